@@ -1,0 +1,287 @@
+/**
+ * What the native addon offers: a thin, typed binding of oneDNN (memory descriptors, primitives with attributes and
+ * post-ops, an executable command list) plus the few kernels oneDNN lacks. Decisions stay in TypeScript.
+ *
+ * `runtime/addon.ts` loads the addon and gives it this type; native/ implements it; nothing else talks to native code.
+ */
+
+/** Element types the addon computes with. */
+export type NativeType = 'u8' | 's8' | 's32' | 'f32';
+
+/** A oneDNN memory descriptor (immutable). Logical dims are always N, C, spatial… or the matmul's batch…, M, N. */
+export interface MemoryDesc {
+  readonly dims: readonly number[];
+  readonly type: NativeType;
+  /** Bytes of the buffer it needs, padding of blocked layouts included. */
+  readonly bytes: number;
+  /** Human-readable layout, such as `acdb` or `ABcd4b16a4b`. */
+  readonly layout: string;
+  /** Element strides of a plain (not blocked) layout, else undefined. */
+  readonly strides: readonly number[] | undefined;
+  equals(other: MemoryDesc): boolean;
+}
+
+/** Native memory, 64-byte aligned, owned by the addon, shared by the sessions that use it. Freed with its last user. */
+export interface NativeMemory {
+  readonly bytes: number;
+}
+
+/** 'any' lets oneDNN choose; 'channels-last' is a c d … b; 'row-major' is a b c d …; numbers are element strides. */
+export type Layout = 'any' | 'channels-last' | 'row-major' | readonly number[];
+
+export type PostOp =
+  /** y = alg(x): relu, linear (alpha·x + beta), clip (alpha..beta), round, logistic, tanh, elu, hardswish, sqrt, exp, … */
+  | { readonly kind: 'eltwise'; readonly algorithm: string; readonly alpha: number; readonly beta: number }
+  /** y = x op other, `other` broadcast along its dims of size 1; its buffer is argument `post<i>`. */
+  | { readonly kind: 'binary'; readonly algorithm: 'add' | 'mul' | 'sub' | 'max' | 'min' | 'div'; readonly other: MemoryDesc };
+
+export interface PrimitiveAttributes {
+  /** One multiplier of the accumulator (+ bias) per output channel, or a single one: 2.x output scales, 3.x weights scales without bias. */
+  readonly scales?: Float32Array;
+  /** Zero point of the source (subtracted from every source element, padding included) and of the destination. */
+  readonly sourceZeroPoint?: number;
+  readonly destinationZeroPoint?: number;
+  readonly postOps?: readonly PostOp[];
+}
+
+export interface ConvolutionSpec {
+  readonly source: MemoryDesc;
+  /** OIdhw, or gOIdhw when `groups` is over 1. */
+  readonly weights: MemoryDesc;
+  readonly bias?: MemoryDesc;
+  readonly destination: MemoryDesc;
+  readonly groups: number;
+  readonly strides: readonly number[];
+  /** Spec-style dilations: 1 means dense. */
+  readonly dilations: readonly number[];
+  readonly padsBegin: readonly number[];
+  readonly padsEnd: readonly number[];
+  readonly transposed?: boolean;
+  readonly attributes?: PrimitiveAttributes;
+}
+
+export interface MatmulSpec {
+  readonly source: MemoryDesc;
+  readonly weights: MemoryDesc;
+  readonly bias?: MemoryDesc;
+  readonly destination: MemoryDesc;
+  readonly attributes?: PrimitiveAttributes;
+}
+
+export interface PoolingSpec {
+  readonly algorithm: 'max' | 'average-include-padding' | 'average-exclude-padding';
+  readonly source: MemoryDesc;
+  readonly destination: MemoryDesc;
+  readonly kernel: readonly number[];
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  readonly padsBegin: readonly number[];
+  readonly padsEnd: readonly number[];
+}
+
+/** A created primitive: its arguments are named as in `CommandArguments`. */
+export interface Primitive {
+  /** oneDNN's name of the implementation, such as `brgconv:avx512_core_vnni`. */
+  readonly implementation: string;
+  readonly scratchpadBytes: number;
+  /** Descriptors as chosen: `source`, `weights`, `bias`, `destination`. */
+  readonly descs: Readonly<Record<string, MemoryDesc>>;
+}
+
+/** Where an argument lives while a session runs. */
+export type BufferRef =
+  | { readonly space: 'arena'; readonly offset: number }
+  | { readonly space: 'constant'; readonly memory: NativeMemory }
+  | { readonly space: 'input'; readonly index: number }
+  | { readonly space: 'output'; readonly index: number };
+
+/**
+ * One step of a session. A primitive's arguments: source, source1 (binary), weights, bias, destination, scratchpad,
+ * post0, post1, …; a kernel's are named in its own declaration.
+ */
+export type Command =
+  | { readonly kind: 'primitive'; readonly primitive: Primitive; readonly arguments: Readonly<Record<string, BufferRef>> }
+  | { readonly kind: 'kernel'; readonly kernel: Kernel; readonly arguments: Readonly<Record<string, BufferRef>> };
+
+/**
+ * The kernels of our own. Tensors are dense; `outer × channels × inner` is the row-major view of a tensor around its
+ * channel axis (channels-last: inner = 1). Each has a scalar twin in native/ that the tests compare it with.
+ */
+export type Kernel =
+  /** destination[i] = table[source[i]]; `table`: 256 bytes indexed by the source byte as unsigned. */
+  | { readonly name: 'lut'; readonly count: number }
+  /** destination = sat(rne(source / scale) + zeroPoint); `scale` f32[channels|1], `zeroPoint` s32[channels|1]. */
+  | { readonly name: 'quantize'; readonly type: 'u8' | 's8'; readonly outer: number; readonly channels: number; readonly inner: number }
+  /** destination f32 = fl((source − zeroPoint) · scale); source of `type`. */
+  | { readonly name: 'dequantize'; readonly type: 'u8' | 's8' | 's32'; readonly outer: number; readonly channels: number; readonly inner: number }
+  /**
+   * v = source + bias[c] + map[position·channels + c] + row[o·groups + g(c)]·column[c]  (s32, wrapping; absent arguments add nothing)
+   * destination = clamp(rne(fl(fl(v)·multiplier[c])) + zeroPoint, low, high), or v itself for type 's32'.
+   * source s32[outer, channels, inner]; `map` repeats every `mapRows` rows of outer (channels-last only: inner = 1).
+   */
+  | {
+      readonly name: 'requantize';
+      readonly type: 'u8' | 's8' | 's32';
+      readonly outer: number;
+      readonly channels: number;
+      readonly inner: number;
+      readonly groups: number;
+      readonly mapRows: number;
+      readonly zeroPoint: number;
+      readonly low: number;
+      readonly high: number;
+    }
+  /** Depthwise convolution, channels last, any padding: padded taps read the source zero point, so they contribute 0.
+   *  acc = Σ (x − zeroPoint)·w + bias[c]; then as in requantize (type 's32' gives acc). channels = input channels · multiplier. */
+  | {
+      readonly name: 'depthwise';
+      readonly sourceType: 'u8' | 's8';
+      readonly type: 'u8' | 's8' | 's32';
+      readonly batch: number;
+      readonly channels: number;
+      readonly multiplier: number;
+      readonly input: readonly [number, number];
+      readonly output: readonly [number, number];
+      readonly kernel: readonly [number, number];
+      readonly strides: readonly [number, number];
+      readonly dilations: readonly [number, number];
+      readonly padsBegin: readonly [number, number];
+      readonly sourceZeroPoint: number;
+      readonly zeroPoint: number;
+      readonly low: number;
+      readonly high: number;
+    }
+  /** N-D gather-scatter copy of `elementBytes`-sized elements: transposes, concatenations, slices, layout changes. */
+  | {
+      readonly name: 'copy';
+      readonly elementBytes: 1 | 2 | 4 | 8;
+      readonly shape: readonly number[];
+      readonly sourceStrides: readonly number[];
+      readonly destinationStrides: readonly number[];
+      readonly sourceOffset: number;
+      readonly destinationOffset: number;
+    }
+  /** destination (dense, `shape` + pads) = source surrounded by `value` (raw bits of one element). Pads are not negative. */
+  | {
+      readonly name: 'pad';
+      readonly elementBytes: 1 | 2 | 4 | 8;
+      readonly shape: readonly number[];
+      readonly padsBegin: readonly number[];
+      readonly padsEnd: readonly number[];
+      readonly value: number;
+    }
+  /**
+   * The recipes of ONNX Runtime's QLinearAdd and QLinearMul (src/numerics holds the formula); operands broadcast by
+   * strides (0 where broadcast); destination dense over `shape`.
+   */
+  | {
+      readonly name: 'qlinear-add' | 'qlinear-mul';
+      readonly sourceType: 'u8' | 's8';
+      readonly source1Type: 'u8' | 's8';
+      readonly type: 'u8' | 's8';
+      readonly shape: readonly number[];
+      readonly sourceStrides: readonly number[];
+      readonly source1Strides: readonly number[];
+      readonly scales: readonly [number, number, number];
+      readonly zeroPoints: readonly [number, number, number];
+    }
+  /** destination[i] = table[a·256 + b] for any recipe of two 8-bit operands; broadcast as above. */
+  | {
+      readonly name: 'binary-table';
+      readonly shape: readonly number[];
+      readonly sourceStrides: readonly number[];
+      readonly source1Strides: readonly number[];
+    }
+  /** acc[n, c] = Σ over `spatial` positions of (x − sourceZeroPoint) (channels last); destination as in requantize with one multiplier. */
+  | {
+      readonly name: 'global-average-pool';
+      readonly sourceType: 'u8' | 's8';
+      readonly type: 'u8' | 's8';
+      readonly batch: number;
+      readonly spatial: number;
+      readonly channels: number;
+      readonly sourceZeroPoint: number;
+      readonly multiplier: number;
+      readonly zeroPoint: number;
+    }
+  /** destination s32[batch, output…, groups] = Σ over window and the group's channels of source (channels last, padding adds 0). */
+  | {
+      readonly name: 'window-sum';
+      readonly sourceType: 'u8' | 's8';
+      readonly batch: number;
+      readonly channels: number;
+      readonly groups: number;
+      readonly input: readonly [number, number, number];
+      readonly output: readonly [number, number, number];
+      readonly kernel: readonly [number, number, number];
+      readonly strides: readonly [number, number, number];
+      readonly dilations: readonly [number, number, number];
+      readonly padsBegin: readonly [number, number, number];
+    }
+  /** ONNX DynamicQuantizeLinear by ONNX Runtime's rule; arguments source f32, destination u8, scale f32[1], zeroPoint u8[1]. */
+  | { readonly name: 'dynamic-quantize'; readonly count: number }
+  /** The slow, obvious convolution Σ (x − zx)(w − zw[o]) in s32 for whatever no fast route covers; row major, N-D (spatial rank 3, leading 1s).
+   *  arguments source, weights (OIdhw, group-major), sourceZeroPoint s32[1], weightsZeroPoint s32[O|1], destination s32. */
+  | {
+      readonly name: 'reference-convolution';
+      readonly sourceType: 'u8' | 's8';
+      readonly weightsType: 'u8' | 's8';
+      readonly batch: number;
+      readonly inputChannels: number;
+      readonly outputChannels: number;
+      readonly groups: number;
+      readonly input: readonly [number, number, number];
+      readonly output: readonly [number, number, number];
+      readonly kernel: readonly [number, number, number];
+      readonly strides: readonly [number, number, number];
+      readonly dilations: readonly [number, number, number];
+      readonly padsBegin: readonly [number, number, number];
+      readonly transposed: boolean;
+    };
+
+export interface SessionSpec {
+  readonly threads: number;
+  readonly arenaBytes: number;
+  /** Bytes that each input and output buffer must have; checked at every run. */
+  readonly inputBytes: readonly number[];
+  readonly outputBytes: readonly number[];
+  readonly commands: readonly Command[];
+}
+
+export interface NativeSession {
+  /** Runs on the session's own executor thread; the event loop stays free. Runs of one session are queued in order. */
+  run(inputs: readonly Uint8Array[], outputs: readonly Uint8Array[]): Promise<void>;
+  /** Runs to the end before it returns. */
+  runSync(inputs: readonly Uint8Array[], outputs: readonly Uint8Array[]): void;
+  /** Runs once and returns the microseconds of each command. */
+  profile(inputs: readonly Uint8Array[], outputs: readonly Uint8Array[]): Float64Array;
+  /** Frees memory and thread; a later call throws. Idempotent. */
+  dispose(): void;
+}
+
+export interface OneDnnBinding {
+  readonly version: { readonly major: number; readonly minor: number; readonly patch: number };
+  /** The ISA oneDNN dispatches to here and now (DNNL_MAX_CPU_ISA applied). */
+  readonly isa: 'sse41' | 'avx' | 'avx2' | 'avx512' | 'vnni' | 'amx';
+
+  desc(type: NativeType, dims: readonly number[], layout: Layout): MemoryDesc;
+  /** A descriptor of a blocked or plain layout by oneDNN's tag letters, as in `layout`. */
+  /** Primitives are created for a number of threads, since implementations partition their work at creation. Throw a located message when oneDNN has none. */
+  convolution(spec: ConvolutionSpec, threads: number): Primitive;
+  matmul(spec: MatmulSpec, threads: number): Primitive;
+  pooling(spec: PoolingSpec, threads: number): Primitive;
+  binary(algorithm: string, source: MemoryDesc, source1: MemoryDesc, destination: MemoryDesc, threads: number): Primitive;
+  eltwise(algorithm: string, alpha: number, beta: number, desc: MemoryDesc, threads: number): Primitive;
+  softmax(axis: number, desc: MemoryDesc, threads: number): Primitive;
+  reduction(algorithm: 'mean' | 'sum' | 'max' | 'min', source: MemoryDesc, destination: MemoryDesc, threads: number): Primitive;
+  reorder(source: MemoryDesc, destination: MemoryDesc, threads: number): Primitive;
+
+  /** An aligned copy of `bytes`. */
+  memory(bytes: Uint8Array): NativeMemory;
+  /** A constant packed once into the layout a primitive wants. */
+  pack(bytes: Uint8Array, source: MemoryDesc, destination: MemoryDesc, threads: number): NativeMemory;
+  /** Weights s8[channels, kh·kw] (o, taps row major) as the depthwise kernel wants them. */
+  packDepthwise(weights: Uint8Array, channels: number, taps: number): NativeMemory;
+
+  session(spec: SessionSpec): NativeSession;
+}
