@@ -1,0 +1,44 @@
+/** Rounding to integers, saturation, and the fused multiply-add of binary32. Everything here is exact for any double. */
+import { type DType, dtypes } from '../ir/dtype.ts';
+
+/** 1.5·2^52: adding it leaves no fraction bits, so that the hardware rounds to nearest even. */
+const roundsToEven = 6755399441055744;
+
+/** The nearest integer, ties to even. NaN and infinities pass. */
+export function roundHalfEven(x: number): number {
+  if (Math.abs(x) < 2 ** 51) return x + roundsToEven - roundsToEven;
+  const floor = Math.floor(x);
+  const fraction = x - floor;
+  if (fraction === 0.5) return floor % 2 === 0 ? floor : floor + 1;
+  return fraction > 0.5 ? floor + 1 : x === floor ? x : floor;
+}
+
+/** The nearest integer, ties towards +∞. (Math.round(x) does that; `floor(x + 0.5)` does not: 0.5 − 2^-54.) */
+export const roundHalfUp: (x: number) => number = Math.round;
+
+/** The nearest integer, ties away from zero. */
+export const roundHalfAway = (x: number): number => (x < 0 ? -Math.round(-x) : Math.round(x));
+
+/** `x` limited to [low, high]; NaN becomes `low`, as max(low, min(high, NaN)) does on x86. */
+export const clampTo = (low: number, high: number, x: number): number => (x >= low ? (x > high ? high : x) : low);
+
+/** `x` limited to the range of an integer type. */
+export const saturate = (dtype: DType, x: number): number => clampTo(dtypes[dtype].min, dtypes[dtype].max, x);
+
+/**
+ * fl32(a·b + c) with one rounding, as FMA instructions compute it. All three must be binary32 numbers (or integers
+ * below 2^24): then a·b is exact in binary64, and TwoSum gives the part of a·b + c that binary64 drops. It decides
+ * where the sum lies exactly between two binary32 numbers, which is the only place double rounding can go wrong.
+ */
+export function fusedMultiplyAdd32(a: number, b: number, c: number): number {
+  const product = a * b;
+  const sum = product + c;
+  const rounded = Math.fround(sum);
+  const part = sum - product;
+  const dropped = product - (sum - part) + (c - part);
+  if (dropped === 0 || rounded === sum) return rounded;
+  const toSum = sum - rounded;
+  const other = rounded + 2 * toSum;
+  const isTie = Math.fround(other) === other;
+  return isTie && dropped > 0 === toSum > 0 ? other : rounded;
+}
