@@ -16,38 +16,38 @@ export interface Location {
 /** The table of diagnostic codes. A number once given is never given again. */
 export const codes = {
   // the file as such
-  'U1001': 'the file cannot be read',
-  'U1002': 'the file is of no known format',
-  'U1003': 'the protobuf is malformed or truncated',
-  'U1004': 'the model is not a valid ONNX model',
-  'U1005': 'external data is missing or outside the folder of the model',
-  'U1006': 'the model is too large or asks for too much memory',
+  U1001: 'the file cannot be read',
+  U1002: 'the file is of no known format',
+  U1003: 'the protobuf is malformed or truncated',
+  U1004: 'the model is not a valid ONNX model',
+  U1005: 'external data is missing or outside the folder of the model',
+  U1006: 'the model is too large or asks for too much memory',
   // the graph
-  'U2001': 'a value is used and never defined',
-  'U2002': 'a value is defined twice',
-  'U2003': 'the graph has a cycle',
-  'U2004': 'an operator has the wrong inputs, outputs or attributes',
-  'U2005': 'shapes do not fit',
-  'U2006': 'element types do not fit',
-  'U2007': 'quantization parameters do not fit',
-  'U2008': 'the operator is not supported here',
-  'U2009': 'the level of the graph does not allow this operator',
+  U2001: 'a value is used and never defined',
+  U2002: 'a value is defined twice',
+  U2003: 'the graph has a cycle',
+  U2004: 'an operator has the wrong inputs, outputs or attributes',
+  U2005: 'shapes do not fit',
+  U2006: 'element types do not fit',
+  U2007: 'quantization parameters do not fit',
+  U2008: 'the operator is not supported here',
+  U2009: 'the level of the graph does not allow this operator',
   // the textual form
-  'U3001': 'the textual IR cannot be parsed',
+  U3001: 'the textual IR cannot be parsed',
   // feeds and options
-  'U4001': 'an input is missing, unknown or of the wrong type or shape',
-  'U4002': 'an option has no such value',
+  U4001: 'an input is missing, unknown or of the wrong type or shape',
+  U4002: 'an option has no such value',
   // the back end
-  'U5001': 'the native addon cannot be loaded',
-  'U5002': 'the native library refused a call',
-  'U5003': 'this model cannot be run by the chosen back end',
-  'U5004': 'a compiled file does not fit this version or this machine',
+  U5001: 'the native addon cannot be loaded',
+  U5002: 'the native library refused a call',
+  U5003: 'this model cannot be run by the chosen back end',
+  U5004: 'a compiled file does not fit this version or this machine',
   // a rewrite
-  'U6001': 'a rewrite did not reach a fixpoint',
-  'U6002': 'no legal way to correct the zero points was found',
-  'U6003': 'the chosen strategy is not legal for this layer',
+  U6001: 'a rewrite did not reach a fixpoint',
+  U6002: 'no legal way to correct the zero points was found',
+  U6003: 'the chosen strategy is not legal for this layer',
   // ours
-  'U9001': 'internal error in unskew',
+  U9001: 'internal error in unskew',
 } as const;
 
 export type Code = keyof typeof codes;

@@ -41,7 +41,15 @@ interface DTypeInfo {
 function integer(onnx: string, onnxCode: number, bits: number, signed: boolean, array: unknown): DTypeInfo {
   const max = signed ? 2 ** (bits - 1) - 1 : 2 ** bits - 1;
   const kind = signed ? 'signed' : 'unsigned';
-  return { onnx, onnxCode, bytes: bits / 8, kind, min: signed ? -(2 ** (bits - 1)) : 0, max, array: array as DTypeInfo['array'] };
+  return {
+    onnx,
+    onnxCode,
+    bytes: bits / 8,
+    kind,
+    min: signed ? -(2 ** (bits - 1)) : 0,
+    max,
+    array: array as DTypeInfo['array'],
+  };
 }
 
 function float(onnx: string, onnxCode: number, bits: number, max: number, array: unknown): DTypeInfo {
@@ -61,7 +69,15 @@ export const dtypes: Readonly<Record<DType, DTypeInfo>> = {
   bf16: float('bfloat16', 16, 16, 3.3895313892515355e38, Uint16Array),
   f32: float('float32', 1, 32, 3.4028234663852886e38, Float32Array),
   f64: float('float64', 11, 64, Number.MAX_VALUE, Float64Array),
-  bool: { onnx: 'bool', onnxCode: 9, bytes: 1, kind: 'bool', min: 0, max: 1, array: Uint8Array as unknown as DTypeInfo['array'] },
+  bool: {
+    onnx: 'bool',
+    onnxCode: 9,
+    bytes: 1,
+    kind: 'bool',
+    min: 0,
+    max: 1,
+    array: Uint8Array as unknown as DTypeInfo['array'],
+  },
 };
 
 export const allDTypes = Object.keys(dtypes) as DType[];

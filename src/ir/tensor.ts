@@ -12,7 +12,11 @@ export interface ITensor<D extends DType = DType> {
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, dim) => product * dim, 1);
 
 /** A tensor over existing data; `shape` defaults to rank 1. */
-export function tensor<D extends DType>(dtype: D, data: ArrayLike<number> | ArrayLike<bigint> | ArrayFor<D>, shape?: readonly number[]): ITensor<D> {
+export function tensor<D extends DType>(
+  dtype: D,
+  data: ArrayLike<number> | ArrayLike<bigint> | ArrayFor<D>,
+  shape?: readonly number[],
+): ITensor<D> {
   const array = data instanceof dtypes[dtype].array ? (data as ArrayFor<D>) : fill(dtype, data as ArrayLike<number>);
   return { dtype, shape: shape ?? [array.length], data: array };
 }
@@ -73,7 +77,9 @@ export class Tensor {
     this.data = array;
     this.dims = dims ?? [array.length];
     if (sizeOf(this.dims) !== array.length) {
-      throw new TypeError(`Tensor: dims [${this.dims}] hold ${sizeOf(this.dims)} elements, the data has ${array.length}`);
+      throw new TypeError(
+        `Tensor: dims [${this.dims}] hold ${sizeOf(this.dims)} elements, the data has ${array.length}`,
+      );
     }
   }
 }

@@ -33,7 +33,11 @@ export type PostOp =
   /** y = alg(x): relu, linear (alpha·x + beta), clip (alpha..beta), round, logistic, tanh, elu, hardswish, sqrt, exp, … */
   | { readonly kind: 'eltwise'; readonly algorithm: string; readonly alpha: number; readonly beta: number }
   /** y = x op other, `other` broadcast along its dims of size 1; its buffer is argument `post<i>`. */
-  | { readonly kind: 'binary'; readonly algorithm: 'add' | 'mul' | 'sub' | 'max' | 'min' | 'div'; readonly other: MemoryDesc };
+  | {
+      readonly kind: 'binary';
+      readonly algorithm: 'add' | 'mul' | 'sub' | 'max' | 'min' | 'div';
+      readonly other: MemoryDesc;
+    };
 
 export interface PrimitiveAttributes {
   /** One multiplier of the accumulator (+ bias) per output channel, or a single one: 2.x output scales, 3.x weights scales without bias. */
@@ -100,7 +104,11 @@ export type BufferRef =
  * post0, post1, …; a kernel's are named in its own declaration.
  */
 export type Command =
-  | { readonly kind: 'primitive'; readonly primitive: Primitive; readonly arguments: Readonly<Record<string, BufferRef>> }
+  | {
+      readonly kind: 'primitive';
+      readonly primitive: Primitive;
+      readonly arguments: Readonly<Record<string, BufferRef>>;
+    }
   | { readonly kind: 'kernel'; readonly kernel: Kernel; readonly arguments: Readonly<Record<string, BufferRef>> };
 
 /**
@@ -111,9 +119,21 @@ export type Kernel =
   /** destination[i] = table[source[i]]; `table`: 256 bytes indexed by the source byte as unsigned. */
   | { readonly name: 'lut'; readonly count: number }
   /** destination = sat(rne(source / scale) + zeroPoint); `scale` f32[channels|1], `zeroPoint` s32[channels|1]. */
-  | { readonly name: 'quantize'; readonly type: 'u8' | 's8'; readonly outer: number; readonly channels: number; readonly inner: number }
+  | {
+      readonly name: 'quantize';
+      readonly type: 'u8' | 's8';
+      readonly outer: number;
+      readonly channels: number;
+      readonly inner: number;
+    }
   /** destination f32 = fl((source − zeroPoint) · scale); source of `type`. */
-  | { readonly name: 'dequantize'; readonly type: 'u8' | 's8' | 's32'; readonly outer: number; readonly channels: number; readonly inner: number }
+  | {
+      readonly name: 'dequantize';
+      readonly type: 'u8' | 's8' | 's32';
+      readonly outer: number;
+      readonly channels: number;
+      readonly inner: number;
+    }
   /**
    * v = source + bias[c] + map[position·channels + c] + row[o·groups + g(c)]·column[c]  (s32, wrapping; absent arguments add nothing)
    * destination = clamp(rne(fl(fl(v)·multiplier[c])) + zeroPoint, low, high), or v itself for type 's32'.
@@ -270,10 +290,21 @@ export interface OneDnnBinding {
   convolution(spec: ConvolutionSpec, threads: number): Primitive;
   matmul(spec: MatmulSpec, threads: number): Primitive;
   pooling(spec: PoolingSpec, threads: number): Primitive;
-  binary(algorithm: string, source: MemoryDesc, source1: MemoryDesc, destination: MemoryDesc, threads: number): Primitive;
+  binary(
+    algorithm: string,
+    source: MemoryDesc,
+    source1: MemoryDesc,
+    destination: MemoryDesc,
+    threads: number,
+  ): Primitive;
   eltwise(algorithm: string, alpha: number, beta: number, desc: MemoryDesc, threads: number): Primitive;
   softmax(axis: number, desc: MemoryDesc, threads: number): Primitive;
-  reduction(algorithm: 'mean' | 'sum' | 'max' | 'min', source: MemoryDesc, destination: MemoryDesc, threads: number): Primitive;
+  reduction(
+    algorithm: 'mean' | 'sum' | 'max' | 'min',
+    source: MemoryDesc,
+    destination: MemoryDesc,
+    threads: number,
+  ): Primitive;
   reorder(source: MemoryDesc, destination: MemoryDesc, threads: number): Primitive;
 
   /** An aligned copy of `bytes`. */

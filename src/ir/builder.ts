@@ -1,0 +1,270 @@
+/**
+ * Builds graphs: typed by the declarations of the operators, so that a wrong element type, a missing operand or an
+ * unknown attribute is a compile error, and checked by the same declarations at run time.
+ */
+import { fail, type Location } from '../diagnostics/index.ts';
+import { ConstantPool } from './constant_pool.ts';
+import type {
+  AnyOp,
+  AttrArguments,
+  AttrSpecs,
+  AttrValue,
+  OpDeclaration,
+  OperandSpecs,
+  OperandValues,
+  ResultSpecs,
+  ResultValues,
+  Value,
+} from './define_op.ts';
+import type { DType } from './dtype.ts';
+import type { Graph, Node, Origin, ValueInfo } from './graph.ts';
+import { type ITensor, scalar } from './tensor.ts';
+import { formatType, type Loc, type Shape, type TensorType, type ValueId } from './types.ts';
+
+export interface EmitOptions {
+  readonly loc?: Loc;
+  /** Names for the results, in declared order; fresh names are made from the operator's otherwise. */
+  readonly names?: readonly string[];
+}
+
+/** Adds nodes and values to something: a graph under construction, or the draft of a rewrite. */
+export interface Sink {
+  readonly pool: ConstantPool;
+  has(id: ValueId): boolean;
+  addValue(id: ValueId, info: ValueInfo): void;
+  addNode(node: Node): void;
+}
+
+/** Emits operators into a sink. `GraphBuilder` and rewrites share it. */
+export class Emitter {
+  readonly #sink: Sink;
+  readonly #fresh = new Map<string, number>();
+  /** Location of what is emitted next, unless a call says otherwise. */
+  loc: Loc = {};
+
+  constructor(sink: Sink) {
+    this.#sink = sink;
+  }
+
+  /** Emits one operator and returns its result, or its results by name when there are several. */
+  emit<O extends OperandSpecs, A extends AttrSpecs, R extends ResultSpecs, const V extends OperandValues<O>>(
+    op: OpDeclaration<O, A, R>,
+    operands: V & OperandValues<O>,
+    ...[attrs, options]: Record<never, never> extends AttrArguments<A>
+      ? [attrs?: AttrArguments<A>, options?: EmitOptions]
+      : [attrs: AttrArguments<A>, options?: EmitOptions]
+  ): ResultValues<R, O, V> {
+    const list = operandList(op, operands as Readonly<Record<string, Value | readonly Value[] | undefined>>);
+    const results = this.emitList(op, list, (attrs ?? {}) as Readonly<Record<string, AttrValue>>, options);
+    const names = Object.keys(op.results);
+    return (
+      names.length === 1 ? results[0] : Object.fromEntries(names.map((name, i) => [name, results[i]]))
+    ) as ResultValues<R, O, V>;
+  }
+
+  /** The same without static types: operands in declared order, variadic ones spread. */
+  emitList(
+    op: AnyOp,
+    operands: readonly (Value | null)[],
+    attrs: Readonly<Record<string, AttrValue>>,
+    options: EmitOptions = {},
+  ): readonly Value[] {
+    const loc = options.loc ?? this.loc;
+    const complete = completeAttrs(op, attrs, loc);
+    const types = inferTypes(
+      op,
+      operands.map((o) => o?.type ?? null),
+      complete,
+      loc,
+    );
+    const results = types.map((type, i) =>
+      this.#define(options.names?.[i] ?? this.fresh(op.name.replace(/^.*\./, '')), { type }),
+    );
+    this.#sink.addNode({
+      id: results[0].id,
+      op: op.name,
+      operands: trimmed(operands.map((o) => o?.id ?? null)),
+      attrs: complete,
+      results: results.map((r) => r.id),
+      loc,
+    });
+    return results;
+  }
+
+  constant<D extends DType>(tensor: ITensor<D>, name?: string): Value<D>;
+  constant<D extends DType>(type: TensorType<D>, load: () => ITensor<D>, name?: string): Value<D>;
+  constant(first: ITensor | TensorType<DType>, second?: string | (() => ITensor), third?: string): Value {
+    const lazy = typeof second === 'function';
+    const type = { dtype: first.dtype, shape: first.shape };
+    const constant = this.#sink.pool.add(lazy ? second : (first as ITensor));
+    return this.#define((lazy ? third : second) ?? this.fresh('const'), { type, constant });
+  }
+
+  scalar<D extends DType>(dtype: D, value: number, name?: string): Value<D> {
+    return this.constant(scalar(dtype, value), name);
+  }
+
+  /** An id that nothing has yet: `base`, `base.1`, … */
+  fresh(base: string): string {
+    for (let n = this.#fresh.get(base) ?? 0; ; n++) {
+      const id = n === 0 ? base : `${base}.${n}`;
+      if (this.#sink.has(id as ValueId)) continue;
+      this.#fresh.set(base, n + 1);
+      return id;
+    }
+  }
+
+  #define<D extends DType>(name: string, info: ValueInfo): Value<D> {
+    const id = name as ValueId;
+    if (this.#sink.has(id)) fail('U2002', `the value %${name} is defined twice`, this.loc);
+    this.#sink.addValue(id, info);
+    return { id, type: info.type as TensorType<D> };
+  }
+}
+
+/** Builds a whole graph. */
+export class GraphBuilder extends Emitter {
+  readonly #graph: {
+    name: string;
+    inputs: ValueId[];
+    nodes: Record<ValueId, Node>;
+    values: Record<ValueId, ValueInfo>;
+    pool: ConstantPool;
+  };
+
+  constructor(name = 'main', pool = new ConstantPool()) {
+    const nodes: Record<ValueId, Node> = Object.create(null);
+    const values: Record<ValueId, ValueInfo> = Object.create(null);
+    super({
+      pool,
+      has: (id) => id in values,
+      addValue: (id, info) => {
+        values[id] = info;
+      },
+      addNode: (node) => {
+        nodes[node.id] = node;
+      },
+    });
+    this.#graph = { name, inputs: [], nodes, values, pool };
+  }
+
+  input<D extends DType | 'opaque'>(name: string, dtype: D, shape: Shape): Value<D> {
+    const id = name as ValueId;
+    const { values, inputs } = this.#graph;
+    if (id in values) fail('U2002', `the value %${name} is defined twice`, this.loc);
+    values[id] = { type: { dtype, shape } };
+    inputs.push(id);
+    return { id, type: { dtype, shape } };
+  }
+
+  /** The value of that name, when there is one. */
+  lookup(name: string): Value | undefined {
+    const info = this.#graph.values[name as ValueId];
+    return info && { id: name as ValueId, type: info.type };
+  }
+
+  /** The graph so far, with these outputs. */
+  finish(outputs: readonly Value[], origin?: Origin): Graph {
+    return { ...this.#graph, outputs: outputs.map((v) => v.id), ...(origin && { origin }) };
+  }
+}
+
+function operandList(
+  op: AnyOp,
+  operands: Readonly<Record<string, Value | readonly Value[] | undefined>>,
+): (Value | null)[] {
+  return Object.keys(op.operands).flatMap((name) => {
+    const given = operands[name];
+    return Array.isArray(given) ? (given as Value[]) : [(given as Value | undefined) ?? null];
+  });
+}
+
+/** Absent optional operands at the end are not stored. */
+function trimmed(operands: readonly (ValueId | null)[]): (ValueId | null)[] {
+  let length = operands.length;
+  while (length > 0 && operands[length - 1] === null) length--;
+  return operands.slice(0, length);
+}
+
+/** The attributes with defaults filled in, each checked against its kind. */
+export function completeAttrs(
+  op: AnyOp,
+  attrs: Readonly<Record<string, AttrValue>>,
+  loc: Location,
+): Record<string, AttrValue> {
+  const complete: Record<string, AttrValue> = {};
+  for (const [name, spec] of Object.entries(op.attrs as AttrSpecs)) {
+    const value = attrs[name] ?? spec.default;
+    if (value === undefined) fail('U2004', `${op.name} needs the attribute '${name}'`, loc);
+    if (!fits(spec.kind, value) || (spec.values && !spec.values.includes(value as string))) {
+      const expected = spec.values ? `one of ${spec.values.join(', ')}` : spec.kind;
+      fail('U2004', `${op.name}: attribute '${name}' should be ${expected}, but is ${JSON.stringify(value)}`, loc);
+    }
+    complete[name] = value;
+  }
+  for (const name of Object.keys(attrs)) {
+    if (!Object.hasOwn(op.attrs, name))
+      fail(
+        'U2004',
+        `${op.name} has no attribute '${name}'`,
+        loc,
+        `it has: ${Object.keys(op.attrs).join(', ') || 'none'}`,
+      );
+  }
+  return complete;
+}
+
+function fits(kind: AttrSpecs[string]['kind'], value: AttrValue): boolean {
+  const every = (test: (item: unknown) => boolean) => Array.isArray(value) && value.every(test);
+  switch (kind) {
+    case 'int':
+      return Number.isSafeInteger(value);
+    case 'float':
+      return typeof value === 'number';
+    case 'bool':
+      return typeof value === 'boolean';
+    case 'string':
+      return typeof value === 'string';
+    case 'ints':
+      return every(Number.isSafeInteger);
+    case 'floats':
+      return every((item) => typeof item === 'number');
+    case 'dims':
+      return every((item) => typeof item === 'string' || Number.isSafeInteger(item));
+    case 'strings':
+      return every((item) => typeof item === 'string');
+  }
+}
+
+/** Checks operand count and element types against the declaration and infers the result types. */
+export function inferTypes(
+  op: AnyOp,
+  types: readonly (TensorType | null)[],
+  attrs: Readonly<Record<string, AttrValue>>,
+  loc: Location,
+): readonly TensorType[] {
+  const specs = Object.entries(op.operands as OperandSpecs);
+  const refuse = (message: string, operand?: string): never =>
+    fail('U2004', `${op.name}: ${message}`, { ...loc, ...(operand && { input: operand }) });
+  const named: Record<string, unknown> = {};
+  specs.forEach(([name, spec], i) => {
+    const given = spec.presence === 'variadic' ? types.slice(i) : [types[i] ?? null];
+    for (const type of given) {
+      if (type === null) {
+        if (spec.presence === 'required') refuse(`the operand '${name}' is missing`, name);
+      } else if (!spec.dtypes.includes(type.dtype)) {
+        fail(
+          'U2006',
+          `${op.name}: '${name}' should be of type ${spec.dtypes.join(' or ')}, but is ${formatType(type)}`,
+          { ...loc, input: name },
+        );
+      }
+    }
+    if (spec.presence === 'variadic') named[name] = given;
+    else if (given[0]) named[name] = given[0];
+  });
+  if (specs.at(-1)?.[1].presence !== 'variadic' && types.length > specs.length)
+    refuse(`takes ${specs.length} operands, ${types.length} are given`);
+  const inferred = op.infer(named as Parameters<AnyOp['infer']>[0], attrs, refuse);
+  return Array.isArray(inferred) ? inferred : [inferred as TensorType];
+}

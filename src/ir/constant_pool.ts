@@ -1,0 +1,54 @@
+/**
+ * Constants live beside the graph, never inside immer state: typed arrays are neither drafted nor frozen.
+ * A pool only grows; graphs that passes derive from one another share it.
+ */
+import { createHash } from 'node:crypto';
+import { assert } from '../diagnostics/index.ts';
+import { type DType, viewAs } from './dtype.ts';
+import { bytesOf, type ITensor } from './tensor.ts';
+
+export type ConstantId = string & { readonly __brand: 'ConstantId' };
+
+export class ConstantPool {
+  readonly #entries = new Map<ConstantId, () => ITensor>();
+  readonly #hashes = new Map<ConstantId, string>();
+  #next = 0;
+
+  /** Adds a tensor; `load` may be a function, called at the first use (weights that may never be looked at). */
+  add(tensor: ITensor | (() => ITensor)): ConstantId {
+    const id = `c${this.#next++}` as ConstantId;
+    if (typeof tensor !== 'function') this.#entries.set(id, () => tensor);
+    else {
+      let loaded: ITensor | undefined;
+      this.#entries.set(id, () => (loaded ??= tensor()));
+    }
+    return id;
+  }
+
+  get(id: ConstantId): ITensor {
+    const entry = this.#entries.get(id);
+    assert(entry, `no constant ${id} in the pool`);
+    return entry();
+  }
+
+  /** SHA-256 of type, shape and contents, 16 hex digits: equal contents, equal hash. */
+  hash(id: ConstantId): string {
+    const known = this.#hashes.get(id);
+    if (known !== undefined) return known;
+    const { dtype, shape, data } = this.get(id);
+    const digest = createHash('sha256')
+      .update(`${dtype}[${shape.join(',')}]`)
+      .update(bytesOf(data))
+      .digest('hex')
+      .slice(0, 16);
+    this.#hashes.set(id, digest);
+    return digest;
+  }
+}
+
+/** A tensor over the bytes of a file: no copy where alignment allows. */
+export const tensorOfBytes = <D extends DType>(dtype: D, shape: readonly number[], bytes: Uint8Array): ITensor<D> => ({
+  dtype,
+  shape,
+  data: viewAs(dtype, bytes),
+});

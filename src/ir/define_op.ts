@@ -1,0 +1,174 @@
+/**
+ * The declaration of an operator: the only place that knows it. Builder types, verifier, printer, parser, interpreter
+ * and exporters derive from it.
+ */
+import type { DType } from './dtype.ts';
+import type { ITensor } from './tensor.ts';
+import type { Shape, TensorType } from './types.ts';
+
+// ---- operands ---------------------------------------------------------------------------------------------------
+
+export interface OperandSpec<D extends DType | 'opaque' = DType | 'opaque', P extends Presence = Presence> {
+  readonly dtypes: readonly D[];
+  readonly presence: P;
+}
+/** `variadic` only as the last operand; entries of a variadic operand may be absent where the operator says so. */
+export type Presence = 'required' | 'optional' | 'variadic';
+
+export const tensorOf = <D extends DType>(...dtypes: readonly D[]): OperandSpec<D, 'required'> => ({
+  dtypes,
+  presence: 'required',
+});
+export const optional = <D extends DType>(spec: OperandSpec<D, 'required'>): OperandSpec<D, 'optional'> => ({
+  ...spec,
+  presence: 'optional',
+});
+export const variadic = <D extends DType>(spec: OperandSpec<D, 'required'>): OperandSpec<D, 'variadic'> => ({
+  ...spec,
+  presence: 'variadic',
+});
+
+export type OperandSpecs = Readonly<Record<string, OperandSpec>>;
+
+/** `{ x: T, zx?: T, rest: T[] }`, given what stands for a value of element type D. */
+type Mapped<O extends OperandSpecs, V extends { readonly [K in keyof O]: unknown }> = {
+  readonly [K in keyof O as O[K]['presence'] extends 'optional' ? never : K]: O[K]['presence'] extends 'variadic'
+    ? readonly V[K][]
+    : V[K];
+} & { readonly [K in keyof O as O[K]['presence'] extends 'optional' ? K : never]?: V[K] };
+
+type DTypesOf<S extends OperandSpec> = S['dtypes'][number];
+export type OperandTypes<O extends OperandSpecs> = Mapped<O, { [K in keyof O]: TensorType<DTypesOf<O[K]>> }>;
+export type OperandTensors<O extends OperandSpecs> = Mapped<
+  O,
+  { [K in keyof O]: ITensor<Exclude<DTypesOf<O[K]>, 'opaque'>> }
+>;
+export type OperandValues<O extends OperandSpecs> = Mapped<O, { [K in keyof O]: Value<DTypesOf<O[K]>> }>;
+
+/** A value as the builder and the rules handle it: id and type, the element type known to the compiler. */
+export interface Value<D extends DType | 'opaque' = DType | 'opaque'> {
+  readonly id: import('./types.ts').ValueId;
+  readonly type: TensorType<D>;
+}
+
+// ---- attributes -------------------------------------------------------------------------------------------------
+
+export type AttrValue = number | string | boolean | readonly number[] | Shape | readonly string[] | AttrBytes;
+/** Raw bytes carried by opaque operators: not interpreted. */
+export interface AttrBytes {
+  readonly bytes: Uint8Array;
+}
+
+export interface AttrSpec<T extends AttrValue = AttrValue, Optional extends boolean = boolean> {
+  readonly kind: 'int' | 'float' | 'bool' | 'string' | 'ints' | 'floats' | 'dims' | 'strings';
+  readonly values?: readonly string[];
+  readonly default?: T;
+  readonly __optional?: Optional;
+}
+export type AttrSpecs = Readonly<Record<string, AttrSpec>>;
+
+type Maker<T extends AttrValue> = { (): AttrSpec<T, false>; (fallback: T): AttrSpec<T, true> };
+const maker = <T extends AttrValue>(kind: AttrSpec['kind']): Maker<T> =>
+  ((fallback?: T) => (fallback === undefined ? { kind } : { kind, default: fallback })) as Maker<T>;
+
+/** Kinds of attributes; called with a value they are optional and that is the default. */
+export const attr = {
+  int: maker<number>('int'),
+  float: maker<number>('float'),
+  bool: maker<boolean>('bool'),
+  string: maker<string>('string'),
+  ints: maker<readonly number[]>('ints'),
+  floats: maker<readonly number[]>('floats'),
+  dims: maker<Shape>('dims'),
+  strings: maker<readonly string[]>('strings'),
+  /** One of the given words; the first is the default when `optional`. */
+  oneOf: <const W extends readonly string[]>(...values: W): AttrSpec<W[number], false> => ({ kind: 'string', values }),
+  oneOfOr: <const W extends readonly string[]>(fallback: W[number], ...values: W): AttrSpec<W[number], true> => ({
+    kind: 'string',
+    values,
+    default: fallback,
+  }),
+} as const;
+
+export type AttrType<S extends AttrSpec> = S extends AttrSpec<infer T, boolean> ? T : never;
+export type AttrValues<A extends AttrSpecs> = { readonly [K in keyof A]: AttrType<A[K]> };
+/** What a builder call must give: attributes with a default may be left out. */
+export type AttrArguments<A extends AttrSpecs> = {
+  readonly [K in keyof A as A[K] extends AttrSpec<infer _T, true> ? never : K]: AttrType<A[K]>;
+} & { readonly [K in keyof A as A[K] extends AttrSpec<infer _T, true> ? K : never]?: AttrType<A[K]> };
+
+// ---- results ----------------------------------------------------------------------------------------------------
+
+/** The element types a result may have: a fixed list, or those of an operand. */
+export type ResultSpec = readonly DType[] | { readonly like: string };
+export type ResultSpecs = Readonly<Record<string, ResultSpec>>;
+
+type ResultDType<S extends ResultSpec, O extends OperandSpecs, V> = S extends readonly (infer D)[]
+  ? D
+  : S extends { readonly like: infer K extends string }
+    ? K extends keyof V
+      ? NonNullable<V[K]> extends Value<infer D> | readonly Value<infer D>[]
+        ? D
+        : K extends keyof O
+          ? DTypesOf<O[K]>
+          : never
+      : never
+    : never;
+
+/** One result: the value itself; several: a record by name. */
+export type ResultValues<R extends ResultSpecs, O extends OperandSpecs, V> = [keyof R] extends [
+  infer Only extends keyof R,
+]
+  ? IsUnion<keyof R> extends true
+    ? { readonly [K in keyof R]: Value<Extract<ResultDType<R[K], O, V>, DType>> }
+    : Value<Extract<ResultDType<R[Only], O, V>, DType>>
+  : never;
+type IsUnion<T, U = T> = T extends unknown ? ([U] extends [T] ? false : true) : never;
+
+// ---- the operator -----------------------------------------------------------------------------------------------
+
+/** Refuses a node: what is wrong with it (throws). */
+export type Refuse = (message: string, operand?: string) => never;
+
+/**
+ * - `elementwise`: result element i depends on operand elements i alone (after broadcasting)
+ * - `movement`: elements are moved or copied, never changed
+ * - `commutative`: operands may be swapped
+ */
+export type Trait = 'elementwise' | 'movement' | 'commutative' | 'identity';
+
+/** The levels at which an operator may occur; see DESIGN.md, section 2. */
+export type Level = 'qnn' | 'nn' | 'dnnl';
+
+export interface OpDeclaration<
+  O extends OperandSpecs = OperandSpecs,
+  A extends AttrSpecs = AttrSpecs,
+  R extends ResultSpecs = ResultSpecs,
+> {
+  readonly name: string;
+  readonly doc: string;
+  readonly levels: readonly Level[];
+  readonly operands: O;
+  readonly attrs: A;
+  readonly results: R;
+  readonly traits: readonly Trait[];
+  /** Types of the results, in declared order; refuses what does not fit. Dimensions may be symbols. */
+  infer(types: OperandTypes<O>, attrs: AttrValues<A>, refuse: Refuse): TensorType | readonly TensorType[];
+  /** The meaning: slow, obvious, layout-free. Results in declared order. */
+  evaluate(
+    tensors: OperandTensors<O>,
+    attrs: AttrValues<A>,
+    types: readonly TensorType<DType>[],
+  ): ITensor | readonly ITensor[];
+}
+
+/** Declares an operator. `traits` may be left out. */
+export function defineOp<const O extends OperandSpecs, const A extends AttrSpecs, const R extends ResultSpecs>(
+  declaration: Omit<OpDeclaration<O, A, R>, 'traits'> & { readonly traits?: readonly Trait[] },
+): OpDeclaration<O, A, R> {
+  return Object.freeze({ traits: [], ...declaration });
+}
+
+/** Any declaration, its parameters forgotten. */
+// biome-ignore lint/suspicious/noExplicitAny: methods of different parameters share no other supertype
+export type AnyOp = OpDeclaration<any, any, any>;

@@ -1,0 +1,68 @@
+/** Arithmetic on dimensions that may be symbols. A derived symbol is the text of its expression, kept short and canonical. */
+import type { Dim, Shape } from './types.ts';
+
+const atom = (d: Dim): string => (typeof d === 'number' || /^[\w.]+$/.test(d) ? String(d) : `(${d})`);
+
+export function addDims(a: Dim, b: Dim): Dim {
+  if (typeof a === 'number' && typeof b === 'number') return a + b;
+  if (a === 0) return b;
+  if (b === 0) return a;
+  return typeof b === 'number' && b < 0 ? `${atom(a)}-${-b}` : `${atom(a)}+${atom(b)}`;
+}
+
+export function mulDims(a: Dim, b: Dim): Dim {
+  if (typeof a === 'number' && typeof b === 'number') return a * b;
+  if (a === 1) return b;
+  if (b === 1) return a;
+  if (a === 0 || b === 0) return 0;
+  return `${atom(a)}*${atom(b)}`;
+}
+
+/** ⌊a / b⌋ */
+export function divDims(a: Dim, b: Dim): Dim {
+  if (typeof a === 'number' && typeof b === 'number') return Math.floor(a / b);
+  if (b === 1) return a;
+  if (a === b) return 1;
+  return `${atom(a)}/${atom(b)}`;
+}
+
+/** The value of a dimension once its symbols are bound, or the dimension itself when one is unbound. */
+export function bindDim(dim: Dim, bindings: ReadonlyMap<string, number>): Dim {
+  if (typeof dim === 'number') return dim;
+  const bound = bindings.get(dim);
+  if (bound !== undefined) return bound;
+  const value = evaluateExpression(dim, bindings);
+  return value ?? dim;
+}
+
+/** The number of elements as one dimension. */
+export const elementsOf = (shape: Shape): Dim => shape.reduce<Dim>((product, dim) => mulDims(product, dim), 1);
+
+/** Recursive descent over `+ - * /` (floor division), parentheses, numbers and symbols; undefined when a symbol is unbound. */
+function evaluateExpression(text: string, bindings: ReadonlyMap<string, number>): number | undefined {
+  const tokens = text.match(/[\w.]+|[-+*/()]/g) ?? [];
+  let at = 0;
+  const primary = (): number | undefined => {
+    const token = tokens[at++];
+    if (token === '(') {
+      const inner = sum();
+      at++;
+      return inner;
+    }
+    if (token === undefined) return undefined;
+    return /^\d+$/.test(token) ? Number(token) : bindings.get(token);
+  };
+  const binary = (next: () => number | undefined, apply: Record<string, (a: number, b: number) => number>) => () => {
+    let left = next();
+    while (at < tokens.length && Object.hasOwn(apply, tokens[at])) {
+      const operator = tokens[at++];
+      const right = next();
+      left = left === undefined || right === undefined ? undefined : apply[operator](left, right);
+    }
+    return left;
+  };
+  const product = binary(primary, { '*': (a, b) => a * b, '/': (a, b) => Math.floor(a / b) });
+  const sum: () => number | undefined = binary(product, { '+': (a, b) => a + b, '-': (a, b) => a - b });
+  const value = sum();
+  return at === tokens.length ? value : undefined;
+}

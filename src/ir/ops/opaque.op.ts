@@ -1,0 +1,25 @@
+import { fail } from '../../diagnostics/index.ts';
+import { attr, defineOp, tensorOf, variadic } from '../define_op.ts';
+import { allDTypes, type DType } from '../dtype.ts';
+import { parseType } from '../parse_type.ts';
+
+const anything = tensorOf<DType | 'opaque'>(...allDTypes, 'opaque');
+
+/**
+ * An operator of the source format that unskew does not know: carried through every rewrite, named by `inspect`, and
+ * refused by name when someone tries to run it.
+ */
+export const opaqueOp = defineOp({
+  name: 'opaque',
+  doc: 'An operator of the source format that is carried and not understood. `operator` is its name, `results` the types of its results as text.',
+  levels: ['qnn', 'nn', 'dnnl'],
+  operands: { rest: variadic(anything) },
+  attrs: { operator: attr.string(), results: attr.strings() },
+  results: { y: allDTypes },
+  infer(_types, { results }, refuse) {
+    return results.map((text) => parseType(text) ?? refuse(`'${text}' is not a type`));
+  },
+  evaluate(_tensors, { operator }) {
+    return fail('U2008', `the operator ${operator} is not supported and cannot be run`, { op: operator });
+  },
+});
