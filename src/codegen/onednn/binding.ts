@@ -40,17 +40,27 @@ export type PostOp =
     };
 
 export interface PrimitiveAttributes {
-  /** One multiplier of the accumulator (+ bias) per output channel, or a single one: 2.x output scales, 3.x weights scales without bias. */
+  /**
+   * Multipliers of (accumulator + bias), before every post-op: one per output channel, or a single one. The addon gives
+   * this meaning in both versions of oneDNN (2.x: output scales; 3.x: a leading binary_mul).
+   */
   readonly scales?: Float32Array;
   /** Zero point of the source (subtracted from every source element, padding included) and of the destination. */
   readonly sourceZeroPoint?: number;
   readonly destinationZeroPoint?: number;
+  /** Matmul only. */
+  readonly weightsZeroPoint?: number;
+  /**
+   * In this order, then the destination zero point, then rounding to an integer type. `eltwise round` as the last one
+   * makes it rne(x) + zero point, as the specification of QuantizeLinear has it.
+   */
   readonly postOps?: readonly PostOp[];
 }
 
+/** The bias of an integer convolution or matmul is s32, in units of the accumulator. */
 export interface ConvolutionSpec {
   readonly source: MemoryDesc;
-  /** OIdhw, or gOIdhw when `groups` is over 1. */
+  /** OIdhw, or gOIdhw when `groups` is over 1. O counts output channels, transposed or not (per group with gOIdhw). */
   readonly weights: MemoryDesc;
   readonly bias?: MemoryDesc;
   readonly destination: MemoryDesc;
@@ -100,8 +110,12 @@ export type BufferRef =
   | { readonly space: 'output'; readonly index: number };
 
 /**
- * One step of a session. A primitive's arguments: source, source1 (binary), weights, bias, destination, scratchpad,
- * post0, post1, …; a kernel's are named in its own declaration.
+ * One step of a session. A primitive's arguments: source, source1 (binary), weights, bias, destination, scratchpad (when
+ * scratchpadBytes > 0), and post<i> for every binary post-op i; a kernel's are named in its own declaration.
+ *
+ * Destinations lie in the arena or an output. A destination may be the very place of a source (same space, same offset)
+ * only where the declaration says `in place`, and for eltwise, binary and softmax; otherwise overlap is refused.
+ * Offsets are multiples of the element size (64 is best).
  */
 export type Command =
   | {
@@ -113,12 +127,13 @@ export type Command =
 
 /**
  * The kernels of our own. Tensors are dense; `outer × channels × inner` is the row-major view of a tensor around its
- * channel axis (channels-last: inner = 1). Each has a scalar twin in native/ that the tests compare it with.
+ * channel axis (channels-last: inner = 1; per-tensor parameters: channels = 1). Arguments are source and destination
+ * unless said; [?] marks optional ones. Each has a scalar twin in native/ that the tests compare it with.
  */
 export type Kernel =
-  /** destination[i] = table[source[i]]; `table`: 256 bytes indexed by the source byte as unsigned. */
+  /** destination[i] = table[source[i]]; argument `table`: 256 bytes indexed by the source byte as unsigned. In place. */
   | { readonly name: 'lut'; readonly count: number }
-  /** destination = sat(rne(source / scale) + zeroPoint); `scale` f32[channels|1], `zeroPoint` s32[channels|1]. */
+  /** destination = sat(rne(fl(source / scale)) + zeroPoint), NaN gives the lowest value; arguments `scale` f32[channels], `zeroPoint` s32[channels] [?]. */
   | {
       readonly name: 'quantize';
       readonly type: 'u8' | 's8';
@@ -126,7 +141,7 @@ export type Kernel =
       readonly channels: number;
       readonly inner: number;
     }
-  /** destination f32 = fl((source − zeroPoint) · scale); source of `type`. */
+  /** destination f32 = fl(fl(source − zeroPoint) · scale), the difference in wrapping s32; source of `type`; arguments as above. */
   | {
       readonly name: 'dequantize';
       readonly type: 'u8' | 's8' | 's32';
@@ -135,9 +150,11 @@ export type Kernel =
       readonly inner: number;
     }
   /**
-   * v = source + bias[c] + map[position·channels + c] + row[o·groups + g(c)]·column[c]  (s32, wrapping; absent arguments add nothing)
-   * destination = clamp(rne(fl(fl(v)·multiplier[c])) + zeroPoint, low, high), or v itself for type 's32'.
-   * source s32[outer, channels, inner]; `map` repeats every `mapRows` rows of outer (channels-last only: inner = 1).
+   * v = source + bias[c] + map[(o mod mapRows)·channels + c] + row[o·groups + g(c)]·column[c]  (s32, wrapping; absent arguments add nothing)
+   * destination = clamp(rne(fl(fl(v)·multiplier[c])) + zeroPoint, low, high), or v itself for type 's32' (in place).
+   * source s32[outer, channels, inner]; arguments `bias` s32[channels] [?], `map` s32[mapRows, channels] [?] (inner = 1 only),
+   * `row` s32[outer, groups] and `column` s32[channels] [? both], `multiplier` f32[channels] (absent for 's32').
+   * g(c) = floor(c·groups / channels); mapRows is 0 without a map, groups 1 without rows.
    */
   | {
       readonly name: 'requantize';
@@ -152,7 +169,10 @@ export type Kernel =
       readonly high: number;
     }
   /** Depthwise convolution, channels last, any padding: padded taps read the source zero point, so they contribute 0.
-   *  acc = Σ (x − zeroPoint)·w + bias[c]; then as in requantize (type 's32' gives acc). channels = input channels · multiplier. */
+   *  acc = Σ (x − zeroPoint)·w + bias[c]; then as in requantize (type 's32' gives acc). The output has channels · multiplier
+   *  channels; output channel o reads input channel floor(o / multiplier). Arguments `weights` s8[output channels, kh·kw],
+   *  `bias` s32[output channels] [?], `multiplier` f32[output channels] (absent for 's32'): these three are constants,
+   *  packed when the session is made. */
   | {
       readonly name: 'depthwise';
       readonly sourceType: 'u8' | 's8';
@@ -192,7 +212,7 @@ export type Kernel =
     }
   /**
    * The recipes of ONNX Runtime's QLinearAdd and QLinearMul (src/numerics holds the formula); operands broadcast by
-   * strides (0 where broadcast); destination dense over `shape`.
+   * strides (0 where broadcast); destination dense over `shape`. Arguments source, source1. In place (dense operand).
    */
   | {
       readonly name: 'qlinear-add' | 'qlinear-mul';
@@ -205,7 +225,7 @@ export type Kernel =
       readonly scales: readonly [number, number, number];
       readonly zeroPoints: readonly [number, number, number];
     }
-  /** destination[i] = table[a·256 + b] for any recipe of two 8-bit operands; broadcast as above. */
+  /** destination[i] = table[a·256 + b] for any recipe of two 8-bit operands; arguments source, source1, `table`; broadcast as above. In place. */
   | {
       readonly name: 'binary-table';
       readonly shape: readonly number[];
@@ -241,7 +261,8 @@ export type Kernel =
   /** ONNX DynamicQuantizeLinear by ONNX Runtime's rule; arguments source f32, destination u8, scale f32[1], zeroPoint u8[1]. */
   | { readonly name: 'dynamic-quantize'; readonly count: number }
   /** The slow, obvious convolution Σ (x − zx)(w − zw[o]) in s32 for whatever no fast route covers; row major, N-D (spatial rank 3, leading 1s).
-   *  arguments source, weights (OIdhw, group-major), sourceZeroPoint s32[1], weightsZeroPoint s32[O|1], destination s32. */
+   *  arguments source [N, C, d, h, w], weights [O, C/groups, kd, kh, kw] (transposed: [C, O/groups, …] as in ONNX),
+   *  `sourceZeroPoint` s32[1] [?], `weightsZeroPoint` s32[weightsZeroPoints] [?], destination s32[N, O, …]. */
   | {
       readonly name: 'reference-convolution';
       readonly sourceType: 'u8' | 's8';
@@ -250,6 +271,8 @@ export type Kernel =
       readonly inputChannels: number;
       readonly outputChannels: number;
       readonly groups: number;
+      /** 1, or outputChannels. */
+      readonly weightsZeroPoints: number;
       readonly input: readonly [number, number, number];
       readonly output: readonly [number, number, number];
       readonly kernel: readonly [number, number, number];
@@ -269,15 +292,20 @@ export interface SessionSpec {
 }
 
 export interface NativeSession {
-  /** Runs on the session's own executor thread; the event loop stays free. Runs of one session are queued in order. */
+  /**
+   * Runs on the session's own executor thread; the event loop stays free. Runs of one session are queued in order.
+   * Inputs are copied before it returns; outputs are written when the promise resolves.
+   */
   run(inputs: readonly Uint8Array[], outputs: readonly Uint8Array[]): Promise<void>;
-  /** Runs to the end before it returns. */
+  /** Runs to the end, on the calling thread, before it returns. */
   runSync(inputs: readonly Uint8Array[], outputs: readonly Uint8Array[]): void;
   /** Runs once and returns the microseconds of each command. */
   profile(inputs: readonly Uint8Array[], outputs: readonly Uint8Array[]): Float64Array;
-  /** Frees memory and thread; a later call throws. Idempotent. */
+  /** Frees memory and thread; a later call throws. Idempotent. A run that has begun ends first, queued ones reject. */
   dispose(): void;
 }
+
+export type KernelIsa = 'scalar' | 'avx2' | 'avx512';
 
 export interface OneDnnBinding {
   readonly version: { readonly major: number; readonly minor: number; readonly patch: number };
@@ -285,8 +313,10 @@ export interface OneDnnBinding {
   readonly isa: 'sse41' | 'avx' | 'avx2' | 'avx512' | 'vnni' | 'amx';
 
   desc(type: NativeType, dims: readonly number[], layout: Layout): MemoryDesc;
-  /** A descriptor of a blocked or plain layout by oneDNN's tag letters, as in `layout`. */
-  /** Primitives are created for a number of threads, since implementations partition their work at creation. Throw a located message when oneDNN has none. */
+  /**
+   * Primitives are created for a number of threads, since implementations partition their work at creation. Throw a sentence
+   * when oneDNN has none. Here and in a session `threads` is capped by the processors this process may use.
+   */
   convolution(spec: ConvolutionSpec, threads: number): Primitive;
   matmul(spec: MatmulSpec, threads: number): Primitive;
   pooling(spec: PoolingSpec, threads: number): Primitive;
@@ -311,8 +341,10 @@ export interface OneDnnBinding {
   memory(bytes: Uint8Array): NativeMemory;
   /** A constant packed once into the layout a primitive wants. */
   pack(bytes: Uint8Array, source: MemoryDesc, destination: MemoryDesc, threads: number): NativeMemory;
-  /** Weights s8[channels, kh·kw] (o, taps row major) as the depthwise kernel wants them. */
-  packDepthwise(weights: Uint8Array, channels: number, taps: number): NativeMemory;
-
   session(spec: SessionSpec): NativeSession;
+
+  /** For tests: kernels of sessions made afterwards use this instruction set; undefined means the best there is. Throws where the CPU lacks it. */
+  setKernelIsa(isa: KernelIsa | undefined): void;
+  /** What kernels use now. */
+  readonly kernelIsa: KernelIsa;
 }
