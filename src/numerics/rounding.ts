@@ -20,7 +20,7 @@ export const roundHalfUp: (x: number) => number = Math.round;
 export const roundHalfAway = (x: number): number => (x < 0 ? -Math.round(-x) : Math.round(x));
 
 /** `x` limited to [low, high]; NaN becomes `low`, as max(low, min(high, NaN)) does on x86. */
-export const clampTo = (low: number, high: number, x: number): number => (x >= low ? (x > high ? high : x) : low);
+export const clampTo = (low: number, high: number, x: number): number => (x >= low ? Math.min(x, high) : low);
 
 /** `x` limited to the range of an integer type. */
 export const saturate = (dtype: DType, x: number): number => clampTo(dtypes[dtype].min, dtypes[dtype].max, x);

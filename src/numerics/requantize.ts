@@ -1,0 +1,130 @@
+/**
+ * Requantization: from an int32 accumulator to an 8- or 16-bit integer, as each system computes it.
+ *
+ *   'f32'           v = fl(fl(A)·m)                     m = fl(fl(sx·sw)/sy)
+ *   'f32-two-step'  v = fl(fl(fl(A)·m1)·m2)             m1 = fl(sx·sw), m2 = fl(1/sy)
+ *   'f64'           v = A·m in binary64                 m = sx·sw/sy
+ *   'fixed'         v = RDivPOT(SRDHM(A·2^l, M), r)     M·2^(shift − 31) ≈ sx·sw/sy   (gemmlowp: two roundings)
+ *
+ *   zeroPoint 'after':  y = sat(round(v) + zy)
+ *   zeroPoint 'before': y = sat(round(fl(v + zy)))
+ *
+ * All of them are monotone in A (scales are positive), which makes equality of two of them decidable: see thresholds.ts.
+ */
+import { assert } from '../diagnostics/index.ts';
+import { clampTo, roundHalfAway, roundHalfEven, roundHalfUp } from './rounding.ts';
+
+export type Rounding = 'half-even' | 'half-up' | 'half-away';
+
+export interface RequantizeMode {
+  readonly arithmetic: 'f32' | 'f32-two-step' | 'f64' | 'fixed';
+  /** Of the float forms; 'fixed' rounds its product half up and its shift half away. */
+  readonly rounding: Rounding;
+  /** Whether the zero point is added before or after rounding. */
+  readonly zeroPoint: 'before' | 'after';
+}
+
+/**
+ * Who computes how. ONNX leaves the precision of the product open: 'onnx-spec' takes binary64. 'torch-fbgemm' and
+ * 'torch-qnnpack' share the integer part of ORT and differ from it in the bias (float, or rounded from float), which
+ * is added before; 'torch-onednn' is PyTorch's `onednn` engine.
+ */
+export const requantizeModes = {
+  'onnx-spec': { arithmetic: 'f64', rounding: 'half-even', zeroPoint: 'after' },
+  ort: { arithmetic: 'f32', rounding: 'half-even', zeroPoint: 'after' },
+  'torch-fbgemm': { arithmetic: 'f32', rounding: 'half-even', zeroPoint: 'after' },
+  'torch-onednn': { arithmetic: 'f32-two-step', rounding: 'half-even', zeroPoint: 'before' },
+  'torch-qnnpack': { arithmetic: 'f32', rounding: 'half-even', zeroPoint: 'after' },
+  tflite: { arithmetic: 'fixed', rounding: 'half-away', zeroPoint: 'after' },
+} as const satisfies Record<string, RequantizeMode>;
+
+export type RequantizeProfile = keyof typeof requantizeModes;
+
+export type Multiplier =
+  | { readonly arithmetic: 'f32' | 'f64'; readonly factor: number }
+  | { readonly arithmetic: 'f32-two-step'; readonly first: number; readonly second: number }
+  /** mantissa·2^(shift − 31), mantissa in [2^30, 2^31) or 0. */
+  | { readonly arithmetic: 'fixed'; readonly mantissa: number; readonly shift: number };
+
+/** fl(fl(sx·sw)/sy): the multiplier of ONNX Runtime (QLinearConv, QLinearMatMul). */
+export const multiplier32 = (sx: number, sw: number, sy: number): number => Math.fround(Math.fround(sx * sw) / sy);
+
+/** The factor sx·sw/sy as a system holds it. Scales are binary32 numbers. */
+export function multiplier(sx: number, sw: number, sy: number, profile: RequantizeProfile = 'ort'): Multiplier {
+  const { arithmetic } = requantizeModes[profile];
+  if (arithmetic === 'f32') return { arithmetic, factor: multiplier32(sx, sw, sy) };
+  if (arithmetic === 'f64') return { arithmetic, factor: (sx * sw) / sy };
+  if (arithmetic === 'f32-two-step') return { arithmetic, first: Math.fround(sx * sw), second: Math.fround(1 / sy) };
+  return fixedMultiplier((sx * sw) / sy);
+}
+
+/** TFLite's QuantizeMultiplier: `factor` = m·2^shift with m in [1/2, 1), M = rha(m·2^31); below 2^-32 it is 0. */
+export function fixedMultiplier(factor: number): Multiplier {
+  let shift = factor === 0 ? 0 : Math.floor(Math.log2(factor)) + 1;
+  if (factor / 2 ** shift >= 1) shift++;
+  else if (factor !== 0 && factor / 2 ** shift < 0.5) shift--;
+  let mantissa = roundHalfAway((factor / 2 ** shift) * 2 ** 31);
+  if (mantissa === 2 ** 31) {
+    mantissa = 2 ** 30;
+    shift++;
+  }
+  return shift < -31 ? { arithmetic: 'fixed', mantissa: 0, shift: 0 } : { arithmetic: 'fixed', mantissa, shift };
+}
+
+const rounders = { 'half-even': roundHalfEven, 'half-up': roundHalfUp, 'half-away': roundHalfAway };
+
+/** The step function A -> y, saturated to [low, high]. */
+export function requantizer(
+  mode: RequantizeMode,
+  m: Multiplier,
+  zeroPoint: number,
+  low: number,
+  high: number,
+): (accumulator: number) => number {
+  assert(mode.arithmetic === m.arithmetic, `a multiplier for ${m.arithmetic} does not fit ${mode.arithmetic}`);
+  const round = rounders[mode.rounding];
+  const before = mode.zeroPoint === 'before';
+  switch (m.arithmetic) {
+    case 'f32': {
+      const { factor } = m;
+      if (before)
+        return (a) => clampTo(low, high, round(Math.fround(Math.fround(Math.fround(a) * factor) + zeroPoint)));
+      return (a) => clampTo(low, high, round(Math.fround(Math.fround(a) * factor)) + zeroPoint);
+    }
+    case 'f32-two-step': {
+      const scaled = (a: number) => Math.fround(Math.fround(Math.fround(a) * m.first) * m.second);
+      if (before) return (a) => clampTo(low, high, round(Math.fround(scaled(a) + zeroPoint)));
+      return (a) => clampTo(low, high, round(scaled(a)) + zeroPoint);
+    }
+    case 'f64': {
+      const { factor } = m;
+      if (before) return (a) => clampTo(low, high, round(a * factor + zeroPoint));
+      return (a) => clampTo(low, high, round(a * factor) + zeroPoint);
+    }
+    case 'fixed':
+      return (a) => clampTo(low, high, multiplyFixed(a, m.mantissa, m.shift) + zeroPoint);
+  }
+}
+
+/** The requantizer of a profile from scales. */
+export const requantizerOf = (
+  profile: RequantizeProfile,
+  scales: { readonly sx: number; readonly sw: number; readonly sy: number },
+  zeroPoint: number,
+  low: number,
+  high: number,
+): ((accumulator: number) => number) =>
+  requantizer(requantizeModes[profile], multiplier(scales.sx, scales.sw, scales.sy, profile), zeroPoint, low, high);
+
+/**
+ * gemmlowp: RDivPOT(SRDHM(A·2^max(shift,0), M), max(−shift,0)), with A·2^l saturated to int32.
+ * SRDHM(a, M) = floor((a·M + 2^30) / 2^31), exact here by splitting a into 16-bit halves; RDivPOT rounds half away.
+ */
+export function multiplyFixed(accumulator: number, mantissa: number, shift: number): number {
+  const a = clampTo(-(2 ** 31), 2 ** 31 - 1, accumulator * 2 ** Math.max(shift, 0));
+  const high = Math.floor(a / 2 ** 16) * mantissa;
+  const low = (a & 0xffff) * mantissa;
+  const quotient = Math.floor(high / 2 ** 15);
+  const rest = (high - quotient * 2 ** 15) * 2 ** 16 + low;
+  return roundHalfAway((quotient + Math.floor((rest + 2 ** 30) / 2 ** 31)) / 2 ** Math.max(-shift, 0));
+}
