@@ -1,3 +1,4 @@
+export * from './half.ts';
 export * from './qlinear_add.ts';
 export * from './qlinear_mul.ts';
 export * from './quantize_linear.ts';
