@@ -15,15 +15,15 @@ export interface OperandSpec<D extends DType | 'opaque' = DType | 'opaque', P ex
 /** `variadic` only as the last operand; entries of a variadic operand may be absent where the operator says so. */
 export type Presence = 'required' | 'optional' | 'variadic';
 
-export const tensorOf = <D extends DType>(...dtypes: readonly D[]): OperandSpec<D, 'required'> => ({
+export const tensorOf = <D extends DType | 'opaque'>(...dtypes: readonly D[]): OperandSpec<D, 'required'> => ({
   dtypes,
   presence: 'required',
 });
-export const optional = <D extends DType>(spec: OperandSpec<D, 'required'>): OperandSpec<D, 'optional'> => ({
+export const optional = <D extends DType | 'opaque'>(spec: OperandSpec<D, 'required'>): OperandSpec<D, 'optional'> => ({
   ...spec,
   presence: 'optional',
 });
-export const variadic = <D extends DType>(spec: OperandSpec<D, 'required'>): OperandSpec<D, 'variadic'> => ({
+export const variadic = <D extends DType | 'opaque'>(spec: OperandSpec<D, 'required'>): OperandSpec<D, 'variadic'> => ({
   ...spec,
   presence: 'variadic',
 });

@@ -1,9 +1,9 @@
 import { fail } from '../../diagnostics/index.ts';
 import { attr, defineOp, tensorOf, variadic } from '../define_op.ts';
-import { allDTypes, type DType } from '../dtype.ts';
+import { allDTypes } from '../dtype.ts';
 import { parseType } from '../parse_type.ts';
 
-const anything = tensorOf<DType | 'opaque'>(...allDTypes, 'opaque');
+const anything = tensorOf(...allDTypes, 'opaque');
 
 /**
  * An operator of the source format that unskew does not know: carried through every rewrite, named by `inspect`, and

@@ -1,0 +1,121 @@
+/**
+ * The interpreter: the meaning of a graph. Runs the `evaluate` of every operator in topological order; never calls the
+ * addon. Feeds and results are internal tensors; `src/index.ts` wraps it for the public API.
+ */
+import { assert, fail, withLocation } from '../diagnostics/index.ts';
+import { inferTypes } from './builder.ts';
+import type { AnyOp, OperandSpecs } from './define_op.ts';
+import type { DType } from './dtype.ts';
+import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
+import { findOp } from './op_table.ts';
+import { specialize } from './specialize.ts';
+import type { ITensor } from './tensor.ts';
+import { formatType, type TensorType, type ValueId } from './types.ts';
+
+export type Feeds = Readonly<Record<string, ITensor>>;
+
+export interface InterpretOptions {
+  /** Called with every node's results: layer-by-layer comparison, tracing. */
+  readonly observe?: (node: Node, results: readonly ITensor[]) => void;
+}
+
+/**
+ * Evaluates the graph.
+ *
+ * @param feeds a tensor for every graph input, by name; sizes of symbolic dimensions follow from them
+ * @returns a tensor for every graph output, by name
+ * @throws UnskewError U4001 for a feed that is missing, unknown or does not fit, U2008 for an opaque operator
+ */
+export function interpret(graph: Graph, feeds: Feeds, { observe }: InterpretOptions = {}): Record<string, ITensor> {
+  graph = specialize(graph, checkFeeds(graph, feeds));
+  const values = new Map<ValueId, ITensor>(graph.inputs.map((id) => [id, feeds[id]]));
+  const valueAt = (id: ValueId): ITensor => {
+    const known = values.get(id) ?? constantOf(graph, id);
+    assert(known, `%${id} has no value yet`);
+    return known;
+  };
+  const { order } = topologicalOrder(graph);
+  const pending = usesOf(graph, order);
+  for (const node of order) {
+    const results = evaluateNode(
+      node,
+      node.operands.map((id) => (id === null ? null : valueAt(id))),
+    );
+    observe?.(node, results);
+    node.results.forEach((id, i) => {
+      values.set(id, results[i]);
+    });
+    for (const id of node.operands) {
+      if (id === null) continue;
+      const left = (pending.get(id) ?? 0) - 1;
+      pending.set(id, left);
+      if (left === 0) values.delete(id); // nobody reads it any more
+    }
+  }
+  return Object.fromEntries(graph.outputs.map((id) => [id, valueAt(id)]));
+}
+
+/** Evaluates one node on concrete operands; result types are inferred anew from the concrete shapes. */
+export function evaluateNode(
+  node: Pick<Node, 'op' | 'attrs' | 'loc'>,
+  operands: readonly (ITensor | null)[],
+): readonly ITensor[] {
+  const op = findOp(node.op);
+  assert(op, `no operator ${node.op}`);
+  const types = inferTypes(
+    op,
+    operands.map((t) => t && { dtype: t.dtype, shape: t.shape }),
+    node.attrs,
+    node.loc,
+  );
+  const result = withLocation(node.loc, () =>
+    op.evaluate(named(op, operands), node.attrs, types as TensorType<DType>[]),
+  );
+  return Array.isArray(result) ? result : [result as ITensor];
+}
+
+/** Operands by their declared names. */
+function named(op: AnyOp, operands: readonly (ITensor | null)[]): Parameters<AnyOp['evaluate']>[0] {
+  const record: Record<string, ITensor | readonly (ITensor | null)[]> = {};
+  Object.entries(op.operands as OperandSpecs).forEach(([name, spec], i) => {
+    if (spec.presence === 'variadic') record[name] = operands.slice(i);
+    else if (operands[i]) record[name] = operands[i];
+  });
+  return record as Parameters<AnyOp['evaluate']>[0];
+}
+
+/** How often each value is read; outputs are read once more by the caller, constants are nobody's to free. */
+function usesOf(graph: Graph, order: readonly Node[]): Map<ValueId, number> {
+  const uses = new Map<ValueId, number>();
+  const use = (id: ValueId | null) => id !== null && uses.set(id, (uses.get(id) ?? 0) + 1);
+  for (const node of order) node.operands.forEach(use);
+  graph.outputs.forEach(use);
+  return uses;
+}
+
+/** Refuses feeds that do not fit the graph's inputs; returns the sizes of the symbols they bind. */
+export function checkFeeds(graph: Graph, feeds: Feeds): Map<string, number> {
+  const bindings = new Map<string, number>();
+  for (const name of Object.keys(feeds)) {
+    if (!graph.inputs.includes(name as ValueId)) {
+      fail('U4001', `the model has no input '${name}'`, { input: name }, `its inputs are: ${graph.inputs.join(', ')}`);
+    }
+  }
+  for (const id of graph.inputs) {
+    const { type } = graph.values[id];
+    const feed = feeds[id];
+    if (feed === undefined) fail('U4001', `the input '${id}' (${formatType(type)}) is missing`, { input: id });
+    const expected = `the input '${id}' should be ${formatType(type)}, but is ${formatType(feed)}`;
+    if (feed.dtype !== type.dtype || feed.shape.length !== type.shape.length) fail('U4001', expected, { input: id });
+    type.shape.forEach((dim, axis) => {
+      const size = feed.shape[axis];
+      const known = typeof dim === 'number' ? dim : (bindings.get(dim) ?? size);
+      if (known !== size)
+        fail('U4001', typeof dim === 'number' ? expected : `${expected}, and ${dim} is ${known} elsewhere`, {
+          input: id,
+        });
+      if (typeof dim === 'string') bindings.set(dim, size);
+    });
+  }
+  return bindings;
+}

@@ -1,0 +1,114 @@
+/**
+ * The textual form, in the manner of Relay and MLIR. `parse(print(g))` equals `g`.
+ *
+ *   graph @main(%x: u8[1,3,32,32]) -> (%y) {
+ *     %c = qnn.conv(%x, @w0, zx=114:u8) {strides=[1,1], pads=[1,1,1,1], dilations=[1,1]} : s32[1,16,32,32]  loc("conv1" QLinearConv)
+ *   }
+ *   constants { @w0 : s8[16,3,3,3] = base64"…" }
+ *
+ * Required operands are positional, optional ones are named. Constants of up to eight elements stand where they are used.
+ * Attributes that have their default value are left out.
+ */
+import type { AttrSpecs, AttrValue, OperandSpecs } from './define_op.ts';
+import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
+import { findOp } from './op_table.ts';
+import { bytesOf, type ITensor, numbersOf } from './tensor.ts';
+import { formatType, type Loc, type ValueId } from './types.ts';
+
+export interface PrintOptions {
+  /** Leave out the contents of large constants: for people, not for `parse`. */
+  readonly elideConstants?: boolean;
+  readonly locations?: boolean;
+}
+
+const INLINE_LIMIT = 8;
+
+export function print(graph: Graph, { elideConstants = false, locations = true }: PrintOptions = {}): string {
+  const large = new Set<ValueId>();
+  const reference = (id: ValueId): string => {
+    const tensor = graph.values[id]?.constant === undefined ? undefined : constantOf(graph, id);
+    if (tensor === undefined) return `%${name(id)}`;
+    if (isInline(tensor)) return inlineConstant(tensor);
+    large.add(id);
+    return `@${name(id)}`;
+  };
+  const inputs = graph.inputs.map((id) => `%${name(id)}: ${formatType(graph.values[id].type)}`);
+  const body = topologicalOrder(graph).order.map((node) => {
+    const results = node.results.map((id) => `%${name(id)}`).join(', ');
+    const types = node.results.map((id) => formatType(graph.values[id].type)).join(', ');
+    const call = `${node.op}(${formatOperands(node, reference)})${formatAttrs(node)}`;
+    return `  ${results} = ${call} : ${types}${locations ? formatLoc(node.loc) : ''}`;
+  });
+  const outputs = graph.outputs.map(reference).join(', ');
+  const lines = [`graph @${name(graph.name)}(${inputs.join(', ')}) -> (${outputs}) {`, ...body, '}'];
+  if (large.size > 0) {
+    lines.push('constants {');
+    for (const id of large) {
+      const tensor = constantOf(graph, id) as ITensor;
+      const contents = elideConstants
+        ? `sha256"${graph.pool.hash(graph.values[id].constant as never)}"`
+        : `base64"${Buffer.from(bytesOf(tensor.data)).toString('base64')}"`;
+      lines.push(`  @${name(id)} : ${formatType(tensor)} = ${contents}`);
+    }
+    lines.push('}');
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+/** One node as in `print`, without its contents of constants: for diagnostics and traces. */
+export function printNode(graph: Graph, node: Node): string {
+  const reference = (id: ValueId): string => {
+    const tensor = constantOf(graph, id);
+    return tensor === undefined ? `%${name(id)}` : isInline(tensor) ? inlineConstant(tensor) : `@${name(id)}`;
+  };
+  const types = node.results.map((id) => formatType(graph.values[id].type)).join(', ');
+  return `%${name(node.id)} = ${node.op}(${formatOperands(node, reference)})${formatAttrs(node)} : ${types}`;
+}
+
+/** Names that need no quotes. */
+const name = (id: string): string => (/^[A-Za-z0-9_.$/]+$/.test(id) ? id : JSON.stringify(id));
+
+const isInline = (t: ITensor): boolean =>
+  t.data.length <= INLINE_LIMIT && t.shape.length <= 1 && t.dtype !== 'f16' && t.dtype !== 'bf16';
+
+/** `114:u8`, `[1, 2]:s64`. Floats are printed so that they read back to the same bits. */
+function inlineConstant(t: ITensor): string {
+  const items = t.dtype === 's64' || t.dtype === 'u64' ? Array.from(t.data, String) : numbersOf(t).map(formatNumber);
+  return t.shape.length === 0 ? `${items[0]}:${t.dtype}` : `[${items.join(', ')}]:${t.dtype}`;
+}
+
+function formatOperands(node: Node, reference: (id: ValueId) => string): string {
+  const specs = Object.entries((findOp(node.op)?.operands ?? {}) as OperandSpecs);
+  const parts: string[] = [];
+  node.operands.forEach((id, i) => {
+    const [operand, spec] = specs[Math.min(i, specs.length - 1)] ?? ['', undefined];
+    if (spec?.presence === 'optional') {
+      if (id !== null) parts.push(`${operand}=${reference(id)}`);
+    } else parts.push(id === null ? '_' : reference(id));
+  });
+  return parts.join(', ');
+}
+
+function formatAttrs(node: Node): string {
+  const specs = (findOp(node.op)?.attrs ?? {}) as AttrSpecs;
+  const isDefault = (key: string, value: AttrValue): boolean => {
+    const fallback = specs[key]?.default;
+    return fallback !== undefined && formatAttr(fallback) === formatAttr(value);
+  };
+  const shown = Object.entries(node.attrs).filter(([key, value]) => !isDefault(key, value));
+  return shown.length === 0 ? '' : ` {${shown.map(([key, value]) => `${key}=${formatAttr(value)}`).join(', ')}}`;
+}
+
+function formatAttr(value: AttrValue): string {
+  if (typeof value === 'number') return formatNumber(value);
+  if (Array.isArray(value)) return `[${value.map(formatAttr).join(',')}]`;
+  return JSON.stringify(value);
+}
+
+const formatNumber = (n: number): string =>
+  Object.is(n, -0) ? '-0' : Number.isNaN(n) ? 'nan' : n === Infinity ? 'inf' : n === -Infinity ? '-inf' : String(n);
+
+const formatLoc = ({ file, node, op }: Loc): string => {
+  const parts = [file && `file=${JSON.stringify(file)}`, node && JSON.stringify(node), op].filter(Boolean);
+  return parts.length === 0 ? '' : `  loc(${parts.join(' ')})`;
+};

@@ -1,0 +1,48 @@
+/** Binding symbolic dimensions to sizes. */
+import { assert } from '../diagnostics/index.ts';
+import { inferTypes } from './builder.ts';
+import type { AnyOp } from './define_op.ts';
+import { bindDim } from './dims.ts';
+import { type Graph, type Node, topologicalOrder } from './graph.ts';
+import { findOp } from './op_table.ts';
+import type { NodeId, Shape, TensorType, ValueId } from './types.ts';
+
+/** The graph with its symbols bound to sizes: every type inferred again, so that derived sizes are numbers too. */
+export function specialize(graph: Graph, bindings: ReadonlyMap<string, number>): Graph {
+  if (bindings.size === 0) return graph;
+  const values: Record<ValueId, Graph['values'][ValueId]> = Object.assign(Object.create(null), graph.values);
+  const nodes: Record<NodeId, Node> = Object.assign(Object.create(null), graph.nodes);
+  for (const id of graph.inputs) values[id] = { ...values[id], type: bindType(values[id].type, bindings) };
+  for (const node of topologicalOrder(graph).order) {
+    const op = findOp(node.op);
+    assert(op, `no operator ${node.op}`);
+    const attrs = bindAttrs(op, node.attrs, bindings);
+    if (attrs !== node.attrs) nodes[node.id] = { ...node, attrs };
+    const types = inferTypes(
+      op,
+      node.operands.map((id) => id && values[id].type),
+      attrs,
+      node.loc,
+    );
+    node.results.forEach((id, i) => {
+      values[id] = { ...values[id], type: bindType(types[i], bindings) };
+    });
+  }
+  return { ...graph, nodes, values };
+}
+
+const bindType = (type: TensorType, bindings: ReadonlyMap<string, number>): TensorType => ({
+  ...type,
+  shape: type.shape.map((dim) => bindDim(dim, bindings)),
+});
+
+function bindAttrs(op: AnyOp, attrs: Node['attrs'], bindings: ReadonlyMap<string, number>): Node['attrs'] {
+  const bound = Object.entries(attrs).map(([name, value]) => {
+    const dims = op.attrs[name].kind === 'dims' ? (value as Shape) : undefined;
+    return [
+      name,
+      dims?.some((dim) => typeof dim === 'string') ? dims.map((dim) => bindDim(dim, bindings)) : value,
+    ] as const;
+  });
+  return bound.every(([name, value]) => attrs[name] === value) ? attrs : Object.fromEntries(bound);
+}

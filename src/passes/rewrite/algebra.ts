@@ -1,0 +1,88 @@
+/**
+ * Smart constructors for rules: they drop `+ 0`, `· 0` and `· 1` and fold what is constant, so that a rule is its law,
+ * line by line, and special cases need no branches.
+ */
+import {
+  type AnyOp,
+  type AttrValue,
+  bytesOf,
+  type DType,
+  type EmitOptions,
+  type Emitter,
+  evaluateNode,
+  type ITensor,
+  type Loc,
+  tensor,
+  type Value,
+} from '../../ir/index.ts';
+import { nnCast, nnRecentre } from '../../ir/ops/nn_cast.op.ts';
+import { nnAdd, nnMul, nnSub } from '../../ir/ops/nn_elementwise_binary.op.ts';
+import { nnReshape } from '../../ir/ops/nn_movement.op.ts';
+import type { GraphEditor } from './editor.ts';
+
+type S32 = Value<'s32'>;
+
+export class Algebra {
+  readonly #editor: GraphEditor;
+  readonly b: Emitter;
+  readonly emit: Emitter['emit'];
+
+  constructor(editor: GraphEditor, loc: Loc) {
+    this.#editor = editor;
+    this.b = editor.emitter;
+    this.b.loc = loc;
+    this.emit = this.b.emit.bind(this.b);
+  }
+
+  /** The tensor of a constant, undefined for anything else. */
+  tensor = <D extends DType>(v: Value<D> | undefined): ITensor<D> | undefined =>
+    this.#editor.constant(v?.id) as ITensor<D> | undefined;
+
+  constant = <D extends DType>(t: ITensor<D>, name?: string): Value<D> =>
+    this.b.constant(t, name && this.b.fresh(name));
+  s32 = (values: ArrayLike<number>, shape: readonly number[], name?: string): S32 =>
+    this.constant(tensor('s32', Int32Array.from(values), shape), name);
+
+  add = (x: S32, y: S32): S32 => (this.#isAll(y, 0) ? x : this.#isAll(x, 0) ? y : this.#fold(nnAdd, [x, y]));
+  sub = (x: S32, y: S32): S32 => (this.#isAll(y, 0) ? x : this.#fold(nnSub, [x, y]));
+  mul = (x: S32, y: S32): S32 =>
+    this.#isAll(y, 1)
+      ? x
+      : this.#isAll(x, 1)
+        ? y
+        : this.#isAll(y, 0)
+          ? y
+          : this.#isAll(x, 0)
+            ? x
+            : this.#fold(nnMul, [x, y]);
+
+  toS32 = (x: Value<DType>): S32 => this.#fold(nnCast, [x], { to: 's32' });
+  /** u8 ↔ s8 by 128. */
+  recentre = <D extends 'u8' | 's8'>(x: Value<'u8' | 's8'>, to: D): Value<D> =>
+    x.type.dtype === to ? (x as Value<D>) : this.#fold(nnRecentre, [x], { to });
+  reshape = <D extends DType>(x: Value<D>, shape: Value['type']['shape']): Value<D> =>
+    this.#fold(nnReshape, [x], { shape });
+
+  /** Emits the operator, or its value when all operands are constant. */
+  #fold<D extends DType>(
+    op: AnyOp,
+    operands: readonly Value[],
+    attrs: Readonly<Record<string, AttrValue>> = {},
+    options?: EmitOptions,
+  ): Value<D> {
+    const tensors = operands.map((v) => this.#editor.constant(v.id));
+    if (tensors.every((t) => t !== undefined)) {
+      return this.constant(evaluateNode({ op: op.name, attrs, loc: this.b.loc }, tensors)[0]) as Value<D>;
+    }
+    return this.b.emitList(op, operands, attrs, options)[0] as Value<D>;
+  }
+
+  #isAll(v: Value, value: number): boolean {
+    const t = this.#editor.constant(v.id);
+    if (t === undefined) return false;
+    if (value === 0) return bytesOf(t.data).every((byte) => byte === 0);
+    return (
+      (t.data as ArrayLike<number>).length > 0 && Array.from(t.data as ArrayLike<number>).every((x) => x === value)
+    );
+  }
+}
