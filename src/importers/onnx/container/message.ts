@@ -1,0 +1,239 @@
+/**
+ * Reads one message by its schema: checks tags, wire types and lengths of all its fields, decodes the small ones.
+ * Scalars: the last occurrence wins, as protobuf has it. Repeated fields: occurrences are concatenated, packed or not.
+ * A singular sub-message that occurs twice is refused: C++ merges the two, protobufjs takes the last.
+ */
+import { fail, type Location } from '../../../diagnostics/index.ts';
+import { type Fields, kinds, type Message } from './schema.ts';
+import { BYTES, Cursor, FIXED32, malformed, type Range, VARINT } from './wire.ts';
+
+/** What reading needs to know; children of a message get a context with a narrower location. */
+export interface Context {
+  readonly bytes: Uint8Array;
+  readonly location: Location;
+  /** Nested graphs around this message. */
+  readonly depth: number;
+  /** What may still be created, over the whole file: bounds the memory that a small file can ask for. */
+  readonly budget: { objects: number };
+  readonly readExternal?: ((location: string, offset: number, length: number) => Uint8Array) | undefined;
+}
+
+interface ValueOf {
+  string: string;
+  strings: readonly string[];
+  bytes: Range | undefined;
+  message: Range | undefined;
+  messages: readonly Range[];
+  present: boolean;
+  int: number | bigint | undefined;
+  float: number | undefined;
+  /** Run kinds: how many elements there are; `elements` decodes them. */
+  ints: number;
+  floats: number;
+  doubles: number;
+  blobs: number;
+}
+
+export type Decoded<F extends Fields> = { [K in keyof F]: ValueOf[F[K][1]] } & {
+  /** The numbers of fields that the schema does not know. */
+  unknown: readonly number[];
+};
+
+export const MAX_OBJECTS = 2_000_000;
+const MAX_STRING = 2 ** 26;
+const MAX_RUN = 2 ** 27;
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+export function at(context: Context, location: Location): Context {
+  return { ...context, location: { ...context.location, ...location } };
+}
+
+/** Fails with U1004, the offset of the offending bytes in the message. */
+export function invalid(context: Context, what: string, range: Range, hint?: string): never {
+  fail('U1004', `${what} (at byte ${range.at})`, context.location, hint);
+}
+
+export function spend(context: Context, objects = 1): void {
+  context.budget.objects -= objects;
+  if (context.budget.objects < 0) {
+    fail('U1006', `the model has more than ${MAX_OBJECTS} nodes, attributes, tensors and names`, context.location);
+  }
+}
+
+/** @throws UnskewError U1003 on malformed bytes, U1004 on a sub-message given twice, U1006 when the file asks for too much */
+export function readMessage<F extends Fields>(message: Message<F>, context: Context, range: Range): Decoded<F> {
+  const result: Record<string, unknown> = { ...message.blank };
+  const cursor = new Cursor(context.bytes, range.start, range.end, context.location);
+  while (cursor.next()) {
+    const known = message.byNumber[cursor.field];
+    if (known === undefined) {
+      cursor.skip();
+      if (!(result.unknown as number[]).includes(cursor.field)) append(context, result, 'unknown', cursor.field);
+      continue;
+    }
+    const { key, kind } = known;
+    const { wire, run } = kinds[kind];
+    if (cursor.wire !== wire && !(run && cursor.wire === BYTES)) {
+      const field = `${message.name}.${key} (field ${cursor.field})`;
+      malformed(`${field} has wire type ${cursor.wire} instead of ${wire}`, cursor.at, context.location);
+    }
+    if (run) {
+      result[key] = (result[key] as number) + countRun(cursor, wire);
+      continue;
+    }
+    switch (kind) {
+      case 'string':
+        result[key] = decodeString(context, cursor.payload());
+        break;
+      case 'strings':
+        append(context, result, key, decodeString(context, cursor.payload()));
+        break;
+      case 'bytes':
+        result[key] = cursor.payload();
+        break;
+      case 'message':
+        if (result[key] !== undefined) {
+          invalid(context, `${message.name}.${key} is given twice`, {
+            at: cursor.at,
+            start: cursor.at,
+            end: cursor.at,
+          });
+        }
+        result[key] = cursor.payload();
+        break;
+      case 'messages':
+        append(context, result, key, cursor.payload());
+        break;
+      case 'present':
+        cursor.payload();
+        result[key] = true;
+        break;
+      case 'int':
+        result[key] = cursor.varint();
+        break;
+      case 'float':
+        cursor.advance(4);
+        result[key] = viewOf(context.bytes).getFloat32(cursor.pos - 4, true);
+        break;
+    }
+  }
+  return result as Decoded<F>;
+}
+
+/** Strict UTF-8: two names that differ must not become one. */
+export function decodeString(context: Context, { at, start, end }: Range): string {
+  if (end - start > MAX_STRING) fail('U1006', `a string of ${end - start} bytes at byte ${at}`, context.location);
+  if (end - start < 48) {
+    const text = ascii(context.bytes, start, end);
+    if (text !== undefined) return text;
+  }
+  try {
+    return decoder.decode(context.bytes.subarray(start, end));
+  } catch {
+    malformed('a string is not UTF-8', at, context.location);
+  }
+}
+
+/** Visits the elements of a run field: scalars get their value, blobs their range. The message was checked before. */
+export function eachElement(context: Context, range: Range, field: number, visit: (cursor: Cursor) => void): void {
+  const { bytes, location } = context;
+  const cursor = new Cursor(bytes, range.start, range.end, location);
+  while (cursor.next()) {
+    if (cursor.field === field) visit(cursor);
+    else cursor.skip();
+  }
+}
+
+/** The integers of a run field, signed 64 bit. */
+export function readInts(context: Context, range: Range, field: number, count: number): (number | bigint)[] {
+  const values = new Array<number | bigint>(checkRun(context, count));
+  let i = 0;
+  eachElement(context, range, field, (cursor) => {
+    if (cursor.wire !== BYTES) values[i++] = cursor.varint();
+    else for (const packed = inside(cursor); packed.pos < packed.end; ) values[i++] = packed.varint();
+  });
+  return values;
+}
+
+/** The bytes of a run of fixed-size scalars, little endian, concatenated; zero-copy when they are one packed piece. */
+export function readFixed(context: Context, range: Range, field: number, count: number, size: 4 | 8): Uint8Array {
+  let whole: Uint8Array | undefined;
+  let filled = 0;
+  eachElement(context, range, field, (cursor) => {
+    let piece: Range;
+    if (cursor.wire === BYTES) piece = cursor.payload();
+    else {
+      cursor.advance(size);
+      piece = { at: cursor.at, start: cursor.pos - size, end: cursor.pos };
+    }
+    const bytes = context.bytes.subarray(piece.start, piece.end);
+    if (bytes.length === count * size) whole = bytes;
+    else {
+      whole ??= new Uint8Array(count * size);
+      whole.set(bytes, filled);
+    }
+    filled += bytes.length;
+  });
+  return whole ?? new Uint8Array(0);
+}
+
+/** The pieces of a repeated bytes field. */
+export function readBlobs(context: Context, range: Range, field: number): Uint8Array[] {
+  const blobs: Uint8Array[] = [];
+  eachElement(context, range, field, (cursor) => {
+    const { start, end } = cursor.payload();
+    blobs.push(context.bytes.subarray(start, end));
+  });
+  return blobs;
+}
+
+export function checkRun(context: Context, count: number): number {
+  if (count > MAX_RUN) fail('U1006', `${count} values in one field`, context.location);
+  return count;
+}
+
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** A cursor over the payload of a packed field; `cursor` moves past it. */
+function inside(cursor: Cursor): Cursor {
+  const { start, end } = cursor.payload();
+  return new Cursor(cursor.bytes, start, end, cursor.location);
+}
+
+/** How many elements the current field of a repeated run brings; moves past it and checks it. */
+function countRun(cursor: Cursor, wire: number): number {
+  if (wire === BYTES || cursor.wire !== BYTES) {
+    cursor.skip();
+    return 1;
+  }
+  const packed = inside(cursor);
+  const length = packed.end - packed.pos;
+  if (wire === VARINT) {
+    let count = 0;
+    for (; packed.pos < packed.end; count++) packed.varint();
+    return count;
+  }
+  const size = wire === FIXED32 ? 4 : 8;
+  if (length % size !== 0)
+    malformed(`a packed field of ${length} bytes holds ${size}-byte values`, cursor.at, cursor.location);
+  return length / size;
+}
+
+/** Blank messages share one empty list, so the first element makes a new one. */
+function append(context: Context, result: Record<string, unknown>, key: string, value: unknown): void {
+  spend(context);
+  const list = result[key] as unknown[];
+  if (list.length === 0) result[key] = [value];
+  else list.push(value);
+}
+
+function ascii(bytes: Uint8Array, start: number, end: number): string | undefined {
+  let text = '';
+  for (let i = start; i < end; i++) {
+    if (bytes[i] >= 128) return undefined;
+    text += String.fromCharCode(bytes[i]);
+  }
+  return text;
+}

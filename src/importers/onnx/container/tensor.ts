@@ -1,0 +1,211 @@
+/** TensorProto: sizes are checked at once, elements are decoded only when asked for. */
+import { fail } from '../../../diagnostics/index.ts';
+import { carriedOnnxTypes, type DType, dtypeOfOnnxCode, dtypes, newArray } from '../../../ir/dtype.ts';
+import { checkLocation } from './external_data.ts';
+import { at, type Context, type Decoded, invalid, readFixed, readInts, readMessage } from './message.ts';
+import type { OnnxSparseTensor, OnnxTensor } from './model.ts';
+import { printable } from './printable.ts';
+import { entryProto, sparseTensorProto, tensorProto } from './schema.ts';
+import type { Range } from './wire.ts';
+
+const STRING = 8;
+const EXTERNAL = 1;
+const MAX_RANK = 1024;
+
+/** Bits of an element of the types that are carried only. */
+const carriedBits: Readonly<Record<number, number>> = {
+  14: 64,
+  15: 128,
+  17: 8,
+  18: 8,
+  19: 8,
+  20: 8,
+  21: 4,
+  22: 4,
+  23: 4,
+  24: 8,
+  25: 2,
+  26: 2,
+};
+
+type Fields = Decoded<(typeof tensorProto)['fields']>;
+type TypedField = 'floatData' | 'int32Data' | 'int64Data' | 'doubleData' | 'uint64Data' | 'stringData';
+const typedFields: readonly TypedField[] = [
+  'floatData',
+  'int32Data',
+  'int64Data',
+  'doubleData',
+  'uint64Data',
+  'stringData',
+];
+
+export const onnxTypeName = (code: number): string => {
+  const dtype = dtypeOfOnnxCode(code);
+  return dtype !== undefined ? dtypes[dtype].onnx : (carriedOnnxTypes[code] ?? `type ${code}`);
+};
+
+/** @throws UnskewError U1003, U1004, U1005 (location of external data), U1006 */
+export function readTensor(outer: Context, range: Range): OnnxTensor {
+  const fields = readMessage(tensorProto, outer, range);
+  const { name } = fields;
+  const context = name === '' || outer.location.input !== undefined ? outer : at(outer, { input: printable(name) });
+  const fault = (what: string): never => invalid(context, `tensor '${printable(name)}' ${what}`, range);
+
+  const onnxType = Number(fields.dataType ?? 0);
+  if (onnxType === 0) fault('has no element type');
+  if (fields.segment !== undefined) fault('is cut into segments, which no reader supports');
+  const dims = readDims(context, range, fields.dims, fault);
+  const dtype = dtypeOfOnnxCode(onnxType);
+  const bits = dtype !== undefined ? dtypes[dtype].bytes * 8 : carriedBits[onnxType];
+  const elements = dims.reduce((product, dim) => product * dim, dims.includes(0) ? 0 : 1);
+  const byteLength = bits === undefined ? undefined : Math.ceil((elements * bits) / 8);
+  if (!Number.isSafeInteger(byteLength ?? elements)) fault(`has dims [${dims}], more than any memory holds`);
+  const shape = (): string => `${onnxTypeName(onnxType)}[${dims}]`;
+
+  const base = { name, onnxType, dtype, dims, byteLength, range };
+  const typed = typedFields.filter((field) => fields[field] > 0);
+  if (Number(fields.dataLocation ?? 0) === EXTERNAL) {
+    if (fields.rawData !== undefined || typed.length > 0) fault('has external data and data of its own');
+    const external = readExternalInfo(context, fields, byteLength, fault);
+    return { ...base, external, raw: once(() => readExternal(context, name, external)) };
+  }
+  if (fields.rawData !== undefined && onnxType !== STRING) {
+    const { start, end } = fields.rawData;
+    if (typed.length > 0) fault(`has raw_data and ${typed[0]}`);
+    if (byteLength !== undefined && byteLength !== end - start) {
+      fault(`is ${shape()}, ${byteLength} bytes, but has ${end - start} bytes of data`);
+    }
+    return { ...base, raw: () => context.bytes.subarray(start, end) };
+  }
+  const field = fieldOf(onnxType);
+  const wrong = typed.find((other) => other !== field);
+  if (field !== undefined && wrong !== undefined) fault(`is ${shape()} but has ${wrong}`);
+  const wanted = countOf(onnxType, elements, byteLength);
+  const given = field === undefined ? 0 : fields[field];
+  if (field !== undefined && given !== wanted) fault(`is ${shape()}, ${wanted} values, but has ${given} in ${field}`);
+  return { ...base, raw: once(() => decodeTyped(context, name, range, onnxType, dtype, field, given)) };
+}
+
+/** Carried: only its name is looked at. */
+export function readSparseTensor(context: Context, range: Range): OnnxSparseTensor {
+  const { values } = readMessage(sparseTensorProto, context, range);
+  if (values === undefined) invalid(context, 'a sparse tensor has no values', range);
+  return { name: readMessage(tensorProto, context, values).name, range };
+}
+
+function readDims(context: Context, range: Range, rank: number, fault: (what: string) => never): number[] {
+  if (rank > MAX_RANK) fault(`has ${rank} dimensions`);
+  return readInts(context, range, tensorProto.fields.dims[0], rank).map((dim) => {
+    if (typeof dim === 'bigint' || dim < 0) fault(`has dimension ${dim}`);
+    return Number(dim);
+  });
+}
+
+/** Where TensorProto keeps the elements of a type that are not in raw_data. */
+function fieldOf(onnxType: number): TypedField | undefined {
+  switch (onnxTypeName(onnxType)) {
+    case 'float32':
+    case 'complex64':
+      return 'floatData';
+    case 'float64':
+    case 'complex128':
+      return 'doubleData';
+    case 'int64':
+      return 'int64Data';
+    case 'uint32':
+    case 'uint64':
+      return 'uint64Data';
+    case 'string':
+      return 'stringData';
+    default:
+      return dtypeOfOnnxCode(onnxType) !== undefined || carriedBits[onnxType] !== undefined ? 'int32Data' : undefined;
+  }
+}
+
+/** Entries of the typed field: complex numbers take two, sub-byte types come a byte at a time. */
+function countOf(onnxType: number, elements: number, byteLength: number | undefined): number {
+  if (onnxType === 14 || onnxType === 15) return 2 * elements;
+  return (carriedBits[onnxType] ?? 8) < 8 ? byteLength! : elements;
+}
+
+function decodeTyped(
+  context: Context,
+  name: string,
+  range: Range,
+  onnxType: number,
+  dtype: DType | undefined,
+  field: TypedField | undefined,
+  count: number,
+): Uint8Array {
+  if (field === undefined)
+    invalid(context, `tensor '${printable(name)}' has the unknown element type ${onnxType} and no raw_data`, range);
+  if (field === 'stringData') fail('U2006', `tensor '${printable(name)}' holds strings`, context.location);
+  const [number] = tensorProto.fields[field];
+  if (field === 'floatData') return readFixed(context, range, number, count, 4);
+  if (field === 'doubleData') return readFixed(context, range, number, count, 8);
+
+  const values = readInts(context, range, number, count);
+  const check = (value: number | bigint, min: number, max: number): number => {
+    if (value < min || value > max)
+      invalid(context, `tensor '${printable(name)}' holds ${value}, which is no ${onnxTypeName(onnxType)}`, range);
+    return Number(value);
+  };
+  let array: Uint8Array | Int32Array | Uint32Array | BigInt64Array;
+  if (field === 'int64Data' || dtype === 'u64') array = BigInt64Array.from(values, BigInt);
+  else if (dtype === undefined) array = Uint8Array.from(values, (value) => check(value, -128, 255));
+  else {
+    // float16 and bfloat16 come as bit patterns
+    const { min, max } = dtypes[dtype].kind === 'float' ? dtypes.u16 : dtypes[dtype];
+    const target = newArray(dtype, count) as Uint8Array;
+    for (let i = 0; i < count; i++) target[i] = check(values[i], min, max);
+    array = target;
+  }
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+function readExternalInfo(
+  context: Context,
+  fields: Fields,
+  byteLength: number | undefined,
+  fault: (what: string) => never,
+): { location: string; offset: number; length: number } {
+  const entries = new Map(
+    fields.externalData.map((range) => {
+      const { key, value } = readMessage(entryProto, context, range);
+      return [key, value];
+    }),
+  );
+  const number = (key: string): number | undefined => {
+    const text = entries.get(key);
+    if (text === undefined) return undefined;
+    const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+    return Number.isSafeInteger(value) ? value : fault(`has the external data ${key} '${printable(text)}'`);
+  };
+  const location = entries.get('location') ?? fault('has external data without a location');
+  checkLocation(location, context.location);
+  const length = number('length') ?? byteLength ?? fault('has external data of unknown length');
+  if (byteLength !== undefined && length !== byteLength) {
+    fault(`has ${length} bytes of external data, its dims and type want ${byteLength}`);
+  }
+  return { location, offset: number('offset') ?? 0, length };
+}
+
+function readExternal(context: Context, name: string, external: NonNullable<OnnxTensor['external']>): Uint8Array {
+  const { location, offset, length } = external;
+  if (context.readExternal === undefined) {
+    const hint = 'import the model by its path, so that the files beside it can be read';
+    fail('U1005', `tensor '${printable(name)}' keeps its data in '${printable(location)}'`, context.location, hint);
+  }
+  const bytes = context.readExternal(location, offset, length);
+  if (bytes.length === length) return bytes;
+  fail(
+    'U1005',
+    `tensor '${printable(name)}' wants ${length} bytes of '${printable(location)}' and got ${bytes.length}`,
+    context.location,
+  );
+}
+
+function once<T>(compute: () => T): () => T {
+  let value: { readonly result: T } | undefined;
+  return () => (value ??= { result: compute() }).result;
+}

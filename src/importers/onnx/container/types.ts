@@ -1,0 +1,46 @@
+/** TypeProto and ValueInfoProto. */
+import { dtypeOfOnnxCode } from '../../../ir/dtype.ts';
+import { at, type Context, invalid, readMessage } from './message.ts';
+import type { OnnxDim, OnnxType, OnnxValueInfo } from './model.ts';
+import { printable } from './printable.ts';
+import { dimensionProto, shapeProto, tensorTypeProto, typeProto, valueInfoProto } from './schema.ts';
+import type { Range } from './wire.ts';
+
+const kindOf = {
+  tensorType: 'tensor',
+  sparseTensorType: 'sparseTensor',
+  sequenceType: 'sequence',
+  mapType: 'map',
+  optionalType: 'optional',
+  opaqueType: 'opaque',
+} as const;
+
+export function readType(context: Context, range: Range): OnnxType | undefined {
+  const fields = readMessage(typeProto, context, range);
+  const given = (Object.keys(kindOf) as (keyof typeof kindOf)[]).filter((key) => fields[key] !== undefined);
+  if (given.length > 1) invalid(context, `a type is both ${given.map((key) => kindOf[key]).join(' and ')}`, range);
+  if (given.length === 0) return undefined;
+  const kind = kindOf[given[0]];
+  if (kind !== 'tensor') return { kind };
+
+  const { elemType, shape } = readMessage(tensorTypeProto, context, fields.tensorType!);
+  const onnxType = Number(elemType ?? 0);
+  const dims = shape && readMessage(shapeProto, context, shape).dim.map((dim) => readDim(context, dim));
+  return { kind, onnxType, dtype: dtypeOfOnnxCode(onnxType), dims };
+}
+
+function readDim(context: Context, range: Range): OnnxDim {
+  const { dimValue, dimParam } = readMessage(dimensionProto, context, range);
+  if (dimValue !== undefined && dimParam !== '')
+    invalid(context, `a dimension is both ${dimValue} and '${printable(dimParam)}'`, range);
+  if (dimValue === undefined) return dimParam === '' ? undefined : dimParam;
+  if (typeof dimValue === 'bigint') invalid(context, `a dimension is ${dimValue}`, range);
+  return dimValue < 0 ? undefined : dimValue;
+}
+
+export function readValueInfo(outer: Context, range: Range): OnnxValueInfo {
+  const fields = readMessage(valueInfoProto, outer, range);
+  const context = at(outer, { input: printable(fields.name) });
+  const type = fields.type && readType(context, fields.type);
+  return { name: fields.name, type, range, unknownFields: fields.unknown.length > 0 };
+}

@@ -1,0 +1,149 @@
+/**
+ * The protobuf wire format, read strictly: a cursor over the fields of one message.
+ *
+ * protobufjs' own Reader is too lenient for files from outside: it cuts a length to 32 bits, reads past the end of a
+ * truncated varint, skips groups by recursion, and generated decoders ignore wire types. Here every length is checked
+ * against the enclosing message before it is used, and every error is a located diagnostic.
+ * Spec: https://protobuf.dev/programming-guides/encoding
+ */
+import { fail, type Location } from '../../../diagnostics/index.ts';
+
+/** One field of a message, as byte offsets into the file. */
+export interface Range {
+  /** The first byte of the tag. */
+  readonly at: number;
+  /** The first byte of the payload (after tag and length). */
+  readonly start: number;
+  /** One past the last byte of the payload. */
+  readonly end: number;
+}
+
+export const VARINT = 0;
+export const FIXED64 = 1;
+export const BYTES = 2;
+const GROUP_START = 3;
+const GROUP_END = 4;
+export const FIXED32 = 5;
+
+const MAX_GROUP_DEPTH = 64;
+
+export function malformed(what: string, offset: number, location: Location): never {
+  fail('U1003', `${what} at byte ${offset}`, location, 'the file is damaged, incomplete, or not an ONNX model');
+}
+
+export class Cursor {
+  readonly bytes: Uint8Array;
+  readonly end: number;
+  readonly location: Location;
+  pos: number;
+  /** Of the current field: the offset of its tag, its number and its wire type. */
+  at: number;
+  field = 0;
+  wire = 0;
+
+  constructor(bytes: Uint8Array, start: number, end: number, location: Location) {
+    this.bytes = bytes;
+    this.pos = start;
+    this.at = start;
+    this.end = end;
+    this.location = location;
+  }
+
+  /** Moves to the next field; false at the end of the message. */
+  next(): boolean {
+    if (this.pos >= this.end) return false;
+    this.at = this.pos;
+    const tag = this.varint();
+    if (typeof tag === 'bigint' || tag < 8 || tag > 0xffffffff) malformed('invalid field tag', this.at, this.location);
+    this.field = Math.floor(tag / 8);
+    this.wire = tag % 8;
+    if (this.wire > FIXED32) malformed(`invalid wire type ${this.wire}`, this.at, this.location);
+    return true;
+  }
+
+  /** A varint as a signed 64-bit integer: a number where that is exact, else a bigint. */
+  varint(): number | bigint {
+    const from = this.pos;
+    let value = 0;
+    let factor = 1;
+    for (let i = 0; i < 7; i++) {
+      const byte = this.byte(from);
+      if (byte < 128) return value + byte * factor;
+      value += (byte - 128) * factor;
+      factor *= 128;
+    }
+    // 49 bits are in `value`; bytes 8 to 10 bring the remaining 15.
+    let top = 0;
+    for (let i = 0, shift = 0; i < 3; i++, shift += 7) {
+      const byte = this.byte(from);
+      top |= (byte & 127) << shift;
+      if (byte < 128) {
+        const low = value % 2 ** 32;
+        const high = Math.floor(value / 2 ** 32) | (top << 17) | 0;
+        const number = high * 2 ** 32 + low;
+        return Number.isSafeInteger(number) ? number : (BigInt(high) << 32n) | BigInt(low);
+      }
+    }
+    malformed('a varint is longer than 10 bytes', from, this.location);
+  }
+
+  private byte(from: number): number {
+    if (this.pos >= this.end) malformed('truncated varint', from, this.location);
+    return this.bytes[this.pos++];
+  }
+
+  /** The payload of a field of wire type 2; moves past it. */
+  payload(): Range {
+    const length = this.varint();
+    const start = this.pos;
+    if (typeof length === 'bigint' || length < 0 || length > this.end - start) {
+      const left = this.end - start;
+      malformed(`field ${this.field} claims ${length} bytes, the message has ${left} left`, this.at, this.location);
+    }
+    this.pos = start + length;
+    return { at: this.at, start, end: this.pos };
+  }
+
+  /** Moves past the value of a field of any wire type. */
+  skip(): void {
+    switch (this.wire) {
+      case VARINT:
+        this.varint();
+        break;
+      case FIXED64:
+        this.advance(8);
+        break;
+      case BYTES:
+        this.payload();
+        break;
+      case FIXED32:
+        this.advance(4);
+        break;
+      case GROUP_START:
+        this.skipGroup();
+        break;
+      case GROUP_END:
+        malformed('a group ends that never began', this.at, this.location);
+    }
+  }
+
+  advance(count: number): void {
+    if (count > this.end - this.pos) malformed(`truncated ${count}-byte value`, this.at, this.location);
+    this.pos += count;
+  }
+
+  private skipGroup(): void {
+    const at = this.at;
+    const open = [this.field];
+    while (open.length > 0) {
+      if (!this.next()) malformed('a group does not end', at, this.location);
+      if (this.wire === GROUP_START) {
+        open.push(this.field);
+        if (open.length > MAX_GROUP_DEPTH) malformed('groups are nested too deeply', at, this.location);
+      } else if (this.wire === GROUP_END) {
+        if (open.pop() !== this.field) malformed('a group ends that never began', this.at, this.location);
+      } else this.skip();
+    }
+    this.at = at;
+  }
+}
