@@ -1,5 +1,6 @@
 /** AttributeProto: one of fourteen kinds of value, or a reference to an attribute of the enclosing function. */
-import { type Context, checkRun, type Decoded, invalid, readBlobs, readFixed, readInts, viewOf } from './message.ts';
+import { type Context, invalid } from './context.ts';
+import { checkRun, type Decoded, readBlobs, readFixed, readInts } from './message.ts';
 import type { OnnxAttribute, OnnxGraph, OnnxType } from './model.ts';
 import { attributeProto } from './schema.ts';
 import { readSparseTensor, readTensor } from './tensor.ts';
@@ -53,7 +54,8 @@ export function readAttribute(context: Context, range: Range, fields: Fields, re
     case 'i':
       return { kind: 'int', value: fields.i ?? 0, range };
     case 's': {
-      const bytes = fields.s === undefined ? new Uint8Array(0) : context.bytes.subarray(fields.s.start, fields.s.end);
+      const bytes =
+        fields.s === undefined ? new Uint8Array(0) : context.source.bytes.subarray(fields.s.start, fields.s.end);
       return {
         kind: 'string',
         bytes,
@@ -84,7 +86,8 @@ export function readAttribute(context: Context, range: Range, fields: Fields, re
         kind: 'floats',
         range,
         get value() {
-          const view = viewOf(readFixed(context, range, number.floats[0], checkRun(context, fields.floats), 4));
+          const bytes = readFixed(context, range, number.floats[0], checkRun(context, fields.floats), 4);
+          const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
           return Array.from({ length: fields.floats }, (_, i) => view.getFloat32(4 * i, true));
         },
       };

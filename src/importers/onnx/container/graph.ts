@@ -1,7 +1,8 @@
 /** GraphProto and NodeProto. */
 import { fail } from '../../../diagnostics/index.ts';
 import { attributeName, readAttribute } from './attribute.ts';
-import { at, type Context, invalid, readMessage, spend } from './message.ts';
+import { type Context, invalid } from './context.ts';
+import { readMessage } from './message.ts';
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValueInfo } from './model.ts';
 import { printable } from './printable.ts';
 import { attributeProto, graphProto, nodeProto } from './schema.ts';
@@ -16,7 +17,7 @@ export const canonicalDomain = (domain: string): string => (domain === 'ai.onnx'
 
 /** @throws UnskewError U1003, U1004, U1005, U1006, U2002 (a name of an initializer or input given twice) */
 export function readGraph(outer: Context, range: Range): OnnxGraph {
-  const context = { ...outer, depth: outer.depth + 1 };
+  const context = outer.inGraph();
   if (context.depth > MAX_GRAPH_DEPTH) {
     fail('U1004', `graphs are nested more than ${MAX_GRAPH_DEPTH} deep (at byte ${range.at})`, {
       file: context.location.file,
@@ -56,19 +57,9 @@ function distinct(context: Context, role: 'input' | 'output', ranges: readonly R
 }
 
 function readNode(outer: Context, range: Range, index: number): OnnxNode {
-  const inner = (name: string): string =>
-    outer.location.node === undefined ? name : `${outer.location.node} › ${name}`;
-  const place = { ...outer.location, input: undefined };
-  const fields = readMessage(
-    nodeProto,
-    { ...outer, location: { ...place, node: inner(`#${index}`), op: undefined } },
-    range,
-  );
+  const fields = readMessage(nodeProto, outer.inNode(`#${index}`), range);
   const { name, opType } = fields;
-  const context = {
-    ...outer,
-    location: { ...place, node: inner(name === '' ? `#${index}` : printable(name)), op: printable(opType) },
-  };
+  const context = outer.inNode(name === '' ? `#${index}` : name, opType);
   if (opType === '') invalid(context, 'a node has no operator', range);
 
   const attributes = new Map<string, OnnxAttribute>();
@@ -77,8 +68,7 @@ function readNode(outer: Context, range: Range, index: number): OnnxNode {
     const parts = readMessage(attributeProto, context, attribute);
     const key = attributeName(parts, context, attribute);
     if (attributes.has(key)) invalid(context, `attribute '${printable(key)}' is given twice`, attribute);
-    spend(context);
-    attributes.set(key, readAttribute(at(context, { input: printable(key) }), attribute, parts, readGraph));
+    attributes.set(key, readAttribute(context.inPart(key), attribute, parts, readGraph));
     unknown ||= parts.unknown.length > 0;
   }
   return {

@@ -3,20 +3,10 @@
  * Scalars: the last occurrence wins, as protobuf has it. Repeated fields: occurrences are concatenated, packed or not.
  * A singular sub-message that occurs twice is refused: C++ merges the two, protobufjs takes the last.
  */
-import { fail, type Location } from '../../../diagnostics/index.ts';
+import { fail } from '../../../diagnostics/index.ts';
+import { type Context, invalid } from './context.ts';
 import { type Fields, kinds, type Message } from './schema.ts';
 import { BYTES, Cursor, FIXED32, malformed, type Range, VARINT } from './wire.ts';
-
-/** What reading needs to know; children of a message get a context with a narrower location. */
-export interface Context {
-  readonly bytes: Uint8Array;
-  readonly location: Location;
-  /** Nested graphs around this message. */
-  readonly depth: number;
-  /** What may still be created, over the whole file: bounds the memory that a small file can ask for. */
-  readonly budget: { objects: number };
-  readonly readExternal?: ((location: string, offset: number, length: number) => Uint8Array) | undefined;
-}
 
 interface ValueOf {
   string: string;
@@ -39,31 +29,14 @@ export type Decoded<F extends Fields> = { [K in keyof F]: ValueOf[F[K][1]] } & {
   unknown: readonly number[];
 };
 
-export const MAX_OBJECTS = 2_000_000;
 const MAX_STRING = 2 ** 26;
 const MAX_RUN = 2 ** 27;
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-export function at(context: Context, location: Location): Context {
-  return { ...context, location: { ...context.location, ...location } };
-}
-
-/** Fails with U1004, the offset of the offending bytes in the message. */
-export function invalid(context: Context, what: string, range: Range, hint?: string): never {
-  fail('U1004', `${what} (at byte ${range.at})`, context.location, hint);
-}
-
-export function spend(context: Context, objects = 1): void {
-  context.budget.objects -= objects;
-  if (context.budget.objects < 0) {
-    fail('U1006', `the model has more than ${MAX_OBJECTS} nodes, attributes, tensors and names`, context.location);
-  }
-}
-
 /** @throws UnskewError U1003 on malformed bytes, U1004 on a sub-message given twice, U1006 when the file asks for too much */
 export function readMessage<F extends Fields>(message: Message<F>, context: Context, range: Range): Decoded<F> {
   const result: Record<string, unknown> = { ...message.blank };
-  const cursor = new Cursor(context.bytes, range.start, range.end, context.location);
+  const cursor = new Cursor(context, range.start, range.end);
   while (cursor.next()) {
     const known = message.byNumber[cursor.field];
     if (known === undefined) {
@@ -75,7 +48,7 @@ export function readMessage<F extends Fields>(message: Message<F>, context: Cont
     const { wire, run } = kinds[kind];
     if (cursor.wire !== wire && !(run && cursor.wire === BYTES)) {
       const field = `${message.name}.${key} (field ${cursor.field})`;
-      malformed(`${field} has wire type ${cursor.wire} instead of ${wire}`, cursor.at, context.location);
+      malformed(`${field} has wire type ${cursor.wire} instead of ${wire}`, cursor.at, context);
     }
     if (run) {
       result[key] = (result[key] as number) + countRun(cursor, wire);
@@ -113,7 +86,7 @@ export function readMessage<F extends Fields>(message: Message<F>, context: Cont
         break;
       case 'float':
         cursor.advance(4);
-        result[key] = viewOf(context.bytes).getFloat32(cursor.pos - 4, true);
+        result[key] = context.source.view.getFloat32(cursor.pos - 4, true);
         break;
     }
   }
@@ -124,20 +97,19 @@ export function readMessage<F extends Fields>(message: Message<F>, context: Cont
 export function decodeString(context: Context, { at, start, end }: Range): string {
   if (end - start > MAX_STRING) fail('U1006', `a string of ${end - start} bytes at byte ${at}`, context.location);
   if (end - start < 48) {
-    const text = ascii(context.bytes, start, end);
+    const text = ascii(context.source.bytes, start, end);
     if (text !== undefined) return text;
   }
   try {
-    return decoder.decode(context.bytes.subarray(start, end));
+    return decoder.decode(context.source.bytes.subarray(start, end));
   } catch {
-    malformed('a string is not UTF-8', at, context.location);
+    malformed('a string is not UTF-8', at, context);
   }
 }
 
 /** Visits the elements of a run field: scalars get their value, blobs their range. The message was checked before. */
 export function eachElement(context: Context, range: Range, field: number, visit: (cursor: Cursor) => void): void {
-  const { bytes, location } = context;
-  const cursor = new Cursor(bytes, range.start, range.end, location);
+  const cursor = new Cursor(context, range.start, range.end);
   while (cursor.next()) {
     if (cursor.field === field) visit(cursor);
     else cursor.skip();
@@ -166,7 +138,7 @@ export function readFixed(context: Context, range: Range, field: number, count: 
       cursor.advance(size);
       piece = { at: cursor.at, start: cursor.pos - size, end: cursor.pos };
     }
-    const bytes = context.bytes.subarray(piece.start, piece.end);
+    const bytes = context.source.bytes.subarray(piece.start, piece.end);
     if (bytes.length === count * size) whole = bytes;
     else {
       whole ??= new Uint8Array(count * size);
@@ -182,7 +154,7 @@ export function readBlobs(context: Context, range: Range, field: number): Uint8A
   const blobs: Uint8Array[] = [];
   eachElement(context, range, field, (cursor) => {
     const { start, end } = cursor.payload();
-    blobs.push(context.bytes.subarray(start, end));
+    blobs.push(context.source.bytes.subarray(start, end));
   });
   return blobs;
 }
@@ -192,14 +164,10 @@ export function checkRun(context: Context, count: number): number {
   return count;
 }
 
-export function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
 /** A cursor over the payload of a packed field; `cursor` moves past it. */
 function inside(cursor: Cursor): Cursor {
   const { start, end } = cursor.payload();
-  return new Cursor(cursor.bytes, start, end, cursor.location);
+  return new Cursor(cursor.context, start, end);
 }
 
 /** How many elements the current field of a repeated run brings; moves past it and checks it. */
@@ -217,13 +185,13 @@ function countRun(cursor: Cursor, wire: number): number {
   }
   const size = wire === FIXED32 ? 4 : 8;
   if (length % size !== 0)
-    malformed(`a packed field of ${length} bytes holds ${size}-byte values`, cursor.at, cursor.location);
+    malformed(`a packed field of ${length} bytes holds ${size}-byte values`, cursor.at, cursor.context);
   return length / size;
 }
 
 /** Blank messages share one empty list, so the first element makes a new one. */
 function append(context: Context, result: Record<string, unknown>, key: string, value: unknown): void {
-  spend(context);
+  context.source.spend();
   const list = result[key] as unknown[];
   if (list.length === 0) result[key] = [value];
   else list.push(value);

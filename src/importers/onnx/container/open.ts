@@ -1,8 +1,9 @@
 /** Opens the bytes of an ONNX file as a checked, typed view. */
 import { fail, UnskewError } from '../../../diagnostics/index.ts';
+import { Context, invalid, Source } from './context.ts';
 import type { ExternalReader } from './external_data.ts';
 import { canonicalDomain, readGraph } from './graph.ts';
-import { at, type Context, type Decoded, invalid, MAX_OBJECTS, readMessage } from './message.ts';
+import { type Decoded, readMessage } from './message.ts';
 import type { OnnxFile, OnnxFunction } from './model.ts';
 import { printable } from './printable.ts';
 import { entryProto, functionProto, modelProto, operatorSetProto } from './schema.ts';
@@ -33,30 +34,23 @@ export function openOnnx(bytes: Uint8Array, options: OpenOptions = {}): OnnxFile
     fail('U1006', `the model has ${bytes.length} bytes, protobuf ends at 2 GiB`, location);
   // A Buffer's subarray is a Buffer: give everyone plain arrays.
   const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const context = {
-    bytes: plain,
-    location,
-    depth: 0,
-    budget: { objects: MAX_OBJECTS },
-    readExternal: options.readExternal,
-  };
   try {
-    return readModel(context, options.file);
+    return readModel(Context.of(new Source(plain, options.file, options.readExternal)));
   } catch (error) {
     if (error instanceof UnskewError) refuseText(plain, location);
     throw error;
   }
 }
 
-function readModel(context: Context, file: string | undefined): OnnxFile {
-  const whole = { at: 0, start: 0, end: context.bytes.length };
+function readModel(context: Context): OnnxFile {
+  const whole = { at: 0, start: 0, end: context.source.bytes.length };
   const fields = readMessage(modelProto, context, whole);
   const irVersion = Number(fields.irVersion ?? 0);
   if (fields.graph === undefined) invalid(context, 'the model has no graph', whole);
   if (irVersion < 1 || irVersion > 0xffff) invalid(context, `the model has the IR version ${irVersion}`, whole);
   return {
-    bytes: context.bytes,
-    file,
+    bytes: context.source.bytes,
+    file: context.source.file,
     irVersion,
     producerName: fields.producerName,
     producerVersion: fields.producerVersion,
@@ -94,6 +88,6 @@ function readOpsets(context: Context, fields: Decoded<(typeof modelProto)['field
 }
 
 function readFunction(outer: Context, range: Range): OnnxFunction {
-  const { name, domain, overload } = readMessage(functionProto, at(outer, { node: 'function' }), range);
+  const { name, domain, overload } = readMessage(functionProto, outer.inNode('function'), range);
   return { name, domain: canonicalDomain(domain), overload, range };
 }

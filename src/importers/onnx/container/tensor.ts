@@ -1,8 +1,9 @@
 /** TensorProto: sizes are checked at once, elements are decoded only when asked for. */
 import { fail } from '../../../diagnostics/index.ts';
 import { carriedOnnxTypes, type DType, dtypeOfOnnxCode, dtypes, newArray } from '../../../ir/dtype.ts';
+import { type Context, invalid } from './context.ts';
 import { checkLocation } from './external_data.ts';
-import { at, type Context, type Decoded, invalid, readFixed, readInts, readMessage } from './message.ts';
+import { type Decoded, readFixed, readInts, readMessage } from './message.ts';
 import type { OnnxSparseTensor, OnnxTensor } from './model.ts';
 import { printable } from './printable.ts';
 import { entryProto, sparseTensorProto, tensorProto } from './schema.ts';
@@ -48,7 +49,7 @@ export const onnxTypeName = (code: number): string => {
 export function readTensor(outer: Context, range: Range): OnnxTensor {
   const fields = readMessage(tensorProto, outer, range);
   const { name } = fields;
-  const context = name === '' || outer.location.input !== undefined ? outer : at(outer, { input: printable(name) });
+  const context = name === '' || outer.input !== undefined ? outer : outer.inPart(name);
   const fault = (what: string): never => invalid(context, `tensor '${printable(name)}' ${what}`, range);
 
   const onnxType = Number(fields.dataType ?? 0);
@@ -75,7 +76,7 @@ export function readTensor(outer: Context, range: Range): OnnxTensor {
     if (byteLength !== undefined && byteLength !== end - start) {
       fault(`is ${shape()}, ${byteLength} bytes, but has ${end - start} bytes of data`);
     }
-    return { ...base, raw: () => context.bytes.subarray(start, end) };
+    return { ...base, raw: () => context.source.bytes.subarray(start, end) };
   }
   const field = fieldOf(onnxType);
   const wrong = typed.find((other) => other !== field);
@@ -192,11 +193,11 @@ function readExternalInfo(
 
 function readExternal(context: Context, name: string, external: NonNullable<OnnxTensor['external']>): Uint8Array {
   const { location, offset, length } = external;
-  if (context.readExternal === undefined) {
+  if (context.source.readExternal === undefined) {
     const hint = 'import the model by its path, so that the files beside it can be read';
     fail('U1005', `tensor '${printable(name)}' keeps its data in '${printable(location)}'`, context.location, hint);
   }
-  const bytes = context.readExternal(location, offset, length);
+  const bytes = context.source.readExternal(location, offset, length);
   if (bytes.length === length) return bytes;
   fail(
     'U1005',

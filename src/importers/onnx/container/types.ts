@@ -1,6 +1,7 @@
 /** TypeProto and ValueInfoProto. */
 import { dtypeOfOnnxCode } from '../../../ir/dtype.ts';
-import { at, type Context, invalid, readMessage } from './message.ts';
+import { type Context, invalid } from './context.ts';
+import { readMessage } from './message.ts';
 import type { OnnxDim, OnnxType, OnnxValueInfo } from './model.ts';
 import { printable } from './printable.ts';
 import { dimensionProto, shapeProto, tensorTypeProto, typeProto, valueInfoProto } from './schema.ts';
@@ -40,7 +41,7 @@ function readDim(context: Context, range: Range): OnnxDim {
 
 export function readValueInfo(outer: Context, range: Range): OnnxValueInfo {
   const fields = readMessage(valueInfoProto, outer, range);
-  const context = at(outer, { input: printable(fields.name) });
+  const context = outer.inPart(fields.name);
   const type = fields.type && readType(context, fields.type);
   return { name: fields.name, type, range, unknownFields: fields.unknown.length > 0 };
 }

@@ -6,7 +6,8 @@
  * against the enclosing message before it is used, and every error is a located diagnostic.
  * Spec: https://protobuf.dev/programming-guides/encoding
  */
-import { fail, type Location } from '../../../diagnostics/index.ts';
+import { fail } from '../../../diagnostics/index.ts';
+import type { Context } from './context.ts';
 
 /** One field of a message, as byte offsets into the file. */
 export interface Range {
@@ -27,26 +28,26 @@ export const FIXED32 = 5;
 
 const MAX_GROUP_DEPTH = 64;
 
-export function malformed(what: string, offset: number, location: Location): never {
-  fail('U1003', `${what} at byte ${offset}`, location, 'the file is damaged, incomplete, or not an ONNX model');
+export function malformed(what: string, offset: number, context: Context): never {
+  fail('U1003', `${what} at byte ${offset}`, context.location, 'the file is damaged, incomplete, or not an ONNX model');
 }
 
 export class Cursor {
   readonly bytes: Uint8Array;
   readonly end: number;
-  readonly location: Location;
+  readonly context: Context;
   pos: number;
   /** Of the current field: the offset of its tag, its number and its wire type. */
   at: number;
   field = 0;
   wire = 0;
 
-  constructor(bytes: Uint8Array, start: number, end: number, location: Location) {
-    this.bytes = bytes;
+  constructor(context: Context, start: number, end: number) {
+    this.bytes = context.source.bytes;
+    this.context = context;
     this.pos = start;
     this.at = start;
     this.end = end;
-    this.location = location;
   }
 
   /** Moves to the next field; false at the end of the message. */
@@ -54,10 +55,10 @@ export class Cursor {
     if (this.pos >= this.end) return false;
     this.at = this.pos;
     const tag = this.varint();
-    if (typeof tag === 'bigint' || tag < 8 || tag > 0xffffffff) malformed('invalid field tag', this.at, this.location);
+    if (typeof tag === 'bigint' || tag < 8 || tag > 0xffffffff) malformed('invalid field tag', this.at, this.context);
     this.field = Math.floor(tag / 8);
     this.wire = tag % 8;
-    if (this.wire > FIXED32) malformed(`invalid wire type ${this.wire}`, this.at, this.location);
+    if (this.wire > FIXED32) malformed(`invalid wire type ${this.wire}`, this.at, this.context);
     return true;
   }
 
@@ -84,11 +85,11 @@ export class Cursor {
         return Number.isSafeInteger(number) ? number : (BigInt(high) << 32n) | BigInt(low);
       }
     }
-    malformed('a varint is longer than 10 bytes', from, this.location);
+    malformed('a varint is longer than 10 bytes', from, this.context);
   }
 
   private byte(from: number): number {
-    if (this.pos >= this.end) malformed('truncated varint', from, this.location);
+    if (this.pos >= this.end) malformed('truncated varint', from, this.context);
     return this.bytes[this.pos++];
   }
 
@@ -98,7 +99,7 @@ export class Cursor {
     const start = this.pos;
     if (typeof length === 'bigint' || length < 0 || length > this.end - start) {
       const left = this.end - start;
-      malformed(`field ${this.field} claims ${length} bytes, the message has ${left} left`, this.at, this.location);
+      malformed(`field ${this.field} claims ${length} bytes, the message has ${left} left`, this.at, this.context);
     }
     this.pos = start + length;
     return { at: this.at, start, end: this.pos };
@@ -123,12 +124,12 @@ export class Cursor {
         this.skipGroup();
         break;
       case GROUP_END:
-        malformed('a group ends that never began', this.at, this.location);
+        malformed('a group ends that never began', this.at, this.context);
     }
   }
 
   advance(count: number): void {
-    if (count > this.end - this.pos) malformed(`truncated ${count}-byte value`, this.at, this.location);
+    if (count > this.end - this.pos) malformed(`truncated ${count}-byte value`, this.at, this.context);
     this.pos += count;
   }
 
@@ -136,12 +137,12 @@ export class Cursor {
     const at = this.at;
     const open = [this.field];
     while (open.length > 0) {
-      if (!this.next()) malformed('a group does not end', at, this.location);
+      if (!this.next()) malformed('a group does not end', at, this.context);
       if (this.wire === GROUP_START) {
         open.push(this.field);
-        if (open.length > MAX_GROUP_DEPTH) malformed('groups are nested too deeply', at, this.location);
+        if (open.length > MAX_GROUP_DEPTH) malformed('groups are nested too deeply', at, this.context);
       } else if (this.wire === GROUP_END) {
-        if (open.pop() !== this.field) malformed('a group ends that never began', this.at, this.location);
+        if (open.pop() !== this.field) malformed('a group ends that never began', this.at, this.context);
       } else this.skip();
     }
     this.at = at;
