@@ -1,0 +1,139 @@
+// The layering check: who may import whom in src/. Usage: node scripts/layers.mjs [ROOT]; exit code 1 on a violation.
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+
+const ROOT = resolve(process.argv[2] ?? join(import.meta.dirname, '..'));
+
+const BASE = ['diagnostics', 'ir/core', 'numerics', 'ir'];
+/**
+ * One row per layer: the files it is made of, and the layers it sees besides itself. A file belongs to the first row
+ * that matches it. ir/core is apart from ir because an op's `evaluate` needs numerics, and numerics needs tensors.
+ */
+const LAYERS = {
+  diagnostics: { files: /^src\/diagnostics\//, sees: [] },
+  'ir/core': { files: /^src\/ir\/(dtype|tensor)\.ts$/, sees: ['diagnostics'] },
+  numerics: { files: /^src\/numerics\//, sees: ['diagnostics', 'ir/core'] },
+  ir: { files: /^src\/ir\//, sees: ['diagnostics', 'ir/core', 'numerics'] },
+  passes: { files: /^src\/passes\//, sees: BASE },
+  importers: { files: /^src\/importers\//, sees: BASE },
+  // Export splices the bytes that import indexed, so it sees the importers.
+  exporters: { files: /^src\/exporters\//, sees: [...BASE, 'importers'] },
+  codegen: { files: /^src\/codegen\//, sees: [...BASE, 'passes'] },
+  // compile() takes a path or bytes, so the runtime sees the importers.
+  runtime: { files: /^src\/runtime\//, sees: [...BASE, 'passes', 'importers', 'codegen'] },
+  testing: { files: /^src\/testing\//, sees: [...BASE, 'passes', 'importers', 'exporters', 'codegen', 'runtime'] },
+  index: { files: /^src\/index\.ts$/, sees: [...BASE, 'passes', 'importers', 'exporters', 'codegen', 'runtime'] },
+  cli: { files: /^src\/cli\//, sees: [...BASE, 'passes', 'importers', 'exporters', 'codegen', 'runtime', 'index'] },
+};
+
+/** Packages that only some folders may import. */
+const PACKAGES = {
+  'onnx-proto': /^src\/(importers|exporters)\/onnx\//,
+  protobufjs: /^src\/(importers|exporters)\/onnx\//,
+};
+
+const MAX_LINES = 400;
+
+function* filesUnder(folder, ending) {
+  let entries = [];
+  try {
+    entries = readdirSync(join(ROOT, folder), { withFileTypes: true });
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error;
+  }
+  for (const entry of entries) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) yield* filesUnder(path, ending);
+    else if (ending.test(entry.name)) yield path;
+  }
+}
+
+/** Source with comments blanked out, every other character in its place. Strings are matched so that // inside survives. */
+const withoutComments = (source) =>
+  source.replace(/'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, (text) =>
+    text[0] === '/' ? text.replace(/[^\n]/g, ' ') : text,
+  );
+
+// `import x from 'y'`, `export … from 'y'`, `import 'y'`, `import('y')`; `import type` exists for the compiler alone.
+const IMPORT = /\b(?:import|export)\b(?<type>\s+type\b)?(?:[\w\s{},*$]*?\bfrom)?\s*\(?\s*(['"])(?<target>[^'"\n]+)\2/g;
+
+function importsOf(file) {
+  const source = withoutComments(readFileSync(join(ROOT, file), 'utf8'));
+  return Array.from(source.matchAll(IMPORT), ({ index, groups }) => {
+    const local = groups.target.startsWith('.');
+    return {
+      line: source.slice(0, index).split('\n').length,
+      typeOnly: groups.type !== undefined,
+      target: groups.target,
+      file: local ? relative(ROOT, resolve(ROOT, dirname(file), groups.target)) : undefined,
+      package: local ? undefined : groups.target.match(/^(@[^/]+\/)?[^/]+/)[0],
+    };
+  });
+}
+
+const layerOf = (file) => Object.keys(LAYERS).find((name) => LAYERS[name].files.test(file));
+
+/** Why `file` may not contain `found`, or undefined. */
+function objection(file, found) {
+  if (found.package !== undefined) {
+    const home = PACKAGES[found.package];
+    return home === undefined || home.test(file)
+      ? undefined
+      : `${found.package} only in ${home.source.replace(/[\\^]/g, '')}`;
+  }
+  if (!found.file.startsWith('src/')) return 'src imports nothing outside src';
+  const [from, to] = [layerOf(file), layerOf(found.file)];
+  if (to === undefined) return `no layer is declared for ${found.file}`;
+  if (from === to || LAYERS[from].sees.includes(to)) return undefined;
+  return `${from} does not see ${to}`;
+}
+
+/** Cycles by depth-first search, one per back edge: the files in order, the first one repeated at the end. */
+function findCycles(graph) {
+  const [cycles, done, path] = [[], new Set(), []];
+  const visit = (file) => {
+    const start = path.indexOf(file);
+    if (start >= 0) return cycles.push([...path.slice(start), file]);
+    if (done.has(file)) return;
+    path.push(file);
+    for (const next of graph.get(file) ?? []) visit(next);
+    path.pop();
+    done.add(file);
+  };
+  for (const file of graph.keys()) visit(file);
+  return cycles;
+}
+
+function printTable(title, rows) {
+  if (rows.length === 0) return;
+  const width = Math.max(...rows.map(([first]) => first.length));
+  console.log(title);
+  for (const [first, second] of rows) console.log(`  ${first.padEnd(width)}  ${second}`);
+}
+
+const files = [...filesUnder('src', /\.ts$/)].sort();
+const [violations, graph] = [[], new Map()];
+for (const file of files) {
+  const imports = importsOf(file);
+  if (layerOf(file) === undefined) violations.push([file, 'no layer is declared for this file']);
+  else
+    for (const found of imports) {
+      const why = objection(file, found);
+      if (why !== undefined) violations.push([`${file}:${found.line}`, `imports ${found.target}: ${why}`]);
+    }
+  graph.set(
+    file,
+    imports.filter((found) => found.file !== undefined && !found.typeOnly).map((found) => found.file),
+  );
+}
+for (const cycle of findCycles(graph)) violations.push([cycle[0], `import cycle: ${cycle.join(' -> ')}`]);
+
+const long = [...files, ...filesUnder('native', /\.(cpp|cc|c|hpp|h)$/)]
+  .map((file) => [file, readFileSync(join(ROOT, file), 'utf8').split('\n').length - 1])
+  .filter(([, lines]) => lines > MAX_LINES)
+  .map(([file, lines]) => [file, `${lines} lines`]);
+
+printTable('Layering violations:', violations);
+printTable(`Warning, over ${MAX_LINES} lines:`, long);
+console.log(`${files.length} files checked, ${violations.length} violations`);
+process.exitCode = violations.length > 0 ? 1 : 0;
