@@ -1,0 +1,35 @@
+import { lookUp } from '../../numerics/index.ts';
+import { defineOp, tensorOf } from '../define_op.ts';
+import { newArray } from '../dtype.ts';
+import { type ITensor, tensor, zeros } from '../tensor.ts';
+import { formatType } from '../types.ts';
+
+type Byte = 'u8' | 's8';
+
+/** Any function of one 8-bit value: sigmoid, leaky ReLU, requantization of an operand of a concatenation. */
+export const qnnLut = defineOp({
+  name: 'qnn.lut',
+  doc: 'y = table[x & 255]: the index is the byte of x taken as unsigned, so that for s8 the entries of −128…−1 follow those of 0…127. table: [256], y of its type.',
+  levels: ['qnn', 'nn', 'dnnl'],
+  operands: { x: tensorOf('u8', 's8'), table: tensorOf('u8', 's8') },
+  attrs: {},
+  results: { y: { like: 'table' } },
+  traits: ['elementwise'],
+  infer({ x, table }, _attrs, refuse) {
+    if (table.shape.length !== 1 || table.shape[0] !== 256)
+      refuse(`'table' should have shape [256], but is ${formatType(table)}`, 'table');
+    return { dtype: table.dtype, shape: x.shape };
+  },
+  evaluate({ x, table }) {
+    const y = zeros(table.dtype, x.shape);
+    lookUp(x.data, table.data, y.data);
+    return y;
+  },
+});
+
+/** The table of `f` for inputs of type `from`; what `f` returns must fit into `to`. */
+export function lutOf<D extends Byte>(from: Byte, to: D, f: (x: number) => number): ITensor<D> {
+  const table = newArray(to, 256);
+  for (let byte = 0; byte < 256; byte++) table[byte] = f(from === 's8' && byte > 127 ? byte - 256 : byte);
+  return tensor(to, table);
+}

@@ -1,0 +1,31 @@
+import { type QuantizedDType, quantize } from '../../numerics/index.ts';
+import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
+import { dtypes } from '../dtype.ts';
+import { zeros } from '../tensor.ts';
+import { checkParameter, checkZeroPoint, elementAt, forEachRun } from './qnn_parameters.ts';
+
+const written = ['u8', 's8', 'u16', 's16'] as const satisfies readonly QuantizedDType[];
+
+/** ONNX QuantizeLinear: https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html */
+export const qnnQuantize = defineOp({
+  name: 'qnn.quantize',
+  doc: 'y = sat(rne(fl(x/scale)) + zp), of type `dtype`. scale, zp: scalar, [C] along `axis`, or broadcast to x; zp absent is 0.',
+  levels: ['qnn', 'nn', 'dnnl'],
+  operands: { x: tensorOf('f32'), scale: tensorOf('f32'), zp: optional(tensorOf(...written)) },
+  attrs: { axis: attr.int(1), dtype: attr.oneOfOr('u8', ...written) },
+  results: { y: written },
+  infer({ x, scale, zp }, { axis, dtype }, refuse) {
+    checkParameter(scale, x.shape, axis, 'scale', refuse);
+    checkZeroPoint(zp, { dtype }, scale.shape, 'zp', refuse);
+    return { dtype, shape: x.shape };
+  },
+  evaluate({ x, scale, zp }, { axis, dtype }) {
+    const y = zeros(dtype, x.shape);
+    const { min, max } = dtypes[dtype];
+    forEachRun(x.shape, scale.shape, axis, (start, end, index) => {
+      const [s, z] = [scale.data[index], elementAt(zp, index)];
+      for (let i = start; i < end; i++) y.data[i] = quantize(x.data[i], s, z, min, max);
+    });
+    return y;
+  },
+});

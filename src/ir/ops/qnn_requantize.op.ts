@@ -1,0 +1,91 @@
+import { type Multiplier, type RequantizeMode, requantizeModes, requantizer } from '../../numerics/index.ts';
+import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
+import { type DType, dtypes } from '../dtype.ts';
+import { zeros } from '../tensor.ts';
+import { formatType, sameShape } from '../types.ts';
+import { checkParameter, checkScalar, forEachRun } from './qnn_parameters.ts';
+
+/** The attributes are a `RequantizeMode`: `{ ...requantizeModes.ort }` fits. */
+const modeAttrs = {
+  arithmetic: attr.oneOfOr(requantizeModes.ort.arithmetic, 'f32', 'f32-two-step', 'f64', 'fixed'),
+  rounding: attr.oneOfOr(requantizeModes.ort.rounding, 'half-even', 'half-up', 'half-away'),
+  zeroPoint: attr.oneOfOr(requantizeModes.ort.zeroPoint, 'before', 'after'),
+};
+
+/** Element types of `multiplier` and `second` for each arithmetic; see numerics/requantize.ts. */
+const factors: Readonly<Record<RequantizeMode['arithmetic'], readonly [DType, DType | undefined]>> = {
+  f32: ['f32', undefined],
+  'f32-two-step': ['f32', 'f32'],
+  f64: ['f64', undefined],
+  fixed: ['s32', 's32'],
+};
+
+/** QLinearConv and QLinearMatMul after their sum: https://onnx.ai/onnx/operators/onnx__QLinearConv.html */
+export const qnnRequantize = defineOp({
+  name: 'qnn.requantize',
+  doc: `y = clamp(round(x·multiplier) + zy, low, high), of the type of zy and inside its range. The defaults are the recipe of ONNX Runtime.
+multiplier, second: scalar, [C] along \`axis\`, or broadcast to x. By \`arithmetic\`:
+- f32: multiplier = fl(fl(sx·sw)/sy)
+- f32-two-step: multiplier = fl(sx·sw), second = fl(1/sy), applied one after the other
+- f64: multiplier = sx·sw/sy in f64
+- fixed: multiplier = mantissa, second = shift, both s32: x·mantissa·2^(shift − 31) in the two roundings of gemmlowp
+x of type f32 is an accumulator with a float bias added (PyTorch).`,
+  levels: ['qnn', 'nn', 'dnnl'],
+  operands: {
+    x: tensorOf('s32', 'f32'),
+    multiplier: tensorOf('f32', 'f64', 's32'),
+    zy: tensorOf('u8', 's8'),
+    second: optional(tensorOf('f32', 's32')),
+  },
+  attrs: { axis: attr.int(1), ...modeAttrs, low: attr.int(-128), high: attr.int(255) },
+  results: { y: { like: 'zy' } },
+  infer({ x, multiplier, zy, second }, { axis, arithmetic, low, high }, refuse) {
+    const [first, other] = factors[arithmetic];
+    if (multiplier.dtype !== first)
+      refuse(`'multiplier' should be ${first} for ${arithmetic}, but is ${multiplier.dtype}`, 'multiplier');
+    if (second?.dtype !== other)
+      refuse(
+        `'second' should be ${other ?? 'absent'} for ${arithmetic}, but is ${second?.dtype ?? 'absent'}`,
+        'second',
+      );
+    if (second && !sameShape(multiplier.shape, second.shape))
+      refuse(`'second' is ${formatType(second)}, 'multiplier' ${formatType(multiplier)}`, 'second');
+    if (arithmetic === 'fixed' && x.dtype !== 's32') refuse(`'x' should be s32 for fixed, but is ${x.dtype}`, 'x');
+    checkParameter(multiplier, x.shape, axis, 'multiplier', refuse);
+    checkScalar(zy, 'zy', refuse);
+    const { min, max } = dtypes[zy.dtype];
+    if (Math.max(low, min) > Math.min(high, max))
+      refuse(`no value of ${zy.dtype} lies between low = ${low} and high = ${high}`);
+    return { dtype: zy.dtype, shape: x.shape };
+  },
+  evaluate({ x, multiplier, zy, second }, { axis, low, high, ...mode }) {
+    const y = zeros(zy.dtype, x.shape);
+    const { min, max } = dtypes[zy.dtype];
+    const steps = Array.from(multiplier.data, (factor, i) =>
+      requantizer(
+        mode,
+        multiplierOf(mode.arithmetic, factor, second?.data[i] ?? 0),
+        zy.data[0],
+        Math.max(low, min),
+        Math.min(high, max),
+      ),
+    );
+    forEachRun(x.shape, multiplier.shape, axis, (start, end, index) => {
+      const step = steps[index];
+      for (let i = start; i < end; i++) y.data[i] = step(x.data[i]);
+    });
+    return y;
+  },
+});
+
+function multiplierOf(arithmetic: RequantizeMode['arithmetic'], first: number, second: number): Multiplier {
+  switch (arithmetic) {
+    case 'f32':
+    case 'f64':
+      return { arithmetic, factor: first };
+    case 'f32-two-step':
+      return { arithmetic, first, second };
+    case 'fixed':
+      return { arithmetic, mantissa: first, shift: second };
+  }
+}
