@@ -181,6 +181,7 @@ describe('scripts/setup', () => {
     expect(first.status).toBe(0);
     expect(first.log.split('\n').map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual([
       'npm ci',
+      'cmake-js configure',
       'cmake-js build',
       'tsc -p',
       '',
@@ -206,10 +207,10 @@ describe('scripts/setup', () => {
     writeFileSync(join(root, 'src/index.ts'), 'export const a = 1;\n');
     expect(run().log).toMatch(/^tsc .*\n$/);
     writeFileSync(join(root, 'native/more.cpp'), '');
-    expect(run().log).toMatch(/^cmake-js .*\n$/);
+    expect(run().log).toMatch(/^cmake-js configure .*\ncmake-js build .*\n$/);
     rmSync(join(root, 'native/more.cpp'));
     rmSync(join(root, 'build/Release/unskew.node'));
-    expect(run().log).toMatch(/^cmake-js .*\n$/);
+    expect(run().log).toMatch(/^cmake-js configure .*\ncmake-js build .*\n$/);
     writeFileSync(join(root, 'node_modules/.package-lock.json'), '{"packages":{"node_modules/a":{"integrity":"0"}}}');
     expect(run().log).toMatch(/^npm ci .*\n$/);
   });
