@@ -36,8 +36,8 @@ export interface VectorCase {
   readonly outputs: readonly (VectorTensor & { readonly tolerance: Tolerance })[];
   /** Zero means exact. */
   readonly tolerance: Tolerance;
-  /** What ONNX Runtime 1.30 made of it: 'pass', 'na' (not run), 'run-error'. */
-  readonly ort: string;
+  /** What ONNX Runtime 1.30 made of it: 'pass', 'na' (not run), 'run-error'; and at how many elements it differed. */
+  readonly ort: { readonly status: string; readonly differing: number };
 }
 
 type Json = Record<string, unknown>;
@@ -49,6 +49,7 @@ export const parseJsonl = (text: string): VectorCase[] =>
     .map((line) => parseCase(JSON.parse(line)));
 
 export function parseCase(json: Json): VectorCase {
+  const ort = json.ort_1_30 as Json;
   const tolerance = { abs: Number(json.abs ?? 0), rel: Number(json.rel ?? 0) };
   return {
     ...(json as { id: string; test: string; op: string; domain: string; opset: number }),
@@ -59,7 +60,7 @@ export function parseCase(json: Json): VectorCase {
       tolerance: { abs: Number(output.abs ?? tolerance.abs), rel: Number(output.rel ?? tolerance.rel) },
     })),
     tolerance,
-    ort: (json.ort_1_30 as { status: string }).status,
+    ort: { status: String(ort.status), differing: Number(ort.nDiff ?? 0) },
   };
 }
 

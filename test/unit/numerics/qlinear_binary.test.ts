@@ -9,6 +9,7 @@ import {
   swapOperands,
 } from '../../../src/numerics/qlinear_add.ts';
 import { qlinearMul } from '../../../src/numerics/qlinear_mul.ts';
+import { expand, resultShape } from './broadcast.ts';
 import { integerBetween, ortOutput, random, randomScale } from './ort.ts';
 
 const apply = { QLinearAdd: qlinearAdd, QLinearMul: qlinearMul };
@@ -134,24 +135,4 @@ test('the fixed part of QLinearAdd is one fused multiply-add', () => {
 function firstDifference(a: Bytes | ArrayLike<number>, b: ArrayLike<number>): number {
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return i;
   return -1;
-}
-
-function resultShape(a: readonly number[], b: readonly number[]): number[] {
-  const rank = Math.max(a.length, b.length);
-  return Array.from({ length: rank }, (_, i) => Math.max(a[i - rank + a.length] ?? 1, b[i - rank + b.length] ?? 1));
-}
-
-function expand(data: Uint8Array, from: readonly number[], to: readonly number[]): Uint8Array {
-  return Uint8Array.from({ length: to.reduce((p, d) => p * d, 1) }, (_, index) => {
-    let source = 0;
-    let stride = 1;
-    for (let fromEnd = 1; fromEnd <= to.length; fromEnd++) {
-      const dim = from.at(-fromEnd) ?? 1;
-      const coordinate = index % to.at(-fromEnd)!;
-      index = Math.floor(index / to.at(-fromEnd)!);
-      if (dim !== 1) source += coordinate * stride;
-      stride *= dim;
-    }
-    return data[source];
-  });
 }

@@ -1,0 +1,51 @@
+/**
+ * QLinearSoftmax (com.microsoft) over one row of n elements, as ONNX Runtime computes it:
+ *
+ *   shift = max(0, ln(FLT_MAX/n) − 5)        the largest exponent that leaves room for the sum
+ *   e_i   = fl(exp(sx·(q_i − max q) + shift)), exp in binary64
+ *   y_i   = sat(rne(fl(fl(e_i·floor(fl(1/sy))) / Σe)) + zy)      Σ rounded at every step, in order
+ *
+ * The zero point of x cancels. The output scale is that of floor(1/sy), not of sy. ORT goes wrong in one place, and we
+ * do not follow: where e_i·floor(1/sy) exceeds binary32, which is floor(1/sy) > 148·n (n = 1 with sy = 1/256 is one),
+ * its conversion to an integer fails (zy for u8, an end of the range for s8); here the quotient is then binary64.
+ */
+import { dtypes } from '../ir/dtype.ts';
+import { clampTo, roundHalfEven } from './rounding.ts';
+
+export interface SoftmaxQuantization {
+  readonly dtype: 'u8' | 's8';
+  readonly sx: number;
+  readonly sy: number;
+  readonly zy: number;
+}
+
+const greatest32 = dtypes.f32.max;
+
+/** e by distance from the greatest element of the row: table[d] = fl(exp(−sx·d + shift)), d in 0 … 255. */
+export function softmaxTable(sx: number, length: number): Float32Array {
+  const shift = Math.max(0, Math.log(Math.fround(greatest32 / length)) - 5) / sx;
+  return Float32Array.from({ length: 256 }, (_, distance) => Math.exp((shift - distance) * sx));
+}
+
+/** Rows of `length` elements each; `x` and `out` have the same number of elements, a multiple of `length`. */
+export function qlinearSoftmax(
+  { dtype, sx, sy, zy }: SoftmaxQuantization,
+  length: number,
+  x: Uint8Array | Int8Array,
+  out: Uint8Array | Int8Array,
+): void {
+  const table = softmaxTable(sx, length);
+  const steps = Math.floor(Math.fround(1 / sy));
+  const { min, max } = dtypes[dtype];
+  for (let row = 0; row < x.length; row += length) {
+    let top = x[row];
+    for (let i = row; i < row + length; i++) top = Math.max(top, x[i]);
+    let sum = 0;
+    for (let i = row; i < row + length; i++) sum = Math.fround(sum + table[top - x[i]]);
+    for (let i = row; i < row + length; i++) {
+      const scaled = table[top - x[i]] * steps;
+      const quotient = scaled > greatest32 ? scaled / sum : Math.fround(Math.fround(scaled) / sum);
+      out[i] = clampTo(min, max, roundHalfEven(quotient) + zy);
+    }
+  }
+}
