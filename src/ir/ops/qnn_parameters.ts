@@ -6,7 +6,7 @@
  *   - per axis: shape [C], C the size of `axis` of x;
  *   - by broadcasting: of the rank of x, every size 1 or that of x (blocks, rows times columns).
  */
-import type { Refuse } from '../define_op.ts';
+import { type OperandTypes, type Refuse, tensorOf } from '../define_op.ts';
 import type { ITensor } from '../tensor.ts';
 import { formatType, type Shape, sameShape, type TensorType } from '../types.ts';
 
@@ -87,4 +87,22 @@ function broadcastForm(rank: number, parameter: readonly number[], axis: number)
   const form = new Array<number>(rank).fill(1);
   if (!isPerTensor(parameter)) form[axis] = parameter[0];
   return form;
+}
+
+const byte = tensorOf('u8', 's8');
+/** The operands of an operator from one quantized tensor to another; all parameters are scalars. */
+export const unaryQuantized = {
+  x: byte,
+  sx: tensorOf('f32'),
+  zx: byte,
+  sy: tensorOf('f32'),
+  zy: byte,
+} as const;
+
+/** Refuses parameters that are no scalars and zero points whose type is not that of x. */
+export function checkUnary({ x, sx, zx, sy, zy }: OperandTypes<typeof unaryQuantized>, refuse: Refuse): void {
+  checkScalar(sx, 'sx', refuse);
+  checkScalar(sy, 'sy', refuse);
+  checkZeroPoint(zx, x, [], 'zx', refuse);
+  checkZeroPoint(zy, x, [], 'zy', refuse);
 }

@@ -1,0 +1,68 @@
+import { type QLinearBinary, qlinearAdd, qlinearAddSwaps, qlinearMul, swapOperands } from '../../numerics/index.ts';
+import { defineOp, type OperandTensors, type OperandTypes, type Refuse, tensorOf } from '../define_op.ts';
+import type { DType } from '../dtype.ts';
+import { zeros } from '../tensor.ts';
+import type { TensorType } from '../types.ts';
+import { broadcastShape, broadcastTo } from './broadcast.ts';
+import { checkScalar, checkZeroPoint } from './qnn_parameters.ts';
+
+const byte = tensorOf('u8', 's8');
+const scale = tensorOf('f32');
+const operands = { a: byte, sa: scale, za: byte, b: byte, sb: scale, zb: byte, sy: scale, zy: byte } as const;
+
+const parameters = 'Scales and zero points are scalars; a, b and y are of one type; a and b broadcast as in numpy.';
+
+/** com.microsoft QLinearAdd: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
+export const qnnAdd = defineOp({
+  name: 'qnn.add',
+  doc: `y = sat(rne((sa·(a − za) + sb·(b − zb))/sy + zy)), rounded in between as QLinearAdd of ONNX Runtime does on x86: see numerics/qlinear_add.ts. ${parameters}`,
+  levels: ['qnn', 'nn', 'dnnl'],
+  operands,
+  attrs: {},
+  results: { y: { like: 'a' } },
+  infer: (types, _attrs, refuse) => binaryType(types, refuse),
+  evaluate(tensors, _attrs, [{ shape }]) {
+    const { a, b } = tensors;
+    const y = zeros(a.dtype, shape as number[]);
+    const [left, right] = [broadcastTo(a, y.shape).data, broadcastTo(b, y.shape).data];
+    const q = quantizationOf(tensors);
+    if (qlinearAddSwaps(a.shape, b.shape)) qlinearAdd(swapOperands(q), right, left, y.data);
+    else qlinearAdd(q, left, right, y.data);
+    return y;
+  },
+});
+
+/** com.microsoft QLinearMul: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
+export const qnnMul = defineOp({
+  name: 'qnn.mul',
+  doc: `y = sat(rne(sa·(a − za)·sb·(b − zb)/sy + zy)), rounded in between as QLinearMul of ONNX Runtime does on x86: see numerics/qlinear_mul.ts. ${parameters}`,
+  levels: ['qnn', 'nn', 'dnnl'],
+  operands,
+  attrs: {},
+  results: { y: { like: 'a' } },
+  infer: (types, _attrs, refuse) => binaryType(types, refuse),
+  evaluate(tensors, _attrs, [{ shape }]) {
+    const { a, b } = tensors;
+    const y = zeros(a.dtype, shape as number[]);
+    qlinearMul(quantizationOf(tensors), broadcastTo(a, y.shape).data, broadcastTo(b, y.shape).data, y.data);
+    return y;
+  },
+});
+
+function binaryType(types: OperandTypes<typeof operands>, refuse: Refuse): TensorType<DType> {
+  const { a, sa, za, b, sb, zb, sy, zy } = types;
+  if (a.dtype !== b.dtype) refuse(`'a' is of type ${a.dtype}, 'b' of type ${b.dtype}`, 'b');
+  for (const [name, type] of Object.entries({ sa, sb, sy })) checkScalar(type, name, refuse);
+  for (const [name, type] of Object.entries({ za, zb, zy })) checkZeroPoint(type, a, [], name, refuse);
+  return { dtype: a.dtype, shape: broadcastShape([a.shape, b.shape], refuse) };
+}
+
+const quantizationOf = ({ a, sa, za, sb, zb, sy, zy }: OperandTensors<typeof operands>): QLinearBinary => ({
+  dtype: a.dtype,
+  scaleA: sa.data[0],
+  zeroPointA: za.data[0],
+  scaleB: sb.data[0],
+  zeroPointB: zb.data[0],
+  scaleC: sy.data[0],
+  zeroPointC: zy.data[0],
+});

@@ -1,0 +1,33 @@
+import { globalAverage } from '../../numerics/index.ts';
+import { defineOp } from '../define_op.ts';
+import { dtypes } from '../dtype.ts';
+import { sizeOf, zeros } from '../tensor.ts';
+import { checkUnary, unaryQuantized } from './qnn_parameters.ts';
+
+/** com.microsoft QLinearGlobalAveragePool: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
+export const qnnGlobalAveragePool = defineOp({
+  name: 'qnn.global_average_pool',
+  doc: 'The mean over all spatial axes, as QLinearGlobalAveragePool of ONNX Runtime computes it: Σ (x − zx) in integers, then requantized by fl(sx / fl(sy·n)). x: [N,C,spatial…] -> [N,C,1…]; scales and zero points are scalars.',
+  levels: ['qnn', 'nn', 'dnnl'],
+  operands: unaryQuantized,
+  attrs: {},
+  results: { y: { like: 'x' } },
+  infer(types, _attrs, refuse) {
+    checkUnary(types, refuse);
+    const { dtype, shape } = types.x;
+    if (shape.length < 3) refuse(`the input needs at least one spatial axis, but has rank ${shape.length}`, 'x');
+    return { dtype, shape: shape.map((dim, axis) => (axis < 2 ? dim : 1)) };
+  },
+  evaluate({ x, sx, zx, sy, zy }, _attrs, [type]) {
+    const y = zeros(x.dtype, type.shape as number[]);
+    const size = sizeOf(x.shape.slice(2));
+    const { min: low, max: high } = dtypes[x.dtype];
+    const average = globalAverage({ sx: sx.data[0], sy: sy.data[0], zy: zy.data[0], low, high }, size);
+    for (let row = 0; row < y.data.length; row++) {
+      let sum = -zx.data[0] * size;
+      for (let i = row * size; i < (row + 1) * size; i++) sum += x.data[i];
+      y.data[row] = average(sum);
+    }
+    return y;
+  },
+});

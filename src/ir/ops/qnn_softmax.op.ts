@@ -1,0 +1,33 @@
+import { qlinearSoftmax } from '../../numerics/index.ts';
+import { attr, defineOp } from '../define_op.ts';
+import { zeros } from '../tensor.ts';
+import { checkUnary, unaryQuantized } from './qnn_parameters.ts';
+import { transposed } from './strided.ts';
+
+/** com.microsoft QLinearSoftmax: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
+export const qnnSoftmax = defineOp({
+  name: 'qnn.softmax',
+  doc: 'Softmax along `axis`, as QLinearSoftmax of ONNX Runtime computes it; see numerics/qlinear_softmax.ts. zx cancels. Scales and zero points are scalars, y is of the type of x.',
+  levels: ['qnn', 'nn', 'dnnl'],
+  operands: unaryQuantized,
+  attrs: { axis: attr.int() },
+  results: { y: { like: 'x' } },
+  infer(types, { axis }, refuse) {
+    checkUnary(types, refuse);
+    const { dtype, shape } = types.x;
+    if (axis < 0 || axis >= shape.length) refuse(`axis ${axis} is outside the input of rank ${shape.length}`, 'x');
+    return { dtype, shape };
+  },
+  evaluate({ x, sx, sy, zy }, { axis }) {
+    const others = x.shape.map((_, a) => a).filter((a) => a !== axis);
+    const perm = [...others, axis];
+    const rows = transposed(x, perm);
+    const results = zeros(x.dtype, rows.shape);
+    const quantization = { dtype: x.dtype, sx: sx.data[0], sy: sy.data[0], zy: zy.data[0] };
+    qlinearSoftmax(quantization, x.shape[axis], rows.data as typeof x.data, results.data);
+    return transposed(
+      results,
+      perm.map((_, a) => perm.indexOf(a)),
+    );
+  },
+});
