@@ -7,6 +7,7 @@ import { qnnDequantize } from './qnn_dequantize.op.ts';
 import { qnnDynamicQuantize } from './qnn_dynamic_quantize.op.ts';
 import { qnnGlobalAveragePool } from './qnn_global_average_pool.op.ts';
 import { qnnLut } from './qnn_lut.op.ts';
+import { qnnMatmul } from './qnn_matmul.op.ts';
 import { qnnQuantize } from './qnn_quantize.op.ts';
 import { qnnRequantize } from './qnn_requantize.op.ts';
 import { qnnSoftmax } from './qnn_softmax.op.ts';
@@ -14,6 +15,7 @@ import { qnnSoftmax } from './qnn_softmax.op.ts';
 export const qnnOps: readonly AnyOp[] = [
   qnnConv,
   qnnConvTranspose,
+  qnnMatmul,
   qnnQuantize,
   qnnDequantize,
   qnnDynamicQuantize,
