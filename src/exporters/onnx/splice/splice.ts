@@ -1,0 +1,244 @@
+/**
+ * A changed ONNX file: what an edit does not name is copied byte for byte, fields in their order, unknown ones included.
+ * Law: spliceModel(file, {}) equals file.bytes.
+ */
+import { assert } from '../../../diagnostics/index.ts';
+import type { OnnxFile, OnnxNode, Range } from '../../../importers/onnx/container/index.ts';
+import {
+  BYTES,
+  Context,
+  Cursor,
+  canonicalDomain,
+  readMessage,
+  Source,
+  schema,
+} from '../../../importers/onnx/container/internal.ts';
+import { type Encoded, field, intField, join } from './bytes.ts';
+import {
+  type AttributeInit,
+  encodeEntry,
+  encodeNode,
+  encodeOpset,
+  encodeTensor,
+  encodeValueInfo,
+  type NodeInit,
+  type TensorInit,
+  type ValueInfoInit,
+} from './encode.ts';
+
+/** A node of the file, by its index there; with changes it keeps whatever they do not name, unknown fields too. */
+export interface KeptNode {
+  readonly keep: number;
+  readonly name?: string;
+  readonly inputs?: readonly string[];
+  readonly outputs?: readonly string[];
+  /** Attributes to set, or to remove where null. */
+  readonly attributes?: Readonly<Record<string, AttributeInit | null>>;
+}
+
+export interface Edits {
+  /** The nodes of the new graph, in topological order; left out: as they were. */
+  readonly nodes?: readonly (KeptNode | NodeInit)[];
+  readonly addInitializers?: readonly (TensorInit & { readonly name: string })[];
+  /** Where such an initializer is listed as a graph input too (as IR version 3 has it), that input goes with it. */
+  readonly dropInitializers?: ReadonlySet<string>;
+  readonly addValueInfos?: readonly ValueInfoInit[];
+  /** Besides those of values that are gone, which are dropped anyway. */
+  readonly dropValueInfos?: ReadonlySet<string>;
+  /** Operator sets to add or to raise. */
+  readonly opsets?: ReadonlyMap<string, number>;
+  /** Metadata to add or to replace. */
+  readonly metadata?: ReadonlyMap<string, string>;
+}
+
+/** From this IR version on an initializer need not be a graph input. */
+const FREE_INITIALIZERS = 4;
+
+const model = schema.modelProto.fields;
+const graph = schema.graphProto.fields;
+const node = schema.nodeProto.fields;
+
+/** @throws UnskewError U1006 when the result would have more than 2 GiB */
+export function spliceModel(file: OnnxFile, edits: Edits): Uint8Array {
+  const context = Context.of(new Source(file.bytes, file.file, undefined));
+  const out = new Pieces(file.bytes);
+  const raiseIr = (edits.addInitializers ?? []).length > 0 && file.irVersion < FREE_INITIALIZERS;
+  const opsets = new Map(edits.opsets);
+  const metadata = new Map(edits.metadata);
+
+  eachField(context, { at: 0, start: 0, end: file.bytes.length }, (number, range) => {
+    const replacement = ((): Encoded | undefined => {
+      switch (number) {
+        case model.irVersion[0]:
+          return raiseIr ? intField(number, FREE_INITIALIZERS) : undefined;
+        case model.graph[0]: {
+          const spliced = spliceGraph(context, file, edits);
+          return spliced && field(number, spliced);
+        }
+        case model.opsetImport[0]: {
+          const domain = canonicalDomain(readMessage(schema.operatorSetProto, context, range).domain);
+          opsets.delete(domain);
+          const version = edits.opsets?.get(domain) ?? file.opsets.get(domain)!;
+          assert(version >= file.opsets.get(domain)!, `operator set '${domain}' cannot be lowered to ${version}`);
+          if (version === file.opsets.get(domain)) return undefined;
+          return field(number, [...without(context, range, (inner) => inner === 2), ...intField(2, version)]);
+        }
+        case model.metadataProps[0]: {
+          const { key } = readMessage(schema.entryProto, context, range);
+          metadata.delete(key);
+          const value = edits.metadata?.get(key);
+          return value === undefined ? undefined : field(number, encodeEntry(key, value));
+        }
+      }
+    })();
+    if (replacement === undefined) out.copy(range.at, range.end);
+    else out.add(replacement);
+  });
+  for (const [domain, version] of opsets) out.add(field(model.opsetImport[0], encodeOpset(domain, version)));
+  for (const [key, value] of metadata) out.add(field(model.metadataProps[0], encodeEntry(key, value)));
+  return join(out.list, file.file === undefined ? {} : { file: file.file });
+}
+
+/** The payload of the changed graph; undefined where it stays as it is. */
+function spliceGraph(context: Context, file: OnnxFile, edits: Edits): Encoded | undefined {
+  const { range, nodes, initializers, inputs, valueInfos } = file.graph;
+  const { dropInitializers = new Set<string>(), addInitializers = [], addValueInfos = [] } = edits;
+  const entries = edits.nodes ?? nodes.map((_, keep) => ({ keep }));
+  const gone = goneValues(file, edits, entries);
+  const initializerNames = [...initializers.keys()];
+  const out = new Pieces(file.bytes);
+
+  assert(
+    entries.every((entry) => !('keep' in entry) || nodes[entry.keep] !== undefined),
+    'an edit keeps a node that the file does not have',
+  );
+  // A kept node goes to its old place; what stands before it in the new list goes just before it.
+  let next = 0;
+  const emitNodes = (upTo: number): void => {
+    for (; next < entries.length; next++) {
+      const entry = entries[next];
+      if ('keep' in entry && entry.keep > upTo) return;
+      if (!('keep' in entry)) out.add(field(graph.node[0], encodeNode(entry)));
+      else if (isChanged(entry)) out.add(field(graph.node[0], changeNode(context, nodes[entry.keep], entry)));
+      else out.copy(nodes[entry.keep].range.at, nodes[entry.keep].range.end);
+    }
+  };
+
+  const seen = { node: 0, initializer: 0, input: 0, valueInfo: 0 };
+  eachField(context, range, (number, { at, start, end }) => {
+    switch (number) {
+      case graph.node[0]:
+        return emitNodes(seen.node++);
+      case graph.initializer[0]:
+        if (dropInitializers.has(initializerNames[seen.initializer++])) return;
+        break;
+      case graph.input[0]: {
+        const { name } = inputs[seen.input++];
+        if (initializers.has(name) && gone(name)) return;
+        break;
+      }
+      case graph.valueInfo[0]: {
+        const { name } = valueInfos[seen.valueInfo++];
+        if (gone(name) || edits.dropValueInfos?.has(name)) return;
+        break;
+      }
+      case graph.quantizationAnnotation[0]:
+        if (gone(readMessage(schema.annotationProto, context, { at, start, end }).tensorName)) return;
+        break;
+    }
+    out.copy(at, end);
+  });
+  emitNodes(Number.POSITIVE_INFINITY);
+  for (const tensor of addInitializers) out.add(field(graph.initializer[0], encodeTensor(tensor)));
+  for (const info of addValueInfos) out.add(field(graph.valueInfo[0], encodeValueInfo(info)));
+  return out.isCopyOf(range) ? undefined : out.list;
+}
+
+/** Says which values the edits remove from the main graph. */
+function goneValues(
+  file: OnnxFile,
+  edits: Edits,
+  entries: readonly (KeptNode | NodeInit)[],
+): (name: string) => boolean {
+  const { nodes, initializers, inputs } = file.graph;
+  const dropped = edits.dropInitializers ?? new Set<string>();
+  const before = new Set([...initializers.keys(), ...nodes.flatMap((node) => node.outputs)]);
+  const now = new Set([
+    ...[...initializers.keys()].filter((name) => !dropped.has(name)),
+    ...inputs.map(({ name }) => name).filter((name) => !dropped.has(name)),
+    ...(edits.addInitializers ?? []).map(({ name }) => name),
+    ...entries.flatMap((entry) => entry.outputs ?? nodes[(entry as KeptNode).keep].outputs),
+  ]);
+  return (name) => before.has(name) && !now.has(name);
+}
+
+const isChanged = ({ name, inputs, outputs, attributes }: KeptNode): boolean =>
+  [name, inputs, outputs, attributes].some((change) => change !== undefined);
+
+/** The node without what changes, then the changes. */
+function changeNode(
+  context: Context,
+  original: OnnxNode,
+  { name, inputs, outputs, attributes = {} }: KeptNode,
+): Encoded {
+  const replaced = new Set(Object.keys(attributes).map((key) => original.attributes.get(key)?.range.at));
+  const kept = without(context, original.range, (number, { at }) => {
+    if (number === node.name[0]) return name !== undefined;
+    if (number === node.input[0]) return inputs !== undefined;
+    if (number === node.output[0]) return outputs !== undefined;
+    return replaced.has(at);
+  });
+  const set = Object.entries(attributes).filter((entry): entry is [string, AttributeInit] => entry[1] !== null);
+  return [...kept, ...encodeNode({ name, inputs, outputs, attributes: Object.fromEntries(set) })];
+}
+
+/** The fields of a message other than the dropped ones, as they are. */
+function without(context: Context, range: Range, drop: (number: number, range: Range) => boolean): Encoded {
+  const out = new Pieces(context.source.bytes);
+  eachField(context, range, (number, field) => {
+    if (!drop(number, field)) out.copy(field.at, field.end);
+  });
+  return out.list;
+}
+
+function eachField(context: Context, range: Range, visit: (number: number, range: Range) => void): void {
+  const cursor = new Cursor(context, range.start, range.end);
+  while (cursor.next()) {
+    if (cursor.wire === BYTES) visit(cursor.field, cursor.payload());
+    else {
+      const { at, pos: start, field } = cursor;
+      cursor.skip();
+      visit(field, { at, start, end: cursor.pos });
+    }
+  }
+}
+
+/** Pieces of the new file; neighbouring copies become one. */
+class Pieces {
+  readonly list: Uint8Array[] = [];
+  private readonly bytes: Uint8Array;
+  /** The stretch of the file that the last piece copies. */
+  private last: { start: number; end: number } | undefined;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  copy(start: number, end: number): void {
+    if (this.last?.end === start) {
+      this.last = { start: this.last.start, end };
+      this.list.pop();
+    } else this.last = { start, end };
+    this.list.push(this.bytes.subarray(this.last.start, end));
+  }
+
+  add(pieces: Encoded): void {
+    this.last = undefined;
+    for (const piece of pieces) this.list.push(piece);
+  }
+
+  isCopyOf({ start, end }: Range): boolean {
+    if (this.list.length === 0) return start === end;
+    return this.list.length === 1 && this.last?.start === start && this.last.end === end;
+  }
+}
