@@ -23,11 +23,22 @@ export const qnnGlobalAveragePool = defineOp({
     const size = sizeOf(x.shape.slice(2));
     const { min: low, max: high } = dtypes[x.dtype];
     const average = globalAverage({ sx: sx.data[0], sy: sy.data[0], zy: zy.data[0], low, high }, size);
-    for (let row = 0; row < y.data.length; row++) {
-      let sum = -zx.data[0] * size;
-      for (let i = row * size; i < (row + 1) * size; i++) sum += x.data[i];
-      y.data[row] = average(sum);
-    }
+    averageRows(x.data, zx.data[0], average, y.data);
     return y;
   },
 });
+
+/** y[row] = average(Σ (x − zx)) over the equally long rows of x. */
+export function averageRows(
+  x: Uint8Array | Int8Array,
+  zx: number,
+  average: (sum: number) => number,
+  y: Uint8Array | Int8Array,
+): void {
+  const length = x.length / y.length;
+  for (let row = 0; row < y.length; row++) {
+    let sum = -zx * length;
+    for (let i = row * length; i < (row + 1) * length; i++) sum += x[i];
+    y[row] = average(sum);
+  }
+}

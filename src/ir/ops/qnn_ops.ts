@@ -1,5 +1,6 @@
 /** The quantized operators: their zero points are operands. */
 import type { AnyOp } from '../define_op.ts';
+import { qnnAveragePool } from './qnn_average_pool.op.ts';
 import { qnnAdd, qnnMul } from './qnn_binary.op.ts';
 import { qnnConv } from './qnn_conv.op.ts';
 import { qnnConvTranspose } from './qnn_conv_transpose.op.ts';
@@ -22,6 +23,7 @@ export const qnnOps: readonly AnyOp[] = [
   qnnRequantize,
   qnnAdd,
   qnnMul,
+  qnnAveragePool,
   qnnGlobalAveragePool,
   qnnSoftmax,
   qnnLut,

@@ -1,0 +1,60 @@
+/** What pooling windows share: attributes and output shapes. Which taps are inside the input: conv_geometry.ts. */
+import { type AttrValues, attr, type Refuse } from '../define_op.ts';
+import { addDims, divDims } from '../dims.ts';
+import type { Dim, Shape } from '../types.ts';
+import { windowedDim } from './conv_geometry.ts';
+
+/** Lists have one entry per spatial axis; pads are all begins, then all ends (ONNX order). */
+export const poolAttrs = {
+  kernel: attr.ints(),
+  strides: attr.ints(),
+  pads: attr.ints(),
+  dilations: attr.ints(),
+  /** Count windows that begin inside the padded input and reach beyond its end. */
+  ceilMode: attr.bool(false),
+} as const;
+
+export type PoolAttrs = AttrValues<typeof poolAttrs>;
+
+/**
+ * ⌈(input + pads − extent) / stride⌉ + 1, less a last window that would begin in the padding at the end (ONNX 1.16):
+ * together the same as ⌈(input + padBegin + min(0, padEnd + stride − extent)) / stride⌉, extent = dilation·(kernel − 1) + 1.
+ */
+function ceilWindowedDim(
+  input: Dim,
+  kernel: number,
+  stride: number,
+  dilation: number,
+  padBegin: number,
+  padEnd: number,
+): Dim {
+  const extent = dilation * (kernel - 1) + 1;
+  return divDims(addDims(input, padBegin + Math.min(0, padEnd + stride - extent) + stride - 1), stride);
+}
+
+/** `[N, C, spatial…]` of a pool over `x: [N, C, spatial…]`; refuses what does not fit. */
+export function poolShape(x: Shape, attrs: PoolAttrs, refuse: Refuse): Shape {
+  const rank = x.length - 2;
+  if (rank < 1)
+    refuse(`the input needs a batch, a channel and at least one spatial axis, but has rank ${x.length}`, 'x');
+  const { kernel, strides, pads, dilations, ceilMode } = attrs;
+  if ([kernel, strides, dilations].some((list) => list.length !== rank) || pads.length !== 2 * rank)
+    refuse(
+      `kernel, strides, dilations and pads should have ${rank}, ${rank}, ${rank} and ${2 * rank} entries, but have ${kernel.length}, ${strides.length}, ${dilations.length} and ${pads.length}`,
+    );
+  if ([...kernel, ...strides, ...dilations].some((v) => v < 1))
+    refuse('kernel, strides and dilations should be positive');
+  pads.forEach((pad, i) => {
+    const extent = dilations[i % rank] * (kernel[i % rank] - 1) + 1;
+    if (pad < 0 || pad >= extent)
+      refuse(`pads[${i}] = ${pad} should be less than the window of ${extent}, and not negative`);
+  });
+  const size = ceilMode ? ceilWindowedDim : windowedDim;
+  const spatial = x.slice(2).map((dim, i) => {
+    const out = size(dim, kernel[i], strides[i], dilations[i], pads[i], pads[i + rank]);
+    if (typeof out === 'number' && out < 1)
+      refuse(`spatial axis ${i}: a window of ${kernel[i]} does not fit into ${dim} with these pads`, 'x');
+    return out;
+  });
+  return [x[0], x[1], ...spatial];
+}
