@@ -1,0 +1,74 @@
+// The exports of the addon: OneDnnBinding of src/codegen/onednn/binding.ts.
+#include "memory_desc.h"
+#include "native_memory.h"
+#include "primitive.h"
+#include "session.h"
+
+namespace unskew {
+
+namespace {
+
+Napi::Value version(Napi::Env env) {
+  const dnnl_version_t* linked = dnnl_version();
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("major", Napi::Number::New(env, linked->major));
+  result.Set("minor", Napi::Number::New(env, linked->minor));
+  result.Set("patch", Napi::Number::New(env, linked->patch));
+  return frozen(result);
+}
+
+// AVX2-VNNI counts as avx2: not every int8 implementation of oneDNN uses it, and the others saturate.
+const char* onednn_isa() {
+  const int isa = static_cast<int>(dnnl::get_effective_cpu_isa());
+  const auto has = [&](dnnl_cpu_isa_t wanted) { return (isa & wanted) == wanted; };
+  if (has(dnnl_cpu_isa_avx512_core_amx)) return "amx";
+  if (has(dnnl_cpu_isa_avx512_core_vnni)) return "vnni";
+  if (has(dnnl_cpu_isa_avx512_core)) return "avx512";
+  if (has(dnnl_cpu_isa_avx2)) return "avx2";
+  return has(dnnl_cpu_isa_avx) ? "avx" : "sse41";
+}
+
+constexpr std::pair<const char*, Isa> kKernelIsas[] = {
+    {"scalar", Isa::scalar}, {"avx2", Isa::avx2}, {"avx512", Isa::avx512}};
+
+Napi::Value kernel_isa(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), kKernelIsas[static_cast<int>(addon_data(info.Env()).kernel_isa)].first);
+}
+
+Napi::Value set_kernel_isa(const Napi::CallbackInfo& info) {
+  const Argument argument(info[0], "setKernelIsa: isa");
+  const Isa isa = argument.absent() ? best_isa() : argument.choice(kKernelIsas);
+  if (isa > best_isa()) argument.refuse("an instruction set that this CPU has");
+  addon_data(info.Env()).kernel_isa = isa;
+  return info.Env().Undefined();
+}
+
+template <class Class>
+Napi::FunctionReference constructor(Napi::Env env) {
+  return Napi::Persistent(Class::define(env));
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  auto* data = new AddonData;
+  env.SetInstanceData(data);
+  data->memory_desc = constructor<MemoryDesc>(env);
+  data->native_memory = constructor<NativeMemory>(env);
+  data->primitive = constructor<Primitive>(env);
+  data->session = constructor<Session>(env);
+  exports.Set("version", version(env));
+  exports.Set("isa", onednn_isa());
+  exports.Set("desc", Napi::Function::New<desc_function>(env, "desc"));
+  exports.Set("memory", Napi::Function::New<memory_function>(env, "memory"));
+  exports.Set("pack", Napi::Function::New<pack_function>(env, "pack"));
+  exports.Set("session", Napi::Function::New<session_function>(env, "session"));
+  exports.Set("setKernelIsa", Napi::Function::New<set_kernel_isa>(env, "setKernelIsa"));
+  exports.DefineProperty(Napi::PropertyDescriptor::Accessor<kernel_isa>("kernelIsa", napi_enumerable));
+  add_primitive_functions(exports);
+  return exports;
+}
+
+NODE_API_MODULE(unskew, initialize)
+
+}  // namespace
+
+}  // namespace unskew

@@ -1,0 +1,52 @@
+// Arithmetic on sizes that come from outside, and the error for whatever they get wrong.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace unskew {
+
+// The caller asked for something impossible; the message is a sentence for them.
+struct InvalidArgument : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+inline void require(bool condition, const std::string& message) {
+  if (!condition) throw InvalidArgument(message);
+}
+
+// Sizes stay far below the range of int64_t, so that sums of a few of them cannot overflow.
+inline constexpr int64_t kMaximumSize = int64_t{1} << 48;
+
+inline int64_t checked_multiply(int64_t a, int64_t b) {
+  int64_t product = 0;
+  if (__builtin_mul_overflow(a, b, &product) || product > kMaximumSize || product < -kMaximumSize) {
+    throw InvalidArgument("a size of " + std::to_string(a) + " times " + std::to_string(b) + " is too large");
+  }
+  return product;
+}
+
+template <class... Rest>
+int64_t checked_product(int64_t first, Rest... rest) {
+  ((first = checked_multiply(first, rest)), ...);
+  return first;
+}
+
+inline int64_t checked_product(const std::vector<int64_t>& factors) {
+  int64_t product = 1;
+  for (int64_t factor : factors) product = checked_multiply(product, factor);
+  return product;
+}
+
+inline int64_t checked_add(int64_t a, int64_t b) {
+  int64_t sum = 0;
+  if (__builtin_add_overflow(a, b, &sum) || sum > kMaximumSize || sum < -kMaximumSize) {
+    throw InvalidArgument("a size of " + std::to_string(a) + " plus " + std::to_string(b) + " is too large");
+  }
+  return sum;
+}
+
+}  // namespace unskew

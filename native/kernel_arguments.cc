@@ -1,0 +1,185 @@
+#include "kernel_arguments.h"
+
+#include "kernels/kernels.h"
+
+namespace unskew {
+
+namespace {
+
+constexpr int64_t kMaximumCount = int64_t{1} << 40;
+
+// A kernel declaration with short accessors.
+class Reader {
+ public:
+  Reader(const Argument& kernel, const KernelTarget& target) : target(target), kernel_(kernel) {}
+
+  Argument operator[](const char* name) const { return kernel_.property(name); }
+  int64_t size(const char* name, int64_t minimum = 0) const { return (*this)[name].integer(minimum, kMaximumCount); }
+  int32_t int32(const char* name) const { return static_cast<int32_t>((*this)[name].integer(INT32_MIN, INT32_MAX)); }
+  ByteType byte_type(const char* name) const {
+    static constexpr std::pair<const char*, ByteType> kTypes[] = {{"u8", ByteType::u8}, {"s8", ByteType::s8}};
+    return (*this)[name].choice(kTypes);
+  }
+  OutputType output_type(const char* name) const {
+    static constexpr std::pair<const char*, OutputType> kTypes[] = {
+        {"u8", OutputType::u8}, {"s8", OutputType::s8}, {"s32", OutputType::s32}};
+    return (*this)[name].choice(kTypes);
+  }
+  int64_t element_bytes() const {
+    const Argument argument = (*this)["elementBytes"];
+    const int64_t bytes = argument.integer(1, 8);
+    if (bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8) argument.refuse("1, 2, 4 or 8");
+    return bytes;
+  }
+  template <size_t N>
+  std::array<int64_t, N> tuple(const char* name, int64_t minimum) const {
+    return (*this)[name].tuple<N>(minimum, INT32_MAX);
+  }
+  std::vector<int64_t> shape() const {
+    const Argument argument = (*this)["shape"];
+    std::vector<int64_t> shape = argument.integers(-1, 0, kMaximumCount);
+    if (shape.size() > 16) argument.refuse("an array of at most 16 integers");
+    return shape;
+  }
+  std::vector<int64_t> strides(const char* name, size_t rank) const {
+    return (*this)[name].integers(static_cast<int>(rank), -kMaximumCount, kMaximumCount);
+  }
+  // The zero point of a type must be one of its values: intermediate sums rely on it.
+  template <class Type>
+  int32_t zero_point(const char* name, Type type) const {
+    if (type != Type::u8 && type != Type::s8) return int32(name);
+    const auto [low, high] = range_of(type);
+    return static_cast<int32_t>((*this)[name].integer(low, high));
+  }
+  Requantization requantization(OutputType type) const {
+    Requantization to;
+    if (type == OutputType::s32) return to;
+    const auto [low, high] = range_of(type);
+    to.zero_point = zero_point("zeroPoint", type);
+    to.low = static_cast<int32_t>((*this)["low"].integer(low, high));
+    to.high = static_cast<int32_t>((*this)["high"].integer(to.low, high));
+    return to;
+  }
+
+  const KernelTarget& target;
+
+ private:
+  const Argument& kernel_;
+};
+
+KernelProgram lut(const Reader& r) { return make_lut({r.size("count")}, r.target); }
+
+KernelProgram quantize(const Reader& r) {
+  return make_quantize({r.byte_type("type"), r.size("outer"), r.size("channels"), r.size("inner")}, r.target);
+}
+
+KernelProgram dequantize(const Reader& r) {
+  return make_dequantize({r.output_type("type"), r.size("outer"), r.size("channels"), r.size("inner")}, r.target);
+}
+
+KernelProgram requantize(const Reader& r) {
+  const OutputType type = r.output_type("type");
+  return make_requantize({type, r.size("outer"), r.size("channels"), r.size("inner"), r.size("groups", 1),
+                          r.size("mapRows"), r.requantization(type)},
+                         r.target);
+}
+
+KernelProgram depthwise(const Reader& r) {
+  const OutputType type = r.output_type("type");
+  const ByteType source_type = r.byte_type("sourceType");
+  return make_depthwise({source_type, type, r.size("batch"), r.size("channels"), r.size("multiplier", 1),
+                         r.tuple<2>("input", 0), r.tuple<2>("output", 0), r.tuple<2>("kernel", 1),
+                         r.tuple<2>("strides", 1), r.tuple<2>("dilations", 1), r.tuple<2>("padsBegin", 0),
+                         r.zero_point("sourceZeroPoint", source_type), r.requantization(type)},
+                        r.target);
+}
+
+KernelProgram copy(const Reader& r) {
+  const std::vector<int64_t> shape = r.shape();
+  return make_copy({r.element_bytes(), shape, r.strides("sourceStrides", shape.size()),
+                    r.strides("destinationStrides", shape.size()), r.size("sourceOffset"), r.size("destinationOffset")},
+                   r.target);
+}
+
+KernelProgram pad(const Reader& r) {
+  const std::vector<int64_t> shape = r.shape();
+  const int rank = static_cast<int>(shape.size());
+  return make_pad({r.element_bytes(), shape, r["padsBegin"].integers(rank, 0, kMaximumCount),
+                   r["padsEnd"].integers(rank, 0, kMaximumCount),
+                   static_cast<uint64_t>(r["value"].integer(-(int64_t{1} << 53), int64_t{1} << 53))},
+                  r.target);
+}
+
+template <QLinearOperation operation>
+KernelProgram qlinear_binary(const Reader& r) {
+  QLinearBinaryParams params;
+  params.operation = operation;
+  params.source_type = r.byte_type("sourceType");
+  params.source1_type = r.byte_type("source1Type");
+  params.type = r.byte_type("type");
+  params.shape = r.shape();
+  params.source_strides = r.strides("sourceStrides", params.shape.size());
+  params.source1_strides = r.strides("source1Strides", params.shape.size());
+  const std::vector<Argument> scales = r["scales"].elements();
+  if (scales.size() != 3) r["scales"].refuse("an array of 3 numbers");
+  for (size_t i = 0; i < 3; i++) params.scales[i] = static_cast<float>(scales[i].number());
+  const Triple zero_points = r["zeroPoints"].tuple<3>(-128, 255);
+  for (size_t i = 0; i < 3; i++) params.zero_points[i] = static_cast<int32_t>(zero_points[i]);
+  return make_qlinear_binary(params, r.target);
+}
+
+KernelProgram binary_table(const Reader& r) {
+  const std::vector<int64_t> shape = r.shape();
+  return make_binary_table({shape, r.strides("sourceStrides", shape.size()), r.strides("source1Strides", shape.size())},
+                           r.target);
+}
+
+KernelProgram global_average_pool(const Reader& r) {
+  const ByteType source_type = r.byte_type("sourceType"), type = r.byte_type("type");
+  return make_global_average_pool({source_type, type, r.size("batch"), r.size("spatial"), r.size("channels"),
+                                   r.zero_point("sourceZeroPoint", source_type),
+                                   static_cast<float>(r["multiplier"].number()), r.zero_point("zeroPoint", type)},
+                                  r.target);
+}
+
+KernelProgram window_sum(const Reader& r) {
+  return make_window_sum({r.byte_type("sourceType"), r.size("batch"), r.size("channels"), r.size("groups", 1),
+                          r.tuple<3>("input", 0), r.tuple<3>("output", 0), r.tuple<3>("kernel", 1),
+                          r.tuple<3>("strides", 1), r.tuple<3>("dilations", 1), r.tuple<3>("padsBegin", 0)},
+                         r.target);
+}
+
+KernelProgram dynamic_quantize(const Reader& r) { return make_dynamic_quantize({r.size("count")}, r.target); }
+
+KernelProgram reference_convolution(const Reader& r) {
+  return make_reference_convolution(
+      {r.byte_type("sourceType"), r.byte_type("weightsType"), r.size("batch"), r.size("inputChannels"),
+       r.size("outputChannels"), r.size("groups", 1), r.size("weightsZeroPoints", 1), r.tuple<3>("input", 0),
+       r.tuple<3>("output", 0), r.tuple<3>("kernel", 1), r.tuple<3>("strides", 1), r.tuple<3>("dilations", 1),
+       r.tuple<3>("padsBegin", 0), r["transposed"].boolean()},
+      r.target);
+}
+
+constexpr std::pair<const char*, KernelProgram (*)(const Reader&)> kKernels[] = {
+    {"lut", lut},
+    {"quantize", quantize},
+    {"dequantize", dequantize},
+    {"requantize", requantize},
+    {"depthwise", depthwise},
+    {"copy", copy},
+    {"pad", pad},
+    {"qlinear-add", qlinear_binary<QLinearOperation::add>},
+    {"qlinear-mul", qlinear_binary<QLinearOperation::multiply>},
+    {"binary-table", binary_table},
+    {"global-average-pool", global_average_pool},
+    {"window-sum", window_sum},
+    {"dynamic-quantize", dynamic_quantize},
+    {"reference-convolution", reference_convolution}};
+
+}  // namespace
+
+KernelProgram read_kernel(const Argument& kernel, const KernelTarget& target) {
+  return kernel.property("name").choice(kKernels)(Reader(kernel, target));
+}
+
+}  // namespace unskew

@@ -1,0 +1,94 @@
+// Loops over tensors seen as outer × channels × inner, with parameters per channel, for the three instruction sets.
+//
+// A kernel is one always-inlined loop over a run of elements, compiled once per instruction set: the scalar version is
+// the same source without vector instructions, which makes it the twin the tests compare the others with.
+#pragma once
+
+#include <cmath>
+
+#include "kernels/kernels.h"
+
+namespace unskew {
+
+#define UNSKEW_INLINE [[gnu::always_inline]] inline
+
+// max(low, ·), then min(·, high); NaN becomes `low`, as with maxps and minps.
+UNSKEW_INLINE float clamp_float(float value, float low, float high) {
+  value = value > low ? value : low;
+  return value < high ? value : high;
+}
+
+// rne(fl(v)·multiplier) + zero point, clamped; `low` and `high` without the zero point.
+UNSKEW_INLINE int32_t requantize_value(int32_t v, float multiplier, float low, float high, int32_t zero_point) {
+  return static_cast<int32_t>(std::rint(clamp_float(static_cast<float>(v) * multiplier, low, high))) + zero_point;
+}
+
+// Signed addition and multiplication that wrap.
+UNSKEW_INLINE int32_t wrapping_add(int32_t a, int32_t b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
+}
+UNSKEW_INLINE int32_t wrapping_subtract(int32_t a, int32_t b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a) - static_cast<uint32_t>(b));
+}
+UNSKEW_INLINE int32_t wrapping_multiply(int32_t a, int32_t b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b));
+}
+
+// The versions of a loop: `Loop::run` is a static always-inlined function, compiled here for each instruction set.
+template <class Loop, class... Parameters>
+void run_scalar(Parameters... parameters) {
+  Loop::run(parameters...);
+}
+template <class Loop, class... Parameters>
+UNSKEW_AVX2 void run_avx2(Parameters... parameters) {
+  Loop::run(parameters...);
+}
+template <class Loop, class... Parameters>
+UNSKEW_AVX512 void run_avx512(Parameters... parameters) {
+  Loop::run(parameters...);
+}
+
+template <class Loop, class... Parameters>
+auto version_of(Isa isa, void (*)(Parameters...)) -> void (*)(Parameters...) {
+  if (isa == Isa::avx512) return run_avx512<Loop, Parameters...>;
+  return isa == Isa::avx2 ? run_avx2<Loop, Parameters...> : run_scalar<Loop, Parameters...>;
+}
+
+// The version of `Loop` for an instruction set.
+template <class Loop>
+auto version_of(Isa isa) {
+  return version_of<Loop>(isa, &Loop::run);
+}
+
+// The view of a tensor around its channel axis. With `by_row`, parameters are the same along a row of `row_length`
+// elements and row r belongs to channel r mod channels; else a row is one run over all channels.
+struct ChannelView {
+  int64_t outer, channels, inner;
+  bool by_row;
+  int64_t row_length, count;
+
+  ChannelView(int64_t outer_size, int64_t channel_count, int64_t inner_size)
+      : outer(outer_size), channels(channel_count), inner(inner_size) {
+    require(outer >= 0 && channels >= 0 && inner >= 0, "sizes must not be negative");
+    count = checked_product(outer, channels, inner, 4) / 4;
+    if (channels == 1) {
+      inner = outer * inner;
+      outer = 1;
+    }
+    by_row = inner != 1 || channels == 1;
+    row_length = std::max<int64_t>(1, by_row ? inner : channels);
+  }
+};
+
+// body(row, first element of the row, number of elements) for the parts of rows in the flat range [begin, end).
+template <class Body>
+void for_rows(int64_t begin, int64_t end, int64_t row_length, const Body& body) {
+  int64_t row = begin / row_length, first = begin % row_length;
+  for (int64_t position = begin; position < end; row++, first = 0) {
+    const int64_t length = std::min(row_length - first, end - position);
+    body(row, first, length);
+    position += length;
+  }
+}
+
+}  // namespace unskew

@@ -1,0 +1,119 @@
+// The kernels of our own; src/codegen/onednn/binding.ts gives the meaning of each. `make_…` checks its parameters
+// (InvalidArgument) and returns a program for the given instruction set and number of threads.
+#pragma once
+
+#include <array>
+
+#include "kernels/kernel.h"
+
+namespace unskew {
+
+enum class ByteType { u8, s8 };
+enum class OutputType { u8, s8, s32 };
+
+template <class T>
+constexpr std::pair<int32_t, int32_t> range_of(T type) {
+  return type == T::u8 ? std::pair{0, 255} : std::pair{-128, 127};
+}
+
+using Pair = std::array<int64_t, 2>;
+using Triple = std::array<int64_t, 3>;
+
+// rne(fl(v)·multiplier) + zero point, clamped
+struct Requantization {
+  int32_t zero_point = 0, low = 0, high = 0;
+};
+
+struct LutParams {
+  int64_t count;
+};
+KernelProgram make_lut(const LutParams&, const KernelTarget&);
+
+struct QuantizeParams {
+  ByteType type;
+  int64_t outer, channels, inner;
+};
+KernelProgram make_quantize(const QuantizeParams&, const KernelTarget&);
+
+struct DequantizeParams {
+  OutputType type;  // of the source
+  int64_t outer, channels, inner;
+};
+KernelProgram make_dequantize(const DequantizeParams&, const KernelTarget&);
+
+struct RequantizeParams {
+  OutputType type;
+  int64_t outer, channels, inner, groups, map_rows;
+  Requantization to;
+};
+KernelProgram make_requantize(const RequantizeParams&, const KernelTarget&);
+
+struct DepthwiseParams {
+  ByteType source_type;
+  OutputType type;
+  int64_t batch, channels, multiplier;
+  Pair input, output, kernel, strides, dilations, begin;
+  int32_t source_zero_point;
+  Requantization to;
+};
+KernelProgram make_depthwise(const DepthwiseParams&, const KernelTarget&);
+
+struct CopyParams {
+  int64_t element_bytes;
+  std::vector<int64_t> shape, source_strides, destination_strides;
+  int64_t source_offset, destination_offset;
+};
+KernelProgram make_copy(const CopyParams&, const KernelTarget&);
+
+struct PadParams {
+  int64_t element_bytes;
+  std::vector<int64_t> shape, begin, end;
+  uint64_t value;
+};
+KernelProgram make_pad(const PadParams&, const KernelTarget&);
+
+enum class QLinearOperation { add, multiply };
+struct QLinearBinaryParams {
+  QLinearOperation operation;
+  ByteType source_type, source1_type, type;
+  std::vector<int64_t> shape, source_strides, source1_strides;
+  std::array<float, 3> scales;
+  std::array<int32_t, 3> zero_points;
+};
+KernelProgram make_qlinear_binary(const QLinearBinaryParams&, const KernelTarget&);
+
+struct BinaryTableParams {
+  std::vector<int64_t> shape, source_strides, source1_strides;
+};
+KernelProgram make_binary_table(const BinaryTableParams&, const KernelTarget&);
+
+struct GlobalAveragePoolParams {
+  ByteType source_type, type;
+  int64_t batch, spatial, channels;
+  int32_t source_zero_point;
+  float multiplier;
+  int32_t zero_point;
+};
+KernelProgram make_global_average_pool(const GlobalAveragePoolParams&, const KernelTarget&);
+
+struct WindowSumParams {
+  ByteType source_type;
+  int64_t batch, channels, groups;
+  Triple input, output, kernel, strides, dilations, begin;
+};
+KernelProgram make_window_sum(const WindowSumParams&, const KernelTarget&);
+
+struct DynamicQuantizeParams {
+  int64_t count;
+};
+KernelProgram make_dynamic_quantize(const DynamicQuantizeParams&, const KernelTarget&);
+
+struct ReferenceConvolutionParams {
+  ByteType source_type, weights_type;
+  int64_t batch, input_channels, output_channels, groups, weights_zero_points;
+  Triple input, output, kernel, strides, dilations, begin;
+  bool transposed;
+};
+KernelProgram make_reference_convolution(const ReferenceConvolutionParams&, const KernelTarget&);
+
+}  // namespace unskew

@@ -1,0 +1,105 @@
+#include <cmath>
+#include <cstdlib>
+
+#include "kernels/broadcast.h"
+#include "kernels/elementwise.h"
+
+namespace unskew {
+
+namespace {
+
+// add: y = rne(fma(a, ratioA, fma(b, ratioB, fixed)))   mul: y = rne(fl(fl((a − zA)(b − zB)·m) + zC))
+// src/numerics/qlinear_add.ts and qlinear_mul.ts say why.
+struct Constants {
+  float ratio_a = 0, ratio_b = 0, fixed = 0;  // mul: ratio_a is m, fixed is zC
+  int32_t zero_a = 0, zero_b = 0;
+};
+
+template <QLinearOperation kOperation, class A, class B, class T, bool kStepA, bool kStepB>
+struct QLinear {
+  UNSKEW_INLINE static void run(const uint8_t* source, const uint8_t* source1, const Constants& constants, uint8_t* destination, int64_t count) {
+    constexpr float low = std::numeric_limits<T>::min(), high = std::numeric_limits<T>::max();
+    const Constants k = constants;
+    for (int64_t i = 0; i < count; i++) {
+      const auto a = static_cast<A>(source[kStepA ? i : 0]);
+      const auto b = static_cast<B>(source1[kStepB ? i : 0]);
+      float value;
+      if constexpr (kOperation == QLinearOperation::add) {
+        value = std::fma(static_cast<float>(a), k.ratio_a, std::fma(static_cast<float>(b), k.ratio_b, k.fixed));
+      } else {
+        value = static_cast<float>((a - k.zero_a) * (b - k.zero_b)) * k.ratio_a + k.fixed;
+      }
+      destination[i] = static_cast<uint8_t>(static_cast<T>(static_cast<int32_t>(std::rint(clamp_float(value, low, high)))));
+    }
+  }
+};
+
+
+using Loop = void (*)(const uint8_t*, const uint8_t*, const Constants&, uint8_t*, int64_t);
+
+// Which operands step along: both, the first, the second, none.
+struct Loops {
+  Loop step[2][2];
+};
+
+template <QLinearOperation kOperation, class A, class B, class T>
+Loops loops_for(Isa isa) {
+  Loops loops;
+  const auto set = [&]<bool kA, bool kB>() {
+    loops.step[kA][kB] = version_of<QLinear<kOperation, A, B, T, kA, kB>>(isa);
+  };
+  set.template operator()<false, false>();
+  set.template operator()<false, true>();
+  set.template operator()<true, false>();
+  set.template operator()<true, true>();
+  return loops;
+}
+
+// Calls `body` with a value of the C++ type of `type`.
+template <class Body>
+auto with_type(ByteType type, const Body& body) {
+  return type == ByteType::u8 ? body(uint8_t{}) : body(int8_t{});
+}
+
+template <QLinearOperation kOperation>
+Loops choose_loops(const QLinearBinaryParams& p, Isa isa) {
+  return with_type(p.source_type, [&](auto a) {
+    return with_type(p.source1_type, [&](auto b) {
+      return with_type(p.type, [&](auto t) { return loops_for<kOperation, decltype(a), decltype(b), decltype(t)>(isa); });
+    });
+  });
+}
+
+Constants constants_of(const QLinearBinaryParams& p) {
+  const auto [scale_a, scale_b, scale_c] = p.scales;
+  const auto [zero_a, zero_b, zero_c] = p.zero_points;
+  Constants k{.zero_a = zero_a, .zero_b = zero_b};
+  if (p.operation == QLinearOperation::add) {
+    k.ratio_a = scale_a / scale_c;
+    k.ratio_b = scale_b / scale_c;
+    k.fixed = static_cast<float>(zero_c) - std::fma(k.ratio_a, static_cast<float>(zero_a), k.ratio_b * static_cast<float>(zero_b));
+  } else {
+    k.ratio_a = scale_a * scale_b / scale_c;
+    k.fixed = static_cast<float>(zero_c);
+  }
+  return k;
+}
+
+}  // namespace
+
+KernelProgram make_qlinear_binary(const QLinearBinaryParams& params, const KernelTarget& target) {
+  const Constants constants = constants_of(params);
+  const Loops loops = params.operation == QLinearOperation::add ? choose_loops<QLinearOperation::add>(params, target.isa)
+                                                                : choose_loops<QLinearOperation::multiply>(params, target.isa);
+  return make_broadcast_binary(
+      params.shape, params.source_strides, params.source1_strides, target.threads, {},
+      [=](const uint8_t* a, int64_t step_a, const uint8_t* b, int64_t step_b, uint8_t* d, int64_t count, const uint8_t*) {
+        if ((step_a == 0 || step_a == 1) && (step_b == 0 || step_b == 1)) {
+          loops.step[step_a][step_b](a, b, constants, d, count);
+        } else {
+          for (int64_t i = 0; i < count; i++) loops.step[0][0](a + i * step_a, b + i * step_b, constants, d + i, 1);
+        }
+      });
+}
+
+}  // namespace unskew

@@ -1,0 +1,37 @@
+#include "native_memory.h"
+
+#include "memory_desc.h"
+#include "primitive_core.h"
+
+namespace unskew {
+
+Napi::Function NativeMemory::define(Napi::Env env) { return DefineClass(env, kName, {}); }
+
+NativeMemory::NativeMemory(const Napi::CallbackInfo& info) : Wrapped(info) {
+  const Napi::Env env = info.Env();
+  info.This().As<Napi::Object>().DefineProperties(
+      {fixed("bytes", Napi::Number::New(env, static_cast<double>(state_->bytes())))});
+  // So that the garbage collector knows what the small object holds.
+  Napi::MemoryManagement::AdjustExternalMemory(env, state_->bytes());
+}
+
+void NativeMemory::Finalize(Napi::BasicEnv env) { Napi::MemoryManagement::AdjustExternalMemory(env, -state_->bytes()); }
+
+Napi::Value memory_function(const Napi::CallbackInfo& info) {
+  const Napi::Uint8Array bytes = Argument(info[0], "memory: bytes").bytes();
+  auto buffer = std::make_shared<AlignedBuffer>(static_cast<int64_t>(bytes.ByteLength()));
+  if (bytes.ByteLength() > 0) std::memcpy(buffer->data(), bytes.Data(), bytes.ByteLength());
+  return NativeMemory::make(info.Env(), std::move(buffer));
+}
+
+Napi::Value pack_function(const Napi::CallbackInfo& info) {
+  const Argument argument(info[0], "pack: bytes");
+  const Napi::Uint8Array bytes = argument.bytes();
+  const Desc& source = MemoryDesc::from({info[1], "pack: source"}).desc();
+  const Desc& destination = MemoryDesc::from({info[2], "pack: destination"}).desc();
+  const int threads = thread_count({info[3], "pack: threads"});
+  if (bytes.ByteLength() != source.get_size()) argument.refuse(std::to_string(source.get_size()) + " bytes, as source has");
+  return NativeMemory::make(info.Env(), pack(bytes.Data(), source, destination, threads));
+}
+
+}  // namespace unskew

@@ -1,0 +1,29 @@
+// NativeMemory of src/codegen/onednn/binding.ts.
+#pragma once
+
+#include <memory>
+
+#include "aligned_buffer.h"
+#include "wrapped.h"
+
+namespace unskew {
+
+class NativeMemory : public Wrapped<NativeMemory, std::shared_ptr<const AlignedBuffer>> {
+ public:
+  static constexpr const char* kName = "NativeMemory";
+  static constexpr napi_type_tag kTag = {0x2f7be0a95d1c4e83, 0xb1460c9e7a5512d4};
+  static constexpr auto kConstructor = &AddonData::native_memory;
+
+  static Napi::Function define(Napi::Env env);
+  explicit NativeMemory(const Napi::CallbackInfo& info);
+  void Finalize(Napi::BasicEnv env) override;
+
+  const std::shared_ptr<const AlignedBuffer>& buffer() const { return state_; }
+};
+
+// binding.memory(bytes)
+Napi::Value memory_function(const Napi::CallbackInfo& info);
+// binding.pack(bytes, source, destination, threads)
+Napi::Value pack_function(const Napi::CallbackInfo& info);
+
+}  // namespace unskew

@@ -1,0 +1,257 @@
+#include "session.h"
+
+#include "kernel_arguments.h"
+#include "native_memory.h"
+#include "primitive.h"
+
+namespace unskew {
+
+namespace {
+
+BufferRef read_buffer_ref(const Argument& argument) {
+  const Argument space = argument.property("space");
+  static constexpr std::pair<const char*, Space> kSpaces[] = {
+      {"arena", Space::arena}, {"constant", Space::constant}, {"input", Space::input}, {"output", Space::output}};
+  BufferRef ref{space.choice(kSpaces)};
+  switch (ref.space) {
+    case Space::arena: ref.offset = argument.property("offset").integer(0, kMaximumSize); break;
+    case Space::constant: ref.memory = NativeMemory::from(argument.property("memory")).buffer(); break;
+    default: ref.index = static_cast<size_t>(argument.property("index").integer(0, INT32_MAX));
+  }
+  return ref;
+}
+
+Command read_command(const Argument& argument, const KernelTarget& target) {
+  Command command;
+  const Argument kind = argument.property("kind");
+  const std::string kind_name = kind.text();
+  if (kind_name == "primitive") {
+    command.primitive = Primitive::from(argument.property("primitive")).core();
+    command.name = command.primitive->implementation;
+  } else if (kind_name == "kernel") {
+    const Argument kernel = argument.property("kernel");
+    command.name = kernel.property("name").text();
+    command.kernel = read_kernel(kernel, target);
+  } else {
+    kind.refuse("'primitive' or 'kernel'");
+  }
+  const Argument arguments = argument.property("arguments");
+  const Napi::Array names = arguments.object().GetPropertyNames();
+  for (uint32_t i = 0; i < names.Length(); i++) {
+    const std::string name = names.Get(i).ToString().Utf8Value();
+    const Argument ref = arguments.property(name.c_str());
+    if (!ref.absent()) command.arguments.emplace_back(name, read_buffer_ref(ref));
+  }
+  return command;
+}
+
+bool overlap(const uint8_t* a, int64_t a_bytes, const uint8_t* b, int64_t b_bytes) {
+  return a_bytes > 0 && b_bytes > 0 && a < b + b_bytes && b < a + a_bytes;
+}
+
+std::vector<AlignedBuffer> allocate(const std::vector<int64_t>& sizes) {
+  std::vector<AlignedBuffer> buffers;
+  for (int64_t size : sizes) buffers.emplace_back(size);
+  return buffers;
+}
+
+BufferList addresses_of(const std::vector<AlignedBuffer>& buffers) {
+  BufferList list;
+  for (const AlignedBuffer& buffer : buffers) list.push_back(buffer.data());
+  return list;
+}
+
+}  // namespace
+
+struct Session::Run {
+  std::unique_ptr<Staging> staging;
+  Napi::Promise::Deferred deferred;
+  std::vector<Napi::Reference<Napi::Uint8Array>> outputs;
+  std::string error;
+};
+
+Napi::Function Session::define(Napi::Env env) {
+  return DefineClass(env, kName,
+                     {InstanceMethod<&Session::run>("run"), InstanceMethod<&Session::run_sync>("runSync"),
+                      InstanceMethod<&Session::profile>("profile"), InstanceMethod<&Session::dispose>("dispose")});
+}
+
+Session::Session(const Napi::CallbackInfo& info) : Wrapped(info), env_(info.Env()) {
+  held_bytes_ = state_->held_bytes();
+  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), held_bytes_);
+}
+
+Session::~Session() {
+  if (!state_) return;  // the constructor threw
+  close();
+}
+
+// Idempotent; on the JavaScript thread, also from the finalizer.
+void Session::close() {
+  state_->close();
+  idle_staging_.clear();
+  Napi::MemoryManagement::AdjustExternalMemory(Napi::BasicEnv(env_), -std::exchange(held_bytes_, 0));
+  if (std::exchange(has_channel_, false)) {
+    napi_remove_env_cleanup_hook(env_, stop, this);
+    channel_.Release();
+  }
+}
+
+// The environment goes away. The channel is still there, as hooks run in the reverse order of their registration, and
+// goes after this; it must not be touched any more.
+void Session::stop(void* self) {
+  auto* session = static_cast<Session*>(self);
+  session->state_->close();
+  session->has_channel_ = false;
+}
+
+BufferList Session::addresses(const Argument& arrays, const std::vector<int64_t>& bytes,
+                              const std::vector<int64_t>& alignment) const {
+  const std::vector<Argument> elements = arrays.elements();
+  if (elements.size() != bytes.size()) arrays.refuse("an array of " + std::to_string(bytes.size()) + " Uint8Arrays");
+  BufferList list;
+  for (size_t i = 0; i < elements.size(); i++) {
+    Napi::Uint8Array array = elements[i].bytes();
+    if (array.ByteLength() != static_cast<size_t>(bytes[i])) {
+      elements[i].refuse("a Uint8Array of " + std::to_string(bytes[i]) + " bytes");
+    }
+    uint8_t* data = array.Data();
+    if (reinterpret_cast<uintptr_t>(data) % alignment[i] != 0) {
+      elements[i].refuse("at an address that is a multiple of " + std::to_string(alignment[i]));
+    }
+    list.push_back(data);
+  }
+  return list;
+}
+
+void Session::check_distinct(const BufferList& inputs, const BufferList& outputs) const {
+  const auto& input_bytes = state_->input_bytes();
+  const auto& output_bytes = state_->output_bytes();
+  for (size_t i = 0; i < outputs.size(); i++) {
+    for (size_t j = 0; j < inputs.size(); j++) {
+      require(!overlap(outputs[i], output_bytes[i], inputs[j], input_bytes[j]),
+              "outputs[" + std::to_string(i) + "] shares memory with inputs[" + std::to_string(j) + "]");
+    }
+    for (size_t j = 0; j < i; j++) {
+      require(!overlap(outputs[i], output_bytes[i], outputs[j], output_bytes[j]),
+              "outputs[" + std::to_string(i) + "] shares memory with outputs[" + std::to_string(j) + "]");
+    }
+  }
+}
+
+Napi::Value Session::run_sync(const Napi::CallbackInfo& info) {
+  require(!state_->closed(), "runSync: the session was disposed");
+  const BufferList inputs = addresses({info[0], "runSync: inputs"}, state_->input_bytes(), state_->input_alignment());
+  const BufferList outputs = addresses({info[1], "runSync: outputs"}, state_->output_bytes(), state_->output_alignment());
+  check_distinct(inputs, outputs);
+  state_->run(inputs, outputs);
+  return info.Env().Undefined();
+}
+
+Napi::Value Session::profile(const Napi::CallbackInfo& info) {
+  require(!state_->closed(), "profile: the session was disposed");
+  const BufferList inputs = addresses({info[0], "profile: inputs"}, state_->input_bytes(), state_->input_alignment());
+  const BufferList outputs = addresses({info[1], "profile: outputs"}, state_->output_bytes(), state_->output_alignment());
+  check_distinct(inputs, outputs);
+  Napi::Float64Array times = Napi::Float64Array::New(info.Env(), state_->step_count());
+  state_->run(inputs, outputs, times.Data());
+  return times;
+}
+
+std::unique_ptr<Session::Staging> Session::take_staging() {
+  if (!idle_staging_.empty()) {
+    auto staging = std::move(idle_staging_.back());
+    idle_staging_.pop_back();
+    return staging;
+  }
+  return std::make_unique<Staging>(Staging{allocate(state_->input_bytes()), allocate(state_->output_bytes())});
+}
+
+Napi::Value Session::run(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  require(!state_->closed(), "run: the session was disposed");
+  const std::vector<int64_t> any_alignment(std::max(state_->input_bytes().size(), state_->output_bytes().size()), 1);
+  const BufferList inputs = addresses({info[0], "run: inputs"}, state_->input_bytes(), any_alignment);
+  const BufferList outputs = addresses({info[1], "run: outputs"}, state_->output_bytes(), any_alignment);
+  check_distinct(inputs, outputs);
+  if (!has_channel_) {
+    channel_ = Channel::New(env, "unskew run", 0, 1, this);
+    channel_.Unref(env);
+    has_channel_ = true;
+    napi_add_env_cleanup_hook(env, stop, this);
+  }
+  auto run = std::make_unique<Run>(Run{take_staging(), Napi::Promise::Deferred::New(env), {}, {}});
+  for (size_t i = 0; i < inputs.size(); i++) {
+    if (state_->input_bytes()[i] > 0) std::memcpy(run->staging->inputs[i].data(), inputs[i], state_->input_bytes()[i]);
+  }
+  for (const Argument& output : Argument(info[1], "run: outputs").elements()) {
+    run->outputs.push_back(Napi::Persistent(output.bytes()));
+  }
+  const Napi::Promise promise = run->deferred.Promise();
+  Run* pending = run.get();
+  state_->submit(addresses_of(pending->staging->inputs), addresses_of(pending->staging->outputs),
+                 [channel = channel_, pending](std::string error) {
+                   pending->error = std::move(error);
+                   // Refused only while the environment goes away; then nobody waits for the promise either, and the
+                   // references to its outputs have gone with it.
+                   if (channel.NonBlockingCall(pending) != napi_ok) deliver(Napi::Env(nullptr), {}, nullptr, pending);
+                 });
+  run.release();  // `deliver` owns it now
+  if (pending_++ == 0) {
+    Ref();  // neither the session nor the event loop ends before the run
+    channel_.Ref(env);
+  }
+  return promise;
+}
+
+void Session::deliver(Napi::Env env, Napi::Function, Session* session, Run* run) {
+  const std::unique_ptr<Run> owned(run);
+  if (env == nullptr || session == nullptr) {
+    for (auto& output : run->outputs) output.SuppressDestruct();
+    return;
+  }
+  const Napi::HandleScope scope(env);
+  session->finish(env, *run);
+}
+
+void Session::finish(Napi::Env env, Run& run) {
+  if (run.error.empty()) {
+    for (size_t i = 0; i < run.outputs.size() && run.error.empty(); i++) {
+      Napi::Uint8Array array = run.outputs[i].Value();
+      const AlignedBuffer& result = run.staging->outputs[i];
+      if (array.ByteLength() != static_cast<size_t>(result.bytes())) {
+        run.error = "run: outputs[" + std::to_string(i) + "] was detached or resized during the run";
+      } else if (result.bytes() > 0) {
+        std::memcpy(array.Data(), result.data(), array.ByteLength());
+      }
+    }
+  }
+  if (!state_->closed()) idle_staging_.push_back(std::move(run.staging));
+  const bool last = --pending_ == 0;
+  if (last && has_channel_) channel_.Unref(env);
+  if (run.error.empty()) {
+    run.deferred.Resolve(env.Undefined());
+  } else {
+    run.deferred.Reject(Napi::Error::New(env, run.error).Value());
+  }
+  if (last) Unref();
+}
+
+Napi::Value Session::dispose(const Napi::CallbackInfo& info) {
+  close();
+  return info.Env().Undefined();
+}
+
+Napi::Value session_function(const Napi::CallbackInfo& info) {
+  const Argument spec(info[0], "session:");
+  SessionPlan plan;
+  plan.threads = usable_threads(thread_count(spec.property("threads")));
+  plan.arena_bytes = spec.property("arenaBytes").integer(0, kMaximumSize);
+  plan.input_bytes = spec.property("inputBytes").integers(-1, 0, kMaximumSize);
+  plan.output_bytes = spec.property("outputBytes").integers(-1, 0, kMaximumSize);
+  const KernelTarget target{addon_data(info.Env()).kernel_isa, plan.threads};
+  for (const Argument& command : spec.property("commands").elements()) plan.commands.push_back(read_command(command, target));
+  return Session::make(info.Env(), std::make_shared<SessionCore>(std::move(plan)));
+}
+
+}  // namespace unskew

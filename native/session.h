@@ -1,0 +1,55 @@
+// NativeSession of src/codegen/onednn/binding.ts.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "session_core.h"
+#include "wrapped.h"
+
+namespace unskew {
+
+class Session : public Wrapped<Session, std::shared_ptr<SessionCore>> {
+ public:
+  static constexpr const char* kName = "NativeSession";
+  static constexpr napi_type_tag kTag = {0xd4417be6539fca08, 0xa5f2c80e6b39d714};
+  static constexpr auto kConstructor = &AddonData::session;
+
+  static Napi::Function define(Napi::Env env);
+  explicit Session(const Napi::CallbackInfo& info);
+  ~Session() override;
+
+ private:
+  // Copies of the buffers of one asynchronous run: JavaScript may transfer, resize or reuse its own meanwhile.
+  struct Staging {
+    std::vector<AlignedBuffer> inputs, outputs;
+  };
+  struct Run;
+
+  static void deliver(Napi::Env env, Napi::Function, Session* session, Run* run);
+  using Channel = Napi::TypedThreadSafeFunction<Session, Run, deliver>;
+
+  Napi::Value run(const Napi::CallbackInfo& info);
+  Napi::Value run_sync(const Napi::CallbackInfo& info);
+  Napi::Value profile(const Napi::CallbackInfo& info);
+  Napi::Value dispose(const Napi::CallbackInfo& info);
+
+  BufferList addresses(const Argument& arrays, const std::vector<int64_t>& bytes, const std::vector<int64_t>& alignment) const;
+  void check_distinct(const BufferList& inputs, const BufferList& outputs) const;
+  std::unique_ptr<Staging> take_staging();
+  void close();
+  static void stop(void* self);
+  void finish(Napi::Env env, Run& run);
+
+  std::vector<std::unique_ptr<Staging>> idle_staging_;
+  Channel channel_;
+  bool has_channel_ = false;
+  int pending_ = 0;
+  int64_t held_bytes_ = 0;
+  napi_env env_;
+};
+
+// binding.session(spec)
+Napi::Value session_function(const Napi::CallbackInfo& info);
+
+}  // namespace unskew
