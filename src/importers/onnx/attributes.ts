@@ -1,0 +1,79 @@
+/** Typed access to the attributes of a node: absent ones read as the default. */
+import { fail, type Location } from '../../diagnostics/index.ts';
+import { tensorOfBytes } from '../../ir/constant_pool.ts';
+import type { ITensor } from '../../ir/tensor.ts';
+import { type OnnxAttribute, type OnnxNode, type OnnxTensor, onnxTypeName } from './container/index.ts';
+import { Unsupported } from './define_onnx_op.ts';
+
+type Kind = OnnxAttribute['kind'];
+type Values = { readonly [A in OnnxAttribute as A['kind']]: A['value'] };
+
+export class Attributes {
+  readonly #node: OnnxNode;
+  readonly #loc: Location;
+
+  constructor(node: OnnxNode, loc: Location) {
+    this.#node = node;
+    this.#loc = loc;
+  }
+
+  has(name: string): boolean {
+    return this.#node.attributes.has(name);
+  }
+
+  int(name: string, fallback: number): number;
+  int(name: string): number | undefined;
+  int(name: string, fallback?: number): number | undefined {
+    const value = this.#get(name, 'int');
+    return value === undefined ? fallback : safe(value);
+  }
+
+  flag(name: string, fallback = false): boolean {
+    return this.int(name, fallback ? 1 : 0) !== 0;
+  }
+
+  ints(name: string, fallback: readonly number[]): readonly number[];
+  ints(name: string): readonly number[] | undefined;
+  ints(name: string, fallback?: readonly number[]): readonly number[] | undefined {
+    return this.#get(name, 'ints')?.map((value) => safe(value)) ?? fallback;
+  }
+
+  /** Defaults are binary32 numbers, as those in files are. */
+  float(name: string, fallback: number): number;
+  float(name: string): number | undefined;
+  float(name: string, fallback?: number): number | undefined {
+    return this.#get(name, 'float') ?? (fallback === undefined ? undefined : Math.fround(fallback));
+  }
+
+  floats(name: string): readonly number[] | undefined {
+    return this.#get(name, 'floats');
+  }
+
+  string(name: string, fallback: string): string {
+    return this.#get(name, 'string') ?? fallback;
+  }
+
+  tensor(name: string): ITensor | undefined {
+    const value = this.#get(name, 'tensor');
+    return value && tensorOf(value);
+  }
+
+  #get<K extends Kind>(name: string, kind: K): Values[K] | undefined {
+    const attribute = this.#node.attributes.get(name);
+    if (attribute === undefined) return undefined;
+    if (attribute.kind === 'reference') throw new Unsupported(`attribute '${name}' is that of a function`);
+    if (attribute.kind === kind) return attribute.value as Values[K];
+    return fail('U2004', `attribute '${name}' is of kind ${attribute.kind}, it should be ${kind}`, this.#loc);
+  }
+}
+
+/** Ends of slices are often the largest int64: clamped to what binary64 holds, which no dimension reaches. */
+function safe(value: number | bigint): number {
+  return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(value)));
+}
+
+/** @throws Unsupported for an element type that unskew does not compute with */
+export function tensorOf({ dtype, dims, onnxType, raw }: OnnxTensor): ITensor {
+  if (dtype === undefined) throw new Unsupported(`the element type ${onnxTypeName(onnxType)} is carried only`);
+  return tensorOfBytes(dtype, dims, raw());
+}

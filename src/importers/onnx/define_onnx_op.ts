@@ -1,0 +1,57 @@
+/**
+ * The declaration of an ONNX operator: what the importer, `inspect` and the documentation know of it.
+ */
+import { assert } from '../../diagnostics/index.ts';
+import type { Value } from '../../ir/define_op.ts';
+import type { NodeContext } from './node_context.ts';
+
+export interface OnnxOp {
+  /** `''` is ai.onnx. */
+  readonly domain: '' | 'com.microsoft';
+  readonly name: string;
+  /** The first operator set version whose meaning `import` gives; older models get an opaque operator. */
+  readonly since: number;
+  readonly inputs: readonly OnnxInput[];
+  /** How many outputs the operator has at most. */
+  readonly outputs: number;
+  /** The attributes that `import` understands; a node with another one becomes an opaque operator. */
+  readonly attributes: readonly string[];
+  /** The results in the order of the node's outputs; one that is undefined cannot be computed. */
+  import(ctx: NodeContext): Value | readonly (Value | undefined)[];
+}
+
+export interface OnnxInput {
+  readonly name: string;
+  readonly presence: 'required' | 'optional' | 'variadic';
+  /** Inputs with the same letter have the same element type. */
+  readonly type?: string;
+}
+
+interface Declaration {
+  readonly domain?: 'com.microsoft';
+  readonly name: string;
+  readonly since?: number;
+  /** `x`, `bias?` (optional) or `xs...` (variadic), with the variable of its element type: `zero_point?: T`. */
+  readonly inputs: readonly string[];
+  readonly outputs?: number;
+  readonly attributes?: readonly string[];
+  readonly import: OnnxOp['import'];
+}
+
+export function defineOnnxOp(declaration: Declaration): OnnxOp {
+  const { domain = '', since = 1, outputs = 1, attributes = [], inputs, ...rest } = declaration;
+  return Object.freeze({ ...rest, domain, since, outputs, attributes, inputs: inputs.map(parseInput) });
+}
+
+function parseInput(text: string): OnnxInput {
+  const match = /^(\w+)(\?|\.\.\.)?(?:: (\w+))?$/.exec(text);
+  assert(match, `'${text}' does not declare an input`);
+  const [, name, mark, type] = match;
+  const presence = mark === '?' ? 'optional' : mark === undefined ? 'required' : 'variadic';
+  return { name, presence, ...(type !== undefined && { type }) };
+}
+
+/** Thrown by an importer for what is valid ONNX and not understood here: the node becomes an opaque operator. */
+export class Unsupported extends Error {
+  override readonly name = 'Unsupported';
+}

@@ -1,0 +1,201 @@
+/** ONNX models into the IR. */
+import { fail, type Location } from '../../diagnostics/index.ts';
+import type { Emitter } from '../../ir/builder.ts';
+import type { Value } from '../../ir/define_op.ts';
+import type { Graph, Node } from '../../ir/graph.ts';
+import { opaqueOp } from '../../ir/ops/opaque.op.ts';
+import { formatType, type Loc, type NodeId, type ValueId } from '../../ir/types.ts';
+import { tensorOf } from './attributes.ts';
+import { type ExternalReader, type OnnxFile, type OnnxNode, onnxTypeName, openOnnx } from './container/index.ts';
+import { DeclaredTypes } from './declared_types.ts';
+import { type OnnxOp, Unsupported } from './define_onnx_op.ts';
+import { capturedNames, checkOperands, nodeOrder } from './node_checks.ts';
+import { NodeContext, type OnnxProfile } from './node_context.ts';
+import { findOnnxOp, newestOpset } from './op_table.ts';
+import type { OnnxOrigin, Unsupport } from './origin.ts';
+import { Scope } from './scope.ts';
+
+export interface ImportOnnxOptions {
+  /** The path, for messages. */
+  readonly file?: string;
+  /** Reads weights that are kept in files of their own; `externalReader(path)` for a model on disk. */
+  readonly readExternal?: ExternalReader;
+  /** How requantization rounds; `ort` unless said otherwise. */
+  readonly profile?: OnnxProfile;
+}
+
+/**
+ * The graph of an ONNX model, at level `qnn`. Values keep the names of the model, constants are views of `bytes`.
+ * What is not understood becomes an `opaque` operator, listed in the origin of the graph.
+ *
+ * @throws UnskewError U1002 … U1006 for a bad file, U2001 … U2007 for a graph that is not valid ONNX
+ */
+export function importOnnx(bytes: Uint8Array, options: ImportOnnxOptions = {}): Graph {
+  return new Importer(openOnnx(bytes, options), options.profile ?? 'ort').run();
+}
+
+class Importer {
+  readonly #file: OnnxFile;
+  readonly #profile: OnnxProfile;
+  readonly #where: Location;
+  readonly #scope: Scope;
+  readonly #declared: DeclaredTypes;
+  readonly #unsupported: Unsupport[] = [];
+
+  constructor(file: OnnxFile, profile: OnnxProfile) {
+    this.#file = file;
+    this.#profile = profile;
+    this.#where = file.file === undefined ? {} : { file: file.file };
+    const { nodes, inputs, initializers } = file.graph;
+    const names = [
+      ...inputs.map(({ name }) => name),
+      ...initializers.keys(),
+      ...nodes.flatMap(({ outputs }) => outputs),
+    ];
+    this.#scope = new Scope(new Set(names));
+    this.#declared = new DeclaredTypes(file.graph);
+  }
+
+  run(): Graph {
+    const { graph } = this.#file;
+    this.#importInputs();
+    this.#importInitializers();
+    const imported: (readonly NodeId[])[] = graph.nodes.map(() => []);
+    for (const index of nodeOrder(graph, this.#where)) imported[index] = this.#importNode(graph.nodes[index]);
+    const outputs = graph.outputs.map(({ name }) => this.#output(name));
+    this.#scope.prune(outputs);
+    const { nodes } = this.#scope;
+    const origin: OnnxOrigin = {
+      kind: 'onnx',
+      file: this.#file,
+      nodes: imported.map((ids) => ids.filter((id) => id in nodes)),
+      original: { ...nodes },
+      unsupported: this.#unsupported.filter(({ value }) => value in this.#scope.values),
+    };
+    return this.#scope.finish(graph.name === '' ? 'main' : graph.name, outputs, origin);
+  }
+
+  /** An initializer of the same name gives an input a default; it is then a constant here. */
+  #importInputs(): void {
+    const { inputs, initializers } = this.#file.graph;
+    for (const { name } of inputs) {
+      if (initializers.has(name)) continue;
+      const type = this.#declared.of(name);
+      this.#scope.inputs.push(this.#scope.define(name, { type }, { ...this.#where, input: name }).id);
+      if (type.dtype === 'opaque') this.#note(name, 'input', this.#declared.describe(name));
+    }
+  }
+
+  #importInitializers(): void {
+    const { initializers, sparseInitializers } = this.#file.graph;
+    for (const [name, tensor] of initializers) {
+      const { dtype, dims } = tensor;
+      const loc = { ...this.#where, input: name };
+      if (dtype === undefined) this.#opaqueInitializer(name, `the element type ${onnxTypeName(tensor.onnxType)}`, loc);
+      else
+        this.#scope.define(
+          name,
+          { type: { dtype, shape: dims }, constant: this.#scope.pool.add(() => tensorOf(tensor)) },
+          loc,
+        );
+    }
+    for (const { name } of sparseInitializers)
+      this.#opaqueInitializer(name, 'a sparse tensor', { ...this.#where, input: name });
+  }
+
+  #opaqueInitializer(name: string, reason: string, loc: Loc): void {
+    this.#opaque('initializer', [], [name], loc);
+    this.#note(name, 'initializer', reason);
+  }
+
+  #importNode(node: OnnxNode): readonly NodeId[] {
+    const first = node.outputs.find((name) => name !== '');
+    if (first === undefined) return []; // computes nothing
+    const loc = { ...this.#where, node: node.name === '' ? first : node.name, op: node.opType };
+    const operator = node.domain === '' ? node.opType : `${node.domain}.${node.opType}`;
+    const operands = node.inputs.map((name) => (name === '' ? undefined : this.#operand(name, loc)));
+    if (!operands.some((operand) => operand?.type.dtype === 'opaque')) {
+      try {
+        return this.#understood(node, operands, loc);
+      } catch (error) {
+        if (!(error instanceof Unsupported)) throw error;
+        this.#scope.drop();
+        this.#note(first, operator, error.message);
+      }
+    }
+    const captured = capturedNames(node).map((name) => this.#operand(name, loc));
+    return this.#opaque(operator, [...operands, ...captured], node.outputs, loc);
+  }
+
+  /** @throws Unsupported */
+  #understood(node: OnnxNode, operands: readonly (Value | undefined)[], loc: Loc): readonly NodeId[] {
+    const { op, opset } = this.#findOp(node, loc);
+    checkOperands(op, node, operands, loc);
+    const ctx = new NodeContext(this.#scope, { op, node, operands, opset, loc, profile: this.#profile });
+    const result = op.import(ctx);
+    const results = Array.isArray(result) ? (result as readonly (Value | undefined)[]) : [result as Value];
+    const names = new Map<ValueId, string>();
+    node.outputs.forEach((name, i) => {
+      if (name === '') return;
+      const value = results[i] ?? ctx.unsupported(`the output ${i} is not computed`);
+      // a value of its own for every name
+      const own = this.#scope.inJournal(value.id) && !names.has(value.id) ? value : ctx.emit('nn.identity', [value]);
+      names.set(own.id, name);
+    });
+    const imported = this.#scope.commit(names);
+    for (const name of names.values()) this.#declared.check(name, this.#scope.values[name as ValueId].type, loc);
+    return imported.map((n: Node) => n.id);
+  }
+
+  #findOp({ domain, opType, overload, attributes }: OnnxNode, loc: Loc): { op: OnnxOp; opset: number } {
+    const opset = this.#file.opsets.get(domain);
+    const shown = domain === '' ? 'ai.onnx' : domain;
+    if (opset === undefined) fail('U1004', `the model does not import an operator set for the domain ${shown}`, loc);
+    if (overload !== '' || this.#file.functions.some((f) => f.domain === domain && f.name === opType)) {
+      throw new Unsupported('a function of the model');
+    }
+    const op = findOnnxOp(domain, opType);
+    if (op === undefined) throw new Unsupported('the operator is not known');
+    if (opset < op.since) throw new Unsupported(`version ${opset} of the operator set`);
+    if (domain === '' && opset > newestOpset)
+      throw new Unsupported(`version ${opset} of the operator set, newer than ${newestOpset}`);
+    for (const name of attributes.keys()) {
+      if (!op.attributes.includes(name)) throw new Unsupported(`attribute '${name}'`);
+    }
+    return { op, opset };
+  }
+
+  #operand(name: string, loc: Loc): Value {
+    return (
+      this.#scope.lookup(name) ??
+      fail('U2001', `the value '${name}' is used and never defined`, { ...loc, input: name })
+    );
+  }
+
+  #output(name: string): ValueId {
+    const where = { ...this.#where, input: name };
+    return (this.#scope.lookup(name) ?? fail('U2001', `the output '${name}' is never defined`, where)).id;
+  }
+
+  #opaque(
+    operator: string,
+    operands: readonly (Value | undefined)[],
+    outputs: readonly string[],
+    loc: Loc,
+  ): readonly NodeId[] {
+    const emitter: Emitter = this.#scope.begin();
+    emitter.loc = loc;
+    const types = outputs.map((name) => this.#declared.of(name));
+    const results = emitter.emitList(
+      opaqueOp,
+      operands.map((o) => o ?? null),
+      { operator, results: types.map(formatType) },
+    );
+    const named = outputs.flatMap((name, i) => (name === '' ? [] : [[results[i].id, name] as const]));
+    return this.#scope.commit(new Map(named)).map(({ id }) => id);
+  }
+
+  #note(value: string, operator: string, reason: string): void {
+    this.#unsupported.push({ value, operator, reason });
+  }
+}

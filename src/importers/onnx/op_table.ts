@@ -1,0 +1,34 @@
+/** Every ONNX operator that is understood. */
+import type { OnnxOp } from './define_onnx_op.ts';
+import { convOps } from './ops/conv.ts';
+import { elementwiseOps } from './ops/elementwise.ts';
+import { matmulOps } from './ops/matmul.ts';
+import { movementOps } from './ops/movement.ts';
+import { normalizationOps } from './ops/normalization.ts';
+import { poolOps } from './ops/pool.ts';
+import { qlinearOps } from './ops/qlinear.ts';
+import { quantizeOps } from './ops/quantize.ts';
+import { reduceOps } from './ops/reduce.ts';
+import { shapeOps } from './ops/shape.ts';
+import { unaryOps } from './ops/unary.ts';
+
+/** The newest version of the ai.onnx operator set whose operators were read. */
+export const newestOpset = 26;
+
+export const onnxOps: readonly OnnxOp[] = [
+  ...convOps,
+  ...matmulOps,
+  ...quantizeOps,
+  ...qlinearOps,
+  ...poolOps,
+  ...elementwiseOps,
+  ...unaryOps,
+  ...reduceOps,
+  ...normalizationOps,
+  ...shapeOps,
+  ...movementOps,
+];
+
+const byName: ReadonlyMap<string, OnnxOp> = new Map(onnxOps.map((op) => [`${op.domain}:${op.name}`, op]));
+
+export const findOnnxOp = (domain: string, name: string): OnnxOp | undefined => byName.get(`${domain}:${name}`);

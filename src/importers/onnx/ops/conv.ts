@@ -1,0 +1,147 @@
+/** Convolutions, float and quantized. */
+import type { Value } from '../../../ir/define_op.ts';
+import type { Shape } from '../../../ir/types.ts';
+import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
+import type { NodeContext } from '../node_context.ts';
+import { requantize } from './requantize.ts';
+import {
+  autoPad,
+  convAttributes,
+  convAttrsOf,
+  kernelOf,
+  perChannel,
+  splitPads,
+  toChannelsFirst,
+  toChannelsLast,
+} from './windows.ts';
+
+/** ConvTranspose: https://onnx.ai/onnx/operators/onnx__ConvTranspose.html */
+function convTranspose(ctx: NodeContext): Value {
+  const [x, w] = [ctx.get('X'), ctx.get('W')];
+  const kernel = kernelOf(ctx, w, 'W');
+  const rank = kernel.length;
+  const spatial = x.type.shape.slice(2);
+  const list = (name: string, fallback: number) => {
+    const values = ctx.attr.ints(name, Array(rank).fill(fallback));
+    return values.length === rank ? values : ctx.refuse(`'${name}' should have ${rank} entries, but is [${values}]`);
+  };
+  const [strides, dilations, outputPadding] = [list('strides', 1), list('dilations', 1), list('output_padding', 0)];
+  const reach = kernel.map((size, i) => dilations[i] * (size - 1) + 1 + outputPadding[i]);
+  const pads = transposedPads(ctx, spatial, strides, reach);
+  const attrs = { strides, dilations, group: ctx.attr.int('group', 1) };
+  const bias = ctx.find('B');
+  // a negative pad is room that no tap reaches: it comes after the sum, and the bias after it
+  if (pads.every((pad) => pad >= 0))
+    return ctx.emit('nn.conv_transpose', [x, w, bias], { ...attrs, pads, outputPadding });
+  const grown = [...outputPadding];
+  for (let i = 0; i < rank; i++) {
+    if (pads[i] < 0) ctx.unsupported(`negative pads [${pads}]`);
+    if (pads[rank + i] < 0) grown[i] -= pads[rank + i];
+  }
+  return ctx.emit('nn.conv_transpose', [x, w, bias], {
+    ...attrs,
+    pads: pads.map((pad) => Math.max(0, pad)),
+    outputPadding: grown,
+  });
+}
+
+/** `output_shape` overrides pads: what the output would have beyond it is cut off on both sides. */
+function transposedPads(
+  ctx: NodeContext,
+  spatial: Shape,
+  strides: readonly number[],
+  reach: readonly number[],
+): readonly number[] {
+  const rank = strides.length;
+  const auto = autoPad(ctx);
+  const outputShape = ctx.attr.ints('output_shape')?.slice(-rank);
+  if (outputShape) {
+    const totals = spatial.map((size, i) => {
+      if (typeof size !== 'number') return ctx.unsupported('output_shape with an unknown size');
+      return strides[i] * (size - 1) + reach[i] - outputShape[i];
+    });
+    // ONNX gives the odd pad to the begin, except for SAME_UPPER
+    return splitPads(totals, auto === 'SAME_UPPER' ? 'SAME_UPPER' : 'SAME_LOWER');
+  }
+  if (auto === 'VALID') return Array(2 * rank).fill(0);
+  if (auto === 'NOTSET') {
+    const pads = ctx.attr.ints('pads', Array(2 * rank).fill(0));
+    return pads.length === 2 * rank ? pads : ctx.refuse(`'pads' should have ${2 * rank} entries, but is [${pads}]`);
+  }
+  return splitPads(
+    strides.map((stride, i) => reach[i] - stride),
+    auto,
+  ); // output = input · stride
+}
+
+/** QLinearConv: https://onnx.ai/onnx/operators/onnx__QLinearConv.html; that of com.microsoft has `channels_last`. */
+function qlinearConv(ctx: NodeContext): Value {
+  const channelsLast = ctx.attr.flag('channels_last');
+  const [given, w] = [ctx.get('x'), ctx.get('w')];
+  const x = channelsLast ? toChannelsFirst(ctx, given) : given;
+  const attrs = convAttrsOf(ctx, x, w, 'w');
+  const sum = ctx.emit('qnn.conv', [x, w, ctx.find('x_zero_point'), ctx.find('w_zero_point')], attrs);
+  const bias = ctx.find('B');
+  const accumulator = bias ? ctx.emit('nn.add', [sum, perChannel(ctx, bias, x.type.shape.length)]) : sum;
+  const scales = { a: ctx.get('x_scale'), b: ctx.get('w_scale'), y: ctx.get('y_scale') };
+  const y = requantize(ctx, accumulator, scales, ctx.find('y_zero_point') ?? ctx.scalar('u8', 0, 'zero_point'), 1);
+  return channelsLast ? toChannelsLast(ctx, y) : y;
+}
+
+const qlinearInputs = [
+  'x: T1',
+  'x_scale: S',
+  'x_zero_point: T1',
+  'w: T2',
+  'w_scale: S',
+  'w_zero_point: T2',
+  'y_scale: S',
+  'y_zero_point: T3',
+  'B?',
+];
+
+export const convOps: readonly OnnxOp[] = [
+  defineOnnxOp({
+    name: 'Conv',
+    inputs: ['X: T', 'W: T', 'B?: T'],
+    attributes: convAttributes,
+    import(ctx) {
+      const [x, w] = [ctx.get('X'), ctx.get('W')];
+      return ctx.emit('nn.conv', [x, w, ctx.find('B')], convAttrsOf(ctx, x, w));
+    },
+  }),
+  defineOnnxOp({
+    name: 'ConvTranspose',
+    inputs: ['X: T', 'W: T', 'B?: T'],
+    attributes: [...convAttributes, 'output_padding', 'output_shape'],
+    import: convTranspose,
+  }),
+  defineOnnxOp({
+    name: 'ConvInteger',
+    since: 10,
+    inputs: ['x: T1', 'w: T2', 'x_zero_point?: T1', 'w_zero_point?: T2'],
+    attributes: convAttributes,
+    import(ctx) {
+      const [x, w] = [ctx.get('x'), ctx.get('w')];
+      return ctx.emit(
+        'qnn.conv',
+        [x, w, ctx.find('x_zero_point'), ctx.find('w_zero_point')],
+        convAttrsOf(ctx, x, w, 'w'),
+      );
+    },
+  }),
+  defineOnnxOp({
+    name: 'QLinearConv',
+    since: 10,
+    inputs: qlinearInputs,
+    attributes: convAttributes,
+    import: qlinearConv,
+  }),
+  defineOnnxOp({
+    domain: 'com.microsoft',
+    name: 'QLinearConv',
+    inputs: qlinearInputs.map((input) => input.replace(/^([xwy]_zero_point)/, '$1?')),
+    attributes: [...convAttributes, 'channels_last'],
+    import: qlinearConv,
+  }),
+];

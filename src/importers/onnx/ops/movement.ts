@@ -1,0 +1,168 @@
+/** Operators that move elements. */
+import type { Value } from '../../../ir/define_op.ts';
+import type { DType } from '../../../ir/dtype.ts';
+import type { Dim } from '../../../ir/types.ts';
+import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
+import type { NodeContext } from '../node_context.ts';
+
+function slice(ctx: NodeContext): Value {
+  const x = ctx.get('data');
+  const { shape } = x.type;
+  const rank = shape.length;
+  const list = (name: string) => (ctx.opset < 10 ? ctx.attr.ints(name) : ctx.integersOf(name));
+  const starts = list('starts') ?? ctx.refuse('starts are missing', 'starts');
+  const ends = list('ends') ?? ctx.refuse('ends are missing', 'ends');
+  const axes = (list('axes') ?? starts.map((_, i) => i)).map((axis) => ctx.axis(axis, rank, 'axes'));
+  const steps = (ctx.opset < 10 ? undefined : ctx.integersOf('steps')) ?? starts.map(() => 1);
+  const wrong = [ends, axes, steps].some((other) => other.length !== starts.length) || new Set(axes).size < axes.length;
+  if (wrong) ctx.refuse(`starts [${starts}], ends [${ends}], axes [${axes}] and steps [${steps}] do not fit`);
+  if (steps.includes(0)) ctx.refuse('a step is 0', 'steps');
+  const compute = () => ctx.emit('nn.slice', [x], { starts, ends, axes, steps });
+  const elements = ctx.elementsOf(x);
+  if (!elements || rank !== 1 || steps[0] < 1) return compute();
+  const bound = (index: number) => Math.min(elements.length, Math.max(0, index < 0 ? index + elements.length : index));
+  const kept = elements.slice(bound(starts[0]), bound(ends[0])).filter((_, i) => i % steps[0] === 0);
+  return ctx.withElements(kept, x.type.dtype as DType, [kept.length], compute);
+}
+
+function split(ctx: NodeContext): readonly Value[] {
+  const x = ctx.get('input');
+  const axis = ctx.axis(ctx.attr.int('axis', 0), x.type.shape.length);
+  const size = x.type.shape[axis];
+  const given = ctx.opset < 13 ? ctx.attr.ints('split') : ctx.integersOf('split');
+  const count = ctx.attr.int('num_outputs', ctx.outputCount);
+  const total = typeof size === 'number' ? size : undefined;
+  if (!given && total === undefined) ctx.unsupported('a split of an axis of unknown size');
+  const each = Math.ceil((total as number) / count);
+  const sizes =
+    given ?? Array.from({ length: count }, (_, i) => Math.max(0, Math.min(each, (total as number) - i * each)));
+  if (total !== undefined && sizes.reduce((a, b) => a + b, 0) !== total) {
+    ctx.refuse(`the parts [${sizes}] do not add up to ${total}`, 'split', 'U2005');
+  }
+  let start = 0;
+  return sizes.map((part) => {
+    const y = ctx.emit('nn.slice', [x], { starts: [start], ends: [start + part], axes: [axis], steps: [1] });
+    start += part;
+    return y;
+  });
+}
+
+function pad(ctx: NodeContext): Value {
+  const x = ctx.get('data');
+  const rank = x.type.shape.length;
+  const given =
+    (ctx.opset < 2 ? ctx.attr.ints('paddings') : ctx.opset < 11 ? ctx.attr.ints('pads') : ctx.integersOf('pads')) ??
+    ctx.refuse('pads are missing', 'pads');
+  const axes = ctx.opset < 18 ? undefined : ctx.integersOf('axes')?.map((axis) => ctx.axis(axis, rank, 'axes'));
+  const named = axes ?? Array.from({ length: rank }, (_, i) => i);
+  if (given.length !== 2 * named.length)
+    ctx.refuse(`pads should have ${2 * named.length} entries, but are [${given}]`, 'pads', 'U2005');
+  const pads: number[] = Array(2 * rank).fill(0);
+  named.forEach((axis, i) => {
+    pads[axis] = given[i];
+    pads[axis + rank] = given[i + named.length];
+  });
+  const mode = ctx.attr.string('mode', 'constant');
+  const dtype = x.type.dtype as DType;
+  const old = ctx.opset < 11 ? ctx.attr.float('value', 0) : 0;
+  const value =
+    (ctx.opset < 11 ? undefined : ctx.find('constant_value')) ??
+    (old === 0 ? undefined : ctx.scalar(dtype, old, 'value'));
+  const scalar = value && value.type.shape.length > 0 ? ctx.reshape(value, []) : value;
+  return ctx.emit('nn.pad', [x, mode === 'constant' ? scalar : undefined], { pads, mode });
+}
+
+function concat(ctx: NodeContext): Value {
+  const values = ctx.rest();
+  if (values.length === 0) ctx.refuse('Concat needs at least one input');
+  const rank = values[0].type.shape.length;
+  const axis = ctx.axis(ctx.attr.int('axis') ?? (ctx.opset < 4 ? 1 : ctx.refuse('axis is missing')), rank);
+  const compute = () => ctx.emit('nn.concat', values, { axis });
+  const parts = values.map((value) => ctx.elementsOf(value));
+  if (rank !== 1 || parts.some((part) => part === undefined)) return compute();
+  const elements = parts.flatMap((part) => part as readonly Dim[]);
+  return ctx.withElements(elements, values[0].type.dtype as DType, [elements.length], compute);
+}
+
+function gather(ctx: NodeContext): Value {
+  const [x, indices] = [ctx.get('data'), ctx.get('indices')];
+  const axis = ctx.axis(ctx.attr.int('axis', 0), x.type.shape.length);
+  const compute = () => ctx.emit('nn.gather', [x, indices], { axis });
+  const [elements, wanted] = [ctx.elementsOf(x), ctx.elementsOf(indices)];
+  if (!elements || !wanted?.every((index) => typeof index === 'number')) return compute();
+  const chosen = wanted.map((index) => elements[Number(index) < 0 ? Number(index) + elements.length : Number(index)]);
+  if (chosen.includes(undefined as never))
+    ctx.refuse(`the indices [${wanted}] are outside of ${elements.length} elements`, 'indices', 'U2005');
+  return ctx.withElements(chosen, x.type.dtype as DType, indices.type.shape as number[], compute);
+}
+
+export const movementOps: readonly OnnxOp[] = [
+  defineOnnxOp({ name: 'Concat', inputs: ['inputs...: T'], attributes: ['axis'], import: concat }),
+  defineOnnxOp({
+    name: 'Split',
+    since: 2,
+    inputs: ['input', 'split?'],
+    outputs: Number.MAX_SAFE_INTEGER,
+    attributes: ['axis', 'split', 'num_outputs'],
+    import: split,
+  }),
+  defineOnnxOp({
+    name: 'Slice',
+    inputs: ['data', 'starts?', 'ends?', 'axes?', 'steps?'],
+    attributes: ['starts', 'ends', 'axes'],
+    import: slice,
+  }),
+  defineOnnxOp({ name: 'Gather', inputs: ['data', 'indices'], attributes: ['axis'], import: gather }),
+  defineOnnxOp({
+    name: 'GatherElements',
+    inputs: ['data', 'indices'],
+    attributes: ['axis'],
+    import(ctx) {
+      const x = ctx.get('data');
+      return ctx.emit('nn.gather_elements', [x, ctx.get('indices')], {
+        axis: ctx.axis(ctx.attr.int('axis', 0), x.type.shape.length),
+      });
+    },
+  }),
+  defineOnnxOp({
+    name: 'Transpose',
+    inputs: ['data'],
+    attributes: ['perm'],
+    import(ctx) {
+      const x = ctx.get('data');
+      const rank = x.type.shape.length;
+      const perm = ctx.attr.ints(
+        'perm',
+        Array.from({ length: rank }, (_, i) => rank - 1 - i),
+      );
+      const valid =
+        perm.length === rank && perm.every((axis) => axis >= 0 && axis < rank) && new Set(perm).size === rank;
+      if (!valid) ctx.refuse(`[${perm}] is no permutation of ${rank} axes`, undefined, 'U2005');
+      return ctx.emit('nn.transpose', [x], { perm });
+    },
+  }),
+  defineOnnxOp({
+    name: 'Pad',
+    inputs: ['data: T', 'pads?', 'constant_value?: T', 'axes?'],
+    attributes: ['mode', 'pads', 'paddings', 'value'],
+    import: pad,
+  }),
+  defineOnnxOp({
+    name: 'DepthToSpace',
+    inputs: ['input'],
+    attributes: ['blocksize', 'mode'],
+    import(ctx) {
+      const blockSize = ctx.attr.int('blocksize') ?? ctx.refuse('blocksize is missing');
+      return ctx.emit('nn.depth_to_space', [ctx.get('input')], { blockSize, mode: ctx.attr.string('mode', 'DCR') });
+    },
+  }),
+  defineOnnxOp({
+    name: 'SpaceToDepth',
+    inputs: ['input'],
+    attributes: ['blocksize'],
+    import(ctx) {
+      const blockSize = ctx.attr.int('blocksize') ?? ctx.refuse('blocksize is missing');
+      return ctx.emit('nn.space_to_depth', [ctx.get('input')], { blockSize });
+    },
+  }),
+];

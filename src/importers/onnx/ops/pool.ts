@@ -1,0 +1,69 @@
+/** Pools. */
+import type { Value } from '../../../ir/define_op.ts';
+import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
+import type { NodeContext } from '../node_context.ts';
+import { toChannelsFirst, toChannelsLast, type Window, windowAttributes, windowOf } from './windows.ts';
+
+export function poolWindow(ctx: NodeContext, x: Value): Window {
+  const kernel = ctx.attr.ints('kernel_shape') ?? ctx.refuse('kernel_shape is missing');
+  return windowOf(ctx, x.type.shape.slice(2), kernel);
+}
+
+function maxPool(ctx: NodeContext, x: Value): Value {
+  const { kernel, strides, pads, dilations } = poolWindow(ctx, x);
+  return ctx.emit('nn.max_pool', [x], { kernel, strides, pads, dilations, ceilMode: ctx.attr.flag('ceil_mode') });
+}
+
+const globalPool = (name: string, op: string): OnnxOp =>
+  defineOnnxOp({ name, inputs: ['X'], import: (ctx) => ctx.emit(op, [ctx.get('X')]) });
+
+export const poolOps: readonly OnnxOp[] = [
+  defineOnnxOp({
+    name: 'MaxPool',
+    inputs: ['X'],
+    outputs: 2,
+    attributes: [...windowAttributes, 'ceil_mode', 'storage_order'],
+    import(ctx) {
+      if (ctx.wants(1)) ctx.unsupported('the indices are used'); // storage_order is that of the indices
+      return maxPool(ctx, ctx.get('X'));
+    },
+  }),
+  defineOnnxOp({
+    domain: 'com.microsoft',
+    name: 'NhwcMaxPool',
+    inputs: ['x'],
+    attributes: [...windowAttributes, 'ceil_mode'],
+    import: (ctx) => toChannelsLast(ctx, maxPool(ctx, toChannelsFirst(ctx, ctx.get('x')))),
+  }),
+  defineOnnxOp({
+    name: 'AveragePool',
+    inputs: ['X'],
+    attributes: [...windowAttributes, 'ceil_mode', 'count_include_pad'],
+    import(ctx) {
+      const x = ctx.get('X');
+      const { kernel, strides, pads, dilations } = poolWindow(ctx, x);
+      return ctx.emit('nn.average_pool', [x], {
+        kernel,
+        strides,
+        pads,
+        dilations,
+        ceilMode: ctx.attr.flag('ceil_mode'),
+        countIncludePad: ctx.attr.flag('count_include_pad'),
+      });
+    },
+  }),
+  defineOnnxOp({
+    name: 'LpPool',
+    since: 2,
+    inputs: ['X'],
+    attributes: [...windowAttributes, 'ceil_mode', 'p'],
+    import(ctx) {
+      const x = ctx.get('X');
+      const { kernel, strides, pads, dilations } = poolWindow(ctx, x);
+      const p = ctx.attr.int('p', 2);
+      return ctx.emit('nn.lp_pool', [x], { kernel, strides, pads, dilations, ceilMode: ctx.attr.flag('ceil_mode'), p });
+    },
+  }),
+  globalPool('GlobalAveragePool', 'nn.global_average_pool'),
+  globalPool('GlobalMaxPool', 'nn.global_max_pool'),
+];

@@ -1,0 +1,67 @@
+/** QuantizeLinear, DequantizeLinear and their dynamic form. */
+import type { Value } from '../../../ir/define_op.ts';
+import { type DType, dtypeOfOnnxCode } from '../../../ir/dtype.ts';
+import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
+import type { NodeContext } from '../node_context.ts';
+
+/** The axis of parameters [C]; a tensor of rank 1 and parameters with one element have none. */
+function axisOf(ctx: NodeContext, x: Value, scale: Value): number {
+  const perTensor = scale.type.shape.length === 0 || scale.type.shape[0] === 1;
+  return perTensor ? 0 : ctx.axis(ctx.attr.int('axis', 1), x.type.shape.length);
+}
+
+function quantize(ctx: NodeContext): Value {
+  const [x, scale, zeroPoint] = [ctx.get('x'), ctx.get('y_scale'), ctx.find('y_zero_point')];
+  if (ctx.attr.int('block_size', 0) !== 0) ctx.unsupported('blocked quantization (block_size)');
+  const code = ctx.attr.int('output_dtype', 0);
+  const named = code === 0 ? undefined : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`output_dtype ${code}`));
+  const dtype = zeroPoint?.type.dtype ?? named ?? 'u8';
+  if (named && named !== dtype)
+    ctx.refuse(`output_dtype is ${named}, the zero point is ${dtype}`, 'y_zero_point', 'U2007');
+  const precision = ctx.attr.int('precision', 0);
+  if (precision !== 0 && dtypeOfOnnxCode(precision) !== scale.type.dtype)
+    ctx.unsupported(`a division in precision ${precision}`);
+  const axis = axisOf(ctx, x, scale);
+  if (x.type.dtype === 's32') return ctx.emit('qnn.quantize', [ctx.cast(x, 'f32'), scale, zeroPoint], { axis, dtype });
+  return ctx.emit('qnn.quantize', [x, scale, zeroPoint], { axis, dtype });
+}
+
+function dequantize(ctx: NodeContext): Value {
+  const [x, scale, zeroPoint] = [ctx.get('x'), ctx.get('x_scale'), ctx.find('x_zero_point')];
+  if (ctx.attr.int('block_size', 0) !== 0) ctx.unsupported('blocked quantization (block_size)');
+  const code = ctx.attr.int('output_dtype', 0);
+  const to =
+    code === 0 ? (scale.type.dtype as DType) : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`output_dtype ${code}`));
+  const y = ctx.emit('qnn.dequantize', [x, scale, zeroPoint], { axis: axisOf(ctx, x, scale) });
+  return ctx.cast(y, to);
+}
+
+const attributes = ['axis', 'block_size', 'output_dtype', 'precision', 'saturate'];
+const quantizeInputs = ['x', 'y_scale', 'y_zero_point?'];
+const dequantizeInputs = ['x: T', 'x_scale', 'x_zero_point?: T'];
+
+export const quantizeOps: readonly OnnxOp[] = [
+  defineOnnxOp({ name: 'QuantizeLinear', since: 10, inputs: quantizeInputs, attributes, import: quantize }),
+  defineOnnxOp({
+    domain: 'com.microsoft',
+    name: 'QuantizeLinear',
+    inputs: quantizeInputs,
+    attributes,
+    import: quantize,
+  }),
+  defineOnnxOp({ name: 'DequantizeLinear', since: 10, inputs: dequantizeInputs, attributes, import: dequantize }),
+  defineOnnxOp({
+    domain: 'com.microsoft',
+    name: 'DequantizeLinear',
+    inputs: dequantizeInputs,
+    attributes,
+    import: dequantize,
+  }),
+  defineOnnxOp({
+    name: 'DynamicQuantizeLinear',
+    since: 11,
+    inputs: ['x'],
+    outputs: 3,
+    import: (ctx) => ctx.emitAll('qnn.dynamic_quantize', [ctx.get('x')]),
+  }),
+];

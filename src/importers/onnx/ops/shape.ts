@@ -1,0 +1,216 @@
+/** Operators on shapes, and those that change nothing else. */
+
+import type { Value } from '../../../ir/define_op.ts';
+import { divDims, mulDims, elementsOf as sizeOfShape } from '../../../ir/dims.ts';
+import type { DType } from '../../../ir/dtype.ts';
+import { sizeOf, tensor, zeros } from '../../../ir/tensor.ts';
+import type { Dim, Shape } from '../../../ir/types.ts';
+import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
+import type { NodeContext } from '../node_context.ts';
+
+/** Axes: an attribute before version 13, an operand since. */
+function axesOf(ctx: NodeContext): readonly number[] | undefined {
+  return ctx.opset < 13 ? ctx.attr.ints('axes') : ctx.integersOf('axes');
+}
+
+/** Keeps what is known of the elements: Reshape, Squeeze and Unsqueeze between a scalar and one element. */
+function reshaped(ctx: NodeContext, x: Value, shape: Shape): Value {
+  const elements = ctx.elementsOf(x);
+  const compute = () => ctx.reshape(x, shape);
+  if (!elements || shape.length > 1) return compute();
+  return ctx.withElements(elements, x.type.dtype as DType, shape as number[], compute);
+}
+
+/** The target of a Reshape: 0 copies a dimension, −1 is what is left. */
+function target(ctx: NodeContext, x: Shape, wanted: readonly Dim[]): Shape {
+  const copies = !ctx.attr.flag('allowzero');
+  const shape = wanted.map((dim, i) => {
+    if (dim !== 0 || !copies) return dim;
+    return (
+      x[i] ?? ctx.refuse(`dimension ${i} of the new shape copies one that the input does not have`, 'shape', 'U2005')
+    );
+  });
+  const unknown = shape.indexOf(-1);
+  if (unknown >= 0) {
+    if (shape.lastIndexOf(-1) !== unknown) ctx.refuse('two dimensions of the new shape are -1', 'shape', 'U2005');
+    shape[unknown] = leftOver(
+      ctx,
+      x,
+      shape.filter((_, i) => i !== unknown),
+    );
+  }
+  if (shape.some((dim) => typeof dim === 'number' && dim < 0))
+    ctx.refuse(`the new shape [${shape}] has a negative size`, 'shape', 'U2005');
+  return shape;
+}
+
+/** The number of elements of x divided by those of the known part; common symbols cancel. */
+function leftOver(ctx: NodeContext, x: Shape, known: Shape): Dim {
+  const rest = [...known];
+  const remaining = x.filter((dim) => {
+    const at = typeof dim === 'string' ? rest.indexOf(dim) : -1;
+    if (at >= 0) rest.splice(at, 1);
+    return at < 0;
+  });
+  const numbers = (dims: Shape) => sizeOf(dims.filter((d) => typeof d === 'number'));
+  const [have, want] = [numbers(remaining), numbers(rest)];
+  const symbols = (dims: Shape) => dims.filter((d) => typeof d === 'string');
+  if (want === 0) return ctx.refuse('a dimension of -1 beside one of 0', 'shape', 'U2005');
+  const [above, below] = [symbols(remaining), symbols(rest)];
+  if (below.length === 0 && have % want === 0) return mulDims(sizeOfShape(above), have / want);
+  if (above.length === 0 && below.length === 0)
+    ctx.refuse(`[${x}] cannot be given the shape [${known}, -1]`, 'shape', 'U2005');
+  return divDims(mulDims(sizeOfShape(above), have), mulDims(sizeOfShape(below), want));
+}
+
+export const shapeOps: readonly OnnxOp[] = [
+  defineOnnxOp({
+    name: 'Constant',
+    inputs: [],
+    attributes: ['value', 'value_float', 'value_floats', 'value_int', 'value_ints'],
+    import(ctx) {
+      const value = ctx.attr.tensor('value');
+      if (value) return ctx.constant(value);
+      const [f, i] = [ctx.attr.float('value_float'), ctx.attr.int('value_int')];
+      if (f !== undefined) return ctx.scalar('f32', f);
+      if (i !== undefined) return ctx.scalar('s64', i);
+      const [floats, ints] = [ctx.attr.floats('value_floats'), ctx.attr.ints('value_ints')];
+      if (floats) return ctx.constant(tensor('f32', floats));
+      return ints ? ctx.constant(tensor('s64', ints)) : ctx.refuse('the constant has no value');
+    },
+  }),
+  defineOnnxOp({
+    name: 'ConstantOfShape',
+    inputs: ['input'],
+    attributes: ['value'],
+    import(ctx) {
+      const shape = ctx.elementsOf(ctx.get('input')) ?? ctx.unsupported("'input' is computed while the model runs");
+      const value = ctx.attr.tensor('value') ?? tensor('f32', [0]);
+      if (value.data.length !== 1) ctx.refuse('the value should have one element', 'value');
+      const one = ctx.constant({ ...value, shape: [] } as typeof value, 'value');
+      return ctx.emit('nn.expand', [one], { shape });
+    },
+  }),
+  defineOnnxOp({
+    name: 'Shape',
+    inputs: ['data'],
+    attributes: ['start', 'end'],
+    import(ctx) {
+      const x = ctx.get('data');
+      const rank = x.type.shape.length;
+      const bound = (value: number) => Math.min(rank, Math.max(0, value < 0 ? value + rank : value));
+      const [start, end] = [bound(ctx.attr.int('start', 0)), bound(ctx.attr.int('end', rank))];
+      const dims = x.type.shape.slice(start, end);
+      return ctx.withElements(dims, 's64', [dims.length], () => {
+        const whole = ctx.emit('nn.shape', [x]);
+        return dims.length === rank
+          ? whole
+          : ctx.emit('nn.slice', [whole], { starts: [start], ends: [end], axes: [0], steps: [1] });
+      });
+    },
+  }),
+  defineOnnxOp({
+    name: 'Size',
+    inputs: ['data'],
+    import(ctx) {
+      const x = ctx.get('data');
+      return ctx.withElements([sizeOfShape(x.type.shape)], 's64', [], () =>
+        ctx.emit('nn.reduce_prod', [ctx.emit('nn.shape', [x])], { axes: [0], keepdims: false }),
+      );
+    },
+  }),
+  defineOnnxOp({
+    name: 'Reshape',
+    since: 5,
+    inputs: ['data', 'shape'],
+    attributes: ['allowzero'],
+    import(ctx) {
+      const x = ctx.get('data');
+      const wanted = ctx.elementsOf(ctx.get('shape')) ?? ctx.unsupported("'shape' is computed while the model runs");
+      return reshaped(ctx, x, target(ctx, x.type.shape, wanted));
+    },
+  }),
+  defineOnnxOp({
+    name: 'Flatten',
+    inputs: ['input'],
+    attributes: ['axis'],
+    import(ctx) {
+      const x = ctx.get('input');
+      const { shape } = x.type;
+      const given = ctx.attr.int('axis', 1);
+      const axis = given === shape.length ? given : ctx.axis(given, shape.length);
+      return ctx.reshape(x, [sizeOfShape(shape.slice(0, axis)), sizeOfShape(shape.slice(axis))]);
+    },
+  }),
+  defineOnnxOp({
+    name: 'Squeeze',
+    inputs: ['data', 'axes?'],
+    attributes: ['axes'],
+    import(ctx) {
+      const x = ctx.get('data');
+      const { shape } = x.type;
+      const axes = axesOf(ctx)?.map((axis) => ctx.axis(axis, shape.length));
+      if (!axes && shape.some((dim) => typeof dim === 'string'))
+        ctx.unsupported('all axes of size 1, with unknown sizes');
+      const wrong = axes?.find((axis) => typeof shape[axis] === 'number' && shape[axis] !== 1);
+      if (wrong !== undefined) ctx.refuse(`axis ${wrong} of [${shape}] is not of size 1`, 'axes', 'U2005');
+      return reshaped(
+        ctx,
+        x,
+        shape.filter((dim, i) => (axes ? !axes.includes(i) : dim !== 1)),
+      );
+    },
+  }),
+  defineOnnxOp({
+    name: 'Unsqueeze',
+    inputs: ['data', 'axes?'],
+    attributes: ['axes'],
+    import(ctx) {
+      const x = ctx.get('data');
+      const given = axesOf(ctx) ?? ctx.refuse('axes are missing', 'axes');
+      const rank = x.type.shape.length + given.length;
+      const axes = given.map((axis) => ctx.axis(axis, rank));
+      if (new Set(axes).size < axes.length) ctx.refuse(`the axes [${given}] name one twice`, 'axes');
+      const rest = [...x.type.shape];
+      return reshaped(
+        ctx,
+        x,
+        Array.from({ length: rank }, (_, i) => (axes.includes(i) ? 1 : (rest.shift() as Dim))),
+      );
+    },
+  }),
+  defineOnnxOp({
+    name: 'Expand',
+    inputs: ['input', 'shape'],
+    import(ctx) {
+      const shape = ctx.elementsOf(ctx.get('shape')) ?? ctx.unsupported("'shape' is computed while the model runs");
+      const x = ctx.get('input');
+      const rank = Math.max(shape.length, x.type.shape.length);
+      const aligned = (dims: Shape) => [...Array(rank - dims.length).fill(1), ...dims];
+      const from = aligned(x.type.shape);
+      // both ways: a 1 on either side gives way to the other
+      return ctx.emit('nn.expand', [x], { shape: aligned(shape).map((dim, i) => (dim === 1 ? from[i] : dim)) });
+    },
+  }),
+  defineOnnxOp({
+    name: 'Tile',
+    since: 6,
+    inputs: ['input', 'repeats'],
+    import: (ctx) => ctx.emit('nn.tile', [ctx.get('input')], { repeats: ctx.integers(ctx.get('repeats'), 'repeats') }),
+  }),
+  defineOnnxOp({
+    name: 'Range',
+    inputs: ['start: T', 'limit: T', 'delta: T'],
+    import(ctx) {
+      const [start, limit, delta] = ['start', 'limit', 'delta'].map((name) => ctx.scalarOf(name) as number);
+      const dtype = ctx.get('start').type.dtype as DType;
+      if (dtype === 'f16' || dtype === 'bf16') ctx.unsupported(`a range of ${dtype}`);
+      const count = Math.max(0, Math.ceil((limit - start) / delta));
+      if (!(count <= 2 ** 24)) ctx.refuse(`the range from ${start} to ${limit} by ${delta} has ${count} elements`);
+      const range = zeros(dtype, [count]);
+      for (let i = 0; i < count; i++)
+        range.data[i] = (typeof range.data[0] === 'bigint' ? BigInt(start + i * delta) : start + i * delta) as never;
+      return ctx.constant(range);
+    },
+  }),
+];

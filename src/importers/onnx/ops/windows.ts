@@ -1,0 +1,102 @@
+/** The attributes that convolutions and pools share. */
+import type { Value } from '../../../ir/define_op.ts';
+import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
+import type { Dim, Shape } from '../../../ir/types.ts';
+import type { NodeContext } from '../node_context.ts';
+
+export const windowAttributes = ['auto_pad', 'dilations', 'kernel_shape', 'pads', 'strides'];
+export const convAttributes = [...windowAttributes, 'group'];
+
+export interface Window {
+  readonly kernel: readonly number[];
+  readonly strides: readonly number[];
+  readonly pads: readonly number[];
+  readonly dilations: readonly number[];
+}
+
+/** Strides, pads and dilations of a window of `kernel` over the spatial axes `spatial`. */
+export function windowOf(ctx: NodeContext, spatial: Shape, kernel: readonly number[]): Window {
+  const rank = kernel.length;
+  if (spatial.length !== rank)
+    ctx.refuse(`the kernel has ${rank} axes, the input ${spatial.length} spatial ones`, undefined, 'U2005');
+  const list = (name: string, length: number, fallback: number, least: number) => {
+    const values = ctx.attr.ints(name, Array(length).fill(fallback));
+    if (values.length !== length) ctx.refuse(`'${name}' should have ${length} entries, but is [${values}]`);
+    if (values.some((value) => value < least)) ctx.refuse(`'${name}' should be at least ${least}, but is [${values}]`);
+    return values;
+  };
+  if (kernel.some((size) => size < 1)) ctx.refuse(`the kernel [${kernel}] is empty`);
+  const strides = list('strides', rank, 1, 1);
+  const dilations = list('dilations', rank, 1, 1);
+  const auto = autoPad(ctx);
+  const pads =
+    auto === 'NOTSET'
+      ? list('pads', 2 * rank, 0, Number.MIN_SAFE_INTEGER)
+      : autoPads(ctx, auto, spatial, { kernel, strides, dilations });
+  if (pads.some((pad) => pad < 0)) ctx.unsupported(`negative pads [${pads}]`);
+  return { kernel, strides, dilations, pads };
+}
+
+export type AutoPad = 'NOTSET' | 'VALID' | 'SAME_UPPER' | 'SAME_LOWER';
+
+/** Old exporters write an empty string for NOTSET. */
+export function autoPad(ctx: NodeContext): AutoPad {
+  const word = ctx.attr.string('auto_pad', 'NOTSET') || 'NOTSET';
+  if (!/^(NOTSET|VALID|SAME_UPPER|SAME_LOWER)$/.test(word)) ctx.refuse(`auto_pad is '${word}'`);
+  return word as AutoPad;
+}
+
+/** SAME: output = ⌈input / stride⌉, an odd pad goes to the end for UPPER and to the begin for LOWER. */
+function autoPads(
+  ctx: NodeContext,
+  auto: AutoPad,
+  spatial: Shape,
+  { kernel, strides, dilations }: Omit<Window, 'pads'>,
+): readonly number[] {
+  if (auto === 'VALID') return Array(2 * kernel.length).fill(0);
+  const totals = spatial.map((size, i) => {
+    const reach = dilations[i] * (kernel[i] - 1) + 1;
+    if (typeof size === 'number') return Math.max(0, (Math.ceil(size / strides[i]) - 1) * strides[i] + reach - size);
+    return strides[i] === 1 ? reach - 1 : ctx.unsupported(`auto_pad ${auto} over an axis of unknown size`);
+  });
+  return splitPads(totals, auto);
+}
+
+export function splitPads(totals: readonly number[], auto: AutoPad): readonly number[] {
+  const small = totals.map((total) => Math.floor(total / 2));
+  const large = totals.map((total) => Math.ceil(total / 2));
+  return auto === 'SAME_LOWER' ? [...large, ...small] : [...small, ...large];
+}
+
+/** The spatial sizes of a filter [O, C, kernel…], which must be known and equal `kernel_shape` where that is given. */
+export function kernelOf(ctx: NodeContext, w: Value, name: string): readonly number[] {
+  const kernel = ctx.staticShape(w, 'a filter').slice(2);
+  const given = ctx.attr.ints('kernel_shape');
+  if (given && (given.length !== kernel.length || given.some((size, i) => size !== kernel[i]))) {
+    ctx.refuse(`kernel_shape is [${given}], the filter has [${kernel}]`, name, 'U2005');
+  }
+  return kernel;
+}
+
+/** The attributes of a convolution of x with w. */
+export function convAttrsOf(ctx: NodeContext, x: Value, w: Value, name = 'W'): ConvAttrs {
+  const kernel = kernelOf(ctx, w, name);
+  const { strides, pads, dilations } = windowOf(ctx, x.type.shape.slice(2), kernel);
+  return { strides, pads, dilations, group: ctx.attr.int('group', 1) };
+}
+
+/** A per-channel value [C] in the shape that adds to [N, C, spatial…]. */
+export const perChannel = (ctx: NodeContext, value: Value, rank: number): Value => {
+  const [channels = 1] = value.type.shape as readonly Dim[];
+  return ctx.reshape(value, [channels, ...Array(rank - 2).fill(1)]);
+};
+
+/** [N, spatial…, C] to [N, C, spatial…] and back. */
+export const toChannelsFirst = (ctx: NodeContext, x: Value): Value => {
+  const rank = x.type.shape.length;
+  return ctx.transpose(x, [0, rank - 1, ...Array.from({ length: rank - 2 }, (_, i) => i + 1)]);
+};
+export const toChannelsLast = (ctx: NodeContext, x: Value): Value => {
+  const rank = x.type.shape.length;
+  return ctx.transpose(x, [0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2), 1]);
+};

@@ -1,0 +1,31 @@
+/** What the importer leaves for the exporter: the file, and what became of each of its nodes. */
+import type { Graph, Node, Origin } from '../../ir/graph.ts';
+import type { NodeId } from '../../ir/types.ts';
+import type { OnnxFile } from './container/index.ts';
+
+export interface OnnxOrigin extends Origin {
+  readonly kind: 'onnx';
+  readonly file: OnnxFile;
+  /**
+   * For every node of `file.graph.nodes` the IR nodes that it became. Empty for a node whose results are constants or
+   * are not needed (a shape computation that `dims` attributes stand for): such a node counts as untouched.
+   */
+  readonly nodes: readonly (readonly NodeId[])[];
+  /** The IR nodes as they were imported: a node is untouched when the graph still holds this very object. */
+  readonly original: Readonly<Record<NodeId, Node>>;
+  /** What became an opaque value, and why; not listed: nodes that are opaque because they read one. */
+  readonly unsupported: readonly Unsupport[];
+}
+
+export interface Unsupport {
+  /** The first value that is carried and not computed. */
+  readonly value: string;
+  /** The operator, `initializer` or `input`. */
+  readonly operator: string;
+  readonly reason: string;
+}
+
+/** The origin of a graph that came from ONNX, undefined for any other. */
+export function originOf({ origin }: Graph): OnnxOrigin | undefined {
+  return origin?.kind === 'onnx' ? (origin as OnnxOrigin) : undefined;
+}

@@ -1,0 +1,144 @@
+/**
+ * The graph while it is imported. What one ONNX node becomes is written to a journal first: the node may turn out not
+ * to be understood (the journal is dropped), and its values get their final names only when its results are known.
+ */
+import { assert, fail } from '../../diagnostics/index.ts';
+import { Emitter, type Sink } from '../../ir/builder.ts';
+import { ConstantPool } from '../../ir/constant_pool.ts';
+import type { Value } from '../../ir/define_op.ts';
+import type { Graph, Node, Origin, ValueInfo } from '../../ir/graph.ts';
+import type { Dim, Loc, NodeId, ValueId } from '../../ir/types.ts';
+
+/** The elements of an integer tensor of rank 0 or 1, as far as they are known before the model is run. */
+export type Elements = readonly Dim[];
+
+export class Scope {
+  readonly pool = new ConstantPool();
+  readonly values: Record<ValueId, ValueInfo> = Object.create(null);
+  readonly nodes: Record<NodeId, Node> = Object.create(null);
+  readonly inputs: ValueId[] = [];
+  readonly elements = new Map<ValueId, Elements>();
+  /** Names of the model: nothing else may be called so. */
+  readonly #reserved: ReadonlySet<string>;
+  #journal: { values: Map<ValueId, ValueInfo>; nodes: Node[]; elements: Map<ValueId, Elements> } = empty();
+
+  constructor(reserved: ReadonlySet<string>) {
+    this.#reserved = reserved;
+  }
+
+  /** The value of that name, when it is defined by now. */
+  lookup(name: string): Value | undefined {
+    const id = name as ValueId;
+    const info = this.info(id);
+    return info && { id, type: info.type };
+  }
+
+  info(id: ValueId): ValueInfo | undefined {
+    return this.#journal.values.get(id) ?? this.values[id];
+  }
+
+  define(name: string, info: ValueInfo, loc: Loc): Value {
+    const id = name as ValueId;
+    if (id in this.values) fail('U2002', `the value '${name}' is defined twice`, loc);
+    this.values[id] = info;
+    return { id, type: info.type };
+  }
+
+  /** An emitter into a new journal. */
+  begin(): Emitter {
+    this.#journal = empty();
+    const journal = this.#journal;
+    const sink: Sink = {
+      pool: this.pool,
+      has: (id) => journal.values.has(id) || id in this.values,
+      addValue: (id, info) => journal.values.set(id, info),
+      addNode: (node) => journal.nodes.push(node),
+    };
+    return new Emitter(sink);
+  }
+
+  inJournal(id: ValueId): boolean {
+    return this.#journal.values.has(id);
+  }
+
+  /** What is known of the elements of a value that is not a constant. */
+  know(id: ValueId, elements: Elements): void {
+    this.#journal.elements.set(id, elements);
+  }
+
+  elementsOf(id: ValueId): Elements | undefined {
+    return this.#journal.elements.get(id) ?? this.elements.get(id);
+  }
+
+  drop(): void {
+    this.#journal = empty();
+  }
+
+  /** Takes back the node emitted last and returns it. */
+  undo(): Node {
+    const node = this.#journal.nodes.pop();
+    assert(node, 'nothing was emitted');
+    for (const id of node.results) this.#journal.values.delete(id);
+    return node;
+  }
+
+  /**
+   * Takes the journal over. `results` says which values get which names; the rest is named after the first of them.
+   *
+   * @returns the nodes, as they are in the graph
+   */
+  commit(results: ReadonlyMap<ValueId, string>): readonly Node[] {
+    const { values, nodes, elements } = this.#journal;
+    const base = [...results.values()][0] ?? 'value';
+    const names = new Map<ValueId, ValueId>();
+    for (const id of values.keys()) names.set(id, (results.get(id) ?? this.#free(`${base}.${id}`)) as ValueId);
+    const renamed = (id: ValueId): ValueId => names.get(id) ?? id;
+    for (const [id, info] of values) {
+      assert(!(renamed(id) in this.values), `${renamed(id)} is defined twice`);
+      this.values[renamed(id)] = info;
+    }
+    for (const [id, known] of elements) this.elements.set(renamed(id), known);
+    this.drop();
+    return nodes.map((node) => {
+      const operands = node.operands.map((id) => id && renamed(id));
+      const imported = { ...node, id: renamed(node.id), operands, results: node.results.map(renamed) };
+      this.nodes[imported.id] = imported;
+      return imported;
+    });
+  }
+
+  /** The graph: what the outputs need of it. */
+  finish(name: string, outputs: readonly ValueId[], origin: Origin): Graph {
+    const { inputs, nodes, values, pool } = this;
+    return { name, inputs, outputs, nodes, values, pool, origin };
+  }
+
+  /** Drops what the outputs do not need: shape computations that attributes stand for, constants that were read. */
+  prune(outputs: readonly ValueId[]): void {
+    const producers = new Map(
+      Object.values(this.nodes).flatMap((node) => node.results.map((id) => [id, node] as const)),
+    );
+    const needed = new Set<ValueId>(this.inputs);
+    const pending = [...outputs];
+    for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
+      if (needed.has(id)) continue;
+      needed.add(id);
+      const node = producers.get(id);
+      for (const next of [...(node?.operands ?? []), ...(node?.results ?? [])]) if (next !== null) pending.push(next);
+    }
+    for (const id of Object.keys(this.values) as ValueId[]) if (!needed.has(id)) delete this.values[id];
+    for (const id of Object.keys(this.nodes) as NodeId[]) if (!needed.has(id)) delete this.nodes[id];
+  }
+
+  #free(base: string): string {
+    let name = base;
+    for (let n = 1; this.#reserved.has(name) || name in this.values; n++) name = `${base}.${n}`;
+    return name;
+  }
+}
+
+const empty = () => ({
+  values: new Map<ValueId, ValueInfo>(),
+  nodes: [] as Node[],
+  elements: new Map<ValueId, Elements>(),
+});

@@ -1,0 +1,141 @@
+/** ONNX files for tests: tensors read, small models written, both by onnx-proto and so apart from the importer. */
+import onnxProto from 'onnx-proto';
+import { carriedOnnxTypes, type DType, dtypeOfOnnxCode, dtypes, newArray, viewAs } from '../../src/ir/dtype.ts';
+import { bytesOf, type ITensor } from '../../src/ir/tensor.ts';
+import type { Dim } from '../../src/ir/types.ts';
+
+const { onnx } = onnxProto;
+type Proto<T> = T;
+
+/** The code of an ONNX element type name, also of those that unskew only carries. */
+export function onnxTypeCode(name: string): number {
+  const carried = Object.entries(carriedOnnxTypes).find(([, n]) => n === name);
+  const known = Object.values(dtypes).find((d) => d.onnx === name);
+  if (!carried && !known) throw new Error(`no ONNX element type ${name}`);
+  return known?.onnxCode ?? Number(carried?.[0]);
+}
+
+/** A TensorProto as a tensor; undefined for an element type that unskew does not compute with, and for no tensor. */
+export function readTensorProto(bytes: Uint8Array): { readonly name: string; readonly tensor: ITensor | undefined } {
+  const proto = onnx.TensorProto.decode(bytes);
+  const dtype = dtypeOfOnnxCode(proto.dataType);
+  const shape = proto.dims.map(Number);
+  if (dtype === undefined) return { name: proto.name, tensor: undefined };
+  return { name: proto.name, tensor: { dtype, shape, data: elementsOf(proto, dtype) } as ITensor };
+}
+
+function elementsOf(proto: Proto<InstanceType<typeof onnx.TensorProto>>, dtype: DType): ITensor['data'] {
+  if (proto.rawData.length > 0) return viewAs(dtype, proto.rawData);
+  const typed =
+    dtype === 'f32'
+      ? proto.floatData
+      : dtype === 'f64'
+        ? proto.doubleData
+        : dtype === 's64'
+          ? proto.int64Data
+          : dtype === 'u64' || dtype === 'u32'
+            ? proto.uint64Data
+            : proto.int32Data;
+  const data = newArray(dtype, typed.length);
+  for (let i = 0; i < typed.length; i++) {
+    data[i] = (
+      data instanceof BigInt64Array || data instanceof BigUint64Array ? BigInt(String(typed[i])) : Number(typed[i])
+    ) as never;
+  }
+  return data;
+}
+
+export interface ModelTensor {
+  readonly name: string;
+  /** ONNX element type name. */
+  readonly type: string;
+  /** undefined: no shape is declared. */
+  readonly dims?: readonly Dim[] | undefined;
+}
+export interface ModelInitializer {
+  readonly name: string;
+  readonly tensor: ITensor;
+}
+export type ModelAttr =
+  | number
+  | string
+  | readonly number[]
+  | { readonly f: number }
+  | { readonly floats: readonly number[] }
+  | { readonly t: ITensor };
+export interface ModelNode {
+  readonly op: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attrs?: Readonly<Record<string, ModelAttr>>;
+  readonly domain?: string;
+  readonly name?: string;
+}
+export interface Model {
+  readonly nodes: readonly ModelNode[];
+  readonly inputs: readonly ModelTensor[];
+  readonly outputs: readonly ModelTensor[];
+  readonly initializers?: readonly ModelInitializer[];
+  readonly valueInfo?: readonly ModelTensor[];
+  /** Version by domain; the default domain is `''`. */
+  readonly opsets?: Readonly<Record<string, number>>;
+}
+
+/** The bytes of a model. Nothing is checked: wrong models are wanted too. */
+export function writeModel({
+  nodes,
+  inputs,
+  outputs,
+  initializers = [],
+  valueInfo = [],
+  opsets = { '': 17 },
+}: Model): Uint8Array {
+  const message = {
+    irVersion: 10,
+    producerName: 'unskew tests',
+    opsetImport: Object.entries(opsets).map(([domain, version]) => ({ domain, version })),
+    graph: {
+      name: 'main',
+      node: nodes.map(({ op, inputs: input, outputs: output, attrs = {}, domain = '', name = '' }) => ({
+        opType: op,
+        name,
+        domain,
+        input: [...input],
+        output: [...output],
+        attribute: Object.entries(attrs).map(([key, value]) => ({ name: key, ...attribute(value) })),
+      })),
+      input: inputs.map(declared),
+      output: outputs.map(declared),
+      valueInfo: valueInfo.map(declared),
+      initializer: initializers.map(({ name, tensor }) => tensorProto(tensor, name)),
+    },
+  };
+  return onnx.ModelProto.encode(message).finish();
+}
+
+const tensorProto = (tensor: ITensor, name: string) => ({
+  name,
+  dims: [...tensor.shape],
+  dataType: dtypes[tensor.dtype].onnxCode,
+  rawData: bytesOf(tensor.data),
+});
+
+const declared = ({ name, type, dims }: ModelTensor) => ({
+  name,
+  type: {
+    tensorType: {
+      elemType: onnxTypeCode(type),
+      ...(dims && { shape: { dim: dims.map((d) => (typeof d === 'number' ? { dimValue: d } : { dimParam: d })) } }),
+    },
+  },
+});
+
+function attribute(value: ModelAttr) {
+  const { AttributeType } = onnx.AttributeProto;
+  if (typeof value === 'number') return { type: AttributeType.INT, i: value };
+  if (typeof value === 'string') return { type: AttributeType.STRING, s: Buffer.from(value) };
+  if ('f' in value) return { type: AttributeType.FLOAT, f: value.f };
+  if ('floats' in value) return { type: AttributeType.FLOATS, floats: [...value.floats] };
+  if ('t' in value) return { type: AttributeType.TENSOR, t: tensorProto(value.t, '') };
+  return { type: AttributeType.INTS, ints: [...value] };
+}
