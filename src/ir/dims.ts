@@ -5,9 +5,29 @@ const atom = (d: Dim): string => (typeof d === 'number' || /^[\w.]+$/.test(d) ? 
 
 export function addDims(a: Dim, b: Dim): Dim {
   if (typeof a === 'number' && typeof b === 'number') return a + b;
-  if (a === 0) return b;
-  if (b === 0) return a;
-  return typeof b === 'number' && b < 0 ? `${atom(a)}-${-b}` : `${atom(a)}+${atom(b)}`;
+  if (typeof a === 'number') return addDims(b, a);
+  if (typeof b === 'string') return `${atom(a)}+${atom(b)}`;
+  const [base, constant] = withoutConstant(a);
+  if (constant !== 0) return addDims(base, constant + b);
+  return b === 0 ? a : b < 0 ? `${atom(a)}-${-b}` : `${atom(a)}+${b}`;
+}
+
+/** A sum that ends in a constant, taken apart: (H−1)+1 is H. */
+function withoutConstant(sum: string): [Dim, number] {
+  const match = /^([\w.]+|\(.*\))([-+]\d+)$/.exec(sum);
+  if (!match) return [sum, 0];
+  const base = match[1].startsWith('(') ? match[1].slice(1, -1) : match[1];
+  return balanced(base) ? [base, Number(match[2])] : [sum, 0];
+}
+
+/** Whether no parenthesis closes before it opens: `(a)+(b)` is not one pair around `a)+(b`. */
+function balanced(text: string): boolean {
+  let depth = 0;
+  for (const character of text) {
+    if (character === '(') depth++;
+    else if (character === ')' && --depth < 0) return false;
+  }
+  return depth === 0;
 }
 
 export function mulDims(a: Dim, b: Dim): Dim {

@@ -93,6 +93,30 @@ export function forEachTapPosition(
   axis(0, 0, 0);
 }
 
+/** Where one tap of a window reads and where that goes: `output[outputAt[i]]` takes from `input[inputAt[i]]`. */
+export interface Tap {
+  readonly inputAt: Int32Array;
+  readonly outputAt: Int32Array;
+}
+
+/** The taps of a window, row major over the kernel, each with all positions at which it is inside the input. */
+export function tapsOf(
+  kernel: readonly number[],
+  input: readonly number[],
+  output: readonly number[],
+  geometry: Pick<ConvAttrs, 'strides' | 'pads' | 'dilations'>,
+): Tap[] {
+  return Array.from(indicesOf(kernel), (kernelIndex) => {
+    const inputAt: number[] = [];
+    const outputAt: number[] = [];
+    forEachTapPosition(kernelIndex, input, output, geometry, (o, i) => {
+      outputAt.push(o);
+      inputAt.push(i);
+    });
+    return { inputAt: Int32Array.from(inputAt), outputAt: Int32Array.from(outputAt) };
+  });
+}
+
 /** All index tuples of a shape, row major. */
 export function* indicesOf(shape: readonly number[]): Generator<number[]> {
   const total = shape.reduce((a, b) => a * b, 1);

@@ -1,59 +1,60 @@
 /** The sum that every convolution is: accumulated in binary64, in which integer products of 8 and 16 bits are exact. */
 import { sizeOf } from '../tensor.ts';
-import { type ConvAttrs, forEachTapPosition, indicesOf } from './conv_geometry.ts';
+import { type ConvAttrs, tapsOf } from './conv_geometry.ts';
 
-export interface ConvolveOptions {
+export interface SumOptions<A> {
   readonly x: ArrayLike<number>;
   readonly xShape: readonly number[];
   readonly w: ArrayLike<number>;
   readonly wShape: readonly number[];
   readonly outShape: readonly number[];
-  readonly attrs: ConvAttrs;
-  /** What is subtracted from every x and, per filter, from every w. */
+  readonly attrs: A;
+  /** What is subtracted from every x and, per result channel, from every w. */
   readonly zx?: number;
   readonly zw?: (filter: number) => number;
+  /** One per result channel. */
+  readonly bias?: ArrayLike<number>;
 }
+export type ConvolveOptions = SumOptions<ConvAttrs>;
 
 /**
- *   y[n, o, p] = Σ_{c, tap inside} (x[n, g·C/G + c, p·stride − pad + tap·dilation] − zx) · (w[o, c, tap] − zw[o])
+ *   y[n, o, p] = bias[o] + Σ_{c, tap inside} (x[n, g·C/G + c, p·stride − pad + tap·dilation] − zx) · (w[o, c, tap] − zw[o])
  *
  * One filter tap at a time, added over all positions it reaches.
  */
-export function convolve({
-  x,
-  xShape,
-  w,
-  wShape,
-  outShape,
-  attrs,
-  zx = 0,
-  zw = () => 0,
-}: ConvolveOptions): Float64Array {
+export function convolve(options: ConvolveOptions): Float64Array {
+  const { xShape, wShape, outShape, attrs, zx = 0, zw, bias } = options;
   const [batch, channels, ...input] = xShape;
   const [filters, perGroup, ...kernel] = wShape;
   const output = outShape.slice(2);
-  const [inputSize, outputSize, taps] = [sizeOf(input), sizeOf(output), sizeOf(kernel)];
+  const [inputSize, outputSize, tapCount] = [sizeOf(input), sizeOf(output), sizeOf(kernel)];
   const filtersPerGroup = filters / attrs.group;
+  const x = shifted(options.x, zx);
+  const w = new Float64Array(options.w);
   const y = new Float64Array(sizeOf(outShape));
-  [...indicesOf(kernel)].forEach((kernelIndex, tap) => {
-    const outputAt: number[] = [];
-    const inputAt: number[] = [];
-    forEachTapPosition(kernelIndex, input, output, attrs, (o, i) => {
-      outputAt.push(o);
-      inputAt.push(i);
-    });
-    for (let n = 0; n < batch; n++) {
-      for (let o = 0; o < filters; o++) {
-        const firstChannel = Math.floor(o / filtersPerGroup) * perGroup;
-        const yBase = (n * filters + o) * outputSize;
-        for (let c = 0; c < perGroup; c++) {
-          const weight = w[(o * perGroup + c) * taps + tap] - zw(o);
-          if (weight === 0) continue;
-          const xBase = (n * channels + firstChannel + c) * inputSize;
-          for (let k = 0; k < outputAt.length; k++) y[yBase + outputAt[k]] += (x[xBase + inputAt[k]] - zx) * weight;
+  const taps = tapsOf(kernel, input, output, attrs);
+  for (let n = 0; n < batch; n++) {
+    for (let o = 0; o < filters; o++) {
+      const firstChannel = Math.floor(o / filtersPerGroup) * perGroup;
+      const yBase = (n * filters + o) * outputSize;
+      const zero = zw?.(o) ?? 0;
+      if (bias) y.fill(bias[o], yBase, yBase + outputSize);
+      for (let c = 0; c < perGroup; c++) {
+        const xBase = (n * channels + firstChannel + c) * inputSize;
+        for (let t = 0; t < taps.length; t++) {
+          const weight = w[(o * perGroup + c) * tapCount + t] - zero;
+          const { inputAt, outputAt } = taps[t];
+          for (let i = 0; i < outputAt.length; i++) y[yBase + outputAt[i]] += x[xBase + inputAt[i]] * weight;
         }
       }
     }
-  });
+  }
   return y;
+}
+
+/** The values, less a zero point, in binary64. */
+export function shifted(values: ArrayLike<number>, zero: number): Float64Array {
+  const result = new Float64Array(values);
+  if (zero !== 0) for (let i = 0; i < result.length; i++) result[i] -= zero;
+  return result;
 }

@@ -1,0 +1,77 @@
+/** The geometry and the sum of transposed convolution: the adjoint of convolve(). */
+import { type AttrValues, attr, type Refuse } from '../define_op.ts';
+import { addDims, mulDims } from '../dims.ts';
+import { sizeOf } from '../tensor.ts';
+import type { Shape } from '../types.ts';
+import { convAttrs, tapsOf } from './conv_geometry.ts';
+import { type SumOptions, shifted } from './convolve.ts';
+
+/** `outputPadding` has one entry per spatial axis: positions added at the end that no tap need reach. */
+export const deconvAttrs = { ...convAttrs, outputPadding: attr.ints() } as const;
+
+export type DeconvAttrs = AttrValues<typeof deconvAttrs>;
+
+/** `[N, O, spatial…]` for `x: [N, C, spatial…]` and `w: [C, O/group, kernel…]`; refuses what does not fit. */
+export function deconvShape(x: Shape, w: Shape, attrs: DeconvAttrs, refuse: Refuse): Shape {
+  const rank = x.length - 2;
+  if (rank < 1)
+    refuse(`the input needs a batch, a channel and at least one spatial axis, but has rank ${x.length}`, 'x');
+  if (w.length !== x.length) refuse(`the input has rank ${x.length}, the filter rank ${w.length}`, 'w');
+  const { strides, pads, dilations, group, outputPadding } = attrs;
+  if ([strides, dilations, outputPadding].some((list) => list.length !== rank) || pads.length !== 2 * rank) {
+    refuse(`strides, dilations, outputPadding need ${rank} entries each, pads ${2 * rank}`);
+  }
+  if (group < 1 || [...strides, ...dilations].some((v) => v < 1))
+    refuse('group, strides and dilations should be positive');
+  if ([...pads, ...outputPadding].some((p) => p < 0)) refuse('negative pads are not allowed');
+  const channels = w[0];
+  if (typeof channels !== 'number' || w.some((d) => typeof d !== 'number'))
+    return refuse('the filter needs a known shape', 'w');
+  if (typeof x[1] === 'number' && x[1] !== channels)
+    refuse(`the input has ${x[1]} channels, the filter expects ${channels}`, 'x');
+  if (channels % group !== 0) refuse(`${channels} channels cannot be shared by ${group} groups`, 'w');
+  const spatial = x.slice(2).map((dim, i) => {
+    const added = dilations[i] * ((w[i + 2] as number) - 1) + 1 + outputPadding[i] - pads[i] - pads[i + rank];
+    const out = addDims(mulDims(dim, strides[i]), added - strides[i]);
+    if (typeof out === 'number' && out < 1) refuse(`spatial axis ${i}: the pads leave nothing of the output`);
+    return out;
+  });
+  return [x[0], mulDims(w[1], group), ...spatial];
+}
+
+/**
+ *   y[n, o, p·stride − pad + tap·dilation] += (x[n, c, p] − zx) · (w[c, o, tap] − zw[o])        within the group of c
+ *
+ * The roles of input and output are those of a convolution, exchanged. `zw` is asked for the index of a result channel.
+ */
+export function deconvolve(options: SumOptions<DeconvAttrs>): Float64Array {
+  const { xShape, wShape, outShape, attrs, zx = 0, zw, bias } = options;
+  const [batch, channels, ...input] = xShape;
+  const [, perGroup, ...kernel] = wShape;
+  const output = outShape.slice(2);
+  const filters = outShape[1];
+  const channelsPerGroup = channels / attrs.group;
+  const [inputSize, outputSize, tapCount] = [sizeOf(input), sizeOf(output), sizeOf(kernel)];
+  const x = shifted(options.x, zx);
+  const w = new Float64Array(options.w);
+  const y = new Float64Array(sizeOf(outShape));
+  if (bias) for (let i = 0; i < y.length; i++) y[i] = bias[Math.floor(i / outputSize) % filters];
+  const taps = tapsOf(kernel, output, input, attrs);
+  for (let n = 0; n < batch; n++) {
+    for (let c = 0; c < channels; c++) {
+      const xBase = (n * channels + c) * inputSize;
+      const firstFilter = Math.floor(c / channelsPerGroup) * perGroup;
+      for (let k = 0; k < perGroup; k++) {
+        const o = firstFilter + k;
+        const yBase = (n * filters + o) * outputSize;
+        const zero = zw?.(o) ?? 0;
+        for (let t = 0; t < taps.length; t++) {
+          const weight = w[(c * perGroup + k) * tapCount + t] - zero;
+          const { inputAt: yAt, outputAt: xAt } = taps[t];
+          for (let i = 0; i < xAt.length; i++) y[yBase + yAt[i]] += x[xBase + xAt[i]] * weight;
+        }
+      }
+    }
+  }
+  return y;
+}

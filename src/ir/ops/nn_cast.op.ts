@@ -1,0 +1,77 @@
+import { bfloat16ToNumber, halfToNumber, numberToBfloat16, numberToHalf } from '../../numerics/half.ts';
+import { attr, defineOp, tensorOf } from '../define_op.ts';
+import { allDTypes, type DType, isFloat, newArray } from '../dtype.ts';
+import type { ITensor } from '../tensor.ts';
+import { isBig } from './strided.ts';
+
+/** ONNX Cast: https://onnx.ai/onnx/operators/onnx__Cast.html */
+export const nnCast = defineOp({
+  name: 'nn.cast',
+  doc: 'The value as another type. To floats: the nearest, ties to even, beyond the range infinite (bf16 by way of f32). To integers: truncated towards zero, then modulo 2^bits; ONNX leaves open what becomes of floats out of range: here they wrap as well, NaN and infinities give 0. To bool: x ≠ 0.',
+  levels: ['qnn', 'nn', 'dnnl'],
+  operands: { x: tensorOf(...allDTypes) },
+  attrs: { to: attr.oneOf(...allDTypes) },
+  results: { y: allDTypes },
+  traits: ['elementwise'],
+  infer: ({ x }, { to }) => ({ dtype: to, shape: x.shape }),
+  evaluate: ({ x }, { to }) => ({ dtype: to, shape: x.shape, data: converted(x, to) }),
+});
+
+function converted(x: ITensor, to: DType): ITensor['data'] {
+  if (x.dtype === to) return x.data;
+  const data = newArray(to, x.data.length);
+  if (isBig(x) && !isFloat(to) && to !== 'bool') {
+    // both ways modulo 2^bits; the low 32 bits are all that a smaller type can see
+    if (data instanceof BigInt64Array || data instanceof BigUint64Array) data.set(x.data);
+    else for (let i = 0; i < data.length; i++) data[i] = Number(BigInt.asIntN(32, x.data[i]));
+    return data;
+  }
+  const values = numberValues(x, to === 'f32' || to === 'bf16');
+  for (let i = 0; i < values.length; i++) {
+    const v = values[i];
+    if (data instanceof BigInt64Array || data instanceof BigUint64Array)
+      data[i] = Number.isFinite(v) ? BigInt(Math.trunc(v)) : 0n;
+    else if (to === 'bool') data[i] = v === 0 ? 0 : 1;
+    else data[i] = to === 'f16' ? numberToHalf(v) : to === 'bf16' ? numberToBfloat16(v) : v;
+  }
+  return data;
+}
+
+/** The elements as numbers. 64-bit integers beyond 2^53 are rounded, `sticky`: such that rounding to f32 is as rounding once. */
+function numberValues(x: ITensor, sticky: boolean): Float64Array {
+  if (isBig(x)) {
+    const values = new Float64Array(x.data.length);
+    for (let i = 0; i < values.length; i++) values[i] = Number(sticky ? toOdd(x.data[i]) : x.data[i]);
+    return values;
+  }
+  const values = new Float64Array(x.data as Float32Array);
+  const decode = x.dtype === 'f16' ? halfToNumber : x.dtype === 'bf16' ? bfloat16ToNumber : undefined;
+  return decode ? values.map(decode) : values;
+}
+
+/** Beyond 2^53: the low 11 bits replaced by whether any was set, one place higher. What remains fits 53 bits. */
+function toOdd(v: bigint): bigint {
+  if (BigInt.asIntN(53, v) === v) return v;
+  const low = v & 0x7ffn;
+  return low === 0n ? v : (v - low) | 0x800n;
+}
+
+/** u8 ↔ s8 by 128. */
+export const nnRecentre = defineOp({
+  name: 'nn.recentre',
+  doc: 'u8 to s8: y = x − 128; s8 to u8: y = x + 128. Exact: bit 7 is flipped.',
+  levels: ['qnn', 'nn', 'dnnl'],
+  operands: { x: tensorOf('u8', 's8') },
+  attrs: { to: attr.oneOf('u8', 's8') },
+  results: { y: ['u8', 's8'] },
+  traits: ['elementwise'],
+  infer({ x }, { to }, refuse) {
+    if (x.dtype === to) refuse(`the operand is ${to} already`, 'x');
+    return { dtype: to, shape: x.shape };
+  },
+  evaluate({ x }, { to }) {
+    const data = newArray(to, x.data.length);
+    for (let i = 0; i < data.length; i++) data[i] = x.data[i] ^ 0x80;
+    return { dtype: to, shape: x.shape, data };
+  },
+});

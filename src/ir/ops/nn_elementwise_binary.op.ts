@@ -1,0 +1,191 @@
+/**
+ * Operators on two tensors, element by element after broadcasting: https://onnx.ai/onnx/repo-docs/Broadcasting.html
+ *
+ * Numbers are computed in binary64 and stored once: for one + − · ÷ or √ of binary32 that is the IEEE result, integers
+ * wrap modulo 2^bits. 64-bit integers are computed exactly.
+ */
+import { type AttrSpecs, type AttrValues, attr, defineOp, type Refuse, type Trait, tensorOf } from '../define_op.ts';
+import { newArray } from '../dtype.ts';
+import { type ITensor, sizeOf } from '../tensor.ts';
+import type { TensorType } from '../types.ts';
+import { broadcastShape, broadcastTo } from './broadcast.ts';
+import { doublesOf, fromDoubles, isBig } from './strided.ts';
+
+const levels = ['qnn', 'nn', 'dnnl'] as const;
+const numeric = tensorOf('f32', 'f64', 's32', 's64', 'u8', 's8', 'u16', 's16', 'u32', 'u64');
+const comparable = tensorOf('f32', 'f64', 's32', 's64', 'u8', 's8', 'u16', 's16', 'u32', 'u64', 'bool');
+const bool = tensorOf('bool');
+
+type OnNumbers = (a: number, b: number) => number;
+type OnBigInts = (a: bigint, b: bigint) => bigint;
+
+function sameTypes(a: TensorType, b: TensorType, refuse: Refuse): void {
+  if (a.dtype !== b.dtype) refuse(`'a' is of type ${a.dtype}, 'b' of type ${b.dtype}`, 'b');
+}
+
+/** Both operands at the shape of the result: from here on loops are flat. */
+const spread = (a: ITensor, b: ITensor, shape: readonly number[]) => [broadcastTo(a, shape), broadcastTo(b, shape)];
+
+function evaluateNumbers(a: ITensor, b: ITensor, shape: readonly number[], f: OnNumbers, big: OnBigInts): ITensor {
+  const [x, y] = spread(a, b, shape);
+  if (isBig(x) && isBig(y)) {
+    const data = newArray(x.dtype, x.data.length);
+    for (let i = 0; i < data.length; i++) data[i] = big(x.data[i], y.data[i]);
+    return { dtype: x.dtype, shape, data };
+  }
+  const [left, right] = [doublesOf(x), doublesOf(y)];
+  for (let i = 0; i < left.length; i++) left[i] = f(left[i], right[i]);
+  return fromDoubles(x.dtype, left, shape);
+}
+
+/** An operator whose result has the type of its operands; the functions may depend on attributes and on the type. */
+function binary<const A extends AttrSpecs>(
+  name: string,
+  doc: string,
+  attrs: A,
+  functions: (attrs: AttrValues<A>, dtype: string) => readonly [OnNumbers, OnBigInts],
+  traits: readonly Trait[] = [],
+) {
+  return defineOp({
+    name: `nn.${name}`,
+    doc: `${doc}; operands broadcast.`,
+    levels,
+    operands: { a: numeric, b: numeric },
+    attrs,
+    results: { y: { like: 'a' } },
+    traits: ['elementwise', ...traits],
+    infer({ a, b }, _attrs, refuse) {
+      sameTypes(a, b, refuse);
+      return { dtype: a.dtype, shape: broadcastShape([a.shape, b.shape], refuse) };
+    },
+    evaluate({ a, b }, attrs, [{ shape }]) {
+      return evaluateNumbers(a, b, shape as number[], ...functions(attrs, a.dtype));
+    },
+  });
+}
+
+const commutative = ['commutative'] as const;
+const isFloatName = (dtype: string) => dtype === 'f32' || dtype === 'f64';
+const wide = (dtype: string) => dtype === 's32' || dtype === 'u32';
+
+export const nnAdd = binary('add', 'a + b', {}, () => [(a, b) => a + b, (a, b) => a + b], commutative);
+export const nnSub = binary('sub', 'a − b', {}, () => [(a, b) => a - b, (a, b) => a - b]);
+export const nnMul = binary(
+  'mul',
+  'a · b',
+  {},
+  (_, dtype) => [wide(dtype) ? Math.imul : (a, b) => a * b, (a, b) => a * b],
+  commutative,
+);
+export const nnDiv = binary('div', 'a / b; integers truncate towards zero, and a / 0 is 0', {}, (_, dtype) => [
+  isFloatName(dtype) ? (a, b) => a / b : (a, b) => (b === 0 ? 0 : Math.trunc(a / b)),
+  (a, b) => (b === 0n ? 0n : a / b),
+]);
+export const nnPow = binary(
+  'pow',
+  'a to the power of b; 8 to 32-bit integers: the binary64 power, truncated; 64-bit ones: exact modulo 2^64, truncated for b < 0',
+  {},
+  () => [(a, b) => a ** b, bigPower],
+);
+export const nnMin = binary(
+  'min',
+  'the smaller of a and b, NaN if either is',
+  {},
+  () => [Math.min, (a, b) => (a < b ? a : b)],
+  commutative,
+);
+export const nnMax = binary(
+  'max',
+  'the larger of a and b, NaN if either is',
+  {},
+  () => [Math.max, (a, b) => (a > b ? a : b)],
+  commutative,
+);
+export const nnMod = binary(
+  'mod',
+  'the remainder of a / b with the sign of b, or, when fmod, with the sign of a; for integers a mod 0 is 0',
+  { fmod: attr.bool(false) },
+  ({ fmod }, dtype) => {
+    const remainder: OnNumbers = (a, b) => (b === 0 && !isFloatName(dtype) ? 0 : a % b);
+    const bigRemainder: OnBigInts = (a, b) => (b === 0n ? 0n : a % b);
+    if (fmod) return [remainder, bigRemainder];
+    const signed: OnNumbers = (a, b) => {
+      const r = remainder(a, b);
+      return r !== 0 && r < 0 !== b < 0 ? r + b : r;
+    };
+    return [
+      signed,
+      (a, b) => {
+        const r = bigRemainder(a, b);
+        return r !== 0n && r < 0n !== b < 0n ? r + b : r;
+      },
+    ];
+  },
+);
+
+/** aᵇ modulo 2^64, so that no intermediate grows. */
+function bigPower(a: bigint, b: bigint): bigint {
+  if (b < 0n) return a === 1n ? 1n : a === -1n ? (b % 2n === 0n ? 1n : -1n) : 0n;
+  let result = 1n;
+  for (let base = a, rest = b; rest > 0n; rest >>= 1n) {
+    if (rest & 1n) result = BigInt.asIntN(64, result * base);
+    base = BigInt.asIntN(64, base * base);
+  }
+  return result;
+}
+
+type Test = <T extends number | bigint>(a: T, b: T) => boolean;
+
+function comparison(name: string, doc: string, test: Test, traits: readonly Trait[] = []) {
+  return defineOp({
+    name: `nn.${name}`,
+    doc: `${doc}, as bool; operands broadcast. NaN compares false.`,
+    levels,
+    operands: { a: comparable, b: comparable },
+    attrs: {},
+    results: { y: ['bool'] },
+    traits: ['elementwise', ...traits],
+    infer({ a, b }, _attrs, refuse) {
+      sameTypes(a, b, refuse);
+      return { dtype: 'bool', shape: broadcastShape([a.shape, b.shape], refuse) };
+    },
+    evaluate({ a, b }, _attrs, [{ shape }]) {
+      const [x, y] = spread(a, b, shape as number[]);
+      const data = new Uint8Array(sizeOf(x.shape));
+      if (isBig(x) && isBig(y)) for (let i = 0; i < data.length; i++) data[i] = test(x.data[i], y.data[i]) ? 1 : 0;
+      else {
+        const [left, right] = [doublesOf(x), doublesOf(y)];
+        for (let i = 0; i < data.length; i++) data[i] = test(left[i], right[i]) ? 1 : 0;
+      }
+      return { dtype: 'bool', shape: x.shape, data };
+    },
+  });
+}
+
+export const nnEqual = comparison('equal', 'a = b', (a, b) => a === b, commutative);
+export const nnGreater = comparison('greater', 'a > b', (a, b) => a > b);
+export const nnLess = comparison('less', 'a < b', (a, b) => a < b);
+export const nnGreaterOrEqual = comparison('greater_or_equal', 'a ≥ b', (a, b) => a >= b);
+export const nnLessOrEqual = comparison('less_or_equal', 'a ≤ b', (a, b) => a <= b);
+
+function logical(name: string, doc: string, f: OnNumbers) {
+  return defineOp({
+    name: `nn.${name}`,
+    doc: `${doc}; operands broadcast.`,
+    levels,
+    operands: { a: bool, b: bool },
+    attrs: {},
+    results: { y: ['bool'] },
+    traits: ['elementwise', 'commutative'],
+    infer: ({ a, b }, _attrs, refuse) => ({ dtype: 'bool', shape: broadcastShape([a.shape, b.shape], refuse) }),
+    evaluate({ a, b }, _attrs, [{ shape }]) {
+      const [x, y] = spread(a, b, shape as number[]);
+      const data = Uint8Array.from(x.data as Uint8Array, (v, i) => f(v, y.data[i] as number));
+      return { dtype: 'bool', shape: x.shape, data };
+    },
+  });
+}
+
+export const nnAnd = logical('and', 'a ∧ b', (a, b) => a & b);
+export const nnOr = logical('or', 'a ∨ b', (a, b) => a | b);
+export const nnXor = logical('xor', 'a ≠ b', (a, b) => a ^ b);

@@ -1,0 +1,217 @@
+/**
+ * Operators on one tensor, element by element.
+ *
+ * Transcendental functions mean the real function rounded once; what is arithmetic only rounds after every step. The
+ * activations shared with the 256-entry tables of quantized operators are those of numerics/float_functions.
+ */
+import * as float from '../../numerics/float_functions.ts';
+import { roundHalfEven } from '../../numerics/rounding.ts';
+import { type AttrSpecs, type AttrValues, attr, defineOp, tensorOf } from '../define_op.ts';
+import { newArray } from '../dtype.ts';
+import type { ITensor } from '../tensor.ts';
+import { broadcastShape, broadcastTo } from './broadcast.ts';
+import { doublesOf, fromDoubles, isBig } from './strided.ts';
+
+const levels = ['qnn', 'nn', 'dnnl'] as const;
+const f32 = tensorOf('f32');
+const floats = tensorOf('f32', 'f64');
+const numeric = tensorOf('f32', 'f64', 's32', 's64', 'u8', 's8', 'u16', 's16', 'u32', 'u64');
+
+type OnNumber = (x: number) => number;
+type OnBigInt = (x: bigint) => bigint;
+
+/** `f` of every element in binary64, stored once; 64-bit integers through `big`. */
+function mapped(x: ITensor, shape: readonly number[], f: OnNumber, big?: OnBigInt): ITensor {
+  if (big && isBig(x)) {
+    const data = newArray(x.dtype, x.data.length);
+    for (let i = 0; i < data.length; i++) data[i] = big(x.data[i]);
+    return { dtype: x.dtype, shape, data };
+  }
+  const values = doublesOf(x);
+  for (let i = 0; i < values.length; i++) values[i] = f(values[i]);
+  return fromDoubles(x.dtype, values, shape);
+}
+
+/** An activation: f32 to f32, a function of its attributes. */
+function activation<const A extends AttrSpecs>(
+  name: string,
+  doc: string,
+  attrs: A,
+  make: (attrs: AttrValues<A>) => OnNumber,
+) {
+  return defineOp({
+    name: `nn.${name}`,
+    doc,
+    levels,
+    operands: { x: f32 },
+    attrs,
+    results: { y: ['f32'] },
+    traits: ['elementwise'],
+    infer: ({ x }) => x,
+    evaluate: ({ x }, attrs, [{ shape }]) => mapped(x, shape as number[], make(attrs)),
+  });
+}
+
+const step = Math.fround;
+const selu = { alpha: attr.float(1.6732631921768188), gamma: attr.float(1.0507010221481323) } as const;
+
+export const nnLeakyRelu = activation('leaky_relu', 'x ≥ 0 ? x : α·x', { alpha: attr.float(0.01) }, (a) =>
+  float.leakyRelu(step(a.alpha)),
+);
+export const nnElu = activation('elu', 'x ≥ 0 ? x : α·(eˣ − 1)', { alpha: attr.float(1) }, (a) =>
+  float.elu(step(a.alpha)),
+);
+export const nnSelu = activation('selu', 'γ·(x > 0 ? x : α·(eˣ − 1))', selu, (a) => {
+  const [alpha, gamma] = [step(a.alpha), step(a.gamma)];
+  return (x) => gamma * (x > 0 ? x : alpha * Math.expm1(x));
+});
+export const nnCelu = activation('celu', 'max(0, x) + min(0, α·(e^(x/α) − 1))', { alpha: attr.float(1) }, (a) => {
+  const alpha = step(a.alpha);
+  return (x) => Math.max(0, x) + Math.min(0, alpha * Math.expm1(x / alpha));
+});
+export const nnThresholdedRelu = activation(
+  'thresholded_relu',
+  'x > α ? x : 0',
+  { alpha: attr.float(1) },
+  (a) => (x) => (x > step(a.alpha) ? x : 0),
+);
+export const nnHardSigmoid = activation(
+  'hard_sigmoid',
+  'max(0, min(1, α·x + β))',
+  { alpha: attr.float(0.2), beta: attr.float(0.5) },
+  (a) => float.hardSigmoid(step(a.alpha), step(a.beta)),
+);
+export const nnHardSwish = activation('hard_swish', 'x·max(0, min(1, x/6 + 1/2))', {}, () => float.hardSwish);
+export const nnSigmoid = activation('sigmoid', '1 / (1 + e^−x)', {}, () => float.sigmoid);
+export const nnTanh = activation('tanh', 'tanh x', {}, () => float.tanh);
+export const nnErf = activation('erf', '2/√π · ∫₀ˣ e^(−t²) dt', {}, () => float.erf);
+export const nnSoftplus = activation('softplus', 'ln(1 + eˣ)', {}, () => float.softplus);
+export const nnSoftsign = activation('softsign', 'x / (1 + |x|)', {}, () => float.softsign);
+export const nnMish = activation('mish', 'x·tanh(ln(1 + eˣ))', {}, () => (x) => {
+  const softplus = Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+  return x * Math.tanh(softplus);
+});
+export const nnGelu = activation(
+  'gelu',
+  'x·Φ(x); with approximate = tanh: x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))',
+  { approximate: attr.oneOfOr('none', 'none', 'tanh') },
+  (a) => (a.approximate === 'tanh' ? float.geluTanh : float.gelu),
+);
+
+/** A function of f32 and f64. */
+function floatFunction(name: string, doc: string, f: OnNumber) {
+  return defineOp({
+    name: `nn.${name}`,
+    doc,
+    levels,
+    operands: { x: floats },
+    attrs: {},
+    results: { y: { like: 'x' } },
+    traits: ['elementwise'],
+    infer: ({ x }) => x,
+    evaluate: ({ x }, _attrs, [{ shape }]) => mapped(x, shape as number[], f),
+  });
+}
+
+export const nnExp = floatFunction('exp', 'eˣ', Math.exp);
+export const nnLog = floatFunction('log', 'ln x', Math.log);
+export const nnSqrt = floatFunction('sqrt', '√x', Math.sqrt);
+export const nnReciprocal = floatFunction('reciprocal', '1 / x', (x) => 1 / x);
+export const nnSin = floatFunction('sin', 'sin x', Math.sin);
+export const nnCos = floatFunction('cos', 'cos x', Math.cos);
+export const nnFloor = floatFunction('floor', '⌊x⌋', Math.floor);
+export const nnCeil = floatFunction('ceil', '⌈x⌉', Math.ceil);
+export const nnRound = floatFunction('round', 'the nearest integer, ties to even', roundHalfEven);
+
+/** A function of every number type. */
+function numberFunction(name: string, doc: string, f: OnNumber, big: OnBigInt) {
+  return defineOp({
+    name: `nn.${name}`,
+    doc,
+    levels,
+    operands: { x: numeric },
+    attrs: {},
+    results: { y: { like: 'x' } },
+    traits: ['elementwise'],
+    infer: ({ x }) => x,
+    evaluate: ({ x }, _attrs, [{ shape }]) => mapped(x, shape as number[], f, big),
+  });
+}
+
+export const nnRelu = numberFunction(
+  'relu',
+  'max(0, x); NaN stays',
+  (x) => Math.max(0, x),
+  (x) => (x > 0n ? x : 0n),
+);
+export const nnNeg = numberFunction(
+  'neg',
+  '−x, wrapping',
+  (x) => -x,
+  (x) => -x,
+);
+export const nnAbs = numberFunction('abs', '|x|, wrapping', Math.abs, (x) => (x < 0n ? -x : x));
+export const nnSign = numberFunction('sign', '−1, 0 or 1; NaN stays', Math.sign, (x) =>
+  x > 0n ? 1n : x < 0n ? -1n : 0n,
+);
+
+/** ONNX Clip: https://onnx.ai/onnx/operators/onnx__Clip.html */
+export const nnClip = defineOp({
+  name: 'nn.clip',
+  doc: 'min(max(x, min), max); NaN stays. The bounds of integers are integers, or infinite.',
+  levels,
+  operands: { x: numeric },
+  attrs: { min: attr.float(-Infinity), max: attr.float(Infinity) },
+  results: { y: { like: 'x' } },
+  traits: ['elementwise'],
+  infer({ x }, { min, max }, refuse) {
+    const whole = (bound: number) => Number.isInteger(bound) || Math.abs(bound) === Infinity;
+    if (Number.isNaN(min) || Number.isNaN(max)) refuse('a bound is NaN');
+    if (x.dtype !== 'f32' && x.dtype !== 'f64' && !(whole(min) && whole(max)))
+      refuse(`the bounds ${min} and ${max} of an integer tensor should be integers`);
+    return x;
+  },
+  evaluate({ x }, attrs, [{ shape }]) {
+    const [min, max] = x.dtype === 'f32' ? [step(attrs.min), step(attrs.max)] : [attrs.min, attrs.max];
+    const onBigInt: OnBigInt = (v) => {
+      const raised = v < min ? BigInt(min) : v;
+      return raised > max ? BigInt(max) : raised;
+    };
+    return mapped(x, shape as number[], (v) => Math.min(Math.max(v, min), max), onBigInt);
+  },
+});
+
+export const nnNot = defineOp({
+  name: 'nn.not',
+  doc: '¬x',
+  levels,
+  operands: { x: tensorOf('bool') },
+  attrs: {},
+  results: { y: ['bool'] },
+  traits: ['elementwise'],
+  infer: ({ x }) => x,
+  evaluate: ({ x }, _attrs, [{ shape }]) => mapped(x, shape as number[], (v) => 1 - v),
+});
+
+/** ONNX PRelu: https://onnx.ai/onnx/operators/onnx__PRelu.html */
+export const nnPrelu = defineOp({
+  name: 'nn.prelu',
+  doc: 'x ≥ 0 ? x : slope·x; the slope broadcasts to x.',
+  levels,
+  operands: { x: floats, slope: floats },
+  attrs: {},
+  results: { y: { like: 'x' } },
+  traits: ['elementwise'],
+  infer({ x, slope }, _attrs, refuse) {
+    if (x.dtype !== slope.dtype) refuse(`'x' is of type ${x.dtype}, 'slope' of type ${slope.dtype}`, 'slope');
+    const shape = broadcastShape([x.shape, slope.shape], refuse);
+    if (shape.length !== x.shape.length || shape.some((dim, axis) => x.shape[axis] === 1 && dim !== 1))
+      refuse(`the slope [${slope.shape.join(', ')}] does not broadcast to [${x.shape.join(', ')}]`, 'slope');
+    return x;
+  },
+  evaluate({ x, slope }, _attrs, [{ shape }]) {
+    const [values, slopes] = [doublesOf(x), doublesOf(broadcastTo(slope, shape as number[]))];
+    for (let i = 0; i < values.length; i++) values[i] = values[i] >= 0 ? values[i] : slopes[i] * values[i];
+    return fromDoubles(x.dtype, values, shape as number[]);
+  },
+});

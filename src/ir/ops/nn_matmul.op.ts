@@ -1,0 +1,20 @@
+import { defineOp } from '../define_op.ts';
+import { matmulShape, matmulSum } from './matmul_sum.ts';
+import { factor, productType, storeProducts } from './product_type.ts';
+
+/** ONNX MatMul, and MatMulInteger without zero points: https://onnx.ai/onnx/operators/onnx__MatMul.html */
+export const nnMatmul = defineOp({
+  name: 'nn.matmul',
+  doc: 'y[…,i,j] = Σ_k a[…,i,k]·b[…,k,j], batches broadcast, rank-1 operands as in numpy.matmul. Integers: s32, wrapping; floats: summed in binary64, rounded once.',
+  levels: ['qnn', 'nn', 'dnnl'],
+  operands: { a: factor, b: factor },
+  attrs: {},
+  results: { y: ['s32', 'f32'] },
+  infer({ a, b }, _attrs, refuse) {
+    return { dtype: productType(a, b, 'b', refuse), shape: matmulShape(a.shape, b.shape, refuse) };
+  },
+  evaluate({ a, b }, _attrs, [{ dtype, shape }]) {
+    const shapes = { aShape: a.shape, bShape: b.shape };
+    return storeProducts(dtype as 's32' | 'f32', shape as number[], a, b, (a, b) => matmulSum({ ...shapes, a, b }));
+  },
+});

@@ -1,0 +1,132 @@
+import { attr, defineOp, type Refuse, tensorOf } from '../define_op.ts';
+import { dtypes } from '../dtype.ts';
+import { type ITensor, sizeOf } from '../tensor.ts';
+import type { Shape } from '../types.ts';
+import { forEachTapOfPlanes, poolAttrs, poolShape, windowCounts } from './pool_windows.ts';
+import { doublesOf, fromDoubles } from './strided.ts';
+
+const levels = ['qnn', 'nn', 'dnnl'] as const;
+const floats = tensorOf('f32', 'f64');
+const ordered = tensorOf('u8', 's8', 'f32', 'f64');
+const likeX = { y: { like: 'x' } } as const;
+
+/** What is below every element. */
+const lowest = ({ dtype }: ITensor): number => (dtypes[dtype].kind === 'float' ? -Infinity : dtypes[dtype].min);
+
+/** ONNX MaxPool: https://onnx.ai/onnx/operators/onnx__MaxPool.html */
+export const nnMaxPool = defineOp({
+  name: 'nn.max_pool',
+  doc: 'y[n,c,p] = max of x[n,c,p·stride − pad + tap·dilation] over the taps inside the input (the lowest value when there is none); NaN is passed over. ceilMode counts a last partial window if it starts inside the input or its left padding.',
+  levels,
+  operands: { x: ordered },
+  attrs: poolAttrs,
+  results: likeX,
+  infer: ({ x }, attrs, refuse) => ({ dtype: x.dtype, shape: poolShape(x.shape, attrs, refuse) }),
+  evaluate({ x }, attrs, [type]) {
+    const shape = type.shape as number[];
+    const values = doublesOf(x);
+    const y = new Float64Array(sizeOf(shape)).fill(lowest(x));
+    forEachTapOfPlanes(x.shape, shape, attrs, ({ inputAt, outputAt }, xBase, yBase) => {
+      for (let i = 0; i < inputAt.length; i++) {
+        const value = values[xBase + inputAt[i]];
+        const at = yBase + outputAt[i];
+        if (value > y[at]) y[at] = value;
+      }
+    });
+    return fromDoubles(x.dtype, y, shape);
+  },
+});
+
+/** ONNX AveragePool: https://onnx.ai/onnx/operators/onnx__AveragePool.html */
+export const nnAveragePool = defineOp({
+  name: 'nn.average_pool',
+  doc: 'The mean of the taps inside the input or, with countIncludePad, inside the padded input, pads being 0; summed in binary64, rounded once. Windows as in nn.max_pool.',
+  levels,
+  operands: { x: floats },
+  attrs: { ...poolAttrs, countIncludePad: attr.bool(false) },
+  results: likeX,
+  infer: ({ x }, attrs, refuse) => ({ dtype: x.dtype, shape: poolShape(x.shape, attrs, refuse) }),
+  evaluate({ x }, attrs, [type]) {
+    const shape = type.shape as number[];
+    const values = doublesOf(x);
+    const y = new Float64Array(sizeOf(shape));
+    forEachTapOfPlanes(x.shape, shape, attrs, ({ inputAt, outputAt }, xBase, yBase) => {
+      for (let i = 0; i < inputAt.length; i++) y[yBase + outputAt[i]] += values[xBase + inputAt[i]];
+    });
+    const counts = windowCounts(x.shape, shape, attrs, attrs.countIncludePad);
+    for (let i = 0; i < y.length; i++) y[i] /= counts[i % counts.length];
+    return fromDoubles(x.dtype, y, shape);
+  },
+});
+
+/** ONNX LpPool: https://onnx.ai/onnx/operators/onnx__LpPool.html */
+export const nnLpPool = defineOp({
+  name: 'nn.lp_pool',
+  doc: '(Σ |x|ᵖ)^(1/p) over the taps inside the input, in binary64, rounded once. Windows as in nn.max_pool.',
+  levels,
+  operands: { x: floats },
+  attrs: { ...poolAttrs, p: attr.int(2) },
+  results: likeX,
+  infer({ x }, attrs, refuse) {
+    if (attrs.p < 1) refuse(`p should be positive, but is ${attrs.p}`);
+    return { dtype: x.dtype, shape: poolShape(x.shape, attrs, refuse) };
+  },
+  evaluate({ x }, attrs, [type]) {
+    const shape = type.shape as number[];
+    const powers = doublesOf(x).map((v) => Math.abs(v) ** attrs.p);
+    const y = new Float64Array(sizeOf(shape));
+    forEachTapOfPlanes(x.shape, shape, attrs, ({ inputAt, outputAt }, xBase, yBase) => {
+      for (let i = 0; i < inputAt.length; i++) y[yBase + outputAt[i]] += powers[xBase + inputAt[i]];
+    });
+    return fromDoubles(
+      x.dtype,
+      y.map((sum) => sum ** (1 / attrs.p)),
+      shape,
+    );
+  },
+});
+
+/** `[N, C, 1, …]` */
+function globalShape(x: Shape, refuse: Refuse): Shape {
+  if (x.length < 3) refuse(`the input needs a batch, a channel and a spatial axis, but has rank ${x.length}`, 'x');
+  return x.map((dim, axis) => (axis < 2 ? dim : 1));
+}
+
+/** ONNX GlobalAveragePool: https://onnx.ai/onnx/operators/onnx__GlobalAveragePool.html */
+export const nnGlobalAveragePool = defineOp({
+  name: 'nn.global_average_pool',
+  doc: 'The mean over all spatial axes, which stay with size 1; summed in binary64, rounded once.',
+  levels,
+  operands: { x: floats },
+  attrs: {},
+  results: likeX,
+  infer: ({ x }, _attrs, refuse) => ({ dtype: x.dtype, shape: globalShape(x.shape, refuse) }),
+  evaluate({ x }, _attrs, [{ shape }]) {
+    const size = sizeOf(x.shape.slice(2));
+    const y = perPlane(x, 0, (sum, value) => sum + value).map((sum) => sum / size);
+    return fromDoubles(x.dtype, y, shape as number[]);
+  },
+});
+
+/** ONNX GlobalMaxPool: https://onnx.ai/onnx/operators/onnx__GlobalMaxPool.html */
+export const nnGlobalMaxPool = defineOp({
+  name: 'nn.global_max_pool',
+  doc: 'The maximum over all spatial axes, which stay with size 1.',
+  levels,
+  operands: { x: ordered },
+  attrs: {},
+  results: likeX,
+  infer: ({ x }, _attrs, refuse) => ({ dtype: x.dtype, shape: globalShape(x.shape, refuse) }),
+  evaluate: ({ x }, _attrs, [{ shape }]) => fromDoubles(x.dtype, perPlane(x, lowest(x), Math.max), shape as number[]),
+});
+
+/** One value for every plane of `[N, C, spatial…]`. */
+function perPlane(x: ITensor, start: number, join: (soFar: number, value: number) => number): Float64Array {
+  const values = doublesOf(x);
+  const size = sizeOf(x.shape.slice(2));
+  return new Float64Array(x.shape[0] * x.shape[1]).map((_, plane) => {
+    let result = start;
+    for (let i = plane * size; i < (plane + 1) * size; i++) result = join(result, values[i]);
+    return result;
+  });
+}

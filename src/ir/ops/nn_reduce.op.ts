@@ -1,0 +1,193 @@
+/** Reductions over some axes: https://onnx.ai/onnx/operators/onnx__ReduceSum.html and its siblings. */
+import { attr, defineOp, tensorOf } from '../define_op.ts';
+import { type DType, dtypes, newArray } from '../dtype.ts';
+import type { ITensor } from '../tensor.ts';
+import type { Shape } from '../types.ts';
+import { normalizeAxes, normalizeAxis } from './broadcast.ts';
+import { lanesOf } from './lanes.ts';
+import { doublesOf, fromDoubles, isBig } from './strided.ts';
+
+const levels = ['qnn', 'nn', 'dnnl'] as const;
+const numeric = tensorOf('f32', 'f64', 's32', 's64', 'u8', 's8', 'u16', 's16', 'u32', 'u64');
+const floats = tensorOf('f32', 'f64');
+
+/** Without attribute, or with none, all axes are reduced. */
+const axesOf = (axes: readonly number[], rank: number): number[] =>
+  axes.length === 0
+    ? Array.from({ length: rank }, (_, a) => a)
+    : axes.map((a) => (a < 0 ? a + rank : a)).sort((a, b) => a - b);
+
+const reducedShape = (shape: Shape, axes: readonly number[], keepdims: boolean): Shape =>
+  keepdims
+    ? shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim))
+    : shape.filter((_, axis) => !axes.includes(axis));
+
+type Lane = (values: Float64Array, from: number, to: number, dtype: DType) => number;
+type BigLane = (values: BigInt64Array | BigUint64Array, from: number, to: number, dtype: DType) => bigint;
+
+/** With `big`, integers are reduced as well. */
+function reduction<D extends DType>(
+  name: string,
+  doc: string,
+  operand: { readonly dtypes: readonly D[]; readonly presence: 'required' },
+  lane: Lane,
+  big?: BigLane,
+) {
+  return defineOp({
+    name: `nn.reduce_${name}`,
+    doc: `${doc} over \`axes\` (all when empty), in binary64, rounded once${big ? '; integers wrap' : ''}.`,
+    levels,
+    operands: { x: operand },
+    attrs: { axes: attr.ints([]), keepdims: attr.bool(true) },
+    results: { y: { like: 'x' } },
+    infer({ x }, { axes, keepdims }, refuse) {
+      const { dtype, shape } = x as { dtype: D; shape: Shape };
+      normalizeAxes(axes, shape.length, refuse);
+      return { dtype, shape: reducedShape(shape, axesOf(axes, shape.length), keepdims) };
+    },
+    evaluate(operands, { axes }, [type]) {
+      const x = operands.x as ITensor;
+      const { tensor, count, length } = lanesOf(x, axesOf(axes, x.shape.length));
+      const shape = type.shape as number[];
+      if (big && isBig(tensor)) {
+        const data = newArray(tensor.dtype, count);
+        for (let i = 0; i < count; i++) data[i] = big(tensor.data, i * length, (i + 1) * length, x.dtype);
+        return { dtype: x.dtype, shape, data } as ITensor;
+      }
+      const values = doublesOf(tensor);
+      const y = new Float64Array(count);
+      for (let i = 0; i < count; i++) y[i] = lane(values, i * length, (i + 1) * length, x.dtype);
+      return fromDoubles(x.dtype, y, shape);
+    },
+  });
+}
+
+const sumOf =
+  (f: (x: number) => number): Lane =>
+  (values, from, to) => {
+    let result = 0;
+    for (let i = from; i < to; i++) result += f(values[i]);
+    return result;
+  };
+const bigFold =
+  (start: (dtype: DType) => bigint, join: (soFar: bigint, value: bigint) => bigint): BigLane =>
+  (values, from, to, dtype) => {
+    let result = start(dtype);
+    for (let i = from; i < to; i++) result = join(result, values[i]);
+    return result;
+  };
+const fold =
+  (start: (dtype: DType) => number, join: (soFar: number, value: number) => number): Lane =>
+  (values, from, to, dtype) => {
+    let result = start(dtype);
+    for (let i = from; i < to; i++) result = join(result, values[i]);
+    return result;
+  };
+const isFloat = (dtype: DType): boolean => dtypes[dtype].kind === 'float';
+const lowest = (dtype: DType): number => (isFloat(dtype) ? -Infinity : dtypes[dtype].min);
+const highest = (dtype: DType): number => (isFloat(dtype) ? Infinity : dtypes[dtype].max);
+const bigLowest = (dtype: DType): bigint => (dtype === 's64' ? -(1n << 63n) : 0n);
+const bigHighest = (dtype: DType): bigint => (dtype === 's64' ? (1n << 63n) - 1n : (1n << 64n) - 1n);
+
+/** The product of integers of up to 32 bits, modulo 2^32. */
+const product: Lane = (values, from, to, dtype) => {
+  let result = 1;
+  if (isFloat(dtype)) for (let i = from; i < to; i++) result *= values[i];
+  else for (let i = from; i < to; i++) result = Math.imul(result, values[i]);
+  return result;
+};
+
+/** ln Σ eˣ, the maximum taken out so that nothing overflows. */
+const logSumExp: Lane = (values, from, to) => {
+  const max = fold(() => -Infinity, Math.max)(values, from, to, 'f64');
+  if (Math.abs(max) === Infinity) return max;
+  return max + Math.log(sumOf((x) => Math.exp(x - max))(values, from, to, 'f64'));
+};
+
+export const nnReduceSum = reduction(
+  'sum',
+  'Σ x',
+  numeric,
+  sumOf((x) => x),
+  bigFold(
+    () => 0n,
+    (a, b) => a + b,
+  ),
+);
+export const nnReduceProd = reduction(
+  'prod',
+  'Π x',
+  numeric,
+  product,
+  bigFold(
+    () => 1n,
+    (a, b) => BigInt.asIntN(64, a * b),
+  ),
+);
+export const nnReduceMax = reduction(
+  'max',
+  'max x (NaN if any is)',
+  numeric,
+  fold(lowest, Math.max),
+  bigFold(bigLowest, (a, b) => (a > b ? a : b)),
+);
+export const nnReduceMin = reduction(
+  'min',
+  'min x (NaN if any is)',
+  numeric,
+  fold(highest, Math.min),
+  bigFold(bigHighest, (a, b) => (a < b ? a : b)),
+);
+export const nnReduceMean = reduction(
+  'mean',
+  'Σ x / n',
+  floats,
+  (values, from, to) => sumOf((x) => x)(values, from, to, 'f64') / (to - from),
+);
+export const nnReduceL1 = reduction('l1', 'Σ |x|', floats, sumOf(Math.abs));
+export const nnReduceL2 = reduction('l2', '√Σ x²', floats, (values, from, to) =>
+  Math.sqrt(sumOf((x) => x * x)(values, from, to, 'f64')),
+);
+export const nnReduceSumSquare = reduction(
+  'sum_square',
+  'Σ x²',
+  floats,
+  sumOf((x) => x * x),
+);
+export const nnReduceLogSum = reduction('log_sum', 'ln Σ x', floats, (values, from, to) =>
+  Math.log(sumOf((x) => x)(values, from, to, 'f64')),
+);
+export const nnReduceLogSumExp = reduction('log_sum_exp', 'ln Σ eˣ', floats, logSumExp);
+
+/** `better(value, best)`: whether a later element takes over. */
+function argument(name: string, doc: string, better: <T extends number | bigint>(value: T, best: T) => boolean) {
+  return defineOp({
+    name: `nn.${name}`,
+    doc: `${doc} along one axis, as s64; of several the first or, with selectLast, the last. NaN is never chosen over a number before it.`,
+    levels,
+    operands: { x: numeric },
+    attrs: { axis: attr.int(0), keepdims: attr.bool(true), selectLast: attr.bool(false) },
+    results: { y: ['s64'] },
+    infer({ x }, { axis, keepdims }, refuse) {
+      const normal = normalizeAxis(axis, x.shape.length, refuse);
+      if (x.shape[normal] === 0) refuse(`axis ${axis} is empty`, 'x');
+      return { dtype: 's64', shape: reducedShape(x.shape, [normal], keepdims) };
+    },
+    evaluate({ x }, { axis, selectLast }, [type]) {
+      const { tensor, count, length } = lanesOf<ITensor>(x, axesOf([axis], x.shape.length));
+      const values = isBig(tensor) ? (tensor.data as ArrayLike<number | bigint>) : doublesOf(tensor);
+      const data = new BigInt64Array(count);
+      for (let lane = 0; lane < count; lane++) {
+        let best = lane * length;
+        for (let i = best + 1; i < (lane + 1) * length; i++) {
+          if (better(values[i], values[best]) || (selectLast && values[i] === values[best])) best = i;
+        }
+        data[lane] = BigInt(best - lane * length);
+      }
+      return { dtype: 's64', shape: type.shape as number[], data };
+    },
+  });
+}
+
+export const nnArgMax = argument('arg_max', 'The position of the maximum', (value, best) => value > best);
+export const nnArgMin = argument('arg_min', 'The position of the minimum', (value, best) => value < best);

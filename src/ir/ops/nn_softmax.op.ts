@@ -1,0 +1,48 @@
+import { attr, defineOp, tensorOf } from '../define_op.ts';
+import type { ITensor } from '../tensor.ts';
+import { normalizeAxis } from './broadcast.ts';
+import { fromLanes, lanesOf } from './lanes.ts';
+import { doublesOf, fromDoubles } from './strided.ts';
+
+/** `one(values, from, to)` overwrites one lane along `axis`; computed in binary64, rounded once. */
+function softmaxLike(name: string, doc: string, one: (values: Float64Array, from: number, to: number) => void) {
+  return defineOp({
+    name: `nn.${name}`,
+    doc: `${doc}; in binary64, rounded once.`,
+    levels: ['qnn', 'nn', 'dnnl'],
+    operands: { x: tensorOf('f32', 'f64') },
+    attrs: { axis: attr.int(-1) },
+    results: { y: { like: 'x' } },
+    infer({ x }, { axis }, refuse) {
+      normalizeAxis(axis, x.shape.length, refuse);
+      return x;
+    },
+    evaluate({ x }, { axis }): ITensor {
+      const lanes = lanesOf(x, [axis < 0 ? axis + x.shape.length : axis]);
+      const values = doublesOf(lanes.tensor);
+      for (let i = 0; i < lanes.count; i++) one(values, i * lanes.length, (i + 1) * lanes.length);
+      return fromLanes(fromDoubles(x.dtype, values, lanes.tensor.shape), lanes.perm);
+    },
+  });
+}
+
+/** Subtracts the maximum, and returns Σ eˣ of what is left. */
+function shiftByMaximum(values: Float64Array, from: number, to: number): number {
+  let max = -Infinity;
+  for (let i = from; i < to; i++) max = Math.max(max, values[i]);
+  let sum = 0;
+  for (let i = from; i < to; i++) sum += Math.exp((values[i] -= max));
+  return sum;
+}
+
+/** ONNX Softmax since opset 13: https://onnx.ai/onnx/operators/onnx__Softmax.html */
+export const nnSoftmax = softmaxLike('softmax', 'eˣ / Σ eˣ along one axis', (values, from, to) => {
+  const sum = shiftByMaximum(values, from, to);
+  for (let i = from; i < to; i++) values[i] = Math.exp(values[i]) / sum;
+});
+
+/** ONNX LogSoftmax since opset 13: https://onnx.ai/onnx/operators/onnx__LogSoftmax.html */
+export const nnLogSoftmax = softmaxLike('log_softmax', 'x − ln Σ eˣ along one axis', (values, from, to) => {
+  const logSum = Math.log(shiftByMaximum(values, from, to));
+  for (let i = from; i < to; i++) values[i] -= logSum;
+});

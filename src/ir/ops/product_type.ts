@@ -1,0 +1,53 @@
+/** The element types of sums of products: integers of up to 32 bits and any sign give s32, f32 gives f32. */
+import type { Refuse } from '../define_op.ts';
+import { tensorOf } from '../define_op.ts';
+import type { ITensor } from '../tensor.ts';
+import type { Dim, TensorType } from '../types.ts';
+
+export const factor = tensorOf('u8', 's8', 's32', 'f32');
+
+export function productType(a: TensorType, b: TensorType, nameOfB: string, refuse: Refuse): 's32' | 'f32' {
+  if ((a.dtype === 'f32') !== (b.dtype === 'f32')) {
+    refuse(`integers and floats do not mix: ${a.dtype} and ${b.dtype}`, nameOfB);
+  }
+  return a.dtype === 'f32' ? 'f32' : 's32';
+}
+
+export function checkBias(bias: TensorType | undefined, dtype: 's32' | 'f32', channels: Dim, refuse: Refuse): void {
+  if (bias === undefined) return;
+  if (dtype !== 'f32') refuse('only a float convolution has a bias; add it to the s32 result instead', 'bias');
+  if (bias.shape.length !== 1 || bias.shape[0] !== channels)
+    refuse(`the bias should have shape [${channels}], but has [${bias.shape.join(', ')}]`, 'bias');
+}
+
+type Numbers = ArrayLike<number>;
+
+/**
+ * A bilinear `sum` of `a` and `b`, stored as s32 (modulo 2^32) or f32 (rounded once). `sum` works in binary64, where
+ * products of wide integers are inexact, so these are split: a = 2^16·â + ǎ, 0 ≤ ǎ < 2^16, and
+ *
+ *   sum(a, b) = 2^16·(sum(â, b̌) + sum(ǎ, b̂)) + sum(ǎ, b̌)     (mod 2^32)
+ */
+export function storeProducts(
+  dtype: 's32' | 'f32',
+  shape: readonly number[],
+  a: ITensor,
+  b: ITensor,
+  sum: (a: Numbers, b: Numbers) => Float64Array,
+): ITensor<'s32' | 'f32'> {
+  const [x, y] = [a.data as Numbers, b.data as Numbers];
+  if (dtype === 'f32') return { dtype, shape, data: new Float32Array(sum(x, y)) };
+  if (!isWide(a) && !isWide(b)) return { dtype, shape, data: new Int32Array(sum(x, y)) };
+  const [xHigh, xLow, yHigh, yLow] = [high(x), low(x), high(y), low(y)];
+  const data = new Int32Array(sum(xLow, yLow));
+  for (const part of [sum(xHigh, yLow), sum(xLow, yHigh)]) {
+    const wrapped = new Int32Array(part);
+    for (let i = 0; i < data.length; i++) data[i] += wrapped[i] << 16;
+  }
+  return { dtype, shape, data };
+}
+
+const isWide = ({ dtype, data }: ITensor): boolean =>
+  dtype === 's32' && (data as Int32Array).some((v) => v > 0xffff || v < -0xffff);
+const high = (v: Numbers): Numbers => Int32Array.from(v, (value) => value >> 16);
+const low = (v: Numbers): Numbers => Int32Array.from(v, (value) => value & 0xffff);
