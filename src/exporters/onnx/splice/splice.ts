@@ -104,23 +104,25 @@ function spliceGraph(context: Context, file: OnnxFile, edits: Edits): Encoded | 
   const { range, nodes, initializers, inputs, valueInfos } = file.graph;
   const { dropInitializers = new Set<string>(), addInitializers = [], addValueInfos = [] } = edits;
   const entries = edits.nodes ?? nodes.map((_, keep) => ({ keep }));
-  const gone = goneValues(file, edits, entries);
-  const initializerNames = [...initializers.keys()];
-  const out = new Pieces(file.bytes);
-
   assert(
     entries.every((entry) => !('keep' in entry) || nodes[entry.keep] !== undefined),
     'an edit keeps a node that the file does not have',
   );
-  // A kept node goes to its old place; what stands before it in the new list goes just before it.
+  const gone = goneValues(file, edits, entries);
+  const initializerNames = [...initializers.keys()];
+  const out = new Pieces(file.bytes);
+
+  // A kept node goes to its old place, a new one to the place of the next old node, the last ones to the end.
   let next = 0;
   const emitNodes = (upTo: number): void => {
-    for (; next < entries.length; next++) {
+    while (next < entries.length) {
       const entry = entries[next];
-      if ('keep' in entry && entry.keep > upTo) return;
       if (!('keep' in entry)) out.add(field(graph.node[0], encodeNode(entry)));
+      else if (entry.keep > upTo) return;
       else if (isChanged(entry)) out.add(field(graph.node[0], changeNode(context, nodes[entry.keep], entry)));
       else out.copy(nodes[entry.keep].range.at, nodes[entry.keep].range.end);
+      next++;
+      if ('keep' in entry && entry.keep === upTo) return;
     }
   };
 
