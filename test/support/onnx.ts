@@ -5,7 +5,6 @@ import { bytesOf, type ITensor } from '../../src/ir/tensor.ts';
 import type { Dim } from '../../src/ir/types.ts';
 
 const { onnx } = onnxProto;
-type Proto<T> = T;
 
 /** The code of an ONNX element type name, also of those that unskew only carries. */
 export function onnxTypeCode(name: string): number {
@@ -24,8 +23,8 @@ export function readTensorProto(bytes: Uint8Array): { readonly name: string; rea
   return { name: proto.name, tensor: { dtype, shape, data: elementsOf(proto, dtype) } as ITensor };
 }
 
-function elementsOf(proto: Proto<InstanceType<typeof onnx.TensorProto>>, dtype: DType): ITensor['data'] {
-  if (proto.rawData.length > 0) return viewAs(dtype, proto.rawData);
+function elementsOf(proto: InstanceType<typeof onnx.TensorProto>, dtype: DType): ITensor['data'] {
+  if (proto.rawData.length > 0) return viewAs(dtype, new Uint8Array(proto.rawData));
   const typed =
     dtype === 'f32'
       ? proto.floatData
@@ -138,4 +137,21 @@ function attribute(value: ModelAttr) {
   if ('floats' in value) return { type: AttributeType.FLOATS, floats: [...value.floats] };
   if ('t' in value) return { type: AttributeType.TENSOR, t: tensorProto(value.t, '') };
   return { type: AttributeType.INTS, ints: [...value] };
+}
+
+/** The model with some of its inputs made initializers: for operands that must be constants. */
+export function fixInputs(bytes: Uint8Array, fixed: readonly (ITensor | undefined)[]): Uint8Array {
+  const model = onnx.ModelProto.decode(bytes);
+  const { graph } = model;
+  if (!graph?.input || !graph.initializer) throw new Error('the model has no graph');
+  const given = new Set(graph.initializer.map(({ name }) => name));
+  const inputs = graph.input.filter(({ name }) => !given.has(name));
+  const initializers = inputs.flatMap(({ name }, i) => {
+    const tensor = fixed[i];
+    return tensor ? [tensorProto(tensor, name ?? '')] : [];
+  });
+  const names = new Set(initializers.map(({ name }) => name));
+  const rest = graph.input.filter(({ name }) => !names.has(name ?? ''));
+  const fixedGraph = { ...graph, input: rest, initializer: [...graph.initializer, ...initializers] };
+  return onnx.ModelProto.encode({ ...model, graph: fixedGraph }).finish();
 }

@@ -13,7 +13,7 @@ import { shapeOps } from './ops/shape.ts';
 import { unaryOps } from './ops/unary.ts';
 
 /** The newest version of the ai.onnx operator set whose operators were read. */
-export const newestOpset = 26;
+export const newestOpset = 27;
 
 export const onnxOps: readonly OnnxOp[] = [
   ...convOps,

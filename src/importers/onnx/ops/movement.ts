@@ -152,8 +152,8 @@ export const movementOps: readonly OnnxOp[] = [
     inputs: ['input'],
     attributes: ['blocksize', 'mode'],
     import(ctx) {
-      const blockSize = ctx.attr.int('blocksize') ?? ctx.refuse('blocksize is missing');
-      return ctx.emit('nn.depth_to_space', [ctx.get('input')], { blockSize, mode: ctx.attr.string('mode', 'DCR') });
+      const block = ctx.attr.int('blocksize') ?? ctx.refuse('blocksize is missing');
+      return ctx.emit('nn.depth_to_space', [ctx.get('input')], { block, mode: ctx.attr.string('mode', 'DCR') });
     },
   }),
   defineOnnxOp({
@@ -161,8 +161,8 @@ export const movementOps: readonly OnnxOp[] = [
     inputs: ['input'],
     attributes: ['blocksize'],
     import(ctx) {
-      const blockSize = ctx.attr.int('blocksize') ?? ctx.refuse('blocksize is missing');
-      return ctx.emit('nn.space_to_depth', [ctx.get('input')], { blockSize });
+      const block = ctx.attr.int('blocksize') ?? ctx.refuse('blocksize is missing');
+      return ctx.emit('nn.space_to_depth', [ctx.get('input')], { block });
     },
   }),
 ];

@@ -10,9 +10,36 @@ function axisOf(ctx: NodeContext, x: Value, scale: Value): number {
   return perTensor ? 0 : ctx.axis(ctx.attr.int('axis', 1), x.type.shape.length);
 }
 
+/** Blocked parameters: each repeated `block_size` times along the axis, so that they broadcast to x. */
+function unblocked(ctx: NodeContext, x: Value, parameter: Value): Value {
+  const size = ctx.attr.int('block_size', 0);
+  if (size === 0) return parameter;
+  const { shape } = parameter.type;
+  const axis = ctx.axis(ctx.attr.int('axis', 1), x.type.shape.length);
+  const [before, blocks, after] = [shape.slice(0, axis), shape[axis], shape.slice(axis + 1)];
+  const length = x.type.shape[axis];
+  if (typeof blocks !== 'number' || typeof length !== 'number')
+    return ctx.unsupported('blocks along an axis of unknown size');
+  if (shape.length !== x.type.shape.length || Math.ceil(length / size) !== blocks) {
+    ctx.refuse(
+      `[${shape}] does not give a parameter for each block of ${size} of [${x.type.shape}]`,
+      undefined,
+      'U2007',
+    );
+  }
+  const repeated = ctx.emit('nn.expand', [ctx.reshape(parameter, [...before, blocks, 1, ...after])], {
+    shape: [...before, blocks, size, ...after],
+  });
+  const spread = ctx.reshape(repeated, [...before, blocks * size, ...after]);
+  if (blocks * size === length) return spread;
+  return ctx.emit('nn.slice', [spread], { starts: [0], ends: [length], axes: [axis], steps: [1] });
+}
+
 function quantize(ctx: NodeContext): Value {
-  const [x, scale, zeroPoint] = [ctx.get('x'), ctx.get('y_scale'), ctx.find('y_zero_point')];
-  if (ctx.attr.int('block_size', 0) !== 0) ctx.unsupported('blocked quantization (block_size)');
+  const x = ctx.get('x');
+  const scale = unblocked(ctx, x, ctx.get('y_scale'));
+  const given = ctx.find('y_zero_point');
+  const zeroPoint = given && unblocked(ctx, x, given);
   const code = ctx.attr.int('output_dtype', 0);
   const named = code === 0 ? undefined : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`output_dtype ${code}`));
   const dtype = zeroPoint?.type.dtype ?? named ?? 'u8';
@@ -27,8 +54,10 @@ function quantize(ctx: NodeContext): Value {
 }
 
 function dequantize(ctx: NodeContext): Value {
-  const [x, scale, zeroPoint] = [ctx.get('x'), ctx.get('x_scale'), ctx.find('x_zero_point')];
-  if (ctx.attr.int('block_size', 0) !== 0) ctx.unsupported('blocked quantization (block_size)');
+  const x = ctx.get('x');
+  const scale = unblocked(ctx, x, ctx.get('x_scale'));
+  const given = ctx.find('x_zero_point');
+  const zeroPoint = given && unblocked(ctx, x, given);
   const code = ctx.attr.int('output_dtype', 0);
   const to =
     code === 0 ? (scale.type.dtype as DType) : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`output_dtype ${code}`));

@@ -1,4 +1,5 @@
 /** Reductions. */
+import type { Value } from '../../../ir/define_op.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 
@@ -19,12 +20,20 @@ const reduction = (name: string, op: string, operandSince = 18): OnnxOp =>
     },
   });
 
-/** A reduction over nothing still applies its function to each element. */
-function noAxes(ctx: NodeContext, op: string) {
+/** A reduction over no axis still applies its function to each element. */
+function noAxes(ctx: NodeContext, op: string): Value {
   const x = ctx.get('data');
-  return /l1|l2|sum_square|log/.test(op)
-    ? ctx.emit(op, [x], { axes: [], keepdims: true })
-    : ctx.emit('nn.identity', [x]);
+  switch (op) {
+    case 'nn.reduce_l1':
+    case 'nn.reduce_l2':
+      return ctx.emit('nn.abs', [x]);
+    case 'nn.reduce_sum_square':
+      return ctx.emit('nn.mul', [x, x]);
+    case 'nn.reduce_log_sum':
+      return ctx.emit('nn.log', [x]);
+    default:
+      return ctx.emit('nn.identity', [x]);
+  }
 }
 
 const argument = (name: string, op: string): OnnxOp =>
