@@ -2,7 +2,8 @@ import { attr, defineOp, type Refuse, tensorOf } from '../define_op.ts';
 import { dtypes } from '../dtype.ts';
 import { type ITensor, sizeOf } from '../tensor.ts';
 import type { Shape } from '../types.ts';
-import { forEachTapOfPlanes, poolAttrs, poolShape, windowCounts } from './pool_windows.ts';
+import { poolAttrs, poolShape } from './pool_geometry.ts';
+import { forEachTapOfPlanes, windowCounts } from './pool_windows.ts';
 import { doublesOf, fromDoubles } from './strided.ts';
 
 const levels = ['qnn', 'nn', 'dnnl'] as const;

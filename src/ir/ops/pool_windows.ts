@@ -1,52 +1,7 @@
-/** The geometry of pooling: ONNX MaxPool and AveragePool with explicit pads. */
-import { type AttrValues, attr, type Refuse } from '../define_op.ts';
-import { addDims, divDims } from '../dims.ts';
+/** Walking over the windows of a pool; their geometry is in pool_geometry.ts. */
 import { sizeOf } from '../tensor.ts';
-import type { Dim, Shape } from '../types.ts';
-import { type Tap, tapsOf, windowedDim } from './conv_geometry.ts';
-
-export const poolAttrs = {
-  kernel: attr.ints(),
-  strides: attr.ints(),
-  pads: attr.ints(),
-  dilations: attr.ints(),
-  ceilMode: attr.bool(false),
-} as const;
-
-export type PoolAttrs = AttrValues<typeof poolAttrs>;
-
-/**
- * The number of windows. In ceil mode a last, partial window counts when it starts inside the input or its left padding:
- *
- *   min(⌈(input + pads − extent) / stride⌉ + 1, ⌈(input + padBegin) / stride⌉),   extent = dilation·(kernel − 1) + 1
- */
-function pooledDim(input: Dim, axis: number, { kernel, strides, pads, dilations, ceilMode }: PoolAttrs): Dim {
-  const [begin, end] = [pads[axis], pads[axis + kernel.length]];
-  const [stride, dilation] = [strides[axis], dilations[axis]];
-  if (!ceilMode) return windowedDim(input, kernel[axis], stride, dilation, begin, end);
-  const partial = Math.min(end + stride - dilation * (kernel[axis] - 1) - 1, 0);
-  return divDims(addDims(input, begin + partial + stride - 1), stride);
-}
-
-/** `[N, C, spatial…]` of a pooling of `x: [N, C, spatial…]`; refuses what does not fit. */
-export function poolShape(x: Shape, attrs: PoolAttrs, refuse: Refuse): Shape {
-  const rank = x.length - 2;
-  if (rank < 1)
-    refuse(`the input needs a batch, a channel and at least one spatial axis, but has rank ${x.length}`, 'x');
-  const { kernel, strides, pads, dilations } = attrs;
-  if ([kernel, strides, dilations].some((list) => list.length !== rank) || pads.length !== 2 * rank)
-    refuse(`kernel, strides and dilations need ${rank} entries each, pads ${2 * rank}`);
-  if ([...kernel, ...strides, ...dilations].some((v) => v < 1))
-    refuse('kernel, strides and dilations should be positive');
-  if (pads.some((p) => p < 0)) refuse('negative pads are not allowed');
-  const spatial = x.slice(2).map((dim, axis) => {
-    const size = pooledDim(dim, axis, attrs);
-    if (typeof size === 'number' && size < 1)
-      refuse(`spatial axis ${axis}: a window of ${kernel[axis]} does not fit into ${dim} with these pads`);
-    return size;
-  });
-  return [x[0], x[1], ...spatial];
-}
+import { type Tap, tapsOf } from './conv_geometry.ts';
+import type { PoolAttrs } from './pool_geometry.ts';
 
 /** Calls `visit(tap, xBase, yBase)` for every tap of the window on every plane of `[N, C, spatial…]`. */
 export function forEachTapOfPlanes(

@@ -1,0 +1,97 @@
+import { roundHalfEven } from '../../numerics/rounding.ts';
+import { type AttrValues, attr, defineOp, tensorOf } from '../define_op.ts';
+import { allDTypes, newArray } from '../dtype.ts';
+import { type ITensor, sizeOf, stridesOf } from '../tensor.ts';
+import { copyStrided, doublesOf, fromDoubles } from './strided.ts';
+
+const attrs = {
+  shape: attr.dims(),
+  scales: attr.floats(),
+  mode: attr.oneOfOr('nearest', 'nearest', 'linear'),
+  coordinates: attr.oneOfOr('half_pixel', 'half_pixel', 'pytorch_half_pixel', 'asymmetric', 'align_corners'),
+  nearest: attr.oneOfOr('round_prefer_floor', 'round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil'),
+} as const;
+
+type ResizeAttrs = AttrValues<typeof attrs>;
+const step = Math.fround;
+
+/** The position in the source that output position `i` shows; binary32, which decides halves. */
+function coordinate(i: number, from: number, to: number, scale: number, how: ResizeAttrs['coordinates']): number {
+  switch (how) {
+    case 'asymmetric':
+      return step(i / step(scale));
+    case 'align_corners':
+      return to === 1 ? 0 : step(step(i * (from - 1)) / (to - 1));
+    case 'pytorch_half_pixel':
+      return to === 1 ? 0 : step(step((i + 0.5) / step(scale)) - 0.5);
+    case 'half_pixel':
+      return step(step((i + 0.5) / step(scale)) - 0.5);
+  }
+}
+
+function nearestTo(at: number, how: ResizeAttrs['nearest']): number {
+  const down = Math.floor(at);
+  if (how === 'floor') return down;
+  if (how === 'ceil') return Math.ceil(at);
+  if (at - down === 0.5) return how === 'round_prefer_floor' ? down : down + 1;
+  return roundHalfEven(at);
+}
+
+/** ONNX Resize, sizes resolved, coordinates beyond the edge clamped to it: https://onnx.ai/onnx/operators/onnx__Resize.html */
+export const nnResize = defineOp({
+  name: 'nn.resize',
+  doc: 'x at `shape`, position i of an axis showing position (i + ½)/scale − ½ of x (half_pixel; 0 for an axis of size 1 in pytorch_half_pixel), i/scale (asymmetric) or i·(from − 1)/(to − 1) (align_corners): the nearest element, or linearly between two neighbours per axis, in binary64, rounded once (f32 only).',
+  levels: ['qnn', 'nn', 'dnnl'],
+  operands: { x: tensorOf(...allDTypes) },
+  attrs,
+  results: { y: { like: 'x' } },
+  infer({ x }, { shape, scales, mode }, refuse) {
+    const rank = x.shape.length;
+    if (shape.length !== rank || scales.length !== rank || scales.some((scale) => !(scale > 0)))
+      refuse(`shape and scales should have ${rank} entries, and scales be positive`);
+    if (x.shape.some((dim, axis) => dim === 0 && shape[axis] !== 0)) refuse('there is nothing to resize', 'x');
+    if (mode === 'linear' && x.dtype !== 'f32') refuse(`linear interpolation is for f32, not ${x.dtype}`, 'x');
+    return { dtype: x.dtype, shape };
+  },
+  evaluate({ x }, attrs, [{ shape }]) {
+    let result: ITensor = attrs.mode === 'linear' ? fromDoubles('f64', doublesOf(x), x.shape) : x;
+    (shape as number[]).forEach((to, axis) => {
+      if (to === x.shape[axis] && attrs.scales[axis] === 1) return;
+      const at = Float64Array.from({ length: to }, (_, i) =>
+        coordinate(i, x.shape[axis], to, attrs.scales[axis], attrs.coordinates),
+      );
+      result = attrs.mode === 'linear' ? interpolated(result, axis, at) : picked(result, axis, at, attrs.nearest);
+    });
+    return attrs.mode === 'linear' ? fromDoubles(x.dtype, doublesOf(result), result.shape) : result;
+  },
+});
+
+function picked(x: ITensor, axis: number, at: Float64Array, how: ResizeAttrs['nearest']): ITensor {
+  const shape = x.shape.with(axis, at.length);
+  const data = newArray(x.dtype, sizeOf(shape));
+  const [from, to] = [stridesOf(x.shape), stridesOf(shape)];
+  at.forEach((position, i) => {
+    const source = Math.min(Math.max(nearestTo(position, how), 0), x.shape[axis] - 1);
+    const view = { offset: source * from[axis], strides: from };
+    copyStrided(shape.with(axis, 1), x.data, view, data, { offset: i * to[axis], strides: to });
+  });
+  return { dtype: x.dtype, shape, data };
+}
+
+function interpolated(x: ITensor, axis: number, at: Float64Array): ITensor {
+  const [size, inner] = [x.shape[axis], sizeOf(x.shape.slice(axis + 1))];
+  const outer = sizeOf(x.shape.slice(0, axis));
+  const values = doublesOf(x);
+  const y = new Float64Array(outer * at.length * inner);
+  for (let o = 0, to = 0; o < outer; o++) {
+    for (const position of at) {
+      const clamped = Math.min(Math.max(position, 0), size - 1);
+      const low = Math.floor(clamped);
+      const part = clamped - low;
+      const below = (o * size + low) * inner;
+      const above = (o * size + Math.min(low + 1, size - 1)) * inner;
+      for (let k = 0; k < inner; k++) y[to++] = (1 - part) * values[below + k] + part * values[above + k];
+    }
+  }
+  return { dtype: 'f64', shape: x.shape.with(axis, at.length), data: y };
+}

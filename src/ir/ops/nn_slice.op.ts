@@ -1,0 +1,69 @@
+import { attr, defineOp, tensorOf } from '../define_op.ts';
+import { addDims } from '../dims.ts';
+import { allDTypes } from '../dtype.ts';
+import { stridesOf } from '../tensor.ts';
+import type { Dim } from '../types.ts';
+import { normalizeAxes } from './broadcast.ts';
+import { gatherView } from './strided.ts';
+
+/** First position, number of positions and step along an axis of known size, clamped as ONNX says. */
+function clampSlice(size: number, start: number, end: number, step: number): { first: number; count: number } {
+  const [low, high] = step > 0 ? [0, size] : [-1, size - 1];
+  const clamp = (at: number, least: number) => Math.min(Math.max(at < 0 ? at + size : at, least), high);
+  const first = clamp(start, 0);
+  return { first, count: Math.max(0, Math.ceil((clamp(end, low) - first) / step)) };
+}
+
+/** Ends that are meant as "to the end": nothing is that large. */
+const FAR = 2 ** 31 - 1;
+
+/**
+ * The size of a slice. Of a symbol, which is at least 1, only what needs no bound is known: all of it, its first or last,
+ * and all but its first or last; anything else is a symbol of its own.
+ */
+function slicedDim(dim: Dim, start: number, end: number, step: number): Dim {
+  if (typeof dim === 'number') return clampSlice(dim, start, end, step).count;
+  const [fromBegin, toEnd] = [start === 0 || start <= -FAR, end >= FAR];
+  if (step === 1) {
+    if (fromBegin && toEnd) return dim;
+    if ((fromBegin && end === 1) || (start === -1 && toEnd)) return 1;
+    if ((fromBegin && end === -1) || (start === 1 && toEnd)) return addDims(dim, -1);
+  }
+  if (step === -1 && (start === -1 || start >= FAR) && end <= -FAR) return dim;
+  return `slice(${dim}, ${start}, ${end}, ${step})`;
+}
+
+/** ONNX Slice: https://onnx.ai/onnx/operators/onnx__Slice.html */
+export const nnSlice = defineOp({
+  name: 'nn.slice',
+  doc: 'Along axes[i] every steps[i]-th position from starts[i] up to, not including, ends[i]; negative positions count from the end, all are clamped to the axis. Steps may be negative, not 0.',
+  levels: ['qnn', 'nn', 'dnnl'],
+  operands: { x: tensorOf(...allDTypes) },
+  attrs: { starts: attr.ints(), ends: attr.ints(), axes: attr.ints(), steps: attr.ints() },
+  results: { y: { like: 'x' } },
+  traits: ['movement'],
+  infer({ x }, { starts, ends, axes, steps }, refuse) {
+    if ([starts, ends, steps].some((list) => list.length !== axes.length))
+      refuse(`starts [${starts}], ends [${ends}], axes [${axes}] and steps [${steps}] should be as many of each`);
+    if (steps.includes(0)) refuse('a step is 0');
+    const rank = x.shape.length;
+    normalizeAxes(axes, rank, refuse);
+    const shape = [...x.shape];
+    axes.forEach((axis, i) => {
+      const normal = axis < 0 ? axis + rank : axis;
+      shape[normal] = slicedDim(x.shape[normal], starts[i], ends[i], steps[i]);
+    });
+    return { dtype: x.dtype, shape };
+  },
+  evaluate({ x }, { starts, ends, axes, steps }, [{ shape }]) {
+    const strides = stridesOf(x.shape);
+    let offset = 0;
+    const taken = [...strides];
+    axes.forEach((axis, i) => {
+      const normal = axis < 0 ? axis + x.shape.length : axis;
+      offset += clampSlice(x.shape[normal], starts[i], ends[i], steps[i]).first * strides[normal];
+      taken[normal] = strides[normal] * steps[i];
+    });
+    return gatherView(x, shape as number[], { offset, strides: taken });
+  },
+});
