@@ -1,7 +1,7 @@
 /**
  * QLinearSoftmax (com.microsoft) over one row of n elements, as ONNX Runtime computes it:
  *
- *   shift = max(0, ln(FLT_MAX/n) − 5)        the largest exponent that leaves room for the sum
+ *   shift = max(0, fl(ln(fl(FLT_MAX/n))) − 5)   the largest exponent that leaves room for the sum
  *   e_i   = fl(exp(sx·(q_i − max q) + shift)), exp in binary64
  *   y_i   = sat(rne(fl(fl(e_i·floor(fl(1/sy))) / Σe)) + zy)      Σ rounded at every step, in order
  *
@@ -23,7 +23,7 @@ const greatest32 = dtypes.f32.max;
 
 /** e by distance from the greatest element of the row: table[d] = fl(exp(−sx·d + shift)), d in 0 … 255. */
 export function softmaxTable(sx: number, length: number): Float32Array {
-  const shift = Math.max(0, Math.log(Math.fround(greatest32 / length)) - 5) / sx;
+  const shift = Math.max(0, Math.fround(Math.log(Math.fround(greatest32 / length))) - 5) / sx; // logf: it decides ties
   return Float32Array.from({ length: 256 }, (_, distance) => Math.exp((shift - distance) * sx));
 }
 
