@@ -1,25 +1,43 @@
-// The parts of the depthwise kernel: a plan that all versions share, and one function per version.
+// The parts of the depthwise kernel: what is prepared from the constants, and one function per version.
 #pragma once
-
-#include <cmath>
 
 #include "kernels/elementwise.h"
 
 namespace unskew {
 
-// Prepared when a session is made, from the constants.
+struct DepthwisePlan;
+
+// Computes one output row (of batch · output height) for one block of output channels.
+using DepthwiseRow = void (*)(const DepthwisePlan&, const uint8_t* source, uint8_t* destination, int64_t row,
+                              int64_t block, int thread);
+
 struct DepthwisePlan {
   DepthwiseParams p;
   int threads = 1;
-  int64_t outputs = 0;  // output channels
-  std::vector<int8_t> weights;      // [output channels, taps]
-  std::vector<int32_t> base;        // bias − source zero point · Σ weights
-  std::vector<float> multiplier;
+  int64_t outputs = 0;      // output channels
+  int64_t block_width = 0;  // output channels of a block
+  DepthwiseRow compute = nullptr;
+
+  // From the constants, as the version wants them.
+  std::vector<int8_t> plain_weights;            // [output channels, taps]
+  std::unique_ptr<AlignedBuffer> weights;       // of the version
+  std::unique_ptr<AlignedBuffer> base;          // s32: bias − source zero point · Σ weights
+  std::unique_ptr<AlignedBuffer> multiplier;    // f32
+  std::unique_ptr<AlignedBuffer> padding;       // bytes of the source zero point
+  std::unique_ptr<AlignedBuffer> scratch;       // scratch_bytes for each thread
+  int64_t scratch_bytes = 0;
+  int64_t tile = 0;         // output columns that share a scratch
+  bool overflows = true;    // whether some accumulator times its multiplier may leave the range of s32
+
+  int64_t input_row(int64_t row, int64_t tap) const {
+    return row % p.output[0] * p.strides[0] - p.begin[0] + tap * p.dilations[0];
+  }
 };
 
-// Rows [begin, end) of batch · output height, by thread `thread`.
-using DepthwiseRows = void (*)(const DepthwisePlan&, const uint8_t* source, uint8_t* destination, int64_t begin, int64_t end, int thread);
-
-void depthwise_rows_scalar(const DepthwisePlan&, const uint8_t*, uint8_t*, int64_t, int64_t, int);
+// Each version sets block_width, compute and its scratch, then packs what plain_weights, base and multiplier hold.
+// `prepare_…` returns false where the version cannot serve these parameters.
+void prepare_depthwise_scalar(DepthwisePlan& plan);
+bool prepare_depthwise_avx2(DepthwisePlan& plan);
+bool prepare_depthwise_avx512(DepthwisePlan& plan);
 
 }  // namespace unskew

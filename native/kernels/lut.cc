@@ -1,4 +1,4 @@
-#include <immintrin.h>
+#include "kernels/intrinsics.h"
 
 #include "kernels/kernels.h"
 

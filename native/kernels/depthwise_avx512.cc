@@ -1,0 +1,317 @@
+// Depthwise convolution with VNNI. vpdpbusd adds four products of bytes per 32-bit lane; here the four are kernel rows
+// of one channel. So input columns are first interleaved, four rows at a time, into a scratch that stays in L1; each
+// interleaved column then serves every output column whose window it is in.
+//
+//   scratch[column][rows/4] = bytes (row 0, row 1, row 2, row 3) for each channel     taps outside: the source zero point
+//   acc[channel] = base[channel] + Σ over kernel columns and row groups of scratch · weights
+//
+// A block is 64 channels in four vectors, whose lanes lie as the byte unpack instructions leave them (the pack
+// instructions at the end bring them back), or 16 channels in one vector in natural order.
+#include "kernels/intrinsics.h"
+
+#include "kernels/depthwise.h"
+
+namespace unskew {
+
+namespace {
+
+constexpr int64_t kScratchBytes = 32 * 1024;   // of a tile, to stay in L1
+constexpr int64_t kScratchLimit = 512 * 1024;  // beyond that (huge dilations) another version serves
+
+__mmask64 first_lanes(int64_t count) { return count >= 64 ? ~__mmask64{0} : (__mmask64{1} << count) - 1; }
+
+// The bytes of the input channels that a block's output channels read, one for each output channel.
+void expand_scalar(const uint8_t* input, const uint8_t* index, uint8_t* output, int64_t) {
+  for (int64_t c = 0; c < 64; c++) output[c] = input[index[c]];
+}
+
+UNSKEW_AVX512_VBMI void expand_avx512(const uint8_t* input, const uint8_t* index, uint8_t* output, int64_t inputs) {
+  const __m512i bytes = _mm512_maskz_loadu_epi8((__mmask64{1} << inputs) - 1, input);  // inputs < 64
+  _mm512_store_si512(output, _mm512_permutexvar_epi8(_mm512_load_si512(index), bytes));
+}
+
+struct Block64 {
+  static constexpr int kVectors = 4;
+  static constexpr int64_t kWidth = 64;
+  static constexpr int kColumns = 4;
+
+  // The channel of lane `lane` of vector `vector`.
+  static int64_t channel(int64_t vector, int64_t lane) { return lane / 4 * 16 + vector * 4 + lane % 4; }
+
+  UNSKEW_AVX512 static void interleave(const __m512i rows[4], __m512i* to) {
+    const __m512i ab_low = _mm512_unpacklo_epi8(rows[0], rows[1]), ab_high = _mm512_unpackhi_epi8(rows[0], rows[1]);
+    const __m512i cd_low = _mm512_unpacklo_epi8(rows[2], rows[3]), cd_high = _mm512_unpackhi_epi8(rows[2], rows[3]);
+    _mm512_store_si512(to + 0, _mm512_unpacklo_epi16(ab_low, cd_low));
+    _mm512_store_si512(to + 1, _mm512_unpackhi_epi16(ab_low, cd_low));
+    _mm512_store_si512(to + 2, _mm512_unpacklo_epi16(ab_high, cd_high));
+    _mm512_store_si512(to + 3, _mm512_unpackhi_epi16(ab_high, cd_high));
+  }
+
+  // Four vectors of rounded s32 to 64 bytes in natural order, saturated, with the zero point added.
+  template <bool kSigned>
+  UNSKEW_AVX512 static __m512i narrow(const __m512i v[4], __m512i zero_point) {
+    const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(v[0], v[1]), zero_point);
+    const __m512i high = _mm512_adds_epi16(_mm512_packs_epi32(v[2], v[3]), zero_point);
+    return kSigned ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high);
+  }
+};
+
+struct Block16 {
+  static constexpr int kVectors = 1;
+  static constexpr int64_t kWidth = 16;
+  static constexpr int kColumns = 8;
+
+  static int64_t channel(int64_t, int64_t lane) { return lane; }
+
+  UNSKEW_AVX512 static void interleave(const __m512i rows[4], __m512i* to) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i turn = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    __m512i all = rows[0];
+    all = _mm512_inserti32x4(all, _mm512_castsi512_si128(rows[1]), 1);
+    all = _mm512_inserti32x4(all, _mm512_castsi512_si128(rows[2]), 2);
+    all = _mm512_inserti32x4(all, _mm512_castsi512_si128(rows[3]), 3);
+    _mm512_store_si512(to, _mm512_shuffle_epi8(_mm512_permutexvar_epi32(order, all), turn));
+  }
+
+  template <bool kSigned>
+  UNSKEW_AVX512 static __m512i narrow(const __m512i v[1], __m512i zero_point) {
+    const __m256i words = _mm256_adds_epi16(_mm512_cvtsepi32_epi16(v[0]), _mm512_castsi512_si256(zero_point));
+    const __m256i bytes = kSigned ? _mm256_packs_epi16(words, words) : _mm256_packus_epi16(words, words);
+    return _mm512_castsi256_si512(_mm256_permute4x64_epi64(bytes, 0x08));
+  }
+};
+
+// One output row of one block.
+template <class Block>
+struct Row {
+  const DepthwisePlan& plan;
+  const uint8_t* source;
+  uint8_t* destination;
+  int64_t row, block, groups;
+  __m512i* scratch;
+  uint8_t* expansion;
+
+  // Where the bytes of kernel row `tap` at input column `x` lie, and how far the next column is.
+  struct Bytes {
+    const uint8_t* first;
+    int64_t step;
+  };
+
+  const uint8_t* input_row(int64_t tap) const {
+    const DepthwiseParams& p = plan.p;
+    const int64_t y = plan.input_row(row, tap);
+    if (tap >= p.kernel[0] || y < 0 || y >= p.input[0]) return nullptr;
+    return source + (row / p.output[0] * p.input[0] + y) * p.input[1] * p.channels;
+  }
+
+  // With a multiplier over 1: the columns of a row, one byte for each output channel.
+  Bytes expanded(int64_t tap, int64_t first, int64_t count) const {
+    const DepthwiseParams& p = plan.p;
+    const uint8_t* from = input_row(tap);
+    if (from == nullptr) return {plan.padding->data(), 0};
+    const int64_t output = block * Block::kWidth, input = output / p.multiplier;
+    const int64_t last = std::min(output + Block::kWidth, plan.outputs) - 1;
+    alignas(64) uint8_t index[64] = {};
+    for (int64_t c = 0; c <= last - output; c++) index[c] = static_cast<uint8_t>((output + c) / p.multiplier - input);
+    const auto expand = has_vbmi() ? expand_avx512 : expand_scalar;
+    uint8_t* to = expansion + tap % 4 * count * 64;
+    for (int64_t column = 0; column < count; column++) {
+      const int64_t x = first + column;
+      if (x >= 0 && x < p.input[1]) expand(from + x * p.channels + input, index, to + column * 64, last / p.multiplier - input + 1);
+    }
+    return {to, 64};
+  }
+
+  // Interleaves the input columns [first, first + count) of the row's windows.
+  UNSKEW_AVX512 void interleave_columns(int64_t first, int64_t count) const {
+    const DepthwiseParams& p = plan.p;
+    const int64_t output = block * Block::kWidth;
+    const __mmask64 mask = p.multiplier > 1 ? first_lanes(64) : first_lanes(std::min(Block::kWidth, plan.outputs - output));
+    const __m512i flip = _mm512_set1_epi8(p.source_type == ByteType::s8 ? -128 : 0);
+    for (int64_t group = 0; group < groups; group++) {
+      Bytes rows[4];
+      for (int64_t i = 0; i < 4; i++) {
+        const int64_t tap = group * 4 + i;
+        const uint8_t* from = input_row(tap);
+        if (from == nullptr) {
+          rows[i] = {plan.padding->data(), 0};
+        } else if (p.multiplier > 1) {
+          rows[i] = expanded(tap, first, count);
+        } else {
+          rows[i] = {from + first * p.channels + output, p.channels};
+        }
+      }
+      for (int64_t column = 0; column < count; column++) {
+        const int64_t x = first + column;
+        const bool inside = x >= 0 && x < p.input[1];
+        __m512i bytes[4];
+        for (int i = 0; i < 4; i++) {
+          const uint8_t* from = inside ? rows[i].first + column * rows[i].step : plan.padding->data();
+          bytes[i] = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, from), flip);
+        }
+        Block::interleave(bytes, scratch + (column * groups + group) * Block::kVectors);
+      }
+    }
+  }
+
+  // Output columns [x, x + kColumns), whose first window starts at scratch column `column`.
+  template <int kColumns, OutputType kType, bool kOverflows>
+  UNSKEW_AVX512 void outputs(int64_t x, int64_t column) const {
+    const DepthwiseParams& p = plan.p;
+    constexpr int kVectors = Block::kVectors;
+    const int64_t vectors = groups * kVectors;
+    const __m512i* weights = plan.weights->as<__m512i>() + block * p.kernel[1] * vectors;
+    const __m512i* base = plan.base->as<__m512i>() + block * kVectors;
+    __m512i acc[kColumns][kVectors];
+    for (int c = 0; c < kColumns; c++) {
+      for (int v = 0; v < kVectors; v++) acc[c][v] = base[v];
+    }
+    for (int64_t tap = 0; tap < p.kernel[1]; tap++) {
+      const __m512i* from = scratch + (column + tap * p.dilations[1]) * vectors;
+      const int64_t step = p.strides[1] * vectors;
+      for (int64_t group = 0; group < groups; group++, from += kVectors, weights += kVectors) {
+        for (int v = 0; v < kVectors; v++) {
+          const __m512i weight = weights[v];
+          for (int c = 0; c < kColumns; c++) acc[c][v] = _mm512_dpbusd_epi32(acc[c][v], from[c * step + v], weight);
+        }
+      }
+    }
+    const int64_t first = block * Block::kWidth;
+    const int64_t at = (row * p.output[1] + x) * plan.outputs + first;
+    const __mmask64 mask = first_lanes(std::min(Block::kWidth, plan.outputs - first));
+    for (int c = 0; c < kColumns; c++) store<kType, kOverflows>(acc[c], at + c * plan.outputs, mask);
+  }
+
+  template <OutputType kType, bool kOverflows>
+  UNSKEW_AVX512 void store(__m512i* acc, int64_t at, __mmask64 mask) const {
+    if constexpr (kType == OutputType::s32) {
+      alignas(64) int32_t lanes[16], sums[Block::kWidth];
+      for (int v = 0; v < Block::kVectors; v++) {
+        _mm512_store_si512(lanes, acc[v]);
+        for (int lane = 0; lane < 16; lane += 4) std::copy_n(lanes + lane, 4, sums + Block::channel(v, lane));
+      }
+      std::copy_n(sums, __builtin_popcountll(mask), reinterpret_cast<int32_t*>(destination) + at);
+    } else {
+      const Requantization& to = plan.p.to;
+      const auto* multiplier = plan.multiplier->as<float>() + block * Block::kWidth;
+      for (int v = 0; v < Block::kVectors; v++) {
+        __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[v]), _mm512_load_ps(multiplier + v * 16));
+        if constexpr (kOverflows) {
+          value = _mm512_max_ps(value, _mm512_set1_ps(static_cast<float>(to.low - to.zero_point)));
+          value = _mm512_min_ps(value, _mm512_set1_ps(static_cast<float>(to.high - to.zero_point)));
+        }
+        acc[v] = _mm512_cvtps_epi32(value);
+      }
+      constexpr bool kSigned = kType == OutputType::s8;
+      __m512i bytes = Block::template narrow<kSigned>(acc, _mm512_set1_epi16(static_cast<int16_t>(to.zero_point)));
+      const __m512i low = _mm512_set1_epi8(static_cast<char>(to.low)), high = _mm512_set1_epi8(static_cast<char>(to.high));
+      bytes = kSigned ? _mm512_min_epi8(_mm512_max_epi8(bytes, low), high) : _mm512_min_epu8(_mm512_max_epu8(bytes, low), high);
+      _mm512_mask_storeu_epi8(destination + at, mask, bytes);
+    }
+  }
+};
+
+template <class Block, OutputType kType, bool kOverflows>
+void compute(const DepthwisePlan& plan, const uint8_t* source, uint8_t* destination, int64_t row, int64_t block, int thread) {
+  const DepthwiseParams& p = plan.p;
+  uint8_t* scratch = plan.scratch->data() + thread * plan.scratch_bytes;
+  const int64_t groups = (p.kernel[0] + 3) / 4, reach = (p.kernel[1] - 1) * p.dilations[1];
+  const int64_t columns = (plan.tile - 1) * p.strides[1] + reach + 1;
+  const Row<Block> work{plan, source, destination, row, block, groups, reinterpret_cast<__m512i*>(scratch),
+                        scratch + columns * groups * Block::kVectors * 64};
+  for (int64_t x = 0; x < p.output[1]; x += plan.tile) {
+    const int64_t width = std::min(plan.tile, p.output[1] - x);
+    work.interleave_columns(x * p.strides[1] - p.begin[1], (width - 1) * p.strides[1] + reach + 1);
+    int64_t at = 0;
+    for (; at + Block::kColumns <= width; at += Block::kColumns) {
+      work.template outputs<Block::kColumns, kType, kOverflows>(x + at, at * p.strides[1]);
+    }
+    if (at < width && width >= Block::kColumns) {  // the last ones once more, rather than one by one
+      at = width - Block::kColumns;
+      work.template outputs<Block::kColumns, kType, kOverflows>(x + at, at * p.strides[1]);
+    } else {
+      for (; at < width; at++) work.template outputs<1, kType, kOverflows>(x + at, at * p.strides[1]);
+    }
+  }
+}
+
+template <class Block>
+DepthwiseRow choose_compute(const DepthwisePlan& plan) {
+  switch (plan.p.type) {
+    case OutputType::u8: return plan.overflows ? compute<Block, OutputType::u8, true> : compute<Block, OutputType::u8, false>;
+    case OutputType::s8: return plan.overflows ? compute<Block, OutputType::s8, true> : compute<Block, OutputType::s8, false>;
+    default: return compute<Block, OutputType::s32, true>;
+  }
+}
+
+// The four-byte elements `from`, one for each channel, in the order of a block's lanes.
+template <class Block, class T>
+std::unique_ptr<AlignedBuffer> in_lanes(const T* from, int64_t outputs) {
+  const int64_t blocks = (outputs + Block::kWidth - 1) / Block::kWidth;
+  std::unique_ptr<AlignedBuffer> result = std::make_unique<AlignedBuffer>(blocks * Block::kWidth * 4);
+  for (int64_t at = 0; at < blocks * Block::kWidth; at++) {
+    const int64_t o = at / Block::kWidth * Block::kWidth + Block::channel(at % Block::kWidth / 16, at % 16);
+    if (o < outputs) result->as<T>()[at] = from[o];
+  }
+  return result;
+}
+
+// weights[block][kernel column][row group][vector][lane][row in group]
+template <class Block>
+std::unique_ptr<AlignedBuffer> pack_weights(const DepthwisePlan& plan, int64_t groups) {
+  const DepthwiseParams& p = plan.p;
+  const int64_t taps = p.kernel[0] * p.kernel[1], blocks = (plan.outputs + Block::kWidth - 1) / Block::kWidth;
+  std::unique_ptr<AlignedBuffer> packed = std::make_unique<AlignedBuffer>(checked_product(blocks, p.kernel[1], groups, Block::kWidth, 4));
+  auto* to = packed->as<int8_t>();
+  for (int64_t block = 0; block < blocks; block++) {
+    for (int64_t x = 0; x < p.kernel[1]; x++) {
+      for (int64_t at = 0; at < groups * Block::kWidth * 4; at++, to++) {
+        const int64_t lane = at / 4 % 16, vector = at / 64 % Block::kVectors, y = at / 64 / Block::kVectors * 4 + at % 4;
+        const int64_t o = block * Block::kWidth + Block::channel(vector, lane);
+        if (o < plan.outputs && y < p.kernel[0]) *to = plan.plain_weights[o * taps + y * p.kernel[1] + x];
+      }
+    }
+  }
+  return packed;
+}
+
+template <class Block>
+bool prepare(DepthwisePlan& plan) {
+  const DepthwiseParams& p = plan.p;
+  const int64_t taps = p.kernel[0] * p.kernel[1], groups = (p.kernel[0] + 3) / 4;
+  const int64_t column_bytes = groups * Block::kVectors * 64;
+  const int64_t reach = checked_multiply(p.kernel[1] - 1, p.dilations[1]) + 1;
+  const int64_t fitting = (kScratchBytes / column_bytes - reach) / p.strides[1];
+  plan.tile = std::clamp<int64_t>(fitting, Block::kColumns, std::max<int64_t>(Block::kColumns, p.output[1]));
+  const int64_t columns = checked_add(checked_multiply(plan.tile - 1, p.strides[1]), reach);
+  plan.scratch_bytes = checked_multiply(columns, column_bytes + (p.multiplier > 1 ? 4 * 64 : 0));
+  if (plan.scratch_bytes > kScratchLimit) return false;
+  plan.scratch = std::make_unique<AlignedBuffer>(plan.scratch_bytes * plan.threads);
+
+  std::vector<int32_t> base(plan.base->as<int32_t>(), plan.base->as<int32_t>() + plan.outputs);
+  if (p.source_type == ByteType::s8) {  // the bytes are read as source + 128
+    for (int64_t o = 0; o < plan.outputs; o++) {
+      for (int64_t t = 0; t < taps; t++) base[o] = wrapping_subtract(base[o], 128 * plan.plain_weights[o * taps + t]);
+    }
+  }
+  plan.base = in_lanes<Block>(base.data(), plan.outputs);
+  const std::vector<float> multiplier(plan.multiplier->as<float>(), plan.multiplier->as<float>() + plan.outputs);
+  plan.multiplier = in_lanes<Block>(multiplier.data(), plan.outputs);
+  plan.weights = pack_weights<Block>(plan, groups);
+  plan.padding = std::make_unique<AlignedBuffer>(64);
+  std::memset(plan.padding->data(), p.source_zero_point, 64);
+  plan.block_width = Block::kWidth;
+  plan.compute = choose_compute<Block>(plan);
+  return true;
+}
+
+}  // namespace
+
+bool prepare_depthwise_avx512(DepthwisePlan& plan) {
+  // Half-empty blocks of 64 cost more than narrow ones.
+  const int64_t rest = plan.outputs % 64;
+  const bool narrow = plan.outputs < 64 ? rest <= 32 : false;
+  return narrow ? prepare<Block16>(plan) : prepare<Block64>(plan);
+}
+
+}  // namespace unskew

@@ -1,0 +1,110 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { kernelIsas, requantize, runKernel } from './support.ts';
+
+const pair = (min: number, max: number) => fc.tuple(fc.integer({ min, max }), fc.integer({ min, max }));
+
+const config = fc
+  .record({
+    sourceType: fc.constantFrom('u8', 's8'),
+    type: fc.constantFrom('u8', 's8', 's32'),
+    batch: fc.integer({ min: 1, max: 2 }),
+    channels: fc.oneof(fc.integer({ min: 1, max: 140 }), fc.constantFrom(16, 32, 64, 96, 128)),
+    multiplier: fc.constantFrom(1, 1, 1, 2, 3),
+    input: pair(1, 12),
+    kernel: fc.oneof(pair(1, 6), fc.constantFrom([3, 3] as [number, number], [5, 5] as [number, number])),
+    strides: pair(1, 3),
+    dilations: fc.oneof(fc.constant([1, 1] as [number, number]), pair(1, 3)),
+    padsBegin: pair(0, 3),
+    padsEnd: pair(0, 3),
+    hasBias: fc.boolean(),
+    scale: fc.constantFrom(0.5, 0.25, 0.0078125, 0.00173, 0.02, 1e9),
+    threads: fc.integer({ min: 1, max: 2 }),
+    seed: fc.integer(),
+    zeroPoints: pair(0, 255),
+    relu: fc.boolean(),
+  })
+  .map((c) => {
+    const spans = c.kernel.map((k, i) => (k - 1) * c.dilations[i] + 1);
+    const output = c.input.map((size, i) => {
+      const room = size + c.padsBegin[i] + c.padsEnd[i] - spans[i];
+      return room < 0 ? 0 : Math.floor(room / c.strides[i]) + 1;
+    }) as [number, number];
+    return { ...c, output };
+  });
+
+function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+describe('depthwise', () => {
+  it.each(kernelIsas)('%s computes the sum, padding as the zero point', (isa) => {
+    fc.assert(
+      fc.property(config, (c) => {
+        const next = random(c.seed);
+        const [sourceLow, low] = [c.sourceType === 's8' ? -128 : 0, c.type === 's8' ? -128 : 0];
+        const sourceZeroPoint = c.zeroPoints[0] + sourceLow;
+        const zeroPoint = c.type === 's32' ? 0 : c.zeroPoints[1] + low;
+        const limits = { low: c.relu ? zeroPoint : low, high: low + 255 };
+        const outputs = c.channels * c.multiplier;
+        const source = (c.sourceType === 's8' ? Int8Array : Uint8Array).from(
+          { length: c.batch * c.input[0] * c.input[1] * c.channels },
+          () => Math.floor(next() * 256) + sourceLow,
+        );
+        const taps = c.kernel[0] * c.kernel[1];
+        const weights = Int8Array.from({ length: outputs * taps }, () => Math.floor(next() * 256) - 128);
+        const bias = Int32Array.from({ length: outputs }, () => Math.floor((next() - 0.5) * 20000));
+        const multiplier = Float32Array.from({ length: outputs }, () => c.scale * (next() < 0.5 ? 1 : next()));
+        const length = c.batch * c.output[0] * c.output[1] * outputs;
+        const destination =
+          c.type === 's32' ? new Int32Array(length) : c.type === 's8' ? new Int8Array(length) : new Uint8Array(length);
+        runKernel(
+          {
+            name: 'depthwise',
+            sourceType: c.sourceType as 'u8' | 's8',
+            type: c.type as 'u8' | 's8' | 's32',
+            batch: c.batch,
+            channels: c.channels,
+            multiplier: c.multiplier,
+            input: c.input,
+            output: c.output,
+            kernel: c.kernel as [number, number],
+            strides: c.strides,
+            dilations: c.dilations,
+            padsBegin: c.padsBegin,
+            sourceZeroPoint,
+            zeroPoint,
+            ...limits,
+          },
+          { source },
+          { destination },
+          { isa, threads: c.threads, constants: { weights, ...(c.hasBias && { bias }), ...(c.type !== 's32' && { multiplier }) } },
+        );
+        const expected: number[] = [];
+        for (let n = 0; n < c.batch; n++) {
+          for (let y = 0; y < c.output[0]; y++) {
+            for (let x = 0; x < c.output[1]; x++) {
+              for (let o = 0; o < outputs; o++) {
+                let sum = c.hasBias ? bias[o] : 0;
+                for (let t = 0; t < taps; t++) {
+                  const iy = y * c.strides[0] - c.padsBegin[0] + Math.floor(t / c.kernel[1]) * c.dilations[0];
+                  const ix = x * c.strides[1] - c.padsBegin[1] + (t % c.kernel[1]) * c.dilations[1];
+                  if (iy < 0 || iy >= c.input[0] || ix < 0 || ix >= c.input[1]) continue;
+                  const at = ((n * c.input[0] + iy) * c.input[1] + ix) * c.channels + Math.floor(o / c.multiplier);
+                  sum += (source[at] - sourceZeroPoint) * weights[o * taps + t];
+                }
+                expected.push(c.type === 's32' ? sum : requantize(sum, multiplier[o], zeroPoint, limits.low, limits.high));
+              }
+            }
+          }
+        }
+        expect(Array.from(destination)).toEqual(expected);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});

@@ -1,0 +1,90 @@
+/** What the tests of the addon share: sessions of one command, and buffers as bytes. */
+import type {
+  BufferRef,
+  Kernel,
+  KernelIsa,
+  MemoryDesc,
+  OneDnnBinding,
+  Primitive,
+} from '../../src/codegen/onednn/binding.ts';
+import { loadAddon } from '../../src/runtime/addon.ts';
+
+export const binding: OneDnnBinding = loadAddon();
+
+/** The instruction sets of kernels that this CPU has, the scalar one first. */
+export const kernelIsas: readonly KernelIsa[] = (['scalar', 'avx2', 'avx512'] as const).filter((isa) => {
+  try {
+    binding.setKernelIsa(isa);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    binding.setKernelIsa(undefined);
+  }
+});
+
+export type Data = Uint8Array | Int8Array | Int32Array | Float32Array | Uint16Array | Uint32Array | BigUint64Array;
+
+export const bytesOf = (data: Data): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+
+export const constant = (data: Data): BufferRef => ({ space: 'constant', memory: binding.memory(bytesOf(data)) });
+
+/** Runs one kernel: `inputs` are session inputs, `constants` constant memory, `outputs` are written to. */
+export function runKernel(
+  kernel: Kernel,
+  inputs: Readonly<Record<string, Data>>,
+  outputs: Readonly<Record<string, Data>>,
+  options: { isa?: KernelIsa; threads?: number; constants?: Readonly<Record<string, Data>> } = {},
+): void {
+  const refs: Record<string, BufferRef> = {};
+  for (const [index, name] of Object.keys(inputs).entries()) refs[name] = { space: 'input', index };
+  for (const [index, name] of Object.keys(outputs).entries()) refs[name] = { space: 'output', index };
+  for (const [name, data] of Object.entries(options.constants ?? {})) refs[name] = constant(data);
+  binding.setKernelIsa(options.isa);
+  try {
+    const session = binding.session({
+      threads: options.threads ?? 1,
+      arenaBytes: 0,
+      inputBytes: Object.values(inputs).map((data) => data.byteLength),
+      outputBytes: Object.values(outputs).map((data) => data.byteLength),
+      commands: [{ kind: 'kernel', kernel, arguments: refs }],
+    });
+    session.runSync(Object.values(inputs).map(bytesOf), Object.values(outputs).map(bytesOf));
+    session.dispose();
+  } finally {
+    binding.setKernelIsa(undefined);
+  }
+}
+
+/** Runs one primitive on data that lie as its descriptors say; the scratchpad is the arena. */
+export function runPrimitive(primitive: Primitive, inputs: Readonly<Record<string, Data>>, destination: Data): void {
+  const refs: Record<string, BufferRef> = { destination: { space: 'output', index: 0 } };
+  if (primitive.scratchpadBytes > 0) refs.scratchpad = { space: 'arena', offset: 0 };
+  for (const [index, name] of Object.keys(inputs).entries()) refs[name] = { space: 'input', index };
+  const session = binding.session({
+    threads: 1,
+    arenaBytes: primitive.scratchpadBytes,
+    inputBytes: Object.values(inputs).map((data) => data.byteLength),
+    outputBytes: [destination.byteLength],
+    commands: [{ kind: 'primitive', primitive, arguments: refs }],
+  });
+  session.runSync(Object.values(inputs).map(bytesOf), [bytesOf(destination)]);
+  session.dispose();
+}
+
+/** `data`, which lies as `from` says, laid out as `to` says. */
+export function relayout(data: Data, from: MemoryDesc, to: MemoryDesc): Uint8Array {
+  const result = new Uint8Array(to.bytes);
+  runPrimitive(binding.reorder(from, to, 1), { source: data }, result);
+  return result;
+}
+
+/** One rounding of binary32 each: rne(fl(fl(v)·multiplier)) + zero point, limited. */
+export function requantize(v: number, multiplier: number, zeroPoint: number, low: number, high: number): number {
+  const scaled = Math.fround(Math.fround(v) * multiplier);
+  const limited = Math.min(Math.max(scaled, low - zeroPoint), high - zeroPoint);
+  const floor = Math.floor(limited);
+  const fraction = limited - floor;
+  const rounded = fraction > 0.5 || (fraction === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
+  return rounded + zeroPoint;
+}
