@@ -18,6 +18,9 @@ export interface Schedule {
   readonly settle: number;
 }
 
+/** Fits networks of 1 to 50 ms; the pause outlasts the spinning of ONNX Runtime's threads. */
+export const usualSchedule: Schedule = { warmUp: 5, rounds: 12, burst: 8, settle: 50 };
+
 /** All times in ms. */
 export interface Timing {
   readonly name: string;

@@ -2,7 +2,7 @@
  * ONNX Runtime alone on the benchmark networks: the times to compare with, on this machine.
  *   node --import tsx bench/peers/baseline.ts [--json]
  */
-import { formatTable, measure, type Timing } from '../measure.ts';
+import { formatTable, measure, type Timing, usualSchedule } from '../measure.ts';
 import { type NetOptions, networks, noiseImage } from '../models/index.ts';
 import { createPeer } from './onnxruntime.ts';
 
@@ -28,7 +28,7 @@ async function baseline(): Promise<Row[]> {
       const model = build({ ...variant, perChannel: true, seed: 1 });
       const peers = await Promise.all([1, 2].map((threads) => createPeer(model, { threads })));
       const contenders = peers.map((peer, index) => ({ name: `${index + 1}`, run: () => peer.run(feeds) }));
-      const timings = await measure(contenders, { warmUp: 5, rounds: 12, burst: 8, settle: 10 });
+      const timings = await measure(contenders, usualSchedule);
       for (const timing of timings) rows.push({ network, ...variant, threads: Number(timing.name), timing });
       await Promise.all(peers.map((peer) => peer.dispose()));
     }

@@ -18,9 +18,9 @@ export interface Peer {
 }
 
 /**
- * Loads a model into ONNX Runtime. Its threads spin while a run is in flight, as by default, but stop when it returns
- * (session.force_spinning_stop): they would otherwise take the processors from the next contender for some
- * milliseconds. Denormals and accuracy settings are ONNX Runtime's own.
+ * Loads a model into ONNX Runtime with its own defaults for all but the number of threads. Its threads then spin for
+ * some 30 ms after every run (session.force_spinning_stop ends that, but costs it 2-4 % at two threads), so give the
+ * next contender a pause first: `Schedule.settle`.
  */
 export async function createPeer(model: Uint8Array, options: PeerOptions): Promise<Peer> {
   const session = await InferenceSession.create(model, {
@@ -29,7 +29,6 @@ export async function createPeer(model: Uint8Array, options: PeerOptions): Promi
     executionMode: 'sequential',
     graphOptimizationLevel: options.graphOptimizationLevel ?? 'all',
     logSeverityLevel: 3,
-    extra: { session: { intra_op: { allow_spinning: '1' }, force_spinning_stop: '1' } },
   });
   return {
     inputNames: session.inputNames,

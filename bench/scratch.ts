@@ -1,0 +1,48 @@
+import { networks, noiseImage } from './models/index.ts';
+import { importOnnx } from '../src/importers/onnx/import.ts';
+import { runPipeline } from '../src/passes/manager.ts';
+import { correctZeroPoints } from '../src/passes/correct_zero_points.ts';
+import { select } from '../src/codegen/onednn/select/index.ts';
+import { defaultTarget } from '../src/passes/target.ts';
+import { buildPlan } from '../src/codegen/onednn/plan.ts';
+import { Executable } from '../src/runtime/executable.ts';
+import { loadAddon } from '../src/runtime/addon.ts';
+import { interpret, print, tensor, specialize } from '../src/ir/index.ts';
+import * as ort from 'onnxruntime-node';
+const net = (process.argv[2] ?? 'mobilenet-v2') as keyof typeof networks;
+const threads = Number(process.argv[3] ?? 1);
+const strategy = (process.argv[4] ?? 'auto') as any;
+const opts: any = { form: 'qlinear', zeroPoints: 'nonzero', activation: 'uint8', weights: 'int8', perChannel: true, seed: 1 };
+const bytes = networks[net](opts);
+const t0 = performance.now();
+let g = importOnnx(bytes, { file: 'm.onnx' });
+const t1 = performance.now();
+const target = { ...defaultTarget('onednn'), threads };
+const reports: any[] = [];
+const r = runPipeline(g, [correctZeroPoints(strategy, (e) => reports.push(e)), select], { target });
+const t2 = performance.now();
+console.log('import', t1 - t0, 'legalize+select', t2 - t1, r.trace.map(t => [t.pass, t.milliseconds]));
+console.log(print(r.graph, { elideConstants: true, locations: false }).split('\n').slice(0, 14).join('\n'));
+const hist: any = {}; for (const n of Object.values(r.graph.nodes)) hist[n.op] = (hist[n.op] ?? 0) + 1; console.log(hist);
+const chosen: any = {}; for (const e of reports) chosen[e.chosen] = (chosen[e.chosen] ?? 0) + 1; console.log(chosen);
+const b = loadAddon();
+console.log(b.version, b.isa);
+const ex = new Executable(buildPlan(r.graph, b, threads), b);
+console.log('plan+sessions', performance.now() - t2, ex.plan.steps.map(s => s.kind === 'reference' ? [s.node.op, s.reason] : s.nodes.length));
+const x = { [g.inputs[0]]: tensor('f32', noiseImage(3), [1, 3, 224, 224]) };
+const y = ex.runSync(x)[g.outputs[0]];
+const s = await ort.InferenceSession.create(bytes, { intraOpNumThreads: threads, interOpNumThreads: 1, graphOptimizationLevel: 'all' });
+const o = (await s.run({ [s.inputNames[0]]: new ort.Tensor('float32', x[g.inputs[0]].data as Float32Array, [1, 3, 224, 224]) }))[s.outputNames[0]].data as Float32Array;
+let d = 0; for (let i = 0; i < o.length; i++) if (o[i] !== y.data[i]) d++;
+console.log('diff vs ort', d, 'of', o.length, o.slice(0, 5), y.data.slice(0, 5));
+if (process.argv[5]) { const t = performance.now(); const ref = interpret(g, x)[g.outputs[0]]; let e = 0; for (let i = 0; i < o.length; i++) if (ref.data[i] !== y.data[i]) e++; console.log('diff vs interp', e, performance.now() - t); }
+const A: number[] = [], B: number[] = [];
+for (let i = 0; i < 30; i++) {
+  let t = performance.now(); ex.runSync(x); A.push(performance.now() - t);
+  t = performance.now(); await s.run({ [s.inputNames[0]]: new ort.Tensor('float32', x[g.inputs[0]].data as Float32Array, [1, 3, 224, 224]) }); B.push(performance.now() - t);
+}
+const med = (l: number[]) => l.sort((a, b) => a - b)[l.length >> 1];
+console.log('ours', med(A), A[0], 'ort', med(B), B[0]);
+const prof = ex.profile(x).sort((a, b) => b.microseconds - a.microseconds); const sum: any = {}; for (const p of prof) sum[p.op] = (sum[p.op] ?? 0) + p.microseconds; console.log(sum);
+console.log(prof.slice(0, 12).map((p) => `${p.op} ${p.node} ${p.microseconds.toFixed(0)}`).join('\n'));
+ex.dispose();
