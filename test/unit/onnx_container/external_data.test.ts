@@ -88,6 +88,7 @@ describe('external data', () => {
     expect(error.code).toBe('U1005');
     expect(error.message).toContain(message);
     expect(error.message.length).toBeLessThan(1000);
+    expect(error.diagnostics[0].location).toEqual({ file: model, input: 't' });
   });
 
   it.each([

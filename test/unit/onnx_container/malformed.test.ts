@@ -200,6 +200,50 @@ describe('invalid models', () => {
   });
 });
 
+describe('large lists', () => {
+  /** A model with one attribute whose payload is mostly `value`. */
+  function withAttribute(head: number[], tag: number, value: Uint8Array): Uint8Array {
+    const attribute = Buffer.concat([
+      Uint8Array.from([...text(1, 'a'), ...head, ...varint(tag), ...varint(value.length)]),
+      value,
+    ]);
+    const node = Buffer.concat([Uint8Array.from([...text(4, 'Op'), 42, ...varint(attribute.length)]), attribute]);
+    const graph = Buffer.concat([Uint8Array.from([10, ...varint(node.length)]), node]);
+    return Buffer.concat([
+      Uint8Array.from([...int(1, 8), ...bytes(8, int(2, 17)), 58, ...varint(graph.length)]),
+      graph,
+    ]);
+  }
+
+  it('are carried, and refused only where their values are asked for', () => {
+    const attribute = openOnnx(
+      withAttribute(int(20, 7), 66, new Uint8Array(2 ** 24 + 1)),
+    ).graph.nodes[0].attributes.get('a');
+    expect(errorOf(() => attribute?.value).code).toBe('U1006');
+    const blob = openOnnx(withAttribute(int(20, 3), 34, new Uint8Array(2 ** 26 + 1))).graph.nodes[0].attributes.get(
+      'a',
+    );
+    expect(errorOf(() => blob?.value).code).toBe('U1006');
+  });
+
+  it('names of more than 64 MiB are refused', () => {
+    const name = Buffer.concat([
+      Uint8Array.from([...int(1, 8), 18, ...varint(2 ** 26 + 1)]),
+      new Uint8Array(2 ** 26 + 1),
+    ]);
+    expect(failure(name).code).toBe('U1006');
+  });
+
+  it('of unknown fields take linear time', () => {
+    const fields = new Uint8Array(900_000 * 5);
+    for (let i = 0; i < 900_000; i++) fields.set([...varint((i + 2 ** 18) * 8), 1], i * 5);
+    const graph = [...int(1, 8), ...bytes(8, int(2, 17)), 58, ...varint(fields.length)];
+    const start = performance.now();
+    expect(openOnnx(Buffer.concat([Uint8Array.from(graph), fields])).graph.unknownFields).toHaveLength(8);
+    expect(performance.now() - start).toBeLessThan(5000);
+  });
+});
+
 describe('damaged models', () => {
   /** Whatever can be asked of a file is asked. */
   function touch(file: Uint8Array): void {

@@ -1,6 +1,7 @@
 /** AttributeProto: one of fourteen kinds of value, or a reference to an attribute of the enclosing function. */
+import { fail } from '../../../diagnostics/index.ts';
 import { type Context, invalid } from './context.ts';
-import { checkRun, type Decoded, readBlobs, readFixed, readInts } from './message.ts';
+import { checkList, type Decoded, MAX_STRING, readBlobs, readFixed, readInts } from './message.ts';
 import type { OnnxAttribute, OnnxGraph, OnnxType } from './model.ts';
 import { attributeProto } from './schema.ts';
 import { readSparseTensor, readTensor } from './tensor.ts';
@@ -86,7 +87,7 @@ export function readAttribute(context: Context, range: Range, fields: Fields, re
         kind: 'floats',
         range,
         get value() {
-          const bytes = readFixed(context, range, number.floats[0], checkRun(context, fields.floats), 4);
+          const bytes = readFixed(context, range, number.floats[0], checkList(context, fields.floats), 4);
           const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
           return Array.from({ length: fields.floats }, (_, i) => view.getFloat32(4 * i, true));
         },
@@ -96,8 +97,7 @@ export function readAttribute(context: Context, range: Range, fields: Fields, re
         kind: 'strings',
         range,
         get bytes() {
-          checkRun(context, fields.strings);
-          return readBlobs(context, range, number.strings[0]);
+          return readBlobs(context, range, number.strings[0], fields.strings);
         },
         get value() {
           return this.bytes.map((bytes) => decodeLenient(context, bytes));
@@ -142,6 +142,6 @@ function valueKey(context: Context, range: Range, fields: Fields): ValueKey {
 const empties = { ints: true, floats: true, blobs: true };
 
 function decodeLenient(context: Context, bytes: Uint8Array): string {
-  checkRun(context, bytes.length);
+  if (bytes.length > MAX_STRING) fail('U1006', `a string of ${bytes.length} bytes`, context.location);
   return lenient.decode(bytes);
 }

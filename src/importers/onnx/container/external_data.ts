@@ -60,7 +60,12 @@ function readRange(file: number, shown: string, offset: number, length: number, 
   ) {
     fail('U1005', `external data '${shown}' has ${stat.size} bytes; the model wants ${length} at ${offset}`, where);
   }
-  const bytes = new Uint8Array(length);
+  let bytes: Uint8Array;
+  try {
+    bytes = new Uint8Array(length);
+  } catch {
+    fail('U1006', `no memory for ${length} bytes of external data '${shown}'`, where);
+  }
   for (let done = 0; done < length; ) {
     const count = readSync(file, bytes, done, Math.min(length - done, 2 ** 30), offset + done);
     if (count === 0) fail('U1005', `external data '${shown}' became shorter while it was read`, where);

@@ -25,12 +25,13 @@ interface ValueOf {
 }
 
 export type Decoded<F extends Fields> = { [K in keyof F]: ValueOf[F[K][1]] } & {
-  /** The numbers of fields that the schema does not know. */
+  /** The numbers of fields that the schema does not know: the first few. */
   unknown: readonly number[];
 };
 
-const MAX_STRING = 2 ** 26;
-const MAX_RUN = 2 ** 27;
+export const MAX_STRING = 2 ** 26;
+const MAX_LIST = 2 ** 24;
+const MAX_UNKNOWN = 8;
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** @throws UnskewError U1003 on malformed bytes, U1004 on a sub-message given twice, U1006 when the file asks for too much */
@@ -41,7 +42,9 @@ export function readMessage<F extends Fields>(message: Message<F>, context: Cont
     const known = message.byNumber[cursor.field];
     if (known === undefined) {
       cursor.skip();
-      if (!(result.unknown as number[]).includes(cursor.field)) append(context, result, 'unknown', cursor.field);
+      const unknown = result.unknown as number[];
+      if (unknown.length < MAX_UNKNOWN && !unknown.includes(cursor.field))
+        append(context, result, 'unknown', cursor.field);
       continue;
     }
     const { key, kind } = known;
@@ -116,13 +119,24 @@ export function eachElement(context: Context, range: Range, field: number, visit
   }
 }
 
-/** The integers of a run field, signed 64 bit. */
-export function readInts(context: Context, range: Range, field: number, count: number): (number | bigint)[] {
-  const values = new Array<number | bigint>(checkRun(context, count));
+/** Visits the integers of a run field, signed 64 bit, in order. */
+export function eachInt(
+  context: Context,
+  range: Range,
+  field: number,
+  visit: (value: number | bigint, index: number) => void,
+): void {
   let i = 0;
   eachElement(context, range, field, (cursor) => {
-    if (cursor.wire !== BYTES) values[i++] = cursor.varint();
-    else for (const packed = inside(cursor); packed.pos < packed.end; ) values[i++] = packed.varint();
+    if (cursor.wire !== BYTES) visit(cursor.varint(), i++);
+    else for (const packed = inside(cursor); packed.pos < packed.end; ) visit(packed.varint(), i++);
+  });
+}
+
+export function readInts(context: Context, range: Range, field: number, count: number): (number | bigint)[] {
+  const values = new Array<number | bigint>(checkList(context, count));
+  eachInt(context, range, field, (value, i) => {
+    values[i] = value;
   });
   return values;
 }
@@ -141,7 +155,7 @@ export function readFixed(context: Context, range: Range, field: number, count: 
     const bytes = context.source.bytes.subarray(piece.start, piece.end);
     if (bytes.length === count * size) whole = bytes;
     else {
-      whole ??= new Uint8Array(count * size);
+      whole ??= allocate(context, count * size);
       whole.set(bytes, filled);
     }
     filled += bytes.length;
@@ -150,7 +164,8 @@ export function readFixed(context: Context, range: Range, field: number, count: 
 }
 
 /** The pieces of a repeated bytes field. */
-export function readBlobs(context: Context, range: Range, field: number): Uint8Array[] {
+export function readBlobs(context: Context, range: Range, field: number, count: number): Uint8Array[] {
+  checkList(context, count);
   const blobs: Uint8Array[] = [];
   eachElement(context, range, field, (cursor) => {
     const { start, end } = cursor.payload();
@@ -159,9 +174,18 @@ export function readBlobs(context: Context, range: Range, field: number): Uint8A
   return blobs;
 }
 
-export function checkRun(context: Context, count: number): number {
-  if (count > MAX_RUN) fail('U1006', `${count} values in one field`, context.location);
+/** Refuses lists that would become huge arrays of JavaScript values. */
+export function checkList(context: Context, count: number): number {
+  if (count > MAX_LIST) fail('U1006', `a list of ${count} values`, context.location);
   return count;
+}
+
+export function allocate(context: Context, length: number): Uint8Array {
+  try {
+    return new Uint8Array(length);
+  } catch {
+    fail('U1006', `no memory for ${length} bytes`, context.location);
+  }
 }
 
 /** A cursor over the payload of a packed field; `cursor` moves past it. */
@@ -178,15 +202,25 @@ function countRun(cursor: Cursor, wire: number): number {
   }
   const packed = inside(cursor);
   const length = packed.end - packed.pos;
-  if (wire === VARINT) {
-    let count = 0;
-    for (; packed.pos < packed.end; count++) packed.varint();
-    return count;
-  }
+  if (wire === VARINT) return countVarints(packed);
   const size = wire === FIXED32 ? 4 : 8;
   if (length % size !== 0)
     malformed(`a packed field of ${length} bytes holds ${size}-byte values`, cursor.at, cursor.context);
   return length / size;
+}
+
+/** Every varint ends with its first byte below 128. */
+function countVarints({ bytes, pos, end, context }: Cursor): number {
+  let count = 0;
+  let length = 0;
+  for (let i = pos; i < end; i++) {
+    if (bytes[i] < 128) {
+      count++;
+      length = 0;
+    } else if (++length === 10) malformed('a varint is longer than 10 bytes', i - 9, context);
+  }
+  if (length > 0) malformed('truncated varint', end - length, context);
+  return count;
 }
 
 /** Blank messages share one empty list, so the first element makes a new one. */

@@ -16,7 +16,7 @@ export interface OnnxFile {
   readonly graph: OnnxGraph;
   /** Model-local functions: named and carried; what they hold is not looked at. */
   readonly functions: readonly OnnxFunction[];
-  /** Field numbers of the model that are not known here (carried). */
+  /** Field numbers that are not known here, the first few; such fields are carried. */
   readonly unknownFields: readonly number[];
 }
 
@@ -37,6 +37,7 @@ export interface OnnxGraph {
   /** Named and carried. */
   readonly sparseInitializers: readonly OnnxSparseTensor[];
   readonly range: Range;
+  /** As in `OnnxFile`. */
   readonly unknownFields: readonly number[];
 }
 
@@ -56,7 +57,7 @@ export interface OnnxNode {
   readonly unknownFields: boolean;
 }
 
-/** `value` of the list kinds and of `string` is decoded when read. */
+/** `value` of the list kinds and of `string` is decoded when read (U1006 when it is absurdly long). */
 export type OnnxAttribute =
   | { readonly kind: 'int'; readonly value: number | bigint; readonly range: Range }
   | { readonly kind: 'float'; readonly value: number; readonly range: Range }

@@ -1,9 +1,9 @@
 /** TensorProto: sizes are checked at once, elements are decoded only when asked for. */
-import { fail } from '../../../diagnostics/index.ts';
-import { carriedOnnxTypes, type DType, dtypeOfOnnxCode, dtypes, newArray } from '../../../ir/dtype.ts';
+import { fail, withLocation } from '../../../diagnostics/index.ts';
+import { carriedOnnxTypes, dtypeOfOnnxCode, dtypes, isFloat, viewAs } from '../../../ir/dtype.ts';
 import { type Context, invalid } from './context.ts';
 import { checkLocation } from './external_data.ts';
-import { type Decoded, readFixed, readInts, readMessage } from './message.ts';
+import { allocate, type Decoded, eachInt, readFixed, readInts, readMessage } from './message.ts';
 import type { OnnxSparseTensor, OnnxTensor } from './model.ts';
 import { printable } from './printable.ts';
 import { entryProto, sparseTensorProto, tensorProto } from './schema.ts';
@@ -84,7 +84,7 @@ export function readTensor(outer: Context, range: Range): OnnxTensor {
   const wanted = countOf(onnxType, elements, byteLength);
   const given = field === undefined ? 0 : fields[field];
   if (field !== undefined && given !== wanted) fault(`is ${shape()}, ${wanted} values, but has ${given} in ${field}`);
-  return { ...base, raw: once(() => decodeTyped(context, name, range, onnxType, dtype, field, given)) };
+  return { ...base, raw: once(() => decodeTyped(context, base, field, given)) };
 }
 
 /** Carried: only its name is looked at. */
@@ -131,37 +131,31 @@ function countOf(onnxType: number, elements: number, byteLength: number | undefi
 
 function decodeTyped(
   context: Context,
-  name: string,
-  range: Range,
-  onnxType: number,
-  dtype: DType | undefined,
+  tensor: Omit<OnnxTensor, 'raw'>,
   field: TypedField | undefined,
   count: number,
 ): Uint8Array {
+  const { onnxType, dtype, range } = tensor;
+  const name = printable(tensor.name);
   if (field === undefined)
-    invalid(context, `tensor '${printable(name)}' has the unknown element type ${onnxType} and no raw_data`, range);
-  if (field === 'stringData') fail('U2006', `tensor '${printable(name)}' holds strings`, context.location);
+    invalid(context, `tensor '${name}' has the unknown element type ${onnxType} and no raw_data`, range);
+  if (field === 'stringData') fail('U2006', `tensor '${name}' holds strings`, context.location);
   const [number] = tensorProto.fields[field];
   if (field === 'floatData') return readFixed(context, range, number, count, 4);
   if (field === 'doubleData') return readFixed(context, range, number, count, 8);
 
-  const values = readInts(context, range, number, count);
-  const check = (value: number | bigint, min: number, max: number): number => {
-    if (value < min || value > max)
-      invalid(context, `tensor '${printable(name)}' holds ${value}, which is no ${onnxTypeName(onnxType)}`, range);
-    return Number(value);
-  };
-  let array: Uint8Array | Int32Array | Uint32Array | BigInt64Array;
-  if (field === 'int64Data' || dtype === 'u64') array = BigInt64Array.from(values, BigInt);
-  else if (dtype === undefined) array = Uint8Array.from(values, (value) => check(value, -128, 255));
-  else {
-    // float16 and bfloat16 come as bit patterns
-    const { min, max } = dtypes[dtype].kind === 'float' ? dtypes.u16 : dtypes[dtype];
-    const target = newArray(dtype, count) as Uint8Array;
-    for (let i = 0; i < count; i++) target[i] = check(values[i], min, max);
-    array = target;
-  }
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  const big = field === 'int64Data' || dtype === 'u64';
+  // float16 and bfloat16 come as bit patterns; a byte of a carried type may be written signed or unsigned
+  const { min, max } = dtype === undefined ? { min: -128, max: 255 } : isFloat(dtype) ? dtypes.u16 : dtypes[dtype];
+  const bytes = allocate(context, count * (dtype === undefined ? 1 : dtypes[dtype].bytes));
+  const array = viewAs(dtype ?? 'u8', bytes);
+  eachInt(context, range, number, (value, i) => {
+    if (!big && (value < min || value > max)) {
+      invalid(context, `tensor '${name}' holds ${value}, which is no ${onnxTypeName(onnxType)}`, range);
+    }
+    array[i] = big ? BigInt(value) : Number(value);
+  });
+  return bytes;
 }
 
 function readExternalInfo(
@@ -197,7 +191,8 @@ function readExternal(context: Context, name: string, external: NonNullable<Onnx
     const hint = 'import the model by its path, so that the files beside it can be read';
     fail('U1005', `tensor '${printable(name)}' keeps its data in '${printable(location)}'`, context.location, hint);
   }
-  const bytes = context.source.readExternal(location, offset, length);
+  const { readExternal } = context.source;
+  const bytes = withLocation(context.location, () => readExternal(location, offset, length));
   if (bytes.length === length) return bytes;
   fail(
     'U1005',
