@@ -46,6 +46,12 @@ export function divDims(a: Dim, b: Dim): Dim {
   return `${atom(a)}/${atom(b)}`;
 }
 
+/** The larger of two sizes. */
+export function maxDims(a: Dim, b: Dim): Dim {
+  if (typeof a === 'number' && typeof b === 'number') return Math.max(a, b);
+  return a === b ? a : `max(${a},${b})`;
+}
+
 /** The value of a dimension once its symbols are bound, or the dimension itself when one is unbound. */
 export function bindDim(dim: Dim, bindings: ReadonlyMap<string, number>): Dim {
   if (typeof dim === 'number') return dim;
@@ -58,9 +64,9 @@ export function bindDim(dim: Dim, bindings: ReadonlyMap<string, number>): Dim {
 /** The number of elements as one dimension. */
 export const elementsOf = (shape: Shape): Dim => shape.reduce<Dim>((product, dim) => mulDims(product, dim), 1);
 
-/** Recursive descent over `+ - * /` (floor division), parentheses, numbers and symbols; undefined when a symbol is unbound. */
+/** Recursive descent over `+ - * /` (floor division), `max(a,b)`, parentheses, numbers and symbols; undefined when a symbol is unbound. */
 function evaluateExpression(text: string, bindings: ReadonlyMap<string, number>): number | undefined {
-  const tokens = text.match(/[\w.]+|[-+*/()]/g) ?? [];
+  const tokens = text.match(/[\w.]+|[-+*/(),]/g) ?? [];
   let at = 0;
   const primary = (): number | undefined => {
     const token = tokens[at++];
@@ -68,6 +74,14 @@ function evaluateExpression(text: string, bindings: ReadonlyMap<string, number>)
       const inner = sum();
       at++;
       return inner;
+    }
+    if (token === 'max' && tokens[at] === '(') {
+      at++;
+      const left = sum();
+      at++;
+      const right = sum();
+      at++;
+      return left === undefined || right === undefined ? undefined : Math.max(left, right);
     }
     if (token === undefined) return undefined;
     return /^\d+$/.test(token) ? Number(token) : bindings.get(token);

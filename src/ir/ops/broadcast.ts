@@ -1,5 +1,6 @@
 /** Axes and numpy broadcasting: https://onnx.ai/onnx/repo-docs/Broadcasting.html */
 import type { Refuse } from '../define_op.ts';
+import { maxDims } from '../dims.ts';
 import { type ITensor, stridesOf } from '../tensor.ts';
 import type { Dim, Shape } from '../types.ts';
 import { gatherView } from './strided.ts';
@@ -19,7 +20,7 @@ export function normalizeAxes(axes: readonly number[], rank: number, refuse: Ref
 
 /**
  * The shape to which all of these broadcast. A symbol meets itself or a number (n > 1 wins over a symbol, which can
- * then only be n or 1; a symbol wins over 1); whether two different symbols agree cannot be known.
+ * then only be n or 1; a symbol wins over 1); of two different symbols one is 1 or they agree: the size is their maximum.
  */
 export function broadcastShape(shapes: readonly Shape[], refuse: Refuse): Shape {
   const rank = Math.max(0, ...shapes.map((s) => s.length));
@@ -33,6 +34,7 @@ function broadcastDim(a: Dim, b: Dim, shapes: readonly Shape[], refuse: Refuse):
   if (a === 1) return b;
   if (typeof a === 'string' && typeof b === 'number') return b;
   if (typeof b === 'string' && typeof a === 'number') return a;
+  if (typeof a === 'string' && typeof b === 'string') return maxDims(a, b);
   return refuse(`the shapes ${shapes.map((s) => `[${s.join(', ')}]`).join(' and ')} do not broadcast: ${a} and ${b}`);
 }
 
