@@ -49,7 +49,7 @@ export async function runCase(c: Case, backend: Backend): Promise<Outcome> {
 
 /**
  * Node tests give everything as an input, also what must be known at import: axes, shapes, pads. Where that is what
- * is missing, small integer inputs become initializers, as they are in real models.
+ * is missing, scalars, small integer inputs and lists after the first input become initializers, as in real models.
  */
 function importCase(c: Case): { readonly graph: Graph; readonly tensors: readonly (ITensor | undefined)[] } {
   const bytes = c.model();
@@ -57,15 +57,15 @@ function importCase(c: Case): { readonly graph: Graph; readonly tensors: readonl
   const tensors = c.feeds();
   const reasons = originOf(graph)?.unsupported ?? [];
   if (!reasons.some(({ reason }) => reason.endsWith('while the model runs'))) return { graph, tensors };
-  const fixed = tensors.map((tensor) => (tensor && isSmallInteger(tensor) ? tensor : undefined));
+  const fixed = tensors.map((tensor, i) => (tensor && isParameter(tensor, i) ? tensor : undefined));
   return {
     graph: importOnnx(fixInputs(bytes, fixed), { file: c.file }),
     tensors: tensors.filter((_, i) => fixed[i] === undefined),
   };
 }
 
-const isSmallInteger = ({ dtype, shape }: ITensor): boolean =>
-  shape.length === 0 || (shape.length === 1 && (dtype === 's64' || dtype === 's32'));
+const isParameter = ({ dtype, shape }: ITensor, input: number): boolean =>
+  shape.length === 0 || (shape.length === 1 && (input > 0 || dtype === 's64' || dtype === 's32'));
 
 /** Operators through which a value keeps its quantization step. */
 const movement = new Set(['nn.reshape', 'nn.transpose', 'nn.identity', 'nn.slice', 'nn.gather']);

@@ -7,6 +7,7 @@ import { evaluateNode } from '../../ir/interpret.ts';
 import { findOp } from '../../ir/op_table.ts';
 import { type ITensor, scalar, sizeOf, tensor } from '../../ir/tensor.ts';
 import { type Dim, formatType, isStatic, type Loc, type Shape } from '../../ir/types.ts';
+import { bfloat16ToNumber, halfToNumber } from '../../numerics/half.ts';
 import { Attributes } from './attributes.ts';
 import type { OnnxNode } from './container/index.ts';
 import { type OnnxOp, Unsupported } from './define_onnx_op.ts';
@@ -125,7 +126,9 @@ export class NodeContext {
     if (constant === undefined) throw new Unsupported(`'${name}' is computed while the model runs`);
     if (constant.data.length !== 1)
       this.refuse(`'${name}' should have one element, but is ${formatType(value.type)}`, name);
-    return Number(constant.data[0]);
+    const element = Number(constant.data[0]);
+    if (constant.dtype === 'f16') return halfToNumber(element);
+    return constant.dtype === 'bf16' ? bfloat16ToNumber(element) : element;
   }
 
   /** Notes the elements of a small integer tensor; when all are numbers it is a constant and `compute` is not called. */

@@ -9,6 +9,7 @@ import { poolOps } from './ops/pool.ts';
 import { qlinearOps } from './ops/qlinear.ts';
 import { quantizeOps } from './ops/quantize.ts';
 import { reduceOps } from './ops/reduce.ts';
+import { resizeOps } from './ops/resize.ts';
 import { shapeOps } from './ops/shape.ts';
 import { unaryOps } from './ops/unary.ts';
 
@@ -27,6 +28,7 @@ export const onnxOps: readonly OnnxOp[] = [
   ...normalizationOps,
   ...shapeOps,
   ...movementOps,
+  ...resizeOps,
 ];
 
 const byName: ReadonlyMap<string, OnnxOp> = new Map(onnxOps.map((op) => [`${op.domain}:${op.name}`, op]));

@@ -84,7 +84,12 @@ export const matmulOps: readonly OnnxOp[] = [
   defineOnnxOp({
     name: 'MatMul',
     inputs: ['A: T', 'B: T'],
-    import: (ctx) => ctx.emit('nn.matmul', [ctx.get('A'), ctx.get('B')]),
+    import(ctx) {
+      const [a, b] = [ctx.get('A'), ctx.get('B')];
+      if (a.type.dtype !== 'u32') return ctx.emit('nn.matmul', [a, b]);
+      // the same modulo 2^32
+      return ctx.cast(ctx.emit('nn.matmul', [ctx.cast(a, 's32'), ctx.cast(b, 's32')]), 'u32');
+    },
   }),
   defineOnnxOp({
     name: 'Gemm',

@@ -31,6 +31,16 @@ function batchNorm(ctx: NodeContext): Value {
   return ctx.emit('nn.batch_norm', operands, { epsilon: ctx.attr.float('epsilon', 1e-5) });
 }
 
+/** The mean over the axes from `axis` on, and 1 / √(variance + ε). */
+function moments(ctx: NodeContext, x: Value, axis: number, epsilon: number): readonly Value[] {
+  const over = { axes: x.type.shape.map((_, i) => i).slice(axis), keepdims: true };
+  const mean = ctx.emit('nn.reduce_mean', [x], over);
+  const centred = ctx.emit('nn.sub', [x, mean]);
+  const variance = ctx.emit('nn.reduce_mean', [ctx.emit('nn.mul', [centred, centred])], over);
+  const deviation = ctx.emit('nn.sqrt', [ctx.emit('nn.add', [variance, ctx.scalar('f32', epsilon, 'epsilon')])]);
+  return [mean, ctx.emit('nn.reciprocal', [deviation])];
+}
+
 export const normalizationOps: readonly OnnxOp[] = [
   softmax('Softmax', 'nn.softmax'),
   softmax('LogSoftmax', 'nn.log_softmax'),
@@ -47,12 +57,11 @@ export const normalizationOps: readonly OnnxOp[] = [
     outputs: 3,
     attributes: ['axis', 'epsilon', 'stash_type'],
     import(ctx) {
-      if (ctx.wants(1) || ctx.wants(2)) ctx.unsupported('mean or deviation are used');
       const x = ctx.get('X');
-      return ctx.emit('nn.layer_norm', [x, ctx.get('Scale'), ctx.find('B')], {
-        axis: ctx.axis(ctx.attr.int('axis', -1), x.type.shape.length),
-        epsilon: ctx.attr.float('epsilon', 1e-5),
-      });
+      const axis = ctx.axis(ctx.attr.int('axis', -1), x.type.shape.length);
+      const epsilon = ctx.attr.float('epsilon', 1e-5);
+      const y = ctx.emit('nn.layer_norm', [x, ctx.get('Scale'), ctx.find('B')], { axis, epsilon });
+      return ctx.wants(1) || ctx.wants(2) ? [y, ...moments(ctx, x, axis, epsilon)] : y;
     },
   }),
   defineOnnxOp({

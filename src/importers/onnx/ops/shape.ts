@@ -3,7 +3,7 @@
 import type { Value } from '../../../ir/define_op.ts';
 import { divDims, mulDims, elementsOf as sizeOfShape } from '../../../ir/dims.ts';
 import type { DType } from '../../../ir/dtype.ts';
-import { sizeOf, tensor, zeros } from '../../../ir/tensor.ts';
+import { sizeOf, tensor } from '../../../ir/tensor.ts';
 import type { Dim, Shape } from '../../../ir/types.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
@@ -204,13 +204,11 @@ export const shapeOps: readonly OnnxOp[] = [
     import(ctx) {
       const [start, limit, delta] = ['start', 'limit', 'delta'].map((name) => ctx.scalarOf(name) as number);
       const dtype = ctx.get('start').type.dtype as DType;
-      if (dtype === 'f16' || dtype === 'bf16') ctx.unsupported(`a range of ${dtype}`);
       const count = Math.max(0, Math.ceil((limit - start) / delta));
       if (!(count <= 2 ** 24)) ctx.refuse(`the range from ${start} to ${limit} by ${delta} has ${count} elements`);
-      const range = zeros(dtype, [count]);
-      for (let i = 0; i < count; i++)
-        range.data[i] = (typeof range.data[0] === 'bigint' ? BigInt(start + i * delta) : start + i * delta) as never;
-      return ctx.constant(range);
+      const values = Array.from({ length: count }, (_, i) => start + i * delta);
+      const isHalf = dtype === 'f16' || dtype === 'bf16';
+      return ctx.cast(ctx.constant(tensor(isHalf ? 'f32' : dtype, values)), dtype);
     },
   }),
 ];

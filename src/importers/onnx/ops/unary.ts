@@ -120,8 +120,11 @@ export const unaryOps: readonly OnnxOp[] = [
       const x = ctx.get('data');
       const training = ctx.opset < 7 ? !ctx.attr.flag('is_test') : (ctx.scalarOf('training_mode') ?? 0) !== 0;
       if (training) ctx.unsupported('dropout in training mode');
-      if (!ctx.wants(1)) return ctx.emit('nn.identity', [x]);
-      return ctx.unsupported('the mask is used');
+      const y = ctx.emit('nn.identity', [x]);
+      if (!ctx.wants(1)) return y;
+      // nothing is dropped: all ones, of the type of the data before version 10
+      const one = ctx.scalar(ctx.opset < 10 ? (x.type.dtype as DType) : 'bool', 1, 'one');
+      return [y, ctx.emit('nn.expand', [one], { shape: x.type.shape })];
     },
   }),
   defineOnnxOp({

@@ -1,0 +1,136 @@
+/** Resize and Upsample. https://onnx.ai/onnx/operators/onnx__Resize.html */
+import type { Value } from '../../../ir/define_op.ts';
+import { mulDims } from '../../../ir/dims.ts';
+import { numbersOf } from '../../../ir/tensor.ts';
+import type { Dim } from '../../../ir/types.ts';
+import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
+import type { NodeContext } from '../node_context.ts';
+
+interface Target {
+  readonly shape: readonly Dim[];
+  readonly scales: readonly number[];
+}
+
+/** An optional list that may also be given and be empty. */
+function constants(ctx: NodeContext, name: string): readonly number[] | undefined {
+  const value = ctx.find(name);
+  if (value === undefined) return undefined;
+  const constant = ctx.constantOf(value) ?? ctx.unsupported(`'${name}' is computed while the model runs`);
+  return constant.data.length === 0 ? undefined : numbersOf(constant);
+}
+
+/** One entry for each axis of x, from one for each of `axes`. */
+const onAxes = <T>(rank: number, axes: readonly number[], values: readonly T[], other: (axis: number) => T): T[] =>
+  Array.from({ length: rank }, (_, axis) => values[axes.indexOf(axis)] ?? other(axis));
+
+function byScales(x: Value, scales: readonly number[], ctx: NodeContext): Target {
+  const shape = x.type.shape.map((dim, axis) => {
+    if (typeof dim === 'number') return Math.floor(dim * scales[axis]);
+    return Number.isInteger(scales[axis])
+      ? mulDims(dim, scales[axis])
+      : ctx.unsupported(`scale ${scales[axis]} of an unknown size`);
+  });
+  return { shape, scales };
+}
+
+/** Scales follow from sizes; with a policy one scale serves all axes, and the sizes follow from it. */
+function bySizes(ctx: NodeContext, x: Value, axes: readonly number[], sizes: readonly Dim[]): Target {
+  const { shape } = x.type;
+  const scaleOf = (axis: number): number => {
+    const [to, from] = [sizes[axes.indexOf(axis)], shape[axis]];
+    if (to === from) return 1;
+    return typeof to === 'number' && typeof from === 'number'
+      ? to / from
+      : ctx.unsupported('sizes of an axis of unknown size');
+  };
+  const policy = ctx.attr.string('keep_aspect_ratio_policy', 'stretch');
+  const own = axes.map(scaleOf);
+  if (policy === 'stretch') {
+    return {
+      shape: onAxes(shape.length, axes, sizes, (axis) => shape[axis]),
+      scales: onAxes(shape.length, axes, own, () => 1),
+    };
+  }
+  const scale = policy === 'not_larger' ? Math.min(...own) : Math.max(...own);
+  const resized = axes.map((axis) => Math.floor(scale * (shape[axis] as number) + 0.5));
+  return {
+    shape: onAxes(shape.length, axes, resized, (axis) => shape[axis]),
+    scales: onAxes(
+      shape.length,
+      axes,
+      axes.map(() => scale),
+      () => 1,
+    ),
+  };
+}
+
+function resize(ctx: NodeContext): Value {
+  if (ctx.opset < 11) return upsample(ctx, constants(ctx, 'roi')); // its second input was the scales
+  const x = ctx.get('X');
+  const rank = x.type.shape.length;
+  if (ctx.attr.flag('antialias')) ctx.unsupported('antialias');
+  const axes = ctx.attr
+    .ints(
+      'axes',
+      Array.from({ length: rank }, (_, i) => i),
+    )
+    .map((axis) => ctx.axis(axis, rank, 'axes'));
+  const given = constants(ctx, 'scales');
+  const sizes = ctx.find('sizes');
+  const elements = sizes && (ctx.elementsOf(sizes) ?? ctx.unsupported("'sizes' is computed while the model runs"));
+  const count = (given ?? elements)?.length;
+  if (count !== axes.length)
+    ctx.refuse(`scales or sizes should have ${axes.length} entries, but have ${count ?? 'none'}`, 'scales');
+  const target = given
+    ? byScales(
+        x,
+        onAxes(rank, axes, given, () => 1),
+        ctx,
+      )
+    : bySizes(ctx, x, axes, elements as readonly Dim[]);
+  const coordinates = ctx.attr.string('coordinate_transformation_mode', 'half_pixel');
+  if (!/^(half_pixel|pytorch_half_pixel|asymmetric|align_corners)$/.test(coordinates))
+    ctx.unsupported(`coordinates '${coordinates}'`);
+  return interpolate(ctx, x, target, coordinates, ctx.attr.string('nearest_mode', 'round_prefer_floor'));
+}
+
+function interpolate(ctx: NodeContext, x: Value, target: Target, coordinates: string, nearest: string): Value {
+  const mode = ctx.attr.string('mode', 'nearest').replace('bilinear', 'linear');
+  if (mode !== 'nearest' && mode !== 'linear') ctx.unsupported(`mode '${mode}'`);
+  return ctx.emit('nn.resize', [x], { ...target, mode, coordinates, nearest });
+}
+
+/** Upsample, and Resize of version 10: output position i shows position ⌊i / scale⌋. */
+function upsample(ctx: NodeContext, scales: readonly number[] | undefined): Value {
+  const x = ctx.get('X');
+  if (scales?.length !== x.type.shape.length)
+    return ctx.refuse(`scales should have ${x.type.shape.length} entries`, 'scales');
+  return interpolate(ctx, x, byScales(x, scales, ctx), 'asymmetric', 'floor');
+}
+
+export const resizeOps: readonly OnnxOp[] = [
+  defineOnnxOp({
+    name: 'Resize',
+    since: 10,
+    inputs: ['X', 'roi?', 'scales?', 'sizes?'],
+    attributes: [
+      'antialias',
+      'axes',
+      'coordinate_transformation_mode',
+      'cubic_coeff_a',
+      'exclude_outside',
+      'extrapolation_value',
+      'keep_aspect_ratio_policy',
+      'mode',
+      'nearest_mode',
+    ],
+    import: resize,
+  }),
+  defineOnnxOp({
+    name: 'Upsample',
+    since: 7,
+    inputs: ['X', 'scales?'],
+    attributes: ['mode', 'scales'],
+    import: (ctx) => upsample(ctx, ctx.opset < 9 ? ctx.attr.floats('scales') : constants(ctx, 'scales')),
+  }),
+];
