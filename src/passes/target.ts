@@ -11,3 +11,7 @@ export interface Target {
 export const targetNames = ['symmetric', 'onednn'] as const;
 
 export const defaultTarget = (name: Target['name'] = 'onednn'): Target => ({ name, isa: 'vnni', threads: 1 });
+
+/** Without VNNI oneDNN halves s8 weights against s8 sources and loses bits: such targets are fed u8. */
+export const needsUnsignedSource = (target: Target): boolean =>
+  target.name === 'onednn' && (target.isa === 'avx2' || target.isa === 'avx512');

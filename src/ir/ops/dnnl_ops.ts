@@ -1,4 +1,7 @@
-/** The operators that stand for one oneDNN primitive with attributes and post-ops; made by codegen/onednn/select. */
+/** The operators that stand for one oneDNN primitive with attributes and post-ops, or one kernel of ours; made by codegen/onednn/select. */
 import type { AnyOp } from '../define_op.ts';
+import { dnnlConv } from './dnnl_conv.op.ts';
+import { dnnlMatmul } from './dnnl_matmul.op.ts';
+import { dnnlRequantize } from './dnnl_requantize.op.ts';
 
-export const dnnlOps: readonly AnyOp[] = [];
+export const dnnlOps: readonly AnyOp[] = [dnnlConv, dnnlMatmul, dnnlRequantize];

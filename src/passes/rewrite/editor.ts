@@ -7,6 +7,7 @@ import { enablePatches, type Patch, produceWithPatches } from 'immer';
 import { assert } from '../../diagnostics/index.ts';
 import {
   type ConstantPool,
+  type DType,
   Emitter,
   type Graph,
   type ITensor,
@@ -238,7 +239,7 @@ export class GraphEditor {
       this.#set({ ...node, operands: node.operands.map((id) => (id === from ? to : id)) });
     }
     if (this.isOutput(from)) {
-      const value = this.emitter.emit(nnIdentity, { x: this.value(to) });
+      const value = this.emitter.emit(nnIdentity, { x: this.value(to) as Value<DType> });
       this.#rename(value.id, from);
       return [...readers.map((n) => n.id), from];
     }

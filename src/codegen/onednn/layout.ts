@@ -1,0 +1,45 @@
+/** How a tensor lies in memory: row major, channels last, or blocked as oneDNN chose. */
+import { sizeOf, stridesOf } from '../../ir/index.ts';
+import type { MemoryDesc } from './binding.ts';
+
+export type PlainLayout = 'row-major' | 'channels-last';
+export type BufferLayout = PlainLayout | MemoryDesc;
+
+/** The one name of a layout: channels last is row major where there is one channel, one position, or no spatial axis. */
+export function normalized(layout: PlainLayout, shape: readonly number[]): PlainLayout {
+  const trivial = shape.length < 3 || shape[1] === 1 || sizeOf(shape.slice(2)) === 1;
+  return trivial ? 'row-major' : layout;
+}
+
+/** Axes from the slowest to the fastest. */
+export const axisOrder = (layout: PlainLayout, rank: number): readonly number[] =>
+  layout === 'row-major' || rank < 3
+    ? Array.from({ length: rank }, (_, i) => i)
+    : [0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2), 1];
+
+/** Strides, in elements, by logical axis. */
+export function plainStrides(layout: PlainLayout, shape: readonly number[]): number[] {
+  const order = axisOrder(layout, shape.length);
+  const physical = stridesOf(order.map((axis) => shape[axis]));
+  const strides = new Array<number>(shape.length);
+  order.forEach((axis, i) => {
+    strides[axis] = physical[i];
+  });
+  return strides;
+}
+
+/** A list by logical axis, in memory order. */
+export const inMemoryOrder = <T>(layout: PlainLayout, byAxis: readonly T[]): T[] =>
+  axisOrder(layout, byAxis.length).map((axis) => byAxis[axis]);
+
+export const isPlain = (layout: BufferLayout): layout is PlainLayout => typeof layout === 'string';
+
+/** The plain layout a descriptor amounts to, or the descriptor itself when it is blocked or strided otherwise. */
+export function layoutOfDesc(desc: MemoryDesc): BufferLayout {
+  const { strides, dims } = desc;
+  if (strides === undefined) return desc;
+  const matches = (layout: PlainLayout) =>
+    plainStrides(layout, dims).every((s, axis) => dims[axis] === 1 || s === strides[axis]);
+  if (matches('row-major')) return 'row-major';
+  return matches('channels-last') ? 'channels-last' : desc;
+}

@@ -1,0 +1,47 @@
+/** Which operators the back end has, and how each becomes commands. What is not here runs on the interpreter. */
+import * as float from './float.ts';
+import type { Lowering } from './lowering.ts';
+import * as movement from './movement.ts';
+import * as products from './products.ts';
+import * as quantized from './quantized.ts';
+
+export const lowerings: Readonly<Record<string, Lowering>> = {
+  'dnnl.conv': products.dnnlConv,
+  'dnnl.matmul': products.dnnlMatmul,
+  'dnnl.requantize': products.dnnlRequantize,
+  'nn.conv': products.floatConv,
+  'nn.matmul': products.floatMatmul,
+
+  'qnn.quantize': quantized.quantize,
+  'qnn.dequantize': quantized.dequantize,
+  'qnn.requantize': quantized.requantize,
+  'qnn.lut': quantized.lut,
+  'qnn.add': quantized.add,
+  'qnn.mul': quantized.multiply,
+  'qnn.average_pool': quantized.averagePool,
+  'qnn.global_average_pool': quantized.globalAveragePool,
+  'qnn.dynamic_quantize': quantized.dynamicQuantize,
+  'nn.recentre': quantized.recentre,
+
+  'nn.identity': movement.view,
+  'nn.reshape': movement.view,
+  'nn.transpose': movement.transpose,
+  'nn.concat': movement.concat,
+  'nn.expand': movement.expand,
+  'nn.pad': movement.pad,
+
+  'nn.max_pool': float.maxPool,
+  'nn.average_pool': float.averagePool,
+  'nn.relu': float.eltwise('relu'),
+  'nn.leaky_relu': float.eltwise('relu', ({ alpha }) => [alpha as number, 0]),
+  'nn.clip': float.eltwise('clip', ({ min, max }) => [min as number, max as number]),
+  'nn.add': float.binary('add', true),
+  'nn.sub': float.binary('sub', false),
+  'nn.mul': float.binary('mul', true),
+  'nn.div': float.binary('div', false),
+  'nn.softmax': float.softmax,
+  'nn.cast': float.castToFloat,
+};
+
+export type { Lowering } from './lowering.ts';
+export { GraphView } from './lowering.ts';

@@ -1,0 +1,271 @@
+/**
+ * Records the commands of one native segment: which buffers there are, in which layouts each value exists, and when
+ * each buffer is first and last touched. Lowerings ask for operands in the layout they want; a conversion is recorded
+ * only where a value does not exist in that layout yet.
+ */
+import { assert } from '../../diagnostics/index.ts';
+import {
+  bytesOf,
+  constantOf,
+  type DType,
+  dtypes,
+  type Graph,
+  type ITensor,
+  isStatic,
+  sizeOf,
+  tensor,
+  typeOf,
+  type ValueId,
+} from '../../ir/index.ts';
+import type {
+  BufferRef,
+  Command,
+  Kernel,
+  MemoryDesc,
+  NativeMemory,
+  NativeType,
+  OneDnnBinding,
+  Primitive,
+  SessionSpec,
+} from './binding.ts';
+import {
+  type BufferLayout,
+  inMemoryOrder,
+  isPlain,
+  layoutOfDesc,
+  normalized,
+  type PlainLayout,
+  plainStrides,
+} from './layout.ts';
+import { planMemory } from './memory_plan.ts';
+
+/** A buffer of the segment. Fixed ones are inputs, outputs and constants; the others go to the arena. */
+export class Buffer {
+  readonly bytes: number;
+  readonly fixed: BufferRef | undefined;
+  first = Number.POSITIVE_INFINITY;
+  last = -1;
+
+  constructor(bytes: number, fixed?: BufferRef) {
+    this.bytes = bytes;
+    this.fixed = fixed;
+  }
+}
+
+interface Recorded {
+  readonly make: (refs: Readonly<Record<string, BufferRef>>) => Command;
+  readonly buffers: Readonly<Record<string, Buffer>>;
+}
+
+export class Recorder {
+  readonly graph: Graph;
+  readonly binding: OneDnnBinding;
+  readonly threads: number;
+  readonly #commands: Recorded[] = [];
+  readonly #labels: string[] = [];
+  readonly #buffers: Buffer[] = [];
+  /** Every layout in which a value exists, in order of making; a plain layout is listed under its one name. */
+  readonly #places = new Map<ValueId, { layout: BufferLayout; buffer: Buffer }[]>();
+  readonly #outputs: ReadonlyMap<ValueId, Buffer>;
+  readonly #inputBytes: number[];
+  #label = '';
+
+  /** `inputs` and `outputs` cross the border of the segment row major. */
+  constructor(
+    graph: Graph,
+    binding: OneDnnBinding,
+    threads: number,
+    inputs: readonly ValueId[],
+    outputs: readonly ValueId[],
+  ) {
+    this.graph = graph;
+    this.binding = binding;
+    this.threads = threads;
+    this.#inputBytes = inputs.map((id) => this.bytesOf(id));
+    inputs.forEach((id, index) => {
+      this.#places.set(id, [{ layout: 'row-major', buffer: new Buffer(this.bytesOf(id), { space: 'input', index }) }]);
+    });
+    this.#outputs = new Map(outputs.map((id, index) => [id, new Buffer(this.bytesOf(id), { space: 'output', index })]));
+  }
+
+  // ---- what lowerings ask ----
+
+  shape(id: ValueId): readonly number[] {
+    const { shape } = typeOf(this.graph, id);
+    assert(isStatic(shape), `%${id} has no static shape`);
+    return shape;
+  }
+  dtype = (id: ValueId): DType => typeOf(this.graph, id).dtype as DType;
+  constant = (id: ValueId | null | undefined): ITensor | undefined => constantOf(this.graph, id);
+  bytesOf = (id: ValueId): number => Math.max(sizeOf(this.shape(id)) * dtypes[this.dtype(id)].bytes, 1);
+  nativeType = (id: ValueId): NativeType => {
+    const dtype = this.dtype(id);
+    assert(dtype === 'u8' || dtype === 's8' || dtype === 's32' || dtype === 'f32', `oneDNN has no type ${dtype}`);
+    return dtype;
+  };
+
+  /** The plain layout in which the value exists already, row major when there is a choice to make. */
+  preferredLayout(id: ValueId): PlainLayout {
+    const plain =
+      this.#places
+        .get(id)
+        ?.map((p) => p.layout)
+        .filter(isPlain) ?? [];
+    return plain[0] ?? 'row-major';
+  }
+
+  /** A descriptor of the value in a plain layout. */
+  desc(id: ValueId, layout: PlainLayout): MemoryDesc {
+    const shape = this.shape(id);
+    return this.binding.desc(this.nativeType(id), shape.length === 0 ? [1] : shape, layout);
+  }
+  anyDesc = (id: ValueId): MemoryDesc => this.binding.desc(this.nativeType(id), this.shape(id), 'any');
+
+  /** The value in that layout; converted when it is not there yet. */
+  use(id: ValueId, layout: BufferLayout): Buffer {
+    const wanted = isPlain(layout) ? normalized(layout, this.shape(id)) : layoutOfDesc(layout);
+    const places = this.#places.get(id) ?? this.#materialize(id, wanted);
+    const found = places.find((p) =>
+      isPlain(p.layout) || isPlain(wanted) ? p.layout === wanted : p.layout.equals(wanted),
+    );
+    if (found) return found.buffer;
+    const buffer = this.#convert(id, places[0], wanted);
+    places.push({ layout: wanted, buffer });
+    return buffer;
+  }
+
+  /** The buffer in which a result is to be written, in a layout of the lowering's choice. */
+  define(id: ValueId, layout: BufferLayout): Buffer {
+    const chosen = isPlain(layout) ? normalized(layout, this.shape(id)) : layoutOfDesc(layout);
+    const output = chosen === 'row-major' ? this.#outputs.get(id) : undefined;
+    const buffer = output ?? this.scratch(isPlain(chosen) ? this.bytesOf(id) : chosen.bytes);
+    this.#places.set(id, [{ layout: chosen, buffer }]);
+    return buffer;
+  }
+
+  /** Says that a value is another one seen with a new shape: both row major, no bytes move. */
+  alias(id: ValueId, of: ValueId): void {
+    const buffer = this.use(of, 'row-major');
+    this.#places.set(id, [{ layout: 'row-major', buffer }]);
+  }
+
+  scratch(bytes: number): Buffer {
+    const buffer = new Buffer(bytes);
+    this.#buffers.push(buffer);
+    return buffer;
+  }
+
+  memory = (memory: NativeMemory): Buffer => new Buffer(memory.bytes, { space: 'constant', memory });
+  /** Constant weights, seen as `dims`, in the layout a primitive chose: packed once. */
+  packed(id: ValueId, dims: readonly number[], to: MemoryDesc): Buffer {
+    const value = this.constant(id);
+    assert(value, `%${id} is not constant`);
+    const from = this.binding.desc(this.nativeType(id), dims, 'row-major');
+    return this.memory(this.binding.pack(bytesOf(value.data), from, to, this.threads));
+  }
+  /** A constant made by the lowering itself. */
+  data = (t: ITensor): Buffer => this.memory(this.binding.memory(bytesOf(t.data)));
+
+  // ---- recording ----
+
+  /** What the next commands belong to, for profiles. */
+  label(label: string): void {
+    this.#label = label;
+  }
+
+  kernel(kernel: Kernel, buffers: Readonly<Record<string, Buffer | undefined>>): void {
+    this.#record(buffers, (args) => ({ kind: 'kernel', kernel, arguments: args }));
+  }
+
+  primitive(primitive: Primitive, buffers: Readonly<Record<string, Buffer | undefined>>): void {
+    const scratchpad = primitive.scratchpadBytes > 0 ? this.scratch(primitive.scratchpadBytes) : undefined;
+    this.#record({ ...buffers, scratchpad }, (args) => ({ kind: 'primitive', primitive, arguments: args }));
+  }
+
+  #record(buffers: Readonly<Record<string, Buffer | undefined>>, make: Recorded['make']): void {
+    const at = this.#commands.length;
+    const given = Object.fromEntries(Object.entries(buffers).filter((e): e is [string, Buffer] => e[1] !== undefined));
+    for (const buffer of Object.values(given)) {
+      buffer.first = Math.min(buffer.first, at);
+      buffer.last = Math.max(buffer.last, at);
+    }
+    this.#commands.push({ make, buffers: given });
+    this.#labels.push(this.#label);
+  }
+
+  /** Ends the segment: outputs are put in place, buffers get their offsets. */
+  finish(): { spec: SessionSpec; labels: readonly string[] } {
+    for (const [id, output] of this.#outputs) {
+      const source = this.use(id, 'row-major');
+      if (source !== output) this.#copy(id, source, 'row-major', output, 'row-major');
+    }
+    const arena = this.#buffers.filter((b) => b.last >= 0);
+    const { offsets, bytes } = planMemory(arena);
+    const placed = new Map(arena.map((b, i) => [b, { space: 'arena', offset: offsets[i] } as const]));
+    const commands = this.#commands.map(({ make, buffers }) =>
+      make(
+        Object.fromEntries(Object.entries(buffers).map(([name, b]) => [name, b.fixed ?? (placed.get(b) as BufferRef)])),
+      ),
+    );
+    const outputBytes = [...this.#outputs.keys()].map((id) => this.bytesOf(id));
+    return {
+      spec: { threads: this.threads, arenaBytes: bytes, inputBytes: this.#inputBytes, outputBytes, commands },
+      labels: this.#labels,
+    };
+  }
+
+  // ---- inside ----
+
+  /** A constant of the graph, put straight into the layout wanted first. */
+  #materialize(id: ValueId, layout: BufferLayout): { layout: BufferLayout; buffer: Buffer }[] {
+    const value = this.constant(id);
+    assert(value, `%${id} is used before it is defined`);
+    const plain = isPlain(layout) ? layout : 'row-major';
+    const places = [
+      { layout: plain as BufferLayout, buffer: this.data(plain === 'row-major' ? value : transposed(value)) },
+    ];
+    this.#places.set(id, places);
+    return places;
+  }
+
+  #convert(id: ValueId, from: { layout: BufferLayout; buffer: Buffer }, to: BufferLayout): Buffer {
+    const buffer = this.scratch(isPlain(to) ? this.bytesOf(id) : to.bytes);
+    if (isPlain(from.layout) && isPlain(to)) this.#copy(id, from.buffer, from.layout, buffer, to);
+    else {
+      const [source, destination] = [from.layout, to].map((l) => (isPlain(l) ? this.desc(id, l) : l));
+      this.primitive(this.binding.reorder(source, destination, this.threads), {
+        source: from.buffer,
+        destination: buffer,
+      });
+    }
+    return buffer;
+  }
+
+  #copy(id: ValueId, source: Buffer, from: PlainLayout, destination: Buffer, to: PlainLayout): void {
+    const shape = this.shape(id);
+    this.kernel(
+      {
+        name: 'copy',
+        elementBytes: dtypes[this.dtype(id)].bytes as 1 | 2 | 4 | 8,
+        shape: shape.length === 0 ? [1] : inMemoryOrder(to, shape),
+        sourceStrides: shape.length === 0 ? [1] : inMemoryOrder(to, plainStrides(from, shape)),
+        destinationStrides: shape.length === 0 ? [1] : inMemoryOrder(to, plainStrides(to, shape)),
+        sourceOffset: 0,
+        destinationOffset: 0,
+      },
+      { source, destination },
+    );
+  }
+}
+
+/** A constant in channels-last order. */
+export function transposed(t: ITensor): ITensor {
+  const [outer, channels, ...spatial] = t.shape;
+  const inner = sizeOf(spatial);
+  const out = tensor(t.dtype, t.data.slice() as never, t.shape);
+  for (let n = 0, to = 0; n < outer; n++) {
+    for (let i = 0; i < inner; i++)
+      for (let c = 0; c < channels; c++) out.data[to++] = t.data[(n * channels + c) * inner + i] as never;
+  }
+  return out;
+}

@@ -1,0 +1,79 @@
+/** Which convolutions and matmuls a primitive computes, and how they are emitted. */
+import type { Node, Value, ValueId } from '../../../ir/index.ts';
+import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
+import { dnnlConv } from '../../../ir/ops/dnnl_conv.op.ts';
+import { dnnlMatmul } from '../../../ir/ops/dnnl_matmul.op.ts';
+import type { Algebra } from '../../../passes/rewrite/algebra.ts';
+import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
+import { epilogueOperands, type Requantize } from './epilogue.ts';
+import type { SumChain } from './sum_chain.ts';
+
+/** An 8-bit source, s8 weights without a zero point, a source zero point that is a known scalar. */
+export interface Product {
+  readonly node: Node;
+  readonly kind: 'conv' | 'matmul';
+  readonly x: Value<'u8' | 's8'>;
+  readonly w: Value<'s8'>;
+  readonly sourceZeroPoint: number;
+  /** The axis of the result that has the channels. */
+  readonly axis: number;
+  readonly channels: number;
+}
+
+const kinds: Readonly<Record<string, Product['kind']>> = {
+  'nn.conv': 'conv',
+  'qnn.conv': 'conv',
+  'nn.matmul': 'matmul',
+  'qnn.matmul': 'matmul',
+};
+
+/** The product that computes `value`, when a primitive can; else the reason. */
+export function productOf(graph: GraphEditor, value: Value): Product | string {
+  const node = graph.producer(value.id);
+  const kind = node && kinds[node.op];
+  if (node === undefined || kind === undefined) return 'it is neither a convolution nor a matmul';
+  const [xId, wId, zx, zw] = node.operands as (ValueId | undefined)[];
+  const [x, w] = [graph.value(xId as ValueId), graph.value(wId as ValueId)];
+  if (x.type.dtype !== 'u8' && x.type.dtype !== 's8') return `the source is ${x.type.dtype}`;
+  if (w.type.dtype !== 's8' || zw) return 'the weights are not symmetric s8';
+  const zero = zx && graph.constant(zx);
+  if (zx && (zero === undefined || zero.data.length !== 1)) return 'the source zero point is not a known scalar';
+  const rank = value.type.shape.length;
+  if (kind === 'matmul' && (x.type.shape.length < 2 || w.type.shape.length < 2)) return 'a vector operand';
+  const axis = kind === 'conv' ? 1 : rank - 1;
+  const channels = value.type.shape[axis];
+  if (typeof channels !== 'number') return 'the number of channels is not known';
+  if (kind === 'conv' && !graph.isConstant(w.id)) return 'the weights are computed at run time';
+  return {
+    node,
+    kind,
+    x: x as Product['x'],
+    w: w as Product['w'],
+    sourceZeroPoint: zero ? Number(zero.data[0]) : 0,
+    axis,
+    channels,
+  };
+}
+
+/** Our depthwise kernel: 2-D, one input channel per group. It adds in int32 and reads padding as the zero point. */
+export const servedByDepthwise = ({ kind, node, w }: Product): boolean =>
+  kind === 'conv' && (node.attrs.group as number) > 1 && w.type.shape.length === 4 && w.type.shape[1] === 1;
+
+export function emitProduct(
+  a: Algebra,
+  product: Product,
+  chain: Pick<SumChain, 'bias' | 'map'>,
+  r: Requantize | undefined,
+  depthwise: boolean,
+): Value {
+  const { x, w, node, sourceZeroPoint } = product;
+  const end = r ? { to: r.to, zeroPoint: r.zeroPoint, low: r.low, high: r.high } : ({ to: 's32' } as const);
+  const { map, ...operands } = epilogueOperands(a, chain, r?.multiplier);
+  if (product.kind === 'matmul') return a.emit(dnnlMatmul, { a: x, b: w, ...operands }, { ...end, sourceZeroPoint });
+  const attrs = node.attrs as unknown as ConvAttrs;
+  return a.emit(
+    dnnlConv,
+    { x, w, ...operands, ...(map && { map }) },
+    { ...attrs, ...end, sourceZeroPoint, by: depthwise ? 'depthwise' : 'onednn' },
+  );
+}

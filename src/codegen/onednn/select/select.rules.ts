@@ -1,0 +1,132 @@
+/** Selection: products with all that follows them become one operator per primitive or kernel. */
+import type { Value } from '../../../ir/index.ts';
+import { nnConv } from '../../../ir/ops/nn_conv.op.ts';
+import { nnAdd, nnSub } from '../../../ir/ops/nn_elementwise_binary.op.ts';
+import { nnMatmul } from '../../../ir/ops/nn_matmul.op.ts';
+import { qnnConv } from '../../../ir/ops/qnn_conv.op.ts';
+import { qnnMatmul } from '../../../ir/ops/qnn_matmul.op.ts';
+import { qnnRequantize } from '../../../ir/ops/qnn_requantize.op.ts';
+import type { Algebra } from '../../../passes/rewrite/algebra.ts';
+import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
+import { type AnyRule, defineRule } from '../../../passes/rewrite/rule.ts';
+import { primitiveMayFinish, type Requantize, requantizeOf, separateEpilogue } from './epilogue.ts';
+import { emitProduct, productOf, servedByDepthwise } from './products.ts';
+import { type SumChain, sumChain } from './sum_chain.ts';
+
+/** requantize ∘ (+ bias) ∘ (+ map) ∘ (+ row·column) ∘ product */
+export const selectRequantized = defineRule({
+  name: 'select-requantized',
+  root: qnnRequantize,
+  law: 'requantize(product(x, w; zx) + bias + map; m, zy) = dnnl.product(x, w, bias, map, m),   + row·column: dnnl.requantize',
+  exactness: 'bit-exact',
+  where({ x, node, graph }, miss) {
+    const r = requantizeOf(graph, node);
+    if (r === undefined) return miss('the primitive knows the recipe of ONNX Runtime with constant parameters only');
+    const chain = sumChain(graph, x, r.axis);
+    const product = productOf(graph, chain.sum);
+    if (chain.row !== undefined || (typeof product !== 'string' && product.axis === r.axis)) return undefined;
+    return miss(
+      typeof product === 'string' ? product : 'the channels of the multiplier are not those of the product',
+      chain.sum,
+    );
+  },
+  rewrite({ x, node, graph }, a) {
+    const r = requantizeOf(graph, node)!;
+    return finish(graph, a, r, sumChain(graph, x, r.axis));
+  },
+  wrong: {
+    what: 'loses the additions between product and requantize',
+    rewrite({ x, node, graph }, a) {
+      const r = requantizeOf(graph, node)!;
+      return finish(graph, a, r, { sum: sumChain(graph, x, r.axis).sum, length: 0 });
+    },
+  },
+});
+
+function finish(graph: GraphEditor, a: Algebra, r: Requantize, chain: SumChain): Value {
+  const product = productOf(graph, chain.sum);
+  if (typeof product === 'string' || !graph.isPrivate(chain.sum.id))
+    return separateEpilogue(a, chain.sum, chain, r.axis, r);
+  const depthwise = servedByDepthwise(product) && chain.map === undefined && chain.row === undefined;
+  if (depthwise || primitiveMayFinish(chain, r, product.channels, product.sourceZeroPoint !== 0))
+    return emitProduct(a, product, chain, r, depthwise);
+  return separateEpilogue(a, emitProduct(a, product, {}, undefined, false) as Value<'s32'>, chain, r.axis, r);
+}
+
+/** Constant additions to an s32 sum that stays s32. */
+const integerSum = (root: typeof nnAdd | typeof nnSub, name: string) =>
+  defineRule({
+    name,
+    root,
+    law: 'sum ± bias ± map ± row·column = dnnl.requantize(sum, bias, map, row, column) in s32',
+    exactness: 'bit-exact',
+    where({ node, graph }, miss) {
+      const y = graph.value(node.id);
+      if (y.type.dtype !== 's32') return miss(`the sum is ${y.type.dtype}`);
+      return chainOf(graph, y).length > 0 ? undefined : miss('nothing constant is added to a sum');
+    },
+    rewrite({ node, graph }, a) {
+      const y = graph.value(node.id);
+      const chain = chainOf(graph, y);
+      return separateEpilogue(a, chain.sum, chain, channelAxis(graph, y));
+    },
+    wrong: {
+      what: 'keeps the sum and drops what is added',
+      rewrite({ node, graph }, a) {
+        const y = graph.value(node.id);
+        return separateEpilogue(a, chainOf(graph, y).sum, { sum: y as Value<'s32'>, length: 0 }, channelAxis(graph, y));
+      },
+    },
+  });
+
+/** Convolutions have their channels on axis 1, matmuls on the last one: the axis that absorbs more. */
+function channelAxis(graph: GraphEditor, y: Value): number {
+  const last = Math.max(y.type.shape.length - 1, 0);
+  return y.type.shape.length > 2 && sumChain(graph, y, 1).length >= sumChain(graph, y, last).length ? 1 : last;
+}
+const chainOf = (graph: GraphEditor, y: Value): SumChain =>
+  y.type.shape.length === 0 ? { sum: y as Value<'s32'>, length: 0 } : sumChain(graph, y, channelAxis(graph, y));
+
+export const selectIntegerAdd = integerSum(nnAdd, 'select-integer-add');
+export const selectIntegerSub = integerSum(nnSub, 'select-integer-sub');
+
+/** A product whose sum is needed as such. */
+function plain<R extends typeof nnConv | typeof qnnConv | typeof nnMatmul | typeof qnnMatmul>(root: R): AnyRule {
+  const rule: AnyRule = {
+    name: `select-${root.name.replace('.', '-')}`,
+    root,
+    law: `${root.name}(x, w; zx) = dnnl.product(x, w; zx) in s32`,
+    exactness: 'bit-exact',
+    where({ node, graph }, miss) {
+      const product = productOf(graph, graph.value(node.id));
+      return typeof product === 'string' ? miss(product) : undefined;
+    },
+    rewrite({ node, graph }, a) {
+      const product = productOf(graph, graph.value(node.id));
+      if (typeof product === 'string') throw new Error(product);
+      return emitProduct(a, product, {}, undefined, servedByDepthwise(product));
+    },
+    wrong: {
+      what: 'shifts the source by one more',
+      rewrite({ node, graph }, a) {
+        const product = productOf(graph, graph.value(node.id));
+        if (typeof product === 'string') throw new Error(product);
+        return emitProduct(
+          a,
+          { ...product, sourceZeroPoint: product.sourceZeroPoint === 127 ? 126 : product.sourceZeroPoint + 1 },
+          {},
+          undefined,
+          false,
+        );
+      },
+    },
+  };
+  return Object.freeze(rule);
+}
+
+/** First what ends in a requantize, then sums, then bare products. */
+export const selectRules: readonly (readonly AnyRule[])[] = [
+  [selectRequantized],
+  [selectIntegerAdd, selectIntegerSub],
+  [plain(nnConv), plain(qnnConv), plain(nnMatmul), plain(qnnMatmul)],
+];

@@ -1,0 +1,116 @@
+/** Walks back from an s32 value through the additions that a fused operator absorbs. */
+import { type ITensor, type Node, sizeOf, tensor, type Value, type ValueId } from '../../../ir/index.ts';
+import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
+
+/** `sum + bias[c] + map[c, p] + row[n, g(c), p]·column[c]` */
+export interface SumChain {
+  /** What is left: the product itself, or whatever else made the sum. */
+  readonly sum: Value<'s32'>;
+  readonly bias?: ITensor<'s32'>;
+  readonly map?: ITensor<'s32'>;
+  readonly row?: Value<'s32'>;
+  readonly column?: ITensor<'s32'>;
+  /** Whether anything was absorbed. */
+  readonly length: number;
+}
+
+/**
+ * Collects constant additions and subtractions, and one rank-1 update, above a sum of shape [N, C, …] with channels on
+ * `axis`. Stops where a value has other readers: they need it as it is.
+ */
+export function sumChain(graph: GraphEditor, value: Value, axis: number): SumChain {
+  const { shape } = value.type;
+  const channels = shape[axis];
+  if (typeof channels !== 'number') return { sum: value as Value<'s32'>, length: 0 };
+  const at: Geometry = { rank: shape.length, axis, channels, inner: shape.slice(axis + 1) };
+  let chain: SumChain = { sum: value as Value<'s32'>, length: 0 };
+  for (;;) {
+    const { sum } = chain;
+    const node = graph.producer(sum.id);
+    const mayAbsorb = chain.length === 0 || graph.isPrivate(sum.id);
+    const next =
+      node && mayAbsorb && (node.op === 'nn.add' || node.op === 'nn.sub') ? absorb(graph, chain, node, at) : undefined;
+    if (next === undefined) return chain;
+    chain = { ...next, length: chain.length + 1 };
+  }
+}
+
+interface Geometry {
+  readonly rank: number;
+  readonly axis: number;
+  readonly channels: number;
+  readonly inner: readonly unknown[];
+}
+
+/** The chain with one more addition, undefined when it is none of ours. */
+function absorb(graph: GraphEditor, chain: SumChain, node: Node, at: Geometry): Omit<SumChain, 'length'> | undefined {
+  const operands = node.operands as [ValueId, ValueId];
+  const sign = node.op === 'nn.sub' ? -1 : 1;
+  for (const [rest, added] of sign === 1 ? [operands, [...operands].reverse()] : [operands]) {
+    if (graph.type(rest).shape.length !== at.rank || graph.type(rest).shape[at.axis] !== at.channels) continue;
+    const sum = graph.value(rest) as Value<'s32'>;
+    const constant = graph.constant(added) as ITensor<'s32'> | undefined;
+    if (constant) {
+      const perChannel = asPerChannel(constant, at);
+      if (perChannel) {
+        const bias = chain.bias?.data.slice() ?? new Int32Array(at.channels);
+        for (let c = 0; c < at.channels; c++) bias[c] += sign * perChannel(c);
+        return { ...chain, sum, bias: tensor('s32', bias) };
+      }
+      if (chain.map === undefined && isMap(constant, at))
+        return { ...chain, sum, map: sign === 1 ? constant : negated(constant) };
+      continue;
+    }
+    const update = chain.row === undefined ? rankOne(graph, added, at) : undefined;
+    if (update) return { ...chain, sum, row: update.row, column: sign === 1 ? update.column : negated(update.column) };
+  }
+  return undefined;
+}
+
+/** row[n, g, p] · column[c], the row having one channel or as many as the sum. */
+function rankOne(
+  graph: GraphEditor,
+  id: ValueId,
+  at: Geometry,
+): { row: Value<'s32'>; column: ITensor<'s32'> } | undefined {
+  const node = graph.producer(id);
+  if (node?.op !== 'nn.mul' || !graph.isPrivate(id)) return undefined;
+  const [rowId, columnId] = node.operands as [ValueId, ValueId];
+  const factors = graph.constant(columnId) as ITensor<'s32'> | undefined;
+  const perChannel = factors && asPerChannel(factors, at);
+  const { shape } = graph.type(rowId);
+  if (!perChannel || shape.length !== at.rank || (shape[at.axis] !== 1 && shape[at.axis] !== at.channels))
+    return undefined;
+  return {
+    row: graph.value(rowId) as Value<'s32'>,
+    column: tensor(
+      's32',
+      Int32Array.from({ length: at.channels }, (_, c) => perChannel(c)),
+    ),
+  };
+}
+
+const negated = (t: ITensor<'s32'>): ITensor<'s32'> =>
+  tensor(
+    's32',
+    t.data.map((v) => -v),
+    t.shape,
+  );
+
+/** A constant that varies along the channel axis alone. */
+function asPerChannel(t: ITensor<'s32'>, { rank, axis, channels }: Geometry): ((c: number) => number) | undefined {
+  if (t.data.length === 1) return () => t.data[0];
+  const fromEnd = t.shape.length - (rank - axis);
+  const isChannel = t.data.length === channels && fromEnd >= 0 && t.shape[fromEnd] === channels;
+  return isChannel ? (c) => t.data[c] : undefined;
+}
+
+/** A constant over [C, …], the same for all that comes before. */
+function isMap(t: ITensor, { rank, axis, channels, inner }: Geometry): boolean {
+  const covered = t.shape.slice(Math.max(t.shape.length - (rank - axis), 0));
+  return (
+    covered.length === rank - axis &&
+    sizeOf(covered) === t.data.length &&
+    [channels, ...inner].every((d, i) => d === covered[i])
+  );
+}

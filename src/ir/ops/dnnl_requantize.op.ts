@@ -1,0 +1,52 @@
+import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
+import { elementsOf } from '../dims.ts';
+import { sizeOf } from '../tensor.ts';
+import { checkPerChannel } from './dnnl_conv.op.ts';
+import { epilogue, epilogueAttrs } from './epilogue.ts';
+
+/** The epilogue alone, for accumulators that need int32 arithmetic to the end: our own kernel. */
+export const dnnlRequantize = defineOp({
+  name: 'dnnl.requantize',
+  doc: 'v = x + bias[c] + map[c,p] + row[n,g(c),p]·column[c] (int32, wrapping), g(c) = ⌊c·groups/C⌋; y = v or clamp(rne(fl(fl(v)·multiplier[c])) + zeroPoint, low, high). x: s32[N,C,spatial…] with channels on `axis`, row: s32[N,groups,spatial…], column: s32[C].',
+  levels: ['dnnl'],
+  operands: {
+    x: tensorOf('s32'),
+    bias: optional(tensorOf('s32')),
+    map: optional(tensorOf('s32')),
+    row: optional(tensorOf('s32')),
+    column: optional(tensorOf('s32')),
+    multiplier: optional(tensorOf('f32')),
+  },
+  attrs: { ...epilogueAttrs, axis: attr.int(1) },
+  results: { y: ['u8', 's8', 's32'] },
+  infer({ x, bias, map, row, column, multiplier }, { axis, to }, refuse) {
+    if (axis < 0 || axis >= x.shape.length) refuse(`axis ${axis} is outside of rank ${x.shape.length}`);
+    const channels = x.shape[axis];
+    checkPerChannel(bias, channels, 'bias', refuse);
+    checkPerChannel(column, channels, 'column', refuse);
+    checkPerChannel(multiplier, channels, 'multiplier', refuse);
+    if (map && elementsOf(map.shape) !== elementsOf(x.shape.slice(axis)))
+      refuse(`'map' should cover [${x.shape.slice(axis)}]`, 'map');
+    if ((row === undefined) !== (column === undefined)) refuse("'row' and 'column' come together", 'row');
+    if (row && (row.shape.length !== x.shape.length || row.shape.some((d, i) => i !== axis && d !== x.shape[i])))
+      refuse(`'row' has shape [${row.shape}]`, 'row');
+    if ((multiplier === undefined) !== (to === 's32'))
+      refuse(`a result of type ${to} ${multiplier ? 'takes no' : 'needs a'} multiplier`, 'multiplier');
+    return { dtype: to, shape: x.shape };
+  },
+  evaluate({ x, row, column, ...rest }, attrs) {
+    const channels = x.shape[attrs.axis];
+    const inner = sizeOf(x.shape.slice(attrs.axis + 1));
+    const sums = Float64Array.from(x.data);
+    if (row && column) {
+      const groups = row.shape[attrs.axis];
+      for (let i = 0; i < sums.length; i++) {
+        const c = Math.floor(i / inner) % channels;
+        const n = Math.floor(i / (inner * channels));
+        const r = row.data[(n * groups + Math.floor((c * groups) / channels)) * inner + (i % inner)];
+        sums[i] += Math.imul(r, column.data[column.data.length === 1 ? 0 : c]);
+      }
+    }
+    return { dtype: attrs.to, shape: x.shape, data: epilogue(sums, channels, inner, rest, attrs) };
+  },
+});

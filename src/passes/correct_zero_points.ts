@@ -1,0 +1,149 @@
+/**
+ * The pass the project is named after: every quantized convolution and matmul is rewritten into a symmetric int8 one
+ * plus corrections (or into one whose source zero point the target's library takes as an attribute).
+ *
+ *  1. weights: zero points vanish into the weights where they fit s8, else into a window sum;
+ *  2. sources: each layer takes the cheapest legal way, or the one it was told to take;
+ *  3. what has no zero point left becomes a plain convolution.
+ */
+import { fail } from '../diagnostics/index.ts';
+import { findOp, type Graph, type Node, type NodeId, nodesOf, typeOf, type ValueId } from '../ir/index.ts';
+import type { Pass, PassContext, PassResult } from './pass.ts';
+import { applyRules } from './rewrite/driver.ts';
+import { GraphEditor, type RewriteEvent } from './rewrite/editor.ts';
+import { type AnyRule, matchOf } from './rewrite/rule.ts';
+import { dropZeroPoint } from './rules/drop_zero_point.rule.ts';
+import { matmulRules, matmulWays } from './rules/matmul.rules.ts';
+import { recentreSource } from './rules/recentre_source.rule.ts';
+import { recentreWeights } from './rules/recentre_weights.rule.ts';
+import { windowSum } from './rules/window_sum.rule.ts';
+import { zeroPointFree } from './rules/zero_point_free.rule.ts';
+import {
+  layerClass,
+  type Strategy,
+  type StrategyReport,
+  servesTarget,
+  strategyNames,
+  type Way,
+  ways,
+} from './strategies.ts';
+import { needsUnsignedSource, type Target } from './target.ts';
+
+const weightRules: readonly AnyRule[] = [dropZeroPoint, recentreWeights, windowSum, ...matmulRules.weights];
+const freeRules: readonly AnyRule[] = [zeroPointFree, ...matmulRules.free];
+
+/** `report` receives one entry per layer that had a source zero point to correct. */
+export function correctZeroPoints(strategy: Strategy, report: (entry: StrategyReport) => void): Pass {
+  return {
+    name: 'correct-zero-points',
+    doc: 'Rewrites quantized convolutions and matmuls into symmetric ones plus corrections.',
+    from: 'qnn',
+    to: 'nn',
+    run(graph, context) {
+      checkStrategy(strategy, graph);
+      const rules = needsUnsignedSource(context.target) ? [...weightRules, recentreSource] : weightRules;
+      const steps: PassResult[] = [applyRules(graph, rules, context)];
+      const chosen = chooseWays(steps[0].graph, strategy, context.target, report);
+      const selected = [...new Set([...chosen.values()].flatMap((way) => way.rule ?? []))];
+      steps.push(
+        applyRules(steps[0].graph, selected, {
+          ...context,
+          filter: (rule, node) => chosen.get(node.id)?.rule === rule,
+        }),
+      );
+      steps.push(applyRules(steps[1].graph, freeRules, context));
+      return {
+        graph: steps[2].graph,
+        events: steps.flatMap((s): readonly RewriteEvent[] => s.events ?? []),
+        patches: steps.flatMap((s) => s.patches ?? []),
+        inversePatches: steps.flatMap((s) => s.inversePatches ?? []).reverse(),
+      };
+    },
+  };
+}
+
+/** The way each layer takes. Layers that no way serves stay as they are and run on the reference kernel. */
+function chooseWays(
+  graph: Graph,
+  strategy: Strategy,
+  target: Target,
+  report: (entry: StrategyReport) => void,
+): Map<NodeId, Way> {
+  const editor = new GraphEditor(graph);
+  const chosen = new Map<NodeId, Way>();
+  for (const node of nodesOf(graph)) {
+    const candidates: readonly Way[] = node.op === 'qnn.conv' ? ways : node.op === 'qnn.matmul' ? matmulWays : [];
+    const zeroPoint = node.operands[2];
+    if (candidates.length === 0 || zeroPoint === undefined || zeroPoint === null) continue;
+    const entries = candidates.map((way) => ({ way, ...judge(editor, node, way, target) }));
+    const wanted =
+      typeof strategy === 'string' ? strategy : (strategy[node.id] ?? strategy[node.loc.node ?? ''] ?? 'auto');
+    const legal = entries.filter((e) => e.legal).sort((a, b) => a.cost - b.cost);
+    const choice = legal.find((e) => e.way.name === wanted) ?? legal[0];
+    if (typeof strategy !== 'string' && wanted !== 'auto' && choice?.way.name !== wanted) {
+      const reason = entries.find((e) => e.way.name === wanted)?.reason ?? 'there is no such way here';
+      fail(
+        'U6003',
+        `${wanted} is not legal for this layer: ${reason}`,
+        node.loc,
+        `legal here: ${legal.map((e) => e.way.name).join(', ')}`,
+      );
+    }
+    if (choice) chosen.set(node.id, choice.way);
+    report({
+      node: node.id,
+      layer: node.loc.node ?? node.id,
+      op: node.op,
+      ways: entries.map(({ way, legal, reason, cost }) => ({ name: way.name, legal, cost, ...(reason && { reason }) })),
+      chosen: choice?.way.name ?? 'none',
+    });
+  }
+  return chosen;
+}
+
+function judge(
+  editor: GraphEditor,
+  node: Node,
+  way: Way,
+  target: Target,
+): { legal: boolean; reason?: string; cost: number } {
+  const [x, w] = node.operands.map((id) => (id === null ? [] : editor.type(id as ValueId).shape));
+  const cost = way.cost(layerClass(node, x, w, editor.type(node.id).shape));
+  if (!servesTarget(way, target)) return { legal: false, reason: `a ${target.name} target has no zero points`, cost };
+  const reason = way.rule ? missOf(editor, node, way.rule) : nativeMiss(editor, node);
+  return reason === undefined ? { legal: true, cost } : { legal: false, reason, cost };
+}
+
+function missOf(editor: GraphEditor, node: Node, rule: AnyRule): string | undefined {
+  return rule.where?.(matchOf(editor, node, rule.root), (reason) => ({ reason }))?.reason;
+}
+
+/** The primitive takes a scalar source zero point that is known when it is created. */
+function nativeMiss(editor: GraphEditor, node: Node): string | undefined {
+  const [, w, zx, zw] = node.operands as readonly (ValueId | undefined)[];
+  if (zw) return 'the weights have a zero point, which no convolution primitive knows';
+  if (w === undefined || editor.type(w).dtype !== 's8') return 'the weights have to be s8 first';
+  const zero = editor.constant(zx);
+  if (zero === undefined) return 'the zero point is computed at run time';
+  return zero.data.length === 1 ? undefined : 'the zero point is not a scalar';
+}
+
+function checkStrategy(strategy: Strategy, graph: Graph): void {
+  const names = typeof strategy === 'string' ? [strategy] : Object.values(strategy);
+  for (const name of names) {
+    if (!strategyNames.includes(name))
+      fail('U4002', `there is no strategy '${name}'`, {}, `one of: ${strategyNames.join(', ')}`);
+  }
+  if (typeof strategy === 'string') return;
+  const known = new Set(nodesOf(graph).flatMap((n) => [n.id as string, n.loc.node ?? n.id]));
+  const unknown = Object.keys(strategy).find((key) => !known.has(key));
+  if (unknown !== undefined) fail('U4002', `the strategy names a layer that the model does not have: '${unknown}'`);
+}
+
+/** True for a convolution or matmul that neither a primitive nor a kernel of ours serves: it takes the reference. */
+export const isUnserved = (graph: Graph, node: Node): boolean =>
+  (node.op === 'qnn.conv' || node.op === 'qnn.conv_transpose' || node.op === 'qnn.matmul') &&
+  findOp(node.op) !== undefined &&
+  node.operands
+    .slice(2)
+    .some((id) => id !== null && (typeOf(graph, id).shape.length > 0 || graph.values[id].constant === undefined));

@@ -1,0 +1,67 @@
+/**
+ * conv(1, w): what a convolution makes of an input of ones. It is the factor of −zx in the law, constant per filter where
+ * the window is inside the input and smaller where padding cuts taps off:
+ *
+ *   conv(1, w)[o, p] = Σ_{tap inside at p} S[o, tap],    S[o, tap] = Σ_c w[o, c, tap]
+ */
+import { type ITensor, sizeOf, tensor } from '../../ir/index.ts';
+import { type ConvAttrs, windowedDim } from '../../ir/ops/conv_geometry.ts';
+
+/** S[o, tap], flattened [O × taps]; wraps modulo 2^32. w: [O, C/group, kernel…]. */
+export function tapSums(w: ITensor<'s8' | 'u8'>): Int32Array {
+  const [filters, channels, ...kernel] = w.shape;
+  const taps = sizeOf(kernel);
+  const sums = new Int32Array(filters * taps);
+  const { data } = w;
+  if (taps === 1) {
+    for (let o = 0, at = 0; o < filters; o++) {
+      let sum = 0;
+      for (const end = at + channels; at < end; at++) sum += data[at];
+      sums[o] = sum;
+    }
+    return sums;
+  }
+  for (let o = 0, at = 0; o < filters; o++) {
+    const base = o * taps;
+    for (let c = 0; c < channels; c++) for (let tap = 0; tap < taps; tap++) sums[base + tap] += data[at++];
+  }
+  return sums;
+}
+
+/** Σw per filter as [1, O, 1, …]: conv(1, w) wherever every tap is inside. */
+export function filterSums(w: ITensor<'s8' | 'u8'>): ITensor<'s32'> {
+  const [filters, , ...kernel] = w.shape;
+  const [sums, taps] = [tapSums(w), sizeOf(kernel)];
+  const totals = new Int32Array(filters);
+  for (let i = 0; i < sums.length; i++) totals[Math.floor(i / taps)] += sums[i];
+  return tensor('s32', totals, [1, filters, ...kernel.map(() => 1)]);
+}
+
+/** conv(1, w) over an input of spatial size `input`, as [1, O, output…]. Separable in the taps: one axis is summed at a time. */
+export function onesConvolution(w: ITensor<'s8' | 'u8'>, input: readonly number[], attrs: ConvAttrs): ITensor<'s32'> {
+  const [filters, , ...kernel] = w.shape;
+  const rank = kernel.length;
+  let map = tapSums(w); // [O, k0, k1, …]: axis by axis, kernel positions become output positions
+  const output: number[] = [];
+  for (let axis = 0; axis < rank; axis++) {
+    const [stride, dilation, pad] = [attrs.strides[axis], attrs.dilations[axis], attrs.pads[axis]];
+    const size = windowedDim(input[axis], kernel[axis], stride, dilation, pad, attrs.pads[axis + rank]) as number;
+    const outer = filters * sizeOf(output);
+    const inner = sizeOf(kernel.slice(axis + 1));
+    const next = new Int32Array(outer * size * inner);
+    for (let position = 0; position < size; position++) {
+      for (let k = 0; k < kernel[axis]; k++) {
+        const at = position * stride - pad + k * dilation;
+        if (at < 0 || at >= input[axis]) continue;
+        for (let row = 0; row < outer; row++) {
+          const to = (row * size + position) * inner;
+          const from = (row * kernel[axis] + k) * inner;
+          for (let i = 0; i < inner; i++) next[to + i] += map[from + i];
+        }
+      }
+    }
+    map = next;
+    output.push(size);
+  }
+  return tensor('s32', map, [1, filters, ...output]);
+}

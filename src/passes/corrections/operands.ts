@@ -1,0 +1,85 @@
+/** What the correction rules ask of the operands of a convolution. */
+import { type ITensor, isStatic, tensor, type Value } from '../../ir/index.ts';
+import type { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
+import type { Match, MissMaker, MissReason } from '../rewrite/rule.ts';
+
+export type Eight = 'u8' | 's8';
+export type ConvMatch = Match<typeof qnnConv.operands, typeof qnnConv.attrs>;
+
+/** True when every zero point in the tensor is 0, and for an absent one. */
+export const isZero = (t: ITensor | undefined): boolean =>
+  t === undefined ||
+  (t.data as ArrayLike<number>).length === 0 ||
+  Array.from(t.data as ArrayLike<number>).every((v) => v === 0);
+
+export const spatialOf = (v: Value): readonly number[] | undefined => {
+  const spatial = v.type.shape.slice(2);
+  return isStatic(spatial) ? spatial : undefined;
+};
+
+/** Checks in order; the first that fails is the miss. A check that would not stand without those before it is a function. */
+export function needs(
+  miss: MissMaker,
+  ...checks: readonly (readonly [ok: boolean | (() => boolean), reason: string, operand?: Value, hint?: string])[]
+): MissReason | undefined {
+  const failed = checks.find(([ok]) => !(typeof ok === 'function' ? ok() : ok));
+  return failed && miss(failed[1], failed[2], failed[3]);
+}
+
+/** One zero point per filter as a function; a scalar serves all of them. */
+export const perFilter = (zw: ITensor<Eight> | undefined): ((o: number) => number) => {
+  const data = zw?.data;
+  return data === undefined ? () => 0 : data.length === 1 ? () => data[0] : (o) => data[o];
+};
+
+/** w − zw[o] for every weight, as numbers in −255…255, or undefined when one of them is outside [low, high]. w: [O, …]. */
+export function centred(
+  w: ITensor<Eight>,
+  zw: ITensor<Eight> | undefined,
+  low: number,
+  high: number,
+): Int8Array | undefined {
+  const zero = perFilter(zw);
+  const out = new Int8Array(w.data.length);
+  const perFilterCount = w.data.length / Math.max(w.shape[0], 1);
+  for (let o = 0, at = 0; o < w.shape[0]; o++) {
+    const z = zero(o);
+    for (let i = 0; i < perFilterCount; i++, at++) {
+      const v = w.data[at] - z;
+      if (v < low || v > high) return undefined;
+      out[at] = v;
+    }
+  }
+  return out;
+}
+
+/** b − zb for a matmul's right side […, K, N], zb scalar or per column; undefined when some difference is no s8. */
+export function centredColumns(b: ITensor<Eight>, zb: ITensor<Eight> | undefined): Int8Array | undefined {
+  const zero = perFilter(zb);
+  if (zb && zb.shape.length > 1) return undefined;
+  const columns = b.shape.at(-1) ?? 1;
+  const out = new Int8Array(b.data.length);
+  for (let i = 0; i < out.length; i++) {
+    const v = b.data[i] - zero(i % columns);
+    if (v < -128 || v > 127) return undefined;
+    out[i] = v;
+  }
+  return out;
+}
+
+/** A zero point, or zero points, moved by 128 to the other signedness. */
+export function movedZeroPoint(t: ITensor<Eight>, to: Eight): ITensor<Eight> {
+  const values = Array.from(t.data as ArrayLike<number>, (v) => v + (to === 'u8' ? 128 : -128));
+  return tensor(to, values, t.shape);
+}
+
+/** What every way to correct a source zero point needs first. */
+export function sourceCorrectable({ zx, w, zw, constant }: ConvMatch, miss: MissMaker): MissReason | undefined {
+  return needs(
+    miss,
+    [zx !== undefined, 'there is no zero point to correct'],
+    [zw === undefined, 'the weights zero point has to go first', zw, 'recentre-weights, window-sum or split-weights'],
+    [w.type.dtype === 's8', 'the weights have to be s8 first', w, 'recentre-weights'],
+    [constant(w) !== undefined, 'the weights are computed at run time', w],
+  );
+}

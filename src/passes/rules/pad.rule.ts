@@ -1,0 +1,30 @@
+import { nnPad } from '../../ir/ops/nn_movement.op.ts';
+import { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
+import { type ConvMatch, needs, sourceCorrectable } from '../corrections/operands.ts';
+import type { Algebra } from '../rewrite/algebra.ts';
+import { defineRule } from '../rewrite/rule.ts';
+import { foldInto } from './fold.rule.ts';
+
+/** TVM QNN's way: pad with the zero point first; then no tap is outside. */
+export const pad = defineRule({
+  name: 'pad',
+  root: qnnConv,
+  law: 'qconv(x, w; zx, pads) = conv(pad(x, zx, pads), w) − zx·Σw[o]',
+  exactness: 'bit-exact',
+  where: (match, miss) =>
+    sourceCorrectable(match, miss) ??
+    needs(miss, [match.attrs.pads.some((p) => p > 0), 'there is no padding', match.x, 'fold']),
+  rewrite: (match, a) => padWith(match, a, match.zx!),
+  wrong: {
+    what: 'pads with 0 instead of the zero point (microsoft/onnxscript FuseConvIntegerPad, reversed)',
+    rewrite: (match, a) => padWith(match, a, undefined),
+  },
+});
+
+function padWith(match: ConvMatch, a: Algebra, value: ConvMatch['zx']) {
+  const { x, attrs } = match;
+  const rank = attrs.strides.length;
+  const pads = [0, 0, ...attrs.pads.slice(0, rank), 0, 0, ...attrs.pads.slice(rank)];
+  const padded = a.emit(nnPad, { x, ...(value && { value }) }, { pads, mode: 'constant' });
+  return foldInto({ ...match, x: padded as typeof x, attrs: { ...attrs, pads: attrs.pads.map(() => 0) } }, a);
+}

@@ -1,0 +1,103 @@
+/**
+ * The ways to correct a source zero point, what each costs, and the choice among them.
+ *
+ * Costs are relative to the symmetric convolution of the same layer, from the measurements in docs/strategies.md
+ * (oneDNN 2.6 and 3.12, AVX512-VNNI, batch 1): padded windows cost a border map little where the output is small, and
+ * an explicit pad little where it is large.
+ */
+import { isStatic, type Node, type Shape, sizeOf } from '../ir/index.ts';
+import type { AnyRule } from './rewrite/rule.ts';
+import { borderTable } from './rules/border_table.rule.ts';
+import { f32Shift } from './rules/f32_shift.rule.ts';
+import { fold } from './rules/fold.rule.ts';
+import { fourTerm } from './rules/four_term.rule.ts';
+import { pad } from './rules/pad.rule.ts';
+import { s32Shift } from './rules/s32_shift.rule.ts';
+import { twoConv } from './rules/two_conv.rule.ts';
+import type { Target } from './target.ts';
+
+/** What the cost of a way depends on. */
+export interface LayerClass {
+  readonly depthwise: boolean;
+  readonly padded: boolean;
+  /** Output positions per image; undefined when the size is symbolic. */
+  readonly positions: number | undefined;
+  readonly inputChannels: number | undefined;
+}
+
+export interface Way {
+  readonly name: string;
+  readonly doc: string;
+  /** The rule that performs it; undefined: the layer stays as it is, its zero point an attribute of the primitive. */
+  readonly rule?: AnyRule;
+  cost(layer: LayerClass): number;
+}
+
+const small = ({ positions }: LayerClass): boolean => positions !== undefined && positions <= 16 * 16;
+
+export const ways = [
+  { name: 'fold', doc: 'zx·Σw in the int32 bias', rule: fold, cost: () => 1 },
+  {
+    name: 'border-table',
+    doc: 'the constant map zx·conv(1, w) as a post-op',
+    rule: borderTable,
+    cost: (l) => (small(l) ? 1.03 : 1.15),
+  },
+  {
+    name: 'pad',
+    doc: 'an explicit pad with zx, then fold',
+    rule: pad,
+    cost: (l) => (small(l) ? 1.12 : l.inputChannels === 3 ? 1.03 : 1.05),
+  },
+  {
+    name: 'native',
+    doc: 'the zero point as an attribute of the primitive',
+    cost: (l) => (l.depthwise ? 1 : small(l) ? 1.2 : 1.06),
+  },
+  { name: 'four-term', doc: 'the decomposition of gemmlowp, term by term', rule: fourTerm, cost: () => 1.2 },
+  {
+    name: 'two-conv',
+    doc: 'a second convolution over the broadcast zero point (oneDNN #665)',
+    rule: twoConv,
+    cost: () => 2.04,
+  },
+  { name: 'f32-shift', doc: 'subtract in f32, f32 convolution (oneDNN #665)', rule: f32Shift, cost: () => 4 },
+  { name: 's32-shift', doc: 'subtract in s32, the reference convolution', rule: s32Shift, cost: () => 500 },
+] as const satisfies readonly Way[];
+
+export type StrategyName = (typeof ways)[number]['name'];
+/** `auto`, one way for all layers, or ways per node (by node or layer name; the rest is `auto`). */
+export type Strategy = StrategyName | 'auto' | Readonly<Record<string, StrategyName>>;
+
+export const strategyNames: readonly string[] = ['auto', ...ways.map((w) => w.name)];
+
+export interface WayReport {
+  readonly name: string;
+  readonly legal: boolean;
+  readonly reason?: string;
+  /** Relative to the symmetric convolution. */
+  readonly cost: number;
+}
+
+/** What was decided for one layer. */
+export interface StrategyReport {
+  readonly node: string;
+  readonly layer: string;
+  readonly op: string;
+  readonly ways: readonly WayReport[];
+  readonly chosen: string;
+}
+
+export function layerClass(node: Node, x: Shape, w: Shape, y: Shape): LayerClass {
+  const { pads = [], group = 1 } = node.attrs as { pads?: readonly number[]; group?: number };
+  const spatial = y.slice(2);
+  return {
+    depthwise: group > 1 && w[1] === 1,
+    padded: pads.some((p) => p > 0),
+    positions: isStatic(spatial) ? sizeOf(spatial) : undefined,
+    inputChannels: typeof x[1] === 'number' ? x[1] : undefined,
+  };
+}
+
+/** Ways that leave no zero point behind serve every target; `native` needs a library that knows zero points. */
+export const servesTarget = (way: Way, target: Target): boolean => way.rule !== undefined || target.name === 'onednn';

@@ -1,0 +1,176 @@
+/** `compile`: a graph, a file or bytes become a model that runs. */
+import { availableParallelism } from 'node:os';
+import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
+import { buildPlan } from '../codegen/onednn/plan.ts';
+import { select } from '../codegen/onednn/select/index.ts';
+import { fail } from '../diagnostics/index.ts';
+import { importModel } from '../importers/import_model.ts';
+import {
+  checkFeeds,
+  type Feeds,
+  type Graph,
+  type ITensor,
+  interpret,
+  type Shape,
+  specialize,
+  type Tensor,
+  type TensorLike,
+  toPublic,
+} from '../ir/index.ts';
+import type { Certificate } from '../passes/certificate.ts';
+import { type LegalizeResult, legalize } from '../passes/legalize.ts';
+import { runPipeline } from '../passes/manager.ts';
+import type { Strategy } from '../passes/strategies.ts';
+import { defaultTarget, type Isa, type Target } from '../passes/target.ts';
+import { loadAddon } from './addon.ts';
+import { Executable, type NodeTime } from './executable.ts';
+import { metadataOf, toFeeds, type ValueMetadata } from './feeds.ts';
+
+export interface CompileOptions {
+  /** `onednn` (the native addon; default) or `reference` (the interpreter: slow, the meaning itself). */
+  readonly backend?: 'onednn' | 'reference';
+  /** Threads of one inference; all processors by default. */
+  readonly threads?: number;
+  readonly strategy?: Strategy;
+  /** Sizes for symbolic dimensions, by input: the model is then made for these alone. */
+  readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
+  readonly target?: Target;
+}
+
+export type Feed = Readonly<Record<string, TensorLike>>;
+
+/** Shapes for which sessions are kept when dimensions are symbolic; the least recently used one goes first. */
+const KEPT_SHAPES = 4;
+
+export class Model {
+  readonly inputs: readonly ValueMetadata[];
+  readonly outputs: readonly ValueMetadata[];
+  readonly certificate: Certificate;
+  readonly strategies: LegalizeResult['strategies'];
+  readonly backend: 'onednn' | 'reference';
+  readonly #graph: Graph;
+  readonly #quantized: Graph;
+  readonly #target: Target;
+  readonly #executables = new Map<string, Executable>();
+  #disposed = false;
+
+  constructor(graph: Graph, options: CompileOptions) {
+    this.backend = options.backend ?? 'onednn';
+    const threads = options.threads ?? availableParallelism();
+    if (!Number.isSafeInteger(threads) || threads < 1)
+      fail('U4002', `threads should be a positive whole number, but is ${threads}`);
+    this.#target = options.target ?? {
+      ...defaultTarget('onednn'),
+      threads,
+      ...(this.backend === 'onednn' && { isa: isaOf(loadAddon()) }),
+    };
+    const bound = options.inputShapes ? bindShapes(graph, options.inputShapes) : graph;
+    const result = legalize(bound, { target: this.#target, ...(options.strategy && { strategy: options.strategy }) });
+    this.certificate = result.certificate;
+    this.strategies = result.strategies;
+    this.#quantized = result.quantized;
+    this.#graph = result.graph;
+    this.inputs = metadataOf(bound, bound.inputs);
+    this.outputs = metadataOf(bound, bound.outputs);
+    const isFixed = bound.inputs.every((id) => bound.values[id].type.shape.every((d) => typeof d === 'number'));
+    if (this.backend === 'onednn' && isFixed) this.#executable(new Map());
+  }
+
+  /** @throws UnskewError U4001 (as a rejection) for a wrong name, type or shape */
+  async run(feeds: Feed): Promise<Record<string, Tensor>> {
+    const { tensors, executable } = this.#prepare(feeds);
+    return publicly(executable ? await executable.run(tensors) : interpret(this.#quantized, tensors));
+  }
+
+  runSync(feeds: Feed): Record<string, Tensor> {
+    const { tensors, executable } = this.#prepare(feeds);
+    return publicly(executable ? executable.runSync(tensors) : interpret(this.#quantized, tensors));
+  }
+
+  /** The time each node took in one run. */
+  profile(feeds: Feed): NodeTime[] {
+    const { tensors, executable } = this.#prepare(feeds);
+    if (executable === undefined) fail('U4002', 'the reference backend keeps no times per node');
+    return executable.profile(tensors);
+  }
+
+  /** Nodes that run on the interpreter although the backend is native, and why. Known once a shape is. */
+  get fallbacks(): readonly { readonly node: string; readonly op: string; readonly reason: string }[] {
+    const [executable] = this.#executables.values();
+    return (executable?.plan.steps ?? []).flatMap((s) =>
+      s.kind === 'reference' ? [{ node: s.node.id, op: s.node.op, reason: s.reason }] : [],
+    );
+  }
+
+  /** Frees native memory and threads; the model cannot run afterwards. */
+  dispose(): void {
+    this.#disposed = true;
+    for (const executable of this.#executables.values()) executable.dispose();
+    this.#executables.clear();
+  }
+
+  #prepare(feeds: Feed): { tensors: Feeds; executable: Executable | undefined } {
+    if (this.#disposed) fail('U4002', 'the model has been disposed of');
+    const tensors = toFeeds(feeds);
+    const bindings = checkFeeds(this.#graph, tensors);
+    return { tensors, executable: this.backend === 'onednn' ? this.#executable(bindings) : undefined };
+  }
+
+  #executable(bindings: ReadonlyMap<string, number>): Executable {
+    const key = JSON.stringify([...bindings].sort());
+    const known = this.#executables.get(key);
+    if (known) {
+      this.#executables.delete(key);
+      this.#executables.set(key, known);
+      return known;
+    }
+    const binding = loadAddon();
+    const concrete = runPipeline(specialize(this.#graph, bindings), [select], { target: this.#target }).graph;
+    const made = new Executable(buildPlan(concrete, binding, this.#target.threads), binding);
+    this.#executables.set(key, made);
+    for (const [oldest, executable] of this.#executables) {
+      if (this.#executables.size <= KEPT_SHAPES) break;
+      this.#executables.delete(oldest);
+      executable.dispose();
+    }
+    return made;
+  }
+}
+
+/**
+ * Compiles a model: imports it when a path or bytes are given, legalizes it for this machine, selects primitives.
+ *
+ * @throws UnskewError for a wrong model (U1…, U2…), U5001 when the addon cannot be loaded
+ */
+export async function compile(source: Graph | string | Uint8Array, options: CompileOptions = {}): Promise<Model> {
+  if (options.backend !== undefined && options.backend !== 'onednn' && options.backend !== 'reference') {
+    fail('U4002', `there is no backend '${options.backend}'`, {}, 'one of: onednn, reference');
+  }
+  const graph = typeof source === 'string' || source instanceof Uint8Array ? await importModel(source) : source;
+  return new Model(graph, options);
+}
+
+function bindShapes(graph: Graph, shapes: Readonly<Record<string, readonly number[]>>): Graph {
+  const bindings = new Map<string, number>();
+  for (const [name, sizes] of Object.entries(shapes)) {
+    const shape: Shape | undefined = graph.values[name as Graph['inputs'][number]]?.type.shape;
+    if (shape === undefined || !graph.inputs.includes(name as Graph['inputs'][number]))
+      fail('U4002', `inputShapes: the model has no input '${name}'`);
+    if (shape.length !== sizes.length)
+      fail('U4002', `inputShapes: '${name}' has rank ${shape.length}, not ${sizes.length}`);
+    shape.forEach((dim, axis) => {
+      if (typeof dim === 'string') bindings.set(dim, sizes[axis]);
+      else if (dim !== sizes[axis])
+        fail('U4002', `inputShapes: axis ${axis} of '${name}' is ${dim}, not ${sizes[axis]}`);
+    });
+  }
+  return specialize(graph, bindings);
+}
+
+/** What oneDNN will dispatch to on this machine. */
+function isaOf(binding: OneDnnBinding): Isa {
+  return binding.isa === 'amx' || binding.isa === 'vnni' || binding.isa === 'avx512' ? binding.isa : 'avx2';
+}
+
+const publicly = (results: Readonly<Record<string, ITensor>>): Record<string, Tensor> =>
+  Object.fromEntries(Object.entries(results).map(([name, t]) => [name, toPublic(t)]));

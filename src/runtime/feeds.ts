@@ -1,0 +1,50 @@
+/** From what callers give to tensors of the IR, with an error that says which input is wrong and why. */
+import { fail } from '../diagnostics/index.ts';
+import { dtypeOfOnnxName, dtypes, type Feeds, type Graph, type ITensor, sizeOf, type TensorLike } from '../ir/index.ts';
+
+/** @throws UnskewError U4001 for a feed whose type, dims and data do not belong together */
+export function toFeeds(feeds: Readonly<Record<string, TensorLike>>): Feeds {
+  if (feeds === null || typeof feeds !== 'object') fail('U4001', 'feeds should be an object of tensors by input name');
+  return Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [name, toTensor(name, feed)]));
+}
+
+function toTensor(name: string, feed: TensorLike): ITensor {
+  const location = { input: name };
+  const dtype = dtypeOfOnnxName(feed?.type);
+  if (dtype === undefined)
+    fail(
+      'U4001',
+      `the feed '${name}' is of unknown type '${feed?.type}'`,
+      location,
+      'a feed has type, data and dims, as Tensor has',
+    );
+  const { array } = dtypes[dtype];
+  const { data, dims } = feed;
+  if (!ArrayBuffer.isView(data) || Object.getPrototypeOf(data)?.constructor?.name !== array.name) {
+    const given = (data as { constructor?: { name?: string } } | undefined)?.constructor?.name ?? typeof data;
+    fail('U4001', `the data of '${name}' should be a ${array.name} for ${feed.type}, but is a ${given}`, location);
+  }
+  if (!Array.isArray(dims) || dims.some((d) => !Number.isSafeInteger(d) || d < 0))
+    fail('U4001', `the dims of '${name}' should be sizes, but are ${JSON.stringify(dims)}`, location);
+  const elements = (data as unknown as { length: number }).length;
+  if (sizeOf(dims) !== elements)
+    fail(
+      'U4001',
+      `the dims of '${name}', [${dims.join(', ')}], hold ${sizeOf(dims)} elements, its data has ${elements}`,
+      location,
+    );
+  return { dtype, shape: [...dims], data: data as ITensor['data'] };
+}
+
+/** What a model says of an input or output. A dimension that is a string may have any size. */
+export interface ValueMetadata {
+  readonly name: string;
+  readonly type: string;
+  readonly dims: readonly (number | string)[];
+}
+
+export const metadataOf = (graph: Graph, ids: Graph['inputs']): readonly ValueMetadata[] =>
+  ids.map((id) => {
+    const { dtype, shape } = graph.values[id].type;
+    return { name: id, type: dtype === 'opaque' ? 'unknown' : dtypes[dtype].onnx, dims: shape };
+  });
