@@ -136,7 +136,7 @@ export const nnTile = defineOp({
 /** ONNX Pad: https://onnx.ai/onnx/operators/onnx__Pad.html */
 export const nnPad = defineOp({
   name: 'nn.pad',
-  doc: 'x with pads[i] more positions before and pads[rank + i] after axis i (fewer when negative), filled with `value` (0 when absent), mirrored without repeating the edge (reflect), with the edge, or periodically (wrap).',
+  doc: 'x with pads[i] more positions before and pads[rank + i] after axis i; negative ones are cropped first. They are filled with `value` (0 when absent), mirrored without repeating the edge (reflect), with the edge, or periodically (wrap).',
   levels,
   operands: { x: any, value: optional(any) },
   attrs: { pads: attr.ints(), mode: attr.oneOfOr('constant', 'constant', 'reflect', 'edge', 'wrap') },
@@ -148,9 +148,10 @@ export const nnPad = defineOp({
     if (value && (value.dtype !== x.dtype || elementsOf(value.shape) !== 1))
       refuse(`the value should be one ${x.dtype}, but is ${formatType(value)}`, 'value');
     const shape = x.shape.map((dim, i) => {
+      const cropped = addDims(dim, Math.min(pads[i], 0) + Math.min(pads[i + rank], 0));
+      if (typeof cropped === 'number' && cropped < 0) refuse(`pads [${pads}] crop more than there is along axis ${i}`);
       const size = addDims(dim, pads[i] + pads[i + rank]);
-      if (typeof size === 'number' && size < 0) refuse(`pads [${pads}] leave less than nothing of axis ${i}`);
-      if (mode !== 'constant' && dim === 0 && size !== 0) refuse(`there is nothing along axis ${i} to pad with`);
+      if (mode !== 'constant' && cropped === 0 && size !== 0) refuse(`there is nothing along axis ${i} to pad with`);
       return size;
     });
     return { dtype: x.dtype, shape };

@@ -1,11 +1,11 @@
 /** Padding and cropping: every position of the result reads one position of the source, or the value. */
 import { newArray } from '../dtype.ts';
 import { type ITensor, sizeOf, stridesOf } from '../tensor.ts';
-import { copyStrided } from './strided.ts';
+import { copyStrided, gatherView, wholeOf } from './strided.ts';
 
 export type PadMode = 'constant' | 'reflect' | 'edge' | 'wrap';
 
-/** `x` in `shape`, which is x's shape with `pads` (all begins, then all ends) added; `value` is one element. */
+/** `x` with what negative pads crop taken away and then padded to `shape`. Pads: all begins, then all ends; `value`: one element. */
 export function padded(
   x: ITensor,
   shape: readonly number[],
@@ -13,35 +13,41 @@ export function padded(
   mode: PadMode,
   value?: ITensor,
 ): ITensor {
-  return mode === 'constant' ? filledAround(x, shape, pads, value) : mirrored(x, shape, pads, mode);
+  const crops = pads.map((pad) => Math.min(pad, 0));
+  const rank = shape.length;
+  const kept = x.shape.map((size, axis) => Math.max(0, size + crops[axis] + crops[axis + rank]));
+  const strides = stridesOf(x.shape);
+  const offset = strides.reduce((sum, stride, axis) => sum - stride * crops[axis], 0);
+  const inside = crops.every((crop) => crop === 0) ? x : gatherView(x, kept, { offset, strides });
+  const begins = pads.slice(0, rank).map((pad) => Math.max(pad, 0));
+  return mode === 'constant' ? filledAround(inside, shape, begins, value) : mirrored(inside, shape, begins, mode);
 }
 
-function filledAround(x: ITensor, shape: readonly number[], pads: readonly number[], value?: ITensor): ITensor {
+function filledAround(x: ITensor, shape: readonly number[], begins: readonly number[], value?: ITensor): ITensor {
   const data = newArray(x.dtype, sizeOf(shape));
   if (value) (data as Float32Array).fill(value.data[0] as number);
-  const [from, to] = [stridesOf(x.shape), stridesOf(shape)];
-  const begin = x.shape.map((_, i) => Math.max(0, -pads[i])); // what a negative pad crops
-  const kept = x.shape.map((size, i) => Math.max(0, size - begin[i] - Math.max(0, -pads[i + x.shape.length])));
-  const dot = (strides: readonly number[], at: (axis: number) => number) =>
-    strides.reduce((sum, stride, axis) => sum + stride * at(axis), 0);
-  const source = { offset: dot(from, (i) => begin[i]), strides: from };
-  const target = { offset: dot(to, (i) => Math.max(0, pads[i])), strides: to };
-  copyStrided(kept, x.data, source, data, target);
+  const strides = stridesOf(shape);
+  const offset = strides.reduce((sum, stride, axis) => sum + stride * begins[axis], 0);
+  copyStrided(x.shape, x.data, wholeOf(x.shape), data, { offset, strides });
   return { dtype: x.dtype, shape, data };
 }
 
 /** Axis by axis, one slice after the other. */
-function mirrored(x: ITensor, shape: readonly number[], pads: readonly number[], mode: Exclude<PadMode, 'constant'>) {
+function mirrored(
+  x: ITensor,
+  shape: readonly number[],
+  begins: readonly number[],
+  mode: Exclude<PadMode, 'constant'>,
+): ITensor {
   let result = x;
   shape.forEach((size, axis) => {
-    if (pads[axis] === 0 && pads[axis + shape.length] === 0) return;
-    const next = [...result.shape];
-    next[axis] = size;
+    if (size === result.shape[axis]) return;
+    const next = result.shape.with(axis, size);
     const data = newArray(x.dtype, sizeOf(next));
-    const slice = next.map((length, i) => (i === axis ? 1 : length));
+    const slice = next.with(axis, 1);
     const [from, to] = [stridesOf(result.shape), stridesOf(next)];
     for (let i = 0; i < size; i++) {
-      const at = sourceIndex(i - pads[axis], result.shape[axis], mode);
+      const at = sourceIndex(i - begins[axis], result.shape[axis], mode);
       const source = { offset: at * from[axis], strides: from };
       copyStrided(slice, result.data, source, data, { offset: i * to[axis], strides: to });
     }
