@@ -5,18 +5,17 @@ import type { Graph } from '../ir/graph.ts';
 import { externalReader } from './onnx/container/index.ts';
 import { type ImportOnnxOptions, importOnnx } from './onnx/import.ts';
 
+export type ImportOptions = Pick<ImportOnnxOptions, 'profile'>;
+
 /**
  * Imports a model: a path, or the bytes of a file. Weights that an ONNX model keeps in other files are found only
  * when a path is given.
  *
  * @throws UnskewError U1001 when the file cannot be read, U1002 for a format that is not supported, else as `importOnnx`
  */
-export async function importModel(
-  source: string | Uint8Array,
-  options: Pick<ImportOnnxOptions, 'profile'> = {},
-): Promise<Graph> {
+export async function importModel(source: string | Uint8Array, options: ImportOptions = {}): Promise<Graph> {
   if (typeof source !== 'string') return importBytes(source, options);
-  return importBytes(await read(source), { ...options, file: source, readExternal: externalReader(source) });
+  return importBytes(await readModelFile(source), { ...options, file: source, readExternal: externalReader(source) });
 }
 
 function importBytes(bytes: Uint8Array, options: ImportOnnxOptions): Graph {
@@ -31,7 +30,8 @@ function importBytes(bytes: Uint8Array, options: ImportOnnxOptions): Graph {
   );
 }
 
-async function read(path: string): Promise<Uint8Array> {
+/** @throws UnskewError U1001 */
+export async function readModelFile(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {

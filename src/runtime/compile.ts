@@ -1,10 +1,11 @@
 /** `compile`: a graph, a file or bytes become a model that runs. */
 import { availableParallelism } from 'node:os';
+import { type CompiledModel, isCompiledFile, readCompiledFile } from '../codegen/compiled_file.ts';
 import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
 import { buildPlan } from '../codegen/onednn/plan.ts';
 import { select } from '../codegen/onednn/select/index.ts';
 import { fail } from '../diagnostics/index.ts';
-import { importModel } from '../importers/import_model.ts';
+import { type ImportOptions, importModel, readModelFile } from '../importers/import_model.ts';
 import {
   checkFeeds,
   type Feeds,
@@ -20,7 +21,7 @@ import {
 import type { Certificate } from '../passes/certificate.ts';
 import { type LegalizeResult, legalize } from '../passes/legalize.ts';
 import { runPipeline } from '../passes/manager.ts';
-import type { Strategy } from '../passes/strategies.ts';
+import type { Strategy, StrategyReport } from '../passes/strategies.ts';
 import { defaultTarget, type Isa, type Target } from '../passes/target.ts';
 import { loadAddon } from './addon.ts';
 import { Executable, type NodeTime } from './executable.ts';
@@ -35,6 +36,8 @@ export interface CompileOptions {
   /** Sizes for symbolic dimensions, by input: the model is then made for these alone. */
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
   readonly target?: Target;
+  /** Whose arithmetic requantization follows; `ort` unless the model says otherwise. */
+  readonly profile?: ImportOptions['profile'];
 }
 
 export type Feed = Readonly<Record<string, TensorLike>>;
@@ -46,45 +49,35 @@ export class Model {
   readonly inputs: readonly ValueMetadata[];
   readonly outputs: readonly ValueMetadata[];
   readonly certificate: Certificate;
-  readonly strategies: LegalizeResult['strategies'];
+  readonly strategies: readonly StrategyReport[];
   readonly backend: 'onednn' | 'reference';
-  readonly #graph: Graph;
-  readonly #quantized: Graph;
-  readonly #target: Target;
+  readonly #compiled: CompiledModel;
+  readonly #threads: number;
   readonly #executables = new Map<string, Executable>();
   #disposed = false;
 
-  constructor(graph: Graph, options: CompileOptions) {
+  constructor(compiled: CompiledModel, options: Pick<CompileOptions, 'backend' | 'threads'> = {}) {
+    const { graph, certificate, strategies } = compiled;
     this.backend = options.backend ?? 'onednn';
-    const threads = options.threads ?? availableParallelism();
-    if (!Number.isSafeInteger(threads) || threads < 1)
-      fail('U4002', `threads should be a positive whole number, but is ${threads}`);
-    this.#target = options.target ?? {
-      ...defaultTarget('onednn'),
-      threads,
-      ...(this.backend === 'onednn' && { isa: isaOf(loadAddon()) }),
-    };
-    const bound = options.inputShapes ? bindShapes(graph, options.inputShapes) : graph;
-    const result = legalize(bound, { target: this.#target, ...(options.strategy && { strategy: options.strategy }) });
-    this.certificate = result.certificate;
-    this.strategies = result.strategies;
-    this.#quantized = result.quantized;
-    this.#graph = result.graph;
-    this.inputs = metadataOf(bound, bound.inputs);
-    this.outputs = metadataOf(bound, bound.outputs);
-    const isFixed = bound.inputs.every((id) => bound.values[id].type.shape.every((d) => typeof d === 'number'));
+    this.#threads = threadsOf(options);
+    this.#compiled = compiled;
+    this.certificate = certificate;
+    this.strategies = strategies;
+    this.inputs = metadataOf(graph, graph.inputs);
+    this.outputs = metadataOf(graph, graph.outputs);
+    const isFixed = this.inputs.every(({ dims }) => dims.every((d) => typeof d === 'number'));
     if (this.backend === 'onednn' && isFixed) this.#executable(new Map());
   }
 
   /** @throws UnskewError U4001 (as a rejection) for a wrong name, type or shape */
   async run(feeds: Feed): Promise<Record<string, Tensor>> {
     const { tensors, executable } = this.#prepare(feeds);
-    return publicly(executable ? await executable.run(tensors) : interpret(this.#quantized, tensors));
+    return publicly(executable ? await executable.run(tensors) : interpret(this.#compiled.graph, tensors));
   }
 
   runSync(feeds: Feed): Record<string, Tensor> {
     const { tensors, executable } = this.#prepare(feeds);
-    return publicly(executable ? executable.runSync(tensors) : interpret(this.#quantized, tensors));
+    return publicly(executable ? executable.runSync(tensors) : interpret(this.#compiled.graph, tensors));
   }
 
   /** The time each node took in one run. */
@@ -112,7 +105,7 @@ export class Model {
   #prepare(feeds: Feed): { tensors: Feeds; executable: Executable | undefined } {
     if (this.#disposed) fail('U4002', 'the model has been disposed of');
     const tensors = toFeeds(feeds);
-    const bindings = checkFeeds(this.#graph, tensors);
+    const bindings = checkFeeds(this.#compiled.graph, tensors);
     return { tensors, executable: this.backend === 'onednn' ? this.#executable(bindings) : undefined };
   }
 
@@ -125,8 +118,8 @@ export class Model {
       return known;
     }
     const binding = loadAddon();
-    const concrete = runPipeline(specialize(this.#graph, bindings), [select], { target: this.#target }).graph;
-    const made = new Executable(buildPlan(concrete, binding, this.#target.threads), binding);
+    const concrete = specialize(this.#compiled.graph, bindings);
+    const made = new Executable(buildPlan(concrete, binding, this.#threads), binding);
     this.#executables.set(key, made);
     for (const [oldest, executable] of this.#executables) {
       if (this.#executables.size <= KEPT_SHAPES) break;
@@ -139,15 +132,41 @@ export class Model {
 
 /**
  * Compiles a model: imports it when a path or bytes are given, legalizes it for this machine, selects primitives.
+ * A compiled file (`unskew compile`) is loaded as it is.
  *
- * @throws UnskewError for a wrong model (U1…, U2…), U5001 when the addon cannot be loaded
+ * @throws UnskewError for a wrong model (U1…, U2…), U5001 when the addon cannot be loaded, U5004 for a bad compiled file
  */
 export async function compile(source: Graph | string | Uint8Array, options: CompileOptions = {}): Promise<Model> {
   if (options.backend !== undefined && options.backend !== 'onednn' && options.backend !== 'reference') {
     fail('U4002', `there is no backend '${options.backend}'`, {}, 'one of: onednn, reference');
   }
-  const graph = typeof source === 'string' || source instanceof Uint8Array ? await importModel(source) : source;
-  return new Model(graph, options);
+  return new Model(await load(source, options), options);
+}
+
+async function load(source: Graph | string | Uint8Array, options: CompileOptions): Promise<CompiledModel> {
+  if (typeof source !== 'string' && !(source instanceof Uint8Array)) return compileGraph(source, options);
+  const bytes = typeof source === 'string' ? await readModelFile(source) : source;
+  if (isCompiledFile(bytes)) return readCompiledFile(bytes, typeof source === 'string' ? source : undefined);
+  return compileGraph(await importModel(source, options), options);
+}
+
+/** The graph legalized and selected, as a compiled file holds it. */
+export function compileGraph(graph: Graph, options: CompileOptions = {}): CompiledModel {
+  const isa = (options.backend ?? 'onednn') === 'onednn' && { isa: isaOf(loadAddon()) };
+  const target = options.target ?? { ...defaultTarget('onednn'), threads: threadsOf(options), ...isa };
+  const bound = options.inputShapes ? bindShapes(graph, options.inputShapes) : graph;
+  const {
+    graph: corrected,
+    certificate,
+    strategies,
+  } = legalize(bound, { target, ...(options.strategy && { strategy: options.strategy }) });
+  return { graph: runPipeline(corrected, [select], { target }).graph, target, certificate, strategies };
+}
+
+function threadsOf({ threads = availableParallelism() }: CompileOptions): number {
+  if (!Number.isSafeInteger(threads) || threads < 1)
+    fail('U4002', `threads should be a positive whole number, but is ${threads}`);
+  return threads;
 }
 
 function bindShapes(graph: Graph, shapes: Readonly<Record<string, readonly number[]>>): Graph {

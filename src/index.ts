@@ -1,0 +1,59 @@
+/**
+ * unskew: quantized networks with zero points in, exact symmetric int8 execution out.
+ *
+ *   const graph  = await importModel('m.onnx');
+ *   const result = legalize(graph, { target: 'symmetric' });
+ *   const bytes  = exportOnnx(result.graph);
+ *   const model  = await compile(graph, { threads: 2 });
+ *   const out    = await model.run({ x: new Tensor('uint8', data, [1, 3, 32, 32]) });
+ */
+
+import type { Graph, Tensor, TensorLike } from './ir/index.ts';
+import { interpret as interpretGraph } from './ir/interpret.ts';
+import { toPublic } from './ir/tensor.ts';
+import { toFeeds } from './runtime/feeds.ts';
+
+export {
+  type Code,
+  codes,
+  type Diagnostic,
+  formatDiagnostic,
+  InternalError,
+  type Location,
+  UnskewError,
+} from './diagnostics/index.ts';
+export { exportOnnx } from './exporters/onnx/export.ts';
+export { type ImportOptions, importModel } from './importers/import_model.ts';
+export {
+  type Graph,
+  type Node,
+  type PrintOptions,
+  parse,
+  print,
+  Tensor,
+  type TensorLike,
+  type TensorType,
+  verify,
+} from './ir/index.ts';
+export type { Certificate, CertificateEntry } from './passes/certificate.ts';
+export { type LegalizeOptions, type LegalizeResult, legalize } from './passes/legalize.ts';
+export type { Miss } from './passes/rewrite/rule.ts';
+export type { Strategy, StrategyName, StrategyReport, WayReport } from './passes/strategies.ts';
+export type { Target } from './passes/target.ts';
+export { type CompileOptions, compile, type Feed, type Model } from './runtime/compile.ts';
+export type { ValueMetadata } from './runtime/feeds.ts';
+
+/**
+ * Evaluates a graph by the meaning of its operators, without the addon.
+ *
+ * @param feeds a tensor for every input of the graph, by name
+ * @returns a tensor for every output, by name
+ * @throws UnskewError (as a rejection) U4001 for a feed that does not fit, U2008 for an operator that cannot be run
+ */
+export async function interpret(
+  graph: Graph,
+  feeds: Readonly<Record<string, TensorLike>>,
+): Promise<Record<string, Tensor>> {
+  const results = interpretGraph(graph, toFeeds(feeds));
+  return Object.fromEntries(Object.entries(results).map(([name, value]) => [name, toPublic(value)]));
+}
