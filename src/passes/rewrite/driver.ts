@@ -21,6 +21,12 @@ const BOUND = 50;
 /** Tries the rules, in order, at every node, and at every node that a rewrite made or fed anew. */
 export function applyRules(graph: Graph, rules: readonly AnyRule[], options: ApplyOptions = {}): EditResult {
   const editor = new GraphEditor(graph);
+  applyRulesTo(editor, rules, options);
+  return editor.commit();
+}
+
+/** The same in an edit under way: for passes in stages. */
+export function applyRulesTo(editor: GraphEditor, rules: readonly AnyRule[], options: ApplyOptions = {}): void {
   const byRoot = new Map<string, AnyRule[]>();
   for (const rule of rules) byRoot.set(rule.root.name, [...(byRoot.get(rule.root.name) ?? []), rule]);
 
@@ -41,7 +47,6 @@ export function applyRules(graph: Graph, rules: readonly AnyRule[], options: App
       fail('U6001', `the rules ${[...new Set(recent.slice(-20))].join(', ')} keep undoing one another`, node.loc);
     }
   }
-  return editor.commit();
 
   function add(ids: Iterable<Node['id']>): void {
     for (const id of ids) {

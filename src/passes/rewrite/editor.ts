@@ -147,6 +147,14 @@ export class GraphEditor {
     this.#added = [];
   }
 
+  /** Removes the nodes whose results nobody reads. */
+  removeDead(rule: string): void {
+    for (const node of [...this.#nodes.values()]) {
+      const removed = this.#nodes.has(node.id) ? this.#sweep(node.results.slice(0, 1)) : [];
+      if (removed.length > 0) this.#events.push({ rule, root: node.id, loc: node.loc, removed, added: [] });
+    }
+  }
+
   /** Sets attributes or operands of a node in place: same results, same types. */
   update(rule: string, node: Node): void {
     const old = this.#nodes.get(node.id);

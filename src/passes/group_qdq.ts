@@ -1,0 +1,88 @@
+import type { Node } from '../ir/index.ts';
+import type { Pass, PassContext } from './pass.ts';
+import { isUnrelated } from './qdq/plan.ts';
+import { applyRulesTo } from './rewrite/driver.ts';
+import { GraphEditor } from './rewrite/editor.ts';
+import type { AnyRule, Miss } from './rewrite/rule.ts';
+import { qdqAdd, qdqMul } from './rules/qdq_binary.rule.ts';
+import { qdqConv, qdqConvToFloat } from './rules/qdq_conv.rule.ts';
+import { qdqConvTranspose, qdqConvTransposeToFloat } from './rules/qdq_conv_transpose.rule.ts';
+import { dequantizeConstant } from './rules/qdq_dequantize_constant.rule.ts';
+import { dequantizeLate, dequantizeWeightsLate } from './rules/qdq_dequantize_late.rule.ts';
+import { qdqMatmul, qdqMatmulToFloat } from './rules/qdq_matmul.rule.ts';
+import { qdqAveragePool, qdqGlobalAveragePool } from './rules/qdq_pool.rule.ts';
+import { quantizeEarly } from './rules/qdq_quantize_early.rule.ts';
+import { qdqTable, tableOfRequantize, tableOfTable } from './rules/qdq_table.rule.ts';
+
+/** `products`: convolutions and matmuls, everything else as the model has it. `all`: whatever has an integer form. */
+export type QdqFamilies = 'products' | 'all';
+
+const requantizedProducts = [qdqConv, qdqConvTranspose, qdqMatmul];
+
+/** Rules by stage. A product becomes float only when no quantize behind it could take it. */
+export const qdqStages: Readonly<Record<QdqFamilies, readonly (readonly AnyRule[])[]>> = {
+  products: [
+    [...dequantizeWeightsLate, ...requantizedProducts],
+    [qdqConvToFloat, qdqConvTransposeToFloat, qdqMatmulToFloat],
+  ],
+  all: [
+    [
+      ...dequantizeWeightsLate,
+      ...dequantizeLate,
+      qdqTable,
+      ...requantizedProducts,
+      qdqAdd,
+      qdqMul,
+      qdqGlobalAveragePool,
+      qdqAveragePool,
+      quantizeEarly,
+      tableOfTable,
+      tableOfRequantize,
+    ],
+    [qdqConvToFloat, qdqConvTransposeToFloat, qdqMatmulToFloat],
+    [dequantizeConstant],
+  ],
+};
+
+export const qdqRules: readonly AnyRule[] = [...new Set(Object.values(qdqStages).flat(2))];
+
+export const groupQdq = (families: QdqFamilies): Pass => ({
+  name: 'group-qdq',
+  doc: 'Operators between dequantize and quantize become integer operators where that is legal; what is not grouped says why.',
+  from: 'qnn',
+  to: 'qnn',
+  run(graph, context) {
+    const editor = new GraphEditor(graph);
+    const misses: Miss[] = [];
+    const listen = context.onMiss ? { onMiss: (miss: Miss) => void misses.push(miss) } : {};
+    for (const rules of qdqStages[families]) applyRulesTo(editor, rules, listen);
+    report(editor, misses, context);
+    return editor.commit();
+  },
+});
+
+/** The last reason of every rule for what is still there; a float result that no rule knows is named once. */
+function report(editor: GraphEditor, misses: readonly Miss[], { onMiss }: PassContext): void {
+  if (onMiss === undefined) return;
+  const remains = ({ id, op }: Node): boolean => editor.node(id)?.op === op;
+  const last = new Map(
+    misses.filter(({ node }) => remains(node)).map((miss) => [`${miss.rule} ${miss.node.id}`, miss]),
+  );
+  const explained = new Set<string>();
+  for (const miss of last.values()) {
+    if (isUnrelated(miss)) continue;
+    explained.add(miss.node.id);
+    onMiss(miss);
+  }
+  for (const id of editor.nodeIds) {
+    const node = editor.node(id) as Node;
+    const source = node.operands[0] ? editor.producer(node.operands[0]) : undefined;
+    if (node.op !== 'qnn.quantize' || source === undefined || explained.has(id)) continue;
+    onMiss({
+      rule: 'group-qdq',
+      node,
+      reason: `${source.op} in front of the quantize has no integer form here`,
+      operand: source.id,
+    });
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * A bias in accumulator units, b / (sx·sw[o]), one integer per channel:
+ *
+ *   dequantize(int32 constant; sb)   those integers, when sb = sx·sw[o] up to the rounding of a binary32 scale
+ *   float constant                   rne(b / (sx·sw[o])), in binary64: moves the bias by at most sx·sw[o]/2
+ */
+
+import { type Shape, sizeOf, tensor, type Value } from '../../ir/index.ts';
+import { roundHalfEven } from '../../numerics/index.ts';
+import type { Algebra } from '../rewrite/algebra.ts';
+import type { GraphEditor } from '../rewrite/editor.ts';
+import { dequantizeOf, originOf } from './parameters.ts';
+import type { Refuse } from './plan.ts';
+
+/** Quantizers compute sx·sw in binary32 or round it to binary32, once or twice. */
+const SCALE_TOLERANCE = 2 ** -22;
+
+/** Of the result that the bias is added to. */
+export interface Channels {
+  readonly rank: number;
+  readonly axis: number;
+  readonly count: number | undefined;
+  /** sx·sw[o] in binary64, one or one per channel. */
+  readonly units: Float64Array;
+}
+
+export interface Bias {
+  /** One per channel, or one for all; undefined for a quantized bias that is computed at run time. */
+  readonly integers: Int32Array | undefined;
+  /** The quantized bias itself, where there is one. */
+  readonly quantized?: Value<'s32'>;
+}
+
+/** `place`: an operand of the convolution itself, [C], or added to its result, as numpy broadcasts. */
+export function integerBias(
+  graph: GraphEditor,
+  v: Value,
+  place: 'operand' | 'added',
+  channels: Channels,
+  refuse: Refuse,
+): Bias {
+  if (place === 'added' && !isPerChannel(v.type.shape, channels))
+    refuse(`the bias of shape [${v.type.shape.join(', ')}] is not one number per channel`, v);
+  const node = dequantizeOf(graph, v);
+  if (node === undefined) {
+    const real = graph.constant(v.id)?.data as Float32Array | undefined;
+    if (real === undefined) return refuse(`the bias is no constant: ${originOf(graph, v)}`, v);
+    return { integers: roundedBias(real, channels, v, refuse) };
+  }
+  const [x, scale, zp] = node.operands.map((id) => (id === null ? undefined : graph.value(id)));
+  if (x?.type.dtype !== 's32') return refuse(`the bias is quantized to ${x?.type.dtype}, not to s32`, x);
+  const zeroPoints = zp && (graph.constant(zp.id)?.data as ArrayLike<number> | undefined);
+  if (zp && (zeroPoints === undefined || Array.from(zeroPoints).some((z) => z !== 0)))
+    refuse('the bias has a zero point', zp);
+  const integers = graph.constant(x.id)?.data as Int32Array | undefined;
+  const scales = graph.constant((scale as Value).id)?.data as Float32Array | undefined;
+  if (scales === undefined) return refuse('the scale of the bias is computed at run time', scale);
+  if (integers?.every((b) => b === 0)) return { integers };
+  checkScales(scales, channels, scale as Value, refuse);
+  return { integers, quantized: x as Value<'s32'> };
+}
+
+function checkScales(scales: Float32Array, { units, count }: Channels, at: Value, refuse: Refuse): void {
+  const length = Math.max(scales.length, units.length);
+  if (scales.length > 1 && scales.length !== count)
+    refuse(`the bias has ${scales.length} scales, the result ${count} channels`, at);
+  for (let o = 0; o < length; o++) {
+    const [sb, unit] = [scales[scales.length === 1 ? 0 : o], units[units.length === 1 ? 0 : o]];
+    if (Math.abs(sb / unit - 1) <= SCALE_TOLERANCE) continue;
+    const which = units.length === 1 ? 'sx·sw' : `sx·sw[${o}]`;
+    refuse(
+      `the bias scale is ${sb} but ${which} is ${Math.fround(unit)}`,
+      at,
+      'quantize the bias with the scale sx·sw',
+    );
+  }
+}
+
+function roundedBias(real: Float32Array, { units, count }: Channels, at: Value, refuse: Refuse): Int32Array {
+  const length = Math.max(real.length, units.length);
+  if (units.length > 1 && length !== count) refuse(`the bias has ${real.length} elements for ${count} channels`, at);
+  return Int32Array.from({ length }, (_, o) => {
+    const b = roundHalfEven(real[real.length === 1 ? 0 : o] / units[units.length === 1 ? 0 : o]);
+    if (!(b >= -(2 ** 31) && b < 2 ** 31))
+      refuse(`the bias ${real[o]} is ${b} in units of sx·sw, which does not fit int32`, at);
+    return b;
+  });
+}
+
+/** Whether a shape, aligned to the right of the result, has size 1 everywhere, or everywhere but at the channels. */
+function isPerChannel(shape: Shape, { rank, axis, count }: Channels): boolean {
+  const at = axis - (rank - shape.length);
+  return shape.length <= rank && shape.every((dim, i) => dim === 1 || (i === at && dim === count));
+}
+
+/** The bias in the shape that adds to the result: [C, 1, …]. */
+export function emitBias(a: Algebra, { integers, quantized }: Bias, { rank, axis }: Channels): Value<'s32'> {
+  const length = integers?.length ?? sizeOf((quantized as Value).type.shape.map(Number));
+  const shape = length === 1 ? [] : [length, ...Array(rank - 1 - axis).fill(1)];
+  return quantized ? a.reshape(quantized, shape) : a.constant(tensor('s32', integers as Int32Array, shape));
+}

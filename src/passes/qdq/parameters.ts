@@ -1,0 +1,121 @@
+/** Dequantize and quantize nodes as the grouping rules see them: 8-bit integers with constant parameters. */
+
+import { dtypes, type ITensor, type Node, type Value, type ValueId } from '../../ir/index.ts';
+import { isPerTensor } from '../../ir/ops/qnn_parameters.ts';
+import type { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
+import { quantize } from '../../numerics/index.ts';
+import type { Algebra } from '../rewrite/algebra.ts';
+import type { GraphEditor } from '../rewrite/editor.ts';
+import type { Match } from '../rewrite/rule.ts';
+import type { Refusals, Refuse } from './plan.ts';
+
+export type Eight = 'u8' | 's8';
+export type QuantizeMatch = Match<typeof qnnQuantize.operands, typeof qnnQuantize.attrs>;
+
+/** dequantize(x; scale, zp): positive finite scales, one per tensor or one along `axis`. */
+export interface Dequantized {
+  readonly node: Node;
+  readonly x: Value<Eight>;
+  readonly scale: Value<'f32'>;
+  readonly zp: Value<Eight> | undefined;
+  readonly scales: Float32Array;
+  /** As many as scales, or one. */
+  readonly zeroPoints: ArrayLike<number>;
+  readonly axis: number;
+  readonly perTensor: boolean;
+}
+
+const isEight = (value: Value): value is Value<Eight> => value.type.dtype === 'u8' || value.type.dtype === 's8';
+
+/** The node that dequantizes `v`, undefined when something else computes it. */
+export const dequantizeOf = (graph: GraphEditor, v: Value): Node | undefined => {
+  const node = graph.producer(v.id);
+  return node?.op === 'qnn.dequantize' ? node : undefined;
+};
+
+/** `role` is how the value is called in reasons: 'the input', 'the weights'. */
+export function dequantized(graph: GraphEditor, v: Value, role: string, refuse: Refuse): Dequantized {
+  const node = dequantizeOf(graph, v) ?? refuse(`${role} is not dequantized: ${originOf(graph, v)}`, v);
+  const [x, scale, zp] = node.operands.map((id) => (id === null ? undefined : graph.value(id)));
+  if (!isEight(x as Value)) refuse(`${role} is of ${(x as Value).type.dtype}, only 8-bit integers are grouped`, x);
+  const scales = scalesOf(graph, scale as Value, role, refuse);
+  const zeroPoints = zp === undefined ? [0] : (graph.constant(zp.id)?.data as ArrayLike<number> | undefined);
+  return {
+    node,
+    x: x as Value<Eight>,
+    scale: scale as Value<'f32'>,
+    zp: zp as Value<Eight> | undefined,
+    scales,
+    zeroPoints: zeroPoints ?? refuse(`the zero point of ${role} is computed at run time`, zp),
+    axis: node.attrs.axis as number,
+    perTensor: isPerTensor((scale as Value).type.shape),
+  };
+}
+
+/** The same with one scale and zero point for the whole tensor. */
+export function perTensor(graph: GraphEditor, v: Value, role: string, refuse: Refuse): Dequantized {
+  const found = dequantized(graph, v, role, refuse);
+  if (!found.perTensor)
+    refuse(`${role} has ${found.scales.length} scales along axis ${found.axis}, only weights may`, found.scale);
+  return found;
+}
+
+function scalesOf(graph: GraphEditor, scale: Value, role: string, refuse: Refuse): Float32Array {
+  const constant = graph.constant(scale.id) as ITensor<'f32'> | undefined;
+  if (constant === undefined) return refuse(`the scale of ${role} is computed at run time`, scale);
+  const wrong = constant.data.find((s) => !(s > 0 && s < Infinity));
+  if (wrong !== undefined) refuse(`a scale of ${role} is ${wrong}, it has to be positive and finite`, scale);
+  return constant.data;
+}
+
+/** quantize(·; scale, zp) per tensor. */
+export interface Output {
+  readonly dtype: Eight;
+  readonly scale: Value<'f32'>;
+  readonly zp: Value<Eight> | undefined;
+  readonly s: number;
+  readonly zeroPoint: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export function outputOf({ graph, node, scale, zp, attrs }: QuantizeMatch, { refuse }: Refusals): Output {
+  const { dtype } = attrs;
+  if (dtype !== 'u8' && dtype !== 's8') return refuse(`the result is of ${dtype}, only 8-bit integers are grouped`);
+  if (!isPerTensor(scale.type.shape))
+    refuse(`the result has a scale for each index of axis ${node.attrs.axis}, only weights may`, scale);
+  const [s] = scalesOf(graph, scale, 'the result', refuse);
+  const zeroPoint = zp === undefined ? 0 : graph.constant(zp.id)?.data[0];
+  if (zeroPoint === undefined) refuse('the zero point of the result is computed at run time', zp);
+  const { min, max } = dtypes[dtype];
+  return { dtype, scale, zp: zp as Value<Eight> | undefined, s, zeroPoint: Number(zeroPoint), min, max };
+}
+
+/** The integer that a real number becomes. */
+export const quantized = ({ s, zeroPoint, min, max }: Output, real: number): number =>
+  quantize(real, s, zeroPoint, min, max);
+
+/** A parameter as a scalar of shape []; an absent zero point is 0. */
+export const scalarScale = (a: Algebra, scale: Value<'f32'>): Value<'f32'> => asScalar(a, scale);
+export const scalarZeroPoint = (a: Algebra, zp: Value<Eight> | undefined, dtype: Eight): Value<Eight> =>
+  zp === undefined ? a.b.scalar(dtype, 0) : asScalar(a, zp);
+
+const asScalar = <V extends Value<Eight> | Value<'f32'>>(a: Algebra, value: V): V =>
+  value.type.shape.length === 0 ? value : (a.reshape(value as Value<'f32'>, []) as V);
+
+/** What stands in the place of a dequantize: an input, a constant, or another operator. */
+export function originOf(graph: GraphEditor, v: Value): string {
+  const producer = graph.producer(v.id);
+  if (producer) return `%${v.id} is computed by ${producer.op}`;
+  return `%${v.id} is ${graph.isConstant(v.id) ? 'a float constant' : 'an input of the graph'}`;
+}
+
+/** Refuses when somebody besides the group reads one of its inner values. */
+export function requirePrivate(graph: GraphEditor, inner: readonly ValueId[], refuse: Refuse): void {
+  for (const id of inner) {
+    if (graph.isPrivate(id)) continue;
+    const value = graph.value(id);
+    if (graph.isOutput(id)) refuse(`%${id} in the middle of the group is an output of the graph`, value);
+    refuse(`%${id} in the middle of the group has ${graph.consumers(id).length} readers`, value);
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Rules that look at more than their root work out a plan first. `where` keeps what it refused, `rewrite` what it found:
+ * both read the same code, top to bottom, in the order in which a reader would check.
+ */
+import type { Value } from '../../ir/index.ts';
+import type { Algebra } from '../rewrite/algebra.ts';
+import type { Match, Miss, MissMaker, MissReason } from '../rewrite/rule.ts';
+
+/** Where a rule looks: any match has these. */
+export type Site = Pick<Match, 'graph' | 'node'>;
+
+/** Gives a group up: why, at which value, and what would help. */
+export type Refuse = (reason: string, operand?: Value, hint?: string) => never;
+
+export interface Refusals {
+  /** The group is of this kind, and something about it is not legal: what `explain` shows. */
+  readonly refuse: Refuse;
+  /** The group is of another kind. */
+  readonly unrelated: (reason: string) => never;
+}
+
+class Refusal {
+  readonly miss: MissReason & { readonly unrelated?: true };
+  constructor(miss: Refusal['miss']) {
+    this.miss = miss;
+  }
+}
+
+const refusals: Refusals = {
+  refuse: (reason, operand, hint) => {
+    throw new Refusal({ reason, ...(operand && { operand: operand.id }), ...(hint && { hint }) });
+  },
+  unrelated: (reason) => {
+    throw new Refusal({ reason, unrelated: true });
+  },
+};
+
+/** Whether a miss only says that the rule is about other operators than those found. */
+export const isUnrelated = (miss: Miss | MissReason): boolean => 'unrelated' in miss;
+
+/** What `body` returns, or why it refused. */
+export function attempt<T>(body: (refusals: Refusals) => T): { readonly found: T } | { readonly miss: MissReason } {
+  try {
+    return { found: body(refusals) };
+  } catch (thrown) {
+    if (thrown instanceof Refusal) return { miss: thrown.miss };
+    throw thrown;
+  }
+}
+
+type Emit<M, P> = (plan: P, algebra: Algebra, match: M) => Value;
+
+/** `where`, `rewrite` and `wrong` of a rule with a plan. */
+export function planned<M, P>(
+  plan: (match: M, refusals: Refusals) => P,
+  emit: Emit<M, P>,
+  wrong: { readonly what: string; readonly emit: Emit<M, P> },
+) {
+  return {
+    where(match: M, _miss: MissMaker): MissReason | undefined {
+      const outcome = attempt((to) => plan(match, to));
+      return 'miss' in outcome ? outcome.miss : undefined;
+    },
+    rewrite: (match: M, algebra: Algebra): Value => emit(plan(match, refusals), algebra, match),
+    wrong: {
+      what: wrong.what,
+      rewrite: (match: M, algebra: Algebra): Value => wrong.emit(plan(match, refusals), algebra, match),
+    },
+  };
+}

@@ -1,0 +1,213 @@
+/**
+ * Convolution, transposed convolution and matrix product of dequantized operands:
+ *
+ *   sx·(x − zx) ∗ sw[o]·(w − zw[o]) + b[o]  =  sx·sw[o] · ((x − zx) ∗ (w − zw[o]) + b[o]/(sx·sw[o]))
+ *
+ * The bracket is an int32 sum when the bias is one; what is left is a requantization, or a product with a float.
+ */
+
+import { dtypes, type Node, type Shape, tensor, type Value, type ValueId } from '../../ir/index.ts';
+import { nnCast } from '../../ir/ops/nn_cast.op.ts';
+import { nnAdd, nnMul } from '../../ir/ops/nn_elementwise_binary.op.ts';
+import { qnnRequantize } from '../../ir/ops/qnn_requantize.op.ts';
+import { multiplier32, productScale, requantizeModes } from '../../numerics/index.ts';
+import type { Algebra } from '../rewrite/algebra.ts';
+import type { GraphEditor } from '../rewrite/editor.ts';
+import { belowClamps, type Clamped, clampsOf, rangeAttrs } from './activation.ts';
+import { type Bias, type Channels, emitBias, integerBias } from './bias.ts';
+import {
+  type Dequantized,
+  dequantized,
+  dequantizeOf,
+  type Eight,
+  type Output,
+  outputOf,
+  perTensor,
+  type QuantizeMatch,
+  requirePrivate,
+  scalarZeroPoint,
+} from './parameters.ts';
+import { attempt, type Refusals, type Refuse } from './plan.ts';
+import type { ProductForm } from './product_form.ts';
+
+/** The least binary32 with full precision. */
+const NORMAL = 2 ** -126;
+const INT32 = 2 ** 31 - 1;
+
+export interface Product {
+  readonly form: ProductForm;
+  readonly node: Node;
+  readonly x: Dequantized;
+  readonly w: Dequantized;
+  /** One per weights scale: repeated over groups, as many as result channels, or one. */
+  readonly sw: Float32Array;
+  readonly channels: Channels;
+}
+
+/** The product at `node`, whose operands are dequantized 8-bit integers. */
+export function productAt(graph: GraphEditor, form: ProductForm, node: Node, refuse: Refuse): Product {
+  const [left, right] = node.operands.map((id) => graph.value(id as ValueId));
+  const x = perTensor(graph, left, form.roles[0], refuse);
+  const w = dequantized(graph, right, form.roles[1], refuse);
+  const shape = w.x.type.shape;
+  if (!w.perTensor && (w.scale.type.shape.length !== 1 || w.axis !== form.weightsAxis(shape)))
+    refuse(`${form.roles[1]} has scales along axis ${w.axis}, it has to be ${form.channels}`, w.scale);
+  const y = graph.type(node.results[0]).shape;
+  const axis = form.channelAxis(y);
+  const repeats = form.repeats(node);
+  const sw = w.perTensor ? w.scales : repeated(w.scales, repeats);
+  const [sx] = x.scales;
+  const small = sw.find((s) => !(productScale(sx, s) >= NORMAL && productScale(sx, s) < Infinity));
+  if (small !== undefined) refuse(`sx·sw = ${sx}·${small} is no normal binary32 number`, w.scale);
+  const count = y[axis];
+  const units = Float64Array.from(sw, (s) => sx * s);
+  const channels = { rank: y.length, axis, count: typeof count === 'number' ? count : undefined, units };
+  return { form, node, x, w, sw, channels };
+}
+
+const repeated = <A extends ArrayLike<number>>(values: A, times: number): Float32Array =>
+  Float32Array.from({ length: values.length * times }, (_, i) => values[i % values.length]);
+
+/**
+ * Refuses a sum that may leave int32: the float it stands for would not wrap.
+ * Lengths that only the run knows are taken to be no more than the 33,025 terms that always fit.
+ */
+function requireInt32({ form, x, w }: Product, graph: GraphEditor, bias: Bias | undefined, refuse: Refuse): void {
+  const terms = form.terms(x.x.type.shape, w.x.type.shape);
+  if (terms === undefined) return;
+  const largest = (bias?.integers ?? new Int32Array()).reduce((most, b) => Math.max(most, Math.abs(b)), 0);
+  const reach = reachOf(x);
+  if (terms * reach * reachOf(w) + largest <= INT32) return;
+  const weights = graph.constant(w.x.id)?.data as ArrayLike<number> | undefined;
+  const total = weights && sumOfMagnitudes(weights, form.weightsAxis(w.x.type.shape), w);
+  if (total === undefined || total * reach + largest > INT32)
+    refuse(`the sum of ${terms} products and a bias of up to ${largest} may leave int32`, w.x);
+
+  function sumOfMagnitudes(data: ArrayLike<number>, axis: number, { zeroPoints, x: { type } }: Dequantized): number {
+    const shape = type.shape as readonly number[];
+    const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1);
+    const sums = new Float64Array(axis < 0 ? 1 : shape[axis]);
+    for (let i = 0; i < data.length; i++) {
+      const o = Math.floor(i / inner) % sums.length;
+      sums[o] += Math.abs(data[i] - zeroPoints[zeroPoints.length === 1 ? 0 : o]);
+    }
+    return Math.max(...sums);
+  }
+}
+
+/** max |x − zx| over all integers of the type. */
+function reachOf({ x, zeroPoints }: Dequantized): number {
+  const { min, max } = dtypes[x.type.dtype];
+  return Array.from(zeroPoints).reduce((most, z) => Math.max(most, max - z, z - min), 0);
+}
+
+// ---- quantized result ------------------------------------------------------------------------------------------------
+
+export interface Requantized extends Product {
+  readonly y: Output;
+  readonly bias: Bias | undefined;
+  readonly clamped: Clamped;
+}
+
+/** quantize ← (relu | clip)* ← (add bias)? ← product */
+export function requantizedProduct(form: ProductForm, match: QuantizeMatch, refusals: Refusals): Requantized {
+  const { graph, x: v } = match;
+  const { refuse, unrelated } = refusals;
+  const below = findProduct(graph, form, belowClamps(graph, v));
+  if (below === undefined) return unrelated(`no ${form.op.name} computes %${v.id}`);
+  const y = outputOf(match, refusals);
+  const clamped = clampsOf(graph, v, y);
+  const product = productAt(graph, form, below.node, refuse);
+  const operand = below.node.operands[2];
+  const biases = [operand, below.added].filter((id) => id !== null && id !== undefined);
+  if (biases.length > 1) refuse(`${form.op.name} has a bias, and another one is added`, graph.value(biases[1]));
+  const place = operand ? 'operand' : 'added';
+  const bias =
+    biases.length === 0 ? undefined : integerBias(graph, graph.value(biases[0]), place, product.channels, refuse);
+  requirePrivate(graph, [...clamped.inner, below.node.results[0]], refuse);
+  requireInt32(product, graph, bias, refuse);
+  const largest = Math.max(...product.sw.map((s) => multiplier32(product.x.scales[0], s, y.s)));
+  if (largest === Infinity) refuse('sx·sw/sy is beyond binary32', match.scale);
+  return { ...product, y, bias, clamped };
+}
+
+/** The product itself, or the product below an addition; `added` is what is added to it. */
+function findProduct(
+  graph: GraphEditor,
+  { op }: ProductForm,
+  last: Node | undefined,
+): { node: Node; added?: ValueId } | undefined {
+  if (last?.op === op.name) return { node: last };
+  if (last?.op !== 'nn.add') return undefined;
+  const [a, b] = last.operands as readonly ValueId[];
+  for (const [sum, added] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const node = graph.producer(sum);
+    if (node?.op === op.name && (graph.isConstant(added) || dequantizeOf(graph, graph.value(added))))
+      return { node, added };
+  }
+  return undefined;
+}
+
+/** The sum in int32, with its bias. */
+function emitSum(a: Algebra, { form, node, x, w, channels }: Product, bias: Bias | undefined): Value<'s32'> {
+  a.b.loc = node.loc;
+  const [zx, zw] = [zeroPointOperand(a, x, 1), zeroPointOperand(a, w, form.repeats(node))];
+  const sum = form.emit(a, { x: x.x, w: w.x, ...(zx && { zx }), ...(zw && { zw }) }, node);
+  return bias ? a.add(sum, emitBias(a, bias, channels)) : sum;
+}
+
+/** A zero point as an operand; zeros are left out. */
+function zeroPointOperand(
+  a: Algebra,
+  { x, zp, zeroPoints, perTensor: one }: Dequantized,
+  repeats: number,
+): Value<Eight> | undefined {
+  if (zp === undefined || Array.from(zeroPoints).every((z) => z === 0)) return undefined;
+  if (one) return scalarZeroPoint(a, zp, x.type.dtype);
+  return repeats === 1 ? zp : a.constant(tensor(x.type.dtype, repeated(zeroPoints, repeats)));
+}
+
+const perChannelShape = (length: number): Shape => (length === 1 ? [] : [length]);
+
+export function emitRequantized(plan: Requantized, a: Algebra): Value {
+  const { x, sw, y, bias, clamped, channels } = plan;
+  const sum = emitSum(a, plan, bias);
+  const factors = sw.map((s) => multiplier32(x.scales[0], s, y.s));
+  const multiplier = a.constant(tensor('f32', factors, perChannelShape(factors.length) as number[]));
+  const attrs = { axis: channels.axis, ...requantizeModes.ort, ...rangeAttrs(clamped, y) };
+  return a.emit(qnnRequantize, { x: sum, multiplier, zy: scalarZeroPoint(a, y.zp, y.dtype) }, attrs);
+}
+
+// ---- float result ----------------------------------------------------------------------------------------------------
+
+export interface Scaled extends Product {
+  readonly integers: Bias | undefined;
+  /** A bias that is none in integers: added to the float result. */
+  readonly real: Value<'f32'> | undefined;
+}
+
+export function scaledProduct(form: ProductForm, node: Node, graph: GraphEditor, { refuse }: Refusals): Scaled {
+  const product = productAt(graph, form, node, refuse);
+  const id = node.operands[2];
+  const bias = id === null || id === undefined ? undefined : (graph.value(id) as Value<'f32'>);
+  const exact =
+    bias &&
+    dequantizeOf(graph, bias) &&
+    attempt((to) => integerBias(graph, bias, 'operand', product.channels, to.refuse));
+  const integers = exact && 'found' in exact ? exact.found : undefined;
+  requireInt32(product, graph, integers, refuse);
+  return { ...product, integers, real: integers ? undefined : bias };
+}
+
+export function emitScaled(plan: Scaled, a: Algebra): Value {
+  const { x, sw, integers, real, channels } = plan;
+  const sum = a.emit(nnCast, { x: emitSum(a, plan, integers) }, { to: 'f32' }) as Value<'f32'>;
+  const tail = Array(channels.rank - 1 - channels.axis).fill(1);
+  const factors = sw.map((s) => productScale(x.scales[0], s));
+  const shape = factors.length === 1 ? [] : [factors.length, ...tail];
+  const scaled = a.emit(nnMul, { a: sum, b: a.constant(tensor('f32', factors, shape)) });
+  return real ? a.emit(nnAdd, { a: scaled, b: a.reshape(real, [...real.type.shape, ...tail]) }) : scaled;
+}

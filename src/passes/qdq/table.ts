@@ -1,0 +1,117 @@
+/**
+ * The cone of elementwise operators between one quantized tensor and a quantize, evaluated at the 256 values that the
+ * tensor can take. Any shape of graph is fine (HardSwish is written as x·clip(x + 3, 0, 6)/6) as long as all paths
+ * start at the same integers and everything else is a constant for all elements.
+ */
+import { assert } from '../../diagnostics/index.ts';
+import {
+  evaluateNode,
+  findOp,
+  type ITensor,
+  type Node,
+  sameShape,
+  sizeOf,
+  tensor,
+  type Value,
+  type ValueId,
+} from '../../ir/index.ts';
+import type { GraphEditor } from '../rewrite/editor.ts';
+import { dequantized, dequantizeOf, type Eight, type QuantizeMatch } from './parameters.ts';
+import type { Refusals } from './plan.ts';
+
+/** Longer chains are not looked at: the search for them would not be linear in the graph. */
+const LONGEST = 64;
+
+export interface Table {
+  readonly x: Value<Eight>;
+  readonly table: ITensor<Eight>;
+}
+
+/** The table from the integers that all paths start at to the result of the quantize. */
+export function tableOf({ graph, node, x: v }: QuantizeMatch, { refuse, unrelated }: Refusals): Table {
+  const nodes: Node[] = [];
+  const seen = new Set<ValueId>();
+  let source: Value<Eight> | undefined;
+
+  const visit = (value: Value): void => {
+    if (seen.has(value.id)) return;
+    seen.add(value.id);
+    if (isConstant(graph, value.id)) {
+      if (elements(value) !== 1)
+        refuse(`%${value.id} is a constant for each element, a table needs one for all`, value);
+      return;
+    }
+    const producer = graph.producer(value.id) ?? unrelated(`%${value.id} is an input of the graph`);
+    if (dequantizeOf(graph, value)) {
+      const { x, perTensor, node: leaf, scale } = dequantized(graph, value, 'the input of the chain', refuse);
+      if (!perTensor) refuse('the input of the chain has a scale for each channel, a table needs one for all', scale);
+      if (source !== undefined && source.id !== x.id)
+        refuse(`the chain has two sources, %${source.id} and %${x.id}; a table has one`, x);
+      source = x;
+      nodes.push(leaf);
+      return;
+    }
+    if (!findOp(producer.op)?.traits.includes('elementwise')) unrelated(`${producer.op} is no function of one element`);
+    if (seen.size > LONGEST) unrelated(`the chain is longer than ${LONGEST} operators`);
+    for (const id of producer.operands) if (id !== null) visit(graph.value(id));
+    nodes.push(producer);
+  };
+
+  visit(v);
+  if (source === undefined) return unrelated('everything is constant');
+  const from = source as Value<Eight>;
+  const grown = nodes.find((n) => !sameShape(graph.type(n.results[0]).shape, from.type.shape) && !isSmall(graph, n));
+  if (grown) refuse(`${grown.op} broadcasts the tensor to another shape`, graph.value(grown.results[0]));
+  return { x: from, table: evaluate(graph, from, [...nodes, node]) };
+}
+
+const elements = (value: Value): number => sizeOf(value.type.shape.map(Number));
+const isSmall = (graph: GraphEditor, node: Node): boolean => isConstant(graph, node.results[0]);
+
+/** A constant, or one that is still dequantized. */
+function isConstant(graph: GraphEditor, id: ValueId): boolean {
+  if (graph.isConstant(id)) return true;
+  const node = dequantizeOf(graph, graph.value(id));
+  return node?.operands.every((operand) => operand === null || graph.isConstant(operand)) ?? false;
+}
+
+/** Runs the very nodes on all 256 values, in the order of the bytes. */
+function evaluate(graph: GraphEditor, x: Value<Eight>, nodes: readonly Node[]): ITensor<Eight> {
+  const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+  const values = new Map<ValueId, ITensor>([
+    [x.id, x.type.dtype === 'u8' ? tensor('u8', bytes) : tensor('s8', new Int8Array(bytes.buffer))],
+  ]);
+  const valueAt = (id: ValueId): ITensor => {
+    const known = values.get(id) ?? graph.constant(id) ?? evaluateNode(...constantNode(graph, id))[0];
+    values.set(id, known);
+    return known;
+  };
+  let last: ITensor | undefined;
+  for (const node of nodes) {
+    [last] = evaluateNode(
+      node,
+      node.operands.map((id) => (id === null ? null : valueAt(id))),
+    );
+    values.set(node.results[0], last);
+  }
+  assert(last?.data.length === 256, 'a table has 256 entries');
+  return { ...(last as ITensor<Eight>), shape: [256] };
+}
+
+const constantNode = (graph: GraphEditor, id: ValueId): Parameters<typeof evaluateNode> => {
+  const node = graph.producer(id) as Node;
+  return [node, node.operands.map((operand) => graph.constant(operand) ?? null)];
+};
+
+/** The bounds when the table clamps the integers of [from, to] and does nothing else. */
+export function clampBounds(
+  { dtype, data }: ITensor<Eight>,
+  from: number,
+  to: number,
+): readonly [number, number] | undefined {
+  const at = (q: number): number => data[q & 255];
+  const [low, high] = [at(from), at(to)];
+  if (dtype === 'u8' && from < 0) return undefined;
+  for (let q = from; q <= to; q++) if (at(q) !== Math.min(Math.max(q, low), high)) return undefined;
+  return [low, high];
+}

@@ -1,0 +1,106 @@
+import type { Value, ValueId } from '../../ir/index.ts';
+import { qnnAdd, qnnMul } from '../../ir/ops/qnn_binary.op.ts';
+import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
+import { belowClamps, type Clamped, clampsOf, clampTo } from '../qdq/activation.ts';
+import {
+  type Dequantized,
+  type Output,
+  outputOf,
+  perTensor,
+  type QuantizeMatch,
+  requirePrivate,
+  scalarScale,
+  scalarZeroPoint,
+} from '../qdq/parameters.ts';
+import { planned, type Refusals } from '../qdq/plan.ts';
+import type { Algebra } from '../rewrite/algebra.ts';
+import { defineRule } from '../rewrite/rule.ts';
+
+interface Sum {
+  readonly left: Dequantized;
+  readonly right: Dequantized;
+  readonly y: Output;
+  readonly clamped: Clamped;
+}
+
+/** quantize ← (relu | clip)* ← op(dequantize, dequantize), everything of one 8-bit type. */
+function plan(op: 'nn.add' | 'nn.mul', match: QuantizeMatch, refusals: Refusals): Sum {
+  const { graph, x, scale } = match;
+  const { refuse, unrelated } = refusals;
+  const first = belowClamps(graph, x);
+  if (first?.op !== op) return unrelated(`no ${op} computes %${x.id}`);
+  const y = outputOf(match, refusals);
+  const clamped = clampsOf(graph, x, y);
+  const [left, right] = (first.operands as readonly ValueId[]).map((id) =>
+    perTensor(graph, graph.value(id), 'an operand', refuse),
+  );
+  for (const { x: operand } of [left, right]) {
+    if (operand.type.dtype !== y.dtype)
+      refuse(
+        `an operand is of ${operand.type.dtype}, the result of ${y.dtype}`,
+        operand,
+        'quantize all three to one type',
+      );
+  }
+  requirePrivate(graph, clamped.inner, refuse);
+  const ratios = [left, right].map(({ scales }) => Math.fround(scales[0] / y.s));
+  if (ratios.some((r) => r === Infinity)) refuse('a ratio of scales is beyond binary32', scale);
+  return { left, right, y, clamped };
+}
+
+function emit(op: typeof qnnAdd, { left, right, y, clamped }: Sum, a: Algebra): Value {
+  const side = ({ x, scale, zp }: Dequantized) =>
+    [x, scalarScale(a, scale), scalarZeroPoint(a, zp, x.type.dtype)] as const;
+  const [[x, sa, za], [b, sb, zb]] = [side(left), side(right)];
+  const sum = a.emit(op, {
+    a: x,
+    sa,
+    za,
+    b,
+    sb,
+    zb,
+    sy: scalarScale(a, y.scale),
+    zy: scalarZeroPoint(a, y.zp, y.dtype),
+  });
+  return clampTo(a, sum, clamped, y);
+}
+
+const exactness = {
+  bound:
+    'one step of the result, where the real quotient lies near a tie: ONNX Runtime adds the zero point before rounding',
+} as const;
+const unclamped = ({ y, clamped, ...rest }: Sum): Sum => ({
+  ...rest,
+  y,
+  clamped: { ...clamped, low: y.min, high: y.max },
+});
+
+export const qdqAdd = defineRule({
+  name: 'qdq-add',
+  root: qnnQuantize,
+  law: 'quantize(clip(deq(a) + deq(b))) = clamp(qadd(a, b; sa, za, sb, zb, sy, zy))',
+  exactness,
+  ...planned(
+    (match: QuantizeMatch, refusals) => plan('nn.add', match, refusals),
+    (sum, a) => emit(qnnAdd, sum, a),
+    {
+      what: 'drops Relu and Clip although the zero point and the scale do not imply them',
+      emit: (sum, a) => emit(qnnAdd, unclamped(sum), a),
+    },
+  ),
+});
+
+export const qdqMul = defineRule({
+  name: 'qdq-mul',
+  root: qnnQuantize,
+  law: 'quantize(clip(deq(a)·deq(b))) = clamp(qmul(a, b; sa, za, sb, zb, sy, zy))',
+  exactness,
+  ...planned(
+    (match: QuantizeMatch, refusals) => plan('nn.mul', match, refusals),
+    (product, a) => emit(qnnMul, product, a),
+    {
+      what: 'takes the zero point of the left operand for both',
+      emit: (product, a) => emit(qnnMul, { ...product, right: { ...product.right, zp: product.left.zp } }, a),
+    },
+  ),
+});

@@ -1,0 +1,94 @@
+import type { Node, Value } from '../../ir/index.ts';
+import { qnnAveragePool } from '../../ir/ops/qnn_average_pool.op.ts';
+import { qnnGlobalAveragePool } from '../../ir/ops/qnn_global_average_pool.op.ts';
+import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
+import { belowClamps, type Clamped, clampsOf, clampTo } from '../qdq/activation.ts';
+import {
+  type Dequantized,
+  type Output,
+  outputOf,
+  perTensor,
+  type QuantizeMatch,
+  requirePrivate,
+  scalarScale,
+  scalarZeroPoint,
+} from '../qdq/parameters.ts';
+import { planned, type Refusals } from '../qdq/plan.ts';
+import type { Algebra } from '../rewrite/algebra.ts';
+import { defineRule } from '../rewrite/rule.ts';
+
+interface Pool {
+  readonly node: Node;
+  readonly x: Dequantized;
+  readonly y: Output;
+  readonly clamped: Clamped;
+}
+
+/** quantize ← (relu | clip)* ← pool ← dequantize, both of one 8-bit type. */
+function plan(isPool: (node: Node, rank: number) => boolean, match: QuantizeMatch, refusals: Refusals): Pool {
+  const { graph } = match;
+  const { refuse, unrelated } = refusals;
+  const node = belowClamps(graph, match.x);
+  const v = node?.operands[0] && graph.value(node.operands[0]);
+  if (!node || !v || !isPool(node, v.type.shape.length)) return unrelated(`no such pool computes %${match.x.id}`);
+  const y = outputOf(match, refusals);
+  const clamped = clampsOf(graph, match.x, y);
+  const x = perTensor(graph, v, 'the input', refuse);
+  if (x.x.type.dtype !== y.dtype)
+    refuse(`the input is of ${x.x.type.dtype}, the result of ${y.dtype}`, x.x, 'quantize both to one type');
+  requirePrivate(graph, clamped.inner, refuse);
+  return { node, x, y, clamped };
+}
+
+const operandsOf = (a: Algebra, { x: { x, scale, zp }, y }: Pool) => ({
+  x,
+  sx: scalarScale(a, scale),
+  zx: scalarZeroPoint(a, zp, x.type.dtype),
+  sy: scalarScale(a, y.scale),
+  zy: scalarZeroPoint(a, y.zp, y.dtype),
+});
+const isSpatial = (axes: readonly number[], rank: number): boolean =>
+  rank > 2 && axes.length === rank - 2 && axes.every((axis, i) => (axis < 0 ? axis + rank : axis) === i + 2);
+const isGlobal = ({ op, attrs }: Node, rank: number): boolean =>
+  op === 'nn.global_average_pool' || (op === 'nn.reduce_mean' && isSpatial(attrs.axes as readonly number[], rank));
+
+function emitGlobal(pool: Pool, a: Algebra): Value {
+  const { node, x, y, clamped } = pool;
+  const mean = clampTo(a, a.emit(qnnGlobalAveragePool, operandsOf(a, pool)), clamped, y);
+  return node.attrs.keepdims === false ? a.reshape(mean as Value<'u8'>, x.x.type.shape.slice(0, 2)) : mean;
+}
+
+const bound = 'one step of the result, where the real quotient lies near a tie';
+const sameZeroPoint = (pool: Pool): Pool => ({ ...pool, x: { ...pool.x, zp: undefined } });
+
+/** ReduceMean over all spatial axes is the same pool, reshaped when it drops them. */
+export const qdqGlobalAveragePool = defineRule({
+  name: 'qdq-global-average-pool',
+  root: qnnQuantize,
+  law: 'quantize(clip(mean over space(deq(x)))) = clamp(qnn.global_average_pool(x; sx, zx, sy, zy))',
+  exactness: { bound },
+  ...planned((match: QuantizeMatch, refusals) => plan(isGlobal, match, refusals), emitGlobal, {
+    what: 'forgets the zero point of the input',
+    emit: (pool, a) => emitGlobal(sameZeroPoint(pool), a),
+  }),
+});
+
+function emitAverage(pool: Pool, a: Algebra): Value {
+  const attrs = pool.node.attrs as unknown as Parameters<typeof qnnAveragePool.evaluate>[1];
+  return clampTo(a, a.emit(qnnAveragePool, operandsOf(a, pool), attrs), pool.clamped, pool.y);
+}
+
+export const qdqAveragePool = defineRule({
+  name: 'qdq-average-pool',
+  root: qnnQuantize,
+  law: 'quantize(clip(average_pool(deq(x)))) = clamp(qnn.average_pool(x; sx, zx, sy, zy))',
+  exactness: { bound: `${bound}: the zero point is added before rounding` },
+  ...planned(
+    (match: QuantizeMatch, refusals) => plan(({ op }) => op === 'nn.average_pool', match, refusals),
+    emitAverage,
+    {
+      what: 'forgets the zero point of the input',
+      emit: (pool, a) => emitAverage(sameZeroPoint(pool), a),
+    },
+  ),
+});
