@@ -38,9 +38,11 @@ struct Block64 {
   // The channel of lane `lane` of vector `vector`.
   static int64_t channel(int64_t vector, int64_t lane) { return lane / 4 * 16 + vector * 4 + lane % 4; }
 
-  UNSKEW_AVX512 static void interleave(const __m512i rows[4], __m512i* to) {
-    const __m512i ab_low = _mm512_unpacklo_epi8(rows[0], rows[1]), ab_high = _mm512_unpackhi_epi8(rows[0], rows[1]);
-    const __m512i cd_low = _mm512_unpacklo_epi8(rows[2], rows[3]), cd_high = _mm512_unpackhi_epi8(rows[2], rows[3]);
+  UNSKEW_AVX512 static __m512i load(const uint8_t* from) { return _mm512_loadu_si512(from); }
+
+  UNSKEW_AVX512 static void interleave(__m512i a, __m512i b, __m512i c, __m512i d, __m512i* to) {
+    const __m512i ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
+    const __m512i cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
     _mm512_store_si512(to + 0, _mm512_unpacklo_epi16(ab_low, cd_low));
     _mm512_store_si512(to + 1, _mm512_unpackhi_epi16(ab_low, cd_low));
     _mm512_store_si512(to + 2, _mm512_unpacklo_epi16(ab_high, cd_high));
@@ -63,13 +65,16 @@ struct Block16 {
 
   static int64_t channel(int64_t, int64_t lane) { return lane; }
 
-  UNSKEW_AVX512 static void interleave(const __m512i rows[4], __m512i* to) {
+  UNSKEW_AVX512 static __m512i load(const uint8_t* from) {
+    return _mm512_castsi128_si512(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+  }
+
+  UNSKEW_AVX512 static void interleave(__m512i a, __m512i b, __m512i c, __m512i d, __m512i* to) {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512i turn = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
-    __m512i all = rows[0];
-    all = _mm512_inserti32x4(all, _mm512_castsi512_si128(rows[1]), 1);
-    all = _mm512_inserti32x4(all, _mm512_castsi512_si128(rows[2]), 2);
-    all = _mm512_inserti32x4(all, _mm512_castsi512_si128(rows[3]), 3);
+    __m512i all = _mm512_inserti32x4(a, _mm512_castsi512_si128(b), 1);
+    all = _mm512_inserti32x4(all, _mm512_castsi512_si128(c), 2);
+    all = _mm512_inserti32x4(all, _mm512_castsi512_si128(d), 3);
     _mm512_store_si512(to, _mm512_shuffle_epi8(_mm512_permutexvar_epi32(order, all), turn));
   }
 
@@ -78,6 +83,38 @@ struct Block16 {
     const __m256i words = _mm256_adds_epi16(_mm512_cvtsepi32_epi16(v[0]), _mm512_castsi512_si256(zero_point));
     const __m256i bytes = kSigned ? _mm256_packs_epi16(words, words) : _mm256_packus_epi16(words, words);
     return _mm512_castsi256_si512(_mm256_permute4x64_epi64(bytes, 0x08));
+  }
+};
+
+// From accumulators to the destination.
+struct Finish {
+  __m512 low, high;
+  __m512i zero_point, low_bytes, high_bytes;
+  const float* multiplier;
+
+  template <class Block, OutputType kType, bool kOverflows>
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void store(const __m512i* acc, uint8_t* destination, int64_t at, __mmask64 mask) const {
+    if constexpr (kType == OutputType::s32) {
+      alignas(64) int32_t lanes[16], sums[Block::kWidth];
+      for (int v = 0; v < Block::kVectors; v++) {
+        _mm512_store_si512(lanes, acc[v]);
+        for (int lane = 0; lane < 16; lane += 4) std::copy_n(lanes + lane, 4, sums + Block::channel(v, lane));
+      }
+      std::copy_n(sums, __builtin_popcountll(mask), reinterpret_cast<int32_t*>(destination) + at);
+    } else {
+      __m512i rounded[Block::kVectors];
+#pragma GCC unroll 4
+      for (int v = 0; v < Block::kVectors; v++) {
+        __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[v]), _mm512_load_ps(multiplier + v * 16));
+        if constexpr (kOverflows) value = _mm512_min_ps(_mm512_max_ps(value, low), high);
+        rounded[v] = _mm512_cvtps_epi32(value);
+      }
+      constexpr bool kSigned = kType == OutputType::s8;
+      __m512i bytes = Block::template narrow<kSigned>(rounded, zero_point);
+      bytes = kSigned ? _mm512_min_epi8(_mm512_max_epi8(bytes, low_bytes), high_bytes)
+                      : _mm512_min_epu8(_mm512_max_epu8(bytes, low_bytes), high_bytes);
+      _mm512_mask_storeu_epi8(destination + at, mask, bytes);
+    }
   }
 };
 
@@ -91,12 +128,7 @@ struct Row {
   __m512i* scratch;
   uint8_t* expansion;
 
-  // Where the bytes of kernel row `tap` at input column `x` lie, and how far the next column is.
-  struct Bytes {
-    const uint8_t* first;
-    int64_t step;
-  };
-
+  // Kernel row `tap` of the window, or null outside the input.
   const uint8_t* input_row(int64_t tap) const {
     const DepthwiseParams& p = plan.p;
     const int64_t y = plan.input_row(row, tap);
@@ -104,11 +136,10 @@ struct Row {
     return source + (row / p.output[0] * p.input[0] + y) * p.input[1] * p.channels;
   }
 
-  // With a multiplier over 1: the columns of a row, one byte for each output channel.
-  Bytes expanded(int64_t tap, int64_t first, int64_t count) const {
+  // With a multiplier over 1: the columns of a row inside the input, one byte for each output channel.
+  const uint8_t* expanded(int64_t tap, int64_t first, int64_t count) const {
     const DepthwiseParams& p = plan.p;
     const uint8_t* from = input_row(tap);
-    if (from == nullptr) return {plan.padding->data(), 0};
     const int64_t output = block * Block::kWidth, input = output / p.multiplier;
     const int64_t last = std::min(output + Block::kWidth, plan.outputs) - 1;
     alignas(64) uint8_t index[64] = {};
@@ -119,99 +150,114 @@ struct Row {
       const int64_t x = first + column;
       if (x >= 0 && x < p.input[1]) expand(from + x * p.channels + input, index, to + column * 64, last / p.multiplier - input + 1);
     }
-    return {to, 64};
+    return to;
   }
 
-  // Interleaves the input columns [first, first + count) of the row's windows.
+  // Interleaves the input columns [first, first + count) of the row's windows. kPlain: whole blocks of u8.
+  template <bool kPlain>
   UNSKEW_AVX512 void interleave_columns(int64_t first, int64_t count) const {
     const DepthwiseParams& p = plan.p;
-    const int64_t output = block * Block::kWidth;
+    const int64_t output = block * Block::kWidth, stride = groups * Block::kVectors;
     const __mmask64 mask = p.multiplier > 1 ? first_lanes(64) : first_lanes(std::min(Block::kWidth, plan.outputs - output));
     const __m512i flip = _mm512_set1_epi8(p.source_type == ByteType::s8 ? -128 : 0);
+    const __m512i outside = _mm512_xor_si512(_mm512_load_si512(plan.padding->data()), flip);
+    const int64_t begin = std::clamp<int64_t>(-first, 0, count), end = std::clamp(p.input[1] - first, begin, count);
     for (int64_t group = 0; group < groups; group++) {
-      Bytes rows[4];
+      __m512i* to = scratch + group * Block::kVectors;
+      for (int64_t column = 0; column < count; column++) {
+        if (column == begin) column = end;
+        for (int v = 0; v < Block::kVectors && column < count; v++) _mm512_store_si512(to + column * stride + v, outside);
+      }
+      const uint8_t* rows[4];
+      int64_t steps[4];
       for (int64_t i = 0; i < 4; i++) {
         const int64_t tap = group * 4 + i;
         const uint8_t* from = input_row(tap);
         if (from == nullptr) {
-          rows[i] = {plan.padding->data(), 0};
+          rows[i] = plan.padding->data(), steps[i] = 0;
         } else if (p.multiplier > 1) {
-          rows[i] = expanded(tap, first, count);
+          rows[i] = expanded(tap, first, count) + begin * 64, steps[i] = 64;
         } else {
-          rows[i] = {from + first * p.channels + output, p.channels};
+          rows[i] = from + (first + begin) * p.channels + output, steps[i] = p.channels;
         }
       }
-      for (int64_t column = 0; column < count; column++) {
-        const int64_t x = first + column;
-        const bool inside = x >= 0 && x < p.input[1];
-        __m512i bytes[4];
-        for (int i = 0; i < 4; i++) {
-          const uint8_t* from = inside ? rows[i].first + column * rows[i].step : plan.padding->data();
-          bytes[i] = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, from), flip);
-        }
-        Block::interleave(bytes, scratch + (column * groups + group) * Block::kVectors);
+      const auto [a, b, c, d] = rows;
+      const auto [step_a, step_b, step_c, step_d] = steps;
+      const auto load = [&](const uint8_t* from) __attribute__((always_inline)) UNSKEW_AVX512 {
+        return kPlain ? Block::load(from) : _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, from), flip);
+      };
+      to += begin * stride;
+      for (int64_t column = 0; column < end - begin; column++, to += stride) {
+        Block::interleave(load(a + column * step_a), load(b + column * step_b), load(c + column * step_c),
+                          load(d + column * step_d), to);
       }
     }
   }
 
-  // Output columns [x, x + kColumns), whose first window starts at scratch column `column`.
-  template <int kColumns, OutputType kType, bool kOverflows>
-  UNSKEW_AVX512 void outputs(int64_t x, int64_t column) const {
-    const DepthwiseParams& p = plan.p;
+  // The output columns [x, x + width), whose first window starts at scratch column 0. The kernel's size is known when
+  // kKernelWidth is not 0.
+  template <int kKernelWidth, int kGroups, OutputType kType, bool kOverflows>
+  UNSKEW_AVX512 void outputs(int64_t x, int64_t width) const {
+    constexpr int kColumns = Block::kColumns;
+    int64_t at = 0;
+    for (; at + kColumns <= width; at += kColumns) columns<kColumns, kKernelWidth, kGroups, kType, kOverflows>(x + at, at);
+    if (at == width) return;
+    if (width >= kColumns) {  // the last ones once more, rather than one by one
+      columns<kColumns, kKernelWidth, kGroups, kType, kOverflows>(x + width - kColumns, width - kColumns);
+    } else {
+      for (; at < width; at++) columns<1, 0, 0, kType, kOverflows>(x + at, at);
+    }
+  }
+
+  template <int kColumns, int kKernelWidth, int kGroups, OutputType kType, bool kOverflows>
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void columns(int64_t x, int64_t at) const {
     constexpr int kVectors = Block::kVectors;
-    const int64_t vectors = groups * kVectors;
-    const __m512i* weights = plan.weights->as<__m512i>() + block * p.kernel[1] * vectors;
+    const int64_t kernel_width = kKernelWidth != 0 ? kKernelWidth : plan.p.kernel[1];
+    const int64_t row_groups = kKernelWidth != 0 ? kGroups : groups;
+    const int64_t vectors = row_groups * kVectors, step = plan.p.strides[1] * vectors, tap_step = plan.p.dilations[1] * vectors;
+    const __m512i* weights = plan.weights->as<__m512i>() + block * kernel_width * vectors;
     const __m512i* base = plan.base->as<__m512i>() + block * kVectors;
+    const __m512i* from = scratch + at * step;
     __m512i acc[kColumns][kVectors];
+#pragma GCC unroll 16
     for (int c = 0; c < kColumns; c++) {
+#pragma GCC unroll 16
       for (int v = 0; v < kVectors; v++) acc[c][v] = base[v];
     }
-    for (int64_t tap = 0; tap < p.kernel[1]; tap++) {
-      const __m512i* from = scratch + (column + tap * p.dilations[1]) * vectors;
-      const int64_t step = p.strides[1] * vectors;
-      for (int64_t group = 0; group < groups; group++, from += kVectors, weights += kVectors) {
+#pragma GCC unroll 5
+    for (int64_t tap = 0; tap < kernel_width; tap++) {
+#pragma GCC unroll 2
+      for (int64_t group = 0; group < row_groups; group++) {
+#pragma GCC unroll 16
         for (int v = 0; v < kVectors; v++) {
-          const __m512i weight = weights[v];
-          for (int c = 0; c < kColumns; c++) acc[c][v] = _mm512_dpbusd_epi32(acc[c][v], from[c * step + v], weight);
+          const __m512i weight = weights[(tap * row_groups + group) * kVectors + v];
+#pragma GCC unroll 16
+          for (int c = 0; c < kColumns; c++) {
+            acc[c][v] = _mm512_dpbusd_epi32(acc[c][v], from[c * step + tap * tap_step + group * kVectors + v], weight);
+          }
         }
       }
     }
+    const DepthwisePlan& all = plan;
     const int64_t first = block * Block::kWidth;
-    const int64_t at = (row * p.output[1] + x) * plan.outputs + first;
-    const __mmask64 mask = first_lanes(std::min(Block::kWidth, plan.outputs - first));
-    for (int c = 0; c < kColumns; c++) store<kType, kOverflows>(acc[c], at + c * plan.outputs, mask);
-  }
-
-  template <OutputType kType, bool kOverflows>
-  UNSKEW_AVX512 void store(__m512i* acc, int64_t at, __mmask64 mask) const {
-    if constexpr (kType == OutputType::s32) {
-      alignas(64) int32_t lanes[16], sums[Block::kWidth];
-      for (int v = 0; v < Block::kVectors; v++) {
-        _mm512_store_si512(lanes, acc[v]);
-        for (int lane = 0; lane < 16; lane += 4) std::copy_n(lanes + lane, 4, sums + Block::channel(v, lane));
-      }
-      std::copy_n(sums, __builtin_popcountll(mask), reinterpret_cast<int32_t*>(destination) + at);
-    } else {
-      const Requantization& to = plan.p.to;
-      const auto* multiplier = plan.multiplier->as<float>() + block * Block::kWidth;
-      for (int v = 0; v < Block::kVectors; v++) {
-        __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[v]), _mm512_load_ps(multiplier + v * 16));
-        if constexpr (kOverflows) {
-          value = _mm512_max_ps(value, _mm512_set1_ps(static_cast<float>(to.low - to.zero_point)));
-          value = _mm512_min_ps(value, _mm512_set1_ps(static_cast<float>(to.high - to.zero_point)));
-        }
-        acc[v] = _mm512_cvtps_epi32(value);
-      }
-      constexpr bool kSigned = kType == OutputType::s8;
-      __m512i bytes = Block::template narrow<kSigned>(acc, _mm512_set1_epi16(static_cast<int16_t>(to.zero_point)));
-      const __m512i low = _mm512_set1_epi8(static_cast<char>(to.low)), high = _mm512_set1_epi8(static_cast<char>(to.high));
-      bytes = kSigned ? _mm512_min_epi8(_mm512_max_epi8(bytes, low), high) : _mm512_min_epu8(_mm512_max_epu8(bytes, low), high);
-      _mm512_mask_storeu_epi8(destination + at, mask, bytes);
-    }
+    const int64_t to = (row * all.p.output[1] + x) * all.outputs + first;
+    const __mmask64 mask = first_lanes(std::min(Block::kWidth, all.outputs - first));
+    const Requantization& requantization = all.p.to;
+    const Finish finish = {
+        .low = _mm512_set1_ps(static_cast<float>(requantization.low - requantization.zero_point)),
+        .high = _mm512_set1_ps(static_cast<float>(requantization.high - requantization.zero_point)),
+        .zero_point = _mm512_set1_epi16(static_cast<int16_t>(requantization.zero_point)),
+        .low_bytes = _mm512_set1_epi8(static_cast<char>(requantization.low)),
+        .high_bytes = _mm512_set1_epi8(static_cast<char>(requantization.high)),
+        .multiplier = all.multiplier->as<float>() + first};
+    const int64_t outputs = all.outputs;
+    uint8_t* result = destination;
+#pragma GCC unroll 16
+    for (int c = 0; c < kColumns; c++) finish.template store<Block, kType, kOverflows>(acc[c], result, to + c * outputs, mask);
   }
 };
 
-template <class Block, OutputType kType, bool kOverflows>
+template <class Block, int kKernelWidth, int kGroups, OutputType kType, bool kOverflows>
 void compute(const DepthwisePlan& plan, const uint8_t* source, uint8_t* destination, int64_t row, int64_t block, int thread) {
   const DepthwiseParams& p = plan.p;
   uint8_t* scratch = plan.scratch->data() + thread * plan.scratch_bytes;
@@ -219,28 +265,29 @@ void compute(const DepthwisePlan& plan, const uint8_t* source, uint8_t* destinat
   const int64_t columns = (plan.tile - 1) * p.strides[1] + reach + 1;
   const Row<Block> work{plan, source, destination, row, block, groups, reinterpret_cast<__m512i*>(scratch),
                         scratch + columns * groups * Block::kVectors * 64};
+  const bool plain = p.source_type == ByteType::u8 && p.multiplier == 1 && (block + 1) * Block::kWidth <= plan.outputs;
   for (int64_t x = 0; x < p.output[1]; x += plan.tile) {
     const int64_t width = std::min(plan.tile, p.output[1] - x);
-    work.interleave_columns(x * p.strides[1] - p.begin[1], (width - 1) * p.strides[1] + reach + 1);
-    int64_t at = 0;
-    for (; at + Block::kColumns <= width; at += Block::kColumns) {
-      work.template outputs<Block::kColumns, kType, kOverflows>(x + at, at * p.strides[1]);
-    }
-    if (at < width && width >= Block::kColumns) {  // the last ones once more, rather than one by one
-      at = width - Block::kColumns;
-      work.template outputs<Block::kColumns, kType, kOverflows>(x + at, at * p.strides[1]);
-    } else {
-      for (; at < width; at++) work.template outputs<1, kType, kOverflows>(x + at, at * p.strides[1]);
-    }
+    const int64_t first = x * p.strides[1] - p.begin[1], count = (width - 1) * p.strides[1] + reach + 1;
+    plain ? work.template interleave_columns<true>(first, count) : work.template interleave_columns<false>(first, count);
+    work.template outputs<kKernelWidth, kGroups, kType, kOverflows>(x, width);
   }
+}
+
+template <class Block, OutputType kType, bool kOverflows>
+DepthwiseRow choose_size(const DepthwisePlan& plan) {
+  const Pair& kernel = plan.p.kernel;
+  if (kernel[1] == 3 && kernel[0] <= 4) return compute<Block, 3, 1, kType, kOverflows>;
+  if (kernel[1] == 5 && kernel[0] > 4 && kernel[0] <= 8) return compute<Block, 5, 2, kType, kOverflows>;
+  return compute<Block, 0, 0, kType, kOverflows>;
 }
 
 template <class Block>
 DepthwiseRow choose_compute(const DepthwisePlan& plan) {
   switch (plan.p.type) {
-    case OutputType::u8: return plan.overflows ? compute<Block, OutputType::u8, true> : compute<Block, OutputType::u8, false>;
-    case OutputType::s8: return plan.overflows ? compute<Block, OutputType::s8, true> : compute<Block, OutputType::s8, false>;
-    default: return compute<Block, OutputType::s32, true>;
+    case OutputType::u8: return plan.overflows ? choose_size<Block, OutputType::u8, true>(plan) : choose_size<Block, OutputType::u8, false>(plan);
+    case OutputType::s8: return plan.overflows ? choose_size<Block, OutputType::s8, true>(plan) : choose_size<Block, OutputType::s8, false>(plan);
+    default: return choose_size<Block, OutputType::s32, true>(plan);
   }
 }
 
