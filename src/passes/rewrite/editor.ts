@@ -127,7 +127,7 @@ export class GraphEditor {
           affected.delete(renamed.from);
           affected.add(renamed.to);
         }
-      } else this.#redirect(old, id).forEach((n) => affected.add(n));
+      } else for (const n of this.#redirect(old, id)) affected.add(n);
     });
     for (const consumer of node.results.flatMap((id) => this.consumers(id))) affected.add(consumer.id);
     this.#added = [];
