@@ -1,11 +1,21 @@
 /** Runs the corpus on the interpreter; writes docs/conformance.md and the record of passing cases. */
 import { writeFileSync } from 'node:fs';
+import { corpusRoot } from '../support/corpus.ts';
+import { compareLayers, compareLogits, mobilenet } from './mobilenet.ts';
 import { passingText, report, runAll } from './results.ts';
 import { interpreter } from './run_case.ts';
 
 const started = performance.now();
 const results = await runAll(interpreter);
-writeFileSync(new URL('../../docs/conformance.md', import.meta.url), report(results, 'interpreter'));
+const root = corpusRoot();
+if (root === undefined) throw new Error('there is no corpus beside the repository');
+const graph = mobilenet(root);
+const findings = {
+  results,
+  layers: compareLayers(root, graph),
+  distances: await compareLogits(root, graph, interpreter),
+};
+writeFileSync(new URL('../../docs/conformance.md', import.meta.url), report(findings, 'interpreter'));
 writeFileSync(new URL('passing.txt', import.meta.url), passingText(results));
 for (const { case: c, outcome } of results) if (outcome.status === 'fails') console.log(`${c.id}: ${outcome.reason}`);
 const count = (status: string) => results.filter(({ outcome }) => outcome.status === status).length;

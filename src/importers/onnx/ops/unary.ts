@@ -31,6 +31,7 @@ const identity = (ctx: NodeContext, x: Value): Value => {
 };
 
 function castTo(ctx: NodeContext, x: Value, to: DType): Value {
+  if (x.type.dtype === to) return identity(ctx, x);
   const elements = ctx.elementsOf(x);
   const compute = () => ctx.emit('nn.cast', [x], { to });
   // casts of sizes between integers of at least 32 bits change nothing

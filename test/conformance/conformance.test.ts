@@ -1,0 +1,56 @@
+/** The shared corpus on the interpreter. After a change: `npx tsx test/conformance/report.ts`. */
+import { readFileSync } from 'node:fs';
+import { beforeAll, expect, it } from 'vitest';
+import { corpusEntries, describeCorpus } from '../support/corpus.ts';
+import { knownDifferences } from './known.ts';
+import { compareLayers, compareLogits, mobilenet } from './mobilenet.ts';
+import { passingIds, type Result, runAll } from './results.ts';
+import { interpreter } from './run_case.ts';
+
+describeCorpus('conformance of the interpreter', (root) => {
+  let results: readonly Result[] = [];
+  beforeAll(async () => {
+    results = await runAll(interpreter);
+  }, 300_000);
+
+  it('runs every entry of the corpus that is an ONNX model or a case of one', () => {
+    const kinds = new Set(['onnx-node', 'ort-vectors', 'ort-model', 'onnx', 'onnx-float', 'real-model']);
+    const entries = corpusEntries().filter(({ kind, path }) => kinds.has(kind) && !/\.(pt|ptl|tflite)$/.test(path));
+    const files = new Set(results.map(({ case: c }) => c.id.replace(/#.*$/, '')));
+    const ids = entries.map(({ kind, path }) =>
+      kind === 'onnx-node'
+        ? path.replace('onnx-node/', '').replace('/test_', '/')
+        : path.replace(/^ort-vectors\/|\.jsonl$/g, ''),
+    );
+    // MobileNetV2 is compared below
+    expect(ids.filter((id) => !files.has(id) && !id.startsWith('real/mobilenet_quantized/'))).toEqual([]);
+  });
+
+  it('gives no wrong answer but the known ones', () => {
+    const wrong = results
+      .filter(({ outcome }) => outcome.status === 'fails')
+      .map(({ case: c, outcome }) => ({ id: c.id, outcome }));
+    expect(wrong.filter(({ id }) => !Object.hasOwn(knownDifferences, id))).toEqual([]);
+    expect(wrong.map(({ id }) => id).sort()).toEqual(Object.keys(knownDifferences).sort());
+  });
+
+  it('supports all that it did', () => {
+    const passing = new Set(results.filter(({ outcome }) => outcome.status === 'pass').map(({ case: c }) => c.id));
+    const recorded = passingIds(readFileSync(new URL('passing.txt', import.meta.url), 'utf8'));
+    expect(recorded.length).toBeGreaterThan(1700);
+    expect(recorded.filter((id) => !passing.has(id))).toEqual([]);
+  });
+
+  it('computes every layer of MobileNetV2 as PyTorch does, but for the biases that the export truncated', () => {
+    const { layers, elements, byBias, other } = compareLayers(root, mobilenet(root));
+    expect([layers, elements]).toEqual([66, 7_048_584]);
+    expect(other).toBe(0);
+    expect(byBias / elements).toBeLessThan(0.005);
+  }, 60_000);
+
+  it('classifies the photographs as every reference does, at most 8 steps away', async () => {
+    const distances = await compareLogits(root, mobilenet(root), interpreter);
+    expect(distances.filter(({ sameClass, steps }) => !sameClass || steps > 8)).toEqual([]);
+    expect(distances.length).toBe(15);
+  }, 120_000);
+});
