@@ -154,7 +154,11 @@ bool is_plain(const Desc& desc) {
 
 bool is_dense(const Desc& desc) {
   if (!is_plain(desc)) return false;
-  return static_cast<int64_t>(desc.get_size()) == checked_multiply(checked_product(dims_of(desc)), type_bytes(type_of(desc)));
+  // Not from the size in bytes: that counts the compensation which weights for s8 sources carry behind their elements.
+  const BlockedLayout layout = layout_of(desc);
+  int64_t last = 0;
+  for (size_t axis = 0; axis < layout.dims.size(); axis++) last += (layout.dims[axis] - 1) * layout.strides[axis];
+  return last + 1 == checked_product(layout.dims);
 }
 
 PrimitiveHandle make_convolution(ConvolutionSpec spec, int threads) {
