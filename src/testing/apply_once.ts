@@ -1,0 +1,25 @@
+import type { Graph } from '../ir/index.ts';
+import { tryRule } from '../passes/rewrite/driver.ts';
+import { GraphEditor } from '../passes/rewrite/editor.ts';
+import { type AnyRule, matchOf } from '../passes/rewrite/rule.ts';
+
+/** The graph with the rule applied once at every node where it matches; undefined when there is none. */
+export function applyOnce(graph: Graph, rule: AnyRule): Graph | undefined {
+  const editor = new GraphEditor(graph);
+  let fired = false;
+  for (const id of editor.nodeIds) {
+    const node = editor.node(id);
+    if (node?.op === rule.root.name) fired = tryRule(editor, rule, node) || fired;
+  }
+  return fired ? editor.commit().graph : undefined;
+}
+
+/** Whether the rule matches anywhere; nothing is rewritten. */
+export function matches(graph: Graph, rule: AnyRule): boolean {
+  const editor = new GraphEditor(graph);
+  return editor.nodeIds.some((id) => {
+    const node = editor.node(id);
+    if (node?.op !== rule.root.name) return false;
+    return rule.where?.(matchOf(editor, node, rule.root), (reason) => ({ reason })) === undefined;
+  });
+}

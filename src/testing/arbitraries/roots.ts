@@ -1,0 +1,149 @@
+/**
+ * Graphs by root operator: for each operator that rules start from, the families of graphs in which they may fire. A rule
+ * gets mostly draws from the family it fires in most often, and others too, so that its conditions are tested as well.
+ */
+import * as fc from 'fast-check';
+import type { AnyOp, Graph } from '../../ir/index.ts';
+import type { AnyRule } from '../../passes/rewrite/rule.ts';
+import { matches } from '../apply_once.ts';
+import { absent, present, zeroPoint } from './basic.ts';
+import { buildConv, convSpec, paddedAxes, unpaddedAxes } from './conv.ts';
+import { buildMatmul, matmulSpec } from './matmul.ts';
+import { absorbed, additions, buildSum, ortRequantize, requantizeSpec } from './sums.ts';
+
+export type Family = readonly [name: string, graphs: fc.Arbitrary<Graph>];
+
+const s8 = fc.constant('s8' as const);
+const no = fc.constant(false);
+const symmetric = { w: s8, zw: absent, computed: no };
+const shiftedWeights = {
+  zw: zeroPoint({ presence: fc.constant('constant'), form: fc.constantFrom('scalar', 'channels') }),
+  computed: no,
+};
+const ofZero = fc.constant({ presence: 'constant', value: 0, form: 'scalar' } as const);
+const conv = (emphasis: Parameters<typeof convSpec>[0]): fc.Arbitrary<Graph> => convSpec(emphasis).map(buildConv);
+const matmul = (emphasis: Parameters<typeof matmulSpec>[0]): fc.Arbitrary<Graph> =>
+  matmulSpec(emphasis).map(buildMatmul);
+const plainConv = { ...symmetric, op: fc.constant('nn.conv' as const), zx: absent };
+const symmetricRight = { b: s8, zb: absent, computed: no };
+
+const tail = fc.constantFrom('none', 'none', 'none', 'read', 'shared' as const);
+const sums = (
+  product: { conv: Parameters<typeof convSpec>[0] } | { matmul: Parameters<typeof matmulSpec>[0] },
+  more: Partial<Parameters<typeof sumRecord>[1]>,
+): fc.Arbitrary<Graph> => sumRecord(product, more).map(buildSum);
+
+function sumRecord(
+  product: { conv?: Parameters<typeof convSpec>[0]; matmul?: Parameters<typeof matmulSpec>[0] },
+  more: { additions?: ReturnType<typeof additions>; requantize?: ReturnType<typeof requantizeSpec> },
+) {
+  return fc.record({
+    ...(product.conv && { conv: convSpec(product.conv) }),
+    ...(product.matmul && { matmul: matmulSpec(product.matmul) }),
+    additions: additions(),
+    tail,
+    ...more,
+  });
+}
+
+const selectableConv = {
+  conv: {
+    op: fc.constantFrom('nn.conv', 'qnn.conv' as const),
+    ...symmetric,
+    zx: zeroPoint({ presence: fc.constantFrom('absent', 'constant') }),
+  },
+};
+const selectableMatmul = {
+  matmul: {
+    op: fc.constantFrom('nn.matmul', 'qnn.matmul' as const),
+    ...symmetricRight,
+    za: zeroPoint({ presence: fc.constantFrom('absent', 'constant') }),
+  },
+};
+
+const requantized: readonly Family[] = [
+  [
+    'any product, any sum, any recipe',
+    fc.oneof(
+      sums({ conv: {} }, { requantize: requantizeSpec() }),
+      sums({ matmul: {} }, { requantize: requantizeSpec() }),
+    ),
+  ],
+  [
+    'symmetric convolution, absorbed sum',
+    sums(selectableConv, { additions: additions(absorbed), requantize: ortRequantize }),
+  ],
+  [
+    'symmetric product, any sum',
+    fc.oneof(
+      sums(selectableConv, { requantize: ortRequantize }),
+      sums(selectableMatmul, { requantize: ortRequantize }),
+    ),
+  ],
+];
+const summed: readonly Family[] = [
+  ['symmetric product, any sum', fc.oneof(sums(selectableConv, {}), sums(selectableMatmul, {}))],
+  [
+    'symmetric product, absorbed sum',
+    fc.oneof(
+      sums(selectableConv, { additions: additions(absorbed) }),
+      sums(selectableMatmul, { additions: additions(absorbed) }),
+    ),
+  ],
+];
+
+const families: Readonly<Record<string, readonly Family[]>> = {
+  'qnn.conv': [
+    ['any', conv({})],
+    ['source zero point', conv({ ...symmetric, zx: present })],
+    ['source zero point, no padding', conv({ ...symmetric, zx: present, axes: unpaddedAxes })],
+    ['source zero point, padding', conv({ ...symmetric, zx: present, axes: paddedAxes })],
+    ['weights zero point', conv(shiftedWeights)],
+    ['near weights zero point', conv({ ...shiftedWeights, narrow: fc.constant(true) })],
+    ['both zero points', conv({ ...shiftedWeights, zx: present, symbolic: no })],
+    ['symmetric', conv({ ...symmetric, zx: absent })],
+    ['zero points of 0', conv({ zx: ofZero, zw: fc.oneof(ofZero, zeroPoint({ form: fc.constant('channels') })) })],
+    ['pad in front', conv({ ...symmetric, zx: present, padded: fc.constantFrom('zero', 'zero point', 'other') })],
+  ],
+  'nn.conv': [['symmetric', conv(plainConv)]],
+  'qnn.matmul': [
+    ['any', matmul({})],
+    ['left zero point', matmul({ ...symmetricRight, za: present })],
+    ['right zero point', matmul({ zb: present, computed: no })],
+    ['near right zero point', matmul({ zb: present, computed: no, narrow: fc.constant(true) })],
+    ['right zero point, s8', matmul({ b: s8, zb: present })],
+    ['unsigned right', matmul({ b: fc.constant('u8' as const) })],
+    ['symmetric', matmul({ ...symmetricRight, za: absent })],
+    ['zero points of 0', matmul({ za: ofZero })],
+  ],
+  'nn.matmul': [['symmetric', matmul({ ...symmetricRight, op: fc.constant('nn.matmul' as const) })]],
+  'qnn.requantize': requantized,
+  'nn.add': summed,
+  'nn.sub': summed,
+};
+
+/** The families of an operator, undefined when the kit has none for it. */
+export const familiesOf = (op: AnyOp): readonly Family[] | undefined => families[op.name];
+
+/** Random graphs around a root operator: any of its families. */
+export function arbitraryRoot(op: AnyOp): fc.Arbitrary<Graph> {
+  const known = familiesOf(op);
+  if (known === undefined) throw new Error(`the kit draws no graphs for ${op.name}; give your own as \`graphs\``);
+  return fc.oneof(...known.map(([, graphs]) => graphs));
+}
+
+const PROBES = 40;
+
+/**
+ * Graphs to check a rule with: families in proportion to how often the rule fires in them, so that its test is neither
+ * vacuous nor narrow; those in which it does not fire come along for its conditions.
+ */
+export function graphsFor(rule: AnyRule): fc.Arbitrary<Graph> {
+  const known = familiesOf(rule.root);
+  if (known === undefined) return arbitraryRoot(rule.root);
+  const weighted = known.map(([, graphs]) => {
+    const fired = fc.sample(graphs, { numRuns: PROBES, seed: PROBES }).filter((graph) => matches(graph, rule)).length;
+    return { weight: fired + 1, arbitrary: graphs };
+  });
+  return fc.oneof(...weighted);
+}

@@ -1,0 +1,69 @@
+/** What tensors hold: extreme patterns and pseudo-random numbers, all of them a function of a pattern and a seed. */
+import { type DType, dtypes, type ITensor, isFloat, isInteger, newArray, sizeOf } from '../ir/index.ts';
+
+export const patterns = ['ones', 'min', 'max', 'alternating', 'random'] as const;
+export type Pattern = (typeof patterns)[number];
+
+export interface Contents {
+  readonly pattern: Pattern;
+  readonly seed: number;
+}
+
+/** Uniform numbers in [0, 1), the same for the same seed (mulberry32). */
+export function randomSource(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/**
+ * A tensor of the given type. Floats are multiples of 1/4 below 2^6 in half of the cases, which scales that are powers of
+ * two turn into ties, and of every magnitude up to 2^10 else; 32- and 64-bit integers stay below 2^20 except for the
+ * extremes, f64 included with floats. The bit patterns of f16 and bf16 are zeros.
+ */
+export function filled<D extends DType>(dtype: D, shape: readonly number[], contents: Contents): ITensor<D> {
+  const data = newArray(dtype as DType, sizeOf(shape));
+  const element = elementOf(dtype, contents);
+  const big = data instanceof BigInt64Array || data instanceof BigUint64Array;
+  for (let i = 0; i < data.length; i++) data[i] = big ? BigInt(element(i)) : element(i);
+  return { dtype, shape, data } as unknown as ITensor<D>;
+}
+
+function elementOf(dtype: DType, { pattern, seed }: Contents): (index: number) => number {
+  if (dtype === 'f16' || dtype === 'bf16') return () => 0;
+  const [low, high] = rangeOf(dtype);
+  const random = randomSource(seed);
+  switch (pattern) {
+    case 'ones':
+      return () => 1;
+    case 'min':
+      return () => low;
+    case 'max':
+      return () => high;
+    case 'alternating':
+      return (i) => ((i + seed) % 2 === 0 ? low : high);
+    case 'random':
+      return isFloat(dtype) ? () => randomFloat(random) : () => randomInteger(dtype, random);
+  }
+}
+
+function rangeOf(dtype: DType): readonly [number, number] {
+  if (isFloat(dtype)) return [-1000.5, 1000.5];
+  const { bytes, min, max } = dtypes[dtype];
+  return bytes === 8 ? [min === 0 ? 0 : -(2 ** 40), 2 ** 40] : [min, max];
+}
+
+function randomInteger(dtype: DType, random: () => number): number {
+  const { min, max } = isInteger(dtype) ? dtypes[dtype] : { min: 0, max: 1 };
+  const [low, high] = [Math.max(min, -(2 ** 20)), Math.min(max, 2 ** 20)];
+  return low + Math.floor(random() * (high - low + 1));
+}
+
+function randomFloat(random: () => number): number {
+  if (random() < 0.5) return Math.floor(random() * 512 - 256) / 4;
+  return Math.fround((random() - 0.5) * 2 ** Math.floor(random() * 21 - 9));
+}

@@ -1,0 +1,76 @@
+/** What a refuted rewrite leaves behind: an error to read and files to replay. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Feeds, formatType, type Graph, type ITensor, numbersOf, print } from '../ir/index.ts';
+import type { Difference } from './compare.ts';
+import { npy } from './npy.ts';
+
+export interface Refutation {
+  /** The rule, or what else was checked. */
+  readonly name: string;
+  /** The equation that does not hold. */
+  readonly law: string;
+  readonly before: Graph;
+  /** Absent when the rewrite itself failed. */
+  readonly after?: Graph;
+  readonly feeds: Feeds;
+  /** The first element that differs, or why there is nothing to compare. */
+  readonly difference: Difference | string;
+  /** How it was found. */
+  readonly draws: string;
+}
+
+/** Thrown by the checks: the smallest graph and inputs that were found to refute the law. */
+export class CounterexampleError extends Error {
+  override readonly name = 'CounterexampleError';
+  readonly refutation: Refutation;
+  /** Where the files were written. */
+  readonly folder: string;
+
+  constructor(refutation: Refutation, folder: string) {
+    super(`${describe(refutation)}\nwritten to ${folder}: ${write(refutation, folder).join(', ')}`);
+    this.refutation = refutation;
+    this.folder = folder;
+  }
+}
+
+export function describe({ name, law, before, after, feeds, difference, draws }: Refutation): string {
+  return [
+    `${name} is refuted: ${law}`,
+    '',
+    'before',
+    indented(print(before)),
+    ...(after ? ['after', indented(print(after))] : []),
+    'inputs',
+    ...Object.entries(feeds).map(([id, t]) => `  ${id}: ${formatType(t)} = ${formatContents(t)}`),
+    '',
+    typeof difference === 'string' ? difference : formatDifference(difference),
+    draws,
+  ].join('\n');
+}
+
+const indented = (text: string): string => text.replace(/^(?=.)/gm, '  ');
+
+export const formatDifference = ({ output, index, before, after, count, size }: Difference): string =>
+  `first difference: %${output}[${index}] is ${before} before and ${after} after (${count} of ${size} elements differ)`;
+
+const SHOWN = 64;
+
+function formatContents(t: ITensor): string {
+  const items = t.dtype === 's64' || t.dtype === 'u64' ? Array.from(t.data, String) : numbersOf(t).map(String);
+  return items.length <= SHOWN
+    ? `[${items.join(', ')}]`
+    : `[${items.slice(0, SHOWN).join(', ')}, … ${items.length} elements]`;
+}
+
+/** The names of the files written. */
+function write({ before, after, feeds }: Refutation, folder: string): string[] {
+  const files: [string, string | Uint8Array][] = [
+    ['before.qir', print(before)],
+    ...(after ? [['after.qir', print(after)] as [string, string]] : []),
+    ...Object.entries(feeds).map(([id, t]): [string, Uint8Array] => [`${id.replace(/[^\w.-]/g, '_')}.npy`, npy(t)]),
+  ];
+  mkdirSync(folder, { recursive: true });
+  for (const [name, contents] of files) writeFileSync(join(folder, name), contents);
+  return files.map(([name]) => name);
+}
