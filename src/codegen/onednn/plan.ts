@@ -40,7 +40,7 @@ export interface Plan {
 }
 
 export function buildPlan(graph: Graph, binding: OneDnnBinding, threads: number): Plan {
-  const view = new GraphView(graph);
+  const view = new GraphView(graph, binding);
   const reasons = new Map(topologicalOrder(graph).order.map((node) => [node, refusal(node, view)]));
   const groups = grouped(graph, reasons);
   const steps = groups.map((nodes, index): NativeStep | ReferenceStep => {

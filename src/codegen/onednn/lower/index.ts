@@ -1,15 +1,27 @@
 /** Which operators the back end has, and how each becomes commands. What is not here runs on the interpreter. */
+import type { ValueId } from '../../../ir/index.ts';
 import * as float from './float.ts';
 import type { Lowering } from './lowering.ts';
 import * as movement from './movement.ts';
 import * as products from './products.ts';
 import * as quantized from './quantized.ts';
+import { referenceConv } from './reference.ts';
+
+/** f32 operands take the first, others the second. */
+const either = (float: Lowering, integer: Lowering): Lowering => {
+  const of = (dtype: string | undefined) => (dtype === 'f32' ? float : integer);
+  return {
+    refuses: (node, view) => of(view.dtype(node.operands[0])).refuses?.(node, view),
+    lower: (node, r) => of(r.dtype(node.operands[0] as ValueId)).lower(node, r),
+  };
+};
 
 export const lowerings: Readonly<Record<string, Lowering>> = {
   'dnnl.conv': products.dnnlConv,
   'dnnl.matmul': products.dnnlMatmul,
   'dnnl.requantize': products.dnnlRequantize,
-  'nn.conv': products.floatConv,
+  'nn.conv': either(products.floatConv, referenceConv),
+  'qnn.conv': referenceConv,
   'nn.matmul': products.floatMatmul,
 
   'qnn.quantize': quantized.quantize,

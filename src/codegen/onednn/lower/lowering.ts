@@ -9,6 +9,7 @@ import {
   typeOf,
   type ValueId,
 } from '../../../ir/index.ts';
+import type { OneDnnBinding } from '../binding.ts';
 import type { Recorder } from '../recorder.ts';
 
 export interface Lowering {
@@ -20,8 +21,10 @@ export interface Lowering {
 /** What a lowering may ask before anything is recorded. */
 export class GraphView {
   readonly graph: Graph;
-  constructor(graph: Graph) {
+  readonly binding: OneDnnBinding;
+  constructor(graph: Graph, binding: OneDnnBinding) {
     this.graph = graph;
+    this.binding = binding;
   }
   dtype = (id: ValueId | null | undefined): string | undefined => (id ? typeOf(this.graph, id).dtype : undefined);
   shape = (id: ValueId): Shape => typeOf(this.graph, id).shape;

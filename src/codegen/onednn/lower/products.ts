@@ -4,7 +4,9 @@ import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
 import type { ConvolutionSpec, PostOp, PrimitiveAttributes } from '../binding.ts';
 import { layoutOfDesc } from '../layout.ts';
 import { type Buffer, type Recorder, transposed } from '../recorder.ts';
+import { productIsExact } from '../saturation.ts';
 import { type Lowering, operandsOf } from './lowering.ts';
+import { referenceScratch } from './reference.ts';
 
 interface Epilogue {
   readonly to: 'u8' | 's8' | 's32';
@@ -17,8 +19,76 @@ interface Epilogue {
 export const dnnlConv: Lowering = {
   refuses: (node, view) =>
     view.constant(node.operands[1]) === undefined ? 'its weights are computed at run time' : undefined,
-  lower: (node, r) => (node.attrs.by === 'depthwise' ? lowerDepthwise(node, r) : lowerPrimitive(node, r)),
+  lower(node, r) {
+    const [x, w] = node.operands as [ValueId, ValueId];
+    const weights = r.constant(w) as ITensor<'s8'>;
+    const exact = productIsExact(r.binding.isa, r.dtype(x) as 'u8' | 's8', weights, sizeOf(weights.shape.slice(1)));
+    if (node.attrs.by === 'depthwise') lowerDepthwise(node, r);
+    else if (exact) lowerPrimitive(node, r);
+    else lowerExactly(node, r);
+  },
 };
+
+/** Where the primitives of this machine would saturate: the slow sum, then the epilogue in int32. */
+function lowerExactly(node: Node, r: Recorder): void {
+  const [x, w, bias, map, multiplier] = operandsOf(node) as [ValueId, ValueId, ...(ValueId | undefined)[]];
+  const attrs = node.attrs as unknown as ConvAttrs & Epilogue;
+  const [y] = node.results;
+  const yShape = r.shape(y);
+  const zero = attrs.sourceZeroPoint === 0 ? undefined : r.data(tensor('s32', Int32Array.of(attrs.sourceZeroPoint)));
+  const sum = {
+    x,
+    xShape: r.shape(x),
+    w: r.use(w, 'row-major'),
+    wType: 's8',
+    wShape: r.shape(w),
+    yShape,
+    attrs,
+    zx: zero,
+    zw: undefined,
+  } as const;
+  const inner = sizeOf(yShape.slice(2));
+  const source = referenceScratch(r, sum);
+  r.kernel(
+    // A map varies along positions as well: then every position of every channel is a channel of its own.
+    {
+      name: 'requantize',
+      type: attrs.to,
+      outer: yShape[0],
+      channels: map ? yShape[1] * inner : yShape[1],
+      inner: map ? 1 : inner,
+      groups: 1,
+      mapRows: 0,
+      ...clamps(attrs),
+    },
+    {
+      source,
+      ...perPosition(r, { bias, map, multiplier }, yShape[1], map ? inner : 1),
+      destination: r.define(y, 'row-major'),
+    },
+  );
+}
+
+/** bias + map, and the multiplier, for each of channels·inner. */
+function perPosition(
+  r: Recorder,
+  { bias, map, multiplier }: Record<'bias' | 'map' | 'multiplier', ValueId | undefined>,
+  channels: number,
+  inner: number,
+) {
+  const at = (id: ValueId | undefined, c: number): number => {
+    const t = id && r.constant(id);
+    return t ? Number(t.data[t.data.length === 1 ? 0 : c]) : 0;
+  };
+  const values = map && (r.constant(map) as ITensor<'s32'>).data;
+  const count = channels * inner;
+  const sums = Int32Array.from({ length: count }, (_, i) => at(bias, Math.floor(i / inner)) + (values ? values[i] : 0));
+  const factors = Float32Array.from({ length: count }, (_, i) => at(multiplier, Math.floor(i / inner)));
+  return {
+    bias: bias || map ? r.data(tensor('s32', sums)) : undefined,
+    multiplier: multiplier && r.data(tensor('f32', factors)),
+  };
+}
 
 function lowerPrimitive(node: Node, r: Recorder): void {
   const [x, w, bias, map, multiplier] = operandsOf(node) as [ValueId, ValueId, ...(ValueId | undefined)[]];
@@ -59,8 +129,6 @@ function lowerPrimitive(node: Node, r: Recorder): void {
 
 /** f32, with a bias as in ONNX; layouts by oneDNN's choice. */
 export const floatConv: Lowering = {
-  refuses: (node, view) =>
-    view.dtype(node.operands[0]) === 'f32' ? undefined : 'an integer convolution that no primitive serves',
   lower(node, r) {
     const [x, w, bias] = operandsOf(node) as [ValueId, ValueId, ValueId | undefined];
     const attrs = node.attrs as unknown as ConvAttrs;
@@ -121,6 +189,17 @@ function lowerDepthwise(node: Node, r: Recorder): void {
 }
 
 export const dnnlMatmul: Lowering = {
+  refuses(node, view) {
+    const [a, b] = node.operands as [ValueId, ValueId];
+    const columns = view.shape(b).at(-1) as number;
+    const exact = productIsExact(
+      view.binding.isa,
+      view.dtype(a) as 'u8' | 's8',
+      view.constant(b) as ITensor<'s8'> | undefined,
+      -columns,
+    );
+    return exact ? undefined : 'without VNNI this matmul would saturate';
+  },
   lower(node, r) {
     const [a, b, bias, multiplier] = operandsOf(node) as [ValueId, ValueId, ...(ValueId | undefined)[]];
     const attrs = node.attrs as unknown as Epilogue;

@@ -22,7 +22,13 @@ export function sumChain(graph: GraphEditor, value: Value, axis: number): SumCha
   const { shape } = value.type;
   const channels = shape[axis];
   if (typeof channels !== 'number') return { sum: value as Value<'s32'>, length: 0 };
-  const at: Geometry = { rank: shape.length, axis, channels, inner: shape.slice(axis + 1) };
+  const at: Geometry = {
+    rank: shape.length,
+    axis,
+    channels,
+    outer: shape.slice(0, axis),
+    inner: shape.slice(axis + 1),
+  };
   let chain: SumChain = { sum: value as Value<'s32'>, length: 0 };
   for (;;) {
     const { sum } = chain;
@@ -39,6 +45,7 @@ interface Geometry {
   readonly rank: number;
   readonly axis: number;
   readonly channels: number;
+  readonly outer: readonly unknown[];
   readonly inner: readonly unknown[];
 }
 
@@ -79,8 +86,11 @@ function rankOne(
   const factors = graph.constant(columnId) as ITensor<'s32'> | undefined;
   const perChannel = factors && asPerChannel(factors, at);
   const { shape } = graph.type(rowId);
-  if (!perChannel || shape.length !== at.rank || (shape[at.axis] !== 1 && shape[at.axis] !== at.channels))
-    return undefined;
+  const expected = (i: number) => (i < at.axis ? at.outer[i] : at.inner[i - at.axis - 1]);
+  const isRow =
+    shape.length === at.rank &&
+    shape.every((d, i) => (i === at.axis ? d === 1 || d === at.channels : d === expected(i)));
+  if (!perChannel || !isRow) return undefined;
   return {
     row: graph.value(rowId) as Value<'s32'>,
     column: tensor(
