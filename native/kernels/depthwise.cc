@@ -13,7 +13,7 @@ void compute_scalar(const DepthwisePlan& plan, const uint8_t* source, uint8_t* d
     return p.source_type == ByteType::u8 ? int32_t{source[at]} : int32_t{static_cast<int8_t>(source[at])};
   };
   for (int64_t x = 0; x < p.output[1]; x++) {
-    for (int64_t o = 0; o < plan.outputs; o++) {
+    for (int64_t o = plan.begin; o < plan.end; o++) {
       int32_t sum = plan.base->as<int32_t>()[o];
       for (int64_t tap = 0; tap < taps; tap++) {
         const int64_t in_y = plan.input_row(row, tap / p.kernel[1]);
@@ -34,14 +34,24 @@ void compute_scalar(const DepthwisePlan& plan, const uint8_t* source, uint8_t* d
   }
 }
 
-void prepare(DepthwisePlan& plan, Isa isa, const int8_t* weights, const int32_t* bias, const float* multiplier) {
-  const DepthwiseParams& p = plan.p;
+std::shared_ptr<const DepthwisePlan> prepare(const DepthwiseParams& p, const KernelTarget& target, int64_t outputs,
+                                             int64_t begin, int64_t end, Addresses a) {
+  const auto* weights = reinterpret_cast<const int8_t*>(a[1]);
+  const auto* bias = reinterpret_cast<const int32_t*>(a[2]);
+  const auto* multiplier = reinterpret_cast<const float*>(a[3]);
   const int64_t taps = p.kernel[0] * p.kernel[1];
-  plan.plain_weights.assign(weights, weights + plan.outputs * taps);
-  plan.base = std::make_unique<AlignedBuffer>(plan.outputs * 4);
-  plan.multiplier = std::make_unique<AlignedBuffer>(plan.outputs * 4);
+  auto result = std::make_shared<DepthwisePlan>();
+  DepthwisePlan& plan = *result;
+  plan.p = p;
+  plan.threads = target.threads;
+  plan.outputs = outputs;
+  plan.begin = begin;
+  plan.end = end;
+  plan.plain_weights.assign(weights, weights + outputs * taps);
+  plan.base = std::make_unique<AlignedBuffer>(outputs * 4);
+  plan.multiplier = std::make_unique<AlignedBuffer>(outputs * 4);
   plan.overflows = false;
-  for (int64_t o = 0; o < plan.outputs; o++) {
+  for (int64_t o = 0; o < outputs; o++) {
     int32_t sum = 0;
     double magnitude = bias != nullptr ? std::abs(static_cast<double>(bias[o])) : 0;
     for (int64_t t = 0; t < taps; t++) {
@@ -52,48 +62,57 @@ void prepare(DepthwisePlan& plan, Isa isa, const int8_t* weights, const int32_t*
         wrapping_subtract(bias != nullptr ? bias[o] : 0, wrapping_multiply(p.source_zero_point, sum));
     if (multiplier != nullptr) {
       plan.multiplier->as<float>()[o] = multiplier[o];
+      // A multiplier that is no number goes the way that clamps.
       plan.overflows = plan.overflows || !(magnitude * std::abs(multiplier[o]) < 2e9);
     }
   }
-  // A multiplier that is no number goes the way that clamps.
-  const bool done = (isa == Isa::avx512 && prepare_depthwise_avx512(plan)) || (isa != Isa::scalar && prepare_depthwise_avx2(plan));
+  const bool done = (target.isa == Isa::avx512 && prepare_depthwise_avx512(plan)) ||
+                    (target.isa != Isa::scalar && prepare_depthwise_avx2(plan));
   if (!done) prepare_depthwise_scalar(plan);
+  return result;
 }
 
 }  // namespace
 
 void prepare_depthwise_scalar(DepthwisePlan& plan) {
-  plan.block_width = std::max<int64_t>(1, plan.outputs);
+  plan.block_width = std::max<int64_t>(1, plan.end - plan.begin);
   plan.compute = compute_scalar;
 }
 
 KernelProgram make_depthwise(const DepthwiseParams& p, const KernelTarget& target) {
-  auto plan = std::make_shared<DepthwisePlan>();
-  plan->p = p;
-  plan->threads = target.threads;
-  plan->outputs = checked_product(p.channels, p.multiplier);
+  const int64_t outputs = checked_product(p.channels, p.multiplier);
   const int64_t taps = checked_product(p.kernel[0], p.kernel[1]);
   const int64_t element = p.type == OutputType::s32 ? 4 : 1;
   KernelProgram program;
   program.arguments = {
       {.name = "source", .bytes = checked_product(p.batch, p.input[0], p.input[1], p.channels)},
-      {.name = "weights", .bytes = checked_product(plan->outputs, taps), .constant = true},
-      {.name = "bias", .bytes = checked_product(plan->outputs, 4), .alignment = 4, .required = false, .constant = true},
-      {.name = "multiplier", .bytes = checked_product(plan->outputs, 4), .alignment = 4, .required = element == 1, .constant = true},
+      {.name = "weights", .bytes = checked_product(outputs, taps), .constant = true},
+      {.name = "bias", .bytes = checked_product(outputs, 4), .alignment = 4, .required = false, .constant = true},
+      {.name = "multiplier", .bytes = checked_product(outputs, 4), .alignment = 4, .required = element == 1, .constant = true},
       {.name = "destination",
-       .bytes = checked_product(p.batch, p.output[0], p.output[1], plan->outputs, element),
+       .bytes = checked_product(p.batch, p.output[0], p.output[1], outputs, element),
        .access = Access::write,
        .alignment = element}};
-  program.prepare = [plan, isa = target.isa](Addresses a) {
-    prepare(*plan, isa, reinterpret_cast<const int8_t*>(a[1]), reinterpret_cast<const int32_t*>(a[2]),
-            reinterpret_cast<const float*>(a[3]));
+  auto plans = std::make_shared<std::vector<std::shared_ptr<const DepthwisePlan>>>();
+  program.prepare = [=](Addresses a) {
+    const int64_t middle = target.isa == Isa::avx512 ? divide_depthwise_avx512(outputs) : outputs;
+    plans->push_back(prepare(p, target, outputs, 0, middle, a));
+    if (middle < outputs) plans->push_back(prepare(p, target, outputs, middle, outputs, a));
   };
-  program.run = [plan, taps](Addresses a) {
-    const DepthwiseParams& p = plan->p;
-    const int64_t blocks = (plan->outputs + plan->block_width - 1) / plan->block_width;
-    const int64_t work = p.output[1] * plan->block_width * (4 + taps) / 4;
-    parallel(plan->threads, p.batch * p.output[0] * blocks, work, 1, [&](int64_t begin, int64_t end, int thread) {
-      for (int64_t unit = begin; unit < end; unit++) plan->compute(*plan, a[0], a[4], unit / blocks, unit % blocks, thread);
+  program.run = [=](Addresses a) {
+    int64_t blocks = 0;
+    for (const auto& plan : *plans) blocks += plan->blocks();
+    const int64_t work = blocks == 0 ? 0 : p.output[1] * outputs * (4 + taps) / 4 / blocks;
+    parallel(target.threads, p.batch * p.output[0] * blocks, work, 1, [&](int64_t begin, int64_t end, int thread) {
+      for (int64_t unit = begin; unit < end; unit++) {
+        int64_t block = unit % blocks;
+        const DepthwisePlan* plan = plans->front().get();
+        if (block >= plan->blocks()) {
+          block -= plan->blocks();
+          plan = plans->back().get();
+        }
+        plan->compute(*plan, a[0], a[4], unit / blocks, block, thread);
+      }
     });
   };
   return program;

@@ -11,14 +11,16 @@ struct DepthwisePlan;
 using DepthwiseRow = void (*)(const DepthwisePlan&, const uint8_t* source, uint8_t* destination, int64_t row,
                               int64_t block, int thread);
 
+// For the output channels [begin, end); a kernel may have several plans.
 struct DepthwisePlan {
   DepthwiseParams p;
   int threads = 1;
-  int64_t outputs = 0;      // output channels
+  int64_t outputs = 0;  // all output channels
+  int64_t begin = 0, end = 0;
   int64_t block_width = 0;  // output channels of a block
   DepthwiseRow compute = nullptr;
 
-  // From the constants, as the version wants them.
+  // From the constants, as the version wants them; first as they are, for all output channels.
   std::vector<int8_t> plain_weights;            // [output channels, taps]
   std::unique_ptr<AlignedBuffer> weights;       // of the version
   std::unique_ptr<AlignedBuffer> base;          // s32: bias − source zero point · Σ weights
@@ -29,6 +31,7 @@ struct DepthwisePlan {
   int64_t tile = 0;         // output columns that share a scratch
   bool overflows = true;    // whether some accumulator times its multiplier may leave the range of s32
 
+  int64_t blocks() const { return (end - begin + block_width - 1) / block_width; }
   int64_t input_row(int64_t row, int64_t tap) const {
     return row % p.output[0] * p.strides[0] - p.begin[0] + tap * p.dilations[0];
   }
@@ -39,5 +42,8 @@ struct DepthwisePlan {
 void prepare_depthwise_scalar(DepthwisePlan& plan);
 bool prepare_depthwise_avx2(DepthwisePlan& plan);
 bool prepare_depthwise_avx512(DepthwisePlan& plan);
+
+// Where the AVX-512 version divides the output channels in two plans, or `outputs`.
+int64_t divide_depthwise_avx512(int64_t outputs);
 
 }  // namespace unskew

@@ -31,7 +31,7 @@ template <class S>
 UNSKEW_AVX2 void compute(const DepthwisePlan& plan, const uint8_t* source, uint8_t* destination, int64_t row,
                          int64_t block, int) {
   const DepthwiseParams& p = plan.p;
-  const int64_t first = block * kBlock, width = std::min(kBlock, plan.outputs - first);
+  const int64_t first = plan.begin + block * kBlock, width = std::min(kBlock, plan.end - first);
   const int64_t taps = p.kernel[0] * p.kernel[1], n = row / p.output[0];
   const auto* weights = plan.weights->as<int16_t>() + block * taps * kBlock;
   const auto* padding = plan.padding->as<S>();
@@ -71,13 +71,13 @@ UNSKEW_AVX2 void compute(const DepthwisePlan& plan, const uint8_t* source, uint8
 bool prepare_depthwise_avx2(DepthwisePlan& plan) {
   const DepthwiseParams& p = plan.p;
   if (p.multiplier != 1) return false;
-  const int64_t taps = p.kernel[0] * p.kernel[1], blocks = (plan.outputs + kBlock - 1) / kBlock;
+  const int64_t taps = p.kernel[0] * p.kernel[1];
   plan.block_width = kBlock;
   plan.compute = p.source_type == ByteType::u8 ? compute<uint8_t> : compute<int8_t>;
-  plan.weights = std::make_unique<AlignedBuffer>(checked_product(blocks, taps, kBlock, 2));
-  for (int64_t o = 0; o < plan.outputs; o++) {
+  plan.weights = std::make_unique<AlignedBuffer>(checked_product(plan.blocks(), taps, kBlock, 2));
+  for (int64_t c = 0; c < plan.end - plan.begin; c++) {
     for (int64_t t = 0; t < taps; t++) {
-      plan.weights->as<int16_t>()[(o / kBlock * taps + t) * kBlock + o % kBlock] = plan.plain_weights[o * taps + t];
+      plan.weights->as<int16_t>()[(c / kBlock * taps + t) * kBlock + c % kBlock] = plan.plain_weights[(plan.begin + c) * taps + t];
     }
   }
   plan.padding = std::make_unique<AlignedBuffer>(kBlock);

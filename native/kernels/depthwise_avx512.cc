@@ -92,15 +92,23 @@ struct Finish {
   __m512i zero_point, low_bytes, high_bytes;
   const float* multiplier;
 
+  UNSKEW_AVX512 Finish(const Requantization& to, const float* multipliers)
+      : low(_mm512_set1_ps(static_cast<float>(to.low - to.zero_point))),
+        high(_mm512_set1_ps(static_cast<float>(to.high - to.zero_point))),
+        zero_point(_mm512_set1_epi16(static_cast<int16_t>(to.zero_point))),
+        low_bytes(_mm512_set1_epi8(static_cast<char>(to.low))),
+        high_bytes(_mm512_set1_epi8(static_cast<char>(to.high))),
+        multiplier(multipliers) {}
+
   template <class Block, OutputType kType, bool kOverflows>
-  [[gnu::always_inline]] UNSKEW_AVX512 inline void store(const __m512i* acc, uint8_t* destination, int64_t at, __mmask64 mask) const {
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void store(const __m512i* acc, uint8_t* destination, __mmask64 mask) const {
     if constexpr (kType == OutputType::s32) {
       alignas(64) int32_t lanes[16], sums[Block::kWidth];
       for (int v = 0; v < Block::kVectors; v++) {
         _mm512_store_si512(lanes, acc[v]);
         for (int lane = 0; lane < 16; lane += 4) std::copy_n(lanes + lane, 4, sums + Block::channel(v, lane));
       }
-      std::copy_n(sums, __builtin_popcountll(mask), reinterpret_cast<int32_t*>(destination) + at);
+      std::copy_n(sums, __builtin_popcountll(mask), reinterpret_cast<int32_t*>(destination));
     } else {
       __m512i rounded[Block::kVectors];
 #pragma GCC unroll 4
@@ -113,7 +121,83 @@ struct Finish {
       __m512i bytes = Block::template narrow<kSigned>(rounded, zero_point);
       bytes = kSigned ? _mm512_min_epi8(_mm512_max_epi8(bytes, low_bytes), high_bytes)
                       : _mm512_min_epu8(_mm512_max_epu8(bytes, low_bytes), high_bytes);
-      _mm512_mask_storeu_epi8(destination + at, mask, bytes);
+      _mm512_mask_storeu_epi8(destination, mask, bytes);
+    }
+  }
+};
+
+// The kernel's width, its groups of four rows and its stride, known when compiling or not. Distances are in columns.
+template <int kTaps, int kGroups, int kStride>
+struct FixedSize {
+  static constexpr bool kFixed = true;
+  FixedSize(const DepthwiseParams&, int64_t) {}
+  static constexpr int64_t taps() { return kTaps; }
+  static constexpr int64_t groups() { return kGroups; }
+  static constexpr int64_t stride() { return kStride; }
+  static constexpr int64_t dilation() { return 1; }
+};
+
+class AnySize {
+ public:
+  static constexpr bool kFixed = false;
+  AnySize(const DepthwiseParams& p, int64_t groups)
+      : taps_(p.kernel[1]), groups_(groups), stride_(p.strides[1]), dilation_(p.dilations[1]) {}
+  int64_t taps() const { return taps_; }
+  int64_t groups() const { return groups_; }
+  int64_t stride() const { return stride_; }
+  int64_t dilation() const { return dilation_; }
+
+ private:
+  int64_t taps_, groups_, stride_, dilation_;
+};
+
+// The sums of neighbouring output columns, in registers.
+template <class Block, class Size, OutputType kType, bool kOverflows>
+struct Columns {
+  Size size;
+  const __m512i* scratch;
+  const __m512i* weights;
+  const __m512i* base;
+  Finish finish;
+  uint8_t* destination;
+  int64_t outputs;
+  __mmask64 mask;
+
+  // Adds one kernel column of one group of rows.
+  template <int kColumns>
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void add(const __m512i* from, int64_t tap, int64_t group,
+                                                       __m512i (&acc)[kColumns][Block::kVectors]) const {
+    constexpr int kVectors = Block::kVectors;
+    for (int v = 0; v < kVectors; v++) {
+      const __m512i weight = weights[(tap * size.groups() + group) * kVectors + v];
+      for (int c = 0; c < kColumns; c++) {
+        const int64_t column = c * size.stride() + tap * size.dilation();
+        acc[c][v] = _mm512_dpbusd_epi32(acc[c][v], from[(column * size.groups() + group) * kVectors + v], weight);
+      }
+    }
+  }
+
+  template <int kColumns>
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void run(int64_t at) const {
+    constexpr int kVectors = Block::kVectors;
+    const __m512i* from = scratch + at * size.stride() * size.groups() * kVectors;
+    __m512i acc[kColumns][kVectors];
+    for (int c = 0; c < kColumns; c++) {
+      for (int v = 0; v < kVectors; v++) acc[c][v] = base[v];
+    }
+    if constexpr (Size::kFixed) {
+#pragma GCC unroll 16
+      for (int64_t tap = 0; tap < Size::taps() * Size::groups(); tap++) {
+        add<kColumns>(from, tap / Size::groups(), tap % Size::groups(), acc);
+      }
+    } else {
+      for (int64_t tap = 0; tap < size.taps(); tap++) {
+        for (int64_t group = 0; group < size.groups(); group++) add<kColumns>(from, tap, group, acc);
+      }
+    }
+    constexpr int64_t kElement = kType == OutputType::s32 ? 4 : 1;
+    for (int c = 0; c < kColumns; c++) {
+      finish.template store<Block, kType, kOverflows>(acc[c], destination + (at + c) * outputs * kElement, mask);
     }
   }
 };
@@ -140,8 +224,8 @@ struct Row {
   const uint8_t* expanded(int64_t tap, int64_t first, int64_t count) const {
     const DepthwiseParams& p = plan.p;
     const uint8_t* from = input_row(tap);
-    const int64_t output = block * Block::kWidth, input = output / p.multiplier;
-    const int64_t last = std::min(output + Block::kWidth, plan.outputs) - 1;
+    const int64_t output = plan.begin + block * Block::kWidth, input = output / p.multiplier;
+    const int64_t last = std::min(output + Block::kWidth, plan.end) - 1;
     alignas(64) uint8_t index[64] = {};
     for (int64_t c = 0; c <= last - output; c++) index[c] = static_cast<uint8_t>((output + c) / p.multiplier - input);
     const auto expand = has_vbmi() ? expand_avx512 : expand_scalar;
@@ -157,8 +241,8 @@ struct Row {
   template <bool kPlain>
   UNSKEW_AVX512 void interleave_columns(int64_t first, int64_t count) const {
     const DepthwiseParams& p = plan.p;
-    const int64_t output = block * Block::kWidth, stride = groups * Block::kVectors;
-    const __mmask64 mask = p.multiplier > 1 ? first_lanes(64) : first_lanes(std::min(Block::kWidth, plan.outputs - output));
+    const int64_t output = plan.begin + block * Block::kWidth, stride = groups * Block::kVectors;
+    const __mmask64 mask = p.multiplier > 1 ? first_lanes(64) : first_lanes(std::min(Block::kWidth, plan.end - output));
     const __m512i flip = _mm512_set1_epi8(p.source_type == ByteType::s8 ? -128 : 0);
     const __m512i outside = _mm512_xor_si512(_mm512_load_si512(plan.padding->data()), flip);
     const int64_t begin = std::clamp<int64_t>(-first, 0, count), end = std::clamp(p.input[1] - first, begin, count);
@@ -194,70 +278,32 @@ struct Row {
     }
   }
 
-  // The output columns [x, x + width), whose first window starts at scratch column 0. The kernel's size is known when
-  // kKernelWidth is not 0.
-  template <int kKernelWidth, int kGroups, OutputType kType, bool kOverflows>
+  // The output columns [x, x + width), whose first window starts at scratch column 0.
+  template <class Size, OutputType kType, bool kOverflows>
   UNSKEW_AVX512 void outputs(int64_t x, int64_t width) const {
-    constexpr int kColumns = Block::kColumns;
+    const int64_t first = plan.begin + block * Block::kWidth;
+    const Size size(plan.p, groups);
+    const Columns<Block, Size, kType, kOverflows> columns = {
+        .size = size,
+        .scratch = scratch,
+        .weights = plan.weights->as<__m512i>() + block * size.taps() * size.groups() * Block::kVectors,
+        .base = plan.base->as<__m512i>() + block * Block::kVectors,
+        .finish = Finish(plan.p.to, plan.multiplier->as<float>() + block * Block::kWidth),
+        .destination = destination + ((row * plan.p.output[1] + x) * plan.outputs + first) * (kType == OutputType::s32 ? 4 : 1),
+        .outputs = plan.outputs,
+        .mask = first_lanes(std::min(Block::kWidth, plan.end - first))};
     int64_t at = 0;
-    for (; at + kColumns <= width; at += kColumns) columns<kColumns, kKernelWidth, kGroups, kType, kOverflows>(x + at, at);
+    for (; at + Block::kColumns <= width; at += Block::kColumns) columns.template run<Block::kColumns>(at);
     if (at == width) return;
-    if (width >= kColumns) {  // the last ones once more, rather than one by one
-      columns<kColumns, kKernelWidth, kGroups, kType, kOverflows>(x + width - kColumns, width - kColumns);
+    if (width >= Block::kColumns) {  // the last ones once more, rather than one by one
+      columns.template run<Block::kColumns>(width - Block::kColumns);
     } else {
-      for (; at < width; at++) columns<1, 0, 0, kType, kOverflows>(x + at, at);
+      for (; at < width; at++) columns.template run<1>(at);
     }
-  }
-
-  template <int kColumns, int kKernelWidth, int kGroups, OutputType kType, bool kOverflows>
-  [[gnu::always_inline]] UNSKEW_AVX512 inline void columns(int64_t x, int64_t at) const {
-    constexpr int kVectors = Block::kVectors;
-    const int64_t kernel_width = kKernelWidth != 0 ? kKernelWidth : plan.p.kernel[1];
-    const int64_t row_groups = kKernelWidth != 0 ? kGroups : groups;
-    const int64_t vectors = row_groups * kVectors, step = plan.p.strides[1] * vectors, tap_step = plan.p.dilations[1] * vectors;
-    const __m512i* weights = plan.weights->as<__m512i>() + block * kernel_width * vectors;
-    const __m512i* base = plan.base->as<__m512i>() + block * kVectors;
-    const __m512i* from = scratch + at * step;
-    __m512i acc[kColumns][kVectors];
-#pragma GCC unroll 16
-    for (int c = 0; c < kColumns; c++) {
-#pragma GCC unroll 16
-      for (int v = 0; v < kVectors; v++) acc[c][v] = base[v];
-    }
-#pragma GCC unroll 5
-    for (int64_t tap = 0; tap < kernel_width; tap++) {
-#pragma GCC unroll 2
-      for (int64_t group = 0; group < row_groups; group++) {
-#pragma GCC unroll 16
-        for (int v = 0; v < kVectors; v++) {
-          const __m512i weight = weights[(tap * row_groups + group) * kVectors + v];
-#pragma GCC unroll 16
-          for (int c = 0; c < kColumns; c++) {
-            acc[c][v] = _mm512_dpbusd_epi32(acc[c][v], from[c * step + tap * tap_step + group * kVectors + v], weight);
-          }
-        }
-      }
-    }
-    const DepthwisePlan& all = plan;
-    const int64_t first = block * Block::kWidth;
-    const int64_t to = (row * all.p.output[1] + x) * all.outputs + first;
-    const __mmask64 mask = first_lanes(std::min(Block::kWidth, all.outputs - first));
-    const Requantization& requantization = all.p.to;
-    const Finish finish = {
-        .low = _mm512_set1_ps(static_cast<float>(requantization.low - requantization.zero_point)),
-        .high = _mm512_set1_ps(static_cast<float>(requantization.high - requantization.zero_point)),
-        .zero_point = _mm512_set1_epi16(static_cast<int16_t>(requantization.zero_point)),
-        .low_bytes = _mm512_set1_epi8(static_cast<char>(requantization.low)),
-        .high_bytes = _mm512_set1_epi8(static_cast<char>(requantization.high)),
-        .multiplier = all.multiplier->as<float>() + first};
-    const int64_t outputs = all.outputs;
-    uint8_t* result = destination;
-#pragma GCC unroll 16
-    for (int c = 0; c < kColumns; c++) finish.template store<Block, kType, kOverflows>(acc[c], result, to + c * outputs, mask);
   }
 };
 
-template <class Block, int kKernelWidth, int kGroups, OutputType kType, bool kOverflows>
+template <class Block, class Size, OutputType kType, bool kOverflows>
 void compute(const DepthwisePlan& plan, const uint8_t* source, uint8_t* destination, int64_t row, int64_t block, int thread) {
   const DepthwiseParams& p = plan.p;
   uint8_t* scratch = plan.scratch->data() + thread * plan.scratch_bytes;
@@ -265,21 +311,25 @@ void compute(const DepthwisePlan& plan, const uint8_t* source, uint8_t* destinat
   const int64_t columns = (plan.tile - 1) * p.strides[1] + reach + 1;
   const Row<Block> work{plan, source, destination, row, block, groups, reinterpret_cast<__m512i*>(scratch),
                         scratch + columns * groups * Block::kVectors * 64};
-  const bool plain = p.source_type == ByteType::u8 && p.multiplier == 1 && (block + 1) * Block::kWidth <= plan.outputs;
+  const bool plain = p.source_type == ByteType::u8 && p.multiplier == 1 && plan.begin + (block + 1) * Block::kWidth <= plan.end;
   for (int64_t x = 0; x < p.output[1]; x += plan.tile) {
     const int64_t width = std::min(plan.tile, p.output[1] - x);
     const int64_t first = x * p.strides[1] - p.begin[1], count = (width - 1) * p.strides[1] + reach + 1;
     plain ? work.template interleave_columns<true>(first, count) : work.template interleave_columns<false>(first, count);
-    work.template outputs<kKernelWidth, kGroups, kType, kOverflows>(x, width);
+    work.template outputs<Size, kType, kOverflows>(x, width);
   }
 }
 
 template <class Block, OutputType kType, bool kOverflows>
 DepthwiseRow choose_size(const DepthwisePlan& plan) {
-  const Pair& kernel = plan.p.kernel;
-  if (kernel[1] == 3 && kernel[0] <= 4) return compute<Block, 3, 1, kType, kOverflows>;
-  if (kernel[1] == 5 && kernel[0] > 4 && kernel[0] <= 8) return compute<Block, 5, 2, kType, kOverflows>;
-  return compute<Block, 0, 0, kType, kOverflows>;
+  const int64_t width = plan.p.kernel[1], groups = (plan.p.kernel[0] + 3) / 4, stride = plan.p.strides[1];
+  if (plan.p.dilations[1] == 1) {
+    if (width == 3 && groups == 1 && stride == 1) return compute<Block, FixedSize<3, 1, 1>, kType, kOverflows>;
+    if (width == 3 && groups == 1 && stride == 2) return compute<Block, FixedSize<3, 1, 2>, kType, kOverflows>;
+    if (width == 5 && groups == 2 && stride == 1) return compute<Block, FixedSize<5, 2, 1>, kType, kOverflows>;
+    if (width == 5 && groups == 2 && stride == 2) return compute<Block, FixedSize<5, 2, 2>, kType, kOverflows>;
+  }
+  return compute<Block, AnySize, kType, kOverflows>;
 }
 
 template <class Block>
@@ -291,7 +341,7 @@ DepthwiseRow choose_compute(const DepthwisePlan& plan) {
   }
 }
 
-// The four-byte elements `from`, one for each channel, in the order of a block's lanes.
+// The four-byte elements `from`, one for each of `outputs` channels, in the order of a block's lanes.
 template <class Block, class T>
 std::unique_ptr<AlignedBuffer> in_lanes(const T* from, int64_t outputs) {
   const int64_t blocks = (outputs + Block::kWidth - 1) / Block::kWidth;
@@ -307,15 +357,15 @@ std::unique_ptr<AlignedBuffer> in_lanes(const T* from, int64_t outputs) {
 template <class Block>
 std::unique_ptr<AlignedBuffer> pack_weights(const DepthwisePlan& plan, int64_t groups) {
   const DepthwiseParams& p = plan.p;
-  const int64_t taps = p.kernel[0] * p.kernel[1], blocks = (plan.outputs + Block::kWidth - 1) / Block::kWidth;
+  const int64_t taps = p.kernel[0] * p.kernel[1], blocks = (plan.end - plan.begin + Block::kWidth - 1) / Block::kWidth;
   std::unique_ptr<AlignedBuffer> packed = std::make_unique<AlignedBuffer>(checked_product(blocks, p.kernel[1], groups, Block::kWidth, 4));
   auto* to = packed->as<int8_t>();
   for (int64_t block = 0; block < blocks; block++) {
     for (int64_t x = 0; x < p.kernel[1]; x++) {
       for (int64_t at = 0; at < groups * Block::kWidth * 4; at++, to++) {
         const int64_t lane = at / 4 % 16, vector = at / 64 % Block::kVectors, y = at / 64 / Block::kVectors * 4 + at % 4;
-        const int64_t o = block * Block::kWidth + Block::channel(vector, lane);
-        if (o < plan.outputs && y < p.kernel[0]) *to = plan.plain_weights[o * taps + y * p.kernel[1] + x];
+        const int64_t o = plan.begin + block * Block::kWidth + Block::channel(vector, lane);
+        if (o < plan.end && y < p.kernel[0]) *to = plan.plain_weights[o * taps + y * p.kernel[1] + x];
       }
     }
   }
@@ -341,9 +391,9 @@ bool prepare(DepthwisePlan& plan) {
       for (int64_t t = 0; t < taps; t++) base[o] = wrapping_subtract(base[o], 128 * plan.plain_weights[o * taps + t]);
     }
   }
-  plan.base = in_lanes<Block>(base.data(), plan.outputs);
+  plan.base = in_lanes<Block>(base.data() + plan.begin, plan.end - plan.begin);
   const std::vector<float> multiplier(plan.multiplier->as<float>(), plan.multiplier->as<float>() + plan.outputs);
-  plan.multiplier = in_lanes<Block>(multiplier.data(), plan.outputs);
+  plan.multiplier = in_lanes<Block>(multiplier.data() + plan.begin, plan.end - plan.begin);
   plan.weights = pack_weights<Block>(plan, groups);
   plan.padding = std::make_unique<AlignedBuffer>(64);
   std::memset(plan.padding->data(), p.source_zero_point, 64);
@@ -354,11 +404,14 @@ bool prepare(DepthwisePlan& plan) {
 
 }  // namespace
 
+// Half-empty blocks of 64 cost more than narrow ones.
+int64_t divide_depthwise_avx512(int64_t outputs) {
+  const int64_t rest = outputs % 64;
+  return outputs > 64 && rest > 0 && rest <= 32 ? outputs - rest : outputs;
+}
+
 bool prepare_depthwise_avx512(DepthwisePlan& plan) {
-  // Half-empty blocks of 64 cost more than narrow ones.
-  const int64_t rest = plan.outputs % 64;
-  const bool narrow = plan.outputs < 64 ? rest <= 32 : false;
-  return narrow ? prepare<Block16>(plan) : prepare<Block64>(plan);
+  return plan.end - plan.begin <= 32 ? prepare<Block16>(plan) : prepare<Block64>(plan);
 }
 
 }  // namespace unskew
