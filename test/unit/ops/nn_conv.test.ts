@@ -173,7 +173,7 @@ describe('nn.conv_transpose', () => {
         const forward = evaluate(nnConv, [x, w], attrs);
         const y = tensor(
           's8',
-          Int8Array.from(forward.data, (_, i) => (i * 37 + seed) % 128),
+          Int8Array.from(forward.data as Int32Array, (_, i) => (i * 37 + seed) % 128),
           forward.shape,
         );
         const rank = attrs.strides.length;
