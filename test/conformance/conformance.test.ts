@@ -49,8 +49,9 @@ describeCorpus('conformance of the interpreter', (root) => {
   }, 60_000);
 
   it('classifies the photographs as every reference does, at most 8 steps away', async () => {
-    const distances = await compareLogits(root, mobilenet(root), interpreter);
+    const photographs = process.env.UNSKEW_DEEP ? 3 : 1;
+    const distances = await compareLogits(root, mobilenet(root), interpreter, photographs);
     expect(distances.filter(({ sameClass, steps }) => !sameClass || steps > 8)).toEqual([]);
-    expect(distances.length).toBe(15);
+    expect(distances.length).toBe(5 * photographs);
   }, 120_000);
 });

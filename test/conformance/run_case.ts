@@ -1,11 +1,12 @@
 /** Runs one case on any back end: import, feed, compare. */
-import { UnskewError } from '../../src/diagnostics/index.ts';
+import { formatDiagnostic, UnskewError } from '../../src/diagnostics/index.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { originOf } from '../../src/importers/onnx/origin.ts';
 import { constantOf, type Graph, producersOf } from '../../src/ir/graph.ts';
 import { interpret } from '../../src/ir/interpret.ts';
 import type { ITensor } from '../../src/ir/tensor.ts';
 import type { ValueId } from '../../src/ir/types.ts';
+import { verify } from '../../src/ir/verify.ts';
 import { fixInputs } from '../support/onnx.ts';
 import type { Case } from './cases.ts';
 import { difference } from './compare.ts';
@@ -29,6 +30,8 @@ export async function runCase(c: Case, backend: Backend): Promise<Outcome> {
       const reasons = [...new Set(unsupported.map(({ operator, reason }) => `${operator}: ${reason}`))];
       return { status: 'unsupported', reason: reasons.join('; ') };
     }
+    const [broken] = verify(graph, 'qnn');
+    if (broken) return { status: 'fails', reason: formatDiagnostic(broken) };
     const feeds = Object.fromEntries(graph.inputs.map((id, i) => [id, tensors[i]]));
     const missing = graph.inputs.filter((_, i) => tensors[i] === undefined);
     if (missing.length > 0) return { status: 'fails', reason: `no tensor for the input ${missing.join(', ')}` };

@@ -46,8 +46,8 @@ function elementsOf(proto: InstanceType<typeof onnx.TensorProto>, dtype: DType):
 
 export interface ModelTensor {
   readonly name: string;
-  /** ONNX element type name. */
-  readonly type: string;
+  /** ONNX element type name; none: no type is declared. */
+  readonly type?: string;
   /** undefined: no shape is declared. */
   readonly dims?: readonly Dim[] | undefined;
 }
@@ -119,15 +119,11 @@ const tensorProto = (tensor: ITensor, name: string) => ({
   rawData: bytesOf(tensor.data),
 });
 
-const declared = ({ name, type, dims }: ModelTensor) => ({
-  name,
-  type: {
-    tensorType: {
-      elemType: onnxTypeCode(type),
-      ...(dims && { shape: { dim: dims.map((d) => (typeof d === 'number' ? { dimValue: d } : { dimParam: d })) } }),
-    },
-  },
-});
+const declared = ({ name, type, dims }: ModelTensor) => {
+  const shape = dims && { dim: dims.map((d) => (typeof d === 'number' ? { dimValue: d } : { dimParam: d })) };
+  const tensorType = type !== undefined && { elemType: onnxTypeCode(type), ...(shape && { shape }) };
+  return { name, ...(tensorType && { type: { tensorType } }) };
+};
 
 function attribute(value: ModelAttr) {
   const { AttributeType } = onnx.AttributeProto;

@@ -34,6 +34,9 @@ export function importOnnx(bytes: Uint8Array, options: ImportOnnxOptions = {}): 
   return new Importer(openOnnx(bytes, options), options.profile ?? 'ort').run();
 }
 
+/** Characters of a symbolic dimension: adding a value to itself, over and over, doubles them each time. */
+const LONGEST_DIM = 1000;
+
 class Importer {
   readonly #file: OnnxFile;
   readonly #profile: OnnxProfile;
@@ -142,6 +145,7 @@ class Importer {
       const own = this.#scope.inJournal(value.id) && !names.has(value.id) ? value : ctx.emit('nn.identity', [value]);
       names.set(own.id, name);
     });
+    if (this.#scope.longestDim() > LONGEST_DIM) ctx.unsupported('sizes that only a very long expression describes');
     const imported = this.#scope.commit(names);
     for (const name of names.values()) this.#declared.check(name, this.#scope.values[name as ValueId].type, loc);
     return imported.map((n: Node) => n.id);

@@ -95,12 +95,12 @@ export class NodeContext {
     return constant === undefined ? undefined : this.#scope.pool.get(constant);
   }
 
-  /** The elements of a small integer tensor: numbers, or symbols that follow from the shapes of the inputs. */
+  /** The elements of a small tensor of integers or truth values: numbers, or symbols that follow from the shapes of the inputs. */
   elementsOf(value: Value): Elements | undefined {
     const known = this.#scope.elementsOf(value.id);
     if (known !== undefined) return known;
     const { dtype, shape } = value.type;
-    const countable = dtype !== 'opaque' && isInteger(dtype) && shape.length <= 1;
+    const countable = dtype !== 'opaque' && (dtype === 'bool' || isInteger(dtype)) && shape.length <= 1;
     const constant = countable && sizeOf(shape.map(Number)) <= 1024 ? this.constantOf(value) : undefined;
     return constant && Array.from(constant.data as ArrayLike<number | bigint>, clamp);
   }

@@ -82,6 +82,12 @@ export class Scope {
     return node;
   }
 
+  /** The number of characters of the longest symbolic dimension in the journal. */
+  longestDim(): number {
+    const dims = [...this.#journal.values.values()].flatMap(({ type }) => type.shape);
+    return Math.max(0, ...[...dims, ...[...this.#journal.elements.values()].flat()].map((dim) => String(dim).length));
+  }
+
   /**
    * Takes the journal over. `results` says which values get which names; the rest is named after the first of them.
    *

@@ -1,0 +1,307 @@
+/** What ONNX constructs become, beyond what the conformance cases show. */
+import { describe, expect, it } from 'vitest';
+import { importModel } from '../../../src/importers/import_model.ts';
+import { importOnnx } from '../../../src/importers/onnx/import.ts';
+import { originOf } from '../../../src/importers/onnx/origin.ts';
+import { constantOf, type Graph, nodesOf } from '../../../src/ir/graph.ts';
+import { interpret } from '../../../src/ir/interpret.ts';
+import { tensor } from '../../../src/ir/tensor.ts';
+import type { ValueId } from '../../../src/ir/types.ts';
+import { verify } from '../../../src/ir/verify.ts';
+import { type Model, type ModelNode, writeModel } from '../../support/onnx.ts';
+
+const float = (name: string, ...dims: (number | string)[]) => ({ name, type: 'float32', dims });
+const relu = (from: string, to: string): ModelNode => ({ op: 'Relu', inputs: [from], outputs: [to] });
+const ops = (graph: Graph) => nodesOf(graph).map(({ op }) => op);
+const typeOf = (graph: Graph, name: string) => graph.values[name as ValueId].type;
+
+function imported(model: Model): Graph {
+  const graph = importOnnx(writeModel(model), { file: 'model.onnx' });
+  expect(verify(graph, 'qnn')).toEqual([]);
+  return graph;
+}
+
+describe('names', () => {
+  const graph = imported({
+    nodes: [
+      { op: 'Gemm', inputs: ['x', 'w', 'c'], outputs: ['y'], name: 'dense' },
+      { op: 'Relu', inputs: ['y'], outputs: ['y.matmul'] },
+    ],
+    inputs: [float('x', 'N', 2), float('w', 2, 3), float('c', 3)],
+    outputs: [float('y.matmul', 'N', 3)],
+  });
+
+  it('are those of the model; what lies between is named after the result and never collides', () => {
+    expect(nodesOf(graph).map(({ id }) => id)).toEqual(['y.matmul.1', 'y', 'y.matmul']);
+  });
+
+  it('and locations name file, node and operator', () => {
+    expect(graph.nodes['y' as ValueId].loc).toEqual({ file: 'model.onnx', node: 'dense', op: 'Gemm' });
+    expect(graph.nodes['y.matmul' as ValueId].loc.node).toBe('y.matmul');
+  });
+
+  it('of dimensions become identifiers, unknown ones get a name', () => {
+    const { values } = imported({
+      nodes: [relu('x', 'y')],
+      inputs: [{ name: 'x', type: 'float32', dims: ['batch-size', 'batch size', ''] }],
+      outputs: [{ name: 'y', type: 'float32' }],
+    });
+    expect(values['x' as ValueId].type.shape).toEqual(['batch_size', 'batch_size_1', 'x_2']);
+  });
+});
+
+describe('constants', () => {
+  const add = (a: string, b: string, to: string): ModelNode => ({ op: 'Add', inputs: [a, b], outputs: [to] });
+
+  it('are folded when small, and what nobody reads any more is gone', () => {
+    const graph = imported({
+      nodes: [add('a', 'b', 'sum'), add('x', 'sum', 'y')],
+      inputs: [float('x', 2)],
+      outputs: [float('y', 2)],
+      initializers: ['a', 'b'].map((name) => ({ name, tensor: tensor('f32', [1, 2]) })),
+    });
+    expect(ops(graph)).toEqual(['nn.add']);
+    expect(constantOf(graph, 'sum' as ValueId)?.data).toEqual(Float32Array.of(2, 4));
+    expect(graph.values).not.toHaveProperty('a');
+  });
+
+  it('of quantized weights stay behind their DequantizeLinear', () => {
+    const graph = imported({
+      nodes: [
+        { op: 'DequantizeLinear', inputs: ['q', 's'], outputs: ['w'] },
+        { op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] },
+      ],
+      inputs: [float('x', 1, 2)],
+      outputs: [float('y', 1, 2)],
+      initializers: [
+        { name: 'q', tensor: tensor('s8', [1, 2, 3, 4], [2, 2]) },
+        { name: 's', tensor: tensor('f32', [0.5], []) },
+      ],
+    });
+    expect(ops(graph)).toEqual(['qnn.dequantize', 'nn.matmul']);
+  });
+
+  it('give an input of the same name its value', () => {
+    const graph = imported({
+      nodes: [add('x', 'b', 'y')],
+      inputs: [float('x', 2), float('b', 2)],
+      outputs: [float('y', 2)],
+      initializers: [{ name: 'b', tensor: tensor('f32', [1, 2]) }],
+    });
+    expect(graph.inputs).toEqual(['x']);
+  });
+
+  it('may be outputs, as inputs may', () => {
+    const graph = imported({
+      nodes: [add('c', 'c', 'y')],
+      inputs: [float('x', 1)],
+      outputs: [float('y', 1), float('x', 1), float('c', 1)],
+      initializers: [{ name: 'c', tensor: tensor('f32', [3]) }],
+    });
+    const results = interpret(graph, { x: tensor('f32', [1]) });
+    expect(Object.fromEntries(Object.entries(results).map(([k, v]) => [k, v.data[0]]))).toEqual({ y: 6, x: 1, c: 3 });
+  });
+});
+
+describe('shapes that follow from the input', () => {
+  /** reshape x: [N, 4, 6] to [N, −1] through Shape → Gather → Unsqueeze → Concat, as exporters write it. */
+  const model: Model = {
+    nodes: [
+      { op: 'Shape', inputs: ['x'], outputs: ['shape'] },
+      { op: 'Gather', inputs: ['shape', 'zero'], outputs: ['batch'], attrs: { axis: 0 } },
+      { op: 'Unsqueeze', inputs: ['batch', 'axes'], outputs: ['batch1'] },
+      { op: 'Concat', inputs: ['batch1', 'rest'], outputs: ['target'], attrs: { axis: 0 } },
+      { op: 'Reshape', inputs: ['x', 'target'], outputs: ['y'] },
+    ],
+    inputs: [float('x', 'N', 4, 6)],
+    outputs: [{ name: 'y', type: 'float32' }],
+    initializers: [
+      { name: 'zero', tensor: tensor('s64', [0], []) },
+      { name: 'axes', tensor: tensor('s64', [0]) },
+      { name: 'rest', tensor: tensor('s64', [-1]) },
+    ],
+  };
+
+  it('become symbols in the attribute, and their computation is not imported', () => {
+    const graph = imported(model);
+    expect(ops(graph)).toEqual(['nn.reshape']);
+    expect(typeOf(graph, 'y').shape).toEqual(['N', 24]);
+    expect(originOf(graph)?.nodes).toEqual([[], [], [], [], ['y']]);
+    const x = tensor('f32', new Float32Array(72), [3, 4, 6]);
+    expect(interpret(graph, { x }).y.shape).toEqual([3, 24]);
+  });
+
+  it('are computed all the same where they are an output', () => {
+    const graph = imported({ ...model, outputs: [...model.outputs, { name: 'target', type: 'int64' }] });
+    const { target } = interpret(graph, { x: tensor('f32', new Float32Array(48), [2, 4, 6]) });
+    expect([...target.data]).toEqual([2n, -1n]);
+  });
+
+  it('survive the comparison with −1 by which PyTorch exports expand', () => {
+    const graph = imported({
+      nodes: [
+        { op: 'Shape', inputs: ['x'], outputs: ['shape'] },
+        { op: 'ConstantOfShape', inputs: ['count'], outputs: ['ones'], attrs: { value: { t: tensor('s64', [1]) } } },
+        { op: 'Mul', inputs: ['ones', 'minus'], outputs: ['unchanged'] },
+        { op: 'Equal', inputs: ['shape', 'unchanged'], outputs: ['keep'] },
+        { op: 'Where', inputs: ['keep', 'ones', 'shape'], outputs: ['target'] },
+        { op: 'Expand', inputs: ['c', 'target'], outputs: ['y'] },
+      ],
+      inputs: [float('x', 'N', 3)],
+      outputs: [{ name: 'y', type: 'float32' }],
+      initializers: [
+        { name: 'count', tensor: tensor('s64', [2]) },
+        { name: 'minus', tensor: tensor('s64', [-1], []) },
+        { name: 'c', tensor: tensor('f32', [1, 2, 3], [1, 3]) },
+      ],
+    });
+    expect(ops(graph)).toEqual(['nn.expand']);
+    expect(typeOf(graph, 'y').shape).toEqual(['N', 3]);
+  });
+
+  it('cannot grow without bound', () => {
+    const doubling = Array.from(
+      { length: 40 },
+      (_, i): ModelNode => ({ op: 'Concat', inputs: [`x${i}`, `x${i}`], outputs: [`x${i + 1}`], attrs: { axis: 0 } }),
+    );
+    const graph = imported({
+      nodes: doubling,
+      inputs: [float('x0', 'N')],
+      outputs: [{ name: 'x40', type: 'float32' }],
+    });
+    expect(originOf(graph)?.unsupported[0].reason).toContain('very long expression');
+  });
+});
+
+describe('what is not understood', () => {
+  const unsupported = (graph: Graph) =>
+    originOf(graph)?.unsupported.map(({ operator, reason }) => `${operator}: ${reason}`);
+
+  it('becomes an opaque operator, as does what reads it, until a declared type makes it a tensor again', () => {
+    const graph = imported({
+      nodes: [
+        { op: 'Mystery', inputs: ['x', ''], outputs: ['a', 'b'], domain: 'acme' },
+        relu('a', 'c'),
+        relu('b', 'd'),
+        { op: 'Add', inputs: ['c', 'd'], outputs: ['y'] },
+      ],
+      inputs: [float('x', 2)],
+      outputs: [{ name: 'y', type: 'float32' }],
+      valueInfo: [float('b', 2)],
+      opsets: { '': 17, acme: 1 },
+    });
+    expect(nodesOf(graph).map(({ op, results }) => `${op} ${results}`)).toEqual([
+      'opaque a,b',
+      'opaque c',
+      'nn.relu d',
+      'opaque y',
+    ]);
+    expect(graph.nodes['a' as ValueId].attrs).toEqual({ operator: 'acme.Mystery', results: ['opaque[]', 'f32[2]'] });
+    expect(unsupported(graph)).toEqual(['acme.Mystery: the operator is not known']);
+    expect(() => interpret(graph, { x: tensor('f32', [1, 2]) })).toThrow(/acme\.Mystery/);
+  });
+
+  it.each<[string, ModelNode, string]>([
+    ['an attribute', { op: 'Relu', inputs: ['x'], outputs: ['y'], attrs: { slope: 1 } }, "Relu: attribute 'slope'"],
+    [
+      'a variant',
+      { op: 'BatchNormalization', inputs: ['x', 'c', 'c', 'c', 'c'], outputs: ['y'], attrs: { training_mode: 1 } },
+      'BatchNormalization: batch normalization in training mode',
+    ],
+    [
+      'an operand that is computed',
+      { op: 'Reshape', inputs: ['x', 'shape'], outputs: ['y'] },
+      "Reshape: 'shape' is computed while the model runs",
+    ],
+    [
+      'an element type',
+      { op: 'Conv', inputs: ['i', 'i'], outputs: ['y'] },
+      "Conv: nn.conv: 'x' should be of type u8 or s8 or s32 or f32, but is s64[1,1,1]",
+    ],
+  ])('%s', (_, node, reason) => {
+    const graph = imported({
+      nodes: [node],
+      inputs: [
+        float('x', 1, 2, 3),
+        float('c', 2),
+        { name: 'shape', type: 'int64', dims: [2] },
+        { name: 'i', type: 'int64', dims: [1, 1, 1] },
+      ],
+      outputs: [{ name: 'y', type: node.op === 'Conv' ? 'int64' : 'float32' }],
+    });
+    expect(ops(graph)).toEqual(['opaque']);
+    expect(unsupported(graph)).toEqual([reason]);
+  });
+
+  it('includes inputs and initializers of types that are only carried', () => {
+    const graph = imported({
+      nodes: [{ op: 'Cast', inputs: ['x'], outputs: ['y'], attrs: { to: 1 } }],
+      inputs: [{ name: 'x', type: 'float8e4m3fn', dims: [2] }],
+      outputs: [float('y', 2)],
+    });
+    expect(unsupported(graph)).toEqual(['input: the element type float8e4m3fn']);
+    expect(typeOf(graph, 'y')).toEqual({ dtype: 'f32', shape: [2] });
+  });
+
+  it('is one node where a newer version of the operator set means something else', () => {
+    const graph = imported({
+      nodes: [relu('x', 'y')],
+      inputs: [float('x', 1)],
+      outputs: [float('y', 1)],
+      opsets: { '': 99 },
+    });
+    expect(unsupported(graph)).toEqual(['Relu: version 99 of the operator set, newer than 27']);
+  });
+});
+
+describe('the origin', () => {
+  it('keeps for each ONNX node the very objects that it became', () => {
+    const graph = imported({
+      nodes: [{ op: 'Gemm', inputs: ['x', 'w', 'c'], outputs: ['h'] }, relu('h', 'y')],
+      inputs: [float('x', 1, 2), float('w', 2, 3), float('c', 3)],
+      outputs: [float('y', 1, 3)],
+    });
+    const origin = originOf(graph);
+    expect(origin?.nodes).toEqual([['h.matmul', 'h'], ['y']]);
+    for (const [id, node] of Object.entries(graph.nodes)) expect(origin?.original[id as ValueId]).toBe(node);
+    expect(origin?.file.graph.nodes.map(({ opType }) => opType)).toEqual(['Gemm', 'Relu']);
+  });
+});
+
+describe('requantization', () => {
+  const model: Model = {
+    nodes: [{ op: 'QLinearMatMul', inputs: ['x', 's', 'z', 'w', 's', 'z', 's', 'z'], outputs: ['y'] }],
+    inputs: [{ name: 'x', type: 'uint8', dims: [1, 2] }],
+    outputs: [{ name: 'y', type: 'uint8', dims: [1, 2] }],
+    initializers: [
+      { name: 's', tensor: tensor('f32', [0.1], []) },
+      { name: 'z', tensor: tensor('u8', [3], []) },
+      { name: 'w', tensor: tensor('u8', [1, 2, 3, 4], [2, 2]) },
+    ],
+  };
+  const multiplier = (graph: Graph) =>
+    constantOf(graph, nodesOf(graph).find(({ op }) => op === 'qnn.requantize')?.operands[1]);
+
+  it('rounds the multiplier twice as ONNX Runtime does', () => {
+    const s = Math.fround(0.1);
+    expect(multiplier(imported(model))?.data).toEqual(Float32Array.of(Math.fround(Math.fround(s * s) / s)));
+  });
+
+  it('or takes it in binary64 for the profile onnx-spec', () => {
+    const graph = importOnnx(writeModel(model), { profile: 'onnx-spec' });
+    const s = Math.fround(0.1);
+    expect(multiplier(graph)?.data).toEqual(Float64Array.of((s * s) / s));
+    expect(verify(graph, 'qnn')).toEqual([]);
+  });
+});
+
+describe('importModel', () => {
+  it('tells formats by content', async () => {
+    const bytes = writeModel({ nodes: [relu('x', 'y')], inputs: [float('x', 1)], outputs: [float('y', 1)] });
+    expect(ops(await importModel(bytes))).toEqual(['nn.relu']);
+    await expect(importModel(Uint8Array.from([0x50, 0x4b, 3, 4, 0, 0]))).rejects.toThrow(/U1002.*PyTorch archive/);
+    await expect(importModel('/nowhere/model.onnx')).rejects.toThrow(
+      /U1001.*no such file\n {2}at \/nowhere\/model\.onnx/,
+    );
+  });
+});
