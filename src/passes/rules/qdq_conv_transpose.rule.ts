@@ -30,7 +30,7 @@ export const qdqConvTransposeToFloat = defineRule({
   law: 'convᵀ(deq(x), deq(w)) + b = sx·sw·qconvᵀ(x, w; zx, zw) + b,   b added to the int32 sum when it is int32 of scale sx·sw',
   exactness: {
     bound:
-      'the rounding of the sum to binary32 (none below 2^24), of sx·sw, of the product and of + b: 2^-22 of the largest of them',
+      '2^-22 of the real result and of the bias, where the sum is below 2^24 (it is rounded to binary32); the float graph itself is off by 2^-23 of Σ|x·w|',
   },
   ...planned(
     ({ graph, node }: Site, refusals) => scaledProduct(convTransposeForm, node, graph, refusals),

@@ -30,7 +30,7 @@ export const qdqMatmulToFloat = defineRule({
   law: 'deq(a)·deq(b) = sa·sb·qmatmul(a, b; za, zb)',
   exactness: {
     bound:
-      'the rounding of the sum to binary32 (none below 2^24), of sa·sb and of the product: 2^-22 of the largest of them',
+      '2^-22 of the real result and of the bias, where the sum is below 2^24 (it is rounded to binary32); the float graph itself is off by 2^-23 of Σ|x·w|',
   },
   ...planned(
     ({ graph, node }: Site, refusals) => scaledProduct(matmulForm, node, graph, refusals),

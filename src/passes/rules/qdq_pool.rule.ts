@@ -78,13 +78,22 @@ function emitAverage(pool: Pool, a: Algebra): Value {
   return clampTo(a, a.emit(qnnAveragePool, operandsOf(a, pool), attrs), pool.clamped, pool.y);
 }
 
+/** QLinearAveragePool of ONNX Runtime divides by the whole kernel where AveragePool counts taps in the padded input. */
 export const qdqAveragePool = defineRule({
   name: 'qdq-average-pool',
   root: qnnQuantize,
   law: 'quantize(clip(average_pool(deq(x)))) = clamp(qnn.average_pool(x; sx, zx, sy, zy))',
   exactness: { bound: `${bound}: the zero point is added before rounding` },
   ...planned(
-    (match: QuantizeMatch, refusals) => plan(({ op }) => op === 'nn.average_pool', match, refusals),
+    (match: QuantizeMatch, refusals) => {
+      const pool = plan(({ op }) => op === 'nn.average_pool', match, refusals);
+      if (pool.node.attrs.ceilMode && pool.node.attrs.countIncludePad)
+        refusals.refuse(
+          'a last partial window is divided by the taps in the padded input, the integer pool divides by all',
+          pool.x.x,
+        );
+      return pool;
+    },
     emitAverage,
     {
       what: 'forgets the zero point of the input',

@@ -1,0 +1,195 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type Graph, GraphBuilder, type Shape } from '../../../src/ir/index.ts';
+import { nnAdd, nnMul } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
+import { nnRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
+import { nnAveragePool, nnGlobalAveragePool } from '../../../src/ir/ops/nn_pool.op.ts';
+import { nnReduceMean } from '../../../src/ir/ops/nn_reduce.op.ts';
+import { qdqAdd, qdqMul } from '../../../src/passes/rules/qdq_binary.rule.ts';
+import { qdqAveragePool, qdqGlobalAveragePool } from '../../../src/passes/rules/qdq_pool.rule.ts';
+import { checkRule, checkWrong } from '../../../src/testing/check.ts';
+import {
+  between,
+  deq,
+  eight,
+  emitActivation,
+  type Float,
+  group,
+  type ProductSpec,
+  q,
+  quantization,
+} from './qdq_graphs.ts';
+
+const activations = [
+  'none',
+  'relu',
+  'clip',
+  'relu, clip',
+  'nothing left',
+] as const satisfies readonly ProductSpec['activation'][];
+const plain = { s: 0.1, z: 4 };
+
+const pairs: readonly [Shape, Shape][] = [
+  [
+    ['N', 3, 4],
+    ['N', 3, 4],
+  ],
+  [
+    [2, 3, 4],
+    [3, 1],
+  ],
+  [[1], [2, 5]],
+  [
+    [2, 1, 4],
+    [1, 3, 1],
+  ],
+];
+const pairSpec = fc.record({
+  dtype: eight,
+  shapes: fc.constantFrom(...pairs),
+  a: quantization,
+  b: quantization,
+  y: quantization,
+  activation: fc.constantFrom(...activations),
+});
+const pairOf = (op: typeof nnAdd, where: readonly ProductSpec['activation'][] = activations): fc.Arbitrary<Graph> =>
+  pairSpec
+    .filter(({ activation }) => where.includes(activation))
+    .map(({ dtype, shapes, a, b, y, activation }) =>
+      between(dtype, shapes, [a, b], y, (g, [u, v]) =>
+        emitActivation(g, g.emit(op, { a: u, b: v }) as Float, activation, y.s),
+      ),
+    );
+
+describe.each([
+  ['add', nnAdd, qdqAdd],
+  ['mul', nnMul, qdqMul],
+] as const)('%s', (name, op, rule) => {
+  test('within one step of the float graph', () => {
+    checkRule(rule, { graphs: pairOf(op) });
+  });
+  test('the wrong variant is refuted', () => {
+    checkWrong(rule, { graphs: pairOf(op, name === 'add' ? ['relu', 'clip'] : ['none']) });
+  });
+  test('operands and result have to be of one type', () => {
+    const b = new GraphBuilder();
+    const [u, v] = [deq(b, b.input('u', 'u8', [4]), plain), deq(b, b.input('v', 's8', [4]), plain)];
+    expect(group(b.finish([q(b, b.emit(op, { a: u, b: v }), 'u8', plain)])).reasons).toContain(
+      `qdq-${name}: an operand is of s8, the result of u8`,
+    );
+  });
+  test('a float operand', () => {
+    const b = new GraphBuilder();
+    const [u, v] = [deq(b, b.input('u', 'u8', [4]), plain), b.input('v', 'f32', [4])];
+    expect(group(b.finish([q(b, b.emit(op, { a: u, b: v }), 'u8', plain)])).reasons).toContain(
+      `qdq-${name}: an operand is not dequantized: %v is an input of the graph`,
+    );
+  });
+  test('a sum that others read', () => {
+    const b = new GraphBuilder();
+    const [u, v] = [deq(b, b.input('u', 'u8', [4]), plain), deq(b, b.input('v', 'u8', [4]), plain)];
+    const sum = b.emit(op, { a: u, b: v }, {}, { names: ['sum'] });
+    const graph = b.finish([q(b, b.emit(nnRelu, { x: sum }), 'u8', plain), sum]);
+    expect(group(graph).reasons).toContain(`qdq-${name}: %sum in the middle of the group is an output of the graph`);
+  });
+  test('a ratio of scales beyond binary32', () => {
+    const graph = between('u8', [[4], [4]], [{ s: 1e30, z: 0 }, plain], { s: 1e-30, z: 0 }, (b, [u, v]) =>
+      b.emit(op, { a: u, b: v }),
+    );
+    expect(group(graph).reasons).toContain(`qdq-${name}: a ratio of scales is beyond binary32`);
+  });
+});
+
+const poolSpec = fc.record({
+  dtype: eight,
+  x: quantization,
+  scale: fc.constantFrom(1, 0.5, 0.77),
+  zy: fc.nat(255),
+  rank: fc.constantFrom(1, 2, 3),
+  form: fc.constantFrom('pool', 'mean', 'mean without dimensions'),
+  activation: fc.constantFrom(...activations),
+});
+const globalPools = poolSpec.map(({ dtype, x, scale, zy, rank, form, activation }): Graph => {
+  const y = { s: Math.fround(x.s * scale), z: zy };
+  const axes = Array.from({ length: rank }, (_, i) => (i === 0 ? 2 - (rank + 2) : i + 2)); // one counts from the end
+  return between(dtype, [['N', 3, ...Array(rank).fill(4)]], [x], y, (b, [v]) => {
+    const keepdims = form === 'mean';
+    const mean =
+      form === 'pool' ? b.emit(nnGlobalAveragePool, { x: v }) : b.emit(nnReduceMean, { x: v }, { axes, keepdims });
+    return emitActivation(b, mean as Float, activation, y.s);
+  });
+});
+const averagePools = fc
+  .record({
+    spec: poolSpec,
+    kernel: fc.constantFrom(1, 2, 3, 5),
+    pad: fc.constantFrom(0, 1),
+    ceilMode: fc.boolean(),
+    countIncludePad: fc.boolean(),
+  })
+  .map(({ spec: { dtype, x, scale, zy, rank, activation }, kernel, pad, ceilMode, countIncludePad }): Graph => {
+    const y = { s: Math.fround(x.s * scale), z: zy };
+    const all = (value: number): number[] => Array(rank).fill(value);
+    const pads = [...all(Math.min(pad, kernel - 1)), ...all(0)];
+    const attrs = { kernel: all(kernel), strides: all(2), pads, dilations: all(1), ceilMode, countIncludePad };
+    return between(dtype, [[2, 2, ...all(5)]], [x], y, (b, [v]) =>
+      emitActivation(b, b.emit(nnAveragePool, { x: v }, attrs) as Float, activation, y.s),
+    );
+  });
+
+describe('average pools', () => {
+  test.each([
+    ['over all of space', qdqGlobalAveragePool, globalPools],
+    ['over windows', qdqAveragePool, averagePools],
+  ] as const)('%s', (_name, rule, graphs) => {
+    checkRule(rule, { graphs });
+    checkWrong(rule, { graphs });
+  });
+  test('a partial window that counts pads', () => {
+    const attrs = { kernel: [3], strides: [2], pads: [1, 0], dilations: [1], ceilMode: true, countIncludePad: true };
+    const graph = between(
+      'u8',
+      [[2, 2, 5]],
+      [plain],
+      plain,
+      (b, [v]) => b.emit(nnAveragePool, { x: v }, attrs) as Float,
+    );
+    expect(group(graph).reasons).toContain(
+      'qdq-average-pool: a last partial window is divided by the taps in the padded input, the integer pool divides by all',
+    );
+  });
+  test('a mean over other axes is none', () => {
+    const graph = between(
+      'u8',
+      [[2, 3, 4, 4]],
+      [plain],
+      plain,
+      (b, [v]) => b.emit(nnReduceMean, { x: v }, { axes: [1, 2], keepdims: true }) as Float,
+    );
+    expect(group(graph).reasons).toEqual([
+      'group-qdq: nn.reduce_mean in front of the quantize has no integer form here',
+    ]);
+  });
+  test('input and result have to be of one type', () => {
+    const graph = between(
+      'u8',
+      [[2, 3, 4, 4]],
+      [plain],
+      plain,
+      (b, [v]) => b.emit(nnGlobalAveragePool, { x: v }) as Float,
+      's8',
+    );
+    expect(group(graph).reasons).toContain('qdq-global-average-pool: the input is of u8, the result of s8');
+  });
+  test('a pool that others read', () => {
+    const b = new GraphBuilder();
+    const pool = b.emit(
+      nnGlobalAveragePool,
+      { x: deq(b, b.input('x', 'u8', [2, 3, 4, 4]), plain) },
+      {},
+      { names: ['pool'] },
+    ) as Float;
+    const graph = b.finish([q(b, pool, 'u8', plain), b.emit(nnRelu, { x: pool }), b.emit(nnRelu, { x: pool })]);
+    expect(group(graph).reasons).toContain('qdq-global-average-pool: %pool in the middle of the group has 3 readers');
+  });
+});
