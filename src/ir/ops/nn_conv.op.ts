@@ -2,16 +2,16 @@ import { defineOp, optional, tensorOf } from '../define_op.ts';
 import { convAttrs, convShape } from './conv_geometry.ts';
 import { convolve } from './convolve.ts';
 import { deconvAttrs, deconvolve, deconvShape } from './deconvolve.ts';
-import { checkBias, factor, productType, storeProducts } from './product_type.ts';
+import { checkBias, factor, type ProductType, productType, productTypes, storeProducts } from './product_type.ts';
 
 /** ONNX Conv (f32) and ConvInteger without zero points: https://onnx.ai/onnx/operators/onnx__Conv.html */
 export const nnConv = defineOp({
   name: 'nn.conv',
   doc: 'y[n,o,p] = Σ x[n,c,p·stride − pad + tap·dilation]·w[o,c,tap] (+ bias[o]) over the taps inside the input. Integers: s32, wrapping, no bias; floats: summed in binary64 with the bias, rounded once. x: [N,C,spatial…], w: [O,C/group,kernel…].',
   levels: ['qnn', 'nn', 'dnnl'],
-  operands: { x: factor, w: factor, bias: optional(tensorOf('f32')) },
+  operands: { x: factor, w: factor, bias: optional(tensorOf('f32', 'f64')) },
   attrs: convAttrs,
-  results: { y: ['s32', 'f32'] },
+  results: { y: productTypes },
   infer({ x, w, bias }, attrs, refuse) {
     const dtype = productType(x, w, 'w', refuse);
     const shape = convShape(x.shape, w.shape, attrs, refuse);
@@ -21,7 +21,7 @@ export const nnConv = defineOp({
   evaluate({ x, w, bias }, attrs, [{ dtype, shape }]) {
     const outShape = shape as number[];
     const geometry = { xShape: x.shape, wShape: w.shape, outShape, attrs, bias: bias?.data };
-    return storeProducts(dtype as 's32' | 'f32', outShape, x, w, (x, w) => convolve({ ...geometry, x, w }));
+    return storeProducts(dtype as ProductType, outShape, x, w, (x, w) => convolve({ ...geometry, x, w }));
   },
 });
 
@@ -30,9 +30,9 @@ export const nnConvTranspose = defineOp({
   name: 'nn.conv_transpose',
   doc: 'y[n,o,p·stride − pad + tap·dilation] += x[n,c,p]·w[c,o,tap] (+ bias[o]); what falls outside the output is dropped. Size: stride·(input − 1) + dilation·(kernel − 1) + 1 + outputPadding − pads. Integers: s32, wrapping, no bias; floats: summed in binary64 with the bias, rounded once. x: [N,C,spatial…], w: [C,O/group,kernel…].',
   levels: ['qnn', 'nn', 'dnnl'],
-  operands: { x: factor, w: factor, bias: optional(tensorOf('f32')) },
+  operands: { x: factor, w: factor, bias: optional(tensorOf('f32', 'f64')) },
   attrs: deconvAttrs,
-  results: { y: ['s32', 'f32'] },
+  results: { y: productTypes },
   infer({ x, w, bias }, attrs, refuse) {
     const dtype = productType(x, w, 'w', refuse);
     const shape = deconvShape(x.shape, w.shape, attrs, refuse);
@@ -42,6 +42,6 @@ export const nnConvTranspose = defineOp({
   evaluate({ x, w, bias }, attrs, [{ dtype, shape }]) {
     const outShape = shape as number[];
     const geometry = { xShape: x.shape, wShape: w.shape, outShape, attrs, bias: bias?.data };
-    return storeProducts(dtype as 's32' | 'f32', outShape, x, w, (x, w) => deconvolve({ ...geometry, x, w }));
+    return storeProducts(dtype as ProductType, outShape, x, w, (x, w) => deconvolve({ ...geometry, x, w }));
   },
 });

@@ -1,20 +1,20 @@
 import { defineOp } from '../define_op.ts';
 import { matmulShape, matmulSum } from './matmul_sum.ts';
-import { factor, productType, storeProducts } from './product_type.ts';
+import { factor, type ProductType, productType, productTypes, storeProducts } from './product_type.ts';
 
 /** ONNX MatMul, and MatMulInteger without zero points: https://onnx.ai/onnx/operators/onnx__MatMul.html */
 export const nnMatmul = defineOp({
   name: 'nn.matmul',
-  doc: 'y[…,i,j] = Σ_k a[…,i,k]·b[…,k,j], batches broadcast, rank-1 operands as in numpy.matmul. Integers: s32, wrapping; floats: summed in binary64, rounded once.',
+  doc: 'y[…,i,j] = Σ_k a[…,i,k]·b[…,k,j], batches broadcast, rank-1 operands as in numpy.matmul. Integers: s32, wrapping; floats: summed in binary64, rounded once to their type.',
   levels: ['qnn', 'nn', 'dnnl'],
   operands: { a: factor, b: factor },
   attrs: {},
-  results: { y: ['s32', 'f32'] },
+  results: { y: productTypes },
   infer({ a, b }, _attrs, refuse) {
     return { dtype: productType(a, b, 'b', refuse), shape: matmulShape(a.shape, b.shape, refuse) };
   },
   evaluate({ a, b }, _attrs, [{ dtype, shape }]) {
     const shapes = { aShape: a.shape, bShape: b.shape };
-    return storeProducts(dtype as 's32' | 'f32', shape as number[], a, b, (a, b) => matmulSum({ ...shapes, a, b }));
+    return storeProducts(dtype as ProductType, shape as number[], a, b, (a, b) => matmulSum({ ...shapes, a, b }));
   },
 });

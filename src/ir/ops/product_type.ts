@@ -1,21 +1,24 @@
-/** The element types of sums of products: integers of up to 32 bits and any sign give s32, f32 gives f32. */
+/** The element types of sums of products: integers of up to 32 bits and any sign give s32, floats their own type. */
 import type { Refuse } from '../define_op.ts';
 import { tensorOf } from '../define_op.ts';
 import type { ITensor } from '../tensor.ts';
 import type { Dim, TensorType } from '../types.ts';
 
-export const factor = tensorOf('u8', 's8', 's32', 'f32');
+export const factor = tensorOf('u8', 's8', 's32', 'f32', 'f64');
+export type ProductType = 's32' | 'f32' | 'f64';
+export const productTypes: readonly ProductType[] = ['s32', 'f32', 'f64'];
 
-export function productType(a: TensorType, b: TensorType, nameOfB: string, refuse: Refuse): 's32' | 'f32' {
-  if ((a.dtype === 'f32') !== (b.dtype === 'f32')) {
-    refuse(`integers and floats do not mix: ${a.dtype} and ${b.dtype}`, nameOfB);
-  }
-  return a.dtype === 'f32' ? 'f32' : 's32';
+export function productType(a: TensorType, b: TensorType, nameOfB: string, refuse: Refuse): ProductType {
+  const isFloat = ({ dtype }: TensorType): boolean => dtype === 'f32' || dtype === 'f64';
+  if (isFloat(a) !== isFloat(b)) refuse(`integers and floats do not mix: ${a.dtype} and ${b.dtype}`, nameOfB);
+  if (isFloat(a) && a.dtype !== b.dtype) refuse(`the operands are of type ${a.dtype} and ${b.dtype}`, nameOfB);
+  return isFloat(a) ? (a.dtype as 'f32' | 'f64') : 's32';
 }
 
-export function checkBias(bias: TensorType | undefined, dtype: 's32' | 'f32', channels: Dim, refuse: Refuse): void {
+export function checkBias(bias: TensorType | undefined, dtype: ProductType, channels: Dim, refuse: Refuse): void {
   if (bias === undefined) return;
-  if (dtype !== 'f32') refuse('only a float convolution has a bias; add it to the s32 result instead', 'bias');
+  if (dtype === 's32') refuse('only a float convolution has a bias; add it to the s32 result instead', 'bias');
+  if (bias.dtype !== dtype) refuse(`the bias is of type ${bias.dtype}, the sum of type ${dtype}`, 'bias');
   if (bias.shape.length !== 1 || bias.shape[0] !== channels)
     refuse(`the bias should have shape [${channels}], but has [${bias.shape.join(', ')}]`, 'bias');
 }
@@ -23,19 +26,20 @@ export function checkBias(bias: TensorType | undefined, dtype: 's32' | 'f32', ch
 type Numbers = ArrayLike<number>;
 
 /**
- * A bilinear `sum` of `a` and `b`, stored as s32 (modulo 2^32) or f32 (rounded once). `sum` works in binary64, where
+ * A bilinear `sum` of `a` and `b`, stored as s32 (modulo 2^32) or as floats (rounded once). `sum` works in binary64, where
  * products of wide integers are inexact, so these are split: a = 2^16·â + ǎ, 0 ≤ ǎ < 2^16, and
  *
  *   sum(a, b) = 2^16·(sum(â, b̌) + sum(ǎ, b̂)) + sum(ǎ, b̌)     (mod 2^32)
  */
 export function storeProducts(
-  dtype: 's32' | 'f32',
+  dtype: ProductType,
   shape: readonly number[],
   a: ITensor,
   b: ITensor,
   sum: (a: Numbers, b: Numbers) => Float64Array,
-): ITensor<'s32' | 'f32'> {
+): ITensor<ProductType> {
   const [x, y] = [a.data as Numbers, b.data as Numbers];
+  if (dtype === 'f64') return { dtype, shape, data: sum(x, y) };
   if (dtype === 'f32') return { dtype, shape, data: new Float32Array(sum(x, y)) };
   if (!isWide(a) && !isWide(b)) return { dtype, shape, data: new Int32Array(sum(x, y)) };
   const [xHigh, xLow, yHigh, yLow] = [high(x), low(x), high(y), low(y)];
