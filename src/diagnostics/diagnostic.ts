@@ -22,6 +22,7 @@ export const codes = {
   U1004: 'the model is not a valid ONNX model',
   U1005: 'external data is missing or outside the folder of the model',
   U1006: 'the model is too large or asks for too much memory',
+  U1007: 'the file cannot be written',
   // the graph
   U2001: 'a value is used and never defined',
   U2002: 'a value is defined twice',

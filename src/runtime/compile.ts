@@ -169,7 +169,8 @@ function threadsOf({ threads = availableParallelism() }: CompileOptions): number
   return threads;
 }
 
-function bindShapes(graph: Graph, shapes: Readonly<Record<string, readonly number[]>>): Graph {
+/** The graph for inputs of these shapes alone. @throws UnskewError U4002 when they do not fit its inputs */
+export function bindShapes(graph: Graph, shapes: Readonly<Record<string, readonly number[]>>): Graph {
   const bindings = new Map<string, number>();
   for (const [name, sizes] of Object.entries(shapes)) {
     const shape: Shape | undefined = graph.values[name as Graph['inputs'][number]]?.type.shape;
