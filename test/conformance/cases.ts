@@ -9,6 +9,10 @@ import { readNpy } from '../support/npy.ts';
 import { type ModelAttr, readTensorProto, writeModel } from '../support/onnx.ts';
 
 export interface Expectation {
+  /** The position among the graph's outputs. */
+  readonly output: number;
+  /** Where several references are recorded, which this is. */
+  readonly reference?: string;
   /** undefined: of an element type that unskew does not compute with. */
   readonly tensor: ITensor | undefined;
   readonly tolerance: Tolerance;
@@ -26,7 +30,6 @@ export interface Case {
   readonly model: () => Uint8Array;
   /** In the order of the graph's inputs; undefined as above. */
   readonly feeds: () => readonly (ITensor | undefined)[];
-  /** In the order of the graph's outputs. */
   readonly expected: () => readonly Expectation[];
 }
 
@@ -46,9 +49,9 @@ export function allCases(): readonly Case[] {
         return [ortModelCase(root, entry)];
       case 'onnx-float':
       case 'onnx':
-        return netCases(root, entry);
+        return [netCase(root, entry)];
       case 'real-model':
-        return entry.path.endsWith('model_quantized.onnx') ? netCases(root, entry) : [];
+        return entry.path.endsWith('model_quantized.onnx') ? [netCase(root, entry)] : [];
       default:
         return [];
     }
@@ -72,7 +75,7 @@ function nodeCase(root: string, { path, kind }: CorpusEntry): Case {
     file: join(folder, 'model.onnx'),
     model: () => readFileSync(join(folder, 'model.onnx')),
     feeds: () => set('input').map(read),
-    expected: () => set('output').map((file) => ({ tensor: read(file), tolerance: nodeTolerance })),
+    expected: () => set('output').map((file, output) => ({ output, tensor: read(file), tolerance: nodeTolerance })),
   };
 }
 
@@ -84,7 +87,7 @@ function vectorCase(vector: VectorCase): Case {
     file: `${vector.id}.onnx`,
     model: () => vectorModel(vector),
     feeds: () => given.filter((input) => !isInitializer(input)).map(({ tensor }) => tensor),
-    expected: () => vector.outputs.map(({ tensor, tolerance }) => ({ tensor, tolerance })),
+    expected: () => vector.outputs.map(({ tensor, tolerance }, output) => ({ output, tensor, tolerance })),
   };
 }
 
@@ -143,29 +146,30 @@ function ortModelCase(root: string, { path, kind }: CorpusEntry): Case {
     model: () => readFileSync(join(folder, 'model.onnx')),
     feeds: () => io.inputs.map(read),
     expected: () =>
-      io.outputs.map(read).map((tensor) => {
+      io.outputs.map(read).map((tensor, output) => {
         if (tensor === undefined || !quantized.includes(tensor.dtype)) {
-          return { tensor, tolerance: { abs: 1e-5, rel: 1e-4 }, steps: 1 };
+          return { output, tensor, tolerance: { abs: 1e-5, rel: 1e-4 }, steps: 1 };
         }
-        return { tensor, tolerance: { abs: 1, rel: 0 } };
+        return { output, tensor, tolerance: { abs: 1, rel: 0 } };
       }),
   };
 }
 
-/** One case for each recorded reference of a trained network. */
-function netCases(root: string, entry: CorpusEntry): Case[] {
+/** A trained network against every recorded reference. */
+function netCase(root: string, entry: CorpusEntry): Case {
   const { path, kind, inputs, expected } = entry as CorpusEntry & { inputs: string; expected: Record<string, string> };
   const read = (file: string) => readNpy(new Uint8Array(readFileSync(join(root, file))));
-  return Object.entries(expected)
-    .filter(([reference]) => reference !== 'quantized_output') // the integers of float_output
-    .map(([reference, file]) => ({
-      id: `${path}#${reference}`,
-      kind,
-      file: join(root, path),
-      model: () => new Uint8Array(readFileSync(join(root, path))),
-      feeds: () => [read(inputs)],
-      expected: () => [{ tensor: read(file), ...netTolerance(entry) }],
-    }));
+  return {
+    id: path,
+    kind,
+    file: join(root, path),
+    model: () => new Uint8Array(readFileSync(join(root, path))),
+    feeds: () => [read(inputs)],
+    expected: () =>
+      Object.entries(expected)
+        .filter(([reference]) => reference !== 'quantized_output') // the integers of float_output
+        .map(([reference, file]) => ({ output: 0, reference, tensor: read(file), ...netTolerance(entry) })),
+  };
 }
 
 /**
@@ -174,7 +178,7 @@ function netCases(root: string, entry: CorpusEntry): Case[] {
  * from ties, which a different order of summation breaks differently: two steps in shallow networks, six in the others
  * (the index's figures for PyTorch's exports; it records as much between two modes of ONNX Runtime).
  */
-function netTolerance({ kind, path, net }: CorpusEntry): Omit<Expectation, 'tensor'> {
+function netTolerance({ kind, path, net }: CorpusEntry): Omit<Expectation, 'output' | 'tensor'> {
   const tolerance = { abs: 1e-4, rel: 0 };
   if (kind !== 'onnx') return { tolerance };
   if (/-(qop|dyn)-/.test(path)) return { tolerance, steps: 1, sameArgmax: true };

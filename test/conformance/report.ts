@@ -1,6 +1,7 @@
 /** Runs the corpus on the interpreter; writes docs/conformance.md and the record of passing cases. */
 import { writeFileSync } from 'node:fs';
 import { corpusRoot } from '../support/corpus.ts';
+import { accuracies } from './accuracy.ts';
 import { compareLayers, compareLogits, mobilenet } from './mobilenet.ts';
 import { passingText, report, runAll } from './results.ts';
 import { interpreter } from './run_case.ts';
@@ -11,6 +12,7 @@ const root = corpusRoot();
 if (root === undefined) throw new Error('there is no corpus beside the repository');
 const graph = mobilenet(root);
 const findings = {
+  accuracies: await accuracies(root, interpreter),
   results,
   layers: compareLayers(root, graph),
   distances: await compareLogits(root, graph, interpreter),

@@ -1,4 +1,5 @@
 /** Outcomes of all cases, their listing for docs/conformance.md, and the record of what passes. */
+import type { Accuracy } from './accuracy.ts';
 import { allCases, type Case } from './cases.ts';
 import { knownDifferences } from './known.ts';
 import type { Agreement, Distance } from './mobilenet.ts';
@@ -76,12 +77,13 @@ const kinds: readonly (readonly [kind: string, title: string, tolerance: string]
 
 export interface Findings {
   readonly results: readonly Result[];
+  readonly accuracies: readonly Accuracy[];
   readonly layers: Agreement;
   readonly distances: readonly Distance[];
 }
 
 /** docs/conformance.md */
-export function report({ results, layers, distances }: Findings, backend: string): string {
+export function report({ results, accuracies, layers, distances }: Findings, backend: string): string {
   const count = (kind: string, status: Outcome['status']) =>
     results.filter((r) => r.case.kind === kind && r.outcome.status === status).length;
   const summary = kinds.map(([kind, title]) => {
@@ -103,8 +105,23 @@ export function report({ results, layers, distances }: Findings, backend: string
     ...summary,
     '',
     ...sections,
+    ...accuracySection(accuracies),
     ...mobilenetSection(layers, distances),
   ].join('\n');
+}
+
+function accuracySection(accuracies: readonly Accuracy[]): readonly string[] {
+  const same = accuracies.filter(({ correct, recorded }) => correct === recorded).length;
+  return [
+    '## Accuracy of the trained networks',
+    '',
+    `Of 360 test images, as many classified correctly as was recorded: ${same} of ${accuracies.length} networks.`,
+    '',
+    '| network | correct | recorded |',
+    '|---|--:|--:|',
+    ...accuracies.map(({ path, correct, recorded }) => `| ${path.replace(/^.*\//, '')} | ${correct} | ${recorded} |`),
+    '',
+  ];
 }
 
 function mobilenetSection(

@@ -36,10 +36,10 @@ export async function runCase(c: Case, backend: Backend): Promise<Outcome> {
     const missing = graph.inputs.filter((_, i) => tensors[i] === undefined);
     if (missing.length > 0) return { status: 'fails', reason: `no tensor for the input ${missing.join(', ')}` };
     const results = await backend(graph, feeds as Record<string, ITensor>);
-    for (const [i, expectation] of c.expected().entries()) {
-      const name = graph.outputs[i];
+    for (const expectation of c.expected()) {
+      const name = graph.outputs[expectation.output];
       const wrong = difference(results[name], expectation, stepOf(graph, name));
-      if (wrong !== undefined) return { status: 'fails', reason: `${name}: ${wrong}` };
+      if (wrong !== undefined) return { status: 'fails', reason: `${expectation.reference ?? name}: ${wrong}` };
     }
     return { status: 'pass' };
   } catch (error) {
