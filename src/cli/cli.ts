@@ -1,0 +1,77 @@
+/** The command line as a function: arguments and streams in, an exit code out. */
+import { readFileSync } from 'node:fs';
+import { closest, parseLine, UsageError } from './args.ts';
+import { type AnyCommand, commonOptions, exitCodes } from './command.ts';
+import { commands } from './command_table.ts';
+import { commandHelp, generalHelp } from './help.ts';
+import { toJson } from './json.ts';
+import { reportError } from './report.ts';
+import { type Streams, Terminal } from './terminal.ts';
+
+export interface CliOptions {
+  /** Commands to choose from: those of unskew, unless a test brings its own. */
+  readonly commands?: readonly AnyCommand[];
+  /** Folder for reports of internal errors; `reproducers` otherwise, where passes write theirs. */
+  readonly reports?: string;
+}
+
+export async function cli(args: readonly string[], streams: Streams, options: CliOptions = {}): Promise<number> {
+  const { commands: known = commands, reports = 'reproducers' } = options;
+  const version = packageVersion();
+  const asked = (name: 'json' | 'verbose' | 'quiet') =>
+    args.includes(`--${name}`) ||
+    (name !== 'json' && args.some((a) => /^-[a-z]+$/.test(a) && a.includes(commonOptions[name].short!)));
+  const terminal = new Terminal(streams, { verbose: asked('verbose'), quiet: asked('quiet') });
+  try {
+    const [name, ...rest] = args;
+    if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+      const wanted = rest.find((word) => !word.startsWith('-'));
+      terminal.print(wanted === undefined ? generalHelp(known, version) : commandHelp(find(wanted, known)));
+      return name === undefined ? exitCodes.usage : exitCodes.done;
+    }
+    if (name === '--version') {
+      terminal.print(version);
+      return exitCodes.done;
+    }
+    return await runCommand(find(name, known), rest, terminal);
+  } catch (error) {
+    return reportError(error, terminal, { args, version, json: asked('json'), reports });
+  } finally {
+    terminal.clearProgress();
+  }
+}
+
+async function runCommand(command: AnyCommand, args: readonly string[], terminal: Terminal): Promise<number> {
+  const { values, common } = parseLine(command, args);
+  if (common.help) {
+    terminal.print(commandHelp(command));
+    return exitCodes.done;
+  }
+  const result: unknown = await command.run(values as never, terminal);
+  if (common.json) terminal.write(toJson(result));
+  else {
+    const text = command.format(result, terminal);
+    if (text !== undefined && !common.quiet) terminal.print(text);
+  }
+  return command.failed?.(result) ? exitCodes.failedCheck : exitCodes.done;
+}
+
+function find(name: string, known: readonly AnyCommand[]): AnyCommand {
+  const found = known.find((command) => command.name === name);
+  if (found !== undefined) return found;
+  const names = known.map((command) => command.name);
+  const near = closest(name, names);
+  const what = name.startsWith('-')
+    ? `the first word should be a command, not ${name}`
+    : `there is no command '${name}'`;
+  throw new UsageError(
+    `${what}${near === undefined ? '' : `; did you mean '${near}'?`}`,
+    `the commands are: ${names.join(', ')}`,
+  );
+}
+
+/** From package.json, two folders up from src/cli and from dist/cli alike. */
+function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return version;
+}

@@ -1,0 +1,136 @@
+import { originOf } from '../../importers/onnx/origin.ts';
+import { type Graph, nodesOf } from '../../ir/index.ts';
+import { legalize } from '../../passes/legalize.ts';
+import { metadataOf } from '../../runtime/feeds.ts';
+import { defineCommand } from '../command.ts';
+import { openSource, type Source } from '../files.ts';
+import { activationZeroPoints, type Layer, layersOf, notGrouped } from '../layers.ts';
+import { modelArgument, profileOption } from '../shared_options.ts';
+import { count, formatBytes, formatTable, right } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
+
+export const inspect = defineCommand({
+  name: 'inspect',
+  summary: 'Show inputs, outputs, operators, zero points, and what is not supported',
+  arguments: { model: modelArgument },
+  options: profileOption,
+  examples: [
+    { command: 'unskew inspect model.onnx', does: 'what is in the model, and which layers have zero points' },
+    { command: 'unskew inspect model.onnx --json | jq .activations', does: 'how many zero points are not zero' },
+  ],
+  async run({ model, profile }) {
+    const source = await openSource(model, profile);
+    const { graph } = source;
+    return {
+      file: model,
+      format: source.kind,
+      bytes: source.bytes.length,
+      ...producerOf(graph),
+      inputs: metadataOf(graph, graph.inputs),
+      outputs: metadataOf(graph, graph.outputs),
+      operators: operatorsOf(graph),
+      unsupported: originOf(graph)?.unsupported ?? [],
+      ...quantizationOf(source),
+    };
+  },
+  format(r, terminal) {
+    const title = (text: string) => terminal.paint('bold', text);
+    const about = [formatNames[r.format], formatBytes(r.bytes), ...(r.producer ? [`made by ${r.producer}`] : [])];
+    const types = (values: typeof r.inputs) =>
+      formatTable(
+        ['name', 'type', 'dims'],
+        values.map(({ name, type, dims }) => [name, type, `[${dims.join(', ')}]`]),
+      );
+    const operators = formatTable(
+      ['operator', right('count')],
+      r.operators.map(({ operator, count: n }) => [operator, n]),
+    );
+    const sections = [
+      `${title(r.file)}: ${about.join(', ')}`,
+      `${title('Inputs')}\n${types(r.inputs)}`,
+      `${title('Outputs')}\n${types(r.outputs)}`,
+      `${title('Operators')}\n${operators}`,
+      ...quantizationText(r, title),
+      unsupportedText(r.unsupported, terminal),
+    ];
+    return sections.join('\n\n');
+  },
+});
+
+const formatNames = { onnx: 'ONNX', ir: 'textual IR', compiled: 'compiled model' } as const;
+
+function producerOf(graph: Graph): { producer?: string; opsets?: Record<string, number> } {
+  const file = originOf(graph)?.file;
+  if (file === undefined) return {};
+  const producer = [file.producerName, file.producerVersion].filter((part) => part !== '').join(' ');
+  const opsets = Object.fromEntries([...file.opsets].map(([domain, version]) => [domain || 'ai.onnx', version]));
+  return { producer, opsets };
+}
+
+/** As the model names them; those of the IR where there is no such model. */
+function operatorsOf(graph: Graph): { operator: string; count: number }[] {
+  const names =
+    originOf(graph)?.file.graph.nodes.map(({ domain, opType }) => (domain === '' ? opType : `${domain}.${opType}`)) ??
+    nodesOf(graph).map(({ op }) => op);
+  const counts = new Map<string, number>();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts].map(([operator, n]) => ({ operator, count: n })).sort((a, b) => b.count - a.count);
+}
+
+function quantizationOf({ graph, compiled }: Source) {
+  if (compiled !== undefined) {
+    const { target, certificate, strategies } = compiled;
+    const corrected = strategies.map(({ layer, chosen }) => ({ layer, way: chosen }));
+    return { compiled: { target, verdict: certificate.verdict, corrected }, layers: [], notGrouped: [] };
+  }
+  const { quantized, misses } = legalize(graph, { target: 'onednn' });
+  return {
+    activations: activationZeroPoints(graph),
+    layers: layersOf(quantized),
+    notGrouped: notGrouped(quantized, misses),
+  };
+}
+
+function quantizationText(r: ReturnType<typeof quantizationOf>, title: (text: string) => string): string[] {
+  if (r.compiled !== undefined) {
+    const { target, verdict, corrected } = r.compiled;
+    const text = `for ${target.name} on ${target.isa}; ${verdict}; ${count(corrected.length, 'layer')} corrected`;
+    return [`${title('Compiled')}: ${text}`];
+  }
+  const { total, nonZero } = r.activations ?? { total: 0, nonZero: 0 };
+  const integer = r.layers.filter(({ isInteger }) => isInteger).length;
+  const summary = [
+    `${nonZero} of ${total} activation zero points are not zero`,
+    `${integer} of ${count(r.layers.length, 'convolution and matmul', 'convolutions and matmuls')} in integers`,
+  ].join('; ');
+  const texts = [`${title('Quantization')}: ${summary}${r.layers.length === 0 ? '' : `\n${layerTable(r.layers)}`}`];
+  if (r.notGrouped.length > 0) {
+    const rows = r.notGrouped.map(({ layer, op, reason }) => [layer, op, reason]);
+    texts.push(`${title('Left in float')}, because:\n${formatTable(['layer', 'operator', 'reason'], rows)}`);
+  }
+  return texts;
+}
+
+const layerTable = (layers: readonly Layer[]): string =>
+  formatTable(
+    ['layer', 'computed as', 'input', 'weights', right('input zp'), right('weights zp'), 'bias'],
+    layers.map((l) => [
+      l.layer,
+      l.op,
+      l.input,
+      l.weights,
+      l.inputZeroPoint,
+      l.weightsZeroPoint,
+      l.hasBias ? 'yes' : 'no',
+    ]),
+  );
+
+function unsupportedText(
+  unsupported: readonly { value: string; operator: string; reason: string }[],
+  terminal: Terminal,
+): string {
+  if (unsupported.length === 0) return `${terminal.paint('bold', 'Unsupported')}: nothing`;
+  const rows = unsupported.map(({ value, operator, reason }) => [operator, value, reason]);
+  const table = formatTable(['operator', 'first value', 'reason'], rows);
+  return `${terminal.paint('bold', 'Unsupported')}: carried through a rewrite untouched, cannot be run\n${table}`;
+}

@@ -1,0 +1,102 @@
+/** Inputs of a model: shapes and tensors from the command line. */
+import { fail } from '../diagnostics/index.ts';
+import { readModelFile } from '../importers/import_model.ts';
+import { tensorOf } from '../importers/onnx/attributes.ts';
+import { Context, Source } from '../importers/onnx/container/context.ts';
+import { readTensor as readTensorProto } from '../importers/onnx/container/tensor.ts';
+import { Unsupported } from '../importers/onnx/define_onnx_op.ts';
+import {
+  checkFeeds,
+  type Feeds,
+  type Graph,
+  type ITensor,
+  specialize,
+  type TensorLike,
+  toPublic,
+} from '../ir/index.ts';
+import { bindShapes } from '../runtime/compile.ts';
+import { UsageError } from './args.ts';
+import { readNpy } from './npy.ts';
+import { randomFeeds } from './random.ts';
+
+/** `1,3,224,224`; nothing between the commas of a scalar. */
+export function readShapes(shapes: ReadonlyMap<string, string>): Record<string, readonly number[]> {
+  const read = (name: string, text: string): readonly number[] => {
+    const sizes = text.split(/[,x]/).map((size) => (/^\d{1,15}$/.test(size) ? Number(size) : Number.NaN));
+    if (sizes.some(Number.isNaN))
+      throw new UsageError(`--shape ${name}: '${text}' is no list of sizes`, 'write it like: --shape x=1,3,224,224');
+    return sizes;
+  };
+  return Object.fromEntries([...shapes].map(([name, text]) => [name, read(name, text)]));
+}
+
+export interface Sizes {
+  readonly shape: ReadonlyMap<string, string>;
+  readonly batch?: number | undefined;
+}
+
+/**
+ * The graph with the symbols of its inputs bound: by --shape, and by --batch what stands first in each of them.
+ *
+ * @throws UnskewError U4002 for an input that the graph does not have, or sizes that do not fit
+ */
+export function withShapes(graph: Graph, { shape, batch }: Sizes): Graph {
+  const bound = shape.size === 0 ? graph : bindShapes(graph, readShapes(shape));
+  if (batch === undefined) return bound;
+  const symbols = new Map<string, number>();
+  for (const id of bound.inputs) {
+    const [first] = bound.values[id].type.shape;
+    if (typeof first === 'string') symbols.set(first, batch);
+    else if (first !== batch)
+      fail(
+        'U4002',
+        `the batch of the input '${id}' is ${first ?? 'not there: it is a scalar'} and cannot be ${batch}`,
+        { input: id },
+        'export the model with a dynamic first dimension',
+      );
+  }
+  return specialize(bound, symbols);
+}
+
+export interface InputOptions {
+  readonly input: ReadonlyMap<string, string>;
+  readonly random: number | undefined;
+}
+
+/**
+ * Tensors for all inputs: those given as files, the others random where --random says so.
+ *
+ * @throws UnskewError U1… for a wrong file, U4001 for an input that is missing, unknown or does not fit
+ */
+export async function readInputs(graph: Graph, { input, random }: InputOptions): Promise<Feeds> {
+  const given: Record<string, ITensor> = {};
+  for (const [name, path] of input) given[name] = await readTensor(path);
+  const feeds = random === undefined ? given : { ...randomFeeds(graph, random), ...given };
+  const missing = graph.inputs.filter((id) => feeds[id] === undefined);
+  if (missing.length > 0 && Object.keys(feeds).every((name) => (graph.inputs as readonly string[]).includes(name)))
+    fail(
+      'U4001',
+      `there is no tensor for the ${missing.length === 1 ? 'input' : 'inputs'} ${missing.map((id) => `'${id}'`).join(', ')}`,
+      { input: missing[0] },
+      `give one with --input ${missing[0]}=FILE.npy, or random ones with --random SEED`,
+    );
+  checkFeeds(graph, feeds);
+  return feeds;
+}
+
+/** A .npy file, or a TensorProto (.pb) as in ONNX's test data; told by content. */
+async function readTensor(path: string): Promise<ITensor> {
+  const bytes = await readModelFile(path);
+  if (bytes[0] === 0x93) return readNpy(bytes, path);
+  try {
+    const whole = { at: 0, start: 0, end: bytes.length };
+    return tensorOf(readTensorProto(Context.of(new Source(bytes, path, undefined)), whole));
+  } catch (error) {
+    if (!(error instanceof Unsupported)) throw error;
+    return fail('U2006', `this tensor cannot be read: ${error.message}`, { file: path });
+  }
+}
+
+/** As the public API takes them. */
+export const publicFeeds = (feeds: Feeds): Record<string, TensorLike> =>
+  Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toPublic(tensor)]));

@@ -1,0 +1,116 @@
+/** What a model says about its own quantization: layers, zero points, what is not grouped. */
+import {
+  constantOf,
+  consumersOf,
+  findOp,
+  formatType,
+  type Graph,
+  type Node,
+  nodesOf,
+  type OperandSpecs,
+  typeOf,
+  type ValueId,
+} from '../ir/index.ts';
+import { qdqRules } from '../passes/group_qdq.ts';
+import type { Miss } from '../passes/rewrite/rule.ts';
+
+export interface Layer {
+  readonly layer: string;
+  readonly op: string;
+  /** Computed in integers. */
+  readonly isInteger: boolean;
+  readonly input: string;
+  readonly weights: string;
+  /** A number, `per row`, `computed`, or `none`. */
+  readonly inputZeroPoint: string;
+  /** `none`, a number, `per channel a…b`, or `computed`. */
+  readonly weightsZeroPoint: string;
+  readonly hasBias: boolean;
+}
+
+const products: ReadonlySet<string> = new Set([
+  'qnn.conv',
+  'qnn.conv_transpose',
+  'qnn.matmul',
+  'nn.conv',
+  'nn.conv_transpose',
+  'nn.matmul',
+]);
+
+/** Convolutions and matmuls of a graph whose quantize and dequantize have been grouped. */
+export function layersOf(graph: Graph): Layer[] {
+  const consumers = consumersOf(graph);
+  return nodesOf(graph)
+    .filter(({ op }) => products.has(op))
+    .map((node) => {
+      const [x, w, third, fourth] = node.operands;
+      const isInteger = node.op.startsWith('qnn.') || typeOf(graph, node.id).dtype === 's32';
+      const isQuantized = node.op.startsWith('qnn.');
+      return {
+        layer: node.loc.node ?? node.id,
+        op: node.op,
+        isInteger,
+        input: formatType(typeOf(graph, x!)),
+        weights: formatType(typeOf(graph, w!)),
+        inputZeroPoint: isQuantized ? zeroPointText(graph, third, 'per row') : 'none',
+        weightsZeroPoint: isQuantized ? zeroPointText(graph, fourth, 'per channel') : 'none',
+        hasBias: (!isQuantized && third != null) || isFollowedByBias(graph, consumers.get(node.id) ?? []),
+      };
+    });
+}
+
+function zeroPointText(graph: Graph, id: ValueId | null | undefined, many: string): string {
+  if (id === null || id === undefined) return 'none';
+  const tensor = constantOf(graph, id);
+  if (tensor === undefined) return 'computed';
+  const values = Array.from(tensor.data as ArrayLike<number | bigint>, Number);
+  const [low, high] = [
+    values.reduce((a, b) => Math.min(a, b), Infinity),
+    values.reduce((a, b) => Math.max(a, b), -Infinity),
+  ];
+  return values.length === 0 ? 'none' : low === high ? String(low) : `${many} ${low}…${high}`;
+}
+
+const isFollowedByBias = (graph: Graph, readers: readonly Node[]): boolean =>
+  readers.length === 1 &&
+  readers[0].op === 'nn.add' &&
+  readers[0].operands.some((id) => id !== null && graph.values[id].constant !== undefined);
+
+/** Zero points of activations, one for every place that quantizes or requantizes one; computed ones count as non-zero. */
+export function activationZeroPoints(graph: Graph): { readonly total: number; readonly nonZero: number } {
+  const found = nodesOf(graph).flatMap((node) => {
+    const names = Object.keys((findOp(node.op)?.operands ?? {}) as OperandSpecs);
+    if (node.op === 'qnn.dynamic_quantize') return [true];
+    const at = names.indexOf(node.op === 'qnn.quantize' ? 'zp' : 'zy');
+    if (at < 0 || !node.op.startsWith('qnn.')) return [];
+    const id = node.operands[at];
+    const tensor = constantOf(graph, id);
+    const isZero =
+      id == null ||
+      (tensor !== undefined && Array.from(tensor.data as ArrayLike<number>).every((v) => Number(v) === 0));
+    return [!isZero];
+  });
+  return { total: found.length, nonZero: found.filter(Boolean).length };
+}
+
+export interface NotGrouped {
+  readonly layer: string;
+  readonly op: string;
+  readonly rule: string;
+  readonly reason: string;
+  readonly hint?: string;
+}
+
+const grouping: ReadonlySet<string> = new Set(['group-qdq', ...qdqRules.map(({ name }) => name)]);
+
+/** Why operators between dequantize and quantize stayed float: the misses of grouping for what is still there. */
+export function notGrouped(graph: Graph, misses: readonly Miss[]): NotGrouped[] {
+  const seen = new Set<string>();
+  return misses.flatMap(({ rule, node, reason, hint }) => {
+    const layer = node.loc.node ?? node.id;
+    const key = `${layer}\n${reason}`;
+    if (!grouping.has(rule) || graph.nodes[node.id] === undefined || seen.has(key)) return [];
+    seen.add(key);
+    return [{ layer, op: node.loc.op ?? node.op, rule, reason, ...(hint && { hint }) }];
+  });
+}

@@ -1,0 +1,70 @@
+/** ONNX Runtime (CPU), where it is installed: the other side of benchmarks and checks. */
+import type { Tensor } from 'onnxruntime-node';
+import { fail } from '../diagnostics/index.ts';
+
+export interface PeerOptions {
+  /** Threads of one inference, the calling one included: exactly this many. */
+  readonly threads: number;
+  readonly graphOptimizationLevel?: 'disabled' | 'basic' | 'extended' | 'layout' | 'all';
+}
+
+export type Feeds = Record<string, { readonly type: string; readonly data: unknown; readonly dims: readonly number[] }>;
+
+export interface Peer {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  /** One inference. onnxruntime-node computes on the calling thread, so the event loop stands still meanwhile. */
+  run(feeds: Feeds): Promise<Record<string, Tensor>>;
+  dispose(): Promise<void>;
+}
+
+/**
+ * Loads a model into ONNX Runtime with its own defaults for all but the number of threads. Its threads then spin for
+ * some 30 ms after every run (session.force_spinning_stop ends that, but costs it 2-4 % at two threads), so give the
+ * next contender a pause first: `Schedule.settle`.
+ */
+export async function createPeer(model: Uint8Array, options: PeerOptions): Promise<Peer> {
+  const { InferenceSession, Tensor } = await load();
+  const session = await InferenceSession.create(model, {
+    intraOpNumThreads: options.threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: options.graphOptimizationLevel ?? 'all',
+    logSeverityLevel: 3,
+  });
+  return {
+    inputNames: session.inputNames,
+    outputNames: session.outputNames,
+    async run(feeds) {
+      const tensors = Object.entries(feeds).map(([name, t]) => [
+        name,
+        new Tensor(t.type as Tensor.Type, t.data as Tensor.DataType, t.dims),
+      ]);
+      return (await session.run(Object.fromEntries(tensors))) as Record<string, Tensor>;
+    },
+    dispose: () => session.release(),
+  };
+}
+
+/** Whether onnxruntime-node can be loaded here. */
+export async function hasOnnxRuntime(): Promise<boolean> {
+  return import('onnxruntime-node').then(
+    () => true,
+    () => false,
+  );
+}
+
+async function load(): Promise<typeof import('onnxruntime-node')> {
+  try {
+    return await import('onnxruntime-node');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === 'ERR_MODULE_NOT_FOUND' ? 'it is not installed' : message;
+    return fail(
+      'U5003',
+      `onnxruntime-node cannot be loaded: ${why}`,
+      {},
+      'install it with: npm install onnxruntime-node',
+    );
+  }
+}

@@ -1,0 +1,111 @@
+/** Kinds of options and arguments: each knows how it is written in help and how its values are read. */
+
+/** Refuses what was given: says what is wrong with it. */
+export type RefuseOption = (why: string) => never;
+
+export interface Option<T = unknown> {
+  readonly doc: string;
+  /** One letter. */
+  readonly short?: string;
+  /** What stands for the value in help; absent for a flag. */
+  readonly value?: string;
+  /** `--check[=N]`: the value may be left out. */
+  readonly isValueOptional?: boolean;
+  readonly repeats?: boolean;
+  /** `given` has one entry for every occurrence, undefined where no value was given. */
+  read(given: readonly (string | undefined)[], refuse: RefuseOption): T;
+}
+
+export type Options = Readonly<Record<string, Option>>;
+
+export interface Argument<Required extends boolean = boolean> {
+  readonly name: string;
+  readonly doc: string;
+  readonly isRequired: Required;
+}
+export type Arguments = Readonly<Record<string, Argument>>;
+
+export const argument = (name: string, doc: string): Argument<true> => ({ name, doc, isRequired: true });
+export const optionalArgument = (name: string, doc: string): Argument<false> => ({ name, doc, isRequired: false });
+
+/** What `run` gets: options by name in camel case. */
+export type Values<A extends Arguments, O extends Options> = {
+  readonly [K in keyof A]: A[K] extends Argument<true> ? string : string | undefined;
+} & { readonly [K in keyof O]: O[K] extends Option<infer T> ? T : never };
+
+export const flag = (doc: string, short?: string): Option<boolean> => ({
+  doc,
+  ...(short && { short }),
+  read: (given) => given.length > 0,
+});
+
+export const text = (value: string, doc: string, short?: string): Option<string | undefined> => ({
+  doc,
+  value,
+  ...(short && { short }),
+  read: (given) => given.at(-1),
+});
+
+/** Given as often as wanted. */
+export const list = (value: string, doc: string): Option<readonly string[]> => ({
+  doc,
+  value,
+  repeats: true,
+  read: (given) => given as readonly string[],
+});
+
+/** `NAME=VALUE`, as often as wanted; the last value for a name counts. */
+export const assignments = (value: string, doc: string): Option<ReadonlyMap<string, string>> => ({
+  doc,
+  value,
+  repeats: true,
+  read: (given, refuse) =>
+    new Map(
+      (given as readonly string[]).map((entry): [string, string] => {
+        const at = entry.indexOf('=');
+        if (at < 1 || at === entry.length - 1) refuse(`'${entry}' is not of the form ${value}`);
+        return [entry.slice(0, at), entry.slice(at + 1)];
+      }),
+    ),
+});
+
+export const whole = (value: string, doc: string, minimum: number): Option<number | undefined> => ({
+  doc,
+  value,
+  read: ([...given], refuse) => {
+    const last = given.at(-1);
+    return last === undefined ? undefined : readWhole(last, minimum, refuse);
+  },
+});
+
+/** Absent: undefined; without a number: `fallback`. */
+export const optionalWhole = (value: string, doc: string, fallback: number): Option<number | undefined> => ({
+  doc,
+  value,
+  isValueOptional: true,
+  read(given, refuse) {
+    if (given.length === 0) return undefined;
+    const last = given.at(-1);
+    return last === undefined ? fallback : readWhole(last, 1, refuse);
+  },
+});
+
+/** One of a few words; the first one is the default. */
+export const choice = <const C extends readonly [string, ...string[]]>(choices: C, doc: string): Option<C[number]> => ({
+  doc: `${doc}: ${choices.join(', ')} (default: ${choices[0]})`,
+  value: 'NAME',
+  read(given, refuse) {
+    const last = given.at(-1) ?? choices[0];
+    if (!choices.includes(last)) refuse(`'${last}' is not one of: ${choices.join(', ')}`);
+    return last;
+  },
+});
+
+function readWhole(given: string, minimum: number, refuse: RefuseOption): number {
+  const number = /^\d{1,15}$/.test(given) ? Number(given) : Number.NaN;
+  if (!(number >= minimum)) refuse(`'${given}' is not a whole number from ${minimum}`);
+  return number;
+}
+
+/** `perNode` is written `--per-node`. */
+export const spelled = (name: string): string => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;

@@ -1,0 +1,80 @@
+/** Random inputs that a model can do something with. */
+
+import { fail } from '../diagnostics/index.ts';
+import {
+  bindDim,
+  constantOf,
+  type DType,
+  dtypes,
+  type Feeds,
+  type Graph,
+  type ITensor,
+  isFloat,
+  isInteger,
+  newArray,
+  nodesOf,
+  sizeOf,
+  type ValueId,
+} from '../ir/index.ts';
+
+/**
+ * A tensor for every input, the same for the same seed. Bytes take all their values, wider integers 0 to 9, floats the
+ * range that the first quantize behind the input can represent, or −2 to 2. Dimensions that are still symbols become 1.
+ */
+export function randomFeeds(graph: Graph, seed: number): Feeds {
+  const random = randomSource(seed);
+  const ones = new Map(
+    graph.inputs.flatMap((id) =>
+      graph.values[id].type.shape.filter((dim) => typeof dim === 'string').map((dim) => [dim, 1]),
+    ),
+  );
+  return Object.fromEntries(
+    graph.inputs.map((id): [string, ITensor] => {
+      const { dtype, shape } = graph.values[id].type;
+      if (dtype === 'opaque')
+        return fail('U2006', `the input '${id}' is of a type that unskew does not compute with`, { input: id });
+      const dims = shape.map((dim) => bindDim(dim, ones) as number);
+      return [id, randomTensor(dtype, dims, floatRange(graph, id), random)];
+    }),
+  );
+}
+
+function randomTensor(dtype: DType, shape: readonly number[], floats: Range, random: () => number): ITensor {
+  const data = newArray(dtype, sizeOf(shape));
+  const isWide = data instanceof BigInt64Array || data instanceof BigUint64Array;
+  const next = elements(dtype, floats, random);
+  for (let i = 0; i < data.length; i++) data[i] = isWide ? BigInt(next()) : next();
+  return { dtype, shape, data };
+}
+
+/** The bits of half floats are those of numbers in [1, 2). */
+function elements(dtype: DType, [low, high]: Range, random: () => number): () => number {
+  if (dtype === 'f16') return () => 0x3c00 + Math.floor(random() * 0x400);
+  if (dtype === 'bf16') return () => 0x3f80 + Math.floor(random() * 0x80);
+  if (isFloat(dtype)) return () => low + random() * (high - low);
+  const { bytes, min, max } = dtypes[dtype];
+  const [first, last] = !isInteger(dtype) ? [0, 1] : bytes === 1 ? [min, max] : [0, 9];
+  return () => first + Math.floor(random() * (last - first + 1));
+}
+
+type Range = readonly [low: number, high: number];
+
+function floatRange(graph: Graph, input: ValueId): Range {
+  const quantize = nodesOf(graph).find((node) => node.op === 'qnn.quantize' && node.operands[0] === input);
+  const scale = constantOf(graph, quantize?.operands[1]);
+  if (quantize === undefined || scale?.data.length !== 1) return [-2, 2];
+  const zeroPoint = Number(constantOf(graph, quantize.operands[2])?.data[0] ?? 0);
+  const { min, max } = dtypes[quantize.attrs.dtype as DType];
+  return [(min - zeroPoint) * Number(scale.data[0]), (max - zeroPoint) * Number(scale.data[0])];
+}
+
+/** Uniform numbers in [0, 1) (mulberry32). */
+function randomSource(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

@@ -1,0 +1,83 @@
+/** Errors into messages and exit codes. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Diagnostic, formatDiagnostic, UnskewError } from '../diagnostics/index.ts';
+import { UsageError } from './args.ts';
+import { exitCodes } from './command.ts';
+import { toJson } from './json.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface Invocation {
+  readonly args: readonly string[];
+  readonly version: string;
+  readonly json: boolean;
+  /** Folder for reports of internal errors. */
+  readonly reports: string;
+}
+
+type Reported = Pick<Diagnostic, 'message'> & Partial<Diagnostic>;
+
+/** Says what is wrong, as text on stderr or as JSON on stdout, and returns the exit code. */
+export function reportError(error: unknown, terminal: Terminal, invocation: Invocation): number {
+  const { kind, code, diagnostics, text } = describe(error, terminal, invocation);
+  terminal.error(text);
+  if (invocation.json) terminal.write(toJson({ error: { kind, diagnostics } }));
+  return code;
+}
+
+function describe(
+  error: unknown,
+  terminal: Terminal,
+  invocation: Invocation,
+): { kind: string; code: number; diagnostics: readonly Reported[]; text: string } {
+  const red = (text: string) => terminal.paintError('red', text);
+  if (error instanceof UsageError) {
+    const { message, hint } = error;
+    const text = `${red('usage')}: ${message}${hint === undefined ? '' : `\n  ${hint}`}`;
+    return { kind: 'usage', code: exitCodes.usage, diagnostics: [{ message, ...(hint && { hint }) }], text };
+  }
+  if (error instanceof UnskewError) {
+    const { diagnostics } = error;
+    const text = diagnostics.map((d) => formatDiagnostic(d).replace(/^[^:]*/, red)).join('\n');
+    return { kind: 'model', code: exitCodes.fault, diagnostics, text };
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  const stack = (error instanceof Error && error.stack) || message;
+  const report = writeReport(stack, invocation);
+  const advice = [
+    'This is a bug in unskew, not in your model or your command line.',
+    `Please report it, with ${report ?? 'this message, the command line'} and, if you may share it, the model.`,
+    ...(terminal.verbose ? [stack] : ['With -v the stack is shown.']),
+  ];
+  const text = `${red('internal error')}: ${message}\n${advice.map((line) => line.replace(/^/gm, '  ')).join('\n')}`;
+  const diagnostic: Reported = {
+    code: 'U9001',
+    severity: 'error',
+    message,
+    ...(report !== undefined && { location: { file: report } }),
+  };
+  return { kind: 'internal', code: exitCodes.internal, diagnostics: [diagnostic], text };
+}
+
+/** What is needed to see the error again; undefined when it cannot be written. */
+function writeReport(stack: string, { args, version, reports }: Invocation): string | undefined {
+  const file = join(reports, `unskew-${process.pid}-${Date.now()}.txt`);
+  const command = ['unskew', ...args].map((word) =>
+    /^[\w./=,:@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`,
+  );
+  const lines = [
+    `${command.join(' ')}`,
+    `in ${process.cwd()}`,
+    `unskew ${version}, Node.js ${process.version}, ${process.platform} ${process.arch}`,
+    '',
+    stack,
+    '',
+  ];
+  try {
+    mkdirSync(reports, { recursive: true });
+    writeFileSync(file, lines.join('\n'));
+    return file;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,84 @@
+/** Options that several commands share, and models made by them. */
+import type { CompiledModel } from '../codegen/compiled_file.ts';
+import type { Graph } from '../ir/index.ts';
+import type { Strategy, StrategyName } from '../passes/strategies.ts';
+import { strategyNames } from '../passes/strategies.ts';
+import { compileGraph, Model } from '../runtime/compile.ts';
+import { UsageError } from './args.ts';
+import type { Source } from './files.ts';
+import { withShapes } from './inputs.ts';
+import { argument, assignments, choice, type Option, whole } from './options.ts';
+
+export const modelArgument = argument('MODEL', 'an ONNX model, a compiled model or textual IR; told by content');
+
+export const profileOption = {
+  profile: choice(['ort', 'onnx-spec'], 'Whose arithmetic requantization follows'),
+};
+export const strategyOption = {
+  strategy: strategies(),
+};
+export const shapeOption = {
+  shape: assignments('NAME=SIZES', 'Sizes for an input with symbolic dimensions, as in x=1,3,224,224'),
+};
+export const executionOptions = {
+  backend: choice(['onednn', 'reference'], 'What runs the model; reference is the interpreter, the meaning itself'),
+  threads: whole('N', 'Threads of one inference (default: all processors)', 1),
+};
+
+/** `NAME` for all layers, `LAYER=NAME` for one. */
+function strategies(): Option<Strategy | undefined> {
+  return {
+    doc: `How source zero points are corrected: ${strategyNames.join(', ')}; or LAYER=NAME for one layer`,
+    value: 'NAME',
+    repeats: true,
+    read(given, refuse) {
+      const byLayer: Record<string, StrategyName> = {};
+      let forAll: Strategy | undefined;
+      for (const entry of given as readonly string[]) {
+        const at = entry.lastIndexOf('=');
+        const name = entry.slice(at + 1);
+        if (!strategyNames.includes(name))
+          refuse(`there is no strategy '${name}'; one of: ${strategyNames.join(', ')}`);
+        if (at < 0) forAll = name as Strategy;
+        else byLayer[entry.slice(0, at)] = name as StrategyName;
+      }
+      const layers = Object.keys(byLayer);
+      if (forAll !== undefined && layers.length > 0)
+        refuse(`one way for all layers (${forAll}) and one for ${layers[0]} cannot be combined`);
+      return layers.length > 0 ? byLayer : forAll;
+    },
+  };
+}
+
+export interface CompileValues {
+  readonly backend: 'onednn' | 'reference';
+  readonly threads: number | undefined;
+  readonly strategy: Strategy | undefined;
+  readonly shape: ReadonlyMap<string, string>;
+  readonly batch?: number | undefined;
+}
+
+/** @throws UsageError for options that a compiled file has settled already */
+export function compileSource(
+  source: Source,
+  values: Omit<CompileValues, 'shape' | 'batch'>,
+  graph: Graph,
+): CompiledModel {
+  const { backend, threads, strategy } = values;
+  if (source.compiled === undefined)
+    return compileGraph(graph, { backend, ...(threads && { threads }), ...(strategy && { strategy }) });
+  if (strategy !== undefined)
+    throw new UsageError(
+      `${source.path} is compiled already: --strategy cannot change it`,
+      'compile the model anew with it',
+    );
+  return { ...source.compiled, graph };
+}
+
+/** The model of a source, ready to run; the graph is the one that was compiled, its shapes bound. */
+export function modelOf(source: Source, values: CompileValues): { readonly model: Model; readonly graph: Graph } {
+  const graph = withShapes(source.graph, values);
+  const { backend, threads } = values;
+  const compiled = compileSource(source, values, graph);
+  return { graph, model: new Model(compiled, { backend, ...(threads && { threads }) }) };
+}
