@@ -113,8 +113,14 @@ export interface Requantized extends Product {
 export function requantizedProduct(form: ProductForm, match: QuantizeMatch, refusals: Refusals): Requantized {
   const { graph, x: v } = match;
   const { refuse, unrelated } = refusals;
-  const below = findProduct(graph, form, belowClamps(graph, v));
-  if (below === undefined) return unrelated(`no ${form.op.name} computes %${v.id}`);
+  const last = belowClamps(graph, v);
+  const below = findProduct(graph, form, last);
+  if (below === undefined) {
+    const factor = factorOf(graph, form, last);
+    if (factor)
+      refuse(`%${factor} multiplies the result of ${form.op.name}`, graph.value(factor), 'Gemm with alpha = 1');
+    return unrelated(`no ${form.op.name} computes %${v.id}`);
+  }
   const y = outputOf(match, refusals);
   const clamped = clampsOf(graph, v, y);
   const product = productAt(graph, form, below.node, refuse);
@@ -147,6 +153,18 @@ function findProduct(
     const node = graph.producer(sum);
     if (node?.op === op.name && (graph.isConstant(added) || dequantizeOf(graph, graph.value(added))))
       return { node, added };
+  }
+  return undefined;
+}
+
+/** What multiplies the product, with or without an addition behind it: alpha of Gemm. */
+function factorOf(graph: GraphEditor, { op }: ProductForm, last: Node | undefined): ValueId | undefined {
+  const candidates = last?.op === 'nn.add' ? last.operands.map((id) => graph.producer(id as ValueId)) : [last];
+  for (const node of candidates) {
+    if (node?.op !== 'nn.mul') continue;
+    const [a, b] = node.operands as readonly ValueId[];
+    if (graph.producer(a)?.op === op.name) return b;
+    if (graph.producer(b)?.op === op.name) return a;
   }
   return undefined;
 }
