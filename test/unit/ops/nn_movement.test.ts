@@ -2,31 +2,13 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { inferTypes } from '../../../src/ir/builder.ts';
 import { bindDim } from '../../../src/ir/dims.ts';
-import { nnGather, nnGatherElements } from '../../../src/ir/ops/nn_gather.op.ts';
 import * as movement from '../../../src/ir/ops/nn_movement.op.ts';
-import { nnResize } from '../../../src/ir/ops/nn_resize.op.ts';
 import { nnSlice } from '../../../src/ir/ops/nn_slice.op.ts';
 import { bytesOf, type ITensor, tensor } from '../../../src/ir/tensor.ts';
 import type { Dim } from '../../../src/ir/types.ts';
-import { allTypes, evaluate, indicesOf, iota, listOf, read, shapeOf, tensorOf } from './nn_support.ts';
+import { allTypes, anyTensor, evaluate, expectMoved, iota, listOf, shapeOf, tensorOf } from './nn_support.ts';
 
 const shapes = shapeOf({ min: 1, max: 4 }, 4);
-const anyTensor = fc.tuple(fc.constantFrom(...allTypes), shapes).chain(([dtype, shape]) => tensorOf(dtype, shape));
-
-/** What the definition says: element `index` of y is element `source(index)` of x, or the value when there is none. */
-function expectMoved(
-  y: ITensor,
-  x: ITensor,
-  source: (index: number[]) => readonly number[] | undefined,
-  value: number | bigint = 0,
-) {
-  expect(y.dtype).toBe(x.dtype);
-  const expected = indicesOf(y.shape).map((index) => {
-    const from = source(index);
-    return from ? read(x, from) : value;
-  });
-  expect(listOf(y)).toEqual(expected);
-}
 
 describe('nn.transpose', () => {
   const cases = anyTensor.chain((x) =>
@@ -265,65 +247,6 @@ describe('repeating', () => {
   });
 });
 
-describe('nn.gather and nn.gather_elements', () => {
-  const indexed = anyTensor.chain((x) =>
-    fc.integer({ min: 0, max: x.shape.length - 1 }).chain((axis) => {
-      const index = fc.integer({ min: -x.shape[axis], max: x.shape[axis] - 1 });
-      return fc.record({ x: fc.constant(x), axis: fc.constant(axis), index: fc.constant(index) });
-    }),
-  );
-  const filled = (shape: readonly number[], index: fc.Arbitrary<number>, dtype: 's32' | 's64') => {
-    const size = shape.reduce((a, b) => a * b, 1);
-    return fc.array(index, { minLength: size, maxLength: size }).map((values) => tensor(dtype, values, shape));
-  };
-  const type = fc.constantFrom('s32' as const, 's64' as const);
-  const wrap = (i: number | bigint, size: number) => (Number(i) < 0 ? Number(i) + size : Number(i));
-
-  it('gather replaces the axis by those of the indices', () => {
-    const cases = fc
-      .tuple(indexed, shapeOf({ min: 0, max: 2 }, 3, 0), type)
-      .chain(([{ x, axis, index }, shape, dtype]) =>
-        fc.record({ x: fc.constant(x), axis: fc.constant(axis), indices: filled(shape, index, dtype) }),
-      );
-    fc.assert(
-      fc.property(cases, ({ x, axis, indices }) => {
-        const y = evaluate(nnGather, [x, indices], { axis });
-        const rank = indices.shape.length;
-        expectMoved(y, x, (index) => {
-          const at = wrap(read(indices, index.slice(axis, axis + rank)), x.shape[axis]);
-          return [...index.slice(0, axis), at, ...index.slice(axis + rank)];
-        });
-      }),
-    );
-  });
-  it('gather_elements indexes position by position', () => {
-    const cases = fc.tuple(indexed, type, fc.integer({ min: 0, max: 3 })).chain(([{ x, axis, index }, dtype, length]) =>
-      fc.record({
-        x: fc.constant(x),
-        axis: fc.constant(axis),
-        indices: filled(
-          x.shape.map((size, i) => (i === axis ? length : Math.max(1, size - 1))),
-          index,
-          dtype,
-        ),
-      }),
-    );
-    fc.assert(
-      fc.property(cases, ({ x, axis, indices }) => {
-        const y = evaluate(nnGatherElements, [x, indices], { axis });
-        expect(y.shape).toEqual(indices.shape);
-        expectMoved(y, x, (index) => index.with(axis, wrap(read(indices, index), x.shape[axis])));
-      }),
-    );
-  });
-  it('refuse an index that is outside', () => {
-    for (const op of [nnGather, nnGatherElements]) {
-      for (const wrong of [2, -3])
-        expect(() => evaluate(op, [iota('u8', [2]), tensor('s64', [wrong])])).toThrow(/outside an axis of size 2/);
-    }
-  });
-});
-
 describe('depth and space', () => {
   const cases = fc.record({
     block: fc.integer({ min: 1, max: 3 }),
@@ -379,48 +302,5 @@ describe('shapes', () => {
     expect(() => evaluate(movement.nnReshape, [iota('u8', [2, 3])], { shape: [4] })).toThrow(
       /has 6 elements, \[4\] holds 4/,
     );
-  });
-});
-
-describe('nn.resize', () => {
-  const line = (values: readonly number[], attrs: Record<string, unknown>, to: number) => {
-    const x = tensor('f32', values, [1, values.length]);
-    return listOf(evaluate(nnResize, [x], { shape: [1, to], scales: [1, to / values.length], ...attrs } as never));
-  };
-  it('repeats elements by an integer factor, whatever the coordinates of the nearest', () => {
-    fc.assert(
-      fc.property(anyTensor, fc.integer({ min: 1, max: 3 }), (x, factor) => {
-        const last = x.shape.length - 1;
-        const shape = x.shape.with(last, x.shape[last] * factor);
-        const scales = x.shape.map((_, axis) => (axis === last ? factor : 1));
-        for (const [coordinates, nearest] of [
-          ['asymmetric', 'floor'],
-          ['half_pixel', 'round_prefer_floor'],
-        ]) {
-          const y = evaluate(nnResize, [x], { shape, scales, coordinates, nearest });
-          expectMoved(y, x, (index) => index.with(last, Math.floor(index[last] / factor)));
-        }
-      }),
-    );
-  });
-  it('interpolates between neighbours', () => {
-    // values of the ONNX test cases resize_upsample_scales_linear and …_align_corners, one axis of them
-    expect(line([1, 2], { mode: 'linear' }, 4)).toEqual([1, 1.25, 1.75, 2]);
-    expect(line([1, 4], { mode: 'linear', coordinates: 'align_corners' }, 4)).toEqual([1, 2, 3, 4]);
-    expect(line([1, 2, 3, 4], { mode: 'linear', coordinates: 'asymmetric' }, 2)).toEqual([1, 3]);
-    expect(line([1, 2, 3, 4], { mode: 'linear', coordinates: 'pytorch_half_pixel' }, 1)).toEqual([1]);
-    expect(line([1, 2, 3, 4], { mode: 'linear' }, 1)).toEqual([2.5]);
-  });
-  it('breaks ties between two elements as told', () => {
-    // from 4 to 2 with half pixels: positions ½ and 2½
-    const at = (nearest: string) => line([10, 11, 12, 13], { nearest }, 2);
-    expect(at('round_prefer_floor')).toEqual([10, 12]);
-    expect(at('floor')).toEqual([10, 12]);
-    expect(at('round_prefer_ceil')).toEqual([11, 13]);
-    expect(at('ceil')).toEqual([11, 13]);
-  });
-  it('refuses to interpolate integers', () => {
-    const attrs = { shape: [2], scales: [1], mode: 'linear' };
-    expect(() => evaluate(nnResize, [iota('u8', [2])], attrs)).toThrow(/is for f32/);
   });
 });

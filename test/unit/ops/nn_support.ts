@@ -1,7 +1,10 @@
 /** What the tests of the nn operators share: generators, and reading a tensor by index tuples. */
 import fc from 'fast-check';
+import { expect } from 'vitest';
 import { type DType, dtypes, isFloat } from '../../../src/ir/dtype.ts';
 import { type ITensor, sizeOf, tensor } from '../../../src/ir/tensor.ts';
+
+import { indicesOf } from './qnn_support.ts';
 
 export { elements, evaluate, indicesOf } from './qnn_support.ts';
 
@@ -44,3 +47,23 @@ export const read = ({ shape, data }: ITensor, index: readonly number[]): number
 
 /** The elements of a tensor of any type. */
 export const listOf = ({ data }: ITensor): (number | bigint)[] => Array.from(data as ArrayLike<number | bigint>);
+
+/** Of any type, rank 1 to 4. */
+export const anyTensor = fc
+  .tuple(fc.constantFrom(...allTypes), shapeOf({ min: 1, max: 4 }, 4))
+  .chain(([dtype, shape]) => tensorOf(dtype, shape));
+
+/** What the definition says: element `index` of y is element `source(index)` of x, or the value when there is none. */
+export function expectMoved(
+  y: ITensor,
+  x: ITensor,
+  source: (index: number[]) => readonly number[] | undefined,
+  value: number | bigint = 0,
+) {
+  expect(y.dtype).toBe(x.dtype);
+  const expected = indicesOf(y.shape).map((index) => {
+    const from = source(index);
+    return from ? read(x, from) : value;
+  });
+  expect(listOf(y)).toEqual(expected);
+}

@@ -1,0 +1,48 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { nnResize } from '../../../src/ir/ops/nn_resize.op.ts';
+import { tensor } from '../../../src/ir/tensor.ts';
+import { anyTensor, evaluate, expectMoved, iota, listOf } from './nn_support.ts';
+
+describe('nn.resize', () => {
+  const line = (values: readonly number[], attrs: Record<string, unknown>, to: number) => {
+    const x = tensor('f32', values, [1, values.length]);
+    return listOf(evaluate(nnResize, [x], { shape: [1, to], scales: [1, to / values.length], ...attrs } as never));
+  };
+  it('repeats elements by an integer factor, whatever the coordinates of the nearest', () => {
+    fc.assert(
+      fc.property(anyTensor, fc.integer({ min: 1, max: 3 }), (x, factor) => {
+        const last = x.shape.length - 1;
+        const shape = x.shape.with(last, x.shape[last] * factor);
+        const scales = x.shape.map((_, axis) => (axis === last ? factor : 1));
+        for (const [coordinates, nearest] of [
+          ['asymmetric', 'floor'],
+          ['half_pixel', 'round_prefer_floor'],
+        ]) {
+          const y = evaluate(nnResize, [x], { shape, scales, coordinates, nearest });
+          expectMoved(y, x, (index) => index.with(last, Math.floor(index[last] / factor)));
+        }
+      }),
+    );
+  });
+  it('interpolates between neighbours', () => {
+    // values of the ONNX test cases resize_upsample_scales_linear and …_align_corners, one axis of them
+    expect(line([1, 2], { mode: 'linear' }, 4)).toEqual([1, 1.25, 1.75, 2]);
+    expect(line([1, 4], { mode: 'linear', coordinates: 'align_corners' }, 4)).toEqual([1, 2, 3, 4]);
+    expect(line([1, 2, 3, 4], { mode: 'linear', coordinates: 'asymmetric' }, 2)).toEqual([1, 3]);
+    expect(line([1, 2, 3, 4], { mode: 'linear', coordinates: 'pytorch_half_pixel' }, 1)).toEqual([1]);
+    expect(line([1, 2, 3, 4], { mode: 'linear' }, 1)).toEqual([2.5]);
+  });
+  it('breaks ties between two elements as told', () => {
+    // from 4 to 2 with half pixels: positions ½ and 2½
+    const at = (nearest: string) => line([10, 11, 12, 13], { nearest }, 2);
+    expect(at('round_prefer_floor')).toEqual([10, 12]);
+    expect(at('floor')).toEqual([10, 12]);
+    expect(at('round_prefer_ceil')).toEqual([11, 13]);
+    expect(at('ceil')).toEqual([11, 13]);
+  });
+  it('refuses to interpolate integers', () => {
+    const attrs = { shape: [2], scales: [1], mode: 'linear' };
+    expect(() => evaluate(nnResize, [iota('u8', [2])], attrs)).toThrow(/is for f32/);
+  });
+});
