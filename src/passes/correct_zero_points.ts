@@ -8,7 +8,7 @@
  */
 import { fail } from '../diagnostics/index.ts';
 import { findOp, type Graph, type Node, type NodeId, nodesOf, typeOf, type ValueId } from '../ir/index.ts';
-import type { Pass, PassContext, PassResult } from './pass.ts';
+import type { Pass, PassResult } from './pass.ts';
 import { applyRules } from './rewrite/driver.ts';
 import { GraphEditor, type RewriteEvent } from './rewrite/editor.ts';
 import { type AnyRule, matchOf } from './rewrite/rule.ts';
@@ -75,31 +75,53 @@ function chooseWays(
     const candidates: readonly Way[] = node.op === 'qnn.conv' ? ways : node.op === 'qnn.matmul' ? matmulWays : [];
     const zeroPoint = node.operands[2];
     if (candidates.length === 0 || zeroPoint === undefined || zeroPoint === null) continue;
-    const entries = candidates.map((way) => ({ way, ...judge(editor, node, way, target) }));
     const wanted =
       typeof strategy === 'string' ? strategy : (strategy[node.id] ?? strategy[node.loc.node ?? ''] ?? 'auto');
-    const legal = entries.filter((e) => e.legal).sort((a, b) => a.cost - b.cost);
-    const choice = legal.find((e) => e.way.name === wanted) ?? legal[0];
-    if (typeof strategy !== 'string' && wanted !== 'auto' && choice?.way.name !== wanted) {
-      const reason = entries.find((e) => e.way.name === wanted)?.reason ?? 'there is no such way here';
-      fail(
-        'U6003',
-        `${wanted} is not legal for this layer: ${reason}`,
-        node.loc,
-        `legal here: ${legal.map((e) => e.way.name).join(', ')}`,
-      );
-    }
-    if (choice) chosen.set(node.id, choice.way);
+    const zero = editor.constant(zeroPoint);
+    const choice = choose(editor, node, candidates, wanted, target, typeof strategy !== 'string');
+    if (choice) chosen.set(node.id, choice);
+    // Judging some ways means scanning all weights, so it waits until somebody asks.
+    const judged = lazily(() => candidates.map((way) => ({ name: way.name, ...judge(editor, node, way, target) })));
     report({
       node: node.id,
       layer: node.loc.node ?? node.id,
       op: node.op,
-      ways: entries.map(({ way, legal, reason, cost }) => ({ name: way.name, legal, cost, ...(reason && { reason }) })),
-      chosen: choice?.way.name ?? 'none',
+      ...(zero?.data.length === 1 && { zeroPoint: Number(zero.data[0]) }),
+      get ways() {
+        return judged();
+      },
+      chosen: choice?.name ?? 'none',
     });
   }
   return chosen;
 }
+
+/** The way that was asked for, where it is legal, else the cheapest legal one; `binding`: asked for this very layer. */
+function choose(
+  editor: GraphEditor,
+  node: Node,
+  candidates: readonly Way[],
+  wanted: string,
+  target: Target,
+  binding: boolean,
+): Way | undefined {
+  const layer = classOf(editor, node);
+  const byCost = [...candidates].sort((a, b) => a.cost(layer) - b.cost(layer));
+  const isLegal = (way: Way) => judge(editor, node, way, target).legal;
+  const asked = byCost.find((way) => way.name === wanted);
+  if (asked && isLegal(asked)) return asked;
+  if (binding && wanted !== 'auto') {
+    const reason = asked ? judge(editor, node, asked, target).reason : 'there is no such way here';
+    const legal = byCost.filter(isLegal).map((way) => way.name);
+    fail('U6003', `${wanted} is not legal for this layer: ${reason}`, node.loc, `legal here: ${legal.join(', ')}`);
+  }
+  return byCost.find(isLegal);
+}
+
+const classOf = (editor: GraphEditor, node: Node) => {
+  const [x, w] = node.operands.map((id) => (id === null ? [] : editor.type(id as ValueId).shape));
+  return layerClass(node, x, w, editor.type(node.id).shape);
+};
 
 function judge(
   editor: GraphEditor,
@@ -107,12 +129,17 @@ function judge(
   way: Way,
   target: Target,
 ): { legal: boolean; reason?: string; cost: number } {
-  const [x, w] = node.operands.map((id) => (id === null ? [] : editor.type(id as ValueId).shape));
-  const cost = way.cost(layerClass(node, x, w, editor.type(node.id).shape));
+  const cost = way.cost(classOf(editor, node));
   if (!servesTarget(way, target)) return { legal: false, reason: `a ${target.name} target has no zero points`, cost };
   const reason = way.rule ? missOf(editor, node, way.rule) : nativeMiss(editor, node);
   return reason === undefined ? { legal: true, cost } : { legal: false, reason, cost };
 }
+
+/** A value computed at the first reading. */
+const lazily = <T>(compute: () => T): (() => T) => {
+  let value: { readonly is: T } | undefined;
+  return () => (value ??= { is: compute() }).is;
+};
 
 function missOf(editor: GraphEditor, node: Node, rule: AnyRule): string | undefined {
   return rule.where?.(matchOf(editor, node, rule.root), (reason) => ({ reason }))?.reason;

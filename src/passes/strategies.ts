@@ -84,6 +84,8 @@ export interface StrategyReport {
   readonly node: string;
   readonly layer: string;
   readonly op: string;
+  /** The source zero point; undefined when it is computed at run time. */
+  readonly zeroPoint?: number;
   readonly ways: readonly WayReport[];
   readonly chosen: string;
 }
