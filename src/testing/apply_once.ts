@@ -14,12 +14,16 @@ export function applyOnce(graph: Graph, rule: AnyRule): Graph | undefined {
   return fired ? editor.commit().graph : undefined;
 }
 
-/** Whether the rule matches anywhere; nothing is rewritten. */
+/** Whether the rule matches anywhere; nothing is rewritten. A condition that throws is one that a check should look at. */
 export function matches(graph: Graph, rule: AnyRule): boolean {
   const editor = new GraphEditor(graph);
   return editor.nodeIds.some((id) => {
     const node = editor.node(id);
     if (node?.op !== rule.root.name) return false;
-    return rule.where?.(matchOf(editor, node, rule.root), (reason) => ({ reason })) === undefined;
+    try {
+      return rule.where?.(matchOf(editor, node, rule.root), (reason) => ({ reason })) === undefined;
+    } catch {
+      return true;
+    }
   });
 }

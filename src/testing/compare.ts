@@ -1,12 +1,24 @@
 /** Whether two graphs mean the same on given inputs. */
-import { type Feeds, type Graph, type ITensor, interpret, isFloat } from '../ir/index.ts';
+import {
+  constantOf,
+  evaluateNode,
+  type Feeds,
+  type Graph,
+  type ITensor,
+  interpret,
+  isFloat,
+  type Node,
+} from '../ir/index.ts';
 import { indicesOf } from '../ir/ops/conv_geometry.ts';
 
 /** How much two results may differ. Neither: not at all, down to the sign of zero; NaN equals NaN. */
 export interface Tolerance {
   /** For integers: by that many. */
   readonly steps?: number;
-  /** For floats: by that fraction of the largest finite float that the first graph computes anywhere. */
+  /**
+   * For floats: by that fraction of the largest finite float that the first graph computes anywhere, sums of products
+   * taken as sums of magnitudes: Σ|x|·|w| is what their roundings are relative to.
+   */
   readonly relative?: number;
 }
 
@@ -27,22 +39,51 @@ export function compareGraphs(
   feeds: Feeds,
   tolerance: Tolerance = {},
 ): Difference | undefined {
-  let largest = 0;
-  const observe = (_node: unknown, results: readonly ITensor[]): void => {
-    if (tolerance.relative === undefined) return;
-    for (const { dtype, data } of results)
-      if (isFloat(dtype))
-        for (const v of data) if (Number.isFinite(v)) largest = Math.max(largest, Math.abs(Number(v)));
-  };
-  const expected = interpret(before, feeds, { observe });
+  const magnitude = new Magnitude(before, feeds);
+  const expected = interpret(before, feeds, tolerance.relative === undefined ? {} : { observe: magnitude.observe });
   const found = interpret(after, feeds);
   for (const [output, tensor] of Object.entries(expected)) {
     const difference = compareTensors(tensor, found[output], (dtype) =>
-      isFloat(dtype) ? (tolerance.relative ?? 0) * largest : (tolerance.steps ?? 0),
+      isFloat(dtype) ? (tolerance.relative ?? 0) * magnitude.largest : (tolerance.steps ?? 0),
     );
     if (difference) return { output, ...difference };
   }
   return undefined;
+}
+
+const products: ReadonlySet<string> = new Set(['nn.conv', 'nn.conv_transpose', 'nn.matmul']);
+
+/** The largest float seen; follows the values of a graph so that products can be evaluated on magnitudes. */
+class Magnitude {
+  largest = 0;
+  readonly #graph: Graph;
+  readonly #values: Map<string, ITensor>;
+
+  constructor(graph: Graph, feeds: Feeds) {
+    this.#graph = graph;
+    this.#values = new Map(Object.entries(feeds));
+  }
+
+  readonly observe = (node: Node, results: readonly ITensor[]): void => {
+    node.results.forEach((id, i) => {
+      this.#values.set(id, results[i]);
+    });
+    const seen = results[0].dtype === 'f32' && products.has(node.op) ? this.#evaluated(node) : results;
+    for (const { dtype, data } of seen) {
+      if (isFloat(dtype))
+        for (const v of data) if (Number.isFinite(v)) this.largest = Math.max(this.largest, Math.abs(Number(v)));
+    }
+  };
+
+  #evaluated(node: Node): readonly ITensor[] {
+    const operands = node.operands.map((id) =>
+      id === null ? null : (this.#values.get(id) ?? constantOf(this.#graph, id) ?? null),
+    );
+    return evaluateNode(
+      node,
+      operands.map((t) => t && { ...t, data: (t.data as Float32Array).map(Math.abs) }),
+    );
+  }
 }
 
 export function compareTensors(

@@ -65,5 +65,6 @@ function randomInteger(dtype: DType, random: () => number): number {
 
 function randomFloat(random: () => number): number {
   if (random() < 0.5) return Math.floor(random() * 512 - 256) / 4;
+  if (random() < 0.05) return -0;
   return Math.fround((random() - 0.5) * 2 ** Math.floor(random() * 21 - 9));
 }

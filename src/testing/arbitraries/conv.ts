@@ -118,7 +118,7 @@ export const convSpec = (emphasis: Emphasis<ConvSpec> = {}): fc.Arbitrary<ConvSp
   });
 
 /** Geometry with every window inside: inputs grow, and windows over a symbolic axis shrink to at most 3. */
-function geometry({ axes, symbolic, group }: Pick<ConvSpec, 'axes' | 'symbolic' | 'group'>) {
+export function geometry({ axes, symbolic, group }: Pick<ConvSpec, 'axes' | 'symbolic' | 'group'>) {
   const fitted = axes.map((axis, i) => {
     const open = symbolic && i === axes.length - 1;
     const [kernel, dilation] = open ? [Math.min(axis.kernel, 3), 1] : [axis.kernel, axis.dilation];

@@ -4,12 +4,16 @@
  */
 import * as fc from 'fast-check';
 import type { AnyOp, Graph } from '../../ir/index.ts';
+import { nnMax, nnMin } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import type { AnyRule } from '../../passes/rewrite/rule.ts';
 import { matches } from '../apply_once.ts';
 import { absent, present, zeroPoint } from './basic.ts';
 import { buildConv, convSpec, paddedAxes, unpaddedAxes } from './conv.ts';
 import { buildMatmul, matmulSpec } from './matmul.ts';
-import { absorbed, additions, buildSum, ortRequantize, requantizeSpec } from './sums.ts';
+import { chains, movements } from './movements.ts';
+import { bounds, casts, clampedRequantize, identities, tables } from './plain.ts';
+import { dequantized, floatProducts, groups, movedDequantize, movedWeights } from './qdq.ts';
+import { absorbed, additions, buildSum, constants, ortRequantize, requantizeSpec } from './sums.ts';
 
 export type Family = readonly [name: string, graphs: fc.Arbitrary<Graph>];
 
@@ -105,7 +109,11 @@ const families: Readonly<Record<string, readonly Family[]>> = {
     ['zero points of 0', conv({ zx: ofZero, zw: fc.oneof(ofZero, zeroPoint({ form: fc.constant('channels') })) })],
     ['pad in front', conv({ ...symmetric, zx: present, padded: fc.constantFrom('zero', 'zero point', 'other') })],
   ],
-  'nn.conv': [['symmetric', conv(plainConv)]],
+  'nn.conv': [
+    ['symmetric', conv(plainConv)],
+    ['of floats', floatProducts.conv],
+  ],
+  'nn.conv_transpose': [['of floats', floatProducts['conv transpose']]],
   'qnn.matmul': [
     ['any', matmul({})],
     ['left zero point', matmul({ ...symmetricRight, za: present })],
@@ -116,10 +124,41 @@ const families: Readonly<Record<string, readonly Family[]>> = {
     ['symmetric', matmul({ ...symmetricRight, za: absent })],
     ['zero points of 0', matmul({ za: ofZero })],
   ],
-  'nn.matmul': [['symmetric', matmul({ ...symmetricRight, op: fc.constant('nn.matmul' as const) })]],
+  'nn.matmul': [
+    ['symmetric', matmul({ ...symmetricRight, op: fc.constant('nn.matmul' as const) })],
+    ['of floats', floatProducts.matmul],
+  ],
   'qnn.requantize': requantized,
-  'nn.add': summed,
+  'nn.add': [...summed, ['two constants', sums({ conv: { axes: unpaddedAxes } }, { additions: constants })]],
   'nn.sub': summed,
+  'qnn.quantize': Object.entries(groups),
+  'qnn.dequantize': [['constant', dequantized]],
+  'qnn.lut': [
+    ['table of table', tables],
+    ['table of requantize', clampedRequantize],
+  ],
+  'nn.max': [['bound', bounds(nnMax)]],
+  'nn.min': [['bound', bounds(nnMin)]],
+  'nn.cast': [['cast', casts]],
+  'nn.identity': [
+    ['identity', identities],
+    ['moved', movedDequantize(['identity'])],
+  ],
+  ...Object.fromEntries(
+    movements
+      .filter((kind) => kind !== 'identity')
+      .map((kind) => [
+        `nn.${kind}`,
+        [
+          ['dequantized', movedDequantize([kind])],
+          ['chain', chains([kind, ...movements], [kind])],
+          ['twice', chains([kind], [kind])],
+          ...(kind === 'reshape' || kind === 'transpose'
+            ? [['dequantized constant', movedWeights([kind])] as Family]
+            : []),
+        ] satisfies Family[],
+      ]),
+  ),
 };
 
 /** The families of an operator, undefined when the kit has none for it. */
@@ -147,3 +186,6 @@ export function graphsFor(rule: AnyRule): fc.Arbitrary<Graph> {
   });
   return fc.oneof(...weighted);
 }
+
+/** The names of the operators that the kit draws graphs for. */
+export const knownRoots: readonly string[] = Object.keys(families);

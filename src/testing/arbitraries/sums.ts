@@ -51,6 +51,12 @@ export const anyKind = ['channels', 'channels', 'scalar', 'map', 'all', 'grow', 
 export const additions = (kinds: readonly Addition['kind'][] = anyKind): fc.Arbitrary<Addition[]> =>
   fc.array(addition(kinds), { maxLength: 3 });
 
+/** Two or three constants one after the other. */
+export const constants: fc.Arbitrary<Addition[]> = fc.array(
+  addition(['scalar', 'channels', 'map']).map((a) => ({ ...a, subtract: false })),
+  { minLength: 2, maxLength: 3 },
+);
+
 /** `sum ± spec`, channels of the sum on `axis`. */
 export function emitAddition(b: GraphBuilder, sum: Value<'s32'>, spec: Addition, axis: number): Value<'s32'> {
   const added = addedTo(b, sum, spec, axis);

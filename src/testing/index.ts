@@ -1,0 +1,20 @@
+/**
+ * `unskew/testing`: property tests for rewrites of quantized graphs. Needs fast-check, a peer dependency.
+ *
+ * Rules and graphs of your own are checked with `checkRule` and `checkRewrite`; see docs/testing.md.
+ */
+export { applyOnce } from './apply_once.ts';
+export * from './arbitraries/index.ts';
+export {
+  type CheckOptions,
+  type CheckReport,
+  checkRewrite,
+  checkRule,
+  checkWrong,
+  defaultRuns,
+  LEAST_SHARE,
+} from './check.ts';
+export { compareGraphs, compareTensors, type Difference, type Tolerance } from './compare.ts';
+export { type Contents, filled, type Pattern, patterns } from './contents.ts';
+export { CounterexampleError, type Refutation } from './counterexample.ts';
+export { arbitraryFeeds, feedsOf } from './feeds.ts';

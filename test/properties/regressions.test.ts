@@ -1,0 +1,66 @@
+/** Graphs that once refuted a rule: the rule has to hold on them, or to say why it does not apply. */
+import { describe, expect, it } from 'vitest';
+import { selectIntegerAdd, selectIntegerSub } from '../../src/codegen/onednn/select/select.rules.ts';
+import { parse } from '../../src/ir/index.ts';
+import { applyRules } from '../../src/passes/rewrite/driver.ts';
+import type { AnyRule } from '../../src/passes/rewrite/rule.ts';
+import { fourTerm } from '../../src/passes/rules/four_term.rule.ts';
+import { qdqAveragePool } from '../../src/passes/rules/qdq_pool.rule.ts';
+import { applyOnce, checkRewrite } from '../../src/testing/index.ts';
+
+function reasonOf(rule: AnyRule, text: string): string {
+  const reasons: string[] = [];
+  applyRules(parse(text), [rule], { onMiss: (miss) => reasons.push(miss.reason) });
+  return reasons.join('; ');
+}
+
+describe('four-term', () => {
+  const graph = (w: string) => `graph @main(%x: u8[1,2,1]) -> (%conv) {
+  %conv = qnn.conv(%x, @w, zx=3:u8) {strides=[1], pads=[0,0], dilations=[1], group=2} : s32[1,4,1]
+}
+constants { @w : ${w}[4,1,1] = base64"AQEBAQ==" }`;
+
+  it('is for grouped weights only when they are s8 without a zero point: u8 has one of 128 after recentring', () => {
+    expect(reasonOf(fourTerm, graph('u8'))).toBe('grouped weights that are not symmetric s8');
+    const symmetric = parse(graph('s8'));
+    const after = applyOnce(symmetric, fourTerm);
+    expect(after).toBeDefined();
+    checkRewrite(symmetric, after!);
+  });
+});
+
+describe('qdq-average-pool', () => {
+  const pool = (attrs: string, size: number) => `graph @main(%x: u8[1,1,4]) -> (%y) {
+  %d = qnn.dequantize(%x, 1:f32) : f32[1,1,4]
+  %p = nn.average_pool(%d) {kernel=[2], strides=[2], ${attrs}} : f32[1,1,${size}]
+  %y = qnn.quantize(%p, 0.5:f32) : u8[1,1,${size}]
+}`;
+
+  it('is not for partial windows that count pads: the integer pool divides by the whole kernel', () => {
+    expect(reasonOf(qdqAveragePool, pool('pads=[1,1], dilations=[2], ceilMode=true, countIncludePad=true', 3))).toMatch(
+      'a last partial window',
+    );
+  });
+
+  it('is not for windows that may miss the input: their mean is NaN', () => {
+    expect(reasonOf(qdqAveragePool, pool('pads=[1,1], dilations=[2]', 2))).toMatch('may lie outside the input');
+  });
+
+  it('holds for the others', () => {
+    const graph = parse(pool('pads=[1,0], dilations=[1], countIncludePad=true', 2));
+    checkRewrite(graph, applyOnce(graph, qdqAveragePool)!, { steps: 1 });
+  });
+});
+
+describe.each([
+  ['add', selectIntegerAdd],
+  ['sub', selectIntegerSub],
+] as const)('select-integer-%s', (op, rule) => {
+  it('takes only rows that cover the sum: a row that broadcasts along another axis stays apart', () => {
+    const text = `graph @main(%x: s32[3,1,N], %row: s32[3,1,1]) -> (%y) {
+  %m = nn.mul(%row, [2]:s32) : s32[3,1,1]
+  %y = nn.${op}(%x, %m) : s32[3,1,N]
+}`;
+    expect(applyOnce(parse(text), rule)).toBeUndefined();
+  });
+});
