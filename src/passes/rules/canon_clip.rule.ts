@@ -34,6 +34,13 @@ export const clipOfMax = defineRule({
     const { x, bound } = bounded(match)!;
     return emit(nnClip, { x }, { min: bound });
   },
+  wrong: {
+    what: 'bounds from the other side',
+    rewrite: (match, { emit }) => {
+      const { x, bound } = bounded(match)!;
+      return emit(nnClip, { x }, { max: bound });
+    },
+  },
 });
 
 export const clipOfMin = defineRule({
@@ -45,5 +52,12 @@ export const clipOfMin = defineRule({
   rewrite: (match, { emit }) => {
     const { x, bound } = bounded(match)!;
     return emit(nnClip, { x }, { max: bound });
+  },
+  wrong: {
+    what: 'bounds from the other side',
+    rewrite: (match, { emit }) => {
+      const { x, bound } = bounded(match)!;
+      return emit(nnClip, { x }, { min: bound });
+    },
   },
 });

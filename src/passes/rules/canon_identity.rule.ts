@@ -1,4 +1,4 @@
-import { type AnyOp, sameShape, type Value } from '../../ir/index.ts';
+import { type AnyOp, type DType, sameShape, type Value } from '../../ir/index.ts';
 import { nnCast } from '../../ir/ops/nn_cast.op.ts';
 import * as move from '../../ir/ops/nn_movement.op.ts';
 import { type AnyRule, defineRule, type Match } from '../rewrite/rule.ts';
@@ -19,6 +19,13 @@ function vanishing(root: AnyOp, law: string, changesNothing: (match: Match, x: V
       return undefined;
     },
     rewrite: operand,
+    wrong: {
+      what: 'the value passes through s8 on its way',
+      rewrite(match, { emit }) {
+        const x = operand(match) as Value<DType>;
+        return emit(nnCast, { x: emit(nnCast, { x }, { to: 's8' }) }, { to: x.type.dtype });
+      },
+    },
   });
 }
 

@@ -17,6 +17,14 @@ export const reshapeOfReshape = defineRule({
   exactness: 'bit-exact',
   where: (match, miss) => (inner(match) ? undefined : miss('the operand is no reshape')),
   rewrite: (match, { emit }) => emit(nnReshape, { x: source(match) }, match.attrs),
+  wrong: {
+    what: 'takes the elements column by column',
+    rewrite: (match, { emit }) => {
+      const x = source(match);
+      const perm = x.type.shape.map((_, axis, { length }) => length - 1 - axis);
+      return emit(nnReshape, { x: emit(nnTranspose, { x }, { perm }) }, match.attrs);
+    },
+  },
 });
 
 export const transposeOfTranspose = defineRule({

@@ -21,9 +21,9 @@ export const fourTerm = defineRule({
       ],
       [spatialOf(x) !== undefined, 'the terms with zx need a known spatial size', x, 'give inputShapes'],
       [
-        attrs.group === 1 || zw === undefined || isZero(constant(zw)),
-        'grouped weights with zero points',
-        zw,
+        attrs.group === 1 || (w.type.dtype === 's8' && isZero(constant(zw))),
+        'grouped weights that are not symmetric s8',
+        zw ?? w,
         'window-sum serves',
       ],
     ),

@@ -73,8 +73,10 @@ export const qdqGlobalAveragePool = defineRule({
   }),
 });
 
+type AverageAttrs = Parameters<typeof qnnAveragePool.evaluate>[1];
+
 function emitAverage(pool: Pool, a: Algebra): Value {
-  const attrs = pool.node.attrs as unknown as Parameters<typeof qnnAveragePool.evaluate>[1];
+  const attrs = pool.node.attrs as unknown as AverageAttrs;
   return clampTo(a, a.emit(qnnAveragePool, operandsOf(a, pool), attrs), pool.clamped, pool.y);
 }
 
@@ -87,11 +89,14 @@ export const qdqAveragePool = defineRule({
   ...planned(
     (match: QuantizeMatch, refusals) => {
       const pool = plan(({ op }) => op === 'nn.average_pool', match, refusals);
-      if (pool.node.attrs.ceilMode && pool.node.attrs.countIncludePad)
+      const { ceilMode, countIncludePad, dilations, pads } = pool.node.attrs as unknown as AverageAttrs;
+      if (ceilMode && countIncludePad)
         refusals.refuse(
           'a last partial window is divided by the taps in the padded input, the integer pool divides by all',
           pool.x.x,
         );
+      if (dilations.some((d) => d > 1) && (ceilMode || pads.some((p) => p > 0)))
+        refusals.refuse('a window with dilation may lie outside the input, where the mean is no number', pool.x.x);
       return pool;
     },
     emitAverage,
