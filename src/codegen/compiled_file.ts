@@ -3,24 +3,25 @@
  *
  *   8 bytes   "UNSKEW", 0, version
  *   4 bytes   length of the header, little endian
- *   header    JSON: the graph at level dnnl, the table of its constants, certificate, strategies, target
+ *   header    JSON: the graph at level dnnl as text, the table of its large constants, certificate, strategies, target
  *   constants each 64-byte aligned, in the order of the table
  *
- * The graph is host-independent; layouts, packing and memory are planned where the file is loaded.
+ * The graph is host-independent; layouts, packing and memory are planned where the file is loaded. It is kept in its
+ * textual form because the parser checks all of it, and people can read it.
  */
-import { fail } from '../diagnostics/index.ts';
+import { fail, UnskewError } from '../diagnostics/index.ts';
 import {
-  type AttrValue,
   bytesOf,
-  ConstantPool,
   constantOf,
   dtypes,
   type Graph,
+  type ITensor,
   isDType,
-  type Node,
+  parse,
+  print,
   sizeOf,
   tensorOfBytes,
-  type ValueInfo,
+  type ValueId,
   verify,
 } from '../ir/index.ts';
 import type { Certificate } from '../passes/certificate.ts';
@@ -28,6 +29,7 @@ import type { StrategyReport } from '../passes/strategies.ts';
 import type { Target } from '../passes/target.ts';
 
 const MAGIC = [0x55, 0x4e, 0x53, 0x4b, 0x45, 0x57, 0, 1] as const;
+const VERSION = MAGIC.length - 1;
 const PREFIX = MAGIC.length + 4;
 const ALIGNMENT = 64;
 
@@ -38,42 +40,44 @@ export interface CompiledModel {
   readonly strategies: readonly StrategyReport[];
 }
 
+interface Place {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** From the start of the constants. */
+  readonly offset: number;
+}
+
 interface Header extends Omit<CompiledModel, 'graph'> {
-  readonly graph: Pick<Graph, 'name' | 'inputs' | 'outputs' | 'nodes' | 'values'>;
-  /** By value: where its bytes are, from the start of the constants. */
-  readonly constants: Readonly<Record<string, { readonly offset: number; readonly length: number }>>;
+  readonly graph: string;
+  readonly constants: Readonly<Record<string, Place>>;
 }
 
 /** By the magic alone: the version is judged when it is read. */
-export const isCompiledFile = (bytes: Uint8Array): boolean => MAGIC.slice(0, -1).every((byte, i) => bytes[i] === byte);
+export const isCompiledFile = (bytes: Uint8Array): boolean =>
+  MAGIC.slice(0, VERSION).every((byte, i) => bytes[i] === byte);
 
 const aligned = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
 
 export function writeCompiledFile({ graph, ...rest }: CompiledModel): Uint8Array {
-  const constants: Record<string, { offset: number; length: number }> = {};
-  const values: Record<string, ValueInfo> = {};
-  const payload: Uint8Array[] = [];
+  const constants: Record<string, Place> = {};
+  const payload: { readonly bytes: Uint8Array; readonly offset: number }[] = [];
   let end = 0;
-  for (const [id, info] of Object.entries(graph.values)) {
-    values[id] = { type: info.type };
-    const tensor = constantOf(graph, id as never);
+  for (const id of Object.keys(graph.values) as ValueId[]) {
+    const tensor = constantOf(graph, id);
     if (tensor === undefined) continue;
     const bytes = bytesOf(tensor.data);
-    constants[id] = { offset: end, length: bytes.length };
-    payload.push(bytes);
+    constants[id] = { dtype: tensor.dtype, shape: tensor.shape, offset: end };
+    payload.push({ bytes, offset: end });
     end = aligned(end + bytes.length);
   }
-  const { name, inputs, outputs, nodes } = graph;
-  const header: Header = { ...rest, graph: { name, inputs, outputs, nodes, values }, constants };
-  const json = new TextEncoder().encode(JSON.stringify(header, encodeNumber));
+  const header: Header = { graph: print(graph, { elideConstants: true }), constants, ...rest };
+  const json = new TextEncoder().encode(JSON.stringify(header));
   const start = aligned(PREFIX + json.length);
   const file = new Uint8Array(start + end);
   file.set(MAGIC);
   new DataView(file.buffer).setUint32(MAGIC.length, json.length, true);
   file.set(json, PREFIX);
-  Object.values(constants).forEach(({ offset }, i) => {
-    file.set(payload[i], start + offset);
-  });
+  for (const { bytes, offset } of payload) file.set(bytes, start + offset);
   return file;
 }
 
@@ -86,67 +90,61 @@ export function readCompiledFile(bytes: Uint8Array, file?: string): CompiledMode
       file === undefined ? {} : { file },
       'compile it again with: unskew compile MODEL -o FILE',
     );
-  const version = MAGIC.length - 1;
   if (bytes.length < PREFIX) refuse('is truncated');
-  if (bytes[version] !== MAGIC[version])
-    refuse(`is of version ${bytes[version]}; this unskew reads version ${MAGIC[version]}`);
+  if (bytes[VERSION] !== MAGIC[VERSION])
+    refuse(`is of version ${bytes[VERSION]}; this unskew reads version ${MAGIC[VERSION]}`);
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(MAGIC.length, true);
-  const start = aligned(PREFIX + length);
   if (PREFIX + length > bytes.length) refuse('is truncated');
   const header =
-    parseHeader(bytes.subarray(PREFIX, PREFIX + length)) ?? refuse('is damaged: its header is no JSON of ours');
-  const pool = new ConstantPool();
-  const values: Record<string, ValueInfo> = Object.create(null);
-  for (const [id, { type }] of Object.entries(header.graph.values)) {
-    const place = header.constants[id];
-    if (place === undefined) {
-      values[id] = { type };
-      continue;
-    }
-    const { offset, length: size } = place;
-    const { dtype, shape } = type as { dtype: string; shape: readonly number[] };
-    const wellFormed =
-      isDType(dtype) &&
-      Array.isArray(shape) &&
-      shape.every((d) => Number.isSafeInteger(d) && d >= 0) &&
-      Number.isSafeInteger(offset) &&
-      offset >= 0;
-    if (!wellFormed || size !== sizeOf(shape) * dtypes[dtype].bytes || start + offset + size > bytes.length)
-      return refuse(`is damaged: the constant @${id} is not inside the file`);
-    values[id] = {
-      type,
-      constant: pool.add(tensorOfBytes(dtype, shape, bytes.subarray(start + offset, start + offset + size))),
-    };
+    readHeader(bytes.subarray(PREFIX, PREFIX + length)) ?? refuse('is damaged: its header is none of ours');
+  const start = aligned(PREFIX + length);
+  const constants = new Map<string, ITensor>();
+  for (const [id, place] of Object.entries(header.constants)) {
+    constants.set(
+      id,
+      constantAt(bytes.subarray(Math.min(start, bytes.length)), place) ??
+        refuse(`is damaged: the constant @${id} is not inside the file`),
+    );
   }
-  const nodes: Record<string, Node> = Object.assign(Object.create(null), header.graph.nodes);
-  const graph = { ...header.graph, nodes, values, pool } as Graph;
-  const violations = verify(graph, 'dnnl');
-  if (violations.length > 0) refuse(`is damaged: ${violations[0].message}`);
   const { target, certificate, strategies } = header;
-  return { graph, target, certificate, strategies };
+  try {
+    const graph = parse(header.graph, file, constants);
+    const violations = verify(graph, 'dnnl');
+    return violations.length === 0
+      ? { graph, target, certificate, strategies }
+      : refuse(`is damaged: ${violations[0].message}`);
+  } catch (error) {
+    if (error instanceof UnskewError && error.code !== 'U5004')
+      return refuse(`is damaged: ${error.diagnostics[0].message}`);
+    throw error;
+  }
 }
 
-function parseHeader(bytes: Uint8Array): Header | undefined {
+function constantAt(constants: Uint8Array, { dtype, shape, offset }: Place): ITensor | undefined {
+  const isSize = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
+  if (!isDType(dtype) || !Array.isArray(shape) || !shape.every(isSize) || !isSize(offset)) return undefined;
+  const length = sizeOf(shape) * dtypes[dtype].bytes;
+  return offset + length <= constants.length
+    ? tensorOfBytes(dtype, shape, constants.subarray(offset, offset + length))
+    : undefined;
+}
+
+function readHeader(bytes: Uint8Array): Header | undefined {
+  let header: Header;
   try {
-    const header = JSON.parse(new TextDecoder().decode(bytes), decodeNumber) as Header;
-    const { graph, constants } = header;
-    const complete = [graph?.values, graph?.nodes, constants, header.certificate, header.target].every(
-      (part) => part !== null && typeof part === 'object',
-    );
-    const sound =
-      complete &&
-      [graph.inputs, graph.outputs].every(Array.isArray) &&
-      Object.values(graph.nodes).every(
-        (n) => Array.isArray(n?.operands) && Array.isArray(n.results) && n.attrs && n.loc,
-      );
-    return sound && Object.values(graph.values).every((v) => Array.isArray(v?.type?.shape)) ? header : undefined;
+    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
     return undefined;
   }
+  const isRecord = (value: unknown): value is Record<string, unknown> => value !== null && typeof value === 'object';
+  const sound =
+    isRecord(header) &&
+    typeof header.graph === 'string' &&
+    isRecord(header.constants) &&
+    Object.values(header.constants).every(isRecord) &&
+    isRecord(header.target) &&
+    isRecord(header.certificate) &&
+    Array.isArray(header.certificate.entries) &&
+    Array.isArray(header.strategies);
+  return sound ? header : undefined;
 }
-
-/** JSON has no infinities and no NaN. */
-const encodeNumber = (_key: string, value: AttrValue): unknown =>
-  typeof value === 'number' && !Number.isFinite(value) ? { $number: String(value) } : value;
-const decodeNumber = (_key: string, value: unknown): unknown =>
-  value !== null && typeof value === 'object' && '$number' in value ? Number(value.$number) : value;

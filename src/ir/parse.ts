@@ -19,9 +19,12 @@ interface Token {
   readonly at: number;
 }
 
-/** @throws UnskewError U3001 with line and column */
-export function parse(text: string, file?: string): Graph {
-  return new Parser(text, file).graph();
+/**
+ * @param constants contents of the constants whose contents the text leaves out
+ * @throws UnskewError U3001 with line and column
+ */
+export function parse(text: string, file?: string, constants?: ReadonlyMap<string, ITensor>): Graph {
+  return new Parser(text, file, constants).graph();
 }
 
 class Parser {
@@ -30,16 +33,18 @@ class Parser {
   readonly #tokens: Token[] = [];
   #next = 0;
   readonly #constants = new Map<string, ITensor>();
+  readonly #given: ReadonlyMap<string, ITensor>;
 
-  constructor(text: string, file: string | undefined) {
+  constructor(text: string, file: string | undefined, given: ReadonlyMap<string, ITensor> = new Map()) {
     this.#text = text;
     this.#file = file;
+    this.#given = given;
     TOKEN.lastIndex = 0;
     while (TOKEN.lastIndex < text.length) {
       const at = TOKEN.lastIndex;
       const match = TOKEN.exec(text);
-      if (!match) return this.#refuse(`unexpected character ${JSON.stringify(text[at])}`, at);
-      for (const [kind, value] of Object.entries(match.groups ?? {})) {
+      if (!match) this.#refuse(`unexpected character ${JSON.stringify(text[at])}`, at);
+      for (const [kind, value] of Object.entries(match?.groups ?? {})) {
         if (value !== undefined) this.#tokens.push({ kind: kind as Token['kind'], text: value, at });
       }
     }
@@ -85,17 +90,27 @@ class Parser {
       this.#mark(':');
       const type = this.#type();
       this.#mark('=');
-      if (this.#peek().text === 'sha256')
-        this.#refuse(`the contents of @${name} were left out when this text was printed`, at);
+      if (this.#accept('sha256')) {
+        this.#string();
+        const given = this.#given.get(name);
+        if (given === undefined) this.#refuse(`the contents of @${name} were left out when this text was printed`, at);
+        const fits = given?.dtype === type.dtype && sameShape(given.shape, type.shape);
+        if (!fits) this.#refuse(`@${name} is not of the type that the text gives`, at);
+        this.#constants.set(name, given as ITensor);
+        continue;
+      }
       this.#word('base64');
       const bytes = new Uint8Array(Buffer.from(this.#string(), 'base64'));
-      if (type.dtype === 'opaque' || !isStatic(type.shape))
-        return this.#refuse(`@${name} needs a type of known shape`, at);
-      const expected = sizeOf(type.shape) * dtypes[type.dtype].bytes;
-      if (bytes.length !== expected) this.#refuse(`@${name} needs ${expected} bytes, but has ${bytes.length}`, at);
-      this.#constants.set(name, tensorOfBytes(type.dtype, type.shape, bytes.slice()));
+      this.#constants.set(name, this.#constant(name, type, bytes, at));
     }
     this.#next = 0;
+  }
+
+  #constant(name: string, { dtype, shape }: TensorType, bytes: Uint8Array, at: number): ITensor {
+    if (dtype === 'opaque' || !isStatic(shape)) return this.#refuse(`@${name} needs a type of known shape`, at);
+    const expected = sizeOf(shape) * dtypes[dtype].bytes;
+    if (bytes.length !== expected) this.#refuse(`@${name} needs ${expected} bytes, but has ${bytes.length}`, at);
+    return tensorOfBytes(dtype, shape, bytes.slice());
   }
 
   #node(b: GraphBuilder): void {
