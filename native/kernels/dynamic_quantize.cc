@@ -61,7 +61,9 @@ KernelProgram make_dynamic_quantize(const DynamicQuantizeParams& params, const K
     for (const Limits& part : parts) limits = {std::min(limits.low, part.low), std::max(limits.high, part.high)};
     // ONNX Runtime gives an all-zero tensor the scale 1.
     const float scale = limits.low == limits.high ? 1.0f : (limits.high - limits.low) / 255.0f;
-    const float zero_point = std::rint(clamp_float(0.0f - limits.low / scale, 0.0f, 255.0f));
+    // inf/inf makes the zero point 255: minps takes its second operand then.
+    const float exact = 0.0f - limits.low / scale, limited = exact < 255.0f ? exact : 255.0f;
+    const float zero_point = std::rint(limited > 0.0f ? limited : 0.0f);
     parallel(threads, count, 4, 64, [&](int64_t begin, int64_t end, int) {
       convert(source + begin, scale, static_cast<int32_t>(zero_point), a[1] + begin, end - begin);
     });

@@ -25,6 +25,37 @@ export const kernelIsas: readonly KernelIsa[] = (['scalar', 'avx2', 'avx512'] as
 
 export type Data = Uint8Array | Int8Array | Int32Array | Float32Array | Uint16Array | Uint32Array | BigUint64Array;
 
+type ElementType = 'u8' | 's8' | 's32' | 'f32';
+
+/** A new array of a type, filled by a function. */
+export function typed(type: ElementType, length: number, fill: () => number): Data {
+  if (type === 'u8') return Uint8Array.from({ length }, fill);
+  if (type === 's8') return Int8Array.from({ length }, fill);
+  return type === 's32' ? Int32Array.from({ length }, fill) : Float32Array.from({ length }, fill);
+}
+
+export const rangeOf = (type: ElementType): { readonly low: number; readonly high: number } =>
+  type === 's8' ? { low: -128, high: 127 } : { low: 0, high: 255 };
+
+/** Uniform numbers in [0, 1), the same for the same seed. */
+export function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+/** Like toEqual, and fast for long arrays. */
+export function expectSame(actual: Data, expected: ArrayLike<number | bigint>): void {
+  if (actual.length !== expected.length) throw new Error(`${actual.length} elements instead of ${expected.length}`);
+  for (let i = 0; i < actual.length; i++) {
+    if (!Object.is(actual[i], expected[i]) && actual[i] !== expected[i]) {
+      throw new Error(`element ${i} is ${actual[i]} and should be ${expected[i]}`);
+    }
+  }
+}
+
 export const bytesOf = (data: Data): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 export const constant = (data: Data): BufferRef => ({ space: 'constant', memory: binding.memory(bytesOf(data)) });
