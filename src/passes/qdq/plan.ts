@@ -50,21 +50,25 @@ export function attempt<T>(body: (refusals: Refusals) => T): { readonly found: T
 
 type Emit<M, P> = (plan: P, algebra: Algebra, match: M) => Value;
 
-/** `where`, `rewrite` and `wrong` of a rule with a plan. */
-export function planned<M, P>(
+/** `where`, `rewrite` and `wrong` of a rule with a plan, which is worked out once for a match. */
+export function planned<M extends object, P>(
   plan: (match: M, refusals: Refusals) => P,
   emit: Emit<M, P>,
   wrong: { readonly what: string; readonly emit: Emit<M, P> },
 ) {
+  const plans = new WeakMap<M, P>();
+  const planOf = (match: M): P => plans.get(match) ?? plan(match, refusals);
   return {
     where(match: M, _miss: MissMaker): MissReason | undefined {
       const outcome = attempt((to) => plan(match, to));
-      return 'miss' in outcome ? outcome.miss : undefined;
+      if ('miss' in outcome) return outcome.miss;
+      plans.set(match, outcome.found);
+      return undefined;
     },
-    rewrite: (match: M, algebra: Algebra): Value => emit(plan(match, refusals), algebra, match),
+    rewrite: (match: M, algebra: Algebra): Value => emit(planOf(match), algebra, match),
     wrong: {
       what: wrong.what,
-      rewrite: (match: M, algebra: Algebra): Value => wrong.emit(plan(match, refusals), algebra, match),
+      rewrite: (match: M, algebra: Algebra): Value => wrong.emit(planOf(match), algebra, match),
     },
   };
 }

@@ -60,7 +60,7 @@ export function productAt(graph: GraphEditor, form: ProductForm, node: Node, ref
   const small = sw.find((s) => !(productScale(sx, s) >= NORMAL && productScale(sx, s) < Infinity));
   if (small !== undefined) refuse(`sx·sw = ${sx}·${small} is no normal binary32 number`, w.scale);
   const count = y[axis];
-  const units = Float64Array.from(sw, (s) => sx * s);
+  const units = new Float64Array(sw).map((s) => sx * s);
   const channels = { rank: y.length, axis, count: typeof count === 'number' ? count : undefined, units };
   return { form, node, x, w, sw, channels };
 }
@@ -98,7 +98,9 @@ function requireInt32({ form, x, w }: Product, graph: GraphEditor, bias: Bias | 
 /** max |x − zx| over all integers of the type. */
 function reachOf({ x, zeroPoints }: Dequantized): number {
   const { min, max } = dtypes[x.type.dtype];
-  return Array.from(zeroPoints).reduce((most, z) => Math.max(most, max - z, z - min), 0);
+  let reach = 0;
+  for (let i = 0; i < zeroPoints.length; i++) reach = Math.max(reach, max - zeroPoints[i], zeroPoints[i] - min);
+  return reach;
 }
 
 // ---- quantized result ------------------------------------------------------------------------------------------------
@@ -183,9 +185,14 @@ function zeroPointOperand(
   { x, zp, zeroPoints, perTensor: one }: Dequantized,
   repeats: number,
 ): Value<Eight> | undefined {
-  if (zp === undefined || Array.from(zeroPoints).every((z) => z === 0)) return undefined;
+  if (zp === undefined || isZero(zeroPoints)) return undefined;
   if (one) return scalarZeroPoint(a, zp, x.type.dtype);
   return repeats === 1 ? zp : a.constant(tensor(x.type.dtype, repeated(zeroPoints, repeats)));
+}
+
+function isZero(values: ArrayLike<number>): boolean {
+  for (let i = 0; i < values.length; i++) if (values[i] !== 0) return false;
+  return true;
 }
 
 const perChannelShape = (length: number): Shape => (length === 1 ? [] : [length]);

@@ -1,4 +1,15 @@
-import { type AnyOp, evaluateNode, findOp, type Node, sizeOf, type Value, type ValueId } from '../../ir/index.ts';
+import {
+  type AnyOp,
+  evaluateNode,
+  findOp,
+  type ITensor,
+  isStatic,
+  type Node,
+  type Shape,
+  sizeOf,
+  type Value,
+  type ValueId,
+} from '../../ir/index.ts';
 import { nnGather, nnGatherElements } from '../../ir/ops/nn_gather.op.ts';
 import * as move from '../../ir/ops/nn_movement.op.ts';
 import { nnGlobalMaxPool, nnMaxPool } from '../../ir/ops/nn_pool.op.ts';
@@ -70,14 +81,8 @@ function fillOf(
 function emit({ node, sources, fill }: Late, a: Algebra, graph: GraphEditor): Value {
   const operands = node.operands.map((id, i) => sources[i]?.x ?? (id && graph.value(id)));
   if (fill !== undefined) operands[1] = a.b.scalar(sources[0].x.type.dtype, fill);
-  return dequantizedAs(a, sources[0], moved(a, node, operands as Value[]), 0);
-}
-
-/** The mover on integers; computed at once when they are constant. */
-function moved(a: Algebra, node: Node, operands: readonly Value[]): Value<Eight> {
-  const tensors = operands.map((v) => v && a.tensor(v as Value<Eight>));
-  if (tensors.every((t) => t !== undefined)) return a.constant(evaluateNode(node, tensors)[0]) as Value<Eight>;
-  return a.b.emitList(findOp(node.op) as AnyOp, operands, node.attrs, { loc: node.loc })[0] as Value<Eight>;
+  const [y] = a.b.emitList(findOp(node.op) as AnyOp, operands as Value[], node.attrs, { loc: node.loc });
+  return dequantizedAs(a, sources[0], y as Value<Eight>, 0);
 }
 
 const dequantizedAs = (a: Algebra, { scale, zp }: Dequantized, x: Value<Eight>, axis: number): Value =>
@@ -124,6 +129,7 @@ export const dequantizeLate: readonly AnyRule[] = movers.map((root) => {
 interface LateWeights {
   readonly node: Node;
   readonly source: Dequantized;
+  readonly shape: Shape;
   readonly axis: number;
 }
 
@@ -133,15 +139,17 @@ function planWeights({ graph, node }: Site, { refuse, unrelated }: Refusals): La
   const source = dequantizeOf(graph, v)?.operands[0];
   if (!source || !graph.isConstant(source)) return unrelated('the operand is no dequantized constant');
   const found = dequantized(graph, v, 'the constant', refuse);
-  if (found.perTensor) return { node, source: found, axis: 0 };
+  const { shape } = graph.type(node.results[0]);
+  if (!isStatic(shape)) unrelated('the result has symbolic sizes');
+  if (found.perTensor) return { node, source: found, shape, axis: 0 };
   if (found.scale.type.shape.length !== 1) refuse('the constant has a scale for each block', found.scale);
-  const [from, to] = [v.type.shape.map(Number), graph.type(node.results[0]).shape.map(Number)];
+  const [from, to] = [v.type.shape.map(Number), shape.map(Number)];
   const axis =
     node.op === 'nn.transpose'
       ? (node.attrs.perm as readonly number[]).indexOf(found.axis)
       : movedAxis(from, to, found.axis);
   if (axis < 0) refuse(`the axis of the scales, ${found.axis}, is none of the result`, found.x);
-  return { node, source: found, axis };
+  return { node, source: found, shape, axis };
 }
 
 /** The axis of the same size with as many elements before it, −1 when a reshape splits or joins it. */
@@ -150,8 +158,17 @@ function movedAxis(from: readonly number[], to: readonly number[], axis: number)
   return to.findIndex((size, i) => size === from[axis] && sizeOf(to.slice(0, i)) === before);
 }
 
-const emitWeights = ({ node, source, axis }: LateWeights, a: Algebra): Value =>
-  dequantizedAs(a, source, moved(a, node, [source.x]), axis);
+/** The weights are moved when somebody looks at them: grouping does not. */
+function emitWeights({ node, source, shape, axis }: LateWeights, a: Algebra): Value {
+  const w = a.tensor(source.x) as ITensor<Eight>;
+  const moved = () => evaluateNode(node, [w])[0] as ITensor<Eight>;
+  return dequantizedAs(
+    a,
+    source,
+    a.b.constant({ dtype: w.dtype, shape }, moved, a.b.fresh(`${source.x.id}.moved`)),
+    axis,
+  );
+}
 
 /** The same for constants with a scale per channel. */
 export const dequantizeWeightsLate: readonly AnyRule[] = [move.nnTranspose, move.nnReshape].map((root) =>
