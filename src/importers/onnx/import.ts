@@ -67,12 +67,13 @@ class Importer {
     for (const index of nodeOrder(graph, this.#where)) imported[index] = this.#importNode(graph.nodes[index]);
     const outputs = graph.outputs.map(({ name }) => this.#output(name));
     this.#scope.prune(outputs);
-    const { nodes } = this.#scope;
+    const { nodes, values } = this.#scope;
     const origin: OnnxOrigin = {
       kind: 'onnx',
       file: this.#file,
       nodes: imported.map((ids) => ids.filter((id) => id in nodes)),
       original: { ...nodes },
+      values: { ...values },
       unsupported: this.#unsupported.filter(({ value }) => value in this.#scope.values),
     };
     return this.#scope.finish(graph.name === '' ? 'main' : graph.name, outputs, origin);

@@ -2,7 +2,7 @@
 import { assert, type Code, fail, type Location, UnskewError } from '../../diagnostics/index.ts';
 import type { Emitter } from '../../ir/builder.ts';
 import type { AnyOp, AttrValue, OperandSpecs, Value } from '../../ir/define_op.ts';
-import { type DType, isInteger } from '../../ir/dtype.ts';
+import { type DType, dtypes, isFloat, isInteger } from '../../ir/dtype.ts';
 import { evaluateNode } from '../../ir/interpret.ts';
 import { findOp } from '../../ir/op_table.ts';
 import { type ITensor, scalar, sizeOf, tensor } from '../../ir/tensor.ts';
@@ -177,7 +177,13 @@ export class NodeContext {
     return this.#emitter.constant(value, this.#emitter.fresh(name ?? 'const'));
   }
 
+  /** A constant of one element; refused where the type does not have the value. */
   scalar(dtype: DType, value: number, name?: string): Value {
+    if (isHalf(dtype)) return this.cast(this.constant(scalar('f32', value), name), dtype);
+    const { min, max } = dtypes[dtype];
+    if (!isFloat(dtype) && !(Number.isInteger(value) && value >= min && value <= max)) {
+      this.unsupported(`${name ?? 'a constant'} ${value} as ${dtype}`);
+    }
     return this.constant(scalar(dtype, value), name);
   }
 

@@ -1,6 +1,6 @@
 /** What the importer leaves for the exporter: the file, and what became of each of its nodes. */
-import type { Graph, Node, Origin } from '../../ir/graph.ts';
-import type { NodeId } from '../../ir/types.ts';
+import type { Graph, Node, Origin, ValueInfo } from '../../ir/graph.ts';
+import type { NodeId, ValueId } from '../../ir/types.ts';
 import type { OnnxFile } from './container/index.ts';
 
 export interface OnnxOrigin extends Origin {
@@ -13,6 +13,8 @@ export interface OnnxOrigin extends Origin {
   readonly nodes: readonly (readonly NodeId[])[];
   /** The IR nodes as they were imported: a node is untouched when the graph still holds this very object. */
   readonly original: Readonly<Record<NodeId, Node>>;
+  /** The values as they were imported. */
+  readonly values: Readonly<Record<ValueId, ValueInfo>>;
   /** What became an opaque value, and why; not listed: nodes that are opaque because they read one. */
   readonly unsupported: readonly Unsupport[];
 }

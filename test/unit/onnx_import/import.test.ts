@@ -216,7 +216,7 @@ describe('what is not understood', () => {
     [
       'an element type',
       { op: 'Conv', inputs: ['i', 'i'], outputs: ['y'] },
-      "Conv: nn.conv: 'x' should be of type u8 or s8 or s32 or f32, but is s64[1,1,1]",
+      expect.stringMatching(/^Conv: nn.conv: 'x' should be of type .*, but is s64\[1,1,1\]$/),
     ],
   ])('%s', (_, node, reason) => {
     const graph = imported({

@@ -30,7 +30,10 @@ function split(ctx: NodeContext): readonly Value[] {
   const axis = ctx.axis(ctx.attr.int('axis', 0), x.type.shape.length);
   const size = x.type.shape[axis];
   const given = ctx.opset < 13 ? ctx.attr.ints('split') : ctx.integersOf('split');
-  const count = ctx.attr.int('num_outputs', ctx.outputCount);
+  const count = ctx.outputCount;
+  if (ctx.attr.int('num_outputs', count) !== count || (given && given.length !== count)) {
+    ctx.refuse(`the node has ${count} outputs, num_outputs or split ask for another number`, 'split');
+  }
   const total = typeof size === 'number' ? size : undefined;
   if (!given && total === undefined) ctx.unsupported('a split of an axis of unknown size');
   const each = Math.ceil((total as number) / count);

@@ -1,6 +1,7 @@
 /** QuantizeLinear, DequantizeLinear and their dynamic form. */
 import type { Value } from '../../../ir/define_op.ts';
 import { type DType, dtypeOfOnnxCode } from '../../../ir/dtype.ts';
+import { onnxTypeName } from '../container/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 
@@ -41,7 +42,8 @@ function quantize(ctx: NodeContext): Value {
   const given = ctx.find('y_zero_point');
   const zeroPoint = given && unblocked(ctx, x, given);
   const code = ctx.attr.int('output_dtype', 0);
-  const named = code === 0 ? undefined : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`output_dtype ${code}`));
+  const named =
+    code === 0 ? undefined : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`the output type ${onnxTypeName(code)}`));
   const dtype = zeroPoint?.type.dtype ?? named ?? 'u8';
   if (named && named !== dtype)
     ctx.refuse(`output_dtype is ${named}, the zero point is ${dtype}`, 'y_zero_point', 'U2007');
@@ -60,7 +62,9 @@ function dequantize(ctx: NodeContext): Value {
   const zeroPoint = given && unblocked(ctx, x, given);
   const code = ctx.attr.int('output_dtype', 0);
   const to =
-    code === 0 ? (scale.type.dtype as DType) : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`output_dtype ${code}`));
+    code === 0
+      ? (scale.type.dtype as DType)
+      : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`the output type ${onnxTypeName(code)}`));
   const y = ctx.emit('qnn.dequantize', [x, scale, zeroPoint], { axis: axisOf(ctx, x, scale) });
   return ctx.cast(y, to);
 }

@@ -1,6 +1,7 @@
 /** Operators of one operand, element by element. */
 import type { Value } from '../../../ir/define_op.ts';
 import { type DType, dtypeOfOnnxCode } from '../../../ir/dtype.ts';
+import { onnxTypeName } from '../container/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 
@@ -135,7 +136,7 @@ export const unaryOps: readonly OnnxOp[] = [
     attributes: ['to', 'saturate', 'round_mode'],
     import(ctx) {
       const code = ctx.attr.int('to') ?? ctx.refuse("the attribute 'to' is missing");
-      const to = dtypeOfOnnxCode(code) ?? ctx.unsupported(`a cast to element type ${code}`);
+      const to = dtypeOfOnnxCode(code) ?? ctx.unsupported(`a cast to ${onnxTypeName(code)}`);
       return castTo(ctx, ctx.get('input'), to);
     },
   }),
