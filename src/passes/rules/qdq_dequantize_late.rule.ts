@@ -13,6 +13,7 @@ import {
 import { nnGather, nnGatherElements } from '../../ir/ops/nn_gather.op.ts';
 import * as move from '../../ir/ops/nn_movement.op.ts';
 import { nnGlobalMaxPool, nnMaxPool } from '../../ir/ops/nn_pool.op.ts';
+import { nnResize } from '../../ir/ops/nn_resize.op.ts';
 import { nnSlice } from '../../ir/ops/nn_slice.op.ts';
 import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
 import { dequantize, quantize } from '../../numerics/index.ts';
@@ -35,6 +36,7 @@ function plan({ graph, node }: Site, { refuse, unrelated }: Refusals): Late {
     graph.value(id as ValueId),
   );
   if (!data.every((v) => dequantizeOf(graph, v))) return unrelated('an operand is not dequantized');
+  if (node.op === 'nn.resize' && node.attrs.mode !== 'nearest') return unrelated('the resize interpolates');
   const sources = data.map((v) => perTensor(graph, v, 'an operand', refuse));
   const [first] = sources;
   const other = sources.find(
@@ -97,6 +99,7 @@ const movers: readonly AnyOp[] = [
   move.nnConcat,
   move.nnDepthToSpace,
   move.nnSpaceToDepth,
+  nnResize,
   nnSlice,
   nnGather,
   nnGatherElements,

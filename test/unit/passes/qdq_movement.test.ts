@@ -4,6 +4,7 @@ import { type AnyOp, type AttrValue, type Graph, GraphBuilder, interpret, tensor
 import { nnGather } from '../../../src/ir/ops/nn_gather.op.ts';
 import * as move from '../../../src/ir/ops/nn_movement.op.ts';
 import { nnGlobalMaxPool, nnMaxPool } from '../../../src/ir/ops/nn_pool.op.ts';
+import { nnResize } from '../../../src/ir/ops/nn_resize.op.ts';
 import { nnSlice } from '../../../src/ir/ops/nn_slice.op.ts';
 import { qnnQuantize } from '../../../src/ir/ops/qnn_quantize.op.ts';
 import type { AnyRule } from '../../../src/passes/rewrite/rule.ts';
@@ -53,6 +54,7 @@ const movers: Readonly<Record<string, Mover>> = {
   'space to depth': { op: move.nnSpaceToDepth, attrs: { block: 2 } },
   slice: { op: nnSlice, attrs: { starts: [1, 5], ends: [4, 0], axes: [1, 3], steps: [1, -2] } },
   gather: { op: nnGather, attrs: { axis: 1 }, more: (b) => [b.constant(tensor('s64', [3, 0, 0]))] },
+  'resize to the nearest': { op: nnResize, attrs: { shape: [2, 4, 8, 3], scales: [1, 1, 2, 0.5] } },
   'max pool': { op: nnMaxPool, attrs: pool },
   'global max pool': { op: nnGlobalMaxPool, attrs: {} },
 };
@@ -115,7 +117,7 @@ describe('dequantization comes after what moves', () => {
 const lateRoot = (name: string): AnyOp => dequantizeLate.find((rule) => rule.root.name === name)!.root;
 
 describe('quantization comes before what moves', () => {
-  const movable = Object.entries(movers).filter(([name]) => name !== 'slice' && name !== 'gather');
+  const movable = Object.entries(movers).filter(([name]) => !/slice|gather|resize/.test(name));
   test.each(movable)('%s', (_name, mover) => {
     checkRule(quantizeEarly, { graphs: early(mover), runs: 60 });
   });
@@ -246,6 +248,16 @@ describe('whole groups', () => {
     expect(group(b.finish([concat(b, xs)])).reasons).toEqual([
       'dequantize-after-concat: the operands have different scales, zero points or types',
     ]);
+  });
+  test('a resize that interpolates stays float', () => {
+    const graph = between(
+      'u8',
+      [[2, 4]],
+      [plain],
+      plain,
+      (b, [x]) => b.emit(nnResize, { x }, { shape: [2, 8], scales: [1, 2], mode: 'linear' }) as Float,
+    );
+    expect(group(graph).reasons).toEqual(['group-qdq: nn.resize in front of the quantize has no integer form here']);
   });
   test('moved floats that others read are not quantized early', () => {
     const b = new GraphBuilder();
