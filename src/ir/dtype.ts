@@ -116,6 +116,6 @@ export function newArray<D extends DType>(d: D, length: number): ArrayFor<D> {
 /** The bytes seen as elements of type `d`; copied only where they are misaligned. */
 export function viewAs<D extends DType>(d: D, bytes: Uint8Array): ArrayFor<D> {
   const { array, bytes: size } = dtypes[d];
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   return new array(aligned.buffer, aligned.byteOffset, Math.floor(aligned.byteLength / size)) as ArrayFor<D>;
 }
