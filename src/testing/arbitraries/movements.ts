@@ -14,6 +14,7 @@ import { nnCast } from '../../ir/ops/nn_cast.op.ts';
 import { nnGather, nnGatherElements } from '../../ir/ops/nn_gather.op.ts';
 import * as move from '../../ir/ops/nn_movement.op.ts';
 import { nnGlobalMaxPool, nnMaxPool } from '../../ir/ops/nn_pool.op.ts';
+import { nnResize } from '../../ir/ops/nn_resize.op.ts';
 import { nnSlice } from '../../ir/ops/nn_slice.op.ts';
 import { randomSource } from '../contents.ts';
 import { batch, type Eight } from './basic.ts';
@@ -33,6 +34,7 @@ export const movements = [
   'gather_elements',
   'max_pool',
   'global_max_pool',
+  'resize',
 ] as const;
 export type Movement = (typeof movements)[number];
 
@@ -134,9 +136,24 @@ export function emitMove(
     case 'global_max_pool':
       if (!spatial) break;
       return b.emit(nnGlobalMaxPool, { x: x as Value<Eight> }) as Value<DType>;
+    case 'resize':
+      if (!spatial) break;
+      return b.emit(nnResize, { x }, resized(x, trivial, pick));
     case 'identity':
   }
   return b.emit(move.nnIdentity, { x });
+}
+
+/** Mostly the nearest element; linear only for floats. */
+function resized({ type: { dtype, shape } }: Value<DType>, trivial: boolean, pick: (n: number) => number) {
+  const factors = shape.map((_, axis) => (trivial || axis < 2 ? 1 : [2, 3, 1.5, 0.5][pick(4)]));
+  return {
+    shape: shape.map((dim, axis) => (axis < 2 ? dim : Math.max(1, Math.floor((dim as number) * factors[axis])))),
+    scales: factors,
+    mode: dtype === 'f32' && pick(4) === 0 ? ('linear' as const) : ('nearest' as const),
+    coordinates: (['half_pixel', 'pytorch_half_pixel', 'asymmetric', 'align_corners'] as const)[pick(4)],
+    nearest: (['round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil'] as const)[pick(4)],
+  };
 }
 
 /** Windows over spatial sizes of at least 1. */
