@@ -68,7 +68,8 @@ function zeroPointText(graph: Graph, id: ValueId | null | undefined, many: strin
     values.reduce((a, b) => Math.min(a, b), Infinity),
     values.reduce((a, b) => Math.max(a, b), -Infinity),
   ];
-  return values.length === 0 ? 'none' : low === high ? String(low) : `${many} ${low}…${high}`;
+  const isZero = values.every((value) => value === 0);
+  return isZero ? 'none' : low === high ? String(low) : `${many} ${low}…${high}`;
 }
 
 const isFollowedByBias = (graph: Graph, readers: readonly Node[]): boolean =>

@@ -1,10 +1,10 @@
 /** ONNX Runtime (CPU), where it is installed: the other side of benchmarks and checks. */
-import type { Tensor } from 'onnxruntime-node';
+import type { InferenceSession, Tensor } from 'onnxruntime-node';
 import { fail } from '../diagnostics/index.ts';
 
 export interface PeerOptions {
-  /** Threads of one inference, the calling one included: exactly this many. */
-  readonly threads: number;
+  /** Threads of one inference, the calling one included: exactly this many, or all processors. */
+  readonly threads?: number;
   readonly graphOptimizationLevel?: 'disabled' | 'basic' | 'extended' | 'layout' | 'all';
 }
 
@@ -23,15 +23,18 @@ export interface Peer {
  * some 30 ms after every run (session.force_spinning_stop ends that, but costs it 2-4 % at two threads), so give the
  * next contender a pause first: `Schedule.settle`.
  */
-export async function createPeer(model: Uint8Array, options: PeerOptions): Promise<Peer> {
+export async function createPeer(model: Uint8Array | string, options: PeerOptions): Promise<Peer> {
   const { InferenceSession, Tensor } = await load();
-  const session = await InferenceSession.create(model, {
-    intraOpNumThreads: options.threads,
+  const sessionOptions: InferenceSession.SessionOptions = {
+    ...(options.threads !== undefined && { intraOpNumThreads: options.threads }),
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: options.graphOptimizationLevel ?? 'all',
     logSeverityLevel: 3,
-  });
+  };
+  const session = await (typeof model === 'string'
+    ? InferenceSession.create(model, sessionOptions)
+    : InferenceSession.create(model, sessionOptions));
   return {
     inputNames: session.inputNames,
     outputNames: session.outputNames,

@@ -8,6 +8,7 @@ import { UsageError } from './args.ts';
 import type { Source } from './files.ts';
 import { withShapes } from './inputs.ts';
 import { argument, assignments, choice, type Option, whole } from './options.ts';
+import type { Terminal } from './terminal.ts';
 
 export const modelArgument = argument('MODEL', 'an ONNX model, a compiled model or textual IR; told by content');
 
@@ -20,10 +21,20 @@ export const strategyOption = {
 export const shapeOption = {
   shape: assignments('NAME=SIZES', 'Sizes for an input with symbolic dimensions, as in x=1,3,224,224'),
 };
-export const executionOptions = {
-  backend: choice(['onednn', 'reference'], 'What runs the model; reference is the interpreter, the meaning itself'),
+export const threadsOption = {
   threads: whole('N', 'Threads of one inference (default: all processors)', 1),
 };
+export const executionOptions = {
+  backend: choice(['onednn', 'reference'], 'What runs the model; reference is the interpreter, the meaning itself'),
+  ...threadsOption,
+};
+
+export const targetOption = (fallback: 'symmetric' | 'onednn') => ({
+  target: choice(
+    fallback === 'onednn' ? ['onednn', 'symmetric'] : ['symmetric', 'onednn'],
+    'What may remain; symmetric: no zero point on any convolution or matmul, onednn: one of the source',
+  ),
+});
 
 /** `NAME` for all layers, `LAYER=NAME` for one. */
 function strategies(): Option<Strategy | undefined> {
@@ -81,4 +92,12 @@ export function modelOf(source: Source, values: CompileValues): { readonly model
   const { backend, threads } = values;
   const compiled = compileSource(source, values, graph);
   return { graph, model: new Model(compiled, { backend, ...(threads && { threads }) }) };
+}
+
+/** Says when part of the model does not run natively. */
+export function noteFallbacks(model: Model, path: string, terminal: Terminal): void {
+  const { fallbacks } = model;
+  if (fallbacks.length === 0) return;
+  const which = fallbacks.length === 1 ? '1 node runs' : `${fallbacks.length} nodes run`;
+  terminal.note(`note: ${which} on the interpreter; unskew explain ${path} says why`);
 }

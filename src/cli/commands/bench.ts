@@ -1,0 +1,126 @@
+import { availableParallelism } from 'node:os';
+import type { NodeTime } from '../../runtime/executable.ts';
+import { UsageError } from '../args.ts';
+import { defineCommand } from '../command.ts';
+import { openSource } from '../files.ts';
+import { publicFeeds, readInputs } from '../inputs.ts';
+import { type Contender, compare, measure, type Ratio, type Schedule, type Timing, usualSchedule } from '../measure.ts';
+import { createPeer } from '../onnxruntime.ts';
+import { assignments, choice, flag, type Option, whole } from '../options.ts';
+import {
+  executionOptions,
+  modelArgument,
+  modelOf,
+  noteFallbacks,
+  profileOption,
+  shapeOption,
+  strategyOption,
+} from '../shared_options.ts';
+import { onnxBytesOf } from '../sides.ts';
+import { formatTable, right } from '../table.ts';
+
+export const bench = defineCommand({
+  name: 'bench',
+  summary: 'Time inferences, alone or interleaved with ONNX Runtime',
+  description: [
+    'Untimed runs go first. Contenders take turns in one process, so that a busy machine treats them alike; the ratio is of medians, with its 10th and 90th percentile over the rounds.',
+  ],
+  arguments: { model: modelArgument },
+  options: {
+    perNode: flag('The time of every node too'),
+    vs: peerOption(),
+    ...executionOptions,
+    batch: whole('N', 'The first dimension of every input, where that is a symbol', 1),
+    input: assignments('NAME=FILE', 'A tensor for an input; the others are random'),
+    ...strategyOption,
+    ...shapeOption,
+    ...profileOption,
+  },
+  examples: [
+    { command: 'unskew bench model.onnx --threads 1', does: 'min, median and p99 on one thread' },
+    { command: 'unskew bench model.onnx --vs onnxruntime', does: 'the same, next to ONNX Runtime' },
+    { command: 'unskew bench model.onnx --per-node', does: 'where the time goes' },
+  ],
+  async run(values, terminal) {
+    const source = await openSource(values.model, values.profile);
+    if (values.perNode && values.backend === 'reference')
+      throw new UsageError('--per-node needs the onednn backend', 'the interpreter keeps no times per node');
+    const start = performance.now();
+    const { model, graph } = modelOf(source, values);
+    try {
+      const feeds = publicFeeds(await readInputs(graph, { input: values.input, random: 1 }));
+      await model.run(feeds);
+      const firstRun = performance.now() - start;
+      noteFallbacks(model, values.model, terminal);
+      const contenders: Contender[] = [{ name: 'unskew', run: () => model.run(feeds) }];
+      const peer =
+        values.vs &&
+        (await createPeer(onnxBytesOf(source), values.threads === undefined ? {} : { threads: values.threads }));
+      if (peer) contenders.push({ name: 'onnxruntime', run: () => peer.run(feeds) });
+      terminal.progress('measuring');
+      const timings = await measure(contenders, await scheduleFor(contenders));
+      await peer?.dispose();
+      const nodes = values.perNode ? byTime(model.profile(feeds)) : undefined;
+      return {
+        file: values.model,
+        backend: model.backend,
+        threads: values.threads ?? availableParallelism(),
+        compileAndFirstRun: firstRun,
+        timings,
+        ...(timings[1] && { ratio: compare(timings[0], timings[1]) }),
+        ...(nodes && { nodes }),
+      };
+    } finally {
+      model.dispose();
+    }
+  },
+  format(r) {
+    const sections = [
+      timingTable(r.timings),
+      `compiling and the first run took ${r.compileAndFirstRun.toFixed(0)} ms`,
+      ...(r.ratio ? [ratioText(r.ratio)] : []),
+      ...(r.nodes ? [nodeTable(r.nodes)] : []),
+    ];
+    return sections.join('\n\n');
+  },
+});
+
+function peerOption(): Option<'onnxruntime' | undefined> {
+  const known = choice(['onnxruntime'], '');
+  return {
+    doc: 'Interleave with another engine: onnxruntime (the package onnxruntime-node has to be installed)',
+    value: 'ENGINE',
+    read: (given, refuse) => (given.length === 0 ? undefined : known.read(given, refuse)),
+  };
+}
+
+/** The usual one, shortened for slow models to some ten seconds. */
+async function scheduleFor(contenders: readonly Contender[]): Promise<Schedule> {
+  const start = performance.now();
+  for (const { run } of contenders) await run();
+  const budget = 10_000 / (performance.now() - start);
+  const { warmUp, rounds, burst, settle } = usualSchedule;
+  if (budget > warmUp + rounds * (burst + 1)) return usualSchedule;
+  const fewer = Math.max(3, Math.min(rounds, Math.floor(budget / 2)));
+  return { warmUp: 1, rounds: fewer, burst: Math.max(1, Math.min(burst, Math.floor(budget / fewer) - 1)), settle };
+}
+
+const byTime = (times: readonly NodeTime[]): NodeTime[] => [...times].sort((a, b) => b.microseconds - a.microseconds);
+
+const timingTable = (timings: readonly Timing[]): string =>
+  formatTable(
+    ['engine', right('runs'), right('min ms'), right('median ms'), right('p99 ms')],
+    timings.map((t) => [t.name, t.runs, ...[t.minimum, t.median, t.p99].map((ms) => ms.toFixed(3))]),
+  );
+
+const ratioText = ({ ratio, low, high }: Ratio): string =>
+  `onnxruntime takes ${ratio.toFixed(2)} times as long as unskew (${low.toFixed(2)} to ${high.toFixed(2)})`;
+
+function nodeTable(nodes: readonly NodeTime[]): string {
+  const total = nodes.reduce((sum, { microseconds }) => sum + microseconds, 0);
+  const table = formatTable(
+    ['node', 'operator', right('µs'), right('share')],
+    nodes.map(({ node, op, microseconds: us }) => [node, op, us.toFixed(1), `${((100 * us) / total).toFixed(1)} %`]),
+  );
+  return `${table}\ntotal ${(total / 1000).toFixed(3)} ms`;
+}

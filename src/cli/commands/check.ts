@@ -1,0 +1,76 @@
+import { availableParallelism } from 'node:os';
+import type { Graph } from '../../ir/index.ts';
+import { legalize } from '../../passes/legalize.ts';
+import { defineCommand } from '../command.ts';
+import { openSource, type Source } from '../files.ts';
+import { withShapes } from '../inputs.ts';
+import { list, whole } from '../options.ts';
+import {
+  compileSource,
+  modelArgument,
+  profileOption,
+  shapeOption,
+  strategyOption,
+  threadsOption,
+} from '../shared_options.ts';
+import { compiledSide, interpreterSide, onnxBytesOf, onnxRuntimeSide, type Side } from '../sides.ts';
+import { compareSides, type Verdict, verdictText } from '../verdict.ts';
+
+const RUNS = 3;
+
+export const check = defineCommand({
+  name: 'check',
+  summary: 'Compare the compiled model with its meaning on random inputs',
+  description: [
+    'The reference is the interpreter on the quantized graph, before any zero point is corrected. Integers have to be equal; floats may differ by 1e-5 of the largest value of their tensor. When outputs differ, the first node is looked for that computes something else, and the exit code is 3.',
+  ],
+  arguments: { model: modelArgument },
+  options: {
+    against: list('SIDE', 'What to compare with: interpreter (default), onnxruntime, or another model file'),
+    runs: whole('N', `Random inputs to try (default: ${RUNS})`, 1),
+    random: whole('SEED', 'The first seed (default: 1)', 0),
+    ...threadsOption,
+    batch: whole('N', 'The first dimension of every input, where that is a symbol', 1),
+    ...strategyOption,
+    ...shapeOption,
+    ...profileOption,
+  },
+  examples: [
+    { command: 'unskew check model.onnx', does: 'the addon against the interpreter' },
+    { command: 'unskew check model.onnx --strategy fold --runs 20', does: 'one way of correcting, more inputs' },
+    { command: 'unskew check model.onnx --against onnxruntime', does: 'against another engine' },
+    { command: 'unskew check a.qir --against b.qir', does: 'whether two graphs compute the same' },
+  ],
+  async run(values, terminal) {
+    const source = await openSource(values.model, values.profile);
+    const graph = withShapes(source.graph, values);
+    const reference = source.compiled === undefined ? legalize(graph, { target: 'onednn' }).quantized : graph;
+    const threads = values.threads ?? availableParallelism();
+    const ours = compiledSide(compileSource(source, { ...values, backend: 'onednn' }, graph), reference, threads);
+    const names = values.against.length === 0 ? ['interpreter'] : values.against;
+    const seeds = Array.from({ length: values.runs ?? RUNS }, (_, i) => (values.random ?? 1) + i);
+    const verdicts: Verdict[] = [];
+    for (const name of names) {
+      const other = await sideOf(name, source, reference, values);
+      verdicts.push(await compareSides(other, ours, reference, seeds, terminal));
+      await other.dispose();
+    }
+    return { file: values.model, seeds, agrees: verdicts.every(({ agrees }) => agrees), verdicts };
+  },
+  failed: ({ agrees }) => !agrees,
+  format: ({ verdicts }, terminal) => verdicts.map((verdict) => verdictText(verdict, terminal)).join('\n'),
+});
+
+async function sideOf(
+  name: string,
+  source: Source,
+  reference: Graph,
+  values: { readonly threads: number | undefined; readonly profile: 'ort' | 'onnx-spec' } & Parameters<
+    typeof withShapes
+  >[1],
+): Promise<Side> {
+  if (name === 'interpreter') return interpreterSide(reference);
+  if (name === 'onnxruntime') return onnxRuntimeSide(onnxBytesOf(source), name, values.threads);
+  const { graph } = await openSource(name, values.profile);
+  return interpreterSide(withShapes(graph, values), name);
+}

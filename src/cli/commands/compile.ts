@@ -1,0 +1,67 @@
+import { writeCompiledFile } from '../../codegen/compiled_file.ts';
+import { UsageError } from '../args.ts';
+import { defineCommand } from '../command.ts';
+import { openSource, writeOutput } from '../files.ts';
+import { withShapes } from '../inputs.ts';
+import { text, whole } from '../options.ts';
+import {
+  compileSource,
+  modelArgument,
+  profileOption,
+  shapeOption,
+  strategyOption,
+  threadsOption,
+} from '../shared_options.ts';
+import { count, formatBytes, formatPairs } from '../table.ts';
+
+export const compile = defineCommand({
+  name: 'compile',
+  summary: 'Write a compiled model, which run, bench, check and compile() load without importing',
+  description: [
+    'A compiled model holds what was decided: operators fused, zero points corrected. Memory layouts are chosen where it is loaded, so it may be moved between machines.',
+  ],
+  arguments: { model: modelArgument },
+  options: {
+    output: text('FILE', 'Where to write it', 'o'),
+    ...threadsOption,
+    batch: whole('N', 'The first dimension of every input, where that is a symbol', 1),
+    ...strategyOption,
+    ...shapeOption,
+    ...profileOption,
+  },
+  examples: [
+    { command: 'unskew compile model.onnx -o model.unskew', does: 'compile once …' },
+    { command: 'unskew run model.unskew --random 1', does: '… and run it anywhere' },
+  ],
+  async run(values, terminal) {
+    const { model, output } = values;
+    if (output === undefined) throw new UsageError('--output is missing', 'say where to write it: -o FILE');
+    const source = await openSource(model, values.profile);
+    if (source.compiled !== undefined) throw new UsageError(`${model} is a compiled model already`);
+    terminal.progress('compiling');
+    const start = performance.now();
+    const compiled = compileSource(source, { ...values, backend: 'onednn' }, withShapes(source.graph, values));
+    const milliseconds = performance.now() - start;
+    const bytes = writeCompiledFile(compiled);
+    await writeOutput(output, bytes, model);
+    const { target, certificate, strategies } = compiled;
+    return {
+      file: model,
+      output,
+      bytes: bytes.length,
+      milliseconds,
+      target,
+      nodes: Object.keys(compiled.graph.nodes).length,
+      corrected: strategies.length,
+      verdict: certificate.verdict,
+    };
+  },
+  format: (r) =>
+    formatPairs([
+      ['written', `${r.output}, ${formatBytes(r.bytes)}`],
+      ['operators', `${r.nodes}, for ${r.target.name} on ${r.target.isa}`],
+      ['corrected', count(r.corrected, 'layer')],
+      ['verdict', r.verdict],
+      ['time', `${r.milliseconds.toFixed(0)} ms`],
+    ]),
+});

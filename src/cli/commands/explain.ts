@@ -1,0 +1,119 @@
+import { fail } from '../../diagnostics/index.ts';
+import { closest } from '../args.ts';
+import { defineCommand } from '../command.ts';
+import { type Explanation, explainGraph } from '../explaining.ts';
+import { openSource } from '../files.ts';
+import { withShapes } from '../inputs.ts';
+import { optionalArgument } from '../options.ts';
+import { modelArgument, profileOption, shapeOption, strategyOption, targetOption } from '../shared_options.ts';
+import { formatPairs, formatTable, right } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
+
+export const explain = defineCommand({
+  name: 'explain',
+  summary: 'Show why each rewrite rule fired or did not, and what runs on the interpreter',
+  description: [
+    'Without NODE a table of rules is shown, and whatever runs on the interpreter; with NODE, or -v for all nodes, every rule with its law or its reason.',
+  ],
+  arguments: { model: modelArgument, node: optionalArgument('NODE', 'a node of the model, or a value of the graph') },
+  options: { ...targetOption('onednn'), ...strategyOption, ...shapeOption, ...profileOption },
+  examples: [
+    { command: 'unskew explain model.onnx', does: 'rules, how often they fired, and why they did not' },
+    { command: 'unskew explain model.onnx /conv1/Conv', does: 'everything about one layer' },
+  ],
+  async run(values) {
+    const { model, node, target, strategy } = values;
+    const { graph, kind } = await openSource(model, values.profile);
+    if (kind === 'compiled')
+      fail(
+        'U4002',
+        'a compiled model keeps no account of its rules',
+        { file: model },
+        'explain the model that it was compiled from',
+      );
+    const { layers, withoutPlan } = explainGraph(withShapes(graph, values), target, strategy);
+    const wanted = node === undefined ? layers : layers.filter((l) => l.layer === node || l.nodes.includes(node));
+    if (node !== undefined && wanted.length === 0) {
+      const near = closest(
+        node,
+        layers.map(({ layer }) => layer),
+      );
+      fail(
+        'U4002',
+        `the model has no node '${node}'`,
+        { file: model },
+        near ? `did you mean '${near}'?` : `unskew explain ${model} -v shows all of them`,
+      );
+    }
+    return {
+      file: model,
+      target,
+      ...(node !== undefined && { node }),
+      layers: wanted,
+      ...(withoutPlan && { withoutPlan }),
+    };
+  },
+  format(r, terminal) {
+    const isDetailed = r.node !== undefined || terminal.verbose;
+    const sections = isDetailed
+      ? r.layers.map((layer) => layerText(layer, terminal))
+      : [ruleTable(r.layers), fallbackText(r.layers)];
+    return [...sections, ...(r.withoutPlan ? [`Nothing is known about the interpreter: ${r.withoutPlan}`] : [])].join(
+      '\n\n',
+    );
+  },
+});
+
+function layerText({ layer, op, fired, missed, correction, fallback }: Explanation, { paint }: Terminal): string {
+  const lines = [paint('bold', `${layer} (${op})`)];
+  const section = (title: string, pairs: readonly (readonly [string, string])[]) => {
+    if (pairs.length > 0) lines.push(`  ${title}`, formatPairs(pairs, '    '));
+  };
+  section(
+    'fired',
+    fired.map(({ rule, law, pass }) => [rule, law ?? `in ${pass}`]),
+  );
+  section(
+    'did not fire',
+    missed.map(({ rule, reason, hint }) => [rule, `${reason}${hint ? ` (${hint})` : ''}`]),
+  );
+  if (correction !== undefined)
+    section(
+      `zero point corrected by ${correction.chosen}; the ways were`,
+      correction.ways.map(({ name, legal, cost, reason }) => [
+        name,
+        legal ? `cost ${cost.toFixed(2)}` : `not legal: ${reason}`,
+      ]),
+    );
+  if (fallback !== undefined) lines.push(`  runs on the interpreter: ${fallback}`);
+  if (lines.length === 1) lines.push('  no rule looked at it');
+  return lines.join('\n');
+}
+
+/** Per rule: how many layers it fired in, how many it did not, and the reason given most often. */
+function ruleTable(layers: readonly Explanation[]): string {
+  const rules = new Map<string, { fired: number; reasons: string[] }>();
+  const of = (rule: string) => {
+    const known = rules.get(rule) ?? { fired: 0, reasons: [] };
+    rules.set(rule, known);
+    return known;
+  };
+  for (const { fired, missed } of layers) {
+    for (const rule of new Set(fired.map((f) => f.rule))) of(rule).fired++;
+    for (const { rule, reason } of missed) of(rule).reasons.push(reason);
+  }
+  const rows = [...rules].map(([rule, { fired, reasons }]) => [rule, fired, reasons.length, mostFrequent(reasons)]);
+  return formatTable(['rule', right('fired'), right('not'), 'mostly because'], rows);
+}
+
+function mostFrequent(reasons: readonly string[]): string | undefined {
+  const counts = new Map<string, number>();
+  for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1])[0]?.[0];
+}
+
+function fallbackText(layers: readonly Explanation[]): string {
+  const rows = layers.flatMap(({ layer, op, fallback }) => (fallback === undefined ? [] : [[layer, op, fallback]]));
+  if (rows.length === 0) return 'Everything runs natively.';
+  return `On the interpreter:\n${formatTable(['node', 'operator', 'reason'], rows)}`;
+}

@@ -1,0 +1,150 @@
+import { dirname, resolve } from 'node:path';
+import { exportOnnx } from '../../exporters/onnx/export.ts';
+import { openOnnx } from '../../importers/onnx/container/index.ts';
+import { originOf } from '../../importers/onnx/origin.ts';
+import type { Graph } from '../../ir/index.ts';
+import { UsageError } from '../args.ts';
+import { defineCommand } from '../command.ts';
+import { openSource, type Source, writeOutput } from '../files.ts';
+import { hasOnnxRuntime } from '../onnxruntime.ts';
+import { optionalWhole, text } from '../options.ts';
+import { rewriteGraph, rewritingOptions } from '../rewriting.ts';
+import { modelArgument, profileOption, strategyOption, targetOption } from '../shared_options.ts';
+import { interpreterSide, onnxRuntimeSide, type Side } from '../sides.ts';
+import { count, formatBytes, formatPairs } from '../table.ts';
+import type { Terminal } from '../terminal.ts';
+import { compareSides, type Verdict, verdictText } from '../verdict.ts';
+
+export const rewrite = defineCommand({
+  name: 'rewrite',
+  summary: 'Write an ONNX model without zero points in its convolutions and matmuls',
+  description: [
+    'What no rule touched is copied byte for byte. With --check the written file is compared, on random inputs, with the quantized graph by the interpreter, and with the input by ONNX Runtime where that is installed; when they differ, the exit code is 3.',
+  ],
+  arguments: { model: modelArgument },
+  options: {
+    output: text('FILE', 'Where to write the model', 'o'),
+    ...targetOption('symmetric'),
+    ...strategyOption,
+    check: optionalWhole('N', 'Compare on N random inputs (default: 3)', 3),
+    ...rewritingOptions,
+    ...profileOption,
+  },
+  examples: [
+    { command: 'unskew rewrite model.onnx -o symmetric.onnx --check', does: 'rewrite, and compare the two' },
+    {
+      command: 'unskew rewrite model.onnx -o out.onnx --strategy fold',
+      does: 'one way of correcting where it is legal',
+    },
+    { command: 'unskew rewrite model.onnx -o out.onnx --timing --emit-ir out.qir', does: 'see what the passes do' },
+  ],
+  async run(values, terminal) {
+    const { model, output } = values;
+    if (output === undefined) throw new UsageError('--output is missing', 'say where to write it: -o FILE');
+    terminal.progress(`reading ${model}`);
+    const source = await openSource(model, values.profile);
+    if (source.compiled !== undefined)
+      throw new UsageError(`${model} is compiled already`, 'rewrite the model that it was compiled from');
+    const { graph, reference, certificate, strategies, passes } = await rewriteGraph(source.graph, values, terminal);
+    terminal.progress(`writing ${output}`);
+    const bytes = exportOnnx(graph);
+    await writeOutput(output, bytes, model);
+    const external = externalFiles(source.graph);
+    adviseOnExternal(external, model, output, terminal);
+    const checks =
+      values.check === undefined ? [] : await compareFiles(source, reference, output, values.check, terminal);
+    return {
+      file: model,
+      output,
+      bytes: bytes.length,
+      target: values.target,
+      verdict: certificate.verdict,
+      bounds: boundsOf([...certificate.entries, ...certificate.grouping]),
+      grouped: certificate.grouping.length,
+      corrected: waysOf(strategies),
+      operators: operatorChanges(source.graph, bytes),
+      externalData: external,
+      passes,
+      checks,
+    };
+  },
+  failed: ({ checks }) => checks.some(({ agrees }) => !agrees),
+  format(r, terminal) {
+    const ways = Object.entries(r.corrected).map(([way, layers]) => `${layers} by ${way}`);
+    const changes = (sign: 1 | -1) =>
+      Object.entries(r.operators)
+        .flatMap(([op, n]) => (n * sign > 0 ? [`${Math.abs(n)} ${op}`] : []))
+        .join(', ') || 'nothing';
+    const summary = formatPairs([
+      ['written', `${r.output}, ${formatBytes(r.bytes)}`],
+      ['grouped', `${count(r.grouped, 'node')} read as integer arithmetic`],
+      ['corrected', ways.length === 0 ? 'no layer had a zero point' : ways.join(', ')],
+      ['verdict', [r.verdict, ...r.bounds].join('; ')],
+      ['dropped', changes(-1)],
+      ['added', changes(1)],
+    ]);
+    return [summary, ...r.checks.map((verdict) => verdictText(verdict, terminal))].join('\n');
+  },
+});
+
+/** Layers by the way in which their zero point was corrected. */
+function waysOf(strategies: readonly { readonly chosen: string }[]): Record<string, number> {
+  const ways: Record<string, number> = {};
+  for (const { chosen } of strategies) ways[chosen] = (ways[chosen] ?? 0) + 1;
+  return ways;
+}
+
+const boundsOf = (entries: readonly { readonly exactness: 'bit-exact' | { readonly bound: string } }[]): string[] => [
+  ...new Set(entries.flatMap(({ exactness }) => (exactness === 'bit-exact' ? [] : [exactness.bound]))),
+];
+
+/** How many more of each operator the written file has than the one that was read. */
+function operatorChanges(before: Graph, after: Uint8Array): Record<string, number> {
+  const changes: Record<string, number> = {};
+  const tally = (nodes: readonly { readonly opType: string }[], step: number) => {
+    for (const { opType } of nodes) changes[opType] = (changes[opType] ?? 0) + step;
+  };
+  tally(openOnnx(after).graph.nodes, 1);
+  tally(originOf(before)?.file.graph.nodes ?? [], -1);
+  return Object.fromEntries(Object.entries(changes).filter(([, n]) => n !== 0));
+}
+
+/** Weights that stay in files of their own. */
+const externalFiles = (graph: Graph): string[] => [
+  ...new Set(
+    [...(originOf(graph)?.file.graph.initializers.values() ?? [])].flatMap(({ external }) => external?.location ?? []),
+  ),
+];
+
+function adviseOnExternal(files: readonly string[], model: string, output: string, terminal: Terminal): void {
+  const folder = dirname(resolve(output));
+  if (files.length === 0 || folder === dirname(resolve(model))) return;
+  terminal.note(
+    `note: ${output} reads its weights from ${files.join(', ')}: copy ${files.length === 1 ? 'it' : 'them'} from ${dirname(resolve(model))} to ${folder}`,
+  );
+}
+
+async function compareFiles(
+  source: Source,
+  reference: Graph,
+  output: string,
+  runs: number,
+  terminal: Terminal,
+): Promise<Verdict[]> {
+  const seeds = Array.from({ length: runs }, (_, i) => i + 1);
+  const written = await openSource(output);
+  const pairs: (readonly [Side, Side])[] = [
+    [interpreterSide(reference, 'the quantized graph'), interpreterSide(written.graph, 'the written file')],
+  ];
+  if (source.kind === 'onnx' && (await hasOnnxRuntime()))
+    pairs.push([
+      await onnxRuntimeSide(source.path, 'onnxruntime on the input'),
+      await onnxRuntimeSide(output, 'onnxruntime on the written file'),
+    ]);
+  const verdicts: Verdict[] = [];
+  for (const [expected, found] of pairs) {
+    verdicts.push(await compareSides(expected, found, reference, seeds, terminal));
+    await Promise.all([expected.dispose(), found.dispose()]);
+  }
+  return verdicts;
+}

@@ -1,0 +1,112 @@
+import { join } from 'node:path';
+import { sizeOf, type Tensor } from '../../ir/index.ts';
+import { toFeeds } from '../../runtime/feeds.ts';
+import { defineCommand } from '../command.ts';
+import { openSource, writeOutput } from '../files.ts';
+import { publicFeeds, readInputs } from '../inputs.ts';
+import { writeNpy } from '../npy.ts';
+import { assignments, text, whole } from '../options.ts';
+import {
+  executionOptions,
+  modelArgument,
+  modelOf,
+  noteFallbacks,
+  profileOption,
+  shapeOption,
+  strategyOption,
+} from '../shared_options.ts';
+import { formatTable, right } from '../table.ts';
+
+const SHOWN = 8;
+
+export const run = defineCommand({
+  name: 'run',
+  summary: 'Run a model on tensors from files, or on random ones',
+  description: [
+    'Tensors are NumPy arrays (.npy) or TensorProtos (.pb, as in the test data of ONNX). Outputs are shown by their first values and, where that makes sense, by the index of the largest one; -o writes all of them.',
+  ],
+  arguments: { model: modelArgument },
+  options: {
+    input: assignments('NAME=FILE', 'A tensor for an input'),
+    random: whole('SEED', 'Random tensors for the inputs that are not given', 0),
+    output: text('DIR', 'Write every output to DIR as NAME.npy', 'o'),
+    ...executionOptions,
+    ...strategyOption,
+    ...shapeOption,
+    ...profileOption,
+  },
+  examples: [
+    { command: 'unskew run model.onnx --input x=image.npy', does: 'one inference' },
+    { command: 'unskew run model.onnx --random 1 -o out', does: 'random inputs, the outputs into the folder out' },
+    { command: 'unskew run model.onnx --random 1 --backend reference', does: 'the same on the interpreter' },
+  ],
+  async run(values, terminal) {
+    const source = await openSource(values.model, values.profile);
+    const { model, graph } = modelOf(source, values);
+    try {
+      const feeds = await readInputs(graph, values);
+      terminal.progress('running');
+      const start = performance.now();
+      const results = await model.run(publicFeeds(feeds));
+      const milliseconds = performance.now() - start;
+      noteFallbacks(model, values.model, terminal);
+      const files = values.output === undefined ? {} : await writeAll(results, values.output);
+      const outputs = Object.entries(results).map(([name, tensor]) => ({
+        ...summary(name, tensor),
+        ...(files[name] !== undefined && { file: files[name] }),
+      }));
+      return { file: values.model, backend: model.backend, milliseconds, outputs };
+    } finally {
+      model.dispose();
+    }
+  },
+  format: ({ outputs, milliseconds }) =>
+    [
+      formatTable(
+        ['output', 'type', 'dims', right('largest at'), 'first values'],
+        outputs.map(({ name, type, dims, argmax, values, file }) => [
+          name,
+          type,
+          `[${dims.join(', ')}]`,
+          argmax?.join(' ') ?? '',
+          `${values.map(formatValue).join(' ')}${sizeOf(dims) > SHOWN ? ' …' : ''}${file ? `  → ${file}` : ''}`,
+        ]),
+      ),
+      `${milliseconds.toFixed(2)} ms, the first run of this process`,
+    ].join('\n\n'),
+});
+
+function summary(name: string, { type, data, dims }: Tensor) {
+  const values = Array.from(data.subarray(0, SHOWN) as ArrayLike<number | bigint>);
+  const argmax = argmaxOf(data as ArrayLike<number | bigint>, dims);
+  return { name, type, dims, values, ...(argmax && { argmax }) };
+}
+
+/** The index of the largest value along the last axis, of each row; undefined where there are no rows or many. */
+function argmaxOf(data: ArrayLike<number | bigint>, dims: readonly number[]): number[] | undefined {
+  const length = dims.at(-1) ?? 0;
+  const rows = length === 0 ? 0 : data.length / length;
+  if (length < 2 || rows < 1 || rows > SHOWN) return undefined;
+  return Array.from({ length: rows }, (_, row) => {
+    let best = row * length;
+    for (let i = best + 1; i < (row + 1) * length; i++) if (data[i] > data[best]) best = i;
+    return best - row * length;
+  });
+}
+
+const formatValue = (value: number | bigint): string =>
+  typeof value === 'bigint' || Number.isInteger(value) ? String(value) : value.toPrecision(5);
+
+/** Files by output; names of outputs become names of files. */
+async function writeAll(results: Readonly<Record<string, Tensor>>, folder: string): Promise<Record<string, string>> {
+  const files: Record<string, string> = {};
+  for (const [name, tensor] of Object.entries(toFeeds(results))) {
+    const plain = name.replace(/[^\w.-]/g, '_').replace(/^\.+/, '_') || '_';
+    const taken = new Set(Object.values(files));
+    let file = join(folder, `${plain}.npy`);
+    for (let n = 1; taken.has(file); n++) file = join(folder, `${plain}.${n}.npy`);
+    await writeOutput(file, writeNpy(tensor));
+    files[name] = file;
+  }
+  return files;
+}

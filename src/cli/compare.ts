@@ -1,0 +1,125 @@
+/** Whether two runs of a model agree, and where they part first. */
+import {
+  type Feeds,
+  type Graph,
+  type ITensor,
+  interpret,
+  isFloat,
+  type Loc,
+  printNode,
+  topologicalOrder,
+  type ValueId,
+} from '../ir/index.ts';
+
+/** Floats may differ by this fraction of the largest value of their tensor: sums of another order round elsewhere. */
+export const FLOAT_TOLERANCE = 1e-5;
+
+export interface Difference {
+  /** The first element that differs. */
+  readonly index: readonly number[];
+  readonly expected: number | bigint;
+  readonly found: number | bigint;
+  /** Elements that differ. */
+  readonly count: number;
+  readonly size: number;
+  /** The largest difference. */
+  readonly largest: number;
+}
+
+/** Undefined when the tensors agree: integers exactly, floats within the tolerance, NaN with NaN. */
+export function difference(expected: ITensor, found: ITensor): Difference | undefined {
+  const [a, b] = [expected.data, found.data] as readonly ArrayLike<number | bigint>[];
+  const within = isFloat(expected.dtype) ? FLOAT_TOLERANCE * largestMagnitude(a) : 0;
+  let first = -1;
+  let count = 0;
+  let largest = 0;
+  for (let i = 0; i < a.length; i++) {
+    if (a[i] === b[i] || (Number.isNaN(a[i]) && Number.isNaN(b[i]))) continue;
+    const distance = Math.abs(Number(a[i]) - Number(b[i]));
+    if (distance <= within) continue;
+    if (first < 0) first = i;
+    count++;
+    if (!(distance <= largest)) largest = distance;
+  }
+  if (first < 0) return undefined;
+  return { index: indexOf(first, expected.shape), expected: a[first], found: b[first], count, size: a.length, largest };
+}
+
+function largestMagnitude(values: ArrayLike<number | bigint>): number {
+  let largest = 0;
+  for (let i = 0; i < values.length; i++) {
+    const magnitude = Math.abs(Number(values[i]));
+    if (magnitude > largest && magnitude < Infinity) largest = magnitude;
+  }
+  return largest;
+}
+
+function indexOf(flat: number, shape: readonly number[]): number[] {
+  const index = new Array<number>(shape.length);
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    index[axis] = flat % shape[axis];
+    flat = Math.floor(flat / shape[axis]);
+  }
+  return index;
+}
+
+const sameType = (a: ITensor, b: ITensor): boolean =>
+  a.dtype === b.dtype && a.shape.length === b.shape.length && a.shape.every((dim, i) => dim === b.shape[i]);
+
+export type Tensors = Readonly<Record<string, ITensor>>;
+
+/** What differs in one output: an element, or so much that there are no elements to compare. */
+export interface OutputDifference {
+  readonly output: string;
+  readonly why?: string;
+  readonly difference?: Difference;
+}
+
+export function compareOutputs(expected: Tensors, found: Tensors): OutputDifference[] {
+  return Object.entries(expected).flatMap(([output, tensor]): OutputDifference[] => {
+    const other = found[output];
+    if (other === undefined) return [{ output, why: 'there is no such output' }];
+    if (!sameType(tensor, other)) {
+      const show = ({ dtype, shape }: ITensor) => `${dtype}[${shape}]`;
+      return [{ output, why: `it is ${show(other)} and should be ${show(tensor)}` }];
+    }
+    const differs = difference(tensor, other);
+    return differs ? [{ output, difference: differs }] : [];
+  });
+}
+
+/** Where two graphs part: the first node, in the order of the first graph, whose value differs. */
+export interface Divergence extends Difference {
+  readonly node: string;
+  readonly location: Loc;
+  /** The node as textual IR. */
+  readonly ir: string;
+}
+
+/** Values by id; graphs that were rewritten keep the names of what they compute. */
+export type Observed = ReadonlyMap<ValueId, ITensor>;
+
+/** Everything that a graph computes, by the interpreter. */
+export function observe(graph: Graph, feeds: Feeds): Map<ValueId, ITensor> {
+  const values = new Map<ValueId, ITensor>();
+  interpret(graph, feeds, {
+    observe: (node, results) => node.results.forEach((id, i) => void values.set(id, results[i])),
+  });
+  return values;
+}
+
+export function firstDivergence(graph: Graph, expected: Observed, found: Observed): Divergence | undefined {
+  for (const node of topologicalOrder(graph).order)
+    for (const id of node.results) {
+      const [a, b] = [expected.get(id), found.get(id)];
+      if (a === undefined || b === undefined || !sameType(a, b)) continue;
+      const differs = difference(a, b);
+      if (differs) return { node: node.id, location: node.loc, ir: printNode(graph, node), ...differs };
+    }
+  return undefined;
+}
+
+/** `[0, 3, 1, 1]: 17, should be 16` and how much else. */
+export function formatDifference({ index, expected, found, count, size, largest }: Difference): string {
+  return `first at [${index.join(', ')}]: ${found}, should be ${expected}; ${count} of ${size} elements differ, by up to ${largest}`;
+}

@@ -1,0 +1,105 @@
+/**
+ * Lists of passes on a command line:  fold-constants,group-qdq{families=all},canonicalize
+ * Every pass that has a name is one entry of a table, with the values that its options may take.
+ */
+import { select } from '../codegen/onednn/select/index.ts';
+import { canonicalize } from '../passes/canonicalize.ts';
+import { correctZeroPoints } from '../passes/correct_zero_points.ts';
+import { foldConstants } from '../passes/fold_constants.ts';
+import { groupQdq } from '../passes/group_qdq.ts';
+import type { Pass } from '../passes/pass.ts';
+import { type Strategy, type StrategyName, type StrategyReport, strategyNames } from '../passes/strategies.ts';
+import type { Target } from '../passes/target.ts';
+import { closest, UsageError } from './args.ts';
+
+/** One pass as it is written. */
+export interface PassEntry {
+  readonly name: string;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+/** What the passes of one command have in common. */
+export interface PassSetting {
+  readonly target: Target;
+  readonly strategy: Strategy;
+  readonly report: (entry: StrategyReport) => void;
+}
+
+interface NamedPass {
+  /** The values that each option may take; without one the setting decides. */
+  readonly options: Readonly<Record<string, readonly string[]>>;
+  make(options: Readonly<Record<string, string>>, setting: PassSetting): Pass;
+}
+
+const plain = (pass: Pass): NamedPass => ({ options: {}, make: () => pass });
+
+export const namedPasses: Readonly<Record<string, NamedPass>> = {
+  'fold-constants': plain(foldConstants),
+  canonicalize: plain(canonicalize),
+  'group-qdq': {
+    options: { families: ['products', 'all'] },
+    make: ({ families }, { target }) =>
+      groupQdq((families as 'products' | 'all') ?? (target.name === 'symmetric' ? 'products' : 'all')),
+  },
+  'correct-zero-points': {
+    options: { strategy: strategyNames },
+    make: (options, { strategy, report }) =>
+      correctZeroPoints((options.strategy as StrategyName | undefined) ?? strategy, report),
+  },
+  select: plain(select),
+};
+
+/** @throws UsageError for a list that is not well formed, or a pass, option or value that does not exist */
+export function parsePasses(text: string): PassEntry[] {
+  const entry = /\s*([\w-]+)\s*(?:\{([^{}]*)\})?\s*(,|$)/y;
+  const entries: PassEntry[] = [];
+  let isOpen = true;
+  while (isOpen) {
+    const at = entry.lastIndex;
+    const match = entry.exec(text);
+    if (match === null)
+      throw new UsageError(
+        `--passes: a pass was expected at '${text.slice(at)}'`,
+        "write it like: --passes='a,b{option=value}'",
+      );
+    entries.push(checkedEntry(match[1], match[2]));
+    isOpen = match[3] === ',';
+  }
+  return entries;
+}
+
+export const printPasses = (entries: readonly PassEntry[]): string =>
+  entries
+    .map(({ name, options }) => {
+      const pairs = Object.entries(options).map(([key, value]) => `${key}=${value}`);
+      return pairs.length === 0 ? name : `${name}{${pairs.join(',')}}`;
+    })
+    .join(',');
+
+export const makePasses = (entries: readonly PassEntry[], setting: PassSetting): Pass[] =>
+  entries.map(({ name, options }) => namedPasses[name].make(options, setting));
+
+function checkedEntry(name: string, optionText: string | undefined): PassEntry {
+  const known = Object.keys(namedPasses);
+  if (!Object.hasOwn(namedPasses, name)) {
+    const near = closest(name, known);
+    const meant = near === undefined ? '' : `; did you mean '${near}'?`;
+    throw new UsageError(`--passes: there is no pass '${name}'${meant}`, `the passes are: ${known.join(', ')}`);
+  }
+  const { options } = namedPasses[name];
+  const given: Record<string, string> = {};
+  for (const pair of (optionText ?? '').split(',').filter((part) => part.trim() !== '')) {
+    const [key, value] = pair.split('=').map((part) => part.trim());
+    const values = Object.hasOwn(options, key) ? options[key] : undefined;
+    if (values === undefined) throw new UsageError(`--passes: ${name} has no option '${key}'`, optionHint(name));
+    if (value === undefined || !values.includes(value))
+      throw new UsageError(`--passes: ${name}{${key}=…} is one of: ${values.join(', ')}`);
+    given[key] = value;
+  }
+  return { name, options: given };
+}
+
+function optionHint(name: string): string {
+  const known = Object.entries(namedPasses[name].options).map(([key, values]) => `${key}=${values.join('|')}`);
+  return known.length === 0 ? `${name} takes no options` : `${name} takes: ${known.join(', ')}`;
+}

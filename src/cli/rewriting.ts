@@ -1,0 +1,99 @@
+/** What `rewrite` and `opt` share: a pipeline run in sight of the user. */
+import type { Diagnostic } from '../diagnostics/index.ts';
+import { formatDiagnostic } from '../diagnostics/index.ts';
+import { type Graph, print } from '../ir/index.ts';
+import { type Certificate, certificateOf } from '../passes/certificate.ts';
+import { legalize, resolveTarget } from '../passes/legalize.ts';
+import { runPipeline } from '../passes/manager.ts';
+import type { PassTrace } from '../passes/pass.ts';
+import type { Strategy, StrategyReport } from '../passes/strategies.ts';
+import { writeOutput } from './files.ts';
+import { flag, text } from './options.ts';
+import { makePasses, parsePasses } from './pass_list.ts';
+import { formatTable, right } from './table.ts';
+import type { Terminal } from './terminal.ts';
+
+export const rewritingOptions = {
+  passes: text('LIST', "Passes instead of the usual ones, as in 'fold-constants,group-qdq{families=all}'"),
+  printIrAfterChange: flag('Print the graph after every pass that changed it, on stderr'),
+  timing: flag('Print the time of every pass, on stderr'),
+  emitIr: text('FILE', 'Write the graph as textual IR too'),
+};
+
+export interface RewritingValues {
+  readonly target: 'symmetric' | 'onednn';
+  readonly strategy: Strategy | undefined;
+  readonly passes: string | undefined;
+  readonly printIrAfterChange: boolean;
+  readonly timing: boolean;
+  readonly emitIr: string | undefined;
+}
+
+export interface Rewritten {
+  readonly graph: Graph;
+  /** What `graph` must equal. */
+  readonly reference: Graph;
+  readonly certificate: Certificate;
+  readonly strategies: readonly StrategyReport[];
+  readonly passes: readonly { readonly pass: string; readonly milliseconds: number; readonly rewrites: number }[];
+}
+
+/** Legalizes, or runs the passes that were asked for. */
+export async function rewriteGraph(graph: Graph, values: RewritingValues, terminal: Terminal): Promise<Rewritten> {
+  const strategy = values.strategy ?? 'auto';
+  const afterPass = (pass: { readonly name: string }, after: Graph): void => {
+    terminal.progress(`after ${pass.name}`);
+    if (values.printIrAfterChange)
+      terminal.error(`// after ${pass.name}\n${print(after, { elideConstants: true, locations: false })}`);
+  };
+  const result =
+    values.passes === undefined
+      ? legalized(graph, { target: values.target, strategy, afterPass })
+      : runListed(graph, values.passes, { target: values.target, strategy, afterPass });
+  const passes = result.trace.map(({ pass, milliseconds, events }) => ({
+    pass,
+    milliseconds,
+    rewrites: events.length,
+  }));
+  if (values.timing) terminal.error(timingTable(passes));
+  for (const note of result.notes) terminal.note(formatDiagnostic(note));
+  if (values.emitIr !== undefined) await writeOutput(values.emitIr, print(result.graph));
+  return { ...result, passes };
+}
+
+interface Request {
+  readonly target: 'symmetric' | 'onednn';
+  readonly strategy: Strategy;
+  readonly afterPass: (pass: { readonly name: string }, graph: Graph) => void;
+}
+
+type Outcome = Omit<Rewritten, 'passes'> & {
+  readonly trace: readonly PassTrace[];
+  readonly notes: readonly Diagnostic[];
+};
+
+function legalized(graph: Graph, request: Request): Outcome {
+  const { quantized, ...result } = legalize(graph, request);
+  return { ...result, reference: quantized };
+}
+
+function runListed(graph: Graph, list: string, { strategy, ...request }: Request): Outcome {
+  const strategies: StrategyReport[] = [];
+  const target = resolveTarget(request.target);
+  const passes = makePasses(parsePasses(list), { target, strategy, report: (entry) => strategies.push(entry) });
+  const result = runPipeline(graph, passes, { target, afterPass: request.afterPass });
+  return { ...result, reference: graph, certificate: certificateOf(result.graph, [], result.trace), strategies };
+}
+
+const timingTable = (passes: Rewritten['passes']): string =>
+  formatTable(
+    ['pass', right('ms'), right('rewrites')],
+    [
+      ...passes.map((p) => [p.pass, p.milliseconds.toFixed(2), p.rewrites]),
+      [
+        'total',
+        passes.reduce((sum, p) => sum + p.milliseconds, 0).toFixed(2),
+        passes.reduce((sum, p) => sum + p.rewrites, 0),
+      ],
+    ],
+  );

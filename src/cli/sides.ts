@@ -1,0 +1,77 @@
+/** What `check` compares: each side runs a model and can tell its intermediate values. */
+import type { CompiledModel } from '../codegen/compiled_file.ts';
+import { buildPlan } from '../codegen/onednn/plan.ts';
+import { fail } from '../diagnostics/index.ts';
+import { checkFeeds, type Feeds, type Graph, interpret, nodesOf, specialize, type ValueId } from '../ir/index.ts';
+import { loadAddon } from '../runtime/addon.ts';
+import { Executable } from '../runtime/executable.ts';
+import { toFeeds } from '../runtime/feeds.ts';
+import type { Observed, Tensors } from './compare.ts';
+import { observe } from './compare.ts';
+import type { Source } from './files.ts';
+import { publicFeeds } from './inputs.ts';
+import { createPeer } from './onnxruntime.ts';
+
+export interface Side {
+  readonly name: string;
+  run(feeds: Feeds): Promise<Tensors>;
+  /** All values that keep their names; undefined for engines that keep them to themselves. */
+  observe?(feeds: Feeds): Observed;
+  dispose(): Promise<void>;
+}
+
+/** The interpreter on a graph. */
+export const interpreterSide = (graph: Graph, name = 'the interpreter'): Side => ({
+  name,
+  run: async (feeds) => interpret(graph, feeds),
+  observe: (feeds) => observe(graph, feeds),
+  dispose: async () => {},
+});
+
+/** The addon on a compiled graph; `reference` is the graph whose values are asked for. */
+export function compiledSide({ graph }: CompiledModel, reference: Graph, threads: number): Side {
+  const binding = loadAddon();
+  const execute = (compiled: Graph, feeds: Feeds): Tensors => {
+    const executable = new Executable(
+      buildPlan(specialize(compiled, checkFeeds(compiled, feeds)), binding, threads),
+      binding,
+    );
+    try {
+      return executable.runSync(feeds);
+    } finally {
+      executable.dispose();
+    }
+  };
+  return {
+    name: 'the compiled model',
+    run: async (feeds) => execute(graph, feeds),
+    observe(feeds) {
+      const shared = nodesOf(graph)
+        .flatMap(({ results }) => results)
+        .filter((id) => reference.values[id] !== undefined && !graph.outputs.includes(id));
+      const outputs = [...graph.outputs, ...shared];
+      return new Map(Object.entries(execute({ ...graph, outputs }, feeds)) as [ValueId, Tensors[string]][]);
+    },
+    dispose: async () => {},
+  };
+}
+
+/** ONNX Runtime on bytes, or on a file and the weights beside it. @throws UnskewError U5003 when it is not installed or refuses the model */
+export async function onnxRuntimeSide(
+  model: Uint8Array | string,
+  name = 'onnxruntime',
+  threads?: number,
+): Promise<Side> {
+  const peer = await createPeer(model, threads === undefined ? {} : { threads });
+  return {
+    name,
+    run: async (feeds) => toFeeds(await peer.run(publicFeeds(feeds))),
+    dispose: () => peer.dispose(),
+  };
+}
+
+/** @throws UnskewError U4002 for a source that is no ONNX model */
+export function onnxBytesOf({ kind, bytes, path }: Source): Uint8Array {
+  if (kind === 'onnx') return bytes;
+  return fail('U4002', 'onnxruntime runs ONNX models only', { file: path });
+}
