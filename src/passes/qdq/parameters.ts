@@ -1,6 +1,7 @@
 /** Dequantize and quantize nodes as the grouping rules see them: 8-bit integers with constant parameters. */
 
 import { dtypes, type ITensor, type Node, type Value, type ValueId } from '../../ir/index.ts';
+import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
 import { isPerTensor } from '../../ir/ops/qnn_parameters.ts';
 import type { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import { quantize } from '../../numerics/index.ts';
@@ -119,3 +120,7 @@ export function requirePrivate(graph: GraphEditor, inner: readonly ValueId[], re
     refuse(`%${id} in the middle of the group has ${graph.consumers(id).length} readers`, value);
   }
 }
+
+/** dequantize(y) with the parameters of another. */
+export const dequantizedAs = (a: Algebra, { scale, zp }: Dequantized, x: Value<Eight>, axis: number): Value =>
+  a.emit(qnnDequantize, { x, scale, ...(zp && { zp }) }, { axis });

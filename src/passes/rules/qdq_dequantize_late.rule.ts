@@ -1,23 +1,11 @@
-import {
-  type AnyOp,
-  evaluateNode,
-  findOp,
-  type ITensor,
-  isStatic,
-  type Node,
-  type Shape,
-  sizeOf,
-  type Value,
-  type ValueId,
-} from '../../ir/index.ts';
+import { type AnyOp, findOp, type Node, type Value, type ValueId } from '../../ir/index.ts';
 import { nnGather, nnGatherElements } from '../../ir/ops/nn_gather.op.ts';
 import * as move from '../../ir/ops/nn_movement.op.ts';
 import { nnGlobalMaxPool, nnMaxPool } from '../../ir/ops/nn_pool.op.ts';
 import { nnResize } from '../../ir/ops/nn_resize.op.ts';
 import { nnSlice } from '../../ir/ops/nn_slice.op.ts';
-import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
 import { dequantize, quantize } from '../../numerics/index.ts';
-import { type Dequantized, dequantized, dequantizeOf, type Eight, perTensor } from '../qdq/parameters.ts';
+import { type Dequantized, dequantizedAs, dequantizeOf, type Eight, perTensor } from '../qdq/parameters.ts';
 import { planned, type Refusals, type Site } from '../qdq/plan.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
@@ -87,9 +75,6 @@ function emit({ node, sources, fill }: Late, a: Algebra, graph: GraphEditor): Va
   return dequantizedAs(a, sources[0], y as Value<Eight>, 0);
 }
 
-const dequantizedAs = (a: Algebra, { scale, zp }: Dequantized, x: Value<Eight>, axis: number): Value =>
-  a.emit(qnnDequantize, { x, scale, ...(zp && { zp }) }, { axis });
-
 const movers: readonly AnyOp[] = [
   move.nnReshape,
   move.nnTranspose,
@@ -128,70 +113,3 @@ export const dequantizeLate: readonly AnyRule[] = movers.map((root) => {
     }),
   });
 });
-
-interface LateWeights {
-  readonly node: Node;
-  readonly source: Dequantized;
-  readonly shape: Shape;
-  readonly axis: number;
-}
-
-/** Gemm with transB, Unsqueeze of a filter: the integers are moved now, the axis of their scales goes with them. */
-function planWeights({ graph, node }: Site, { refuse, unrelated }: Refusals): LateWeights {
-  const v = graph.value(node.operands[0] as ValueId);
-  const source = dequantizeOf(graph, v)?.operands[0];
-  if (!source || !graph.isConstant(source)) return unrelated('the operand is no dequantized constant');
-  const found = dequantized(graph, v, 'the constant', refuse);
-  const { shape } = graph.type(node.results[0]);
-  if (!isStatic(shape)) unrelated('the result has symbolic sizes');
-  if (found.perTensor) return { node, source: found, shape, axis: 0 };
-  if (found.scale.type.shape.length !== 1) refuse('the constant has a scale for each block', found.scale);
-  const [from, to] = [v.type.shape.map(Number), shape.map(Number)];
-  const axis =
-    node.op === 'nn.transpose'
-      ? (node.attrs.perm as readonly number[]).indexOf(found.axis)
-      : movedAxis(from, to, found.axis);
-  if (axis < 0) refuse(`the axis of the scales, ${found.axis}, is none of the result`, found.x);
-  return { node, source: found, shape, axis };
-}
-
-/** The axis of the same size with as many elements before it, −1 when a reshape splits or joins it. */
-function movedAxis(from: readonly number[], to: readonly number[], axis: number): number {
-  const before = sizeOf(from.slice(0, axis));
-  return to.findIndex((size, i) => size === from[axis] && sizeOf(to.slice(0, i)) === before);
-}
-
-/** The weights are moved when somebody looks at them: grouping does not. */
-function emitWeights({ node, source, shape, axis }: LateWeights, a: Algebra): Value {
-  const w = a.tensor(source.x) as ITensor<Eight>;
-  const moved = () => evaluateNode(node, [w])[0] as ITensor<Eight>;
-  return dequantizedAs(
-    a,
-    source,
-    a.b.constant({ dtype: w.dtype, shape }, moved, a.b.fresh(`${source.x.id}.moved`)),
-    axis,
-  );
-}
-
-/** The same for constants with a scale per channel. */
-export const dequantizeWeightsLate: readonly AnyRule[] = [move.nnTranspose, move.nnReshape].map((root) =>
-  defineRule({
-    name: `dequantize-weights-after-${root.name.slice(3)}`,
-    root: root as AnyOp,
-    law: `${root.name.slice(3)}(dequantize(w; s, zp, axis)) = dequantize(${root.name.slice(3)}(w); s, zp, moved axis)   for constant w`,
-    exactness: 'bit-exact',
-    ...planned(planWeights, emitWeights, {
-      what: 'leaves the scales to the channel of the next index',
-      emit: (late, a) => {
-        const { scale } = late.source;
-        const { data, shape } = a.tensor(scale)!;
-        const rotated = a.constant({
-          dtype: 'f32',
-          shape,
-          data: data.map((_, i) => data[(i + 1) % data.length] * (data.length === 1 ? 2 : 1)),
-        });
-        return emitWeights({ ...late, source: { ...late.source, scale: rotated } }, a);
-      },
-    }),
-  }),
-);

@@ -9,7 +9,8 @@ import { nnSlice } from '../../../src/ir/ops/nn_slice.op.ts';
 import { qnnQuantize } from '../../../src/ir/ops/qnn_quantize.op.ts';
 import type { AnyRule } from '../../../src/passes/rewrite/rule.ts';
 import { dequantizeConstant } from '../../../src/passes/rules/qdq_dequantize_constant.rule.ts';
-import { dequantizeLate, dequantizeWeightsLate } from '../../../src/passes/rules/qdq_dequantize_late.rule.ts';
+import { dequantizeLate } from '../../../src/passes/rules/qdq_dequantize_late.rule.ts';
+import { dequantizeWeightsLate } from '../../../src/passes/rules/qdq_dequantize_weights_late.rule.ts';
 import { quantizeEarly } from '../../../src/passes/rules/qdq_quantize_early.rule.ts';
 import { checkRule, checkWrong } from '../../../src/testing/check.ts';
 import {
