@@ -3,6 +3,9 @@
  *
  * Rules and graphs of your own are checked with `checkRule` and `checkRewrite`; see docs/testing.md.
  */
+export { type DType, GraphBuilder, type ITensor, scalar, tensor, type Value } from '../ir/index.ts';
+export { applyRules } from '../passes/rewrite/driver.ts';
+export { type AnyRule, defineRule, type Exactness, type Match, type Miss, type Rule } from '../passes/rewrite/rule.ts';
 export { applyOnce } from './apply_once.ts';
 export * from './arbitraries/index.ts';
 export {
@@ -18,3 +21,4 @@ export { compareGraphs, compareTensors, type Difference, type Tolerance } from '
 export { type Contents, filled, type Pattern, patterns } from './contents.ts';
 export { CounterexampleError, type Refutation } from './counterexample.ts';
 export { arbitraryFeeds, feedsOf } from './feeds.ts';
+export * as ops from './ops.ts';
