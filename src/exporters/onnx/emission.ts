@@ -1,0 +1,158 @@
+/**
+ * The emission of IR operators as ONNX nodes.
+ *
+ * It goes backwards, from what the outputs need: an operator that a later one has taken into itself (a convolution
+ * inside QLinearConv) is emitted only when somebody else reads it as well.
+ */
+import { fail } from '../../diagnostics/index.ts';
+import {
+  bytesOf,
+  constantOf,
+  type Graph,
+  type ITensor,
+  type Node,
+  producersOf,
+  topologicalOrder,
+  type ValueId,
+} from '../../ir/index.ts';
+import { findEmitter } from './emitters/index.ts';
+import { NodeEmitter } from './node_emitter.ts';
+import type { Unit } from './schedule.ts';
+import type { KeptNode, NodeInit, TensorInit } from './splice/index.ts';
+
+/** What surrounds the emitted nodes: the rest of the file, or nothing. */
+export interface Site {
+  /** The version of the default operator set; undefined: whatever the operators need. */
+  readonly opset: number | undefined;
+  /** Whether the operators of com.microsoft may be used. */
+  readonly microsoft: boolean;
+  /** Values that are there already, under their own names. */
+  isGiven(id: ValueId): boolean;
+  /** Names that nothing new may have. */
+  readonly taken: ReadonlySet<string>;
+  /** A node of the file that is carried and not understood, reading these operands. */
+  carry?(node: Node, operands: readonly (string | null)[]): KeptNode;
+  /** Values that have to be there, besides the outputs of the graph. */
+  readonly demanded: readonly ValueId[];
+}
+
+export interface Emitted {
+  /** In topological order. */
+  readonly nodes: readonly Unit<NodeInit | KeptNode>[];
+  readonly initializers: readonly (TensorInit & { readonly name: string })[];
+  /** The given values that the nodes read. */
+  readonly read: ReadonlySet<string>;
+  readonly opset: number;
+}
+
+/** What is written without a file to fit into; 13 is the first version in which quantization has axes. */
+const LOWEST_OPSET = 13;
+
+export function emitGraph(graph: Graph, site: Site): Emitted {
+  for (let opset = site.opset ?? LOWEST_OPSET; ; ) {
+    const emission = new Emission(graph, site, opset);
+    const emitted = emission.run();
+    if (emission.needed <= opset) return emitted;
+    opset = emission.needed;
+  }
+}
+
+export class Emission {
+  readonly graph: Graph;
+  readonly site: Site;
+  readonly opset: number;
+  /** The least version that the operators so far need. */
+  needed = 1;
+  readonly #producers: ReadonlyMap<ValueId, Node>;
+  readonly #names = new Map<ValueId, string>();
+  readonly #used = new Set<string>();
+  readonly #initializers = new Map<string, TensorInit & { readonly name: string }>();
+  readonly #small = new Map<string, string>();
+  readonly #read = new Set<string>();
+
+  constructor(graph: Graph, site: Site, opset: number) {
+    this.graph = graph;
+    this.site = site;
+    this.opset = opset;
+    this.#producers = producersOf(graph);
+  }
+
+  run(): Emitted {
+    const groups: (readonly Unit<NodeInit | KeptNode>[])[] = [];
+    for (const id of [...this.graph.outputs, ...this.site.demanded]) this.name(id);
+    for (const node of topologicalOrder(this.graph).order.toReversed()) {
+      if (!node.results.some((id) => this.#names.has(id) && !this.site.isGiven(id))) continue;
+      groups.push(node.op === 'opaque' ? [this.#carry(node)] : this.#emit(node));
+    }
+    return {
+      nodes: groups.toReversed().flat(),
+      initializers: [...this.#initializers.values()].toReversed(),
+      read: this.#read,
+      opset: this.opset,
+    };
+  }
+
+  #emit(node: Node): readonly Unit<NodeInit>[] {
+    return findEmitter(node)(new NodeEmitter(this, node)).map((item) => ({
+      item,
+      reads: item.inputs,
+      outputs: item.outputs,
+    }));
+  }
+
+  #carry(node: Node): Unit<KeptNode> {
+    if (this.site.carry === undefined)
+      fail('U2008', `the operator ${node.attrs.operator} is not understood and cannot be written`, node.loc);
+    const reads = node.operands.map((id) => id && this.name(id));
+    const item = this.site.carry(node, reads);
+    return { item, reads: reads.filter((name) => name !== null), outputs: node.results };
+  }
+
+  /** The name of a value, which from now on somebody reads. */
+  name(id: ValueId): string {
+    const known = this.#names.get(id);
+    if (known !== undefined) return known;
+    const given = this.site.isGiven(id);
+    const name = given || (!this.site.taken.has(id) && !this.#used.has(id)) ? id : this.fresh(id);
+    this.#names.set(id, name);
+    this.#used.add(name);
+    if (given) this.#read.add(name);
+    else {
+      const constant = constantOf(this.graph, id);
+      if (constant !== undefined) this.#initializers.set(name, initializer(name, constant));
+    }
+    return name;
+  }
+
+  /** The node that computes a value, when it is one of those to be emitted. */
+  producer(id: ValueId | null | undefined): Node | undefined {
+    return id === null || id === undefined || this.site.isGiven(id) ? undefined : this.#producers.get(id);
+  }
+
+  fresh(base: string): string {
+    const isTaken = (name: string) => this.site.taken.has(name) || this.#used.has(name) || name in this.graph.values;
+    let name = base;
+    for (let n = 1; isTaken(name); n++) name = `${base}.${n}`;
+    this.#used.add(name);
+    return name;
+  }
+
+  /** A constant of the exporter; small ones with the same contents are one. */
+  constant(value: ITensor, base: string): string {
+    const small = value.data.length <= 16;
+    const key = small ? `${value.dtype}[${value.shape}]${bytesOf(value.data).join()}` : '';
+    const known = small ? this.#small.get(key) : undefined;
+    if (known !== undefined) return known;
+    const name = this.fresh(base);
+    if (small) this.#small.set(key, name);
+    this.#initializers.set(name, initializer(name, value));
+    return name;
+  }
+}
+
+const initializer = (name: string, { dtype, shape, data }: ITensor) => ({
+  name,
+  type: dtype,
+  dims: shape,
+  data: bytesOf(data),
+});

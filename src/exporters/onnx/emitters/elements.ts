@@ -1,0 +1,71 @@
+/** Small pieces that several emitters share. */
+import { type DType, dtypes } from '../../../ir/index.ts';
+import { castTo, float, type NodeEmitter, type Written } from '../node_emitter.ts';
+
+/** u8 to s8 and back by 128. */
+export function moved(e: NodeEmitter, x: string, to: 'u8' | 's8'): string {
+  return e.cast(e.add(to === 'u8' ? 'Add' : 'Sub', [e.cast(x, 's32'), e.scalar('s32', 128)]), to);
+}
+
+/** min(max(x, low), high); infinite bounds are none. Clip takes integers since version 12, bounds as inputs since 11. */
+export function clipped(e: NodeEmitter, x: string, dtype: DType, low: number, high: number): string {
+  if (low === -Infinity && high === Infinity) return x;
+  const isReal = dtype === 'f32' || dtype === 'f64';
+  if (e.opset < 11 && isReal) return e.add('Clip', [x], clipAttributes(low, high));
+  if (isReal || (e.opset >= 12 && isClippable(dtype))) {
+    const bound = (value: number) => (Number.isFinite(value) ? e.scalar(dtype, value) : '');
+    return e.add('Clip', [x, bound(low), bound(high)]);
+  }
+  if (dtypes[dtype].bytes === 8) e.since(12, 'a Clip of 64-bit integers');
+  return e.cast(clipped(e, e.cast(x, 'f64'), 'f64', low, high), dtype);
+}
+
+/** What ONNX Runtime clips. */
+const isClippable = (dtype: DType): boolean => dtype !== 'u16' && dtype !== 's16';
+
+export const clipAttributes = (low: number, high: number) => ({
+  ...(low !== -Infinity && { min: float(low) }),
+  ...(high !== Infinity && { max: float(high) }),
+});
+
+/** The nearest integer of a binary64 number, up to 2^51. Adding 1/2 in binary64 is exact for every binary32 number. */
+export function rounded(e: NodeEmitter, x: string, how: 'half-even' | 'half-up' | 'half-away'): string {
+  if (how === 'half-even') {
+    e.since(11, 'Round');
+    return e.add('Round', [x]);
+  }
+  if (how === 'half-up') return halfUp(e, x);
+  e.since(9, 'Sign');
+  return e.add('Mul', [e.add('Sign', [x]), halfUp(e, e.add('Abs', [x]))]);
+}
+
+/** ⌊x⌋ + (x − ⌊x⌋ ≥ 1/2): the fraction is exact, x + 1/2 need not be. */
+function halfUp(e: NodeEmitter, x: string): string {
+  const floor = e.add('Floor', [x]);
+  const isBelow = e.add('Less', [e.add('Sub', [x, floor]), e.scalar('f64', 0.5)]);
+  return e.add('Add', [floor, e.add('Cast', [e.add('Not', [isBelow])], castTo('f64'))]);
+}
+
+/** Operands as a type that the operator is defined and run for, `via`, where it is not for their own. */
+export function via(e: NodeEmitter, own: DType, wide: DType | undefined, names: readonly string[]): readonly string[] {
+  return wide === undefined || wide === own ? names : names.map((name) => (name === '' ? '' : e.cast(name, wide)));
+}
+
+/** 8- and 16-bit integers are computed in s32, u32 in s64; results are wrapped back by a Cast. */
+export function widened(dtype: DType): DType | undefined {
+  if (dtype === 'u8' || dtype === 's8' || dtype === 'u16' || dtype === 's16') return 's32';
+  return dtype === 'u32' || dtype === 'u64' ? 's64' : undefined;
+}
+
+/** The node that computes the result, in `wide` where that is given. */
+export function finishVia(
+  e: NodeEmitter,
+  wide: DType | undefined,
+  opType: string,
+  inputs: readonly string[],
+  attributes: Parameters<NodeEmitter['add']>[2] = {},
+): Written {
+  const { dtype } = e.resultType;
+  if (wide === undefined || wide === dtype) e.finish(opType, inputs, attributes);
+  return e.finish('Cast', [e.add(opType, inputs, attributes)], castTo(dtype));
+}

@@ -1,0 +1,132 @@
+/** Operators that move elements. Sizes that are symbols stay computed: copied, left over, or read off an input. */
+import { type Dim, type DType, dtypes, isStatic, type Shape, tensor } from '../../../ir/index.ts';
+import { castTo, int, ints, type NodeEmitter, text, type Written } from '../node_emitter.ts';
+import { type SliceAttrs, sliceParts } from './pad.ts';
+
+const normal = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
+
+/**
+ * The shape input of a Reshape: 0 copies a size, −1 is what is left over, other symbols are read off the inputs of the
+ * graph.
+ */
+export function reshape(e: NodeEmitter): Written {
+  e.since(5, 'Reshape');
+  const shape = e.attr<Shape>('shape');
+  const from = e.type(0).shape;
+  if (isStatic(shape)) {
+    const isEmpty = shape.includes(0);
+    if (isEmpty && shape.some((dim, i) => dim === 0 && from[i] !== 0)) e.since(14, 'a Reshape to an empty shape');
+    return e.finish(
+      'Reshape',
+      [e.input(0), e.list(shape, 'shape')],
+      isEmpty && e.opset >= 14 ? { allowzero: int(1) } : {},
+    );
+  }
+  const copied = shape.map((dim, i) => (typeof dim === 'string' && dim === from[i] ? 0 : dim));
+  const rest = copied.filter((dim) => typeof dim === 'string');
+  if (rest.length <= 1) {
+    const list = copied.map((dim) => (typeof dim === 'string' ? -1 : dim));
+    return e.finish('Reshape', [e.input(0), e.list(list as number[], 'shape')]);
+  }
+  return e.finish('Reshape', [e.input(0), sizes(e, shape)]);
+}
+
+export function expand(e: NodeEmitter): Written {
+  e.since(8, 'Expand');
+  const shape = e.attr<Shape>('shape');
+  const from = e.type(0).shape;
+  // what x has already need not be asked for
+  const wanted = shape.map((dim, i) => {
+    const own = from[i - shape.length + from.length];
+    return typeof dim === 'string' && dim === own ? 1 : dim;
+  });
+  return e.finish('Expand', [e.input(0), isStatic(wanted) ? e.list(wanted, 'shape') : sizes(e, wanted)]);
+}
+
+/** A list of sizes that is computed where some of them are symbols. */
+function sizes(e: NodeEmitter, shape: Shape): string {
+  return e.add(
+    'Concat',
+    shape.map((dim) => size(e, dim)),
+    { axis: int(0) },
+  );
+}
+
+function size(e: NodeEmitter, dim: Dim): string {
+  if (typeof dim === 'number') return e.list([dim], 'size');
+  for (const id of e.graph.inputs) {
+    const axis = e.typeOf(id).shape.indexOf(dim);
+    if (axis < 0) continue;
+    const shape = e.add('Shape', [e.value(id)]);
+    return e.add('Gather', [shape, e.list([axis], 'axis')], { axis: int(0) });
+  }
+  return e.refuse(`the size ${dim} is not that of an input`, 'give inputShapes');
+}
+
+export const transpose = (e: NodeEmitter): Written =>
+  e.finish('Transpose', e.inputs(), { perm: ints(e.attr<readonly number[]>('perm')) });
+
+export const concat = (e: NodeEmitter): Written =>
+  e.finish('Concat', e.inputs(), { axis: int(normal(e.attr('axis'), e.type(0).shape.length)) });
+
+export function tile(e: NodeEmitter): Written {
+  e.since(6, 'Tile');
+  return e.finish('Tile', [e.input(0), e.list(e.attr('repeats'), 'repeats')]);
+}
+
+export function slice(e: NodeEmitter): Written {
+  const { inputs, attributes } = sliceParts(e, e.node.attrs as unknown as SliceAttrs);
+  return e.finish('Slice', [e.input(0), ...inputs], attributes);
+}
+
+/** Negative indices count from the end since version 11. */
+export const gather =
+  (opType: 'Gather' | 'GatherElements') =>
+  (e: NodeEmitter): Written => {
+    const indices = e.constantAt(1)?.data as ArrayLike<number | bigint> | undefined;
+    const mayBeNegative = indices === undefined || Array.from(indices).some((index) => index < 0);
+    if (opType === 'GatherElements' || mayBeNegative) e.since(11, `${opType} with any index`);
+    return e.finish(opType, e.inputs(), { axis: int(normal(e.attr('axis'), e.type(0).shape.length)) });
+  };
+
+/** Blocks of bytes go through f32, which holds them. */
+function blocks(e: NodeEmitter, opType: string, attributes: Parameters<NodeEmitter['add']>[2]): Written {
+  const { dtype } = e.type(0);
+  const wide: DType | undefined = dtypes[dtype].bytes === 1 ? 'f32' : dtypes[dtype].bytes < 4 ? 's32' : undefined;
+  const isReal = dtype === 'f32' || dtype === 'f64';
+  if (isReal || wide === undefined) return e.finish(opType, e.inputs(), attributes);
+  return e.finish('Cast', [e.add(opType, [e.cast(e.input(0), wide)], attributes)], castTo(dtype));
+}
+
+export function depthToSpace(e: NodeEmitter): Written {
+  const mode = e.attr<string>('mode');
+  if (mode !== 'DCR') e.since(11, `DepthToSpace in mode ${mode}`);
+  return blocks(e, 'DepthToSpace', { blocksize: int(e.attr('block')), ...(mode !== 'DCR' && { mode: text(mode) }) });
+}
+
+export const spaceToDepth = (e: NodeEmitter): Written => blocks(e, 'SpaceToDepth', { blocksize: int(e.attr('block')) });
+
+/** By scales where these give the shape, else by sizes; scales that are not their quotient decide the coordinates. */
+export function resize(e: NodeEmitter): Written {
+  e.since(11, 'Resize with coordinates');
+  const from = e.type(0).shape;
+  const shape = e.attr<Shape>('shape');
+  const scales = e.attr<readonly number[]>('scales').map(Math.fround);
+  const fits = (i: number) => {
+    const [a, b] = [from[i], shape[i]];
+    return typeof a !== 'number' || typeof b !== 'number' || Math.floor(Math.fround(a * scales[i])) === b;
+  };
+  const mode = e.attr<string>('mode');
+  const attributes = {
+    mode: text(mode),
+    coordinate_transformation_mode: text(e.attr('coordinates')),
+    ...(mode === 'nearest' && { nearest_mode: text(e.attr('nearest')) }),
+  };
+  const roi = e.opset < 13 ? e.constant(tensor('f32', [], [0]), 'no_roi') : '';
+  if (shape.every((_, i) => fits(i)))
+    return e.finish('Resize', [e.input(0), roi, e.constant(tensor('f32', scales), 'scales')], attributes);
+  if (shape.some((dim, i) => Math.fround((dim as number) / (from[i] as number)) !== scales[i]))
+    e.refuse('neither its scales nor its sizes give the other');
+  const none = e.opset < 13 ? e.constant(tensor('f32', [], [0]), 'no_scales') : '';
+  return e.finish('Resize', [e.input(0), roi, none, e.list(e.known(shape), 'sizes')], attributes);
+}

@@ -1,0 +1,75 @@
+/** nn.pad. Pad takes integers and its lists as inputs since version 11; before, 8-bit integers are padded as f32. */
+import { type ITensor, numbersOf, type ValueId } from '../../../ir/index.ts';
+import { type Attributes, castTo, float, ints, type NodeEmitter, text, type Written } from '../node_emitter.ts';
+
+/** A u8 tensor with more around it, filled with a u8 constant. */
+export function padded(e: NodeEmitter, x: string, pads: readonly number[], value: string): string {
+  if (e.opset >= 11) return e.add('Pad', [x, e.list(pads, 'pads'), value]);
+  const filled = e.add('Sub', [e.cast(x, 'f32'), e.cast(value, 'f32')]);
+  const zero = e.add('Pad', [filled], { pads: ints(pads) });
+  return e.cast(e.add('Add', [zero, e.cast(value, 'f32')]), 'u8');
+}
+
+export function pad(e: NodeEmitter): Written {
+  const { dtype, shape } = e.type(0);
+  const mode = e.attr<string>('mode');
+  const pads = e.attr<readonly number[]>('pads');
+  if (mode === 'wrap') e.since(19, 'the mode wrap');
+  const source = cropped(e, e.input(0), pads, shape.length);
+  const added = pads.map((count) => Math.max(0, count));
+  const attributes = { mode: text(mode) };
+  const value = mode === 'constant' && e.has(1) ? (e.node.operands[1] as ValueId) : undefined;
+  if (e.opset >= 11) {
+    const isWide = dtype === 'u16' || dtype === 's16'; // not run by ONNX Runtime
+    const filling = value === undefined ? '' : e.reshaped(value, []);
+    if (!isWide) return e.finish('Pad', [source, e.list(added, 'pads'), filling], attributes);
+    const wide = e.add(
+      'Pad',
+      [e.cast(source, 's32'), e.list(added, 'pads'), filling && e.cast(filling, 's32')],
+      attributes,
+    );
+    return e.finish('Cast', [wide], castTo(dtype));
+  }
+  const constant =
+    value && (e.constantOf(value) ?? e.refuse('before version 11 the value of a Pad has to be a constant'));
+  const old = { ...attributes, pads: ints(added), ...(constant && { value: float(only(constant)) }) };
+  if (dtype === 'f32' || dtype === 'f64') return e.finish('Pad', [source], old);
+  if (dtype === 's64' || dtype === 'u64' || dtype === 'bool') e.since(11, `a Pad of ${dtype}`);
+  return e.finish('Cast', [e.add('Pad', [e.cast(source, 'f64')], old)], castTo(dtype));
+}
+
+const only = (constant: ITensor): number => numbersOf(constant)[0];
+
+/** Negative pads crop, before anything is added. */
+function cropped(e: NodeEmitter, x: string, pads: readonly number[], rank: number): string {
+  const axes = Array.from({ length: rank }, (_, i) => i).filter((axis) => pads[axis] < 0 || pads[axis + rank] < 0);
+  if (axes.length === 0) return x;
+  const starts = axes.map((axis) => Math.max(0, -pads[axis]));
+  const ends = axes.map((axis) => (pads[axis + rank] < 0 ? pads[axis + rank] : 2 ** 31 - 1));
+  return sliced(e, x, { starts, ends, axes, steps: axes.map(() => 1) });
+}
+
+export interface SliceAttrs {
+  readonly starts: readonly number[];
+  readonly ends: readonly number[];
+  readonly axes: readonly number[];
+  readonly steps: readonly number[];
+}
+
+/** The inputs and attributes of a Slice: attributes without steps before version 10. */
+export function sliceParts(
+  e: NodeEmitter,
+  { starts, ends, axes, steps }: SliceAttrs,
+): { readonly inputs: readonly string[]; readonly attributes: Attributes } {
+  if (e.opset >= 10) {
+    const lists = [e.list(starts, 'starts'), e.list(ends, 'ends'), e.list(axes, 'axes')];
+    return { inputs: steps.some((step) => step !== 1) ? [...lists, e.list(steps, 'steps')] : lists, attributes: {} };
+  }
+  if (steps.some((step) => step !== 1)) e.since(10, 'a Slice with steps');
+  return { inputs: [], attributes: { starts: ints(starts), ends: ints(ends), axes: ints(axes) } };
+}
+
+export function sliced(e: NodeEmitter, x: string, attrs: SliceAttrs): string {
+  const { inputs, attributes } = sliceParts(e, attrs);
+  return e.add('Slice', [x, ...inputs], attributes);
+}

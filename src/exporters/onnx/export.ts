@@ -1,0 +1,127 @@
+/**
+ * Graphs into ONNX files.
+ *
+ * A graph that came from ONNX goes back into its file: what no pass touched is copied byte for byte, unknown fields,
+ * names and order included, and only rewritten operators are written anew (kept.ts, emission.ts). So
+ *
+ *   exportOnnx(importOnnx(bytes)) equals bytes
+ *
+ * Weights in files of their own stay there: the result has to lie beside them. New constants go into the model.
+ * The operator sets of the file stay as they are, because a newer version may mean something else to the nodes that
+ * are kept; an operator that has no form in the version of the file is refused. Any other graph becomes a new model of
+ * the lowest version, 13 or above, that its operators need.
+ */
+import { fail } from '../../diagnostics/index.ts';
+import { capturedNames } from '../../importers/onnx/node_checks.ts';
+import { type OnnxOrigin, originOf } from '../../importers/onnx/origin.ts';
+import { type Dim, type Graph, typeOf, type ValueId } from '../../ir/index.ts';
+import { emitGraph } from './emission.ts';
+import { KeptFile, refuseLosses } from './kept.ts';
+import { schedule, type Unit } from './schedule.ts';
+import { buildModel, type KeptNode, type NodeInit, spliceModel, type ValueInfoInit } from './splice/index.ts';
+
+export interface ExportOptions {
+  /** Entries for the `metadata_props` of the model; those of the same name are replaced. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/**
+ * The bytes of an ONNX model.
+ *
+ * @throws UnskewError U2008 for an operator that has no ONNX form, or none in the operator set of the file, and for a
+ *   rewritten node of the file that would lose fields which are not understood; U2009 for `dnnl.*` operators; U1006 for
+ *   a model of more than 2 GiB
+ */
+export function exportOnnx(graph: Graph, { metadata = {} }: ExportOptions = {}): Uint8Array {
+  const origin = originOf(graph);
+  return origin === undefined ? newModel(graph, metadata) : changedModel(graph, origin, metadata);
+}
+
+function changedModel(graph: Graph, origin: OnnxOrigin, metadata: Readonly<Record<string, string>>): Uint8Array {
+  const { file } = origin;
+  const entries = new Map(Object.entries(metadata));
+  checkInterface(graph, origin);
+  const kept = new KeptFile(graph, origin);
+  refuseLosses(origin, kept);
+  const opset = file.opsets.get('');
+  const emitted = emitGraph(graph, {
+    opset,
+    microsoft: file.opsets.has('com.microsoft'),
+    isGiven: (id) => kept.isGiven(id),
+    taken: kept.taken(),
+    carry: (node, operands) => kept.carry(node, operands),
+    demanded: [...kept.demanded],
+  });
+  const provided = new Set(emitted.nodes.flatMap(({ outputs }) => outputs));
+  const keptNodes = kept.nodes(emitted.read, provided);
+  const isWhole = keptNodes.size === file.graph.nodes.length && emitted.nodes.length === 0; // also where it is out of order
+  const units: Unit<KeptNode | NodeInit>[] = [
+    ...[...keptNodes]
+      .sort((a, b) => a - b)
+      .map((index) => {
+        const node = file.graph.nodes[index];
+        return { item: { keep: index }, reads: [...node.inputs, ...capturedNames(node)], outputs: node.outputs };
+      }),
+    ...emitted.nodes,
+  ];
+  return spliceModel(file, {
+    ...(isWhole ? {} : { nodes: schedule(units) }),
+    addInitializers: emitted.initializers,
+    dropInitializers: kept.dropped(keptNodes, emitted.read),
+    dropValueInfos: changedTypes(graph, origin, provided),
+    ...(opset === undefined && emitted.nodes.length > 0 && { opsets: new Map([['', emitted.opset]]) }),
+    metadata: entries,
+  });
+}
+
+function newModel(graph: Graph, metadata: Readonly<Record<string, string>>): Uint8Array {
+  const declared = (id: ValueId): ValueInfoInit => {
+    const { dtype, shape } = typeOf(graph, id);
+    if (dtype === 'opaque')
+      return fail('U2008', 'a value of a type that is not understood cannot be written', { input: id });
+    return { name: id, type: dtype, dims: shape as readonly Dim[] };
+  };
+  const emitted = emitGraph(graph, {
+    opset: undefined,
+    microsoft: false,
+    isGiven: (id) => graph.inputs.includes(id),
+    taken: new Set(graph.inputs),
+    demanded: [],
+  });
+  return buildModel({
+    name: graph.name,
+    nodes: emitted.nodes.map(({ item }) => item as NodeInit), // nothing is kept: there is no file
+    inputs: graph.inputs.map(declared),
+    outputs: graph.outputs.map(declared),
+    initializers: emitted.initializers,
+    opsets: { '': emitted.opset },
+    irVersion: irVersionOf(emitted.opset),
+    metadata,
+  });
+}
+
+/** The IR version of the ONNX release that brought the operator set: https://onnx.ai/onnx/repo-docs/Versioning.html */
+const irVersionOf = (opset: number): number => (opset < 19 ? 8 : opset < 21 ? 9 : 10);
+
+function checkInterface({ inputs, outputs }: Graph, { file }: OnnxOrigin): void {
+  const declared = file.graph.inputs.map(({ name }) => name).filter((name) => !file.graph.initializers.has(name));
+  const same = (ids: readonly string[], names: readonly string[]) => ids.join('\0') === names.join('\0');
+  if (
+    same(inputs, declared) &&
+    same(
+      outputs,
+      file.graph.outputs.map(({ name }) => name),
+    )
+  )
+    return;
+  fail('U2008', 'a graph whose inputs or outputs are not those of its file cannot be written into it');
+}
+
+/** Declarations of values whose names now stand for something else. */
+function changedTypes(graph: Graph, { file }: OnnxOrigin, emitted: ReadonlySet<string>): ReadonlySet<string> {
+  const changed = file.graph.valueInfos.filter(({ name, type }) => {
+    const now = graph.values[name as ValueId]?.type.dtype;
+    return emitted.has(name) && type?.kind === 'tensor' && type.dtype !== now;
+  });
+  return new Set(changed.map(({ name }) => name));
+}

@@ -1,0 +1,265 @@
+/**
+ * What of a file stays when its graph was rewritten. A node of the file is untouched when every IR node that it became
+ * is still in the graph as the very same object; it can stay as it is when, besides,
+ *
+ *   - nobody else reads what it computed on the way (a value of the IR that the file has no name for), and
+ *   - whatever it reads in the file is there: also what the IR has no operand for, such as the shape of a Reshape.
+ *
+ * A node that became nothing (a constant, a computation of shapes) stays for what stays and reads it.
+ */
+import { assert, fail } from '../../diagnostics/index.ts';
+import type { OnnxGraph, OnnxNode } from '../../importers/onnx/container/index.ts';
+import { capturedNames, nodeOrder } from '../../importers/onnx/node_checks.ts';
+import type { OnnxOrigin } from '../../importers/onnx/origin.ts';
+import { type Graph, type Node, type NodeId, nodesOf, sameShape, type ValueId } from '../../ir/index.ts';
+import type { KeptNode } from './splice/index.ts';
+
+export class KeptFile {
+  readonly #graph: Graph;
+  readonly #origin: OnnxOrigin;
+  readonly #file: OnnxGraph;
+  /** Indices of the nodes in topological order. */
+  readonly #order: readonly number[];
+  readonly #producer = new Map<string, number>();
+  readonly #owner = new Map<NodeId, number>();
+  readonly #reads: readonly (readonly string[])[];
+  /** Inputs, and initializers of types that are carried only. */
+  readonly #given: ReadonlySet<string>;
+  /** Nodes that became IR nodes and stay. */
+  readonly kept: Set<number>;
+  /** Nodes that became nothing and that kept nodes or outputs of the graph need. */
+  readonly supporting = new Set<number>();
+  /** Values of the graph, not of the kept part, that the kept part reads. */
+  readonly demanded = new Set<ValueId>();
+
+  constructor(graph: Graph, origin: OnnxOrigin) {
+    this.#graph = graph;
+    this.#origin = origin;
+    this.#file = origin.file.graph;
+    this.#order = nodeOrder(this.#file, {});
+    this.#reads = this.#file.nodes.map((node) => [
+      ...node.inputs.filter((name) => name !== ''),
+      ...capturedNames(node),
+    ]);
+    this.#file.nodes.forEach(({ outputs }, index) => {
+      for (const name of outputs) if (name !== '') this.#producer.set(name, index);
+    });
+    origin.nodes.forEach((ids, index) => {
+      for (const id of ids) this.#owner.set(id, index);
+    });
+    const carried = nodesOf(graph).filter(({ id, op }) => op === 'opaque' && !this.#owner.has(id));
+    this.#given = new Set([...graph.inputs, ...carried.map(({ id }) => id)]);
+    this.kept = new Set(
+      [...origin.nodes.keys()].filter((index) => origin.nodes[index].length > 0 && this.#isUntouched(index)),
+    );
+    let available: ReadonlySet<string> = new Set();
+    for (let size = -1; size !== this.kept.size; ) {
+      size = this.kept.size;
+      this.#dropExposed();
+      available = this.#dropUnsupported();
+    }
+    this.#support(available);
+  }
+
+  /** Whether the file, or what stays of it, computes this value of the graph. */
+  isGiven(id: ValueId): boolean {
+    if (this.#given.has(id)) return true;
+    if (this.#graph.values[id].constant !== undefined) return this.#isConstantOfFile(id) && this.#givesConstant(id);
+    return this.#keeper(id) !== undefined;
+  }
+
+  /** Everything the new file keeps of the nodes, given the constants that new nodes read from it. */
+  nodes(read: ReadonlySet<string>, provided: ReadonlySet<string>): ReadonlySet<number> {
+    const all = new Set([...this.kept, ...this.supporting]);
+    for (const name of read) {
+      const index = this.#producer.get(name);
+      if (index !== undefined) all.add(index);
+    }
+    const needed = this.#neededBefore();
+    const { inputs, initializers } = this.#file;
+    const names = new Set([...inputs.map(({ name }) => name), ...initializers.keys(), ...provided]);
+    for (const index of this.#order) {
+      // what nobody needed before is nobody's to remove
+      const isIdle = !needed.has(index) && this.#reads[index].every((name) => names.has(name));
+      if (isIdle) all.add(index);
+      if (all.has(index)) for (const name of this.#file.nodes[index].outputs) names.add(name);
+    }
+    return all;
+  }
+
+  /** Initializers that were read before and are not now. */
+  dropped(nodes: ReadonlySet<number>, read: ReadonlySet<string>): ReadonlySet<string> {
+    const now = new Set([...read, ...[...nodes].flatMap((index) => this.#reads[index])]);
+    const before = new Set(this.#reads.flat());
+    const outputs = new Set(this.#file.outputs.map(({ name }) => name));
+    return new Set(
+      [...this.#file.initializers.keys()].filter((name) => before.has(name) && !now.has(name) && !outputs.has(name)),
+    );
+  }
+
+  /** Names that a new value may not have: all of the file but those of touched nodes. */
+  taken(): ReadonlySet<string> {
+    const { nodes, inputs, initializers, sparseInitializers } = this.#file;
+    const names = new Set([
+      ...inputs.map(({ name }) => name),
+      ...initializers.keys(),
+      ...sparseInitializers.map(({ name }) => name),
+    ]);
+    nodes.forEach((node, index) => {
+      if (!this.isTouched(index)) for (const name of node.outputs) names.add(name);
+      for (const name of innerNames(node)) names.add(name);
+    });
+    return names;
+  }
+
+  /**
+   * A node that is carried and not understood, reading `operands` (null: absent).
+   *
+   * @throws UnskewError U2008 when a body of the node reads a value that has another name now
+   */
+  carry(node: Node, operands: readonly (string | null)[]): KeptNode {
+    const keep = this.#owner.get(node.id);
+    assert(keep !== undefined && node.op === 'opaque', `%${node.id} is no node of the file`);
+    const original = this.#file.nodes[keep];
+    const captured = capturedNames(original).map((name, i) => [name, operands[original.inputs.length + i]]);
+    const renamed = captured.find(([before, now]) => before !== now);
+    if (renamed) fail('U2008', `a body of the node reads '${renamed[0]}', which was rewritten`, node.loc);
+    return { keep, inputs: original.inputs.map((_, i) => operands[i] ?? '') };
+  }
+
+  isTouched(index: number): boolean {
+    return this.#origin.nodes[index].length > 0 && !this.kept.has(index);
+  }
+
+  /** Whether the node is not understood, and so carried whatever happens around it. */
+  isCarried(index: number): boolean {
+    return this.#origin.nodes[index].some((id) => this.#origin.original[id].op === 'opaque');
+  }
+
+  /** The kept node that computes a value under its own name. */
+  #keeper(id: ValueId): number | undefined {
+    const index = this.#producer.get(id);
+    if (index === undefined || !this.kept.has(index)) return undefined;
+    return this.#origin.nodes[index].some((node) => this.#graph.nodes[node].results.includes(id)) ? index : undefined;
+  }
+
+  #isUntouched(index: number): boolean {
+    return this.#origin.nodes[index].every((id) => this.#graph.nodes[id] === this.#origin.original[id]);
+  }
+
+  /** Nodes whose values on the way somebody else reads. */
+  #dropExposed(): void {
+    const owners = this.#ownersOfValues();
+    const check = (id: ValueId | null, reader: number | undefined): void => {
+      const owner = id === null ? undefined : owners.get(id);
+      if (owner !== undefined && owner !== reader && !this.#file.nodes[owner].outputs.includes(id as string))
+        this.kept.delete(owner);
+    };
+    for (const node of nodesOf(this.#graph)) {
+      const owner = this.#owner.get(node.id);
+      const reader = owner !== undefined && this.kept.has(owner) ? owner : undefined;
+      for (const id of node.operands) check(id, reader);
+    }
+    for (const id of this.#graph.outputs) check(id, undefined);
+  }
+
+  #ownersOfValues(): ReadonlyMap<ValueId, number> {
+    const owners = new Map<ValueId, number>();
+    for (const index of this.kept)
+      for (const node of this.#origin.nodes[index])
+        for (const id of this.#graph.nodes[node].results) owners.set(id, index);
+    return owners;
+  }
+
+  /** Drops nodes that read what is not there any more; the names that are. */
+  #dropUnsupported(): ReadonlySet<string> {
+    const { inputs, initializers, sparseInitializers, nodes } = this.#file;
+    const available = new Set([
+      ...inputs.map(({ name }) => name),
+      ...initializers.keys(),
+      ...sparseInitializers.map(({ name }) => name),
+    ]);
+    for (const index of this.#order) {
+      if (this.isTouched(index)) {
+        for (const name of nodes[index].outputs) if (this.#isStillComputed(name as ValueId)) available.add(name);
+        continue;
+      }
+      if (this.#reads[index].every((name) => available.has(name))) {
+        for (const name of nodes[index].outputs) available.add(name);
+      } else if (this.kept.delete(index)) {
+        for (const name of nodes[index].outputs) if (this.#isStillComputed(name as ValueId)) available.add(name);
+      }
+    }
+    return available;
+  }
+
+  /**
+   * Whether the graph has a value of that name and type. What reads it without being an operand in the IR asks for its
+   * shape alone, so that the type says all.
+   */
+  #isStillComputed(id: ValueId): boolean {
+    const [now, before] = [this.#graph.values[id], this.#origin.values[id]];
+    if (now === undefined || before === undefined) return false;
+    return now.type.dtype === before.type.dtype && sameShape(now.type.shape, before.type.shape);
+  }
+
+  #support(available: ReadonlySet<string>): void {
+    const pending = [...this.kept].flatMap((index) => this.#reads[index]);
+    for (const id of this.#graph.outputs) if (this.#isConstantOfFile(id) && available.has(id)) pending.push(id);
+    for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+      const index = this.#producer.get(name);
+      if (index === undefined || this.kept.has(index) || this.supporting.has(index)) continue;
+      if (this.isTouched(index)) this.demanded.add(name as ValueId);
+      else {
+        this.supporting.add(index);
+        pending.push(...this.#reads[index]);
+      }
+    }
+  }
+
+  #isConstantOfFile(id: ValueId): boolean {
+    const { constant } = this.#graph.values[id];
+    return constant !== undefined && constant === this.#origin.values[id]?.constant;
+  }
+
+  /** Whether what stays gives a constant of the file: an initializer, or a node that reads nothing, or that is there for others anyway. */
+  #givesConstant(name: string): boolean {
+    if (this.#file.initializers.has(name)) return true;
+    const index = this.#producer.get(name);
+    if (index === undefined || this.#origin.nodes[index].length > 0) return false;
+    return this.supporting.has(index) || this.#reads[index].length === 0;
+  }
+
+  #neededBefore(): ReadonlySet<number> {
+    const needed = new Set<number>();
+    const pending = this.#file.outputs.map(({ name }) => name);
+    for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+      const index = this.#producer.get(name);
+      if (index === undefined || needed.has(index)) continue;
+      needed.add(index);
+      pending.push(...this.#reads[index]);
+    }
+    return needed;
+  }
+}
+
+/** @throws UnskewError U2008 for a node that would lose what is not understood */
+export function refuseLosses({ file }: OnnxOrigin, kept: KeptFile): void {
+  file.graph.nodes.forEach(({ name, opType, outputs, unknownFields }, index) => {
+    if (!unknownFields || !kept.isTouched(index) || kept.isCarried(index)) return;
+    const location = { ...(file.file !== undefined && { file: file.file }), node: name || outputs[0], op: opType };
+    fail('U2008', 'the node was rewritten and has fields that are not known here: they would be lost', location);
+  });
+}
+
+/** All names inside the bodies of a node. */
+function innerNames({ attributes }: OnnxNode): readonly string[] {
+  return [...attributes.values()].flatMap((attribute) => {
+    const graphs = attribute.kind === 'graph' ? [attribute.value] : attribute.kind === 'graphs' ? attribute.value : [];
+    return graphs.flatMap(({ nodes, inputs, initializers }) => [
+      ...inputs.map(({ name }) => name),
+      ...initializers.keys(),
+      ...nodes.flatMap((node) => [...node.outputs, ...innerNames(node)]),
+    ]);
+  });
+}

@@ -1,0 +1,194 @@
+/** What the emitters of operators write ONNX nodes with. */
+import { assert, fail } from '../../diagnostics/index.ts';
+import {
+  type AttrValue,
+  constantOf,
+  type DType,
+  dtypes,
+  type Graph,
+  type ITensor,
+  type Node,
+  type Shape,
+  sizeOf,
+  type TensorType,
+  tensor,
+  typeOf,
+  type ValueId,
+} from '../../ir/index.ts';
+import type { Emission } from './emission.ts';
+import type { AttributeInit, NodeInit } from './splice/index.ts';
+
+/** The nodes that compute one operator, the last of them its results. */
+export type Written = readonly NodeInit[];
+export type Attributes = Readonly<Record<string, AttributeInit>>;
+
+/** One operator to be emitted, and a way to write nodes for it. */
+export class NodeEmitter {
+  readonly #emission: Emission;
+  readonly node: Node;
+  readonly #nodes: NodeInit[] = [];
+
+  constructor(emission: Emission, node: Node) {
+    this.#emission = emission;
+    this.node = node;
+  }
+
+  get opset(): number {
+    return this.#emission.opset;
+  }
+
+  get microsoft(): boolean {
+    return this.#emission.site.microsoft;
+  }
+
+  get graph(): Graph {
+    return this.#emission.graph;
+  }
+
+  // ---- the operator
+
+  attr<T extends AttrValue>(name: string): T {
+    return this.node.attrs[name] as T;
+  }
+
+  /** The name of an operand, '' for one that is absent. */
+  input(index: number): string {
+    const id = this.node.operands[index];
+    return id === null || id === undefined ? '' : this.value(id);
+  }
+
+  inputs(): readonly string[] {
+    return this.node.operands.map((_, index) => this.input(index));
+  }
+
+  has(index: number): boolean {
+    return (this.node.operands[index] ?? null) !== null;
+  }
+
+  /** The type of an operand that is there. */
+  type(index: number): TensorType<DType> {
+    return this.typeOf(this.node.operands[index] as ValueId);
+  }
+
+  get resultType(): TensorType<DType> {
+    return this.typeOf(this.node.results[0]);
+  }
+
+  constantAt(index: number): ITensor | undefined {
+    return this.constantOf(this.node.operands[index]);
+  }
+
+  // ---- the graph around it
+
+  /** The name of any value of the graph, which is then computed. */
+  value(id: ValueId): string {
+    return this.#emission.name(id);
+  }
+
+  typeOf(id: ValueId): TensorType<DType> {
+    return typeOf(this.graph, id) as TensorType<DType>;
+  }
+
+  constantOf(id: ValueId | null | undefined): ITensor | undefined {
+    return constantOf(this.graph, id);
+  }
+
+  producer(id: ValueId | null | undefined): Node | undefined {
+    return this.#emission.producer(id);
+  }
+
+  // ---- writing
+
+  /** A node that computes something on the way; the name of its output. */
+  add(opType: string, inputs: readonly string[], attributes: Attributes = {}, domain = ''): string {
+    const output = this.#emission.fresh(`${this.node.results[0]}.${opType}`);
+    this.#nodes.push({ opType, domain, inputs: trimmed(inputs), outputs: [output], attributes });
+    return output;
+  }
+
+  /** The node that computes the results. */
+  finish(opType: string, inputs: readonly string[], attributes: Attributes = {}, domain = ''): Written {
+    const name = this.node.loc.node;
+    this.#nodes.push({
+      opType,
+      domain,
+      ...(name !== undefined && { name }),
+      inputs: trimmed(inputs),
+      outputs: this.node.results.map((id) => this.#emission.name(id)),
+      attributes,
+    });
+    return this.#nodes;
+  }
+
+  constant(value: ITensor, base: string): string {
+    return this.#emission.constant(value, base);
+  }
+
+  scalar(dtype: DType, value: number): string {
+    const text = String(value).replace('-', 'minus_');
+    return this.constant(tensor(dtype, [value], []), `${dtype}_${text}`);
+  }
+
+  /** A list of axes, sizes or positions. */
+  list(values: readonly number[], base: string): string {
+    return this.constant(tensor('s64', values), base);
+  }
+
+  cast(x: string, to: DType): string {
+    return this.add('Cast', [x], castTo(to));
+  }
+
+  /** The value in another shape of as many elements, all sizes known: a constant where it is one. */
+  reshaped(id: ValueId, shape: readonly number[]): string {
+    const constant = this.constantOf(id);
+    const from = this.typeOf(id).shape;
+    if (from.length === shape.length && from.every((dim, i) => dim === shape[i])) return this.value(id);
+    if (constant !== undefined) {
+      assert(sizeOf(shape) === constant.data.length, `${id} does not have the shape [${shape}]`);
+      return this.constant({ ...constant, shape } as ITensor, id);
+    }
+    return this.add('Reshape', [this.value(id), this.list(shape, 'shape')]);
+  }
+
+  /** A parameter by axis as it broadcasts to a tensor of that rank: [C] as [C, 1, …], one element as a scalar. */
+  alongAxis(id: ValueId, axis: number, rank: number): string {
+    const { shape } = this.typeOf(id);
+    if (shape.length !== 1 || rank === 1) return this.value(id);
+    if (shape[0] === 1) return this.reshaped(id, []);
+    return this.reshaped(id, [this.known(shape)[0], ...Array(rank - 1 - axis).fill(1)]);
+  }
+
+  known(shape: Shape): readonly number[] {
+    return shape.every((dim) => typeof dim === 'number')
+      ? (shape as readonly number[])
+      : this.refuse(`the size [${shape}] is not known`, 'give inputShapes');
+  }
+
+  /** Says that what is written next exists since `version`. With a file to fit into that may be too new. */
+  since(version: number, what: string): void {
+    if (version <= this.opset) return;
+    if (this.#emission.site.opset === undefined) this.#emission.needed = Math.max(this.#emission.needed, version);
+    else
+      this.refuse(
+        `it needs ${what} of operator set ${version}, the model imports ${this.opset}`,
+        'convert the model to a newer operator set first (onnx.version_converter)',
+      );
+  }
+
+  refuse(why: string, hint?: string): never {
+    return fail('U2008', `${this.node.op} cannot be written as ONNX: ${why}`, this.node.loc, hint);
+  }
+}
+
+export const castTo = (to: DType): Attributes => ({ to: int(dtypes[to].onnxCode) });
+
+export const int = (value: number): AttributeInit => ({ kind: 'int', value });
+export const flag = (value: boolean): AttributeInit => int(value ? 1 : 0);
+export const ints = (value: readonly number[]): AttributeInit => ({ kind: 'ints', value });
+export const float = (value: number): AttributeInit => ({ kind: 'float', value });
+export const text = (value: string): AttributeInit => ({ kind: 'string', value });
+
+/** Absent inputs at the end are not written. */
+function trimmed(inputs: readonly string[]): readonly string[] {
+  return inputs.slice(0, inputs.findLastIndex((name) => name !== '') + 1);
+}
