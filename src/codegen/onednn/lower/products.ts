@@ -1,8 +1,9 @@
 /** Convolutions and matmuls. */
 import { type ITensor, type Node, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
-import type { ConvolutionSpec, PostOp, PrimitiveAttributes } from '../binding.ts';
-import { layoutOfDesc } from '../layout.ts';
+import type { ConvolutionSpec, MemoryDesc, PostOp, PrimitiveAttributes } from '../binding.ts';
+import { trustWithZeroPoint } from '../known_defects.ts';
+import { inMemoryOrder, layoutOfDesc } from '../layout.ts';
 import { type Buffer, type Recorder, transposed } from '../recorder.ts';
 import { productIsExact } from '../saturation.ts';
 import { type Lowering, operandsOf } from './lowering.ts';
@@ -110,21 +111,46 @@ function lowerPrimitive(node: Node, r: Recorder): void {
     perChannel,
     map ? [1, ...r.shape(y).slice(1)] : undefined,
   );
-  const primitive = r.binding.convolution(
-    {
-      ...geometry(r.shape(w), attrs),
-      source: r.desc(x, 'channels-last'),
-      weights: r.binding.desc('s8', groupedShape(r.shape(w), attrs.group), 'any'),
-      ...(bias && { bias: r.binding.desc('s32', [channels], 'row-major') }),
-      destination: r.desc(y, 'channels-last'),
-      attributes,
-    },
-    r.threads,
-  );
+  const create = (source: MemoryDesc, window: ConvAttrs) =>
+    r.binding.convolution(
+      {
+        ...geometry(r.shape(w), window),
+        source,
+        weights: r.binding.desc('s8', groupedShape(r.shape(w), attrs.group), 'any'),
+        ...(bias && { bias: r.binding.desc('s32', [channels], 'row-major') }),
+        destination: r.desc(y, 'channels-last'),
+        attributes,
+      },
+      r.threads,
+    );
+  const first = create(r.desc(x, 'channels-last'), attrs);
+  const trust = attrs.sourceZeroPoint === 0 ? 'whole' : trustWithZeroPoint(first.implementation, attrs);
+  if (trust === 'none') {
+    lowerExactly(node, r);
+    return;
+  }
+  const padded = trust === 'unpadded' ? paddedSource(r, x, attrs) : undefined;
+  const primitive = padded ? create(padded.desc, { ...attrs, pads: attrs.pads.map(() => 0) }) : first;
   const weights = r.packed(w, groupedShape(r.shape(w), attrs.group), primitive.descs.weights);
-  const source = r.use(x, layoutOfDesc(primitive.descs.source));
+  const source = padded?.buffer ?? r.use(x, layoutOfDesc(primitive.descs.source));
   const destination = r.define(y, layoutOfDesc(primitive.descs.destination));
   r.primitive(primitive, { source, weights, bias: bias && r.use(bias, 'row-major'), destination, ...buffers });
+}
+
+/** The source surrounded by its zero point, channels last. */
+function paddedSource(r: Recorder, x: ValueId, attrs: ConvAttrs & Epilogue): { desc: MemoryDesc; buffer: Buffer } {
+  const rank = attrs.strides.length;
+  const shape = r.shape(x);
+  const [begin, end] = [attrs.pads.slice(0, rank), attrs.pads.slice(rank)].map((pads) => [0, 0, ...pads]);
+  const dims = shape.map((size, axis) => begin[axis] + size + end[axis]);
+  const desc = r.binding.desc(r.nativeType(x), dims, 'channels-last');
+  const buffer = r.scratch(desc.bytes);
+  const [inOrder, padsBegin, padsEnd] = [shape, begin, end].map((list) => inMemoryOrder('channels-last', list));
+  r.kernel(
+    { name: 'pad', elementBytes: 1, shape: inOrder, padsBegin, padsEnd, value: attrs.sourceZeroPoint & 255 },
+    { source: r.use(x, 'channels-last'), destination: buffer },
+  );
+  return { desc, buffer };
 }
 
 /** f32, with a bias as in ONNX; layouts by oneDNN's choice. */
