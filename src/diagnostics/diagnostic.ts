@@ -18,8 +18,8 @@ export const codes = {
   // the file as such
   U1001: 'the file cannot be read',
   U1002: 'the file is of no known format',
-  U1003: 'the protobuf is malformed or truncated',
-  U1004: 'the model is not a valid ONNX model',
+  U1003: 'the file is malformed or truncated',
+  U1004: 'the model is not valid for its format',
   U1005: 'external data is missing or outside the folder of the model',
   U1006: 'the model is too large or asks for too much memory',
   U1007: 'the file cannot be written',

@@ -1,0 +1,146 @@
+/**
+ * The ZIP container of PyTorch (.pt, .ptl, .pt2). Entries are found through the central directory; stored ones
+ * (tensors) are views of the file, deflated ones (code) are inflated when they are read. Nothing is extracted to disk.
+ */
+import { crc32, inflateRawSync } from 'node:zlib';
+import yauzl, { type Entry, type ZipFile } from 'yauzl';
+import { fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
+
+/** No archive of PyTorch comes near: a network has one entry for each tensor and each source file. */
+const MOST_ENTRIES = 200_000;
+/** Deflated entries are source text. What they may grow to, all together: this, or so many times the file. */
+const LEAST_INFLATED = 64 * 2 ** 20;
+const INFLATED_PER_BYTE = 32;
+
+const STORED = 0;
+const DEFLATED = 8;
+
+/** The entries of one archive, named without the folder that all of them lie in. */
+export interface Archive {
+  /** The path of the archive, for messages. */
+  readonly file: string | undefined;
+  /** The folder that every entry lies in: `''` or `name/`. */
+  readonly root: string;
+  /** In the order of the directory. */
+  readonly names: readonly string[];
+  has(name: string): boolean;
+  /** @throws UnskewError U1004 when there is no such entry, U1003 when it cannot be inflated */
+  bytes(name: string): Uint8Array;
+  /** As UTF-8. */
+  text(name: string): string;
+  /** archive › entry */
+  at(name: string): Location;
+}
+
+interface Part {
+  readonly method: number;
+  readonly start: number;
+  readonly packed: number;
+  readonly size: number;
+  readonly crc: number;
+}
+
+/** The magic of a local file header, which is what a file made of entries begins with. */
+export const isZip = (bytes: Uint8Array): boolean =>
+  bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4;
+
+/**
+ * Reads the directory of an archive.
+ *
+ * @throws UnskewError U1003 for a malformed or truncated archive, U1004 for names that are not plain relative paths or
+ * occur twice, U1006 for more entries or inflated bytes than any model needs
+ */
+export async function openArchive(bytes: Uint8Array, file?: string): Promise<Archive> {
+  const where: Location = file === undefined ? {} : { file };
+  const entries = await readDirectory(bytes, where);
+  const root = commonRoot(entries.map(([name]) => name));
+  const parts = new Map<string, Part>();
+  for (const [name, part] of entries) {
+    const inner = name.slice(root.length);
+    if (inner === '' || inner.endsWith('/')) continue; // a folder
+    if (parts.has(inner)) fail('U1004', `the archive has two entries named '${name}'`, where);
+    parts.set(inner, part);
+  }
+  const at = (name: string): Location => ({ ...where, node: `${root}${name}` });
+  const read = (name: string): Uint8Array => {
+    const part = parts.get(name) ?? fail('U1004', `the archive has no entry '${root}${name}'`, where);
+    const packed = bytes.subarray(part.start, part.start + part.packed);
+    return part.method === STORED ? packed : inflate(packed, part, at(name));
+  };
+  return {
+    file,
+    root,
+    names: [...parts.keys()],
+    has: (name) => parts.has(name),
+    bytes: read,
+    text: (name) => new TextDecoder().decode(read(name)),
+    at,
+  };
+}
+
+/** The folder of the first entry, when all others lie in it too. */
+function commonRoot(names: readonly string[]): string {
+  const first = names[0]?.indexOf('/') ?? -1;
+  const root = first < 0 ? '' : names[0].slice(0, first + 1);
+  return names.every((name) => name.startsWith(root)) ? root : '';
+}
+
+async function readDirectory(bytes: Uint8Array, where: Location): Promise<[string, Part][]> {
+  const entries: [string, Part][] = [];
+  const most = Math.max(LEAST_INFLATED, INFLATED_PER_BYTE * bytes.length);
+  let inflated = 0;
+  try {
+    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const zip = await yauzl.fromBufferPromise(buffer, { strictFileNames: true });
+    if (zip.entryCount > MOST_ENTRIES)
+      fail('U1006', `the archive declares ${zip.entryCount} entries, more than ${MOST_ENTRIES}`, where);
+    for await (const entry of zip.eachEntry()) {
+      const part = await partOf(zip, entry, bytes.length, where);
+      if (part.method === DEFLATED) inflated += part.size;
+      if (inflated > most)
+        fail('U1006', `the deflated entries of the archive declare more than ${most} bytes when inflated`, where);
+      entries.push([entry.fileName, part]);
+    }
+  } catch (error) {
+    if (error instanceof UnskewError) throw error;
+    const { message } = error as Error;
+    const isName = /^(invalid relative path|absolute path|invalid characters)/.test(message);
+    fail(
+      isName ? 'U1004' : 'U1003',
+      isName
+        ? `an entry of the archive has no plain relative name: ${message}`
+        : `the archive is malformed: ${message}`,
+      where,
+    );
+  }
+  return entries;
+}
+
+async function partOf(zip: ZipFile, entry: Entry, length: number, archive: Location): Promise<Part> {
+  const { fileName, compressionMethod: method, compressedSize: packed, uncompressedSize: size } = entry;
+  const where: Location = { ...archive, node: fileName };
+  if (fileName === '' || fileName.includes('\0') || fileName.split('/').includes('.'))
+    fail('U1004', `an entry of the archive has no plain relative name: ${JSON.stringify(fileName)}`, where);
+  if (entry.isEncrypted()) fail('U1003', 'the entry is encrypted', where);
+  if (method !== STORED && method !== DEFLATED)
+    fail('U1003', `the entry is compressed by method ${method}, only stored and deflated ones are read`, where);
+  const { fileDataStart: start } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
+  if (start + packed > length)
+    fail('U1003', `the entry should have ${packed} bytes from ${start}, but the file ends at ${length}`, where);
+  return { method, start, packed, size, crc: entry.crc32 };
+}
+
+function inflate(packed: Uint8Array, { size, crc }: Part, where: Location): Uint8Array {
+  let bytes: Uint8Array;
+  try {
+    bytes = inflateRawSync(packed, { maxOutputLength: Math.max(size, 1) });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ERR_BUFFER_TOO_LARGE')
+      fail('U1006', `the entry inflates to more than the ${size} bytes it declares`, where);
+    return fail('U1003', `the entry cannot be inflated: ${message}`, where);
+  }
+  if (bytes.length !== size) fail('U1003', `the entry inflates to ${bytes.length} bytes, but declares ${size}`, where);
+  if (crc32(bytes) !== crc) fail('U1003', 'the entry does not have the checksum it declares', where);
+  return bytes;
+}

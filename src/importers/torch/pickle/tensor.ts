@@ -1,0 +1,124 @@
+/** Tensors as PyTorch stores them: a strided view of a storage that others may share. */
+import { fail, type Location } from '../../../diagnostics/index.ts';
+import { dtypes, newArray, viewAs } from '../../../ir/dtype.ts';
+import { type ITensor, sizeOf, stridesOf } from '../../../ir/tensor.ts';
+import type { ScalarType } from './scalar_type.ts';
+
+export interface Storage {
+  readonly type: ScalarType;
+  /** The name of its entry below `data/` or `constants/`. */
+  readonly key: string;
+  /** Elements. */
+  readonly length: number;
+  /** Its bytes, little-endian; loaded at the first use. */
+  bytes(): Uint8Array;
+}
+
+export type TensorQuantization =
+  | { readonly kind: 'per-tensor'; readonly scale: number; readonly zeroPoint: number }
+  | {
+      readonly kind: 'per-channel';
+      readonly scales: readonly number[];
+      readonly zeroPoints: readonly number[];
+      readonly axis: number;
+    };
+
+export interface View {
+  readonly offset: number;
+  readonly sizes: readonly number[];
+  /** In elements. */
+  readonly strides: readonly number[];
+}
+
+/** A view may repeat elements (stride 0), but a file cannot ask for more than this without holding them. */
+const MOST_REPEATED = 2 ** 24;
+const MOST_AXES = 64;
+
+export class TorchTensor {
+  readonly storage: Storage;
+  readonly type: ScalarType;
+  readonly view: View;
+  readonly quantization: TensorQuantization | undefined;
+  #tensor: ITensor | undefined;
+
+  /** @throws UnskewError U1004 for a view that leaves its storage, U1006 for one of absurd size */
+  constructor(
+    storage: Storage,
+    view: View,
+    where: Location,
+    { quantization, type = storage.type }: { quantization?: TensorQuantization; type?: ScalarType } = {},
+  ) {
+    checkView(storage, view, where);
+    this.storage = storage;
+    this.type = type;
+    this.view = view;
+    this.quantization = quantization;
+  }
+
+  get shape(): readonly number[] {
+    return this.view.sizes;
+  }
+
+  get count(): number {
+    return sizeOf(this.view.sizes);
+  }
+
+  /** The elements in row-major order: the bytes of the file where they lie so already. */
+  tensor(): ITensor {
+    return (this.#tensor ??= this.#materialize());
+  }
+
+  /** Elements as numbers. */
+  numbers(): number[] {
+    return Array.from(this.tensor().data as ArrayLike<number | bigint>, Number);
+  }
+
+  #materialize(): ITensor {
+    const { dtype } = this.type;
+    const { offset, sizes, strides } = this.view;
+    const { bytes: width } = dtypes[dtype];
+    const { length } = this.storage;
+    const all = viewAs(dtype, this.storage.bytes().subarray(0, length * width));
+    const count = sizeOf(sizes);
+    const rowMajor = stridesOf(sizes);
+    if (sizes.every((size, axis) => size <= 1 || strides[axis] === rowMajor[axis]))
+      return { dtype, shape: sizes, data: all.subarray(offset, offset + count) as ITensor['data'] };
+    const data = newArray(dtype, count);
+    copyStrided(all, this.view, data);
+    return { dtype, shape: sizes, data };
+  }
+}
+
+function copyStrided(from: ITensor['data'], { offset, sizes, strides }: View, to: ITensor['data']): void {
+  const last = sizes.length - 1;
+  const index = new Array<number>(sizes.length).fill(0);
+  let at = offset;
+  for (let i = 0; i < to.length; ) {
+    for (let k = 0, p = at; k < sizes[last]; k++, p += strides[last]) to[i++] = from[p];
+    for (let axis = last - 1; axis >= 0; axis--) {
+      at += strides[axis];
+      if (++index[axis] < sizes[axis]) break;
+      at -= strides[axis] * sizes[axis];
+      index[axis] = 0;
+    }
+  }
+}
+
+function checkView(storage: Storage, { offset, sizes, strides }: View, where: Location): void {
+  const wrong = (why: string): never =>
+    fail(
+      'U1004',
+      `a tensor of sizes [${sizes.slice(0, MOST_AXES)}], strides [${strides.slice(0, MOST_AXES)}] and offset ${offset} ${why}`,
+      { ...where, input: `storage ${storage.key}` },
+    );
+  if (sizes.length > MOST_AXES) wrong(`has ${sizes.length} axes`);
+  if (sizes.length !== strides.length) wrong('has not one stride for each axis');
+  for (const n of [offset, ...sizes, ...strides])
+    if (!Number.isSafeInteger(n) || n < 0) wrong('has a number that is negative or no integer');
+  const count = sizeOf(sizes);
+  if (count === 0) return;
+  const end = offset + sizes.reduce((sum, size, axis) => sum + (size - 1) * strides[axis], 0) + 1;
+  if (!(end <= storage.length)) wrong(`leaves its storage of ${storage.length} elements`);
+  if (count > storage.length && count > MOST_REPEATED)
+    fail('U1006', `a tensor of sizes [${sizes}] repeats the ${storage.length} elements of its storage`, where);
+}
