@@ -1,4 +1,5 @@
 import { dirname, resolve } from 'node:path';
+import { InternalError, UnskewError } from '../../diagnostics/index.ts';
 import { exportOnnx } from '../../exporters/onnx/export.ts';
 import { openOnnx } from '../../importers/onnx/container/index.ts';
 import { originOf } from '../../importers/onnx/origin.ts';
@@ -132,7 +133,7 @@ async function compareFiles(
   terminal: Terminal,
 ): Promise<Verdict[]> {
   const seeds = Array.from({ length: runs }, (_, i) => i + 1);
-  const written = await openSource(output);
+  const written = await openWritten(output);
   const pairs: (readonly [Side, Side])[] = [
     [interpreterSide(reference, 'the quantized graph'), interpreterSide(written.graph, 'the written file')],
   ];
@@ -147,4 +148,14 @@ async function compareFiles(
     await Promise.all([expected.dispose(), found.dispose()]);
   }
   return verdicts;
+}
+
+/** What we wrote we can read; anything else is our fault, not the user's. */
+async function openWritten(output: string): Promise<Source> {
+  try {
+    return await openSource(output);
+  } catch (error) {
+    if (!(error instanceof UnskewError)) throw error;
+    throw new InternalError(`the file that was written cannot be read back:\n${error.message}`, { cause: error });
+  }
 }

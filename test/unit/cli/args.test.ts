@@ -1,0 +1,97 @@
+import { describe, expect, test } from 'vitest';
+import { closest, parseLine, UsageError } from '../../../src/cli/args.ts';
+import { defineCommand } from '../../../src/cli/command.ts';
+import {
+  argument,
+  assignments,
+  choice,
+  flag,
+  list,
+  optionalArgument,
+  optionalWhole,
+  text,
+  whole,
+} from '../../../src/cli/options.ts';
+
+const command = defineCommand({
+  name: 'try',
+  summary: 'Try',
+  arguments: { model: argument('MODEL', ''), node: optionalArgument('NODE', '') },
+  options: {
+    output: text('FILE', '', 'o'),
+    threads: whole('N', '', 1),
+    check: optionalWhole('N', '', 3),
+    perNode: flag(''),
+    input: assignments('NAME=FILE', ''),
+    against: list('SIDE', ''),
+    backend: choice(['onednn', 'reference'], ''),
+  },
+  examples: [],
+  run: async () => undefined,
+  format: () => undefined,
+});
+const values = (...args: string[]) => parseLine(command, args).values;
+
+describe('a command line', () => {
+  test('defaults', () => {
+    expect(values('m')).toEqual({
+      model: 'm',
+      node: undefined,
+      output: undefined,
+      threads: undefined,
+      check: undefined,
+      perNode: false,
+      input: new Map(),
+      against: [],
+      backend: 'onednn',
+    });
+  });
+
+  test('every kind of option', () => {
+    const line = ['-o', 'out', '--threads=2', 'm', '--check', 'n', '--per-node', '--input', 'x=a=b.npy', '--input=y=c'];
+    expect(values(...line, '--against', 'a', '--against', 'b', '--backend', 'reference')).toMatchObject({
+      model: 'm',
+      node: 'n',
+      output: 'out',
+      threads: 2,
+      check: 3,
+      perNode: true,
+      input: new Map([
+        ['x', 'a=b.npy'],
+        ['y', 'c'],
+      ]),
+      against: ['a', 'b'],
+      backend: 'reference',
+    });
+    expect(values('m', '--check=7')).toMatchObject({ check: 7 });
+    expect(values('m', '-o', '-')).toMatchObject({ output: '-' });
+    expect(values('--', '--odd-name')).toMatchObject({ model: '--odd-name' });
+  });
+
+  test.each([
+    [[], 'MODEL is missing'],
+    [['m', 'n', 'o'], "there is no place for 'o'"],
+    [['m', '--thread', '2'], 'there is no option --thread; did you mean --threads?'],
+    [['m', '-z'], 'there is no option -z'],
+    [['m', '--threads'], '--threads needs a value: N'],
+    [['m', '--output', '--json'], '--output needs a value: FILE'],
+    [['m', '--threads', '0'], "--threads: '0' is not a whole number from 1"],
+    [['m', '--threads', '1e3'], "--threads: '1e3' is not a whole number from 1"],
+    [['m', '--per-node=yes'], '--per-node takes no value'],
+    [['m', '--input', 'x'], "--input: 'x' is not of the form NAME=FILE"],
+    [['m', '--backend', 'cuda'], "--backend: 'cuda' is not one of: onednn, reference"],
+    [['m', '--check=some'], "--check: 'some' is not a whole number from 1"],
+  ] as const)('%j is refused', (args, message) => {
+    expect(() => values(...args)).toThrow(expect.objectContaining({ name: UsageError.name, message }));
+  });
+
+  test('help wins over what is wrong', () => {
+    expect(parseLine(command, ['--nonsense', '-h']).common.help).toBe(true);
+  });
+});
+
+test('near misses are within two edits', () => {
+  expect(closest('bnech', ['bench', 'check'])).toBe('bench');
+  expect(closest('x', ['run'])).toBeUndefined();
+  expect(closest('optimize', ['opt', 'run'])).toBeUndefined();
+});

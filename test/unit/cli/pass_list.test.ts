@@ -1,0 +1,56 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { UsageError } from '../../../src/cli/args.ts';
+import { makePasses, namedPasses, type PassEntry, parsePasses, printPasses } from '../../../src/cli/pass_list.ts';
+import { correctPipeline, quantizePipeline } from '../../../src/passes/pipelines.ts';
+import { defaultTarget } from '../../../src/passes/target.ts';
+
+const entry: fc.Arbitrary<PassEntry> = fc.constantFrom(...Object.keys(namedPasses)).chain((name) => {
+  const { options } = namedPasses[name];
+  const values = Object.fromEntries(Object.entries(options).map(([key, of]) => [key, fc.constantFrom(...of)]));
+  return fc.record({ name: fc.constant(name), options: fc.record(values, { requiredKeys: [] }) });
+});
+
+test('what is printed is parsed', () => {
+  fc.assert(
+    fc.property(fc.array(entry, { minLength: 1, maxLength: 6 }), (entries) => {
+      expect(parsePasses(printPasses(entries))).toEqual(
+        entries.map(({ name, options }) => ({ name, options: { ...options } })),
+      );
+    }),
+  );
+});
+
+test('blanks do not matter', () => {
+  expect(printPasses(parsePasses(' canonicalize , group-qdq { families = all } '))).toBe(
+    'canonicalize,group-qdq{families=all}',
+  );
+});
+
+test.each([
+  ['', "a pass was expected at ''"],
+  ['canonicalize,', "a pass was expected at ''"],
+  ['canonicalize;select', "a pass was expected at 'canonicalize;select'"],
+  ['group-qdq{families=all', "a pass was expected at 'group-qdq{families=all'"],
+  ['canonicalise', "there is no pass 'canonicalise'; did you mean 'canonicalize'?"],
+  ['toString', "there is no pass 'toString'"],
+  ['group-qdq{all}', "group-qdq has no option 'all'"],
+  ['group-qdq{families=some}', 'group-qdq{families=…} is one of: products, all'],
+  ['canonicalize{constructor=1}', "canonicalize has no option 'constructor'"],
+])("'%s' is refused", (text, message) => {
+  expect(() => parsePasses(text)).toThrow(
+    expect.objectContaining({ name: UsageError.name, message: `--passes: ${message}` }),
+  );
+});
+
+test('every pass of the pipelines can be named', () => {
+  const target = defaultTarget('symmetric');
+  const used = [...quantizePipeline(target), ...correctPipeline('auto', () => {})].map(({ name }) => name);
+  const setting = { target, strategy: 'auto', report: () => {} } as const;
+  const named = makePasses(
+    Object.keys(namedPasses).map((name) => ({ name, options: {} })),
+    setting,
+  );
+  expect(named.map(({ name }) => name)).toEqual(Object.keys(namedPasses));
+  expect(used.filter((name) => !(name in namedPasses))).toEqual([]);
+});
