@@ -11,6 +11,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -177,92 +178,97 @@ inline Attributes make_attributes(const AttributeSpec& spec, int ndims) {
 // --- primitives -----------------------------------------------------------------------------------------------------
 // An empty `bias` means none. Dilations are oneDNN's: 0 means dense.
 
+// A primitive descriptor; in 2.x with its operation descriptor, to which it points when asked for other implementations.
+template <class Descriptor>
+struct Described {
+  Descriptor descriptor;
+  std::shared_ptr<const void> operation;
+};
+
+#if UNSKEW_DNNL3
+template <class Operation, class... Arguments>
+Described<typename Operation::primitive_desc> describe_primitive(const dnnl::primitive_attr& attr, const Arguments&... arguments) {
+  return {{engine(), arguments..., attr}, nullptr};
+}
+#else
+template <class Operation, class... Arguments>
+Described<typename Operation::primitive_desc> describe_primitive(const dnnl::primitive_attr& attr, const Arguments&... arguments) {
+  auto operation = std::make_shared<const typename Operation::desc>(arguments...);
+  return {{*operation, attr, engine()}, operation};
+}
+#endif
+
+inline constexpr auto kForward = dnnl::prop_kind::forward_inference;
+
 template <class Operation>
 auto convolution_descriptor(dnnl::algorithm algorithm, const Desc& source, const Desc& weights,
                             const std::optional<Desc>& bias, const Desc& destination, const Dims& strides,
                             const Dims& dilations, const Dims& begin, const Dims& end,
                             const dnnl::primitive_attr& attr) {
-  using Result = typename Operation::primitive_desc;
-  constexpr auto kind = dnnl::prop_kind::forward_inference;
-#if UNSKEW_DNNL3
-  return bias ? Result(engine(), kind, algorithm, source, weights, *bias, destination, strides, dilations, begin, end, attr)
-              : Result(engine(), kind, algorithm, source, weights, destination, strides, dilations, begin, end, attr);
-#else
-  using Description = typename Operation::desc;
-  const Description description =
-      bias ? Description(kind, algorithm, source, weights, *bias, destination, strides, dilations, begin, end)
-           : Description(kind, algorithm, source, weights, destination, strides, dilations, begin, end);
-  return Result(description, attr, engine());
-#endif
+  return bias ? describe_primitive<Operation>(attr, kForward, algorithm, source, weights, *bias, destination, strides,
+                                              dilations, begin, end)
+              : describe_primitive<Operation>(attr, kForward, algorithm, source, weights, destination, strides, dilations,
+                                              begin, end);
 }
 
-inline dnnl::matmul::primitive_desc matmul_descriptor(const Desc& source, const Desc& weights,
-                                                      const std::optional<Desc>& bias, const Desc& destination,
-                                                      const dnnl::primitive_attr& attr) {
-#if UNSKEW_DNNL3
-  return bias ? dnnl::matmul::primitive_desc(engine(), source, weights, *bias, destination, attr)
-              : dnnl::matmul::primitive_desc(engine(), source, weights, destination, attr);
-#else
-  return {bias ? dnnl::matmul::desc(source, weights, *bias, destination) : dnnl::matmul::desc(source, weights, destination),
-          attr, engine()};
-#endif
+inline auto matmul_descriptor(const Desc& source, const Desc& weights, const std::optional<Desc>& bias,
+                              const Desc& destination, const dnnl::primitive_attr& attr) {
+  return bias ? describe_primitive<dnnl::matmul>(attr, source, weights, *bias, destination)
+              : describe_primitive<dnnl::matmul>(attr, source, weights, destination);
 }
 
 #if UNSKEW_DNNL3
-using PoolingDescriptor = dnnl::pooling_forward::primitive_desc;
 using Pooling = dnnl::pooling_forward;
 #else
-using PoolingDescriptor = dnnl::pooling_v2_forward::primitive_desc;
 using Pooling = dnnl::pooling_v2_forward;
 #endif
 
-inline PoolingDescriptor pooling_descriptor(dnnl::algorithm algorithm, const Desc& source, const Desc& destination,
-                                            const Dims& strides, const Dims& kernel, const Dims& dilations,
-                                            const Dims& begin, const Dims& end, const dnnl::primitive_attr& attr) {
-  constexpr auto kind = dnnl::prop_kind::forward_inference;
+inline auto pooling_descriptor(dnnl::algorithm algorithm, const Desc& source, const Desc& destination,
+                               const Dims& strides, const Dims& kernel, const Dims& dilations, const Dims& begin,
+                               const Dims& end, const dnnl::primitive_attr& attr) {
+  return describe_primitive<Pooling>(attr, kForward, algorithm, source, destination, strides, kernel, dilations, begin, end);
+}
+
+inline auto binary_descriptor(dnnl::algorithm algorithm, const Desc& source, const Desc& source1, const Desc& destination,
+                              const dnnl::primitive_attr& attr) {
+  return describe_primitive<dnnl::binary>(attr, algorithm, source, source1, destination);
+}
+
+inline auto eltwise_descriptor(dnnl::algorithm algorithm, const Desc& desc, float alpha, float beta,
+                               const dnnl::primitive_attr& attr) {
 #if UNSKEW_DNNL3
-  return {engine(), kind, algorithm, source, destination, strides, kernel, dilations, begin, end, attr};
+  return describe_primitive<dnnl::eltwise_forward>(attr, kForward, algorithm, desc, desc, alpha, beta);
 #else
-  return {{kind, algorithm, source, destination, strides, kernel, dilations, begin, end}, attr, engine()};
+  return describe_primitive<dnnl::eltwise_forward>(attr, kForward, algorithm, desc, alpha, beta);
 #endif
 }
 
-inline dnnl::binary::primitive_desc binary_descriptor(dnnl::algorithm algorithm, const Desc& source, const Desc& source1,
-                                                      const Desc& destination, const dnnl::primitive_attr& attr) {
+inline auto softmax_descriptor(const Desc& desc, int axis, const dnnl::primitive_attr& attr) {
 #if UNSKEW_DNNL3
-  return {engine(), algorithm, source, source1, destination, attr};
+  return describe_primitive<dnnl::softmax_forward>(attr, kForward, dnnl::algorithm::softmax_accurate, desc, desc, axis);
 #else
-  return {{algorithm, source, source1, destination}, attr, engine()};
+  return describe_primitive<dnnl::softmax_forward>(attr, kForward, desc, axis);
 #endif
 }
 
-inline dnnl::eltwise_forward::primitive_desc eltwise_descriptor(dnnl::algorithm algorithm, const Desc& desc, float alpha,
-                                                                float beta, const dnnl::primitive_attr& attr) {
-  constexpr auto kind = dnnl::prop_kind::forward_inference;
-#if UNSKEW_DNNL3
-  return {engine(), kind, algorithm, desc, desc, alpha, beta, attr};
-#else
-  return {{kind, algorithm, desc, alpha, beta}, attr, engine()};
-#endif
+inline auto reduction_descriptor(dnnl::algorithm algorithm, const Desc& source, const Desc& destination,
+                                 const dnnl::primitive_attr& attr) {
+  return describe_primitive<dnnl::reduction>(attr, algorithm, source, destination, 0.0f, 0.0f);
 }
 
-inline dnnl::softmax_forward::primitive_desc softmax_descriptor(const Desc& desc, int axis,
-                                                                const dnnl::primitive_attr& attr) {
-  constexpr auto kind = dnnl::prop_kind::forward_inference;
-#if UNSKEW_DNNL3
-  return {engine(), kind, dnnl::algorithm::softmax_accurate, desc, desc, axis, attr};
-#else
-  return {{kind, desc, axis}, attr, engine()};
-#endif
+inline Described<dnnl::reorder::primitive_desc> reorder_descriptor(const Desc& source, const Desc& destination,
+                                                                   const dnnl::primitive_attr& attr) {
+  return {{engine(), source, engine(), destination, attr}, nullptr};
 }
 
-inline dnnl::reduction::primitive_desc reduction_descriptor(dnnl::algorithm algorithm, const Desc& source,
-                                                            const Desc& destination, const dnnl::primitive_attr& attr) {
-#if UNSKEW_DNNL3
-  return {engine(), algorithm, source, destination, 0.0f, 0.0f, attr};
-#else
-  return {{algorithm, source, destination, 0.0f, 0.0f}, attr, engine()};
-#endif
+// Turns a descriptor into that of the next implementation, if there is one. Reorders of 2.x have no others.
+template <class Descriptor>
+bool next_implementation(Descriptor& descriptor) {
+  if constexpr (requires { descriptor.next_impl(); }) {
+    return descriptor.next_impl();
+  } else {
+    return false;
+  }
 }
 
 }  // namespace unskew

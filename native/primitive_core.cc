@@ -64,23 +64,44 @@ auto creating(const std::string& what, const Create& create) {
   }
 }
 
-template <class Primitive, class Descriptor>
-std::shared_ptr<PrimitiveCore> build(const std::string& what, const Descriptor& descriptor,
-                                     std::vector<PrimitiveArgument> arguments, int threads) {
+// The gemm-based int8 convolution applies binary post-ops to the wrong elements (oneDNN issue 3803, fixed in 3.10).
+bool is_wrong(const std::string& implementation, const AttributeSpec& spec) {
+  const bool binary = (UNSKEW_DNNL3 && !spec.scales.empty()) || std::any_of(spec.post_ops.begin(), spec.post_ops.end(), [](const PostOp& op) {
+    return op.other.has_value();
+  });
+  return binary && implementation.find("gemm") != std::string::npos;
+}
+
+// The first implementation that is right and can be made: oneDNN 2.6 offers some whose code generation then fails.
+// `arguments_of` names the arguments, whose layouts depend on the implementation.
+template <class Primitive, class Descriptor, class ArgumentsOf>
+std::shared_ptr<PrimitiveCore> build(const std::string& what, Described<Descriptor> described, const ArgumentsOf& arguments_of,
+                                     int threads, const AttributeSpec& spec = {}) {
+  Descriptor& descriptor = described.descriptor;
   return creating(what, [&] {
-    auto core = std::make_shared<PrimitiveCore>();
-    core->primitive = Primitive(descriptor);
-    core->implementation = descriptor.impl_info_str();
-    core->arguments = std::move(arguments);
-    core->threads = threads;
-    const Desc scratchpad = descriptor.scratchpad_desc();
-    core->scratchpad_bytes = static_cast<int64_t>(scratchpad.get_size());
-    if (core->scratchpad_bytes > 0) {
-      core->arguments.push_back({"scratchpad", DNNL_ARG_SCRATCHPAD, scratchpad, Access::write});
-    }
-    return core;
+    do {
+      auto core = std::make_shared<PrimitiveCore>();
+      core->implementation = descriptor.impl_info_str();
+      if (is_wrong(core->implementation, spec)) continue;
+      try {
+        core->primitive = Primitive(descriptor);
+      } catch (const dnnl::error&) {
+        continue;
+      }
+      core->arguments = arguments_of(descriptor);
+      core->threads = threads;
+      const Desc scratchpad = descriptor.scratchpad_desc();
+      core->scratchpad_bytes = static_cast<int64_t>(scratchpad.get_size());
+      if (core->scratchpad_bytes > 0) {
+        core->arguments.push_back({"scratchpad", DNNL_ARG_SCRATCHPAD, scratchpad, Access::write});
+      }
+      return core;
+    } while (next_implementation(descriptor));
+    throw InvalidArgument("oneDNN has no working implementation of " + what);
   });
 }
+
+using ArgumentList = std::vector<PrimitiveArgument>;
 
 void add_attributes(PrimitiveCore& core, const AttributeSpec& spec, const Attributes& attributes) {
   core.memories = attributes.memories;
@@ -89,6 +110,17 @@ void add_attributes(PrimitiveCore& core, const AttributeSpec& spec, const Attrib
     const int id = DNNL_ARG_ATTR_MULTIPLE_POST_OP(attributes.first_post_op + static_cast<int>(i)) | DNNL_ARG_SRC_1;
     core.arguments.push_back({"post" + std::to_string(i), id, *spec.post_ops[i].other, Access::read});
   }
+}
+
+// The arguments of a convolution or matmul.
+auto weighted_arguments(bool bias) {
+  return [bias](const auto& descriptor) {
+    ArgumentList arguments = {{"source", DNNL_ARG_SRC, descriptor.src_desc(), Access::read},
+                              {"weights", DNNL_ARG_WEIGHTS, descriptor.weights_desc(), Access::read},
+                              {"destination", DNNL_ARG_DST, descriptor.dst_desc(), Access::write}};
+    if (bias) arguments.push_back({"bias", DNNL_ARG_BIAS, descriptor.bias_desc(), Access::read});
+    return arguments;
+  };
 }
 
 template <class Operation>
@@ -100,11 +132,7 @@ PrimitiveHandle build_convolution(const std::string& what, dnnl::algorithm algor
                                              spec.strides, minus_one(spec.dilations), spec.begin, spec.end,
                                              attributes.value);
   });
-  std::vector<PrimitiveArgument> arguments = {{"source", DNNL_ARG_SRC, descriptor.src_desc(), Access::read},
-                                              {"weights", DNNL_ARG_WEIGHTS, descriptor.weights_desc(), Access::read},
-                                              {"destination", DNNL_ARG_DST, descriptor.dst_desc(), Access::write}};
-  if (spec.bias) arguments.push_back({"bias", DNNL_ARG_BIAS, descriptor.bias_desc(), Access::read});
-  auto core = build<Operation>(what, descriptor, std::move(arguments), threads);
+  auto core = build<Operation>(what, descriptor, weighted_arguments(spec.bias.has_value()), threads, spec.attributes);
   add_attributes(*core, spec.attributes, attributes);
   return core;
 }
@@ -206,11 +234,7 @@ PrimitiveHandle make_matmul(MatmulSpec spec, int threads) {
   const auto descriptor = creating(what, [&] {
     return matmul_descriptor(spec.source, spec.weights, spec.bias, spec.destination, attributes.value);
   });
-  std::vector<PrimitiveArgument> arguments = {{"source", DNNL_ARG_SRC, descriptor.src_desc(), Access::read},
-                                              {"weights", DNNL_ARG_WEIGHTS, descriptor.weights_desc(), Access::read},
-                                              {"destination", DNNL_ARG_DST, descriptor.dst_desc(), Access::write}};
-  if (spec.bias) arguments.push_back({"bias", DNNL_ARG_BIAS, descriptor.bias_desc(), Access::read});
-  auto core = build<dnnl::matmul>(what, descriptor, std::move(arguments), threads);
+  auto core = build<dnnl::matmul>(what, descriptor, weighted_arguments(spec.bias.has_value()), threads);
   add_attributes(*core, spec.attributes, attributes);
   return core;
 }
@@ -235,10 +259,10 @@ PrimitiveHandle make_pooling(PoolingSpec spec, int threads) {
     return pooling_descriptor(spec.algorithm, spec.source, spec.destination, spec.strides, spec.kernel,
                               minus_one(spec.dilations), spec.begin, spec.end, attributes.value);
   });
-  return build<Pooling>(what, descriptor,
-                        {{"source", DNNL_ARG_SRC, descriptor.src_desc(), Access::read},
-                         {"destination", DNNL_ARG_DST, descriptor.dst_desc(), Access::write}},
-                        threads);
+  return build<Pooling>(what, descriptor, [&](const auto& chosen) {
+    return ArgumentList{{"source", DNNL_ARG_SRC, chosen.src_desc(), Access::read},
+                         {"destination", DNNL_ARG_DST, chosen.dst_desc(), Access::write}};
+  }, threads);
 }
 
 PrimitiveHandle make_binary(dnnl::algorithm algorithm, const Desc& source, const Desc& source1, const Desc& destination,
@@ -254,11 +278,11 @@ PrimitiveHandle make_binary(dnnl::algorithm algorithm, const Desc& source, const
   const Attributes attributes = make_attributes({}, 0);
   const auto descriptor =
       creating(what, [&] { return binary_descriptor(algorithm, source, source1, destination, attributes.value); });
-  return build<dnnl::binary>(what, descriptor,
-                             {{"source", DNNL_ARG_SRC_0, descriptor.src0_desc(), Access::read, true},
-                              {"source1", DNNL_ARG_SRC_1, descriptor.src1_desc(), Access::read, true},
-                              {"destination", DNNL_ARG_DST, descriptor.dst_desc(), Access::write}},
-                             threads);
+  return build<dnnl::binary>(what, descriptor, [&](const auto& chosen) {
+    return ArgumentList{{"source", DNNL_ARG_SRC_0, chosen.src0_desc(), Access::read, true},
+                              {"source1", DNNL_ARG_SRC_1, chosen.src1_desc(), Access::read, true},
+                              {"destination", DNNL_ARG_DST, chosen.dst_desc(), Access::write}};
+  }, threads);
 }
 
 PrimitiveHandle make_eltwise(dnnl::algorithm algorithm, float alpha, float beta, const Desc& desc, int threads) {
@@ -269,9 +293,9 @@ PrimitiveHandle make_eltwise(dnnl::algorithm algorithm, float alpha, float beta,
   normalize_eltwise(algorithm, alpha, beta);
   const Attributes attributes = make_attributes({}, 0);
   const auto descriptor = creating(what, [&] { return eltwise_descriptor(algorithm, desc, alpha, beta, attributes.value); });
-  return build<dnnl::eltwise_forward>(
-      what, descriptor,
-      {{"source", DNNL_ARG_SRC, desc, Access::read, true}, {"destination", DNNL_ARG_DST, desc, Access::write}}, threads);
+  return build<dnnl::eltwise_forward>(what, descriptor, [&](const auto&) {
+    return ArgumentList{{"source", DNNL_ARG_SRC, desc, Access::read, true}, {"destination", DNNL_ARG_DST, desc, Access::write}};
+  }, threads);
 }
 
 PrimitiveHandle make_softmax(int axis, const Desc& desc, int threads) {
@@ -282,9 +306,9 @@ PrimitiveHandle make_softmax(int axis, const Desc& desc, int threads) {
   require_given_layout(desc, "desc");
   const Attributes attributes = make_attributes({}, 0);
   const auto descriptor = creating(what, [&] { return softmax_descriptor(desc, axis, attributes.value); });
-  return build<dnnl::softmax_forward>(
-      what, descriptor,
-      {{"source", DNNL_ARG_SRC, desc, Access::read, true}, {"destination", DNNL_ARG_DST, desc, Access::write}}, threads);
+  return build<dnnl::softmax_forward>(what, descriptor, [&](const auto&) {
+    return ArgumentList{{"source", DNNL_ARG_SRC, desc, Access::read, true}, {"destination", DNNL_ARG_DST, desc, Access::write}};
+  }, threads);
 }
 
 PrimitiveHandle make_reduction(dnnl::algorithm algorithm, const Desc& source, const Desc& destination, int threads) {
@@ -296,10 +320,10 @@ PrimitiveHandle make_reduction(dnnl::algorithm algorithm, const Desc& source, co
   const Attributes attributes = make_attributes({}, 0);
   const auto descriptor =
       creating(what, [&] { return reduction_descriptor(algorithm, source, destination, attributes.value); });
-  return build<dnnl::reduction>(what, descriptor,
-                                {{"source", DNNL_ARG_SRC, descriptor.src_desc(), Access::read},
-                                 {"destination", DNNL_ARG_DST, descriptor.dst_desc(), Access::write}},
-                                threads);
+  return build<dnnl::reduction>(what, descriptor, [&](const auto& chosen) {
+    return ArgumentList{{"source", DNNL_ARG_SRC, chosen.src_desc(), Access::read},
+                                 {"destination", DNNL_ARG_DST, chosen.dst_desc(), Access::write}};
+  }, threads);
 }
 
 PrimitiveHandle make_reorder(const Desc& source, const Desc& destination, int threads) {
@@ -313,11 +337,11 @@ PrimitiveHandle make_reorder(const Desc& source, const Desc& destination, int th
   require(!is_plain(destination) || is_dense(destination), "destination must have no gaps: " + what);
   const Attributes attributes = make_attributes({}, 0);
   const auto descriptor = creating(what, [&] {
-    return dnnl::reorder::primitive_desc(engine(), source, engine(), destination, attributes.value);
+    return reorder_descriptor(source, destination, attributes.value);
   });
-  return build<dnnl::reorder>(
-      what, descriptor,
-      {{"source", DNNL_ARG_FROM, source, Access::read}, {"destination", DNNL_ARG_TO, destination, Access::write}}, threads);
+  return build<dnnl::reorder>(what, descriptor, [&](const auto&) {
+    return ArgumentList{{"source", DNNL_ARG_FROM, source, Access::read}, {"destination", DNNL_ARG_TO, destination, Access::write}};
+  }, threads);
 }
 
 std::shared_ptr<AlignedBuffer> pack(const uint8_t* bytes, const Desc& source, const Desc& destination, int threads) {

@@ -211,7 +211,11 @@ void Session::deliver(Napi::Env env, Napi::Function, Session* session, Run* run)
     return;
   }
   const Napi::HandleScope scope(env);
-  session->finish(env, *run);
+  try {
+    session->finish(env, *run);
+  } catch (const Napi::Error&) {
+    // The environment (a worker) is being terminated and runs no JavaScript any more; nobody waits for the promise.
+  }
 }
 
 void Session::finish(Napi::Env env, Run& run) {
