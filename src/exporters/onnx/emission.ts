@@ -30,6 +30,8 @@ export interface Site {
   isGiven(id: ValueId): boolean;
   /** Names that nothing new may have. */
   readonly taken: ReadonlySet<string>;
+  /** Names of nodes that stay. */
+  readonly nodeNames: ReadonlySet<string>;
   /** A node of the file that is carried and not understood, reading these operands. */
   carry?(node: Node, operands: readonly (string | null)[]): KeptNode;
   /** Values that have to be there, besides the outputs of the graph. */
@@ -69,6 +71,7 @@ export class Emission {
   readonly #initializers = new Map<string, TensorInit & { readonly name: string }>();
   readonly #small = new Map<string, string>();
   readonly #read = new Set<string>();
+  readonly #nodeNames = new Set<string>();
 
   constructor(graph: Graph, site: Site, opset: number) {
     this.graph = graph;
@@ -127,6 +130,14 @@ export class Emission {
   /** The node that computes a value, when it is one of those to be emitted. */
   producer(id: ValueId | null | undefined): Node | undefined {
     return id === null || id === undefined || this.site.isGiven(id) ? undefined : this.#producers.get(id);
+  }
+
+  /** The name of a node of the model for what computes its result now: the last of several, as names are unique. */
+  nodeName({ loc }: Node): string | undefined {
+    const name = loc.node;
+    if (name === undefined || this.site.nodeNames.has(name) || this.#nodeNames.has(name)) return undefined;
+    this.#nodeNames.add(name);
+    return name;
   }
 
   fresh(base: string): string {

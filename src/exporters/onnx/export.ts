@@ -49,6 +49,7 @@ function changedModel(graph: Graph, origin: OnnxOrigin, metadata: Readonly<Recor
     microsoft: file.opsets.has('com.microsoft'),
     isGiven: (id) => kept.isGiven(id),
     taken: kept.taken(),
+    nodeNames: kept.nodeNames(),
     carry: (node, operands) => kept.carry(node, operands),
     demanded: [...kept.demanded],
   });
@@ -86,6 +87,7 @@ function newModel(graph: Graph, metadata: Readonly<Record<string, string>>): Uin
     microsoft: false,
     isGiven: (id) => graph.inputs.includes(id),
     taken: new Set(graph.inputs),
+    nodeNames: new Set(),
     demanded: [],
   });
   return buildModel({

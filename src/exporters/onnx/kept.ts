@@ -112,6 +112,10 @@ export class KeptFile {
     return names;
   }
 
+  nodeNames(): ReadonlySet<string> {
+    return new Set(this.#file.nodes.filter((_, index) => !this.isTouched(index)).map(({ name }) => name));
+  }
+
   /**
    * A node that is carried and not understood, reading `operands` (null: absent).
    *
@@ -226,8 +230,8 @@ export class KeptFile {
   #givesConstant(name: string): boolean {
     if (this.#file.initializers.has(name)) return true;
     const index = this.#producer.get(name);
-    if (index === undefined || this.#origin.nodes[index].length > 0) return false;
-    return this.supporting.has(index) || this.#reads[index].length === 0;
+    if (index === undefined || this.isTouched(index)) return false;
+    return this.kept.has(index) || this.supporting.has(index) || this.#reads[index].length === 0;
   }
 
   #neededBefore(): ReadonlySet<number> {

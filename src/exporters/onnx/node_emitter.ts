@@ -108,7 +108,7 @@ export class NodeEmitter {
 
   /** The node that computes the results. */
   finish(opType: string, inputs: readonly string[], attributes: Attributes = {}, domain = ''): Written {
-    const name = this.node.loc.node;
+    const name = this.#emission.nodeName(this.node);
     this.#nodes.push({
       opType,
       domain,

@@ -66,6 +66,6 @@ export function finishVia(
   attributes: Parameters<NodeEmitter['add']>[2] = {},
 ): Written {
   const { dtype } = e.resultType;
-  if (wide === undefined || wide === dtype) e.finish(opType, inputs, attributes);
+  if (wide === undefined || wide === dtype) return e.finish(opType, inputs, attributes);
   return e.finish('Cast', [e.add(opType, inputs, attributes)], castTo(dtype));
 }

@@ -38,7 +38,7 @@ function scaleTrailing(e: NodeEmitter, x: string): Written {
   const power = trailingMean(e, e.add('Mul', [x, x]));
   const root = e.add('Sqrt', [e.add('Add', [power, e.scalar(dtype, e.attr<number>('epsilon'))])]);
   const scaled = [e.add('Div', [x, root]), e.input(1)];
-  if (e.has(2)) e.finish('Add', [e.add('Mul', scaled), e.input(2)]);
+  if (e.has(2)) return e.finish('Add', [e.add('Mul', scaled), e.input(2)]);
   return e.finish('Mul', scaled);
 }
 
