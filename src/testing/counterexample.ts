@@ -1,6 +1,8 @@
 /** What a refuted rewrite leaves behind: an error to read and files to replay. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { UnskewError } from '../diagnostics/index.ts';
+import { exportOnnx } from '../exporters/onnx/export.ts';
 import { type Feeds, formatType, type Graph, type ITensor, numbersOf, print } from '../ir/index.ts';
 import type { Difference } from './compare.ts';
 import { npy } from './npy.ts';
@@ -65,12 +67,24 @@ function formatContents(t: ITensor): string {
 
 /** The names of the files written. */
 function write({ before, after, feeds }: Refutation, folder: string): string[] {
+  const model = onnxOf(before);
   const files: [string, string | Uint8Array][] = [
     ['before.qir', print(before)],
     ...(after ? [['after.qir', print(after)] as [string, string]] : []),
+    ...(model ? [['before.onnx', model] as [string, Uint8Array]] : []),
     ...Object.entries(feeds).map(([id, t]): [string, Uint8Array] => [`${id.replace(/[^\w.-]/g, '_')}.npy`, npy(t)]),
   ];
   mkdirSync(folder, { recursive: true });
   for (const [name, contents] of files) writeFileSync(join(folder, name), contents);
   return files.map(([name]) => name);
+}
+
+/** For other runtimes; undefined for a graph that ONNX cannot express. */
+function onnxOf(graph: Graph): Uint8Array | undefined {
+  try {
+    return exportOnnx(graph);
+  } catch (error) {
+    if (error instanceof UnskewError) return undefined;
+    throw error;
+  }
 }

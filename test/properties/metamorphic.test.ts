@@ -213,7 +213,7 @@ describe('the textual form', () => {
     ['float networks', arbitraryNet('qdq')] as const,
   ];
 
-  it.each(graphs)('of graphs around %s reads back to the same graph', (_name, arbitrary) => {
+  it.each(graphs)('of graphs around %s reads back to the same graph', LONG, (_name, arbitrary) => {
     fc.assert(
       fc.property(arbitrary, arbitraryFeeds, (graph, inputs) => {
         expect(verify(graph)).toEqual([]);

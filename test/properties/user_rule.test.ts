@@ -107,7 +107,7 @@ describe('a rule that folds a pad of zeros whatever the zero point', () => {
 
   it('leaves files from which the difference can be seen again', () => {
     const { folder: written, refutation } = refutationOf(() => checkRule(wrongRule, { folder, seed: 1 }));
-    expect(readdirSync(written).sort()).toEqual(['after.qir', 'before.qir', 'x.npy']);
+    expect(readdirSync(written).sort()).toEqual(['after.qir', 'before.onnx', 'before.qir', 'x.npy']);
     const [before, after] = ['before.qir', 'after.qir'].map((name) => parse(readFileSync(join(written, name), 'utf8')));
     const x = readNpy(readFileSync(join(written, 'x.npy')));
     expect(compareGraphs(before, after, { x })).toEqual(refutation.difference);

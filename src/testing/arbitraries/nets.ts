@@ -32,7 +32,7 @@ import {
 import { type ConvSpec, convAxis, convSpec, emitConv, geometry, weightsTensor } from './conv.ts';
 import { emitMatmul, type MatmulSpec, matmulSpec } from './matmul.ts';
 import { poolOf } from './movements.ts';
-import { emitActivation, emitDequantize, emitQuantize, type Quantization, quantization } from './qdq.ts';
+import { emitActivation, emitDequantize, emitQuantize, type Quantization, quantization } from './quantization.ts';
 import { type Addition, addition, emitAddition, emitRequantize, ortRequantize, type RequantizeSpec } from './sums.ts';
 
 interface LayerSpec {

@@ -12,7 +12,8 @@ import { buildConv, convSpec, paddedAxes, unpaddedAxes } from './conv.ts';
 import { buildMatmul, matmulSpec } from './matmul.ts';
 import { chains, movements } from './movements.ts';
 import { bounds, casts, clampedRequantize, identities, tables } from './plain.ts';
-import { dequantized, floatProducts, groups, movedDequantize, movedWeights } from './qdq.ts';
+import { floatProducts, groups } from './qdq.ts';
+import { dequantized, movedDequantize, movedWeights } from './qdq_movements.ts';
 import { absorbed, additions, buildSum, constants, ortRequantize, requantizeSpec } from './sums.ts';
 
 export type Family = readonly [name: string, graphs: fc.Arbitrary<Graph>];

@@ -1,0 +1,141 @@
+/** Convolutions, transposed convolutions and matrix products of dequantized operands. */
+import * as fc from 'fast-check';
+import { type Graph, GraphBuilder, type Shape, tensor, type Value } from '../../ir/index.ts';
+import { nnConv, nnConvTranspose } from '../../ir/ops/nn_conv.op.ts';
+import { nnAdd } from '../../ir/ops/nn_elementwise_binary.op.ts';
+import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
+import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
+import { type Contents, filled } from '../contents.ts';
+import { contents, scalesAround } from './basic.ts';
+import { type ConvSpec, convSpec, geometry, weightsTensor } from './conv.ts';
+import { type End, emitDequantize, emitEnd, endOf, mostly, type Quantization, quantization } from './quantization.ts';
+
+interface BiasSpec {
+  /** Quantized with the scale sx·sw, with another, or a float; an operand of the product or added to it. */
+  readonly kind: 'absent' | 'quantized' | 'misscaled' | 'float';
+  readonly added: boolean;
+  readonly swapped: boolean;
+  readonly contents: Contents;
+}
+const bias: fc.Arbitrary<BiasSpec> = fc.record({
+  kind: fc.constantFrom('absent', 'quantized', 'quantized', 'quantized', 'float', 'float', 'misscaled'),
+  added: fc.boolean(),
+  swapped: fc.boolean(),
+  contents,
+});
+
+interface ProductSpec {
+  readonly kind: 'conv' | 'conv_transpose' | 'matmul';
+  readonly conv: ConvSpec;
+  readonly columns: number;
+  readonly x: Quantization;
+  readonly w: Quantization;
+  readonly bias: BiasSpec;
+  readonly end: End;
+  /** sy / (sx·sw): 4 at least, so that half a unit of the sum is less than half a step of the result. */
+  readonly ratio: number;
+}
+
+export const product = (kind: ProductSpec['kind'], float: boolean): fc.Arbitrary<Graph> =>
+  fc
+    .record({
+      kind: fc.constant(kind),
+      conv: convSpec({ computed: mostly(false, 12) }),
+      columns: fc.integer({ min: 1, max: 4 }),
+      x: quantization(),
+      w: quantization(fc.boolean()),
+      bias,
+      end: endOf(float),
+      ratio: fc.oneof(
+        fc.constantFrom(4, 8, 16, 64),
+        fc.integer({ min: 40, max: 4000 }).map((n) => n / 10),
+      ),
+    })
+    .map(buildProduct);
+
+function buildProduct(spec: ProductSpec): Graph {
+  const b = new GraphBuilder();
+  const { x, w, end, ratio } = spec;
+  const unit = Math.fround(x.scale * w.scale);
+  return emitEnd(b, emitProduct(b, spec), end, Math.fround(unit * ratio));
+}
+
+function emitProduct(b: GraphBuilder, spec: ProductSpec): Value<'f32'> {
+  const { kind, conv, columns, x: xq, w: wq } = spec;
+  const { attrs, spatial, kernel } = geometry(conv);
+  const { group, channelsPerGroup, filtersPerGroup } = conv;
+  const inner = kernel.reduce((a, k) => a * k, channelsPerGroup);
+  const xShape: Shape = kind === 'matmul' ? [conv.batch, inner] : [conv.batch, group * channelsPerGroup, ...spatial];
+  const wShape =
+    kind === 'conv'
+      ? [group * filtersPerGroup, channelsPerGroup, ...kernel]
+      : kind === 'matmul'
+        ? [inner, columns]
+        : [group * channelsPerGroup, filtersPerGroup, ...kernel];
+  const axis = kind === 'conv' ? 0 : 1;
+  const integers = conv.computed
+    ? b.input('w', wq.dtype, wShape)
+    : b.constant(weightsTensor(wq.dtype, wShape, conv.weights, conv.narrow, [0]), 'w');
+  const x = emitDequantize(b, b.input('x', xq.dtype, xShape), xq);
+  const w = emitDequantize(b, integers, wq, axis);
+  const channels = kind === 'conv_transpose' ? group * filtersPerGroup : wShape[axis];
+  const axes = kernel.length;
+  const biased = emitBias(
+    b,
+    spec,
+    channels,
+    kind === 'matmul' ? 0 : axes,
+    wq.perChannel ? scalesAround(wq.scale, wShape[axis]) : [wq.scale],
+  );
+  const operand = biased && kind !== 'matmul' && !spec.bias.added ? { bias: biased } : {};
+  const sum =
+    kind === 'matmul'
+      ? b.emit(nnMatmul, { a: x, b: w })
+      : kind === 'conv'
+        ? b.emit(nnConv, { x, w, ...operand }, attrs)
+        : b.emit(nnConvTranspose, { x, w, ...operand }, { ...attrs, ...transposed(attrs, kernel) });
+  if (biased === undefined || 'bias' in operand) return sum as Value<'f32'>;
+  return b.emit(nnAdd, spec.bias.swapped ? { a: biased, b: sum } : { a: sum, b: biased }) as Value<'f32'>;
+}
+
+/** Pads of at most what the taps reach, so that something is left of the smallest output. */
+const transposed = ({ pads, dilations, strides }: ReturnType<typeof geometry>['attrs'], kernel: readonly number[]) => ({
+  pads: pads.map((p, i) =>
+    Math.min(p, Math.floor((dilations[i % kernel.length] * (kernel[i % kernel.length] - 1)) / 2)),
+  ),
+  outputPadding: strides.map((stride, i) => (stride > 1 ? i % 2 : 0)),
+});
+
+/** Of shape [C] as an operand; with the axes behind the channels when it is added. */
+function emitBias(
+  b: GraphBuilder,
+  { kind, bias: spec, x }: ProductSpec,
+  channels: number,
+  axes: number,
+  sw: readonly number[],
+): Value<'f32'> | undefined {
+  if (spec.kind === 'absent') return undefined;
+  const added = kind === 'matmul' || spec.added;
+  const shape = added ? [channels, ...Array<number>(axes).fill(1)] : [channels];
+  const values = filled('s32', shape, spec.contents).data.map((v) => v % 4096);
+  const scales = Array.from({ length: channels }, (_, o) => Math.fround(x.scale * sw[o % sw.length]));
+  if (spec.kind === 'float')
+    return b.constant(
+      tensor(
+        'f32',
+        Array.from(values, (v, o) => Math.fround((v / 3) * scales[o])),
+        shape,
+      ),
+      'bias',
+    );
+  const one = sw.length === 1;
+  const s = (one ? scales.slice(0, 1) : scales).map((v) => (spec.kind === 'misscaled' ? v * 1.5 : v));
+  return b.emit(
+    qnnDequantize,
+    {
+      x: b.constant(tensor('s32', values, shape), 'bias'),
+      scale: b.constant(tensor('f32', s, one ? [] : [channels]), 'bias_scale'),
+    },
+    { axis: 0 },
+  );
+}

@@ -1,0 +1,117 @@
+/** Quantize and dequantize with drawn parameters, and how groups between them end. */
+import * as fc from 'fast-check';
+import { type Graph, type GraphBuilder, tensor, type Value } from '../../ir/index.ts';
+import * as unary from '../../ir/ops/nn_elementwise_unary.op.ts';
+import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
+import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
+import { type Eight, eight, scale, scalesAround, type ZeroPoint, zeroPoint, zeroPointsOf } from './basic.ts';
+
+export interface Quantization {
+  readonly dtype: Eight;
+  readonly scale: number;
+  readonly zp: ZeroPoint;
+  /** One scale for each channel instead of one for all; zero points follow `zp.form`. */
+  readonly perChannel: boolean;
+  /** Another node reads the value between. */
+  readonly shared: boolean;
+}
+
+export const mostly = (value: boolean, times = 7): fc.Arbitrary<boolean> =>
+  fc.constantFrom(...Array<boolean>(times).fill(value), !value);
+
+const zeroPointOfTensor = zeroPoint({
+  presence: fc.constantFrom('absent', ...Array<'constant'>(9).fill('constant')),
+  form: fc.constantFrom('scalar', 'scalar', 'one'),
+});
+
+export const quantization = (perChannel: fc.Arbitrary<boolean> = fc.constant(false)): fc.Arbitrary<Quantization> =>
+  fc.record({ dtype: eight, scale, zp: zeroPointOfTensor, perChannel, shared: mostly(false, 12) });
+
+function parameters(b: GraphBuilder, { dtype, scale: s, zp, perChannel }: Quantization, channels: number, first = s) {
+  const scales = perChannel ? scalesAround(first, channels) : [first];
+  const shape = perChannel ? [channels] : zp.form === 'one' ? [1] : [];
+  const zeros = zeroPointsOf(dtype, { ...zp, form: perChannel ? 'channels' : 'scalar' }, channels);
+  return {
+    scale: b.constant(tensor('f32', scales, shape), b.fresh('scale')),
+    ...(zp.presence !== 'absent' && {
+      zp:
+        zp.presence === 'input'
+          ? b.input(b.fresh('zp'), dtype, shape)
+          : b.constant(tensor(dtype, zeros, shape), b.fresh('zp')),
+    }),
+  };
+}
+
+export function emitDequantize(
+  b: GraphBuilder,
+  x: Value<Eight>,
+  q: Quantization,
+  axis = 1,
+  first = q.scale,
+): Value<'f32'> {
+  const channels = x.type.shape[axis];
+  const spec = typeof channels === 'number' ? q : { ...q, perChannel: false };
+  return b.emit(
+    qnnDequantize,
+    { x, ...parameters(b, { ...spec, dtype: x.type.dtype }, channels as number, first) },
+    { axis },
+  );
+}
+
+export function emitQuantize(b: GraphBuilder, x: Value<'f32'>, q: Quantization, first = q.scale): Value<Eight> {
+  const channels = x.type.shape[1];
+  const spec = typeof channels === 'number' ? q : { ...q, perChannel: false };
+  return b.emit(
+    qnnQuantize,
+    { x, ...parameters(b, spec, channels as number, first) },
+    { dtype: q.dtype },
+  ) as Value<Eight>;
+}
+
+export type Activation =
+  | { readonly kind: 'relu' }
+  | { readonly kind: 'clip'; readonly min: number; readonly max: number };
+const activation: fc.Arbitrary<Activation> = fc.oneof(
+  fc.constant({ kind: 'relu' as const }),
+  fc.record({
+    kind: fc.constant('clip' as const),
+    min: fc.constantFrom(-Infinity, 0, -1, -0.5, 0.75, 3),
+    max: fc.constantFrom(6, Infinity, 1, 0.25, 0),
+  }),
+);
+/** Mostly at most one. */
+const activations = fc.oneof(
+  { weight: 3, arbitrary: fc.constant<Activation[]>([]) },
+  { weight: 3, arbitrary: fc.tuple(activation) },
+  { weight: 1, arbitrary: fc.tuple(activation, activation) },
+);
+
+export function emitActivation(b: GraphBuilder, x: Value<'f32'>, spec: Activation): Value<'f32'> {
+  return spec.kind === 'relu'
+    ? b.emit(unary.nnRelu, { x })
+    : b.emit(unary.nnClip, { x }, { min: spec.min, max: spec.max });
+}
+
+/** How the group ends: with a quantize of its own scale, or as a float. */
+export interface End {
+  readonly activations: readonly Activation[];
+  readonly y: Quantization;
+  readonly float: boolean;
+}
+export const endOf = (float: boolean): fc.Arbitrary<End> =>
+  fc.record({ activations, y: quantization(mostly(false, 12)), float: fc.constant(float) });
+
+export function emitEnd(b: GraphBuilder, v: Value<'f32'>, { activations: list, y, float }: End, s = y.scale): Graph {
+  if (float) return b.finish([v]);
+  const last = list.reduce((x, spec) => emitActivation(b, x, spec), v);
+  const quantized = emitQuantize(b, last, y, s);
+  return b.finish(y.shared ? [quantized, last] : [quantized]);
+}
+
+/** [n, c, h, w] */
+export const shape4 = fc.record({
+  n: fc.integer({ min: 1, max: 2 }),
+  c: fc.integer({ min: 1, max: 3 }),
+  h: fc.integer({ min: 1, max: 5 }),
+  w: fc.integer({ min: 1, max: 5 }),
+});
