@@ -1,0 +1,191 @@
+/**
+ * The recipe that makes oneDNN's requantization that of the specification, bit for bit, on every ISA it may choose:
+ * bias in units of the accumulator, scales, `round` as a post-op, then the destination zero point.
+ * Data are uniform over the whole range, so about half of the scales (powers of two) meet ties.
+ */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { PostOp } from '../../src/codegen/onednn/binding.ts';
+import { binding, expectSame, random, rangeOf, relayout, requantize, runPrimitive, typed } from './support.ts';
+
+const int = (min: number, max: number) => fc.integer({ min, max });
+const round: PostOp = { kind: 'eltwise', algorithm: 'round', alpha: 0, beta: 0 };
+
+const config = fc.record({
+  groups: fc.constantFrom(1, 1, 2, 4),
+  inputs: int(1, 20),
+  outputs: int(1, 40),
+  size: fc.tuple(int(3, 9), int(3, 9)),
+  kernel: fc.constantFrom(1, 3, 5),
+  stride: int(1, 2),
+  pads: fc.tuple(int(0, 2), int(0, 2), int(0, 2), int(0, 2)),
+  type: fc.constantFrom('u8' as const, 's8' as const),
+  zeroPoint: int(0, 255),
+  sourceZeroPoint: fc.constantFrom(0, 0, 3, 128, 255),
+  scaleBy: fc.constantFrom('attribute', 'post-op'),
+  powerOfTwo: fc.boolean(),
+  relu: fc.boolean(),
+  seed: fc.integer(),
+});
+
+describe('the recipe for exact requantization', () => {
+  it.skipIf(binding.isa !== 'vnni' && binding.isa !== 'amx')('holds for random convolutions', () => {
+    fc.assert(
+      fc.property(config, (c) => {
+        const next = random(c.seed);
+        const [channels, outputs] = [c.inputs * c.groups, c.outputs * c.groups];
+        const [h, w] = c.size;
+        const [oh, ow] = [0, 1].map(
+          (i) => Math.floor((c.size[i] + c.pads[i] + c.pads[i + 2] - c.kernel) / c.stride) + 1,
+        );
+        if (oh < 1 || ow < 1) return;
+        const source = typed('u8', h * w * channels, () => Math.floor(next() * 256));
+        const taps = c.kernel ** 2;
+        const weights = typed('s8', outputs * c.inputs * taps, () => Math.floor(next() * 256) - 128);
+        const bias = typed('s32', outputs, () => Math.floor((next() - 0.5) * 100_000));
+        const scales = Float32Array.from({ length: outputs }, () =>
+          c.powerOfTwo ? 2 ** -Math.floor(6 + next() * 6) : next() / 500,
+        );
+        const { low, high } = rangeOf(c.type);
+        const zeroPoint = low + c.zeroPoint;
+        const channelDims = [1, outputs, 1, 1];
+        const scale: PostOp = {
+          kind: 'binary',
+          algorithm: 'mul',
+          other: binding.desc('f32', channelDims, 'row-major'),
+        };
+        const relu: PostOp = { kind: 'eltwise', algorithm: 'relu', alpha: 0, beta: 0 };
+        const postOps = [...(c.scaleBy === 'post-op' ? [scale] : []), round, ...(c.relu ? [relu] : [])];
+        const primitive = binding.convolution(
+          {
+            source: binding.desc('u8', [1, channels, h, w], 'channels-last'),
+            weights: binding.desc(
+              's8',
+              c.groups > 1
+                ? [c.groups, c.outputs, c.inputs, c.kernel, c.kernel]
+                : [outputs, c.inputs, c.kernel, c.kernel],
+              'any',
+            ),
+            bias: binding.desc('s32', [outputs], 'row-major'),
+            destination: binding.desc(c.type, [1, outputs, oh, ow], 'channels-last'),
+            groups: c.groups,
+            strides: [c.stride, c.stride],
+            dilations: [1, 1],
+            padsBegin: c.pads.slice(0, 2),
+            padsEnd: c.pads.slice(2),
+            attributes: {
+              ...(c.scaleBy === 'attribute' && { scales }),
+              sourceZeroPoint: c.sourceZeroPoint,
+              destinationZeroPoint: zeroPoint,
+              postOps,
+            },
+          },
+          1,
+        );
+        const plain = binding.desc('s8', primitive.descs.weights.dims, 'row-major');
+        const destination = typed(c.type, oh * ow * outputs, () => 0);
+        runPrimitive(
+          primitive,
+          {
+            source,
+            weights: relayout(weights, plain, primitive.descs.weights),
+            bias,
+            ...(c.scaleBy === 'post-op' && { post0: scales }),
+          },
+          destination,
+        );
+        const expected: number[] = [];
+        for (let y = 0; y < oh; y++) {
+          for (let x = 0; x < ow; x++) {
+            for (let o = 0; o < outputs; o++) {
+              let sum = Number(bias[o]);
+              for (let t = 0; t < taps; t++) {
+                const iy = y * c.stride - c.pads[0] + Math.floor(t / c.kernel);
+                const ix = x * c.stride - c.pads[1] + (t % c.kernel);
+                if (iy < 0 || iy >= h || ix < 0 || ix >= w) continue;
+                for (let k = 0; k < c.inputs; k++) {
+                  const at = (iy * w + ix) * channels + Math.floor(o / c.outputs) * c.inputs + k;
+                  sum += (Number(source[at]) - c.sourceZeroPoint) * Number(weights[(o * c.inputs + k) * taps + t]);
+                }
+              }
+              expected.push(requantize(sum, scales[o], zeroPoint, c.relu ? Math.max(low, zeroPoint) : low, high));
+            }
+          }
+        }
+        expectSame(destination, expected);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it.skipIf(binding.isa !== 'vnni' && binding.isa !== 'amx')('holds for random matrix products', () => {
+    fc.assert(
+      fc.property(
+        int(1, 20),
+        int(1, 70),
+        int(1, 70),
+        int(0, 255),
+        fc.constantFrom(0, 7, 128),
+        fc.constantFrom(0, 0, 5),
+        fc.integer(),
+        (m, k, n, zeroPoint, sourceZeroPoint, weightsZeroPoint, seed) => {
+          const next = random(seed);
+          const source = typed('u8', m * k, () => Math.floor(next() * 256));
+          const weights = typed('s8', k * n, () => Math.floor(next() * 256) - 128);
+          const scales = Float32Array.from({ length: n }, () => (next() < 0.5 ? 2 ** -8 : next() / 300));
+          const bias = typed('s32', n, () => Math.floor((next() - 0.5) * 9999));
+          const primitive = binding.matmul(
+            {
+              source: binding.desc('u8', [m, k], 'row-major'),
+              weights: binding.desc('s8', [k, n], 'any'),
+              bias: binding.desc('s32', [1, n], 'row-major'),
+              destination: binding.desc('u8', [m, n], 'row-major'),
+              attributes: {
+                scales,
+                sourceZeroPoint,
+                weightsZeroPoint,
+                destinationZeroPoint: zeroPoint,
+                postOps: [round],
+              },
+            },
+            1,
+          );
+          const destination = typed('u8', m * n, () => 0);
+          runPrimitive(
+            primitive,
+            {
+              source,
+              weights: relayout(weights, binding.desc('s8', [k, n], 'row-major'), primitive.descs.weights),
+              bias,
+            },
+            destination,
+          );
+          const expected = Array.from({ length: m * n }, (_, i) => {
+            let sum = Number(bias[i % n]);
+            for (let j = 0; j < k; j++) {
+              sum +=
+                (Number(source[Math.floor(i / n) * k + j]) - sourceZeroPoint) *
+                (Number(weights[j * n + (i % n)]) - weightsZeroPoint);
+            }
+            return requantize(sum, scales[i % n], zeroPoint, 0, 255);
+          });
+          expectSame(destination, expected);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  const limited = process.env.DNNL_MAX_CPU_ISA !== undefined;
+  it.skipIf(limited || binding.isa !== 'amx')('holds as well where oneDNN may use AVX512_CORE_VNNI at most', () => {
+    const result = spawnSync(
+      process.execPath,
+      ['node_modules/vitest/vitest.mjs', 'run', fileURLToPath(import.meta.url)],
+      { env: { ...process.env, DNNL_MAX_CPU_ISA: 'AVX512_CORE_VNNI' }, encoding: 'utf8' },
+    );
+    expect(`${result.stdout}${result.stderr}`).toMatch(/2 passed/);
+    expect(result.status).toBe(0);
+  });
+});

@@ -1,0 +1,198 @@
+/** Sessions: order of runs, disposal at any time, memory, workers, exit of the process. */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Command, NativeSession } from '../../src/codegen/onednn/binding.ts';
+import { binding, constant } from './support.ts';
+
+const addon = fileURLToPath(new URL('../../build/Release/unskew.node', import.meta.url));
+const increment = constant(Uint8Array.from({ length: 256 }, (_, i) => i + 1));
+
+/** destination = source + `steps`, through the arena. */
+function counter(count: number, steps: number, threads = 1): NativeSession {
+  const commands: Command[] = Array.from({ length: steps }, (_, i) => ({
+    kind: 'kernel',
+    kernel: { name: 'lut', count },
+    arguments: {
+      source: i === 0 ? { space: 'input', index: 0 } : { space: 'arena', offset: 0 },
+      destination: i === steps - 1 ? { space: 'output', index: 0 } : { space: 'arena', offset: 0 },
+      table: increment,
+    },
+  }));
+  return binding.session({ threads, arenaBytes: count, inputBytes: [count], outputBytes: [count], commands });
+}
+
+describe('a session', () => {
+  it('runs in order, synchronously and not, on one thread and on several', async () => {
+    for (const threads of [1, 2, 4]) {
+      const session = counter(100_000, 4, threads);
+      const outputs = Array.from({ length: 8 }, () => new Uint8Array(100_000));
+      const runs = outputs.map((output, i) => session.run([new Uint8Array(100_000).fill(i)], [output]));
+      const last = new Uint8Array(100_000);
+      session.runSync([new Uint8Array(100_000).fill(100)], [last]);
+      expect(last.every((x) => x === 104)).toBe(true);
+      await Promise.all(runs);
+      for (const [i, output] of outputs.entries()) expect(output.every((x) => x === i + 4)).toBe(true);
+      expect(session.profile([last], [outputs[0]])).toHaveLength(4);
+      session.dispose();
+    }
+  });
+
+  it('takes a copy of its inputs, and writes its outputs when the promise resolves', async () => {
+    const session = counter(8, 1);
+    const [input, output] = [new Uint8Array(8).fill(1), new Uint8Array(8)];
+    const run = session.run([input], [output]);
+    input.fill(50);
+    expect(output[0]).toBe(0);
+    await run;
+    expect(output[0]).toBe(2);
+  });
+
+  it('rejects when an output is transferred away during the run', async () => {
+    const session = counter(64, 1);
+    const output = new Uint8Array(64);
+    const run = session.run([new Uint8Array(64)], [output]);
+    structuredClone(output, { transfer: [output.buffer] });
+    await expect(run).rejects.toThrow('outputs[0] was detached or resized during the run');
+    session.dispose();
+  });
+
+  it('leaves the event loop free', async () => {
+    const session = counter(4_000_000, 40);
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 1);
+    await session.run([new Uint8Array(4_000_000)], [new Uint8Array(4_000_000)]);
+    clearInterval(timer);
+    expect(ticks).toBeGreaterThan(0);
+    session.dispose();
+  });
+
+  it('can be disposed of at any time; runs finish or reject', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.constantFrom('run', 'runSync', 'dispose', 'wait'), { maxLength: 12 }),
+        fc.integer({ min: 1, max: 2 }),
+        async (actions, threads) => {
+          const session = counter(50_000, 2, threads);
+          let disposed = false;
+          const runs: Promise<void>[] = [];
+          for (const action of actions) {
+            const [input, output] = [new Uint8Array(50_000).fill(7), new Uint8Array(50_000)];
+            if (action === 'dispose') {
+              session.dispose();
+              disposed = true;
+            } else if (action === 'wait') {
+              await Promise.allSettled(runs);
+            } else if (disposed) {
+              expect(() => session[action]([input], [output])).toThrow('the session was disposed');
+            } else if (action === 'runSync') {
+              session.runSync([input], [output]);
+              expect(output.every((x) => x === 9)).toBe(true);
+            } else {
+              runs.push(session.run([input], [output]).then(() => expect(output.every((x) => x === 9)).toBe(true)));
+            }
+          }
+          for (const result of await Promise.allSettled(runs)) {
+            if (result.status === 'rejected') expect(result.reason.message).toBe('the session was disposed');
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it('gives its memory back', async () => {
+    const rss = () => process.memoryUsage.rss() / 2 ** 20;
+    const use = async (n: number) => {
+      for (let i = 0; i < n; i++) {
+        const session = counter(1_000_000, 2, 2);
+        const [input, output] = [new Uint8Array(1_000_000), new Uint8Array(1_000_000)];
+        session.runSync([input], [output]);
+        await session.run([input], [output]);
+        if (i % 2 === 0) session.dispose();
+      }
+    };
+    await use(50);
+    const before = rss();
+    await use(400);
+    expect(rss() - before).toBeLessThan(200); // 400 sessions hold 1 MB of arena each, and 2 MB of copies
+  });
+
+  const inChild = (script: string) =>
+    spawnSync(
+      process.execPath,
+      [
+        '--expose-gc',
+        '-e',
+        `const binding = require(${JSON.stringify(addon)});
+      const memory = binding.memory(new Uint8Array(256));
+      const make = (count, steps) => binding.session({ threads: 2, arenaBytes: count, inputBytes: [count], outputBytes: [count],
+        commands: Array.from({ length: steps }, (_, i) => ({ kind: 'kernel', kernel: { name: 'lut', count }, arguments: {
+          source: i === 0 ? { space: 'input', index: 0 } : { space: 'arena', offset: 0 },
+          destination: i === steps - 1 ? { space: 'output', index: 0 } : { space: 'arena', offset: 0 },
+          table: { space: 'constant', memory } } })) });
+      const bytes = (n) => new Uint8Array(n);
+      ${script}`,
+      ],
+      { encoding: 'utf8', timeout: 30_000 },
+    );
+
+  it.each([
+    [
+      'process.exit during runs',
+      'const s = make(4e6, 50); for (let i = 0; i < 3; i++) s.run([bytes(4e6)], [bytes(4e6)]); setTimeout(() => process.exit(7), 20);',
+      7,
+    ],
+    [
+      'an exception during a run',
+      'make(4e6, 50).run([bytes(4e6)], [bytes(4e6)]); setTimeout(() => { process.exitCode = 7; throw null; }, 5); process.on("uncaughtException", () => process.exit(7));',
+      7,
+    ],
+    [
+      'the end of the program with a pending run',
+      'make(1e6, 9).run([bytes(1e6)], [bytes(1e6)]).then(() => { process.exitCode = 7; });',
+      7,
+    ],
+    [
+      'collection while a run is pending',
+      'let s = make(4e6, 20); const done = s.run([bytes(4e6)], [bytes(4e6)]); s = undefined; gc(); gc(); done.then(() => { gc(); process.exit(7); });',
+      7,
+    ],
+    [
+      'collection of idle sessions',
+      'for (let i = 0; i < 50; i++) make(1e5, 2).runSync([bytes(1e5)], [bytes(1e5)]); gc(); setImmediate(() => { gc(); process.exit(7); });',
+      7,
+    ],
+  ])('survives %s', (_name, script, status) => {
+    const result = inChild(script);
+    expect({ status: result.status, signal: result.signal, stderr: result.stderr }).toEqual({
+      status,
+      signal: null,
+      stderr: '',
+    });
+  });
+
+  it('works in workers, also when they are terminated', async () => {
+    const script = `const { parentPort } = require('node:worker_threads');
+      const binding = require(${JSON.stringify(addon)});
+      const memory = binding.memory(Uint8Array.from({ length: 256 }, (_, i) => i + 1));
+      const session = binding.session({ threads: 2, arenaBytes: 0, inputBytes: [2000000], outputBytes: [2000000], commands: [{ kind: 'kernel', kernel: { name: 'lut', count: 2000000 },
+        arguments: { source: { space: 'input', index: 0 }, destination: { space: 'output', index: 0 }, table: { space: 'constant', memory } } }] });
+      const output = new Uint8Array(2000000);
+      session.run([new Uint8Array(2000000)], [output]).then(() => {
+        parentPort.postMessage(output[1999999]);
+        const again = () => session.run([output], [output.slice()]).then(again);
+        again(); again(); again();
+      });`;
+    for (let round = 0; round < 3; round++) {
+      const workers = Array.from({ length: 4 }, () => new Worker(script, { eval: true }));
+      const answers = workers.map(
+        (worker) => new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject)),
+      );
+      expect(await Promise.all(answers)).toEqual([1, 1, 1, 1]);
+      await Promise.all(workers.map((worker) => worker.terminate()));
+    }
+  });
+});
