@@ -8,22 +8,30 @@ import { runPipeline } from '../passes/manager.ts';
 import type { PassTrace } from '../passes/pass.ts';
 import type { Strategy, StrategyReport } from '../passes/strategies.ts';
 import { writeOutput } from './files.ts';
-import { flag, text } from './options.ts';
-import { makePasses, parsePasses } from './pass_list.ts';
+import { flag, type Option, text } from './options.ts';
+import { makePasses, type PassEntry, parsePasses } from './pass_list.ts';
 import { formatTable, right } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
 export const rewritingOptions = {
-  passes: text('LIST', "Passes instead of the usual ones, as in 'fold-constants,group-qdq{families=all}'"),
+  passes: passesOption(),
   printIrAfterChange: flag('Print the graph after every pass that changed it, on stderr'),
   timing: flag('Print the time of every pass, on stderr'),
   emitIr: text('FILE', 'Write the graph as textual IR too'),
 };
 
+function passesOption(): Option<readonly PassEntry[] | undefined> {
+  return {
+    doc: "Passes instead of the usual ones, as in 'fold-constants,group-qdq{families=all}'",
+    value: 'LIST',
+    read: (given) => (given.length === 0 ? undefined : parsePasses(given.at(-1) ?? '')),
+  };
+}
+
 export interface RewritingValues {
   readonly target: 'symmetric' | 'onednn';
   readonly strategy: Strategy | undefined;
-  readonly passes: string | undefined;
+  readonly passes: readonly PassEntry[] | undefined;
   readonly printIrAfterChange: boolean;
   readonly timing: boolean;
   readonly emitIr: string | undefined;
@@ -77,10 +85,10 @@ function legalized(graph: Graph, request: Request): Outcome {
   return { ...result, reference: quantized };
 }
 
-function runListed(graph: Graph, list: string, { strategy, ...request }: Request): Outcome {
+function runListed(graph: Graph, list: readonly PassEntry[], { strategy, ...request }: Request): Outcome {
   const strategies: StrategyReport[] = [];
   const target = resolveTarget(request.target);
-  const passes = makePasses(parsePasses(list), { target, strategy, report: (entry) => strategies.push(entry) });
+  const passes = makePasses(list, { target, strategy, report: (entry) => strategies.push(entry) });
   const result = runPipeline(graph, passes, { target, afterPass: request.afterPass });
   return { ...result, reference: graph, certificate: certificateOf(result.graph, [], result.trace), strategies };
 }

@@ -60,8 +60,8 @@ export const rewrite = defineCommand({
       bytes: bytes.length,
       target: values.target,
       verdict: certificate.verdict,
-      bounds: boundsOf([...certificate.entries, ...certificate.grouping]),
-      grouped: certificate.grouping.length,
+      bounds: boundsOf(certificate.entries),
+      grouped: { nodes: certificate.grouping.length, bounds: boundsOf(certificate.grouping) },
       corrected: waysOf(strategies),
       operators: operatorChanges(source.graph, bytes),
       externalData: external,
@@ -78,9 +78,11 @@ export const rewrite = defineCommand({
         .join(', ') || 'nothing';
     const summary = formatPairs([
       ['written', `${r.output}, ${formatBytes(r.bytes)}`],
-      ['grouped', `${count(r.grouped, 'node')} read as integer arithmetic`],
+      ['grouped', `${count(r.grouped.nodes, 'node')} read as integer arithmetic`],
+      ...r.grouped.bounds.map((bound): [string, string] => ['', `within ${bound}`]),
       ['corrected', ways.length === 0 ? 'no layer had a zero point' : ways.join(', ')],
-      ['verdict', [r.verdict, ...r.bounds].join('; ')],
+      ['verdict', r.verdict],
+      ...r.bounds.map((bound): [string, string] => ['', `within ${bound}`]),
       ['dropped', changes(-1)],
       ['added', changes(1)],
     ]);
@@ -96,7 +98,7 @@ function waysOf(strategies: readonly { readonly chosen: string }[]): Record<stri
 }
 
 const boundsOf = (entries: readonly { readonly exactness: 'bit-exact' | { readonly bound: string } }[]): string[] => [
-  ...new Set(entries.flatMap(({ exactness }) => (exactness === 'bit-exact' ? [] : [exactness.bound]))),
+  ...new Set(entries.flatMap(({ exactness }) => (exactness === 'bit-exact' ? [] : exactness.bound.split('; ')))),
 ];
 
 /** How many more of each operator the written file has than the one that was read. */

@@ -29,7 +29,7 @@ export async function unskew(args: readonly string[], setting: Setting = {}): Pr
       readStdin: async () => stdin,
       env,
     },
-    options,
+    { reports: join(tmpdir(), 'unskew-cli-reports'), ...options },
   );
   return { code, stdout, stderr };
 }
@@ -58,29 +58,31 @@ const s8 = (values: readonly number[], shape: readonly number[]) => tensor('s8',
 
 /** quantize, QLinearConv with padding and a zero point of 114, dequantize; dynamic batch. */
 export const quantizedConv = (change: Partial<Model> = {}): Uint8Array =>
-  writeModel({
-    nodes: [
-      { op: 'QuantizeLinear', inputs: ['x', 'sx', 'zx'], outputs: ['xq'], name: 'quantize' },
-      {
-        op: 'QLinearConv',
-        inputs: ['xq', 'sx', 'zx', 'w', 'sw', 'zw', 'sy', 'zy', 'bias'],
-        outputs: ['yq'],
-        attrs: { pads: [1, 1, 1, 1] },
-        name: 'conv1',
-      },
-      { op: 'DequantizeLinear', inputs: ['yq', 'sy', 'zy'], outputs: ['y'], name: 'dequantize' },
-    ],
-    inputs: [{ name: 'x', type: 'float32', dims: ['N', 1, 4, 4] }],
-    outputs: [{ name: 'y', type: 'float32', dims: ['N', 2, 4, 4] }],
-    initializers: [
-      { name: 'sx', tensor: tensor('f32', [0.05], []) },
-      { name: 'zx', tensor: tensor('u8', [114], []) },
-      { name: 'w', tensor: s8([1, -2, 3, -4, 5, -6, 7, -8, 9, 9, 8, 7, 6, 5, 4, 3, 2, 1], [2, 1, 3, 3]) },
-      { name: 'sw', tensor: tensor('f32', [0.02], []) },
-      { name: 'zw', tensor: s8([0], []) },
-      { name: 'sy', tensor: tensor('f32', [0.1], []) },
-      { name: 'zy', tensor: tensor('u8', [20], []) },
-      { name: 'bias', tensor: tensor('s32', [100, -50], [2]) },
-    ],
-    ...change,
-  });
+  Uint8Array.from(
+    writeModel({
+      nodes: [
+        { op: 'QuantizeLinear', inputs: ['x', 'sx', 'zx'], outputs: ['xq'], name: 'quantize' },
+        {
+          op: 'QLinearConv',
+          inputs: ['xq', 'sx', 'zx', 'w', 'sw', 'zw', 'sy', 'zy', 'bias'],
+          outputs: ['yq'],
+          attrs: { pads: [1, 1, 1, 1] },
+          name: 'conv1',
+        },
+        { op: 'DequantizeLinear', inputs: ['yq', 'sy', 'zy'], outputs: ['y'], name: 'dequantize' },
+      ],
+      inputs: [{ name: 'x', type: 'float32', dims: ['N', 1, 4, 4] }],
+      outputs: [{ name: 'y', type: 'float32', dims: ['N', 2, 4, 4] }],
+      initializers: [
+        { name: 'sx', tensor: tensor('f32', [0.05], []) },
+        { name: 'zx', tensor: tensor('u8', [114], []) },
+        { name: 'w', tensor: s8([1, -2, 3, -4, 5, -6, 7, -8, 9, 9, 8, 7, 6, 5, 4, 3, 2, 1], [2, 1, 3, 3]) },
+        { name: 'sw', tensor: tensor('f32', [0.02], []) },
+        { name: 'zw', tensor: s8([0], []) },
+        { name: 'sy', tensor: tensor('f32', [0.1], []) },
+        { name: 'zy', tensor: tensor('u8', [20], []) },
+        { name: 'bias', tensor: tensor('s32', [100, -50], [2]) },
+      ],
+      ...change,
+    }),
+  );

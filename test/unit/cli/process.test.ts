@@ -1,0 +1,63 @@
+/** The program as a process: exit codes, pipes, files. */
+import { execFile, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { afterAll, expect, test } from 'vitest';
+import { importModel } from '../../../src/importers/import_model.ts';
+import { print } from '../../../src/ir/index.ts';
+import { quantizedConv, workFolder } from './support.ts';
+
+const root = fileURLToPath(new URL('../../..', import.meta.url));
+const program = ['--import', 'tsx', `${root}src/cli/main.ts`];
+const work = workFolder();
+const model = work.write('conv.onnx', quantizedConv());
+afterAll(work.dispose);
+
+const unskew = (...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> =>
+  new Promise((resolve) => {
+    execFile(process.execPath, [...program, ...args], { cwd: root }, (error, stdout, stderr) =>
+      resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
+    );
+  });
+
+const shell = (command: string): Promise<{ code: number | null; stderr: string }> =>
+  new Promise((resolve) => {
+    const child = spawn(
+      'bash',
+      ['-c', `set -o pipefail; unskew() { ${[process.execPath, ...program].join(' ')} "$@"; }; ${command}`],
+      { cwd: root },
+    );
+    let stderr = '';
+    child.stderr.on('data', (text) => void (stderr += text));
+    child.on('close', (code) => resolve({ code, stderr }));
+  });
+
+test('exit codes reach the caller, and no native thread keeps the process alive', async () => {
+  const { code, stdout, stderr } = await unskew('run', model, '--random', '1');
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toMatch(/^y +float32 +\[1, 2, 4, 4\]/m);
+  expect((await unskew('inspect', `${model}.missing`)).code).toBe(1);
+  expect((await unskew('inspect')).code).toBe(2);
+});
+
+test('a reader that closes its end is no error; a file gets all of it', async () => {
+  const nodes = Array.from({ length: 6000 }, (_, i) => ({
+    op: 'Neg',
+    inputs: [i === 0 ? 'x' : `v${i}`],
+    outputs: [i === 5999 ? 'y' : `v${i + 1}`],
+  }));
+  const long = work.write(
+    'long.onnx',
+    quantizedConv({ nodes, initializers: [], outputs: [{ name: 'y', type: 'float32' }] }),
+  );
+  const qir = work.write('long.qir', print(await importModel(long)));
+  expect(await shell(`unskew opt ${qir} --passes=fold-constants | head -1`)).toEqual({ code: 0, stderr: '' });
+  const all = work.path('all.qir');
+  expect((await shell(`unskew opt ${qir} --passes=fold-constants > ${all}`)).code).toBe(0);
+  expect(readFileSync(all, 'utf8').split('\n')).toHaveLength(6003);
+});
+
+test('standard input', async () => {
+  const qir = work.write('conv.qir', print(await importModel(model)));
+  expect((await shell(`unskew opt - < ${qir} | unskew opt - --passes=canonicalize | grep -q 'nn.conv'`)).code).toBe(0);
+});
