@@ -36,12 +36,17 @@ const quotient =
     const divisor = e.constantAt(1)?.data as ArrayLike<number | bigint> | undefined;
     const isSafe = isReal(dtype) || (divisor !== undefined && Array.from(divisor).every((v) => Number(v) !== 0));
     if (isSafe) return finishVia(e, wide, opType, [a, b], attributes);
-    e.since(9, 'Where');
     const own = wide ?? dtype;
-    const isZero = e.add('Equal', [b, e.scalar(own, 0)]);
-    const value = e.add(opType, [a, e.add('Where', [isZero, e.scalar(own, 1), b])], attributes);
-    return finishVia(e, wide, 'Where', [isZero, e.scalar(own, 0), value]);
+    const [some, none] = nonZero(e, b, own);
+    const value = e.add(opType, [a, e.add('Add', [b, none])], attributes);
+    return finishVia(e, wide, 'Mul', [value, some]);
   };
+
+/** 1 where b is not 0 and 0 elsewhere, and the other way round. */
+function nonZero(e: NodeEmitter, b: string, dtype: DType): readonly [string, string] {
+  const some = e.cast(b, 'bool');
+  return [e.cast(some, dtype), e.cast(e.add('Not', [some]), dtype)];
+}
 
 export const div = quotient('Div');
 export const mod = (e: NodeEmitter): Written => {

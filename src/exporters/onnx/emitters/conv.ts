@@ -14,7 +14,16 @@
  * leave ±2^24, which makes them exact whatever the order of summation, transposed ones with their weights split into
  * 16·high + low where that is needed to stay below.
  */
-import { type DType, dtypes, type ITensor, type Shape, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
+import {
+  type DType,
+  dtypes,
+  type ITensor,
+  isFloat,
+  type Shape,
+  sizeOf,
+  tensor,
+  type ValueId,
+} from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
 import type { DeconvAttrs } from '../../../ir/ops/deconvolve.ts';
 import { type Attributes, castTo, int, ints, type NodeEmitter, type Written } from '../node_emitter.ts';
@@ -35,7 +44,7 @@ const offset = (dtype: DType): number => (dtype === 's8' ? 128 : 0);
 
 export function conv(e: NodeEmitter): Written {
   const [x, w] = [e.type(0), e.type(1)];
-  if (x.dtype === 'f32') return e.finish('Conv', e.inputs(), convAttributes(attrsOf(e), w.shape));
+  if (isFloat(x.dtype)) return e.finish('Conv', e.inputs(), convAttributes(attrsOf(e), w.shape));
   if (!isByte(x.dtype) || !isByte(w.dtype))
     return e.refuse(`ONNX has no convolution of ${x.dtype} and ${w.dtype}`, 'correct zero points by another strategy');
   const attrs = attrsOf(e);
@@ -152,7 +161,7 @@ const transposedAttributes = (e: NodeEmitter): Attributes => ({
 });
 
 export function convTranspose(e: NodeEmitter): Written {
-  if (e.type(0).dtype === 'f32') return e.finish('ConvTranspose', e.inputs(), transposedAttributes(e));
+  if (isFloat(e.type(0).dtype)) return e.finish('ConvTranspose', e.inputs(), transposedAttributes(e));
   return floatSum(e, undefined, undefined);
 }
 

@@ -7,14 +7,19 @@ export function moved(e: NodeEmitter, x: string, to: 'u8' | 's8'): string {
   return e.cast(e.add(to === 'u8' ? 'Add' : 'Sub', [e.cast(x, 's32'), e.scalar('s32', 128)]), to);
 }
 
-/** min(max(x, low), high); infinite bounds are none. Clip takes integers since version 12, bounds as inputs since 11. */
+/** min(max(x, low), high); infinite bounds are none. Clip takes bounds as inputs since version 11, integers
+ * since 12, and ONNX Runtime runs it on f64 since 12. */
 export function clipped(e: NodeEmitter, x: string, dtype: DType, low: number, high: number): string {
   if (low === -Infinity && high === Infinity) return x;
-  const isReal = dtype === 'f32' || dtype === 'f64';
-  if (e.opset < 11 && isReal) return e.add('Clip', [x], clipAttributes(low, high));
-  if (isReal || (e.opset >= 12 && isClippable(dtype))) {
+  if (e.opset < 11 && dtype === 'f32') return e.add('Clip', [x], clipAttributes(low, high));
+  if (dtype === 'f32' || (e.opset >= 12 && isClippable(dtype))) {
     const bound = (value: number) => (Number.isFinite(value) ? e.scalar(dtype, value) : '');
     return e.add('Clip', [x, bound(low), bound(high)]);
+  }
+  if (dtype === 'f64') {
+    e.since(8, 'Min of f64');
+    const above = low === -Infinity ? x : e.add('Max', [x, e.scalar(dtype, low)]);
+    return high === Infinity ? above : e.add('Min', [above, e.scalar(dtype, high)]);
   }
   if (dtypes[dtype].bytes === 8) e.since(12, 'a Clip of 64-bit integers');
   return e.cast(clipped(e, e.cast(x, 'f64'), 'f64', low, high), dtype);

@@ -1,13 +1,13 @@
 /**
- * Matrix products: MatMul for f32, MatMulInteger for bytes, MatMul on s32 for what neither takes. All bit-exact (floats up
+ * Matrix products: MatMul for floats, MatMulInteger for bytes, MatMul on s32 for what neither takes. All bit-exact (floats up
  * to the order of summation).
  */
-import type { ValueId } from '../../../ir/index.ts';
+import { isFloat, type ValueId } from '../../../ir/index.ts';
 import type { NodeEmitter, Written } from '../node_emitter.ts';
 
 export function matmul(e: NodeEmitter): Written {
   const [a, b] = [e.type(0).dtype, e.type(1).dtype];
-  if (a === 'f32') return e.finish('MatMul', e.inputs());
+  if (isFloat(a)) return e.finish('MatMul', e.inputs());
   if (a !== 's32' && b !== 's32') return e.finish('MatMulInteger', e.inputs());
   e.since(9, 'MatMul on integers');
   return e.finish(

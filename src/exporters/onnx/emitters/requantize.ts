@@ -218,9 +218,9 @@ function inSteps(e: NodeEmitter): Written {
   const [low, high] = range(e);
   const { v, dtype: arithmetic } = scaled(e);
   const zero = e.constantAt(2);
-  if (isOrtRecipe(e) && zero !== undefined) {
-    const isNarrow = low > dtypes[dtype].min || high < dtypes[dtype].max;
-    const zy = Number(zero.data[0]);
+  const isNarrow = low > dtypes[dtype].min || high < dtypes[dtype].max;
+  if (isOrtRecipe(e) && (!isNarrow || zero !== undefined)) {
+    const zy = Number(zero?.data[0]);
     const inside = isNarrow ? clipped(e, v, 'f32', low - zy, high - zy) : v;
     return e.finish('QuantizeLinear', [inside, e.scalar('f32', 1), zeroPoint(e)]);
   }

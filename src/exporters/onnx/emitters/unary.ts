@@ -4,7 +4,7 @@ import { clipAttributes, clipped, finishVia, moved, via, widened } from './eleme
 
 /** The same operator, float attributes under the same names. */
 export const same =
-  (opType: string, since = 6, attributes: readonly string[] = []) =>
+  (opType: string, since = 1, attributes: readonly string[] = []) =>
   (e: NodeEmitter): Written => {
     e.since(since, opType);
     return e.finish(
@@ -13,8 +13,6 @@ export const same =
       Object.fromEntries(attributes.map((name) => [name, float(e.attr<number>(name))])),
     );
   };
-
-const half = (e: NodeEmitter): string => e.scalar('f32', 0.5);
 
 export function hardSwish(e: NodeEmitter): Written {
   if (e.opset >= 14) return e.finish('HardSwish', e.inputs());
@@ -48,7 +46,7 @@ export function gelu(e: NodeEmitter): Written {
       ? e.add('Tanh', [times(e.add('Add', [x, times(cube(), 0.044715)]), Math.sqrt(2 / Math.PI))])
       : e.add('Erf', [times(x, Math.SQRT1_2)]);
   const weight = e.add('Add', [gate, e.scalar('f32', 1)]);
-  return e.finish('Mul', [e.add('Mul', [x, weight]), half(e)]);
+  return e.finish('Mul', [times(x, 0.5), weight]);
 }
 
 /** Floats as they are; small integers in a wider type, wrapped back. */
@@ -77,9 +75,10 @@ export function clip(e: NodeEmitter): Written {
   const [low, high] = [e.attr<number>('min'), e.attr<number>('max')];
   const isReal = dtype === 'f32' || dtype === 'f64';
   if (low === -Infinity && high === Infinity) return e.finish('Identity', e.inputs());
-  if (isReal && e.opset < 11) return e.finish('Clip', e.inputs(), clipAttributes(low, high));
+  if (dtype === 'f32' && e.opset < 11) return e.finish('Clip', e.inputs(), clipAttributes(low, high));
   const bound = (value: number) => (Number.isFinite(value) ? e.scalar(dtype, value) : '');
-  if (isReal) return e.finish('Clip', [e.input(0), bound(low), bound(high)]);
+  if (dtype === 'f32') return e.finish('Clip', [e.input(0), bound(low), bound(high)]);
+  if (isReal) return e.finish('Identity', [clipped(e, e.input(0), dtype, low, high)]);
   // bounds beyond the type never bind, and would not be constants of it
   const { min, max } = limits(e);
   return e.finish('Identity', [
