@@ -48,11 +48,30 @@ const bounded: Tolerance = { steps: 1, relative: 2 ** -21 };
  * @throws CounterexampleError with the smallest graph that refutes the law; Error when the rule fires too rarely
  */
 export function checkRule(rule: AnyRule, options: CheckOptions = {}): CheckReport {
-  const { report, failure } = search(rule, options, 'shrink');
-  if (failure) throw new CounterexampleError(failure, folderFor(rule.name, options));
+  return checkTransform({ ...subjectOf(rule, options), ...options });
+}
+
+/** What `checkTransform` checks. */
+export interface Transform {
+  readonly name: string;
+  /** What has to hold, for the error. */
+  readonly law: string;
+  readonly graphs: fc.Arbitrary<Graph>;
+  /** The graph rewritten, or what is to be compared; undefined where there is nothing to rewrite. */
+  transform(graph: Graph): Graph | readonly [before: Graph, after: Graph] | undefined;
+}
+
+/**
+ * The same for a pass, a pipeline, or any other function from graphs to graphs.
+ *
+ * @throws as `checkRule`
+ */
+export function checkTransform(subject: Transform & Omit<CheckOptions, 'graphs'>): CheckReport {
+  const { report, failure } = search(subject, 'shrink');
+  if (failure) throw new CounterexampleError(failure, folderFor(subject.name, subject));
   if (report.fired < report.drawn * LEAST_SHARE)
     throw new Error(
-      `${rule.name} fired in ${report.fired} of ${report.drawn} graphs: its test says too little; give graphs in which it fires`,
+      `${subject.name} fired in ${report.fired} of ${report.drawn} graphs: its test says too little; give graphs in which it fires`,
     );
   return report;
 }
@@ -70,10 +89,16 @@ export function checkWrong(
 ): CheckReport & { readonly refutation: Refutation } {
   const { wrong } = rule;
   if (wrong === undefined) throw new Error(`${rule.name} has no wrong variant that its test has to refute`);
-  const { report, failure } = search({ ...rule, rewrite: wrong.rewrite, law: wrong.what }, options, 'differences only');
+  const mistaken = { ...rule, rewrite: wrong.rewrite, law: wrong.what };
+  const { report, failure } = search({ ...subjectOf(mistaken, options), ...options }, 'differences only');
   if (failure === undefined)
     throw new Error(`${rule.name}: the wrong variant '${wrong.what}' survived ${report.fired} graphs`);
   return { ...report, refutation: failure };
+}
+
+function subjectOf(rule: AnyRule, { graphs = graphsFor(rule) }: CheckOptions): Transform & Tolerance {
+  const { name, law, exactness } = rule;
+  return { name, law, graphs, transform: (graph) => applyOnce(graph, rule), ...(exactness !== 'bit-exact' && bounded) };
 }
 
 /**
@@ -111,62 +136,55 @@ interface Draw {
 }
 
 function search(
-  rule: AnyRule,
-  options: CheckOptions,
+  subject: Transform & Omit<CheckOptions, 'graphs'>,
   mode: 'shrink' | 'differences only',
 ): { report: CheckReport; failure?: Refutation } {
-  const { runs = defaultRuns, seed = defaultSeed() } = options;
-  const tolerance =
-    options.steps === undefined && options.relative === undefined && rule.exactness !== 'bit-exact' ? bounded : options;
+  const { name, law, graphs, runs = defaultRuns, seed = defaultSeed() } = subject;
   let [drawn, fired] = [0, 0];
-  const property = fc.property(
-    fc.record({ graph: options.graphs ?? graphsFor(rule), inputs: arbitraryFeeds }),
-    (draw) => {
-      drawn++;
-      const outcome = tryDraw(rule, draw, tolerance);
-      fc.pre(outcome !== 'missed' && (mode === 'shrink' || isDecided(outcome)));
-      fired++;
-      return outcome === 'same';
-    },
-  );
+  const property = fc.property(fc.record({ graph: graphs, inputs: arbitraryFeeds }), (draw) => {
+    drawn++;
+    const outcome = tryDraw(subject, draw);
+    fc.pre(outcome !== 'missed' && (mode === 'shrink' || isDecided(outcome)));
+    fired++;
+    return outcome === 'same';
+  });
   const details = fc.check(property, { numRuns: runs, seed, endOnFailure: mode !== 'shrink', maxSkipsPerRun: 50 });
-  const report = { name: rule.name, drawn, fired };
+  const report = { name, drawn, fired };
   if (!details.failed || details.counterexample === null) return { report };
-  const [draw] = details.counterexample;
-  const outcome = tryDraw(rule, draw, tolerance);
-  if (outcome === 'missed' || outcome === 'same') throw new Error(`${rule.name} does not behave the same twice`);
+  const outcome = tryDraw(subject, details.counterexample[0]);
+  if (outcome === 'missed' || outcome === 'same') throw new Error(`${name} does not behave the same twice`);
   const draws = `found with graph ${details.numRuns} of ${runs}, shrunk ${details.numShrinks} times, seed ${seed}`;
-  return { report, failure: { name: rule.name, law: rule.law, before: draw.graph, draws, ...outcome } };
+  return { report, failure: { name, law, draws, ...outcome } };
 }
 
-type Outcome = 'missed' | 'same' | Pick<Refutation, 'after' | 'feeds' | 'difference'>;
+type Outcome = 'missed' | 'same' | Pick<Refutation, 'before' | 'after' | 'feeds' | 'difference'>;
 
 /** Whether values were compared. */
 const isDecided = (outcome: Outcome): boolean =>
   outcome === 'same' || (outcome !== 'missed' && typeof outcome.difference !== 'string');
 
-/** One graph: random inputs first, then the drawn pattern. */
-function tryDraw(rule: AnyRule, { graph, inputs }: Draw, tolerance: Tolerance): Outcome {
-  const feeds = feedsOf(graph, inputs);
-  let after: Graph | undefined;
+/** One graph, on the drawn pattern and on random inputs. */
+function tryDraw({ transform, ...tolerance }: Transform & Tolerance, { graph, inputs }: Draw): Outcome {
+  const tried: Feeds[] = [feedsOf(graph, inputs), feedsOf(graph, { pattern: 'random', seed: inputs.seed })];
+  let result: ReturnType<typeof transform>;
   try {
-    after = applyOnce(graph, rule);
+    result = transform(graph);
   } catch (error) {
-    return { feeds, difference: `the rewrite fails: ${messageOf(error)}` };
+    return { before: graph, feeds: tried[0], difference: `the rewrite fails: ${messageOf(error)}` };
   }
-  if (after === undefined) return 'missed';
-  const broken = verify(after);
+  if (result === undefined) return 'missed';
+  const [before, after] = 'nodes' in result ? [graph, result] : result;
+  const broken = verify(after).map((d) => d.message);
   if (broken.length > 0)
-    return { after, feeds, difference: `the rewritten graph is broken: ${broken.map((d) => d.message).join('\n')}` };
-  const tried: Feeds[] = [feeds, feedsOf(graph, { pattern: 'random', seed: inputs.seed })];
+    return { before, after, feeds: tried[0], difference: `the rewritten graph is broken: ${broken.join('\n')}` };
   for (const feeds of tried) {
     let difference: Difference | string | undefined;
     try {
-      difference = compareGraphs(graph, after, feeds, tolerance);
+      difference = compareGraphs(before, after, feeds, tolerance);
     } catch (error) {
       difference = `one of the graphs cannot be evaluated: ${messageOf(error)}`;
     }
-    if (difference !== undefined) return { after, feeds, difference };
+    if (difference !== undefined) return { before, after, feeds, difference };
   }
   return 'same';
 }

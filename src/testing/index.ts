@@ -13,9 +13,11 @@ export {
   type CheckReport,
   checkRewrite,
   checkRule,
+  checkTransform,
   checkWrong,
   defaultRuns,
   LEAST_SHARE,
+  type Transform,
 } from './check.ts';
 export { compareGraphs, compareTensors, type Difference, type Tolerance } from './compare.ts';
 export { type Contents, filled, type Pattern, patterns } from './contents.ts';
