@@ -24,6 +24,8 @@ export interface Source {
  */
 export async function openSource(path: string, profile?: ImportOptions['profile']): Promise<Source> {
   const bytes = await readModelFile(path);
+  if (profile !== undefined && (isCompiledFile(bytes) || isIr(bytes)))
+    throw new UsageError(`--profile is for ONNX models: ${path} says itself how it rounds`);
   if (isCompiledFile(bytes)) {
     const compiled = readCompiledFile(bytes, path);
     return { path, kind: 'compiled', bytes, graph: compiled.graph, compiled };

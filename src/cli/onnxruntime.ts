@@ -22,6 +22,8 @@ export interface Peer {
  * Loads a model into ONNX Runtime with its own defaults for all but the number of threads. Its threads then spin for
  * some 30 ms after every run (session.force_spinning_stop ends that, but costs it 2-4 % at two threads), so give the
  * next contender a pause first: `Schedule.settle`.
+ *
+ * @throws UnskewError U5003 when it is not installed or refuses the model
  */
 export async function createPeer(model: Uint8Array | string, options: PeerOptions): Promise<Peer> {
   const { InferenceSession, Tensor } = await load();
@@ -32,9 +34,11 @@ export async function createPeer(model: Uint8Array | string, options: PeerOption
     graphOptimizationLevel: options.graphOptimizationLevel ?? 'all',
     logSeverityLevel: 3,
   };
-  const session = await (typeof model === 'string'
-    ? InferenceSession.create(model, sessionOptions)
-    : InferenceSession.create(model, sessionOptions));
+  const session = await refusing(() =>
+    typeof model === 'string'
+      ? InferenceSession.create(model, sessionOptions)
+      : InferenceSession.create(model, sessionOptions),
+  );
   return {
     inputNames: session.inputNames,
     outputNames: session.outputNames,
@@ -43,10 +47,19 @@ export async function createPeer(model: Uint8Array | string, options: PeerOption
         name,
         new Tensor(t.type as Tensor.Type, t.data as Tensor.DataType, t.dims),
       ]);
-      return (await session.run(Object.fromEntries(tensors))) as Record<string, Tensor>;
+      return (await refusing(() => session.run(Object.fromEntries(tensors)))) as Record<string, Tensor>;
     },
     dispose: () => session.release(),
   };
+}
+
+/** What ONNX Runtime does not run is no bug of ours. */
+async function refusing<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    return fail('U5003', `onnxruntime refuses: ${error instanceof Error ? error.message : error}`);
+  }
 }
 
 /** Whether onnxruntime-node can be loaded here. */

@@ -90,16 +90,26 @@ export const optionalWhole = (value: string, doc: string, fallback: number): Opt
   },
 });
 
-/** One of a few words; the first one is the default. */
-export const choice = <const C extends readonly [string, ...string[]]>(choices: C, doc: string): Option<C[number]> => ({
-  doc: `${doc}: ${choices.join(', ')} (default: ${choices[0]})`,
-  value: 'NAME',
+/** One of a few words, or undefined. */
+export const optionalChoice = <const C extends readonly string[]>(
+  value: string,
+  choices: C,
+  doc: string,
+): Option<C[number] | undefined> => ({
+  doc,
+  value,
   read(given, refuse) {
-    const last = given.at(-1) ?? choices[0];
-    if (!choices.includes(last)) refuse(`'${last}' is not one of: ${choices.join(', ')}`);
+    const last = given.at(-1);
+    if (last !== undefined && !choices.includes(last)) refuse(`'${last}' is not one of: ${choices.join(', ')}`);
     return last;
   },
 });
+
+/** One of a few words; the first one is the default. */
+export const choice = <const C extends readonly [string, ...string[]]>(choices: C, doc: string): Option<C[number]> => {
+  const given = optionalChoice('NAME', choices, `${doc}: ${choices.join(', ')} (default: ${choices[0]})`);
+  return { ...given, read: (values, refuse) => given.read(values, refuse) ?? choices[0] };
+};
 
 function readWhole(given: string, minimum: number, refuse: RefuseOption): number {
   const number = /^\d{1,15}$/.test(given) ? Number(given) : Number.NaN;

@@ -7,13 +7,17 @@ import { compileGraph, Model } from '../runtime/compile.ts';
 import { UsageError } from './args.ts';
 import type { Source } from './files.ts';
 import { withShapes } from './inputs.ts';
-import { argument, assignments, choice, type Option, whole } from './options.ts';
+import { argument, assignments, choice, type Option, optionalChoice, whole } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 export const modelArgument = argument('MODEL', 'an ONNX model, a compiled model or textual IR; told by content');
 
 export const profileOption = {
-  profile: choice(['ort', 'onnx-spec'], 'Whose arithmetic requantization follows'),
+  profile: optionalChoice(
+    'NAME',
+    ['ort', 'onnx-spec'],
+    'Whose arithmetic requantization follows, in ONNX models: ort, onnx-spec (default: ort)',
+  ),
 };
 export const strategyOption = {
   strategy: strategies(),

@@ -6,7 +6,7 @@ import { openSource } from '../files.ts';
 import { publicFeeds, readInputs } from '../inputs.ts';
 import { type Contender, compare, measure, type Ratio, type Schedule, type Timing, usualSchedule } from '../measure.ts';
 import { createPeer } from '../onnxruntime.ts';
-import { assignments, choice, flag, type Option, whole } from '../options.ts';
+import { assignments, flag, optionalChoice, whole } from '../options.ts';
 import {
   executionOptions,
   modelArgument,
@@ -28,7 +28,11 @@ export const bench = defineCommand({
   arguments: { model: modelArgument },
   options: {
     perNode: flag('The time of every node too'),
-    vs: peerOption(),
+    vs: optionalChoice(
+      'ENGINE',
+      ['onnxruntime'],
+      'Interleave with another engine: onnxruntime (the package onnxruntime-node has to be installed)',
+    ),
     ...executionOptions,
     batch: whole('N', 'The first dimension of every input, where that is a symbol', 1),
     input: assignments('NAME=FILE', 'A tensor for an input; the others are random'),
@@ -84,15 +88,6 @@ export const bench = defineCommand({
     return sections.join('\n\n');
   },
 });
-
-function peerOption(): Option<'onnxruntime' | undefined> {
-  const known = choice(['onnxruntime'], '');
-  return {
-    doc: 'Interleave with another engine: onnxruntime (the package onnxruntime-node has to be installed)',
-    value: 'ENGINE',
-    read: (given, refuse) => (given.length === 0 ? undefined : known.read(given, refuse)),
-  };
-}
 
 /** The usual one, shortened for slow models to some ten seconds. */
 async function scheduleFor(contenders: readonly Contender[]): Promise<Schedule> {

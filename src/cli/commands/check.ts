@@ -65,12 +65,10 @@ async function sideOf(
   name: string,
   source: Source,
   reference: Graph,
-  values: { readonly threads: number | undefined; readonly profile: 'ort' | 'onnx-spec' } & Parameters<
-    typeof withShapes
-  >[1],
+  values: { readonly threads: number | undefined } & Parameters<typeof withShapes>[1],
 ): Promise<Side> {
   if (name === 'interpreter') return interpreterSide(reference);
   if (name === 'onnxruntime') return onnxRuntimeSide(onnxBytesOf(source), name, values.threads);
-  const { graph } = await openSource(name, values.profile);
+  const { graph } = await openSource(name);
   return interpreterSide(withShapes(graph, values), name);
 }

@@ -1,8 +1,5 @@
-import { dirname, resolve } from 'node:path';
 import { InternalError, UnskewError } from '../../diagnostics/index.ts';
 import { exportOnnx } from '../../exporters/onnx/export.ts';
-import { openOnnx } from '../../importers/onnx/container/index.ts';
-import { originOf } from '../../importers/onnx/origin.ts';
 import type { Graph } from '../../ir/index.ts';
 import { UsageError } from '../args.ts';
 import { defineCommand } from '../command.ts';
@@ -12,9 +9,10 @@ import { optionalWhole, text } from '../options.ts';
 import { rewriteGraph, rewritingOptions } from '../rewriting.ts';
 import { modelArgument, profileOption, strategyOption, targetOption } from '../shared_options.ts';
 import { interpreterSide, onnxRuntimeSide, type Side } from '../sides.ts';
-import { count, formatBytes, formatPairs } from '../table.ts';
+import { count, formatBytes, formatPairs, formatTable } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 import { compareSides, type Verdict, verdictText } from '../verdict.ts';
+import { adviseOnExternal, externalFiles, operatorChanges } from '../written_model.ts';
 
 export const rewrite = defineCommand({
   name: 'rewrite',
@@ -63,6 +61,7 @@ export const rewrite = defineCommand({
       bounds: boundsOf(certificate.entries),
       grouped: { nodes: certificate.grouping.length, bounds: boundsOf(certificate.grouping) },
       corrected: waysOf(strategies),
+      layers: strategies.map(({ layer, chosen }) => ({ layer, way: chosen })),
       operators: operatorChanges(source.graph, bytes),
       externalData: external,
       passes,
@@ -86,7 +85,15 @@ export const rewrite = defineCommand({
       ['dropped', changes(-1)],
       ['added', changes(1)],
     ]);
-    return [summary, ...r.checks.map((verdict) => verdictText(verdict, terminal))].join('\n');
+    const layers = formatTable(
+      ['layer', 'corrected by'],
+      r.layers.map(({ layer, way }) => [layer, way]),
+    );
+    return [
+      summary,
+      ...(terminal.verbose ? [`\n${layers}\n`] : []),
+      ...r.checks.map((verdict) => verdictText(verdict, terminal)),
+    ].join('\n');
   },
 });
 
@@ -100,32 +107,6 @@ function waysOf(strategies: readonly { readonly chosen: string }[]): Record<stri
 const boundsOf = (entries: readonly { readonly exactness: 'bit-exact' | { readonly bound: string } }[]): string[] => [
   ...new Set(entries.flatMap(({ exactness }) => (exactness === 'bit-exact' ? [] : exactness.bound.split('; ')))),
 ];
-
-/** How many more of each operator the written file has than the one that was read. */
-function operatorChanges(before: Graph, after: Uint8Array): Record<string, number> {
-  const changes: Record<string, number> = {};
-  const tally = (nodes: readonly { readonly opType: string }[], step: number) => {
-    for (const { opType } of nodes) changes[opType] = (changes[opType] ?? 0) + step;
-  };
-  tally(openOnnx(after).graph.nodes, 1);
-  tally(originOf(before)?.file.graph.nodes ?? [], -1);
-  return Object.fromEntries(Object.entries(changes).filter(([, n]) => n !== 0));
-}
-
-/** Weights that stay in files of their own. */
-const externalFiles = (graph: Graph): string[] => [
-  ...new Set(
-    [...(originOf(graph)?.file.graph.initializers.values() ?? [])].flatMap(({ external }) => external?.location ?? []),
-  ),
-];
-
-function adviseOnExternal(files: readonly string[], model: string, output: string, terminal: Terminal): void {
-  const folder = dirname(resolve(output));
-  if (files.length === 0 || folder === dirname(resolve(model))) return;
-  terminal.note(
-    `note: ${output} reads its weights from ${files.join(', ')}: copy ${files.length === 1 ? 'it' : 'them'} from ${dirname(resolve(model))} to ${folder}`,
-  );
-}
 
 async function compareFiles(
   source: Source,

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import onnxProto from 'onnx-proto';
 import { afterAll, describe, expect, test } from 'vitest';
 import { readNpy, writeNpy } from '../../../src/cli/npy.ts';
 import { importModel } from '../../../src/importers/import_model.ts';
@@ -248,5 +249,27 @@ describe('rewrite', () => {
     const output = work.path('same.onnx');
     expect((await unskew(['rewrite', model, '-o', output, '--passes=canonicalize'])).code).toBe(0);
     expect(new Uint8Array(readFileSync(output))).toEqual(new Uint8Array(readFileSync(model)));
+  });
+
+  test('weights in files of their own stay there, and the user is told to bring them along', async () => {
+    const { ModelProto, TensorProto } = onnxProto.onnx;
+    const proto = ModelProto.decode(quantizedConv());
+    const weights = proto.graph?.initializer?.find(({ name }) => name === 'w') as InstanceType<typeof TensorProto>;
+    work.write('w.bin', weights.rawData);
+    Reflect.deleteProperty(weights, 'rawData');
+    weights.dataLocation = TensorProto.DataLocation.EXTERNAL;
+    weights.externalData = [{ key: 'location', value: 'w.bin' }] as typeof weights.externalData;
+    const external = work.write('external.onnx', ModelProto.encode(proto).finish());
+    const beside = await json([
+      'rewrite',
+      external,
+      '-o',
+      work.path('beside.onnx'),
+      '--check',
+      '--passes=canonicalize',
+    ]);
+    expect(beside).toMatchObject({ code: 0, stderr: '', result: { externalData: ['w.bin'] } });
+    const away = await unskew(['rewrite', external, '-o', work.path('away/out.onnx'), '--passes=canonicalize']);
+    expect(away.stderr).toContain(`reads its weights from w.bin: copy it from ${work.folder} to ${work.path('away')}`);
   });
 });

@@ -16,6 +16,7 @@ const npy = work.write('x.npy', writeNpy(tensor('f32', new Float32Array(16), [1,
 const wide = work.write('wide.npy', writeNpy(tensor('f32', new Float32Array(25), [1, 1, 5, 5])));
 const bytesNpy = work.write('bytes.npy', writeNpy(tensor('u8', new Uint8Array(16), [1, 1, 4, 4])));
 const broken = work.write('broken.qir', 'graph @main(%x: f32[1]) -> (%y) {\n  %y = nn.reluu(%x) : f32[1]\n}\n');
+const good = work.write('good.qir', 'graph @main(%x: f32[1]) -> (%y) {\n  %y = nn.relu(%x) : f32[1]\n}\n');
 afterAll(work.dispose);
 
 describe('the model or an input is at fault: exit code 1', () => {
@@ -37,6 +38,7 @@ describe('the model or an input is at fault: exit code 1', () => {
       "axis 1 of 'x' is 1, not 3",
     ],
     ['a batch that is fixed', ['check', broken, '--batch', '2'], 'U3001', 'nn.reluu'],
+    ['IR for ONNX Runtime', ['bench', good, '--vs', 'onnxruntime'], 'U4002', 'onnxruntime runs ONNX models only'],
     ['wrong IR', ['opt', broken], 'U3001', "line 2, column 3: there is no operator 'nn.reluu'"],
     ['a layer that is not there', ['check', model, '--strategy', 'conv9=pad'], 'U4002', "'conv9'"],
     ['a way that is not legal', ['strategies', model, '--strategy', 'conv1=fold'], 'U6003', 'legal here: '],
@@ -66,6 +68,7 @@ describe('the command line is at fault: exit code 2', () => {
     [['rewrite', model], '--output is missing'],
     [['check', model, '--strategy', 'fast'], "there is no strategy 'fast'"],
     [['check', model, '--strategy', 'pad', '--strategy', 'conv1=fold'], 'cannot be combined'],
+    [['inspect', broken, '--profile', 'ort'], '--profile is for ONNX models'],
     [['opt', model, '--passes=inline'], "there is no pass 'inline'"],
     [['bench', model, '--per-node', '--backend', 'reference'], '--per-node needs the onednn backend'],
   ])('%j', async (args, message) => {

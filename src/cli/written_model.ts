@@ -1,0 +1,32 @@
+/** What a written ONNX model has in common with the one it was made from. */
+import { dirname, resolve } from 'node:path';
+import { openOnnx } from '../importers/onnx/container/index.ts';
+import { originOf } from '../importers/onnx/origin.ts';
+import type { Graph } from '../ir/index.ts';
+import type { Terminal } from './terminal.ts';
+
+/** How many more of each operator the written file has than the one that was read. */
+export function operatorChanges(before: Graph, after: Uint8Array): Record<string, number> {
+  const changes: Record<string, number> = {};
+  const tally = (nodes: readonly { readonly opType: string }[], step: number) => {
+    for (const { opType } of nodes) changes[opType] = (changes[opType] ?? 0) + step;
+  };
+  tally(openOnnx(after).graph.nodes, 1);
+  tally(originOf(before)?.file.graph.nodes ?? [], -1);
+  return Object.fromEntries(Object.entries(changes).filter(([, n]) => n !== 0));
+}
+
+/** Weights that stay in files of their own. */
+export const externalFiles = (graph: Graph): string[] => [
+  ...new Set(
+    [...(originOf(graph)?.file.graph.initializers.values() ?? [])].flatMap(({ external }) => external?.location ?? []),
+  ),
+];
+
+export function adviseOnExternal(files: readonly string[], model: string, output: string, terminal: Terminal): void {
+  const folder = dirname(resolve(output));
+  if (files.length === 0 || folder === dirname(resolve(model))) return;
+  terminal.note(
+    `note: ${output} reads its weights from ${files.join(', ')}: copy ${files.length === 1 ? 'it' : 'them'} from ${dirname(resolve(model))} to ${folder}`,
+  );
+}
