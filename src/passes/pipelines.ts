@@ -21,9 +21,3 @@ export const correctPipeline = (strategy: Strategy, report: (entry: StrategyRepo
   correctZeroPoints(strategy, report),
   canonicalize,
 ];
-
-/** Every pass that can be named on a command line, with its default options. */
-export const namedPasses = (target: Target, strategy: Strategy): ReadonlyMap<string, Pass> => {
-  const passes = [...quantizePipeline(target), ...correctPipeline(strategy, () => {})];
-  return new Map(passes.map((pass) => [pass.name, pass]));
-};
