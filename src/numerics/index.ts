@@ -10,3 +10,4 @@ export * from './requantize.ts';
 export * from './rounding.ts';
 export * from './tables.ts';
 export * from './thresholds.ts';
+export * from './torch.ts';

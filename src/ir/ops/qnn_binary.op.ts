@@ -1,5 +1,14 @@
-import { type QLinearBinary, qlinearAdd, qlinearAddSwaps, qlinearMul, swapOperands } from '../../numerics/index.ts';
-import { defineOp, type OperandTensors, type OperandTypes, type Refuse, tensorOf } from '../define_op.ts';
+import {
+  type QLinearBinary,
+  qlinearAdd,
+  qlinearAddSwaps,
+  qlinearMul,
+  qnnpackAdd,
+  swapOperands,
+  torchAdd,
+  torchMul,
+} from '../../numerics/index.ts';
+import { attr, defineOp, type OperandTensors, type OperandTypes, type Refuse, tensorOf } from '../define_op.ts';
 import type { DType } from '../dtype.ts';
 import { zeros } from '../tensor.ts';
 import type { TensorType } from '../types.ts';
@@ -15,18 +24,19 @@ const parameters = 'Scales and zero points are scalars; a, b and y are of one ty
 /** com.microsoft QLinearAdd: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
 export const qnnAdd = defineOp({
   name: 'qnn.add',
-  doc: `y = sat(rne((sa·(a − za) + sb·(b − zb))/sy + zy)), rounded in between as QLinearAdd of ONNX Runtime does on x86: see numerics/qlinear_add.ts. ${parameters}`,
+  doc: `y = sat(rne((sa·(a − za) + sb·(b − zb))/sy + zy)), rounded in between as QLinearAdd of ONNX Runtime does on x86: see numerics/qlinear_add.ts; with another \`recipe\` as PyTorch does: \`torch\` by its own kernels, \`qnnpack\` in fixed point, see numerics/torch.ts. ${parameters}`,
   levels: ['qnn', 'nn', 'dnnl'],
   operands,
-  attrs: {},
+  attrs: { recipe: attr.oneOfOr('ort', 'ort', 'torch', 'qnnpack') },
   results: { y: { like: 'a' } },
   infer: (types, _attrs, refuse) => binaryType(types, refuse),
-  evaluate(tensors, _attrs, [{ shape }]) {
+  evaluate(tensors, { recipe }, [{ shape }]) {
     const { a, b } = tensors;
     const y = zeros(a.dtype, shape as number[]);
     const [left, right] = [broadcastTo(a, y.shape).data, broadcastTo(b, y.shape).data];
     const q = quantizationOf(tensors);
-    if (qlinearAddSwaps(a.shape, b.shape)) qlinearAdd(swapOperands(q), right, left, y.data);
+    if (recipe !== 'ort') (recipe === 'torch' ? torchAdd : qnnpackAdd)(q, left, right, y.data);
+    else if (qlinearAddSwaps(a.shape, b.shape)) qlinearAdd(swapOperands(q), right, left, y.data);
     else qlinearAdd(q, left, right, y.data);
     return y;
   },
@@ -35,16 +45,17 @@ export const qnnAdd = defineOp({
 /** com.microsoft QLinearMul: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
 export const qnnMul = defineOp({
   name: 'qnn.mul',
-  doc: `y = sat(rne(sa·(a − za)·sb·(b − zb)/sy + zy)), rounded in between as QLinearMul of ONNX Runtime does on x86: see numerics/qlinear_mul.ts. ${parameters}`,
+  doc: `y = sat(rne(sa·(a − za)·sb·(b − zb)/sy + zy)), rounded in between as QLinearMul of ONNX Runtime does on x86: see numerics/qlinear_mul.ts; with \`recipe\` torch as PyTorch does: see numerics/torch.ts. ${parameters}`,
   levels: ['qnn', 'nn', 'dnnl'],
   operands,
-  attrs: {},
+  attrs: { recipe: attr.oneOfOr('ort', 'ort', 'torch') },
   results: { y: { like: 'a' } },
   infer: (types, _attrs, refuse) => binaryType(types, refuse),
-  evaluate(tensors, _attrs, [{ shape }]) {
+  evaluate(tensors, { recipe }, [{ shape }]) {
     const { a, b } = tensors;
     const y = zeros(a.dtype, shape as number[]);
-    qlinearMul(quantizationOf(tensors), broadcastTo(a, y.shape).data, broadcastTo(b, y.shape).data, y.data);
+    const multiply = recipe === 'torch' ? torchMul : qlinearMul;
+    multiply(quantizationOf(tensors), broadcastTo(a, y.shape).data, broadcastTo(b, y.shape).data, y.data);
     return y;
   },
 });

@@ -1,5 +1,5 @@
-import { globalAverage } from '../../numerics/index.ts';
-import { defineOp } from '../define_op.ts';
+import { globalAverage, torchAverage } from '../../numerics/index.ts';
+import { attr, defineOp } from '../define_op.ts';
 import { dtypes } from '../dtype.ts';
 import { sizeOf, zeros } from '../tensor.ts';
 import { checkUnary, unaryQuantized } from './qnn_parameters.ts';
@@ -7,10 +7,10 @@ import { checkUnary, unaryQuantized } from './qnn_parameters.ts';
 /** com.microsoft QLinearGlobalAveragePool: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
 export const qnnGlobalAveragePool = defineOp({
   name: 'qnn.global_average_pool',
-  doc: 'The mean over all spatial axes, as QLinearGlobalAveragePool of ONNX Runtime computes it: Σ (x − zx) in integers, then requantized by fl(sx / fl(sy·n)). x: [N,C,spatial…] -> [N,C,1…]; scales and zero points are scalars.',
+  doc: 'The mean over all spatial axes, as QLinearGlobalAveragePool of ONNX Runtime computes it: Σ (x − zx) in integers, then requantized by fl(sx / fl(sy·n)). With `recipe` torch as the own kernels of PyTorch do for channels-last tensors: by fl(fl(sx/sy)/n); torch-contiguous: and with the zero point added before rounding. x: [N,C,spatial…] -> [N,C,1…]; scales and zero points are scalars.',
   levels: ['qnn', 'nn', 'dnnl'],
   operands: unaryQuantized,
-  attrs: {},
+  attrs: { recipe: attr.oneOfOr('ort', 'ort', 'torch', 'torch-contiguous') },
   results: { y: { like: 'x' } },
   infer(types, _attrs, refuse) {
     checkUnary(types, refuse);
@@ -18,11 +18,13 @@ export const qnnGlobalAveragePool = defineOp({
     if (shape.length < 3) refuse(`the input needs at least one spatial axis, but has rank ${shape.length}`, 'x');
     return { dtype, shape: shape.map((dim, axis) => (axis < 2 ? dim : 1)) };
   },
-  evaluate({ x, sx, zx, sy, zy }, _attrs, [type]) {
+  evaluate({ x, sx, zx, sy, zy }, { recipe }, [type]) {
     const y = zeros(x.dtype, type.shape as number[]);
     const size = sizeOf(x.shape.slice(2));
     const { min: low, max: high } = dtypes[x.dtype];
-    const average = globalAverage({ sx: sx.data[0], sy: sy.data[0], zy: zy.data[0], low, high }, size);
+    const q = { sx: sx.data[0], sy: sy.data[0], zy: zy.data[0], low, high };
+    const average =
+      recipe === 'ort' ? globalAverage(q, size) : torchAverage(q, size, recipe === 'torch' ? 'after' : 'before');
     averageRows(x.data, zx.data[0], average, y.data);
     return y;
   },

@@ -1,6 +1,5 @@
-import { type QuantizedDType, quantize } from '../../numerics/index.ts';
+import { type QuantizedDType, quantizeByReciprocalInto, quantizeInto } from '../../numerics/index.ts';
 import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
-import { dtypes } from '../dtype.ts';
 import { zeros } from '../tensor.ts';
 import { checkParameter, checkZeroPoint, elementAt, forEachRun } from './qnn_parameters.ts';
 
@@ -9,22 +8,25 @@ const written = ['u8', 's8', 'u16', 's16'] as const satisfies readonly Quantized
 /** ONNX QuantizeLinear: https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html */
 export const qnnQuantize = defineOp({
   name: 'qnn.quantize',
-  doc: 'y = sat(rne(fl(x/scale)) + zp), of type `dtype`. scale, zp: scalar, [C] along `axis`, or broadcast to x; zp absent is 0.',
+  doc: 'y = sat(rne(fl(x/scale)) + zp), of type `dtype`; with `arithmetic` reciprocal y = sat(rne(fl(x·fl(1/scale))) + zp), which is what PyTorch computes. scale, zp: scalar, [C] along `axis`, or broadcast to x; zp absent is 0.',
   levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: tensorOf('f32'), scale: tensorOf('f32'), zp: optional(tensorOf(...written)) },
-  attrs: { axis: attr.int(1), dtype: attr.oneOfOr('u8', ...written) },
+  attrs: {
+    axis: attr.int(1),
+    dtype: attr.oneOfOr('u8', ...written),
+    arithmetic: attr.oneOfOr('divide', 'divide', 'reciprocal'),
+  },
   results: { y: written },
   infer({ x, scale, zp }, { axis, dtype }, refuse) {
     checkParameter(scale, x.shape, axis, 'scale', refuse);
     checkZeroPoint(zp, { dtype }, scale.shape, 'zp', refuse);
     return { dtype, shape: x.shape };
   },
-  evaluate({ x, scale, zp }, { axis, dtype }) {
+  evaluate({ x, scale, zp }, { axis, dtype, arithmetic }) {
     const y = zeros(dtype, x.shape);
-    const { min, max } = dtypes[dtype];
+    const into = arithmetic === 'reciprocal' ? quantizeByReciprocalInto : quantizeInto;
     forEachRun(x.shape, scale.shape, axis, (start, end, index) => {
-      const [s, z] = [scale.data[index], elementAt(zp, index)];
-      for (let i = start; i < end; i++) y.data[i] = quantize(x.data[i], s, z, min, max);
+      into(x.data.subarray(start, end), scale.data[index], elementAt(zp, index), dtype, y.data.subarray(start, end));
     });
     return y;
   },

@@ -4,7 +4,7 @@ import { dtypes, type ITensor, type Node, type Value, type ValueId } from '../..
 import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
 import { isPerTensor } from '../../ir/ops/qnn_parameters.ts';
 import type { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
-import { quantize } from '../../numerics/index.ts';
+import { quantize, quantizeByReciprocal, reciprocal32 } from '../../numerics/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
 import type { Match } from '../rewrite/rule.ts';
@@ -76,12 +76,13 @@ export interface Output {
   readonly zp: Value<Eight> | undefined;
   readonly s: number;
   readonly zeroPoint: number;
+  readonly arithmetic: 'divide' | 'reciprocal';
   readonly min: number;
   readonly max: number;
 }
 
 export function outputOf({ graph, node, scale, zp, attrs }: QuantizeMatch, { refuse }: Refusals): Output {
-  const { dtype } = attrs;
+  const { dtype, arithmetic } = attrs;
   if (dtype !== 'u8' && dtype !== 's8') return refuse(`the result is of ${dtype}, only 8-bit integers are grouped`);
   if (!isPerTensor(scale.type.shape))
     refuse(`the result has a scale for each index of axis ${node.attrs.axis}, only weights may`, scale);
@@ -89,12 +90,14 @@ export function outputOf({ graph, node, scale, zp, attrs }: QuantizeMatch, { ref
   const zeroPoint = zp === undefined ? 0 : graph.constant(zp.id)?.data[0];
   if (zeroPoint === undefined) refuse('the zero point of the result is computed at run time', zp);
   const { min, max } = dtypes[dtype];
-  return { dtype, scale, zp: zp as Value<Eight> | undefined, s, zeroPoint: Number(zeroPoint), min, max };
+  return { dtype, scale, zp: zp as Value<Eight> | undefined, s, zeroPoint: Number(zeroPoint), arithmetic, min, max };
 }
 
 /** The integer that a real number becomes. */
-export const quantized = ({ s, zeroPoint, min, max }: Output, real: number): number =>
-  quantize(real, s, zeroPoint, min, max);
+export const quantized = ({ s, zeroPoint, arithmetic, min, max }: Output, real: number): number =>
+  arithmetic === 'divide'
+    ? quantize(real, s, zeroPoint, min, max)
+    : quantizeByReciprocal(real, reciprocal32(s), zeroPoint, min, max);
 
 /** A parameter as a scalar of shape []; an absent zero point is 0. */
 export const scalarScale = (a: Algebra, scale: Value<'f32'>): Value<'f32'> => asScalar(a, scale);

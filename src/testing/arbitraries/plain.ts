@@ -5,6 +5,7 @@ import { nnCast } from '../../ir/ops/nn_cast.op.ts';
 import type { nnMax, nnMin } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { nnIdentity } from '../../ir/ops/nn_movement.op.ts';
 import { lutOf, qnnLut } from '../../ir/ops/qnn_lut.op.ts';
+import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import { type Contents, filled } from '../contents.ts';
 import { contents, type Eight, eight } from './basic.ts';
 import { emitRequantize, requantizeSpec } from './sums.ts';
@@ -107,4 +108,19 @@ export const clampedRequantize: fc.Arbitrary<Graph> = fc
     const x = emitRequantize(b, b.input('x', 's32', [2, 3, 8]), requantize, 1);
     const y = emitTable(b, x, other ? 'u8' : x.type.dtype, outer, false);
     return b.finish(shared ? [y, x] : [y]);
+  });
+
+/** quantize(x) as PyTorch computes it, by the reciprocal of a scale; sometimes one that only a run knows. */
+export const reciprocals: fc.Arbitrary<Graph> = fc
+  .record({
+    dtype: eight,
+    scale: fc.double({ min: 2 ** -10, max: 4, noNaN: true }),
+    zp: fc.integer({ min: 0, max: 127 }),
+    computed: fc.constantFrom(false, false, false, true),
+  })
+  .map(({ dtype, scale, zp, computed }) => {
+    const b = new GraphBuilder();
+    const s = computed ? b.input('scale', 'f32', []) : b.scalar('f32', scale);
+    const operands = { x: b.input('x', 'f32', [2, 64]), scale: s, zp: b.scalar(dtype, zp) };
+    return b.finish([b.emit(qnnQuantize, operands, { dtype, arithmetic: 'reciprocal' })]);
   });

@@ -9,7 +9,12 @@ import {
   tensor,
   type ValueId,
 } from '../../../ir/index.ts';
-import { globalAverageMultiplier, isGlobalWindow, qlinearAddSwaps } from '../../../numerics/index.ts';
+import {
+  globalAverageMultiplier,
+  isGlobalWindow,
+  qlinearAddSwaps,
+  torchAverageMultiplier,
+} from '../../../numerics/index.ts';
 import { inMemoryOrder, type PlainLayout, plainStrides } from '../layout.ts';
 import type { Recorder } from '../recorder.ts';
 import { type GraphView, type Lowering, operandsOf, scalarOf } from './lowering.ts';
@@ -59,6 +64,7 @@ const perTensorOrAxis = (node: Node, view: GraphView): string | undefined => {
 export const quantize: Lowering = {
   refuses(node, view) {
     if (!isByte(view.dtype(node.results[0]))) return `it writes ${view.dtype(node.results[0])}`;
+    if (node.attrs.arithmetic !== 'divide') return 'the kernel divides by a scale that is a constant';
     return perTensorOrAxis(node, view);
   },
   lower(node, r) {
@@ -129,7 +135,8 @@ export const recentre: Lowering = {
 };
 
 const binary = (name: 'qlinear-add' | 'qlinear-mul'): Lowering => ({
-  refuses: (node, view) => view.needsConstants(node, [1, 2, 4, 5, 6, 7]),
+  refuses: (node, view) =>
+    node.attrs.recipe === 'ort' ? view.needsConstants(node, [1, 2, 4, 5, 6, 7]) : `the recipe ${node.attrs.recipe}`,
   lower(node, r) {
     const [a, sa, za, b, sb, zb, sy, zy] = node.operands as ValueId[];
     const [y] = node.results;
@@ -184,7 +191,8 @@ function globalPool(node: Node, r: Recorder): void {
   const [x, sx, zx, sy, zy] = node.operands as ValueId[];
   const [batch, channels, ...spatial] = r.shape(x);
   const size = sizeOf(spatial);
-  const multiplier = globalAverageMultiplier(scalarOf(r.constant(sx)), scalarOf(r.constant(sy)), size);
+  const multiplierOf = node.attrs.recipe === 'torch' ? torchAverageMultiplier : globalAverageMultiplier;
+  const multiplier = multiplierOf(scalarOf(r.constant(sx)), scalarOf(r.constant(sy)), size);
   r.kernel(
     {
       name: 'global-average-pool',
@@ -202,7 +210,10 @@ function globalPool(node: Node, r: Recorder): void {
 }
 
 export const globalAveragePool: Lowering = {
-  refuses: (node, view) => view.needsConstants(node, [1, 2, 3, 4]),
+  refuses: (node, view) =>
+    node.attrs.recipe === 'torch-contiguous'
+      ? 'the zero point is added before rounding'
+      : view.needsConstants(node, [1, 2, 3, 4]),
   lower: globalPool,
 };
 
@@ -218,6 +229,7 @@ export const averagePool: Lowering = {
 };
 
 export const dynamicQuantize: Lowering = {
+  refuses: (node) => (node.attrs.recipe === 'onnx' ? undefined : `the recipe ${node.attrs.recipe}`),
   lower(node, r) {
     const [x] = node.operands as [ValueId];
     const [y, scale, zeroPoint] = node.results;

@@ -11,6 +11,7 @@ import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
 import { type AnyRule, defineRule } from '../../../passes/rewrite/rule.ts';
 import { primitiveMayFinish, type Requantize, requantizeOf, separateEpilogue } from './epilogue.ts';
 import { emitProduct, productOf, servedByDepthwise } from './products.ts';
+import { selectReciprocal } from './reciprocal.rule.ts';
 import { type SumChain, sumChain } from './sum_chain.ts';
 
 /** requantize ∘ (+ bias) ∘ (+ map) ∘ (+ row·column) ∘ product */
@@ -124,9 +125,10 @@ function plain<R extends typeof nnConv | typeof qnnConv | typeof nnMatmul | type
   return Object.freeze(rule);
 }
 
-/** First what ends in a requantize, then sums, then bare products. */
+/** First what ends in a requantize, then sums, then bare products; last what kernels compute in two steps. */
 export const selectRules: readonly (readonly AnyRule[])[] = [
   [selectRequantized],
   [selectIntegerAdd, selectIntegerSub],
   [plain(nnConv), plain(qnnConv), plain(nnMatmul), plain(qnnMatmul)],
+  [selectReciprocal],
 ];
