@@ -3,6 +3,7 @@ import { canonicalRules } from './canonicalize.ts';
 import { qdqRules } from './group_qdq.ts';
 import type { AnyRule } from './rewrite/rule.ts';
 import { borderTable } from './rules/border_table.rule.ts';
+import { convTransposeRules, convTransposeWays } from './rules/conv_transpose.rules.ts';
 import { dropZeroPoint } from './rules/drop_zero_point.rule.ts';
 import { f32Shift } from './rules/f32_shift.rule.ts';
 import { fold } from './rules/fold.rule.ts';
@@ -31,6 +32,8 @@ export const correctionRules: readonly AnyRule[] = [
   f32Shift,
   s32Shift,
   zeroPointFree,
+  ...Object.values(convTransposeRules).flat(),
+  ...Object.values(convTransposeWays),
   ...matmulRules.weights,
   foldMatmul,
   ...matmulRules.free,

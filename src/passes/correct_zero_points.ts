@@ -12,6 +12,7 @@ import type { Pass, PassResult } from './pass.ts';
 import { applyRules } from './rewrite/driver.ts';
 import { GraphEditor, type RewriteEvent } from './rewrite/editor.ts';
 import { type AnyRule, matchOf } from './rewrite/rule.ts';
+import { convTransposeRules } from './rules/conv_transpose.rules.ts';
 import { dropZeroPoint } from './rules/drop_zero_point.rule.ts';
 import { matmulRules, matmulWays } from './rules/matmul.rules.ts';
 import { recentreSource } from './rules/recentre_source.rule.ts';
@@ -24,13 +25,28 @@ import {
   type StrategyReport,
   servesTarget,
   strategyNames,
+  transposedWays,
   type Way,
   ways,
 } from './strategies.ts';
 import { needsUnsignedSource, type Target } from './target.ts';
 
-const weightRules: readonly AnyRule[] = [dropZeroPoint, recentreWeights, windowSum, ...matmulRules.weights];
-const freeRules: readonly AnyRule[] = [zeroPointFree, ...matmulRules.free];
+const weightRules: readonly AnyRule[] = [
+  dropZeroPoint,
+  recentreWeights,
+  windowSum,
+  ...convTransposeRules.weights,
+  ...matmulRules.weights,
+];
+const sourceRules: readonly AnyRule[] = [recentreSource, ...convTransposeRules.source];
+const freeRules: readonly AnyRule[] = [zeroPointFree, ...convTransposeRules.free, ...matmulRules.free];
+
+/** The ways to correct the source zero point of an operator. */
+const waysOf: Readonly<Record<string, readonly Way[]>> = {
+  'qnn.conv': ways,
+  'qnn.conv_transpose': transposedWays,
+  'qnn.matmul': matmulWays,
+};
 
 /** `report` receives one entry per layer that had a source zero point to correct. */
 export function correctZeroPoints(strategy: Strategy, report: (entry: StrategyReport) => void): Pass {
@@ -41,7 +57,7 @@ export function correctZeroPoints(strategy: Strategy, report: (entry: StrategyRe
     to: 'nn',
     run(graph, context) {
       checkStrategy(strategy, graph);
-      const rules = needsUnsignedSource(context.target) ? [...weightRules, recentreSource] : weightRules;
+      const rules = needsUnsignedSource(context.target) ? [...weightRules, ...sourceRules] : weightRules;
       const steps: PassResult[] = [applyRules(graph, rules, context)];
       const chosen = chooseWays(steps[0].graph, strategy, context.target, report);
       const selected = [...new Set([...chosen.values()].flatMap((way) => way.rule ?? []))];
@@ -72,7 +88,7 @@ function chooseWays(
   const editor = new GraphEditor(graph);
   const chosen = new Map<NodeId, Way>();
   for (const node of nodesOf(graph)) {
-    const candidates: readonly Way[] = node.op === 'qnn.conv' ? ways : node.op === 'qnn.matmul' ? matmulWays : [];
+    const candidates = waysOf[node.op] ?? [];
     const zeroPoint = node.operands[2];
     if (candidates.length === 0 || zeroPoint === undefined || zeroPoint === null) continue;
     const wanted =

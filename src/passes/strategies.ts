@@ -8,6 +8,7 @@
 import { isStatic, type Node, type Shape, sizeOf } from '../ir/index.ts';
 import type { AnyRule } from './rewrite/rule.ts';
 import { borderTable } from './rules/border_table.rule.ts';
+import { convTransposeWays } from './rules/conv_transpose.rules.ts';
 import { f32Shift } from './rules/f32_shift.rule.ts';
 import { fold } from './rules/fold.rule.ts';
 import { fourTerm } from './rules/four_term.rule.ts';
@@ -64,6 +65,21 @@ export const ways = [
   { name: 'f32-shift', doc: 'subtract in f32, f32 convolution (oneDNN #665)', rule: f32Shift, cost: () => 4 },
   { name: 's32-shift', doc: 'subtract in s32, the reference convolution', rule: s32Shift, cost: () => 500 },
 ] as const satisfies readonly Way[];
+
+const transposedRules: Readonly<Record<string, AnyRule>> = convTransposeWays;
+const transposedCosts: Readonly<Record<string, number>> = {
+  fold: 1,
+  'border-table': 1.1,
+  native: 1.3,
+  'four-term': 1.4,
+  'two-conv': 2.04,
+  'f32-shift': 4,
+  's32-shift': 500,
+};
+/** The same for transposed convolutions, all but `pad`: their padding reads nothing. */
+export const transposedWays: readonly Way[] = ways
+  .filter(({ name }) => name !== 'pad')
+  .map(({ name, doc }) => ({ name, doc, rule: transposedRules[name], cost: () => transposedCosts[name] }));
 
 export type StrategyName = (typeof ways)[number]['name'];
 /** `auto`, one way for all layers, or ways per node (by node or layer name; the rest is `auto`). */

@@ -2,7 +2,7 @@
 import { type AttrValues, attr, type Refuse } from '../define_op.ts';
 import { addDims, mulDims } from '../dims.ts';
 import { sizeOf } from '../tensor.ts';
-import type { Shape } from '../types.ts';
+import type { Dim, Shape } from '../types.ts';
 import { convAttrs, tapsOf } from './conv_geometry.ts';
 import { type SumOptions, shifted } from './convolve.ts';
 
@@ -10,6 +10,14 @@ import { type SumOptions, shifted } from './convolve.ts';
 export const deconvAttrs = { ...convAttrs, outputPadding: attr.ints() } as const;
 
 export type DeconvAttrs = AttrValues<typeof deconvAttrs>;
+
+/** stride·(input − 1) + dilation·(kernel − 1) + 1 + outputPadding − pads of one spatial axis. */
+export function deconvDim(input: Dim, kernel: number, axis: number, attrs: DeconvAttrs): Dim {
+  const { strides, pads, dilations, outputPadding } = attrs;
+  const cropped = pads[axis] + pads[axis + strides.length];
+  const added = dilations[axis] * (kernel - 1) + 1 + outputPadding[axis] - cropped;
+  return addDims(mulDims(input, strides[axis]), added - strides[axis]);
+}
 
 /** `[N, O, spatial…]` for `x: [N, C, spatial…]` and `w: [C, O/group, kernel…]`; refuses what does not fit. */
 export function deconvShape(x: Shape, w: Shape, attrs: DeconvAttrs, refuse: Refuse): Shape {
@@ -31,8 +39,7 @@ export function deconvShape(x: Shape, w: Shape, attrs: DeconvAttrs, refuse: Refu
     refuse(`the input has ${x[1]} channels, the filter expects ${channels}`, 'x');
   if (channels % group !== 0) refuse(`${channels} channels cannot be shared by ${group} groups`, 'w');
   const spatial = x.slice(2).map((dim, i) => {
-    const added = dilations[i] * ((w[i + 2] as number) - 1) + 1 + outputPadding[i] - pads[i] - pads[i + rank];
-    const out = addDims(mulDims(dim, strides[i]), added - strides[i]);
+    const out = deconvDim(dim, w[i + 2] as number, i, attrs);
     if (typeof out === 'number' && out < 1) refuse(`spatial axis ${i}: the pads leave nothing of the output`);
     return out;
   });

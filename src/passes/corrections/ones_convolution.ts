@@ -37,22 +37,26 @@ export function filterSums(w: ITensor<'s8' | 'u8'>): ITensor<'s32'> {
   return tensor('s32', totals, [1, filters, ...kernel.map(() => 1)]);
 }
 
-/** conv(1, w) over an input of spatial size `input`, as [1, O, output…]. Separable in the taps: one axis is summed at a time. */
-export function onesConvolution(w: ITensor<'s8' | 'u8'>, input: readonly number[], attrs: ConvAttrs): ITensor<'s32'> {
+/** One spatial axis of a map over output positions. */
+export interface MapAxis {
+  /** Output positions. */
+  readonly size: number;
+  /** Whether tap k reaches output position p from inside the input. */
+  readonly reaches: (k: number, p: number) => boolean;
+}
+
+/** Σ of the taps that reach each output position, as [1, O, output…]. Separable in the taps: one axis is summed at a time. */
+export function tapMap(w: ITensor<'s8' | 'u8'>, axes: readonly MapAxis[]): ITensor<'s32'> {
   const [filters, , ...kernel] = w.shape;
-  const rank = kernel.length;
   let map = tapSums(w); // [O, k0, k1, …]: axis by axis, kernel positions become output positions
   const output: number[] = [];
-  for (let axis = 0; axis < rank; axis++) {
-    const [stride, dilation, pad] = [attrs.strides[axis], attrs.dilations[axis], attrs.pads[axis]];
-    const size = windowedDim(input[axis], kernel[axis], stride, dilation, pad, attrs.pads[axis + rank]) as number;
+  axes.forEach(({ size, reaches }, axis) => {
     const outer = filters * sizeOf(output);
     const inner = sizeOf(kernel.slice(axis + 1));
     const next = new Int32Array(outer * size * inner);
     for (let position = 0; position < size; position++) {
       for (let k = 0; k < kernel[axis]; k++) {
-        const at = position * stride - pad + k * dilation;
-        if (at < 0 || at >= input[axis]) continue;
+        if (!reaches(k, position)) continue;
         for (let row = 0; row < outer; row++) {
           const to = (row * size + position) * inner;
           const from = (row * kernel[axis] + k) * inner;
@@ -62,6 +66,19 @@ export function onesConvolution(w: ITensor<'s8' | 'u8'>, input: readonly number[
     }
     map = next;
     output.push(size);
-  }
+  });
   return tensor('s32', map, [1, filters, ...output]);
+}
+
+/** conv(1, w) over an input of spatial size `input`, as [1, O, output…]. */
+export function onesConvolution(w: ITensor<'s8' | 'u8'>, input: readonly number[], attrs: ConvAttrs): ITensor<'s32'> {
+  const rank = input.length;
+  const axes = input.map((length, axis): MapAxis => {
+    const [kernel, stride, dilation] = [w.shape[axis + 2], attrs.strides[axis], attrs.dilations[axis]];
+    const [begin, end] = [attrs.pads[axis], attrs.pads[axis + rank]];
+    const size = windowedDim(length, kernel, stride, dilation, begin, end) as number;
+    const from = (k: number, p: number): number => p * stride - begin + k * dilation;
+    return { size, reaches: (k, p) => from(k, p) >= 0 && from(k, p) < length };
+  });
+  return tapMap(w, axes);
 }

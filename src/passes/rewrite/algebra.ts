@@ -15,9 +15,7 @@ import {
   tensor,
   type Value,
 } from '../../ir/index.ts';
-import type { ConvAttrs } from '../../ir/ops/conv_geometry.ts';
 import { nnCast, nnRecentre } from '../../ir/ops/nn_cast.op.ts';
-import { nnConv } from '../../ir/ops/nn_conv.op.ts';
 import { nnAdd, nnMul, nnSub } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
 import { nnReshape } from '../../ir/ops/nn_movement.op.ts';
@@ -59,9 +57,6 @@ export class Algebra {
             ? x
             : this.#fold(nnMul, [x, y]);
 
-  /** An integer convolution without zero points. */
-  conv = (x: Value<'u8' | 's8'>, w: Value<'u8' | 's8'>, attrs: ConvAttrs): S32 =>
-    this.emit(nnConv, { x, w }, attrs) as S32;
   matmul = (a: Value<'u8' | 's8'>, b: Value<'u8' | 's8'>): S32 => this.emit(nnMatmul, { a, b }) as S32;
   toS32 = (x: Value<DType>): S32 => this.#fold(nnCast, [x], { to: 's32' });
   /** u8 ↔ s8 by 128. */

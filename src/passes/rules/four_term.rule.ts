@@ -1,56 +1,60 @@
 import { sizeOf, tensor, type Value } from '../../ir/index.ts';
-import { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
-import { onesConvolution } from '../corrections/ones_convolution.ts';
+import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
 import { type ConvMatch, isZero, movedZeroPoint, needs, spatialOf } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
 /** gemmlowp's and TVM QNN's decomposition, each term an operator of its own. */
-export const fourTerm = defineRule({
-  name: 'four-term',
-  root: qnnConv,
-  law: 'qconv(x, w; zx, zw) = conv(x, w) − zx·conv(1, w) − zw[o]·conv(x, 1) + zx·zw[o]·conv(1, 1)',
-  exactness: 'bit-exact',
-  where: ({ x, w, zw, attrs, constant }, miss) =>
-    needs(
-      miss,
-      [
-        constant(w) !== undefined && (zw === undefined || constant(zw) !== undefined),
-        'the weights and their zero point must be constants',
-        w,
-      ],
-      [spatialOf(x) !== undefined, 'the terms with zx need a known spatial size', x, 'give inputShapes'],
-      [
-        attrs.group === 1 || (w.type.dtype === 's8' && isZero(constant(zw))),
-        'grouped weights that are not symmetric s8',
-        zw ?? w,
-        'window-sum serves',
-      ],
-    ),
-  rewrite: (match, a) => terms(match, a, (term3, term4) => a.sub(term3, term4)),
-  wrong: {
-    what: 'the sign of the last term, as in the comment of TVM’s convolution.cc',
-    rewrite: (match, a) => terms(match, a, (term3, term4) => a.add(term3, term4)),
-  },
-});
+export const fourTermOf = (family: ConvFamily) =>
+  defineRule({
+    name: family.rule('four-term'),
+    root: family.root,
+    law: family.law('qconv(x, w; zx, zw) = conv(x, w) − zx·conv(1, w) − zw[o]·conv(x, 1) + zx·zw[o]·conv(1, 1)'),
+    exactness: 'bit-exact',
+    where: ({ x, w, zw, attrs, constant }, miss) =>
+      needs(
+        miss,
+        [
+          constant(w) !== undefined && (zw === undefined || constant(zw) !== undefined),
+          'the weights and their zero point must be constants',
+          w,
+        ],
+        [spatialOf(x) !== undefined, 'the terms with zx need a known spatial size', x, 'give inputShapes'],
+        [
+          attrs.group === 1 || (w.type.dtype === 's8' && isZero(constant(zw))),
+          'grouped weights that are not symmetric s8',
+          zw ?? w,
+          'window-sum serves',
+        ],
+      ),
+    rewrite: (match, a) => terms(family, match, a, (term3, term4) => a.sub(term3, term4)),
+    wrong: {
+      what: 'the sign of the last term, as in the comment of TVM’s convolution.cc',
+      rewrite: (match, a) => terms(family, match, a, (term3, term4) => a.add(term3, term4)),
+    },
+  });
+export const fourTerm = fourTermOf(convolution);
 
 function terms(
+  family: ConvFamily,
   { x, w, zx, zw, attrs, constant }: ConvMatch,
   a: Algebra,
   combine: (term3: Value<'s32'>, term4: Value<'s32'>) => Value<'s32'>,
 ): Value<'s32'> {
   const weights = a.recentre(w, 's8');
-  const [filters, channels, ...kernel] = constant(w)!.shape;
-  const onesShape = [attrs.group, channels, ...kernel];
+  const { group } = attrs;
+  const filters = family.filtersFirst(a.tensor(weights)!, group);
+  const [count, , ...kernel] = filters.shape;
+  const onesShape = family.onesShape(constant(w)!.shape, group);
   const ones = tensor('s8', new Int8Array(sizeOf(onesShape)).fill(1), onesShape);
   const zxs = zx ? a.toS32(zx) : a.s32([0], []);
   const moved = w.type.dtype === 'u8' ? (zw ? movedZeroPoint(constant(zw)!, 's8') : undefined) : constant(zw);
   const zeros = moved ? Array.from(moved.data as ArrayLike<number>) : [w.type.dtype === 'u8' ? -128 : 0];
-  const zws = a.s32(zeros, zeros.length === 1 ? [] : [1, filters, ...kernel.map(() => 1)]);
+  const zws = a.s32(zeros, zeros.length === 1 ? [] : [1, count, ...kernel.map(() => 1)]);
   const spatial = spatialOf(x)!;
-  const term1 = a.conv(x, weights, attrs);
-  const term2 = a.mul(a.constant(onesConvolution(a.tensor(weights)!, spatial, attrs)), zxs);
-  const term3 = a.mul(a.conv(x, a.constant(ones), attrs), zws);
-  const term4 = a.mul(a.mul(a.constant(onesConvolution(ones, spatial, attrs)), zws), zxs);
+  const term1 = family.conv(a, x, weights, attrs);
+  const term2 = a.mul(a.constant(family.ones(filters, spatial, attrs)), zxs);
+  const term3 = a.mul(family.conv(a, x, a.constant(ones), attrs), zws);
+  const term4 = a.mul(a.mul(a.constant(family.ones(family.filtersFirst(ones, group), spatial, attrs)), zws), zxs);
   return a.sub(a.sub(term1, term2), combine(term3, term4));
 }

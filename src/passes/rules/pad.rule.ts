@@ -1,5 +1,6 @@
 import { nnPad } from '../../ir/ops/nn_movement.op.ts';
 import { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
+import { convolution } from '../corrections/conv_family.ts';
 import { type ConvMatch, needs, sourceCorrectable } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { defineRule } from '../rewrite/rule.ts';
@@ -26,5 +27,9 @@ function padWith(match: ConvMatch, a: Algebra, value: ConvMatch['zx']) {
   const rank = attrs.strides.length;
   const pads = [0, 0, ...attrs.pads.slice(0, rank), 0, 0, ...attrs.pads.slice(rank)];
   const padded = a.emit(nnPad, { x, ...(value && { value }) }, { pads, mode: 'constant' });
-  return foldInto({ ...match, x: padded as typeof x, attrs: { ...attrs, pads: attrs.pads.map(() => 0) } }, a);
+  return foldInto(
+    convolution,
+    { ...match, x: padded as typeof x, attrs: { ...attrs, pads: attrs.pads.map(() => 0) } },
+    a,
+  );
 }

@@ -1,47 +1,52 @@
 import { type ITensor, type Shape, sizeOf, tensor, type Value } from '../../ir/index.ts';
 import { nnExpand } from '../../ir/ops/nn_movement.op.ts';
-import { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
+import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
 import { type ConvMatch, type Eight, movedZeroPoint, needs } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
 /** Weights zero points that no s8 can absorb: one filter of ones per group sums the window, a rank-1 update corrects. */
-export const windowSum = defineRule({
-  name: 'window-sum',
-  root: qnnConv,
-  law: 'qconv(x, w; zx, zw) = qconv(x, ŵ; zx) − ẑw[o]·qconv(x, 1; zx),   ŵ = w − 128 and ẑw = zw − 128 for u8 weights',
-  exactness: 'bit-exact',
-  where: ({ w, zw, constant }, miss) =>
-    needs(
-      miss,
-      [zw !== undefined || w.type.dtype === 'u8', 'the weights are s8 without a zero point already', w],
-      [
-        constant(w) !== undefined && (zw === undefined || constant(zw) !== undefined),
-        'the weights and their zero point must be constants',
-        w,
-      ],
+export const windowSumOf = (family: ConvFamily) =>
+  defineRule({
+    name: family.rule('window-sum'),
+    root: family.root,
+    law: family.law(
+      'qconv(x, w; zx, zw) = qconv(x, ŵ; zx) − ẑw[o]·qconv(x, 1; zx),   ŵ = w − 128 and ẑw = zw − 128 for u8 weights',
     ),
-  rewrite: (match, algebra) => update(match, algebra, (z) => z),
-  wrong: {
-    what: 'corrects every filter with the zero point of the first',
-    rewrite: (match, algebra) => update(match, algebra, (_z, all) => all[0]),
-  },
-});
+    exactness: 'bit-exact',
+    where: ({ w, zw, constant }, miss) =>
+      needs(
+        miss,
+        [zw !== undefined || w.type.dtype === 'u8', 'the weights are s8 without a zero point already', w],
+        [
+          constant(w) !== undefined && (zw === undefined || constant(zw) !== undefined),
+          'the weights and their zero point must be constants',
+          w,
+        ],
+      ),
+    rewrite: (match, algebra) => update(family, match, algebra, (z) => z),
+    wrong: {
+      what: 'corrects every filter with the zero point of the first',
+      rewrite: (match, algebra) => update(family, match, algebra, (_z, all) => all[0]),
+    },
+  });
+export const windowSum = windowSumOf(convolution);
 
 function update(
+  family: ConvFamily,
   { x, w, zx, zw, attrs, constant }: ConvMatch,
   a: Algebra,
   pick: (z: number, all: ArrayLike<number>) => number,
 ): Value<'s32'> {
   const weights = a.recentre(w, 's8');
-  const [filters, channels, ...kernel] = constant(w)!.shape;
   const { group } = attrs;
+  const [filters, , ...kernel] = family.filtersFirst(constant(w)!, group).shape;
   const zeroPoints = weightsZeroPoints(constant(zw), w.type.dtype, filters);
   const rest = zx && { zx };
-  const main = a.emit(qnnConv, { x, w: weights, ...rest }, attrs);
-  const onesShape = [group, channels, ...kernel];
+  const main = a.emit(family.root, { x, w: weights, ...rest }, attrs);
+  const onesShape = family.onesShape(constant(w)!.shape, group);
   const ones = a.constant(tensor('s8', new Int8Array(sizeOf(onesShape)).fill(1), onesShape), `${w.id}.ones`);
-  const sums = a.emit(qnnConv, { x, w: ones, ...rest }, attrs);
+  const sums = a.emit(family.root, { x, w: ones, ...rest }, attrs);
   const factor = a.s32(
     zeroPoints.map((z) => pick(z, zeroPoints)),
     [1, filters, ...kernel.map(() => 1)],
