@@ -4,6 +4,7 @@ import type { Node } from '../../../ir/index.ts';
 import type { NodeEmitter, Written } from '../node_emitter.ts';
 import * as binary from './binary.ts';
 import * as conv from './conv.ts';
+import { convTranspose, quantizedConvTranspose } from './conv_transpose.ts';
 import * as matmul from './matmul.ts';
 import * as movement from './movement.ts';
 import * as normalization from './normalization.ts';
@@ -23,7 +24,7 @@ const { same } = unary;
 
 export const emitters: Readonly<Record<string, EmitOp>> = {
   'qnn.conv': conv.quantizedConv,
-  'qnn.conv_transpose': conv.quantizedConvTranspose,
+  'qnn.conv_transpose': quantizedConvTranspose,
   'qnn.matmul': matmul.quantizedMatmul,
   'qnn.quantize': quantize.quantize,
   'qnn.dequantize': quantize.dequantize,
@@ -37,7 +38,7 @@ export const emitters: Readonly<Record<string, EmitOp>> = {
   'qnn.lut': qlinear.lut,
 
   'nn.conv': conv.conv,
-  'nn.conv_transpose': conv.convTranspose,
+  'nn.conv_transpose': convTranspose,
   'nn.matmul': matmul.matmul,
 
   'nn.add': binary.arithmetic('Add'),

@@ -18,11 +18,14 @@ export function matmul(e: NodeEmitter): Written {
 
 /** ONNX Runtime takes a scalar zero point on the left and one per column on the right; others are subtracted in s32. */
 export function quantizedMatmul(e: NodeEmitter): Written {
-  const lengths = [2, 3].map((i) => (e.has(i) ? e.type(i).shape : []));
-  const isRun = lengths[0].every((dim) => dim === 1) && lengths[1].length <= 1;
-  if (isRun) {
-    const za = e.has(2) ? e.reshaped(e.node.operands[2] as ValueId, []) : '';
-    return e.finish('MatMulInteger', [e.input(0), e.input(1), za, e.input(3)]);
+  const isOne = (index: number): boolean => !e.has(index) || e.type(index).shape.every((dim) => dim === 1);
+  const isByColumn = e.has(3) && e.type(3).shape.length === 1 && e.type(1).shape.length === 2;
+  if (isOne(2) && (isOne(3) || isByColumn)) {
+    const zero = (index: number): string => {
+      if (!e.has(index)) return '';
+      return isOne(index) ? e.reshaped(e.node.operands[index] as ValueId, []) : e.input(index);
+    };
+    return e.finish('MatMulInteger', [e.input(0), e.input(1), zero(2), zero(3)]);
   }
   e.since(9, 'MatMul on integers');
   const side = (index: number, axisFromEnd: number): string => {

@@ -89,10 +89,11 @@ export const gather =
     return e.finish(opType, e.inputs(), { axis: int(normal(e.attr('axis'), e.type(0).shape.length)) });
   };
 
-/** Blocks of bytes go through f32, which holds them. */
+/** Blocks of integers go through floats that hold them. */
 function blocks(e: NodeEmitter, opType: string, attributes: Parameters<NodeEmitter['add']>[2]): Written {
   const { dtype } = e.type(0);
-  const wide: DType | undefined = dtypes[dtype].bytes === 1 ? 'f32' : dtypes[dtype].bytes < 4 ? 's32' : undefined;
+  const { bytes } = dtypes[dtype];
+  const wide: DType | undefined = bytes === 1 ? 'f32' : bytes < 8 ? 'f64' : undefined; // what ONNX Runtime has kernels for
   const isReal = dtype === 'f32' || dtype === 'f64';
   if (isReal || wide === undefined) return e.finish(opType, e.inputs(), attributes);
   return e.finish('Cast', [e.add(opType, [e.cast(e.input(0), wide)], attributes)], castTo(dtype));

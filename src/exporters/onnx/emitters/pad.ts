@@ -6,9 +6,12 @@ import { type Attributes, castTo, float, ints, type NodeEmitter, text, type Writ
 export function padded(e: NodeEmitter, x: string, pads: readonly number[], value: string): string {
   if (e.opset >= 11) return e.add('Pad', [x, e.list(pads, 'pads'), value]);
   const filled = e.add('Sub', [e.cast(x, 'f32'), e.cast(value, 'f32')]);
-  const zero = e.add('Pad', [filled], { pads: ints(pads) });
-  return e.cast(e.add('Add', [zero, e.cast(value, 'f32')]), 'u8');
+  return e.cast(e.add('Add', [floatsPadded(e, filled, pads), e.cast(value, 'f32')]), 'u8');
 }
+
+/** A float tensor with zeros around it. */
+export const floatsPadded = (e: NodeEmitter, x: string, pads: readonly number[]): string =>
+  e.opset >= 11 ? e.add('Pad', [x, e.list(pads, 'pads')]) : e.add('Pad', [x], { pads: ints(pads) });
 
 export function pad(e: NodeEmitter): Written {
   const { dtype, shape } = e.type(0);
@@ -40,8 +43,8 @@ export function pad(e: NodeEmitter): Written {
 
 const only = (constant: ITensor): number => numbersOf(constant)[0];
 
-/** Negative pads crop, before anything is added. */
-function cropped(e: NodeEmitter, x: string, pads: readonly number[], rank: number): string {
+/** What negative pads leave: they crop before anything is added. */
+export function cropped(e: NodeEmitter, x: string, pads: readonly number[], rank: number): string {
   const axes = Array.from({ length: rank }, (_, i) => i).filter((axis) => pads[axis] < 0 || pads[axis + rank] < 0);
   if (axes.length === 0) return x;
   const starts = axes.map((axis) => Math.max(0, -pads[axis]));

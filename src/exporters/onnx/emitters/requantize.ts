@@ -41,8 +41,9 @@ function productOf(e: NodeEmitter, ops: readonly string[], channels: number, axi
   for (let id = e.node.operands[0] as ValueId; ; ) {
     const node = e.producer(id);
     if (node === undefined) return undefined;
-    if (ops.includes(node.op)) return e.typeOf(id).dtype === 's32' ? { node, bias } : undefined;
-    const rank = e.typeOf(id).shape.length;
+    const { dtype, shape } = e.typeOf(id);
+    const rank = shape.length;
+    if (ops.includes(node.op)) return dtype === 's32' && shape[axis] === channels ? { node, bias } : undefined;
     const [left, right] = node.operands as readonly ValueId[];
     const sides =
       node.op === 'nn.add'
@@ -147,6 +148,9 @@ function qlinearMatmul(e: NodeEmitter): Written | undefined {
   const zero = zeros[1] ? Number(e.constantOf(zeros[1])?.data[0]) : 0;
   const isGemm = e.microsoft && left.shape.length === 2 && right.shape.length === 2 && !Number.isNaN(zero);
   if (bias !== undefined && !isGemm) return undefined;
+  // ONNX Runtime takes scales by column for a matrix alone
+  const isSplit = e.typeOf(e.node.operands[1] as ValueId).shape.some((dim) => dim !== 1);
+  if (isSplit && right.shape.length !== 2) return undefined;
   const scale = weightsScale(e, columns, axis);
   if (scale === undefined) return undefined;
   const [zeroA, zeroB] = zeros.map((id, i) => (id ? e.reshaped(id, []) : e.scalar([left, right][i].dtype, 0)));
@@ -155,7 +159,6 @@ function qlinearMatmul(e: NodeEmitter): Written | undefined {
     return writeMoved(e, left.dtype, (zy) => ['QLinearMatMul', [...sides, zeroB, e.scalar('f32', 1), zy], {}, '']);
   }
   // QGemm wants as many zero points as scales
-  const isSplit = e.typeOf(e.node.operands[1] as ValueId).shape.some((dim) => dim !== 1);
   const zeroOfB = isSplit
     ? e.constant(tensor(right.dtype, Array(columns).fill(zero), [columns]), `${node.id}.zero_point`)
     : zeroB;

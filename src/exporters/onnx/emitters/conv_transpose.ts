@@ -1,0 +1,100 @@
+/**
+ * Transposed convolutions. ONNX has none of integers, so their sum is computed in f32 where no partial sum can leave
+ * ±2^24, which makes it exact whatever the order of summation; weights are split into 16·high + low where that is needed
+ * to stay below. Zero points are subtracted first, exactly as well.
+ */
+import { type DType, dtypes, type ITensor, isFloat, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
+import type { DeconvAttrs } from '../../../ir/ops/deconvolve.ts';
+import { ints, type NodeEmitter, type Written } from '../node_emitter.ts';
+import { convAttributes } from './conv.ts';
+import { cropped, floatsPadded } from './pad.ts';
+
+const attrsOf = (e: NodeEmitter): DeconvAttrs => e.node.attrs as unknown as DeconvAttrs;
+const isByte = (dtype: DType): boolean => dtype === 'u8' || dtype === 's8';
+
+/**
+ * The float sum. Runtimes want an output padding below the stride: along an axis with a larger one everything is computed,
+ * the positions that no tap reaches are added, and then the pads are cut off.
+ */
+function floatTransposed(e: NodeEmitter, x: string, w: string, bias?: ValueId): string {
+  const { strides, pads, outputPadding } = attrsOf(e);
+  const rank = strides.length;
+  const isLarge = strides.map((stride, axis) => outputPadding[axis] >= stride);
+  const only = (large: boolean, counts: readonly number[]) =>
+    counts.map((n, i) => (isLarge[i % rank] === large ? n : 0));
+  const attributes = {
+    ...convAttributes({ ...attrsOf(e), pads: only(false, pads) }, e.type(1).shape),
+    output_padding: ints(only(false, outputPadding)),
+  };
+  if (!isLarge.includes(true))
+    return e.add('ConvTranspose', [x, w, bias === undefined ? '' : e.value(bias)], attributes);
+  const grown = floatsPadded(e, e.add('ConvTranspose', [x, w], attributes), [
+    ...Array(rank + 4).fill(0),
+    ...only(true, outputPadding),
+  ]);
+  const cut = only(true, pads).map((pad) => -pad);
+  const sum = cropped(e, grown, [0, 0, ...cut.slice(0, rank), 0, 0, ...cut.slice(rank)], rank + 2);
+  return bias === undefined ? sum : e.add('Add', [sum, e.alongAxis(bias, 1, rank + 2)]);
+}
+
+export function convTranspose(e: NodeEmitter): Written {
+  if (isFloat(e.type(0).dtype)) {
+    const bias = e.has(2) ? (e.node.operands[2] as ValueId) : undefined;
+    return e.finish('Identity', [floatTransposed(e, e.input(0), e.input(1), bias)]);
+  }
+  return floatSum(e, undefined, undefined);
+}
+
+export function quantizedConvTranspose(e: NodeEmitter): Written {
+  return floatSum(e, e.has(2) ? e.constantAt(2) : undefined, e.has(3) ? e.constantAt(3) : undefined);
+}
+
+/** The integer sum in f32: exact while Σ|x|·|w| ≤ 2^24 for each result. */
+function floatSum(e: NodeEmitter, zx: ITensor | undefined, zw: ITensor | undefined): Written {
+  const [x, w] = [e.type(0), e.constantAt(1)];
+  if (w === undefined || !isByte(x.dtype) || !isByte(w.dtype))
+    return e.refuse('ONNX has no integer ConvTranspose, and the float one is exact only for known 8-bit weights');
+  if ((e.has(2) && zx === undefined) || (e.has(3) && zw === undefined))
+    return e.refuse('its zero points are computed at run time');
+  const zero = Number(zx?.data[0] ?? 0);
+  const { min, max } = dtypes[x.dtype];
+  const reach = Math.max(max - zero, zero - min);
+  const weights = centred(w, zw, attrsOf(e).group);
+  const source = e.add('Sub', [e.cast(e.input(0), 'f32'), e.scalar('f32', zero)]);
+  const sum = (values: Int32Array, name: string) => {
+    if (reach * largestSum(values, w.shape, attrsOf(e).group) > 2 ** 24)
+      return e.refuse(
+        'ONNX has no integer ConvTranspose, and the float one would round: an accumulator may be beyond 2^24',
+      );
+    const filter = e.constant(tensor('f32', Float32Array.from(values), w.shape), `${e.node.id}.${name}`);
+    return e.cast(floatTransposed(e, source, filter), 's32');
+  };
+  if (reach * largestSum(weights, w.shape, attrsOf(e).group) <= 2 ** 24)
+    return e.finish('Identity', [sum(weights, 'weights')]);
+  const high = weights.map((v) => Math.floor(v / 16));
+  const low = weights.map((v, i) => v - 16 * high[i]);
+  return e.finish('Add', [e.add('Mul', [sum(high, 'high'), e.scalar('s32', 16)]), sum(low, 'low')]);
+}
+
+/** w − zw, zw by result channel: channel k of every group's O/group has that of channel group·(O/group) + k. */
+function centred(w: ITensor, zw: ITensor | undefined, group: number): Int32Array {
+  const [channels, perGroup, ...kernel] = w.shape;
+  const taps = sizeOf(kernel);
+  return Int32Array.from(w.data as Int8Array, (value, i) => {
+    const k = Math.floor(i / taps) % perGroup;
+    const c = Math.floor(i / taps / perGroup);
+    const o = Math.floor(c / (channels / group)) * perGroup + k;
+    return value - Number(zw?.data[zw.data.length === 1 ? 0 : o] ?? 0);
+  });
+}
+
+/** The largest Σ|w| that one result can see: over the channels of a group and all taps. */
+function largestSum(weights: Int32Array, [channels, perGroup, ...kernel]: readonly number[], group: number): number {
+  const taps = sizeOf(kernel);
+  const sums = new Float64Array(group * perGroup);
+  weights.forEach((value, i) => {
+    const c = Math.floor(i / taps / perGroup);
+    sums[Math.floor(c / (channels / group)) * perGroup + (Math.floor(i / taps) % perGroup)] += Math.abs(value);
+  });
+  return sums.reduce((a, b) => Math.max(a, b), 0);
+}

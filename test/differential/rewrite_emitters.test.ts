@@ -1,0 +1,84 @@
+/** Exported models on ONNX Runtime: random graphs against the interpreter, the corpus against its own models. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { UnskewError } from '../../src/diagnostics/index.ts';
+import { exportOnnx } from '../../src/exporters/onnx/export.ts';
+import { allOps, type Graph, interpret, isFloat, nodesOf, typeOf } from '../../src/ir/index.ts';
+import { arbitraryFeeds, arbitraryNet, type Family, familiesOf, feedsOf } from '../../src/testing/index.ts';
+import { describeCorpus } from '../support/corpus.ts';
+import { differenceOf, graphCases, runOnnx, touched } from '../unit/onnx_export/support.ts';
+
+const refused = (body: () => Uint8Array): Uint8Array | undefined => {
+  try {
+    return body();
+  } catch (error) {
+    if (error instanceof UnskewError && error.code === 'U2008') return undefined;
+    throw error;
+  }
+};
+
+/**
+ * Operators whose ONNX Runtime kernels round otherwise than the interpreter: float sums in another order and functions
+ * that are not rounded once, and what these make of ties after a quantization.
+ */
+const isExact = (graph: Graph): boolean =>
+  nodesOf(graph).every(({ op, results }) => !isFloat(typeOf(graph, results[0]).dtype as 'f32') || exactFloats.has(op));
+const exactFloats = new Set([
+  ...['cast', 'add', 'sub', 'mul', 'div', 'identity', 'relu', 'clip', 'reshape', 'transpose', 'concat', 'pad'].map(
+    (name) => `nn.${name}`,
+  ),
+  ...['slice', 'gather', 'gather_elements', 'expand', 'tile', 'depth_to_space', 'space_to_depth'].map(
+    (name) => `nn.${name}`,
+  ),
+  ...['min', 'max', 'neg', 'abs'].map((name) => `nn.${name}`),
+  'qnn.dequantize',
+]);
+/** What ONNX Runtime fuses between dequantize and quantize, it rounds otherwise. */
+const isFusable = (graph: Graph): boolean => nodesOf(graph).some(({ op }) => op === 'qnn.dequantize');
+/** One apart at ties: see src/exporters/onnx/emitters/qlinear.ts. */
+const stepped = new Set(['qnn.add', 'qnn.mul', 'qnn.average_pool', 'qnn.global_average_pool', 'qnn.softmax']);
+const isStepped = (graph: Graph): boolean => nodesOf(graph).some(({ op }) => stepped.has(op));
+
+describe('random graphs give the same integers on ONNX Runtime', () => {
+  const families = allOps.flatMap((op) =>
+    (familiesOf(op) ?? []).map(([name, graphs]): Family => [`${op.name}: ${name}`, graphs]),
+  );
+  for (const [name, graphs] of [...families, ['networks', arbitraryNet()] satisfies Family]) {
+    it(name, async () => {
+      let compared = 0;
+      await fc.assert(
+        fc.asyncProperty(graphs, arbitraryFeeds, async (graph, seed) => {
+          const bytes = isExact(graph) && !isStepped(graph) ? refused(() => exportOnnx(graph)) : undefined;
+          if (bytes === undefined) return;
+          compared++;
+          const feeds = feedsOf(graph, seed);
+          const expected = interpret(graph, feeds);
+          expect(differenceOf(await runOnnx(bytes, feeds, 'disabled'), expected)).toBeUndefined();
+          if (!isFusable(graph)) expect(differenceOf(await runOnnx(bytes, feeds, 'all'), expected)).toBeUndefined();
+        }),
+        { numRuns: process.env.UNSKEW_DEEP ? 500 : 25 },
+      );
+      if (!/of floats|quantize: |networks|(global_max_pool|resize): dequantized/.test(name))
+        expect(compared).toBeGreaterThan(5);
+    });
+  }
+});
+
+describeCorpus('the corpus, every node exported anew', () => {
+  const isWanted = ({ id }: { id: string }) => process.env.UNSKEW_DEEP !== undefined || !id.startsWith('nets/mbv2');
+
+  it('gives what its own model gives on ONNX Runtime, integers exactly', async () => {
+    const wrong: string[] = [];
+    let count = 0;
+    for (const { id, bytes, graph, feeds } of graphCases(isWanted)) {
+      const exported = refused(() => exportOnnx(touched(graph)));
+      const expected = exported && (await runOnnx(bytes, feeds).catch(() => undefined)); // not all of it is run
+      if (exported === undefined || expected === undefined) continue;
+      count++;
+      const difference = differenceOf(await runOnnx(exported, feeds), expected, 2e-5);
+      if (difference !== undefined) wrong.push(`${id}: ${difference}`);
+    }
+    expect(wrong).toEqual([]);
+    expect(count).toBeGreaterThan(1400);
+  }, 300_000);
+});
