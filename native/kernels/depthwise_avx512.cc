@@ -4,12 +4,7 @@
 //
 //   scratch[column][rows/4] = bytes (row 0, row 1, row 2, row 3) for each channel     taps outside: the source zero point
 //   acc[channel] = base[channel] + Σ over kernel columns and row groups of scratch · weights
-//
-// A block is 64 channels in four vectors, whose lanes lie as the byte unpack instructions leave them (the pack
-// instructions at the end bring them back), or 16 channels in one vector in natural order.
-#include "kernels/intrinsics.h"
-
-#include "kernels/depthwise.h"
+#include "kernels/depthwise_avx512.h"
 
 namespace unskew {
 
@@ -18,7 +13,6 @@ namespace {
 constexpr int64_t kScratchBytes = 32 * 1024;   // of a tile, to stay in L1
 constexpr int64_t kScratchLimit = 512 * 1024;  // beyond that (huge dilations) another version serves
 
-__mmask64 first_lanes(int64_t count) { return count >= 64 ? ~__mmask64{0} : (__mmask64{1} << count) - 1; }
 
 // The bytes of the input channels that a block's output channels read, one for each output channel.
 void expand_scalar(const uint8_t* input, const uint8_t* index, uint8_t* output, int64_t) {
@@ -29,178 +23,6 @@ UNSKEW_AVX512_VBMI void expand_avx512(const uint8_t* input, const uint8_t* index
   const __m512i bytes = _mm512_maskz_loadu_epi8((__mmask64{1} << inputs) - 1, input);  // inputs < 64
   _mm512_store_si512(output, _mm512_permutexvar_epi8(_mm512_load_si512(index), bytes));
 }
-
-struct Block64 {
-  static constexpr int kVectors = 4;
-  static constexpr int64_t kWidth = 64;
-  static constexpr int kColumns = 4;
-
-  // The channel of lane `lane` of vector `vector`.
-  static int64_t channel(int64_t vector, int64_t lane) { return lane / 4 * 16 + vector * 4 + lane % 4; }
-
-  UNSKEW_AVX512 static __m512i load(const uint8_t* from) { return _mm512_loadu_si512(from); }
-
-  UNSKEW_AVX512 static void interleave(__m512i a, __m512i b, __m512i c, __m512i d, __m512i* to) {
-    const __m512i ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
-    const __m512i cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
-    _mm512_store_si512(to + 0, _mm512_unpacklo_epi16(ab_low, cd_low));
-    _mm512_store_si512(to + 1, _mm512_unpackhi_epi16(ab_low, cd_low));
-    _mm512_store_si512(to + 2, _mm512_unpacklo_epi16(ab_high, cd_high));
-    _mm512_store_si512(to + 3, _mm512_unpackhi_epi16(ab_high, cd_high));
-  }
-
-  // Four vectors of rounded s32 to 64 bytes in natural order, saturated, with the zero point added.
-  template <bool kSigned>
-  UNSKEW_AVX512 static __m512i narrow(const __m512i v[4], __m512i zero_point) {
-    const __m512i low = _mm512_adds_epi16(_mm512_packs_epi32(v[0], v[1]), zero_point);
-    const __m512i high = _mm512_adds_epi16(_mm512_packs_epi32(v[2], v[3]), zero_point);
-    return kSigned ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high);
-  }
-};
-
-struct Block16 {
-  static constexpr int kVectors = 1;
-  static constexpr int64_t kWidth = 16;
-  static constexpr int kColumns = 8;
-
-  static int64_t channel(int64_t, int64_t lane) { return lane; }
-
-  UNSKEW_AVX512 static __m512i load(const uint8_t* from) {
-    return _mm512_castsi128_si512(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
-  }
-
-  UNSKEW_AVX512 static void interleave(__m512i a, __m512i b, __m512i c, __m512i d, __m512i* to) {
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512i turn = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
-    __m512i all = _mm512_inserti32x4(a, _mm512_castsi512_si128(b), 1);
-    all = _mm512_inserti32x4(all, _mm512_castsi512_si128(c), 2);
-    all = _mm512_inserti32x4(all, _mm512_castsi512_si128(d), 3);
-    _mm512_store_si512(to, _mm512_shuffle_epi8(_mm512_permutexvar_epi32(order, all), turn));
-  }
-
-  template <bool kSigned>
-  UNSKEW_AVX512 static __m512i narrow(const __m512i v[1], __m512i zero_point) {
-    const __m256i words = _mm256_adds_epi16(_mm512_cvtsepi32_epi16(v[0]), _mm512_castsi512_si256(zero_point));
-    const __m256i bytes = kSigned ? _mm256_packs_epi16(words, words) : _mm256_packus_epi16(words, words);
-    return _mm512_castsi256_si512(_mm256_permute4x64_epi64(bytes, 0x08));
-  }
-};
-
-// From accumulators to the destination.
-struct Finish {
-  __m512 low, high;
-  __m512i zero_point, low_bytes, high_bytes;
-  const float* multiplier;
-
-  UNSKEW_AVX512 Finish(const Requantization& to, const float* multipliers)
-      : low(_mm512_set1_ps(static_cast<float>(to.low - to.zero_point))),
-        high(_mm512_set1_ps(static_cast<float>(to.high - to.zero_point))),
-        zero_point(_mm512_set1_epi16(static_cast<int16_t>(to.zero_point))),
-        low_bytes(_mm512_set1_epi8(static_cast<char>(to.low))),
-        high_bytes(_mm512_set1_epi8(static_cast<char>(to.high))),
-        multiplier(multipliers) {}
-
-  template <class Block, OutputType kType, bool kOverflows>
-  [[gnu::always_inline]] UNSKEW_AVX512 inline void store(const __m512i* acc, uint8_t* destination, __mmask64 mask) const {
-    if constexpr (kType == OutputType::s32) {
-      alignas(64) int32_t lanes[16], sums[Block::kWidth];
-      for (int v = 0; v < Block::kVectors; v++) {
-        _mm512_store_si512(lanes, acc[v]);
-        for (int lane = 0; lane < 16; lane += 4) std::copy_n(lanes + lane, 4, sums + Block::channel(v, lane));
-      }
-      std::copy_n(sums, __builtin_popcountll(mask), reinterpret_cast<int32_t*>(destination));
-    } else {
-      __m512i rounded[Block::kVectors];
-#pragma GCC unroll 4
-      for (int v = 0; v < Block::kVectors; v++) {
-        __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[v]), _mm512_load_ps(multiplier + v * 16));
-        if constexpr (kOverflows) value = _mm512_min_ps(_mm512_max_ps(value, low), high);
-        rounded[v] = _mm512_cvtps_epi32(value);
-      }
-      constexpr bool kSigned = kType == OutputType::s8;
-      __m512i bytes = Block::template narrow<kSigned>(rounded, zero_point);
-      bytes = kSigned ? _mm512_min_epi8(_mm512_max_epi8(bytes, low_bytes), high_bytes)
-                      : _mm512_min_epu8(_mm512_max_epu8(bytes, low_bytes), high_bytes);
-      _mm512_mask_storeu_epi8(destination, mask, bytes);
-    }
-  }
-};
-
-// The kernel's width, its groups of four rows and its stride, known when compiling or not. Distances are in columns.
-template <int kTaps, int kGroups, int kStride>
-struct FixedSize {
-  static constexpr bool kFixed = true;
-  FixedSize(const DepthwiseParams&, int64_t) {}
-  static constexpr int64_t taps() { return kTaps; }
-  static constexpr int64_t groups() { return kGroups; }
-  static constexpr int64_t stride() { return kStride; }
-  static constexpr int64_t dilation() { return 1; }
-};
-
-class AnySize {
- public:
-  static constexpr bool kFixed = false;
-  AnySize(const DepthwiseParams& p, int64_t groups)
-      : taps_(p.kernel[1]), groups_(groups), stride_(p.strides[1]), dilation_(p.dilations[1]) {}
-  int64_t taps() const { return taps_; }
-  int64_t groups() const { return groups_; }
-  int64_t stride() const { return stride_; }
-  int64_t dilation() const { return dilation_; }
-
- private:
-  int64_t taps_, groups_, stride_, dilation_;
-};
-
-// The sums of neighbouring output columns, in registers.
-template <class Block, class Size, OutputType kType, bool kOverflows>
-struct Columns {
-  Size size;
-  const __m512i* scratch;
-  const __m512i* weights;
-  const __m512i* base;
-  Finish finish;
-  uint8_t* destination;
-  int64_t outputs;
-  __mmask64 mask;
-
-  // Adds one kernel column of one group of rows.
-  template <int kColumns>
-  [[gnu::always_inline]] UNSKEW_AVX512 inline void add(const __m512i* from, int64_t tap, int64_t group,
-                                                       __m512i (&acc)[kColumns][Block::kVectors]) const {
-    constexpr int kVectors = Block::kVectors;
-    for (int v = 0; v < kVectors; v++) {
-      const __m512i weight = weights[(tap * size.groups() + group) * kVectors + v];
-      for (int c = 0; c < kColumns; c++) {
-        const int64_t column = c * size.stride() + tap * size.dilation();
-        acc[c][v] = _mm512_dpbusd_epi32(acc[c][v], from[(column * size.groups() + group) * kVectors + v], weight);
-      }
-    }
-  }
-
-  template <int kColumns>
-  [[gnu::always_inline]] UNSKEW_AVX512 inline void run(int64_t at) const {
-    constexpr int kVectors = Block::kVectors;
-    const __m512i* from = scratch + at * size.stride() * size.groups() * kVectors;
-    __m512i acc[kColumns][kVectors];
-    for (int c = 0; c < kColumns; c++) {
-      for (int v = 0; v < kVectors; v++) acc[c][v] = base[v];
-    }
-    if constexpr (Size::kFixed) {
-#pragma GCC unroll 16
-      for (int64_t tap = 0; tap < Size::taps() * Size::groups(); tap++) {
-        add<kColumns>(from, tap / Size::groups(), tap % Size::groups(), acc);
-      }
-    } else {
-      for (int64_t tap = 0; tap < size.taps(); tap++) {
-        for (int64_t group = 0; group < size.groups(); group++) add<kColumns>(from, tap, group, acc);
-      }
-    }
-    constexpr int64_t kElement = kType == OutputType::s32 ? 4 : 1;
-    for (int c = 0; c < kColumns; c++) {
-      finish.template store<Block, kType, kOverflows>(acc[c], destination + (at + c) * outputs * kElement, mask);
-    }
-  }
-};
 
 // One output row of one block.
 template <class Block>
@@ -320,24 +142,24 @@ void compute(const DepthwisePlan& plan, const uint8_t* source, uint8_t* destinat
   }
 }
 
-template <class Block, OutputType kType, bool kOverflows>
+template <class Block, OutputType kType>
 DepthwiseRow choose_size(const DepthwisePlan& plan) {
   const int64_t width = plan.p.kernel[1], groups = (plan.p.kernel[0] + 3) / 4, stride = plan.p.strides[1];
-  if (plan.p.dilations[1] == 1) {
-    if (width == 3 && groups == 1 && stride == 1) return compute<Block, FixedSize<3, 1, 1>, kType, kOverflows>;
-    if (width == 3 && groups == 1 && stride == 2) return compute<Block, FixedSize<3, 1, 2>, kType, kOverflows>;
-    if (width == 5 && groups == 2 && stride == 1) return compute<Block, FixedSize<5, 2, 1>, kType, kOverflows>;
-    if (width == 5 && groups == 2 && stride == 2) return compute<Block, FixedSize<5, 2, 2>, kType, kOverflows>;
+  if (plan.p.dilations[1] == 1 && !plan.overflows) {
+    if (width == 3 && groups == 1 && stride == 1) return compute<Block, FixedSize<3, 1, 1>, kType, false>;
+    if (width == 3 && groups == 1 && stride == 2) return compute<Block, FixedSize<3, 1, 2>, kType, false>;
+    if (width == 5 && groups == 2 && stride == 1) return compute<Block, FixedSize<5, 2, 1>, kType, false>;
+    if (width == 5 && groups == 2 && stride == 2) return compute<Block, FixedSize<5, 2, 2>, kType, false>;
   }
-  return compute<Block, AnySize, kType, kOverflows>;
+  return compute<Block, AnySize, kType, true>;
 }
 
 template <class Block>
 DepthwiseRow choose_compute(const DepthwisePlan& plan) {
   switch (plan.p.type) {
-    case OutputType::u8: return plan.overflows ? choose_size<Block, OutputType::u8, true>(plan) : choose_size<Block, OutputType::u8, false>(plan);
-    case OutputType::s8: return plan.overflows ? choose_size<Block, OutputType::s8, true>(plan) : choose_size<Block, OutputType::s8, false>(plan);
-    default: return choose_size<Block, OutputType::s32, true>(plan);
+    case OutputType::u8: return choose_size<Block, OutputType::u8>(plan);
+    case OutputType::s8: return choose_size<Block, OutputType::s8>(plan);
+    default: return compute<Block, AnySize, OutputType::s32, true>;
   }
 }
 

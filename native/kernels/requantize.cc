@@ -68,7 +68,7 @@ struct Requantize {
     const auto* multiplier = a[5] != nullptr ? reinterpret_cast<const float*>(a[5]) : zeros.as<float>();
     auto* destination = reinterpret_cast<T*>(a[6]);
     const int64_t channels = params.channels, groups = params.groups;
-    const bool has_row = a[3] != nullptr, has_map = a[2] != nullptr;
+    const bool has_row = a[3] != nullptr, has_map = params.map_rows > 0;
     const bool flat = channels == 1 && !has_row && !has_map;
     const bool rows = params.inner != 1 || flat;
     const bool each = has_row && groups == channels;

@@ -1,0 +1,206 @@
+// Blocks of channels for the AVX-512 depthwise kernel, and the sums of an output row in registers. For the .cc file only.
+//
+// A block is 64 channels in four vectors, whose lanes lie as the byte unpack instructions leave them (the pack
+// instructions at the end bring them back), or 16 channels in one vector in natural order.
+#pragma once
+
+#include "kernels/depthwise.h"
+#include "kernels/intrinsics.h"
+
+namespace unskew {
+
+inline __mmask64 first_lanes(int64_t count) { return count >= 64 ? ~__mmask64{0} : (__mmask64{1} << count) - 1; }
+
+struct Block64 {
+  static constexpr int kVectors = 4;
+  static constexpr int64_t kWidth = 64;
+  static constexpr int kColumns = 4;
+
+  // The channel of lane `lane` of vector `vector`.
+  static int64_t channel(int64_t vector, int64_t lane) { return lane / 4 * 16 + vector * 4 + lane % 4; }
+
+  UNSKEW_AVX512 static __m512i load(const uint8_t* from) { return _mm512_loadu_si512(from); }
+
+  UNSKEW_AVX512 static void interleave(__m512i a, __m512i b, __m512i c, __m512i d, __m512i* to) {
+    const __m512i ab_low = _mm512_unpacklo_epi8(a, b), ab_high = _mm512_unpackhi_epi8(a, b);
+    const __m512i cd_low = _mm512_unpacklo_epi8(c, d), cd_high = _mm512_unpackhi_epi8(c, d);
+    _mm512_store_si512(to + 0, _mm512_unpacklo_epi16(ab_low, cd_low));
+    _mm512_store_si512(to + 1, _mm512_unpackhi_epi16(ab_low, cd_low));
+    _mm512_store_si512(to + 2, _mm512_unpacklo_epi16(ab_high, cd_high));
+    _mm512_store_si512(to + 3, _mm512_unpackhi_epi16(ab_high, cd_high));
+  }
+};
+
+struct Block16 {
+  static constexpr int kVectors = 1;
+  static constexpr int64_t kWidth = 16;
+  static constexpr int kColumns = 8;
+
+  static int64_t channel(int64_t, int64_t lane) { return lane; }
+
+  UNSKEW_AVX512 static __m512i load(const uint8_t* from) {
+    return _mm512_castsi128_si512(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+  }
+
+  UNSKEW_AVX512 static void interleave(__m512i a, __m512i b, __m512i c, __m512i d, __m512i* to) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i turn = _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    __m512i all = _mm512_inserti32x4(a, _mm512_castsi512_si128(b), 1);
+    all = _mm512_inserti32x4(all, _mm512_castsi512_si128(c), 2);
+    all = _mm512_inserti32x4(all, _mm512_castsi512_si128(d), 3);
+    _mm512_store_si512(to, _mm512_shuffle_epi8(_mm512_permutexvar_epi32(order, all), turn));
+  }
+};
+
+// From accumulators to the destination.
+struct Finish {
+  __m512 low, high;
+  __m512i zero_point, low_bytes, high_bytes;
+  const float* multiplier;
+
+  UNSKEW_AVX512 Finish(const Requantization& to, const float* multipliers)
+      : low(_mm512_set1_ps(static_cast<float>(to.low - to.zero_point))),
+        high(_mm512_set1_ps(static_cast<float>(to.high - to.zero_point))),
+        zero_point(_mm512_set1_epi16(static_cast<int16_t>(to.zero_point))),
+        low_bytes(_mm512_set1_epi8(static_cast<char>(to.low))),
+        high_bytes(_mm512_set1_epi8(static_cast<char>(to.high))),
+        multiplier(multipliers) {}
+
+  template <class Block>
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void store_sums(const __m512i* acc, uint8_t* destination, __mmask64 mask) const {
+    alignas(64) int32_t lanes[16], sums[Block::kWidth];
+    for (int v = 0; v < Block::kVectors; v++) {
+      _mm512_store_si512(lanes, acc[v]);
+      for (int lane = 0; lane < 16; lane += 4) std::copy_n(lanes + lane, 4, sums + Block::channel(v, lane));
+    }
+    std::copy_n(sums, __builtin_popcountll(mask), reinterpret_cast<int32_t*>(destination));
+  }
+
+  // Four vectors of accumulators as bytes: of every lane of 16 bytes, four from each vector. The multipliers of vector v
+  // are at multipliers[v · step].
+  template <OutputType kType, bool kOverflows>
+  [[gnu::always_inline]] UNSKEW_AVX512 inline __m512i bytes(const __m512i* acc, const float* multipliers, int step) const {
+    __m512i rounded[4];
+    for (int v = 0; v < 4; v++) {
+      __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[v]), _mm512_load_ps(multipliers + v * step));
+      if constexpr (kOverflows) value = _mm512_min_ps(_mm512_max_ps(value, low), high);
+      rounded[v] = _mm512_cvtps_epi32(value);
+    }
+    const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(rounded[0], rounded[1]), zero_point);
+    const __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(rounded[2], rounded[3]), zero_point);
+    if constexpr (kType == OutputType::s8) {
+      return _mm512_min_epi8(_mm512_max_epi8(_mm512_packs_epi16(first, second), low_bytes), high_bytes);
+    } else {
+      return _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(first, second), low_bytes), high_bytes);
+    }
+  }
+};
+
+// The kernel's width, its groups of four rows and its stride, known when compiling or not. Distances are in columns.
+template <int kTaps, int kGroups, int kStride>
+struct FixedSize {
+  static constexpr bool kFixed = true;
+  FixedSize(const DepthwiseParams&, int64_t) {}
+  static constexpr int64_t taps() { return kTaps; }
+  static constexpr int64_t groups() { return kGroups; }
+  static constexpr int64_t stride() { return kStride; }
+  static constexpr int64_t dilation() { return 1; }
+};
+
+class AnySize {
+ public:
+  static constexpr bool kFixed = false;
+  AnySize(const DepthwiseParams& p, int64_t groups)
+      : taps_(p.kernel[1]), groups_(groups), stride_(p.strides[1]), dilation_(p.dilations[1]) {}
+  int64_t taps() const { return taps_; }
+  int64_t groups() const { return groups_; }
+  int64_t stride() const { return stride_; }
+  int64_t dilation() const { return dilation_; }
+
+ private:
+  int64_t taps_, groups_, stride_, dilation_;
+};
+
+// The sums of neighbouring output columns, in registers.
+template <class Block, class Size, OutputType kType, bool kOverflows>
+struct Columns {
+  Size size;
+  const __m512i* scratch;
+  const __m512i* weights;
+  const __m512i* base;
+  Finish finish;
+  uint8_t* destination;
+  int64_t outputs;
+  __mmask64 mask;
+
+  // Adds one kernel column of one group of rows.
+  template <int kColumns>
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void add(const __m512i* from, int64_t tap, int64_t group,
+                                                       __m512i (&acc)[kColumns][Block::kVectors]) const {
+    constexpr int kVectors = Block::kVectors;
+    for (int v = 0; v < kVectors; v++) {
+      const __m512i weight = weights[(tap * size.groups() + group) * kVectors + v];
+      for (int c = 0; c < kColumns; c++) {
+        const int64_t column = c * size.stride() + tap * size.dilation();
+        acc[c][v] = _mm512_dpbusd_epi32(acc[c][v], from[(column * size.groups() + group) * kVectors + v], weight);
+      }
+    }
+  }
+
+  // The same for all kernel columns and groups from kFirst on, without loops.
+  template <int kColumns, int kFirst>
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void add_all(const __m512i* from,
+                                                           __m512i (&acc)[kColumns][Block::kVectors]) const {
+    add<kColumns>(from, kFirst / Size::groups(), kFirst % Size::groups(), acc);
+    if constexpr (kFirst + 1 < Size::taps() * Size::groups()) add_all<kColumns, kFirst + 1>(from, acc);
+  }
+
+  // Up to four columns of 16 channels are narrowed together.
+  template <int kColumns>
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void store_four(const __m512i (&acc)[kColumns][Block::kVectors], int first,
+                                                              uint8_t* to) const {
+    __m512i four[4];
+    for (int c = 0; c < 4; c++) four[c] = acc[std::min(first + c, kColumns - 1)][0];
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i mixed = finish.template bytes<kType, kOverflows>(four, finish.multiplier, 0);
+    const __m512i bytes = _mm512_permutexvar_epi32(order, mixed);
+    const auto narrow = static_cast<__mmask16>(mask);
+    _mm_mask_storeu_epi8(to, narrow, _mm512_castsi512_si128(bytes));
+    if constexpr (kColumns > 1) {
+      _mm_mask_storeu_epi8(to + outputs, narrow, _mm512_extracti32x4_epi32(bytes, 1));
+      _mm_mask_storeu_epi8(to + 2 * outputs, narrow, _mm512_extracti32x4_epi32(bytes, 2));
+      _mm_mask_storeu_epi8(to + 3 * outputs, narrow, _mm512_extracti32x4_epi32(bytes, 3));
+    }
+  }
+
+  template <int kColumns>
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void run(int64_t at) const {
+    constexpr int kVectors = Block::kVectors;
+    const __m512i* from = scratch + at * size.stride() * size.groups() * kVectors;
+    __m512i acc[kColumns][kVectors];
+    for (int c = 0; c < kColumns; c++) {
+      for (int v = 0; v < kVectors; v++) acc[c][v] = base[v];
+    }
+    if constexpr (Size::kFixed) {
+      add_all<kColumns, 0>(from, acc);
+    } else {
+      for (int64_t tap = 0; tap < size.taps(); tap++) {
+        for (int64_t group = 0; group < size.groups(); group++) add<kColumns>(from, tap, group, acc);
+      }
+    }
+    constexpr int64_t kElement = kType == OutputType::s32 ? 4 : 1;
+    uint8_t* to = destination + at * outputs * kElement;
+    if constexpr (kType == OutputType::s32) {
+      for (int c = 0; c < kColumns; c++) finish.template store_sums<Block>(acc[c], to + c * outputs * kElement, mask);
+    } else if constexpr (kVectors == 4) {
+      for (int c = 0; c < kColumns; c++) {
+        const __m512i bytes = finish.template bytes<kType, kOverflows>(acc[c], finish.multiplier, 16);
+        _mm512_mask_storeu_epi8(to + c * outputs, mask, bytes);
+      }
+    } else {
+      for (int c = 0; c < kColumns; c += 4) store_four<kColumns>(acc, c, to + c * outputs);
+    }
+  }
+};
+
+}  // namespace unskew

@@ -1,0 +1,246 @@
+// Every kernel on buffers of exactly the promised size, each version against the scalar one, and sessions from several
+// threads. Meant for AddressSanitizer, UndefinedBehaviorSanitizer and valgrind (see native/check_memory); what the
+// results should be is tested from TypeScript.
+#include <cstdio>
+#include <future>
+#include <random>
+
+#include "kernels/kernels.h"
+#include "kernels/strides.h"
+#include "session_core.h"
+
+namespace unskew {
+namespace {
+
+std::mt19937 generator(20240607);
+
+int64_t random_int(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(generator); }
+bool coin() { return random_int(0, 1) == 1; }
+ByteType byte_type() { return coin() ? ByteType::u8 : ByteType::s8; }
+OutputType output_type() { return static_cast<OutputType>(random_int(0, 2)); }
+template <size_t N>
+std::array<int64_t, N> random_tuple(int64_t low, int64_t high) {
+  std::array<int64_t, N> result{};
+  for (auto& value : result) value = random_int(low, high);
+  return result;
+}
+std::vector<int64_t> random_shape(int64_t low, int64_t high) {
+  std::vector<int64_t> shape(static_cast<size_t>(random_int(0, 4)));
+  for (auto& size : shape) size = random_int(low, high);
+  return shape;
+}
+
+// Heap memory of exactly `bytes` bytes, so that the byte behind it is not ours.
+struct Exact {
+  std::unique_ptr<uint8_t[]> memory;
+  size_t bytes;
+  explicit Exact(int64_t size) : memory(new uint8_t[static_cast<size_t>(size)]), bytes(static_cast<size_t>(size)) {}
+};
+
+using Make = std::function<KernelProgram(const KernelTarget&)>;
+
+// Floats of a sensible size in every four bytes, which are as good bytes as any.
+void fill(Exact& buffer) {
+  size_t at = 0;
+  for (; at + 4 <= buffer.bytes; at += 4) {
+    const float value = std::uniform_real_distribution<float>(-8, 8)(generator);
+    std::memcpy(buffer.memory.get() + at, &value, 4);
+  }
+  for (; at < buffer.bytes; at++) buffer.memory[at] = static_cast<uint8_t>(random_int(0, 255));
+}
+
+void check(const char* name, const Make& make) {
+  const KernelProgram reference = make({Isa::scalar, 1});
+  std::vector<Exact> inputs, expected;
+  for (const ArgumentRule& rule : reference.arguments) {
+    inputs.emplace_back(rule.bytes);
+    fill(inputs.back());
+    expected.emplace_back(rule.bytes);
+  }
+  std::vector<bool> given;
+  for (const ArgumentRule& rule : reference.arguments) given.push_back(rule.required || coin());
+  const auto execute = [&](const KernelProgram& program, std::vector<Exact>& outputs) {
+    std::vector<uint8_t*> addresses;
+    for (size_t i = 0; i < inputs.size(); i++) {
+      const bool written = program.arguments[i].access == Access::write;
+      if (written) std::memset(outputs[i].memory.get(), 0, outputs[i].bytes);
+      addresses.push_back(!given[i] ? nullptr : written ? outputs[i].memory.get() : inputs[i].memory.get());
+    }
+    if (program.prepare) program.prepare(addresses.data());
+    program.run(addresses.data());
+  };
+  execute(reference, expected);
+  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
+    for (const int threads : {1, 2}) {
+      if (isa > best_isa()) continue;
+      std::vector<Exact> outputs;
+      for (const ArgumentRule& rule : reference.arguments) outputs.emplace_back(rule.bytes);
+      execute(make({isa, threads}), outputs);
+      for (size_t i = 0; i < outputs.size(); i++) {
+        if (reference.arguments[i].access != Access::write) continue;
+        if (std::memcmp(outputs[i].memory.get(), expected[i].memory.get(), outputs[i].bytes) != 0) {
+          std::fprintf(stderr, "%s: version %d with %d threads differs from the scalar one\n", name, static_cast<int>(isa), threads);
+          std::exit(1);
+        }
+      }
+    }
+  }
+}
+
+Requantization requantization(OutputType type) {
+  if (type == OutputType::s32) return {};
+  const auto [low, high] = range_of(type);
+  return {static_cast<int32_t>(random_int(low, high)), low, high};
+}
+
+void elementwise() {
+  check("lut", [count = random_int(0, 300)](auto& t) { return make_lut({count}, t); });
+  const int64_t outer = random_int(0, 5), channels = random_int(1, 70), inner = random_int(1, 20);
+  check("quantize", [=, type = byte_type()](auto& t) { return make_quantize({type, outer, channels, inner}, t); });
+  check("dequantize", [=, type = output_type()](auto& t) { return make_dequantize({type, outer, channels, inner}, t); });
+  const OutputType type = output_type();
+  const Requantization to = requantization(type);
+  const int64_t map_rows = inner == 1 ? random_int(0, 3) : 0, groups = coin() ? channels : 1;
+  check("requantize", [=](auto& t) { return make_requantize({type, outer, channels, inner, groups, map_rows, to}, t); });
+  check("dynamic-quantize", [count = random_int(0, 300)](auto& t) { return make_dynamic_quantize({count}, t); });
+  check("global-average-pool", [=, a = byte_type(), b = byte_type()](auto& t) {
+    return make_global_average_pool({a, b, outer, inner, channels, 3, 0.01f, 7}, t);
+  });
+}
+
+void binary() {
+  const std::vector<int64_t> shape = random_shape(1, 9);
+  std::vector<int64_t> a = row_major_strides(shape), b = a;
+  for (size_t axis = 0; axis < shape.size(); axis++) {
+    if (coin()) a[axis] = 0;
+    if (coin()) b[axis] = 0;
+  }
+  const QLinearBinaryParams params{coin() ? QLinearOperation::add : QLinearOperation::multiply,
+                                   byte_type(), byte_type(), byte_type(), shape, a, b, {0.1f, 0.2f, 0.3f}, {1, 2, 3}};
+  check("qlinear", [=](auto& t) { return make_qlinear_binary(params, t); });
+  check("binary-table", [=](auto& t) { return make_binary_table({shape, a, b}, t); });
+}
+
+void movement() {
+  const std::vector<int64_t> shape = random_shape(0, 20);
+  const int64_t bytes = int64_t{1} << random_int(0, 3);
+  std::vector<int64_t> reversed(shape.rbegin(), shape.rend()), from = row_major_strides(reversed), to = row_major_strides(shape);
+  std::reverse(from.begin(), from.end());
+  check("copy", [=](auto& t) { return make_copy({bytes, shape, to, to, 0, 0}, t); });
+  check("transpose", [=](auto& t) { return make_copy({bytes, shape, from, to, 0, 0}, t); });
+  std::vector<int64_t> begin(shape.size()), end(shape.size());
+  for (size_t axis = 0; axis < shape.size(); axis++) begin[axis] = random_int(0, 2), end[axis] = random_int(0, 2);
+  check("pad", [=](auto& t) { return make_pad({bytes, shape, begin, end, 42}, t); });
+}
+
+template <size_t N>
+std::array<int64_t, N> output_size(const std::array<int64_t, N>& input, const std::array<int64_t, N>& kernel,
+                                   const std::array<int64_t, N>& strides, const std::array<int64_t, N>& dilations,
+                                   const std::array<int64_t, N>& begin) {
+  std::array<int64_t, N> output{};
+  for (size_t i = 0; i < N; i++) {
+    const int64_t room = input[i] + begin[i] + random_int(0, 2) - (kernel[i] - 1) * dilations[i] - 1;
+    output[i] = room < 0 ? 0 : room / strides[i] + 1;
+  }
+  return output;
+}
+
+void windows() {
+  const auto input = random_tuple<3>(1, 5), kernel = random_tuple<3>(1, 3), strides = random_tuple<3>(1, 2);
+  const auto dilations = random_tuple<3>(1, 2), begin = random_tuple<3>(0, 2);
+  const auto output = output_size(input, kernel, strides, dilations, begin);
+  const int64_t groups = random_int(1, 3), channels = groups * random_int(1, 30);
+  check("window-sum", [=, type = byte_type()](auto& t) {
+    return make_window_sum({type, 2, channels, groups, input, output, kernel, strides, dilations, begin}, t);
+  });
+  const int64_t outputs = groups * random_int(1, 2);
+  check("reference-convolution", [=, transposed = coin()](auto& t) {
+    return make_reference_convolution({ByteType::u8, ByteType::s8, 1, channels, outputs, groups, outputs, input, output, kernel,
+                                       strides, dilations, begin, transposed}, t);
+  });
+  const auto size = random_tuple<2>(1, 10), taps = coin() ? Pair{3, 3} : random_tuple<2>(1, 6), steps = random_tuple<2>(1, 2);
+  const auto apart = coin() ? Pair{1, 1} : random_tuple<2>(1, 3), before = random_tuple<2>(0, 3);
+  const auto result = output_size(size, taps, steps, apart, before);
+  const OutputType type = output_type();
+  const DepthwiseParams params{byte_type(), type, 2, random_int(1, 150), random_int(1, 2), size, result,
+                               taps, steps, apart, before, 100, requantization(type)};
+  check("depthwise", [=](auto& t) { return make_depthwise(params, t); });
+}
+
+BufferRef arena(int64_t offset) { return {Space::arena, offset, 0, nullptr}; }
+
+// A convolution and a kernel through the arena.
+SessionPlan plan(int threads) {
+  using Type = dnnl::memory::data_type;
+  using Tag = dnnl::memory::format_tag;
+  ConvolutionSpec spec;
+  spec.source = Desc({1, 16, 12, 12}, Type::u8, Tag::acdb);
+  spec.weights = Desc({16, 16, 3, 3}, Type::s8, Tag::any);
+  spec.destination = Desc({1, 16, 12, 12}, Type::u8, Tag::acdb);
+  spec.bias = Desc({16}, Type::s32, Tag::a);
+  spec.strides = spec.dilations = spec.begin = spec.end = {1, 1};
+  spec.attributes.scales.assign(16, 0.01f);
+  const PrimitiveHandle convolution = make_convolution(spec, threads);
+  const std::vector<uint8_t> weights(16 * 16 * 9, 3);
+  const int64_t bytes = 16 * 12 * 12;
+  Command first, second;
+  first.name = "convolution";
+  first.primitive = convolution;
+  for (const PrimitiveArgument& argument : convolution->arguments) {
+    BufferRef ref{Space::input, 0, 0, nullptr};
+    if (argument.name == "weights") {
+      const Desc plain({16, 16, 3, 3}, Type::s8, Tag::abcd);
+      ref = {Space::constant, 0, 0, pack(weights.data(), plain, argument.desc, threads)};
+    } else if (argument.name == "bias") {
+      ref = {Space::constant, 0, 0, std::make_shared<AlignedBuffer>(64)};
+    } else if (argument.name == "destination") {
+      ref = arena(0);
+    } else if (argument.name == "scratchpad") {
+      ref = arena(4096);
+    }
+    first.arguments.emplace_back(argument.name, ref);
+  }
+  auto table = std::make_shared<AlignedBuffer>(256);
+  for (int i = 0; i < 256; i++) table->data()[i] = static_cast<uint8_t>(255 - i);
+  second.name = "lut";
+  second.kernel = make_lut({bytes}, {best_isa(), threads});
+  second.arguments = {{"source", arena(0)}, {"table", {Space::constant, 0, 0, table}}, {"destination", {Space::output, 0, 0, nullptr}}};
+  SessionPlan result;
+  result.threads = threads;
+  result.arena_bytes = 4096 + convolution->scratchpad_bytes;
+  result.input_bytes = result.output_bytes = {bytes};
+  result.commands.push_back(std::move(first));
+  result.commands.push_back(std::move(second));
+  return result;
+}
+
+void sessions() {
+  for (int round = 0; round < 8; round++) {
+    const int threads = usable_threads(1 + round % 2);
+    SessionCore session(plan(threads));
+    std::vector<Exact> buffers;
+    for (int i = 0; i < 8; i++) buffers.emplace_back(16 * 12 * 12), fill(buffers.back());
+    std::atomic<int> finished = 0;
+    for (int i = 0; i < 6; i += 2) {
+      session.submit({buffers[i].memory.get()}, {buffers[i + 1].memory.get()}, [&](const std::string&) { finished++; });
+    }
+    if (coin()) session.run({buffers[6].memory.get()}, {buffers[7].memory.get()});
+    session.close();
+    if (finished != 3) std::fprintf(stderr, "a run was lost\n"), std::exit(1);
+  }
+}
+
+}  // namespace
+}  // namespace unskew
+
+int main(int argc, char** argv) {
+  const int rounds = argc > 1 ? std::atoi(argv[1]) : 200;
+  for (int i = 0; i < rounds; i++) {
+    unskew::elementwise();
+    unskew::binary();
+    unskew::movement();
+    unskew::windows();
+  }
+  unskew::sessions();
+  std::printf("kernels_test: %d rounds passed\n", rounds);
+}
