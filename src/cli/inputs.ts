@@ -4,7 +4,7 @@ import { readModelFile } from '../importers/import_model.ts';
 import { tensorOf } from '../importers/onnx/attributes.ts';
 import { Context, Source } from '../importers/onnx/container/context.ts';
 import { readTensor as readTensorProto } from '../importers/onnx/container/tensor.ts';
-import { Unsupported } from '../importers/onnx/define_onnx_op.ts';
+import { Unsupported } from '../importers/unsupported.ts';
 import {
   checkFeeds,
   type Feeds,

@@ -2,8 +2,8 @@
 import { fail, type Location } from '../../diagnostics/index.ts';
 import { tensorOfBytes } from '../../ir/constant_pool.ts';
 import type { ITensor } from '../../ir/tensor.ts';
+import { Unsupported } from '../unsupported.ts';
 import { type OnnxAttribute, type OnnxNode, type OnnxTensor, onnxTypeName } from './container/index.ts';
-import { Unsupported } from './define_onnx_op.ts';
 
 type Kind = OnnxAttribute['kind'];
 type Values = { readonly [A in OnnxAttribute as A['kind']]: A['value'] };

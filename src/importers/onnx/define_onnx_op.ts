@@ -50,8 +50,3 @@ function parseInput(text: string): OnnxInput {
   const presence = mark === '?' ? 'optional' : mark === undefined ? 'required' : 'variadic';
   return { name, presence, ...(type !== undefined && { type }) };
 }
-
-/** Thrown by an importer for what is valid ONNX and not understood here: the node becomes an opaque operator. */
-export class Unsupported extends Error {
-  override readonly name = 'Unsupported';
-}

@@ -1,7 +1,7 @@
 /** Arithmetic on the known elements of small integer tensors: what exporters do to shapes. */
 import { addDims, divDims, mulDims } from '../../ir/dims.ts';
 import type { Dim } from '../../ir/types.ts';
-import type { Elements } from './scope.ts';
+import type { Elements } from '../scope.ts';
 
 const operations: Readonly<Record<string, (a: Dim, b: Dim) => Dim | undefined>> = {
   Add: addDims,

@@ -5,15 +5,16 @@ import type { Value } from '../../ir/define_op.ts';
 import type { Graph, Node } from '../../ir/graph.ts';
 import { opaqueOp } from '../../ir/ops/opaque.op.ts';
 import { formatType, type Loc, type NodeId, type ValueId } from '../../ir/types.ts';
+import { Scope } from '../scope.ts';
+import { Unsupported } from '../unsupported.ts';
 import { tensorOf } from './attributes.ts';
 import { type ExternalReader, type OnnxFile, type OnnxNode, onnxTypeName, openOnnx } from './container/index.ts';
 import { DeclaredTypes } from './declared_types.ts';
-import { type OnnxOp, Unsupported } from './define_onnx_op.ts';
+import type { OnnxOp } from './define_onnx_op.ts';
 import { capturedNames, checkOperands, nodeOrder } from './node_checks.ts';
 import { NodeContext, type OnnxProfile } from './node_context.ts';
 import { findOnnxOp, newestOpset } from './op_table.ts';
 import type { OnnxOrigin, Unsupport } from './origin.ts';
-import { Scope } from './scope.ts';
 
 export interface ImportOnnxOptions {
   /** The path, for messages. */

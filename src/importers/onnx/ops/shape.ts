@@ -1,10 +1,11 @@
 /** Operators on shapes, and those that change nothing else. */
 
 import type { Value } from '../../../ir/define_op.ts';
-import { divDims, mulDims, elementsOf as sizeOfShape } from '../../../ir/dims.ts';
+import { elementsOf as sizeOfShape } from '../../../ir/dims.ts';
 import type { DType } from '../../../ir/dtype.ts';
 import { sizeOf, tensor } from '../../../ir/tensor.ts';
 import type { Dim, Shape } from '../../../ir/types.ts';
+import { leftOver } from '../../left_over.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 
@@ -34,33 +35,14 @@ function target(ctx: NodeContext, x: Shape, wanted: readonly Dim[]): Shape {
   if (unknown >= 0) {
     if (shape.lastIndexOf(-1) !== unknown) ctx.refuse('two dimensions of the new shape are -1', 'shape', 'U2005');
     shape[unknown] = leftOver(
-      ctx,
       x,
       shape.filter((_, i) => i !== unknown),
+      (message) => ctx.refuse(message, 'shape', 'U2005'),
     );
   }
   if (shape.some((dim) => typeof dim === 'number' && dim < 0))
     ctx.refuse(`the new shape [${shape}] has a negative size`, 'shape', 'U2005');
   return shape;
-}
-
-/** The number of elements of x divided by those of the known part; common symbols cancel. */
-function leftOver(ctx: NodeContext, x: Shape, known: Shape): Dim {
-  const rest = [...known];
-  const remaining = x.filter((dim) => {
-    const at = typeof dim === 'string' ? rest.indexOf(dim) : -1;
-    if (at >= 0) rest.splice(at, 1);
-    return at < 0;
-  });
-  const numbers = (dims: Shape) => sizeOf(dims.filter((d) => typeof d === 'number'));
-  const [have, want] = [numbers(remaining), numbers(rest)];
-  const symbols = (dims: Shape) => dims.filter((d) => typeof d === 'string');
-  if (want === 0) return ctx.refuse('a dimension of -1 beside one of 0', 'shape', 'U2005');
-  const [above, below] = [symbols(remaining), symbols(rest)];
-  if (below.length === 0 && have % want === 0) return mulDims(sizeOfShape(above), have / want);
-  if (above.length === 0 && below.length === 0)
-    ctx.refuse(`[${x}] cannot be given the shape [${known}, -1]`, 'shape', 'U2005');
-  return divDims(mulDims(sizeOfShape(above), have), mulDims(sizeOfShape(below), want));
 }
 
 export const shapeOps: readonly OnnxOp[] = [

@@ -1,13 +1,13 @@
 /**
- * The graph while it is imported. What one ONNX node becomes is written to a journal first: the node may turn out not
+ * The graph while it is imported. What one node of the model becomes is written to a journal first: the node may turn out not
  * to be understood (the journal is dropped), and its values get their final names only when its results are known.
  */
-import { assert, fail } from '../../diagnostics/index.ts';
-import { Emitter, type Sink } from '../../ir/builder.ts';
-import { ConstantPool } from '../../ir/constant_pool.ts';
-import type { Value } from '../../ir/define_op.ts';
-import type { Graph, Node, Origin, ValueInfo } from '../../ir/graph.ts';
-import type { Dim, Loc, NodeId, ValueId } from '../../ir/types.ts';
+import { assert, fail } from '../diagnostics/index.ts';
+import { Emitter, type Sink } from '../ir/builder.ts';
+import { ConstantPool } from '../ir/constant_pool.ts';
+import type { Value } from '../ir/define_op.ts';
+import type { Graph, Node, Origin, ValueInfo } from '../ir/graph.ts';
+import type { Dim, Loc, NodeId, ValueId } from '../ir/types.ts';
 
 /** The elements of an integer tensor of rank 0 or 1, as far as they are known before the model is run. */
 export type Elements = readonly Dim[];
