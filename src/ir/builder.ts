@@ -49,7 +49,7 @@ export class Emitter {
   /** Emits one operator and returns its result, or its results by name when there are several. */
   emit<O extends OperandSpecs, A extends AttrSpecs, R extends ResultSpecs, const V extends OperandValues<O>>(
     op: OpDeclaration<O, A, R>,
-    operands: V & OperandValues<O>,
+    operands: V & OperandValues<O> & Readonly<Record<Exclude<keyof V, keyof O>, never>>,
     ...[attrs, options]: Record<never, never> extends AttrArguments<A>
       ? [attrs?: AttrArguments<A>, options?: EmitOptions]
       : [attrs: AttrArguments<A>, options?: EmitOptions]

@@ -1,0 +1,56 @@
+/**
+ * What must not compile: the declarations of operators and rules are types. Checked by `npm run typecheck`; a line that
+ * compiles although it is expected not to is an error there.
+ */
+import { GraphBuilder, tensor } from '../../src/ir/index.ts';
+import { nnAdd } from '../../src/ir/ops/nn_elementwise_binary.op.ts';
+import { nnReshape } from '../../src/ir/ops/nn_movement.op.ts';
+import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
+import { qnnDynamicQuantize } from '../../src/ir/ops/qnn_dynamic_quantize.op.ts';
+import { defineRule } from '../../src/passes/rewrite/rule.ts';
+
+const b = new GraphBuilder();
+const x = b.input('x', 'u8', ['N', 3, 8, 8]);
+const f = b.input('f', 'f32', [4]);
+const w = b.constant(tensor('s8', new Int8Array(27), [1, 3, 3, 3]));
+const window = { strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1] };
+
+// A call that is right gives a value whose element type is known.
+const y = b.emit(qnnConv, { x, w }, window);
+export const sum: 's32' = y.type.dtype;
+export const like: 'f32' = b.emit(nnReshape, { x: f }, { shape: [2, 2] }).type.dtype;
+export const parts: 'u8' = b.emit(qnnDynamicQuantize, { x: f }).y.type.dtype;
+
+// @ts-expect-error a wrong element type
+b.emit(qnnConv, { x: f, w }, window);
+// @ts-expect-error a missing operand
+b.emit(qnnConv, { x }, window);
+// @ts-expect-error an operand that the operator does not have
+b.emit(qnnConv, { x, w, bias: w }, window);
+// @ts-expect-error a missing attribute
+b.emit(qnnConv, { x, w }, { strides: [1, 1] });
+// @ts-expect-error an attribute that the operator does not have
+b.emit(qnnConv, { x, w }, { ...window, padding: 1 });
+// @ts-expect-error an attribute of a wrong type
+b.emit(qnnConv, { x, w }, { ...window, strides: 1 });
+// @ts-expect-error the result is s32
+export const wrong: 'f32' = y.type.dtype;
+// @ts-expect-error one operand is not enough
+b.emit(nnAdd, { a: y });
+
+defineRule({
+  name: 'reads-what-is-not-there',
+  root: qnnConv,
+  law: '',
+  exactness: 'bit-exact',
+  // @ts-expect-error qnn.conv has no operand 'bias'
+  rewrite: ({ bias }) => bias,
+});
+defineRule({
+  name: 'zero-points-may-be-absent',
+  root: qnnConv,
+  law: '',
+  exactness: 'bit-exact',
+  // @ts-expect-error zx is optional
+  rewrite: ({ zx }) => zx.type && zx,
+});
