@@ -7,8 +7,10 @@ namespace unskew {
 enum class Isa { scalar, avx2, avx512 };
 
 #define UNSKEW_AVX2 __attribute__((target("avx2,fma")))
-#define UNSKEW_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")))
-#define UNSKEW_AVX512_VBMI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx2,fma")))
+#define UNSKEW_AVX512 \
+  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,prefer-vector-width=512")))
+#define UNSKEW_AVX512_VBMI \
+  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vbmi,avx2,fma,prefer-vector-width=512")))
 
 Isa best_isa();
 bool has_vbmi();

@@ -98,16 +98,16 @@ class Copier {
     const size_t last = space_.shape.size() - 1;
     const int64_t rows = space_.shape[last - 1], columns = space_.shape[last];
     const int64_t source_stride = space_.strides[last][0], destination_stride = space_.strides[last - 1][1];
-    constexpr int64_t kBand = 64;
-    const int64_t bands = (rows + kBand - 1) / kBand;
-    parallel(target_.threads, outer_ * bands, std::min(kBand, rows) * columns * static_cast<int64_t>(sizeof(T)), 1,
+    const int64_t band = std::max<int64_t>(64, 16384 / columns / 64 * 64);
+    const int64_t bands = (rows + band - 1) / band;
+    parallel(target_.threads, outer_ * bands, std::min(band, rows) * columns * static_cast<int64_t>(sizeof(T)), 1,
              [&](int64_t begin, int64_t end, int) {
                Walk<2> walk(space_, outer_axes, begin / bands);
                for (int64_t unit = begin; unit < end; unit++) {
-                 const int64_t first = unit % bands * kBand;
+                 const int64_t first = unit % bands * band;
                  transpose_block(target_.isa, source + walk.offset[0] + first, source_stride,
                                  destination + walk.offset[1] + first * destination_stride, destination_stride,
-                                 std::min(kBand, rows - first), columns);
+                                 std::min(band, rows - first), columns);
                  if (unit % bands == bands - 1) walk.next();
                }
              });

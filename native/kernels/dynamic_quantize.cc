@@ -4,7 +4,7 @@ namespace unskew {
 
 namespace {
 
-constexpr int64_t kLanes = 16;
+constexpr int64_t kLanes = 8;
 
 struct Limits {
   float low, high;
@@ -13,28 +13,29 @@ struct Limits {
 // Least and greatest of 0 and the elements; a NaN is passed over.
 struct FindLimits {
   UNSKEW_INLINE static void run(const float* source, int64_t count, Limits* limits) {
-    float low[kLanes] = {}, high[kLanes] = {};
+    typedef float Vector __attribute__((vector_size(kLanes * sizeof(float))));
+    Vector low = {}, high = {}, value;
     int64_t i = 0;
     for (; i + kLanes <= count; i += kLanes) {
-      for (int64_t lane = 0; lane < kLanes; lane++) {
-        const float value = source[i + lane];
-        low[lane] = value < low[lane] ? value : low[lane];
-        high[lane] = value > high[lane] ? value : high[lane];
-      }
+      std::memcpy(&value, source + i, sizeof value);
+      low = value < low ? value : low;
+      high = value > high ? value : high;
     }
     for (; i < count; i++) {
       low[0] = source[i] < low[0] ? source[i] : low[0];
       high[0] = source[i] > high[0] ? source[i] : high[0];
     }
-    *limits = {*std::min_element(low, low + kLanes), *std::max_element(high, high + kLanes)};
+    *limits = {low[0], high[0]};
+    for (int64_t lane = 1; lane < kLanes; lane++) {
+      *limits = {std::min(limits->low, low[lane]), std::max(limits->high, high[lane])};
+    }
   }
 };
-
 struct Convert {
   UNSKEW_INLINE static void run(const float* source, float scale, int32_t zero_point, uint8_t* destination, int64_t count) {
     const float low = static_cast<float>(-zero_point), high = static_cast<float>(255 - zero_point);
     for (int64_t i = 0; i < count; i++) {
-      destination[i] = static_cast<uint8_t>(static_cast<int32_t>(std::rint(clamp_float(source[i] / scale, low, high))) + zero_point);
+      destination[i] = static_cast<uint8_t>(round_to_int(clamp_float(source[i] / scale, low, high)) + zero_point);
     }
   }
 };

@@ -18,9 +18,12 @@ UNSKEW_INLINE float clamp_float(float value, float low, float high) {
   return value < high ? value : high;
 }
 
+// The nearest integer, ties to even (the rounding mode is never changed). |value| < 2^31.
+UNSKEW_INLINE int32_t round_to_int(float value) { return __builtin_irintf(value); }
+
 // rne(fl(v)·multiplier) + zero point, clamped; `low` and `high` without the zero point.
 UNSKEW_INLINE int32_t requantize_value(int32_t v, float multiplier, float low, float high, int32_t zero_point) {
-  return static_cast<int32_t>(std::rint(clamp_float(static_cast<float>(v) * multiplier, low, high))) + zero_point;
+  return round_to_int(clamp_float(static_cast<float>(v) * multiplier, low, high)) + zero_point;
 }
 
 // Signed addition and multiplication that wrap.

@@ -1,8 +1,10 @@
 #include <cmath>
-#include <cstdlib>
+#include <limits>
+#include <type_traits>
 
 #include "kernels/broadcast.h"
 #include "kernels/elementwise.h"
+#include "kernels/intrinsics.h"
 
 namespace unskew {
 
@@ -29,11 +31,51 @@ struct QLinear {
       } else {
         value = static_cast<float>((a - k.zero_a) * (b - k.zero_b)) * k.ratio_a + k.fixed;
       }
-      destination[i] = static_cast<uint8_t>(static_cast<T>(static_cast<int32_t>(std::rint(clamp_float(value, low, high)))));
+      destination[i] = static_cast<uint8_t>(static_cast<T>(round_to_int(clamp_float(value, low, high))));
     }
   }
 };
 
+
+// The same with AVX-512, 64 elements at a time.
+template <QLinearOperation kOperation, class A, class B, class T, bool kStepA, bool kStepB>
+struct QLinear512 {
+  template <class Byte>
+  UNSKEW_AVX512 static __m512 load(const uint8_t* from) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    return _mm512_cvtepi32_ps(std::is_signed_v<Byte> ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes));
+  }
+
+  UNSKEW_AVX512 static void run(const uint8_t* source, const uint8_t* source1, const Constants& k, uint8_t* destination,
+                                int64_t count) {
+    const __m512 low = _mm512_set1_ps(std::numeric_limits<T>::min()), high = _mm512_set1_ps(std::numeric_limits<T>::max());
+    const __m512 ratio_a = _mm512_set1_ps(k.ratio_a), ratio_b = _mm512_set1_ps(k.ratio_b), fixed = _mm512_set1_ps(k.fixed);
+    const __m512 zero_a = _mm512_set1_ps(static_cast<float>(k.zero_a)), zero_b = _mm512_set1_ps(static_cast<float>(k.zero_b));
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512 one_a = _mm512_set1_ps(static_cast<A>(*source)), one_b = _mm512_set1_ps(static_cast<B>(*source1));
+    int64_t i = 0;
+    for (; i + 64 <= count; i += 64) {
+      __m512i rounded[4];
+      for (int v = 0; v < 4; v++) {
+        const __m512 a = kStepA ? load<A>(source + i + v * 16) : one_a, b = kStepB ? load<B>(source1 + i + v * 16) : one_b;
+        __m512 value;
+        if constexpr (kOperation == QLinearOperation::add) {
+          value = _mm512_fmadd_ps(a, ratio_a, _mm512_fmadd_ps(b, ratio_b, fixed));
+        } else {
+          const __m512 product = _mm512_mul_ps(_mm512_sub_ps(a, zero_a), _mm512_sub_ps(b, zero_b));  // exact
+          value = _mm512_add_ps(_mm512_mul_ps(product, ratio_a), fixed);
+        }
+        rounded[v] = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(value, low), high));
+      }
+      const __m512i first = _mm512_packs_epi32(rounded[0], rounded[1]), second = _mm512_packs_epi32(rounded[2], rounded[3]);
+      const __m512i bytes = std::is_signed_v<T> ? _mm512_packs_epi16(first, second) : _mm512_packus_epi16(first, second);
+      _mm512_storeu_si512(destination + i, _mm512_permutexvar_epi32(order, bytes));
+    }
+    if (i == count) return;
+    QLinear<kOperation, A, B, T, kStepA, kStepB>::run(source + (kStepA ? i : 0), source1 + (kStepB ? i : 0), k, destination + i,
+                                                      count - i);
+  }
+};
 
 using Loop = void (*)(const uint8_t*, const uint8_t*, const Constants&, uint8_t*, int64_t);
 
@@ -46,7 +88,8 @@ template <QLinearOperation kOperation, class A, class B, class T>
 Loops loops_for(Isa isa) {
   Loops loops;
   const auto set = [&]<bool kA, bool kB>() {
-    loops.step[kA][kB] = version_of<QLinear<kOperation, A, B, T, kA, kB>>(isa);
+    loops.step[kA][kB] = isa == Isa::avx512 ? QLinear512<kOperation, A, B, T, kA, kB>::run
+                                            : version_of<QLinear<kOperation, A, B, T, kA, kB>>(isa);
   };
   set.template operator()<false, false>();
   set.template operator()<false, true>();

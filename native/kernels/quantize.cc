@@ -13,7 +13,7 @@ struct Quantize {
       const int32_t zero = zero_point[kVector ? i : 0];
       const float quotient = source[i] / scale[kVector ? i : 0];
       const float limited = clamp_float(quotient, static_cast<float>(low - zero), static_cast<float>(high - zero));
-      destination[i] = static_cast<T>(static_cast<int32_t>(std::rint(limited)) + zero);
+      destination[i] = static_cast<T>(round_to_int(limited) + zero);
     }
   }
 };
