@@ -21,6 +21,6 @@ export {
 } from './check.ts';
 export { compareGraphs, compareTensors, type Difference, type Tolerance } from './compare.ts';
 export { type Contents, filled, type Pattern, patterns } from './contents.ts';
-export { CounterexampleError, type Refutation } from './counterexample.ts';
+export { CounterexampleError, formatDifference, type Refutation } from './counterexample.ts';
 export { arbitraryFeeds, feedsOf } from './feeds.ts';
 export * as ops from './ops.ts';

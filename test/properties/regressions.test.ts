@@ -1,9 +1,10 @@
 /** Graphs that once refuted a rule: the rule has to hold on them, or to say why it does not apply. */
 import { describe, expect, it } from 'vitest';
 import { selectIntegerAdd, selectIntegerSub } from '../../src/codegen/onednn/select/select.rules.ts';
-import { parse } from '../../src/ir/index.ts';
+import { parse, print } from '../../src/ir/index.ts';
 import { applyRules } from '../../src/passes/rewrite/driver.ts';
 import type { AnyRule } from '../../src/passes/rewrite/rule.ts';
+import { addOfAdd } from '../../src/passes/rules/canon_add.rule.ts';
 import { fourTerm } from '../../src/passes/rules/four_term.rule.ts';
 import { qdqAveragePool } from '../../src/passes/rules/qdq_pool.rule.ts';
 import { applyOnce, checkRewrite } from '../../src/testing/index.ts';
@@ -62,5 +63,18 @@ describe.each([
   %y = nn.${op}(%x, %m) : s32[3,1,N]
 }`;
     expect(applyOnce(parse(text), rule)).toBeUndefined();
+  });
+});
+
+describe('add-of-add', () => {
+  it('keeps a constant of zeros that broadcasts the sum to another shape', () => {
+    const graph = parse(`graph @main(%x: s32[1,1]) -> (%z) {
+  %y = nn.add(%x, [1]:s32) : s32[1,1]
+  %z = nn.add(%y, @c) : s32[2,1]
+}
+constants { @c : s32[2,1] = base64"AAAAAAAAAAA=" }`);
+    checkRewrite(graph, applyOnce(graph, addOfAdd)!);
+    const zeros = parse(print(graph).replace('[1]:s32', '0:s32'));
+    checkRewrite(zeros, applyOnce(zeros, addOfAdd)!);
   });
 });

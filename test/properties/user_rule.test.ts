@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { interpret, parse } from '../../src/ir/index.ts';
+import { interpret, parse, print } from '../../src/ir/index.ts';
 import {
   type AnyRule,
   applyOnce,
@@ -17,10 +17,12 @@ import {
   checkWrong,
   compareGraphs,
   defineRule,
+  formatDifference,
   GraphBuilder,
   type Match,
   ops,
   scalar,
+  tensor,
   type Value,
 } from '../../src/testing/index.ts';
 import { readNpy } from '../support/npy.ts';
@@ -79,7 +81,10 @@ const rightRule: AnyRule = defineRule({
   rewrite: foldPad,
   wrong: {
     what: 'drops the pad',
-    rewrite: (match, a) => a.emit(ops.qnnConv, { ...match, x: padOf(match)!.source }, match.attrs),
+    rewrite: (match, { emit }) => {
+      const { w, zx, zw, attrs } = match;
+      return emit(ops.qnnConv, { x: padOf(match)!.source, w, ...(zx && { zx }), ...(zw && { zw }) }, attrs);
+    },
   },
 });
 
@@ -100,13 +105,27 @@ function refutationOf(check: () => unknown): CounterexampleError {
 }
 
 describe('a rule that folds a pad of zeros whatever the zero point', () => {
-  it('is refuted, and the error, as the documentation shows it, has the smallest graph, the law and the first difference', () => {
-    const error = refutationOf(() => checkRule(wrongRule, { folder, seed: 1 }));
-    expect(readFileSync('docs/testing.md', 'utf8')).toContain(error.message.replaceAll(folder, 'reproducers'));
+  it('is refuted by a small graph, and the error has the law and the first difference', () => {
+    const { message, refutation } = refutationOf(() => checkRule(wrongRule, { folder, seed: 1, runs: 200 }));
+    expect(message).toContain(`fold-pad-into-conv is refuted: ${wrongRule.law}`);
+    expect(message).toMatch(/first difference: %conv\[.*\] is -?\d+ before and -?\d+ after/);
+    expect(Object.values(refutation.before.nodes).map((node) => node.op)).toEqual(['nn.pad', 'qnn.conv']);
+    expect(refutation.feeds.x.data.length).toBeLessThan(5);
+  });
+
+  it('differs on the graph of the documentation as the documentation says', () => {
+    const documented = readFileSync('docs/testing.md', 'utf8');
+    const [before, after] = Array.from(
+      documented.matchAll(/^ {2}graph [\s\S]*?\n {2}constants \{[\s\S]*?\n {2}\}/gm),
+      ([text]) => parse(text),
+    );
+    expect(print(applyOnce(before, wrongRule)!)).toBe(print(after));
+    const difference = compareGraphs(before, after, { x: tensor('u8', [1], [1, 1, 1]) })!;
+    expect(documented).toContain(formatDifference(difference));
   });
 
   it('leaves files from which the difference can be seen again', () => {
-    const { folder: written, refutation } = refutationOf(() => checkRule(wrongRule, { folder, seed: 1 }));
+    const { folder: written, refutation } = refutationOf(() => checkRule(wrongRule, { folder, seed: 1, runs: 200 }));
     expect(readdirSync(written).sort()).toEqual(['after.qir', 'before.onnx', 'before.qir', 'x.npy']);
     const [before, after] = ['before.qir', 'after.qir'].map((name) => parse(readFileSync(join(written, name), 'utf8')));
     const x = readNpy(readFileSync(join(written, 'x.npy')));

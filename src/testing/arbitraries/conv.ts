@@ -11,10 +11,12 @@ import {
   type Value,
 } from '../../ir/index.ts';
 import type { ConvAttrs } from '../../ir/ops/conv_geometry.ts';
-import { nnConv } from '../../ir/ops/nn_conv.op.ts';
+import type { DeconvAttrs } from '../../ir/ops/deconvolve.ts';
+import { nnConv, nnConvTranspose } from '../../ir/ops/nn_conv.op.ts';
 import { nnAdd } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { nnPad } from '../../ir/ops/nn_movement.op.ts';
 import { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
+import { qnnConvTranspose } from '../../ir/ops/qnn_conv_transpose.op.ts';
 import { type Contents, filled } from '../contents.ts';
 import {
   batch,
@@ -39,7 +41,7 @@ export interface ConvAxis {
 }
 
 export interface ConvSpec {
-  readonly op: 'qnn.conv' | 'nn.conv';
+  readonly op: 'qnn.conv' | 'nn.conv' | 'qnn.conv_transpose' | 'nn.conv_transpose';
   readonly x: Eight;
   readonly w: Eight;
   readonly batch: Dim;
@@ -47,6 +49,8 @@ export interface ConvSpec {
   readonly channelsPerGroup: number;
   readonly filtersPerGroup: number;
   readonly axes: readonly ConvAxis[];
+  /** Of a transposed convolution, as far as its strides and dilations allow. */
+  readonly outputPadding: readonly [number, number, number];
   /** The last spatial size is the symbol W. */
   readonly symbolic: boolean;
   readonly zx: ZeroPoint;
@@ -68,6 +72,7 @@ type Emphasis<S> = { readonly [K in keyof S]?: fc.Arbitrary<S[K]> };
 
 const small = fc.integer({ min: 1, max: 3 });
 const pad = fc.constantFrom(0, 1, 2, 3);
+const outputPadding = fc.constantFrom(0, 0, 1, 2);
 
 export const convAxis = (where: Emphasis<ConvAxis> = {}): fc.Arbitrary<ConvAxis> =>
   fc.record({
@@ -95,6 +100,20 @@ const axesOf = (axis: fc.Arbitrary<ConvAxis>): fc.Arbitrary<ConvAxis[]> =>
 export const unpaddedAxes = axesOf(convAxis({ pads: fc.constant([0, 0]) }));
 export const paddedAxes = axesOf(convAxis({ pads: fc.tuple(fc.integer({ min: 1, max: 3 }), pad) }));
 
+/** Transposed, all taps meet everywhere: a single tap, or pads that crop the borders away, at stride 1. */
+export const uniformAxes = axesOf(
+  fc.oneof(
+    convAxis({ kernel: fc.constant(1), stride: fc.constant(1), pads: fc.constant([0, 0]) }),
+    convAxis({
+      input: fc.integer({ min: 3, max: 6 }),
+      kernel: fc.constant(2),
+      stride: fc.constant(1),
+      dilation: fc.constant(1),
+      pads: fc.constant([1, 1]),
+    }),
+  ),
+);
+
 /** Any convolution; `emphasis` replaces the choice of some fields. */
 export const convSpec = (emphasis: Emphasis<ConvSpec> = {}): fc.Arbitrary<ConvSpec> =>
   fc.record({
@@ -106,6 +125,7 @@ export const convSpec = (emphasis: Emphasis<ConvSpec> = {}): fc.Arbitrary<ConvSp
     channelsPerGroup: fc.constantFrom(1, 1, 2, 3),
     filtersPerGroup: small,
     axes: axesOf(convAxis()),
+    outputPadding: fc.tuple(outputPadding, outputPadding, outputPadding),
     symbolic: fc.constantFrom(...Array<boolean>(9).fill(false), true),
     zx: zeroPoint(),
     zw: zeroPoint({ form: scalarOrChannels }),
@@ -135,43 +155,75 @@ export function geometry({ axes, symbolic, group }: Pick<ConvSpec, 'axes' | 'sym
   return { attrs, spatial: fitted.map((a) => a.size), kernel: fitted.map((a) => a.kernel) };
 }
 
-/** Weights [O, C/group, kernel…]; `narrow` keeps them within 100 of their zero points. */
+/** Attributes of the transposed convolution: pads give way where they would leave nothing of the output. */
+export function transposedAttrs(
+  { attrs, spatial, kernel }: ReturnType<typeof geometry>,
+  outputPadding: readonly number[],
+): DeconvAttrs {
+  const axes = spatial.map((size, i) => {
+    const [stride, dilation] = [attrs.strides[i], attrs.dilations[i]];
+    const added = Math.min(outputPadding[i], Math.max(stride, dilation) - 1);
+    const reach = stride * ((typeof size === 'number' ? size : 1) - 1) + dilation * (kernel[i] - 1) + added;
+    const begin = Math.min(attrs.pads[i], reach);
+    return { begin, end: Math.min(attrs.pads[i + spatial.length], reach - begin), added };
+  });
+  return {
+    ...attrs,
+    pads: [...axes.map((a) => a.begin), ...axes.map((a) => a.end)],
+    outputPadding: axes.map((a) => a.added),
+  };
+}
+
+/** Weights; `narrow` keeps them within 100 of their zero points, `zeroAt` giving that of each element. */
 export function weightsTensor<D extends Eight>(
   dtype: D,
   shape: readonly number[],
   data: Contents,
   narrow: boolean,
-  zeroPoints: readonly number[],
+  zeroAt: (index: number) => number = () => 0,
 ): ITensor<D> {
   const t = filled(dtype, shape, data);
   if (!narrow) return t;
   const { min, max } = dtypes[dtype];
-  const each = sizeOf(shape.slice(1));
   const near = filled('s8', shape, data).data;
-  const values = Array.from(near, (v, i) => {
-    const zero = zeroPoints[zeroPoints.length === 1 ? 0 : Math.floor(i / each)];
-    return Math.max(min, Math.min(max, zero + Math.trunc((v * 100) / 128)));
-  });
+  const values = Array.from(near, (v, i) => Math.max(min, Math.min(max, zeroAt(i) + Math.trunc((v * 100) / 128))));
   return tensor(dtype, values, shape);
 }
 
 /** Emits the convolution, over `x` where that is given. Its geometry gives way to the channels of `x`. */
 export function emitConv(b: GraphBuilder, spec: ConvSpec, given?: Value<Eight>): Value<'s32'> {
-  const { group, channelsPerGroup, filtersPerGroup, computed } = spec;
-  const { attrs, spatial, kernel } = geometry(spec);
-  const channels = group * channelsPerGroup;
-  const filters = group * filtersPerGroup;
-  const wShape = [filters, channelsPerGroup, ...kernel];
-  const source = given ?? b.input(b.fresh('x'), spec.x, [spec.batch, channels, ...spatial]);
+  const shaped = geometry(spec);
+  const channels = spec.group * spec.channelsPerGroup;
+  const source = given ?? b.input(b.fresh('x'), spec.x, [spec.batch, channels, ...shaped.spatial]);
   const zx = emitZeroPoint(b, source.type.dtype, spec.zx, 'zx');
   const x = spec.padded === 'no' ? source : emitPad(b, source, spec, zx);
-  const zeros = spec.zw.presence === 'constant' ? zeroPointsOf(spec.w, spec.zw, filters) : [0];
-  const w = computed
-    ? b.input(b.fresh('w'), spec.w, wShape)
-    : b.constant(weightsTensor(spec.w, wShape, spec.weights, spec.narrow, zeros), b.fresh('w'));
-  if (spec.op === 'nn.conv') return b.emit(nnConv, { x, w }, attrs) as Value<'s32'>;
-  const zw = emitZeroPoint(b, spec.w, spec.zw, 'zw', filters);
-  return b.emit(qnnConv, { x, w, ...(zx && { zx }), ...(zw && { zw }) }, attrs);
+  const w = emitWeights(b, spec, shaped.kernel);
+  if (spec.op === 'nn.conv') return b.emit(nnConv, { x, w }, shaped.attrs) as Value<'s32'>;
+  if (spec.op === 'nn.conv_transpose')
+    return b.emit(nnConvTranspose, { x, w }, transposedAttrs(shaped, spec.outputPadding)) as Value<'s32'>;
+  const zw = emitZeroPoint(b, spec.w, spec.zw, 'zw', spec.group * spec.filtersPerGroup);
+  const operands = { x, w, ...(zx && { zx }), ...(zw && { zw }) };
+  return spec.op === 'qnn.conv'
+    ? b.emit(qnnConv, operands, shaped.attrs)
+    : b.emit(qnnConvTranspose, operands, transposedAttrs(shaped, spec.outputPadding));
+}
+
+/** [O, C/group, kernel…], or [C, O/group, kernel…] for a transposed convolution. */
+function emitWeights(b: GraphBuilder, spec: ConvSpec, kernel: readonly number[]): Value<Eight> {
+  const { op, group, channelsPerGroup, filtersPerGroup, computed } = spec;
+  const transposed = op.endsWith('transpose');
+  const leading = transposed
+    ? [group * channelsPerGroup, filtersPerGroup]
+    : [group * filtersPerGroup, channelsPerGroup];
+  const shape = [...leading, ...kernel];
+  if (computed) return b.input(b.fresh('w'), spec.w, shape);
+  const zeros = spec.zw.presence === 'constant' ? zeroPointsOf(spec.w, spec.zw, group * filtersPerGroup) : [0];
+  const zeroAt = (i: number): number => {
+    const [first, second] = [Math.floor(i / sizeOf(shape.slice(1))), Math.floor(i / sizeOf(kernel)) % shape[1]];
+    const filter = transposed ? Math.floor(first / channelsPerGroup) * filtersPerGroup + second : first;
+    return zeros[zeros.length === 1 ? 0 : filter];
+  };
+  return b.constant(weightsTensor(spec.w, shape, spec.weights, spec.narrow, zeroAt), b.fresh('w'));
 }
 
 function emitPad(

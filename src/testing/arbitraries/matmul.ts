@@ -63,7 +63,10 @@ export function emitMatmul(b: GraphBuilder, spec: MatmulSpec, given?: Value<Eigh
   const zeros = spec.zb.presence === 'constant' ? zeroPointsOf(spec.b, { ...spec.zb, form: 'scalar' }, 1) : [0];
   const right = spec.computed
     ? b.input(b.fresh('b'), spec.b, bShape)
-    : b.constant(weightsTensor(spec.b, bShape, spec.weights, spec.narrow, zeros), b.fresh('b'));
+    : b.constant(
+        weightsTensor(spec.b, bShape, spec.weights, spec.narrow, () => zeros[0]),
+        b.fresh('b'),
+      );
   if (spec.op === 'nn.matmul') return b.emit(nnMatmul, { a: left, b: right }) as Value<'s32'>;
   const za = emitLines(b, left, spec.za, 'za', left.type.shape.length - 2, spec.broadcast);
   const zb = emitLines(b, right, spec.zb, 'zb', columns === 'vector' ? -1 : bShape.length - 1, spec.broadcast);

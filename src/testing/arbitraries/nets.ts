@@ -229,7 +229,7 @@ function emitQdqConv(b: GraphBuilder, spec: LayerSpec, x: Value<Eight>, pick: (n
   const { attrs, kernel } = geometry(conv);
   const filters = conv.group * conv.filtersPerGroup;
   const wShape = [filters, conv.channelsPerGroup, ...kernel];
-  const w = b.constant(weightsTensor(spec.weights.dtype, wShape, conv.weights, conv.narrow, [0]), b.fresh('w'));
+  const w = b.constant(weightsTensor(spec.weights.dtype, wShape, conv.weights, conv.narrow), b.fresh('w'));
   const bias = spec.bias.map(({ contents }) =>
     b.constant(tensor('f32', Float32Array.from(filled('s8', [filters], contents).data)), b.fresh('bias')),
   );

@@ -7,7 +7,7 @@ import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
 import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
 import { type Contents, filled } from '../contents.ts';
 import { contents, scalesAround } from './basic.ts';
-import { type ConvSpec, convSpec, geometry, weightsTensor } from './conv.ts';
+import { type ConvSpec, convSpec, geometry, transposedAttrs, weightsTensor } from './conv.ts';
 import { type End, emitDequantize, emitEnd, endOf, mostly, type Quantization, quantization } from './quantization.ts';
 
 interface BiasSpec {
@@ -62,7 +62,8 @@ function buildProduct(spec: ProductSpec): Graph {
 
 function emitProduct(b: GraphBuilder, spec: ProductSpec): Value<'f32'> {
   const { kind, conv, columns, x: xq, w: wq } = spec;
-  const { attrs, spatial, kernel } = geometry(conv);
+  const shaped = geometry(conv);
+  const { attrs, spatial, kernel } = shaped;
   const { group, channelsPerGroup, filtersPerGroup } = conv;
   const inner = kernel.reduce((a, k) => a * k, channelsPerGroup);
   const xShape: Shape = kind === 'matmul' ? [conv.batch, inner] : [conv.batch, group * channelsPerGroup, ...spatial];
@@ -75,7 +76,7 @@ function emitProduct(b: GraphBuilder, spec: ProductSpec): Value<'f32'> {
   const axis = kind === 'conv' ? 0 : 1;
   const integers = conv.computed
     ? b.input('w', wq.dtype, wShape)
-    : b.constant(weightsTensor(wq.dtype, wShape, conv.weights, conv.narrow, [0]), 'w');
+    : b.constant(weightsTensor(wq.dtype, wShape, conv.weights, conv.narrow), 'w');
   const x = emitDequantize(b, b.input('x', xq.dtype, xShape), xq);
   const w = emitDequantize(b, integers, wq, axis);
   const channels = kind === 'conv_transpose' ? group * filtersPerGroup : wShape[axis];
@@ -93,18 +94,10 @@ function emitProduct(b: GraphBuilder, spec: ProductSpec): Value<'f32'> {
       ? b.emit(nnMatmul, { a: x, b: w })
       : kind === 'conv'
         ? b.emit(nnConv, { x, w, ...operand }, attrs)
-        : b.emit(nnConvTranspose, { x, w, ...operand }, { ...attrs, ...transposed(attrs, kernel) });
+        : b.emit(nnConvTranspose, { x, w, ...operand }, transposedAttrs(shaped, conv.outputPadding));
   if (biased === undefined || 'bias' in operand) return sum as Value<'f32'>;
   return b.emit(nnAdd, spec.bias.swapped ? { a: biased, b: sum } : { a: sum, b: biased }) as Value<'f32'>;
 }
-
-/** Pads of at most what the taps reach, so that something is left of the smallest output. */
-const transposed = ({ pads, dilations, strides }: ReturnType<typeof geometry>['attrs'], kernel: readonly number[]) => ({
-  pads: pads.map((p, i) =>
-    Math.min(p, Math.floor((dilations[i % kernel.length] * (kernel[i % kernel.length] - 1)) / 2)),
-  ),
-  outputPadding: strides.map((stride, i) => (stride > 1 ? i % 2 : 0)),
-});
 
 /** Of shape [C] as an operand; with the axes behind the channels when it is added. */
 function emitBias(

@@ -8,10 +8,10 @@ import { nnMax, nnMin } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import type { AnyRule } from '../../passes/rewrite/rule.ts';
 import { matches } from '../apply_once.ts';
 import { absent, present, zeroPoint } from './basic.ts';
-import { buildConv, convSpec, paddedAxes, unpaddedAxes } from './conv.ts';
+import { buildConv, convSpec, paddedAxes, uniformAxes, unpaddedAxes } from './conv.ts';
 import { buildMatmul, matmulSpec } from './matmul.ts';
 import { chains, movements } from './movements.ts';
-import { bounds, casts, clampedRequantize, identities, tables } from './plain.ts';
+import { bounds, casts, clampedRequantize, identities, reciprocals, tables } from './plain.ts';
 import { floatProducts, groups } from './qdq.ts';
 import { dequantized, movedDequantize, movedWeights } from './qdq_movements.ts';
 import { absorbed, additions, buildSum, constants, ortRequantize, requantizeSpec } from './sums.ts';
@@ -97,27 +97,42 @@ const summed: readonly Family[] = [
   ],
 ];
 
+/** The families of a quantized convolution, plain or transposed. */
+const convolutions = (op: fc.Arbitrary<'qnn.conv' | 'qnn.conv_transpose'>): readonly Family[] => [
+  ['any', conv({ op })],
+  ['source zero point', conv({ op, ...symmetric, zx: present })],
+  ['source zero point, no padding', conv({ op, ...symmetric, zx: present, axes: unpaddedAxes })],
+  ['source zero point, padding', conv({ op, ...symmetric, zx: present, axes: paddedAxes })],
+  ['weights zero point', conv({ op, ...shiftedWeights })],
+  ['near weights zero point', conv({ op, ...shiftedWeights, narrow: fc.constant(true) })],
+  ['both zero points', conv({ op, ...shiftedWeights, zx: present, symbolic: no })],
+  ['symmetric', conv({ op, ...symmetric, zx: absent })],
+  ['zero points of 0', conv({ op, zx: ofZero, zw: fc.oneof(ofZero, zeroPoint({ form: fc.constant('channels') })) })],
+];
+
 const families: Readonly<Record<string, readonly Family[]>> = {
   'qnn.conv': [
-    ['any', conv({})],
-    ['source zero point', conv({ ...symmetric, zx: present })],
-    ['source zero point, no padding', conv({ ...symmetric, zx: present, axes: unpaddedAxes })],
-    ['source zero point, padding', conv({ ...symmetric, zx: present, axes: paddedAxes })],
-    ['weights zero point', conv(shiftedWeights)],
-    ['near weights zero point', conv({ ...shiftedWeights, narrow: fc.constant(true) })],
-    ['both zero points', conv({ ...shiftedWeights, zx: present, symbolic: no })],
-    ['symmetric', conv({ ...symmetric, zx: absent })],
-    ['zero points of 0', conv({ zx: ofZero, zw: fc.oneof(ofZero, zeroPoint({ form: fc.constant('channels') })) })],
+    ...convolutions(fc.constant('qnn.conv')),
     [
       'pad in front',
       conv({ ...symmetric, zx: present, padded: fc.constantFrom('zero', 'zero point', 'zero point', 'other') }),
+    ],
+  ],
+  'qnn.conv_transpose': [
+    ...convolutions(fc.constant('qnn.conv_transpose')),
+    [
+      'source zero point, taps that meet everywhere',
+      conv({ op: fc.constant('qnn.conv_transpose'), ...symmetric, zx: present, axes: uniformAxes }),
     ],
   ],
   'nn.conv': [
     ['symmetric', conv(plainConv)],
     ['of floats', floatProducts.conv],
   ],
-  'nn.conv_transpose': [['of floats', floatProducts['conv transpose']]],
+  'nn.conv_transpose': [
+    ['symmetric', conv({ ...plainConv, op: fc.constant('nn.conv_transpose' as const) })],
+    ['of floats', floatProducts['conv transpose']],
+  ],
   'qnn.matmul': [
     ['any', matmul({})],
     ['left zero point', matmul({ ...symmetricRight, za: present })],
@@ -135,7 +150,7 @@ const families: Readonly<Record<string, readonly Family[]>> = {
   'qnn.requantize': requantized,
   'nn.add': [...summed, ['two constants', sums({ conv: { axes: unpaddedAxes } }, { additions: constants })]],
   'nn.sub': summed,
-  'qnn.quantize': Object.entries(groups),
+  'qnn.quantize': [...Object.entries(groups), ['by reciprocal', reciprocals]],
   'qnn.dequantize': [['constant', dequantized]],
   'qnn.lut': [
     ['table of table', tables],
