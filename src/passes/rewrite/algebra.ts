@@ -44,8 +44,9 @@ export class Algebra {
   s32 = (values: ArrayLike<number>, shape: readonly number[], name?: string): S32 =>
     this.constant(tensor('s32', Int32Array.from(values), shape), name);
 
-  add = (x: S32, y: S32): S32 => (this.#isAll(y, 0) ? x : this.#isAll(x, 0) ? y : this.#fold(nnAdd, [x, y]));
-  sub = (x: S32, y: S32): S32 => (this.#isAll(y, 0) ? x : this.#fold(nnSub, [x, y]));
+  add = (x: S32, y: S32): S32 =>
+    this.#addsNothing(y, x) ? x : this.#addsNothing(x, y) ? y : this.#fold(nnAdd, [x, y]);
+  sub = (x: S32, y: S32): S32 => (this.#addsNothing(y, x) ? x : this.#fold(nnSub, [x, y]));
   mul = (x: S32, y: S32): S32 =>
     this.#isAll(y, 1)
       ? x
@@ -77,6 +78,13 @@ export class Algebra {
       return this.constant(evaluateNode({ op: op.name, attrs, loc: this.b.loc }, tensors)[0]) as Value<D>;
     }
     return this.b.emitList(op, operands, attrs, options)[0] as Value<D>;
+  }
+
+  /** Zeros that do not broadcast `to` either. */
+  #addsNothing(zero: Value, to: Value): boolean {
+    if (!this.#isAll(zero, 0)) return false;
+    const from = to.type.shape.length - zero.type.shape.length;
+    return from >= 0 && zero.type.shape.every((dim, i) => dim === 1 || dim === to.type.shape[from + i]);
   }
 
   #isAll(v: Value, value: number): boolean {
