@@ -64,11 +64,12 @@ struct Requantize {
   void operator()(Addresses a) const {
     const auto* source = reinterpret_cast<const int32_t*>(a[0]);
     const auto pointer = [&](int i) { return a[i] != nullptr ? reinterpret_cast<const int32_t*>(a[i]) : zeros.as<int32_t>(); };
-    const int32_t *bias = pointer(1), *map = pointer(2), *row = pointer(3), *column = pointer(4);
+    const bool has_row = a[3] != nullptr, has_map = params.map_rows > 0;
+    const int32_t *bias = pointer(1), *row = pointer(3), *column = pointer(4);
+    const int32_t* map = has_map ? pointer(2) : zeros.as<int32_t>();
     const auto* multiplier = a[5] != nullptr ? reinterpret_cast<const float*>(a[5]) : zeros.as<float>();
     auto* destination = reinterpret_cast<T*>(a[6]);
     const int64_t channels = params.channels, groups = params.groups;
-    const bool has_row = a[3] != nullptr, has_map = params.map_rows > 0;
     const bool flat = channels == 1 && !has_row && !has_map;
     const bool rows = params.inner != 1 || flat;
     const bool each = has_row && groups == channels;
