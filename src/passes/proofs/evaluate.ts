@@ -1,0 +1,234 @@
+/**
+ * One side of a region at a point: every operator over the ring, by its definition. Run once to learn which positions
+ * are alike (`learning`), then at those positions. Nothing here is shared with the rules or with the interpreter, except
+ * that operators on constants alone are evaluated by their own meaning.
+ */
+import { constantOf, evaluateNode, type Graph, type ITensor, type Node, type ValueId } from '../../ir/index.ts';
+import type { Grid } from './grid.ts';
+import { movements } from './movements.ts';
+import { products } from './products.ts';
+import type { Ring } from './ring.ts';
+import {
+  type Constant,
+  constantTerms,
+  type Dense,
+  expanded,
+  product,
+  sampled,
+  sum,
+  type Terms,
+  termsOfConstant,
+  unsupported,
+  type Value,
+} from './terms.ts';
+import type { Weights } from './weights.ts';
+import type { AxisKinds } from './windows.ts';
+
+export interface EvaluationOptions {
+  readonly graph: Graph;
+  readonly grid: Grid;
+  readonly ring: Ring;
+  /** The unknowns. */
+  readonly leaves: ReadonlyMap<ValueId, Terms>;
+  readonly weights: Weights;
+  /** Only refine the grid: dense values stay empty. */
+  readonly learning: boolean;
+}
+
+export type Evaluate = (node: Node, operands: readonly (Value | undefined)[], side: Side) => Value;
+
+export class Side {
+  readonly graph: Graph;
+  readonly grid: Grid;
+  readonly ring: Ring;
+  readonly weights: Weights;
+  readonly #learning: boolean;
+  readonly #producers: ReadonlyMap<ValueId, Node>;
+  readonly #values: Map<ValueId, Value>;
+
+  constructor({ graph, grid, ring, leaves, weights, learning }: EvaluationOptions) {
+    this.graph = graph;
+    this.grid = grid;
+    this.ring = ring;
+    this.weights = weights;
+    this.#learning = learning;
+    this.#values = new Map(leaves);
+    this.#producers = new Map(Object.values(graph.nodes).flatMap((n) => n.results.map((r) => [r, n] as const)));
+  }
+
+  shapeOf = (id: ValueId): readonly number[] => this.graph.values[id].type.shape as readonly number[];
+  producer = (id: ValueId): Node | undefined => this.#producers.get(id);
+
+  value(id: ValueId): Value {
+    const known = this.#values.get(id);
+    if (known) return known;
+    const constant = constantOf(this.graph, id);
+    const made = constant ? this.constant(constant) : this.#compute(this.#producers.get(id) as Node);
+    this.#values.set(id, made);
+    return made;
+  }
+
+  constant = (tensor: ITensor): Constant => ({ kind: 'constant', shape: tensor.shape, tensor });
+
+  /** The elements at the grid's positions. */
+  dense(v: Value, shape: readonly number[]): Dense {
+    if (v.kind === 'dense') return v;
+    if (v.kind === 'mixed') {
+      const [known, unknown] = [this.dense(v.known, shape), this.dense(v.unknown, shape)];
+      return { ...known, data: known.data.map((x, i) => this.ring.reduce(x + unknown.data[i])) };
+    }
+    if (!this.#learning) {
+      const at = this.grid.coordinatesOf(v.shape);
+      return { kind: 'dense', shape: v.shape, at, data: sampled(v, at, this.ring) };
+    }
+    if (v.kind === 'constant') this.grid.refineByConstant(v.tensor);
+    else
+      this.grid.refine(
+        v.shape,
+        v.marks.map((kinds) => ({ kinds, slope: 1 })),
+      );
+    return empty(shape);
+  }
+
+  /** The result of a product: `compute` is asked for the positions that matter. */
+  atPositions(
+    shape: readonly number[],
+    kinds: () => readonly AxisKinds[],
+    compute: (at: readonly Int32Array[]) => Dense,
+  ): Dense {
+    if (!this.#learning) return compute(this.grid.coordinatesOf(shape));
+    this.grid.refine(shape, kinds());
+    return empty(shape);
+  }
+
+  /** A value as a sum of terms. */
+  terms(v: Value): Terms {
+    if (v.kind === 'terms') return v;
+    const terms = v.kind === 'constant' ? termsOfConstant(v, this.ring) : undefined;
+    return terms ?? unsupported('a source that is neither an unknown nor nearly constant');
+  }
+
+  add(a: Value, b: Value, shape: readonly number[], sign: 1 | -1 = 1): Value {
+    const [s, t] = [this.#asTerms(a), this.#asTerms(b)];
+    if (s && t) return sum(expanded(s, shape, this.ring), expanded(t, shape, this.ring), sign, this.ring);
+    if (a.kind === 'constant' && t && sameSizes(a.shape, shape)) {
+      const unknown = sum(constantTerms(shape, 0), expanded(t, shape, this.ring), sign, this.ring);
+      return { kind: 'mixed', shape, known: a, unknown };
+    }
+    return this.#elementwise(a, b, shape, (x, y) => this.ring.reduce(x + sign * y));
+  }
+
+  multiply(a: Value, b: Value, shape: readonly number[]): Value {
+    const [s, t] = [this.#asTerms(a), this.#asTerms(b)];
+    if (s && t) return product(expanded(s, shape, this.ring), expanded(t, shape, this.ring), this.ring);
+    return this.#elementwise(a, b, shape, this.ring.mul);
+  }
+
+  #asTerms(v: Value): Terms | undefined {
+    return v.kind === 'terms' ? v : v.kind === 'constant' ? termsOfConstant(v, this.ring) : undefined;
+  }
+
+  #elementwise(a: Value, b: Value, shape: readonly number[], f: (x: number, y: number) => number): Dense {
+    const [left, right] = [this.dense(a, shape), this.dense(b, shape)];
+    if (this.#learning) return empty(shape);
+    const at = shape.map((size, axis) => {
+      if (size === 1) return Int32Array.of(0);
+      const own = [left, right].flatMap((v) => {
+        const i = axis - (shape.length - v.shape.length);
+        return i >= 0 && v.shape[i] === size ? [v.at[i]] : [];
+      });
+      return own.reduce((fewest, list) => (list.length < fewest.length ? list : fewest));
+    });
+    const [x, y] = [picked(left, at), picked(right, at)];
+    const data = new Float64Array(at.reduce((n, list) => n * list.length, 1));
+    for (let i = 0; i < data.length; i++) data[i] = f(x.data[x.index(i)], y.data[y.index(i)]);
+    return { kind: 'dense', shape, at, data };
+  }
+
+  #compute(node: Node): Value {
+    const operands = node.operands.map((id) => (id === null ? undefined : this.value(id)));
+    const evaluate = evaluators[node.op] ?? unsupported(`the operator ${node.op}`);
+    const constants = operands.map((v) => (v?.kind === 'constant' ? v.tensor : undefined));
+    if (foldable.has(node.op) && operands.every((v) => v === undefined || v.kind === 'constant'))
+      return this.constant(
+        evaluateNode(
+          node,
+          constants.map((t) => t ?? null),
+        )[0],
+      );
+    return evaluate(node, operands, this);
+  }
+}
+
+const sameSizes = (a: readonly number[], b: readonly number[]): boolean =>
+  a.length === b.length && a.every((size, i) => size === b[i]);
+
+const empty = (shape: readonly number[]): Dense => ({ kind: 'dense', shape, at: [], data: new Float64Array(0) });
+
+/** Where in the data of `v` the element at each position of `at` is; sizes of 1 are broadcast. */
+export function picked(v: Dense, at: readonly Int32Array[]): { data: Float64Array; index: (flat: number) => number } {
+  const lead = at.length - v.shape.length;
+  const isWhole = lead === 0 && v.at.every((list, axis) => sameList(list, at[axis]));
+  if (isWhole) return { data: v.data, index: (flat) => flat };
+  const places = at.map((list, axis) => {
+    const own = axis - lead;
+    if (own < 0 || v.shape[own] === 1) return new Int32Array(list.length);
+    const place = new Map(Array.from(v.at[own], (coordinate, i) => [coordinate, i]));
+    return list.map((coordinate) => place.get(coordinate) ?? unsupported('positions that do not correspond'));
+  });
+  const strides = at.map((_, axis) =>
+    axis < lead ? 0 : v.at.slice(axis - lead + 1).reduce((n, list) => n * list.length, 1),
+  );
+  return {
+    data: v.data,
+    index: (flat) => {
+      let [rest, from] = [flat, 0];
+      for (let axis = at.length - 1; axis >= 0; axis--) {
+        const n = at[axis].length;
+        from += places[axis][rest % n] * strides[axis];
+        rest = Math.floor(rest / n);
+      }
+      return from;
+    },
+  };
+}
+
+const sameList = (a: Int32Array, b: Int32Array): boolean =>
+  a === b || (a.length === b.length && a.every((v, i) => v === b[i]));
+
+/** Narrower integers wrap modulo less than 2^32, which is no homomorphism of the integers they stand for here. */
+const carriers: ReadonlySet<string> = new Set(['s32', 's64', 'f32', 'f64']);
+const wide =
+  (evaluate: (operands: readonly Value[], side: Side, shape: readonly number[]) => Value): Evaluate =>
+  (node, operands, side) => {
+    const { dtype } = side.graph.values[node.id].type;
+    if (!carriers.has(dtype)) unsupported(`${node.op} of ${dtype}`);
+    return evaluate(operands as readonly Value[], side, side.shapeOf(node.id));
+  };
+
+const minusOne: Constant = {
+  kind: 'constant',
+  shape: [],
+  tensor: { dtype: 's32', shape: [], data: Int32Array.of(-1) },
+};
+const arithmetic: Readonly<Record<string, Evaluate>> = {
+  'nn.add': wide(([a, b], side, shape) => side.add(a, b, shape)),
+  'nn.sub': wide(([a, b], side, shape) => side.add(a, b, shape, -1)),
+  'nn.mul': wide(([a, b], side, shape) => side.multiply(a, b, shape)),
+  'nn.neg': wide(([x], side, shape) => side.multiply(x, minusOne, shape)),
+};
+
+const evaluators: Readonly<Record<string, Evaluate>> = { ...arithmetic, ...movements, ...products };
+
+/** Evaluated by their own meaning when all operands are constants; never the products, which may be large. */
+const foldable: ReadonlySet<string> = new Set([
+  ...Object.keys(arithmetic),
+  'nn.cast',
+  'nn.recentre',
+  'nn.reshape',
+  'nn.transpose',
+  'nn.gather',
+  'nn.slice',
+  'nn.concat',
+  'nn.pad',
+]);

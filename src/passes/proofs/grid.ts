@@ -1,0 +1,113 @@
+/**
+ * At which positions of the result both sides have to be compared. Positions at which everything on both sides does the
+ * same (the same taps are inside, the same constants are read) form a class; one of each is enough. A position is a
+ * tuple of coordinates, and a class is a product of classes of coordinates: (row class) × (column class) × ….
+ */
+import { type ITensor, sizeOf } from '../../ir/index.ts';
+import { joinMarks, range, unsupported } from './terms.ts';
+import type { AxisKinds } from './windows.ts';
+
+/** Positions per result that are compared at most. */
+const MOST_POSITIONS = 2 ** 24;
+
+export class Grid {
+  readonly shape: readonly number[];
+  readonly #kinds: (Int32Array | undefined)[];
+  readonly #slopes: (number | undefined)[];
+  #at: readonly Int32Array[] | undefined;
+
+  constructor(shape: readonly number[]) {
+    this.shape = shape;
+    this.#kinds = shape.map(() => undefined);
+    this.#slopes = shape.map(() => undefined);
+  }
+
+  /** Coordinates differ where they differ for a value of this shape, which is aligned with the result at its last axis. */
+  refine(shape: readonly number[], axes: readonly AxisKinds[]): void {
+    const lead = this.shape.length - shape.length;
+    shape.forEach((size, own) => {
+      const { kinds, slope } = axes[own];
+      const axis = own + lead;
+      if (size === 1) return;
+      if (lead !== 0 || size !== this.shape[axis]) {
+        // Reshaped on its way to the result: nothing is known of how coordinates correspond.
+        for (let i = 0; i < this.shape.length; i++) if (lead !== 0 || i === axis) this.#separate(i);
+        return;
+      }
+      if (kinds) this.#kinds[axis] = joinMarks(this.#kinds[axis], kinds);
+      if (slope === undefined) return;
+      this.#slopes[axis] ??= slope;
+      if (this.#slopes[axis] !== slope) this.#separate(axis);
+    });
+  }
+
+  /** The same for a constant: coordinates are alike where its slices are equal. Shorter constants are broadcast. */
+  refineByConstant(t: ITensor): void {
+    const lead = this.shape.length - t.shape.length;
+    if (lead < 0) {
+      if (sizeOf(t.shape) > 1) this.#kinds.forEach((_, axis) => void this.#separate(axis));
+      return;
+    }
+    const shape = [...Array<number>(lead).fill(1), ...t.shape];
+    this.refine(
+      shape,
+      shape.map((size, axis) => (size === 1 ? { kinds: undefined } : { kinds: sliceKinds(t, axis - lead) })),
+    );
+  }
+
+  /** One coordinate of each class, for every axis. */
+  get at(): readonly Int32Array[] {
+    if (this.#at) return this.#at;
+    const at = this.shape.map((size, axis) => {
+      const kinds = this.#kinds[axis];
+      if (kinds === undefined) return Int32Array.of(0);
+      const first = new Map<number, number>();
+      kinds.forEach((kind, i) => {
+        if (!first.has(kind)) first.set(kind, i);
+      });
+      return first.size === size ? range(size) : Int32Array.from(first.values());
+    });
+    if (sizeOf(this.shape) === 0) return (this.#at = this.shape.map(() => new Int32Array(0)));
+    if (sizeOf(at.map((list) => list.length)) > MOST_POSITIONS) unsupported('too many positions that differ');
+    return (this.#at = at);
+  }
+
+  /** The coordinates at which a value of this shape has to be known. */
+  coordinatesOf(shape: readonly number[]): readonly Int32Array[] {
+    const lead = this.shape.length - shape.length;
+    return shape.map((size, own) =>
+      size === 1 ? Int32Array.of(0) : lead === 0 && size === this.shape[own] ? this.at[own] : range(size),
+    );
+  }
+
+  #separate(axis: number): void {
+    this.#kinds[axis] = range(this.shape[axis]);
+  }
+}
+
+/** Equal slices along an axis get the same number. */
+function sliceKinds({ data, shape }: ITensor, axis: number): Int32Array {
+  const values = data as ArrayLike<number>;
+  const inner = sizeOf(shape.slice(axis + 1));
+  const size = shape[axis];
+  const outer = sizeOf(shape.slice(0, axis));
+  const hashes = new Int32Array(size);
+  for (let o = 0, at = 0; o < outer; o++)
+    for (let i = 0; i < size; i++)
+      for (let j = 0; j < inner; j++, at++)
+        hashes[i] = Math.imul(hashes[i] ^ (values[at] | 0), 0x9e3779b1) + (hashes[i] >>> 15);
+  const equal = (a: number, b: number): boolean => {
+    for (let o = 0; o < outer; o++)
+      for (let j = 0; j < inner; j++)
+        if (values[(o * size + a) * inner + j] !== values[(o * size + b) * inner + j]) return false;
+    return true;
+  };
+  const byHash = new Map<number, number[]>();
+  return hashes.map((hash, i) => {
+    const candidates = byHash.get(hash) ?? [];
+    byHash.set(hash, candidates);
+    const same = candidates.find((other) => equal(other, i));
+    if (same === undefined) candidates.push(i);
+    return same ?? i;
+  });
+}

@@ -1,0 +1,188 @@
+/** Operators that move elements or change their type: exact on any integer they may hold. */
+import { type DType, dtypes, isFloat, type Node } from '../../ir/index.ts';
+import type { Evaluate, Side } from './evaluate.ts';
+import {
+  type Constant,
+  constantTerms,
+  type Dense,
+  expanded,
+  joinMarks,
+  ones,
+  range,
+  reshaped,
+  sum,
+  type Term,
+  type Terms,
+  unsupported,
+  type Value,
+  type Vector,
+} from './terms.ts';
+
+const dtypeOf = (side: Side, node: Node, operand?: number): DType =>
+  side.graph.values[operand === undefined ? node.id : node.operands[operand]!].type.dtype as DType;
+
+/** Integers to wider ones and to floats; floats that carry integers back (see range.ts for what they may hold). */
+const cast: Evaluate = (node, [x], side) => {
+  const [from, to] = [dtypeOf(side, node, 0), dtypeOf(side, node)];
+  const widens = dtypes[to].min <= dtypes[from].min && dtypes[to].max >= dtypes[from].max;
+  const carried = isFloat(from) && (to === 's32' || to === 's64' || isFloat(to));
+  return widens || carried ? x! : unsupported(`a cast from ${from} to ${to}`);
+};
+
+const recentre: Evaluate = (node, [x], side) => {
+  const shape = side.shapeOf(node.id);
+  const by = constantTerms(shape, side.ring.reduce(dtypeOf(side, node) === 's8' ? -128 : 128));
+  return sum(side.terms(x!), by, 1, side.ring);
+};
+
+const mapped = (
+  v: Terms,
+  shape: readonly number[],
+  axes: (term: Term) => readonly Vector[],
+  marks: Terms['marks'],
+): Terms => ({
+  kind: 'terms',
+  shape,
+  terms: v.terms.map((term) => ({ scale: term.scale, axes: axes(term) })),
+  marks,
+});
+
+/** Outside of x the result holds `value`, 0 when absent: pad(x) + value·(1 − inside). */
+const pad: Evaluate = (node, [x, value], side) => {
+  const { pads, mode } = node.attrs as { pads: readonly number[]; mode: string };
+  if (mode !== 'constant') unsupported(`padding by ${mode}`);
+  if (pads.some((p) => p < 0)) unsupported('negative pads');
+  const [source, shape] = [side.terms(x!), side.shapeOf(node.id)];
+  const grown = (v: Vector, axis: number): Vector => {
+    if (v.data.length === shape[axis]) return v;
+    const data = new Float64Array(shape[axis]);
+    data.set(v.data, pads[axis]);
+    return { data };
+  };
+  const marks = shape.map((size, axis) => {
+    if (source.shape[axis] === size) return source.marks[axis];
+    const inside = Int32Array.from({ length: size }, (_, i) =>
+      Number(i >= pads[axis] && i < pads[axis] + source.shape[axis]),
+    );
+    const own = source.marks[axis];
+    return own
+      ? joinMarks(
+          inside,
+          inside.map((is, i) => (is ? own[i - pads[axis]] : -1)),
+        )
+      : inside;
+  });
+  const padded = mapped(source, shape, (term) => term.axes.map(grown), marks);
+  if (value === undefined) return padded;
+  const filler = expanded(reshaped(side.terms(value), [], side.ring), shape, side.ring);
+  const inside = {
+    ...filler,
+    terms: filler.terms.map((t) => ({ ...t, axes: source.shape.map((n, i) => grown(ones(n), i)) })),
+  };
+  return { ...sum(sum(padded, filler, 1, side.ring), inside, -1, side.ring), marks };
+};
+
+const expand: Evaluate = (node, [x], side) => {
+  const shape = side.shapeOf(node.id);
+  if (x!.kind !== 'dense') return expanded(side.terms(x!), shape, side.ring);
+  // adding 0 broadcasts
+  return side.add(x!, constantTerms(shape, 0), shape);
+};
+
+const transpose: Evaluate = (node, [x], side) => {
+  const perm = node.attrs.perm as readonly number[];
+  const source = side.terms(x!);
+  return mapped(
+    source,
+    side.shapeOf(node.id),
+    (t) => perm.map((i) => t.axes[i]),
+    perm.map((i) => source.marks[i]),
+  );
+};
+
+/** Row-major reshapes that only add or drop axes of size 1, or (of dense values) split and join axes known as a whole. */
+const reshape: Evaluate = (node, [x], side) => {
+  const shape = side.shapeOf(node.id);
+  if (x!.kind === 'dense') return reshapedDense(x as Dense, shape);
+  return reshaped(side.terms(x!), shape, side.ring);
+};
+
+function reshapedDense(x: Dense, shape: readonly number[]): Dense {
+  if (x.at.length === 0 && x.shape.length > 0) return { ...x, shape };
+  const at: Int32Array[] = [];
+  let [from, to] = [0, 0];
+  while (from < x.shape.length || to < shape.length) {
+    const [firstFrom, firstTo] = [from, to];
+    let [p, q] = [x.shape[from++] ?? 1, shape[to++] ?? 1];
+    while (p !== q) {
+      if (p < q) p *= x.shape[from++];
+      else q *= shape[to++];
+    }
+    const lists = x.at.slice(firstFrom, from);
+    const long = lists.filter((_, i) => x.shape[firstFrom + i] !== 1);
+    const sizes = shape.slice(firstTo, to);
+    if (sizes.filter((n) => n !== 1).length === 1 && long.length === 1)
+      at.push(...sizes.map((n) => (n === 1 ? Int32Array.of(0) : long[0])));
+    else if (lists.every((list, i) => list.length === x.shape[firstFrom + i])) at.push(...sizes.map(range));
+    else unsupported('a reshape of positions that are not all known');
+  }
+  return { kind: 'dense', shape, at: at.slice(0, shape.length), data: x.data };
+}
+
+/** The index of each element along one axis; the others stay. */
+function indexed(v: Terms, axis: number, indices: readonly number[]): Terms {
+  const shape = v.shape.map((size, i) => (i === axis ? indices.length : size));
+  const take = ({ data }: Vector): Vector => ({ data: Float64Array.from(indices, (i) => data[i]) });
+  return mapped(
+    v,
+    shape,
+    (t) => t.axes.map((a, i) => (i === axis ? take(a) : a)),
+    v.marks.map((m, i) => (i === axis ? range(indices.length) : m)),
+  );
+}
+
+const gather: Evaluate = (node, [x, indices], side) => {
+  const source = side.terms(x!);
+  const axis = ((node.attrs.axis as number) + source.shape.length) % source.shape.length;
+  if (indices?.kind !== 'constant' || indices.shape.length !== 1)
+    return unsupported('indices that are no constant list');
+  const size = source.shape[axis];
+  const list = Array.from((indices as Constant).tensor.data as ArrayLike<number>, (i) => (Number(i) + size) % size);
+  return indexed(source, axis, list);
+};
+
+/** Each part among zeros, added up. */
+const concat: Evaluate = (node, parts, side) => {
+  const shape = side.shapeOf(node.id);
+  const axis = ((node.attrs.axis as number) + shape.length) % shape.length;
+  let offset = 0;
+  const grown = (parts as Value[]).map((part) => {
+    const v = side.terms(part);
+    const at = offset;
+    offset += v.shape[axis];
+    const place = (a: Vector): Vector => {
+      const data = new Float64Array(shape[axis]);
+      data.set(a.data, at);
+      return { data };
+    };
+    return mapped(
+      v,
+      shape,
+      (t) => t.axes.map((a, i) => (i === axis ? place(a) : a)),
+      v.marks.map((m, i) => (i === axis ? range(shape[axis]) : m)),
+    );
+  });
+  return grown.reduce((all, part) => sum(all, part, 1, side.ring));
+};
+
+export const movements: Readonly<Record<string, Evaluate>> = {
+  'nn.identity': (_, [x]) => x!,
+  'nn.cast': cast,
+  'nn.recentre': recentre,
+  'nn.pad': pad,
+  'nn.expand': expand,
+  'nn.reshape': reshape,
+  'nn.transpose': transpose,
+  'nn.gather': gather,
+  'nn.concat': concat,
+};

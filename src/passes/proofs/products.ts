@@ -1,0 +1,195 @@
+/** Convolutions and matmuls, with zero points and without, and the accumulators of the fused operators, by definition. */
+import { type ITensor, type Node, sizeOf } from '../../ir/index.ts';
+import type { Evaluate, Side } from './evaluate.ts';
+import { matrixKinds, matrixProduct } from './matrices.ts';
+import {
+  type Constant,
+  constantTerms,
+  type Dense,
+  expanded,
+  reshaped,
+  sum,
+  type Terms,
+  unsupported,
+  type Value,
+} from './terms.ts';
+import { unknownWindowProduct, type Window, windowKinds, windowOf, windowProduct } from './windows.ts';
+
+/** x − zx, the zero point a scalar or aligned by `shape`. */
+function shifted(x: Terms, zx: Value | undefined, side: Side, shape?: readonly number[]): Terms {
+  if (zx === undefined) return x;
+  const zero = reshaped(side.terms(zx), sizeOf(zx.shape) === 1 ? [] : (shape ?? []), side.ring);
+  return sum(x, expanded(zero, x.shape, side.ring), -1, side.ring);
+}
+
+const conv: Evaluate = (node, [x, w, third, zw], side) => {
+  const shape = side.shapeOf(node.id);
+  const window = windowOf(node, w!.shape);
+  const quantized = node.op.startsWith('qnn.');
+  const source = shifted(side.terms(x!), quantized ? third : undefined, side);
+  const kinds = () => windowKinds(source, window, shape);
+  const { known, unknown } = filters(w!, quantized ? zw : undefined, window, side);
+  const parts: Value[] = [];
+  if (known)
+    parts.push(
+      side.atPositions(shape, kinds, (at) => windowProduct(source, known, window, shape, at, side.weights, side.ring)),
+    );
+  if (unknown)
+    parts.push(
+      side.atPositions(shape, kinds, (at) => unknownWindowProduct(source, unknown, window, shape, at, side.ring)),
+    );
+  const sums = parts.reduce((all, part) => side.add(all, part, shape));
+  if (quantized || third === undefined) return sums;
+  const perChannel = [1, shape[1], ...shape.slice(2).map(() => 1)];
+  return side.add(sums, reshaped(side.terms(third), perChannel, side.ring), shape);
+};
+
+/** What the weights are made of: known and unknown ones, whose products are added. */
+interface Parts {
+  readonly known?: ITensor;
+  readonly unknown?: Terms;
+}
+
+function parts(w: Value, side: Side): Parts {
+  if (w.kind === 'constant') return { known: w.tensor };
+  return w.kind === 'mixed' ? { known: w.known.tensor, unknown: w.unknown } : { unknown: side.terms(w) };
+}
+
+/** w − zw, zw a scalar or one per result channel. */
+function filters(w: Value, zw: Value | undefined, { transposed, group }: Window, side: Side): Parts {
+  if (zw === undefined) return parts(w, side);
+  if (w.kind === 'constant' && zw.kind === 'constant')
+    return { known: centredFilters(w.tensor, zw.tensor, transposed, group, side) };
+  const single = sizeOf(zw.shape) === 1;
+  if (!single && transposed && group > 1) return unsupported('computed zero points of groups');
+  const along = single ? [] : w.shape.map((size, axis) => (axis === (transposed ? 1 : 0) ? size : 1));
+  return parts(side.add(w, reshaped(side.terms(zw), along, side.ring), w.shape, -1), side);
+}
+
+/** w − zw by result channel: [O, C/group, …], or [C, O/group, …] with the groups along C. */
+function centredFilters(w: ITensor, zw: ITensor, transposed: boolean, group: number, side: Side): ITensor {
+  const [first, second] = w.shape;
+  const taps = sizeOf(w.shape.slice(2));
+  const perGroup = first / group;
+  return side.weights.centred(w, zw, (i) => {
+    const row = Math.floor(i / (second * taps));
+    return transposed ? Math.floor(row / perGroup) * second + (Math.floor(i / taps) % second) : row;
+  });
+}
+
+const matrices = (v: Terms, as: 'row' | 'column'): Terms =>
+  v.shape.length > 1
+    ? v
+    : {
+        ...v,
+        shape: as === 'row' ? [1, v.shape[0]] : [v.shape[0], 1],
+        terms: v.terms.map((t) => {
+          const one = { data: Float64Array.of(1) };
+          return { scale: t.scale, axes: as === 'row' ? [one, t.axes[0]] : [t.axes[0], one] };
+        }),
+        marks: as === 'row' ? [undefined, v.marks[0]] : [v.marks[0], undefined],
+      };
+
+const matmul: Evaluate = (node, [a, b, za, zb], side) => {
+  const shape = side.shapeOf(node.id);
+  const rows = a!.shape.length > 1 ? a!.shape.length - 2 : -1;
+  const left = matrices(shifted(side.terms(a!), za, side, alongAxis(za, a!.shape, rows)), 'row');
+  const right = rightSide(b!, zb, side);
+  const full = [
+    ...shape.slice(0, shape.length - (rows < 0 ? 0 : 1) - (b!.shape.length > 1 ? 1 : 0)),
+    left.shape[left.shape.length - 2],
+    right[0].shape[right[0].shape.length - 1],
+  ];
+  const product = right
+    .map((factor) =>
+      side.atPositions(
+        full,
+        () => matrixKinds(left, factor, full),
+        (at) => matrixProduct(left, factor, full, at, side.weights, side.ring),
+      ),
+    )
+    .reduce((all, part) => side.add(all, part, full) as Dense);
+  return dropped(product, shape, [
+    ...(rows < 0 ? [full.length - 2] : []),
+    ...(b!.shape.length > 1 ? [] : [full.length - 1]),
+  ]);
+};
+
+/** A zero point [n] as a column (rows of a) or a row (columns of b); one of full rank as it is. */
+const alongAxis = (z: Value | undefined, shape: readonly number[], axis: number): readonly number[] =>
+  z !== undefined && z.shape.length === shape.length && shape.length > 1
+    ? z.shape
+    : shape.map((size, i) => (i === axis ? size : 1));
+
+/** b − zb as matrices whose products are added. */
+function rightSide(b: Value, zb: Value | undefined, side: Side): readonly (Terms | Constant)[] {
+  const asMatrix = (tensor: ITensor): Constant => {
+    const shape = tensor.shape.length > 1 ? tensor.shape : [tensor.shape[0], 1];
+    return { kind: 'constant', shape, tensor: { ...tensor, shape } };
+  };
+  if (b.kind === 'constant' && zb?.kind === 'constant') {
+    const columns = b.shape.length > 1 ? b.shape[b.shape.length - 1] : 1;
+    if (sizeOf(zb.shape) > columns) unsupported('zero points per batch');
+    return [asMatrix(side.weights.centred(b.tensor, zb.tensor, (i) => i % columns))];
+  }
+  const axis = b.shape.length > 1 ? b.shape.length - 1 : -1;
+  const zero = zb && reshaped(side.terms(zb), sizeOf(zb.shape) === 1 ? [] : alongAxis(zb, b.shape, axis), side.ring);
+  const { known, unknown } = parts(zero ? side.add(b, zero, b.shape, -1) : b, side);
+  return [...(known ? [asMatrix(known)] : []), ...(unknown ? [matrices(unknown, 'column')] : [])];
+}
+
+/** Without the axes that vector operands do not have. */
+const dropped = (v: Dense, shape: readonly number[], axes: readonly number[]): Dense =>
+  axes.length === 0 ? v : { ...v, shape, at: v.at.filter((_, axis) => !axes.includes(axis)) };
+
+/** The accumulator of a fused operator: what it rounds, or returns to s32. */
+export function accumulator(node: Node, operands: readonly (Value | undefined)[], side: Side): Value {
+  const shape = side.shapeOf(node.id);
+  const { sourceZeroPoint = 0, axis: ownAxis = 1, low, high, to } = node.attrs as Record<string, number>;
+  if ((to as unknown) === 's32' && (low > -(2 ** 31) || high < 2 ** 31 - 1)) unsupported('a clamped s32');
+  const isMatmul = node.op === 'dnnl.matmul';
+  const axis = isMatmul ? shape.length - 1 : ownAxis;
+  const perChannel = shape.map((size, i) => (i === axis ? size : 1));
+  const added = (v: Value, id: Value | undefined, as: readonly number[]): Value =>
+    id === undefined ? v : side.add(v, shapedConstant(id, as), shape);
+  const zero = sourceZeroPoint === 0 ? undefined : constantTerms([], side.ring.reduce(sourceZeroPoint));
+  if (node.op === 'dnnl.requantize') {
+    const [x, bias, map, row, column] = operands;
+    let v = added(added(x!, bias, perChannel), map, [...shape.slice(0, axis).map(() => 1), ...shape.slice(axis)]);
+    if (row && column) {
+      if (row.shape[axis] !== 1 && row.shape[axis] !== shape[axis]) unsupported('a row shared by groups');
+      v = side.add(v, side.multiply(row, shapedConstant(column, perChannel), shape), shape);
+    }
+    return v;
+  }
+  const [x, w, bias, fourth] = operands;
+  const product = isMatmul
+    ? matmul(node, [x, w, zero], side)
+    : conv({ ...node, op: node.op.replace('dnnl.', 'qnn.') }, [x, w, zero], side);
+  const map = isMatmul ? undefined : fourth;
+  return added(added(product, bias, perChannel), map, [1, ...shape.slice(1)]);
+}
+
+/** A constant in a shape of as many elements; a single one is a scalar. */
+function shapedConstant(v: Value, shape: readonly number[]): Value {
+  if (v.kind !== 'constant') return unsupported('a computed bias');
+  const as = v.tensor.data.length === 1 ? [] : shape;
+  return { kind: 'constant', shape: as, tensor: { ...v.tensor, shape: as } };
+}
+
+/** Fused operators inside of a region: what they round is opaque. */
+const fused: Evaluate = (node, operands, side) =>
+  node.attrs.to === 's32' ? accumulator(node, operands, side) : unsupported('a rounding in between');
+
+export const products: Readonly<Record<string, Evaluate>> = {
+  'nn.conv': conv,
+  'qnn.conv': conv,
+  'nn.conv_transpose': conv,
+  'qnn.conv_transpose': conv,
+  'nn.matmul': matmul,
+  'qnn.matmul': matmul,
+  'dnnl.conv': fused,
+  'dnnl.conv_transpose': fused,
+  'dnnl.matmul': fused,
+  'dnnl.requantize': fused,
+};

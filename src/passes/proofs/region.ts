@@ -1,0 +1,203 @@
+/**
+ * The part of two graphs that a rewrite changed: everything between a value of both graphs and the nearest values that
+ * both graphs have as well. The latter are unknowns: what is shown holds whatever they are.
+ */
+import {
+  bindDim,
+  constantOf,
+  findOp,
+  type Graph,
+  type Node,
+  type NodeId,
+  nodesOf,
+  producersOf,
+  sameShape,
+  specialize,
+  topologicalOrder,
+  type ValueId,
+} from '../../ir/index.ts';
+
+/** Both sides as graphs of their own with the same inputs, `leaves`, and the one output `root`. */
+export interface Region {
+  readonly root: ValueId;
+  readonly leaves: readonly ValueId[];
+  readonly before: Graph;
+  readonly after: Graph;
+}
+
+/** Two graphs, indexed once for all their regions. */
+export class GraphPair {
+  readonly before: Graph;
+  readonly after: Graph;
+  readonly #producers: readonly [ReadonlyMap<ValueId, Node>, ReadonlyMap<ValueId, Node>];
+  /** Positions in an order of `before` in which operands come first. */
+  readonly #position: ReadonlyMap<ValueId, number>;
+  readonly #shared: ReadonlySet<ValueId>;
+
+  constructor(before: Graph, after: Graph) {
+    this.before = before;
+    this.after = after;
+    this.#producers = [producersOf(before), producersOf(after)];
+    const position = new Map<ValueId, number>(before.inputs.map((id) => [id, -1]));
+    topologicalOrder(before).order.forEach((node, i) => {
+      for (const id of node.results) position.set(id, i);
+    });
+    this.#position = position;
+    this.#shared = new Set([...position.keys()].filter((id) => this.#isShared(id)));
+  }
+
+  /** The values of both graphs that are computed differently, operands first. */
+  changed(): readonly ValueId[] {
+    return [...this.#position.keys()].filter((id) => {
+      const [old, now] = this.#producers.map((producers) => producers.get(id));
+      if (old === undefined || !(id in this.after.values)) return false;
+      return now === undefined || !this.#sameNode(old, now);
+    });
+  }
+
+  /** @returns undefined when the graphs share too little: then nothing can be said about the root alone */
+  region(root: ValueId): Region | undefined {
+    const rank = this.#position.get(root);
+    if (rank === undefined || !(root in this.after.values)) return undefined;
+    const passed = new Set<ValueId>();
+    const stops = (id: ValueId) => this.#shared.has(id) && !passed.has(id) && (this.#position.get(id) as number) < rank;
+    for (;;) {
+      const [left, right] = [this.#cut(0, root, stops), this.#cut(1, root, stops)];
+      if (left === undefined || right === undefined) return undefined;
+      // A value that only one side stops at may be computed from what the other side stops at.
+      const lonely = [...left.leaves, ...right.leaves].filter(
+        (id) => left.leaves.has(id) !== right.leaves.has(id) && this.#producers[0].has(id),
+      );
+      if (lonely.length === 0) {
+        const leaves = [...new Set([...left.leaves, ...right.leaves])];
+        return {
+          root,
+          leaves,
+          before: this.#part(this.before, root, leaves, left.nodes),
+          after: this.#part(this.after, root, leaves, right.nodes),
+        };
+      }
+      for (const id of lonely) passed.add(id);
+    }
+  }
+
+  #isShared(id: ValueId): boolean {
+    const [old, now] = [this.before.values[id], this.after.values[id]];
+    return (
+      old !== undefined &&
+      now !== undefined &&
+      now.constant === undefined &&
+      old.type.dtype === now.type.dtype &&
+      sameShape(old.type.shape, now.type.shape)
+    );
+  }
+
+  #sameNode(a: Node, b: Node): boolean {
+    return (
+      a === b ||
+      (a.op === b.op &&
+        a.results.length === b.results.length &&
+        a.operands.length === b.operands.length &&
+        a.operands.every((id, i) => this.#sameOperand(id, b.operands[i])) &&
+        JSON.stringify(a.attrs) === JSON.stringify(b.attrs))
+    );
+  }
+
+  #sameOperand(a: ValueId | null, b: ValueId | null): boolean {
+    if (a === null || b === null) return a === b;
+    const [left, right] = [this.before.values[a].constant, this.after.values[b].constant];
+    if (left === undefined || right === undefined) return left === right && a === b;
+    if (this.before.pool === this.after.pool && left === right) return true;
+    return this.before.pool.hash(left) === this.after.pool.hash(right);
+  }
+
+  /** The nodes between the root and the shared values, and those of the latter that are reached. */
+  #cut(side: 0 | 1, root: ValueId, stops: (id: ValueId) => boolean) {
+    const graph = side === 0 ? this.before : this.after;
+    const leaves = new Set<ValueId>();
+    const nodes = new Map<NodeId, Node>();
+    const stack = [root];
+    while (stack.length > 0) {
+      const id = stack.pop() as ValueId;
+      if (graph.values[id].constant !== undefined) continue;
+      if (id !== root && stops(id)) {
+        leaves.add(id);
+        continue;
+      }
+      const node = this.#producers[side].get(id);
+      if (node === undefined) return undefined;
+      if (nodes.has(node.id)) continue;
+      nodes.set(node.id, node);
+      for (const operand of node.operands) if (operand !== null) stack.push(operand);
+    }
+    return { leaves, nodes };
+  }
+
+  #part(graph: Graph, root: ValueId, leaves: readonly ValueId[], nodes: ReadonlyMap<NodeId, Node>): Graph {
+    const values: Record<ValueId, Graph['values'][ValueId]> = Object.create(null);
+    values[root] = graph.values[root];
+    for (const id of leaves) values[id] = { type: (this.before.values[id] ?? graph.values[id]).type };
+    for (const node of nodes.values())
+      for (const id of [...node.operands, ...node.results]) if (id !== null) values[id] ??= graph.values[id];
+    const ordered: Record<NodeId, Node> = Object.create(null);
+    for (const node of nodes.values()) ordered[node.id] = node;
+    return { name: graph.name, inputs: leaves, outputs: [root], nodes: ordered, values, pool: graph.pool };
+  }
+}
+
+/** Largest size of a symbolic axis that is tried; beyond the window of any layer sizes only repeat. */
+const MOST_SIZES = 64;
+
+/**
+ * The region for known sizes. A symbol that is a spatial size of a window takes every size up to where sizes repeat:
+ * the window, its pads and one more stride. Any other axis is as long as it likes: all its positions do the same.
+ */
+export function sizedRegions(region: Region): readonly Region[] {
+  const shapes = region.leaves.map((id) => region.before.values[id].type.shape);
+  const nodes = [...nodesOf(region.before), ...nodesOf(region.after)];
+  const isWindowed = nodes.some(({ attrs }) => Array.isArray(attrs.strides));
+  const spatial = new Set<string>();
+  const others = new Set<string>();
+  for (const shape of shapes)
+    shape.forEach((dim, axis) => {
+      if (typeof dim === 'string')
+        for (const symbol of dim.match(/[A-Za-z_][\w.]*/g) ?? [])
+          if (symbol !== 'max') (isWindowed && axis >= 2 ? spatial : others).add(symbol);
+    });
+  if (spatial.size + others.size === 0) return [region];
+  const reach = Math.min(Math.max(4, ...nodes.map((node) => reachOf(region, node))), MOST_SIZES);
+  const bindings: Map<string, number>[] = [new Map([...others].map((symbol) => [symbol, 2]))];
+  for (const symbol of spatial) {
+    const partial = bindings.splice(0);
+    for (const known of partial)
+      for (let size = 1; size <= reach; size++) bindings.push(new Map([...known, [symbol, size]]));
+  }
+  const seen = new Set<string>();
+  return bindings.flatMap((sizes) => {
+    const key = JSON.stringify(shapes.map((shape) => shape.map((dim) => bindDim(dim, sizes))));
+    if (seen.has(key)) return [];
+    seen.add(key);
+    try {
+      return [{ ...region, before: specialize(region.before, sizes), after: specialize(region.after, sizes) }];
+    } catch {
+      return []; // no window fits into this size
+    }
+  });
+}
+
+/** window + pads + stride along the axis where that is most. */
+function reachOf(region: Region, node: Node): number {
+  const { strides, pads, dilations } = node.attrs as Record<string, readonly number[] | undefined>;
+  if (strides === undefined || pads === undefined || dilations === undefined) return 0;
+  const graph = region.before.nodes[node.id] === node ? region.before : region.after;
+  const kernel = graph.values[node.operands[1] as ValueId].type.shape.slice(2) as readonly number[];
+  const rank = strides.length;
+  return Math.max(...strides.map((s, i) => dilations[i] * (kernel[i] - 1) + 1 + pads[i] + pads[i + rank] + s));
+}
+
+/** The constant operand i of a node. */
+export const operandConstant = (graph: Graph, node: Node, i: number) => constantOf(graph, node.operands[i]);
+
+/** Whether all nodes have a trait. */
+export const haveTrait = (graph: Graph, ...traits: readonly string[]): boolean =>
+  nodesOf(graph).every((node) => findOp(node.op)?.traits.some((trait) => traits.includes(trait)));

@@ -1,0 +1,220 @@
+/**
+ * The values that expressions are evaluated to.
+ *
+ * An unknown tensor is put at a point of rank one: x[i, j, …] = a[i]·b[j]·…, random vectors a, b, …. Its elements are
+ * then different monomials, so a polynomial in x that is not 0 stays one, and a product of x with weights needs one pass
+ * over them instead of one for every position. Sources of products are sums of few such terms; results of products are
+ * dense, at one position of each class (see classes.ts).
+ */
+import type { ITensor } from '../../ir/index.ts';
+import { sizeOf, stridesOf } from '../../ir/index.ts';
+import type { Ring } from './ring.ts';
+
+/** Compared by identity: one object, one vector. */
+export interface Vector {
+  readonly data: Float64Array;
+}
+
+/** scale · axes[0] ⊗ axes[1] ⊗ … */
+export interface Term {
+  readonly scale: number;
+  readonly axes: readonly Vector[];
+}
+
+/** A sum of terms. `marks[axis]`: positions with different marks are not alike; all are where it is absent. */
+export interface Terms {
+  readonly kind: 'terms';
+  readonly shape: readonly number[];
+  readonly terms: readonly Term[];
+  readonly marks: readonly (Int32Array | undefined)[];
+}
+
+/** Known elements. */
+export interface Constant {
+  readonly kind: 'constant';
+  readonly shape: readonly number[];
+  readonly tensor: ITensor;
+}
+
+/** Known elements plus unknown ones: weights less a zero point that is computed at run time. */
+export interface Mixed {
+  readonly kind: 'mixed';
+  readonly shape: readonly number[];
+  readonly known: Constant;
+  readonly unknown: Terms;
+}
+
+/** Elements at the coordinates `at` of every axis; `data` is row major over them. */
+export interface Dense {
+  readonly kind: 'dense';
+  readonly shape: readonly number[];
+  readonly at: readonly Int32Array[];
+  readonly data: Float64Array;
+}
+
+export type Value = Terms | Constant | Mixed | Dense;
+
+/** What this checker does not reason about: the obligation stays open. */
+export class Unsupported extends Error {}
+
+export const unsupported = (what: string): never => {
+  throw new Unsupported(what);
+};
+
+const onesByLength = new Map<number, Vector>();
+/** The vector of ones, one object for each length. */
+export function ones(length: number): Vector {
+  const known = onesByLength.get(length);
+  if (known) return known;
+  const made = { data: new Float64Array(length).fill(1) };
+  onesByLength.set(length, made);
+  return made;
+}
+export const isOnes = (v: Vector): boolean => onesByLength.get(v.data.length) === v;
+
+export const range = (n: number): Int32Array => Int32Array.from({ length: n }, (_, i) => i);
+
+/** A constant that varies along one axis at most. */
+export function termsOfConstant({ tensor, shape }: Constant, ring: Ring): Terms | undefined {
+  const long = shape.flatMap((size, axis) => (size === 1 ? [] : [axis]));
+  if (long.length > 1 || tensor.data.length === 0) return undefined;
+  const values = integers(tensor);
+  const [axis] = long;
+  if (axis === undefined || values.every((v) => v === values[0])) return constantTerms(shape, ring.reduce(values[0]));
+  const vector = { data: values.map(ring.reduce) };
+  return {
+    kind: 'terms',
+    shape,
+    terms: [{ scale: 1, axes: shape.map((size, i) => (i === axis ? vector : ones(size))) }],
+    marks: shape.map((_, i) => (i === axis ? marksOf(values) : undefined)),
+  };
+}
+
+export const constantTerms = (shape: readonly number[], value: number): Terms => ({
+  kind: 'terms',
+  shape,
+  terms: value === 0 ? [] : [{ scale: value, axes: shape.map(ones) }],
+  marks: shape.map(() => undefined),
+});
+
+/** The elements as exact integers. */
+export function integers({ data }: ITensor): Float64Array {
+  const values = Float64Array.from(data as ArrayLike<number>, Number);
+  if (!values.every(Number.isSafeInteger)) unsupported('constants that are not integers');
+  return values;
+}
+
+/** Equal elements, equal marks. */
+function marksOf(values: Float64Array): Int32Array {
+  const ids = new Map<number, number>();
+  return Int32Array.from(values, (v) => {
+    if (!ids.has(v)) ids.set(v, ids.size);
+    return ids.get(v) as number;
+  });
+}
+
+/** Positions are alike where they are in both. */
+export function joinMarks(a: Int32Array | undefined, b: Int32Array | undefined): Int32Array | undefined {
+  if (a === undefined || b === undefined || a === b) return a ?? b;
+  const ids = new Map<string, number>();
+  return a.map((mark, i) => {
+    const key = `${mark},${b[i]}`;
+    if (!ids.has(key)) ids.set(key, ids.size);
+    return ids.get(key) as number;
+  });
+}
+
+/** Broadcast to `shape`, whose trailing axes are those of the value. */
+export function expanded(v: Terms, shape: readonly number[], ring: Ring): Terms {
+  const lead = shape.length - v.shape.length;
+  const stays = (axis: number) => axis >= lead && v.shape[axis - lead] === shape[axis];
+  if (lead === 0 && shape.every((_, axis) => stays(axis))) return v;
+  const terms = v.terms.map((term) => {
+    let { scale } = term;
+    const axes = shape.map((size, axis) => {
+      if (stays(axis)) return term.axes[axis - lead];
+      if (axis >= lead) scale = ring.mul(scale, term.axes[axis - lead].data[0]);
+      return ones(size);
+    });
+    return { scale, axes };
+  });
+  return { kind: 'terms', shape, terms, marks: shape.map((_, i) => (stays(i) ? v.marks[i - lead] : undefined)) };
+}
+
+/** The same elements with axes of size 1 added or dropped. */
+export function reshaped(v: Terms, shape: readonly number[], ring: Ring): Terms {
+  const long = (list: readonly number[]) => list.flatMap((size, axis) => (size === 1 ? [] : [axis]));
+  const [from, to] = [long(v.shape), long(shape)];
+  if (from.length !== to.length || from.some((axis, i) => v.shape[axis] !== shape[to[i]]))
+    unsupported('a reshape that splits or joins axes of a source');
+  const origin = shape.map((size, axis) => (size === 1 ? undefined : from[to.indexOf(axis)]));
+  const terms = v.terms.map(({ scale, axes }) => ({
+    scale: v.shape.reduce((s, size, axis) => (size === 1 ? ring.mul(s, axes[axis].data[0]) : s), scale),
+    axes: origin.map((axis) => (axis === undefined ? ones(1) : axes[axis])),
+  }));
+  return { kind: 'terms', shape, terms, marks: origin.map((axis) => (axis === undefined ? undefined : v.marks[axis])) };
+}
+
+/** a + sign·b of the same shape. */
+export function sum(a: Terms, b: Terms, sign: 1 | -1, ring: Ring): Terms {
+  const right = sign === 1 ? b.terms : b.terms.map((t) => ({ ...t, scale: ring.mul(t.scale, ring.reduce(-1)) }));
+  return { ...a, terms: [...a.terms, ...right], marks: a.marks.map((m, i) => joinMarks(m, b.marks[i])) };
+}
+
+/** a·b of the same shape, element by element. */
+export function product(a: Terms, b: Terms, ring: Ring): Terms {
+  const vectors = (p: Vector, q: Vector): Vector =>
+    isOnes(p) ? q : isOnes(q) ? p : { data: p.data.map((v, i) => ring.mul(v, q.data[i])) };
+  const terms = a.terms.flatMap((s) =>
+    b.terms.map((t) => ({ scale: ring.mul(s.scale, t.scale), axes: s.axes.map((v, i) => vectors(v, t.axes[i])) })),
+  );
+  return { ...a, terms, marks: a.marks.map((m, i) => joinMarks(m, b.marks[i])) };
+}
+
+/** The elements at chosen coordinates of every axis. */
+export function sampled(v: Terms | Constant, at: readonly Int32Array[], ring: Ring): Float64Array {
+  const sizes = at.map((list) => list.length);
+  const out = new Float64Array(sizeOf(sizes));
+  if (v.kind === 'constant') {
+    const values = v.tensor.data as ArrayLike<number>;
+    const strides = stridesOf(v.shape);
+    forEachIndex(sizes, (i, index) => {
+      let from = 0;
+      for (let axis = 0; axis < index.length; axis++) from += at[axis][index[axis]] * strides[axis];
+      const value = Number(values[from]);
+      if (!Number.isSafeInteger(value)) unsupported('constants that are not integers');
+      out[i] = ring.reduce(value);
+    });
+    return out;
+  }
+  for (const { scale, axes } of v.terms) {
+    const part = outer(
+      scale,
+      axes.map(({ data }, axis) => Float64Array.from(at[axis], (i) => data[i])),
+      ring,
+    );
+    for (let i = 0; i < out.length; i++) out[i] = ring.reduce(out[i] + part[i]);
+  }
+  return out;
+}
+
+/** scale · vectors[0] ⊗ vectors[1] ⊗ …, row major. */
+export function outer(scale: number, vectors: readonly Float64Array[], ring: Ring): Float64Array {
+  let part = Float64Array.of(scale);
+  for (const vector of vectors) {
+    const next = new Float64Array(part.length * vector.length);
+    for (let i = 0; i < part.length; i++)
+      for (let j = 0; j < vector.length; j++) next[i * vector.length + j] = ring.mul(part[i], vector[j]);
+    part = next;
+  }
+  return part;
+}
+
+export function forEachIndex(sizes: readonly number[], visit: (flat: number, index: readonly number[]) => void): void {
+  const index = new Array<number>(sizes.length).fill(0);
+  const total = sizeOf(sizes);
+  for (let flat = 0; flat < total; flat++) {
+    visit(flat, index);
+    for (let axis = sizes.length - 1; axis >= 0 && ++index[axis] === sizes[axis]; axis--) index[axis] = 0;
+  }
+}
