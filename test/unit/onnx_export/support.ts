@@ -107,7 +107,7 @@ export function differenceOf(
     const at = ({ data }: ITensor, i: number) => (isHalf ? halfToNumber(Number(data[i])) : Number(data[i]));
     for (let i = 0; i < want.data.length; i++) {
       const [a, b] = [at(got, i), at(want, i)];
-      if (!Object.is(a, b) && a !== b && !(Math.abs(a - b) <= slack * Math.max(Math.abs(b), 1e-2)))
+      if (!Object.is(a, b) && a !== b && !(Math.abs(a - b) <= slack * Math.max(Math.abs(b), 0.1)))
         return `${name}[${i}] is ${a} instead of ${b}`;
     }
   }

@@ -9,22 +9,14 @@
  * Zero padding reads 0 of x, which is a of x̂: for s8 sources x̂ is padded with 128 first, so that every tap is inside.
  * Where zero points are there already (qnn.conv) they move along, taps outside read them, and nothing is left over;
  * ONNX Runtime takes one weights zero point: others are corrected by their window sums, z[o]·ConvInteger(x̂, 1).
- *
- * ONNX convolves no wider integers.
  */
 import { type DType, isFloat, type Shape, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
-import { type Attributes, castTo, int, ints, type NodeEmitter, type Written } from '../node_emitter.ts';
+import { type Attributes, castTo, ints, type NodeEmitter, type Written } from '../node_emitter.ts';
+import { convAttributes } from './conv_attributes.ts';
+import { wideConv } from './conv_wide.ts';
 import { moved } from './elements.ts';
 import { padded } from './pad.ts';
-
-export const convAttributes = ({ strides, pads, dilations, group }: ConvAttrs, w: Shape): Attributes => ({
-  kernel_shape: ints(w.slice(2) as readonly number[]),
-  strides: ints(strides),
-  pads: ints(pads),
-  dilations: ints(dilations),
-  group: int(group),
-});
 
 const attrsOf = (e: NodeEmitter): ConvAttrs => e.node.attrs as unknown as ConvAttrs;
 const isByte = (dtype: DType): dtype is 'u8' | 's8' => dtype === 'u8' || dtype === 's8';
@@ -33,8 +25,7 @@ const offset = (dtype: DType): number => (dtype === 's8' ? 128 : 0);
 export function conv(e: NodeEmitter): Written {
   const [x, w] = [e.type(0), e.type(1)];
   if (isFloat(x.dtype)) return e.finish('Conv', e.inputs(), convAttributes(attrsOf(e), w.shape));
-  if (!isByte(x.dtype) || !isByte(w.dtype))
-    return e.refuse(`ONNX has no convolution of ${x.dtype} and ${w.dtype}`, 'correct zero points by another strategy');
+  if (!isByte(x.dtype) || !isByte(w.dtype)) return wideConv(e);
   const attrs = attrsOf(e);
   const isPadded = x.dtype === 's8' && attrs.pads.some((pad) => pad > 0);
   const recentred = toU8(e, 0);

@@ -3,14 +3,14 @@
  * ±2^24, which makes it exact whatever the order of summation; weights are split into 16·high + low where that is needed
  * to stay below. Zero points are subtracted first, exactly as well.
  */
-import { type DType, dtypes, type ITensor, isFloat, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
+import { type ITensor, isFloat, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
 import type { DeconvAttrs } from '../../../ir/ops/deconvolve.ts';
 import { ints, type NodeEmitter, type Written } from '../node_emitter.ts';
-import { convAttributes } from './conv.ts';
+import { convAttributes } from './conv_attributes.ts';
 import { cropped, floatsPadded } from './pad.ts';
+import { knownOf, rangeOf } from './range.ts';
 
 const attrsOf = (e: NodeEmitter): DeconvAttrs => e.node.attrs as unknown as DeconvAttrs;
-const isByte = (dtype: DType): boolean => dtype === 'u8' || dtype === 's8';
 
 /**
  * The float sum. Runtimes want an output padding below the stride: along an axis with a larger one everything is computed,
@@ -51,14 +51,14 @@ export function quantizedConvTranspose(e: NodeEmitter): Written {
 
 /** The integer sum in f32: exact while Σ|x|·|w| ≤ 2^24 for each result. */
 function floatSum(e: NodeEmitter, zx: ITensor | undefined, zw: ITensor | undefined): Written {
-  const [x, w] = [e.type(0), e.constantAt(1)];
-  if (w === undefined || !isByte(x.dtype) || !isByte(w.dtype))
-    return e.refuse('ONNX has no integer ConvTranspose, and the float one is exact only for known 8-bit weights');
+  const w = knownOf(e, e.node.operands[1] as ValueId);
+  if (w === undefined)
+    return e.refuse('ONNX has no integer ConvTranspose, and the float one is exact only for known weights');
   if ((e.has(2) && zx === undefined) || (e.has(3) && zw === undefined))
     return e.refuse('its zero points are computed at run time');
   const zero = Number(zx?.data[0] ?? 0);
-  const { min, max } = dtypes[x.dtype];
-  const reach = Math.max(max - zero, zero - min);
+  const [least, most] = rangeOf(e, e.node.operands[0] as ValueId);
+  const reach = Math.max(most - zero, zero - least);
   const weights = centred(w, zw, attrsOf(e).group);
   const source = e.add('Sub', [e.cast(e.input(0), 'f32'), e.scalar('f32', zero)]);
   const sum = (values: Int32Array, name: string) => {

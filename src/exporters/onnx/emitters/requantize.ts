@@ -16,7 +16,7 @@
 import { dtypes, type ITensor, type Node, tensor, type ValueId } from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
 import { castTo, type NodeEmitter, type Written } from '../node_emitter.ts';
-import { convAttributes } from './conv.ts';
+import { convAttributes } from './conv_attributes.ts';
 import { clipped, moved, rounded } from './elements.ts';
 
 export function requantize(e: NodeEmitter): Written {

@@ -1,0 +1,29 @@
+/** Every case of the corpus legalized for `symmetric`, exported, and run on ONNX Runtime against the original. */
+import { expect, it } from 'vitest';
+import { exportOnnx } from '../../src/exporters/onnx/export.ts';
+import { legalize } from '../../src/passes/legalize.ts';
+import { describeCorpus } from '../support/corpus.ts';
+import { differenceOf, graphCases, runOnnx } from '../unit/onnx_export/support.ts';
+
+const strategies = ['auto', 'fold', 'border-table', 'pad', 'four-term', 'two-conv', 'f32-shift', 's32-shift'] as const;
+const deep = process.env.UNSKEW_DEEP !== undefined;
+
+describeCorpus('the corpus, rewritten and exported', () => {
+  for (const strategy of deep ? strategies : (['auto', 's32-shift'] as const)) {
+    it(`gives what it gave, integers exactly: ${strategy}`, async () => {
+      const wrong: string[] = [];
+      let changed = 0;
+      const isWanted = ({ id }: { id: string }) =>
+        !id.startsWith('nets/') && (strategy === 'auto' || deep || /conv/i.test(id));
+      for (const { id, bytes, graph, feeds } of graphCases(isWanted)) {
+        const exported = exportOnnx(legalize(graph, { target: 'symmetric', strategy }).graph);
+        if (Buffer.compare(exported, bytes) !== 0) changed++;
+        const expected = await runOnnx(bytes, feeds).catch(() => undefined); // not all of it is run
+        const difference = expected && differenceOf(await runOnnx(exported, feeds), expected, 2e-5);
+        if (difference !== undefined) wrong.push(`${id}: ${difference}`);
+      }
+      expect(wrong).toEqual([]);
+      expect(changed).toBeGreaterThan(100);
+    }, 300_000);
+  }
+});
