@@ -36,13 +36,31 @@ export interface Graph {
   readonly nodes: Readonly<Record<NodeId, Node>>;
   readonly values: Readonly<Record<ValueId, ValueInfo>>;
   readonly pool: ConstantPool;
+  /** What sizes symbols of the inputs may have; those of other symbols are free. */
+  readonly symbols?: Readonly<Record<string, SymbolRange>>;
   /** The file that the graph was read from, for exporters; see importers. Not part of the graph's meaning. */
   readonly origin?: Origin;
+}
+
+/** Bounds of a symbolic size, both included. */
+export interface SymbolRange {
+  readonly min?: number;
+  readonly max?: number;
 }
 
 /** What an importer leaves for the exporter of the same format. `kind` says whose it is. */
 export interface Origin {
   readonly kind: string;
+  /** What became an opaque value, and why; not listed: nodes that are opaque because they read one. */
+  readonly unsupported: readonly Unsupport[];
+}
+
+export interface Unsupport {
+  /** The first value that is carried and not computed. */
+  readonly value: string;
+  /** The operator, `initializer`, `parameter` or `input`. */
+  readonly operator: string;
+  readonly reason: string;
 }
 
 export const nodesOf = (graph: Graph): Node[] => Object.values(graph.nodes);

@@ -117,5 +117,12 @@ export function checkFeeds(graph: Graph, feeds: Feeds): Map<string, number> {
       if (typeof dim === 'string') bindings.set(dim, size);
     });
   }
+  for (const [symbol, { min = 0, max = Infinity }] of Object.entries(graph.symbols ?? {})) {
+    const size = bindings.get(symbol) ?? min;
+    if (size >= min && size <= max) continue;
+    const input = graph.inputs.find((id) => graph.values[id].type.shape.includes(symbol));
+    const taken = max === Infinity ? `${min} and more` : `${min} to ${max}`;
+    fail('U4001', `the size ${symbol} is ${size}, but the model takes ${taken}`, { input: input ?? symbol });
+  }
   return bindings;
 }

@@ -4,7 +4,7 @@ import { GraphBuilder } from './builder.ts';
 import { tensorOfBytes } from './constant_pool.ts';
 import type { AttrValue, OperandSpecs, Value } from './define_op.ts';
 import { type DType, dtypes, isDType, newArray } from './dtype.ts';
-import type { Graph } from './graph.ts';
+import type { Graph, SymbolRange } from './graph.ts';
 import { findOp } from './op_table.ts';
 import { parseType } from './parse_type.ts';
 import { type ITensor, sizeOf } from './tensor.ts';
@@ -67,13 +67,27 @@ class Parser {
     this.#mark('->');
     const outputTokens = this.#next;
     this.#skipGroup();
+    const symbols = this.#accept('sizes') ? this.#symbols() : undefined;
     this.#mark('{');
     while (!this.#is('}')) this.#node(b);
     const end = this.#next;
     this.#next = outputTokens;
     const outputs = this.#list('(', ')', () => this.#value(b));
     this.#next = end;
-    return b.finish(outputs as Value[]);
+    return { ...b.finish(outputs as Value[]), ...(symbols && { symbols }) };
+  }
+
+  /** `(N=[1,1024], H=[3,inf])` */
+  #symbols(): Record<string, SymbolRange> {
+    const ranges = this.#list('(', ')', () => {
+      const symbol = this.#name();
+      this.#mark('=');
+      const { at } = this.#peek();
+      const [min, max, ...rest] = this.#list('[', ']', () => toNumber(this.#number()));
+      if (max === undefined || rest.length > 0) this.#refuse('two bounds were expected', at);
+      return [symbol, { ...(min > 0 && { min }), ...(max < Infinity && { max }) }] as const;
+    });
+    return Object.fromEntries(ranges);
   }
 
   /** Constants stand at the end but are needed first. */

@@ -6,7 +6,7 @@
  *   }
  *   constants { @w0 : s8[16,3,3,3] = base64"…" }
  *
- * Required operands are positional, optional ones are named. Constants of up to eight elements stand where they are used.
+ * Bounds of symbols follow the outputs: `-> (%y) sizes(N=[1,1024])`. Required operands are positional, optional ones are named. Constants of up to eight elements stand where they are used.
  * Attributes that have their default value are left out.
  */
 import type { AttrSpecs, AttrValue, OperandSpecs } from './define_op.ts';
@@ -40,7 +40,8 @@ export function print(graph: Graph, { elideConstants = false, locations = true }
     return `  ${results} = ${call} : ${types}${locations ? formatLoc(node.loc) : ''}`;
   });
   const outputs = graph.outputs.map(reference).join(', ');
-  const lines = [`graph @${name(graph.name)}(${inputs.join(', ')}) -> (${outputs}) {`, ...body, '}'];
+  const head = `graph @${name(graph.name)}(${inputs.join(', ')}) -> (${outputs})${formatSymbols(graph)} {`;
+  const lines = [head, ...body, '}'];
   if (large.size > 0) {
     lines.push('constants {');
     for (const id of large) {
@@ -54,6 +55,13 @@ export function print(graph: Graph, { elideConstants = false, locations = true }
   }
   return `${lines.join('\n')}\n`;
 }
+
+const formatSymbols = ({ symbols = {} }: Graph): string => {
+  const bounds = Object.entries(symbols).map(
+    ([symbol, { min = 0, max = Infinity }]) => `${name(symbol)}=[${formatNumber(min)},${formatNumber(max)}]`,
+  );
+  return bounds.length === 0 ? '' : ` sizes(${bounds.join(', ')})`;
+};
 
 /** One node as in `print`, without its contents of constants: for diagnostics and traces. */
 export function printNode(graph: Graph, node: Node): string {

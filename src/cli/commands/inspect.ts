@@ -29,7 +29,7 @@ export const inspect = defineCommand({
       inputs: metadataOf(graph, graph.inputs),
       outputs: metadataOf(graph, graph.outputs),
       operators: operatorsOf(graph),
-      unsupported: originOf(graph)?.unsupported ?? [],
+      unsupported: graph.origin?.unsupported ?? [],
       ...quantizationOf(source),
     };
   },

@@ -2,7 +2,7 @@
 import { fail, type Location } from '../../diagnostics/index.ts';
 import type { Emitter } from '../../ir/builder.ts';
 import type { Value } from '../../ir/define_op.ts';
-import type { Graph, Node } from '../../ir/graph.ts';
+import type { Graph, Node, Unsupport } from '../../ir/graph.ts';
 import { opaqueOp } from '../../ir/ops/opaque.op.ts';
 import { formatType, type Loc, type NodeId, type ValueId } from '../../ir/types.ts';
 import { Scope } from '../scope.ts';
@@ -14,7 +14,7 @@ import type { OnnxOp } from './define_onnx_op.ts';
 import { capturedNames, checkOperands, nodeOrder } from './node_checks.ts';
 import { NodeContext, type OnnxProfile } from './node_context.ts';
 import { findOnnxOp, newestOpset } from './op_table.ts';
-import type { OnnxOrigin, Unsupport } from './origin.ts';
+import type { OnnxOrigin } from './origin.ts';
 
 export interface ImportOnnxOptions {
   /** The path, for messages. */

@@ -15,16 +15,6 @@ export interface OnnxOrigin extends Origin {
   readonly original: Readonly<Record<NodeId, Node>>;
   /** The values as they were imported. */
   readonly values: Readonly<Record<ValueId, ValueInfo>>;
-  /** What became an opaque value, and why; not listed: nodes that are opaque because they read one. */
-  readonly unsupported: readonly Unsupport[];
-}
-
-export interface Unsupport {
-  /** The first value that is carried and not computed. */
-  readonly value: string;
-  /** The operator, `initializer` or `input`. */
-  readonly operator: string;
-  readonly reason: string;
 }
 
 /** The origin of a graph that came from ONNX, undefined for any other. */

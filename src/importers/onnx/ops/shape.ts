@@ -3,7 +3,7 @@
 import type { Value } from '../../../ir/define_op.ts';
 import { elementsOf as sizeOfShape } from '../../../ir/dims.ts';
 import type { DType } from '../../../ir/dtype.ts';
-import { sizeOf, tensor } from '../../../ir/tensor.ts';
+import { tensor } from '../../../ir/tensor.ts';
 import type { Dim, Shape } from '../../../ir/types.ts';
 import { leftOver } from '../../left_over.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
