@@ -1,0 +1,56 @@
+// Sessions, wrong arguments, collection and workers, for native/check_memory: node --expose-gc sessions.cjs ADDON
+const { resolve } = require('node:path');
+const { Worker, isMainThread, workerData } = require('node:worker_threads');
+
+const addon = isMainThread ? resolve(process.argv[2]) : workerData;
+const binding = require(addon);
+const memory = binding.memory(Uint8Array.from({ length: 256 }, (_, i) => i + 1));
+
+function increments(count, steps) {
+  const commands = Array.from({ length: steps }, (_, i) => ({
+    kind: 'kernel',
+    kernel: { name: 'lut', count },
+    arguments: {
+      source: i === 0 ? { space: 'input', index: 0 } : { space: 'arena', offset: 0 },
+      destination: i === steps - 1 ? { space: 'output', index: 0 } : { space: 'arena', offset: 0 },
+      table: { space: 'constant', memory },
+    },
+  }));
+  return binding.session({ threads: 2, arenaBytes: count, inputBytes: [count], outputBytes: [count], commands });
+}
+
+function refused(body) {
+  try {
+    body();
+  } catch {
+    return;
+  }
+  throw new Error('not refused');
+}
+
+async function main() {
+  for (let i = 0; i < 60; i++) {
+    const session = increments(100_000, 3);
+    const [input, output] = [new Uint8Array(100_000), new Uint8Array(100_000)];
+    const runs = [session.run([input], [output.slice()]), session.run([input], [output.slice()])];
+    if (i % 3 > 0) session.runSync([input], [output]);
+    if (i % 2 > 0) session.dispose();
+    refused(() => session.run([input.subarray(1)], [output]));
+    await Promise.allSettled(runs);
+  }
+  const desc = binding.desc('u8', [1, 16, 4, 4], 'channels-last');
+  refused(() => binding.desc('u8', [0], 'any'));
+  refused(() => new desc.constructor());
+  refused(() => binding.convolution({ source: desc, weights: desc }, 1));
+  binding.pack(new Uint8Array(256), desc, binding.desc('u8', [1, 16, 4, 4], 'row-major'), 2);
+  gc();
+  if (!isMainThread) return;
+  for (let i = 0; i < 4; i++) {
+    const worker = new Worker(__filename, { workerData: addon });
+    if (i % 2 > 0) setTimeout(() => worker.terminate(), 50);
+    await new Promise((done, fail) => worker.once('exit', done).once('error', fail));
+  }
+  console.log('sessions.cjs: passed');
+}
+
+main();
