@@ -1,34 +1,98 @@
 /** Models of any format into the IR, the format told by content, not by name. */
 import { readFile } from 'node:fs/promises';
-import { fail } from '../diagnostics/index.ts';
+import { fail, type Location } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/graph.ts';
+import type { Shape } from '../ir/types.ts';
 import { externalReader } from './onnx/container/index.ts';
 import { type ImportOnnxOptions, importOnnx } from './onnx/import.ts';
+import type { OnnxProfile } from './onnx/node_context.ts';
+import { type Archive, isZip, openArchive } from './torch/archive/index.ts';
+import { type TorchProfile, torchProfiles } from './torch/ops/context.ts';
+import { importTorchScript } from './torch/torchscript/import.ts';
 
-export type ImportOptions = Pick<ImportOnnxOptions, 'profile'>;
+/** Whose arithmetic quantized operators follow: ONNX models have two, PyTorch archives one for each engine. */
+export type ImportProfile = OnnxProfile | TorchProfile;
+
+export interface ImportOptions {
+  /** `ort` for ONNX and `torch-qnnpack` for PyTorch unless said otherwise; one of another format is refused. */
+  readonly profile?: ImportProfile;
+  /** Shapes of inputs by name, sizes may be symbols. PyTorch archives may need them: they have none of their own. */
+  readonly inputShapes?: Readonly<Record<string, Shape>>;
+}
+
+interface Source extends ImportOptions, Pick<ImportOnnxOptions, 'file' | 'readExternal'> {}
 
 /**
  * Imports a model: a path, or the bytes of a file. Weights that an ONNX model keeps in other files are found only
  * when a path is given.
  *
- * @throws UnskewError U1001 when the file cannot be read, U1002 for a format that is not supported, else as `importOnnx`
+ * @throws UnskewError U1001 when the file cannot be read, U1002 for a format that is not supported, U4002 for a profile
+ * of another format, else as `importOnnx` and `importTorchScript`
  */
 export async function importModel(source: string | Uint8Array, options: ImportOptions = {}): Promise<Graph> {
   if (typeof source !== 'string') return importBytes(source, options);
   return importBytes(await readModelFile(source), { ...options, file: source, readExternal: externalReader(source) });
 }
 
-function importBytes(bytes: Uint8Array, options: ImportOnnxOptions): Graph {
-  const isZip = bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4;
-  if (!isZip) return importOnnx(bytes, options);
-  const hint = 'export the model to ONNX with torch.onnx.export';
-  return fail(
-    'U1002',
-    'this is a PyTorch archive (.pt, .pt2), which is not supported yet',
-    { file: options.file },
-    hint,
-  );
+async function importBytes(bytes: Uint8Array, source: Source): Promise<Graph> {
+  const { profile, file, inputShapes } = source;
+  const where: Location = file === undefined ? {} : { file };
+  const isTorch = isTorchProfile(profile);
+  if (isZip(bytes)) {
+    if (profile !== undefined && !isTorch) refuseProfile(profile, 'PyTorch archives', torchProfiles, where);
+    const archive = await openArchive(bytes, file);
+    return importArchive(archive, { ...(profile && { profile }), ...(inputShapes && { inputShapes }) }, where);
+  }
+  if (isLegacy(bytes))
+    fail(
+      'U1002',
+      'this is a pickle of PyTorch before 1.6, which is not supported',
+      where,
+      'load it in PyTorch and save it with torch.jit.save',
+    );
+  if (isTorch) refuseProfile(profile, 'ONNX models', ['ort', 'onnx-spec'], where);
+  return importOnnx(bytes, source as ImportOnnxOptions);
 }
+
+function importArchive(
+  archive: Archive,
+  options: { readonly profile?: TorchProfile; readonly inputShapes?: Readonly<Record<string, Shape>> },
+  where: Location,
+): Graph {
+  const { names } = archive;
+  if (archive.has('data.pkl') && names.some((name) => name.startsWith('code/')))
+    return importTorchScript(archive, options);
+  if (archive.has('archive_format') || archive.has('serialized_exported_program.json'))
+    fail('U1002', 'this is an archive of torch.export, which is not supported yet', where);
+  if (archive.has('data.pkl'))
+    fail(
+      'U1002',
+      'the archive holds tensors and no code: it was written by torch.save',
+      where,
+      'save the model with torch.jit.save(torch.jit.script(model), path)',
+    );
+  if (archive.has('model.json'))
+    fail(
+      'U1002',
+      'the archive was written by PyTorch before 1.4, which is not supported',
+      where,
+      'load it in PyTorch and save it again',
+    );
+  return fail('U1002', 'the ZIP archive is none of PyTorch', where);
+}
+
+const isTorchProfile = (profile: ImportProfile | undefined): profile is TorchProfile =>
+  torchProfiles.includes(profile as TorchProfile);
+
+function refuseProfile(profile: string, what: string, known: readonly string[], where: Location): never {
+  return fail('U4002', `the profile '${profile}' is not one for ${what}`, where, `one of: ${known.join(', ')}`);
+}
+
+/** The magic number 0x1950a86a20f9469cfc6c, pickled: `\x80\x02\x8a\x0a` and its ten bytes. */
+const isLegacy = (bytes: Uint8Array): boolean =>
+  [0x80, 2, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19].every(
+    (byte, i) => bytes[i] === byte,
+  );
 
 /** @throws UnskewError U1001 */
 export async function readModelFile(path: string): Promise<Uint8Array> {

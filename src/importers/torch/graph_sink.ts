@@ -1,0 +1,129 @@
+/** A graph under construction in which what was emitted last can still be renamed or taken back. */
+import { assert } from '../../diagnostics/index.ts';
+import { Emitter, type Sink } from '../../ir/builder.ts';
+import { ConstantPool } from '../../ir/constant_pool.ts';
+import type { Value } from '../../ir/define_op.ts';
+import type { DType } from '../../ir/dtype.ts';
+import type { Graph, Node, Origin, ValueInfo } from '../../ir/graph.ts';
+import { nnIdentity } from '../../ir/ops/nn_movement.op.ts';
+import type { TensorType, ValueId } from '../../ir/types.ts';
+
+/** Names of outputs, and of nothing else. */
+const RESERVED = 'output';
+
+/** A point to which the graph can be taken back. */
+export interface Mark {
+  readonly values: number;
+  readonly nodes: number;
+}
+
+export class GraphSink {
+  readonly emitter: Emitter;
+  readonly #pool = new ConstantPool();
+  readonly #values = new Map<ValueId, ValueInfo>();
+  readonly #nodes = new Map<ValueId, Node>();
+  /** Ids in the order of their definition. */
+  readonly #defined: ValueId[] = [];
+  readonly #emitted: ValueId[] = [];
+  readonly #inputs: ValueId[] = [];
+
+  constructor() {
+    const sink: Sink = {
+      pool: this.#pool,
+      has: (id) => this.#values.has(id) || id.startsWith(RESERVED),
+      addValue: (id, info) => {
+        this.#values.set(id, info);
+        this.#defined.push(id);
+      },
+      addNode: (node) => {
+        this.#nodes.set(node.id, node);
+        this.#emitted.push(node.id);
+      },
+    };
+    this.emitter = new Emitter(sink);
+  }
+
+  input(name: string, type: TensorType): Value {
+    const id = this.emitter.fresh(name) as ValueId;
+    this.#values.set(id, { type });
+    this.#inputs.push(id);
+    return { id, type };
+  }
+
+  has(id: ValueId): boolean {
+    return this.#values.has(id);
+  }
+
+  mark(): Mark {
+    return { values: this.#defined.length, nodes: this.#emitted.length };
+  }
+
+  /** Takes back everything since the mark. */
+  rollback({ values, nodes }: Mark): void {
+    for (const id of this.#defined.splice(values)) this.#values.delete(id);
+    for (const id of this.#emitted.splice(nodes)) this.#nodes.delete(id);
+  }
+
+  /** Names a result emitted since the mark, which nothing reads yet; any other value keeps its name. */
+  rename(value: Value, name: string, { nodes }: Mark): Value {
+    let at = this.#emitted.length - 1;
+    while (at >= nodes && !this.#nodes.get(this.#emitted[at])?.results.includes(value.id)) at--;
+    if (at < nodes) return value;
+    const old = this.#nodes.get(this.#emitted[at]);
+    assert(old, 'an emitted node is gone');
+    const id = this.emitter.fresh(name) as ValueId;
+    const results = old.results.map((result) => (result === value.id ? id : result));
+    const node: Node = { ...old, id: results[0], results };
+    this.#nodes.delete(old.id);
+    this.#nodes.set(node.id, node);
+    this.#emitted[at] = node.id;
+    const info = this.#values.get(value.id)!;
+    this.#values.delete(value.id);
+    this.#values.set(id, info);
+    this.#defined[this.#defined.lastIndexOf(value.id)] = id;
+    return { id, type: value.type };
+  }
+
+  /** The graph with these outputs; one that is an input, a constant or an output already is copied. */
+  finish(name: string, outputs: readonly (readonly [string, Value])[], origin: Origin): Graph {
+    const names = new Map<ValueId, ValueId>();
+    const produced = new Set([...this.#nodes.values()].flatMap(({ results }) => results));
+    const ids = outputs.map(([output, given]) => {
+      const isOwn = produced.has(given.id) && !names.has(given.id);
+      const value = isOwn ? given : this.emitter.emit(nnIdentity, { x: given as Value<DType> });
+      names.set(value.id, output as ValueId);
+      return value;
+    });
+    const renamed = <T extends ValueId | null>(id: T): T => ((id !== null && names.get(id)) || id) as T;
+    const values: Record<ValueId, ValueInfo> = Object.create(null);
+    const nodes: Record<ValueId, Node> = Object.create(null);
+    const { live, used } = this.#reachable(ids);
+    for (const [id, info] of this.#values) if (used.has(id)) values[renamed(id)] = info;
+    for (const node of live) {
+      const results = node.results.map(renamed);
+      nodes[results[0]] = { ...node, id: results[0], results, operands: node.operands.map(renamed) };
+    }
+    return {
+      name,
+      inputs: this.#inputs,
+      outputs: ids.map(({ id }) => renamed(id)),
+      nodes,
+      values,
+      pool: this.#pool,
+      origin,
+    };
+  }
+
+  /** What the outputs need: code may compute what it never uses. */
+  #reachable(outputs: readonly Value[]): { live: Node[]; used: ReadonlySet<ValueId> } {
+    const used = new Set<ValueId>([...this.#inputs, ...outputs.map(({ id }) => id)]);
+    const live: Node[] = [];
+    const inOrder = this.#emitted.map((id) => this.#nodes.get(id)!);
+    for (const node of [...inOrder].reverse()) {
+      if (!node.results.some((id) => used.has(id))) continue;
+      live.unshift(node);
+      for (const id of [...node.operands, ...node.results]) if (id !== null) used.add(id);
+    }
+    return { live, used };
+  }
+}

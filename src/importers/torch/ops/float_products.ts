@@ -1,0 +1,273 @@
+/** Convolutions, matrix products, normalizations and reductions of floats. */
+import type { Value } from '../../../ir/define_op.ts';
+import { elementsOf } from '../../../ir/dims.ts';
+import type { Dim } from '../../../ir/types.ts';
+import { TorchTensor } from '../pickle/index.ts';
+import type { GraphTensor, TensorLike } from '../values.ts';
+import type { Arguments } from './arguments.ts';
+import type { TorchContext } from './context.ts';
+import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
+import { globalAverage } from './pool.ts';
+import { transposed } from './quantized_linear.ts';
+
+/** A float tensor: quantized ones are another operator. */
+function real(ctx: TorchContext, x: TensorLike): GraphTensor {
+  const tensor = ctx.graph(x);
+  return tensor.quantization ? ctx.unsupported('a quantized operand') : tensor;
+}
+
+const optional = (ctx: TorchContext, args: Arguments, name: string): Value | undefined =>
+  args.has(name) ? real(ctx, args.tensor(name)).value : undefined;
+
+function conv(ctx: TorchContext, args: Arguments, isTransposed: boolean): GraphTensor {
+  const w = real(ctx, args.tensor('weight'));
+  const rank = w.shape.length - 2;
+  const groups = args.int('groups');
+  const [first, second] = ctx.staticShape(w.shape, 'the weights of a convolution');
+  const x = real(ctx, ctx.image(args.tensor('input'), isTransposed ? first : second * groups, rank));
+  const padding = paddingOf(ctx, args, w.shape as readonly number[], rank);
+  const attrs = {
+    strides: args.ints('stride', rank),
+    pads: padding,
+    dilations: args.ints('dilation', rank),
+    group: groups,
+  };
+  const operands = [x.value, w.value, optional(ctx, args, 'bias')];
+  const y = isTransposed
+    ? ctx.emit('nn.conv_transpose', operands, { ...attrs, outputPadding: args.ints('output_padding', rank) })
+    : ctx.emit('nn.conv', operands, attrs);
+  return ctx.result(y, x);
+}
+
+/** Numbers, `valid`, or `same`, whose odd pad goes to the end. */
+function paddingOf(ctx: TorchContext, args: Arguments, shape: readonly number[], rank: number): readonly number[] {
+  const given = args.value('padding');
+  if (typeof given !== 'string') {
+    const padding = args.ints('padding', rank);
+    return [...padding, ...padding];
+  }
+  if (given === 'valid') return Array<number>(2 * rank).fill(0);
+  if (given !== 'same') return ctx.unsupported(`the padding '${given}'`);
+  const totals = args.ints('dilation', rank).map((d, i) => d * (shape[i + 2] - 1));
+  return [...totals.map((t) => Math.floor(t / 2)), ...totals.map((t) => Math.ceil(t / 2))];
+}
+
+/** x·wᵀ + b; stored weights are transposed now. */
+function linear(ctx: TorchContext, args: Arguments): GraphTensor {
+  const given = args.tensor('weight');
+  const [, inputs] = ctx.staticShape(ctx.graph(given).shape, 'the weights of a linear layer');
+  const x = real(ctx, ctx.rows(args.tensor('input'), inputs));
+  const w =
+    given instanceof TorchTensor && given.shape.length === 2
+      ? ctx.constant(transposed(given.tensor()), 'weight')
+      : ctx.emit('nn.transpose', [real(ctx, given).value], { perm: [1, 0] });
+  const y = ctx.emit('nn.matmul', [x.value, w]);
+  const bias = optional(ctx, args, 'bias');
+  return ctx.result(bias ? ctx.emit('nn.add', [y, bias]) : y);
+}
+
+/** A convolution or a normalization with parameters that may be absent. */
+function batchNorm(ctx: TorchContext, args: Arguments): GraphTensor {
+  if (args.bool('training'))
+    ctx.refuse(
+      'the model was saved in training mode: the batch decides the normalization',
+      'U2008',
+      'call model.eval() before saving',
+    );
+  const x = real(ctx, args.tensor('input'));
+  const channels = ctx.staticShape([x.shape[1]], 'a normalization')[0];
+  const filled = (value: number, name: string) => ctx.floats(Array<number>(channels).fill(value), name);
+  const operands = [
+    x.value,
+    optional(ctx, args, 'weight') ?? filled(1, 'scale'),
+    optional(ctx, args, 'bias') ?? filled(0, 'bias'),
+    optional(ctx, args, 'running_mean') ?? filled(0, 'mean'),
+    optional(ctx, args, 'running_var') ?? filled(1, 'variance'),
+  ];
+  return ctx.result(ctx.emit('nn.batch_norm', operands, { epsilon: args.number('eps') }), x);
+}
+
+function layerNorm(ctx: TorchContext, args: Arguments): GraphTensor {
+  const x = real(ctx, args.tensor('input'));
+  const shape = args.ints('normalized_shape');
+  const axis = x.shape.length - shape.length;
+  const scale =
+    optional(ctx, args, 'weight') ??
+    ctx.reshape(ctx.floats(Array<number>(shape.reduce((a, b) => a * b, 1)).fill(1), 'scale'), shape);
+  const y = ctx.emit('nn.layer_norm', [x.value, scale, optional(ctx, args, 'bias')], {
+    axis,
+    epsilon: args.number('eps'),
+  });
+  return ctx.result(y);
+}
+
+function groupNorm(ctx: TorchContext, args: Arguments): GraphTensor {
+  const x = real(ctx, args.tensor('input'));
+  const channels = ctx.staticShape([x.shape[1]], 'a normalization')[0];
+  const filled = (value: number, name: string) => ctx.floats(Array<number>(channels).fill(value), name);
+  const operands = [
+    x.value,
+    optional(ctx, args, 'weight') ?? filled(1, 'scale'),
+    optional(ctx, args, 'bias') ?? filled(0, 'bias'),
+  ];
+  return ctx.result(
+    ctx.emit('nn.group_norm', operands, { groups: args.int('num_groups'), epsilon: args.number('eps') }),
+    x,
+  );
+}
+
+const reduction = (name: string, op: string): readonly TorchOp[] =>
+  defineTorchOp({
+    schema: [
+      `aten::${name}(Tensor self, int[]? dim, bool keepdim=False, int? dtype=None)`,
+      `aten::${name}(Tensor self, int? dtype=None)`,
+    ],
+    import(ctx, args) {
+      const x = ctx.graph(args.tensor('self'));
+      const rank = x.shape.length;
+      const isWhole = !args.has('dim') || (Array.isArray(args.value('dim')) && args.ints('dim').length === 0);
+      const axes = isWhole ? x.shape.map((_, i) => i) : args.ints('dim').map((axis) => ctx.axis(axis, rank));
+      const keepdims = args.has('keepdim') && args.bool('keepdim');
+      if (x.quantization) return quantizedMean(ctx, x, name, axes, keepdims);
+      return ctx.result(ctx.emit(op, [x.value], { axes, keepdims }));
+    },
+  });
+
+/** Over all positions of images, as a global pool. */
+function quantizedMean(
+  ctx: TorchContext,
+  x: GraphTensor,
+  name: string,
+  axes: readonly number[],
+  keepdims: boolean,
+): GraphTensor {
+  const spatial = x.shape.map((_, i) => i).slice(2);
+  if (name !== 'mean' || x.shape.length < 3 || [...axes].sort().join() !== spatial.join())
+    return ctx.unsupported(`a ${name} of a quantized tensor over the axes [${axes}]`);
+  const y = globalAverage(ctx, x);
+  return keepdims ? y : ctx.moved(ctx.reshape(y.value, y.shape.slice(0, 2)), y, false);
+}
+
+const softmax = (name: string, op: string): readonly TorchOp[] =>
+  defineTorchOp({
+    schema: [
+      `aten::${name}(Tensor self, int dim, any dtype=None)`,
+      `aten::_${name}(Tensor self, int dim, bool half_to_float)`,
+    ],
+    import(ctx, args) {
+      const x = real(ctx, args.tensor('self'));
+      return ctx.result(ctx.emit(op, [x.value], { axis: ctx.axis(args.int('dim'), x.shape.length) }));
+    },
+  });
+
+/** `bhid,bhjd->bhij`: two operands, as one matrix product with batches. */
+function einsum(ctx: TorchContext, args: Arguments): GraphTensor {
+  const equation = args.string('equation').replaceAll(' ', '');
+  const match = /^([a-zA-Z]+),([a-zA-Z]+)->([a-zA-Z]*)$/.exec(equation);
+  const operands = args.tensors('tensors').map((x) => real(ctx, x));
+  const lists = match?.slice(1).map((letters) => [...letters]);
+  if (lists === undefined || operands.length !== 2 || lists.some((l) => new Set(l).size !== l.length))
+    return ctx.unsupported(`einsum of '${equation}'`);
+  const [left, right, out] = lists;
+  const sizes = new Map<string, Dim>();
+  [left, right].forEach((letters, i) => {
+    if (letters.length !== operands[i].shape.length) ctx.refuse(`'${equation}' does not fit its operands`, 'U2005');
+    for (const [axis, letter] of letters.entries()) sizes.set(letter, operands[i].shape[axis]);
+  });
+  const isIn = (list: readonly string[]) => (letter: string) => list.includes(letter);
+  const batch = left.filter((l) => right.includes(l) && out.includes(l));
+  const inner = left.filter((l) => right.includes(l) && !out.includes(l));
+  const [rows, columns] = [left.filter((l) => !isIn(right)(l)), right.filter((l) => !isIn(left)(l))];
+  if (![...rows, ...columns].every(isIn(out)) || !out.every((l) => sizes.has(l)))
+    ctx.unsupported(`einsum of '${equation}'`);
+  const arrange = (x: Value, from: readonly string[], first: readonly string[], last: readonly string[]): Value => {
+    const perm = [...batch, ...first, ...last].map((letter) => from.indexOf(letter));
+    const moved = perm.every((axis, i) => axis === i) ? x : ctx.emit('nn.transpose', [x], { perm });
+    const joined = (letters: readonly string[]) => elementsOf(letters.map((l) => sizes.get(l)!));
+    return ctx.reshape(moved, [...batch.map((l) => sizes.get(l)!), joined(first), joined(last)]);
+  };
+  const product = ctx.emit('nn.matmul', [
+    arrange(operands[0].value, left, rows, inner),
+    arrange(operands[1].value, right, inner, columns),
+  ]);
+  const natural = [...batch, ...rows, ...columns];
+  const wide = ctx.reshape(
+    product,
+    natural.map((l) => sizes.get(l)!),
+  );
+  const perm = out.map((letter) => natural.indexOf(letter));
+  return ctx.result(perm.every((axis, i) => axis === i) ? wide : ctx.emit('nn.transpose', [wide], { perm }));
+}
+
+const plainConv = 'Tensor input, Tensor weight, Tensor? bias=None, int[] stride=1';
+const matmul = defineTorchOp({
+  schema: [
+    'aten::matmul(Tensor self, Tensor other)',
+    'aten::bmm(Tensor self, Tensor other)',
+    'aten::mm(Tensor self, Tensor other)',
+  ],
+  import: (ctx, args) =>
+    ctx.result(ctx.emit('nn.matmul', [real(ctx, args.tensor('self')).value, real(ctx, args.tensor('other')).value])),
+});
+
+export const floatProductOps: readonly TorchOp[] = [
+  ...[1, 2, 3].flatMap((rank) => [
+    ...defineTorchOp({
+      schema: `aten::conv${rank}d(${plainConv}, any padding=0, int[] dilation=1, int groups=1)`,
+      import: (ctx, args) => conv(ctx, args, false),
+    }),
+    ...defineTorchOp({
+      schema: `aten::conv_transpose${rank}d(${plainConv}, int[] padding=0, int[] output_padding=0, int groups=1, int[] dilation=1)`,
+      import: (ctx, args) => conv(ctx, args, true),
+    }),
+  ]),
+  ...defineTorchOp({
+    schema: [
+      'aten::_convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, int[] dilation, bool transposed, int[] output_padding, int groups, bool benchmark, bool deterministic, bool cudnn_enabled, bool allow_tf32)',
+      'aten::_convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, int[] dilation, bool transposed, int[] output_padding, int groups, bool benchmark, bool deterministic, bool cudnn_enabled)',
+      'aten::convolution(Tensor input, Tensor weight, Tensor? bias, int[] stride, int[] padding, int[] dilation, bool transposed, int[] output_padding, int groups)',
+    ],
+    import: (ctx, args) => conv(ctx, args, args.bool('transposed')),
+  }),
+  ...defineTorchOp({ schema: 'aten::linear(Tensor input, Tensor weight, Tensor? bias=None)', import: linear }),
+  ...matmul,
+  ...defineTorchOp({
+    schema: 'aten::addmm(Tensor self, Tensor mat1, Tensor mat2, Scalar beta=1, Scalar alpha=1)',
+    import(ctx, args) {
+      if (args.number('beta') !== 1 || args.number('alpha') !== 1) ctx.unsupported('a scaled product');
+      const y = ctx.emit('nn.matmul', [real(ctx, args.tensor('mat1')).value, real(ctx, args.tensor('mat2')).value]);
+      return ctx.result(ctx.emit('nn.add', [y, real(ctx, args.tensor('self')).value]));
+    },
+  }),
+  ...defineTorchOp({ schema: 'aten::einsum(str equation, Tensor[] tensors, any path=None)', import: einsum }),
+  ...defineTorchOp({
+    schema:
+      'aten::batch_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool training, float momentum, float eps, bool cudnn_enabled)',
+    import: batchNorm,
+  }),
+  ...defineTorchOp({
+    schema:
+      'aten::layer_norm(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=0.00001, bool cudnn_enable=True)',
+    import: layerNorm,
+  }),
+  ...defineTorchOp({
+    schema:
+      'aten::group_norm(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=0.00001, bool cudnn_enabled=True)',
+    import: groupNorm,
+  }),
+  ...reduction('mean', 'nn.reduce_mean'),
+  ...reduction('sum', 'nn.reduce_sum'),
+  ...reduction('amax', 'nn.reduce_max'),
+  ...reduction('amin', 'nn.reduce_min'),
+  ...softmax('softmax', 'nn.softmax'),
+  ...softmax('log_softmax', 'nn.log_softmax'),
+  ...defineTorchOp({
+    schema: 'aten::argmax(Tensor self, int? dim=None, bool keepdim=False)',
+    import(ctx, args) {
+      const x = ctx.graph(args.tensor('self'));
+      const flat = args.has('dim') ? x.value : ctx.reshape(x.value, [elementsOf(x.shape)]);
+      const axis = args.has('dim') ? ctx.axis(args.int('dim'), x.shape.length) : 0;
+      return ctx.result(ctx.emit('nn.arg_max', [flat], { axis, keepdims: args.bool('keepdim') }));
+    },
+  }),
+];

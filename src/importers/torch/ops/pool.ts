@@ -1,0 +1,189 @@
+/** Pools, of floats and of quantized tensors. */
+import type { Value } from '../../../ir/define_op.ts';
+import { sizeOf, tensor } from '../../../ir/tensor.ts';
+import { isStatic, type Shape } from '../../../ir/types.ts';
+import { globalAverageMultiplier, torchAverageMultiplier } from '../../../numerics/index.ts';
+import type { GraphTensor } from '../values.ts';
+import type { Arguments } from './arguments.ts';
+import type { TorchContext } from './context.ts';
+import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
+
+/** Tensors of one image lack the batch: it is put in front and taken away again. */
+function batched(ctx: TorchContext, x: GraphTensor, rank: number, pool: (x: GraphTensor) => GraphTensor): GraphTensor {
+  if (x.shape.length === rank + 2) return pool(x);
+  if (x.shape.length !== rank + 1) return ctx.refuse(`a pool over a tensor of rank ${x.shape.length}`, 'U2005');
+  const y = pool(ctx.moved(ctx.reshape(x.value, [1, ...x.shape]), x));
+  return ctx.moved(ctx.reshape(y.value, y.shape.slice(1)), y);
+}
+
+interface Window {
+  readonly kernel: readonly number[];
+  readonly strides: readonly number[];
+  readonly pads: readonly number[];
+  readonly dilations: readonly number[];
+  readonly ceilMode: boolean;
+}
+
+function windowOf(args: Arguments, rank: number): Window {
+  const kernel = args.ints('kernel_size', rank);
+  const stride = args.value('stride');
+  const padding = args.ints('padding', rank);
+  return {
+    kernel,
+    strides: Array.isArray(stride) && stride.length === 0 ? kernel : args.ints('stride', rank),
+    pads: [...padding, ...padding],
+    dilations: args.has('dilation') ? args.ints('dilation', rank) : Array<number>(rank).fill(1),
+    ceilMode: args.bool('ceil_mode'),
+  };
+}
+
+const maxPool = (rank: number): readonly TorchOp[] =>
+  defineTorchOp({
+    schema: [
+      `aten::max_pool${rank}d(Tensor self, int[] kernel_size, int[] stride=[], int[] padding=0, int[] dilation=1, bool ceil_mode=False)`,
+      `quantized::max_pool${rank}d(Tensor self, int[] kernel_size, int[] stride, int[] padding, int[] dilation, bool ceil_mode)`,
+    ],
+    import: (ctx, args) =>
+      batched(ctx, ctx.graph(args.tensor('self')), rank, (x) =>
+        ctx.moved(ctx.emit('nn.max_pool', [x.value], { ...windowOf(args, rank) }), x),
+      ),
+  });
+
+/** Whether the tensor counts as channels-last: with one channel or one position it is both. */
+const isChannelsLast = ({ channelsLast, shape }: GraphTensor): boolean =>
+  channelsLast || shape[1] === 1 || shape.slice(2).every((dim) => dim === 1);
+
+/**
+ * The mean of windows as Σ(x − zx), a convolution with ones, requantized:
+ *
+ *   qnnpack  rne(fl(fl(A)·fl(s/fl(s·n)))) + z
+ *   others   rne(fl(fl(A)·fl(1/n))) + z, the zero point before rounding unless the tensor is channels-last
+ *
+ * n counts the padding, or is one for each position.
+ */
+function quantizedAverage(ctx: TorchContext, input: GraphTensor, window: Window, includesPad: boolean): GraphTensor {
+  const x = ctx.quantized(input);
+  const { scale, zeroPoint } = x.quantization;
+  const channels = x.shape[1];
+  if (typeof channels !== 'number') return ctx.unsupported('an average pool over an unknown number of channels');
+  const { kernel, strides, pads, dilations } = window;
+  const ones = ctx.constant(
+    tensor('s8', new Int8Array(channels * sizeOf(kernel)).fill(1), [channels, 1, ...kernel]),
+    'ones',
+  );
+  const zero = zeroPoint === 0 ? undefined : ctx.scalar(x.dtype, zeroPoint, 'source_zero_point');
+  const sum = ctx.emit('qnn.conv', [x.value, ones, zero], { strides, pads, dilations, group: channels });
+  const isQnnpack = ctx.profile === 'torch-qnnpack' && x.dtype === 'u8';
+  const s = Math.fround(scale);
+  const factor = (n: number): number => {
+    const m = isQnnpack ? globalAverageMultiplier(s, s, n) : torchAverageMultiplier(s, s, n);
+    return m.arithmetic === 'f32' ? m.factor : Number.NaN;
+  };
+  const isUniform = includesPad || isQnnpack || pads.every((pad) => pad === 0);
+  const multiplier = isUniform
+    ? ctx.scalar('f32', factor(sizeOf(kernel)), 'multiplier')
+    : byPosition(ctx, sum, x.shape.slice(2), window, factor);
+  const order = isQnnpack || isChannelsLast(x) ? 'after' : 'before';
+  const y = ctx.emit('qnn.requantize', [sum, multiplier, ctx.scalar(x.dtype, zeroPoint, 'zero_point')], {
+    axis: 1,
+    zeroPoint: order,
+  });
+  return ctx.moved(y, x);
+}
+
+/** One multiplier for each position of the output: windows at the border hold fewer elements. */
+function byPosition(
+  ctx: TorchContext,
+  sum: Value,
+  input: Shape,
+  { kernel, strides, pads }: Window,
+  factor: (n: number) => number,
+): Value {
+  const sizes = ctx.staticShape(input, 'an average pool that leaves out its padding');
+  const output = ctx.staticShape(sum.type.shape.slice(2), 'an average pool that leaves out its padding');
+  const counts = output.map((length, axis) =>
+    Array.from({ length }, (_, i) => {
+      const start = i * strides[axis] - pads[axis];
+      return Math.min(start + kernel[axis], sizes[axis]) - Math.max(start, 0);
+    }),
+  );
+  const products = counts.reduce<number[]>((all, list) => all.flatMap((n) => list.map((m) => n * m)), [1]);
+  return ctx.constant(tensor('f32', products.map(factor), [1, 1, ...output]), 'multiplier');
+}
+
+const averagePool = (rank: number): readonly TorchOp[] =>
+  defineTorchOp({
+    schema: `aten::avg_pool${rank}d(Tensor self, int[] kernel_size, int[] stride=[], int[] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None)`,
+    import: (ctx, args) =>
+      batched(ctx, ctx.graph(args.tensor('self')), rank, (x) => {
+        const given = windowOf(args, rank);
+        const window = { ...given, ceilMode: given.ceilMode && !fitsExactly(x.shape.slice(2), given) };
+        if (args.has('divisor_override')) ctx.unsupported('a divisor of its own');
+        const isPadded = window.pads.some((pad) => pad !== 0);
+        const includesPad = args.bool('count_include_pad');
+        if (window.ceilMode && ((isPadded && includesPad) || x.quantization))
+          ctx.unsupported('windows beyond the padding');
+        if (x.quantization) return quantizedAverage(ctx, x, window, includesPad);
+        return ctx.result(
+          ctx.emit('nn.average_pool', [x.value], { ...window, countIncludePad: includesPad && isPadded }),
+          x,
+        );
+      }),
+  });
+
+/** Whether no window reaches beyond the end, so that rounding up or down is the same. */
+const fitsExactly = (sizes: Shape, { kernel, strides, pads }: Window): boolean =>
+  isStatic(sizes) && sizes.every((size, axis) => (size + 2 * pads[axis] - kernel[axis]) % strides[axis] === 0);
+
+/** The mean over all positions. */
+export function globalAverage(ctx: TorchContext, x: GraphTensor): GraphTensor {
+  if (x.quantization === undefined) return ctx.result(ctx.emit('nn.global_average_pool', [x.value]), x);
+  const { scale, zeroPoint } = ctx.quantized(x).quantization;
+  const s = ctx.scalar('f32', scale, 'scale');
+  const z = ctx.scalar(x.dtype, zeroPoint, 'zero_point');
+  const own = isChannelsLast(x) ? 'torch' : 'torch-contiguous';
+  const recipe = ctx.profile === 'torch-qnnpack' && x.dtype === 'u8' ? 'ort' : own;
+  return ctx.moved(ctx.emit('qnn.global_average_pool', [x.value, s, z, s, z], { recipe }), x);
+}
+
+const adaptiveAverage = (rank: number): readonly TorchOp[] =>
+  defineTorchOp({
+    schema: `aten::adaptive_avg_pool${rank}d(Tensor self, any output_size)`,
+    import: (ctx, args) =>
+      batched(ctx, ctx.graph(args.tensor('self')), rank, (x) => {
+        const spatial = x.shape.slice(2);
+        const target = adaptiveTarget(args, spatial);
+        if (target.every((size) => size === 1)) return globalAverage(ctx, x);
+        if (target.every((size, axis) => size === spatial[axis])) return x;
+        const sizes = ctx.staticShape(spatial, 'an adaptive pool');
+        if (sizes.some((size, axis) => size % Number(target[axis]) !== 0))
+          return ctx.unsupported(`an adaptive pool from [${sizes}] to [${target.join(', ')}], which is no multiple`);
+        const kernel = sizes.map((size, axis) => size / Number(target[axis]));
+        const pads = Array<number>(2 * rank).fill(0);
+        const window: Window = { kernel, strides: kernel, pads, dilations: Array(rank).fill(1), ceilMode: false };
+        if (x.quantization) return quantizedAverage(ctx, x, window, true);
+        return ctx.result(ctx.emit('nn.average_pool', [x.value], { ...window }), x);
+      }),
+  });
+
+/** None keeps the size of the input. */
+function adaptiveTarget(args: Arguments, spatial: Shape): Shape {
+  const given = args.value('output_size');
+  const list = Array.isArray(given) ? given : spatial.map(() => given);
+  return spatial.map((size, axis) => (list[axis] === null ? size : Number(list[axis])));
+}
+
+const adaptiveMax = (rank: number): readonly TorchOp[] =>
+  defineTorchOp({
+    schema: `aten::adaptive_max_pool${rank}d(Tensor self, any output_size)`,
+    import: (ctx, args) =>
+      batched(ctx, ctx.graph(args.tensor('self')), rank, (x) => {
+        if (adaptiveTarget(args, x.shape.slice(2)).some((size) => size !== 1)) ctx.unsupported('an adaptive maximum');
+        return ctx.moved(ctx.emit('nn.global_max_pool', [x.value]), x);
+      }),
+  });
+
+export const poolOps: readonly TorchOp[] = [
+  ...[1, 2, 3].flatMap((rank) => [...maxPool(rank), ...averagePool(rank), ...adaptiveAverage(rank)]),
+  ...[1, 2].flatMap(adaptiveMax),
+];

@@ -1,0 +1,249 @@
+/** Operators from quantized tensors to quantized tensors that are neither products nor pools. */
+
+import { dtypes } from '../../../ir/dtype.ts';
+import { tensor } from '../../../ir/tensor.ts';
+import {
+  elu,
+  type FloatFunction,
+  gelu,
+  leakyRelu,
+  quantizeByReciprocal,
+  reciprocal32,
+  sigmoid,
+  tanh,
+  torchTable,
+} from '../../../numerics/index.ts';
+import { scalarTypeOfCode } from '../pickle/index.ts';
+import type { GraphTensor, TensorLike } from '../values.ts';
+import type { Arguments } from './arguments.ts';
+import type { PerTensor, TorchContext } from './context.ts';
+import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
+
+type Byte = 'u8' | 's8';
+
+function byteOf(ctx: TorchContext, x: GraphTensor): Byte {
+  const { dtype } = x;
+  return dtype === 'u8' || dtype === 's8' ? dtype : ctx.unsupported(`a quantized tensor of ${x.type.name}`);
+}
+
+/** y = quantize(f(dequantize(x))) by a table. QNNPACK's tables add the zero point before rounding. */
+export function mapped(
+  ctx: TorchContext,
+  input: TensorLike,
+  f: FloatFunction,
+  to: PerTensor | undefined,
+  zeroPoint: 'before' | 'after' = 'after',
+): GraphTensor {
+  const x = ctx.quantized(input);
+  const dtype = byteOf(ctx, x);
+  const quantization = to ?? x.quantization;
+  const table = torchTable(
+    { dtype, ...float32(x.quantization) },
+    f,
+    { dtype, ...float32(quantization) },
+    { zeroPoint },
+  );
+  const y = ctx.emit('qnn.lut', [x.value, ctx.constant(tensor(dtype, table), 'table')]);
+  return ctx.requantized(y, x.type, quantization, x.channelsLast);
+}
+
+const float32 = ({ scale, zeroPoint }: PerTensor): PerTensor => ({ scale: Math.fround(scale), zeroPoint });
+
+/** The engine qnnpack has tables of its own for some functions. */
+export const tableOrder = (ctx: TorchContext): 'before' | 'after' =>
+  ctx.profile === 'torch-qnnpack' ? 'before' : 'after';
+
+/** clamp(x, low, high), both real numbers, in the parameters of x. */
+export function clamped(
+  ctx: TorchContext,
+  input: TensorLike,
+  low: number | undefined,
+  high: number | undefined,
+): GraphTensor {
+  const x = ctx.quantized(input);
+  const dtype = byteOf(ctx, x);
+  const { min, max } = dtypes[dtype];
+  const { scale, zeroPoint } = x.quantization;
+  const bound = (real: number | undefined, fallback: number) =>
+    real === undefined ? fallback : quantizeByReciprocal(Math.fround(real), reciprocal32(scale), zeroPoint, min, max);
+  const [least, greatest] = [bound(low, min), bound(high, max)];
+  const table = Array.from({ length: 256 }, (_, byte) => {
+    const q = dtype === 's8' && byte > 127 ? byte - 256 : byte;
+    return Math.min(Math.max(q, least), greatest);
+  });
+  const y = ctx.emit('qnn.lut', [x.value, ctx.constant(tensor(dtype, table), 'table')]);
+  return ctx.moved(y, x);
+}
+
+export const relu = (ctx: TorchContext, x: TensorLike): GraphTensor => clamped(ctx, x, 0, undefined);
+
+/** fl(fl(x·clamp(x + 3, 0, 6))/6), as PyTorch orders it. */
+export const hardSwish: FloatFunction = (x) => {
+  const gate = Math.min(Math.max(Math.fround(x + 3), 0), 6);
+  return Math.fround(Math.fround(x * gate) / 6);
+};
+export const hardSigmoid: FloatFunction = (x) => Math.fround(Math.min(Math.max(Math.fround(x + 3), 0), 6) / 6);
+
+/** Results whose parameters PyTorch fixes. */
+const unit: PerTensor = { scale: 1 / 256, zeroPoint: 0 };
+const fixed = {
+  'aten::sigmoid': { f: sigmoid, to: unit, toS8: { scale: 1 / 256, zeroPoint: -128 } },
+  'aten::hardsigmoid': { f: hardSigmoid, to: unit, toS8: { scale: 1 / 256, zeroPoint: -128 } },
+  'aten::tanh': { f: tanh, to: { scale: 1 / 128, zeroPoint: 128 }, toS8: { scale: 1 / 128, zeroPoint: 0 } },
+} as const;
+
+export function withFixedParameters(ctx: TorchContext, name: keyof typeof fixed, x: TensorLike): GraphTensor {
+  const { f, to, toS8 } = fixed[name];
+  return mapped(ctx, x, f, ctx.quantized(x).dtype === 's8' ? toS8 : to, tableOrder(ctx));
+}
+
+const outputOf = (args: Arguments): PerTensor => ({
+  scale: args.number('output_scale'),
+  zeroPoint: args.int('output_zero_point'),
+});
+
+/** quantized::add and quantized::mul; the recipe of a sum is that of the engine. */
+function binary(op: 'qnn.add' | 'qnn.mul', hasRelu: boolean) {
+  return (ctx: TorchContext, args: Arguments): GraphTensor => {
+    const [a, b] = [ctx.quantized(args.tensor('qa')), ctx.quantized(args.tensor('qb'))];
+    const dtype = byteOf(ctx, a);
+    const side = ({ value, quantization: { scale, zeroPoint } }: typeof a) => [
+      value,
+      ctx.scalar('f32', scale, 'scale'),
+      ctx.scalar(dtype, zeroPoint, 'zero_point'),
+    ];
+    const to = outputOf(args);
+    const isFixedPoint = op === 'qnn.add' && ctx.profile === 'torch-qnnpack' && dtype === 'u8' && sameShape(a, b);
+    const end = [ctx.scalar('f32', to.scale, 'scale'), ctx.scalar(dtype, to.zeroPoint, 'zero_point')];
+    const y = ctx.emit(op, [...side(a), ...side(b), ...end], { recipe: isFixedPoint ? 'qnnpack' : 'torch' });
+    const sum = ctx.requantized(y, a.type, to, a.channelsLast || (b.channelsLast && !sameShape(a, b)));
+    return hasRelu ? relu(ctx, sum) : sum;
+  };
+}
+
+const sameShape = (a: GraphTensor, b: GraphTensor): boolean => String(a.shape) === String(b.shape);
+
+function concatenate(ctx: TorchContext, args: Arguments): GraphTensor {
+  const parts = args.tensors('qx').map((part) => ctx.quantized(part));
+  if (parts.length === 0) ctx.refuse('nothing is concatenated');
+  const to = { scale: args.number('scale'), zeroPoint: args.int('zero_point') };
+  const values = parts.map((part) => {
+    const { scale, zeroPoint } = part.quantization;
+    const same = scale === to.scale && zeroPoint === to.zeroPoint;
+    return same ? part.value : mapped(ctx, part, (real) => real, to).value;
+  });
+  const axis = ctx.axis(args.int('dim'), parts[0].shape.length);
+  const y = values.length === 1 ? values[0] : ctx.emit('nn.concat', values, { axis });
+  return ctx.requantized(
+    y,
+    parts[0].type,
+    to,
+    parts.every((part) => part.channelsLast),
+  );
+}
+
+/** A scalar moves the parameters and no integer, where they stay in range; else the tensor is quantized anew. */
+function multiplyScalar(ctx: TorchContext, args: Arguments): GraphTensor {
+  const x = ctx.quantized(args.tensor('qa'));
+  const { scale, zeroPoint } = x.quantization;
+  const factor = args.number('b');
+  if (!(factor > 0)) return ctx.unsupported(`a product with ${factor}`);
+  return ctx.requantized(x.value, x.type, { scale: scale * factor, zeroPoint }, x.channelsLast);
+}
+
+const table = (
+  schema: string,
+  f: (ctx: TorchContext, args: Arguments) => FloatFunction,
+  order: (ctx: TorchContext) => 'before' | 'after' = () => 'after',
+): readonly TorchOp[] =>
+  defineTorchOp({
+    schema,
+    keepsShape: true,
+    import: (ctx, args) => mapped(ctx, args.tensor('qx'), f(ctx, args), outputOf(args), order(ctx)),
+  });
+
+const binaryParameters = '(Tensor qa, Tensor qb, float output_scale, int output_zero_point)';
+const outputParameters = 'float output_scale, int output_zero_point';
+
+export const quantizedElementwiseOps: readonly TorchOp[] = [
+  ...defineTorchOp({
+    schema: 'aten::quantize_per_tensor(Tensor self, float scale, int zero_point, int dtype)',
+    keepsShape: true,
+    import(ctx, args) {
+      const x = ctx.graph(args.tensor('self'));
+      const type = scalarTypeOfCode(args.int('dtype'));
+      if (type === undefined || !type.isQuantized || type.dtype === 's32')
+        return ctx.unsupported(`quantization to ${type?.name ?? `the element type ${args.int('dtype')}`}`);
+      const to = { scale: args.number('scale'), zeroPoint: args.int('zero_point') };
+      if (!(to.scale > 0 && to.scale < Infinity))
+        ctx.refuse(`the scale is ${to.scale}, it has to be positive`, 'U2007');
+      const parameters = [ctx.scalar('f32', to.scale, 'scale'), ctx.scalar(type.dtype, to.zeroPoint, 'zero_point')];
+      const attrs = { dtype: type.dtype, arithmetic: 'reciprocal' };
+      const y = ctx.emit('qnn.quantize', [ctx.cast(x.value, 'f32'), ...parameters], attrs);
+      return ctx.requantized(y, type, to, x.channelsLast);
+    },
+  }),
+  ...defineTorchOp({
+    schema: 'aten::dequantize(Tensor self)',
+    keepsShape: true,
+    import(ctx, args) {
+      const x = ctx.graph(args.tensor('self'));
+      const q = x.quantization;
+      if (q === undefined) return x; // a float tensor stays what it is
+      const [scales, zeroPoints] = q.kind === 'per-tensor' ? [[q.scale], [q.zeroPoint]] : [q.scales, q.zeroPoints];
+      const shape = q.kind === 'per-tensor' ? [] : undefined;
+      const scale = ctx.constant(tensor('f32', Float32Array.from(scales), shape), 'scale');
+      const zero = ctx.constant(tensor(x.dtype, zeroPoints, shape), 'zero_point');
+      return ctx.result(
+        ctx.emit('qnn.dequantize', [x.value, scale, zero], { axis: q.kind === 'per-tensor' ? 0 : q.axis }),
+        x,
+      );
+    },
+  }),
+  ...defineTorchOp({ schema: `quantized::add${binaryParameters}`, import: binary('qnn.add', false) }),
+  ...defineTorchOp({ schema: `quantized::add_relu${binaryParameters}`, import: binary('qnn.add', true) }),
+  ...defineTorchOp({ schema: `quantized::mul${binaryParameters}`, import: binary('qnn.mul', false) }),
+  ...defineTorchOp({ schema: `quantized::mul_relu${binaryParameters}`, import: binary('qnn.mul', true) }),
+  ...defineTorchOp({
+    schema: ['quantized::mul_scalar(Tensor qa, Scalar b)', 'quantized::mul(Tensor qa, Scalar b)'],
+    keepsShape: true,
+    import: multiplyScalar,
+  }),
+  ...defineTorchOp({
+    schema: 'quantized::cat(Tensor[] qx, int dim, float scale, int zero_point)',
+    import: concatenate,
+  }),
+  ...defineTorchOp({
+    schema: 'quantized::cat_relu(Tensor[] qx, int dim, float scale, int zero_point)',
+    import: (ctx, args) => relu(ctx, concatenate(ctx, args)),
+  }),
+  ...defineTorchOp({
+    schema: 'quantized::relu6(Tensor qx, bool inplace=False)',
+    keepsShape: true,
+    import: (ctx, args) => clamped(ctx, args.tensor('qx'), 0, 6),
+  }),
+  ...defineTorchOp({
+    schema: 'quantized::clamp(Tensor qx, Scalar? min=None, Scalar? max=None)',
+    keepsShape: true,
+    import: (ctx, args) =>
+      clamped(
+        ctx,
+        args.tensor('qx'),
+        args.has('min') ? args.number('min') : undefined,
+        args.has('max') ? args.number('max') : undefined,
+      ),
+  }),
+  ...table(`quantized::leaky_relu(Tensor qx, Scalar negative_slope, bool inplace, ${outputParameters})`, (_ctx, args) =>
+    leakyRelu(args.number('negative_slope')),
+  ),
+  ...table(`quantized::hardswish(Tensor qx, ${outputParameters})`, () => hardSwish, tableOrder),
+  ...table(`quantized::sigmoid(Tensor qx, ${outputParameters})`, () => sigmoid, tableOrder),
+  ...table(
+    `quantized::elu(Tensor qx, ${outputParameters}, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1)`,
+    (ctx, args) => {
+      if (args.number('scale') !== 1 || args.number('input_scale') !== 1) ctx.unsupported('a scaled elu');
+      return elu(args.number('alpha'));
+    },
+  ),
+  ...table(`quantized::gelu(Tensor qx, ${outputParameters})`, () => gelu),
+];

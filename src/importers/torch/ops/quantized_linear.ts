@@ -1,0 +1,70 @@
+/** quantized::linear and its dynamic form. */
+import { type ITensor, tensor } from '../../../ir/tensor.ts';
+import type { Arguments } from './arguments.ts';
+import type { TorchContext } from './context.ts';
+import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
+import { checkAxis, requantize, sourceZeroPoint, type Weights, weightsOf } from './product.ts';
+
+/** [out, in] -> [in, out], which is how a matmul has it. */
+export function transposed({ dtype, shape: [rows, columns], data }: ITensor): ITensor {
+  const to = data.slice() as Int8Array;
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < columns; c++) to[c * rows + r] = (data as Int8Array)[r * columns + c];
+  return { dtype, shape: [columns, rows], data: to };
+}
+
+function linearWeights(ctx: TorchContext, args: Arguments): Weights & { readonly inputs: number } {
+  const packed = args.packed('packed_weight');
+  const { shape, quantization } = packed.weight;
+  if (packed.conv || shape.length !== 2) return ctx.refuse(`weights of shape [${shape}] in a linear layer`, 'U2005');
+  checkAxis(ctx, quantization, 0);
+  return { ...weightsOf(ctx, packed, transposed, shape[0]), inputs: shape[1] };
+}
+
+function linear(ctx: TorchContext, args: Arguments, relu: boolean) {
+  const weights = linearWeights(ctx, args);
+  const x = ctx.quantized(ctx.rows(args.tensor('qx'), weights.inputs));
+  const sum = ctx.emit('qnn.matmul', [
+    x.value,
+    weights.w,
+    sourceZeroPoint(ctx, x, x.quantization.zeroPoint),
+    weights.zw,
+  ]);
+  const end = { scale: args.number('output_scale'), zeroPoint: args.int('output_zero_point') };
+  const sx = Math.fround(x.quantization.scale);
+  const y = requantize(ctx, sum, weights, sx, { ...end, relu, type: x.type }, sum.type.shape.length - 1);
+  return ctx.requantized(y, x.type, end, false);
+}
+
+/** The source is quantized with the range of this call, all of its batch; y = fl(fl(A·fl(sx·sw)) + bias) in float. */
+function linearDynamic(ctx: TorchContext, args: Arguments, relu: boolean) {
+  const weights = linearWeights(ctx, args);
+  const x = ctx.rows(args.tensor('x'), weights.inputs);
+  // only onednn and fbgemm leave a bit free against saturation; qnnpack ignores the request
+  const high = args.bool('reduce_range') && ctx.profile !== 'torch-qnnpack' ? 127 : 255;
+  const [q, scale, zp] = ctx.emitAll('qnn.dynamic_quantize', [ctx.cast(x.value, 'f32')], { recipe: 'torch', high });
+  const sum = ctx.emit('qnn.matmul', [q, weights.w, zp, weights.zw]);
+  const scales = ctx.constant(
+    tensor('f32', Float32Array.from(weights.scales), weights.scales.length === 1 ? [] : undefined),
+    'scale',
+  );
+  let y = ctx.emit('nn.mul', [ctx.cast(sum, 'f32'), ctx.emit('nn.mul', [scale, scales])]);
+  if (weights.bias) y = ctx.emit('nn.add', [y, ctx.floats(weights.bias, 'bias')]);
+  return ctx.result(relu ? ctx.emit('nn.relu', [y]) : y);
+}
+
+const parameters = '(Tensor qx, packed packed_weight, float output_scale, int output_zero_point)';
+const dynamic = '(Tensor x, packed packed_weight, bool reduce_range=False)';
+
+export const quantizedLinearOps: readonly TorchOp[] = [
+  ...defineTorchOp({ schema: `quantized::linear${parameters}`, import: (ctx, args) => linear(ctx, args, false) }),
+  ...defineTorchOp({ schema: `quantized::linear_relu${parameters}`, import: (ctx, args) => linear(ctx, args, true) }),
+  ...defineTorchOp({
+    schema: `quantized::linear_dynamic${dynamic}`,
+    import: (ctx, args) => linearDynamic(ctx, args, false),
+  }),
+  ...defineTorchOp({
+    schema: `quantized::linear_relu_dynamic${dynamic}`,
+    import: (ctx, args) => linearDynamic(ctx, args, true),
+  }),
+];

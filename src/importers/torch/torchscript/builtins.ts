@@ -1,0 +1,342 @@
+/** What code computes without tensors of the graph: numbers, sizes, lists, strings. */
+import { addDims, divDims, mulDims } from '../../../ir/dims.ts';
+import { isFloat } from '../../../ir/dtype.ts';
+import { TorchTensor } from '../pickle/index.ts';
+import {
+  describe,
+  dimOf,
+  GraphTensor,
+  integerOf,
+  isTensor,
+  numberOf,
+  SymInt,
+  type TorchValue,
+  Undetermined,
+  UnknownTensor,
+} from '../values.ts';
+
+export interface Call {
+  readonly name: string;
+  readonly args: readonly TorchValue[];
+  readonly keywords: ReadonlyMap<string, TorchValue>;
+  refuse(why: string): never;
+}
+
+/** Elements of a list, and characters of a string, that no model needs. */
+const LONGEST = 1_000_000;
+
+/** An integer, of the sizes or a number: stored tensors without axes count. */
+const integral = (value: TorchValue): number | SymInt | undefined => {
+  if (value instanceof SymInt) return value;
+  return value instanceof TorchTensor && value.shape.length > 0 ? undefined : numberOf(value);
+};
+
+/** Whether arithmetic on it happens now. */
+export const isPlain = (value: TorchValue): boolean =>
+  value === null ||
+  typeof value === 'string' ||
+  typeof value === 'boolean' ||
+  value instanceof Undetermined ||
+  integral(value) !== undefined ||
+  (Array.isArray(value) && value.every(isPlain));
+
+type Arithmetic = {
+  readonly numbers: (a: number, b: number) => number;
+  readonly dims?: (a: number | string, b: number | string) => number | string | undefined;
+};
+
+const arithmetic =
+  ({ numbers, dims }: Arithmetic) =>
+  (call: Call): TorchValue => {
+    const [left, right] = [integral(call.args[0] ?? null), integral(call.args[1] ?? null)];
+    if (typeof left === 'number' && typeof right === 'number') return numbers(left, right);
+    if (call.args.some((value) => value instanceof Undetermined))
+      return new Undetermined('a number that depends on the size of an input', 'number');
+    if (left === undefined || right === undefined)
+      return call.refuse(`of ${describe(call.args[0] ?? null)} and ${describe(call.args[1] ?? null)}`);
+    const dim = dims?.(dimOf(left), dimOf(right));
+    if (dim === undefined) return new Undetermined('a number that depends on the size of an input', 'number');
+    if (String(dim).length > 1000) return call.refuse('of sizes, whose result only a very long expression describes');
+    return integerOf(dim);
+  };
+
+const difference = (a: number | string, b: number | string): number | string | undefined =>
+  typeof b === 'number' ? addDims(a, -b) : a === b ? 0 : undefined;
+const quotient = (a: number | string, b: number | string) => (b === 0 ? undefined : divDims(a, b));
+const modulo = (a: number, b: number): number => a - Math.floor(a / b) * b;
+
+function add(call: Call): TorchValue {
+  const [a, b] = call.args;
+  if (Array.isArray(a) && Array.isArray(b)) return limited(call, [...a, ...b]);
+  if (typeof a === 'string' && typeof b === 'string') return text(call, a + b);
+  return arithmetic({ numbers: (x, y) => x + y, dims: addDims })(call);
+}
+
+function multiply(call: Call): TorchValue {
+  const [a, b] = call.args;
+  if (Array.isArray(a) && typeof b === 'number') {
+    if (a.length * b > LONGEST) call.refuse(`makes a list of ${a.length * b}`);
+    return Array.from({ length: Math.max(0, b) }, () => a).flat();
+  }
+  return arithmetic({ numbers: (x, y) => x * y, dims: mulDims })(call);
+}
+
+function divide(call: Call): TorchValue {
+  const mode = call.keywords.get('rounding_mode') ?? call.args[2] ?? null;
+  if (mode === null) return arithmetic({ numbers: (a, b) => a / b })(call);
+  return arithmetic({ numbers: (a, b) => (mode === 'floor' ? Math.floor(a / b) : Math.trunc(a / b)), dims: quotient })(
+    call,
+  );
+}
+
+const text = (call: Call, value: string): string =>
+  value.length > LONGEST ? call.refuse('makes a very long string') : value;
+const limited = (call: Call, list: TorchValue[]): TorchValue[] =>
+  list.length > LONGEST ? call.refuse(`makes a list of ${list.length}`) : list;
+
+/** Equal, different, or not known before a run. */
+function same(a: TorchValue, b: TorchValue): boolean | undefined {
+  if (a instanceof Undetermined || b instanceof Undetermined) return undefined;
+  if (a instanceof SymInt || b instanceof SymInt)
+    return a instanceof SymInt && b instanceof SymInt && a.dim === b.dim ? true : undefined;
+  if (Array.isArray(a) && Array.isArray(b)) {
+    if (a.length !== b.length) return false;
+    const each = a.map((item, i) => same(item, b[i]));
+    return each.includes(false) ? false : each.includes(undefined) ? undefined : true;
+  }
+  const [x, y] = [numberOf(a), numberOf(b)];
+  return x !== undefined && y !== undefined ? x === y : a === b;
+}
+
+const undetermined = new Undetermined('a condition on the sizes of the inputs');
+
+const equality =
+  (positive: boolean) =>
+  ({ args: [a, b] }: Call): TorchValue => {
+    const result = same(a ?? null, b ?? null);
+    return result === undefined ? undetermined : result === positive;
+  };
+
+const comparison =
+  (compare: (a: number | string, b: number | string) => boolean) =>
+  (call: Call): TorchValue => {
+    const [a, b] = call.args;
+    if (typeof a === 'string' && typeof b === 'string') return compare(a, b);
+    const [x, y] = [numberOf(a ?? null), numberOf(b ?? null)];
+    if (x !== undefined && y !== undefined) return compare(x, y);
+    const isSize = (v: TorchValue) => v instanceof SymInt || v instanceof Undetermined;
+    return isSize(a ?? null) || isSize(b ?? null)
+      ? undetermined
+      : call.refuse(`of ${describe(a ?? null)} and ${describe(b ?? null)}`);
+  };
+
+/** What is true of a value; undefined when only a run can tell. */
+export function truth(value: TorchValue): boolean | undefined {
+  if (
+    value instanceof Undetermined ||
+    value instanceof SymInt ||
+    value instanceof GraphTensor ||
+    value instanceof UnknownTensor
+  )
+    return undefined;
+  if (value === null || value === '') return false;
+  if (value instanceof TorchTensor) return value.count === 1 ? value.numbers()[0] !== 0 : undefined;
+  if (Array.isArray(value)) return value.length > 0;
+  if (value instanceof Map) return value.size > 0;
+  return Boolean(value);
+}
+
+function logic(call: Call, combine: (a: boolean, b: boolean) => boolean): TorchValue {
+  const [a, b] = call.args.map(truth);
+  return a === undefined || b === undefined ? undetermined : combine(a, b);
+}
+
+function sizes(call: Call, value: TorchValue): readonly (number | SymInt)[] | undefined {
+  if (value instanceof UnknownTensor) return undefined;
+  if (value instanceof GraphTensor) {
+    if (value.isOpaque) call.refuse('of a result of an operator that is not supported');
+    return value.shape.map(integerOf);
+  }
+  return value instanceof TorchTensor ? value.shape : call.refuse(`of ${describe(value)}`);
+}
+
+function size(call: Call): TorchValue {
+  const [x, dim] = call.args;
+  const known = sizes(call, x);
+  if (known === undefined) return new Undetermined('the sizes of an input', 'number');
+  if (dim === undefined) return [...known];
+  const axis = Number(dim) < 0 ? Number(dim) + known.length : Number(dim);
+  return known[axis] ?? call.refuse(`: the axis ${describe(dim)} is outside of a tensor of rank ${known.length}`);
+}
+
+function length(call: Call): TorchValue {
+  const [value] = call.args;
+  if (value instanceof Undetermined) return value;
+  if (Array.isArray(value) || typeof value === 'string') return value.length;
+  if (value instanceof Map) return value.size;
+  if (isTensor(value)) return sizes(call, value)?.[0] ?? new Undetermined('the size of an input', 'number');
+  return call.refuse(`of ${describe(value)}`);
+}
+
+function toNumber(call: Call, convert: (x: number) => number): TorchValue {
+  const [value] = call.args;
+  if (value instanceof SymInt || value instanceof Undetermined) return value;
+  if (typeof value === 'string') return Number(value);
+  const number = numberOf(value ?? null);
+  return number === undefined ? call.refuse(`of ${describe(value ?? null)}: it depends on the data`) : convert(number);
+}
+
+/** An element of a list by its index, which may count from the end. */
+export function element(list: readonly TorchValue[], index: TorchValue, refuse: (why: string) => never): TorchValue {
+  const number = numberOf(index);
+  const value = number === undefined ? undefined : list.at(number);
+  return value === undefined ? refuse(`the index ${describe(index)} is outside of a list of ${list.length}`) : value;
+}
+
+const list = (call: Call): TorchValue[] => {
+  const [value] = call.args;
+  return Array.isArray(value) ? value : call.refuse(`of ${describe(value ?? null)}`);
+};
+
+function extremum(call: Call, pick: (...numbers: number[]) => number): TorchValue {
+  const values = call.args.length === 1 ? list(call) : call.args;
+  const numbers = values.map((value) => numberOf(value) ?? call.refuse(`of ${describe(value)}`));
+  return numbers.length > LONGEST ? call.refuse('of a long list') : numbers.reduce((a, b) => pick(a, b));
+}
+
+const dictionary = (call: Call): Map<TorchValue, TorchValue> => {
+  const [value] = call.args;
+  return value instanceof Map ? value : call.refuse(`of ${describe(value ?? null)}`);
+};
+
+const quantizationOf = (call: Call) => {
+  const [x] = call.args;
+  const q = x instanceof GraphTensor || x instanceof TorchTensor ? x.quantization : undefined;
+  return q?.kind === 'per-tensor' ? q : call.refuse(`of ${describe(x ?? null)}`);
+};
+
+const typeOf = (call: Call) => {
+  const [x] = call.args;
+  if (x instanceof GraphTensor || x instanceof TorchTensor) return x.type;
+  return call.refuse(`of ${describe(x ?? null)}`);
+};
+
+const rounded = (round: (x: number) => number) => (call: Call) => toNumber(call, round);
+const first = ({ args }: Call): TorchValue => args[0] ?? null;
+
+/** By the name of the operator. Those that operators on tensors share are used when all arguments are plain. */
+export const builtins: Readonly<Record<string, (call: Call) => TorchValue>> = {
+  'aten::add': add,
+  'aten::sub': arithmetic({ numbers: (a, b) => a - b, dims: difference }),
+  'aten::mul': multiply,
+  'aten::mul_': multiply,
+  'aten::add_': add,
+  'aten::div': divide,
+  'aten::floordiv': arithmetic({ numbers: (a, b) => Math.floor(a / b), dims: quotient }),
+  'aten::floor_divide': arithmetic({ numbers: (a, b) => Math.floor(a / b), dims: quotient }),
+  'aten::remainder': arithmetic({ numbers: modulo }),
+  'aten::pow': arithmetic({ numbers: (a, b) => a ** b }),
+  'aten::neg': (call) => toNumber(call, (x) => -x),
+  'aten::abs': (call) => toNumber(call, Math.abs),
+  'aten::sqrt': (call) => toNumber(call, Math.sqrt),
+  'aten::ceil': rounded(Math.ceil),
+  'aten::floor': rounded(Math.floor),
+  'aten::Int': rounded(Math.trunc),
+  'aten::IntImplicit': rounded(Math.trunc),
+  'aten::Float': rounded(Number),
+  'aten::FloatImplicit': rounded(Number),
+  'aten::ScalarImplicit': rounded(Number),
+  'aten::item': rounded(Number),
+  'aten::Bool': (call) => truth(first(call)) ?? undetermined,
+  'aten::eq': equality(true),
+  'aten::ne': equality(false),
+  'aten::__is__': equality(true),
+  'aten::__isnot__': equality(false),
+  'aten::lt': comparison((a, b) => a < b),
+  'aten::le': comparison((a, b) => a <= b),
+  'aten::gt': comparison((a, b) => a > b),
+  'aten::ge': comparison((a, b) => a >= b),
+  'aten::__not__': (call) => {
+    const value = truth(first(call));
+    return value === undefined ? undetermined : !value;
+  },
+  'aten::__and__': (call) => logic(call, (a, b) => a && b),
+  'aten::__or__': (call) => logic(call, (a, b) => a || b),
+  'aten::__contains__': ({ args: [container, item] }) =>
+    container instanceof Map
+      ? container.has(item)
+      : Array.isArray(container) && container.some((x) => same(x, item) === true),
+  'aten::size': size,
+  'aten::sym_size': size,
+  'prim::shape': size,
+  'aten::len': length,
+  'aten::dim': (call) => sizes(call, first(call))?.length ?? new Undetermined('the rank of an input', 'number'),
+  'aten::numel': (call) => {
+    const known = sizes(call, first(call)) ?? call.refuse('of an input of unknown shape');
+    return integerOf(known.map(dimOf).reduce(mulDims, 1));
+  },
+  'aten::append': (call) => {
+    limited(call, list(call)).push(call.args[1]);
+    return null;
+  },
+  'aten::extend': (call) => {
+    const more = call.args[1];
+    const to = list(call);
+    if (!Array.isArray(more) || to.length + more.length > LONGEST) return call.refuse(`by ${describe(more ?? null)}`);
+    to.push(...[...more]);
+    return null;
+  },
+  'aten::insert': (call) => {
+    list(call).splice(Number(call.args[1]), 0, call.args[2]);
+    return null;
+  },
+  'aten::pop': (call) => list(call).pop() ?? call.refuse('of an empty list'),
+  'aten::reverse': (call) => {
+    list(call).reverse();
+    return null;
+  },
+  'aten::list': (call) => [...list(call)],
+  'aten::copy': first,
+  'aten::__getitem__': (call) => {
+    const [container, key] = call.args;
+    if (container instanceof Map) return container.get(key) ?? call.refuse(`has no key ${describe(key)}`);
+    return element(list(call), key, (why) => call.refuse(`: ${why}`));
+  },
+  'aten::slice': (call) => {
+    const [values, start, end, step] = call.args;
+    if (!Array.isArray(values) || (step ?? 1) !== 1) return call.refuse(`of ${describe(values ?? null)}`);
+    return values.slice(Number(start ?? 0), end === null || end === undefined ? undefined : Number(end));
+  },
+  'aten::keys': (call) => [...dictionary(call).keys()],
+  'aten::values': (call) => [...dictionary(call).values()],
+  'aten::items': (call) => [...dictionary(call)].map(([key, value]) => [key, value]),
+  'aten::format': (call) => text(call, String(first(call))),
+  'aten::str': (call) => text(call, String(numberOf(first(call)) ?? first(call))),
+  'aten::warn': () => null,
+  'aten::manual_seed': () => null,
+  'prim::NumToTensor': first,
+  'prim::unchecked_cast': first,
+  'prim::unchecked_unwrap_optional': first,
+  'aten::_unwrap_optional': first,
+  'prim::data': first,
+  'prim::min': (call) => extremum(call, Math.min),
+  'prim::max': (call) => extremum(call, Math.max),
+  'prim::dtype': (call) => typeOf(call).code,
+  'prim::device': () => 'cpu',
+  'prim::is_cuda': () => false,
+  'prim::layout': () => 0,
+  'prim::requires_grad': () => false,
+  'aten::device': () => 'cpu',
+  'prim::is_quantized': (call) => {
+    const [x] = call.args;
+    if (x instanceof UnknownTensor) return undetermined;
+    return (x instanceof GraphTensor || x instanceof TorchTensor) && x.quantization !== undefined;
+  },
+  'aten::is_floating_point': (call) => isFloat(typeOf(call).dtype),
+  'aten::q_scale': (call) => quantizationOf(call).scale,
+  'aten::q_zero_point': (call) => quantizationOf(call).zeroPoint,
+  'prim::is_nested': () => false,
+  'aten::is_scripting': () => true,
+  'aten::is_grad_enabled': () => false,
+  'aten::_get_tracing_state': () => false,
+};

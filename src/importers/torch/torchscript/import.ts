@@ -1,0 +1,198 @@
+/** TorchScript archives (`torch.jit.save`, `_save_for_lite_interpreter`) into the IR. */
+import { fail, type Location } from '../../../diagnostics/index.ts';
+import type { Value } from '../../../ir/define_op.ts';
+import type { Graph, Origin } from '../../../ir/graph.ts';
+import type { Dim, Shape } from '../../../ir/types.ts';
+import type { Archive } from '../archive/index.ts';
+import { GraphSink } from '../graph_sink.ts';
+import { ShapeFound, type TorchProfile } from '../ops/context.ts';
+import { PickleObject, type PickleValue, scalarTypes, type TorchTensor, unpickleTorch } from '../pickle/index.ts';
+import { describe, GraphTensor, isTensor, type PackedWeights, type TorchValue, UnknownTensor } from '../values.ts';
+import type { Expression, Parameter } from './ast.ts';
+import { CodeBase } from './code.ts';
+import { Interpreter } from './interpreter.ts';
+import { FunctionObject, ModuleObject } from './objects.ts';
+import { TensorOperators, type TorchUnsupport } from './tensor_operators.ts';
+
+export interface ImportTorchOptions {
+  /** Whose kernels quantized operators follow; the file does not say. `torch-qnnpack` unless given. */
+  readonly profile?: TorchProfile;
+  /** Shapes of inputs by name; sizes may be symbols. What is not given is found from the first layer, or asked for. */
+  readonly inputShapes?: Readonly<Record<string, Shape>>;
+}
+
+/** What the importer leaves: no exporter writes archives, so no more than what was not understood. */
+export interface TorchOrigin extends Origin {
+  readonly kind: 'torchscript';
+  readonly profile: TorchProfile;
+  readonly unsupported: readonly TorchUnsupport[];
+}
+
+/** Each attempt finds the shape of one more input. */
+const MOST_ATTEMPTS = 64;
+
+/**
+ * The graph of the method `forward`, at level `qnn`. Operators that are not understood become `opaque` ones.
+ *
+ * @throws UnskewError U1002 … U1006 for a bad archive, U2005 when the shape of an input has to be given, U2008 for
+ * control flow that depends on data
+ */
+export function importTorchScript(archive: Archive, options: ImportTorchOptions = {}): Graph {
+  return new Importer(archive, options).run();
+}
+
+interface Input {
+  readonly name: string;
+  readonly shape: Shape | undefined;
+}
+
+class Importer {
+  readonly #archive: Archive;
+  readonly #profile: TorchProfile;
+  readonly #where: Location;
+  readonly #code: CodeBase;
+  readonly #root: PickleObject;
+  readonly #constants: readonly TorchValue[];
+  readonly #modules = new Map<PickleObject, ModuleObject | PackedWeights>();
+  readonly #shapes: Map<string, Shape>;
+
+  constructor(archive: Archive, { profile = 'torch-qnnpack', inputShapes = {} }: ImportTorchOptions) {
+    this.#archive = archive;
+    this.#profile = profile;
+    this.#where = archive.file === undefined ? {} : { file: archive.file };
+    this.#code = new CodeBase(archive);
+    if (archive.has('byteorder') && archive.text('byteorder').trim() !== 'little')
+      fail('U1002', 'the archive was written by a big-endian machine', archive.at('byteorder'));
+    const root = this.#unpickle('data.pkl', 'data/');
+    if (!(root instanceof PickleObject)) fail('U1004', 'the archive holds no module', archive.at('data.pkl'));
+    this.#root = root;
+    const constants = archive.has('constants.pkl') ? this.#unpickle('constants.pkl', 'constants/') : [];
+    if (!Array.isArray(constants))
+      fail('U1004', 'the constants of the archive are no tuple', archive.at('constants.pkl'));
+    this.#constants = constants as readonly TorchValue[];
+    this.#shapes = new Map(Object.entries(inputShapes));
+  }
+
+  run(): Graph {
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      try {
+        return this.#attempt();
+      } catch (error) {
+        if (error instanceof ShapeFound) this.#learn(error);
+        else if (error instanceof RangeError && /call stack/.test(error.message))
+          fail('U1006', 'the code of the model nests too deeply', this.#where);
+        else throw error;
+      }
+    }
+    return fail(
+      'U2005',
+      'the shapes of the inputs have to be given',
+      this.#where,
+      'inputShapes in the API, --shape on the command line',
+    );
+  }
+
+  #unpickle(entry: string, folder: string): PickleValue {
+    return unpickleTorch(this.#archive.bytes(entry), {
+      where: this.#archive.at(entry),
+      storage: (key) => this.#archive.bytes(folder + key),
+    });
+  }
+
+  /** The shape of an input; or, without a name, that the batch is one. */
+  #learn({ input, shape }: ShapeFound): void {
+    if (input === '') {
+      for (const [name, known] of this.#shapes)
+        this.#shapes.set(
+          name,
+          known.map((dim) => (dim === 'N' ? 1 : dim)),
+        );
+      return;
+    }
+    const index = this.#shapes.size;
+    const renamed = (dim: Dim): Dim => (typeof dim === 'string' && dim !== 'N' && index > 0 ? `${dim}${index}` : dim);
+    this.#shapes.set(input, shape.map(renamed));
+  }
+
+  #attempt(): Graph {
+    const sink = new GraphSink();
+    const constants = new Map<TorchTensor, Value>();
+    const file = this.#archive.file === undefined ? {} : { file: this.#archive.file };
+    const operators = new TensorOperators(sink, this.#profile, file, constants);
+    const interpreter = new Interpreter(this.#code, this.#constants, operators, this.#modules, this.#where);
+    const root = interpreter.instance(this.#root, this.#where);
+    if (!(root instanceof ModuleObject)) fail('U1004', 'the archive holds weights and no module', this.#where);
+    root.path = '';
+    const forward = interpreter.attribute(root, 'forward', () => this.#where);
+    if (!(forward instanceof FunctionObject)) {
+      fail('U2008', `the module ${root.className} has no method 'forward'`, this.#where);
+    }
+    const where = this.#code.at(forward.file, forward.code.line);
+    const parameters = forward.code.parameters.slice(1).filter((parameter) => isInput(parameter, where));
+    this.#checkNames(parameters.map(({ name }) => name));
+    const inputs = new Map(parameters.map((parameter) => [parameter.name, this.#input(sink, parameter.name)]));
+    const result = interpreter.call(forward, [], inputs, where);
+    const outputs = outputsOf(result, operators, where);
+    const origin: TorchOrigin = { kind: 'torchscript', profile: this.#profile, unsupported: operators.unsupported };
+    return sink.finish('main', outputs, origin);
+  }
+
+  #checkNames(names: readonly string[]): void {
+    for (const name of this.#shapes.keys()) {
+      if (!names.includes(name))
+        fail(
+          'U4002',
+          `inputShapes: the model has no input '${name}'`,
+          this.#where,
+          `its inputs are: ${names.join(', ')}`,
+        );
+    }
+  }
+
+  #input(sink: GraphSink, name: string): TorchValue {
+    const shape = this.#shapes.get(name);
+    if (shape === undefined) return new UnknownTensor(name);
+    for (const dim of shape) {
+      const isSize = typeof dim === 'number' ? Number.isSafeInteger(dim) && dim >= 0 : /^[A-Za-z_]\w*$/.test(dim);
+      if (!isSize) fail('U4002', `inputShapes: '${dim}' is no size of '${name}'`, this.#where);
+    }
+    return new GraphTensor(sink.input(name, { dtype: 'f32', shape }), scalarTypes.float32);
+  }
+}
+
+/** Tensors are inputs; whatever else has to have a default. */
+function isInput({ name, type, default: fallback }: Parameter, where: Location): boolean {
+  if (fallback !== undefined) return false;
+  if (isTensorType(type)) return true;
+  return fail('U2008', `the input '${name}' is no tensor: only tensors can be fed`, where);
+}
+
+function isTensorType(type: Expression | undefined): boolean {
+  if (type === undefined) return true; // code without types means tensors
+  if (type.kind === 'name') return type.name === 'Tensor';
+  return (
+    type.kind === 'subscript' &&
+    type.object.kind === 'name' &&
+    type.object.name === 'Optional' &&
+    isTensorType(type.index)
+  );
+}
+
+/** A tensor is `output`; several are `output_0`, … in their order, those of a dict `output_key`. */
+function outputsOf(result: TorchValue, operators: TensorOperators, where: Location): (readonly [string, Value])[] {
+  const outputs: (readonly [string, Value])[] = [];
+  const visit = (value: TorchValue, name: string): void => {
+    if (isTensor(value)) outputs.push([name, operators.valueOf(value, where)]);
+    else if (Array.isArray(value) && value.length <= 1000) {
+      value.forEach((item, i) => {
+        visit(item, `${name}_${i}`);
+      });
+    } else if (value instanceof Map)
+      for (const [key, item] of value) visit(item, `${name}_${String(key).replace(/\W/g, '_')}`);
+    else if (value !== null) fail('U2008', `the model returns ${describe(value)}: only tensors can be outputs`, where);
+    if (outputs.length > 1000) fail('U1006', 'the model returns more than 1000 tensors', where);
+  };
+  visit(result, 'output');
+  if (outputs.length === 0) fail('U2008', 'the model returns no tensor', where);
+  return outputs.length === 1 ? [['output', outputs[0][1]]] : outputs;
+}

@@ -1,0 +1,122 @@
+/**
+ * Packed weights as PyTorch serializes them: the state of `__torch__.torch.classes.quantized.*`, in every version, and
+ * what the `prepack` operators make of a weight and a bias.
+ */
+import { fail, type Location } from '../../../diagnostics/index.ts';
+import { type PickleObject, type PickleValue, TorchTensor } from '../pickle/index.ts';
+import { type PackedConv, PackedWeights, type TorchValue } from '../values.ts';
+
+export const isPackedClass = (name: string): boolean => name.startsWith('__torch__.torch.classes.');
+
+const CONV = /^__torch__\.torch\.classes\.quantized\.Conv[123]dPackedParamsBase$/;
+const LINEAR = '__torch__.torch.classes.quantized.LinearPackedParamsBase';
+
+/** @throws UnskewError U1004 for a state that is none of the known versions, U2008 for a class that is not known */
+export function packedOf({ className, state }: PickleObject, where: Location): PackedWeights {
+  const refuse = (why: string): never => fail('U1004', `the packed weights of ${className} ${why}`, where);
+  if (!Array.isArray(state)) return refuse('have no state');
+  if (className === LINEAR) return linear(state, refuse);
+  if (CONV.test(className)) return conv(state, refuse);
+  return fail('U2008', `objects of the class ${className} are not supported`, where);
+}
+
+type Refuse = (why: string) => never;
+
+/** (weight, bias) */
+function linear([weight, bias]: readonly PickleValue[], refuse: Refuse): PackedWeights {
+  if (!(weight instanceof TorchTensor)) return refuse('have no weight');
+  return new PackedWeights(weight, biasOf(bias, refuse));
+}
+
+function biasOf(bias: PickleValue | undefined, refuse: Refuse): TorchTensor | undefined {
+  if (bias === null || bias === undefined) return undefined;
+  return bias instanceof TorchTensor ? bias : refuse('have a bias that is no tensor');
+}
+
+/**
+ * version 3: (3, [spatial axes, stride…, padding…, dilation…, output padding…, groups, flags], [None, weight, bias])
+ * version 2: ('2', [the same without flags but with `transpose`, as a tensor; weight], [bias])
+ * version 1: (weight, bias, [stride], [padding], [dilation], groups), the numbers as tensors of one element
+ */
+function conv(state: readonly PickleValue[], refuse: Refuse): PackedWeights {
+  const [version, second, third] = state;
+  const list = (value: PickleValue): readonly PickleValue[] => (Array.isArray(value) ? value : refuse('lack a list'));
+  if (version instanceof TorchTensor) return firstVersion(state, refuse);
+  const isThird = Number(version) === 3;
+  if (!isThird && Number(version) !== 2) return refuse(`are of the unknown version ${String(version)}`);
+  const [first, weight, last] = list(isThird ? third : second);
+  const config = isThird ? list(second).map(Number) : numbersOf(first, refuse);
+  const bias = isThird ? last : list(third)[0];
+  if (!(weight instanceof TorchTensor)) return refuse('have no weight');
+  return new PackedWeights(weight, biasOf(bias, refuse), geometryOf(config, weight, refuse));
+}
+
+const numbersOf = (value: PickleValue, refuse: Refuse): readonly number[] =>
+  value instanceof TorchTensor && value.count <= 64 ? value.numbers() : refuse('have no configuration');
+
+function geometryOf(config: readonly number[], weight: TorchTensor, refuse: Refuse): PackedConv {
+  const [rank] = config;
+  if (config.length !== 4 * rank + 3)
+    return refuse(`have a configuration of ${config.length} numbers for ${rank} axes`);
+  const part = (i: number) => config.slice(1 + i * rank, 1 + (i + 1) * rank);
+  const [groups, flags] = config.slice(1 + 4 * rank);
+  return checked(
+    {
+      stride: part(0),
+      padding: part(1),
+      dilation: part(2),
+      outputPadding: part(3),
+      groups,
+      transposed: (flags & 1) === 1,
+    },
+    weight,
+    refuse,
+  );
+}
+
+function firstVersion(state: readonly PickleValue[], refuse: Refuse): PackedWeights {
+  const [weight, bias, stride, padding, dilation, groups] = state;
+  const ints = (value: PickleValue): readonly number[] =>
+    (Array.isArray(value) ? (value as readonly PickleValue[]) : refuse('lack a list')).map((item) =>
+      typeof item === 'number' ? item : numbersOf(item, refuse)[0],
+    );
+  const geometry: PackedConv = {
+    stride: ints(stride),
+    padding: ints(padding),
+    dilation: ints(dilation),
+    outputPadding: ints(stride).map(() => 0),
+    groups: ints([groups])[0],
+    transposed: false,
+  };
+  const tensor = weight as TorchTensor;
+  return new PackedWeights(tensor, biasOf(bias, refuse), checked(geometry, tensor, refuse));
+}
+
+function checked(conv: PackedConv, weight: TorchTensor, refuse: Refuse): PackedConv {
+  const rank = weight.shape.length - 2;
+  const { stride, padding, dilation, outputPadding, groups } = conv;
+  for (const list of [stride, padding, dilation, outputPadding])
+    if (list.length !== rank) refuse(`have lists of ${list.length} for ${rank} spatial axes`);
+  const isCount = (n: number) => Number.isSafeInteger(n) && n >= 0 && n < 2 ** 31;
+  if (![...stride, ...padding, ...dilation, ...outputPadding, groups].every(isCount) || groups < 1)
+    refuse('have a number that is negative or no integer');
+  return conv;
+}
+
+/** ops.quantized.conv2d_prepack(weight, bias, stride, padding, dilation, groups) and its kin; undefined for other names. */
+export function prepack(name: string, args: readonly TorchValue[], where: Location): PackedWeights | undefined {
+  const match = /^quantized::(conv(_transpose)?[123]d|linear)_prepack$/.exec(name);
+  if (match === null) return undefined;
+  const refuse = (why: string): never => fail('U1004', `the weights given to ${name} ${why}`, where);
+  const [weight, bias, ...rest] = args as readonly PickleValue[];
+  if (!(weight instanceof TorchTensor)) return refuse('are no stored tensor');
+  if (match[1] === 'linear') return linear([weight, bias], refuse);
+  const isTransposed = match[2] !== undefined;
+  const lists = rest.slice(0, -1) as readonly (readonly number[])[];
+  const groups = rest.at(-1);
+  const [stride, padding] = lists;
+  const [outputPadding, dilation] = isTransposed ? [lists[2], lists[3]] : [(stride ?? []).map(() => 0), lists[2]];
+  if (![stride, padding, dilation, outputPadding].every(Array.isArray)) return refuse('lack a list of numbers');
+  const geometry = { stride, padding, dilation, outputPadding, groups: Number(groups), transposed: isTransposed };
+  return new PackedWeights(weight, biasOf(bias, refuse), checked(geometry, weight, refuse));
+}

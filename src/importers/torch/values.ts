@@ -1,0 +1,144 @@
+/** What the code of a PyTorch model computes with while it is imported: numbers and lists at once, tensors as graph values. */
+import type { Value } from '../../ir/define_op.ts';
+import type { DType } from '../../ir/dtype.ts';
+import type { Dim } from '../../ir/types.ts';
+import { type ScalarType, type TensorQuantization, TorchTensor } from './pickle/index.ts';
+
+/** An integer that follows from the sizes of the inputs. */
+export class SymInt {
+  readonly dim: string;
+
+  constructor(dim: string) {
+    this.dim = dim;
+  }
+}
+
+/** A tensor that the graph computes. */
+export class GraphTensor {
+  readonly value: Value;
+  readonly type: ScalarType;
+  readonly quantization: TensorQuantization | undefined;
+  /** Whether PyTorch would hold it channels-last: some of its kernels round by that. */
+  readonly channelsLast: boolean;
+
+  constructor(
+    value: Value,
+    type: ScalarType,
+    {
+      quantization,
+      channelsLast = false,
+    }: { quantization?: TensorQuantization | undefined; channelsLast?: boolean } = {},
+  ) {
+    this.value = value;
+    this.type = type;
+    this.quantization = quantization;
+    this.channelsLast = channelsLast;
+  }
+
+  get shape(): readonly Dim[] {
+    return this.value.type.shape;
+  }
+
+  get isOpaque(): boolean {
+    return this.value.type.dtype === 'opaque';
+  }
+
+  get dtype(): DType {
+    return this.type.dtype;
+  }
+}
+
+/** An input whose shape is not known, or what has its shape: only its first reader can tell. */
+export class UnknownTensor {
+  readonly input: string;
+
+  constructor(input: string) {
+    this.input = input;
+  }
+}
+
+/** A truth that only a run knows, or the number of axes of an unknown tensor: fit for checks alone. */
+export class Undetermined {
+  readonly what: string;
+  readonly kind: 'condition' | 'number';
+
+  constructor(what: string, kind: 'condition' | 'number' = 'condition') {
+    this.what = what;
+    this.kind = kind;
+  }
+}
+
+/** Weights as an engine packs them: quantized tensor, float bias, and for convolutions their geometry. */
+export class PackedWeights {
+  readonly weight: TorchTensor;
+  readonly bias: TorchTensor | undefined;
+  readonly conv: PackedConv | undefined;
+
+  constructor(weight: TorchTensor, bias: TorchTensor | undefined, conv?: PackedConv) {
+    this.weight = weight;
+    this.bias = bias;
+    this.conv = conv;
+  }
+}
+
+export interface PackedConv {
+  readonly stride: readonly number[];
+  readonly padding: readonly number[];
+  readonly dilation: readonly number[];
+  readonly outputPadding: readonly number[];
+  readonly groups: number;
+  readonly transposed: boolean;
+}
+
+/** Lists and tuples are arrays, dicts are Maps; what else is an object belongs to the interpreter of the code. */
+export type TorchValue =
+  | null
+  | boolean
+  | number
+  | string
+  | SymInt
+  | GraphTensor
+  | UnknownTensor
+  | Undetermined
+  | TorchTensor
+  | PackedWeights
+  | TorchValue[]
+  | Map<TorchValue, TorchValue>
+  | CodeObject;
+
+/** Modules, methods, functions: see torchscript/. */
+export interface CodeObject {
+  readonly codeKind: string;
+}
+
+export const isCodeObject = (value: TorchValue): value is CodeObject =>
+  typeof value === 'object' && value !== null && 'codeKind' in value;
+
+export type TensorLike = GraphTensor | TorchTensor | UnknownTensor;
+export const isTensor = (value: TorchValue): value is TensorLike =>
+  value instanceof GraphTensor || value instanceof TorchTensor || value instanceof UnknownTensor;
+
+export const dimOf = (value: number | SymInt): Dim => (value instanceof SymInt ? value.dim : value);
+export const integerOf = (dim: Dim): number | SymInt => (typeof dim === 'string' ? new SymInt(dim) : dim);
+
+/** The one number that a stored tensor holds, undefined when it holds more. */
+export function numberOf(value: TorchValue): number | undefined {
+  if (typeof value === 'number') return value;
+  if (typeof value === 'boolean') return Number(value);
+  return value instanceof TorchTensor && value.count === 1 && !value.type.isQuantized ? value.numbers()[0] : undefined;
+}
+
+/** How a value is named in messages. */
+export function describe(value: TorchValue): string {
+  if (value === null) return 'None';
+  if (typeof value === 'string') return 'a string';
+  if (value instanceof SymInt) return `the size ${value.dim}`;
+  if (value instanceof GraphTensor || value instanceof TorchTensor)
+    return `a tensor of ${value.type.name}[${value.shape.join(', ')}]`;
+  if (value instanceof UnknownTensor) return `the tensor '${value.input}' of unknown shape`;
+  if (value instanceof Undetermined) return value.what;
+  if (value instanceof PackedWeights) return value.conv ? 'packed convolution weights' : 'packed linear weights';
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (value instanceof Map) return 'a dict';
+  return isCodeObject(value) ? `a ${value.codeKind}` : String(value);
+}
