@@ -10,7 +10,7 @@
  * Where zero points are there already (qnn.conv) they move along, taps outside read them, and nothing is left over;
  * ONNX Runtime takes one weights zero point: others are corrected by their window sums, z[o]·ConvInteger(x̂, 1).
  */
-import { type DType, isFloat, type Shape, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
+import { bytesOf, type DType, isFloat, type Shape, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
 import { type Attributes, castTo, ints, type NodeEmitter, type Written } from '../node_emitter.ts';
 import { convAttributes } from './conv_attributes.ts';
@@ -75,12 +75,10 @@ function toU8(e: NodeEmitter, index: number): string {
   const { dtype } = e.type(index);
   if (dtype === 'u8') return e.input(index);
   const constant = e.constantAt(index);
-  return constant === undefined
-    ? moved(e, e.input(index), 'u8')
-    : e.constant(
-        { ...constant, dtype: 'u8', data: Uint8Array.from(constant.data as Int8Array, (v) => v + 128) },
-        `${e.node.operands[index]}.u8`,
-      );
+  if (constant === undefined) return moved(e, e.input(index), 'u8');
+  const data = new Uint8Array(bytesOf(constant.data));
+  for (let i = 0; i < data.length; i++) data[i] ^= 128;
+  return e.constant({ ...constant, dtype: 'u8', data }, `${e.node.operands[index]}.u8`);
 }
 
 const weightsAsU8 = (e: NodeEmitter): string => toU8(e, 1);
