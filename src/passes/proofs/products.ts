@@ -28,7 +28,7 @@ const conv: Evaluate = (node, [x, w, third, zw], side) => {
   const quantized = node.op.startsWith('qnn.');
   const source = shifted(side.terms(x!), quantized ? third : undefined, side);
   const kinds = () => windowKinds(source, window, shape);
-  const { known, unknown } = filters(w!, quantized ? zw : undefined, window, side);
+  const { known, unknown } = filters(node, w!, quantized ? zw : undefined, window, side);
   const parts: Value[] = [];
   if (known)
     parts.push(
@@ -56,25 +56,14 @@ function parts(w: Value, side: Side): Parts {
 }
 
 /** w − zw, zw a scalar or one per result channel. */
-function filters(w: Value, zw: Value | undefined, { transposed, group }: Window, side: Side): Parts {
+function filters(node: Node, w: Value, zw: Value | undefined, { transposed, group }: Window, side: Side): Parts {
   if (zw === undefined) return parts(w, side);
   if (w.kind === 'constant' && zw.kind === 'constant')
-    return { known: centredFilters(w.tensor, zw.tensor, transposed, group, side) };
+    return { known: side.weights.centredFor(node, w.tensor, zw.tensor) };
   const single = sizeOf(zw.shape) === 1;
   if (!single && transposed && group > 1) return unsupported('computed zero points of groups');
   const along = single ? [] : w.shape.map((size, axis) => (axis === (transposed ? 1 : 0) ? size : 1));
   return parts(side.add(w, reshaped(side.terms(zw), along, side.ring), w.shape, -1), side);
-}
-
-/** w − zw by result channel: [O, C/group, …], or [C, O/group, …] with the groups along C. */
-function centredFilters(w: ITensor, zw: ITensor, transposed: boolean, group: number, side: Side): ITensor {
-  const [first, second] = w.shape;
-  const taps = sizeOf(w.shape.slice(2));
-  const perGroup = first / group;
-  return side.weights.centred(w, zw, (i) => {
-    const row = Math.floor(i / (second * taps));
-    return transposed ? Math.floor(row / perGroup) * second + (Math.floor(i / taps) % second) : row;
-  });
 }
 
 const matrices = (v: Terms, as: 'row' | 'column'): Terms =>
@@ -94,7 +83,7 @@ const matmul: Evaluate = (node, [a, b, za, zb], side) => {
   const shape = side.shapeOf(node.id);
   const rows = a!.shape.length > 1 ? a!.shape.length - 2 : -1;
   const left = matrices(shifted(side.terms(a!), za, side, alongAxis(za, a!.shape, rows)), 'row');
-  const right = rightSide(b!, zb, side);
+  const right = rightSide(node, b!, zb, side);
   const full = [
     ...shape.slice(0, shape.length - (rows < 0 ? 0 : 1) - (b!.shape.length > 1 ? 1 : 0)),
     left.shape[left.shape.length - 2],
@@ -122,16 +111,13 @@ const alongAxis = (z: Value | undefined, shape: readonly number[], axis: number)
     : shape.map((size, i) => (i === axis ? size : 1));
 
 /** b − zb as matrices whose products are added. */
-function rightSide(b: Value, zb: Value | undefined, side: Side): readonly (Terms | Constant)[] {
+function rightSide(node: Node, b: Value, zb: Value | undefined, side: Side): readonly (Terms | Constant)[] {
   const asMatrix = (tensor: ITensor): Constant => {
     const shape = tensor.shape.length > 1 ? tensor.shape : [tensor.shape[0], 1];
     return { kind: 'constant', shape, tensor: { ...tensor, shape } };
   };
-  if (b.kind === 'constant' && zb?.kind === 'constant') {
-    const columns = b.shape.length > 1 ? b.shape[b.shape.length - 1] : 1;
-    if (sizeOf(zb.shape) > columns) unsupported('zero points per batch');
-    return [asMatrix(side.weights.centred(b.tensor, zb.tensor, (i) => i % columns))];
-  }
+  if (b.kind === 'constant' && zb?.kind === 'constant')
+    return [asMatrix(side.weights.centredFor(node, b.tensor, zb.tensor))];
   const axis = b.shape.length > 1 ? b.shape.length - 1 : -1;
   const zero = zb && reshaped(side.terms(zb), sizeOf(zb.shape) === 1 ? [] : alongAxis(zb, b.shape, axis), side.ring);
   const { known, unknown } = parts(zero ? side.add(b, zero, b.shape, -1) : b, side);

@@ -60,7 +60,7 @@ export class GraphPair {
     const rank = this.#position.get(root);
     if (rank === undefined || !(root in this.after.values)) return undefined;
     const passed = new Set<ValueId>();
-    const stops = (id: ValueId) => this.#shared.has(id) && !passed.has(id) && (this.#position.get(id) as number) < rank;
+    const stops = (id: ValueId) => this.#shared.has(id) && !passed.has(id) && this.#positionOf(id) < rank;
     for (;;) {
       const [left, right] = [this.#cut(0, root, stops), this.#cut(1, root, stops)];
       if (left === undefined || right === undefined) return undefined;
@@ -77,9 +77,12 @@ export class GraphPair {
           after: this.#part(this.after, root, leaves, right.nodes),
         };
       }
-      for (const id of lonely) passed.add(id);
+      // The last of them first: it cannot be what another one is computed from.
+      passed.add(lonely.reduce((last, id) => (this.#positionOf(id) > this.#positionOf(last) ? id : last)));
     }
   }
+
+  #positionOf = (id: ValueId): number => this.#position.get(id) as number;
 
   #isShared(id: ValueId): boolean {
     const [old, now] = [this.before.values[id], this.after.values[id]];
@@ -188,7 +191,7 @@ export function sizedRegions(region: Region): readonly Region[] {
 /** window + pads + stride along the axis where that is most. */
 function reachOf(region: Region, node: Node): number {
   const { strides, pads, dilations } = node.attrs as Record<string, readonly number[] | undefined>;
-  if (strides === undefined || pads === undefined || dilations === undefined) return 0;
+  if (strides === undefined || pads === undefined || dilations === undefined || !node.operands[1]) return 0;
   const graph = region.before.nodes[node.id] === node ? region.before : region.after;
   const kernel = graph.values[node.operands[1] as ValueId].type.shape.slice(2) as readonly number[];
   const rank = strides.length;

@@ -1,7 +1,7 @@
 /** Passes over weights: the only work of a proof that grows with the model. Every result is kept as long as the checker. */
-import { dtypes, type ITensor, sizeOf } from '../../ir/index.ts';
+import { dtypes, type ITensor, type Node, sizeOf } from '../../ir/index.ts';
 import type { Ring } from './ring.ts';
-import { integers, isOnes, type Vector } from './terms.ts';
+import { integers, isOnes, unsupported, type Vector } from './terms.ts';
 
 /** How weights are laid out: [O, C/group, taps…] of a convolution, [C, O/group, taps…] of a transposed one, […, K, N] of a matmul. */
 export type Layout =
@@ -55,8 +55,24 @@ export class Weights {
     return this.#signed.get(w)!.get(JSON.stringify(layout))!;
   }
 
-  /** w − zero points, element by element; `indexOf` says which zero point belongs to an element. */
-  centred(w: ITensor, zeroPoints: ITensor, indexOf: (i: number) => number): ITensor {
+  /** w − zw of a quantized product with zero points per result channel. */
+  centredFor(node: Node, w: ITensor, zw: ITensor): ITensor {
+    const [first, second] = w.shape;
+    if (node.op.endsWith('matmul')) {
+      const columns = w.shape.length > 1 ? w.shape[w.shape.length - 1] : 1;
+      if (sizeOf(zw.shape) > columns) unsupported('zero points per batch');
+      return this.#centre(w, zw, (i) => i % columns);
+    }
+    const taps = sizeOf(w.shape.slice(2));
+    if (!node.op.endsWith('transpose')) return this.#centre(w, zw, (i) => Math.floor(i / (second * taps)));
+    const perGroup = first / (node.attrs.group as number);
+    return this.#centre(w, zw, (i) => {
+      const group = Math.floor(i / (second * taps * perGroup));
+      return group * second + (Math.floor(i / taps) % second);
+    });
+  }
+
+  #centre(w: ITensor, zeroPoints: ITensor, indexOf: (i: number) => number): ITensor {
     return remember(this.#centred, w, zeroPoints, () => {
       const [values, zeros] = [w.data as ArrayLike<number>, integers(zeroPoints)];
       const data = new Int16Array(values.length);

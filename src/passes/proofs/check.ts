@@ -1,0 +1,193 @@
+/**
+ * The checker. Given the graph before and after a rewrite it finds what changed, and discharges what is owed for every
+ * value whose computation did. It knows operators, not rules: whatever made `after`, right or wrong, is judged by itself.
+ */
+import { type Graph, isFloat, type Node, nodesOf, type ValueId } from '../../ir/index.ts';
+import { checkFinite } from './finite.ts';
+import { checkIdentity, type IdentityReport, identityMethod, Session } from './identity.ts';
+import type { Obligation, Witness } from './obligation.ts';
+import { highest, type Interval, lowest, Ranges } from './range.ts';
+import { GraphPair, type Region, sizedRegions } from './region.ts';
+import { compareRecipes, recipeOf } from './rounding.ts';
+import { Unsupported } from './terms.ts';
+import { findWitness } from './witness.ts';
+
+export interface CheckRegionOptions {
+  /** Of the random points; from the system when absent. */
+  readonly seed?: number;
+}
+
+/** The obligations of every value that both graphs have and compute differently, operands first. */
+export function checkGraphs(
+  before: Graph,
+  after: Graph,
+  options: CheckRegionOptions = {},
+): Map<ValueId, CheckedRegion> {
+  const pair = new GraphPair(before, after);
+  const checker = new Checker(options);
+  return new Map(pair.changed().map((root) => [root, checker.check(pair, root)]));
+}
+
+/** The obligations of one value that both graphs have. */
+export function checkRegion(
+  before: Graph,
+  after: Graph,
+  root: ValueId,
+  options: CheckRegionOptions = {},
+): Obligation[] {
+  return [...new Checker(options).check(new GraphPair(before, after), root).obligations];
+}
+
+export interface CheckedRegion {
+  readonly obligations: readonly Obligation[];
+  /** The nodes of the rewritten side, the root's among them. */
+  readonly nodes: readonly ValueId[];
+}
+
+class Checker {
+  readonly #session: Session;
+
+  constructor({ seed }: CheckRegionOptions) {
+    this.#session = new Session(seed);
+  }
+
+  check(pair: GraphPair, root: ValueId): CheckedRegion {
+    const region = pair.region(root);
+    if (region === undefined)
+      return { obligations: [open('the sides share no values that they are computed from')], nodes: [root] };
+    return { obligations: this.#obligations(region), nodes: nodesOf(region.after).map((n) => n.id) };
+  }
+
+  #obligations(region: Region): Obligation[] {
+    const [sized] = sizedRegions(region);
+    if (sized === undefined) return [open('no sizes of the symbolic axes fit')];
+    const finite = checkFinite(sized);
+    if (finite) return [finite];
+    const report = checkIdentity(region, this.#session);
+    const identity = identityObligation(report);
+    if (identity.verdict !== 'proved') return [identity];
+    try {
+      return [identity, ...this.#ranges(sized), ...this.#rounding(sized)];
+    } catch (error) {
+      if (!(error instanceof Unsupported)) throw error;
+      return [identity, { ...open(error.message), kind: 'range', what: 'bounds of values' }];
+    }
+  }
+
+  #ranges(region: Region): Obligation[] {
+    const [before, after] = [region.before, region.after].map((graph) => new Ranges(graph, this.#session.weights));
+    const [left, right] = [region.before, region.after].map((graph) => graph.nodes[region.root]);
+    const sums = tighter(sumOf(before, left), sumOf(after, right));
+    const [low, high] = [lowest(sums), highest(sums)];
+    const fits = low >= -(2 ** 31) && high <= 2 ** 31 - 1;
+    const carried = nodesOf(region.after).filter(
+      (node) => /conv|matmul/.test(node.op) && isFloat(region.after.values[node.id].type.dtype as 'f32'),
+    );
+    return [
+      {
+        kind: 'range',
+        what: fits
+          ? `the sum stays within int32: ${low} … ${high}`
+          : 'both sides wrap alike where the sum leaves int32',
+        method: fits
+          ? 'intervals, channel by channel, from the weights and zero points'
+          : 'the identity holds modulo 2^32',
+        verdict: 'proved',
+      },
+      ...carried.map((node) => this.#carriedByFloats(region, node, after)),
+    ];
+  }
+
+  /** Floats hold a sum of integers whatever its order when no partial sum is beyond what they hold exactly. */
+  #carriedByFloats(region: Region, node: Node, ranges: Ranges): Obligation {
+    const bits = region.after.values[node.id].type.dtype === 'f32' ? 24 : 53;
+    const most = ranges.partialSums(node);
+    const what = `f${bits === 24 ? 32 : 64} carries the sums of ${node.op} exactly`;
+    const method = `Σ|x − zx|·|w| ≤ ${most ?? '?'}, of 2^${bits}`;
+    if (most !== undefined && most <= 2 ** bits) return { kind: 'range', what, method, verdict: 'proved' };
+    const witness = findWitness(region);
+    return {
+      kind: 'range',
+      what,
+      method,
+      verdict: witness ? { refuted: witness } : { open: 'a partial sum may be beyond' },
+    };
+  }
+
+  #rounding(region: Region): Obligation[] {
+    const [left, right] = [region.before, region.after].map((graph) => graph.nodes[region.root]);
+    if (
+      left === undefined ||
+      right === undefined ||
+      !(roundsTo8(region.before, left) || roundsTo8(region.after, right))
+    )
+      return [];
+    const what = 'both sides round alike';
+    const [before, after] = [recipeOf(region.before, left), recipeOf(region.after, right)];
+    if (before === undefined || after === undefined)
+      return [{ kind: 'rounding', what, method: 'parameters', verdict: { open: 'the parameters are computed' } }];
+    const [byBefore, byAfter] = [region.before, region.after].map((graph, i) =>
+      sumOf(new Ranges(graph, this.#session.weights), [left, right][i]),
+    );
+    const { compared, differs } = compareRecipes(before, after, tighter(byBefore, byAfter));
+    const method =
+      compared === 0
+        ? 'the same recipe and parameters'
+        : `all thresholds over the reachable sums, in ${compared} channels`;
+    if (differs === undefined) return [{ kind: 'rounding', what, method, verdict: 'proved' }];
+    const [[first]] = differs.at;
+    const found = findWitness(region);
+    const witness: Witness = {
+      ...(found ?? {
+        inputs: {},
+        output: region.root,
+        index: [differs.channel],
+        before: differs.before(first),
+        after: differs.after(first),
+      }),
+      accumulators: differs.at.slice(0, 64),
+    };
+    return [{ kind: 'rounding', what, method, verdict: { refuted: witness } }];
+  }
+}
+
+const roundsTo8 = (graph: Graph, node: Node): boolean =>
+  node.op === 'qnn.requantize' || (node.op.startsWith('dnnl.') && graph.values[node.id].type.dtype !== 's32');
+
+/** Of a node that rounds, what it rounds; of any other, its result. */
+function sumOf(ranges: Ranges, node: Node | undefined): Interval {
+  if (node === undefined) return { low: Float64Array.of(-Infinity), high: Float64Array.of(Infinity), axis: 0 };
+  if (node.op === 'qnn.requantize') return ranges.of(node.operands[0] as ValueId);
+  return node.op.startsWith('dnnl.') ? ranges.fusedSum(node) : ranges.of(node.id);
+}
+
+/** Both hold: the narrower one. */
+function tighter(a: Interval, b: Interval): Interval {
+  const width = (i: Interval) => highest(i) - lowest(i);
+  return width(b) < width(a) ? b : a;
+}
+
+function identityObligation(report: IdentityReport): Obligation {
+  const what = 'both sides are the same polynomial in what they are computed from';
+  const method = identityMethod(report);
+  if (report.verdict === 'same') return { kind: 'identity', what, method, verdict: 'proved' };
+  if (typeof report.verdict === 'object')
+    return { kind: 'identity', what, method: 'evaluation at random points', verdict: report.verdict };
+  const witness = findWitness(report.at!.region);
+  const at = `[${report.at!.index.join(', ')}]`;
+  if (witness === undefined)
+    return {
+      kind: 'identity',
+      what,
+      method,
+      verdict: { open: `the polynomials differ at ${at}; no input was found that shows it` },
+    };
+  return { kind: 'identity', what, method, verdict: { refuted: witness } };
+}
+
+const open = (why: string): Obligation => ({
+  kind: 'identity',
+  what: 'both sides are the same function of what they are computed from',
+  method: 'none',
+  verdict: { open: why },
+});

@@ -1,0 +1,115 @@
+/** Regions that are no sums of products: tables and additions of bytes, and movements. */
+import {
+  constantOf,
+  dtypes,
+  evaluateNode,
+  type Graph,
+  type ITensor,
+  newArray,
+  sizeOf,
+  topologicalOrder,
+  typeOf,
+  type ValueId,
+} from '../../ir/index.ts';
+import type { Obligation, Witness } from './obligation.ts';
+import { haveTrait, type Region } from './region.ts';
+
+/** Undefined when the region is neither. `region` has known sizes. */
+export function checkFinite(region: Region): Obligation | undefined {
+  const sides = [region.before, region.after];
+  if (sides.every((graph) => haveTrait(graph, 'movement', 'identity'))) return checkMovement(region);
+  if (!sides.every((graph) => haveTrait(graph, 'elementwise') && hasScalarConstants(graph))) return undefined;
+  const types = region.leaves.map((id) => typeOf(region.before, id));
+  if (types.length > 2 || types.some(({ dtype }) => dtype !== 'u8' && dtype !== 's8')) return undefined;
+  return checkAllBytes(region);
+}
+
+/** A table counts as one: its element is chosen by the value alone. */
+const hasScalarConstants = (graph: Graph): boolean =>
+  Object.values(graph.nodes).every((node) =>
+    node.operands.every((id, i) => {
+      const t = constantOf(graph, id);
+      return t === undefined || t.data.length === 1 || (node.op === 'qnn.lut' && i > 0 && t.data.length === 256);
+    }),
+  );
+
+/** All values of one byte, or all pairs of two. */
+function checkAllBytes(region: Region): Obligation {
+  const cases = 256 ** region.leaves.length;
+  const rank = Math.max(1, ...region.leaves.map((id) => typeOf(region.before, id).shape.length));
+  const shape = [...Array<number>(rank - 1).fill(1), cases];
+  const feeds = new Map<ValueId, ITensor>();
+  region.leaves.forEach((id, position) => {
+    const { dtype } = typeOf(region.before, id);
+    const data = newArray(dtype as 'u8', cases);
+    const { min } = dtypes[dtype as 'u8'];
+    for (let i = 0; i < cases; i++) data[i] = min + (position === 0 ? i & 255 : i >> 8);
+    feeds.set(id, { dtype: dtype as 'u8', shape, data });
+  });
+  const what = 'both sides are the same function of bytes';
+  const method = `all ${cases} inputs`;
+  const [before, after] = [region.before, region.after].map((graph) => evaluateAll(graph, feeds, region.root));
+  const at = before.data.findIndex((v, i) => !Object.is(v, after.data[i]));
+  if (at < 0) return { kind: 'identity', what, method, verdict: 'proved' };
+  const inputs = Object.fromEntries(
+    [...feeds].map(([id, { dtype, data }]) => {
+      const size = sizeOf(typeOf(region.before, id).shape as number[]);
+      return [
+        id,
+        {
+          type: dtype,
+          shape: typeOf(region.before, id).shape as number[],
+          fill: { value: Number(data[at]) },
+          ...(size <= 64 && { data: Array<number>(size).fill(Number(data[at])) }),
+        },
+      ];
+    }),
+  );
+  const witness: Witness = {
+    inputs,
+    output: region.root,
+    index: (typeOf(region.before, region.root).shape as number[]).map(() => 0),
+    before: Number(before.data[at]),
+    after: Number(after.data[at]),
+  };
+  return { kind: 'identity', what, method, verdict: { refuted: witness } };
+}
+
+/** Movements treat all elements alike, so one input whose elements are all different stands for every input. */
+function checkMovement(region: Region): Obligation | undefined {
+  const what = 'both sides move the same elements to the same places';
+  let label = 1;
+  const feeds = new Map<ValueId, ITensor>();
+  for (const id of region.leaves) {
+    const shape = typeOf(region.before, id).shape as number[];
+    feeds.set(id, { dtype: 'f64', shape, data: Float64Array.from({ length: sizeOf(shape) }, () => label++) });
+  }
+  if (label > 2 ** 24) return undefined;
+  const [before, after] = [region.before, region.after].map((graph) => evaluateAll(graph, feeds, region.root, true));
+  const same = before.data.length === after.data.length && before.data.every((v, i) => v === after.data[i]);
+  const method = 'an input of elements that are all different';
+  if (same) return { kind: 'identity', what, method, verdict: 'proved' };
+  return { kind: 'identity', what, method, verdict: { open: 'elements end in different places' } };
+}
+
+/** `asLabels`: constants become f64, so that they go with labels. */
+function evaluateAll(graph: Graph, feeds: ReadonlyMap<ValueId, ITensor>, root: ValueId, asLabels = false): ITensor {
+  const values = new Map(feeds);
+  const constant = (id: ValueId): ITensor | null => {
+    const t = constantOf(graph, id);
+    if (t === undefined) return null;
+    return asLabels
+      ? { dtype: 'f64', shape: t.shape, data: Float64Array.from(t.data as ArrayLike<number>, (v) => -Number(v)) }
+      : t;
+  };
+  for (const node of topologicalOrder(graph).order) {
+    const results = evaluateNode(
+      node,
+      node.operands.map((id) => (id === null ? null : (values.get(id) ?? constant(id)))),
+    );
+    node.results.forEach((id, i) => {
+      values.set(id, results[i]);
+    });
+  }
+  return values.get(root) ?? (constant(root) as ITensor);
+}

@@ -1,0 +1,203 @@
+/**
+ * What oneDNN owes: its primitives add bias and map in f32, and without VNNI their products saturate to int16. Our own
+ * kernels (depthwise, requantize) add in int32 and owe nothing.
+ *
+ *   accumulator (int32, the source zero point taken care of) → f32, + bias, + map, · multiplier, round, clip, + zero point
+ */
+import {
+  constantOf,
+  findOp,
+  type Graph,
+  type ITensor,
+  type Node,
+  nodesOf,
+  sizeOf,
+  type ValueId,
+} from '../../ir/index.ts';
+import { requantizer } from '../../numerics/index.ts';
+import { clampTo, roundHalfEven } from '../../numerics/rounding.ts';
+import { needsUnsignedSource, type Target } from '../target.ts';
+import type { Obligation } from './obligation.ts';
+import { magnitude, type Ranges } from './range.ts';
+import { bounds, differences, type Recipe, recipeOf, type Step } from './rounding.ts';
+import { integers } from './terms.ts';
+
+/** f32 holds every integer up to here. */
+const EXACT = 2 ** 24;
+/** Sums (channel, constant of the map) whose thresholds are compared per node at most. */
+const MOST_STEPS = 20_000;
+
+/** The obligations of the primitives of a graph at level dnnl, by node. */
+export function primitiveObligations(graph: Graph, ranges: Ranges, target: Target): Map<ValueId, Obligation[]> {
+  const found = new Map<ValueId, Obligation[]>();
+  for (const node of nodesOf(graph)) {
+    if (!/^dnnl\.(conv|conv_transpose|matmul)$/.test(node.op) || node.attrs.by === 'depthwise') continue;
+    found.set(node.id, [
+      node.attrs.to === 's32' ? bareSum(graph, node, ranges) : epilogue(graph, node, ranges),
+      ...(needsUnsignedSource(target) ? [saturation(graph, node, target)] : []),
+    ]);
+  }
+  return found;
+}
+
+const operandsOf = (graph: Graph, node: Node): Record<string, ITensor | undefined> =>
+  Object.fromEntries(
+    Object.keys(findOp(node.op)?.operands ?? {}).map((name, i) => [name, constantOf(graph, node.operands[i])]),
+  );
+
+/** To s32 without additions the accumulator is stored as it is; with a source zero point or a bias it passes through f32. */
+function bareSum(graph: Graph, node: Node, ranges: Ranges): Obligation {
+  const { bias } = operandsOf(graph, node);
+  const what = 'the sum that oneDNN returns is the int32 sum';
+  if (node.attrs.sourceZeroPoint === 0 && bias === undefined)
+    return {
+      kind: 'rounding',
+      what,
+      method: 'no source zero point and no bias: never converted to f32',
+      verdict: 'proved',
+    };
+  const most = magnitude(ranges.sum(node)) + largest(bias);
+  const method = `f32 holds the sums: |sum| ≤ ${most} from the weights, of 2^24`;
+  const open = `sums may reach ±${most}, and with a source zero point oneDNN returns them by way of f32`;
+  return { kind: 'rounding', what, method, verdict: most <= EXACT ? 'proved' : { open } };
+}
+
+const largest = (t: ITensor | undefined): number =>
+  t === undefined ? 0 : integers(t).reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+
+function epilogue(graph: Graph, node: Node, ranges: Ranges): Obligation {
+  const { bias, map } = operandsOf(graph, node);
+  const what = 'oneDNN’s f32 epilogue rounds like the int32 recipe';
+  const proved = (method: string): Obligation => ({ kind: 'rounding', what, method, verdict: 'proved' });
+  if (bias === undefined && map === undefined) return proved('nothing is added: both round fl(fl(sum)·multiplier)');
+  const sum = ranges.sum(node);
+  const most = magnitude(sum) + largest(bias) + largest(map);
+  if (most <= EXACT) return proved(`every f32 sum is exact: |sum| + |bias| + |map| ≤ ${most} ≤ 2^24`);
+  const recipe = recipeOf(graph, node) as Recipe;
+  const added = additions(node, graph, bias, map);
+  const channels = added.length;
+  let [saturated, compared] = [0, 0];
+  for (let c = 0; c < channels; c++) {
+    for (const [b, m] of added[c]) {
+      const [low, high] = bounds(sum, c, channels);
+      if (low < -(2 ** 31) + Math.abs(b) + Math.abs(m) || high > 2 ** 31 - 1 - Math.abs(b) - Math.abs(m))
+        return { kind: 'rounding', what, method: 'intervals', verdict: { open: `channel ${c} may leave int32` } };
+      const [exact, primitive] = [intRecipe(recipe, c, b + m), primitiveRecipe(recipe, c, b, m)];
+      // Up to here all sums are exact; beyond it both sides are monotone, so they agree where they have saturated.
+      const room = EXACT - Math.abs(b) - Math.abs(m);
+      const isClamped = (at: number, end: number) => exact(at) === end && primitive(at) === end;
+      if (
+        room > 0 &&
+        (high <= room || isClamped(room, recipe.high)) &&
+        (low >= -room || isClamped(-room, recipe.low))
+      ) {
+        saturated++;
+        continue;
+      }
+      if (++compared > MOST_STEPS)
+        return {
+          kind: 'rounding',
+          what,
+          method: 'thresholds',
+          verdict: { open: 'too many different sums to compare' },
+        };
+      const at = differences(exact, primitive, low, high);
+      if (at.length === 0) continue;
+      const [[first]] = at;
+      const witness = {
+        inputs: {},
+        output: node.id,
+        index: [c],
+        before: exact(first),
+        after: primitive(first),
+        accumulators: at.slice(0, 64),
+      };
+      return {
+        kind: 'rounding',
+        what,
+        method: 'thresholds over the reachable sums of each channel',
+        verdict: { refuted: witness },
+      };
+    }
+  }
+  const parts = [
+    ...(saturated > 0
+      ? [`${saturated} (channel, added constant): sums are exact up to 2^24 and both sides saturated beyond`]
+      : []),
+    ...(compared > 0 ? [`${compared}: all thresholds over the reachable sums are equal`] : []),
+  ];
+  return proved(parts.join('; '));
+}
+
+/** By channel, the different pairs of bias and map element. */
+function additions(
+  node: Node,
+  graph: Graph,
+  bias: ITensor | undefined,
+  map: ITensor | undefined,
+): (readonly [number, number])[][] {
+  const { shape } = graph.values[node.id].type;
+  const channels = shape[node.op === 'dnnl.matmul' ? shape.length - 1 : 1] as number;
+  const biases = bias && integers(bias);
+  const maps = map && integers(map);
+  const inner = map ? sizeOf(map.shape) / channels : 0;
+  return Array.from({ length: channels }, (_, c) => {
+    const b = biases ? biases[biases.length === 1 ? 0 : c] : 0;
+    return maps
+      ? [...new Set(maps.subarray(c * inner, (c + 1) * inner))].map((m) => [b, m] as const)
+      : [[b, 0] as const];
+  });
+}
+
+const factorOf = ({ multipliers }: Recipe, c: number): number => {
+  const m = multipliers[multipliers.length === 1 ? 0 : c];
+  return 'factor' in m ? m.factor : Number.NaN;
+};
+
+const intRecipe = ({ mode, zeroPoint, low, high, ...r }: Recipe, c: number, added: number): Step => {
+  const step = requantizer(mode, r.multipliers[r.multipliers.length === 1 ? 0 : c], zeroPoint, low, high);
+  return (a) => step(a + added);
+};
+
+const primitiveRecipe = (r: Recipe, c: number, bias: number, map: number): Step => {
+  const [f, factor] = [Math.fround, factorOf(r, c)];
+  const [b, m] = [f(bias), f(map)];
+  return (a) => clampTo(r.low, r.high, roundHalfEven(f(f(f(f(a) + b) + m) * factor)) + r.zeroPoint);
+};
+
+/** vpmaddubsw adds two neighbouring products and saturates the sum to int16; any two weights of a filter may be neighbours. */
+function saturation(graph: Graph, node: Node, target: Target): Obligation {
+  const what = `no pair of products saturates int16 on ${target.isa}`;
+  const kernel = 'the layer is left to the kernel that adds in int32';
+  const done = (method: string): Obligation => ({ kind: 'saturation', what, method, verdict: 'proved' });
+  const w = constantOf(graph, node.operands[1]);
+  const source = graph.values[node.operands[0] as ValueId].type.dtype;
+  if (source !== 'u8' || w === undefined)
+    return done(`${source === 'u8' ? 'computed weights' : 'an s8 source'}: ${kernel}`);
+  const worst = worstPairs(w, node.op);
+  const fits = 255 * worst.high <= 32767 && 255 * worst.low >= -32768;
+  const pair = `the largest pairs of weights of a filter are ${worst.low} and ${worst.high}`;
+  return done(fits ? `${pair}, times 255 within int16` : `${pair}, times 255 beyond int16: ${kernel}`);
+}
+
+/** The smallest and largest sums of two weights of one filter. */
+function worstPairs(w: ITensor, op: string): { readonly low: number; readonly high: number } {
+  const values = w.data as ArrayLike<number>;
+  const columns = op === 'dnnl.matmul' ? w.shape[w.shape.length - 1] : 0;
+  const filters = op === 'dnnl.matmul' ? columns : op === 'dnnl.conv_transpose' ? 1 : w.shape[0];
+  const each = values.length / filters;
+  let [low, high] = [0, 0];
+  for (let o = 0; o < filters; o++) {
+    let [top, next, bottom, last] = [0, 0, 0, 0];
+    for (let i = 0; i < each; i++) {
+      const v = values[columns > 0 ? i * columns + o : o * each + i];
+      if (v > top) [top, next] = [v, top];
+      else if (v > next) next = v;
+      if (v < bottom) [bottom, last] = [v, bottom];
+      else if (v < last) last = v;
+    }
+    low = Math.min(low, bottom + last);
+    high = Math.max(high, top + next);
+  }
+  return { low, high };
+}

@@ -1,0 +1,244 @@
+/** Obligation (b): between which bounds values lie, from the weights themselves. Per result channel of products. */
+import {
+  constantOf,
+  dtypes,
+  findOp,
+  type Graph,
+  type ITensor,
+  isFloat,
+  type Node,
+  producersOf,
+  sizeOf,
+  type ValueId,
+} from '../../ir/index.ts';
+import { integers } from './terms.ts';
+import type { Layout, SignedSums, Weights } from './weights.ts';
+
+/** Closed intervals: one for all elements, or one for each channel on `axis` counted from the last. */
+export interface Interval {
+  readonly low: Float64Array;
+  readonly high: Float64Array;
+  /** 0: the last axis. Of no meaning for a single interval. */
+  readonly axis: number;
+}
+
+export const lowest = ({ low }: Interval): number => low.reduce((a, b) => Math.min(a, b), Infinity);
+export const highest = ({ high }: Interval): number => high.reduce((a, b) => Math.max(a, b), -Infinity);
+export const magnitude = (i: Interval): number => Math.max(-lowest(i), highest(i));
+
+const single = (low: number, high: number): Interval => ({
+  low: Float64Array.of(low),
+  high: Float64Array.of(high),
+  axis: 0,
+});
+const whole = (i: Interval): Interval => single(lowest(i), highest(i));
+
+export class Ranges {
+  readonly #graph: Graph;
+  readonly #weights: Weights;
+  readonly #producers: ReadonlyMap<ValueId, Node>;
+  readonly #known = new Map<ValueId, Interval>();
+
+  constructor(graph: Graph, weights: Weights) {
+    this.#graph = graph;
+    this.#weights = weights;
+    this.#producers = producersOf(graph);
+  }
+
+  /** Where the elements of a value lie; its whole type where nothing is known. */
+  of(id: ValueId): Interval {
+    const known = this.#known.get(id);
+    if (known) return known;
+    const constant = constantOf(this.#graph, id);
+    const node = this.#producers.get(id);
+    const made = (constant ? ofConstant(constant) : node && this.#ofNode(node)) ?? this.#ofType(id);
+    this.#known.set(id, made);
+    return made;
+  }
+
+  /** x − zx of a product, including what padding reads. */
+  source(node: Node): Interval {
+    const [x, , third] = node.operands as readonly (ValueId | undefined)[];
+    const range = whole(this.of(x as ValueId));
+    const zero = Number(node.attrs.sourceZeroPoint ?? 0);
+    const zx = node.op.startsWith('qnn.') && third ? whole(this.of(third)) : single(zero, zero);
+    return single(Math.min(range.low[0] - zx.high[0], 0), Math.max(range.high[0] - zx.low[0], 0));
+  }
+
+  /** Σ|x − zx|·|w − zw|: no partial sum is larger, in whatever order it is added. Undefined for computed weights. */
+  partialSums(node: Node): number | undefined {
+    const signed = this.#signedSums(node);
+    if (signed === undefined) return undefined;
+    const reach = magnitude(this.source(node));
+    return signed.positive.reduce((most, v, i) => Math.max(most, (v - signed.negative[i]) * reach), 0);
+  }
+
+  /** The sum of a product before anything is added to it. */
+  sum(node: Node): Interval {
+    const {
+      low: [low],
+      high: [high],
+    } = this.source(node);
+    const signed = this.#signedSums(node);
+    const axis = node.op.endsWith('matmul') ? 0 : this.#shape(node.id).length - 2;
+    if (signed === undefined) return this.#computedSum(node);
+    const { positive, negative } = signed;
+    return {
+      low: positive.map((p, i) => p * low + negative[i] * high),
+      high: positive.map((p, i) => p * high + negative[i] * low),
+      axis,
+    };
+  }
+
+  /** What a fused operator rounds. */
+  fusedSum(node: Node): Interval {
+    const names = Object.keys(findOp(node.op)?.operands ?? {});
+    const operand = (name: string): Interval | undefined => {
+      const id = node.operands[names.indexOf(name)];
+      return id ? this.of(id) : undefined;
+    };
+    const x = operand('x') ?? operand('a');
+    const rank = this.#shape(node.id).length;
+    const axis = node.op.endsWith('matmul') ? 0 : rank - 1 - Number(node.attrs.axis ?? 1);
+    const perChannel = (i: Interval): Interval => ({ ...i, axis });
+    let sum = node.op === 'dnnl.requantize' ? (x as Interval) : this.sum(node);
+    for (const name of ['bias', 'map']) {
+      const added = operand(name);
+      if (added) sum = combined(sum, name === 'bias' ? perChannel(added) : added, (a, b) => a + b);
+    }
+    const [row, column] = [operand('row'), operand('column')];
+    if (row && column)
+      sum = combined(
+        sum,
+        combined(row, perChannel(column), (a, b) => a * b),
+        (a, b) => a + b,
+      );
+    return sum;
+  }
+
+  #shape = (id: ValueId): readonly (number | string)[] => this.#graph.values[id].type.shape;
+
+  #ofType(id: ValueId): Interval {
+    const { dtype } = this.#graph.values[id].type;
+    return dtype === 'opaque' || isFloat(dtype)
+      ? single(-Infinity, Infinity)
+      : single(dtypes[dtype].min, dtypes[dtype].max);
+  }
+
+  #signedSums(node: Node): SignedSums | undefined {
+    const w = constantOf(this.#graph, node.operands[1]);
+    if (w === undefined || w.shape.length < 2) return undefined;
+    const zeroId = node.op.startsWith('qnn.') ? node.operands[3] : undefined;
+    const zw = constantOf(this.#graph, zeroId);
+    if (zeroId && zw === undefined) return undefined;
+    const isMatmul = node.op.endsWith('matmul');
+    if (isMatmul && sizeOf(w.shape.slice(0, -2)) > 1) return undefined;
+    const layout: Layout = isMatmul
+      ? { kind: 'matmul' }
+      : { kind: node.op.endsWith('transpose') ? 'conv_transpose' : 'conv', group: node.attrs.group as number };
+    return this.#weights.signed(zw ? this.#weights.centredFor(node, w, zw) : w, layout);
+  }
+
+  /** |Σ| ≤ K · the largest product. */
+  #computedSum(node: Node): Interval {
+    const source = magnitude(this.source(node));
+    const [x, w] = [this.#shape(node.operands[0] as ValueId), this.#shape(node.operands[1] as ValueId)];
+    const summed = node.op.endsWith('matmul')
+      ? x[x.length - 1]
+      : node.op.endsWith('transpose')
+        ? sizeOf([w[0] as number, ...(w.slice(2) as number[])])
+        : sizeOf(w.slice(1) as number[]);
+    if (typeof summed !== 'number') return single(-Infinity, Infinity);
+    const weights = whole(this.of(node.operands[1] as ValueId));
+    const zeroId = node.op.startsWith('qnn.') ? node.operands[3] : undefined;
+    const zero = zeroId ? whole(this.of(zeroId)) : single(0, 0);
+    const most = summed * source * magnitude(single(weights.low[0] - zero.high[0], weights.high[0] - zero.low[0]));
+    return single(-most, most);
+  }
+
+  #ofNode(node: Node): Interval | undefined {
+    const operand = (i: number): Interval => this.of(node.operands[i] as ValueId);
+    const same = (i: number): boolean => {
+      const [a, b] = [this.#shape(node.id), this.#shape(node.operands[i] as ValueId)];
+      return a.length === b.length && a.every((d, axis) => d === b[axis]);
+    };
+    switch (node.op) {
+      case 'nn.conv':
+      case 'nn.conv_transpose':
+        return node.operands.length > 2 ? undefined : this.sum(node);
+      case 'qnn.conv':
+      case 'qnn.conv_transpose':
+      case 'qnn.matmul':
+      case 'nn.matmul':
+        return this.sum(node);
+      case 'nn.add':
+        return combined(operand(0), operand(1), (a, b) => a + b);
+      case 'nn.sub': {
+        const { low, high, axis } = operand(1);
+        return combined(operand(0), { low: high.map((v) => -v), high: low.map((v) => -v), axis }, (a, b) => a + b);
+      }
+      case 'nn.mul':
+        return combined(operand(0), operand(1), (a, b) => (a === 0 || b === 0 ? 0 : a * b));
+      case 'nn.cast':
+        return isFloat(this.#graph.values[node.id].type.dtype as 'f32') || node.attrs.to === 's32'
+          ? operand(0)
+          : undefined;
+      case 'nn.identity':
+        return operand(0);
+      case 'nn.reshape':
+      case 'nn.expand':
+      case 'nn.transpose':
+      case 'nn.gather':
+        return node.op !== 'nn.transpose' && node.op !== 'nn.gather' && same(0) ? operand(0) : whole(operand(0));
+      case 'nn.recentre': {
+        const by = node.attrs.to === 's8' ? -128 : 128;
+        return combined(operand(0), single(by, by), (a, b) => a + b);
+      }
+      case 'qnn.requantize':
+      case 'dnnl.conv':
+      case 'dnnl.conv_transpose':
+      case 'dnnl.matmul':
+      case 'dnnl.requantize': {
+        const type = this.#ofType(node.id);
+        return single(Math.max(type.low[0], Number(node.attrs.low)), Math.min(type.high[0], Number(node.attrs.high)));
+      }
+      default:
+        return undefined;
+    }
+  }
+}
+
+/** A constant varies along one axis at most, or is taken as a whole; a map of [1, C, …] by its channels. */
+function ofConstant(t: ITensor): Interval {
+  if (isFloat(t.dtype) && t.dtype !== 'f32') return single(-Infinity, Infinity);
+  const values = isFloat(t.dtype) ? Float64Array.from(t.data as Float32Array) : integers(t);
+  if (values.length === 0) return single(0, 0);
+  const first = t.shape.findIndex((size) => size !== 1);
+  if (first < 0) return single(values[0], values[0]);
+  const channels = t.shape[first];
+  const inner = sizeOf(t.shape.slice(first + 1));
+  const low = new Float64Array(channels).fill(Infinity);
+  const high = new Float64Array(channels).fill(-Infinity);
+  values.forEach((v, i) => {
+    const c = Math.floor(i / inner);
+    low[c] = Math.min(low[c], v);
+    high[c] = Math.max(high[c], v);
+  });
+  return { low, high, axis: t.shape.length - 1 - first };
+}
+
+/** Channels with channels where they lie on the same axis, else all with all. */
+export function combined(a: Interval, b: Interval, f: (a: number, b: number) => number): Interval {
+  const [m, n] = [a.low.length, b.low.length];
+  if (m > 1 && n > 1 && (m !== n || a.axis !== b.axis)) return combined(whole(a), whole(b), f);
+  const channels = Math.max(m, n);
+  const low = new Float64Array(channels);
+  const high = new Float64Array(channels);
+  for (let c = 0; c < channels; c++) {
+    const [i, j] = [m > 1 ? c : 0, n > 1 ? c : 0];
+    const ends = [f(a.low[i], b.low[j]), f(a.low[i], b.high[j]), f(a.high[i], b.low[j]), f(a.high[i], b.high[j])];
+    low[c] = Math.min(...ends);
+    high[c] = Math.max(...ends);
+  }
+  return { low, high, axis: m > 1 ? a.axis : b.axis };
+}

@@ -1,0 +1,55 @@
+/** An input at which the sides of a region differ, found by interpreting them. */
+import { type DType, dtypes, type Graph, type ITensor, interpret, isFloat, nodesOf, sizeOf } from '../../ir/index.ts';
+import { indicesOf } from '../../ir/ops/conv_geometry.ts';
+import { type Fill, filledWith, type Witness, witnessInput } from './obligation.ts';
+import type { Region } from './region.ts';
+
+/** Multiplications that a search may spend on interpreting one side once. */
+const MOST_WORK = 2 ** 30;
+
+const fills = (dtype: DType): readonly Fill[] => {
+  const { min, max } = isFloat(dtype) ? { min: -128, max: 127 } : dtypes[dtype];
+  const ends = dtypes[dtype].bytes === 1 ? [{ value: min }, { value: max }] : [{ value: -1 }, { value: 1 }];
+  return [{ value: 0 }, ...ends, ...Array.from({ length: 13 }, (_, i) => ({ seed: 2 * i + 1 }))];
+};
+
+/** @param region of known sizes */
+export function findWitness(region: Region): Witness | undefined {
+  if (Math.max(workOf(region.before), workOf(region.after)) > MOST_WORK) return undefined;
+  const types = region.leaves.map((id) => [id, (region.before.values[id] ?? region.after.values[id]).type] as const);
+  if (types.some(([, { dtype }]) => dtype === 'opaque' || dtypes[dtype].bytes > 4)) return undefined;
+  const rounds = Math.max(1, ...types.map(([, { dtype }]) => fills(dtype as DType).length));
+  for (let i = 0; i < rounds; i++) {
+    const used = types.map(([id, { dtype, shape }]) => {
+      const all = fills(dtype as DType);
+      const fill = all[i % all.length];
+      return [id, filledWith(dtype as DType, shape as readonly number[], fill), fill] as const;
+    });
+    const feeds = Object.fromEntries(used.map(([id, t]) => [id, t]));
+    const [before, after] = [region.before, region.after].map((graph) => interpret(graph, feeds)[region.root]);
+    const at = firstDifference(before, after);
+    if (at === undefined) continue;
+    return {
+      inputs: Object.fromEntries(used.map(([id, t, fill]) => [id, witnessInput(t, fill)])),
+      output: region.root,
+      index: [...indicesOf(before.shape)][at],
+      before: Number(before.data[at]),
+      after: Number(after.data[at]),
+    };
+  }
+  return undefined;
+}
+
+function firstDifference(a: ITensor, b: ITensor): number | undefined {
+  for (let i = 0; i < a.data.length; i++) if (!Object.is(a.data[i], b.data[i])) return i;
+  return undefined;
+}
+
+/** Elements of the results times the weights that each of them reads, at most. */
+function workOf(graph: Graph): number {
+  return nodesOf(graph).reduce((all, node) => {
+    const size = (id: string | null | undefined) => (id ? sizeOf(graph.values[id as never].type.shape as number[]) : 0);
+    const isProduct = /conv|matmul/.test(node.op);
+    return all + size(node.results[0]) * (isProduct ? Math.max(1, size(node.operands[1])) : 1);
+  }, 0);
+}
