@@ -7,40 +7,35 @@ import { type ITensor, isFloat, sizeOf, tensor, type ValueId } from '../../../ir
 import type { DeconvAttrs } from '../../../ir/ops/deconvolve.ts';
 import { ints, type NodeEmitter, type Written } from '../node_emitter.ts';
 import { convAttributes } from './conv_attributes.ts';
-import { cropped, floatsPadded } from './pad.ts';
+import { floatsPadded } from './pad.ts';
 import { knownOf, rangeOf } from './range.ts';
 
 const attrsOf = (e: NodeEmitter): DeconvAttrs => e.node.attrs as unknown as DeconvAttrs;
 
 /**
- * The float sum. Runtimes want an output padding below the stride: along an axis with a larger one everything is computed,
- * the positions that no tap reaches are added, and then the pads are cut off.
+ * The float sum. Runtimes want an output padding below the stride: where it is not, t taps of 0 are added at the end of the
+ * filter, which reach t·dilation positions further, and of these the pads cut off what is too much.
  */
-function floatTransposed(e: NodeEmitter, x: string, w: string, bias?: ValueId): string {
-  const { strides, pads, outputPadding } = attrsOf(e);
+function floatTransposed(e: NodeEmitter, x: string, w: string, bias: string): string {
+  const { strides, pads, dilations, outputPadding } = attrsOf(e);
   const rank = strides.length;
-  const isLarge = strides.map((stride, axis) => outputPadding[axis] >= stride);
-  const only = (large: boolean, counts: readonly number[]) =>
-    counts.map((n, i) => (isLarge[i % rank] === large ? n : 0));
+  const isLarge = (axis: number) => outputPadding[axis] >= strides[axis];
+  const taps = outputPadding.map((count, axis) => (isLarge(axis) ? Math.ceil(count / dilations[axis]) : 0));
+  const cut = taps.map((count, axis) => (isLarge(axis) ? count * dilations[axis] - outputPadding[axis] : 0));
+  const { shape } = e.type(1);
+  const grown = shape.map((size, i) => (size as number) + (taps[i - 2] ?? 0));
   const attributes = {
-    ...convAttributes({ ...attrsOf(e), pads: only(false, pads) }, e.type(1).shape),
-    output_padding: ints(only(false, outputPadding)),
+    ...convAttributes({ ...attrsOf(e), pads: pads.map((pad, i) => pad + (cut[i - rank] ?? 0)) }, grown),
+    output_padding: ints(outputPadding.map((count, axis) => (isLarge(axis) ? 0 : count))),
   };
-  if (!isLarge.includes(true))
-    return e.add('ConvTranspose', [x, w, bias === undefined ? '' : e.value(bias)], attributes);
-  const grown = floatsPadded(e, e.add('ConvTranspose', [x, w], attributes), [
-    ...Array(rank + 4).fill(0),
-    ...only(true, outputPadding),
-  ]);
-  const cut = only(true, pads).map((pad) => -pad);
-  const sum = cropped(e, grown, [0, 0, ...cut.slice(0, rank), 0, 0, ...cut.slice(rank)], rank + 2);
-  return bias === undefined ? sum : e.add('Add', [sum, e.alongAxis(bias, 1, rank + 2)]);
+  const isGrown = taps.some((count) => count > 0);
+  const filter = isGrown ? floatsPadded(e, w, [...Array(rank + 4).fill(0), ...taps]) : w;
+  return e.add('ConvTranspose', [x, filter, bias], attributes);
 }
 
 export function convTranspose(e: NodeEmitter): Written {
   if (isFloat(e.type(0).dtype)) {
-    const bias = e.has(2) ? (e.node.operands[2] as ValueId) : undefined;
-    return e.finish('Identity', [floatTransposed(e, e.input(0), e.input(1), bias)]);
+    return e.finish('Identity', [floatTransposed(e, e.input(0), e.input(1), e.input(2))]);
   }
   return floatSum(e, undefined, undefined);
 }
@@ -67,7 +62,7 @@ function floatSum(e: NodeEmitter, zx: ITensor | undefined, zw: ITensor | undefin
         'ONNX has no integer ConvTranspose, and the float one would round: an accumulator may be beyond 2^24',
       );
     const filter = e.constant(tensor('f32', Float32Array.from(values), w.shape), `${e.node.id}.${name}`);
-    return e.cast(floatTransposed(e, source, filter), 's32');
+    return e.cast(floatTransposed(e, source, filter, ''), 's32');
   };
   if (reach * largestSum(weights, w.shape, attrsOf(e).group) <= 2 ** 24)
     return e.finish('Identity', [sum(weights, 'weights')]);

@@ -44,7 +44,7 @@ export function pad(e: NodeEmitter): Written {
 const only = (constant: ITensor): number => numbersOf(constant)[0];
 
 /** What negative pads leave: they crop before anything is added. */
-export function cropped(e: NodeEmitter, x: string, pads: readonly number[], rank: number): string {
+function cropped(e: NodeEmitter, x: string, pads: readonly number[], rank: number): string {
   const axes = Array.from({ length: rank }, (_, i) => i).filter((axis) => pads[axis] < 0 || pads[axis + rank] < 0);
   if (axes.length === 0) return x;
   const starts = axes.map((axis) => Math.max(0, -pads[axis]));
