@@ -111,12 +111,12 @@ function compare(region: Region, session: Session): { readonly index?: readonly 
   for (const graph of [region.before, region.after]) evaluate(graph, primeField, random, true);
   // Constants: exact, in the arithmetic of the operators. Coefficients of unknowns: what is left at a random point.
   const zero = points(true);
-  const constants = [region.before, region.after].map((graph) => evaluate(graph, wrapping, zero));
   const [before, after] = [region.before, region.after].map((graph) => {
     const values = evaluate(graph, primeField, random);
     const origin = evaluate(graph, primeField, zero);
     return values.map((v, i) => primeField.reduce(v - origin[i]));
   });
+  const constants = [region.before, region.after].map((graph) => evaluate(graph, wrapping, zero));
   const count = before.length;
   for (let i = 0; i < count; i++) {
     if (constants[0][i] !== constants[1][i] || before[i] !== after[i]) return { index: coordinates(i, grid), count };

@@ -7,7 +7,7 @@
  * dense, at one position of each class (see classes.ts).
  */
 import type { ITensor } from '../../ir/index.ts';
-import { sizeOf, stridesOf } from '../../ir/index.ts';
+import { dtypes, isFloat, sizeOf, stridesOf } from '../../ir/index.ts';
 import type { Ring } from './ring.ts';
 
 /** Compared by identity: one object, one vector. */
@@ -98,7 +98,8 @@ export const constantTerms = (shape: readonly number[], value: number): Terms =>
 });
 
 /** The elements as exact integers. */
-export function integers({ data }: ITensor): Float64Array {
+export function integers({ dtype, data }: ITensor): Float64Array {
+  if (!isFloat(dtype) && dtypes[dtype].bytes <= 4) return new Float64Array(data as Int32Array);
   const values = Float64Array.from(data as ArrayLike<number>, Number);
   if (!values.every(Number.isSafeInteger)) unsupported('constants that are not integers');
   return values;

@@ -1,6 +1,6 @@
 /** Passes over weights: the only work of a proof that grows with the model. Every result is kept as long as the checker. */
 import { dtypes, type ITensor, type Node, sizeOf } from '../../ir/index.ts';
-import type { Ring } from './ring.ts';
+import { type Ring, wrapping } from './ring.ts';
 import { integers, isOnes, unsupported, type Vector } from './terms.ts';
 
 /** How weights are laid out: [O, C/group, taps…] of a convolution, [C, O/group, taps…] of a transposed one, […, K, N] of a matmul. */
@@ -30,30 +30,24 @@ function geometryOf({ shape }: ITensor, layout: Layout) {
 }
 
 export class Weights {
-  readonly #sums = new Map<ITensor, Map<string, Float64Array>>();
-  readonly #signed = new Map<ITensor, Map<string, SignedSums>>();
+  readonly #sums = new Map<ITensor, Map<string, Sums>>();
   readonly #projections = new Map<ITensor, Map<Vector, Float64Array>>();
   readonly #centred = new Map<ITensor, Map<ITensor, ITensor>>();
 
   /** Σ over the source channels of w·vector[channel], as [result channel, tap] (matmul: [batch, column]). */
   projection(w: ITensor, layout: Layout, vector: Vector, ring: Ring): Float64Array {
-    if (isOnes(vector)) return this.sums(w, layout).map(ring.reduce);
-    return remember(this.#projections, w, vector, () => project(w, layout, vector.data, ring));
-  }
-
-  /** The same over ones, exact. */
-  sums(w: ITensor, layout: Layout): Float64Array {
-    return remember(this.#sums, w, JSON.stringify(layout), () => {
-      const { sums, signed } = scan(w, layout);
-      remember(this.#signed, w, JSON.stringify(layout), () => signed);
-      return sums;
+    if (isOnes(vector)) return this.#sumsOf(w, layout).sums.map(ring.reduce);
+    return remember(this.#projections, w, vector, () => {
+      const { projected, ...sums } = pass(w, layout, vector.data, ring);
+      remember(this.#sums, w, JSON.stringify(layout), () => sums);
+      return projected;
     });
   }
 
-  signed(w: ITensor, layout: Layout): SignedSums {
-    this.sums(w, layout);
-    return this.#signed.get(w)!.get(JSON.stringify(layout))!;
-  }
+  signed = (w: ITensor, layout: Layout): SignedSums => this.#sumsOf(w, layout);
+
+  #sumsOf = (w: ITensor, layout: Layout): Sums =>
+    remember(this.#sums, w, JSON.stringify(layout), () => pass(w, layout, noVector(geometryOf(w, layout)), wrapping));
 
   /** w − zw of a quantized product with zero points per result channel. */
   centredFor(node: Node, w: ITensor, zw: ITensor): ITensor {
@@ -75,6 +69,7 @@ export class Weights {
   #centre(w: ITensor, zeroPoints: ITensor, indexOf: (i: number) => number): ITensor {
     return remember(this.#centred, w, zeroPoints, () => {
       const [values, zeros] = [w.data as ArrayLike<number>, integers(zeroPoints)];
+      if (zeros.every((zero) => zero === 0)) return w;
       const data = new Int16Array(values.length);
       const single = zeros.length === 1;
       for (let i = 0; i < data.length; i++) data[i] = values[i] - zeros[single ? 0 : indexOf(i)];
@@ -101,30 +96,52 @@ function remember<K, T>(maps: Map<ITensor, Map<K, T>>, w: ITensor, key: K, compu
 const elementsOf = (w: ITensor): Elements =>
   dtypes[w.dtype].bytes <= 2 && dtypes[w.dtype].kind !== 'float' ? (w.data as Elements) : integers(w);
 
-function project(w: ITensor, layout: Layout, vector: Float64Array, ring: Ring): Float64Array {
+interface Sums extends SignedSums {
+  /** Σw by result channel and tap, exact. */
+  readonly sums: Float64Array;
+}
+
+const noVector = ({ blocks, summed }: ReturnType<typeof geometryOf>) => new Float64Array(blocks * summed);
+
+/** One pass for all that is asked of weights. */
+function pass(
+  w: ITensor,
+  layout: Layout,
+  vector: Float64Array,
+  ring: Ring,
+): Sums & { readonly projected: Float64Array } {
   const { blocks, filters, summed, taps } = geometryOf(w, layout);
+  const isMatmul = layout.kind === 'matmul';
   const data = elementsOf(w);
-  const out = new Float64Array(blocks * filters * taps);
-  // |w| < 2^9 and |vector| < 2^31: that many products add up to less than 2^53
-  const small = data instanceof Int8Array || data instanceof Uint8Array || data instanceof Int16Array;
-  const chunk = small ? (data instanceof Int16Array ? 2 ** 6 : 2 ** 12) : 1;
-  const offset = layout.kind === 'matmul' ? 0 : summed;
+  const count = blocks * filters * taps;
+  const [projected, sums, aboves] = [new Float64Array(count), new Float64Array(count), new Float64Array(count)];
+  const step = layout.kind === 'conv_transpose' ? filters * taps : taps;
+  const small = !(data instanceof Float64Array);
+  // |w| < 2^9 and |vector| < 2^31: 2^12 products of them add up to less than 2^53
+  const chunk = small ? 2 ** 12 : 1;
   for (let block = 0; block < blocks; block++) {
     for (let filter = 0; filter < filters; filter++) {
       const to = (block * filters + filter) * taps;
       for (let from = 0; from < summed; from += chunk) {
-        const end = Math.min(from + chunk, summed);
+        const length = Math.min(chunk, summed - from);
         const at = start(layout, block, filter, from, filters, summed, taps);
-        const step = layout.kind === 'conv_transpose' ? filters * taps : taps;
-        if (small) accumulate(out, to, data as Int8Array, at, step, vector, block * offset + from, end - from, taps);
-        else
-          for (let t = 0; t < taps; t++)
-            out[to + t] += ring.mul(ring.reduce(data[at + t]), ring.reduce(vector[block * offset + from]));
-        for (let t = 0; t < taps; t++) out[to + t] = ring.reduce(out[to + t]);
+        const first = (isMatmul ? 0 : block * summed) + from;
+        if (!small) addLarge(data, at, taps, vector[first], ring, projected, sums, aboves, to);
+        else {
+          for (let t = 0; t < taps; t++) {
+            addLine(data as Int8Array, at + t, step, length, vector, first);
+            projected[to + t] += line[0];
+            sums[to + t] += line[1];
+            aboves[to + t] += line[2];
+          }
+        }
+        for (let t = 0; t < taps; t++) projected[to + t] = ring.reduce(projected[to + t]);
       }
     }
   }
-  return out;
+  const positive = isMatmul ? aboves : totals(aboves, taps);
+  const perChannel = isMatmul ? sums : totals(sums, taps);
+  return { projected, sums, positive, negative: positive.map((v, i) => perChannel[i] - v) };
 }
 
 /** The first weight of result channel (block, filter) and source channel `channel`. */
@@ -141,69 +158,44 @@ const start = (
     ? ((block * summed + channel) * filters + filter) * taps
     : ((block * filters + filter) * summed + channel) * taps;
 
-function accumulate(
-  out: Float64Array,
-  to: number,
-  w: Int8Array,
-  at: number,
-  step: number,
-  vector: Float64Array,
-  from: number,
-  count: number,
-  taps: number,
-): void {
-  if (taps === 1) {
-    let sum = out[to];
-    for (let c = 0; c < count; c++, at += step) sum += w[at] * vector[from + c];
-    out[to] = sum;
-    return;
-  }
+/** Σw·v, Σw and Σ of the positive w of one tap. */
+const line = new Float64Array(3);
+
+function addLine(w: Int8Array, at: number, step: number, count: number, vector: Float64Array, from: number): void {
+  let projected = 0;
+  let [sum, above] = [0, 0];
   for (let c = 0; c < count; c++, at += step) {
-    const v = vector[from + c];
-    for (let t = 0; t < taps; t++) out[to + t] += w[at + t] * v;
+    const v = w[at];
+    projected += v * vector[from + c];
+    sum = (sum + v) | 0;
+    above = (above + (v & ~(v >> 31))) | 0;
+  }
+  line[0] = projected;
+  line[1] = sum;
+  line[2] = above;
+}
+
+/** One source channel of weights of any size. */
+function addLarge(
+  w: Float64Array,
+  at: number,
+  taps: number,
+  factor: number,
+  ring: Ring,
+  projected: Float64Array,
+  sums: Float64Array,
+  aboves: Float64Array,
+  to: number,
+): void {
+  for (let t = 0; t < taps; t++) {
+    const v = w[at + t];
+    projected[to + t] += ring.mul(ring.reduce(v), ring.reduce(factor));
+    sums[to + t] += v;
+    aboves[to + t] += Math.max(v, 0);
   }
 }
 
-function scan(w: ITensor, layout: Layout): { sums: Float64Array; signed: SignedSums } {
-  const { blocks, filters, summed, taps } = geometryOf(w, layout);
-  const data = elementsOf(w) as Int8Array;
-  const sums = new Float64Array(blocks * filters * taps);
-  const isMatmul = layout.kind === 'matmul';
-  const channels = isMatmul ? sums.length : blocks * filters;
-  const positive = new Float64Array(channels);
-  const step = layout.kind === 'conv_transpose' ? filters * taps : taps;
-  for (let block = 0; block < blocks; block++) {
-    for (let filter = 0; filter < filters; filter++) {
-      const channel = block * filters + filter;
-      const to = channel * taps;
-      let at = start(layout, block, filter, 0, filters, summed, taps);
-      if (isMatmul || taps > 1) {
-        let above = 0;
-        for (let c = 0; c < summed; c++, at += step) {
-          for (let t = 0; t < taps; t++) {
-            const v = data[at + t];
-            sums[to + t] += v;
-            if (isMatmul) positive[to + t] += v > 0 ? v : 0;
-            else above += v > 0 ? v : 0;
-          }
-        }
-        if (!isMatmul) positive[channel] = above;
-      } else {
-        let [total, above] = [0, 0];
-        for (let c = 0; c < summed; c++, at += step) {
-          const v = data[at];
-          total += v;
-          above += v > 0 ? v : 0;
-        }
-        [sums[to], positive[channel]] = [total, above];
-      }
-    }
-  }
-  const perChannel = isMatmul || taps === 1 ? sums : totals(sums, taps);
-  return { sums, signed: { positive, negative: positive.map((v, i) => perChannel[i] - v) } };
-}
-
-function totals(sums: Float64Array, taps: number): Float64Array {
+function totals(sums: ArrayLike<number>, taps: number): Float64Array {
   const out = new Float64Array(sums.length / taps);
   for (let i = 0; i < sums.length; i++) out[Math.floor(i / taps)] += sums[i];
   return out;
