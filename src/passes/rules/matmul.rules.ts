@@ -2,7 +2,7 @@
 import { tensor, type Value } from '../../ir/index.ts';
 import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
 import { qnnMatmul } from '../../ir/ops/qnn_matmul.op.ts';
-import { centredColumns, type Eight, isZero, movedZeroPoint, needs } from '../corrections/operands.ts';
+import { centredColumns, type Eight, isZero, needs } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { defineRule, type Match } from '../rewrite/rule.ts';
 import type { Way } from '../strategies.ts';
@@ -73,15 +73,10 @@ export const moveRight = defineRule({
   root: qnnMatmul,
   law: 'qmatmul(a, b; za, zb) = qmatmul(a, b − 128; za, zb − 128)   for u8 b, b − 128 being s8',
   exactness: 'bit-exact',
-  where: ({ b, zb, constant }, miss) =>
-    needs(
-      miss,
-      [b.type.dtype === 'u8', 'the right side is s8 already', b],
-      [known(zb, constant), 'its zero point is computed at run time', zb],
-    ),
-  rewrite({ a, b, za, zb, constant }, algebra) {
-    const moved = zb ? movedZeroPoint(constant(zb)!, 's8') : tensor('s8', [-128], []);
-    return algebra.emit(qnnMatmul, { a, b: algebra.recentre(b, 's8'), ...optionals(za, algebra.constant(moved)) });
+  where: ({ b }, miss) => needs(miss, [b.type.dtype === 'u8', 'the right side is s8 already', b]),
+  rewrite({ a, b, za, zb }, algebra) {
+    const moved = zb ? algebra.recentre(zb, 's8') : algebra.constant(tensor('s8', [-128], []));
+    return algebra.emit(qnnMatmul, { a, b: algebra.recentre(b, 's8'), ...optionals(za, moved) });
   },
   wrong: {
     what: 'moves the right side and drops its zero point',
