@@ -8,7 +8,9 @@
  */
 import { fail } from '../diagnostics/index.ts';
 import { findOp, type Graph, type Node, type NodeId, nodesOf, typeOf, type ValueId } from '../ir/index.ts';
-import type { Pass, PassResult } from './pass.ts';
+import { layerClass } from './cost/layer_class.ts';
+import { type CostModel, costModel } from './cost/model.ts';
+import type { Pass, PassContext, PassResult } from './pass.ts';
 import { applyRules } from './rewrite/driver.ts';
 import { GraphEditor, type RewriteEvent } from './rewrite/editor.ts';
 import { type AnyRule, matchOf } from './rewrite/rule.ts';
@@ -20,7 +22,7 @@ import { recentreWeights } from './rules/recentre_weights.rule.ts';
 import { windowSum } from './rules/window_sum.rule.ts';
 import { zeroPointFree } from './rules/zero_point_free.rule.ts';
 import {
-  layerClass,
+  costOf,
   type Strategy,
   type StrategyReport,
   servesTarget,
@@ -48,8 +50,16 @@ const waysOf: Readonly<Record<string, readonly Way[]>> = {
   'qnn.matmul': matmulWays,
 };
 
-/** `report` receives one entry per layer that had a source zero point to correct. */
-export function correctZeroPoints(strategy: Strategy, report: (entry: StrategyReport) => void): Pass {
+/** Zero points of weights, and sources that a target cannot take as they are: what is done before any way is chosen. */
+export const correctWeights = (graph: Graph, context: PassContext): PassResult =>
+  applyRules(graph, needsUnsignedSource(context.target) ? [...weightRules, ...sourceRules] : weightRules, context);
+
+/** `report` receives one entry per layer that had a source zero point to correct. `costs`: what `auto` goes by. */
+export function correctZeroPoints(
+  strategy: Strategy,
+  report: (entry: StrategyReport) => void,
+  costs?: CostModel,
+): Pass {
   return {
     name: 'correct-zero-points',
     doc: 'Rewrites quantized convolutions and matmuls into symmetric ones plus corrections.',
@@ -57,9 +67,9 @@ export function correctZeroPoints(strategy: Strategy, report: (entry: StrategyRe
     to: 'nn',
     run(graph, context) {
       checkStrategy(strategy, graph);
-      const rules = needsUnsignedSource(context.target) ? [...weightRules, ...sourceRules] : weightRules;
-      const steps: PassResult[] = [applyRules(graph, rules, context)];
-      const chosen = chooseWays(steps[0].graph, strategy, context.target, report);
+      const steps: PassResult[] = [correctWeights(graph, context)];
+      const choice = { strategy, target: context.target, costs: costs ?? costModel(context.target) };
+      const chosen = chooseWays(steps[0].graph, choice, report);
       const selected = [...new Set([...chosen.values()].flatMap((way) => way.rule ?? []))];
       steps.push(
         applyRules(steps[0].graph, selected, {
@@ -78,13 +88,15 @@ export function correctZeroPoints(strategy: Strategy, report: (entry: StrategyRe
   };
 }
 
+interface Choice {
+  readonly strategy: Strategy;
+  readonly target: Target;
+  readonly costs: CostModel;
+}
+
 /** The way each layer takes. Layers that no way serves stay as they are and run on the reference kernel. */
-function chooseWays(
-  graph: Graph,
-  strategy: Strategy,
-  target: Target,
-  report: (entry: StrategyReport) => void,
-): Map<NodeId, Way> {
+function chooseWays(graph: Graph, choice: Choice, report: (entry: StrategyReport) => void): Map<NodeId, Way> {
+  const { strategy } = choice;
   const editor = new GraphEditor(graph);
   const chosen = new Map<NodeId, Way>();
   for (const node of nodesOf(graph)) {
@@ -94,10 +106,10 @@ function chooseWays(
     const wanted =
       typeof strategy === 'string' ? strategy : (strategy[node.id] ?? strategy[node.loc.node ?? ''] ?? 'auto');
     const zero = editor.constant(zeroPoint);
-    const choice = choose(editor, node, candidates, wanted, target, typeof strategy !== 'string');
-    if (choice) chosen.set(node.id, choice);
+    const way = choose(editor, node, candidates, wanted, choice);
+    if (way) chosen.set(node.id, way);
     // Judging some ways means scanning all weights, so it waits until somebody asks.
-    const judged = lazily(() => candidates.map((way) => ({ name: way.name, ...judge(editor, node, way, target) })));
+    const judged = lazily(() => candidates.map((w) => ({ name: w.name, ...judge(editor, node, w, choice) })));
     report({
       node: node.id,
       layer: node.loc.node ?? node.id,
@@ -106,28 +118,30 @@ function chooseWays(
       get ways() {
         return judged();
       },
-      chosen: choice?.name ?? 'none',
+      chosen: way?.name ?? 'none',
     });
   }
   return chosen;
 }
 
-/** The way that was asked for, where it is legal, else the cheapest legal one; `binding`: asked for this very layer. */
+/** The way that was asked for, where it is legal, else the cheapest legal one. What was asked for this very layer binds. */
 function choose(
   editor: GraphEditor,
   node: Node,
   candidates: readonly Way[],
   wanted: string,
-  target: Target,
-  binding: boolean,
+  choice: Choice,
 ): Way | undefined {
   const layer = classOf(editor, node);
-  const byCost = [...candidates].sort((a, b) => a.cost(layer) - b.cost(layer));
-  const isLegal = (way: Way) => judge(editor, node, way, target).legal;
+  const byCost = candidates
+    .map((way) => ({ way, cost: costOf(way, layer, choice.costs) }))
+    .sort((a, b) => a.cost - b.cost)
+    .map(({ way }) => way);
+  const isLegal = (way: Way) => judge(editor, node, way, choice).legal;
   const asked = byCost.find((way) => way.name === wanted);
   if (asked && isLegal(asked)) return asked;
-  if (binding && wanted !== 'auto') {
-    const reason = asked ? judge(editor, node, asked, target).reason : 'there is no such way here';
+  if (typeof choice.strategy !== 'string' && wanted !== 'auto') {
+    const reason = asked ? judge(editor, node, asked, choice).reason : 'there is no such way here';
     const legal = byCost.filter(isLegal).map((way) => way.name);
     fail('U6003', `${wanted} is not legal for this layer: ${reason}`, node.loc, `legal here: ${legal.join(', ')}`);
   }
@@ -143,9 +157,9 @@ function judge(
   editor: GraphEditor,
   node: Node,
   way: Way,
-  target: Target,
+  { target, costs }: Pick<Choice, 'target' | 'costs'>,
 ): { legal: boolean; reason?: string; cost: number } {
-  const cost = way.cost(classOf(editor, node));
+  const cost = costOf(way, classOf(editor, node), costs);
   if (!servesTarget(way, target)) return { legal: false, reason: `a ${target.name} target has no zero points`, cost };
   const reason = way.rule ? missOf(editor, node, way.rule) : nativeMiss(editor, node);
   return reason === undefined ? { legal: true, cost } : { legal: false, reason, cost };

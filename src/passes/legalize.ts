@@ -4,6 +4,7 @@ import type { Diagnostic } from '../diagnostics/index.ts';
 import { fail } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/index.ts';
 import { type Certificate, certificateOf } from './certificate.ts';
+import type { CostModel } from './cost/model.ts';
 import { type PipelineOptions, runPipeline } from './manager.ts';
 import type { PassTrace } from './pass.ts';
 import { correctPipeline, quantizePipeline } from './pipelines.ts';
@@ -16,6 +17,8 @@ export interface LegalizeOptions extends Partial<Pick<PipelineOptions, 'onMiss' 
   readonly target?: Target['name'] | Target;
   /** How source zero points are corrected: `auto` (default), one way for all layers, or ways by layer. */
   readonly strategy?: Strategy;
+  /** What `auto` goes by; the shipped measurements for the target unless given. */
+  readonly costs?: CostModel;
 }
 
 export interface LegalizeResult {
@@ -49,7 +52,7 @@ export function legalize(graph: Graph, options: LegalizeOptions = {}): LegalizeR
   const quantized = runPipeline(graph, quantizePipeline(target), pipeline);
   const corrected = runPipeline(
     quantized.graph,
-    correctPipeline(options.strategy ?? 'auto', (entry) => strategies.push(entry)),
+    correctPipeline(options.strategy ?? 'auto', (entry) => strategies.push(entry), options.costs),
     pipeline,
   );
   return {

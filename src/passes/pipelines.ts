@@ -1,6 +1,7 @@
 /** What runs in which order: the table of contents of the compiler. */
 import { canonicalize } from './canonicalize.ts';
 import { correctZeroPoints } from './correct_zero_points.ts';
+import type { CostModel } from './cost/model.ts';
 import { foldConstants } from './fold_constants.ts';
 import { groupQdq } from './group_qdq.ts';
 import type { Pass } from './pass.ts';
@@ -17,7 +18,8 @@ export const quantizePipeline = (target: Target): readonly Pass[] => [
 ];
 
 /** From quantized operators to symmetric ones plus corrections. */
-export const correctPipeline = (strategy: Strategy, report: (entry: StrategyReport) => void): readonly Pass[] => [
-  correctZeroPoints(strategy, report),
-  canonicalize,
-];
+export const correctPipeline = (
+  strategy: Strategy,
+  report: (entry: StrategyReport) => void,
+  costs?: CostModel,
+): readonly Pass[] => [correctZeroPoints(strategy, report, costs), canonicalize];

@@ -1,11 +1,12 @@
 /**
  * The ways to correct a source zero point, what each costs, and the choice among them.
  *
- * Costs are relative to the symmetric convolution of the same layer, from the measurements in docs/strategies.md
- * (oneDNN 2.6 and 3.12, AVX512-VNNI, batch 1): padded windows cost a border map little where the output is small, and
- * an explicit pad little where it is large.
+ * Costs are relative to the symmetric convolution of the same layer. They come from measurements (`cost/`), and where
+ * a target was never measured from the rules of thumb below: padded windows cost a border map little where the output
+ * is small, and an explicit pad little where it is large. See docs/strategies.md.
  */
-import { isStatic, type Node, type Shape, sizeOf } from '../ir/index.ts';
+import type { LayerClass } from './cost/layer_class.ts';
+import type { CostModel } from './cost/model.ts';
 import type { AnyRule } from './rewrite/rule.ts';
 import { borderTable } from './rules/border_table.rule.ts';
 import { convTransposeWays } from './rules/conv_transpose.rules.ts';
@@ -17,20 +18,14 @@ import { s32Shift } from './rules/s32_shift.rule.ts';
 import { twoConv } from './rules/two_conv.rule.ts';
 import type { Target } from './target.ts';
 
-/** What the cost of a way depends on. */
-export interface LayerClass {
-  readonly depthwise: boolean;
-  readonly padded: boolean;
-  /** Output positions per image; undefined when the size is symbolic. */
-  readonly positions: number | undefined;
-  readonly inputChannels: number | undefined;
-}
+export type { LayerClass };
 
 export interface Way {
   readonly name: string;
   readonly doc: string;
   /** The rule that performs it; undefined: the layer stays as it is, its zero point an attribute of the primitive. */
   readonly rule?: AnyRule;
+  /** A rule of thumb, for targets that nobody measured; relative to the symmetric layer. */
   cost(layer: LayerClass): number;
 }
 
@@ -106,16 +101,9 @@ export interface StrategyReport {
   readonly chosen: string;
 }
 
-export function layerClass(node: Node, x: Shape, w: Shape, y: Shape): LayerClass {
-  const { pads = [], group = 1 } = node.attrs as { pads?: readonly number[]; group?: number };
-  const spatial = y.slice(2);
-  return {
-    depthwise: group > 1 && w[1] === 1,
-    padded: pads.some((p) => p > 0),
-    positions: isStatic(spatial) ? sizeOf(spatial) : undefined,
-    inputChannels: typeof x[1] === 'number' ? x[1] : undefined,
-  };
-}
+/** What `auto` goes by: measured where anything comparable was, else the way's own rule of thumb. */
+export const costOf = (way: Way, layer: LayerClass, costs: CostModel): number =>
+  costs.costOf(way.name, layer) ?? way.cost(layer);
 
 /** Ways that leave no zero point behind serve every target; `native` needs a library that knows zero points. */
 export const servesTarget = (way: Way, target: Target): boolean => way.rule !== undefined || target.name === 'onednn';

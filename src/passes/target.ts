@@ -6,6 +6,8 @@ export interface Target {
   readonly name: 'symmetric' | 'onednn';
   readonly isa: Isa;
   readonly threads: number;
+  /** The major version of the library; 2 unless said. */
+  readonly onednnMajor?: number;
 }
 
 export const targetNames = ['symmetric', 'onednn'] as const;

@@ -1,7 +1,6 @@
 /** `compile`: a graph, a file or bytes become a model that runs. */
 import { availableParallelism } from 'node:os';
 import { type CompiledModel, isCompiledFile, readCompiledFile } from '../codegen/compiled_file.ts';
-import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
 import { buildPlan } from '../codegen/onednn/plan.ts';
 import { select } from '../codegen/onednn/select/index.ts';
 import { fail } from '../diagnostics/index.ts';
@@ -22,10 +21,11 @@ import type { Certificate } from '../passes/certificate.ts';
 import { type LegalizeResult, legalize } from '../passes/legalize.ts';
 import { runPipeline } from '../passes/manager.ts';
 import type { Strategy, StrategyReport } from '../passes/strategies.ts';
-import { defaultTarget, type Isa, type Target } from '../passes/target.ts';
+import { defaultTarget, type Target } from '../passes/target.ts';
 import { loadAddon } from './addon.ts';
 import { Executable, type NodeTime } from './executable.ts';
 import { metadataOf, toFeeds, type ValueMetadata } from './feeds.ts';
+import { nativeCosts, nativeTarget } from './native_target.ts';
 
 export interface CompileOptions {
   /** `onednn` (the native addon; default) or `reference` (the interpreter: slow, the meaning itself). */
@@ -36,6 +36,11 @@ export interface CompileOptions {
   /** Sizes for symbolic dimensions, by input: the model is then made for these alone. */
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
   readonly target?: Target;
+  /**
+   * Whether `auto` goes by what `unskew strategies --measure` found on this machine, where it did; true unless said. It
+   * decides about speed alone.
+   */
+  readonly measuredCosts?: boolean;
   /** Whose arithmetic requantization follows; `ort` unless the model says otherwise. */
   readonly profile?: ImportOptions['profile'];
 }
@@ -152,14 +157,17 @@ async function load(source: Graph | string | Uint8Array, options: CompileOptions
 
 /** The graph legalized and selected, as a compiled file holds it. */
 export function compileGraph(graph: Graph, options: CompileOptions = {}): CompiledModel {
-  const isa = (options.backend ?? 'onednn') === 'onednn' && { isa: isaOf(loadAddon()) };
-  const target = options.target ?? { ...defaultTarget('onednn'), threads: threadsOf(options), ...isa };
+  const threads = threadsOf(options);
+  const binding = (options.backend ?? 'onednn') === 'onednn' ? loadAddon() : undefined;
+  const target = options.target ?? (binding ? nativeTarget(binding, threads) : { ...defaultTarget('onednn'), threads });
+  const isOwn = binding !== undefined && options.target === undefined;
+  const costs = isOwn && (options.measuredCosts ?? true) ? nativeCosts(binding, target) : undefined;
   const bound = options.inputShapes ? bindShapes(graph, options.inputShapes) : graph;
   const {
     graph: corrected,
     certificate,
     strategies,
-  } = legalize(bound, { target, ...(options.strategy && { strategy: options.strategy }) });
+  } = legalize(bound, { target, ...(costs && { costs }), ...(options.strategy && { strategy: options.strategy }) });
   return { graph: runPipeline(corrected, [select], { target }).graph, target, certificate, strategies };
 }
 
@@ -185,11 +193,6 @@ export function bindShapes(graph: Graph, shapes: Readonly<Record<string, readonl
     });
   }
   return specialize(graph, bindings);
-}
-
-/** What oneDNN will dispatch to on this machine. */
-function isaOf(binding: OneDnnBinding): Isa {
-  return binding.isa === 'amx' || binding.isa === 'vnni' || binding.isa === 'avx512' ? binding.isa : 'avx2';
 }
 
 const publicly = (results: Readonly<Record<string, ITensor>>): Record<string, Tensor> =>

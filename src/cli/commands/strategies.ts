@@ -1,9 +1,25 @@
+import { availableParallelism } from 'node:os';
+import { costModel } from '../../passes/cost/model.ts';
 import { legalize } from '../../passes/legalize.ts';
 import { type StrategyReport, type Way, ways } from '../../passes/strategies.ts';
+import { defaultTarget, type Target } from '../../passes/target.ts';
+import { addonAvailable, loadAddon } from '../../runtime/addon.ts';
+import { nativeCosts, nativeTarget } from '../../runtime/native_target.ts';
+import { usualTiming } from '../../runtime/time_plans.ts';
+import { UsageError } from '../args.ts';
 import { defineCommand } from '../command.ts';
 import { openSource } from '../files.ts';
 import { withShapes } from '../inputs.ts';
-import { modelArgument, profileOption, shapeOption, strategyOption, targetOption } from '../shared_options.ts';
+import { formatMeasured, type MeasuredModel, measureModel } from '../measured_strategies.ts';
+import { flag, optionalWhole } from '../options.ts';
+import {
+  modelArgument,
+  profileOption,
+  shapeOption,
+  strategyOption,
+  targetOption,
+  threadsOption,
+} from '../shared_options.ts';
 import { count, formatTable, right } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -12,21 +28,50 @@ export const strategies = defineCommand({
   summary: 'Show, layer by layer, the ways to correct a zero point, their costs and the one chosen',
   description: [
     'Costs are relative to the same layer without a zero point, from measurements. A layer whose input has no zero point needs no correction and is not listed.',
+    '--measure times every legal way of every distinct layer here and now, interleaved with the layer without a zero point, and keeps what it finds for this machine; from then on auto goes by it. Which way is taken changes the speed, never a result.',
   ],
   arguments: { model: modelArgument },
-  options: { ...targetOption('onednn'), ...strategyOption, ...shapeOption, ...profileOption },
+  options: {
+    measure: optionalWhole(
+      'ROUNDS',
+      `Time every legal way on this machine, in so many rounds (default: ${usualTiming.rounds})`,
+      usualTiming.rounds,
+    ),
+    ignoreMeasured: flag('Choose as if nothing had been measured on this machine, and keep nothing'),
+    ...targetOption('onednn'),
+    ...threadsOption,
+    ...strategyOption,
+    ...shapeOption,
+    ...profileOption,
+  },
   examples: [
     { command: 'unskew strategies model.onnx', does: 'what was chosen for each layer, and what it costs' },
+    {
+      command: 'unskew strategies model.onnx --measure --threads 1',
+      does: 'time all ways here, at one thread, and remember',
+    },
     { command: 'unskew strategies model.onnx --target symmetric', does: 'the same where no zero point may remain' },
   ],
-  async run(values) {
+  async run(values, terminal) {
     const { graph, compiled } = await openSource(values.model, values.profile);
-    const { target, strategy } = values;
-    const layers =
-      compiled?.strategies ?? legalize(withShapes(graph, values), { target, ...(strategy && { strategy }) }).strategies;
-    return { file: values.model, target: compiled?.target.name ?? target, layers, ways: summaryOf(layers) };
+    if (compiled !== undefined) {
+      if (values.measure !== undefined)
+        throw new UsageError(`${values.model} is compiled already: its ways are chosen`, 'measure the model it is of');
+      return resultOf(values.model, compiled.target, 'compiled', compiled.strategies);
+    }
+    const given = withShapes(graph, values);
+    const { target, costs } = costsFor(values);
+    const { strategy } = values;
+    const legal = legalize(given, { target, costs, ...(strategy && { strategy }) });
+    const result = resultOf(values.model, target, costs.origin, legal.strategies);
+    if (values.measure === undefined) return result;
+    const keep = !values.ignoreMeasured;
+    return {
+      ...result,
+      measured: measureModel(legal.quantized, { target, costs, rounds: values.measure, keep }, terminal),
+    };
   },
-  format({ layers, ways: summary, target }, terminal) {
+  format({ layers, ways: summary, target, costs, measured: found }, terminal) {
     if (layers.length === 0) return 'No layer has a zero point to correct.';
     const names = namesOf(layers);
     const table = formatTable(
@@ -38,15 +83,53 @@ export const strategies = defineCommand({
       summary.map((s) => [s.way, s.legal, s.chosen, s.exactness, s.doc]),
     );
     return [
-      `${terminal.paint('bold', 'Costs')} for the target ${target}; a way without a cost is not legal for the layer`,
+      `${terminal.paint('bold', 'Costs')} for the target ${target} (${costs}); a way without a cost is not legal for the layer`,
       table,
       '',
       `${terminal.paint('bold', 'Ways')}, of ${count(layers.length, 'layer')}`,
       totals,
       ...reasonTexts(layers, terminal),
+      ...(found ? ['', formatMeasured(found, terminal)] : []),
     ].join('\n');
   },
 });
+
+interface Result {
+  readonly file: string;
+  readonly target: Target['name'];
+  readonly isa: Target['isa'];
+  readonly threads: number;
+  /** Where predicted costs come from. */
+  readonly costs: string;
+  readonly layers: readonly StrategyReport[];
+  readonly ways: ReturnType<typeof summaryOf>;
+  readonly measured?: MeasuredModel;
+}
+
+const resultOf = (file: string, target: Target, costs: string, layers: readonly StrategyReport[]): Result => ({
+  file,
+  target: target.name,
+  isa: target.isa,
+  threads: target.threads,
+  costs,
+  layers,
+  ways: summaryOf(layers),
+});
+
+interface Wanted {
+  readonly target: Target['name'];
+  readonly threads: number | undefined;
+  readonly measure: number | undefined;
+  readonly ignoreMeasured: boolean;
+}
+
+/** This machine where its addon can be had; without one, what is shipped for a machine with VNNI. */
+function costsFor({ target: name, threads: wanted, measure, ignoreMeasured }: Wanted) {
+  const threads = wanted ?? availableParallelism();
+  const binding = measure !== undefined || addonAvailable().available ? loadAddon() : undefined;
+  const target: Target = { ...(binding ? nativeTarget(binding, threads) : { ...defaultTarget(), threads }), name };
+  return { target, costs: binding && !ignoreMeasured ? nativeCosts(binding, target) : costModel(target) };
+}
 
 const namesOf = (layers: readonly StrategyReport[]): string[] => [
   ...new Set(layers.flatMap((layer) => layer.ways.map(({ name }) => name))),

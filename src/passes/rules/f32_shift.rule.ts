@@ -1,3 +1,4 @@
+import { tensor } from '../../ir/index.ts';
 import { nnCast } from '../../ir/ops/nn_cast.op.ts';
 import { nnSub } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { accumulatorBound } from '../corrections/bounds.ts';
@@ -31,8 +32,17 @@ export const f32Shift = f32ShiftOf(convolution);
 
 type F32 = import('../../ir/index.ts').Value<'f32'>;
 
-function shifted(family: ConvFamily, { x, w, zx, attrs }: ConvMatch, a: Algebra, subtract: (x: F32, zx: F32) => F32) {
-  const f32 = (v: ConvMatch['x']): F32 => a.emit(nnCast, { x: v }, { to: 'f32' }) as F32;
-  const sum = a.emit(family.plain, { x: subtract(f32(x), f32(zx!)), w: f32(w) }, attrs);
+function shifted(
+  family: ConvFamily,
+  { x, w, zx, attrs, constant }: ConvMatch,
+  a: Algebra,
+  subtract: (x: F32, zx: F32) => F32,
+) {
+  const source = a.emit(nnCast, { x }, { to: 'f32' }) as F32;
+  const f32 = (v: ConvMatch['x']): F32 => {
+    const { data, shape } = constant(v)!;
+    return a.constant(tensor('f32', Float32Array.from(data), shape));
+  };
+  const sum = a.emit(family.plain, { x: subtract(source, f32(zx!)), w: f32(w) }, attrs);
   return a.emit(nnCast, { x: sum }, { to: 's32' });
 }

@@ -5,6 +5,7 @@ import {
   type ITensor,
   isStatic,
   type Node,
+  producersOf,
   type Shape,
   typeOf,
   type ValueId,
@@ -22,6 +23,7 @@ export interface Lowering {
 export class GraphView {
   readonly graph: Graph;
   readonly binding: OneDnnBinding;
+  #producers: ReadonlyMap<ValueId, Node> | undefined;
   constructor(graph: Graph, binding: OneDnnBinding) {
     this.graph = graph;
     this.binding = binding;
@@ -30,6 +32,10 @@ export class GraphView {
   shape = (id: ValueId): Shape => typeOf(this.graph, id).shape;
   isStatic = (id: ValueId): boolean => isStatic(typeOf(this.graph, id).shape);
   constant = (id: ValueId | null | undefined): ITensor | undefined => constantOf(this.graph, id);
+  producer(id: ValueId): Node | undefined {
+    this.#producers ??= producersOf(this.graph);
+    return this.#producers.get(id);
+  }
   /** A reason when one of the operands is no constant. */
   needsConstants = (node: Node, operands: readonly number[]): string | undefined =>
     operands.every((i) => node.operands[i] == null || this.constant(node.operands[i]) !== undefined)

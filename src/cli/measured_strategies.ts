@@ -1,0 +1,118 @@
+/** `unskew strategies --measure`: the ways of a whole model, timed here and now. */
+import type { Graph } from '../ir/index.ts';
+import type { CostModel } from '../passes/cost/model.ts';
+import type { Target } from '../passes/target.ts';
+import { loadAddon } from '../runtime/addon.ts';
+import { machineOf, writeCosts } from '../runtime/cost_cache.ts';
+import { costRowsOf, type MeasuredLayer, measureStrategies } from '../runtime/measure_strategies.ts';
+import { count, formatTable, right } from './table.ts';
+import type { Terminal } from './terminal.ts';
+
+/** How near to the best a choice has to be to count as right. */
+const NEAR = 1.05;
+
+/** The corrected layers of a model together; costs relative to all of them without zero points. */
+export interface MeasuredTotals {
+  readonly symmetricMicroseconds: number;
+  /** As chosen, and as the best way of every layer. */
+  readonly chosen: number;
+  readonly best: number;
+  /** One way wherever it is legal and measured; elsewhere what was chosen. */
+  readonly ways: Readonly<Record<string, number>>;
+}
+
+export interface MeasuredModel {
+  readonly rounds: number;
+  /** Where the measurements are kept; absent when they are not. */
+  readonly kept?: string;
+  readonly layers: readonly (MeasuredLayer & { readonly isNearBest: boolean })[];
+  readonly nearBest: number;
+  readonly total: MeasuredTotals;
+}
+
+export interface MeasureRequest {
+  readonly target: Target;
+  readonly costs: CostModel;
+  readonly rounds: number;
+  readonly keep: boolean;
+}
+
+export function measureModel(quantized: Graph, request: MeasureRequest, terminal: Terminal): MeasuredModel {
+  const { target, costs, rounds, keep } = request;
+  const binding = loadAddon();
+  const onProgress = (done: number, total: number, layer: string): void =>
+    terminal.progress(`measuring layer ${done + 1} of ${total}: ${layer}`);
+  const layers = measureStrategies(quantized, binding, { target, costs, rounds, onProgress });
+  terminal.clearProgress();
+  const kept = keep ? writeCosts(machineOf(binding, target.threads), costRowsOf(layers)) : undefined;
+  if (keep && kept === undefined) terminal.note('note: the measurements cannot be kept: the cache cannot be written');
+  const judged = layers.map((layer) => ({ ...layer, isNearBest: layer.overBest <= NEAR }));
+  return {
+    rounds,
+    ...(kept && { kept }),
+    layers: judged,
+    nearBest: judged.filter(({ isNearBest }) => isNearBest).length,
+    total: totalsOf(layers),
+  };
+}
+
+function totalsOf(layers: readonly MeasuredLayer[]): MeasuredTotals {
+  const times = layers.filter(({ symmetricMicroseconds, overBest }) => symmetricMicroseconds > 0 && overBest >= 1);
+  const costOf = (layer: MeasuredLayer, name: string): number | undefined =>
+    layer.ways.find((way) => way.name === name)?.measured;
+  const symmetric = sum(times, (l) => l.layers.length * l.symmetricMicroseconds);
+  const relative = (cost: (layer: MeasuredLayer) => number): number =>
+    sum(times, (l) => l.layers.length * l.symmetricMicroseconds * cost(l)) / symmetric;
+  const chosen = (layer: MeasuredLayer): number => costOf(layer, layer.chosen)!;
+  const names = namesOf(times).filter((name) => times.some((layer) => costOf(layer, name) !== undefined));
+  return {
+    symmetricMicroseconds: symmetric,
+    chosen: relative(chosen),
+    best: relative((layer) => costOf(layer, layer.best)!),
+    ways: Object.fromEntries(
+      names.map((name) => [name, relative((layer) => costOf(layer, name) ?? chosen(layer))] as const),
+    ),
+  };
+}
+
+const sum = <T>(items: readonly T[], of: (item: T) => number): number => items.reduce((t, item) => t + of(item), 0);
+
+const namesOf = (layers: readonly MeasuredLayer[]): string[] => [
+  ...new Set(layers.flatMap(({ ways }) => ways.map(({ name }) => name))),
+];
+
+export function formatMeasured(found: MeasuredModel, { paint }: Terminal): string {
+  const { layers, total, nearBest, rounds, kept } = found;
+  const names = namesOf(layers).filter((name) => layers.some((l) => l.ways.some((w) => w.name === name && w.measured)));
+  const cell = (layer: MeasuredLayer, name: string): string => {
+    const way = layer.ways.find((w) => w.name === name);
+    if (!way?.legal) return '';
+    return way.measured === undefined ? 'interp.' : `${way.predicted.toFixed(2)}/${way.measured.toFixed(2)}`;
+  };
+  const rows = layers.map((layer) => [
+    layer.layers[0],
+    layer.layers.length,
+    layer.symmetricMicroseconds.toFixed(1),
+    ...names.map((name) => cell(layer, name)),
+    layer.chosen,
+    layer.best,
+    layer.isNearBest ? 'yes' : layer.overBest.toFixed(2),
+  ]);
+  const totals = Object.entries({ chosen: total.chosen, 'best of each': total.best, ...total.ways });
+  return [
+    `${paint('bold', 'Measured')} in ${count(rounds, 'round')}, predicted/measured, per distinct layer; symmetric: the layer without a zero point`,
+    formatTable(
+      ['layer', right('times'), right('symmetric us'), ...names.map(right), 'chosen', 'best', 'within 5 %'],
+      rows,
+    ),
+    '',
+    `${paint('bold', 'All layers together')}, without zero points = 1.00 (${(total.symmetricMicroseconds / 1000).toFixed(2)} ms); a way stands aside where it is not legal`,
+    formatTable(
+      ['way', right('cost')],
+      totals.map(([name, cost]) => [name, cost.toFixed(3)]),
+    ),
+    '',
+    `The choice is within 5 % of the best way on ${nearBest} of ${count(layers.length, 'distinct layer')}.`,
+    ...(kept ? [`Kept in ${kept}`] : []),
+  ].join('\n');
+}

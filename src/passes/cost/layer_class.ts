@@ -1,0 +1,53 @@
+/** What the costs of the ways to correct a layer depend on. */
+import { isStatic, type Node, type Shape, sizeOf } from '../../ir/index.ts';
+
+export interface LayerClass {
+  readonly kind: 'conv' | 'conv_transpose' | 'matmul';
+  /** One input channel per group. */
+  readonly depthwise: boolean;
+  readonly padded: boolean;
+  readonly groups: number;
+  /** Weights per filter and input channel: 9 for a 3x3 kernel. */
+  readonly taps: number;
+  /** Product of the strides of all axes. */
+  readonly stride: number;
+  /** All groups together; the inner size of a matmul. Undefined, as below, when the size is symbolic. */
+  readonly inputChannels: number | undefined;
+  readonly outputChannels: number | undefined;
+  /** Output positions of one image; the rows of a matmul. */
+  readonly positions: number | undefined;
+}
+
+const kinds: Readonly<Record<string, LayerClass['kind']>> = {
+  'qnn.conv': 'conv',
+  'qnn.conv_transpose': 'conv_transpose',
+  'qnn.matmul': 'matmul',
+};
+
+/** The class of a quantized product of source `x` and weights `w`, with result `y`. */
+export function layerClass(node: Node, x: Shape, w: Shape, y: Shape): LayerClass {
+  const {
+    pads = [],
+    strides = [],
+    group = 1,
+  } = node.attrs as {
+    pads?: readonly number[];
+    strides?: readonly number[];
+    group?: number;
+  };
+  const kind = kinds[node.op] ?? 'conv';
+  const size = (shape: Shape): number | undefined => (isStatic(shape) ? sizeOf(shape) : undefined);
+  const known = (dim: number | string | undefined): number | undefined => (typeof dim === 'number' ? dim : undefined);
+  const isMatmul = kind === 'matmul';
+  return {
+    kind,
+    depthwise: group > 1 && known(x[1]) === group,
+    padded: pads.some((p) => p > 0),
+    groups: group,
+    taps: isMatmul ? 1 : (size(w.slice(2)) ?? 1),
+    stride: strides.reduce((a, b) => a * b, 1),
+    inputChannels: known(isMatmul ? x.at(-1) : x[1]),
+    outputChannels: known(isMatmul ? y.at(-1) : y[1]),
+    positions: size(isMatmul ? y.slice(0, -1) : y.slice(2)),
+  };
+}

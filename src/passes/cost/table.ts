@@ -1,0 +1,71 @@
+/**
+ * Measured costs: per class of layers, the time of each way relative to the same layer without a zero point. A layer
+ * that was not measured is judged by the measured ones nearest to it.
+ */
+import type { Isa } from '../target.ts';
+import type { LayerClass } from './layer_class.ts';
+
+export interface CostRow {
+  readonly layer: LayerClass;
+  /** Relative to the symmetric layer, by name of the way. */
+  readonly costs: Readonly<Record<string, number>>;
+}
+
+/** Costs on one kind of machine. */
+export interface CostTable {
+  readonly isa: Isa;
+  readonly onednnMajor: number;
+  readonly threads: number;
+  readonly rows: readonly CostRow[];
+}
+
+/** Neighbours that have a say. */
+const NEIGHBOURS = 3;
+
+/**
+ * The cost of a way for a layer: the mean of its nearest neighbours in the table, geometric, weighted by 1 / distance²; a
+ * layer that was measured itself gets just that. Undefined when nothing within `reach` was measured with this way.
+ */
+export function costIn(
+  rows: readonly CostRow[],
+  way: string,
+  layer: LayerClass,
+  reach = Number.POSITIVE_INFINITY,
+): number | undefined {
+  const near = rows
+    .flatMap(({ layer: other, costs }) => {
+      const cost = costs[way];
+      const distance = distanceOf(layer, other);
+      return cost !== undefined && distance <= reach ? [{ cost, distance }] : [];
+    })
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, NEIGHBOURS);
+  if (near.length === 0) return undefined;
+  if (near[0].distance === 0) return near[0].cost;
+  const weights = near.map(({ distance }) => 1 / distance ** 2);
+  const sum = near.reduce((total, { cost }, i) => total + weights[i] * Math.log(cost), 0);
+  return Math.exp(sum / weights.reduce((a, b) => a + b));
+}
+
+/**
+ * In doublings: how often sizes have to be doubled or halved to get from one layer to the other. Layers that differ in
+ * kind, depthwise, padding or being grouped have nothing to say about each other.
+ */
+export function distanceOf(a: LayerClass, b: LayerClass): number {
+  const isComparable =
+    a.kind === b.kind && a.depthwise === b.depthwise && a.padded === b.padded && a.groups > 1 === b.groups > 1;
+  if (!isComparable) return Number.POSITIVE_INFINITY;
+  // The kernel and the stride decide which code oneDNN generates, sizes only how long it runs.
+  return (
+    3 * doublings(a.taps, b.taps) +
+    2 * doublings(a.stride, b.stride) +
+    doublings(a.positions, b.positions) +
+    doublings(a.inputChannels, b.inputChannels) +
+    doublings(a.outputChannels, b.outputChannels) +
+    (a.depthwise ? 0 : doublings(a.groups, b.groups))
+  );
+}
+
+/** A symbolic size is one doubling away from any other. */
+const doublings = (a: number | undefined, b: number | undefined): number =>
+  a === b ? 0 : a === undefined || b === undefined ? 1 : Math.abs(Math.log2(Math.max(a, 1) / Math.max(b, 1)));

@@ -1,0 +1,104 @@
+/**
+ * Measured costs, kept per machine: one JSON file for every processor, oneDNN version, ISA and number of threads, in
+ * $XDG_CACHE_HOME/unskew/strategies. A file that is missing, damaged or of another format counts as none: what is in it
+ * decides about speed alone.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { cpus, homedir } from 'node:os';
+import { dirname, isAbsolute, join } from 'node:path';
+import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
+import type { LayerClass } from '../passes/cost/layer_class.ts';
+import { type CostRow, distanceOf } from '../passes/cost/table.ts';
+
+/** Rises when rows or what they mean change. */
+const FORMAT = 1;
+/** A file of ours has some hundred rows of some hundred bytes. */
+const MAXIMUM_BYTES = 4 << 20;
+
+export interface Machine {
+  readonly processor: string;
+  readonly onednn: string;
+  readonly isa: string;
+  readonly threads: number;
+}
+
+export function machineOf({ version, isa }: Pick<OneDnnBinding, 'version' | 'isa'>, threads: number): Machine {
+  return {
+    processor: cpus()[0]?.model.trim() ?? 'unknown',
+    onednn: `${version.major}.${version.minor}.${version.patch}`,
+    isa,
+    threads,
+  };
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Where the costs of a machine are kept, whether or not the file exists. */
+export function cachePath(machine: Machine, env: Environment = process.env): string {
+  const base = env.XDG_CACHE_HOME;
+  // The specification of XDG has relative paths ignored.
+  const folder = base !== undefined && isAbsolute(base) ? base : join(homedir(), '.cache');
+  const { processor, onednn, isa, threads } = machine;
+  const hash = createHash('sha256').update(processor).digest('hex').slice(0, 12);
+  return join(folder, 'unskew', 'strategies', `${hash}-onednn${onednn}-${isa}-${threads}.json`);
+}
+
+/** The rows measured on this machine; none when there is no file that says so. */
+export function readCosts(machine: Machine, env?: Environment): CostRow[] {
+  const path = cachePath(machine, env);
+  try {
+    if (statSync(path).size > MAXIMUM_BYTES) return [];
+    const content: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    if (!isRecord(content) || content.format !== FORMAT || !isRecord(content.machine)) return [];
+    const { machine: stored, rows } = content;
+    const isSame = (Object.keys(machine) as (keyof Machine)[]).every((key) => stored[key] === machine[key]);
+    return isSame && Array.isArray(rows) ? rows.filter(isRow) : [];
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * Adds rows to those of the machine; a layer that was measured before is replaced. Whole or not at all.
+ *
+ * @returns the path, or undefined where nothing can be written
+ */
+export function writeCosts(machine: Machine, rows: readonly CostRow[], env?: Environment): string | undefined {
+  const path = cachePath(machine, env);
+  const kept = readCosts(machine, env).filter(({ layer }) => rows.every((row) => distanceOf(row.layer, layer) > 0));
+  const beside = `${path}.${process.pid}.part`;
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(beside, `${JSON.stringify({ format: FORMAT, machine, rows: [...kept, ...rows] })}\n`);
+    renameSync(beside, path);
+    return path;
+  } catch {
+    rmSync(beside, { force: true });
+    return undefined;
+  }
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const isCount = (value: unknown): boolean => typeof value === 'number' && Number.isFinite(value) && value >= 0;
+
+const fields: Readonly<Record<keyof LayerClass, (value: unknown) => boolean>> = {
+  kind: (value) => value === 'conv' || value === 'conv_transpose' || value === 'matmul',
+  depthwise: (value) => typeof value === 'boolean',
+  padded: (value) => typeof value === 'boolean',
+  groups: isCount,
+  taps: isCount,
+  stride: isCount,
+  inputChannels: (value) => value === undefined || isCount(value),
+  outputChannels: (value) => value === undefined || isCount(value),
+  positions: (value) => value === undefined || isCount(value),
+};
+
+function isRow(value: unknown): value is CostRow {
+  if (!isRecord(value) || !isRecord(value.layer) || !isRecord(value.costs)) return false;
+  const { layer, costs } = value;
+  const isLayer = Object.entries(fields).every(([name, isField]) => isField(layer[name]));
+  return isLayer && Object.values(costs).every((cost) => typeof cost === 'number' && cost > 0 && Number.isFinite(cost));
+}

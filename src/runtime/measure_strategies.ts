@@ -1,0 +1,131 @@
+/** Measures, on this machine, every legal way of every distinct layer against the same layer without a zero point. */
+import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
+import { buildPlan, type Plan } from '../codegen/onednn/plan.ts';
+import { select } from '../codegen/onednn/select/index.ts';
+import { type Graph, print } from '../ir/index.ts';
+import type { LayerClass } from '../passes/cost/layer_class.ts';
+import { type Layer, layersOf, symmetricOf } from '../passes/cost/layers.ts';
+import type { CostModel } from '../passes/cost/model.ts';
+import type { CostRow } from '../passes/cost/table.ts';
+import { legalize } from '../passes/legalize.ts';
+import { runPipeline } from '../passes/manager.ts';
+import type { StrategyName } from '../passes/strategies.ts';
+import type { Target } from '../passes/target.ts';
+import { type TimingOptions, timePlans, usualTiming, withNeighbours } from './time_plans.ts';
+
+export interface MeasuredWay {
+  readonly name: string;
+  readonly legal: boolean;
+  /** Why it is not legal, or why it could not be measured. */
+  readonly reason?: string;
+  /** Relative to the symmetric layer, as the model has it. */
+  readonly predicted: number;
+  /** The same, measured; absent where it is not legal or does not run on the addon. */
+  readonly measured?: number;
+}
+
+/** Layers of one kind: same shapes, types and attributes, and the same ways legal. */
+export interface MeasuredLayer {
+  /** The names of the layers, in the order of the graph. */
+  readonly layers: readonly string[];
+  readonly op: string;
+  readonly class: LayerClass;
+  /** Of the layer without a zero point. */
+  readonly symmetricMicroseconds: number;
+  readonly ways: readonly MeasuredWay[];
+  readonly chosen: string;
+  /** The way that took the least time. */
+  readonly best: string;
+  /** How much longer the chosen way takes than the best one, measured: 1 and more. */
+  readonly overBest: number;
+}
+
+export interface MeasureOptions extends Partial<TimingOptions> {
+  readonly target: Target;
+  readonly costs?: CostModel;
+  readonly onProgress?: (done: number, total: number, layer: string) => void;
+}
+
+/** @param graph quantized operators, as `legalize(graph).quantized` has them, all sizes known */
+export function measureStrategies(graph: Graph, binding: OneDnnBinding, options: MeasureOptions): MeasuredLayer[] {
+  const { target, costs } = options;
+  const distinct = new Map<string, { layer: Layer; names: string[] }>();
+  for (const layer of layersOf(graph, { target, note: () => {} })) {
+    const name = layer.node.loc.node ?? layer.node.id;
+    const { ways } = legalize(layer.graph, { target, ...(costs && { costs }) }).strategies[0];
+    const key = `${layer.key} ${ways.map(({ legal }) => Number(legal)).join('')}`;
+    const known = distinct.get(key);
+    if (known) known.names.push(name);
+    else distinct.set(key, { layer, names: [name] });
+  }
+  const all = [...distinct.values()];
+  return all.map(({ layer, names }, i) => {
+    options.onProgress?.(i, all.length, names[0]);
+    return measureLayer(layer, names, binding, options);
+  });
+}
+
+function measureLayer(
+  layer: Layer,
+  names: readonly string[],
+  binding: OneDnnBinding,
+  { target, costs, rounds = usualTiming.rounds, turn = usualTiming.turn }: MeasureOptions,
+): MeasuredLayer {
+  const options = { target, ...(costs && { costs }) };
+  const [{ ways: judged, chosen }] = legalize(layer.graph, options).strategies;
+  const planned = new Map<string, { plan: Plan; at: number }>();
+  /** Plans that are the same but for numbers are measured once. */
+  const planOf = (graph: Graph): number => {
+    const selected = runPipeline(graph, [select], { target }).graph;
+    const text = print(selected, { elideConstants: true }).replaceAll(/@[\w.$]+|sha256"\w+"/g, '@');
+    const known = planned.get(text);
+    if (known) return known.at;
+    const at = planned.size;
+    planned.set(text, { plan: buildPlan(withNeighbours(selected), binding, target.threads), at });
+    return at;
+  };
+  const symmetric = planOf(legalize(symmetricOf(layer), options).graph);
+  const plans = judged.map(({ name, legal }) =>
+    legal ? planOf(legalize(layer.graph, { ...options, strategy: name as StrategyName }).graph) : undefined,
+  );
+  const times = timePlans(
+    [...planned.values()].map(({ plan }) => plan),
+    binding,
+    { rounds, turn },
+  );
+  const base = times[symmetric] ?? Number.NaN;
+  const ways = judged.map(({ name, legal, reason, cost }, i): MeasuredWay => {
+    const at = plans[i];
+    const took = at === undefined ? undefined : times[at];
+    const why = reason ?? (took === undefined ? 'it runs on the interpreter' : undefined);
+    return {
+      name,
+      legal,
+      predicted: cost,
+      ...(why && { reason: why }),
+      ...(took !== undefined && { measured: took / base }),
+    };
+  });
+  const ranked = ways.filter((way) => way.measured !== undefined).sort((a, b) => a.measured! - b.measured!);
+  const best = ranked[0];
+  const taken = ways.find(({ name }) => name === chosen)?.measured ?? Number.NaN;
+  return {
+    layers: names,
+    op: layer.node.op,
+    class: layer.layer,
+    symmetricMicroseconds: base,
+    ways,
+    chosen,
+    best: best?.measured === taken ? chosen : (best?.name ?? 'none'),
+    overBest: taken / (best?.measured ?? Number.NaN),
+  };
+}
+
+/** Measurements as a cost model reads them. */
+export const costRowsOf = (layers: readonly MeasuredLayer[]): CostRow[] =>
+  layers.map(({ class: layer, ways }) => ({
+    layer,
+    costs: Object.fromEntries(
+      ways.flatMap(({ name, measured }) => (measured !== undefined && measured > 0 ? [[name, measured]] : [])),
+    ),
+  }));

@@ -1,0 +1,20 @@
+/** This machine as a target, and what its corrections cost. */
+import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
+import { type CostModel, costModel } from '../passes/cost/model.ts';
+import type { Isa, Target } from '../passes/target.ts';
+import { machineOf, readCosts } from './cost_cache.ts';
+
+/** What oneDNN dispatches to here and now. */
+export const nativeTarget = (binding: Pick<OneDnnBinding, 'isa' | 'version'>, threads: number): Target => ({
+  name: 'onednn',
+  isa: isaOf(binding),
+  threads,
+  onednnMajor: binding.version.major,
+});
+
+/** What was measured here, else what is shipped. */
+export const nativeCosts = (binding: Pick<OneDnnBinding, 'isa' | 'version'>, target: Target): CostModel =>
+  costModel(target, readCosts(machineOf(binding, target.threads)));
+
+const isaOf = ({ isa }: Pick<OneDnnBinding, 'isa'>): Isa =>
+  isa === 'amx' || isa === 'vnni' || isa === 'avx512' ? isa : 'avx2';
