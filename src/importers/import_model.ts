@@ -7,6 +7,7 @@ import { externalReader } from './onnx/container/index.ts';
 import { type ImportOnnxOptions, importOnnx } from './onnx/import.ts';
 import type { OnnxProfile } from './onnx/node_context.ts';
 import { type Archive, isZip, openArchive } from './torch/archive/index.ts';
+import { importExport, isExport } from './torch/export/index.ts';
 import { type TorchProfile, torchProfiles } from './torch/ops/context.ts';
 import { importTorchScript } from './torch/torchscript/import.ts';
 
@@ -27,7 +28,7 @@ interface Source extends ImportOptions, Pick<ImportOnnxOptions, 'file' | 'readEx
  * when a path is given.
  *
  * @throws UnskewError U1001 when the file cannot be read, U1002 for a format that is not supported, U4002 for a profile
- * of another format, else as `importOnnx` and `importTorchScript`
+ * of another format, else as `importOnnx`, `importTorchScript` and `importExport`
  */
 export async function importModel(source: string | Uint8Array, options: ImportOptions = {}): Promise<Graph> {
   if (typeof source !== 'string') return importBytes(source, options);
@@ -58,12 +59,11 @@ function importArchive(
   archive: Archive,
   options: { readonly profile?: TorchProfile; readonly inputShapes?: Readonly<Record<string, Shape>> },
   where: Location,
-): Graph {
+): Promise<Graph> | Graph {
   const { names } = archive;
+  if (isExport(archive)) return importProgram(archive, options, where);
   if (archive.has('data.pkl') && names.some((name) => name.startsWith('code/')))
     return importTorchScript(archive, options);
-  if (archive.has('archive_format') || archive.has('serialized_exported_program.json'))
-    fail('U1002', 'this is an archive of torch.export, which is not supported yet', where);
   if (archive.has('data.pkl'))
     fail(
       'U1002',
@@ -79,6 +79,15 @@ function importArchive(
       'load it in PyTorch and save it again',
     );
   return fail('U1002', 'the ZIP archive is none of PyTorch', where);
+}
+
+/** A program says itself how it computes and what shapes it takes. */
+function importProgram(archive: Archive, { profile, inputShapes }: ImportOptions, where: Location): Promise<Graph> {
+  if (profile !== undefined)
+    fail('U4002', `a program of torch.export has no profile, but '${profile}' is given`, where);
+  if (inputShapes !== undefined)
+    fail('U4002', 'a program of torch.export has shapes of its own, but shapes are given', where);
+  return importExport(archive);
 }
 
 const isTorchProfile = (profile: ImportProfile | undefined): profile is TorchProfile =>

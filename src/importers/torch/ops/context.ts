@@ -4,7 +4,7 @@ import type { AttrValue, Value } from '../../../ir/define_op.ts';
 import type { DType } from '../../../ir/dtype.ts';
 import { findOp } from '../../../ir/op_table.ts';
 import { type ITensor, scalar, tensor } from '../../../ir/tensor.ts';
-import { isStatic, type Loc, type Shape } from '../../../ir/types.ts';
+import { isStatic, type Loc, type Shape, type TensorType } from '../../../ir/types.ts';
 import type { GraphSink } from '../graph_sink.ts';
 import { type ScalarType, scalarTypes, type TorchTensor } from '../pickle/index.ts';
 import { GraphTensor, type TensorLike, UnknownTensor } from '../values.ts';
@@ -163,6 +163,11 @@ export class TorchContext {
 
   constant<T extends ITensor>(value: T, name: string): Value<T['dtype']> {
     return this.sink.emitter.constant(value, this.sink.emitter.fresh(`${this.name}.${name}`)) as Value<T['dtype']>;
+  }
+
+  /** A constant that is made when somebody looks at it. */
+  lazy(type: TensorType<DType>, load: () => ITensor, name: string): Value {
+    return this.sink.emitter.constant(type, load, this.sink.emitter.fresh(`${this.name}.${name}`));
   }
 
   scalar(dtype: DType, value: number, name: string): Value {

@@ -59,7 +59,11 @@ function linear(ctx: TorchContext, args: Arguments): GraphTensor {
   const x = real(ctx, ctx.rows(args.tensor('input'), inputs));
   const w =
     given instanceof TorchTensor && given.shape.length === 2
-      ? ctx.constant(transposed(given.tensor()), 'weight')
+      ? ctx.lazy(
+          { dtype: given.type.dtype, shape: [given.shape[1], given.shape[0]] },
+          () => transposed(given.tensor()),
+          'weight',
+        )
       : ctx.emit('nn.transpose', [real(ctx, given).value], { perm: [1, 0] });
   const y = ctx.emit('nn.matmul', [x.value, w]);
   const bias = optional(ctx, args, 'bias');

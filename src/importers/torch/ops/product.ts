@@ -17,10 +17,16 @@ export interface Weights {
   readonly bias: readonly number[] | undefined;
 }
 
+/** How the integers of a weight are laid out for an operator; done when they are first looked at. */
+export interface Layout {
+  readonly shape: readonly number[];
+  readonly arrange?: (integers: ITensor) => ITensor;
+}
+
 export function weightsOf(
   ctx: TorchContext,
   { weight, bias }: PackedWeights,
-  layout: (integers: ITensor) => ITensor,
+  { shape, arrange }: Layout,
   channels: number,
 ): Weights {
   const { quantization: q, type } = weight;
@@ -30,7 +36,11 @@ export function weightsOf(
   const zeroPoints = q.kind === 'per-tensor' ? [q.zeroPoint] : q.zeroPoints;
   const scales = (q.kind === 'per-tensor' ? [q.scale] : q.scales).map(Math.fround);
   checkScales(ctx, scales);
-  const w = ctx.constant(layout(weight.tensor()), 'weight');
+  const w = ctx.lazy(
+    { dtype: 's8', shape },
+    () => ({ ...(arrange ? arrange(weight.tensor()) : weight.tensor()), shape }),
+    'weight',
+  );
   const zero = zeroPoints.every((z) => z === 0)
     ? undefined
     : ctx.constant(

@@ -1,5 +1,4 @@
 /** quantized::conv1d, conv2d, conv3d and their transposed forms. */
-import type { ITensor } from '../../../ir/tensor.ts';
 import type { PackedConv, PackedWeights } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
@@ -37,8 +36,7 @@ function conv(ctx: TorchContext, args: Arguments, rank: number, relu: boolean) {
   const channels = transposed ? shape[1] * groups : shape[0];
   const x = ctx.quantized(ctx.image(args.tensor('qx'), transposed ? shape[0] : shape[1] * groups, rank));
   checkAxis(ctx, packed.weight.quantization, transposed ? 1 : 0);
-  const layout = (t: ITensor): ITensor => ({ ...t, shape });
-  const weights = weightsOf(ctx, packed, layout, channels);
+  const weights = weightsOf(ctx, packed, { shape }, channels);
   const attrs = { strides: stride, pads: [...padding, ...padding], dilations: dilation, group: groups };
   const operands = [x.value, weights.w, sourceZeroPoint(ctx, x, x.quantization.zeroPoint), weights.zw];
   const sum = transposed

@@ -18,7 +18,10 @@ function linearWeights(ctx: TorchContext, args: Arguments): Weights & { readonly
   const { shape, quantization } = packed.weight;
   if (packed.conv || shape.length !== 2) return ctx.refuse(`weights of shape [${shape}] in a linear layer`, 'U2005');
   checkAxis(ctx, quantization, 0);
-  return { ...weightsOf(ctx, packed, transposed, shape[0]), inputs: shape[1] };
+  return {
+    ...weightsOf(ctx, packed, { shape: [shape[1], shape[0]], arrange: transposed }, shape[0]),
+    inputs: shape[1],
+  };
 }
 
 function linear(ctx: TorchContext, args: Arguments, relu: boolean) {

@@ -7,10 +7,11 @@ import type { Archive } from '../archive/index.ts';
 import { GraphSink } from '../graph_sink.ts';
 import { ShapeFound, type TorchProfile } from '../ops/context.ts';
 import { PickleObject, type PickleValue, scalarTypes, type TorchTensor, unpickleTorch } from '../pickle/index.ts';
-import { describe, GraphTensor, isTensor, type PackedWeights, type TorchValue, UnknownTensor } from '../values.ts';
+import { describe, GraphTensor, isTensor, type TorchValue, UnknownTensor } from '../values.ts';
 import type { Expression, Parameter } from './ast.ts';
 import { CodeBase } from './code.ts';
 import { Interpreter } from './interpreter.ts';
+import { Modules } from './modules.ts';
 import { FunctionObject, ModuleObject } from './objects.ts';
 import { TensorOperators, type TorchUnsupport } from './tensor_operators.ts';
 
@@ -41,11 +42,6 @@ export function importTorchScript(archive: Archive, options: ImportTorchOptions 
   return new Importer(archive, options).run();
 }
 
-interface Input {
-  readonly name: string;
-  readonly shape: Shape | undefined;
-}
-
 class Importer {
   readonly #archive: Archive;
   readonly #profile: TorchProfile;
@@ -53,7 +49,7 @@ class Importer {
   readonly #code: CodeBase;
   readonly #root: PickleObject;
   readonly #constants: readonly TorchValue[];
-  readonly #modules = new Map<PickleObject, ModuleObject | PackedWeights>();
+  readonly #modules: Modules;
   readonly #shapes: Map<string, Shape>;
 
   constructor(archive: Archive, { profile = 'torch-qnnpack', inputShapes = {} }: ImportTorchOptions) {
@@ -61,6 +57,7 @@ class Importer {
     this.#profile = profile;
     this.#where = archive.file === undefined ? {} : { file: archive.file };
     this.#code = new CodeBase(archive);
+    this.#modules = new Modules(this.#code);
     if (archive.has('byteorder') && archive.text('byteorder').trim() !== 'little')
       fail('U1002', 'the archive was written by a big-endian machine', archive.at('byteorder'));
     const root = this.#unpickle('data.pkl', 'data/');
@@ -120,7 +117,7 @@ class Importer {
     const file = this.#archive.file === undefined ? {} : { file: this.#archive.file };
     const operators = new TensorOperators(sink, this.#profile, file, constants);
     const interpreter = new Interpreter(this.#code, this.#constants, operators, this.#modules, this.#where);
-    const root = interpreter.instance(this.#root, this.#where);
+    const root = this.#modules.instance(this.#root, this.#where);
     if (!(root instanceof ModuleObject)) fail('U1004', 'the archive holds weights and no module', this.#where);
     root.path = '';
     const forward = interpreter.attribute(root, 'forward', () => this.#where);

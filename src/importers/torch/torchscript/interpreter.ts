@@ -3,131 +3,55 @@
  * modules and functions inlined; operators on tensors become nodes of a graph. A branch that depends on data is refused.
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import { PickleObject as Pickled, type PickleObject, TorchTensor } from '../pickle/index.ts';
-import {
-  describe,
-  GraphTensor,
-  isCodeObject,
-  numberOf,
-  type PackedWeights,
-  type TorchValue,
-  Undetermined,
-  UnknownTensor,
-} from '../values.ts';
+import { PickleObject } from '../pickle/index.ts';
+import { describe, GraphTensor, numberOf, type TorchValue, Undetermined } from '../values.ts';
 import type { Block, Expression, FunctionCode, Statement } from './ast.ts';
 import { builtins, element, isPlain, truth } from './builtins.ts';
 import type { CodeBase } from './code.ts';
-import { FunctionObject, ModuleObject } from './objects.ts';
-import { isPackedClass, packedOf, prepack } from './packed.ts';
-
-/** What an operator on tensors becomes; given by the importer. */
-export interface Operators {
-  has(name: string): boolean;
-  apply(call: OperatorCall): TorchValue;
-}
-
-export interface OperatorCall {
-  readonly name: string;
-  readonly args: readonly TorchValue[];
-  readonly keywords: ReadonlyMap<string, TorchValue>;
-  /** The module that it stands in, and the variable that gets the result. */
-  readonly module: string;
-  readonly variable: string | undefined;
-  readonly where: Location;
-}
-
-interface Frame {
-  readonly file: string;
-  readonly variables: Map<string, TorchValue>;
-  readonly self: ModuleObject | undefined;
-}
+import { type Frame, Frames } from './frames.ts';
+import { dottedName, operatorName, operators, raises, words } from './language.ts';
+import { ClassConstant, type Modules } from './modules.ts';
+import { FunctionObject, ModuleObject, type Operators } from './objects.ts';
+import { prepack } from './packed.ts';
+import { type Special, specials } from './specials.ts';
 
 /** How a block ended before its end. */
 type Ending = { readonly kind: 'return'; readonly value: TorchValue } | { readonly kind: 'break' | 'continue' };
 
-/** Statements and expressions evaluated for one model, and how deep they may nest. */
-const MOST_STEPS = 3_000_000;
-const DEEPEST = 1200;
-
-export class Interpreter {
-  readonly #code: CodeBase;
+export class Interpreter extends Frames {
   readonly #constants: readonly TorchValue[];
   readonly #operators: Operators;
-  readonly #modules: Map<PickleObject, ModuleObject | PackedWeights>;
-  readonly #open = new Set<PickleObject>();
-  readonly #frames: Frame[] = [];
-  readonly #archive: Location;
-  #steps = 0;
-  #depth = 0;
+  readonly #modules: Modules;
   #variable: string | undefined;
 
-  /** @param modules those that are known already: instances outlive an interpreter */
   constructor(
     code: CodeBase,
     constants: readonly TorchValue[],
     operators: Operators,
-    modules: Map<PickleObject, ModuleObject | PackedWeights>,
+    modules: Modules,
     archive: Location,
   ) {
-    this.#code = code;
+    super(code, archive);
     this.#constants = constants;
     this.#operators = operators;
     this.#modules = modules;
-    this.#archive = archive;
+    modules.runBy((method, args, where) => void this.call(method, args, new Map(), where));
   }
 
   // ---- objects
 
-  /** The module of a pickled object, its `__setstate__` run. */
-  instance(object: PickleObject, where: Location): ModuleObject | PackedWeights {
-    const known = this.#modules.get(object);
-    if (known) return known;
-    if (this.#open.has(object)) fail('U1004', `the object of the class ${object.className} contains itself`, where);
-    this.#open.add(object);
-    const made = isPackedClass(object.className) ? packedOf(object, where) : this.#module(object, where);
-    this.#open.delete(object);
-    this.#modules.set(object, made);
-    return made;
-  }
-
-  #module(object: PickleObject, where: Location): ModuleObject {
-    const module = new ModuleObject(object.className);
-    const found = this.#code.classOf(object.className);
-    const setState = found?.code.methods.get('__setstate__');
-    if (found && setState) {
-      this.call(new FunctionObject(setState, found.path, module), [object.state as TorchValue], new Map(), where);
-      return module;
-    }
-    if (object.state === null) return module;
-    if (!(object.state instanceof Map)) return fail('U1004', `the state of ${object.className} is no dict`, where);
-    for (const [name, value] of object.state) module.attributes.set(String(name), value as TorchValue);
-    return module;
-  }
-
   /** Pickled objects become modules when they are reached. */
   #reached(value: TorchValue, where: () => Location): TorchValue {
-    return value instanceof Pickled ? this.instance(value, where()) : value;
+    return value instanceof PickleObject ? this.#modules.instance(value, where()) : value;
   }
 
   attribute(object: ModuleObject, name: string, where: () => Location): TorchValue | undefined {
-    const stored = object.attributes.get(name);
-    if (stored !== undefined) {
-      const value = this.#reached(stored, where);
-      if (value instanceof ModuleObject && value.path === undefined)
-        value.path = object.path ? `${object.path}.${name}` : name;
-      return value;
-    }
-    const found = this.#code.classOf(object.className);
-    const method = found?.code.methods.get(name);
-    if (found && method) return new FunctionObject(method, found.path, object);
-    const constant = found?.code.constants.get(name);
-    if (found && constant) {
-      this.#frames.push({ file: found.path, variables: new Map(), self: undefined });
-      const value = this.#evaluate(constant);
-      this.#frames.pop();
-      return value;
-    }
-    return undefined;
+    const found = this.#modules.attribute(object, name, where);
+    if (!(found instanceof ClassConstant)) return found;
+    this.frames.push({ file: found.file, variables: new Map(), self: undefined });
+    const value = this.#evaluate(found.value);
+    this.frames.pop();
+    return value;
   }
 
   // ---- calls
@@ -138,12 +62,12 @@ export class Interpreter {
     keywords: ReadonlyMap<string, TorchValue>,
     where: Location,
   ): TorchValue {
-    return this.#nested(where, () => {
-      const frame: Frame = { file, self: self ?? this.#frames.at(-1)?.self, variables: new Map() };
-      this.#frames.push(frame);
+    return this.nested(where, () => {
+      const frame: Frame = { file, self: self ?? this.frames.at(-1)?.self, variables: new Map() };
+      this.frames.push(frame);
       this.#bind(code, self ? [self, ...args] : args, keywords, frame, where);
       const ending = this.#run(code.body);
-      this.#frames.pop();
+      this.frames.pop();
       return ending?.kind === 'return' ? ending.value : null;
     });
   }
@@ -176,7 +100,7 @@ export class Interpreter {
   }
 
   #execute(statement: Statement): Ending | undefined {
-    this.#step(statement.line);
+    this.step(statement.line);
     switch (statement.kind) {
       case 'assign': {
         const [target] = statement.targets;
@@ -199,7 +123,7 @@ export class Interpreter {
       case 'if':
         return this.#run(this.#branch(statement));
       case 'while':
-        while (this.#decided(this.#evaluate(statement.test), statement.line)) {
+        while (this.decided(this.#evaluate(statement.test), statement.line)) {
           const ending = this.#run(statement.body);
           if (ending?.kind === 'return') return ending;
           if (ending?.kind === 'break') break;
@@ -208,10 +132,9 @@ export class Interpreter {
       case 'for':
         return this.#loop(statement);
       case 'raise':
-        return this.#refuse(statement.line, 'the code raises an exception', 'U2005');
+        return this.refuse(statement.line, 'the code raises an exception', 'U2005');
       case 'assert':
-        if (truth(this.#evaluate(statement.test)) === false)
-          this.#refuse(statement.line, 'an assertion fails', 'U2005');
+        if (truth(this.#evaluate(statement.test)) === false) this.refuse(statement.line, 'an assertion fails', 'U2005');
         return undefined;
       case 'pass':
         return undefined;
@@ -229,29 +152,15 @@ export class Interpreter {
       if (raises(then)) return otherwise;
       if (raises(otherwise)) return then;
     }
-    return this.#decided(value, line) ? then : otherwise;
-  }
-
-  #decided(value: TorchValue, line: number): boolean {
-    const known = truth(value);
-    if (known !== undefined) return known;
-    const isSize = !(value instanceof GraphTensor);
-    return fail(
-      'U2008',
-      `the control flow depends on ${isSize ? 'the sizes of the inputs' : 'the data'}: ${describe(value)}`,
-      this.#at(line),
-      isSize
-        ? 'give the shapes of the inputs: inputShapes in the API, --shape on the command line'
-        : 'only models whose operators do not change with the data can be imported',
-    );
+    return this.decided(value, line) ? then : otherwise;
   }
 
   #loop({ target, over, body, line }: Extract<Statement, { kind: 'for' }>): Ending | undefined {
     for (const item of this.#iterated(over)) {
-      this.#step(line);
+      this.step(line);
       this.#assign(
         target,
-        this.#reached(item, () => this.#at(line)),
+        this.#reached(item, () => this.at(line)),
       );
       const ending = this.#run(body);
       if (ending?.kind === 'return') return ending;
@@ -265,43 +174,42 @@ export class Interpreter {
     if (over.kind === 'call' && over.callee.kind === 'name' && over.callee.name === 'range') {
       const bounds = over.args.map((arg) => this.#number(arg));
       const [start, end, step] = bounds.length === 1 ? [0, bounds[0], 1] : [bounds[0], bounds[1], bounds[2] ?? 1];
-      if (step === 0) this.#refuse(over.line, 'a range with steps of 0');
+      if (step === 0) this.refuse(over.line, 'a range with steps of 0');
       for (let i = start; step > 0 ? i < end : i > end; i += step) yield i;
       return;
     }
     const value = this.#evaluate(over);
     if (Array.isArray(value)) yield* value;
     else if (value instanceof Map) yield* value.keys();
-    else this.#refuse(over.line, `a loop over ${describe(value)}`);
+    else this.refuse(over.line, `a loop over ${describe(value)}`);
   }
 
   #number(expression: Expression): number {
     const value = this.#evaluate(expression);
-    return numberOf(value) ?? this.#refuse(expression.line, `a number is needed, not ${describe(value)}`, 'U2008');
+    return numberOf(value) ?? this.refuse(expression.line, `a number is needed, not ${describe(value)}`, 'U2008');
   }
 
   #assign(target: Expression, value: TorchValue): void {
     switch (target.kind) {
       case 'name':
-        this.#frame.variables.set(target.name, value);
+        this.frame.variables.set(target.name, value);
         return;
       case 'tuple':
       case 'list': {
-        if (!Array.isArray(value)) return this.#refuse(target.line, `${describe(value)} cannot be unpacked`, 'U2008');
+        if (!Array.isArray(value)) this.refuse(target.line, `${describe(value)} cannot be unpacked`, 'U2008');
         if (value.length !== target.items.length)
-          this.#refuse(target.line, `${value.length} values for ${target.items.length} variables`);
+          this.refuse(target.line, `${value.length} values for ${target.items.length} variables`);
         target.items.forEach((item, i) => {
           this.#assign(
             item,
-            this.#reached(value[i], () => this.#at(target.line)),
+            this.#reached(value[i], () => this.at(target.line)),
           );
         });
         return;
       }
       case 'attribute': {
         const object = this.#evaluate(target.object);
-        if (!(object instanceof ModuleObject))
-          return this.#refuse(target.line, `${describe(object)} has no attributes`);
+        if (!(object instanceof ModuleObject)) this.refuse(target.line, `${describe(object)} has no attributes`);
         object.attributes.set(target.name, value);
         return;
       }
@@ -310,18 +218,18 @@ export class Interpreter {
         const index = this.#evaluate(target.index);
         if (container instanceof Map) container.set(index, value);
         else if (Array.isArray(container) && Number(index) < container.length) container[Number(index)] = value;
-        else this.#refuse(target.line, `an assignment to an element of ${describe(container)}`, 'U2008');
+        else this.refuse(target.line, `an assignment to an element of ${describe(container)}`, 'U2008');
         return;
       }
       default:
-        this.#refuse(target.line, 'an assignment to what is no variable');
+        this.refuse(target.line, 'an assignment to what is no variable');
     }
   }
 
   // ---- expressions
 
   #evaluate(e: Expression): TorchValue {
-    this.#step(e.line);
+    this.step(e.line);
     switch (e.kind) {
       case 'number':
       case 'string':
@@ -333,8 +241,8 @@ export class Interpreter {
       case 'subscript':
         return this.#subscript(e);
       case 'call':
-        return this.#nested(
-          () => this.#at(e.line),
+        return this.nested(
+          () => this.at(e.line),
           () => this.#callOf(e),
         );
       case 'list':
@@ -351,9 +259,9 @@ export class Interpreter {
       case 'binary':
         return this.#binary(e);
       case 'conditional':
-        return this.#evaluate(this.#decided(this.#evaluate(e.test), e.line) ? e.then : e.otherwise);
+        return this.#evaluate(this.decided(this.#evaluate(e.test), e.line) ? e.then : e.otherwise);
       case 'slice':
-        return this.#refuse(e.line, 'a slice outside of an index');
+        return this.refuse(e.line, 'a slice outside of an index');
     }
   }
 
@@ -368,7 +276,7 @@ export class Interpreter {
   }
 
   #operator(operator: string, args: readonly TorchValue[], line: number): TorchValue {
-    const name = operators[operator] ?? this.#refuse(line, `the operator '${operator}' is not supported`, 'U2008');
+    const name = operators[operator] ?? this.refuse(line, `the operator '${operator}' is not supported`, 'U2008');
     if (operator === 'not in') return this.#apply('aten::__not__', [this.#apply(name, [args[1], args[0]], line)], line);
     return this.#apply(name, operator === 'in' ? [args[1], args[0]] : args, line);
   }
@@ -378,22 +286,22 @@ export class Interpreter {
   }
 
   #name(name: string, line: number): TorchValue {
-    const value = this.#frame.variables.get(name);
+    const value = this.frame.variables.get(name);
     if (value !== undefined) return value;
     if (name in words) return words[name];
-    return this.#refuse(line, `the variable '${name}' has no value`);
+    return this.refuse(line, `the variable '${name}' has no value`);
   }
 
   #attributeOf(e: Extract<Expression, { kind: 'attribute' }>): TorchValue {
-    const dotted = this.#dotted(e);
+    const dotted = dottedName(e, this.frame.variables);
     if (dotted !== undefined) return this.#global(dotted, e.line);
     const object = this.#evaluate(e.object);
     if (object instanceof ModuleObject) {
-      const value = this.attribute(object, e.name, () => this.#at(e.line));
-      return value ?? this.#refuse(e.line, `the module ${object.className} has no attribute '${e.name}'`);
+      const value = this.attribute(object, e.name, () => this.at(e.line));
+      return value ?? this.refuse(e.line, `the module ${object.className} has no attribute '${e.name}'`);
     }
     if (object instanceof Map && object.has(e.name)) return object.get(e.name)!;
-    return this.#refuse(e.line, `the attribute '${e.name}' of ${describe(object)} is not supported`, 'U2008');
+    return this.refuse(e.line, `the attribute '${e.name}' of ${describe(object)} is not supported`, 'U2008');
   }
 
   /** `CONSTANTS.c3`, or a function of the archive. */
@@ -401,19 +309,12 @@ export class Interpreter {
     if (dotted.startsWith('CONSTANTS.c')) {
       const constant = this.#constants[Number(dotted.slice(11))];
       if (constant === undefined)
-        return this.#refuse(line, `${dotted} is none of the ${this.#constants.length} constants`);
-      return this.#reached(constant, () => this.#at(line));
+        return this.refuse(line, `${dotted} is none of the ${this.#constants.length} constants`);
+      return this.#reached(constant, () => this.at(line));
     }
-    const found = this.#code.functionOf(dotted);
+    const found = this.code.functionOf(dotted);
     if (found) return new FunctionObject(found.code, found.path);
-    return this.#refuse(line, `'${dotted.slice(0, 200)}' is not supported as a value`, 'U2008');
-  }
-
-  /** The name of a chain of attributes that starts at one of the roots. */
-  #dotted(e: Expression): string | undefined {
-    if (e.kind === 'name') return roots.has(e.name) && !this.#frame.variables.has(e.name) ? e.name : undefined;
-    const object = e.kind === 'attribute' ? this.#dotted(e.object) : undefined;
-    return object !== undefined && e.kind === 'attribute' ? `${object}.${e.name}` : undefined;
+    return this.refuse(line, `'${dotted.slice(0, 200)}' is not supported as a value`, 'U2008');
   }
 
   #subscript({ object, index, line }: Extract<Expression, { kind: 'subscript' }>): TorchValue {
@@ -425,36 +326,36 @@ export class Interpreter {
     const at = this.#evaluate(index);
     if (Array.isArray(container))
       return this.#reached(
-        element(container, at, (why) => this.#refuse(line, why)),
-        () => this.#at(line),
+        element(container, at, (why) => this.refuse(line, why)),
+        () => this.at(line),
       );
     if (container instanceof Map) {
       const value = container.get(at);
       return value === undefined
-        ? this.#refuse(line, `the dict has no key ${describe(at)}`)
-        : this.#reached(value, () => this.#at(line));
+        ? this.refuse(line, `the dict has no key ${describe(at)}`)
+        : this.#reached(value, () => this.at(line));
     }
     if (container instanceof Undetermined) return container;
-    return this.#refuse(line, `an element of ${describe(container)} is not supported`, 'U2008');
+    return this.refuse(line, `an element of ${describe(container)} is not supported`, 'U2008');
   }
 
   // ---- calls
 
   #callOf(e: Extract<Expression, { kind: 'call' }>): TorchValue {
     const special =
-      e.callee.kind === 'name' && !this.#frame.variables.has(e.callee.name) ? specials[e.callee.name] : undefined;
+      e.callee.kind === 'name' && !this.frame.variables.has(e.callee.name) ? specials[e.callee.name] : undefined;
     if (special) return special.call(this.#api, e);
     const variable = this.#variable;
     this.#variable = undefined;
-    const dotted = this.#dotted(e.callee);
+    const dotted = dottedName(e.callee, this.frame.variables);
     const isOperator = dotted?.startsWith('torch.') || dotted?.startsWith('ops.');
     const callee = isOperator ? null : this.#evaluate(e.callee);
     const args = e.args.map((arg) => this.#evaluate(arg));
     const keywords = new Map(e.keywords.map(([name, value]) => [name, this.#evaluate(value)] as const));
     this.#variable = variable;
     if (dotted !== undefined && isOperator) return this.#invoke(operatorName(dotted), args, keywords, e.line);
-    if (callee instanceof FunctionObject) return this.call(callee, args, keywords, this.#at(e.line));
-    return this.#refuse(e.line, `a call of ${describe(callee)}`, 'U2008');
+    if (callee instanceof FunctionObject) return this.call(callee, args, keywords, this.at(e.line));
+    return this.refuse(e.line, `a call of ${describe(callee)}`, 'U2008');
   }
 
   #invoke(
@@ -463,22 +364,22 @@ export class Interpreter {
     keywords: ReadonlyMap<string, TorchValue>,
     line: number,
   ): TorchValue {
-    if (name === 'prim::RaiseException') return this.#refuse(line, `the code raises: ${String(args[0])}`, 'U2005');
-    const packed = prepack(name, args, this.#at(line));
+    if (name === 'prim::RaiseException') return this.refuse(line, `the code raises: ${String(args[0])}`, 'U2005');
+    const packed = prepack(name, args, this.at(line));
     if (packed) return packed;
     const builtin = builtins[name];
     if (builtin && (!this.#operators.has(name) || args.every(isPlain))) {
-      const refuse = (why: string): never => this.#refuse(line, `${name} ${why}`, 'U2008');
+      const refuse = (why: string): never => this.refuse(line, `${name} ${why}`, 'U2008');
       return builtin({ name, args, keywords, refuse });
     }
-    const module = this.#frame.self?.path ?? '';
+    const module = this.frame.self?.path ?? '';
     const result = this.#operators.apply({
       name,
       args,
       keywords,
       module,
       variable: this.#variable,
-      where: this.#at(line),
+      where: this.at(line),
     });
     const [overwritten] = args;
     if (/[^_]_$/.test(name) && isGraph(overwritten) && isGraph(result)) this.#overwrite(overwritten, result);
@@ -487,176 +388,16 @@ export class Interpreter {
 
   /** An operator in place: every name of the tensor now means the result. */
   #overwrite(old: TorchValue, value: TorchValue): void {
-    for (const { variables } of this.#frames)
+    for (const { variables } of this.frames)
       for (const [name, known] of variables) if (known === old) variables.set(name, value);
   }
 
   readonly #api: Special = {
     evaluate: (e) => this.#evaluate(e),
     apply: (name, args, line) => this.#apply(name, args, line),
-    attribute: (object, name, line) => this.attribute(object, name, () => this.#at(line)),
-    refuse: (line, why) => this.#refuse(line, why),
+    attribute: (object, name, line) => this.attribute(object, name, () => this.at(line)),
+    refuse: (line, why) => this.refuse(line, why),
   };
-
-  // ---- bounds and messages
-
-  get #frame(): Frame {
-    return this.#frames[this.#frames.length - 1];
-  }
-
-  #at(line: number): Location {
-    return this.#code.at(this.#frame.file, line);
-  }
-
-  #step(line: number): void {
-    if (++this.#steps > MOST_STEPS)
-      fail('U1006', `the code has run ${MOST_STEPS} steps: it does not end, or is too large`, this.#at(line));
-  }
-
-  #nested<T>(where: Location | (() => Location), body: () => T): T {
-    if (++this.#depth > DEEPEST)
-      fail('U1006', 'the calls of the code nest too deeply', typeof where === 'function' ? where() : where);
-    const result = body();
-    this.#depth--;
-    return result;
-  }
-
-  #refuse(line: number, why: string, code: 'U1004' | 'U2005' | 'U2008' = 'U1004'): never {
-    return fail(code, why, this.#frames.length > 0 ? this.#at(line) : this.#archive);
-  }
 }
 
 const isGraph = (value: TorchValue | undefined): value is GraphTensor => value instanceof GraphTensor;
-
-/** Whether a block does nothing but raise. */
-const raises = (block: Block): boolean =>
-  block.some(
-    (s) =>
-      s.kind === 'raise' ||
-      (s.kind === 'expression' &&
-        s.value.kind === 'call' &&
-        s.value.callee.kind === 'attribute' &&
-        s.value.callee.name === 'RaiseException'),
-  );
-
-const roots = new Set(['torch', 'ops', '__torch__', 'CONSTANTS']);
-
-/** `torch.add` -> `aten::add`, `ops.quantized.add` -> `quantized::add`. */
-function operatorName(dotted: string): string {
-  const [root, ...rest] = dotted.split('.');
-  return root === 'ops' ? rest.join('::') : `aten::${rest.at(-1)}`;
-}
-
-const words: Readonly<Record<string, TorchValue>> = Object.assign(Object.create(null), {
-  None: null,
-  True: true,
-  False: false,
-  inf: Infinity,
-  nan: Number.NaN,
-});
-
-const operators: Readonly<Record<string, string>> = {
-  '+': 'aten::add',
-  '-': 'aten::sub',
-  '*': 'aten::mul',
-  '/': 'aten::div',
-  '//': 'aten::floordiv',
-  '%': 'aten::remainder',
-  '**': 'aten::pow',
-  '@': 'aten::matmul',
-  '==': 'aten::eq',
-  '!=': 'aten::ne',
-  '<': 'aten::lt',
-  '<=': 'aten::le',
-  '>': 'aten::gt',
-  '>=': 'aten::ge',
-  is: 'aten::__is__',
-  'is not': 'aten::__isnot__',
-  in: 'aten::__contains__',
-  'not in': 'aten::__contains__',
-  not: 'aten::__not__',
-  negative: 'aten::neg',
-  '&': 'aten::__and__',
-  '|': 'aten::__or__',
-};
-
-/** What the functions of the language itself see. */
-interface Special {
-  evaluate(e: Expression): TorchValue;
-  apply(name: string, args: readonly TorchValue[], line: number): TorchValue;
-  attribute(object: ModuleObject, name: string, line: number): TorchValue | undefined;
-  refuse(line: number, why: string): never;
-}
-
-type CallExpression = Extract<Expression, { kind: 'call' }>;
-
-/** Functions that are no operators: types as arguments are not evaluated. */
-const specials: Readonly<Record<string, (this: Special, e: CallExpression) => TorchValue>> = Object.assign(
-  Object.create(null),
-  {
-    annotate(this: Special, { args: [type, value] }: CallExpression) {
-      const given = this.evaluate(value);
-      // a scalar that is kept as a tensor
-      const isNumber = type.kind === 'name' && (type.name === 'float' || type.name === 'int' || type.name === 'number');
-      return isNumber && given instanceof TorchTensor ? (numberOf(given) ?? given) : given;
-    },
-    unchecked_cast(this: Special, { args: [, value] }: CallExpression) {
-      return this.evaluate(value);
-    },
-    uninitialized: () => new Undetermined('a variable that was never set'),
-    getattr(this: Special, { args: [object, name], line }: CallExpression) {
-      const module = this.evaluate(object);
-      const attribute = name.kind === 'string' ? name.value : '';
-      if (!(module instanceof ModuleObject)) return this.refuse(line, `an attribute of ${describe(module)}`);
-      return this.attribute(module, attribute, line) ?? this.refuse(line, `there is no attribute '${attribute}'`);
-    },
-    hasattr(this: Special, { args: [object, name], line }: CallExpression) {
-      const module = this.evaluate(object);
-      return (
-        module instanceof ModuleObject &&
-        name.kind === 'string' &&
-        this.attribute(module, name.value, line) !== undefined
-      );
-    },
-    int(this: Special, { args: [value], line }: CallExpression) {
-      return this.apply('aten::Int', [this.evaluate(value)], line);
-    },
-    float(this: Special, { args: [value], line }: CallExpression) {
-      return this.apply('aten::Float', [this.evaluate(value)], line);
-    },
-    bool(this: Special, { args: [value], line }: CallExpression) {
-      return this.apply('aten::Bool', [this.evaluate(value)], line);
-    },
-    str(this: Special, { args: [value], line }: CallExpression) {
-      return this.apply('aten::str', [this.evaluate(value)], line);
-    },
-    len(this: Special, { args: [value], line }: CallExpression) {
-      return this.apply('aten::len', [this.evaluate(value)], line);
-    },
-    list(this: Special, { args: [value], line }: CallExpression) {
-      return this.apply('aten::list', [this.evaluate(value)], line);
-    },
-    isinstance(this: Special, { args: [value, type] }: CallExpression) {
-      return isInstance(this.evaluate(value), type);
-    },
-  },
-);
-
-const kinds: Readonly<Record<string, (value: TorchValue) => boolean>> = {
-  Tensor: (value) => value instanceof GraphTensor || value instanceof TorchTensor || value instanceof UnknownTensor,
-  int: (value) => Number.isInteger(value),
-  float: (value) => typeof value === 'number',
-  bool: (value) => typeof value === 'boolean',
-  str: (value) => typeof value === 'string',
-  NoneType: (value) => value === null,
-};
-
-function isInstance(value: TorchValue, type: Expression): boolean {
-  if (type.kind === 'tuple' || type.kind === 'list') return type.items.some((item) => isInstance(value, item));
-  if (type.kind === 'name') return kinds[type.name]?.(value) ?? false;
-  if (type.kind !== 'subscript' || type.object.kind !== 'name') return isCodeObject(value);
-  const { name } = type.object;
-  if (name === 'Optional') return value === null || isInstance(value, type.index);
-  if (name === 'List') return Array.isArray(value) && value.every((item) => isInstance(item, type.index));
-  return name === 'Dict' ? value instanceof Map : Array.isArray(value);
-}

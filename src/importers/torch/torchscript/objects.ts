@@ -1,4 +1,5 @@
 /** What the code of an archive handles besides numbers, lists and tensors. */
+import type { Location } from '../../../diagnostics/index.ts';
 import type { CodeObject, TorchValue } from '../values.ts';
 import type { FunctionCode } from './ast.ts';
 
@@ -27,4 +28,20 @@ export class FunctionObject implements CodeObject {
     this.file = file;
     this.self = self;
   }
+}
+
+/** What an operator on tensors becomes; given by the importer. */
+export interface Operators {
+  has(name: string): boolean;
+  apply(call: OperatorCall): TorchValue;
+}
+
+export interface OperatorCall {
+  readonly name: string;
+  readonly args: readonly TorchValue[];
+  readonly keywords: ReadonlyMap<string, TorchValue>;
+  /** The module that it stands in, and the variable that gets the result. */
+  readonly module: string;
+  readonly variable: string | undefined;
+  readonly where: Location;
 }

@@ -1,9 +1,7 @@
 /** A parser of TorchScript source text, as `torch.jit.save` prints it. */
 import type { Block, ClassCode, Expression, FunctionCode, Parameter, SourceFile, Statement } from './ast.ts';
-import { type Refuse, type Token, tokenize } from './tokens.ts';
-
-/** How deep expressions and blocks may nest. */
-const DEEPEST = 400;
+import { Cursor } from './cursor.ts';
+import { type Refuse, tokenize } from './tokens.ts';
 
 /** @param refuse called with the line of what cannot be parsed */
 export const parseSource = (text: string, refuse: Refuse): SourceFile =>
@@ -39,118 +37,43 @@ const precedence: Readonly<Record<string, number>> = {
 const NOT = 3;
 const NEGATION = 11;
 
-class Parser {
-  readonly #tokens: readonly Token[];
-  readonly #refuse: Refuse;
-  #at = 0;
-  #depth = 0;
-
-  constructor(tokens: readonly Token[], refuse: Refuse) {
-    this.#tokens = tokens;
-    this.#refuse = refuse;
-  }
-
+class Parser extends Cursor {
   file(): SourceFile {
     const classes = new Map<string, ClassCode>();
     const functions = new Map<string, FunctionCode>();
-    while (this.#peek().kind !== 'end') {
-      if (this.#isName('class')) {
+    while (this.peek().kind !== 'end') {
+      if (this.isName('class')) {
         const code = this.#class();
         classes.set(code.name, code);
-      } else if (this.#isName('def')) {
+      } else if (this.isName('def')) {
         const code = this.#function();
         functions.set(code.name, code);
-      } else if (this.#isName('import') || this.#isName('from')) this.#skipLine();
+      } else if (this.isName('import') || this.isName('from')) this.skipLine();
       else this.#statement(); // `op_version_set = 1` of the first versions
     }
     return { classes, functions };
   }
 
-  // ---- tokens
-
-  #peek(): Token {
-    return this.#tokens[this.#at];
-  }
-
-  #next(): Token {
-    return this.#tokens[this.#at++];
-  }
-
-  #is(text: string): boolean {
-    const { kind, text: actual } = this.#peek();
-    return kind === 'operator' && actual === text;
-  }
-
-  #isName(text: string): boolean {
-    const { kind, text: actual } = this.#peek();
-    return kind === 'name' && actual === text;
-  }
-
-  #take(text: string): boolean {
-    const taken = this.#is(text) || this.#isName(text);
-    if (taken) this.#at++;
-    return taken;
-  }
-
-  #takeKind(kind: Token['kind']): boolean {
-    const taken = this.#peek().kind === kind;
-    if (taken) this.#at++;
-    return taken;
-  }
-
-  #expect(text: string): void {
-    if (!this.#take(text)) this.#unexpected(`'${text}'`);
-  }
-
-  #name(): string {
-    if (this.#peek().kind !== 'name') this.#unexpected('a name');
-    return this.#next().text;
-  }
-
-  #newline(): void {
-    if (!this.#take(';') && this.#next().kind !== 'newline') {
-      this.#at--;
-      this.#unexpected('the end of the line');
-    }
-  }
-
-  #skipLine(): void {
-    while (this.#peek().kind !== 'newline') this.#at++;
-    this.#at++;
-  }
-
-  #unexpected(wanted: string): never {
-    const { kind, text, line } = this.#peek();
-    return this.#refuse(line, `${wanted} is expected, not ${text === '' ? `the ${kind}` : `'${text.slice(0, 40)}'`}`);
-  }
-
-  #nested<T>(body: () => T): T {
-    if (++this.#depth > DEEPEST) this.#refuse(this.#peek().line, `more than ${DEEPEST} levels of nesting`);
-    const result = body();
-    this.#depth--;
-    return result;
-  }
-
   // ---- declarations
 
   #class(): ClassCode {
-    const { line } = this.#next();
-    const name = this.#name();
-    if (this.#take('(')) while (!this.#take(')')) this.#next().kind === 'end' && this.#unexpected("')'");
+    const { line } = this.next();
+    const name = this.name();
+    if (this.take('(')) while (!this.take(')')) this.next().kind === 'end' && this.unexpected("')'");
     const methods = new Map<string, FunctionCode>();
     const constants = new Map<string, Expression>();
     this.#indented(() => {
-      if (this.#isName('def')) {
+      if (this.isName('def')) {
         const code = this.#function();
         methods.set(code.name, code);
         return;
       }
-      const start = this.#peek();
+      const start = this.peek();
       const target = this.#expression();
-      const isTyped = this.#take(':');
+      const isTyped = this.take(':');
       if (isTyped) this.#expression();
-      const value = this.#take('=') ? this.#expressions() : undefined;
-      this.#newline();
+      const value = this.take('=') ? this.#expressions() : undefined;
+      this.newline();
       if (isTyped && value !== undefined && start.kind === 'name' && target.kind === 'name')
         constants.set(target.name, value);
     });
@@ -158,21 +81,21 @@ class Parser {
   }
 
   #function(): FunctionCode {
-    const { line } = this.#next();
-    const name = this.#name();
+    const { line } = this.next();
+    const name = this.name();
     const parameters: Parameter[] = [];
-    this.#expect('(');
-    while (!this.#take(')')) {
-      this.#take('*');
-      if (this.#take(',')) continue; // what follows is given by keyword
+    this.expect('(');
+    while (!this.take(')')) {
+      this.take('*');
+      if (this.take(',')) continue; // what follows is given by keyword
       parameters.push({
-        name: this.#name(),
-        type: this.#take(':') ? this.#expression() : undefined,
-        default: this.#take('=') ? this.#expression() : undefined,
+        name: this.name(),
+        type: this.take(':') ? this.#expression() : undefined,
+        default: this.take('=') ? this.#expression() : undefined,
       });
-      if (!this.#is(')')) this.#expect(',');
+      if (!this.is(')')) this.expect(',');
     }
-    if (this.#take('->')) this.#expression();
+    if (this.take('->')) this.#expression();
     return { name, line, parameters, body: this.#block() };
   }
 
@@ -185,16 +108,16 @@ class Parser {
   }
 
   #indented(item: () => void): void {
-    this.#nested(() => {
-      this.#expect(':');
-      if (this.#peek().kind !== 'newline') {
+    this.nested(() => {
+      this.expect(':');
+      if (this.peek().kind !== 'newline') {
         item();
         return;
       }
-      this.#next();
-      if (!this.#takeKind('indent')) return; // a class without attributes has no body
-      while (!this.#takeKind('dedent')) {
-        if (this.#peek().kind === 'end') this.#unexpected('a statement');
+      this.next();
+      if (!this.takeKind('indent')) return; // a class without attributes has no body
+      while (!this.takeKind('dedent')) {
+        if (this.peek().kind === 'end') this.unexpected('a statement');
         item();
       }
     });
@@ -203,84 +126,84 @@ class Parser {
   // ---- statements
 
   #statement(): Statement {
-    const { line, kind, text } = this.#peek();
+    const { line, kind, text } = this.peek();
     if (kind === 'name') {
       switch (text) {
         case 'if':
-          return this.#nested(() => this.#if());
+          return this.nested(() => this.#if());
         case 'while':
-          this.#next();
+          this.next();
           return { line, kind: 'while', test: this.#expression(), body: this.#block() };
         case 'for': {
-          this.#next();
+          this.next();
           const target = this.#targets();
-          this.#expect('in');
+          this.expect('in');
           return { line, kind: 'for', target, over: this.#expressions(), body: this.#block() };
         }
         case 'return':
         case 'raise': {
-          this.#next();
-          const value = this.#peek().kind === 'newline' ? undefined : this.#expressions();
-          this.#newline();
+          this.next();
+          const value = this.peek().kind === 'newline' ? undefined : this.#expressions();
+          this.newline();
           return { line, kind: text, value };
         }
         case 'assert': {
-          this.#next();
+          this.next();
           const test = this.#expression();
-          const message = this.#take(',') ? this.#expression() : undefined;
-          this.#newline();
+          const message = this.take(',') ? this.#expression() : undefined;
+          this.newline();
           return { line, kind: 'assert', test, message };
         }
         case 'pass':
         case 'break':
         case 'continue':
-          this.#next();
-          this.#newline();
+          this.next();
+          this.newline();
           return { line, kind: text };
         case 'with':
         case 'try':
         case 'global':
         case 'del':
-          return this.#refuse(line, `a statement with '${text}' is not supported`);
+          return this.refuse(line, `a statement with '${text}' is not supported`);
       }
     }
     const statement = this.#simple(line);
-    this.#newline();
+    this.newline();
     return statement;
   }
 
   /** From `if` or `elif` to the end of its last branch. */
   #if(): Statement {
-    const { line } = this.#next();
+    const { line } = this.next();
     const test = this.#expression();
     const then = this.#block();
-    if (this.#isName('elif')) return { line, kind: 'if', test, then, otherwise: [this.#nested(() => this.#if())] };
-    return { line, kind: 'if', test, then, otherwise: this.#take('else') ? this.#block() : [] };
+    if (this.isName('elif')) return { line, kind: 'if', test, then, otherwise: [this.nested(() => this.#if())] };
+    return { line, kind: 'if', test, then, otherwise: this.take('else') ? this.#block() : [] };
   }
 
   /** What a loop assigns to: names, without the operator `in`. */
   #targets(): Expression {
-    const { line } = this.#peek();
+    const { line } = this.peek();
     const items = [this.#postfix()];
-    while (this.#take(',') && !this.#isName('in')) items.push(this.#postfix());
+    while (this.take(',') && !this.isName('in')) items.push(this.#postfix());
     return items.length === 1 ? items[0] : { line, kind: 'tuple', items };
   }
 
   #simple(line: number): Statement {
     const first = this.#expressions();
-    if (this.#take(':')) {
+    if (this.take(':')) {
       this.#expression();
-      return this.#take('=')
+      return this.take('=')
         ? { line, kind: 'assign', targets: [first], value: this.#expressions() }
         : { line, kind: 'pass' };
     }
-    const { kind, text } = this.#peek();
+    const { kind, text } = this.peek();
     if (kind === 'operator' && text !== '=' && text.endsWith('=') && !precedence[text]) {
-      this.#next();
+      this.next();
       return { line, kind: 'augment', target: first, operator: text.slice(0, -1), value: this.#expressions() };
     }
     const chain = [first];
-    while (this.#take('=')) chain.push(this.#expressions());
+    while (this.take('=')) chain.push(this.#expressions());
     const value = chain.pop()!;
     return chain.length === 0 ? { line, kind: 'expression', value } : { line, kind: 'assign', targets: chain, value };
   }
@@ -289,37 +212,37 @@ class Parser {
 
   /** One expression, or a tuple without parentheses. */
   #expressions(): Expression {
-    const { line } = this.#peek();
+    const { line } = this.peek();
     const first = this.#expression();
-    if (!this.#is(',')) return first;
+    if (!this.is(',')) return first;
     const items = [first];
-    while (this.#take(',')) {
-      if (this.#is('=') || this.#is(')') || this.#peek().kind === 'newline') break;
+    while (this.take(',')) {
+      if (this.is('=') || this.is(')') || this.peek().kind === 'newline') break;
       items.push(this.#expression());
     }
     return { line, kind: 'tuple', items };
   }
 
   #expression(): Expression {
-    return this.#nested(() => {
-      const { line } = this.#peek();
+    return this.nested(() => {
+      const { line } = this.peek();
       const then = this.#binary(0);
-      if (!this.#take('if')) return then;
+      if (!this.take('if')) return then;
       const test = this.#binary(0);
-      this.#expect('else');
+      this.expect('else');
       return { line, kind: 'conditional', test, then, otherwise: this.#expression() };
     });
   }
 
   #binary(least: number): Expression {
-    return this.#nested(() => {
+    return this.nested(() => {
       let left = this.#unary();
       for (;;) {
         const operator = this.#operator();
         const level = operator === undefined ? undefined : precedence[operator];
         if (operator === undefined || level === undefined || level <= least) return left;
-        const { line } = this.#next();
-        if (operator.includes(' ')) this.#next();
+        const { line } = this.next();
+        if (operator.includes(' ')) this.next();
         left = { line, kind: 'binary', operator, left, right: this.#binary(operator === '**' ? level - 1 : level) };
       }
     });
@@ -327,19 +250,19 @@ class Parser {
 
   /** The binary operator that comes next; `not in` and `is not` are two tokens. */
   #operator(): string | undefined {
-    const { kind, text } = this.#peek();
+    const { kind, text } = this.peek();
     if (kind !== 'operator' && kind !== 'name') return undefined;
-    const following = this.#tokens[this.#at + 1]?.text;
+    const following = this.following;
     if (kind === 'name' && text === 'not' && following === 'in') return 'not in';
     if (kind === 'name' && text === 'is' && following === 'not') return 'is not';
     return Object.hasOwn(precedence, text) ? text : undefined;
   }
 
   #unary(): Expression {
-    const { line, text } = this.#peek();
-    if (this.#take('not')) return { line, kind: 'unary', operator: 'not', operand: this.#binary(NOT) };
-    if (this.#is('-') || this.#is('+') || this.#is('~')) {
-      this.#next();
+    const { line, text } = this.peek();
+    if (this.take('not')) return { line, kind: 'unary', operator: 'not', operand: this.#binary(NOT) };
+    if (this.is('-') || this.is('+') || this.is('~')) {
+      this.next();
       return { line, kind: 'unary', operator: text, operand: this.#binary(NEGATION) };
     }
     return this.#postfix();
@@ -348,12 +271,12 @@ class Parser {
   #postfix(): Expression {
     let value = this.#primary();
     for (;;) {
-      const { line } = this.#peek();
-      if (this.#take('.')) value = { line, kind: 'attribute', object: value, name: this.#name() };
-      else if (this.#take('(')) value = this.#call(value, line);
-      else if (this.#take('[')) {
+      const { line } = this.peek();
+      if (this.take('.')) value = { line, kind: 'attribute', object: value, name: this.name() };
+      else if (this.take('(')) value = this.#call(value, line);
+      else if (this.take('[')) {
         const index = this.#index();
-        this.#expect(']');
+        this.expect(']');
         value = { line, kind: 'subscript', object: value, index };
       } else return value;
     }
@@ -362,61 +285,61 @@ class Parser {
   #call(callee: Expression, line: number): Expression {
     const args: Expression[] = [];
     const keywords: [string, Expression][] = [];
-    while (!this.#take(')')) {
-      const isKeyword = this.#peek().kind === 'name' && this.#tokens[this.#at + 1]?.text === '=';
+    while (!this.take(')')) {
+      const isKeyword = this.peek().kind === 'name' && this.following === '=';
       if (isKeyword) {
-        const name = this.#name();
-        this.#expect('=');
+        const name = this.name();
+        this.expect('=');
         keywords.push([name, this.#expression()]);
       } else args.push(this.#expression());
-      if (!this.#is(')')) this.#expect(',');
+      if (!this.is(')')) this.expect(',');
     }
     return { line, kind: 'call', callee, args, keywords };
   }
 
   #index(): Expression {
-    const { line } = this.#peek();
-    const bounds: (Expression | undefined)[] = [this.#is(':') ? undefined : this.#expressions()];
-    while (this.#take(':')) bounds.push(this.#is(':') || this.#is(']') ? undefined : this.#expression());
+    const { line } = this.peek();
+    const bounds: (Expression | undefined)[] = [this.is(':') ? undefined : this.#expressions()];
+    while (this.take(':')) bounds.push(this.is(':') || this.is(']') ? undefined : this.#expression());
     return bounds.length === 1 ? bounds[0]! : { line, kind: 'slice', bounds };
   }
 
   #primary(): Expression {
-    const { kind, text, line } = this.#peek();
+    const { kind, text, line } = this.peek();
     if (kind === 'number') {
-      this.#next();
-      if (/j$/i.test(text)) this.#refuse(line, 'complex numbers are not supported');
+      this.next();
+      if (/j$/i.test(text)) this.refuse(line, 'complex numbers are not supported');
       return { line, kind: 'number', value: Number(text) };
     }
     if (kind === 'string') {
       let value = '';
-      while (this.#peek().kind === 'string') value += this.#next().text;
+      while (this.peek().kind === 'string') value += this.next().text;
       return { line, kind: 'string', value };
     }
-    if (kind === 'name') return { line, kind: 'name', name: this.#next().text };
-    if (this.#take('(')) {
-      if (this.#take(')')) return { line, kind: 'tuple', items: [] };
+    if (kind === 'name') return { line, kind: 'name', name: this.next().text };
+    if (this.take('(')) {
+      if (this.take(')')) return { line, kind: 'tuple', items: [] };
       const inner = this.#expressions();
-      this.#expect(')');
+      this.expect(')');
       return inner;
     }
-    if (this.#take('[')) return { line, kind: 'list', items: this.#items(']', () => this.#expression()) };
-    if (this.#take('{')) {
+    if (this.take('[')) return { line, kind: 'list', items: this.#items(']', () => this.#expression()) };
+    if (this.take('{')) {
       const entry = (): [Expression, Expression] => {
         const key = this.#expression();
-        this.#expect(':');
+        this.expect(':');
         return [key, this.#expression()];
       };
       return { line, kind: 'dict', entries: this.#items('}', entry) };
     }
-    return this.#unexpected('an expression');
+    return this.unexpected('an expression');
   }
 
   #items<T>(end: string, item: () => T): T[] {
     const items: T[] = [];
-    while (!this.#take(end)) {
+    while (!this.take(end)) {
       items.push(item());
-      if (!this.#is(end)) this.#expect(',');
+      if (!this.is(end)) this.expect(',');
     }
     return items;
   }

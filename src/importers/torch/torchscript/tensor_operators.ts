@@ -10,7 +10,7 @@ import { bind, readsGraph, type TorchOp, Unsupported } from '../ops/define_torch
 import { findTorchOps } from '../ops/op_table.ts';
 import { scalarTypes, type TorchTensor } from '../pickle/index.ts';
 import { describe, GraphTensor, isTensor, type TensorLike, type TorchValue, UnknownTensor } from '../values.ts';
-import type { OperatorCall, Operators } from './interpreter.ts';
+import type { OperatorCall, Operators } from './objects.ts';
 
 /** An operator that is carried and not computed. */
 export interface TorchUnsupport {

@@ -1,0 +1,62 @@
+/** What the language itself knows: roots of names, words, and the operators its signs stand for. */
+import type { TorchValue } from '../values.ts';
+import type { Block, Expression } from './ast.ts';
+
+/** Whether a block does nothing but raise. */
+export const raises = (block: Block): boolean =>
+  block.some(
+    (s) =>
+      s.kind === 'raise' ||
+      (s.kind === 'expression' &&
+        s.value.kind === 'call' &&
+        s.value.callee.kind === 'attribute' &&
+        s.value.callee.name === 'RaiseException'),
+  );
+
+const roots = new Set(['torch', 'ops', '__torch__', 'CONSTANTS']);
+
+/** `torch.add` -> `aten::add`, `ops.quantized.add` -> `quantized::add`. */
+export function operatorName(dotted: string): string {
+  const [root, ...rest] = dotted.split('.');
+  return root === 'ops' ? rest.join('::') : `aten::${rest.at(-1)}`;
+}
+
+export const words: Readonly<Record<string, TorchValue>> = Object.assign(Object.create(null), {
+  None: null,
+  True: true,
+  False: false,
+  inf: Infinity,
+  nan: Number.NaN,
+});
+
+export const operators: Readonly<Record<string, string>> = {
+  '+': 'aten::add',
+  '-': 'aten::sub',
+  '*': 'aten::mul',
+  '/': 'aten::div',
+  '//': 'aten::floordiv',
+  '%': 'aten::remainder',
+  '**': 'aten::pow',
+  '@': 'aten::matmul',
+  '==': 'aten::eq',
+  '!=': 'aten::ne',
+  '<': 'aten::lt',
+  '<=': 'aten::le',
+  '>': 'aten::gt',
+  '>=': 'aten::ge',
+  is: 'aten::__is__',
+  'is not': 'aten::__isnot__',
+  in: 'aten::__contains__',
+  'not in': 'aten::__contains__',
+  not: 'aten::__not__',
+  negative: 'aten::neg',
+  '&': 'aten::__and__',
+  '|': 'aten::__or__',
+};
+
+/** The name of a chain of attributes that starts at one of the roots; variables hide them. */
+export function dottedName(e: Expression, variables: ReadonlyMap<string, TorchValue>): string | undefined {
+  if (e.kind === 'name') return roots.has(e.name) && !variables.has(e.name) ? e.name : undefined;
+  const object = e.kind === 'attribute' ? dottedName(e.object, variables) : undefined;
+  return object !== undefined && e.kind === 'attribute' ? `${object}.${e.name}` : undefined;
+}
