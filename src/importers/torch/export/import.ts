@@ -1,0 +1,303 @@
+/** Programs of torch.export into the IR. */
+import { fail, type Location } from '../../../diagnostics/index.ts';
+import type { Value } from '../../../ir/define_op.ts';
+import type { Graph, Origin, SymbolRange, Unsupport } from '../../../ir/graph.ts';
+import { nnIdentity } from '../../../ir/ops/nn_movement.op.ts';
+import { opaqueOp } from '../../../ir/ops/opaque.op.ts';
+import { type Dim, formatType, type Loc, type TensorType, type ValueId } from '../../../ir/types.ts';
+import { Scope } from '../../scope.ts';
+import { Unsupported } from '../../unsupported.ts';
+import type { Archive } from '../archive/index.ts';
+import { TorchTensor } from '../pickle/index.ts';
+import { ExportContext, type Surroundings } from './context.ts';
+import { dimOfExpression } from './dimension.ts';
+import { findExportOp } from './op_table.ts';
+import { readProgram, type StoredProgram } from './program.ts';
+import { scalarTypeOf } from './scalar_type.ts';
+import type { Argument, ExportedProgram, ExportNode, Size, TensorMeta } from './schema.ts';
+
+/** What the importer leaves: there is no exporter to this format. */
+export interface ExportOrigin extends Origin {
+  readonly kind: 'torch-export';
+  readonly torchVersion: string;
+}
+
+/**
+ * The graph of an archive of `torch.export.save`, at level `qnn`. Values keep the names of the program, weights are views
+ * of the archive. What is not understood becomes an `opaque` operator, listed in the origin of the graph.
+ *
+ * @throws UnskewError U1002 … U1006 for a bad archive, U2001 … U2008 for a program that is wrong or keeps state
+ */
+export async function importExport(archive: Archive): Promise<Graph> {
+  return new Importer(await readProgram(archive), archive.file).run();
+}
+
+/** Characters of a symbolic dimension: adding a value to itself, over and over, doubles them each time. */
+const LONGEST_DIM = 1000;
+const isTensorOutput = (argument: Argument): boolean => argument.kind === 'tensor';
+const opaqueType: TensorType = { dtype: 'opaque', shape: [] };
+
+class Importer {
+  readonly #stored: StoredProgram;
+  readonly #program: ExportedProgram;
+  readonly #where: Location;
+  readonly #scope: Scope;
+  /** Values by the names of the program; several names may stand for one value. */
+  readonly #values = new Map<string, Value>();
+  /** Our spelling of sizes that the program derives: inference spells them otherwise than sympy. */
+  readonly #spellings = new Map<string, Dim>();
+  readonly #readers = new Map<string, string[]>();
+  readonly #unsupported: Unsupport[] = [];
+  readonly #around: Surroundings;
+
+  constructor(stored: StoredProgram, file: string | undefined) {
+    this.#stored = stored;
+    this.#program = stored.program;
+    this.#where = file === undefined ? {} : { file };
+    this.#scope = new Scope(new Set(stored.program.graph.tensors.keys()));
+    this.#around = {
+      tensor: (name, loc) => this.#operand(name, loc),
+      integer: (name, loc) => this.#integer(name, loc),
+      readersOf: (name) => this.#readers.get(name) ?? [],
+    };
+  }
+
+  run(): Graph {
+    const { graph, outputs } = this.#program;
+    this.#noteReaders();
+    this.#importInputs();
+    for (const node of graph.nodes) this.#importNode(node);
+    const results = outputs.flatMap((spec) => {
+      if (spec.kind === 'other')
+        return spec.field === 'token' ? [] : this.#stateful(`the program has an output of the kind ${spec.field}`);
+      return this.#output(spec.argument);
+    });
+    if (results.length === 0) fail('U1004', 'the program has no output', this.#where);
+    this.#scope.prune(results);
+    const unsupported = this.#unsupported.filter(({ value }) => value in this.#scope.values);
+    const origin: ExportOrigin = { kind: 'torch-export', torchVersion: this.#program.torchVersion, unsupported };
+    return { ...this.#scope.finish('main', results, origin), ...this.#ranges() };
+  }
+
+  /** The bounds of symbols, as PyTorch checks them: sizes below 2 are never refused. */
+  #ranges(): { symbols?: Readonly<Record<string, SymbolRange>> } {
+    const inputs = new Set(this.#scope.inputs.flatMap((id) => this.#scope.values[id].type.shape));
+    const symbols: Record<string, SymbolRange> = {};
+    for (const [symbol, { min = 0, max = Number.MAX_SAFE_INTEGER }] of this.#program.ranges) {
+      const range = { ...(min > 2 && { min }), ...(max < Number.MAX_SAFE_INTEGER && { max }) };
+      if (inputs.has(symbol) && Object.keys(range).length > 0) symbols[symbol] = range;
+    }
+    return Object.keys(symbols).length === 0 ? {} : { symbols };
+  }
+
+  #noteReaders(): void {
+    const note = (argument: Argument, reader: string): void => {
+      if (argument.kind !== 'tensor') return;
+      for (const name of argument.names) {
+        if (name === undefined) continue;
+        const readers = this.#readers.get(name);
+        if (readers) readers.push(reader);
+        else this.#readers.set(name, [reader]);
+      }
+    };
+    for (const { target, inputs } of this.#program.graph.nodes)
+      for (const { argument } of inputs) note(argument, target);
+    for (const spec of this.#program.outputs) if (spec.kind === 'user') note(spec.argument, 'output');
+  }
+
+  // ---- inputs
+
+  #importInputs(): void {
+    for (const spec of this.#program.inputs) {
+      if (spec.kind === 'stored') this.#importStored(spec.name, spec.key);
+      else if (spec.kind === 'user') this.#importInput(spec.argument);
+      else if (spec.field !== 'token' && spec.field !== 'constant_input')
+        this.#stateful(`the program has an input of the kind ${spec.field}`);
+    }
+  }
+
+  /** Numbers among the inputs were fixed when the program was made. */
+  #importInput(argument: Argument): void {
+    if (argument.kind === 'int' && typeof argument.values[0] === 'string')
+      fail('U2008', 'an integer among the inputs is not supported', { ...this.#where, input: argument.values[0] });
+    const name = argument.kind === 'tensor' && !argument.isList ? argument.names[0] : undefined;
+    if (name === undefined) return;
+    const loc = { ...this.#where, input: name };
+    const type = this.#declared(name, loc);
+    const value = this.#define(name, type, loc);
+    this.#scope.inputs.push(value.id);
+    if (type.dtype === 'opaque') this.#note(name, 'input', 'its element type or its sizes are not supported');
+  }
+
+  #importStored(name: string, key: string): void {
+    if (!this.#readers.has(name)) return; // dead weights stay in the archive
+    const loc = { ...this.#where, input: key };
+    const stored =
+      this.#stored.state.get(key) ??
+      this.#stored.constants.get(key) ??
+      fail('U1004', `the archive has no tensor '${key}', which the program reads as '${name}'`, loc);
+    if (!(stored instanceof TorchTensor)) {
+      this.#opaque('parameter', [], [name], loc);
+      this.#note(name, 'parameter', stored.unsupported);
+      return;
+    }
+    const { dtype } = stored.type;
+    stored.storage.bytes(); // a storage that is too short is found now
+    const type = { dtype, shape: stored.shape };
+    const declared = this.#declared(name, loc);
+    if (declared.dtype !== dtype || declared.shape.join() !== type.shape.join())
+      fail('U1004', `'${key}' is ${formatType(type)}, but the program declares ${formatType(declared)}`, loc);
+    const id = this.#scope.define(name, { type, constant: this.#scope.pool.add(() => stored.tensor()) }, loc);
+    this.#values.set(name, id);
+  }
+
+  #define(name: string, type: TensorType, loc: Loc): Value {
+    const value = this.#scope.define(name, { type }, loc);
+    this.#values.set(name, value);
+    return value;
+  }
+
+  // ---- nodes
+
+  #importNode(node: ExportNode): void {
+    const names = tensorNames(node.outputs);
+    if (!node.outputs.some(isTensorOutput)) return; // integers are known by their expressions; checks have no result
+    const [first] = names;
+    const loc = { ...this.#where, ...(first !== undefined && { node: first }), op: node.target };
+    const operands = node.inputs.flatMap(({ argument }) =>
+      tensorNames([argument]).map((name) => this.#operand(name, loc)),
+    );
+    if (!operands.some(({ type }) => type.dtype === 'opaque')) {
+      try {
+        this.#understood(node, names, loc);
+        return;
+      } catch (error) {
+        if (!(error instanceof Unsupported)) throw error;
+        this.#scope.drop();
+        this.#note(first, node.target, error.message);
+      }
+    }
+    this.#opaque(node.target, operands, names, loc);
+  }
+
+  /** @throws Unsupported */
+  #understood(node: ExportNode, names: readonly string[], loc: Loc): void {
+    const op = findExportOp(node.target);
+    if (op === undefined) throw new Unsupported('the operator is not known');
+    const ctx = new ExportContext(this.#scope, op, node, loc, this.#around);
+    const result = op.import(ctx);
+    const results = Array.isArray(result) ? (result as readonly (Value | undefined)[]) : [result as Value];
+    const own = new Map<ValueId, string>();
+    names.forEach((name, i) => {
+      const value = results[i];
+      if (value === undefined) {
+        if (this.#readers.has(name)) ctx.unsupported(`the output ${i} is not computed`);
+        return;
+      }
+      if (this.#values.has(name) || names.indexOf(name) !== i)
+        fail('U2002', `the value '${name}' is defined twice`, loc);
+      this.#check(name, value.type, loc);
+      if (this.#scope.inJournal(value.id) && !own.has(value.id)) own.set(value.id, name);
+    });
+    if (this.#scope.longestDim() > LONGEST_DIM) ctx.unsupported('sizes that only a very long expression describes');
+    this.#scope.commit(own);
+    names.forEach((name, i) => {
+      const value = results[i];
+      if (value === undefined) return;
+      this.#values.set(name, { ...value, id: (own.get(value.id) ?? value.id) as ValueId });
+    });
+  }
+
+  /** Refuses sizes that contradict the program; notes how we spell its symbolic ones. */
+  #check(name: string, actual: TensorType, loc: Loc): void {
+    const { sizes } = this.#meta(name, loc);
+    const fits = sizes.length === actual.shape.length && sizes.every((size, i) => mayBe(size, actual.shape[i]));
+    if (!fits) {
+      const declared = sizes.map((size) => (typeof size === 'number' ? size : '?')).join(',');
+      fail('U2005', `'${name}' is declared with shape [${declared}], but is ${formatType(actual)}`, loc);
+    }
+    sizes.forEach((size, i) => {
+      if (typeof size !== 'number' && !this.#spellings.has(size.expression))
+        this.#spellings.set(size.expression, actual.shape[i]);
+    });
+  }
+
+  #opaque(operator: string, operands: readonly Value[], names: readonly string[], loc: Loc): void {
+    const emitter = this.#scope.begin();
+    emitter.loc = loc;
+    const types = names.map((name) => this.#declared(name, loc));
+    const results = emitter.emitList(opaqueOp, operands, { operator, results: types.map(formatType) });
+    this.#scope.commit(new Map(names.map((name, i) => [results[i].id, name])));
+    names.forEach((name, i) => {
+      this.#values.set(name, { id: name as ValueId, type: results[i].type });
+    });
+  }
+
+  // ---- names
+
+  #operand(name: string, loc: Loc): Value {
+    return (
+      this.#values.get(name) ??
+      fail('U2001', `the value '${name}' is used before it is defined, or never defined`, { ...loc, input: name })
+    );
+  }
+
+  #integer(name: string, loc: Loc): Dim {
+    const size =
+      this.#program.graph.integers.get(name) ??
+      fail('U2001', `the integer '${name}' is used and never defined`, { ...loc, input: name });
+    const dim = this.#dim(size);
+    if (dim === undefined) throw new Unsupported(`the integer '${name}' is no size that can be expressed`);
+    return dim;
+  }
+
+  #dim(size: Size): Dim | undefined {
+    return typeof size === 'number' ? size : (this.#spellings.get(size.expression) ?? dimOfExpression(size.expression));
+  }
+
+  #meta(name: string, loc: Loc): TensorMeta {
+    const { tensors } = this.#program.graph;
+    return tensors.get(name) ?? fail('U1004', `the type of '${name}' is not declared`, loc);
+  }
+
+  /** The declared type; `opaque[]` where it is not one to compute with. */
+  #declared(name: string, loc: Loc): TensorType {
+    const meta = this.#meta(name, loc);
+    const shape = meta.sizes.map((size) => this.#dim(size));
+    const wrong = shape.find((dim) => typeof dim === 'number' && dim < 0);
+    if (wrong !== undefined) fail('U1004', `'${name}' is declared with the size ${wrong}`, loc);
+    const dtype = scalarTypeOf(meta.dtype)?.dtype;
+    return dtype === undefined || shape.includes(undefined) ? opaqueType : { dtype, shape: shape as Dim[] };
+  }
+
+  /** None is no output. What is no result of its own gets one, so that the output has the name of the program. */
+  #output(argument: Argument): readonly ValueId[] {
+    if (argument.kind === 'none') return [];
+    const names = tensorNames([argument]);
+    if (names.length === 0) this.#stateful('an output of the program is no tensor');
+    return names.map((name) => {
+      const value = this.#operand(name, { ...this.#where, input: name });
+      if (value.id === name && this.#scope.values[value.id].constant === undefined) return value.id;
+      if (name in this.#scope.values) fail('U2002', `the output '${name}' is defined twice`, this.#where);
+      const emitter = this.#scope.begin();
+      emitter.loc = { ...this.#where, node: name };
+      const own = emitter.emit(nnIdentity, { x: value as Value<'f32'> });
+      this.#scope.commit(new Map([[own.id, name]]));
+      return name as ValueId;
+    });
+  }
+
+  /** What changes the module from call to call cannot be a graph. */
+  #stateful(message: string): never {
+    return fail('U2008', message, this.#where, 'export the model in evaluation mode, with tensors in and tensors out');
+  }
+
+  #note(value: string, operator: string, reason: string): void {
+    this.#unsupported.push({ value, operator, reason });
+  }
+}
+
+const tensorNames = (list: readonly Argument[]): readonly string[] =>
+  list.flatMap((argument) => (argument.kind === 'tensor' ? argument.names.filter((name) => name !== undefined) : []));
+
+const mayBe = (size: Size, dim: Dim): boolean => typeof size !== 'number' || typeof dim !== 'number' || size === dim;

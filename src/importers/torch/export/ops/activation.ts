@@ -1,0 +1,138 @@
+/** Activations and other functions of one tensor, element by element. */
+import type { AttrValue, Value } from '../../../../ir/define_op.ts';
+import { type DType, dtypes, isFloat } from '../../../../ir/dtype.ts';
+import type { ExportContext } from '../context.ts';
+import { defineExportOp, type ExportOp } from '../define_export_op.ts';
+import { asFloat, samePromoted } from './promote.ts';
+
+const SIXTH = 1 / 6;
+
+/** `aten.<name>.default(Tensor self)` and its form in place. */
+const plain = (name: string, body: (ctx: ExportContext, x: Value) => Value): readonly ExportOp[] =>
+  defineExportOp([`aten.${name}.default(Tensor self)`, `aten.${name}_.default(Tensor self)`], (ctx) =>
+    body(ctx, ctx.tensor('self')),
+  );
+
+const sameName = (names: readonly string[]): readonly ExportOp[] =>
+  names.flatMap((name) => plain(name, (ctx, x) => ctx.emit(`nn.${name}`, [x])));
+
+const floatFunctions = (names: readonly string[]): readonly ExportOp[] =>
+  names.flatMap((name) => plain(name, (ctx, x) => ctx.emit(`nn.${name}`, [asFloat(ctx, x)])));
+
+/** With attributes: `body` reads them. */
+const activation = (
+  name: string,
+  parameters: string,
+  body: (ctx: ExportContext) => { op: string; attrs: Readonly<Record<string, AttrValue>> },
+): readonly ExportOp[] =>
+  defineExportOp(
+    [`aten.${name}.default(Tensor self, ${parameters})`, `aten.${name}_.default(Tensor self, ${parameters})`],
+    (ctx) => {
+      const { op, attrs } = body(ctx);
+      return ctx.emit(op, [asFloat(ctx, ctx.tensor('self'))], attrs);
+    },
+  );
+
+/** Bounds that are None or beyond the type do not bound. */
+function clip(ctx: ExportContext, low: string, high: string): Value {
+  const x = ctx.tensor('self');
+  const dtype = x.type.dtype as DType;
+  const bound = (name: string) => (ctx.has(name) ? ctx.number(name) : undefined);
+  const [min, max] = [bound(low), bound(high)];
+  if (dtype !== 'bool' && !isFloat(dtype) && [min, max].some((b) => b !== undefined && !Number.isInteger(b)))
+    ctx.unsupported('integers clamped to floats');
+  if (Number.isNaN(min ?? 0) || Number.isNaN(max ?? 0)) ctx.unsupported('a bound that is NaN');
+  return ctx.emit('nn.clip', [x], { ...(min !== undefined && { min }), ...(max !== undefined && { max }) });
+}
+
+function elu(ctx: ExportContext): Value {
+  if (ctx.number('scale') !== 1 || ctx.number('input_scale') !== 1) ctx.unsupported('an ELU with scales');
+  return ctx.emit('nn.elu', [ctx.tensor('self')], { alpha: ctx.number('alpha') });
+}
+
+function softplus(ctx: ExportContext): Value {
+  // beyond threshold / beta the function is the identity, up to e^-threshold
+  if (ctx.number('beta') !== 1 || ctx.number('threshold') < 20) ctx.unsupported('a softplus with beta or threshold');
+  return ctx.emit('nn.softplus', [ctx.tensor('self')]);
+}
+
+/** One slope, or one for each channel, axis 1. */
+function prelu(ctx: ExportContext): Value {
+  const [x, slope] = [ctx.tensor('self'), ctx.tensor('weight')];
+  const [channels] = slope.type.shape;
+  const rest = Array<number>(Math.max(x.type.shape.length - 2, 0)).fill(1);
+  return ctx.emit('nn.prelu', [
+    x,
+    channels === 1 ? ctx.reshape(slope, []) : ctx.reshape(slope, [channels ?? 1, ...rest]),
+  ]);
+}
+
+function power(ctx: ExportContext, base: Value | number, exponent: Value | number): Value {
+  const [a, b] = samePromoted(ctx, base, exponent);
+  return ctx.emit('nn.pow', [a, b]);
+}
+
+function gelu(ctx: ExportContext): { op: string; attrs: Record<string, AttrValue> } {
+  const approximate = ctx.text('approximate');
+  if (approximate !== 'none' && approximate !== 'tanh') ctx.unsupported(`the approximation '${approximate}'`);
+  return { op: 'nn.gelu', attrs: { approximate } };
+}
+
+export const activationOps: readonly ExportOp[] = [
+  ...sameName(['relu', 'neg', 'abs', 'sign', 'floor', 'ceil']),
+  ...floatFunctions(['sigmoid', 'tanh', 'selu', 'mish', 'exp', 'log', 'sqrt', 'erf', 'reciprocal', 'sin', 'cos']),
+  ...plain('round', (ctx, x) => (isFloat(x.type.dtype as DType) ? ctx.emit('nn.round', [x]) : x)),
+  ...plain('rsqrt', (ctx, x) => ctx.emit('nn.reciprocal', [ctx.emit('nn.sqrt', [asFloat(ctx, x)])])),
+  ...plain('relu6', (ctx, x) => ctx.emit('nn.clip', [x], { min: 0, max: 6 })),
+  ...plain('hardswish', (ctx, x) => ctx.emit('nn.hard_swish', [x])),
+  ...plain('hardsigmoid', (ctx, x) => ctx.emit('nn.hard_sigmoid', [x], { alpha: SIXTH, beta: 0.5 })),
+  ...plain('silu', (ctx, x) => ctx.emit('nn.mul', [x, ctx.emit('nn.sigmoid', [x])])),
+  ...plain('square', (ctx, x) => ctx.emit('nn.mul', [x, x])),
+  ...plain('logical_not', (ctx, x) => ctx.emit('nn.not', [ctx.cast(x, 'bool')])),
+  ...plain('bitwise_not', (ctx, x) =>
+    x.type.dtype === 'bool'
+      ? ctx.emit('nn.not', [x])
+      : ctx.unsupported(`a complement of ${dtypes[x.type.dtype as DType].onnx}`),
+  ),
+  ...activation('leaky_relu', 'Scalar negative_slope=0.01', (ctx) => ({
+    op: 'nn.leaky_relu',
+    attrs: { alpha: ctx.number('negative_slope') },
+  })),
+  ...activation('celu', 'Scalar alpha=1.0', (ctx) => ({ op: 'nn.celu', attrs: { alpha: ctx.number('alpha') } })),
+  ...activation('gelu', 'str approximate="none"', gelu),
+  ...defineExportOp(
+    ['elu', 'elu_'].map(
+      (name) => `aten.${name}.default(Tensor self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1)`,
+    ),
+    elu,
+  ),
+  ...defineExportOp('aten.softplus.default(Tensor self, Scalar beta=1, Scalar threshold=20)', softplus),
+  ...defineExportOp(
+    ['prelu', '_prelu_kernel'].map((name) => `aten.${name}.default(Tensor self, Tensor weight)`),
+    prelu,
+  ),
+  ...defineExportOp(
+    ['hardtanh', 'hardtanh_'].map((name) => `aten.${name}.default(Tensor self, Scalar min_val=-1, Scalar max_val=1)`),
+    (ctx) => clip(ctx, 'min_val', 'max_val'),
+  ),
+  ...defineExportOp(
+    ['clamp', 'clamp_', 'clip'].map((name) => `aten.${name}.default(Tensor self, Scalar? min=None, Scalar? max=None)`),
+    (ctx) => clip(ctx, 'min', 'max'),
+  ),
+  ...defineExportOp('aten.clamp_min.default(Tensor self, Scalar min)', (ctx) =>
+    ctx.emit('nn.clip', [ctx.tensor('self')], { min: ctx.number('min') }),
+  ),
+  ...defineExportOp('aten.clamp_max.default(Tensor self, Scalar max)', (ctx) =>
+    ctx.emit('nn.clip', [ctx.tensor('self')], { max: ctx.number('max') }),
+  ),
+  ...defineExportOp('aten.pow.Tensor_Scalar(Tensor self, Scalar exponent)', (ctx) => {
+    const [x, exponent] = [ctx.tensor('self'), ctx.number('exponent')];
+    return exponent === 2 ? ctx.emit('nn.mul', [x, x]) : power(ctx, x, exponent);
+  }),
+  ...defineExportOp('aten.pow.Tensor_Tensor(Tensor self, Tensor exponent)', (ctx) =>
+    power(ctx, ctx.tensor('self'), ctx.tensor('exponent')),
+  ),
+  ...defineExportOp('aten.pow.Scalar(Scalar self, Tensor exponent)', (ctx) =>
+    power(ctx, ctx.number('self'), ctx.tensor('exponent')),
+  ),
+];

@@ -1,0 +1,124 @@
+/** torchao: torchao/quantization/quant_primitives.py. A block of elements shares a scale and a zero point. */
+import type { Value } from '../../../../ir/define_op.ts';
+import { type DType, dtypes, isFloat } from '../../../../ir/dtype.ts';
+import type { Dim, Shape } from '../../../../ir/types.ts';
+import type { ExportContext } from '../context.ts';
+import { defineExportOp, type ExportOp } from '../define_export_op.ts';
+import { chosen, dequantized, type Parameters, quantized, type Range, rangeOf } from './quantization.ts';
+
+/** The shape in which every axis lies inside one block or has one block for each position. */
+interface Blocks {
+  readonly shape: Shape;
+  /** The axes of `shape` that lie inside a block. */
+  readonly inside: readonly number[];
+}
+
+function blocksOf(ctx: ExportContext, x: Value): Blocks {
+  const sizes = ctx.dims('block_size');
+  if (sizes.length !== x.type.shape.length)
+    ctx.refuse(`blocks of [${sizes}] in a tensor of rank ${x.type.shape.length}`, 'block_size', 'U2007');
+  const shape: Dim[] = [];
+  const inside: number[] = [];
+  for (const [axis, size] of x.type.shape.entries()) {
+    const block = sizes[axis];
+    if (block !== 1 && block !== size) {
+      if (typeof block !== 'number' || typeof size !== 'number' || block < 1 || size % block !== 0)
+        return ctx.refuse(`an axis of ${size} does not divide into blocks of ${block}`, 'block_size', 'U2007');
+      shape.push(size / block, block);
+      inside.push(shape.length - 1);
+      continue;
+    }
+    shape.push(size);
+    if (block !== 1) inside.push(shape.length - 1);
+  }
+  return { shape, inside };
+}
+
+/** Parameters against the split shape: one, one along an axis where only that has several, else broadcast. */
+function parametersOf(ctx: ExportContext, { shape, inside }: Blocks): Parameters {
+  const outside = [...shape.keys()].filter((axis) => !inside.includes(axis) && shape[axis] !== 1);
+  const form = outside.length === 0 ? [] : outside.length === 1 ? [shape[outside[0]]] : reduced(shape, inside);
+  const zeroPoint = ctx.optionalTensor('zero_point');
+  return {
+    scale: ctx.reshape(ctx.tensor('scale'), form),
+    zeroPoint: zeroPoint && ctx.reshape(zeroPoint, form),
+    axis: outside.length === 1 ? outside[0] : 0,
+  };
+}
+
+const reduced = (shape: Shape, inside: readonly number[]): Shape =>
+  shape.map((dim, axis) => (inside.includes(axis) ? 1 : dim));
+
+function rangeOfNode(ctx: ExportContext, dtype: DType): Range {
+  if (ctx.parameters().includes('zero_point_domain') && ctx.text('zero_point_domain') !== 'INT')
+    ctx.unsupported('zero points that are no integers');
+  const { min, max } = dtypes[dtype];
+  return rangeOf(
+    ctx,
+    dtype,
+    ctx.has('quant_min') ? ctx.number('quant_min') : min,
+    ctx.has('quant_max') ? ctx.number('quant_max') : max,
+  );
+}
+
+const dtypeOf = (ctx: ExportContext, name: string): DType =>
+  ctx.dtype(name) ?? ctx.refuse(`'${name}' is missing`, name);
+
+/** `body` on the tensor in the split shape. */
+function inBlocks(ctx: ExportContext, x: Value, body: (x: Value, parameters: Parameters) => Value): Value {
+  const blocks = blocksOf(ctx, x);
+  return ctx.reshape(body(ctx.reshape(x, blocks.shape), parametersOf(ctx, blocks)), x.type.shape);
+}
+
+function chooseParameters(ctx: ExportContext): readonly Value[] {
+  const given = ctx.tensor('input');
+  const x = ctx.cast(given, 'f32');
+  const mapping = ctx.text('mapping_type');
+  if (mapping !== 'SYMMETRIC' && mapping !== 'ASYMMETRIC') ctx.unsupported(`the mapping ${mapping}`);
+  if (!ctx.flag('preserve_zero')) ctx.unsupported('parameters that do not preserve 0');
+  const range = rangeOfNode(ctx, dtypeOf(ctx, 'target_dtype'));
+  const { shape, inside } = blocksOf(ctx, x);
+  const split = ctx.reshape(x, shape);
+  // reducing over no axes would reduce over all
+  const extreme = (op: string) =>
+    inside.length === 0 ? split : ctx.emit(op, [split], { axes: inside, keepdims: ctx.flag('keepdim') });
+  const [scale, zeroPoint] = chosen(ctx, extreme('nn.reduce_min'), extreme('nn.reduce_max'), range, {
+    symmetric: mapping === 'SYMMETRIC',
+    eps: ctx.has('eps') ? ctx.number('eps') : epsilon(given.type.dtype as DType),
+    middle: Math.trunc((range.high + range.low + 1) / 2),
+  });
+  return [
+    ctx.cast(scale, ctx.dtype('scale_dtype') ?? (given.type.dtype as DType)),
+    ctx.cast(zeroPoint, ctx.dtype('zero_point_dtype') ?? 's32'),
+  ];
+}
+
+/** torch.finfo(dtype).eps */
+const epsilon = (dtype: DType): number =>
+  ({ f16: 2 ** -10, bf16: 2 ** -7, f64: 2 ** -52 })[dtype as string] ?? 2 ** -23;
+
+const range = 'Scalar? quant_min=None, Scalar? quant_max=None';
+const domain = 'str zero_point_domain="INT"';
+
+export const affineOps: readonly ExportOp[] = [
+  ...defineExportOp(
+    `torchao.quantize_affine.default(Tensor input, int[] block_size, Tensor scale, Tensor? zero_point, ScalarType output_dtype, ${range}, ${domain})`,
+    (ctx) => {
+      const bounds = rangeOfNode(ctx, dtypeOf(ctx, 'output_dtype'));
+      return inBlocks(ctx, ctx.tensor('input'), (x, parameters) => quantized(ctx, x, parameters, bounds));
+    },
+  ),
+  ...defineExportOp(
+    `torchao.dequantize_affine.default(Tensor input, int[] block_size, Tensor scale, Tensor? zero_point, ScalarType input_dtype, ${range}, ${domain}, ScalarType? output_dtype=None)`,
+    (ctx) => {
+      rangeOfNode(ctx, dtypeOf(ctx, 'input_dtype'));
+      const to = ctx.dtype('output_dtype') ?? 'f32';
+      if (!isFloat(to)) ctx.refuse(`'output_dtype' is ${to}`, 'output_dtype', 'U2006');
+      return inBlocks(ctx, ctx.tensor('input'), (q, parameters) => dequantized(ctx, q, parameters, to));
+    },
+  ),
+  ...defineExportOp(
+    `torchao.choose_qparams_affine.default(Tensor input, str mapping_type, int[] block_size, ScalarType target_dtype, ${range}, float? eps=None, ScalarType? scale_dtype=None, ScalarType? zero_point_dtype=None, bool preserve_zero=True, ${domain}, bool keepdim=False)`,
+    chooseParameters,
+  ),
+];

@@ -1,0 +1,141 @@
+/** What the operators of both quantization libraries, quantized_decomposed and torchao, are made of. */
+import type { Value } from '../../../../ir/define_op.ts';
+import { type DType, dtypes } from '../../../../ir/dtype.ts';
+import { lutOf } from '../../../../ir/ops/qnn_lut.op.ts';
+import { isPerTensor } from '../../../../ir/ops/qnn_parameters.ts';
+import { numbersOf, tensor } from '../../../../ir/tensor.ts';
+import { quantizeByReciprocal, reciprocal32 } from '../../../../numerics/index.ts';
+import type { ExportContext } from '../context.ts';
+
+/** Scales and zero points of x: one, one for each index of `axis`, or broadcast to x. */
+export interface Parameters {
+  readonly scale: Value;
+  /** Absent for 0. */
+  readonly zeroPoint: Value | undefined;
+  readonly axis: number;
+}
+
+/** The integers that a quantization may give, all of them values of the type. */
+export interface Range {
+  readonly dtype: DType;
+  readonly low: number;
+  readonly high: number;
+}
+
+const written: ReadonlySet<DType> = new Set(['u8', 's8', 'u16', 's16']);
+
+/** Refuses bounds outside of the type. */
+export function rangeOf(ctx: ExportContext, dtype: DType, low: number, high: number): Range {
+  const { min, max, onnx } = dtypes[dtype];
+  if (!(low >= min && high <= max && low < high))
+    ctx.refuse(`the range ${low} to ${high} is none of ${onnx}`, 'quant_min', 'U2007');
+  return { dtype, low, high };
+}
+
+const isWhole = ({ dtype, low, high }: Range): boolean => low === dtypes[dtype].min && high === dtypes[dtype].max;
+
+/**
+ * clamp(rne(x·fl(1/scale)) + zp, low, high), as both libraries define it. A range narrower than the type becomes bounds
+ * of x where that says the same, since quantization is monotone: rewrites look for a clip in front of a quantize.
+ */
+export function quantized(ctx: ExportContext, x: Value, parameters: Parameters, range: Range): Value {
+  const real = ctx.cast(x, 'f32');
+  const scale = ctx.cast(parameters.scale, 'f32');
+  const { axis } = parameters;
+  if (!written.has(range.dtype)) return literally(ctx, real, { ...parameters, scale }, range);
+  const zp = zeroPointAs(ctx, parameters.zeroPoint, range.dtype);
+  const quantize = (v: Value) =>
+    ctx.emit('qnn.quantize', [v, scale, zp], { axis, dtype: range.dtype, arithmetic: 'reciprocal' });
+  if (isWhole(range)) return quantize(real);
+  const bounds = realBounds(ctx, scale, zp, range);
+  if (bounds !== undefined && ctx.constantOf(real) === undefined) return quantize(ctx.emit('nn.clip', [real], bounds));
+  return clamped(ctx, quantize(real), range);
+}
+
+/** The reals that the ends of the range stand for, of those ends that bound at all. */
+function realBounds(
+  ctx: ExportContext,
+  scale: Value,
+  zp: Value | undefined,
+  { dtype, low, high }: Range,
+): { min?: number; max?: number } | undefined {
+  const [s, z] = [ctx.constantOf(scale), zp ? ctx.constantOf(zp) : tensor('s8', [0])];
+  if (!s || !z || !isPerTensor(s.shape)) return undefined;
+  const [step, zero] = [Number(s.data[0]), Number(z.data[0])];
+  const { min, max } = dtypes[dtype];
+  const real = (q: number): number => Math.fround(Math.fround(q - zero) * step);
+  const isFixed = (q: number) => quantizeByReciprocal(real(q), reciprocal32(step), zero, min, max) === q;
+  if (!isFixed(low) || !isFixed(high)) return undefined;
+  return { ...(low > min && { min: real(low) }), ...(high < max && { max: real(high) }) };
+}
+
+/** Integers limited to the range. */
+function clamped(ctx: ExportContext, q: Value, { dtype, low, high }: Range): Value {
+  if (dtype !== 'u8' && dtype !== 's8') return ctx.emit('nn.clip', [q], { min: low, max: high });
+  const table = lutOf(dtype, dtype, (value) => Math.min(Math.max(value, low), high));
+  return ctx.emit('qnn.lut', [q, ctx.constant(table, 'range')]);
+}
+
+/** The same in float arithmetic, for types that qnn.quantize does not write. */
+function literally(ctx: ExportContext, x: Value, { scale, zeroPoint, axis }: Parameters, range: Range): Value {
+  const rank = x.type.shape.length;
+  const spread = (v: Value): Value =>
+    v.type.shape.length === 1 && v.type.shape[0] !== 1
+      ? ctx.reshape(v, [...v.type.shape, ...Array<number>(rank - 1 - axis).fill(1)])
+      : v;
+  const steps = ctx.emit('nn.round', [ctx.emit('nn.mul', [x, spread(ctx.emit('nn.reciprocal', [scale]))])]);
+  const moved = zeroPoint ? ctx.emit('nn.add', [steps, spread(ctx.cast(zeroPoint, 'f32'))]) : steps;
+  return ctx.cast(ctx.emit('nn.clip', [moved], { min: range.low, max: range.high }), range.dtype);
+}
+
+/** (q − zp)·scale as `to`. */
+export function dequantized(ctx: ExportContext, q: Value, parameters: Parameters, to: DType): Value {
+  const dtype = q.type.dtype as DType;
+  const zp = zeroPointAs(ctx, parameters.zeroPoint, dtype);
+  const scale = ctx.cast(parameters.scale, 'f32');
+  return ctx.cast(ctx.emit('qnn.dequantize', [q, scale, zp], { axis: parameters.axis }), to);
+}
+
+/** Zero points in the type of the integers they belong to: programs hold them as int64. */
+function zeroPointAs(ctx: ExportContext, zeroPoint: Value | undefined, dtype: DType): Value | undefined {
+  if (zeroPoint === undefined || zeroPoint.type.dtype === dtype) return zeroPoint;
+  const known = ctx.constantOf(zeroPoint);
+  if (known === undefined) return ctx.cast(zeroPoint, dtype);
+  const { min, max } = dtypes[dtype];
+  const numbers = numbersOf(known);
+  const wrong = numbers.find((z) => !(Number.isInteger(z) && z >= min && z <= max));
+  if (wrong !== undefined) ctx.unsupported(`the zero point ${wrong} of integers of ${dtypes[dtype].onnx}`);
+  return ctx.constant(tensor(dtype, numbers, known.shape), 'zero_point');
+}
+
+/** How parameters follow from the least and the greatest value, both with 0 among the values. */
+export interface Choice {
+  readonly symmetric: boolean;
+  readonly eps: number;
+  /** The zero point where it is symmetric. */
+  readonly middle: number;
+}
+
+/**
+ * affine:     scale = max(fl(fl(hi − lo)/(high − low)), eps)         zp = clamp(low − rne(fl(lo/scale)))
+ * symmetric:  scale = max(fl(max(−lo, hi)/((high − low)/2)), eps)    zp = middle
+ *
+ * @returns the scale and the zero point as f32
+ */
+export function chosen(
+  ctx: ExportContext,
+  least: Value,
+  greatest: Value,
+  { low, high }: Range,
+  { symmetric, eps, middle }: Choice,
+): readonly [scale: Value, zeroPoint: Value] {
+  const number = (value: number) => ctx.scalar('f32', value);
+  const lo = ctx.emit('nn.clip', [least], { max: 0 });
+  const hi = ctx.emit('nn.clip', [greatest], { min: 0 });
+  const reach = symmetric ? ctx.emit('nn.max', [ctx.emit('nn.neg', [lo]), hi]) : ctx.emit('nn.sub', [hi, lo]);
+  const steps = symmetric ? (high - low) / 2 : high - low;
+  const scale = ctx.emit('nn.clip', [ctx.emit('nn.div', [reach, number(steps)])], { min: eps });
+  if (symmetric) return [scale, ctx.emit('nn.expand', [number(middle)], { shape: scale.type.shape })];
+  const offset = ctx.emit('nn.round', [ctx.emit('nn.div', [lo, scale])]);
+  return [scale, ctx.emit('nn.clip', [ctx.emit('nn.sub', [number(low), offset])], { min: low, max: high })];
+}
