@@ -14,12 +14,15 @@ export class Grid {
   readonly shape: readonly number[];
   readonly #kinds: (Int32Array | undefined)[];
   readonly #slopes: (number | undefined)[];
+  /** Axes whose coordinates are all of their own kind. */
+  readonly #distinct: boolean[];
   #at: readonly Int32Array[] | undefined;
 
   constructor(shape: readonly number[]) {
     this.shape = shape;
     this.#kinds = shape.map(() => undefined);
     this.#slopes = shape.map(() => undefined);
+    this.#distinct = shape.map(() => false);
   }
 
   /** Coordinates differ where they differ for a value of this shape, which is aligned with the result at its last axis. */
@@ -34,7 +37,10 @@ export class Grid {
         for (let i = 0; i < this.shape.length; i++) if (lead !== 0 || i === axis) this.#separate(i);
         return;
       }
-      if (kinds) this.#kinds[axis] = joinMarks(this.#kinds[axis], kinds);
+      if (kinds && !this.#distinct[axis]) {
+        this.#kinds[axis] = joinMarks(this.#kinds[axis], kinds);
+        this.#distinct[axis] = new Set(this.#kinds[axis]).size === size;
+      }
       if (slope === undefined) return;
       this.#slopes[axis] ??= slope;
       if (this.#slopes[axis] !== slope) this.#separate(axis);
@@ -51,7 +57,10 @@ export class Grid {
     const shape = [...Array<number>(lead).fill(1), ...t.shape];
     this.refine(
       shape,
-      shape.map((size, axis) => (size === 1 ? { kinds: undefined } : { kinds: sliceKinds(t, axis - lead) })),
+      shape.map((size, axis) => {
+        const settled = size === 1 || this.#distinct[axis] || size !== this.shape[axis];
+        return { kinds: settled ? undefined : sliceKinds(t, axis - lead) };
+      }),
     );
   }
 
@@ -82,6 +91,7 @@ export class Grid {
 
   #separate(axis: number): void {
     this.#kinds[axis] = range(this.shape[axis]);
+    this.#distinct[axis] = true;
   }
 }
 
@@ -93,9 +103,11 @@ function sliceKinds({ data, shape }: ITensor, axis: number): Int32Array {
   const outer = sizeOf(shape.slice(0, axis));
   const hashes = new Int32Array(size);
   for (let o = 0, at = 0; o < outer; o++)
-    for (let i = 0; i < size; i++)
-      for (let j = 0; j < inner; j++, at++)
-        hashes[i] = Math.imul(hashes[i] ^ (values[at] | 0), 0x9e3779b1) + (hashes[i] >>> 15);
+    for (let i = 0; i < size; i++) {
+      let hash = hashes[i];
+      for (const end = at + inner; at < end; at++) hash = (Math.imul(hash, 31) + values[at]) | 0;
+      hashes[i] = hash;
+    }
   const equal = (a: number, b: number): boolean => {
     for (let o = 0; o < outer; o++)
       for (let j = 0; j < inner; j++)

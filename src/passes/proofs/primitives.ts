@@ -143,10 +143,17 @@ function additions(
   const inner = map ? sizeOf(map.shape) / channels : 0;
   return Array.from({ length: channels }, (_, c) => {
     const b = biases ? biases[biases.length === 1 ? 0 : c] : 0;
-    return maps
-      ? [...new Set(maps.subarray(c * inner, (c + 1) * inner))].map((m) => [b, m] as const)
-      : [[b, 0] as const];
+    return maps ? distinct(maps, c * inner, inner).map((m) => [b, m] as const) : [[b, 0] as const];
   });
+}
+
+/** The different numbers of a run: maps repeat theirs, row by row. */
+function distinct(values: Float64Array, from: number, count: number): number[] {
+  const found = new Set<number>();
+  for (let i = from, last = Number.NaN; i < from + count; i++) {
+    if (values[i] !== last) found.add((last = values[i]));
+  }
+  return [...found];
 }
 
 const factorOf = ({ multipliers }: Recipe, c: number): number => {

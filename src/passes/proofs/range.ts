@@ -217,13 +217,17 @@ function ofConstant(t: ITensor): Interval {
   if (first < 0) return single(values[0], values[0]);
   const channels = t.shape[first];
   const inner = sizeOf(t.shape.slice(first + 1));
-  const low = new Float64Array(channels).fill(Infinity);
-  const high = new Float64Array(channels).fill(-Infinity);
-  values.forEach((v, i) => {
-    const c = Math.floor(i / inner);
-    low[c] = Math.min(low[c], v);
-    high[c] = Math.max(high[c], v);
-  });
+  const low = new Float64Array(channels);
+  const high = new Float64Array(channels);
+  for (let c = 0, i = 0; c < channels; c++) {
+    let [least, most] = [values[i], values[i]];
+    for (const end = i + inner; i < end; i++) {
+      const v = values[i];
+      if (v < least) least = v;
+      else if (v > most) most = v;
+    }
+    [low[c], high[c]] = [least, most];
+  }
   return { low, high, axis: t.shape.length - 1 - first };
 }
 
