@@ -14,8 +14,18 @@ export interface CostModel {
 /** How far, in doublings, a measurement of this machine counts for more than a nearer one of the shipped table. */
 const OWN_REACH = 1;
 
+/**
+ * Nobody knows who will run an exported file, so its forms decide: a folded or padded layer stays one QLinearConv, a map
+ * takes an integer convolution and operators after it.
+ */
+const exported: CostModel = {
+  origin: 'forms in ONNX',
+  costOf: (way) => ({ fold: 1, pad: 1.05, 'border-table': 2 })[way],
+};
+
 /** `own`: measurements of the machine that the target is. */
 export function costModel(target: Target, own: readonly CostRow[] = []): CostModel {
+  if (target.name === 'symmetric') return exported;
   const shipped = shippedFor(target);
   const origins = [
     ...(own.length > 0 ? ['measured on this machine'] : []),
