@@ -1,0 +1,123 @@
+/** ZIP containers: what PyTorch writes, and what nobody should. */
+import { describe, expect, it } from 'vitest';
+import { openArchive } from '../../../src/importers/torch/archive/index.ts';
+import { type Entry, zip } from './archives.ts';
+
+const open = (entries: readonly Entry[], options?: Parameters<typeof zip>[1]) =>
+  openArchive(zip(entries, options), 'm.pt');
+const refused = (entries: readonly Entry[], code: string, part: string, options?: Parameters<typeof zip>[1]) =>
+  expect(open(entries, options)).rejects.toMatchObject({
+    name: 'UnskewError',
+    code,
+    message: expect.stringContaining(part),
+  });
+
+describe('archives', () => {
+  it('are folders of entries, stored or deflated, below one root', async () => {
+    const archive = await open([
+      { name: 'net/data.pkl', data: Uint8Array.of(1, 2, 3) },
+      { name: 'net/code/', data: '' },
+      { name: 'net/code/a.py', data: 'class A:\n'.repeat(100), deflate: true },
+    ]);
+    expect(archive.root).toBe('net/');
+    expect(archive.names).toEqual(['data.pkl', 'code/a.py']);
+    expect([...archive.bytes('data.pkl')]).toEqual([1, 2, 3]);
+    expect(archive.text('code/a.py')).toBe('class A:\n'.repeat(100));
+    expect(archive.at('data.pkl')).toEqual({ file: 'm.pt', node: 'net/data.pkl' });
+  });
+
+  it('give stored entries as views of the file', async () => {
+    const bytes = zip([
+      { name: 'data/0', data: Uint8Array.of(7, 8) },
+      { name: 'version', data: '3' },
+    ]);
+    const archive = await openArchive(bytes);
+    expect(archive.bytes('data/0').buffer).toBe(bytes.buffer);
+  });
+
+  it('may have entries at the top', async () => {
+    expect(
+      (
+        await open([
+          { name: 'a', data: '' },
+          { name: 'b/c', data: '' },
+        ])
+      ).names,
+    ).toEqual(['a', 'b/c']);
+  });
+
+  it('may be of the 64-bit form', async () => {
+    const archive = await open(
+      [
+        { name: 'r/x', data: 'abc' },
+        { name: 'r/y', data: 'd'.repeat(1000), deflate: true },
+      ],
+      { zip64: true },
+    );
+    expect([archive.text('x'), archive.text('y').length]).toEqual(['abc', 1000]);
+  });
+
+  it('name what is not there', async () => {
+    const archive = await open([
+      { name: 'r/x', data: '' },
+      { name: 'r/z', data: '' },
+    ]);
+    expect(() => archive.bytes('y')).toThrow(/U1004.*no entry 'r\/y'/);
+  });
+});
+
+describe('hostile archives', () => {
+  it.each(['../x', 'a/../../x', '/etc/passwd', 'C:/x', 'a\\b', 'a/./b', 'a\0b'])('%j is no name', (name) =>
+    refused([{ name, data: '' }], 'U1004', 'no plain relative name'),
+  );
+  it('have no two entries of one name', () =>
+    refused(
+      [
+        { name: 'r/x', data: 'a' },
+        { name: 'r/x', data: 'b' },
+      ],
+      'U1004',
+      "two entries named 'r/x'",
+    ));
+  it('have no other compression', () =>
+    refused([{ name: 'x', data: '', declared: { method: 12 } }], 'U1003', 'method 12'));
+  it('are not encrypted', () =>
+    refused([{ name: 'x', data: 'abc', deflate: true, declared: { flags: 0x801 } }], 'U1003', 'encrypted'));
+  it('have stored entries no longer than the file', () =>
+    refused([{ name: 'x', data: 'abc', declared: { size: 1e6 } }], 'U1003', 'malformed'));
+  it('declare no more entries than they have', () =>
+    refused([{ name: 'x', data: '' }], 'U1003', 'malformed', { count: 9 }));
+  it('declare no absurd number of entries', () =>
+    refused([{ name: 'x', data: '' }], 'U1006', 'entries', { count: 10_000_000, zip64: true }));
+  it('declare no absurd size of what is deflated', () =>
+    refused([{ name: 'x', data: 'a', deflate: true, declared: { size: 2 ** 31 } }], 'U1006', 'deflated entries'));
+
+  it('inflate to what they declare and no more', async () => {
+    const bomb = await open([
+      { name: 'r/x', data: new Uint8Array(1e6), deflate: true, declared: { size: 1000 } },
+      { name: 'r/y', data: '' },
+    ]);
+    expect(() => bomb.bytes('x')).toThrow(/U1006.*more than the 1000 bytes/);
+    const short = await open([
+      { name: 'r/x', data: 'abc', deflate: true, declared: { size: 1000 } },
+      { name: 'r/y', data: '' },
+    ]);
+    expect(() => short.bytes('x')).toThrow(/U1003.*3 bytes, but declares 1000/);
+    const wrong = await open([
+      { name: 'r/x', data: 'abc', deflate: true, declared: { crc: 1 } },
+      { name: 'r/y', data: '' },
+    ]);
+    expect(() => wrong.bytes('x')).toThrow(/U1003.*checksum/);
+  });
+
+  it('are no shorter than they were', async () => {
+    const whole = zip([
+      { name: 'r/a', data: 'a'.repeat(500), deflate: true },
+      { name: 'r/b', data: 'b'.repeat(500) },
+    ]);
+    for (let i = 0; i < 16; i++)
+      await expect(openArchive(whole.subarray(0, Math.floor((whole.length * i) / 16)))).rejects.toMatchObject({
+        code: 'U1003',
+      });
+  });
+});
