@@ -61,19 +61,20 @@ const aligned = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
 export function writeCompiledFile({ graph, ...rest }: CompiledModel): Uint8Array {
   const constants: Record<string, Place> = {};
   const payload: { readonly bytes: Uint8Array; readonly offset: number }[] = [];
-  let end = 0;
+  let [end, size] = [0, 0];
   for (const id of Object.keys(graph.values) as ValueId[]) {
     const tensor = constantOf(graph, id);
     if (tensor === undefined) continue;
     const bytes = bytesOf(tensor.data);
     constants[id] = { dtype: tensor.dtype, shape: tensor.shape, offset: end };
     payload.push({ bytes, offset: end });
-    end = aligned(end + bytes.length);
+    size = end + bytes.length;
+    end = aligned(size);
   }
   const header: Header = { graph: print(graph, { elideConstants: true }), constants, ...rest };
   const json = new TextEncoder().encode(JSON.stringify(header));
   const start = aligned(PREFIX + json.length);
-  const file = new Uint8Array(start + end);
+  const file = new Uint8Array(start + size);
   file.set(MAGIC);
   new DataView(file.buffer).setUint32(MAGIC.length, json.length, true);
   file.set(json, PREFIX);

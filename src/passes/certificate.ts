@@ -1,56 +1,160 @@
-/** What a rewrite may say about its result: which rules were applied where, and how exact each of them is. */
-import type { Graph } from '../ir/index.ts';
+/**
+ * What a rewrite may say about its result: which rules were applied where, what that owed, and how it was paid. The
+ * proofs look at the graphs alone (see proofs/check.ts), and are made when the certificate is first read.
+ */
+import type { Graph, ValueId } from '../ir/index.ts';
 import { findRule } from './all_rules.ts';
 import type { PassTrace } from './pass.ts';
+import { type CheckedRegion, checkGraphs, checkPrimitives, Session } from './proofs/check.ts';
+import { isProved, isRefuted, type Obligation } from './proofs/obligation.ts';
 import type { Exactness } from './rewrite/rule.ts';
+import type { Target } from './target.ts';
 
 export interface CertificateEntry {
   /** The value whose computation was rewritten. */
   readonly node: string;
   readonly layer: string;
   readonly rules: readonly string[];
+  /** `bit-exact` when the rules say so and every obligation is proved. */
   readonly exactness: Exactness;
+  /** What was owed; absent where proofs look at a larger part (`within`), and of groupings, which follow a recipe. */
+  readonly obligations?: readonly Obligation[];
+  /** The value with whose obligations this node is proved. */
+  readonly within?: string;
 }
 
 export interface Certificate {
-  /** Of the corrections: `bit-exact` when every one is. */
-  readonly verdict: 'bit-exact' | 'bounded';
+  /** `bit-exact`: all corrections and fused operators are; `differs`: an obligation is refuted. */
+  readonly verdict: 'bit-exact' | 'bounded' | 'differs';
   readonly entries: readonly CertificateEntry[];
   /** How float operators between dequantize and quantize were read as integer ones. */
   readonly grouping: readonly CertificateEntry[];
+  /** The operators that primitives and kernels compute, against what they were made of. Of compiled models. */
+  readonly selection?: readonly CertificateEntry[];
 }
 
-/** Derived from the traces: the rules know their own exactness. */
+type Checked = ReadonlyMap<ValueId, CheckedRegion>;
+
+/** The proofs about one rewriting; passes over weights are shared by all of them. */
+export class Prover {
+  readonly #session = new Session();
+
+  /** What corrections owe: `before` and `after` mean the same. */
+  corrections = (before: Graph, after: Graph): Checked => checkGraphs(before, after, this.#session);
+
+  /** What selection owes: the fused operators mean the same, and the primitives compute what they mean. */
+  selection(before: Graph, selected: Graph, target: Target): Checked {
+    const checked = new Map(checkGraphs(before, selected, this.#session));
+    for (const [node, obligations] of checkPrimitives(selected, target, this.#session)) {
+      const region = checked.get(node);
+      checked.set(node, {
+        nodes: region?.nodes ?? [node],
+        obligations: [...(region?.obligations ?? []), ...obligations],
+      });
+    }
+    return checked;
+  }
+}
+
+/**
+ * Of a corrected graph. Rules know their own exactness; with `checked` every entry lists its obligations as well.
+ */
 export function certificateOf(
   graph: Graph,
   grouping: readonly PassTrace[],
   corrections: readonly PassTrace[],
+  checked?: () => Checked,
 ): Certificate {
-  const entries = entriesOf(graph, corrections);
+  const entries = once(() => entriesOf(graph, rewritesIn(graph, corrections), checked?.()));
   return {
-    verdict: entries.every((e) => e.exactness === 'bit-exact') ? 'bit-exact' : 'bounded',
-    entries,
-    grouping: entriesOf(graph, grouping),
+    get verdict() {
+      return verdictOf(entries());
+    },
+    get entries() {
+      return entries();
+    },
+    grouping: entriesOf(graph, rewritesIn(graph, grouping)),
   };
 }
 
-function entriesOf(graph: Graph, trace: readonly PassTrace[]): CertificateEntry[] {
+/** Of a compiled graph: what was certified before, and the selection of its operators. */
+export function withSelection(certificate: Certificate, selected: Graph, checked: () => Checked): Certificate {
+  const selection = once(() => entriesOf(selected, new Map(), checked()));
+  return {
+    get verdict() {
+      return verdictOf([...certificate.entries, ...selection()]);
+    },
+    get entries() {
+      return certificate.entries;
+    },
+    grouping: certificate.grouping,
+    get selection() {
+      return selection();
+    },
+  };
+}
+
+function verdictOf(entries: readonly CertificateEntry[]): Certificate['verdict'] {
+  if (entries.some(({ obligations }) => obligations?.some(isRefuted))) return 'differs';
+  return entries.every(({ exactness }) => exactness === 'bit-exact') ? 'bit-exact' : 'bounded';
+}
+
+type Rewrites = ReadonlyMap<string, { readonly layer: string; readonly rules: ReadonlySet<string> }>;
+
+/** Which rules made the nodes that are still there. */
+function rewritesIn(graph: Graph, trace: readonly PassTrace[]): Rewrites {
   const byNode = new Map<string, { layer: string; rules: Set<string> }>();
   for (const { rule, root, loc } of trace.flatMap((step) => step.events)) {
     const entry = byNode.get(root) ?? { layer: loc.node ?? root, rules: new Set() };
     byNode.set(root, entry);
     entry.rules.add(rule);
   }
-  return [...byNode]
-    .filter(([node]) => graph.nodes[node as never] !== undefined)
-    .map(([node, { layer, rules }]) => ({ node, layer, rules: [...rules], exactness: combined([...rules]) }));
+  return new Map([...byNode].filter(([node]) => graph.nodes[node as never] !== undefined));
 }
 
-/** Bit-exact when all of them are, else the bounds together. */
-function combined(rules: readonly string[]): Exactness {
-  const bounds = rules.flatMap((name) => {
-    const exactness = findRule(name)?.exactness ?? 'bit-exact';
-    return exactness === 'bit-exact' ? [] : [exactness.bound];
+function entriesOf(graph: Graph, rewrites: Rewrites, checked?: Checked): CertificateEntry[] {
+  const within = new Map<string, string>();
+  for (const [root, { nodes }] of checked ?? []) for (const node of nodes) if (node !== root) within.set(node, root);
+  const nodes = new Set<string>([...rewrites.keys(), ...(checked?.keys() ?? [])]);
+  return [...nodes].map((node) => {
+    const { layer = graph.nodes[node as ValueId]?.loc.node ?? node, rules = new Set<string>() } =
+      rewrites.get(node) ?? {};
+    const obligations = checked && (checked.get(node as ValueId)?.obligations ?? (within.has(node) ? undefined : []));
+    return {
+      node,
+      layer,
+      rules: [...rules],
+      exactness: exactnessOf([...rules], obligations ?? []),
+      ...(obligations && { obligations }),
+      ...(checked && obligations === undefined && { within: within.get(node) as string }),
+    };
   });
+}
+
+/** Bit-exact when all rules are and all obligations are proved, else the bounds together. */
+function exactnessOf(rules: readonly string[], obligations: readonly Obligation[]): Exactness {
+  const bounds = [
+    ...rules.flatMap((name) => {
+      const exactness = findRule(name)?.exactness ?? 'bit-exact';
+      return exactness === 'bit-exact' ? [] : [exactness.bound];
+    }),
+    ...obligations.filter((o) => !isProved(o)).map(reasonOf),
+  ];
   return bounds.length === 0 ? 'bit-exact' : { bound: [...new Set(bounds)].join('; ') };
+}
+
+function reasonOf({ what, verdict }: Obligation): string {
+  if (verdict === 'proved') return '';
+  if ('open' in verdict) return `not proved that ${what}: ${verdict.open}`;
+  const { output, index, before, after, accumulators } = verdict.refuted;
+  const where = accumulators
+    ? `at the sums ${accumulators.map(([from, to]) => (from === to ? from : `${from} … ${to}`)).join(', ')}`
+    : `on an input where %${output}[${index.join(', ')}] is ${before} before and ${after} after`;
+  return `differs ${where}`;
+}
+
+/** Computed at the first reading. */
+function once<T>(compute: () => T): () => T {
+  let value: { readonly is: T } | undefined;
+  return () => (value ??= { is: compute() }).is;
 }

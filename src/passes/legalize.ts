@@ -1,13 +1,14 @@
 /** `legalize`: the graph rewritten for a target, with the account of what was done. */
 
 import type { Diagnostic } from '../diagnostics/index.ts';
-import { fail } from '../diagnostics/index.ts';
+import { fail, InternalError } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/index.ts';
-import { type Certificate, certificateOf } from './certificate.ts';
+import { type Certificate, certificateOf, Prover, withSelection } from './certificate.ts';
 import type { CostModel } from './cost/model.ts';
 import { type PipelineOptions, runPipeline } from './manager.ts';
 import type { PassTrace } from './pass.ts';
 import { correctPipeline, quantizePipeline } from './pipelines.ts';
+import { otherWays, refutationsOf, type Tried } from './proofs/other_ways.ts';
 import type { Miss } from './rewrite/rule.ts';
 import type { Strategy, StrategyReport } from './strategies.ts';
 import { defaultTarget, type Target, targetNames } from './target.ts';
@@ -19,6 +20,8 @@ export interface LegalizeOptions extends Partial<Pick<PipelineOptions, 'onMiss' 
   readonly strategy?: Strategy;
   /** What `auto` goes by; the shipped measurements for the target unless given. */
   readonly costs?: CostModel;
+  /** Proves the result at once, and takes another way wherever something is not proved. */
+  readonly verify?: boolean;
 }
 
 export interface LegalizeResult {
@@ -26,7 +29,10 @@ export interface LegalizeResult {
   /** The graph before any zero point was corrected: what `graph` must equal, bit for bit. */
   readonly quantized: Graph;
   readonly trace: readonly PassTrace[];
+  /** Proved when it is first read. */
   readonly certificate: Certificate;
+  /** The certificate of what selection made of `graph`. */
+  certify(selected: Graph): Certificate;
   readonly strategies: readonly StrategyReport[];
   readonly misses: readonly Miss[];
   readonly notes: readonly Diagnostic[];
@@ -35,11 +41,11 @@ export interface LegalizeResult {
 /**
  * Rewrites quantized convolutions and matmuls with zero points into symmetric ones plus corrections.
  *
- * @throws UnskewError U4002 for an unknown target or strategy, U6003 for a strategy that is not legal for a named layer
+ * @throws UnskewError U4002 for an unknown target or strategy, U6003 for a strategy that is not legal for a named layer;
+ * with `verify` InternalError when a rewrite is refuted and no other way is left
  */
 export function legalize(graph: Graph, options: LegalizeOptions = {}): LegalizeResult {
   const target = resolveTarget(options.target ?? 'symmetric');
-  const strategies: StrategyReport[] = [];
   const misses: Miss[] = [];
   const pipeline: PipelineOptions = {
     ...options,
@@ -50,16 +56,34 @@ export function legalize(graph: Graph, options: LegalizeOptions = {}): LegalizeR
     },
   };
   const quantized = runPipeline(graph, quantizePipeline(target), pipeline);
-  const corrected = runPipeline(
-    quantized.graph,
-    correctPipeline(options.strategy ?? 'auto', (entry) => strategies.push(entry), options.costs),
-    pipeline,
-  );
+  const correct = (strategy: Strategy) => {
+    const strategies: StrategyReport[] = [];
+    const passes = correctPipeline(strategy, (entry) => strategies.push(entry), options.costs);
+    const corrected = runPipeline(quantized.graph, passes, pipeline);
+    const prover = new Prover();
+    const certificate = certificateOf(corrected.graph, quantized.trace, corrected.trace, () =>
+      prover.corrections(quantized.graph, corrected.graph),
+    );
+    return { corrected, strategies, prover, certificate };
+  };
+  let attempt = correct(options.strategy ?? 'auto');
+  if (options.verify) {
+    const tried: Tried = new Map();
+    for (;;) {
+      const other = otherWays(attempt.certificate, attempt.strategies, tried);
+      if (other === undefined) break;
+      attempt = correct(other);
+    }
+    if (attempt.certificate.verdict === 'differs') throw new InternalError(refutationsOf(attempt.certificate));
+  }
+  const { corrected, strategies, prover, certificate } = attempt;
   return {
     graph: corrected.graph,
     quantized: quantized.graph,
     trace: [...quantized.trace, ...corrected.trace],
-    certificate: certificateOf(corrected.graph, quantized.trace, corrected.trace),
+    certificate,
+    certify: (selected) =>
+      withSelection(certificate, selected, () => prover.selection(corrected.graph, selected, target)),
     strategies,
     misses,
     notes: [...quantized.notes, ...corrected.notes],

@@ -18,7 +18,7 @@ import {
   toPublic,
 } from '../ir/index.ts';
 import type { Certificate } from '../passes/certificate.ts';
-import { type LegalizeResult, legalize } from '../passes/legalize.ts';
+import { legalize } from '../passes/legalize.ts';
 import { runPipeline } from '../passes/manager.ts';
 import type { Strategy, StrategyReport } from '../passes/strategies.ts';
 import { defaultTarget, type Target } from '../passes/target.ts';
@@ -163,12 +163,13 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}): Compil
   const isOwn = binding !== undefined && options.target === undefined;
   const costs = isOwn && (options.measuredCosts ?? true) ? nativeCosts(binding, target) : undefined;
   const bound = options.inputShapes ? bindShapes(graph, options.inputShapes) : graph;
-  const {
-    graph: corrected,
-    certificate,
-    strategies,
-  } = legalize(bound, { target, ...(costs && { costs }), ...(options.strategy && { strategy: options.strategy }) });
-  return { graph: runPipeline(corrected, [select], { target }).graph, target, certificate, strategies };
+  const legalized = legalize(bound, {
+    target,
+    ...(costs && { costs }),
+    ...(options.strategy && { strategy: options.strategy }),
+  });
+  const selected = runPipeline(legalized.graph, [select], { target }).graph;
+  return { graph: selected, target, certificate: legalized.certify(selected), strategies: legalized.strategies };
 }
 
 function threadsOf({ threads = availableParallelism() }: CompileOptions): number {

@@ -3,28 +3,23 @@
  * value whose computation did. It knows operators, not rules: whatever made `after`, right or wrong, is judged by itself.
  */
 import { type Graph, isFloat, type Node, nodesOf, type ValueId } from '../../ir/index.ts';
+import type { Target } from '../target.ts';
 import { checkFinite } from './finite.ts';
 import { checkIdentity, type IdentityReport, identityMethod, Session } from './identity.ts';
 import type { Obligation, Witness } from './obligation.ts';
+import { primitiveObligations } from './primitives.ts';
 import { highest, type Interval, lowest, Ranges } from './range.ts';
 import { GraphPair, type Region, sizedRegions } from './region.ts';
 import { compareRecipes, recipeOf } from './rounding.ts';
 import { Unsupported } from './terms.ts';
 import { findWitness } from './witness.ts';
 
-export interface CheckRegionOptions {
-  /** Of the random points; from the system when absent. */
-  readonly seed?: number;
-}
+export { Session };
 
 /** The obligations of every value that both graphs have and compute differently, operands first. */
-export function checkGraphs(
-  before: Graph,
-  after: Graph,
-  options: CheckRegionOptions = {},
-): Map<ValueId, CheckedRegion> {
+export function checkGraphs(before: Graph, after: Graph, session = new Session()): Map<ValueId, CheckedRegion> {
   const pair = new GraphPair(before, after);
-  const checker = new Checker(options);
+  const checker = new Checker(session);
   return new Map(pair.changed().map((root) => [root, checker.check(pair, root)]));
 }
 
@@ -33,10 +28,14 @@ export function checkRegion(
   before: Graph,
   after: Graph,
   root: ValueId,
-  options: CheckRegionOptions = {},
-): Obligation[] {
-  return [...new Checker(options).check(new GraphPair(before, after), root).obligations];
+  session = new Session(),
+): readonly Obligation[] {
+  return new Checker(session).check(new GraphPair(before, after), root).obligations;
 }
+
+/** What the primitives of a selected graph owe, by node. */
+export const checkPrimitives = (graph: Graph, target: Target, session = new Session()): Map<ValueId, Obligation[]> =>
+  primitiveObligations(graph, new Ranges(graph, session.weights), target);
 
 export interface CheckedRegion {
   readonly obligations: readonly Obligation[];
@@ -47,8 +46,8 @@ export interface CheckedRegion {
 class Checker {
   readonly #session: Session;
 
-  constructor({ seed }: CheckRegionOptions) {
-    this.#session = new Session(seed);
+  constructor(session: Session) {
+    this.#session = session;
   }
 
   check(pair: GraphPair, root: ValueId): CheckedRegion {
