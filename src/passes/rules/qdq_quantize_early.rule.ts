@@ -1,5 +1,6 @@
 import { type AnyOp, findOp, type Node, type Value, type ValueId } from '../../ir/index.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
+import { belowClamps, type Clamped, clampsOf } from '../qdq/activation.ts';
 import { type Output, outputOf, type QuantizeMatch, quantized, requirePrivate } from '../qdq/parameters.ts';
 import { planned, type Refusals } from '../qdq/plan.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
@@ -8,6 +9,10 @@ import { defineRule } from '../rewrite/rule.ts';
 
 interface Early {
   readonly mover: Node;
+  /** Relu and Clip between the mover and the quantize, innermost first. */
+  readonly clamps: readonly Node[];
+  /** The integers that they leave. */
+  readonly clamped: Clamped;
   /** How many leading operands are data; the rest are positions. */
   readonly data: number;
   readonly y: Output;
@@ -30,14 +35,16 @@ const movers: ReadonlySet<string> = new Set([
 
 function plan(match: QuantizeMatch, refusals: Refusals): Early {
   const { graph, x } = match;
-  const mover = graph.producer(x.id);
+  const mover = belowClamps(graph, x);
   if (mover === undefined || !movers.has(mover.op)) return refusals.unrelated(`%${x.id} is not moved`);
   const y = outputOf(match, refusals);
-  requirePrivate(graph, [x.id], refusals.refuse);
+  const clamped = clampsOf(graph, x, y);
+  requirePrivate(graph, clamped.inner, refusals.refuse);
+  const clamps = clamped.inner.slice(0, -1).map((id) => graph.producer(id) as Node);
   const data = mover.op === 'nn.concat' ? mover.operands.length : 1;
   if (mover.op === 'nn.pad' && padValue(graph, mover) === undefined)
     refusals.refuse('the pad value is computed at run time', graph.value(mover.operands[1] as ValueId));
-  return { mover, data, y };
+  return { mover, clamps: clamps.reverse(), clamped, data, y };
 }
 
 /** What nn.pad fills with, absent 0. */
@@ -46,7 +53,7 @@ function padValue(graph: GraphEditor, { operands }: Node): number | undefined {
 }
 
 function emit(
-  { mover, data, y }: Early,
+  { mover, clamps, data, y }: Early,
   a: Algebra,
   { graph, attrs }: QuantizeMatch,
   pad: (real: number) => number,
@@ -54,20 +61,29 @@ function emit(
   const operands = mover.operands.map((id, i) => {
     if (id === null || i >= data) return id && graph.value(id);
     const parameters = { scale: y.scale, ...(y.zp && { zp: y.zp }) };
-    return a.emit(qnnQuantize, { x: graph.value(id) as Value<'f32'>, ...parameters }, attrs);
+    const x = clamps.reduce((v, clamp) => again(a, clamp, [v]), graph.value(id));
+    return a.emit(qnnQuantize, { x: x as Value<'f32'>, ...parameters }, attrs);
   });
   if (mover.op === 'nn.pad' && mover.attrs.mode === 'constant')
     operands[1] = a.b.scalar(y.dtype, pad(padValue(graph, mover) as number));
-  return a.b.emitList(findOp(mover.op) as AnyOp, operands as Value[], mover.attrs, { loc: mover.loc })[0];
+  return again(a, mover, operands as Value[]);
 }
+
+/** The same operator on other operands. */
+const again = (a: Algebra, { op, attrs, loc }: Node, operands: readonly Value[]): Value =>
+  a.b.emitList(findOp(op) as AnyOp, operands, attrs, { loc })[0];
+
+/** The integer that a pad value becomes. */
+const padInteger = ({ y, clamped: { low, high } }: Early, real: number): number =>
+  Math.min(Math.max(quantized(y, real), low), high);
 
 /** Concatenation of operands with different parameters, MaxPool after a convolution, Flatten in front of a quantize. */
 export const quantizeEarly = defineRule({
   name: 'quantize-early',
   root: qnnQuantize,
-  law: 'quantize(move(x, …)) = move(quantize(x), …)   for operators that choose elements by position or by order; a pad value is quantized too',
+  law: 'quantize(clip(move(x, …))) = move(quantize(clip(x)), …)   for operators that choose elements by position or by order; a pad value is quantized too',
   exactness: 'bit-exact',
-  ...planned(plan, (early, a, match: QuantizeMatch) => emit(early, a, match, (real) => quantized(early.y, real)), {
+  ...planned(plan, (early, a, match: QuantizeMatch) => emit(early, a, match, (real) => padInteger(early, real)), {
     what: 'pads the integers with 0',
     emit: (early, a, match) => emit(early, a, match, () => 0),
   }),

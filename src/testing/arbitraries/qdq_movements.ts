@@ -2,6 +2,7 @@
 import * as fc from 'fast-check';
 import { type DType, type Graph, GraphBuilder, type ITensor, type Shape, type Value } from '../../ir/index.ts';
 import { nnAdd, nnMul } from '../../ir/ops/nn_elementwise_binary.op.ts';
+import { nnClip, nnRelu } from '../../ir/ops/nn_elementwise_unary.op.ts';
 import { filled } from '../contents.ts';
 import { contents, type Eight } from './basic.ts';
 import { emitMove, type Movement, type MoveSpec, movableShape, movements, moveSpec } from './movements.ts';
@@ -45,13 +46,15 @@ export const movedDequantize = (kinds: readonly Movement[] = movements): fc.Arbi
     return b.finish(spec.x.shared ? [y, x] : [y]);
   });
 
-/** quantize(move(x, …)) of floats. */
+/** quantize(clip(move(x, …))) of floats. */
 export const movedQuantize = (kinds: readonly Movement[] = movements): fc.Arbitrary<Graph> =>
-  movedSpec(kinds).map((spec) => {
+  fc.tuple(movedSpec(kinds), fc.constantFrom('none', 'none', 'relu', 'clip')).map(([spec, clamp]) => {
     const b = new GraphBuilder();
     const x = b.input('x', 'f32', spec.shape);
     const more = spec.move.kind === 'concat' ? [b.input('x2', 'f32', spec.shape)] : [];
-    const v = emitMove(b, x, spec.move, more, padValue(b, spec)) as Value<'f32'>;
+    const moved = emitMove(b, x, spec.move, more, padValue(b, spec)) as Value<'f32'>;
+    const relu = clamp === 'relu' ? b.emit(nnRelu, { x: moved }) : moved;
+    const v = clamp === 'clip' ? b.emit(nnClip, { x: relu }, { min: -spec.y.scale, max: 9 * spec.y.scale }) : relu;
     return b.finish(spec.y.shared ? [emitQuantize(b, v, spec.y), v] : [emitQuantize(b, v, spec.y)]);
   });
 
