@@ -10,7 +10,7 @@ export interface Storage {
   readonly key: string;
   /** Elements. */
   readonly length: number;
-  /** Its bytes, little-endian; loaded at the first use. */
+  /** Little-endian; at least as many as the elements take. */
   bytes(): Uint8Array;
 }
 

@@ -52,19 +52,11 @@ function storageOf(id: PickleValue, storages: Map<string, Storage>, options: Tor
     return wrong(`it has ${length} elements`);
   const known = storages.get(key);
   if (known && known.type === type && known.length === length) return known;
-  const where = { ...options.where, input: `storage ${key}` };
+  const bytes = options.storage(key);
   const needed = length * dtypes[type.dtype].bytes;
-  const storage: Storage = {
-    type,
-    key,
-    length,
-    bytes() {
-      const bytes = options.storage(key);
-      if (bytes.length < needed)
-        fail('U1004', `the storage should have ${needed} bytes for ${length} elements, but has ${bytes.length}`, where);
-      return bytes;
-    },
-  };
+  if (bytes.length < needed)
+    wrong(`it should have ${needed} bytes for ${length} elements, but the entry '${key}' has ${bytes.length}`);
+  const storage: Storage = { type, key, length, bytes: () => bytes };
   storages.set(key, storage);
   return storage;
 }

@@ -247,7 +247,7 @@ export const builtins: Readonly<Record<string, (call: Call) => TorchValue>> = {
   'aten::FloatImplicit': rounded(Number),
   'aten::ScalarImplicit': rounded(Number),
   'aten::item': rounded(Number),
-  'aten::Bool': (call) => truth(first(call)) ?? undetermined,
+  'aten::Bool': (call) => truth(first(call)) ?? first(call),
   'aten::eq': equality(true),
   'aten::ne': equality(false),
   'aten::__is__': equality(true),

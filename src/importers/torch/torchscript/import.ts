@@ -13,7 +13,7 @@ import { CodeBase } from './code.ts';
 import { Interpreter } from './interpreter.ts';
 import { Modules } from './modules.ts';
 import { FunctionObject, ModuleObject } from './objects.ts';
-import { TensorOperators, type TorchUnsupport } from './tensor_operators.ts';
+import { TensorOperators } from './tensor_operators.ts';
 
 export interface ImportTorchOptions {
   /** Whose kernels quantized operators follow; the file does not say. `torch-qnnpack` unless given. */
@@ -22,11 +22,10 @@ export interface ImportTorchOptions {
   readonly inputShapes?: Readonly<Record<string, Shape>>;
 }
 
-/** What the importer leaves: no exporter writes archives, so no more than what was not understood. */
+/** What the importer leaves: no exporter writes archives. */
 export interface TorchOrigin extends Origin {
   readonly kind: 'torchscript';
   readonly profile: TorchProfile;
-  readonly unsupported: readonly TorchUnsupport[];
 }
 
 /** Each attempt finds the shape of one more input. */

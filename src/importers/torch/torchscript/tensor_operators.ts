@@ -1,6 +1,7 @@
 /** Operators on tensors, as the interpreter meets them, into nodes of a graph. */
 import { fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
 import type { Value } from '../../../ir/define_op.ts';
+import type { Unsupport } from '../../../ir/graph.ts';
 import { opaqueOp } from '../../../ir/ops/opaque.op.ts';
 import type { Loc } from '../../../ir/types.ts';
 import type { GraphSink, Mark } from '../graph_sink.ts';
@@ -12,15 +13,8 @@ import { scalarTypes, type TorchTensor } from '../pickle/index.ts';
 import { describe, GraphTensor, isTensor, type TensorLike, type TorchValue, UnknownTensor } from '../values.ts';
 import type { OperatorCall, Operators } from './objects.ts';
 
-/** An operator that is carried and not computed. */
-export interface TorchUnsupport {
-  readonly value: string;
-  readonly operator: string;
-  readonly reason: string;
-}
-
 export class TensorOperators implements Operators {
-  readonly unsupported: TorchUnsupport[] = [];
+  readonly unsupported: Unsupport[] = [];
   readonly #sink: GraphSink;
   readonly #profile: TorchProfile;
   readonly #file: Location;
