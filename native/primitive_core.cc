@@ -1,7 +1,10 @@
 #include "primitive_core.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
+
+#include "known_bugs.h"
 
 namespace unskew {
 
@@ -64,25 +67,22 @@ auto creating(const std::string& what, const Create& create) {
   }
 }
 
-// The gemm-based int8 convolution applies binary post-ops to the wrong elements (oneDNN issue 3803, fixed in 3.10).
-bool is_wrong(const std::string& implementation, const AttributeSpec& spec) {
-  const bool binary = (UNSKEW_DNNL3 && !spec.scales.empty()) || std::any_of(spec.post_ops.begin(), spec.post_ops.end(), [](const PostOp& op) {
-    return op.other.has_value();
-  });
-  return binary && implementation.find("gemm") != std::string::npos;
-}
-
-// The first implementation that is right and can be made: oneDNN 2.6 offers some whose code generation then fails.
-// `arguments_of` names the arguments, whose layouts depend on the implementation.
+// The first implementation that has no `bug` (a sentence, or null) and can be made: oneDNN 2.6 offers some whose code
+// generation then fails. `arguments_of` names the arguments, whose layouts depend on the implementation.
 template <class Primitive, class Descriptor, class ArgumentsOf>
 std::shared_ptr<PrimitiveCore> build(const std::string& what, Described<Descriptor> described, const ArgumentsOf& arguments_of,
-                                     int threads, const AttributeSpec& spec = {}) {
+                                     int threads,
+                                     const std::function<const char*(const std::string&)>& bug = nullptr) {
   Descriptor& descriptor = described.descriptor;
+  std::string passed_over;
   return creating(what, [&] {
     do {
       auto core = std::make_shared<PrimitiveCore>();
       core->implementation = descriptor.impl_info_str();
-      if (is_wrong(core->implementation, spec)) continue;
+      if (const char* reason = bug ? bug(core->implementation) : nullptr) {
+        passed_over += "; " + core->implementation + " was passed over: " + reason;
+        continue;
+      }
       try {
         core->primitive = Primitive(descriptor);
       } catch (const dnnl::error&) {
@@ -97,7 +97,7 @@ std::shared_ptr<PrimitiveCore> build(const std::string& what, Described<Descript
       }
       return core;
     } while (next_implementation(descriptor));
-    throw InvalidArgument("oneDNN has no working implementation of " + what);
+    throw InvalidArgument("oneDNN has no working implementation of " + what + passed_over);
   });
 }
 
@@ -132,7 +132,8 @@ PrimitiveHandle build_convolution(const std::string& what, dnnl::algorithm algor
                                              spec.strides, minus_one(spec.dilations), spec.begin, spec.end,
                                              attributes.value);
   });
-  auto core = build<Operation>(what, descriptor, weighted_arguments(spec.bias.has_value()), threads, spec.attributes);
+  auto core = build<Operation>(what, descriptor, weighted_arguments(spec.bias.has_value()), threads,
+                               [&](const std::string& implementation) { return known_bug(implementation, spec); });
   add_attributes(*core, spec.attributes, attributes);
   return core;
 }

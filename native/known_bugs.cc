@@ -1,0 +1,78 @@
+#include "known_bugs.h"
+
+#include <algorithm>
+
+namespace unskew {
+
+namespace {
+
+using Type = dnnl::memory::data_type;
+
+struct Facts {
+  const std::string& implementation;
+  const ConvolutionSpec& spec;
+
+  bool is(const char* part) const { return implementation.find(part) != std::string::npos; }
+  bool is_byte_source() const { return type_of(spec.source) == Type::u8 || type_of(spec.source) == Type::s8; }
+  bool has_binary() const {
+    const auto& ops = spec.attributes.post_ops;
+    return (UNSKEW_DNNL3 && !spec.attributes.scales.empty()) ||
+           std::any_of(ops.begin(), ops.end(), [](const PostOp& op) { return op.other.has_value(); });
+  }
+  bool has_source_zero_point() const { return spec.attributes.source_zero_point.value_or(0) != 0; }
+  bool has_strides() const {
+    return std::any_of(spec.strides.begin(), spec.strides.end(), [](auto stride) { return stride > 1; });
+  }
+  // Whether some window of a convolution (not transposed) lies in the padding entirely.
+  bool has_empty_window() const {
+    const Dims source = dims_of(spec.source), destination = dims_of(spec.destination), weights = dims_of(spec.weights);
+    for (size_t axis = 0; axis < spec.strides.size(); axis++) {
+      const auto span = (weights[weights.size() - spec.strides.size() + axis] - 1) * spec.dilations[axis] + 1;
+      const auto last = (destination[axis + 2] - 1) * spec.strides[axis] - spec.begin[axis];  // where the last window begins
+      if (spec.begin[axis] >= span || last >= source[axis + 2]) return true;
+    }
+    return false;
+  }
+};
+
+struct Bug {
+  const char* what;
+  bool (*applies)(const Facts&);
+};
+
+const Bug kBugs[] = {
+    // oneDNN issue 3803, fixed in 3.10.
+    {"the gemm-based int8 convolution applies binary post-ops to the wrong elements",
+     [](const Facts& f) { return f.is("gemm") && f.has_binary(); }},
+    // Seen with 2.6.3 on AMX; oneDNN issue 5942 for 3.x.
+    {"the brgemm convolution reads outside its buffers where a window lies in the padding entirely",
+     [](const Facts& f) { return f.is("brg") && !f.spec.transposed && f.has_empty_window(); }},
+    // 2.6.3 and 3.7.2 choose these for some grouped convolutions although the CPU has VNNI.
+    {"int8 implementations without VNNI saturate sums of two products to 16 bits", [](const Facts& f) {
+       const bool vnni = (static_cast<int>(dnnl::get_effective_cpu_isa()) & dnnl_cpu_isa_avx512_core_vnni) == dnnl_cpu_isa_avx512_core_vnni;
+       const bool older = f.is(":sse41") || f.is(":avx2") || f.implementation.ends_with(":avx512_core");
+       return vnni && f.is_byte_source() && older && !f.is("vnni");
+     }},
+    // Seen with 3.7.2: on AMX in one of six convolutions with groups, on VNNI in one of fifty.
+    {"the brgemm convolution of 3.x compensates source zero points wrongly for groups and partial blocks of channels",
+     [](const Facts& f) {
+       const bool partial = dims_of(f.spec.destination)[1] % 16 != 0;
+       return f.is("brg_conv_fwd") && f.has_source_zero_point() && (f.spec.groups > 1 || partial);
+     }},
+    // oneDNN issue 5080 for padded ones; seen with 3.7.2 for groups and for few input channels without pads.
+    {"the brgemm convolution of 3.x compensates s8 sources wrongly",
+     [](const Facts& f) { return f.is("brg_conv_fwd") && type_of(f.spec.source) == Type::s8; }},
+    // oneDNN pull request 5494, backported to 3.13; seen with 3.7.2.
+    {"the brgemm convolution of 3.x on AMX overwrites its input where strides are over 1",
+     [](const Facts& f) { return f.is("brg_conv_fwd") && f.is("amx") && f.has_strides(); }},
+};
+
+}  // namespace
+
+const char* known_bug(const std::string& implementation, const ConvolutionSpec& spec) {
+  const Facts facts{implementation, spec};
+  const auto* bug = std::find_if(std::begin(kBugs), std::end(kBugs), [&](const Bug& b) { return b.applies(facts); });
+  return bug == std::end(kBugs) ? nullptr : bug->what;
+}
+
+}  // namespace unskew
