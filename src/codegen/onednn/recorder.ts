@@ -157,10 +157,8 @@ export class Recorder {
 
   memory = (memory: NativeMemory): Buffer => new Buffer(memory.bytes, { space: 'constant', memory });
   /** Constant weights, seen as `dims`, in the layout a primitive chose: packed once. */
-  packed(id: ValueId, dims: readonly number[], to: MemoryDesc): Buffer {
-    const value = this.constant(id);
-    assert(value, `%${id} is not constant`);
-    const from = this.binding.desc(this.nativeType(id), dims, 'row-major');
+  packed(value: ITensor, dims: readonly number[], to: MemoryDesc): Buffer {
+    const from = this.binding.desc(value.dtype as NativeType, dims, 'row-major');
     return this.memory(this.binding.pack(bytesOf(value.data), from, to, this.threads));
   }
   /** A constant made by the lowering itself. */

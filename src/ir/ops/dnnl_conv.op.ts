@@ -1,10 +1,10 @@
-import { attr, defineOp, optional, type Refuse, tensorOf } from '../define_op.ts';
+import { type AttrValues, attr, defineOp, type OperandTypes, optional, type Refuse, tensorOf } from '../define_op.ts';
 import { elementsOf } from '../dims.ts';
-import { sizeOf } from '../tensor.ts';
-import type { Dim, TensorType } from '../types.ts';
+import { type ITensor, sizeOf } from '../tensor.ts';
+import type { Dim, Shape, TensorType } from '../types.ts';
 import { convAttrs, convShape } from './conv_geometry.ts';
 import { convolve } from './convolve.ts';
-import { epilogue, epilogueAttrs } from './epilogue.ts';
+import { type EpilogueTensors, epilogue, epilogueAttrs } from './epilogue.ts';
 
 /** One value per output channel, or a single one. */
 export function checkPerChannel(type: TensorType | undefined, channels: Dim, name: string, refuse: Refuse): void {
@@ -13,50 +13,59 @@ export function checkPerChannel(type: TensorType | undefined, channels: Dim, nam
     refuse(`'${name}' should have ${channels} elements, but has ${count}`, name);
 }
 
+export const fusedConvOperands = {
+  x: tensorOf('u8', 's8'),
+  w: tensorOf('s8'),
+  bias: optional(tensorOf('s32')),
+  map: optional(tensorOf('s32')),
+  multiplier: optional(tensorOf('f32')),
+} as const;
+export const fusedConvAttrs = { ...epilogueAttrs, sourceZeroPoint: attr.int(0) } as const;
+
+/** Refuses what does not belong to a result of that shape. */
+export function checkFusedConv(
+  { bias, map, multiplier }: OperandTypes<typeof fusedConvOperands>,
+  shape: Shape,
+  to: string,
+  refuse: Refuse,
+): void {
+  checkPerChannel(bias, shape[1], 'bias', refuse);
+  checkPerChannel(multiplier, shape[1], 'multiplier', refuse);
+  if (map && elementsOf(map.shape) !== elementsOf(shape.slice(1)))
+    refuse(`'map' should cover [${shape.slice(1)}], but has shape [${map.shape}]`, 'map');
+  if ((multiplier === undefined) !== (to === 's32'))
+    refuse(`a result of type ${to} ${multiplier ? 'takes no' : 'needs a'} multiplier`, 'multiplier');
+}
+
+/** What follows the sums of a convolution. */
+export const finishedConv = (
+  sums: Float64Array,
+  shape: readonly number[],
+  tensors: EpilogueTensors,
+  attrs: AttrValues<typeof fusedConvAttrs>,
+): ITensor => ({
+  dtype: attrs.to,
+  shape,
+  data: epilogue(sums, shape[1], sizeOf(shape.slice(2)), tensors, attrs),
+});
+
 /** A convolution with everything that one oneDNN primitive (or our depthwise kernel) does after it. */
 export const dnnlConv = defineOp({
   name: 'dnnl.conv',
   doc: 'acc = Σ (x − sourceZeroPoint)·w over the taps inside; v = acc + bias[o] + map[o,p]; y = v (to s32) or clamp(rne(fl(fl(v)·multiplier[o])) + zeroPoint, low, high). x: [N,C,spatial…], w: s8[O,C/group,kernel…], bias: s32[O], map: s32[1,O,spatial…], multiplier: f32[O] or f32[1]. `by`: who computes it.',
   levels: ['dnnl'],
-  operands: {
-    x: tensorOf('u8', 's8'),
-    w: tensorOf('s8'),
-    bias: optional(tensorOf('s32')),
-    map: optional(tensorOf('s32')),
-    multiplier: optional(tensorOf('f32')),
-  },
-  attrs: {
-    ...convAttrs,
-    ...epilogueAttrs,
-    sourceZeroPoint: attr.int(0),
-    by: attr.oneOfOr('onednn', 'onednn', 'depthwise'),
-  },
+  operands: fusedConvOperands,
+  attrs: { ...convAttrs, ...fusedConvAttrs, by: attr.oneOfOr('onednn', 'onednn', 'depthwise') },
   results: { y: ['u8', 's8', 's32'] },
-  infer({ x, w, bias, map, multiplier }, attrs, refuse) {
-    const shape = convShape(x.shape, w.shape, attrs, refuse);
-    checkPerChannel(bias, shape[1], 'bias', refuse);
-    checkPerChannel(multiplier, shape[1], 'multiplier', refuse);
-    if (map && elementsOf(map.shape) !== elementsOf(shape.slice(1)))
-      refuse(`'map' should cover [${shape.slice(1)}], but has shape [${map.shape}]`, 'map');
-    if ((multiplier === undefined) !== (attrs.to === 's32'))
-      refuse(`a result of type ${attrs.to} ${multiplier ? 'takes no' : 'needs a'} multiplier`, 'multiplier');
+  infer(types, attrs, refuse) {
+    const shape = convShape(types.x.shape, types.w.shape, attrs, refuse);
+    checkFusedConv(types, shape, attrs.to, refuse);
     return { dtype: attrs.to, shape };
   },
   evaluate({ x, w, ...rest }, attrs, [{ shape }]) {
     const outShape = shape as number[];
-    const sums = convolve({
-      x: x.data,
-      xShape: x.shape,
-      w: w.data,
-      wShape: w.shape,
-      outShape,
-      attrs,
-      zx: attrs.sourceZeroPoint,
-    });
-    return {
-      dtype: attrs.to,
-      shape: outShape,
-      data: epilogue(sums, outShape[1], sizeOf(outShape.slice(2)), rest, attrs),
-    };
+    const zx = attrs.sourceZeroPoint;
+    const sums = convolve({ x: x.data, xShape: x.shape, w: w.data, wShape: w.shape, outShape, attrs, zx });
+    return finishedConv(sums, outShape, rest, attrs);
   },
 });

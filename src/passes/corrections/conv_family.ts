@@ -2,7 +2,7 @@
  * What a rule of convolutions asks of its root operator, plain or transposed. The laws are the same for both; they differ
  * in where the weights have their filters, and in conv(1, w).
  */
-import { type ITensor, sizeOf, type Value } from '../../ir/index.ts';
+import { type DType, type ITensor, sizeOf, type Value } from '../../ir/index.ts';
 import type { ConvAttrs } from '../../ir/ops/conv_geometry.ts';
 import type { DeconvAttrs } from '../../ir/ops/deconvolve.ts';
 import { nnConv, nnConvTranspose } from '../../ir/ops/nn_conv.op.ts';
@@ -25,8 +25,8 @@ export interface ConvFamily {
   readonly rule: (name: string) => string;
   readonly law: (ofConvolutions: string) => string;
   /** The weights as [O, C/group, kernel…], and such ones as the operator has them. */
-  readonly filtersFirst: <D extends Eight>(w: ITensor<D>, group: number) => ITensor<D>;
-  readonly asWeights: <D extends Eight>(filters: ITensor<D>, group: number) => ITensor<D>;
+  readonly filtersFirst: <D extends DType>(w: ITensor<D>, group: number) => ITensor<D>;
+  readonly asWeights: <D extends DType>(filters: ITensor<D>, group: number) => ITensor<D>;
   /** The shape of one filter of ones per group, for weights of that shape. */
   readonly onesShape: (w: readonly number[], group: number) => readonly number[];
   /** One zero point per filter, shaped to broadcast against weights of that shape. */
@@ -103,7 +103,7 @@ export const filtersOf = (
 ): ITensor<Eight> => filtersFirst(constant(w)!, attrs.group);
 
 /** [a, b, c, taps] → [a, c, b, taps], under another name. */
-function exchanged<D extends Eight>(
+function exchanged<D extends DType>(
   dtype: D,
   data: ITensor<D>['data'],
   view: readonly number[],

@@ -1,5 +1,7 @@
 /** Which operators the back end has, and how each becomes commands. What is not here runs on the interpreter. */
 import type { ValueId } from '../../../ir/index.ts';
+import * as conv from './conv.ts';
+import { dnnlConvTranspose, floatConvTranspose } from './conv_transpose.ts';
 import * as float from './float.ts';
 import type { Lowering } from './lowering.ts';
 import * as movement from './movement.ts';
@@ -17,11 +19,14 @@ const either = (float: Lowering, integer: Lowering): Lowering => {
 };
 
 export const lowerings: Readonly<Record<string, Lowering>> = {
-  'dnnl.conv': products.dnnlConv,
+  'dnnl.conv': conv.dnnlConv,
+  'dnnl.conv_transpose': dnnlConvTranspose,
   'dnnl.matmul': products.dnnlMatmul,
   'dnnl.requantize': products.dnnlRequantize,
-  'nn.conv': either(products.floatConv, referenceConv),
+  'nn.conv': either(conv.floatConv, referenceConv),
   'qnn.conv': referenceConv,
+  'nn.conv_transpose': either(floatConvTranspose, referenceConv),
+  'qnn.conv_transpose': referenceConv,
   'nn.matmul': products.floatMatmul,
 
   'qnn.quantize': quantized.quantize,

@@ -18,6 +18,7 @@ export interface ReferenceSum {
   readonly wShape: readonly number[];
   readonly yShape: readonly number[];
   readonly attrs: ConvAttrs;
+  readonly transposed: boolean;
   readonly zx: Buffer | undefined;
   readonly zw: ITensor | undefined;
   readonly destination: Buffer;
@@ -26,7 +27,7 @@ export interface ReferenceSum {
 /** Σ (x − zx)(w − zw) in s32, row major. */
 export function recordReferenceSum(
   r: Recorder,
-  { x, xShape, w, wType, wShape, yShape, attrs, zx, zw, destination }: ReferenceSum,
+  { x, xShape, w, wType, wShape, yShape, attrs, transposed, zx, zw, destination }: ReferenceSum,
 ): void {
   const rank = attrs.strides.length;
   const zeros = zw && r.data(tensor('s32', Int32Array.from(zw.data as ArrayLike<number>)));
@@ -46,7 +47,7 @@ export function recordReferenceSum(
       strides: three(attrs.strides, 1),
       dilations: three(attrs.dilations, 1),
       padsBegin: three(attrs.pads.slice(0, rank), 0),
-      transposed: false,
+      transposed,
     },
     { source: r.use(x, 'row-major'), weights: w, sourceZeroPoint: zx, weightsZeroPoint: zeros, destination },
   );
@@ -74,6 +75,7 @@ export const referenceConv: Lowering = {
       wShape: r.shape(w),
       yShape: r.shape(y),
       attrs: node.attrs as unknown as ConvAttrs,
+      transposed: node.op === 'nn.conv_transpose' || node.op === 'qnn.conv_transpose',
       zx: zero && r.data(tensor('s32', Int32Array.of(Number(zero.data[0])))),
       zw: zw && r.constant(zw),
       destination: r.define(y, 'row-major'),

@@ -1,7 +1,9 @@
 /** Which convolutions and matmuls a primitive computes, and how they are emitted. */
 import type { Node, Value, ValueId } from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
+import type { DeconvAttrs } from '../../../ir/ops/deconvolve.ts';
 import { dnnlConv } from '../../../ir/ops/dnnl_conv.op.ts';
+import { dnnlConvTranspose } from '../../../ir/ops/dnnl_conv_transpose.op.ts';
 import { dnnlMatmul } from '../../../ir/ops/dnnl_matmul.op.ts';
 import type { Algebra } from '../../../passes/rewrite/algebra.ts';
 import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
@@ -11,7 +13,7 @@ import type { SumChain } from './sum_chain.ts';
 /** An 8-bit source, s8 weights without a zero point, a source zero point that is a known scalar. */
 export interface Product {
   readonly node: Node;
-  readonly kind: 'conv' | 'matmul';
+  readonly kind: 'conv' | 'conv_transpose' | 'matmul';
   readonly x: Value<'u8' | 's8'>;
   readonly w: Value<'s8'>;
   readonly sourceZeroPoint: number;
@@ -23,6 +25,8 @@ export interface Product {
 const kinds: Readonly<Record<string, Product['kind']>> = {
   'nn.conv': 'conv',
   'qnn.conv': 'conv',
+  'nn.conv_transpose': 'conv_transpose',
+  'qnn.conv_transpose': 'conv_transpose',
   'nn.matmul': 'matmul',
   'qnn.matmul': 'matmul',
 };
@@ -40,10 +44,10 @@ export function productOf(graph: GraphEditor, value: Value): Product | string {
   if (zx && (zero === undefined || zero.data.length !== 1)) return 'the source zero point is not a known scalar';
   const rank = value.type.shape.length;
   if (kind === 'matmul' && (x.type.shape.length < 2 || w.type.shape.length < 2)) return 'a vector operand';
-  const axis = kind === 'conv' ? 1 : rank - 1;
+  const axis = kind === 'matmul' ? rank - 1 : 1;
   const channels = value.type.shape[axis];
   if (typeof channels !== 'number') return 'the number of channels is not known';
-  if (kind === 'conv' && !graph.isConstant(w.id)) return 'the weights are computed at run time';
+  if (kind !== 'matmul' && !graph.isConstant(w.id)) return 'the weights are computed at run time';
   return {
     node,
     kind,
@@ -70,10 +74,11 @@ export function emitProduct(
   const end = r ? { to: r.to, zeroPoint: r.zeroPoint, low: r.low, high: r.high } : ({ to: 's32' } as const);
   const { map, ...operands } = epilogueOperands(a, chain, r?.multiplier);
   if (product.kind === 'matmul') return a.emit(dnnlMatmul, { a: x, b: w, ...operands }, { ...end, sourceZeroPoint });
+  const fused = { x, w, ...operands, ...(map && { map }) };
+  if (product.kind === 'conv_transpose') {
+    const attrs = node.attrs as unknown as DeconvAttrs;
+    return a.emit(dnnlConvTranspose, fused, { ...attrs, ...end, sourceZeroPoint });
+  }
   const attrs = node.attrs as unknown as ConvAttrs;
-  return a.emit(
-    dnnlConv,
-    { x, w, ...operands, ...(map && { map }) },
-    { ...attrs, ...end, sourceZeroPoint, by: depthwise ? 'depthwise' : 'onednn' },
-  );
+  return a.emit(dnnlConv, fused, { ...attrs, ...end, sourceZeroPoint, by: depthwise ? 'depthwise' : 'onednn' });
 }

@@ -1,9 +1,10 @@
 /** Selection: products with all that follows them become one operator per primitive or kernel. */
 import type { Value } from '../../../ir/index.ts';
-import { nnConv } from '../../../ir/ops/nn_conv.op.ts';
+import { nnConv, nnConvTranspose } from '../../../ir/ops/nn_conv.op.ts';
 import { nnAdd, nnSub } from '../../../ir/ops/nn_elementwise_binary.op.ts';
 import { nnMatmul } from '../../../ir/ops/nn_matmul.op.ts';
 import { qnnConv } from '../../../ir/ops/qnn_conv.op.ts';
+import { qnnConvTranspose } from '../../../ir/ops/qnn_conv_transpose.op.ts';
 import { qnnMatmul } from '../../../ir/ops/qnn_matmul.op.ts';
 import { qnnRequantize } from '../../../ir/ops/qnn_requantize.op.ts';
 import type { Algebra } from '../../../passes/rewrite/algebra.ts';
@@ -92,7 +93,7 @@ export const selectIntegerAdd = integerSum(nnAdd, 'select-integer-add');
 export const selectIntegerSub = integerSum(nnSub, 'select-integer-sub');
 
 /** A product whose sum is needed as such. */
-function plain<R extends typeof nnConv | typeof qnnConv | typeof nnMatmul | typeof qnnMatmul>(root: R): AnyRule {
+function plain(root: AnyRule['root']): AnyRule {
   const rule: AnyRule = {
     name: `select-${root.name.replace('.', '-')}`,
     root,
@@ -129,6 +130,6 @@ function plain<R extends typeof nnConv | typeof qnnConv | typeof nnMatmul | type
 export const selectRules: readonly (readonly AnyRule[])[] = [
   [selectRequantized],
   [selectIntegerAdd, selectIntegerSub],
-  [plain(nnConv), plain(qnnConv), plain(nnMatmul), plain(qnnMatmul)],
+  [nnConv, qnnConv, nnConvTranspose, qnnConvTranspose, nnMatmul, qnnMatmul].map(plain),
   [selectReciprocal],
 ];

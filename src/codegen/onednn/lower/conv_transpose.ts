@@ -1,0 +1,154 @@
+/**
+ * Transposed convolutions. What deconvolution primitives of oneDNN 2.6.3 get wrong, and how it is gone around (25,000
+ * random ones per instruction set, native source zero points among them; 0 mismatches else):
+ *
+ * - JIT kernels write wrong sums where output padding exceeds the end pad or the stride exceeds the extent of the kernel:
+ *   there the filters get taps of 0 until neither is so.
+ * - All of them return s32 sums by way of f32: only sums below 2^24 are asked for.
+ * - Some ends have no implementation: then the primitive gives the sum and our kernel the end.
+ */
+import { dtypes, type ITensor, type Node, sizeOf, type ValueId } from '../../../ir/index.ts';
+import { indicesOf } from '../../../ir/ops/conv_geometry.ts';
+import type { DeconvAttrs } from '../../../ir/ops/deconvolve.ts';
+import { padded } from '../../../ir/ops/padded.ts';
+import { transposedConvolution } from '../../../passes/corrections/conv_family.ts';
+import type { Primitive, PrimitiveAttributes } from '../binding.ts';
+import { layoutOfDesc } from '../layout.ts';
+import type { Buffer, Recorder } from '../recorder.ts';
+import { productIsExact } from '../saturation.ts';
+import { constantWeights, convEnd, geometry, groupedShape, lowerExactly, recordEnd, recordFloatConv } from './conv.ts';
+import { type Lowering, operandsOf } from './lowering.ts';
+import type { Epilogue } from './products.ts';
+
+const { filtersFirst } = transposedConvolution;
+type Attrs = DeconvAttrs & Epilogue;
+
+export const floatConvTranspose: Lowering = {
+  refuses: constantWeights,
+  lower(node, r) {
+    const given = r.constant(node.operands[1]) as ITensor<'f32'>;
+    const { filters, attrs } = withZeroTaps(
+      filtersFirst(given, node.attrs.group as number),
+      node.attrs as unknown as DeconvAttrs,
+    );
+    recordFloatConv(node, r, attrs, filters.shape, filters);
+  },
+};
+
+export const dnnlConvTranspose: Lowering = {
+  refuses: constantWeights,
+  lower(node, r) {
+    const [x, w, bias, map] = operandsOf(node) as [ValueId, ValueId, ...(ValueId | undefined)[]];
+    const attrs = node.attrs as unknown as Attrs;
+    const [source, [y]] = [r.dtype(x) as 'u8' | 's8', node.results];
+    const filters = filtersFirst(r.constant(w) as ITensor<'s8'>, attrs.group);
+    const create = creator(node, r, filters);
+    if (!productIsExact(r.binding.isa, source, filters, sizeOf(filters.shape.slice(1)))) return lowerExactly(node, r);
+    if (attrs.to !== 's32') {
+      const { attributes, buffers } = convEnd(node, r);
+      const fused = offered(() => create(attributes, attrs.to, bias !== undefined));
+      if (fused) {
+        const given = { bias: bias && r.use(bias, 'row-major'), ...buffers };
+        return run(r, x, fused, r.define(y, layoutOfDesc(fused.primitive.descs.destination)), given);
+      }
+    }
+    if (largestSum(filters, attrs, source) > 2 ** 24) return lowerExactly(node, r);
+    const shift = attrs.sourceZeroPoint === 0 ? {} : { sourceZeroPoint: attrs.sourceZeroPoint };
+    const sum = offered(() => create(shift, 's32', false));
+    if (sum === undefined) return lowerExactly(node, r);
+    if (attrs.to === 's32' && !bias && !map)
+      return run(r, x, sum, r.define(y, layoutOfDesc(sum.primitive.descs.destination)));
+    const scratch = r.scratch(sum.primitive.descs.destination.bytes);
+    run(r, x, sum, scratch);
+    recordEnd(node, r, scratch, 'channels-last');
+  },
+};
+
+interface Packed {
+  readonly primitive: Primitive;
+  readonly weights: Buffer;
+}
+
+/** Creates the primitive with other ends: the destination channels last, whatever its type. */
+function creator(node: Node, r: Recorder, given: ITensor<'s8'>) {
+  const [x, , bias] = node.operands as ValueId[];
+  const { filters, attrs } = withZeroTaps(given, node.attrs as unknown as Attrs);
+  const dims = groupedShape(filters.shape, attrs.group);
+  return (attributes: PrimitiveAttributes, to: Epilogue['to'], biased: boolean): Packed => {
+    const primitive = r.binding.convolution(
+      {
+        ...geometry(filters.shape, attrs),
+        transposed: true,
+        source: r.desc(x, 'channels-last'),
+        weights: r.binding.desc('s8', dims, 'any'),
+        ...(biased && { bias: r.binding.desc('s32', r.shape(bias), 'row-major') }),
+        destination: r.binding.desc(to, r.shape(node.results[0]), 'channels-last'),
+        attributes,
+      },
+      r.threads,
+    );
+    return { primitive, weights: r.packed(filters, dims, primitive.descs.weights) };
+  };
+}
+
+function run(
+  r: Recorder,
+  x: ValueId,
+  { primitive, weights }: Packed,
+  destination: Buffer,
+  more: Readonly<Record<string, Buffer | undefined>> = {},
+): void {
+  r.primitive(primitive, { source: r.use(x, layoutOfDesc(primitive.descs.source)), weights, destination, ...more });
+}
+
+/** The same sums with no output padding and every stride within the kernel's extent: taps of 0 behind the others. */
+function withZeroTaps<D extends 's8' | 'f32', A extends DeconvAttrs>(
+  filters: ITensor<D>,
+  attrs: A,
+): { readonly filters: ITensor<D>; readonly attrs: A } {
+  const [count, channels, ...kernel] = filters.shape;
+  const ends = attrs.pads.slice(kernel.length);
+  const added = kernel.map((size, axis) => {
+    const { [axis]: dilation } = attrs.dilations;
+    const missing = attrs.strides[axis] - (dilation * (size - 1) + 1);
+    return Math.ceil(Math.max(missing, attrs.outputPadding[axis] - ends[axis], 0) / dilation);
+  });
+  const pads = [...filters.shape.map(() => 0), 0, 0, ...added];
+  const shape = [count, channels, ...kernel.map((size, axis) => size + added[axis])];
+  const shifted = ends.map((end, axis) => end - attrs.outputPadding[axis] + attrs.dilations[axis] * added[axis]);
+  return {
+    filters: padded(filters, shape, pads, 'constant') as ITensor<D>,
+    attrs: { ...attrs, pads: [...attrs.pads.slice(0, kernel.length), ...shifted] },
+  };
+}
+
+/** The most that |Σ (x − zero point)·w| can be: over the taps that meet, those of the same residue modulo the strides. */
+function largestSum(filters: ITensor<'s8'>, attrs: Attrs, source: 'u8' | 's8'): number {
+  const [count, , ...kernel] = filters.shape;
+  const { min, max } = dtypes[source];
+  const reach = Math.max(max - attrs.sourceZeroPoint, attrs.sourceZeroPoint - min);
+  const phases = Array.from(indicesOf(kernel), (tap) =>
+    tap.map((k, axis) => (k * attrs.dilations[axis]) % attrs.strides[axis]).join(),
+  );
+  const each = filters.data.length / count;
+  let most = 0;
+  for (let o = 0; o < count; o++) {
+    const sums = new Map<string, number>();
+    for (let i = 0; i < each; i++) {
+      const phase = phases[i % phases.length];
+      sums.set(phase, (sums.get(phase) ?? 0) + Math.abs(filters.data[o * each + i]));
+    }
+    most = Math.max(most, ...sums.values());
+  }
+  return most * reach;
+}
+
+/** Undefined where oneDNN has no such primitive. */
+function offered<T>(create: () => T): T | undefined {
+  try {
+    return create();
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('oneDNN has no')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,24 @@
+import { defineOp } from '../define_op.ts';
+import { deconvAttrs, deconvolve, deconvShape } from './deconvolve.ts';
+import { checkFusedConv, finishedConv, fusedConvAttrs, fusedConvOperands } from './dnnl_conv.op.ts';
+
+/** A transposed convolution with everything that one oneDNN primitive does after it. */
+export const dnnlConvTranspose = defineOp({
+  name: 'dnnl.conv_transpose',
+  doc: 'acc[n,o,p·stride − pad + tap·dilation] += (x[n,c,p] − sourceZeroPoint)·w[c,o,tap]; v = acc + bias[o] + map[o,p]; y = v (to s32) or clamp(rne(fl(fl(v)·multiplier[o])) + zeroPoint, low, high). x: [N,C,spatial…], w: s8[C,O/group,kernel…], bias: s32[O], map: s32[1,O,spatial…], multiplier: f32[O] or f32[1].',
+  levels: ['dnnl'],
+  operands: fusedConvOperands,
+  attrs: { ...deconvAttrs, ...fusedConvAttrs },
+  results: { y: ['u8', 's8', 's32'] },
+  infer(types, attrs, refuse) {
+    const shape = deconvShape(types.x.shape, types.w.shape, attrs, refuse);
+    checkFusedConv(types, shape, attrs.to, refuse);
+    return { dtype: attrs.to, shape };
+  },
+  evaluate({ x, w, ...rest }, attrs, [{ shape }]) {
+    const outShape = shape as number[];
+    const zx = attrs.sourceZeroPoint;
+    const sums = deconvolve({ x: x.data, xShape: x.shape, w: w.data, wShape: w.shape, outShape, attrs, zx });
+    return finishedConv(sums, outShape, rest, attrs);
+  },
+});
