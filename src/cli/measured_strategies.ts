@@ -1,5 +1,6 @@
 /** `unskew strategies --measure`: the ways of a whole model, timed here and now. */
-import type { Graph } from '../ir/index.ts';
+import { fail } from '../diagnostics/index.ts';
+import { type Graph, isStatic } from '../ir/index.ts';
 import type { CostModel } from '../passes/cost/model.ts';
 import type { Target } from '../passes/target.ts';
 import { loadAddon } from '../runtime/addon.ts';
@@ -39,6 +40,10 @@ export interface MeasureRequest {
 
 export function measureModel(quantized: Graph, request: MeasureRequest, terminal: Terminal): MeasuredModel {
   const { target, costs, rounds, keep } = request;
+  for (const id of quantized.inputs) {
+    if (isStatic(quantized.values[id].type.shape)) continue;
+    fail('U4002', 'ways are timed for known sizes', { input: id }, `give them with --shape ${id}=SIZES`);
+  }
   const binding = loadAddon();
   const onProgress = (done: number, total: number, layer: string): void =>
     terminal.progress(`measuring layer ${done + 1} of ${total}: ${layer}`);
@@ -57,7 +62,7 @@ export function measureModel(quantized: Graph, request: MeasureRequest, terminal
 }
 
 function totalsOf(layers: readonly MeasuredLayer[]): MeasuredTotals {
-  const times = layers.filter(({ symmetricMicroseconds, overBest }) => symmetricMicroseconds > 0 && overBest >= 1);
+  const times = layers.filter(({ overBest }) => Number.isFinite(overBest));
   const costOf = (layer: MeasuredLayer, name: string): number | undefined =>
     layer.ways.find((way) => way.name === name)?.measured;
   const symmetric = sum(times, (l) => l.layers.length * l.symmetricMicroseconds);

@@ -74,8 +74,16 @@ export function writeCosts(machine: Machine, rows: readonly CostRow[], env?: Env
     renameSync(beside, path);
     return path;
   } catch {
-    rmSync(beside, { force: true });
+    discard(beside);
     return undefined;
+  }
+}
+
+function discard(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // Its folder is none: there is nothing to discard.
   }
 }
 

@@ -2,9 +2,9 @@
 import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
 import { buildPlan, type Plan } from '../codegen/onednn/plan.ts';
 import { select } from '../codegen/onednn/select/index.ts';
-import { type Graph, print } from '../ir/index.ts';
+import { type Graph, topologicalOrder } from '../ir/index.ts';
 import type { LayerClass } from '../passes/cost/layer_class.ts';
-import { type Layer, layersOf, symmetricOf } from '../passes/cost/layers.ts';
+import { keyOf, type Layer, layersOf, symmetricOf } from '../passes/cost/layers.ts';
 import type { CostModel } from '../passes/cost/model.ts';
 import type { CostRow } from '../passes/cost/table.ts';
 import { legalize } from '../passes/legalize.ts';
@@ -36,7 +36,7 @@ export interface MeasuredLayer {
   readonly chosen: string;
   /** The way that took the least time. */
   readonly best: string;
-  /** How much longer the chosen way takes than the best one, measured: 1 and more. */
+  /** How much longer the chosen way takes than the best one, measured: 1 and more; infinite when it runs on the interpreter. */
   readonly overBest: number;
 }
 
@@ -46,7 +46,11 @@ export interface MeasureOptions extends Partial<TimingOptions> {
   readonly onProgress?: (done: number, total: number, layer: string) => void;
 }
 
-/** @param graph quantized operators, as `legalize(graph).quantized` has them, all sizes known */
+/**
+ * Layers whose symmetric form does not run on the addon are left out.
+ *
+ * @param graph quantized operators, as `legalize(graph).quantized` has them, all sizes known
+ */
 export function measureStrategies(graph: Graph, binding: OneDnnBinding, options: MeasureOptions): MeasuredLayer[] {
   const { target, costs } = options;
   const distinct = new Map<string, { layer: Layer; names: string[] }>();
@@ -59,9 +63,9 @@ export function measureStrategies(graph: Graph, binding: OneDnnBinding, options:
     else distinct.set(key, { layer, names: [name] });
   }
   const all = [...distinct.values()];
-  return all.map(({ layer, names }, i) => {
+  return all.flatMap(({ layer, names }, i) => {
     options.onProgress?.(i, all.length, names[0]);
-    return measureLayer(layer, names, binding, options);
+    return measureLayer(layer, names, binding, options) ?? [];
   });
 }
 
@@ -70,18 +74,18 @@ function measureLayer(
   names: readonly string[],
   binding: OneDnnBinding,
   { target, costs, rounds = usualTiming.rounds, turn = usualTiming.turn }: MeasureOptions,
-): MeasuredLayer {
+): MeasuredLayer | undefined {
   const options = { target, ...(costs && { costs }) };
   const [{ ways: judged, chosen }] = legalize(layer.graph, options).strategies;
   const planned = new Map<string, { plan: Plan; at: number }>();
   /** Plans that are the same but for numbers are measured once. */
   const planOf = (graph: Graph): number => {
     const selected = runPipeline(graph, [select], { target }).graph;
-    const text = print(selected, { elideConstants: true }).replaceAll(/@[\w.$]+|sha256"\w+"/g, '@');
-    const known = planned.get(text);
+    const key = keyOf(selected, topologicalOrder(selected).order);
+    const known = planned.get(key);
     if (known) return known.at;
     const at = planned.size;
-    planned.set(text, { plan: buildPlan(withNeighbours(selected), binding, target.threads), at });
+    planned.set(key, { plan: buildPlan(withNeighbours(selected), binding, target.threads), at });
     return at;
   };
   const symmetric = planOf(legalize(symmetricOf(layer), options).graph);
@@ -93,7 +97,8 @@ function measureLayer(
     binding,
     { rounds, turn },
   );
-  const base = times[symmetric] ?? Number.NaN;
+  const base = times[symmetric];
+  if (base === undefined) return undefined;
   const ways = judged.map(({ name, legal, reason, cost }, i): MeasuredWay => {
     const at = plans[i];
     const took = at === undefined ? undefined : times[at];
@@ -106,9 +111,8 @@ function measureLayer(
       ...(took !== undefined && { measured: took / base }),
     };
   });
-  const ranked = ways.filter((way) => way.measured !== undefined).sort((a, b) => a.measured! - b.measured!);
-  const best = ranked[0];
-  const taken = ways.find(({ name }) => name === chosen)?.measured ?? Number.NaN;
+  const least = Math.min(...ways.map(({ measured }) => measured ?? Number.POSITIVE_INFINITY));
+  const taken = ways.find(({ name }) => name === chosen)?.measured ?? Number.POSITIVE_INFINITY;
   return {
     layers: names,
     op: layer.node.op,
@@ -116,8 +120,8 @@ function measureLayer(
     symmetricMicroseconds: base,
     ways,
     chosen,
-    best: best?.measured === taken ? chosen : (best?.name ?? 'none'),
-    overBest: taken / (best?.measured ?? Number.NaN),
+    best: taken === least ? chosen : ways.find(({ measured }) => measured === least)!.name,
+    overBest: taken / least,
   };
 }
 

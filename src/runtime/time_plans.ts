@@ -10,11 +10,13 @@ export interface TimingOptions {
   readonly turn: number;
 }
 
-export const usualTiming: TimingOptions = { rounds: 24, turn: 400 };
+export const usualTiming: TimingOptions = { rounds: 32, turn: 400 };
 
 /** Contenders this much slower than the first are not worth all rounds. */
-const HOPELESS = 1.6;
-const TURNS_OF_HOPELESS = 4;
+const HOPELESS = 2;
+const TURNS_OF_HOPELESS = 8;
+/** Where buffers happen to lie costs a few percent, so sessions are made anew now and then. */
+const TURNS_OF_A_SESSION = 4;
 
 /**
  * Microseconds of one run of each plan; undefined for one that does not run on the addon as a whole. Turns are
@@ -31,21 +33,22 @@ export function timePlans(
   if (reference === undefined) return specs.map(() => undefined);
   const once = Math.max(runOnce(binding, reference), 1);
   const repeats = Math.min(Math.max(Math.ceil(turn / once), 1), 100);
-  const sessions = specs.map((spec) => spec && binding.session(repeated(spec, repeats)));
-  const least = sessions.map(() => Number.POSITIVE_INFINITY);
-  const order = [...sessions.keys()].filter((i) => sessions[i] !== undefined);
-  const first = order[0];
-  for (let round = 0; round < rounds; round++) {
-    for (const i of round % 2 === 0 ? order : [...order].reverse()) {
-      if (round >= TURNS_OF_HOPELESS && least[i] > HOPELESS * least[first]) continue;
-      least[i] = Math.min(
-        least[i],
-        time(() => sessions[i]!.runSync([], [])),
-      );
+  const least = specs.map(() => Number.POSITIVE_INFINITY);
+  const first = specs.indexOf(reference);
+  for (let round = 0; round < rounds; ) {
+    const order = [...specs.keys()].filter(
+      (i) => specs[i] && (round < TURNS_OF_HOPELESS || least[i] <= HOPELESS * least[first]),
+    );
+    const sessions = order.map((i) => ({ i, session: binding.session(repeated(specs[i]!, repeats)) }));
+    for (let turns = 0; turns < TURNS_OF_A_SESSION && round < rounds; turns++, round++) {
+      for (const { i, session } of round % 2 === 0 ? sessions : [...sessions].reverse()) {
+        const took = time(() => session.runSync([], []));
+        least[i] = Math.min(least[i], took);
+      }
     }
+    for (const { session } of sessions) session.dispose();
   }
-  for (const session of sessions) session?.dispose();
-  return sessions.map((session, i) => session && least[i] / repeats);
+  return specs.map((spec, i) => spec && least[i] / repeats);
 }
 
 function time(work: () => void): number {

@@ -60,14 +60,17 @@ function subgraph(graph: Graph, nodes: readonly Node[]): Graph {
   };
 }
 
-function keyOf(graph: Graph, nodes: readonly Node[]): string {
+/** What nodes compute but for the numbers in their constants: equal for equal operators, attributes, types and wiring. */
+export function keyOf(graph: Graph, nodes: readonly Node[]): string {
+  const order = new Map<ValueId, number>();
   const value = (id: ValueId | null) => {
     if (id === null) return null;
     const { type, constant } = graph.values[id];
-    return [type.dtype, type.shape, constant !== undefined];
+    if (!order.has(id)) order.set(id, order.size);
+    return [constant === undefined ? order.get(id) : 'constant', type.dtype, type.shape];
   };
   return JSON.stringify(
-    nodes.map(({ op, attrs, operands }) => [op, op === 'qnn.requantize' ? 0 : attrs, operands.map(value)]),
+    nodes.map(({ op, attrs, operands, results }) => [op, attrs, operands.map(value), results.map(value)]),
   );
 }
 

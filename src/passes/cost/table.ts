@@ -36,7 +36,7 @@ export function costIn(
     .flatMap(({ layer: other, costs }) => {
       const cost = costs[way];
       const distance = distanceOf(layer, other);
-      return cost !== undefined && distance <= reach ? [{ cost, distance }] : [];
+      return cost !== undefined && Number.isFinite(distance) && distance <= reach ? [{ cost, distance }] : [];
     })
     .sort((a, b) => a.distance - b.distance)
     .slice(0, NEIGHBOURS);

@@ -1,0 +1,91 @@
+/** Measurements kept per machine: read back, merged, and never trusted. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { CostRow } from '../../../src/passes/cost/table.ts';
+import { cachePath, type Machine, machineOf, readCosts, writeCosts } from '../../../src/runtime/cost_cache.ts';
+import { layerOf } from './support.ts';
+
+const machine: Machine = { processor: 'Some ../CPU @ 3 GHz', onednn: '2.6.3', isa: 'vnni', threads: 2 };
+const row = (positions: number | undefined, cost: number): CostRow => ({
+  layer: layerOf({ positions }),
+  costs: { pad: cost, native: 2 * cost },
+});
+
+let folder: string;
+let env: Record<string, string>;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'unskew-cache-'));
+  env = { XDG_CACHE_HOME: folder };
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+test('what is written is read', () => {
+  expect(readCosts(machine, env)).toEqual([]);
+  expect(writeCosts(machine, [row(10, 1.1), row(undefined, 1.2)], env)).toBe(cachePath(machine, env));
+  expect(readCosts(machine, env)).toEqual([row(10, 1.1), row(undefined, 1.2)]);
+});
+
+test('the same layer is replaced, others stay; nothing is left beside', () => {
+  writeCosts(machine, [row(10, 1.1), row(20, 1.2)], env);
+  writeCosts(machine, [row(20, 1.5), row(30, 1.3)], env);
+  expect(readCosts(machine, env)).toEqual([row(10, 1.1), row(20, 1.5), row(30, 1.3)]);
+  expect(readdirSync(dirname(cachePath(machine, env)))).toHaveLength(1);
+});
+
+test('machines do not share', () => {
+  writeCosts(machine, [row(10, 1.1)], env);
+  for (const other of [{ processor: 'x' }, { onednn: '3.1.0' }, { isa: 'amx' }, { threads: 1 }])
+    expect(readCosts({ ...machine, ...other }, env)).toEqual([]);
+  expect(cachePath(machine, env).startsWith(join(folder, 'unskew', 'strategies'))).toBe(true);
+});
+
+test('a relative XDG_CACHE_HOME is ignored, as its specification says', () => {
+  expect(cachePath(machine, { XDG_CACHE_HOME: 'here' })).toBe(cachePath(machine, {}));
+});
+
+test('a machine is its processor, library, ISA and threads', () => {
+  const found = machineOf({ version: { major: 2, minor: 6, patch: 3 }, isa: 'amx' }, 4);
+  expect(found).toMatchObject({ onednn: '2.6.3', isa: 'amx', threads: 4 });
+  expect(found.processor).not.toBe('');
+});
+
+const good = { format: 1, machine, rows: [row(10, 1.1)] };
+test.each([
+  ['nothing', ''],
+  ['half a file', JSON.stringify(good).slice(0, 60)],
+  ['no object', '[1]'],
+  ['another format', JSON.stringify({ ...good, format: 2 })],
+  ['another machine', JSON.stringify({ ...good, machine: { ...machine, threads: 9 } })],
+  ['no machine', JSON.stringify({ ...good, machine: null })],
+  ['no rows', JSON.stringify({ ...good, rows: { length: 1 } })],
+  ['a file too large', JSON.stringify({ ...good, more: ' '.repeat(5 << 20) })],
+])('%s counts as no file', (_what, content) => {
+  mkdirSync(dirname(cachePath(machine, env)), { recursive: true });
+  writeFileSync(cachePath(machine, env), content);
+  expect(readCosts(machine, env)).toEqual([]);
+  expect(writeCosts(machine, [row(20, 1.2)], env)).toBeDefined();
+  expect(readCosts(machine, env)).toEqual([row(20, 1.2)]);
+});
+
+test('wrong rows are dropped, the others stay', () => {
+  const wrong = [
+    null,
+    { layer: layerOf() },
+    { layer: { ...layerOf(), taps: '9' }, costs: {} },
+    { layer: { ...layerOf(), kind: 'pool' }, costs: {} },
+    { layer: layerOf(), costs: { pad: 0 } },
+    { layer: layerOf(), costs: { pad: -1 } },
+    { layer: layerOf(), costs: { pad: null } },
+  ];
+  writeCosts(machine, [], env);
+  writeFileSync(cachePath(machine, env), JSON.stringify({ ...good, rows: [...wrong, row(10, 1.1)] }));
+  expect(readCosts(machine, env)).toEqual([row(10, 1.1)]);
+});
+
+test('where nothing can be written, nothing happens', () => {
+  writeFileSync(join(folder, 'unskew'), 'a file where the folder should be');
+  expect(writeCosts(machine, [row(10, 1.1)], env)).toBeUndefined();
+  expect(readFileSync(join(folder, 'unskew'), 'utf8')).toContain('a file');
+});
