@@ -3,6 +3,7 @@ import type { ValueId } from '../../../ir/index.ts';
 import * as conv from './conv.ts';
 import { dnnlConvTranspose, floatConvTranspose } from './conv_transpose.ts';
 import * as float from './float.ts';
+import { castToInteger, integerSum } from './integers.ts';
 import type { Lowering } from './lowering.ts';
 import * as movement from './movement.ts';
 import * as products from './products.ts';
@@ -52,12 +53,12 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   'nn.relu': float.eltwise('relu'),
   'nn.leaky_relu': float.eltwise('relu', ({ alpha }) => [alpha as number, 0]),
   'nn.clip': float.eltwise('clip', ({ min, max }) => [min as number, max as number]),
-  'nn.add': float.binary('add', true),
-  'nn.sub': float.binary('sub', false),
+  'nn.add': either(float.binary('add', true), integerSum(1)),
+  'nn.sub': either(float.binary('sub', false), integerSum(-1)),
   'nn.mul': float.binary('mul', true),
   'nn.div': float.binary('div', false),
   'nn.softmax': float.softmax,
-  'nn.cast': float.castToFloat,
+  'nn.cast': either(castToInteger, float.castToFloat),
 };
 
 export type { Lowering } from './lowering.ts';
