@@ -67,11 +67,12 @@ class Importer {
     this.#noteReaders();
     this.#importInputs();
     for (const node of graph.nodes) this.#importNode(node);
-    const results = outputs.flatMap((spec) => {
+    const all = outputs.flatMap((spec) => {
       if (spec.kind === 'other')
         return spec.field === 'token' ? [] : this.#stateful(`the program has an output of the kind ${spec.field}`);
       return this.#output(spec.argument);
     });
+    const results = [...new Set(all)];
     if (results.length === 0) fail('U1004', 'the program has no output', this.#where);
     this.#scope.prune(results);
     const unsupported = this.#unsupported.filter(({ value }) => value in this.#scope.values);
@@ -277,8 +278,7 @@ class Importer {
     if (names.length === 0) this.#stateful('an output of the program is no tensor');
     return names.map((name) => {
       const value = this.#operand(name, { ...this.#where, input: name });
-      if (value.id === name && this.#scope.values[value.id].constant === undefined) return value.id;
-      if (name in this.#scope.values) fail('U2002', `the output '${name}' is defined twice`, this.#where);
+      if (value.id === name) return value.id;
       const emitter = this.#scope.begin();
       emitter.loc = { ...this.#where, node: name };
       const own = emitter.emit(nnIdentity, { x: value as Value<'f32'> });
