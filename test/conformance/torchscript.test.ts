@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { describeCorpus } from '../support/corpus.ts';
 import {
   accuracyOf,
+  asOnnx,
   layersOf,
   mobilenetLayers,
   mobilenetLogits,
@@ -34,6 +35,12 @@ describeCorpus('TorchScript archives', (root) => {
     const { differing } = await onInterpreter(c, c.inputs.shape[0]);
     expect(differing).toBe(known[id] ?? 0);
     expect((await onAddon(c, c.inputs.shape[0])).differing).toBe(differing);
+  });
+
+  it.each(cases.map((c) => [c.id, c] as const))('%s: the same as plain ONNX in ONNX Runtime', async (id, c) => {
+    const count = c.isDynamic ? c.inputs.shape[0] : 16;
+    for (const optimization of ['disabled', 'all'] as const)
+      expect((await asOnnx(c, count, optimization)).differing).toBe(known[id] ?? 0);
   });
 
   it.each(cases.map((c) => [c.id, c] as const))('%s: its accuracy', async (_id, c) => {

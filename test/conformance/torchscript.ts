@@ -1,12 +1,15 @@
 /** TorchScript archives of the corpus against what PyTorch computed, network by network and layer by layer. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importModel } from '../../src/importers/import_model.ts';
 import type { TorchProfile } from '../../src/importers/torch/ops/context.ts';
 import { constantOf, type Graph, topologicalOrder } from '../../src/ir/graph.ts';
 import { evaluateNode, interpret } from '../../src/ir/interpret.ts';
 import { type ITensor, Tensor } from '../../src/ir/tensor.ts';
 import type { ValueId } from '../../src/ir/types.ts';
+import { legalize } from '../../src/passes/legalize.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { type CorpusEntry, corpusEntries } from '../support/corpus.ts';
 import { readNpy, readNpz } from '../support/npy.ts';
@@ -94,6 +97,16 @@ export async function onAddon(c: TorchCase, count: number): Promise<Difference> 
   const { shape, data } = images(c.inputs, 0, count);
   const { output } = await model.run({ x: new Tensor('float32', data, shape) });
   model.dispose();
+  return difference(output.data as Float32Array, c);
+}
+
+/** The legalized graph as a file of plain ONNX, in ONNX Runtime. */
+export async function asOnnx(c: TorchCase, count: number, optimization: 'all' | 'disabled'): Promise<Difference> {
+  const { shape, data } = images(c.inputs, 0, count);
+  const graph = await importModel(c.file, { profile: profileOf(c.engine), inputShapes: { x: shape } });
+  const options = { graphOptimizationLevel: optimization, logSeverityLevel: 3 } as const;
+  const session = await InferenceSession.create(exportOnnx(legalize(graph).graph), options);
+  const { output } = await session.run({ x: new OrtTensor('float32', data, shape) });
   return difference(output.data as Float32Array, c);
 }
 

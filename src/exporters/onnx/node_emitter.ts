@@ -120,6 +120,17 @@ export class NodeEmitter {
     return this.#nodes;
   }
 
+  /** The node that computes one of several results, and its name; `written` are all of them. */
+  part(result: number, opType: string, inputs: readonly string[], attributes: Attributes = {}): string {
+    const output = this.#emission.name(this.node.results[result]);
+    this.#nodes.push({ opType, domain: '', inputs: trimmed(inputs), outputs: [output], attributes });
+    return output;
+  }
+
+  get written(): Written {
+    return this.#nodes;
+  }
+
   constant(value: ITensor, base: string): string {
     return this.#emission.constant(value, base);
   }

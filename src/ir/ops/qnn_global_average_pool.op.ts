@@ -7,10 +7,10 @@ import { checkUnary, unaryQuantized } from './qnn_parameters.ts';
 /** com.microsoft QLinearGlobalAveragePool: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
 export const qnnGlobalAveragePool = defineOp({
   name: 'qnn.global_average_pool',
-  doc: 'The mean over all spatial axes, as QLinearGlobalAveragePool of ONNX Runtime computes it: Σ (x − zx) in integers, then requantized by fl(sx / fl(sy·n)). With `recipe` torch as the own kernels of PyTorch do for channels-last tensors: by fl(fl(sx/sy)/n); torch-contiguous: and with the zero point added before rounding. x: [N,C,spatial…] -> [N,C,1…]; scales and zero points are scalars.',
+  doc: 'The mean over all spatial axes, as QLinearGlobalAveragePool of ONNX Runtime computes it: Σ (x − zx) in integers, then requantized by fl(sx / fl(sy·n)). `recipe` qnnpack is the same. With `recipe` torch as the own kernels of PyTorch do for channels-last tensors: by fl(fl(sx/sy)/n); torch-contiguous: and with the zero point added before rounding. x: [N,C,spatial…] -> [N,C,1…]; scales and zero points are scalars.',
   levels: ['qnn', 'nn', 'dnnl'],
   operands: unaryQuantized,
-  attrs: { recipe: attr.oneOfOr('ort', 'ort', 'torch', 'torch-contiguous') },
+  attrs: { recipe: attr.oneOfOr('ort', 'ort', 'qnnpack', 'torch', 'torch-contiguous') },
   results: { y: { like: 'x' } },
   infer(types, _attrs, refuse) {
     checkUnary(types, refuse);
@@ -24,7 +24,9 @@ export const qnnGlobalAveragePool = defineOp({
     const { min: low, max: high } = dtypes[x.dtype];
     const q = { sx: sx.data[0], sy: sy.data[0], zy: zy.data[0], low, high };
     const average =
-      recipe === 'ort' ? globalAverage(q, size) : torchAverage(q, size, recipe === 'torch' ? 'after' : 'before');
+      recipe === 'ort' || recipe === 'qnnpack'
+        ? globalAverage(q, size)
+        : torchAverage(q, size, recipe === 'torch' ? 'after' : 'before');
     averageRows(x.data, zx.data[0], average, y.data);
     return y;
   },

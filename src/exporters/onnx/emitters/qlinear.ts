@@ -11,6 +11,7 @@ import type { ValueId } from '../../../ir/index.ts';
 import { type Attributes, castTo, int, type NodeEmitter, type Written } from '../node_emitter.ts';
 import { averagePoolAttributes } from './pool.ts';
 import { lastAxisSoftmax } from './softmax.ts';
+import * as torch from './torch.ts';
 
 const microsoft = 'com.microsoft';
 const scalarOperand = (e: NodeEmitter, index: number): string => e.reshaped(e.node.operands[index] as ValueId, []);
@@ -22,6 +23,7 @@ const real = (e: NodeEmitter, x: number): string =>
 export const binary =
   (qlinear: string, standard: string) =>
   (e: NodeEmitter): Written => {
+    if (e.attr('recipe') !== 'ort') return standard === 'Add' ? torch.add(e) : torch.multiply(e);
     if (e.microsoft) {
       const sides = [0, 3].flatMap((x) => [e.input(x), ...scalars(e, x + 1, x + 2)]);
       return e.finish(qlinear, [...sides, ...scalars(e, 6, 7)], {}, microsoft);
@@ -42,7 +44,9 @@ export function averagePool(e: NodeEmitter): Written {
 }
 
 export const globalAveragePool = (e: NodeEmitter): Written =>
-  unary(e, 'QLinearGlobalAveragePool', {}, (x) => e.add('GlobalAveragePool', [x]));
+  e.attr('recipe') !== 'ort'
+    ? torch.globalAverage(e)
+    : unary(e, 'QLinearGlobalAveragePool', {}, (x) => e.add('GlobalAveragePool', [x]));
 
 export function softmax(e: NodeEmitter): Written {
   const axis = e.attr<number>('axis');

@@ -9,6 +9,7 @@
 import { type DType, dtypes, type ITensor, type Shape, tensor, type ValueId } from '../../../ir/index.ts';
 import { type Attributes, castTo, int, type NodeEmitter, type Written } from '../node_emitter.ts';
 import { clipped, rounded } from './elements.ts';
+import * as torch from './torch.ts';
 
 const isPerTensor = (shape: Shape): boolean => shape.every((dim) => dim === 1) && shape.length <= 1;
 
@@ -44,11 +45,16 @@ const spread = (e: NodeEmitter, index: number): string =>
 
 export function quantize(e: NodeEmitter): Written {
   const { dtype } = e.resultType;
-  if (isLinear(e, dtype, e.type(1).shape)) {
+  const isReciprocal = e.attr('arithmetic') === 'reciprocal';
+  if (isLinear(e, dtype, e.type(1).shape) && !(isReciprocal && !isPerTensor(e.type(1).shape))) {
     const { inputs, attributes } = parameters(e, dtype);
-    return e.finish('QuantizeLinear', [e.input(0), ...inputs], attributes);
+    if (!isReciprocal) return e.finish('QuantizeLinear', [e.input(0), ...inputs], attributes);
+    const known = e.constantAt(1) as ITensor<'f32'> | undefined;
+    const product = torch.byReciprocal(e, inputs[0], known && { ...known, shape: [] });
+    return e.finish('QuantizeLinear', [product, e.scalar('f32', 1), inputs[1]]);
   }
-  const quotient = e.cast(e.add('Div', [e.input(0), spread(e, 1)]), 'f64'); // beyond 2^24 a sum in f32 would round
+  const scaled = isReciprocal ? torch.byReciprocal(e, spread(e, 1)) : e.add('Div', [e.input(0), spread(e, 1)]);
+  const quotient = e.cast(scaled, 'f64'); // beyond 2^24 a sum in f32 would round
   const whole = rounded(e, quotient, 'half-even');
   const sum = e.has(2) ? e.add('Add', [whole, e.cast(spread(e, 2), 'f64')]) : whole;
   const { min, max } = dtypes[dtype];
@@ -68,6 +74,7 @@ export function dequantize(e: NodeEmitter): Written {
 }
 
 export function dynamicQuantize(e: NodeEmitter): Written {
+  if (e.attr('recipe') === 'torch') return torch.dynamicQuantize(e);
   e.since(11, 'DynamicQuantizeLinear');
   return e.finish('DynamicQuantizeLinear', e.inputs());
 }

@@ -142,7 +142,7 @@ export function globalAverage(ctx: TorchContext, x: GraphTensor): GraphTensor {
   const s = ctx.scalar('f32', scale, 'scale');
   const z = ctx.scalar(x.dtype, zeroPoint, 'zero_point');
   const own = isChannelsLast(x) ? 'torch' : 'torch-contiguous';
-  const recipe = ctx.profile === 'torch-qnnpack' && x.dtype === 'u8' ? 'ort' : own;
+  const recipe = ctx.profile === 'torch-qnnpack' && x.dtype === 'u8' ? 'qnnpack' : own;
   return ctx.moved(ctx.emit('qnn.global_average_pool', [x.value, s, z, s, z], { recipe }), x);
 }
 
