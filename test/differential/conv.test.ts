@@ -1,25 +1,36 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
-import { GraphBuilder, tensor, type ITensor, sizeOf } from '../../src/ir/index.ts';
+import { GraphBuilder, type ITensor, sizeOf, tensor } from '../../src/ir/index.ts';
+import { nnAdd } from '../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
 import { qnnRequantize } from '../../src/ir/ops/qnn_requantize.op.ts';
-import { nnAdd } from '../../src/ir/ops/nn_elementwise_binary.op.ts';
-import { strategyNames, type Strategy } from '../../src/passes/strategies.ts';
+import { type Strategy, strategyNames } from '../../src/passes/strategies.ts';
 import { expectSame } from './support.ts';
 
 const eight = fc.constantFrom('u8' as const, 's8' as const);
 const range = { u8: [0, 255], s8: [-128, 127] } as const;
-const inRange = (d: 'u8' | 's8') => fc.oneof(fc.constantFrom(...range[d]), fc.integer({ min: range[d][0], max: range[d][1] }));
+const inRange = (d: 'u8' | 's8') =>
+  fc.oneof(fc.constantFrom(...range[d]), fc.integer({ min: range[d][0], max: range[d][1] }));
 
 /** Pseudo-random bytes of a type; extremes now and then. */
 function fill(dtype: 'u8' | 's8', shape: readonly number[], seed: number): ITensor {
   let state = seed | 1;
   const next = () => ((state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9) >>> 16) & 255;
-  return tensor(dtype, Array.from({ length: sizeOf(shape) }, () => (seed % 5 === 0 ? range[dtype][next() & 1] : next() + range[dtype][0])), shape);
+  return tensor(
+    dtype,
+    Array.from({ length: sizeOf(shape) }, () => (seed % 5 === 0 ? range[dtype][next() & 1] : next() + range[dtype][0])),
+    shape,
+  );
 }
 
 const layer = fc
-  .record({ xType: eight, wType: eight, rank: fc.integer({ min: 1, max: 3 }), seed: fc.nat(1e6), strategy: fc.constantFrom(...strategyNames) })
+  .record({
+    xType: eight,
+    wType: eight,
+    rank: fc.integer({ min: 1, max: 3 }),
+    seed: fc.nat(1e6),
+    strategy: fc.constantFrom(...strategyNames),
+  })
   .chain((base) =>
     fc.record({
       base: fc.constant(base),
@@ -56,17 +67,39 @@ describe('convolutions on the addon', () => {
         const zws = l.zw && (l.perChannelZw ? fill(wType, [filters], seed + 7) : tensor(wType, l.zw, []));
         let y = b.emit(
           qnnConv,
-          { x, w, ...(l.zx !== null && { zx: b.scalar(xType, l.zx) }), ...(zws && { zw: b.constant(zws) as typeof x }) },
+          {
+            x,
+            w,
+            ...(l.zx !== null && { zx: b.scalar(xType, l.zx) }),
+            ...(zws && { zw: b.constant(zws) as typeof x }),
+          },
           { strides: l.strides, pads: l.pads, dilations: l.dilations, group: l.group },
         );
         if (l.bias) {
-          const bias = tensor('s32', Array.from({ length: filters }, (_, i) => (i - 2) * 1234 + seed), [filters, ...l.spatial.map(() => 1)]);
+          const bias = tensor(
+            's32',
+            Array.from({ length: filters }, (_, i) => (i - 2) * 1234 + seed),
+            [filters, ...l.spatial.map(() => 1)],
+          );
           y = b.emit(nnAdd, { a: y, b: b.constant(bias) });
         }
         const out = l.requantize
-          ? b.emit(qnnRequantize, { x: y, multiplier: b.constant(tensor('f32', Array.from({ length: filters }, (_, i) => l.multiplier * (1 + i)))), zy: b.scalar('u8', l.zy) })
+          ? b.emit(qnnRequantize, {
+              x: y,
+              multiplier: b.constant(
+                tensor(
+                  'f32',
+                  Array.from({ length: filters }, (_, i) => l.multiplier * (1 + i)),
+                ),
+              ),
+              zy: b.scalar('u8', l.zy),
+            })
           : y;
-        const model = await expectSame(b.finish([out]), { x: fill(xType, x.type.shape as number[], seed + 1) }, { threads: 1, strategy: strategy as Strategy });
+        const model = await expectSame(
+          b.finish([out]),
+          { x: fill(xType, x.type.shape as number[], seed + 1) },
+          { threads: 1, strategy: strategy as Strategy },
+        );
         model.dispose();
       }),
       { numRuns: process.env.UNSKEW_DEEP ? 20_000 : 300 },

@@ -1,6 +1,5 @@
 /** The rules of the matmul family: Σ_k (a − za)(b − zb) = ab − za·colsum(b) − zb·rowsum(a) + K·za·zb, one term at a time. */
 import { tensor, type Value } from '../../ir/index.ts';
-import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
 import { qnnMatmul } from '../../ir/ops/qnn_matmul.op.ts';
 import { centredColumns, type Eight, isZero, needs } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
