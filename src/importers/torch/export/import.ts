@@ -165,6 +165,8 @@ class Importer {
     if (!node.outputs.some(isTensorOutput)) return; // integers are known by their expressions; checks have no result
     const [first] = names;
     const loc = { ...this.#where, ...(first !== undefined && { node: first }), op: node.target };
+    const twice = names.find((name, i) => this.#values.has(name) || names.indexOf(name) !== i);
+    if (twice !== undefined) fail('U2002', `the value '${twice}' is defined twice`, loc);
     const operands = node.inputs.flatMap(({ argument }) =>
       tensorNames([argument]).map((name) => this.#operand(name, loc)),
     );
@@ -195,8 +197,6 @@ class Importer {
         if (this.#readers.has(name)) ctx.unsupported(`the output ${i} is not computed`);
         return;
       }
-      if (this.#values.has(name) || names.indexOf(name) !== i)
-        fail('U2002', `the value '${name}' is defined twice`, loc);
       this.#check(name, value.type, loc);
       if (this.#scope.inJournal(value.id) && !own.has(value.id)) own.set(value.id, name);
     });
