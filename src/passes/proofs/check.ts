@@ -6,11 +6,11 @@ import { type Graph, isFloat, type Node, nodesOf, type ValueId } from '../../ir/
 import type { Target } from '../target.ts';
 import { checkFinite } from './finite.ts';
 import { checkIdentity, type IdentityReport, identityMethod, Session } from './identity.ts';
-import type { Obligation, Witness } from './obligation.ts';
+import { filledWith, type Obligation, type Witness, witnessInput } from './obligation.ts';
 import { primitiveObligations } from './primitives.ts';
 import { highest, type Interval, lowest, Ranges } from './range.ts';
 import { GraphPair, type Region, sizedRegions } from './region.ts';
-import { compareRecipes, recipeOf } from './rounding.ts';
+import { compareRecipes, type RoundingReport, recipeOf } from './rounding.ts';
 import { Unsupported } from './terms.ts';
 import { findWitness } from './witness.ts';
 
@@ -19,8 +19,8 @@ export { Session };
 /** The obligations of every value that both graphs have and compute differently, operands first. */
 export function checkGraphs(before: Graph, after: Graph, session = new Session()): Map<ValueId, CheckedRegion> {
   const pair = new GraphPair(before, after);
-  const checker = new Checker(session);
-  return new Map(pair.changed().map((root) => [root, checker.check(pair, root)]));
+  const checker = new Checker(pair, session);
+  return new Map(pair.changed().map((root) => [root, checker.check(root)]));
 }
 
 /** The obligations of one value that both graphs have. */
@@ -30,7 +30,7 @@ export function checkRegion(
   root: ValueId,
   session = new Session(),
 ): readonly Obligation[] {
-  return new Checker(session).check(new GraphPair(before, after), root).obligations;
+  return new Checker(new GraphPair(before, after), session).check(root).obligations;
 }
 
 /** What the primitives of a selected graph owe, by node. */
@@ -44,14 +44,20 @@ export interface CheckedRegion {
 }
 
 class Checker {
+  readonly #pair: GraphPair;
   readonly #session: Session;
+  /** Of the whole graphs: what is known of shared values holds on both sides. */
+  readonly #ranges: { readonly before: Ranges; readonly after: Ranges };
 
-  constructor(session: Session) {
+  constructor(pair: GraphPair, session: Session) {
+    this.#pair = pair;
     this.#session = session;
+    const { weights } = session;
+    this.#ranges = { before: new Ranges(pair.before, weights), after: new Ranges(pair.after, weights) };
   }
 
-  check(pair: GraphPair, root: ValueId): CheckedRegion {
-    const region = pair.region(root);
+  check(root: ValueId): CheckedRegion {
+    const region = this.#pair.region(root);
     if (region === undefined)
       return { obligations: [open('the sides share no values that they are computed from')], nodes: [root] };
     return { obligations: this.#obligations(region), nodes: nodesOf(region.after).map((n) => n.id) };
@@ -66,17 +72,21 @@ class Checker {
     const identity = identityObligation(report);
     if (identity.verdict !== 'proved') return [identity];
     try {
-      return [identity, ...this.#ranges(sized), ...this.#rounding(sized)];
+      return [identity, ...this.#sums(sized), ...this.#rounding(sized)];
     } catch (error) {
       if (!(error instanceof Unsupported)) throw error;
       return [identity, { ...open(error.message), kind: 'range', what: 'bounds of values' }];
     }
   }
 
-  #ranges(region: Region): Obligation[] {
-    const [before, after] = [region.before, region.after].map((graph) => new Ranges(graph, this.#session.weights));
-    const [left, right] = [region.before, region.after].map((graph) => graph.nodes[region.root]);
-    const sums = tighter(sumOf(before, left), sumOf(after, right));
+  /** Where the sum of the root lies: what it rounds, or its result. */
+  #reach(root: ValueId): Interval {
+    const { before, after } = this.#pair;
+    return tighter(sumOf(this.#ranges.before, before.nodes[root]), sumOf(this.#ranges.after, after.nodes[root]));
+  }
+
+  #sums(region: Region): Obligation[] {
+    const sums = this.#reach(region.root);
     const [low, high] = [lowest(sums), highest(sums)];
     const fits = low >= -(2 ** 31) && high <= 2 ** 31 - 1;
     const carried = nodesOf(region.after).filter(
@@ -93,14 +103,14 @@ class Checker {
           : 'the identity holds modulo 2^32',
         verdict: 'proved',
       },
-      ...carried.map((node) => this.#carriedByFloats(region, node, after)),
+      ...carried.map((node) => this.#carriedByFloats(region, node)),
     ];
   }
 
   /** Floats hold a sum of integers whatever its order when no partial sum is beyond what they hold exactly. */
-  #carriedByFloats(region: Region, node: Node, ranges: Ranges): Obligation {
+  #carriedByFloats(region: Region, node: Node): Obligation {
     const bits = region.after.values[node.id].type.dtype === 'f32' ? 24 : 53;
-    const most = ranges.partialSums(node);
+    const most = this.#ranges.after.partialSums(node);
     const what = `f${bits === 24 ? 32 : 64} carries the sums of ${node.op} exactly`;
     const method = `Σ|x − zx|·|w| ≤ ${most ?? '?'}, of 2^${bits}`;
     if (most !== undefined && most <= 2 ** bits) return { kind: 'range', what, method, verdict: 'proved' };
@@ -125,29 +135,36 @@ class Checker {
     const [before, after] = [recipeOf(region.before, left), recipeOf(region.after, right)];
     if (before === undefined || after === undefined)
       return [{ kind: 'rounding', what, method: 'parameters', verdict: { open: 'the parameters are computed' } }];
-    const [byBefore, byAfter] = [region.before, region.after].map((graph, i) =>
-      sumOf(new Ranges(graph, this.#session.weights), [left, right][i]),
-    );
-    const { compared, differs } = compareRecipes(before, after, tighter(byBefore, byAfter));
+    const { compared, differs } = compareRecipes(before, after, this.#reach(region.root));
     const method =
       compared === 0
         ? 'the same recipe and parameters'
         : `all thresholds over the reachable sums, in ${compared} channels`;
     if (differs === undefined) return [{ kind: 'rounding', what, method, verdict: 'proved' }];
-    const [[first]] = differs.at;
-    const found = findWitness(region);
-    const witness: Witness = {
-      ...(found ?? {
-        inputs: {},
-        output: region.root,
-        index: [differs.channel],
-        before: differs.before(first),
-        after: differs.after(first),
-      }),
-      accumulators: differs.at.slice(0, 64),
-    };
-    return [{ kind: 'rounding', what, method, verdict: { refuted: witness } }];
+    return [{ kind: 'rounding', what, method, verdict: { refuted: roundingWitness(region, left, differs) } }];
   }
+}
+
+/** The first sum at which both sides differ, as an input where sums are the input, else an input that leads to one. */
+function roundingWitness(region: Region, root: Node, differs: NonNullable<RoundingReport['differs']>): Witness {
+  const [[first]] = differs.at;
+  const accumulators = differs.at.slice(0, 64);
+  const [leaf] = region.leaves;
+  const shape = region.before.values[region.root].type.shape as readonly number[];
+  const axis = ((Number(root.attrs.axis ?? 1) % shape.length) + shape.length) % shape.length;
+  const index = shape.map((_, i) => (i === axis ? differs.channel : 0));
+  const values = {
+    output: region.root,
+    index,
+    before: differs.before(first),
+    after: differs.after(first),
+    accumulators,
+  };
+  if (region.leaves.length === 1 && root.operands[0] === leaf) {
+    const fill = { value: first };
+    return { ...values, inputs: { [leaf]: witnessInput(filledWith('s32', shape, fill), fill) } };
+  }
+  return { ...(findWitness(region) ?? { ...values, inputs: {} }), accumulators };
 }
 
 const roundsTo8 = (graph: Graph, node: Node): boolean =>

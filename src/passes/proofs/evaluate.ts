@@ -149,7 +149,9 @@ export class Side {
     const operands = node.operands.map((id) => (id === null ? undefined : this.value(id)));
     const evaluate = evaluators[node.op] ?? unsupported(`the operator ${node.op}`);
     const constants = operands.map((v) => (v?.kind === 'constant' ? v.tensor : undefined));
-    if (foldable.has(node.op) && operands.every((v) => v === undefined || v.kind === 'constant'))
+    const known = operands.every((v) => v === undefined || v.kind === 'constant');
+    const broadcast = node.op === 'nn.expand' && !this.#asTerms(operands[0] as Value);
+    if (known && (foldable.has(node.op) || broadcast))
       return this.constant(
         evaluateNode(
           node,

@@ -125,11 +125,19 @@ export class Ranges {
       : single(dtypes[dtype].min, dtypes[dtype].max);
   }
 
+  /** A constant, or what casts make of one: its integers stay what they are. */
+  #constant(id: ValueId | null | undefined): ITensor | undefined {
+    const node = id ? this.#producers.get(id) : undefined;
+    return node?.op === 'nn.cast' && node.attrs.to !== 'bool' && dtypes[node.attrs.to as 'f32'].bytes >= 4
+      ? this.#constant(node.operands[0])
+      : constantOf(this.#graph, id);
+  }
+
   #signedSums(node: Node): SignedSums | undefined {
-    const w = constantOf(this.#graph, node.operands[1]);
+    const w = this.#constant(node.operands[1]);
     if (w === undefined || w.shape.length < 2) return undefined;
     const zeroId = node.op.startsWith('qnn.') ? node.operands[3] : undefined;
-    const zw = constantOf(this.#graph, zeroId);
+    const zw = this.#constant(zeroId);
     if (zeroId && zw === undefined) return undefined;
     const isMatmul = node.op.endsWith('matmul');
     if (isMatmul && sizeOf(w.shape.slice(0, -2)) > 1) return undefined;

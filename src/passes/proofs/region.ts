@@ -97,12 +97,11 @@ export class GraphPair {
 
   #sameNode(a: Node, b: Node): boolean {
     return (
-      a === b ||
-      (a.op === b.op &&
-        a.results.length === b.results.length &&
-        a.operands.length === b.operands.length &&
-        a.operands.every((id, i) => this.#sameOperand(id, b.operands[i])) &&
-        JSON.stringify(a.attrs) === JSON.stringify(b.attrs))
+      a.op === b.op &&
+      a.results.length === b.results.length &&
+      a.operands.length === b.operands.length &&
+      a.operands.every((id, i) => this.#sameOperand(id, b.operands[i])) &&
+      (a.attrs === b.attrs || JSON.stringify(a.attrs) === JSON.stringify(b.attrs))
     );
   }
 

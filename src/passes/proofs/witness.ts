@@ -7,10 +7,11 @@ import type { Region } from './region.ts';
 /** Multiplications that a search may spend on interpreting one side once. */
 const MOST_WORK = 2 ** 30;
 
-const fills = (dtype: DType): readonly Fill[] => {
+/** `leaf`: its position; leaves get different seeds, and meet different ends of their ranges. */
+const fills = (dtype: DType, leaf: number): readonly Fill[] => {
   const { min, max } = isFloat(dtype) ? { min: -128, max: 127 } : dtypes[dtype];
   const ends = dtypes[dtype].bytes === 1 ? [{ value: min }, { value: max }] : [{ value: -1 }, { value: 1 }];
-  return [{ value: 0 }, ...ends, ...Array.from({ length: 13 }, (_, i) => ({ seed: 2 * i + 1 }))];
+  return [{ value: 0 }, ...ends, ...Array.from({ length: 13 }, (_, i) => ({ seed: 2 * i + 1 + 1000 * leaf }))];
 };
 
 /** @param region of known sizes */
@@ -18,11 +19,11 @@ export function findWitness(region: Region): Witness | undefined {
   if (Math.max(workOf(region.before), workOf(region.after)) > MOST_WORK) return undefined;
   const types = region.leaves.map((id) => [id, (region.before.values[id] ?? region.after.values[id]).type] as const);
   if (types.some(([, { dtype }]) => dtype === 'opaque' || dtypes[dtype].bytes > 4)) return undefined;
-  const rounds = Math.max(1, ...types.map(([, { dtype }]) => fills(dtype as DType).length));
+  const rounds = Math.max(1, ...types.map(([, { dtype }], leaf) => fills(dtype as DType, leaf).length));
   for (let i = 0; i < rounds; i++) {
-    const used = types.map(([id, { dtype, shape }]) => {
-      const all = fills(dtype as DType);
-      const fill = all[i % all.length];
+    const used = types.map(([id, { dtype, shape }], leaf) => {
+      const all = fills(dtype as DType, leaf);
+      const fill = all[(i + leaf) % all.length];
       return [id, filledWith(dtype as DType, shape as readonly number[], fill), fill] as const;
     });
     const feeds = Object.fromEntries(used.map(([id, t]) => [id, t]));
