@@ -31,7 +31,7 @@ import {
   type Way,
   ways,
 } from './strategies.ts';
-import { needsUnsignedSource, type Target } from './target.ts';
+import { needsUnsignedSource, prefersUnsignedTransposed, type Target } from './target.ts';
 
 const weightRules: readonly AnyRule[] = [
   dropZeroPoint,
@@ -40,7 +40,6 @@ const weightRules: readonly AnyRule[] = [
   ...convTransposeRules.weights,
   ...matmulRules.weights,
 ];
-const sourceRules: readonly AnyRule[] = [recentreSource, ...convTransposeRules.source];
 const freeRules: readonly AnyRule[] = [zeroPointFree, ...convTransposeRules.free, ...matmulRules.free];
 
 /** The ways to correct the source zero point of an operator. */
@@ -52,7 +51,12 @@ const waysOf: Readonly<Record<string, readonly Way[]>> = {
 
 /** Zero points of weights, and sources that a target cannot take as they are: what is done before any way is chosen. */
 export const correctWeights = (graph: Graph, context: PassContext): PassResult =>
-  applyRules(graph, needsUnsignedSource(context.target) ? [...weightRules, ...sourceRules] : weightRules, context);
+  applyRules(graph, [...weightRules, ...sourceRules(context.target)], context);
+
+const sourceRules = (target: Target): readonly AnyRule[] => [
+  ...(needsUnsignedSource(target) ? [recentreSource] : []),
+  ...(prefersUnsignedTransposed(target) ? convTransposeRules.source : []),
+];
 
 /** `report` receives one entry per layer that had a source zero point to correct. `costs`: what `auto` goes by. */
 export function correctZeroPoints(

@@ -62,19 +62,22 @@ export const ways = [
 ] as const satisfies readonly Way[];
 
 const transposedRules: Readonly<Record<string, AnyRule>> = convTransposeWays;
-const transposedCosts: Readonly<Record<string, number>> = {
-  fold: 1,
-  'border-table': 1.1,
-  native: 1.3,
-  'four-term': 1.4,
-  'two-conv': 2.04,
-  'f32-shift': 4,
-  's32-shift': 500,
+/** Products that one output of a transposed convolution takes. */
+const products = ({ inputChannels = 64, groups, taps, stride }: LayerClass): number =>
+  (inputChannels * taps) / (stride * groups);
+const transposedCosts: Readonly<Record<string, Way['cost']>> = {
+  fold: () => 1,
+  'border-table': (layer) => 1 + 25 / products(layer),
+  native: (layer) => (products(layer) < 200 ? 1.1 : 1.5),
+  'four-term': (layer) => 1.02 + 25 / products(layer),
+  'two-conv': () => 2,
+  'f32-shift': () => 3.3,
+  's32-shift': () => 500,
 };
 /** The same for transposed convolutions, all but `pad`: their padding reads nothing. */
 export const transposedWays: readonly Way[] = ways
   .filter(({ name }) => name !== 'pad')
-  .map(({ name, doc }) => ({ name, doc, rule: transposedRules[name], cost: () => transposedCosts[name] }));
+  .map(({ name, doc }) => ({ name, doc, rule: transposedRules[name], cost: transposedCosts[name] }));
 
 export type StrategyName = (typeof ways)[number]['name'];
 /** `auto`, one way for all layers, or ways per node (by node or layer name; the rest is `auto`). */
