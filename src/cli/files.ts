@@ -4,13 +4,21 @@ import { dirname, resolve } from 'node:path';
 import { type CompiledModel, isCompiledFile, readCompiledFile } from '../codegen/compiled_file.ts';
 import { fail, UnskewError, withLocation } from '../diagnostics/index.ts';
 import { type ImportOptions, importModel, readModelFile } from '../importers/import_model.ts';
+import { isZip } from '../importers/torch/archive/index.ts';
 import { type Graph, parse, verify } from '../ir/index.ts';
 import { UsageError } from './args.ts';
+import { readShapes } from './inputs.ts';
+
+/** What decides how a model is read. */
+export interface ImportValues {
+  readonly profile?: ImportOptions['profile'] | undefined;
+  readonly shape?: ReadonlyMap<string, string>;
+}
 
 /** What a path holds: a graph to be compiled, or one that is compiled already. */
 export interface Source {
   readonly path: string;
-  readonly kind: 'onnx' | 'ir' | 'compiled';
+  readonly kind: 'onnx' | 'torch' | 'ir' | 'compiled';
   readonly bytes: Uint8Array;
   readonly graph: Graph;
   /** Of a compiled file. */
@@ -18,20 +26,26 @@ export interface Source {
 }
 
 /**
- * Reads a model of any kind, told by content: ONNX, textual IR, or a file that `compile` wrote.
+ * Reads a model of any kind, told by content: ONNX, an archive of PyTorch, textual IR, or a file that `compile` wrote.
+ * An archive has no shapes: those of --shape are taken at once.
  *
  * @throws UnskewError U1… for a file that cannot be read, U2… for a wrong graph, U3001 for wrong IR, U5004 for a wrong compiled file
  */
-export async function openSource(path: string, profile?: ImportOptions['profile']): Promise<Source> {
+export async function openSource(path: string, { profile, shape }: ImportValues = {}): Promise<Source> {
   const bytes = await readModelFile(path);
   if (profile !== undefined && (isCompiledFile(bytes) || isIr(bytes)))
-    throw new UsageError(`--profile is for ONNX models: ${path} says itself how it rounds`);
+    throw new UsageError(`--profile is for ONNX models and PyTorch archives: ${path} says itself how it rounds`);
   if (isCompiledFile(bytes)) {
     const compiled = readCompiledFile(bytes, path);
     return { path, kind: 'compiled', bytes, graph: compiled.graph, compiled };
   }
   if (isIr(bytes)) return { path, kind: 'ir', bytes, graph: parseIr(new TextDecoder().decode(bytes), path) };
-  return { path, kind: 'onnx', bytes, graph: await importModel(path, { ...(profile && { profile }) }) };
+  const kind = isZip(bytes) ? 'torch' : 'onnx';
+  const options = {
+    ...(profile && { profile }),
+    ...(kind === 'torch' && shape && { inputShapes: readShapes(shape) }),
+  };
+  return { path, kind, bytes, graph: await importModel(path, options) };
 }
 
 /** Textual IR begins with `graph @`, after comments. */

@@ -1,5 +1,6 @@
 /** Options that several commands share, and models made by them. */
 import type { CompiledModel } from '../codegen/compiled_file.ts';
+import { torchProfiles } from '../importers/torch/ops/context.ts';
 import type { Graph } from '../ir/index.ts';
 import type { Strategy, StrategyName } from '../passes/strategies.ts';
 import { strategyNames } from '../passes/strategies.ts';
@@ -10,20 +11,26 @@ import { withShapes } from './inputs.ts';
 import { argument, assignments, choice, type Option, optionalChoice, whole } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
-export const modelArgument = argument('MODEL', 'an ONNX model, a compiled model or textual IR; told by content');
+export const modelArgument = argument(
+  'MODEL',
+  'an ONNX model, an archive of PyTorch, a compiled model or textual IR; told by content',
+);
 
 export const profileOption = {
   profile: optionalChoice(
     'NAME',
-    ['ort', 'onnx-spec'],
-    'Whose arithmetic requantization follows, in ONNX models: ort, onnx-spec (default: ort)',
+    ['ort', 'onnx-spec', ...torchProfiles],
+    `Whose arithmetic quantized operators follow: ort, onnx-spec in ONNX models (default: ort), ${torchProfiles.join(', ')} in archives of PyTorch (default: ${torchProfiles[0]})`,
   ),
 };
 export const strategyOption = {
   strategy: strategies(),
 };
 export const shapeOption = {
-  shape: assignments('NAME=SIZES', 'Sizes for an input with symbolic dimensions, as in x=1,3,224,224'),
+  shape: assignments(
+    'NAME=SIZES',
+    'Sizes for an input with symbolic dimensions, or of an archive of PyTorch, as in x=1,3,224,224',
+  ),
 };
 export const threadsOption = {
   threads: whole('N', 'Threads of one inference (default: all processors)', 1),

@@ -46,7 +46,7 @@ export const bench = defineCommand({
     { command: 'unskew bench model.onnx --per-node', does: 'where the time goes' },
   ],
   async run(values, terminal) {
-    const source = await openSource(values.model, values.profile);
+    const source = await openSource(values.model, values);
     if (values.perNode && values.backend === 'reference')
       throw new UsageError('--per-node needs the onednn backend', 'the interpreter keeps no times per node');
     const start = performance.now();

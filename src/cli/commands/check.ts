@@ -42,7 +42,7 @@ export const check = defineCommand({
     { command: 'unskew check a.qir --against b.qir', does: 'whether two graphs compute the same' },
   ],
   async run(values, terminal) {
-    const source = await openSource(values.model, values.profile);
+    const source = await openSource(values.model, values);
     const graph = withShapes(source.graph, values);
     const reference = source.compiled === undefined ? legalize(graph, { target: 'onednn' }).quantized : graph;
     const threads = values.threads ?? availableParallelism();

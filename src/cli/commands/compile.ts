@@ -36,7 +36,7 @@ export const compile = defineCommand({
   async run(values, terminal) {
     const { model, output } = values;
     if (output === undefined) throw new UsageError('--output is missing', 'say where to write it: -o FILE');
-    const source = await openSource(model, values.profile);
+    const source = await openSource(model, values);
     if (source.compiled !== undefined) throw new UsageError(`${model} is a compiled model already`);
     terminal.progress('compiling');
     const start = performance.now();

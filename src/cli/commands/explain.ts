@@ -23,7 +23,7 @@ export const explain = defineCommand({
   ],
   async run(values) {
     const { model, node, target, strategy } = values;
-    const { graph, kind } = await openSource(model, values.profile);
+    const { graph, kind } = await openSource(model, values);
     if (kind === 'compiled')
       fail(
         'U4002',

@@ -5,7 +5,7 @@ import { metadataOf } from '../../runtime/feeds.ts';
 import { defineCommand } from '../command.ts';
 import { openSource, type Source } from '../files.ts';
 import { activationZeroPoints, type Layer, layersOf, notGrouped } from '../layers.ts';
-import { modelArgument, profileOption } from '../shared_options.ts';
+import { modelArgument, profileOption, shapeOption } from '../shared_options.ts';
 import { count, formatBytes, formatTable, right } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -13,13 +13,13 @@ export const inspect = defineCommand({
   name: 'inspect',
   summary: 'Show inputs, outputs, operators, zero points, and what is not supported',
   arguments: { model: modelArgument },
-  options: profileOption,
+  options: { ...profileOption, ...shapeOption },
   examples: [
     { command: 'unskew inspect model.onnx', does: 'what is in the model, and which layers have zero points' },
     { command: 'unskew inspect model.onnx --json | jq .activations', does: 'how many zero points are not zero' },
   ],
-  async run({ model, profile }) {
-    const source = await openSource(model, profile);
+  async run({ model, ...values }) {
+    const source = await openSource(model, values);
     const { graph } = source;
     return {
       file: model,
@@ -57,7 +57,7 @@ export const inspect = defineCommand({
   },
 });
 
-const formatNames = { onnx: 'ONNX', ir: 'textual IR', compiled: 'compiled model' } as const;
+const formatNames = { onnx: 'ONNX', torch: 'PyTorch archive', ir: 'textual IR', compiled: 'compiled model' } as const;
 
 function producerOf(graph: Graph): { producer?: string; opsets?: Record<string, number> } {
   const file = originOf(graph)?.file;

@@ -7,7 +7,7 @@ import { openSource, type Source, writeOutput } from '../files.ts';
 import { hasOnnxRuntime } from '../onnxruntime.ts';
 import { optionalWhole, text } from '../options.ts';
 import { rewriteGraph, rewritingOptions } from '../rewriting.ts';
-import { modelArgument, profileOption, strategyOption, targetOption } from '../shared_options.ts';
+import { modelArgument, profileOption, shapeOption, strategyOption, targetOption } from '../shared_options.ts';
 import { interpreterSide, onnxRuntimeSide, type Side } from '../sides.ts';
 import { count, formatBytes, formatPairs, formatTable } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
@@ -27,6 +27,7 @@ export const rewrite = defineCommand({
     ...strategyOption,
     check: optionalWhole('N', 'Compare on N random inputs (default: 3)', 3),
     ...rewritingOptions,
+    ...shapeOption,
     ...profileOption,
   },
   examples: [
@@ -35,15 +36,18 @@ export const rewrite = defineCommand({
       command: 'unskew rewrite model.onnx -o out.onnx --strategy fold',
       does: 'one way of correcting where it is legal',
     },
+    { command: 'unskew rewrite model.pt -o model.onnx --shape x=1,3,224,224', does: 'an archive of PyTorch to ONNX' },
     { command: 'unskew rewrite model.onnx -o out.onnx --timing --emit-ir out.qir', does: 'see what the passes do' },
   ],
   async run(values, terminal) {
     const { model, output } = values;
     if (output === undefined) throw new UsageError('--output is missing', 'say where to write it: -o FILE');
     terminal.progress(`reading ${model}`);
-    const source = await openSource(model, values.profile);
+    const source = await openSource(model, values);
     if (source.compiled !== undefined)
       throw new UsageError(`${model} is compiled already`, 'rewrite the model that it was compiled from');
+    if (source.kind !== 'torch' && values.shape.size > 0)
+      throw new UsageError('--shape is for archives of PyTorch', 'other models keep their symbolic sizes');
     const { graph, reference, certificate, strategies, passes } = await rewriteGraph(source.graph, values, terminal);
     terminal.progress(`writing ${output}`);
     const bytes = exportOnnx(graph);

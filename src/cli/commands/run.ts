@@ -41,7 +41,7 @@ export const run = defineCommand({
     { command: 'unskew run model.onnx --random 1 --backend reference', does: 'the same on the interpreter' },
   ],
   async run(values, terminal) {
-    const source = await openSource(values.model, values.profile);
+    const source = await openSource(values.model, values);
     const { model, graph } = modelOf(source, values);
     try {
       const feeds = await readInputs(graph, values);
