@@ -83,3 +83,16 @@ export function sourceCorrectable({ zx, w, zw, constant }: ConvMatch, miss: Miss
     [constant(w) !== undefined, 'the weights are computed at run time', w],
   );
 }
+
+/** What every way to correct a weights zero point needs first. */
+export function weightsCorrectable({ w, zw, constant }: ConvMatch, miss: MissMaker): MissReason | undefined {
+  return needs(
+    miss,
+    [zw !== undefined || w.type.dtype === 'u8', 'the weights are s8 without a zero point already', w],
+    [
+      constant(w) !== undefined && (zw === undefined || constant(zw) !== undefined),
+      'the weights and their zero point must be constants',
+      w,
+    ],
+  );
+}

@@ -1,6 +1,6 @@
 import { tensor } from '../../ir/index.ts';
 import { type ConvFamily, convolution, filtersOf } from '../corrections/conv_family.ts';
-import { centred, needs } from '../corrections/operands.ts';
+import { centred, needs, weightsCorrectable } from '../corrections/operands.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
 /** Free and exact whenever every w − zw[o] is an s8: always so for s8 with zw = 0 and for u8 with zw = 128. */
@@ -12,20 +12,14 @@ export const recentreWeightsOf = (family: ConvFamily) =>
     exactness: 'bit-exact',
     where(match, miss) {
       const { w, zw, constant } = match;
-      return needs(
-        miss,
-        [zw !== undefined || w.type.dtype === 'u8', 'the weights are s8 without a zero point already', w],
-        [
-          constant(w) !== undefined && (zw === undefined || constant(zw) !== undefined),
-          'the weights and their zero point must be constants',
-          w,
-        ],
-        [
+      return (
+        weightsCorrectable(match, miss) ??
+        needs(miss, [
           () => centred(filtersOf(family, match), constant(zw), -128, 127) !== undefined,
           'some w − zw does not fit s8',
           w,
           'window-sum or split-weights serve',
-        ],
+        ])
       );
     },
     rewrite(match, { emit, constant: make }) {

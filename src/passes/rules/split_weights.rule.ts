@@ -1,6 +1,6 @@
 import { type ITensor, tensor } from '../../ir/index.ts';
 import { type ConvFamily, convolution, filtersOf } from '../corrections/conv_family.ts';
-import { type Eight, needs, perFilter } from '../corrections/operands.ts';
+import { type Eight, needs, perFilter, weightsCorrectable } from '../corrections/operands.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
 /** w − zw lies in −255…255: every such number but 255 is the sum of two s8. */
@@ -12,20 +12,14 @@ export const splitWeightsOf = (family: ConvFamily) =>
     exactness: 'bit-exact',
     where(match, miss) {
       const { w, zw, constant } = match;
-      return needs(
-        miss,
-        [zw !== undefined || w.type.dtype === 'u8', 'the weights are s8 without a zero point already', w],
-        [
-          constant(w) !== undefined && (zw === undefined || constant(zw) !== undefined),
-          'the weights and their zero point must be constants',
-          w,
-        ],
-        [
+      return (
+        weightsCorrectable(match, miss) ??
+        needs(miss, [
           () => split(filtersOf(family, match), constant(zw)) !== undefined,
           'some w − zw is 255: no two s8 add up to it',
           w,
           'window-sum serves',
-        ],
+        ])
       );
     },
     rewrite(match, { emit, constant: make, add }) {

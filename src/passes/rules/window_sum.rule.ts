@@ -1,7 +1,7 @@
 import { type ITensor, type Shape, sizeOf, tensor, type Value } from '../../ir/index.ts';
 import { nnExpand } from '../../ir/ops/nn_movement.op.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
-import { type ConvMatch, type Eight, movedZeroPoint, needs } from '../corrections/operands.ts';
+import { type ConvMatch, type Eight, movedZeroPoint, weightsCorrectable } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
@@ -14,16 +14,7 @@ export const windowSumOf = (family: ConvFamily) =>
       'qconv(x, w; zx, zw) = qconv(x, ŵ; zx) − ẑw[o]·qconv(x, 1; zx),   ŵ = w − 128 and ẑw = zw − 128 for u8 weights',
     ),
     exactness: 'bit-exact',
-    where: ({ w, zw, constant }, miss) =>
-      needs(
-        miss,
-        [zw !== undefined || w.type.dtype === 'u8', 'the weights are s8 without a zero point already', w],
-        [
-          constant(w) !== undefined && (zw === undefined || constant(zw) !== undefined),
-          'the weights and their zero point must be constants',
-          w,
-        ],
-      ),
+    where: weightsCorrectable,
     rewrite: (match, algebra) => update(family, match, algebra, (z) => z),
     wrong: {
       what: 'corrects every filter with the zero point of the first',
