@@ -17,7 +17,7 @@ export type ImportProfile = OnnxProfile | TorchProfile;
 export interface ImportOptions {
   /** `ort` for ONNX and `torch-qnnpack` for PyTorch unless said otherwise; one of another format is refused. */
   readonly profile?: ImportProfile;
-  /** Shapes of inputs by name, sizes may be symbols. PyTorch archives may need them: they have none of their own. */
+  /** Shapes of inputs by name, sizes may be symbols. TorchScript archives may need them: they have none of their own. */
   readonly inputShapes?: Readonly<Record<string, Shape>>;
 }
 
@@ -82,11 +82,9 @@ function importArchive(
 }
 
 /** A program says itself how it computes and what shapes it takes. */
-function importProgram(archive: Archive, { profile, inputShapes }: ImportOptions, where: Location): Promise<Graph> {
+function importProgram(archive: Archive, { profile }: ImportOptions, where: Location): Promise<Graph> {
   if (profile !== undefined)
     fail('U4002', `a program of torch.export has no profile, but '${profile}' is given`, where);
-  if (inputShapes !== undefined)
-    fail('U4002', 'a program of torch.export has shapes of its own, but shapes are given', where);
   return importExport(archive);
 }
 
