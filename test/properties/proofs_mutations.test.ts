@@ -9,7 +9,6 @@ import {
   interpret,
   type Node,
   nodesOf,
-
   verify,
 } from '../../src/ir/index.ts';
 import { legalize } from '../../src/passes/legalize.ts';

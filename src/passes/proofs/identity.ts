@@ -109,19 +109,20 @@ function compare(region: Region, session: Session): { readonly index?: readonly 
   };
   const random = points(false);
   for (const graph of [region.before, region.after]) evaluate(graph, primeField, random, true);
-  // Constants: exact, in the arithmetic of the operators. Coefficients of unknowns: what is left at a random point.
+  const both = (ring: Ring, leaves: ReadonlyMap<ValueId, Terms>) =>
+    [region.before, region.after].map((graph) => evaluate(graph, ring, leaves));
+  const firstDifference = ([a, b]: readonly Float64Array[]): number => a.findIndex((v, i) => v !== b[i]);
+  // Unknowns at 0 leave the constants, which are compared in the arithmetic of the operators themselves. Where these
+  // agree modulo 2^32 alone they are taken off before values at a random point are compared.
+  const values = both(primeField, random);
   const zero = points(true);
-  const [before, after] = [region.before, region.after].map((graph) => {
-    const values = evaluate(graph, primeField, random);
-    const origin = evaluate(graph, primeField, zero);
-    return values.map((v, i) => primeField.reduce(v - origin[i]));
-  });
-  const constants = [region.before, region.after].map((graph) => evaluate(graph, wrapping, zero));
-  const count = before.length;
-  for (let i = 0; i < count; i++) {
-    if (constants[0][i] !== constants[1][i] || before[i] !== after[i]) return { index: coordinates(i, grid), count };
+  let at = firstDifference(both(wrapping, zero));
+  if (at < 0 && firstDifference(values) >= 0) {
+    const origins = both(primeField, zero);
+    at = firstDifference(values.map((side, s) => side.map((v, i) => primeField.reduce(v - origins[s][i]))));
   }
-  return { count };
+  const count = values[0].length;
+  return at < 0 ? { count } : { index: coordinates(at, grid), count };
 }
 
 /** A dense value of the region's shape at the grid's positions; sizes of 1 are broadcast. */

@@ -174,7 +174,7 @@ const primitiveRecipe = (r: Recipe, c: number, bias: number, map: number): Step 
 
 /** vpmaddubsw adds two neighbouring products and saturates the sum to int16; any two weights of a filter may be neighbours. */
 function saturation(graph: Graph, node: Node, target: Target): Obligation {
-  const what = `no pair of products saturates int16 on ${target.isa}`;
+  const what = `sums are exact on ${target.isa}, where pairs of products are added in int16`;
   const kernel = 'the layer is left to the kernel that adds in int32';
   const done = (method: string): Obligation => ({ kind: 'saturation', what, method, verdict: 'proved' });
   const w = constantOf(graph, node.operands[1]);

@@ -72,7 +72,16 @@ export function ones(length: number): Vector {
 }
 export const isOnes = (v: Vector): boolean => onesByLength.get(v.data.length) === v;
 
-export const range = (n: number): Int32Array => Int32Array.from({ length: n }, (_, i) => i);
+const ranges = new Map<number, Int32Array>();
+/** 0, 1, … n − 1: one list for each length. */
+export function range(n: number): Int32Array {
+  const known = ranges.get(n);
+  if (known) return known;
+  const made = new Int32Array(n);
+  for (let i = 0; i < n; i++) made[i] = i;
+  ranges.set(n, made);
+  return made;
+}
 
 /** A constant that varies along one axis at most. */
 export function termsOfConstant({ tensor, shape }: Constant, ring: Ring): Terms | undefined {
@@ -105,8 +114,9 @@ export function integers({ dtype, data }: ITensor): Float64Array {
   return values;
 }
 
-/** Equal elements, equal marks. */
+/** Equal elements, equal marks; of a long list all are taken to differ, which is safe. */
 function marksOf(values: Float64Array): Int32Array {
+  if (values.length > 64) return range(values.length);
   const ids = new Map<number, number>();
   return Int32Array.from(values, (v) => {
     if (!ids.has(v)) ids.set(v, ids.size);
@@ -117,6 +127,7 @@ function marksOf(values: Float64Array): Int32Array {
 /** Positions are alike where they are in both. */
 export function joinMarks(a: Int32Array | undefined, b: Int32Array | undefined): Int32Array | undefined {
   if (a === undefined || b === undefined || a === b) return a ?? b;
+  if (a === range(a.length) || b === range(a.length)) return range(a.length);
   const ids = new Map<string, number>();
   return a.map((mark, i) => {
     const key = `${mark},${b[i]}`;
