@@ -37,6 +37,7 @@ const isWhole = ({ dtype, low, high }: Range): boolean => low === dtypes[dtype].
 /**
  * clamp(rne(x·fl(1/scale)) + zp, low, high), as both libraries define it. A range narrower than the type becomes bounds
  * of x where that says the same, since quantization is monotone: rewrites look for a clip in front of a quantize.
+ * PyTorch divides by a scale in binary64; here it is rounded to binary32 first, which is what quantizers store.
  */
 export function quantized(ctx: ExportContext, x: Value, parameters: Parameters, range: Range): Value {
   const real = ctx.cast(x, 'f32');
