@@ -299,7 +299,9 @@ describe('importModel', () => {
   it('tells formats by content', async () => {
     const bytes = writeModel({ nodes: [relu('x', 'y')], inputs: [float('x', 1)], outputs: [float('y', 1)] });
     expect(ops(await importModel(bytes))).toEqual(['nn.relu']);
-    await expect(importModel(Uint8Array.from([0x50, 0x4b, 3, 4, 0, 0]))).rejects.toThrow(/U1003.*the archive is malformed/);
+    await expect(importModel(Uint8Array.from([0x50, 0x4b, 3, 4, 0, 0]))).rejects.toThrow(
+      /U1003.*the archive is malformed/,
+    );
     await expect(importModel('/nowhere/model.onnx')).rejects.toThrow(
       /U1001.*no such file\n {2}at \/nowhere\/model\.onnx/,
     );
