@@ -15,6 +15,8 @@ import { FunctionObject, ModuleObject, type Operators } from './objects.ts';
 import { prepack } from './packed.ts';
 import { type Special, specials } from './specials.ts';
 
+type Keywords = ReadonlyMap<string, TorchValue>;
+
 /** How a block ended before its end. */
 type Ending = { readonly kind: 'return'; readonly value: TorchValue } | { readonly kind: 'break' | 'continue' };
 
@@ -59,7 +61,7 @@ export class Interpreter extends Frames {
   call(
     { code, file, self }: FunctionObject,
     args: readonly TorchValue[],
-    keywords: ReadonlyMap<string, TorchValue>,
+    keywords: Keywords,
     where: Location,
   ): TorchValue {
     return this.nested(where, () => {
@@ -75,7 +77,7 @@ export class Interpreter extends Frames {
   #bind(
     { name, parameters }: FunctionCode,
     args: readonly TorchValue[],
-    keywords: ReadonlyMap<string, TorchValue>,
+    keywords: Keywords,
     { variables }: Frame,
     where: Location,
   ): void {
@@ -277,12 +279,9 @@ export class Interpreter extends Frames {
 
   #operator(operator: string, args: readonly TorchValue[], line: number): TorchValue {
     const name = operators[operator] ?? this.refuse(line, `the operator '${operator}' is not supported`, 'U2008');
-    if (operator === 'not in') return this.#apply('aten::__not__', [this.#apply(name, [args[1], args[0]], line)], line);
-    return this.#apply(name, operator === 'in' ? [args[1], args[0]] : args, line);
-  }
-
-  #apply(name: string, args: readonly TorchValue[], line: number): TorchValue {
-    return this.#invoke(name, args, new Map(), line);
+    if (operator === 'not in')
+      return this.#invoke('aten::__not__', [this.#invoke(name, [args[1], args[0]], line)], line);
+    return this.#invoke(name, operator === 'in' ? [args[1], args[0]] : args, line);
   }
 
   #name(name: string, line: number): TorchValue {
@@ -321,7 +320,7 @@ export class Interpreter extends Frames {
     const container = this.#evaluate(object);
     if (index.kind === 'slice') {
       const [start, end, step] = index.bounds.map((bound) => (bound ? this.#evaluate(bound) : null));
-      return this.#apply('aten::slice', [container, start, end ?? null, step ?? 1], line);
+      return this.#invoke('aten::slice', [container, start, end ?? null, step ?? 1], line);
     }
     const at = this.#evaluate(index);
     if (Array.isArray(container))
@@ -353,17 +352,12 @@ export class Interpreter extends Frames {
     const args = e.args.map((arg) => this.#evaluate(arg));
     const keywords = new Map(e.keywords.map(([name, value]) => [name, this.#evaluate(value)] as const));
     this.#variable = variable;
-    if (dotted !== undefined && isOperator) return this.#invoke(operatorName(dotted), args, keywords, e.line);
+    if (dotted !== undefined && isOperator) return this.#invoke(operatorName(dotted), args, e.line, keywords);
     if (callee instanceof FunctionObject) return this.call(callee, args, keywords, this.at(e.line));
     return this.refuse(e.line, `a call of ${describe(callee)}`, 'U2008');
   }
 
-  #invoke(
-    name: string,
-    args: readonly TorchValue[],
-    keywords: ReadonlyMap<string, TorchValue>,
-    line: number,
-  ): TorchValue {
+  #invoke(name: string, args: readonly TorchValue[], line: number, keywords: Keywords = new Map()): TorchValue {
     if (name === 'prim::RaiseException') return this.refuse(line, `the code raises: ${String(args[0])}`, 'U2005');
     const packed = prepack(name, args, this.at(line));
     if (packed) return packed;
@@ -394,7 +388,7 @@ export class Interpreter extends Frames {
 
   readonly #api: Special = {
     evaluate: (e) => this.#evaluate(e),
-    apply: (name, args, line) => this.#apply(name, args, line),
+    apply: (name, args, line) => this.#invoke(name, args, line),
     attribute: (object, name, line) => this.attribute(object, name, () => this.at(line)),
     refuse: (line, why) => this.refuse(line, why),
   };
