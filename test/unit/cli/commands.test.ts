@@ -156,7 +156,7 @@ describe('strategies and explain', () => {
     const { stdout, code } = await unskew(['explain', model, 'conv1']);
     expect(code).toBe(0);
     expect(stdout).toContain('conv1 (QLinearConv)\n  fired\n');
-    expect(stdout).toMatch(/(border-table|pad) +qconv\(x, w; zx/);
+    expect(stdout).toMatch(/zero point corrected by (border-table|pad|native)/); // the cheapest of this machine
     expect(stdout).toMatch(/fold +not legal: padded borders/);
     expect((await unskew(['explain', model])).stdout).toContain('Everything runs natively.');
   });
