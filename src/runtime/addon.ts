@@ -4,12 +4,16 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { arch, platform } from 'node:os';
+import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
 import { fail, UnskewError } from '../diagnostics/index.ts';
 
 /** Where `scripts/setup` puts it; the same from src/ and from dist/. */
 const addonPath = fileURLToPath(new URL('../../build/Release/unskew.node', import.meta.url));
+
+/** As one types it here: in a working copy scripts/setup, in an application node_modules/unskew/scripts/setup. */
+const setup = relative(process.cwd(), fileURLToPath(new URL('../../scripts/setup', import.meta.url)));
 
 let loaded: OneDnnBinding | undefined;
 
@@ -48,7 +52,7 @@ function load(path: string): OneDnnBinding {
     );
   }
   if (!existsSync(path)) {
-    return fail('U5001', 'the native addon has not been built', { file: path }, 'run scripts/setup, which builds it');
+    return fail('U5001', 'the native addon has not been built', { file: path }, `run ${setup}, which builds it`);
   }
   try {
     return createRequire(import.meta.url)(path) as OneDnnBinding;
@@ -60,10 +64,10 @@ function load(path: string): OneDnnBinding {
 
 function hintFor(cause: string): string {
   if (/libdnnl/.test(cause)) {
-    return 'oneDNN (libdnnl) is missing, or is not the version the addon was built against: run scripts/setup, which installs it and builds the addon against it';
+    return `oneDNN (libdnnl) is missing, or is not the version the addon was built against: run ${setup}, which installs it and builds the addon against it`;
   }
   if (/GLIBC|GLIBCXX|libgomp|libstdc\+\+/.test(cause)) {
-    return 'it was built on another system: run scripts/setup, which builds it on this one';
+    return `it was built on another system: run ${setup}, which builds it on this one`;
   }
-  return 'run scripts/setup, which builds it for this machine and this Node.js; it needs an x86-64 CPU with SSE4.1, and AVX2 or AVX-512 with VNNI to be fast';
+  return `run ${setup}, which builds it for this machine and this Node.js; it needs an x86-64 CPU with SSE4.1, and AVX2 or AVX-512 with VNNI to be fast`;
 }

@@ -132,13 +132,14 @@ describe('scripts/setup', () => {
    * PATH of only these, so that no package is ever installed. `missing` names the commands the machine lacks at first.
    */
   function project({ missing = [] as string[], uid = 0, aptGet = 'exit 0', sudo = '' } = {}) {
-    const root = folderWith({
-      'package-lock.json':
+    const folder = folderWith({
+      'unskew/package-lock.json':
         '{"packages":{"":{},"node_modules/a":{"integrity":"1"},"node_modules/b":{"optional":true,"integrity":"2"}}}',
-      'src/index.ts': 'export {};\n',
-      'native/addon.cpp': '// addon\n',
-      'CMakeLists.txt': '',
+      'unskew/src/index.ts': 'export {};\n',
+      'unskew/native/addon.cpp': '// addon\n',
+      'unskew/CMakeLists.txt': '',
     });
+    const root = join(folder, 'unskew');
     mkdirSync(join(root, 'bin'));
     for (const tool of tools)
       symlinkSync(execFileSync('which', [tool], { encoding: 'utf8' }).trim(), join(root, 'bin', tool));
@@ -195,6 +196,17 @@ describe('scripts/setup', () => {
     expect([second.status, second.stdout, second.log]).toEqual([0, '', '']);
     expect(run().stdout).toMatch(/native addon: up to date[\s\S]*ready/);
     expect(existsSync(join(root, 'dist/.digest'))).toBe(true);
+  });
+
+  test('an installed package builds the addon alone, with the cmake-js that npm put beside it', () => {
+    const { root, run } = project();
+    rmSync(join(root, 'package-lock.json'));
+    mkdirSync(join(root, '../.bin'));
+    symlinkSync(join(root, 'tools/cmake-js'), join(root, '../.bin/cmake-js'));
+    const { status, stderr, log } = run(['--quiet']);
+    expect([status, stderr]).toEqual([0, '']);
+    expect(log).toMatch(/^cmake-js configure .*\ncmake-js build .*\n$/);
+    expect(run(['--quiet']).log).toBe('');
   });
 
   test('contents decide what is rebuilt, not modification times', () => {
