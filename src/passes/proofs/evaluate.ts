@@ -21,7 +21,7 @@ import {
   unsupported,
   type Value,
 } from './terms.ts';
-import type { Weights } from './weights.ts';
+import type { Projections } from './weights.ts';
 import type { AxisKinds } from './windows.ts';
 
 export interface EvaluationOptions {
@@ -30,7 +30,7 @@ export interface EvaluationOptions {
   readonly ring: Ring;
   /** The unknowns. */
   readonly leaves: ReadonlyMap<ValueId, Terms>;
-  readonly weights: Weights;
+  readonly weights: Projections;
   /** Only refine the grid: dense values stay empty. */
   readonly learning: boolean;
 }
@@ -41,7 +41,7 @@ export class Side {
   readonly graph: Graph;
   readonly grid: Grid;
   readonly ring: Ring;
-  readonly weights: Weights;
+  readonly weights: Projections;
   readonly #learning: boolean;
   readonly #producers: ReadonlyMap<ValueId, Node>;
   readonly #values: Map<ValueId, Value>;
@@ -140,8 +140,8 @@ export class Side {
       return own.reduce((fewest, list) => (list.length < fewest.length ? list : fewest));
     });
     const [x, y] = [picked(left, at), picked(right, at)];
-    const data = new Float64Array(at.reduce((n, list) => n * list.length, 1));
-    for (let i = 0; i < data.length; i++) data[i] = f(x.data[x.index(i)], y.data[y.index(i)]);
+    const data = new Float64Array(x.length);
+    for (let i = 0; i < data.length; i++) data[i] = f(x[i], y[i]);
     return { kind: 'dense', shape, at, data };
   }
 
@@ -167,32 +167,30 @@ const sameSizes = (a: readonly number[], b: readonly number[]): boolean =>
 
 const empty = (shape: readonly number[]): Dense => ({ kind: 'dense', shape, at: [], data: new Float64Array(0) });
 
-/** Where in the data of `v` the element at each position of `at` is; sizes of 1 are broadcast. */
-export function picked(v: Dense, at: readonly Int32Array[]): { data: Float64Array; index: (flat: number) => number } {
+/** The elements of `v` at each position of `at`, row major; sizes of 1 are broadcast. */
+export function picked(v: Dense, at: readonly Int32Array[]): Float64Array {
   const lead = at.length - v.shape.length;
-  const isWhole = lead === 0 && v.at.every((list, axis) => sameList(list, at[axis]));
-  if (isWhole) return { data: v.data, index: (flat) => flat };
-  const places = at.map((list, axis) => {
+  if (lead === 0 && v.at.every((list, axis) => sameList(list, at[axis]))) return v.data;
+  let [places, stride] = [Int32Array.of(0), 1];
+  for (let axis = at.length - 1; axis >= 0; axis--) {
     const own = axis - lead;
-    if (own < 0 || v.shape[own] === 1) return new Int32Array(list.length);
-    const place = new Map(Array.from(v.at[own], (coordinate, i) => [coordinate, i]));
-    return list.map((coordinate) => place.get(coordinate) ?? unsupported('positions that do not correspond'));
-  });
-  const strides = at.map((_, axis) =>
-    axis < lead ? 0 : v.at.slice(axis - lead + 1).reduce((n, list) => n * list.length, 1),
-  );
-  return {
-    data: v.data,
-    index: (flat) => {
-      let [rest, from] = [flat, 0];
-      for (let axis = at.length - 1; axis >= 0; axis--) {
-        const n = at[axis].length;
-        from += places[axis][rest % n] * strides[axis];
-        rest = Math.floor(rest / n);
-      }
-      return from;
-    },
-  };
+    const isRead = own >= 0 && v.shape[own] !== 1;
+    const steps = isRead
+      ? placesOf(v.at[own], at[axis]).map((place) => place * stride)
+      : new Int32Array(at[axis].length);
+    const inner = places;
+    places = new Int32Array(steps.length * inner.length);
+    for (let i = 0, to = 0; i < steps.length; i++)
+      for (let j = 0; j < inner.length; j++) places[to++] = steps[i] + inner[j];
+    if (own >= 0) stride *= v.at[own].length;
+  }
+  return Float64Array.from(places, (place) => v.data[place]);
+}
+
+/** Where in a list of coordinates others are. */
+function placesOf(list: Int32Array, wanted: Int32Array): Int32Array {
+  const place = new Map(Array.from(list, (coordinate, i) => [coordinate, i]));
+  return wanted.map((coordinate) => place.get(coordinate) ?? unsupported('positions that do not correspond'));
 }
 
 const sameList = (a: Int32Array, b: Int32Array): boolean =>

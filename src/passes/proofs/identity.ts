@@ -5,18 +5,20 @@ import { Grid } from './grid.ts';
 import { accumulator } from './products.ts';
 import { type Region, sizedRegions } from './region.ts';
 import { PRIME, primeField, RandomPoints, type Ring, wrapping } from './ring.ts';
-import { type Dense, ones, type Terms, Unsupported, type Vector } from './terms.ts';
-import { Weights } from './weights.ts';
+import { ones, type Terms, Unsupported, type Vector } from './terms.ts';
+import { type Projections, UnknownProjections, Weights } from './weights.ts';
 
 /** What checks share: passes over weights, and random points. */
 export class Session {
   readonly weights = new Weights();
+  readonly projections: UnknownProjections;
   readonly #random: RandomPoints;
   readonly #vectors = new Map<string, Vector>();
 
   /** @param seed of the random points; from the system when absent */
   constructor(seed?: number) {
     this.#random = new RandomPoints(seed);
+    this.projections = new UnknownProjections(this.weights, this.#random);
   }
 
   /** One vector for each unknown, axis and size: for other sizes of other axes weights need no other pass. */
@@ -25,7 +27,7 @@ export class Session {
     const key = `${axis} ${size} ${leaf}`;
     const known = this.#vectors.get(key);
     if (known) return known;
-    const made = { data: Float64Array.from({ length: size }, () => this.#random.next()) };
+    const made = this.#random.vector(size);
     this.#vectors.set(key, made);
     return made;
   }
@@ -91,8 +93,14 @@ function compare(region: Region, session: Session): { readonly index?: readonly 
         return [id, known ? { ...unknown, terms: [] } : unknown];
       }),
     );
-  const evaluate = (graph: Graph, ring: Ring, leaves: ReadonlyMap<ValueId, Terms>, learning = false): Float64Array => {
-    const side = new Side({ graph, grid, ring, leaves, weights: session.weights, learning });
+  const evaluate = (
+    graph: Graph,
+    ring: Ring,
+    leaves: ReadonlyMap<ValueId, Terms>,
+    weights: Projections = session.weights,
+    learning = false,
+  ): Float64Array => {
+    const side = new Side({ graph, grid, ring, leaves, weights, learning });
     const node = graph.nodes[region.root];
     const value =
       node?.op === 'qnn.requantize'
@@ -105,31 +113,25 @@ function compare(region: Region, session: Session): { readonly index?: readonly 
             )
           : side.value(region.root);
     const dense = side.dense(value, shape);
-    return learning ? dense.data : atGrid(dense, grid);
+    return learning ? dense.data : picked(dense, grid.at);
   };
   const random = points(false);
-  for (const graph of [region.before, region.after]) evaluate(graph, primeField, random, true);
-  const both = (ring: Ring, leaves: ReadonlyMap<ValueId, Terms>) =>
-    [region.before, region.after].map((graph) => evaluate(graph, ring, leaves));
+  for (const graph of [region.before, region.after]) evaluate(graph, primeField, random, session.weights, true);
+  const both = (ring: Ring, leaves: ReadonlyMap<ValueId, Terms>, weights?: Projections) =>
+    [region.before, region.after].map((graph) => evaluate(graph, ring, leaves, weights));
   const firstDifference = ([a, b]: readonly Float64Array[]): number => a.findIndex((v, i) => v !== b[i]);
   // Unknowns at 0 leave the constants, which are compared in the arithmetic of the operators themselves. Where these
   // agree modulo 2^32 alone they are taken off before values at a random point are compared.
-  const values = both(primeField, random);
   const zero = points(true);
   let at = firstDifference(both(wrapping, zero));
+  let values = both(primeField, random, session.projections);
+  if (at < 0 && firstDifference(values) >= 0) values = both(primeField, random);
   if (at < 0 && firstDifference(values) >= 0) {
     const origins = both(primeField, zero);
     at = firstDifference(values.map((side, s) => side.map((v, i) => primeField.reduce(v - origins[s][i]))));
   }
   const count = values[0].length;
   return at < 0 ? { count } : { index: coordinates(at, grid), count };
-}
-
-/** A dense value of the region's shape at the grid's positions; sizes of 1 are broadcast. */
-function atGrid(v: Dense, grid: Grid): Float64Array {
-  const { data, index } = picked(v, grid.at);
-  const count = sizeOf(grid.at.map((list) => list.length));
-  return data.length === count ? data : Float64Array.from({ length: count }, (_, i) => data[index(i)]);
 }
 
 function coordinates(flat: number, { at }: Grid): number[] {

@@ -1,7 +1,7 @@
 /** Matrix products of sums of terms with known or unknown matrices, at chosen positions. Operands have rank 2 at least. */
 import type { Ring } from './ring.ts';
 import { type Constant, type Dense, forEachIndex, joinMarks, outer, range, type Terms, type Vector } from './terms.ts';
-import type { Weights } from './weights.ts';
+import type { Projections } from './weights.ts';
 import type { AxisKinds } from './windows.ts';
 
 type Right = Terms | Constant;
@@ -24,7 +24,7 @@ export function matrixProduct(
   b: Right,
   shape: readonly number[],
   at: readonly Int32Array[],
-  weights: Weights,
+  weights: Projections,
   ring: Ring,
 ): Dense {
   const rank = shape.length;

@@ -64,6 +64,7 @@ export const wrapping: Ring = {
 /** Uniform elements of the prime field; the seed comes from the system unless given. */
 export class RandomPoints {
   #state: Uint32Array;
+  readonly #vectors = new WeakSet<object>();
 
   constructor(seed?: number) {
     this.#state = seed === undefined ? crypto.getRandomValues(new Uint32Array(4)) : Uint32Array.of(seed, 1, 2, 3);
@@ -76,6 +77,15 @@ export class RandomPoints {
     while (v === PRIME) v = this.#next() >>> 1;
     return v;
   }
+
+  vector(length: number): { readonly data: Float64Array } {
+    const vector = { data: Float64Array.from({ length }, () => this.next()) };
+    this.#vectors.add(vector);
+    return vector;
+  }
+
+  /** Whether `vector` made it: its elements are independent of everything. */
+  made = (vector: object): boolean => this.#vectors.has(vector);
 
   #next(): number {
     const s = this.#state;

@@ -1,6 +1,6 @@
 /** Passes over weights: the only work of a proof that grows with the model. Every result is kept as long as the checker. */
 import { dtypes, type ITensor, type Node, sizeOf } from '../../ir/index.ts';
-import { type Ring, wrapping } from './ring.ts';
+import { primeField, type RandomPoints, type Ring, wrapping } from './ring.ts';
 import { integers, isOnes, unsupported, type Vector } from './terms.ts';
 
 /** How weights are laid out: [O, C/group, taps…] of a convolution, [C, O/group, taps…] of a transposed one, […, K, N] of a matmul. */
@@ -29,6 +29,9 @@ function geometryOf({ shape }: ITensor, layout: Layout) {
     : { blocks: group, filters: shape[1], summed: shape[0] / group, taps };
 }
 
+/** What identities ask of weights. */
+export type Projections = Pick<Weights, 'projection' | 'centredFor'>;
+
 export class Weights {
   readonly #sums = new Map<ITensor, Map<string, Sums>>();
   readonly #projections = new Map<ITensor, Map<Vector, Float64Array>>();
@@ -47,7 +50,7 @@ export class Weights {
   signed = (w: ITensor, layout: Layout): SignedSums => this.#sumsOf(w, layout);
 
   #sumsOf = (w: ITensor, layout: Layout): Sums =>
-    remember(this.#sums, w, JSON.stringify(layout), () => pass(w, layout, noVector(geometryOf(w, layout)), wrapping));
+    remember(this.#sums, w, JSON.stringify(layout), () => pass(w, layout, undefined, wrapping));
 
   /** w − zw of a quantized product with zero points per result channel. */
   centredFor(node: Node, w: ITensor, zw: ITensor): ITensor {
@@ -78,6 +81,36 @@ export class Weights {
   }
 }
 
+/**
+ * The same with Σ w·v of random vectors v as unknowns of their own, which takes no pass over the weights: sides that are
+ * equal whatever these sums are, are equal for what they are. Where sides get one sum from different weights (w split in
+ * two, say) they differ here, and the sums themselves have to be known.
+ */
+export class UnknownProjections implements Projections {
+  readonly #weights: Weights;
+  readonly #random: RandomPoints;
+  readonly #projections = new Map<ITensor, Map<Vector, Float64Array>>();
+
+  constructor(weights: Weights, random: RandomPoints) {
+    this.#weights = weights;
+    this.#random = random;
+  }
+
+  centredFor: Projections['centredFor'] = (node, w, zw) => this.#weights.centredFor(node, w, zw);
+
+  projection(w: ITensor, layout: Layout, vector: Vector, ring: Ring): Float64Array {
+    if (ring !== primeField || isOnes(vector) || !this.#random.made(vector))
+      return this.#weights.projection(w, layout, vector, ring);
+    const { blocks, filters, taps } = geometryOf(w, layout);
+    return remember(
+      this.#projections,
+      w,
+      vector,
+      () => this.#random.vector(blocks * filters * taps).data as Float64Array,
+    );
+  }
+}
+
 function remember<K, T>(maps: Map<ITensor, Map<K, T>>, w: ITensor, key: K, compute: () => T): T {
   let map = maps.get(w);
   if (map === undefined) {
@@ -101,13 +134,11 @@ interface Sums extends SignedSums {
   readonly sums: Float64Array;
 }
 
-const noVector = ({ blocks, summed }: ReturnType<typeof geometryOf>) => new Float64Array(blocks * summed);
-
-/** One pass for all that is asked of weights. */
+/** One pass for all that is asked of weights; without a vector for the sums alone. */
 function pass(
   w: ITensor,
   layout: Layout,
-  vector: Float64Array,
+  vector: Float64Array | undefined,
   ring: Ring,
 ): Sums & { readonly projected: Float64Array } {
   const { blocks, filters, summed, taps } = geometryOf(w, layout);
@@ -126,16 +157,17 @@ function pass(
         const length = Math.min(chunk, summed - from);
         const at = start(layout, block, filter, from, filters, summed, taps);
         const first = (isMatmul ? 0 : block * summed) + from;
-        if (!small) addLarge(data, at, taps, vector[first], ring, projected, sums, aboves, to);
+        if (!small) addLarge(data, at, taps, vector?.[first] ?? 0, ring, projected, sums, aboves, to);
         else {
           for (let t = 0; t < taps; t++) {
-            addLine(data as Int8Array, at + t, step, length, vector, first);
+            if (vector) addProducts(data as Int8Array, at + t, step, length, vector, first);
+            else addLine(data as Int8Array, at + t, step, length);
             projected[to + t] += line[0];
             sums[to + t] += line[1];
             aboves[to + t] += line[2];
           }
         }
-        for (let t = 0; t < taps; t++) projected[to + t] = ring.reduce(projected[to + t]);
+        if (vector) for (let t = 0; t < taps; t++) projected[to + t] = ring.reduce(projected[to + t]);
       }
     }
   }
@@ -161,16 +193,23 @@ const start = (
 /** Σw·v, Σw and Σ of the positive w of one tap. */
 const line = new Float64Array(3);
 
-function addLine(w: Int8Array, at: number, step: number, count: number, vector: Float64Array, from: number): void {
+/** The first of them. */
+function addProducts(w: Int8Array, at: number, step: number, count: number, vector: Float64Array, from: number): void {
+  addLine(w, at, step, count);
   let projected = 0;
-  let [sum, above] = [0, 0];
-  for (let c = 0; c < count; c++, at += step) {
+  for (let c = 0; c < count; c++, at += step) projected += w[at] * vector[from + c];
+  line[0] = projected;
+}
+
+/** The others: additions of integers, no product. */
+function addLine(w: Int8Array, at: number, step: number, count: number): void {
+  let sum = 0;
+  let above = 0;
+  for (const end = at + count * step; at < end; at += step) {
     const v = w[at];
-    projected += v * vector[from + c];
     sum = (sum + v) | 0;
     above = (above + (v & ~(v >> 31))) | 0;
   }
-  line[0] = projected;
   line[1] = sum;
   line[2] = above;
 }

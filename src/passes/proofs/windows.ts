@@ -3,7 +3,7 @@ import type { Node } from '../../ir/index.ts';
 import { type ITensor, sizeOf } from '../../ir/index.ts';
 import type { Ring } from './ring.ts';
 import { type Dense, outer, range, type Term, type Terms, unsupported, type Vector } from './terms.ts';
-import type { Layout, Weights } from './weights.ts';
+import type { Layout, Projections } from './weights.ts';
 
 interface Geometry {
   readonly strides: readonly number[];
@@ -99,7 +99,7 @@ export function windowProduct(
   window: Window,
   shape: readonly number[],
   at: readonly Int32Array[],
-  weights: Weights,
+  weights: Projections,
   ring: Ring,
 ): Dense {
   const layout: Layout = { kind: window.transposed ? 'conv_transpose' : 'conv', group: window.group };

@@ -5,7 +5,6 @@
 import {
   type AnyOp,
   type AttrValue,
-  bytesOf,
   type DType,
   type EmitOptions,
   type Emitter,
@@ -88,11 +87,9 @@ export class Algebra {
   }
 
   #isAll(v: Value, value: number): boolean {
-    const t = this.#editor.constant(v.id);
-    if (t === undefined) return false;
-    if (value === 0) return bytesOf(t.data).every((byte) => byte === 0);
-    return (
-      (t.data as ArrayLike<number>).length > 0 && Array.from(t.data as ArrayLike<number>).every((x) => x === value)
-    );
+    const data = this.#editor.constant(v.id)?.data as ArrayLike<number> | undefined;
+    if (data === undefined || (data.length === 0 && value !== 0)) return false;
+    for (let i = 0; i < data.length; i++) if (!Object.is(data[i], value)) return false;
+    return true;
   }
 }
