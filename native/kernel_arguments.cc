@@ -110,6 +110,11 @@ KernelProgram pad(const Reader& r) {
                   r.target);
 }
 
+KernelProgram gather_channels(const Reader& r) {
+  return make_gather_channels({r.size("rows"), r.size("channels"), r["lanes"].integers(-1, 0, kMaximumCount), r["flip"].boolean()},
+                              r.target);
+}
+
 template <QLinearOperation operation>
 KernelProgram qlinear_binary(const Reader& r) {
   QLinearBinaryParams params;
@@ -168,6 +173,7 @@ constexpr std::pair<const char*, KernelProgram (*)(const Reader&)> kKernels[] = 
     {"depthwise", depthwise},
     {"copy", copy},
     {"pad", pad},
+    {"gather-channels", gather_channels},
     {"qlinear-add", qlinear_binary<QLinearOperation::add>},
     {"qlinear-mul", qlinear_binary<QLinearOperation::multiply>},
     {"binary-table", binary_table},

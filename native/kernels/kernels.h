@@ -72,6 +72,13 @@ struct PadParams {
 };
 KernelProgram make_pad(const PadParams&, const KernelTarget&);
 
+struct GatherChannelsParams {
+  int64_t rows, channels;
+  std::vector<int64_t> lanes;  // the channel that each lane of the destination reads
+  bool flip;
+};
+KernelProgram make_gather_channels(const GatherChannelsParams&, const KernelTarget&);
+
 enum class QLinearOperation { add, multiply };
 struct QLinearBinaryParams {
   QLinearOperation operation;

@@ -94,6 +94,11 @@ Requantization requantization(OutputType type) {
 }
 
 void elementwise() {
+  check("gather-channels", [rows = random_int(0, 40), channels = random_int(1, 70), flip = coin()](auto& t) {
+    std::vector<int64_t> lanes(static_cast<size_t>(channels + 3));
+    for (size_t lane = 0; lane < lanes.size(); lane++) lanes[lane] = static_cast<int64_t>(lane * lane % 7 + lane) % channels;
+    return make_gather_channels({rows, channels, lanes, flip}, t);
+  });
   check("lut", [count = random_int(0, 300)](auto& t) { return make_lut({count}, t); });
   const int64_t outer = random_int(0, 5), channels = random_int(1, 70), inner = random_int(1, 20);
   check("quantize", [=, type = byte_type()](auto& t) { return make_quantize({type, outer, channels, inner}, t); });

@@ -57,6 +57,36 @@ const values = (type: 'u8' | 's8', count: number, next: () => number): Data => {
 };
 
 describe.each(kernelIsas)('%s', (isa) => {
+  it('gather-channels', () => {
+    fc.assert(
+      fc.property(
+        int(0, 400),
+        int(1, 70),
+        fc.array(fc.nat(), { minLength: 1, maxLength: 90 }),
+        fc.boolean(),
+        seed,
+        threads,
+        (rows, channels, drawn, flip, start, count) => {
+          const lanes = drawn.map((value, lane) => (value % 3 === 0 ? value : lane) % channels);
+          const source = values(flip ? 's8' : 'u8', rows * channels, random(start));
+          const destination = new Uint8Array(rows * lanes.length);
+          runKernel(
+            { name: 'gather-channels', rows, channels, lanes, flip },
+            { source },
+            { destination },
+            { isa, threads: count },
+          );
+          const expected = Array.from(
+            destination,
+            (_, i) =>
+              Number(source[Math.floor(i / lanes.length) * channels + lanes[i % lanes.length]]) + (flip ? 128 : 0),
+          );
+          expectSame(destination, expected);
+        },
+      ),
+    );
+  });
+
   it('lut', () => {
     fc.assert(
       fc.property(int(0, 40_000), seed, threads, (count, s, t) => {

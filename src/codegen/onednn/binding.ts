@@ -210,6 +210,14 @@ export type Kernel =
       readonly padsEnd: readonly number[];
       readonly value: number;
     }
+  /** destination u8[rows, lanes], of which lane i is channel lanes[i] of source [rows, channels]; `flip`: u8 = s8 + 128. */
+  | {
+      readonly name: 'gather-channels';
+      readonly rows: number;
+      readonly channels: number;
+      readonly lanes: readonly number[];
+      readonly flip: boolean;
+    }
   /**
    * The recipes of ONNX Runtime's QLinearAdd and QLinearMul (src/numerics holds the formula); operands broadcast by
    * strides (0 where broadcast); destination dense over `shape`. Arguments source, source1. In place (dense operand).
