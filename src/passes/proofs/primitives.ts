@@ -16,12 +16,24 @@ import {
 } from '../../ir/index.ts';
 import { requantizer } from '../../numerics/index.ts';
 import { clampTo, roundHalfEven } from '../../numerics/rounding.ts';
+import { transposedConvolution } from '../corrections/conv_family.ts';
+import {
+  anyPairs,
+  columnsOf,
+  type FilterView,
+  filtersOf,
+  neighbouringPairs,
+  type Pairs,
+  pairsFit,
+} from '../saturation.ts';
+import { inLanes, type Lanes, pairedLanes } from '../saturation_lanes.ts';
 import { needsUnsignedSource, type Target } from '../target.ts';
 import type { Obligation } from './obligation.ts';
-import { magnitude, type Ranges } from './range.ts';
+import { highest, magnitude, type Ranges } from './range.ts';
 import { bounds, differences, type Recipe, recipeOf, type Step } from './rounding.ts';
 import { integers } from './terms.ts';
 
+const { filtersFirst } = transposedConvolution;
 /** f32 holds every integer up to here. */
 const EXACT = 2 ** 24;
 /** Sums (channel, constant of the map) whose thresholds are compared per node at most. */
@@ -34,7 +46,7 @@ export function primitiveObligations(graph: Graph, ranges: Ranges, target: Targe
     if (!/^dnnl\.(conv|conv_transpose|matmul)$/.test(node.op) || node.attrs.by === 'depthwise') continue;
     found.set(node.id, [
       node.attrs.to === 's32' ? bareSum(graph, node, ranges) : epilogue(graph, node, ranges),
-      ...(needsUnsignedSource(target) ? [saturation(graph, node, target)] : []),
+      ...(needsUnsignedSource(target) ? [saturation(graph, node, target, ranges)] : []),
     ]);
   }
   return found;
@@ -45,21 +57,18 @@ const operandsOf = (graph: Graph, node: Node): Record<string, ITensor | undefine
     Object.keys(findOp(node.op)?.operands ?? {}).map((name, i) => [name, constantOf(graph, node.operands[i])]),
   );
 
-/** To s32 without additions the accumulator is stored as it is; with a source zero point or a bias it passes through f32. */
+/** Most implementations return s32 sums by way of f32, whatever their source; see codegen/onednn/lower/bare_sum.ts. */
 function bareSum(graph: Graph, node: Node, ranges: Ranges): Obligation {
-  const { bias } = operandsOf(graph, node);
+  const { bias, map } = operandsOf(graph, node);
   const what = 'the sum that oneDNN returns is the int32 sum';
-  if (node.attrs.sourceZeroPoint === 0 && bias === undefined)
-    return {
-      kind: 'rounding',
-      what,
-      method: 'no source zero point and no bias: never converted to f32',
-      verdict: 'proved',
-    };
-  const most = magnitude(ranges.sum(node)) + largest(bias);
-  const method = `f32 holds the sums: |sum| ≤ ${most} from the weights, of 2^24`;
-  const open = `sums may reach ±${most}, and with a source zero point oneDNN returns them by way of f32`;
-  return { kind: 'rounding', what, method, verdict: most <= EXACT ? 'proved' : { open } };
+  const most = magnitude(ranges.sum(node)) + largest(bias) + largest(map);
+  const otherwise =
+    node.op === 'dnnl.conv_transpose'
+      ? 'left to the kernel that adds in int32'
+      : 'left to implementations that do not convert them, or added in int32 from parts that f32 holds';
+  const method =
+    most <= EXACT ? `f32 holds the sums: |sum| ≤ ${most} ≤ 2^24` : `sums may reach ±${most}, beyond 2^24: ${otherwise}`;
+  return { kind: 'rounding', what, method, verdict: 'proved' };
 }
 
 const largest = (t: ITensor | undefined): number =>
@@ -172,39 +181,52 @@ const primitiveRecipe = (r: Recipe, c: number, bias: number, map: number): Step 
   return (a) => clampTo(r.low, r.high, roundHalfEven(f(f(f(f(a) + b) + m) * factor)) + r.zeroPoint);
 };
 
-/** vpmaddubsw adds two neighbouring products and saturates the sum to int16; any two weights of a filter may be neighbours. */
-function saturation(graph: Graph, node: Node, target: Target): Obligation {
+/** vpmaddubsw adds two neighbouring products and saturates the sum to int16; see passes/saturation.ts. */
+function saturation(graph: Graph, node: Node, target: Target, ranges: Ranges): Obligation {
   const what = `sums are exact on ${target.isa}, where pairs of products are added in int16`;
-  const kernel = 'the layer is left to the kernel that adds in int32';
-  const done = (method: string): Obligation => ({ kind: 'saturation', what, method, verdict: 'proved' });
+  const obligation = (method: string, verdict: Obligation['verdict'] = 'proved'): Obligation => ({
+    kind: 'saturation',
+    what,
+    method,
+    verdict,
+  });
+  const halves = 'every weight is added in two halves of at most 64';
   const w = constantOf(graph, node.operands[1]);
-  const source = graph.values[node.operands[0] as ValueId].type.dtype;
-  if (source !== 'u8' || w === undefined)
-    return done(`${source === 'u8' ? 'computed weights' : 'an s8 source'}: ${kernel}`);
-  const worst = worstPairs(w, node.op);
-  const fits = 255 * worst.high <= 32767 && 255 * worst.low >= -32768;
-  const pair = `the largest pairs of weights of a filter are ${worst.low} and ${worst.high}`;
-  return done(fits ? `${pair}, times 255 within int16` : `${pair}, times 255 beyond int16: ${kernel}`);
+  const source = node.operands[0] as ValueId;
+  const isSigned = graph.values[source].type.dtype === 's8';
+  const shift = isSigned ? 128 : 0;
+  const prefix = isSigned ? 'the source is given as u8; ' : '';
+  if (w === undefined) return obligation(`${prefix}computed weights: ${halves}`);
+  const reach = Math.max(highest(ranges.of(source)), Number(node.attrs.sourceZeroPoint)) + shift;
+  const view = viewOf(node, w);
+  const any = anyPairs(view);
+  const told = ({ low, high }: Pairs) => `${low} … ${high}, times ${reach} within int16`;
+  if (pairsFit(reach, any)) return obligation(`${prefix}any two weights of a filter add up to ${told(any)}`);
+  const neighbours = neighbouringPairs(view);
+  const elsewhere = `where an implementation adds other pairs than channels 2k and 2k + 1, ${halves}`;
+  if (pairsFit(reach, neighbours))
+    return obligation(`${prefix}neighbouring weights add up to ${told(neighbours)}; ${elsewhere}`);
+  const lanes = pairedLanes(view, reach);
+  const laned = neighbouringPairs(inLanes(view, lanes));
+  const method = `${prefix}${lanes.perGroup} lanes in the place of ${view.channels} channels, in which neighbouring weights add up to ${told(laned)}; ${elsewhere}`;
+  return pairsFit(reach, laned) && hasAllChannels(view, lanes)
+    ? obligation(method)
+    : obligation(method, { open: 'the lanes are not the channels' });
 }
 
-/** The smallest and largest sums of two weights of one filter. */
-function worstPairs(w: ITensor, op: string): { readonly low: number; readonly high: number } {
-  const values = w.data as ArrayLike<number>;
-  const columns = op === 'dnnl.matmul' ? w.shape[w.shape.length - 1] : 0;
-  const filters = op === 'dnnl.matmul' ? columns : op === 'dnnl.conv_transpose' ? 1 : w.shape[0];
-  const each = values.length / filters;
-  let [low, high] = [0, 0];
-  for (let o = 0; o < filters; o++) {
-    let [top, next, bottom, last] = [0, 0, 0, 0];
-    for (let i = 0; i < each; i++) {
-      const v = values[columns > 0 ? i * columns + o : o * each + i];
-      if (v > top) [top, next] = [v, top];
-      else if (v > next) next = v;
-      if (v < bottom) [bottom, last] = [v, bottom];
-      else if (v < last) last = v;
-    }
-    low = Math.min(low, bottom + last);
-    high = Math.max(high, top + next);
-  }
-  return { low, high };
+function viewOf(node: Node, w: ITensor): FilterView {
+  if (node.op === 'dnnl.matmul') return columnsOf(w);
+  const group = Number(node.attrs.group);
+  return filtersOf(node.op === 'dnnl.conv' ? w : filtersFirst(w as ITensor<'s8'>, group), group);
+}
+
+/** Whether every channel has its weights in one lane, and the other lanes none. */
+function hasAllChannels({ channels, groups }: FilterView, lanes: Lanes): boolean {
+  const whole = lanes.channels.filter((_, i) => lanes.parts[i] === 'whole').sort((a, b) => a - b);
+  return (
+    whole.length === channels * groups &&
+    whole.every((channel, i) => channel === i) &&
+    lanes.channels.every((channel, i) => Math.floor(channel / channels) === Math.floor(i / lanes.perGroup)) &&
+    lanes.parts.every((part) => part === 'whole' || part === 'none')
+  );
 }

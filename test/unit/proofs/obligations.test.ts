@@ -280,20 +280,26 @@ describe('primitives', () => {
     expect(owed({ channels: 4000, weight: 127, bias: 1024, multiplier: 2 ** -18 })[0].verdict).toBe('proved');
   });
 
-  it('return sums with a source zero point by way of f32', () => {
-    expect(owed({ channels: 1000, weight: 127, zx: 3 })[0].verdict).toEqual({
-      open: 'sums may reach ±32004000, and with a source zero point oneDNN returns them by way of f32',
-    });
-    expect(owed({ channels: 100, weight: 127, zx: 3 })[0].verdict).toBe('proved');
-    expect(owed({ channels: 1000, weight: 127 })[0].verdict).toBe('proved');
+  it('return sums by way of f32, where it holds them', () => {
+    const method = (f: Fused) => owed(f)[0].method;
+    expect(method({ channels: 100, weight: 127, zx: 3 })).toBe('f32 holds the sums: |sum| ≤ 3200400 ≤ 2^24');
+    expect(method({ channels: 1000, weight: 127, zx: 3 })).toBe(
+      'sums may reach ±32004000, beyond 2^24: left to implementations that do not convert them, or added in int32 from parts that f32 holds',
+    );
   });
 
-  it('saturate without VNNI, unless no pair of weights can', () => {
-    const pairs = (weight: number, x: 'u8' | 's8' = 'u8') => owed({ channels: 8, weight, x }, 'avx2')[1];
-    expect(pairs(64).method).toBe('the largest pairs of weights of a filter are 0 and 128, times 255 within int16');
-    expect(pairs(65).method).toMatch(/are 0 and 130, times 255 beyond int16: the layer is left to the kernel/);
-    expect(pairs(-65).method).toMatch(/are -130 and 0, times 255 beyond int16/);
-    expect(pairs(1, 's8').method).toMatch(/^an s8 source: /);
+  it('saturate without VNNI, unless no pair of weights can, or in other lanes', () => {
+    const pairs = (weight: number, x: 'u8' | 's8' = 'u8', channels = 8) => owed({ channels, weight, x }, 'avx2')[1];
+    expect(pairs(64).method).toBe('any two weights of a filter add up to 0 … 128, times 255 within int16');
+    expect(pairs(65)).toMatchObject({ kind: 'saturation', verdict: 'proved' });
+    expect(pairs(65).method).toMatch(
+      /^16 lanes in the place of 8 channels, in which neighbouring weights add up to 0 … 65, times 255 within int16; where/,
+    );
+    expect(pairs(-65).method).toMatch(/add up to -65 … 0/);
+    expect(pairs(65, 'u8', 1).method).toMatch(/^any two weights/);
+    expect(pairs(1, 's8').method).toBe(
+      'the source is given as u8; any two weights of a filter add up to 0 … 2, times 255 within int16',
+    );
   });
 
   it('our depthwise kernel owes nothing', () => {
@@ -318,6 +324,8 @@ describe('primitives', () => {
       ),
     );
     const [, pairs] = checkPrimitives(graph, { ...defaultTarget(), isa: 'avx2' }).get(root)!;
-    expect(pairs.method).toMatch(/^the largest pairs of weights of a filter are -100 and 200, times 255 beyond/);
+    expect(pairs.method).toMatch(
+      /^4 lanes in the place of 2 channels, in which neighbouring weights add up to -100 … 100/,
+    );
   });
 });
