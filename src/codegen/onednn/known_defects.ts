@@ -20,3 +20,13 @@ export function trustWithZeroPoint(
   const isPadded = pads.some((p) => p > 0);
   return isPadded && implementation.includes('amx') && strides.length === 3 ? 'unpadded' : 'whole';
 }
+
+/** What `create` makes; undefined where oneDNN has no such primitive, or none that gives right integers. */
+export function offered<T>(create: () => T): T | undefined {
+  try {
+    return create();
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('oneDNN has no')) return undefined;
+    throw error;
+  }
+}

@@ -1,11 +1,20 @@
 /** Convolutions, and what transposed ones (conv_transpose.ts) share with them. */
 import { type ITensor, type Node, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
-import type { ConvolutionSpec, MemoryDesc } from '../binding.ts';
-import { trustWithZeroPoint } from '../known_defects.ts';
+import { filtersOf } from '../../../passes/saturation.ts';
+import type { ConvolutionSpec, PrimitiveAttributes } from '../binding.ts';
+import { offered, trustWithZeroPoint } from '../known_defects.ts';
 import { inMemoryOrder, layoutOfDesc, type PlainLayout } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
-import { productIsExact } from '../saturation.ts';
+import {
+  floatsHoldSums,
+  isExact,
+  type Operands,
+  operandsOf as productOperands,
+  returnsSums,
+  sumsOfWeights,
+} from '../saturation.ts';
+import { type Created, recordBareSum } from './bare_sum.ts';
 import { type Lowering, operandsOf } from './lowering.ts';
 import { clamps, type Epilogue, epilogue, perChannelF32 } from './products.ts';
 import { referenceScratch } from './reference.ts';
@@ -16,12 +25,8 @@ export const constantWeights: NonNullable<Lowering['refuses']> = (node, view) =>
 export const dnnlConv: Lowering = {
   refuses: constantWeights,
   lower(node, r) {
-    const [x, w] = node.operands as [ValueId, ValueId];
-    const weights = r.constant(w) as ITensor<'s8'>;
-    const exact = productIsExact(r.binding.isa, r.dtype(x) as 'u8' | 's8', weights, sizeOf(weights.shape.slice(1)));
     if (node.attrs.by === 'depthwise') lowerDepthwise(node, r);
-    else if (exact) lowerPrimitive(node, r);
-    else lowerExactly(node, r);
+    else lowerPrimitive(node, r);
   },
 };
 
@@ -46,8 +51,8 @@ export function lowerExactly(node: Node, r: Recorder): void {
   recordEnd(node, r, referenceScratch(r, sum), 'row-major');
 }
 
-/** The epilogue of an s32 sum in that layout, in int32. */
-export function recordEnd(node: Node, r: Recorder, source: Buffer, layout: PlainLayout): void {
+/** The epilogue of an s32 sum in that layout, in int32; `more` is added per channel. */
+export function recordEnd(node: Node, r: Recorder, source: Buffer, layout: PlainLayout, more?: Int32Array): void {
   const [, , bias, map, multiplier] = operandsOf(node) as (ValueId | undefined)[];
   const attrs = node.attrs as unknown as Epilogue;
   const [y] = node.results;
@@ -63,7 +68,10 @@ export function recordEnd(node: Node, r: Recorder, source: Buffer, layout: Plain
   };
   const channelOf = (i: number): number => (last ? i % channels : Math.floor((i * channels) / count));
   const mapIndex = (i: number): number => (last ? channelOf(i) * positions + Math.floor(i / channels) : i);
-  const added = Int32Array.from({ length: count }, (_, i) => at(bias, channelOf(i)) + at(map, mapIndex(i)));
+  const added = Int32Array.from(
+    { length: count },
+    (_, i) => at(bias, channelOf(i)) + at(map, mapIndex(i)) + (more?.[channelOf(i)] ?? 0),
+  );
   const factors = Float32Array.from({ length: count }, (_, i) => at(multiplier, channelOf(i)));
   r.kernel(
     {
@@ -78,69 +86,113 @@ export function recordEnd(node: Node, r: Recorder, source: Buffer, layout: Plain
     },
     {
       source,
-      bias: bias || map ? r.data(tensor('s32', added)) : undefined,
+      bias: bias || map || more ? r.data(tensor('s32', added)) : undefined,
       multiplier: multiplier && r.data(tensor('f32', factors)),
       destination: r.define(y, layout),
     },
   );
 }
 
+/**
+ * A primitive with all of the end; where its f32 epilogue or its source zero point would not be exact, one for the bare
+ * sum over a source whose padding is written out, and our kernel for the end: Σ(x − zx)·w = Σx·w − zx·Σw in int32.
+ */
 function lowerPrimitive(node: Node, r: Recorder): void {
-  const [x, w, bias, _map, _multiplier] = operandsOf(node) as [ValueId, ValueId, ...(ValueId | undefined)[]];
+  const [x, w, bias] = operandsOf(node) as [ValueId, ValueId, ValueId | undefined];
   const attrs = node.attrs as unknown as ConvAttrs & Epilogue;
-  const [y] = node.results;
-  const { attributes, buffers } = convEnd(node, r);
-  const filters = r.constant(w) as ITensor<'s8'>;
-  const weightsShape = groupedShape(filters.shape, attrs.group);
-  const create = (source: MemoryDesc, window: ConvAttrs) =>
-    r.binding.convolution(
+  const view = filtersOf(r.constant(w) as ITensor<'s8'>, attrs.group);
+  for (const given of productOperands(r, x, view, attrs.sourceZeroPoint, 'second')) {
+    const make = creator(node, r, given);
+    const whole = wholeConv(node, r, given, make);
+    if (whole && isExact(r, given, whole.primitive, () => make(whole.padding, {}, 's32').primitive)) {
+      const more = { bias: bias && r.use(bias, 'row-major'), ...whole.buffers };
+      whole.record(r.define(node.results[0], layoutOfDesc(whole.primitive.descs.destination)), more);
+      return;
+    }
+    const padding = given.zeroPoint === 0 ? 'within' : 'written out';
+    const sum = recordBareSum(r, given, (part) => creator(node, r, part)(padding, {}, 's32'));
+    if (sum === undefined) continue;
+    const folded = given.zeroPoint === 0 ? undefined : sumsOfWeights(view).map((v) => Math.imul(v, -given.zeroPoint));
+    recordEnd(node, r, sum, 'channels-last', folded);
+    return;
+  }
+  lowerExactly(node, r);
+}
+
+type Padding = 'within' | 'written out';
+
+type CreatedConv = Created & { readonly padding: Padding };
+
+/** Creates the primitive with other ends, over the source as it is or surrounded by its zero point. */
+function creator(node: Node, r: Recorder, { view, type, zeroPoint, source }: Operands) {
+  const attrs = node.attrs as unknown as ConvAttrs & Epilogue;
+  const [x, w, bias] = node.operands as ValueId[];
+  const dims = groupedShape([view.filters, view.channels, ...r.shape(w).slice(2)], attrs.group);
+  const [batch, , ...spatial] = r.shape(x);
+  const shape = [batch, view.channels * attrs.group, ...spatial];
+  return (padding: Padding, attributes: PrimitiveAttributes, to: Epilogue['to']): CreatedConv => {
+    const written = padding === 'written out' ? writtenOut(r, shape, attrs.pads, zeroPoint) : undefined;
+    const primitive = r.binding.convolution(
       {
-        ...geometry(filters.shape, window),
-        source,
-        weights: r.binding.desc('s8', weightsShape, 'any'),
-        ...(bias && { bias: r.binding.desc('s32', [filters.shape[0]], 'row-major') }),
-        destination: r.desc(y, 'channels-last'),
+        ...geometry(r.shape(w), written ? { ...attrs, pads: attrs.pads.map(() => 0) } : attrs),
+        source: r.binding.desc(type, written?.dims ?? shape, 'channels-last'),
+        weights: r.binding.desc('s8', dims, 'any'),
+        ...(bias && to !== 's32' && { bias: r.binding.desc('s32', [view.filters], 'row-major') }),
+        destination: r.binding.desc(to, r.shape(node.results[0]), 'channels-last'),
         attributes,
       },
       r.threads,
     );
-  const first = create(r.desc(x, 'channels-last'), attrs);
-  const trust = attrs.sourceZeroPoint === 0 ? 'whole' : trustWithZeroPoint(first.implementation, attrs);
-  if (trust === 'none') {
-    lowerExactly(node, r);
-    return;
-  }
-  const padded = trust === 'unpadded' ? paddedSource(r, x, attrs) : undefined;
-  const primitive = padded ? create(padded.desc, { ...attrs, pads: attrs.pads.map(() => 0) }) : first;
-  const weights = r.packed(filters, weightsShape, primitive.descs.weights);
-  const source = padded?.buffer ?? r.use(x, layoutOfDesc(primitive.descs.source));
-  const destination = r.define(y, layoutOfDesc(primitive.descs.destination));
-  r.primitive(primitive, { source, weights, bias: bias && r.use(bias, 'row-major'), destination, ...buffers });
+    const record: Created['record'] = (destination, more = {}) => {
+      const weights = r.packed(tensor('s8', view.data), dims, primitive.descs.weights);
+      r.primitive(primitive, { source: written?.pad(source()) ?? source(), weights, destination, ...more });
+    };
+    return { primitive, padding, record };
+  };
+}
+
+/** The primitive that does all of the node, where there is one that can be trusted. */
+function wholeConv(node: Node, r: Recorder, given: Operands, make: ReturnType<typeof creator>) {
+  const { zeroPoint } = given;
+  const attrs = node.attrs as unknown as ConvAttrs & Epilogue;
+  const [, , bias, map] = node.operands;
+  const { attributes, buffers } = convEnd(node, r, zeroPoint);
+  const isBare = attrs.to === 's32';
+  if (isBare && (bias || map)) return undefined;
+  const create = (padding: Padding) => offered(() => make(padding, attributes, attrs.to));
+  const first = create('within');
+  const trust = zeroPoint === 0 || !first ? 'whole' : trustWithZeroPoint(first.primitive.implementation, attrs);
+  const chosen = trust === 'unpadded' ? create('written out') : trust === 'whole' ? first : undefined;
+  const isHeld = !isBare || floatsHoldSums(r, node) || returnsSums(chosen?.primitive.implementation ?? '', given);
+  return chosen && isHeld ? { ...chosen, buffers } : undefined;
 }
 
 /** The end of a convolution as attributes of its primitive. */
-export function convEnd(node: Node, r: Recorder) {
+export function convEnd(node: Node, r: Recorder, sourceZeroPoint: number) {
   const [, , bias, map, multiplier] = operandsOf(node) as (ValueId | undefined)[];
   const shape = r.shape(node.results[0]);
   const perChannel = (length: number) => [1, length, ...shape.slice(2).map(() => 1)];
   const mapShape = map && [1, ...shape.slice(1)];
-  return epilogue(r, { bias, map, multiplier }, node.attrs as unknown as Epilogue, perChannel, mapShape);
+  const end = { ...(node.attrs as unknown as Epilogue), sourceZeroPoint };
+  return epilogue(r, { bias, map, multiplier }, end, perChannel, mapShape);
 }
 
-/** The source surrounded by its zero point, channels last. */
-function paddedSource(r: Recorder, x: ValueId, attrs: ConvAttrs & Epilogue): { desc: MemoryDesc; buffer: Buffer } {
-  const rank = attrs.strides.length;
-  const shape = r.shape(x);
-  const [begin, end] = [attrs.pads.slice(0, rank), attrs.pads.slice(rank)].map((pads) => [0, 0, ...pads]);
+/** A channels-last source surrounded by a value; nothing to do without pads. */
+function writtenOut(r: Recorder, shape: readonly number[], pads: readonly number[], value: number) {
+  const rank = shape.length - 2;
+  const [begin, end] = [pads.slice(0, rank), pads.slice(rank)].map((list) => [0, 0, ...list]);
   const dims = shape.map((size, axis) => begin[axis] + size + end[axis]);
-  const desc = r.binding.desc(r.nativeType(x), dims, 'channels-last');
-  const buffer = r.scratch(desc.bytes);
-  const [inOrder, padsBegin, padsEnd] = [shape, begin, end].map((list) => inMemoryOrder('channels-last', list));
-  r.kernel(
-    { name: 'pad', elementBytes: 1, shape: inOrder, padsBegin, padsEnd, value: attrs.sourceZeroPoint & 255 },
-    { source: r.use(x, 'channels-last'), destination: buffer },
-  );
-  return { desc, buffer };
+  const pad = (source: Buffer): Buffer => {
+    if (pads.every((p) => p === 0)) return source;
+    const destination = r.scratch(sizeOf(dims));
+    const [inOrder, padsBegin, padsEnd] = [shape, begin, end].map((list) => inMemoryOrder('channels-last', list));
+    r.kernel(
+      { name: 'pad', elementBytes: 1, shape: inOrder, padsBegin, padsEnd, value: value & 255 },
+      { source, destination },
+    );
+    return destination;
+  };
+  return { dims, pad };
 }
 
 /** f32, with a bias as in ONNX; layouts by oneDNN's choice. */

@@ -7,15 +7,17 @@
  * - All of them return s32 sums by way of f32: only sums below 2^24 are asked for.
  * - Some ends have no implementation: then the primitive gives the sum and our kernel the end.
  */
-import { dtypes, type ITensor, type Node, sizeOf, type ValueId } from '../../../ir/index.ts';
+import { dtypes, type ITensor, type Node, tensor, type ValueId } from '../../../ir/index.ts';
 import { indicesOf } from '../../../ir/ops/conv_geometry.ts';
 import type { DeconvAttrs } from '../../../ir/ops/deconvolve.ts';
 import { padded } from '../../../ir/ops/padded.ts';
 import { transposedConvolution } from '../../../passes/corrections/conv_family.ts';
-import type { Primitive, PrimitiveAttributes } from '../binding.ts';
+import { filtersOf } from '../../../passes/saturation.ts';
+import type { PrimitiveAttributes } from '../binding.ts';
+import { offered } from '../known_defects.ts';
 import { layoutOfDesc } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
-import { productIsExact } from '../saturation.ts';
+import { isExact, type Operands, operandsOf as productOperands } from '../saturation.ts';
 import { constantWeights, convEnd, geometry, groupedShape, lowerExactly, recordEnd, recordFloatConv } from './conv.ts';
 import { type Lowering, operandsOf } from './lowering.ts';
 import type { Epilogue } from './products.ts';
@@ -40,46 +42,50 @@ export const dnnlConvTranspose: Lowering = {
   lower(node, r) {
     const [x, w, bias, map] = operandsOf(node) as [ValueId, ValueId, ...(ValueId | undefined)[]];
     const attrs = node.attrs as unknown as Attrs;
-    const [source, [y]] = [r.dtype(x) as 'u8' | 's8', node.results];
+    const [y] = node.results;
     const filters = filtersFirst(r.constant(w) as ITensor<'s8'>, attrs.group);
-    const create = creator(node, r, filters);
-    if (!productIsExact(r.binding.isa, source, filters, sizeOf(filters.shape.slice(1)))) return lowerExactly(node, r);
-    if (attrs.to !== 's32') {
-      const { attributes, buffers } = convEnd(node, r);
-      const fused = offered(() => create(attributes, attrs.to, bias !== undefined));
-      if (fused) {
-        const given = { bias: bias && r.use(bias, 'row-major'), ...buffers };
-        return run(r, x, fused, r.define(y, layoutOfDesc(fused.primitive.descs.destination)), given);
+    const floatsHold = largestSum(filters, attrs, r.dtype(x) as 'u8' | 's8') <= 2 ** 24;
+    for (const given of productOperands(r, x, filtersOf(filters, attrs.group), attrs.sourceZeroPoint, 'second')) {
+      const create = creator(node, r, filters.shape, given);
+      const bare = () => create({}, 's32', false);
+      if (attrs.to !== 's32') {
+        const { attributes, buffers } = convEnd(node, r, given.zeroPoint);
+        const fused = offered(() => create(attributes, attrs.to, bias !== undefined));
+        if (fused && isExact(r, given, fused.primitive, () => bare().primitive)) {
+          const more = { bias: bias && r.use(bias, 'row-major'), ...buffers };
+          fused.record(r.define(y, layoutOfDesc(fused.primitive.descs.destination)), more);
+          return;
+        }
       }
+      const shift = given.zeroPoint === 0 ? {} : { sourceZeroPoint: given.zeroPoint };
+      const sum = floatsHold ? offered(() => create(shift, 's32', false)) : undefined;
+      if (sum === undefined || !isExact(r, given, sum.primitive, () => bare().primitive)) continue;
+      if (attrs.to === 's32' && !bias && !map) {
+        sum.record(r.define(y, layoutOfDesc(sum.primitive.descs.destination)));
+        return;
+      }
+      const scratch = r.scratch(sum.primitive.descs.destination.bytes);
+      sum.record(scratch);
+      recordEnd(node, r, scratch, 'channels-last');
+      return;
     }
-    if (largestSum(filters, attrs, source) > 2 ** 24) return lowerExactly(node, r);
-    const shift = attrs.sourceZeroPoint === 0 ? {} : { sourceZeroPoint: attrs.sourceZeroPoint };
-    const sum = offered(() => create(shift, 's32', false));
-    if (sum === undefined) return lowerExactly(node, r);
-    if (attrs.to === 's32' && !bias && !map)
-      return run(r, x, sum, r.define(y, layoutOfDesc(sum.primitive.descs.destination)));
-    const scratch = r.scratch(sum.primitive.descs.destination.bytes);
-    run(r, x, sum, scratch);
-    recordEnd(node, r, scratch, 'channels-last');
+    lowerExactly(node, r);
   },
 };
 
-interface Packed {
-  readonly primitive: Primitive;
-  readonly weights: Buffer;
-}
-
 /** Creates the primitive with other ends: the destination channels last, whatever its type. */
-function creator(node: Node, r: Recorder, given: ITensor<'s8'>) {
+function creator(node: Node, r: Recorder, shape: readonly number[], { view, type, source }: Operands) {
   const [x, , bias] = node.operands as ValueId[];
-  const { filters, attrs } = withZeroTaps(given, node.attrs as unknown as Attrs);
+  const laned = tensor('s8', view.data, [view.filters, view.channels, ...shape.slice(2)]);
+  const { filters, attrs } = withZeroTaps(laned, node.attrs as unknown as Attrs);
   const dims = groupedShape(filters.shape, attrs.group);
-  return (attributes: PrimitiveAttributes, to: Epilogue['to'], biased: boolean): Packed => {
+  const [batch, , ...spatial] = r.shape(x);
+  return (attributes: PrimitiveAttributes, to: Epilogue['to'], biased: boolean) => {
     const primitive = r.binding.convolution(
       {
         ...geometry(filters.shape, attrs),
         transposed: true,
-        source: r.desc(x, 'channels-last'),
+        source: r.binding.desc(type, [batch, view.channels * attrs.group, ...spatial], 'channels-last'),
         weights: r.binding.desc('s8', dims, 'any'),
         ...(biased && { bias: r.binding.desc('s32', r.shape(bias), 'row-major') }),
         destination: r.binding.desc(to, r.shape(node.results[0]), 'channels-last'),
@@ -87,18 +93,12 @@ function creator(node: Node, r: Recorder, given: ITensor<'s8'>) {
       },
       r.threads,
     );
-    return { primitive, weights: r.packed(filters, dims, primitive.descs.weights) };
+    const record = (destination: Buffer, more: Readonly<Record<string, Buffer | undefined>> = {}): void => {
+      const weights = r.packed(filters, dims, primitive.descs.weights);
+      r.primitive(primitive, { source: source(), weights, destination, ...more });
+    };
+    return { primitive, record };
   };
-}
-
-function run(
-  r: Recorder,
-  x: ValueId,
-  { primitive, weights }: Packed,
-  destination: Buffer,
-  more: Readonly<Record<string, Buffer | undefined>> = {},
-): void {
-  r.primitive(primitive, { source: r.use(x, layoutOfDesc(primitive.descs.source)), weights, destination, ...more });
 }
 
 /** The same sums with no output padding and every stride within the kernel's extent: taps of 0 behind the others. */
@@ -141,14 +141,4 @@ function largestSum(filters: ITensor<'s8'>, attrs: Attrs, source: 'u8' | 's8'): 
     most = Math.max(most, ...sums.values());
   }
   return most * reach;
-}
-
-/** Undefined where oneDNN has no such primitive. */
-function offered<T>(create: () => T): T | undefined {
-  try {
-    return create();
-  } catch (error) {
-    if (error instanceof Error && error.message.startsWith('oneDNN has no')) return undefined;
-    throw error;
-  }
 }

@@ -5,6 +5,7 @@ import { dnnlConvTranspose, floatConvTranspose } from './conv_transpose.ts';
 import * as float from './float.ts';
 import { castToInteger, integerSum } from './integers.ts';
 import type { Lowering } from './lowering.ts';
+import { dnnlMatmul, floatMatmul } from './matmul.ts';
 import * as movement from './movement.ts';
 import * as products from './products.ts';
 import * as quantized from './quantized.ts';
@@ -22,13 +23,13 @@ const either = (float: Lowering, integer: Lowering): Lowering => {
 export const lowerings: Readonly<Record<string, Lowering>> = {
   'dnnl.conv': conv.dnnlConv,
   'dnnl.conv_transpose': dnnlConvTranspose,
-  'dnnl.matmul': products.dnnlMatmul,
+  'dnnl.matmul': dnnlMatmul,
   'dnnl.requantize': products.dnnlRequantize,
   'nn.conv': either(conv.floatConv, referenceConv),
   'qnn.conv': referenceConv,
   'nn.conv_transpose': either(floatConvTranspose, referenceConv),
   'qnn.conv_transpose': referenceConv,
-  'nn.matmul': products.floatMatmul,
+  'nn.matmul': floatMatmul,
 
   'qnn.quantize': quantized.quantize,
   'qnn.dequantize': quantized.dequantize,

@@ -1,8 +1,7 @@
-/** Matmuls, and the fused end of every product. */
+/** The fused end of every product, and requantization on its own. */
 import { type ITensor, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
 import type { PostOp, PrimitiveAttributes } from '../binding.ts';
 import { type Buffer, type Recorder, transposed } from '../recorder.ts';
-import { productIsExact } from '../saturation.ts';
 import { type Lowering, operandsOf } from './lowering.ts';
 
 export interface Epilogue {
@@ -11,76 +10,6 @@ export interface Epilogue {
   readonly low: number;
   readonly high: number;
   readonly sourceZeroPoint: number;
-}
-
-export const dnnlMatmul: Lowering = {
-  refuses(node, view) {
-    const [a, b] = node.operands as [ValueId, ValueId];
-    const columns = view.shape(b).at(-1) as number;
-    const exact = productIsExact(
-      view.binding.isa,
-      view.dtype(a) as 'u8' | 's8',
-      view.constant(b) as ITensor<'s8'> | undefined,
-      -columns,
-    );
-    return exact ? undefined : 'without VNNI this matmul would saturate';
-  },
-  lower(node, r) {
-    const [a, b, bias, multiplier] = operandsOf(node) as [ValueId, ValueId, ...(ValueId | undefined)[]];
-    const attrs = node.attrs as unknown as Epilogue;
-    const [y] = node.results;
-    const rank = r.shape(y).length;
-    const perChannel = (length: number) => [...Array(rank - 1).fill(1), length];
-    const { attributes, buffers } = epilogue(r, { bias, multiplier }, attrs, perChannel, undefined);
-    lowerMatmul(r, a, b, y, bias, attributes, buffers);
-  },
-};
-
-export const floatMatmul: Lowering = {
-  refuses(node, view) {
-    const [a, b] = node.operands as ValueId[];
-    if (view.dtype(a) !== 'f32') return 'an integer matmul that no primitive serves';
-    return view.shape(a).length >= 2 && view.shape(b).length >= 2 ? undefined : 'a vector operand';
-  },
-  lower(node, r) {
-    const [a, b] = node.operands as ValueId[];
-    lowerMatmul(r, a, b, node.results[0], undefined, {}, {});
-  },
-};
-
-/** oneDNN wants equal ranks: shorter operands get leading 1s. */
-function lowerMatmul(
-  r: Recorder,
-  a: ValueId,
-  b: ValueId,
-  y: ValueId,
-  bias: ValueId | undefined,
-  attributes: PrimitiveAttributes,
-  extra: Record<string, Buffer>,
-): void {
-  const shape = r.shape(y);
-  const ranked = (id: ValueId) => [...Array(shape.length - r.shape(id).length).fill(1), ...r.shape(id)];
-  const constant = r.constant(b);
-  const channels = shape.at(-1) as number;
-  const primitive = r.binding.matmul(
-    {
-      source: r.binding.desc(r.nativeType(a), ranked(a), 'row-major'),
-      weights: r.binding.desc(r.nativeType(b), ranked(b), constant ? 'any' : 'row-major'),
-      ...(bias && { bias: r.binding.desc('s32', [...Array(shape.length - 1).fill(1), channels], 'row-major') }),
-      destination: r.binding.desc(r.nativeType(y), shape, 'row-major'),
-      attributes,
-    },
-    r.threads,
-  );
-  const weights = constant ? r.packed(constant, ranked(b), primitive.descs.weights) : r.use(b, 'row-major');
-  const source = r.use(a, 'row-major');
-  r.primitive(primitive, {
-    source,
-    weights,
-    bias: bias && r.use(bias, 'row-major'),
-    destination: r.define(y, 'row-major'),
-    ...extra,
-  });
 }
 
 /**
