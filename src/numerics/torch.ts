@@ -100,15 +100,20 @@ export function torchMul(q: QLinearBinary, a: ArrayLike<number>, b: ArrayLike<nu
   }
 }
 
-/**
- * The table of a unary operator: dequantized, f, quantized by the reciprocal. With `zeroPoint: 'before'` the zero point
- * is added before rounding, and dequantization is fl(s·(q − z)): the lookup tables of QNNPACK.
- */
+/** How a table rounds. */
+export interface TableOrder {
+  /** The zero point is added before rounding by the lookup tables of QNNPACK, which dequantize `plain`. */
+  readonly zeroPoint?: 'before' | 'after';
+  /** fma(s, q, fl(−s·z)) in vector code, fl(s·(q − z)) elsewhere. */
+  readonly dequantize?: 'fused' | 'plain';
+}
+
+/** The table of a unary operator: dequantized, f, quantized by the reciprocal. */
 export function torchTable<D extends 'u8' | 's8'>(
   x: Quantization,
   f: FloatFunction,
   y: Quantization<D>,
-  { zeroPoint }: { readonly zeroPoint: 'before' | 'after' },
+  { zeroPoint = 'after', dequantize = zeroPoint === 'before' ? 'plain' : 'fused' }: TableOrder,
 ): ArrayFor<D> {
   const table = newArray(y.dtype, 256);
   const { min, max } = dtypes[x.dtype];
@@ -116,7 +121,8 @@ export function torchTable<D extends 'u8' | 's8'>(
   const reciprocal = reciprocal32(y.scale);
   for (let q = min; q <= max; q++) {
     const before = zeroPoint === 'before';
-    const value = f(before ? Math.fround(x.scale * (q - x.zeroPoint)) : dequantizeFused(q, x.scale, x.zeroPoint));
+    const isPlain = dequantize === 'plain';
+    const value = f(isPlain ? Math.fround(x.scale * (q - x.zeroPoint)) : dequantizeFused(q, x.scale, x.zeroPoint));
     table[q & 255] = before
       ? clampTo(low, high, roundHalfEven(Math.fround(Math.fround(reciprocal * value) + y.zeroPoint)))
       : quantizeByReciprocal(value, reciprocal, y.zeroPoint, low, high);

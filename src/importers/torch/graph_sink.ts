@@ -6,6 +6,7 @@ import type { Value } from '../../ir/define_op.ts';
 import type { DType } from '../../ir/dtype.ts';
 import type { Graph, Node, Origin, ValueInfo } from '../../ir/graph.ts';
 import { nnIdentity } from '../../ir/ops/nn_movement.op.ts';
+import type { ITensor } from '../../ir/tensor.ts';
 import type { TensorType, ValueId } from '../../ir/types.ts';
 
 /** Names of outputs, and of nothing else. */
@@ -48,6 +49,12 @@ export class GraphSink {
     this.#values.set(id, { type });
     this.#inputs.push(id);
     return { id, type };
+  }
+
+  /** The elements of a constant, undefined for what a node computes. */
+  constant(id: ValueId): ITensor | undefined {
+    const constant = this.#values.get(id)?.constant;
+    return constant === undefined ? undefined : this.#pool.get(constant);
   }
 
   has(id: ValueId): boolean {

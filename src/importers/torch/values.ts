@@ -20,6 +20,8 @@ export class GraphTensor {
   readonly quantization: TensorQuantization | undefined;
   /** Whether PyTorch would hold it channels-last: some of its kernels round by that. */
   readonly channelsLast: boolean;
+  /** The operator that is not supported and would compute it. */
+  readonly operator: string | undefined;
 
   constructor(
     value: Value,
@@ -27,8 +29,10 @@ export class GraphTensor {
     {
       quantization,
       channelsLast = false,
-    }: { quantization?: TensorQuantization | undefined; channelsLast?: boolean } = {},
+      operator,
+    }: { quantization?: TensorQuantization | undefined; channelsLast?: boolean; operator?: string } = {},
   ) {
+    this.operator = operator;
     this.value = value;
     this.type = type;
     this.quantization = quantization;
@@ -133,6 +137,8 @@ export function describe(value: TorchValue): string {
   if (value === null) return 'None';
   if (typeof value === 'string') return 'a string';
   if (value instanceof SymInt) return `the size ${value.dim}`;
+  if (value instanceof GraphTensor && value.operator !== undefined)
+    return `the result of ${value.operator}, an operator that is not supported,`;
   if (value instanceof GraphTensor || value instanceof TorchTensor)
     return `a tensor of ${value.type.name}[${value.shape.join(', ')}]`;
   if (value instanceof UnknownTensor) return `the tensor '${value.input}' of unknown shape`;

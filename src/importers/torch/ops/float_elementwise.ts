@@ -10,14 +10,14 @@ import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
 import { clamped, hardSwish, mapped, relu, tableOrder, withFixedParameters } from './quantized_elementwise.ts';
 
 /** `aten::name(…)` and `aten::name_(…)`, the form that overwrites its operand. */
-const inPlaceToo = (schema: string): readonly string[] => [schema, schema.replace('(', '_(')];
+export const inPlaceToo = (schema: string): readonly string[] => [schema, schema.replace('(', '_(')];
 
 interface UnaryForms {
   readonly real: (ctx: TorchContext, x: Value, args: Arguments) => Value;
   readonly quantized?: (ctx: TorchContext, x: TensorLike, args: Arguments) => GraphTensor;
 }
 
-const unary = (schema: string, { real, quantized }: UnaryForms): readonly TorchOp[] =>
+export const unary = (schema: string, { real, quantized }: UnaryForms): readonly TorchOp[] =>
   defineTorchOp({
     schema: inPlaceToo(schema),
     keepsShape: true,
@@ -41,6 +41,12 @@ function clip(ctx: TorchContext, x: Value, low: number | undefined, high: number
   return ctx.emit('nn.clip', [x], { min: low ?? -Infinity, max: high ?? Infinity });
 }
 
+/** ln(1 + e^(β·x))/β */
+function scaledSoftplus(ctx: TorchContext, x: Value, beta: number): Value {
+  if (beta === 1) return ctx.emit('nn.softplus', [x]);
+  return multiply(ctx, ctx.emit('nn.softplus', [multiply(ctx, x, beta)]), 1 / beta);
+}
+
 const multiply = (ctx: TorchContext, x: Value, factor: number): Value =>
   ctx.emit('nn.mul', [x, ctx.scalar(x.type.dtype as DType, factor, 'factor')]);
 
@@ -53,7 +59,7 @@ const scalarOf = (value: TorchValue): number | undefined =>
   value instanceof TorchTensor && value.shape.length > 0 ? undefined : numberOf(value);
 
 /** Both operands in the element type that PyTorch promotes them to. */
-function promoted(
+export function promoted(
   ctx: TorchContext,
   left: TorchValue,
   right: TorchValue,
@@ -78,7 +84,7 @@ function promoted(
   return [value(a), value(b), tensors.find(({ channelsLast }) => channelsLast) ?? tensors[0]];
 }
 
-const binary = (
+export const binary = (
   schema: string,
   build: (ctx: TorchContext, a: Value, b: Value, args: Arguments) => Value,
   needsFloat = false,
@@ -166,7 +172,7 @@ export const floatElementwiseOps: readonly TorchOp[] = [
   }),
   ...unary('aten::leaky_relu(Tensor self, Scalar negative_slope=0.01)', {
     real: (ctx, x, args) => ctx.emit('nn.leaky_relu', [x], { alpha: args.number('negative_slope') }),
-    quantized: (ctx, x, args) => mapped(ctx, x, leakyRelu(args.number('negative_slope')), undefined),
+    quantized: (ctx, x, args) => mapped(ctx, x, leakyRelu(Math.fround(args.number('negative_slope'))), undefined),
   }),
   ...unary('aten::elu(Tensor self, Scalar alpha=1)', {
     real: (ctx, x, args) => ctx.emit('nn.elu', [x], { alpha: args.number('alpha') }),
@@ -182,8 +188,7 @@ export const floatElementwiseOps: readonly TorchOp[] = [
   ...unary('aten::silu(Tensor self)', { real: (ctx, x) => ctx.emit('nn.mul', [x, ctx.emit('nn.sigmoid', [x])]) }),
   ...unary('aten::mish(Tensor self)', { real: (ctx, x) => ctx.emit('nn.mish', [x]) }),
   ...unary('aten::softplus(Tensor self, Scalar beta=1, Scalar threshold=20)', {
-    real: (ctx, x, args) =>
-      args.number('beta') === 1 ? ctx.emit('nn.softplus', [x]) : ctx.unsupported('a scaled softplus'),
+    real: (ctx, x, args) => scaledSoftplus(ctx, x, args.number('beta')),
   }),
   ...unary('aten::rsqrt(Tensor self)', { real: (ctx, x) => ctx.emit('nn.reciprocal', [ctx.emit('nn.sqrt', [x])]) }),
   ...unary('aten::square(Tensor self)', { real: (ctx, x) => ctx.emit('nn.mul', [x, x]) }),
@@ -191,7 +196,9 @@ export const floatElementwiseOps: readonly TorchOp[] = [
     real: (ctx, x, args) => inEvaluation(ctx, x, args),
     quantized: (ctx, x, args) => ctx.moved(inEvaluation(ctx, ctx.graph(x).value, args), ctx.graph(x)),
   }),
-  ...unary('aten::feature_dropout(Tensor self, float p, bool train)', { real: inEvaluation }),
+  ...['feature_dropout', 'alpha_dropout', 'feature_alpha_dropout'].flatMap((name) =>
+    unary(`aten::${name}(Tensor self, float p, bool train)`, { real: inEvaluation }),
+  ),
   ...defineTorchOp({
     schema: 'aten::prelu(Tensor self, Tensor weight)',
     import(ctx, args) {

@@ -1,19 +1,20 @@
-/** Convolutions, matrix products, normalizations and reductions of floats. */
+/** Convolutions, matrix products and normalizations of floats. */
 import type { Value } from '../../../ir/define_op.ts';
 import { elementsOf } from '../../../ir/dims.ts';
+import { isFloat } from '../../../ir/dtype.ts';
 import type { Dim } from '../../../ir/types.ts';
 import { TorchTensor } from '../pickle/index.ts';
 import type { GraphTensor, TensorLike } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
 import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
-import { globalAverage } from './pool.ts';
 import { transposed } from './quantized_linear.ts';
 
 /** A float tensor: quantized ones are another operator. */
 function real(ctx: TorchContext, x: TensorLike): GraphTensor {
   const tensor = ctx.graph(x);
-  return tensor.quantization ? ctx.unsupported('a quantized operand') : tensor;
+  if (tensor.quantization) return ctx.unsupported('a quantized operand');
+  return isFloat(tensor.dtype) ? tensor : ctx.result(ctx.cast(tensor.value, 'f32'), tensor);
 }
 
 const optional = (ctx: TorchContext, args: Arguments, name: string): Value | undefined =>
@@ -105,51 +106,22 @@ function layerNorm(ctx: TorchContext, args: Arguments): GraphTensor {
   return ctx.result(y);
 }
 
-function groupNorm(ctx: TorchContext, args: Arguments): GraphTensor {
-  const x = real(ctx, args.tensor('input'));
+/** Scale and bias of each channel. */
+function affine(ctx: TorchContext, args: Arguments, x: GraphTensor): readonly [Value, Value] {
   const channels = ctx.staticShape([x.shape[1]], 'a normalization')[0];
   const filled = (value: number, name: string) => ctx.floats(Array<number>(channels).fill(value), name);
-  const operands = [
-    x.value,
-    optional(ctx, args, 'weight') ?? filled(1, 'scale'),
-    optional(ctx, args, 'bias') ?? filled(0, 'bias'),
-  ];
-  return ctx.result(
-    ctx.emit('nn.group_norm', operands, { groups: args.int('num_groups'), epsilon: args.number('eps') }),
-    x,
-  );
+  return [optional(ctx, args, 'weight') ?? filled(1, 'scale'), optional(ctx, args, 'bias') ?? filled(0, 'bias')];
 }
 
-const reduction = (name: string, op: string): readonly TorchOp[] =>
-  defineTorchOp({
-    schema: [
-      `aten::${name}(Tensor self, int[]? dim, bool keepdim=False, int? dtype=None)`,
-      `aten::${name}(Tensor self, int? dtype=None)`,
-    ],
-    import(ctx, args) {
-      const x = ctx.graph(args.tensor('self'));
-      const rank = x.shape.length;
-      const isWhole = !args.has('dim') || (Array.isArray(args.value('dim')) && args.ints('dim').length === 0);
-      const axes = isWhole ? x.shape.map((_, i) => i) : args.ints('dim').map((axis) => ctx.axis(axis, rank));
-      const keepdims = args.has('keepdim') && args.bool('keepdim');
-      if (x.quantization) return quantizedMean(ctx, x, name, axes, keepdims);
-      return ctx.result(ctx.emit(op, [x.value], { axes, keepdims }));
-    },
-  });
-
-/** Over all positions of images, as a global pool. */
-function quantizedMean(
-  ctx: TorchContext,
-  x: GraphTensor,
-  name: string,
-  axes: readonly number[],
-  keepdims: boolean,
-): GraphTensor {
-  const spatial = x.shape.map((_, i) => i).slice(2);
-  if (name !== 'mean' || x.shape.length < 3 || [...axes].sort().join() !== spatial.join())
-    return ctx.unsupported(`a ${name} of a quantized tensor over the axes [${axes}]`);
-  const y = globalAverage(ctx, x);
-  return keepdims ? y : ctx.moved(ctx.reshape(y.value, y.shape.slice(0, 2)), y, false);
+function groupNorm(ctx: TorchContext, args: Arguments): GraphTensor {
+  const x = real(ctx, args.tensor('input'));
+  return ctx.result(
+    ctx.emit('nn.group_norm', [x.value, ...affine(ctx, args, x)], {
+      groups: args.int('num_groups'),
+      epsilon: args.number('eps'),
+    }),
+    x,
+  );
 }
 
 const softmax = (name: string, op: string): readonly TorchOp[] =>
@@ -233,16 +205,12 @@ export const floatProductOps: readonly TorchOp[] = [
     ],
     import: (ctx, args) => conv(ctx, args, args.bool('transposed')),
   }),
+  ...defineTorchOp({
+    schema: `aten::_convolution_mode(${plainConv}, str padding, int[] dilation, int groups)`,
+    import: (ctx, args) => conv(ctx, args, false),
+  }),
   ...defineTorchOp({ schema: 'aten::linear(Tensor input, Tensor weight, Tensor? bias=None)', import: linear }),
   ...matmul,
-  ...defineTorchOp({
-    schema: 'aten::addmm(Tensor self, Tensor mat1, Tensor mat2, Scalar beta=1, Scalar alpha=1)',
-    import(ctx, args) {
-      if (args.number('beta') !== 1 || args.number('alpha') !== 1) ctx.unsupported('a scaled product');
-      const y = ctx.emit('nn.matmul', [real(ctx, args.tensor('mat1')).value, real(ctx, args.tensor('mat2')).value]);
-      return ctx.result(ctx.emit('nn.add', [y, real(ctx, args.tensor('self')).value]));
-    },
-  }),
   ...defineTorchOp({ schema: 'aten::einsum(str equation, Tensor[] tensors, any path=None)', import: einsum }),
   ...defineTorchOp({
     schema:
@@ -259,19 +227,18 @@ export const floatProductOps: readonly TorchOp[] = [
       'aten::group_norm(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=0.00001, bool cudnn_enabled=True)',
     import: groupNorm,
   }),
-  ...reduction('mean', 'nn.reduce_mean'),
-  ...reduction('sum', 'nn.reduce_sum'),
-  ...reduction('amax', 'nn.reduce_max'),
-  ...reduction('amin', 'nn.reduce_min'),
-  ...softmax('softmax', 'nn.softmax'),
-  ...softmax('log_softmax', 'nn.log_softmax'),
   ...defineTorchOp({
-    schema: 'aten::argmax(Tensor self, int? dim=None, bool keepdim=False)',
+    schema:
+      'aten::instance_norm(Tensor input, Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var, bool use_input_stats, float momentum, float eps, bool cudnn_enabled)',
     import(ctx, args) {
-      const x = ctx.graph(args.tensor('self'));
-      const flat = args.has('dim') ? x.value : ctx.reshape(x.value, [elementsOf(x.shape)]);
-      const axis = args.has('dim') ? ctx.axis(args.int('dim'), x.shape.length) : 0;
-      return ctx.result(ctx.emit('nn.arg_max', [flat], { axis, keepdims: args.bool('keepdim') }));
+      if (!args.bool('use_input_stats')) return ctx.unsupported('running statistics');
+      const x = real(ctx, args.tensor('input'));
+      return ctx.result(
+        ctx.emit('nn.instance_norm', [x.value, ...affine(ctx, args, x)], { epsilon: args.number('eps') }),
+        x,
+      );
     },
   }),
+  ...softmax('softmax', 'nn.softmax'),
+  ...softmax('log_softmax', 'nn.log_softmax'),
 ];

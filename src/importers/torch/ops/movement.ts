@@ -1,16 +1,19 @@
 /** Operators that move elements: the same for floats and for quantized tensors. */
 import type { Value } from '../../../ir/define_op.ts';
+import { dtypes } from '../../../ir/dtype.ts';
 import type { Dim } from '../../../ir/types.ts';
+import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
+import { TorchTensor } from '../pickle/index.ts';
 import type { GraphTensor, TorchValue } from '../values.ts';
 import type { Arguments } from './arguments.ts';
-import type { TorchContext } from './context.ts';
+import type { PerTensor, TorchContext } from './context.ts';
 import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
 import { flattened, resolveShape } from './shapes.ts';
 
 const FAR = 2 ** 31 - 1;
 
 /** One operand named `self`. */
-const mover = (
+export const mover = (
   schema: string | readonly string[],
   move: (ctx: TorchContext, x: GraphTensor, args: Arguments) => Value | GraphTensor,
 ): readonly TorchOp[] =>
@@ -25,7 +28,12 @@ const mover = (
 
 /** Nothing happens to the elements: layout, device, differentiation. */
 const nothing = (...schema: readonly string[]): readonly TorchOp[] =>
-  defineTorchOp({ schema, keepsShape: true, import: (ctx, args) => ctx.graph(args.tensor('self')) });
+  defineTorchOp({
+    schema,
+    keepsShape: true,
+    import: (ctx, args) =>
+      args.value('self') instanceof TorchTensor ? args.value('self') : ctx.graph(args.tensor('self')),
+  });
 
 function reshape(ctx: TorchContext, x: GraphTensor, target: readonly Dim[]): Value {
   const shape = resolveShape(x.shape, target);
@@ -34,7 +42,7 @@ function reshape(ctx: TorchContext, x: GraphTensor, target: readonly Dim[]): Val
   return ctx.reshape(x.value, shape);
 }
 
-function transpose(ctx: TorchContext, x: GraphTensor, perm: readonly number[]): Value {
+export function transpose(ctx: TorchContext, x: GraphTensor, perm: readonly number[]): Value {
   const rank = x.shape.length;
   const axes = perm.map((axis) => ctx.axis(axis, rank));
   if (axes.length !== rank || new Set(axes).size !== rank)
@@ -52,7 +60,7 @@ function swapAxes(ctx: TorchContext, x: GraphTensor, first: number, second: numb
   );
 }
 
-const slice = (ctx: TorchContext, x: Value, axis: number, start: number, end: number, step = 1): Value =>
+export const slice = (ctx: TorchContext, x: Value, axis: number, start: number, end: number, step = 1): Value =>
   ctx.emit('nn.slice', [x], { starts: [start], ends: [end], axes: [axis], steps: [step] });
 
 const without = (shape: readonly Dim[], axis: number): readonly Dim[] => shape.filter((_, i) => i !== axis);
@@ -67,12 +75,12 @@ function select(ctx: TorchContext, x: GraphTensor, dim: number, index: number): 
 }
 
 /** Parts of the given sizes along an axis. */
-function parts(ctx: TorchContext, x: GraphTensor, axis: number, sizes: readonly number[]): TorchValue {
+export function parts(ctx: TorchContext, x: GraphTensor, axis: number, sizes: readonly number[]): TorchValue {
   let at = 0;
   return sizes.map((size) => ctx.moved(slice(ctx, x.value, axis, at, (at += size)), x));
 }
 
-function axisSize(ctx: TorchContext, x: GraphTensor, axis: number): number {
+export function axisSize(ctx: TorchContext, x: GraphTensor, axis: number): number {
   return ctx.staticShape([x.shape[axis]], 'parts along an axis')[0];
 }
 
@@ -99,7 +107,7 @@ const split = (schema: string, run: (ctx: TorchContext, x: GraphTensor, axis: nu
   });
 
 /** Tensors of one kind: of the same element type, and of the same parameters when they are quantized. */
-function alike(ctx: TorchContext, args: Arguments): readonly GraphTensor[] {
+export function alike(ctx: TorchContext, args: Arguments): readonly GraphTensor[] {
   const all = args.tensors('tensors').map((x) => ctx.graph(x));
   if (all.length === 0) ctx.refuse('a list without tensors');
   const [first] = all;
@@ -109,6 +117,11 @@ function alike(ctx: TorchContext, args: Arguments): readonly GraphTensor[] {
       ctx.unsupported('tensors of different scales');
   }
   return all;
+}
+
+function quantizedFilling({ dtype }: GraphTensor, { scale, zeroPoint }: PerTensor, value: number): number {
+  const { min, max } = dtypes[dtype];
+  return quantizeByReciprocal(Math.fround(value), reciprocal32(Math.fround(scale)), zeroPoint, min, max);
 }
 
 /** aten::pad lists the pads from the last axis on, begin and end. */
@@ -122,7 +135,6 @@ function pad(ctx: TorchContext, x: GraphTensor, args: Arguments, mode: string, v
     pads[axis] = given[2 * i];
     pads[rank + axis] = given[2 * i + 1];
   }
-  if (pads.some((p) => p < 0)) ctx.unsupported('negative pads');
   const modes: Readonly<Record<string, string>> = {
     constant: 'constant',
     reflect: 'reflect',
@@ -131,8 +143,8 @@ function pad(ctx: TorchContext, x: GraphTensor, args: Arguments, mode: string, v
   };
   const named = modes[mode] ?? ctx.unsupported(`pads of mode '${mode}'`);
   const q = x.quantization;
-  if (q?.kind === 'per-tensor' && value !== 0) ctx.unsupported(`a quantized tensor padded with ${value}`);
-  const filling = q?.kind === 'per-tensor' ? q.zeroPoint : value;
+  if (q && q.kind !== 'per-tensor') ctx.unsupported('a padded tensor that is quantized by channels');
+  const filling = q?.kind === 'per-tensor' ? quantizedFilling(x, q, value) : value;
   return ctx.emit('nn.pad', [x.value, ctx.scalar(x.dtype, filling, 'value')], { pads, mode: named });
 }
 
@@ -145,35 +157,14 @@ function expand(ctx: TorchContext, x: GraphTensor, target: readonly Dim[]): Valu
     : ctx.emit('nn.expand', [x.value], { shape });
 }
 
-function upsample(
-  ctx: TorchContext,
-  x: GraphTensor,
-  args: Arguments,
-  mode: 'nearest' | 'linear',
-  align: boolean,
-): Value {
-  const spatial = ctx.staticShape(x.shape.slice(2), 'an upsampling');
-  const factors = args.has('scale_factors') ? (args.value('scale_factors') as number[]) : undefined;
-  const output = args.has('output_size')
-    ? args.ints('output_size', spatial.length)
-    : spatial.map((size, i) => Math.floor(size * (factors?.[i] ?? 1)));
-  const coordinates = align ? 'align_corners' : mode === 'nearest' ? 'asymmetric' : 'pytorch_half_pixel';
-  if (mode === 'linear' && x.quantization) ctx.unsupported('linear upsampling of a quantized tensor');
-  return ctx.emit('nn.resize', [x.value], {
-    shape: [...x.shape.slice(0, 2), ...output],
-    scales: [1, 1, ...spatial.map((size, i) => factors?.[i] ?? output[i] / size)],
-    mode,
-    coordinates,
-    nearest: 'floor',
-  });
-}
-
 export const movementOps: readonly TorchOp[] = [
   ...nothing(
     'aten::contiguous(Tensor self, any memory_format=None)',
     'aten::clone(Tensor self, any memory_format=None)',
     'aten::detach(Tensor self)',
     'aten::alias(Tensor self)',
+    'aten::lift_fresh(Tensor self)',
+    'aten::lift_fresh_copy(Tensor self)',
     'aten::cpu(Tensor self)',
     'aten::requires_grad_(Tensor self, bool requires_grad=True)',
   ),
@@ -288,21 +279,6 @@ export const movementOps: readonly TorchOp[] = [
     const perm = [0, 2, 1, ...spatial.map((_, i) => i + 3)];
     return ctx.reshape(ctx.emit('nn.transpose', [wide], { perm }), x.shape);
   }),
-  ...mover(
-    [
-      'aten::upsample_nearest2d(Tensor self, int[]? output_size, float? scales_h=None, float? scales_w=None)',
-      'aten::upsample_nearest2d(Tensor self, int[]? output_size, float[]? scale_factors)',
-      'aten::upsample_nearest1d(Tensor self, int[]? output_size, float? scales=None)',
-    ],
-    (ctx, x, args) => upsample(ctx, x, args, 'nearest', false),
-  ),
-  ...mover(
-    [
-      'aten::upsample_bilinear2d(Tensor self, int[]? output_size, bool align_corners, float? scales_h=None, float? scales_w=None)',
-      'aten::upsample_bilinear2d(Tensor self, int[]? output_size, bool align_corners, float[]? scale_factors)',
-    ],
-    (ctx, x, args) => upsample(ctx, x, args, 'linear', args.bool('align_corners')),
-  ),
   ...defineTorchOp({
     schema: ['aten::cat(Tensor[] tensors, int dim=0)', 'aten::concat(Tensor[] tensors, int dim=0)'],
     import(ctx, args) {
@@ -337,8 +313,10 @@ export const movementOps: readonly TorchOp[] = [
   ...split('aten::unbind(Tensor self, int dim=0)', (ctx, x, axis) =>
     Array.from({ length: Math.min(axisSize(ctx, x, axis), 4096) }, (_, i) => select(ctx, x, axis, i)),
   ),
-  ...split('aten::chunk(Tensor self, int chunks, int dim=0)', (ctx, x, axis, args) =>
-    splitInto(ctx, x, axis, Math.ceil(axisSize(ctx, x, axis) / args.int('chunks'))),
+  ...['chunk', 'unsafe_chunk'].flatMap((name) =>
+    split(`aten::${name}(Tensor self, int chunks, int dim=0)`, (ctx, x, axis, args) =>
+      splitInto(ctx, x, axis, Math.ceil(axisSize(ctx, x, axis) / args.int('chunks'))),
+    ),
   ),
   ...split('aten::split(Tensor self, int split_size, int dim=0)', (ctx, x, axis, args) =>
     Array.isArray(args.value('split_size'))

@@ -1,21 +1,41 @@
 /** Every PyTorch operator on tensors that is understood. */
+import { arrangementOps } from './arrangement.ts';
+import { attentionOps } from './attention.ts';
+import { createOps } from './create.ts';
 import type { TorchOp } from './define_torch_op.ts';
 import { floatElementwiseOps } from './float_elementwise.ts';
+import { floatLogicOps } from './float_logic.ts';
 import { floatProductOps } from './float_products.ts';
 import { movementOps } from './movement.ts';
 import { poolOps } from './pool.ts';
+import { quantizeOps } from './quantize.ts';
 import { quantizedConvOps } from './quantized_conv.ts';
 import { quantizedElementwiseOps } from './quantized_elementwise.ts';
+import { quantizedEmbeddingOps } from './quantized_embedding.ts';
 import { quantizedLinearOps } from './quantized_linear.ts';
+import { quantizedNormalizationOps } from './quantized_normalization.ts';
+import { quantizedScalarOps } from './quantized_scalar.ts';
+import { reduceOps } from './reduce.ts';
+import { upsampleOps } from './upsample.ts';
 
 export const torchOps: readonly TorchOp[] = [
   ...quantizedConvOps,
   ...quantizedLinearOps,
+  ...quantizedEmbeddingOps,
+  ...quantizeOps,
   ...quantizedElementwiseOps,
+  ...quantizedScalarOps,
+  ...quantizedNormalizationOps,
   ...poolOps,
   ...movementOps,
+  ...arrangementOps,
+  ...upsampleOps,
+  ...createOps,
   ...floatElementwiseOps,
   ...floatProductOps,
+  ...attentionOps,
+  ...reduceOps,
+  ...floatLogicOps,
 ];
 
 const byName = new Map<string, TorchOp[]>();

@@ -118,16 +118,19 @@ const averagePool = (rank: number): readonly TorchOp[] =>
       batched(ctx, ctx.graph(args.tensor('self')), rank, (x) => {
         const given = windowOf(args, rank);
         const window = { ...given, ceilMode: given.ceilMode && !fitsExactly(x.shape.slice(2), given) };
-        if (args.has('divisor_override')) ctx.unsupported('a divisor of its own');
+        if (args.has('divisor_override') && (x.quantization || window.ceilMode))
+          ctx.unsupported('a divisor of its own');
         const isPadded = window.pads.some((pad) => pad !== 0);
         const includesPad = args.bool('count_include_pad');
         if (window.ceilMode && ((isPadded && includesPad) || x.quantization))
           ctx.unsupported('windows beyond the padding');
         if (x.quantization) return quantizedAverage(ctx, x, window, includesPad);
-        return ctx.result(
-          ctx.emit('nn.average_pool', [x.value], { ...window, countIncludePad: includesPad && isPadded }),
-          x,
-        );
+        const divides = args.has('divisor_override');
+        const attrs = { ...window, countIncludePad: (includesPad || divides) && isPadded };
+        const mean = ctx.emit('nn.average_pool', [x.value], attrs);
+        if (!divides) return ctx.result(mean, x);
+        const factor = ctx.scalar('f32', sizeOf(window.kernel) / args.number('divisor_override'), 'divisor');
+        return ctx.result(ctx.emit('nn.mul', [mean, factor]), x);
       }),
   });
 
@@ -156,8 +159,14 @@ const adaptiveAverage = (rank: number): readonly TorchOp[] =>
         if (target.every((size) => size === 1)) return globalAverage(ctx, x);
         if (target.every((size, axis) => size === spatial[axis])) return x;
         const sizes = ctx.staticShape(spatial, 'an adaptive pool');
-        if (sizes.some((size, axis) => size % Number(target[axis]) !== 0))
-          return ctx.unsupported(`an adaptive pool from [${sizes}] to [${target.join(', ')}], which is no multiple`);
+        if (sizes.some((size, axis) => size % Number(target[axis]) !== 0)) {
+          if (x.quantization)
+            return ctx.unsupported(`an adaptive pool from [${sizes}] to [${target.join(', ')}], which is no multiple`);
+          return ctx.result(
+            target.reduce<Value>((v, count, i) => averagedAlong(ctx, v, i + 2, Number(count)), x.value),
+            x,
+          );
+        }
         const kernel = sizes.map((size, axis) => size / Number(target[axis]));
         const pads = Array<number>(2 * rank).fill(0);
         const window: Window = { kernel, strides: kernel, pads, dilations: Array(rank).fill(1), ceilMode: false };
@@ -166,6 +175,22 @@ const adaptiveAverage = (rank: number): readonly TorchOp[] =>
       }),
   });
 
+/** Windows of uneven sizes, from ⌊i·size/count⌋ to ⌈(i + 1)·size/count⌉, along one axis: a product with a matrix of means. */
+function averagedAlong(ctx: TorchContext, x: Value, axis: number, count: number): Value {
+  const size = x.type.shape[axis] as number;
+  if (size === count) return x;
+  const weights = new Float32Array(size * count); // [size, count]
+  for (let i = 0; i < count; i++) {
+    const [from, to] = [Math.floor((i * size) / count), Math.ceil(((i + 1) * size) / count)];
+    for (let k = from; k < to; k++) weights[k * count + i] = 1 / (to - from);
+  }
+  const last = x.type.shape.length - 1;
+  const perm = x.type.shape.map((_, i) => (i === axis ? last : i === last ? axis : i));
+  const turned = axis === last ? x : ctx.emit('nn.transpose', [x], { perm });
+  const means = ctx.emit('nn.matmul', [turned, ctx.constant(tensor('f32', weights, [size, count]), 'means')]);
+  return axis === last ? means : ctx.emit('nn.transpose', [means], { perm });
+}
+
 /** None keeps the size of the input. */
 function adaptiveTarget(args: Arguments, spatial: Shape): Shape {
   const given = args.value('output_size');
@@ -173,17 +198,25 @@ function adaptiveTarget(args: Arguments, spatial: Shape): Shape {
   return spatial.map((size, axis) => (list[axis] === null ? size : Number(list[axis])));
 }
 
+/** The second result, positions, is not computed. */
 const adaptiveMax = (rank: number): readonly TorchOp[] =>
   defineTorchOp({
     schema: `aten::adaptive_max_pool${rank}d(Tensor self, any output_size)`,
-    import: (ctx, args) =>
-      batched(ctx, ctx.graph(args.tensor('self')), rank, (x) => {
-        if (adaptiveTarget(args, x.shape.slice(2)).some((size) => size !== 1)) ctx.unsupported('an adaptive maximum');
-        return ctx.moved(ctx.emit('nn.global_max_pool', [x.value]), x);
-      }),
+    import(ctx, args) {
+      const pooled = batched(ctx, ctx.graph(args.tensor('self')), rank, (x) => {
+        const target = adaptiveTarget(args, x.shape.slice(2));
+        if (target.every((size) => size === 1)) return ctx.moved(ctx.emit('nn.global_max_pool', [x.value]), x);
+        const sizes = ctx.staticShape(x.shape.slice(2), 'an adaptive pool');
+        if (sizes.some((size, axis) => size % Number(target[axis]) !== 0)) ctx.unsupported('windows of uneven sizes');
+        const kernel = sizes.map((size, axis) => size / Number(target[axis]));
+        const window = { kernel, strides: kernel, pads: Array(2 * rank).fill(0), dilations: Array(rank).fill(1) };
+        return ctx.moved(ctx.emit('nn.max_pool', [x.value], window), x);
+      });
+      return [pooled, null];
+    },
   });
 
 export const poolOps: readonly TorchOp[] = [
   ...[1, 2, 3].flatMap((rank) => [...maxPool(rank), ...averagePool(rank), ...adaptiveAverage(rank)]),
-  ...[1, 2].flatMap(adaptiveMax),
+  ...[1, 2, 3].flatMap(adaptiveMax),
 ];

@@ -128,3 +128,34 @@ export function requantize(
 /** The zero point of a source, absent when 0. */
 export const sourceZeroPoint = (ctx: TorchContext, x: GraphTensor, zeroPoint: number): Value | undefined =>
   zeroPoint === 0 ? undefined : ctx.scalar(x.dtype, zeroPoint, 'source_zero_point');
+
+/** The range of all of x, in [0, 127] with `reduce_range`, which onednn and fbgemm heed against saturation and qnnpack does not. */
+export function dynamicallyQuantized(ctx: TorchContext, x: GraphTensor, reduceRange: boolean): Dynamic {
+  const high = reduceRange && ctx.profile !== 'torch-qnnpack' ? 127 : 255;
+  const [q, scale, zeroPoint] = ctx.emitAll('qnn.dynamic_quantize', [ctx.cast(x.value, 'f32')], {
+    recipe: 'torch',
+    high,
+  });
+  return { q, scale, zeroPoint };
+}
+
+export interface Dynamic {
+  readonly q: Value;
+  readonly scale: Value;
+  readonly zeroPoint: Value;
+}
+
+/** fl(fl(A·fl(sx·sw)) + bias), channels on `axis` */
+export function dynamicEnd(
+  ctx: TorchContext,
+  sum: Value,
+  scale: Value,
+  { scales, bias }: Weights,
+  axis: number,
+): Value {
+  const perChannel = (values: readonly number[], name: string): Value =>
+    ctx.reshape(ctx.floats(values, name), [values.length, ...sum.type.shape.slice(axis + 1).map(() => 1)]);
+  const weightScale = scales.length === 1 ? ctx.scalar('f32', scales[0], 'scale') : perChannel(scales, 'scale');
+  const y = ctx.emit('nn.mul', [ctx.cast(sum, 'f32'), ctx.emit('nn.mul', [scale, weightScale])]);
+  return bias ? ctx.emit('nn.add', [y, perChannel(bias, 'bias')]) : y;
+}

@@ -3,7 +3,7 @@ import type { PackedConv, PackedWeights } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
 import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
-import { checkAxis, requantize, sourceZeroPoint, weightsOf } from './product.ts';
+import { checkAxis, dynamicallyQuantized, dynamicEnd, requantize, sourceZeroPoint, weightsOf } from './product.ts';
 
 /** A one-dimensional convolution is packed as a two-dimensional one over images of one row. */
 function unpadded(
@@ -47,6 +47,24 @@ function conv(ctx: TorchContext, args: Arguments, rank: number, relu: boolean) {
   return ctx.requantized(y, x.type, end, true);
 }
 
+/** The source is quantized with the range of this call, all of its batch; y = fl(fl(A·fl(sx·sw)) + bias) in float. */
+function convDynamic(ctx: TorchContext, args: Arguments, rank: number) {
+  const packed = args.packed('packed_weight');
+  const { shape, conv: geometry } = unpadded(ctx, packed, rank);
+  const { transposed, groups, stride, padding, dilation, outputPadding } = geometry;
+  const channels = transposed ? shape[1] * groups : shape[0];
+  const x = ctx.graph(ctx.image(args.tensor('qx'), transposed ? shape[0] : shape[1] * groups, rank));
+  checkAxis(ctx, packed.weight.quantization, transposed ? 1 : 0);
+  const weights = weightsOf(ctx, packed, { shape }, channels);
+  const attrs = { strides: stride, pads: [...padding, ...padding], dilations: dilation, group: groups };
+  const { q, scale, zeroPoint } = dynamicallyQuantized(ctx, x, args.bool('reduce_range'));
+  const operands = [q, weights.w, zeroPoint, weights.zw];
+  const sum = transposed
+    ? ctx.emit('qnn.conv_transpose', operands, { ...attrs, outputPadding })
+    : ctx.emit('qnn.conv', operands, attrs);
+  return ctx.result(dynamicEnd(ctx, sum, scale, weights, 1), x);
+}
+
 const parameters = '(Tensor qx, packed packed_weight, float output_scale, int output_zero_point)';
 /** The overload of the first versions: geometry is in the packed weights too. */
 const legacy =
@@ -64,6 +82,12 @@ const family = (rank: number): readonly TorchOp[] => [
   ...defineTorchOp({
     schema: `quantized::conv_transpose${rank}d${parameters}`,
     import: (ctx, args) => conv(ctx, args, rank, false),
+  }),
+  ...defineTorchOp({
+    schema: [`conv${rank}d_dynamic`, `conv_transpose${rank}d_dynamic`].map(
+      (name) => `quantized::${name}(Tensor qx, packed packed_weight, bool reduce_range=False)`,
+    ),
+    import: (ctx, args) => convDynamic(ctx, args, rank),
   }),
 ];
 

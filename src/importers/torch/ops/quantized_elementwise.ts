@@ -10,10 +10,10 @@ import {
   quantizeByReciprocal,
   reciprocal32,
   sigmoid,
+  type TableOrder,
   tanh,
   torchTable,
 } from '../../../numerics/index.ts';
-import { scalarTypeOfCode } from '../pickle/index.ts';
 import type { GraphTensor, TensorLike } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { PerTensor, TorchContext } from './context.ts';
@@ -21,28 +21,23 @@ import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
 
 type Byte = 'u8' | 's8';
 
-function byteOf(ctx: TorchContext, x: GraphTensor): Byte {
+export function byteOf(ctx: TorchContext, x: GraphTensor): Byte {
   const { dtype } = x;
   return dtype === 'u8' || dtype === 's8' ? dtype : ctx.unsupported(`a quantized tensor of ${x.type.name}`);
 }
 
-/** y = quantize(f(dequantize(x))) by a table. QNNPACK's tables add the zero point before rounding. */
+/** y = quantize(f(dequantize(x))) by a table. */
 export function mapped(
   ctx: TorchContext,
   input: TensorLike,
   f: FloatFunction,
   to: PerTensor | undefined,
-  zeroPoint: 'before' | 'after' = 'after',
+  order: TableOrder = {},
 ): GraphTensor {
   const x = ctx.quantized(input);
   const dtype = byteOf(ctx, x);
   const quantization = to ?? x.quantization;
-  const table = torchTable(
-    { dtype, ...float32(x.quantization) },
-    f,
-    { dtype, ...float32(quantization) },
-    { zeroPoint },
-  );
+  const table = torchTable({ dtype, ...float32(x.quantization) }, f, { dtype, ...float32(quantization) }, order);
   const y = ctx.emit('qnn.lut', [x.value, ctx.constant(tensor(dtype, table), 'table')]);
   return ctx.requantized(y, x.type, quantization, x.channelsLast);
 }
@@ -50,8 +45,9 @@ export function mapped(
 const float32 = ({ scale, zeroPoint }: PerTensor): PerTensor => ({ scale: Math.fround(scale), zeroPoint });
 
 /** The engine qnnpack has tables of its own for some functions. */
-export const tableOrder = (ctx: TorchContext): 'before' | 'after' =>
-  ctx.profile === 'torch-qnnpack' ? 'before' : 'after';
+export const tableOrder = (ctx: TorchContext): TableOrder => ({
+  zeroPoint: ctx.profile === 'torch-qnnpack' ? 'before' : 'after',
+});
 
 /** clamp(x, low, high), both real numbers, in the parameters of x. */
 export function clamped(
@@ -97,7 +93,7 @@ export function withFixedParameters(ctx: TorchContext, name: keyof typeof fixed,
   return mapped(ctx, x, f, ctx.quantized(x).dtype === 's8' ? toS8 : to, tableOrder(ctx));
 }
 
-const outputOf = (args: Arguments): PerTensor => ({
+export const outputOf = (args: Arguments): PerTensor => ({
   scale: args.number('output_scale'),
   zeroPoint: args.int('output_zero_point'),
 });
@@ -127,12 +123,14 @@ function concatenate(ctx: TorchContext, args: Arguments): GraphTensor {
   const parts = args.tensors('qx').map((part) => ctx.quantized(part));
   if (parts.length === 0) ctx.refuse('nothing is concatenated');
   const to = { scale: args.number('scale'), zeroPoint: args.int('zero_point') };
+  const axis = ctx.axis(args.int('dim'), parts[0].shape.length);
+  // only the kernel for channels-last tensors is vector code
+  const dequantize = axis === 1 && parts.every((part) => part.channelsLast) ? 'fused' : 'plain';
   const values = parts.map((part) => {
     const { scale, zeroPoint } = part.quantization;
     const same = scale === to.scale && zeroPoint === to.zeroPoint;
-    return same ? part.value : mapped(ctx, part, (real) => real, to).value;
+    return same ? part.value : mapped(ctx, part, (real) => real, to, { dequantize }).value;
   });
-  const axis = ctx.axis(args.int('dim'), parts[0].shape.length);
   const y = values.length === 1 ? values[0] : ctx.emit('nn.concat', values, { axis });
   return ctx.requantized(
     y,
@@ -142,19 +140,10 @@ function concatenate(ctx: TorchContext, args: Arguments): GraphTensor {
   );
 }
 
-/** A scalar moves the parameters and no integer, where they stay in range; else the tensor is quantized anew. */
-function multiplyScalar(ctx: TorchContext, args: Arguments): GraphTensor {
-  const x = ctx.quantized(args.tensor('qa'));
-  const { scale, zeroPoint } = x.quantization;
-  const factor = args.number('b');
-  if (!(factor > 0)) return ctx.unsupported(`a product with ${factor}`);
-  return ctx.requantized(x.value, x.type, { scale: scale * factor, zeroPoint }, x.channelsLast);
-}
-
-const table = (
+export const table = (
   schema: string,
   f: (ctx: TorchContext, args: Arguments) => FloatFunction,
-  order: (ctx: TorchContext) => 'before' | 'after' = () => 'after',
+  order: (ctx: TorchContext) => TableOrder = () => ({}),
 ): readonly TorchOp[] =>
   defineTorchOp({
     schema,
@@ -163,52 +152,13 @@ const table = (
   });
 
 const binaryParameters = '(Tensor qa, Tensor qb, float output_scale, int output_zero_point)';
-const outputParameters = 'float output_scale, int output_zero_point';
+export const outputParameters = 'float output_scale, int output_zero_point';
 
 export const quantizedElementwiseOps: readonly TorchOp[] = [
-  ...defineTorchOp({
-    schema: 'aten::quantize_per_tensor(Tensor self, float scale, int zero_point, int dtype)',
-    keepsShape: true,
-    import(ctx, args) {
-      const x = ctx.graph(args.tensor('self'));
-      const type = scalarTypeOfCode(args.int('dtype'));
-      if (type === undefined || !type.isQuantized || type.dtype === 's32')
-        return ctx.unsupported(`quantization to ${type?.name ?? `the element type ${args.int('dtype')}`}`);
-      const to = { scale: args.number('scale'), zeroPoint: args.int('zero_point') };
-      if (!(to.scale > 0 && to.scale < Infinity))
-        ctx.refuse(`the scale is ${to.scale}, it has to be positive`, 'U2007');
-      const parameters = [ctx.scalar('f32', to.scale, 'scale'), ctx.scalar(type.dtype, to.zeroPoint, 'zero_point')];
-      const attrs = { dtype: type.dtype, arithmetic: 'reciprocal' };
-      const y = ctx.emit('qnn.quantize', [ctx.cast(x.value, 'f32'), ...parameters], attrs);
-      return ctx.requantized(y, type, to, x.channelsLast);
-    },
-  }),
-  ...defineTorchOp({
-    schema: 'aten::dequantize(Tensor self)',
-    keepsShape: true,
-    import(ctx, args) {
-      const x = ctx.graph(args.tensor('self'));
-      const q = x.quantization;
-      if (q === undefined) return x; // a float tensor stays what it is
-      const [scales, zeroPoints] = q.kind === 'per-tensor' ? [[q.scale], [q.zeroPoint]] : [q.scales, q.zeroPoints];
-      const shape = q.kind === 'per-tensor' ? [] : undefined;
-      const scale = ctx.constant(tensor('f32', Float32Array.from(scales), shape), 'scale');
-      const zero = ctx.constant(tensor(x.dtype, zeroPoints, shape), 'zero_point');
-      return ctx.result(
-        ctx.emit('qnn.dequantize', [x.value, scale, zero], { axis: q.kind === 'per-tensor' ? 0 : q.axis }),
-        x,
-      );
-    },
-  }),
   ...defineTorchOp({ schema: `quantized::add${binaryParameters}`, import: binary('qnn.add', false) }),
   ...defineTorchOp({ schema: `quantized::add_relu${binaryParameters}`, import: binary('qnn.add', true) }),
   ...defineTorchOp({ schema: `quantized::mul${binaryParameters}`, import: binary('qnn.mul', false) }),
   ...defineTorchOp({ schema: `quantized::mul_relu${binaryParameters}`, import: binary('qnn.mul', true) }),
-  ...defineTorchOp({
-    schema: ['quantized::mul_scalar(Tensor qa, Scalar b)', 'quantized::mul(Tensor qa, Scalar b)'],
-    keepsShape: true,
-    import: multiplyScalar,
-  }),
   ...defineTorchOp({
     schema: 'quantized::cat(Tensor[] qx, int dim, float scale, int zero_point)',
     import: concatenate,
@@ -234,7 +184,7 @@ export const quantizedElementwiseOps: readonly TorchOp[] = [
       ),
   }),
   ...table(`quantized::leaky_relu(Tensor qx, Scalar negative_slope, bool inplace, ${outputParameters})`, (_ctx, args) =>
-    leakyRelu(args.number('negative_slope')),
+    leakyRelu(Math.fround(args.number('negative_slope'))),
   ),
   ...table(`quantized::hardswish(Tensor qx, ${outputParameters})`, () => hardSwish, tableOrder),
   ...table(`quantized::sigmoid(Tensor qx, ${outputParameters})`, () => sigmoid, tableOrder),
@@ -242,8 +192,12 @@ export const quantizedElementwiseOps: readonly TorchOp[] = [
     `quantized::elu(Tensor qx, ${outputParameters}, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1)`,
     (ctx, args) => {
       if (args.number('scale') !== 1 || args.number('input_scale') !== 1) ctx.unsupported('a scaled elu');
-      return elu(args.number('alpha'));
+      return elu(Math.fround(args.number('alpha')));
     },
   ),
+  ...table(`quantized::celu(Tensor qx, ${outputParameters}, Scalar alpha=1)`, (_ctx, args) => {
+    const alpha = Math.fround(args.number('alpha'));
+    return (x) => (x > 0 ? x : Math.fround(alpha * Math.fround(Math.expm1(Math.fround(x / alpha)))));
+  }),
   ...table(`quantized::gelu(Tensor qx, ${outputParameters})`, () => gelu),
 ];

@@ -1,9 +1,18 @@
 /** quantized::linear and its dynamic form. */
 import { type ITensor, tensor } from '../../../ir/tensor.ts';
+import { halfToNumber, numberToHalf } from '../../../numerics/index.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
 import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
-import { checkAxis, requantize, sourceZeroPoint, type Weights, weightsOf } from './product.ts';
+import {
+  checkAxis,
+  dynamicallyQuantized,
+  dynamicEnd,
+  requantize,
+  sourceZeroPoint,
+  type Weights,
+  weightsOf,
+} from './product.ts';
 
 /** [out, in] -> [in, out], which is how a matmul has it. */
 export function transposed({ dtype, shape: [rows, columns], data }: ITensor): ITensor {
@@ -43,16 +52,33 @@ function linear(ctx: TorchContext, args: Arguments, relu: boolean) {
 function linearDynamic(ctx: TorchContext, args: Arguments, relu: boolean) {
   const weights = linearWeights(ctx, args);
   const x = ctx.rows(args.tensor('x'), weights.inputs);
-  // only onednn and fbgemm leave a bit free against saturation; qnnpack ignores the request
-  const high = args.bool('reduce_range') && ctx.profile !== 'torch-qnnpack' ? 127 : 255;
-  const [q, scale, zp] = ctx.emitAll('qnn.dynamic_quantize', [ctx.cast(x.value, 'f32')], { recipe: 'torch', high });
-  const sum = ctx.emit('qnn.matmul', [q, weights.w, zp, weights.zw]);
-  const scales = ctx.constant(
-    tensor('f32', Float32Array.from(weights.scales), weights.scales.length === 1 ? [] : undefined),
-    'scale',
-  );
-  let y = ctx.emit('nn.mul', [ctx.cast(sum, 'f32'), ctx.emit('nn.mul', [scale, scales])]);
-  if (weights.bias) y = ctx.emit('nn.add', [y, ctx.floats(weights.bias, 'bias')]);
+  const { q, scale, zeroPoint } = dynamicallyQuantized(ctx, x, args.bool('reduce_range'));
+  const sum = ctx.emit('qnn.matmul', [q, weights.w, zeroPoint, weights.zw]);
+  const y = dynamicEnd(ctx, sum, scale, weights, sum.type.shape.length - 1);
+  return ctx.result(relu ? ctx.emit('nn.relu', [y]) : y);
+}
+
+/** Weights rounded to half precision when they were packed; everything is computed in float. */
+function linearHalf(ctx: TorchContext, args: Arguments, relu: boolean) {
+  const { weight, bias } = args.packed('packed_weight');
+  const { shape, type } = weight;
+  if (shape.length !== 2 || !type.name.startsWith('float')) return ctx.unsupported(`weights of ${type.name}`);
+  const x = ctx.rows(args.tensor('x'), shape[1]);
+  const turned = [shape[1], shape[0]];
+  const load = () => {
+    const { data } = transposed(weight.tensor());
+    return tensor(
+      'f32',
+      Array.from(data as ArrayLike<number>, (w) => halfToNumber(numberToHalf(w))),
+      turned,
+    );
+  };
+  const w =
+    type.dtype === 'f32'
+      ? ctx.lazy({ dtype: 'f32', shape: turned }, load, 'weight')
+      : ctx.unsupported(`weights of ${type.name}`);
+  let y = ctx.emit('nn.matmul', [x.value, w]);
+  if (bias) y = ctx.emit('nn.add', [y, ctx.floats(bias.numbers(), 'bias')]);
   return ctx.result(relu ? ctx.emit('nn.relu', [y]) : y);
 }
 
@@ -69,5 +95,13 @@ export const quantizedLinearOps: readonly TorchOp[] = [
   ...defineTorchOp({
     schema: `quantized::linear_relu_dynamic${dynamic}`,
     import: (ctx, args) => linearDynamic(ctx, args, true),
+  }),
+  ...defineTorchOp({
+    schema: 'quantized::linear_dynamic_fp16(Tensor x, packed packed_weight)',
+    import: (ctx, args) => linearHalf(ctx, args, false),
+  }),
+  ...defineTorchOp({
+    schema: 'quantized::linear_relu_dynamic_fp16(Tensor x, packed packed_weight)',
+    import: (ctx, args) => linearHalf(ctx, args, true),
   }),
 ];

@@ -1,7 +1,7 @@
 /** Tensors as PyTorch stores them: a strided view of a storage that others may share. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import { dtypes, newArray, viewAs } from '../../../ir/dtype.ts';
-import { type ITensor, sizeOf, stridesOf } from '../../../ir/tensor.ts';
+import { type ITensor, sizeOf, stridesOf, tensor } from '../../../ir/tensor.ts';
 import type { ScalarType } from './scalar_type.ts';
 
 export interface Storage {
@@ -53,6 +53,14 @@ export class TorchTensor {
     this.type = type;
     this.view = view;
     this.quantization = quantization;
+  }
+
+  /** A tensor that the code makes of numbers. */
+  static of(type: ScalarType, values: readonly number[], sizes: readonly number[] = [values.length]): TorchTensor {
+    const { data } = tensor(type.dtype, values, sizes);
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const storage: Storage = { type, key: '', length: values.length, bytes: () => bytes };
+    return new TorchTensor(storage, { offset: 0, sizes, strides: stridesOf(sizes) }, {});
   }
 
   get shape(): readonly number[] {

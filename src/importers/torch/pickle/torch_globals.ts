@@ -36,7 +36,13 @@ function namedGlobal(name: string): PickleGlobal | undefined {
   return isName ? new PickleGlobal(name, 'name') : undefined;
 }
 
-const schemes = new Set(['per_tensor_affine', 'per_channel_affine', 'per_tensor_symmetric', 'per_channel_symmetric']);
+const schemes = new Set([
+  'per_tensor_affine',
+  'per_channel_affine',
+  'per_channel_affine_float_qparams',
+  'per_tensor_symmetric',
+  'per_channel_symmetric',
+]);
 
 /** ('storage', torch.FloatStorage, key, device, elements) */
 function storageOf(id: PickleValue, storages: Map<string, Storage>, options: TorchPickleOptions): Storage {
@@ -122,7 +128,9 @@ function quantizationOf(
     return wrong(`a quantized tensor with parameters of the unknown form '${name}'`);
   if (typeof axis !== 'number' || !(axis in sizes))
     return wrong(`a quantized tensor with parameters along axis ${axis}`);
-  if (zeroPoint.type.dtype.startsWith('f')) wrong('a quantized tensor with zero points that are no integers');
+  const isFloat = name === 'torch.per_channel_affine_float_qparams'; // of embeddings
+  if (zeroPoint.type.dtype.startsWith('f') && !isFloat)
+    wrong('a quantized tensor with zero points that are no integers');
   if (scale.count !== sizes[axis] || zeroPoint.count !== sizes[axis])
     wrong(
       `a quantized tensor with ${scale.count} scales and ${zeroPoint.count} zero points for ${sizes[axis]} channels`,

@@ -112,9 +112,20 @@ const undetermined = new Undetermined('a condition on the sizes of the inputs');
 
 const equality =
   (positive: boolean) =>
-  ({ args: [a, b] }: Call): TorchValue => {
+  (call: Call): TorchValue => {
+    const [a, b] = call.args;
+    if (call.args.some((value) => value instanceof GraphTensor))
+      return call.refuse(`of ${describe(a ?? null)} and ${describe(b ?? null)}`);
     const result = same(a ?? null, b ?? null);
     return result === undefined ? undetermined : result === positive;
+  };
+
+/** `is`: tensors and modules are themselves alone. */
+const identity =
+  (positive: boolean) =>
+  (call: Call): TorchValue => {
+    const [a = null, b = null] = call.args;
+    return a instanceof Undetermined || b instanceof Undetermined ? undetermined : (a === b) === positive;
   };
 
 const comparison =
@@ -250,8 +261,11 @@ export const builtins: Readonly<Record<string, (call: Call) => TorchValue>> = {
   'aten::Bool': (call) => truth(first(call)) ?? first(call),
   'aten::eq': equality(true),
   'aten::ne': equality(false),
-  'aten::__is__': equality(true),
-  'aten::__isnot__': equality(false),
+  'aten::__is__': identity(true),
+  'aten::__isnot__': identity(false),
+  'aten::all': (call) => list(call).every((value) => truth(value) ?? call.refuse(`of ${describe(value)}`)),
+  'aten::any': (call) => list(call).some((value) => truth(value) ?? call.refuse(`of ${describe(value)}`)),
+  'aten::find': ({ args: [a, b] }) => String(a).indexOf(String(b)),
   'aten::lt': comparison((a, b) => a < b),
   'aten::le': comparison((a, b) => a <= b),
   'aten::gt': comparison((a, b) => a > b),
@@ -337,6 +351,16 @@ export const builtins: Readonly<Record<string, (call: Call) => TorchValue>> = {
   'aten::q_zero_point': (call) => quantizationOf(call).zeroPoint,
   'prim::is_nested': () => false,
   'aten::is_scripting': () => true,
+  'aten::is_autocast_enabled': () => false,
+  'aten::__range_length': (call) => {
+    const [from, to, step] = call.args.map((value) => numberOf(value) ?? call.refuse('of sizes that are not known'));
+    return Math.max(0, Math.ceil((to - from) / step));
+  },
+  'aten::__derive_index': (call) => {
+    const [i, from, step] = call.args.map((value) => numberOf(value) ?? call.refuse('of sizes that are not known'));
+    return from + i * step;
+  },
+  'aten::to': first,
   'aten::is_grad_enabled': () => false,
   'aten::_get_tracing_state': () => false,
 };

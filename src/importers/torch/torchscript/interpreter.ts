@@ -297,7 +297,8 @@ export class Interpreter extends Frames {
     const object = this.#evaluate(e.object);
     if (object instanceof ModuleObject) {
       const value = this.attribute(object, e.name, () => this.at(e.line));
-      return value ?? this.refuse(e.line, `the module ${object.className} has no attribute '${e.name}'`);
+      if (value !== undefined) return value;
+      return this.refuse(e.line, `the module ${object.className} has no attribute '${e.name}'`);
     }
     if (object instanceof Map && object.has(e.name)) return object.get(e.name)!;
     return this.refuse(e.line, `the attribute '${e.name}' of ${describe(object)} is not supported`, 'U2008');

@@ -16,9 +16,12 @@ export function packedOf({ className, state }: PickleObject, where: Location): P
   const refuse = (why: string): never => fail('U1004', `the packed weights of ${className} ${why}`, where);
   if (!Array.isArray(state)) return refuse('have no state');
   if (className === LINEAR) return linear(state, refuse);
+  if (className === EMBEDDING) return embedding(state, refuse);
   if (CONV.test(className)) return conv(state, refuse);
   return fail('U2008', `objects of the class ${className} are not supported`, where);
 }
+
+const EMBEDDING = '__torch__.torch.classes.quantized.EmbeddingPackedParamsBase';
 
 type Refuse = (why: string) => never;
 
@@ -26,6 +29,12 @@ type Refuse = (why: string) => never;
 function linear([weight, bias]: readonly PickleValue[], refuse: Refuse): PackedWeights {
   if (!(weight instanceof TorchTensor)) return refuse('have no weight');
   return new PackedWeights(weight, biasOf(bias, refuse));
+}
+
+/** (version, [weight], [], [bits]) */
+function embedding([, weights]: readonly PickleValue[], refuse: Refuse): PackedWeights {
+  const [weight] = Array.isArray(weights) ? (weights as readonly PickleValue[]) : [];
+  return weight instanceof TorchTensor ? new PackedWeights(weight, undefined) : refuse('have no weight');
 }
 
 function biasOf(bias: PickleValue | undefined, refuse: Refuse): TorchTensor | undefined {
@@ -105,14 +114,19 @@ function checked(conv: PackedConv, weight: TorchTensor, refuse: Refuse): PackedC
 
 /** ops.quantized.conv2d_prepack(weight, bias, stride, padding, dilation, groups) and its kin; undefined for other names. */
 export function prepack(name: string, args: readonly TorchValue[], where: Location): PackedWeights | undefined {
-  const match = /^quantized::(conv(_transpose)?[123]d|linear)_prepack$/.exec(name);
+  const match = /^quantized::(conv(_transpose)?[123]d|linear|embedding_bag)_prepack(_fp16)?$/.exec(name);
   if (match === null) return undefined;
   const refuse = (why: string): never => fail('U1004', `the weights given to ${name} ${why}`, where);
   const [weight, bias, ...rest] = args as readonly PickleValue[];
   if (!(weight instanceof TorchTensor)) return refuse('are no stored tensor');
   if (match[1] === 'linear') return linear([weight, bias], refuse);
+  if (match[1] === 'embedding_bag') return new PackedWeights(weight, undefined);
   const isTransposed = match[2] !== undefined;
-  const lists = rest.slice(0, -1) as readonly (readonly number[])[];
+  const rank = Math.max(1, weight.shape.length - 2);
+  // a module of one spatial axis may hold its numbers as pairs, of which the last counts
+  const lists = (rest.slice(0, -1) as readonly (readonly number[])[]).map((list) =>
+    Array.isArray(list) ? list.slice(-rank) : list,
+  );
   const groups = rest.at(-1);
   const [stride, padding] = lists;
   const [outputPadding, dilation] = isTransposed ? [lists[2], lists[3]] : [(stride ?? []).map(() => 0), lists[2]];

@@ -34,6 +34,13 @@ const precedence: Readonly<Record<string, number>> = {
   '@': 10,
   '**': 12,
 };
+/** Attributes that are None are not always stored. */
+const mayBeNone = (type: Expression | undefined): boolean =>
+  (type?.kind === 'name' && type.name === 'NoneType') ||
+  (type?.kind === 'subscript' && type.object.kind === 'name' && type.object.name === 'Optional');
+
+const noneAt = (line: number): Expression => ({ line, kind: 'name', name: 'None' });
+
 const NOT = 3;
 const NEGATION = 11;
 
@@ -71,8 +78,8 @@ class Parser extends Cursor {
       const start = this.peek();
       const target = this.#expression();
       const isTyped = this.take(':');
-      if (isTyped) this.#expression();
-      const value = this.take('=') ? this.#expressions() : undefined;
+      const type = isTyped ? this.#expression() : undefined;
+      const value = this.take('=') ? this.#expressions() : mayBeNone(type) ? noneAt(start.line) : undefined;
       this.newline();
       if (isTyped && value !== undefined && start.kind === 'name' && target.kind === 'name')
         constants.set(target.name, value);

@@ -40,7 +40,8 @@ export const specials: Readonly<Record<string, (this: Special, e: CallExpression
       const module = this.evaluate(object);
       const attribute = name.kind === 'string' ? name.value : '';
       if (!(module instanceof ModuleObject)) return this.refuse(line, `an attribute of ${describe(module)}`);
-      return this.attribute(module, attribute, line) ?? this.refuse(line, `there is no attribute '${attribute}'`);
+      const found = this.attribute(module, attribute, line);
+      return found === undefined ? this.refuse(line, `there is no attribute '${attribute}'`) : found;
     },
     hasattr(this: Special, { args: [object, name], line }: CallExpression) {
       const module = this.evaluate(object);

@@ -106,7 +106,7 @@ export class TensorOperators implements Operators {
     emitter.loc = { ...this.#file, node: base, op: name };
     try {
       const [value] = emitter.emitList(opaqueOp, tensors, { operator: name, results: ['opaque[]'] });
-      return new GraphTensor(this.#sink.rename(value, base, mark), scalarTypes.float32);
+      return new GraphTensor(this.#sink.rename(value, base, mark), scalarTypes.float32, { operator: name });
     } catch (error) {
       if (error instanceof UnskewError) return fail('U2008', `the operator ${name} is not supported`, where);
       throw error;

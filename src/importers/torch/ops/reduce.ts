@@ -1,0 +1,208 @@
+/** Reductions of floats, and what of them quantized tensors know. */
+import type { Value } from '../../../ir/define_op.ts';
+import { elementsOf } from '../../../ir/dims.ts';
+import { type DType, isFloat } from '../../../ir/dtype.ts';
+import type { GraphTensor } from '../values.ts';
+import type { Arguments } from './arguments.ts';
+import type { TorchContext } from './context.ts';
+import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
+import { globalAverage } from './pool.ts';
+import { dequantized, quantizedPerTensor } from './quantize.ts';
+
+interface Axes {
+  readonly axes: readonly number[];
+  readonly keepdims: boolean;
+}
+
+/** None and an empty list stand for all axes. */
+function axesOf(ctx: TorchContext, x: GraphTensor, args: Arguments): Axes {
+  const rank = x.shape.length;
+  const isWhole = !args.has('dim') || (Array.isArray(args.value('dim')) && args.ints('dim').length === 0);
+  const axes = isWhole ? x.shape.map((_, i) => i) : args.ints('dim').map((axis) => ctx.axis(axis, rank));
+  return { axes, keepdims: args.has('keepdim') && args.bool('keepdim') };
+}
+
+const real = (ctx: TorchContext, x: GraphTensor): Value => {
+  if (x.quantization) ctx.unsupported('a quantized operand');
+  return isFloat(x.value.type.dtype as DType) ? x.value : ctx.cast(x.value, 'f32');
+};
+
+/** Scalars have nothing to reduce. */
+const reduced = (ctx: TorchContext, op: string, x: Value, { axes, keepdims }: Axes): Value =>
+  x.type.shape.length === 0 ? x : ctx.emit(op, [x], { axes, keepdims });
+
+const reduction = (
+  name: string,
+  build: (ctx: TorchContext, x: GraphTensor, axes: Axes, args: Arguments) => Value | GraphTensor,
+  more = ', int? dtype=None',
+): readonly TorchOp[] =>
+  defineTorchOp({
+    schema: [`aten::${name}(Tensor self, int[]? dim, bool keepdim=False${more})`, `aten::${name}(Tensor self${more})`],
+    import(ctx, args) {
+      const x = ctx.graph(args.tensor('self'));
+      const y = build(ctx, x, axesOf(ctx, x, args), args);
+      return 'value' in y ? y : ctx.result(y);
+    },
+  });
+
+const plain = (name: string, op: string): readonly TorchOp[] =>
+  reduction(name, (ctx, x, axes) =>
+    x.quantization ? ctx.unsupported('a quantized operand') : reduced(ctx, op, x.value, axes),
+  );
+
+/** Over all positions of images as a global pool; over other axes in float between dequantize and quantize. */
+function mean(ctx: TorchContext, x: GraphTensor, { axes, keepdims }: Axes): Value | GraphTensor {
+  if (x.quantization === undefined) return reduced(ctx, 'nn.reduce_mean', real(ctx, x), { axes, keepdims });
+  const spatial = x.shape.map((_, i) => i).slice(2);
+  if (x.shape.length >= 3 && [...axes].sort((a, b) => a - b).join() === spatial.join()) {
+    const y = globalAverage(ctx, x);
+    return keepdims ? y : ctx.moved(ctx.reshape(y.value, y.shape.slice(0, 2)), y, false);
+  }
+  const { quantization, type } = ctx.quantized(x);
+  const y = ctx.result(reduced(ctx, 'nn.reduce_mean', dequantized(ctx, x).value, { axes, keepdims }));
+  return quantizedPerTensor(ctx, y, type, quantization);
+}
+
+/** Σ(x − mean)² / (n − correction) */
+function variance(ctx: TorchContext, x: GraphTensor, { axes, keepdims }: Axes, correction: number): Value {
+  const value = real(ctx, x);
+  const count = ctx
+    .staticShape(
+      axes.map((axis) => x.shape[axis]),
+      'a variance',
+    )
+    .reduce((a, b) => a * b, 1);
+  const centre = ctx.emit('nn.reduce_mean', [value], { axes, keepdims: true });
+  const difference = ctx.emit('nn.sub', [value, centre]);
+  const spread = ctx.emit('nn.reduce_mean', [ctx.emit('nn.mul', [difference, difference])], { axes, keepdims });
+  const factor = count / Math.max(0, count - correction);
+  return ctx.emit('nn.mul', [spread, ctx.scalar(value.type.dtype as DType, factor, 'factor')]);
+}
+
+const spreads = (name: string, end: (ctx: TorchContext, x: Value) => Value): readonly TorchOp[] =>
+  defineTorchOp({
+    schema: [
+      `aten::${name}(Tensor self, bool unbiased=True)`,
+      `aten::${name}(Tensor self, int[]? dim, bool unbiased=True, bool keepdim=False)`,
+      `aten::${name}(Tensor self, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False)`,
+    ],
+    import(ctx, args) {
+      const x = ctx.graph(args.tensor('self'));
+      const isUnbiased = !args.has('unbiased') || args.bool('unbiased');
+      const correction = args.has('correction') ? args.number('correction') : Number(isUnbiased);
+      return ctx.result(end(ctx, variance(ctx, x, axesOf(ctx, x, args), correction)));
+    },
+  });
+
+/** (Σ|x|^p)^(1/p) for p of 1 and 2, and the greatest magnitude. */
+function norm(ctx: TorchContext, args: Arguments): GraphTensor {
+  const x = ctx.graph(args.tensor('self'));
+  const value = real(ctx, x);
+  const axes = axesOf(ctx, x, args);
+  const p = args.has('p') ? (args.value('p') === 'fro' ? 2 : args.number('p')) : 2;
+  if (p === 1) return ctx.result(reduced(ctx, 'nn.reduce_sum', ctx.emit('nn.abs', [value]), axes));
+  if (p === Infinity) return ctx.result(reduced(ctx, 'nn.reduce_max', ctx.emit('nn.abs', [value]), axes));
+  if (p !== 2) return ctx.unsupported(`a norm of order ${p}`);
+  return ctx.result(ctx.emit('nn.sqrt', [reduced(ctx, 'nn.reduce_sum', ctx.emit('nn.mul', [value, value]), axes)]));
+}
+
+/** max + ln Σe^(x − max) */
+function logSumExp(ctx: TorchContext, x: GraphTensor, { axes, keepdims }: Axes): Value {
+  const value = real(ctx, x);
+  const greatest = ctx.emit('nn.reduce_max', [value], { axes, keepdims: true });
+  const sum = ctx.emit('nn.reduce_sum', [ctx.emit('nn.exp', [ctx.emit('nn.sub', [value, greatest])])], {
+    axes,
+    keepdims: true,
+  });
+  const y = ctx.emit('nn.add', [greatest, ctx.emit('nn.log', [sum])]);
+  return keepdims
+    ? y
+    : ctx.reshape(
+        y,
+        y.type.shape.filter((_, axis) => !axes.includes(axis)),
+      );
+}
+
+function position(ctx: TorchContext, op: string, x: GraphTensor, args: Arguments): GraphTensor {
+  const flat = args.has('dim') ? x.value : ctx.reshape(x.value, [elementsOf(x.shape)]);
+  const axis = args.has('dim') ? ctx.axis(args.int('dim'), x.shape.length) : 0;
+  return ctx.result(ctx.emit(op, [flat], { axis, keepdims: args.has('dim') && args.bool('keepdim') }));
+}
+
+/** Of all elements, along an axis with positions, or of two tensors. Integers of quantized tensors are ordered as what they stand for. */
+const extremum = (name: 'max' | 'min'): readonly TorchOp[] => [
+  ...defineTorchOp({
+    schema: `aten::${name}(Tensor self)`,
+    import(ctx, args) {
+      const x = ctx.graph(args.tensor('self'));
+      return ctx.moved(reduced(ctx, `nn.reduce_${name}`, x.value, { axes: [], keepdims: false }), x, false);
+    },
+  }),
+  ...defineTorchOp({
+    schema: `aten::${name}(Tensor self, int dim, bool keepdim=False)`,
+    import(ctx, args) {
+      const x = ctx.graph(args.tensor('self'));
+      const y = reduced(ctx, `nn.reduce_${name}`, x.value, axesOf(ctx, x, args));
+      return [ctx.moved(y, x, false), position(ctx, `nn.arg_${name}`, x, args)];
+    },
+  }),
+  ...defineTorchOp({
+    schema: `aten::arg${name}(Tensor self, int? dim=None, bool keepdim=False)`,
+    import: (ctx, args) => position(ctx, `nn.arg_${name}`, ctx.graph(args.tensor('self')), args),
+  }),
+];
+
+/** Truth values as integers. */
+const quantifier = (name: string, op: string): readonly TorchOp[] =>
+  reduction(
+    name,
+    (ctx, x, axes) => ctx.cast(reduced(ctx, op, ctx.cast(ctx.cast(x.value, 'bool'), 's32'), axes), 'bool'),
+    '',
+  );
+
+export const reduceOps: readonly TorchOp[] = [
+  ...reduction('mean', mean),
+  ...plain('sum', 'nn.reduce_sum'),
+  ...plain('prod', 'nn.reduce_prod'),
+  ...plain('amax', 'nn.reduce_max'),
+  ...plain('amin', 'nn.reduce_min'),
+  ...reduction('logsumexp', logSumExp, ''),
+  ...spreads('var', (_ctx, x) => x),
+  ...spreads('std', (ctx, x) => ctx.emit('nn.sqrt', [x])),
+  ...defineTorchOp({
+    schema: [
+      'aten::var_mean(Tensor self, int[]? dim, bool unbiased=True, bool keepdim=False)',
+      'aten::var_mean(Tensor self, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False)',
+    ],
+    import(ctx, args) {
+      const x = ctx.graph(args.tensor('self'));
+      const isUnbiased = !args.has('unbiased') || args.bool('unbiased');
+      const axes = axesOf(ctx, x, args);
+      const correction = args.has('correction') ? args.number('correction') : Number(isUnbiased);
+      return [
+        ctx.result(variance(ctx, x, axes, correction)),
+        ctx.result(reduced(ctx, 'nn.reduce_mean', real(ctx, x), axes)),
+      ];
+    },
+  }),
+  ...defineTorchOp({
+    schema: [
+      'aten::norm(Tensor self, Scalar p=2)',
+      'aten::norm(Tensor self, any p, int[] dim, bool keepdim=False, int? dtype=None)',
+      'aten::frobenius_norm(Tensor self, int[] dim, bool keepdim=False)',
+      'aten::linalg_vector_norm(Tensor self, Scalar p=2, int[]? dim=None, bool keepdim=False, *, int? dtype=None)',
+    ],
+    import: norm,
+  }),
+  ...extremum('max'),
+  ...extremum('min'),
+  ...quantifier('any', 'nn.reduce_max'),
+  ...quantifier('all', 'nn.reduce_min'),
+  ...defineTorchOp({
+    schema: 'aten::cumsum(Tensor self, int dim, *, int? dtype=None)',
+    import(ctx, args) {
+      const x = ctx.graph(args.tensor('self'));
+      return ctx.result(ctx.emit('nn.cumsum', [real(ctx, x)], { axis: ctx.axis(args.int('dim'), x.shape.length) }));
+    },
+  }),
+];
