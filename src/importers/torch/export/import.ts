@@ -15,6 +15,7 @@ import { findExportOp } from './op_table.ts';
 import { readProgram, type StoredProgram } from './program.ts';
 import { scalarTypeOf } from './scalar_type.ts';
 import type { Argument, ExportedProgram, ExportNode, Size, TensorMeta } from './schema.ts';
+import { sharedOp } from './shared_ops.ts';
 
 /** What the importer leaves: there is no exporter to this format. */
 export interface ExportOrigin extends Origin {
@@ -185,7 +186,7 @@ class Importer {
 
   /** @throws Unsupported */
   #understood(node: ExportNode, names: readonly string[], loc: Loc): void {
-    const op = findExportOp(node.target);
+    const op = findExportOp(node.target) ?? sharedOp(node, loc, this.#around);
     if (op === undefined) throw new Unsupported('the operator is not known');
     const ctx = new ExportContext(this.#scope, op, node, loc, this.#around);
     const result = op.import(ctx);

@@ -23,7 +23,7 @@ export class Json {
   static parse(text: string, where: Location): Json {
     if (text.length > LARGEST_TEXT) fail('U1006', `the JSON has ${text.length} characters`, where);
     try {
-      return new Json(JSON.parse(text), '', where);
+      return new Json(JSON.parse(quoted(text)), '', where);
     } catch (error) {
       return fail('U1003', `the JSON cannot be parsed: ${(error as Error).message.slice(0, 200)}`, where);
     }
@@ -110,5 +110,11 @@ export class Json {
     );
   }
 }
+
+/** Python writes what JSON has no number for as bare words, newer versions as strings: strings both. */
+const quoted = (text: string): string =>
+  /[[:,]\s*-?(?:Infinity|NaN)/.test(text)
+    ? text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (part) => (part.startsWith('"') ? part : `"${part}"`))
+    : text;
 
 const shortened = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text);

@@ -1,11 +1,11 @@
 /** What the importer of one PyTorch operator sees: the graph, the engine, and ways to say no. */
 import { assert, type Code, fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
+import type { Emitter } from '../../../ir/builder.ts';
 import type { AttrValue, Value } from '../../../ir/define_op.ts';
 import type { DType } from '../../../ir/dtype.ts';
 import { findOp } from '../../../ir/op_table.ts';
 import { type ITensor, scalar, tensor } from '../../../ir/tensor.ts';
-import { isStatic, type Loc, type Shape, type TensorType } from '../../../ir/types.ts';
-import type { GraphSink } from '../graph_sink.ts';
+import { isStatic, type Loc, type Shape, type TensorType, type ValueId } from '../../../ir/types.ts';
 import { type ScalarType, scalarTypes, type TorchTensor } from '../pickle/index.ts';
 import { GraphTensor, type TensorLike, UnknownTensor } from '../values.ts';
 import { Unsupported } from './define_torch_op.ts';
@@ -35,8 +35,15 @@ export interface PerTensor {
 /** Symbols of the axes of an image batch. */
 const spatialSymbols: Readonly<Record<number, readonly string[]>> = { 1: ['L'], 2: ['H', 'W'], 3: ['D', 'H', 'W'] };
 
+/** Where operators go: a graph under construction. */
+export interface TorchSink {
+  readonly emitter: Emitter;
+  /** The elements of a constant, undefined for what a node computes. */
+  constant(id: ValueId): ITensor | undefined;
+}
+
 export class TorchContext {
-  readonly sink: GraphSink;
+  readonly sink: TorchSink;
   readonly profile: TorchProfile;
   /** What the results are called. */
   readonly name: string;
@@ -45,7 +52,7 @@ export class TorchContext {
   readonly #constants: Map<TorchTensor, Value>;
 
   constructor(
-    sink: GraphSink,
+    sink: TorchSink,
     options: {
       readonly profile: TorchProfile;
       readonly name: string;
@@ -242,7 +249,7 @@ const plain: Readonly<Partial<Record<DType, ScalarType>>> = {
   bf16: scalarTypes.bfloat16,
 };
 
-function typeOf(dtype: DType): ScalarType {
+export function typeOf(dtype: DType): ScalarType {
   const type = plain[dtype];
   assert(type, `PyTorch has no ${dtype}`);
   return type;

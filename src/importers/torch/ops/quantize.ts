@@ -1,6 +1,7 @@
 /** From floats to quantized tensors and back. */
 import { dtypes } from '../../../ir/dtype.ts';
 import { tensor } from '../../../ir/tensor.ts';
+import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
 import { type ScalarType, scalarTypeOfCode, scalarTypes, TorchTensor } from '../pickle/index.ts';
 import { GraphTensor, numberOf, type TensorLike, type TorchValue } from '../values.ts';
 import type { Arguments } from './arguments.ts';
@@ -26,6 +27,15 @@ export function quantizedPerTensor(ctx: TorchContext, x: GraphTensor, type: Scal
   const attrs = { dtype: type.dtype, arithmetic: 'reciprocal' };
   const y = ctx.emit('qnn.quantize', [ctx.cast(x.value, 'f32'), ...parameters], attrs);
   return ctx.requantized(y, type, to, x.channelsLast);
+}
+
+/** A stored tensor is quantized now: weights have to be known. */
+function stored(ctx: TorchContext, x: TorchTensor, type: ScalarType, to: PerTensor): TorchTensor {
+  checkScale(ctx, to.scale);
+  const { min, max } = dtypes[type.dtype];
+  const reciprocal = reciprocal32(Math.fround(to.scale));
+  const values = x.numbers().map((v) => quantizeByReciprocal(v, reciprocal, to.zeroPoint, min, max));
+  return TorchTensor.of(type, values, x.shape, { kind: 'per-tensor', ...to });
 }
 
 /** The elements of a stored tensor, or of a constant of the graph. */
@@ -95,11 +105,15 @@ export const quantizeOps: readonly TorchOp[] = [
   ...defineTorchOp({
     schema: 'aten::quantize_per_tensor(Tensor self, any scale, any zero_point, int dtype)',
     keepsShape: true,
-    import: (ctx, args) =>
-      quantizedPerTensor(ctx, ctx.graph(args.tensor('self')), quantizedType(ctx, args.int('dtype')), {
+    import(ctx, args) {
+      const x = args.tensor('self');
+      const type = quantizedType(ctx, args.int('dtype'));
+      const to = {
         scale: scalarOf(ctx, args.value('scale'), 'scales'),
         zeroPoint: Math.trunc(scalarOf(ctx, args.value('zero_point'), 'zero points')),
-      }),
+      };
+      return x instanceof TorchTensor ? stored(ctx, x, type, to) : quantizedPerTensor(ctx, ctx.graph(x), type, to);
+    },
   }),
   ...defineTorchOp({
     schema: 'aten::quantize_per_channel(Tensor self, Tensor scales, Tensor zero_points, int axis, int dtype)',

@@ -140,7 +140,7 @@ function prelu(ctx: TorchContext, args: Arguments): GraphTensor {
   const { scale: sw, zeroPoint: zw } = slope.quantization;
   const { min, max } = dtypes[byteOf(ctx, slope)];
   const one = quantizeByReciprocal(1, reciprocal32(f(sw)), zw, min, max) - zw;
-  const slopes = numbersOf(ctx, slope, 'slopes').map((q) => q - zw);
+  const slopes = numbersOf(ctx, args.tensor('weight'), 'slopes').map((q) => q - zw);
   const zero = ctx.scalar('s32', x.quantization.zeroPoint, 'source_zero_point');
   const centre = ctx.emit('nn.sub', [ctx.cast(x.value, 's32'), zero]);
   const side = (bounds: Readonly<Record<string, number>>, factors: readonly number[], name: string): Value => {

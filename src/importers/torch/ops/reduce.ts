@@ -99,7 +99,8 @@ function norm(ctx: TorchContext, args: Arguments): GraphTensor {
   const x = ctx.graph(args.tensor('self'));
   const value = real(ctx, x);
   const axes = axesOf(ctx, x, args);
-  const p = args.has('p') ? (args.value('p') === 'fro' ? 2 : args.number('p')) : 2;
+  const given = args.has('ord') ? 'ord' : 'p';
+  const p = args.has(given) ? (args.value(given) === 'fro' ? 2 : args.number(given)) : 2;
   if (p === 1) return ctx.result(reduced(ctx, 'nn.reduce_sum', ctx.emit('nn.abs', [value]), axes));
   if (p === Infinity) return ctx.result(reduced(ctx, 'nn.reduce_max', ctx.emit('nn.abs', [value]), axes));
   if (p !== 2) return ctx.unsupported(`a norm of order ${p}`);
@@ -190,7 +191,7 @@ export const reduceOps: readonly TorchOp[] = [
       'aten::norm(Tensor self, Scalar p=2)',
       'aten::norm(Tensor self, any p, int[] dim, bool keepdim=False, int? dtype=None)',
       'aten::frobenius_norm(Tensor self, int[] dim, bool keepdim=False)',
-      'aten::linalg_vector_norm(Tensor self, Scalar p=2, int[]? dim=None, bool keepdim=False, *, int? dtype=None)',
+      'aten::linalg_vector_norm(Tensor self, Scalar ord=2, int[]? dim=None, bool keepdim=False, *, int? dtype=None)',
     ],
     import: norm,
   }),

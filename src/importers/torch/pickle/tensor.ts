@@ -56,11 +56,17 @@ export class TorchTensor {
   }
 
   /** A tensor that the code makes of numbers. */
-  static of(type: ScalarType, values: readonly number[], sizes: readonly number[] = [values.length]): TorchTensor {
+  static of(
+    type: ScalarType,
+    values: readonly number[],
+    sizes: readonly number[] = [values.length],
+    quantization?: TensorQuantization,
+  ): TorchTensor {
     const { data } = tensor(type.dtype, values, sizes);
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     const storage: Storage = { type, key: '', length: values.length, bytes: () => bytes };
-    return new TorchTensor(storage, { offset: 0, sizes, strides: stridesOf(sizes) }, {});
+    const view = { offset: 0, sizes, strides: stridesOf(sizes) };
+    return new TorchTensor(storage, view, {}, quantization && { quantization });
   }
 
   get shape(): readonly number[] {

@@ -339,7 +339,7 @@ export const builtins: Readonly<Record<string, (call: Call) => TorchValue>> = {
   'prim::device': () => 'cpu',
   'prim::is_cuda': () => false,
   'prim::layout': () => 0,
-  'prim::requires_grad': () => false,
+  'prim::requires_grad': () => true,
   'aten::device': () => 'cpu',
   'prim::is_quantized': (call) => {
     const [x] = call.args;
@@ -361,6 +361,6 @@ export const builtins: Readonly<Record<string, (call: Call) => TorchValue>> = {
     return from + i * step;
   },
   'aten::to': first,
-  'aten::is_grad_enabled': () => false,
+  'aten::is_grad_enabled': () => true, // so that no branch with fused kernels of its own is taken
   'aten::_get_tracing_state': () => false,
 };

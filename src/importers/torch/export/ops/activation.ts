@@ -50,10 +50,13 @@ function elu(ctx: ExportContext): Value {
   return ctx.emit('nn.elu', [ctx.tensor('self')], { alpha: ctx.number('alpha') });
 }
 
+/** ln(1 + e^(β·x))/β; where β·x is beyond the threshold the function is x, up to e^-threshold. */
 function softplus(ctx: ExportContext): Value {
-  // beyond threshold / beta the function is the identity, up to e^-threshold
-  if (ctx.number('beta') !== 1 || ctx.number('threshold') < 20) ctx.unsupported('a softplus with beta or threshold');
-  return ctx.emit('nn.softplus', [ctx.tensor('self')]);
+  if (ctx.number('threshold') < 20) ctx.unsupported('a softplus with a low threshold');
+  const [x, beta] = [ctx.tensor('self'), ctx.number('beta')];
+  const times = (v: Value, factor: number) =>
+    factor === 1 ? v : ctx.emit('nn.mul', [v, ctx.scalar(v.type.dtype as DType, factor)]);
+  return times(ctx.emit('nn.softplus', [times(x, beta)]), 1 / beta);
 }
 
 /** One slope, or one for each channel, axis 1. */

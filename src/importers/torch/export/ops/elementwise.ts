@@ -11,12 +11,12 @@ type Side = Value | number;
 /** `.Tensor` and `.Scalar`, and the same in place. */
 const overloads = (name: string, parameters = ''): readonly string[] =>
   [name, `${name}_`].flatMap((form) => [
-    `aten.${form}.Tensor(Tensor self, Operand other${parameters})`,
+    `aten.${form}.Tensor(Operand self, Operand other${parameters})`,
     `aten.${form}.Scalar(Tensor self, Scalar other${parameters})`,
   ]);
 
 const binary = (schema: string | readonly string[], body: Body): readonly ExportOp[] =>
-  defineExportOp(schema, (ctx) => body(ctx, ...samePromoted(ctx, ctx.tensor('self'), ctx.operand('other'))));
+  defineExportOp(schema, (ctx) => body(ctx, ...samePromoted(ctx, ctx.operand('self'), ctx.operand('other'))));
 
 /** Truth values are added as integers would be, modulo 2: nobody means that. */
 function arithmetic(ctx: ExportContext, op: string, a: Side, b: Side): Value {
@@ -33,7 +33,7 @@ function scaled(ctx: ExportContext, other: Side): Side {
 }
 
 function divided(ctx: ExportContext): Value {
-  const [a, b] = samePromoted(ctx, ctx.tensor('self'), ctx.operand('other'));
+  const [a, b] = samePromoted(ctx, ctx.operand('self'), ctx.operand('other'));
   const mode = ctx.parameters().includes('rounding_mode') && ctx.has('rounding_mode') ? ctx.text('rounding_mode') : '';
   if (mode === '') return ctx.emit('nn.div', samePromoted(ctx, asFloat(ctx, a), asFloat(ctx, b)));
   if (!isFloat(a.type.dtype as DType)) {
@@ -67,15 +67,15 @@ const choice = (ctx: ExportContext, condition: string, yes: Side, no: Side): Val
 
 export const elementwiseOps: readonly ExportOp[] = [
   ...defineExportOp(overloads('add', ', Scalar alpha=1'), (ctx) =>
-    arithmetic(ctx, 'nn.add', ctx.tensor('self'), scaled(ctx, ctx.operand('other'))),
+    arithmetic(ctx, 'nn.add', ctx.operand('self'), scaled(ctx, ctx.operand('other'))),
   ),
   ...defineExportOp(overloads('sub', ', Scalar alpha=1'), (ctx) =>
-    arithmetic(ctx, 'nn.sub', ctx.tensor('self'), scaled(ctx, ctx.operand('other'))),
+    arithmetic(ctx, 'nn.sub', ctx.operand('self'), scaled(ctx, ctx.operand('other'))),
   ),
   ...defineExportOp(overloads('rsub', ', Scalar alpha=1'), (ctx) =>
-    arithmetic(ctx, 'nn.sub', ctx.operand('other'), scaled(ctx, ctx.tensor('self'))),
+    arithmetic(ctx, 'nn.sub', ctx.operand('other'), scaled(ctx, ctx.operand('self'))),
   ),
-  ...defineExportOp(overloads('mul'), (ctx) => arithmetic(ctx, 'nn.mul', ctx.tensor('self'), ctx.operand('other'))),
+  ...defineExportOp(overloads('mul'), (ctx) => arithmetic(ctx, 'nn.mul', ctx.operand('self'), ctx.operand('other'))),
   ...defineExportOp(overloads('div'), divided),
   ...defineExportOp(
     ['Tensor_mode', 'Scalar_mode'].map((form) => `aten.div.${form}(Tensor self, Operand other, str? rounding_mode)`),

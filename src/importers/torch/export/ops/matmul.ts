@@ -29,17 +29,32 @@ function linear(ctx: ExportContext): Value {
 
 /** softmax(q·kᵀ·scale + mask)·v */
 function attention(ctx: ExportContext): Value {
-  const [query, key, value] = ['query', 'key', 'value'].map((name) => ctx.tensor(name));
+  const [query, ...keyAndValue] = ['query', 'key', 'value'].map((name) => ctx.tensor(name));
   const mask = ctx.optionalTensor('attn_mask');
   if (ctx.number('dropout_p') !== 0) ctx.unsupported('dropout');
-  if (ctx.flag('enable_gqa')) ctx.unsupported('grouped queries');
-  for (const x of [query, key, value]) ctx.requireRank(x, 2, 'query');
+  for (const x of [query, ...keyAndValue]) ctx.requireRank(x, 2, 'query');
+  const [key, value] = ctx.flag('enable_gqa') ? keyAndValue.map((x) => repeatedHeads(ctx, x, query)) : keyAndValue;
   const size = query.type.shape.at(-1) as number;
   const factor = ctx.has('scale') ? ctx.number('scale') : 1 / Math.sqrt(size);
   if (Number.isNaN(factor)) ctx.unsupported('queries of unknown size');
   const scores = times(ctx, ctx.emit('nn.matmul', [query, transposed(ctx, key)]), factor);
   const seen = ctx.flag('is_causal') ? causal(ctx, scores) : mask ? masked(ctx, scores, mask) : scores;
   return ctx.emit('nn.matmul', [ctx.emit('nn.softmax', [seen], { axis: -1 }), value]);
+}
+
+/** Grouped queries: each head of x serves several of the query, one after the other. */
+function repeatedHeads(ctx: ExportContext, x: Value, query: Value): Value {
+  const [heads, wanted] = [x, query].map(({ type }) => type.shape.at(-3));
+  if (typeof heads !== 'number' || typeof wanted !== 'number' || wanted % heads !== 0)
+    return ctx.unsupported(`${heads} heads for ${wanted} of the query`);
+  const { shape } = x.type;
+  const [lead, rest] = [shape.slice(0, -3), shape.slice(-2)];
+  const one = ctx.reshape(x, [...lead, heads, 1, ...rest]);
+  return ctx.reshape(ctx.emit('nn.expand', [one], { shape: [...lead, heads, wanted / heads, ...rest] }), [
+    ...lead,
+    wanted,
+    ...rest,
+  ]);
 }
 
 const masked = (ctx: ExportContext, scores: Value, mask: Value): Value =>

@@ -1,7 +1,8 @@
 /** Operators that move elements, take some of them, or repeat them. */
 import type { Value } from '../../../../ir/define_op.ts';
 import type { DType } from '../../../../ir/dtype.ts';
-import type { Dim } from '../../../../ir/types.ts';
+import { sizeOf } from '../../../../ir/tensor.ts';
+import { type Dim, isStatic } from '../../../../ir/types.ts';
 import type { ExportContext } from '../context.ts';
 import { defineExportOp, type ExportOp } from '../define_export_op.ts';
 import { promoted } from './promote.ts';
@@ -138,14 +139,27 @@ const padModes: Readonly<Record<string, string>> = {
   circular: 'wrap',
 };
 
-/** Only what one list of positions along one axis can say. */
+/** Lists of positions along neighbouring axes, broadcast against one another; truth values are not positions. */
 function index(ctx: ExportContext): Value {
   const [x, indices] = [ctx.tensor('self'), ctx.tensors('indices')];
   const given = indices.flatMap((at, axis) => (at === undefined ? [] : [{ at, axis }]));
-  if (given.length !== 1) return ctx.unsupported(`${given.length} lists of positions`);
-  const [{ at, axis }] = given;
-  if (at.type.dtype === 'bool' || at.type.dtype === 'u8') ctx.unsupported('positions given by truth values');
-  return ctx.emit('nn.gather', [x, ctx.cast(at, 's64')], { axis });
+  if (given.length === 0) return x;
+  if (given.some(({ at }) => at.type.dtype === 'bool' || at.type.dtype === 'u8'))
+    ctx.unsupported('positions given by truth values');
+  const [{ axis }] = given;
+  if (given.length === 1) return ctx.emit('nn.gather', [x, ctx.cast(given[0].at, 's64')], { axis });
+  if (given.some((item, i) => item.axis !== axis + i))
+    return ctx.unsupported('lists of positions of axes that are apart');
+  const sizes = x.type.shape.slice(axis, axis + given.length);
+  if (!isStatic(sizes)) return ctx.unsupported(`lists of positions along the sizes ${sizes}`);
+  const count = sizeOf(sizes);
+  // as one list along the axes made one; negative positions count from the end
+  const at = given
+    .map(({ at: positions }, i) => ctx.emit('nn.mod', [ctx.cast(positions, 's64'), ctx.scalar('s64', sizes[i])]))
+    .reduce((sum, next, i) => ctx.emit('nn.add', [ctx.emit('nn.mul', [sum, ctx.scalar('s64', sizes[i])]), next]));
+  const { shape } = x.type;
+  const flat = ctx.reshape(x, [...shape.slice(0, axis), count, ...shape.slice(axis + given.length)]);
+  return ctx.emit('nn.gather', [flat, at], { axis });
 }
 
 function shuffle(ctx: ExportContext): Value {

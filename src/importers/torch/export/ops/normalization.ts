@@ -50,6 +50,16 @@ function instanceNorm(ctx: ExportContext): Value {
   return ctx.emit('nn.instance_norm', [x, scale, bias], { epsilon: ctx.number('eps') });
 }
 
+/** Statistics of the batch, for batches that an instance norm folds into channels: [1, N·C, …]. */
+function batchStatistics(ctx: ExportContext): Value {
+  const x = ctx.tensor('input');
+  ctx.requireRank(x, 3, 'input');
+  if (x.type.shape[0] !== 1) ctx.unsupported('statistics of the batch');
+  const channels = x.type.shape[1];
+  const [scale, bias] = [perChannel(ctx, 'weight', channels, 1), perChannel(ctx, 'bias', channels, 0)];
+  return ctx.emit('nn.instance_norm', [x, scale, bias], { epsilon: ctx.number('eps') });
+}
+
 function softmax(ctx: ExportContext, op: string): Value {
   const to = ctx.parameters().includes('dtype') ? ctx.dtype('dtype') : undefined;
   const given = ctx.tensor('self');
@@ -70,6 +80,10 @@ export const normalizationOps: readonly ExportOp[] = [
   ...defineExportOp(
     `aten._native_batch_norm_legit_no_training.default(Tensor input, ${statistics}, float momentum, float eps)`,
     (ctx) => [batchNorm(ctx)],
+  ),
+  ...defineExportOp(
+    'aten._native_batch_norm_legit.no_stats(Tensor input, Tensor? weight, Tensor? bias, bool training, float momentum, float eps)',
+    (ctx) => [batchStatistics(ctx)],
   ),
   ...defineExportOp(
     'aten.layer_norm.default(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool cudnn_enable=True)',

@@ -79,7 +79,9 @@ function adaptive(
       ctx.refuse(`the input has ${spatial.length} spatial axes, not ${rank}`, 'self', 'U2005');
     if (counts.every((count) => count === 1)) return ctx.emit(ops.global, [x]);
     if (spatial.every((size, i) => size === counts[i])) return x;
-    const sizes = ctx.staticShape(x, 'an adaptive pool').slice(2);
+    const sizes = spatial.map((size) =>
+      typeof size === 'number' ? size : ctx.unsupported(`an adaptive pool of ${size}`),
+    );
     const known = counts.map((count) =>
       typeof count === 'number' && count > 0 ? count : ctx.unsupported(`'output_size' [${counts}]`),
     );

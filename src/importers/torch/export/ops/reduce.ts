@@ -2,6 +2,7 @@
 import type { Value } from '../../../../ir/define_op.ts';
 import { type DType, isFloat } from '../../../../ir/dtype.ts';
 import { sizeOf } from '../../../../ir/tensor.ts';
+import { isStatic } from '../../../../ir/types.ts';
 import type { ExportContext } from '../context.ts';
 import { defineExportOp, type ExportOp } from '../define_export_op.ts';
 import { asFloat } from './promote.ts';
@@ -34,7 +35,8 @@ function variance(ctx: ExportContext): Value {
   const x = asFloat(ctx, ctx.tensor('self'));
   const axes = axesOf(ctx, x);
   const reduced = axes.length === 0 ? x.type.shape.map((_, axis) => axis) : axes;
-  const count = sizeOf(ctx.staticShape(x, 'a variance').filter((_, axis) => reduced.includes(axis)));
+  const sizes = reduced.map((axis) => x.type.shape[axis]);
+  const count = isStatic(sizes) ? sizeOf(sizes) : ctx.unsupported(`a variance over the sizes ${sizes}`);
   const correction = ctx.has('correction') ? ctx.number('correction') : 1;
   const mean = ctx.emit('nn.reduce_mean', [x], { axes: reduced, keepdims: true });
   const difference = ctx.emit('nn.sub', [x, mean]);
