@@ -78,9 +78,19 @@ KernelProgram dequantize(const Reader& r) {
 }
 
 KernelProgram requantize(const Reader& r) {
+  static constexpr std::pair<const char*, Arithmetic> kArithmetics[] = {
+      {"f32", Arithmetic::f32}, {"f64", Arithmetic::f64}, {"fixed", Arithmetic::fixed}};
+  static constexpr std::pair<const char*, Rounding> kRoundings[] = {
+      {"half-even", Rounding::half_even}, {"half-up", Rounding::half_up}, {"half-away", Rounding::half_away}};
+  static constexpr std::pair<const char*, bool> kPlaces[] = {{"after", false}, {"before", true}};
+  const auto choose = [&](const char* name, const auto& choices) {
+    const Argument argument = r[name];
+    return argument.absent() ? choices[0].second : argument.choice(choices);
+  };
   const OutputType type = r.output_type("type");
   return make_requantize({type, r.size("outer"), r.size("channels"), r.size("inner"), r.size("groups", 1),
-                          r.size("mapRows"), r.requantization(type)},
+                          r.size("mapRows"), r.requantization(type), choose("arithmetic", kArithmetics),
+                          choose("rounding", kRoundings), choose("zeroPointAt", kPlaces)},
                          r.target);
 }
 

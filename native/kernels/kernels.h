@@ -41,10 +41,16 @@ struct DequantizeParams {
 };
 KernelProgram make_dequantize(const DequantizeParams&, const KernelTarget&);
 
+enum class Arithmetic { f32, f64, fixed };
+enum class Rounding { half_even, half_up, half_away };
+
 struct RequantizeParams {
   OutputType type;
   int64_t outer, channels, inner, groups, map_rows;
   Requantization to;
+  Arithmetic arithmetic = Arithmetic::f32;
+  Rounding rounding = Rounding::half_even;
+  bool zero_point_before = false;
 };
 KernelProgram make_requantize(const RequantizeParams&, const KernelTarget&);
 

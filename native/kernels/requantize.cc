@@ -1,4 +1,4 @@
-#include "kernels/elementwise.h"
+#include "kernels/rounding.h"
 
 namespace unskew {
 
@@ -13,16 +13,15 @@ struct Run {
   const int32_t* map;
   const int32_t* row;  // one, or one for each element
   const int32_t* column;
-  const float* multiplier;
+  Factors factors;
 };
 
 // kVector: the parameters run along with the elements.
-template <class T, bool kVector, Terms kTerms>
+template <class T, class Recipe, bool kVector, Terms kTerms>
 struct RequantizeLoop {
-  UNSKEW_INLINE static void run(const int32_t* source, const Run& run, const Requantization& to, T* destination, int64_t count) {
-    const float low = static_cast<float>(to.low - to.zero_point), high = static_cast<float>(to.high - to.zero_point);
+  UNSKEW_INLINE static void run(const int32_t* source, const Run& run, const End& end, T* destination, int64_t count) {
     const Run p = run;
-    const int32_t zero_point = to.zero_point;
+    const Recipe recipe(end);
     for (int64_t i = 0; i < count; i++) {
       const int64_t c = kVector ? i : 0;
       int32_t v = wrapping_add(source[i], p.bias[c]);
@@ -30,36 +29,68 @@ struct RequantizeLoop {
         const int32_t row = p.row[kTerms == Terms::row_each ? i : 0];
         v = wrapping_add(v, wrapping_add(p.map[c], wrapping_multiply(row, p.column[c])));
       }
-      if constexpr (sizeof(T) == 4) {
-        destination[i] = v;
-      } else {
-        destination[i] = static_cast<T>(requantize_value(v, p.multiplier[c], low, high, zero_point));
-      }
+      destination[i] = static_cast<T>(recipe(v, p.factors, c));
     }
   }
 };
 
+template <class T>
+using Loop = void (*)(const int32_t*, const Run&, const End&, T*, int64_t);
 
 template <class T>
-using Loop = void (*)(const int32_t*, const Run&, const Requantization&, T*, int64_t);
+struct Loops {
+  Loop<T> by_row, plain, one_row, row_each;
+};
+
+template <class T, class Recipe>
+Loops<T> loops_of(Isa isa) {
+  return {version_of<RequantizeLoop<T, Recipe, false, Terms::one_row>>(isa),
+          version_of<RequantizeLoop<T, Recipe, true, Terms::none>>(isa),
+          version_of<RequantizeLoop<T, Recipe, true, Terms::one_row>>(isa),
+          version_of<RequantizeLoop<T, Recipe, true, Terms::row_each>>(isa)};
+}
+
+template <class T, template <Rounding> class Recipe>
+Loops<T> loops_rounding(Rounding rounding, Isa isa) {
+  switch (rounding) {
+    case Rounding::half_up: return loops_of<T, Recipe<Rounding::half_up>>(isa);
+    case Rounding::half_away: return loops_of<T, Recipe<Rounding::half_away>>(isa);
+    default: return loops_of<T, Recipe<Rounding::half_even>>(isa);
+  }
+}
+
+template <class T>
+Loops<T> choose_loops(const RequantizeParams& p, bool float_steps, Isa isa) {
+  if constexpr (sizeof(T) == 4) {
+    return loops_of<T, Kept>(isa);
+  } else {
+    const bool is_plain = p.rounding == Rounding::half_even && !p.zero_point_before && !float_steps;
+    if (p.arithmetic == Arithmetic::fixed) return loops_of<T, FixedPoint>(isa);
+    if (p.arithmetic == Arithmetic::f64) return loops_rounding<T, InDouble>(p.rounding, isa);
+    return is_plain ? loops_of<T, Plain>(isa) : loops_rounding<T, InFloat>(p.rounding, isa);
+  }
+}
 
 template <class T>
 struct Requantize {
   RequantizeParams params;
   int threads;
   int64_t count;
-  Loop<T> by_row, plain, one_row, row_each;
-  AlignedBuffer zeros;
+  Loops<T> bare, with_steps;  // without and with a scale or an offset
+  End end;
+  AlignedBuffer zeros, ones;
 
   Requantize(const RequantizeParams& p, const KernelTarget& target)
       : params(p),
         threads(target.threads),
         count(checked_product(p.outer, p.channels, p.inner)),
-        by_row(version_of<RequantizeLoop<T, false, Terms::one_row>>(target.isa)),
-        plain(version_of<RequantizeLoop<T, true, Terms::none>>(target.isa)),
-        one_row(version_of<RequantizeLoop<T, true, Terms::one_row>>(target.isa)),
-        row_each(version_of<RequantizeLoop<T, true, Terms::row_each>>(target.isa)),
-        zeros(checked_product(std::max<int64_t>(p.channels, 1), 4)) {}
+        bare(choose_loops<T>(p, false, target.isa)),
+        with_steps(choose_loops<T>(p, true, target.isa)),
+        end(end_of(p.to, p.zero_point_before)),
+        zeros(checked_product(std::max<int64_t>(p.channels, 1), 8)),
+        ones(checked_product(std::max<int64_t>(p.channels, 1), 4)) {
+    std::fill_n(ones.as<float>(), std::max<int64_t>(p.channels, 1), 1.0f);
+  }
 
   void operator()(Addresses a) const {
     const auto* source = reinterpret_cast<const int32_t*>(a[0]);
@@ -67,25 +98,32 @@ struct Requantize {
     const bool has_row = a[3] != nullptr, has_map = params.map_rows > 0;
     const int32_t *bias = pointer(1), *row = pointer(3), *column = pointer(4);
     const int32_t* map = has_map ? pointer(2) : zeros.as<int32_t>();
-    const auto* multiplier = a[5] != nullptr ? reinterpret_cast<const float*>(a[5]) : zeros.as<float>();
-    auto* destination = reinterpret_cast<T*>(a[6]);
+    const uint8_t* multiplier = a[5] != nullptr ? a[5] : zeros.as<uint8_t>();
+    const Factors factors{reinterpret_cast<const float*>(multiplier),
+                          reinterpret_cast<const double*>(multiplier),
+                          reinterpret_cast<const int32_t*>(multiplier),
+                          a[6] != nullptr ? reinterpret_cast<const float*>(a[6]) : ones.as<float>(),
+                          reinterpret_cast<const float*>(pointer(7)),
+                          pointer(8)};
+    auto* destination = reinterpret_cast<T*>(a[9]);
     const int64_t channels = params.channels, groups = params.groups;
     const bool flat = channels == 1 && !has_row && !has_map;
     const bool rows = params.inner != 1 || flat;
     const bool each = has_row && groups == channels;
     const int64_t run_groups = each ? 1 : groups;  // runs of channels that share a row
     const int64_t length = std::max<int64_t>(1, flat ? count : rows ? params.inner : channels / run_groups);
-    const Loop<T> loop = rows ? by_row : each ? row_each : has_row || has_map ? one_row : plain;
-    parallel(threads, count, 4, 64, [&](int64_t begin, int64_t end, int) {
-      for_rows(begin, end, length, [&](int64_t index, int64_t first, int64_t n) {
+    const Loops<T>& loops = a[6] != nullptr || a[7] != nullptr ? with_steps : bare;
+    const Loop<T> loop = rows ? loops.by_row : each ? loops.row_each : has_row || has_map ? loops.one_row : loops.plain;
+    parallel(threads, count, 4, 64, [&](int64_t begin, int64_t finish, int) {
+      for_rows(begin, finish, length, [&](int64_t index, int64_t first, int64_t n) {
         const int64_t position = index * length + first;
         const int64_t outer = rows ? index / channels : index / run_groups;
         const int64_t channel = rows ? index % channels : index % run_groups * length + first;
         const int64_t group = channel * groups / channels;
         const int32_t* map_row = has_map ? map + outer % params.map_rows * channels : map;
         const Run run{bias + channel, map_row + channel, has_row ? row + outer * groups + group : row, column + channel,
-                      multiplier + channel};
-        loop(source + position, run, params.to, destination + position, n);
+                      factors.from(channel)};
+        loop(source + position, run, end, destination + position, n);
       });
     });
   }
@@ -94,6 +132,8 @@ struct Requantize {
 template <class T>
 KernelProgram make_program(const RequantizeParams& params, const KernelTarget& target) {
   const int64_t channel_bytes = checked_product(params.channels, 4);
+  const bool is_double = params.arithmetic == Arithmetic::f64, is_fixed = params.arithmetic == Arithmetic::fixed;
+  const int64_t factor_bytes = is_double ? checked_product(params.channels, 8) : channel_bytes;
   require(params.groups >= 1 && params.channels % params.groups == 0, "requantize: groups must divide channels");
   require(params.map_rows == 0 || params.inner == 1, "requantize: a map needs inner = 1");
   auto kernel = std::make_shared<Requantize<T>>(params, target);
@@ -104,7 +144,10 @@ KernelProgram make_program(const RequantizeParams& params, const KernelTarget& t
       {.name = "map", .bytes = checked_product(params.map_rows, channel_bytes), .alignment = 4, .required = params.map_rows > 0},
       {.name = "row", .bytes = checked_product(params.outer, params.groups, 4), .alignment = 4, .required = false},
       {.name = "column", .bytes = channel_bytes, .alignment = 4, .required = false},
-      {.name = "multiplier", .bytes = channel_bytes, .alignment = 4, .required = sizeof(T) != 4},
+      {.name = "multiplier", .bytes = factor_bytes, .alignment = is_double ? 8 : 4, .required = sizeof(T) != 4},
+      {.name = "scale", .bytes = channel_bytes, .alignment = 4, .required = false},
+      {.name = "offset", .bytes = channel_bytes, .alignment = 4, .required = false},
+      {.name = "shift", .bytes = channel_bytes, .alignment = 4, .required = is_fixed && sizeof(T) != 4},
       {.name = "destination", .bytes = checked_product(kernel->count, sizeof(T)), .access = Access::write, .alignment = sizeof(T)}};
   program.run = [kernel](Addresses a) { (*kernel)(a); };
   return program;
@@ -113,6 +156,8 @@ KernelProgram make_program(const RequantizeParams& params, const KernelTarget& t
 }  // namespace
 
 KernelProgram make_requantize(const RequantizeParams& params, const KernelTarget& target) {
+  require(params.arithmetic != Arithmetic::fixed || !params.zero_point_before,
+          "requantize: fixed point adds the zero point after rounding");
   switch (params.type) {
     case OutputType::u8: return make_program<uint8_t>(params, target);
     case OutputType::s8: return make_program<int8_t>(params, target);

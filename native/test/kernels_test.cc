@@ -106,7 +106,12 @@ void elementwise() {
   const OutputType type = output_type();
   const Requantization to = requantization(type);
   const int64_t map_rows = inner == 1 ? random_int(0, 3) : 0, groups = coin() ? channels : 1;
-  check("requantize", [=](auto& t) { return make_requantize({type, outer, channels, inner, groups, map_rows, to}, t); });
+  const auto arithmetic = static_cast<Arithmetic>(random_int(0, 2));
+  const auto rounding = static_cast<Rounding>(random_int(0, 2));
+  const bool zero_point_before = arithmetic != Arithmetic::fixed && coin();
+  check("requantize", [=](auto& t) {
+    return make_requantize({type, outer, channels, inner, groups, map_rows, to, arithmetic, rounding, zero_point_before}, t);
+  });
   check("dynamic-quantize", [count = random_int(0, 300)](auto& t) { return make_dynamic_quantize({count}, t); });
   check("global-average-pool", [=, a = byte_type(), b = byte_type()](auto& t) {
     return make_global_average_pool({a, b, outer, inner, channels, 3, 0.01f, 7}, t);

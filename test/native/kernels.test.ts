@@ -3,7 +3,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Kernel } from '../../src/codegen/onednn/binding.ts';
 import { stridesOf } from '../../src/ir/tensor.ts';
-import { dequantize, dynamicQuantize, qlinearAdd, qlinearMul, quantize } from '../../src/numerics/index.ts';
+import {
+  afterFloatSteps,
+  dequantize,
+  dynamicQuantize,
+  fixedMultiplier,
+  qlinearAdd,
+  qlinearMul,
+  quantize,
+  requantizer,
+} from '../../src/numerics/index.ts';
 import { type Data, expectSame, kernelIsas, random, rangeOf, requantize, runKernel, typed } from './support.ts';
 
 const int = (min: number, max: number) => fc.integer({ min, max });
@@ -164,6 +173,90 @@ describe.each(kernelIsas)('%s', (isa) => {
         },
       ),
       { numRuns: 60 },
+    );
+  });
+
+  it('requantize, in the arithmetic and the rounding of every system', () => {
+    const config = fc.record({
+      view,
+      type: fc.constantFrom('u8' as const, 's8' as const),
+      arithmetic: fc.constantFrom('f32' as const, 'f64' as const, 'fixed' as const),
+      rounding: fc.constantFrom('half-even' as const, 'half-up' as const, 'half-away' as const),
+      before: fc.boolean(),
+      scale: fc.boolean(),
+      offset: fc.boolean(),
+      factor: fc.constantFrom(2 ** -7, 2 ** -20, 0.0123, 1e-5, 3),
+      seed,
+      threads,
+    });
+    fc.assert(
+      fc.property(config, (c) => {
+        const next = random(c.seed);
+        const { outer, channels, inner } = c.view;
+        const count = outer * channels * inner;
+        const wild = next() < 0.2 ? 2 ** 32 : 2 ** 14;
+        const source = typed('s32', count, () => Math.floor((next() - 0.5) * wild));
+        const factors = Array.from({ length: channels }, () => c.factor * (1 + Math.floor(next() * 3)));
+        const fixed = factors.map((factor) => fixedMultiplier(factor) as { mantissa: number; shift: number });
+        const [scale, offset] = [
+          Float32Array.from({ length: channels }, () => 0.5 + next()),
+          Float32Array.from({ length: channels }, () => Math.floor((next() - 0.5) * 64) / 2),
+        ];
+        const zeroPointAt = c.before && c.arithmetic !== 'fixed' ? 'before' : 'after';
+        const { low, high } = rangeOf(c.type);
+        const zeroPoint = low + Math.floor(next() * 256);
+        const limits = { low: next() < 0.5 ? low : zeroPoint, high };
+        const destination = typed(c.type, count, () => 0);
+        const steps = c.arithmetic === 'f32' ? { ...(c.scale && { scale }), ...(c.offset && { offset }) } : {};
+        const multiplier =
+          c.arithmetic === 'f32'
+            ? Float32Array.from(factors)
+            : c.arithmetic === 'f64'
+              ? Float64Array.from(factors)
+              : Int32Array.from(fixed, (m) => m.mantissa);
+        runKernel(
+          {
+            name: 'requantize',
+            type: c.type,
+            ...c.view,
+            groups: 1,
+            mapRows: 0,
+            zeroPoint,
+            ...limits,
+            arithmetic: c.arithmetic,
+            rounding: c.rounding,
+            zeroPointAt,
+          },
+          {
+            source,
+            multiplier,
+            ...steps,
+            ...(c.arithmetic === 'fixed' && { shift: Int32Array.from(fixed, (m) => m.shift) }),
+          },
+          { destination },
+          { isa, threads: c.threads },
+        );
+        const mode = { arithmetic: c.arithmetic, rounding: c.rounding, zeroPoint: zeroPointAt } as const;
+        const stepOf = (k: number) =>
+          afterFloatSteps(
+            requantizer(
+              mode,
+              c.arithmetic === 'fixed'
+                ? { arithmetic: 'fixed', ...fixed[k] }
+                : { arithmetic: c.arithmetic, factor: multiplier[k] },
+              zeroPoint,
+              limits.low,
+              limits.high,
+            ),
+            { scale: steps.scale?.[k], offset: steps.offset?.[k] },
+          );
+        const byChannel = factors.map((_, k) => stepOf(k));
+        expectSame(
+          destination,
+          Array.from({ length: count }, (_, i) => byChannel[Math.floor(i / inner) % channels](Number(source[i]))),
+        );
+      }),
+      { numRuns: 40 },
     );
   });
 

@@ -23,7 +23,15 @@ export const kernelIsas: readonly KernelIsa[] = (['scalar', 'avx2', 'avx512'] as
   }
 });
 
-export type Data = Uint8Array | Int8Array | Int32Array | Float32Array | Uint16Array | Uint32Array | BigUint64Array;
+export type Data =
+  | Uint8Array
+  | Int8Array
+  | Int32Array
+  | Float32Array
+  | Float64Array
+  | Uint16Array
+  | Uint32Array
+  | BigUint64Array;
 
 type ElementType = 'u8' | 's8' | 's32' | 'f32';
 

@@ -151,9 +151,14 @@ export type Kernel =
     }
   /**
    * v = source + bias[c] + map[(o mod mapRows)·channels + c] + row[o·groups + g(c)]·column[c]  (s32, wrapping; absent arguments add nothing)
-   * destination = clamp(rne(fl(fl(v)·multiplier[c])) + zeroPoint, low, high), or v itself for type 's32' (in place).
+   * destination = clamp(round(t·multiplier[c]) + zeroPoint, low, high), or v itself for type 's32' (in place).
+   *   f32    t = fl(fl(fl(v)·scale[c]) + offset[c]), the product in binary32
+   *   f64    t = v, the product in binary64
+   *   fixed  RDivPOT(SRDHM(v·2^max(s, 0), multiplier[c]), max(−s, 0)), s = shift[c]: two roundings of its own
+   * zeroPointAt 'before' (not for fixed): round(t·multiplier[c] + zeroPoint), the sum rounded as the product is.
    * source s32[outer, channels, inner]; arguments `bias` s32[channels] [?], `map` s32[mapRows, channels] [?] (inner = 1 only),
-   * `row` s32[outer, groups] and `column` s32[channels] [? both], `multiplier` f32[channels] (absent for 's32').
+   * `row` s32[outer, groups] and `column` s32[channels] [? both], `multiplier` f32, f64 or s32 [channels] (absent for 's32'),
+   * `scale`, `offset` f32[channels] [? both, for f32], `shift` s32[channels] (for fixed).
    * g(c) = floor(c·groups / channels); mapRows is 0 without a map, groups 1 without rows.
    */
   | {
@@ -167,6 +172,10 @@ export type Kernel =
       readonly zeroPoint: number;
       readonly low: number;
       readonly high: number;
+      /** `f32`, `half-even` and `after` unless given: the recipe of ONNX Runtime. */
+      readonly arithmetic?: 'f32' | 'f64' | 'fixed';
+      readonly rounding?: 'half-even' | 'half-up' | 'half-away';
+      readonly zeroPointAt?: 'before' | 'after';
     }
   /** Depthwise convolution, channels last, any padding: padded taps read the source zero point, so they contribute 0.
    *  acc = Σ (x − zeroPoint)·w + bias[c]; then as in requantize (type 's32' gives acc). The output has channels · multiplier
