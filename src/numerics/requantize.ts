@@ -9,6 +9,8 @@
  *   zeroPoint 'after':  y = sat(round(v) + zy)
  *   zeroPoint 'before': y = sat(round(fl(v + zy)))
  *
+ * Systems that keep the bias in floats put t = fl(fl(fl(A)·scale) + offset) in the place of A (`afterFloatSteps`).
+ *
  * All of them are monotone in A (scales are positive), which makes equality of two of them decidable: see thresholds.ts.
  */
 import { assert } from '../diagnostics/index.ts';
@@ -104,6 +106,22 @@ export function requantizer(
     case 'fixed':
       return (a) => clampTo(low, high, multiplyFixed(a, m.mantissa, m.shift) + zeroPoint);
   }
+}
+
+/** What is done to an accumulator in binary32 before it is requantized; either may be absent. */
+export interface FloatSteps {
+  readonly scale?: number | undefined;
+  readonly offset?: number | undefined;
+}
+
+/** A -> step(fl(fl(fl(A)·scale) + offset)); `step` itself without either. */
+export function afterFloatSteps(
+  step: (accumulator: number) => number,
+  { scale, offset }: FloatSteps,
+): (accumulator: number) => number {
+  if (scale === undefined && offset === undefined) return step;
+  const [factor, added] = [scale ?? 1, offset ?? 0];
+  return (a) => step(Math.fround(Math.fround(Math.fround(a) * factor) + added));
 }
 
 /** The requantizer of a profile from scales. */

@@ -42,3 +42,14 @@ export function fusedMultiplyAdd32(a: number, b: number, c: number): number {
   const isTie = Math.fround(other) === other;
   return isTie && dropped > 0 === toSum > 0 ? other : rounded;
 }
+
+const bits = new DataView(new ArrayBuffer(4));
+
+/** The binary32 number `steps` away from fl(x), x positive: neighbours are ±1. Below the least normal number 0. */
+export function nextFloat32(x: number, steps: number): number {
+  bits.setFloat32(0, x);
+  const at = bits.getInt32(0) + steps;
+  if (at < 0x00800000 || at >= 0x7f800000) return 0;
+  bits.setInt32(0, at);
+  return bits.getFloat32(0);
+}

@@ -38,6 +38,26 @@ export function sameRequantize(f: Step, g: Step, min: number, max: number): numb
   return undefined;
 }
 
+/**
+ * Whether two monotone step functions agree on all integers of [min, max], where it is known about where f steps:
+ * four evaluations per level. `near(level)` is about the least accumulator with f ≥ level.
+ */
+export function sameStepsNear(f: Step, g: Step, near: (level: number) => number, min: number, max: number): boolean {
+  const [first, last] = [f(min), f(max)];
+  if (first !== g(min) || last !== g(max)) return false;
+  for (let level = first + 1; level <= last; level++) {
+    let at = Math.min(Math.max(Math.ceil(near(level)), min + 1), max);
+    for (let tries = 0; f(at) < level; at++) if (++tries > NEAR) return sameRequantize(f, g, min, max) === undefined;
+    for (let tries = 0; f(at - 1) >= level; at--)
+      if (++tries > NEAR) return sameRequantize(f, g, min, max) === undefined;
+    if (g(at) < level || g(at - 1) >= level) return false;
+  }
+  return true;
+}
+
+/** How far a guess may be off before it is better to bisect. */
+const NEAR = 64;
+
 /** The least x in [from, max] with f(x) ≥ level, or max + 1. Steps lie near each other: gallop, then bisect. */
 function reach(f: Step, level: number, from: number, max: number): number {
   let below = from - 1;

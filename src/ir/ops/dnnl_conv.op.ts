@@ -1,17 +1,10 @@
 import { type AttrValues, attr, defineOp, type OperandTypes, optional, type Refuse, tensorOf } from '../define_op.ts';
 import { elementsOf } from '../dims.ts';
 import { type ITensor, sizeOf } from '../tensor.ts';
-import type { Dim, Shape, TensorType } from '../types.ts';
+import type { Shape } from '../types.ts';
 import { convAttrs, convShape } from './conv_geometry.ts';
 import { convolve } from './convolve.ts';
-import { type EpilogueTensors, epilogue, epilogueAttrs } from './epilogue.ts';
-
-/** One value per output channel, or a single one. */
-export function checkPerChannel(type: TensorType | undefined, channels: Dim, name: string, refuse: Refuse): void {
-  const count = type && elementsOf(type.shape);
-  if (count !== undefined && count !== 1 && count !== channels)
-    refuse(`'${name}' should have ${channels} elements, but has ${count}`, name);
-}
+import { checkEpilogue, type EpilogueTensors, epilogue, epilogueAttrs, floatSteps } from './epilogue.ts';
 
 export const fusedConvOperands = {
   x: tensorOf('u8', 's8'),
@@ -19,22 +12,20 @@ export const fusedConvOperands = {
   bias: optional(tensorOf('s32')),
   map: optional(tensorOf('s32')),
   multiplier: optional(tensorOf('f32')),
+  ...floatSteps,
 } as const;
 export const fusedConvAttrs = { ...epilogueAttrs, sourceZeroPoint: attr.int(0) } as const;
 
 /** Refuses what does not belong to a result of that shape. */
 export function checkFusedConv(
-  { bias, map, multiplier }: OperandTypes<typeof fusedConvOperands>,
+  { map, ...types }: OperandTypes<typeof fusedConvOperands>,
   shape: Shape,
   to: string,
   refuse: Refuse,
 ): void {
-  checkPerChannel(bias, shape[1], 'bias', refuse);
-  checkPerChannel(multiplier, shape[1], 'multiplier', refuse);
+  checkEpilogue(types, shape[1], to, refuse);
   if (map && elementsOf(map.shape) !== elementsOf(shape.slice(1)))
     refuse(`'map' should cover [${shape.slice(1)}], but has shape [${map.shape}]`, 'map');
-  if ((multiplier === undefined) !== (to === 's32'))
-    refuse(`a result of type ${to} ${multiplier ? 'takes no' : 'needs a'} multiplier`, 'multiplier');
 }
 
 /** What follows the sums of a convolution. */
@@ -52,7 +43,7 @@ export const finishedConv = (
 /** A convolution with everything that one oneDNN primitive (or our depthwise kernel) does after it. */
 export const dnnlConv = defineOp({
   name: 'dnnl.conv',
-  doc: 'acc = Σ (x − sourceZeroPoint)·w over the taps inside; v = acc + bias[o] + map[o,p]; y = v (to s32) or clamp(rne(fl(fl(v)·multiplier[o])) + zeroPoint, low, high). x: [N,C,spatial…], w: s8[O,C/group,kernel…], bias: s32[O], map: s32[1,O,spatial…], multiplier: f32[O] or f32[1]. `by`: who computes it.',
+  doc: 'acc = Σ (x − sourceZeroPoint)·w over the taps inside; v = acc + bias[o] + map[o,p]; y = v (to s32) or clamp(rne(fl(t·multiplier[o])) + zeroPoint, low, high), t = fl(v) after the float steps scale and offset (see epilogue.ts). x: [N,C,spatial…], w: s8[O,C/group,kernel…], bias: s32[O], map: s32[1,O,spatial…], multiplier, scale, offset: f32[O] or f32[1]. `by`: who computes it.',
   levels: ['dnnl'],
   operands: fusedConvOperands,
   attrs: { ...convAttrs, ...fusedConvAttrs, by: attr.oneOfOr('onednn', 'onednn', 'depthwise') },

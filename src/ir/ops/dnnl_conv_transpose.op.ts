@@ -5,7 +5,7 @@ import { checkFusedConv, finishedConv, fusedConvAttrs, fusedConvOperands } from 
 /** A transposed convolution with everything that one oneDNN primitive does after it. */
 export const dnnlConvTranspose = defineOp({
   name: 'dnnl.conv_transpose',
-  doc: 'acc[n,o,p·stride − pad + tap·dilation] += (x[n,c,p] − sourceZeroPoint)·w[c,o,tap]; v = acc + bias[o] + map[o,p]; y = v (to s32) or clamp(rne(fl(fl(v)·multiplier[o])) + zeroPoint, low, high). x: [N,C,spatial…], w: s8[C,O/group,kernel…], bias: s32[O], map: s32[1,O,spatial…], multiplier: f32[O] or f32[1].',
+  doc: 'acc[n,o,p·stride − pad + tap·dilation] += (x[n,c,p] − sourceZeroPoint)·w[c,o,tap]; v = acc + bias[o] + map[o,p]; y = v (to s32) or clamp(rne(fl(t·multiplier[o])) + zeroPoint, low, high), t = fl(v) after the float steps scale and offset (see epilogue.ts). x: [N,C,spatial…], w: s8[C,O/group,kernel…], bias: s32[O], map: s32[1,O,spatial…], multiplier, scale, offset: f32[O] or f32[1].',
   levels: ['dnnl'],
   operands: fusedConvOperands,
   attrs: { ...deconvAttrs, ...fusedConvAttrs },

@@ -1,28 +1,25 @@
 import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
-import { checkPerChannel } from './dnnl_conv.op.ts';
-import { epilogue, epilogueAttrs } from './epilogue.ts';
+import { checkEpilogue, epilogue, epilogueAttrs, floatSteps } from './epilogue.ts';
 import { matmulShape, matmulSum } from './matmul_sum.ts';
 
 /** A matmul with everything that one oneDNN primitive does after it. */
 export const dnnlMatmul = defineOp({
   name: 'dnnl.matmul',
-  doc: 'acc = Σ_k (a − sourceZeroPoint)·b; v = acc + bias[n]; y = v (to s32) or clamp(rne(fl(fl(v)·multiplier[n])) + zeroPoint, low, high). a: […,M,K], b: s8[…,K,N], bias: s32[N], multiplier: f32[N] or f32[1].',
+  doc: 'acc = Σ_k (a − sourceZeroPoint)·b; v = acc + bias[n]; y = v (to s32) or clamp(rne(fl(t·multiplier[n])) + zeroPoint, low, high), t = fl(v) after the float steps scale and offset (see epilogue.ts). a: […,M,K], b: s8[…,K,N], bias: s32[N], multiplier, scale, offset: f32[N] or f32[1].',
   levels: ['dnnl'],
   operands: {
     a: tensorOf('u8', 's8'),
     b: tensorOf('s8'),
     bias: optional(tensorOf('s32')),
     multiplier: optional(tensorOf('f32')),
+    ...floatSteps,
   },
   attrs: { ...epilogueAttrs, sourceZeroPoint: attr.int(0) },
   results: { y: ['u8', 's8', 's32'] },
-  infer({ a, b, bias, multiplier }, { to }, refuse) {
+  infer({ a, b, ...types }, { to }, refuse) {
     if (a.shape.length < 2 || b.shape.length < 2) refuse('needs matrices');
     const shape = matmulShape(a.shape, b.shape, refuse);
-    checkPerChannel(bias, shape[shape.length - 1], 'bias', refuse);
-    checkPerChannel(multiplier, shape[shape.length - 1], 'multiplier', refuse);
-    if ((multiplier === undefined) !== (to === 's32'))
-      refuse(`a result of type ${to} ${multiplier ? 'takes no' : 'needs a'} multiplier`, 'multiplier');
+    checkEpilogue(types, shape[shape.length - 1], to, refuse);
     return { dtype: to, shape };
   },
   evaluate({ a, b, ...rest }, attrs, [{ shape }]) {

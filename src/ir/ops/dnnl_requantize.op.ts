@@ -1,13 +1,12 @@
 import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
 import { elementsOf } from '../dims.ts';
 import { sizeOf } from '../tensor.ts';
-import { checkPerChannel } from './dnnl_conv.op.ts';
-import { epilogue, epilogueAttrs } from './epilogue.ts';
+import { checkEpilogue, checkPerChannel, epilogue, epilogueAttrs, floatSteps } from './epilogue.ts';
 
 /** The epilogue alone, for accumulators that need int32 arithmetic to the end: our own kernel. */
 export const dnnlRequantize = defineOp({
   name: 'dnnl.requantize',
-  doc: 'v = x + bias[c] + map[c,p] + row[n,g(c),p]·column[c] (int32, wrapping), g(c) = ⌊c·groups/C⌋; y = v or clamp(rne(fl(fl(v)·multiplier[c])) + zeroPoint, low, high). x: s32[N,C,spatial…] with channels on `axis`, row: s32[N,groups,spatial…], column: s32[C].',
+  doc: 'v = x + bias[c] + map[c,p] + row[n,g(c),p]·column[c] (int32, wrapping), g(c) = ⌊c·groups/C⌋; y = v or clamp(round(t·multiplier[c]) + zeroPoint, low, high), t = v after the float steps scale and offset (see epilogue.ts). The arithmetic is that of the multiplier: f32, f64, or fixed point in s32 with `shift` (see qnn.requantize); only f32 takes float steps. x: s32[N,C,spatial…] with channels on `axis`, row: s32[N,groups,spatial…], column: s32[C].',
   levels: ['dnnl'],
   operands: {
     x: tensorOf('s32'),
@@ -15,23 +14,31 @@ export const dnnlRequantize = defineOp({
     map: optional(tensorOf('s32')),
     row: optional(tensorOf('s32')),
     column: optional(tensorOf('s32')),
-    multiplier: optional(tensorOf('f32')),
+    multiplier: optional(tensorOf('f32', 'f64', 's32')),
+    ...floatSteps,
+    shift: optional(tensorOf('s32')),
   },
-  attrs: { ...epilogueAttrs, axis: attr.int(1) },
+  attrs: {
+    ...epilogueAttrs,
+    axis: attr.int(1),
+    rounding: attr.oneOfOr('half-even', 'half-even', 'half-up', 'half-away'),
+  },
   results: { y: ['u8', 's8', 's32'] },
-  infer({ x, bias, map, row, column, multiplier }, { axis, to }, refuse) {
+  infer({ x, map, row, column, ...types }, { axis, to }, refuse) {
     if (axis < 0 || axis >= x.shape.length) refuse(`axis ${axis} is outside of rank ${x.shape.length}`);
     const channels = x.shape[axis];
-    checkPerChannel(bias, channels, 'bias', refuse);
+    checkEpilogue(types, channels, to, refuse);
     checkPerChannel(column, channels, 'column', refuse);
-    checkPerChannel(multiplier, channels, 'multiplier', refuse);
+    const { multiplier, shift, scale, offset } = types;
+    const fixed = multiplier?.dtype === 's32';
+    if ((shift !== undefined) !== fixed)
+      refuse(`a multiplier of type ${multiplier?.dtype} ${shift ? 'takes no' : 'needs a'} shift`, 'shift');
+    if (multiplier?.dtype !== 'f32' && (scale || offset)) refuse('only f32 takes float steps', 'multiplier');
     if (map && elementsOf(map.shape) !== elementsOf(x.shape.slice(axis)))
       refuse(`'map' should cover [${x.shape.slice(axis)}]`, 'map');
     if ((row === undefined) !== (column === undefined)) refuse("'row' and 'column' come together", 'row');
     if (row && (row.shape.length !== x.shape.length || row.shape.some((d, i) => i !== axis && d !== x.shape[i])))
       refuse(`'row' has shape [${row.shape}]`, 'row');
-    if ((multiplier === undefined) !== (to === 's32'))
-      refuse(`a result of type ${to} ${multiplier ? 'takes no' : 'needs a'} multiplier`, 'multiplier');
     return { dtype: to, shape: x.shape };
   },
   evaluate({ x, row, column, ...rest }, attrs) {
@@ -47,6 +54,6 @@ export const dnnlRequantize = defineOp({
         sums[i] += Math.imul(r, column.data[column.data.length === 1 ? 0 : c]);
       }
     }
-    return { dtype: attrs.to, shape: x.shape, data: epilogue(sums, channels, inner, rest, attrs) };
+    return { dtype: attrs.to, shape: x.shape, data: epilogue(sums, channels, inner, rest, attrs, attrs.rounding) };
   },
 });

@@ -2,26 +2,82 @@
  * What follows the sum in a fused operator:
  *
  *   v = acc + bias[c] + map[c, p]                                                  (int32, wrapping)
- *   y = v                                                       without a multiplier
- *   y = clamp(rne(fl(fl(v)·multiplier[c])) + zeroPoint, low, high)             else
+ *   y = v                                                                  without a multiplier
+ *   y = clamp(rne(fl(t·multiplier[c])) + zeroPoint, low, high)             else, or with zeroPointAt 'before'
+ *   y = clamp(rne(fl(fl(t·multiplier[c]) + zeroPoint)), low, high)
+ *
+ * t = fl(fl(fl(v)·scale[c]) + offset[c]), either step left out where it is absent.
  */
-import { clampTo, requantizeModes, requantizer } from '../../numerics/index.ts';
-import { type AttrValues, attr } from '../define_op.ts';
+import { afterFloatSteps, clampTo, type Multiplier, type RequantizeMode, requantizer } from '../../numerics/index.ts';
+import { type AttrValues, attr, type OperandTypes, optional, type Refuse, tensorOf } from '../define_op.ts';
+import { elementsOf } from '../dims.ts';
 import { type DType, newArray } from '../dtype.ts';
 import type { ITensor } from '../tensor.ts';
+import type { Dim, TensorType } from '../types.ts';
 
 /** `to` is the element type of the result: s32 without a multiplier. */
 export const epilogueAttrs = {
   to: attr.oneOf('u8', 's8', 's32'),
   zeroPoint: attr.int(0),
+  zeroPointAt: attr.oneOfOr('after', 'before', 'after'),
   low: attr.int(-(2 ** 31)),
   high: attr.int(2 ** 31 - 1),
 } as const;
 
+/** The float steps of an epilogue: absent, or of one element, or of one for each channel. */
+export const floatSteps = { scale: optional(tensorOf('f32')), offset: optional(tensorOf('f32')) } as const;
+
 export interface EpilogueTensors {
   readonly bias?: ITensor<'s32'>;
   readonly map?: ITensor<'s32'>;
-  readonly multiplier?: ITensor<'f32'>;
+  readonly scale?: ITensor<'f32'>;
+  readonly offset?: ITensor<'f32'>;
+  readonly multiplier?: ITensor<'f32' | 'f64' | 's32'>;
+  /** Of a multiplier in s32: see numerics/requantize.ts. */
+  readonly shift?: ITensor<'s32'>;
+}
+
+/** One value per output channel, or a single one. */
+export function checkPerChannel(type: TensorType | undefined, channels: Dim, name: string, refuse: Refuse): void {
+  const count = type && elementsOf(type.shape);
+  if (count !== undefined && count !== 1 && count !== channels)
+    refuse(`'${name}' should have ${channels} elements, but has ${count}`, name);
+}
+
+/** Refuses parameters that do not belong to that many channels, or to a result of type `to`. */
+export function checkEpilogue(
+  types: Partial<Record<'bias' | 'multiplier' | 'shift', TensorType>> & OperandTypes<typeof floatSteps>,
+  channels: Dim,
+  to: string,
+  refuse: Refuse,
+): void {
+  for (const name of ['bias', 'multiplier', 'shift', 'scale', 'offset'] as const)
+    checkPerChannel(types[name], channels, name, refuse);
+  if ((types.multiplier === undefined) !== (to === 's32'))
+    refuse(`a result of type ${to} ${types.multiplier ? 'takes no' : 'needs a'} multiplier`, 'multiplier');
+  for (const name of ['scale', 'offset'] as const)
+    if (types[name] && to === 's32') refuse(`a result of type s32 takes no ${name}`, name);
+}
+
+const at = (t: ITensor | undefined, c: number): number | undefined => t && Number(t.data[t.data.length === 1 ? 0 : c]);
+
+const arithmetics = { f32: 'f32', f64: 'f64', s32: 'fixed' } as const;
+
+/** v -> y for channel c; undefined without a multiplier. `low` and `high` lie inside the type. */
+export function epilogueStep(
+  { multiplier, shift, scale, offset }: EpilogueTensors,
+  c: number,
+  attrs: { readonly zeroPoint: number; readonly zeroPointAt: RequantizeMode['zeroPoint'] },
+  rounding: RequantizeMode['rounding'],
+  [low, high]: readonly [number, number],
+): ((v: number) => number) | undefined {
+  const first = at(multiplier, c);
+  if (multiplier === undefined || first === undefined) return undefined;
+  const arithmetic = arithmetics[multiplier.dtype];
+  const m: Multiplier =
+    arithmetic === 'fixed' ? { arithmetic, mantissa: first, shift: at(shift, c) ?? 0 } : { arithmetic, factor: first };
+  const step = requantizer({ arithmetic, rounding, zeroPoint: attrs.zeroPointAt }, m, attrs.zeroPoint, low, high);
+  return afterFloatSteps(step, { scale: at(scale, c), offset: at(offset, c) });
 }
 
 /** `sums` is [outer, channels, inner] row major; `map` is [channels, inner]. */
@@ -29,23 +85,20 @@ export function epilogue(
   sums: Float64Array,
   channels: number,
   inner: number,
-  { bias, map, multiplier }: EpilogueTensors,
+  tensors: EpilogueTensors,
   attrs: AttrValues<typeof epilogueAttrs>,
+  rounding: RequantizeMode['rounding'] = 'half-even',
 ): ITensor['data'] {
+  const { bias, map } = tensors;
   const y = newArray(attrs.to as DType, sums.length) as Int32Array;
   const limit = { u8: [0, 255], s8: [-128, 127], s32: [-(2 ** 31), 2 ** 31 - 1] }[attrs.to];
   const [low, high] = [Math.max(attrs.low, limit[0]), Math.min(attrs.high, limit[1])];
-  const at = (t: ITensor | undefined, c: number): number =>
-    t === undefined ? 0 : Number(t.data[t.data.length === 1 ? 0 : c]);
   for (let base = 0; base < sums.length; base += inner) {
     const c = (base / inner) % channels;
-    const factor = multiplier && at(multiplier, c);
-    const step =
-      factor === undefined
-        ? undefined
-        : requantizer(requantizeModes.ort, { arithmetic: 'f32', factor }, attrs.zeroPoint, low, high);
+    const step = epilogueStep(tensors, c, attrs, rounding, [low, high]);
+    const added = at(bias, c) ?? 0;
     for (let i = 0; i < inner; i++) {
-      const v = (sums[base + i] + at(bias, c) + (map ? map.data[map.data.length === 1 ? 0 : c * inner + i] : 0)) | 0;
+      const v = (sums[base + i] + added + (map ? map.data[map.data.length === 1 ? 0 : c * inner + i] : 0)) | 0;
       y[base + i] = step ? step(v) : clampTo(low, high, v);
     }
   }

@@ -9,8 +9,9 @@ import { checkIdentity, type IdentityReport, identityMethod, Session } from './i
 import { filledWith, type Obligation, type Witness, witnessInput } from './obligation.ts';
 import { primitiveObligations } from './primitives.ts';
 import { highest, type Interval, lowest, Ranges } from './range.ts';
+import { checkReciprocal } from './reciprocal.ts';
 import { GraphPair, type Region, sizedRegions } from './region.ts';
-import { compareRecipes, type RoundingReport, recipeOf } from './rounding.ts';
+import { compareRecipes, type RoundingReport, recipeOf, tailOf } from './rounding.ts';
 import { Unsupported } from './terms.ts';
 import { findWitness } from './witness.ts';
 
@@ -66,7 +67,7 @@ class Checker {
   #obligations(region: Region): Obligation[] {
     const [sized] = sizedRegions(region);
     if (sized === undefined) return [open('no sizes of the symbolic axes fit')];
-    const finite = checkFinite(sized);
+    const finite = checkFinite(sized) ?? checkReciprocal(sized);
     if (finite) return [finite];
     const report = checkIdentity(region, this.#session);
     const identity = identityObligation(report);
@@ -82,7 +83,10 @@ class Checker {
   /** Where the sum of the root lies: what it rounds, or its result. */
   #reach(root: ValueId): Interval {
     const { before, after } = this.#pair;
-    return tighter(sumOf(this.#ranges.before, before.nodes[root]), sumOf(this.#ranges.after, after.nodes[root]));
+    return tighter(
+      sumOf(this.#ranges.before, before, before.nodes[root]),
+      sumOf(this.#ranges.after, after, after.nodes[root]),
+    );
   }
 
   #sums(region: Region): Obligation[] {
@@ -171,9 +175,9 @@ const roundsTo8 = (graph: Graph, node: Node): boolean =>
   node.op === 'qnn.requantize' || (node.op.startsWith('dnnl.') && graph.values[node.id].type.dtype !== 's32');
 
 /** Of a node that rounds, what it rounds; of any other, its result. */
-function sumOf(ranges: Ranges, node: Node | undefined): Interval {
+function sumOf(ranges: Ranges, graph: Graph, node: Node | undefined): Interval {
   if (node === undefined) return { low: Float64Array.of(-Infinity), high: Float64Array.of(Infinity), axis: 0 };
-  if (node.op === 'qnn.requantize') return ranges.of(node.operands[0] as ValueId);
+  if (node.op === 'qnn.requantize') return ranges.of(tailOf(graph, node)?.sum ?? (node.operands[0] as ValueId));
   return node.op.startsWith('dnnl.') ? ranges.fusedSum(node) : ranges.of(node.id);
 }
 

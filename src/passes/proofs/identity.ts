@@ -5,6 +5,7 @@ import { Grid } from './grid.ts';
 import { accumulator } from './products.ts';
 import { type Region, sizedRegions } from './region.ts';
 import { PRIME, primeField, RandomPoints, type Ring, wrapping } from './ring.ts';
+import { tailOf } from './rounding.ts';
 import { ones, type Terms, Unsupported, type Vector } from './terms.ts';
 import { type Projections, UnknownProjections, Weights } from './weights.ts';
 
@@ -104,7 +105,7 @@ function compare(region: Region, session: Session): { readonly index?: readonly 
     const node = graph.nodes[region.root];
     const value =
       node?.op === 'qnn.requantize'
-        ? side.value(node.operands[0] as ValueId)
+        ? side.value(tailOf(graph, node)?.sum ?? (node.operands[0] as ValueId))
         : rounds(node)
           ? accumulator(
               node,

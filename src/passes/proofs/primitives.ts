@@ -2,7 +2,7 @@
  * What oneDNN owes: its primitives add bias and map in f32, and without VNNI their products saturate to int16. Our own
  * kernels (depthwise, requantize) add in int32 and owe nothing.
  *
- *   accumulator (int32, the source zero point taken care of) → f32, + bias, + map, · multiplier, round, clip, + zero point
+ *   accumulator (int32, the source zero point taken care of) → f32, + bias, + map, · scale, + offset, · multiplier, round, clip, + zero point
  */
 import {
   constantOf,
@@ -14,8 +14,6 @@ import {
   sizeOf,
   type ValueId,
 } from '../../ir/index.ts';
-import { requantizer } from '../../numerics/index.ts';
-import { clampTo, roundHalfEven } from '../../numerics/rounding.ts';
 import { transposedConvolution } from '../corrections/conv_family.ts';
 import {
   anyPairs,
@@ -30,7 +28,7 @@ import { inLanes, type Lanes, pairedLanes } from '../saturation_lanes.ts';
 import { needsUnsignedSource, type Target } from '../target.ts';
 import type { Obligation } from './obligation.ts';
 import { highest, magnitude, type Ranges } from './range.ts';
-import { bounds, differences, type Recipe, recipeOf, type Step } from './rounding.ts';
+import { bounds, differences, type Recipe, recipeOf, type Step, stepOf } from './rounding.ts';
 import { integers } from './terms.ts';
 
 const { filtersFirst } = transposedConvolution;
@@ -78,7 +76,8 @@ function epilogue(graph: Graph, node: Node, ranges: Ranges): Obligation {
   const { bias, map } = operandsOf(graph, node);
   const what = 'oneDNN’s f32 epilogue rounds like the int32 recipe';
   const proved = (method: string): Obligation => ({ kind: 'rounding', what, method, verdict: 'proved' });
-  if (bias === undefined && map === undefined) return proved('nothing is added: both round fl(fl(sum)·multiplier)');
+  if (bias === undefined && map === undefined)
+    return proved('no integer is added: both round the same function of fl(sum)');
   const sum = ranges.sum(node);
   const most = magnitude(sum) + largest(bias) + largest(map);
   if (most <= EXACT) return proved(`every f32 sum is exact: |sum| + |bias| + |map| ≤ ${most} ≤ 2^24`);
@@ -146,7 +145,7 @@ function additions(
   map: ITensor | undefined,
 ): (readonly [number, number])[][] {
   const { shape } = graph.values[node.id].type;
-  const channels = shape[node.op === 'dnnl.matmul' ? shape.length - 1 : 1] as number;
+  const channels = shape[node.op === 'dnnl.matmul' ? shape.length - 1 : Number(node.attrs.axis ?? 1)] as number;
   const biases = bias && integers(bias);
   const maps = map && integers(map);
   const inner = map ? sizeOf(map.shape) / channels : 0;
@@ -165,20 +164,16 @@ function distinct(values: Float64Array, from: number, count: number): number[] {
   return [...found];
 }
 
-const factorOf = ({ multipliers }: Recipe, c: number): number => {
-  const m = multipliers[multipliers.length === 1 ? 0 : c];
-  return 'factor' in m ? m.factor : Number.NaN;
-};
-
-const intRecipe = ({ mode, zeroPoint, low, high, ...r }: Recipe, c: number, added: number): Step => {
-  const step = requantizer(mode, r.multipliers[r.multipliers.length === 1 ? 0 : c], zeroPoint, low, high);
+const intRecipe = (r: Recipe, c: number, added: number): Step => {
+  const step = stepOf(r, c);
   return (a) => step(a + added);
 };
 
+/** In f32 from the accumulator on: step(fl(fl(fl(A) + bias) + map)). */
 const primitiveRecipe = (r: Recipe, c: number, bias: number, map: number): Step => {
-  const [f, factor] = [Math.fround, factorOf(r, c)];
+  const [f, step] = [Math.fround, stepOf(r, c)];
   const [b, m] = [f(bias), f(map)];
-  return (a) => clampTo(r.low, r.high, roundHalfEven(f(f(f(f(a) + b) + m) * factor)) + r.zeroPoint);
+  return (a) => step(f(f(f(a) + b) + m));
 };
 
 /** vpmaddubsw adds two neighbouring products and saturates the sum to int16; see passes/saturation.ts. */

@@ -50,7 +50,7 @@ export class GraphPair {
   changed(): readonly ValueId[] {
     return [...this.#position.keys()].filter((id) => {
       const [old, now] = this.#producers.map((producers) => producers.get(id));
-      if (old === undefined || !(id in this.after.values)) return false;
+      if (old === undefined || !(id in this.after.values) || !this.#sameType(id)) return false;
       return now === undefined || !this.#sameNode(old, now);
     });
   }
@@ -86,13 +86,13 @@ export class GraphPair {
 
   #isShared(id: ValueId): boolean {
     const [old, now] = [this.before.values[id], this.after.values[id]];
-    return (
-      old !== undefined &&
-      now !== undefined &&
-      now.constant === undefined &&
-      old.type.dtype === now.type.dtype &&
-      sameShape(old.type.shape, now.type.shape)
-    );
+    return old !== undefined && now !== undefined && now.constant === undefined && this.#sameType(id);
+  }
+
+  /** A value of another type is another value, which was given a name that had become free. */
+  #sameType(id: ValueId): boolean {
+    const [{ type: old }, { type: now }] = [this.before.values[id], this.after.values[id]];
+    return old.dtype === now.dtype && sameShape(old.shape, now.shape);
   }
 
   #sameNode(a: Node, b: Node): boolean {

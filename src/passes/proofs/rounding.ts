@@ -1,13 +1,23 @@
 /** Obligation (c): requantizers are monotone step functions of one integer, so equality is decided by their thresholds. */
 import { isDeepStrictEqual } from 'node:util';
-import { constantOf, dtypes, findOp, type Graph, type ITensor, type Node, numbersOf } from '../../ir/index.ts';
 import {
+  constantOf,
+  dtypes,
+  findOp,
+  type Graph,
+  type ITensor,
+  type Node,
+  producersOf,
+  type ValueId,
+} from '../../ir/index.ts';
+import {
+  afterFloatSteps,
   type Multiplier,
   type RequantizeMode,
-  requantizeModes,
   requantizer,
   requantizeThresholds,
 } from '../../numerics/index.ts';
+import { type RoundingTail, roundingTail } from '../rounding_tail.ts';
 import type { Witness } from './obligation.ts';
 import type { Interval } from './range.ts';
 
@@ -18,12 +28,29 @@ export interface Recipe {
   readonly mode: RequantizeMode;
   /** One multiplier, or one for each channel. */
   readonly multipliers: readonly Multiplier[];
+  /** Float steps in front, as many as multipliers; see numerics/requantize.ts. */
+  readonly scale?: readonly number[] | undefined;
+  readonly offset?: readonly number[] | undefined;
   readonly zeroPoint: number;
   readonly low: number;
   readonly high: number;
 }
 
-/** The recipe of a node that rounds; undefined where its parameters are computed or vary along several axes. */
+/** The floats between an s32 sum and the node that rounds it; undefined for nodes that round nothing of the kind. */
+export function tailOf(graph: Graph, node: Node): RoundingTail | undefined {
+  if (node.op !== 'qnn.requantize') return undefined;
+  let producers: ReadonlyMap<ValueId, Node> | undefined;
+  return roundingTail(
+    {
+      producer: (id) => (producers ??= producersOf(graph)).get(id),
+      constant: (id) => constantOf(graph, id),
+      type: (id) => graph.values[id].type,
+    },
+    node,
+  );
+}
+
+/** The recipe of a node that rounds, from the s32 sum on; undefined where its parameters are computed or vary along several axes. */
 export function recipeOf(graph: Graph, node: Node): Recipe | undefined {
   const names = Object.keys(findOp(node.op)?.operands ?? {});
   const operand = (name: string): ITensor | undefined => constantOf(graph, node.operands[names.indexOf(name)]);
@@ -35,23 +62,58 @@ export function recipeOf(graph: Graph, node: Node): Recipe | undefined {
     high: Math.min(Number(node.attrs.high), dtypes[dtype].max),
   };
   if (node.op.startsWith('dnnl.')) {
-    const multipliers = numbersOf(factors).map((factor) => ({ arithmetic: 'f32', factor }) as const);
-    return { mode: requantizeModes.ort, multipliers, zeroPoint: Number(node.attrs.zeroPoint), ...limits };
+    const { rounding = 'half-even', zeroPointAt } = node.attrs as { rounding?: RequantizeMode['rounding'] } & {
+      zeroPointAt: RequantizeMode['zeroPoint'];
+    };
+    const arithmetic = factors.dtype === 'f64' ? 'f64' : factors.dtype === 's32' ? 'fixed' : 'f32';
+    const steps = { scale: operand('scale'), offset: operand('offset') };
+    const mode = { arithmetic, rounding, zeroPoint: zeroPointAt } as const;
+    return recipe(mode, factors, operand('shift'), steps, { zeroPoint: Number(node.attrs.zeroPoint), ...limits });
   }
-  const { arithmetic, rounding, zeroPoint } = node.attrs as unknown as RequantizeMode;
-  const [zero, second] = [operand('zy'), operand('second')];
-  if (zero === undefined || (second === undefined && node.operands[names.indexOf('second')])) return undefined;
-  const seconds = second && numbersOf(second);
-  const multipliers = numbersOf(factors).map((first, i): Multiplier => {
-    const other = seconds?.[i] ?? 0;
-    if (arithmetic === 'fixed') return { arithmetic, mantissa: first, shift: other };
-    return arithmetic === 'f32-two-step' ? { arithmetic, first, second: other } : { arithmetic, factor: first };
-  });
-  return { mode: { arithmetic, rounding, zeroPoint }, multipliers, zeroPoint: Number(zero.data[0]), ...limits };
+  const mode = node.attrs as unknown as RequantizeMode;
+  const [zero, second, tail] = [operand('zy'), operand('second'), tailOf(graph, node)];
+  const isComputed = second === undefined && node.operands[names.indexOf('second')];
+  if (zero === undefined || isComputed || tail === undefined) return undefined;
+  return recipe(mode, factors, second, tail, { zeroPoint: Number(zero.data[0]), ...limits });
 }
 
-export const stepOf = ({ mode, multipliers, zeroPoint, low, high }: Recipe, channel: number): Step =>
-  requantizer(mode, multipliers[multipliers.length === 1 ? 0 : channel], zeroPoint, low, high);
+/** The first factor of two is a float step; fixed point has one way to round. */
+function recipe(
+  { arithmetic, rounding, zeroPoint }: RequantizeMode,
+  first: ITensor,
+  second: ITensor | undefined,
+  { scale, offset }: { readonly scale?: ITensor | undefined; readonly offset?: ITensor | undefined },
+  end: Pick<Recipe, 'zeroPoint' | 'low' | 'high'>,
+): Recipe {
+  const isTwoStep = arithmetic === 'f32-two-step';
+  const [factors, before] = isTwoStep && second ? [second, first] : [first, scale];
+  const count = Math.max(...[factors, before, offset].map((t) => t?.data.length ?? 1));
+  const at = (t: ITensor, c: number) => Number(t.data[t.data.length === 1 ? 0 : c]);
+  const list = (t: ITensor) => Array.from({ length: count }, (_, c) => at(t, c));
+  return {
+    mode:
+      arithmetic === 'fixed'
+        ? { arithmetic, rounding: 'half-even', zeroPoint: 'after' }
+        : { arithmetic: isTwoStep ? 'f32' : arithmetic, rounding, zeroPoint },
+    multipliers: list(factors).map(
+      (factor, c): Multiplier =>
+        arithmetic === 'fixed'
+          ? { arithmetic, mantissa: factor, shift: second ? at(second, c) : 0 }
+          : { arithmetic: arithmetic === 'f64' ? 'f64' : 'f32', factor },
+    ),
+    scale: before && list(before),
+    offset: offset && list(offset),
+    ...end,
+  };
+}
+
+export function stepOf({ mode, multipliers, scale, offset, zeroPoint, low, high }: Recipe, channel: number): Step {
+  const c = multipliers.length === 1 ? 0 : channel;
+  return afterFloatSteps(requantizer(mode, multipliers[c], zeroPoint, low, high), {
+    scale: scale?.[c],
+    offset: offset?.[c],
+  });
+}
 
 export interface RoundingReport {
   /** Channels whose functions are not the same by their parameters: their thresholds were compared. */
@@ -85,6 +147,11 @@ export function compareRecipes(before: Recipe, after: Recipe, reach: Interval): 
 
 const sameParameters = (a: Recipe, b: Recipe, c: number): boolean => {
   const [p, q] = [a, b].map(({ multipliers }) => multipliers[multipliers.length === 1 ? 0 : c]);
+  const [s, t] = [a, b].map(({ multipliers, scale, offset }) => {
+    const i = multipliers.length === 1 ? 0 : c;
+    return { scale: scale?.[i], offset: offset?.[i] };
+  });
+  if (s.scale !== t.scale || s.offset !== t.offset) return false;
   return (
     p === q || (p.arithmetic === 'f32' && q.arithmetic === 'f32' ? p.factor === q.factor : isDeepStrictEqual(p, q))
   );

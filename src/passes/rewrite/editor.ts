@@ -77,6 +77,11 @@ export class GraphEditor {
 
   // ---- reading ----
 
+  /** The graph before the edit. What it says of a value that is still there holds. */
+  get base(): Graph {
+    return this.#base;
+  }
+
   get nodeIds(): readonly NodeId[] {
     return topologicalOrder({
       ...this.#base,

@@ -16,7 +16,7 @@ import {
 } from '../saturation.ts';
 import { type Created, recordBareSum } from './bare_sum.ts';
 import { type Lowering, operandsOf } from './lowering.ts';
-import { clamps, type Epilogue, epilogue, perChannelF32 } from './products.ts';
+import { clamps, type Epilogue, epilogue, kernelRecipe, perChannelF32 } from './products.ts';
 import { referenceScratch } from './reference.ts';
 
 export const constantWeights: NonNullable<Lowering['refuses']> = (node, view) =>
@@ -53,7 +53,7 @@ export function lowerExactly(node: Node, r: Recorder): void {
 
 /** The epilogue of an s32 sum in that layout, in int32; `more` is added per channel. */
 export function recordEnd(node: Node, r: Recorder, source: Buffer, layout: PlainLayout, more?: Int32Array): void {
-  const [, , bias, map, multiplier] = operandsOf(node) as (ValueId | undefined)[];
+  const [, , bias, map, ...floats] = operandsOf(node) as (ValueId | undefined)[];
   const attrs = node.attrs as unknown as Epilogue;
   const [y] = node.results;
   const [batch, channels, ...spatial] = r.shape(y);
@@ -72,7 +72,14 @@ export function recordEnd(node: Node, r: Recorder, source: Buffer, layout: Plain
     { length: count },
     (_, i) => at(bias, channelOf(i)) + at(map, mapIndex(i)) + (more?.[channelOf(i)] ?? 0),
   );
-  const factors = Float32Array.from({ length: count }, (_, i) => at(multiplier, channelOf(i)));
+  const spread = (id: ValueId | undefined): ITensor | undefined =>
+    id &&
+    tensor(
+      'f32',
+      Float32Array.from({ length: count }, (_, i) => at(id, channelOf(i))),
+    );
+  const [multiplier, scale, offset] = floats.map(spread);
+  const recipe = kernelRecipe(r, { multiplier, scale, offset }, { ...attrs, rounding: 'half-even' }, count);
   r.kernel(
     {
       name: 'requantize',
@@ -83,11 +90,12 @@ export function recordEnd(node: Node, r: Recorder, source: Buffer, layout: Plain
       groups: 1,
       mapRows: 0,
       ...clamps(attrs),
+      ...recipe.fields,
     },
     {
       source,
       bias: bias || map || more ? r.data(tensor('s32', added)) : undefined,
-      multiplier: multiplier && r.data(tensor('f32', factors)),
+      ...recipe.buffers,
       destination: r.define(y, layout),
     },
   );
@@ -169,12 +177,12 @@ function wholeConv(node: Node, r: Recorder, given: Operands, make: ReturnType<ty
 
 /** The end of a convolution as attributes of its primitive. */
 export function convEnd(node: Node, r: Recorder, sourceZeroPoint: number) {
-  const [, , bias, map, multiplier] = operandsOf(node) as (ValueId | undefined)[];
+  const [, , , map, multiplier, scale, offset] = operandsOf(node) as (ValueId | undefined)[];
   const shape = r.shape(node.results[0]);
   const perChannel = (length: number) => [1, length, ...shape.slice(2).map(() => 1)];
   const mapShape = map && [1, ...shape.slice(1)];
   const end = { ...(node.attrs as unknown as Epilogue), sourceZeroPoint };
-  return epilogue(r, { bias, map, multiplier }, end, perChannel, mapShape);
+  return epilogue(r, { map, scale, offset, multiplier }, end, perChannel, mapShape);
 }
 
 /** A channels-last source surrounded by a value; nothing to do without pads. */

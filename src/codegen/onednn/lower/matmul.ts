@@ -15,7 +15,7 @@ import {
 } from '../saturation.ts';
 import { type Created, recordBareSum } from './bare_sum.ts';
 import { type Lowering, operandsOf } from './lowering.ts';
-import { clamps, type Epilogue, epilogue, perChannelF32 } from './products.ts';
+import { clamps, type Epilogue, epilogue, kernelRecipe } from './products.ts';
 
 const isMatrix = (shape: Shape): boolean => shape.slice(0, -2).every((d) => d === 1);
 
@@ -119,16 +119,16 @@ function creator(node: Node, r: Recorder, { type, view, source, weights: compute
 }
 
 function matmulEnd(node: Node, r: Recorder, sourceZeroPoint: number) {
-  const [, , bias, multiplier] = operandsOf(node);
+  const [, , , multiplier, scale, offset] = operandsOf(node);
   const rank = r.shape(node.results[0]).length;
   const perChannel = (length: number) => [...Array(rank - 1).fill(1), length];
   const end = { ...(node.attrs as unknown as Epilogue), sourceZeroPoint };
-  return epilogue(r, { bias, multiplier }, end, perChannel, undefined);
+  return epilogue(r, { multiplier, scale, offset }, end, perChannel, undefined);
 }
 
 /** The end of an s32 sum in int32; `more` is added per column. */
 function recordEnd(node: Node, r: Recorder, source: Buffer, more?: Int32Array): void {
-  const [, , biasId, multiplier] = operandsOf(node);
+  const [, , biasId, ...floats] = operandsOf(node);
   const attrs = node.attrs as unknown as Epilogue;
   const [y] = node.results;
   const shape = r.shape(y);
@@ -138,6 +138,8 @@ function recordEnd(node: Node, r: Recorder, source: Buffer, more?: Int32Array): 
     { length: channels },
     (_, c) => (bias?.data[bias.data.length === 1 ? 0 : c] ?? 0) + (more?.[c] ?? 0),
   );
+  const [multiplier, scale, offset] = floats.map((id) => (id ? r.constant(id) : undefined));
+  const recipe = kernelRecipe(r, { multiplier, scale, offset }, { ...attrs, rounding: 'half-even' }, channels);
   r.kernel(
     {
       name: 'requantize',
@@ -148,11 +150,12 @@ function recordEnd(node: Node, r: Recorder, source: Buffer, more?: Int32Array): 
       groups: 1,
       mapRows: 0,
       ...clamps(attrs),
+      ...recipe.fields,
     },
     {
       source,
       bias: bias || more ? r.data(tensor('s32', added)) : undefined,
-      multiplier: multiplier && r.data(perChannelF32(r.constant(multiplier)!, channels)),
+      ...recipe.buffers,
       destination: r.define(y, 'row-major'),
     },
   );

@@ -1,5 +1,6 @@
 /** The fused end of every product, and requantization on its own. */
 import { type ITensor, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
+import type { Rounding } from '../../../numerics/index.ts';
 import type { PostOp, PrimitiveAttributes } from '../binding.ts';
 import { type Buffer, type Recorder, transposed } from '../recorder.ts';
 import { type Lowering, operandsOf } from './lowering.ts';
@@ -7,19 +8,33 @@ import { type Lowering, operandsOf } from './lowering.ts';
 export interface Epilogue {
   readonly to: 'u8' | 's8' | 's32';
   readonly zeroPoint: number;
+  readonly zeroPointAt: 'before' | 'after';
   readonly low: number;
   readonly high: number;
   readonly sourceZeroPoint: number;
 }
 
+/** The constants of a fused end besides the bias, which is an argument of the primitive. */
+export interface EpilogueOperands {
+  readonly map?: ValueId | undefined;
+  readonly scale?: ValueId | undefined;
+  readonly offset?: ValueId | undefined;
+  readonly multiplier?: ValueId | undefined;
+}
+
 /**
- * The attributes of a fused end; see NUMERICS.md D-3. In units of the accumulator: bias, map, then one multiplier per
- * channel, round, clamp, and the zero point last, so that it never meets a tie.
+ * The attributes of a fused end; see NUMERICS.md D-3. In units of the accumulator: bias and map; then scale, offset and
+ * multiplier per channel, round, clamp, and the zero point last, so that it never meets a tie. With `zeroPointAt` before
+ * nothing rounds until the result is converted.
+ *
+ * The first factor is the attribute `scales`, which costs nothing, unless a map is added before it. The others are `binary`
+ * post-ops even where they are a single number: eltwise post-ops of one algorithm share their parameters in oneDNN
+ * 2.6.3, so that a second `linear` would do what the first does (test/native/exactness.test.ts).
  */
 export function epilogue(
   r: Recorder,
-  { map, multiplier }: { readonly bias?: ValueId; readonly map?: ValueId; readonly multiplier?: ValueId },
-  { to, zeroPoint, low, high, sourceZeroPoint }: Epilogue,
+  { map, scale, offset, multiplier }: EpilogueOperands,
+  { to, zeroPoint, zeroPointAt, low, high, sourceZeroPoint }: Epilogue,
   perChannel: (length: number) => readonly number[],
   mapShape: readonly number[] | undefined,
 ): { attributes: PrimitiveAttributes; buffers: Record<string, Buffer> } {
@@ -27,34 +42,35 @@ export function epilogue(
   if (multiplier === undefined) return { attributes: shift, buffers: {} };
   const postOps: PostOp[] = [];
   const buffers: Record<string, Buffer> = {};
-  const factors = r.constant(multiplier) as ITensor<'f32'>;
-  const scales = { scales: factors.data };
+  let scales: Float32Array | undefined;
+  const eltwise = (algorithm: string, alpha = 0, beta = 0) => postOps.push({ kind: 'eltwise', algorithm, alpha, beta });
+  const binary = (algorithm: 'add' | 'mul', id: ValueId) => {
+    const { data } = r.constant(id) as ITensor<'f32'>;
+    if (algorithm === 'mul' && scales === undefined && postOps.length === 0) scales = data;
+    else {
+      buffers[`post${postOps.length}`] = r.data(tensor('f32', data));
+      const other = r.binding.desc('f32', perChannel(data.length), 'row-major');
+      postOps.push({ kind: 'binary', algorithm, other });
+    }
+  };
   if (map && mapShape) {
     const values = r.constant(map) as ITensor<'s32'>;
     buffers.post0 = r.data(transposed(tensor('f32', Float32Array.from(values.data), mapShape)));
     postOps.push({ kind: 'binary', algorithm: 'add', other: r.binding.desc('f32', mapShape, 'channels-last') });
-    buffers.post1 = r.data(factors);
-    postOps.push({
-      kind: 'binary',
-      algorithm: 'mul',
-      other: r.binding.desc('f32', perChannel(factors.data.length), 'row-major'),
-    });
   }
+  if (scale) binary('mul', scale);
+  if (offset) binary('add', offset);
+  binary('mul', multiplier);
   const [min, max] = to === 'u8' ? [0, 255] : [-128, 127];
   const clipped = low > min || high < max;
-  if (zeroPoint !== 0 || clipped) postOps.push({ kind: 'eltwise', algorithm: 'round', alpha: 0, beta: 0 });
-  if (clipped)
-    postOps.push({
-      kind: 'eltwise',
-      algorithm: 'clip',
-      alpha: Math.max(low, min) - zeroPoint,
-      beta: Math.min(high, max) - zeroPoint,
-    });
+  // Before or after rounding, clamping comes first: bounds are integers, and adding the zero point is monotone.
+  if (zeroPointAt === 'after' && (zeroPoint !== 0 || clipped)) eltwise('round');
+  if (clipped) eltwise('clip', Math.max(low, min) - zeroPoint, Math.min(high, max) - zeroPoint);
   // The attribute costs AMX primitives of 2.6.3 some 30 µs a call, a linear post-op nothing; with VNNI it is the cheaper.
   const byPostOp = zeroPoint !== 0 && r.binding.isa === 'amx';
-  if (byPostOp) postOps.push({ kind: 'eltwise', algorithm: 'linear', alpha: 1, beta: zeroPoint });
+  if (byPostOp) eltwise('linear', 1, zeroPoint);
   const destination = zeroPoint === 0 || byPostOp ? {} : { destinationZeroPoint: zeroPoint };
-  return { attributes: { ...(map ? {} : scales), ...shift, ...destination, postOps }, buffers };
+  return { attributes: { ...(scales && { scales }), ...shift, ...destination, postOps }, buffers };
 }
 
 export const clamps = ({ to, zeroPoint, low, high }: Epilogue) => {
@@ -62,11 +78,39 @@ export const clamps = ({ to, zeroPoint, low, high }: Epilogue) => {
   return { zeroPoint, low: Math.max(low, min), high: Math.min(high, max) };
 };
 
-/** A multiplier for every channel, a common one repeated. */
+/** A number for every channel, a common one repeated. */
+export function perChannel<D extends 'f32' | 'f64' | 's32'>(t: ITensor<D>, channels: number): ITensor<D> {
+  if (t.data.length === channels) return { ...t, shape: [channels] };
+  const data = t.data.constructor as new (length: number) => ITensor<D>['data'];
+  return { ...t, shape: [channels], data: new data(channels).fill(t.data[0]) as ITensor<D>['data'] };
+}
 export const perChannelF32 = (t: ITensor, channels: number): ITensor<'f32'> =>
-  t.data.length === channels
-    ? (t as ITensor<'f32'>)
-    : tensor('f32', new Float32Array(channels).fill(Number(t.data[0])));
+  perChannel(t as ITensor<'f32'>, channels);
+
+/** How our requantize kernel rounds: its fields, and its arguments for `channels` channels. */
+export function kernelRecipe(
+  r: Recorder,
+  factors: Readonly<Partial<Record<'multiplier' | 'scale' | 'offset' | 'shift', ITensor | undefined>>>,
+  { rounding, zeroPointAt }: { readonly rounding: Rounding; readonly zeroPointAt: Epilogue['zeroPointAt'] },
+  channels: number,
+) {
+  const { multiplier, scale, offset, shift } = factors;
+  const dtype = multiplier?.dtype;
+  const buffer = (t: ITensor | undefined) => t && r.data(perChannel(t as ITensor<'f32'>, channels));
+  return {
+    fields: {
+      arithmetic: dtype === 'f64' ? 'f64' : dtype === 's32' ? 'fixed' : 'f32',
+      rounding,
+      zeroPointAt,
+    } as const,
+    buffers: {
+      multiplier: buffer(multiplier),
+      scale: buffer(scale),
+      offset: buffer(offset),
+      shift: buffer(shift),
+    },
+  };
+}
 
 export const dnnlRequantize: Lowering = {
   refuses(node, view) {
@@ -77,8 +121,8 @@ export const dnnlRequantize: Lowering = {
     return inner && (map || row) ? 'channels that are neither second nor last' : undefined;
   },
   lower(node, r) {
-    const [x, bias, map, row, column, multiplier] = operandsOf(node) as [ValueId, ...(ValueId | undefined)[]];
-    const attrs = node.attrs as unknown as Epilogue & { axis: number };
+    const [x, bias, map, row, column, ...factors] = operandsOf(node) as [ValueId, ...(ValueId | undefined)[]];
+    const attrs = node.attrs as unknown as Epilogue & { axis: number; rounding: Rounding };
     const [y] = node.results;
     const shape = r.shape(y);
     const channels = shape[attrs.axis];
@@ -92,6 +136,8 @@ export const dnnlRequantize: Lowering = {
         return r.data(tensor('s32', new Int32Array(channels).fill(Number(t.data[0]))));
       return id && r.use(id, 'row-major');
     };
+    const [multiplier, scale, offset, shift] = factors.map((id) => (id ? r.constant(id) : undefined));
+    const recipe = kernelRecipe(r, { multiplier, scale, offset, shift }, attrs, channels);
     r.kernel(
       {
         name: 'requantize',
@@ -102,6 +148,7 @@ export const dnnlRequantize: Lowering = {
         groups: row ? r.shape(row)[attrs.axis] : 1,
         mapRows,
         ...clamps(attrs),
+        ...recipe.fields,
       },
       {
         source: r.use(x, layout),
@@ -109,7 +156,7 @@ export const dnnlRequantize: Lowering = {
         map: map && r.data(transposed(tensor('s32', r.constant(map)!.data as Int32Array, mapShape))),
         row: row && r.use(row, layout),
         column: repeated(column),
-        multiplier: multiplier && r.data(perChannelF32(r.constant(multiplier)!, channels)),
+        ...recipe.buffers,
         destination: r.define(y, layout),
       },
     );

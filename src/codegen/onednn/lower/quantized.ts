@@ -1,5 +1,6 @@
 /** Quantized operators that are kernels of ours. */
 import {
+  evaluateNode,
   type ITensor,
   isStatic,
   type Node,
@@ -13,11 +14,13 @@ import {
   globalAverageMultiplier,
   isGlobalWindow,
   qlinearAddSwaps,
+  type RequantizeMode,
   torchAverageMultiplier,
 } from '../../../numerics/index.ts';
 import { inMemoryOrder, type PlainLayout, plainStrides } from '../layout.ts';
 import type { Recorder } from '../recorder.ts';
 import { type GraphView, type Lowering, operandsOf, scalarOf } from './lowering.ts';
+import { kernelRecipe } from './products.ts';
 
 const isByte = (dtype: string | undefined): dtype is 'u8' | 's8' => dtype === 'u8' || dtype === 's8';
 
@@ -135,39 +138,62 @@ export const recentre: Lowering = {
 };
 
 const binary = (name: 'qlinear-add' | 'qlinear-mul'): Lowering => ({
-  refuses: (node, view) =>
-    node.attrs.recipe === 'ort' ? view.needsConstants(node, [1, 2, 4, 5, 6, 7]) : `the recipe ${node.attrs.recipe}`,
+  refuses: (node, view) => view.needsConstants(node, [1, 2, 4, 5, 6, 7]),
   lower(node, r) {
     const [a, sa, za, b, sb, zb, sy, zy] = node.operands as ValueId[];
     const [y] = node.results;
     const number = (id: ValueId) => scalarOf(r.constant(id));
     const left = { id: a, scale: number(sa), zero: number(za) };
     const right = { id: b, scale: number(sb), zero: number(zb) };
-    const swapped = name === 'qlinear-add' && qlinearAddSwaps(r.shape(a), r.shape(b));
+    const byTable = node.attrs.recipe !== 'ort';
+    const swapped = !byTable && name === 'qlinear-add' && qlinearAddSwaps(r.shape(a), r.shape(b));
     const [p, q] = swapped ? [right, left] : [left, right];
     const shape = r.shape(y);
     const whole = [p, q].find((o) => sizeOf(r.shape(o.id)) === sizeOf(shape) && r.shape(o.id).length === shape.length);
     const layout = whole ? r.preferredLayout(whole.id) : 'row-major';
+    const type = r.dtype(y) as 'u8' | 's8';
+    const strided = {
+      shape: inMemoryOrder(layout, shape),
+      sourceStrides: broadcastStrides(r.shape(p.id), shape, layout),
+      source1Strides: broadcastStrides(r.shape(q.id), shape, layout),
+    };
+    const operands = {
+      source: r.use(p.id, operandLayout(r, p.id, shape, layout)),
+      source1: r.use(q.id, operandLayout(r, q.id, shape, layout)),
+    };
+    if (byTable) {
+      const table = r.data(tableOfPairs(node, type, [left, right, { scale: number(sy), zero: number(zy) }]));
+      r.kernel({ name: 'binary-table', ...strided }, { ...operands, table, destination: r.define(y, layout) });
+      return;
+    }
     r.kernel(
       {
         name,
         sourceType: r.dtype(p.id) as 'u8' | 's8',
         source1Type: r.dtype(q.id) as 'u8' | 's8',
-        type: r.dtype(y) as 'u8' | 's8',
-        shape: inMemoryOrder(layout, shape),
-        sourceStrides: broadcastStrides(r.shape(p.id), shape, layout),
-        source1Strides: broadcastStrides(r.shape(q.id), shape, layout),
+        type,
+        ...strided,
         scales: [p.scale, q.scale, number(sy)],
         zeroPoints: [p.zero, q.zero, number(zy)],
       },
-      {
-        source: r.use(p.id, operandLayout(r, p.id, shape, layout)),
-        source1: r.use(q.id, operandLayout(r, q.id, shape, layout)),
-        destination: r.define(y, layout),
-      },
+      { ...operands, destination: r.define(y, layout) },
     );
   },
 });
+
+type Quantization = { readonly scale: number; readonly zero: number };
+
+/** The operator's own meaning on all pairs of bytes: element a·256 + b, both as unsigned bytes. */
+function tableOfPairs(node: Node, dtype: 'u8' | 's8', [a, b, y]: readonly Quantization[]): ITensor {
+  const pairs = 65536;
+  const bytes = (of: (i: number) => number) => {
+    const data = Uint8Array.from({ length: pairs }, (_, i) => of(i));
+    return tensor(dtype, dtype === 'u8' ? data : new Int8Array(data.buffer));
+  };
+  const parameters = ({ scale, zero }: Quantization) => [tensor('f32', [scale], []), tensor(dtype, [zero], [])];
+  const operands = [bytes((i) => i >> 8), ...parameters(a), bytes((i) => i & 255), ...parameters(b), ...parameters(y)];
+  return evaluateNode(node, operands)[0];
+}
 
 export const add = binary('qlinear-add');
 export const multiply = binary('qlinear-mul');
@@ -249,22 +275,23 @@ export const dynamicQuantize: Lowering = {
 /** Requantize that no product absorbed. */
 export const requantize: Lowering = {
   refuses(node, view) {
-    const { arithmetic, rounding, zeroPoint } = node.attrs;
-    if (
-      view.dtype(node.operands[0]) !== 's32' ||
-      arithmetic !== 'f32' ||
-      rounding !== 'half-even' ||
-      zeroPoint !== 'after'
-    )
-      return 'the kernel knows the recipe of ONNX Runtime only';
-    return perTensorOrAxis(node, view);
+    const [x, multiplier, , second] = node.operands;
+    if (view.dtype(x) !== 's32') return `it rounds ${view.dtype(x)}`;
+    if (view.shape(multiplier as ValueId).length > 1) return 'its parameters are neither per tensor nor per axis';
+    return view.needsConstants(node, second ? [1, 2, 3] : node.attrs.arithmetic === 'f32' ? [2] : [1, 2]);
   },
   lower(node, r) {
-    const [x, multiplier, zy] = node.operands as [ValueId, ValueId, ValueId];
-    const { axis, low, high } = node.attrs as { axis: number; low: number; high: number };
-    const { layout, ...view } = channelView(r, x, multiplier, axis);
+    const [x, first, zy, second] = operandsOf(node) as [ValueId, ValueId, ValueId, ValueId | undefined];
+    const { axis, low, high, arithmetic, ...mode } = node.attrs as unknown as RequantizeMode & Record<string, number>;
+    const { layout, ...view } = channelView(r, x, first, axis);
     const type = r.dtype(node.results[0]) as 'u8' | 's8';
     const [min, max] = type === 'u8' ? [0, 255] : [-128, 127];
+    const [a, b] = [r.constant(first), second && r.constant(second)];
+    const factors =
+      arithmetic === 'f32-two-step'
+        ? { scale: a, multiplier: b }
+        : { multiplier: a, ...(arithmetic === 'fixed' && { shift: b }) };
+    const recipe = kernelRecipe(r, factors, { rounding: mode.rounding, zeroPointAt: mode.zeroPoint }, view.channels);
     r.kernel(
       {
         name: 'requantize',
@@ -275,10 +302,12 @@ export const requantize: Lowering = {
         zeroPoint: scalarOf(r.constant(zy)),
         low: Math.max(low, min),
         high: Math.min(high, max),
+        ...recipe.fields,
       },
       {
         source: r.use(x, layout),
-        multiplier: r.use(multiplier, 'row-major'),
+        ...recipe.buffers,
+        ...(a === undefined && { multiplier: r.use(first, 'row-major') }),
         destination: r.define(node.results[0], layout),
       },
     );

@@ -7,7 +7,7 @@ import { dnnlConvTranspose } from '../../../ir/ops/dnnl_conv_transpose.op.ts';
 import { dnnlMatmul } from '../../../ir/ops/dnnl_matmul.op.ts';
 import type { Algebra } from '../../../passes/rewrite/algebra.ts';
 import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
-import { epilogueOperands, type Requantize } from './epilogue.ts';
+import { endOf, epilogueOperands, type Requantize } from './epilogue.ts';
 import type { SumChain } from './sum_chain.ts';
 
 /** An 8-bit source, s8 weights without a zero point, a source zero point that is a known scalar. */
@@ -71,8 +71,9 @@ export function emitProduct(
   depthwise: boolean,
 ): Value {
   const { x, w, node, sourceZeroPoint } = product;
-  const end = r ? { to: r.to, zeroPoint: r.zeroPoint, low: r.low, high: r.high } : ({ to: 's32' } as const);
-  const { map, ...operands } = epilogueOperands(a, chain, r?.multiplier);
+  const end = endOf(r);
+  const { map, ...given } = epilogueOperands(a, chain, r);
+  const operands = given as typeof given & { readonly multiplier?: Value<'f32'> };
   if (product.kind === 'matmul') return a.emit(dnnlMatmul, { a: x, b: w, ...operands }, { ...end, sourceZeroPoint });
   const fused = { x, w, ...operands, ...(map && { map }) };
   if (product.kind === 'conv_transpose') {

@@ -10,7 +10,8 @@ import { qnnRequantize } from '../../../ir/ops/qnn_requantize.op.ts';
 import type { Algebra } from '../../../passes/rewrite/algebra.ts';
 import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
 import { type AnyRule, defineRule } from '../../../passes/rewrite/rule.ts';
-import { primitiveMayFinish, type Requantize, requantizeOf, separateEpilogue } from './epilogue.ts';
+import { isFloatRecipe, primitiveMayFinish, type Requantize, requantizeOf, separateEpilogue } from './epilogue.ts';
+import { floatTwin } from './float_twin.ts';
 import { emitProduct, productOf, servedByDepthwise } from './products.ts';
 import { selectReciprocal } from './reciprocal.rule.ts';
 import { type SumChain, sumChain } from './sum_chain.ts';
@@ -19,40 +20,49 @@ import { type SumChain, sumChain } from './sum_chain.ts';
 export const selectRequantized = defineRule({
   name: 'select-requantized',
   root: qnnRequantize,
-  law: 'requantize(product(x, w; zx) + bias + map; m, zy) = dnnl.product(x, w, bias, map, m),   + row·column: dnnl.requantize',
+  law: 'requantize(product(x, w; zx) + bias + map; m, zy) = dnnl.product(x, w, bias, map, m),   + row·column, or in another arithmetic than f32: dnnl.requantize',
   exactness: 'bit-exact',
   where({ x, node, graph }, miss) {
     const r = requantizeOf(graph, node);
-    if (r === undefined) return miss('the primitive knows the recipe of ONNX Runtime with constant parameters only');
-    const chain = sumChain(graph, x, r.axis);
+    if (typeof r === 'string') return miss(r);
+    const chain = sumChain(graph, r.sum, r.axis);
     const product = productOf(graph, chain.sum);
-    if (chain.row !== undefined || (typeof product !== 'string' && product.axis === r.axis)) return undefined;
+    const isServed = typeof product !== 'string' && product.axis === r.axis;
+    // No other kernel takes an update of rank one, or floats between the sum and its rounding.
+    if (isServed || chain.row !== undefined || r.sum.id !== x.id) return undefined;
     return miss(
       typeof product === 'string' ? product : 'the channels of the multiplier are not those of the product',
       chain.sum,
     );
   },
-  rewrite({ x, node, graph }, a) {
-    const r = requantizeOf(graph, node)!;
-    return finish(graph, a, r, sumChain(graph, x, r.axis));
+  rewrite({ node, graph }, a) {
+    const r = requantizeOf(graph, node) as Requantize;
+    return finish(graph, a, r, sumChain(graph, r.sum, r.axis));
   },
   wrong: {
     what: 'loses the additions between product and requantize',
-    rewrite({ x, node, graph }, a) {
-      const r = requantizeOf(graph, node)!;
-      return finish(graph, a, r, { sum: sumChain(graph, x, r.axis).sum, length: 0 });
+    rewrite({ node, graph }, a) {
+      const r = requantizeOf(graph, node) as Requantize;
+      return finish(graph, a, r, { sum: sumChain(graph, r.sum, r.axis).sum, length: 0 });
     },
   },
 });
 
-function finish(graph: GraphEditor, a: Algebra, r: Requantize, chain: SumChain): Value {
+/** What the depthwise kernel rounds like: the recipe of ONNX Runtime. */
+const isDepthwiseRecipe = (r: Requantize): boolean =>
+  isFloatRecipe(r) && r.zeroPointAt === 'after' && !r.factors.scale && !r.factors.offset;
+
+function finish(graph: GraphEditor, a: Algebra, given: Requantize, chain: SumChain): Value {
   const product = productOf(graph, chain.sum);
-  if (typeof product === 'string' || !graph.isPrivate(chain.sum.id))
+  const r = isFloatRecipe(given) ? given : (floatTwin(graph, given) ?? given);
+  if (typeof product === 'string' || product.axis !== r.axis || !graph.isPrivate(chain.sum.id))
     return separateEpilogue(a, chain.sum, chain, r.axis, r);
-  const depthwise = servedByDepthwise(product) && chain.map === undefined && chain.row === undefined;
+  const depthwise =
+    servedByDepthwise(product) && chain.map === undefined && chain.row === undefined && isDepthwiseRecipe(r);
   if (depthwise || primitiveMayFinish(chain, r, product.channels, product.sourceZeroPoint !== 0))
     return emitProduct(a, product, chain, r, depthwise);
-  return separateEpilogue(a, emitProduct(a, product, {}, undefined, false) as Value<'s32'>, chain, r.axis, r);
+  const sum = emitProduct(a, product, {}, undefined, servedByDepthwise(product)) as Value<'s32'>;
+  return separateEpilogue(a, sum, chain, r.axis, r);
 }
 
 /** Constant additions to an s32 sum that stays s32. */

@@ -1,0 +1,53 @@
+/**
+ * The f32 recipe of a primitive in the place of another one. Both are monotone step functions of one integer, so they are
+ * equal on the sums that can occur when they step at the same ones (numerics/thresholds.ts). The multiplier may be any
+ * binary32 number next to the real one: the one whose own roundings fall right.
+ */
+import type { Graph, ITensor } from '../../../ir/index.ts';
+import { nextFloat32, sameStepsNear } from '../../../numerics/index.ts';
+import { Ranges } from '../../../passes/proofs/range.ts';
+import { bounds } from '../../../passes/proofs/rounding.ts';
+import { Weights } from '../../../passes/proofs/weights.ts';
+import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
+import { type Requantize, stepOf } from './epilogue.ts';
+
+/** The real factor, then its neighbours. */
+const NEIGHBOURS = [0, 1, -1, 2, -2, 3, -3];
+
+const rangesOf = new WeakMap<Graph, Ranges>();
+function ranges(graph: Graph): Ranges {
+  const known = rangesOf.get(graph) ?? new Ranges(graph, new Weights());
+  rangesOf.set(graph, known);
+  return known;
+}
+
+/** Undefined when no multiplier does in some channel; decided channel by channel, and given up at the first. */
+export function floatTwin(graph: GraphEditor, r: Requantize): Requantize | undefined {
+  const { multiplier, shift, scale, offset } = r.factors;
+  if (multiplier === undefined || scale || offset) return undefined;
+  const reach = ranges(graph.base).of(r.sum.id);
+  // One interval for each channel, where the sums have one along the axis of the multiplier.
+  const byChannel = reach.axis === r.sum.type.shape.length - 1 - r.axis && reach.low.length === multiplier.data.length;
+  const factors = new Float32Array(multiplier.data.length);
+  const twin = { ...r, rounding: 'half-even', factors: { multiplier: multiplierOf(factors) } } as const;
+  for (let c = 0; c < factors.length; c++) {
+    const [low, high] = bounds(reach, c, byChannel ? factors.length : 0);
+    const real = realFactor(multiplier, shift, c);
+    const exact = stepOf(r, c);
+    const found = NEIGHBOURS.some((steps) => {
+      factors[c] = nextFloat32(real, steps);
+      const guess = (level: number) => (level - 0.5 - r.zeroPoint) / real;
+      return factors[c] > 0 && sameStepsNear(exact, stepOf(twin, c), guess, low, high);
+    });
+    if (!found) return undefined;
+  }
+  return twin;
+}
+
+const multiplierOf = (data: Float32Array): ITensor<'f32'> => ({ dtype: 'f32', shape: [data.length], data });
+
+/** mantissa·2^(shift − 31), or the factor itself. */
+function realFactor(multiplier: ITensor, shift: ITensor<'s32'> | undefined, c: number): number {
+  const first = Number(multiplier.data[c]);
+  return multiplier.dtype === 's32' ? first * 2 ** ((shift?.data[c] ?? 0) - 31) : first;
+}

@@ -1,0 +1,65 @@
+/**
+ * What stands between an int32 sum and the qnn.requantize that rounds it. Systems that keep the bias in floats put a
+ * scale and an offset there:
+ *
+ *   requantize(t),   t = fl(fl(fl(A)·scale[c]) + offset[c])
+ */
+import type { ITensor, Node, TensorType, ValueId } from '../ir/index.ts';
+
+/** Read access to a graph, or to one under edit. */
+export interface GraphReader {
+  producer(id: ValueId): Node | undefined;
+  constant(id: ValueId | null | undefined): ITensor | undefined;
+  type(id: ValueId): TensorType;
+}
+
+export interface RoundingTail {
+  /** The accumulator: s32. */
+  readonly sum: ValueId;
+  /** One for all channels on the axis of the requantize, or one for each. */
+  readonly scale?: ITensor<'f32'>;
+  readonly offset?: ITensor<'f32'>;
+  /** The floats in between, the requantize's operand first; none where it rounds the sum itself. */
+  readonly between: readonly ValueId[];
+}
+
+/** Undefined where the requantize rounds floats that are no such function of an s32 sum. */
+export function roundingTail(graph: GraphReader, requantize: Node): RoundingTail | undefined {
+  const [x] = requantize.operands as readonly ValueId[];
+  const { dtype, shape } = graph.type(x);
+  if (dtype === 's32') return { sum: x, between: [] };
+  const axis = (Number(requantize.attrs.axis) + shape.length) % Math.max(shape.length, 1);
+  const between: ValueId[] = [x];
+  /** One step down through `op` with a constant per channel. */
+  const step = (op: string): ITensor<'f32'> | undefined => {
+    const top = between[between.length - 1];
+    const node = graph.producer(top);
+    if (node?.op !== op) return undefined;
+    const [a, b] = node.operands as readonly [ValueId, ValueId];
+    for (const [rest, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      const factors = graph.constant(other);
+      if (factors === undefined || graph.constant(rest) || !isPerChannel(factors, shape, axis)) continue;
+      if (graph.type(rest).shape.length !== shape.length) continue;
+      between.push(rest);
+      return { ...(factors as ITensor<'f32'>), shape: factors.data.length === 1 ? [] : [factors.data.length] };
+    }
+    return undefined;
+  };
+  const offset = step('nn.add');
+  const scale = step('nn.mul');
+  const cast = graph.producer(between[between.length - 1]);
+  const [sum] = (cast?.operands ?? []) as readonly ValueId[];
+  if (cast?.op !== 'nn.cast' || graph.type(sum).dtype !== 's32') return undefined;
+  return { sum, between, ...(scale && { scale }), ...(offset && { offset }) };
+}
+
+/** Whether a constant varies along `axis` of `shape` alone, if at all. */
+function isPerChannel({ dtype, data, shape: own }: ITensor, shape: TensorType['shape'], axis: number): boolean {
+  if (dtype !== 'f32' || own.length > shape.length) return false;
+  if (data.length === 1) return true;
+  const lead = shape.length - own.length;
+  return own.every((size, i) => (lead + i === axis ? size === shape[axis] : size === 1));
+}
