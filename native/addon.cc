@@ -2,6 +2,7 @@
 #include "memory_desc.h"
 #include "native_memory.h"
 #include "primitive.h"
+#include "self_test.h"
 #include "session.h"
 
 namespace unskew {
@@ -43,6 +44,20 @@ Napi::Value set_kernel_isa(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value simulate_wrong_sums_function(const Napi::CallbackInfo& info) {
+  const Argument argument(info[0], "simulateWrongSums: part");
+  simulate_wrong_sums(argument.absent() ? "" : argument.text());
+  return info.Env().Undefined();
+}
+
+Napi::Value self_tests(const Napi::CallbackInfo& info) {
+  const SelfTestTimes times = self_test_times();
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("count", Napi::Number::New(info.Env(), static_cast<double>(times.count)));
+  result.Set("microseconds", Napi::Number::New(info.Env(), times.microseconds));
+  return frozen(result);
+}
+
 template <class Class>
 Napi::FunctionReference constructor(Napi::Env env) {
   return Napi::Persistent(Class::define(env));
@@ -63,6 +78,8 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("session", Napi::Function::New<session_function>(env, "session"));
   exports.Set("setKernelIsa", Napi::Function::New<set_kernel_isa>(env, "setKernelIsa"));
   exports.DefineProperty(Napi::PropertyDescriptor::Accessor<kernel_isa>("kernelIsa", napi_enumerable));
+  exports.Set("simulateWrongSums", Napi::Function::New<simulate_wrong_sums_function>(env, "simulateWrongSums"));
+  exports.DefineProperty(Napi::PropertyDescriptor::Accessor<self_tests>("selfTests", napi_enumerable));
   add_primitive_functions(exports);
   return exports;
 }

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "known_bugs.h"
+#include "self_test.h"
 
 namespace unskew {
 
@@ -133,7 +134,10 @@ PrimitiveHandle build_convolution(const std::string& what, dnnl::algorithm algor
                                              attributes.value);
   });
   auto core = build<Operation>(what, descriptor, weighted_arguments(spec.bias.has_value()), threads,
-                               [&](const std::string& implementation) { return known_bug(implementation, spec); });
+                               [&](const std::string& implementation) {
+                                 const char* bug = known_bug(implementation, spec);
+                                 return bug != nullptr ? bug : self_test(implementation, spec);
+                               });
   add_attributes(*core, spec.attributes, attributes);
   return core;
 }
@@ -235,7 +239,8 @@ PrimitiveHandle make_matmul(MatmulSpec spec, int threads) {
   const auto descriptor = creating(what, [&] {
     return matmul_descriptor(spec.source, spec.weights, spec.bias, spec.destination, attributes.value);
   });
-  auto core = build<dnnl::matmul>(what, descriptor, weighted_arguments(spec.bias.has_value()), threads);
+  auto core = build<dnnl::matmul>(what, descriptor, weighted_arguments(spec.bias.has_value()), threads,
+                                  [&](const std::string& implementation) { return self_test(implementation, spec); });
   add_attributes(*core, spec.attributes, attributes);
   return core;
 }

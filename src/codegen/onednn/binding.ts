@@ -364,4 +364,13 @@ export interface OneDnnBinding {
   setKernelIsa(isa: KernelIsa | undefined): void;
   /** What kernels use now. */
   readonly kernelIsa: KernelIsa;
+
+  /**
+   * Integer convolutions and matmuls try an implementation on a small problem of the same kind before they use it, once per
+   * process, and pass over it where it gives wrong integers. For tests: implementations whose name contains `part` give one
+   * wrong sum in self-tests from now on; undefined ends that. What was found before is forgotten.
+   */
+  simulateWrongSums(part: string | undefined): void;
+  /** How many self-tests this process has run so far, and how long they took. */
+  readonly selfTests: { readonly count: number; readonly microseconds: number };
 }
