@@ -84,7 +84,10 @@ export class TorchTensor {
 
   /** Elements as numbers. */
   numbers(): number[] {
-    return Array.from(this.tensor().data as ArrayLike<number | bigint>, Number);
+    const { data } = this.tensor();
+    const numbers = new Array<number>(data.length);
+    for (let i = 0; i < data.length; i++) numbers[i] = Number(data[i]);
+    return numbers;
   }
 
   #materialize(): ITensor {
