@@ -104,6 +104,16 @@ KernelProgram depthwise(const Reader& r) {
                         r.target);
 }
 
+KernelProgram convolution(const Reader& r) {
+  const OutputType type = r.output_type("type");
+  const ByteType source_type = r.byte_type("sourceType");
+  return make_convolution({source_type, type, r.size("batch"), r.size("channels"), r.size("outputChannels"),
+                           r.size("groups", 1), r.tuple<2>("input", 0), r.tuple<2>("output", 0), r.tuple<2>("kernel", 1),
+                           r.tuple<2>("strides", 1), r.tuple<2>("dilations", 1), r.tuple<2>("padsBegin", 0),
+                           r.zero_point("sourceZeroPoint", source_type), r.requantization(type)},
+                          r.target);
+}
+
 KernelProgram copy(const Reader& r) {
   const std::vector<int64_t> shape = r.shape();
   return make_copy({r.element_bytes(), shape, r.strides("sourceStrides", shape.size()),
@@ -181,6 +191,7 @@ constexpr std::pair<const char*, KernelProgram (*)(const Reader&)> kKernels[] = 
     {"dequantize", dequantize},
     {"requantize", requantize},
     {"depthwise", depthwise},
+    {"convolution", convolution},
     {"copy", copy},
     {"pad", pad},
     {"gather-channels", gather_channels},

@@ -110,7 +110,8 @@ struct Row {
         .scratch = scratch,
         .weights = plan.weights->as<__m512i>() + block * size.taps() * size.groups() * Block::kVectors,
         .base = plan.base->as<__m512i>() + block * Block::kVectors,
-        .finish = Finish(plan.p.to, plan.multiplier->as<float>() + block * Block::kWidth),
+        .finish = Finish(plan.p.to),
+        .multiplier = plan.multiplier->as<float>() + block * Block::kWidth,
         .destination = destination + ((row * plan.p.output[1] + x) * plan.outputs + first) * (kType == OutputType::s32 ? 4 : 1),
         .outputs = plan.outputs,
         .mask = first_lanes(std::min(Block::kWidth, plan.end - first))};

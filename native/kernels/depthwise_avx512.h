@@ -5,11 +5,9 @@
 #pragma once
 
 #include "kernels/depthwise.h"
-#include "kernels/intrinsics.h"
+#include "kernels/finish_avx512.h"
 
 namespace unskew {
-
-inline __mmask64 first_lanes(int64_t count) { return count >= 64 ? ~__mmask64{0} : (__mmask64{1} << count) - 1; }
 
 struct Block64 {
   static constexpr int kVectors = 4;
@@ -17,7 +15,7 @@ struct Block64 {
   static constexpr int kColumns = 4;
 
   // The channel of lane `lane` of vector `vector`.
-  static int64_t channel(int64_t vector, int64_t lane) { return lane / 4 * 16 + vector * 4 + lane % 4; }
+  static int64_t channel(int64_t vector, int64_t lane) { return packed_channel(vector, lane); }
 
   UNSKEW_AVX512 static __m512i load(const uint8_t* from) { return _mm512_loadu_si512(from); }
 
@@ -49,50 +47,6 @@ struct Block16 {
     all = _mm512_inserti32x4(all, _mm512_castsi512_si128(c), 2);
     all = _mm512_inserti32x4(all, _mm512_castsi512_si128(d), 3);
     _mm512_store_si512(to, _mm512_shuffle_epi8(_mm512_permutexvar_epi32(order, all), turn));
-  }
-};
-
-// From accumulators to the destination.
-struct Finish {
-  __m512 low, high;
-  __m512i zero_point, low_bytes, high_bytes;
-  const float* multiplier;
-
-  UNSKEW_AVX512 Finish(const Requantization& to, const float* multipliers)
-      : low(_mm512_set1_ps(static_cast<float>(to.low - to.zero_point))),
-        high(_mm512_set1_ps(static_cast<float>(to.high - to.zero_point))),
-        zero_point(_mm512_set1_epi16(static_cast<int16_t>(to.zero_point))),
-        low_bytes(_mm512_set1_epi8(static_cast<char>(to.low))),
-        high_bytes(_mm512_set1_epi8(static_cast<char>(to.high))),
-        multiplier(multipliers) {}
-
-  template <class Block>
-  [[gnu::always_inline]] UNSKEW_AVX512 inline void store_sums(const __m512i* acc, uint8_t* destination, __mmask64 mask) const {
-    alignas(64) int32_t lanes[16], sums[Block::kWidth];
-    for (int v = 0; v < Block::kVectors; v++) {
-      _mm512_store_si512(lanes, acc[v]);
-      for (int lane = 0; lane < 16; lane += 4) std::copy_n(lanes + lane, 4, sums + Block::channel(v, lane));
-    }
-    std::copy_n(sums, __builtin_popcountll(mask), reinterpret_cast<int32_t*>(destination));
-  }
-
-  // Four vectors of accumulators as bytes: of every lane of 16 bytes, four from each vector. The multipliers of vector v
-  // are at multipliers[v · step].
-  template <OutputType kType, bool kOverflows>
-  [[gnu::always_inline]] UNSKEW_AVX512 inline __m512i bytes(const __m512i* acc, const float* multipliers, int step) const {
-    __m512i rounded[4];
-    for (int v = 0; v < 4; v++) {
-      __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[v]), _mm512_load_ps(multipliers + v * step));
-      if constexpr (kOverflows) value = _mm512_min_ps(_mm512_max_ps(value, low), high);
-      rounded[v] = _mm512_cvtps_epi32(value);
-    }
-    const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(rounded[0], rounded[1]), zero_point);
-    const __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(rounded[2], rounded[3]), zero_point);
-    if constexpr (kType == OutputType::s8) {
-      return _mm512_min_epi8(_mm512_max_epi8(_mm512_packs_epi16(first, second), low_bytes), high_bytes);
-    } else {
-      return _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(first, second), low_bytes), high_bytes);
-    }
   }
 };
 
@@ -129,6 +83,7 @@ struct Columns {
   const __m512i* weights;
   const __m512i* base;
   Finish finish;
+  const float* multiplier;
   uint8_t* destination;
   int64_t outputs;
   __mmask64 mask;
@@ -162,7 +117,7 @@ struct Columns {
     __m512i four[4];
     for (int c = 0; c < 4; c++) four[c] = acc[std::min(first + c, kColumns - 1)][0];
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512i mixed = finish.template bytes<kType, kOverflows>(four, finish.multiplier, 0);
+    const __m512i mixed = finish.template bytes<kType, kOverflows>(four, multiplier, 0);
     const __m512i bytes = _mm512_permutexvar_epi32(order, mixed);
     const auto narrow = static_cast<__mmask16>(mask);
     _mm_mask_storeu_epi8(to, narrow, _mm512_castsi512_si128(bytes));
@@ -171,6 +126,15 @@ struct Columns {
       _mm_mask_storeu_epi8(to + 2 * outputs, narrow, _mm512_extracti32x4_epi32(bytes, 2));
       _mm_mask_storeu_epi8(to + 3 * outputs, narrow, _mm512_extracti32x4_epi32(bytes, 3));
     }
+  }
+
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void store_sums(const __m512i* acc, uint8_t* to) const {
+    alignas(64) int32_t lanes[16], sums[Block::kWidth];
+    for (int v = 0; v < Block::kVectors; v++) {
+      _mm512_store_si512(lanes, acc[v]);
+      for (int lane = 0; lane < 16; lane += 4) std::copy_n(lanes + lane, 4, sums + Block::channel(v, lane));
+    }
+    std::copy_n(sums, __builtin_popcountll(mask), reinterpret_cast<int32_t*>(to));
   }
 
   template <int kColumns>
@@ -191,10 +155,10 @@ struct Columns {
     constexpr int64_t kElement = kType == OutputType::s32 ? 4 : 1;
     uint8_t* to = destination + at * outputs * kElement;
     if constexpr (kType == OutputType::s32) {
-      for (int c = 0; c < kColumns; c++) finish.template store_sums<Block>(acc[c], to + c * outputs * kElement, mask);
+      for (int c = 0; c < kColumns; c++) store_sums(acc[c], to + c * outputs * kElement);
     } else if constexpr (kVectors == 4) {
       for (int c = 0; c < kColumns; c++) {
-        const __m512i bytes = finish.template bytes<kType, kOverflows>(acc[c], finish.multiplier, 16);
+        const __m512i bytes = finish.template bytes<kType, kOverflows>(acc[c], multiplier, 16);
         _mm512_mask_storeu_epi8(to + c * outputs, mask, bytes);
       }
     } else {

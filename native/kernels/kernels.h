@@ -64,6 +64,16 @@ struct DepthwiseParams {
 };
 KernelProgram make_depthwise(const DepthwiseParams&, const KernelTarget&);
 
+struct ConvolutionParams {
+  ByteType source_type;
+  OutputType type;
+  int64_t batch, channels, outputs, groups;
+  Pair input, output, kernel, strides, dilations, begin;
+  int32_t source_zero_point;
+  Requantization to;
+};
+KernelProgram make_convolution(const ConvolutionParams&, const KernelTarget&);
+
 struct CopyParams {
   int64_t element_bytes;
   std::vector<int64_t> shape, source_strides, destination_strides;

@@ -177,6 +177,17 @@ void windows() {
   check("depthwise", [=](auto& t) { return make_depthwise(params, t); });
 }
 
+void convolutions() {
+  const auto input = random_tuple<2>(1, 12), kernel = coin() ? Pair{3, 3} : random_tuple<2>(1, 5), strides = random_tuple<2>(1, 2);
+  const auto dilations = coin() ? Pair{1, 1} : random_tuple<2>(1, 3), begin = random_tuple<2>(0, 3);
+  const int64_t groups = random_int(1, 2), channels = groups * random_int(1, 20), outputs = groups * random_int(1, 140);
+  const OutputType type = output_type();
+  const ConvolutionParams params{byte_type(), type, 2, channels, outputs, groups, input,
+                                 output_size(input, kernel, strides, dilations, begin), kernel, strides, dilations, begin,
+                                 100, requantization(type)};
+  check("convolution", [=](auto& t) { return make_convolution(params, t); });
+}
+
 BufferRef arena(int64_t offset) { return {Space::arena, offset, 0, nullptr}; }
 
 // A convolution and a kernel through the arena.
@@ -250,6 +261,7 @@ int main(int argc, char** argv) {
     unskew::binary();
     unskew::movement();
     unskew::windows();
+    unskew::convolutions();
   }
   unskew::sessions();
   std::printf("kernels_test: %d rounds passed\n", rounds);

@@ -200,6 +200,28 @@ export type Kernel =
       readonly low: number;
       readonly high: number;
     }
+  /** Convolution, channels last, of constant weights; the sum, `multiplier`, types and padding as in `depthwise`. Arguments `weights`
+   *  s8[outputChannels, channels / groups, kh, kw], `bias` s32[outputChannels] [?], `multiplier` f32[outputChannels]
+   *  (absent for 's32'): these three are constants, packed when the session is made. */
+  | {
+      readonly name: 'convolution';
+      readonly sourceType: 'u8' | 's8';
+      readonly type: 'u8' | 's8' | 's32';
+      readonly batch: number;
+      readonly channels: number;
+      readonly outputChannels: number;
+      readonly groups: number;
+      readonly input: readonly [number, number];
+      readonly output: readonly [number, number];
+      readonly kernel: readonly [number, number];
+      readonly strides: readonly [number, number];
+      readonly dilations: readonly [number, number];
+      readonly padsBegin: readonly [number, number];
+      readonly sourceZeroPoint: number;
+      readonly zeroPoint: number;
+      readonly low: number;
+      readonly high: number;
+    }
   /** N-D gather-scatter copy of `elementBytes`-sized elements: transposes, concatenations, slices, layout changes. */
   | {
       readonly name: 'copy';

@@ -1,0 +1,112 @@
+#include "kernels/convolution.h"
+
+namespace unskew {
+
+namespace {
+
+constexpr int64_t kScalarChannels = 64;
+
+void compute_scalar(const ConvolutionPlan& plan, const uint8_t* source, uint8_t* destination, int64_t block,
+                    int64_t begin, int64_t end) {
+  const ConvolutionParams& p = plan.p;
+  const auto low = static_cast<float>(p.to.low - p.to.zero_point), high = static_cast<float>(p.to.high - p.to.zero_point);
+  const ChannelBlock& channels = plan.blocks[block];
+  const auto value = [&](int64_t at) {
+    return p.source_type == ByteType::u8 ? int32_t{source[at]} : int32_t{static_cast<int8_t>(source[at])};
+  };
+  for (int64_t position = begin; position < end; position++) {
+    const int64_t n = position / p.output[1] / p.output[0];
+    const int64_t y = position / p.output[1] % p.output[0] * p.strides[0] - p.begin[0];
+    const int64_t x = position % p.output[1] * p.strides[1] - p.begin[1];
+    for (int64_t o = channels.first; o < channels.first + channels.count; o++) {
+      int32_t sum = plan.plain_bias[o];
+      for (int64_t tap = 0; tap < plan.taps(); tap++) {
+        const int64_t in_y = y + tap / p.kernel[1] * p.dilations[0], in_x = x + tap % p.kernel[1] * p.dilations[1];
+        if (in_y < 0 || in_y >= p.input[0] || in_x < 0 || in_x >= p.input[1]) continue;
+        const int64_t from = ((n * p.input[0] + in_y) * p.input[1] + in_x) * p.channels + channels.group * plan.inputs;
+        for (int64_t c = 0; c < plan.inputs; c++) {
+          const int32_t weight = plan.plain_weights[(o * plan.inputs + c) * plan.taps() + tap];
+          sum = wrapping_add(sum, (value(from + c) - p.source_zero_point) * weight);
+        }
+      }
+      const int64_t at = position * p.outputs + o;
+      if (p.type == OutputType::s32) {
+        reinterpret_cast<int32_t*>(destination)[at] = sum;
+      } else {
+        destination[at] = static_cast<uint8_t>(requantize_value(sum, plan.plain_multiplier[o], low, high, p.to.zero_point));
+      }
+    }
+  }
+}
+
+void prepare(ConvolutionPlan& plan, const ConvolutionParams& p, const KernelTarget& target, Addresses a) {
+  const auto* weights = reinterpret_cast<const int8_t*>(a[1]);
+  const auto* bias = reinterpret_cast<const int32_t*>(a[2]);
+  const auto* multiplier = reinterpret_cast<const float*>(a[3]);
+  plan.p = p;
+  plan.inputs = p.channels / p.groups;
+  plan.outputs = p.outputs / p.groups;
+  const int64_t size = plan.inputs * plan.taps();
+  plan.plain_weights.assign(weights, weights + p.outputs * size);
+  plan.plain_bias.assign(p.outputs, 0);
+  if (bias != nullptr) std::copy_n(bias, p.outputs, plan.plain_bias.data());
+  plan.plain_multiplier.assign(p.outputs, 1);
+  if (multiplier != nullptr) std::copy_n(multiplier, p.outputs, plan.plain_multiplier.data());
+  plan.overflows = false;
+  for (int64_t o = 0; o < p.outputs; o++) {
+    double magnitude = std::abs(static_cast<double>(plan.plain_bias[o]));
+    for (int64_t i = 0; i < size; i++) magnitude += 255.0 * std::abs(weights[o * size + i]);
+    // A multiplier that is no number goes the way that clamps.
+    plan.overflows = plan.overflows || !(magnitude * std::abs(plan.plain_multiplier[o]) < 2e9);
+  }
+  if (target.isa == Isa::avx512) {
+    prepare_convolution_avx512(plan, target);
+  } else {
+    prepare_convolution_scalar(plan);
+  }
+}
+
+}  // namespace
+
+void prepare_convolution_scalar(ConvolutionPlan& plan) {
+  plan.positions = 1;
+  plan.compute = compute_scalar;
+  for (int64_t first = 0; first < plan.p.outputs;) {
+    const int64_t group = first / plan.outputs, end = std::min(first + kScalarChannels, (group + 1) * plan.outputs);
+    plan.blocks.push_back({.group = group, .first = first, .count = end - first, .vectors = 0, .lane = 0, .weights = 0});
+    first = end;
+  }
+}
+
+KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& target) {
+  require(p.channels % p.groups == 0 && p.outputs % p.groups == 0, "convolution: groups must divide channels and outputChannels");
+  const int64_t taps = checked_product(p.kernel[0], p.kernel[1]), inputs = p.channels / p.groups;
+  const int64_t element = p.type == OutputType::s32 ? 4 : 1;
+  KernelProgram program;
+  program.arguments = {
+      {.name = "source", .bytes = checked_product(p.batch, p.input[0], p.input[1], p.channels)},
+      {.name = "weights", .bytes = checked_product(p.outputs, inputs, taps), .constant = true},
+      {.name = "bias", .bytes = checked_product(p.outputs, 4), .alignment = 4, .required = false, .constant = true},
+      {.name = "multiplier", .bytes = checked_product(p.outputs, 4), .alignment = 4, .required = element == 1, .constant = true},
+      {.name = "destination",
+       .bytes = checked_product(p.batch, p.output[0], p.output[1], p.outputs, element),
+       .access = Access::write,
+       .alignment = element}};
+  auto plan = std::make_shared<ConvolutionPlan>();
+  program.prepare = [=](Addresses a) { prepare(*plan, p, target, a); };
+  program.run = [=](Addresses a) {
+    const int64_t positions = p.batch * p.output[0] * p.output[1];
+    const int64_t parts = (positions + plan->positions - 1) / plan->positions;
+    const int64_t blocks = static_cast<int64_t>(plan->blocks.size());
+    const int64_t work = blocks == 0 || parts == 0 ? 0 : positions * p.outputs * (4 + taps * inputs / 4) / 16 / blocks / parts;
+    parallel(target.threads, blocks * parts, work, 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t unit = begin; unit < end; unit++) {
+        const int64_t part = unit % parts * plan->positions;
+        plan->compute(*plan, a[0], a[4], unit / parts, part, std::min(positions, part + plan->positions));
+      }
+    });
+  };
+  return program;
+}
+
+}  // namespace unskew

@@ -1,0 +1,156 @@
+// Convolution with VNNI. The accumulators of seven output positions by up to 64 output channels stay in registers while
+// all taps and input channels go by; vpdpbusd adds four input channels at once.
+//
+//   acc[position][channel] = base[class of the position][channel] + Σ over taps and input channels of source · weights
+//
+// where base = bias − zero point · Σ of the weights of the taps inside, so the zero point costs nothing. Taps outside the
+// input read zeros, or are skipped where they are outside for all positions. s8 sources are read as source + 128.
+#include "kernels/convolution_avx512.h"
+
+namespace unskew {
+
+namespace {
+
+// The taps [first, last) of an axis that a window holds.
+using Taps = std::pair<int64_t, int64_t>;
+
+// The classes of an axis; `offset` is the distance of its input coordinates in the source.
+std::vector<Taps> classify(const ConvolutionParams& p, int axis, int64_t offset, std::vector<WindowStart>& starts) {
+  std::vector<Taps> classes;
+  for (int64_t i = 0; i < p.output[axis]; i++) {
+    const int64_t at = i * p.strides[axis] - p.begin[axis], step = p.dilations[axis];
+    const int64_t first = at >= 0 ? 0 : (-at + step - 1) / step;
+    const int64_t last = std::min(p.kernel[axis], at >= p.input[axis] ? 0 : (p.input[axis] - 1 - at) / step + 1);
+    const Taps taps = first < last ? Taps{first, last} : Taps{0, 0};
+    const auto found = std::find(classes.begin(), classes.end(), taps);
+    starts.push_back({.at = at, .offset = at * offset, .base = found - classes.begin(), .whole = taps == Taps{0, p.kernel[axis]}});
+    if (found == classes.end()) classes.push_back(taps);
+  }
+  return classes;
+}
+
+// Blocks of four vectors, and of two or three at the end of a group rather than of one.
+std::vector<ChannelBlock> channel_blocks(const ConvolutionPlan& plan) {
+  std::vector<ChannelBlock> blocks;
+  int64_t lane = 0, weights = 0;
+  const int64_t steps = (plan.inputs + 3) / 4;
+  for (int64_t group = 0; group < plan.p.groups; group++) {
+    int64_t first = group * plan.outputs;
+    const int64_t end = first + plan.outputs;
+    while (first < end) {
+      const int64_t left = (end - first + 15) / 16;
+      const int vectors = static_cast<int>(left == 5 || left == 6 ? 3 : std::min<int64_t>(left, 4));
+      const int64_t count = std::min<int64_t>(vectors * 16, end - first);
+      blocks.push_back({group, first, count, vectors, lane, weights});
+      lane += vectors * 16;
+      weights = checked_add(weights, checked_product(plan.taps(), steps, vectors, 64));
+      first += count;
+    }
+  }
+  return blocks;
+}
+
+bool is_packed(const ConvolutionPlan& plan, const ChannelBlock& block) {
+  return block.vectors == 4 && plan.p.type != OutputType::s32;
+}
+
+// The output channel of a lane of a block; beyond its last one where there is none.
+int64_t channel_of(const ConvolutionPlan& plan, const ChannelBlock& block, int64_t vector, int64_t lane) {
+  return is_packed(plan, block) ? packed_channel(vector, lane) : vector * 16 + lane;
+}
+
+void pack_block(const ConvolutionPlan& plan, const ChannelBlock& block, const std::vector<Taps>& rows, const std::vector<Taps>& columns) {
+  const ConvolutionParams& p = plan.p;
+  const int64_t steps = (plan.inputs + 3) / 4, taps = plan.taps();
+  for (int64_t vector = 0; vector < block.vectors; vector++) {
+    for (int64_t lane = 0; lane < 16; lane++) {
+      const int64_t channel = channel_of(plan, block, vector, lane);
+      if (channel >= block.count) continue;
+      const int64_t o = block.first + channel, at = vector * 16 + lane;
+      const int8_t* from = plan.plain_weights.data() + o * plan.inputs * taps;
+      int8_t* to = plan.weights->as<int8_t>() + block.weights;
+      std::vector<int32_t> sums(taps);
+      for (int64_t c = 0; c < plan.inputs; c++) {
+        for (int64_t tap = 0; tap < taps; tap++) {
+          const int8_t weight = from[c * taps + tap];
+          to[((tap * steps + c / 4) * block.vectors * 16 + at) * 4 + c % 4] = weight;
+          sums[tap] = wrapping_add(sums[tap], weight);
+        }
+      }
+      const int32_t zero_point = p.source_zero_point + (p.source_type == ByteType::s8 ? 128 : 0);
+      auto* base = plan.base->as<int32_t>() + block.lane + at;
+      for (const auto& [top, bottom] : rows) {
+        for (const auto& [left, right] : columns) {
+          int32_t inside = 0;
+          for (int64_t i = top; i < bottom; i++) {
+            for (int64_t j = left; j < right; j++) inside = wrapping_add(inside, sums[i * p.kernel[1] + j]);
+          }
+          *base = wrapping_subtract(plan.plain_bias[o], wrapping_multiply(zero_point, inside));
+          base += plan.lanes;
+        }
+      }
+      plan.multiplier->as<float>()[block.lane + at] = plan.plain_multiplier[o];
+    }
+  }
+}
+
+// How many steps of kPositions make a part, so that threads, which take one run of (block, part) pairs each, have equal
+// work; as many as there are where that is so without dividing the positions, since then each reads its own weights only.
+int64_t divide(const ConvolutionPlan& plan, int64_t positions, int threads) {
+  const int64_t steps = (positions + kPositions - 1) / kPositions, blocks = static_cast<int64_t>(plan.blocks.size());
+  int64_t best = steps, least = INT64_MAX;
+  for (int64_t parts = 1; parts <= std::min<int64_t>(steps, 4 * threads); parts++) {
+    const int64_t size = (steps + parts - 1) / parts, units = blocks * ((steps + size - 1) / size);
+    int64_t most = 0;  // of any thread
+    for (int64_t thread = 0; thread < threads; thread++) {
+      int64_t work = 0;
+      for (int64_t unit = units * thread / threads; unit < units * (thread + 1) / threads; unit++) {
+        const int64_t part = unit % (units / blocks);
+        work += plan.blocks[unit / (units / blocks)].vectors * (std::min(steps, (part + 1) * size) - part * size);
+      }
+      most = std::max(most, work);
+    }
+    if (most < least - least / 32) best = size, least = most;
+  }
+  return std::max<int64_t>(1, best);
+}
+
+template <bool kSigned>
+UNSKEW_AVX512 void compute(const ConvolutionPlan& plan, const uint8_t* source, uint8_t* destination, int64_t block,
+                           int64_t begin, int64_t end) {
+  const ChannelBlock& channels = plan.blocks[block];
+  switch (channels.vectors) {
+    case 1: return Part<1, kSigned>(plan, channels, source, destination).run(begin, end);
+    case 2: return Part<2, kSigned>(plan, channels, source, destination).run(begin, end);
+    case 3: return Part<3, kSigned>(plan, channels, source, destination).run(begin, end);
+    default: return Part<4, kSigned>(plan, channels, source, destination).run(begin, end);
+  }
+}
+
+}  // namespace
+
+void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target) {
+  const ConvolutionParams& p = plan.p;
+  plan.blocks = channel_blocks(plan);
+  if (plan.blocks.empty()) return;
+  const ChannelBlock& last = plan.blocks.back();
+  const int64_t steps = (plan.inputs + 3) / 4;
+  plan.lanes = last.lane + last.vectors * 16;
+  plan.weights = std::make_unique<AlignedBuffer>(last.weights + checked_product(plan.taps(), steps, last.vectors, 64));
+  const std::vector<Taps> rows = classify(p, 0, p.input[1] * p.channels, plan.rows);
+  const std::vector<Taps> columns = classify(p, 1, p.channels, plan.columns);
+  const auto row_classes = static_cast<int64_t>(rows.size()), column_classes = static_cast<int64_t>(columns.size());
+  plan.base = std::make_unique<AlignedBuffer>(checked_product(row_classes, column_classes, plan.lanes, 4));
+  for (WindowStart& row : plan.rows) row.base *= column_classes * plan.lanes;
+  for (WindowStart& column : plan.columns) column.base *= plan.lanes;
+  plan.multiplier = std::make_unique<AlignedBuffer>(plan.lanes * 4 + 192);
+  plan.padding = std::make_unique<AlignedBuffer>(steps * 4);
+  if (p.source_type == ByteType::s8) std::memset(plan.padding->data(), 128, static_cast<size_t>(steps * 4));
+  for (const ChannelBlock& block : plan.blocks) pack_block(plan, block, rows, columns);
+  constexpr Pair kOnes = {1, 1};
+  plan.pointwise = p.kernel == kOnes && p.strides == kOnes && p.begin == Pair{0, 0} && p.input == p.output;
+  plan.positions = kPositions * divide(plan, p.batch * p.output[0] * p.output[1], target.threads);
+  plan.compute = p.source_type == ByteType::s8 ? compute<true> : compute<false>;
+}
+
+}  // namespace unskew

@@ -1,0 +1,218 @@
+// The inner loops of the AVX-512 convolution. For the .cc file only.
+#pragma once
+
+#include "kernels/convolution.h"
+#include "kernels/finish_avx512.h"
+
+namespace unskew {
+
+// Output positions that are computed together: 7 · 4 accumulators leave four of the 32 registers, and 7 divides the
+// sizes of most networks (7, 14, 28, 56, 112).
+inline constexpr int kPositions = 7;
+
+// acc += x · w, the weights read from memory: with 28 accumulators there is no register left for the fourth vector.
+[[gnu::always_inline]] UNSKEW_AVX512 inline void add_from_memory(__m512i& acc, __m512i x, const __m512i* w) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(x), "m"(*w));
+}
+
+// body(0), …, body(kCount − 1), with indices the compiler knows, so that arrays of accumulators stay in registers.
+template <int kCount, class Body>
+[[gnu::always_inline]] UNSKEW_AVX512 inline void repeat(const Body& body) {
+  if constexpr (kCount > 0) {
+    repeat<kCount - 1>(body);
+    body(std::integral_constant<int, kCount - 1>());
+  }
+}
+#define UNSKEW_BODY UNSKEW_AVX512 __attribute__((always_inline))
+
+// Output positions of one block of output channels.
+template <int kVectors, bool kSigned>
+class Part {
+ public:
+  UNSKEW_AVX512 Part(const ConvolutionPlan& plan, const ChannelBlock& block, const uint8_t* source, uint8_t* destination)
+      : plan_(plan), p_(plan.p), block_(block), source_(source + block.group * plan.inputs), destination_(destination),
+        finish_(plan.p.to), inputs_(plan.inputs), mask_(first_lanes(block.count)) {}
+
+  UNSKEW_AVX512 void run(int64_t begin, int64_t end) const {
+    Cursor cursor = at(begin);
+    int64_t first = begin;
+    for (; first + kPositions <= end; first += kPositions) compute(first, kPositions, cursor);
+    if (first == end) return;
+    // The last ones once more, rather than one by one.
+    first = std::max(begin, end - kPositions);
+    cursor = at(first);
+    compute(first, static_cast<int>(end - first), cursor);
+  }
+
+ private:
+  using Accumulators = __m512i[kPositions][kVectors];
+
+  // An output position, and where the image begins in the source.
+  struct Cursor {
+    int64_t x, y, image;
+  };
+
+  // The windows of the positions.
+  struct Windows {
+    int64_t row[kPositions], column[kPositions], offset[kPositions];  // where they begin
+    int64_t base[kPositions];
+    bool whole;  // all taps of all of them are inside
+  };
+
+  Cursor at(int64_t position) const {
+    const int64_t row = position / p_.output[1];
+    return {position % p_.output[1], row % p_.output[0], row / p_.output[0] * image_bytes()};
+  }
+  int64_t image_bytes() const { return p_.input[0] * p_.input[1] * p_.channels; }
+
+  UNSKEW_AVX512 void compute(int64_t first, int count, Cursor& cursor) const {
+    Windows windows;
+    find(first, count, cursor, windows);
+    const int32_t* base = plan_.base->as<int32_t>() + block_.lane;
+    Accumulators acc;
+    repeat<kPositions>([&](auto k) UNSKEW_BODY {
+      repeat<kVectors>([&](auto v) UNSKEW_BODY { acc[k][v] = _mm512_load_si512(base + windows.base[k] + v * 16); });
+    });
+    accumulate(windows, acc);
+    store(acc, first, count);
+  }
+
+  // Those of `count` positions; then the last one again.
+  [[gnu::always_inline]] inline void find(int64_t first, int count, Cursor& cursor, Windows& windows) const {
+    windows.whole = true;
+    if (plan_.pointwise) {
+      for (int k = 0; k < kPositions; k++) {
+        windows.offset[k] = (first + (k < count ? k : count - 1)) * p_.channels;
+        windows.base[k] = 0;
+      }
+      return;
+    }
+    for (int k = 0; k < kPositions; k++) {
+      const WindowStart &row = plan_.rows[cursor.y], &column = plan_.columns[cursor.x];
+      windows.row[k] = row.at;
+      windows.column[k] = column.at;
+      windows.offset[k] = cursor.image + row.offset + column.offset;
+      windows.base[k] = row.base + column.base;
+      windows.whole = windows.whole && row.whole && column.whole;
+      if (k + 1 < count || count == kPositions) advance(cursor);
+    }
+  }
+
+  [[gnu::always_inline]] inline void advance(Cursor& cursor) const {
+    if (++cursor.x < p_.output[1]) return;
+    cursor.x = 0;
+    if (++cursor.y < p_.output[0]) return;
+    cursor.y = 0;
+    cursor.image += image_bytes();
+  }
+
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void accumulate(const Windows& windows, Accumulators& acc) const {
+    const auto* weights = reinterpret_cast<const __m512i*>(plan_.weights->data() + block_.weights);
+    const int64_t step = (inputs_ + 3) / 4 * kVectors;
+    for (int64_t i = 0; i < p_.kernel[0]; i++) {
+      for (int64_t j = 0; j < p_.kernel[1]; j++, weights += step) {
+        const int64_t down = i * p_.dilations[0], right = j * p_.dilations[1];
+        const int64_t offset = (down * p_.input[1] + right) * p_.channels;
+        const uint8_t* from[kPositions];
+        unsigned found = 0;
+        for (int k = 0; k < kPositions; k++) {
+          const bool inside = windows.whole || (is_inside(windows.row[k] + down, 0) && is_inside(windows.column[k] + right, 1));
+          from[k] = inside ? source_ + windows.offset[k] + offset : plan_.padding->data();
+          found |= (inside ? 1u : 0u) << k;
+        }
+        // Padding on the left and on the right mostly concerns one position.
+        constexpr unsigned kFirst = 1, kLast = 1u << (kPositions - 1);
+        if ((found & kFirst) == 0 && found != 0) {
+          add_tap<1, kPositions>(from, weights, acc);
+        } else if ((found & kLast) == 0 && found != 0) {
+          add_tap<0, kPositions - 1>(from, weights, acc);
+        } else if (found != 0) {
+          add_tap<0, kPositions>(from, weights, acc);
+        }
+      }
+    }
+  }
+
+  bool is_inside(int64_t at, int axis) const { return at >= 0 && at < p_.input[axis]; }
+
+  // All input channels of one tap, for the positions [kBegin, kEnd).
+  template <int kBegin, int kEnd>
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void add_tap(const uint8_t* const* from, const __m512i* weights, Accumulators& acc) const {
+    const uint8_t* last[kPositions];
+    alignas(4) uint8_t rest[kPositions][4];
+    int64_t c = 0;
+    for (const int64_t whole = inputs_ & ~int64_t{3}; c < whole; c += 4, weights += kVectors) add<kBegin, kEnd>(from, c, weights, acc);
+    if (c == inputs_) return;
+    // Nothing is read beyond the source.
+#pragma GCC unroll 7
+    for (int k = 0; k < kPositions; k++) {
+      last[k] = std::copy_n(from[k] + c, inputs_ - c, rest[k]) - (inputs_ - c);
+    }
+    add<kBegin, kEnd>(last, 0, weights, acc);
+  }
+
+  // Four input channels.
+  template <int kBegin, int kEnd>
+  [[gnu::always_inline]] UNSKEW_AVX512 inline static void add(const uint8_t* const* from, int64_t c, const __m512i* weights,
+                                                              Accumulators& acc) {
+    constexpr int kInRegisters = kVectors < 4 ? kVectors : 3;
+    __m512i w[kInRegisters];
+    repeat<kInRegisters>([&](auto v) UNSKEW_BODY { w[v] = _mm512_load_si512(weights + v); });
+    repeat<kEnd - kBegin>([&](auto index) UNSKEW_BODY {
+      constexpr int k = kBegin + decltype(index)::value;
+      int32_t four;
+      std::memcpy(&four, from[k] + c, 4);
+      __m512i x = _mm512_set1_epi32(four);
+      if constexpr (kSigned) x = _mm512_xor_si512(x, _mm512_set1_epi8(static_cast<char>(128)));
+      repeat<kInRegisters>([&](auto v) UNSKEW_BODY { acc[k][v] = _mm512_dpbusd_epi32(acc[k][v], x, w[v]); });
+      if constexpr (kVectors == 4) add_from_memory(acc[k][3], x, weights + 3);
+    });
+  }
+
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void store(const Accumulators& acc, int64_t first, int count) const {
+    switch (p_.type) {
+      case OutputType::s32: return store_sums(acc, first, count);
+      case OutputType::s8:
+        return plan_.overflows ? store_bytes<OutputType::s8, true>(acc, first, count) : store_bytes<OutputType::s8, false>(acc, first, count);
+      default:
+        return plan_.overflows ? store_bytes<OutputType::u8, true>(acc, first, count) : store_bytes<OutputType::u8, false>(acc, first, count);
+    }
+  }
+
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void store_sums(const Accumulators& acc, int64_t first, int count) const {
+    auto* to = reinterpret_cast<int32_t*>(destination_) + first * p_.outputs + block_.first;
+    repeat<kPositions>([&](auto k) UNSKEW_BODY {
+      if (k >= count) return;
+      repeat<kVectors>([&](auto v) UNSKEW_BODY {
+        _mm512_mask_storeu_epi32(to + k * p_.outputs + v * 16, static_cast<__mmask16>(mask_ >> v * 16), acc[k][v]);
+      });
+    });
+  }
+
+  template <OutputType kType, bool kOverflows>
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void store_bytes(const Accumulators& acc, int64_t first, int count) const {
+    uint8_t* to = destination_ + first * p_.outputs + block_.first;
+    const float* multiplier = plan_.multiplier->as<float>() + block_.lane;
+    repeat<kPositions>([&](auto k) UNSKEW_BODY {
+      if (k >= count) return;
+      __m512i own[kVectors];
+      repeat<kVectors>([&](auto v) UNSKEW_BODY { own[v] = acc[k][v]; });
+      __m512i bytes = finish_.template bytes<kType, kOverflows, kVectors>(own, multiplier, 16);
+      // Bytes lie as (vector 0, 1, 2, 3) in each lane of 16. Fewer vectors than four are wanted one after another.
+      const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+      if constexpr (kVectors < 4) bytes = _mm512_permutexvar_epi32(order, bytes);
+      _mm512_mask_storeu_epi8(to + k * p_.outputs, mask_, bytes);
+    });
+  }
+
+  const ConvolutionPlan& plan_;
+  const ConvolutionParams& p_;
+  const ChannelBlock& block_;
+  const uint8_t* source_;
+  uint8_t* destination_;
+  Finish finish_;
+  int64_t inputs_;
+  __mmask64 mask_;  // of the channels there are
+};
+
+}  // namespace unskew
