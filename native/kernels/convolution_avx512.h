@@ -35,13 +35,9 @@ class Part {
 
   UNSKEW_AVX512 void run(int64_t begin, int64_t end) const {
     Cursor cursor = at(begin);
-    int64_t first = begin;
-    for (; first + kPositions <= end; first += kPositions) compute(first, kPositions, cursor);
-    if (first == end) return;
-    // The last ones once more, rather than one by one.
-    first = std::max(begin, end - kPositions);
-    cursor = at(first);
-    compute(first, static_cast<int>(end - first), cursor);
+    for (int64_t first = begin; first < end; first += kPositions) {
+      compute(first, static_cast<int>(std::min<int64_t>(kPositions, end - first)), cursor);
+    }
   }
 
  private:
@@ -56,7 +52,7 @@ class Part {
   struct Windows {
     int64_t row[kPositions], column[kPositions], offset[kPositions];  // where they begin
     int64_t base[kPositions];
-    bool whole;  // all taps of all of them are inside
+    bool whole;  // all taps of all kPositions positions are inside
   };
 
   Cursor at(int64_t position) const {
@@ -73,17 +69,19 @@ class Part {
     repeat<kPositions>([&](auto k) UNSKEW_BODY {
       repeat<kVectors>([&](auto v) UNSKEW_BODY { acc[k][v] = _mm512_load_si512(base + windows.base[k] + v * 16); });
     });
-    accumulate(windows, acc);
+    accumulate(windows, count, acc);
     store(acc, first, count);
   }
 
-  // Those of `count` positions; then the last one again.
+  // Those of `count` positions, and what else there is room for.
   [[gnu::always_inline]] inline void find(int64_t first, int count, Cursor& cursor, Windows& windows) const {
-    windows.whole = true;
+    windows.whole = count == kPositions;
     if (plan_.pointwise) {
+      int64_t offset = first * p_.channels;
       for (int k = 0; k < kPositions; k++) {
-        windows.offset[k] = (first + (k < count ? k : count - 1)) * p_.channels;
-        windows.base[k] = 0;
+        windows.offset[k] = offset;
+        windows.base[k] = windows.row[k] = windows.column[k] = 0;
+        offset += p_.channels;
       }
       return;
     }
@@ -94,7 +92,7 @@ class Part {
       windows.offset[k] = cursor.image + row.offset + column.offset;
       windows.base[k] = row.base + column.base;
       windows.whole = windows.whole && row.whole && column.whole;
-      if (k + 1 < count || count == kPositions) advance(cursor);
+      if (k < count) advance(cursor);  // a cursor beyond the last position would have no window
     }
   }
 
@@ -106,7 +104,7 @@ class Part {
     cursor.image += image_bytes();
   }
 
-  [[gnu::always_inline]] UNSKEW_AVX512 inline void accumulate(const Windows& windows, Accumulators& acc) const {
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void accumulate(const Windows& windows, int count, Accumulators& acc) const {
     const auto* weights = reinterpret_cast<const __m512i*>(plan_.weights->data() + block_.weights);
     const int64_t step = (inputs_ + 3) / 4 * kVectors;
     for (int64_t i = 0; i < p_.kernel[0]; i++) {
@@ -116,28 +114,36 @@ class Part {
         const uint8_t* from[kPositions];
         unsigned found = 0;
         for (int k = 0; k < kPositions; k++) {
-          const bool inside = windows.whole || (is_inside(windows.row[k] + down, 0) && is_inside(windows.column[k] + right, 1));
+          const bool inside = windows.whole || (k < count && is_inside(windows.row[k] + down, 0) && is_inside(windows.column[k] + right, 1));
           from[k] = inside ? source_ + windows.offset[k] + offset : plan_.padding->data();
           found |= (inside ? 1u : 0u) << k;
         }
-        // Padding on the left and on the right mostly concerns one position.
-        constexpr unsigned kFirst = 1, kLast = 1u << (kPositions - 1);
-        if ((found & kFirst) == 0 && found != 0) {
-          add_tap<1, kPositions>(from, weights, acc);
-        } else if ((found & kLast) == 0 && found != 0) {
-          add_tap<0, kPositions - 1>(from, weights, acc);
-        } else if (found != 0) {
-          add_tap<0, kPositions>(from, weights, acc);
-        }
+        if (found != 0) add_tap(found, from, weights, acc);
       }
     }
   }
 
   bool is_inside(int64_t at, int axis) const { return at >= 0 && at < p_.input[axis]; }
 
-  // All input channels of one tap, for the positions [kBegin, kEnd).
+  // Of one tap, for the positions that have it inside. At the left and right of an image it mostly is one that has not.
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void add_tap(unsigned found, const uint8_t* const* from, const __m512i* weights,
+                                                           Accumulators& acc) const {
+    if (found < 1u << 2) {
+      add_channels<0, 2>(from, weights, acc);
+    } else if (found < 1u << 4) {
+      add_channels<0, 4>(from, weights, acc);
+    } else if (found < 1u << (kPositions - 1)) {
+      add_channels<0, kPositions - 1>(from, weights, acc);
+    } else if ((found & 1u) == 0) {
+      add_channels<1, kPositions>(from, weights, acc);
+    } else {
+      add_channels<0, kPositions>(from, weights, acc);
+    }
+  }
+
+  // All input channels, for the positions [kBegin, kEnd).
   template <int kBegin, int kEnd>
-  [[gnu::always_inline]] UNSKEW_AVX512 inline void add_tap(const uint8_t* const* from, const __m512i* weights, Accumulators& acc) const {
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void add_channels(const uint8_t* const* from, const __m512i* weights, Accumulators& acc) const {
     const uint8_t* last[kPositions];
     alignas(4) uint8_t rest[kPositions][4];
     int64_t c = 0;
@@ -191,18 +197,36 @@ class Part {
 
   template <OutputType kType, bool kOverflows>
   [[gnu::always_inline]] UNSKEW_AVX512 inline void store_bytes(const Accumulators& acc, int64_t first, int count) const {
-    uint8_t* to = destination_ + first * p_.outputs + block_.first;
+    // Copies, since bytes that are written might be anything's.
+    const Finish finish = finish_;
+    const int64_t outputs = p_.outputs;
+    const __mmask64 mask = mask_;
+    const bool is_full = block_.count == kVectors * 16;
     const float* multiplier = plan_.multiplier->as<float>() + block_.lane;
+    uint8_t* to = destination_ + first * outputs + block_.first;
     repeat<kPositions>([&](auto k) UNSKEW_BODY {
       if (k >= count) return;
       __m512i own[kVectors];
       repeat<kVectors>([&](auto v) UNSKEW_BODY { own[v] = acc[k][v]; });
-      __m512i bytes = finish_.template bytes<kType, kOverflows, kVectors>(own, multiplier, 16);
+      __m512i bytes = finish.template bytes<kType, kOverflows, kVectors>(own, multiplier, 16);
       // Bytes lie as (vector 0, 1, 2, 3) in each lane of 16. Fewer vectors than four are wanted one after another.
       const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
       if constexpr (kVectors < 4) bytes = _mm512_permutexvar_epi32(order, bytes);
-      _mm512_mask_storeu_epi8(to + k * p_.outputs, mask_, bytes);
+      if (is_full) {
+        store_full(to, bytes);
+      } else {
+        _mm512_mask_storeu_epi8(to, mask, bytes);
+      }
+      to += outputs;
     });
+  }
+
+  // The first 16 · kVectors bytes. Stores with masks take longer.
+  [[gnu::always_inline]] UNSKEW_AVX512 inline static void store_full(uint8_t* to, __m512i bytes) {
+    if constexpr (kVectors == 4) _mm512_storeu_si512(to, bytes);
+    if constexpr (kVectors == 2 || kVectors == 3) _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(bytes));
+    if constexpr (kVectors == 3) _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 32), _mm512_extracti32x4_epi32(bytes, 2));
+    if constexpr (kVectors == 1) _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_castsi512_si128(bytes));
   }
 
   const ConvolutionPlan& plan_;

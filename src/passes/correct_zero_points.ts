@@ -10,6 +10,7 @@ import { fail } from '../diagnostics/index.ts';
 import { findOp, type Graph, type Node, type NodeId, nodesOf, typeOf, type ValueId } from '../ir/index.ts';
 import { layerClass } from './cost/layer_class.ts';
 import { type CostModel, costModel } from './cost/model.ts';
+import { prefersOurKernel } from './cost/our_kernel.ts';
 import type { Pass, PassContext, PassResult } from './pass.ts';
 import { applyRules } from './rewrite/driver.ts';
 import { GraphEditor, type RewriteEvent } from './rewrite/editor.ts';
@@ -92,6 +93,9 @@ export function correctZeroPoints(
   };
 }
 
+/** The least that another way than our own kernel's costs where that serves; measurements below are noise. */
+const LEAST_DETOUR = 1.01;
+
 interface Choice {
   readonly strategy: Strategy;
   readonly target: Target;
@@ -136,9 +140,8 @@ function choose(
   wanted: string,
   choice: Choice,
 ): Way | undefined {
-  const layer = classOf(editor, node);
   const byCost = candidates
-    .map((way) => ({ way, cost: costOf(way, layer, choice.costs) }))
+    .map((way) => ({ way, cost: costFor(editor, node, way, choice) }))
     .sort((a, b) => a.cost - b.cost)
     .map(({ way }) => way);
   const isLegal = (way: Way) => judge(editor, node, way, choice).legal;
@@ -152,6 +155,21 @@ function choose(
   return byCost.find(isLegal);
 }
 
+/** What a way costs here. By our own kernel a zero point costs nothing, and no detour is shorter than that. */
+function costFor(
+  editor: GraphEditor,
+  node: Node,
+  way: Way,
+  { target, costs }: Pick<Choice, 'target' | 'costs'>,
+): number {
+  const cost = costOf(way, classOf(editor, node), costs);
+  const w = node.operands[1];
+  const served =
+    node.op === 'qnn.conv' && w && prefersOurKernel(editor.type(w).shape, node.attrs.group as number, target.isa);
+  if (!served || target.name !== 'onednn') return cost;
+  return way.name === 'native' ? 1 : way.name === 'fold' ? cost : Math.max(cost, LEAST_DETOUR);
+}
+
 const classOf = (editor: GraphEditor, node: Node) => {
   const [x, w] = node.operands.map((id) => (id === null ? [] : editor.type(id as ValueId).shape));
   return layerClass(node, x, w, editor.type(node.id).shape);
@@ -161,9 +179,10 @@ function judge(
   editor: GraphEditor,
   node: Node,
   way: Way,
-  { target, costs }: Pick<Choice, 'target' | 'costs'>,
+  choice: Pick<Choice, 'target' | 'costs'>,
 ): { legal: boolean; reason?: string; cost: number } {
-  const cost = costOf(way, classOf(editor, node), costs);
+  const { target } = choice;
+  const cost = costFor(editor, node, way, choice);
   if (!servesTarget(way, target)) return { legal: false, reason: `a ${target.name} target has no zero points`, cost };
   const reason = way.rule ? missOf(editor, node, way.rule) : nativeMiss(editor, node);
   return reason === undefined ? { legal: true, cost } : { legal: false, reason, cost };

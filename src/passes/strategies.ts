@@ -23,7 +23,7 @@ export type { LayerClass };
 export interface Way {
   readonly name: string;
   readonly doc: string;
-  /** The rule that performs it; undefined: the layer stays as it is, its zero point an attribute of the primitive. */
+  /** The rule that performs it; undefined: the layer stays as it is, its zero point an attribute of what computes it. */
   readonly rule?: AnyRule;
   /** A rule of thumb, for targets that nobody measured; relative to the symmetric layer. */
   cost(layer: LayerClass): number;
@@ -47,7 +47,7 @@ export const ways = [
   },
   {
     name: 'native',
-    doc: 'the zero point as an attribute of the primitive',
+    doc: 'the zero point as an attribute of the primitive or of our own kernel',
     cost: (l) => (l.depthwise ? 1 : small(l) ? 1.2 : 1.06),
   },
   { name: 'four-term', doc: 'the decomposition of gemmlowp, term by term', rule: fourTerm, cost: () => 1.2 },

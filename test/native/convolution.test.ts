@@ -76,10 +76,7 @@ describe('convolution', () => {
           for (let o = 0; o < outputs; o++) {
             let sum = c.hasBias ? bias[o] : 0;
             for (let t = 0; t < taps; t++) {
-              const [iy, ix] = [
-                y + Math.floor(t / kernel[1]) * dilations[0],
-                x + (t % kernel[1]) * dilations[1],
-              ];
+              const [iy, ix] = [y + Math.floor(t / kernel[1]) * dilations[0], x + (t % kernel[1]) * dilations[1]];
               if (iy < 0 || iy >= input[0] || ix < 0 || ix >= input[1]) continue;
               const at = ((n * input[0] + iy) * input[1] + ix) * channels + Math.floor(o / c.outputs) * c.inputs;
               for (let i = 0; i < c.inputs; i++)

@@ -40,10 +40,10 @@ export const finishedConv = (
   data: epilogue(sums, shape[1], sizeOf(shape.slice(2)), tensors, attrs),
 });
 
-/** A convolution with everything that one oneDNN primitive (or our depthwise kernel) does after it. */
+/** A convolution with everything that one oneDNN primitive (or kernel of ours) does after it. */
 export const dnnlConv = defineOp({
   name: 'dnnl.conv',
-  doc: 'acc = Σ (x − sourceZeroPoint)·w over the taps inside; v = acc + bias[o] + map[o,p]; y = v (to s32) or clamp(rne(fl(t·multiplier[o])) + zeroPoint, low, high), t = fl(v) after the float steps scale and offset (see epilogue.ts). x: [N,C,spatial…], w: s8[O,C/group,kernel…], bias: s32[O], map: s32[1,O,spatial…], multiplier, scale, offset: f32[O] or f32[1]. `by`: who computes it.',
+  doc: 'acc = Σ (x − sourceZeroPoint)·w over the taps inside; v = acc + bias[o] + map[o,p]; y = v (to s32) or clamp(rne(fl(t·multiplier[o])) + zeroPoint, low, high), t = fl(v) after the float steps scale and offset (see epilogue.ts). x: [N,C,spatial…], w: s8[O,C/group,kernel…], bias: s32[O], map: s32[1,O,spatial…], multiplier, scale, offset: f32[O] or f32[1]. `by`: who computes it; `onednn` leaves the choice between a primitive and our convolution kernel to the machine.',
   levels: ['dnnl'],
   operands: fusedConvOperands,
   attrs: { ...convAttrs, ...fusedConvAttrs, by: attr.oneOfOr('onednn', 'onednn', 'depthwise') },

@@ -1,8 +1,9 @@
 /** Convolutions, and what transposed ones (conv_transpose.ts) share with them. */
 import { type ITensor, type Node, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
+import { finishedByOurKernel, prefersOurKernel } from '../../../passes/cost/our_kernel.ts';
 import { filtersOf } from '../../../passes/saturation.ts';
-import type { ConvolutionSpec, PrimitiveAttributes } from '../binding.ts';
+import type { ConvolutionSpec, Kernel, PrimitiveAttributes } from '../binding.ts';
 import { offered, trustWithZeroPoint } from '../known_defects.ts';
 import { inMemoryOrder, layoutOfDesc, type PlainLayout } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
@@ -25,10 +26,19 @@ export const constantWeights: NonNullable<Lowering['refuses']> = (node, view) =>
 export const dnnlConv: Lowering = {
   refuses: constantWeights,
   lower(node, r) {
-    if (node.attrs.by === 'depthwise') lowerDepthwise(node, r);
+    if (node.attrs.by === 'depthwise') lowerKernel(node, r, 'depthwise');
+    else if (isOurs(node, r)) lowerKernel(node, r, 'convolution');
     else lowerPrimitive(node, r);
   },
 };
+
+/** Whether our convolution kernel computes a node here. It is fast in its vector version only. */
+function isOurs(node: Node, r: Recorder): boolean {
+  const [shape, { isa, kernelIsa }] = [r.shape(node.operands[1] as ValueId), r.binding];
+  return (
+    kernelIsa === 'avx512' && finishedByOurKernel(node) && prefersOurKernel(shape, node.attrs.group as number, isa)
+  );
+}
 
 /** Where no primitive of this machine is exact: the slow sum, then the epilogue in int32. */
 export function lowerExactly(node: Node, r: Recorder): void {
@@ -240,33 +250,38 @@ export function recordFloatConv(
   r.primitive(primitive, { source, weights, bias: bias && r.use(bias, 'row-major'), destination });
 }
 
-function lowerDepthwise(node: Node, r: Recorder): void {
+/** By one of our own kernels, which take the source zero point for nothing and finish in registers. */
+function lowerKernel(node: Node, r: Recorder, name: 'convolution' | 'depthwise'): void {
   const [x, w, bias, , multiplier] = operandsOf(node) as [ValueId, ValueId, ...(ValueId | undefined)[]];
   const attrs = node.attrs as unknown as ConvAttrs & Epilogue;
   const [y] = node.results;
   const [batch, channels, ...input] = r.shape(x);
   const [, outputChannels, ...output] = r.shape(y);
-  const pair = (list: readonly number[]) => list.slice(0, 2) as unknown as readonly [number, number];
+  // One spatial axis is a row of a plane.
+  const pair = (list: readonly number[], leading: number) =>
+    [...Array(2 - input.length).fill(leading), ...list.slice(0, input.length)] as [number, number];
   const source = r.use(x, 'channels-last');
   const destination = r.define(y, 'channels-last');
   const factors = multiplier && r.data(perChannelF32(r.constant(multiplier)!, outputChannels));
+  const filters =
+    name === 'depthwise' ? { multiplier: outputChannels / channels } : { outputChannels, groups: attrs.group };
   r.kernel(
     {
-      name: 'depthwise',
+      name,
       sourceType: r.dtype(x) as 'u8' | 's8',
       type: attrs.to,
       batch,
       channels,
-      multiplier: outputChannels / channels,
-      input: pair(input),
-      output: pair(output),
-      kernel: pair(r.shape(w).slice(2)),
-      strides: pair(attrs.strides),
-      dilations: pair(attrs.dilations),
-      padsBegin: pair(attrs.pads),
+      ...filters,
+      input: pair(input, 1),
+      output: pair(output, 1),
+      kernel: pair(r.shape(w).slice(2), 1),
+      strides: pair(attrs.strides, 1),
+      dilations: pair(attrs.dilations, 1),
+      padsBegin: pair(attrs.pads, 0),
       sourceZeroPoint: attrs.sourceZeroPoint,
       ...clamps(attrs),
-    },
+    } as Kernel,
     {
       source,
       weights: r.data(r.constant(w)!),
