@@ -54,6 +54,11 @@ const Bug kBugs[] = {
     // oneDNN issue 3803, fixed in 3.10.
     {"the gemm-based int8 convolution applies binary post-ops to the wrong elements",
      [](const Facts& f) { return f.is("gemm") && f.has_binary(); }},
+    // Seen with 3.7.2 in one of four such convolutions, padded or not.
+    {"the gemm-based int8 convolution of 3.x compensates s8 sources and source zero points wrongly",
+     [](const Facts& f) {
+       return UNSKEW_DNNL3 && f.is("gemm") && (f.has_source_zero_point() || type_of(f.spec.source) == Type::s8);
+     }},
     // Seen with 2.6.3 on AMX; oneDNN issue 5942 for 3.x.
     {"the brgemm convolution reads outside its buffers where a window lies in the padding entirely",
      [](const Facts& f) { return f.is("brg") && !f.spec.transposed && f.has_empty_window(); }},
@@ -83,12 +88,34 @@ const Bug kBugs[] = {
      [](const Facts& f) { return f.is("brg_conv_fwd") && f.is("amx") && f.has_strides(); }},
 };
 
+// Whether the blocks of a layout do not divide its dims, so that some are filled up with zeros.
+bool has_partial_blocks(const Desc& desc) {
+  const BlockedLayout layout = layout_of(desc);
+  if (!layout.known) return false;
+  const Dims block = block_sizes(layout);
+  for (size_t axis = 0; axis < block.size(); axis++) {
+    if (layout.dims[axis] % block[axis] != 0) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
-const char* known_bug(const std::string& implementation, const ConvolutionSpec& spec) {
+const char* known_bug(const std::string& implementation, const ConvolutionSpec& spec, const Desc& weights) {
+  if (const char* reason = known_weights_bug(spec.weights, weights)) return reason;
   const Facts facts{implementation, spec};
   const auto* bug = std::find_if(std::begin(kBugs), std::end(kBugs), [&](const Bug& b) { return b.applies(facts); });
   return bug == std::end(kBugs) ? nullptr : bug->what;
+}
+
+const char* known_weights_bug(const Desc& given, const Desc& chosen) {
+  return is_any(given) && reorder_is_wrong(chosen, chosen) && is_compensated(chosen)
+             ? "its weights cannot be packed: the reorder of 3.x loses elements of blocks that are not full"
+             : nullptr;
+}
+
+bool reorder_is_wrong(const Desc& source, const Desc& destination) {
+  return UNSKEW_DNNL3 && (has_partial_blocks(source) || has_partial_blocks(destination));
 }
 
 }  // namespace unskew

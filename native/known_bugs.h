@@ -1,4 +1,4 @@
-// Implementations of oneDNN that give wrong results, or worse, for some convolutions; they are passed over.
+// Implementations of oneDNN that give wrong results, or worse, for some arguments; they are passed over.
 #pragma once
 
 #include <string>
@@ -7,7 +7,14 @@
 
 namespace unskew {
 
-// Why this implementation must not serve this convolution, or null.
-const char* known_bug(const std::string& implementation, const ConvolutionSpec& spec);
+// Why this implementation, which chose that layout of the weights, must not serve this convolution, or null.
+const char* known_bug(const std::string& implementation, const ConvolutionSpec& spec, const Desc& weights);
+
+// Why weights of which any layout was good cannot be brought to the chosen one, or null.
+const char* known_weights_bug(const Desc& given, const Desc& chosen);
+
+// Whether reorders between these layouts lose elements. Seen with 3.7.2: from a plain layout to blocks that are not full,
+// as of s8[1,1,2] to ABc4b16a4b, all but the first position of such a block arrive as zeros.
+bool reorder_is_wrong(const Desc& source, const Desc& destination);
 
 }  // namespace unskew

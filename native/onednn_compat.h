@@ -73,6 +73,13 @@ inline BlockedLayout layout_of(const Desc& desc) {
   return layout;
 }
 
+// How many elements a block has along each axis: 1 where there are none.
+inline Dims block_sizes(const BlockedLayout& layout) {
+  Dims block(layout.dims.size(), 1);
+  for (size_t i = 0; i < layout.inner_blocks.size(); i++) block[layout.inner_axes[i]] *= layout.inner_blocks[i];
+  return block;
+}
+
 inline bool is_any(const Desc& desc) {
 #if UNSKEW_DNNL3
   return desc.get_format_kind() == dnnl::memory::format_kind::any;

@@ -1,7 +1,6 @@
 #include "primitive_core.h"
 
 #include <algorithm>
-#include <functional>
 #include <numeric>
 
 #include "known_bugs.h"
@@ -70,19 +69,21 @@ auto creating(const std::string& what, const Create& create) {
 
 // The first implementation that has no `bug` (a sentence, or null) and can be made: oneDNN 2.6 offers some whose code
 // generation then fails. `arguments_of` names the arguments, whose layouts depend on the implementation.
-template <class Primitive, class Descriptor, class ArgumentsOf>
+template <class Primitive, class Descriptor, class ArgumentsOf, class Bug = std::nullptr_t>
 std::shared_ptr<PrimitiveCore> build(const std::string& what, Described<Descriptor> described, const ArgumentsOf& arguments_of,
                                      int threads,
-                                     const std::function<const char*(const std::string&)>& bug = nullptr) {
+                                     const Bug& bug = nullptr) {
   Descriptor& descriptor = described.descriptor;
   std::string passed_over;
   return creating(what, [&] {
     do {
       auto core = std::make_shared<PrimitiveCore>();
       core->implementation = descriptor.impl_info_str();
-      if (const char* reason = bug ? bug(core->implementation) : nullptr) {
-        passed_over += "; " + core->implementation + " was passed over: " + reason;
-        continue;
+      if constexpr (!std::is_null_pointer_v<Bug>) {
+        if (const char* reason = bug(core->implementation, descriptor)) {
+          passed_over += "; " + core->implementation + " was passed over: " + reason;
+          continue;
+        }
       }
       try {
         core->primitive = Primitive(descriptor);
@@ -134,8 +135,8 @@ PrimitiveHandle build_convolution(const std::string& what, dnnl::algorithm algor
                                              attributes.value);
   });
   auto core = build<Operation>(what, descriptor, weighted_arguments(spec.bias.has_value()), threads,
-                               [&](const std::string& implementation) {
-                                 const char* bug = known_bug(implementation, spec);
+                               [&](const std::string& implementation, const auto& chosen) {
+                                 const char* bug = known_bug(implementation, spec, chosen.weights_desc());
                                  return bug != nullptr ? bug : self_test(implementation, spec);
                                });
   add_attributes(*core, spec.attributes, attributes);
@@ -240,7 +241,10 @@ PrimitiveHandle make_matmul(MatmulSpec spec, int threads) {
     return matmul_descriptor(spec.source, spec.weights, spec.bias, spec.destination, attributes.value);
   });
   auto core = build<dnnl::matmul>(what, descriptor, weighted_arguments(spec.bias.has_value()), threads,
-                                  [&](const std::string& implementation) { return self_test(implementation, spec); });
+                                   [&](const std::string& implementation, const auto& chosen) {
+                                     const char* bug = known_weights_bug(spec.weights, chosen.weights_desc());
+                                     return bug != nullptr ? bug : self_test(implementation, spec);
+                                   });
   add_attributes(*core, spec.attributes, attributes);
   return core;
 }
@@ -347,32 +351,9 @@ PrimitiveHandle make_reorder(const Desc& source, const Desc& destination, int th
   });
   return build<dnnl::reorder>(what, descriptor, [&](const auto&) {
     return ArgumentList{{"source", DNNL_ARG_FROM, source, Access::read}, {"destination", DNNL_ARG_TO, destination, Access::write}};
-  }, threads);
-}
-
-std::shared_ptr<AlignedBuffer> pack(const uint8_t* bytes, const Desc& source, const Desc& destination, int threads) {
-  const PrimitiveHandle core = make_reorder(source, destination, threads);
-  auto packed = std::make_shared<AlignedBuffer>(static_cast<int64_t>(destination.get_size()));
-  const AlignedBuffer scratchpad(core->scratchpad_bytes);
-  std::unique_ptr<AlignedBuffer> aligned;
-  if (reinterpret_cast<uintptr_t>(bytes) % type_bytes(type_of(source)) != 0) {
-    aligned = std::make_unique<AlignedBuffer>(static_cast<int64_t>(source.get_size()));
-    std::memcpy(aligned->data(), bytes, source.get_size());
-    bytes = aligned->data();
-  }
-  const ThreadScope scope(core->threads);
-  dnnl::stream stream(engine());
-  std::unordered_map<int, dnnl::memory> arguments = {
-      {DNNL_ARG_FROM, dnnl::memory(source, engine(), const_cast<uint8_t*>(bytes))},
-      {DNNL_ARG_TO, dnnl::memory(destination, engine(), packed->data())}};
-  for (const auto& argument : core->arguments) {
-    if (argument.id == DNNL_ARG_SCRATCHPAD) {
-      arguments.emplace(argument.id, dnnl::memory(argument.desc, engine(), scratchpad.data()));
-    }
-  }
-  core->primitive.execute(stream, arguments);
-  stream.wait();
-  return packed;
+  }, threads, [&](const auto&...) -> const char* {
+    return reorder_is_wrong(source, destination) ? "it loses elements of blocks that are not full" : nullptr;
+  });
 }
 
 }  // namespace unskew

@@ -60,6 +60,9 @@ PrimitiveHandle make_softmax(int axis, const Desc&, int threads);
 PrimitiveHandle make_reduction(dnnl::algorithm, const Desc& source, const Desc& destination, int threads);
 PrimitiveHandle make_reorder(const Desc& source, const Desc& destination, int threads);
 
+// Weights for s8 sources and for source zero points carry sums behind their elements, which only oneDNN computes.
+bool is_compensated(const Desc&);
+
 // The constant in `bytes`, laid out as `source`, laid out as `destination`.
 std::shared_ptr<AlignedBuffer> pack(const uint8_t* bytes, const Desc& source, const Desc& destination, int threads);
 
