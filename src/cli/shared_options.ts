@@ -1,5 +1,6 @@
 /** Options that several commands share, and models made by them. */
 import type { CompiledModel } from '../codegen/compiled_file.ts';
+import { importProfiles } from '../importers/import_model.ts';
 import { torchProfiles } from '../importers/torch/ops/context.ts';
 import type { Graph } from '../ir/index.ts';
 import type { Strategy, StrategyName } from '../passes/strategies.ts';
@@ -19,8 +20,8 @@ export const modelArgument = argument(
 export const profileOption = {
   profile: optionalChoice(
     'NAME',
-    ['ort', 'onnx-spec', ...torchProfiles],
-    `Whose arithmetic quantized operators follow: ort, onnx-spec in ONNX models (default: ort), ${torchProfiles.join(', ')} in archives of PyTorch (default: ${torchProfiles[0]})`,
+    importProfiles,
+    `Whose arithmetic quantized operators follow: ${importProfiles.join(', ')} (default: ort, in archives of PyTorch ${torchProfiles[0]}; they take those of PyTorch alone)`,
   ),
 };
 export const strategyOption = {

@@ -19,14 +19,14 @@ const KEPT = 'qnn.dequantize';
 export class ImportEmitter {
   protected readonly scope: Scope;
   readonly #emitter: Emitter;
-  readonly #loc: Loc;
+  protected readonly loc: Loc;
 
   /** Begins a new journal of the scope. */
   constructor(scope: Scope, loc: Loc) {
     this.scope = scope;
     this.#emitter = scope.begin();
     this.#emitter.loc = loc;
-    this.#loc = loc;
+    this.loc = loc;
   }
 
   constantOf(value: Value | undefined): ITensor | undefined {
@@ -108,7 +108,7 @@ export class ImportEmitter {
   }
 
   at(input?: string): Location {
-    return input === undefined ? this.#loc : { ...this.#loc, input };
+    return input === undefined ? this.loc : { ...this.loc, input };
   }
 
   /** An axis counted from the end or the start, as counted from the start. */

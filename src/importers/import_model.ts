@@ -5,17 +5,18 @@ import type { Graph } from '../ir/graph.ts';
 import type { Shape } from '../ir/types.ts';
 import { externalReader } from './onnx/container/index.ts';
 import { type ImportOnnxOptions, importOnnx } from './onnx/import.ts';
-import type { OnnxProfile } from './onnx/node_context.ts';
+import { type OnnxProfile, onnxProfiles } from './onnx/profiles.ts';
 import { type Archive, isZip, openArchive } from './torch/archive/index.ts';
 import { importExport, isExport } from './torch/export/index.ts';
 import { type TorchProfile, torchProfiles } from './torch/ops/context.ts';
 import { importTorchScript } from './torch/torchscript/import.ts';
 
-/** Whose arithmetic quantized operators follow: ONNX models have two, PyTorch archives one for each engine. */
-export type ImportProfile = OnnxProfile | TorchProfile;
+/** Whose arithmetic quantized operators follow. */
+export type ImportProfile = OnnxProfile;
+export const importProfiles: readonly ImportProfile[] = onnxProfiles;
 
 export interface ImportOptions {
-  /** `ort` for ONNX and `torch-qnnpack` for PyTorch unless said otherwise; one of another format is refused. */
+  /** `ort` for ONNX and `torch-qnnpack` for PyTorch unless said otherwise; archives of PyTorch take those of PyTorch alone. */
   readonly profile?: ImportProfile;
   /** Shapes of inputs by name, sizes may be symbols. TorchScript archives may need them: they have none of their own. */
   readonly inputShapes?: Readonly<Record<string, Shape>>;
@@ -51,7 +52,8 @@ async function importBytes(bytes: Uint8Array, source: Source): Promise<Graph> {
       where,
       'load it in PyTorch and save it with torch.jit.save',
     );
-  if (isTorch) refuseProfile(profile, 'ONNX models', ['ort', 'onnx-spec'], where);
+  if (profile !== undefined && !onnxProfiles.includes(profile))
+    refuseProfile(profile, 'ONNX models', onnxProfiles, where);
   return importOnnx(bytes, source as ImportOnnxOptions);
 }
 

@@ -7,6 +7,7 @@
  * Passes match on the frozen graph and write through `passes/rewrite`; nobody mutates.
  */
 import { assert } from '../diagnostics/index.ts';
+import type { RequantizeProfile } from '../numerics/index.ts';
 import type { ConstantId, ConstantPool } from './constant_pool.ts';
 import type { AttrValue } from './define_op.ts';
 import type { ITensor } from './tensor.ts';
@@ -38,6 +39,8 @@ export interface Graph {
   readonly pool: ConstantPool;
   /** What sizes symbols of the inputs may have; those of other symbols are free. */
   readonly symbols?: Readonly<Record<string, SymbolRange>>;
+  /** How sums round that passes read as integer ones, `ort` when absent; operators that are there say it themselves. */
+  readonly profile?: RequantizeProfile;
   /** The file that the graph was read from, for exporters; see importers. Not part of the graph's meaning. */
   readonly origin?: Origin;
 }

@@ -1,6 +1,7 @@
 export * from './float_functions.ts';
 export * from './half.ts';
 export * from './matmul_scales.ts';
+export * from './profiles.ts';
 export * from './qlinear_add.ts';
 export * from './qlinear_mul.ts';
 export * from './qlinear_pool.ts';

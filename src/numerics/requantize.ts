@@ -29,7 +29,7 @@ export interface RequantizeMode {
 /**
  * Who computes how. ONNX leaves the precision of the product open: 'onnx-spec' takes binary64. 'torch-fbgemm' and
  * 'torch-qnnpack' share the integer part of ORT and differ from it in the bias (float, or rounded from float), which
- * is added before; 'torch-onednn' is PyTorch's `onednn` engine.
+ * is added before, and QNNPACK in the multiplier (`multiplierByReciprocal`); 'torch-onednn' is PyTorch's `onednn` engine.
  */
 export const requantizeModes = {
   'onnx-spec': { arithmetic: 'f64', rounding: 'half-even', zeroPoint: 'after' },
@@ -51,13 +51,55 @@ export type Multiplier =
 /** fl(fl(sx·sw)/sy): the multiplier of ONNX Runtime (QLinearConv, QLinearMatMul). */
 export const multiplier32 = (sx: number, sw: number, sy: number): number => Math.fround(Math.fround(sx * sw) / sy);
 
+/** fl(fl(sx·sw)·fl(1/sy)): the multiplier of QNNPACK. */
+export const multiplierByReciprocal = (sx: number, sw: number, sy: number): number =>
+  Math.fround(Math.fround(sx * sw) * Math.fround(1 / sy));
+
 /** The factor sx·sw/sy as a system holds it. Scales are binary32 numbers. */
 export function multiplier(sx: number, sw: number, sy: number, profile: RequantizeProfile = 'ort'): Multiplier {
   const { arithmetic } = requantizeModes[profile];
+  if (profile === 'torch-qnnpack') return { arithmetic: 'f32', factor: multiplierByReciprocal(sx, sw, sy) };
   if (arithmetic === 'f32') return { arithmetic, factor: multiplier32(sx, sw, sy) };
   if (arithmetic === 'f64') return { arithmetic, factor: (sx * sw) / sy };
   if (arithmetic === 'f32-two-step') return { arithmetic, first: Math.fround(sx * sw), second: Math.fround(1 / sy) };
   return fixedMultiplier((sx * sw) / sy);
+}
+
+/** Multipliers of channels as lists of numbers of one type: those of the operands `multiplier` and `second` of qnn.requantize. */
+export interface RequantizeFactors {
+  readonly dtype: 'f32' | 'f64' | 's32';
+  readonly multiplier: readonly number[];
+  readonly second?: readonly number[];
+}
+
+/** The factors sx·sw[c]/sy as a system holds them. */
+export function requantizeFactors(
+  profile: RequantizeProfile,
+  sx: number,
+  sw: ArrayLike<number>,
+  sy: number,
+): RequantizeFactors {
+  const all = Array.from(sw, (s) => multiplier(sx, s, sy, profile));
+  const list = (of: (m: Multiplier) => number): number[] => all.map(of);
+  switch (requantizeModes[profile].arithmetic) {
+    case 'fixed':
+      return {
+        dtype: 's32',
+        multiplier: list((m) => ('mantissa' in m ? m.mantissa : 0)),
+        second: list((m) => ('shift' in m ? m.shift : 0)),
+      };
+    case 'f32-two-step':
+      return {
+        dtype: 'f32',
+        multiplier: list((m) => ('first' in m ? m.first : 0)),
+        second: list((m) => ('second' in m ? m.second : 0)),
+      };
+    default:
+      return {
+        dtype: requantizeModes[profile].arithmetic === 'f64' ? 'f64' : 'f32',
+        multiplier: list((m) => ('factor' in m ? m.factor : 0)),
+      };
+  }
 }
 
 /** TFLite's QuantizeMultiplier: `factor` = m·2^shift with m in [1/2, 1), M = rha(m·2^31); below 2^-32 it is 0. */

@@ -24,6 +24,8 @@ export interface CertificateEntry {
 }
 
 export interface Certificate {
+  /** Whose arithmetic sums follow; absent: `ort`, or what operators say themselves. */
+  readonly profile?: string;
   /** `bit-exact`: all corrections and fused operators are; `differs`: an obligation is refuted. */
   readonly verdict: 'bit-exact' | 'bounded' | 'differs';
   readonly entries: readonly CertificateEntry[];
@@ -67,6 +69,7 @@ export function certificateOf(
 ): Certificate {
   const entries = once(() => entriesOf(graph, rewritesIn(graph, corrections), checked?.()));
   return {
+    ...(graph.profile && { profile: graph.profile }),
     get verdict() {
       return verdictOf(entries());
     },
@@ -81,6 +84,7 @@ export function certificateOf(
 export function withSelection(certificate: Certificate, selected: Graph, checked: () => Checked): Certificate {
   const selection = once(() => entriesOf(selected, new Map(), checked()));
   return {
+    ...(certificate.profile && { profile: certificate.profile }),
     get verdict() {
       return verdictOf([...certificate.entries, ...selection()]);
     },

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { importModel } from '../../src/importers/import_model.ts';
+import { importModel, importProfiles } from '../../src/importers/import_model.ts';
 import { torchProfiles } from '../../src/importers/torch/ops/context.ts';
 import { GraphBuilder, type ITensor, sizeOf, tensor, type Value } from '../../src/ir/index.ts';
 import { nnCast } from '../../src/ir/ops/nn_cast.op.ts';
@@ -12,8 +12,10 @@ import { nnAdd, nnMul } from '../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
 import { qnnMatmul } from '../../src/ir/ops/qnn_matmul.op.ts';
 import { qnnRequantize } from '../../src/ir/ops/qnn_requantize.op.ts';
+import { toPublic } from '../../src/ir/tensor.ts';
 import { fixedMultiplier, type RequantizeMode } from '../../src/numerics/index.ts';
 import type { Strategy } from '../../src/passes/strategies.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { describeCorpus } from '../support/corpus.ts';
 import { expectSame } from './support.ts';
 
@@ -178,5 +180,42 @@ describeCorpus('PyTorch networks', (root) => {
     expect(model.fallbacks).toEqual([]);
     expect(model.certificate.verdict).toBe('bit-exact');
     model.dispose();
+  });
+});
+
+describeCorpus('ONNX networks', (root) => {
+  const file = (name: string) => join(root, 'nets/digits_a/onnx-ortquant', name);
+
+  it.each(importProfiles)(
+    'of dequantized operators, profile %s: as the interpreter has it, and proved',
+    async (profile) => {
+      const graph = await importModel(file('digits_a-qdq-u8s8-pc.onnx'), { profile });
+      const shape = [1, 1, 8, 8];
+      const x = tensor(
+        'f32',
+        Float32Array.from({ length: 64 }, (_, i) => Math.sin(i) * 2),
+        shape,
+      );
+      const feeds = { [graph.inputs[0]]: toPublic(x) };
+      const [model, reference] = await Promise.all(
+        (['onednn', 'reference'] as const).map((backend) => compile(graph, { backend, threads: 1 })),
+      );
+      expect(model.runSync(feeds)).toEqual(reference.runSync(feeds));
+      // TFLite's average pool is not known here, so that it stays float.
+      expect(model.fallbacks.map(({ op }) => op)).toEqual(profile === 'tflite' ? ['nn.global_average_pool'] : []);
+      expect(model.certificate).toMatchObject({ verdict: 'bit-exact' });
+      expect(model.certificate.profile).toBe(profile === 'ort' ? undefined : profile);
+      const methods = model.certificate.selection?.flatMap((entry) => entry.obligations?.map((o) => o.method) ?? []);
+      const byThresholds = methods?.filter((method) => method.startsWith('all thresholds over the reachable sums'));
+      if (profile === 'onnx-spec') expect(byThresholds?.length).toBeGreaterThan(0);
+      model.dispose();
+    },
+  );
+
+  it('of quantized operators: what a profile has no recipe for is refused by name', async () => {
+    const refused = importModel(file('digits_a-qop-u8s8-pc.onnx'), { profile: 'tflite' });
+    await expect(refused).rejects.toThrow(
+      /the profile 'tflite' has no recipe for QLinearAdd[\s\S]*profiles that have one: onnx-spec, ort/,
+    );
   });
 });

@@ -12,9 +12,10 @@ import { type ExternalReader, type OnnxFile, type OnnxNode, onnxTypeName, openOn
 import { DeclaredTypes } from './declared_types.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
 import { capturedNames, checkOperands, nodeOrder } from './node_checks.ts';
-import { NodeContext, type OnnxProfile } from './node_context.ts';
+import { NodeContext } from './node_context.ts';
 import { findOnnxOp, newestOpset } from './op_table.ts';
 import type { OnnxOrigin } from './origin.ts';
+import type { OnnxProfile } from './profiles.ts';
 
 export interface ImportOnnxOptions {
   /** The path, for messages. */
@@ -77,7 +78,8 @@ class Importer {
       values: { ...values },
       unsupported: this.#unsupported.filter(({ value }) => value in this.#scope.values),
     };
-    return this.#scope.finish(graph.name === '' ? 'main' : graph.name, outputs, origin);
+    const finished = this.#scope.finish(graph.name === '' ? 'main' : graph.name, outputs, origin);
+    return this.#profile === 'ort' ? finished : { ...finished, profile: this.#profile };
   }
 
   /** An initializer of the same name gives an input a default; it is then a constant here. */

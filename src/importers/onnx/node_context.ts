@@ -1,19 +1,18 @@
 /** What the importer of one ONNX operator sees: the operands by name, attributes, and a way to emit operators. */
-import { assert } from '../../diagnostics/index.ts';
+import { assert, fail } from '../../diagnostics/index.ts';
 import type { Value } from '../../ir/define_op.ts';
 import { type DType, isInteger } from '../../ir/dtype.ts';
 import { sizeOf, tensor } from '../../ir/tensor.ts';
 import { type Dim, formatType, type Loc } from '../../ir/types.ts';
 import { bfloat16ToNumber, halfToNumber } from '../../numerics/half.ts';
+import { type OperatorWithRecipe, operatorRecipe } from '../../numerics/index.ts';
 import { ImportEmitter } from '../import_emitter.ts';
 import type { Elements, Scope } from '../scope.ts';
 import { Unsupported } from '../unsupported.ts';
 import { Attributes } from './attributes.ts';
 import type { OnnxNode } from './container/index.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
-
-/** How requantization rounds: as ONNX Runtime does it on CPUs, or with the product of the scales in binary64. */
-export type OnnxProfile = 'ort' | 'onnx-spec';
+import { type OnnxProfile, onnxProfiles } from './profiles.ts';
 
 interface NodeParts {
   readonly op: OnnxOp;
@@ -40,6 +39,19 @@ export class NodeContext extends ImportEmitter {
     this.opset = opset;
     this.profile = profile;
     this.attr = new Attributes(node, loc);
+  }
+
+  /** The recipe that the profile has for an operator. @throws UnskewError U4002 where it has none */
+  recipe(operator: OperatorWithRecipe): string {
+    const known = operatorRecipe(operator, this.profile);
+    if (known) return known;
+    const others = onnxProfiles.filter((profile) => operatorRecipe(operator, profile));
+    return this.refuseProfile(`has no recipe for ${this.#op.name}`, `profiles that have one: ${others.join(', ')}`);
+  }
+
+  /** The model cannot be read under its profile. */
+  refuseProfile(why: string, hint?: string): never {
+    return fail('U4002', `the profile '${this.profile}' ${why}`, this.loc, hint);
   }
 
   // ---- operands

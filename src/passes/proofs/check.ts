@@ -2,7 +2,9 @@
  * The checker. Given the graph before and after a rewrite it finds what changed, and discharges what is owed for every
  * value whose computation did. It knows operators, not rules: whatever made `after`, right or wrong, is judged by itself.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { type Graph, isFloat, type Node, nodesOf, type ValueId } from '../../ir/index.ts';
+import { describeMode, type RequantizeMode, requantizeModes } from '../../numerics/index.ts';
 import type { Target } from '../target.ts';
 import { checkFinite } from './finite.ts';
 import { checkIdentity, type IdentityReport, identityMethod, Session } from './identity.ts';
@@ -142,12 +144,14 @@ class Checker {
     const { compared, differs } = compareRecipes(before, after, this.#reach(region.root));
     const method =
       compared === 0
-        ? 'the same recipe and parameters'
-        : `all thresholds over the reachable sums, in ${compared} channels`;
+        ? `the same recipe and parameters${isOrt(after.mode) ? '' : `: ${describeMode(after.mode)}`}`
+        : `all thresholds over the reachable sums, in ${compared} channels: ${describeMode(before.mode)}, and ${describeMode(after.mode)}`;
     if (differs === undefined) return [{ kind: 'rounding', what, method, verdict: 'proved' }];
     return [{ kind: 'rounding', what, method, verdict: { refuted: roundingWitness(region, left, differs) } }];
   }
 }
+
+const isOrt = (mode: RequantizeMode): boolean => isDeepStrictEqual(mode, requantizeModes.ort);
 
 /** The first sum at which both sides differ, as an input where sums are the input, else an input that leads to one. */
 function roundingWitness(region: Region, root: Node, differs: NonNullable<RoundingReport['differs']>): Witness {

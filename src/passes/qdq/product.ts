@@ -10,7 +10,13 @@ import { dtypes, type Node, type Shape, tensor, type Value, type ValueId } from 
 import { nnCast } from '../../ir/ops/nn_cast.op.ts';
 import { nnAdd, nnMul } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { qnnRequantize } from '../../ir/ops/qnn_requantize.op.ts';
-import { multiplier32, productScale, requantizeModes } from '../../numerics/index.ts';
+import {
+  multiplier32,
+  productScale,
+  type RequantizeProfile,
+  requantizeFactors,
+  requantizeModes,
+} from '../../numerics/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
 import { belowClamps, type Clamped, clampsOf, rangeAttrs } from './activation.ts';
@@ -109,6 +115,7 @@ export interface Requantized extends Product {
   readonly y: Output;
   readonly bias: Bias | undefined;
   readonly clamped: Clamped;
+  readonly profile: RequantizeProfile;
 }
 
 /** quantize ← (relu | clip)* ← (add bias)? ← product */
@@ -136,7 +143,7 @@ export function requantizedProduct(form: ProductForm, match: QuantizeMatch, refu
   requireInt32(product, graph, bias, refuse);
   const largest = Math.max(...product.sw.map((s) => multiplier32(product.x.scales[0], s, y.s)));
   if (largest === Infinity) refuse('sx·sw/sy is beyond binary32', match.scale);
-  return { ...product, y, bias, clamped };
+  return { ...product, y, bias, clamped, profile: graph.base.profile ?? 'ort' };
 }
 
 /** The product itself, or the product below an addition; `added` is what is added to it. */
@@ -198,12 +205,18 @@ function isZero(values: ArrayLike<number>): boolean {
 const perChannelShape = (length: number): Shape => (length === 1 ? [] : [length]);
 
 export function emitRequantized(plan: Requantized, a: Algebra): Value {
-  const { x, sw, y, bias, clamped, channels } = plan;
+  const { x, sw, y, bias, clamped, channels, profile } = plan;
   const sum = emitSum(a, plan, bias);
-  const factors = sw.map((s) => multiplier32(x.scales[0], s, y.s));
-  const multiplier = a.constant(tensor('f32', factors, perChannelShape(factors.length) as number[]));
-  const attrs = { axis: channels.axis, ...requantizeModes.ort, ...rangeAttrs(clamped, y) };
-  return a.emit(qnnRequantize, { x: sum, multiplier, zy: scalarZeroPoint(a, y.zp, y.dtype) }, attrs);
+  const { dtype, ...factors } = requantizeFactors(profile, x.scales[0], sw, y.s);
+  const constant = (values: readonly number[]): Value =>
+    a.constant(tensor(dtype, values, perChannelShape(values.length) as number[]));
+  const parameters = {
+    multiplier: constant(factors.multiplier) as Value<'f32'>,
+    zy: scalarZeroPoint(a, y.zp, y.dtype),
+    ...(factors.second && { second: constant(factors.second) as Value<'f32'> }),
+  };
+  const attrs = { axis: channels.axis, ...requantizeModes[profile], ...rangeAttrs(clamped, y) };
+  return a.emit(qnnRequantize, { x: sum, ...parameters }, attrs);
 }
 
 // ---- float result ----------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 import type { Value, ValueId } from '../../ir/index.ts';
 import { qnnAdd, qnnMul } from '../../ir/ops/qnn_binary.op.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
+import { operatorRecipe } from '../../numerics/index.ts';
 import { belowClamps, type Clamped, clampsOf, clampTo } from '../qdq/activation.ts';
 import {
   type Dequantized,
@@ -21,7 +22,10 @@ interface Sum {
   readonly right: Dequantized;
   readonly y: Output;
   readonly clamped: Clamped;
+  readonly recipe: Recipe;
 }
+
+type Recipe = NonNullable<ReturnType<typeof operatorRecipe>>;
 
 /** quantize ← (relu | clip)* ← op(dequantize, dequantize), everything of one 8-bit type. */
 function plan(op: 'nn.add' | 'nn.mul', match: QuantizeMatch, refusals: Refusals): Sum {
@@ -45,23 +49,29 @@ function plan(op: 'nn.add' | 'nn.mul', match: QuantizeMatch, refusals: Refusals)
   requirePrivate(graph, clamped.inner, refuse);
   const ratios = [left, right].map(({ scales }) => Math.fround(scales[0] / y.s));
   if (ratios.some((r) => r === Infinity)) refuse('a ratio of scales is beyond binary32', scale);
-  return { left, right, y, clamped };
+  const { profile } = graph.base;
+  const recipe = operatorRecipe(op === 'nn.add' ? 'add' : 'mul', profile);
+  return { left, right, y, clamped, recipe: recipe ?? refuse(`the profile ${profile} has no recipe for ${op}`) };
 }
 
-function emit(op: typeof qnnAdd, { left, right, y, clamped }: Sum, a: Algebra): Value {
+function emit(op: typeof qnnAdd, { left, right, y, clamped, recipe }: Sum, a: Algebra): Value {
   const side = ({ x, scale, zp }: Dequantized) =>
     [x, scalarScale(a, scale), scalarZeroPoint(a, zp, x.type.dtype)] as const;
   const [[x, sa, za], [b, sb, zb]] = [side(left), side(right)];
-  const sum = a.emit(op, {
-    a: x,
-    sa,
-    za,
-    b,
-    sb,
-    zb,
-    sy: scalarScale(a, y.scale),
-    zy: scalarZeroPoint(a, y.zp, y.dtype),
-  });
+  const sum = a.emit(
+    op,
+    {
+      a: x,
+      sa,
+      za,
+      b,
+      sb,
+      zb,
+      sy: scalarScale(a, y.scale),
+      zy: scalarZeroPoint(a, y.zp, y.dtype),
+    },
+    { recipe },
+  );
   return clampTo(a, sum, clamped, y);
 }
 

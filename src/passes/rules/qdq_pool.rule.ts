@@ -2,6 +2,7 @@ import type { Node, Value } from '../../ir/index.ts';
 import { qnnAveragePool } from '../../ir/ops/qnn_average_pool.op.ts';
 import { qnnGlobalAveragePool } from '../../ir/ops/qnn_global_average_pool.op.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
+import { operatorRecipe } from '../../numerics/index.ts';
 import { belowClamps, type Clamped, clampsOf, clampTo } from '../qdq/activation.ts';
 import {
   type Dequantized,
@@ -22,6 +23,7 @@ interface Pool {
   readonly x: Dequantized;
   readonly y: Output;
   readonly clamped: Clamped;
+  readonly recipe: NonNullable<ReturnType<typeof operatorRecipe>>;
 }
 
 /** quantize ← (relu | clip)* ← pool ← dequantize, both of one 8-bit type. */
@@ -37,7 +39,9 @@ function plan(isPool: (node: Node, rank: number) => boolean, match: QuantizeMatc
   if (x.x.type.dtype !== y.dtype)
     refuse(`the input is of ${x.x.type.dtype}, the result of ${y.dtype}`, x.x, 'quantize both to one type');
   requirePrivate(graph, clamped.inner, refuse);
-  return { node, x, y, clamped };
+  const { profile } = graph.base;
+  const recipe = operatorRecipe(isPool === isGlobal ? 'globalAveragePool' : 'averagePool', profile);
+  return { node, x, y, clamped, recipe: recipe ?? refuse(`the profile ${profile} has no recipe for this pool`) };
 }
 
 const operandsOf = (a: Algebra, { x: { x, scale, zp }, y }: Pool) => ({
@@ -54,7 +58,7 @@ const isGlobal = ({ op, attrs }: Node, rank: number): boolean =>
 
 function emitGlobal(pool: Pool, a: Algebra): Value {
   const { node, x, y, clamped } = pool;
-  const mean = clampTo(a, a.emit(qnnGlobalAveragePool, operandsOf(a, pool)), clamped, y);
+  const mean = clampTo(a, a.emit(qnnGlobalAveragePool, operandsOf(a, pool), { recipe: pool.recipe }), clamped, y);
   return node.attrs.keepdims === false ? a.reshape(mean as Value<'u8'>, x.x.type.shape.slice(0, 2)) : mean;
 }
 

@@ -14,7 +14,7 @@ const domain = 'com.microsoft';
 const zeroPoint = (ctx: NodeContext, name: string, like: Value): Value =>
   ctx.find(name) ?? ctx.scalar(like.type.dtype as DType, 0, 'zero_point');
 
-const binary = (name: string, op: string): OnnxOp =>
+const binary = (name: string, recipe: 'add' | 'mul'): OnnxOp =>
   defineOnnxOp({
     domain,
     name,
@@ -35,7 +35,8 @@ const binary = (name: string, op: string): OnnxOp =>
         ctx.get(`${letter}_scale`),
         zeroPoint(ctx, `${letter}_zero_point`, x),
       ];
-      return ctx.emit(op, [...side(a, 'A'), ...side(b, 'B'), ctx.get('C_scale'), zeroPoint(ctx, 'C_zero_point', a)]);
+      const operands = [...side(a, 'A'), ...side(b, 'B'), ctx.get('C_scale'), zeroPoint(ctx, 'C_zero_point', a)];
+      return ctx.emit(`qnn.${recipe}`, operands, { recipe: ctx.recipe(recipe) });
     },
   });
 
@@ -123,16 +124,19 @@ function concat(ctx: NodeContext): Value {
 }
 
 export const qlinearOps: readonly OnnxOp[] = [
-  binary('QLinearAdd', 'qnn.add'),
-  binary('QLinearMul', 'qnn.mul'),
+  binary('QLinearAdd', 'add'),
+  binary('QLinearMul', 'mul'),
   unary('QLinearSigmoid', [], (ctx) => ({ table: sigmoid, emit: (x) => ctx.emit('nn.sigmoid', [x]) })),
   unary('QLinearLeakyRelu', ['alpha'], (ctx) => {
     const alpha = ctx.attr.float('alpha', 0.01);
     return { table: leakyRelu(alpha), emit: (x) => ctx.emit('nn.leaky_relu', [x], { alpha }) };
   }),
-  pool('QLinearGlobalAveragePool', [], (ctx, x) => ctx.emit('qnn.global_average_pool', quantizedUnary(ctx, x))),
+  pool('QLinearGlobalAveragePool', [], (ctx, x) =>
+    ctx.emit('qnn.global_average_pool', quantizedUnary(ctx, x), { recipe: ctx.recipe('globalAveragePool') }),
+  ),
   pool('QLinearAveragePool', [...windowAttributes, 'ceil_mode', 'count_include_pad'], (ctx, x) => {
     const { kernel, strides, pads, dilations } = poolWindow(ctx, x);
+    ctx.recipe('averagePool');
     return ctx.emit('qnn.average_pool', quantizedUnary(ctx, x), {
       kernel,
       strides,
@@ -160,6 +164,7 @@ export const qlinearOps: readonly OnnxOp[] = [
       const axis = ctx.axis(ctx.attr.int('axis', -1), rank);
       const opset = ctx.attr.int('opset') ?? ctx.refuse('opset is missing');
       if (opset < 13 && axis !== rank - 1) ctx.unsupported('the coerced form of opset 12 along an inner axis');
+      ctx.recipe('softmax');
       return ctx.emit('qnn.softmax', quantizedUnary(ctx, x), { axis });
     },
   }),

@@ -1,6 +1,7 @@
 /** QuantizeLinear, DequantizeLinear and their dynamic form. */
 import type { Value } from '../../../ir/define_op.ts';
 import { type DType, dtypeOfOnnxCode } from '../../../ir/dtype.ts';
+import { quantizeArithmetic } from '../../../numerics/index.ts';
 import { onnxTypeName } from '../container/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
@@ -51,8 +52,12 @@ function quantize(ctx: NodeContext): Value {
   if (precision !== 0 && dtypeOfOnnxCode(precision) !== scale.type.dtype)
     ctx.unsupported(`a division in precision ${precision}`);
   const axis = axisOf(ctx, x, scale);
-  if (x.type.dtype === 's32') return ctx.emit('qnn.quantize', [ctx.cast(x, 'f32'), scale, zeroPoint], { axis, dtype });
-  return ctx.emit('qnn.quantize', [x, scale, zeroPoint], { axis, dtype });
+  const real = x.type.dtype === 's32' ? ctx.cast(x, 'f32') : x;
+  return ctx.emit('qnn.quantize', [real, scale, zeroPoint], {
+    axis,
+    dtype,
+    arithmetic: quantizeArithmetic(ctx.profile),
+  });
 }
 
 function dequantize(ctx: NodeContext): Value {

@@ -1,7 +1,9 @@
 /** From an int32 accumulator to a quantized tensor, or to a float one. */
 import type { Value } from '../../../ir/define_op.ts';
-import { requantizeModes } from '../../../numerics/index.ts';
+import { tensor } from '../../../ir/tensor.ts';
+import { requantizeFactors, requantizeModes } from '../../../numerics/index.ts';
 import type { NodeContext } from '../node_context.ts';
+import type { OnnxProfile } from '../profiles.ts';
 
 export interface Scales {
   readonly a: Value;
@@ -9,18 +11,44 @@ export interface Scales {
   readonly y: Value;
 }
 
-/** multiplier = a·b/y in the precision of the profile, each operation rounded; then qnn.requantize along `axis`. */
+/** multiplier = a·b/y as the profile computes it; then qnn.requantize along `axis`. */
 export function requantize(
   ctx: NodeContext,
   accumulator: Value,
-  { a, b, y }: Scales,
+  scales: Scales,
   zeroPoint: Value,
   axis: number,
 ): Value {
   const mode = requantizeModes[ctx.profile];
-  const [sa, sb, sy] = [a, b, y].map((scale) => ctx.cast(scale, mode.arithmetic));
+  const attrs = { axis, ...mode };
+  if (!isQuotient(ctx.profile)) {
+    const { multiplier, second } = knownFactors(ctx, scales);
+    return ctx.emit('qnn.requantize', [accumulator, multiplier, zeroPoint, second], attrs);
+  }
+  const [sa, sb, sy] = [scales.a, scales.b, scales.y].map((scale) => ctx.cast(scale, mode.arithmetic as 'f32' | 'f64'));
   const multiplier = ctx.emit('nn.div', [ctx.emit('nn.mul', [sa, sb]), sy]);
-  return ctx.emit('qnn.requantize', [accumulator, multiplier, zeroPoint], { axis, ...mode });
+  return ctx.emit('qnn.requantize', [accumulator, multiplier, zeroPoint], attrs);
+}
+
+/** Whether the multiplier is a·b/y, each operation rounded to one type: it may be computed while the model runs. */
+const isQuotient = (profile: OnnxProfile): boolean => ['ort', 'onnx-spec', 'torch-fbgemm'].includes(profile);
+
+/** The factors of the other profiles, which are worked out here. */
+function knownFactors(ctx: NodeContext, { a, b, y }: Scales) {
+  const [sa, sb, sy] = [a, b, y].map((scale) => {
+    const t = ctx.constantOf(ctx.cast(scale, 'f32'));
+    return t ?? ctx.refuseProfile('needs scales that are constants', 'ort takes scales that are computed');
+  });
+  if (sa.data.length !== 1 || sy.data.length !== 1)
+    ctx.refuseProfile('takes one scale of the source and one of the result', 'ort takes one for each row');
+  const sw = Array.from(sb.data as ArrayLike<number>, Number);
+  const { dtype, ...factors } = requantizeFactors(ctx.profile, Number(sa.data[0]), sw, Number(sy.data[0]));
+  const constant = (values: readonly number[], name: string) =>
+    ctx.constant(tensor(dtype, values, sb.data.length === 1 ? [] : sb.shape), name);
+  return {
+    multiplier: constant(factors.multiplier, 'multiplier'),
+    second: factors.second && constant(factors.second, 'second'),
+  };
 }
 
 /** fl(fl(fl(acc)·scale) + bias) */

@@ -1,0 +1,49 @@
+/** What the profiles mean for operators other than requantize. */
+import type { RequantizeMode, RequantizeProfile } from './requantize.ts';
+
+type Recipe = 'ort' | 'torch' | 'qnnpack';
+type ByProfile = Readonly<Partial<Record<RequantizeProfile, Recipe>>>;
+
+const byEngine = (qnnpack: Recipe): ByProfile => ({
+  ort: 'ort',
+  'onnx-spec': 'ort',
+  'torch-qnnpack': qnnpack,
+  'torch-onednn': 'torch',
+  'torch-fbgemm': 'torch',
+});
+
+/** The `recipe` of operators that have one. Absent: none is known here, and the operator is refused or stays float. */
+export const operatorRecipes = {
+  add: byEngine('qnnpack'),
+  mul: byEngine('torch'),
+  globalAveragePool: byEngine('qnnpack'),
+  averagePool: { ort: 'ort', 'onnx-spec': 'ort' },
+  softmax: { ort: 'ort', 'onnx-spec': 'ort' },
+} as const satisfies Readonly<Record<string, ByProfile>>;
+
+export type OperatorWithRecipe = keyof typeof operatorRecipes;
+
+export const operatorRecipe = (operator: OperatorWithRecipe, profile: RequantizeProfile = 'ort'): Recipe | undefined =>
+  (operatorRecipes[operator] as ByProfile)[profile];
+
+/** PyTorch multiplies by fl(1/scale) where everybody else divides. */
+export const quantizeArithmetic = (profile: RequantizeProfile): 'divide' | 'reciprocal' =>
+  profile.startsWith('torch-') ? 'reciprocal' : 'divide';
+
+const arithmetics = {
+  f32: 'binary32',
+  'f32-two-step': 'binary32, two factors',
+  f64: 'binary64',
+  fixed: 'fixed point, rounded twice',
+} as const;
+const roundings = {
+  'half-even': 'halves to even',
+  'half-up': 'halves up',
+  'half-away': 'halves away from zero',
+} as const;
+
+/** A mode in words, for certificates. */
+export const describeMode = ({ arithmetic, rounding, zeroPoint }: RequantizeMode): string =>
+  arithmetic === 'fixed'
+    ? arithmetics.fixed
+    : `${arithmetics[arithmetic]}, ${roundings[rounding]}, zero point ${zeroPoint} rounding`;
