@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { openArchive } from '../../src/importers/torch/archive/index.ts';
 import { importExport } from '../../src/importers/torch/export/index.ts';
 import { exportOps } from '../../src/importers/torch/export/op_table.ts';
+import { torchOps } from '../../src/importers/torch/ops/op_table.ts';
 import { nodesOf } from '../../src/ir/graph.ts';
 import { corpusRoot } from '../support/corpus.ts';
 import { correctOf, differenceOf, type ExportCase, exportCases, modelsOf, resultOf } from './torch_export.ts';
@@ -16,6 +17,13 @@ const fastest = async (body: () => Promise<unknown>): Promise<number> => {
   }
   return best;
 };
+
+/** Names of ATen that only the table of TorchScript has. */
+const shared = new Set(
+  torchOps
+    .flatMap(({ name }) => (name.startsWith('aten::') ? [name.slice(6)] : []))
+    .filter((name) => !exportOps.some(({ target }) => target.startsWith(`aten.${name}.`))),
+).size;
 
 async function rowOf(c: ExportCase): Promise<string> {
   const bytes = new Uint8Array(readFileSync(c.file));
@@ -70,7 +78,8 @@ ${table.join('\n')}
 Programs with dynamic quantization (\`_dyn\`) choose scales while they run, from all images of a call; PyTorch's outputs
 come from calls of 60 images. Their products stay in float.
 
-${exportOps.length} operators are understood: ${[...new Set(exportOps.map(({ target }) => target.split('.')[0]))].join(', ')}. Any other becomes
+${exportOps.length} operators are understood: ${[...new Set(exportOps.map(({ target }) => target.split('.')[0]))].join(', ')}.
+Operators of ATen that are declared for TorchScript alone (${shared} more) are understood as well. Any other becomes
 an opaque operator, which \`unskew inspect\` names.
 `,
 );

@@ -148,3 +148,18 @@ export function describe(value: TorchValue): string {
   if (value instanceof Map) return 'a dict';
   return isCodeObject(value) ? `a ${value.codeKind}` : String(value);
 }
+
+/**
+ * The leaves of nested lists and dicts, each counted as often as it is reached: lists that share their elements may have more of
+ * them than could ever be visited. Infinity for one that contains itself.
+ */
+export function leafCount(value: TorchValue, known = new Map<TorchValue, number>()): number {
+  if (!Array.isArray(value) && !(value instanceof Map)) return 1;
+  const counted = known.get(value);
+  if (counted !== undefined) return counted;
+  known.set(value, Infinity); // while it is open
+  let count = 1;
+  for (const item of value.values()) count += leafCount(item, known);
+  known.set(value, count);
+  return count;
+}

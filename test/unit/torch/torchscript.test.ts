@@ -361,3 +361,55 @@ describe('options', () => {
     expect(importModel(bytes)).rejects.toMatchObject({ code: 'U1002', message: expect.stringContaining(part) }),
   );
 });
+
+describe('operators on what is no tensor', () => {
+  const weights = p.quantized(p.storage('QInt8', 'w', 4), [2, 2], [2, 1], p.perTensor(0.5, 0));
+  const packed = p.object('__torch__.torch.classes.quantized.LinearPackedParamsBase', p.tuple(weights, p.none));
+  const files = [{ name: 'm/constants/w', data: new Uint8Array(4) }];
+
+  it('are named with what they got', async () => {
+    const s = { code: forward('return torch.add(x, CONSTANTS.c0)'), constants: p.tuple(packed), files };
+    const graph = await load(s);
+    expect(graph.origin?.unsupported[0].reason).toBe('arithmetic of packed linear weights');
+  });
+
+  it('are compared as objects', async () => {
+    expect(await adds('value = 1 if x is x and torch.neg(x) is not x else 2')).toEqual(minus.map((v) => v + 1));
+  });
+});
+
+describe('attributes that are None', () => {
+  it('may be stored or not', async () => {
+    const code = [
+      'class M(Module):',
+      '  stored : Optional[Tensor]',
+      '  absent : Optional[Tensor]',
+      '  never : NoneType',
+      '  def forward(self: __torch__.M, x: Tensor) -> Tensor:',
+      '    if self.stored is None and self.absent is None and self.never is None and getattr(self, "stored") is None:',
+      '      y = torch.add(x, 1)',
+      '    else:',
+      '      y = x',
+      '    return y',
+      '',
+    ].join('\n');
+    expect(await output({ code, state: p.dict([p.string('stored'), p.none]) })).toEqual(minus.map((v) => v + 1));
+  });
+});
+
+describe('sizes that no model needs', () => {
+  it.each([
+    ['torch.adaptive_avg_pool2d(torch.unsqueeze(torch.unsqueeze(x, 0), 0), [100000000, 7])', 'windows of'],
+    ['torch.layer_norm(x, [1000000000, 1000])', 'parameters of'],
+    ['torch.avg_pool2d(torch.dequantize(torch.quantize_per_tensor(x, 1., 0, 13)), [3, 3])', 'pool'],
+    ['torch.eye(100000)', 'a matrix of 100000 rows'],
+    ['torch.zeros([1000000000000, 1])', ''],
+  ])('%s', async (call, part) => {
+    const start = performance.now();
+    const graph = await importModel(script({ code: forward(`return torch.add(x, ${call})`) }), shapes).catch(
+      (error) => error,
+    );
+    expect(JSON.stringify(graph.origin?.unsupported ?? String(graph.message))).toContain(part);
+    expect(performance.now() - start).toBeLessThan(2000);
+  });
+});

@@ -114,7 +114,7 @@ export class Json {
 /** Python writes what JSON has no number for as bare words, newer versions as strings: strings both. */
 const quoted = (text: string): string =>
   /[[:,]\s*-?(?:Infinity|NaN)/.test(text)
-    ? text.replace(/"(?:[^"\\]|\\.)*"|-?Infinity|NaN/g, (part) => (part.startsWith('"') ? part : `"${part}"`))
+    ? text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?Infinity|NaN/g, (part) => (part.startsWith('"') ? part : `"${part}"`))
     : text;
 
 const shortened = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text);

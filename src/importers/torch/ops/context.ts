@@ -42,6 +42,8 @@ export interface TorchSink {
   constant(id: ValueId): ITensor | undefined;
 }
 
+const MOST_ELEMENTS = 2 ** 22;
+
 export class TorchContext {
   readonly sink: TorchSink;
   readonly profile: TorchProfile;
@@ -225,6 +227,11 @@ export class TorchContext {
           'U2005',
           'give the shapes of the inputs: inputShapes in the API, --shape on the command line',
         );
+  }
+
+  /** A number of elements that a constant of this importer may have: the code could ask for any. */
+  bounded(count: number, what: string): number {
+    return count <= MOST_ELEMENTS ? count : this.unsupported(`${what} of ${count} elements`);
   }
 
   unsupported(reason: string): never {

@@ -3,7 +3,7 @@ import type { Value } from '../../../ir/define_op.ts';
 import { type DType, isFloat } from '../../../ir/dtype.ts';
 import { gelu, geluTanh, leakyRelu } from '../../../numerics/index.ts';
 import { scalarTypeOfCode, scalarTypes, TorchTensor } from '../pickle/index.ts';
-import { GraphTensor, numberOf, type TensorLike, type TorchValue } from '../values.ts';
+import { describe, GraphTensor, isTensor, numberOf, type TensorLike, type TorchValue } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
 import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
@@ -70,7 +70,7 @@ export function promoted(
     if (number !== undefined) return number;
     if (typeof value === 'object' && value !== null && 'dim' in value)
       return ctx.unsupported('arithmetic of a tensor with the size of an input');
-    return ctx.graph(value as TensorLike);
+    return isTensor(value) ? ctx.graph(value) : ctx.unsupported(`arithmetic of ${describe(value)}`);
   });
   const tensors = [a, b].filter((x) => x instanceof GraphTensor);
   for (const x of tensors) if (x.quantization) ctx.unsupported('arithmetic of a quantized tensor');

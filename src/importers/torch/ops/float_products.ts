@@ -81,7 +81,8 @@ function batchNorm(ctx: TorchContext, args: Arguments): GraphTensor {
     );
   const x = real(ctx, args.tensor('input'));
   const channels = ctx.staticShape([x.shape[1]], 'a normalization')[0];
-  const filled = (value: number, name: string) => ctx.floats(Array<number>(channels).fill(value), name);
+  const filled = (value: number, name: string) =>
+    ctx.floats(Array<number>(ctx.bounded(channels, 'parameters')).fill(value), name);
   const operands = [
     x.value,
     optional(ctx, args, 'weight') ?? filled(1, 'scale'),
@@ -98,7 +99,18 @@ function layerNorm(ctx: TorchContext, args: Arguments): GraphTensor {
   const axis = x.shape.length - shape.length;
   const scale =
     optional(ctx, args, 'weight') ??
-    ctx.reshape(ctx.floats(Array<number>(shape.reduce((a, b) => a * b, 1)).fill(1), 'scale'), shape);
+    ctx.reshape(
+      ctx.floats(
+        Array<number>(
+          ctx.bounded(
+            shape.reduce((a, b) => a * b, 1),
+            'parameters',
+          ),
+        ).fill(1),
+        'scale',
+      ),
+      shape,
+    );
   const y = ctx.emit('nn.layer_norm', [x.value, scale, optional(ctx, args, 'bias')], {
     axis,
     epsilon: args.number('eps'),
@@ -109,7 +121,8 @@ function layerNorm(ctx: TorchContext, args: Arguments): GraphTensor {
 /** Scale and bias of each channel. */
 function affine(ctx: TorchContext, args: Arguments, x: GraphTensor): readonly [Value, Value] {
   const channels = ctx.staticShape([x.shape[1]], 'a normalization')[0];
-  const filled = (value: number, name: string) => ctx.floats(Array<number>(channels).fill(value), name);
+  const filled = (value: number, name: string) =>
+    ctx.floats(Array<number>(ctx.bounded(channels, 'parameters')).fill(value), name);
   return [optional(ctx, args, 'weight') ?? filled(1, 'scale'), optional(ctx, args, 'bias') ?? filled(0, 'bias')];
 }
 

@@ -68,7 +68,7 @@ function quantizedAverage(ctx: TorchContext, input: GraphTensor, window: Window,
   if (typeof channels !== 'number') return ctx.unsupported('an average pool over an unknown number of channels');
   const { kernel, strides, pads, dilations } = window;
   const ones = ctx.constant(
-    tensor('s8', new Int8Array(channels * sizeOf(kernel)).fill(1), [channels, 1, ...kernel]),
+    tensor('s8', new Int8Array(ctx.bounded(channels * sizeOf(kernel), 'windows')).fill(1), [channels, 1, ...kernel]),
     'ones',
   );
   const zero = zeroPoint === 0 ? undefined : ctx.scalar(x.dtype, zeroPoint, 'source_zero_point');
@@ -101,6 +101,7 @@ function byPosition(
 ): Value {
   const sizes = ctx.staticShape(input, 'an average pool that leaves out its padding');
   const output = ctx.staticShape(sum.type.shape.slice(2), 'an average pool that leaves out its padding');
+  ctx.bounded(sizeOf(output), 'windows');
   const counts = output.map((length, axis) =>
     Array.from({ length }, (_, i) => {
       const start = i * strides[axis] - pads[axis];
@@ -179,7 +180,7 @@ const adaptiveAverage = (rank: number): readonly TorchOp[] =>
 function averagedAlong(ctx: TorchContext, x: Value, axis: number, count: number): Value {
   const size = x.type.shape[axis] as number;
   if (size === count) return x;
-  const weights = new Float32Array(size * count); // [size, count]
+  const weights = new Float32Array(ctx.bounded(size * count, 'windows')); // [size, count]
   for (let i = 0; i < count; i++) {
     const [from, to] = [Math.floor((i * size) / count), Math.ceil(((i + 1) * size) / count)];
     for (let k = from; k < to; k++) weights[k * count + i] = 1 / (to - from);

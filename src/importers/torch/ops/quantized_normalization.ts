@@ -20,7 +20,7 @@ function centred(ctx: TorchContext, { value, quantization: { zeroPoint } }: Quan
 
 /** Numbers of a parameter that may be absent, in binary32. */
 const parameter = (ctx: TorchContext, args: Arguments, name: string, count: number, fallback: number): number[] => {
-  if (!args.has(name)) return Array<number>(count).fill(fallback);
+  if (!args.has(name)) return Array<number>(ctx.bounded(count, 'parameters')).fill(fallback);
   const values = numbersOf(ctx, args.tensor(name), 'parameters of a normalization');
   return values.length === count
     ? values

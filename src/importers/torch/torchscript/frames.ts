@@ -48,7 +48,7 @@ export class Frames {
     return result;
   }
 
-  protected refuse(line: number, why: string, code: 'U1004' | 'U2005' | 'U2008' = 'U1004'): never {
+  protected refuse(line: number, why: string, code: 'U1004' | 'U1006' | 'U2005' | 'U2008' = 'U1004'): never {
     return fail(code, why, this.frames.length > 0 ? this.at(line) : this.#archive);
   }
 

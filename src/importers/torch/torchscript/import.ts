@@ -7,7 +7,7 @@ import type { Archive } from '../archive/index.ts';
 import { GraphSink } from '../graph_sink.ts';
 import { ShapeFound, type TorchProfile } from '../ops/context.ts';
 import { PickleObject, type PickleValue, scalarTypes, type TorchTensor, unpickleTorch } from '../pickle/index.ts';
-import { describe, GraphTensor, isTensor, type TorchValue, UnknownTensor } from '../values.ts';
+import { describe, GraphTensor, isTensor, leafCount, type TorchValue, UnknownTensor } from '../values.ts';
 import type { Expression, Parameter } from './ast.ts';
 import { CodeBase } from './code.ts';
 import { Interpreter } from './interpreter.ts';
@@ -188,6 +188,7 @@ function outputsOf(result: TorchValue, operators: TensorOperators, where: Locati
     else if (value !== null) fail('U2008', `the model returns ${describe(value)}: only tensors can be outputs`, where);
     if (outputs.length > 1000) fail('U1006', 'the model returns more than 1000 tensors', where);
   };
+  if (leafCount(result) > 10_000) fail('U1006', 'the model returns lists of more than 10000 elements', where);
   visit(result, 'output');
   if (outputs.length === 0) fail('U2008', 'the model returns no tensor', where);
   return outputs.length === 1 ? [['output', outputs[0][1]]] : outputs;

@@ -53,6 +53,7 @@ function bounds(size: number, count: number, i: number): readonly [from: number,
 function averagedAlong(ctx: ExportContext, x: Value, axis: number, count: number): Value {
   const size = x.type.shape[axis] as number;
   if (size === count) return x;
+  if (size * count > 2 ** 22) ctx.unsupported(`windows of ${size} in ${count}`);
   const weights = new Float32Array(size * count); // [size, count]
   for (let i = 0; i < count; i++) {
     const [from, to] = bounds(size, count, i);
