@@ -1,6 +1,6 @@
 /** The stack of calls of an interpreter, its bounds, and messages with the line of the code. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import { describe, GraphTensor, type TorchValue } from '../values.ts';
+import { describe, GraphTensor, leafCount, type TorchValue } from '../values.ts';
 import { truth } from './builtins.ts';
 import type { CodeBase } from './code.ts';
 import type { ModuleObject } from './objects.ts';
@@ -14,6 +14,8 @@ export interface Frame {
 /** Statements and expressions evaluated for one model, and how deep they may nest. */
 const MOST_STEPS = 3_000_000;
 const DEEPEST = 1200;
+/** Elements of the lists that one operator gets. */
+const MOST_LEAVES = 2_000_000;
 
 export class Frames {
   protected readonly code: CodeBase;
@@ -50,6 +52,13 @@ export class Frames {
 
   protected refuse(line: number, why: string, code: 'U1004' | 'U1006' | 'U2005' | 'U2008' = 'U1004'): never {
     return fail(code, why, this.frames.length > 0 ? this.at(line) : this.#archive);
+  }
+
+  /** Lists that share their elements can have more of them than could be visited. */
+  protected boundLists(args: readonly TorchValue[], line: number): void {
+    const isNested = args.some((value) => Array.isArray(value) || value instanceof Map);
+    if (isNested && leafCount([...args]) > MOST_LEAVES)
+      this.refuse(line, `lists of more than ${MOST_LEAVES} elements, counted as often as they occur`, 'U1006');
   }
 
   /** Whether a condition holds; refused when only a run can tell. */

@@ -4,7 +4,7 @@
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import { PickleObject } from '../pickle/index.ts';
-import { describe, GraphTensor, leafCount, numberOf, type TorchValue, Undetermined } from '../values.ts';
+import { describe, GraphTensor, numberOf, type TorchValue, Undetermined } from '../values.ts';
 import type { Block, Expression, FunctionCode, Statement } from './ast.ts';
 import { builtins, element, isPlain, truth } from './builtins.ts';
 import type { CodeBase } from './code.ts';
@@ -19,9 +19,6 @@ type Keywords = ReadonlyMap<string, TorchValue>;
 
 /** How a block ended before its end. */
 type Ending = { readonly kind: 'return'; readonly value: TorchValue } | { readonly kind: 'break' | 'continue' };
-
-/** Elements of the lists that one operator gets. */
-const MOST_LEAVES = 2_000_000;
 
 export class Interpreter extends Frames {
   readonly #constants: readonly TorchValue[];
@@ -363,8 +360,7 @@ export class Interpreter extends Frames {
 
   #invoke(name: string, args: readonly TorchValue[], line: number, keywords: Keywords = new Map()): TorchValue {
     if (name === 'prim::RaiseException') return this.refuse(line, `the code raises: ${String(args[0])}`, 'U2005');
-    if (args.some(isNested) && leafCount([...args]) > MOST_LEAVES)
-      this.refuse(line, `lists of more than ${MOST_LEAVES} elements, counted as often as they occur`, 'U1006');
+    this.boundLists(args, line);
     const packed = prepack(name, args, this.at(line));
     if (packed) return packed;
     const builtin = builtins[name];
@@ -400,5 +396,4 @@ export class Interpreter extends Frames {
   };
 }
 
-const isNested = (value: TorchValue): boolean => Array.isArray(value) || value instanceof Map;
 const isGraph = (value: TorchValue | undefined): value is GraphTensor => value instanceof GraphTensor;
