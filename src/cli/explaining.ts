@@ -3,10 +3,13 @@
 import { buildPlan } from '../codegen/onednn/plan.ts';
 import { select, selectRules } from '../codegen/onednn/select/index.ts';
 import { type Graph, nodesOf, specialize } from '../ir/index.ts';
+import { describeMode } from '../numerics/index.ts';
 import { findRule } from '../passes/all_rules.ts';
 import { legalize, resolveTarget } from '../passes/legalize.ts';
 import { runPipeline } from '../passes/manager.ts';
 import type { PassTrace } from '../passes/pass.ts';
+import { recipeOf } from '../passes/proofs/rounding.ts';
+import { type Nearness, nearness } from '../passes/rewrite/nearness.ts';
 import type { Miss } from '../passes/rewrite/rule.ts';
 import type { Strategy, StrategyReport } from '../passes/strategies.ts';
 import type { Target } from '../passes/target.ts';
@@ -20,8 +23,18 @@ export interface Explanation {
   readonly nodes: readonly string[];
   /** Also the rules that took one of its nodes into something else. */
   readonly fired: readonly { readonly pass: string; readonly rule: string; readonly law?: string }[];
-  readonly missed: readonly { readonly rule: string; readonly reason: string; readonly hint?: string }[];
+  /** Near misses first; see passes/rewrite/nearness.ts. */
+  readonly missed: readonly {
+    readonly rule: string;
+    readonly reason: string;
+    readonly hint?: string;
+    /** The value that does not fit. */
+    readonly value?: string;
+    readonly nearness: Nearness;
+  }[];
   readonly correction?: StrategyReport;
+  /** How its sum is rounded, where it ends in a requantize; and on the addon, where that is not the same recipe. */
+  readonly rounding?: string;
   /** Set when part of it runs on the interpreter. */
   readonly fallback?: string;
 }
@@ -37,6 +50,7 @@ export function explainGraph(graph: Graph, target: Target['name'], strategy: Str
   const misses: Miss[] = [...legal.misses];
   let trace: readonly PassTrace[] = legal.trace;
   let plan: ReturnType<typeof fallbacks> = { reasons: new Map() };
+  let selectedGraph = legal.graph;
   if (target === 'onednn') {
     const selected = runPipeline(legal.graph, [select], {
       target: resolveTarget(target),
@@ -44,9 +58,28 @@ export function explainGraph(graph: Graph, target: Target['name'], strategy: Str
     });
     trace = [...trace, ...selected.trace];
     plan = fallbacks(selected.graph);
+    selectedGraph = selected.graph;
   }
   const { reasons, withoutPlan } = plan;
-  return { layers: byLayer(graph, trace, misses, legal.strategies, reasons), ...(withoutPlan && { withoutPlan }) };
+  const rounding = roundings(legal.graph, selectedGraph);
+  return {
+    layers: byLayer(graph, trace, misses, legal.strategies, { reasons, rounding }),
+    ...(withoutPlan && { withoutPlan }),
+  };
+}
+
+/** By requantize: its recipe in words, and the one that stands for it on the addon. */
+function roundings(graph: Graph, selected: Graph): ReadonlyMap<string, string> {
+  const found = new Map<string, string>();
+  for (const node of nodesOf(graph)) {
+    const now = selected.nodes[node.id];
+    const [asked, done] = [recipeOf(graph, node), now && recipeOf(selected, now)];
+    if (node.op !== 'qnn.requantize' || asked === undefined) continue;
+    const [words, other] = [describeMode(asked.mode), done && describeMode(done.mode)];
+    const same = other === undefined || other === words;
+    found.set(node.id, same ? words : `${words}; done in ${other}, which steps at the same sums`);
+  }
+  return found;
 }
 
 const lawOf = (name: string): string | undefined =>
@@ -68,6 +101,7 @@ type Draft = {
   fired: Explanation['fired'][number][];
   missed: Explanation['missed'][number][];
   correction?: StrategyReport;
+  rounding?: string;
   fallback?: string;
 };
 
@@ -76,7 +110,7 @@ function byLayer(
   trace: readonly PassTrace[],
   misses: readonly Miss[],
   strategies: readonly StrategyReport[],
-  fallbackReasons: ReadonlyMap<string, string>,
+  { reasons, rounding }: Readonly<Record<'reasons' | 'rounding', ReadonlyMap<string, string>>>,
 ): Explanation[] {
   const drafts = new Map<string, Draft>();
   const layerOfNode = new Map<string, string>();
@@ -102,13 +136,29 @@ function byLayer(
         if (!list.some((f) => f.rule === rule && f.pass === pass)) list.push({ pass, rule, ...(law && { law }) });
       }
     }
-  for (const { rule, node, reason, hint } of misses) {
+  for (const miss of misses) {
+    const { rule, node, reason, hint, operand } = miss;
     if (fired.has(`${rule} ${node.id}`)) continue;
     const { missed } = draftOf(node.loc.node ?? node.id, node.loc.op ?? node.op);
     if (!missed.some((m) => m.rule === rule && m.reason === reason))
-      missed.push({ rule, reason, ...(hint && { hint }) });
+      missed.push({
+        rule,
+        reason,
+        ...(hint && { hint }),
+        ...(operand && { value: operand }),
+        nearness: nearness(miss),
+      });
   }
   for (const entry of strategies) draftOf(entry.layer, entry.op).correction = entry;
-  for (const [node, reason] of fallbackReasons) draftOf(layerOfNode.get(node) ?? node, node).fallback = reason;
-  return [...drafts].map(([layer, { nodes, ...rest }]) => ({ layer, nodes: [...nodes], ...rest }));
+  for (const [node, words] of rounding) draftOf(layerOfNode.get(node) ?? node, node).rounding = words;
+  for (const [node, reason] of reasons) draftOf(layerOfNode.get(node) ?? node, node).fallback = reason;
+  // Of two that came equally near, the one that does fire somewhere in this model is the more likely one.
+  const used = new Set([...drafts.values()].flatMap((draft) => draft.fired.map(({ rule }) => rule)));
+  const order = (m: Explanation['missed'][number]): number => 2 * m.nearness + (used.has(m.rule) ? 0 : 1);
+  return [...drafts].map(([layer, { nodes, missed, ...rest }]) => ({
+    layer,
+    nodes: [...nodes],
+    ...rest,
+    missed: missed.sort((a, b) => order(a) - order(b)),
+  }));
 }

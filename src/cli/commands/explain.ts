@@ -64,7 +64,10 @@ export const explain = defineCommand({
   },
 });
 
-function layerText({ layer, op, fired, missed, correction, fallback }: Explanation, { paint }: Terminal): string {
+function layerText(
+  { layer, op, fired, missed, correction, rounding, fallback }: Explanation,
+  { paint }: Terminal,
+): string {
   const lines = [paint('bold', `${layer} (${op})`)];
   const section = (title: string, pairs: readonly (readonly [string, string])[]) => {
     if (pairs.length > 0) lines.push(`  ${title}`, formatPairs(pairs, '    '));
@@ -73,10 +76,16 @@ function layerText({ layer, op, fired, missed, correction, fallback }: Explanati
     'fired',
     fired.map(({ rule, law, pass }) => [rule, law ?? `in ${pass}`]),
   );
+  const near = missed.filter((m) => m.nearness < 2);
+  const far = missed.filter((m) => m.nearness >= 2);
   section(
-    'did not fire',
-    missed.map(({ rule, reason, hint }) => [rule, `${reason}${hint ? ` (${hint})` : ''}`]),
+    'nearly fired',
+    near.map(({ rule, reason, hint, value }) => [
+      rule,
+      `${reason}${value ? ` [%${value}]` : ''}${hint ? `; what helps: ${hint}` : ''}`,
+    ]),
   );
+  section('do not apply', byReason(far));
   if (correction !== undefined)
     section(
       `zero point corrected by ${correction.chosen}; the ways were`,
@@ -85,25 +94,41 @@ function layerText({ layer, op, fired, missed, correction, fallback }: Explanati
         legal ? `cost ${cost.toFixed(2)}` : `not legal: ${reason}`,
       ]),
     );
+  if (rounding !== undefined) lines.push(`  rounds in ${rounding}`);
   if (fallback !== undefined) lines.push(`  runs on the interpreter: ${fallback}`);
   if (lines.length === 1) lines.push('  no rule looked at it');
   return lines.join('\n');
 }
 
-/** Per rule: how many layers it fired in, how many it did not, and the reason given most often. */
+/** Rules that give the same reason share a line. */
+function byReason(missed: Explanation['missed']): (readonly [string, string])[] {
+  const rules = new Map<string, string[]>();
+  for (const { rule, reason } of missed) rules.set(reason, [...(rules.get(reason) ?? []), rule]);
+  return [...rules].map(([reason, names]) => [names.join(', '), reason]);
+}
+
+/** Per rule: how many layers it fired in, how many it did not, and of its nearest misses the reason given most often. */
 function ruleTable(layers: readonly Explanation[]): string {
-  const rules = new Map<string, { fired: number; reasons: string[] }>();
+  const rules = new Map<string, { fired: number; missed: number; nearest: number; reasons: string[] }>();
   const of = (rule: string) => {
-    const known = rules.get(rule) ?? { fired: 0, reasons: [] };
+    const known = rules.get(rule) ?? { fired: 0, missed: 0, nearest: 4, reasons: [] };
     rules.set(rule, known);
     return known;
   };
   for (const { fired, missed } of layers) {
     for (const rule of new Set(fired.map((f) => f.rule))) of(rule).fired++;
-    for (const { rule, reason } of missed) of(rule).reasons.push(reason);
+    for (const { rule, reason, nearness } of missed) {
+      const entry = of(rule);
+      if (nearness < entry.nearest) entry.reasons = [];
+      if (nearness <= entry.nearest) entry.reasons.push(reason);
+      entry.nearest = Math.min(entry.nearest, nearness);
+      entry.missed++;
+    }
   }
-  const rows = [...rules].map(([rule, { fired, reasons }]) => [rule, fired, reasons.length, mostFrequent(reasons)]);
-  return formatTable(['rule', right('fired'), right('not'), 'mostly because'], rows);
+  const rows = [...rules]
+    .sort(([, a], [, b]) => Math.sign(b.fired) - Math.sign(a.fired) || a.nearest - b.nearest)
+    .map(([rule, { fired, missed, reasons }]) => [rule, fired, missed, mostFrequent(reasons)]);
+  return formatTable(['rule', right('fired'), right('not'), 'where it came nearest, mostly because'], rows);
 }
 
 function mostFrequent(reasons: readonly string[]): string | undefined {
