@@ -6,10 +6,11 @@ const atom = (d: Dim): string => (typeof d === 'number' || /^[\w.]+$/.test(d) ? 
 export function addDims(a: Dim, b: Dim): Dim {
   if (typeof a === 'number' && typeof b === 'number') return a + b;
   if (typeof a === 'number') return addDims(b, a);
+  if (b === 0) return a;
   if (typeof b === 'string') return `${atom(a)}+${atom(b)}`;
   const [base, constant] = withoutConstant(a);
   if (constant !== 0) return addDims(base, constant + b);
-  return b === 0 ? a : b < 0 ? `${atom(a)}-${-b}` : `${atom(a)}+${b}`;
+  return b < 0 ? `${atom(a)}-${-b}` : `${atom(a)}+${b}`;
 }
 
 /** A sum that ends in a constant, taken apart: (H−1)+1 is H. */

@@ -9,6 +9,7 @@ import { elementwiseOps } from './ops/elementwise.ts';
 import { matmulOps } from './ops/matmul.ts';
 import { movementOps } from './ops/movement.ts';
 import { normalizationOps } from './ops/normalization.ts';
+import { perTokenOps } from './ops/per_token.ts';
 import { poolOps } from './ops/pool.ts';
 import { reduceOps } from './ops/reduce.ts';
 import { resizeOps } from './ops/resize.ts';
@@ -16,6 +17,7 @@ import { shapeOps } from './ops/shape.ts';
 
 export const exportOps: readonly ExportOp[] = [
   ...decomposedOps,
+  ...perTokenOps,
   ...affineOps,
   ...convOps,
   ...matmulOps,
