@@ -33,7 +33,7 @@ export const LEAST_SHARE = 0.3;
 
 const isDeep = process.env.UNSKEW_DEEP !== undefined;
 export const defaultRuns = isDeep ? 10_000 : 200;
-const defaultSeed = (): number => Number(process.env.UNSKEW_SEED ?? (isDeep ? Date.now() & 0x7fffffff : 665));
+export const defaultSeed = (): number => Number(process.env.UNSKEW_SEED ?? (isDeep ? Date.now() & 0x7fffffff : 665));
 
 /**
  * What a rule that is not bit-exact may change, its own bound being text: one step of a quantized result, and of a float

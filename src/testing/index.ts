@@ -23,4 +23,12 @@ export { compareGraphs, compareTensors, type Difference, type Tolerance } from '
 export { type Contents, filled, type Pattern, patterns } from './contents.ts';
 export { CounterexampleError, formatDifference, type Refutation } from './counterexample.ts';
 export { arbitraryFeeds, feedsOf } from './feeds.ts';
+export {
+  checkMetamorphic,
+  type Experiment,
+  laws,
+  type MetamorphicCase,
+  type MetamorphicLaw,
+  type MetamorphicOptions,
+} from './metamorphic.ts';
 export * as ops from './ops.ts';

@@ -1,8 +1,12 @@
 /** Laws of whole operators and graphs: what must stay the same when inputs change in a known way. */
+import { mkdtempSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  dtypes,
+  constantOf,
+  type Feeds,
   type Graph,
   GraphBuilder,
   type ITensor,
@@ -24,14 +28,16 @@ import {
   buildConv,
   buildMatmul,
   type ConvSpec,
+  CounterexampleError,
+  checkMetamorphic,
   compareTensors,
   convSpec,
   defaultRuns,
   feedsOf,
   filled,
   knownRoots,
+  laws,
   matmulSpec,
-  present,
   zeroPoint,
 } from '../../src/testing/index.ts';
 
@@ -67,62 +73,52 @@ function rearranged<T extends ITensor>(
   return { ...t, shape, data: result };
 }
 
+describe.each(Object.values(laws).map((law) => [law.name, law] as const))('the law %s', (_name, law) => {
+  it(`holds: ${law.law}`, LONG, () => {
+    expect(checkMetamorphic(law, { seed: settings.seed }).drawn).toBe(settings.numRuns);
+  });
+});
+
+describe('a law', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'unskew-laws-'));
+
+  /** A backend that pads with the number 0, whatever the zero point: Σ over the taps inside is all that is right of it. */
+  const padsWithZero = (graph: Graph, feeds: Feeds): Feeds =>
+    Object.fromEntries(
+      Object.entries(interpret(graph, feeds)).map(([name, y]) => {
+        const node = graph.nodes[name as keyof Graph['nodes']];
+        const zx = node.operands[2] ? (constantOf(graph, node.operands[2])?.data[0] ?? 0) : 0;
+        const padded = (node.attrs.pads as readonly number[]).some((p) => p > 0);
+        return [name, { ...y, data: (y.data as Int32Array).map((v) => (padded ? v - Number(zx) : v)) } as ITensor];
+      }),
+    );
+
+  it('refutes a backend whose padding does not read the zero point, by a small graph', () => {
+    const refuted = () => checkMetamorphic(laws.shift, { run: padsWithZero, seed: 1, folder });
+    expect(refuted).toThrow(CounterexampleError);
+    try {
+      refuted();
+    } catch (error) {
+      expect(String(error)).toContain(`shift is refuted: ${laws.shift.law}`);
+      const { refutation, folder: written } = error as CounterexampleError;
+      expect(Object.values(refutation.feeds).map((t) => t.data.length)).toEqual([1]);
+      expect(readdirSync(written)).toContain('before.qir');
+    }
+  });
+
+  it('refutes a backend that lets elements of a batch see one another', () => {
+    const leaks = (graph: Graph, feeds: Feeds): Feeds =>
+      Object.fromEntries(
+        Object.entries(interpret(graph, feeds)).map(([name, y]) => [
+          name,
+          { ...y, data: (y.data as Int32Array).map((v) => v + y.shape[0] - 1) } as ITensor,
+        ]),
+      );
+    expect(() => checkMetamorphic(laws.concatenateBatch, { run: leaks, seed: 1, folder })).toThrow(/concatenate-batch/);
+  });
+});
+
 describe('qnn.conv', () => {
-  const spec = convSpec({ ...fixed, zx: present });
-
-  it('does not change when x and its zero point are shifted together', LONG, () => {
-    fc.assert(
-      fc.property(spec, fc.integer({ min: 1, max: 100 }), arbitraryFeeds, (conv, by, inputs) => {
-        const { min, max } = dtypes[conv.x];
-        const zero = Math.max(min, Math.min(max - by, conv.zx.value));
-        const build = (value: number) => buildConv({ ...conv, zx: { ...conv.zx, value } });
-        const graph = build(zero);
-        const { x, ...rest } = feedsOf(graph, inputs);
-        const low = { ...x, data: (x.data as Uint8Array).map((v) => Math.min(v, max - by)) } as ITensor;
-        const high = { ...low, data: (low.data as Uint8Array).map((v) => v + by) } as ITensor;
-        expectSame(outputOf(build(zero + by), { ...rest, x: high }), outputOf(graph, { ...rest, x: low }));
-      }),
-      settings,
-    );
-  });
-
-  it('does not change when the channels of x and of the weights are permuted together', LONG, () => {
-    fc.assert(
-      fc.property(spec, arbitraryFeeds, (conv, inputs) => {
-        const direct = convOf({ ...conv, group: 1 }, inputs);
-        const channels = direct.x.shape[1];
-        const permute = <T extends ITensor>(t: T): T =>
-          rearranged(t, t.shape, ([n, c, ...p]) => [n, (c + 1) % channels, ...p]);
-        expectSame(direct.run(permute(direct.x), permute(direct.w)), direct.run(direct.x, direct.w));
-      }),
-      settings,
-    );
-  });
-
-  it('of a concatenated batch is the concatenation of the results', LONG, () => {
-    fc.assert(
-      fc.property(spec, arbitraryFeeds, (conv, inputs) => {
-        const { x, w, run } = convOf(conv, inputs);
-        const parts = Array.from({ length: x.shape[0] }, (_, n) =>
-          run(
-            rearranged(x, [1, ...x.shape.slice(1)], ([, ...rest]) => [n, ...rest]),
-            w,
-          ),
-        );
-        const whole = run(x, w);
-        expectSame(
-          tensor(
-            's32',
-            parts.flatMap((p) => Array.from(p.data as Int32Array)),
-            whole.shape,
-          ),
-          whole,
-        );
-      }),
-      settings,
-    );
-  });
-
   it('does not change when the window grows by taps that hold the weights zero point', LONG, () => {
     fc.assert(
       fc.property(
