@@ -2,13 +2,13 @@
  * Which convolutions our own kernel (native/kernels/convolution_avx512.cc) computes in place of a primitive. A source zero
  * point costs it nothing: its sums begin with what the zero point contributes.
  *
- * Measured against oneDNN 2.6.3 with VNNI (docs/strategies.md): it wins where four input channels at a time fill their
- * vectors, with and without zero points. oneDNN keeps the first layers of a network, with their few input channels, and
- * filters so few that half of every register would be empty. With AMX oneDNN is several times faster than any of this.
+ * Measured against oneDNN 2.6.3 with VNNI (docs/strategies.md): it wins with and without zero points where there are sums
+ * to speak of. oneDNN keeps what mostly writes (few input channels, as in the first layers of a network), and filters so
+ * few that half of every register would be empty. With AMX oneDNN is several times faster than any of this.
  */
 import type { Node, Shape } from '../../ir/index.ts';
 
-const LEAST_INPUTS = 16;
+const LEAST_INPUTS = 32;
 const LEAST_FILTERS = 24;
 
 /** `weights`: filters, input channels of a group, spatial axes. */
