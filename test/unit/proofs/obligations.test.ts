@@ -11,6 +11,7 @@ import {
 } from '../../../src/ir/index.ts';
 import { dnnlConv } from '../../../src/ir/ops/dnnl_conv.op.ts';
 import { dnnlMatmul } from '../../../src/ir/ops/dnnl_matmul.op.ts';
+import { dnnlRequantize } from '../../../src/ir/ops/dnnl_requantize.op.ts';
 import { nnCast } from '../../../src/ir/ops/nn_cast.op.ts';
 import { nnConv } from '../../../src/ir/ops/nn_conv.op.ts';
 import { nnAdd, nnSub } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
@@ -300,6 +301,21 @@ describe('primitives', () => {
     expect(pairs(1, 's8').method).toBe(
       'the source is given as u8; any two weights of a filter add up to 0 … 2, times 255 within int16',
     );
+  });
+
+  it('do not saturate where the source is clamped low enough', () => {
+    const pairs = (high: number) => {
+      const graph = graphOf((b, y) => {
+        const sum = b.input('x', 's32', [1, 8, 1, 1]);
+        const multiplier = b.constant(tensor('f32', [0.1]));
+        const x = b.emit(dnnlRequantize, { x: sum, multiplier }, { to: 'u8', zeroPoint: 0, axis: 1, high });
+        const w = b.constant(tensor('s8', new Int8Array(16).fill(120), [2, 8, 1, 1]));
+        return b.emit(dnnlConv, { x: x as Value<'u8'>, w }, { ...plain, to: 's32' }, y);
+      });
+      return checkPrimitives(graph, { ...defaultTarget(), isa: 'avx2' }).get(root)![1].method;
+    };
+    expect(pairs(136)).toBe('any two weights of a filter add up to 0 … 240, times 136 within int16');
+    expect(pairs(137)).toMatch(/^16 lanes in the place of 8 channels/);
   });
 
   it('our depthwise kernel owes nothing', () => {
