@@ -413,3 +413,11 @@ describe('sizes that no model needs', () => {
     expect(performance.now() - start).toBeLessThan(2000);
   });
 });
+
+it('asks for the shape of an input whose sizes are arguments', () =>
+  refused(
+    { code: forward('return torch.reshape(x, [torch.size(x, 0), -1])') },
+    'U2005',
+    "the shape of the input 'x'",
+    {},
+  ));

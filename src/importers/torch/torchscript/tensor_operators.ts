@@ -41,6 +41,8 @@ export class TensorOperators implements Operators {
       const bound = bind(op, args, keywords);
       if (bound) return this.#import(op, new Arguments(bound), call, base);
     }
+    // sizes of an input that is not known fit no schema: it has to be known
+    for (const value of all) if (value instanceof UnknownTensor) this.valueOf(value, where);
     const given = all.map(describe).join(', ').slice(0, 500);
     if (overloads.length === 0 && all.some(readsGraph)) return this.#unknown(call, base, 'the operator is not known');
     return overloads.length === 0
