@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { PostOp } from '../../src/codegen/onednn/binding.ts';
-import { binding, expectSame, random, rangeOf, relayout, requantize, runPrimitive, typed } from './support.ts';
+import { binding, bytesOf, expectSame, random, rangeOf, requantize, runPrimitive, typed } from './support.ts';
 
 const int = (min: number, max: number) => fc.integer({ min, max });
 const deep = process.env.UNSKEW_DEEP !== undefined;
@@ -127,11 +127,11 @@ describe('the recipe for exact requantization', () => {
           primitive,
           {
             source,
-            weights: relayout(weights, plain, primitive.descs.weights),
             bias,
             ...(c.scaleBy === 'post-op' && !isSum && { post0: scales }),
           },
           destination,
+          { weights: binding.pack(bytesOf(weights), plain, primitive.descs.weights, 1) },
         );
         const expected: number[] = [];
         for (let y = 0; y < oh; y++) {
@@ -191,15 +191,10 @@ describe('the recipe for exact requantization', () => {
             1,
           );
           const destination = typed('u8', m * n, () => 0);
-          runPrimitive(
-            primitive,
-            {
-              source,
-              weights: relayout(weights, binding.desc('s8', [k, n], 'row-major'), primitive.descs.weights),
-              bias,
-            },
-            destination,
-          );
+          const plain = binding.desc('s8', [k, n], 'row-major');
+          runPrimitive(primitive, { source, bias }, destination, {
+            weights: binding.pack(bytesOf(weights), plain, primitive.descs.weights, 1),
+          });
           const expected = Array.from({ length: m * n }, (_, i) => {
             let sum = Number(bias[i % n]);
             for (let j = 0; j < k; j++) {

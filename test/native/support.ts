@@ -3,7 +3,7 @@ import type {
   BufferRef,
   Kernel,
   KernelIsa,
-  MemoryDesc,
+  NativeMemory,
   OneDnnBinding,
   Primitive,
 } from '../../src/codegen/onednn/binding.ts';
@@ -96,10 +96,16 @@ export function runKernel(
 }
 
 /** Runs one primitive on data that lie as its descriptors say; the scratchpad is the arena. */
-export function runPrimitive(primitive: Primitive, inputs: Readonly<Record<string, Data>>, destination: Data): void {
+export function runPrimitive(
+  primitive: Primitive,
+  inputs: Readonly<Record<string, Data>>,
+  destination: Data,
+  constants: Readonly<Record<string, NativeMemory>> = {},
+): void {
   const refs: Record<string, BufferRef> = { destination: { space: 'output', index: 0 } };
   if (primitive.scratchpadBytes > 0) refs.scratchpad = { space: 'arena', offset: 0 };
   for (const [index, name] of Object.keys(inputs).entries()) refs[name] = { space: 'input', index };
+  for (const [name, memory] of Object.entries(constants)) refs[name] = { space: 'constant', memory };
   const session = binding.session({
     threads: 1,
     arenaBytes: primitive.scratchpadBytes,
@@ -109,13 +115,6 @@ export function runPrimitive(primitive: Primitive, inputs: Readonly<Record<strin
   });
   session.runSync(Object.values(inputs).map(bytesOf), [bytesOf(destination)]);
   session.dispose();
-}
-
-/** `data`, which lies as `from` says, laid out as `to` says. */
-export function relayout(data: Data, from: MemoryDesc, to: MemoryDesc): Uint8Array {
-  const result = new Uint8Array(to.bytes);
-  runPrimitive(binding.reorder(from, to, 1), { source: data }, result);
-  return result;
 }
 
 /** One rounding of binary32 each: rne(fl(fl(v)·multiplier)) + zero point, limited. */
