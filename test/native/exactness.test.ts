@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { PostOp } from '../../src/codegen/onednn/binding.ts';
+import { offered } from '../../src/codegen/onednn/known_defects.ts';
 import { binding, bytesOf, expectSame, random, rangeOf, requantize, runPrimitive, typed } from './support.ts';
 
 const int = (min: number, max: number) => fc.integer({ min, max });
@@ -44,16 +45,6 @@ function inputAt(
   if (!transposed) return output * stride - pad + tap * dilation;
   const position = output + pad - tap * dilation;
   return position % stride === 0 ? position / stride : -1;
-}
-
-/** What oneDNN creates, undefined where every implementation it has is known to be wrong. */
-function offered<T>(create: () => T): T | undefined {
-  try {
-    return create();
-  } catch (error) {
-    if (String(error).includes('has no working implementation')) return undefined;
-    throw error;
-  }
 }
 
 describe('the recipe for exact requantization', () => {

@@ -7,8 +7,16 @@
 import { type ITensor, sizeOf, tensor } from '../../ir/index.ts';
 import { type ConvAttrs, windowedDim } from '../../ir/ops/conv_geometry.ts';
 
-/** S[o, tap], flattened [O × taps]; wraps modulo 2^32. w: [O, C/group, kernel…]. */
+const known = new WeakMap<ITensor, Int32Array>();
+
+/** S[o, tap], flattened [O × taps]; wraps modulo 2^32. w: [O, C/group, kernel…]. Every way asks, weights are read once. */
 export function tapSums(w: ITensor<'s8' | 'u8'>): Int32Array {
+  const sums = known.get(w) ?? addedTaps(w);
+  known.set(w, sums);
+  return sums;
+}
+
+function addedTaps(w: ITensor<'s8' | 'u8'>): Int32Array {
   const [filters, channels, ...kernel] = w.shape;
   const taps = sizeOf(kernel);
   const sums = new Int32Array(filters * taps);
