@@ -1,11 +1,17 @@
 import { defineConfig } from 'vitest/config';
 
+/** Folders whose tests leave no state behind in a process (mocks, settings): their files share workers, which load the sources once. */
+const pure = ['diagnostics', 'ir', 'numerics', 'ops', 'onnx_*', 'passes', 'torch', 'torch_export'];
+const shared = pure.map((folder) => `test/unit/${folder}/**/*.test.ts`);
+
+const common = { testTimeout: 60_000, pool: 'forks', maxWorkers: 2 } as const;
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts', 'src/**/*.test.ts'],
-    testTimeout: 60_000,
-    pool: 'forks',
-    maxWorkers: 2,
     reporters: ['default', './scripts/skipped-reporter.mjs'],
+    projects: [
+      { test: { ...common, name: 'shared', include: shared, isolate: false } },
+      { test: { ...common, name: 'isolated', include: ['test/**/*.test.ts', 'src/**/*.test.ts'], exclude: shared } },
+    ],
   },
 });

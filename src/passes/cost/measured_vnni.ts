@@ -84,4 +84,10 @@ const rows: readonly MeasuredRow[] = [
   ['conv', 1, 1, 1152, 25, 1, 1152, 1152, 49, [0, 1.55, 1.19, 1.09, 1.55, 4.82, 1.77], [0, 1.31, 1.29, 1.01, 1.31, 4.27, 2.72]],
 ];
 
-export const vnni = tablesOf('vnni', 2, [1, 2], ['fold', 'border-table', 'pad', 'native', 'four-term', 'two-conv', 'f32-shift'], rows);
+export const vnni = tablesOf(
+  'vnni',
+  2,
+  [1, 2],
+  ['fold', 'border-table', 'pad', 'native', 'four-term', 'two-conv', 'f32-shift'],
+  rows,
+);
