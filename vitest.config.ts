@@ -1,8 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
-/** Folders whose tests leave no state behind in a process (mocks, settings): their files share workers, which load the sources once. */
-const pure = ['diagnostics', 'ir', 'numerics', 'ops', 'onnx_*', 'passes', 'torch', 'torch_export'];
-const shared = pure.map((folder) => `test/unit/${folder}/**/*.test.ts`);
+/** Tests that leave no state behind in a process (mocks, settings): their files share workers, which load the sources once. */
+const shared = [
+  'test/unit/{diagnostics,ir,numerics,ops,onnx_*,passes,torch,torch_export}/**/*.test.ts',
+  'test/{conformance,golden,properties}/**/*.test.ts',
+  'test/differential/{conv,rewrite}*.test.ts',
+];
 
 const common = { testTimeout: 60_000, pool: 'forks', maxWorkers: 2 } as const;
 
