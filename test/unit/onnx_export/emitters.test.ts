@@ -52,7 +52,7 @@ describe('random graphs mean the same after export and import', () => {
               expect(differenceOf(result, interpret(graph, feeds), 1e-6)).toBeUndefined();
             }
           }),
-          { numRuns: process.env.UNSKEW_DEEP ? 1000 : 30 },
+          { numRuns: process.env.UNSKEW_DEEP ? 1000 : 60 },
         );
         expect(accepted).toBeGreaterThan(20);
       });
