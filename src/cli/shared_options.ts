@@ -84,12 +84,14 @@ export interface CompileValues {
 /** @throws UsageError for options that a compiled file has settled already */
 export function compileSource(
   source: Source,
-  values: Omit<CompileValues, 'shape' | 'batch'>,
+  values: Omit<CompileValues, 'shape' | 'batch'> & { readonly verify?: boolean },
   graph: Graph,
 ): CompiledModel {
-  const { backend, threads, strategy } = values;
-  if (source.compiled === undefined)
-    return compileGraph(graph, { backend, ...(threads && { threads }), ...(strategy && { strategy }) });
+  const { backend, threads, strategy, verify } = values;
+  if (source.compiled === undefined) {
+    const given = { ...(threads && { threads }), ...(strategy && { strategy }), ...(verify && { verify }) };
+    return compileGraph(graph, { backend, ...given });
+  }
   if (strategy !== undefined)
     throw new UsageError(
       `${source.path} is compiled already: --strategy cannot change it`,
