@@ -18,7 +18,7 @@ import {
 } from '../../src/testing/index.ts';
 import { expectSame } from './support.ts';
 
-const runs = process.env.UNSKEW_DEEP ? 20_000 : 200;
+const runs = process.env.UNSKEW_DEEP ? 20_000 : 300;
 
 /** Channel counts on both sides of what oneDNN blocks by. */
 const wide = {
