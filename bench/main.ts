@@ -3,10 +3,13 @@
  * same run, and every network is compared with the interpreter and with ONNX Runtime, integer for integer, before it
  * is timed.
  */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { importOnnx } from '../src/importers/onnx/import.ts';
 import { interpret, tensor } from '../src/ir/index.ts';
 import { legalize } from '../src/passes/legalize.ts';
-import { compileGraph, Model } from '../src/runtime/compile.ts';
+import { compile, compileGraph, Model } from '../src/runtime/compile.ts';
 import { compare, formatTable, measure, quantile, type Schedule, usualSchedule } from './measure.ts';
 import { type NetOptions, networks, noiseImage } from './models/index.ts';
 import { createPeer } from './peers/onnxruntime.ts';
@@ -94,26 +97,47 @@ const differing = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
   return count;
 };
 
-/** Import, legalization and selection of a network, after one warm-up: medians in ms. */
-function benchCompile(
-  network: NetworkName,
-  form: NetOptions['form'],
-): { network: string; form: string; importMs: number; legalizeMs: number; totalMs: number } {
+interface CompileRow {
+  readonly network: string;
+  readonly form: string;
+  /** Import, legalization and selection the first time, with cold code. */
+  readonly firstMs: number;
+  readonly importMs: number;
+  readonly legalizeMs: number;
+  /** From a path to a model that runs; then everything that its certificate says. */
+  readonly compileMs: number;
+  readonly proveMs: number;
+}
+
+/** The first time, then medians in ms of twelve more; `compile` and the proof of what it made in turn. */
+async function benchCompile(network: NetworkName, form: NetOptions['form']): Promise<CompileRow> {
   const bytes = networks[network]({ ...options, form });
-  const times = Array.from({ length: 7 }, () => {
-    const start = performance.now();
+  const folder = mkdtempSync(join(tmpdir(), 'unskew-bench-'));
+  const path = join(folder, 'model.onnx');
+  writeFileSync(path, bytes);
+  const rounds: number[][] = [];
+  for (let round = 0; round < 13; round++) {
+    const times = [performance.now()];
+    const lap = () => times.push(performance.now());
     const graph = importOnnx(bytes, { file: network });
-    const imported = performance.now();
+    lap();
     compileGraph(graph, { threads: 1 });
-    return [imported - start, performance.now() - imported];
-  });
-  const first = times[0][0] + times[0][1];
-  const at = (i: number) =>
+    lap();
+    const model = await compile(path, { threads: 1 });
+    lap();
+    if (model.certificate.verdict !== 'bit-exact') throw new Error(`${network} is not proved`);
+    lap();
+    model.dispose();
+    rounds.push(times.slice(1).map((t, i) => t - times[i]));
+  }
+  rmSync(folder, { recursive: true });
+  const [importMs, legalizeMs, compileMs, proveMs] = [0, 1, 2, 3].map((i) =>
     quantile(
-      times.slice(1).map((t) => t[i]),
+      rounds.slice(1).map((t) => t[i]),
       0.5,
-    );
-  return { network, form, importMs: at(0), legalizeMs: at(1), totalMs: first };
+    ),
+  );
+  return { network, form, firstMs: rounds[0][0] + rounds[0][1], importMs, legalizeMs, compileMs, proveMs };
 }
 
 const args = process.argv.slice(2);
@@ -123,21 +147,33 @@ const wanted = (part: string) => args.every((a) => a.startsWith('--')) || args.i
 const result: { compile?: unknown; networks?: NetworkRow[] } = {};
 
 if (wanted('compile')) {
-  const rows = (['resnet-50', 'mobilenet-v2'] as const).flatMap((n) =>
-    (['qlinear', 'qdq'] as const).map((form) => benchCompile(n, form)),
-  );
+  const rows: CompileRow[] = [];
+  for (const network of ['resnet-50', 'mobilenet-v2'] as const)
+    for (const form of ['qlinear', 'qdq'] as const) rows.push(await benchCompile(network, form));
   result.compile = rows;
-  const header = ['import + legalize + select', 'form', 'first ms', 'import ms', 'legalize + select ms'];
+  const header = [
+    'network',
+    'form',
+    'first ms',
+    'import ms',
+    'legalize + select ms',
+    'compile ms',
+    'prove ms',
+    'ratio',
+  ];
   const cells = rows.map((r) => [
     r.network,
     r.form,
-    r.totalMs.toFixed(0),
+    r.firstMs.toFixed(0),
     r.importMs.toFixed(0),
     r.legalizeMs.toFixed(0),
+    r.compileMs.toFixed(0),
+    r.proveMs.toFixed(1),
+    (r.proveMs / r.compileMs).toFixed(3),
   ]);
   if (!json)
     console.log(
-      `${formatTable(header, cells)}\n(first: cold, as a user meets it; the others are medians of six more)\n`,
+      `${formatTable(header, cells)}\n(first: import, legalize and select with cold code; compile: from a path to a model; prove: its certificate)\n`,
     );
 }
 if (wanted('networks')) {

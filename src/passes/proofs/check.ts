@@ -10,7 +10,7 @@ import { checkFinite } from './finite.ts';
 import { checkIdentity, type IdentityReport, identityMethod, Session } from './identity.ts';
 import { filledWith, type Obligation, type Witness, witnessInput } from './obligation.ts';
 import { primitiveObligations } from './primitives.ts';
-import { highest, type Interval, lowest, Ranges } from './range.ts';
+import { highest, type Interval, lowest, type Ranges } from './range.ts';
 import { checkReciprocal } from './reciprocal.ts';
 import { GraphPair, type Region, sizedRegions } from './region.ts';
 import { compareRecipes, type RoundingReport, recipeOf, tailOf } from './rounding.ts';
@@ -38,7 +38,7 @@ export function checkRegion(
 
 /** What the primitives of a selected graph owe, by node. */
 export const checkPrimitives = (graph: Graph, target: Target, session = new Session()): Map<ValueId, Obligation[]> =>
-  primitiveObligations(graph, new Ranges(graph, session.weights), target);
+  primitiveObligations(graph, session.ranges(graph), target);
 
 export interface CheckedRegion {
   readonly obligations: readonly Obligation[];
@@ -55,8 +55,7 @@ class Checker {
   constructor(pair: GraphPair, session: Session) {
     this.#pair = pair;
     this.#session = session;
-    const { weights } = session;
-    this.#ranges = { before: new Ranges(pair.before, weights), after: new Ranges(pair.after, weights) };
+    this.#ranges = { before: session.ranges(pair.before), after: session.ranges(pair.after) };
   }
 
   check(root: ValueId): CheckedRegion {
@@ -82,19 +81,19 @@ class Checker {
     }
   }
 
-  /** Where the sum of the root lies: what it rounds, or its result. */
+  /** Where the sum of the root lies: what it rounds, or its result. Both sides are the same, so either one tells. */
   #reach(root: ValueId): Interval {
     const { before, after } = this.#pair;
-    return tighter(
-      sumOf(this.#ranges.before, before, before.nodes[root]),
-      sumOf(this.#ranges.after, after, after.nodes[root]),
-    );
+    const known = sumOf(this.#ranges.before, before, before.nodes[root]);
+    return fitsInt32(known) ? known : tighter(known, sumOf(this.#ranges.after, after, after.nodes[root]));
   }
 
   #sums(region: Region): Obligation[] {
     const sums = this.#reach(region.root);
     const [low, high] = [lowest(sums), highest(sums)];
-    const fits = low >= -(2 ** 31) && high <= 2 ** 31 - 1;
+    const fits = fitsInt32(sums);
+    // An s32 that is not rounded is the sum itself, on both sides.
+    if (fits && region.after.values[region.root].type.dtype === 's32') this.#ranges.after.assume(region.root, sums);
     const carried = nodesOf(region.after).filter(
       (node) => /conv|matmul/.test(node.op) && isFloat(region.after.values[node.id].type.dtype as 'f32'),
     );
@@ -184,6 +183,8 @@ function sumOf(ranges: Ranges, graph: Graph, node: Node | undefined): Interval {
   if (node.op === 'qnn.requantize') return ranges.of(tailOf(graph, node)?.sum ?? (node.operands[0] as ValueId));
   return node.op.startsWith('dnnl.') ? ranges.fusedSum(node) : ranges.of(node.id);
 }
+
+const fitsInt32 = (i: Interval): boolean => lowest(i) >= -(2 ** 31) && highest(i) <= 2 ** 31 - 1;
 
 /** Both hold: the narrower one. */
 function tighter(a: Interval, b: Interval): Interval {

@@ -4,8 +4,10 @@
  * that operators on constants alone are evaluated by their own meaning.
  */
 import { constantOf, evaluateNode, type Graph, type ITensor, type Node, type ValueId } from '../../ir/index.ts';
+import { picked } from './dense.ts';
 import type { Grid } from './grid.ts';
 import { movements } from './movements.ts';
+import type { OpaqueProducts } from './opaque_products.ts';
 import { products } from './products.ts';
 import type { Ring } from './ring.ts';
 import {
@@ -21,18 +23,21 @@ import {
   unsupported,
   type Value,
 } from './terms.ts';
-import type { Projections } from './weights.ts';
+import type { Weights } from './weights.ts';
 import type { AxisKinds } from './windows.ts';
 
 export interface EvaluationOptions {
   readonly graph: Graph;
+  readonly producers: ReadonlyMap<ValueId, Node>;
   readonly grid: Grid;
   readonly ring: Ring;
   /** The unknowns. */
   readonly leaves: ReadonlyMap<ValueId, Terms>;
-  readonly weights: Projections;
+  readonly weights: Weights;
+  /** Products that are unknowns too; absent: none. */
+  readonly opaque?: OpaqueProducts | undefined;
   /** Only refine the grid: dense values stay empty. */
-  readonly learning: boolean;
+  readonly learning?: boolean;
 }
 
 export type Evaluate = (node: Node, operands: readonly (Value | undefined)[], side: Side) => Value;
@@ -41,19 +46,21 @@ export class Side {
   readonly graph: Graph;
   readonly grid: Grid;
   readonly ring: Ring;
-  readonly weights: Projections;
+  readonly weights: Weights;
+  readonly opaque: OpaqueProducts | undefined;
   readonly #learning: boolean;
   readonly #producers: ReadonlyMap<ValueId, Node>;
   readonly #values: Map<ValueId, Value>;
 
-  constructor({ graph, grid, ring, leaves, weights, learning }: EvaluationOptions) {
+  constructor({ graph, producers, grid, ring, leaves, weights, opaque, learning = false }: EvaluationOptions) {
     this.graph = graph;
     this.grid = grid;
     this.ring = ring;
     this.weights = weights;
+    this.opaque = opaque;
     this.#learning = learning;
     this.#values = new Map(leaves);
-    this.#producers = new Map(Object.values(graph.nodes).flatMap((n) => n.results.map((r) => [r, n] as const)));
+    this.#producers = producers;
   }
 
   shapeOf = (id: ValueId): readonly number[] => this.graph.values[id].type.shape as readonly number[];
@@ -75,7 +82,7 @@ export class Side {
     if (v.kind === 'dense') return v;
     if (v.kind === 'mixed') {
       const [known, unknown] = [this.dense(v.known, shape), this.dense(v.unknown, shape)];
-      return { ...known, data: known.data.map((x, i) => this.ring.reduce(x + unknown.data[i])) };
+      return { ...known, data: this.ring.add(known.data, unknown.data, 1) };
     }
     if (!this.#learning) {
       const at = this.grid.coordinatesOf(v.shape);
@@ -115,20 +122,25 @@ export class Side {
       const unknown = sum(constantTerms(shape, 0), expanded(t, shape, this.ring), sign, this.ring);
       return { kind: 'mixed', shape, known: a, unknown };
     }
-    return this.#elementwise(a, b, shape, (x, y) => this.ring.reduce(x + sign * y));
+    return this.#elementwise(a, b, shape, (x, y) => this.ring.add(x, y, sign));
   }
 
   multiply(a: Value, b: Value, shape: readonly number[]): Value {
     const [s, t] = [this.#asTerms(a), this.#asTerms(b)];
     if (s && t) return product(expanded(s, shape, this.ring), expanded(t, shape, this.ring), this.ring);
-    return this.#elementwise(a, b, shape, this.ring.mul);
+    return this.#elementwise(a, b, shape, this.ring.multiply);
   }
 
   #asTerms(v: Value): Terms | undefined {
     return v.kind === 'terms' ? v : v.kind === 'constant' ? termsOfConstant(v, this.ring) : undefined;
   }
 
-  #elementwise(a: Value, b: Value, shape: readonly number[], f: (x: number, y: number) => number): Dense {
+  #elementwise(
+    a: Value,
+    b: Value,
+    shape: readonly number[],
+    f: (x: Float64Array, y: Float64Array) => Float64Array,
+  ): Dense {
     const [left, right] = [this.dense(a, shape), this.dense(b, shape)];
     if (this.#learning) return empty(shape);
     const at = shape.map((size, axis) => {
@@ -139,10 +151,7 @@ export class Side {
       });
       return own.reduce((fewest, list) => (list.length < fewest.length ? list : fewest));
     });
-    const [x, y] = [picked(left, at), picked(right, at)];
-    const data = new Float64Array(x.length);
-    for (let i = 0; i < data.length; i++) data[i] = f(x[i], y[i]);
-    return { kind: 'dense', shape, at, data };
+    return { kind: 'dense', shape, at, data: f(picked(left, at), picked(right, at)) };
   }
 
   #compute(node: Node): Value {
@@ -166,35 +175,6 @@ const sameSizes = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((size, i) => size === b[i]);
 
 const empty = (shape: readonly number[]): Dense => ({ kind: 'dense', shape, at: [], data: new Float64Array(0) });
-
-/** The elements of `v` at each position of `at`, row major; sizes of 1 are broadcast. */
-export function picked(v: Dense, at: readonly Int32Array[]): Float64Array {
-  const lead = at.length - v.shape.length;
-  if (lead === 0 && v.at.every((list, axis) => sameList(list, at[axis]))) return v.data;
-  let [places, stride] = [Int32Array.of(0), 1];
-  for (let axis = at.length - 1; axis >= 0; axis--) {
-    const own = axis - lead;
-    const isRead = own >= 0 && v.shape[own] !== 1;
-    const steps = isRead
-      ? placesOf(v.at[own], at[axis]).map((place) => place * stride)
-      : new Int32Array(at[axis].length);
-    const inner = places;
-    places = new Int32Array(steps.length * inner.length);
-    for (let i = 0, to = 0; i < steps.length; i++)
-      for (let j = 0; j < inner.length; j++) places[to++] = steps[i] + inner[j];
-    if (own >= 0) stride *= v.at[own].length;
-  }
-  return Float64Array.from(places, (place) => v.data[place]);
-}
-
-/** Where in a list of coordinates others are. */
-function placesOf(list: Int32Array, wanted: Int32Array): Int32Array {
-  const place = new Map(Array.from(list, (coordinate, i) => [coordinate, i]));
-  return wanted.map((coordinate) => place.get(coordinate) ?? unsupported('positions that do not correspond'));
-}
-
-const sameList = (a: Int32Array, b: Int32Array): boolean =>
-  a === b || (a.length === b.length && a.every((v, i) => v === b[i]));
 
 /** Narrower integers wrap modulo less than 2^32, which is no homomorphism of the integers they stand for here. */
 const carriers: ReadonlySet<string> = new Set(['s32', 's64', 'f32', 'f64']);

@@ -39,7 +39,7 @@ export class Grid {
       }
       if (kinds && !this.#distinct[axis]) {
         this.#kinds[axis] = joinMarks(this.#kinds[axis], kinds);
-        this.#distinct[axis] = new Set(this.#kinds[axis]).size === size;
+        this.#distinct[axis] = isDistinct(this.#kinds[axis] as Int32Array);
       }
       if (slope === undefined) return;
       this.#slopes[axis] ??= slope;
@@ -70,6 +70,7 @@ export class Grid {
     const at = this.shape.map((size, axis) => {
       const kinds = this.#kinds[axis];
       if (kinds === undefined) return Int32Array.of(0);
+      if (this.#distinct[axis]) return range(size);
       const first = new Map<number, number>();
       kinds.forEach((kind, i) => {
         if (!first.has(kind)) first.set(kind, i);
@@ -94,6 +95,9 @@ export class Grid {
     this.#distinct[axis] = true;
   }
 }
+
+const isDistinct = (kinds: Int32Array): boolean =>
+  kinds === range(kinds.length) || (kinds.length <= 2 ** 10 && new Set(kinds).size === kinds.length);
 
 /** Equal slices along an axis get the same number. */
 function sliceKinds({ data, shape }: ITensor, axis: number): Int32Array {

@@ -1,25 +1,35 @@
 /** Obligation (a): both sides of a region are the same polynomial in their unknowns. */
-import { type Graph, type Node, sizeOf, type ValueId } from '../../ir/index.ts';
-import { picked, Side } from './evaluate.ts';
+import { type Graph, type Node, producersOf, sizeOf, type ValueId } from '../../ir/index.ts';
+import { picked } from './dense.ts';
+import { type EvaluationOptions, Side } from './evaluate.ts';
 import { Grid } from './grid.ts';
+import { type Expression, sameForms } from './normal_form.ts';
+import { OpaqueProducts } from './opaque_products.ts';
 import { accumulator } from './products.ts';
+import { Ranges } from './range.ts';
 import { type Region, sizedRegions } from './region.ts';
 import { PRIME, primeField, RandomPoints, type Ring, wrapping } from './ring.ts';
 import { tailOf } from './rounding.ts';
 import { ones, type Terms, Unsupported, type Vector } from './terms.ts';
-import { type Projections, UnknownProjections, Weights } from './weights.ts';
+import { Weights } from './weights.ts';
 
-/** What checks share: passes over weights, and random points. */
+/** What checks share: passes over weights, ranges, and random points. */
 export class Session {
   readonly weights = new Weights();
-  readonly projections: UnknownProjections;
   readonly #random: RandomPoints;
+  readonly #ranges = new Map<Graph, Ranges>();
   readonly #vectors = new Map<string, Vector>();
 
   /** @param seed of the random points; from the system when absent */
   constructor(seed?: number) {
     this.#random = new RandomPoints(seed);
-    this.projections = new UnknownProjections(this.weights, this.#random);
+  }
+
+  /** What is known of the values of a graph, for all that is asked of it. */
+  ranges(graph: Graph): Ranges {
+    const known = this.#ranges.get(graph) ?? new Ranges(graph, this.weights);
+    this.#ranges.set(graph, known);
+    return known;
   }
 
   /** One vector for each unknown, axis and size: for other sizes of other axes weights need no other pass. */
@@ -33,6 +43,8 @@ export class Session {
     return made;
   }
 
+  opaque = (): OpaqueProducts => new OpaqueProducts(this.#random);
+
   /** A single unknown is a random scale. */
   unknown(leaf: string, shape: readonly number[]): Terms {
     const scale = sizeOf(shape) === 1 ? this.#random.next() : 1;
@@ -45,18 +57,20 @@ export interface IdentityReport {
   readonly verdict: 'same' | 'different' | { readonly open: string };
   /** The region for known sizes, where both sides differ. */
   readonly at?: { readonly region: Region; readonly index: readonly number[] };
-  /** Compared (channel, class) pairs, sizes of symbolic axes that were tried, degree of the polynomials. */
+  /** Compared (channel, class) pairs, sizes of symbolic axes that were tried, degree of the polynomials: 0 when their normal
+   * forms are equal, and constants were compared. */
   readonly compared: number;
   readonly sizes: number;
   readonly degree: number;
 }
 
 /** Roots that round: both sides are compared before they do. */
-const rounds = (node: Node | undefined): boolean =>
-  node?.op === 'qnn.requantize' || node?.op.startsWith('dnnl.') === true;
+const rounds = ({ op }: Node): boolean => op === 'qnn.requantize' || op.startsWith('dnnl.');
 
 export function checkIdentity(region: Region, session: Session): IdentityReport {
   let compared = 0;
+  const forms = sameForms(expressionsOf(region), session.weights);
+  if (forms) return { verdict: 'same', compared: forms.constants, sizes: 1, degree: 0 };
   const regions = sizedRegions(region);
   const degree = degreeOf(region);
   const report = { sizes: regions.length, degree };
@@ -80,6 +94,14 @@ function degreeOf({ leaves, before }: Region): number {
   return Math.max(1, (ranks[0] ?? 0) + (ranks[1] ?? 0));
 }
 
+/** What is compared: of a value that is rounded, its sum. */
+const expressionsOf = ({ root: id, before, after }: Region): Expression[] =>
+  [before, after].map((graph) => {
+    const root = graph.nodes[id];
+    const sum = root?.op === 'qnn.requantize' ? (tailOf(graph, root)?.sum ?? (root.operands[0] as ValueId)) : undefined;
+    return { graph, root, sum };
+  });
+
 function compare(region: Region, session: Session): { readonly index?: readonly number[]; readonly count: number } {
   const shape = region.before.values[region.root].type.shape as readonly number[];
   const other = region.after.values[region.root].type.shape as readonly number[];
@@ -94,45 +116,50 @@ function compare(region: Region, session: Session): { readonly index?: readonly 
         return [id, known ? { ...unknown, terms: [] } : unknown];
       }),
     );
+  const sides = expressionsOf(region);
+  const producers = new Map(sides.map(({ graph }) => [graph, producersOf(graph)]));
   const evaluate = (
-    graph: Graph,
-    ring: Ring,
-    leaves: ReadonlyMap<ValueId, Terms>,
-    weights: Projections = session.weights,
-    learning = false,
+    { graph, root, sum }: Expression,
+    point: Pick<EvaluationOptions, 'ring' | 'leaves' | 'opaque' | 'learning'>,
   ): Float64Array => {
-    const side = new Side({ graph, grid, ring, leaves, weights, learning });
-    const node = graph.nodes[region.root];
-    const value =
-      node?.op === 'qnn.requantize'
-        ? side.value(tailOf(graph, node)?.sum ?? (node.operands[0] as ValueId))
-        : rounds(node)
-          ? accumulator(
-              node,
-              node.operands.map((id) => (id === null ? undefined : side.value(id))),
-              side,
-            )
-          : side.value(region.root);
+    const side = new Side({
+      graph,
+      producers: producers.get(graph) as ReadonlyMap<ValueId, Node>,
+      grid,
+      weights: session.weights,
+      ...point,
+    });
+    const value = sum
+      ? side.value(sum)
+      : root && rounds(root)
+        ? accumulator(
+            root,
+            root.operands.map((id) => (id === null ? undefined : side.value(id))),
+            side,
+          )
+        : side.value(region.root);
     const dense = side.dense(value, shape);
-    return learning ? dense.data : picked(dense, grid.at);
+    return point.learning ? dense.data : picked(dense, grid.at);
   };
-  const random = points(false);
-  for (const graph of [region.before, region.after]) evaluate(graph, primeField, random, session.weights, true);
-  const both = (ring: Ring, leaves: ReadonlyMap<ValueId, Terms>, weights?: Projections) =>
-    [region.before, region.after].map((graph) => evaluate(graph, ring, leaves, weights));
-  const firstDifference = ([a, b]: readonly Float64Array[]): number => a.findIndex((v, i) => v !== b[i]);
-  // Unknowns at 0 leave the constants, which are compared in the arithmetic of the operators themselves. Where these
-  // agree modulo 2^32 alone they are taken off before values at a random point are compared.
-  const zero = points(true);
-  let at = firstDifference(both(wrapping, zero));
-  let values = both(primeField, random, session.projections);
-  if (at < 0 && firstDifference(values) >= 0) values = both(primeField, random);
-  if (at < 0 && firstDifference(values) >= 0) {
-    const origins = both(primeField, zero);
-    at = firstDifference(values.map((side, s) => side.map((v, i) => primeField.reduce(v - origins[s][i]))));
-  }
-  const count = values[0].length;
-  return at < 0 ? { count } : { index: coordinates(at, grid), count };
+  const [random, zero] = [points(false), points(true)];
+  for (const side of sides) evaluate(side, { ring: primeField, leaves: random, learning: true });
+  const both = (ring: Ring, leaves: ReadonlyMap<ValueId, Terms>, opaque?: OpaqueProducts) =>
+    sides.map((side) => evaluate(side, { ring, leaves, opaque }));
+  const firstDifference = ([a, b]: readonly Float64Array[]): number => {
+    for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return i;
+    return -1;
+  };
+  const count = sizeOf(grid.at.map((list) => list.length));
+  // Unknowns at 0 leave the constants, which are compared in the arithmetic of the operators themselves.
+  const at = firstDifference(both(wrapping, zero));
+  if (at >= 0) return { index: coordinates(at, grid), count };
+  if (firstDifference(both(primeField, random, session.opaque())) < 0) return { count };
+  const values = both(primeField, random);
+  if (firstDifference(values) < 0) return { count };
+  // Where constants agree modulo 2^32 alone they are taken off before values at a random point are compared.
+  const origins = both(primeField, zero);
+  const differs = firstDifference(values.map((side, s) => primeField.add(side, origins[s], -1)));
+  return differs < 0 ? { count } : { index: coordinates(differs, grid), count };
 }
 
 function coordinates(flat: number, { at }: Grid): number[] {
@@ -146,4 +173,6 @@ function coordinates(flat: number, { at }: Grid): number[] {
 
 /** Of a report: how the identity was decided, as the certificate says it. */
 export const identityMethod = ({ compared, sizes, degree }: IdentityReport): string =>
-  `constants exactly modulo 2^32, coefficients at a random point over Z/(2^31 − 1), for ${compared} (channel, class of positions)${sizes > 1 ? ` in ${sizes} sizes` : ''}; a difference is missed with probability ≤ ${degree}/${PRIME}`;
+  degree === 0
+    ? `equal normal forms: the same products of sources and weights, and the same ${compared} constants modulo 2^32`
+    : `constants exactly modulo 2^32, coefficients at a random point over Z/(2^31 − 1), for ${compared} (channel, class of positions)${sizes > 1 ? ` in ${sizes} sizes` : ''}; a difference is missed with probability ≤ ${degree}/${PRIME}`;

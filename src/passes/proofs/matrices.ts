@@ -1,7 +1,9 @@
 /** Matrix products of sums of terms with known or unknown matrices, at chosen positions. Operands have rank 2 at least. */
-import type { Ring } from './ring.ts';
-import { type Constant, type Dense, forEachIndex, joinMarks, outer, range, type Terms, type Vector } from './terms.ts';
-import type { Projections } from './weights.ts';
+import { sizeOf } from '../../ir/index.ts';
+import { picked } from './dense.ts';
+import type { Side } from './evaluate.ts';
+import { numberOf } from './opaque_products.ts';
+import { type Constant, type Dense, joinMarks, ones, outer, range, type Terms, taken, type Vector } from './terms.ts';
 import type { AxisKinds } from './windows.ts';
 
 type Right = Terms | Constant;
@@ -24,51 +26,41 @@ export function matrixProduct(
   b: Right,
   shape: readonly number[],
   at: readonly Int32Array[],
-  weights: Projections,
-  ring: Ring,
+  { weights, opaque, ring }: Side,
 ): Dense {
   const rank = shape.length;
   const sizes = at.map((list) => list.length);
-  const data = new Float64Array(sizes.reduce((all, n) => all * n, 1));
+  let data: Float64Array = new Float64Array(sizeOf(sizes));
   const add = (part: Float64Array) => {
-    for (let i = 0; i < data.length; i++) data[i] = ring.reduce(data[i] + part[i]);
+    data = ring.add(data, part, 1);
   };
   /** Of an operand, its vector along an axis of the result; a size of 1 is broadcast. */
   const along = (axes: readonly Vector[], axis: number): Float64Array => {
     const own = axes.length - rank + axis;
-    const vector = own < 0 ? undefined : axes[own].data;
-    return Float64Array.from(at[axis], (i) => (vector === undefined ? 1 : vector[vector.length === 1 ? 0 : i]));
+    const vector = own < 0 ? undefined : axes[own];
+    if (vector === undefined) return ones(at[axis].length).data;
+    return vector.data.length === 1 ? new Float64Array(at[axis].length).fill(vector.data[0]) : taken(vector, at[axis]);
   };
   for (const term of a.terms) {
     const inner = term.axes[term.axes.length - 1];
-    const rows = at.map((list, axis) =>
-      axis === rank - 1 ? new Float64Array(list.length).fill(1) : along(term.axes, axis),
-    );
+    const rows = at.map((list, axis) => (axis === rank - 1 ? ones(list.length).data : along(term.axes, axis)));
     const left = outer(term.scale, rows, ring);
     if (b.kind === 'constant') {
-      const projected = weights.projection(b.tensor, { kind: 'matmul' }, inner, ring);
-      const part = new Float64Array(data.length);
-      forEachIndex(sizes, (i, index) => {
-        let from = 0;
-        for (let axis = 0; axis < rank; axis++) {
-          const own = b.shape.length - rank + axis;
-          if (axis === rank - 2 || own < 0) continue;
-          from = from * b.shape[own] + (b.shape[own] === 1 ? 0 : at[axis][index[axis]]);
-        }
-        part[i] = ring.mul(left[i], projected[from]);
-      });
-      add(part);
+      const kept = b.shape.map((size, own) => (own === b.shape.length - 2 ? 1 : size));
+      const projected =
+        opaque?.of(b.tensor, inner, () => String(numberOf(inner)), sizeOf(kept)) ??
+        weights.projection(b.tensor, { kind: 'matmul' }, inner, ring);
+      const right: Dense = { kind: 'dense', shape: kept, at: kept.map(range), data: projected };
+      add(ring.multiply(left, picked(right, at)));
       continue;
     }
     for (const factor of b.terms) {
       const summed = factor.axes[factor.axes.length - 2].data;
       let dot = 0;
       for (let k = 0; k < summed.length; k++) dot = ring.reduce(dot + ring.mul(inner.data[k], summed[k]));
-      const columns = at.map((list, axis) =>
-        axis === rank - 2 ? new Float64Array(list.length).fill(1) : along(factor.axes, axis),
-      );
+      const columns = at.map((list, axis) => (axis === rank - 2 ? ones(list.length).data : along(factor.axes, axis)));
       const right = outer(ring.mul(factor.scale, dot), columns, ring);
-      add(right.map((v, i) => ring.mul(v, left[i])));
+      add(ring.multiply(right, left));
     }
   }
   return { kind: 'dense', shape, at, data };

@@ -97,7 +97,7 @@ function epilogue(graph: Graph, node: Node, ranges: Ranges): Obligation {
   let [saturated, compared] = [0, 0];
   for (let c = 0; c < channels; c++) {
     for (const [b, m] of added[c]) {
-      const [low, high] = bounds(sum, c, channels);
+      const [low, high] = bounds(sum, c, recipe.axis);
       if (low < -(2 ** 31) + Math.abs(b) + Math.abs(m) || high > 2 ** 31 - 1 - Math.abs(b) - Math.abs(m))
         return { kind: 'rounding', what, method: 'intervals', verdict: { open: `channel ${c} may leave int32` } };
       const [exact, primitive] = [intRecipe(recipe, c, b + m), primitiveRecipe(recipe, c, b, m)];

@@ -12,6 +12,7 @@ import {
   type Terms,
   unsupported,
   type Value,
+  withShape,
 } from './terms.ts';
 import { unknownWindowProduct, type Window, windowKinds, windowOf, windowProduct } from './windows.ts';
 
@@ -30,10 +31,7 @@ const conv: Evaluate = (node, [x, w, third, zw], side) => {
   const kinds = () => windowKinds(source, window, shape);
   const { known, unknown } = filters(node, w!, quantized ? zw : undefined, window, side);
   const parts: Value[] = [];
-  if (known)
-    parts.push(
-      side.atPositions(shape, kinds, (at) => windowProduct(source, known, window, shape, at, side.weights, side.ring)),
-    );
+  if (known) parts.push(side.atPositions(shape, kinds, (at) => windowProduct(source, known, window, shape, at, side)));
   if (unknown)
     parts.push(
       side.atPositions(shape, kinds, (at) => unknownWindowProduct(source, unknown, window, shape, at, side.ring)),
@@ -94,7 +92,7 @@ const matmul: Evaluate = (node, [a, b, za, zb], side) => {
       side.atPositions(
         full,
         () => matrixKinds(left, factor, full),
-        (at) => matrixProduct(left, factor, full, at, side.weights, side.ring),
+        (at) => matrixProduct(left, factor, full, at, side),
       ),
     )
     .reduce((all, part) => side.add(all, part, full) as Dense);
@@ -114,7 +112,7 @@ const alongAxis = (z: Value | undefined, shape: readonly number[], axis: number)
 function rightSide(node: Node, b: Value, zb: Value | undefined, side: Side): readonly (Terms | Constant)[] {
   const asMatrix = (tensor: ITensor): Constant => {
     const shape = tensor.shape.length > 1 ? tensor.shape : [tensor.shape[0], 1];
-    return { kind: 'constant', shape, tensor: { ...tensor, shape } };
+    return { kind: 'constant', shape, tensor: withShape(tensor, shape) };
   };
   if (b.kind === 'constant' && zb?.kind === 'constant')
     return [asMatrix(side.weights.centredFor(node, b.tensor, zb.tensor))];
@@ -160,7 +158,7 @@ export function accumulator(node: Node, operands: readonly (Value | undefined)[]
 function shapedConstant(v: Value, shape: readonly number[]): Value {
   if (v.kind !== 'constant') return unsupported('a computed bias');
   const as = v.tensor.data.length === 1 ? [] : shape;
-  return { kind: 'constant', shape: as, tensor: { ...v.tensor, shape: as } };
+  return { kind: 'constant', shape: as, tensor: withShape(v.tensor, as) };
 }
 
 /** Fused operators inside of a region: what they round is opaque. */

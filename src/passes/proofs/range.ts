@@ -16,14 +16,22 @@ import type { Layout, SignedSums, Weights } from './weights.ts';
 
 /** Closed intervals: one for all elements, or one for each channel on `axis` counted from the last. */
 export interface Interval {
-  readonly low: Float64Array;
-  readonly high: Float64Array;
+  readonly low: ArrayLike<number>;
+  readonly high: ArrayLike<number>;
   /** 0: the last axis. Of no meaning for a single interval. */
   readonly axis: number;
 }
 
-export const lowest = ({ low }: Interval): number => low.reduce((a, b) => Math.min(a, b), Infinity);
-export const highest = ({ high }: Interval): number => high.reduce((a, b) => Math.max(a, b), -Infinity);
+export function lowest({ low }: Interval): number {
+  let least = Infinity;
+  for (let i = 0; i < low.length; i++) least = Math.min(least, low[i]);
+  return least;
+}
+export function highest({ high }: Interval): number {
+  let most = -Infinity;
+  for (let i = 0; i < high.length; i++) most = Math.max(most, high[i]);
+  return most;
+}
 export const magnitude = (i: Interval): number => Math.max(-lowest(i), highest(i));
 
 const single = (low: number, high: number): Interval => ({
@@ -56,6 +64,11 @@ export class Ranges {
     return made;
   }
 
+  /** What is known of a value from elsewhere: of one that another graph was proved to compute alike. */
+  assume(id: ValueId, interval: Interval): void {
+    if (!this.#known.has(id)) this.#known.set(id, interval);
+  }
+
   /** x − zx of a product, including what padding reads. */
   source(node: Node): Interval {
     const [x, , third] = node.operands as readonly (ValueId | undefined)[];
@@ -69,25 +82,28 @@ export class Ranges {
   partialSums(node: Node): number | undefined {
     const signed = this.#signedSums(node);
     if (signed === undefined) return undefined;
-    const reach = magnitude(this.source(node));
-    return signed.positive.reduce((most, v, i) => Math.max(most, (v - signed.negative[i]) * reach), 0);
+    const { positive, total } = signed;
+    let most = 0;
+    for (let c = 0; c < total.length; c++) most = Math.max(most, 2 * positive[c] - total[c]);
+    return most * magnitude(this.source(node));
   }
 
   /** The sum of a product before anything is added to it. */
   sum(node: Node): Interval {
-    const {
-      low: [low],
-      high: [high],
-    } = this.source(node);
+    const source = this.source(node);
+    const [low, high] = [source.low[0], source.high[0]];
     const signed = this.#signedSums(node);
     const axis = node.op.endsWith('matmul') ? 0 : this.#shape(node.id).length - 2;
     if (signed === undefined) return this.#computedSum(node);
-    const { positive, negative } = signed;
-    return {
-      low: positive.map((p, i) => p * low + negative[i] * high),
-      high: positive.map((p, i) => p * high + negative[i] * low),
-      axis,
-    };
+    const { positive, total } = signed;
+    const channels = positive.length;
+    const [lows, highs] = [new Float64Array(channels), new Float64Array(channels)];
+    for (let c = 0; c < channels; c++) {
+      const negative = total[c] - positive[c];
+      lows[c] = positive[c] * low + negative * high;
+      highs[c] = positive[c] * high + negative * low;
+    }
+    return { low: lows, high: highs, axis };
   }
 
   /** What a fused operator rounds. */
@@ -104,15 +120,10 @@ export class Ranges {
     let sum = node.op === 'dnnl.requantize' ? (x as Interval) : this.sum(node);
     for (const name of ['bias', 'map']) {
       const added = operand(name);
-      if (added) sum = combined(sum, name === 'bias' ? perChannel(added) : added, (a, b) => a + b);
+      if (added) sum = sumOfIntervals(sum, name === 'bias' ? perChannel(added) : added);
     }
     const [row, column] = [operand('row'), operand('column')];
-    if (row && column)
-      sum = combined(
-        sum,
-        combined(row, perChannel(column), (a, b) => a * b),
-        (a, b) => a + b,
-      );
+    if (row && column) sum = sumOfIntervals(sum, productOfIntervals(row, perChannel(column)));
     return sum;
   }
 
@@ -180,13 +191,11 @@ export class Ranges {
       case 'nn.matmul':
         return this.sum(node);
       case 'nn.add':
-        return combined(operand(0), operand(1), (a, b) => a + b);
-      case 'nn.sub': {
-        const { low, high, axis } = operand(1);
-        return combined(operand(0), { low: high.map((v) => -v), high: low.map((v) => -v), axis }, (a, b) => a + b);
-      }
+        return sumOfIntervals(operand(0), operand(1));
+      case 'nn.sub':
+        return sumOfIntervals(operand(0), negated(operand(1)));
       case 'nn.mul':
-        return combined(operand(0), operand(1), (a, b) => (a === 0 || b === 0 ? 0 : a * b));
+        return productOfIntervals(operand(0), operand(1));
       case 'nn.cast':
         return isFloat(this.#graph.values[node.id].type.dtype as 'f32') || node.attrs.to === 's32'
           ? operand(0)
@@ -200,7 +209,7 @@ export class Ranges {
         return node.op !== 'nn.transpose' && node.op !== 'nn.gather' && same(0) ? operand(0) : whole(operand(0));
       case 'nn.recentre': {
         const by = node.attrs.to === 's8' ? -128 : 128;
-        return combined(operand(0), single(by, by), (a, b) => a + b);
+        return sumOfIntervals(operand(0), single(by, by));
       }
       case 'qnn.requantize':
       case 'dnnl.conv':
@@ -219,38 +228,77 @@ export class Ranges {
 /** A constant varies along one axis at most, or is taken as a whole; a map of [1, C, …] by its channels. */
 function ofConstant(t: ITensor): Interval {
   if (isFloat(t.dtype) && t.dtype !== 'f32') return single(-Infinity, Infinity);
-  const values = isFloat(t.dtype) ? Float64Array.from(t.data as Float32Array) : integers(t);
+  const isPlain = dtypes[t.dtype].bytes <= 4;
+  const values = isPlain ? (t.data as Int32Array) : integers(t);
   if (values.length === 0) return single(0, 0);
   const first = t.shape.findIndex((size) => size !== 1);
   if (first < 0) return single(values[0], values[0]);
   const channels = t.shape[first];
   const inner = sizeOf(t.shape.slice(first + 1));
+  const axis = t.shape.length - 1 - first;
+  if (inner === 1) return { low: values, high: values, axis };
   const low = new Float64Array(channels);
   const high = new Float64Array(channels);
   for (let c = 0, i = 0; c < channels; c++) {
-    let [least, most] = [values[i], values[i]];
+    let least = values[i];
+    let most = least;
     for (const end = i + inner; i < end; i++) {
       const v = values[i];
       if (v < least) least = v;
       else if (v > most) most = v;
     }
-    [low[c], high[c]] = [least, most];
+    low[c] = least;
+    high[c] = most;
   }
-  return { low, high, axis: t.shape.length - 1 - first };
+  return { low, high, axis };
 }
 
 /** Channels with channels where they lie on the same axis, else all with all. */
-export function combined(a: Interval, b: Interval, f: (a: number, b: number) => number): Interval {
+function aligned(a: Interval, b: Interval): readonly [Interval, Interval] {
   const [m, n] = [a.low.length, b.low.length];
-  if (m > 1 && n > 1 && (m !== n || a.axis !== b.axis)) return combined(whole(a), whole(b), f);
-  const channels = Math.max(m, n);
-  const low = new Float64Array(channels);
-  const high = new Float64Array(channels);
-  for (let c = 0; c < channels; c++) {
-    const [i, j] = [m > 1 ? c : 0, n > 1 ? c : 0];
-    const ends = [f(a.low[i], b.low[j]), f(a.low[i], b.high[j]), f(a.high[i], b.low[j]), f(a.high[i], b.high[j])];
-    low[c] = Math.min(...ends);
-    high[c] = Math.max(...ends);
+  return m > 1 && n > 1 && (m !== n || a.axis !== b.axis) ? [whole(a), whole(b)] : [a, b];
+}
+
+const emptyFor = (a: Interval, b: Interval) => {
+  const channels = Math.max(a.low.length, b.low.length);
+  const axis = a.low.length > 1 ? a.axis : b.axis;
+  return { low: new Float64Array(channels), high: new Float64Array(channels), axis };
+};
+
+function sumOfIntervals(left: Interval, right: Interval): Interval {
+  const [a, b] = aligned(left, right);
+  const out = emptyFor(a, b);
+  const { low, high } = out;
+  const [own, other] = [Number(a.low.length > 1), Number(b.low.length > 1)];
+  for (let c = 0; c < low.length; c++) {
+    low[c] = a.low[c * own] + b.low[c * other];
+    high[c] = a.high[c * own] + b.high[c * other];
   }
-  return { low, high, axis: m > 1 ? a.axis : b.axis };
+  return out;
+}
+
+function negated({ low, high, axis }: Interval): Interval {
+  const out = { low: new Float64Array(low.length), high: new Float64Array(low.length), axis };
+  for (let c = 0; c < low.length; c++) {
+    out.low[c] = -high[c];
+    out.high[c] = -low[c];
+  }
+  return out;
+}
+
+/** 0 times anything is 0, infinities too. */
+const times = (x: number, y: number): number => (x === 0 || y === 0 ? 0 : x * y);
+
+function productOfIntervals(left: Interval, right: Interval): Interval {
+  const [a, b] = aligned(left, right);
+  const out = emptyFor(a, b);
+  const [own, other] = [Number(a.low.length > 1), Number(b.low.length > 1)];
+  for (let c = 0; c < out.low.length; c++) {
+    const [i, j] = [c * own, c * other];
+    const ends = [times(a.low[i], b.low[j]), times(a.low[i], b.high[j])];
+    ends.push(times(a.high[i], b.low[j]), times(a.high[i], b.high[j]));
+    out.low[c] = Math.min(...ends);
+    out.high[c] = Math.max(...ends);
+  }
+  return out;
 }

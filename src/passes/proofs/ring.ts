@@ -8,6 +8,9 @@ export interface Ring {
   /** The representative of an integer of magnitude below 2^53. */
   reduce(v: number): number;
   mul(a: number, b: number): number;
+  /** a + sign·b and a·b, element by element. */
+  add(a: Float64Array, b: Float64Array, sign: 1 | -1): Float64Array;
+  multiply(a: Float64Array, b: Float64Array): Float64Array;
   /** out[row, column] += Σ_k a[row, k]·b[k, column]; all row major. */
   multiplyInto(out: Float64Array, a: Float64Array, b: Float64Array, rows: number, inner: number, columns: number): void;
 }
@@ -22,18 +25,34 @@ function modulo(v: number): number {
 /** Products of 31 by 16 bits; 64 of them can be added before a number loses bits. */
 const CHUNK = 64;
 
+const times = (a: number, b: number): number => modulo(modulo(a * (b >>> 16)) * 65536 + a * (b & 0xffff));
+
 export const primeField: Ring = {
   reduce: modulo,
-  mul: (a, b) => modulo(modulo(a * (b >>> 16)) * 65536 + a * (b & 0xffff)),
+  mul: times,
+  add(a, b, sign) {
+    const out = new Float64Array(a.length);
+    for (let i = 0; i < out.length; i++) out[i] = modulo(a[i] + sign * b[i]);
+    return out;
+  },
+  multiply(a, b) {
+    const out = new Float64Array(a.length);
+    for (let i = 0; i < out.length; i++) out[i] = times(a[i], b[i]);
+    return out;
+  },
   multiplyInto(out, a, b, rows, inner, columns) {
-    const low = b.map((v) => v & 0xffff);
-    const high = b.map((v) => v >>> 16);
+    const [low, high] = [new Float64Array(b.length), new Float64Array(b.length)];
+    for (let i = 0; i < b.length; i++) {
+      low[i] = b[i] & 0xffff;
+      high[i] = b[i] >>> 16;
+    }
     for (let row = 0; row < rows; row++) {
       for (let column = 0; column < columns; column++) {
         let sum = out[row * columns + column];
         for (let from = 0; from < inner; from += CHUNK) {
           const to = Math.min(from + CHUNK, inner);
-          let [lows, highs] = [0, 0];
+          let lows = 0;
+          let highs = 0;
           for (let k = from; k < to; k++) {
             const factor = a[row * inner + k];
             lows += factor * low[k * columns + column];
@@ -50,6 +69,16 @@ export const primeField: Ring = {
 export const wrapping: Ring = {
   reduce: (v) => v | 0,
   mul: Math.imul,
+  add(a, b, sign) {
+    const out = new Float64Array(a.length);
+    for (let i = 0; i < out.length; i++) out[i] = (a[i] + sign * b[i]) | 0;
+    return out;
+  },
+  multiply(a, b) {
+    const out = new Float64Array(a.length);
+    for (let i = 0; i < out.length; i++) out[i] = Math.imul(a[i], b[i]);
+    return out;
+  },
   multiplyInto(out, a, b, rows, inner, columns) {
     for (let row = 0; row < rows; row++) {
       for (let column = 0; column < columns; column++) {
@@ -63,37 +92,37 @@ export const wrapping: Ring = {
 
 /** Uniform elements of the prime field; the seed comes from the system unless given. */
 export class RandomPoints {
-  #state: Uint32Array;
+  #state: readonly [number, number, number, number];
   readonly #vectors = new WeakSet<object>();
 
   constructor(seed?: number) {
-    this.#state = seed === undefined ? crypto.getRandomValues(new Uint32Array(4)) : Uint32Array.of(seed, 1, 2, 3);
-    for (let i = 0; i < 16; i++) this.#next();
+    const [a, b, c, d] = seed === undefined ? crypto.getRandomValues(new Int32Array(4)) : [seed | 0, 1, 2, 3];
+    this.#state = [a, b, c, d];
+    this.vector(16);
   }
 
-  /** sfc32, and another draw for the one number in 2^31 that is no element. */
-  next(): number {
-    let v = this.#next() >>> 1;
-    while (v === PRIME) v = this.#next() >>> 1;
-    return v;
-  }
-
+  /** Elements by sfc32. */
   vector(length: number): { readonly data: Float64Array } {
-    const vector = { data: Float64Array.from({ length }, () => this.next()) };
+    const data = new Float64Array(length);
+    let [a, b, c, d] = this.#state;
+    for (let i = 0; i < length; ) {
+      const sum = (a + b + d) | 0;
+      d = (d + 1) | 0;
+      a = b ^ (b >>> 9);
+      b = (c + (c << 3)) | 0;
+      c = (((c << 21) | (c >>> 11)) + sum) | 0;
+      data[i] = sum >>> 1;
+      // Another draw for the one number in 2^31 that is no element.
+      if (data[i] !== PRIME) i++;
+    }
+    this.#state = [a, b, c, d];
+    const vector = { data };
     this.#vectors.add(vector);
     return vector;
   }
 
+  next = (): number => this.vector(1).data[0];
+
   /** Whether `vector` made it: its elements are independent of everything. */
   made = (vector: object): boolean => this.#vectors.has(vector);
-
-  #next(): number {
-    const s = this.#state;
-    const sum = s[0] + s[1] + s[3];
-    s[3]++;
-    s[0] = s[1] ^ (s[1] >>> 9);
-    s[1] = s[2] + (s[2] << 3);
-    s[2] = ((s[2] << 21) | (s[2] >>> 11)) + sum;
-    return sum >>> 0;
-  }
 }

@@ -19,22 +19,30 @@ import {
 } from '../../numerics/index.ts';
 import { type RoundingTail, roundingTail } from '../rounding_tail.ts';
 import type { Witness } from './obligation.ts';
-import type { Interval } from './range.ts';
+import { highest, type Interval, lowest } from './range.ts';
 
 export type Step = (accumulator: number) => number;
 
-/** How a node rounds its accumulator, by result channel. */
+/** How a node rounds its accumulator. Its parameters have one element, or one for each result channel. */
 export interface Recipe {
   readonly mode: RequantizeMode;
-  /** One multiplier, or one for each channel. */
-  readonly multipliers: readonly Multiplier[];
-  /** Float steps in front, as many as multipliers; see numerics/requantize.ts. */
-  readonly scale?: readonly number[] | undefined;
-  readonly offset?: readonly number[] | undefined;
+  readonly factor: ITensor;
+  /** Of fixed-point multipliers. */
+  readonly shift?: ITensor | undefined;
+  /** Float steps in front; see numerics/requantize.ts. */
+  readonly scale?: ITensor | undefined;
+  readonly offset?: ITensor | undefined;
+  /** The axis of result channels, counted from the last. */
+  readonly axis: number;
   readonly zeroPoint: number;
   readonly low: number;
   readonly high: number;
 }
+
+const parametersOf = ({ factor, shift, scale, offset }: Recipe) => [factor, shift, scale, offset];
+const at = (t: ITensor | undefined, channel: number): number | undefined =>
+  t && Number(t.data[t.data.length === 1 ? 0 : channel]);
+const channelsOf = (recipe: Recipe): number => Math.max(...parametersOf(recipe).map((t) => t?.data.length ?? 1));
 
 /** The floats between an s32 sum and the node that rounds it; undefined for nodes that round nothing of the kind. */
 export function tailOf(graph: Graph, node: Node): RoundingTail | undefined {
@@ -55,9 +63,12 @@ export function recipeOf(graph: Graph, node: Node): Recipe | undefined {
   const names = Object.keys(findOp(node.op)?.operands ?? {});
   const operand = (name: string): ITensor | undefined => constantOf(graph, node.operands[names.indexOf(name)]);
   const factors = operand('multiplier');
-  const { dtype } = graph.values[node.id].type;
+  const { dtype, shape } = graph.values[node.id].type;
   if (factors === undefined || factors.shape.length > 1 || (dtype !== 'u8' && dtype !== 's8')) return undefined;
+  const rank = shape.length;
+  const axis = node.op === 'dnnl.matmul' ? rank - 1 : (Number(node.attrs.axis ?? 1) + rank) % Math.max(rank, 1);
   const limits = {
+    axis: rank - 1 - axis,
     low: Math.max(Number(node.attrs.low), dtypes[dtype].min),
     high: Math.min(Number(node.attrs.high), dtypes[dtype].max),
   };
@@ -83,35 +94,33 @@ function recipe(
   first: ITensor,
   second: ITensor | undefined,
   { scale, offset }: { readonly scale?: ITensor | undefined; readonly offset?: ITensor | undefined },
-  end: Pick<Recipe, 'zeroPoint' | 'low' | 'high'>,
+  end: Pick<Recipe, 'axis' | 'zeroPoint' | 'low' | 'high'>,
 ): Recipe {
   const isTwoStep = arithmetic === 'f32-two-step';
-  const [factors, before] = isTwoStep && second ? [second, first] : [first, scale];
-  const count = Math.max(...[factors, before, offset].map((t) => t?.data.length ?? 1));
-  const at = (t: ITensor, c: number) => Number(t.data[t.data.length === 1 ? 0 : c]);
-  const list = (t: ITensor) => Array.from({ length: count }, (_, c) => at(t, c));
+  const [factor, before] = isTwoStep && second ? [second, first] : [first, scale];
   return {
     mode:
       arithmetic === 'fixed'
         ? { arithmetic, rounding: 'half-even', zeroPoint: 'after' }
         : { arithmetic: isTwoStep ? 'f32' : arithmetic, rounding, zeroPoint },
-    multipliers: list(factors).map(
-      (factor, c): Multiplier =>
-        arithmetic === 'fixed'
-          ? { arithmetic, mantissa: factor, shift: second ? at(second, c) : 0 }
-          : { arithmetic: arithmetic === 'f64' ? 'f64' : 'f32', factor },
-    ),
-    scale: before && list(before),
-    offset: offset && list(offset),
+    factor,
+    ...(arithmetic === 'fixed' && { shift: second }),
+    scale: before,
+    offset,
     ...end,
   };
 }
 
-export function stepOf({ mode, multipliers, scale, offset, zeroPoint, low, high }: Recipe, channel: number): Step {
-  const c = multipliers.length === 1 ? 0 : channel;
-  return afterFloatSteps(requantizer(mode, multipliers[c], zeroPoint, low, high), {
-    scale: scale?.[c],
-    offset: offset?.[c],
+export function stepOf(recipe: Recipe, channel: number): Step {
+  const { mode, shift, scale, offset, zeroPoint, low, high } = recipe;
+  const factor = at(recipe.factor, channel) as number;
+  const multiplier: Multiplier =
+    mode.arithmetic === 'fixed'
+      ? { arithmetic: 'fixed', mantissa: factor, shift: at(shift, channel) ?? 0 }
+      : { arithmetic: mode.arithmetic === 'f64' ? 'f64' : 'f32', factor };
+  return afterFloatSteps(requantizer(mode, multiplier, zeroPoint, low, high), {
+    scale: at(scale, channel),
+    offset: at(offset, channel),
   });
 }
 
@@ -129,40 +138,41 @@ export interface RoundingReport {
 
 type Differences = NonNullable<Witness['accumulators']>;
 
+function sameElements(a: ITensor | undefined, b: ITensor | undefined): boolean {
+  if (a === b || a === undefined || b === undefined) return a === b;
+  const [p, q] = [a.data as ArrayLike<number>, b.data as ArrayLike<number>];
+  if (p.length !== q.length) return false;
+  for (let i = 0; i < p.length; i++) if (p[i] !== q[i]) return false;
+  return true;
+}
+
 /** Whether two recipes give the same on all accumulators within `reach`. */
 export function compareRecipes(before: Recipe, after: Recipe, reach: Interval): RoundingReport {
-  const channels = Math.max(before.multipliers.length, after.multipliers.length);
+  const channels = Math.max(channelsOf(before), channelsOf(after));
   const parameters = ({ mode, zeroPoint, low, high }: Recipe) => ({ mode, zeroPoint, low, high });
   const alike = isDeepStrictEqual(parameters(before), parameters(after));
+  const [left, right] = [parametersOf(before), parametersOf(after)];
+  const pairs = left.map((t, i) => [t, right[i]] as const).filter(([t, u]) => !sameElements(t, u));
+  if (alike && pairs.length === 0) return { compared: 0 };
   let compared = 0;
   for (let c = 0; c < channels; c++) {
-    if (alike && sameParameters(before, after, c)) continue;
+    if (alike && pairs.every(([p, q]) => at(p, c) === at(q, c))) continue;
     compared++;
     const [f, g] = [stepOf(before, c), stepOf(after, c)];
-    const at = differences(f, g, ...bounds(reach, c, channels));
-    if (at.length > 0) return { compared, differs: { channel: c, before: f, after: g, at } };
+    const found = differences(
+      f,
+      g,
+      ...bounds(reach, c, before.axis === after.axis && channels > 1 ? after.axis : undefined),
+    );
+    if (found.length > 0) return { compared, differs: { channel: c, before: f, after: g, at: found } };
   }
   return { compared };
 }
 
-const sameParameters = (a: Recipe, b: Recipe, c: number): boolean => {
-  const [p, q] = [a, b].map(({ multipliers }) => multipliers[multipliers.length === 1 ? 0 : c]);
-  const [s, t] = [a, b].map(({ multipliers, scale, offset }) => {
-    const i = multipliers.length === 1 ? 0 : c;
-    return { scale: scale?.[i], offset: offset?.[i] };
-  });
-  if (s.scale !== t.scale || s.offset !== t.offset) return false;
-  return (
-    p === q || (p.arithmetic === 'f32' && q.arithmetic === 'f32' ? p.factor === q.factor : isDeepStrictEqual(p, q))
-  );
-};
-
-/** The accumulators a channel can reach: all of int32 where they may have wrapped. */
-export function bounds(reach: Interval, channel: number, channels: number): readonly [number, number] {
-  const many = reach.low.length > 1;
-  const i = many && reach.low.length === channels ? channel : 0;
-  const low = many && reach.low.length !== channels ? Math.min(...reach.low) : reach.low[i];
-  const high = many && reach.high.length !== channels ? Math.max(...reach.high) : reach.high[i];
+/** The accumulators that a channel on `axis` can reach, or all channels: all of int32 where they may have wrapped. */
+export function bounds(reach: Interval, channel: number, axis: number | undefined): readonly [number, number] {
+  const isOwn = reach.low.length > 1 && reach.axis === axis;
+  const [low, high] = isOwn ? [reach.low[channel], reach.high[channel]] : [lowest(reach), highest(reach)];
   return low < -(2 ** 31) || high > 2 ** 31 - 1 ? [-(2 ** 31), 2 ** 31 - 1] : [low, high];
 }
 

@@ -8,6 +8,7 @@
  */
 import type { ITensor } from '../../ir/index.ts';
 import { dtypes, isFloat, sizeOf, stridesOf } from '../../ir/index.ts';
+import { remember } from './remember.ts';
 import type { Ring } from './ring.ts';
 
 /** Compared by identity: one object, one vector. */
@@ -83,8 +84,14 @@ export function range(n: number): Int32Array {
   return made;
 }
 
-/** A constant that varies along one axis at most. */
-export function termsOfConstant({ tensor, shape }: Constant, ring: Ring): Terms | undefined {
+const constants = new WeakMap<ITensor, Map<Ring, Terms | undefined>>();
+
+/** A constant that varies along one axis at most; undefined for any other. */
+export const termsOfConstant = ({ tensor }: Constant, ring: Ring): Terms | undefined =>
+  remember(constants, tensor, ring, () => lineOf(tensor, ring));
+
+function lineOf(tensor: ITensor, ring: Ring): Terms | undefined {
+  const { shape } = tensor;
   const long = shape.flatMap((size, axis) => (size === 1 ? [] : [axis]));
   if (long.length > 1 || tensor.data.length === 0) return undefined;
   const values = integers(tensor);
@@ -105,6 +112,12 @@ export const constantTerms = (shape: readonly number[], value: number): Terms =>
   terms: value === 0 ? [] : [{ scale: value, axes: shape.map(ones) }],
   marks: shape.map(() => undefined),
 });
+
+const shapes = new WeakMap<ITensor, Map<string, ITensor>>();
+
+/** The same elements in another shape: one object for each shape. */
+export const withShape = (tensor: ITensor, shape: readonly number[]): ITensor =>
+  remember(shapes, tensor, shape.join(), () => (shape.join() === tensor.shape.join() ? tensor : { ...tensor, shape }));
 
 /** The elements as exact integers. */
 export function integers({ dtype, data }: ITensor): Float64Array {
@@ -185,38 +198,69 @@ export function product(a: Terms, b: Terms, ring: Ring): Terms {
 
 /** The elements at chosen coordinates of every axis. */
 export function sampled(v: Terms | Constant, at: readonly Int32Array[], ring: Ring): Float64Array {
-  const sizes = at.map((list) => list.length);
-  const out = new Float64Array(sizeOf(sizes));
-  if (v.kind === 'constant') {
-    const values = v.tensor.data as ArrayLike<number>;
-    const strides = stridesOf(v.shape);
-    forEachIndex(sizes, (i, index) => {
-      let from = 0;
-      for (let axis = 0; axis < index.length; axis++) from += at[axis][index[axis]] * strides[axis];
-      const value = Number(values[from]);
+  if (v.kind === 'constant') return sampledConstant(v.tensor, at, ring);
+  const parts = v.terms.map(({ scale, axes }) =>
+    outer(
+      scale,
+      axes.map((vector, axis) => taken(vector, at[axis])),
+      ring,
+    ),
+  );
+  return parts.length === 0
+    ? new Float64Array(sizeOf(at.map((list) => list.length)))
+    : parts.reduce((all, part) => ring.add(all, part, 1));
+}
+
+function sampledConstant({ data, shape }: ITensor, at: readonly Int32Array[], ring: Ring): Float64Array {
+  const values = data as ArrayLike<number>;
+  const places = placesIn(at, stridesOf(shape));
+  const out = new Float64Array(places.length);
+  if (data instanceof Int32Array) for (let i = 0; i < out.length; i++) out[i] = ring.reduce(data[places[i]]);
+  else
+    for (let i = 0; i < out.length; i++) {
+      const value = Number(values[places[i]]);
       if (!Number.isSafeInteger(value)) unsupported('constants that are not integers');
       out[i] = ring.reduce(value);
-    });
-    return out;
+    }
+  return out;
+}
+
+/** Σ of coordinate·stride for every tuple of coordinates, row major. */
+export function placesIn(at: readonly Int32Array[], strides: readonly number[]): Int32Array {
+  let places = Int32Array.of(0);
+  for (let axis = 0; axis < at.length; axis++) {
+    const [list, stride, outside] = [at[axis], strides[axis], places];
+    places = new Int32Array(outside.length * list.length);
+    for (let i = 0, to = 0; i < outside.length; i++)
+      for (let j = 0; j < list.length; j++) places[to++] = outside[i] + list[j] * stride;
   }
-  for (const { scale, axes } of v.terms) {
-    const part = outer(
-      scale,
-      axes.map(({ data }, axis) => Float64Array.from(at[axis], (i) => data[i])),
-      ring,
-    );
-    for (let i = 0; i < out.length; i++) out[i] = ring.reduce(out[i] + part[i]);
-  }
+  return places;
+}
+
+/** The elements of a vector at some coordinates. */
+export function taken(vector: Vector, at: Int32Array): Float64Array {
+  if (isOnes(vector)) return ones(at.length).data;
+  if (at.length === vector.data.length && at === range(at.length)) return vector.data;
+  const out = new Float64Array(at.length);
+  for (let i = 0; i < out.length; i++) out[i] = vector.data[at[i]];
   return out;
 }
 
 /** scale · vectors[0] ⊗ vectors[1] ⊗ …, row major. */
 export function outer(scale: number, vectors: readonly Float64Array[], ring: Ring): Float64Array {
-  let part = Float64Array.of(scale);
+  let part: Float64Array = Float64Array.of(scale);
   for (const vector of vectors) {
-    const next = new Float64Array(part.length * vector.length);
-    for (let i = 0; i < part.length; i++)
-      for (let j = 0; j < vector.length; j++) next[i * vector.length + j] = ring.mul(part[i], vector[j]);
+    const n = vector.length;
+    const isOne = vector === ones(n).data;
+    if (part.length === 1 && (part[0] === 1 || (isOne && n === 1))) {
+      if (!isOne || n !== 1) part = vector;
+      continue;
+    }
+    const next = new Float64Array(part.length * n);
+    for (let i = 0, to = 0; i < part.length; i++) {
+      const factor = part[i];
+      for (let j = 0; j < n; j++) next[to++] = isOne ? factor : ring.mul(factor, vector[j]);
+    }
     part = next;
   }
   return part;

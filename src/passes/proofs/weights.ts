@@ -1,6 +1,8 @@
 /** Passes over weights: the only work of a proof that grows with the model. Every result is kept as long as the checker. */
 import { dtypes, type ITensor, type Node, sizeOf } from '../../ir/index.ts';
-import { primeField, type RandomPoints, type Ring, wrapping } from './ring.ts';
+import { addColumns, sumElements, sumRun, wordsOf } from './byte_sums.ts';
+import { remember } from './remember.ts';
+import type { Ring } from './ring.ts';
 import { integers, isOnes, unsupported, type Vector } from './terms.ts';
 
 /** How weights are laid out: [O, C/group, taps…] of a convolution, [C, O/group, taps…] of a transposed one, […, K, N] of a matmul. */
@@ -8,49 +10,67 @@ export type Layout =
   | { readonly kind: 'conv' | 'conv_transpose'; readonly group: number }
   | { readonly kind: 'matmul'; readonly group?: undefined };
 
-/** Per result channel (of every batch of a matmul) the sums of its positive and of its negative weights. */
+/** Per result channel (of every batch of a matmul) the sums of its weights, and of its positive ones. */
 export interface SignedSums {
-  readonly positive: Float64Array;
-  readonly negative: Float64Array;
+  readonly total: Int32Array | Float64Array;
+  readonly positive: Int32Array | Float64Array;
 }
 
 type Elements = Int8Array | Uint8Array | Int16Array | Float64Array;
 
-/** [outer, middle, summed, inner]: how each layout is walked; the second and the last index make the result. */
-function geometryOf({ shape }: ITensor, layout: Layout) {
-  if (layout.kind === 'matmul') {
-    const [inner, columns] = [shape[shape.length - 2], shape[shape.length - 1]];
-    return { blocks: sizeOf(shape.slice(0, -2)), filters: 1, summed: inner, taps: columns };
-  }
-  const taps = sizeOf(shape.slice(2));
-  const { group } = layout;
-  return layout.kind === 'conv'
-    ? { blocks: group, filters: shape[0] / group, summed: shape[1], taps }
-    : { blocks: group, filters: shape[1], summed: shape[0] / group, taps };
+const nameOf = ({ kind, group }: Layout): string => `${kind} ${group}`;
+
+/** Weights as they lie in memory: blocks of rows × length, which are summed over the rows. */
+interface Rows {
+  readonly blocks: number;
+  readonly rows: number;
+  readonly length: number;
+  readonly taps: number;
+  /** The source channel of a block's first row. */
+  readonly channelOf: (block: number) => number;
 }
 
-/** What identities ask of weights. */
-export type Projections = Pick<Weights, 'projection' | 'centredFor'>;
+function rowsOf({ shape }: ITensor, layout: Layout): Rows {
+  if (layout.kind === 'matmul') {
+    const [rows, length] = shape.slice(-2);
+    return { blocks: sizeOf(shape.slice(0, -2)), rows, length, taps: 1, channelOf: () => 0 };
+  }
+  const [first, second] = shape;
+  const taps = sizeOf(shape.slice(2));
+  const perGroup = first / layout.group;
+  return layout.kind === 'conv'
+    ? { blocks: first, rows: second, length: taps, taps, channelOf: (o) => Math.floor(o / perGroup) * second }
+    : { blocks: layout.group, rows: perGroup, length: second * taps, taps, channelOf: (group) => group * perGroup };
+}
 
 export class Weights {
   readonly #sums = new Map<ITensor, Map<string, Sums>>();
+  readonly #signed = new Map<ITensor, Map<string, SignedSums>>();
   readonly #projections = new Map<ITensor, Map<Vector, Float64Array>>();
   readonly #centred = new Map<ITensor, Map<ITensor, ITensor>>();
 
   /** Σ over the source channels of w·vector[channel], as [result channel, tap] (matmul: [batch, column]). */
   projection(w: ITensor, layout: Layout, vector: Vector, ring: Ring): Float64Array {
-    if (isOnes(vector)) return this.#sumsOf(w, layout).sums.map(ring.reduce);
-    return remember(this.#projections, w, vector, () => {
-      const { projected, ...sums } = pass(w, layout, vector.data, ring);
-      remember(this.#sums, w, JSON.stringify(layout), () => sums);
-      return projected;
+    if (!isOnes(vector))
+      return remember(this.#projections, w, vector, () =>
+        products(elementsOf(w), rowsOf(w, layout), vector.data, ring),
+      );
+    const rows = rowsOf(w, layout);
+    if (rows.length > 1) return this.#sumsOf(w, layout).sums.map(ring.reduce);
+    return Float64Array.from(this.signed(w, layout).total, ring.reduce);
+  }
+
+  signed(w: ITensor, layout: Layout): SignedSums {
+    return remember(this.#signed, w, nameOf(layout), () => {
+      if (layout.kind === 'conv') return signedRuns(elementsOf(w), rowsOf(w, layout));
+      const { sums, aboves } = this.#sumsOf(w, layout);
+      const { taps } = rowsOf(w, layout);
+      return { total: totals(sums, taps), positive: totals(aboves, taps) };
     });
   }
 
-  signed = (w: ITensor, layout: Layout): SignedSums => this.#sumsOf(w, layout);
-
   #sumsOf = (w: ITensor, layout: Layout): Sums =>
-    remember(this.#sums, w, JSON.stringify(layout), () => pass(w, layout, undefined, wrapping));
+    remember(this.#sums, w, nameOf(layout), () => rowSums(elementsOf(w), rowsOf(w, layout)));
 
   /** w − zw of a quantized product with zero points per result channel. */
   centredFor(node: Node, w: ITensor, zw: ITensor): ITensor {
@@ -71,8 +91,8 @@ export class Weights {
 
   #centre(w: ITensor, zeroPoints: ITensor, indexOf: (i: number) => number): ITensor {
     return remember(this.#centred, w, zeroPoints, () => {
+      if ((zeroPoints.data as Int8Array).every((zero) => zero === 0)) return w;
       const [values, zeros] = [w.data as ArrayLike<number>, integers(zeroPoints)];
-      if (zeros.every((zero) => zero === 0)) return w;
       const data = new Int16Array(values.length);
       const single = zeros.length === 1;
       for (let i = 0; i < data.length; i++) data[i] = values[i] - zeros[single ? 0 : indexOf(i)];
@@ -81,161 +101,78 @@ export class Weights {
   }
 }
 
-/**
- * The same with Σ w·v of random vectors v as unknowns of their own, which takes no pass over the weights: sides that are
- * equal whatever these sums are, are equal for what they are. Where sides get one sum from different weights (w split in
- * two, say) they differ here, and the sums themselves have to be known.
- */
-export class UnknownProjections implements Projections {
-  readonly #weights: Weights;
-  readonly #random: RandomPoints;
-  readonly #projections = new Map<ITensor, Map<Vector, Float64Array>>();
-
-  constructor(weights: Weights, random: RandomPoints) {
-    this.#weights = weights;
-    this.#random = random;
-  }
-
-  centredFor: Projections['centredFor'] = (node, w, zw) => this.#weights.centredFor(node, w, zw);
-
-  projection(w: ITensor, layout: Layout, vector: Vector, ring: Ring): Float64Array {
-    if (ring !== primeField || isOnes(vector) || !this.#random.made(vector))
-      return this.#weights.projection(w, layout, vector, ring);
-    const { blocks, filters, taps } = geometryOf(w, layout);
-    return remember(
-      this.#projections,
-      w,
-      vector,
-      () => this.#random.vector(blocks * filters * taps).data as Float64Array,
-    );
-  }
-}
-
-function remember<K, T>(maps: Map<ITensor, Map<K, T>>, w: ITensor, key: K, compute: () => T): T {
-  let map = maps.get(w);
-  if (map === undefined) {
-    map = new Map();
-    maps.set(w, map);
-  }
-  let value = map.get(key);
-  if (value === undefined) {
-    value = compute();
-    map.set(key, value);
-  }
-  return value;
-}
-
 /** 8- and 16-bit weights as they are, others as checked integers. */
 const elementsOf = (w: ITensor): Elements =>
   dtypes[w.dtype].bytes <= 2 && dtypes[w.dtype].kind !== 'float' ? (w.data as Elements) : integers(w);
 
-interface Sums extends SignedSums {
-  /** Σw by result channel and tap, exact. */
+/** By block and place in a row: Σw and Σ of the positive w, exact. */
+interface Sums {
   readonly sums: Float64Array;
+  readonly aboves: Float64Array;
 }
 
-/** One pass for all that is asked of weights; without a vector for the sums alone. */
-function pass(
-  w: ITensor,
-  layout: Layout,
-  vector: Float64Array | undefined,
-  ring: Ring,
-): Sums & { readonly projected: Float64Array } {
-  const { blocks, filters, summed, taps } = geometryOf(w, layout);
-  const isMatmul = layout.kind === 'matmul';
-  const data = elementsOf(w);
-  const count = blocks * filters * taps;
-  const [projected, sums, aboves] = [new Float64Array(count), new Float64Array(count), new Float64Array(count)];
-  const step = layout.kind === 'conv_transpose' ? filters * taps : taps;
-  const small = !(data instanceof Float64Array);
-  // |w| < 2^9 and |vector| < 2^31: 2^12 products of them add up to less than 2^53
-  const chunk = small ? 2 ** 12 : 1;
-  for (let block = 0; block < blocks; block++) {
-    for (let filter = 0; filter < filters; filter++) {
-      const to = (block * filters + filter) * taps;
-      for (let from = 0; from < summed; from += chunk) {
-        const length = Math.min(chunk, summed - from);
-        const at = start(layout, block, filter, from, filters, summed, taps);
-        const first = (isMatmul ? 0 : block * summed) + from;
-        if (!small) addLarge(data, at, taps, vector?.[first] ?? 0, ring, projected, sums, aboves, to);
-        else {
-          for (let t = 0; t < taps; t++) {
-            if (vector) addProducts(data as Int8Array, at + t, step, length, vector, first);
-            else addLine(data as Int8Array, at + t, step, length);
-            projected[to + t] += line[0];
-            sums[to + t] += line[1];
-            aboves[to + t] += line[2];
-          }
-        }
-        if (vector) for (let t = 0; t < taps; t++) projected[to + t] = ring.reduce(projected[to + t]);
+function rowSums(data: Elements, { blocks, rows, length }: Rows): Sums {
+  const [sums, aboves] = [new Float64Array(blocks * length), new Float64Array(blocks * length)];
+  if (data instanceof Int8Array && data.byteOffset % 4 === 0 && length % 4 === 0) {
+    const words = wordsOf(data);
+    for (let block = 0; block < blocks; block++)
+      addColumns(words, data.byteOffset + block * rows * length, rows, length, sums, aboves, block * length);
+    return { sums, aboves };
+  }
+  for (let block = 0, at = 0; block < blocks; block++)
+    for (let row = 0; row < rows; row++)
+      for (let to = block * length, end = to + length; to < end; to++) {
+        const v = data[at++];
+        sums[to] += v;
+        aboves[to] += Math.max(v, 0);
       }
+  return { sums, aboves };
+}
+
+/** Rows of a filter lie side by side, so that all of its taps are one run. */
+function signedRuns(data: Elements, { blocks, rows, length }: Rows): SignedSums {
+  // |w| < 2^9: sums of fewer than 2^22 fit into 32 bits.
+  const list = data instanceof Float64Array || rows * length >= 2 ** 22 ? Float64Array : Int32Array;
+  const [total, positive] = [new list(blocks), new list(blocks)];
+  const words = data instanceof Int8Array ? wordsOf(data) : undefined;
+  const out = { sum: 0, above: 0 };
+  const count = rows * length;
+  for (let block = 0; block < blocks; block++) {
+    if (words) sumRun(data as Int8Array, words, block * count, count, out);
+    else sumElements(data, block * count, count, out);
+    total[block] = out.sum;
+    positive[block] = out.above;
+  }
+  return { total, positive };
+}
+
+/** Σw·vector by block and place in a row. */
+function products(
+  data: Elements,
+  { blocks, rows, length, channelOf }: Rows,
+  vector: Float64Array,
+  ring: Ring,
+): Float64Array {
+  const out = new Float64Array(blocks * length);
+  const isSmall = !(data instanceof Float64Array);
+  for (let block = 0, at = 0; block < blocks; block++) {
+    const first = channelOf(block);
+    const [from, end] = [block * length, (block + 1) * length];
+    for (let row = 0; row < rows; row++) {
+      const factor = vector[first + row];
+      if (isSmall) for (let to = from; to < end; to++) out[to] += data[at++] * factor;
+      else for (let to = from; to < end; to++) out[to] += ring.mul(ring.reduce(data[at++]), ring.reduce(factor));
+      // |w| < 2^9 and |factor| < 2^31: 2^12 products add up to less than 2^53; those of large weights are below 2^32.
+      if (row % 2 ** 12 === 2 ** 12 - 1 || row === rows - 1)
+        for (let to = from; to < end; to++) out[to] = ring.reduce(out[to]);
     }
   }
-  const positive = isMatmul ? aboves : totals(aboves, taps);
-  const perChannel = isMatmul ? sums : totals(sums, taps);
-  return { projected, sums, positive, negative: positive.map((v, i) => perChannel[i] - v) };
+  return out;
 }
 
-/** The first weight of result channel (block, filter) and source channel `channel`. */
-const start = (
-  { kind }: Layout,
-  block: number,
-  filter: number,
-  channel: number,
-  filters: number,
-  summed: number,
-  taps: number,
-): number =>
-  kind === 'conv_transpose'
-    ? ((block * summed + channel) * filters + filter) * taps
-    : ((block * filters + filter) * summed + channel) * taps;
-
-/** Σw·v, Σw and Σ of the positive w of one tap. */
-const line = new Float64Array(3);
-
-/** The first of them. */
-function addProducts(w: Int8Array, at: number, step: number, count: number, vector: Float64Array, from: number): void {
-  addLine(w, at, step, count);
-  let projected = 0;
-  for (let c = 0; c < count; c++, at += step) projected += w[at] * vector[from + c];
-  line[0] = projected;
-}
-
-/** The others: additions of integers, no product. */
-function addLine(w: Int8Array, at: number, step: number, count: number): void {
-  let sum = 0;
-  let above = 0;
-  for (const end = at + count * step; at < end; at += step) {
-    const v = w[at];
-    sum = (sum + v) | 0;
-    above = (above + (v & ~(v >> 31))) | 0;
-  }
-  line[1] = sum;
-  line[2] = above;
-}
-
-/** One source channel of weights of any size. */
-function addLarge(
-  w: Float64Array,
-  at: number,
-  taps: number,
-  factor: number,
-  ring: Ring,
-  projected: Float64Array,
-  sums: Float64Array,
-  aboves: Float64Array,
-  to: number,
-): void {
-  for (let t = 0; t < taps; t++) {
-    const v = w[at + t];
-    projected[to + t] += ring.mul(ring.reduce(v), ring.reduce(factor));
-    sums[to + t] += v;
-    aboves[to + t] += Math.max(v, 0);
-  }
-}
-
-function totals(sums: ArrayLike<number>, taps: number): Float64Array {
+function totals(sums: Float64Array, taps: number): Float64Array {
+  if (taps === 1) return sums;
   const out = new Float64Array(sums.length / taps);
-  for (let i = 0; i < sums.length; i++) out[Math.floor(i / taps)] += sums[i];
+  for (let i = 0, at = 0; i < out.length; i++) for (let t = 0; t < taps; t++) out[i] += sums[at++];
   return out;
 }

@@ -1,9 +1,12 @@
 /** Convolutions, transposed or not, of sums of terms: which positions are alike, and the values at some of them. */
 import type { Node } from '../../ir/index.ts';
 import { type ITensor, sizeOf } from '../../ir/index.ts';
+import type { Side } from './evaluate.ts';
+import { termsKey } from './opaque_products.ts';
+import { remember } from './remember.ts';
 import type { Ring } from './ring.ts';
-import { type Dense, outer, range, type Term, type Terms, unsupported, type Vector } from './terms.ts';
-import type { Layout, Projections } from './weights.ts';
+import { type Dense, outer, range, type Term, type Terms, taken, unsupported, type Vector } from './terms.ts';
+import type { Layout } from './weights.ts';
 
 interface Geometry {
   readonly strides: readonly number[];
@@ -38,17 +41,30 @@ export function windowKinds(x: Terms, window: Window, shape: readonly number[]):
     if (axis === 0) return { kinds: x.marks[0] };
     if (axis === 1) return { kinds: range(size) };
     const [source, marks, a] = [x.shape[axis], x.marks[axis], axis - 2];
-    const known = new Map<string, number>();
-    const kinds = Int32Array.from({ length: size }, (_, p) => {
-      let key = '';
-      for (let k = 0; k < window.wShape[axis]; k++) {
-        const at = sourceAt(window, a, p, k, source);
-        key += at === undefined ? '-,' : `${marks ? marks[at] : 0},`;
-      }
-      if (!known.has(key)) known.set(key, known.size);
-      return known.get(key) as number;
-    });
+    const kinds = remember(kindsByMarks, marks ?? none, `${a} ${size} ${source} ${geometryKey(window)}`, () =>
+      readingKinds(window, a, size, source, marks),
+    );
     return { kinds, slope: window.transposed ? 1 / window.strides[a] : window.strides[a] };
+  });
+}
+
+const geometryKey = ({ wShape, strides, pads, dilations, group, transposed }: Window): string =>
+  `${transposed ? 'transposed ' : ''}${wShape.slice(2)} ${strides} ${pads} ${dilations} ${group}`;
+
+const none = {};
+const kindsByMarks = new WeakMap<object, Map<string, Int32Array>>();
+
+/** The same number for positions whose taps read the same. */
+function readingKinds(window: Window, axis: number, size: number, source: number, marks: Int32Array | undefined) {
+  const known = new Map<string, number>();
+  return Int32Array.from({ length: size }, (_, p) => {
+    let key = '';
+    for (let k = 0; k < window.wShape[axis + 2]; k++) {
+      const at = sourceAt(window, axis, p, k, source);
+      key += at === undefined ? '-,' : `${marks ? marks[at] : 0},`;
+    }
+    if (!known.has(key)) known.set(key, known.size);
+    return known.get(key) as number;
   });
 }
 
@@ -67,7 +83,7 @@ function byChannels(terms: readonly Term[]): Map<Vector, Term[]> {
 
 /** scale · batch ⊗ (what each tap reads at each position): [tap, batch, position], taps and positions row major. */
 function readings(term: Term, window: Window, at: readonly Int32Array[], ring: Ring): Float64Array {
-  let table: Float64Array = Float64Array.from(at[0], (n) => ring.mul(term.scale, term.axes[0].data[n]));
+  let table = outer(term.scale, [taken(term.axes[0], at[0])], ring);
   let [rows, columns] = [1, at[0].length];
   for (let axis = 2; axis < at.length; axis++) {
     const { data } = term.axes[axis];
@@ -99,19 +115,21 @@ export function windowProduct(
   window: Window,
   shape: readonly number[],
   at: readonly Int32Array[],
-  weights: Projections,
-  ring: Ring,
+  { weights, opaque, ring }: Side,
 ): Dense {
   const layout: Layout = { kind: window.transposed ? 'conv_transpose' : 'conv', group: window.group };
   const [batch, filters] = [at[0].length, shape[1]];
   if (at[1].length !== filters) unsupported('a part of the channels');
   const positions = sizeOf(at.slice(2).map((list) => list.length));
   const taps = sizeOf(window.wShape.slice(2));
-  const sums = new Float64Array(filters * batch * positions);
+  let sums: Float64Array = new Float64Array(filters * batch * positions);
   for (const [vector, terms] of byChannels(x.terms)) {
-    const table = terms
-      .map((term) => readings(term, window, at, ring))
-      .reduce((all, part) => all.map((v, i) => ring.reduce(v + part[i])));
+    const unknown = opaque?.of(w, vector, () => `${geometryKey(window)} ${termsKey(terms)}`, sums.length);
+    if (unknown) {
+      sums = ring.add(sums, unknown, 1);
+      continue;
+    }
+    const table = terms.map((term) => readings(term, window, at, ring)).reduce((all, part) => ring.add(all, part, 1));
     const projected = weights.projection(w, layout, vector, ring);
     ring.multiplyInto(sums, projected, table, filters, taps, batch * positions);
   }

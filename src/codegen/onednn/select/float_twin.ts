@@ -26,12 +26,12 @@ export function floatTwin(graph: GraphEditor, r: Requantize): Requantize | undef
   const { multiplier, shift, scale, offset } = r.factors;
   if (multiplier === undefined || scale || offset) return undefined;
   const reach = ranges(graph.base).of(r.sum.id);
-  // One interval for each channel, where the sums have one along the axis of the multiplier.
-  const byChannel = reach.axis === r.sum.type.shape.length - 1 - r.axis && reach.low.length === multiplier.data.length;
+  // One multiplier for all channels has to do for the sums of all of them.
+  const axis = multiplier.data.length > 1 ? r.sum.type.shape.length - 1 - r.axis : undefined;
   const factors = new Float32Array(multiplier.data.length);
   const twin = { ...r, rounding: 'half-even', factors: { multiplier: multiplierOf(factors) } } as const;
   for (let c = 0; c < factors.length; c++) {
-    const [low, high] = bounds(reach, c, byChannel ? factors.length : 0);
+    const [low, high] = bounds(reach, c, axis);
     const real = realFactor(multiplier, shift, c);
     const exact = stepOf(r, c);
     const found = NEIGHBOURS.some((steps) => {

@@ -1,0 +1,128 @@
+/**
+ * Sums of signed bytes, four at a time. A word holds the bytes b₃b₂b₁b₀. With the signs in bits of their own,
+ *
+ *   negative = word >>> 7 & 0x01010101            1 for each byte below 0
+ *   low      = word & 0x7f7f7f7f                  b, or b + 128 where b is below 0
+ *   positive = low & ~(negative·127)              b, or 0 where b is below 0
+ *
+ * Σb = Σlow − 128·Σnegative. The bytes of two words add up to no more than 254, so they are added as words; then
+ *
+ *   (v & 0x00ff00ff) + (v >>> 8 & 0x00ff00ff)     two lanes of 16 bits
+ *
+ * are added until a lane might overflow.
+ */
+
+/** Where the result of a run goes: Σ of all elements and Σ of those above 0. */
+export interface RunSums {
+  sum: number;
+  above: number;
+}
+
+const LANES = 0x00ff00ff;
+const SIGNS = 0x01010101;
+const LOW = 0x7f7f7f7f;
+/** Words, or rows, whose lanes are added before they are taken apart: 128 signs fit into a byte, 64 · 508 into 16 bits. */
+const RUN = 128;
+
+const total = (lanes: number): number => (lanes & 0xffff) + (lanes >>> 16);
+
+/** Words of the buffer that bytes lie in; up to three bytes at its end are in none. */
+export const wordsOf = ({ buffer }: Int8Array): Int32Array => new Int32Array(buffer, 0, buffer.byteLength >> 2);
+
+/** Of `count` bytes from `at` on; `words` are those of their buffer. */
+export function sumRun(bytes: Int8Array, words: Int32Array, at: number, count: number, out: RunSums): void {
+  const head = Math.min(-(bytes.byteOffset + at) & 3, count);
+  const inPairs = (count - head) & ~7;
+  sumElements(bytes, at, head, out);
+  let { sum, above } = out;
+  const first = (bytes.byteOffset + at + head) >> 2;
+  for (let from = first, end = first + (inPairs >> 2); from < end; from += RUN) {
+    const to = Math.min(from + RUN, end);
+    let signs = 0;
+    let all = 0;
+    let kept = 0;
+    for (let i = from; i < to; i += 2) {
+      const a = words[i];
+      const b = words[i + 1];
+      const p = (a >>> 7) & SIGNS;
+      const q = (b >>> 7) & SIGNS;
+      const lows = ((a & LOW) + (b & LOW)) | 0;
+      const positives = ((a & LOW & ~((p << 7) - p)) + (b & LOW & ~((q << 7) - q))) | 0;
+      signs = (signs + p + q) | 0;
+      all = (all + (lows & LANES) + ((lows >>> 8) & LANES)) | 0;
+      kept = (kept + (positives & LANES) + ((positives >>> 8) & LANES)) | 0;
+    }
+    sum += total(all) - 128 * total((signs & LANES) + ((signs >>> 8) & LANES));
+    above += total(kept);
+  }
+  sumElements(bytes, at + head + inPairs, count - head - inPairs, out);
+  out.sum += sum;
+  out.above += above;
+}
+
+/** Of elements of any type, one at a time. */
+export function sumElements(values: ArrayLike<number>, at: number, count: number, out: RunSums): void {
+  let sum = 0;
+  let above = 0;
+  for (let i = at; i < at + count; i++) {
+    const v = values[i];
+    sum += v;
+    above += Math.max(v, 0);
+  }
+  out.sum = sum;
+  out.above = above;
+}
+
+/** By word of two rows: lanes of positive bytes 0 and 2 and of bytes 1 and 3, the same of low bytes, and signs. */
+function addRows(words: Int32Array, first: number, second: number, lanes: Int32Array): void {
+  for (let i = 0; i < lanes.length; i += 5) {
+    const a = words[first++];
+    const b = words[second++];
+    const p = (a >>> 7) & SIGNS;
+    const q = (b >>> 7) & SIGNS;
+    const lows = ((a & LOW) + (b & LOW)) | 0;
+    const positives = ((a & LOW & ~((p << 7) - p)) + (b & LOW & ~((q << 7) - q))) | 0;
+    lanes[i] += positives & LANES;
+    lanes[i + 1] += (positives >>> 8) & LANES;
+    lanes[i + 2] += lows & LANES;
+    lanes[i + 3] += (lows >>> 8) & LANES;
+    lanes[i + 4] += p + q;
+  }
+}
+
+/**
+ * Of the columns of rows × length bytes from `at` on: added to `sums` and `aboves` from `to` on. The first byte begins a
+ * word, and a row is whole words.
+ */
+export function addColumns(
+  words: Int32Array,
+  at: number,
+  rows: number,
+  length: number,
+  sums: Float64Array,
+  aboves: Float64Array,
+  to: number,
+): void {
+  const perRow = length >> 2;
+  const lanes = new Int32Array(5 * perRow);
+  for (let row = 0, word = at >> 2; row < rows; row += RUN) {
+    const end = word + Math.min(RUN, rows - row) * perRow;
+    lanes.fill(0);
+    for (; word + perRow < end; word += 2 * perRow) addRows(words, word, word + perRow, lanes);
+    if (word < end) {
+      const single = new Int32Array(2 * perRow);
+      single.set(words.subarray(word, end));
+      addRows(single, 0, perRow, lanes);
+      word = end;
+    }
+    for (let column = 0; column < length; column++) {
+      // Byte k of a word is in lane k >> 1 of pair k & 1.
+      const i = (column >> 2) * 5;
+      const shift = (column & 2) * 8;
+      const lane = i + (column & 1);
+      const negative = (lanes[i + 4] >>> ((column & 3) * 8)) & 0xff;
+      aboves[to + column] += (lanes[lane] >>> shift) & 0xffff;
+      sums[to + column] += ((lanes[lane + 2] >>> shift) & 0xffff) - 128 * negative;
+    }
+  }
+}

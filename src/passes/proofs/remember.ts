@@ -1,0 +1,19 @@
+/** What is computed once for a pair of keys, the first of them an object. */
+export interface Memory<A extends object, B, T> {
+  get(key: A): Map<B, T> | undefined;
+  set(key: A, value: Map<B, T>): unknown;
+}
+
+export function remember<A extends object, B, T>(memory: Memory<A, B, T>, a: A, b: B, compute: () => T): T {
+  let known = memory.get(a);
+  if (known === undefined) {
+    known = new Map();
+    memory.set(a, known);
+  }
+  let value = known.get(b);
+  if (value === undefined && !known.has(b)) {
+    value = compute();
+    known.set(b, value);
+  }
+  return value as T;
+}

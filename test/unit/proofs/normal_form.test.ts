@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest';
+import { type Graph, GraphBuilder, tensor, type Value, type ValueId } from '../../../src/ir/index.ts';
+import { nnRecentre } from '../../../src/ir/ops/nn_cast.op.ts';
+import { nnConv } from '../../../src/ir/ops/nn_conv.op.ts';
+import { nnAdd, nnSub } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
+import { nnMatmul } from '../../../src/ir/ops/nn_matmul.op.ts';
+import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
+import { qnnMatmul } from '../../../src/ir/ops/qnn_matmul.op.ts';
+import { sameForms } from '../../../src/passes/proofs/normal_form.ts';
+import { Weights } from '../../../src/passes/proofs/weights.ts';
+
+const w = tensor('s8', [1, -2, 3, 4, 5, -6], [2, 3, 1, 1]);
+const matrix = tensor('s8', [1, -2, 3, 4, 5, -6], [3, 2]);
+const attrs = (pad = 0) => ({ strides: [1, 1], pads: [pad, pad, pad, pad], dilations: [1, 1], group: 1 });
+
+type Build = (b: GraphBuilder, x: Value<'u8'>) => Value;
+
+/** Whether the forms of both are the same. The weights are one object, as in a pool that graphs share. */
+function same(before: Build, after: Build, shape: readonly (number | string)[] = [1, 3, 4, 4]): boolean {
+  const graphs = [before, after].map((build): Graph => {
+    const b = new GraphBuilder();
+    return b.finish([build(b, b.input('x', 'u8', shape))]);
+  });
+  const sides = graphs.map((graph) => ({ graph, root: graph.nodes[graph.outputs[0] as ValueId], sum: undefined }));
+  return sameForms(sides, new Weights()) !== undefined;
+}
+
+const quantized =
+  (zero: number, pad = 0): Build =>
+  (b, x) =>
+    b.emit(qnnConv, { x, w: b.constant(w), zx: b.scalar('u8', zero) }, attrs(pad));
+const sums = (b: GraphBuilder, values: readonly number[]) =>
+  b.constant(tensor('s32', values, [1, values.length, 1, 1]));
+
+/** conv(x, w) less `values`, by channel. */
+const folded =
+  (values: readonly number[], pad = 0): Build =>
+  (b, x) =>
+    b.emit(nnSub, { a: b.emit(nnConv, { x, w: b.constant(w) }, attrs(pad)) as Value<'s32'>, b: sums(b, values) });
+
+describe('convolutions', () => {
+  it('a zero point is the sums of the weights where nothing is padded', () => {
+    expect(same(quantized(10), folded([20, 30]))).toBe(true);
+    expect(same(quantized(10), folded([20, 30]), [1, 3, 'H', 'W'])).toBe(true);
+    expect(same(quantized(10), folded([20, 31]))).toBe(false);
+    expect(same(quantized(11), folded([20, 30]))).toBe(false);
+  });
+
+  it('and is not where taps may be outside', () => {
+    expect(same(quantized(10, 1), folded([20, 30], 1))).toBe(false);
+  });
+
+  it('pads, zero points and weights are part of what a product is', () => {
+    expect(same(quantized(10, 1), quantized(10, 1))).toBe(true);
+    expect(same(quantized(10, 1), quantized(11, 1))).toBe(false);
+    expect(same(quantized(10, 1), quantized(10))).toBe(false);
+    const other = tensor('s8', [1, -2, 3, 4, 5, -7], [2, 3, 1, 1]);
+    const changed: Build = (b, x) => b.emit(qnnConv, { x, w: b.constant(other), zx: b.scalar('u8', 10) }, attrs(1));
+    expect(same(quantized(10, 1), changed)).toBe(false);
+  });
+
+  it('a recentred source has its zero point moved', () => {
+    const recentred =
+      (zero: number): Build =>
+      (b, x) => {
+        const moved = b.emit(nnRecentre, { x }, { to: 's8' }) as Value<'s8'>;
+        return b.emit(qnnConv, { x: moved, w: b.constant(w), zx: b.scalar('s8', zero) }, attrs(1));
+      };
+    expect(same(quantized(10, 1), recentred(-118))).toBe(true);
+    expect(same(quantized(10, 1), recentred(-117))).toBe(false);
+  });
+
+  it('what is added along different axes is compared as a whole', () => {
+    const line = (b: GraphBuilder, values: readonly number[], shape: readonly number[]) =>
+      b.constant(tensor('s32', values, shape));
+    const along =
+      (channels: readonly number[], rows: readonly number[]): Build =>
+      (b, x) => {
+        const sum = b.emit(nnConv, { x, w: b.constant(w) }, attrs()) as Value<'s32'>;
+        const first = b.emit(nnAdd, { a: sum, b: line(b, channels, [2, 1, 1]) }) as Value<'s32'>;
+        return b.emit(nnAdd, { a: line(b, rows, [4, 1]), b: first });
+      };
+    expect(same(along([1, 2], [5, 5, 5, 5]), along([6, 7], [0, 0, 0, 0]))).toBe(true);
+    expect(same(along([1, 2], [5, 5, 5, 6]), along([6, 7], [0, 0, 0, 1]))).toBe(true);
+    expect(same(along([1, 2], [5, 5, 5, 6]), along([6, 7], [0, 0, 0, 0]))).toBe(false);
+    expect(same(along([1, 2], [0, 0, 0, 0]), along([2, 1], [0, 0, 0, 0]))).toBe(false);
+    expect(same(along([2 ** 31 - 1, 0], [1, 1, 1, 1]), along([-(2 ** 31), 1], [0, 0, 0, 0]))).toBe(true);
+  });
+});
+
+it('matmuls have theirs by column', () => {
+  const shape = [5, 3];
+  const before: Build = (b, a) => b.emit(qnnMatmul, { a, b: b.constant(matrix), za: b.scalar('u8', 10) }, {});
+  const after =
+    (values: readonly number[]): Build =>
+    (b, a) =>
+      b.emit(nnSub, {
+        a: b.emit(nnMatmul, { a, b: b.constant(matrix) }, {}) as Value<'s32'>,
+        b: b.constant(tensor('s32', values, [2])),
+      });
+  expect(same(before, after([90, -40]), shape)).toBe(true);
+  expect(same(before, after([90, -41]), shape)).toBe(false);
+});
