@@ -80,9 +80,8 @@ type Outcome = Omit<Rewritten, 'passes'> & {
   readonly notes: readonly Diagnostic[];
 };
 
-/** A layer whose correction is not proved takes another way, unless it was told which. */
 function legalized(graph: Graph, request: Request): Outcome {
-  const { quantized, ...result } = legalize(graph, { ...request, verify: request.strategy === 'auto' });
+  const { quantized, ...result } = legalize(graph, request);
   return { ...result, reference: quantized };
 }
 

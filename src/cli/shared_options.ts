@@ -84,12 +84,12 @@ export interface CompileValues {
 /** @throws UsageError for options that a compiled file has settled already */
 export function compileSource(
   source: Source,
-  values: Omit<CompileValues, 'shape' | 'batch'> & { readonly verify?: boolean },
+  values: Omit<CompileValues, 'shape' | 'batch'>,
   graph: Graph,
 ): CompiledModel {
-  const { backend, threads, strategy, verify } = values;
+  const { backend, threads, strategy } = values;
   if (source.compiled === undefined) {
-    const given = { ...(threads && { threads }), ...(strategy && { strategy }), ...(verify && { verify }) };
+    const given = { ...(threads && { threads }), ...(strategy && { strategy }) };
     return compileGraph(graph, { backend, ...given });
   }
   if (strategy !== undefined)

@@ -5,7 +5,7 @@ import { fail, InternalError } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/index.ts';
 import { type Certificate, certificateOf, Prover, withSelection } from './certificate.ts';
 import type { CostModel } from './cost/model.ts';
-import { type PipelineOptions, runPipeline } from './manager.ts';
+import { guarded, type PipelineOptions, runPipeline } from './manager.ts';
 import type { PassTrace } from './pass.ts';
 import { correctPipeline, quantizePipeline } from './pipelines.ts';
 import { otherWays, refutationsOf, type Tried } from './proofs/other_ways.ts';
@@ -20,7 +20,10 @@ export interface LegalizeOptions extends Partial<Pick<PipelineOptions, 'onMiss' 
   readonly strategy?: Strategy;
   /** What `auto` goes by; the shipped measurements for the target unless given. */
   readonly costs?: CostModel;
-  /** Proves the result at once, and takes another way wherever something is not proved. */
+  /**
+   * Proves the result at once, and takes another way wherever something is not proved: what `auto` does unless told not to.
+   * Without it the proof is made when the certificate is first read.
+   */
   readonly verify?: boolean;
 }
 
@@ -29,7 +32,6 @@ export interface LegalizeResult {
   /** The graph before any zero point was corrected: what `graph` must equal, bit for bit. */
   readonly quantized: Graph;
   readonly trace: readonly PassTrace[];
-  /** Proved when it is first read. */
   readonly certificate: Certificate;
   /** The certificate of what selection made of `graph`. */
   certify(selected: Graph): Certificate;
@@ -66,15 +68,19 @@ export function legalize(graph: Graph, options: LegalizeOptions = {}): LegalizeR
     );
     return { corrected, strategies, prover, certificate };
   };
-  let attempt = correct(options.strategy ?? 'auto');
-  if (options.verify) {
+  const { strategy = 'auto', verify = strategy === 'auto' } = options;
+  let attempt = correct(strategy);
+  if (verify) {
     const tried: Tried = new Map();
     for (;;) {
       const other = otherWays(attempt.certificate, attempt.strategies, tried);
       if (other === undefined) break;
       attempt = correct(other);
     }
-    if (attempt.certificate.verdict === 'differs') throw new InternalError(refutationsOf(attempt.certificate));
+    const { certificate } = attempt;
+    guarded(quantized.graph, { name: 'correct', replay: ['rewrite', `--target=${target.name}`] }, pipeline, () => {
+      if (certificate.verdict === 'differs') throw new InternalError(refutationsOf(certificate));
+    });
   }
   const { corrected, strategies, prover, certificate } = attempt;
   return {

@@ -3,7 +3,7 @@
  * turns a crash inside a pass into a reproducer on disk.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Diagnostic, InternalError, UnskewError } from '../diagnostics/index.ts';
 import { type Graph, print, verify } from '../ir/index.ts';
 import type { Pass, PassTrace } from './pass.ts';
@@ -36,7 +36,7 @@ export function runPipeline(graph: Graph, passes: readonly Pass[], options: Pipe
       events = [],
       patches = [],
       inversePatches = [],
-    } = guarded(before, pass, options, () =>
+    } = guarded(before, passCommand(pass), options, () =>
       pass.run(before, {
         target: options.target,
         ...(options.onMiss && { onMiss: options.onMiss }),
@@ -46,7 +46,7 @@ export function runPipeline(graph: Graph, passes: readonly Pass[], options: Pipe
     const step = { pass: pass.name, milliseconds: performance.now() - start, events, patches, inversePatches };
     trace.push(step);
     if (after === before) continue;
-    guarded(before, pass, options, () => {
+    guarded(before, passCommand(pass), options, () => {
       const violations = verify(after, pass.to);
       if (violations.length > 0)
         throw new InternalError(`the graph is broken after ${pass.name}:\n${new UnskewError(violations).message}`);
@@ -57,25 +57,37 @@ export function runPipeline(graph: Graph, passes: readonly Pass[], options: Pipe
   return { graph, trace, notes };
 }
 
-/** Runs `body`; whatever is not the user's fault is written to disk together with the graph the pass was given. */
-function guarded<T>(graph: Graph, pass: Pass, { reproducers = 'reproducers' }: PipelineOptions, body: () => T): T {
+/** What is done with a graph, and the arguments of the command that does it again. */
+export interface Guarded {
+  readonly name: string;
+  readonly replay: readonly string[];
+}
+
+const passCommand = ({ name }: Pass): Guarded => ({ name, replay: ['opt', `--passes=${name}`] });
+
+/** Runs `body`; whatever is not the user's fault is written to disk together with the graph that it was given. */
+export function guarded<T>(
+  graph: Graph,
+  { name, replay: [command, ...options] }: Guarded,
+  { reproducers = 'reproducers' }: Pick<PipelineOptions, 'reproducers'>,
+  body: () => T,
+): T {
   try {
     return body();
   } catch (error) {
     if (error instanceof UnskewError) throw error;
-    const file = writeReproducer(graph, reproducers, pass.name, error);
+    const file = join(reproducers, `${name}-${process.pid}-${Date.now()}.qir`);
+    const replay = ['unskew', command, file, ...options].join(' ');
+    writeReproducer(graph, file, replay, error);
     const message = error instanceof Error ? error.message : String(error);
-    throw new InternalError(
-      `${pass.name}: ${message}\nA reproducer was written: ${file}\nReplay it with: unskew opt ${file} --passes=${pass.name}`,
-      { cause: error },
-    );
+    throw new InternalError(`${name}: ${message}\nA reproducer was written: ${file}\nReplay it with: ${replay}`, {
+      cause: error,
+    });
   }
 }
 
-function writeReproducer(graph: Graph, folder: string, pass: string, error: unknown): string {
+function writeReproducer(graph: Graph, file: string, replay: string, error: unknown): void {
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  const file = join(folder, `${pass}-${process.pid}-${Date.now()}.qir`);
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(file, `// unskew opt --passes=${pass}\n${stack.replace(/^/gm, '// ')}\n${print(graph)}`);
-  return file;
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `// ${replay}\n${stack.replace(/^/gm, '// ')}\n${print(graph)}`);
 }

@@ -41,10 +41,7 @@ export interface CompileOptions {
    * decides about speed alone.
    */
   readonly measuredCosts?: boolean;
-  /**
-   * Proves the corrections at once, and gives a layer another way where something is not proved. Without it the proof is made
-   * when the certificate is first read.
-   */
+  /** Proves the corrections at once, and gives a layer another way where something is not proved: true for `auto`. */
   readonly verify?: boolean;
   /** Whose arithmetic requantization follows; `ort` unless the model says otherwise. */
   readonly profile?: ImportOptions['profile'];
@@ -172,7 +169,7 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}): Compil
     target,
     ...(costs && { costs }),
     ...(options.strategy && { strategy: options.strategy }),
-    ...(options.verify && { verify: true }),
+    ...(options.verify !== undefined && { verify: options.verify }),
   });
   const selected = runPipeline(legalized.graph, [select], { target }).graph;
   return { graph: selected, target, certificate: legalized.certify(selected), strategies: legalized.strategies };

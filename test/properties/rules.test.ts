@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { selectRules } from '../../src/codegen/onednn/select/select.rules.ts';
 import { allRules } from '../../src/passes/all_rules.ts';
-import { checkRule, checkWrong, familiesOf, LEAST_SHARE } from '../../src/testing/index.ts';
+import { checkRule, checkWrong, defaultRuns, familiesOf, LEAST_SHARE } from '../../src/testing/index.ts';
 
 const rules = [...allRules, ...selectRules.flat()];
 
@@ -26,6 +26,7 @@ describe('the table of rules', () => {
 describe.each(rules.map((rule) => [rule.name, rule] as const))('%s', (_name, rule) => {
   it(`holds: ${rule.law.replaceAll('%', '%%')}`, { timeout: 1_800_000 }, () => {
     const { drawn, fired } = checkRule(rule);
+    expect(fired).toBeGreaterThanOrEqual(defaultRuns);
     expect(fired / drawn).toBeGreaterThanOrEqual(LEAST_SHARE);
   });
 

@@ -73,56 +73,90 @@ export function sumElements(values: ArrayLike<number>, at: number, count: number
   out.above = above;
 }
 
-/** By word of two rows: lanes of positive bytes 0 and 2 and of bytes 1 and 3, the same of low bytes, and signs. */
-function addRows(words: Int32Array, first: number, second: number, lanes: Int32Array): void {
+/**
+ * Sums by column of rows of `length` bytes. Rows that are no whole words are taken several at a time: 9 bytes four times are
+ * 9 words.
+ */
+export class ColumnSums {
+  readonly #bytes: Int8Array;
+  readonly #words: Int32Array;
+  readonly #length: number;
+  /** Rows that are taken as one, which is `#columns` long. */
+  readonly #joined: number;
+  readonly #columns: number;
+  /** By word of the joined row: lanes of positive bytes 0 and 2 and of bytes 1 and 3, the same of low bytes, and signs. */
+  readonly #lanes: Int32Array;
+  readonly #zeros: Int32Array;
+
+  constructor(bytes: Int8Array, length: number) {
+    this.#bytes = bytes;
+    this.#words = wordsOf(bytes);
+    this.#length = length;
+    this.#joined = length % 4 === 0 ? 1 : length % 2 === 0 ? 2 : 4;
+    this.#columns = length * this.#joined;
+    this.#lanes = new Int32Array((5 * this.#columns) / 4);
+    this.#zeros = new Int32Array(this.#columns / 4);
+  }
+
+  /** Those of `rows` rows from `at` on are added to `sums` and `aboves` from `to` on. */
+  add(at: number, rows: number, sums: Float64Array, aboves: Float64Array, to: number): void {
+    const count = rows * this.#length;
+    const skipped = Math.min(-(this.#bytes.byteOffset + at) & 3, count);
+    const joined = Math.floor((count - skipped) / this.#columns);
+    this.#addBytes(at, 0, skipped, sums, aboves, to);
+    for (let row = 0; row < joined; row += RUN) {
+      const first = this.#bytes.byteOffset + at + skipped + row * this.#columns;
+      this.#fillLanes(first >> 2, Math.min(RUN, joined - row));
+      this.#empty(skipped, sums, aboves, to);
+    }
+    this.#addBytes(at, skipped + joined * this.#columns, count, sums, aboves, to);
+  }
+
+  /** Bytes [from, end) of the rows that begin at `at`. */
+  #addBytes(at: number, from: number, end: number, sums: Float64Array, aboves: Float64Array, to: number): void {
+    for (let i = from, column = to + (from % this.#length); i < end; i++) {
+      const v = this.#bytes[at + i];
+      sums[column] += v;
+      aboves[column] += Math.max(v, 0);
+      if (++column === to + this.#length) column = to;
+    }
+  }
+
+  #fillLanes(word: number, rows: number): void {
+    const perRow = this.#zeros.length;
+    const [words, lanes] = [this.#words, this.#lanes.fill(0)];
+    const end = word + rows * perRow;
+    for (; word + perRow < end; word += 2 * perRow) addRows(words, word, words, word + perRow, lanes);
+    if (word < end) addRows(words, word, this.#zeros, 0, lanes);
+  }
+
+  /** The sums of the lanes, whose first byte is in column `first`. */
+  #empty(first: number, sums: Float64Array, aboves: Float64Array, to: number): void {
+    for (let column = 0, own = to + (first % this.#length); column < this.#columns; column++) {
+      // Byte k of a word is in lane k >> 1 of pair k & 1.
+      const i = (column >> 2) * 5;
+      const lane = i + (column & 1);
+      const shift = (column & 2) * 8;
+      const negative = (this.#lanes[i + 4] >>> ((column & 3) * 8)) & 0xff;
+      aboves[own] += (this.#lanes[lane] >>> shift) & 0xffff;
+      sums[own] += ((this.#lanes[lane + 2] >>> shift) & 0xffff) - 128 * negative;
+      if (++own === to + this.#length) own = to;
+    }
+  }
+}
+
+function addRows(a: Int32Array, first: number, b: Int32Array, second: number, lanes: Int32Array): void {
   for (let i = 0; i < lanes.length; i += 5) {
-    const a = words[first++];
-    const b = words[second++];
-    const p = (a >>> 7) & SIGNS;
-    const q = (b >>> 7) & SIGNS;
-    const lows = ((a & LOW) + (b & LOW)) | 0;
-    const positives = ((a & LOW & ~((p << 7) - p)) + (b & LOW & ~((q << 7) - q))) | 0;
+    const v = a[first++];
+    const w = b[second++];
+    const p = (v >>> 7) & SIGNS;
+    const q = (w >>> 7) & SIGNS;
+    const lows = ((v & LOW) + (w & LOW)) | 0;
+    const positives = ((v & LOW & ~((p << 7) - p)) + (w & LOW & ~((q << 7) - q))) | 0;
     lanes[i] += positives & LANES;
     lanes[i + 1] += (positives >>> 8) & LANES;
     lanes[i + 2] += lows & LANES;
     lanes[i + 3] += (lows >>> 8) & LANES;
     lanes[i + 4] += p + q;
-  }
-}
-
-/**
- * Of the columns of rows × length bytes from `at` on: added to `sums` and `aboves` from `to` on. The first byte begins a
- * word, and a row is whole words.
- */
-export function addColumns(
-  words: Int32Array,
-  at: number,
-  rows: number,
-  length: number,
-  sums: Float64Array,
-  aboves: Float64Array,
-  to: number,
-): void {
-  const perRow = length >> 2;
-  const lanes = new Int32Array(5 * perRow);
-  for (let row = 0, word = at >> 2; row < rows; row += RUN) {
-    const end = word + Math.min(RUN, rows - row) * perRow;
-    lanes.fill(0);
-    for (; word + perRow < end; word += 2 * perRow) addRows(words, word, word + perRow, lanes);
-    if (word < end) {
-      const single = new Int32Array(2 * perRow);
-      single.set(words.subarray(word, end));
-      addRows(single, 0, perRow, lanes);
-      word = end;
-    }
-    for (let column = 0; column < length; column++) {
-      // Byte k of a word is in lane k >> 1 of pair k & 1.
-      const i = (column >> 2) * 5;
-      const shift = (column & 2) * 8;
-      const lane = i + (column & 1);
-      const negative = (lanes[i + 4] >>> ((column & 3) * 8)) & 0xff;
-      aboves[to + column] += (lanes[lane] >>> shift) & 0xffff;
-      sums[to + column] += ((lanes[lane + 2] >>> shift) & 0xffff) - 128 * negative;
-    }
   }
 }

@@ -7,13 +7,14 @@ import { type Graph, isFloat, type Node, nodesOf, type ValueId } from '../../ir/
 import { describeMode, type RequantizeMode, requantizeModes } from '../../numerics/index.ts';
 import type { Target } from '../target.ts';
 import { checkFinite } from './finite.ts';
-import { checkIdentity, type IdentityReport, identityMethod, Session } from './identity.ts';
+import { checkIdentity, type IdentityReport, identityMethod } from './identity.ts';
 import { filledWith, type Obligation, type Witness, witnessInput } from './obligation.ts';
 import { primitiveObligations } from './primitives.ts';
 import { highest, type Interval, lowest, type Ranges } from './range.ts';
 import { checkReciprocal } from './reciprocal.ts';
 import { GraphPair, type Region, sizedRegions } from './region.ts';
 import { compareRecipes, type RoundingReport, recipeOf, tailOf } from './rounding.ts';
+import { Session } from './session.ts';
 import { Unsupported } from './terms.ts';
 import { findWitness } from './witness.ts';
 

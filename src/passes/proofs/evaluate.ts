@@ -4,10 +4,10 @@
  * that operators on constants alone are evaluated by their own meaning.
  */
 import { constantOf, evaluateNode, type Graph, type ITensor, type Node, type ValueId } from '../../ir/index.ts';
+import { decomposed } from './decompose.ts';
 import { picked } from './dense.ts';
 import type { Grid } from './grid.ts';
 import { movements } from './movements.ts';
-import type { OpaqueProducts } from './opaque_products.ts';
 import { products } from './products.ts';
 import type { Ring } from './ring.ts';
 import {
@@ -23,7 +23,7 @@ import {
   unsupported,
   type Value,
 } from './terms.ts';
-import type { Weights } from './weights.ts';
+import type { Projections } from './unknown_projections.ts';
 import type { AxisKinds } from './windows.ts';
 
 export interface EvaluationOptions {
@@ -33,9 +33,7 @@ export interface EvaluationOptions {
   readonly ring: Ring;
   /** The unknowns. */
   readonly leaves: ReadonlyMap<ValueId, Terms>;
-  readonly weights: Weights;
-  /** Products that are unknowns too; absent: none. */
-  readonly opaque?: OpaqueProducts | undefined;
+  readonly weights: Projections;
   /** Only refine the grid: dense values stay empty. */
   readonly learning?: boolean;
 }
@@ -46,18 +44,16 @@ export class Side {
   readonly graph: Graph;
   readonly grid: Grid;
   readonly ring: Ring;
-  readonly weights: Weights;
-  readonly opaque: OpaqueProducts | undefined;
+  readonly weights: Projections;
   readonly #learning: boolean;
   readonly #producers: ReadonlyMap<ValueId, Node>;
   readonly #values: Map<ValueId, Value>;
 
-  constructor({ graph, producers, grid, ring, leaves, weights, opaque, learning = false }: EvaluationOptions) {
+  constructor({ graph, producers, grid, ring, leaves, weights, learning = false }: EvaluationOptions) {
     this.graph = graph;
     this.grid = grid;
     this.ring = ring;
     this.weights = weights;
-    this.opaque = opaque;
     this.#learning = learning;
     this.#values = new Map(leaves);
     this.#producers = producers;
@@ -111,12 +107,15 @@ export class Side {
   /** A value as a sum of terms. */
   terms(v: Value): Terms {
     if (v.kind === 'terms') return v;
-    const terms = v.kind === 'constant' ? termsOfConstant(v, this.ring) : undefined;
+    const terms =
+      v.kind === 'constant' ? (termsOfConstant(v, this.ring) ?? decomposed(v.tensor, this.ring)) : undefined;
     return terms ?? unsupported('a source that is neither an unknown nor nearly constant');
   }
 
   add(a: Value, b: Value, shape: readonly number[], sign: 1 | -1 = 1): Value {
-    const [s, t] = [this.#asTerms(a), this.#asTerms(b)];
+    let [s, t] = [this.#asTerms(a), this.#asTerms(b)];
+    if (s && b.kind === 'constant') t ??= decomposed(b.tensor, this.ring);
+    if (t && a.kind === 'constant' && !sameSizes(a.shape, shape)) s ??= decomposed(a.tensor, this.ring);
     if (s && t) return sum(expanded(s, shape, this.ring), expanded(t, shape, this.ring), sign, this.ring);
     if (a.kind === 'constant' && t && sameSizes(a.shape, shape)) {
       const unknown = sum(constantTerms(shape, 0), expanded(t, shape, this.ring), sign, this.ring);

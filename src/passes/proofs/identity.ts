@@ -1,57 +1,16 @@
 /** Obligation (a): both sides of a region are the same polynomial in their unknowns. */
-import { type Graph, type Node, producersOf, sizeOf, type ValueId } from '../../ir/index.ts';
+import { constantOf, type Node, producersOf, sameShape, sizeOf, type ValueId } from '../../ir/index.ts';
 import { picked } from './dense.ts';
 import { type EvaluationOptions, Side } from './evaluate.ts';
 import { Grid } from './grid.ts';
 import { type Expression, sameForms } from './normal_form.ts';
-import { OpaqueProducts } from './opaque_products.ts';
 import { accumulator } from './products.ts';
-import { Ranges } from './range.ts';
 import { type Region, sizedRegions } from './region.ts';
-import { PRIME, primeField, RandomPoints, type Ring, wrapping } from './ring.ts';
+import { PRIME, primeField, wrapping } from './ring.ts';
 import { tailOf } from './rounding.ts';
-import { ones, type Terms, Unsupported, type Vector } from './terms.ts';
-import { Weights } from './weights.ts';
-
-/** What checks share: passes over weights, ranges, and random points. */
-export class Session {
-  readonly weights = new Weights();
-  readonly #random: RandomPoints;
-  readonly #ranges = new Map<Graph, Ranges>();
-  readonly #vectors = new Map<string, Vector>();
-
-  /** @param seed of the random points; from the system when absent */
-  constructor(seed?: number) {
-    this.#random = new RandomPoints(seed);
-  }
-
-  /** What is known of the values of a graph, for all that is asked of it. */
-  ranges(graph: Graph): Ranges {
-    const known = this.#ranges.get(graph) ?? new Ranges(graph, this.weights);
-    this.#ranges.set(graph, known);
-    return known;
-  }
-
-  /** One vector for each unknown, axis and size: for other sizes of other axes weights need no other pass. */
-  vector(leaf: string, axis: number, size: number): Vector {
-    if (size === 1) return ones(1);
-    const key = `${axis} ${size} ${leaf}`;
-    const known = this.#vectors.get(key);
-    if (known) return known;
-    const made = this.#random.vector(size);
-    this.#vectors.set(key, made);
-    return made;
-  }
-
-  opaque = (): OpaqueProducts => new OpaqueProducts(this.#random);
-
-  /** A single unknown is a random scale. */
-  unknown(leaf: string, shape: readonly number[]): Terms {
-    const scale = sizeOf(shape) === 1 ? this.#random.next() : 1;
-    const axes = shape.map((size, axis) => this.vector(leaf, axis, size));
-    return { kind: 'terms', shape, terms: [{ scale, axes }], marks: shape.map(() => undefined) };
-  }
-}
+import type { Session } from './session.ts';
+import { type Terms, Unsupported } from './terms.ts';
+import type { Weights } from './weights.ts';
 
 export interface IdentityReport {
   readonly verdict: 'same' | 'different' | { readonly open: string };
@@ -64,11 +23,9 @@ export interface IdentityReport {
   readonly degree: number;
 }
 
-/** Roots that round: both sides are compared before they do. */
-const rounds = ({ op }: Node): boolean => op === 'qnn.requantize' || op.startsWith('dnnl.');
-
 export function checkIdentity(region: Region, session: Session): IdentityReport {
   let compared = 0;
+  knowWeights(region, session.weights);
   const forms = sameForms(expressionsOf(region), session.weights);
   if (forms) return { verdict: 'same', compared: forms.constants, sizes: 1, degree: 0 };
   const regions = sizedRegions(region);
@@ -76,7 +33,7 @@ export function checkIdentity(region: Region, session: Session): IdentityReport 
   const report = { sizes: regions.length, degree };
   try {
     for (const sized of regions) {
-      const { index, count } = compare(sized, session);
+      const { index, count } = new Comparison(sized, session).run();
       compared += count;
       if (index) return { ...report, verdict: 'different', at: { region: sized, index }, compared };
     }
@@ -102,64 +59,79 @@ const expressionsOf = ({ root: id, before, after }: Region): Expression[] =>
     return { graph, root, sum };
   });
 
-function compare(region: Region, session: Session): { readonly index?: readonly number[]; readonly count: number } {
-  const shape = region.before.values[region.root].type.shape as readonly number[];
-  const other = region.after.values[region.root].type.shape as readonly number[];
-  if (shape.length !== other.length || shape.some((size, i) => size !== other[i]))
-    throw new Unsupported('shapes differ');
-  const grid = new Grid(shape);
-  const points = (known: boolean): ReadonlyMap<ValueId, Terms> =>
-    new Map(
-      region.leaves.map((id) => {
-        const type = region.before.values[id]?.type ?? region.after.values[id].type;
-        const unknown = session.unknown(id, type.shape as readonly number[]);
+/** What weights less their zero points may turn out to be. */
+function knowWeights({ before, after }: Region, { centred }: Weights): void {
+  for (const graph of [before, after])
+    for (const { operands } of Object.values(graph.nodes)) {
+      const constant = constantOf(graph, operands[1]);
+      if (constant && constant.shape.length > 1) centred.know(constant);
+    }
+}
+
+/** Both sides of a region at points: at the positions of one of each class. */
+class Comparison {
+  readonly #session: Session;
+  readonly #grid: Grid;
+  readonly #sides: readonly IndexedExpression[];
+  readonly #region: Region;
+
+  constructor(region: Region, session: Session) {
+    const [shape, other] = [region.before, region.after].map((graph) => graph.values[region.root].type.shape);
+    if (!sameShape(shape, other)) throw new Unsupported('shapes differ');
+    this.#session = session;
+    this.#region = region;
+    this.#grid = new Grid(shape as readonly number[]);
+    this.#sides = expressionsOf(region).map((side) => ({ ...side, producers: producersOf(side.graph) }));
+  }
+
+  run(): { readonly index?: readonly number[]; readonly count: number } {
+    const { weights, projections } = this.#session;
+    const [random, zero] = [this.#points(false), this.#points(true)];
+    for (const side of this.#sides) this.#evaluate(side, { ring: primeField, leaves: random, weights, learning: true });
+    const count = sizeOf(this.#grid.at.map((list) => list.length));
+    const differAt = (at: number) => ({ index: coordinates(at, this.#grid), count });
+    // Unknowns at 0 leave the constants, which are compared in the arithmetic of the operators themselves.
+    const constants = firstDifference(this.#both({ ring: wrapping, leaves: zero, weights }));
+    if (constants >= 0) return differAt(constants);
+    if (firstDifference(this.#both({ ring: primeField, leaves: random, weights: projections })) < 0) return { count };
+    const values = this.#both({ ring: primeField, leaves: random, weights });
+    if (firstDifference(values) < 0) return { count };
+    // Where constants agree modulo 2^32 alone they are taken off before values at a random point are compared.
+    const origins = this.#both({ ring: primeField, leaves: zero, weights });
+    const at = firstDifference(values.map((side, s) => primeField.add(side, origins[s], -1)));
+    return at < 0 ? { count } : differAt(at);
+  }
+
+  /** Random points, or 0, for what both sides share. */
+  #points(known: boolean): ReadonlyMap<ValueId, Terms> {
+    const { leaves, before, after } = this.#region;
+    return new Map(
+      leaves.map((id) => {
+        const { type } = before.values[id] ?? after.values[id];
+        const unknown = this.#session.unknown(id, type.shape as readonly number[]);
         return [id, known ? { ...unknown, terms: [] } : unknown];
       }),
     );
-  const sides = expressionsOf(region);
-  const producers = new Map(sides.map(({ graph }) => [graph, producersOf(graph)]));
-  const evaluate = (
-    { graph, root, sum }: Expression,
-    point: Pick<EvaluationOptions, 'ring' | 'leaves' | 'opaque' | 'learning'>,
-  ): Float64Array => {
-    const side = new Side({
-      graph,
-      producers: producers.get(graph) as ReadonlyMap<ValueId, Node>,
-      grid,
-      weights: session.weights,
-      ...point,
-    });
-    const value = sum
-      ? side.value(sum)
-      : root && rounds(root)
-        ? accumulator(
-            root,
-            root.operands.map((id) => (id === null ? undefined : side.value(id))),
-            side,
-          )
-        : side.value(region.root);
-    const dense = side.dense(value, shape);
-    return point.learning ? dense.data : picked(dense, grid.at);
-  };
-  const [random, zero] = [points(false), points(true)];
-  for (const side of sides) evaluate(side, { ring: primeField, leaves: random, learning: true });
-  const both = (ring: Ring, leaves: ReadonlyMap<ValueId, Terms>, opaque?: OpaqueProducts) =>
-    sides.map((side) => evaluate(side, { ring, leaves, opaque }));
-  const firstDifference = ([a, b]: readonly Float64Array[]): number => {
-    for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return i;
-    return -1;
-  };
-  const count = sizeOf(grid.at.map((list) => list.length));
-  // Unknowns at 0 leave the constants, which are compared in the arithmetic of the operators themselves.
-  const at = firstDifference(both(wrapping, zero));
-  if (at >= 0) return { index: coordinates(at, grid), count };
-  if (firstDifference(both(primeField, random, session.opaque())) < 0) return { count };
-  const values = both(primeField, random);
-  if (firstDifference(values) < 0) return { count };
-  // Where constants agree modulo 2^32 alone they are taken off before values at a random point are compared.
-  const origins = both(primeField, zero);
-  const differs = firstDifference(values.map((side, s) => primeField.add(side, origins[s], -1)));
-  return differs < 0 ? { count } : { index: coordinates(differs, grid), count };
+  }
+
+  #both = (point: Point): Float64Array[] => this.#sides.map((side) => this.#evaluate(side, point));
+
+  #evaluate({ root, sum, ...expression }: IndexedExpression, point: Point): Float64Array {
+    const side = new Side({ ...expression, ...point, grid: this.#grid });
+    const operands = () => root?.operands.map((id) => (id === null ? undefined : side.value(id))) ?? [];
+    const isFused = sum === undefined && root?.op.startsWith('dnnl.');
+    const value = isFused ? accumulator(root as Node, operands(), side) : side.value(sum ?? this.#region.root);
+    const dense = side.dense(value, this.#grid.shape);
+    return point.learning ? dense.data : picked(dense, this.#grid.at);
+  }
+}
+
+type IndexedExpression = Expression & Pick<EvaluationOptions, 'producers'>;
+type Point = Pick<EvaluationOptions, 'ring' | 'leaves' | 'weights' | 'learning'>;
+
+function firstDifference([a, b]: readonly Float64Array[]): number {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return i;
+  return -1;
 }
 
 function coordinates(flat: number, { at }: Grid): number[] {

@@ -2,7 +2,6 @@
 import { sizeOf } from '../../ir/index.ts';
 import { picked } from './dense.ts';
 import type { Side } from './evaluate.ts';
-import { numberOf } from './opaque_products.ts';
 import { type Constant, type Dense, joinMarks, ones, outer, range, type Terms, taken, type Vector } from './terms.ts';
 import type { AxisKinds } from './windows.ts';
 
@@ -26,7 +25,7 @@ export function matrixProduct(
   b: Right,
   shape: readonly number[],
   at: readonly Int32Array[],
-  { weights, opaque, ring }: Side,
+  { weights, ring }: Side,
 ): Dense {
   const rank = shape.length;
   const sizes = at.map((list) => list.length);
@@ -47,9 +46,7 @@ export function matrixProduct(
     const left = outer(term.scale, rows, ring);
     if (b.kind === 'constant') {
       const kept = b.shape.map((size, own) => (own === b.shape.length - 2 ? 1 : size));
-      const projected =
-        opaque?.of(b.tensor, inner, () => String(numberOf(inner)), sizeOf(kept)) ??
-        weights.projection(b.tensor, { kind: 'matmul' }, inner, ring);
+      const projected = weights.projection(b.tensor, { kind: 'matmul' }, inner, ring);
       const right: Dense = { kind: 'dense', shape: kept, at: kept.map(range), data: projected };
       add(ring.multiply(left, picked(right, at)));
       continue;

@@ -1,5 +1,6 @@
 /** Operators that move elements or change their type: exact on any integer they may hold. */
 import { type DType, dtypes, isFloat, type Node } from '../../ir/index.ts';
+import { reshapedTerms } from './decompose.ts';
 import type { Evaluate, Side } from './evaluate.ts';
 import {
   type Constant,
@@ -100,11 +101,11 @@ const transpose: Evaluate = (node, [x], side) => {
   );
 };
 
-/** Row-major reshapes that only add or drop axes of size 1, or (of dense values) split and join axes known as a whole. */
+/** Row-major reshapes; dense values are split and joined along axes known as a whole. */
 const reshape: Evaluate = (node, [x], side) => {
   const shape = side.shapeOf(node.id);
   if (x!.kind === 'dense') return reshapedDense(x as Dense, shape);
-  return reshaped(side.terms(x!), shape, side.ring);
+  return reshapedTerms(side.terms(x!), shape, side.ring);
 };
 
 function reshapedDense(x: Dense, shape: readonly number[]): Dense {

@@ -220,7 +220,7 @@ class Forms {
     const [source, known] = [this.#source(x as ValueId), constantOf(this.#side.graph, w)];
     if (source === undefined || known === undefined || zx === undefined) return undefined;
     if ((isQuantized && zw && !zeros) || (node.op === 'nn.conv' && third)) return undefined;
-    const weights = zeros ? this.#weights.centredFor(node, known, zeros) : known;
+    const weights = zeros ? this.#weights.centred.of(node, known, zeros) : known;
     const { strides, pads, dilations, group, outputPadding } = node.attrs;
     const kind = node.op.slice(node.op.indexOf('.') + 1);
     const geometry = [kind, strides, pads, dilations, group, outputPadding, this.#shape(node.id)].join(' ');

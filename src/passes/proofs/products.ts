@@ -7,6 +7,8 @@ import {
   constantTerms,
   type Dense,
   expanded,
+  ones,
+  range,
   reshaped,
   sum,
   type Terms,
@@ -57,11 +59,31 @@ function parts(w: Value, side: Side): Parts {
 function filters(node: Node, w: Value, zw: Value | undefined, { transposed, group }: Window, side: Side): Parts {
   if (zw === undefined) return parts(w, side);
   if (w.kind === 'constant' && zw.kind === 'constant')
-    return { known: side.weights.centredFor(node, w.tensor, zw.tensor) };
+    return { known: side.weights.centred.of(node, w.tensor, zw.tensor) };
   const single = sizeOf(zw.shape) === 1;
-  if (!single && transposed && group > 1) return unsupported('computed zero points of groups');
   const along = single ? [] : w.shape.map((size, axis) => (axis === (transposed ? 1 : 0) ? size : 1));
-  return parts(side.add(w, reshaped(side.terms(zw), along, side.ring), w.shape, -1), side);
+  const zero =
+    !single && transposed && group > 1
+      ? byGroups(side.terms(zw), w.shape, group)
+      : reshaped(side.terms(zw), along, side.ring);
+  return parts(side.add(w, zero, w.shape, -1), side);
+}
+
+/** [O] over weights [C, O/group, taps…]: for each group its part, where the channels of that group are. */
+function byGroups(zero: Terms, shape: readonly number[], group: number): Terms {
+  const [channels, filters] = shape;
+  const groups = Int32Array.from({ length: channels }, (_, c) => Math.floor(c / (channels / group)));
+  const inGroup = Array.from({ length: group }, (_, g) => ({
+    data: Float64Array.from(groups, (own) => Number(own === g)),
+  }));
+  const terms = zero.terms.flatMap(({ scale, axes: [vector] }) =>
+    inGroup.map((inside, g) => {
+      const part = { data: vector.data.slice(g * filters, (g + 1) * filters) };
+      return { scale, axes: [inside, part, ...shape.slice(2).map(ones)] };
+    }),
+  );
+  const marks = [groups, range(filters), ...shape.slice(2).map(() => undefined)];
+  return { kind: 'terms', shape, terms, marks };
 }
 
 const matrices = (v: Terms, as: 'row' | 'column'): Terms =>
@@ -115,7 +137,7 @@ function rightSide(node: Node, b: Value, zb: Value | undefined, side: Side): rea
     return { kind: 'constant', shape, tensor: withShape(tensor, shape) };
   };
   if (b.kind === 'constant' && zb?.kind === 'constant')
-    return [asMatrix(side.weights.centredFor(node, b.tensor, zb.tensor))];
+    return [asMatrix(side.weights.centred.of(node, b.tensor, zb.tensor))];
   const axis = b.shape.length > 1 ? b.shape.length - 1 : -1;
   const zero = zb && reshaped(side.terms(zb), sizeOf(zb.shape) === 1 ? [] : alongAxis(zb, b.shape, axis), side.ring);
   const { known, unknown } = parts(zero ? side.add(b, zero, b.shape, -1) : b, side);

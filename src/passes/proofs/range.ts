@@ -155,7 +155,7 @@ export class Ranges {
     const layout: Layout = isMatmul
       ? { kind: 'matmul' }
       : { kind: node.op.endsWith('transpose') ? 'conv_transpose' : 'conv', group: node.attrs.group as number };
-    return this.#weights.signed(zw ? this.#weights.centredFor(node, w, zw) : w, layout);
+    return this.#weights.signed(zw ? this.#weights.centred.of(node, w, zw) : w, layout);
   }
 
   /** |Σ| ≤ K · the largest product. */

@@ -1,9 +1,10 @@
 /** Passes over weights: the only work of a proof that grows with the model. Every result is kept as long as the checker. */
-import { dtypes, type ITensor, type Node, sizeOf } from '../../ir/index.ts';
-import { addColumns, sumElements, sumRun, wordsOf } from './byte_sums.ts';
+import { dtypes, type ITensor, sizeOf } from '../../ir/index.ts';
+import { ColumnSums, sumElements, sumRun, wordsOf } from './byte_sums.ts';
+import { CentredWeights } from './centred_weights.ts';
 import { remember } from './remember.ts';
 import type { Ring } from './ring.ts';
-import { integers, isOnes, unsupported, type Vector } from './terms.ts';
+import { integers, isOnes, type Vector } from './terms.ts';
 
 /** How weights are laid out: [O, C/group, taps…] of a convolution, [C, O/group, taps…] of a transposed one, […, K, N] of a matmul. */
 export type Layout =
@@ -43,11 +44,17 @@ function rowsOf({ shape }: ITensor, layout: Layout): Rows {
     : { blocks: layout.group, rows: perGroup, length: second * taps, taps, channelOf: (group) => group * perGroup };
 }
 
+/** Elements of a projection. */
+export function projectionSize(w: ITensor, layout: Layout): number {
+  const { blocks, length } = rowsOf(w, layout);
+  return blocks * length;
+}
+
 export class Weights {
   readonly #sums = new Map<ITensor, Map<string, Sums>>();
   readonly #signed = new Map<ITensor, Map<string, SignedSums>>();
   readonly #projections = new Map<ITensor, Map<Vector, Float64Array>>();
-  readonly #centred = new Map<ITensor, Map<ITensor, ITensor>>();
+  readonly centred = new CentredWeights();
 
   /** Σ over the source channels of w·vector[channel], as [result channel, tap] (matmul: [batch, column]). */
   projection(w: ITensor, layout: Layout, vector: Vector, ring: Ring): Float64Array {
@@ -71,34 +78,6 @@ export class Weights {
 
   #sumsOf = (w: ITensor, layout: Layout): Sums =>
     remember(this.#sums, w, nameOf(layout), () => rowSums(elementsOf(w), rowsOf(w, layout)));
-
-  /** w − zw of a quantized product with zero points per result channel. */
-  centredFor(node: Node, w: ITensor, zw: ITensor): ITensor {
-    const [first, second] = w.shape;
-    if (node.op.endsWith('matmul')) {
-      const columns = w.shape.length > 1 ? w.shape[w.shape.length - 1] : 1;
-      if (sizeOf(zw.shape) > columns) unsupported('zero points per batch');
-      return this.#centre(w, zw, (i) => i % columns);
-    }
-    const taps = sizeOf(w.shape.slice(2));
-    if (!node.op.endsWith('transpose')) return this.#centre(w, zw, (i) => Math.floor(i / (second * taps)));
-    const perGroup = first / (node.attrs.group as number);
-    return this.#centre(w, zw, (i) => {
-      const group = Math.floor(i / (second * taps * perGroup));
-      return group * second + (Math.floor(i / taps) % second);
-    });
-  }
-
-  #centre(w: ITensor, zeroPoints: ITensor, indexOf: (i: number) => number): ITensor {
-    return remember(this.#centred, w, zeroPoints, () => {
-      if ((zeroPoints.data as Int8Array).every((zero) => zero === 0)) return w;
-      const [values, zeros] = [w.data as ArrayLike<number>, integers(zeroPoints)];
-      const data = new Int16Array(values.length);
-      const single = zeros.length === 1;
-      for (let i = 0; i < data.length; i++) data[i] = values[i] - zeros[single ? 0 : indexOf(i)];
-      return { dtype: 's16', shape: w.shape, data };
-    });
-  }
 }
 
 /** 8- and 16-bit weights as they are, others as checked integers. */
@@ -113,10 +92,9 @@ interface Sums {
 
 function rowSums(data: Elements, { blocks, rows, length }: Rows): Sums {
   const [sums, aboves] = [new Float64Array(blocks * length), new Float64Array(blocks * length)];
-  if (data instanceof Int8Array && data.byteOffset % 4 === 0 && length % 4 === 0) {
-    const words = wordsOf(data);
-    for (let block = 0; block < blocks; block++)
-      addColumns(words, data.byteOffset + block * rows * length, rows, length, sums, aboves, block * length);
+  if (data instanceof Int8Array && length > 0) {
+    const columns = new ColumnSums(data, length);
+    for (let block = 0; block < blocks; block++) columns.add(block * rows * length, rows, sums, aboves, block * length);
     return { sums, aboves };
   }
   for (let block = 0, at = 0; block < blocks; block++)

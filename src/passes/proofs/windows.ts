@@ -2,7 +2,6 @@
 import type { Node } from '../../ir/index.ts';
 import { type ITensor, sizeOf } from '../../ir/index.ts';
 import type { Side } from './evaluate.ts';
-import { termsKey } from './opaque_products.ts';
 import { remember } from './remember.ts';
 import type { Ring } from './ring.ts';
 import { type Dense, outer, range, type Term, type Terms, taken, unsupported, type Vector } from './terms.ts';
@@ -115,20 +114,15 @@ export function windowProduct(
   window: Window,
   shape: readonly number[],
   at: readonly Int32Array[],
-  { weights, opaque, ring }: Side,
+  { weights, ring }: Side,
 ): Dense {
   const layout: Layout = { kind: window.transposed ? 'conv_transpose' : 'conv', group: window.group };
   const [batch, filters] = [at[0].length, shape[1]];
   if (at[1].length !== filters) unsupported('a part of the channels');
   const positions = sizeOf(at.slice(2).map((list) => list.length));
   const taps = sizeOf(window.wShape.slice(2));
-  let sums: Float64Array = new Float64Array(filters * batch * positions);
+  const sums = new Float64Array(filters * batch * positions);
   for (const [vector, terms] of byChannels(x.terms)) {
-    const unknown = opaque?.of(w, vector, () => `${geometryKey(window)} ${termsKey(terms)}`, sums.length);
-    if (unknown) {
-      sums = ring.add(sums, unknown, 1);
-      continue;
-    }
     const table = terms.map((term) => readings(term, window, at, ring)).reduce((all, part) => ring.add(all, part, 1));
     const projected = weights.projection(w, layout, vector, ring);
     ring.multiplyInto(sums, projected, table, filters, taps, batch * positions);

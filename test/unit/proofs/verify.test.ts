@@ -1,4 +1,7 @@
 /** Rules are replaced by their wrong variants: `verify` has to notice, and to take another way or to refuse. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AnyRule } from '../../../src/passes/rewrite/rule.ts';
 import { compareGraphs, feedsOf } from '../../../src/testing/index.ts';
@@ -65,9 +68,20 @@ describe('a right one', () => {
   });
 });
 
-it('a refuted rewrite without another way is our own fault', async () => {
+it('auto verifies unless told not to', async () => {
+  const legalize = await legalizeWith('border_table', 'pad');
+  const costs = { border: legalize(padded(), { verify: false }), other: legalize(padded()) };
+  expect(costs.border.certificate.verdict).toBe('differs');
+  expect(costs.other.certificate.verdict).toBe('bit-exact');
+});
+
+it('a refuted rewrite without another way is our own fault, and leaves a reproducer', async () => {
   const legalize = await legalizeWith('drop_zero_point');
-  expect(() => legalize(padded(0), { verify: true })).toThrow(
-    /%y, rewritten by drop-zero-point.*: differs on an input/,
+  const reproducers = mkdtempSync(join(tmpdir(), 'unskew-'));
+  expect(() => legalize(padded(0), { reproducers })).toThrow(
+    /%y, rewritten by drop-zero-point.*: differs on an input[^]*Replay it with: unskew rewrite .*correct-\d+-\d+\.qir --target=symmetric/,
   );
+  const [file] = readdirSync(reproducers);
+  expect(readFileSync(join(reproducers, file), 'utf8')).toContain('qnn.conv(%x, @w, zx=114:u8, zw=0:s8)');
+  rmSync(reproducers, { recursive: true });
 });

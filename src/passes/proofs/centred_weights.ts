@@ -1,0 +1,94 @@
+/**
+ * w − zw as one tensor for all whose elements are equal: what a rewrite made of weights and zero points is then recognized
+ * as the weights of a product without them, and nothing that is known of one has to be computed for the other.
+ */
+import { type ITensor, type Node, sizeOf } from '../../ir/index.ts';
+import { remember } from './remember.ts';
+import { integers, unsupported } from './terms.ts';
+
+/** Weights in runs that share a zero point, or (`step` 1) have one each. */
+interface Runs {
+  readonly length: number;
+  readonly step: 0 | 1;
+  /** The zero point of run k, or of its first element. */
+  readonly zeroOf: (k: number) => number;
+}
+
+/** Zero points are a single one, or one for each result channel. */
+function runsOf(node: Node, { shape }: ITensor, zeros: number): Runs {
+  if (zeros === 1) return { length: sizeOf(shape), step: 0, zeroOf: () => 0 };
+  const [first, second] = shape;
+  if (node.op.endsWith('matmul')) {
+    const columns = shape.length > 1 ? shape[shape.length - 1] : 1;
+    return zeros > columns ? unsupported('zero points per batch') : { length: columns, step: 1, zeroOf: () => 0 };
+  }
+  const taps = sizeOf(shape.slice(2));
+  if (!node.op.endsWith('transpose')) return { length: second * taps, step: 0, zeroOf: (filter) => filter };
+  const perGroup = (first / Number(node.attrs.group)) * second;
+  return { length: taps, step: 0, zeroOf: (k) => Math.floor(k / perGroup) * second + (k % second) };
+}
+
+type Elements = Int8Array | Uint8Array | Int16Array;
+
+export class CentredWeights {
+  readonly #known = new Map<string, Set<ITensor>>();
+  readonly #made = new Map<ITensor, Map<ITensor, ITensor>>();
+
+  /** Weights that w − zw may turn out to be. */
+  know(w: ITensor): void {
+    if (w.dtype === 's8' || w.dtype === 's16') this.#ofShape(w).add(w);
+  }
+
+  of(node: Node, w: ITensor, zeroPoints: ITensor): ITensor {
+    return remember(this.#made, w, zeroPoints, () => {
+      if ((zeroPoints.data as Int8Array).every((zero) => zero === 0)) return w;
+      const zeros = integers(zeroPoints);
+      const runs = runsOf(node, w, zeros.length);
+      const values = w.data as Elements;
+      const isEqual = (other: ITensor) => equals(values, zeros, runs, other.data as Elements);
+      return [...this.#ofShape(w)].find(isEqual) ?? this.#centred(w, zeros, runs);
+    });
+  }
+
+  #centred(w: ITensor, zeros: Float64Array, { length, step, zeroOf }: Runs): ITensor {
+    const values = w.data as Elements;
+    const data = new Int16Array(values.length);
+    for (let k = 0, at = 0; at < data.length; k++)
+      for (let end = at + length, zero = zeroOf(k); at < end; at++, zero += step) data[at] = values[at] - zeros[zero];
+    const made: ITensor = { dtype: 's16', shape: w.shape, data };
+    this.know(made);
+    return made;
+  }
+
+  #ofShape({ shape }: ITensor): Set<ITensor> {
+    const key = shape.join();
+    const known = this.#known.get(key) ?? new Set();
+    this.#known.set(key, known);
+    return known;
+  }
+}
+
+/** Whether values − zeros are `other`: mostly decided by the first element. */
+function equals(values: Elements, zeros: Float64Array, { length, step, zeroOf }: Runs, other: Elements): boolean {
+  for (let k = 0, at = 0; at < values.length; k++)
+    if (!runEquals(values, at, (at += length), zeros, zeroOf(k), step, other)) return false;
+  return true;
+}
+
+function runEquals(
+  values: Elements,
+  from: number,
+  to: number,
+  zeros: Float64Array,
+  first: number,
+  step: number,
+  other: Elements,
+): boolean {
+  if (step === 0) {
+    const zero = zeros[first] | 0;
+    for (let i = from; i < to; i++) if (((values[i] - zero) | 0) !== other[i]) return false;
+    return true;
+  }
+  for (let i = from, zero = first; i < to; i++, zero += step) if (values[i] - zeros[zero] !== other[i]) return false;
+  return true;
+}

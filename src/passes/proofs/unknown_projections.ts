@@ -1,0 +1,32 @@
+/**
+ * Σ w·v of random vectors v as unknowns of their own, which takes no pass over the weights: sides that are equal whatever
+ * these sums are, are equal for what they are. Where sides get one sum from different weights (w split in two, say) they
+ * differ here, and the sums themselves have to be known.
+ */
+import type { ITensor } from '../../ir/index.ts';
+import { remember } from './remember.ts';
+import { primeField, type RandomPoints, type Ring } from './ring.ts';
+import { isOnes, type Vector } from './terms.ts';
+import { type Layout, projectionSize, type Weights } from './weights.ts';
+
+/** What evaluation asks of weights. */
+export type Projections = Pick<Weights, 'projection' | 'centred'>;
+
+export class UnknownProjections implements Projections {
+  readonly centred: Weights['centred'];
+  readonly #weights: Weights;
+  readonly #random: RandomPoints;
+  readonly #projections = new Map<ITensor, Map<Vector, Float64Array>>();
+
+  constructor(weights: Weights, random: RandomPoints) {
+    this.centred = weights.centred;
+    this.#weights = weights;
+    this.#random = random;
+  }
+
+  projection(w: ITensor, layout: Layout, vector: Vector, ring: Ring): Float64Array {
+    return ring === primeField && !isOnes(vector) && this.#random.made(vector)
+      ? remember(this.#projections, w, vector, () => this.#random.vector(projectionSize(w, layout)).data)
+      : this.#weights.projection(w, layout, vector, ring);
+  }
+}
