@@ -1,4 +1,6 @@
 // The exports of the addon: OneDnnBinding of src/codegen/onednn/binding.ts.
+#include "arguments.h"
+#include "byte_sums.h"
 #include "memory_desc.h"
 #include "native_memory.h"
 #include "primitive.h"
@@ -44,6 +46,28 @@ Napi::Value set_kernel_isa(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// byteSums(bytes, blocks, rows, length): see byte_sums.h.
+Napi::Value byte_sums_function(const Napi::CallbackInfo& info) {
+  const Napi::Uint8Array bytes = Argument(info[0], "byteSums: bytes").bytes();
+  const int64_t blocks = Argument(info[1], "byteSums: blocks").integer(0, kMaximumDimension);
+  const int64_t rows = Argument(info[2], "byteSums: rows").integer(0, kMostSummedRows);
+  const int64_t length = Argument(info[3], "byteSums: length").integer(0, kMaximumDimension);
+  // In parts that cannot overflow: each factor is below 2^31.
+  const int64_t count = blocks * length;
+  require(rows == 0 ? bytes.ByteLength() == 0
+                    : bytes.ByteLength() % static_cast<uint64_t>(rows) == 0 &&
+                          bytes.ByteLength() / static_cast<uint64_t>(rows) == static_cast<uint64_t>(count),
+          "byteSums: bytes should have blocks · rows · length elements");
+  require(count <= kMaximumDimension, "byteSums: blocks · length should be below 2^31");
+  Napi::Int32Array sums = Napi::Int32Array::New(info.Env(), static_cast<size_t>(count));
+  Napi::Int32Array aboves = Napi::Int32Array::New(info.Env(), static_cast<size_t>(count));
+  byte_sums(reinterpret_cast<const int8_t*>(bytes.Data()), blocks, rows, length, sums.Data(), aboves.Data());
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("sums", sums);
+  result.Set("aboves", aboves);
+  return result;
+}
+
 Napi::Value simulate_wrong_sums_function(const Napi::CallbackInfo& info) {
   const Argument argument(info[0], "simulateWrongSums: part");
   simulate_wrong_sums(argument.absent() ? "" : argument.text());
@@ -76,6 +100,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("memory", Napi::Function::New<memory_function>(env, "memory"));
   exports.Set("pack", Napi::Function::New<pack_function>(env, "pack"));
   exports.Set("session", Napi::Function::New<session_function>(env, "session"));
+  exports.Set("byteSums", Napi::Function::New<byte_sums_function>(env, "byteSums"));
   exports.Set("setKernelIsa", Napi::Function::New<set_kernel_isa>(env, "setKernelIsa"));
   exports.DefineProperty(Napi::PropertyDescriptor::Accessor<kernel_isa>("kernelIsa", napi_enumerable));
   exports.Set("simulateWrongSums", Napi::Function::New<simulate_wrong_sums_function>(env, "simulateWrongSums"));

@@ -5,6 +5,7 @@
 import type { Graph, ValueId } from '../ir/index.ts';
 import { findRule } from './all_rules.ts';
 import type { PassTrace } from './pass.ts';
+import type { ByteSums } from './proofs/byte_sums.ts';
 import { type CheckedRegion, checkGraphs, checkPrimitives, Session } from './proofs/check.ts';
 import { isProved, isRefuted, type Obligation } from './proofs/obligation.ts';
 import type { Exactness } from './rewrite/rule.ts';
@@ -39,7 +40,12 @@ type Checked = ReadonlyMap<ValueId, CheckedRegion>;
 
 /** The proofs about one rewriting; passes over weights are shared by all of them. */
 export class Prover {
-  readonly #session = new Session();
+  readonly #session: Session;
+
+  /** @param sums how 8-bit weights are added up */
+  constructor(sums?: ByteSums) {
+    this.#session = new Session(undefined, sums);
+  }
 
   /** What corrections owe: `before` and `after` mean the same. */
   corrections = (before: Graph, after: Graph): Checked => checkGraphs(before, after, this.#session);

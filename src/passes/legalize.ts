@@ -8,6 +8,7 @@ import type { CostModel } from './cost/model.ts';
 import { guarded, type PipelineOptions, runPipeline } from './manager.ts';
 import type { PassTrace } from './pass.ts';
 import { correctPipeline, quantizePipeline } from './pipelines.ts';
+import type { ByteSums } from './proofs/byte_sums.ts';
 import { otherWays, refutationsOf, type Tried } from './proofs/other_ways.ts';
 import type { Miss } from './rewrite/rule.ts';
 import type { Strategy, StrategyReport } from './strategies.ts';
@@ -25,6 +26,8 @@ export interface LegalizeOptions extends Partial<Pick<PipelineOptions, 'onMiss' 
    * Without it the proof is made when the certificate is first read.
    */
   readonly verify?: boolean;
+  /** How proofs add up 8-bit weights; in TypeScript unless given. */
+  readonly byteSums?: ByteSums;
 }
 
 export interface LegalizeResult {
@@ -62,7 +65,7 @@ export function legalize(graph: Graph, options: LegalizeOptions = {}): LegalizeR
     const strategies: StrategyReport[] = [];
     const passes = correctPipeline(strategy, (entry) => strategies.push(entry), options.costs);
     const corrected = runPipeline(quantized.graph, passes, pipeline);
-    const prover = new Prover();
+    const prover = new Prover(options.byteSums);
     const certificate = certificateOf(corrected.graph, quantized.trace, corrected.trace, () =>
       prover.corrections(quantized.graph, corrected.graph),
     );

@@ -25,7 +25,7 @@ import { defaultTarget, type Target } from '../passes/target.ts';
 import { loadAddon } from './addon.ts';
 import { Executable, type NodeTime } from './executable.ts';
 import { metadataOf, toFeeds, type ValueMetadata } from './feeds.ts';
-import { nativeCosts, nativeTarget } from './native_target.ts';
+import { nativeByteSums, nativeCosts, nativeTarget } from './native_target.ts';
 
 export interface CompileOptions {
   /** `onednn` (the native addon; default) or `reference` (the interpreter: slow, the meaning itself). */
@@ -168,6 +168,7 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}): Compil
   const legalized = legalize(bound, {
     target,
     ...(costs && { costs }),
+    ...(binding && { byteSums: nativeByteSums(binding) }),
     ...(options.strategy && { strategy: options.strategy }),
     ...(options.verify !== undefined && { verify: options.verify }),
   });

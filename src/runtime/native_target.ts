@@ -1,6 +1,7 @@
 /** This machine as a target, and what its corrections cost. */
 import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
 import { type CostModel, costModel } from '../passes/cost/model.ts';
+import type { ByteSums } from '../passes/proofs/byte_sums.ts';
 import type { Isa, Target } from '../passes/target.ts';
 import { machineOf, readCosts } from './cost_cache.ts';
 
@@ -18,3 +19,9 @@ export const nativeCosts = (binding: Pick<OneDnnBinding, 'isa' | 'version'>, tar
 
 const isaOf = ({ isa }: Pick<OneDnnBinding, 'isa'>): Isa =>
   isa === 'amx' || isa === 'vnni' || isa === 'avx512' ? isa : 'avx2';
+
+/** Sums over weights, for proofs: the addon's, several times as fast as those in TypeScript. */
+export const nativeByteSums =
+  (binding: Pick<OneDnnBinding, 'byteSums'>): ByteSums =>
+  ({ buffer, byteOffset, length: count }, blocks, rows, length) =>
+    binding.byteSums(new Uint8Array(buffer, byteOffset, count), blocks, rows, length);

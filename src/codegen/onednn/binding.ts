@@ -382,6 +382,17 @@ export interface OneDnnBinding {
   pack(bytes: Uint8Array, source: MemoryDesc, destination: MemoryDesc, threads: number): NativeMemory;
   session(spec: SessionSpec): NativeSession;
 
+  /**
+   * By block and column of blocks × rows × length signed bytes, the sums over the rows of all of them and of those above 0.
+   * At most 2^24 − 1 rows.
+   */
+  byteSums(
+    bytes: Uint8Array,
+    blocks: number,
+    rows: number,
+    length: number,
+  ): { readonly sums: Int32Array; readonly aboves: Int32Array };
+
   /** For tests: kernels of sessions made afterwards use this instruction set; undefined means the best there is. Throws where the CPU lacks it. */
   setKernelIsa(isa: KernelIsa | undefined): void;
   /** What kernels use now. */

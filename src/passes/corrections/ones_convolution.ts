@@ -22,11 +22,7 @@ function addedTaps(w: ITensor<'s8' | 'u8'>): Int32Array {
   const sums = new Int32Array(filters * taps);
   const { data } = w;
   if (taps === 1) {
-    for (let o = 0, at = 0; o < filters; o++) {
-      let sum = 0;
-      for (const end = at + channels; at < end; at++) sum += data[at];
-      sums[o] = sum;
-    }
+    for (let o = 0; o < filters; o++) sums[o] = sumOf(data, o * channels, (o + 1) * channels);
     return sums;
   }
   for (let o = 0, at = 0; o < filters; o++) {
@@ -36,12 +32,21 @@ function addedTaps(w: ITensor<'s8' | 'u8'>): Int32Array {
   return sums;
 }
 
+/** Of one line, in int32. */
+function sumOf(data: Int8Array | Uint8Array | Int32Array, from: number, to: number): number {
+  let sum = 0;
+  let i = from;
+  for (; i + 4 <= to; i += 4) sum = (sum + data[i] + data[i + 1] + data[i + 2] + data[i + 3]) | 0;
+  for (; i < to; i++) sum = (sum + data[i]) | 0;
+  return sum;
+}
+
 /** Σw per filter as [1, O, 1, …]: conv(1, w) wherever every tap is inside. */
 export function filterSums(w: ITensor<'s8' | 'u8'>): ITensor<'s32'> {
   const [filters, , ...kernel] = w.shape;
   const [sums, taps] = [tapSums(w), sizeOf(kernel)];
   const totals = new Int32Array(filters);
-  for (let i = 0; i < sums.length; i++) totals[Math.floor(i / taps)] += sums[i];
+  for (let o = 0; o < filters; o++) totals[o] = sumOf(sums, o * taps, (o + 1) * taps);
   return tensor('s32', totals, [1, filters, ...kernel.map(() => 1)]);
 }
 

@@ -32,19 +32,39 @@ export function costIn(
   layer: LayerClass,
   reach = Number.POSITIVE_INFINITY,
 ): number | undefined {
-  const near = rows
-    .flatMap(({ layer: other, costs }) => {
-      const cost = costs[way];
-      const distance = distanceOf(layer, other);
-      return cost !== undefined && Number.isFinite(distance) && distance <= reach ? [{ cost, distance }] : [];
-    })
-    .sort((a, b) => a.distance - b.distance)
-    .slice(0, NEIGHBOURS);
+  const near: { readonly cost: number; readonly distance: number }[] = [];
+  for (const { row, distance } of nearest(rows, layer)) {
+    if (near.length === NEIGHBOURS || distance > reach) break;
+    const cost = row.costs[way];
+    if (cost !== undefined) near.push({ cost, distance });
+  }
   if (near.length === 0) return undefined;
   if (near[0].distance === 0) return near[0].cost;
   const weights = near.map(({ distance }) => 1 / distance ** 2);
   const sum = near.reduce((total, { cost }, i) => total + weights[i] * Math.log(cost), 0);
   return Math.exp(sum / weights.reduce((a, b) => a + b));
+}
+
+interface Neighbour {
+  readonly row: CostRow;
+  readonly distance: number;
+}
+
+const known = new WeakMap<readonly CostRow[], Map<string, readonly Neighbour[]>>();
+
+/** The rows that are comparable, the nearest first: once for all ways of a layer. */
+function nearest(rows: readonly CostRow[], layer: LayerClass): readonly Neighbour[] {
+  const byLayer = known.get(rows) ?? new Map<string, readonly Neighbour[]>();
+  known.set(rows, byLayer);
+  const key = JSON.stringify(layer);
+  const sorted =
+    byLayer.get(key) ??
+    rows
+      .map((row) => ({ row, distance: distanceOf(layer, row.layer) }))
+      .filter(({ distance }) => Number.isFinite(distance))
+      .sort((a, b) => a.distance - b.distance);
+  byLayer.set(key, sorted);
+  return sorted;
 }
 
 /**

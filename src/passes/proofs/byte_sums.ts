@@ -12,8 +12,33 @@
  * are added until a lane might overflow.
  */
 
-/** Where the result of a run goes: Σ of all elements and Σ of those above 0. */
-export interface RunSums {
+/** By block and column of blocks × rows × length bytes: Σ over the rows of all, and of those above 0. */
+export interface Sums {
+  readonly sums: Int32Array | Float64Array;
+  readonly aboves: Int32Array | Float64Array;
+}
+
+/** Of fewer than 2^24 rows, so that no sum leaves int32. */
+export type ByteSums = (bytes: Int8Array, blocks: number, rows: number, length: number) => Sums;
+export const MOST_ROWS = 2 ** 24 - 1;
+
+export const byteSums: ByteSums = (bytes, blocks, rows, length) => {
+  const [sums, aboves] = [new Int32Array(blocks * length), new Int32Array(blocks * length)];
+  if (length === 1) {
+    const [words, out] = [wordsOf(bytes), { sum: 0, above: 0 }];
+    for (let block = 0; block < blocks; block++) {
+      sumRun(bytes, words, block * rows, rows, out);
+      sums[block] = out.sum;
+      aboves[block] = out.above;
+    }
+  } else if (length > 1) {
+    const columns = new ColumnSums(bytes, length);
+    for (let block = 0; block < blocks; block++) columns.add(block * rows * length, rows, sums, aboves, block * length);
+  }
+  return { sums, aboves };
+};
+
+interface RunSums {
   sum: number;
   above: number;
 }
@@ -27,13 +52,13 @@ const RUN = 128;
 const total = (lanes: number): number => (lanes & 0xffff) + (lanes >>> 16);
 
 /** Words of the buffer that bytes lie in; up to three bytes at its end are in none. */
-export const wordsOf = ({ buffer }: Int8Array): Int32Array => new Int32Array(buffer, 0, buffer.byteLength >> 2);
+const wordsOf = ({ buffer }: Int8Array): Int32Array => new Int32Array(buffer, 0, buffer.byteLength >> 2);
 
 /** Of `count` bytes from `at` on; `words` are those of their buffer. */
-export function sumRun(bytes: Int8Array, words: Int32Array, at: number, count: number, out: RunSums): void {
+function sumRun(bytes: Int8Array, words: Int32Array, at: number, count: number, out: RunSums): void {
   const head = Math.min(-(bytes.byteOffset + at) & 3, count);
   const inPairs = (count - head) & ~7;
-  sumElements(bytes, at, head, out);
+  sumBytes(bytes, at, head, out);
   let { sum, above } = out;
   const first = (bytes.byteOffset + at + head) >> 2;
   for (let from = first, end = first + (inPairs >> 2); from < end; from += RUN) {
@@ -55,17 +80,17 @@ export function sumRun(bytes: Int8Array, words: Int32Array, at: number, count: n
     sum += total(all) - 128 * total((signs & LANES) + ((signs >>> 8) & LANES));
     above += total(kept);
   }
-  sumElements(bytes, at + head + inPairs, count - head - inPairs, out);
+  sumBytes(bytes, at + head + inPairs, count - head - inPairs, out);
   out.sum += sum;
   out.above += above;
 }
 
-/** Of elements of any type, one at a time. */
-export function sumElements(values: ArrayLike<number>, at: number, count: number, out: RunSums): void {
+/** One at a time. */
+function sumBytes(bytes: Int8Array, at: number, count: number, out: RunSums): void {
   let sum = 0;
   let above = 0;
   for (let i = at; i < at + count; i++) {
-    const v = values[i];
+    const v = bytes[i];
     sum += v;
     above += Math.max(v, 0);
   }
@@ -77,7 +102,7 @@ export function sumElements(values: ArrayLike<number>, at: number, count: number
  * Sums by column of rows of `length` bytes. Rows that are no whole words are taken several at a time: 9 bytes four times are
  * 9 words.
  */
-export class ColumnSums {
+class ColumnSums {
   readonly #bytes: Int8Array;
   readonly #words: Int32Array;
   readonly #length: number;
@@ -99,7 +124,7 @@ export class ColumnSums {
   }
 
   /** Those of `rows` rows from `at` on are added to `sums` and `aboves` from `to` on. */
-  add(at: number, rows: number, sums: Float64Array, aboves: Float64Array, to: number): void {
+  add(at: number, rows: number, sums: Int32Array, aboves: Int32Array, to: number): void {
     const count = rows * this.#length;
     const skipped = Math.min(-(this.#bytes.byteOffset + at) & 3, count);
     const joined = Math.floor((count - skipped) / this.#columns);
@@ -113,7 +138,7 @@ export class ColumnSums {
   }
 
   /** Bytes [from, end) of the rows that begin at `at`. */
-  #addBytes(at: number, from: number, end: number, sums: Float64Array, aboves: Float64Array, to: number): void {
+  #addBytes(at: number, from: number, end: number, sums: Int32Array, aboves: Int32Array, to: number): void {
     for (let i = from, column = to + (from % this.#length); i < end; i++) {
       const v = this.#bytes[at + i];
       sums[column] += v;
@@ -131,7 +156,7 @@ export class ColumnSums {
   }
 
   /** The sums of the lanes, whose first byte is in column `first`. */
-  #empty(first: number, sums: Float64Array, aboves: Float64Array, to: number): void {
+  #empty(first: number, sums: Int32Array, aboves: Int32Array, to: number): void {
     for (let column = 0, own = to + (first % this.#length); column < this.#columns; column++) {
       // Byte k of a word is in lane k >> 1 of pair k & 1.
       const i = (column >> 2) * 5;

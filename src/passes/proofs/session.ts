@@ -1,5 +1,6 @@
 /** What checks share: passes over weights, ranges, and random points. */
 import { type Graph, sizeOf } from '../../ir/index.ts';
+import type { ByteSums } from './byte_sums.ts';
 import { Ranges } from './range.ts';
 import { RandomPoints } from './ring.ts';
 import { ones, type Terms, type Vector } from './terms.ts';
@@ -7,14 +8,18 @@ import { UnknownProjections } from './unknown_projections.ts';
 import { Weights } from './weights.ts';
 
 export class Session {
-  readonly weights = new Weights();
+  readonly weights: Weights;
   readonly projections: UnknownProjections;
   readonly #random: RandomPoints;
   readonly #ranges = new Map<Graph, Ranges>();
   readonly #vectors = new Map<string, Vector>();
 
-  /** @param seed of the random points; from the system when absent */
-  constructor(seed?: number) {
+  /**
+   * @param seed of the random points; from the system when absent
+   * @param sums how 8-bit weights are added up
+   */
+  constructor(seed?: number, sums?: ByteSums) {
+    this.weights = new Weights(sums);
     this.#random = new RandomPoints(seed);
     this.projections = new UnknownProjections(this.weights, this.#random);
   }

@@ -1,6 +1,6 @@
 /** Passes over weights: the only work of a proof that grows with the model. Every result is kept as long as the checker. */
 import { dtypes, type ITensor, sizeOf } from '../../ir/index.ts';
-import { ColumnSums, sumElements, sumRun, wordsOf } from './byte_sums.ts';
+import { type ByteSums, byteSums, MOST_ROWS, type Sums } from './byte_sums.ts';
 import { CentredWeights } from './centred_weights.ts';
 import { remember } from './remember.ts';
 import type { Ring } from './ring.ts';
@@ -13,8 +13,8 @@ export type Layout =
 
 /** Per result channel (of every batch of a matmul) the sums of its weights, and of its positive ones. */
 export interface SignedSums {
-  readonly total: Int32Array | Float64Array;
-  readonly positive: Int32Array | Float64Array;
+  readonly total: Sums['sums'];
+  readonly positive: Sums['sums'];
 }
 
 type Elements = Int8Array | Uint8Array | Int16Array | Float64Array;
@@ -51,10 +51,16 @@ export function projectionSize(w: ITensor, layout: Layout): number {
 }
 
 export class Weights {
+  readonly centred = new CentredWeights();
+  readonly #byteSums: ByteSums;
   readonly #sums = new Map<ITensor, Map<string, Sums>>();
   readonly #signed = new Map<ITensor, Map<string, SignedSums>>();
   readonly #projections = new Map<ITensor, Map<Vector, Float64Array>>();
-  readonly centred = new CentredWeights();
+
+  /** @param sums how 8-bit weights are added up */
+  constructor(sums: ByteSums = byteSums) {
+    this.#byteSums = sums;
+  }
 
   /** Σ over the source channels of w·vector[channel], as [result channel, tap] (matmul: [batch, column]). */
   projection(w: ITensor, layout: Layout, vector: Vector, ring: Ring): Float64Array {
@@ -62,41 +68,45 @@ export class Weights {
       return remember(this.#projections, w, vector, () =>
         products(elementsOf(w), rowsOf(w, layout), vector.data, ring),
       );
-    const rows = rowsOf(w, layout);
-    if (rows.length > 1) return this.#sumsOf(w, layout).sums.map(ring.reduce);
-    return Float64Array.from(this.signed(w, layout).total, ring.reduce);
+    const isPerChannel = layout.kind === 'conv' && rowsOf(w, layout).length === 1;
+    const sums = isPerChannel ? this.signed(w, layout).total : this.#sumsOf(w, layout).sums;
+    return Float64Array.from(sums, ring.reduce);
   }
 
   signed(w: ITensor, layout: Layout): SignedSums {
     return remember(this.#signed, w, nameOf(layout), () => {
-      if (layout.kind === 'conv') return signedRuns(elementsOf(w), rowsOf(w, layout));
+      const { blocks, rows, length, taps } = rowsOf(w, layout);
+      // Rows of a filter lie side by side: all of its taps are one run.
+      if (layout.kind === 'conv') {
+        const { sums, aboves } = this.#add(w, blocks, rows * length, 1);
+        return { total: sums, positive: aboves };
+      }
       const { sums, aboves } = this.#sumsOf(w, layout);
-      const { taps } = rowsOf(w, layout);
       return { total: totals(sums, taps), positive: totals(aboves, taps) };
     });
   }
 
-  #sumsOf = (w: ITensor, layout: Layout): Sums =>
-    remember(this.#sums, w, nameOf(layout), () => rowSums(elementsOf(w), rowsOf(w, layout)));
+  #sumsOf(w: ITensor, layout: Layout): Sums {
+    return remember(this.#sums, w, nameOf(layout), () => {
+      const { blocks, rows, length } = rowsOf(w, layout);
+      return this.#add(w, blocks, rows, length);
+    });
+  }
+
+  #add({ data, ...w }: ITensor, blocks: number, rows: number, length: number): Sums {
+    return data instanceof Int8Array && rows <= MOST_ROWS
+      ? this.#byteSums(data, blocks, rows, length)
+      : rowSums(elementsOf({ data, ...w } as ITensor), blocks, rows, length);
+  }
 }
 
 /** 8- and 16-bit weights as they are, others as checked integers. */
 const elementsOf = (w: ITensor): Elements =>
   dtypes[w.dtype].bytes <= 2 && dtypes[w.dtype].kind !== 'float' ? (w.data as Elements) : integers(w);
 
-/** By block and place in a row: Σw and Σ of the positive w, exact. */
-interface Sums {
-  readonly sums: Float64Array;
-  readonly aboves: Float64Array;
-}
-
-function rowSums(data: Elements, { blocks, rows, length }: Rows): Sums {
+/** The same of elements of any type, exact. */
+function rowSums(data: Elements, blocks: number, rows: number, length: number): Sums {
   const [sums, aboves] = [new Float64Array(blocks * length), new Float64Array(blocks * length)];
-  if (data instanceof Int8Array && length > 0) {
-    const columns = new ColumnSums(data, length);
-    for (let block = 0; block < blocks; block++) columns.add(block * rows * length, rows, sums, aboves, block * length);
-    return { sums, aboves };
-  }
   for (let block = 0, at = 0; block < blocks; block++)
     for (let row = 0; row < rows; row++)
       for (let to = block * length, end = to + length; to < end; to++) {
@@ -105,23 +115,6 @@ function rowSums(data: Elements, { blocks, rows, length }: Rows): Sums {
         aboves[to] += Math.max(v, 0);
       }
   return { sums, aboves };
-}
-
-/** Rows of a filter lie side by side, so that all of its taps are one run. */
-function signedRuns(data: Elements, { blocks, rows, length }: Rows): SignedSums {
-  // |w| < 2^9: sums of fewer than 2^22 fit into 32 bits.
-  const list = data instanceof Float64Array || rows * length >= 2 ** 22 ? Float64Array : Int32Array;
-  const [total, positive] = [new list(blocks), new list(blocks)];
-  const words = data instanceof Int8Array ? wordsOf(data) : undefined;
-  const out = { sum: 0, above: 0 };
-  const count = rows * length;
-  for (let block = 0; block < blocks; block++) {
-    if (words) sumRun(data as Int8Array, words, block * count, count, out);
-    else sumElements(data, block * count, count, out);
-    total[block] = out.sum;
-    positive[block] = out.above;
-  }
-  return { total, positive };
 }
 
 /** Σw·vector by block and place in a row. */
@@ -148,7 +141,7 @@ function products(
   return out;
 }
 
-function totals(sums: Float64Array, taps: number): Float64Array {
+function totals(sums: Sums['sums'], taps: number): Sums['sums'] {
   if (taps === 1) return sums;
   const out = new Float64Array(sums.length / taps);
   for (let i = 0, at = 0; i < out.length; i++) for (let t = 0; t < taps; t++) out[i] += sums[at++];

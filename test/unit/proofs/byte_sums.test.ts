@@ -1,6 +1,8 @@
 import * as fc from 'fast-check';
-import { expect, it } from 'vitest';
-import { ColumnSums, sumRun, wordsOf } from '../../../src/passes/proofs/byte_sums.ts';
+import { describe, expect, it } from 'vitest';
+import { byteSums } from '../../../src/passes/proofs/byte_sums.ts';
+import { addonAvailable, loadAddon } from '../../../src/runtime/addon.ts';
+import { nativeByteSums } from '../../../src/runtime/native_target.ts';
 
 /** Bytes at the extremes as often as any others. */
 const bytes = (size: number) =>
@@ -15,33 +17,50 @@ const sumsOf = (values: Iterable<number>) => {
   return { sum, above };
 };
 
-it('a run of bytes is summed wherever it begins and ends', () => {
-  const run = fc.record({ head: fc.nat(9), count: fc.nat(1500), tail: fc.nat(9), before: fc.nat(8) });
-  const property = fc.property(
-    run.chain((r) => fc.tuple(fc.constant(r), bytes(r.head + r.count + r.tail))),
-    ([{ head, count, before }, list]) => {
-      const data = new Int8Array(new ArrayBuffer(before + list.length), before);
+/** Blocks of rows, from anywhere in a buffer. */
+const blocked = fc
+  .record({
+    blocks: fc.integer({ min: 1, max: 3 }),
+    rows: fc.oneof(fc.nat(40), fc.nat(700)),
+    length: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 12 }), fc.constantFrom(16, 49, 64, 100)),
+    before: fc.nat(8),
+    after: fc.nat(8),
+  })
+  .chain((s) => fc.tuple(fc.constant(s), bytes(s.blocks * s.rows * s.length)));
+
+const native = addonAvailable().available ? [['the addon', nativeByteSums(loadAddon())] as const] : [];
+
+describe.each([['TypeScript', byteSums] as const, ...native])('sums by %s', (_, sums) => {
+  it('are those of one byte after another', () => {
+    const property = fc.property(blocked, ([{ blocks, rows, length, before, after }, list]) => {
+      const data = new Int8Array(new ArrayBuffer(before + list.length + after), before, list.length);
       data.set(list);
-      const out = { sum: 0, above: 0 };
-      sumRun(data, wordsOf(data), head, count, out);
-      expect(out).toEqual(sumsOf(list.subarray(head, head + count)));
-    },
-  );
-  fc.assert(property, { numRuns: 300 });
+      const found = sums(data, blocks, rows, length);
+      for (let block = 0; block < blocks; block++)
+        for (let column = 0; column < length; column++) {
+          const own = Array.from({ length: rows }, (_, row) => list[(block * rows + row) * length + column]);
+          const to = block * length + column;
+          expect({ sum: found.sums[to], above: found.aboves[to] }).toEqual(sumsOf(own));
+        }
+    });
+    fc.assert(property, { numRuns: 300 });
+  });
+
+  it('of nothing are 0', () => {
+    expect([...sums(new Int8Array(0), 2, 0, 3).sums]).toEqual([0, 0, 0, 0, 0, 0]);
+    expect(sums(new Int8Array(0), 0, 5, 3).sums.length).toBe(0);
+  });
 });
 
-it('columns are summed for any number of rows of any length', () => {
-  const shape = fc.record({ rows: fc.nat(600), length: fc.integer({ min: 1, max: 12 }), head: fc.nat(5) });
-  const property = fc.property(
-    shape.chain((s) => fc.tuple(fc.constant(s), bytes(s.head + s.rows * s.length))),
-    ([{ rows, length, head }, data]) => {
-      const [sums, aboves] = [new Float64Array(length), new Float64Array(length)];
-      new ColumnSums(data, length).add(head, rows, sums, aboves, 0);
-      for (let column = 0; column < length; column++) {
-        const list = Array.from({ length: rows }, (_, row) => data[head + row * length + column]);
-        expect({ sum: sums[column], above: aboves[column] }).toEqual(sumsOf(list));
-      }
-    },
-  );
-  fc.assert(property, { numRuns: 300 });
+describe.skipIf(native.length === 0)('the addon', () => {
+  it('refuses sizes that are not those of the bytes', () => {
+    const { byteSums: sums } = loadAddon();
+    expect(() => sums(new Uint8Array(12), 2, 3, 3)).toThrow('blocks · rows · length');
+    expect(() => sums(new Uint8Array(0), 2, 3, 3)).toThrow('blocks · rows · length');
+    expect(() => sums(new Uint8Array(12), 1, 0, 12)).toThrow('blocks · rows · length');
+    expect(() => sums(new Uint8Array(1), 2 ** 31 - 1, 1, 2 ** 31 - 1)).toThrow('blocks · rows · length');
+    expect(() => sums(new Uint8Array(0), 2 ** 31 - 1, 0, 2 ** 31 - 1)).toThrow('below 2^31');
+    expect(() => sums(new Uint8Array(1), 1, 2 ** 24, 1)).toThrow('byteSums: rows');
+    expect(() => sums([1] as never, 1, 1, 1)).toThrow('byteSums: bytes');
+  });
 });

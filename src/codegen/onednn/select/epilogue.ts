@@ -89,7 +89,16 @@ export function primitiveMayFinish(
     for (let i = c * inner; i < (c + 1) * inner; i++) largest = Math.max(largest, Math.abs(map?.data[i] ?? 0));
     return b + largest;
   };
-  return floatEpilogueIsExact({ low: r.low, high: r.high, channels, added, step: (c) => stepOf(r, c) });
+  const last = leastFactor(r.factors);
+  return floatEpilogueIsExact({ low: r.low, high: r.high, channels, added, last, step: (c) => stepOf(r, c) });
+}
+
+/** The channel with the least multiplier, where channels differ in nothing else. */
+function leastFactor({ multiplier, scale, offset }: Requantize['factors']): number | undefined {
+  if (multiplier === undefined || scale || offset) return undefined;
+  let least = 0;
+  for (let c = 0; c < multiplier.data.length; c++) if (multiplier.data[c] < multiplier.data[least]) least = c;
+  return multiplier.data[least] > 0 ? least : undefined;
 }
 
 /** The operands of a fused epilogue as constants. */

@@ -7,7 +7,8 @@
  *
  *   step[c](room[c]) = high   and   step[c](−room[c]) = low
  *
- * Then |v| ≤ room implies exact sums, and any larger |v| is clamped on both sides.
+ * Then |v| ≤ room implies exact sums, and any larger |v| is clamped on both sides. Steps that differ in a positive factor
+ * alone grow with it: where the channel with the least of them has saturated at the least room, all have.
  */
 const EXACT = 2 ** 24;
 
@@ -17,17 +18,21 @@ export interface EpilogueShape {
   readonly added: (channel: number) => number;
   /** The rounding of channel c, monotone. */
   readonly step: (channel: number) => (v: number) => number;
+  /** The channel that saturates last, where that is known. */
+  readonly last?: number | undefined;
   readonly low: number;
   readonly high: number;
 }
 
 /** True when bias and map may be left to the primitive. */
-export function floatEpilogueIsExact({ channels, added, step, low, high }: EpilogueShape): boolean {
-  for (let c = 0; c < channels; c++) {
-    const room = EXACT - added(c);
-    if (room <= 0) return false;
-    const at = step(c);
-    if (at(room) !== high || at(-room) !== low) return false;
-  }
+export function floatEpilogueIsExact({ channels, added, step, last, low, high }: EpilogueShape): boolean {
+  const hasSaturated = (channel: number, room: number): boolean => {
+    const at = step(channel);
+    return room > 0 && at(room) === high && at(-room) === low;
+  };
+  let least = EXACT;
+  for (let c = 0; c < channels; c++) least = Math.min(least, EXACT - added(c));
+  if (last !== undefined && hasSaturated(last, least)) return true;
+  for (let c = 0; c < channels; c++) if (!hasSaturated(c, EXACT - added(c))) return false;
   return true;
 }
