@@ -154,8 +154,8 @@ function columnSums({ b, constant }: MatmulMatch, a: Algebra): Value<'s32'> {
   if (t === undefined) return a.matmul(a.constant(tensor('u8', new Uint8Array(inner).fill(1), [1, inner])), b);
   const columns = t.shape.at(-1) as number;
   const sums = new Int32Array(t.data.length / inner);
-  for (let i = 0; i < t.data.length; i++)
-    sums[Math.floor(i / (inner * columns)) * columns + (i % columns)] += t.data[i];
+  for (let from = 0, at = 0; from < sums.length; from += columns)
+    for (let row = 0; row < inner; row++) for (let n = 0; n < columns; n++) sums[from + n] += t.data[at++];
   return a.s32(sums, [...t.shape.slice(0, -2), 1, columns]);
 }
 
