@@ -99,10 +99,11 @@ KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& t
     const int64_t parts = (positions + plan->positions - 1) / plan->positions;
     const int64_t blocks = static_cast<int64_t>(plan->blocks.size());
     const int64_t work = blocks == 0 || parts == 0 ? 0 : positions * p.outputs * (4 + taps * inputs / 4) / 16 / blocks / parts;
-    parallel(target.threads, blocks * parts, work, 1, [&](int64_t begin, int64_t end, int) {
+    parallel(target.threads, blocks * parts, work, plan->by_parts ? blocks : 1, [&](int64_t begin, int64_t end, int) {
       for (int64_t unit = begin; unit < end; unit++) {
-        const int64_t part = unit % parts * plan->positions;
-        plan->compute(*plan, a[0], a[4], unit / parts, part, std::min(positions, part + plan->positions));
+        const int64_t block = plan->by_parts ? unit % blocks : unit / parts;
+        const int64_t part = (plan->by_parts ? unit / blocks : unit % parts) * plan->positions;
+        plan->compute(*plan, a[0], a[4], block, part, std::min(positions, part + plan->positions));
       }
     });
   };

@@ -33,6 +33,9 @@ struct ConvolutionPlan {
   ConvolutionPart compute = nullptr;
   std::vector<ChannelBlock> blocks;
   int64_t positions = 1;  // that are computed in one go: a part
+  // Whether parts go by one after another, each with all blocks: where the weights are few, so that what is written is
+  // written once, and by one thread. Else blocks do, each with all parts, and each thread reads its own weights only.
+  bool by_parts = false;
 
   std::vector<int8_t> plain_weights;          // [output channels, inputs, taps]
   std::vector<int32_t> plain_bias;            // [output channels]

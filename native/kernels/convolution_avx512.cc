@@ -115,6 +115,17 @@ int64_t divide(const ConvolutionPlan& plan, int64_t positions, int threads) {
   return std::max<int64_t>(1, best);
 }
 
+// Weights that stay near while parts go by.
+constexpr int64_t kFewWeights = 64 << 10;
+// Steps of kPositions of such a part: what they read and write stays in the first cache.
+constexpr int64_t kPartSteps = 8;
+
+int64_t part_steps(int64_t positions, int64_t threads) {
+  const auto divided = [](int64_t a, int64_t b) { return (a + b - 1) / b; };
+  const int64_t each = std::max<int64_t>(1, divided(divided(positions, kPositions), threads));
+  return divided(each, divided(each, kPartSteps));
+}
+
 template <bool kSigned>
 UNSKEW_AVX512 void compute(const ConvolutionPlan& plan, const uint8_t* source, uint8_t* destination, int64_t block,
                            int64_t begin, int64_t end) {
@@ -136,7 +147,8 @@ void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& targe
   const ChannelBlock& last = plan.blocks.back();
   const int64_t steps = (plan.inputs + 3) / 4;
   plan.lanes = last.lane + last.vectors * 16;
-  plan.weights = std::make_unique<AlignedBuffer>(last.weights + checked_product(plan.taps(), steps, last.vectors, 64));
+  const int64_t weight_bytes = last.weights + checked_product(plan.taps(), steps, last.vectors, 64);
+  plan.weights = std::make_unique<AlignedBuffer>(weight_bytes);
   const std::vector<Taps> rows = classify(p, 0, p.input[1] * p.channels, plan.rows);
   const std::vector<Taps> columns = classify(p, 1, p.channels, plan.columns);
   const auto row_classes = static_cast<int64_t>(rows.size()), column_classes = static_cast<int64_t>(columns.size());
@@ -149,7 +161,9 @@ void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& targe
   for (const ChannelBlock& block : plan.blocks) pack_block(plan, block, rows, columns);
   constexpr Pair kOnes = {1, 1};
   plan.pointwise = p.kernel == kOnes && p.strides == kOnes && p.begin == Pair{0, 0} && p.input == p.output;
-  plan.positions = kPositions * divide(plan, p.batch * p.output[0] * p.output[1], target.threads);
+  const int64_t positions = p.batch * p.output[0] * p.output[1];
+  plan.by_parts = weight_bytes <= kFewWeights;
+  plan.positions = kPositions * (plan.by_parts ? part_steps(positions, target.threads) : divide(plan, positions, target.threads));
   plan.compute = p.source_type == ByteType::s8 ? compute<true> : compute<false>;
 }
 

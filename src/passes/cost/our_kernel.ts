@@ -8,8 +8,8 @@
  */
 import type { Node, Shape } from '../../ir/index.ts';
 
-const LEAST_INPUTS = 32;
-const LEAST_FILTERS = 24;
+const LEAST_INPUTS = 16;
+const LEAST_FILTERS = 16;
 
 /** `weights`: filters, input channels of a group, spatial axes. */
 export function prefersOurKernel(weights: Shape, group: number, isa: string): boolean {
