@@ -3,24 +3,36 @@
  * point costs it nothing: its sums begin with what the zero point contributes.
  *
  * Measured against oneDNN 2.6.3 with VNNI (docs/strategies.md): it wins with and without zero points where there are sums
- * to speak of. oneDNN keeps what mostly writes (few input channels, as in the first layers of a network), and filters so
- * few that half of every register would be empty. With AMX oneDNN is several times faster than any of this.
+ * to speak of. oneDNN keeps what has few input channels, as the first layers of networks do, and filters so few that half
+ * of every register would be empty; windows of one position are worth it from a whole register on. With AMX oneDNN is
+ * several times faster than any of this.
  */
-import type { Node, Shape } from '../../ir/index.ts';
+import { type Graph, type Node, type Shape, sizeOf, type ValueId } from '../../ir/index.ts';
 
 const LEAST_INPUTS = 16;
-const LEAST_FILTERS = 16;
+const LEAST_FILTERS = 24;
+const LEAST_POINTWISE_FILTERS = 16;
 
 /** `weights`: filters, input channels of a group, spatial axes. */
 export function prefersOurKernel(weights: Shape, group: number, isa: string): boolean {
   const [filters, inputs, ...kernel] = weights as readonly number[];
   if (isa !== 'vnni' || kernel.length < 1 || kernel.length > 2) return false;
   const isWhole = group === 1 || inputs % 4 === 0;
-  return isWhole && inputs >= LEAST_INPUTS && filters / group >= LEAST_FILTERS;
+  const isPointwise = group === 1 && sizeOf(kernel) === 1;
+  const leastFilters = isPointwise ? LEAST_POINTWISE_FILTERS : LEAST_FILTERS;
+  return isWhole && inputs >= LEAST_INPUTS && filters / group >= leastFilters;
 }
 
 /** Whether the kernel knows what follows the sum of a `dnnl.conv`: ONNX Runtime's recipe, without a map or float steps. */
 export function finishedByOurKernel({ operands, attrs }: Node): boolean {
   const [, , , map, , scale, offset] = operands;
   return !map && !scale && !offset && attrs.zeroPointAt !== 'before';
+}
+
+/** A node that one of our kernels computes on that ISA, whatever its zero point and whether it has a bias. */
+export function isOurs(graph: Graph, node: Node, isa: string): boolean {
+  if (node.op !== 'dnnl.conv') return false;
+  const { by, group } = node.attrs as { by: string; group: number };
+  const { shape } = graph.values[node.operands[1] as ValueId].type;
+  return by === 'depthwise' || (finishedByOurKernel(node) && prefersOurKernel(shape, group, isa));
 }

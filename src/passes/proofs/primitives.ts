@@ -15,7 +15,7 @@ import {
   type ValueId,
 } from '../../ir/index.ts';
 import { transposedConvolution } from '../corrections/conv_family.ts';
-import { finishedByOurKernel, prefersOurKernel } from '../cost/our_kernel.ts';
+import { isOurs } from '../cost/our_kernel.ts';
 import {
   anyPairs,
   columnsOf,
@@ -42,22 +42,13 @@ const MOST_STEPS = 20_000;
 export function primitiveObligations(graph: Graph, ranges: Ranges, target: Target): Map<ValueId, Obligation[]> {
   const found = new Map<ValueId, Obligation[]>();
   for (const node of nodesOf(graph)) {
-    if (!/^dnnl\.(conv|conv_transpose|matmul)$/.test(node.op) || isOurs(graph, node, target)) continue;
+    if (!/^dnnl\.(conv|conv_transpose|matmul)$/.test(node.op) || isOurs(graph, node, target.isa)) continue;
     found.set(node.id, [
       node.attrs.to === 's32' ? bareSum(graph, node, ranges) : epilogue(graph, node, ranges),
       ...(needsUnsignedSource(target) ? [saturation(graph, node, target, ranges)] : []),
     ]);
   }
   return found;
-}
-
-/** A convolution that one of our kernels computes on that target. */
-function isOurs(graph: Graph, node: Node, target: Target): boolean {
-  if (node.op !== 'dnnl.conv') return false;
-  const [, w] = node.operands;
-  const { by, group } = node.attrs as { by: string; group: number };
-  const { shape } = graph.values[w as ValueId].type;
-  return by === 'depthwise' || (finishedByOurKernel(node) && prefersOurKernel(shape, group, target.isa));
 }
 
 const operandsOf = (graph: Graph, node: Node): Record<string, ITensor | undefined> =>
