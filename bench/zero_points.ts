@@ -9,6 +9,7 @@ import { networks, noiseImage } from './models/index.ts';
 
 const argument = (name: string): string | undefined =>
   process.argv.find((given) => given.startsWith(`--${name}=`))?.slice(name.length + 3);
+const ROUNDS_OF_A_MODEL = 10;
 const rounds = Number(argument('rounds') ?? 60);
 const threadCounts = (argument('threads') ?? '1,2').split(',').map(Number);
 const feeds = { input: { type: 'float32', data: noiseImage(7), dims: [1, 3, 224, 224] } };
@@ -32,7 +33,7 @@ function turn(model: Model, least: Least): void {
 
 for (const [network, build] of Object.entries(networks))
   for (const threads of threadCounts) {
-    const models = (['zero', 'nonzero'] as const).map((zeroPoints) => {
+    const compiled = (['zero', 'nonzero'] as const).map((zeroPoints) => {
       const bytes = build({
         form: 'qlinear',
         zeroPoints,
@@ -41,14 +42,19 @@ for (const [network, build] of Object.entries(networks))
         perChannel: true,
         seed: 1,
       });
-      return new Model(compileGraph(importOnnx(bytes, { file: network }), { threads }), { threads });
+      return compileGraph(importOnnx(bytes, { file: network }), { threads });
     });
-    const [symmetric, asymmetric] = models.map((): Least => ({ whole: Number.POSITIVE_INFINITY, nodes: new Map() }));
-    for (let round = 0; round < rounds; round++) {
-      const order = round % 2 === 0 ? [0, 1] : [1, 0];
-      for (const i of order) turn(models[i]!, i === 0 ? symmetric! : asymmetric!);
+    const [symmetric, asymmetric] = compiled.map((): Least => ({ whole: Number.POSITIVE_INFINITY, nodes: new Map() }));
+    // Where buffers happen to lie costs up to a tenth of a layer, so models are loaded anew now and then.
+    for (let first = 0; first < rounds; first += ROUNDS_OF_A_MODEL) {
+      const models = compiled.map((model) => new Model(model, { threads }));
+      for (let round = first; round < Math.min(first + ROUNDS_OF_A_MODEL, rounds); round++) {
+        const order = round % 2 === 0 ? [0, 1] : [1, 0];
+        for (const i of order) turn(models[i]!, i === 0 ? symmetric! : asymmetric!);
+      }
+      for (const model of models) model.dispose();
     }
-    const layers = models[1]!.strategies.map(({ node, layer, chosen }) => {
+    const layers = compiled[1]!.strategies.map(({ node, layer, chosen }) => {
       const [base, took] = [symmetric!, asymmetric!].map(({ nodes }) => nodes.get(layer) ?? nodes.get(node) ?? 0);
       return { layer, chosen, base: base!, ratio: took! / base! };
     });
@@ -64,5 +70,4 @@ for (const [network, build] of Object.entries(networks))
           above.map((l) => [l.layer, l.chosen, l.base.toFixed(1), l.ratio.toFixed(2)]),
         )}\n`,
       );
-    for (const model of models) model.dispose();
   }

@@ -25,13 +25,13 @@ export interface IdentityReport {
 
 export function checkIdentity(region: Region, session: Session): IdentityReport {
   let compared = 0;
-  knowWeights(region, session.weights);
-  const forms = sameForms(expressionsOf(region), session.weights);
-  if (forms) return { verdict: 'same', compared: forms.constants, sizes: 1, degree: 0 };
   const regions = sizedRegions(region);
   const degree = degreeOf(region);
   const report = { sizes: regions.length, degree };
   try {
+    knowWeights(region, session.weights);
+    const forms = sameForms(expressionsOf(region), session.weights);
+    if (forms) return { verdict: 'same', compared: forms.constants, sizes: 1, degree: 0 };
     for (const sized of regions) {
       const { index, count } = new Comparison(sized, session).run();
       compared += count;

@@ -219,12 +219,14 @@ class Forms {
     const zeros = isQuantized && zw ? constantOf(this.#side.graph, zw) : undefined;
     const [source, known] = [this.#source(x as ValueId), constantOf(this.#side.graph, w)];
     if (source === undefined || known === undefined || zx === undefined) return undefined;
-    if ((isQuantized && zw && !zeros) || (node.op === 'nn.conv' && third)) return undefined;
+    const isBiased = !isQuantized && !isFused && third;
+    if ((isQuantized && zw && !zeros) || isBiased) return undefined;
     const weights = zeros ? this.#weights.centred.of(node, known, zeros) : known;
     const { strides, pads, dilations, group, outputPadding } = node.attrs;
     const kind = node.op.slice(node.op.indexOf('.') + 1);
-    const geometry = [kind, strides, pads, dilations, group, outputPadding, this.#shape(node.id)].join(' ');
-    const key = `${geometry} @${identityOf(weights)}`;
+    const geometry = [kind, strides, pads, dilations, group, outputPadding].join(' ');
+    // A product of 1 depends on what it is cut off by: the sizes of the source.
+    const key = `${geometry} @${identityOf(weights)} ${this.#shape(x as ValueId)} → ${this.#shape(node.id)}`;
     const sums = this.#sumsOf(node, weights);
     const one = { coefficient: source.shift - zx, ...(sums && { sums }) };
     return {
