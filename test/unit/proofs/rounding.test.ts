@@ -21,9 +21,9 @@ it('multipliers that differ beyond the reach of a channel are the same, those of
     low: 0,
     high: 255,
   });
-  // up to 10, 0.1 and 0.1001 round alike
-  expect(compareRecipes(recipe([0.1, 0.5], 1), recipe([0.1001, 0.5], 1), reach)).toEqual({ compared: 1 });
-  const { differs } = compareRecipes(recipe([0.1, 0.5], 0), recipe([0.1001, 0.5], 0), reach);
+  // up to 10, 0.12 and 0.1201 round alike
+  expect(compareRecipes(recipe([0.12, 0.5], 1), recipe([0.1201, 0.5], 1), reach)).toEqual({ compared: 1 });
+  const { differs } = compareRecipes(recipe([0.12, 0.5], 0), recipe([0.1201, 0.5], 0), reach);
   expect(differs?.channel).toBe(0);
-  expect(compareRecipes(recipe([0.1], 1), recipe([0.1001], 1), reach).differs?.channel).toBe(0);
+  expect(compareRecipes(recipe([0.12], 1), recipe([0.1201], 1), reach).differs?.channel).toBe(0);
 });
