@@ -186,6 +186,12 @@ void convolutions() {
                                  output_size(input, kernel, strides, dilations, begin), kernel, strides, dilations, begin,
                                  100, requantization(type)};
   check("convolution", [=](auto& t) { return make_convolution(params, t); });
+  // Windows of one position; at times with weights too many for parts to take them all in turn.
+  const bool heavy = random_int(0, 3) == 0;
+  const int64_t wide = heavy ? 160 : 4 * random_int(1, 12), many = heavy ? 420 : random_int(1, 200);
+  const ConvolutionParams pointwise{byte_type(), type, 2, wide, many, 1, input, input, {1, 1}, {1, 1}, {1, 1}, {0, 0}, 100,
+                                    requantization(type)};
+  check("convolution", [=](auto& t) { return make_convolution(pointwise, t); });
 }
 
 BufferRef arena(int64_t offset) { return {Space::arena, offset, 0, nullptr}; }
