@@ -50,6 +50,8 @@ interface Neighbour {
   readonly distance: number;
 }
 
+/** Layers that are remembered: those of a network, not of all that a process compiles. */
+const MOST_KNOWN = 500;
 const known = new WeakMap<readonly CostRow[], Map<string, readonly Neighbour[]>>();
 
 /** The rows that are comparable, the nearest first: once for all ways of a layer. */
@@ -63,6 +65,7 @@ function nearest(rows: readonly CostRow[], layer: LayerClass): readonly Neighbou
       .map((row) => ({ row, distance: distanceOf(layer, row.layer) }))
       .filter(({ distance }) => Number.isFinite(distance))
       .sort((a, b) => a.distance - b.distance);
+  if (byLayer.size >= MOST_KNOWN) byLayer.clear();
   byLayer.set(key, sorted);
   return sorted;
 }

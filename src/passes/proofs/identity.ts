@@ -16,8 +16,10 @@ export interface IdentityReport {
   readonly verdict: 'same' | 'different' | { readonly open: string };
   /** The region for known sizes, where both sides differ. */
   readonly at?: { readonly region: Region; readonly index: readonly number[] };
-  /** Compared (channel, class) pairs, sizes of symbolic axes that were tried, degree of the polynomials: 0 when their normal
-   * forms are equal, and constants were compared. */
+  /**
+   * Compared (channel, class) pairs, sizes of symbolic axes that were tried, and the degree of the polynomials: 0 where their
+   * normal forms are equal, and constants were compared.
+   */
   readonly compared: number;
   readonly sizes: number;
   readonly degree: number;

@@ -39,10 +39,13 @@ interface Product {
   readonly sums?: () => Line;
 }
 
-/** x + shift for a value x that is not computed here. */
+/** x + shift for a value x that is not computed here, and where it has been padded, the number that is outside of it. */
 interface Source {
   readonly leaf: ValueId;
   readonly shift: number;
+  /** Of the spatial axes, as convolutions have them. */
+  readonly pads?: readonly number[];
+  readonly outside?: number;
 }
 
 /** What forms are of: a graph, and the value or the fused operator's accumulator that is compared. */
@@ -205,9 +208,21 @@ class Forms {
   #source(id: ValueId): Source | undefined {
     if (this.#side.graph.inputs.includes(id)) return { leaf: id, shift: 0 };
     const node = this.#producer(id);
-    if (node?.op !== 'nn.recentre') return undefined;
+    if (node?.op !== 'nn.recentre' && node?.op !== 'nn.pad') return undefined;
     const source = this.#source(node.operands[0] as ValueId);
-    return source && { ...source, shift: source.shift + (node.attrs.to === 's8' ? -128 : 128) };
+    if (source === undefined || node.op === 'nn.pad') return source && this.#padded(source, node);
+    const by = node.attrs.to === 's8' ? -128 : 128;
+    const { outside } = source;
+    return { ...source, shift: source.shift + by, ...(outside !== undefined && { outside: outside + by }) };
+  }
+
+  #padded(source: Source, { attrs, operands }: Node): Source | undefined {
+    const { pads, mode } = attrs as { pads: readonly number[]; mode: string };
+    const rank = pads.length / 2;
+    const outside = operands[1] ? this.#scalar(operands[1]) : 0;
+    const isSpatial = pads.every((p, i) => (i % rank >= 2 ? p >= 0 : p === 0));
+    if (source.pads || outside === undefined || mode !== 'constant' || !isSpatial) return undefined;
+    return { ...source, pads: [...pads.slice(2, rank), ...pads.slice(rank + 2)], outside };
   }
 
   /** Σ (x − zx)·(w − zw) of known weights and scalar zx. */
@@ -222,18 +237,36 @@ class Forms {
     const isBiased = !isQuantized && !isFused && third;
     if ((isQuantized && zw && !zeros) || isBiased) return undefined;
     const weights = zeros ? this.#weights.centred.of(node, known, zeros) : known;
-    const { strides, pads, dilations, group, outputPadding } = node.attrs;
     const kind = node.op.slice(node.op.indexOf('.') + 1);
-    const geometry = [kind, strides, pads, dilations, group, outputPadding].join(' ');
-    // A product of 1 depends on what it is cut off by: the sizes of the source.
-    const key = `${geometry} @${identityOf(weights)} ${this.#shape(x as ValueId)} → ${this.#shape(node.id)}`;
+    const { strides, pads, dilations, group, outputPadding } = node.attrs;
+    const isPadded = source.pads !== undefined;
+    if (isPadded && (kind !== 'conv' || (pads as readonly number[]).some((p) => p !== 0))) return undefined;
+    // A product of 1 depends on what it is cut off by: pads, and the sizes of the source.
+    const key = (from: ValueId, cut: unknown): string =>
+      [
+        kind,
+        strides,
+        cut,
+        dilations,
+        group,
+        outputPadding,
+        `@${identityOf(weights)}`,
+        this.#shape(from),
+        this.#shape(node.id),
+      ].join(' ');
     const sums = this.#sumsOf(node, weights);
-    const one = { coefficient: source.shift - zx, ...(sums && { sums }) };
+    const own = key(source.leaf, source.pads ?? pads);
+    const inside = source.shift - zx;
+    const outside = (source.outside ?? zx) - zx;
+    // Σ over the taps inside of (x + inside)·w, and over those in the pads of outside·w: all of them less those inside.
     return {
       ...empty,
-      products: new Map([
-        [`${key} %${source.leaf}`, { coefficient: 1 }],
-        [`${key} 1`, one],
+      products: new Map<string, Product>([
+        [`${own} %${source.leaf}`, { coefficient: 1 }],
+        [`${own} 1`, { coefficient: inside - outside, ...(sums && !isPadded && { sums }) }],
+        ...(isPadded
+          ? [[`${key(x as ValueId, pads)} 1`, { coefficient: outside, ...(sums && { sums }) }] as const]
+          : []),
       ]),
     };
   }

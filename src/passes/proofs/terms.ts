@@ -4,7 +4,7 @@
  * An unknown tensor is put at a point of rank one: x[i, j, …] = a[i]·b[j]·…, random vectors a, b, …. Its elements are
  * then different monomials, so a polynomial in x that is not 0 stays one, and a product of x with weights needs one pass
  * over them instead of one for every position. Sources of products are sums of few such terms; results of products are
- * dense, at one position of each class (see classes.ts).
+ * dense, at one position of each class (see grid.ts).
  */
 import type { ITensor } from '../../ir/index.ts';
 import { dtypes, isFloat, sizeOf, stridesOf } from '../../ir/index.ts';
@@ -264,13 +264,4 @@ export function outer(scale: number, vectors: readonly Float64Array[], ring: Rin
     part = next;
   }
   return part;
-}
-
-export function forEachIndex(sizes: readonly number[], visit: (flat: number, index: readonly number[]) => void): void {
-  const index = new Array<number>(sizes.length).fill(0);
-  const total = sizeOf(sizes);
-  for (let flat = 0; flat < total; flat++) {
-    visit(flat, index);
-    for (let axis = sizes.length - 1; axis >= 0 && ++index[axis] === sizes[axis]; axis--) index[axis] = 0;
-  }
 }

@@ -2,7 +2,6 @@
 import type { Node } from '../../ir/index.ts';
 import { type ITensor, sizeOf } from '../../ir/index.ts';
 import type { Side } from './evaluate.ts';
-import { remember } from './remember.ts';
 import type { Ring } from './ring.ts';
 import { type Dense, outer, range, type Term, type Terms, taken, unsupported, type Vector } from './terms.ts';
 import type { Layout } from './weights.ts';
@@ -40,18 +39,10 @@ export function windowKinds(x: Terms, window: Window, shape: readonly number[]):
     if (axis === 0) return { kinds: x.marks[0] };
     if (axis === 1) return { kinds: range(size) };
     const [source, marks, a] = [x.shape[axis], x.marks[axis], axis - 2];
-    const kinds = remember(kindsByMarks, marks ?? none, `${a} ${size} ${source} ${geometryKey(window)}`, () =>
-      readingKinds(window, a, size, source, marks),
-    );
+    const kinds = readingKinds(window, a, size, source, marks);
     return { kinds, slope: window.transposed ? 1 / window.strides[a] : window.strides[a] };
   });
 }
-
-const geometryKey = ({ wShape, strides, pads, dilations, group, transposed }: Window): string =>
-  `${transposed ? 'transposed ' : ''}${wShape.slice(2)} ${strides} ${pads} ${dilations} ${group}`;
-
-const none = {};
-const kindsByMarks = new WeakMap<object, Map<string, Int32Array>>();
 
 /** The same number for positions whose taps read the same. */
 function readingKinds(window: Window, axis: number, size: number, source: number, marks: Int32Array | undefined) {

@@ -4,6 +4,7 @@ import { nnRecentre } from '../../../src/ir/ops/nn_cast.op.ts';
 import { nnConv } from '../../../src/ir/ops/nn_conv.op.ts';
 import { nnAdd, nnSub } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { nnMatmul } from '../../../src/ir/ops/nn_matmul.op.ts';
+import { nnPad } from '../../../src/ir/ops/nn_movement.op.ts';
 import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
 import { qnnMatmul } from '../../../src/ir/ops/qnn_matmul.op.ts';
 import { sameForms } from '../../../src/passes/proofs/normal_form.ts';
@@ -68,6 +69,35 @@ describe('convolutions', () => {
       };
     expect(same(quantized(10, 1), recentred(-118))).toBe(true);
     expect(same(quantized(10, 1), recentred(-117))).toBe(false);
+  });
+
+  it('a source may be padded by hand', () => {
+    const padded =
+      (filler: number, values: readonly number[]): Build =>
+      (b, x) => {
+        const pads = [0, 0, 1, 1, 0, 0, 1, 1];
+        const source = b.emit(nnPad, { x, value: b.scalar('u8', filler) }, { pads }) as Value<'u8'>;
+        return b.emit(nnSub, {
+          a: b.emit(nnConv, { x: source, w: b.constant(w) }, attrs()) as Value<'s32'>,
+          b: sums(b, values),
+        });
+      };
+    for (const shape of [
+      [1, 3, 4, 4],
+      [1, 3, 'H', 'W'],
+    ]) {
+      expect(same(quantized(10, 1), padded(10, [20, 30]), shape)).toBe(true);
+      expect(same(quantized(10, 1), padded(10, [20, 31]), shape)).toBe(false);
+      expect(same(quantized(10, 1), padded(9, [20, 30]), shape)).toBe(false);
+      expect(same(quantized(10, 1), padded(0, [20, 30]), shape)).toBe(false);
+    }
+    const recentred: Build = (b, x) => {
+      const pads = [0, 0, 1, 1, 0, 0, 1, 1];
+      const source = b.emit(nnPad, { x, value: b.scalar('u8', 10) }, { pads }) as Value<'u8'>;
+      const moved = b.emit(nnRecentre, { x: source }, { to: 's8' }) as Value<'s8'>;
+      return b.emit(qnnConv, { x: moved, w: b.constant(w), zx: b.scalar('s8', -118) }, attrs());
+    };
+    expect(same(quantized(10, 1), recentred)).toBe(true);
   });
 
   it('what is added along different axes is compared as a whole', () => {
