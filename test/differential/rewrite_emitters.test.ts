@@ -35,6 +35,9 @@ const exactFloats = new Set([
 ]);
 /** What ONNX Runtime fuses between dequantize and quantize, it rounds otherwise. */
 const isFusable = (graph: Graph): boolean => nodesOf(graph).some(({ op }) => op === 'qnn.dequantize');
+/** ONNX Runtime 1.30 moves a Pad into a MaxPool behind it, and then refuses pads that are not smaller than the kernel. */
+const isRefused = (graph: Graph): boolean =>
+  ['nn.pad', 'nn.max_pool'].every((name) => nodesOf(graph).some(({ op }) => op === name));
 /** One apart at ties: see src/exporters/onnx/emitters/qlinear.ts. */
 const stepped = new Set(['qnn.add', 'qnn.mul', 'qnn.average_pool', 'qnn.global_average_pool', 'qnn.softmax']);
 const isStepped = (graph: Graph): boolean => nodesOf(graph).some(({ op }) => stepped.has(op));
@@ -54,7 +57,8 @@ describe('random graphs give the same integers on ONNX Runtime', () => {
           const feeds = feedsOf(graph, seed);
           const expected = interpret(graph, feeds);
           expect(differenceOf(await runOnnx(bytes, feeds, 'disabled'), expected)).toBeUndefined();
-          if (!isFusable(graph)) expect(differenceOf(await runOnnx(bytes, feeds, 'all'), expected)).toBeUndefined();
+          if (!isFusable(graph) && !isRefused(graph))
+            expect(differenceOf(await runOnnx(bytes, feeds, 'all'), expected)).toBeUndefined();
         }),
         { numRuns: process.env.UNSKEW_DEEP ? 500 : 25 },
       );
