@@ -1,14 +1,14 @@
 /** Convolutions and matmuls, with zero points and without, and the accumulators of the fused operators, by definition. */
 import { type ITensor, type Node, sizeOf } from '../../ir/index.ts';
+import { reshapedTerms } from './decompose.ts';
 import type { Evaluate, Side } from './evaluate.ts';
 import { matrixKinds, matrixProduct } from './matrices.ts';
+import type { Ring } from './ring.ts';
 import {
   type Constant,
   constantTerms,
   type Dense,
   expanded,
-  ones,
-  range,
   reshaped,
   sum,
   type Terms,
@@ -64,26 +64,17 @@ function filters(node: Node, w: Value, zw: Value | undefined, { transposed, grou
   const along = single ? [] : w.shape.map((size, axis) => (axis === (transposed ? 1 : 0) ? size : 1));
   const zero =
     !single && transposed && group > 1
-      ? byGroups(side.terms(zw), w.shape, group)
+      ? byGroups(side.terms(zw), w.shape, group, side.ring)
       : reshaped(side.terms(zw), along, side.ring);
   return parts(side.add(w, zero, w.shape, -1), side);
 }
 
-/** [O] over weights [C, O/group, taps…]: for each group its part, where the channels of that group are. */
-function byGroups(zero: Terms, shape: readonly number[], group: number): Terms {
-  const [channels, filters] = shape;
-  const groups = Int32Array.from({ length: channels }, (_, c) => Math.floor(c / (channels / group)));
-  const inGroup = Array.from({ length: group }, (_, g) => ({
-    data: Float64Array.from(groups, (own) => Number(own === g)),
-  }));
-  const terms = zero.terms.flatMap(({ scale, axes: [vector] }) =>
-    inGroup.map((inside, g) => {
-      const part = { data: vector.data.slice(g * filters, (g + 1) * filters) };
-      return { scale, axes: [inside, part, ...shape.slice(2).map(ones)] };
-    }),
-  );
-  const marks = [groups, range(filters), ...shape.slice(2).map(() => undefined)];
-  return { kind: 'terms', shape, terms, marks };
+/** [O] over weights [C, O/group, taps…], each group's part where the channels of that group are. */
+function byGroups(zero: Terms, [channels, filters, ...taps]: readonly number[], group: number, ring: Ring): Terms {
+  const single = taps.map(() => 1);
+  const perGroup = reshapedTerms(zero, [group, 1, filters, ...single], ring);
+  const repeated = expanded(perGroup, [group, channels / group, filters, ...single], ring);
+  return reshapedTerms(repeated, [channels, filters, ...single], ring);
 }
 
 const matrices = (v: Terms, as: 'row' | 'column'): Terms =>

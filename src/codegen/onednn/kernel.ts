@@ -1,0 +1,195 @@
+/**
+ * The kernels that oneDNN lacks; native/kernels implements them. Tensors are dense; `outer × channels × inner` is the row-major view of a tensor around its
+ * channel axis (channels-last: inner = 1; per-tensor parameters: channels = 1). Arguments are source and destination
+ * unless said; [?] marks optional ones. Each has a scalar twin in native/ that the tests compare it with.
+ */
+export type Kernel =
+  /** destination[i] = table[source[i]]; argument `table`: 256 bytes indexed by the source byte as unsigned. In place. */
+  | { readonly name: 'lut'; readonly count: number }
+  /** destination = sat(rne(fl(source / scale)) + zeroPoint), NaN gives the lowest value; arguments `scale` f32[channels], `zeroPoint` s32[channels] [?]. */
+  | {
+      readonly name: 'quantize';
+      readonly type: 'u8' | 's8';
+      readonly outer: number;
+      readonly channels: number;
+      readonly inner: number;
+    }
+  /** destination f32 = fl(fl(source − zeroPoint) · scale), the difference in wrapping s32; source of `type`; arguments as above. */
+  | {
+      readonly name: 'dequantize';
+      readonly type: 'u8' | 's8' | 's32';
+      readonly outer: number;
+      readonly channels: number;
+      readonly inner: number;
+    }
+  /**
+   * v = source + bias[c] + map[(o mod mapRows)·channels + c] + row[o·groups + g(c)]·column[c]  (s32, wrapping; absent arguments add nothing)
+   * destination = clamp(round(t·multiplier[c]) + zeroPoint, low, high), or v itself for type 's32' (in place).
+   *   f32    t = fl(fl(fl(v)·scale[c]) + offset[c]), the product in binary32
+   *   f64    t = v, the product in binary64
+   *   fixed  RDivPOT(SRDHM(v·2^max(s, 0), multiplier[c]), max(−s, 0)), s = shift[c]: two roundings of its own
+   * zeroPointAt 'before' (not for fixed): round(t·multiplier[c] + zeroPoint), the sum rounded as the product is.
+   * source s32[outer, channels, inner]; arguments `bias` s32[channels] [?], `map` s32[mapRows, channels] [?] (inner = 1 only),
+   * `row` s32[outer, groups] and `column` s32[channels] [? both], `multiplier` f32, f64 or s32 [channels] (absent for 's32'),
+   * `scale`, `offset` f32[channels] [? both, for f32], `shift` s32[channels] (for fixed).
+   * g(c) = floor(c·groups / channels); mapRows is 0 without a map, groups 1 without rows.
+   */
+  | {
+      readonly name: 'requantize';
+      readonly type: 'u8' | 's8' | 's32';
+      readonly outer: number;
+      readonly channels: number;
+      readonly inner: number;
+      readonly groups: number;
+      readonly mapRows: number;
+      readonly zeroPoint: number;
+      readonly low: number;
+      readonly high: number;
+      /** `f32`, `half-even` and `after` unless given: the recipe of ONNX Runtime. */
+      readonly arithmetic?: 'f32' | 'f64' | 'fixed';
+      readonly rounding?: 'half-even' | 'half-up' | 'half-away';
+      readonly zeroPointAt?: 'before' | 'after';
+    }
+  /** Depthwise convolution, channels last, any padding: padded taps read the source zero point, so they contribute 0.
+   *  acc = Σ (x − zeroPoint)·w + bias[c]; then as in requantize (type 's32' gives acc). The output has channels · multiplier
+   *  channels; output channel o reads input channel floor(o / multiplier). Arguments `weights` s8[output channels, kh·kw],
+   *  `bias` s32[output channels] [?], `multiplier` f32[output channels] (absent for 's32'): these three are constants,
+   *  packed when the session is made. */
+  | {
+      readonly name: 'depthwise';
+      readonly sourceType: 'u8' | 's8';
+      readonly type: 'u8' | 's8' | 's32';
+      readonly batch: number;
+      readonly channels: number;
+      readonly multiplier: number;
+      readonly input: readonly [number, number];
+      readonly output: readonly [number, number];
+      readonly kernel: readonly [number, number];
+      readonly strides: readonly [number, number];
+      readonly dilations: readonly [number, number];
+      readonly padsBegin: readonly [number, number];
+      readonly sourceZeroPoint: number;
+      readonly zeroPoint: number;
+      readonly low: number;
+      readonly high: number;
+    }
+  /** Convolution, channels last, of constant weights; the sum, `multiplier`, types and padding as in `depthwise`. Arguments `weights`
+   *  s8[outputChannels, channels / groups, kh, kw], `bias` s32[outputChannels] [?], `multiplier` f32[outputChannels]
+   *  (absent for 's32'): these three are constants, packed when the session is made. */
+  | {
+      readonly name: 'convolution';
+      readonly sourceType: 'u8' | 's8';
+      readonly type: 'u8' | 's8' | 's32';
+      readonly batch: number;
+      readonly channels: number;
+      readonly outputChannels: number;
+      readonly groups: number;
+      readonly input: readonly [number, number];
+      readonly output: readonly [number, number];
+      readonly kernel: readonly [number, number];
+      readonly strides: readonly [number, number];
+      readonly dilations: readonly [number, number];
+      readonly padsBegin: readonly [number, number];
+      readonly sourceZeroPoint: number;
+      readonly zeroPoint: number;
+      readonly low: number;
+      readonly high: number;
+    }
+  /** N-D gather-scatter copy of `elementBytes`-sized elements: transposes, concatenations, slices, layout changes. */
+  | {
+      readonly name: 'copy';
+      readonly elementBytes: 1 | 2 | 4 | 8;
+      readonly shape: readonly number[];
+      readonly sourceStrides: readonly number[];
+      readonly destinationStrides: readonly number[];
+      readonly sourceOffset: number;
+      readonly destinationOffset: number;
+    }
+  /** destination (dense, `shape` + pads) = source surrounded by `value` (raw bits of one element). Pads are not negative. */
+  | {
+      readonly name: 'pad';
+      readonly elementBytes: 1 | 2 | 4 | 8;
+      readonly shape: readonly number[];
+      readonly padsBegin: readonly number[];
+      readonly padsEnd: readonly number[];
+      readonly value: number;
+    }
+  /** destination u8[rows, lanes], of which lane i is channel lanes[i] of source [rows, channels]; `flip`: u8 = s8 + 128. */
+  | {
+      readonly name: 'gather-channels';
+      readonly rows: number;
+      readonly channels: number;
+      readonly lanes: readonly number[];
+      readonly flip: boolean;
+    }
+  /**
+   * The recipes of ONNX Runtime's QLinearAdd and QLinearMul (src/numerics holds the formula); operands broadcast by
+   * strides (0 where broadcast); destination dense over `shape`. Arguments source, source1. In place (dense operand).
+   */
+  | {
+      readonly name: 'qlinear-add' | 'qlinear-mul';
+      readonly sourceType: 'u8' | 's8';
+      readonly source1Type: 'u8' | 's8';
+      readonly type: 'u8' | 's8';
+      readonly shape: readonly number[];
+      readonly sourceStrides: readonly number[];
+      readonly source1Strides: readonly number[];
+      readonly scales: readonly [number, number, number];
+      readonly zeroPoints: readonly [number, number, number];
+    }
+  /** destination[i] = table[a·256 + b] for any recipe of two 8-bit operands; arguments source, source1, `table`; broadcast as above. In place. */
+  | {
+      readonly name: 'binary-table';
+      readonly shape: readonly number[];
+      readonly sourceStrides: readonly number[];
+      readonly source1Strides: readonly number[];
+    }
+  /** acc[n, c] = Σ over `spatial` positions of (x − sourceZeroPoint) (channels last); destination as in requantize with one multiplier. */
+  | {
+      readonly name: 'global-average-pool';
+      readonly sourceType: 'u8' | 's8';
+      readonly type: 'u8' | 's8';
+      readonly batch: number;
+      readonly spatial: number;
+      readonly channels: number;
+      readonly sourceZeroPoint: number;
+      readonly multiplier: number;
+      readonly zeroPoint: number;
+    }
+  /** destination s32[batch, output…, groups] = Σ over window and the group's channels of source (channels last, padding adds 0). */
+  | {
+      readonly name: 'window-sum';
+      readonly sourceType: 'u8' | 's8';
+      readonly batch: number;
+      readonly channels: number;
+      readonly groups: number;
+      readonly input: readonly [number, number, number];
+      readonly output: readonly [number, number, number];
+      readonly kernel: readonly [number, number, number];
+      readonly strides: readonly [number, number, number];
+      readonly dilations: readonly [number, number, number];
+      readonly padsBegin: readonly [number, number, number];
+    }
+  /** ONNX DynamicQuantizeLinear by ONNX Runtime's rule; arguments source f32, destination u8, scale f32[1], zeroPoint u8[1]. */
+  | { readonly name: 'dynamic-quantize'; readonly count: number }
+  /** The slow, obvious convolution Σ (x − zx)(w − zw[o]) in s32 for whatever no fast route covers; row major, N-D (spatial rank 3, leading 1s).
+   *  arguments source [N, C, d, h, w], weights [O, C/groups, kd, kh, kw] (transposed: [C, O/groups, …] as in ONNX),
+   *  `sourceZeroPoint` s32[1] [?], `weightsZeroPoint` s32[weightsZeroPoints] [?], destination s32[N, O, …]. */
+  | {
+      readonly name: 'reference-convolution';
+      readonly sourceType: 'u8' | 's8';
+      readonly weightsType: 'u8' | 's8';
+      readonly batch: number;
+      readonly inputChannels: number;
+      readonly outputChannels: number;
+      readonly groups: number;
+      /** 1, or outputChannels. */
+      readonly weightsZeroPoints: number;
+      readonly input: readonly [number, number, number];
+      readonly output: readonly [number, number, number];
+      readonly kernel: readonly [number, number, number];
+      readonly strides: readonly [number, number, number];
+      readonly dilations: readonly [number, number, number];
+      readonly padsBegin: readonly [number, number, number];
+      readonly transposed: boolean;
+    };
