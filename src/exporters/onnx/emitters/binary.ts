@@ -4,7 +4,7 @@
  */
 import type { DType } from '../../../ir/index.ts';
 import { type Attributes, castTo, flag, type NodeEmitter, type Written } from '../node_emitter.ts';
-import { finishVia, via, widened } from './elements.ts';
+import { finishVia, ordered, via, widened } from './elements.ts';
 
 const operands = (e: NodeEmitter, wide: DType | undefined): readonly string[] =>
   via(e, e.type(0).dtype, wide, [e.input(0), e.input(1)]);
@@ -60,7 +60,7 @@ export const extremum =
   (e: NodeEmitter): Written => {
     const { dtype } = e.type(0);
     e.since(isReal(dtype) || !/64/.test(dtype) ? 8 : 12, `${opType} of ${dtype}`);
-    const wide = isReal(dtype) ? undefined : e.opset < 12 ? 'f64' : signed(dtype);
+    const wide = isReal(dtype) ? undefined : e.opset < 12 ? 'f64' : ordered(dtype);
     return finishVia(e, wide, opType, operands(e, wide));
   };
 

@@ -62,6 +62,15 @@ export function widened(dtype: DType): DType | undefined {
   return dtype === 'u32' || dtype === 'u64' ? 's64' : undefined;
 }
 
+/**
+ * Where order matters, u32 is computed in f64, which holds it, and not in s64: ONNX Runtime 1.30 compares the low halves
+ * of s64 with a sign in Min, Max, Clip and Sign (ONNX Runtime #25280, #32475; not in Less and Greater). u64 has no wider type.
+ */
+export function ordered(dtype: DType): DType | undefined {
+  if (dtype === 'u64') return undefined;
+  return dtype === 'u32' ? 'f64' : widened(dtype);
+}
+
 /** The node that computes the result, in `wide` where that is given. */
 export function finishVia(
   e: NodeEmitter,

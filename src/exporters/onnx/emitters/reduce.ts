@@ -1,6 +1,6 @@
 /** Reductions. Axes are an input since version 18 (ReduceSum: 13), an attribute before. */
 import { flag, int, ints, type NodeEmitter, type Written } from '../node_emitter.ts';
-import { finishVia, via, widened } from './elements.ts';
+import { finishVia, ordered, via, widened } from './elements.ts';
 
 export const reduction =
   (opType: string, axesAsInput = 18) =>
@@ -13,7 +13,7 @@ export const reduction =
     const isInput = e.opset >= axesAsInput;
     const keepdims = flag(e.attr('keepdims'));
     const isBounded = opType === 'ReduceMax' || opType === 'ReduceMin';
-    const wide = dtype === 'u64' && isBounded ? undefined : widened(dtype);
+    const wide = isBounded ? ordered(dtype) : widened(dtype);
     const [x] = via(e, dtype, wide, [e.input(0)]);
     const isNone = axes.length === 0; // of a scalar
     return finishVia(

@@ -11,7 +11,7 @@
  *
  * Alone, fl(fl(A)·m) is computed by Cast and Mul, and rne(v) + zy with saturation by QuantizeLinear with scale 1.
  * Narrower ranges than the type's are clipped before rounding: bounds are integers, and rounding is monotone.
- * Other recipes are spelled out, bit-exact as well: in f64 where halves go up or away from zero, in s64 for `fixed`.
+ * Other recipes are spelled out, bit-exact as well: in f64, the product of `fixed` in s64.
  */
 import { dtypes, type ITensor, type Node, tensor, type ValueId } from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
@@ -236,39 +236,48 @@ function inSteps(e: NodeEmitter): Written {
   return e.finish('Cast', [clipped(e, sum, 'f64', low, high)], castTo(dtype));
 }
 
-/** gemmlowp: RDivPOT(SRDHM(x·2^max(shift,0), mantissa), max(−shift, 0)), in s64. */
+/**
+ * gemmlowp: RDivPOT(SRDHM(x·2^max(shift,0), mantissa), max(−shift, 0)). Only the product needs s64; what is clipped and
+ * rounded is below 2^63 with few bits, exact in f64, because ONNX Runtime's Clip and Sign of s64 are not to be trusted.
+ */
 function fixed(e: NodeEmitter): Written {
   const [mantissa, shift] = [e.constantAt(1), e.constantAt(3)];
   if (mantissa === undefined || shift === undefined)
     return e.refuse('its multiplier is computed at run time', 'give constant scales');
   const { dtype } = e.resultType;
   const rank = e.type(0).shape.length;
-  const perAxis = (values: readonly bigint[], name: string) => {
-    const own = mantissa.shape;
-    const shape = own.length === 1 && rank > 1 ? [own[0], ...Array(rank - 1 - e.attr<number>('axis')).fill(1)] : own;
-    return e.constant(
-      tensor('s64', BigInt64Array.from(values), own.length === 1 && own[0] === 1 ? [] : shape),
-      `${e.node.id}.${name}`,
-    );
-  };
+  const own = mantissa.shape;
+  const spread = own.length === 1 && rank > 1 ? [own[0], ...Array(rank - 1 - e.attr<number>('axis')).fill(1)] : own;
+  const shape = own.length === 1 && own[0] === 1 ? [] : spread;
+  const perAxis = (t: ITensor, name: string) => e.constant(t, `${e.node.id}.${name}`);
   const shifts = Array.from(shift.data as Int32Array);
-  const powers = (sign: number) => shifts.map((s) => 1n << BigInt(Math.max(0, sign * s)));
+  const powers = (of: (s: number) => number) =>
+    tensor(
+      'f64',
+      shifts.map((s) => 2 ** of(s)),
+      shape,
+    );
   const scalar = (value: bigint) => e.constant(tensor('s64', BigInt64Array.of(value), []), 'integer');
-  const widened = e.add('Mul', [e.cast(e.input(0), 's64'), perAxis(powers(1), 'left')]);
-  const a = clipped(e, widened, 's64', -(2 ** 31), 2 ** 31 - 1);
-  const product = e.add('Mul', [a, perAxis(Array.from(mantissa.data as Int32Array, BigInt), 'mantissa')]);
-  const sum = e.add('Add', [product, scalar(1n << 30n)]);
-  const rest = e.add('Mod', [sum, scalar(1n << 31n)]); // not negative, so that the division below floors
-  const high = e.add('Div', [e.add('Sub', [sum, rest]), scalar(1n << 31n)]);
-  const half = e.add('Add', [
-    e.add('Abs', [high]),
+  const widened = e.add('Mul', [
+    e.cast(e.input(0), 'f64'),
     perAxis(
-      powers(-1).map((p) => p >> 1n),
-      'half',
+      powers((s) => Math.max(s, 0)),
+      'left',
     ),
   ]);
-  const magnitude = e.add('Div', [half, perAxis(powers(-1), 'right')]);
-  const value = e.add('Add', [e.add('Mul', [e.add('Sign', [high]), magnitude]), e.cast(zeroPoint(e), 's64')]);
+  const a = e.cast(clipped(e, widened, 'f64', -(2 ** 31), 2 ** 31 - 1), 's64');
+  const factors = tensor('s64', BigInt64Array.from(mantissa.data as Int32Array, BigInt), shape);
+  const sum = e.add('Add', [e.add('Mul', [a, perAxis(factors, 'mantissa')]), scalar(1n << 30n)]);
+  const rest = e.add('Mod', [sum, scalar(1n << 31n)]); // not negative, so that the division below floors
+  const high = e.cast(e.add('Div', [e.add('Sub', [sum, rest]), scalar(1n << 31n)]), 'f64');
+  const quotient = e.add('Mul', [
+    high,
+    perAxis(
+      powers((s) => Math.min(s, 0)),
+      'right',
+    ),
+  ]);
+  const value = e.add('Add', [rounded(e, quotient, 'half-away'), e.cast(zeroPoint(e), 'f64')]);
   const [low, top] = range(e);
-  return e.finish('Cast', [clipped(e, value, 's64', low, top)], castTo(dtype));
+  return e.finish('Cast', [clipped(e, value, 'f64', low, top)], castTo(dtype));
 }

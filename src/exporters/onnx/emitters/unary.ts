@@ -1,6 +1,6 @@
 /** Elementwise operators on one tensor. Younger operators are spelled out for older operator sets. */
 import { castTo, float, type NodeEmitter, text, type Written } from '../node_emitter.ts';
-import { clipAttributes, clipped, finishVia, moved, via, widened } from './elements.ts';
+import { clipAttributes, clipped, finishVia, moved, ordered, via, widened } from './elements.ts';
 
 /** The same operator, float attributes under the same names. */
 export const same =
@@ -55,7 +55,7 @@ export const number =
   (e: NodeEmitter): Written => {
     const { dtype } = e.type(0);
     e.since(since, opType);
-    const wide = widened(dtype);
+    const wide = opType === 'Sign' ? ordered(dtype) : widened(dtype);
     return finishVia(e, wide, opType, via(e, dtype, wide, [e.input(0)]));
   };
 
