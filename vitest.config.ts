@@ -9,7 +9,8 @@ const shared = [
 
 /** Deep runs draw thousands of cases per test. */
 const testTimeout = process.env.UNSKEW_DEEP === undefined ? 60_000 : 3_600_000;
-const common = { testTimeout, pool: 'forks', maxWorkers: 2 } as const;
+const setupFiles = ['test/support/same_draws.ts'];
+const common = { testTimeout, setupFiles, pool: 'forks', maxWorkers: 2 } as const;
 
 export default defineConfig({
   test: {

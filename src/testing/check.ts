@@ -8,6 +8,7 @@ import { graphsFor } from './arbitraries/roots.ts';
 import { compareGraphs, type Difference, type Tolerance } from './compare.ts';
 import type { Contents } from './contents.ts';
 import { CounterexampleError, type Refutation } from './counterexample.ts';
+import { defaultRuns, defaultSeed } from './draws.ts';
 import { arbitraryFeeds, feedsOf } from './feeds.ts';
 
 export interface CheckOptions extends Tolerance {
@@ -30,10 +31,6 @@ export interface CheckReport {
 
 /** The least share of draws in which a rule has to fire: below it a test says little. */
 export const LEAST_SHARE = 0.3;
-
-const isDeep = process.env.UNSKEW_DEEP !== undefined;
-export const defaultRuns = isDeep ? 10_000 : 200;
-export const defaultSeed = (): number => Number(process.env.UNSKEW_SEED ?? (isDeep ? Date.now() & 0x7fffffff : 665));
 
 /**
  * What a rule that is not bit-exact may change, its own bound being text: one step of a quantized result, and of a float

@@ -15,13 +15,13 @@ export {
   checkRule,
   checkTransform,
   checkWrong,
-  defaultRuns,
   LEAST_SHARE,
   type Transform,
 } from './check.ts';
 export { compareGraphs, compareTensors, type Difference, type Tolerance } from './compare.ts';
 export { type Contents, filled, type Pattern, patterns } from './contents.ts';
 export { CounterexampleError, formatDifference, type Refutation } from './counterexample.ts';
+export { defaultRuns } from './draws.ts';
 export { arbitraryFeeds, feedsOf } from './feeds.ts';
 export {
   checkMetamorphic,

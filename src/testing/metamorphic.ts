@@ -19,10 +19,11 @@ import { type ConvAttrs, indicesOf } from '../ir/ops/conv_geometry.ts';
 import { qnnConv } from '../ir/ops/qnn_conv.op.ts';
 import { present } from './arbitraries/basic.ts';
 import { buildConv, type ConvSpec, convSpec } from './arbitraries/conv.ts';
-import { type CheckOptions, type CheckReport, defaultRuns, defaultSeed } from './check.ts';
+import type { CheckOptions, CheckReport } from './check.ts';
 import { compareTensors, type Difference } from './compare.ts';
 import type { Contents } from './contents.ts';
 import { CounterexampleError } from './counterexample.ts';
+import { defaultRuns, defaultSeed } from './draws.ts';
 import { arbitraryFeeds, feedsOf } from './feeds.ts';
 
 /** A graph and tensors for its inputs. */

@@ -1,0 +1,7 @@
+/** How many graphs are drawn, and from which seed. */
+export const isDeep = process.env.UNSKEW_DEEP !== undefined;
+
+export const defaultRuns = isDeep ? 10_000 : 200;
+
+/** UNSKEW_SEED or a fixed one, so that what fails is what was changed; with UNSKEW_DEEP another one every time. */
+export const defaultSeed = (): number => Number(process.env.UNSKEW_SEED ?? (isDeep ? Date.now() & 0x7fffffff : 665));
