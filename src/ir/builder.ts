@@ -232,6 +232,7 @@ function fits(kind: AttrSpecs[string]['kind'], value: AttrValue): boolean {
     case 'dims':
       return every((item) => typeof item === 'string' || Number.isSafeInteger(item));
     case 'strings':
+    case 'types':
       return every((item) => typeof item === 'string');
   }
 }

@@ -60,7 +60,7 @@ export interface AttrBytes {
 }
 
 export interface AttrSpec<T extends AttrValue = AttrValue, Optional extends boolean = boolean> {
-  readonly kind: 'int' | 'float' | 'bool' | 'string' | 'ints' | 'floats' | 'dims' | 'strings';
+  readonly kind: 'int' | 'float' | 'bool' | 'string' | 'ints' | 'floats' | 'dims' | 'strings' | 'types';
   readonly values?: readonly string[];
   readonly default?: T;
   readonly __optional?: Optional;
@@ -81,6 +81,8 @@ export const attr = {
   floats: maker<readonly number[]>('floats'),
   dims: maker<Shape>('dims'),
   strings: maker<readonly string[]>('strings'),
+  /** Types as text, `u8[N,3]`: their symbols are bound with those of the graph. */
+  types: maker<readonly string[]>('types'),
   /** One of the given words; the first is the default when `optional`. */
   oneOf: <const W extends readonly string[]>(...values: W): AttrSpec<W[number], false> => ({ kind: 'string', values }),
   oneOfOr: <const W extends readonly string[]>(fallback: W[number], ...values: W): AttrSpec<W[number], true> => ({

@@ -1,11 +1,12 @@
 /** Binding symbolic dimensions to sizes. */
 import { assert } from '../diagnostics/index.ts';
 import { inferTypes } from './builder.ts';
-import type { AnyOp } from './define_op.ts';
+import type { AnyOp, AttrSpec, AttrValue } from './define_op.ts';
 import { bindDim } from './dims.ts';
 import { type Graph, type Node, topologicalOrder } from './graph.ts';
 import { findOp } from './op_table.ts';
-import type { NodeId, Shape, TensorType, ValueId } from './types.ts';
+import { parseType } from './parse_type.ts';
+import { formatType, type NodeId, type Shape, type TensorType, type ValueId } from './types.ts';
 
 /** The graph with its symbols bound to sizes: every type inferred again, so that derived sizes are numbers too. */
 export function specialize(graph: Graph, bindings: ReadonlyMap<string, number>): Graph {
@@ -37,12 +38,24 @@ const bindType = (type: TensorType, bindings: ReadonlyMap<string, number>): Tens
 });
 
 function bindAttrs(op: AnyOp, attrs: Node['attrs'], bindings: ReadonlyMap<string, number>): Node['attrs'] {
-  const bound = Object.entries(attrs).map(([name, value]) => {
-    const dims = op.attrs[name].kind === 'dims' ? (value as Shape) : undefined;
-    return [
-      name,
-      dims?.some((dim) => typeof dim === 'string') ? dims.map((dim) => bindDim(dim, bindings)) : value,
-    ] as const;
+  let bound: Record<string, AttrValue> | undefined;
+  for (const [name, value] of Object.entries(attrs)) {
+    const given = bindAttr(op.attrs[name].kind, value, bindings);
+    if (given !== value) bound = { ...(bound ?? attrs), [name]: given };
+  }
+  return bound ?? attrs;
+}
+
+function bindAttr(kind: AttrSpec['kind'], value: AttrValue, bindings: ReadonlyMap<string, number>): AttrValue {
+  if (kind === 'dims') {
+    const dims = value as Shape;
+    return dims.some((dim) => typeof dim === 'string') ? dims.map((dim) => bindDim(dim, bindings)) : value;
+  }
+  if (kind !== 'types') return value;
+  const texts = value as readonly string[];
+  const bound = texts.map((text) => {
+    const type = parseType(text);
+    return type ? formatType(bindType(type, bindings)) : text;
   });
-  return bound.every(([name, value]) => attrs[name] === value) ? attrs : Object.fromEntries(bound);
+  return bound.every((text, i) => text === texts[i]) ? value : bound;
 }

@@ -14,7 +14,7 @@ export const opaqueOp = defineOp({
   doc: 'An operator of the source format that is carried and not understood. `operator` is its name, `results` the types of its results as text.',
   levels: ['qnn', 'nn', 'dnnl'],
   operands: { rest: variadic(anything) },
-  attrs: { operator: attr.string(), results: attr.strings() },
+  attrs: { operator: attr.string(), results: attr.types() },
   results: { y: allDTypes },
   infer(_types, { results }, refuse) {
     return results.map((text) => parseType(text) ?? refuse(`'${text}' is not a type`));
