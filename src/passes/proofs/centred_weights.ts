@@ -3,7 +3,7 @@
  * as the weights of a product without them, and nothing that is known of one has to be computed for the other.
  */
 import { type ITensor, type Node, sizeOf } from '../../ir/index.ts';
-import { remember } from './remember.ts';
+import { remember, within } from './remember.ts';
 import { integers, unsupported } from './terms.ts';
 
 /** Weights in runs that share a zero point, or (`step` 1) have one each. */
@@ -20,7 +20,7 @@ function runsOf(node: Node, { shape }: ITensor, zeros: number): Runs {
   const [first, second] = shape;
   if (node.op.endsWith('matmul')) {
     const columns = shape.length > 1 ? shape[shape.length - 1] : 1;
-    return zeros > columns ? unsupported('zero points per batch') : { length: columns, step: 1, zeroOf: () => 0 };
+    return { length: columns, step: 1, zeroOf: () => 0 };
   }
   const taps = sizeOf(shape.slice(2));
   if (!node.op.endsWith('transpose')) return { length: second * taps, step: 0, zeroOf: (filter) => filter };
@@ -32,7 +32,7 @@ type Elements = Int8Array | Uint8Array | Int16Array;
 
 export class CentredWeights {
   readonly #known = new Map<string, Set<ITensor>>();
-  readonly #made = new Map<ITensor, Map<ITensor, ITensor>>();
+  readonly #made = new Map<string, Map<ITensor, Map<ITensor, ITensor>>>();
 
   /** Weights that w − zw may turn out to be. */
   know(w: ITensor): void {
@@ -40,9 +40,13 @@ export class CentredWeights {
   }
 
   of(node: Node, w: ITensor, zeroPoints: ITensor): ITensor {
-    return remember(this.#made, w, zeroPoints, () => {
+    // Which weights a zero point belongs to depends on how they are laid out.
+    const layout = `${node.op.slice(node.op.indexOf('.'))} ${node.attrs.group}`;
+    return remember(within(this.#made, layout), w, zeroPoints, () => {
       if ((zeroPoints.data as Int8Array).every((zero) => zero === 0)) return w;
       const zeros = integers(zeroPoints);
+      const isByBatch = node.op.endsWith('matmul') && sizeOf(zeroPoints.shape.slice(0, -1)) > 1;
+      if (isByBatch) return unsupported('zero points per batch');
       const runs = runsOf(node, w, zeros.length);
       const values = w.data as Elements;
       const isEqual = (other: ITensor) => equals(values, zeros, runs, other.data as Elements);

@@ -13,7 +13,7 @@ import { primitiveObligations } from './primitives.ts';
 import { highest, type Interval, lowest, type Ranges } from './range.ts';
 import { checkReciprocal } from './reciprocal.ts';
 import { GraphPair, type Region, sizedRegions } from './region.ts';
-import { compareRecipes, type RoundingReport, recipeOf, tailOf } from './rounding.ts';
+import { compareRecipes, type RoundingReport, recipeOf, sameChannels, tailOf } from './rounding.ts';
 import { Session } from './session.ts';
 import { Unsupported } from './terms.ts';
 import { findWitness } from './witness.ts';
@@ -24,7 +24,14 @@ export { Session };
 export function checkGraphs(before: Graph, after: Graph, session = new Session()): Map<ValueId, CheckedRegion> {
   const pair = new GraphPair(before, after);
   const checker = new Checker(pair, session);
-  return new Map(pair.changed().map((root) => [root, checker.check(root)]));
+  const found = new Map(pair.changed().map((root) => [root, checker.check(root)]));
+  if (pair.sameInterface) return found;
+  const other = open('the graphs have other inputs or outputs');
+  for (const id of before.outputs) {
+    const known = found.get(id) ?? { obligations: [], nodes: [id] };
+    found.set(id, { ...known, obligations: [...known.obligations, other] });
+  }
+  return found;
 }
 
 /** The obligations of one value that both graphs have. */
@@ -67,9 +74,9 @@ class Checker {
   }
 
   #obligations(region: Region): Obligation[] {
-    const [sized] = sizedRegions(region);
+    const [sized, ...others] = sizedRegions(region);
     if (sized === undefined) return [open('no sizes of the symbolic axes fit')];
-    const finite = checkFinite(sized) ?? checkReciprocal(sized);
+    const finite = finiteObligation([sized, ...others]) ?? checkReciprocal(sized);
     if (finite) return [finite];
     const report = checkIdentity(region, this.#session);
     const identity = identityObligation(report);
@@ -139,8 +146,12 @@ class Checker {
       return [];
     const what = 'both sides round alike';
     const [before, after] = [recipeOf(region.before, left), recipeOf(region.after, right)];
+    const undecided = (why: string): Obligation[] => [
+      { kind: 'rounding', what, method: 'parameters', verdict: { open: why } },
+    ];
     if (before === undefined || after === undefined)
-      return [{ kind: 'rounding', what, method: 'parameters', verdict: { open: 'the parameters are computed' } }];
+      return undecided('the parameters are computed, or do not make steps that rise');
+    if (!sameChannels(before, after)) return undecided('the parameters lie along different axes');
     const { compared, differs } = compareRecipes(before, after, this.#reach(region.root));
     const method =
       compared === 0
@@ -149,6 +160,16 @@ class Checker {
     if (differs === undefined) return [{ kind: 'rounding', what, method, verdict: 'proved' }];
     return [{ kind: 'rounding', what, method, verdict: { refuted: roundingWitness(region, left, differs) } }];
   }
+}
+
+/** Of a region that is finite, for all its sizes: the first that is not proved, or any of them. */
+function finiteObligation(regions: readonly Region[]): Obligation | undefined {
+  let last: Obligation | undefined;
+  for (const region of regions) {
+    last = checkFinite(region);
+    if (last?.verdict !== 'proved') return last;
+  }
+  return last;
 }
 
 const isOrt = (mode: RequantizeMode): boolean => isDeepStrictEqual(mode, requantizeModes.ort);

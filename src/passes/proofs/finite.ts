@@ -24,12 +24,12 @@ export function checkFinite(region: Region): Obligation | undefined {
   return checkAllBytes(region);
 }
 
-/** A table counts as one: its element is chosen by the value alone. */
+/** A known table counts as one: its element is chosen by the value alone. */
 const hasScalarConstants = (graph: Graph): boolean =>
   Object.values(graph.nodes).every((node) =>
     node.operands.every((id, i) => {
       const t = constantOf(graph, id);
-      return t === undefined || t.data.length === 1 || (node.op === 'qnn.lut' && i > 0 && t.data.length === 256);
+      return node.op === 'qnn.lut' && i > 0 ? t?.data.length === 256 : t === undefined || t.data.length === 1;
     }),
   );
 
@@ -75,6 +75,24 @@ function checkAllBytes(region: Region): Obligation {
   return { kind: 'identity', what, method, verdict: { refuted: witness } };
 }
 
+/** Equal constants are one negative label each; 0, which pads fill with, is itself. */
+class Labels {
+  readonly #known = new Map<string, number>([['0', 0]]);
+
+  of(value: number | bigint): number {
+    const text = Object.is(value, -0) ? '-0' : String(value);
+    const label = this.#known.get(text) ?? -this.#known.size;
+    this.#known.set(text, label);
+    return label;
+  }
+
+  constant = ({ shape, data }: ITensor): ITensor => ({
+    dtype: 'f64',
+    shape,
+    data: Float64Array.from(data as ArrayLike<number>, (v) => this.of(v)),
+  });
+}
+
 /** Movements treat all elements alike, so one input whose elements are all different stands for every input. */
 function checkMovement(region: Region): Obligation | undefined {
   const what = 'both sides move the same elements to the same places';
@@ -85,22 +103,27 @@ function checkMovement(region: Region): Obligation | undefined {
     feeds.set(id, { dtype: 'f64', shape, data: Float64Array.from({ length: sizeOf(shape) }, () => label++) });
   }
   if (label > 2 ** 24) return undefined;
-  const [before, after] = [region.before, region.after].map((graph) => evaluateAll(graph, feeds, region.root, true));
+  const labels = new Labels();
+  const [before, after] = [region.before, region.after].map((graph) =>
+    evaluateAll(graph, feeds, region.root, labels.constant),
+  );
   const same = before.data.length === after.data.length && before.data.every((v, i) => v === after.data[i]);
   const method = 'an input of elements that are all different';
   if (same) return { kind: 'identity', what, method, verdict: 'proved' };
   return { kind: 'identity', what, method, verdict: { open: 'elements end in different places' } };
 }
 
-/** `asLabels`: constants become f64, so that they go with labels. */
-function evaluateAll(graph: Graph, feeds: ReadonlyMap<ValueId, ITensor>, root: ValueId, asLabels = false): ITensor {
+/** `labelled`: what constants are evaluated as. */
+function evaluateAll(
+  graph: Graph,
+  feeds: ReadonlyMap<ValueId, ITensor>,
+  root: ValueId,
+  labelled = (t: ITensor): ITensor => t,
+): ITensor {
   const values = new Map(feeds);
   const constant = (id: ValueId): ITensor | null => {
     const t = constantOf(graph, id);
-    if (t === undefined) return null;
-    return asLabels
-      ? { dtype: 'f64', shape: t.shape, data: Float64Array.from(t.data as ArrayLike<number>, (v) => -Number(v)) }
-      : t;
+    return t === undefined ? null : labelled(t);
   };
   for (const node of topologicalOrder(graph).order) {
     const results = evaluateNode(

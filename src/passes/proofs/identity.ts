@@ -1,15 +1,16 @@
 /** Obligation (a): both sides of a region are the same polynomial in their unknowns. */
-import { constantOf, type Node, producersOf, sameShape, sizeOf, type ValueId } from '../../ir/index.ts';
+import { constantOf, type Node, nodesOf, producersOf, sameShape, sizeOf, type ValueId } from '../../ir/index.ts';
 import { picked } from './dense.ts';
 import { type EvaluationOptions, Side } from './evaluate.ts';
 import { Grid } from './grid.ts';
 import { type Expression, sameForms } from './normal_form.ts';
 import { accumulator } from './products.ts';
+import { magnitude } from './range.ts';
 import { type Region, sizedRegions } from './region.ts';
-import { PRIME, primeField, wrapping } from './ring.ts';
+import { PRIME, primeField, type Ring, wrapping } from './ring.ts';
 import { tailOf } from './rounding.ts';
 import type { Session } from './session.ts';
-import { type Terms, Unsupported } from './terms.ts';
+import { type Terms, Unsupported, unsupported } from './terms.ts';
 import type { Weights } from './weights.ts';
 
 export interface IdentityReport {
@@ -31,6 +32,8 @@ export function checkIdentity(region: Region, session: Session): IdentityReport 
   const degree = degreeOf(region);
   const report = { sizes: regions.length, degree };
   try {
+    requireIntegers(region, 'before', session);
+    requireIntegers(region, 'after', session);
     knowWeights(region, session.weights);
     const forms = sameForms(expressionsOf(region), session.weights);
     if (forms) return { verdict: 'same', compared: forms.constants, sizes: 1, degree: 0 };
@@ -44,6 +47,8 @@ export function checkIdentity(region: Region, session: Session): IdentityReport 
     return { ...report, verdict: { open: `not decided: ${error.message}` }, compared };
   }
   if (regions.length === 0) return { ...report, verdict: { open: 'no sizes fit' }, compared };
+  if (compared === 0 && !region.before.values[region.root].type.shape.includes(0))
+    return { ...report, verdict: { open: 'no size was tried that leaves elements to compare' }, compared };
   return { ...report, verdict: 'same', compared };
 }
 
@@ -60,6 +65,36 @@ const expressionsOf = ({ root: id, before, after }: Region): Expression[] =>
     const sum = root?.op === 'qnn.requantize' ? (tailOf(graph, root)?.sum ?? (root.operands[0] as ValueId)) : undefined;
     return { graph, root, sum };
   });
+
+/** The largest magnitude up to which a type that is no s32 is computed in as s32 would: f32 is exact, the others fit into it. */
+const MOST: Partial<Record<string, number>> = { f32: 2 ** 24, f64: 2 ** 31 - 1, s64: 2 ** 31 - 1 };
+
+/**
+ * Floats and 64-bit integers stand for integers modulo 2^32 only while they hold them exactly and s32 would as well. What
+ * lies between a sum and the node that rounds it is no part of the identity, and a product of the rewritten side owes its
+ * bounds apart.
+ */
+function requireIntegers({ root, ...region }: Region, side: 'before' | 'after', session: Session): void {
+  const graph = region[side];
+  const isOther = (id: ValueId) => !narrow.has(graph.values[id].type.dtype);
+  if (graph.inputs.some(isOther)) unsupported('sources that are no integers of at most 32 bits');
+  const nodes = nodesOf(graph).filter(({ id }) => isOther(id));
+  if (nodes.length === 0) return;
+  const rounding = graph.nodes[root];
+  const rounded = new Set(rounding && tailOf(graph, rounding)?.between);
+  const ranges = session.ranges(graph);
+  for (const node of nodes) {
+    if (rounded.has(node.id)) continue;
+    const { dtype } = graph.values[node.id].type;
+    const isProduct = /conv|matmul/.test(node.op);
+    if (isProduct && node.operands[2]) unsupported('a bias in floats');
+    if (isProduct && side === 'after' && dtype === 'f32') continue;
+    const reach = isProduct ? (ranges.partialSums(node) ?? Infinity) : magnitude(ranges.of(node.id));
+    if (!(reach <= (MOST[dtype] ?? 0))) unsupported(`${dtype} that may be beyond the integers it holds`);
+  }
+}
+
+const narrow: ReadonlySet<string> = new Set(['u8', 's8', 'u16', 's16', 'u32', 's32', 'bool']);
 
 /** What weights less their zero points may turn out to be. */
 function knowWeights({ before, after }: Region, { centred }: Weights): void {
@@ -95,7 +130,14 @@ class Comparison {
     // Unknowns at 0 leave the constants, which are compared in the arithmetic of the operators themselves.
     const constants = firstDifference(this.#both({ ring: wrapping, leaves: zero, weights }));
     if (constants >= 0) return differAt(constants);
-    if (firstDifference(this.#both({ ring: primeField, leaves: random, weights: projections })) < 0) return { count };
+    // A multiple of p is 0 in the field, and what differs modulo 2^32 is what counts.
+    const unlike = (ring: Ring, w: Point['weights']) =>
+      firstDifference(this.#both({ ring, leaves: random, weights: w }));
+    if (unlike(wrapping, projections) >= 0) {
+      const at = unlike(wrapping, weights);
+      if (at >= 0) return differAt(at);
+    }
+    if (unlike(primeField, projections) < 0) return { count };
     const values = this.#both({ ring: primeField, leaves: random, weights });
     if (firstDifference(values) < 0) return { count };
     // Where constants agree modulo 2^32 alone they are taken off before values at a random point are compared.

@@ -90,6 +90,13 @@ const expand: Evaluate = (node, [x], side) => {
   return side.add(x!, constantTerms(shape, 0), shape);
 };
 
+/**
+ * Positions along an axis that is another one now are all taken to differ: classes are of positions of the result, and on
+ * the side where the axis stayed equal coordinates mean other elements.
+ */
+const moved = (v: Terms, axis: number): Int32Array | undefined =>
+  v.shape[axis] === 1 ? undefined : range(v.shape[axis]);
+
 const transpose: Evaluate = (node, [x], side) => {
   const perm = node.attrs.perm as readonly number[];
   const source = side.terms(x!);
@@ -97,7 +104,7 @@ const transpose: Evaluate = (node, [x], side) => {
     source,
     side.shapeOf(node.id),
     (t) => perm.map((i) => t.axes[i]),
-    perm.map((i) => source.marks[i]),
+    perm.map((i, to) => (i === to ? source.marks[i] : moved(source, i))),
   );
 };
 
@@ -148,6 +155,12 @@ const gather: Evaluate = (node, [x, indices], side) => {
   if (indices?.kind !== 'constant' || indices.shape.length !== 1)
     return unsupported('indices that are no constant list');
   const size = source.shape[axis];
+  if (
+    Array.from((indices as Constant).tensor.data as ArrayLike<number>).some(
+      (i) => !(Number(i) < size && Number(i) >= -size),
+    )
+  )
+    return unsupported('indices beyond their axis');
   const list = Array.from((indices as Constant).tensor.data as ArrayLike<number>, (i) => (Number(i) + size) % size);
   return indexed(source, axis, list);
 };

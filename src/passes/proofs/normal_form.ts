@@ -222,6 +222,7 @@ class Forms {
     const outside = operands[1] ? this.#scalar(operands[1]) : 0;
     const isSpatial = pads.every((p, i) => (i % rank >= 2 ? p >= 0 : p === 0));
     if (source.pads || outside === undefined || mode !== 'constant' || !isSpatial) return undefined;
+    if (pads.every((p) => p === 0)) return source; // its products of 1 would be those of x itself
     return { ...source, pads: [...pads.slice(2, rank), ...pads.slice(rank + 2)], outside };
   }
 

@@ -82,7 +82,9 @@ function epilogue(graph: Graph, node: Node, ranges: Ranges): Obligation {
   const sum = ranges.sum(node);
   const most = magnitude(sum) + largest(bias) + largest(map);
   if (most <= EXACT) return proved(`every f32 sum is exact: |sum| + |bias| + |map| ≤ ${most} ≤ 2^24`);
-  const recipe = recipeOf(graph, node) as Recipe;
+  const recipe = recipeOf(graph, node);
+  if (recipe === undefined)
+    return { kind: 'rounding', what, method: 'parameters', verdict: { open: 'they do not make steps that rise' } };
   const added = additions(node, graph, bias, map);
   const channels = added.length;
   let [saturated, compared] = [0, 0];

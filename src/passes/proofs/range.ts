@@ -127,6 +127,25 @@ export class Ranges {
     return sum;
   }
 
+  /** What + − · make, where their type holds it or is s32, whose sums are judged by whoever reads them; narrow types wrap. */
+  #held(node: Node, made: Interval): Interval | undefined {
+    const { dtype } = this.#graph.values[node.id].type;
+    return dtype === 's32' || isFloat(dtype as 'f32') || this.#isOfType(node.id, made) ? made : undefined;
+  }
+
+  /** An s32 that may have wrapped is anything, what the new type does not hold is cut off, and fractions are rounded. */
+  #cast(node: Node, from: Interval): Interval | undefined {
+    const source = node.operands[0] as ValueId;
+    const isWhole = [...Array.from(from.low), ...Array.from(from.high)].every(Number.isInteger);
+    const isRounded = isFloat(this.#graph.values[source].type.dtype as 'f32') && !isWhole;
+    return !isRounded && this.#isOfType(source, from) && this.#isOfType(node.id, from) ? from : undefined;
+  }
+
+  #isOfType(id: ValueId, made: Interval): boolean {
+    const type = this.#ofType(id);
+    return lowest(made) >= type.low[0] && highest(made) <= type.high[0];
+  }
+
   #shape = (id: ValueId): readonly (number | string)[] => this.#graph.values[id].type.shape;
 
   #ofType(id: ValueId): Interval {
@@ -191,15 +210,13 @@ export class Ranges {
       case 'nn.matmul':
         return this.sum(node);
       case 'nn.add':
-        return sumOfIntervals(operand(0), operand(1));
+        return this.#held(node, sumOfIntervals(operand(0), operand(1)));
       case 'nn.sub':
-        return sumOfIntervals(operand(0), negated(operand(1)));
+        return this.#held(node, sumOfIntervals(operand(0), negated(operand(1))));
       case 'nn.mul':
-        return productOfIntervals(operand(0), operand(1));
+        return this.#held(node, productOfIntervals(operand(0), operand(1)));
       case 'nn.cast':
-        return isFloat(this.#graph.values[node.id].type.dtype as 'f32') || node.attrs.to === 's32'
-          ? operand(0)
-          : undefined;
+        return this.#cast(node, operand(0));
       case 'nn.identity':
         return operand(0);
       case 'nn.reshape':

@@ -2,6 +2,7 @@
  * The part of two graphs that a rewrite changed: everything between a value of both graphs and the nearest values that
  * both graphs have as well. The latter are unknowns: what is shown holds whatever they are.
  */
+import { isDeepStrictEqual } from 'node:util';
 import {
   bindDim,
   constantOf,
@@ -55,6 +56,14 @@ export class GraphPair {
     });
   }
 
+  /** Whether both take the same inputs and give the same outputs: in name, type and order. */
+  get sameInterface(): boolean {
+    const { before, after } = this;
+    const alike = (a: readonly ValueId[], b: readonly ValueId[]) =>
+      a.length === b.length && a.every((id, i) => id === b[i] && this.#sameType(id));
+    return alike(before.inputs, after.inputs) && alike(before.outputs, after.outputs);
+  }
+
   /** @returns undefined when the graphs share too little: then nothing can be said about the root alone */
   region(root: ValueId): Region | undefined {
     const rank = this.#position.get(root);
@@ -99,16 +108,17 @@ export class GraphPair {
     return (
       a.op === b.op &&
       a.results.length === b.results.length &&
+      a.results.every((id, i) => id === b.results[i]) &&
       a.operands.length === b.operands.length &&
       a.operands.every((id, i) => this.#sameOperand(id, b.operands[i])) &&
-      (a.attrs === b.attrs || JSON.stringify(a.attrs) === JSON.stringify(b.attrs))
+      (a.attrs === b.attrs || isDeepStrictEqual(a.attrs, b.attrs))
     );
   }
 
   #sameOperand(a: ValueId | null, b: ValueId | null): boolean {
     if (a === null || b === null) return a === b;
     const [left, right] = [this.before.values[a].constant, this.after.values[b].constant];
-    if (left === undefined || right === undefined) return left === right && a === b;
+    if (left === undefined || right === undefined) return left === right && a === b && this.#sameType(a);
     if (this.before.pool === this.after.pool && left === right) return true;
     return this.before.pool.hash(left) === this.after.pool.hash(right);
   }
@@ -150,9 +160,12 @@ export class GraphPair {
 /** Largest size of a symbolic axis that is tried; beyond the window of any layer sizes only repeat. */
 const MOST_SIZES = 64;
 
+/** Sizes of symbols that are under no window, no two alike: an index from the front is none from the back in all of them. */
+const OTHER_SIZES = [2, 5, 11, 32];
+
 /**
  * The region for known sizes. A symbol that is a spatial size of a window takes every size up to where sizes repeat:
- * the window, its pads and one more stride. Any other axis is as long as it likes: all its positions do the same.
+ * the window, its pads and one more stride. Others take a few sizes each, no two of them the same.
  */
 export function sizedRegions(region: Region): readonly Region[] {
   const shapes = region.leaves.map((id) => region.before.values[id].type.shape);
@@ -168,14 +181,19 @@ export function sizedRegions(region: Region): readonly Region[] {
     });
   if (spatial.size + others.size === 0) return [region];
   const reach = Math.min(Math.max(4, ...nodes.map((node) => reachOf(region, node))), MOST_SIZES);
-  const bindings: Map<string, number>[] = [new Map([...others].map((symbol) => [symbol, 2]))];
+  const bindings: Map<string, number>[] = [new Map()];
   for (const symbol of spatial) {
     const partial = bindings.splice(0);
     for (const known of partial)
       for (let size = 1; size <= reach; size++) bindings.push(new Map([...known, [symbol, size]]));
   }
+  const assigned = [...others];
+  const sized = (spatial.size === 0 ? OTHER_SIZES.map(() => bindings[0]) : bindings).map((known, round) => {
+    const size = OTHER_SIZES[round % OTHER_SIZES.length];
+    return new Map([...known, ...assigned.map((symbol, i) => [symbol, size + i] as const)]);
+  });
   const seen = new Set<string>();
-  return bindings.flatMap((sizes) => {
+  return sized.flatMap((sizes) => {
     const key = JSON.stringify(shapes.map((shape) => shape.map((dim) => bindDim(dim, sizes))));
     if (seen.has(key)) return [];
     seen.add(key);

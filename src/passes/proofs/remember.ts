@@ -4,6 +4,13 @@ export interface Memory<A extends object, B, T> {
   set(key: A, value: Map<B, T>): unknown;
 }
 
+/** The memory of its own that belongs to a key. */
+export function within<A, B, T>(memories: Map<string, Map<A, Map<B, T>>>, key: string): Map<A, Map<B, T>> {
+  const known = memories.get(key) ?? new Map<A, Map<B, T>>();
+  memories.set(key, known);
+  return known;
+}
+
 export function remember<A extends object, B, T>(memory: Memory<A, B, T>, a: A, b: B, compute: () => T): T {
   let known = memory.get(a);
   if (known === undefined) {

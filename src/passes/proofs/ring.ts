@@ -5,6 +5,7 @@
  *   Z/2^32: the arithmetic of s32 itself
  */
 export interface Ring {
+  readonly name: 'Z/p' | 'Z/2^32';
   /** The representative of an integer of magnitude below 2^53. */
   reduce(v: number): number;
   mul(a: number, b: number): number;
@@ -28,6 +29,7 @@ const CHUNK = 64;
 const times = (a: number, b: number): number => modulo(modulo(a * (b >>> 16)) * 65536 + a * (b & 0xffff));
 
 export const primeField: Ring = {
+  name: 'Z/p',
   reduce: modulo,
   mul: times,
   add(a, b, sign) {
@@ -67,6 +69,7 @@ export const primeField: Ring = {
 };
 
 export const wrapping: Ring = {
+  name: 'Z/2^32',
   reduce: (v) => v | 0,
   mul: Math.imul,
   add(a, b, sign) {

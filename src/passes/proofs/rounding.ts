@@ -42,6 +42,10 @@ export interface Recipe {
 const parametersOf = ({ factor, shift, scale, offset }: Recipe) => [factor, shift, scale, offset];
 const at = (t: ITensor | undefined, channel: number): number | undefined =>
   t && Number(t.data[t.data.length === 1 ? 0 : channel]);
+/** Whether parameters that differ by channel do so along one axis. */
+export function sameChannels(a: Recipe, b: Recipe): boolean {
+  return channelsOf(a) === 1 || channelsOf(b) === 1 || a.axis === b.axis;
+}
 const channelsOf = (recipe: Recipe): number => Math.max(...parametersOf(recipe).map((t) => t?.data.length ?? 1));
 
 /** The floats between an s32 sum and the node that rounds it; undefined for nodes that round nothing of the kind. */
@@ -58,7 +62,10 @@ export function tailOf(graph: Graph, node: Node): RoundingTail | undefined {
   );
 }
 
-/** The recipe of a node that rounds, from the s32 sum on; undefined where its parameters are computed or vary along several axes. */
+/**
+ * The recipe of a node that rounds, from the s32 sum on; undefined where its parameters are computed or vary along several
+ * axes, and where its steps do not rise with the sum: then thresholds do not describe them.
+ */
 export function recipeOf(graph: Graph, node: Node): Recipe | undefined {
   const names = Object.keys(findOp(node.op)?.operands ?? {});
   const operand = (name: string): ITensor | undefined => constantOf(graph, node.operands[names.indexOf(name)]);
@@ -88,15 +95,19 @@ export function recipeOf(graph: Graph, node: Node): Recipe | undefined {
   return recipe(mode, factors, second, tail, { zeroPoint: Number(zero.data[0]), ...limits });
 }
 
-/** The first factor of two is a float step; fixed point has one way to round. */
+/** The first factor of two is a float step, and leaves no place for others; fixed point has one way to round. */
 function recipe(
   { arithmetic, rounding, zeroPoint }: RequantizeMode,
   first: ITensor,
   second: ITensor | undefined,
   { scale, offset }: { readonly scale?: ITensor | undefined; readonly offset?: ITensor | undefined },
   end: Pick<Recipe, 'axis' | 'zeroPoint' | 'low' | 'high'>,
-): Recipe {
+): Recipe | undefined {
   const isTwoStep = arithmetic === 'f32-two-step';
+  if (isTwoStep && (scale || offset)) return undefined;
+  const factors = [first, isTwoStep ? second : undefined, scale];
+  const rises = factors.every((t) => every(t, (v) => v >= 0 && v < Infinity)) && every(offset, Number.isFinite);
+  if (!rises) return undefined;
   const [factor, before] = isTwoStep && second ? [second, first] : [first, scale];
   return {
     mode:
@@ -110,6 +121,9 @@ function recipe(
     ...end,
   };
 }
+
+const every = (t: ITensor | undefined, is: (v: number) => boolean): boolean =>
+  t === undefined || (t.data as Float32Array).every(is);
 
 export function stepOf(recipe: Recipe, channel: number): Step {
   const { mode, shift, scale, offset, zeroPoint, low, high } = recipe;

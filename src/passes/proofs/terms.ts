@@ -177,7 +177,12 @@ export function reshaped(v: Terms, shape: readonly number[], ring: Ring): Terms 
     scale: v.shape.reduce((s, size, axis) => (size === 1 ? ring.mul(s, axes[axis].data[0]) : s), scale),
     axes: origin.map((axis) => (axis === undefined ? ones(1) : axes[axis])),
   }));
-  return { kind: 'terms', shape, terms, marks: origin.map((axis) => (axis === undefined ? undefined : v.marks[axis])) };
+  // Positions along an axis that lies elsewhere now, counted from the last, are all taken to differ: see movements.ts.
+  const marks = origin.map((axis, to) => {
+    if (axis === undefined) return undefined;
+    return v.shape.length - axis === shape.length - to ? v.marks[axis] : range(v.shape[axis]);
+  });
+  return { kind: 'terms', shape, terms, marks };
 }
 
 /** a + sign·b of the same shape. */

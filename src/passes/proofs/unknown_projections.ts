@@ -4,10 +4,10 @@
  * differ here, and the sums themselves have to be known.
  */
 import type { ITensor } from '../../ir/index.ts';
-import { remember } from './remember.ts';
-import { primeField, type RandomPoints, type Ring } from './ring.ts';
+import { remember, within } from './remember.ts';
+import type { RandomPoints, Ring } from './ring.ts';
 import { isOnes, type Vector } from './terms.ts';
-import { type Layout, projectionSize, type Weights } from './weights.ts';
+import { type Layout, nameOf, projectionSize, type Weights } from './weights.ts';
 
 /** What evaluation asks of weights. */
 export type Projections = Pick<Weights, 'projection' | 'centred'>;
@@ -16,7 +16,7 @@ export class UnknownProjections implements Projections {
   readonly centred: Weights['centred'];
   readonly #weights: Weights;
   readonly #random: RandomPoints;
-  readonly #projections = new Map<ITensor, Map<Vector, Float64Array>>();
+  readonly #projections = new Map<string, Map<ITensor, Map<Vector, Float64Array>>>();
 
   constructor(weights: Weights, random: RandomPoints) {
     this.centred = weights.centred;
@@ -25,8 +25,9 @@ export class UnknownProjections implements Projections {
   }
 
   projection(w: ITensor, layout: Layout, vector: Vector, ring: Ring): Float64Array {
-    return ring === primeField && !isOnes(vector) && this.#random.made(vector)
-      ? remember(this.#projections, w, vector, () => this.#random.vector(projectionSize(w, layout)).data)
-      : this.#weights.projection(w, layout, vector, ring);
+    if (isOnes(vector) || !this.#random.made(vector)) return this.#weights.projection(w, layout, vector, ring);
+    const known = within(this.#projections, nameOf(layout));
+    const unknown = remember(known, w, vector, () => this.#random.vector(projectionSize(w, layout)).data);
+    return unknown; // elements of Z/p, which are integers of their own modulo 2^32 too
   }
 }

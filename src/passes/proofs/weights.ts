@@ -2,7 +2,7 @@
 import { dtypes, type ITensor, sizeOf } from '../../ir/index.ts';
 import { type ByteSums, byteSums, MOST_ROWS, type Sums } from './byte_sums.ts';
 import { CentredWeights } from './centred_weights.ts';
-import { remember } from './remember.ts';
+import { remember, within } from './remember.ts';
 import type { Ring } from './ring.ts';
 import { integers, isOnes, type Vector } from './terms.ts';
 
@@ -19,7 +19,7 @@ export interface SignedSums {
 
 type Elements = Int8Array | Uint8Array | Int16Array | Float64Array;
 
-const nameOf = ({ kind, group }: Layout): string => `${kind} ${group}`;
+export const nameOf = ({ kind, group }: Layout): string => `${kind} ${group}`;
 
 /** Weights as they lie in memory: blocks of rows × length, which are summed over the rows. */
 interface Rows {
@@ -55,7 +55,7 @@ export class Weights {
   readonly #byteSums: ByteSums;
   readonly #sums = new Map<ITensor, Map<string, Sums>>();
   readonly #signed = new Map<ITensor, Map<string, SignedSums>>();
-  readonly #projections = new Map<ITensor, Map<Vector, Float64Array>>();
+  readonly #projections = new Map<string, Map<ITensor, Map<Vector, Float64Array>>>();
 
   /** @param sums how 8-bit weights are added up */
   constructor(sums: ByteSums = byteSums) {
@@ -64,10 +64,10 @@ export class Weights {
 
   /** Σ over the source channels of w·vector[channel], as [result channel, tap] (matmul: [batch, column]). */
   projection(w: ITensor, layout: Layout, vector: Vector, ring: Ring): Float64Array {
-    if (!isOnes(vector))
-      return remember(this.#projections, w, vector, () =>
-        products(elementsOf(w), rowsOf(w, layout), vector.data, ring),
-      );
+    if (!isOnes(vector)) {
+      const known = within(this.#projections, `${nameOf(layout)} ${ring.name}`);
+      return remember(known, w, vector, () => products(elementsOf(w), rowsOf(w, layout), vector.data, ring));
+    }
     const isPerChannel = layout.kind === 'conv' && rowsOf(w, layout).length === 1;
     const sums = isPerChannel ? this.signed(w, layout).total : this.#sumsOf(w, layout).sums;
     return Float64Array.from(sums, ring.reduce);
