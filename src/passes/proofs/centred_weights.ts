@@ -14,18 +14,30 @@ interface Runs {
   readonly zeroOf: (k: number) => number;
 }
 
-/** Zero points are a single one, or one for each result channel. */
-function runsOf(node: Node, { shape }: ITensor, zeros: number): Runs {
-  if (zeros === 1) return { length: sizeOf(shape), step: 0, zeroOf: () => 0 };
+/** Zero points are a single one, or one for each result channel; of a matmul also for each batch. */
+function runsOf(node: Node, { shape }: ITensor, zeroPoints: ITensor): Runs {
+  if (zeroPoints.data.length === 1) return { length: sizeOf(shape), step: 0, zeroOf: () => 0 };
   const [first, second] = shape;
-  if (node.op.endsWith('matmul')) {
-    const columns = shape.length > 1 ? shape[shape.length - 1] : 1;
-    return { length: columns, step: 1, zeroOf: () => 0 };
-  }
+  if (node.op.endsWith('matmul')) return rowsOf(shape, zeroPoints.shape);
   const taps = sizeOf(shape.slice(2));
   if (!node.op.endsWith('transpose')) return { length: second * taps, step: 0, zeroOf: (filter) => filter };
   const perGroup = (first / Number(node.attrs.group)) * second;
   return { length: taps, step: 0, zeroOf: (k) => Math.floor(k / perGroup) * second + (k % second) };
+}
+
+/** Rows of [batch…, K, N] with zero points [batch…, 1, N or 1], or [N]. */
+function rowsOf(shape: readonly number[], zeros: readonly number[]): Runs {
+  const [rows, columns] = shape.length > 1 ? shape.slice(-2) : [1, 1];
+  const own = zeros[zeros.length - 1];
+  const batch = zeros.slice(0, -2);
+  const isByBatch = sizeOf(batch) > 1;
+  if ((own !== 1 && own !== columns) || (isByBatch && batch.join() !== shape.slice(0, -2).join()))
+    return unsupported('zero points that are broadcast to several batches');
+  return {
+    length: columns,
+    step: own === 1 ? 0 : 1,
+    zeroOf: (row) => (isByBatch ? Math.floor(row / rows) * own : 0),
+  };
 }
 
 type Elements = Int8Array | Uint8Array | Int16Array;
@@ -45,9 +57,7 @@ export class CentredWeights {
     return remember(within(this.#made, layout), w, zeroPoints, () => {
       if ((zeroPoints.data as Int8Array).every((zero) => zero === 0)) return w;
       const zeros = integers(zeroPoints);
-      const isByBatch = node.op.endsWith('matmul') && sizeOf(zeroPoints.shape.slice(0, -1)) > 1;
-      if (isByBatch) return unsupported('zero points per batch');
-      const runs = runsOf(node, w, zeros.length);
+      const runs = runsOf(node, w, zeroPoints);
       const values = w.data as Elements;
       const isEqual = (other: ITensor) => equals(values, zeros, runs, other.data as Elements);
       return [...this.#ofShape(w)].find(isEqual) ?? this.#centred(w, zeros, runs);

@@ -13,7 +13,7 @@ import { primitiveObligations } from './primitives.ts';
 import { highest, type Interval, lowest, type Ranges } from './range.ts';
 import { checkReciprocal } from './reciprocal.ts';
 import { GraphPair, type Region, sizedRegions } from './region.ts';
-import { compareRecipes, type RoundingReport, recipeOf, sameChannels, tailOf } from './rounding.ts';
+import { compareRecipes, type Differing, recipeOf, sameChannels, tailOf, unreached } from './rounding.ts';
 import { Session } from './session.ts';
 import { Unsupported } from './terms.ts';
 import { findWitness } from './witness.ts';
@@ -149,16 +149,17 @@ class Checker {
     const undecided = (why: string): Obligation[] => [
       { kind: 'rounding', what, method: 'parameters', verdict: { open: why } },
     ];
-    if (before === undefined || after === undefined)
-      return undecided('the parameters are computed, or do not make steps that rise');
+    if (before === undefined || after === undefined) return undecided('the parameters are computed');
     if (!sameChannels(before, after)) return undecided('the parameters lie along different axes');
-    const { compared, differs } = compareRecipes(before, after, this.#reach(region.root));
+    const { compared, falls, differs } = compareRecipes(before, after, this.#reach(region.root));
+    if (falls) return undecided('a factor is negative or no number, so that there are no thresholds');
     const method =
       compared === 0
         ? `the same recipe and parameters${isOrt(after.mode) ? '' : `: ${describeMode(after.mode)}`}`
         : `all thresholds over the reachable sums, in ${compared} channels: ${describeMode(before.mode)}, and ${describeMode(after.mode)}`;
     if (differs === undefined) return [{ kind: 'rounding', what, method, verdict: 'proved' }];
-    return [{ kind: 'rounding', what, method, verdict: { refuted: roundingWitness(region, left, differs) } }];
+    const witness = roundingWitness(region, left, differs);
+    return [{ kind: 'rounding', what, method, verdict: witness ? { refuted: witness } : { open: unreached(differs) } }];
   }
 }
 
@@ -175,7 +176,7 @@ function finiteObligation(regions: readonly Region[]): Obligation | undefined {
 const isOrt = (mode: RequantizeMode): boolean => isDeepStrictEqual(mode, requantizeModes.ort);
 
 /** The first sum at which both sides differ, as an input where sums are the input, else an input that leads to one. */
-function roundingWitness(region: Region, root: Node, differs: NonNullable<RoundingReport['differs']>): Witness {
+function roundingWitness(region: Region, root: Node, differs: Differing): Witness | undefined {
   const [[first]] = differs.at;
   const accumulators = differs.at.slice(0, 64);
   const [leaf] = region.leaves;
@@ -193,7 +194,8 @@ function roundingWitness(region: Region, root: Node, differs: NonNullable<Roundi
     const fill = { value: first };
     return { ...values, inputs: { [leaf]: witnessInput(filledWith('s32', shape, fill), fill) } };
   }
-  return { ...(findWitness(region) ?? { ...values, inputs: {} }), accumulators };
+  const found = findWitness(region);
+  return found && { ...found, accumulators };
 }
 
 const roundsTo8 = (graph: Graph, node: Node): boolean =>

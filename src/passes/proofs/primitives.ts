@@ -83,7 +83,7 @@ function epilogue(graph: Graph, node: Node, ranges: Ranges): Obligation {
   const most = magnitude(sum) + largest(bias) + largest(map);
   if (most <= EXACT) return proved(`every f32 sum is exact: |sum| + |bias| + |map| ≤ ${most} ≤ 2^24`);
   const recipe = recipeOf(graph, node);
-  if (recipe === undefined)
+  if (!recipe?.rises)
     return { kind: 'rounding', what, method: 'parameters', verdict: { open: 'they do not make steps that rise' } };
   const added = additions(node, graph, bias, map);
   const channels = added.length;

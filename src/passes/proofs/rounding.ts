@@ -37,6 +37,8 @@ export interface Recipe {
   readonly zeroPoint: number;
   readonly low: number;
   readonly high: number;
+  /** Whether it rises with the sum, as thresholds need: no factor is negative, and all are finite. */
+  readonly rises: boolean;
 }
 
 const parametersOf = ({ factor, shift, scale, offset }: Recipe) => [factor, shift, scale, offset];
@@ -62,10 +64,7 @@ export function tailOf(graph: Graph, node: Node): RoundingTail | undefined {
   );
 }
 
-/**
- * The recipe of a node that rounds, from the s32 sum on; undefined where its parameters are computed or vary along several
- * axes, and where its steps do not rise with the sum: then thresholds do not describe them.
- */
+/** The recipe of a node that rounds, from the s32 sum on; undefined where its parameters are computed or vary along several axes. */
 export function recipeOf(graph: Graph, node: Node): Recipe | undefined {
   const names = Object.keys(findOp(node.op)?.operands ?? {});
   const operand = (name: string): ITensor | undefined => constantOf(graph, node.operands[names.indexOf(name)]);
@@ -107,7 +106,6 @@ function recipe(
   if (isTwoStep && (scale || offset)) return undefined;
   const factors = [first, isTwoStep ? second : undefined, scale];
   const rises = factors.every((t) => every(t, (v) => v >= 0 && v < Infinity)) && every(offset, Number.isFinite);
-  if (!rises) return undefined;
   const [factor, before] = isTwoStep && second ? [second, first] : [first, scale];
   return {
     mode:
@@ -118,6 +116,7 @@ function recipe(
     ...(arithmetic === 'fixed' && { shift: second }),
     scale: before,
     offset,
+    rises,
     ...end,
   };
 }
@@ -141,16 +140,28 @@ export function stepOf(recipe: Recipe, channel: number): Step {
 export interface RoundingReport {
   /** Channels whose functions are not the same by their parameters: their thresholds were compared. */
   readonly compared: number;
+  /** Not decided: a function that does not rise has no thresholds. */
+  readonly falls?: true;
   /** The first channel in which they differ, and at which accumulators. */
-  readonly differs?: {
-    readonly channel: number;
-    readonly before: Step;
-    readonly after: Step;
-    readonly at: Differences;
-  };
+  readonly differs?: Differing;
+}
+
+/** A channel in which two functions differ, and all accumulators at which they do. */
+export interface Differing {
+  readonly channel: number;
+  readonly before: Step;
+  readonly after: Step;
+  readonly at: Differences;
 }
 
 type Differences = NonNullable<Witness['accumulators']>;
+
+/** Of sums between the bounds that no input is known to lead to. */
+export function unreached({ channel, before, after, at }: Differing): string {
+  const [[first]] = at;
+  const sums = at.slice(0, 8).map(([from, to]) => (from === to ? from : `${from} … ${to}`));
+  return `channel ${channel} differs at the sums ${sums.join(', ')}${at.length > 8 ? ', …' : ''} (${before(first)} and ${after(first)} at the first); no input was found that leads to one`;
+}
 
 function sameElements(a: ITensor | undefined, b: ITensor | undefined): boolean {
   if (a === b || a === undefined || b === undefined) return a === b;
@@ -168,6 +179,7 @@ export function compareRecipes(before: Recipe, after: Recipe, reach: Interval): 
   const [left, right] = [parametersOf(before), parametersOf(after)];
   const pairs = left.map((t, i) => [t, right[i]] as const).filter(([t, u]) => !sameElements(t, u));
   if (alike && pairs.length === 0) return { compared: 0 };
+  if (!before.rises || !after.rises) return { compared: 0, falls: true };
   let compared = 0;
   for (let c = 0; c < channels; c++) {
     if (alike && pairs.every(([p, q]) => at(p, c) === at(q, c))) continue;

@@ -20,6 +20,7 @@ it('multipliers that differ beyond the reach of a channel are the same, those of
     zeroPoint: 0,
     low: 0,
     high: 255,
+    rises: true,
   });
   // up to 10, 0.12 and 0.1201 round alike
   expect(compareRecipes(recipe([0.12, 0.5], 1), recipe([0.1201, 0.5], 1), reach)).toEqual({ compared: 1 });
