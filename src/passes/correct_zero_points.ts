@@ -71,8 +71,9 @@ export function correctZeroPoints(
     from: 'qnn',
     to: 'nn',
     run(graph, context) {
-      checkStrategy(strategy, graph);
+      checkNames(strategy);
       const steps: PassResult[] = [correctWeights(graph, context)];
+      checkLayers(strategy, [graph, steps[0].graph]);
       const choice = { strategy, target: context.target, costs: costs ?? costModel(context.target) };
       const chosen = chooseWays(steps[0].graph, choice, report);
       const selected = [...new Set([...chosen.values()].flatMap((way) => way.rule ?? []))];
@@ -208,14 +209,18 @@ function nativeMiss(editor: GraphEditor, node: Node): string | undefined {
   return zero.data.length === 1 ? undefined : 'the zero point is not a scalar';
 }
 
-function checkStrategy(strategy: Strategy, graph: Graph): void {
+function checkNames(strategy: Strategy): void {
   const names = typeof strategy === 'string' ? [strategy] : Object.values(strategy);
   for (const name of names) {
     if (!strategyNames.includes(name))
       fail('U4002', `there is no strategy '${name}'`, {}, `one of: ${strategyNames.join(', ')}`);
   }
+}
+
+/** Layers are those of the model and, for whoever takes them from a report, the products that corrected weights left. */
+function checkLayers(strategy: Strategy, graphs: readonly Graph[]): void {
   if (typeof strategy === 'string') return;
-  const known = new Set(nodesOf(graph).flatMap((n) => [n.id as string, n.loc.node ?? n.id]));
+  const known = new Set(graphs.flatMap(nodesOf).flatMap((n) => [n.id as string, n.loc.node ?? n.id]));
   const unknown = Object.keys(strategy).find((key) => !known.has(key));
   if (unknown !== undefined) fail('U4002', `the strategy names a layer that the model does not have: '${unknown}'`);
 }

@@ -61,15 +61,15 @@ export function legalize(graph: Graph, options: LegalizeOptions = {}): LegalizeR
     },
   };
   const quantized = runPipeline(graph, quantizePipeline(target), pipeline);
+  const prover = new Prover(options.byteSums);
   const correct = (strategy: Strategy) => {
     const strategies: StrategyReport[] = [];
     const passes = correctPipeline(strategy, (entry) => strategies.push(entry), options.costs);
     const corrected = runPipeline(quantized.graph, passes, pipeline);
-    const prover = new Prover(options.byteSums);
     const certificate = certificateOf(corrected.graph, quantized.trace, corrected.trace, () =>
       prover.corrections(quantized.graph, corrected.graph),
     );
-    return { corrected, strategies, prover, certificate };
+    return { corrected, strategies, certificate };
   };
   const { strategy = 'auto', verify = strategy === 'auto' } = options;
   let attempt = correct(strategy);
@@ -85,7 +85,7 @@ export function legalize(graph: Graph, options: LegalizeOptions = {}): LegalizeR
       if (certificate.verdict === 'differs') throw new InternalError(refutationsOf(certificate));
     });
   }
-  const { corrected, strategies, prover, certificate } = attempt;
+  const { corrected, strategies, certificate } = attempt;
   return {
     graph: corrected.graph,
     quantized: quantized.graph,

@@ -12,9 +12,10 @@ import { filledWith, type Obligation, type Witness, witnessInput } from './oblig
 import { primitiveObligations } from './primitives.ts';
 import { highest, type Interval, lowest, type Ranges } from './range.ts';
 import { checkReciprocal } from './reciprocal.ts';
-import { GraphPair, type Region, sizedRegions } from './region.ts';
+import { GraphPair, type Region } from './region.ts';
 import { compareRecipes, type Differing, recipeOf, sameChannels, tailOf, unreached } from './rounding.ts';
 import { Session } from './session.ts';
+import { SizedRegions } from './sizes.ts';
 import { Unsupported } from './terms.ts';
 import { findWitness } from './witness.ts';
 
@@ -74,11 +75,12 @@ class Checker {
   }
 
   #obligations(region: Region): Obligation[] {
-    const [sized, ...others] = sizedRegions(region);
+    const sizes = new SizedRegions(region);
+    const sized = sizes.first;
     if (sized === undefined) return [open('no sizes of the symbolic axes fit')];
-    const finite = finiteObligation([sized, ...others]) ?? checkReciprocal(sized);
+    const finite = finiteObligation(sizes) ?? checkReciprocal(sized);
     if (finite) return [finite];
-    const report = checkIdentity(region, this.#session);
+    const report = checkIdentity(region, sizes, this.#session);
     const identity = identityObligation(report);
     if (identity.verdict !== 'proved') return [identity];
     try {
@@ -164,7 +166,7 @@ class Checker {
 }
 
 /** Of a region that is finite, for all its sizes: the first that is not proved, or any of them. */
-function finiteObligation(regions: readonly Region[]): Obligation | undefined {
+function finiteObligation(regions: Iterable<Region>): Obligation | undefined {
   let last: Obligation | undefined;
   for (const region of regions) {
     last = checkFinite(region);

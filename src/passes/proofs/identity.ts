@@ -6,7 +6,7 @@ import { Grid } from './grid.ts';
 import { type Expression, sameForms } from './normal_form.ts';
 import { accumulator } from './products.ts';
 import { magnitude } from './range.ts';
-import { type Region, sizedRegions } from './region.ts';
+import type { Region } from './region.ts';
 import { PRIME, primeField, type Ring, wrapping } from './ring.ts';
 import { tailOf } from './rounding.ts';
 import type { Session } from './session.ts';
@@ -26,30 +26,30 @@ export interface IdentityReport {
   readonly degree: number;
 }
 
-export function checkIdentity(region: Region, session: Session): IdentityReport {
-  let compared = 0;
-  const regions = sizedRegions(region);
-  const degree = degreeOf(region);
-  const report = { sizes: regions.length, degree };
+/** @param sizes the region for all known sizes that are to be tried */
+export function checkIdentity(region: Region, sizes: Iterable<Region>, session: Session): IdentityReport {
+  let [compared, tried] = [0, 0];
+  const report = () => ({ sizes: tried, degree: degreeOf(region), compared });
   try {
+    if (region.before.values[region.root].type.shape.includes(0))
+      return { verdict: 'same', compared: 0, sizes: 1, degree: 0 };
     requireIntegers(region, 'before', session);
     requireIntegers(region, 'after', session);
     knowWeights(region, session.weights);
     const forms = sameForms(expressionsOf(region), session.weights);
     if (forms) return { verdict: 'same', compared: forms.constants, sizes: 1, degree: 0 };
-    for (const sized of regions) {
+    for (const sized of sizes) {
       const { index, count } = new Comparison(sized, session).run();
       compared += count;
-      if (index) return { ...report, verdict: 'different', at: { region: sized, index }, compared };
+      tried++;
+      if (index) return { ...report(), verdict: 'different', at: { region: sized, index } };
     }
   } catch (error) {
     if (!(error instanceof Unsupported)) throw error;
-    return { ...report, verdict: { open: `not decided: ${error.message}` }, compared };
+    return { ...report(), verdict: { open: `not decided: ${error.message}` } };
   }
-  if (regions.length === 0) return { ...report, verdict: { open: 'no sizes fit' }, compared };
-  if (compared === 0 && !region.before.values[region.root].type.shape.includes(0))
-    return { ...report, verdict: { open: 'no size was tried that leaves elements to compare' }, compared };
-  return { ...report, verdict: 'same', compared };
+  if (compared === 0) return { ...report(), verdict: { open: 'no size was tried that leaves elements to compare' } };
+  return { ...report(), verdict: 'same' };
 }
 
 /** An element of rank r is a product of r unknowns, and unknown weights, sources and zero points are multiplied. */

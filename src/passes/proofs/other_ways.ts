@@ -3,34 +3,38 @@ import type { Certificate, CertificateEntry } from '../certificate.ts';
 import type { Strategy, StrategyName, StrategyReport } from '../strategies.ts';
 import { isProved, isRefuted } from './obligation.ts';
 
-/** The ways that were not proved, by node. */
-export type Tried = Map<string, Set<string>>;
+/** By node the ways that were not proved, cheapest first, and whether none is left to try. */
+export type Tried = Map<string, { readonly ways: Map<string, 'open' | 'refuted'>; isSettled: boolean }>;
 
 /**
  * The strategy in which every layer that was not proved takes its cheapest legal way that was not tried, and every other
- * one what it has; undefined when nothing is left to change.
+ * one what it has; undefined when nothing is left to change. Where no way is proved, the first that was not refuted stays:
+ * what the checker cannot decide is no reason to be slow.
  */
 export function otherWays(
   { entries }: Certificate,
   reports: readonly StrategyReport[],
   tried: Tried,
 ): Strategy | undefined {
-  const unproved = new Set(
-    entries.filter(({ obligations }) => obligations?.some((o) => !isProved(o))).map((e) => e.node),
+  const unproved = new Map(
+    entries
+      .filter(({ obligations }) => obligations?.some((o) => !isProved(o)))
+      .map((entry) => [entry.node, entry.obligations?.some(isRefuted) ? 'refuted' : 'open'] as const),
   );
-  const concerns = ({ node }: StrategyReport): boolean => {
-    const entry = entries.find((e) => e.node === node);
-    return unproved.has(node) || (entry?.within !== undefined && unproved.has(entry.within));
-  };
+  const failureOf = ({ node }: StrategyReport) =>
+    unproved.get(node) ?? unproved.get(entries.find((e) => e.node === node)?.within ?? '');
   let changes = false;
   const strategy = reports.flatMap((report): [string, StrategyName][] => {
-    let way = report.chosen;
-    if (concerns(report)) {
-      const known = tried.get(report.node) ?? new Set();
-      tried.set(report.node, known.add(way));
-      const [next] = report.ways.filter((w) => w.legal && !known.has(w.name)).sort((a, b) => a.cost - b.cost);
-      changes ||= next !== undefined;
-      way = next?.name ?? way;
+    const failure = failureOf(report);
+    const known = tried.get(report.node) ?? { ways: new Map(), isSettled: false };
+    let way: string = report.chosen;
+    if (failure !== undefined && !known.isSettled) {
+      tried.set(report.node, known);
+      known.ways.set(way, failure);
+      const [next] = report.ways.filter((w) => w.legal && !known.ways.has(w.name)).sort((a, b) => a.cost - b.cost);
+      known.isSettled = next === undefined;
+      way = next?.name ?? [...known.ways].find(([, verdict]) => verdict === 'open')?.[0] ?? way;
+      changes ||= way !== report.chosen;
     }
     return way === 'none' ? [] : [[report.node, way as StrategyName]];
   });

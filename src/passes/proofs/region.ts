@@ -4,7 +4,6 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import {
-  bindDim,
   constantOf,
   findOp,
   type Graph,
@@ -13,7 +12,6 @@ import {
   nodesOf,
   producersOf,
   sameShape,
-  specialize,
   topologicalOrder,
   type ValueId,
 } from '../../ir/index.ts';
@@ -155,64 +153,6 @@ export class GraphPair {
     for (const node of nodes.values()) ordered[node.id] = node;
     return { name: graph.name, inputs: leaves, outputs: [root], nodes: ordered, values, pool: graph.pool };
   }
-}
-
-/** Largest size of a symbolic axis that is tried; beyond the window of any layer sizes only repeat. */
-const MOST_SIZES = 64;
-
-/** Sizes of symbols that are under no window, no two alike: an index from the front is none from the back in all of them. */
-const OTHER_SIZES = [2, 5, 11, 32];
-
-/**
- * The region for known sizes. A symbol that is a spatial size of a window takes every size up to where sizes repeat:
- * the window, its pads and one more stride. Others take a few sizes each, no two of them the same.
- */
-export function sizedRegions(region: Region): readonly Region[] {
-  const shapes = region.leaves.map((id) => region.before.values[id].type.shape);
-  const nodes = [...nodesOf(region.before), ...nodesOf(region.after)];
-  const isWindowed = nodes.some(({ attrs }) => Array.isArray(attrs.strides));
-  const spatial = new Set<string>();
-  const others = new Set<string>();
-  for (const shape of shapes)
-    shape.forEach((dim, axis) => {
-      if (typeof dim === 'string')
-        for (const symbol of dim.match(/[A-Za-z_][\w.]*/g) ?? [])
-          if (symbol !== 'max') (isWindowed && axis >= 2 ? spatial : others).add(symbol);
-    });
-  if (spatial.size + others.size === 0) return [region];
-  const reach = Math.min(Math.max(4, ...nodes.map((node) => reachOf(region, node))), MOST_SIZES);
-  const bindings: Map<string, number>[] = [new Map()];
-  for (const symbol of spatial) {
-    const partial = bindings.splice(0);
-    for (const known of partial)
-      for (let size = 1; size <= reach; size++) bindings.push(new Map([...known, [symbol, size]]));
-  }
-  const assigned = [...others];
-  const sized = (spatial.size === 0 ? OTHER_SIZES.map(() => bindings[0]) : bindings).map((known, round) => {
-    const size = OTHER_SIZES[round % OTHER_SIZES.length];
-    return new Map([...known, ...assigned.map((symbol, i) => [symbol, size + i] as const)]);
-  });
-  const seen = new Set<string>();
-  return sized.flatMap((sizes) => {
-    const key = JSON.stringify(shapes.map((shape) => shape.map((dim) => bindDim(dim, sizes))));
-    if (seen.has(key)) return [];
-    seen.add(key);
-    try {
-      return [{ ...region, before: specialize(region.before, sizes), after: specialize(region.after, sizes) }];
-    } catch {
-      return []; // no window fits into this size
-    }
-  });
-}
-
-/** window + pads + stride along the axis where that is most. */
-function reachOf(region: Region, node: Node): number {
-  const { strides, pads, dilations } = node.attrs as Record<string, readonly number[] | undefined>;
-  if (strides === undefined || pads === undefined || dilations === undefined || !node.operands[1]) return 0;
-  const graph = region.before.nodes[node.id] === node ? region.before : region.after;
-  const kernel = graph.values[node.operands[1] as ValueId].type.shape.slice(2) as readonly number[];
-  const rank = strides.length;
-  return Math.max(...strides.map((s, i) => dilations[i] * (kernel[i] - 1) + 1 + pads[i] + pads[i + rank] + s));
 }
 
 /** The constant operand i of a node. */
