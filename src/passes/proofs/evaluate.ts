@@ -15,6 +15,7 @@ import {
   constantTerms,
   type Dense,
   expanded,
+  isOnes,
   product,
   sampled,
   sum,
@@ -45,7 +46,7 @@ export class Side {
   readonly grid: Grid;
   readonly ring: Ring;
   readonly weights: Projections;
-  readonly #learning: boolean;
+  readonly learning: boolean;
   readonly #producers: ReadonlyMap<ValueId, Node>;
   readonly #values: Map<ValueId, Value>;
 
@@ -54,7 +55,7 @@ export class Side {
     this.grid = grid;
     this.ring = ring;
     this.weights = weights;
-    this.#learning = learning;
+    this.learning = learning;
     this.#values = new Map(leaves);
     this.#producers = producers;
   }
@@ -80,7 +81,7 @@ export class Side {
       const [known, unknown] = [this.dense(v.known, shape), this.dense(v.unknown, shape)];
       return { ...known, data: this.ring.add(known.data, unknown.data, 1) };
     }
-    if (!this.#learning) {
+    if (!this.learning) {
       const at = this.grid.coordinatesOf(v.shape);
       return { kind: 'dense', shape: v.shape, at, data: sampled(v, at, this.ring) };
     }
@@ -88,7 +89,7 @@ export class Side {
     else
       this.grid.refine(
         v.shape,
-        v.marks.map((kinds) => ({ kinds, slope: 1 })),
+        v.marks.map((kinds, axis) => ({ kinds, ...(v.terms.some((t) => !isOnes(t.axes[axis])) && { slope: 1 }) })),
       );
     return empty(shape);
   }
@@ -99,7 +100,7 @@ export class Side {
     kinds: () => readonly AxisKinds[],
     compute: (at: readonly Int32Array[]) => Dense,
   ): Dense {
-    if (!this.#learning) return compute(this.grid.coordinatesOf(shape));
+    if (!this.learning) return compute(this.grid.coordinatesOf(shape));
     this.grid.refine(shape, kinds());
     return empty(shape);
   }
@@ -141,7 +142,7 @@ export class Side {
     f: (x: Float64Array, y: Float64Array) => Float64Array,
   ): Dense {
     const [left, right] = [this.dense(a, shape), this.dense(b, shape)];
-    if (this.#learning) return empty(shape);
+    if (this.learning) return empty(shape);
     const at = shape.map((size, axis) => {
       if (size === 1) return Int32Array.of(0);
       const own = [left, right].flatMap((v) => {

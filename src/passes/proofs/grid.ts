@@ -27,14 +27,15 @@ export class Grid {
 
   /** Coordinates differ where they differ for a value of this shape, which is aligned with the result at its last axis. */
   refine(shape: readonly number[], axes: readonly AxisKinds[]): void {
-    const lead = this.shape.length - shape.length;
+    const isSameRank = shape.length === this.shape.length;
     shape.forEach((size, own) => {
       const { kinds, slope } = axes[own];
-      const axis = own + lead;
       if (size === 1) return;
-      if (lead !== 0 || size !== this.shape[axis]) {
+      const axis = this.#axisOf(shape, own);
+      if (axis === undefined) {
         // Reshaped on its way to the result: nothing is known of how coordinates correspond.
-        for (let i = 0; i < this.shape.length; i++) if (lead !== 0 || i === axis) this.#separate(i);
+        if (isSameRank) this.#separate(own);
+        else if (kinds || slope !== undefined) this.shape.forEach((_, i) => void this.#separate(i));
         return;
       }
       if (kinds && !this.#distinct[axis]) {
@@ -45,6 +46,29 @@ export class Grid {
       this.#slopes[axis] ??= slope;
       if (this.#slopes[axis] !== slope) this.#separate(axis);
     });
+  }
+
+  /** A value was reshaped: its coordinates along axes that lie elsewhere now, or are others, are all taken to differ. */
+  refineByReshape(from: readonly number[], to: readonly number[]): void {
+    const [last, shorter] = [to.length - 1, Math.min(from.length, to.length)];
+    let [suffix, prefix] = [0, 0];
+    while (suffix < shorter && from[from.length - 1 - suffix] === to[last - suffix]) suffix++;
+    if (from.length === to.length) while (prefix < shorter && from[prefix] === to[prefix]) prefix++;
+    for (let own = prefix; own <= last - suffix; own++) {
+      const axis = own + this.shape.length - to.length;
+      if (to[own] !== 1 && axis >= 0 && this.shape[axis] === to[own]) this.#separate(axis);
+    }
+  }
+
+  /**
+   * The result's axis that axis `own` of a value of this shape is; undefined where that is not known: of values of another
+   * rank it is, counted from the last, as long as all sizes up to it are those of the result.
+   */
+  #axisOf(shape: readonly number[], own: number): number | undefined {
+    const lead = this.shape.length - shape.length;
+    const last = lead === 0 ? own : shape.length - 1;
+    for (let i = last; i >= own; i--) if (shape[i] !== this.shape[i + lead]) return undefined;
+    return own + lead;
   }
 
   /** The same for a constant: coordinates are alike where its slices are equal. Shorter constants are broadcast. */
@@ -84,10 +108,11 @@ export class Grid {
 
   /** The coordinates at which a value of this shape has to be known. */
   coordinatesOf(shape: readonly number[]): readonly Int32Array[] {
-    const lead = this.shape.length - shape.length;
-    return shape.map((size, own) =>
-      size === 1 ? Int32Array.of(0) : lead === 0 && size === this.shape[own] ? this.at[own] : range(size),
-    );
+    return shape.map((size, own) => {
+      if (size === 1) return Int32Array.of(0);
+      const axis = this.#axisOf(shape, own);
+      return axis === undefined ? range(size) : this.at[axis];
+    });
   }
 
   #separate(axis: number): void {

@@ -111,12 +111,15 @@ const transpose: Evaluate = (node, [x], side) => {
 /** Row-major reshapes; dense values are split and joined along axes known as a whole. */
 const reshape: Evaluate = (node, [x], side) => {
   const shape = side.shapeOf(node.id);
-  if (x!.kind === 'dense') return reshapedDense(x as Dense, shape);
+  if (x!.kind === 'dense') return reshapedDense(x as Dense, shape, side);
   return reshapedTerms(side.terms(x!), shape, side.ring);
 };
 
-function reshapedDense(x: Dense, shape: readonly number[]): Dense {
-  if (x.at.length === 0 && x.shape.length > 0) return { ...x, shape };
+function reshapedDense(x: Dense, shape: readonly number[], side: Side): Dense {
+  if (side.learning) {
+    side.grid.refineByReshape(x.shape, shape);
+    return { ...x, shape };
+  }
   const at: Int32Array[] = [];
   let [from, to] = [0, 0];
   while (from < x.shape.length || to < shape.length) {

@@ -12,8 +12,10 @@ const MOST_TOGETHER = 256;
 /** Values of a symbol that are looked at for the sizes wanted. */
 const MOST_VALUES = 4096;
 
-/** An index from the front is none from the back in all of them. */
-const OTHER_SIZES = [2, 5, 11, 32];
+/** Of other symbols. Where elements are picked by position: an index from the front is none from the back in all of them. */
+const SIZES = [2, 3];
+const SIZES_OF_PICKED = [2, 5, 11, 32];
+const picking = /^nn\.(slice|gather|gather_elements|concat|pad|tile)$/;
 
 /** Made when asked for: what is decided without sizes needs none. */
 export class SizedRegions implements Iterable<Region> {
@@ -62,18 +64,21 @@ function bindingsOf(region: Region): readonly ReadonlyMap<string, number>[] {
     });
   if (spatial.size + others.size === 0) return [new Map()];
   const reach = Math.min(Math.max(4, ...nodes.map((node) => reachOf(region, node))), MOST_SIZES);
-  const lists = [...spatial].map((symbol) => [symbol, everyValue(symbol, shapes, reach)] as const);
-  const windows = combined(lists.map(([, values]) => values));
-  const fewest = OTHER_SIZES.length;
-  const other = [...others].map(
-    (symbol, i) => [symbol, OTHER_SIZES.map((size) => valueFor(symbol, shapes, size + i))] as const,
+  const fixed = fixedByWeights(region);
+  const lists = [...spatial].map(
+    (symbol) => [symbol, fixed.has(symbol) ? [fixed.get(symbol)!] : everyValue(symbol, shapes, reach)] as const,
   );
-  const rounds = others.size === 0 ? windows.length : Math.max(windows.length, fewest);
+  const windows = combined(lists.map(([, values]) => values));
+  const few = nodes.some(({ op }) => picking.test(op)) ? SIZES_OF_PICKED : SIZES;
+  const other = [...others].map(
+    (symbol, i) => [symbol, few.map((size) => fixed.get(symbol) ?? valueFor(symbol, shapes, size + i))] as const,
+  );
+  const rounds = others.size === 0 ? windows.length : Math.max(windows.length, few.length);
   const found = Array.from({ length: rounds }, (_, round): ReadonlyMap<string, number> => {
     const sizes = windows[round % windows.length] ?? [];
     return new Map([
       ...lists.map(([symbol], i) => [symbol, sizes[i]] as const),
-      ...other.map(([symbol, values]) => [symbol, values[round % fewest]] as const),
+      ...other.map(([symbol, values]) => [symbol, values[round % few.length]] as const),
     ]);
   });
   const sizesOf = (binding: ReadonlyMap<string, number>) =>
@@ -82,6 +87,22 @@ function bindingsOf(region: Region): readonly ReadonlyMap<string, number>[] {
   return [...byShape.values()].filter((binding) =>
     sizesOf(binding).every((shape) => shape.every((d) => Number(d) >= 1)),
   );
+}
+
+/** Values of symbols for which a matrix product has as many columns on the left as known weights have rows. */
+function fixedByWeights({ before, after }: Region): ReadonlyMap<string, number> {
+  const fixed = new Map<string, number>();
+  for (const graph of [before, after])
+    for (const { op, operands } of nodesOf(graph)) {
+      if (!op.endsWith('matmul')) continue;
+      const [columns, rows] = [0, 1].map((i) => graph.values[operands[i] as ValueId].type.shape.at(-1 - i));
+      const [symbol, ...others] = new Set(symbolsOf(columns ?? 0));
+      if (symbol === undefined || others.length > 0 || typeof rows !== 'number') continue;
+      const sizesFor = dimensions(symbol, [[columns as string]]);
+      for (let value = 1; value <= MOST_VALUES && !fixed.has(symbol); value++)
+        if (sizesFor(value)[0] === rows) fixed.set(symbol, value);
+    }
+  return fixed;
 }
 
 const symbolsOf = (dim: Shape[number]): readonly string[] =>

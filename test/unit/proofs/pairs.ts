@@ -95,6 +95,26 @@ export const differing: Record<string, Pair> = {
   %y = qnn.matmul(%t, %s) : s32[3,3]`,
     x: { a: [1, 2, 3, 4, 5, 6, 7, 8, 9], b: [1, 0, 0, 0, 1, 0, 0, 0, 1] },
   },
+  'sums along one axis or another': {
+    inputs: '%x: s8[3,1,3], %z: s32[3,3,3]',
+    before: `%c = qnn.conv(%x, @w) ${conv()} : s32[3,1,3] %y = nn.add(%z, %c) : s32[3,3,3]`,
+    after: `%d = qnn.conv(%x, @w) ${conv()} : s32[3,1,3]
+  %e = nn.reshape(%d) {shape=[3,3,1]} : s32[3,3,1]
+  %y = nn.add(%z, %e) : s32[3,3,3]`,
+    constants: '@w : s8[1,1,1] = base64"Ag=="',
+    x: { x: [1, 2, 3, 4, 5, 6, 7, 8, 9], z: Array(27).fill(0) },
+  },
+  'sums reshaped to other axes': {
+    inputs: '%x: s8[4,2,2], %z: s32[2,2,4]',
+    before: `%c = qnn.conv(%x, @w) ${conv()} : s32[4,2,2]
+  %e = nn.reshape(%c) {shape=[2,2,4]} : s32[2,2,4]
+  %y = nn.add(%z, %e) : s32[2,2,4]`,
+    after: `%d = qnn.conv(%x, @v) ${conv()} : s32[4,2,2]
+  %f = nn.reshape(%d) {shape=[2,2,4]} : s32[2,2,4]
+  %y = nn.add(%z, %f) : s32[2,2,4]`,
+    constants: '@w : s8[2,2,1] = base64"AQIBAg==" @v : s8[2,2,1] = base64"AQICAQ=="',
+    x: { x: Array.from({ length: 16 }, (_, i) => i), z: Array(16).fill(0) },
+  },
   'a row or a column': {
     inputs: '%z: s32[3,3], %r: s32[3]',
     before: '%c = nn.reshape(%r) {shape=[3,1]} : s32[3,1] %y = nn.add(%z, %c) : s32[3,3]',
