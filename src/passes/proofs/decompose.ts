@@ -13,6 +13,7 @@ import {
   ones,
   outer,
   range,
+  readAlong,
   reshaped,
   type Term,
   type Terms,
@@ -43,9 +44,9 @@ export const decomposed = (tensor: ITensor, ring: Ring): Terms | undefined =>
 function slices(values: Float64Array, shape: readonly number[]): Term[] {
   const axis = shape.findIndex((size) => size !== 1);
   const [before, size] = [shape.slice(0, Math.max(axis, 0)).map(ones), shape[axis]];
-  if (axis < 0) return values[0] === 0 ? [] : [{ scale: values[0], axes: shape.map(ones) }];
+  if (axis < 0) return values[0] === 0 ? [] : [{ scale: values[0], axes: shape.map(ones), reads: [] }];
   const rest = shape.slice(axis + 1);
-  if (sizeOf(rest) === 1) return [{ scale: 1, axes: [...before, { data: values }, ...rest.map(ones)] }];
+  if (sizeOf(rest) === 1) return [{ scale: 1, axes: [...before, { data: values }, ...rest.map(ones)], reads: [] }];
   const inner = values.length / size;
   const slice = (i: number) => values.subarray(i * inner, (i + 1) * inner);
   const firstEqual = Array.from({ length: size }, (_, i) => i).map((i, _, all) =>
@@ -55,6 +56,7 @@ function slices(values: Float64Array, shape: readonly number[]): Term[] {
     slices(slice(first), rest).map(({ scale, axes }) => ({
       scale,
       axes: [...before, indicator(size, (i) => firstEqual[i] === first), ...axes],
+      reads: [],
     })),
   );
 }
@@ -81,6 +83,11 @@ export function reshapedTerms(v: Terms, shape: readonly number[], ring: Ring): T
   if (long(v.shape) === long(shape)) return reshaped(v, shape, ring);
   if (sizeOf(shape) === 0) return unsupported('a reshape of nothing');
   const groups = groupsOf(v.shape, shape);
+  // What is read along axes that were split or joined is not followed: all their positions are taken to differ.
+  const marks = groups.flatMap(([from, to]) => {
+    const isPlain = from.every((axis) => v.marks[axis] === undefined && v.terms.every((t) => isOnes(t.axes[axis])));
+    return to.map((axis) => (isPlain || shape[axis] === 1 ? undefined : range(shape[axis])));
+  });
   const terms = v.terms.flatMap((term) =>
     groups.reduce<Term[]>(
       (all, [from, to]) => {
@@ -90,21 +97,20 @@ export function reshapedTerms(v: Terms, shape: readonly number[], ring: Ring): T
         );
         const sizes = to.map((axis) => shape[axis]);
         if (sizeOf(sizes) === 1)
-          return all.map(({ scale, axes }) => ({
+          return all.map(({ scale, axes, reads }) => ({
+            reads,
             scale: ring.mul(scale, vector.data[0]),
             axes: [...axes, ...sizes.map(ones)],
           }));
         const parts = splitTo(vector, sizes);
-        return all.flatMap(({ scale, axes }) => parts.map((part) => ({ scale, axes: [...axes, ...part] })));
+        return all.flatMap(({ scale, axes, reads }) =>
+          parts.map((part) => ({ scale, axes: [...axes, ...part], reads })),
+        );
       },
-      [{ scale: term.scale, axes: [] }],
+      [{ scale: term.scale, axes: [], reads: readAlong(term.reads, () => marks.map((mark) => (mark ? 1 : 0))) }],
     ),
   );
   if (terms.length > MOST_TERMS) return unsupported('a reshape of many slices');
-  const marks = groups.flatMap(([from, to]) => {
-    const isPlain = from.every((axis) => v.marks[axis] === undefined && v.terms.every((t) => isOnes(t.axes[axis])));
-    return to.map((axis) => (isPlain || shape[axis] === 1 ? undefined : range(shape[axis])));
-  });
   return { kind: 'terms', shape, terms, marks };
 }
 

@@ -15,8 +15,9 @@ import {
   constantTerms,
   type Dense,
   expanded,
-  isOnes,
   product,
+  type Reading,
+  readingsOf,
   sampled,
   sum,
   type Terms,
@@ -25,7 +26,7 @@ import {
   type Value,
 } from './terms.ts';
 import type { Projections } from './unknown_projections.ts';
-import type { AxisKinds } from './windows.ts';
+import type { Kinds } from './windows.ts';
 
 export interface EvaluationOptions {
   readonly graph: Graph;
@@ -86,22 +87,19 @@ export class Side {
       return { kind: 'dense', shape: v.shape, at, data: sampled(v, at, this.ring) };
     }
     if (v.kind === 'constant') this.grid.refineByConstant(v.tensor);
-    else
-      this.grid.refine(
-        v.shape,
-        v.marks.map((kinds, axis) => ({ kinds, ...(v.terms.some((t) => !isOnes(t.axes[axis])) && { slope: 1 }) })),
-      );
+    else this.grid.refine(v.shape, v.marks, readingsOf(v.terms));
     return empty(shape);
   }
 
   /** The result of a product: `compute` is asked for the positions that matter. */
   atPositions(
     shape: readonly number[],
-    kinds: () => readonly AxisKinds[],
+    learn: () => { readonly kinds: readonly Kinds[]; readonly reads: readonly Reading[] },
     compute: (at: readonly Int32Array[]) => Dense,
   ): Dense {
     if (!this.learning) return compute(this.grid.coordinatesOf(shape));
-    this.grid.refine(shape, kinds());
+    const { kinds, reads } = learn();
+    this.grid.refine(shape, kinds, reads);
     return empty(shape);
   }
 

@@ -4,8 +4,8 @@
  * tuple of coordinates, and a class is a product of classes of coordinates: (row class) × (column class) × ….
  */
 import { type ITensor, sizeOf } from '../../ir/index.ts';
-import { joinMarks, range, unsupported } from './terms.ts';
-import type { AxisKinds } from './windows.ts';
+import { joinMarks, type Reading, range, unsupported } from './terms.ts';
+import type { Kinds } from './windows.ts';
 
 /** Positions per result that are compared at most. */
 const MOST_POSITIONS = 2 ** 24;
@@ -13,7 +13,7 @@ const MOST_POSITIONS = 2 ** 24;
 export class Grid {
   readonly shape: readonly number[];
   readonly #kinds: (Int32Array | undefined)[];
-  readonly #slopes: (number | undefined)[];
+  readonly #slopes: readonly Map<string, number>[];
   /** Axes whose coordinates are all of their own kind. */
   readonly #distinct: boolean[];
   #at: readonly Int32Array[] | undefined;
@@ -21,43 +21,56 @@ export class Grid {
   constructor(shape: readonly number[]) {
     this.shape = shape;
     this.#kinds = shape.map(() => undefined);
-    this.#slopes = shape.map(() => undefined);
+    this.#slopes = shape.map(() => new Map());
     this.#distinct = shape.map(() => false);
   }
 
-  /** Coordinates differ where they differ for a value of this shape, which is aligned with the result at its last axis. */
-  refine(shape: readonly number[], axes: readonly AxisKinds[]): void {
-    const isSameRank = shape.length === this.shape.length;
+  /**
+   * Coordinates differ where they differ for a value of this shape, which is aligned with the result at its last axis; and
+   * where an unknown is read in steps of one size here and of another there.
+   */
+  refine(shape: readonly number[], kinds: readonly Kinds[], reads: readonly Reading[]): void {
+    const lead = this.shape.length - shape.length;
+    for (const { leaf, slopes } of reads)
+      this.shape.forEach((size, axis) => {
+        // broadcast where the value has no such axis, or a size of 1
+        if (size !== 1) this.#steps(leaf, axis, (shape[axis - lead] ?? 1) === 1 ? 0 : slopes[axis - lead]);
+      });
     shape.forEach((size, own) => {
-      const { kinds, slope } = axes[own];
       if (size === 1) return;
       const axis = this.#axisOf(shape, own);
       if (axis === undefined) {
         // Reshaped on its way to the result: nothing is known of how coordinates correspond.
-        if (isSameRank) this.#separate(own);
-        else if (kinds || slope !== undefined) this.shape.forEach((_, i) => void this.#separate(i));
+        if (lead === 0) this.#separate(own);
+        else if (kinds[own] || reads.some(({ slopes }) => slopes[own] !== 0))
+          this.shape.forEach((_, i) => void this.#separate(i));
         return;
       }
-      if (kinds && !this.#distinct[axis]) {
-        this.#kinds[axis] = joinMarks(this.#kinds[axis], kinds);
+      if (kinds[own] && !this.#distinct[axis]) {
+        this.#kinds[axis] = joinMarks(this.#kinds[axis], kinds[own]);
         this.#distinct[axis] = isDistinct(this.#kinds[axis] as Int32Array);
       }
-      if (slope === undefined) return;
-      this.#slopes[axis] ??= slope;
-      if (this.#slopes[axis] !== slope) this.#separate(axis);
     });
   }
 
-  /** A value was reshaped: its coordinates along axes that lie elsewhere now, or are others, are all taken to differ. */
+  /** Positions are alike by moving what is read of an unknown along with them, in one step for all that read it. */
+  #steps(leaf: string, axis: number, slope: number): void {
+    const known = this.#slopes[axis].get(leaf);
+    if (known === undefined) this.#slopes[axis].set(leaf, slope);
+    else if (known !== slope) this.#separate(axis);
+  }
+
+  /** A value was reshaped: along axes that lie elsewhere now, or are others, all coordinates are taken to differ, there and here. */
   refineByReshape(from: readonly number[], to: readonly number[]): void {
-    const [last, shorter] = [to.length - 1, Math.min(from.length, to.length)];
+    const shorter = Math.min(from.length, to.length);
     let [suffix, prefix] = [0, 0];
-    while (suffix < shorter && from[from.length - 1 - suffix] === to[last - suffix]) suffix++;
+    while (suffix < shorter && from[from.length - 1 - suffix] === to[to.length - 1 - suffix]) suffix++;
     if (from.length === to.length) while (prefix < shorter && from[prefix] === to[prefix]) prefix++;
-    for (let own = prefix; own <= last - suffix; own++) {
-      const axis = own + this.shape.length - to.length;
-      if (to[own] !== 1 && axis >= 0 && this.shape[axis] === to[own]) this.#separate(axis);
-    }
+    for (const shape of [from, to])
+      for (let own = prefix; own < shape.length - suffix; own++) {
+        const axis = own + this.shape.length - shape.length;
+        if (shape[own] !== 1 && axis >= 0 && this.shape[axis] === shape[own]) this.#separate(axis);
+      }
   }
 
   /**
@@ -83,8 +96,9 @@ export class Grid {
       shape,
       shape.map((size, axis) => {
         const settled = size === 1 || this.#distinct[axis] || size !== this.shape[axis];
-        return { kinds: settled ? undefined : sliceKinds(t, axis - lead) };
+        return settled ? undefined : sliceKinds(t, axis - lead);
       }),
+      [],
     );
   }
 

@@ -2,13 +2,26 @@
 import { sizeOf } from '../../ir/index.ts';
 import { picked } from './dense.ts';
 import type { Side } from './evaluate.ts';
-import { type Constant, type Dense, joinMarks, ones, outer, range, type Terms, taken, type Vector } from './terms.ts';
-import type { AxisKinds } from './windows.ts';
+import {
+  type Constant,
+  type Dense,
+  joinMarks,
+  ones,
+  outer,
+  type Reading,
+  range,
+  readAlong,
+  readingsOf,
+  type Terms,
+  taken,
+  type Vector,
+} from './terms.ts';
+import type { Kinds } from './windows.ts';
 
 type Right = Terms | Constant;
 
 /** For every axis of the result […, M, N] which positions are alike. */
-export function matrixKinds(a: Terms, b: Right, shape: readonly number[]): AxisKinds[] {
+export function matrixKinds(a: Terms, b: Right, shape: readonly number[]): Kinds[] {
   const rank = shape.length;
   return shape.map((size, axis) => {
     const left = a.shape.length - rank + axis;
@@ -16,8 +29,18 @@ export function matrixKinds(a: Terms, b: Right, shape: readonly number[]): AxisK
     const fromLeft = axis < rank - 1 && left >= 0 && a.shape[left] === size ? a.marks[left] : undefined;
     const reads = axis !== rank - 2 && right >= 0 && b.shape[right] === size && size > 1;
     const fromRight = !reads ? undefined : b.kind === 'constant' ? range(size) : b.marks[right];
-    return { kinds: joinMarks(fromLeft, fromRight) };
+    return joinMarks(fromLeft, fromRight);
   });
+}
+
+/** Rows read a, columns b, batches both. */
+export function matrixReadings(a: Terms, b: Right, shape: readonly number[]): readonly Reading[] {
+  const rank = shape.length;
+  const of = (v: Terms, summed: number): readonly Reading[] =>
+    readAlong(readingsOf(v.terms), (slopes) =>
+      shape.map((_, axis) => (axis === summed ? 0 : (slopes[slopes.length - rank + axis] ?? 0))),
+    );
+  return [...of(a, rank - 1), ...(b.kind === 'constant' ? [] : of(b, rank - 2))];
 }
 
 export function matrixProduct(

@@ -10,6 +10,7 @@ import {
   joinMarks,
   ones,
   range,
+  readAlong,
   reshaped,
   sum,
   type Term,
@@ -41,10 +42,11 @@ const mapped = (
   shape: readonly number[],
   axes: (term: Term) => readonly Vector[],
   marks: Terms['marks'],
+  along = (slopes: readonly number[]) => slopes,
 ): Terms => ({
   kind: 'terms',
   shape,
-  terms: v.terms.map((term) => ({ scale: term.scale, axes: axes(term) })),
+  terms: v.terms.map((term) => ({ scale: term.scale, axes: axes(term), reads: readAlong(term.reads, along) })),
   marks,
 });
 
@@ -105,6 +107,7 @@ const transpose: Evaluate = (node, [x], side) => {
     side.shapeOf(node.id),
     (t) => perm.map((i) => t.axes[i]),
     perm.map((i, to) => (i === to ? source.marks[i] : moved(source, i))),
+    (slopes) => perm.map((i) => slopes[i]),
   );
 };
 

@@ -2,13 +2,15 @@
 import { type ITensor, type Node, sizeOf } from '../../ir/index.ts';
 import { reshapedTerms } from './decompose.ts';
 import type { Evaluate, Side } from './evaluate.ts';
-import { matrixKinds, matrixProduct } from './matrices.ts';
+import { matrixKinds, matrixProduct, matrixReadings } from './matrices.ts';
 import type { Ring } from './ring.ts';
 import {
   type Constant,
   constantTerms,
   type Dense,
   expanded,
+  readAlong,
+  readingsOf,
   reshaped,
   sum,
   type Terms,
@@ -16,7 +18,7 @@ import {
   type Value,
   withShape,
 } from './terms.ts';
-import { unknownWindowProduct, type Window, windowKinds, windowOf, windowProduct } from './windows.ts';
+import { unknownWindowProduct, type Window, windowKinds, windowOf, windowProduct, windowReadings } from './windows.ts';
 
 /** x − zx, the zero point a scalar or aligned by `shape`. */
 function shifted(x: Terms, zx: Value | undefined, side: Side, shape?: readonly number[]): Terms {
@@ -30,19 +32,26 @@ const conv: Evaluate = (node, [x, w, third, zw], side) => {
   const window = windowOf(node, w!.shape);
   const quantized = node.op.startsWith('qnn.');
   const source = shifted(side.terms(x!), quantized ? third : undefined, side);
-  const kinds = () => windowKinds(source, window, shape);
+  const kinds = () => ({ kinds: windowKinds(source, window, shape), reads: windowReadings(source, window) });
   const { known, unknown } = filters(node, w!, quantized ? zw : undefined, window, side);
   const parts: Value[] = [];
   if (known) parts.push(side.atPositions(shape, kinds, (at) => windowProduct(source, known, window, shape, at, side)));
   if (unknown)
     parts.push(
-      side.atPositions(shape, kinds, (at) => unknownWindowProduct(source, unknown, window, shape, at, side.ring)),
+      side.atPositions(
+        shape,
+        () => ({ ...kinds(), reads: [...kinds().reads, ...weightReadings(unknown, shape)] }),
+        (at) => unknownWindowProduct(source, unknown, window, shape, at, side.ring),
+      ),
     );
   const sums = parts.reduce((all, part) => side.add(all, part, shape));
   if (quantized || third === undefined) return sums;
   const perChannel = [1, shape[1], ...shape.slice(2).map(() => 1)];
   return side.add(sums, reshaped(side.terms(third), perChannel, side.ring), shape);
 };
+
+/** Every position reads the same weights; result channels are of a kind each. */
+const weightReadings = (w: Terms, shape: readonly number[]) => readAlong(readingsOf(w.terms), () => shape.map(() => 0));
 
 /** What the weights are made of: known and unknown ones, whose products are added. */
 interface Parts {
@@ -85,7 +94,8 @@ const matrices = (v: Terms, as: 'row' | 'column'): Terms =>
         shape: as === 'row' ? [1, v.shape[0]] : [v.shape[0], 1],
         terms: v.terms.map((t) => {
           const one = { data: Float64Array.of(1) };
-          return { scale: t.scale, axes: as === 'row' ? [one, t.axes[0]] : [t.axes[0], one] };
+          const reads = readAlong(t.reads, ([slope]) => (as === 'row' ? [0, slope] : [slope, 0]));
+          return { scale: t.scale, axes: as === 'row' ? [one, t.axes[0]] : [t.axes[0], one], reads };
         }),
         marks: as === 'row' ? [undefined, v.marks[0]] : [v.marks[0], undefined],
       };
@@ -104,7 +114,7 @@ const matmul: Evaluate = (node, [a, b, za, zb], side) => {
     .map((factor) =>
       side.atPositions(
         full,
-        () => matrixKinds(left, factor, full),
+        () => ({ kinds: matrixKinds(left, factor, full), reads: matrixReadings(left, factor, full) }),
         (at) => matrixProduct(left, factor, full, at, side),
       ),
     )

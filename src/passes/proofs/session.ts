@@ -46,6 +46,7 @@ export class Session {
   unknown(leaf: string, shape: readonly number[]): Terms {
     const scale = sizeOf(shape) === 1 ? this.#random.next() : 1;
     const axes = shape.map((size, axis) => this.vector(leaf, axis, size));
-    return { kind: 'terms', shape, terms: [{ scale, axes }], marks: shape.map(() => undefined) };
+    const reads = [{ leaf, slopes: shape.map((size) => (size === 1 ? 0 : 1)) }];
+    return { kind: 'terms', shape, terms: [{ scale, axes, reads }], marks: shape.map(() => undefined) };
   }
 }

@@ -16,10 +16,37 @@ export interface Vector {
   readonly data: Float64Array;
 }
 
-/** scale · axes[0] ⊗ axes[1] ⊗ … */
+/**
+ * How a value reads an unknown: from one position to the next along axis i it moves by `slopes[i]` elements of the unknown,
+ * 0 where the unknown is broadcast.
+ */
+export interface Reading {
+  readonly leaf: string;
+  readonly slopes: readonly number[];
+}
+
+/** scale · axes[0] ⊗ axes[1] ⊗ …; constants read nothing. */
 export interface Term {
   readonly scale: number;
   readonly axes: readonly Vector[];
+  readonly reads: readonly Reading[];
+}
+
+const nothing: readonly Reading[] = [];
+
+/** The same readings, along axes that are others now. */
+export const readAlong = (
+  reads: readonly Reading[],
+  along: (slopes: readonly number[]) => readonly number[],
+): readonly Reading[] =>
+  reads.length === 0 ? reads : reads.map(({ leaf, slopes }) => ({ leaf, slopes: along(slopes) }));
+
+/** All that is read by some terms, each once. */
+export function readingsOf(terms: readonly Term[]): readonly Reading[] {
+  const found = new Map<string, Reading>();
+  for (const { reads } of terms)
+    for (const reading of reads) found.set(`${reading.leaf} ${reading.slopes.join()}`, reading);
+  return [...found.values()];
 }
 
 /** A sum of terms. `marks[axis]`: positions with different marks are not alike; all are where it is absent. */
@@ -101,7 +128,7 @@ function lineOf(tensor: ITensor, ring: Ring): Terms | undefined {
   return {
     kind: 'terms',
     shape,
-    terms: [{ scale: 1, axes: shape.map((size, i) => (i === axis ? vector : ones(size))) }],
+    terms: [{ scale: 1, axes: shape.map((size, i) => (i === axis ? vector : ones(size))), reads: nothing }],
     marks: shape.map((_, i) => (i === axis ? marksOf(values) : undefined)),
   };
 }
@@ -109,7 +136,7 @@ function lineOf(tensor: ITensor, ring: Ring): Terms | undefined {
 export const constantTerms = (shape: readonly number[], value: number): Terms => ({
   kind: 'terms',
   shape,
-  terms: value === 0 ? [] : [{ scale: value, axes: shape.map(ones) }],
+  terms: value === 0 ? [] : [{ scale: value, axes: shape.map(ones), reads: nothing }],
   marks: shape.map(() => undefined),
 });
 
@@ -161,7 +188,8 @@ export function expanded(v: Terms, shape: readonly number[], ring: Ring): Terms 
       if (axis >= lead) scale = ring.mul(scale, term.axes[axis - lead].data[0]);
       return ones(size);
     });
-    return { scale, axes };
+    const reads = readAlong(term.reads, (slopes) => shape.map((_, i) => (stays(i) ? slopes[i - lead] : 0)));
+    return { scale, axes, reads };
   });
   return { kind: 'terms', shape, terms, marks: shape.map((_, i) => (stays(i) ? v.marks[i - lead] : undefined)) };
 }
@@ -173,9 +201,10 @@ export function reshaped(v: Terms, shape: readonly number[], ring: Ring): Terms 
   if (from.length !== to.length || from.some((axis, i) => v.shape[axis] !== shape[to[i]]))
     unsupported('a reshape that splits or joins axes of a source');
   const origin = shape.map((size, axis) => (size === 1 ? undefined : from[to.indexOf(axis)]));
-  const terms = v.terms.map(({ scale, axes }) => ({
+  const terms = v.terms.map(({ scale, axes, reads }) => ({
     scale: v.shape.reduce((s, size, axis) => (size === 1 ? ring.mul(s, axes[axis].data[0]) : s), scale),
     axes: origin.map((axis) => (axis === undefined ? ones(1) : axes[axis])),
+    reads: readAlong(reads, (slopes) => origin.map((axis) => (axis === undefined ? 0 : slopes[axis]))),
   }));
   // Positions along an axis that lies elsewhere now, counted from the last, are all taken to differ: see movements.ts.
   const marks = origin.map((axis, to) => {
@@ -196,7 +225,11 @@ export function product(a: Terms, b: Terms, ring: Ring): Terms {
   const vectors = (p: Vector, q: Vector): Vector =>
     isOnes(p) ? q : isOnes(q) ? p : { data: p.data.map((v, i) => ring.mul(v, q.data[i])) };
   const terms = a.terms.flatMap((s) =>
-    b.terms.map((t) => ({ scale: ring.mul(s.scale, t.scale), axes: s.axes.map((v, i) => vectors(v, t.axes[i])) })),
+    b.terms.map((t) => ({
+      scale: ring.mul(s.scale, t.scale),
+      axes: s.axes.map((v, i) => vectors(v, t.axes[i])),
+      reads: [...s.reads, ...t.reads],
+    })),
   );
   return { ...a, terms, marks: a.marks.map((m, i) => joinMarks(m, b.marks[i])) };
 }

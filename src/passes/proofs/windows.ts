@@ -3,7 +3,19 @@ import type { Node } from '../../ir/index.ts';
 import { type ITensor, sizeOf } from '../../ir/index.ts';
 import type { Side } from './evaluate.ts';
 import type { Ring } from './ring.ts';
-import { type Dense, outer, range, type Term, type Terms, taken, unsupported, type Vector } from './terms.ts';
+import {
+  type Dense,
+  outer,
+  type Reading,
+  range,
+  readAlong,
+  readingsOf,
+  type Term,
+  type Terms,
+  taken,
+  unsupported,
+  type Vector,
+} from './terms.ts';
 import type { Layout } from './weights.ts';
 
 interface Geometry {
@@ -32,17 +44,22 @@ function sourceAt({ transposed, strides, pads, dilations }: Window, axis: number
 
 /**
  * For every axis of the result the kinds of its positions: positions of one kind read the same taps, and what they read
- * is alike. Positions that lie d apart read d·slope apart.
+ * is alike.
  */
-export function windowKinds(x: Terms, window: Window, shape: readonly number[]): AxisKinds[] {
+export function windowKinds(x: Terms, window: Window, shape: readonly number[]): Kinds[] {
   return shape.map((size, axis) => {
-    if (axis === 0) return { kinds: x.marks[0] };
-    if (axis === 1) return { kinds: range(size) };
-    const [source, marks, a] = [x.shape[axis], x.marks[axis], axis - 2];
-    const kinds = readingKinds(window, a, size, source, marks);
-    return { kinds, slope: window.transposed ? 1 / window.strides[a] : window.strides[a] };
+    if (axis === 0) return x.marks[0];
+    return axis === 1 ? range(size) : readingKinds(window, axis - 2, size, x.shape[axis], x.marks[axis]);
   });
 }
+
+/** Positions that lie d apart read d·stride apart; of a transposed convolution d/stride. Every result channel is of its own kind. */
+export const windowReadings = (x: Terms, { strides, transposed }: Window): readonly Reading[] =>
+  readAlong(readingsOf(x.terms), ([batch, , ...spatial]) => [
+    batch,
+    0,
+    ...spatial.map((slope, a) => (transposed ? slope / strides[a] : slope * strides[a])),
+  ]);
 
 /** The same number for positions whose taps read the same. */
 function readingKinds(window: Window, axis: number, size: number, source: number, marks: Int32Array | undefined) {
@@ -58,11 +75,8 @@ function readingKinds(window: Window, axis: number, size: number, source: number
   });
 }
 
-/** Undefined kinds: all positions are alike. */
-export interface AxisKinds {
-  readonly kinds: Int32Array | undefined;
-  readonly slope?: number;
-}
+/** Undefined: all positions along an axis are alike. */
+export type Kinds = Int32Array | undefined;
 
 /** Terms with the same vector along the channels need one projection of the weights. */
 function byChannels(terms: readonly Term[]): Map<Vector, Term[]> {

@@ -95,6 +95,22 @@ export const differing: Record<string, Pair> = {
   %y = qnn.matmul(%t, %s) : s32[3,3]`,
     x: { a: [1, 2, 3, 4, 5, 6, 7, 8, 9], b: [1, 0, 0, 0, 1, 0, 0, 0, 1] },
   },
+  'a row in the place of all rows': {
+    inputs: '%x: s32[3,3], %z: s32[3,3]',
+    before: '%y = nn.add(%z, %x) : s32[3,3]',
+    after: `%g = nn.gather(%x, [0]:s64) {axis=0} : s32[1,3]
+  %r = nn.reshape(%g) {shape=[3]} : s32[3]
+  %y = nn.add(%z, %r) : s32[3,3]`,
+    x: { x: [1, 2, 3, 4, 5, 6, 7, 8, 9], z: Array(9).fill(0) },
+  },
+  'a product of one position, broadcast': {
+    inputs: '%x: s8[1,1,3]',
+    before: `%c = qnn.conv(%x, @w) ${conv()} : s32[1,1,2] %y = nn.add(%c, [1,1]:s32) : s32[1,1,2]`,
+    after: `%d = qnn.conv(%x, @w) {strides=[2], pads=[0,0], dilations=[1]} : s32[1,1,1]
+  %y = nn.add(%d, [1,1]:s32) : s32[1,1,2]`,
+    constants: '@w : s8[1,1,2] = base64"AQE="',
+    x: [1, 2, 3],
+  },
   'sums along one axis or another': {
     inputs: '%x: s8[3,1,3], %z: s32[3,3,3]',
     before: `%c = qnn.conv(%x, @w) ${conv()} : s32[3,1,3] %y = nn.add(%z, %c) : s32[3,3,3]`,
