@@ -9,8 +9,8 @@ import { nnIdentity } from '../../ir/ops/nn_movement.op.ts';
 import type { ITensor } from '../../ir/tensor.ts';
 import type { TensorType, ValueId } from '../../ir/types.ts';
 
-/** Names of outputs, and of nothing else. */
-const RESERVED = 'output';
+/** Names of outputs, and of nothing else: `output`, `output_0`, `output_key`. Others may start so: `output.constant`. */
+const RESERVED = /^output(_\w*)?$/;
 
 /** A point to which the graph can be taken back. */
 export interface Mark {
@@ -31,7 +31,7 @@ export class GraphSink {
   constructor() {
     const sink: Sink = {
       pool: this.#pool,
-      has: (id) => this.#values.has(id) || id.startsWith(RESERVED),
+      has: (id) => this.#values.has(id) || RESERVED.test(id),
       addValue: (id, info) => {
         this.#values.set(id, info);
         this.#defined.push(id);

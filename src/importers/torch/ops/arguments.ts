@@ -29,6 +29,11 @@ export class Arguments {
     return this.value(name) as readonly TensorLike[];
   }
 
+  /** Of `Tensor?[]`. */
+  optionalTensors(name: string): readonly (TensorLike | null)[] {
+    return this.value(name) as readonly (TensorLike | null)[];
+  }
+
   packed(name: string): PackedWeights {
     return this.value(name) as PackedWeights;
   }

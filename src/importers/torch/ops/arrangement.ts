@@ -4,7 +4,7 @@ import { elementsOf } from '../../../ir/dims.ts';
 import { tensor } from '../../../ir/tensor.ts';
 import type { Dim } from '../../../ir/types.ts';
 import { TorchTensor } from '../pickle/index.ts';
-import { type GraphTensor, isTensor, type TorchValue } from '../values.ts';
+import type { GraphTensor, TorchValue } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
 import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
@@ -80,8 +80,7 @@ function triangle(ctx: TorchContext, x: GraphTensor, isKept: (row: number, colum
 /** Of several lists of positions only what one along one axis can say; truth values that are known are positions. */
 function index(ctx: TorchContext, args: Arguments): GraphTensor {
   const x = ctx.graph(args.tensor('self'));
-  const list = args.value('indices') as readonly TorchValue[];
-  const given = list.flatMap((at, axis) => (isTensor(at) ? [{ at, axis }] : []));
+  const given = args.optionalTensors('indices').flatMap((at, axis) => (at === null ? [] : [{ at, axis }]));
   if (given.length !== 1) return ctx.unsupported(`${given.length} lists of positions`);
   const [{ at, axis }] = given;
   const isMask = !('input' in at) && (at.type.dtype === 'bool' || at.type.name === 'uint8');
@@ -165,7 +164,7 @@ export const arrangementOps: readonly TorchOp[] = [
       return ctx.reshape(wide, [...lead, size * times, ...rest]);
     },
   ),
-  ...defineTorchOp({ schema: 'aten::index(Tensor self, any indices)', import: index }),
+  ...defineTorchOp({ schema: 'aten::index(Tensor self, Tensor?[] indices)', import: index }),
   ...defineTorchOp({
     schema: 'aten::gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False)',
     import(ctx, args) {

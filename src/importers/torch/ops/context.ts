@@ -2,7 +2,7 @@
 import { assert, type Code, fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
 import type { Emitter } from '../../../ir/builder.ts';
 import type { AttrValue, Value } from '../../../ir/define_op.ts';
-import type { DType } from '../../../ir/dtype.ts';
+import { type DType, dtypes, isFloat } from '../../../ir/dtype.ts';
 import { findOp } from '../../../ir/op_table.ts';
 import { type ITensor, scalar, tensor } from '../../../ir/tensor.ts';
 import { isStatic, type Loc, type Shape, type TensorType, type ValueId } from '../../../ir/types.ts';
@@ -179,7 +179,11 @@ export class TorchContext {
     return this.sink.emitter.constant(type, load, this.sink.emitter.fresh(`${this.name}.${name}`));
   }
 
+  /** A number as a constant of an element type that has it: PyTorch converts none that it would change. */
   scalar(dtype: DType, value: number, name: string): Value {
+    const { min, max } = dtypes[dtype];
+    if (!isFloat(dtype) && !(Number.isInteger(value) && value >= min && value <= max))
+      this.unsupported(`the number ${value} as ${dtype}`);
     return this.constant(scalar(dtype, value), name);
   }
 

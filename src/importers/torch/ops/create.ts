@@ -1,4 +1,5 @@
 /** Tensors that the code makes of numbers: stored ones where their size is known. */
+import { isFloat } from '../../../ir/dtype.ts';
 import type { Dim, Shape } from '../../../ir/types.ts';
 import { isStatic } from '../../../ir/types.ts';
 import { type ScalarType, scalarTypeOfCode, scalarTypes, TorchTensor } from '../pickle/index.ts';
@@ -17,11 +18,20 @@ function typeOf(ctx: TorchContext, args: Arguments, values: readonly number[]): 
   return type && !type.isQuantized ? type : ctx.unsupported(`a tensor of the element type ${code}`);
 }
 
+/** A stored tensor of numbers; integers are cut off, as PyTorch does. */
+function made(ctx: TorchContext, type: ScalarType, values: readonly number[], shape?: readonly number[]): TorchTensor {
+  if (isFloat(type.dtype)) return TorchTensor.of(type, values, shape);
+  if (!values.every(Number.isFinite)) return ctx.unsupported(`a tensor of ${type.name} of what is no integer`);
+  return TorchTensor.of(type, values.map(Math.trunc), shape);
+}
+
 function filled(ctx: TorchContext, shape: Shape, value: number, type: ScalarType): TorchValue {
+  for (const dim of shape)
+    if (typeof dim === 'number' && !(Number.isSafeInteger(dim) && dim >= 0)) ctx.refuse(`a size of ${dim}`, 'U2005');
   const known = isStatic(shape) ? shape.reduce((a, b) => a * b, 1) : undefined;
   if (known !== undefined && known <= MOST_ELEMENTS)
-    return TorchTensor.of(type, Array<number>(known).fill(value), shape as readonly number[]);
-  const one = ctx.graph(TorchTensor.of(type, [value], [])).value;
+    return made(ctx, type, Array<number>(known).fill(value), shape as readonly number[]);
+  const one = ctx.graph(made(ctx, type, [value], [])).value;
   return ctx.result(ctx.emit('nn.expand', [one], { shape }));
 }
 
@@ -46,7 +56,7 @@ function range(ctx: TorchContext, args: Arguments, [start, end, step]: readonly 
   const count = Math.max(0, Math.ceil((end - start) / step));
   if (!(count <= MOST_ELEMENTS)) ctx.unsupported(`a range of ${count} numbers`);
   const values = Array.from({ length: count }, (_, i) => start + i * step);
-  return TorchTensor.of(typeOf(ctx, args, [start, end, step]), values);
+  return made(ctx, typeOf(ctx, args, [start, end, step]), values);
 }
 
 /** Where and how PyTorch would keep the tensor. */
@@ -101,7 +111,7 @@ export const createOps: readonly TorchOp[] = [
       if (data instanceof TorchTensor) return data;
       const { values, shape } = flattened(ctx, data);
       const type = !args.has('dtype') && isTruth(data) ? scalarTypes.bool : typeOf(ctx, args, values);
-      return TorchTensor.of(type, values, shape);
+      return made(ctx, type, values, shape);
     },
   }),
   ...defineTorchOp({
@@ -124,7 +134,8 @@ export const createOps: readonly TorchOp[] = [
       const step = (end - start) / Math.max(1, steps - 1);
       // the second half counts from the end
       const at = (i: number) => (i < steps / 2 ? start + step * i : end - step * (steps - 1 - i));
-      return TorchTensor.of(
+      return made(
+        ctx,
         args.has('dtype') ? typeOf(ctx, args, []) : scalarTypes.float32,
         Array.from({ length: steps }, (_, i) => at(i)),
       );

@@ -17,6 +17,8 @@ export interface Parameter {
   readonly name: string;
   readonly type: ParameterType;
   readonly isList: boolean;
+  /** A list some of whose elements may be None: `Tensor?[]`. */
+  readonly mayHoldNone: boolean;
   readonly isOptional: boolean;
   /** Absent for a required one. */
   readonly default?: TorchValue;
@@ -48,14 +50,15 @@ function parseSchema(text: string): { name: string; parameters: Parameter[] } {
 }
 
 function parseParameter(text: string): Parameter {
-  const match = /^(\w+)(\[\d*\])?(\?)? (\w+)(?:=(.*))?$/.exec(text);
+  const match = /^(\w+)(?:(\?)?(\[\d*\]))?(\?)? (\w+)(?:=(.*))?$/.exec(text);
   assert(match, `'${text}' declares no parameter`);
-  const [, type, list, optional, name, fallback] = match;
+  const [, type, optionalItems, list, optional, name, fallback] = match;
   assert(parameterTypes.includes(type as ParameterType), `'${type}' is no type of parameters`);
   return {
     name,
     type: type as ParameterType,
     isList: list !== undefined,
+    mayHoldNone: optionalItems !== undefined,
     isOptional: optional !== undefined,
     ...(fallback !== undefined && { default: parseDefault(fallback) }),
   };
@@ -87,9 +90,9 @@ export function bind(
   return bound;
 }
 
-function fits({ type, isList, isOptional }: Parameter, value: TorchValue): boolean {
+function fits({ type, isList, mayHoldNone, isOptional }: Parameter, value: TorchValue): boolean {
   if (value === null) return isOptional || type === 'any';
-  if (isList && Array.isArray(value)) return value.every((item) => item === null || fitsOne(type, item));
+  if (isList && Array.isArray(value)) return value.every((item) => (item === null ? mayHoldNone : fitsOne(type, item)));
   return (!isList || type === 'int') && fitsOne(type, value);
 }
 

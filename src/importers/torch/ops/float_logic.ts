@@ -108,6 +108,7 @@ export const floatLogicOps: readonly TorchOp[] = [
     schema: ['aten::isinf(Tensor self)'],
     import(ctx, args) {
       const x = ctx.graph(args.tensor('self'));
+      if (!isFloat(x.dtype)) return ctx.unsupported('infinities among integers');
       const size = ctx.emit('nn.abs', [x.value]);
       return ctx.result(ctx.emit('nn.equal', [size, number(ctx, size, Infinity)]), x);
     },

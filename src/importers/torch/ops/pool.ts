@@ -3,7 +3,7 @@ import type { Value } from '../../../ir/define_op.ts';
 import { sizeOf, tensor } from '../../../ir/tensor.ts';
 import { isStatic, type Shape } from '../../../ir/types.ts';
 import { globalAverageMultiplier, torchAverageMultiplier } from '../../../numerics/index.ts';
-import type { GraphTensor } from '../values.ts';
+import { describe, type GraphTensor, numberOf } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
 import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
@@ -156,7 +156,7 @@ const adaptiveAverage = (rank: number): readonly TorchOp[] =>
     import: (ctx, args) =>
       batched(ctx, ctx.graph(args.tensor('self')), rank, (x) => {
         const spatial = x.shape.slice(2);
-        const target = adaptiveTarget(args, spatial);
+        const target = adaptiveTarget(ctx, args, spatial);
         if (target.every((size) => size === 1)) return globalAverage(ctx, x);
         if (target.every((size, axis) => size === spatial[axis])) return x;
         const sizes = ctx.staticShape(spatial, 'an adaptive pool');
@@ -192,11 +192,16 @@ function averagedAlong(ctx: TorchContext, x: Value, axis: number, count: number)
   return axis === last ? means : ctx.emit('nn.transpose', [means], { perm });
 }
 
-/** None keeps the size of the input. */
-function adaptiveTarget(args: Arguments, spatial: Shape): Shape {
+/** None keeps the size of the input; an integer stands for all axes. */
+function adaptiveTarget(ctx: TorchContext, args: Arguments, spatial: Shape): Shape {
   const given = args.value('output_size');
   const list = Array.isArray(given) ? given : spatial.map(() => given);
-  return spatial.map((size, axis) => (list[axis] === null ? size : Number(list[axis])));
+  if (list.length !== spatial.length) return ctx.unsupported(`${list.length} sizes for ${spatial.length} axes`);
+  return spatial.map((size, axis) => {
+    const wanted = list[axis] === null ? size : numberOf(list[axis]);
+    const isSize = typeof wanted === 'string' || (Number.isSafeInteger(wanted) && Number(wanted) > 0);
+    return isSize && wanted !== undefined ? wanted : ctx.unsupported(`an adaptive pool to ${describe(list[axis])}`);
+  });
 }
 
 /** The second result, positions, is not computed. */
@@ -205,7 +210,7 @@ const adaptiveMax = (rank: number): readonly TorchOp[] =>
     schema: `aten::adaptive_max_pool${rank}d(Tensor self, any output_size)`,
     import(ctx, args) {
       const pooled = batched(ctx, ctx.graph(args.tensor('self')), rank, (x) => {
-        const target = adaptiveTarget(args, x.shape.slice(2));
+        const target = adaptiveTarget(ctx, args, x.shape.slice(2));
         if (target.every((size) => size === 1)) return ctx.moved(ctx.emit('nn.global_max_pool', [x.value]), x);
         const sizes = ctx.staticShape(x.shape.slice(2), 'an adaptive pool');
         if (sizes.some((size, axis) => size % Number(target[axis]) !== 0)) ctx.unsupported('windows of uneven sizes');

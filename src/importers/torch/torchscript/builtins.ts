@@ -22,6 +22,14 @@ export interface Call {
   refuse(why: string): never;
 }
 
+/** An argument that has to be there. */
+const argument = ({ args, refuse }: Call, i: number): TorchValue =>
+  i < args.length ? args[i] : refuse(`with ${args.length} arguments`);
+
+/** An argument that is a number, and known. */
+const numberAt = (call: Call, i: number): number =>
+  numberOf(argument(call, i)) ?? call.refuse(`of ${describe(call.args[i])}: a number is needed`);
+
 /** Elements of a list, and characters of a string, that no model needs. */
 const LONGEST = 1_000_000;
 
@@ -75,7 +83,8 @@ function add(call: Call): TorchValue {
 function multiply(call: Call): TorchValue {
   const [a, b] = call.args;
   if (Array.isArray(a) && typeof b === 'number') {
-    if (a.length * b > LONGEST) call.refuse(`makes a list of ${a.length * b}`);
+    if (!Number.isInteger(b) || Math.max(a.length, 1) * b > LONGEST)
+      call.refuse(`makes a list of ${a.length} times ${b}`);
     return Array.from({ length: Math.max(0, b) }, () => a).flat();
   }
   return arithmetic({ numbers: (x, y) => x * y, dims: mulDims })(call);
@@ -176,8 +185,11 @@ function size(call: Call): TorchValue {
   const known = sizes(call, x);
   if (known === undefined) return new Undetermined('the sizes of an input', 'number');
   if (dim === undefined) return [...known];
-  const axis = Number(dim) < 0 ? Number(dim) + known.length : Number(dim);
-  return known[axis] ?? call.refuse(`: the axis ${describe(dim)} is outside of a tensor of rank ${known.length}`);
+  const axis = numberAt(call, 1);
+  return (
+    known[axis < 0 ? axis + known.length : axis] ??
+    call.refuse(`: the axis ${describe(dim)} is outside of a tensor of rank ${known.length}`)
+  );
 }
 
 function length(call: Call): TorchValue {
@@ -212,6 +224,7 @@ const list = (call: Call): TorchValue[] => {
 function extremum(call: Call, pick: (...numbers: number[]) => number): TorchValue {
   const values = call.args.length === 1 ? list(call) : call.args;
   const numbers = values.map((value) => numberOf(value) ?? call.refuse(`of ${describe(value)}`));
+  if (numbers.length === 0) return call.refuse('of nothing');
   return numbers.length > LONGEST ? call.refuse('of a long list') : numbers.reduce((a, b) => pick(a, b));
 }
 
@@ -265,7 +278,12 @@ export const builtins: Readonly<Record<string, (call: Call) => TorchValue>> = {
   'aten::__isnot__': identity(false),
   'aten::all': (call) => list(call).every((value) => truth(value) ?? call.refuse(`of ${describe(value)}`)),
   'aten::any': (call) => list(call).some((value) => truth(value) ?? call.refuse(`of ${describe(value)}`)),
-  'aten::find': ({ args: [a, b] }) => String(a).indexOf(String(b)),
+  'aten::find': (call) => {
+    const [a, b] = [argument(call, 0), argument(call, 1)];
+    return typeof a === 'string' && typeof b === 'string'
+      ? a.indexOf(b)
+      : call.refuse(`of ${describe(b)} in ${describe(a)}`);
+  },
   'aten::lt': comparison((a, b) => a < b),
   'aten::le': comparison((a, b) => a <= b),
   'aten::gt': comparison((a, b) => a > b),
@@ -276,10 +294,12 @@ export const builtins: Readonly<Record<string, (call: Call) => TorchValue>> = {
   },
   'aten::__and__': (call) => logic(call, (a, b) => a && b),
   'aten::__or__': (call) => logic(call, (a, b) => a || b),
-  'aten::__contains__': ({ args: [container, item] }) =>
-    container instanceof Map
-      ? container.has(item)
-      : Array.isArray(container) && container.some((x) => same(x, item) === true),
+  'aten::__contains__': (call) => {
+    const [container, item] = [argument(call, 0), argument(call, 1)];
+    if (container instanceof Map) return container.has(item);
+    if (typeof container === 'string' && typeof item === 'string') return container.includes(item);
+    return list(call).some((x) => same(x, item) === true);
+  },
   'aten::size': size,
   'aten::sym_size': size,
   'prim::shape': size,
@@ -290,7 +310,7 @@ export const builtins: Readonly<Record<string, (call: Call) => TorchValue>> = {
     return integerOf(known.map(dimOf).reduce(mulDims, 1));
   },
   'aten::append': (call) => {
-    limited(call, list(call)).push(call.args[1]);
+    limited(call, list(call)).push(argument(call, 1));
     return null;
   },
   'aten::extend': (call) => {
@@ -301,10 +321,15 @@ export const builtins: Readonly<Record<string, (call: Call) => TorchValue>> = {
     return null;
   },
   'aten::insert': (call) => {
-    list(call).splice(Number(call.args[1]), 0, call.args[2]);
+    limited(call, list(call)).splice(numberAt(call, 1), 0, argument(call, 2));
     return null;
   },
-  'aten::pop': (call) => list(call).pop() ?? call.refuse('of an empty list'),
+  'aten::pop': (call) => {
+    const values = list(call);
+    const at = call.args.length > 1 ? numberAt(call, 1) : -1;
+    element(values, at, call.refuse);
+    return values.splice(at, 1)[0];
+  },
   'aten::reverse': (call) => {
     list(call).reverse();
     return null;
@@ -319,7 +344,8 @@ export const builtins: Readonly<Record<string, (call: Call) => TorchValue>> = {
   'aten::slice': (call) => {
     const [values, start, end, step] = call.args;
     if (!Array.isArray(values) || (step ?? 1) !== 1) return call.refuse(`of ${describe(values ?? null)}`);
-    return values.slice(Number(start ?? 0), end === null || end === undefined ? undefined : Number(end));
+    const isAbsent = (bound: TorchValue | undefined) => bound === null || bound === undefined;
+    return values.slice(isAbsent(start) ? 0 : numberAt(call, 1), isAbsent(end) ? undefined : numberAt(call, 2));
   },
   'aten::keys': (call) => [...dictionary(call).keys()],
   'aten::values': (call) => [...dictionary(call).values()],
@@ -353,11 +379,11 @@ export const builtins: Readonly<Record<string, (call: Call) => TorchValue>> = {
   'aten::is_scripting': () => true,
   'aten::is_autocast_enabled': () => false,
   'aten::__range_length': (call) => {
-    const [from, to, step] = call.args.map((value) => numberOf(value) ?? call.refuse('of sizes that are not known'));
-    return Math.max(0, Math.ceil((to - from) / step));
+    const [from, to, step] = [numberAt(call, 0), numberAt(call, 1), numberAt(call, 2)];
+    return step === 0 ? call.refuse('with steps of 0') : Math.max(0, Math.ceil((to - from) / step));
   },
   'aten::__derive_index': (call) => {
-    const [i, from, step] = call.args.map((value) => numberOf(value) ?? call.refuse('of sizes that are not known'));
+    const [i, from, step] = [numberAt(call, 0), numberAt(call, 1), numberAt(call, 2)];
     return from + i * step;
   },
   'aten::to': first,

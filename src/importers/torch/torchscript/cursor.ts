@@ -10,6 +10,7 @@ export class Cursor {
   #at = 0;
   #depth = 0;
 
+  /** @param tokens the last is the end: the cursor stays there, however often it is asked to go on */
   constructor(tokens: readonly Token[], refuse: Refuse) {
     this.#tokens = tokens;
     this.refuse = refuse;
@@ -20,7 +21,9 @@ export class Cursor {
   }
 
   protected next(): Token {
-    return this.#tokens[this.#at++];
+    const token = this.peek();
+    if (token.kind !== 'end') this.#at++;
+    return token;
   }
 
   protected is(text: string): boolean {
@@ -35,13 +38,13 @@ export class Cursor {
 
   protected take(text: string): boolean {
     const taken = this.is(text) || this.isName(text);
-    if (taken) this.#at++;
+    if (taken) this.next();
     return taken;
   }
 
   protected takeKind(kind: Token['kind']): boolean {
     const taken = this.peek().kind === kind;
-    if (taken) this.#at++;
+    if (taken) this.next();
     return taken;
   }
 
@@ -55,15 +58,11 @@ export class Cursor {
   }
 
   protected newline(): void {
-    if (!this.take(';') && this.next().kind !== 'newline') {
-      this.#at--;
-      this.unexpected('the end of the line');
-    }
+    if (!this.take(';') && !this.takeKind('newline')) this.unexpected('the end of the line');
   }
 
   protected skipLine(): void {
-    while (this.peek().kind !== 'newline') this.#at++;
-    this.#at++;
+    while (!this.takeKind('newline') && this.peek().kind !== 'end') this.next();
   }
 
   protected unexpected(wanted: string): never {

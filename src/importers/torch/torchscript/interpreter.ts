@@ -9,7 +9,7 @@ import type { Block, Expression, FunctionCode, Statement } from './ast.ts';
 import { builtins, element, isPlain, truth } from './builtins.ts';
 import type { CodeBase } from './code.ts';
 import { type Frame, Frames } from './frames.ts';
-import { dottedName, operatorName, operators, raises, words } from './language.ts';
+import { dottedName, operatorName, operators, raised, raises, words } from './language.ts';
 import { ClassConstant, type Modules } from './modules.ts';
 import { FunctionObject, ModuleObject, type Operators } from './objects.ts';
 import { prepack } from './packed.ts';
@@ -176,6 +176,7 @@ export class Interpreter extends Frames {
     if (over.kind === 'call' && over.callee.kind === 'name' && over.callee.name === 'range') {
       const bounds = over.args.map((arg) => this.#number(arg));
       const [start, end, step] = bounds.length === 1 ? [0, bounds[0], 1] : [bounds[0], bounds[1], bounds[2] ?? 1];
+      if (bounds.length < 1 || bounds.length > 3) this.refuse(over.line, `a range of ${bounds.length} numbers`);
       if (step === 0) this.refuse(over.line, 'a range with steps of 0');
       for (let i = start; step > 0 ? i < end : i > end; i += step) yield i;
       return;
@@ -218,8 +219,9 @@ export class Interpreter extends Frames {
       case 'subscript': {
         const container = this.#evaluate(target.object);
         const index = this.#evaluate(target.index);
+        const at = String(numberOf(index));
         if (container instanceof Map) container.set(index, value);
-        else if (Array.isArray(container) && Number(index) < container.length) container[Number(index)] = value;
+        else if (Array.isArray(container) && at in container) container[Number(at)] = value;
         else this.refuse(target.line, `an assignment to an element of ${describe(container)}`, 'U2008');
         return;
       }
@@ -359,8 +361,8 @@ export class Interpreter extends Frames {
   }
 
   #invoke(name: string, args: readonly TorchValue[], line: number, keywords: Keywords = new Map()): TorchValue {
-    if (name === 'prim::RaiseException') return this.refuse(line, `the code raises: ${String(args[0])}`, 'U2005');
     this.boundLists(args, line);
+    if (name === 'prim::RaiseException') return this.refuse(line, raised(args), 'U2005');
     const packed = prepack(name, args, this.at(line));
     if (packed) return packed;
     const builtin = builtins[name];
@@ -378,7 +380,8 @@ export class Interpreter extends Frames {
       where: this.at(line),
     });
     const [overwritten] = args;
-    if (/[^_]_$/.test(name) && isGraph(overwritten) && isGraph(result)) this.#overwrite(overwritten, result);
+    if (/[^_]_$/.test(name) && overwritten instanceof GraphTensor && result instanceof GraphTensor)
+      this.#overwrite(overwritten, result);
     return result;
   }
 
@@ -395,5 +398,3 @@ export class Interpreter extends Frames {
     refuse: (line, why) => this.refuse(line, why),
   };
 }
-
-const isGraph = (value: TorchValue | undefined): value is GraphTensor => value instanceof GraphTensor;

@@ -13,6 +13,10 @@ export const raises = (block: Block): boolean =>
         s.value.callee.name === 'RaiseException'),
   );
 
+/** What an exception of the code says. */
+export const raised = ([message]: readonly TorchValue[]): string =>
+  `the code raises: ${String(message ?? 'an exception').slice(0, 500)}`;
+
 const roots = new Set(['torch', 'ops', '__torch__', 'CONSTANTS']);
 
 /** `torch.add` -> `aten::add`, `ops.quantized.add` -> `quantized::add`. */

@@ -22,58 +22,58 @@ export interface Special {
 
 export type CallExpression = Extract<Expression, { kind: 'call' }>;
 
+type Body = (this: Special, e: CallExpression) => TorchValue;
+
+/** A function of that many arguments, none by keyword: its body reads no others. */
+const taking = (count: number, body: Body): Body =>
+  function (e) {
+    const { args, keywords, line } = e;
+    if (args.length === count && keywords.length === 0) return body.call(this, e);
+    const given = `${args.length}${keywords.length > 0 ? ` and ${keywords.length} by keyword` : ''}`;
+    return this.refuse(line, `a function of the language that takes ${count} arguments is given ${given}`);
+  };
+
+/** One that an operator computes. */
+const computed = (operator: string): Body =>
+  taking(1, function ({ args: [value], line }) {
+    return this.apply(operator, [this.evaluate(value)], line);
+  });
+
 /** Functions that are no operators: types as arguments are not evaluated. */
-export const specials: Readonly<Record<string, (this: Special, e: CallExpression) => TorchValue>> = Object.assign(
-  Object.create(null),
-  {
-    annotate(this: Special, { args: [type, value] }: CallExpression) {
-      const given = this.evaluate(value);
-      // a scalar that is kept as a tensor
-      const isNumber = type.kind === 'name' && (type.name === 'float' || type.name === 'int' || type.name === 'number');
-      return isNumber && given instanceof TorchTensor ? (numberOf(given) ?? given) : given;
-    },
-    unchecked_cast(this: Special, { args: [, value] }: CallExpression) {
-      return this.evaluate(value);
-    },
-    uninitialized: () => new Undetermined('a variable that was never set'),
-    getattr(this: Special, { args: [object, name], line }: CallExpression) {
-      const module = this.evaluate(object);
-      const attribute = name.kind === 'string' ? name.value : '';
-      if (!(module instanceof ModuleObject)) return this.refuse(line, `an attribute of ${describe(module)}`);
-      const found = this.attribute(module, attribute, line);
-      return found === undefined ? this.refuse(line, `there is no attribute '${attribute}'`) : found;
-    },
-    hasattr(this: Special, { args: [object, name], line }: CallExpression) {
-      const module = this.evaluate(object);
-      return (
-        module instanceof ModuleObject &&
-        name.kind === 'string' &&
-        this.attribute(module, name.value, line) !== undefined
-      );
-    },
-    int(this: Special, { args: [value], line }: CallExpression) {
-      return this.apply('aten::Int', [this.evaluate(value)], line);
-    },
-    float(this: Special, { args: [value], line }: CallExpression) {
-      return this.apply('aten::Float', [this.evaluate(value)], line);
-    },
-    bool(this: Special, { args: [value], line }: CallExpression) {
-      return this.apply('aten::Bool', [this.evaluate(value)], line);
-    },
-    str(this: Special, { args: [value], line }: CallExpression) {
-      return this.apply('aten::str', [this.evaluate(value)], line);
-    },
-    len(this: Special, { args: [value], line }: CallExpression) {
-      return this.apply('aten::len', [this.evaluate(value)], line);
-    },
-    list(this: Special, { args: [value], line }: CallExpression) {
-      return this.apply('aten::list', [this.evaluate(value)], line);
-    },
-    isinstance(this: Special, { args: [value, type] }: CallExpression) {
-      return isInstance(this.evaluate(value), type);
-    },
-  },
-);
+export const specials: Readonly<Record<string, Body>> = Object.assign(Object.create(null), {
+  annotate: taking(2, function ({ args: [type, value] }) {
+    const given = this.evaluate(value);
+    // a scalar that is kept as a tensor
+    const isNumber = type.kind === 'name' && (type.name === 'float' || type.name === 'int' || type.name === 'number');
+    return isNumber && given instanceof TorchTensor ? (numberOf(given) ?? given) : given;
+  }),
+  unchecked_cast: taking(2, function ({ args: [, value] }) {
+    return this.evaluate(value);
+  }),
+  uninitialized: taking(1, () => new Undetermined('a variable that was never set')),
+  getattr: taking(2, function ({ args: [object, name], line }) {
+    const module = this.evaluate(object);
+    if (name.kind !== 'string') return this.refuse(line, 'the name of an attribute is no string');
+    if (!(module instanceof ModuleObject)) return this.refuse(line, `an attribute of ${describe(module)}`);
+    const found = this.attribute(module, name.value, line);
+    return found === undefined ? this.refuse(line, `there is no attribute '${name.value}'`) : found;
+  }),
+  hasattr: taking(2, function ({ args: [object, name], line }) {
+    const module = this.evaluate(object);
+    return (
+      module instanceof ModuleObject && name.kind === 'string' && this.attribute(module, name.value, line) !== undefined
+    );
+  }),
+  int: computed('aten::Int'),
+  float: computed('aten::Float'),
+  bool: computed('aten::Bool'),
+  str: computed('aten::str'),
+  len: computed('aten::len'),
+  list: computed('aten::list'),
+  isinstance: taking(2, function ({ args: [value, type] }) {
+    return isInstance(this.evaluate(value), type);
+  }),
+});
 
 const kinds: Readonly<Record<string, (value: TorchValue) => boolean>> = {
   Tensor: (value) => value instanceof GraphTensor || value instanceof TorchTensor || value instanceof UnknownTensor,
