@@ -261,6 +261,8 @@ describe('numbers that an element type does not have', () => {
     ['torch.masked_fill(torch.to(x, 4), torch.eq(x, 0), 0.5)', 'the number 0.5 as s64'],
     ['torch.add(torch.to(x, 3), torch.to(x, 3), alpha=0.5)', 'the number 0.5 as s32'],
     ['torch.full([-1], 1)', 'U2005'],
+    ['torch.add(x, torch.full([1], 0.5, dtype=5))', 'numbers as a tensor of float16'],
+    ['torch.add(x, torch.full([1], 0., dtype=5))', [0, 0]],
     ['torch.isinf(torch.to(x, 3))', 'infinities among integers'],
   ])('%s', async (call, expected) => expect(await answer(`return ${call}`)).toEqual(expected));
 });

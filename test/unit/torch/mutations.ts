@@ -5,12 +5,14 @@ import { type Entry, zip } from './archives.ts';
 /** A number below a limit. */
 export type Draw = (limit: number) => number;
 
-/** Deterministic. */
+/** Deterministic; seeds that follow one another have nothing in common, nor do their first draws (splitmix32). */
 export function random(seed: number): Draw {
   let state = seed >>> 0;
   return (limit) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * limit);
+    state = (state + 0x9e3779b9) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad);
+    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
+    return Math.floor((((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 32) * limit);
   };
 }
 

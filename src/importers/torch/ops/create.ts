@@ -20,6 +20,11 @@ function typeOf(ctx: TorchContext, args: Arguments, values: readonly number[]): 
 
 /** A stored tensor of numbers; integers are cut off, as PyTorch does. */
 function made(ctx: TorchContext, type: ScalarType, values: readonly number[], shape?: readonly number[]): TorchTensor {
+  // halves are kept as bits, which the number is not
+  if (type.dtype === 'f16' || type.dtype === 'bf16')
+    return values.every((value) => value === 0)
+      ? TorchTensor.of(type, values, shape)
+      : ctx.unsupported(`numbers as a tensor of ${type.name}`);
   if (isFloat(type.dtype)) return TorchTensor.of(type, values, shape);
   if (!values.every(Number.isFinite)) return ctx.unsupported(`a tensor of ${type.name} of what is no integer`);
   return TorchTensor.of(type, values.map(Math.trunc), shape);
