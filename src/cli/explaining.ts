@@ -5,6 +5,7 @@ import { select, selectRules } from '../codegen/onednn/select/index.ts';
 import { type Graph, nodesOf, specialize } from '../ir/index.ts';
 import { describeMode } from '../numerics/index.ts';
 import { findRule } from '../passes/all_rules.ts';
+import { foldWeights } from '../passes/fold_constants.ts';
 import { legalize, resolveTarget } from '../passes/legalize.ts';
 import { runPipeline } from '../passes/manager.ts';
 import type { PassTrace } from '../passes/pass.ts';
@@ -52,7 +53,7 @@ export function explainGraph(graph: Graph, target: Target['name'], strategy: Str
   let plan: ReturnType<typeof fallbacks> = { reasons: new Map() };
   let selectedGraph = legal.graph;
   if (target === 'onednn') {
-    const selected = runPipeline(legal.graph, [select], {
+    const selected = runPipeline(legal.graph, [select, foldWeights], {
       target: resolveTarget(target),
       onMiss: (miss) => misses.push(miss),
     });

@@ -5,7 +5,7 @@
 import { select } from '../codegen/onednn/select/index.ts';
 import { canonicalize } from '../passes/canonicalize.ts';
 import { correctZeroPoints } from '../passes/correct_zero_points.ts';
-import { foldConstants } from '../passes/fold_constants.ts';
+import { foldConstants, foldWeights } from '../passes/fold_constants.ts';
 import { groupQdq } from '../passes/group_qdq.ts';
 import type { Pass } from '../passes/pass.ts';
 import { type Strategy, type StrategyName, type StrategyReport, strategyNames } from '../passes/strategies.ts';
@@ -47,6 +47,7 @@ export const namedPasses: Readonly<Record<string, NamedPass>> = {
       correctZeroPoints((options.strategy as StrategyName | undefined) ?? strategy, report),
   },
   select: plain(select),
+  'fold-weights': plain(foldWeights),
 };
 
 /** @throws UsageError for a list that is not well formed, or a pass, option or value that does not exist */

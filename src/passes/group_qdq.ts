@@ -7,7 +7,6 @@ import type { AnyRule, Miss } from './rewrite/rule.ts';
 import { qdqAdd, qdqMul } from './rules/qdq_binary.rule.ts';
 import { qdqConv, qdqConvToFloat } from './rules/qdq_conv.rule.ts';
 import { qdqConvTranspose, qdqConvTransposeToFloat } from './rules/qdq_conv_transpose.rule.ts';
-import { dequantizeConstant } from './rules/qdq_dequantize_constant.rule.ts';
 import { dequantizeLate } from './rules/qdq_dequantize_late.rule.ts';
 import { dequantizeWeightsLate } from './rules/qdq_dequantize_weights_late.rule.ts';
 import { qdqMatmul, qdqMatmulToFloat } from './rules/qdq_matmul.rule.ts';
@@ -41,7 +40,6 @@ export const qdqStages: Readonly<Record<QdqFamilies, readonly (readonly AnyRule[
       tableOfRequantize,
     ],
     [qdqConvToFloat, qdqConvTransposeToFloat, qdqMatmulToFloat],
-    [dequantizeConstant],
   ],
 };
 

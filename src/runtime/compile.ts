@@ -18,6 +18,7 @@ import {
   toPublic,
 } from '../ir/index.ts';
 import type { Certificate } from '../passes/certificate.ts';
+import { foldWeights } from '../passes/fold_constants.ts';
 import { legalize } from '../passes/legalize.ts';
 import { runPipeline } from '../passes/manager.ts';
 import type { Strategy, StrategyReport } from '../passes/strategies.ts';
@@ -173,7 +174,12 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}): Compil
     ...(options.verify !== undefined && { verify: options.verify }),
   });
   const selected = runPipeline(legalized.graph, [select], { target }).graph;
-  return { graph: selected, target, certificate: legalized.certify(selected), strategies: legalized.strategies };
+  return {
+    graph: runPipeline(selected, [foldWeights], { target }).graph,
+    target,
+    certificate: legalized.certify(selected),
+    strategies: legalized.strategies,
+  };
 }
 
 function threadsOf({ threads = availableParallelism() }: CompileOptions): number {

@@ -17,7 +17,8 @@ import { halfToNumber } from '../../../src/numerics/half.ts';
 import { allCases, type Case } from '../../conformance/cases.ts';
 import { fixInputs } from '../../support/onnx.ts';
 
-export type Optimization = 'disabled' | 'all';
+export const optimizations = ['disabled', 'basic', 'extended', 'all'] as const;
+export type Optimization = (typeof optimizations)[number];
 
 /** The outputs of a model on ONNX Runtime's CPU provider, one thread. */
 export async function runOnnx(

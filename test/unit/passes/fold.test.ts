@@ -5,7 +5,7 @@ import { nnRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnExpand, nnIdentity, nnReshape, nnShape, nnTranspose } from '../../../src/ir/ops/nn_movement.op.ts';
 import { opaqueOp } from '../../../src/ir/ops/opaque.op.ts';
 import { qnnQuantize } from '../../../src/ir/ops/qnn_quantize.op.ts';
-import { foldConstants } from '../../../src/passes/fold_constants.ts';
+import { foldConstants, foldWeights } from '../../../src/passes/fold_constants.ts';
 import { defaultTarget } from '../../../src/passes/target.ts';
 import { deq, type Float } from './qdq_graphs.ts';
 
@@ -38,6 +38,18 @@ describe('constants are folded', () => {
     expect(Object.values(after.nodes).map((node) => node.op)).toEqual(['qnn.dequantize', 'nn.add']);
     const [dequantize] = Object.values(after.nodes);
     expect(constantOf(after, dequantize.operands[0])).toEqual(tensor('s8', [4, 4, 4, 4], [2, 2]));
+  });
+  test('dequantized weights and what is made of them, once that is asked for', () => {
+    const b = new GraphBuilder();
+    const w = b.constant(tensor('s8', [1, 2, 3, 4], [2, 2])) as Value<'s8'>;
+    const relu = b.emit(nnRelu, { x: deq(b, w, { s: 0.25, z: 2 }) });
+    const graph = b.finish([b.emit(nnAdd, { a: b.input('x', 'f32', [2, 2]), b: relu })]);
+    const after = foldWeights.run(graph, { target: defaultTarget(), note: () => {} }).graph;
+    expect(opsOf(graph)).toEqual(['qnn.dequantize', 'nn.relu', 'nn.add']);
+    const [add, ...others] = Object.values(after.nodes);
+    expect(others).toEqual([]);
+    expect(constantOf(after, add.operands[1])).toEqual(tensor('f32', [0, 0, 0.25, 0.5], [2, 2]));
+    expect(Object.keys(after.values)).toHaveLength(3);
   });
   test('shapes that are known', () => {
     const b = new GraphBuilder();

@@ -8,7 +8,6 @@ import { nnResize } from '../../../src/ir/ops/nn_resize.op.ts';
 import { nnSlice } from '../../../src/ir/ops/nn_slice.op.ts';
 import { qnnQuantize } from '../../../src/ir/ops/qnn_quantize.op.ts';
 import type { AnyRule } from '../../../src/passes/rewrite/rule.ts';
-import { dequantizeConstant } from '../../../src/passes/rules/qdq_dequantize_constant.rule.ts';
 import { dequantizeLate } from '../../../src/passes/rules/qdq_dequantize_late.rule.ts';
 import { dequantizeWeightsLate } from '../../../src/passes/rules/qdq_dequantize_weights_late.rule.ts';
 import { quantizeEarly } from '../../../src/passes/rules/qdq_quantize_early.rule.ts';
@@ -166,15 +165,6 @@ describe('constants with a scale for each channel', () => {
     expect(group(b.finish([b.emit(move.nnReshape, { x: w }, { shape: [2, 2, 3] })])).reasons).toContain(
       'dequantize-weights-after-reshape: the axis of the scales, 0, is none of the result',
     );
-  });
-  test('what stays float is dequantized once', () => {
-    const graphs = filters((_b, w) => w).map((graph) => {
-      const b = new GraphBuilder();
-      const w = deq(b, weights(b, 'u8', [3, 4], graph.outputs.length), { s: 0.25, z: 3 });
-      return b.finish([b.emit(move.nnReshape, { x: w }, { shape: [12] })]);
-    });
-    checkRule(dequantizeConstant, { graphs, runs: 20 });
-    checkWrong(dequantizeConstant, { graphs });
   });
 });
 

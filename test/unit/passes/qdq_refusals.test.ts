@@ -58,7 +58,7 @@ describe('the bias', () => {
   test('a refused bias is added to the float result', () => {
     const graph = layer({ bias: s32(0.126, [1000, -2000, 3000]) });
     const { graph: after, ops } = group(graph);
-    expect(ops).toEqual(['nn.add', 'nn.cast', 'nn.mul', 'nn.reshape', 'qnn.conv', 'qnn.quantize']);
+    expect(ops).toEqual(['nn.add', 'nn.cast', 'nn.mul', 'nn.reshape', 'qnn.conv', 'qnn.dequantize', 'qnn.quantize']);
     const feeds = {
       x: tensor(
         'u8',
