@@ -15,6 +15,7 @@ import type { Miss } from '../passes/rewrite/rule.ts';
 import type { Strategy, StrategyReport } from '../passes/strategies.ts';
 import type { Target } from '../passes/target.ts';
 import { addonAvailable, loadAddon } from '../runtime/addon.ts';
+import { fittingSizes } from './open_sizes.ts';
 
 export interface Explanation {
   /** The node of the model, or of the graph where the model gives no name. */
@@ -86,13 +87,17 @@ function roundings(graph: Graph, selected: Graph): ReadonlyMap<string, string> {
 const lawOf = (name: string): string | undefined =>
   (findRule(name) ?? selectRules.flat().find((rule) => rule.name === name))?.law;
 
-/** By node; dimensions that are open are taken as 1. */
+/** By node; dimensions that are open get sizes that fit. */
 function fallbacks(graph: Graph): { reasons: Map<string, string>; withoutPlan?: string } {
   const addon = addonAvailable();
   if (!addon.available) return { reasons: new Map(), withoutPlan: addon.reason };
-  const symbols = graph.inputs.flatMap((id) => graph.values[id].type.shape.filter((dim) => typeof dim === 'string'));
-  const concrete = specialize(graph, new Map(symbols.map((symbol) => [symbol, 1])));
-  const { steps } = buildPlan(concrete, loadAddon(), 1);
+  const sizes = fittingSizes(graph);
+  if (sizes === undefined)
+    return {
+      reasons: new Map(),
+      withoutPlan: 'no sizes were found that fit its open dimensions; give some with --shape',
+    };
+  const { steps } = buildPlan(specialize(graph, sizes), loadAddon(), 1);
   return { reasons: new Map(steps.flatMap((s) => (s.kind === 'reference' ? [[s.node.id, s.reason]] : []))) };
 }
 

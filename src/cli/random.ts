@@ -16,28 +16,34 @@ import {
   sizeOf,
   type ValueId,
 } from '../ir/index.ts';
+import { fittingSizes } from './open_sizes.ts';
 
 /**
  * A tensor for every input, the same for the same seed. Bytes take all their values, wider integers 0 to 9, floats the
- * range that the first quantize behind the input can represent, or −2 to 2. Dimensions that are still symbols become 1.
+ * range that the first quantize behind the input can represent, or −2 to 2. Dimensions that are still symbols get sizes
+ * that fit, 1 where that does.
  */
 export function randomFeeds(graph: Graph, seed: number): Feeds {
   const random = randomSource(seed);
-  const ones = new Map(
-    graph.inputs.flatMap((id) =>
-      graph.values[id].type.shape.filter((dim) => typeof dim === 'string').map((dim) => [dim, 1]),
-    ),
-  );
+  const sizes = fittingSizes(graph) ?? onesFor(graph);
   return Object.fromEntries(
     graph.inputs.map((id): [string, ITensor] => {
       const { dtype, shape } = graph.values[id].type;
       if (dtype === 'opaque')
         return fail('U2006', `the input '${id}' is of a type that unskew does not compute with`, { input: id });
-      const dims = shape.map((dim) => bindDim(dim, ones) as number);
+      const dims = shape.map((dim) => bindDim(dim, sizes) as number);
       return [id, randomTensor(dtype, dims, floatRange(graph, id), random)];
     }),
   );
 }
+
+/** With these the model is refused by the operator that they do not fit. */
+const onesFor = (graph: Graph): ReadonlyMap<string, number> =>
+  new Map(
+    graph.inputs.flatMap((id) =>
+      graph.values[id].type.shape.filter((dim) => typeof dim === 'string').map((dim) => [dim, 1] as const),
+    ),
+  );
 
 function randomTensor(dtype: DType, shape: readonly number[], floats: Range, random: () => number): ITensor {
   const data = newArray(dtype, sizeOf(shape));

@@ -57,7 +57,7 @@ export const explain = defineCommand({
     const isDetailed = r.node !== undefined || terminal.verbose;
     const sections = isDetailed
       ? r.layers.map((layer) => layerText(layer, terminal))
-      : [ruleTable(r.layers), fallbackText(r.layers)];
+      : [ruleTable(r.layers), ...(r.withoutPlan ? [] : [fallbackText(r.layers)])];
     return [...sections, ...(r.withoutPlan ? [`Nothing is known about the interpreter: ${r.withoutPlan}`] : [])].join(
       '\n\n',
     );

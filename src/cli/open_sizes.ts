@@ -1,0 +1,61 @@
+/** Sizes for dimensions that nobody gave. */
+import { UnskewError } from '../diagnostics/index.ts';
+import { type Graph, specialize, type ValueId } from '../ir/index.ts';
+
+/** Small ones first: they are tried in turn, and what fits is run or planned. */
+const USUAL = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 224, 256, 384, 512];
+/** A dimension that has to equal one of the weights is not tried beyond this. */
+const LARGEST = 4096;
+
+/**
+ * Sizes for the symbols of the inputs with which every operator of the graph has a result: 1 where that does, else larger
+ * ones, the same for all symbols but for those of first axes, which may stay 1.
+ *
+ * @returns undefined when none of those that were tried fit
+ */
+export function fittingSizes(graph: Graph): ReadonlyMap<string, number> | undefined {
+  const dims = (axes: (axis: number) => boolean) =>
+    new Set(
+      graph.inputs.flatMap((id) => graph.values[id].type.shape.filter((_, axis) => axes(axis)).flatMap(symbolsOf)),
+    );
+  const [all, first] = [dims(() => true), dims((axis) => axis === 0)];
+  if (all.size === 0) return new Map();
+  const sizes = [...new Set([...USUAL, ...sizesOfConstants(graph)])];
+  const candidates = sizes.flatMap((size) => [1, size].map((batch) => ({ size, batch })));
+  for (const { size, batch } of candidates) {
+    const wanted = (symbol: string) => (first.has(symbol) ? batch : size);
+    const bound = new Map([...all].map((symbol) => [symbol, inRange(graph, symbol, wanted(symbol))]));
+    if (fits(graph, bound)) return bound;
+  }
+  return undefined;
+}
+
+/** The names in a dimension, which may be an expression. */
+const symbolsOf = (dim: number | string): string[] =>
+  typeof dim === 'number' ? [] : (dim.match(/[A-Za-z_][\w.]*/g) ?? []).filter((name) => name !== 'max');
+
+function inRange({ symbols }: Graph, symbol: string, size: number): number {
+  const { min = 0, max = Number.POSITIVE_INFINITY } = symbols?.[symbol] ?? {};
+  return Math.max(min, Math.min(max, size));
+}
+
+function sizesOfConstants(graph: Graph): readonly number[] {
+  const constants = Object.values<Graph['values'][ValueId]>(graph.values).filter(
+    (value) => value.constant !== undefined,
+  );
+  const sizes = constants.flatMap(({ type }) => type.shape as readonly number[]);
+  return sizes.filter((size) => size > 0 && size <= LARGEST).sort((a, b) => a - b);
+}
+
+/** Whether all types can be inferred; that a size which was open comes out empty is no fit. */
+function fits(graph: Graph, sizes: ReadonlyMap<string, number>): boolean {
+  try {
+    const { values } = specialize(graph, sizes);
+    return (Object.keys(values) as ValueId[]).every((id) =>
+      values[id].type.shape.every((dim, axis) => dim === graph.values[id].type.shape[axis] || Number(dim) > 0),
+    );
+  } catch (error) {
+    if (error instanceof UnskewError) return false;
+    throw error;
+  }
+}
