@@ -5,10 +5,7 @@ import { type SliceAttrs, sliceParts } from './pad.ts';
 
 const normal = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
 
-/**
- * The shape input of a Reshape: 0 copies a size, −1 is what is left over, other symbols are read off the inputs of the
- * graph.
- */
+/** The shape input of a Reshape: 0 copies a size, −1 is what is left over, other symbols are read off a value. */
 export function reshape(e: NodeEmitter): Written {
   e.since(5, 'Reshape');
   const shape = e.attr<Shape>('shape');
@@ -28,7 +25,7 @@ export function reshape(e: NodeEmitter): Written {
     const list = copied.map((dim) => (typeof dim === 'string' ? -1 : dim));
     return e.finish('Reshape', [e.input(0), e.list(list as number[], 'shape')]);
   }
-  return e.finish('Reshape', [e.input(0), sizes(e, shape)]);
+  return e.finish('Reshape', [e.input(0), sizes(e, copied)]);
 }
 
 export function expand(e: NodeEmitter): Written {
@@ -45,22 +42,26 @@ export function expand(e: NodeEmitter): Written {
 
 /** A list of sizes that is computed where some of them are symbols. */
 function sizes(e: NodeEmitter, shape: Shape): string {
-  return e.add(
-    'Concat',
-    shape.map((dim) => size(e, dim)),
-    { axis: int(0) },
-  );
+  const known = new Map<Dim, string>();
+  const parts = shape.map((dim) => {
+    const part = known.get(dim) ?? size(e, dim);
+    known.set(dim, part);
+    return part;
+  });
+  return e.add('Concat', parts, { axis: int(0) });
 }
 
+/** Derived sizes, of what a window leaves, are those of the operand: what is moved has them already. */
 function size(e: NodeEmitter, dim: Dim): string {
   if (typeof dim === 'number') return e.list([dim], 'size');
-  for (const id of e.graph.inputs) {
+  const operands = e.node.operands.filter((id) => id !== null);
+  for (const id of [...e.graph.inputs, ...operands]) {
     const axis = e.typeOf(id).shape.indexOf(dim);
     if (axis < 0) continue;
     const shape = e.add('Shape', [e.value(id)]);
     return e.add('Gather', [shape, e.list([axis], 'axis')], { axis: int(0) });
   }
-  return e.refuse(`the size ${dim} is not that of an input`, 'give inputShapes');
+  return e.refuse(`the size ${dim} is not that of an input or of what it reads`, 'give inputShapes');
 }
 
 export const transpose = (e: NodeEmitter): Written =>
