@@ -27,7 +27,7 @@ export interface Source {
 
 /**
  * Reads a model of any kind, told by content: ONNX, an archive of PyTorch, textual IR, or a file that `compile` wrote.
- * An archive has no shapes: those of --shape are taken at once.
+ * Those of --shape are taken at once: an archive has no shapes of its own, and some operators of ONNX need them.
  *
  * @throws UnskewError U1… for a file that cannot be read, U2… for a wrong graph, U3001 for wrong IR, U5004 for a wrong compiled file
  */
@@ -43,7 +43,7 @@ export async function openSource(path: string, { profile, shape }: ImportValues 
   const kind = isZip(bytes) ? 'torch' : 'onnx';
   const options = {
     ...(profile && { profile }),
-    ...(kind === 'torch' && shape && { inputShapes: readShapes(shape) }),
+    ...(shape && { inputShapes: readShapes(shape) }),
   };
   return { path, kind, bytes, graph: await importModel(path, options) };
 }

@@ -18,7 +18,10 @@ export const importProfiles: readonly ImportProfile[] = onnxProfiles;
 export interface ImportOptions {
   /** `ort` for ONNX and `torch-qnnpack` for PyTorch unless said otherwise; archives of PyTorch take those of PyTorch alone. */
   readonly profile?: ImportProfile;
-  /** Shapes of inputs by name, sizes may be symbols. TorchScript archives may need them: they have none of their own. */
+  /**
+   * Shapes of inputs by name, sizes may be symbols. TorchScript archives may need them: they have none of their own. In ONNX
+   * models they bind symbolic dimensions.
+   */
   readonly inputShapes?: Readonly<Record<string, Shape>>;
 }
 

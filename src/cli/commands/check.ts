@@ -69,6 +69,6 @@ async function sideOf(
 ): Promise<Side> {
   if (name === 'interpreter') return interpreterSide(reference);
   if (name === 'onnxruntime') return onnxRuntimeSide(onnxBytesOf(source), name, values.threads);
-  const { graph } = await openSource(name);
+  const { graph } = await openSource(name, { shape: values.shape });
   return interpreterSide(withShapes(graph, values), name);
 }

@@ -1,8 +1,11 @@
 /** The types that a graph declares for its values: those of inputs are taken, those of results are checked. */
 import { fail, type Location } from '../../diagnostics/index.ts';
-import type { Dim, TensorType } from '../../ir/types.ts';
+import type { Dim, Shape, TensorType } from '../../ir/types.ts';
 import { formatType } from '../../ir/types.ts';
 import { type OnnxGraph, type OnnxType, onnxTypeName } from './container/index.ts';
+
+/** Shapes of inputs by name. */
+export type InputShapes = Readonly<Record<string, Shape>>;
 
 const opaque: TensorType = { dtype: 'opaque', shape: [] };
 
@@ -10,18 +13,58 @@ export class DeclaredTypes {
   readonly #types: ReadonlyMap<string, OnnxType>;
   readonly #outputs: ReadonlySet<string>;
   readonly #symbols = new Map<string, string>();
+  /** Sizes for symbols. */
+  readonly #bound = new Map<string, number>();
+  /** Shapes of inputs that declare none. */
+  readonly #given = new Map<string, Shape>();
 
-  constructor({ inputs, outputs, valueInfos }: OnnxGraph) {
+  /**
+   * @param inputShapes shapes of inputs by name; a size that is text leaves the dimension open
+   * @throws UnskewError U4002 when they are not those of inputs, or not of one model
+   */
+  constructor({ inputs, outputs, valueInfos, initializers }: OnnxGraph, inputShapes: InputShapes = {}, where = {}) {
     const infos = [...valueInfos, ...outputs, ...inputs];
     this.#types = new Map(infos.flatMap(({ name, type }) => (type ? [[name, type] as const] : [])));
     this.#outputs = new Set(outputs.map(({ name }) => name));
+    const free = new Set(inputs.map(({ name }) => name).filter((name) => !initializers.has(name)));
+    for (const [name, shape] of Object.entries(inputShapes)) {
+      if (!free.has(name)) fail('U4002', `inputShapes: the model has no input '${name}'`, where);
+      this.#bind(name, shape, { ...where, input: name });
+    }
+  }
+
+  #bind(name: string, shape: Shape, where: Location): void {
+    const refuse = (why: string): never => fail('U4002', `inputShapes: ${why}`, where);
+    const wrong = shape.find((dim) => typeof dim === 'number' && !(Number.isSafeInteger(dim) && dim >= 0));
+    if (wrong !== undefined) refuse(`'${wrong}' is no size of '${name}'`);
+    const type = this.#types.get(name);
+    if (type?.kind !== 'tensor' || type.dims === undefined) {
+      this.#given.set(name, shape);
+      return;
+    }
+    if (type.dims.length !== shape.length) refuse(`'${name}' has rank ${type.dims.length}, not ${shape.length}`);
+    type.dims.forEach((declared, axis) => {
+      const size = shape[axis];
+      if (typeof size === 'string') return;
+      if (typeof declared === 'number') {
+        if (declared !== size) refuse(`axis ${axis} of '${name}' is ${declared}, not ${size}`);
+        return;
+      }
+      const symbol = this.#symbol(declared, name, axis);
+      const before = this.#bound.get(symbol) ?? size;
+      if (before !== size) refuse(`'${symbol}' cannot be both ${before} and ${size}`);
+      this.#bound.set(symbol, size);
+    });
   }
 
   /** The declared type; `opaque[]` where the element type or the rank is not known or not computed with. */
   of(name: string): TensorType {
     const type = this.#types.get(name);
-    if (type?.kind !== 'tensor' || type.dtype === undefined || type.dims === undefined) return opaque;
-    return { dtype: type.dtype, shape: type.dims.map((dim, axis) => this.#dim(dim, name, axis)) };
+    if (type?.kind !== 'tensor' || type.dtype === undefined) return opaque;
+    const dims = type.dims ?? this.#given.get(name);
+    return dims === undefined
+      ? opaque
+      : { dtype: type.dtype, shape: dims.map((dim, axis) => this.#dim(dim, name, axis)) };
   }
 
   /** What is declared, in words. */
@@ -52,9 +95,14 @@ export class DeclaredTypes {
     fail('U2005', `the output '${name}' is declared with shape [${shown}], but is ${formatType(actual)}`, loc);
   }
 
-  /** Symbols are identifiers: expressions are made of them. Unknown sizes get a symbol of their own. */
   #dim(dim: Dim | undefined, name: string, axis: number): Dim {
     if (typeof dim === 'number') return dim;
+    const symbol = this.#symbol(dim, name, axis);
+    return this.#bound.get(symbol) ?? symbol;
+  }
+
+  /** Symbols are identifiers: expressions are made of them. Unknown sizes get a symbol of their own. */
+  #symbol(dim: string | undefined, name: string, axis: number): string {
     const key = dim ?? `${name}_${axis}`;
     const known = this.#symbols.get(dim === undefined ? `?${key}` : key);
     if (known !== undefined) return known;

@@ -9,7 +9,7 @@ import { Scope } from '../scope.ts';
 import { Unsupported } from '../unsupported.ts';
 import { tensorOf } from './attributes.ts';
 import { type ExternalReader, type OnnxFile, type OnnxNode, onnxTypeName, openOnnx } from './container/index.ts';
-import { DeclaredTypes } from './declared_types.ts';
+import { DeclaredTypes, type InputShapes } from './declared_types.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
 import { capturedNames, checkOperands, nodeOrder } from './node_checks.ts';
 import { NodeContext } from './node_context.ts';
@@ -24,16 +24,22 @@ export interface ImportOnnxOptions {
   readonly readExternal?: ExternalReader;
   /** How requantization rounds; `ort` unless said otherwise. */
   readonly profile?: OnnxProfile;
+  /**
+   * Sizes for symbolic dimensions, by input: before anything is imported, since some operators are understood only when
+   * sizes are known, as padding that follows from them. A size that is text leaves a dimension open.
+   */
+  readonly inputShapes?: InputShapes;
 }
 
 /**
  * The graph of an ONNX model, at level `qnn`. Values keep the names of the model, constants are views of `bytes`.
  * What is not understood becomes an `opaque` operator, listed in the origin of the graph.
  *
- * @throws UnskewError U1002 … U1006 for a bad file, U2001 … U2007 for a graph that is not valid ONNX
+ * @throws UnskewError U1002 … U1006 for a bad file, U2001 … U2007 for a graph that is not valid ONNX, U4002
+ * for `inputShapes` that are not those of its inputs
  */
 export function importOnnx(bytes: Uint8Array, options: ImportOnnxOptions = {}): Graph {
-  return new Importer(openOnnx(bytes, options), options.profile ?? 'ort').run();
+  return new Importer(openOnnx(bytes, options), options).run();
 }
 
 /** Characters of a symbolic dimension: adding a value to itself, over and over, doubles them each time. */
@@ -47,7 +53,7 @@ class Importer {
   readonly #declared: DeclaredTypes;
   readonly #unsupported: Unsupport[] = [];
 
-  constructor(file: OnnxFile, profile: OnnxProfile) {
+  constructor(file: OnnxFile, { profile = 'ort', inputShapes }: ImportOnnxOptions) {
     this.#file = file;
     this.#profile = profile;
     this.#where = file.file === undefined ? {} : { file: file.file };
@@ -58,7 +64,7 @@ class Importer {
       ...nodes.flatMap(({ outputs }) => outputs),
     ];
     this.#scope = new Scope(new Set(names));
-    this.#declared = new DeclaredTypes(file.graph);
+    this.#declared = new DeclaredTypes(file.graph, inputShapes, this.#where);
   }
 
   run(): Graph {

@@ -50,6 +50,62 @@ describe('names', () => {
   });
 });
 
+describe('shapes of inputs', () => {
+  const pool = (auto: string, dims: (number | string)[]): Model => ({
+    nodes: [
+      relu('x', 'y'),
+      { op: 'MaxPool', inputs: ['y'], outputs: ['z'], attrs: { auto_pad: auto, kernel_shape: [3], strides: [2] } },
+      { op: 'Custom', inputs: ['z'], outputs: ['c'], domain: 'other' },
+    ],
+    inputs: [float('x', ...dims), float('other', 'N', 'batch-size')],
+    outputs: [float('z', 'N', 2, 'M'), float('c', 'N', 'N')],
+    opsets: { '': 17, other: 1 },
+  });
+  const bound = (model: Model, inputShapes: Record<string, (number | string)[]>) =>
+    importOnnx(writeModel(model), { file: 'model.onnx', inputShapes });
+  const shapes = (graph: Graph) => ['x', 'other', 'z', 'c'].map((name) => typeOf(graph, name).shape);
+
+  it('are known to operators that need them', () => {
+    for (const [auto, pads] of [
+      ['SAME_UPPER', [0, 1]],
+      ['SAME_LOWER', [1, 0]],
+    ] as const) {
+      expect(originOf(imported(pool(auto, ['N', 2, 'L'])))?.unsupported.map(({ value }) => value)).toContain('z');
+      const graph = bound(pool(auto, ['N', 2, 'L']), { x: [3, 2, 8] });
+      expect(graph.nodes['z' as ValueId].attrs.pads).toEqual(pads);
+      expect(shapes(graph)).toEqual([
+        [3, 2, 8],
+        [3, 'batch_size'],
+        [3, 2, 4],
+        [3, 3],
+      ]);
+    }
+  });
+
+  it('may leave dimensions open', () =>
+    expect(shapes(bound(pool('VALID', ['N', 2, 'L']), { x: ['B', 2, 9] }))).toEqual([
+      ['N', 2, 9],
+      ['N', 'batch_size'],
+      ['N', 2, 4],
+      ['N', 'N'],
+    ]));
+
+  it('are given to inputs that declare none', () => {
+    const model = { ...pool('SAME_UPPER', []), inputs: [{ name: 'x', type: 'float32' }, float('other', 'N', 1)] };
+    expect(shapes(bound(model, { x: ['N', 2, 8] }))[2]).toEqual(['N', 2, 4]);
+  });
+
+  it.each([
+    [{ y: [1] }, "the model has no input 'y'"],
+    [{ x: [1, 2] }, "'x' has rank 3, not 2"],
+    [{ x: [1, 3, 4] }, "axis 1 of 'x' is 2, not 3"],
+    [{ x: [1, 2, -4] }, "'-4' is no size of 'x'"],
+    [{ x: [1, 2, 4], other: [2, 2] }, "'N' cannot be both 1 and 2"],
+  ])('are refused where they do not fit: %j', (given, message) =>
+    expect(() => bound(pool('VALID', ['N', 2, 'L']), given)).toThrow(message),
+  );
+});
+
 describe('constants', () => {
   const add = (a: string, b: string, to: string): ModelNode => ({ op: 'Add', inputs: [a, b], outputs: [to] });
 

@@ -57,7 +57,9 @@ function autoPads(
   const totals = spatial.map((size, i) => {
     const reach = dilations[i] * (kernel[i] - 1) + 1;
     if (typeof size === 'number') return Math.max(0, (Math.ceil(size / strides[i]) - 1) * strides[i] + reach - size);
-    return strides[i] === 1 ? reach - 1 : ctx.unsupported(`auto_pad ${auto} over an axis of unknown size`);
+    return strides[i] === 1
+      ? reach - 1
+      : ctx.unsupported(`auto_pad ${auto} over an axis of unknown size (give inputShapes)`);
   });
   return splitPads(totals, auto);
 }
