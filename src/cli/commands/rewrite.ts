@@ -4,6 +4,7 @@ import type { Graph } from '../../ir/index.ts';
 import { UsageError } from '../args.ts';
 import { defineCommand } from '../command.ts';
 import { openSource, type Source, writeOutput } from '../files.ts';
+import { withShapes } from '../inputs.ts';
 import { hasOnnxRuntime } from '../onnxruntime.ts';
 import { optionalWhole, text } from '../options.ts';
 import { rewriteGraph, rewritingOptions } from '../rewriting.ts';
@@ -36,6 +37,10 @@ export const rewrite = defineCommand({
       command: 'unskew rewrite model.onnx -o out.onnx --strategy fold',
       does: 'one way of correcting where it is legal',
     },
+    {
+      command: 'unskew rewrite model.onnx -o out.onnx --shape x=1,3,224,224',
+      does: 'for these sizes alone: more ways are legal',
+    },
     { command: 'unskew rewrite model.pt -o model.onnx --shape x=1,3,224,224', does: 'an archive of PyTorch to ONNX' },
     { command: 'unskew rewrite model.onnx -o out.onnx --timing --emit-ir out.qir', does: 'see what the passes do' },
   ],
@@ -46,9 +51,11 @@ export const rewrite = defineCommand({
     const source = await openSource(model, values);
     if (source.compiled !== undefined)
       throw new UsageError(`${model} is compiled already`, 'rewrite the model that it was compiled from');
-    if (source.kind !== 'torch' && values.shape.size > 0)
-      throw new UsageError('--shape is for archives of PyTorch', 'other models keep their symbolic sizes');
-    const { graph, reference, certificate, strategies, passes } = await rewriteGraph(source.graph, values, terminal);
+    const { graph, reference, certificate, strategies, passes } = await rewriteGraph(
+      withShapes(source.graph, values),
+      values,
+      terminal,
+    );
     terminal.progress(`writing ${output}`);
     const bytes = exportOnnx(graph);
     await writeOutput(output, bytes, model);

@@ -12,6 +12,7 @@
  * the lowest version, 13 or above, that its operators need.
  */
 import { fail } from '../../diagnostics/index.ts';
+import type { OnnxValueInfo } from '../../importers/onnx/container/index.ts';
 import { capturedNames } from '../../importers/onnx/node_checks.ts';
 import { type OnnxOrigin, originOf } from '../../importers/onnx/origin.ts';
 import { type Dim, type Graph, typeOf, type ValueId } from '../../ir/index.ts';
@@ -70,6 +71,7 @@ function changedModel(graph: Graph, origin: OnnxOrigin, metadata: Readonly<Recor
     addInitializers: emitted.initializers,
     dropInitializers: kept.dropped(keptNodes, emitted.read),
     dropValueInfos: changedTypes(graph, origin, provided),
+    types: boundTypes(graph, origin),
     ...(opset === undefined && emitted.nodes.length > 0 && { opsets: new Map([['', emitted.opset]]) }),
     metadata: entries,
   });
@@ -126,4 +128,17 @@ function changedTypes(graph: Graph, { file }: OnnxOrigin, emitted: ReadonlySet<s
     return emitted.has(name) && type?.kind === 'tensor' && type.dtype !== now;
   });
   return new Set(changed.map(({ name }) => name));
+}
+
+/** Inputs that the file declares with open dimensions and whose sizes were given, and the outputs with them. */
+function boundTypes(graph: Graph, { file }: OnnxOrigin): ReadonlyMap<string, ValueInfoInit> {
+  const { inputs, outputs, initializers } = file.graph;
+  const bound = ({ name, type }: OnnxValueInfo): readonly [string, ValueInfoInit][] => {
+    const { dtype, shape } = typeOf(graph, name as ValueId);
+    if (type?.kind !== 'tensor' || dtype === 'opaque') return [];
+    const dims = shape.map((dim, axis) => (typeof dim === 'number' ? dim : type.dims?.[axis]));
+    return dims.every((dim, axis) => dim === type.dims?.[axis]) ? [] : [[name, { name, type: dtype, dims }]];
+  };
+  const given = inputs.filter(({ name }) => !initializers.has(name)).flatMap(bound);
+  return new Map(given.length === 0 ? [] : [...given, ...outputs.flatMap(bound)]);
 }

@@ -168,6 +168,42 @@ describe('strategies and explain', () => {
   });
 });
 
+describe('rewrite for given sizes', () => {
+  /** ⌈H / 2⌉ windows: how much is padded follows from H. */
+  const padded = work.write(
+    'same.onnx',
+    quantizedConv({
+      nodes: [
+        {
+          op: 'QLinearConv',
+          inputs: ['x', 'sx', 'zx', 'w', 'sw', 'zw', 'sy', 'zy'],
+          outputs: ['y'],
+          attrs: { auto_pad: 'SAME_UPPER', strides: [2, 2] },
+        },
+      ],
+      inputs: [{ name: 'x', type: 'uint8', dims: ['N', 1, 'H', 'W'] }],
+      outputs: [{ name: 'y', type: 'uint8' }],
+    }),
+  );
+  const out = work.path('sizes.onnx');
+
+  test('corrects what needs them, and declares them', async () => {
+    const { result } = await json(['rewrite', padded, '-o', out, '--shape', 'x=1,1,8,9', '--check']);
+    expect(Object.values(result.corrected)).toEqual([1]);
+    expect(result.checks.map(({ agrees }: { agrees: boolean }) => agrees)).toEqual([true, true]);
+    const { inputs, outputs } = (await json(['inspect', out])).result;
+    expect([inputs[0].dims, outputs[0].dims]).toEqual([
+      [1, 1, 8, 9],
+      [1, 2, 4, 5],
+    ]);
+  });
+
+  test('leaves the layer as it is without them', async () => {
+    const { result } = await json(['rewrite', padded, '-o', out]);
+    expect(result.corrected).toEqual({});
+  });
+});
+
 describe('compile and bench', () => {
   test('a compiled file runs, is checked, is inspected and is measured', async () => {
     const compiled = work.path('conv.unskew');

@@ -74,6 +74,19 @@ describe('a splice without edits', () => {
   });
 });
 
+describe('types of inputs and outputs', () => {
+  it('are replaced in their declarations, of which all else stays', () => {
+    const doc = [...text(3, 'doc'), ...int(30, 7)];
+    const graph = [...bytes(11, [...text(1, 'x'), ...doc]), ...bytes(12, text(1, 'x'))];
+    const types = new Map([['x', { name: 'x', type: 'f32' as const, dims: [2, 'N', undefined] }]]);
+    const file = openOnnx(spliceModel(openOnnx(modelOf(graph)), { types }));
+    for (const { type } of [...file.graph.inputs, ...file.graph.outputs])
+      expect(type).toMatchObject({ kind: 'tensor', dtype: 'f32', dims: [2, 'N', undefined] });
+    expect(file.graph.inputs[0].unknownFields).toBe(true);
+    expect(contains(file.bytes, doc)).toBe(true);
+  });
+});
+
 describe('nodes', () => {
   it('are replaced in place, and everything else is kept byte for byte', () => {
     const file = example();

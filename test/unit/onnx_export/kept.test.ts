@@ -3,7 +3,15 @@ import { describe, expect, it } from 'vitest';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
-import { type DType, type Graph, GraphBuilder, tensor, type Value, type ValueId } from '../../../src/ir/index.ts';
+import {
+  type DType,
+  type Graph,
+  GraphBuilder,
+  specialize,
+  tensor,
+  type Value,
+  type ValueId,
+} from '../../../src/ir/index.ts';
 import { nnAdd, nnMul } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { nnIdentity } from '../../../src/ir/ops/nn_movement.op.ts';
 import { opaqueOp } from '../../../src/ir/ops/opaque.op.ts';
@@ -155,6 +163,44 @@ describe('names', () => {
       { opType: 'Reshape', inputs: ['x', 'mul'] },
       { opType: 'Mul', outputs: ['mul.1'] },
       { opType: 'Add', inputs: ['mul.1', 'a'], outputs: ['y'] },
+    ]);
+  });
+});
+
+describe('sizes that are given', () => {
+  const model: Model = {
+    ...chain,
+    inputs: [f32('x', ['N', 2]), f32('never read', ['M', 3])],
+    outputs: [f32('z', ['N', 2]), f32('a', ['N', 'K'])],
+    valueInfo: [f32('b', ['N', 2])],
+  };
+  const written = (inputShapes: Record<string, (number | string)[]>) =>
+    exportOnnx(importOnnx(writeModel(model), { inputShapes }));
+  const dimsOf = (bytes: Uint8Array) => {
+    const { inputs, outputs } = openOnnx(bytes).graph;
+    return [...inputs, ...outputs].map(({ type }) => type?.kind === 'tensor' && type.dims);
+  };
+
+  it('are declared for inputs and outputs', () => {
+    expect(dimsOf(written({ x: [5, 2] }))).toEqual([
+      [5, 2],
+      ['M', 3],
+      [5, 2],
+      [5, 2],
+    ]);
+  });
+
+  it('change nothing where there are none: the file stays as it is, byte for byte', () => {
+    const open: readonly Record<string, (number | string)[]>[] = [{}, { x: ['N', 2] }, { 'never read': ['B', 3] }];
+    for (const given of open) expect(Buffer.compare(written(given), writeModel(model))).toBe(0);
+  });
+
+  it('are declared also where they were bound after import', () => {
+    const bound = specialize(open(model), new Map([['M', 7]]));
+    expect(dimsOf(exportOnnx(bound)).slice(0, 3)).toEqual([
+      ['N', 2],
+      [7, 3],
+      ['N', 2],
     ]);
   });
 });

@@ -3,7 +3,7 @@
  * Law: spliceModel(file, {}) equals file.bytes.
  */
 import { assert } from '../../../diagnostics/index.ts';
-import type { OnnxFile, OnnxNode, Range } from '../../../importers/onnx/container/index.ts';
+import type { OnnxFile, OnnxNode, OnnxValueInfo, Range } from '../../../importers/onnx/container/index.ts';
 import {
   BYTES,
   Context,
@@ -42,6 +42,8 @@ export interface Edits {
   readonly addInitializers?: readonly (TensorInit & { readonly name: string })[];
   /** Where such an initializer is listed as a graph input too (as IR version 3 has it), that input goes with it. */
   readonly dropInitializers?: ReadonlySet<string>;
+  /** Other types for inputs and outputs; of the old declaration all else stays. */
+  readonly types?: ReadonlyMap<string, ValueInfoInit>;
   readonly addValueInfos?: readonly ValueInfoInit[];
   /** Besides those of values that are gone, which are dropped anyway. */
   readonly dropValueInfos?: ReadonlySet<string>;
@@ -57,6 +59,7 @@ const FREE_INITIALIZERS = 4;
 const model = schema.modelProto.fields;
 const graph = schema.graphProto.fields;
 const node = schema.nodeProto.fields;
+const valueInfo = schema.valueInfoProto.fields;
 
 /** @throws UnskewError U1006 when the result would have more than 2 GiB */
 export function spliceModel(file: OnnxFile, edits: Edits): Uint8Array {
@@ -101,7 +104,7 @@ export function spliceModel(file: OnnxFile, edits: Edits): Uint8Array {
 
 /** The payload of the changed graph; undefined where it stays as it is. */
 function spliceGraph(context: Context, file: OnnxFile, edits: Edits): Encoded | undefined {
-  const { range, nodes, initializers, inputs, valueInfos } = file.graph;
+  const { range, nodes, initializers, inputs, outputs, valueInfos } = file.graph;
   const { dropInitializers = new Set<string>(), addInitializers = [], addValueInfos = [] } = edits;
   const entries = edits.nodes ?? nodes.map((_, keep) => ({ keep }));
   assert(
@@ -126,7 +129,15 @@ function spliceGraph(context: Context, file: OnnxFile, edits: Edits): Encoded | 
     }
   };
 
-  const seen = { node: 0, initializer: 0, input: 0, valueInfo: 0 };
+  const seen = { node: 0, initializer: 0, input: 0, output: 0, valueInfo: 0 };
+  /** Writes a declaration whose type is another one; false where it is not. */
+  const retyped = (number: number, { name, range }: OnnxValueInfo): boolean => {
+    const info = edits.types?.get(name);
+    if (info === undefined) return false;
+    const rest = without(context, range, (inner) => inner === valueInfo.name[0] || inner === valueInfo.type[0]);
+    out.add(field(number, [...encodeValueInfo(info), ...rest]));
+    return true;
+  };
   eachField(context, range, (number, { at, start, end }) => {
     switch (number) {
       case graph.node[0]:
@@ -135,10 +146,13 @@ function spliceGraph(context: Context, file: OnnxFile, edits: Edits): Encoded | 
         if (dropInitializers.has(initializerNames[seen.initializer++])) return;
         break;
       case graph.input[0]: {
-        const { name } = inputs[seen.input++];
-        if (initializers.has(name) && gone(name)) return;
+        const input = inputs[seen.input++];
+        if ((initializers.has(input.name) && gone(input.name)) || retyped(number, input)) return;
         break;
       }
+      case graph.output[0]:
+        if (retyped(number, outputs[seen.output++])) return;
+        break;
       case graph.valueInfo[0]: {
         const { name } = valueInfos[seen.valueInfo++];
         if (gone(name) || edits.dropValueInfos?.has(name)) return;
