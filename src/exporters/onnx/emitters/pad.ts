@@ -33,12 +33,21 @@ export function pad(e: NodeEmitter): Written {
     );
     return e.finish('Cast', [wide], castTo(dtype));
   }
-  const constant =
-    value && (e.constantOf(value) ?? e.refuse('before version 11 the value of a Pad has to be a constant'));
+  const constant = e.constantOf(value);
+  const isComputed = value !== undefined && constant === undefined;
   const old = { ...attributes, pads: ints(added), ...(constant && { value: float(only(constant)) }) };
-  if (dtype === 'f32' || dtype === 'f64') return e.finish('Pad', [source], old);
+  if (dtype === 'f32' || dtype === 'f64') {
+    if (isComputed) e.since(11, `a Pad of ${dtype} with a computed value`);
+    return e.finish('Pad', [source], old);
+  }
   if (dtype === 's64' || dtype === 'u64' || dtype === 'bool') e.since(11, `a Pad of ${dtype}`);
-  return e.finish('Cast', [e.add('Pad', [e.cast(source, 'f64')], old)], castTo(dtype));
+  const wide = e.cast(source, 'f64');
+  if (!isComputed) return e.finish('Cast', [e.add('Pad', [wide], old)], castTo(dtype));
+  // pad(x, v) = pad(x − v, 0) + v: f64 holds every difference of 32-bit integers
+  e.since(7, 'broadcasting');
+  const filling = e.cast(e.value(value), 'f64');
+  const moved = e.add('Pad', [e.add('Sub', [wide, filling])], old);
+  return e.finish('Cast', [e.add('Add', [moved, filling])], castTo(dtype));
 }
 
 const only = (constant: ITensor): number => numbersOf(constant)[0];
