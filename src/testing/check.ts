@@ -1,7 +1,7 @@
 /** The checks: a rule or a rewrite against the meaning of the graphs, on drawn graphs and inputs. */
 import { join } from 'node:path';
 import * as fc from 'fast-check';
-import { type Feeds, type Graph, verify } from '../ir/index.ts';
+import { type Feeds, formatType, type Graph, verify } from '../ir/index.ts';
 import type { AnyRule } from '../passes/rewrite/rule.ts';
 import { applyOnce } from './apply_once.ts';
 import { graphsFor } from './arbitraries/roots.ts';
@@ -106,12 +106,11 @@ function subjectOf(rule: AnyRule, { graphs = graphsFor(rule) }: CheckOptions): T
 export function checkRewrite(before: Graph, after: Graph, options: Omit<CheckOptions, 'graphs'> = {}): CheckReport {
   const { runs = defaultRuns, seed = defaultSeed() } = options;
   const name = `${before.name} rewritten`;
-  const broken = verify(after);
+  const fault = faultOf(before, after);
   const inputs = fc.sample(arbitraryFeeds, { numRuns: runs, seed });
   inputs.forEach((spec, i) => {
     const feeds = feedsOf(before, spec);
-    const difference =
-      broken.length > 0 ? broken.map((d) => d.message).join('\n') : compareGraphs(before, after, feeds, options);
+    const difference = fault ?? differenceOn(before, after, feeds, options);
     if (difference === undefined) return;
     const refutation = {
       name,
@@ -125,6 +124,33 @@ export function checkRewrite(before: Graph, after: Graph, options: Omit<CheckOpt
     throw new CounterexampleError(refutation, folderFor(name, options));
   });
   return { name, drawn: runs, fired: runs };
+}
+
+/** What makes inputs needless: `after` is no graph, or one with other inputs or outputs, in name, type or order. */
+function faultOf(before: Graph, after: Graph): string | undefined {
+  const broken = verify(after).map((d) => d.message);
+  if (broken.length > 0) return `the rewritten graph is broken: ${broken.join('\n')}`;
+  for (const which of ['inputs', 'outputs'] as const) {
+    const [was, is] = [before, after].map((graph) =>
+      graph[which].map((id) => `%${id}: ${formatType(graph.values[id].type)}`).join(', '),
+    );
+    if (was !== is) return `the ${which} are ${was} before and ${is} after`;
+  }
+  return undefined;
+}
+
+/** The first element that differs. A graph that cannot be evaluated differs from any other. */
+function differenceOn(
+  before: Graph,
+  after: Graph,
+  feeds: Feeds,
+  tolerance: Tolerance,
+): Difference | string | undefined {
+  try {
+    return compareGraphs(before, after, feeds, tolerance);
+  } catch (error) {
+    return `one of the graphs cannot be evaluated: ${messageOf(error)}`;
+  }
 }
 
 interface Draw {
@@ -171,16 +197,9 @@ function tryDraw({ transform, ...tolerance }: Transform & Tolerance, { graph, in
   }
   if (result === undefined) return 'missed';
   const [before, after] = 'nodes' in result ? [graph, result] : result;
-  const broken = verify(after).map((d) => d.message);
-  if (broken.length > 0)
-    return { before, after, feeds: tried[0], difference: `the rewritten graph is broken: ${broken.join('\n')}` };
+  const fault = faultOf(before, after);
   for (const feeds of tried) {
-    let difference: Difference | string | undefined;
-    try {
-      difference = compareGraphs(before, after, feeds, tolerance);
-    } catch (error) {
-      difference = `one of the graphs cannot be evaluated: ${messageOf(error)}`;
-    }
+    const difference = fault ?? differenceOn(before, after, feeds, tolerance);
     if (difference !== undefined) return { before, after, feeds, difference };
   }
   return 'same';

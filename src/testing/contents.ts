@@ -1,5 +1,7 @@
 /** What tensors hold: extreme patterns and pseudo-random numbers, all of them a function of a pattern and a seed. */
+
 import { type DType, dtypes, type ITensor, isFloat, isInteger, newArray, sizeOf } from '../ir/index.ts';
+import { numberToBfloat16, numberToHalf } from '../numerics/half.ts';
 
 export const patterns = ['ones', 'min', 'max', 'alternating', 'random'] as const;
 export type Pattern = (typeof patterns)[number];
@@ -23,7 +25,7 @@ export function randomSource(seed: number): () => number {
 /**
  * A tensor of the given type. Floats are multiples of 1/4 below 2^6 in half of the cases, which scales that are powers of
  * two turn into ties, and of every magnitude up to 2^10 else; 32- and 64-bit integers stay below 2^20 except for the
- * extremes, f64 included with floats. The bit patterns of f16 and bf16 are zeros.
+ * extremes, f64 included with floats. Patterns of f16 and bf16 stand for numbers that both hold exactly. Floats are finite.
  */
 export function filled<D extends DType>(dtype: D, shape: readonly number[], contents: Contents): ITensor<D> {
   const data = newArray(dtype as DType, sizeOf(shape));
@@ -34,7 +36,10 @@ export function filled<D extends DType>(dtype: D, shape: readonly number[], cont
 }
 
 function elementOf(dtype: DType, { pattern, seed }: Contents): (index: number) => number {
-  if (dtype === 'f16' || dtype === 'bf16') return () => 0;
+  if (dtype === 'f16' || dtype === 'bf16') {
+    const [number, encode] = [elementOf('s8', { pattern, seed }), dtype === 'f16' ? numberToHalf : numberToBfloat16];
+    return (i) => encode(number(i) / 4);
+  }
   const [low, high] = rangeOf(dtype);
   const random = randomSource(seed);
   switch (pattern) {

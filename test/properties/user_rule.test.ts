@@ -113,6 +113,15 @@ describe('a rule that folds a pad of zeros whatever the zero point', () => {
     expect(refutation.feeds.x.data.length).toBeLessThan(5);
   });
 
+  it('prints what the documentation shows, run as it stands there', () => {
+    const documented = readFileSync('docs/testing.md', 'utf8');
+    const [, code, printed] = /```ts\nimport [^\n]*\n([\s\S]*?)```[\s\S]*?```text\n([\s\S]*?)\n```/.exec(documented)!;
+    const check = (rule: AnyRule, options: object) => checkRule(rule, { ...options, folder, runs: 200 });
+    const example = new Function('checkRule', 'defineRule', 'ops', code);
+    const { message } = refutationOf(() => example(check, defineRule, ops));
+    expect(message.replaceAll(folder, 'reproducers')).toBe(printed);
+  });
+
   it('differs on the graph of the documentation as the documentation says', () => {
     const documented = readFileSync('docs/testing.md', 'utf8');
     const [before, after] = Array.from(
@@ -186,6 +195,36 @@ describe('the checks themselves', () => {
     const { refutation } = refutationOf(() => checkRewrite(identity, next, { folder }));
     expect(refutation.difference).toMatchObject({ output: 'y', size: 2 });
     checkRewrite(identity, next, { steps: 1 });
+  });
+
+  it.each([
+    ['another output', '(%x: u8[2]) -> (%y, %x)', '%y = nn.identity(%x) : u8[2]', 'the outputs are %y: u8[2] before'],
+    ['another name', '(%x: u8[2]) -> (%z)', '%z = nn.identity(%x) : u8[2]', 'the outputs are %y: u8[2] before'],
+    [
+      'another input',
+      '(%x: u8[2], %u: u8[2]) -> (%y)',
+      '%y = nn.identity(%x) : u8[2]',
+      'the inputs are %x: u8[2] before',
+    ],
+    [
+      'an index that is none',
+      '(%x: u8[2]) -> (%y)',
+      '%y = nn.gather(%x, [0, 2]:s64) {axis=0} : u8[2]',
+      'cannot be evaluated',
+    ],
+  ])('report %s', (_what, signature, body, difference) => {
+    const other = parse(`graph @g${signature} {\n  ${body}\n}`);
+    const { refutation } = refutationOf(() => checkRewrite(identity, other, { folder }));
+    expect(refutation.difference).toContain(difference);
+  });
+
+  it('draw numbers of 16 bits', () => {
+    const doubled = (dtype: string, factor: number) =>
+      parse(
+        `graph @g(%x: ${dtype}[4]) -> (%y) {\n  %f = nn.cast(%x) {to="f32"} : f32[4]\n  %y = nn.mul(%f, ${factor}:f32) : f32[4]\n}`,
+      );
+    for (const dtype of ['f16', 'bf16'])
+      expect(() => checkRewrite(doubled(dtype, 1), doubled(dtype, 2), { folder })).toThrow('is refuted');
   });
 
   it('need roots that the kit draws graphs for, or graphs', () => {

@@ -71,7 +71,8 @@ export type Tail = 'none' | 'read' | 'shared';
 type Emphasis<S> = { readonly [K in keyof S]?: fc.Arbitrary<S[K]> };
 
 const small = fc.integer({ min: 1, max: 3 });
-const pad = fc.constantFrom(0, 1, 2, 3);
+/** An integer, since constants shrink to the first of them only. */
+const pad = fc.integer({ min: 0, max: 3 });
 const outputPadding = fc.constantFrom(0, 0, 1, 2);
 
 export const convAxis = (where: Emphasis<ConvAxis> = {}): fc.Arbitrary<ConvAxis> =>
