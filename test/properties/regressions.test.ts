@@ -1,6 +1,6 @@
 /** Graphs that once refuted a rule: the rule has to hold on them, or to say why it does not apply. */
 import { describe, expect, it } from 'vitest';
-import { selectIntegerAdd, selectIntegerSub } from '../../src/codegen/onednn/select/select.rules.ts';
+import { selectIntegerAdd, selectIntegerSub, selectRequantized } from '../../src/codegen/onednn/select/select.rules.ts';
 import { parse, print } from '../../src/ir/index.ts';
 import { applyRules } from '../../src/passes/rewrite/driver.ts';
 import type { AnyRule } from '../../src/passes/rewrite/rule.ts';
@@ -76,5 +76,20 @@ constants { @c : s32[2,1] = base64"AAAAAAAAAAA=" }`);
     checkRewrite(graph, applyOnce(graph, addOfAdd)!);
     const zeros = parse(print(graph).replace('[1]:s32', '0:s32'));
     checkRewrite(zeros, applyOnce(zeros, addOfAdd)!);
+  });
+});
+
+describe('select-requantized', () => {
+  it('leaves an addition alone that broadcasts the sum, whatever else is added to it', () => {
+    const graph = parse(`graph @main(%x: u8[N,2,1]) -> (%y) {
+  %conv = qnn.conv(%x, @w) {strides=[1], pads=[0,0], dilations=[1], group=2} : s32[N,2,1]
+  %sum = nn.add(%conv, @map) : s32[N,2,2]
+  %y = qnn.requantize(%sum, 0.5:f32, 5:u8) {axis=1} : u8[N,2,2]
+}
+constants {
+  @w : s8[2,1,1] = base64"AQI="
+  @map : s32[1,2,2] = base64"AgAAAAMAAAADAAAABAAAAA=="
+}`);
+    checkRewrite(graph, applyOnce(graph, selectRequantized)!);
   });
 });

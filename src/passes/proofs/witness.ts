@@ -1,5 +1,17 @@
 /** An input at which the sides of a region differ, found by interpreting them. */
-import { type DType, dtypes, type Graph, type ITensor, interpret, isFloat, nodesOf, sizeOf } from '../../ir/index.ts';
+import { UnskewError } from '../../diagnostics/index.ts';
+import {
+  type DType,
+  dtypes,
+  type Feeds,
+  type Graph,
+  type ITensor,
+  interpret,
+  isFloat,
+  nodesOf,
+  sameShape,
+  sizeOf,
+} from '../../ir/index.ts';
 import { indicesOf } from '../../ir/ops/conv_geometry.ts';
 import { type Fill, filledWith, type Witness, witnessInput } from './obligation.ts';
 import type { Region } from './region.ts';
@@ -27,7 +39,9 @@ export function findWitness(region: Region): Witness | undefined {
       return [id, filledWith(dtype as DType, shape as readonly number[], fill), fill] as const;
     });
     const feeds = Object.fromEntries(used.map(([id, t]) => [id, t]));
-    const [before, after] = [region.before, region.after].map((graph) => interpret(graph, feeds)[region.root]);
+    const values = bothSides(region, feeds);
+    if (values === undefined) continue;
+    const [before, after] = values;
     const at = firstDifference(before, after);
     if (at === undefined) continue;
     return {
@@ -39,6 +53,17 @@ export function findWitness(region: Region): Witness | undefined {
     };
   }
   return undefined;
+}
+
+/** What both sides make of it; undefined where one of them refuses the input, or they make different shapes. */
+function bothSides({ root, before, after }: Region, feeds: Feeds): readonly [ITensor, ITensor] | undefined {
+  try {
+    const [a, b] = [before, after].map((graph) => interpret(graph, feeds)[root]);
+    return sameShape(a.shape, b.shape) ? [a, b] : undefined;
+  } catch (error) {
+    if (error instanceof UnskewError) return undefined;
+    throw error;
+  }
 }
 
 function firstDifference(a: ITensor, b: ITensor): number | undefined {

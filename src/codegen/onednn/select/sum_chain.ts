@@ -1,5 +1,14 @@
 /** Walks back from an s32 value through the additions that a fused operator absorbs. */
-import { type ITensor, type Node, sizeOf, tensor, type Value, type ValueId } from '../../../ir/index.ts';
+import {
+  type ITensor,
+  type Node,
+  type Shape,
+  sameShape,
+  sizeOf,
+  tensor,
+  type Value,
+  type ValueId,
+} from '../../../ir/index.ts';
 import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
 
 /** `sum + bias[c] + map[c, p] + row[n, g(c), p]·column[c]` */
@@ -23,6 +32,7 @@ export function sumChain(graph: GraphEditor, value: Value, axis: number): SumCha
   const channels = shape[axis];
   if (typeof channels !== 'number') return { sum: value as Value<'s32'>, length: 0 };
   const at: Geometry = {
+    shape,
     rank: shape.length,
     axis,
     channels,
@@ -42,6 +52,7 @@ export function sumChain(graph: GraphEditor, value: Value, axis: number): SumCha
 }
 
 interface Geometry {
+  readonly shape: Shape;
   readonly rank: number;
   readonly axis: number;
   readonly channels: number;
@@ -54,7 +65,7 @@ function absorb(graph: GraphEditor, chain: SumChain, node: Node, at: Geometry): 
   const operands = node.operands as [ValueId, ValueId];
   const sign = node.op === 'nn.sub' ? -1 : 1;
   for (const [rest, added] of sign === 1 ? [operands, [...operands].reverse()] : [operands]) {
-    if (graph.type(rest).shape.length !== at.rank || graph.type(rest).shape[at.axis] !== at.channels) continue;
+    if (!sameShape(graph.type(rest).shape, at.shape)) continue; // the addition broadcasts the sum
     const sum = graph.value(rest) as Value<'s32'>;
     const constant = graph.constant(added) as ITensor<'s32'> | undefined;
     if (constant) {
