@@ -34,7 +34,8 @@ import {
 } from './strategies.ts';
 import { needsUnsignedSource, prefersUnsignedTransposed, type Target } from './target.ts';
 
-const weightRules: readonly AnyRule[] = [
+/** What is done about the zero points of weights, and about weights that are u8: not by cost, one of them is right. */
+export const weightRules: readonly AnyRule[] = [
   dropZeroPoint,
   recentreWeights,
   windowSum,

@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
+import { weightRules } from '../../passes/correct_zero_points.ts';
 import { costModel } from '../../passes/cost/model.ts';
 import { legalize } from '../../passes/legalize.ts';
+import type { PassTrace } from '../../passes/pass.ts';
 import { type StrategyReport, type Way, ways } from '../../passes/strategies.ts';
 import { defaultTarget, type Target } from '../../passes/target.ts';
 import { addonAvailable, loadAddon } from '../../runtime/addon.ts';
@@ -63,7 +65,8 @@ export const strategies = defineCommand({
     const { target, costs } = costsFor(values);
     const { strategy } = values;
     const legal = legalize(given, { target, costs, ...(strategy && { strategy }) });
-    const result = resultOf(values.model, target, costs.origin, legal.strategies);
+    const weights = weightsOf(legal.trace);
+    const result = { ...resultOf(values.model, target, costs.origin, legal.strategies), weights };
     if (values.measure === undefined) return result;
     const keep = !values.ignoreMeasured;
     return {
@@ -71,8 +74,9 @@ export const strategies = defineCommand({
       measured: measureModel(legal.quantized, { target, costs, rounds: values.measure, keep }, terminal),
     };
   },
-  format({ layers, ways: summary, target, costs, measured: found }, terminal) {
-    if (layers.length === 0) return 'No layer has a zero point to correct.';
+  format({ layers, ways: summary, target, costs, measured: found, weights = [] }, terminal) {
+    const ofWeights = weightsText(weights, terminal);
+    if (layers.length === 0) return ['No layer has a zero point of its input to correct.', ...ofWeights].join('\n');
     const names = namesOf(layers);
     const table = formatTable(
       ['layer', 'operator', 'chosen', ...names.map(right)],
@@ -89,6 +93,7 @@ export const strategies = defineCommand({
       `${terminal.paint('bold', 'Ways')}, of ${count(layers.length, 'layer')}`,
       totals,
       ...reasonTexts(layers, terminal),
+      ...ofWeights,
       ...(found ? ['', formatMeasured(found, terminal)] : []),
     ].join('\n');
   },
@@ -103,7 +108,14 @@ interface Result {
   readonly costs: string;
   readonly layers: readonly StrategyReport[];
   readonly ways: ReturnType<typeof summaryOf>;
+  /** The rules that corrected weights, in order; not of compiled models. */
+  readonly weights?: readonly WeightCorrection[];
   readonly measured?: MeasuredModel;
+}
+
+interface WeightCorrection {
+  readonly layer: string;
+  readonly rule: string;
 }
 
 const resultOf = (file: string, target: Target, costs: string, layers: readonly StrategyReport[]): Result => ({
@@ -152,6 +164,35 @@ function summaryOf(layers: readonly StrategyReport[]) {
       doc: known.get(way)?.doc ?? '',
     };
   });
+}
+
+const lawOf = new Map(weightRules.map(({ name, law }) => [name, law]));
+
+const weightsOf = (trace: readonly PassTrace[]): WeightCorrection[] =>
+  trace
+    .flatMap(({ events }) => events)
+    .flatMap(({ rule, root, loc }) => (lawOf.has(rule) ? [{ layer: loc.node ?? root, rule }] : []));
+
+/** Zero points of weights: no choice is made there, so they have no costs. */
+function weightsText(weights: readonly WeightCorrection[], { verbose, paint }: Terminal): string[] {
+  if (weights.length === 0) return [];
+  const title = `\n${paint('bold', 'Weights')}, whose zero points are corrected first:`;
+  if (verbose)
+    return [
+      title,
+      formatTable(
+        ['layer', 'rule'],
+        weights.map(({ layer, rule }) => [layer, rule]),
+      ),
+    ];
+  const rules = [...new Set(weights.map(({ rule }) => rule))];
+  return [
+    title,
+    formatTable(
+      ['rule', right('times'), 'law'],
+      rules.map((name) => [name, weights.filter(({ rule }) => rule === name).length, lawOf.get(name) ?? '']),
+    ),
+  ];
 }
 
 /** Why ways are not legal: per reason how often, or per layer when everything is to be said. */

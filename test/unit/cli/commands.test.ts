@@ -152,6 +152,21 @@ describe('strategies and explain', () => {
     expect(stdout).toMatch(/native +1 +a symmetric target has no zero points/);
   });
 
+  test('strategies: what is done about the zero points of weights', async () => {
+    const text = `graph @main(%x: u8[1,1,4,4]) -> (%y) {
+  %y = qnn.conv(%x, @w, zx=3:u8, zw=5:s8) {strides=[1,1], pads=[0,0,0,0], dilations=[1,1]} : s32[1,1,3,3]
+}
+constants {
+  @w : s8[1,1,2,2] = base64"gH8FAA=="
+}
+`;
+    const file = work.write('weights.qir', new TextEncoder().encode(text));
+    const { result } = await json(['strategies', file]);
+    expect(result.weights).toEqual([{ layer: 'y', rule: 'window-sum' }]);
+    const { stdout } = await unskew(['strategies', file]);
+    expect(stdout).toMatch(/Weights, whose zero points are corrected first:\n.*\n.*\nwindow-sum +1 +qconv/);
+  });
+
   test('explain: what fired with its law, what did not with its reason', async () => {
     const { stdout, code } = await unskew(['explain', model, 'conv1']);
     expect(code).toBe(0);
