@@ -188,8 +188,8 @@ function roundingWitness(region: Region, root: Node, differs: Differing): Witnes
   const values = {
     output: region.root,
     index,
-    before: differs.before(first),
-    after: differs.after(first),
+    before: differs.before(first) + 0, // no -0: elements of the result are integers
+    after: differs.after(first) + 0,
     accumulators,
   };
   if (region.leaves.length === 1 && root.operands[0] === leaf) {

@@ -326,6 +326,12 @@ export const differing: Record<string, Pair> = {
     after: '%y = nn.concat([-0]:f32, %x) {axis=0} : f32[2]',
     x: [5],
   },
+  'a constant and a byte that can be it': {
+    inputs: '%x: s8[1]',
+    before: '%y = nn.cast([-128]:s8) {to="s32"} : s32[1]',
+    after: '%y = nn.cast(%x) {to="s32"} : s32[1]',
+    x: [5],
+  },
   'infinities in attributes': {
     inputs: '%x: f32[1]',
     before: '%y = nn.clip(%x) {min=-1, max=inf} : f32[1]',
