@@ -103,7 +103,13 @@ const rows: readonly MeasuredRow[] = [
 ${rows.map((row) => `  ${row.replaceAll(',', ', ')},`).join('\n')}
 ];
 
-export const ${isa} = tablesOf('${isa}', ${binding.version.major}, [${threadCounts.join(', ')}], [${names.map((n) => `'${n}'`).join(', ')}], rows);
+export const ${isa} = tablesOf(
+  '${isa}',
+  ${binding.version.major},
+  [${threadCounts.join(', ')}],
+  [${names.map((n) => `'${n}'`).join(', ')}],
+  rows,
+);
 `;
 const path = fileURLToPath(new URL(`../src/passes/cost/measured_${isa}.ts`, import.meta.url));
 writeFileSync(path, text);

@@ -84,4 +84,10 @@ const rows: readonly MeasuredRow[] = [
   ['conv', 1, 1, 1152, 25, 1, 1152, 1152, 49, [0, 1.51, 1.16, 1, 1.51, 4.69, 1.65], [0, 1.26, 1.22, 1, 1.26, 3.63, 2.66]],
 ];
 
-export const vnni = tablesOf('vnni', 2, [1, 2], ['fold', 'border-table', 'pad', 'native', 'four-term', 'two-conv', 'f32-shift'], rows);
+export const vnni = tablesOf(
+  'vnni',
+  2,
+  [1, 2],
+  ['fold', 'border-table', 'pad', 'native', 'four-term', 'two-conv', 'f32-shift'],
+  rows,
+);
