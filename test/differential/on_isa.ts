@@ -141,6 +141,30 @@ function graphOf(p: Product): Graph {
   ]);
 }
 
+const depthwise = {
+  kind: 'conv',
+  x: 'u8',
+  w: 's8',
+  group: 3,
+  channels: 1,
+  stride: 2,
+  dilation: 1,
+  computed: false,
+} as const;
+/** Products of one implementation and layout, which adds other pairs where filters are few: what is learnt of one is not of the next. */
+const ofOneKind: readonly Product[] = [
+  {
+    ...{ ...depthwise, filters: 17, size: [7, 1, 1], kernel: [3, 3, 2], pads: [0, 2, 1, 1, 1, 1], zx: null },
+    ...({ fill: 'bell', sources: 'bell', end: 'requantize', multiplier: 0.0007, seed: 538300 } as const),
+    ...{ strategy: 'native', here: true },
+  },
+  {
+    ...{ ...depthwise, filters: 2, size: [5, 1, 1], kernel: [2, 1, 2], pads: [1, 2, 1, 1, 2, 2], zx: 52 },
+    ...({ fill: 'extreme', sources: 'extreme', end: 'requantize', multiplier: 2 ** -10, seed: 518838 } as const),
+    ...{ strategy: 'native', here: true },
+  },
+];
+
 const fallbacks = new Set<string>();
 
 /** The first difference between addon and interpreter. */
@@ -175,7 +199,7 @@ function counterexample(runs: number, seed: number): string | undefined {
     const difference = differenceOf(graph, feeds, { ...target, strategy: p.strategy as 'auto' });
     if (difference !== undefined) throw new Error(difference);
   });
-  const result = fc.check(property, { numRuns: runs, seed });
+  const result = fc.check(property, { numRuns: runs, seed, examples: ofOneKind.map((p) => [p]) });
   return result.failed ? fc.defaultReportMessage(result) : undefined;
 }
 

@@ -168,9 +168,10 @@ const knownPairs = new WeakMap<OneDnnBinding, Map<string, boolean>>();
 
 /**
  * Whether what the operands assume holds of a primitive: it adds no other pairs of products in int16 than those of
- * channels 2k and 2k + 1. `sum` makes the primitive of the bare s32 sum. Tried once per implementation and layout of
- * weights, on the product itself with sources of 255: with weights ±126 that cancel in such pairs and have random signs
- * otherwise, any other pair would saturate half of the time, and sums would not be twice those with weights ±63.
+ * channels 2k and 2k + 1. `sum` makes the primitive of the bare s32 sum. Tried once per implementation, layout and sizes (with
+ * one tap there are no pairs of taps, with another padding other ones), on the product itself with sources of 255: with
+ * weights ±126 that cancel in such pairs and have random signs otherwise, any other pair would saturate half of the time, and
+ * sums would not be twice those with weights ±63. Small products are tried with many signs.
  */
 export function isExact(
   r: Recorder,
@@ -181,8 +182,9 @@ export function isExact(
   if (!given.assumesNeighbours) return true;
   const known = knownPairs.get(r.binding) ?? new Map<string, boolean>();
   knownPairs.set(r.binding, known);
-  const channels = Math.min(view.channels, 4 + (view.channels % 4));
-  const key = [primitive.implementation, primitive.descs.weights.layout, channels, view.order].join();
+  const { source, weights, destination } = primitive.descs;
+  const sizes = [source, weights, destination].map(({ dims }) => dims.join('x'));
+  const key = [primitive.implementation, weights.layout, view.order, view.groups, ...sizes].join();
   let answer = known.get(key);
   if (answer === undefined) {
     const tried = sum();
@@ -197,16 +199,23 @@ export function isExact(
 
 function doubles(r: Recorder, primitive: Primitive, view: FilterView): boolean {
   const taps = sizeOf(primitive.descs.weights.dims) / view.filters / view.channels;
-  const [once, twice] = [63, 126].map((by) => sumsOver255(r, primitive, cancelling({ ...view, taps }, by)));
-  return once.every((sum, i) => 2 * sum === twice[i]);
+  const pairs = view.filters * taps * Math.ceil(view.channels / 2);
+  for (let seed = 1; seed <= Math.max(1, Math.ceil(LEAST_PAIRS / pairs)); seed++) {
+    const [once, twice] = [63, 126].map((by) => sumsOver255(r, primitive, cancelling({ ...view, taps }, by, seed)));
+    if (once.some((sum, i) => 2 * sum !== twice[i])) return false;
+  }
+  return true;
 }
 
+/** Pairs that are tried at least: each that is added against the assumption shows with probability 1/2. */
+const LEAST_PAIRS = 64;
+
 /** ±`by` in channels 2k, the opposite in 2k + 1. */
-function cancelling(view: FilterView, by: number): Int8Array {
+function cancelling(view: FilterView, by: number, seed: number): Int8Array {
   const { filters, channels, taps } = view;
   const [byFilter, byChannel, byTap] = stepsOf(view);
   const weights = new Int8Array(filters * channels * taps);
-  let state = 1;
+  let state = Math.imul(seed, 0x9e3779b1) >>> 0;
   for (let o = 0; o < filters; o++) {
     for (let c = 0; c < channels; c += 2) {
       for (let t = 0; t < taps; t++) {
