@@ -1,6 +1,6 @@
 /** Sizes for dimensions that nobody gave. */
 import { UnskewError } from '../diagnostics/index.ts';
-import { type Graph, specialize, type ValueId } from '../ir/index.ts';
+import { type Graph, specialize, symbolsIn, type ValueId } from '../ir/index.ts';
 
 /** Small ones first: they are tried in turn, and what fits is run or planned. */
 const USUAL = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 224, 256, 384, 512];
@@ -16,7 +16,7 @@ const LARGEST = 4096;
 export function fittingSizes(graph: Graph): ReadonlyMap<string, number> | undefined {
   const dims = (axes: (axis: number) => boolean) =>
     new Set(
-      graph.inputs.flatMap((id) => graph.values[id].type.shape.filter((_, axis) => axes(axis)).flatMap(symbolsOf)),
+      graph.inputs.flatMap((id) => graph.values[id].type.shape.filter((_, axis) => axes(axis)).flatMap(symbolsIn)),
     );
   const [all, first] = [dims(() => true), dims((axis) => axis === 0)];
   if (all.size === 0) return new Map();
@@ -29,10 +29,6 @@ export function fittingSizes(graph: Graph): ReadonlyMap<string, number> | undefi
   }
   return undefined;
 }
-
-/** The names in a dimension, which may be an expression. */
-const symbolsOf = (dim: number | string): string[] =>
-  typeof dim === 'number' ? [] : (dim.match(/[A-Za-z_][\w.]*/g) ?? []).filter((name) => name !== 'max');
 
 function inRange({ symbols }: Graph, symbol: string, size: number): number {
   const { min = 0, max = Number.POSITIVE_INFINITY } = symbols?.[symbol] ?? {};

@@ -62,6 +62,10 @@ export function bindDim(dim: Dim, bindings: ReadonlyMap<string, number>): Dim {
   return value ?? dim;
 }
 
+/** The symbols of a dimension, which may be an expression. */
+export const symbolsIn = (dim: Dim): readonly string[] =>
+  typeof dim === 'number' ? [] : (dim.match(/[A-Za-z_][\w.]*/g) ?? []).filter((name) => name !== 'max');
+
 /** The number of elements as one dimension. */
 export const elementsOf = (shape: Shape): Dim => shape.reduce<Dim>((product, dim) => mulDims(product, dim), 1);
 

@@ -1,3 +1,21 @@
+/** What convolutions of our own share, in two dimensions; the result has the rows and columns of `output`. */
+interface WindowKernel {
+  readonly sourceType: 'u8' | 's8';
+  readonly type: 'u8' | 's8' | 's32';
+  readonly batch: number;
+  readonly channels: number;
+  readonly input: readonly [number, number];
+  readonly output: readonly [number, number];
+  readonly kernel: readonly [number, number];
+  readonly strides: readonly [number, number];
+  readonly dilations: readonly [number, number];
+  readonly padsBegin: readonly [number, number];
+  readonly sourceZeroPoint: number;
+  readonly zeroPoint: number;
+  readonly low: number;
+  readonly high: number;
+}
+
 /**
  * The kernels that oneDNN lacks; native/kernels implements them. Tensors are dense; `outer × channels × inner` is the row-major view of a tensor around its
  * channel axis (channels-last: inner = 1; per-tensor parameters: channels = 1). Arguments are source and destination
@@ -55,46 +73,18 @@ export type Kernel =
    *  channels; output channel o reads input channel floor(o / multiplier). Arguments `weights` s8[output channels, kh·kw],
    *  `bias` s32[output channels] [?], `multiplier` f32[output channels] (absent for 's32'): these three are constants,
    *  packed when the session is made. */
-  | {
+  | (WindowKernel & {
       readonly name: 'depthwise';
-      readonly sourceType: 'u8' | 's8';
-      readonly type: 'u8' | 's8' | 's32';
-      readonly batch: number;
-      readonly channels: number;
       readonly multiplier: number;
-      readonly input: readonly [number, number];
-      readonly output: readonly [number, number];
-      readonly kernel: readonly [number, number];
-      readonly strides: readonly [number, number];
-      readonly dilations: readonly [number, number];
-      readonly padsBegin: readonly [number, number];
-      readonly sourceZeroPoint: number;
-      readonly zeroPoint: number;
-      readonly low: number;
-      readonly high: number;
-    }
+    })
   /** Convolution, channels last, of constant weights; the sum, `multiplier`, types and padding as in `depthwise`. Arguments `weights`
    *  s8[outputChannels, channels / groups, kh, kw], `bias` s32[outputChannels] [?], `multiplier` f32[outputChannels]
    *  (absent for 's32'): these three are constants, packed when the session is made. */
-  | {
+  | (WindowKernel & {
       readonly name: 'convolution';
-      readonly sourceType: 'u8' | 's8';
-      readonly type: 'u8' | 's8' | 's32';
-      readonly batch: number;
-      readonly channels: number;
       readonly outputChannels: number;
       readonly groups: number;
-      readonly input: readonly [number, number];
-      readonly output: readonly [number, number];
-      readonly kernel: readonly [number, number];
-      readonly strides: readonly [number, number];
-      readonly dilations: readonly [number, number];
-      readonly padsBegin: readonly [number, number];
-      readonly sourceZeroPoint: number;
-      readonly zeroPoint: number;
-      readonly low: number;
-      readonly high: number;
-    }
+    })
   /** N-D gather-scatter copy of `elementBytes`-sized elements: transposes, concatenations, slices, layout changes. */
   | {
       readonly name: 'copy';

@@ -3,7 +3,16 @@
  * more stride. Others take a few sizes, no two of them the same. Sizes are those of the region's leaves: where a leaf is
  * (W − 13)/2 + 1 long, W begins at 13.
  */
-import { bindDim, type Graph, type Node, nodesOf, type Shape, specialize, type ValueId } from '../../ir/index.ts';
+import {
+  bindDim,
+  type Graph,
+  type Node,
+  nodesOf,
+  type Shape,
+  specialize,
+  symbolsIn,
+  type ValueId,
+} from '../../ir/index.ts';
 import type { Region } from './region.ts';
 
 /** Sizes of a symbol under a window that are tried at most, and of all of them together. */
@@ -60,7 +69,7 @@ function bindingsOf(region: Region): readonly ReadonlyMap<string, number>[] {
   const others = new Set<string>();
   for (const shape of shapes)
     shape.forEach((dim, axis) => {
-      for (const symbol of symbolsOf(dim)) (isWindowed && axis >= 2 ? spatial : others).add(symbol);
+      for (const symbol of symbolsIn(dim)) (isWindowed && axis >= 2 ? spatial : others).add(symbol);
     });
   if (spatial.size + others.size === 0) return [new Map()];
   const reach = Math.min(Math.max(4, ...nodes.map((node) => reachOf(region, node))), MOST_SIZES);
@@ -96,7 +105,7 @@ function fixedByWeights({ before, after }: Region): ReadonlyMap<string, number> 
     for (const { op, operands } of nodesOf(graph)) {
       if (!op.endsWith('matmul')) continue;
       const [columns, rows] = [0, 1].map((i) => graph.values[operands[i] as ValueId].type.shape.at(-1 - i));
-      const [symbol, ...others] = new Set(symbolsOf(columns ?? 0));
+      const [symbol, ...others] = new Set(symbolsIn(columns ?? 0));
       if (symbol === undefined || others.length > 0 || typeof rows !== 'number') continue;
       const sizesFor = dimensions(symbol, [[columns as string]]);
       for (let value = 1; value <= MOST_VALUES && !fixed.has(symbol); value++)
@@ -105,12 +114,9 @@ function fixedByWeights({ before, after }: Region): ReadonlyMap<string, number> 
   return fixed;
 }
 
-const symbolsOf = (dim: Shape[number]): readonly string[] =>
-  typeof dim === 'string' ? (dim.match(/[A-Za-z_][\w.]*/g) ?? []).filter((symbol) => symbol !== 'max') : [];
-
 /** What the dimensions that depend on one symbol alone are for a value of it. */
 function dimensions(symbol: string, shapes: readonly Shape[]): (value: number) => readonly number[] {
-  const own = shapes.flat().filter((dim) => new Set(symbolsOf(dim)).size === 1 && symbolsOf(dim).includes(symbol));
+  const own = shapes.flat().filter((dim) => new Set(symbolsIn(dim)).size === 1 && symbolsIn(dim).includes(symbol));
   return (value) => own.map((dim) => Number(bindDim(dim, new Map([[symbol, value]]))));
 }
 

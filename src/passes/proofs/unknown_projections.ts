@@ -27,7 +27,7 @@ export class UnknownProjections implements Projections {
   projection(w: ITensor, layout: Layout, vector: Vector, ring: Ring): Float64Array {
     if (isOnes(vector) || !this.#random.made(vector)) return this.#weights.projection(w, layout, vector, ring);
     const known = within(this.#projections, nameOf(layout));
-    const unknown = remember(known, w, vector, () => this.#random.vector(projectionSize(w, layout)).data);
-    return unknown; // elements of Z/p, which are integers of their own modulo 2^32 too
+    // Elements of Z/p, which are unknown integers modulo 2^32 as well.
+    return remember(known, w, vector, () => this.#random.vector(projectionSize(w, layout)).data);
   }
 }
