@@ -38,6 +38,7 @@ export {
 export type { Certificate, CertificateEntry } from './passes/certificate.ts';
 export { type LegalizeOptions, type LegalizeResult, legalize } from './passes/legalize.ts';
 export { type Obligation, type Witness, type WitnessInput, witnessFeeds } from './passes/proofs/obligation.ts';
+export type { RemainingZeroPoint } from './passes/remaining.ts';
 export type { Miss } from './passes/rewrite/rule.ts';
 export type { Strategy, StrategyName, StrategyReport, WayReport } from './passes/strategies.ts';
 export type { Target } from './passes/target.ts';

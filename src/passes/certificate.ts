@@ -4,6 +4,7 @@
  */
 import type { Graph, ValueId } from '../ir/index.ts';
 import { findRule } from './all_rules.ts';
+import { lazily } from './lazily.ts';
 import type { PassTrace } from './pass.ts';
 import type { ByteSums } from './proofs/byte_sums.ts';
 import { type CheckedRegion, checkGraphs, checkPrimitives, Session } from './proofs/check.ts';
@@ -73,7 +74,7 @@ export function certificateOf(
   corrections: readonly PassTrace[],
   checked?: () => Checked,
 ): Certificate {
-  const entries = once(() => entriesOf(graph, rewritesIn(graph, corrections), checked?.()));
+  const entries = lazily(() => entriesOf(graph, rewritesIn(graph, corrections), checked?.()));
   return {
     ...(graph.profile && { profile: graph.profile }),
     get verdict() {
@@ -88,7 +89,7 @@ export function certificateOf(
 
 /** Of a compiled graph: what was certified before, and the selection of its operators. */
 export function withSelection(certificate: Certificate, selected: Graph, checked: () => Checked): Certificate {
-  const selection = once(() => entriesOf(selected, new Map(), checked()));
+  const selection = lazily(() => entriesOf(selected, new Map(), checked()));
   return {
     ...(certificate.profile && { profile: certificate.profile }),
     get verdict() {
@@ -161,10 +162,4 @@ function reasonOf({ what, verdict }: Obligation): string {
     ? `at the sums ${accumulators.map(([from, to]) => (from === to ? from : `${from} … ${to}`)).join(', ')}`
     : `on an input where %${output}[${index.join(', ')}] is ${before} before and ${after} after`;
   return `differs ${where}`;
-}
-
-/** Computed at the first reading. */
-function once<T>(compute: () => T): () => T {
-  let value: { readonly is: T } | undefined;
-  return () => (value ??= { is: compute() }).is;
 }

@@ -11,6 +11,7 @@ import { findOp, type Graph, type Node, type NodeId, nodesOf, typeOf, type Value
 import { layerClass } from './cost/layer_class.ts';
 import { type CostModel, costModel } from './cost/model.ts';
 import { prefersOurKernel } from './cost/our_kernel.ts';
+import { lazily } from './lazily.ts';
 import type { Pass, PassContext, PassResult } from './pass.ts';
 import { applyRules } from './rewrite/driver.ts';
 import { GraphEditor, type RewriteEvent } from './rewrite/editor.ts';
@@ -50,6 +51,12 @@ const waysOf: Readonly<Record<string, readonly Way[]>> = {
   'qnn.conv_transpose': transposedWays,
   'qnn.matmul': matmulWays,
 };
+
+/** What could have corrected a product: the reasons of these say why a zero point is left. */
+export const productRules: readonly AnyRule[] = [
+  ...weightRules.filter(({ name }) => !name.startsWith('drop-')),
+  ...Object.values(waysOf).flatMap((list) => list.flatMap(({ rule }) => rule ?? [])),
+];
 
 /** Zero points of weights, and sources that a target cannot take as they are: what is done before any way is chosen. */
 export const correctWeights = (graph: Graph, context: PassContext): PassResult =>
@@ -189,12 +196,6 @@ function judge(
   const reason = way.rule ? missOf(editor, node, way.rule) : nativeMiss(editor, node);
   return reason === undefined ? { legal: true, cost } : { legal: false, reason, cost };
 }
-
-/** A value computed at the first reading. */
-const lazily = <T>(compute: () => T): (() => T) => {
-  let value: { readonly is: T } | undefined;
-  return () => (value ??= { is: compute() }).is;
-};
 
 function missOf(editor: GraphEditor, node: Node, rule: AnyRule): string | undefined {
   return rule.where?.(matchOf(editor, node, rule.root), (reason) => ({ reason }))?.reason;

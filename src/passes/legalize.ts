@@ -4,12 +4,15 @@ import type { Diagnostic } from '../diagnostics/index.ts';
 import { fail, InternalError } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/index.ts';
 import { type Certificate, certificateOf, Prover, withSelection } from './certificate.ts';
+import { productRules } from './correct_zero_points.ts';
 import type { CostModel } from './cost/model.ts';
+import { lazily } from './lazily.ts';
 import { guarded, type PipelineOptions, runPipeline } from './manager.ts';
 import type { PassTrace } from './pass.ts';
 import { correctPipeline, quantizePipeline } from './pipelines.ts';
 import type { ByteSums } from './proofs/byte_sums.ts';
 import { otherWays, refutationsOf, type Tried } from './proofs/other_ways.ts';
+import { type RemainingZeroPoint, remainingZeroPoints } from './remaining.ts';
 import type { Miss } from './rewrite/rule.ts';
 import type { Strategy, StrategyReport } from './strategies.ts';
 import { defaultTarget, type Target, targetNames } from './target.ts';
@@ -39,6 +42,8 @@ export interface LegalizeResult {
   /** The certificate of what selection made of `graph`. */
   certify(selected: Graph): Certificate;
   readonly strategies: readonly StrategyReport[];
+  /** The zero points that are left on convolutions and matrix products, each with its reason; empty where the target is reached. */
+  readonly remaining: readonly RemainingZeroPoint[];
   readonly misses: readonly Miss[];
   readonly notes: readonly Diagnostic[];
 }
@@ -86,6 +91,7 @@ export function legalize(graph: Graph, options: LegalizeOptions = {}): LegalizeR
     });
   }
   const { corrected, strategies, certificate } = attempt;
+  const remaining = lazily(() => remainingZeroPoints(corrected.graph, target, productRules));
   return {
     graph: corrected.graph,
     quantized: quantized.graph,
@@ -94,6 +100,9 @@ export function legalize(graph: Graph, options: LegalizeOptions = {}): LegalizeR
     certify: (selected) =>
       withSelection(certificate, selected, () => prover.selection(corrected.graph, selected, target)),
     strategies,
+    get remaining() {
+      return remaining();
+    },
     misses,
     notes: [...quantized.notes, ...corrected.notes],
   };

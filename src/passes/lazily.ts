@@ -1,0 +1,5 @@
+/** A value computed at the first reading. */
+export const lazily = <T>(compute: () => T): (() => T) => {
+  let value: { readonly is: T } | undefined;
+  return () => (value ??= { is: compute() }).is;
+};

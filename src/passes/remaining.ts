@@ -1,0 +1,198 @@
+/**
+ * The zero points that are still on convolutions and matrix products once a graph is legalized, each with the reason: what a
+ * verdict may not be silent about. Products are
+ *
+ *   qnn.*    integer products that no rule corrected (or that the target leaves as they are: those are not listed)
+ *   nn.*     float products of dequantized operands that were not grouped
+ *   opaque   operators of the file that are carried: quantized ones, and float ones of dequantized operands
+ */
+import { constantOf, findOp, type Graph, type Node, nodesOf, type OperandSpecs, type ValueId } from '../ir/index.ts';
+import { qdqStages } from './group_qdq.ts';
+import { isUnrelated } from './qdq/plan.ts';
+import { GraphEditor } from './rewrite/editor.ts';
+import { nearness } from './rewrite/nearness.ts';
+import { type AnyRule, type MissReason, matchOf } from './rewrite/rule.ts';
+import type { Target } from './target.ts';
+
+export interface RemainingZeroPoint {
+  /** The node of the product in the legalized graph, and the name of its layer in the model. */
+  readonly node: string;
+  readonly layer: string;
+  /** The operator of the product; where it is carried, that of the file. */
+  readonly op: string;
+  /** The operand that the zero point belongs to, by its name (`x`, `w`, `a`, `b`), or by its index where the product is carried. */
+  readonly operand: string;
+  /** The zero point itself, where a value holds it. */
+  readonly zeroPoint?: string;
+  readonly reason: string;
+  /** What would help. */
+  readonly hint?: string;
+}
+
+/** The operands of integer products that have zero points, and where those are. */
+const integerOperands: Readonly<Record<string, readonly (readonly [string, number])[]>> = {
+  'qnn.conv': pairs('x', 'w'),
+  'qnn.conv_transpose': pairs('x', 'w'),
+  'qnn.matmul': pairs('a', 'b'),
+};
+function pairs(left: string, right: string): readonly (readonly [string, number])[] {
+  return [
+    [left, 2],
+    [right, 3],
+  ];
+}
+
+const floatProducts: ReadonlySet<string> = new Set(['nn.conv', 'nn.conv_transpose', 'nn.matmul']);
+
+/** Operators of files: where the zero points of quantized products are; none: some are computed or implied. */
+const carriedIntegers: Readonly<Record<string, readonly number[]>> = {
+  ConvInteger: [2, 3],
+  MatMulInteger: [2, 3],
+  QLinearConv: [2, 5],
+  QLinearMatMul: [2, 5],
+  'com.microsoft.QGemm': [2, 5],
+  'com.microsoft.QLinearConv': [2, 5],
+  'com.microsoft.MatMulIntegerToFloat': [4, 5],
+  'com.microsoft.DynamicQuantizeMatMul': [],
+  'com.microsoft.DynamicQuantizeLSTM': [],
+  'com.microsoft.MatMulNBits': [],
+  'com.microsoft.MatMulBnb4': [],
+  'com.microsoft.QAttention': [],
+  'com.microsoft.QMoE': [],
+};
+const carriedFloats = /^(com\.microsoft\.(nchwc\.)?)?(Fused)?(Conv|ConvTranspose|MatMul|Gemm|TransposeMatMul)$/;
+const carriedMovements = /^(Transpose|Reshape|Identity|Cast|Squeeze|Unsqueeze|Flatten|Expand|Slice|Concat)$/;
+
+/** `rules`: those that could have corrected an integer product, for reasons. */
+export function remainingZeroPoints(graph: Graph, target: Target, rules: readonly AnyRule[]): RemainingZeroPoint[] {
+  const editor = new GraphEditor(graph);
+  const found: RemainingZeroPoint[] = [];
+  for (const node of nodesOf(graph)) {
+    const add = (operand: string, zero: ValueId | undefined, op: string, why: MissReason): void => {
+      const { reason, hint } = why;
+      const layer = node.loc.node ?? node.id;
+      found.push({
+        node: node.id,
+        layer,
+        op,
+        operand,
+        ...(zero && { zeroPoint: zero }),
+        reason,
+        ...(hint && { hint }),
+      });
+    };
+    const integers = integerOperands[node.op];
+    if (integers !== undefined) {
+      for (const [operand, index] of integers) {
+        const zero = node.operands[index];
+        if (!isZeroPoint(graph, zero) || isLegal(graph, node, target)) continue;
+        add(operand, zero, node.op, whyNotCorrected(editor, node, index, rules));
+      }
+    } else if (floatProducts.has(node.op)) {
+      const names = Object.keys((findOp(node.op) as { readonly operands: OperandSpecs }).operands);
+      [0, 1].forEach((index) => {
+        const zero = zeroPointBehind(editor, node.operands[index]);
+        if (zero !== undefined) add(names[index], zero, node.op, whyNotGrouped(editor, node));
+      });
+    } else if (node.op === 'opaque') carriedZeroPoints(editor, node, add);
+  }
+  return found;
+}
+
+type Add = (operand: string, zero: ValueId | undefined, op: string, why: MissReason) => void;
+
+function carriedZeroPoints(editor: GraphEditor, node: Node, add: Add): void {
+  const graph = editor.base;
+  const operator = node.attrs.operator as string;
+  const why = whyCarried(graph, node, operator);
+  const indices = carriedIntegers[operator];
+  if (indices?.length === 0) add('all', undefined, operator, why);
+  for (const index of indices ?? []) {
+    const zero = node.operands[index];
+    if (isZeroPoint(graph, zero)) add(String(index), zero, operator, why);
+  }
+  if (indices !== undefined || !carriedFloats.test(operator)) return;
+  for (const index of [0, 1]) {
+    const zero = zeroPointBehind(editor, node.operands[index]);
+    if (zero !== undefined) add(String(index), zero, operator, why);
+  }
+}
+
+/** A zero point that is there and not known to be 0 everywhere. */
+function isZeroPoint(graph: Graph, id: ValueId | null | undefined): id is ValueId {
+  if (id === null || id === undefined) return false;
+  const data = constantOf(graph, id)?.data as ArrayLike<number | bigint> | undefined;
+  return data === undefined || Array.prototype.some.call(data, (value) => Number(value) !== 0);
+}
+
+/** A library that knows zero points takes a constant scalar one of the source of a symmetric product. */
+function isLegal(graph: Graph, node: Node, target: Target): boolean {
+  const [, , source, weights] = node.operands;
+  return (
+    target.name === 'onednn' &&
+    (weights === null || weights === undefined) &&
+    constantOf(graph, source)?.data.length === 1
+  );
+}
+
+/** The zero point with which an operand of a float product was dequantized, whatever moved it since. */
+function zeroPointBehind(editor: GraphEditor, id: ValueId | null | undefined): ValueId | undefined {
+  const queue = [id];
+  for (let at = 0; at < queue.length && at < 64; at++) {
+    const value = queue[at];
+    const node = value ? editor.producer(value) : undefined;
+    if (node === undefined) continue;
+    const operator = node.op === 'opaque' ? (node.attrs.operator as string) : node.op;
+    if (operator === 'qnn.dequantize' || /(^|\.)DequantizeLinear$/.test(operator)) {
+      const zero = node.operands[2];
+      if (isZeroPoint(editor.base, zero)) return zero;
+    } else if (
+      operator === 'nn.cast' ||
+      findOp(node.op)?.traits.includes('movement') ||
+      carriedMovements.test(operator)
+    )
+      queue.push(...node.operands.slice(0, /concat/i.test(operator) ? undefined : 1));
+  }
+  return undefined;
+}
+
+/** The most helpful reason of the rules that are about this product; the last of a kind knows best. */
+function whyNotCorrected(editor: GraphEditor, node: Node, index: number, rules: readonly AnyRule[]): MissReason {
+  const zero = node.operands[index];
+  const reasons = missesOf(editor, node, rules).filter(({ operand }) => operand !== undefined);
+  const about = reasons.filter(({ operand }) => operand === zero || operand === node.operands[index - 2]);
+  return nearest(about) ?? nearest(reasons) ?? { reason: 'no rule corrects it' };
+}
+
+const toFloat: readonly AnyRule[] = qdqStages.products.at(-1) ?? [];
+
+function whyNotGrouped(editor: GraphEditor, node: Node): MissReason {
+  return nearest(missesOf(editor, node, toFloat)) ?? { reason: 'the product is computed in float' };
+}
+
+/** What the importer said of the operator, or of the first one behind which everything is carried. */
+function whyCarried(graph: Graph, node: Node, operator: string): MissReason {
+  const unsupported = graph.origin?.unsupported ?? [];
+  const own = unsupported.find(({ value }) => node.results.includes(value as ValueId));
+  if (own !== undefined) return { reason: `the operator ${operator} is carried: ${own.reason}` };
+  const first = unsupported.at(0);
+  const behind = first === undefined ? '' : `, as ${first.operator} of %${first.value} (${first.reason})`;
+  return { reason: `the operator ${operator} is carried: an operand has a type that is not understood${behind}` };
+}
+
+const missesOf = (editor: GraphEditor, node: Node, rules: readonly AnyRule[]): MissReason[] =>
+  rules.flatMap((rule) => {
+    if (rule.root.name !== node.op) return [];
+    const found = rule.where?.(matchOf(editor, node, rule.root), (reason, operand, hint) => ({
+      reason,
+      ...(operand && { operand: operand.id }),
+      ...(hint && { hint }),
+    }));
+    return found === undefined || isUnrelated(found) ? [] : [found];
+  });
+
+const nearest = (misses: readonly MissReason[]): MissReason | undefined =>
+  misses.reduce<MissReason | undefined>(
+    (best, miss) => (best === undefined || nearness(miss) < nearness(best) ? miss : best),
+    undefined,
+  );

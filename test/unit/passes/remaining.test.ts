@@ -1,0 +1,101 @@
+/** Zero points that are left on products are listed with a reason, whatever form the product has. */
+import { describe, expect, test } from 'vitest';
+import { type Graph, GraphBuilder, tensor, type Value } from '../../../src/ir/index.ts';
+import { nnMatmul } from '../../../src/ir/ops/nn_matmul.op.ts';
+import { nnTranspose } from '../../../src/ir/ops/nn_movement.op.ts';
+import { opaqueOp } from '../../../src/ir/ops/opaque.op.ts';
+import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
+import { qnnMatmul } from '../../../src/ir/ops/qnn_matmul.op.ts';
+import { type LegalizeResult, legalize } from '../../../src/passes/legalize.ts';
+import { deq, weights } from './qdq_graphs.ts';
+
+const attrs = { strides: [1, 1], pads: [1, 1, 1, 1], dilations: [1, 1], group: 1 };
+const u8 = (b: GraphBuilder, value: number): Value<'u8'> => b.scalar('u8', value);
+
+const left = (graph: Graph, target: 'symmetric' | 'onednn' = 'symmetric') =>
+  legalize(graph, { target }).remaining.map(({ op, operand }) => `${op} ${operand}`);
+const build = (emit: (b: GraphBuilder) => Value): Graph => {
+  const b = new GraphBuilder();
+  return b.finish([emit(b)]);
+};
+const opaque = (b: GraphBuilder, operator: string, operands: readonly (Value | null)[], result = 'f32[2,4]'): Value =>
+  b.emitList(opaqueOp, operands, { operator, results: [result] })[0];
+
+describe('nothing is listed', () => {
+  const conv = build((b) =>
+    b.emit(qnnConv, { x: b.input('x', 'u8', [1, 2, 4, 4]), w: weights(b, 's8', [3, 2, 3, 3], 1), zx: u8(b, 3) }, attrs),
+  );
+  test('of corrected products, and of zero points that the target takes', () => {
+    expect(left(conv)).toEqual([]);
+    expect(left(conv, 'onednn')).toEqual([]);
+  });
+  test('of products without zero points, or with zeros', () => {
+    const float = build((b) => b.emit(nnMatmul, { a: b.input('a', 'f32', [2, 3]), b: b.input('b', 'f32', [3, 4]) }));
+    const zeros = build((b) =>
+      b.emit(nnMatmul, {
+        a: b.input('a', 'f32', [2, 3]),
+        b: deq(b, weights(b, 's8', [3, 4], 1), { s: [1, 2, 3, 4], z: [0, 0, 0, 0], axis: 1 }),
+      }),
+    );
+    expect([...left(float), ...left(zeros)]).toEqual([]);
+  });
+});
+
+describe('what is left', () => {
+  test('on a convolution whose filters and their zero point are computed', () => {
+    const graph = build((b) =>
+      b.emit(
+        qnnConv,
+        { x: b.input('x', 'u8', [1, 2, 4, 4]), w: b.input('w', 'u8', [3, 2, 3, 3]), zw: b.input('zw', 'u8', [3]) },
+        attrs,
+      ),
+    );
+    const { remaining, strategies }: LegalizeResult = legalize(graph);
+    expect(remaining).toEqual([
+      expect.objectContaining({ op: 'qnn.conv', operand: 'w', reason: expect.stringContaining('constant') }),
+    ]);
+    expect(strategies).toEqual([]);
+  });
+  test('on a float product of one dequantized operand, whatever moved it', () => {
+    const graph = build((b) => {
+      const w = deq(b, weights(b, 'u8', [4, 3], 1), { s: [1, 2, 3, 4], z: [1, 2, 3, 4], axis: 0 });
+      return b.emit(nnMatmul, { a: b.input('a', 'f32', [2, 3]), b: b.emit(nnTranspose, { x: w }, { perm: [1, 0] }) });
+    });
+    const { remaining } = legalize(graph);
+    expect(remaining).toEqual([
+      expect.objectContaining({
+        op: 'nn.matmul',
+        operand: 'b',
+        reason: 'the left operand is not dequantized: %a is an input of the graph',
+      }),
+    ]);
+  });
+  test('on quantized operators that are carried', () => {
+    const graph = build((b) => {
+      const [a, w] = [b.input('a', 'u8', [2, 3]), b.input('w', 'u8', [3, 4])];
+      return opaque(b, 'MatMulInteger', [a, w, u8(b, 0), b.input('zw', 'u8', [4])], 's32[2,4]');
+    });
+    expect(left(graph)).toEqual(['MatMulInteger 3']);
+    const blocks = build((b) => opaque(b, 'com.microsoft.MatMulNBits', [b.input('a', 'f32', [2, 3])]));
+    expect(left(blocks)).toEqual(['com.microsoft.MatMulNBits all']);
+    expect(legalize(blocks).remaining[0].reason).toContain('com.microsoft.MatMulNBits is carried');
+  });
+  test('on float operators that are carried, behind carried ones as well', () => {
+    const graph = build((b) => {
+      const w = opaque(b, 'DequantizeLinear', [b.input('w', 'opaque' as 'u8', []), null, u8(b, 7)], 'f32[3,4]');
+      const x = deq(b, b.input('x', 'u8', [2, 3]), { s: 0.5, z: 128 });
+      return opaque(b, 'Gemm', [x, opaque(b, 'Transpose', [w], 'f32[3,4]'), b.constant(tensor('f32', [1], []))]);
+    });
+    expect(left(graph)).toEqual(['Gemm 0', 'Gemm 1']);
+  });
+  test('under the other target: what takes the reference kernel', () => {
+    const graph = build((b) =>
+      b.emit(qnnMatmul, {
+        a: b.input('a', 'u8', [2, 3]),
+        b: weights(b, 's8', [3, 4], 1),
+        za: b.input('za', 'u8', [2]),
+      }),
+    );
+    expect(left(graph, 'onednn')).toEqual([]);
+  });
+});
