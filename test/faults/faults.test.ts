@@ -1,0 +1,23 @@
+/** Every small input that once failed is right now, or refused as it may be. `report.ts` prints the verdicts. */
+import { describe, expect, test } from 'vitest';
+import { decide } from './decide.ts';
+import { faults, faultsRoot } from './entries.ts';
+import { fallingShort } from './falling_short.ts';
+
+const root = faultsRoot();
+if (root === undefined) test.skip('faults (skipped: there is no shared/faults beside the repository)');
+else
+  describe('faults', () => {
+    for (const fault of faults()) {
+      const reason = fallingShort[fault.file];
+      test(`${fault.file}: ${fault.kind}${reason ? ` (falls short: ${reason})` : ''}`, async () => {
+        const { verdict, why } = await decide(root, fault);
+        const isRight = verdict === 'right' || verdict === 'refused-as-right';
+        // What has become right leaves the list.
+        expect(isRight, `${verdict}: ${why}`).toBe(reason === undefined);
+      });
+    }
+    test('the list of what falls short names entries', () => {
+      expect(Object.keys(fallingShort).filter((file) => !faults().some((fault) => fault.file === file))).toEqual([]);
+    });
+  });
