@@ -3,16 +3,23 @@
  *
  *   8 bytes   "UNSKEW", 0, version
  *   4 bytes   length of the header, little endian
- *   header    JSON: the graph at level dnnl as text, the table of its large constants, certificate, strategies, target
- *   constants each 64-byte aligned, in the order of the table
+ *   4 bytes   CRC-32 of the header and of the 12 bytes before
+ *   header    JSON: the graph at level dnnl as text, the table of its constants with the CRC-32 of each, certificate,
+ *             strategies, target, length of what follows
+ *   constants each 64-byte aligned, in the order of the table, zeros between them
+ *
+ * Everything but those zeros is under a checksum, and all of them are verified when the file is read: a flipped bit in a
+ * weight would be other numbers, without a word. CRC-32 finds every burst of up to 32 bits and takes 14 ms for 100 MB.
  *
  * The graph is host-independent; layouts, packing and memory are planned where the file is loaded. It is kept in its
  * textual form because the parser checks all of it, and people can read it.
  */
+import { crc32 } from 'node:zlib';
 import { fail, UnskewError } from '../diagnostics/index.ts';
 import {
   bytesOf,
   constantOf,
+  type DType,
   dtypes,
   type Graph,
   type ITensor,
@@ -28,9 +35,10 @@ import type { Certificate } from '../passes/certificate.ts';
 import type { StrategyReport } from '../passes/strategies.ts';
 import type { Target } from '../passes/target.ts';
 
-const MAGIC = [0x55, 0x4e, 0x53, 0x4b, 0x45, 0x57, 0, 1] as const;
+const MAGIC = [0x55, 0x4e, 0x53, 0x4b, 0x45, 0x57, 0, 2] as const;
 const VERSION = MAGIC.length - 1;
-const PREFIX = MAGIC.length + 4;
+const CHECKED = MAGIC.length + 4;
+const PREFIX = CHECKED + 4;
 const ALIGNMENT = 64;
 
 export interface CompiledModel {
@@ -45,11 +53,14 @@ interface Place {
   readonly shape: readonly number[];
   /** From the start of the constants. */
   readonly offset: number;
+  readonly crc: number;
 }
 
 interface Header extends Omit<CompiledModel, 'graph'> {
   readonly graph: string;
   readonly constants: Readonly<Record<string, Place>>;
+  /** Bytes of the constants, those between them included. */
+  readonly size: number;
 }
 
 /** By the magic alone: the version is judged when it is read. */
@@ -66,21 +77,26 @@ export function writeCompiledFile({ graph, ...rest }: CompiledModel): Uint8Array
     const tensor = constantOf(graph, id);
     if (tensor === undefined) continue;
     const bytes = bytesOf(tensor.data);
-    constants[id] = { dtype: tensor.dtype, shape: tensor.shape, offset: end };
+    constants[id] = { dtype: tensor.dtype, shape: tensor.shape, offset: end, crc: crc32(bytes) };
     payload.push({ bytes, offset: end });
     size = end + bytes.length;
     end = aligned(size);
   }
-  const header: Header = { graph: print(graph, { elideConstants: true }), constants, ...rest };
+  const header: Header = { graph: print(graph, { elideConstants: true }), constants, size, ...rest };
   const json = new TextEncoder().encode(JSON.stringify(header));
   const start = aligned(PREFIX + json.length);
   const file = new Uint8Array(start + size);
   file.set(MAGIC);
-  new DataView(file.buffer).setUint32(MAGIC.length, json.length, true);
+  const view = new DataView(file.buffer);
+  view.setUint32(MAGIC.length, json.length, true);
   file.set(json, PREFIX);
+  view.setUint32(CHECKED, headerChecksum(file, json.length), true);
   for (const { bytes, offset } of payload) file.set(bytes, start + offset);
   return file;
 }
+
+const headerChecksum = (file: Uint8Array, length: number): number =>
+  crc32(file.subarray(PREFIX, PREFIX + length), crc32(file.subarray(0, CHECKED)));
 
 /** @throws UnskewError U5004 for a file of another version, a truncated or a damaged one */
 export function readCompiledFile(bytes: Uint8Array, file?: string): CompiledModel {
@@ -94,18 +110,24 @@ export function readCompiledFile(bytes: Uint8Array, file?: string): CompiledMode
   if (bytes.length < PREFIX) refuse('is truncated');
   if (bytes[VERSION] !== MAGIC[VERSION])
     refuse(`is of version ${bytes[VERSION]}; this unskew reads version ${MAGIC[VERSION]}`);
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(MAGIC.length, true);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const length = view.getUint32(MAGIC.length, true);
   if (PREFIX + length > bytes.length) refuse('is truncated');
+  if (headerChecksum(bytes, length) !== view.getUint32(CHECKED, true))
+    refuse('is damaged: its header does not have the checksum that was written');
   const header =
     readHeader(bytes.subarray(PREFIX, PREFIX + length)) ?? refuse('is damaged: its header is none of ours');
   const start = aligned(PREFIX + length);
+  if (start + header.size !== bytes.length && header.size > 0)
+    refuse(`should have ${start + header.size} bytes, but has ${bytes.length}`);
   const constants = new Map<string, ITensor>();
   for (const [id, place] of Object.entries(header.constants)) {
-    constants.set(
-      id,
-      constantAt(bytes.subarray(Math.min(start, bytes.length)), place) ??
-        refuse(`is damaged: the constant @${id} is not inside the file`),
-    );
+    const section =
+      sectionOf(bytes.subarray(Math.min(start, bytes.length)), place) ??
+      refuse(`is damaged: the constant @${id} is not inside the file`);
+    if (crc32(section) !== place.crc)
+      refuse(`is damaged: the constant @${id} does not have the checksum that was written`);
+    constants.set(id, tensorOfBytes(place.dtype as DType, place.shape, section));
   }
   const { target, certificate, strategies } = header;
   try {
@@ -121,13 +143,11 @@ export function readCompiledFile(bytes: Uint8Array, file?: string): CompiledMode
   }
 }
 
-function constantAt(constants: Uint8Array, { dtype, shape, offset }: Place): ITensor | undefined {
+function sectionOf(constants: Uint8Array, { dtype, shape, offset }: Place): Uint8Array | undefined {
   const isSize = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
   if (!isDType(dtype) || !Array.isArray(shape) || !shape.every(isSize) || !isSize(offset)) return undefined;
   const length = sizeOf(shape) * dtypes[dtype].bytes;
-  return offset + length <= constants.length
-    ? tensorOfBytes(dtype, shape, constants.subarray(offset, offset + length))
-    : undefined;
+  return offset + length <= constants.length ? constants.subarray(offset, offset + length) : undefined;
 }
 
 function readHeader(bytes: Uint8Array): Header | undefined {
@@ -143,6 +163,7 @@ function readHeader(bytes: Uint8Array): Header | undefined {
     typeof header.graph === 'string' &&
     isRecord(header.constants) &&
     Object.values(header.constants).every(isRecord) &&
+    Number.isSafeInteger(header.size) &&
     isRecord(header.target) &&
     isRecord(header.certificate) &&
     Array.isArray(header.certificate.entries) &&

@@ -6,8 +6,9 @@
  *   }
  *   constants { @w0 : s8[16,3,3,3] = base64"…" }
  *
- * Bounds of symbols follow the outputs: `-> (%y) sizes(N=[1,1024])`. Required operands are positional, optional ones are named. Constants of up to eight elements stand where they are used.
- * Attributes that have their default value are left out.
+ * Bounds of symbols follow the outputs: `-> (%y) sizes(N=[1,1024])`. Required operands are positional, optional ones are
+ * named. Constants of up to eight elements stand where they are used; those that are outputs are listed, as outputs have
+ * names. Attributes that have their default value are left out.
  */
 import type { AttrSpecs, AttrValue, OperandSpecs } from './define_op.ts';
 import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
@@ -25,10 +26,11 @@ const INLINE_LIMIT = 8;
 
 export function print(graph: Graph, { elideConstants = false, locations = true }: PrintOptions = {}): string {
   const large = new Set<ValueId>();
+  const outputIds = new Set(graph.outputs);
   const reference = (id: ValueId): string => {
     const tensor = graph.values[id]?.constant === undefined ? undefined : constantOf(graph, id);
     if (tensor === undefined) return `%${name(id)}`;
-    if (isInline(tensor)) return inlineConstant(tensor);
+    if (isInline(tensor) && !outputIds.has(id)) return inlineConstant(tensor);
     large.add(id);
     return `@${name(id)}`;
   };

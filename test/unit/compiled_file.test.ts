@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { readCompiledFile, writeCompiledFile } from '../../src/codegen/compiled_file.ts';
+import { isCompiledFile, readCompiledFile, writeCompiledFile } from '../../src/codegen/compiled_file.ts';
 import { UnskewError } from '../../src/diagnostics/index.ts';
-import { GraphBuilder, print, tensor } from '../../src/ir/index.ts';
+import { GraphBuilder, parse, print, tensor } from '../../src/ir/index.ts';
 import { nnCast } from '../../src/ir/ops/nn_cast.op.ts';
 import { nnClip } from '../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
@@ -48,14 +48,60 @@ describe('a compiled file', () => {
     const other = bytes.slice();
     other[7] = 9;
     expect(() => readCompiledFile(other)).toThrow(/version 9/);
-    for (let i = 12; i < bytes.length; i += 13) {
+  });
+
+  it('is refused, or says the same, with any one bit of it flipped', () => {
+    const bytes = writeCompiledFile(model());
+    const text = print(readCompiledFile(bytes).graph);
+    let accepted = 0;
+    for (let bit = 0; bit < 8 * bytes.length; bit++) {
       const damaged = bytes.slice();
-      damaged[i] ^= 0x20;
+      damaged[bit >> 3] ^= 1 << (bit & 7);
       try {
-        readCompiledFile(damaged);
+        if (!isCompiledFile(damaged)) continue; // the magic: another format
+        const again = readCompiledFile(damaged, 'm.unskew');
+        accepted++;
+        if (print(again.graph) !== text) expect.fail(`bit ${bit} is flipped and nobody says so`);
       } catch (error) {
-        expect(error).toBeInstanceOf(UnskewError);
+        if (!(error instanceof UnskewError) || error.code !== 'U5004') throw error;
       }
     }
+    // the zeros in front of aligned sections mean nothing
+    expect(accepted).toBeLessThan(8 * 3 * 64);
+  });
+
+  it('names what is damaged: the header, or the constant', () => {
+    const bytes = writeCompiledFile(model());
+    const flipped = (at: number) => {
+      const damaged = bytes.slice();
+      damaged[at] ^= 1;
+      return () => readCompiledFile(damaged, 'm.unskew');
+    };
+    expect(flipped(40)).toThrow(/U5004.*header[\s\S]*m\.unskew/);
+    expect(flipped(bytes.length - 1)).toThrow(/U5004.*the constant @/);
+    expect(() => readCompiledFile(Uint8Array.of(...bytes, 0))).toThrow(/should have \d+ bytes, but has/);
+  });
+
+  it('of the first version, which had no checksums, is refused by name', () => {
+    const old = writeCompiledFile(model());
+    old[7] = 1;
+    expect(() => readCompiledFile(old)).toThrow(/is of version 1; this unskew reads version 2/);
+  });
+
+  it('keeps the names of outputs that are small constants', () => {
+    const b = new GraphBuilder('net');
+    const x = b.input('x', 'f32', [2]);
+    const shown = [
+      b.constant(tensor('s64', [2n]), 'sh'),
+      b.scalar('f32', 3, 'a scalar'),
+      b.constant(tensor('bool', [1, 0]), 'm'),
+    ];
+    const y = b.emit(nnClip, { x: x as never }, { min: 0, max: 1 });
+    const graph = b.finish([shown[0], y, shown[1], shown[2]]);
+    const compiled = compileGraph(graph, { backend: 'reference' });
+    expect(readCompiledFile(writeCompiledFile(compiled)).graph.outputs).toEqual(graph.outputs);
+    const text = print(graph);
+    expect(parse(text).outputs).toEqual(graph.outputs);
+    expect(print(parse(text))).toBe(text);
   });
 });

@@ -110,6 +110,39 @@ describe('hostile archives', () => {
     expect(() => wrong.bytes('x')).toThrow(/U1003.*checksum/);
   });
 
+  it('have the checksums they declare where they are stored too, unless they declare none', async () => {
+    const archive = await open([
+      { name: 'r/x', data: 'abc', declared: { crc: 1 } },
+      { name: 'r/y', data: 'abc' },
+      { name: 'r/z', data: 'abc', declared: { crc: 0 } },
+    ]);
+    expect(() => archive.bytes('x')).toThrow(/U1003.*checksum[\s\S]*m\.pt › r\/x/);
+    expect([archive.text('y'), archive.text('z')]).toEqual(['abc', 'abc']);
+  });
+
+  it('are refused, or the same, with any one bit flipped', async () => {
+    const names = ['a', 'b', 'c'];
+    const bytes = zip([
+      { name: 'r/a', data: 'stored, as tensors are' },
+      { name: 'r/b', data: 'deflated, as code is: '.repeat(4), deflate: true },
+      { name: 'r/c', data: Uint8Array.of(0, 1, 2, 3) },
+    ]);
+    const read = async (from: Uint8Array) => {
+      const archive = await openArchive(from, 'm.pt');
+      return names.map((name) => archive.text(name)).join('|');
+    };
+    const right = await read(bytes);
+    for (let bit = 0; bit < 8 * bytes.length; bit++) {
+      const damaged = bytes.slice();
+      damaged[bit >> 3] ^= 1 << (bit & 7);
+      const found = await read(damaged).catch((error) => {
+        if (error.name !== 'UnskewError') throw error;
+        return right;
+      });
+      if (found !== right) expect.fail(`bit ${bit} is flipped and nobody says so`);
+    }
+  });
+
   it('are no shorter than they were', async () => {
     const whole = zip([
       { name: 'r/a', data: 'a'.repeat(500), deflate: true },

@@ -12,6 +12,9 @@ const MOST_ENTRIES = 200_000;
 const LEAST_INFLATED = 64 * 2 ** 20;
 const INFLATED_PER_BYTE = 32;
 
+/** PyTorch writes no checksums when it is told to be fast (torch.serialization.set_crc32_options). */
+const NO_CRC = 0;
+
 const STORED = 0;
 const DEFLATED = 8;
 
@@ -24,7 +27,7 @@ export interface Archive {
   /** In the order of the directory. */
   readonly names: readonly string[];
   has(name: string): boolean;
-  /** @throws UnskewError U1004 when there is no such entry, U1003 when it cannot be inflated */
+  /** @throws UnskewError U1004 when there is no such entry, U1003 when it cannot be inflated or its checksum is another */
   bytes(name: string): Uint8Array;
   /** As UTF-8. */
   text(name: string): string;
@@ -62,10 +65,16 @@ export async function openArchive(bytes: Uint8Array, file?: string): Promise<Arc
     parts.set(inner, part);
   }
   const at = (name: string): Location => ({ ...where, node: `${root}${name}` });
+  const checked = new Set<Part>();
+  const stored = (packed: Uint8Array, part: Part, where: Location): Uint8Array => {
+    if (!checked.has(part) && part.crc !== NO_CRC) checkSum(packed, part, where);
+    checked.add(part);
+    return packed;
+  };
   const read = (name: string): Uint8Array => {
     const part = parts.get(name) ?? fail('U1004', `the archive has no entry '${root}${name}'`, where);
     const packed = bytes.subarray(part.start, part.start + part.packed);
-    return part.method === STORED ? packed : inflate(packed, part, at(name));
+    return part.method === STORED ? stored(packed, part, at(name)) : inflate(packed, part, at(name));
   };
   return {
     file,
@@ -141,6 +150,16 @@ function inflate(packed: Uint8Array, { size, crc }: Part, where: Location): Uint
     return fail('U1003', `the entry cannot be inflated: ${message}`, where);
   }
   if (bytes.length !== size) fail('U1003', `the entry inflates to ${bytes.length} bytes, but declares ${size}`, where);
-  if (crc32(bytes) !== crc) fail('U1003', 'the entry does not have the checksum it declares', where);
+  checkSum(bytes, { crc }, where);
   return bytes;
+}
+
+function checkSum(bytes: Uint8Array, { crc }: Pick<Part, 'crc'>, where: Location): void {
+  if (crc32(bytes) !== crc)
+    fail(
+      'U1003',
+      'the entry does not have the checksum it declares: the file is damaged',
+      where,
+      'copy or download it again',
+    );
 }
