@@ -1,6 +1,7 @@
 /** What the correction rules ask of the operands of a convolution. */
 import { type ITensor, isStatic, tensor, type Value } from '../../ir/index.ts';
 import type { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
+import { elementAt, forEachRun } from '../../ir/ops/qnn_parameters.ts';
 import type { Match, MissMaker, MissReason } from '../rewrite/rule.ts';
 
 export type Eight = 'u8' | 's8';
@@ -53,18 +54,19 @@ export function centred(
   return out;
 }
 
-/** b − zb for a matmul's right side […, K, N], zb scalar or per column; undefined when some difference is no s8. */
+/** b − zb for a matmul's right side […, K, N], zb scalar, by columns or of the rank of b; undefined when some difference is no s8. */
 export function centredColumns(b: ITensor<Eight>, zb: ITensor<Eight> | undefined): Int8Array | undefined {
-  const zero = perFilter(zb);
-  if (zb && zb.shape.length > 1) return undefined;
-  const columns = b.shape.at(-1) ?? 1;
   const out = new Int8Array(b.data.length);
-  for (let i = 0; i < out.length; i++) {
-    const v = b.data[i] - zero(i % columns);
-    if (v < -128 || v > 127) return undefined;
-    out[i] = v;
-  }
-  return out;
+  let fits = true;
+  forEachRun(b.shape, zb?.shape ?? [], b.shape.length === 1 ? -1 : b.shape.length - 1, (start, end, index) => {
+    const zero = elementAt(zb, index);
+    for (let i = start; fits && i < end; i++) {
+      const v = b.data[i] - zero;
+      fits = v >= -128 && v <= 127;
+      out[i] = v;
+    }
+  });
+  return fits ? out : undefined;
 }
 
 /** A zero point, or zero points, moved by 128 to the other signedness. */

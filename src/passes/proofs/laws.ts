@@ -107,6 +107,7 @@ const matmuls: Readonly<Record<string, readonly Law[]>> = {
       where: { v: 'b - 128', zv: 'zb - 128' },
     },
   ],
+  'vector-matmul': [{ left: qmatmul, right: qmatmul, wrong: { inside: 'a * b' } }],
   'row-sum': [
     {
       left: qmatmul,

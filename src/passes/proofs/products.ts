@@ -125,6 +125,25 @@ const matmul: Evaluate = (node, [a, b, za, zb], side) => {
   ]);
 };
 
+/** A sum along rows or columns is a product with ones. */
+const reduceSum: Evaluate = (node, [x], side) => {
+  const shape = side.shapeOf(node.id);
+  const { axes, keepdims } = node.attrs as { axes: readonly number[]; keepdims: boolean };
+  const rank = x!.shape.length;
+  const axis = axes.length === 1 ? (axes[0] + rank) % rank : -1;
+  if (rank < 2 || axis < rank - 2 || !keepdims || side.graph.values[node.id].type.dtype !== 's32')
+    unsupported(`a sum over the axes [${axes}] of rank ${rank}`);
+  const [source, size] = [side.terms(x!), x!.shape[axis]];
+  const isRow = axis === rank - 1;
+  const along = constantTerms(isRow ? [size, 1] : [1, size], 1);
+  const [left, right] = isRow ? [source, along] : [along, source];
+  return side.atPositions(
+    shape,
+    () => ({ kinds: matrixKinds(left, right, shape), reads: matrixReadings(left, right, shape) }),
+    (at) => matrixProduct(left, right, shape, at, side),
+  );
+};
+
 /** A zero point [n] as a column (rows of a) or a row (columns of b); one of full rank as it is. */
 const alongAxis = (z: Value | undefined, shape: readonly number[], axis: number): readonly number[] =>
   z !== undefined && z.shape.length === shape.length && shape.length > 1
@@ -195,6 +214,7 @@ export const products: Readonly<Record<string, Evaluate>> = {
   'qnn.conv_transpose': conv,
   'nn.matmul': matmul,
   'qnn.matmul': matmul,
+  'nn.reduce_sum': reduceSum,
   'dnnl.conv': fused,
   'dnnl.conv_transpose': fused,
   'dnnl.matmul': fused,

@@ -1,5 +1,6 @@
 /** The rules of the matmul family: Σ_k (a − za)(b − zb) = ab − za·colsum(b) − zb·rowsum(a) + K·za·zb, one term at a time. */
 import { tensor, type Value } from '../../ir/index.ts';
+import { nnReduceSum } from '../../ir/ops/nn_reduce.op.ts';
 import { qnnMatmul } from '../../ir/ops/qnn_matmul.op.ts';
 import { centredColumns, type Eight, isZero, needs } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
@@ -84,6 +85,35 @@ export const moveRight = defineRule({
   },
 });
 
+/** A vector has no rows or columns to correct; a matrix of one has. */
+export const vectorMatmul = defineRule({
+  name: 'vector-matmul',
+  root: qnnMatmul,
+  law: 'qmatmul(a, b; za, zb) = reshape(qmatmul(rows of a, columns of b; za, zb))   for a vector a or b',
+  exactness: 'bit-exact',
+  where: ({ a, b, za, zb }, miss) =>
+    needs(
+      miss,
+      [a.type.shape.length === 1 || b.type.shape.length === 1, 'both sides are matrices', a],
+      [za !== undefined || zb !== undefined, 'there is no zero point to correct'],
+    ),
+  rewrite: (match, algebra) => asMatrices(match, algebra, optionals(match.za, match.zb)),
+  wrong: {
+    what: 'forgets the zero points',
+    rewrite: (match, algebra) => asMatrices(match, algebra, {}),
+  },
+});
+
+function asMatrices({ a, b, node, graph }: MatmulMatch, algebra: Algebra, zeros: ReturnType<typeof optionals>): Value {
+  const [rows, columns] = [a.type.shape, b.type.shape];
+  const product = algebra.emit(qnnMatmul, {
+    a: rows.length === 1 ? algebra.reshape(a, [1, ...rows]) : a,
+    b: columns.length === 1 ? algebra.reshape(b, [...columns, 1]) : b,
+    ...zeros,
+  });
+  return algebra.reshape(product, graph.type(node.results[0]).shape);
+}
+
 export const rowSum = defineRule({
   name: 'row-sum',
   root: qnnMatmul,
@@ -94,12 +124,7 @@ export const rowSum = defineRule({
       miss,
       [zb !== undefined, 'the right side has no zero point', b],
       [b.type.dtype === 's8', 'the right side has to be s8 first', b, 'move-right'],
-      [
-        a.type.shape.length >= 2 && b.type.shape.length >= 2 && typeof a.type.shape.at(-1) === 'number',
-        'needs matrices of known inner size',
-        a,
-      ],
-      [(zb?.type.shape.length ?? 0) <= 1, 'the zero point is neither scalar nor per column', zb],
+      [a.type.shape.length >= 2 && b.type.shape.length >= 2, 'a vector has to be a matrix first', a, 'vector-matmul'],
     ),
   rewrite: (match, a) => subtractRowSums(match, a, match.zb!),
   wrong: {
@@ -109,13 +134,22 @@ export const rowSum = defineRule({
 });
 
 function subtractRowSums({ a, b, za }: MatmulMatch, algebra: Algebra, zb: Value<Eight>): Value<'s32'> {
-  const inner = a.type.shape.at(-1) as number;
-  const ones = algebra.constant(tensor('s8', new Int8Array(inner).fill(1), [inner, 1]));
-  const sums = algebra.emit(qnnMatmul, { a, b: ones, ...optionals(za, undefined) });
   return algebra.sub(
     algebra.emit(qnnMatmul, { a, b, ...optionals(za, undefined) }),
-    algebra.mul(sums, algebra.toS32(zb)),
+    algebra.mul(rowSums({ a, za }, algebra), algebra.toS32(zb)),
   );
+}
+
+/** Σ_k (a[…, m, k] − za) as […, m, 1]: a product with a column of ones; of a size that only the run knows, a reduction. */
+function rowSums({ a, za }: Pick<MatmulMatch, 'a' | 'za'>, algebra: Algebra): Value<'s32'> {
+  const inner = a.type.shape.at(-1);
+  if (typeof inner === 'number') {
+    const ones = algebra.constant(tensor('s8', new Int8Array(inner).fill(1), [inner, 1]));
+    return algebra.emit(qnnMatmul, { a, b: ones, ...optionals(za, undefined) });
+  }
+  const wide = algebra.toS32(a);
+  const shifted = za ? algebra.sub(wide, rowZeroPoint(za, algebra)) : wide;
+  return algebra.emit(nnReduceSum, { x: shifted }, { axes: [a.type.shape.length - 1] }) as Value<'s32'>;
 }
 
 export const foldMatmul = defineRule({
@@ -129,28 +163,21 @@ export const foldMatmul = defineRule({
       [za !== undefined, 'there is no zero point to correct'],
       [zb === undefined, 'the right side’s zero point has to go first', zb],
       [b.type.dtype === 's8', 'the right side has to be s8 first', b],
-      [
-        a.type.shape.length >= 2 && b.type.shape.length >= 2 && typeof b.type.shape.at(-2) === 'number',
-        'needs matrices of known inner size',
-        b,
-      ],
-      [
-        (za?.type.shape.length ?? 0) <= 1 || za!.type.shape.length === a.type.shape.length,
-        'the zero point is neither scalar nor per row',
-        za,
-      ],
+      [a.type.shape.length >= 2 && b.type.shape.length >= 2, 'a vector has to be a matrix first', a, 'vector-matmul'],
     ),
-  rewrite: (match, a) => a.sub(a.matmul(match.a, match.b), a.mul(columnSums(match, a), rowZeroPoint(match, a))),
+  rewrite: (match, a) => a.sub(a.matmul(match.a, match.b), a.mul(columnSums(match, a), rowZeroPoint(match.za!, a))),
   wrong: {
     what: 'forgets that the correction is scaled by za',
     rewrite: (match, a) => a.sub(a.matmul(match.a, match.b), columnSums(match, a)),
   },
 });
 
-/** Σ_k b[…, k, n] as […, 1, n]: a constant for constant b, a matmul with a row of ones else. */
+/** Σ_k b[…, k, n] as […, 1, n]: a constant for constant b, else a product with a row of ones, or a reduction. */
 function columnSums({ b, constant }: MatmulMatch, a: Algebra): Value<'s32'> {
   const t = constant(b);
-  const inner = b.type.shape.at(-2) as number;
+  const inner = b.type.shape.at(-2) as number | string;
+  if (typeof inner !== 'number')
+    return a.emit(nnReduceSum, { x: a.toS32(b) }, { axes: [b.type.shape.length - 2] }) as Value<'s32'>;
   if (t === undefined) return a.matmul(a.constant(tensor('u8', new Uint8Array(inner).fill(1), [1, inner])), b);
   const columns = t.shape.at(-1) as number;
   const sums = new Int32Array(t.data.length / inner);
@@ -159,9 +186,9 @@ function columnSums({ b, constant }: MatmulMatch, a: Algebra): Value<'s32'> {
   return a.s32(sums, [...t.shape.slice(0, -2), 1, columns]);
 }
 
-/** A zero point per row as a column vector. */
-function rowZeroPoint({ za }: MatmulMatch, a: Algebra): Value<'s32'> {
-  const zeros = a.toS32(za!);
+/** Zero points by rows as a column vector; of the rank of the matrix they are one already. */
+function rowZeroPoint(za: Value<Eight>, a: Algebra): Value<'s32'> {
+  const zeros = a.toS32(za);
   const [size] = zeros.type.shape;
   return zeros.type.shape.length === 1 && size !== 1 ? a.reshape(zeros, [size, 1]) : zeros;
 }
@@ -186,7 +213,7 @@ export const zeroPointFreeMatmul = defineRule({
 });
 
 export const matmulRules = {
-  weights: [dropMatmulZeroPoint, recentreRight, moveRight, rowSum],
+  weights: [dropMatmulZeroPoint, recentreRight, moveRight, vectorMatmul, rowSum],
   free: [zeroPointFreeMatmul],
 } as const;
 

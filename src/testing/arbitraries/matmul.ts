@@ -1,6 +1,6 @@
 /** Matrix products: vectors, matrices, broadcast batches, zero points by rows and columns. */
 import * as fc from 'fast-check';
-import { type Graph, GraphBuilder, tensor, type Value } from '../../ir/index.ts';
+import { type Graph, GraphBuilder, sizeOf, tensor, type Value } from '../../ir/index.ts';
 import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
 import { qnnMatmul } from '../../ir/ops/qnn_matmul.op.ts';
 import type { Contents } from '../contents.ts';
@@ -12,7 +12,8 @@ export interface MatmulSpec {
   readonly a: Eight;
   readonly b: Eight;
   readonly rows: number | 'N' | 'vector';
-  readonly inner: number;
+  /** `K`: known to the run alone; the right side is computed then. */
+  readonly inner: number | 'K';
   readonly columns: number | 'vector';
   /** Leading sizes, broadcast against each other. */
   readonly batchA: readonly number[];
@@ -22,6 +23,8 @@ export interface MatmulSpec {
   readonly zb: ZeroPoint;
   /** A zero point by lines has the rank of its matrix instead of rank 1. */
   readonly broadcast: boolean;
+  /** And then it differs from matrix to matrix. */
+  readonly batched: boolean;
   readonly weights: Contents;
   readonly narrow: boolean;
   readonly computed: boolean;
@@ -39,13 +42,14 @@ export const matmulSpec = (
     a: eight,
     b: eight,
     rows: fc.constantFrom<MatmulSpec['rows']>(1, 2, 3, 5, 'N', 'vector'),
-    inner: fc.integer({ min: 1, max: 8 }),
+    inner: fc.integer({ min: 1, max: 8 }) as fc.Arbitrary<MatmulSpec['inner']>,
     columns: fc.constantFrom<MatmulSpec['columns']>(1, 2, 3, 4, 'vector'),
     batchA: batches,
     batchB: batches,
     za: zeroPoint({ form: lines }),
     zb: zeroPoint({ form: lines }),
     broadcast: fc.boolean(),
+    batched: fc.boolean(),
     weights: contents,
     narrow: fc.boolean(),
     computed: fc.constantFrom(false, false, false, false, true),
@@ -61,15 +65,16 @@ export function emitMatmul(b: GraphBuilder, spec: MatmulSpec, given?: Value<Eigh
   const bShape = columns === 'vector' ? [depth] : [...(given ? [] : spec.batchB), depth, columns];
   const left = given ?? b.input(b.fresh('a'), spec.a, aShape);
   const zeros = spec.zb.presence === 'constant' ? zeroPointsOf(spec.b, { ...spec.zb, form: 'scalar' }, 1) : [0];
-  const right = spec.computed
-    ? b.input(b.fresh('b'), spec.b, bShape)
-    : b.constant(
-        weightsTensor(spec.b, bShape, spec.weights, spec.narrow, () => zeros[0]),
-        b.fresh('b'),
-      );
+  const right =
+    spec.computed || depth === 'K'
+      ? b.input(b.fresh('b'), spec.b, bShape)
+      : b.constant(
+          weightsTensor(spec.b, bShape as number[], spec.weights, spec.narrow, () => zeros[0]),
+          b.fresh('b'),
+        );
   if (spec.op === 'nn.matmul') return b.emit(nnMatmul, { a: left, b: right }) as Value<'s32'>;
-  const za = emitLines(b, left, spec.za, 'za', left.type.shape.length - 2, spec.broadcast);
-  const zb = emitLines(b, right, spec.zb, 'zb', columns === 'vector' ? -1 : bShape.length - 1, spec.broadcast);
+  const za = emitLines(b, left, spec.za, 'za', left.type.shape.length - 2, spec);
+  const zb = emitLines(b, right, spec.zb, 'zb', columns === 'vector' ? -1 : bShape.length - 1, spec);
   return b.emit(qnnMatmul, { a: left, b: right, ...(za && { za }), ...(zb && { zb }) });
 }
 
@@ -82,24 +87,26 @@ function fits({ batchA, batchB, columns }: MatmulSpec): boolean {
   });
 }
 
-/** A zero point for the whole matrix or for each of its lines along `axis` (a negative axis: it has no such lines). */
+/** A zero point for the whole matrix or for each of its lines along `axis` (a negative axis: it has no such lines), of each matrix. */
 function emitLines(
   b: GraphBuilder,
   matrix: Value<Eight>,
   spec: ZeroPoint,
   name: string,
   axis: number,
-  broadcast: boolean,
+  { broadcast, batched }: Pick<MatmulSpec, 'broadcast' | 'batched'>,
 ): Value<Eight> | undefined {
   if (spec.presence === 'absent') return undefined;
   const { dtype, shape } = matrix.type;
   const count = axis < 0 ? undefined : shape[axis];
   const form = spec.form === 'channels' && typeof count !== 'number' ? 'scalar' : spec.form;
-  const values = zeroPointsOf(dtype, { ...spec, form }, (count as number | undefined) ?? 1).map((v) =>
-    wrapInto(dtype, v),
+  const lines = form === 'channels' ? (count as number) : 1;
+  const isFull = form === 'channels' && broadcast;
+  const full = shape.map((dim, i) =>
+    i === axis ? lines : isFull && batched && i < shape.length - 2 ? Number(dim) : 1,
   );
-  const full = shape.map((_, i) => (i === axis ? values.length : 1));
-  const zeroShape = form === 'scalar' ? [] : form === 'channels' && broadcast ? full : [values.length];
+  const zeroShape = form === 'scalar' ? [] : isFull ? full : [lines];
+  const values = zeroPointsOf(dtype, { ...spec, form }, sizeOf(zeroShape)).map((v) => wrapInto(dtype, v));
   return spec.presence === 'input'
     ? b.input(b.fresh(name), dtype, zeroShape)
     : b.constant(tensor(dtype, values, zeroShape), b.fresh(name));

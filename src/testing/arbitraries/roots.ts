@@ -142,6 +142,14 @@ const families: Readonly<Record<string, readonly Family[]>> = {
     ['unsigned right', matmul({ b: fc.constant('u8' as const) })],
     ['symmetric', matmul({ ...symmetricRight, za: absent })],
     ['zero points of 0', matmul({ za: ofZero })],
+    ['row vector', matmul({ rows: fc.constant('vector' as const), za: present, zb: present })],
+    ['column vector', matmul({ columns: fc.constant('vector' as const), za: present, zb: present })],
+    ['inner size of the run', matmul({ inner: fc.constant('K' as const) })],
+    ['inner size of the run, s8', matmul({ inner: fc.constant('K' as const), b: s8, zb: present })],
+    [
+      'inner size of the run, left zero point',
+      matmul({ inner: fc.constant('K' as const), ...symmetricRight, za: present }),
+    ],
   ],
   'nn.matmul': [
     ['symmetric', matmul({ ...symmetricRight, op: fc.constant('nn.matmul' as const) })],

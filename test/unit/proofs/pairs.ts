@@ -24,6 +24,24 @@ const twoSteps = '0.5:f32, 3:u8, 0.25:f32) {axis=0, arithmetic="f32-two-step"}';
 const f32Ones = '@w : f32[1,1,2] = base64"AACAPwAAgD8="';
 
 export const differing: Record<string, Pair> = {
+  'a sum over columns in the place of one over rows': {
+    inputs: '%x: s8[2,2]',
+    before: `%a = nn.cast(%x) {to="s32"} : s32[2,2]
+  %s = nn.reduce_sum(%a) {axes=[1]} : s32[2,1]
+  %y = nn.sub(%a, %s) : s32[2,2]`,
+    after: `%a = nn.cast(%x) {to="s32"} : s32[2,2]
+  %s = nn.reduce_sum(%a) {axes=[0]} : s32[1,2]
+  %y = nn.sub(%a, %s) : s32[2,2]`,
+    x: [1, 2, 3, 4],
+  },
+  'a sum that takes one element too few': {
+    inputs: '%x: s8[2,3]',
+    before: `%a = nn.cast(%x) {to="s32"} : s32[2,3]
+  %y = nn.reduce_sum(%a) {axes=[1]} : s32[2,1]`,
+    after: '%y = nn.matmul(%x, @ones) : s32[2,1]',
+    constants: '@ones : s8[3,1] = base64"AQEA"',
+    x: [1, 2, 3, 4, 5, 6],
+  },
   'an intermediate value of another shape': {
     inputs: '%x: s8[2,1,2]',
     before: `%c = nn.concat(%x, %x) {axis=1} : s8[2,2,2]
@@ -342,6 +360,13 @@ export const differing: Record<string, Pair> = {
 
 /** What must not be lost by being careful. */
 export const equal: Record<string, Pair> = {
+  'a sum over rows and a product with ones': {
+    inputs: '%x: s8[2,3]',
+    before: `%a = nn.cast(%x) {to="s32"} : s32[2,3]
+  %y = nn.reduce_sum(%a) {axes=[-1]} : s32[2,1]`,
+    after: '%y = nn.matmul(%x, @ones) : s32[2,1]',
+    constants: '@ones : s8[3,1] = base64"AQEB"',
+  },
   'zero points by batch': {
     inputs: '%a: s8[2,1,1]',
     before: '%y = qnn.matmul(%a, @b, _, @z) : s32[2,1,2]',
