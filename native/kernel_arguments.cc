@@ -25,6 +25,11 @@ class Reader {
         {"u8", OutputType::u8}, {"s8", OutputType::s8}, {"s32", OutputType::s32}};
     return (*this)[name].choice(kTypes);
   }
+  ElementType element_type(const char* name) const {
+    static constexpr std::pair<const char*, ElementType> kTypes[] = {
+        {"u8", ElementType::u8}, {"s8", ElementType::s8}, {"s32", ElementType::s32}, {"f32", ElementType::f32}};
+    return (*this)[name].choice(kTypes);
+  }
   int64_t element_bytes() const {
     const Argument argument = (*this)["elementBytes"];
     const int64_t bytes = argument.integer(1, 8);
@@ -185,6 +190,31 @@ KernelProgram reference_convolution(const Reader& r) {
       r.target);
 }
 
+KernelProgram cast(const Reader& r) {
+  return make_cast({r.element_type("from"), r.element_type("to"), r.size("count")}, r.target);
+}
+
+KernelProgram float_unary(const Reader& r) {
+  static constexpr std::pair<const char*, FloatFunction> kFunctions[] = {
+      {"relu", FloatFunction::relu}, {"leaky-relu", FloatFunction::leaky_relu}, {"clip", FloatFunction::clip}};
+  return make_float_unary({r["function"].choice(kFunctions), static_cast<float>(r["alpha"].number()),
+                           static_cast<float>(r["beta"].number()), r.size("count")},
+                          r.target);
+}
+
+KernelProgram float_pool(const Reader& r) {
+  static constexpr std::pair<const char*, PoolOperation> kOperations[] = {
+      {"max", PoolOperation::maximum},
+      {"average-include-padding", PoolOperation::average_include_padding},
+      {"average-exclude-padding", PoolOperation::average_exclude_padding}};
+  return make_float_pool({r["operation"].choice(kOperations), r.size("batch"), r.size("channels"), r.tuple<3>("input", 0),
+                          r.tuple<3>("output", 0), r.tuple<3>("kernel", 1), r.tuple<3>("strides", 1),
+                          r.tuple<3>("dilations", 1), r.tuple<3>("padsBegin", 0), r.tuple<3>("padsEnd", 0)},
+                         r.target);
+}
+
+KernelProgram softmax(const Reader& r) { return make_softmax({r.size("outer"), r.size("length"), r.size("inner", 1)}, r.target); }
+
 constexpr std::pair<const char*, KernelProgram (*)(const Reader&)> kKernels[] = {
     {"lut", lut},
     {"quantize", quantize},
@@ -200,6 +230,10 @@ constexpr std::pair<const char*, KernelProgram (*)(const Reader&)> kKernels[] = 
     {"binary-table", binary_table},
     {"global-average-pool", global_average_pool},
     {"window-sum", window_sum},
+    {"cast", cast},
+    {"float-unary", float_unary},
+    {"float-pool", float_pool},
+    {"softmax", softmax},
     {"dynamic-quantize", dynamic_quantize},
     {"reference-convolution", reference_convolution}};
 

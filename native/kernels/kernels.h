@@ -126,6 +126,34 @@ struct WindowSumParams {
 };
 KernelProgram make_window_sum(const WindowSumParams&, const KernelTarget&);
 
+enum class ElementType { u8, s8, s32, f32 };
+struct CastParams {
+  ElementType from, to;
+  int64_t count;
+};
+KernelProgram make_cast(const CastParams&, const KernelTarget&);
+
+enum class FloatFunction { relu, leaky_relu, clip };
+struct FloatUnaryParams {
+  FloatFunction function;
+  float alpha, beta;
+  int64_t count;
+};
+KernelProgram make_float_unary(const FloatUnaryParams&, const KernelTarget&);
+
+enum class PoolOperation { maximum, average_include_padding, average_exclude_padding };
+struct FloatPoolParams {
+  PoolOperation operation;
+  int64_t batch, channels;
+  Triple input, output, kernel, strides, dilations, begin, end;
+};
+KernelProgram make_float_pool(const FloatPoolParams&, const KernelTarget&);
+
+struct SoftmaxParams {
+  int64_t outer, length, inner;
+};
+KernelProgram make_softmax(const SoftmaxParams&, const KernelTarget&);
+
 struct DynamicQuantizeParams {
   int64_t count;
 };

@@ -1,4 +1,5 @@
 #include "kernels/elementwise.h"
+#include "kernels/taps.h"
 
 namespace unskew {
 
@@ -17,23 +18,14 @@ struct GroupSums {
 };
 
 
-// Where a window of an axis lies: taps [first, last) are inside the input.
-struct Taps {
-  int64_t first, last, origin;
-};
-
-Taps taps_of(const WindowSumParams& p, int axis, int64_t position) {
-  const int64_t origin = position * p.strides[axis] - p.begin[axis], dilation = p.dilations[axis];
-  const int64_t first = origin >= 0 ? 0 : (-origin + dilation - 1) / dilation;
-  const int64_t inside = p.input[axis] - origin;  // taps with tap·dilation < inside
-  const int64_t last = inside <= 0 ? 0 : std::min(p.kernel[axis], (inside + dilation - 1) / dilation);
-  return {first, last, origin};
+Taps window_taps(const WindowSumParams& p, int axis, int64_t position) {
+  return taps_of(position, p.strides[axis], p.begin[axis], p.dilations[axis], p.kernel[axis], p.input[axis]);
 }
 
 // One output position: the sum of its window of group sums.
 void window(const WindowSumParams& p, const int32_t* sums, int64_t z, int64_t y, int64_t x, int32_t* destination) {
   std::fill_n(destination, p.groups, 0);
-  const Taps tz = taps_of(p, 0, z), ty = taps_of(p, 1, y), tx = taps_of(p, 2, x);
+  const Taps tz = window_taps(p, 0, z), ty = window_taps(p, 1, y), tx = window_taps(p, 2, x);
   for (int64_t i = tz.first; i < tz.last; i++) {
     for (int64_t j = ty.first; j < ty.last; j++) {
       for (int64_t k = tx.first; k < tx.last; k++) {

@@ -112,6 +112,14 @@ void elementwise() {
   check("requantize", [=](auto& t) {
     return make_requantize({type, outer, channels, inner, groups, map_rows, to, arithmetic, rounding, zero_point_before}, t);
   });
+  const auto element_type = [] { return static_cast<ElementType>(random_int(0, 3)); };
+  check("cast", [count = random_int(0, 300), from = element_type(), to = element_type()](auto& t) {
+    return make_cast({from, to, count}, t);
+  });
+  check("float-unary", [count = random_int(0, 300), function = static_cast<FloatFunction>(random_int(0, 2))](auto& t) {
+    return make_float_unary({function, -0.5f, 0.75f, count}, t);
+  });
+  check("softmax", [=, length = random_int(1, 600)](auto& t) { return make_softmax({outer, length, inner}, t); });
   check("dynamic-quantize", [count = random_int(0, 300)](auto& t) { return make_dynamic_quantize({count}, t); });
   check("global-average-pool", [=, a = byte_type(), b = byte_type()](auto& t) {
     return make_global_average_pool({a, b, outer, inner, channels, 3, 0.01f, 7}, t);
@@ -162,6 +170,9 @@ void windows() {
   const int64_t groups = random_int(1, 3), channels = groups * random_int(1, 30);
   check("window-sum", [=, type = byte_type()](auto& t) {
     return make_window_sum({type, 2, channels, groups, input, output, kernel, strides, dilations, begin}, t);
+  });
+  check("float-pool", [=, operation = static_cast<PoolOperation>(random_int(0, 2))](auto& t) {
+    return make_float_pool({operation, 2, channels, input, output, kernel, strides, dilations, begin, begin}, t);
   });
   const int64_t outputs = groups * random_int(1, 2);
   check("reference-convolution", [=, transposed = coin()](auto& t) {

@@ -4,7 +4,9 @@ import { type DType, dtypes, type ITensor, isFloat, isInteger, newArray, sizeOf 
 import { numberToBfloat16, numberToHalf } from '../numerics/half.ts';
 
 export const patterns = ['ones', 'min', 'max', 'alternating', 'random'] as const;
-export type Pattern = (typeof patterns)[number];
+/** Floats among which NaN, infinities, zeros of both signs, huge and subnormal numbers are frequent; integers are random. */
+export const nonFinitePattern = 'non-finite';
+export type Pattern = (typeof patterns)[number] | typeof nonFinitePattern;
 
 export interface Contents {
   readonly pattern: Pattern;
@@ -25,7 +27,8 @@ export function randomSource(seed: number): () => number {
 /**
  * A tensor of the given type. Floats are multiples of 1/4 below 2^6 in half of the cases, which scales that are powers of
  * two turn into ties, and of every magnitude up to 2^10 else; 32- and 64-bit integers stay below 2^20 except for the
- * extremes, f64 included with floats. Patterns of f16 and bf16 stand for numbers that both hold exactly. Floats are finite.
+ * extremes, f64 included with floats. Patterns of f16 and bf16 stand for numbers that both hold exactly. Floats are finite
+ * but in the pattern `non-finite`.
  */
 export function filled<D extends DType>(dtype: D, shape: readonly number[], contents: Contents): ITensor<D> {
   const data = newArray(dtype as DType, sizeOf(shape));
@@ -37,7 +40,12 @@ export function filled<D extends DType>(dtype: D, shape: readonly number[], cont
 
 function elementOf(dtype: DType, { pattern, seed }: Contents): (index: number) => number {
   if (dtype === 'f16' || dtype === 'bf16') {
-    const [number, encode] = [elementOf('s8', { pattern, seed }), dtype === 'f16' ? numberToHalf : numberToBfloat16];
+    const encode = dtype === 'f16' ? numberToHalf : numberToBfloat16;
+    if (pattern === nonFinitePattern) {
+      const number = elementOf('f32', { pattern, seed });
+      return (i) => encode(number(i));
+    }
+    const number = elementOf('s8', { pattern, seed });
     return (i) => encode(number(i) / 4);
   }
   const [low, high] = rangeOf(dtype);
@@ -51,10 +59,17 @@ function elementOf(dtype: DType, { pattern, seed }: Contents): (index: number) =
       return () => high;
     case 'alternating':
       return (i) => ((i + seed) % 2 === 0 ? low : high);
+    case nonFinitePattern:
+      return isFloat(dtype)
+        ? () => (random() < 0.25 ? special[Math.floor(random() * special.length)] : randomFloat(random))
+        : () => randomInteger(dtype, random);
     case 'random':
       return isFloat(dtype) ? () => randomFloat(random) : () => randomInteger(dtype, random);
   }
 }
+
+/** The largest and the least that binary32 holds among them, one that overflows in a sum of two, and a subnormal one. */
+const special = [NaN, Infinity, -Infinity, -0, 0, 3.4028234663852886e38, -3e38, 2 ** -149, -(2 ** -126)];
 
 function rangeOf(dtype: DType): readonly [number, number] {
   if (isFloat(dtype)) return [-1000.5, 1000.5];

@@ -19,7 +19,7 @@ export {
   type Transform,
 } from './check.ts';
 export { compareGraphs, compareTensors, type Difference, type Tolerance } from './compare.ts';
-export { type Contents, filled, type Pattern, patterns } from './contents.ts';
+export { type Contents, filled, nonFinitePattern, type Pattern, patterns } from './contents.ts';
 export { CounterexampleError, formatDifference, type Refutation } from './counterexample.ts';
 export { defaultRuns } from './draws.ts';
 export { arbitraryFeeds, feedsOf } from './feeds.ts';

@@ -649,4 +649,109 @@ describe.each(kernelIsas)('%s', (isa) => {
       { numRuns: 40 },
     );
   });
+
+  const numbers = { u8: [0, 255], s8: [-128, 127], s32: [-(2 ** 31), 2 ** 31 - 1] } as const;
+  const special = [
+    Number.NaN,
+    Infinity,
+    -Infinity,
+    -0,
+    0,
+    3.4e38,
+    -3.4e38,
+    1e-40,
+    2 ** 31,
+    -(2 ** 31) - 256,
+    2 ** 63,
+    1.5,
+    -1.5,
+    255.7,
+  ];
+  const floats = (count: number, next: () => number): Float32Array =>
+    Float32Array.from({ length: count }, () =>
+      next() < 0.3 ? special[Math.floor(next() * special.length)] : (next() - 0.5) * 2 ** Math.floor(next() * 40 - 4),
+    );
+  const anyType = fc.constantFrom('u8' as const, 's8' as const, 's32' as const, 'f32' as const);
+
+  it('cast', () => {
+    fc.assert(
+      fc.property(anyType, anyType, int(0, 300), seed, threads, (from, to, count, start, n) => {
+        const next = random(start);
+        const source =
+          from === 'f32'
+            ? floats(count, next)
+            : typed(
+                from,
+                count,
+                () => numbers[from][0] + Math.floor(next() * (numbers[from][1] - numbers[from][0] + 1)),
+              );
+        const found = typed(to, count, () => 0);
+        runKernel({ name: 'cast', from, to, count }, { source }, { destination: found }, { isa, threads: n });
+        // A typed array stores a number as ECMAScript has it: truncated, modulo 2^bits, 0 where it is not finite.
+        const expected = typed(to, count, () => 0);
+        expected.set(source as never);
+        expectSame(found, expected as ArrayLike<number>);
+      }),
+    );
+  });
+
+  it('float-unary', () => {
+    const meaning = {
+      relu: () => (x: number) => Math.max(0, x),
+      'leaky-relu': (alpha: number) => (x: number) => (x >= 0 ? x : Math.fround(alpha * x)),
+      clip: (alpha: number, beta: number) => (x: number) => Math.min(Math.max(x, alpha), beta),
+    };
+    const bound = fc.constantFrom(0, -0, 0.5, -1, 3, 6, -Infinity, Infinity, 2 ** -20);
+    fc.assert(
+      fc.property(
+        fc.constantFrom('relu' as const, 'leaky-relu' as const, 'clip' as const),
+        bound,
+        bound,
+        fc.oneof(int(0, 300), int(20_000, 30_000)),
+        seed,
+        threads,
+        (name, alpha, beta, count, start, n) => {
+          const source = floats(count, random(start));
+          const found = new Float32Array(count);
+          const kernel: Kernel = { name: 'float-unary', function: name, alpha, beta, count };
+          runKernel(kernel, { source }, { destination: found }, { isa, threads: n });
+          expectSame(found, Float32Array.from(source, meaning[name](alpha, beta)));
+        },
+      ),
+    );
+  });
+
+  it('softmax', () => {
+    fc.assert(
+      fc.property(
+        int(1, 5),
+        fc.oneof(int(1, 40), int(250, 600)),
+        int(1, 5),
+        fc.boolean(),
+        seed,
+        threads,
+        (outer, length, inner, wild, start, n) => {
+          const next = random(start);
+          const all = floats(outer * length * inner, next);
+          const source = wild ? all : Float32Array.from(all, () => (next() - 0.5) * 40);
+          const found = new Float32Array(source.length);
+          runKernel({ name: 'softmax', outer, length, inner }, { source }, { destination: found }, { isa, threads: n });
+          for (let lane = 0; lane < outer * inner; lane++) {
+            const at = (i: number) => (Math.floor(lane / inner) * length + i) * inner + (lane % inner);
+            const x = Array.from({ length }, (_, i) => source[at(i)]);
+            const most = Math.max(...x);
+            const sum = x.reduce((total, v) => total + Math.exp(v - most), 0);
+            for (let i = 0; i < length; i++) {
+              const exact = Math.exp(x[i] - most) / sum;
+              // Rounded once: at most the next binary32 number where the two exponentials differ around a tie.
+              const far =
+                Number.isNaN(exact) !== Number.isNaN(found[at(i)]) ||
+                Math.abs(found[at(i)] - exact) > exact * 2 ** -23.99 + 2 ** -149;
+              if (far) throw new Error(`lane ${lane}, ${i}: ${found[at(i)]} instead of ${exact}`);
+            }
+          }
+        },
+      ),
+    );
+  });
 });

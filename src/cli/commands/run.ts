@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { sizeOf, type Tensor } from '../../ir/index.ts';
+import { bfloat16ToNumber, halfToNumber } from '../../numerics/index.ts';
 import { toFeeds } from '../../runtime/feeds.ts';
 import { defineCommand } from '../command.ts';
 import { openSource, writeOutput } from '../files.ts';
@@ -77,25 +78,37 @@ export const run = defineCommand({
 });
 
 function summary(name: string, { type, data, dims }: Tensor) {
-  const values = Array.from(data.subarray(0, SHOWN) as ArrayLike<number | bigint>);
-  const argmax = argmaxOf(data as ArrayLike<number | bigint>, dims);
+  const numbers = numbersIn(type, data);
+  const argmax = argmaxOf(numbers, dims);
+  // JSON has no NaN and no infinities: they are told by their names instead of as null.
+  const values = Array.from(numbers.subarray(0, SHOWN) as ArrayLike<number | bigint>, (v) =>
+    typeof v === 'number' && !Number.isFinite(v) ? String(v) : v,
+  );
   return { name, type, dims, values, ...(argmax && { argmax }) };
 }
 
+/** float16 and bfloat16 are held as bit patterns. */
+function numbersIn(type: string, data: Tensor['data']): Tensor['data'] {
+  const decode = { float16: halfToNumber, bfloat16: bfloat16ToNumber }[type];
+  return decode ? Float64Array.from(data as Uint16Array, decode) : data;
+}
+
 /** The index of the largest value along the last axis, of each row; undefined where there are no rows or many. */
-function argmaxOf(data: ArrayLike<number | bigint>, dims: readonly number[]): number[] | undefined {
+function argmaxOf(data: Tensor['data'], dims: readonly number[]): number[] | undefined {
   const length = dims.at(-1) ?? 0;
   const rows = length === 0 ? 0 : data.length / length;
   if (length < 2 || rows < 1 || rows > SHOWN) return undefined;
   return Array.from({ length: rows }, (_, row) => {
     let best = row * length;
-    for (let i = best + 1; i < (row + 1) * length; i++) if (data[i] > data[best]) best = i;
+    for (let i = best + 1; i < (row + 1) * length; i++) {
+      if (data[i] > data[best] || Number.isNaN(data[best])) best = i;
+    }
     return best - row * length;
   });
 }
 
-const formatValue = (value: number | bigint): string =>
-  typeof value === 'bigint' || Number.isInteger(value) ? String(value) : value.toPrecision(5);
+const formatValue = (value: number | bigint | string): string =>
+  typeof value !== 'number' || Number.isInteger(value) ? String(value) : value.toPrecision(5);
 
 /** Files by output; names of outputs become names of files. */
 async function writeAll(results: Readonly<Record<string, Tensor>>, folder: string): Promise<Record<string, string>> {

@@ -1,3 +1,5 @@
+type Three = readonly [number, number, number];
+
 /** What convolutions of our own share, in two dimensions; the result has the rows and columns of `output`. */
 interface WindowKernel {
   readonly sourceType: 'u8' | 's8';
@@ -160,6 +162,38 @@ export type Kernel =
       readonly dilations: readonly [number, number, number];
       readonly padsBegin: readonly [number, number, number];
     }
+  /** destination[i] = source[i] as another type: floats truncated, then modulo 2^bits; NaN and infinities give 0. */
+  | {
+      readonly name: 'cast';
+      readonly from: 'u8' | 's8' | 's32' | 'f32';
+      readonly to: 'u8' | 's8' | 's32' | 'f32';
+      readonly count: number;
+    }
+  /** f32: relu max(0, x), leaky-relu x ≥ 0 ? x : alpha·x, clip min(max(x, alpha), beta); NaN stays NaN, which no eltwise primitive of oneDNN keeps. In place. */
+  | {
+      readonly name: 'float-unary';
+      readonly function: 'relu' | 'leaky-relu' | 'clip';
+      readonly alpha: number;
+      readonly beta: number;
+      readonly count: number;
+    }
+  /** Pools of f32, channels last, over the taps inside the input (include-padding: divided by those inside the padded input); a NaN
+   *  in a window makes its result NaN; averages are summed in binary64 in the order of taps and rounded once. */
+  | {
+      readonly name: 'float-pool';
+      readonly operation: 'max' | 'average-include-padding' | 'average-exclude-padding';
+      readonly batch: number;
+      readonly channels: number;
+      readonly input: Three;
+      readonly output: Three;
+      readonly kernel: Three;
+      readonly strides: Three;
+      readonly dilations: Three;
+      readonly padsBegin: Three;
+      readonly padsEnd: Three;
+    }
+  /** f32[outer, length, inner] along `length`, in binary64, rounded once; NaN, +∞ or −∞ alone in a lane make all of it NaN. In place. */
+  | { readonly name: 'softmax'; readonly outer: number; readonly length: number; readonly inner: number }
   /** ONNX DynamicQuantizeLinear by ONNX Runtime's rule; arguments source f32, destination u8, scale f32[1], zeroPoint u8[1]. */
   | { readonly name: 'dynamic-quantize'; readonly count: number }
   /** The slow, obvious convolution Σ (x − zx)(w − zw[o]) in s32 for whatever no fast route covers; row major, N-D (spatial rank 3, leading 1s).

@@ -17,7 +17,7 @@ const lowest = ({ dtype }: ITensor): number => (dtypes[dtype].kind === 'float' ?
 /** ONNX MaxPool: https://onnx.ai/onnx/operators/onnx__MaxPool.html */
 export const nnMaxPool = defineOp({
   name: 'nn.max_pool',
-  doc: 'y[n,c,p] = max of x[n,c,p·stride − pad + tap·dilation] over the taps inside the input (the lowest value when there is none); NaN is passed over. ceilMode counts a last partial window if it starts inside the input or its left padding.',
+  doc: 'y[n,c,p] = max of x[n,c,p·stride − pad + tap·dilation] over the taps inside the input (the lowest value when there is none); a NaN among them makes y NaN. ceilMode counts a last partial window if it starts inside the input or its left padding.',
   levels,
   operands: { x: ordered },
   attrs: poolAttrs,
@@ -31,7 +31,7 @@ export const nnMaxPool = defineOp({
       for (let i = 0; i < inputAt.length; i++) {
         const value = values[xBase + inputAt[i]];
         const at = yBase + outputAt[i];
-        if (value > y[at]) y[at] = value;
+        if (value > y[at] || Number.isNaN(value)) y[at] = value;
       }
     });
     return fromDoubles(x.dtype, y, shape);

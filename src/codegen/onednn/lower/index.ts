@@ -3,7 +3,7 @@ import type { ValueId } from '../../../ir/index.ts';
 import * as conv from './conv.ts';
 import { dnnlConvTranspose, floatConvTranspose } from './conv_transpose.ts';
 import * as float from './float.ts';
-import { castToInteger, integerSum } from './integers.ts';
+import { integerSum } from './integers.ts';
 import type { Lowering } from './lowering.ts';
 import { dnnlMatmul, floatMatmul } from './matmul.ts';
 import * as movement from './movement.ts';
@@ -51,15 +51,15 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
 
   'nn.max_pool': float.maxPool,
   'nn.average_pool': float.averagePool,
-  'nn.relu': float.eltwise('relu'),
-  'nn.leaky_relu': float.eltwise('relu', ({ alpha }) => [alpha as number, 0]),
-  'nn.clip': float.eltwise('clip', ({ min, max }) => [min as number, max as number]),
+  'nn.relu': float.unary('relu'),
+  'nn.leaky_relu': float.unary('leaky-relu', ({ alpha }) => [alpha as number, 0]),
+  'nn.clip': float.unary('clip', ({ min, max }) => [min as number, max as number]),
   'nn.add': either(float.binary('add', true), integerSum(1)),
   'nn.sub': either(float.binary('sub', false), integerSum(-1)),
   'nn.mul': float.binary('mul', true),
   'nn.div': float.binary('div', false),
   'nn.softmax': float.softmax,
-  'nn.cast': either(castToInteger, float.castToFloat),
+  'nn.cast': float.cast,
 };
 
 export type { Lowering } from './lowering.ts';

@@ -1,6 +1,6 @@
-/** Sums of s32 tensors, and casts of integer-valued f32 to s32: what the literal ways to correct a zero point need. */
-import { type ITensor, isStatic, type Shape, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
-import type { GraphView, Lowering } from './lowering.ts';
+/** Sums of s32 tensors: what the literal ways to correct a zero point need. */
+import { type ITensor, type Shape, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
+import type { Lowering } from './lowering.ts';
 
 /**
  * a ± b over s32, wrapping. One shape: the kernel's row·column with as many rows as channels, columns ±1. A constant per
@@ -60,39 +60,4 @@ function isPerChannel(added: Shape, sum: Shape): boolean {
   const missing = sum.length - added.length;
   const isAligned = sum.length > 2 && (missing === 0 || missing === 1);
   return isAligned && added.every((dim, i) => dim === (i + missing === 1 ? sum[1] : 1));
-}
-
-/** A reorder rounds where a cast truncates and saturates where it wraps: the same for integers inside s32. */
-export const castToInteger: Lowering = {
-  refuses: (node, view) =>
-    boundOf(node.operands[0]!, view) < 2 ** 31 ? undefined : 'the cast may truncate or wrap, and a reorder does not',
-  lower(node, r) {
-    const [x] = node.operands as [ValueId];
-    const [y] = node.results;
-    const layout = r.preferredLayout(x);
-    const primitive = r.binding.reorder(r.desc(x, layout), r.desc(y, layout), r.threads);
-    r.primitive(primitive, { source: r.use(x, layout), destination: r.define(y, layout) });
-  },
-};
-
-/**
- * The largest magnitude that an f32 value can have when it holds integers alone, else infinity. Sums and products of
- * integers are integers in f32 as well, however they are rounded.
- */
-function boundOf(id: ValueId, view: GraphView): number {
-  const constant = view.constant(id);
-  if (constant) {
-    const values = Array.from(constant.data as ArrayLike<number>, Number);
-    return values.every(Number.isInteger) ? values.reduce((most, v) => Math.max(most, Math.abs(v)), 0) : Infinity;
-  }
-  const node = view.producer(id);
-  const [a, b] = node?.operands ?? [];
-  if (node === undefined || !a) return Infinity;
-  if (node.op === 'nn.cast') return { u8: 255, s8: 128 }[view.dtype(a) ?? ''] ?? Infinity;
-  if (!b) return Infinity;
-  if (node.op === 'nn.sub' || node.op === 'nn.add') return boundOf(a, view) + boundOf(b, view);
-  const filterAxis = { 'nn.conv': 0, 'nn.conv_transpose': 1 }[node.op];
-  const weights = view.shape(b);
-  if (filterAxis === undefined || node.operands[2] || !isStatic(weights)) return Infinity;
-  return boundOf(a, view) * boundOf(b, view) * (sizeOf(weights) / weights[filterAxis]);
 }

@@ -7,7 +7,7 @@ import { type Lowering, operandsOf } from './lowering.ts';
 type Three = readonly [number, number, number];
 
 /** Spatial lists of rank 1 to 3 as rank 3. */
-const three = (list: readonly number[], filler: number): Three =>
+export const three = (list: readonly number[], filler: number): Three =>
   [...Array(3 - list.length).fill(filler), ...list] as unknown as Three;
 
 export interface ReferenceSum {
