@@ -1,13 +1,19 @@
 /** Files in and out. */
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import type { Stats } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type CompiledModel, isCompiledFile, readCompiledFile } from '../codegen/compiled_file.ts';
-import { fail, UnskewError, withLocation } from '../diagnostics/index.ts';
-import { type ImportOptions, importModel, readModelFile } from '../importers/import_model.ts';
+import { UnskewError, withLocation } from '../diagnostics/index.ts';
+import { type ImportOptions, importBytes } from '../importers/import_model.ts';
+import { externalReader } from '../importers/onnx/container/index.ts';
 import { isZip } from '../importers/torch/archive/index.ts';
 import { type Graph, parse, verify } from '../ir/index.ts';
 import { UsageError } from './args.ts';
 import { readShapes } from './inputs.ts';
+import { type Reading, readInput, shownPath } from './read_input.ts';
+import { STANDARD_STREAM, type Terminal } from './terminal.ts';
+import { type Place, placeOf, writeFile } from './write_file.ts';
+import { externalFiles } from './written_model.ts';
 
 /** What decides how a model is read. */
 export interface ImportValues {
@@ -17,6 +23,7 @@ export interface ImportValues {
 
 /** What a path holds: a graph to be compiled, or one that is compiled already. */
 export interface Source {
+  /** `-` for standard input. */
   readonly path: string;
   readonly kind: 'onnx' | 'torch' | 'ir' | 'compiled';
   readonly bytes: Uint8Array;
@@ -31,21 +38,23 @@ export interface Source {
  *
  * @throws UnskewError U1… for a file that cannot be read, U2… for a wrong graph, U3001 for wrong IR, U5004 for a wrong compiled file
  */
-export async function openSource(path: string, { profile, shape }: ImportValues = {}): Promise<Source> {
-  const bytes = await readModelFile(path);
+export async function openSource(path: string, { profile, shape }: ImportValues, terminal: Reading): Promise<Source> {
+  const bytes = await readInput(path, terminal);
+  const file = shownPath(path);
   if (profile !== undefined && (isCompiledFile(bytes) || isIr(bytes)))
-    throw new UsageError(`--profile is for ONNX models and PyTorch archives: ${path} says itself how it rounds`);
+    throw new UsageError(`--profile is for ONNX models and PyTorch archives: ${file} says itself how it rounds`);
   if (isCompiledFile(bytes)) {
-    const compiled = readCompiledFile(bytes, path);
+    const compiled = readCompiledFile(bytes, file);
     return { path, kind: 'compiled', bytes, graph: compiled.graph, compiled };
   }
-  if (isIr(bytes)) return { path, kind: 'ir', bytes, graph: parseIr(new TextDecoder().decode(bytes), path) };
-  const kind = isZip(bytes) ? 'torch' : 'onnx';
-  const options = {
+  if (isIr(bytes)) return { path, kind: 'ir', bytes, graph: parseIr(new TextDecoder().decode(bytes), file) };
+  const graph = await importBytes(bytes, {
+    file,
+    ...(path !== STANDARD_STREAM && { readExternal: externalReader(path) }),
     ...(profile && { profile }),
     ...(shape && { inputShapes: readShapes(shape) }),
-  };
-  return { path, kind, bytes, graph: await importModel(path, options) };
+  });
+  return { path, kind: isZip(bytes) ? 'torch' : 'onnx', bytes, graph };
 }
 
 /** Textual IR begins with `graph @`, after comments. */
@@ -62,18 +71,53 @@ export function parseIr(text: string, file: string): Graph {
   });
 }
 
-/** Whole or not at all: written beside its place first. @throws UnskewError U1007, UsageError when it would overwrite `input` */
-export async function writeOutput(path: string, contents: Uint8Array | string, input?: string): Promise<void> {
-  if (input !== undefined && resolve(path) === resolve(input))
-    throw new UsageError(`--output ${path} would overwrite the input`, 'choose another name');
-  const beside = `${path}.${process.pid}.part`;
-  try {
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(beside, contents);
-    await rename(beside, path);
-  } catch (error) {
-    await rm(beside, { force: true }).catch(() => {});
-    const { code, message } = error as NodeJS.ErrnoException;
-    fail('U1007', `the file cannot be written: ${code ?? message}`, { file: path });
-  }
+/** The files that a model was read from: itself, and those that its weights lie in. */
+export const inputsOf = ({ path, graph }: Source): readonly string[] =>
+  path === STANDARD_STREAM ? [] : [path, ...externalFiles(graph).map((file) => join(dirname(path), file))];
+
+/** What a command writes besides: the path of another output, and files that it reads. */
+export interface Besides {
+  /** The files that were read: nothing overwrites them. */
+  readonly inputs?: readonly string[];
+  /** Outputs of the same command. */
+  readonly outputs?: readonly (string | undefined)[];
 }
+
+/**
+ * Writes a file, or to standard output where the path is `-`, which has to be claimed before (`claimStdout`).
+ *
+ * @throws UnskewError U1007, UsageError when it would overwrite what was read or what the same command writes
+ */
+export async function writeOutput(
+  path: string,
+  contents: Uint8Array | string,
+  terminal: Terminal,
+  { inputs = [], outputs = [] }: Besides = {},
+): Promise<void> {
+  const bytes = typeof contents === 'string' ? new TextEncoder().encode(contents) : contents;
+  if (path === STANDARD_STREAM) return terminal.sendFile(bytes);
+  const place = await placeOf(path);
+  if (place.kind === 'file') {
+    for (const input of inputs)
+      if (isSameFile(place, await stat(input).catch(() => undefined)))
+        throw new UsageError(`${path} would overwrite the input ${input}`, 'choose another name');
+    for (const other of outputs)
+      if (other !== undefined && other !== STANDARD_STREAM && isSamePlace(place, await placeOf(other)))
+        throw new UsageError(`${path} and ${other} are one file`, 'choose another name for one of them');
+  }
+  if (place.kind === 'descriptor' && place.descriptor === STDOUT) {
+    terminal.claimStdout();
+    return terminal.sendFile(bytes);
+  }
+  await writeFile(place, bytes, path);
+}
+
+const STDOUT = 1;
+
+type FilePlace = Place & { readonly kind: 'file' };
+
+const isSameFile = ({ now }: FilePlace, other: Stats | undefined): boolean =>
+  now !== undefined && now.dev === other?.dev && now.ino === other.ino;
+
+const isSamePlace = (place: FilePlace, other: Place): boolean =>
+  other.kind === 'file' && (other.path === place.path || isSameFile(place, other.now));

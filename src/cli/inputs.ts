@@ -1,6 +1,5 @@
 /** Inputs of a model: shapes and tensors from the command line. */
 import { fail } from '../diagnostics/index.ts';
-import { readModelFile } from '../importers/import_model.ts';
 import { tensorOf } from '../importers/onnx/attributes.ts';
 import { Context, Source } from '../importers/onnx/container/context.ts';
 import { readTensor as readTensorProto } from '../importers/onnx/container/tensor.ts';
@@ -18,6 +17,7 @@ import { bindShapes } from '../runtime/compile.ts';
 import { UsageError } from './args.ts';
 import { readNpy } from './npy.ts';
 import { randomFeeds } from './random.ts';
+import { type Reading, readInput, shownPath } from './read_input.ts';
 
 /** `1,3,224,224`; nothing between the commas of a scalar. */
 export function readShapes(shapes: ReadonlyMap<string, string>): Record<string, readonly number[]> {
@@ -68,9 +68,9 @@ export interface InputOptions {
  *
  * @throws UnskewError U1… for a wrong file, U4001 for an input that is missing, unknown or does not fit
  */
-export async function readInputs(graph: Graph, { input, random }: InputOptions): Promise<Feeds> {
+export async function readInputs(graph: Graph, { input, random }: InputOptions, terminal: Reading): Promise<Feeds> {
   const given: Record<string, ITensor> = {};
-  for (const [name, path] of input) given[name] = await readTensor(path);
+  for (const [name, path] of input) given[name] = readTensor(await readInput(path, terminal), shownPath(path));
   const feeds = random === undefined ? given : { ...randomFeeds(graph, random), ...given };
   const missing = graph.inputs.filter((id) => feeds[id] === undefined);
   if (missing.length > 0 && Object.keys(feeds).every((name) => (graph.inputs as readonly string[]).includes(name)))
@@ -85,8 +85,7 @@ export async function readInputs(graph: Graph, { input, random }: InputOptions):
 }
 
 /** A .npy file, or a TensorProto (.pb) as in ONNX's test data; told by content. */
-async function readTensor(path: string): Promise<ITensor> {
-  const bytes = await readModelFile(path);
+function readTensor(bytes: Uint8Array, path: string): ITensor {
   if (bytes[0] === 0x93) return readNpy(bytes, path);
   try {
     const whole = { at: 0, start: 0, end: bytes.length };

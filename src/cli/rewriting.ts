@@ -7,17 +7,18 @@ import { legalize, resolveTarget } from '../passes/legalize.ts';
 import { runPipeline } from '../passes/manager.ts';
 import type { PassTrace } from '../passes/pass.ts';
 import type { Strategy, StrategyReport } from '../passes/strategies.ts';
-import { writeOutput } from './files.ts';
+import { type Besides, writeOutput } from './files.ts';
 import { flag, type Option, text } from './options.ts';
 import { makePasses, type PassEntry, parsePasses } from './pass_list.ts';
+import { readBackIr } from './read_back.ts';
 import { formatTable, right } from './table.ts';
-import type { Terminal } from './terminal.ts';
+import { STANDARD_STREAM, type Terminal } from './terminal.ts';
 
 export const rewritingOptions = {
   passes: passesOption(),
   printIrAfterChange: flag('Print the graph after every pass that changed it, on stderr'),
   timing: flag('Print the time of every pass, on stderr'),
-  emitIr: text('FILE', 'Write the graph as textual IR too'),
+  emitIr: text('FILE', 'Write the graph as textual IR too, - for standard output'),
 };
 
 function passesOption(): Option<readonly PassEntry[] | undefined> {
@@ -47,7 +48,13 @@ export interface Rewritten {
 }
 
 /** Legalizes, or runs the passes that were asked for. */
-export async function rewriteGraph(graph: Graph, values: RewritingValues, terminal: Terminal): Promise<Rewritten> {
+export async function rewriteGraph(
+  graph: Graph,
+  values: RewritingValues,
+  terminal: Terminal,
+  files: Besides,
+): Promise<Rewritten> {
+  if (values.emitIr === STANDARD_STREAM) terminal.claimStdout();
   const strategy = values.strategy ?? 'auto';
   const afterPass = (pass: { readonly name: string }, after: Graph): void => {
     terminal.progress(`after ${pass.name}`);
@@ -65,7 +72,11 @@ export async function rewriteGraph(graph: Graph, values: RewritingValues, termin
   }));
   if (values.timing) terminal.error(timingTable(passes));
   for (const note of result.notes) terminal.note(formatDiagnostic(note));
-  if (values.emitIr !== undefined) await writeOutput(values.emitIr, print(result.graph));
+  if (values.emitIr !== undefined) {
+    const ir = print(result.graph);
+    readBackIr(ir, result.graph);
+    await writeOutput(values.emitIr, ir, terminal, files);
+  }
   return { ...result, passes };
 }
 

@@ -11,6 +11,8 @@ import { observe } from './compare.ts';
 import type { Source } from './files.ts';
 import { publicFeeds } from './inputs.ts';
 import { createPeer } from './onnxruntime.ts';
+import { shownPath } from './read_input.ts';
+import { externalFiles } from './written_model.ts';
 
 export interface Side {
   readonly name: string;
@@ -70,8 +72,8 @@ export async function onnxRuntimeSide(
   };
 }
 
-/** @throws UnskewError U4002 for a source that is no ONNX model */
-export function onnxBytesOf({ kind, bytes, path }: Source): Uint8Array {
-  if (kind === 'onnx') return bytes;
-  return fail('U4002', 'onnxruntime runs ONNX models only', { file: path });
+/** The bytes; the path where weights lie beside it. @throws UnskewError U4002 for a source that is no ONNX model */
+export function onnxModelOf({ kind, bytes, path, graph }: Source): Uint8Array | string {
+  if (kind === 'onnx') return externalFiles(graph).length > 0 ? path : bytes;
+  return fail('U4002', 'onnxruntime runs ONNX models only', { file: shownPath(path) });
 }

@@ -1,4 +1,12 @@
 /** Where a command writes: results on stdout, everything else on stderr. */
+import { fail, systemReason } from '../diagnostics/index.ts';
+import { UsageError } from './args.ts';
+
+/** Standard input or standard output, where a path stands. */
+export const STANDARD_STREAM = '-';
+/** What messages call it. */
+export const STANDARD_INPUT = '(standard input)';
+const STANDARD_OUTPUT = '(standard output)';
 
 /** What a stream has to do; `process.stdout` does. */
 export interface Sink {
@@ -10,8 +18,10 @@ export interface Sink {
 export interface Streams {
   readonly stdout: Sink;
   readonly stderr: Sink;
+  /** Writes a file to stdout, and is done when all of it is written. */
+  readonly sendFile: (contents: Uint8Array) => Promise<void>;
   /** The whole of standard input. */
-  readonly readStdin: () => Promise<string>;
+  readonly readStdin: () => Promise<Uint8Array>;
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
@@ -35,6 +45,9 @@ export class Terminal {
   readonly verbose: boolean;
   readonly quiet: boolean;
   #hasProgress = false;
+  #hasReadStdin = false;
+  /** Whether stdout is for a file: results then go to stderr. */
+  #carriesFile = false;
 
   constructor(streams: Streams, { verbose, quiet }: Verbosity) {
     this.#streams = streams;
@@ -42,7 +55,32 @@ export class Terminal {
     this.quiet = quiet;
   }
 
-  readonly readStdin = (): Promise<string> => this.#streams.readStdin();
+  /** @throws UsageError at the second reading, UnskewError U1001 */
+  readonly readStdin = async (): Promise<Uint8Array> => {
+    if (this.#hasReadStdin) throw new UsageError('standard input (-) is named twice, and can be read once');
+    this.#hasReadStdin = true;
+    try {
+      return await this.#streams.readStdin();
+    } catch (error) {
+      return fail('U1001', `it cannot be read: ${systemReason(error)}`, { file: STANDARD_INPUT });
+    }
+  };
+
+  /** Says that stdout is for a file alone: from now on everything else goes to stderr. @throws UsageError at the second time */
+  claimStdout(): void {
+    if (this.#carriesFile) throw new UsageError('standard output (-) is named twice, and takes one file');
+    this.#carriesFile = true;
+  }
+
+  /** A file for stdout, which has been claimed. @throws UnskewError U1007 when nobody reads it to its end */
+  async sendFile(contents: Uint8Array): Promise<void> {
+    this.clearProgress();
+    try {
+      await this.#streams.sendFile(contents);
+    } catch (error) {
+      fail('U1007', `the file cannot be written: ${systemReason(error)}`, { file: STANDARD_OUTPUT });
+    }
+  }
 
   /** The result of a command, for people. */
   print(text: string): void {
@@ -52,7 +90,7 @@ export class Terminal {
   /** Output as it is: IR, JSON. */
   write(text: string): void {
     this.clearProgress();
-    this.#streams.stdout.write(text);
+    (this.#carriesFile ? this.#streams.stderr : this.#streams.stdout).write(text);
   }
 
   /** Advice and notes. */

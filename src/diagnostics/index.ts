@@ -1,1 +1,2 @@
 export * from './diagnostic.ts';
+export { systemReason } from './system_error.ts';

@@ -1,6 +1,6 @@
 /** Models of any format into the IR, the format told by content, not by name. */
 import { readFile } from 'node:fs/promises';
-import { fail, type Location } from '../diagnostics/index.ts';
+import { fail, type Location, systemReason } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/graph.ts';
 import type { Shape } from '../ir/types.ts';
 import { externalReader } from './onnx/container/index.ts';
@@ -25,7 +25,7 @@ export interface ImportOptions {
   readonly inputShapes?: Readonly<Record<string, Shape>>;
 }
 
-interface Source extends ImportOptions, Pick<ImportOnnxOptions, 'file' | 'readExternal'> {}
+export interface ModelSource extends ImportOptions, Pick<ImportOnnxOptions, 'file' | 'readExternal'> {}
 
 /**
  * Imports a model: a path, or the bytes of a file. Weights that an ONNX model keeps in other files are found only
@@ -39,7 +39,8 @@ export async function importModel(source: string | Uint8Array, options: ImportOp
   return importBytes(await readModelFile(source), { ...options, file: source, readExternal: externalReader(source) });
 }
 
-async function importBytes(bytes: Uint8Array, source: Source): Promise<Graph> {
+/** As importModel, of what has been read already: a pipe gives its contents once. */
+export async function importBytes(bytes: Uint8Array, source: ModelSource): Promise<Graph> {
   const { profile, file, inputShapes } = source;
   const where: Location = file === undefined ? {} : { file };
   const isTorch = isTorchProfile(profile);
@@ -111,9 +112,6 @@ export async function readModelFile(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    return fail('U1001', `the file cannot be read: ${code === 'ENOENT' ? 'there is no such file' : code}`, {
-      file: path,
-    });
+    return fail('U1001', `the file cannot be read: ${systemReason(error)}`, { file: path });
   }
 }

@@ -16,7 +16,7 @@ import {
   shapeOption,
   strategyOption,
 } from '../shared_options.ts';
-import { onnxBytesOf } from '../sides.ts';
+import { onnxModelOf } from '../sides.ts';
 import { formatTable, right } from '../table.ts';
 
 export const bench = defineCommand({
@@ -46,20 +46,20 @@ export const bench = defineCommand({
     { command: 'unskew bench model.onnx --per-node', does: 'where the time goes' },
   ],
   async run(values, terminal) {
-    const source = await openSource(values.model, values);
+    const source = await openSource(values.model, values, terminal);
     if (values.perNode && values.backend === 'reference')
       throw new UsageError('--per-node needs the onednn backend', 'the interpreter keeps no times per node');
     const start = performance.now();
     const { model, graph } = modelOf(source, values);
     try {
-      const feeds = publicFeeds(await readInputs(graph, { input: values.input, random: 1 }));
+      const feeds = publicFeeds(await readInputs(graph, { input: values.input, random: 1 }, terminal));
       await model.run(feeds);
       const firstRun = performance.now() - start;
       noteFallbacks(model, values.model, terminal);
       const contenders: Contender[] = [{ name: 'unskew', run: () => model.run(feeds) }];
       const peer =
         values.vs &&
-        (await createPeer(onnxBytesOf(source), values.threads === undefined ? {} : { threads: values.threads }));
+        (await createPeer(onnxModelOf(source), values.threads === undefined ? {} : { threads: values.threads }));
       if (peer) contenders.push({ name: 'onnxruntime', run: () => peer.run(feeds) });
       terminal.progress('measuring');
       const timings = await measure(contenders, await scheduleFor(contenders));

@@ -13,7 +13,8 @@ import {
   strategyOption,
   threadsOption,
 } from '../shared_options.ts';
-import { compiledSide, interpreterSide, onnxBytesOf, onnxRuntimeSide, type Side } from '../sides.ts';
+import { compiledSide, interpreterSide, onnxModelOf, onnxRuntimeSide, type Side } from '../sides.ts';
+import type { Terminal } from '../terminal.ts';
 import { compareSides, type Verdict, verdictText } from '../verdict.ts';
 
 const RUNS = 3;
@@ -42,7 +43,7 @@ export const check = defineCommand({
     { command: 'unskew check a.qir --against b.qir', does: 'whether two graphs compute the same' },
   ],
   async run(values, terminal) {
-    const source = await openSource(values.model, values);
+    const source = await openSource(values.model, values, terminal);
     const graph = withShapes(source.graph, values);
     const reference = source.compiled === undefined ? legalize(graph, { target: 'onednn' }).quantized : graph;
     const threads = values.threads ?? availableParallelism();
@@ -51,7 +52,7 @@ export const check = defineCommand({
     const seeds = Array.from({ length: values.runs ?? RUNS }, (_, i) => (values.random ?? 1) + i);
     const verdicts: Verdict[] = [];
     for (const name of names) {
-      const other = await sideOf(name, source, reference, values);
+      const other = await sideOf(name, source, reference, values, terminal);
       verdicts.push(await compareSides(other, ours, reference, seeds, terminal));
       await other.dispose();
     }
@@ -66,9 +67,10 @@ async function sideOf(
   source: Source,
   reference: Graph,
   values: { readonly threads: number | undefined } & Parameters<typeof withShapes>[1],
+  terminal: Terminal,
 ): Promise<Side> {
   if (name === 'interpreter') return interpreterSide(reference);
-  if (name === 'onnxruntime') return onnxRuntimeSide(onnxBytesOf(source), name, values.threads);
-  const { graph } = await openSource(name, { shape: values.shape });
+  if (name === 'onnxruntime') return onnxRuntimeSide(onnxModelOf(source), name, values.threads);
+  const { graph } = await openSource(name, { shape: values.shape }, terminal);
   return interpreterSide(withShapes(graph, values), name);
 }

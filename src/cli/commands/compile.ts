@@ -1,9 +1,10 @@
 import { writeCompiledFile } from '../../codegen/compiled_file.ts';
 import { UsageError } from '../args.ts';
 import { defineCommand } from '../command.ts';
-import { openSource, writeOutput } from '../files.ts';
+import { inputsOf, openSource, writeOutput } from '../files.ts';
 import { withShapes } from '../inputs.ts';
 import { text, whole } from '../options.ts';
+import { readBackCompiled } from '../read_back.ts';
 import {
   compileSource,
   modelArgument,
@@ -13,6 +14,7 @@ import {
   threadsOption,
 } from '../shared_options.ts';
 import { count, formatBytes, formatPairs } from '../table.ts';
+import { STANDARD_STREAM } from '../terminal.ts';
 
 export const compile = defineCommand({
   name: 'compile',
@@ -22,7 +24,7 @@ export const compile = defineCommand({
   ],
   arguments: { model: modelArgument },
   options: {
-    output: text('FILE', 'Where to write it', 'o'),
+    output: text('FILE', 'Where to write it, - for standard output', 'o'),
     ...threadsOption,
     batch: whole('N', 'The first dimension of every input, where that is a symbol', 1),
     ...strategyOption,
@@ -36,14 +38,16 @@ export const compile = defineCommand({
   async run(values, terminal) {
     const { model, output } = values;
     if (output === undefined) throw new UsageError('--output is missing', 'say where to write it: -o FILE');
-    const source = await openSource(model, values);
+    if (output === STANDARD_STREAM) terminal.claimStdout();
+    const source = await openSource(model, values, terminal);
     if (source.compiled !== undefined) throw new UsageError(`${model} is a compiled model already`);
     terminal.progress('compiling');
     const start = performance.now();
     const compiled = compileSource(source, { ...values, backend: 'onednn' }, withShapes(source.graph, values));
     const milliseconds = performance.now() - start;
     const bytes = writeCompiledFile(compiled);
-    await writeOutput(output, bytes, model);
+    readBackCompiled(bytes, compiled);
+    await writeOutput(output, bytes, terminal, { inputs: inputsOf(source) });
     const { target, certificate, strategies } = compiled;
     return {
       file: model,

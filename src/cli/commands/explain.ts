@@ -21,9 +21,9 @@ export const explain = defineCommand({
     { command: 'unskew explain model.onnx', does: 'rules, how often they fired, and why they did not' },
     { command: 'unskew explain model.onnx /conv1/Conv', does: 'everything about one layer' },
   ],
-  async run(values) {
+  async run(values, terminal) {
     const { model, node, target, strategy } = values;
-    const { graph, kind } = await openSource(model, values);
+    const { graph, kind } = await openSource(model, values, terminal);
     if (kind === 'compiled')
       fail(
         'U4002',

@@ -18,8 +18,8 @@ export const inspect = defineCommand({
     { command: 'unskew inspect model.onnx', does: 'what is in the model, and which layers have zero points' },
     { command: 'unskew inspect model.onnx --json | jq .activations', does: 'how many zero points are not zero' },
   ],
-  async run({ model, ...values }) {
-    const source = await openSource(model, values);
+  async run({ model, ...values }, terminal) {
+    const source = await openSource(model, values, terminal);
     const { graph } = source;
     return {
       file: model,

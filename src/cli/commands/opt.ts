@@ -1,11 +1,14 @@
-import { readModelFile } from '../../importers/import_model.ts';
 import { print } from '../../ir/index.ts';
+import { UsageError } from '../args.ts';
 import { defineCommand } from '../command.ts';
 import { parseIr, writeOutput } from '../files.ts';
 import { argument, text } from '../options.ts';
 import { namedPasses } from '../pass_list.ts';
+import { readBackIr } from '../read_back.ts';
+import { readInput, shownPath } from '../read_input.ts';
 import { rewriteGraph, rewritingOptions } from '../rewriting.ts';
 import { strategyOption, targetOption } from '../shared_options.ts';
+import { STANDARD_STREAM } from '../terminal.ts';
 
 export const opt = defineCommand({
   name: 'opt',
@@ -26,13 +29,24 @@ export const opt = defineCommand({
     { command: 'unskew opt - < net.qir', does: 'from standard input' },
   ],
   async run(values, terminal) {
-    const { file, output = '-' } = values;
-    const source = file === '-' ? await terminal.readStdin() : new TextDecoder().decode(await readModelFile(file));
-    const graph = parseIr(source, file === '-' ? '(standard input)' : file);
-    const { graph: result, certificate, strategies, passes } = await rewriteGraph(graph, values, terminal);
+    const { file, output = STANDARD_STREAM } = values;
+    const source = new TextDecoder().decode(await readInput(file, terminal));
+    const graph = parseIr(source, shownPath(file));
+    if (values.emitIr === STANDARD_STREAM && output === STANDARD_STREAM)
+      throw new UsageError('--output and --emit-ir both name standard output');
+    const files = { inputs: [file], outputs: [output] };
+    const { graph: result, certificate, strategies, passes } = await rewriteGraph(graph, values, terminal, files);
     const ir = print(result);
-    if (output !== '-') await writeOutput(output, ir, file);
-    return { file, output, verdict: certificate.verdict, strategies, passes, ...(output === '-' && { ir }) };
+    readBackIr(ir, result);
+    if (output !== STANDARD_STREAM) await writeOutput(output, ir, terminal, { inputs: [file] });
+    return {
+      file,
+      output,
+      verdict: certificate.verdict,
+      strategies,
+      passes,
+      ...(output === STANDARD_STREAM && { ir }),
+    };
   },
   format({ ir, output }, terminal) {
     if (ir === undefined) return `written ${output}`;

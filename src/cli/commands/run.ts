@@ -17,6 +17,7 @@ import {
   strategyOption,
 } from '../shared_options.ts';
 import { formatTable, right } from '../table.ts';
+import { STANDARD_STREAM, type Terminal } from '../terminal.ts';
 
 const SHOWN = 8;
 
@@ -30,7 +31,7 @@ export const run = defineCommand({
   options: {
     input: assignments('NAME=FILE', 'A tensor for an input'),
     random: whole('SEED', 'Random tensors for the inputs that are not given', 0),
-    output: text('DIR', 'Write every output to DIR as NAME.npy', 'o'),
+    output: text('DIR', 'Write every output to DIR as NAME.npy; - for standard output, one array after the other', 'o'),
     ...executionOptions,
     ...strategyOption,
     ...shapeOption,
@@ -42,16 +43,17 @@ export const run = defineCommand({
     { command: 'unskew run model.onnx --random 1 --backend reference', does: 'the same on the interpreter' },
   ],
   async run(values, terminal) {
-    const source = await openSource(values.model, values);
+    if (values.output === STANDARD_STREAM) terminal.claimStdout();
+    const source = await openSource(values.model, values, terminal);
     const { model, graph } = modelOf(source, values);
     try {
-      const feeds = await readInputs(graph, values);
+      const feeds = await readInputs(graph, values, terminal);
       terminal.progress('running');
       const start = performance.now();
       const results = await model.run(publicFeeds(feeds));
       const milliseconds = performance.now() - start;
       noteFallbacks(model, values.model, terminal);
-      const files = values.output === undefined ? {} : await writeAll(results, values.output);
+      const files = values.output === undefined ? {} : await writeAll(results, values.output, terminal);
       const outputs = Object.entries(results).map(([name, tensor]) => ({
         ...summary(name, tensor),
         ...(files[name] !== undefined && { file: files[name] }),
@@ -111,14 +113,23 @@ const formatValue = (value: number | bigint | string): string =>
   typeof value !== 'number' || Number.isInteger(value) ? String(value) : value.toPrecision(5);
 
 /** Files by output; names of outputs become names of files. */
-async function writeAll(results: Readonly<Record<string, Tensor>>, folder: string): Promise<Record<string, string>> {
+async function writeAll(
+  results: Readonly<Record<string, Tensor>>,
+  folder: string,
+  terminal: Terminal,
+): Promise<Record<string, string>> {
+  if (folder === STANDARD_STREAM) {
+    const arrays = Object.values(toFeeds(results)).map(writeNpy);
+    await writeOutput(folder, Buffer.concat(arrays), terminal);
+    return {};
+  }
   const files: Record<string, string> = {};
   for (const [name, tensor] of Object.entries(toFeeds(results))) {
     const plain = name.replace(/[^\w.-]/g, '_').replace(/^\.+/, '_') || '_';
     const taken = new Set(Object.values(files));
     let file = join(folder, `${plain}.npy`);
     for (let n = 1; taken.has(file); n++) file = join(folder, `${plain}.${n}.npy`);
-    await writeOutput(file, writeNpy(tensor));
+    await writeOutput(file, writeNpy(tensor), terminal);
     files[name] = file;
   }
   return files;

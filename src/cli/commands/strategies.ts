@@ -55,7 +55,7 @@ export const strategies = defineCommand({
     { command: 'unskew strategies model.onnx --target symmetric', does: 'the same where no zero point may remain' },
   ],
   async run(values, terminal) {
-    const { graph, compiled } = await openSource(values.model, values);
+    const { graph, compiled } = await openSource(values.model, values, terminal);
     if (compiled !== undefined) {
       if (values.measure !== undefined)
         throw new UsageError(`${values.model} is compiled already: its ways are chosen`, 'measure the model it is of');

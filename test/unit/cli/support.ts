@@ -10,10 +10,12 @@ export interface Outcome {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
+  /** The file that went to stdout, for `-o -`. */
+  readonly file?: Uint8Array;
 }
 
 export interface Setting extends CliOptions {
-  readonly stdin?: string;
+  readonly stdin?: string | Uint8Array;
   readonly isTTY?: boolean;
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -21,17 +23,19 @@ export interface Setting extends CliOptions {
 export async function unskew(args: readonly string[], setting: Setting = {}): Promise<Outcome> {
   const { stdin = '', isTTY = false, env = {}, ...options } = setting;
   let [stdout, stderr] = ['', ''];
+  const sent: Uint8Array[] = [];
   const code = await cli(
     args,
     {
       stdout: { write: (text) => void (stdout += text), isTTY },
       stderr: { write: (text) => void (stderr += text), isTTY },
-      readStdin: async () => stdin,
+      sendFile: async (contents) => void sent.push(contents),
+      readStdin: async () => Buffer.from(stdin as Uint8Array),
       env,
     },
     { reports: join(tmpdir(), 'unskew-cli-reports'), ...options },
   );
-  return { code, stdout, stderr };
+  return { code, stdout, stderr, ...(sent.length > 0 && { file: Buffer.concat(sent) }) };
 }
 
 /** The result that --json prints. */

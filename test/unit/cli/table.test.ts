@@ -46,7 +46,8 @@ describe('the terminal', () => {
       {
         stdout: { write: (text) => void (out += text), isTTY },
         stderr: { write: (text) => void (err += text), isTTY },
-        readStdin: async () => '',
+        sendFile: async () => {},
+        readStdin: async () => new Uint8Array(),
         env,
       },
       { verbose: false, quiet },

@@ -1,0 +1,12 @@
+/** Reading what a path names: a file, or standard input. */
+import { readModelFile } from '../importers/import_model.ts';
+import { STANDARD_INPUT, STANDARD_STREAM, type Terminal } from './terminal.ts';
+
+export type Reading = Pick<Terminal, 'readStdin'>;
+
+/** The file at a path, or standard input where the path is `-`. @throws UnskewError U1001, UsageError at the second `-` */
+export const readInput = (path: string, terminal: Reading): Promise<Uint8Array> =>
+  path === STANDARD_STREAM ? terminal.readStdin() : readModelFile(path);
+
+/** What messages call it. */
+export const shownPath = (path: string): string => (path === STANDARD_STREAM ? STANDARD_INPUT : path);

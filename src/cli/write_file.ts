@@ -1,0 +1,245 @@
+/**
+ * Writing a file, whatever the path names:
+ *
+ *   - a regular file, or none yet: whole or not at all. The new contents go into a file beside it, are synced, read back and
+ *     renamed over the old one, whose mode and owner they take over; nothing is left behind by an error or by Ctrl-C.
+ *   - a link: what it leads to, also where nothing is there yet.
+ *   - a device or a pipe: written through, never replaced.
+ *
+ * Other hard links of a file that is replaced keep the old contents: that is what replacing a whole means.
+ */
+import {
+  accessSync,
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  fsync,
+  openSync,
+  type PathLike,
+  rmSync,
+  type Stats,
+  write,
+} from 'node:fs';
+import { lstat, mkdir, open, readFile, readlink, realpath, rename, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { fail, systemReason } from '../diagnostics/index.ts';
+
+/** Where a path leads. */
+export type Place =
+  /** A file, to be replaced as a whole; `now`: what is there already. */
+  | { readonly kind: 'file'; readonly path: string; readonly now?: Stats }
+  | { readonly kind: 'through'; readonly path: string }
+  /** An open file of this process, named through /proc. */
+  | { readonly kind: 'descriptor'; readonly descriptor: number };
+
+const MOST_LINKS = 40;
+const PERMISSIONS = 0o7777;
+
+/** @throws UnskewError U1007 */
+export async function writeFile(place: Place, contents: Uint8Array, shown: string): Promise<void> {
+  await refusing(shown, async () => {
+    if (place.kind === 'file') await replace(place.path, contents, place.now);
+    else if (place.kind === 'through') await writeThrough(place.path, contents);
+    else await writeAll(place.descriptor, contents);
+  });
+}
+
+/** Follows links. Folders on the way are made. @throws UnskewError U1007 */
+export const placeOf = (path: string): Promise<Place> => refusing(path, () => follow(path));
+
+async function follow(path: string): Promise<Place> {
+  if (path.endsWith('/')) throw systemError('EISDIR');
+  let at = resolve(path);
+  for (let links = 0; links < MOST_LINKS; links++) {
+    await makeFolder(dirname(at));
+    const folder = await realpath(dirname(at));
+    at = join(folder, basename(at));
+    const found = await orNothing(lstat(at));
+    if (found?.isSymbolicLink()) {
+      // links in /proc/PID/fd name open files, which have no other name where they are pipes
+      const owner = /^\/proc\/(\d+)\/(?:task\/\d+\/)?fd$/.exec(folder)?.[1];
+      if (owner === String(process.pid)) return { kind: 'descriptor', descriptor: Number(basename(at)) };
+      if (owner !== undefined) return { kind: 'through', path: at };
+      at = resolve(folder, await readlink(at));
+      continue;
+    }
+    if (found === undefined) return { kind: 'file', path: at };
+    if (found.isDirectory()) throw systemError('EISDIR');
+    return found.isFile() ? { kind: 'file', path: at, now: found } : { kind: 'through', path: at };
+  }
+  throw systemError('ELOOP');
+}
+
+/**
+ * The folder and those around it. Not `mkdir` of Node with `recursive`, which never ends where a folder cannot be made in one
+ * that exists (/proc).
+ */
+async function makeFolder(folder: string): Promise<void> {
+  const found = await orNothing(stat(folder));
+  if (found?.isDirectory()) return;
+  if (found !== undefined) throw systemError('ENOTDIR');
+  const parent = dirname(folder);
+  if (parent !== folder) await makeFolder(parent);
+  await mkdir(folder).catch((error) => {
+    if (error.code !== 'EEXIST') throw error; // somebody else was faster
+  });
+}
+
+async function replace(path: string, contents: Uint8Array, now: Stats | undefined): Promise<void> {
+  if (now !== undefined) accessSync(path, constants.W_OK); // what may not be written may not be replaced
+  const beside = openBeside(dirname(path), now === undefined ? 0o666 : 0o600);
+  try {
+    try {
+      await writeAll(beside.descriptor, contents);
+      if (now !== undefined) takeOver(beside.path, now);
+      await sync(beside.descriptor);
+    } finally {
+      closeSync(beside.descriptor);
+    }
+    if (!(await readFile(beside.path)).equals(contents))
+      throw new Error('what was written reads back as something else');
+    await rename(beside.path, path);
+    beside.keep();
+    await syncFolder(dirname(path));
+  } finally {
+    beside.remove();
+  }
+}
+
+/** Mode and owner of what is replaced; another owner where that is allowed. */
+function takeOver(path: string, { mode, uid, gid }: Stats): void {
+  try {
+    chownSync(path, uid, gid);
+  } catch {
+    // the file stays ours, as every file is that we make
+  }
+  chmodSync(path, mode & PERMISSIONS);
+}
+
+interface Beside {
+  readonly path: string;
+  readonly descriptor: number;
+  /** Says that it has become the file: nothing is to be removed. */
+  keep(): void;
+  remove(): void;
+}
+
+/** Names are unique in this process. */
+let made = 0;
+const leftOver = new Set<PathLike>();
+const removeLeftOver = (): void => {
+  for (const path of leftOver) rmSync(path, { force: true });
+  leftOver.clear();
+};
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** Cleans up, then lets the signal do what it does. */
+function onSignal(signal: NodeJS.Signals): void {
+  removeLeftOver();
+  watch('off');
+  process.kill(process.pid, signal);
+}
+function watch(how: 'on' | 'off'): void {
+  for (const signal of signals) process[how](signal, onSignal);
+  process[how]('exit', removeLeftOver);
+}
+
+/** A new file in the folder, opened at once so that no signal comes between its making and its being known. */
+function openBeside(folder: string, mode: number): Beside {
+  for (;;) {
+    const path = join(folder, `.unskew-${process.pid}-${made++}.part`);
+    let descriptor: number;
+    if (leftOver.size === 0) watch('on');
+    leftOver.add(path);
+    const forget = (): void => {
+      if (leftOver.delete(path) && leftOver.size === 0) watch('off');
+    };
+    try {
+      descriptor = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
+    } catch (error) {
+      forget();
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
+      throw error;
+    }
+    return {
+      path,
+      descriptor,
+      keep: forget,
+      remove() {
+        if (leftOver.has(path)) rmSync(path, { force: true });
+        forget();
+      },
+    };
+  }
+}
+
+/** O_NOCTTY: a terminal that is written to does not become ours. */
+async function writeThrough(path: string, contents: Uint8Array): Promise<void> {
+  // not openSync: opening a pipe waits for its reader
+  const handle = await open(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOCTTY);
+  try {
+    await writeAll(handle.fd, contents);
+  } finally {
+    await handle.close();
+  }
+}
+
+const writeSome = promisify(write);
+const syncDescriptor = promisify(fsync);
+
+async function writeAll(descriptor: number, contents: Uint8Array): Promise<void> {
+  for (let at = 0; at < contents.length; ) {
+    const { bytesWritten } = await writeSome(descriptor, contents, at, contents.length - at, null);
+    at += bytesWritten;
+  }
+}
+
+/** File systems that do not sync say EINVAL. */
+async function sync(descriptor: number): Promise<void> {
+  await syncDescriptor(descriptor).catch((error) => {
+    if (error.code !== 'EINVAL' && error.code !== 'ENOTSUP') throw error;
+  });
+}
+
+/** So that the new name survives a power failure too. */
+async function syncFolder(folder: string): Promise<void> {
+  let descriptor: number;
+  try {
+    descriptor = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  } catch {
+    return; // a folder that may be written and not read
+  }
+  try {
+    await sync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+const orNothing = <T>(found: Promise<T>): Promise<T | undefined> =>
+  found.catch((error) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+
+const systemError = (code: string): NodeJS.ErrnoException => Object.assign(new Error(code), { code });
+
+const hints: Readonly<Record<string, string>> = {
+  EISDIR: 'name a file in it',
+  EACCES: 'choose another place, or change its permissions',
+  EPERM: 'choose another place, or change its permissions',
+  EROFS: 'choose another place',
+  ENOENT: 'choose another place: no folder can be made there',
+  ENOSPC: 'free some space, or choose another place',
+  EPIPE: 'the reader has got a part of the file only',
+};
+
+async function refusing<T>(path: string, body: () => Promise<T>): Promise<T> {
+  try {
+    return await body();
+  } catch (error) {
+    const { code = '' } = error as NodeJS.ErrnoException;
+    return fail('U1007', `the file cannot be written: ${systemReason(error)}`, { file: path }, hints[code]);
+  }
+}
