@@ -6,13 +6,16 @@
  * The bracket is an int32 sum when the bias is one; what is left is a requantization, or a product with a float.
  */
 
-import { dtypes, type Node, type Shape, tensor, type Value, type ValueId } from '../../ir/index.ts';
+import { dtypes, isStatic, type Node, type Shape, tensor, type Value, type ValueId } from '../../ir/index.ts';
 import { nnCast } from '../../ir/ops/nn_cast.op.ts';
 import { nnAdd, nnMul } from '../../ir/ops/nn_elementwise_binary.op.ts';
+import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
+import { nnExpand } from '../../ir/ops/nn_movement.op.ts';
 import { qnnRequantize } from '../../ir/ops/qnn_requantize.op.ts';
 import {
   multiplier32,
   productScale,
+  type RequantizeFactors,
   type RequantizeProfile,
   requantizeFactors,
   requantizeModes,
@@ -21,20 +24,19 @@ import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
 import { belowClamps, type Clamped, clampsOf, rangeAttrs } from './activation.ts';
 import { type Bias, type Channels, emitBias, integerBias } from './bias.ts';
+import { type Source, sourceOf } from './moved.ts';
 import {
   type Dequantized,
-  dequantized,
   dequantizeOf,
   type Eight,
   type Output,
   outputOf,
-  perTensor,
   type QuantizeMatch,
   requirePrivate,
   scalarZeroPoint,
 } from './parameters.ts';
 import { attempt, type Refusals, type Refuse } from './plan.ts';
-import type { ProductForm } from './product_form.ts';
+import type { Operands, ProductForm } from './product_form.ts';
 
 /** The least binary32 with full precision. */
 const NORMAL = 2 ** -126;
@@ -43,9 +45,10 @@ const INT32 = 2 ** 31 - 1;
 export interface Product {
   readonly form: ProductForm;
   readonly node: Node;
-  readonly x: Dequantized;
-  readonly w: Dequantized;
-  /** One per weights scale: repeated over groups, as many as result channels, or one. */
+  readonly x: Source;
+  readonly w: Source;
+  /** Of result channels: as many as there are, or one for all. */
+  readonly sx: Float32Array;
   readonly sw: Float32Array;
   readonly channels: Channels;
 }
@@ -53,39 +56,64 @@ export interface Product {
 /** The product at `node`, whose operands are dequantized 8-bit integers. */
 export function productAt(graph: GraphEditor, form: ProductForm, node: Node, refuse: Refuse): Product {
   const [left, right] = node.operands.map((id) => graph.value(id as ValueId));
-  const x = perTensor(graph, left, form.roles[0], refuse);
-  const w = dequantized(graph, right, form.roles[1], refuse);
-  const shape = w.x.type.shape;
-  if (!w.perTensor && (w.scale.type.shape.length !== 1 || w.axis !== form.weightsAxis(shape)))
+  const x = sourceOf(graph, left, form.roles[0], refuse);
+  const w = sourceOf(graph, right, form.roles[1], refuse);
+  if (!w.perTensor && (w.scale.type.shape.length !== 1 || w.axis !== form.weightsAxis(w.shape)))
     refuse(`${form.roles[1]} has scales along axis ${w.axis}, it has to be ${form.channels}`, w.scale);
   const y = graph.type(node.results[0]).shape;
   const axis = form.channelAxis(y);
-  const repeats = form.repeats(node);
-  const sw = w.perTensor ? w.scales : repeated(w.scales, repeats);
-  const [sx] = x.scales;
-  const small = sw.find((s) => !(productScale(sx, s) >= NORMAL && productScale(sx, s) < Infinity));
-  if (small !== undefined) refuse(`sx·sw = ${sx}·${small} is no normal binary32 number`, w.scale);
+  const sw = w.perTensor ? w.scales : repeated(w.scales, form.repeats(node));
+  const sx = x.perTensor ? x.scales : spread(x.scales, channelsOf(form, node, x, w, refuse));
+  const length = Math.max(sx.length, sw.length);
+  const units = new Float64Array(length);
+  for (let o = 0; o < length; o++) {
+    const [a, b] = [at(sx, o), at(sw, o)];
+    if (!(productScale(a, b) >= NORMAL && productScale(a, b) < Infinity))
+      refuse(`sx·sw = ${a}·${b} is no normal binary32 number`, w.scale);
+    units[o] = a * b;
+  }
   const count = y[axis];
-  const units = new Float64Array(sw).map((s) => sx * s);
   const channels = { rank: y.length, axis, count: typeof count === 'number' ? count : undefined, units };
-  return { form, node, x, w, sw, channels };
+  return { form, node, x, w, sx, sw, channels };
 }
+
+/**
+ * How many result channels each channel of the input has: where no sum crosses channels, a scale for each of them is one of the
+ * result, sx[c]·sw[o].
+ */
+function channelsOf(form: ProductForm, node: Node, x: Source, w: Source, refuse: Refuse): number {
+  const depth = form.depthwise(node, x.shape, w.shape);
+  if (depth === undefined || x.axis !== 1 || x.scale.type.shape.length !== 1)
+    return refuse(
+      `${form.roles[0]} has ${x.scales.length} scales along axis ${x.axis}, only weights may${form.op === nnMatmul ? '' : ', and the input of a depthwise convolution'}`,
+      x.scale,
+    );
+  if (!isUniform(x.zeroPoints) && !isStatic(x.shape.slice(1)))
+    refuse(`${form.roles[0]} has zero points by channel and a size that only the run knows`, x.zp, 'give inputShapes');
+  return depth;
+}
+
+const at = (values: ArrayLike<number>, i: number): number => values[values.length === 1 ? 0 : i];
 
 const repeated = <A extends ArrayLike<number>>(values: A, times: number): Float32Array =>
   Float32Array.from({ length: values.length * times }, (_, i) => values[i % values.length]);
+
+/** Each value so many times, one after the other. */
+const spread = (values: ArrayLike<number>, times: number): Float32Array =>
+  Float32Array.from({ length: values.length * times }, (_, i) => values[Math.floor(i / times)]);
 
 /**
  * Refuses a sum that may leave int32: the float it stands for would not wrap.
  * Lengths that only the run knows are taken to be no more than the 33,025 terms that always fit.
  */
 function requireInt32({ form, x, w }: Product, graph: GraphEditor, bias: Bias | undefined, refuse: Refuse): void {
-  const terms = form.terms(x.x.type.shape, w.x.type.shape);
+  const terms = form.terms(x.shape, w.shape);
   if (terms === undefined) return;
   const largest = (bias?.integers ?? new Int32Array()).reduce((most, b) => Math.max(most, Math.abs(b)), 0);
   const reach = reachOf(x);
   if (terms * reach * reachOf(w) + largest <= INT32) return;
-  const weights = graph.constant(w.x.id)?.data as ArrayLike<number> | undefined;
-  const total = weights && sumOfMagnitudes(weights, form.weightsAxis(w.x.type.shape), w);
+  const weights = w.isDirect ? (graph.constant(w.x.id)?.data as ArrayLike<number> | undefined) : undefined;
+  const total = weights && sumOfMagnitudes(weights, form.weightsAxis(w.shape), w);
   if (total === undefined || total * reach + largest > INT32)
     refuse(`the sum of ${terms} products and a bias of up to ${largest} may leave int32`, w.x);
 
@@ -141,8 +169,9 @@ export function requantizedProduct(form: ProductForm, match: QuantizeMatch, refu
     biases.length === 0 ? undefined : integerBias(graph, graph.value(biases[0]), place, product.channels, refuse);
   requirePrivate(graph, [...clamped.inner, below.node.results[0]], refuse);
   requireInt32(product, graph, bias, refuse);
-  const largest = Math.max(...product.sw.map((s) => multiplier32(product.x.scales[0], s, y.s)));
-  if (largest === Infinity) refuse('sx·sw/sy is beyond binary32', match.scale);
+  const { sx, sw } = product;
+  const beyond = product.channels.units.some((_, o) => multiplier32(at(sx, o), at(sw, o), y.s) === Infinity);
+  if (beyond) refuse('sx·sw/sy is beyond binary32', match.scale);
   return { ...product, y, bias, clamped, profile: graph.base.profile ?? 'ort' };
 }
 
@@ -179,12 +208,40 @@ function factorOf(graph: GraphEditor, { op }: ProductForm, last: Node | undefine
 }
 
 /** The sum in int32, with its bias. */
-function emitSum(a: Algebra, { form, node, x, w, channels }: Product, bias: Bias | undefined): Value<'s32'> {
+function emitSum(a: Algebra, product: Product, bias: Bias | undefined): Value<'s32'> {
+  const { form, node, x, w, channels } = product;
   a.b.loc = node.loc;
-  const [zx, zw] = [zeroPointOperand(a, x, 1), zeroPointOperand(a, w, form.repeats(node))];
-  const sum = form.emit(a, { x: x.x, w: w.x, ...(zx && { zx }), ...(zw && { zw }) }, node);
-  return bias ? a.add(sum, emitBias(a, bias, channels)) : sum;
+  const [zx, zw] = [sourceZeroPoint(a, x), zeroPointOperand(a, w, form.repeats(node))];
+  const weights = { w: w.integers(a), ...(zw && { zw }) };
+  const sum = form.emit(a, { x: x.integers(a), ...weights, ...(zx && { zx }) }, node);
+  const centred = isUniform(x.zeroPoints) ? sum : a.sub(sum, emitShift(a, product, weights));
+  return bias ? a.add(centred, emitBias(a, bias, channels)) : centred;
 }
+
+/**
+ * Zero points by channel of a depthwise product, which has a channel of its own for each: what is left of them when all have
+ * been taken for the first, (zx[c] − zx[0])·conv(1, w − zw). Taps outside of the input contribute nothing to either.
+ */
+function emitShift(
+  a: Algebra,
+  { form, node, x, w, channels }: Product,
+  weights: Pick<Operands, 'w' | 'zw'>,
+): Value<'s32'> {
+  const ones = a.emit(nnExpand, { x: a.b.scalar('u8', 1) }, { shape: [1, ...x.shape.slice(1)] }) as Value<'u8'>;
+  const taps = form.emit(a, { x: ones, ...weights }, node);
+  const depth = form.depthwise(node, x.shape, w.shape) as number;
+  const zeros = Array.from(x.zeroPoints, (z) => z - x.zeroPoints[0]);
+  const tail = Array<number>(channels.rank - 1 - channels.axis).fill(1);
+  return a.mul(taps, a.s32(spread(zeros, depth), [zeros.length * depth, ...tail]));
+}
+
+const isUniform = (values: ArrayLike<number>): boolean => Array.from(values).every((value) => value === values[0]);
+
+/** Of several, the first: emitShift does the rest. */
+const sourceZeroPoint = (a: Algebra, x: Dequantized): Value<Eight> | undefined =>
+  x.perTensor || x.zeroPoints[0] === 0
+    ? zeroPointOperand(a, { ...x, zeroPoints: [x.zeroPoints[0]] }, 1)
+    : a.b.scalar(x.x.type.dtype, x.zeroPoints[0]);
 
 /** A zero point as an operand; zeros are left out. */
 function zeroPointOperand(
@@ -205,9 +262,9 @@ function isZero(values: ArrayLike<number>): boolean {
 const perChannelShape = (length: number): Shape => (length === 1 ? [] : [length]);
 
 export function emitRequantized(plan: Requantized, a: Algebra): Value {
-  const { x, sw, y, bias, clamped, channels, profile } = plan;
+  const { y, bias, clamped, channels, profile } = plan;
   const sum = emitSum(a, plan, bias);
-  const { dtype, ...factors } = requantizeFactors(profile, x.scales[0], sw, y.s);
+  const { dtype, ...factors } = factorsOf(plan);
   const constant = (values: readonly number[]): Value =>
     a.constant(tensor(dtype, values, perChannelShape(values.length) as number[]));
   const parameters = {
@@ -217,6 +274,18 @@ export function emitRequantized(plan: Requantized, a: Algebra): Value {
   };
   const attrs = { axis: channels.axis, ...requantizeModes[profile], ...rangeAttrs(clamped, y) };
   return a.emit(qnnRequantize, { x: sum, ...parameters }, attrs);
+}
+
+/** sx·sw/sy of every result channel as the profile holds them. */
+function factorsOf({ sx, sw, y, profile }: Requantized): RequantizeFactors {
+  if (sx.length === 1) return requantizeFactors(profile, sx[0], sw, y.s);
+  const each = Array.from(sx, (s, o) => requantizeFactors(profile, s, [at(sw, o)], y.s));
+  const [{ dtype, second }] = each;
+  return {
+    dtype,
+    multiplier: each.flatMap(({ multiplier }) => multiplier),
+    ...(second && { second: each.flatMap((factors) => factors.second ?? []) }),
+  };
 }
 
 // ---- float result ----------------------------------------------------------------------------------------------------
@@ -241,10 +310,10 @@ export function scaledProduct(form: ProductForm, node: Node, graph: GraphEditor,
 }
 
 export function emitScaled(plan: Scaled, a: Algebra): Value {
-  const { x, sw, integers, real, channels } = plan;
+  const { sx, sw, integers, real, channels } = plan;
   const sum = a.emit(nnCast, { x: emitSum(a, plan, integers) }, { to: 'f32' }) as Value<'f32'>;
   const tail = Array(channels.rank - 1 - channels.axis).fill(1);
-  const factors = sw.map((s) => productScale(x.scales[0], s));
+  const factors = Array.from(channels.units, (_, o) => productScale(at(sx, o), at(sw, o)));
   const shape = factors.length === 1 ? [] : [factors.length, ...tail];
   const scaled = a.emit(nnMul, { a: sum, b: a.constant(tensor('f32', factors, shape)) });
   return real ? a.emit(nnAdd, { a: scaled, b: a.reshape(real, [...real.type.shape, ...tail]) }) : scaled;

@@ -26,6 +26,8 @@ export interface ProductForm {
   weightsAxis(w: Shape): number;
   /** The axis of the result that holds the channels. */
   channelAxis(y: Shape): number;
+  /** How many result channels read one channel of the input, and no other: of depthwise products. Undefined where sums cross channels. */
+  depthwise(node: Node, x: Shape, w: Shape): number | undefined;
   /** How often one period of the weights axis is repeated over the result channels. */
   repeats(node: Node): number;
   /** Terms in one sum, undefined when only the run knows. */
@@ -43,6 +45,8 @@ export const convForm: ProductForm = {
   weightsAxis: () => 0,
   channelAxis: () => 1,
   repeats: () => 1,
+  depthwise: ({ attrs }, x, w) =>
+    typeof w[0] === 'number' && attrs.group === x[1] ? w[0] / (attrs.group as number) : undefined,
   terms: (_x, w) => known(w.slice(1)),
   emit: (a, operands, { attrs }) => a.emit(qnnConv, operands, attrs as unknown as ConvAttrs),
 };
@@ -55,6 +59,7 @@ export const convTransposeForm: ProductForm = {
   weightsAxis: () => 1,
   channelAxis: () => 1,
   repeats: ({ attrs }) => attrs.group as number,
+  depthwise: ({ attrs }, x, w) => (typeof w[1] === 'number' && attrs.group === x[1] ? w[1] : undefined),
   terms: (_x, w) => known([w[0], ...w.slice(2)]),
   emit: (a, operands, { attrs }) => a.emit(qnnConvTranspose, operands, attrs as unknown as DeconvAttrs),
 };
@@ -66,6 +71,7 @@ export const matmulForm: ProductForm = {
   weightsAxis: (w) => (w.length === 1 ? -1 : w.length - 1),
   channelAxis: (y) => Math.max(y.length - 1, 0),
   repeats: () => 1,
+  depthwise: () => undefined,
   terms: (x, w) => known(x.slice(-1)) ?? known(w.length === 1 ? w : w.slice(-2, -1)),
   emit: (a, { x, w, zx, zw }) => a.emit(qnnMatmul, { a: x, b: w, ...(zx && { za: zx }), ...(zw && { zb: zw }) }),
 };

@@ -4,6 +4,7 @@ import { type Graph, GraphBuilder, type Shape, tensor, type Value } from '../../
 import { nnConv, nnConvTranspose } from '../../ir/ops/nn_conv.op.ts';
 import { nnAdd } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
+import { nnTranspose } from '../../ir/ops/nn_movement.op.ts';
 import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
 import { type Contents, filled } from '../contents.ts';
 import { contents, scalesAround } from './basic.ts';
@@ -32,6 +33,8 @@ interface ProductSpec {
   readonly w: Quantization;
   readonly bias: BiasSpec;
   readonly end: End;
+  /** The input is transposed twice behind its dequantize. */
+  readonly moved: boolean;
   /** sy / (sx·sw): 4 at least, so that half a unit of the sum is less than half a step of the result. */
   readonly ratio: number;
 }
@@ -42,7 +45,8 @@ export const product = (kind: ProductSpec['kind'], float: boolean): fc.Arbitrary
       kind: fc.constant(kind),
       conv: convSpec({ computed: mostly(false, 12) }),
       columns: fc.integer({ min: 1, max: 4 }),
-      x: quantization(),
+      x: quantization(mostly(false, 4)),
+      moved: mostly(false, 4),
       w: quantization(fc.boolean()),
       bias,
       end: endOf(float),
@@ -77,7 +81,9 @@ function emitProduct(b: GraphBuilder, spec: ProductSpec): Value<'f32'> {
   const integers = conv.computed
     ? b.input('w', wq.dtype, wShape)
     : b.constant(weightsTensor(wq.dtype, wShape, conv.weights, conv.narrow), 'w');
-  const x = emitDequantize(b, b.input('x', xq.dtype, xShape), xq);
+  // Of a depthwise product a scale for each channel of the input is one for the result.
+  const source = channelsPerGroup === 1 && kind !== 'matmul' ? xq : { ...xq, perChannel: false };
+  const x = moved(b, emitDequantize(b, b.input('x', xq.dtype, xShape), source), spec);
   const w = emitDequantize(b, integers, wq, axis);
   const channels = kind === 'conv_transpose' ? group * filtersPerGroup : wShape[axis];
   const axes = kernel.length;
@@ -97,6 +103,13 @@ function emitProduct(b: GraphBuilder, spec: ProductSpec): Value<'f32'> {
         : b.emit(nnConvTranspose, { x, w, ...operand }, transposedAttrs(shaped, conv.outputPadding));
   if (biased === undefined || 'bias' in operand) return sum as Value<'f32'>;
   return b.emit(nnAdd, spec.bias.swapped ? { a: biased, b: sum } : { a: sum, b: biased }) as Value<'f32'>;
+}
+
+/** There and back through other shapes: the elements stay where they are. */
+function moved(b: GraphBuilder, x: Value<'f32'>, spec: ProductSpec): Value<'f32'> {
+  if (!spec.moved) return x;
+  const perm = x.type.shape.map((_, axis, { length }) => length - 1 - axis);
+  return b.emit(nnTranspose, { x: b.emit(nnTranspose, { x }, { perm }) }, { perm });
 }
 
 /** Of shape [C] as an operand; with the axes behind the channels when it is added. */

@@ -146,7 +146,9 @@ describe('scales', () => {
     const b = new GraphBuilder();
     const real = deq(b, b.input('x', 'u8', [1, 2, 4, 4]), { s: [0.1, 0.2], axis: 1 });
     const conv = b.emit(nnConv, { x: real, w: deq(b, weights(b, 's8', [3, 2, 3, 3], 7), { s: 1 }) }, attrs) as Float;
-    expect(reasons(b.finish([q(b, conv, 'u8', y)]))).toEqual(['the input has 2 scales along axis 1, only weights may']);
+    expect(reasons(b.finish([q(b, conv, 'u8', y)]))).toEqual([
+      'the input has 2 scales along axis 1, only weights may, and the input of a depthwise convolution',
+    ]);
   });
   test('a product of scales below binary32', () => {
     expect(reasons(layer({ x: { s: 1e-30 }, w: { s: 1e-30 } }))[0]).toMatch(/is no normal binary32 number$/);

@@ -1,0 +1,140 @@
+/**
+ * Elements that were dequantized and then moved: chosen by position or by order. Dequantization, which is monotone, may as well
+ * come after, so that the integers are moved instead.
+ */
+import { type AnyOp, findOp, type Node, type Shape, type Value, type ValueId } from '../../ir/index.ts';
+import { nnGather, nnGatherElements } from '../../ir/ops/nn_gather.op.ts';
+import * as move from '../../ir/ops/nn_movement.op.ts';
+import { nnGlobalMaxPool, nnMaxPool } from '../../ir/ops/nn_pool.op.ts';
+import { nnResize } from '../../ir/ops/nn_resize.op.ts';
+import { nnSlice } from '../../ir/ops/nn_slice.op.ts';
+import { dequantize, quantize } from '../../numerics/index.ts';
+import type { Algebra } from '../rewrite/algebra.ts';
+import type { GraphEditor } from '../rewrite/editor.ts';
+import { type Dequantized, dequantized, dequantizeOf, type Eight } from './parameters.ts';
+import { attempt, type Refusals, type Refuse, type Site } from './plan.ts';
+
+export const movers: readonly AnyOp[] = [
+  move.nnReshape,
+  move.nnTranspose,
+  move.nnExpand,
+  move.nnTile,
+  move.nnPad,
+  move.nnConcat,
+  move.nnDepthToSpace,
+  move.nnSpaceToDepth,
+  nnResize,
+  nnSlice,
+  nnGather,
+  nnGatherElements,
+  nnMaxPool,
+  nnGlobalMaxPool,
+];
+const moves: ReadonlySet<string> = new Set(movers.map(({ name }) => name));
+
+/** A mover of dequantized operands, all with the same scale and zero point. */
+export interface Moved<S extends Dequantized = Dequantized> {
+  readonly node: Node;
+  readonly sources: readonly S[];
+  /** The integer that nn.pad fills with, where it fills with one. */
+  readonly fill: number | undefined;
+}
+
+/** `resolve` finds out how an operand was dequantized. */
+export function movedAt<S extends Dequantized>(
+  { graph, node }: Site,
+  resolve: (v: Value) => S,
+  { refuse, unrelated }: Refusals,
+): Moved<S> {
+  if (node.op === 'nn.resize' && node.attrs.mode !== 'nearest') return unrelated('the resize interpolates');
+  const sources = dataOf(node).map((id) => resolve(graph.value(id)));
+  const [first] = sources;
+  const other = sources.find(
+    (s) =>
+      s.x.type.dtype !== first.x.type.dtype ||
+      s.scales[0] !== first.scales[0] ||
+      s.zeroPoints[0] !== first.zeroPoints[0],
+  );
+  if (other) refuse('the operands have different scales, zero points or types', other.x);
+  if (node.op === 'nn.max_pool' && mayMissInput(node))
+    refuse('a window with dilation may lie outside the input, where the maximum of integers is another', first.x);
+  const isFilled = node.op === 'nn.pad' && node.attrs.mode === 'constant';
+  return { node, sources, fill: isFilled ? fillOf(graph, node, first, refuse) : undefined };
+}
+
+/** The operands that are moved; others say how. */
+export const dataOf = ({ op, operands }: Node): readonly ValueId[] =>
+  (op === 'nn.concat' ? operands : operands.slice(0, 1)) as readonly ValueId[];
+
+/** Without dilation a window reaches the input, because pads are smaller than windows. */
+function mayMissInput({ attrs }: Node): boolean {
+  const { dilations, pads, ceilMode } = attrs as {
+    dilations: readonly number[];
+    pads: readonly number[];
+    ceilMode: boolean;
+  };
+  return dilations.some((d) => d > 1) && (ceilMode || pads.some((p) => p > 0));
+}
+
+function fillOf(
+  graph: GraphEditor,
+  node: Node,
+  { scales: [s], zeroPoints: { 0: z }, x }: Dequantized,
+  refuse: Refuse,
+): number {
+  const value = node.operands[1] ? graph.constant(node.operands[1])?.data[0] : 0;
+  if (value === undefined)
+    return refuse('the pad value is computed at run time', graph.value(node.operands[1] as ValueId));
+  const [low, high] = x.type.dtype === 'u8' ? [0, 255] : [-128, 127];
+  const q = quantize(Number(value), s, z, low, high);
+  if (dequantize(q, s, z) !== Number(value)) refuse(`the pad value ${value} is no integer times the scale ${s}`, x);
+  return q;
+}
+
+/** The same mover over integers. */
+export function emitMoved(
+  { node, fill }: Moved,
+  integers: readonly Value<Eight>[],
+  a: Algebra,
+  graph: GraphEditor,
+): Value<Eight> {
+  const operands = node.operands.map((id, i) => integers[i] ?? (id && graph.value(id)));
+  if (fill !== undefined) operands[1] = a.b.scalar(integers[0].type.dtype, fill);
+  const [y] = a.b.emitList(findOp(node.op) as AnyOp, operands as Value[], node.attrs, { loc: node.loc });
+  return y as Value<Eight>;
+}
+
+/** How a value was dequantized, whatever moved it since; `integers` emits the integers, moved the same way. */
+export interface Source extends Dequantized {
+  readonly shape: Shape;
+  readonly integers: (a: Algebra) => Value<Eight>;
+  /** Integers that are there already. */
+  readonly isDirect: boolean;
+}
+
+/** Longer chains are not looked at. */
+const LONGEST = 16;
+
+export function sourceOf(graph: GraphEditor, v: Value, role: string, refuse: Refuse, depth = 0): Source {
+  const node = dequantizeOf(graph, v) ? undefined : graph.producer(v.id);
+  const { shape } = v.type;
+  if (node === undefined || depth > LONGEST || !moves.has(node.op)) {
+    const found = dequantized(graph, v, role, refuse);
+    return { ...found, shape, integers: () => found.x, isDirect: true };
+  }
+  const sources = dataOf(node).map((id) => sourceOf(graph, graph.value(id), role, refuse, depth + 1));
+  const many = sources.find((source) => !source.perTensor);
+  if (many) refuse(`${role} has scales along an axis, and is moved by ${node.op}`, many.scale);
+  const known = new Map(dataOf(node).map((id, i) => [id, sources[i]]));
+  const outcome = attempt((to) => movedAt({ graph, node }, ({ id }) => known.get(id) as Source, to));
+  if ('miss' in outcome) return refuse(`${role} is moved by ${node.op}: ${outcome.miss.reason}`, v);
+  const { found } = outcome;
+  const integers = (a: Algebra): Value<Eight> =>
+    emitMoved(
+      found,
+      found.sources.map((source) => source.integers(a)),
+      a,
+      graph,
+    );
+  return { ...found.sources[0], shape, integers, isDirect: false };
+}
