@@ -8,6 +8,7 @@ import { runPipeline } from '../passes/manager.ts';
 import type { PassTrace } from '../passes/pass.ts';
 import type { Strategy, StrategyReport } from '../passes/strategies.ts';
 import { type Besides, writeOutput } from './files.ts';
+import { accountOf, type LayerAccount } from './layer_account.ts';
 import { flag, type Option, text } from './options.ts';
 import { makePasses, type PassEntry, parsePasses } from './pass_list.ts';
 import { readBackIr } from './read_back.ts';
@@ -44,6 +45,8 @@ export interface Rewritten {
   readonly reference: Graph;
   readonly certificate: Certificate;
   readonly strategies: readonly StrategyReport[];
+  /** What is left of zero points; undefined where passes were listed, which promise nothing about them. */
+  readonly account: LayerAccount | undefined;
   readonly passes: readonly { readonly pass: string; readonly milliseconds: number; readonly rewrites: number }[];
 }
 
@@ -93,7 +96,8 @@ type Outcome = Omit<Rewritten, 'passes'> & {
 
 function legalized(graph: Graph, request: Request): Outcome {
   const { quantized, ...result } = legalize(graph, request);
-  return { ...result, reference: quantized };
+  const { remaining } = result;
+  return { ...result, reference: quantized, account: accountOf(graph, { quantized, remaining }) };
 }
 
 function runListed(graph: Graph, list: readonly PassEntry[], { strategy, ...request }: Request): Outcome {
@@ -101,7 +105,8 @@ function runListed(graph: Graph, list: readonly PassEntry[], { strategy, ...requ
   const target = resolveTarget(request.target);
   const passes = makePasses(list, { target, strategy, report: (entry) => strategies.push(entry) });
   const result = runPipeline(graph, passes, { target, afterPass: request.afterPass });
-  return { ...result, reference: graph, certificate: certificateOf(result.graph, [], result.trace), strategies };
+  const certificate = certificateOf(result.graph, [], result.trace);
+  return { ...result, reference: graph, certificate, strategies, account: undefined };
 }
 
 const timingTable = (passes: Rewritten['passes']): string =>

@@ -1,5 +1,6 @@
 /** The IR as the rest of unskew sees it. */
 export * from './builder.ts';
+export * from './carried_products.ts';
 export * from './constant_pool.ts';
 export * from './define_op.ts';
 export * from './dims.ts';

@@ -6,7 +6,19 @@
  *   nn.*     float products of dequantized operands that were not grouped
  *   opaque   operators of the file that are carried: quantized ones, and float ones of dequantized operands
  */
-import { constantOf, findOp, type Graph, type Node, nodesOf, type OperandSpecs, type ValueId } from '../ir/index.ts';
+import {
+  carriedIntegerProducts,
+  constantOf,
+  findOp,
+  type Graph,
+  isCarriedDequantize,
+  isCarriedFloatProduct,
+  isCarriedMovement,
+  type Node,
+  nodesOf,
+  type OperandSpecs,
+  type ValueId,
+} from '../ir/index.ts';
 import { qdqStages } from './group_qdq.ts';
 import { isUnrelated } from './qdq/plan.ts';
 import { GraphEditor } from './rewrite/editor.ts';
@@ -43,25 +55,6 @@ function pairs(left: string, right: string): readonly (readonly [string, number]
 }
 
 const floatProducts: ReadonlySet<string> = new Set(['nn.conv', 'nn.conv_transpose', 'nn.matmul']);
-
-/** Operators of files: where the zero points of quantized products are; none: some are computed or implied. */
-const carriedIntegers: Readonly<Record<string, readonly number[]>> = {
-  ConvInteger: [2, 3],
-  MatMulInteger: [2, 3],
-  QLinearConv: [2, 5],
-  QLinearMatMul: [2, 5],
-  'com.microsoft.QGemm': [2, 5],
-  'com.microsoft.QLinearConv': [2, 5],
-  'com.microsoft.MatMulIntegerToFloat': [4, 5],
-  'com.microsoft.DynamicQuantizeMatMul': [],
-  'com.microsoft.DynamicQuantizeLSTM': [],
-  'com.microsoft.MatMulNBits': [],
-  'com.microsoft.MatMulBnb4': [],
-  'com.microsoft.QAttention': [],
-  'com.microsoft.QMoE': [],
-};
-const carriedFloats = /^(com\.microsoft\.(nchwc\.)?)?(Fused)?(Conv|ConvTranspose|MatMul|Gemm|TransposeMatMul)$/;
-const carriedMovements = /^(Transpose|Reshape|Identity|Cast|Squeeze|Unsqueeze|Flatten|Expand|Slice|Concat)$/;
 
 /** `rules`: those that could have corrected an integer product, for reasons. */
 export function remainingZeroPoints(graph: Graph, target: Target, rules: readonly AnyRule[]): RemainingZeroPoint[] {
@@ -105,13 +98,13 @@ function carriedZeroPoints(editor: GraphEditor, node: Node, add: Add): void {
   const graph = editor.base;
   const operator = node.attrs.operator as string;
   const why = whyCarried(graph, node, operator);
-  const indices = carriedIntegers[operator];
+  const indices = carriedIntegerProducts[operator];
   if (indices?.length === 0) add('all', undefined, operator, why);
   for (const index of indices ?? []) {
     const zero = node.operands[index];
     if (isZeroPoint(graph, zero)) add(String(index), zero, operator, why);
   }
-  if (indices !== undefined || !carriedFloats.test(operator)) return;
+  if (indices !== undefined || !isCarriedFloatProduct(operator)) return;
   for (const index of [0, 1]) {
     const zero = zeroPointBehind(editor, node.operands[index]);
     if (zero !== undefined) add(String(index), zero, operator, why);
@@ -143,14 +136,10 @@ function zeroPointBehind(editor: GraphEditor, id: ValueId | null | undefined): V
     const node = value ? editor.producer(value) : undefined;
     if (node === undefined) continue;
     const operator = node.op === 'opaque' ? (node.attrs.operator as string) : node.op;
-    if (operator === 'qnn.dequantize' || /(^|\.)DequantizeLinear$/.test(operator)) {
+    if (operator === 'qnn.dequantize' || isCarriedDequantize(operator)) {
       const zero = node.operands[2];
       if (isZeroPoint(editor.base, zero)) return zero;
-    } else if (
-      operator === 'nn.cast' ||
-      findOp(node.op)?.traits.includes('movement') ||
-      carriedMovements.test(operator)
-    )
+    } else if (operator === 'nn.cast' || findOp(node.op)?.traits.includes('movement') || isCarriedMovement(operator))
       queue.push(...node.operands.slice(0, /concat/i.test(operator) ? undefined : 1));
   }
   return undefined;

@@ -61,7 +61,9 @@ export type ModelAttr =
   | readonly number[]
   | { readonly f: number }
   | { readonly floats: readonly number[] }
-  | { readonly t: ITensor };
+  | { readonly t: ITensor }
+  /** The body of a control-flow operator. */
+  | { readonly g: ModelGraph };
 export interface ModelNode {
   readonly op: string;
   readonly inputs: readonly string[];
@@ -70,46 +72,48 @@ export interface ModelNode {
   readonly domain?: string;
   readonly name?: string;
 }
-export interface Model {
+export interface ModelGraph {
   readonly nodes: readonly ModelNode[];
   readonly inputs: readonly ModelTensor[];
   readonly outputs: readonly ModelTensor[];
   readonly initializers?: readonly ModelInitializer[];
   readonly valueInfo?: readonly ModelTensor[];
+}
+export interface Model extends ModelGraph {
   /** Version by domain; the default domain is `''`. */
   readonly opsets?: Readonly<Record<string, number>>;
 }
 
 /** The bytes of a model. Nothing is checked: wrong models are wanted too. */
-export function writeModel({
-  nodes,
-  inputs,
-  outputs,
-  initializers = [],
-  valueInfo = [],
-  opsets = { '': 17 },
-}: Model): Uint8Array {
+export function writeModel({ opsets = { '': 17 }, ...graph }: Model): Uint8Array {
   const message = {
     irVersion: 10,
     producerName: 'unskew tests',
     opsetImport: Object.entries(opsets).map(([domain, version]) => ({ domain, version })),
-    graph: {
-      name: 'main',
-      node: nodes.map(({ op, inputs: input, outputs: output, attrs = {}, domain = '', name = '' }) => ({
-        opType: op,
-        name,
-        domain,
-        input: [...input],
-        output: [...output],
-        attribute: Object.entries(attrs).map(([key, value]) => ({ name: key, ...attribute(value) })),
-      })),
-      input: inputs.map(declared),
-      output: outputs.map(declared),
-      valueInfo: valueInfo.map(declared),
-      initializer: initializers.map(({ name, tensor }) => tensorProto(tensor, name)),
-    },
+    graph: graphProto(graph, 'main'),
   };
   return onnx.ModelProto.encode(message).finish();
+}
+
+function graphProto(
+  { nodes, inputs, outputs, initializers = [], valueInfo = [] }: ModelGraph,
+  name: string,
+): onnxProto.onnx.IGraphProto {
+  return {
+    name,
+    node: nodes.map(({ op, inputs: input, outputs: output, attrs = {}, domain = '', name: nodeName = '' }) => ({
+      opType: op,
+      name: nodeName,
+      domain,
+      input: [...input],
+      output: [...output],
+      attribute: Object.entries(attrs).map(([key, value]) => ({ name: key, ...attribute(value) })),
+    })),
+    input: inputs.map(declared),
+    output: outputs.map(declared),
+    valueInfo: valueInfo.map(declared),
+    initializer: initializers.map(({ name: tensorName, tensor }) => tensorProto(tensor, tensorName)),
+  };
 }
 
 const tensorProto = (tensor: ITensor, name: string) => ({
@@ -132,6 +136,7 @@ function attribute(value: ModelAttr) {
   if ('f' in value) return { type: AttributeType.FLOAT, f: value.f };
   if ('floats' in value) return { type: AttributeType.FLOATS, floats: [...value.floats] };
   if ('t' in value) return { type: AttributeType.TENSOR, t: tensorProto(value.t, '') };
+  if ('g' in value) return { type: AttributeType.GRAPH, g: graphProto(value.g, 'body') };
   return { type: AttributeType.INTS, ints: [...value] };
 }
 

@@ -4,6 +4,8 @@ import { legalize } from '../../passes/legalize.ts';
 import { metadataOf } from '../../runtime/feeds.ts';
 import { defineCommand } from '../command.ts';
 import { openSource, type Source } from '../files.ts';
+
+import { accountOf, accountTables, accountText } from '../layer_account.ts';
 import { activationZeroPoints, type Layer, layersOf, notGrouped } from '../layers.ts';
 import { modelArgument, profileOption, shapeOption } from '../shared_options.ts';
 import { count, formatBytes, formatTable, right } from '../table.ts';
@@ -50,7 +52,7 @@ export const inspect = defineCommand({
       `${title('Inputs')}\n${types(r.inputs)}`,
       `${title('Outputs')}\n${types(r.outputs)}`,
       `${title('Operators')}\n${operators}`,
-      ...quantizationText(r, title),
+      ...quantizationText(r, terminal),
       unsupportedText(r.unsupported, terminal),
     ];
     return sections.join('\n\n');
@@ -83,15 +85,17 @@ function quantizationOf({ graph, compiled }: Source) {
     const corrected = strategies.map(({ layer, chosen }) => ({ layer, way: chosen }));
     return { compiled: { target, verdict: certificate.verdict, corrected }, layers: [], notGrouped: [] };
   }
-  const { quantized, misses } = legalize(graph, { target: 'onednn' });
+  const { quantized, misses, remaining } = legalize(graph, { target: 'onednn', verify: false });
   return {
+    account: accountOf(graph, { quantized, remaining }),
     activations: activationZeroPoints(graph),
     layers: layersOf(quantized),
     notGrouped: notGrouped(quantized, misses),
   };
 }
 
-function quantizationText(r: ReturnType<typeof quantizationOf>, title: (text: string) => string): string[] {
+function quantizationText(r: ReturnType<typeof quantizationOf>, terminal: Terminal): string[] {
+  const title = (text: string) => terminal.paint('bold', text);
   if (r.compiled !== undefined) {
     const { target, verdict, corrected } = r.compiled;
     const text = `for ${target.name} on ${target.isa}; ${verdict}; ${count(corrected.length, 'layer')} corrected`;
@@ -102,12 +106,15 @@ function quantizationText(r: ReturnType<typeof quantizationOf>, title: (text: st
   const summary = [
     `${nonZero} of ${total} activation zero points are not zero`,
     `${integer} of ${count(r.layers.length, 'convolution and matmul', 'convolutions and matmuls')} in integers`,
+    ...(r.account ? [accountText(r.account)] : []),
   ].join('; ');
   const texts = [`${title('Quantization')}: ${summary}${r.layers.length === 0 ? '' : `\n${layerTable(r.layers)}`}`];
   if (r.notGrouped.length > 0) {
     const rows = r.notGrouped.map(({ layer, op, reason }) => [layer, op, reason]);
     texts.push(`${title('Left in float')}, because:\n${formatTable(['layer', 'operator', 'reason'], rows)}`);
   }
+  const carried = r.account ? accountTables({ ...r.account, left: [] }, terminal) : [];
+  if (carried.length > 0) texts.push(carried.join('\n'));
   return texts;
 }
 

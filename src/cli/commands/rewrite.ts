@@ -5,6 +5,7 @@ import { UsageError } from '../args.ts';
 import { defineCommand } from '../command.ts';
 import { inputsOf, openSource, type Source, writeOutput } from '../files.ts';
 import { withShapes } from '../inputs.ts';
+import { accountTables, accountText, leftText } from '../layer_account.ts';
 import { hasOnnxRuntime } from '../onnxruntime.ts';
 import { optionalWhole, text } from '../options.ts';
 import { readBackOnnx } from '../read_back.ts';
@@ -22,6 +23,7 @@ export const rewrite = defineCommand({
   summary: 'Write an ONNX model without zero points in its convolutions and matmuls',
   description: [
     'What no rule touched is copied byte for byte. With --check the written file is compared, on random inputs, with the quantized graph by the interpreter, and with the input by ONNX Runtime where that is installed; when they differ, the exit code is 3.',
+    'The quantized layers of the file, those in bodies of control flow included, are counted against those that were read; where the target is not reached, the file is written, the layers that keep a zero point are listed with the reason, and the exit code is 3.',
   ],
   arguments: { model: modelArgument },
   options: {
@@ -54,7 +56,7 @@ export const rewrite = defineCommand({
     const source = await openSource(model, values, terminal);
     if (source.compiled !== undefined)
       throw new UsageError(`${model} is compiled already`, 'rewrite the model that it was compiled from');
-    const { graph, reference, certificate, strategies, passes } = await rewriteGraph(
+    const { graph, reference, certificate, strategies, account, passes } = await rewriteGraph(
       withShapes(source.graph, values),
       values,
       terminal,
@@ -80,14 +82,16 @@ export const rewrite = defineCommand({
       grouped: { nodes: certificate.grouping.length, bounds: boundsOf(certificate.grouping) },
       corrected: waysOf(strategies),
       layers: strategies.map(({ layer, chosen }) => ({ layer, way: chosen })),
+      ...(account && { account }),
       operators: operatorChanges(source.graph, bytes),
       externalData: external,
       passes,
       checks,
     };
   },
-  failed: ({ checks }) => checks.some(({ agrees }) => !agrees),
+  failed: ({ checks, account }) => checks.some(({ agrees }) => !agrees) || account?.reached === false,
   format(r, terminal) {
+    const left = leftText(r.account);
     const ways = Object.entries(r.corrected).map(([way, layers]) => `${layers} by ${way}`);
     const changes = (sign: 1 | -1) =>
       Object.entries(r.operators)
@@ -95,10 +99,12 @@ export const rewrite = defineCommand({
         .join(', ') || 'nothing';
     const summary = formatPairs([
       ['written', `${r.output}, ${formatBytes(r.bytes)}`],
+      ...(r.account ? [['layers', accountText(r.account)] as const] : []),
       ['grouped', `${count(r.grouped.nodes, 'node')} read as integer arithmetic`],
       ...r.grouped.bounds.map((bound): [string, string] => ['', `within ${bound}`]),
-      ['corrected', ways.length === 0 ? 'no layer had a zero point' : ways.join(', ')],
-      ['verdict', r.verdict],
+      ['corrected', ways.length > 0 ? ways.join(', ') : left ? 'no layer' : 'no layer had a zero point'],
+      ...(left ? [['left', left] as const] : []),
+      ['verdict', left ? `${r.verdict}, of what was corrected` : r.verdict],
       ...r.bounds.map((bound): [string, string] => ['', `within ${bound}`]),
       ['dropped', changes(-1)],
       ['added', changes(1)],
@@ -110,6 +116,7 @@ export const rewrite = defineCommand({
     return [
       summary,
       ...(terminal.verbose ? [`\n${layers}\n`] : []),
+      ...(r.account ? accountTables(r.account, terminal) : []),
       ...r.checks.map((verdict) => verdictText(verdict, terminal)),
     ].join('\n');
   },
@@ -118,7 +125,7 @@ export const rewrite = defineCommand({
 /** Layers by the way in which their zero point was corrected. */
 function waysOf(strategies: readonly { readonly chosen: string }[]): Record<string, number> {
   const ways: Record<string, number> = {};
-  for (const { chosen } of strategies) ways[chosen] = (ways[chosen] ?? 0) + 1;
+  for (const { chosen } of strategies) if (chosen !== 'none') ways[chosen] = (ways[chosen] ?? 0) + 1;
   return ways;
 }
 

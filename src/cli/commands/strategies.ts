@@ -12,6 +12,7 @@ import { UsageError } from '../args.ts';
 import { defineCommand } from '../command.ts';
 import { openSource } from '../files.ts';
 import { withShapes } from '../inputs.ts';
+import { accountOf, accountTables, accountText, type LayerAccount, leftText } from '../layer_account.ts';
 import { formatMeasured, type MeasuredModel, measureModel } from '../measured_strategies.ts';
 import { flag, optionalWhole } from '../options.ts';
 import {
@@ -31,6 +32,7 @@ export const strategies = defineCommand({
   description: [
     'Costs are relative to the same layer without a zero point, from measurements. A layer whose input has no zero point needs no correction and is not listed.',
     '--measure times every legal way of every distinct layer here and now, interleaved with the layer without a zero point, and keeps what it finds for this machine; from then on auto goes by it. Which way is taken changes the speed, never a result.',
+    'The quantized layers of the file are counted against those that were read; with --target symmetric the exit code is 3 where one of them keeps a zero point.',
   ],
   arguments: { model: modelArgument },
   options: {
@@ -66,7 +68,8 @@ export const strategies = defineCommand({
     const { strategy } = values;
     const legal = legalize(given, { target, costs, ...(strategy && { strategy }) });
     const weights = weightsOf(legal.trace);
-    const result = { ...resultOf(values.model, target, costs.origin, legal.strategies), weights };
+    const account = accountOf(given, legal);
+    const result = { ...resultOf(values.model, target, costs.origin, legal.strategies), weights, account };
     if (values.measure === undefined) return result;
     const keep = !values.ignoreMeasured;
     return {
@@ -74,9 +77,15 @@ export const strategies = defineCommand({
       measured: measureModel(legal.quantized, { target, costs, rounds: values.measure, keep }, terminal),
     };
   },
-  format({ layers, ways: summary, target, costs, measured: found, weights = [] }, terminal) {
+  failed: ({ target, account }) => target === 'symmetric' && account?.reached === false,
+  format({ layers, ways: summary, target, costs, measured: found, weights = [], account }, terminal) {
     const ofWeights = weightsText(weights, terminal);
-    if (layers.length === 0) return ['No layer has a zero point of its input to correct.', ...ofWeights].join('\n');
+    const ofFile = account
+      ? ['', `${terminal.paint('bold', 'Layers')}: ${accountText(account)}`, ...accountTables(account, terminal)]
+      : [];
+    const none = leftText(account) === undefined ? '' : ' that a way is known for';
+    if (layers.length === 0)
+      return [`No layer has a zero point of its input to correct${none}.`, ...ofWeights, ...ofFile].join('\n');
     const names = namesOf(layers);
     const table = formatTable(
       ['layer', 'operator', 'chosen', ...names.map(right)],
@@ -94,6 +103,7 @@ export const strategies = defineCommand({
       totals,
       ...reasonTexts(layers, terminal),
       ...ofWeights,
+      ...ofFile,
       ...(found ? ['', formatMeasured(found, terminal)] : []),
     ].join('\n');
   },
@@ -110,6 +120,8 @@ interface Result {
   readonly ways: ReturnType<typeof summaryOf>;
   /** The rules that corrected weights, in order; not of compiled models. */
   readonly weights?: readonly WeightCorrection[];
+  /** The layers of the file against those that were read and corrected; not of compiled models. */
+  readonly account?: LayerAccount;
   readonly measured?: MeasuredModel;
 }
 

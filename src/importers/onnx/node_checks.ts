@@ -69,7 +69,7 @@ export function capturedNames(node: OnnxNode): readonly string[] {
   return [...names];
 }
 
-function bodiesOf({ attributes }: OnnxNode): readonly OnnxGraph[] {
+export function bodiesOf({ attributes }: OnnxNode): readonly OnnxGraph[] {
   return [...attributes.values()].flatMap((a) => (a.kind === 'graph' ? [a.value] : a.kind === 'graphs' ? a.value : []));
 }
 

@@ -43,7 +43,7 @@ describe('inspect', () => {
       QuantizeLinear        1
       QLinearConv           1
       DequantizeLinear      1",
-        "Quantization: 2 of 2 activation zero points are not zero; 1 of 1 convolution and matmul in integers
+        "Quantization: 2 of 2 activation zero points are not zero; 1 of 1 convolution and matmul in integers; 1 quantized layer in the file, all read
       layer  computed as  input        weights      input zp  weights zp  bias
       -----  -----------  -----------  -----------  --------  ----------  ----
       conv1  qnn.conv     u8[N,1,4,4]  s8[2,1,3,3]       114        none  yes",
@@ -57,7 +57,7 @@ describe('inspect', () => {
     const { result } = await json(['inspect', model]);
     expect(Object.keys(result)).toEqual([
       ...['file', 'format', 'bytes', 'producer', 'opsets', 'inputs', 'outputs', 'operators', 'unsupported'],
-      ...['activations', 'layers', 'notGrouped'],
+      ...['account', 'activations', 'layers', 'notGrouped'],
     ]);
     expect(result).toMatchObject({ format: 'onnx', activations: { total: 2, nonZero: 2 }, opsets: { 'ai.onnx': 17 } });
   });

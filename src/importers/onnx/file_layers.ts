@@ -1,0 +1,125 @@
+/**
+ * The quantized layers that an ONNX file holds, read off the file itself: convolutions and matrix products of quantized numbers in
+ * its graph and in the bodies of its control flow, whatever the importer made of them.
+ */
+import {
+  carriedIntegerProducts,
+  isCarriedDequantize,
+  isCarriedFakeQuantize,
+  isCarriedFloatProduct,
+  isCarriedMovement,
+} from '../../ir/carried_products.ts';
+import type { Graph } from '../../ir/graph.ts';
+import type { OnnxGraph, OnnxNode, OnnxTensor } from './container/index.ts';
+import { bodiesOf } from './node_checks.ts';
+import { type OnnxOrigin, originOf } from './origin.ts';
+
+export interface FileLayer {
+  /** The name of the node, or of its first result where it has none. */
+  readonly layer: string;
+  readonly operator: string;
+  /** The control-flow nodes in whose bodies it stands, outermost first; none: it stands in the graph of the model. */
+  readonly within: readonly string[];
+  /** Whether one of its zero points is not known to be 0. */
+  readonly hasZeroPoint: boolean;
+  /** Why it is carried as it is; absent: it became operators that unskew computes. */
+  readonly carried?: string;
+}
+
+/** Undefined for graphs that did not come from an ONNX file. */
+export function fileLayers(graph: Graph): FileLayer[] | undefined {
+  const origin = originOf(graph);
+  if (origin === undefined) return undefined;
+  const found: FileLayer[] = [];
+  const reasons = new Map(origin.unsupported.map(({ value, reason }) => [value, reason]));
+  collect(new Scope(origin.file.graph), [], (index) => whyCarried(origin, index, reasons), found);
+  return found;
+}
+
+/** A node without IR nodes of its own became constants, or is not needed. */
+function whyCarried(
+  { file, nodes, original }: OnnxOrigin,
+  index: number,
+  reasons: ReadonlyMap<string, string>,
+): string | undefined {
+  if (nodes[index].every((id) => original[id]?.op !== 'opaque')) return undefined;
+  const own = file.graph.nodes[index].outputs.find((name) => reasons.has(name));
+  return reasons.get(own ?? '') ?? 'an operand has a type that is not understood';
+}
+
+const nameOf = ({ name, outputs, opType }: OnnxNode): string => name || outputs.find((o) => o !== '') || opType;
+const operatorOf = ({ domain, opType }: OnnxNode): string => (domain === '' ? opType : `${domain}.${opType}`);
+
+function collect(
+  scope: Scope,
+  within: readonly string[],
+  whyCarriedAt: (index: number) => string | undefined,
+  found: FileLayer[],
+): void {
+  scope.graph.nodes.forEach((node, index) => {
+    const zeroPoints = scope.zeroPoints(node);
+    const carried = whyCarriedAt(index);
+    if (zeroPoints !== undefined)
+      found.push({
+        layer: nameOf(node),
+        operator: operatorOf(node),
+        within,
+        hasZeroPoint: zeroPoints.some((name) => name === undefined || !scope.isZero(name)),
+        ...(carried !== undefined && { carried }),
+      });
+    // A body is read where the node that holds it is.
+    for (const body of bodiesOf(node)) collect(new Scope(body, scope), [...within, nameOf(node)], () => carried, found);
+  });
+}
+
+/** Producers and constants that a graph sees, its own and those of the graphs around it. */
+class Scope {
+  readonly graph: OnnxGraph;
+  readonly #outer: Scope | undefined;
+  readonly #producers = new Map<string, OnnxNode>();
+
+  constructor(graph: OnnxGraph, outer?: Scope) {
+    this.graph = graph;
+    this.#outer = outer;
+    for (const node of graph.nodes) for (const name of node.outputs) this.#producers.set(name, node);
+  }
+
+  /** Undefined where the node is not a quantized layer; an undefined zero point is one that nobody can tell. */
+  zeroPoints(node: OnnxNode): (string | undefined)[] | undefined {
+    const operator = operatorOf(node);
+    const indices = carriedIntegerProducts[operator];
+    if (indices !== undefined) return indices.length === 0 ? [undefined] : indices.flatMap((i) => node.inputs[i] || []);
+    if (!isCarriedFloatProduct(operator)) return undefined;
+    const behind = [0, 1].flatMap((i) => this.#quantizedBehind(node.inputs[i], 0) ?? []);
+    if (behind.length === 0) return undefined;
+    return behind.flatMap((from) => (isCarriedDequantize(operatorOf(from)) ? from.inputs[2] || [] : [undefined]));
+  }
+
+  /** The dequantize whose result an operand is, moved or not. */
+  #quantizedBehind(name: string | undefined, depth: number): OnnxNode | undefined {
+    const node = name === undefined || name === '' ? undefined : this.producer(name);
+    if (node === undefined || depth > 64) return undefined;
+    const operator = operatorOf(node);
+    if (isCarriedDequantize(operator) || isCarriedFakeQuantize(operator)) return node;
+    return isCarriedMovement(operator) ? this.#quantizedBehind(node.inputs[0], depth + 1) : undefined;
+  }
+
+  isZero(name: string): boolean {
+    const tensor = this.constant(name);
+    return tensor !== undefined && tensor.byteLength !== undefined && tensor.raw().every((byte) => byte === 0);
+  }
+
+  constant(name: string): OnnxTensor | undefined {
+    const initializer = this.graph.initializers.get(name);
+    if (initializer !== undefined) return initializer;
+    const node = this.#producers.get(name);
+    const value = node?.opType === 'Constant' ? node.attributes.get('value') : undefined;
+    if (value?.kind === 'tensor') return value.value;
+    if (node !== undefined) return isCarriedMovement(operatorOf(node)) ? this.constant(node.inputs[0]) : undefined;
+    return this.#outer?.constant(name);
+  }
+
+  producer(name: string): OnnxNode | undefined {
+    return this.#producers.get(name) ?? this.#outer?.producer(name);
+  }
+}
