@@ -5,6 +5,7 @@ import { applyRulesTo } from './rewrite/driver.ts';
 import { GraphEditor } from './rewrite/editor.ts';
 import type { AnyRule, Miss } from './rewrite/rule.ts';
 import { qdqAdd, qdqMul } from './rules/qdq_binary.rule.ts';
+import { qdqConvComputed, qdqConvTransposeComputed, qdqMatmulComputed } from './rules/qdq_computed.rule.ts';
 import { qdqConv, qdqConvToFloat } from './rules/qdq_conv.rule.ts';
 import { qdqConvTranspose, qdqConvTransposeToFloat } from './rules/qdq_conv_transpose.rule.ts';
 import { dequantizeLate } from './rules/qdq_dequantize_late.rule.ts';
@@ -19,12 +20,18 @@ export type QdqFamilies = 'products' | 'all';
 
 const requantizedProducts = [qdqConv, qdqConvTranspose, qdqMatmul];
 
+const toFloat: readonly AnyRule[] = [
+  qdqConvToFloat,
+  qdqConvTransposeToFloat,
+  qdqMatmulToFloat,
+  qdqConvComputed,
+  qdqConvTransposeComputed,
+  qdqMatmulComputed,
+];
+
 /** Rules by stage. A product becomes float only when no quantize behind it could take it. */
 export const qdqStages: Readonly<Record<QdqFamilies, readonly (readonly AnyRule[])[]>> = {
-  products: [
-    [...dequantizeWeightsLate, ...requantizedProducts],
-    [qdqConvToFloat, qdqConvTransposeToFloat, qdqMatmulToFloat],
-  ],
+  products: [[...dequantizeWeightsLate, ...requantizedProducts], toFloat],
   all: [
     [
       ...dequantizeWeightsLate,
@@ -39,7 +46,7 @@ export const qdqStages: Readonly<Record<QdqFamilies, readonly (readonly AnyRule[
       tableOfTable,
       tableOfRequantize,
     ],
-    [qdqConvToFloat, qdqConvTransposeToFloat, qdqMatmulToFloat],
+    toFloat,
   ],
 };
 

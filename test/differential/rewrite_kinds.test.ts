@@ -42,6 +42,18 @@ class Model {
     this.nodes.push({ op, inputs, outputs: [output], attrs });
     return output;
   }
+  floats(shape: readonly number[]): string {
+    const name = `x${this.inputs.length}`;
+    this.inputs.push({ name, type: 'float32', dims: shape });
+    const values = spread(sizeOf(shape), -100, 155, 41 + 12 * this.inputs.length).map((v) => v / 60);
+    this.feeds[name] = tensor('f32', values, [...shape]);
+    return name;
+  }
+  addAll(op: string, inputs: readonly string[], count: number): readonly string[] {
+    const outputs = Array.from({ length: count }, () => `v${this.#next++}`);
+    this.nodes.push({ op, inputs, outputs });
+    return outputs;
+  }
   dequantize(x: string, dtype: 'u8' | 's8', scales: readonly number[], zeros: readonly number[], axis = 1): string {
     const shape = scales.length === 1 ? [] : [scales.length];
     const [s, z] = [this.constant(tensor('f32', scales, shape)), this.constant(tensor(dtype, zeros, shape))];
@@ -122,6 +134,45 @@ for (const end of ['float', 'quantized'] as const)
     const y = m.add('MatMul', [q, k]);
     return end === 'float' ? [y, 'float32'] : [m.quantize(y, 0.05), 'uint8'];
   };
+
+/** Quantized by the run: the parameters of the input are computed, in one for all or one for each row. */
+function dynamic(m: Model, shape: readonly number[], isByRow = false): string {
+  const x = m.floats(shape);
+  if (!isByRow) {
+    const [y, scale, zero] = m.addAll('DynamicQuantizeLinear', [x], 3);
+    return m.add('DequantizeLinear', [y, scale, zero]);
+  }
+  const most = m.add('ReduceMax', [m.add('Abs', [x])], { axes: [1], keepdims: 0 });
+  const scale = m.add('Div', [most, m.constant(tensor('f32', [127], []))]);
+  const zeros = m.constant(tensor('s8', several(shape[0], -7, 5)));
+  return m.add('DequantizeLinear', [m.add('QuantizeLinear', [x, scale, zeros], { axis: 0 }), scale, zeros], {
+    axis: 0,
+  });
+}
+for (const dtype of ['u8', 's8'] as const) {
+  kinds[`MatMul of ${dtype} weights, quantized dynamically`] = (m) => {
+    const w = m.dequantize(m.weights(dtype, [8, 5]), dtype, several(5, 0.01, 0.001), several(5, 3, 29));
+    return [m.add('MatMul', [dynamic(m, [3, 8]), w]), 'float32'];
+  };
+  kinds[`MatMul of ${dtype} weights, quantized dynamically by row`] = (m) => {
+    const w = m.dequantize(m.weights(dtype, [8, 5]), dtype, several(5, 0.01, 0.001), several(5, 3, 29));
+    return [m.add('MatMul', [dynamic(m, [3, 8], true), w]), 'float32'];
+  };
+  kinds[`Gemm of ${dtype} weights, quantized dynamically, behind a Reshape`] = (m) => {
+    const w = m.dequantize(m.weights(dtype, [5, 8]), dtype, [0.01], [9], 0);
+    const flat = m.add('Reshape', [dynamic(m, [3, 2, 4]), m.constant(tensor('s64', [3, 8].map(BigInt) as never))]);
+    return [m.add('Gemm', [flat, w, m.constant(tensor('f32', several(5, -1, 0.5)))], { transB: 1 }), 'float32'];
+  };
+  kinds[`Conv of ${dtype} weights, quantized dynamically`] = (m) => {
+    const w = m.dequantize(m.weights(dtype, [4, 2, 3, 3]), dtype, several(4, 0.01, 0.001), several(4, 3, 29), 0);
+    const b = m.constant(tensor('f32', several(4, -1, 0.5)));
+    return [m.add('Conv', [dynamic(m, [1, 2, 5, 5]), w, b], { pads: [1, 1, 1, 1] }), 'float32'];
+  };
+}
+kinds['attention, both sides quantized dynamically'] = (m) => {
+  const head = (perm: readonly number[]) => m.add('Transpose', [dynamic(m, [1, 6, 2, 4])], { perm });
+  return [m.add('MatMul', [head([0, 2, 1, 3]), head([0, 2, 3, 1])]), 'float32'];
+};
 
 describe.each(Object.keys(kinds))('%s', (name) => {
   it('is corrected, and ONNX Runtime computes the same', async () => {

@@ -26,7 +26,7 @@ export interface Dequantized {
   readonly perTensor: boolean;
 }
 
-const isEight = (value: Value): value is Value<Eight> => value.type.dtype === 'u8' || value.type.dtype === 's8';
+export const isEight = (value: Value): value is Value<Eight> => value.type.dtype === 'u8' || value.type.dtype === 's8';
 
 /** The node that dequantizes `v`, undefined when something else computes it. */
 export const dequantizeOf = (graph: GraphEditor, v: Value): Node | undefined => {

@@ -64,44 +64,60 @@ function buildProduct(spec: ProductSpec): Graph {
   return emitEnd(b, emitProduct(b, spec), end, Math.fround(unit * ratio));
 }
 
-function emitProduct(b: GraphBuilder, spec: ProductSpec): Value<'f32'> {
-  const { kind, conv, columns, x: xq, w: wq } = spec;
+/** The shapes of the operands, and the axis of the weights along which the result has its channels. */
+export function shapesOf(kind: ProductSpec['kind'], conv: ConvSpec, columns: number) {
   const shaped = geometry(conv);
-  const { attrs, spatial, kernel } = shaped;
+  const { spatial, kernel } = shaped;
   const { group, channelsPerGroup, filtersPerGroup } = conv;
   const inner = kernel.reduce((a, k) => a * k, channelsPerGroup);
-  const xShape: Shape = kind === 'matmul' ? [conv.batch, inner] : [conv.batch, group * channelsPerGroup, ...spatial];
-  const wShape =
+  const x: Shape = kind === 'matmul' ? [conv.batch, inner] : [conv.batch, group * channelsPerGroup, ...spatial];
+  const w =
     kind === 'conv'
       ? [group * filtersPerGroup, channelsPerGroup, ...kernel]
       : kind === 'matmul'
         ? [inner, columns]
         : [group * channelsPerGroup, filtersPerGroup, ...kernel];
   const axis = kind === 'conv' ? 0 : 1;
+  return { shaped, x, w, axis, channels: kind === 'conv_transpose' ? group * filtersPerGroup : w[axis] };
+}
+
+/** The product itself; a bias as its operand. */
+export function emitFloatProduct(
+  b: GraphBuilder,
+  kind: ProductSpec['kind'],
+  { x, w, bias }: { readonly x: Value<'f32'>; readonly w: Value<'f32'>; readonly bias?: Value<'f32'> },
+  shaped: ReturnType<typeof geometry>,
+  { outputPadding }: ConvSpec,
+): Value<'f32'> {
+  if (kind === 'matmul') return b.emit(nnMatmul, { a: x, b: w }) as Value<'f32'>;
+  const operands = { x, w, ...(bias && { bias }) };
+  return (
+    kind === 'conv'
+      ? b.emit(nnConv, operands, shaped.attrs)
+      : b.emit(nnConvTranspose, operands, transposedAttrs(shaped, outputPadding))
+  ) as Value<'f32'>;
+}
+
+function emitProduct(b: GraphBuilder, spec: ProductSpec): Value<'f32'> {
+  const { kind, conv, columns, x: xq, w: wq } = spec;
+  const { shaped, x: xShape, w: wShape, axis, channels } = shapesOf(kind, conv, columns);
   const integers = conv.computed
     ? b.input('w', wq.dtype, wShape)
     : b.constant(weightsTensor(wq.dtype, wShape, conv.weights, conv.narrow), 'w');
   // Of a depthwise product a scale for each channel of the input is one for the result.
-  const source = channelsPerGroup === 1 && kind !== 'matmul' ? xq : { ...xq, perChannel: false };
+  const source = conv.channelsPerGroup === 1 && kind !== 'matmul' ? xq : { ...xq, perChannel: false };
   const x = moved(b, emitDequantize(b, b.input('x', xq.dtype, xShape), source), spec);
   const w = emitDequantize(b, integers, wq, axis);
-  const channels = kind === 'conv_transpose' ? group * filtersPerGroup : wShape[axis];
-  const axes = kernel.length;
   const biased = emitBias(
     b,
     spec,
     channels,
-    kind === 'matmul' ? 0 : axes,
+    kind === 'matmul' ? 0 : wShape.length - 2,
     wq.perChannel ? scalesAround(wq.scale, wShape[axis]) : [wq.scale],
   );
-  const operand = biased && kind !== 'matmul' && !spec.bias.added ? { bias: biased } : {};
-  const sum =
-    kind === 'matmul'
-      ? b.emit(nnMatmul, { a: x, b: w })
-      : kind === 'conv'
-        ? b.emit(nnConv, { x, w, ...operand }, attrs)
-        : b.emit(nnConvTranspose, { x, w, ...operand }, transposedAttrs(shaped, conv.outputPadding));
-  if (biased === undefined || 'bias' in operand) return sum as Value<'f32'>;
+  const isOperand = biased !== undefined && kind !== 'matmul' && !spec.bias.added;
+  const sum = emitFloatProduct(b, kind, { x, w, ...(isOperand && { bias: biased }) }, shaped, conv);
+  if (biased === undefined || isOperand) return sum;
   return b.emit(nnAdd, spec.bias.swapped ? { a: biased, b: sum } : { a: sum, b: biased }) as Value<'f32'>;
 }
 

@@ -13,6 +13,7 @@ import { buildMatmul, matmulSpec } from './matmul.ts';
 import { chains, movements } from './movements.ts';
 import { bounds, casts, clampedRequantize, identities, reciprocals, tables } from './plain.ts';
 import { floatProducts, groups } from './qdq.ts';
+import { computedProducts } from './qdq_computed.ts';
 import { dequantized, movedDequantize, movedWeights } from './qdq_movements.ts';
 import { absorbed, additions, buildSum, constants, ortRequantize, requantizeSpec } from './sums.ts';
 
@@ -128,10 +129,12 @@ const families: Readonly<Record<string, readonly Family[]>> = {
   'nn.conv': [
     ['symmetric', conv(plainConv)],
     ['of floats', floatProducts.conv],
+    ['of floats, computed parameters', computedProducts('conv')],
   ],
   'nn.conv_transpose': [
     ['symmetric', conv({ ...plainConv, op: fc.constant('nn.conv_transpose' as const) })],
     ['of floats', floatProducts['conv transpose']],
+    ['of floats, computed parameters', computedProducts('conv_transpose')],
   ],
   'qnn.matmul': [
     ['any', matmul({})],
@@ -154,6 +157,7 @@ const families: Readonly<Record<string, readonly Family[]>> = {
   'nn.matmul': [
     ['symmetric', matmul({ ...symmetricRight, op: fc.constant('nn.matmul' as const) })],
     ['of floats', floatProducts.matmul],
+    ['of floats, computed parameters', computedProducts('matmul')],
   ],
   'qnn.requantize': requantized,
   'nn.add': [...summed, ['two constants', sums({ conv: { axes: unpaddedAxes } }, { additions: constants })]],
