@@ -1,8 +1,8 @@
 #include "cpu_features.h"
 
-#include <omp.h>
-
 #include <algorithm>
+
+#include "team.h"
 
 namespace unskew {
 
@@ -23,6 +23,6 @@ bool has_vbmi() {
   return vbmi;
 }
 
-int usable_threads(int wanted) { return std::clamp(wanted, 1, std::max(1, omp_get_num_procs())); }
+int usable_threads(int wanted) { return std::clamp(wanted, 1, processors()); }
 
 }  // namespace unskew

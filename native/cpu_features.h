@@ -16,7 +16,7 @@ Isa best_isa();
 bool has_vbmi();
 
 // The number of threads to use where `wanted` are asked for: no more than the processors this process may run on,
-// since an OpenMP team whose members wait for each other's processor is slower than one thread.
+// since a team whose members wait for each other's processor is slower than one thread.
 int usable_threads(int wanted);
 
 }  // namespace unskew

@@ -7,6 +7,7 @@
 
 #include "known_bugs.h"
 #include "primitive_core.h"
+#include "team.h"
 
 namespace unskew {
 
@@ -103,7 +104,9 @@ std::shared_ptr<AlignedBuffer> pack(const uint8_t* bytes, const Desc& source, co
   if (reorder_is_wrong(source, destination)) {
     pack_by_element(bytes, source, destination, packed->data());
   } else {
-    reorder(*make_reorder(source, destination, threads), bytes, source, destination, packed->data());
+    // The result does not depend on the number of threads, so while others compute one will do.
+    const TeamScope team(usable_threads(threads), TeamScope::IfFree{});
+    reorder(*make_reorder(source, destination, team.threads()), bytes, source, destination, packed->data());
   }
   return packed;
 }

@@ -91,10 +91,13 @@ void Session::close() {
   state_->close();
   idle_staging_.clear();
   Napi::MemoryManagement::AdjustExternalMemory(Napi::BasicEnv(env_), -std::exchange(held_bytes_, 0));
-  if (std::exchange(has_channel_, false)) {
-    napi_remove_env_cleanup_hook(env_, stop, this);
-    channel_.Release();
-  }
+  if (pending_ == 0) release_channel();  // else the last run does when it is delivered
+}
+
+void Session::release_channel() {
+  if (!std::exchange(has_channel_, false)) return;
+  napi_remove_env_cleanup_hook(env_, stop, this);
+  channel_.Release();
 }
 
 // The environment goes away. The channel is still there, as hooks run in the reverse order of their registration, and
@@ -102,6 +105,7 @@ void Session::close() {
 void Session::stop(void* self) {
   auto* session = static_cast<Session*>(self);
   session->state_->close();
+  session->state_->wait();
   session->has_channel_ = false;
 }
 
@@ -232,7 +236,11 @@ void Session::finish(Napi::Env env, Run& run) {
   }
   if (!state_->closed()) idle_staging_.push_back(std::move(run.staging));
   const bool last = --pending_ == 0;
-  if (last && has_channel_) channel_.Unref(env);
+  if (last && state_->closed()) {
+    release_channel();
+  } else if (last && has_channel_) {
+    channel_.Unref(env);
+  }
   if (run.error.empty()) {
     run.deferred.Resolve(env.Undefined());
   } else {

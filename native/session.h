@@ -38,6 +38,7 @@ class Session : public Wrapped<Session, std::shared_ptr<SessionCore>> {
   void check_distinct(const BufferList& inputs, const BufferList& outputs) const;
   std::unique_ptr<Staging> take_staging();
   void close();
+  void release_channel();
   static void stop(void* self);
   void finish(Napi::Env env, Run& run);
 

@@ -1,9 +1,9 @@
 #include "session_core.h"
 
-#include <pthread.h>
-
 #include <chrono>
 #include <utility>
+
+#include "team.h"
 
 namespace unskew {
 
@@ -22,11 +22,15 @@ SessionCore::SessionCore(SessionPlan plan)
     : plan_(compile_plan(plan)),
       threads_(plan.threads),
       step_count_(plan_.steps.size()),
+      held_bytes_(plan_.arena->bytes()),
       input_bytes_(plan.input_bytes),
       output_bytes_(plan.output_bytes),
+      input_alignment_(plan_.input_alignment),
+      output_alignment_(plan_.output_alignment),
       stream_(engine()) {}
 
 void SessionCore::execute(const BufferList& inputs, const BufferList& outputs, double* microseconds) {
+  const TeamScope team(threads_);
   const ThreadScope scope(threads_);
   for (const Patch& patch : plan_.patches) {
     uint8_t* address = (patch.output ? outputs : inputs)[patch.index];
@@ -65,58 +69,67 @@ void SessionCore::run(const BufferList& inputs, const BufferList& outputs, doubl
     require(!closed_, kDisposed);
     busy_ = true;
   }
-  struct Release {
+  struct End {
     SessionCore& session;
-    ~Release() {
-      const std::lock_guard lock(session.mutex_);
-      session.busy_ = false;
-      session.changed_.notify_all();
-    }
-  } release{*this};
+    ~End() { session.end_run(); }
+  } end{*this};
   execute(inputs, outputs, microseconds);
 }
 
 void SessionCore::submit(BufferList inputs, BufferList outputs, Finished finished) {
   const std::lock_guard lock(mutex_);
   require(!closed_, kDisposed);
-  if (!thread_.joinable()) thread_ = std::thread([this] { executor(); });
+  Executor& executor = threads_ > 1 ? Executor::of_the_team() : own_executor_;
+  executor.submit([self = shared_from_this()] { self->run_next(); });
   jobs_.push_back({std::move(inputs), std::move(outputs), std::move(finished)});
-  changed_.notify_all();
 }
 
-void SessionCore::executor() {
-  pthread_setname_np(pthread_self(), "unskew");
-  std::unique_lock lock(mutex_);
-  for (;;) {
-    changed_.wait(lock, [&] { return closed_ || (!jobs_.empty() && !busy_); });
-    if (closed_) return;
-    const Job job = std::move(jobs_.front());
+// On the executor, once for each submitted run; those that close() took away are no longer there.
+void SessionCore::run_next() {
+  Job job;
+  {
+    // Nobody else runs: `run` waits until there are no jobs, and its caller is the thread that submits them.
+    const std::lock_guard lock(mutex_);
+    if (jobs_.empty()) return;
+    job = std::move(jobs_.front());
     jobs_.pop_front();
     busy_ = true;
-    lock.unlock();
-    std::string error;
-    try {
-      execute(job.inputs, job.outputs, nullptr);
-    } catch (const std::exception& exception) {
-      error = exception.what();
-    }
-    job.finished(std::move(error));
-    lock.lock();
-    busy_ = false;
-    changed_.notify_all();
   }
+  std::string error;
+  try {
+    execute(job.inputs, job.outputs, nullptr);
+  } catch (const std::exception& exception) {
+    error = exception.what();
+  }
+  job.finished(std::move(error));
+  end_run();
+}
+
+void SessionCore::end_run() {
+  const std::lock_guard lock(mutex_);
+  busy_ = false;
+  if (closed_) free_plan();
+  changed_.notify_all();
 }
 
 void SessionCore::close() {
   std::deque<Job> dropped;
   {
     const std::lock_guard lock(mutex_);
+    if (closed_) return;
     closed_ = true;
     dropped.swap(jobs_);
-    changed_.notify_all();
+    if (!busy_) free_plan();
   }
-  if (thread_.joinable()) thread_.join();
   for (const Job& job : dropped) job.finished(kDisposed);
+}
+
+void SessionCore::wait() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return !busy_; });
+}
+
+void SessionCore::free_plan() {
   plan_.steps.clear();
   plan_.patches.clear();
   plan_.arena.reset();

@@ -1,47 +1,50 @@
-// A session without Node.js: runs a compiled plan, on the calling thread or in order on a thread of its own.
+// A session without Node.js: runs a compiled plan, on the calling thread or in order on an executor.
 #pragma once
 
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
-#include <thread>
 
+#include "executor.h"
 #include "session_plan.h"
 
 namespace unskew {
 
 using BufferList = std::vector<uint8_t*>;
 
-class SessionCore {
+class SessionCore : public std::enable_shared_from_this<SessionCore> {
  public:
   explicit SessionCore(SessionPlan plan);
-  ~SessionCore() { close(); }
   SessionCore(const SessionCore&) = delete;
   SessionCore& operator=(const SessionCore&) = delete;
 
-  // Called once, on the executor thread or in close(), with an empty string when the run succeeded.
+  // Called once, on the executor or in close(), with an empty string when the run succeeded.
   using Finished = std::function<void(std::string error)>;
 
-  // Runs on the calling thread, after the submitted runs. An OpenMP team belongs to the thread that starts it, so
-  // callers of one thread share one team, and there is no hand-off to wait for. `microseconds` (may be null) receives
-  // the time of each step.
+  // Runs on the calling thread, after the submitted runs. `microseconds` (may be null) receives the time of each step.
   void run(const BufferList& inputs, const BufferList& outputs, double* microseconds = nullptr);
 
-  // Runs on the executor thread. The buffers stay valid until `finished`.
+  // Runs on an executor: that of the team, or the session's own where it uses one thread. The buffers stay valid until
+  // `finished`.
   void submit(BufferList inputs, BufferList outputs, Finished finished);
 
-  // Waits for the run that has begun, finishes the others with an error, frees everything. Idempotent.
+  // Finishes the runs that have not begun with an error, and frees everything, after the run that has begun where there is
+  // one; does not wait for that. Idempotent.
   void close();
 
+  // Waits for the run that has begun.
+  void wait();
+
   bool closed() const { return closed_; }
-  int64_t held_bytes() const { return plan_.arena->bytes(); }
+  int64_t held_bytes() const { return held_bytes_; }
   size_t step_count() const { return step_count_; }
   const std::vector<int64_t>& input_bytes() const { return input_bytes_; }
   const std::vector<int64_t>& output_bytes() const { return output_bytes_; }
-  const std::vector<int64_t>& input_alignment() const { return plan_.input_alignment; }
-  const std::vector<int64_t>& output_alignment() const { return plan_.output_alignment; }
+  const std::vector<int64_t>& input_alignment() const { return input_alignment_; }
+  const std::vector<int64_t>& output_alignment() const { return output_alignment_; }
 
  private:
   struct Job {
@@ -50,12 +53,15 @@ class SessionCore {
   };
 
   void execute(const BufferList& inputs, const BufferList& outputs, double* microseconds);
-  void executor();
+  void run_next();
+  void end_run();
+  void free_plan();
 
   CompiledPlan plan_;
-  int threads_;
-  size_t step_count_;
-  std::vector<int64_t> input_bytes_, output_bytes_;
+  const int threads_;
+  const size_t step_count_;
+  const int64_t held_bytes_;
+  const std::vector<int64_t> input_bytes_, output_bytes_, input_alignment_, output_alignment_;
   dnnl::stream stream_;
 
   std::mutex mutex_;
@@ -63,7 +69,7 @@ class SessionCore {
   std::deque<Job> jobs_;
   bool busy_ = false;
   bool closed_ = false;  // written by the owner's thread only
-  std::thread thread_;
+  Executor own_executor_;  // starts no thread unless it is used
 };
 
 }  // namespace unskew

@@ -255,7 +255,8 @@ SessionPlan plan(int threads) {
 void sessions() {
   for (int round = 0; round < 8; round++) {
     const int threads = usable_threads(1 + round % 2);
-    SessionCore session(plan(threads));
+    const auto shared = std::make_shared<SessionCore>(plan(threads));
+    SessionCore& session = *shared;
     std::vector<Exact> buffers;
     for (int i = 0; i < 8; i++) buffers.emplace_back(16 * 12 * 12), fill(buffers.back());
     std::atomic<int> finished = 0;
@@ -264,6 +265,7 @@ void sessions() {
     }
     if (coin()) session.run({buffers[6].memory.get()}, {buffers[7].memory.get()});
     session.close();
+    session.wait();
     if (finished != 3) std::fprintf(stderr, "a run was lost\n"), std::exit(1);
   }
 }

@@ -139,15 +139,19 @@ export interface SessionSpec {
 
 export interface NativeSession {
   /**
-   * Runs on the session's own executor thread; the event loop stays free. Runs of one session are queued in order.
+   * Runs on an executor thread; the event loop stays free. Runs are queued in order: sessions of more than one thread
+   * share an executor, as they share the team that computes, and a session of one thread has its own.
    * Inputs are copied before it returns; outputs are written when the promise resolves.
    */
   run(inputs: readonly Uint8Array[], outputs: readonly Uint8Array[]): Promise<void>;
-  /** Runs to the end, on the calling thread, before it returns. */
+  /** Runs to the end, on the calling thread (with more than one: as first of the team), before it returns. */
   runSync(inputs: readonly Uint8Array[], outputs: readonly Uint8Array[]): void;
   /** Runs once and returns the microseconds of each command. */
   profile(inputs: readonly Uint8Array[], outputs: readonly Uint8Array[]): Float64Array;
-  /** Frees memory and thread; a later call throws. Idempotent. A run that has begun ends first, queued ones reject. */
+  /**
+   * Frees memory and thread; a later call throws. Idempotent. A run that has begun ends first, and is not waited for here;
+   * queued ones reject.
+   */
   dispose(): void;
 }
 

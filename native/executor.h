@@ -1,0 +1,42 @@
+// A thread that does one thing after the other. It is started by the first, and sleeps while there is nothing to do.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+namespace unskew {
+
+class Executor {
+ public:
+  using Work = std::function<void()>;  // does not throw
+
+  Executor() : state_(std::make_shared<State>()) {}
+  // Ends the thread, when it is through with what it has been given.
+  ~Executor();
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  // Throws std::system_error when there is no thread to be had.
+  void submit(Work work);
+
+  // The one on which all run that use more than one thread: they have one team, so several would wait for each other.
+  static Executor& of_the_team();
+
+ private:
+  struct State {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<Work> queue;
+    bool started = false, ended = false;
+  };
+
+  static void serve(State& state);
+
+  // Shared with the thread, which may outlive the executor: the last work may be what destroys it.
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace unskew

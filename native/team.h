@@ -1,0 +1,54 @@
+// The threads that compute together. There is one team in a process: whoever runs something on several threads (a run on
+// the executor, `runSync` on a thread of JavaScript, packing) holds the team meanwhile and is its first member, so that
+// never more threads compute together than processors are there. openmp.cc gives it to oneDNN as OpenMP's threads.
+//
+// A region has a number of parts. Member k takes part k, and whoever is through with its own takes parts that nobody has
+// begun: a member that the system keeps from its processor delays no part but the one it is in, and one that sleeps need
+// not be waited for. Parts may wait for each other (barriers): there is a member for each, so one that waits is never what
+// keeps another from being begun.
+#pragma once
+
+#include <cstdint>
+
+namespace unskew {
+
+using PartBody = void (*)(void* data);
+
+// What OpenMP's functions tell of the calling thread.
+struct PartOfThread {
+  int number = 0;
+  int count = 1;
+  int maximum = 0;  // as omp_set_num_threads left it; 0: all processors
+  bool in_region = false;
+};
+PartOfThread& part_of_thread();
+
+// Processors that this process might run on when it asked first: primitives count on a team that stays as large as it was.
+int processors();
+
+// Holds the team for the calling thread; scopes may be nested. Others wait, and get it in the order in which they came.
+class TeamScope {
+ public:
+  // Does nothing for one thread. Throws InvalidArgument when the system gives no more threads.
+  explicit TeamScope(int threads);
+  ~TeamScope();
+  TeamScope(const TeamScope&) = delete;
+  TeamScope& operator=(const TeamScope&) = delete;
+
+  // The team if nobody holds it, else one thread: `threads()` tells.
+  struct IfFree {};
+  TeamScope(int threads, IfFree);
+  int threads() const { return threads_; }
+
+ private:
+  int threads_;
+};
+
+// body(data) once for every part in [0, parts), each with its number in part_of_thread(); returns when all have ended. Not
+// within a region.
+void run_parts(PartBody body, void* data, int parts);
+
+// Within a region: returns when every part has come here.
+void wait_for_all_parts();
+
+}  // namespace unskew
