@@ -8,6 +8,7 @@ export * from './dtype.ts';
 export * from './graph.ts';
 export * from './interpret.ts';
 export * from './op_table.ts';
+export * from './owned_results.ts';
 export * from './parse.ts';
 export * from './parse_type.ts';
 export * from './print.ts';

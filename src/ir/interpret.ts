@@ -8,6 +8,7 @@ import type { AnyOp, OperandSpecs } from './define_op.ts';
 import type { DType } from './dtype.ts';
 import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
 import { findOp } from './op_table.ts';
+import { ForeignBuffers } from './owned_results.ts';
 import { specialize } from './specialize.ts';
 import type { ITensor } from './tensor.ts';
 import { formatType, type TensorType, type ValueId } from './types.ts';
@@ -23,16 +24,19 @@ export interface InterpretOptions {
  * Evaluates the graph.
  *
  * @param feeds a tensor for every graph input, by name; sizes of symbolic dimensions follow from them
- * @returns a tensor for every graph output, by name
+ * @returns a tensor for every graph output, by name; none shares memory with a feed, a constant or another result
  * @throws UnskewError U4001 for a feed that is missing, unknown or does not fit, U2008 for an opaque operator
  */
 export function interpret(graph: Graph, feeds: Feeds, { observe }: InterpretOptions = {}): Record<string, ITensor> {
   graph = specialize(graph, checkFeeds(graph, feeds));
-  const values = new Map<ValueId, ITensor>(graph.inputs.map((id) => [id, feeds[id]]));
+  const foreign = new ForeignBuffers();
+  const values = new Map<ValueId, ITensor>(graph.inputs.map((id) => [id, foreign.note(feeds[id])]));
   const valueAt = (id: ValueId): ITensor => {
-    const known = values.get(id) ?? constantOf(graph, id);
-    assert(known, `%${id} has no value yet`);
-    return known;
+    const known = values.get(id);
+    if (known) return known;
+    const constant = constantOf(graph, id);
+    assert(constant, `%${id} has no value yet`);
+    return foreign.note(constant);
   };
   const { order } = topologicalOrder(graph);
   const pending = usesOf(graph, order);
@@ -52,7 +56,7 @@ export function interpret(graph: Graph, feeds: Feeds, { observe }: InterpretOpti
       if (left === 0) values.delete(id); // nobody reads it any more
     }
   }
-  return Object.fromEntries(graph.outputs.map((id) => [id, valueAt(id)]));
+  return Object.fromEntries(graph.outputs.map((id) => [id, foreign.owned(valueAt(id))]));
 }
 
 /** Evaluates one node on concrete operands; result types are inferred anew from the concrete shapes. */

@@ -91,4 +91,4 @@ export interface TensorLike {
   readonly dims: readonly number[];
 }
 
-export const toPublic = (t: ITensor): Tensor => new Tensor(dtypes[t.dtype].onnx, t.data, t.shape);
+export const toPublic = (t: ITensor): Tensor => new Tensor(dtypes[t.dtype].onnx, t.data, [...t.shape]);

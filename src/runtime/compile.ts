@@ -77,12 +77,19 @@ export class Model {
     if (this.backend === 'onednn' && isFixed) this.#executable(new Map());
   }
 
-  /** @throws UnskewError U4001 (as a rejection) for a wrong name, type or shape */
+  /**
+   * Computes without keeping the event loop waiting. Feeds are taken before it returns the promise: they may be changed,
+   * reused or transferred at once. Results are the caller's own: they share memory with no feed, no other result and
+   * nothing of the model.
+   *
+   * @throws UnskewError (as a rejection) U4001 for a wrong name, type or shape, U4002 when the model was disposed of
+   */
   async run(feeds: Feed): Promise<Record<string, Tensor>> {
     const { tensors, executable } = this.#prepare(feeds);
     return publicly(executable ? await executable.run(tensors) : interpret(this.#compiled.graph, tensors));
   }
 
+  /** The same at once, on the calling thread. */
   runSync(feeds: Feed): Record<string, Tensor> {
     const { tensors, executable } = this.#prepare(feeds);
     return publicly(executable ? executable.runSync(tensors) : interpret(this.#compiled.graph, tensors));
@@ -103,7 +110,10 @@ export class Model {
     );
   }
 
-  /** Frees native memory and threads; the model cannot run afterwards. */
+  /**
+   * Frees native memory and threads, without waiting for runs that go on: what has begun may still end, other runs reject
+   * with U4002. The model cannot run afterwards.
+   */
   dispose(): void {
     this.#disposed = true;
     for (const executable of this.#executables.values()) executable.dispose();
@@ -132,7 +142,7 @@ export class Model {
     for (const [oldest, executable] of this.#executables) {
       if (this.#executables.size <= KEPT_SHAPES) break;
       this.#executables.delete(oldest);
-      executable.dispose();
+      executable.retire();
     }
     return made;
   }

@@ -2,13 +2,15 @@
 
 import type { NativeSession, OneDnnBinding } from '../codegen/onednn/binding.ts';
 import type { NativeStep, Plan, ReferenceStep } from '../codegen/onednn/plan.ts';
-import { assert } from '../diagnostics/index.ts';
+import { assert, fail } from '../diagnostics/index.ts';
 import {
   bytesOf,
   constantOf,
+  copyOf,
   dtypes,
   evaluateNode,
   type Feeds,
+  ForeignBuffers,
   type Graph,
   type ITensor,
   isStatic,
@@ -29,31 +31,89 @@ export interface NodeTime {
   readonly microseconds: number;
 }
 
+/** The values of one run, and whose memory they are in. */
+class Values {
+  readonly #graph: Graph;
+  readonly #tensors: Map<ValueId, ITensor>;
+  readonly #foreign = new ForeignBuffers();
+
+  constructor(graph: Graph, feeds: Feeds) {
+    this.#graph = graph;
+    this.#tensors = new Map(graph.inputs.map((id) => [id, this.#foreign.note(feeds[id])]));
+  }
+
+  read(id: ValueId): ITensor {
+    const known = this.#tensors.get(id);
+    if (known) return known;
+    const constant = constantOf(this.#graph, id);
+    assert(constant, `%${id} was not computed`);
+    return this.#foreign.note(constant);
+  }
+
+  set(id: ValueId, tensor: ITensor): void {
+    this.#tensors.set(id, tensor);
+  }
+
+  /** Copies what is read from now on and lies in the memory of a feed: the caller may change it while the run waits. */
+  keep(read: ReadonlySet<ValueId>): void {
+    for (const [id, tensor] of this.#tensors)
+      if (read.has(id) && this.#foreign.has(tensor)) this.#tensors.set(id, copyOf(tensor));
+  }
+
+  results(): Record<string, ITensor> {
+    return Object.fromEntries(this.#graph.outputs.map((id) => [id, this.#foreign.owned(this.read(id))]));
+  }
+}
+
+/**
+ * Feeds are read before a call returns, also where it returns a promise, and results are memory of their own: no feed, no
+ * constant of the model and no other result shares it.
+ */
 export class Executable {
   readonly plan: Plan;
   readonly #steps: readonly LiveStep[];
+  /** What is read after the first native step, where `run` waits for the first time. */
+  readonly #readLater: ReadonlySet<ValueId>;
+  #running = 0;
+  #retired = false;
+  #disposed = false;
 
   constructor(plan: Plan, binding: OneDnnBinding) {
     this.plan = plan;
     this.#steps = plan.steps.map((step) =>
       step.kind === 'native' ? { step, session: binding.session(step.spec) } : { step },
     );
+    const later = plan.steps.slice(plan.steps.findIndex(({ kind }) => kind === 'native') + 1);
+    this.#readLater = new Set([...later.flatMap(operandsOf), ...plan.graph.outputs]);
   }
 
   async run(feeds: Feeds): Promise<Record<string, ITensor>> {
-    const values = this.#values(feeds);
-    for (const { step, session } of this.#steps) {
-      if (step.kind === 'reference') this.#evaluate(step, values);
-      else {
-        const { inputs, outputs } = this.#buffers(step, values);
-        await session?.run(inputs, outputs);
+    const values = new Values(this.plan.graph, feeds);
+    this.#running++;
+    try {
+      let waited = false;
+      for (const { step, session } of this.#steps) {
+        if (step.kind === 'reference') this.#evaluate(step, values);
+        else {
+          const { inputs, outputs } = this.#buffers(step, values);
+          const done = session?.run(inputs, outputs);
+          if (!waited) values.keep(this.#readLater);
+          waited = true;
+          await done;
+        }
       }
+      return values.results();
+    } catch (error) {
+      if (this.#disposed) fail('U4002', 'the model has been disposed of');
+      throw error;
+    } finally {
+      this.#running--;
+      if (this.#retired && this.#running === 0) this.dispose();
     }
-    return this.#results(values);
   }
 
   runSync(feeds: Feeds): Record<string, ITensor> {
-    const values = this.#values(feeds);
+    const values = new Values(this.plan.graph, feeds);
     for (const { step, session } of this.#steps) {
       if (step.kind === 'reference') this.#evaluate(step, values);
       else {
@@ -61,12 +121,12 @@ export class Executable {
         session?.runSync(inputs, outputs);
       }
     }
-    return this.#results(values);
+    return values.results();
   }
 
   /** One run with the time of every node; layout changes count for the node that asked for them. */
   profile(feeds: Feeds): NodeTime[] {
-    const values = this.#values(feeds);
+    const values = new Values(this.plan.graph, feeds);
     const times: NodeTime[] = [];
     for (const { step, session } of this.#steps) {
       if (step.kind === 'reference') {
@@ -91,24 +151,22 @@ export class Executable {
     return times;
   }
 
+  /** A run that computes natively goes on to the end of that; others reject with U4002. */
   dispose(): void {
+    this.#disposed = true;
     for (const { session } of this.#steps) session?.dispose();
   }
 
-  #values(feeds: Feeds): Map<ValueId, ITensor> {
-    return new Map(this.plan.graph.inputs.map((id) => [id, feeds[id]]));
+  /** Disposes of it as soon as the runs that go on have ended. */
+  retire(): void {
+    this.#retired = true;
+    if (this.#running === 0) this.dispose();
   }
 
-  #read(values: Map<ValueId, ITensor>, id: ValueId): ITensor {
-    const value = values.get(id) ?? constantOf(this.plan.graph, id);
-    assert(value, `%${id} was not computed`);
-    return value;
-  }
-
-  #evaluate({ node }: ReferenceStep, values: Map<ValueId, ITensor>): void {
+  #evaluate({ node }: ReferenceStep, values: Values): void {
     const results = evaluateNode(
       node,
-      node.operands.map((id) => (id === null ? null : this.#read(values, id))),
+      node.operands.map((id) => (id === null ? null : values.read(id))),
     );
     node.results.forEach((id, i) => {
       values.set(id, results[i]);
@@ -116,11 +174,8 @@ export class Executable {
   }
 
   /** Bytes of a segment's inputs, and fresh results for its outputs. */
-  #buffers(
-    { inputs, outputs }: NativeStep,
-    values: Map<ValueId, ITensor>,
-  ): { inputs: Uint8Array[]; outputs: Uint8Array[] } {
-    const given = inputs.map((id) => bytesOf(this.#read(values, id).data));
+  #buffers({ inputs, outputs }: NativeStep, values: Values): { inputs: Uint8Array[]; outputs: Uint8Array[] } {
+    const given = inputs.map((id) => bytesOf(values.read(id).data));
     const made = outputs.map((id) => {
       const tensor = emptyTensor(this.plan.graph, id);
       values.set(id, tensor);
@@ -128,11 +183,10 @@ export class Executable {
     });
     return { inputs: given, outputs: made };
   }
-
-  #results(values: Map<ValueId, ITensor>): Record<string, ITensor> {
-    return Object.fromEntries(this.plan.graph.outputs.map((id) => [id, this.#read(values, id)]));
-  }
 }
+
+const operandsOf = (step: NativeStep | ReferenceStep): readonly ValueId[] =>
+  step.kind === 'native' ? step.inputs : step.node.operands.filter((id) => id !== null);
 
 function emptyTensor(graph: Graph, id: ValueId): ITensor {
   const { dtype, shape } = graph.values[id].type;

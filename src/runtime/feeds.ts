@@ -46,5 +46,5 @@ export interface ValueMetadata {
 export const metadataOf = (graph: Graph, ids: Graph['inputs']): readonly ValueMetadata[] =>
   ids.map((id) => {
     const { dtype, shape } = graph.values[id].type;
-    return { name: id, type: dtype === 'opaque' ? 'unknown' : dtypes[dtype].onnx, dims: shape };
+    return { name: id, type: dtype === 'opaque' ? 'unknown' : dtypes[dtype].onnx, dims: [...shape] };
   });
