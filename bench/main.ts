@@ -1,7 +1,8 @@
 /**
  * The benchmark: `npm run bench [-- networks|compile] [--quick] [--json]`. Every time stands beside its peer's from the
  * same run, and every network is compared with the interpreter and with ONNX Runtime, integer for integer, before it
- * is timed.
+ * is timed. What counts is `run`, which people call; `runSync` stands beside it. Both engines are timed in turns in one
+ * process, and each alone in a process of its own (not with --quick).
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,12 +10,19 @@ import { join } from 'node:path';
 import { importOnnx } from '../src/importers/onnx/import.ts';
 import { interpret, tensor } from '../src/ir/index.ts';
 import { legalize } from '../src/passes/legalize.ts';
-import { compile, compileGraph, Model } from '../src/runtime/compile.ts';
-import { compare, formatTable, measure, quantile, type Schedule, usualSchedule } from './measure.ts';
-import { type NetOptions, networks, noiseImage } from './models/index.ts';
+import { compile, compileGraph } from '../src/runtime/compile.ts';
+import {
+  feedOf,
+  measureAlone,
+  modelOf,
+  type NetworkName,
+  ourContenders,
+  peerContender,
+  type Subject,
+} from './engines.ts';
+import { compare, formatTable, measure, quantile, type Schedule, type Timing, usualSchedule } from './measure.ts';
+import { type NetOptions, networks } from './models/index.ts';
 import { createPeer } from './peers/onnxruntime.ts';
-
-type NetworkName = keyof typeof networks;
 
 const options: NetOptions = {
   form: 'qlinear',
@@ -38,58 +46,79 @@ const variants: readonly Variant[] = (['resnet-50', 'mobilenet-v2'] as const).fl
   { network, label: 'QLinear, u8 weights', options: { ...options, weights: 'uint8' } },
 ]);
 
-interface NetworkRow {
+/** Medians in ms. */
+interface Times {
+  readonly runMs: number;
+  readonly runSyncMs: number;
+  readonly onnxruntimeMs: number;
+}
+
+interface NetworkRow extends Times {
   readonly network: string;
   readonly variant: string;
   readonly threads: number;
-  readonly unskewMs: number;
-  readonly onnxruntimeMs: number;
+  /** Least time of `run` against that of `runSync`. */
+  readonly runToRunSync: number;
+  /** onnxruntime / `run`, with the 10th and 90th percentile over rounds. */
   readonly ratio: number;
   readonly low: number;
   readonly high: number;
+  readonly alone?: Times;
   readonly differsFromInterpreter: number;
   readonly differsFromOnnxRuntime: number;
 }
 
-async function benchNetwork({ network, label, options }: Variant, schedule: Schedule): Promise<NetworkRow[]> {
+async function benchNetwork(
+  { network, label, options }: Variant,
+  schedule: Schedule,
+  alone: boolean,
+): Promise<NetworkRow[]> {
   const bytes = networks[network](options);
   const graph = importOnnx(bytes, { file: network });
-  const [input, output] = [graph.inputs[0], graph.outputs[0]];
-  const feed = { type: 'float32', data: noiseImage(7), dims: [1, 3, 224, 224] };
+  const output = graph.outputs[0];
+  const feeds = feedOf(graph.inputs[0]);
   // The meaning of the quantized graph: in QDQ form the graph as written computes floats that integers stand for.
   const { quantized } = legalize(graph, { target: 'onednn' });
-  const expected = interpret(quantized, { [input]: tensor('f32', feed.data, feed.dims) })[output].data as Float32Array;
+  const tensors = Object.fromEntries(Object.entries(feeds).map(([id, t]) => [id, tensor('f32', t.data, t.dims)]));
+  const expected = interpret(quantized, tensors)[output].data as Float32Array;
   const rows: NetworkRow[] = [];
   for (const threads of [1, 2]) {
-    const model = new Model(compileGraph(graph, { threads }), { threads });
+    const model = modelOf(graph, threads);
     const peer = await createPeer(bytes, { threads });
-    const ours = model.runSync({ [input]: feed })[output].data as Float32Array;
-    const theirs = (await peer.run({ [input]: feed }))[output].data as Float32Array;
-    const [mine, other] = await measure(
-      [
-        { name: 'unskew', run: () => model.runSync({ [input]: feed }) },
-        { name: 'onnxruntime', run: () => peer.run({ [input]: feed }) },
-      ],
-      schedule,
-    );
-    const { ratio, low, high } = compare(mine, other);
+    const ours = (await model.run(feeds))[output].data as Float32Array;
+    const theirs = (await peer.run(feeds))[output].data as Float32Array;
+    const [run, runSync, other] = await measure([...ourContenders(model, feeds), peerContender(peer, feeds)], schedule);
+    model.dispose();
+    await peer.dispose();
+    const { ratio, low, high } = compare(run, other);
     rows.push({
       network,
       variant: label,
       threads,
-      unskewMs: mine.median,
-      onnxruntimeMs: other.median,
+      ...timesOf(run, runSync, other),
+      runToRunSync: run.minimum / runSync.minimum,
       ratio,
       low,
       high,
+      ...(alone && { alone: benchAlone({ network, options, threads }, schedule) }),
       differsFromInterpreter: differing(ours, expected),
       differsFromOnnxRuntime: differing(ours, theirs),
     });
-    model.dispose();
-    await peer.dispose();
   }
   return rows;
 }
+
+function benchAlone(subject: Subject, schedule: Schedule): Times {
+  const [run, runSync] = measureAlone({ ...subject, engine: 'unskew', schedule });
+  const [other] = measureAlone({ ...subject, engine: 'onnxruntime', schedule });
+  return timesOf(run, runSync, other);
+}
+
+const timesOf = (run: Timing, runSync: Timing, other: Timing): Times => ({
+  runMs: run.median,
+  runSyncMs: runSync.median,
+  onnxruntimeMs: other.median,
+});
 
 const differing = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
   let count = 0;
@@ -177,21 +206,25 @@ if (wanted('compile')) {
     );
 }
 if (wanted('networks')) {
-  const schedule = args.includes('--quick') ? { ...usualSchedule, rounds: 4, burst: 4 } : usualSchedule;
+  const quick = args.includes('--quick');
+  const schedule = quick ? { ...usualSchedule, rounds: 4, burst: 4 } : usualSchedule;
   const rows: NetworkRow[] = [];
   for (const variant of variants) {
     say(`${variant.network}, ${variant.label} …`);
-    rows.push(...(await benchNetwork(variant, schedule)));
+    rows.push(...(await benchNetwork(variant, schedule, !quick)));
   }
   result.networks = rows;
   const header = [
     'network',
     'variant',
     'threads',
-    'unskew ms',
+    'run ms',
+    'runSync ms',
+    'run / runSync',
     'ORT ms',
-    'ORT / unskew',
+    'ORT / run',
     'p10-p90',
+    'alone: run, runSync, ORT ms',
     'differ: interpreter',
     'ORT',
   ];
@@ -199,10 +232,13 @@ if (wanted('networks')) {
     r.network,
     r.variant,
     String(r.threads),
-    r.unskewMs.toFixed(2),
+    r.runMs.toFixed(2),
+    r.runSyncMs.toFixed(2),
+    r.runToRunSync.toFixed(2),
     r.onnxruntimeMs.toFixed(2),
     r.ratio.toFixed(2),
     `${r.low.toFixed(2)}-${r.high.toFixed(2)}`,
+    r.alone ? [r.alone.runMs, r.alone.runSyncMs, r.alone.onnxruntimeMs].map((ms) => ms.toFixed(2)).join(' ') : '',
     String(r.differsFromInterpreter),
     String(r.differsFromOnnxRuntime),
   ]);
