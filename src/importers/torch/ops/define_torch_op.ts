@@ -41,7 +41,7 @@ export function defineTorchOp({ schema, keepsShape = false, import: body }: Decl
   );
 }
 
-function parseSchema(text: string): { name: string; parameters: Parameter[] } {
+export function parseSchema(text: string): { name: string; parameters: Parameter[] } {
   const match = /^(\w+::\w+)\((.*)\)$/.exec(text);
   assert(match, `'${text}' is no schema`);
   const [, name, list] = match;
@@ -74,7 +74,7 @@ function parseDefault(text: string): TorchValue {
 
 /** The arguments by name when they fit the schema, undefined when they do not. */
 export function bind(
-  { parameters }: TorchOp,
+  { parameters }: Pick<TorchOp, 'parameters'>,
   args: readonly TorchValue[],
   keywords: ReadonlyMap<string, TorchValue>,
 ): ReadonlyMap<string, TorchValue> | undefined {

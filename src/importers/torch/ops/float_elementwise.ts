@@ -9,9 +9,6 @@ import type { TorchContext } from './context.ts';
 import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
 import { clamped, hardSwish, mapped, relu, tableOrder, withFixedParameters } from './quantized_elementwise.ts';
 
-/** `aten::name(…)` and `aten::name_(…)`, the form that overwrites its operand. */
-export const inPlaceToo = (schema: string): readonly string[] => [schema, schema.replace('(', '_(')];
-
 interface UnaryForms {
   readonly real: (ctx: TorchContext, x: Value, args: Arguments) => Value;
   readonly quantized?: (ctx: TorchContext, x: TensorLike, args: Arguments) => GraphTensor;
@@ -19,7 +16,7 @@ interface UnaryForms {
 
 export const unary = (schema: string, { real, quantized }: UnaryForms): readonly TorchOp[] =>
   defineTorchOp({
-    schema: inPlaceToo(schema),
+    schema,
     keepsShape: true,
     import(ctx, args) {
       const x = ctx.graph(args.tensor('self'));
@@ -90,7 +87,7 @@ export const binary = (
   needsFloat = false,
 ): readonly TorchOp[] =>
   defineTorchOp({
-    schema: inPlaceToo(schema),
+    schema,
     import(ctx, args) {
       const [a, b, like] = promoted(ctx, args.value('self'), args.value('other'), needsFloat);
       return ctx.result(build(ctx, a, b, args), like);
@@ -242,14 +239,6 @@ export const floatElementwiseOps: readonly TorchOp[] = [
     import(ctx, args) {
       const [a, b, like] = promoted(ctx, args.value('self'), args.value('other'), false);
       return ctx.result(ctx.emit('nn.where', [ctx.graph(args.tensor('condition')).value, a, b]), like);
-    },
-  }),
-  ...defineTorchOp({
-    schema: inPlaceToo('aten::masked_fill(Tensor self, Tensor mask, Scalar value)'),
-    import(ctx, args) {
-      const x = ctx.graph(args.tensor('self'));
-      const filling = ctx.scalar(x.dtype, args.number('value'), 'filling');
-      return ctx.result(ctx.emit('nn.where', [ctx.graph(args.tensor('mask')).value, filling, x.value]), x);
     },
   }),
   ...cast(

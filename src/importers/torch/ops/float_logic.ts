@@ -5,7 +5,7 @@ import type { GraphTensor } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
 import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
-import { binary, inPlaceToo, promoted, unary } from './float_elementwise.ts';
+import { binary, promoted, unary } from './float_elementwise.ts';
 import { clamped, mapped } from './quantized_elementwise.ts';
 
 const number = (ctx: TorchContext, x: Value, value: number): Value =>
@@ -55,7 +55,7 @@ function floorDivided(ctx: TorchContext, a: Value, b: Value): Value {
 /** self + value·(a ∘ b) */
 const added = (name: string, op: string): readonly TorchOp[] =>
   defineTorchOp({
-    schema: inPlaceToo(`aten::${name}(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1)`),
+    schema: `aten::${name}(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1)`,
     import(ctx, args) {
       const [a, b] = promoted(ctx, args.value('tensor1'), args.value('tensor2'), op === 'nn.div');
       const inner = ctx.emit(op, [a, b]);

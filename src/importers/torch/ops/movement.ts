@@ -166,7 +166,6 @@ export const movementOps: readonly TorchOp[] = [
     'aten::lift_fresh(Tensor self)',
     'aten::lift_fresh_copy(Tensor self)',
     'aten::cpu(Tensor self)',
-    'aten::requires_grad_(Tensor self, bool requires_grad=True)',
   ),
   ...mover(
     [
@@ -196,7 +195,6 @@ export const movementOps: readonly TorchOp[] = [
   ...mover(
     [
       'aten::transpose(Tensor self, int dim0, int dim1)',
-      'aten::transpose_(Tensor self, int dim0, int dim1)',
       'aten::swapaxes(Tensor self, int dim0, int dim1)',
       'aten::swapdims(Tensor self, int dim0, int dim1)',
     ],
@@ -209,17 +207,17 @@ export const movementOps: readonly TorchOp[] = [
       x.shape.map((_, i) => -1 - i),
     ),
   ),
-  ...mover(['aten::unsqueeze(Tensor self, int dim)', 'aten::unsqueeze_(Tensor self, int dim)'], (ctx, x, args) => {
+  ...mover('aten::unsqueeze(Tensor self, int dim)', (ctx, x, args) => {
     const axis = ctx.axis(args.int('dim'), x.shape.length + 1);
     return ctx.reshape(x.value, [...x.shape.slice(0, axis), 1, ...x.shape.slice(axis)]);
   }),
-  ...mover(['aten::squeeze(Tensor self)', 'aten::squeeze_(Tensor self)'], (ctx, x) =>
+  ...mover('aten::squeeze(Tensor self)', (ctx, x) =>
     ctx.reshape(
       x.value,
       x.shape.filter((dim) => dim !== 1),
     ),
   ),
-  ...mover(['aten::squeeze(Tensor self, int[] dim)', 'aten::squeeze_(Tensor self, int[] dim)'], (ctx, x, args) => {
+  ...mover('aten::squeeze(Tensor self, int[] dim)', (ctx, x, args) => {
     const axes = args.ints('dim').map((axis) => ctx.axis(axis, x.shape.length));
     return ctx.reshape(
       x.value,

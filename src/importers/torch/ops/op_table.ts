@@ -16,7 +16,9 @@ import { quantizedLinearOps } from './quantized_linear.ts';
 import { quantizedNormalizationOps } from './quantized_normalization.ts';
 import { quantizedScalarOps } from './quantized_scalar.ts';
 import { reduceOps } from './reduce.ts';
+import { scatterOps } from './scatter.ts';
 import { upsampleOps } from './upsample.ts';
+import { viewOps } from './views.ts';
 
 export const torchOps: readonly TorchOp[] = [
   ...quantizedConvOps,
@@ -29,6 +31,8 @@ export const torchOps: readonly TorchOp[] = [
   ...poolOps,
   ...movementOps,
   ...arrangementOps,
+  ...scatterOps,
+  ...viewOps,
   ...upsampleOps,
   ...createOps,
   ...floatElementwiseOps,

@@ -69,6 +69,17 @@ export class TorchTensor {
     return new TorchTensor(storage, view, {}, quantization && { quantization });
   }
 
+  /** The same elements in memory of their own. */
+  copy(): TorchTensor {
+    const { quantization, type } = this;
+    return new TorchTensor(
+      { ...this.storage, key: '' },
+      this.view,
+      {},
+      { type, ...(quantization && { quantization }) },
+    );
+  }
+
   get shape(): readonly number[] {
     return this.view.sizes;
   }

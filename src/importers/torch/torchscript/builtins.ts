@@ -209,13 +209,6 @@ function toNumber(call: Call, convert: (x: number) => number): TorchValue {
   return number === undefined ? call.refuse(`of ${describe(value ?? null)}: it depends on the data`) : convert(number);
 }
 
-/** An element of a list by its index, which may count from the end. */
-export function element(list: readonly TorchValue[], index: TorchValue, refuse: (why: string) => never): TorchValue {
-  const number = numberOf(index);
-  const value = number === undefined ? undefined : list.at(number);
-  return value === undefined ? refuse(`the index ${describe(index)} is outside of a list of ${list.length}`) : value;
-}
-
 const list = (call: Call): TorchValue[] => {
   const [value] = call.args;
   return Array.isArray(value) ? value : call.refuse(`of ${describe(value ?? null)}`);
@@ -227,11 +220,6 @@ function extremum(call: Call, pick: (...numbers: number[]) => number): TorchValu
   if (numbers.length === 0) return call.refuse('of nothing');
   return numbers.length > LONGEST ? call.refuse('of a long list') : numbers.reduce((a, b) => pick(a, b));
 }
-
-const dictionary = (call: Call): Map<TorchValue, TorchValue> => {
-  const [value] = call.args;
-  return value instanceof Map ? value : call.refuse(`of ${describe(value ?? null)}`);
-};
 
 const quantizationOf = (call: Call) => {
   const [x] = call.args;
@@ -253,8 +241,6 @@ export const builtins: Readonly<Record<string, (call: Call) => TorchValue>> = {
   'aten::add': add,
   'aten::sub': arithmetic({ numbers: (a, b) => a - b, dims: difference }),
   'aten::mul': multiply,
-  'aten::mul_': multiply,
-  'aten::add_': add,
   'aten::div': divide,
   'aten::floordiv': arithmetic({ numbers: (a, b) => Math.floor(a / b), dims: quotient }),
   'aten::floor_divide': arithmetic({ numbers: (a, b) => Math.floor(a / b), dims: quotient }),
@@ -309,47 +295,12 @@ export const builtins: Readonly<Record<string, (call: Call) => TorchValue>> = {
     const known = sizes(call, first(call)) ?? call.refuse('of an input of unknown shape');
     return integerOf(known.map(dimOf).reduce(mulDims, 1));
   },
-  'aten::append': (call) => {
-    limited(call, list(call)).push(argument(call, 1));
-    return null;
-  },
-  'aten::extend': (call) => {
-    const more = call.args[1];
-    const to = list(call);
-    if (!Array.isArray(more) || to.length + more.length > LONGEST) return call.refuse(`by ${describe(more ?? null)}`);
-    to.push(...[...more]);
-    return null;
-  },
-  'aten::insert': (call) => {
-    limited(call, list(call)).splice(numberAt(call, 1), 0, argument(call, 2));
-    return null;
-  },
-  'aten::pop': (call) => {
-    const values = list(call);
-    const at = call.args.length > 1 ? numberAt(call, 1) : -1;
-    element(values, at, call.refuse);
-    return values.splice(at, 1)[0];
-  },
-  'aten::reverse': (call) => {
-    list(call).reverse();
-    return null;
-  },
-  'aten::list': (call) => [...list(call)],
-  'aten::copy': first,
-  'aten::__getitem__': (call) => {
-    const [container, key] = call.args;
-    if (container instanceof Map) return container.get(key) ?? call.refuse(`has no key ${describe(key)}`);
-    return element(list(call), key, (why) => call.refuse(`: ${why}`));
-  },
   'aten::slice': (call) => {
     const [values, start, end, step] = call.args;
     if (!Array.isArray(values) || (step ?? 1) !== 1) return call.refuse(`of ${describe(values ?? null)}`);
     const isAbsent = (bound: TorchValue | undefined) => bound === null || bound === undefined;
     return values.slice(isAbsent(start) ? 0 : numberAt(call, 1), isAbsent(end) ? undefined : numberAt(call, 2));
   },
-  'aten::keys': (call) => [...dictionary(call).keys()],
-  'aten::values': (call) => [...dictionary(call).values()],
-  'aten::items': (call) => [...dictionary(call)].map(([key, value]) => [key, value]),
   'aten::format': (call) => text(call, String(first(call))),
   'aten::str': (call) => text(call, String(numberOf(first(call)) ?? first(call))),
   'aten::warn': () => null,

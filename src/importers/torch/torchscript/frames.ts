@@ -11,6 +11,9 @@ export interface Frame {
   readonly self: ModuleObject | undefined;
 }
 
+/** How a block ended before its end. */
+export type Ending = { readonly kind: 'return'; readonly value: TorchValue } | { readonly kind: 'break' | 'continue' };
+
 /** Statements and expressions evaluated for one model, and how deep they may nest. */
 const MOST_STEPS = 3_000_000;
 const DEEPEST = 1200;

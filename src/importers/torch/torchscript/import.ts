@@ -13,6 +13,7 @@ import { CodeBase } from './code.ts';
 import { Interpreter } from './interpreter.ts';
 import { Modules } from './modules.ts';
 import { FunctionObject, ModuleObject } from './objects.ts';
+import { STATE_HINT } from './state.ts';
 import { TensorOperators } from './tensor_operators.ts';
 
 export interface ImportTorchOptions {
@@ -130,7 +131,17 @@ class Importer {
     const result = interpreter.call(forward, [], inputs, where);
     const outputs = outputsOf(result, operators, where);
     const origin: TorchOrigin = { kind: 'torchscript', profile: this.#profile, unsupported: operators.unsupported };
-    return sink.finish('main', outputs, origin);
+    const graph = sink.finish('main', outputs, origin);
+    const initial = (tensor: TorchTensor): boolean =>
+      (constants.get(tensor)?.id ?? '') in graph.values || (tensor.count === 1 && operators.memory.wasRead(tensor));
+    for (const { tensor, what, where: at } of interpreter.state.replaced)
+      if (initial(tensor)) refuseState(`${what} is read and then assigned`, at);
+    for (const [tensor, { by, where: at }] of operators.memory.written) {
+      const isKept = tensor.storage.key !== '' || interpreter.state.isKept(tensor);
+      if (isKept && initial(tensor))
+        refuseState(`${describe(tensor)} that the model holds is read, and ${by}_ writes to it`, at);
+    }
+    return graph;
   }
 
   #checkNames(names: readonly string[]): void {
@@ -155,6 +166,9 @@ class Importer {
     return new GraphTensor(sink.input(name, { dtype: 'f32', shape }), scalarTypes.float32);
   }
 }
+
+const refuseState = (what: string, where: Location): never =>
+  fail('U2008', `${what}: the next call would read another value`, where, STATE_HINT);
 
 /** Tensors are inputs; whatever else has to have a default. */
 function isInput({ name, type, default: fallback }: Parameter, where: Location): boolean {

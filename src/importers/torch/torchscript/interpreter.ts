@@ -4,27 +4,30 @@
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import { PickleObject } from '../pickle/index.ts';
-import { describe, GraphTensor, numberOf, type TorchValue, Undetermined } from '../values.ts';
+import { describe, GraphTensor, isTensor, numberOf, type TorchValue, Undetermined } from '../values.ts';
 import type { Block, Expression, FunctionCode, Statement } from './ast.ts';
-import { builtins, element, isPlain, truth } from './builtins.ts';
+import { builtins, isPlain, truth } from './builtins.ts';
 import type { CodeBase } from './code.ts';
-import { type Frame, Frames } from './frames.ts';
-import { dottedName, operatorName, operators, raised, raises, words } from './language.ts';
+import { containerCall } from './containers.ts';
+import { type Ending, type Frame, Frames } from './frames.ts';
+import { writesNumber } from './in_place.ts';
+import { counted, dottedName, operatorName, operators, raised, raises, words } from './language.ts';
 import { ClassConstant, type Modules } from './modules.ts';
 import { FunctionObject, ModuleObject, type Operators } from './objects.ts';
 import { prepack } from './packed.ts';
 import { type Special, specials } from './specials.ts';
+import { State } from './state.ts';
 
 type Keywords = ReadonlyMap<string, TorchValue>;
-
-/** How a block ended before its end. */
-type Ending = { readonly kind: 'return'; readonly value: TorchValue } | { readonly kind: 'break' | 'continue' };
 
 export class Interpreter extends Frames {
   readonly #constants: readonly TorchValue[];
   readonly #operators: Operators;
   readonly #modules: Modules;
   #variable: string | undefined;
+  /** Methods under way that bring modules to life: what they assign is the module. */
+  #loading = 0;
+  readonly state = new State();
 
   constructor(
     code: CodeBase,
@@ -37,7 +40,11 @@ export class Interpreter extends Frames {
     this.#constants = constants;
     this.#operators = operators;
     this.#modules = modules;
-    modules.runBy((method, args, where) => void this.call(method, args, new Map(), where));
+    modules.runBy((method, args, where) => {
+      this.#loading++;
+      this.call(method, args, new Map(), where);
+      this.#loading--;
+    });
   }
 
   // ---- objects
@@ -48,8 +55,14 @@ export class Interpreter extends Frames {
   }
 
   attribute(object: ModuleObject, name: string, where: () => Location): TorchValue | undefined {
+    const assigned = this.state.assigned(object, name);
+    if (assigned !== undefined) return assigned;
     const found = this.#modules.attribute(object, name, where);
-    if (!(found instanceof ClassConstant)) return found;
+    if (found === undefined) return found;
+    if (!(found instanceof ClassConstant)) {
+      if (this.#loading === 0) this.state.read(object, name, found);
+      return found;
+    }
     this.frames.push({ file: found.file, variables: new Map(), self: undefined });
     const value = this.#evaluate(found.value);
     this.frames.pop();
@@ -114,7 +127,12 @@ export class Interpreter extends Frames {
       }
       case 'augment': {
         const { operator, target, value, line } = statement;
-        this.#assign(target, this.#operator(operator, [this.#evaluate(target), this.#evaluate(value)], line));
+        const [old, by] = [this.#evaluate(target), this.#evaluate(value)];
+        const inPlace = isTensor(old) || Array.isArray(old) ? operators[operator] : undefined;
+        this.#assign(
+          target,
+          inPlace ? this.#invoke(`${inPlace}_`, [old, by], line) : this.#operator(operator, [old, by], line),
+        );
         return undefined;
       }
       case 'expression':
@@ -147,7 +165,7 @@ export class Interpreter extends Frames {
 
   /** The branch that is taken. Of a check on sizes that only a run can decide, the one that does not raise. */
   #branch({ test, then, otherwise, line }: Extract<Statement, { kind: 'if' }>): Block {
-    const value = this.#evaluate(test);
+    const value = this.#now(this.#evaluate(test), line);
     const known = truth(value);
     if (known !== undefined) return known ? then : otherwise;
     if (!(value instanceof GraphTensor)) {
@@ -175,10 +193,7 @@ export class Interpreter extends Frames {
   *#iterated(over: Expression): Generator<TorchValue> {
     if (over.kind === 'call' && over.callee.kind === 'name' && over.callee.name === 'range') {
       const bounds = over.args.map((arg) => this.#number(arg));
-      const [start, end, step] = bounds.length === 1 ? [0, bounds[0], 1] : [bounds[0], bounds[1], bounds[2] ?? 1];
-      if (bounds.length < 1 || bounds.length > 3) this.refuse(over.line, `a range of ${bounds.length} numbers`);
-      if (step === 0) this.refuse(over.line, 'a range with steps of 0');
-      for (let i = start; step > 0 ? i < end : i > end; i += step) yield i;
+      yield* counted(bounds, (why) => this.refuse(over.line, why));
       return;
     }
     const value = this.#evaluate(over);
@@ -213,16 +228,15 @@ export class Interpreter extends Frames {
       case 'attribute': {
         const object = this.#evaluate(target.object);
         if (!(object instanceof ModuleObject)) this.refuse(target.line, `${describe(object)} has no attributes`);
-        object.attributes.set(target.name, value);
+        if (this.#loading > 0) object.attributes.set(target.name, value);
+        else this.state.assign(object, target.name, value, this.at(target.line));
         return;
       }
       case 'subscript': {
         const container = this.#evaluate(target.object);
-        const index = this.#evaluate(target.index);
-        const at = String(numberOf(index));
-        if (container instanceof Map) container.set(index, value);
-        else if (Array.isArray(container) && at in container) container[Number(at)] = value;
-        else this.refuse(target.line, `an assignment to an element of ${describe(container)}`, 'U2008');
+        if (!Array.isArray(container) && !(container instanceof Map))
+          this.refuse(target.line, `an assignment to an element of ${describe(container)}`, 'U2008');
+        this.#invoke('aten::_set_item', [container, this.#evaluate(target.index), value], target.line);
         return;
       }
       default:
@@ -312,7 +326,9 @@ export class Interpreter extends Frames {
       const constant = this.#constants[Number(dotted.slice(11))];
       if (constant === undefined)
         return this.refuse(line, `${dotted} is none of the ${this.#constants.length} constants`);
-      return this.#reached(constant, () => this.at(line));
+      const value = this.#reached(constant, () => this.at(line));
+      this.state.keep(value);
+      return value;
     }
     const found = this.code.functionOf(dotted);
     if (found) return new FunctionObject(found.code, found.path);
@@ -326,18 +342,10 @@ export class Interpreter extends Frames {
       return this.#invoke('aten::slice', [container, start, end ?? null, step ?? 1], line);
     }
     const at = this.#evaluate(index);
-    if (Array.isArray(container))
-      return this.#reached(
-        element(container, at, (why) => this.refuse(line, why)),
-        () => this.at(line),
-      );
-    if (container instanceof Map) {
-      const value = container.get(at);
-      return value === undefined
-        ? this.refuse(line, `the dict has no key ${describe(at)}`)
-        : this.#reached(value, () => this.at(line));
-    }
     if (container instanceof Undetermined) return container;
+    const call = containerCall('aten::__getitem__', container);
+    const refuse = (why: string): never => this.refuse(line, why);
+    if (call) return this.#reached(call.run({ args: [container, at], refuse }), () => this.at(line));
     return this.refuse(line, `an element of ${describe(container)} is not supported`, 'U2008');
   }
 
@@ -355,7 +363,11 @@ export class Interpreter extends Frames {
     const args = e.args.map((arg) => this.#evaluate(arg));
     const keywords = new Map(e.keywords.map(([name, value]) => [name, this.#evaluate(value)] as const));
     this.#variable = variable;
-    if (dotted !== undefined && isOperator) return this.#invoke(operatorName(dotted), args, e.line, keywords);
+    if (dotted !== undefined && isOperator) {
+      const result = this.#invoke(operatorName(dotted), args, e.line, keywords);
+      if (writesNumber(operatorName(dotted), args) && e.args[0].kind === 'name') this.#assign(e.args[0], result);
+      return result;
+    }
     if (callee instanceof FunctionObject) return this.call(callee, args, keywords, this.at(e.line));
     return this.refuse(e.line, `a call of ${describe(callee)}`, 'U2008');
   }
@@ -365,30 +377,22 @@ export class Interpreter extends Frames {
     if (name === 'prim::RaiseException') return this.refuse(line, raised(args), 'U2005');
     const packed = prepack(name, args, this.at(line));
     if (packed) return packed;
-    const builtin = builtins[name];
-    if (builtin && (!this.#operators.has(name) || args.every(isPlain))) {
-      const refuse = (why: string): never => this.refuse(line, `${name} ${why}`, 'U2008');
-      return builtin({ name, args, keywords, refuse });
-    }
+    const refuse = (why: string): never => this.refuse(line, `${name} ${why}`, 'U2008');
+    const container = containerCall(name, args[0]);
+    if (container?.changes) this.state.change(args[0], this.at(line));
+    if (container) return container.run({ args, refuse });
+    const builtin = builtins[writesNumber(name, args) ? name.slice(0, -1) : name];
+    const isPlainCall = () => args.every((arg) => isPlain(this.#now(arg, line)));
+    if (builtin && (!this.#operators.has(name) || isPlainCall()))
+      return builtin({ name, args: args.map((arg) => this.#now(arg, line)), keywords, refuse });
     const module = this.frame.self?.path ?? '';
-    const result = this.#operators.apply({
-      name,
-      args,
-      keywords,
-      module,
-      variable: this.#variable,
-      where: this.at(line),
-    });
-    const [overwritten] = args;
-    if (/[^_]_$/.test(name) && overwritten instanceof GraphTensor && result instanceof GraphTensor)
-      this.#overwrite(overwritten, result);
-    return result;
+    const variable = this.#variable;
+    return this.#operators.apply({ name, args, keywords, module, variable, where: this.at(line) });
   }
 
-  /** An operator in place: every name of the tensor now means the result. */
-  #overwrite(old: TorchValue, value: TorchValue): void {
-    for (const { variables } of this.frames)
-      for (const [name, known] of variables) if (known === old) variables.set(name, value);
+  /** A tensor as it is after all writes. */
+  #now(value: TorchValue, line: number): TorchValue {
+    return isTensor(value) ? this.#operators.current(value, this.at(line)) : value;
   }
 
   readonly #api: Special = {

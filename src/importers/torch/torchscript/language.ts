@@ -17,6 +17,14 @@ export const raises = (block: Block): boolean =>
 export const raised = ([message]: readonly TorchValue[]): string =>
   `the code raises: ${String(message ?? 'an exception').slice(0, 500)}`;
 
+/** The numbers of `range(bounds…)`. */
+export function* counted(bounds: readonly number[], refuse: (why: string) => never): Generator<number> {
+  const [start, end, step] = bounds.length === 1 ? [0, bounds[0], 1] : [bounds[0], bounds[1], bounds[2] ?? 1];
+  if (bounds.length < 1 || bounds.length > 3) refuse(`a range of ${bounds.length} numbers`);
+  if (step === 0) refuse('a range with steps of 0');
+  for (let i = start; step > 0 ? i < end : i > end; i += step) yield i;
+}
+
 const roots = new Set(['torch', 'ops', '__torch__', 'CONSTANTS']);
 
 /** `torch.add` -> `aten::add`, `ops.quantized.add` -> `quantized::add`. */

@@ -34,6 +34,8 @@ export class FunctionObject implements CodeObject {
 export interface Operators {
   has(name: string): boolean;
   apply(call: OperatorCall): TorchValue;
+  /** A tensor as it is after all writes. */
+  current(value: TorchValue, where: Location): TorchValue;
 }
 
 export interface OperatorCall {

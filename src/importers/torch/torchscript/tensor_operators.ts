@@ -1,20 +1,27 @@
 /** Operators on tensors, as the interpreter meets them, into nodes of a graph. */
 import { fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
 import type { Value } from '../../../ir/define_op.ts';
+import { isFloat } from '../../../ir/dtype.ts';
 import type { Unsupport } from '../../../ir/graph.ts';
 import { opaqueOp } from '../../../ir/ops/opaque.op.ts';
 import type { Loc } from '../../../ir/types.ts';
 import type { GraphSink, Mark } from '../graph_sink.ts';
+import type { Builder } from '../memory/region.ts';
+import { isViewName } from '../memory/views.ts';
 import { Arguments } from '../ops/arguments.ts';
 import { TorchContext, type TorchProfile } from '../ops/context.ts';
 import { bind, readsGraph, type TorchOp, Unsupported } from '../ops/define_torch_op.ts';
 import { findTorchOps } from '../ops/op_table.ts';
-import { scalarTypes, type TorchTensor } from '../pickle/index.ts';
+import { builderOf } from '../ops/scatter.ts';
+import { type ScalarType, scalarTypes, type TorchTensor } from '../pickle/index.ts';
 import { describe, GraphTensor, isTensor, type TensorLike, type TorchValue, UnknownTensor } from '../values.ts';
+import { isHarmless, isUniform, type Writer, writerOf } from './in_place.ts';
+import { type Handle, isHandle, Memory } from './memory.ts';
 import type { OperatorCall, Operators } from './objects.ts';
 
 export class TensorOperators implements Operators {
   readonly unsupported: Unsupport[] = [];
+  readonly memory = new Memory((x, where) => this.#context('stored', 'stored', where).graph(x));
   readonly #sink: GraphSink;
   readonly #profile: TorchProfile;
   readonly #file: Location;
@@ -31,10 +38,39 @@ export class TensorOperators implements Operators {
     return findTorchOps(name).length > 0;
   }
 
+  /** A tensor as it is now, after all writes; what is no tensor is what it is. */
+  current(value: TorchValue, where: Location): TorchValue {
+    return isHandle(value) ? this.memory.current(value, this.#builder('view', 'view', where), where) : value;
+  }
+
   apply(call: OperatorCall): TorchValue {
+    const writer = writerOf(call);
+    if (writer) return this.#write(call, writer);
+    const now = this.#now(call);
+    return this.memory.place(call, now, this.#compute(now));
+  }
+
+  /** The value of a tensor that is an output. */
+  valueOf(x: TensorLike, where: Location): Value {
+    return this.#context('output', 'output', where).graph(this.current(x, where) as TensorLike).value;
+  }
+
+  // ---- reading
+
+  #now(call: OperatorCall): OperatorCall {
+    const b = this.#builder(call.name, baseOf(call), call.where);
+    const now = (value: TorchValue): TorchValue => this.memory.currentDeep(value, b, call.where);
+    return {
+      ...call,
+      args: call.args.map(now),
+      keywords: new Map([...call.keywords].map(([name, value]) => [name, now(value)])),
+    };
+  }
+
+  #compute(call: OperatorCall): TorchValue {
     const { name, args, keywords, where } = call;
     const all = [...args, ...keywords.values()];
-    const base = call.module || call.variable || name.replace(/^\w+::/, '');
+    const base = baseOf(call);
     if (all.some(isOpaque)) return this.#opaque(call, base);
     const overloads = findTorchOps(name);
     for (const op of overloads) {
@@ -50,11 +86,6 @@ export class TensorOperators implements Operators {
       : fail('U2008', `the operator ${name} is not supported for these arguments: ${given}`, where);
   }
 
-  /** The value of a tensor that is an output. */
-  valueOf(x: TensorLike, where: Location): Value {
-    return this.#context('output', 'output', where).graph(x).value;
-  }
-
   #import(op: TorchOp, args: Arguments, call: OperatorCall, base: string): TorchValue {
     const [first] = call.args;
     if (op.keepsShape && first instanceof UnknownTensor) return first;
@@ -68,6 +99,50 @@ export class TensorOperators implements Operators {
       this.#forget();
       return this.#unknown(call, base, error.message);
     }
+  }
+
+  // ---- writing
+
+  /** `op_(x, …)`: what `op(x, …)` gives is written to the memory of x. Nothing that writes is carried without being understood. */
+  #write(call: OperatorCall, { target, call: twin }: Writer): TorchValue {
+    const { name, where } = call;
+    const refuse = (why: string): never =>
+      fail('U2008', `the operator ${name} writes in place, and ${why}`, where, 'write it without an operator in place');
+    if (isHarmless(name)) return target;
+    const now = this.#now(twin);
+    const to = this.current(target, where);
+    if (!isTensor(to)) return refuse(`${describe(to)} is no tensor`);
+    if ([to, ...now.args, ...now.keywords.values()].some(isOpaque)) refuse('an operand is not understood');
+    if (findTorchOps(twin.name).length === 0) refuse('what it computes is not known');
+    const before = this.unsupported.length;
+    const result = this.#compute(now);
+    if (this.unsupported.length > before) refuse(`is not supported here: ${this.unsupported[before].reason}`);
+    if (!isHandle(target)) return result instanceof UnknownTensor ? target : refuse(`${describe(target)} is unknown`);
+    if (!isTensor(result)) return refuse('its result is no tensor');
+    const part = this.#context(name, baseOf(call), where).graph(result);
+    if (isViewName(twin.name) && this.memory.turn(target, now, part)) return target;
+    this.#put(target, to as GraphTensor | TorchTensor, twin, part, refuse);
+    return target;
+  }
+
+  #put(target: Handle, to: Handle, twin: OperatorCall, part: GraphTensor, refuse: (why: string) => never): void {
+    const { name, where } = twin;
+    if (String(part.shape) !== String(to.shape))
+      fail('U2005', `${name} writes [${part.shape.join(', ')}] to a tensor of [${to.shape.join(', ')}]`, where);
+    const isSame = part.type === to.type;
+    if (!isSame && !holds(to.type, part.type)) refuse(`a tensor of ${to.type.name} cannot hold its ${part.type.name}`);
+    const ctx = this.#context(name, baseOf(twin), where);
+    try {
+      const fitting = isSame ? part : new GraphTensor(ctx.cast(part.value, to.type.dtype), to.type);
+      this.memory.write(target, twin, fitting, builderOf(ctx), isUniform(name));
+    } catch (error) {
+      if (error instanceof Unsupported) refuse(error.message);
+      throw error;
+    }
+  }
+
+  #builder(op: string, name: string, where: Location): Builder {
+    return builderOf(this.#context(op, name, where));
   }
 
   #context(op: string, name: string, where: Location): TorchContext {
@@ -114,6 +189,14 @@ export class TensorOperators implements Operators {
       throw error;
     }
   }
+}
+
+const baseOf = ({ module, variable, name }: OperatorCall): string => module || variable || name.replace(/^\w+::/, '');
+
+/** Whether PyTorch converts elements of the one type to the other in place: from truth values over integers to floats. */
+function holds(to: ScalarType, from: ScalarType): boolean {
+  const rank = ({ dtype }: ScalarType) => (dtype === 'bool' ? 0 : isFloat(dtype) ? 2 : 1);
+  return !to.isQuantized && !from.isQuantized && rank(from) <= rank(to);
 }
 
 const isOpaque = (value: TorchValue): boolean =>

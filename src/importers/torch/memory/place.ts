@@ -1,0 +1,113 @@
+/** What PyTorch calls a tensor: a view of a storage that others may share. Writes go to the storage. */
+import type { Value } from '../../../ir/define_op.ts';
+import { areApart, areSame, type Builder, type Region, type Step } from './region.ts';
+
+/** A piece of memory: what it holds now, as a tensor of the graph. */
+export class Storage {
+  contents: Value;
+  /** Counts the writes. */
+  version = 0;
+  /** Storages that may be this one: only the layout in memory, which is not known, would tell. */
+  readonly unsure = new Set<Storage>();
+  /** Who wrote to one of those: what this one holds is not known any more. */
+  doubt: string | undefined;
+
+  /** Whose memory it is. */
+  readonly origin: unknown;
+
+  constructor(contents: Value, origin?: unknown) {
+    this.contents = contents;
+    this.origin = origin;
+  }
+
+  mayBe(other: Storage): void {
+    this.unsure.add(other);
+    other.unsure.add(this);
+  }
+
+  /** All that may be this one, over any number of others. */
+  #related(): ReadonlySet<Storage> {
+    const found = new Set<Storage>([this]);
+    for (const storage of found) for (const next of storage.unsure) found.add(next);
+    return found;
+  }
+
+  replace(contents: Value, by: string): void {
+    this.contents = contents;
+    this.version++;
+    for (const other of this.#related()) if (other !== this) other.doubt = by;
+  }
+}
+
+export class Place {
+  readonly storage: Storage;
+  #region: Region;
+  #value: Value;
+  #version: number;
+
+  constructor(storage: Storage, region: Region, value: Value) {
+    this.storage = storage;
+    this.#region = region;
+    this.#value = value;
+    this.#version = storage.version;
+  }
+
+  get region(): Region {
+    return this.#region;
+  }
+
+  get isStale(): boolean {
+    return this.#version !== this.storage.version || this.storage.doubt !== undefined;
+  }
+
+  /** The elements as they are now. */
+  read(b: Builder): Value {
+    const { doubt, version, contents } = this.storage;
+    if (doubt !== undefined)
+      b.refuse(
+        `the tensor may share its memory with one that ${doubt} writes to: only its layout in memory would tell`,
+      );
+    if (this.#version === version) return this.#value;
+    this.#value = this.#region.steps.reduce((x, step) => step.take(b, x), contents);
+    this.#version = version;
+    return this.#value;
+  }
+
+  /** Another view of the same memory. */
+  view(region: Region, value: Value): Place {
+    return new Place(this.storage, region, value);
+  }
+
+  /** `transpose_` and its kin: the tensor itself becomes another view. */
+  become(region: Region, value: Value): void {
+    this.#region = region;
+    this.#value = value;
+    this.#version = this.storage.version;
+  }
+
+  /** Writes all elements; `isUniform` when they are all the same. */
+  write(b: Builder, part: Value, by: string, isUniform: boolean): void {
+    const { steps } = this.#region;
+    if (!isUniform && steps.some(({ overlaps }) => overlaps))
+      b.refuse('elements of the tensor that is written to share their memory: PyTorch does not define the result');
+    if (steps.length > 0 && this.storage.doubt !== undefined) this.read(b);
+    const contents = written(b, this.storage.contents, steps, part);
+    this.storage.doubt = undefined;
+    this.storage.replace(contents, by);
+    this.#value = part;
+    this.#version = this.storage.version;
+  }
+
+  /** Whether an operator that reads `other` while it writes here reads what it has written. */
+  isDisturbedBy(other: Place): boolean {
+    if (other.storage !== this.storage) return this.storage.unsure.has(other.storage);
+    return !areSame(this.#region, other.#region) && !areApart(this.#region, other.#region);
+  }
+}
+
+/** The base with the part that the steps lead to replaced. */
+export function written(b: Builder, base: Value, [step, ...rest]: readonly Step[], part: Value): Value {
+  if (step === undefined) return part;
+  const inner = rest.length === 0 ? part : written(b, step.take(b, base), rest, part);
+  return step.put(b, base, inner);
+}

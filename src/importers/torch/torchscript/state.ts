@@ -1,0 +1,81 @@
+/**
+ * What a model keeps from call to call: attributes that the code assigns, lists and dicts of the archive. A graph keeps nothing:
+ * an attribute is a variable of the call, and one whose old value a call reads before it gives it a new one is refused.
+ */
+import { fail, type Location } from '../../../diagnostics/index.ts';
+import { TorchTensor } from '../pickle/index.ts';
+import { describe, type TorchValue } from '../values.ts';
+import type { ModuleObject } from './objects.ts';
+
+export const STATE_HINT = 'a graph has no state: give the state to forward as an argument, and return what it becomes';
+
+/** A stored tensor that was read, and whose attribute was then given another value. */
+export interface Replaced {
+  readonly tensor: TorchTensor;
+  readonly what: string;
+  readonly where: Location;
+}
+
+type Attributes = Map<ModuleObject, Map<string, TorchValue>>;
+
+export class State {
+  readonly #assigned: Attributes = new Map();
+  readonly #read: Attributes = new Map();
+  readonly #kept = new WeakSet<object>();
+  /** Whether an old value matters only a graph can tell. */
+  readonly replaced: Replaced[] = [];
+
+  /** The value that this call gave to an attribute. */
+  assigned(object: ModuleObject, name: string): TorchValue | undefined {
+    return this.#assigned.get(object)?.get(name);
+  }
+
+  /** Notes that a call reads what the last one left, or the archive holds. */
+  read(object: ModuleObject, name: string, value: TorchValue): void {
+    put(this.#read, object, name, value);
+    this.keep(value);
+  }
+
+  assign(object: ModuleObject, name: string, value: TorchValue, where: Location): void {
+    const old = this.#read.get(object)?.get(name);
+    const what = `the attribute '${object.path ? `${object.path}.` : ''}${name}'`;
+    if (old instanceof TorchTensor && old.count > 1) this.replaced.push({ tensor: old, what, where });
+    else if (old !== undefined)
+      fail(
+        'U2008',
+        `${what}, ${describe(old)}, is read and then assigned: the next call would read another value`,
+        where,
+        STATE_HINT,
+      );
+    put(this.#assigned, object, name, value);
+  }
+
+  /** Lists, dicts and tensors of the archive. */
+  keep(value: TorchValue): void {
+    if (value instanceof TorchTensor) this.#kept.add(value);
+    if ((!Array.isArray(value) && !(value instanceof Map)) || this.#kept.has(value)) return;
+    this.#kept.add(value);
+    for (const item of value.values()) this.keep(item);
+  }
+
+  isKept(value: TorchValue): boolean {
+    return typeof value === 'object' && value !== null && this.#kept.has(value);
+  }
+
+  /** Refuses a change to a list or dict of the archive. */
+  change(container: TorchValue, where: Location): void {
+    if (this.isKept(container))
+      fail(
+        'U2008',
+        `${describe(container)} that the model holds is changed: the next call would find it so`,
+        where,
+        STATE_HINT,
+      );
+  }
+}
+
+function put(attributes: Attributes, object: ModuleObject, name: string, value: TorchValue): void {
+  const known = attributes.get(object);
+  if (known) known.set(name, value);
+  else attributes.set(object, new Map([[name, value]]));
+}
