@@ -48,13 +48,17 @@ async function runCommand(command: AnyCommand, args: readonly string[], terminal
     return exitCodes.done;
   }
   const result: unknown = await command.run(values as never, terminal);
-  if (common.json) terminal.write(toJson(result));
+  if (common.json) terminal.write(toJson(withTold(result, terminal)));
   else {
     const text = command.format(result, terminal);
     if (text !== undefined && !common.quiet) terminal.print(text);
   }
   return command.failed?.(result) ? exitCodes.failedCheck : exitCodes.done;
 }
+
+/** What was told of the model stands beside what the command found. */
+const withTold = (result: unknown, { told }: Terminal): unknown =>
+  typeof result === 'object' && result !== null && !Array.isArray(result) ? { ...told, ...result } : result;
 
 function find(name: string, known: readonly AnyCommand[]): AnyCommand {
   const found = known.find((command) => command.name === name);

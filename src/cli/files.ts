@@ -34,11 +34,22 @@ export interface Source {
 
 /**
  * Reads a model of any kind, told by content: ONNX, an archive of PyTorch, textual IR, or a file that `compile` wrote.
- * Those of --shape are taken at once: an archive has no shapes of its own, and some operators of ONNX need them.
+ * Those of --shape are taken at once: an archive has no shapes of its own, and some operators of ONNX need them. The terminal
+ * is told whose arithmetic was taken.
  *
  * @throws UnskewError U1… for a file that cannot be read, U2… for a wrong graph, U3001 for wrong IR, U5004 for a wrong compiled file
  */
-export async function openSource(path: string, { profile, shape }: ImportValues, terminal: Reading): Promise<Source> {
+export async function openSource(
+  path: string,
+  values: ImportValues,
+  terminal: Reading & Pick<Terminal, 'tell'>,
+): Promise<Source> {
+  const source = await read(path, values, terminal);
+  terminal.tell(source.compiled?.certificate ?? source.graph.origin ?? {});
+  return source;
+}
+
+async function read(path: string, { profile, shape }: ImportValues, terminal: Reading): Promise<Source> {
   const bytes = await readInput(path, terminal);
   const file = shownPath(path);
   if (profile !== undefined && (isCompiledFile(bytes) || isIr(bytes)))

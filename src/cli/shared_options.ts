@@ -1,7 +1,6 @@
 /** Options that several commands share, and models made by them. */
 import type { CompiledModel } from '../codegen/compiled_file.ts';
 import { importProfiles } from '../importers/import_model.ts';
-import { torchProfiles } from '../importers/torch/ops/context.ts';
 import type { Graph } from '../ir/index.ts';
 import type { Strategy, StrategyName } from '../passes/strategies.ts';
 import { strategyNames } from '../passes/strategies.ts';
@@ -21,7 +20,7 @@ export const profileOption = {
   profile: optionalChoice(
     'NAME',
     importProfiles,
-    `Whose arithmetic quantized operators follow: ${importProfiles.join(', ')} (default: ort, in archives of PyTorch ${torchProfiles[0]}; they take those of PyTorch alone)`,
+    `Whose arithmetic quantized operators follow: ${importProfiles.join(', ')} (default: ort; archives of PyTorch take those of PyTorch alone, by default the one that their layers look like)`,
   ),
 };
 export const strategyOption = {

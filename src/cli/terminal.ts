@@ -1,5 +1,5 @@
 /** Where a command writes: results on stdout, everything else on stderr. */
-import { fail, systemReason } from '../diagnostics/index.ts';
+import { type Diagnostic, fail, formatDiagnostic, systemReason } from '../diagnostics/index.ts';
 import { UsageError } from './args.ts';
 
 /** Standard input or standard output, where a path stands. */
@@ -7,6 +7,12 @@ export const STANDARD_STREAM = '-';
 /** What messages call it. */
 export const STANDARD_INPUT = '(standard input)';
 const STANDARD_OUTPUT = '(standard output)';
+
+/** Whose arithmetic a model was read with, and what to know of that. */
+export interface ReadAs {
+  readonly profile?: string;
+  readonly notes?: readonly Diagnostic[];
+}
 
 /** What a stream has to do; `process.stdout` does. */
 export interface Sink {
@@ -48,6 +54,7 @@ export class Terminal {
   #hasReadStdin = false;
   /** Whether stdout is for a file: results then go to stderr. */
   #carriesFile = false;
+  #told: ReadAs | undefined;
 
   constructor(streams: Streams, { verbose, quiet }: Verbosity) {
     this.#streams = streams;
@@ -91,6 +98,16 @@ export class Terminal {
   write(text: string): void {
     this.clearProgress();
     (this.#carriesFile ? this.#streams.stderr : this.#streams.stdout).write(text);
+  }
+
+  /** How a model was read: notes at once; of the first, all of it with the result that --json prints. */
+  tell({ profile, notes = [] }: ReadAs): void {
+    this.#told ??= { ...(profile !== undefined && { profile }), ...(notes.length > 0 && { notes }) };
+    for (const note of notes) this.note(formatDiagnostic(note));
+  }
+
+  get told(): ReadAs {
+    return this.#told ?? {};
   }
 
   /** Advice and notes. */

@@ -8,15 +8,18 @@ import { type ImportOnnxOptions, importOnnx } from './onnx/import.ts';
 import { type OnnxProfile, onnxProfiles } from './onnx/profiles.ts';
 import { type Archive, isZip, openArchive } from './torch/archive/index.ts';
 import { importExport, isExport } from './torch/export/index.ts';
-import { type TorchProfile, torchProfiles } from './torch/ops/context.ts';
+import { type TorchProfile, torchProfiles } from './torch/ops/engine.ts';
 import { importTorchScript } from './torch/torchscript/import.ts';
 
 /** Whose arithmetic quantized operators follow. */
-export type ImportProfile = OnnxProfile;
-export const importProfiles: readonly ImportProfile[] = onnxProfiles;
+export type ImportProfile = OnnxProfile | TorchProfile;
+export const importProfiles: readonly ImportProfile[] = [...new Set([...onnxProfiles, ...torchProfiles])];
 
 export interface ImportOptions {
-  /** `ort` for ONNX and `torch-qnnpack` for PyTorch unless said otherwise; archives of PyTorch take those of PyTorch alone. */
+  /**
+   * `ort` for ONNX unless said otherwise. Archives of PyTorch take those of PyTorch alone; without one it is told from their
+   * layers, and a note (U4003) in `graph.origin.notes` and in the certificate says which was taken.
+   */
   readonly profile?: ImportProfile;
   /**
    * Shapes of inputs by name, sizes may be symbols. TorchScript archives may need them: they have none of their own. In ONNX
@@ -56,7 +59,7 @@ export async function importBytes(bytes: Uint8Array, source: ModelSource): Promi
       where,
       'load it in PyTorch and save it with torch.jit.save',
     );
-  if (profile !== undefined && !onnxProfiles.includes(profile))
+  if (profile !== undefined && !onnxProfiles.includes(profile as OnnxProfile))
     refuseProfile(profile, 'ONNX models', onnxProfiles, where);
   return importOnnx(bytes, source as ImportOnnxOptions);
 }

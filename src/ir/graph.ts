@@ -6,7 +6,7 @@
  *
  * Passes match on the frozen graph and write through `passes/rewrite`; nobody mutates.
  */
-import { assert } from '../diagnostics/index.ts';
+import { assert, type Diagnostic } from '../diagnostics/index.ts';
 import type { RequantizeProfile } from '../numerics/index.ts';
 import type { ConstantId, ConstantPool } from './constant_pool.ts';
 import type { AttrValue } from './define_op.ts';
@@ -56,6 +56,10 @@ export interface Origin {
   readonly kind: string;
   /** What became an opaque value, and why; not listed: nodes that are opaque because they read one. */
   readonly unsupported: readonly Unsupport[];
+  /** Whose arithmetic its quantized operators were read with, where the format leaves that open. */
+  readonly profile?: string;
+  /** What a user should know of how the file was read. */
+  readonly notes?: readonly Diagnostic[];
 }
 
 export interface Unsupport {

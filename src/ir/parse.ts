@@ -202,8 +202,9 @@ class Parser {
     const loc: { file?: string; node?: string; op?: string } = {};
     while (!this.#is(')')) {
       if (this.#peek(1).text === '=') {
-        this.#next += 2;
-        loc.file = this.#string();
+        const key = this.#expect('word').text === 'op' ? 'op' : 'file';
+        this.#next++;
+        loc[key] = this.#string();
       } else if (this.#peek().kind === 'string') loc.node = this.#string();
       else loc.op = this.#expect('word').text;
     }

@@ -118,7 +118,11 @@ function formatAttr(value: AttrValue): string {
 const formatNumber = (n: number): string =>
   Object.is(n, -0) ? '-0' : Number.isNaN(n) ? 'nan' : n === Infinity ? 'inf' : n === -Infinity ? '-inf' : String(n);
 
+/** An operator that the parser takes for one word; `aten::add` is not. */
+const WORD = /^(?!inf$)[A-Za-z_$/][\w.$/]*$/;
+
 const formatLoc = ({ file, node, op }: Loc): string => {
-  const parts = [file && `file=${JSON.stringify(file)}`, node && JSON.stringify(node), op].filter(Boolean);
+  const shown = op && (WORD.test(op) ? op : `op=${JSON.stringify(op)}`);
+  const parts = [file && `file=${JSON.stringify(file)}`, node && JSON.stringify(node), shown].filter(Boolean);
   return parts.length === 0 ? '' : `  loc(${parts.join(' ')})`;
 };

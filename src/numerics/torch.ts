@@ -25,7 +25,8 @@ export const quantizeByReciprocal = (
   high: number,
 ): number => clampTo(low, high, roundHalfEven(Math.fround(x * reciprocal)) + zeroPoint);
 
-export const reciprocal32 = (scale: number): number => Math.fround(1 / scale);
+/** fl(1/fl(s)): kernels take a scale as binary32 before they invert it, which matters for scales that are set by hand. */
+export const reciprocal32 = (scale: number): number => Math.fround(1 / Math.fround(scale));
 
 export function quantizeByReciprocalInto(
   x: ArrayLike<number>,

@@ -2,6 +2,7 @@
  * What a rewrite may say about its result: which rules were applied where, what that owed, and how it was paid. The
  * proofs look at the graphs alone (see proofs/check.ts), and are made when the certificate is first read.
  */
+import type { Diagnostic } from '../diagnostics/index.ts';
 import type { Graph, ValueId } from '../ir/index.ts';
 import { findRule } from './all_rules.ts';
 import { lazily } from './lazily.ts';
@@ -28,6 +29,8 @@ export interface CertificateEntry {
 export interface Certificate {
   /** Whose arithmetic sums follow; absent: `ort`, or what operators say themselves. */
   readonly profile?: string;
+  /** What a user should know of how the file was read: that its profile was assumed (U4003). */
+  readonly notes?: readonly Diagnostic[];
   /** `bit-exact`: all corrections and fused operators are; `differs`: an obligation is refuted. */
   readonly verdict: 'bit-exact' | 'bounded' | 'differs';
   readonly entries: readonly CertificateEntry[];
@@ -76,7 +79,7 @@ export function certificateOf(
 ): Certificate {
   const entries = lazily(() => entriesOf(graph, rewritesIn(graph, corrections), checked?.()));
   return {
-    ...(graph.profile && { profile: graph.profile }),
+    ...readAs(graph),
     get verdict() {
       return verdictOf(entries());
     },
@@ -87,11 +90,18 @@ export function certificateOf(
   };
 }
 
+function readAs({ profile, origin }: Graph): Pick<Certificate, 'profile' | 'notes'> {
+  const followed = profile ?? origin?.profile;
+  const notes = origin?.notes ?? [];
+  return { ...(followed && { profile: followed }), ...(notes.length > 0 && { notes }) };
+}
+
 /** Of a compiled graph: what was certified before, and the selection of its operators. */
 export function withSelection(certificate: Certificate, selected: Graph, checked: () => Checked): Certificate {
   const selection = lazily(() => entriesOf(selected, new Map(), checked()));
   return {
     ...(certificate.profile && { profile: certificate.profile }),
+    ...(certificate.notes && { notes: certificate.notes }),
     get verdict() {
       return verdictOf([...certificate.entries, ...selection()]);
     },

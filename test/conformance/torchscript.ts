@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importModel } from '../../src/importers/import_model.ts';
-import type { TorchProfile } from '../../src/importers/torch/ops/context.ts';
+import type { TorchProfile } from '../../src/importers/torch/ops/engine.ts';
 import { constantOf, type Graph, topologicalOrder } from '../../src/ir/graph.ts';
 import { evaluateNode, interpret } from '../../src/ir/interpret.ts';
 import { type ITensor, Tensor } from '../../src/ir/tensor.ts';

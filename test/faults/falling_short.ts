@@ -10,7 +10,6 @@ export const fallingShort: Readonly<Record<string, string>> = {
   'torch/namedtuple.pt': 'not read yet',
   'torch/mobile-ptl-qnnpack.ptl': 'not read yet',
   'torch/static-3d-qnnpack-pt.pt': 'not read yet',
-  'torch/conv-0-qnnpack.pt': 'being mended',
   'torch/2d-aap2-conv-qnnpack.pt': 'not read yet',
   'torch/mean3-c-z113-onednn.pt': 'being mended',
   'torch/2d-slice-ap.pt': 'being mended',

@@ -28,6 +28,7 @@ export const inspect = defineCommand({
       format: source.kind,
       bytes: source.bytes.length,
       ...producerOf(graph),
+      ...(terminal.told.profile !== undefined && { profile: terminal.told.profile }),
       inputs: metadataOf(graph, graph.inputs),
       outputs: metadataOf(graph, graph.outputs),
       operators: operatorsOf(graph),
@@ -37,7 +38,12 @@ export const inspect = defineCommand({
   },
   format(r, terminal) {
     const title = (text: string) => terminal.paint('bold', text);
-    const about = [formatNames[r.format], formatBytes(r.bytes), ...(r.producer ? [`made by ${r.producer}`] : [])];
+    const about = [
+      formatNames[r.format],
+      formatBytes(r.bytes),
+      ...(r.producer ? [`made by ${r.producer}`] : []),
+      ...(r.profile ? [`arithmetic of ${r.profile}`] : []),
+    ];
     const types = (values: typeof r.inputs) =>
       formatTable(
         ['name', 'type', 'dims'],

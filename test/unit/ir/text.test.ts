@@ -1,5 +1,7 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { GraphBuilder, nodesOf, parse, print, scalar, tensor, verify } from '../../../src/ir/index.ts';
+import { nnIdentity } from '../../../src/ir/ops/nn_movement.op.ts';
 import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
 
 function convGraph() {
@@ -42,6 +44,20 @@ describe('the textual form', () => {
     expect(print(again)).toBe(text);
     expect(verify(again)).toEqual([]);
     expect(nodesOf(again)[0].loc).toEqual(nodesOf(graph)[0].loc);
+  });
+
+  it('reads back locations of any text', () => {
+    const text = fc.string({ minLength: 1, unit: 'binary' });
+    const op = fc.oneof(text, fc.constantFrom('aten::add', 'inf', '1', 'com.microsoft.QLinearAdd', 'op', 'file', '='));
+    fc.assert(
+      fc.property(text, text, op, (file, node, name) => {
+        const b = new GraphBuilder('g');
+        b.loc = { file, node, op: name };
+        const y = b.emit(nnIdentity, { x: b.input('x', 'f32', [1]) }, {}, { names: ['y'] });
+        const again = parse(print(b.finish([y])));
+        expect(nodesOf(again)[0].loc).toEqual({ file, node, op: name });
+      }),
+    );
   });
 
   it.each([

@@ -231,7 +231,7 @@ describe('operators on tensors', () => {
         for (let other = 0; other < count; other++) {
           const sink = new GraphSink();
           const values = valuesOf(sink);
-          const operators = new TensorOperators(sink, 'torch-qnnpack', {}, new Map());
+          const operators = new TensorOperators(sink, { profile: 'torch-qnnpack' }, {}, new Map());
           const args = parameters.map((p, i) => (i === at ? values[other] : sample(p, values, base)));
           const where = { node: 'code/a.py:1' };
           const call = { name, args, keywords: new Map(), module: '', variable: undefined, where };

@@ -15,7 +15,7 @@ const read = (name: string) => new Uint8Array(readFileSync(new URL(name, folder)
 const { scale, zeroPoint } = JSON.parse(readFileSync(new URL('network.json', folder), 'utf8'));
 const inputs = readNpy(read('inputs.npy')) as ITensor<'f32'>;
 const expected = Array.from(readNpy(read('outputs.npy')).data as Uint8Array);
-const network = () => importModel(read('network.pt'), { inputShapes: { x: inputs.shape } });
+const network = () => importModel(read('network.pt'), { profile: 'torch-qnnpack', inputShapes: { x: inputs.shape } });
 const integers = (y: ArrayLike<number>) => Array.from(y, (v) => Math.round(v / scale) + zeroPoint);
 
 describe("a small network, PyTorch's integers", () => {

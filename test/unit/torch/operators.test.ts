@@ -30,7 +30,7 @@ async function run({ lines, shape }: Case): Promise<number[]> {
     `result = ${result}`,
     'return torch.dequantize(result)',
   );
-  const graph = await importModel(script({ code }), { inputShapes: { x: [1, 4, 4, 4] } });
+  const graph = await importModel(script({ code }), { profile: 'torch-qnnpack', inputShapes: { x: [1, 4, 4, 4] } });
   expect(graph.origin?.unsupported).toEqual([]);
   expect(verify(graph)).toEqual([]);
   const { output } = interpret(graph, { x });

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { GraphSink } from '../../../src/importers/torch/graph_sink.ts';
-import { type TorchProfile, torchProfiles } from '../../../src/importers/torch/ops/context.ts';
+import { type TorchProfile, torchProfiles } from '../../../src/importers/torch/ops/engine.ts';
 import {
   type ScalarType,
   scalarTypeOfName,
@@ -108,7 +108,7 @@ function argumentsOf(c: VectorCase, tensor: (name: string) => GraphTensor): Torc
 /** Elements that differ from what PyTorch computed. */
 function differing(c: VectorCase, profile: TorchProfile): number {
   const sink = new GraphSink();
-  const operators = new TensorOperators(sink, profile, {}, new Map());
+  const operators = new TensorOperators(sink, { profile }, {}, new Map());
   const feeds: Record<string, ITensor> = {};
   const tensor = (name: string): GraphTensor => {
     const packed = c.inputs[name];

@@ -8,11 +8,9 @@ import { type ITensor, scalar, tensor } from '../../../ir/tensor.ts';
 import { isStatic, type Loc, type Shape, type TensorType, type ValueId } from '../../../ir/types.ts';
 import { type ScalarType, scalarTypes, type TorchTensor } from '../pickle/index.ts';
 import { GraphTensor, type TensorLike, UnknownTensor } from '../values.ts';
+import { ProfileEvidence } from './assumed_profile.ts';
 import { Unsupported } from './define_torch_op.ts';
-
-/** Whose kernels quantized operators follow. */
-export const torchProfiles = ['torch-qnnpack', 'torch-onednn', 'torch-fbgemm'] as const;
-export type TorchProfile = (typeof torchProfiles)[number];
+import type { TorchProfile } from './engine.ts';
 
 /** An input's shape that its first reader tells: the model is imported anew with it. */
 export class ShapeFound extends Error {
@@ -47,6 +45,8 @@ const MOST_ELEMENTS = 2 ** 22;
 export class TorchContext {
   readonly sink: TorchSink;
   readonly profile: TorchProfile;
+  /** What the layers look like, from which the profile is told. */
+  readonly evidence: ProfileEvidence;
   /** What the results are called. */
   readonly name: string;
   readonly #loc: Loc;
@@ -57,6 +57,7 @@ export class TorchContext {
     sink: TorchSink,
     options: {
       readonly profile: TorchProfile;
+      readonly evidence?: ProfileEvidence;
       readonly name: string;
       /** Where in the model the operator stands: kept with the nodes. */
       readonly loc: Loc;
@@ -68,6 +69,7 @@ export class TorchContext {
   ) {
     this.sink = sink;
     this.profile = options.profile;
+    this.evidence = options.evidence ?? new ProfileEvidence();
     this.name = options.name;
     this.#loc = options.loc;
     this.#where = options.where;

@@ -5,6 +5,7 @@ import { reciprocal32, roundHalfEven, saturate } from '../../../numerics/index.t
 import type { ScalarType, TensorQuantization } from '../pickle/index.ts';
 import type { GraphTensor, PackedWeights } from '../values.ts';
 import type { PerTensor, TorchContext } from './context.ts';
+import { engineOf, type TorchEngine } from './engine.ts';
 
 /** Weights as the integer operators take them. */
 export interface Weights {
@@ -15,6 +16,8 @@ export interface Weights {
   readonly scales: readonly number[];
   /** float32, one for each output channel. */
   readonly bias: readonly number[] | undefined;
+  /** Whose kernel takes them. */
+  readonly engine: TorchEngine;
 }
 
 /** How the integers of a weight are laid out for an operator; done when they are first looked at. */
@@ -25,7 +28,7 @@ export interface Layout {
 
 export function weightsOf(
   ctx: TorchContext,
-  { weight, bias }: PackedWeights,
+  { weight, bias, conv }: PackedWeights,
   { shape, arrange }: Layout,
   channels: number,
 ): Weights {
@@ -51,7 +54,7 @@ export function weightsOf(
         ),
         'weight_zero_point',
       );
-  return { w, zw: zero, scales, bias: bias?.numbers() };
+  return { w, zw: zero, scales, bias: bias?.numbers(), engine: engineOf(ctx.profile, q, conv) };
 }
 
 function checkScales(ctx: TorchContext, scales: readonly number[]): void {
@@ -81,12 +84,13 @@ export interface End extends PerTensor {
 export function requantize(
   ctx: TorchContext,
   sum: Value,
-  { scales, bias }: Weights,
+  { scales, bias, engine }: Weights,
   sx: number,
   end: End,
   axis: number,
 ): Value {
   checkScales(ctx, [Math.fround(end.scale), sx]);
+  ctx.evidence.activation(end.type, end.zeroPoint);
   const rank = sum.type.shape.length;
   const perChannel = (values: readonly number[], make: (t: readonly number[]) => ITensor, name: string): Value => {
     const t = make(values);
@@ -101,13 +105,13 @@ export function requantize(
   const { zeroPoint, relu } = end;
   const zy = ctx.scalar(end.type.dtype, zeroPoint, 'zero_point');
   const bounds: Readonly<Record<string, number>> = relu ? { low: zeroPoint } : {};
-  if (ctx.profile === 'torch-onednn') {
+  if (engine === 'torch-onednn') {
     let t = ctx.emit('nn.mul', [ctx.cast(sum, 'f32'), perChannel(product, f32, 'scale')]);
     if (bias) t = ctx.emit('nn.add', [t, perChannel(bias, f32, 'bias')]);
-    const inverse = ctx.scalar('f32', reciprocal32(end.scale), 'multiplier');
+    const inverse = ctx.scalar('f32', Math.fround(1 / end.scale), 'multiplier'); // this engine inverts in binary64
     return ctx.emit('qnn.requantize', [t, inverse, zy], { axis, zeroPoint: 'before', ...bounds });
   }
-  const isFbgemm = ctx.profile === 'torch-fbgemm';
+  const isFbgemm = engine === 'torch-fbgemm';
   const [sy, inverse] = [Math.fround(end.scale), reciprocal32(end.scale)];
   const factors = product.map((s) => Math.fround(isFbgemm ? s / sy : s * inverse));
   const multiplier = ctx.constant(
@@ -131,6 +135,7 @@ export const sourceZeroPoint = (ctx: TorchContext, x: GraphTensor, zeroPoint: nu
 
 /** The range of all of x, in [0, 127] with `reduce_range`, which onednn and fbgemm heed against saturation and qnnpack does not. */
 export function dynamicallyQuantized(ctx: TorchContext, x: GraphTensor, reduceRange: boolean): Dynamic {
+  ctx.evidence.dynamicLayers++;
   const high = reduceRange && ctx.profile !== 'torch-qnnpack' ? 127 : 255;
   const [q, scale, zeroPoint] = ctx.emitAll('qnn.dynamic_quantize', [ctx.cast(x.value, 'f32')], {
     recipe: 'torch',
@@ -158,4 +163,9 @@ export function dynamicEnd(
   const weightScale = scales.length === 1 ? ctx.scalar('f32', scales[0], 'scale') : perChannel(scales, 'scale');
   const y = ctx.emit('nn.mul', [ctx.cast(sum, 'f32'), ctx.emit('nn.mul', [scale, weightScale])]);
   return bias ? ctx.emit('nn.add', [y, perChannel(bias, 'bias')]) : y;
+}
+
+/** A layer whose source has fixed parameters: what it looks like tells the engine. */
+export function noteLayer(ctx: TorchContext, x: GraphTensor, { weight }: PackedWeights): void {
+  if (weight.quantization) ctx.evidence.layer(x.type, weight.quantization);
 }

@@ -112,6 +112,7 @@ export const quantizeOps: readonly TorchOp[] = [
         scale: scalarOf(ctx, args.value('scale'), 'scales'),
         zeroPoint: Math.trunc(scalarOf(ctx, args.value('zero_point'), 'zero points')),
       };
+      ctx.evidence.activation(type, to.zeroPoint);
       return x instanceof TorchTensor ? stored(ctx, x, type, to) : quantizedPerTensor(ctx, ctx.graph(x), type, to);
     },
   }),

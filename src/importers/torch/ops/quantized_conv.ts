@@ -3,7 +3,15 @@ import type { PackedConv, PackedWeights } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
 import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
-import { checkAxis, dynamicallyQuantized, dynamicEnd, requantize, sourceZeroPoint, weightsOf } from './product.ts';
+import {
+  checkAxis,
+  dynamicallyQuantized,
+  dynamicEnd,
+  noteLayer,
+  requantize,
+  sourceZeroPoint,
+  weightsOf,
+} from './product.ts';
 
 /** A one-dimensional convolution is packed as a two-dimensional one over images of one row. */
 function unpadded(
@@ -37,6 +45,7 @@ function conv(ctx: TorchContext, args: Arguments, rank: number, relu: boolean) {
   const x = ctx.quantized(ctx.image(args.tensor('qx'), transposed ? shape[0] : shape[1] * groups, rank));
   checkAxis(ctx, packed.weight.quantization, transposed ? 1 : 0);
   const weights = weightsOf(ctx, packed, { shape }, channels);
+  noteLayer(ctx, x, packed);
   const attrs = { strides: stride, pads: [...padding, ...padding], dilations: dilation, group: groups };
   const operands = [x.value, weights.w, sourceZeroPoint(ctx, x, x.quantization.zeroPoint), weights.zw];
   const sum = transposed

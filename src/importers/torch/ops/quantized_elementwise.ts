@@ -109,6 +109,7 @@ function binary(op: 'qnn.add' | 'qnn.mul', hasRelu: boolean) {
       ctx.scalar(dtype, zeroPoint, 'zero_point'),
     ];
     const to = outputOf(args);
+    ctx.evidence.activation(a.type, to.zeroPoint);
     const isFixedPoint = op === 'qnn.add' && ctx.profile === 'torch-qnnpack' && dtype === 'u8' && sameShape(a, b);
     const end = [ctx.scalar('f32', to.scale, 'scale'), ctx.scalar(dtype, to.zeroPoint, 'zero_point')];
     const y = ctx.emit(op, [...side(a), ...side(b), ...end], { recipe: isFixedPoint ? 'qnnpack' : 'torch' });

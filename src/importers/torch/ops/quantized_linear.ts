@@ -8,6 +8,7 @@ import {
   checkAxis,
   dynamicallyQuantized,
   dynamicEnd,
+  noteLayer,
   requantize,
   sourceZeroPoint,
   type Weights,
@@ -36,6 +37,7 @@ function linearWeights(ctx: TorchContext, args: Arguments): Weights & { readonly
 function linear(ctx: TorchContext, args: Arguments, relu: boolean) {
   const weights = linearWeights(ctx, args);
   const x = ctx.quantized(ctx.rows(args.tensor('qx'), weights.inputs));
+  noteLayer(ctx, x, args.packed('packed_weight'));
   const sum = ctx.emit('qnn.matmul', [
     x.value,
     weights.w,

@@ -1,11 +1,13 @@
 /** TorchScript archives (`torch.jit.save`, `_save_for_lite_interpreter`) into the IR. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import type { Value } from '../../../ir/define_op.ts';
-import type { Graph, Origin } from '../../../ir/graph.ts';
+import type { Graph, Origin, Unsupport } from '../../../ir/graph.ts';
 import type { Dim, Shape } from '../../../ir/types.ts';
 import type { Archive } from '../archive/index.ts';
 import { GraphSink } from '../graph_sink.ts';
-import { ShapeFound, type TorchProfile } from '../ops/context.ts';
+import { type AssumedProfile, assumedProfile, ProfileEvidence, profileNote } from '../ops/assumed_profile.ts';
+import { ShapeFound } from '../ops/context.ts';
+import type { TorchProfile } from '../ops/engine.ts';
 import { PickleObject, type PickleValue, scalarTypes, type TorchTensor, unpickleTorch } from '../pickle/index.ts';
 import { describe, GraphTensor, isTensor, leafCount, type TorchValue, UnknownTensor } from '../values.ts';
 import type { Expression, Parameter } from './ast.ts';
@@ -17,7 +19,7 @@ import { STATE_HINT } from './state.ts';
 import { TensorOperators } from './tensor_operators.ts';
 
 export interface ImportTorchOptions {
-  /** Whose kernels quantized operators follow; the file does not say. `torch-qnnpack` unless given. */
+  /** Whose kernels quantized operators follow; the file does not say. Told from its layers unless given (U4003 says so). */
   readonly profile?: TorchProfile;
   /** Shapes of inputs by name; sizes may be symbols. What is not given is found from the first layer, or asked for. */
   readonly inputShapes?: Readonly<Record<string, Shape>>;
@@ -26,9 +28,14 @@ export interface ImportTorchOptions {
 /** What the importer leaves: no exporter writes archives. */
 export interface TorchOrigin extends Origin {
   readonly kind: 'torchscript';
-  readonly profile: TorchProfile;
+  /** Absent where no layer depends on it. */
+  readonly profile?: TorchProfile;
 }
 
+/** What `optimize_for_mobile` calls the weights that it packs. */
+const HOISTED = /^_jit_pass_hoist_conv_packed_params/;
+/** Quantized layers moved to `torch.ao` with PyTorch 1.13. */
+const OLD_CODE = /^code\/__torch__\/torch\/nn\/(intrinsic\/)?quantized\//;
 /** Each attempt finds the shape of one more input. */
 const MOST_ATTEMPTS = 64;
 
@@ -44,7 +51,9 @@ export function importTorchScript(archive: Archive, options: ImportTorchOptions 
 
 class Importer {
   readonly #archive: Archive;
-  readonly #profile: TorchProfile;
+  readonly #given: TorchProfile | undefined;
+  #assumed: AssumedProfile | undefined;
+  #evidence = new ProfileEvidence();
   readonly #where: Location;
   readonly #code: CodeBase;
   readonly #root: PickleObject;
@@ -52,9 +61,9 @@ class Importer {
   readonly #modules: Modules;
   readonly #shapes: Map<string, Shape>;
 
-  constructor(archive: Archive, { profile = 'torch-qnnpack', inputShapes = {} }: ImportTorchOptions) {
+  constructor(archive: Archive, { profile, inputShapes = {} }: ImportTorchOptions) {
     this.#archive = archive;
-    this.#profile = profile;
+    this.#given = profile;
     this.#where = archive.file === undefined ? {} : { file: archive.file };
     this.#code = new CodeBase(archive);
     this.#modules = new Modules(this.#code);
@@ -70,7 +79,18 @@ class Importer {
     this.#shapes = new Map(Object.entries(inputShapes));
   }
 
+  /** The profile is told by the layers, so that it may turn out to be another one than they were imported with. */
   run(): Graph {
+    if (this.#given !== undefined) return this.#withShapes();
+    this.#assumed = assumedProfile(this.#freshEvidence());
+    const graph = this.#withShapes();
+    const { profile } = this.#assumed;
+    this.#assumed = assumedProfile(this.#evidence);
+    if (this.#assumed.profile !== profile) return this.#withShapes();
+    return { ...graph, origin: this.#origin(graph.origin?.unsupported ?? []) };
+  }
+
+  #withShapes(): Graph {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       try {
         return this.#attempt();
@@ -115,7 +135,9 @@ class Importer {
     const sink = new GraphSink();
     const constants = new Map<TorchTensor, Value>();
     const file = this.#archive.file === undefined ? {} : { file: this.#archive.file };
-    const operators = new TensorOperators(sink, this.#profile, file, constants);
+    this.#evidence = this.#freshEvidence();
+    const profile = this.#given ?? this.#assumed?.profile ?? 'torch-x86';
+    const operators = new TensorOperators(sink, { profile, evidence: this.#evidence }, file, constants);
     const interpreter = new Interpreter(this.#code, this.#constants, operators, this.#modules, this.#where);
     const root = this.#modules.instance(this.#root, this.#where);
     if (!(root instanceof ModuleObject)) fail('U1004', 'the archive holds weights and no module', this.#where);
@@ -130,8 +152,7 @@ class Importer {
     const inputs = new Map(parameters.map((parameter) => [parameter.name, this.#input(sink, parameter.name)]));
     const result = interpreter.call(forward, [], inputs, where);
     const outputs = outputsOf(result, operators, where);
-    const origin: TorchOrigin = { kind: 'torchscript', profile: this.#profile, unsupported: operators.unsupported };
-    const graph = sink.finish('main', outputs, origin);
+    const graph = sink.finish('main', outputs, this.#origin(operators.unsupported));
     const initial = (tensor: TorchTensor): boolean =>
       (constants.get(tensor)?.id ?? '') in graph.values || (tensor.count === 1 && operators.memory.wasRead(tensor));
     for (const { tensor, what, where: at } of interpreter.state.replaced)
@@ -142,6 +163,23 @@ class Importer {
         refuseState(`${describe(tensor)} that the model holds is read, and ${by}_ writes to it`, at);
     }
     return graph;
+  }
+
+  #freshEvidence(): ProfileEvidence {
+    const evidence = new ProfileEvidence();
+    const { names } = this.#archive;
+    const { state } = this.#root;
+    const attributes = state instanceof Map ? [...state.keys()].map(String) : [];
+    evidence.isMobile = this.#archive.has('bytecode.pkl') || attributes.some((name) => HOISTED.test(name));
+    evidence.isOld = names.some((name) => OLD_CODE.test(name));
+    return evidence;
+  }
+
+  #origin(unsupported: readonly Unsupport[]): TorchOrigin {
+    const profile = this.#given ?? this.#assumed?.profile;
+    if (profile === undefined || this.#evidence.isEmpty) return { kind: 'torchscript', unsupported };
+    const notes = this.#assumed ? [profileNote(this.#assumed, this.#where)] : [];
+    return { kind: 'torchscript', unsupported, profile, notes };
   }
 
   #checkNames(names: readonly string[]): void {

@@ -9,8 +9,10 @@ import type { GraphSink, Mark } from '../graph_sink.ts';
 import type { Builder } from '../memory/region.ts';
 import { isViewName } from '../memory/views.ts';
 import { Arguments } from '../ops/arguments.ts';
-import { TorchContext, type TorchProfile } from '../ops/context.ts';
+import { ProfileEvidence } from '../ops/assumed_profile.ts';
+import { TorchContext } from '../ops/context.ts';
 import { bind, readsGraph, type TorchOp, Unsupported } from '../ops/define_torch_op.ts';
+import type { TorchProfile } from '../ops/engine.ts';
 import { findTorchOps } from '../ops/op_table.ts';
 import { builderOf } from '../ops/scatter.ts';
 import { type ScalarType, scalarTypes, type TorchTensor } from '../pickle/index.ts';
@@ -24,12 +26,22 @@ export class TensorOperators implements Operators {
   readonly memory = new Memory((x, where) => this.#context('stored', 'stored', where).graph(x));
   readonly #sink: GraphSink;
   readonly #profile: TorchProfile;
+  readonly #evidence: ProfileEvidence;
   readonly #file: Location;
   readonly #constants: Map<TorchTensor, Value>;
 
-  constructor(sink: GraphSink, profile: TorchProfile, file: Location, constants: Map<TorchTensor, Value>) {
+  constructor(
+    sink: GraphSink,
+    {
+      profile,
+      evidence = new ProfileEvidence(),
+    }: { readonly profile: TorchProfile; readonly evidence?: ProfileEvidence },
+    file: Location,
+    constants: Map<TorchTensor, Value>,
+  ) {
     this.#sink = sink;
     this.#profile = profile;
+    this.#evidence = evidence;
     this.#file = file;
     this.#constants = constants;
   }
@@ -149,6 +161,7 @@ export class TensorOperators implements Operators {
     const loc: Loc = { ...this.#file, node: name, op };
     return new TorchContext(this.#sink, {
       profile: this.#profile,
+      evidence: this.#evidence,
       name,
       loc,
       where: { ...where, op },
