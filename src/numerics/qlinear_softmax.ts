@@ -3,11 +3,11 @@
  *
  *   shift = max(0, fl(ln(fl(FLT_MAX/n))) − 5)   the largest exponent that leaves room for the sum
  *   e_i   = fl(exp(sx·(q_i − max q) + shift)), exp in binary64
- *   y_i   = sat(rne(fl(fl(e_i·floor(fl(1/sy))) / Σe)) + zy)      Σ rounded at every step, in order
+ *   y_i   = sat(rne(e_i·floor(fl(1/sy)) / Σe) + zy)             Σ in binary32, in order; the quotient in binary64
  *
- * The zero point of x cancels. The output scale is that of floor(1/sy), not of sy. ORT goes wrong in one place, and we
- * do not follow: where e_i·floor(1/sy) exceeds binary32, which is floor(1/sy) > 148·n (n = 1 with sy = 1/256 is one),
- * its conversion to an integer fails (zy for u8, an end of the range for s8); here the quotient is then binary64.
+ * The zero point of x cancels. The output scale is that of floor(1/sy), not of sy. ONNX Runtime 1.32 computes this; up to
+ * 1.30 it took the quotient in binary32, which is another one where that rounds to a tie (16 of 8·10^7 values drawn), and
+ * failed where e_i·floor(1/sy) exceeds binary32, which is floor(1/sy) > 148·n (n = 1 with sy = 1/256 is one).
  */
 import { dtypes } from '../ir/dtype.ts';
 import { clampTo, roundHalfEven } from './rounding.ts';
@@ -43,8 +43,7 @@ export function qlinearSoftmax(
     let sum = 0;
     for (let i = row; i < row + length; i++) sum = Math.fround(sum + table[top - x[i]]);
     for (let i = row; i < row + length; i++) {
-      const scaled = table[top - x[i]] * steps;
-      const quotient = scaled > greatest32 ? scaled / sum : Math.fround(Math.fround(scaled) / sum);
+      const quotient = (table[top - x[i]] * steps) / sum;
       out[i] = clampTo(min, max, roundHalfEven(quotient) + zy);
     }
   }

@@ -32,6 +32,18 @@ describe.each(['u8', 's8'] as const)('QLinearSoftmax %s', (dtype) => {
     }
   });
 
+  test('a quotient that only binary32 rounds to a tie is no tie', () => {
+    // Element 14 is 8.50000017 steps of 1/256; fl of it is 8.5. ONNX Runtime 1.32 computes 9, 1.30 computed 8.
+    const row = [115, 139, 123, 115, 128, 122, 110, 147, 121, 109, 105, 111, 115, 111, 113, 124];
+    const x = tensor(
+      dtype,
+      row.map((q) => q - 64),
+    ).data;
+    const ours = newArray(dtype, x.length);
+    qlinearSoftmax({ dtype, sx: Math.fround(0.05942057445645332), sy: 1 / 256, zy: min }, 16, x, ours);
+    expect(Array.from(ours, (y) => y - min)).toEqual([10, 40, 15, 10, 21, 15, 7, 64, 14, 7, 5, 8, 10, 8, 9, 16]);
+  });
+
   test('one element with scale 1/256 is 1, where ONNX Runtime overflows', async () => {
     const ours = newArray(dtype, 1);
     qlinearSoftmax({ dtype, sx: 0.1, sy: 1 / 256, zy: 3 }, 1, newArray(dtype, 1), ours);
