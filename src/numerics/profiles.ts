@@ -1,5 +1,6 @@
 /** What the profiles mean for operators other than requantize. */
 import type { RequantizeMode, RequantizeProfile } from './requantize.ts';
+import { roundHalfEven } from './rounding.ts';
 
 type Recipe = 'ort' | 'torch' | 'qnnpack';
 type ByProfile = Readonly<Partial<Record<RequantizeProfile, Recipe>>>;
@@ -19,6 +20,8 @@ export const operatorRecipes = {
   globalAveragePool: byEngine('qnnpack'),
   averagePool: { ort: 'ort', 'onnx-spec': 'ort' },
   softmax: { ort: 'ort', 'onnx-spec': 'ort' },
+  /** Linear interpolation; wherever it is not `ort`, it is exact and rounded once. */
+  resize: { ort: 'ort' },
 } as const satisfies Readonly<Record<string, ByProfile>>;
 
 export type OperatorWithRecipe = keyof typeof operatorRecipes;
@@ -29,6 +32,13 @@ export const operatorRecipe = (operator: OperatorWithRecipe, profile: Requantize
 /** PyTorch multiplies by fl(1/scale) where everybody else divides. */
 export const quantizeArithmetic = (profile: RequantizeProfile): 'divide' | 'reciprocal' =>
   profile.startsWith('torch-') ? 'reciprocal' : 'divide';
+
+/**
+ * A float bias between dequantize and quantize in units of sx·sw (exact, in binary64): rne(fl(b / fl(sx·sw))) as ONNX Runtime
+ * has it; elsewhere the quotient is rounded once.
+ */
+export const biasInteger = (bias: number, unit: number, profile: RequantizeProfile = 'ort'): number =>
+  roundHalfEven(profile === 'ort' ? Math.fround(bias / Math.fround(unit)) : bias / unit);
 
 const arithmetics = {
   f32: 'binary32',

@@ -2,6 +2,7 @@ import { roundHalfEven } from '../../numerics/rounding.ts';
 import { type AttrValues, attr, defineOp, tensorOf } from '../define_op.ts';
 import { allDTypes, newArray } from '../dtype.ts';
 import { type ITensor, sizeOf, stridesOf } from '../tensor.ts';
+import { interpolatedTypes, linearResize } from './linear_resize.ts';
 import { copyStrided, doublesOf, fromDoubles } from './strided.ts';
 
 const attrs = {
@@ -10,9 +11,11 @@ const attrs = {
   mode: attr.oneOfOr('nearest', 'nearest', 'linear'),
   coordinates: attr.oneOfOr('half_pixel', 'half_pixel', 'pytorch_half_pixel', 'asymmetric', 'align_corners'),
   nearest: attr.oneOfOr('round_prefer_floor', 'round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil'),
+  recipe: attr.oneOfOr('exact', 'exact', 'ort'),
 } as const;
 
 type ResizeAttrs = AttrValues<typeof attrs>;
+
 const step = Math.fround;
 
 /** The position in the source that output position `i` shows; binary32, which decides halves. */
@@ -40,7 +43,7 @@ function nearestTo(at: number, how: ResizeAttrs['nearest']): number {
 /** ONNX Resize, sizes resolved, coordinates beyond the edge clamped to it: https://onnx.ai/onnx/operators/onnx__Resize.html */
 export const nnResize = defineOp({
   name: 'nn.resize',
-  doc: 'x at `shape`, position i of an axis showing position (i + ½)/scale − ½ of x (half_pixel; 0 for an axis of size 1 in pytorch_half_pixel), i/scale (asymmetric) or i·(from − 1)/(to − 1) (align_corners): the nearest element, or linearly between two neighbours per axis, in binary64, rounded once (f32 only).',
+  doc: 'x at `shape`, position i of an axis showing position (i + ½)/scale − ½ of x (half_pixel; 0 for an axis of size 1 in pytorch_half_pixel), i/scale (asymmetric) or i·(from − 1)/(to − 1) (align_corners): the nearest element, or linearly between two neighbours per axis (f32, s32, s8, u8): in binary64, rounded once (truncated to an integer), or with `recipe` ort as ONNX Runtime does, see linear_resize.ts.',
   levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: tensorOf(...allDTypes) },
   attrs,
@@ -50,19 +53,25 @@ export const nnResize = defineOp({
     if (shape.length !== rank || scales.length !== rank || scales.some((scale) => !(scale > 0)))
       refuse(`shape and scales should have ${rank} entries, and scales be positive`);
     if (x.shape.some((dim, axis) => dim === 0 && shape[axis] !== 0)) refuse('there is nothing to resize', 'x');
-    if (mode === 'linear' && x.dtype !== 'f32') refuse(`linear interpolation is for f32, not ${x.dtype}`, 'x');
+    if (mode === 'linear' && !interpolatedTypes.includes(x.dtype))
+      refuse(`linear interpolation is for ${interpolatedTypes.join(', ')}, not ${x.dtype}`, 'x');
     return { dtype: x.dtype, shape };
   },
   evaluate({ x }, attrs, [{ shape }]) {
+    const positions = (shape as number[]).map((to, axis) =>
+      Float64Array.from({ length: to }, (_, i) =>
+        attrs.scales[axis] === 1 ? i : coordinate(i, x.shape[axis], to, attrs.scales[axis], attrs.coordinates),
+      ),
+    );
+    if (attrs.mode === 'linear' && attrs.recipe === 'ort') return linearResize(x, attrs.scales.map(step), positions);
     let result: ITensor = attrs.mode === 'linear' ? fromDoubles('f64', doublesOf(x), x.shape) : x;
-    (shape as number[]).forEach((to, axis) => {
-      if (to === x.shape[axis] && attrs.scales[axis] === 1) return;
-      const at = Float64Array.from({ length: to }, (_, i) =>
-        coordinate(i, x.shape[axis], to, attrs.scales[axis], attrs.coordinates),
-      );
+    positions.forEach((at, axis) => {
+      if (at.length === x.shape[axis] && attrs.scales[axis] === 1) return;
       result = attrs.mode === 'linear' ? interpolated(result, axis, at) : picked(result, axis, at, attrs.nearest);
     });
-    return attrs.mode === 'linear' ? fromDoubles(x.dtype, doublesOf(result), result.shape) : result;
+    if (attrs.mode === 'nearest') return result;
+    const values = doublesOf(result);
+    return fromDoubles(x.dtype, x.dtype === 'f32' ? values : values.map(Math.trunc), result.shape);
   },
 });
 

@@ -2,11 +2,11 @@
  * A bias in accumulator units, b / (sx·sw[o]), one integer per channel:
  *
  *   dequantize(int32 constant; sb)   those integers, when sb = sx·sw[o] up to the rounding of a binary32 scale
- *   float constant                   rne(b / (sx·sw[o])), in binary64: moves the bias by at most sx·sw[o]/2
+ *   float constant                   rne(b / (sx·sw[o])), as the profile divides: moves the bias by at most sx·sw[o]/2
  */
 
 import { type Shape, sizeOf, tensor, type Value } from '../../ir/index.ts';
-import { roundHalfEven } from '../../numerics/index.ts';
+import { biasInteger, type RequantizeProfile } from '../../numerics/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
 import { dequantizeOf, originOf } from './parameters.ts';
@@ -45,7 +45,7 @@ export function integerBias(
   if (node === undefined) {
     const real = graph.constant(v.id)?.data as Float32Array | undefined;
     if (real === undefined) return refuse(`the bias is no constant: ${originOf(graph, v)}`, v);
-    return { integers: roundedBias(real, channels, v, refuse) };
+    return { integers: roundedBias(real, channels, graph.base.profile, v, refuse) };
   }
   const [x, scale, zp] = node.operands.map((id) => (id === null ? undefined : graph.value(id)));
   if (x?.type.dtype !== 's32') return refuse(`the bias is quantized to ${x?.type.dtype}, not to s32`, x);
@@ -76,11 +76,17 @@ function checkScales(scales: Float32Array, { units, count }: Channels, at: Value
   }
 }
 
-function roundedBias(real: Float32Array, { units, count }: Channels, at: Value, refuse: Refuse): Int32Array {
+function roundedBias(
+  real: Float32Array,
+  { units, count }: Channels,
+  profile: RequantizeProfile | undefined,
+  at: Value,
+  refuse: Refuse,
+): Int32Array {
   const length = Math.max(real.length, units.length);
   if (units.length > 1 && length !== count) refuse(`the bias has ${real.length} elements for ${count} channels`, at);
   return Int32Array.from({ length }, (_, o) => {
-    const b = roundHalfEven(real[real.length === 1 ? 0 : o] / units[units.length === 1 ? 0 : o]);
+    const b = biasInteger(real[real.length === 1 ? 0 : o], units[units.length === 1 ? 0 : o], profile);
     if (!(b >= -(2 ** 31) && b < 2 ** 31))
       refuse(`the bias ${real[o]} is ${b} in units of sx·sw, which does not fit int32`, at);
     return b;

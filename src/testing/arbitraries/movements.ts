@@ -144,13 +144,14 @@ export function emitMove(
   return b.emit(move.nnIdentity, { x });
 }
 
-/** Mostly the nearest element; linear only for floats. */
+/** Mostly the nearest element; linear only for floats, in the arithmetic that ONNX models have. */
 function resized({ type: { dtype, shape } }: Value<DType>, trivial: boolean, pick: (n: number) => number) {
   const factors = shape.map((_, axis) => (trivial || axis < 2 ? 1 : [2, 3, 1.5, 0.5][pick(4)]));
   return {
     shape: shape.map((dim, axis) => (axis < 2 ? dim : Math.max(1, Math.floor((dim as number) * factors[axis])))),
     scales: factors,
     mode: dtype === 'f32' && pick(4) === 0 ? ('linear' as const) : ('nearest' as const),
+    recipe: 'ort' as const,
     coordinates: (['half_pixel', 'pytorch_half_pixel', 'asymmetric', 'align_corners'] as const)[pick(4)],
     nearest: (['round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil'] as const)[pick(4)],
   };

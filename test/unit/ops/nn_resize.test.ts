@@ -41,8 +41,9 @@ describe('nn.resize', () => {
     expect(at('round_prefer_ceil')).toEqual([11, 13]);
     expect(at('ceil')).toEqual([11, 13]);
   });
-  it('refuses to interpolate integers', () => {
-    const attrs = { shape: [2], scales: [1], mode: 'linear' };
-    expect(() => evaluate(nnResize, [iota('u8', [2])], attrs)).toThrow(/is for f32/);
+  it('truncates integers, and refuses those that nothing interpolates', () => {
+    const attrs = { shape: [4], scales: [2], mode: 'linear' };
+    expect(listOf(evaluate(nnResize, [iota('u8', [2])], attrs))).toEqual([1, 1, 1, 2]);
+    expect(() => evaluate(nnResize, [iota('u16', [2])], attrs)).toThrow(/is for f32, s32, s8, u8, not u16/);
   });
 });

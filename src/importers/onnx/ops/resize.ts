@@ -1,8 +1,10 @@
 /** Resize and Upsample. https://onnx.ai/onnx/operators/onnx__Resize.html */
 import type { Value } from '../../../ir/define_op.ts';
 import { mulDims } from '../../../ir/dims.ts';
+import { interpolatedTypes } from '../../../ir/ops/linear_resize.ts';
 import { numbersOf } from '../../../ir/tensor.ts';
 import type { Dim } from '../../../ir/types.ts';
+import { operatorRecipe } from '../../../numerics/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 
@@ -97,7 +99,10 @@ function resize(ctx: NodeContext): Value {
 function interpolate(ctx: NodeContext, x: Value, target: Target, coordinates: string, nearest: string): Value {
   const mode = ctx.attr.string('mode', 'nearest').replace('bilinear', 'linear');
   if (mode !== 'nearest' && mode !== 'linear') ctx.unsupported(`mode '${mode}'`);
-  return ctx.emit('nn.resize', [x], { ...target, mode, coordinates, nearest });
+  if (mode === 'linear' && !interpolatedTypes.includes(x.type.dtype))
+    ctx.unsupported(`mode 'linear' of ${x.type.dtype}`);
+  const recipe = mode === 'linear' ? (operatorRecipe('resize', ctx.profile) ?? 'exact') : 'exact';
+  return ctx.emit('nn.resize', [x], { ...target, mode, coordinates, nearest, recipe });
 }
 
 /** Upsample, and Resize of version 10: output position i shows position ⌊i / scale⌋. */
