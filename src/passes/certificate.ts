@@ -24,6 +24,8 @@ export interface CertificateEntry {
   readonly obligations?: readonly Obligation[];
   /** The value with whose obligations this node is proved. */
   readonly within?: string;
+  /** Of a grouping: why ONNX Runtime computes this one in float, so that its integers may be others, within the bound. */
+  readonly onnxruntime?: string;
 }
 
 export interface Certificate {
@@ -69,13 +71,15 @@ export class Prover {
 }
 
 /**
- * Of a corrected graph. Rules know their own exactness; with `checked` every entry lists its obligations as well.
+ * Of a corrected graph. Rules know their own exactness; with `checked` every entry lists its obligations as well, and with
+ * `leftInFloat` groupings say where ONNX Runtime takes another arithmetic.
  */
 export function certificateOf(
   graph: Graph,
   grouping: readonly PassTrace[],
   corrections: readonly PassTrace[],
   checked?: () => Checked,
+  leftInFloat: ReadonlyMap<string, string> = new Map(),
 ): Certificate {
   const entries = lazily(() => entriesOf(graph, rewritesIn(graph, corrections), checked?.()));
   return {
@@ -86,7 +90,10 @@ export function certificateOf(
     get entries() {
       return entries();
     },
-    grouping: entriesOf(graph, rewritesIn(graph, grouping)),
+    grouping: entriesOf(graph, rewritesIn(graph, grouping)).map((entry) => {
+      const onnxruntime = entry.exactness === 'bit-exact' ? undefined : leftInFloat.get(entry.node);
+      return onnxruntime === undefined ? entry : { ...entry, onnxruntime };
+    }),
   };
 }
 

@@ -13,7 +13,9 @@ import { dequantizeWeightsLate } from './rules/qdq_dequantize_weights_late.rule.
 import { qdqMatmul, qdqMatmulToFloat } from './rules/qdq_matmul.rule.ts';
 import { qdqAveragePool, qdqGlobalAveragePool } from './rules/qdq_pool.rule.ts';
 import { quantizeEarly } from './rules/qdq_quantize_early.rule.ts';
+import { qdqSoftmax } from './rules/qdq_softmax.rule.ts';
 import { qdqTable, tableOfRequantize, tableOfTable } from './rules/qdq_table.rule.ts';
+import { tableOfAdd, tableOfMul } from './rules/table_of_binary.rule.ts';
 
 /** `products`: convolutions and matmuls, everything else as the model has it. `all`: whatever has an integer form. */
 export type QdqFamilies = 'products' | 'all';
@@ -36,13 +38,16 @@ export const qdqStages: Readonly<Record<QdqFamilies, readonly (readonly AnyRule[
     [
       ...dequantizeWeightsLate,
       ...dequantizeLate,
+      qdqAdd, // in front of tables: a quantized constant is added as any operand is
+      qdqMul,
       qdqTable,
       ...requantizedProducts,
-      qdqAdd,
-      qdqMul,
       qdqGlobalAveragePool,
       qdqAveragePool,
+      qdqSoftmax,
       quantizeEarly,
+      tableOfAdd,
+      tableOfMul,
       tableOfTable,
       tableOfRequantize,
     ],

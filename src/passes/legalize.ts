@@ -12,6 +12,7 @@ import type { PassTrace } from './pass.ts';
 import { correctPipeline, quantizePipeline } from './pipelines.ts';
 import type { ByteSums } from './proofs/byte_sums.ts';
 import { otherWays, refutationsOf, type Tried } from './proofs/other_ways.ts';
+import { leftInFloat } from './qdq/left_in_float.ts';
 import { type RemainingZeroPoint, remainingZeroPoints } from './remaining.ts';
 import type { Miss } from './rewrite/rule.ts';
 import type { Strategy, StrategyReport } from './strategies.ts';
@@ -66,13 +67,18 @@ export function legalize(graph: Graph, options: LegalizeOptions = {}): LegalizeR
     },
   };
   const quantized = runPipeline(graph, quantizePipeline(target), pipeline);
+  const left = (graph.profile ?? 'ort') === 'ort' ? leftInFloat(graph) : undefined;
   const prover = new Prover(options.byteSums);
   const correct = (strategy: Strategy) => {
     const strategies: StrategyReport[] = [];
     const passes = correctPipeline(strategy, (entry) => strategies.push(entry), options.costs);
     const corrected = runPipeline(quantized.graph, passes, pipeline);
-    const certificate = certificateOf(corrected.graph, quantized.trace, corrected.trace, () =>
-      prover.corrections(quantized.graph, corrected.graph),
+    const certificate = certificateOf(
+      corrected.graph,
+      quantized.trace,
+      corrected.trace,
+      () => prover.corrections(quantized.graph, corrected.graph),
+      left,
     );
     return { corrected, strategies, certificate };
   };

@@ -112,7 +112,10 @@ const exporterFaults = (entries: readonly ExporterEntry[]): Fault[] =>
     return { file: at(file), kind, issue: 'exporters', checks };
   });
 
-/** Those of zoo/ say in words what is right; ONNX Runtime on random inputs is what they are compared with. */
+/**
+ * Those of zoo/ say in words what is right; ONNX Runtime on random inputs is what they are compared with. Where it is the exact
+ * value (a tie of QLinearSoftmax, which 1.30 itself missed) numerics/qlinear_softmax.test.ts asks for that.
+ */
 const zooFaults = (entries: readonly { readonly file: string; readonly right: string }[]): Fault[] =>
   entries.map(({ file, right }) => ({
     file: `zoo/${file}`,
@@ -123,7 +126,7 @@ const zooFaults = (entries: readonly { readonly file: string; readonly right: st
       : [
           {
             cmd: 'run',
-            expect: { part: /the exact value|what ONNX Runtime|that ONNX Runtime computes/.test(right) ? 0 : 0.02 },
+            expect: { part: /what ONNX Runtime|that ONNX Runtime computes/.test(right) ? 0 : 0.02 },
             refusal: true,
           },
           nothingLeftSilently,

@@ -38,5 +38,4 @@ export const fallingShort: Readonly<Record<string, string>> = {
   'exporters/brev-qcdq-s8s8-cnn-17.onnx': 'being mended',
   'exporters/nncf-wc-int8_asym-mlp-21.onnx': 'being mended',
   'zoo/u16-gemm-becomes-matmul.onnx': 'being mended',
-  'zoo/add-one-of-gelu.onnx': 'being mended',
 };

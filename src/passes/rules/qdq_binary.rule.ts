@@ -27,7 +27,7 @@ interface Sum {
 
 type Recipe = NonNullable<ReturnType<typeof operatorRecipe>>;
 
-/** quantize ← (relu | clip)* ← op(dequantize, dequantize), everything of one 8-bit type. */
+/** quantize ← (relu | clip)* ← op(dequantize, dequantize), everything of one 8-bit type; constants too. */
 function plan(op: 'nn.add' | 'nn.mul', match: QuantizeMatch, refusals: Refusals): Sum {
   const { graph, x, scale } = match;
   const { refuse, unrelated } = refusals;

@@ -1,10 +1,12 @@
 /** Groups of float operators between dequantize and quantize, as quantizers write them. */
 import * as fc from 'fast-check';
-import { type Graph, GraphBuilder, tensor, type Value } from '../../ir/index.ts';
+import { type Graph, GraphBuilder, type Shape, tensor, type Value } from '../../ir/index.ts';
 import { nnAdd, nnMul } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import * as unary from '../../ir/ops/nn_elementwise_unary.op.ts';
 import { nnAveragePool, nnGlobalAveragePool } from '../../ir/ops/nn_pool.op.ts';
 import { nnReduceMean } from '../../ir/ops/nn_reduce.op.ts';
+import { nnSoftmax } from '../../ir/ops/nn_softmax.op.ts';
+import type { qnnAdd } from '../../ir/ops/qnn_binary.op.ts';
 import { filled, randomSource } from '../contents.ts';
 import { contents } from './basic.ts';
 import { poolOf } from './movements.ts';
@@ -68,6 +70,43 @@ const pool = (kind: 'average' | 'global' | 'mean'): fc.Arbitrary<Graph> =>
       return emitEnd(b, v as Value<'f32'>, { ...spec.end, y: sameType(spec.x, spec.end.y, spec.mixed) });
     });
 
+const softmax: fc.Arbitrary<Graph> = fc
+  .record({
+    shape: shape4,
+    x: quantization(mostly(false, 12)),
+    axis: fc.constantFrom(1, -1, 2),
+    mixed: mostly(false),
+    end: endOf(false),
+  })
+  .map(({ shape: { n, c, h, w }, x: q, axis, mixed, end }) => {
+    const b = new GraphBuilder();
+    const x = emitDequantize(b, b.input('x', q.dtype, [n, c, h, w]), q);
+    return emitEnd(b, b.emit(nnSoftmax, { x }, { axis }), { ...end, y: sameType(q, end.y, mixed) });
+  });
+
+/** Quantized sums and products with one constant for all, on either side, or of a tensor with itself. */
+export const ofOneTensor = (op: typeof qnnAdd): fc.Arbitrary<Graph> =>
+  fc
+    .record({
+      shape: fc.constantFrom<Shape>([2, 3], ['N', 4, 1], ['N'], [5, 1, 1]),
+      dtype: fc.constantFrom('u8' as const, 's8' as const),
+      side: fc.constantFrom('left', 'right', 'both'),
+      scales: fc.array(
+        fc.integer({ min: 1, max: 4000 }).map((n) => Math.fround(n / 8191)),
+        { minLength: 3, maxLength: 3 },
+      ),
+      zeroPoints: fc.array(fc.nat(255), { minLength: 4, maxLength: 4 }),
+    })
+    .map(({ shape, dtype, side, scales, zeroPoints }) => {
+      const g = new GraphBuilder();
+      const x = g.input('x', dtype, shape);
+      const [constant, ...zeros] = zeroPoints.map((z) => g.scalar(dtype, dtype === 'u8' ? z : z - 128));
+      const [sa, sb, sy] = scales.map((s) => g.scalar('f32', s));
+      const [a, b] = side === 'both' ? [x, x] : side === 'left' ? [constant, x] : [x, constant];
+      const y = g.emit(op, { a, sa, za: zeros[0], b, sb, zb: zeros[1], sy, zy: zeros[2] });
+      return g.finish([y]);
+    });
+
 const functions = {
   sigmoid: unary.nnSigmoid,
   tanh: unary.nnTanh,
@@ -126,6 +165,7 @@ export const groups = {
   'average pool': pool('average'),
   'global average pool': pool('global'),
   'mean over space': pool('mean'),
+  softmax,
   table,
   moved: movedQuantize(),
 } as const;

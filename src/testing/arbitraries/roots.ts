@@ -5,6 +5,7 @@
 import * as fc from 'fast-check';
 import type { AnyOp, Graph } from '../../ir/index.ts';
 import { nnMax, nnMin } from '../../ir/ops/nn_elementwise_binary.op.ts';
+import { qnnAdd, qnnMul } from '../../ir/ops/qnn_binary.op.ts';
 import type { AnyRule } from '../../passes/rewrite/rule.ts';
 import { matches } from '../apply_once.ts';
 import { absent, present, zeroPoint } from './basic.ts';
@@ -12,7 +13,7 @@ import { buildConv, convSpec, paddedAxes, uniformAxes, unpaddedAxes } from './co
 import { buildMatmul, matmulSpec } from './matmul.ts';
 import { chains, movements } from './movements.ts';
 import { bounds, casts, clampedRequantize, identities, reciprocals, tables } from './plain.ts';
-import { floatProducts, groups } from './qdq.ts';
+import { floatProducts, groups, ofOneTensor } from './qdq.ts';
 import { computedProducts } from './qdq_computed.ts';
 import { dequantized, movedDequantize, movedWeights } from './qdq_movements.ts';
 import { absorbed, additions, buildSum, constants, ortRequantize, requantizeSpec } from './sums.ts';
@@ -163,6 +164,8 @@ const families: Readonly<Record<string, readonly Family[]>> = {
   'nn.add': [...summed, ['two constants', sums({ conv: { axes: unpaddedAxes } }, { additions: constants })]],
   'nn.sub': summed,
   'qnn.quantize': [...Object.entries(groups), ['by reciprocal', reciprocals]],
+  'qnn.add': [['of one tensor', ofOneTensor(qnnAdd)]],
+  'qnn.mul': [['of one tensor', ofOneTensor(qnnMul)]],
   'qnn.dequantize': [['constant', dequantized]],
   'qnn.lut': [
     ['table of table', tables],

@@ -38,6 +38,7 @@ describe('random graphs mean the same after export and import', () => {
   const isStepped = (graph: Graph) => Object.values(graph.nodes).some(({ op }) => stepped.has(op));
 
   for (const op of allOps) {
+    if (stepped.has(op.name)) continue;
     for (const [name, graphs] of familiesOf(op) ?? []) {
       it(`${op.name}: ${name}`, () => {
         let accepted = 0;

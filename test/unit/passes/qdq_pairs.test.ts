@@ -1,12 +1,16 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Graph, GraphBuilder, type Shape } from '../../../src/ir/index.ts';
+import { type Graph, GraphBuilder, type Shape, tensor } from '../../../src/ir/index.ts';
 import { nnAdd, nnMul } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { nnRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnAveragePool, nnGlobalAveragePool } from '../../../src/ir/ops/nn_pool.op.ts';
 import { nnReduceMean } from '../../../src/ir/ops/nn_reduce.op.ts';
+import { nnSoftmax } from '../../../src/ir/ops/nn_softmax.op.ts';
 import { qdqAdd, qdqMul } from '../../../src/passes/rules/qdq_binary.rule.ts';
 import { qdqAveragePool, qdqGlobalAveragePool } from '../../../src/passes/rules/qdq_pool.rule.ts';
+import { qdqSoftmax } from '../../../src/passes/rules/qdq_softmax.rule.ts';
+import { tableOfAdd, tableOfMul } from '../../../src/passes/rules/table_of_binary.rule.ts';
+import { applyOnce } from '../../../src/testing/apply_once.ts';
 import { checkRule, checkWrong } from '../../../src/testing/check.ts';
 import {
   between,
@@ -16,6 +20,7 @@ import {
   type Float,
   group,
   type ProductSpec,
+  parametersOf,
   q,
   quantization,
 } from './qdq_graphs.ts';
@@ -97,6 +102,79 @@ describe.each([
       b.emit(op, { a: u, b: v }),
     );
     expect(group(graph).reasons).toContain(`qdq-${name}: a ratio of scales is beyond binary32`);
+  });
+});
+
+/** A quantized tensor, and a quantized constant for all of it, on either side; or the tensor twice. */
+const ofOneByte = (op: typeof nnAdd): fc.Arbitrary<Graph> =>
+  fc
+    .record({
+      dtype: eight,
+      shape: fc.constantFrom<Shape>([2, 3], ['N', 4, 1], [5, 1, 1], [7]),
+      side: fc.constantFrom('left', 'right', 'both'),
+      constantShape: fc.constantFrom([], [1]),
+      a: quantization,
+      b: quantization,
+      y: quantization,
+      c: fc.nat(255),
+    })
+    .map(({ dtype, shape, side, constantShape, a, b, y, c }) =>
+      between(dtype, [shape], [a], y, (g, [u]) => {
+        if (side === 'both') return g.emit(op, { a: u, b: u }) as Float;
+        const one = g.constant(tensor(dtype, [c + (dtype === 's8' ? -128 : 0)], constantShape));
+        const v = deq(g, one, parametersOf(dtype, b));
+        return g.emit(op, side === 'left' ? { a: v, b: u } : { a: u, b: v }) as Float;
+      }),
+    )
+    .map((graph) => applyOnce(graph, op.name === 'nn.add' ? qdqAdd : qdqMul) ?? graph);
+
+describe.each([
+  ['table-of-add', nnAdd, tableOfAdd],
+  ['table-of-mul', nnMul, tableOfMul],
+] as const)('%s', (_name, op, rule) => {
+  test('one constant, or the tensor with itself, is a table', () => {
+    checkRule(rule, { graphs: ofOneByte(op) });
+    checkWrong(rule, { graphs: ofOneByte(op) });
+  });
+  test('not where the tensor may have one element, nor for a constant for each channel', () => {
+    const ops = (shape: Shape, constant: readonly number[]) =>
+      group(
+        between('u8', [shape], [plain], plain, (b, [u]) => {
+          const c = b.constant(tensor('u8', Array(constant.length === 0 ? 1 : constant[0]).fill(9), constant));
+          return b.emit(op, { a: u, b: deq(b, c, plain) }) as Float;
+        }),
+      ).ops;
+    const quantized = `qnn.${op.name.slice(3)}`;
+    expect(ops(['N'], [])).toEqual([quantized]);
+    expect(ops(['N', 3], [3])).toEqual([quantized]);
+    expect(ops(['N', 3], [])).toEqual(['qnn.lut']);
+  });
+});
+
+const softmaxes = fc
+  .record({
+    dtype: eight,
+    shape: fc.constantFrom<readonly [Shape, number]>([['N', 5], 1], [[2, 3, 4], 1], [[2, 7, 3], -1], [[2, 1], 0]),
+    x: quantization,
+    sy: fc.constantFrom(1 / 256, 1 / 255, 1 / 128, 0.01, 0.0051),
+    z: fc.nat(255),
+    activation: fc.constantFrom('none', 'relu', 'clip'),
+  })
+  .map(({ dtype, shape: [shape, axis], x, sy, z, activation }) => {
+    const y = { s: Math.fround(sy), z };
+    return between(dtype, [shape], [x], y, (b, [v]) =>
+      emitActivation(b, b.emit(nnSoftmax, { x: v }, { axis }) as Float, activation as 'none', y.s),
+    );
+  });
+
+describe('softmax', () => {
+  test('within one step of the float graph', () => {
+    checkRule(qdqSoftmax, { graphs: softmaxes });
+    checkWrong(qdqSoftmax, { graphs: softmaxes });
+  });
+  test('input and result have to be of one type', () => {
+    const graph = between('u8', [[2, 3]], [plain], plain, (b, [v]) => b.emit(nnSoftmax, { x: v }) as Float, 's8');
+    expect(group(graph).reasons).toContain('qdq-softmax: the input is of u8, the result of s8');
   });
 });
 

@@ -1,0 +1,133 @@
+/**
+ * Which groups ONNX Runtime (CPU on x86, default options) computes in float, so that its integers may be others at ties than
+ * those of the integer recipe, which is the standard's reading of it and ours everywhere. Measured over every operator and
+ * all types in test/differential/onnxruntime_groups.test.ts.
+ */
+import { constantOf, dtypes, type Graph, type Node, nodesOf, type ValueId } from '../../ir/index.ts';
+
+type Types = { readonly x: string; readonly w?: string; readonly y: string };
+
+/** Whether it has a kernel, by operator, and what it asks for. */
+const kernels: Readonly<Record<string, { readonly takes: (types: Types) => boolean; readonly needs: string }>> = {
+  conv: { takes: ({ x, y }) => x === 'u8' && y === 'u8', needs: 'a convolution of u8 to u8' },
+  convTranspose: { takes: () => false, needs: 'no transposed convolution' },
+  matmul: { takes: ({ x, y }) => x === 'u8' && y === 'u8', needs: 'a MatMul of u8 to u8' },
+  gemm: {
+    takes: ({ x, w, y }) => x === y && (x === 'u8' || w === 's8'),
+    needs: 'a Gemm of one type, and of s8 with weights of s8',
+  },
+  binary: { takes: ({ x, w, y }) => x === y && w === y, needs: 'operands and result of one type' },
+  unary: { takes: ({ x, y }) => x === y, needs: 'operand and result of one type' },
+  mean: { takes: () => false, needs: 'no ReduceMean' },
+};
+
+const kernelOf: Readonly<Record<string, keyof typeof kernels>> = {
+  'nn.conv': 'conv',
+  'nn.conv_transpose': 'convTranspose',
+  'nn.matmul': 'matmul',
+  'nn.add': 'binary',
+  'nn.mul': 'binary',
+  'nn.average_pool': 'unary',
+  'nn.global_average_pool': 'unary',
+  'nn.softmax': 'unary',
+  'nn.reduce_mean': 'mean',
+};
+
+/** What may stand between a dequantize and the operator: it moves elements, and the dequantize is moved behind it. */
+const movers: ReadonlySet<string> = new Set([
+  'nn.identity',
+  'nn.reshape',
+  'nn.transpose',
+  'nn.max_pool',
+  'nn.slice',
+  'nn.gather',
+]);
+
+/** By the value that is quantized: why the group in front of it stays float in ONNX Runtime. `graph` as it was imported. */
+export function leftInFloat(graph: Graph): ReadonlyMap<ValueId, string> {
+  const producers = new Map<ValueId, Node>();
+  for (const node of nodesOf(graph)) for (const id of node.results) producers.set(id, node);
+  const found = new Map<ValueId, string>();
+  for (const node of nodesOf(graph)) {
+    if (node.op !== 'qnn.quantize') continue;
+    const why = reasonAt(graph, producers, node);
+    if (why !== undefined) found.set(node.results[0], why);
+  }
+  return found;
+}
+
+type Producers = ReadonlyMap<ValueId, Node>;
+
+function reasonAt(graph: Graph, producers: Producers, quantize: Node): string | undefined {
+  const y = graph.values[quantize.results[0]].type.dtype;
+  if (y !== 'u8' && y !== 's8') return undefined;
+  let id = quantize.operands[0] as ValueId;
+  let clamp: string | undefined;
+  let node = producers.get(id);
+  for (; node?.op === 'nn.relu' || node?.op === 'nn.clip'; node = producers.get(id)) {
+    if (!isImplied(graph, node, quantize)) clamp ??= node.op === 'nn.relu' ? 'Relu' : 'Clip';
+    id = node.operands[0] as ValueId;
+  }
+  if (node === undefined) return undefined;
+  const group = groupOf(graph, producers, node);
+  if (group === undefined) return undefined;
+  const { takes, needs } = kernels[group.kernel];
+  if (clamp) return `${clamp} stays in front of the quantize`;
+  if (takes({ x: group.x, y, ...(group.w && { w: group.w }) })) return undefined;
+  const given = [group.x, ...(group.w ? [group.w] : [])].join(', ');
+  return `it has ${needs.startsWith('no ') ? needs : `kernels for ${needs}`}${needs.startsWith('no ') ? '' : `, this is ${given} to ${y}`}`;
+}
+
+interface Group {
+  readonly kernel: keyof typeof kernels;
+  readonly x: string;
+  readonly w?: string;
+}
+
+/** The operator in front of a quantize with the types that its operands are dequantized from; undefined: another kind. */
+function groupOf(graph: Graph, producers: Producers, node: Node): Group | undefined {
+  const kernel = kernelOf[node.op];
+  if (kernel === undefined) return undefined;
+  const typeOf = (id: ValueId | null | undefined): string | undefined => {
+    let at = id ? producers.get(id) : undefined;
+    while (at && movers.has(at.op)) at = at.operands[0] ? producers.get(at.operands[0]) : undefined;
+    const source = at?.op === 'qnn.dequantize' ? at.operands[0] : undefined;
+    const dtype = source && graph.values[source].type.dtype;
+    return dtype === 'u8' || dtype === 's8' ? dtype : undefined;
+  };
+  const [first, second] = node.operands;
+  const product = node.op === 'nn.add' ? addedTo(producers, node) : undefined;
+  if (product) {
+    const group = groupOf(graph, producers, product);
+    if (product.op !== 'nn.matmul') return group;
+    // with a bias a product of matrices is a Gemm; one of more dimensions between reshapes, whatever the types
+    return graph.values[product.results[0]].type.shape.length > 2 ? undefined : group && { ...group, kernel: 'gemm' };
+  }
+  const [x, w] = [typeOf(first), typeOf(second)];
+  const takesTwo = kernel !== 'unary' && kernel !== 'mean';
+  if (x === undefined || (takesTwo && w === undefined)) return undefined;
+  return {
+    kernel: node.op === 'nn.matmul' && node.loc.op === 'Gemm' ? 'gemm' : kernel,
+    x,
+    ...(takesTwo && w ? { w } : {}),
+  };
+}
+
+/** The product that a bias is added to. */
+function addedTo(producers: Producers, { operands }: Node): Node | undefined {
+  for (const id of operands) {
+    const node = id ? producers.get(id) : undefined;
+    if (node && ['nn.matmul', 'nn.conv', 'nn.conv_transpose'].includes(node.op)) return node;
+  }
+  return undefined;
+}
+
+/** Whether the quantize clamps as much by itself: then ONNX Runtime drops the clamp. */
+function isImplied(graph: Graph, clamp: Node, quantize: Node): boolean {
+  const [, scale, zp] = quantize.operands.map((id) => constantOf(graph, id)?.data[0]);
+  if (scale === undefined || (quantize.operands[2] && zp === undefined)) return false;
+  const { min, max } = dtypes[quantize.attrs.dtype as 'u8'];
+  const [s, z] = [Number(scale), Number(zp ?? 0)];
+  if (clamp.op === 'nn.relu') return z === min;
+  return (clamp.attrs.min as number) <= (min - z) * s && (clamp.attrs.max as number) >= (max - z) * s;
+}

@@ -1,0 +1,66 @@
+import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
+import { qnnSoftmax } from '../../ir/ops/qnn_softmax.op.ts';
+import { operatorRecipe } from '../../numerics/index.ts';
+import { belowClamps, type Clamped, clampsOf, clampTo } from '../qdq/activation.ts';
+import {
+  type Dequantized,
+  type Output,
+  outputOf,
+  perTensor,
+  type QuantizeMatch,
+  requirePrivate,
+  scalarScale,
+  scalarZeroPoint,
+} from '../qdq/parameters.ts';
+import { planned, type Refusals } from '../qdq/plan.ts';
+import type { Algebra } from '../rewrite/algebra.ts';
+import { defineRule } from '../rewrite/rule.ts';
+
+interface Softmax {
+  readonly x: Dequantized;
+  readonly y: Output;
+  readonly axis: number;
+  readonly clamped: Clamped;
+}
+
+/** quantize ← (relu | clip)* ← softmax ← dequantize, both of one 8-bit type. */
+function plan(match: QuantizeMatch, { refuse, unrelated }: Refusals): Softmax {
+  const { graph } = match;
+  const node = belowClamps(graph, match.x);
+  if (node?.op !== 'nn.softmax' || !node.operands[0]) return unrelated(`no softmax computes %${match.x.id}`);
+  const y = outputOf(match, { refuse, unrelated });
+  const clamped = clampsOf(graph, match.x, y);
+  const x = perTensor(graph, graph.value(node.operands[0]), 'the input', refuse);
+  if (x.x.type.dtype !== y.dtype)
+    refuse(`the input is of ${x.x.type.dtype}, the result of ${y.dtype}`, x.x, 'quantize both to one type');
+  requirePrivate(graph, clamped.inner, refuse);
+  const { profile } = graph.base;
+  if (!operatorRecipe('softmax', profile)) refuse(`the profile ${profile} has no recipe for softmax`);
+  const axis = node.attrs.axis as number;
+  return { x, y, clamped, axis: axis < 0 ? axis + x.x.type.shape.length : axis };
+}
+
+const emit = ({ x, y, axis, clamped }: Softmax, a: Algebra) => {
+  const operands = {
+    x: x.x,
+    sx: scalarScale(a, x.scale),
+    zx: scalarZeroPoint(a, x.zp, y.dtype),
+    sy: scalarScale(a, y.scale),
+    zy: scalarZeroPoint(a, y.zp, y.dtype),
+  };
+  return clampTo(a, a.emit(qnnSoftmax, operands, { axis }), clamped, y);
+};
+
+export const qdqSoftmax = defineRule({
+  name: 'qdq-softmax',
+  root: qnnQuantize,
+  law: 'quantize(clip(softmax(deq(x)))) = clamp(qnn.softmax(x; sx, zx, sy, zy))',
+  exactness: {
+    bound:
+      'one step of the result, where the real quotient lies near a tie, and the step of 1/floor(1/sy) for that of sy',
+  },
+  ...planned(plan, (softmax, a) => emit(softmax, a), {
+    what: 'takes the scale of the result for that of the input',
+    emit: (softmax, a) => emit({ ...softmax, x: { ...softmax.x, scale: softmax.y.scale } }, a),
+  }),
+});

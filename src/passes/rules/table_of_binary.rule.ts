@@ -1,0 +1,68 @@
+import { evaluateNode, type ITensor, type Node, sizeOf, tensor, type Value, type ValueId } from '../../ir/index.ts';
+import { qnnAdd, qnnMul } from '../../ir/ops/qnn_binary.op.ts';
+import { qnnLut } from '../../ir/ops/qnn_lut.op.ts';
+import type { Eight } from '../qdq/parameters.ts';
+import { planned, type Refusals, type Site } from '../qdq/plan.ts';
+import type { Algebra } from '../rewrite/algebra.ts';
+import { defineRule } from '../rewrite/rule.ts';
+
+/** a ∘ c, c ∘ a or a ∘ a: a function of one byte. The values are the operator's own, in its own order of operands. */
+interface OneByte {
+  readonly x: Value<Eight>;
+  readonly node: Node;
+  readonly operands: readonly (ITensor | undefined)[];
+}
+
+/** Where the operands of qnn.add and qnn.mul stand. */
+const [A, B] = [0, 3];
+
+function plan({ graph, node }: Site, { refuse, unrelated }: Refusals): OneByte {
+  const values = node.operands.map((id) => graph.value(id as ValueId));
+  const constants = values.map((v) => graph.constant(v.id));
+  const [a, b] = [values[A], values[B]];
+  const moving = a.id === b.id ? [A, B] : [A, B].filter((at) => constants[at] === undefined);
+  if (moving.length !== (a.id === b.id ? 2 : 1)) return unrelated('it depends on two tensors, or on none');
+  const other = constants[moving[0] === A ? B : A];
+  if (a.id !== b.id && other?.data.length !== 1) return unrelated('the constant has a value for each element');
+  const x = values[moving[0]];
+  const { shape } = x.type;
+  if (other && other.shape.length > shape.length) return unrelated('the constant adds dimensions');
+  // Of two operands of one element the other goes first: see qlinearAddSwaps.
+  if (!shape.some((dim) => typeof dim === 'number' && dim > 1))
+    refuse('the tensor may have one element alone, for which the order of the sum is another', x);
+  const parameters = values.findIndex((_, at) => at !== A && at !== B && constants[at] === undefined);
+  if (parameters >= 0) refuse('a scale or zero point is computed at run time', values[parameters]);
+  return { x: x as Value<Eight>, node, operands: constants.map((c, at) => (moving.includes(at) ? undefined : c)) };
+}
+
+function emit({ x, node, operands }: OneByte, a: Algebra): Value {
+  const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+  const all = x.type.dtype === 'u8' ? tensor('u8', bytes) : tensor('s8', new Int8Array(bytes.buffer));
+  const flat = operands.map((c) => (c === undefined ? all : { ...c, shape: sizeOf(c.shape) === 1 ? [] : c.shape }));
+  const [table] = evaluateNode(node, flat as ITensor[]);
+  return a.emit(qnnLut, { x, table: a.constant(table as ITensor<Eight>) });
+}
+
+const law = (op: string) =>
+  `${op}(x, c; …) = lut(x; t),   t[q] = ${op}(q, c; …) for the 256 values of x; c one constant, or x itself`;
+const wrong = {
+  what: 'takes the scale of the constant for that of the result',
+  emit: (one: OneByte, a: Algebra): Value =>
+    emit({ ...one, operands: one.operands.with(6, one.operands[one.operands[A] ? 1 : 4]) }, a),
+};
+const parts = planned(plan, emit, wrong);
+
+export const tableOfAdd = defineRule({
+  name: 'table-of-add',
+  root: qnnAdd,
+  law: law('qadd'),
+  exactness: 'bit-exact',
+  ...parts,
+});
+export const tableOfMul = defineRule({
+  name: 'table-of-mul',
+  root: qnnMul,
+  law: law('qmul'),
+  exactness: 'bit-exact',
+  ...parts,
+});
