@@ -14,7 +14,7 @@ export function cliReference(commands: readonly AnyCommand[]): string {
     tagline,
     `| command | does |\n|---|---|\n${index.join('\n')}`,
     `Every command has:\n\n${optionTable(commonOptions)}`,
-    'Results go to standard output, everything else to standard error. With `--json` the result is one object; an error is `{"error": {"kind", "diagnostics"}}`, where `kind` is `usage`, `model` or `internal`. Colour and progress appear on a terminal only, and colour not where `NO_COLOR` is set.',
+    'Results go to standard output, everything else to standard error. `-` stands for standard input where a file is read and for standard output where one is written, and then all else goes to standard error. Files are written as a whole or not at all and keep their mode; links are followed, pipes and devices are written through. With `--json` the result is one object; an error is `{"error": {"kind", "diagnostics"}}`, where `kind` is `usage`, `model` or `internal`. Colour and progress appear on a terminal only, and colour not where `NO_COLOR` is set.',
     `| exit code | meaning |\n|--:|---|\n${codes.join('\n')}`,
     ...commands.map(section),
   ];

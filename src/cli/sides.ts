@@ -10,7 +10,7 @@ import type { Observed, Tensors } from './compare.ts';
 import { observe } from './compare.ts';
 import type { Source } from './files.ts';
 import { publicFeeds } from './inputs.ts';
-import { createPeer } from './onnxruntime.ts';
+import { createPeer, type Peer } from './onnxruntime.ts';
 import { shownPath } from './read_input.ts';
 import { externalFiles } from './written_model.ts';
 
@@ -64,13 +64,14 @@ export async function onnxRuntimeSide(
   name = 'onnxruntime',
   threads?: number,
 ): Promise<Side> {
-  const peer = await createPeer(model, threads === undefined ? {} : { threads });
-  return {
-    name,
-    run: async (feeds) => toFeeds(await peer.run(publicFeeds(feeds))),
-    dispose: () => peer.dispose(),
-  };
+  return peerSide(await createPeer(model, threads === undefined ? {} : { threads }), name);
 }
+
+export const peerSide = (peer: Peer, name: string): Side => ({
+  name,
+  run: async (feeds) => toFeeds(await peer.run(publicFeeds(feeds))),
+  dispose: () => peer.dispose(),
+});
 
 /** The bytes; the path where weights lie beside it. @throws UnskewError U4002 for a source that is no ONNX model */
 export function onnxModelOf({ kind, bytes, path, graph }: Source): Uint8Array | string {

@@ -16,6 +16,8 @@ import {
   type Tensor,
   type TensorLike,
   toPublic,
+  topologicalOrder,
+  type ValueId,
 } from '../ir/index.ts';
 import type { Certificate } from '../passes/certificate.ts';
 import { foldWeights } from '../passes/fold_constants.ts';
@@ -168,7 +170,25 @@ async function load(source: Graph | string | Uint8Array, options: CompileOptions
   return compileGraph(await importModel(source, options), options);
 }
 
-/** The graph legalized and selected, as a compiled file holds it. */
+/**
+ * What nothing here computes is refused when a model is compiled, not when it is run.
+ *
+ * @throws UnskewError U2008
+ */
+function refuseUnknown(graph: Graph): void {
+  const node = topologicalOrder(graph).order.find(({ op }) => op === 'opaque');
+  if (node === undefined) return;
+  const why = graph.origin?.unsupported.find(({ value }) => node.results.includes(value as ValueId))?.reason;
+  const isOpen = graph.inputs.some((id) => graph.values[id].type.shape.some((dim) => typeof dim === 'string'));
+  fail(
+    'U2008',
+    `the operator ${node.attrs.operator} is not supported and cannot be run${why === undefined ? '' : `: ${why}`}`,
+    node.loc,
+    `${isOpen ? 'sizes may help: inputShapes in the API, --shape on the command line; ' : ''}unskew inspect lists what is not supported, and unskew rewrite carries it through into ONNX that other runtimes run`,
+  );
+}
+
+/** The graph legalized and selected, as a compiled file holds it. @throws UnskewError U2008 for an operator that nothing here computes */
 export function compileGraph(graph: Graph, options: CompileOptions = {}): CompiledModel {
   const threads = threadsOf(options);
   const binding = (options.backend ?? 'onednn') === 'onednn' ? loadAddon() : undefined;
@@ -176,6 +196,7 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}): Compil
   const isOwn = binding !== undefined && options.target === undefined;
   const costs = isOwn && (options.measuredCosts ?? true) ? nativeCosts(binding, target) : undefined;
   const bound = options.inputShapes ? bindShapes(graph, options.inputShapes) : graph;
+  refuseUnknown(bound);
   const legalized = legalize(bound, {
     target,
     ...(costs && { costs }),

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { Graph } from '../../ir/index.ts';
 import { legalize } from '../../passes/legalize.ts';
+import { checkRewritten, isForOnnxRuntimeAlone } from '../check_rewritten.ts';
 import { defineCommand } from '../command.ts';
 import { openSource, type Source } from '../files.ts';
 import { withShapes } from '../inputs.ts';
@@ -24,6 +25,7 @@ export const check = defineCommand({
   summary: 'Compare the compiled model with its meaning on random inputs',
   description: [
     'The reference is the interpreter on the quantized graph, before any zero point is corrected. Integers have to be equal; floats may differ by 1e-5 of the largest value of their tensor. When outputs differ, the first node is looked for that computes something else, and the exit code is 3.',
+    'Where an operator is not supported, --against onnxruntime compares the model that rewrite would write with the model itself.',
   ],
   arguments: { model: modelArgument },
   options: {
@@ -45,11 +47,13 @@ export const check = defineCommand({
   async run(values, terminal) {
     const source = await openSource(values.model, values, terminal);
     const graph = withShapes(source.graph, values);
+    if (isForOnnxRuntimeAlone(graph, values.against))
+      return checkRewritten(source, graph, { ...values, seeds: seedsOf(values) }, terminal);
     const reference = source.compiled === undefined ? legalize(graph, { target: 'onednn' }).quantized : graph;
     const threads = values.threads ?? availableParallelism();
     const ours = compiledSide(compileSource(source, { ...values, backend: 'onednn' }, graph), reference, threads);
     const names = values.against.length === 0 ? ['interpreter'] : values.against;
-    const seeds = Array.from({ length: values.runs ?? RUNS }, (_, i) => (values.random ?? 1) + i);
+    const seeds = seedsOf(values);
     const verdicts: Verdict[] = [];
     for (const name of names) {
       const other = await sideOf(name, source, reference, values, terminal);
@@ -61,6 +65,9 @@ export const check = defineCommand({
   failed: ({ agrees }) => !agrees,
   format: ({ verdicts }, terminal) => verdicts.map((verdict) => verdictText(verdict, terminal)).join('\n'),
 });
+
+const seedsOf = ({ runs = RUNS, random = 1 }: { runs: number | undefined; random: number | undefined }): number[] =>
+  Array.from({ length: runs }, (_, i) => random + i);
 
 async function sideOf(
   name: string,

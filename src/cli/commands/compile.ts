@@ -1,4 +1,8 @@
-import { writeCompiledFile } from '../../codegen/compiled_file.ts';
+import { availableParallelism } from 'node:os';
+import { type CompiledModel, writeCompiledFile } from '../../codegen/compiled_file.ts';
+import { buildPlan } from '../../codegen/onednn/plan.ts';
+import { isStatic } from '../../ir/index.ts';
+import { loadAddon } from '../../runtime/addon.ts';
 import { UsageError } from '../args.ts';
 import { defineCommand } from '../command.ts';
 import { inputsOf, openSource, writeOutput } from '../files.ts';
@@ -56,6 +60,7 @@ export const compile = defineCommand({
       milliseconds,
       target,
       nodes: Object.keys(compiled.graph.nodes).length,
+      ...where(compiled, values.threads ?? availableParallelism()),
       corrected: strategies.length,
       verdict: certificate.verdict,
     };
@@ -64,8 +69,34 @@ export const compile = defineCommand({
     formatPairs([
       ['written', `${r.output}, ${formatBytes(r.bytes)}`],
       ['operators', `${r.nodes}, for ${r.target.name} on ${r.target.isa}`],
+      ['', placesText(r.interpreted)],
       ['corrected', count(r.corrected, 'layer')],
       ['verdict', r.verdict],
       ['time', `${r.milliseconds.toFixed(0)} ms`],
     ]),
 });
+
+/** Nodes that run on the interpreter, and why; unknown where sizes are open: the plan is made when they are known. */
+function where({ graph }: CompiledModel, threads: number): { readonly interpreted?: readonly Interpreted[] } {
+  if (graph.inputs.some((id) => !isStatic(graph.values[id].type.shape))) return {};
+  const { steps } = buildPlan(graph, loadAddon(), threads);
+  return {
+    interpreted: steps.flatMap((step) =>
+      step.kind === 'reference' ? [{ node: step.node.id, op: step.node.op, reason: step.reason }] : [],
+    ),
+  };
+}
+
+interface Interpreted {
+  readonly node: string;
+  readonly op: string;
+  readonly reason: string;
+}
+
+function placesText(interpreted: readonly Interpreted[] | undefined): string {
+  if (interpreted === undefined) return 'which of them run natively is known with the sizes of the inputs';
+  if (interpreted.length === 0) return 'all of them run natively';
+  const [{ node, op, reason }] = interpreted;
+  const rest = interpreted.length === 1 ? '' : `, and ${interpreted.length - 1} more`;
+  return `on the interpreter: ${op} (${node}): ${reason}${rest}`;
+}

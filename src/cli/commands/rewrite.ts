@@ -1,21 +1,20 @@
 import { exportOnnx } from '../../exporters/onnx/export.ts';
-import type { Graph } from '../../ir/index.ts';
 import { guarded } from '../../passes/manager.ts';
 import { UsageError } from '../args.ts';
 import { defineCommand } from '../command.ts';
-import { inputsOf, openSource, type Source, writeOutput } from '../files.ts';
+import { compareFiles } from '../compare_files.ts';
+import { inputsOf, openSource, writeOutput } from '../files.ts';
 import { withShapes } from '../inputs.ts';
 import { accountTables, accountText, leftText } from '../layer_account.ts';
-import { hasOnnxRuntime } from '../onnxruntime.ts';
 import { optionalWhole, text } from '../options.ts';
 import { readBackOnnx } from '../read_back.ts';
 import { shownPath } from '../read_input.ts';
 import { rewriteGraph, rewritingOptions } from '../rewriting.ts';
 import { modelArgument, profileOption, shapeOption, strategyOption, targetOption } from '../shared_options.ts';
-import { interpreterSide, onnxModelOf, onnxRuntimeSide, type Side } from '../sides.ts';
+import { onnxModelOf } from '../sides.ts';
 import { count, formatBytes, formatPairs, formatTable } from '../table.ts';
-import { STANDARD_STREAM, type Terminal } from '../terminal.ts';
-import { compareSides, type Verdict, verdictText } from '../verdict.ts';
+import { STANDARD_STREAM } from '../terminal.ts';
+import { verdictText } from '../verdict.ts';
 import { adviseOnExternal, externalFiles, operatorChanges } from '../written_model.ts';
 
 export const rewrite = defineCommand({
@@ -71,7 +70,17 @@ export const rewrite = defineCommand({
     const checks =
       values.check === undefined
         ? []
-        : await compareFiles(source, { bytes, output, graph: written }, reference, values.check, terminal);
+        : await compareFiles(
+            {
+              graphs: [reference, written],
+              models: [
+                source.kind === 'onnx' ? onnxModelOf(source) : undefined,
+                external.length === 0 ? bytes : output === STANDARD_STREAM ? undefined : output,
+              ],
+              seeds: Array.from({ length: values.check }, (_, i) => i + 1),
+            },
+            terminal,
+          );
     return {
       file: model,
       output,
@@ -132,29 +141,3 @@ function waysOf(strategies: readonly { readonly chosen: string }[]): Record<stri
 const boundsOf = (entries: readonly { readonly exactness: 'bit-exact' | { readonly bound: string } }[]): string[] => [
   ...new Set(entries.flatMap(({ exactness }) => (exactness === 'bit-exact' ? [] : exactness.bound.split('; ')))),
 ];
-
-async function compareFiles(
-  source: Source,
-  written: { readonly bytes: Uint8Array; readonly output: string; readonly graph: Graph },
-  reference: Graph,
-  runs: number,
-  terminal: Terminal,
-): Promise<Verdict[]> {
-  const seeds = Array.from({ length: runs }, (_, i) => i + 1);
-  const pairs: (readonly [Side, Side])[] = [
-    [interpreterSide(reference, 'the quantized graph'), interpreterSide(written.graph, 'the written file')],
-  ];
-  const isAlone = externalFiles(source.graph).length === 0;
-  const isThere = isAlone || written.output !== STANDARD_STREAM; // weights lie beside a file
-  if (source.kind === 'onnx' && isThere && (await hasOnnxRuntime()))
-    pairs.push([
-      await onnxRuntimeSide(onnxModelOf(source), 'onnxruntime on the input'),
-      await onnxRuntimeSide(isAlone ? written.bytes : written.output, 'onnxruntime on the written file'),
-    ]);
-  const verdicts: Verdict[] = [];
-  for (const [expected, found] of pairs) {
-    verdicts.push(await compareSides(expected, found, reference, seeds, terminal));
-    await Promise.all([expected.dispose(), found.dispose()]);
-  }
-  return verdicts;
-}

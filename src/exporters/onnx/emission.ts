@@ -33,9 +33,17 @@ export interface Site {
   /** Names of nodes that stay. */
   readonly nodeNames: ReadonlySet<string>;
   /** A node of the file that is carried and not understood, reading these operands. */
-  carry?(node: Node, operands: readonly (string | null)[]): KeptNode;
+  carry?(node: Node, operands: readonly (string | null)[]): Carried;
+  /** Names that bodies of carried nodes read. */
+  readonly captured: ReadonlySet<string>;
   /** Values that have to be there, besides the outputs of the graph. */
   readonly demanded: readonly ValueId[];
+}
+
+/** A carried node, and what its bodies read under names that stand for other values now: name → operand. */
+export interface Carried {
+  readonly item: KeptNode;
+  readonly aliases: ReadonlyMap<string, ValueId>;
 }
 
 export interface Emitted {
@@ -68,6 +76,9 @@ export class Emission {
   readonly #producers: ReadonlyMap<ValueId, Node>;
   readonly #names = new Map<ValueId, string>();
   readonly #used = new Set<string>();
+  readonly #outputs: ReadonlySet<ValueId>;
+  /** Names that bodies of carried nodes read, for values that have other names now. */
+  readonly #aliases = new Map<string, ValueId>();
   readonly #initializers = new Map<string, TensorInit & { readonly name: string }>();
   readonly #small = new Map<string, string>();
   readonly #read = new Set<string>();
@@ -78,6 +89,7 @@ export class Emission {
     this.site = site;
     this.opset = opset;
     this.#producers = producersOf(graph);
+    this.#outputs = new Set(graph.outputs);
   }
 
   run(): Emitted {
@@ -85,7 +97,7 @@ export class Emission {
     for (const id of [...this.graph.outputs, ...this.site.demanded]) this.name(id);
     for (const node of topologicalOrder(this.graph).order.toReversed()) {
       if (!node.results.some((id) => this.#names.has(id) && !this.site.isGiven(id))) continue;
-      groups.push(node.op === 'opaque' ? [this.#carry(node)] : this.#emit(node));
+      groups.push(node.op === 'opaque' ? this.#carry(node) : this.#emit(node));
     }
     return {
       nodes: groups.toReversed().flat(),
@@ -103,12 +115,26 @@ export class Emission {
     }));
   }
 
-  #carry(node: Node): Unit<KeptNode> {
+  #carry(node: Node): readonly Unit<KeptNode | NodeInit>[] {
     if (this.site.carry === undefined)
       fail('U2008', `the operator ${node.attrs.operator} is not understood and cannot be written`, node.loc);
     const reads = node.operands.map((id) => id && this.name(id));
-    const item = this.site.carry(node, reads);
-    return { item, reads: reads.filter((name) => name !== null), outputs: node.results };
+    const { item, aliases } = this.site.carry(node, reads);
+    const made = [...aliases].flatMap(([name, id]) => this.#alias(name, id));
+    const captured = [...aliases.keys()];
+    return [...made, { item, reads: [...reads.filter((name) => name !== null), ...captured], outputs: node.results }];
+  }
+
+  /** An Identity under the name that a body reads, unless the graph has a value of that name, which is the same. */
+  #alias(name: string, id: ValueId): readonly Unit<NodeInit>[] {
+    if (name in this.graph.values) {
+      this.name(name as ValueId);
+      return [];
+    }
+    if (this.#aliases.has(name)) return [];
+    this.#aliases.set(name, id);
+    const inputs = [this.name(id)];
+    return [{ item: { opType: 'Identity', domain: '', inputs, outputs: [name] }, reads: inputs, outputs: [name] }];
   }
 
   /** The name of a value, which from now on somebody reads. */
@@ -116,7 +142,9 @@ export class Emission {
     const known = this.#names.get(id);
     if (known !== undefined) return known;
     const given = this.site.isGiven(id);
-    const name = given || (!this.site.taken.has(id) && !this.#used.has(id)) ? id : this.fresh(id);
+    // outputs have their names whatever else had them in the file: nodes that gave them are gone, or they would be given
+    const own = given || this.#outputs.has(id) || (!this.site.taken.has(id) && !this.#used.has(id));
+    const name = own ? id : this.fresh(id);
     this.#names.set(id, name);
     this.#used.add(name);
     if (given) this.#read.add(name);
@@ -141,7 +169,8 @@ export class Emission {
   }
 
   fresh(base: string): string {
-    const isTaken = (name: string) => this.site.taken.has(name) || this.#used.has(name) || name in this.graph.values;
+    const isTaken = (name: string) =>
+      this.site.taken.has(name) || this.site.captured.has(name) || this.#used.has(name) || name in this.graph.values;
     let name = base;
     for (let n = 1; isTaken(name); n++) name = `${base}.${n}`;
     this.#used.add(name);

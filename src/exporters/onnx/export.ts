@@ -15,11 +15,12 @@ import { fail } from '../../diagnostics/index.ts';
 import type { OnnxValueInfo } from '../../importers/onnx/container/index.ts';
 import { capturedNames } from '../../importers/onnx/node_checks.ts';
 import { type OnnxOrigin, originOf } from '../../importers/onnx/origin.ts';
-import { type Dim, type Graph, typeOf, type ValueId } from '../../ir/index.ts';
+import { type Dim, type DType, type Graph, typeOf, type ValueId, type ValueInfo } from '../../ir/index.ts';
 import { emitGraph } from './emission.ts';
 import { KeptFile, refuseLosses } from './kept.ts';
 import { schedule, type Unit } from './schedule.ts';
 import { buildModel, type KeptNode, type NodeInit, spliceModel, type ValueInfoInit } from './splice/index.ts';
+import { validateWritten } from './validate.ts';
 
 export interface ExportOptions {
   /** Entries for the `metadata_props` of the model; those of the same name are replaced. */
@@ -31,7 +32,7 @@ export interface ExportOptions {
  *
  * @throws UnskewError U2008 for an operator that has no ONNX form, or none in the operator set of the file, and for a
  *   rewritten node of the file that would lose fields which are not understood; U2009 for `dnnl.*` operators; U1006 for
- *   a model of more than 2 GiB
+ *   a model of more than 2 GiB; InternalError when what was written is not valid ONNX
  */
 export function exportOnnx(graph: Graph, { metadata = {} }: ExportOptions = {}): Uint8Array {
   const origin = originOf(graph);
@@ -52,6 +53,7 @@ function changedModel(graph: Graph, origin: OnnxOrigin, metadata: Readonly<Recor
     taken: kept.taken(),
     nodeNames: kept.nodeNames(),
     carry: (node, operands) => kept.carry(node, operands),
+    captured: kept.captured(),
     demanded: [...kept.demanded],
   });
   const provided = new Set(emitted.nodes.flatMap(({ outputs }) => outputs));
@@ -66,7 +68,7 @@ function changedModel(graph: Graph, origin: OnnxOrigin, metadata: Readonly<Recor
       }),
     ...emitted.nodes,
   ];
-  return spliceModel(file, {
+  const bytes = spliceModel(file, {
     ...(isWhole ? {} : { nodes: schedule(units) }),
     addInitializers: emitted.initializers,
     dropInitializers: kept.dropped(keptNodes, emitted.read),
@@ -75,7 +77,18 @@ function changedModel(graph: Graph, origin: OnnxOrigin, metadata: Readonly<Recor
     ...(opset === undefined && emitted.nodes.length > 0 && { opsets: new Map([['', emitted.opset]]) }),
     metadata: entries,
   });
+  validateWritten(bytes, {
+    ...interfaceOf(graph),
+    isOrdered: !isWhole,
+    types: (name) => [elementType(origin.values[name as ValueId]), elementType(graph.values[name as ValueId])],
+  });
+  return bytes;
 }
+
+const interfaceOf = ({ inputs, outputs }: Graph) => ({ inputs, outputs });
+
+const elementType = (value: ValueInfo | undefined): DType | undefined =>
+  value === undefined || value.type.dtype === 'opaque' ? undefined : value.type.dtype;
 
 function newModel(graph: Graph, metadata: Readonly<Record<string, string>>): Uint8Array {
   const declared = (id: ValueId): ValueInfoInit => {
@@ -90,9 +103,10 @@ function newModel(graph: Graph, metadata: Readonly<Record<string, string>>): Uin
     isGiven: (id) => graph.inputs.includes(id),
     taken: new Set(graph.inputs),
     nodeNames: new Set(),
+    captured: new Set(),
     demanded: [],
   });
-  return buildModel({
+  const bytes = buildModel({
     name: graph.name,
     nodes: emitted.nodes.map(({ item }) => item as NodeInit), // nothing is kept: there is no file
     inputs: graph.inputs.map(declared),
@@ -102,6 +116,8 @@ function newModel(graph: Graph, metadata: Readonly<Record<string, string>>): Uin
     irVersion: irVersionOf(emitted.opset),
     metadata,
   });
+  validateWritten(bytes, { ...interfaceOf(graph), isOrdered: true, types: () => [undefined, undefined] });
+  return bytes;
 }
 
 /** The IR version of the ONNX release that brought the operator set: https://onnx.ai/onnx/repo-docs/Versioning.html */

@@ -12,7 +12,7 @@ import type { OnnxGraph, OnnxNode } from '../../importers/onnx/container/index.t
 import { capturedNames, nodeOrder } from '../../importers/onnx/node_checks.ts';
 import type { OnnxOrigin } from '../../importers/onnx/origin.ts';
 import { type Graph, type Node, type NodeId, nodesOf, sameShape, type ValueId } from '../../ir/index.ts';
-import type { KeptNode } from './splice/index.ts';
+import type { Carried } from './emission.ts';
 
 export class KeptFile {
   readonly #graph: Graph;
@@ -119,16 +119,28 @@ export class KeptFile {
   /**
    * A node that is carried and not understood, reading `operands` (null: absent).
    *
-   * @throws UnskewError U2008 when a body of the node reads a value that has another name now
+   * Bodies read outer values by name: what has another name now is given the old one beside it.
    */
-  carry(node: Node, operands: readonly (string | null)[]): KeptNode {
+  carry(node: Node, operands: readonly (string | null)[]): Carried {
     const keep = this.#owner.get(node.id);
     assert(keep !== undefined && node.op === 'opaque', `%${node.id} is no node of the file`);
     const original = this.#file.nodes[keep];
-    const captured = capturedNames(original).map((name, i) => [name, operands[original.inputs.length + i]]);
-    const renamed = captured.find(([before, now]) => before !== now);
-    if (renamed) fail('U2008', `a body of the node reads '${renamed[0]}', which was rewritten`, node.loc);
-    return { keep, inputs: original.inputs.map((_, i) => operands[i] ?? '') };
+    const aliases = new Map<string, ValueId>();
+    capturedNames(original).forEach((name, i) => {
+      const index = original.inputs.length + i;
+      const id = node.operands[index];
+      if (operands[index] !== name && id) aliases.set(name, id);
+    });
+    return { item: { keep, inputs: original.inputs.map((_, i) => operands[i] ?? '') }, aliases };
+  }
+
+  /** Names that bodies read of nodes that are not understood and not as they were. */
+  captured(): ReadonlySet<string> {
+    return new Set(
+      this.#file.nodes.flatMap((node, index) =>
+        this.isTouched(index) && this.isCarried(index) ? capturedNames(node) : [],
+      ),
+    );
   }
 
   isTouched(index: number): boolean {

@@ -108,15 +108,21 @@ export function depthToSpace(e: NodeEmitter): Written {
 
 export const spaceToDepth = (e: NodeEmitter): Written => blocks(e, 'SpaceToDepth', { blocksize: int(e.attr('block')) });
 
-/** By scales where these give the shape, else by sizes; scales that are not their quotient decide the coordinates. */
+/**
+ * By sizes where their quotients are the scales, as a runtime forms them: a scale that was rounded need not give the size
+ * that it came from (10 times f32(2.1) is 20 in some). Otherwise by the scales, which decide the coordinates, where they
+ * give the shape in binary32 and in binary64.
+ */
 export function resize(e: NodeEmitter): Written {
   e.since(11, 'Resize with coordinates');
   const from = e.type(0).shape;
   const shape = e.attr<Shape>('shape');
   const scales = e.attr<readonly number[]>('scales').map(Math.fround);
+  const isQuotient = (i: number) => Math.fround((shape[i] as number) / (from[i] as number)) === scales[i];
   const fits = (i: number) => {
     const [a, b] = [from[i], shape[i]];
-    return typeof a !== 'number' || typeof b !== 'number' || Math.floor(Math.fround(a * scales[i])) === b;
+    if (typeof a !== 'number' || typeof b !== 'number') return true;
+    return Math.floor(Math.fround(a * scales[i])) === b && Math.floor(a * scales[i]) === b;
   };
   const mode = e.attr<string>('mode');
   const attributes = {
@@ -125,10 +131,10 @@ export function resize(e: NodeEmitter): Written {
     ...(mode === 'nearest' && { nearest_mode: text(e.attr('nearest')) }),
   };
   const roi = e.opset < 13 ? e.constant(tensor('f32', [], [0]), 'no_roi') : '';
-  if (shape.every((_, i) => fits(i)))
-    return e.finish('Resize', [e.input(0), roi, e.constant(tensor('f32', scales), 'scales')], attributes);
-  if (shape.some((dim, i) => Math.fround((dim as number) / (from[i] as number)) !== scales[i]))
-    e.refuse('neither its scales nor its sizes give the other');
-  const none = e.opset < 13 ? e.constant(tensor('f32', [], [0]), 'no_scales') : '';
-  return e.finish('Resize', [e.input(0), roi, none, e.list(e.known(shape), 'sizes')], attributes);
+  if (isStatic(from) && isStatic(shape) && shape.every((_, i) => isQuotient(i))) {
+    const none = e.opset < 13 ? e.constant(tensor('f32', [], [0]), 'no_scales') : '';
+    return e.finish('Resize', [e.input(0), roi, none, e.list(shape, 'sizes')], attributes);
+  }
+  if (!shape.every((_, i) => fits(i))) e.refuse('neither its scales nor its sizes give the other');
+  return e.finish('Resize', [e.input(0), roi, e.constant(tensor('f32', scales), 'scales')], attributes);
 }

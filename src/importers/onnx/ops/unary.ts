@@ -124,9 +124,9 @@ export const unaryOps: readonly OnnxOp[] = [
       if (training) ctx.unsupported('dropout in training mode');
       const y = ctx.emit('nn.identity', [x]);
       if (!ctx.wants(1)) return y;
-      // nothing is dropped: all ones, of the type of the data before version 10
-      const one = ctx.scalar(ctx.opset < 10 ? (x.type.dtype as DType) : 'bool', 1, 'one');
-      return [y, ctx.emit('nn.expand', [one], { shape: x.type.shape })];
+      // nothing is dropped: all ones since version 12. What it meant before nobody said, and ONNX Runtime writes zeros
+      const mask = ctx.scalar(ctx.opset < 10 ? (x.type.dtype as DType) : 'bool', ctx.opset < 12 ? 0 : 1, 'mask');
+      return [y, ctx.emit('nn.expand', [mask], { shape: x.type.shape })];
     },
   }),
   defineOnnxOp({

@@ -1,0 +1,46 @@
+/** `check --against onnxruntime` of a model that has an operator which nothing here computes. */
+import { fail } from '../diagnostics/index.ts';
+import { exportOnnx } from '../exporters/onnx/export.ts';
+import type { Graph } from '../ir/index.ts';
+import { legalize } from '../passes/legalize.ts';
+import type { Strategy } from '../passes/strategies.ts';
+import { compareFiles, unknownOperators } from './compare_files.ts';
+import type { Source } from './files.ts';
+import { onnxModelOf } from './sides.ts';
+import type { Terminal } from './terminal.ts';
+
+interface Checked {
+  readonly seeds: readonly number[];
+  readonly threads: number | undefined;
+  readonly strategy: Strategy | undefined;
+}
+
+/** Whether the only other side is ONNX Runtime, and there is an operator that nothing of ours computes. */
+export const isForOnnxRuntimeAlone = (graph: Graph, against: readonly string[]): boolean =>
+  against.length > 0 && against.every((name) => name === 'onnxruntime') && unknownOperators(graph).length > 0;
+
+/** The model that `rewrite` would write, in ONNX Runtime, against the model itself. */
+export async function checkRewritten(
+  source: Source,
+  graph: Graph,
+  { strategy, threads, seeds }: Checked,
+  terminal: Terminal,
+) {
+  const { graph: symmetric, quantized } = legalize(graph, { ...(strategy && { strategy }) });
+  const model = onnxModelOf(source);
+  if (typeof model === 'string')
+    return fail(
+      'U5003',
+      'the rewritten model has to lie beside the weights of this one',
+      { file: model },
+      `write it first: unskew rewrite ${model} -o OUT --check`,
+    );
+  const files = {
+    graphs: [quantized, symmetric],
+    models: [model, exportOnnx(symmetric)],
+    seeds,
+    ...(threads && { threads }),
+  } as const;
+  const verdicts = await compareFiles(files, terminal);
+  return { file: source.path, seeds, agrees: verdicts.every(({ agrees }) => agrees), verdicts };
+}

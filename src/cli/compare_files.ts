@@ -1,0 +1,121 @@
+/**
+ * A written ONNX model against the one that it was made from, on random inputs: by the interpreter where it knows every
+ * operator, and by ONNX Runtime with its default options as well as without optimizations, which are two arithmetics.
+ */
+import { UnskewError } from '../diagnostics/index.ts';
+import { type Graph, nodesOf } from '../ir/index.ts';
+import { compareOutputs, type Tensors } from './compare.ts';
+import { createPeer, hasOnnxRuntime, type PeerOptions } from './onnxruntime.ts';
+import { randomFeeds } from './random.ts';
+import { interpreterSide, peerSide, type Side } from './sides.ts';
+import type { Terminal } from './terminal.ts';
+import { compareSides, type Verdict } from './verdict.ts';
+
+/** What ONNX Runtime is given: bytes, or a path where weights lie beside it; undefined where it cannot be given. */
+export type OnnxModel = Uint8Array | string | undefined;
+
+export interface ComparedFiles {
+  /** The graph whose meaning is to be kept, and the one that was read back. */
+  readonly graphs: readonly [Graph, Graph];
+  readonly models: readonly [OnnxModel, OnnxModel];
+  readonly seeds: readonly number[];
+  readonly threads?: number;
+}
+
+/** The operators that are carried and not computed: `Einsum (node)`. */
+export const unknownOperators = (graph: Graph): readonly string[] =>
+  nodesOf(graph)
+    .filter(({ op }) => op === 'opaque')
+    .map(({ id, attrs, loc }) => `${attrs.operator} (${loc.node ?? id})`);
+
+/** @throws UnskewError U5003 when nothing can compare the two */
+export async function compareFiles(files: ComparedFiles, terminal: Terminal): Promise<Verdict[]> {
+  const [reference, written] = files.graphs;
+  const unknown = unknownOperators(reference);
+  const verdicts: Verdict[] = [];
+  if (unknown.length === 0) {
+    const sides = [interpreterSide(reference, 'the quantized graph'), interpreterSide(written, 'the written file')];
+    verdicts.push(await compareSides(sides[0], sides[1], reference, files.seeds, terminal));
+  }
+  verdicts.push(...(await inOnnxRuntime(files, terminal)));
+  if (unknown.length === 0) return verdicts;
+  const what = `${unknown[0]}${unknown.length > 1 ? ` and ${unknown.length - 1} more operators are` : ' is'} not supported here`;
+  if (verdicts.length === 0)
+    throw new UnskewError([
+      {
+        code: 'U5003',
+        severity: 'error',
+        message: `nothing can compare the two files: ${what}, and onnxruntime does not run them`,
+        location: {},
+        hint: 'install it with: npm install onnxruntime-node',
+      },
+    ]);
+  terminal.note(`note: ${what}: onnxruntime alone compares the two files`);
+  return verdicts;
+}
+
+const modes = [
+  { name: 'onnxruntime', level: 'all' },
+  { name: 'onnxruntime without optimizations', level: 'disabled' },
+] as const;
+
+async function inOnnxRuntime({ graphs: [graph], models, seeds, threads }: ComparedFiles, terminal: Terminal) {
+  const [before, after] = models;
+  if (before === undefined || after === undefined || !(await hasOnnxRuntime())) return [];
+  const sides: Side[] = [];
+  const open = async (model: Uint8Array | string, name: string, graphOptimizationLevel: Level): Promise<Side> => {
+    const side = peerSide(await createPeer(model, { graphOptimizationLevel, ...(threads && { threads }) }), name);
+    sides.push(side);
+    return side;
+  };
+  try {
+    const inputs = new Map<Level, Side>();
+    for (const { name, level } of modes) {
+      const side = await runnable(() => open(before, `${name} on the input`, level), graph, seeds[0]);
+      if (side === undefined) terminal.note(`note: ${name} does not run the input`);
+      else inputs.set(level, side);
+    }
+    const verdicts: Verdict[] = [];
+    for (const { name, level } of modes) {
+      const input = inputs.get(level);
+      if (input === undefined) continue;
+      const found = await open(after, `${name} on the written file`, level);
+      const other = modes.flatMap((mode) => (mode.level === level ? [] : (inputs.get(mode.level) ?? [])))[0];
+      const allowance = level === 'all' || other === undefined ? undefined : await spread(input, other, graph, seeds);
+      verdicts.push(await compareSides(input, found, graph, seeds, terminal, allowance));
+    }
+    return verdicts;
+  } finally {
+    for (const side of sides) await side.dispose();
+  }
+}
+
+type Level = NonNullable<PeerOptions['graphOptimizationLevel']>;
+
+/** What ONNX Runtime refuses to load or to run cannot be compared with anything. */
+async function runnable(open: () => Promise<Side>, graph: Graph, seed: number): Promise<Side | undefined> {
+  try {
+    const side = await open();
+    await side.run(randomFeeds(graph, seed));
+    return side;
+  } catch (error) {
+    if (error instanceof UnskewError && error.code === 'U5003') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * By how much the two modes differ on one model, by output: operators between dequantize and quantize are computed in
+ * floats by one and in integers by the other, which is a step where the quotient is a tie. No file made of the model can be
+ * nearer to both.
+ */
+async function spread(a: Side, b: Side, graph: Graph, seeds: readonly number[]): Promise<ReadonlyMap<string, number>> {
+  const largest = new Map<string, number>();
+  for (const seed of seeds) {
+    const feeds = randomFeeds(graph, seed);
+    const [x, y]: readonly Tensors[] = [await a.run(feeds), await b.run(feeds)];
+    for (const { output, difference } of compareOutputs(x, y))
+      largest.set(output, Math.max(largest.get(output) ?? 0, difference?.largest ?? 0));
+  }
+  return largest;
+}

@@ -1,0 +1,83 @@
+/**
+ * What any ONNX model has to be, looked at once more when one was written: a file that no runtime loads is a fault of ours,
+ * whatever it was made of.
+ */
+import { assert, InternalError, UnskewError } from '../../diagnostics/index.ts';
+import { type OnnxGraph, type OnnxNode, openOnnx } from '../../importers/onnx/container/index.ts';
+import { capturedNames } from '../../importers/onnx/node_checks.ts';
+import type { DType } from '../../ir/index.ts';
+
+export interface Expected {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Whether nodes have to stand after what they read: not in a file that was out of order before. */
+  readonly isOrdered: boolean;
+  /** Element types of the values that bodies read, before and now: undefined where one of them is not known. */
+  readonly types: (name: string) => readonly [DType | undefined, DType | undefined];
+}
+
+/** @throws InternalError for a value that is used and not defined before, or defined twice, or an interface that is another */
+export function validateWritten(bytes: Uint8Array, expected: Expected): void {
+  const graph = opened(bytes);
+  const defined = definedAtOnce(graph);
+  const producers = new Set(graph.nodes.flatMap(({ outputs }) => outputs));
+  for (const node of graph.nodes) {
+    for (const name of node.inputs)
+      assert(
+        name === '' || defined.has(name) || (!expected.isOrdered && producers.has(name)),
+        `${label(node)} reads '${name}', which ${producers.has(name) ? 'is defined after it' : 'is not defined'}`,
+      );
+    for (const name of capturedNames(node)) checkCapture(name, node, defined, producers, expected);
+    for (const name of node.outputs) {
+      assert(name === '' || !defined.has(name), `${label(node)} defines '${name}', which is defined already`);
+      defined.add(name);
+    }
+  }
+  for (const { name } of graph.outputs) assert(defined.has(name), `the output '${name}' is not defined`);
+  const inputs = graph.inputs.map(({ name }) => name).filter((name) => !graph.initializers.has(name));
+  checkNames('inputs', inputs, expected.inputs);
+  checkNames(
+    'outputs',
+    graph.outputs.map(({ name }) => name),
+    expected.outputs,
+  );
+}
+
+function opened(bytes: Uint8Array): OnnxGraph {
+  try {
+    return openOnnx(bytes).graph;
+  } catch (error) {
+    throw error instanceof UnskewError ? new InternalError(error.message, { cause: error }) : error;
+  }
+}
+
+/** Inputs and initializers; an input may have an initializer, its default. Names that occur twice are refused when a file is read. */
+const definedAtOnce = ({ inputs, initializers, sparseInitializers }: OnnxGraph): Set<string> =>
+  new Set([...inputs, ...sparseInitializers].map(({ name }) => name).concat([...initializers.keys()]));
+
+function checkCapture(
+  name: string,
+  node: OnnxNode,
+  defined: ReadonlySet<string>,
+  producers: ReadonlySet<string>,
+  { isOrdered, types }: Expected,
+): void {
+  assert(
+    defined.has(name) || (!isOrdered && producers.has(name)),
+    `a body of ${label(node)} reads '${name}', which is not defined`,
+  );
+  const [before, now] = types(name);
+  assert(
+    before === undefined || now === undefined || before === now,
+    `a body of ${label(node)} reads '${name}', which was ${before} and is ${now}`,
+  );
+}
+
+function checkNames(side: string, found: readonly string[], expected: readonly string[]): void {
+  assert(
+    found.join('\0') === expected.join('\0'),
+    `the ${side} are ${found.join(', ')}, and should be ${expected.join(', ')}`,
+  );
+}
+
+const label = ({ name, outputs, opType }: OnnxNode): string => `${opType} '${name || outputs[0]}'`;
