@@ -174,6 +174,24 @@ kinds['attention, both sides quantized dynamically'] = (m) => {
   return [m.add('MatMul', [head([0, 2, 1, 3]), head([0, 2, 3, 1])]), 'float32'];
 };
 
+kinds['ConvTranspose, quantized dynamically'] = (m) => {
+  const w = m.dequantize(m.weights('u8', [2, 4, 3, 3]), 'u8', several(4, 0.01, 0.001), several(4, 3, 29), 1);
+  return [m.add('ConvTranspose', [dynamic(m, [1, 2, 4, 4]), w], { strides: [2, 2], pads: [1, 1, 1, 1] }), 'float32'];
+};
+kinds['Conv of computed filters'] = (m) => {
+  const x = m.dequantize(m.input([1, 2, 5, 5]), 'u8', [0.02], [77]);
+  const w = m.dequantize(m.input([4, 2, 3, 3], 91), 'u8', several(4, 0.01, 0.001), several(4, 3, 29), 0);
+  return [m.quantize(m.add('Conv', [x, w], { pads: [1, 1, 1, 1] }), 0.5), 'uint8'];
+};
+for (const filters of ['known', 'computed'] as const)
+  kinds[`Conv of ${filters} filters whose zero points are computed`] = (m) => {
+    const x = m.dequantize(m.input([1, 2, 5, 5]), 'u8', [0.02], [77]);
+    const integers = filters === 'known' ? m.weights('u8', [4, 2, 3, 3]) : m.input([4, 2, 3, 3], 91);
+    const scales = m.constant(tensor('f32', several(4, 0.01, 0.001)));
+    const w = m.add('DequantizeLinear', [integers, scales, m.input([4], 71)], { axis: 0 });
+    return [m.add('Conv', [x, w], { pads: [1, 1, 1, 1] }), 'float32'];
+  };
+
 describe.each(Object.keys(kinds))('%s', (name) => {
   it('is corrected, and ONNX Runtime computes the same', async () => {
     const m = new Model();

@@ -103,7 +103,7 @@ describe('a convolution with zero point 5 becomes', () => {
         %conv = nn.sub(%conv.2, @const.4) : s32[1,1,3,3]
         %conv.3 = nn.conv(%x, @w.ones) {strides=[1,1], pads=[0,0,1,1], dilations=[1,1]} : s32[1,1,3,3]
         %conv.1 = nn.sub(%conv.3, @const.7) : s32[1,1,3,3]
-        %mul = nn.mul(%conv.1, @const.2) : s32[1,1,3,3]
+        %mul = nn.mul(%conv.1, @const.3) : s32[1,1,3,3]
         %y = nn.sub(%conv, %mul) : s32[1,1,3,3]
       }
       constants {
@@ -111,7 +111,7 @@ describe('a convolution with zero point 5 becomes', () => {
         @const.4 : s32[1,1,3,3] = sha256"542f02b8be7b616b"
         @w.ones : s8[1,1,2,2] = sha256"07ad68c123729a10"
         @const.7 : s32[1,1,3,3] = sha256"acd793f1833276ba"
-        @const.2 : s32[1,1,1,1] = sha256"9eb3180dd5a4d126"
+        @const.3 : s32[1,1,1,1] = sha256"9eb3180dd5a4d126"
       }
       "
     `));

@@ -27,6 +27,8 @@ export interface ConvFamily {
   /** The weights as [O, C/group, kernel…], and such ones as the operator has them. */
   readonly filtersFirst: <D extends DType>(w: ITensor<D>, group: number) => ITensor<D>;
   readonly asWeights: <D extends DType>(filters: ITensor<D>, group: number) => ITensor<D>;
+  /** How many filters weights of that shape have. */
+  readonly filters: (w: readonly number[], group: number) => number;
   /** The shape of one filter of ones per group, for weights of that shape. */
   readonly onesShape: (w: readonly number[], group: number) => readonly number[];
   /** One zero point per filter, shaped to broadcast against weights of that shape. */
@@ -54,6 +56,7 @@ export const convolution: ConvFamily = {
   law: same,
   filtersFirst: same,
   asWeights: same,
+  filters: ([filters]) => filters,
   onesShape: ([, channels, ...kernel], group) => [group, channels, ...kernel],
   perFilter: (zeroPoints, w, _group, a) => a.reshape(zeroPoints, [w[0], ...w.slice(1).map(() => 1)]),
   ones: onesConvolution,
@@ -82,6 +85,7 @@ export const transposedConvolution: ConvFamily = {
       [group, filters / group, channels, sizeOf(kernel)],
       [channels * group, filters / group, ...kernel],
     ),
+  filters: ([, filters], group) => filters * group,
   onesShape: ([channels, , ...kernel]) => [channels, 1, ...kernel],
   perFilter(zeroPoints, [channels, filters, ...kernel], group, a) {
     const ones = kernel.map(() => 1);

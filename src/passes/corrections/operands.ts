@@ -75,14 +75,18 @@ export function movedZeroPoint(t: ITensor<Eight>, to: Eight): ITensor<Eight> {
   return tensor(to, values, t.shape);
 }
 
-/** What every way to correct a source zero point needs first. */
-export function sourceCorrectable({ zx, w, zw, constant }: ConvMatch, miss: MissMaker): MissReason | undefined {
+/** What every way to correct a source zero point needs first; `isAny`: of computed weights as well. */
+export function sourceCorrectable(
+  { zx, w, zw, constant }: ConvMatch,
+  miss: MissMaker,
+  isAny = false,
+): MissReason | undefined {
   return needs(
     miss,
     [zx !== undefined, 'there is no zero point to correct'],
     [zw === undefined, 'the weights zero point has to go first', zw, 'recentre-weights, window-sum or split-weights'],
     [w.type.dtype === 's8', 'the weights have to be s8 first', w, 'recentre-weights'],
-    [constant(w) !== undefined, 'the weights are computed at run time', w],
+    [isAny || constant(w) !== undefined, 'the weights are computed at run time', w, 'two-conv serves'],
   );
 }
 

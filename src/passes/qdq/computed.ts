@@ -63,6 +63,9 @@ export function computedProduct(
     w: sideOf(graph, w, form.roles[1], columns, refuse),
   };
   if (!sides.x.isComputed && !sides.w.isComputed) unrelated('no scale and no zero point is computed at run time');
+  const filter = dequantizeOf(graph, w)?.operands[0];
+  if (form.knownWeights && !(filter && graph.isConstant(filter)))
+    refuse(`${form.roles[1]} is computed at run time: ${form.knownWeights}`, w);
   const terms = form.terms(x.type.shape, w.type.shape);
   if (terms !== undefined && terms > ALWAYS) refuse(`the sum of ${terms} products may leave int32`, w);
   return { form, node, ...sides, bias: third as Value<'f32'> | undefined };

@@ -60,6 +60,8 @@ export function productAt(graph: GraphEditor, form: ProductForm, node: Node, ref
   const w = sourceOf(graph, right, form.roles[1], refuse);
   if (!w.perTensor && (w.scale.type.shape.length !== 1 || w.axis !== form.weightsAxis(w.shape)))
     refuse(`${form.roles[1]} has scales along axis ${w.axis}, it has to be ${form.channels}`, w.scale);
+  if (form.knownWeights && !(w.isDirect && graph.isConstant(w.x.id)))
+    refuse(`${form.roles[1]} is computed at run time: ${form.knownWeights}`, w.x);
   const y = graph.type(node.results[0]).shape;
   const axis = form.channelAxis(y);
   const sw = w.perTensor ? w.scales : repeated(w.scales, form.repeats(node));

@@ -26,6 +26,8 @@ export interface ProductForm {
   weightsAxis(w: Shape): number;
   /** The axis of the result that holds the channels. */
   channelAxis(y: Shape): number;
+  /** Why computed weights stay float, where they do. */
+  readonly knownWeights?: string;
   /** How many result channels read one channel of the input, and no other: of depthwise products. Undefined where sums cross channels. */
   depthwise(node: Node, x: Shape, w: Shape): number | undefined;
   /** How often one period of the weights axis is repeated over the result channels. */
@@ -56,6 +58,7 @@ export const convTransposeForm: ProductForm = {
   op: nnConvTranspose,
   roles: ['the input', 'the filter'],
   channels: 'the output channels, axis 1',
+  knownWeights: 'ONNX has no integer ConvTranspose, and the float one is exact only for known filters',
   weightsAxis: () => 1,
   channelAxis: () => 1,
   repeats: ({ attrs }) => attrs.group as number,

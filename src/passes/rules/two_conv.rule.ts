@@ -13,7 +13,7 @@ export const twoConvOf = (family: ConvFamily) =>
     law: family.law('qconv(x, w; zx) = conv(x, w) − conv(broadcast(zx), w)'),
     exactness: 'bit-exact',
     where: (match, miss) =>
-      sourceCorrectable(match, miss) ??
+      sourceCorrectable(match, miss, true) ??
       needs(miss, [isStatic(match.x.type.shape), 'the broadcast needs a known shape', match.x, 'give inputShapes']),
     rewrite({ x, w, zx, attrs }, a) {
       const shape = x.type.shape;
@@ -30,8 +30,9 @@ export const twoConvOf = (family: ConvFamily) =>
       return a.sub(family.conv(a, x, w, attrs), family.conv(a, broadcast, w, attrs));
     },
     wrong: {
-      what: 'takes the broadcast convolution for a constant per filter',
-      rewrite: (match, a) => foldInto(family, match, a),
+      what: 'takes the broadcast convolution for a constant per filter, and for nothing where the weights are computed',
+      rewrite: (match, a) =>
+        match.constant(match.w) ? foldInto(family, match, a) : family.conv(a, match.x, match.w, match.attrs),
     },
   });
 export const twoConv = twoConvOf(convolution);

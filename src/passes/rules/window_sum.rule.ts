@@ -1,7 +1,8 @@
-import { type ITensor, type Shape, sizeOf, tensor, type Value } from '../../ir/index.ts';
+import { isStatic, type Shape, sizeOf, tensor, type Value } from '../../ir/index.ts';
+import { nnGather } from '../../ir/ops/nn_gather.op.ts';
 import { nnExpand } from '../../ir/ops/nn_movement.op.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
-import { type ConvMatch, type Eight, movedZeroPoint, weightsCorrectable } from '../corrections/operands.ts';
+import { type ConvMatch, needs } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
@@ -14,35 +15,58 @@ export const windowSumOf = (family: ConvFamily) =>
       'qconv(x, w; zx, zw) = qconv(x, ŵ; zx) − ẑw[o]·qconv(x, 1; zx),   ŵ = w − 128 and ẑw = zw − 128 for u8 weights',
     ),
     exactness: 'bit-exact',
-    where: weightsCorrectable,
-    rewrite: (match, algebra) => update(family, match, algebra, (z) => z),
+    where: ({ w, zw }, miss) =>
+      needs(
+        miss,
+        [zw !== undefined || w.type.dtype === 'u8', 'the weights are s8 without a zero point already', w],
+        [isStatic(w.type.shape), 'a filter of ones needs a known shape', w],
+      ),
+    rewrite: (match, algebra) => update(family, match, algebra, zeroPointsOf(match, algebra)),
     wrong: {
       what: 'corrects every filter with the zero point of the first',
-      rewrite: (match, algebra) => update(family, match, algebra, (_z, all) => all[0]),
+      rewrite: (match, algebra) => update(family, match, algebra, first(zeroPointsOf(match, algebra), algebra)),
     },
   });
 export const windowSum = windowSumOf(convolution);
 
+/** ẑw in s32: one, or one for each filter. */
+function zeroPointsOf({ w, zw }: ConvMatch, a: Algebra): Value<'s32'> {
+  if (zw === undefined) return a.s32([w.type.dtype === 'u8' ? -128 : 0], []);
+  return a.toS32(a.recentre(zw, 's8'));
+}
+
+const first = (zeroPoints: Value<'s32'>, a: Algebra): Value<'s32'> =>
+  zeroPoints.type.shape.length === 0
+    ? zeroPoints
+    : (a.emit(nnGather, { x: zeroPoints, indices: a.constant(tensor('s64', [0n], [1])) }, { axis: 0 }) as Value<'s32'>);
+
 function update(
   family: ConvFamily,
-  { x, w, zx, zw, attrs, constant }: ConvMatch,
+  { x, w, zx, attrs }: ConvMatch,
   a: Algebra,
-  pick: (z: number, all: ArrayLike<number>) => number,
+  zeroPoints: Value<'s32'>,
 ): Value<'s32'> {
-  const weights = a.recentre(w, 's8');
+  const shape = w.type.shape as readonly number[];
   const { group } = attrs;
-  const [filters, , ...kernel] = family.filtersFirst(constant(w)!, group).shape;
-  const zeroPoints = weightsZeroPoints(constant(zw), w.type.dtype, filters);
+  const filters = family.filters(shape, group);
   const rest = zx && { zx };
-  const main = a.emit(family.root, { x, w: weights, ...rest }, attrs);
-  const onesShape = family.onesShape(constant(w)!.shape, group);
+  const main = a.emit(family.root, { x, w: a.recentre(w, 's8'), ...rest }, attrs);
+  const onesShape = family.onesShape(shape, group);
   const ones = a.constant(tensor('s8', new Int8Array(sizeOf(onesShape)).fill(1), onesShape), `${w.id}.ones`);
   const sums = a.emit(family.root, { x, w: ones, ...rest }, attrs);
-  const factor = a.s32(
-    zeroPoints.map((z) => pick(z, zeroPoints)),
-    [1, filters, ...kernel.map(() => 1)],
-  );
+  const factor = alongFilters(zeroPoints, [1, filters, ...shape.slice(2).map(() => 1)], a);
   return a.sub(main, a.mul(perFilterSums(sums, group, filters, a), factor));
+}
+
+/** As they multiply the sums; constants one for each filter, which is what fused operators take. */
+function alongFilters(zeroPoints: Value<'s32'>, shape: readonly number[], a: Algebra): Value<'s32'> {
+  const data = a.tensor(zeroPoints)?.data;
+  if (data)
+    return a.s32(
+      Int32Array.from({ length: shape[1] }, (_, o) => data[data.length === 1 ? 0 : o]),
+      shape,
+    );
+  return a.reshape(zeroPoints, zeroPoints.type.shape.every((dim) => dim === 1) ? [] : shape);
 }
 
 /** [N, G, …] → [N, O, …] (or [N, 1, …], which broadcasts): each group's sum for each of its filters. */
@@ -52,10 +76,4 @@ function perFilterSums(sums: Value<'s32'>, group: number, filters: number, a: Al
   const split: Shape = [n, g, 1, ...spatial];
   const repeated = a.emit(nnExpand, { x: a.reshape(sums, split) }, { shape: [n, g, filters / group, ...spatial] });
   return a.reshape(repeated, [n, filters, ...spatial]);
-}
-
-function weightsZeroPoints(zw: ITensor<Eight> | undefined, dtype: Eight, filters: number): number[] {
-  const moved = zw && (dtype === 'u8' ? movedZeroPoint(zw, 's8') : zw);
-  const data = (moved?.data ?? [dtype === 'u8' ? -128 : 0]) as ArrayLike<number>;
-  return Array.from({ length: filters }, (_, o) => data[data.length === 1 ? 0 : o]);
 }

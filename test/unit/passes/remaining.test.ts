@@ -6,7 +6,7 @@ import { nnTranspose } from '../../../src/ir/ops/nn_movement.op.ts';
 import { opaqueOp } from '../../../src/ir/ops/opaque.op.ts';
 import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
 import { qnnMatmul } from '../../../src/ir/ops/qnn_matmul.op.ts';
-import { type LegalizeResult, legalize } from '../../../src/passes/legalize.ts';
+import { legalize } from '../../../src/passes/legalize.ts';
 import { deq, weights } from './qdq_graphs.ts';
 
 const attrs = { strides: [1, 1], pads: [1, 1, 1, 1], dilations: [1, 1], group: 1 };
@@ -41,20 +41,31 @@ describe('nothing is listed', () => {
   });
 });
 
+describe('nothing is left of what the run computes', () => {
+  const shape = [3, 2, 3, 3];
+  test.each(['u8', 's8'] as const)('filters of %s and their zero points', (dtype) => {
+    for (const zero of [[], [1], [3]]) {
+      const graph = build((b) => {
+        const [x, w] = [b.input('x', 'u8', [1, 2, 4, 4]), b.input('w', dtype, shape)];
+        return b.emit(qnnConv, { x, w, zx: b.input('zx', 'u8', []), zw: b.input('zw', dtype, zero) }, attrs);
+      });
+      const { remaining, certificate } = legalize(graph);
+      expect([remaining, certificate.verdict]).toEqual([[], 'bit-exact']);
+    }
+  });
+});
+
 describe('what is left', () => {
-  test('on a convolution whose filters and their zero point are computed', () => {
+  test('on a product of 16-bit activations', () => {
     const graph = build((b) =>
-      b.emit(
-        qnnConv,
-        { x: b.input('x', 'u8', [1, 2, 4, 4]), w: b.input('w', 'u8', [3, 2, 3, 3]), zw: b.input('zw', 'u8', [3]) },
-        attrs,
-      ),
+      b.emit(nnMatmul, {
+        a: deq(b, b.input('a', 'u16', [2, 3]), { s: 0.5, z: 30000 }),
+        b: deq(b, weights(b, 's8', [3, 4], 1), { s: 0.25 }),
+      }),
     );
-    const { remaining, strategies }: LegalizeResult = legalize(graph);
-    expect(remaining).toEqual([
-      expect.objectContaining({ op: 'qnn.conv', operand: 'w', reason: expect.stringContaining('constant') }),
+    expect(legalize(graph).remaining).toEqual([
+      expect.objectContaining({ op: 'nn.matmul', operand: 'a', reason: expect.stringContaining('u16') }),
     ]);
-    expect(strategies).toEqual([]);
   });
   test('on a float product of one dequantized operand, whatever moved it', () => {
     const graph = build((b) => {
