@@ -16,6 +16,7 @@ import type {
   ResultValues,
   Value,
 } from './define_op.ts';
+import { canonicalDim } from './dims.ts';
 import type { DType } from './dtype.ts';
 import type { Graph, Node, Origin, ValueInfo } from './graph.ts';
 import { type ITensor, scalar } from './tensor.ts';
@@ -200,7 +201,7 @@ export function completeAttrs(
       const expected = spec.values ? `one of ${spec.values.join(', ')}` : spec.kind;
       fail('U2004', `${op.name}: attribute '${name}' should be ${expected}, but is ${JSON.stringify(value)}`, loc);
     }
-    complete[name] = value;
+    complete[name] = spec.kind === 'dims' ? canonical(value as Shape) : value;
   }
   for (const name of Object.keys(attrs)) {
     if (!Object.hasOwn(op.attrs, name))
@@ -213,6 +214,10 @@ export function completeAttrs(
   }
   return complete;
 }
+
+/** Sizes in their one spelling: types are compared by it. */
+const canonical = (shape: Shape): Shape =>
+  shape.some((dim) => typeof dim === 'string') ? shape.map(canonicalDim) : shape;
 
 function fits(kind: AttrSpecs[string]['kind'], value: AttrValue): boolean {
   const every = (test: (item: unknown) => boolean) => Array.isArray(value) && value.every(test);

@@ -1,47 +1,109 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { addDims, bindDim, divDims, mulDims } from '../../../src/ir/dims.ts';
+import {
+  addDims,
+  bindDim,
+  canonicalDim,
+  ceilDims,
+  divDims,
+  leastOf,
+  maxDims,
+  minDims,
+  mulDims,
+  subDims,
+  symbolsIn,
+  wrapDims,
+} from '../../../src/ir/dims.ts';
 import type { Dim } from '../../../src/ir/types.ts';
 
 describe('dimensions', () => {
-  /** A dimension built by random steps from symbols and numbers, beside its value. */
-  const bindings = new Map([
-    ['H', 17],
-    ['batch.size', 5],
-  ]);
-  const built = fc
-    .tuple(
-      fc.constantFrom<readonly [Dim, number]>(['H', 17], ['batch.size', 5]),
-      fc.array(fc.tuple(fc.constantFrom('add', 'mul', 'div', 'addH', 'mulH'), fc.integer({ min: -9, max: 9 })), {
-        maxLength: 6,
-      }),
-    )
-    .map(([start, steps]) =>
-      steps.reduce<readonly [Dim, number]>(([dim, value], [step, n]) => {
-        if (step === 'add') return [addDims(dim, n), value + n];
-        if (step === 'mul') return [mulDims(dim, Math.abs(n) + 1), value * (Math.abs(n) + 1)];
-        if (step === 'div') return [divDims(dim, Math.abs(n) + 1), Math.floor(value / (Math.abs(n) + 1))];
-        if (step === 'addH') return [addDims(dim, 'H'), value + 17];
-        return [mulDims('H', dim), value * 17];
-      }, start),
-    );
+  const names = ['H', 'W', 'batch.size'];
+  const sizes = fc.tuple(
+    fc.integer({ min: 1, max: 40 }),
+    fc.integer({ min: 1, max: 40 }),
+    fc.integer({ min: 1, max: 9 }),
+  );
 
-  it('have the value of the arithmetic that made them', () => {
+  type Step = (a: Dim, b: Dim) => Dim;
+  const steps: Readonly<Record<string, { readonly dims: Step; readonly numbers: (a: number, b: number) => number }>> = {
+    add: { dims: addDims, numbers: (a, b) => a + b },
+    subtract: { dims: subDims, numbers: (a, b) => a - b },
+    multiply: { dims: mulDims, numbers: (a, b) => a * b },
+    divide: { dims: divDims, numbers: (a, b) => Math.floor(a / b) },
+    ceil: { dims: ceilDims, numbers: (a, b) => Math.ceil(a / b) },
+    max: { dims: maxDims, numbers: Math.max },
+    min: { dims: minDims, numbers: Math.min },
+    wrap: { dims: wrapDims, numbers: (a, b) => (a < 0 ? a + b : a) },
+  };
+  type Tree = Dim | readonly [string, Tree, Tree];
+  const leaf = fc.oneof(fc.constantFrom<Dim>(...names), fc.integer({ min: -9, max: 9 }));
+  const { tree } = fc.letrec<{ tree: Tree }>((tie) => ({
+    tree: fc.oneof({ maxDepth: 4 }, leaf, fc.tuple(fc.constantFrom(...Object.keys(steps)), tie('tree'), tie('tree'))),
+  }));
+  /** Division is by what is positive: sizes, and numbers. */
+  const divisor = (d: Dim): Dim => (leastOf(d) >= 1 ? d : 3);
+  const dimOf = (t: Tree): Dim => {
+    if (!Array.isArray(t)) return t as Dim;
+    const [name, a, b] = t as [string, Tree, Tree];
+    const isDivision = name === 'divide' || name === 'ceil';
+    return steps[name].dims(dimOf(a), isDivision ? divisor(dimOf(b)) : dimOf(b));
+  };
+  const sizeWith = (t: Tree, bound: ReadonlyMap<string, number>): number => {
+    if (!Array.isArray(t)) return bindDim(t as Dim, bound) as number;
+    const [name, a, b] = t as [string, Tree, Tree];
+    const isDivision = name === 'divide' || name === 'ceil';
+    const right = isDivision && leastOf(dimOf(b)) < 1 ? 3 : sizeWith(b, bound);
+    return steps[name].numbers(sizeWith(a, bound), right);
+  };
+  const boundTo = (values: readonly number[]) => new Map(names.map((name, i) => [name, values[i]]));
+
+  it('have the value of the arithmetic that made them, and are never below their bound', () => {
     fc.assert(
-      fc.property(built, ([dim, value]) => {
-        expect(bindDim(dim, bindings)).toBe(value);
+      fc.property(tree, sizes, (t, values) => {
+        const [dim, bound] = [dimOf(t), boundTo(values)];
+        const value = sizeWith(t, bound);
+        fc.pre(Number.isSafeInteger(value) && Math.abs(value) < 2 ** 40);
+        expect(Number(bindDim(dim, bound))).toBe(value + 0);
+        expect(value).toBeGreaterThanOrEqual(leastOf(dim));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('read back from their text as they are', () => {
+    fc.assert(
+      fc.property(tree, (t) => {
+        const dim = dimOf(t);
+        expect(canonicalDim(dim)).toBe(dim);
+        for (const symbol of symbolsIn(dim)) expect(names).toContain(symbol);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('are the same text in whatever order sums and products are made, and however multiples are divided', () => {
+    fc.assert(
+      fc.property(tree, tree, tree, fc.integer({ min: 1, max: 7 }), (s, t, u, n) => {
+        const [a, b, c] = [s, t, u].map(dimOf);
+        expect(addDims(a, b)).toBe(addDims(b, a));
+        expect(mulDims(a, b)).toBe(mulDims(b, a));
+        expect(addDims(addDims(a, b), c)).toBe(addDims(a, addDims(b, c)));
+        expect(subDims(addDims(a, b), b)).toBe(addDims(a, 0));
+        expect(divDims(mulDims(a, n), n)).toBe(addDims(a, 0));
+        expect(divDims(addDims(mulDims(a, n), b), n)).toBe(addDims(a, divDims(b, n)));
+        expect(maxDims(a, b)).toBe(maxDims(b, a));
       }),
     );
   });
 
-  it('are the same text when constants only cancel: what padding adds and a window takes away', () => {
-    fc.assert(
-      fc.property(built, fc.integer({ min: -9, max: 9 }), fc.integer({ min: -9, max: 9 }), ([dim], a, b) => {
-        expect(addDims(addDims(dim, a), -a)).toBe(addDims(dim, 0));
-        expect(addDims(addDims(dim, a), b)).toBe(addDims(dim, a + b));
-      }),
-    );
-    expect(addDims(divDims(addDims(addDims('H', 2), -3), 2), 1)).toBe('((H-1)/2)+1');
+  it('are shown short', () => {
+    expect(addDims(divDims(addDims(addDims('H', 2), -3), 2), 1)).toBe('(H+1)/2');
     expect(addDims(addDims('H', -1), 1)).toBe('H');
+    expect(divDims(mulDims('B', 'S'), 'S')).toBe('B');
+    expect(divDims(divDims('H', 2), 2)).toBe('H/4');
+    expect(minDims('S', 512)).toBe('min(512,S)');
+    expect(maxDims('S', minDims('S', 512))).toBe('S');
+    expect(maxDims(addDims('S', 'P'), 'P')).toBe('P+S');
+    expect(subDims(0, 'H')).toBe('0-H');
   });
 });

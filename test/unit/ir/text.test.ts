@@ -28,7 +28,7 @@ describe('the textual form', () => {
   it('prints operators, inline constants, symbols and locations', () => {
     expect(print(convGraph(), { elideConstants: true })).toMatchInlineSnapshot(`
       "graph @main(%x: u8[N,3,8,"W+1"]) -> (%conv) {
-        %conv = qnn.conv(%x, @"onnx::w", zx=114:u8, zw=[1, -2, 3, 4]:s8) {strides=[1,2], pads=[1,1,1,1], dilations=[1,1]} : s32[N,4,8,"(W/2)+1"]  loc(file="m.onnx" "conv \\"1\\"" QLinearConv)
+        %conv = qnn.conv(%x, @"onnx::w", zx=114:u8, zw=[1, -2, 3, 4]:s8) {strides=[1,2], pads=[1,1,1,1], dilations=[1,1]} : s32[N,4,8,"(W+2)/2"]  loc(file="m.onnx" "conv \\"1\\"" QLinearConv)
       }
       constants {
         @"onnx::w" : s8[4,3,3,3] = sha256"1ddba4b1579fb783"

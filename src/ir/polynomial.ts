@@ -1,0 +1,386 @@
+/**
+ * Sizes that are not known yet, in one spelling each: a sum of products of atoms, an atom being a symbol, ⌊a/b⌋ or a call of
+ * one of `dimFunctions`. What is equal by the laws of sums and products, and by
+ *
+ *   ⌊(b·q + r)/b⌋ = q + ⌊r/b⌋        ⌊(⌊x/a⌋ + c)/b⌋ = ⌊(x + a·c)/(a·b)⌋
+ *
+ * has the same text. The text is what graphs hold, so it reads back as the same polynomial.
+ */
+import type { Dim } from './types.ts';
+
+/** The functions that expressions may call, besides `+ - * /`, each of two sizes. */
+export const dimFunctions: Readonly<Record<string, (a: number, b: number) => number>> = {
+  max: Math.max,
+  min: Math.min,
+  /** A position that counts from the end where it is negative. */
+  wrap: (position, size) => (position < 0 ? position + size : position),
+};
+
+/** Coefficients by monomial: the texts of its atoms in order, '' for the constant. */
+export type Polynomial = ReadonlyMap<string, number>;
+
+type Atom =
+  | { readonly kind: 'symbol' }
+  | { readonly kind: 'quotient'; readonly above: Polynomial; readonly below: Polynomial }
+  | { readonly kind: 'call'; readonly name: string; readonly args: readonly Polynomial[] };
+
+/** Products of longer sums stay products. */
+const MOST_TERMS = 64;
+const DEEPEST = 256;
+const SEPARATOR = '·';
+
+const read = new Map<string, Polynomial>();
+const atoms = new Map<string, Atom>();
+/** Texts that are kept in mind; beyond it they are read again. */
+const MOST_KEPT = 20_000;
+
+export const constantOf = (value: number): Polynomial => (value === 0 ? new Map() : new Map([['', value]]));
+
+/** The number that a polynomial is, undefined where symbols remain. */
+export function numberOf(p: Polynomial): number | undefined {
+  if (p.size === 0) return 0;
+  return p.size === 1 ? p.get('') : undefined;
+}
+
+export function polynomialOf(dim: Dim): Polynomial {
+  if (typeof dim === 'number') return constantOf(dim);
+  const known = read.get(dim);
+  if (known !== undefined) return known;
+  const made = new Reader(dim).read() ?? symbol(dim);
+  if (read.size >= MOST_KEPT) read.clear();
+  read.set(dim, made);
+  return made;
+}
+
+export const dimOf = (p: Polynomial): Dim => numberOf(p) ?? textOf(p);
+
+const symbol = (text: string): Polynomial => new Map([[text, 1]]);
+
+function combined(a: Polynomial, b: Polynomial, factor: number): Polynomial {
+  const sum = new Map(a);
+  for (const [key, coefficient] of b) {
+    const total = (sum.get(key) ?? 0) + factor * coefficient;
+    if (total === 0) sum.delete(key);
+    else sum.set(key, total);
+  }
+  return sum;
+}
+
+export const add = (a: Polynomial, b: Polynomial): Polynomial => combined(a, b, 1);
+export const subtract = (a: Polynomial, b: Polynomial): Polynomial => combined(a, b, -1);
+
+const atomsIn = (key: string): readonly string[] => (key === '' ? [] : key.split(SEPARATOR));
+const keyOf = (parts: readonly string[]): string => [...parts].sort().join(SEPARATOR);
+
+export function multiply(a: Polynomial, b: Polynomial): Polynomial {
+  if (a.size * b.size > MOST_TERMS) return symbol(keyOf([a, b].map((p) => `(${textOf(p)})`))); // sums as atoms
+  let product: Polynomial = new Map();
+  for (const [left, c] of a)
+    for (const [right, d] of b)
+      product = add(product, new Map([[keyOf([...atomsIn(left), ...atomsIn(right)]), c * d]]));
+  return product;
+}
+
+/** ⌊a / b⌋ */
+export function divide(a: Polynomial, b: Polynomial): Polynomial {
+  const [above, below] = [numberOf(a), numberOf(b)];
+  if (below === undefined) return divideBySymbols(a, b);
+  if (above !== undefined && below !== 0) return constantOf(Math.floor(above / below));
+  return below > 0 ? divideByNumber(a, below) : quotient(a, b);
+}
+
+function divideByNumber(a: Polynomial, b: number): Polynomial {
+  const whole = new Map<string, number>();
+  const rest = new Map<string, number>();
+  for (const [key, coefficient] of a) {
+    const times = Math.floor(coefficient / b);
+    if (times !== 0) whole.set(key, times);
+    if (coefficient - times * b !== 0) rest.set(key, coefficient - times * b);
+  }
+  const constant = rest.get('') ?? 0;
+  rest.delete('');
+  if (rest.size === 0) return whole;
+  const common = [...rest.values()].reduce(greatestCommonDivisor, b);
+  const reduced = add(
+    new Map([...rest].map(([key, c]) => [key, c / common])),
+    constantOf(Math.floor(constant / common)),
+  );
+  const by = b / common;
+  if (by === 1) return add(whole, reduced);
+  const [[key, coefficient] = ['', 0], ...others] = [...reduced].filter(([k]) => k !== '');
+  const inner = others.length === 0 && coefficient === 1 ? atoms.get(key) : undefined;
+  const innerBelow = inner?.kind === 'quotient' ? numberOf(inner.below) : undefined;
+  if (inner?.kind === 'quotient' && innerBelow !== undefined && innerBelow > 0) {
+    const above = add(inner.above, constantOf((reduced.get('') ?? 0) * innerBelow));
+    return add(whole, divide(above, constantOf(innerBelow * by)));
+  }
+  return add(whole, quotient(reduced, constantOf(by)));
+}
+
+const greatestCommonDivisor = (a: number, b: number): number =>
+  b === 0 ? Math.abs(a) : greatestCommonDivisor(b, a % b);
+
+/** What is a multiple of the divisor, term by term, and a quotient of the rest. */
+function divideBySymbols(a: Polynomial, b: Polynomial): Polynomial {
+  const [[key, coefficient], ...others] = [...b];
+  if (others.length > 0) {
+    const times = (a.get(key) ?? 0) / coefficient;
+    if (times !== 0 && Number.isInteger(times) && combined(a, b, -times).size === 0) return constantOf(times);
+    return quotient(a, b);
+  }
+  const whole = new Map<string, number>();
+  const rest = new Map<string, number>();
+  for (const [term, c] of a) {
+    const left = without(atomsIn(term), atomsIn(key));
+    if (left !== undefined && c % coefficient === 0) whole.set(keyOf(left), c / coefficient);
+    else rest.set(term, c);
+  }
+  return rest.size === 0 ? whole : add(whole, quotient(rest, b));
+}
+
+/** The list without each of `removed`, undefined where one of them is not in it. */
+function without(list: readonly string[], removed: readonly string[]): readonly string[] | undefined {
+  const rest = [...list];
+  for (const item of removed) {
+    const at = rest.indexOf(item);
+    if (at < 0) return undefined;
+    rest.splice(at, 1);
+  }
+  return rest;
+}
+
+const enclosed = (p: Polynomial): string => {
+  const text = textOf(p);
+  return /^[\w.]+$/.test(text) ? text : `(${text})`;
+};
+
+const quotient = (above: Polynomial, below: Polynomial): Polynomial =>
+  atom(`${enclosed(above)}/${enclosed(below)}`, { kind: 'quotient', above, below });
+
+function atom(text: string, made: Atom): Polynomial {
+  if (atoms.size >= MOST_KEPT) atoms.clear();
+  atoms.set(text, made);
+  return symbol(text);
+}
+
+export function call(name: string, a: Polynomial, b: Polynomial): Polynomial {
+  const [x, y] = [numberOf(a), numberOf(b)];
+  if (x !== undefined && y !== undefined) return constantOf(dimFunctions[name](x, y));
+  if (name === 'wrap') {
+    if (lowerBound(a) >= 0) return a;
+    if (lowerBound(subtract(constantOf(-1), a)) >= 0) return add(a, b);
+    return atom(`wrap(${textOf(a)},${textOf(b)})`, { kind: 'call', name, args: [a, b] });
+  }
+  const [larger, smaller] = name === 'max' ? [a, b] : [b, a];
+  if (lowerBound(subtract(larger, smaller)) >= 0) return a;
+  if (lowerBound(subtract(smaller, larger)) >= 0) return b;
+  const args = [a, b].sort((p, q) => (textOf(p) < textOf(q) ? -1 : 1));
+  return atom(`${name}(${args.map(textOf).join(',')})`, { kind: 'call', name, args });
+}
+
+function atomOf(text: string): Atom {
+  const known = atoms.get(text);
+  if (known !== undefined) return known;
+  if (/^[\w.]+$/.test(text)) return { kind: 'symbol' };
+  if (text.startsWith('(') && isOne(text))
+    return { kind: 'quotient', above: polynomialOf(text.slice(1, -1)), below: constantOf(1) };
+  new Reader(text).read(); // remembers what it is made of
+  return atoms.get(text) ?? { kind: 'symbol' };
+}
+
+// ---- bounds: a symbol is a size, and at least 1
+
+/** A number that no value is below, −Infinity where none is seen. */
+export const lowerBound = (p: Polynomial): number => bound(p, 0);
+
+function bound(p: Polynomial, depth: number): number {
+  let least = 0;
+  for (const [key, coefficient] of p) {
+    const [low, high] = rangeOf(atomsIn(key), depth);
+    least += coefficient > 0 ? coefficient * low : coefficient * high;
+  }
+  if (Number.isNaN(least)) least = Number.NEGATIVE_INFINITY;
+  if (depth > 2) return least;
+  // −min(a, b) is at least −a, and max(a, b) at least a
+  let best = least;
+  for (const [key, coefficient] of p) {
+    const made = atomOf(key);
+    if (made.kind !== 'call' || made.name !== (coefficient < 0 ? 'min' : 'max')) continue;
+    const rest = new Map(p);
+    rest.delete(key);
+    for (const arg of made.args) best = Math.max(best, bound(combined(rest, arg, coefficient), depth + 1));
+  }
+  return best;
+}
+
+function rangeOf(parts: readonly string[], depth: number): readonly [number, number] {
+  return parts
+    .map((part) => rangeOfAtom(part, depth))
+    .reduce<readonly [number, number]>(
+      ([a, b], [low, high]) =>
+        low >= 0 && a >= 0 ? [a * low, b * high] : [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
+      [1, 1],
+    );
+}
+
+function rangeOfAtom(text: string, depth: number): readonly [number, number] {
+  const made = atomOf(text);
+  if (made.kind === 'symbol') return [1, Number.POSITIVE_INFINITY];
+  if (depth > 8) return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  const range = (p: Polynomial): readonly [number, number] => [
+    bound(p, depth + 1),
+    -bound(combined(new Map(), p, -1), depth + 1),
+  ];
+  if (made.kind === 'quotient') {
+    const [low, high] = range(made.above);
+    const below = numberOf(made.below);
+    if (below !== undefined && below > 0) return [Math.floor(low / below), Math.floor(high / below)];
+    return low >= 0 && bound(made.below, depth + 1) >= 1
+      ? [0, high]
+      : [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  }
+  if (made.name === 'wrap') return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  const [[a, b], [c, d]] = made.args.map(range);
+  return made.name === 'max' ? [Math.max(a, c), Math.max(b, d)] : [Math.min(a, c), Math.min(b, d)];
+}
+
+// ---- text
+
+const factorText = (text: string): string =>
+  /^([\w.]+|\w+\(.*\)|\(.*\))$/.test(text) && isOne(text) ? text : `(${text})`;
+
+/** Whether the parenthesis that ends the text is the one that opens first. */
+function isOne(text: string): boolean {
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    if (text[i] === '(') depth++;
+    else if (text[i] === ')' && --depth === 0 && i < text.length - 1) return false;
+  }
+  return true;
+}
+
+function textOf(p: Polynomial): string {
+  const constant = p.get('') ?? 0;
+  const terms = [...p].filter(([key]) => key !== '').sort(([a], [b]) => (a < b ? -1 : 1));
+  if (terms.length === 0) return constant < 0 ? `0-${-constant}` : String(constant);
+  const [[only, coefficient], ...others] = terms;
+  if (others.length === 0 && coefficient === 1) {
+    if (constant === 0) return atomsIn(only).length === 1 ? only : product(only, 1);
+    // ⌊a/b⌋ + c is shown as ⌊(a + b·c)/b⌋
+    const made = atomOf(only);
+    const below = made.kind === 'quotient' ? numberOf(made.below) : undefined;
+    if (made.kind === 'quotient' && below !== undefined && below > 1)
+      return `${enclosed(add(made.above, constantOf(constant * below)))}/${below}`;
+  }
+  const positive = terms.filter(([, c]) => c > 0).map(([key, c]) => product(key, c));
+  const negative = terms.filter(([, c]) => c < 0).map(([key, c]) => `-${product(key, -c)}`);
+  const head = positive.length === 0 ? String(Math.max(constant, 0)) : positive.join('+');
+  const isShown = positive.length === 0 && constant >= 0;
+  const tail = isShown || constant === 0 ? '' : constant > 0 ? `+${constant}` : String(constant);
+  return `${head}${negative.join('')}${tail}`;
+}
+
+const product = (key: string, coefficient: number): string =>
+  [...atomsIn(key).map(factorText), ...(coefficient === 1 ? [] : [String(coefficient)])].join('*');
+
+/** Recursive descent over `+ - * /`, calls, parentheses, numbers and symbols. */
+class Reader {
+  readonly #tokens: readonly string[];
+  readonly #isText: boolean;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#tokens = text.match(/[\w.]+|[-+*/(),]/g) ?? [];
+    this.#isText = this.#tokens.join('') === text.replace(/\s+/g, '');
+  }
+
+  /** @returns undefined for what is no expression */
+  read(): Polynomial | undefined {
+    const made = this.#isText ? this.#sum(0) : undefined;
+    return this.#at === this.#tokens.length ? made : undefined;
+  }
+
+  #sum(depth: number): Polynomial | undefined {
+    return this.#chain(() => this.#product(depth), { '+': add, '-': subtract });
+  }
+
+  #product(depth: number): Polynomial | undefined {
+    return this.#chain(() => this.#primary(depth), { '*': multiply, '/': divide });
+  }
+
+  #chain(
+    next: () => Polynomial | undefined,
+    apply: Readonly<Record<string, (a: Polynomial, b: Polynomial) => Polynomial>>,
+  ): Polynomial | undefined {
+    let left = next();
+    while (left !== undefined && Object.hasOwn(apply, this.#tokens[this.#at] ?? '')) {
+      const operator = apply[this.#tokens[this.#at++]];
+      const right = next();
+      left = right && operator(left, right);
+    }
+    return left;
+  }
+
+  #take(token: string): boolean {
+    if (this.#tokens[this.#at] !== token) return false;
+    this.#at++;
+    return true;
+  }
+
+  #primary(depth: number): Polynomial | undefined {
+    if (depth > DEEPEST) return undefined;
+    if (this.#take('(')) {
+      const inner = this.#sum(depth + 1);
+      return this.#take(')') ? inner : undefined;
+    }
+    const token = this.#tokens[this.#at++] ?? '';
+    if (/^\d+$/.test(token)) return constantOf(Number(token));
+    if (!/^[A-Za-z_]/.test(token)) return undefined;
+    if (!Object.hasOwn(dimFunctions, token) || !this.#take('(')) return symbol(token);
+    const a = this.#sum(depth + 1);
+    const b = this.#take(',') ? this.#sum(depth + 1) : undefined;
+    return a && b && this.#take(')') ? call(token, a, b) : undefined;
+  }
+}
+
+// ---- values
+
+/** The value once symbols are sizes, undefined where one is not. */
+export function valueWith(p: Polynomial, bindings: ReadonlyMap<string, number>): number | undefined {
+  let sum = 0;
+  for (const [key, coefficient] of p) {
+    let term = coefficient;
+    for (const text of atomsIn(key)) {
+      const value = valueOfAtom(text, bindings);
+      if (value === undefined) return undefined;
+      term *= value;
+    }
+    sum += term;
+  }
+  return sum;
+}
+
+function valueOfAtom(text: string, bindings: ReadonlyMap<string, number>): number | undefined {
+  const bound = bindings.get(text);
+  if (bound !== undefined) return bound;
+  const made = atomOf(text);
+  if (made.kind === 'symbol') return undefined;
+  const [a, b] = made.kind === 'quotient' ? [made.above, made.below] : made.args;
+  const [x, y] = [valueWith(a, bindings), valueWith(b, bindings)];
+  if (x === undefined || y === undefined) return undefined;
+  return made.kind === 'quotient' ? Math.floor(x / y) : dimFunctions[made.name](x, y);
+}
+
+/** The symbols of a polynomial. */
+export function symbolsOf(p: Polynomial): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const key of p.keys())
+    for (const text of atomsIn(key)) {
+      const made = atomOf(text);
+      if (made.kind === 'symbol') found.add(text);
+      else
+        for (const part of made.kind === 'quotient' ? [made.above, made.below] : made.args)
+          for (const name of symbolsOf(part)) found.add(name);
+    }
+  return found;
+}
