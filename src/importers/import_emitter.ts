@@ -5,7 +5,8 @@ import type { AnyOp, AttrValue, OperandSpecs, Value } from '../ir/define_op.ts';
 import { type DType, dtypes, isFloat } from '../ir/dtype.ts';
 import { evaluateNode } from '../ir/interpret.ts';
 import { findOp } from '../ir/op_table.ts';
-import { type ITensor, scalar, sizeOf } from '../ir/tensor.ts';
+import { type Elements, elementsAfter, isFollowed, type KnownElements } from '../ir/symbolic.ts';
+import { type ITensor, scalar, sizeOf, tensor } from '../ir/tensor.ts';
 import { formatType, isStatic, type Loc, type Shape } from '../ir/types.ts';
 import type { Scope } from './scope.ts';
 import { Unsupported } from './unsupported.ts';
@@ -32,6 +33,14 @@ export class ImportEmitter {
   constantOf(value: Value | undefined): ITensor | undefined {
     const constant = value && this.scope.info(value.id)?.constant;
     return constant === undefined ? undefined : this.scope.pool.get(constant);
+  }
+
+  /** The elements of a small tensor: numbers, or sizes that follow from those of the inputs. */
+  elementsOf(value: Value): Elements | undefined {
+    const known = this.scope.elementsOf(value.id);
+    if (known !== undefined || !isFollowed(value.type)) return known;
+    const constant = this.constantOf(value);
+    return constant && Array.from(constant.data as ArrayLike<number | bigint>, clamp);
   }
 
   // ---- building
@@ -65,7 +74,9 @@ export class ImportEmitter {
         attrs,
       ),
     );
-    return name === KEPT ? results : this.#folded(operands, results);
+    if (name === KEPT) return results;
+    const folded = this.#folded(operands, results);
+    return folded === results && results.length === 1 ? [this.#followed(operands, results[0])] : folded;
   }
 
   constant(value: ITensor, name?: string): Value {
@@ -147,7 +158,42 @@ export class ImportEmitter {
     );
     return tensors.map((t, i) => this.#emitter.constant(t, results[i].id));
   }
+
+  /** What is known of the elements of the operator emitted last; integers that are all numbers become a constant. */
+  #followed(operands: readonly (Value | undefined)[], result: Value): Value {
+    const elements = this.#elementsAfter(operands, result);
+    if (elements === undefined) return result;
+    const { dtype, shape } = result.type;
+    if (isFloat(dtype as DType) || elements.some((e) => typeof e === 'string')) {
+      this.scope.know(result.id, elements);
+      return result;
+    }
+    this.scope.undo();
+    const known = tensor(dtype as DType, elements as readonly number[], shape as readonly number[]);
+    return this.#emitter.constant(known, result.id);
+  }
+
+  #elementsAfter(operands: readonly (Value | undefined)[], { type }: Value): Elements | undefined {
+    const node = this.scope.latest;
+    if (node.op === 'nn.shape') return operands[0]?.type.shape;
+    if (!isFollowed(type)) return undefined;
+    const known: (KnownElements | null)[] = [];
+    for (const operand of operands) {
+      const elements = operand && this.elementsOf(operand);
+      if (operand !== undefined && elements === undefined) return undefined;
+      const { dtype, shape } = operand?.type ?? type;
+      known.push(elements ? { dtype: dtype as DType, shape: shape as readonly number[], elements } : null);
+    }
+    return elementsAfter(node, known, type);
+  }
 }
+
+/** Ends of slices are often the largest int64: clamped to what binary64 holds, which no dimension reaches. */
+const clamp = (value: number | bigint): number =>
+  typeof value === 'number'
+    ? value
+    : Number(BigInt.asIntN(64, value < -LARGE ? -LARGE : value > LARGE ? LARGE : value));
+const LARGE = BigInt(Number.MAX_SAFE_INTEGER);
 
 const isHalf = (dtype: string): boolean => dtype === 'f16' || dtype === 'bf16';
 const takes = (op: AnyOp, dtype: string): boolean =>

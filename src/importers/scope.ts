@@ -7,10 +7,8 @@ import { Emitter, type Sink } from '../ir/builder.ts';
 import { ConstantPool } from '../ir/constant_pool.ts';
 import type { Value } from '../ir/define_op.ts';
 import type { Graph, Node, Origin, ValueInfo } from '../ir/graph.ts';
-import type { Dim, Loc, NodeId, ValueId } from '../ir/types.ts';
-
-/** The elements of an integer tensor of rank 0 or 1, as far as they are known before the model is run. */
-export type Elements = readonly Dim[];
+import type { Elements } from '../ir/symbolic.ts';
+import type { Loc, NodeId, ValueId } from '../ir/types.ts';
 
 export class Scope {
   readonly pool = new ConstantPool();
@@ -72,6 +70,13 @@ export class Scope {
 
   drop(): void {
     this.#journal = empty();
+  }
+
+  /** The node emitted last. */
+  get latest(): Node {
+    const node = this.#journal.nodes.at(-1);
+    assert(node, 'nothing was emitted');
+    return node;
   }
 
   /** Takes back the node emitted last and returns it. */

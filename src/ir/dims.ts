@@ -2,9 +2,11 @@
 import {
   add,
   call,
+  type DimAlgebra,
   dimOf,
   divide,
   lowerBound,
+  madeWith,
   multiply,
   polynomialOf,
   subtract,
@@ -57,3 +59,6 @@ export const symbolsIn = (dim: Dim): readonly string[] =>
 
 /** The number of elements as one dimension. */
 export const elementsOf = (shape: Shape): Dim => shape.reduce<Dim>((product, dim) => mulDims(product, dim), 1);
+
+/** The expression of a dimension, made with something else. */
+export const buildDim = <T>(dim: Dim, algebra: DimAlgebra<T>): T => madeWith(polynomialOf(dim), algebra);

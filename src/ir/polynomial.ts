@@ -226,7 +226,7 @@ function rangeOf(parts: readonly string[], depth: number): readonly [number, num
 function rangeOfAtom(text: string, depth: number): readonly [number, number] {
   const made = atomOf(text);
   if (made.kind === 'symbol') return [1, Number.POSITIVE_INFINITY];
-  if (depth > 8) return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  if (depth > 4) return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
   const range = (p: Polynomial): readonly [number, number] => [
     bound(p, depth + 1),
     -bound(combined(new Map(), p, -1), depth + 1),
@@ -383,4 +383,29 @@ export function symbolsOf(p: Polynomial): ReadonlySet<string> {
           for (const name of symbolsOf(part)) found.add(name);
     }
   return found;
+}
+
+/** What a polynomial is made with by other means: nodes of a file, say. */
+export interface DimAlgebra<T> {
+  number(value: number): T;
+  symbol(name: string): T;
+  /** `+ - * /`, or one of `dimFunctions`. */
+  apply(operation: string, a: T, b: T): T;
+}
+
+export function madeWith<T>(p: Polynomial, algebra: DimAlgebra<T>): T {
+  const factor = (text: string): T => {
+    const made = atomOf(text);
+    if (made.kind === 'symbol') return algebra.symbol(text);
+    const [a, b] = (made.kind === 'quotient' ? [made.above, made.below] : made.args).map((q) => madeWith(q, algebra));
+    return algebra.apply(made.kind === 'quotient' ? '/' : made.name, a, b);
+  };
+  const terms = [...p].map(([key, coefficient]) => {
+    const factors = [
+      ...atomsIn(key).map(factor),
+      ...(coefficient === 1 && key !== '' ? [] : [algebra.number(coefficient)]),
+    ];
+    return factors.reduce((a, b) => algebra.apply('*', a, b));
+  });
+  return terms.length === 0 ? algebra.number(0) : terms.reduce((a, b) => algebra.apply('+', a, b));
 }

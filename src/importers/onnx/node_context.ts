@@ -1,13 +1,12 @@
 /** What the importer of one ONNX operator sees: the operands by name, attributes, and a way to emit operators. */
 import { assert, fail } from '../../diagnostics/index.ts';
 import type { Value } from '../../ir/define_op.ts';
-import { type DType, isInteger } from '../../ir/dtype.ts';
-import { sizeOf, tensor } from '../../ir/tensor.ts';
-import { type Dim, formatType, type Loc } from '../../ir/types.ts';
+import type { Elements } from '../../ir/symbolic.ts';
+import { formatType, type Loc } from '../../ir/types.ts';
 import { bfloat16ToNumber, halfToNumber } from '../../numerics/half.ts';
 import { type OperatorWithRecipe, operatorRecipe } from '../../numerics/index.ts';
 import { ImportEmitter } from '../import_emitter.ts';
-import type { Elements, Scope } from '../scope.ts';
+import type { Scope } from '../scope.ts';
 import { Unsupported } from '../unsupported.ts';
 import { Attributes } from './attributes.ts';
 import type { OnnxNode } from './container/index.ts';
@@ -89,14 +88,15 @@ export class NodeContext extends ImportEmitter {
 
   // ---- what is known of values
 
-  /** The elements of a small tensor of integers or truth values: numbers, or symbols that follow from the shapes of the inputs. */
-  elementsOf(value: Value): Elements | undefined {
-    const known = this.scope.elementsOf(value.id);
-    if (known !== undefined) return known;
-    const { dtype, shape } = value.type;
-    const countable = dtype !== 'opaque' && (dtype === 'bool' || isInteger(dtype)) && shape.length <= 1;
-    const constant = countable && sizeOf(shape.map(Number)) <= 1024 ? this.constantOf(value) : undefined;
-    return constant && Array.from(constant.data as ArrayLike<number | bigint>, clamp);
+  /** Sizes or positions that an operand must give: numbers, or what follows from the sizes of the inputs. */
+  sizes(value: Value, name: string): Elements {
+    return this.elementsOf(value) ?? this.unsupported(`'${name}' is computed while the model runs`);
+  }
+
+  /** The same for an optional operand. */
+  sizesOf(name: string): Elements | undefined {
+    const value = this.find(name);
+    return value && this.sizes(value, name);
   }
 
   /** The integers that an operand must be: refused when they depend on the input of the model. */
@@ -124,15 +124,4 @@ export class NodeContext extends ImportEmitter {
     if (constant.dtype === 'f16') return halfToNumber(element);
     return constant.dtype === 'bf16' ? bfloat16ToNumber(element) : element;
   }
-
-  /** Notes the elements of a small integer tensor; when all are numbers it is a constant and `compute` is not called. */
-  withElements(elements: Elements, dtype: DType, shape: readonly number[], compute: () => Value): Value {
-    if (elements.every((e) => typeof e === 'number')) return this.constant(tensor(dtype, elements as number[], shape));
-    const value = compute();
-    this.scope.know(value.id, elements);
-    return value;
-  }
 }
-
-const clamp = (value: number | bigint): Dim =>
-  Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(value)));

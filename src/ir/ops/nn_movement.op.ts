@@ -1,6 +1,6 @@
 /** Operators that move or repeat elements of any type. */
 import { attr, defineOp, optional, tensorOf, variadic } from '../define_op.ts';
-import { addDims, divDims, elementsOf, mulDims } from '../dims.ts';
+import { addDims, divDims, elementsOf, minDims, mulDims } from '../dims.ts';
 import { allDTypes, newArray } from '../dtype.ts';
 import { type ITensor, sizeOf, stridesOf, tensor } from '../tensor.ts';
 import { type Dim, formatType, isStatic, type Shape } from '../types.ts';
@@ -113,11 +113,11 @@ export const nnTile = defineOp({
   doc: 'x repeated repeats[i] times along axis i.',
   levels,
   operands: { x: any },
-  attrs: { repeats: attr.ints() },
+  attrs: { repeats: attr.dims() },
   results: likeX,
   traits: ['movement'],
   infer({ x }, { repeats }, refuse) {
-    if (repeats.length !== x.shape.length || repeats.some((r) => r < 0))
+    if (repeats.length !== x.shape.length || repeats.some((r) => typeof r === 'number' && r < 0))
       refuse(`repeats [${repeats}] should be one count for each of ${x.shape.length} axes`);
     return { dtype: x.dtype, shape: x.shape.map((dim, i) => mulDims(dim, repeats[i])) };
   },
@@ -126,7 +126,7 @@ export const nnTile = defineOp({
     const view = { offset: 0, strides: strides.flatMap((stride) => [0, stride]) };
     const repeated = gatherView(
       x,
-      x.shape.flatMap((size, i) => [repeats[i], size]),
+      x.shape.flatMap((size, i) => [repeats[i] as number, size]),
       view,
     );
     return { ...repeated, shape: shape as number[] };
@@ -139,7 +139,7 @@ export const nnPad = defineOp({
   doc: 'x with pads[i] more positions before and pads[rank + i] after axis i; negative ones are cropped first. They are filled with `value` (0 when absent), mirrored without repeating the edge (reflect), with the edge, or periodically (wrap).',
   levels,
   operands: { x: any, value: optional(any) },
-  attrs: { pads: attr.ints(), mode: attr.oneOfOr('constant', 'constant', 'reflect', 'edge', 'wrap') },
+  attrs: { pads: attr.dims(), mode: attr.oneOfOr('constant', 'constant', 'reflect', 'edge', 'wrap') },
   results: likeX,
   traits: ['movement'],
   infer({ x, value }, { pads, mode }, refuse) {
@@ -148,15 +148,17 @@ export const nnPad = defineOp({
     if (value && (value.dtype !== x.dtype || elementsOf(value.shape) !== 1))
       refuse(`the value should be one ${x.dtype}, but is ${formatType(value)}`, 'value');
     const shape = x.shape.map((dim, i) => {
-      const cropped = addDims(dim, Math.min(pads[i], 0) + Math.min(pads[i + rank], 0));
+      const [begin, end] = [pads[i], pads[i + rank]];
+      const cropped = addDims(dim, addDims(minDims(begin, 0), minDims(end, 0)));
       if (typeof cropped === 'number' && cropped < 0) refuse(`pads [${pads}] crop more than there is along axis ${i}`);
-      const size = addDims(dim, pads[i] + pads[i + rank]);
+      const size = addDims(dim, addDims(begin, end));
       if (mode !== 'constant' && cropped === 0 && size !== 0) refuse(`there is nothing along axis ${i} to pad with`);
       return size;
     });
     return { dtype: x.dtype, shape };
   },
-  evaluate: ({ x, value }, { pads, mode }, [{ shape }]) => padded(x, shape as number[], pads, mode, value),
+  evaluate: ({ x, value }, { pads, mode }, [{ shape }]) =>
+    padded(x, shape as number[], pads as readonly number[], mode, value),
 });
 
 /** ONNX Shape: https://onnx.ai/onnx/operators/onnx__Shape.html */

@@ -10,6 +10,7 @@ import * as matmul from './nn_matmul.op.ts';
 import * as movement from './nn_movement.op.ts';
 import * as norm from './nn_norm.op.ts';
 import * as pool from './nn_pool.op.ts';
+import * as range from './nn_range.op.ts';
 import * as reduce from './nn_reduce.op.ts';
 import * as resize from './nn_resize.op.ts';
 import * as slice from './nn_slice.op.ts';
@@ -31,6 +32,7 @@ const families = [
   movement,
   slice,
   gather,
+  range,
   where,
   resize,
 ];

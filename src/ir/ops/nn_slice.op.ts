@@ -1,5 +1,5 @@
 import { attr, defineOp, tensorOf } from '../define_op.ts';
-import { addDims } from '../dims.ts';
+import { ceilDims, maxDims, minDims, subDims, wrapDims } from '../dims.ts';
 import { allDTypes } from '../dtype.ts';
 import { stridesOf } from '../tensor.ts';
 import type { Dim } from '../types.ts';
@@ -17,20 +17,20 @@ function clampSlice(size: number, start: number, end: number, step: number): { f
 /** Ends that are meant as "to the end": nothing is that large. */
 const FAR = 2 ** 31 - 1;
 
-/**
- * The size of a slice. Of a symbol, which is at least 1, only what needs no bound is known: all of it, its first or last,
- * and all but its first or last; anything else is a symbol of its own.
- */
-function slicedDim(dim: Dim, start: number, end: number, step: number): Dim {
-  if (typeof dim === 'number') return clampSlice(dim, start, end, step).count;
-  const [fromBegin, toEnd] = [start === 0 || start <= -FAR, end >= FAR];
-  if (step === 1) {
-    if (fromBegin && toEnd) return dim;
-    if ((fromBegin && end === 1) || (start === -1 && toEnd)) return 1;
-    if ((fromBegin && end === -1) || (start === 1 && toEnd)) return addDims(dim, -1);
-  }
-  if (step === -1 && (start === -1 || start >= FAR) && end <= -FAR) return dim;
-  return `slice(${dim}, ${start}, ${end}, ${step})`;
+/** A position along an axis, counted from the end where it is negative, within [least, most]. */
+function position(at: Dim, size: Dim, least: number, most: Dim): Dim {
+  if (typeof at === 'number' && at <= -FAR) return least;
+  if (typeof at === 'number' && at >= FAR) return most;
+  return minDims(maxDims(wrapDims(at, size), least), most);
+}
+
+/** The size of a slice, sizes and positions possibly symbols; a symbol is a size and at least 1. */
+function slicedDim(dim: Dim, start: Dim, end: Dim, step: number): Dim {
+  if ([dim, start, end].every((d) => typeof d === 'number'))
+    return clampSlice(dim as number, start as number, end as number, step).count;
+  if (step > 0) return maxDims(ceilDims(subDims(position(end, dim, 0, dim), position(start, dim, 0, dim)), step), 0);
+  const last = subDims(dim, 1);
+  return maxDims(ceilDims(subDims(position(start, dim, 0, last), position(end, dim, -1, last)), -step), 0);
 }
 
 /** ONNX Slice: https://onnx.ai/onnx/operators/onnx__Slice.html */
@@ -39,7 +39,7 @@ export const nnSlice = defineOp({
   doc: 'Along axes[i] every steps[i]-th position from starts[i] up to, not including, ends[i]; negative positions count from the end, all are clamped to the axis. Steps may be negative, not 0.',
   levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: tensorOf(...allDTypes) },
-  attrs: { starts: attr.ints(), ends: attr.ints(), axes: attr.ints(), steps: attr.ints() },
+  attrs: { starts: attr.dims(), ends: attr.dims(), axes: attr.ints(), steps: attr.ints() },
   results: { y: { like: 'x' } },
   traits: ['movement'],
   infer({ x }, { starts, ends, axes, steps }, refuse) {
@@ -61,7 +61,7 @@ export const nnSlice = defineOp({
     const taken = [...strides];
     axes.forEach((axis, i) => {
       const normal = axis < 0 ? axis + x.shape.length : axis;
-      offset += clampSlice(x.shape[normal], starts[i], ends[i], steps[i]).first * strides[normal];
+      offset += clampSlice(x.shape[normal], starts[i] as number, ends[i] as number, steps[i]).first * strides[normal];
       taken[normal] = strides[normal] * steps[i];
     });
     return gatherView(x, shape as number[], { offset, strides: taken });

@@ -215,15 +215,26 @@ describe('shapes that follow from the input', () => {
     expect(typeOf(graph, 'y').shape).toEqual(['N', 3]);
   });
 
-  it('cannot grow without bound', () => {
+  it('stay short where they only double, and cannot grow without bound', () => {
     const doubling = Array.from(
       { length: 40 },
       (_, i): ModelNode => ({ op: 'Concat', inputs: [`x${i}`, `x${i}`], outputs: [`x${i + 1}`], attrs: { axis: 0 } }),
     );
-    const graph = imported({
+    const doubled = imported({
       nodes: doubling,
       inputs: [float('x0', 'N')],
       outputs: [{ name: 'x40', type: 'float32' }],
+    });
+    expect(typeOf(doubled, 'x40').shape).toEqual([`N*${2 ** 40}`]);
+    const count = 150;
+    const sums = Array.from(
+      { length: count },
+      (_, i): ModelNode => ({ op: 'Add', inputs: [`y${i}`, `x${i + 1}`], outputs: [`y${i + 1}`] }),
+    );
+    const graph = imported({
+      nodes: sums,
+      inputs: [float('y0', 'first'), ...sums.map((_, i) => float(`x${i + 1}`, `length_${i + 1}`))],
+      outputs: [{ name: `y${count}`, type: 'float32' }],
     });
     expect(originOf(graph)?.unsupported[0].reason).toContain('very long expression');
   });

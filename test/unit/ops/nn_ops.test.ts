@@ -115,6 +115,11 @@ const generators: Readonly<Record<string, (op: AnyOp) => fc.Arbitrary<Sample>>> 
   tile: one((shape) => ({ repeats: shape.map(() => 2) })),
   pad: one((shape) => ({ pads: shape.flatMap(() => [1, 2]) })),
   slice: one(() => ({ starts: [0], ends: [-1], axes: [0], steps: [1] })),
+  range: (op) =>
+    fc.constantFrom(...dtypesOf(op)).map((dtype) => ({
+      operands: [tensor(dtype, [-3], []), tensor(dtype, [2], [])],
+      attrs: { count: [5] },
+    })),
   gather: (op) => indexed(op, s64([0, -1, 3, 2], [2, 2])),
   gather_elements: (op) => indexed(op, s64([0, -1, 3, 2, 1, 1], [3, 1, 2])),
   where: (op) =>
@@ -170,7 +175,7 @@ describe('every nn operator', () => {
         const complete = completeAttrs(op, attrs, {});
         const [first, ...rest] = typesOf(operands) as TensorType[];
         const size = first.shape[0] as number;
-        const symbolic = { ...first, shape: ['N', ...first.shape.slice(1)] };
+        const symbolic = { ...first, shape: first.shape.length === 0 ? [] : ['N', ...first.shape.slice(1)] };
         const bound = inferTypes(op, [symbolic, ...rest], complete, {}).map(({ dtype, shape }) => ({
           dtype,
           shape: shape.map((dim) => bindDim(dim, new Map([['N', size]]))),

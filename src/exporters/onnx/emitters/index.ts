@@ -127,6 +127,7 @@ export const emitters: Readonly<Record<string, EmitOp>> = {
   'nn.concat': movement.concat,
   'nn.expand': movement.expand,
   'nn.tile': movement.tile,
+  'nn.range': movement.range,
   'nn.pad': pad,
   'nn.shape': same('Shape'),
   'nn.depth_to_space': movement.depthToSpace,

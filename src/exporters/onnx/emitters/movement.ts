@@ -1,7 +1,8 @@
 /** Operators that move elements. Sizes that are symbols stay computed: copied, left over, or read off an input. */
-import { type Dim, type DType, dtypes, isStatic, type Shape, tensor } from '../../../ir/index.ts';
+import { type DType, dtypes, isStatic, type Shape, tensor } from '../../../ir/index.ts';
 import { castTo, int, ints, type NodeEmitter, text, type Written } from '../node_emitter.ts';
 import { type SliceAttrs, sliceParts } from './pad.ts';
+import { sizeAs, sizeList } from './sizes.ts';
 
 const normal = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
 
@@ -25,7 +26,7 @@ export function reshape(e: NodeEmitter): Written {
     const list = copied.map((dim) => (typeof dim === 'string' ? -1 : dim));
     return e.finish('Reshape', [e.input(0), e.list(list as number[], 'shape')]);
   }
-  return e.finish('Reshape', [e.input(0), sizes(e, copied)]);
+  return e.finish('Reshape', [e.input(0), sizeList(e, copied, 'shape')]);
 }
 
 export function expand(e: NodeEmitter): Written {
@@ -37,31 +38,7 @@ export function expand(e: NodeEmitter): Written {
     const own = from[i - shape.length + from.length];
     return typeof dim === 'string' && dim === own ? 1 : dim;
   });
-  return e.finish('Expand', [e.input(0), isStatic(wanted) ? e.list(wanted, 'shape') : sizes(e, wanted)]);
-}
-
-/** A list of sizes that is computed where some of them are symbols. */
-function sizes(e: NodeEmitter, shape: Shape): string {
-  const known = new Map<Dim, string>();
-  const parts = shape.map((dim) => {
-    const part = known.get(dim) ?? size(e, dim);
-    known.set(dim, part);
-    return part;
-  });
-  return e.add('Concat', parts, { axis: int(0) });
-}
-
-/** Derived sizes, of what a window leaves, are those of the operand: what is moved has them already. */
-function size(e: NodeEmitter, dim: Dim): string {
-  if (typeof dim === 'number') return e.list([dim], 'size');
-  const operands = e.node.operands.filter((id) => id !== null);
-  for (const id of [...e.graph.inputs, ...operands]) {
-    const axis = e.typeOf(id).shape.indexOf(dim);
-    if (axis < 0) continue;
-    const shape = e.add('Shape', [e.value(id)]);
-    return e.add('Gather', [shape, e.list([axis], 'axis')], { axis: int(0) });
-  }
-  return e.refuse(`the size ${dim} is not that of an input or of what it reads`, 'give inputShapes');
+  return e.finish('Expand', [e.input(0), sizeList(e, wanted, 'shape')]);
 }
 
 export const transpose = (e: NodeEmitter): Written =>
@@ -72,12 +49,24 @@ export const concat = (e: NodeEmitter): Written =>
 
 export function tile(e: NodeEmitter): Written {
   e.since(6, 'Tile');
-  return e.finish('Tile', [e.input(0), e.list(e.attr('repeats'), 'repeats')]);
+  return e.finish('Tile', [e.input(0), sizeList(e, e.attr('repeats'), 'repeats')]);
 }
 
 export function slice(e: NodeEmitter): Written {
   const { inputs, attributes } = sliceParts(e, e.node.attrs as unknown as SliceAttrs);
   return e.finish('Slice', [e.input(0), ...inputs], attributes);
+}
+
+/** The limit is where the count ends: start + count·delta. */
+export function range(e: NodeEmitter): Written {
+  e.since(11, 'Range');
+  const { dtype } = e.type(0);
+  const count = e.add('Squeeze', [
+    sizeList(e, e.attr('count'), 'count'),
+    ...(e.opset < 13 ? [] : [e.list([0], 'axis')]),
+  ]);
+  const length = e.add('Mul', [sizeAs(e, count, dtype), e.input(1)]);
+  return e.finish('Range', [e.input(0), e.add('Add', [e.input(0), length]), e.input(1)]);
 }
 
 /** Negative indices count from the end since version 11. */

@@ -1,6 +1,8 @@
 /** nn.pad. Pad takes integers and its lists as inputs since version 11; before, 8-bit integers are padded as f32. */
-import { type ITensor, numbersOf, type ValueId } from '../../../ir/index.ts';
+import { leastOf } from '../../../ir/dims.ts';
+import { type ITensor, isStatic, numbersOf, type Shape, type ValueId } from '../../../ir/index.ts';
 import { type Attributes, castTo, float, ints, type NodeEmitter, text, type Written } from '../node_emitter.ts';
+import { sizeList } from './sizes.ts';
 
 /** A u8 tensor with more around it, filled with a u8 constant. */
 export function padded(e: NodeEmitter, x: string, pads: readonly number[], value: string): string {
@@ -16,8 +18,10 @@ export const floatsPadded = (e: NodeEmitter, x: string, pads: readonly number[])
 export function pad(e: NodeEmitter): Written {
   const { dtype, shape } = e.type(0);
   const mode = e.attr<string>('mode');
-  const pads = e.attr<readonly number[]>('pads');
   if (mode === 'wrap') e.since(19, 'the mode wrap');
+  const given = e.attr<Shape>('pads');
+  if (!isStatic(given)) return padBySizes(e, given, mode);
+  const pads = given;
   const source = cropped(e, e.input(0), pads, shape.length);
   const added = pads.map((count) => Math.max(0, count));
   const attributes = { mode: text(mode) };
@@ -50,6 +54,21 @@ export function pad(e: NodeEmitter): Written {
   return e.finish('Cast', [e.add('Add', [moved, filling])], castTo(dtype));
 }
 
+/** Pads that follow from sizes are not negative, and are an input since version 11. */
+function padBySizes(e: NodeEmitter, pads: Shape, mode: string): Written {
+  e.since(11, 'pads that follow from sizes');
+  const { dtype } = e.type(0);
+  if (pads.some((count) => leastOf(count) < 0)) e.refuse(`a size may make one of the pads [${pads}] negative`);
+  const isWide = dtype === 'u16' || dtype === 's16';
+  const as = (x: string) => (isWide && x !== '' ? e.cast(x, 's32') : x);
+  const value = mode === 'constant' && e.has(1) ? e.reshaped(e.node.operands[1] as ValueId, []) : '';
+  const inputs = [as(e.input(0)), sizeList(e, pads, 'pads'), as(value)];
+  const attributes = { mode: text(mode) };
+  return isWide
+    ? e.finish('Cast', [e.add('Pad', inputs, attributes)], castTo(dtype))
+    : e.finish('Pad', inputs, attributes);
+}
+
 const only = (constant: ITensor): number => numbersOf(constant)[0];
 
 /** What negative pads leave: they crop before anything is added. */
@@ -62,8 +81,8 @@ function cropped(e: NodeEmitter, x: string, pads: readonly number[], rank: numbe
 }
 
 export interface SliceAttrs {
-  readonly starts: readonly number[];
-  readonly ends: readonly number[];
+  readonly starts: Shape;
+  readonly ends: Shape;
   readonly axes: readonly number[];
   readonly steps: readonly number[];
 }
@@ -74,10 +93,11 @@ export function sliceParts(
   { starts, ends, axes, steps }: SliceAttrs,
 ): { readonly inputs: readonly string[]; readonly attributes: Attributes } {
   if (e.opset >= 10) {
-    const lists = [e.list(starts, 'starts'), e.list(ends, 'ends'), e.list(axes, 'axes')];
+    const lists = [sizeList(e, starts, 'starts'), sizeList(e, ends, 'ends'), e.list(axes, 'axes')];
     return { inputs: steps.some((step) => step !== 1) ? [...lists, e.list(steps, 'steps')] : lists, attributes: {} };
   }
   if (steps.some((step) => step !== 1)) e.since(10, 'a Slice with steps');
+  if (!isStatic(starts) || !isStatic(ends)) return e.since(10, 'a Slice by sizes') ?? e.refuse('a slice by sizes');
   return { inputs: [], attributes: { starts: ints(starts), ends: ints(ends), axes: ints(axes) } };
 }
 

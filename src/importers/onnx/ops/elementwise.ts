@@ -2,7 +2,6 @@
 import type { Value } from '../../../ir/define_op.ts';
 import { isFloat } from '../../../ir/dtype.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
-import { dimsOfBinary } from '../element_arithmetic.ts';
 import type { NodeContext } from '../node_context.ts';
 
 /** Before version 7, B was broadcast onto A, its axes starting at `axis`, and only when `broadcast` said so. */
@@ -23,15 +22,7 @@ const binary = (name: string, op: string, inputs = ['A: T', 'B: T']): OnnxOp =>
     inputs,
     attributes: legacyAttributes,
     import(ctx) {
-      const [a, b] = operands(ctx);
-      const elements = dimsOfBinary(name, ctx.elementsOf(a), ctx.elementsOf(b));
-      const compute = () => ctx.emit(op, [a, b]);
-      const { dtype } = a.type;
-      if (elements === undefined || dtype === 'opaque' || a.type.shape.length + b.type.shape.length > 2)
-        return compute();
-      const isComparison = name === 'Equal';
-      const shape = a.type.shape.length + b.type.shape.length === 0 ? [] : [elements.length];
-      return ctx.withElements(elements, isComparison ? 'bool' : dtype, shape, compute);
+      return ctx.emit(op, operands(ctx));
     },
   });
 
@@ -93,20 +84,7 @@ export const elementwiseOps: readonly OnnxOp[] = [
     since: 9,
     inputs: ['condition', 'X: T', 'Y: T'],
     import(ctx) {
-      const [condition, x, y] = [ctx.get('condition'), ctx.get('X'), ctx.get('Y')];
-      const compute = () => ctx.emit('nn.where', [condition, x, y]);
-      const [chosen, a, b] = [condition, x, y].map((value) => ctx.elementsOf(value));
-      const { dtype } = x.type;
-      const vectors = [condition, x, y].every(({ type }) => type.shape.length === 1);
-      if (!vectors || dtype === 'opaque' || !chosen || a?.length !== chosen.length || b?.length !== chosen.length)
-        return compute();
-      if (chosen.some((c) => typeof c !== 'number')) return compute();
-      return ctx.withElements(
-        chosen.map((c, i) => (c === 0 ? b[i] : a[i])),
-        dtype,
-        [chosen.length],
-        compute,
-      );
+      return ctx.emit('nn.where', [ctx.get('condition'), ctx.get('X'), ctx.get('Y')]);
     },
   }),
   defineOnnxOp({

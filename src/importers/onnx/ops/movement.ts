@@ -1,5 +1,6 @@
 /** Operators that move elements. */
 import type { Value } from '../../../ir/define_op.ts';
+import { addDims, ceilDims, maxDims, minDims, mulDims, subDims } from '../../../ir/dims.ts';
 import type { DType } from '../../../ir/dtype.ts';
 import type { Dim } from '../../../ir/types.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
@@ -9,58 +10,58 @@ function slice(ctx: NodeContext): Value {
   const x = ctx.get('data');
   const { shape } = x.type;
   const rank = shape.length;
-  const list = (name: string) => (ctx.opset < 10 ? ctx.attr.ints(name) : ctx.integersOf(name));
+  const list = (name: string) => (ctx.opset < 10 ? ctx.attr.ints(name) : ctx.sizesOf(name));
   const starts = list('starts') ?? ctx.refuse('starts are missing', 'starts');
   const ends = list('ends') ?? ctx.refuse('ends are missing', 'ends');
-  const axes = (list('axes') ?? starts.map((_, i) => i)).map((axis) => ctx.axis(axis, rank, 'axes'));
+  const axes = ((ctx.opset < 10 ? ctx.attr.ints('axes') : ctx.integersOf('axes')) ?? starts.map((_, i) => i)).map(
+    (axis) => ctx.axis(axis, rank, 'axes'),
+  );
   const steps = (ctx.opset < 10 ? undefined : ctx.integersOf('steps')) ?? starts.map(() => 1);
   const wrong = [ends, axes, steps].some((other) => other.length !== starts.length) || new Set(axes).size < axes.length;
   if (wrong) ctx.refuse(`starts [${starts}], ends [${ends}], axes [${axes}] and steps [${steps}] do not fit`);
   if (steps.includes(0)) ctx.refuse('a step is 0', 'steps');
-  const compute = () => ctx.emit('nn.slice', [x], { starts, ends, axes, steps });
-  const elements = ctx.elementsOf(x);
-  if (!elements || rank !== 1 || steps[0] < 1) return compute();
-  const bound = (index: number) => Math.min(elements.length, Math.max(0, index < 0 ? index + elements.length : index));
-  const kept = elements.slice(bound(starts[0]), bound(ends[0])).filter((_, i) => i % steps[0] === 0);
-  return ctx.withElements(kept, x.type.dtype as DType, [kept.length], compute);
+  return ctx.emit('nn.slice', [x], { starts, ends, axes, steps });
 }
 
 function split(ctx: NodeContext): readonly Value[] {
   const x = ctx.get('input');
   const axis = ctx.axis(ctx.attr.int('axis', 0), x.type.shape.length);
   const size = x.type.shape[axis];
-  const given = ctx.opset < 13 ? ctx.attr.ints('split') : ctx.integersOf('split');
+  const given = ctx.opset < 13 ? ctx.attr.ints('split') : ctx.sizesOf('split');
   const count = ctx.outputCount;
   if (ctx.attr.int('num_outputs', count) !== count || (given && given.length !== count)) {
     ctx.refuse(`the node has ${count} outputs, num_outputs or split ask for another number`, 'split');
   }
-  const total = typeof size === 'number' ? size : undefined;
-  if (!given && total === undefined) ctx.unsupported('a split of an axis of unknown size');
-  const each = Math.ceil((total as number) / count);
-  const sizes =
-    given ?? Array.from({ length: count }, (_, i) => Math.max(0, Math.min(each, (total as number) - i * each)));
-  if (total !== undefined && sizes.reduce((a, b) => a + b, 0) !== total) {
-    ctx.refuse(`the parts [${sizes}] do not add up to ${total}`, 'split', 'U2005');
-  }
-  let start = 0;
+  const sizes = given ?? parts(size, count);
+  const total = sizes.reduce(addDims, 0);
+  if (typeof total === 'number' && typeof size === 'number' && total !== size)
+    ctx.refuse(`the parts [${sizes}] do not add up to ${size}`, 'split', 'U2005');
+  let start: Dim = 0;
   return sizes.map((part) => {
-    const y = ctx.emit('nn.slice', [x], { starts: [start], ends: [start + part], axes: [axis], steps: [1] });
-    start += part;
+    const end = addDims(start, part);
+    const y = ctx.emit('nn.slice', [x], { starts: [start], ends: [end], axes: [axis], steps: [1] });
+    start = end;
     return y;
   });
+}
+
+/** ⌈size / count⌉ each; the last ones take what is left. */
+function parts(size: Dim, count: number): readonly Dim[] {
+  const each = ceilDims(size, count);
+  return Array.from({ length: count }, (_, i) => maxDims(minDims(each, subDims(size, mulDims(each, i))), 0));
 }
 
 function pad(ctx: NodeContext): Value {
   const x = ctx.get('data');
   const rank = x.type.shape.length;
   const given =
-    (ctx.opset < 2 ? ctx.attr.ints('paddings') : ctx.opset < 11 ? ctx.attr.ints('pads') : ctx.integersOf('pads')) ??
+    (ctx.opset < 2 ? ctx.attr.ints('paddings') : ctx.opset < 11 ? ctx.attr.ints('pads') : ctx.sizesOf('pads')) ??
     ctx.refuse('pads are missing', 'pads');
   const axes = ctx.opset < 18 ? undefined : ctx.integersOf('axes')?.map((axis) => ctx.axis(axis, rank, 'axes'));
   const named = axes ?? Array.from({ length: rank }, (_, i) => i);
   if (given.length !== 2 * named.length)
     ctx.refuse(`pads should have ${2 * named.length} entries, but are [${given}]`, 'pads', 'U2005');
-  const pads: number[] = Array(2 * rank).fill(0);
+  const pads: Dim[] = Array(2 * rank).fill(0);
   named.forEach((axis, i) => {
     pads[axis] = given[i];
     pads[axis + rank] = given[i + named.length];
@@ -80,23 +81,13 @@ function concat(ctx: NodeContext): Value {
   if (values.length === 0) ctx.refuse('Concat needs at least one input');
   const rank = values[0].type.shape.length;
   const axis = ctx.axis(ctx.attr.int('axis') ?? (ctx.opset < 4 ? 1 : ctx.refuse('axis is missing')), rank);
-  const compute = () => ctx.emit('nn.concat', values, { axis });
-  const parts = values.map((value) => ctx.elementsOf(value));
-  if (rank !== 1 || parts.some((part) => part === undefined)) return compute();
-  const elements = parts.flatMap((part) => part as readonly Dim[]);
-  return ctx.withElements(elements, values[0].type.dtype as DType, [elements.length], compute);
+  return ctx.emit('nn.concat', values, { axis });
 }
 
 function gather(ctx: NodeContext): Value {
   const [x, indices] = [ctx.get('data'), ctx.get('indices')];
   const axis = ctx.axis(ctx.attr.int('axis', 0), x.type.shape.length);
-  const compute = () => ctx.emit('nn.gather', [x, indices], { axis });
-  const [elements, wanted] = [ctx.elementsOf(x), ctx.elementsOf(indices)];
-  if (!elements || !wanted?.every((index) => typeof index === 'number')) return compute();
-  const chosen = wanted.map((index) => elements[Number(index) < 0 ? Number(index) + elements.length : Number(index)]);
-  if (chosen.includes(undefined as never))
-    ctx.refuse(`the indices [${wanted}] are outside of ${elements.length} elements`, 'indices', 'U2005');
-  return ctx.withElements(chosen, x.type.dtype as DType, indices.type.shape as number[], compute);
+  return ctx.emit('nn.gather', [x, indices], { axis });
 }
 
 export const movementOps: readonly OnnxOp[] = [

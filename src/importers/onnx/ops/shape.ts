@@ -1,8 +1,7 @@
 /** Operators on shapes, and those that change nothing else. */
 
 import type { Value } from '../../../ir/define_op.ts';
-import { elementsOf as sizeOfShape } from '../../../ir/dims.ts';
-import type { DType } from '../../../ir/dtype.ts';
+import { ceilDims, maxDims, elementsOf as sizeOfShape, subDims } from '../../../ir/dims.ts';
 import { tensor } from '../../../ir/tensor.ts';
 import type { Dim, Shape } from '../../../ir/types.ts';
 import { leftOver } from '../../left_over.ts';
@@ -12,14 +11,6 @@ import type { NodeContext } from '../node_context.ts';
 /** Axes: an attribute before version 13, an operand since. */
 function axesOf(ctx: NodeContext): readonly number[] | undefined {
   return ctx.opset < 13 ? ctx.attr.ints('axes') : ctx.integersOf('axes');
-}
-
-/** Keeps what is known of the elements: Reshape, Squeeze and Unsqueeze between a scalar and one element. */
-function reshaped(ctx: NodeContext, x: Value, shape: Shape): Value {
-  const elements = ctx.elementsOf(x);
-  const compute = () => ctx.reshape(x, shape);
-  if (!elements || shape.length > 1) return compute();
-  return ctx.withElements(elements, x.type.dtype as DType, shape as number[], compute);
 }
 
 /** The target of a Reshape: 0 copies a dimension, −1 is what is left. */
@@ -45,6 +36,21 @@ function target(ctx: NodeContext, x: Shape, wanted: readonly Dim[]): Shape {
   return shape;
 }
 
+/** max(⌈(limit − start) / delta⌉, 0) */
+function countOf(ctx: NodeContext, start: Value, limit: Value): Dim {
+  const step = ctx.scalarOf('delta') as number;
+  if (step === 0) ctx.refuse('the step of the range is 0', 'delta');
+  if (ctx.constantOf(start) && ctx.constantOf(limit)) {
+    const [from, to] = [ctx.scalarOf('start') as number, ctx.scalarOf('limit') as number];
+    return Math.max(0, Math.ceil((to - from) / step));
+  }
+  const [[from], [to]] = [ctx.sizes(start, 'start'), ctx.sizes(limit, 'limit')];
+  if (!Number.isInteger(step) || [from, to].some((e) => typeof e === 'number' && !Number.isInteger(e)))
+    return ctx.unsupported('a range in fractions up to a size');
+  const length = step > 0 ? subDims(to, from) : subDims(from, to);
+  return maxDims(ceilDims(length, Math.abs(step)), 0);
+}
+
 export const shapeOps: readonly OnnxOp[] = [
   defineOnnxOp({
     name: 'Constant',
@@ -66,7 +72,7 @@ export const shapeOps: readonly OnnxOp[] = [
     inputs: ['input'],
     attributes: ['value'],
     import(ctx) {
-      const shape = ctx.elementsOf(ctx.get('input')) ?? ctx.unsupported("'input' is computed while the model runs");
+      const shape = ctx.sizes(ctx.get('input'), 'input');
       const value = ctx.attr.tensor('value') ?? tensor('f32', [0]);
       if (value.data.length !== 1) ctx.refuse('the value should have one element', 'value');
       const one = ctx.constant({ ...value, shape: [] } as typeof value, 'value');
@@ -82,23 +88,17 @@ export const shapeOps: readonly OnnxOp[] = [
       const rank = x.type.shape.length;
       const bound = (value: number) => Math.min(rank, Math.max(0, value < 0 ? value + rank : value));
       const [start, end] = [bound(ctx.attr.int('start', 0)), bound(ctx.attr.int('end', rank))];
-      const dims = x.type.shape.slice(start, end);
-      return ctx.withElements(dims, 's64', [dims.length], () => {
-        const whole = ctx.emit('nn.shape', [x]);
-        return dims.length === rank
-          ? whole
-          : ctx.emit('nn.slice', [whole], { starts: [start], ends: [end], axes: [0], steps: [1] });
-      });
+      const whole = ctx.emit('nn.shape', [x]);
+      if (start === 0 && end === rank) return whole;
+      return ctx.emit('nn.slice', [whole], { starts: [start], ends: [end], axes: [0], steps: [1] });
     },
   }),
   defineOnnxOp({
     name: 'Size',
     inputs: ['data'],
     import(ctx) {
-      const x = ctx.get('data');
-      return ctx.withElements([sizeOfShape(x.type.shape)], 's64', [], () =>
-        ctx.emit('nn.reduce_prod', [ctx.emit('nn.shape', [x])], { axes: [0], keepdims: false }),
-      );
+      const shape = ctx.emit('nn.shape', [ctx.get('data')]);
+      return ctx.emit('nn.reduce_prod', [shape], { axes: [0], keepdims: false });
     },
   }),
   defineOnnxOp({
@@ -108,8 +108,8 @@ export const shapeOps: readonly OnnxOp[] = [
     attributes: ['allowzero'],
     import(ctx) {
       const x = ctx.get('data');
-      const wanted = ctx.elementsOf(ctx.get('shape')) ?? ctx.unsupported("'shape' is computed while the model runs");
-      return reshaped(ctx, x, target(ctx, x.type.shape, wanted));
+      const wanted = ctx.sizes(ctx.get('shape'), 'shape');
+      return ctx.reshape(x, target(ctx, x.type.shape, wanted));
     },
   }),
   defineOnnxOp({
@@ -136,8 +136,7 @@ export const shapeOps: readonly OnnxOp[] = [
         ctx.unsupported('all axes of size 1, with unknown sizes');
       const wrong = axes?.find((axis) => typeof shape[axis] === 'number' && shape[axis] !== 1);
       if (wrong !== undefined) ctx.refuse(`axis ${wrong} of [${shape}] is not of size 1`, 'axes', 'U2005');
-      return reshaped(
-        ctx,
+      return ctx.reshape(
         x,
         shape.filter((dim, i) => (axes ? !axes.includes(i) : dim !== 1)),
       );
@@ -154,8 +153,7 @@ export const shapeOps: readonly OnnxOp[] = [
       const axes = given.map((axis) => ctx.axis(axis, rank));
       if (new Set(axes).size < axes.length) ctx.refuse(`the axes [${given}] name one twice`, 'axes');
       const rest = [...x.type.shape];
-      return reshaped(
-        ctx,
+      return ctx.reshape(
         x,
         Array.from({ length: rank }, (_, i) => (axes.includes(i) ? 1 : (rest.shift() as Dim))),
       );
@@ -165,7 +163,7 @@ export const shapeOps: readonly OnnxOp[] = [
     name: 'Expand',
     inputs: ['input', 'shape'],
     import(ctx) {
-      const shape = ctx.elementsOf(ctx.get('shape')) ?? ctx.unsupported("'shape' is computed while the model runs");
+      const shape = ctx.sizes(ctx.get('shape'), 'shape');
       const x = ctx.get('input');
       const rank = Math.max(shape.length, x.type.shape.length);
       const aligned = (dims: Shape) => [...Array(rank - dims.length).fill(1), ...dims];
@@ -178,20 +176,16 @@ export const shapeOps: readonly OnnxOp[] = [
     name: 'Tile',
     since: 6,
     inputs: ['input', 'repeats'],
-    import: (ctx) => ctx.emit('nn.tile', [ctx.get('input')], { repeats: ctx.integers(ctx.get('repeats'), 'repeats') }),
+    import: (ctx) => ctx.emit('nn.tile', [ctx.get('input')], { repeats: ctx.sizes(ctx.get('repeats'), 'repeats') }),
   }),
   defineOnnxOp({
     name: 'Range',
     inputs: ['start: T', 'limit: T', 'delta: T'],
     import(ctx) {
-      const [start, limit, delta] = ['start', 'limit', 'delta'].map((name) => ctx.scalarOf(name) as number);
-      const dtype = ctx.get('start').type.dtype as DType;
-      if (delta === 0) ctx.refuse('the step of the range is 0', 'delta');
-      const count = Math.max(0, Math.ceil((limit - start) / delta));
-      if (!(count <= 2 ** 20)) ctx.unsupported(`a range of ${count} elements`);
-      const values = Array.from({ length: count }, (_, i) => start + i * delta);
-      const isHalf = dtype === 'f16' || dtype === 'bf16';
-      return ctx.cast(ctx.constant(tensor(isHalf ? 'f32' : dtype, values)), dtype);
+      const [start, limit, delta] = ['start', 'limit', 'delta'].map((name) => ctx.reshape(ctx.get(name), []));
+      const count = countOf(ctx, start, limit);
+      if (typeof count === 'number' && count > 2 ** 20) ctx.unsupported(`a range of ${count} elements`);
+      return ctx.emit('nn.range', [start, delta], { count: [count] });
     },
   }),
 ];

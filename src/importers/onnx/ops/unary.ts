@@ -24,21 +24,10 @@ const unary = (
     },
   });
 
-const identity = (ctx: NodeContext, x: Value): Value => {
-  const elements = ctx.elementsOf(x);
-  const { dtype, shape } = x.type;
-  const compute = () => ctx.emit('nn.identity', [x]);
-  return elements && dtype !== 'opaque' ? ctx.withElements(elements, dtype, shape as number[], compute) : compute();
-};
+const identity = (ctx: NodeContext, x: Value): Value => ctx.emit('nn.identity', [x]);
 
-function castTo(ctx: NodeContext, x: Value, to: DType): Value {
-  if (x.type.dtype === to) return identity(ctx, x);
-  const elements = ctx.elementsOf(x);
-  const compute = () => ctx.emit('nn.cast', [x], { to });
-  // casts of sizes between integers of at least 32 bits change nothing
-  const exact = elements && (to === 's64' || to === 's32');
-  return exact ? ctx.withElements(elements, to, x.type.shape as number[], compute) : compute();
-}
+const castTo = (ctx: NodeContext, x: Value, to: DType): Value =>
+  x.type.dtype === to ? identity(ctx, x) : ctx.emit('nn.cast', [x], { to });
 
 /** Min and max of Clip: attributes before version 11, operands since. */
 function clip(ctx: NodeContext): Value {
