@@ -87,10 +87,14 @@ export class Scope {
     return node;
   }
 
-  /** The number of characters of the longest symbolic dimension in the journal. */
+  /** The number of characters of the longest symbolic dimension in the journal; none is long enough for a number beyond 2^53. */
   longestDim(): number {
     const dims = [...this.#journal.values.values()].flatMap(({ type }) => type.shape);
-    return Math.max(0, ...[...dims, ...[...this.#journal.elements.values()].flat()].map((dim) => String(dim).length));
+    const all = [...dims, ...[...this.#journal.elements.values()].flat()];
+    return Math.max(
+      0,
+      ...all.map((dim) => (/\d{16}/.test(String(dim)) && typeof dim === 'string' ? Infinity : String(dim).length)),
+    );
   }
 
   /**

@@ -1,18 +1,6 @@
 /** Arithmetic on dimensions that may be symbols. A derived symbol is the text of its expression, one for all that are equal. */
-import {
-  add,
-  call,
-  type DimAlgebra,
-  dimOf,
-  divide,
-  lowerBound,
-  madeWith,
-  multiply,
-  polynomialOf,
-  subtract,
-  symbolsOf,
-  valueWith,
-} from './polynomial.ts';
+import { add, call, dimOf, divide, lowerBound, multiply, polynomialOf, subtract } from './polynomial.ts';
+import { type DimAlgebra, madeWith, symbolsOf, valueWith } from './polynomial_values.ts';
 import type { Dim, Shape } from './types.ts';
 
 /** Numbers take the short way: most sizes are. */

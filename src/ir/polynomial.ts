@@ -19,7 +19,8 @@ export const dimFunctions: Readonly<Record<string, (a: number, b: number) => num
 /** Coefficients by monomial: the texts of its atoms in order, '' for the constant. */
 export type Polynomial = ReadonlyMap<string, number>;
 
-type Atom =
+/** What a product is made of, behind its text. */
+export type Atom =
   | { readonly kind: 'symbol' }
   | { readonly kind: 'quotient'; readonly above: Polynomial; readonly below: Polynomial }
   | { readonly kind: 'call'; readonly name: string; readonly args: readonly Polynomial[] };
@@ -69,7 +70,8 @@ function combined(a: Polynomial, b: Polynomial, factor: number): Polynomial {
 export const add = (a: Polynomial, b: Polynomial): Polynomial => combined(a, b, 1);
 export const subtract = (a: Polynomial, b: Polynomial): Polynomial => combined(a, b, -1);
 
-const atomsIn = (key: string): readonly string[] => (key === '' ? [] : key.split(SEPARATOR));
+/** The atoms of a monomial. */
+export const atomsIn = (key: string): readonly string[] => (key === '' ? [] : key.split(SEPARATOR));
 const keyOf = (parts: readonly string[]): string => [...parts].sort().join(SEPARATOR);
 
 export function multiply(a: Polynomial, b: Polynomial): Polynomial {
@@ -178,7 +180,7 @@ export function call(name: string, a: Polynomial, b: Polynomial): Polynomial {
   return atom(`${name}(${args.map(textOf).join(',')})`, { kind: 'call', name, args });
 }
 
-function atomOf(text: string): Atom {
+export function atomOf(text: string): Atom {
   const known = atoms.get(text);
   if (known !== undefined) return known;
   if (/^[\w.]+$/.test(text)) return { kind: 'symbol' };
@@ -341,71 +343,4 @@ class Reader {
     const b = this.#take(',') ? this.#sum(depth + 1) : undefined;
     return a && b && this.#take(')') ? call(token, a, b) : undefined;
   }
-}
-
-// ---- values
-
-/** The value once symbols are sizes, undefined where one is not. */
-export function valueWith(p: Polynomial, bindings: ReadonlyMap<string, number>): number | undefined {
-  let sum = 0;
-  for (const [key, coefficient] of p) {
-    let term = coefficient;
-    for (const text of atomsIn(key)) {
-      const value = valueOfAtom(text, bindings);
-      if (value === undefined) return undefined;
-      term *= value;
-    }
-    sum += term;
-  }
-  return sum;
-}
-
-function valueOfAtom(text: string, bindings: ReadonlyMap<string, number>): number | undefined {
-  const bound = bindings.get(text);
-  if (bound !== undefined) return bound;
-  const made = atomOf(text);
-  if (made.kind === 'symbol') return undefined;
-  const [a, b] = made.kind === 'quotient' ? [made.above, made.below] : made.args;
-  const [x, y] = [valueWith(a, bindings), valueWith(b, bindings)];
-  if (x === undefined || y === undefined) return undefined;
-  return made.kind === 'quotient' ? Math.floor(x / y) : dimFunctions[made.name](x, y);
-}
-
-/** The symbols of a polynomial. */
-export function symbolsOf(p: Polynomial): ReadonlySet<string> {
-  const found = new Set<string>();
-  for (const key of p.keys())
-    for (const text of atomsIn(key)) {
-      const made = atomOf(text);
-      if (made.kind === 'symbol') found.add(text);
-      else
-        for (const part of made.kind === 'quotient' ? [made.above, made.below] : made.args)
-          for (const name of symbolsOf(part)) found.add(name);
-    }
-  return found;
-}
-
-/** What a polynomial is made with by other means: nodes of a file, say. */
-export interface DimAlgebra<T> {
-  number(value: number): T;
-  symbol(name: string): T;
-  /** `+ - * /`, or one of `dimFunctions`. */
-  apply(operation: string, a: T, b: T): T;
-}
-
-export function madeWith<T>(p: Polynomial, algebra: DimAlgebra<T>): T {
-  const factor = (text: string): T => {
-    const made = atomOf(text);
-    if (made.kind === 'symbol') return algebra.symbol(text);
-    const [a, b] = (made.kind === 'quotient' ? [made.above, made.below] : made.args).map((q) => madeWith(q, algebra));
-    return algebra.apply(made.kind === 'quotient' ? '/' : made.name, a, b);
-  };
-  const terms = [...p].map(([key, coefficient]) => {
-    const factors = [
-      ...atomsIn(key).map(factor),
-      ...(coefficient === 1 && key !== '' ? [] : [algebra.number(coefficient)]),
-    ];
-    return factors.reduce((a, b) => algebra.apply('*', a, b));
-  });
-  return terms.length === 0 ? algebra.number(0) : terms.reduce((a, b) => algebra.apply('+', a, b));
 }
