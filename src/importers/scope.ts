@@ -106,7 +106,7 @@ export class Scope {
     const { values, nodes, elements } = this.#journal;
     const base = [...results.values()][0] ?? 'value';
     const names = new Map<ValueId, ValueId>();
-    for (const id of values.keys()) names.set(id, (results.get(id) ?? this.#free(`${base}.${id}`)) as ValueId);
+    for (const id of values.keys()) names.set(id, (results.get(id) ?? this.free(`${base}.${id}`)) as ValueId);
     const renamed = (id: ValueId): ValueId => names.get(id) ?? id;
     for (const [id, info] of values) {
       assert(!(renamed(id) in this.values), `${renamed(id)} is defined twice`);
@@ -145,7 +145,8 @@ export class Scope {
     for (const id of Object.keys(this.nodes) as NodeId[]) if (!needed.has(id)) delete this.nodes[id];
   }
 
-  #free(base: string): string {
+  /** A name like `base` that nothing has. */
+  free(base: string): string {
     let name = base;
     for (let n = 1; this.#reserved.has(name) || name in this.values; n++) name = `${base}.${n}`;
     return name;

@@ -54,6 +54,8 @@ export interface ModelTensor {
 export interface ModelInitializer {
   readonly name: string;
   readonly tensor: ITensor;
+  /** Written in the place of the type and elements of `tensor`: those of an ONNX type that the IR does not have. */
+  readonly raw?: { readonly onnxType: number; readonly bytes: Uint8Array };
 }
 export type ModelAttr =
   | number

@@ -15,6 +15,7 @@ import { capturedNames, checkOperands, nodeOrder } from './node_checks.ts';
 import { NodeContext } from './node_context.ts';
 import { findOnnxOp, newestOpset } from './op_table.ts';
 import type { OnnxOrigin } from './origin.ts';
+import { unpacked, unpackedType } from './packed.ts';
 import type { OnnxProfile } from './profiles.ts';
 
 export interface ImportOnnxOptions {
@@ -52,6 +53,7 @@ class Importer {
   readonly #scope: Scope;
   readonly #declared: DeclaredTypes;
   readonly #unsupported: Unsupport[] = [];
+  readonly #unpackedNames = new Map<string, string>();
 
   constructor(file: OnnxFile, { profile = 'ort', inputShapes }: ImportOnnxOptions) {
     this.#file = file;
@@ -126,7 +128,9 @@ class Importer {
     if (first === undefined) return []; // computes nothing
     const loc = { ...this.#where, node: node.name === '' ? first : node.name, op: node.opType };
     const operator = node.domain === '' ? node.opType : `${node.domain}.${node.opType}`;
-    const operands = node.inputs.map((name) => (name === '' ? undefined : this.#operand(name, loc)));
+    const operands = node.inputs.map((name) =>
+      name === '' ? undefined : (this.#unpacked(node, name) ?? this.#operand(name, loc)),
+    );
     if (!operands.some((operand) => operand?.type.dtype === 'opaque')) {
       try {
         return this.#understood(node, operands, loc);
@@ -177,6 +181,19 @@ class Importer {
       if (!op.attributes.includes(name)) throw new Unsupported(`attribute '${name}'`);
     }
     return { op, opset };
+  }
+
+  /** Initializers of less than 8 bits that are dequantized, as integers of 8 bits; everywhere else they are carried. */
+  #unpacked({ opType }: OnnxNode, name: string): Value | undefined {
+    const packed = opType === 'DequantizeLinear' ? this.#file.graph.initializers.get(name) : undefined;
+    const dtype = packed && unpackedType(packed);
+    if (packed === undefined || dtype === undefined) return undefined;
+    const known = this.#unpackedNames.get(name);
+    if (known !== undefined) return this.#scope.lookup(known);
+    const own = this.#scope.free(`${name}.unpacked`);
+    this.#unpackedNames.set(name, own);
+    const constant = this.#scope.pool.add(() => unpacked(packed));
+    return this.#scope.define(own, { type: { dtype, shape: packed.dims }, constant }, { ...this.#where, input: name });
   }
 
   #operand(name: string, loc: Loc): Value {
