@@ -1,5 +1,6 @@
 #include "kernel_arguments.h"
 
+#include "kernels/float_product.h"
 #include "kernels/kernels.h"
 
 namespace unskew {
@@ -213,6 +214,14 @@ KernelProgram float_pool(const Reader& r) {
                          r.target);
 }
 
+KernelProgram float_product(const Reader& r) {
+  return make_float_product({r.size("batch"), r.size("channels"), r.size("outputs"), r.size("groups", 1), r.tuple<3>("input", 0),
+                             r.tuple<3>("output", 0), r.tuple<3>("kernel", 1), r.tuple<3>("strides", 1),
+                             r.tuple<3>("dilations", 1), r.tuple<3>("padsBegin", 0), r["transposed"].boolean(),
+                             r["weightsByBatch"].boolean()},
+                            r.target);
+}
+
 KernelProgram softmax(const Reader& r) { return make_softmax({r.size("outer"), r.size("length"), r.size("inner", 1)}, r.target); }
 
 constexpr std::pair<const char*, KernelProgram (*)(const Reader&)> kKernels[] = {
@@ -233,6 +242,7 @@ constexpr std::pair<const char*, KernelProgram (*)(const Reader&)> kKernels[] = 
     {"cast", cast},
     {"float-unary", float_unary},
     {"float-pool", float_pool},
+    {"float-product", float_product},
     {"softmax", softmax},
     {"dynamic-quantize", dynamic_quantize},
     {"reference-convolution", reference_convolution}};

@@ -1,4 +1,4 @@
-// Pools of floats, channels last: every NaN in a window makes its result NaN, averages are summed in binary64.
+// Pools of floats, channels last. A maximum passes over NaN, averages are summed in binary64.
 #include "kernels/elementwise.h"
 #include "kernels/taps.h"
 
@@ -11,9 +11,8 @@ constexpr int64_t kBlock = 64;  // channels whose results are held at once
 struct Maximum {
   UNSKEW_INLINE static void run(const float* source, double* results, int64_t count) {
     for (int64_t c = 0; c < count; c++) {
-      const double x = source[c], soFar = results[c];
-      const bool takes = (x > soFar) | (x != x);
-      results[c] = takes ? x : soFar;
+      const double x = source[c];
+      results[c] = x > results[c] ? x : results[c];
     }
   }
 };

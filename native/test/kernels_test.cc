@@ -5,6 +5,7 @@
 #include <future>
 #include <random>
 
+#include "kernels/float_product.h"
 #include "kernels/kernels.h"
 #include "kernels/strides.h"
 #include "session_core.h"
@@ -178,6 +179,10 @@ void windows() {
   check("reference-convolution", [=, transposed = coin()](auto& t) {
     return make_reference_convolution({ByteType::u8, ByteType::s8, 1, channels, outputs, groups, outputs, input, output, kernel,
                                        strides, dilations, begin, transposed}, t);
+  });
+  check("float-product", [=, transposed = coin(), by_batch = coin()](auto& t) {
+    const int64_t count = by_batch ? 1 : groups;
+    return make_float_product({2, count * 3, count * outputs, count, input, output, kernel, strides, dilations, begin, transposed, by_batch}, t);
   });
   const auto size = random_tuple<2>(1, 10), taps = coin() ? Pair{3, 3} : random_tuple<2>(1, 6), steps = random_tuple<2>(1, 2);
   const auto apart = coin() ? Pair{1, 1} : random_tuple<2>(1, 3), before = random_tuple<2>(0, 3);

@@ -177,8 +177,8 @@ export type Kernel =
       readonly beta: number;
       readonly count: number;
     }
-  /** Pools of f32, channels last, over the taps inside the input (include-padding: divided by those inside the padded input); a NaN
-   *  in a window makes its result NaN; averages are summed in binary64 in the order of taps and rounded once. */
+  /** Pools of f32, channels last, over the taps inside the input (include-padding: divided by those inside the padded input); a maximum
+   *  passes over NaN; averages are summed in binary64 in the order of taps and rounded once. */
   | {
       readonly name: 'float-pool';
       readonly operation: 'max' | 'average-include-padding' | 'average-exclude-padding';
@@ -191,6 +191,25 @@ export type Kernel =
       readonly dilations: Three;
       readonly padsBegin: Three;
       readonly padsEnd: Three;
+    }
+  /** Convolutions, transposed convolutions and matrix products of f32, channels last: per result the bias, then Σ over channels and
+   *  within them over the taps inside the input, ascending, in binary64 (where each product is exact), rounded once. Arguments
+   *  source, `weights` f32[groups, channels / groups, kernel…, outputs / groups] (by batch: one such for each element of it),
+   *  `bias` f32[outputs] [?]. Padding is skipped, so that it meets no infinite weight. */
+  | {
+      readonly name: 'float-product';
+      readonly batch: number;
+      readonly channels: number;
+      readonly outputs: number;
+      readonly groups: number;
+      readonly input: Three;
+      readonly output: Three;
+      readonly kernel: Three;
+      readonly strides: Three;
+      readonly dilations: Three;
+      readonly padsBegin: Three;
+      readonly transposed: boolean;
+      readonly weightsByBatch: boolean;
     }
   /** f32[outer, length, inner] along `length`, in binary64, rounded once; NaN, +∞ or −∞ alone in a lane make all of it NaN. In place. */
   | { readonly name: 'softmax'; readonly outer: number; readonly length: number; readonly inner: number }

@@ -17,7 +17,7 @@ const lowest = ({ dtype }: ITensor): number => (dtypes[dtype].kind === 'float' ?
 /** ONNX MaxPool: https://onnx.ai/onnx/operators/onnx__MaxPool.html */
 export const nnMaxPool = defineOp({
   name: 'nn.max_pool',
-  doc: 'y[n,c,p] = max of x[n,c,p·stride − pad + tap·dilation] over the taps inside the input (the lowest value when there is none); a NaN among them makes y NaN. ceilMode counts a last partial window if it starts inside the input or its left padding.',
+  doc: 'y[n,c,p] = max of x[n,c,p·stride − pad + tap·dilation] over the taps inside the input (the lowest value when there is none); NaN is passed over, as ONNX Runtime does where it reads several elements at once, and as quantizing before or after the maximum wants it. ceilMode counts a last partial window if it starts inside the input or its left padding.',
   levels,
   operands: { x: ordered },
   attrs: poolAttrs,
@@ -31,7 +31,7 @@ export const nnMaxPool = defineOp({
       for (let i = 0; i < inputAt.length; i++) {
         const value = values[xBase + inputAt[i]];
         const at = yBase + outputAt[i];
-        if (value > y[at] || Number.isNaN(value)) y[at] = value;
+        if (value > y[at]) y[at] = value;
       }
     });
     return fromDoubles(x.dtype, y, shape);
@@ -112,13 +112,18 @@ export const nnGlobalAveragePool = defineOp({
 /** ONNX GlobalMaxPool: https://onnx.ai/onnx/operators/onnx__GlobalMaxPool.html */
 export const nnGlobalMaxPool = defineOp({
   name: 'nn.global_max_pool',
-  doc: 'The maximum over all spatial axes, which stay with size 1.',
+  doc: 'The maximum over all spatial axes, which stay with size 1; NaN is passed over.',
   levels,
   operands: { x: ordered },
   attrs: {},
   results: likeX,
   infer: ({ x }, _attrs, refuse) => ({ dtype: x.dtype, shape: globalShape(x.shape, refuse) }),
-  evaluate: ({ x }, _attrs, [{ shape }]) => fromDoubles(x.dtype, perPlane(x, lowest(x), Math.max), shape as number[]),
+  evaluate: ({ x }, _attrs, [{ shape }]) =>
+    fromDoubles(
+      x.dtype,
+      perPlane(x, lowest(x), (most, value) => (value > most ? value : most)),
+      shape as number[],
+    ),
 });
 
 /** One value for every plane of `[N, C, spatial…]`. */

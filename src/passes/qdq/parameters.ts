@@ -61,11 +61,25 @@ export function perTensor(graph: GraphEditor, v: Value, role: string, refuse: Re
   return found;
 }
 
+/** The least normal binary32 number: below it floats lose digits. */
+export const NORMAL = 2 ** -126;
+/** A sum of 2^31 units of that scale is finite in binary32; beyond, floats become infinite, and NaN, where integers saturate. */
+export const LARGEST_SCALE = 2 ** 96;
+
+/**
+ * ONNX Runtime adds the zero points, times the ratio of the scales, to that of the result in binary32: beside 2^15·255 half a unit
+ * of it is still held.
+ */
+export const LARGEST_RATIO = 2 ** 15;
+
 function scalesOf(graph: GraphEditor, scale: Value, role: string, refuse: Refuse): Float32Array {
   const constant = graph.constant(scale.id) as ITensor<'f32'> | undefined;
   if (constant === undefined) return refuse(`the scale of ${role} is computed at run time`, scale);
   const wrong = constant.data.find((s) => !(s > 0 && s < Infinity));
   if (wrong !== undefined) refuse(`a scale of ${role} is ${wrong}, it has to be positive and finite`, scale);
+  const odd = constant.data.find((s) => s < NORMAL || s > LARGEST_SCALE);
+  if (odd !== undefined)
+    refuse(`a scale of ${role} is ${odd}: below 2^-126 floats vanish, above 2^96 their sums overflow`, scale);
   return constant.data;
 }
 

@@ -29,6 +29,8 @@ import {
   type Dequantized,
   dequantizeOf,
   type Eight,
+  LARGEST_SCALE,
+  NORMAL,
   type Output,
   outputOf,
   type QuantizeMatch,
@@ -38,8 +40,6 @@ import {
 import { attempt, type Refusals, type Refuse } from './plan.ts';
 import type { Operands, ProductForm } from './product_form.ts';
 
-/** The least binary32 with full precision. */
-const NORMAL = 2 ** -126;
 const INT32 = 2 ** 31 - 1;
 
 export interface Product {
@@ -70,8 +70,9 @@ export function productAt(graph: GraphEditor, form: ProductForm, node: Node, ref
   const units = new Float64Array(length);
   for (let o = 0; o < length; o++) {
     const [a, b] = [at(sx, o), at(sw, o)];
-    if (!(productScale(a, b) >= NORMAL && productScale(a, b) < Infinity))
-      refuse(`sx·sw = ${a}·${b} is no normal binary32 number`, w.scale);
+    if (!(productScale(a, b) >= NORMAL)) refuse(`sx·sw = ${a}·${b} is no normal binary32 number`, w.scale);
+    if (productScale(a, b) > LARGEST_SCALE)
+      refuse(`sx·sw = ${a}·${b} is above 2^96, where float sums overflow`, w.scale);
     units[o] = a * b;
   }
   const count = y[axis];

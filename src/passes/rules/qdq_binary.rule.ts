@@ -5,6 +5,9 @@ import { operatorRecipe } from '../../numerics/index.ts';
 import { belowClamps, type Clamped, clampsOf, clampTo } from '../qdq/activation.ts';
 import {
   type Dequantized,
+  LARGEST_RATIO,
+  LARGEST_SCALE,
+  NORMAL,
   type Output,
   outputOf,
   perTensor,
@@ -48,7 +51,14 @@ function plan(op: 'nn.add' | 'nn.mul', match: QuantizeMatch, refusals: Refusals)
   }
   requirePrivate(graph, clamped.inner, refuse);
   const ratios = [left, right].map(({ scales }) => Math.fround(scales[0] / y.s));
-  if (ratios.some((r) => r === Infinity)) refuse('a ratio of scales is beyond binary32', scale);
+  if (op === 'nn.add' && ratios.some((r) => r > LARGEST_RATIO))
+    refuse(`a ratio of scales is above ${LARGEST_RATIO}: fused, the zero points would be lost beside it`, scale);
+  const product = Math.fround(left.scales[0] * right.scales[0]);
+  if (op === 'nn.mul' && !(product >= NORMAL && product <= LARGEST_SCALE && Math.fround(product / y.s) < Infinity))
+    refuse(
+      'the product of the scales is not between 2^-126 and 2^96, or beyond binary32 over that of the result',
+      scale,
+    );
   const { profile } = graph.base;
   const recipe = operatorRecipe(op === 'nn.add' ? 'add' : 'mul', profile);
   return { left, right, y, clamped, recipe: recipe ?? refuse(`the profile ${profile} has no recipe for ${op}`) };

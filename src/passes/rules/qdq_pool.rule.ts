@@ -6,6 +6,7 @@ import { operatorRecipe } from '../../numerics/index.ts';
 import { belowClamps, type Clamped, clampsOf, clampTo } from '../qdq/activation.ts';
 import {
   type Dequantized,
+  LARGEST_RATIO,
   type Output,
   outputOf,
   perTensor,
@@ -38,6 +39,11 @@ function plan(isPool: (node: Node, rank: number) => boolean, match: QuantizeMatc
   const x = perTensor(graph, v, 'the input', refuse);
   if (x.x.type.dtype !== y.dtype)
     refuse(`the input is of ${x.x.type.dtype}, the result of ${y.dtype}`, x.x, 'quantize both to one type');
+  if (x.scales[0] / y.s > LARGEST_RATIO)
+    refuse(
+      `the ratio of the scales is above ${LARGEST_RATIO}: fused, the zero point would be lost beside it`,
+      match.scale,
+    );
   requirePrivate(graph, clamped.inner, refuse);
   const { profile } = graph.base;
   const recipe = operatorRecipe(isPool === isGlobal ? 'globalAveragePool' : 'averagePool', profile);

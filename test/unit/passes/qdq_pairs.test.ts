@@ -97,11 +97,15 @@ describe.each([
     const graph = b.finish([q(b, b.emit(nnRelu, { x: sum }), 'u8', plain), sum]);
     expect(group(graph).reasons).toContain(`qdq-${name}: %sum in the middle of the group is an output of the graph`);
   });
-  test('a ratio of scales beyond binary32', () => {
-    const graph = between('u8', [[4], [4]], [{ s: 1e30, z: 0 }, plain], { s: 1e-30, z: 0 }, (b, [u, v]) =>
+  test('scales beside which zero points are lost, or products overflow', () => {
+    const graph = between('u8', [[4], [4]], [{ s: 1e20, z: 0 }, plain], { s: 1e-30, z: 0 }, (b, [u, v]) =>
       b.emit(op, { a: u, b: v }),
     );
-    expect(group(graph).reasons).toContain(`qdq-${name}: a ratio of scales is beyond binary32`);
+    const why = {
+      add: 'a ratio of scales is above 32768: fused, the zero points would be lost beside it',
+      mul: 'the product of the scales is not between 2^-126 and 2^96, or beyond binary32 over that of the result',
+    };
+    expect(group(graph).reasons).toContain(`qdq-${name}: ${why[name]}`);
   });
 });
 

@@ -154,7 +154,7 @@ describe('scales', () => {
     expect(reasons(layer({ x: { s: 1e-30 }, w: { s: 1e-30 } }))[0]).toMatch(/is no normal binary32 number$/);
   });
   test('a multiplier beyond binary32', () => {
-    expect(reasons(layer({ x: { s: 1e20 }, w: { s: 1e10 }, y: { s: 1e-20, z: 0 } }))).toEqual([
+    expect(reasons(layer({ x: { s: 1e18 }, w: { s: 1e10 }, y: { s: 1e-20, z: 0 } }))).toEqual([
       'sx·sw/sy is beyond binary32',
     ]);
   });

@@ -16,6 +16,7 @@ import {
   sumsOfWeights,
 } from '../saturation.ts';
 import { type Created, recordBareSum } from './bare_sum.ts';
+import { needsOneMeaning, recordConvProduct } from './float_product.ts';
 import { type Lowering, operandsOf } from './lowering.ts';
 import { clamps, type Epilogue, epilogue, kernelRecipe, perChannelF32 } from './products.ts';
 import { referenceScratch } from './reference.ts';
@@ -213,9 +214,13 @@ function writtenOut(r: Recorder, shape: readonly number[], pads: readonly number
   return { dims, pad };
 }
 
-/** f32, with a bias as in ONNX; layouts by oneDNN's choice. */
+/** f32, with a bias as in ONNX; where one meaning is needed by our kernel, else layouts by oneDNN's choice. */
 export const floatConv: Lowering = {
   lower(node, r) {
+    if (needsOneMeaning(node, r)) {
+      recordConvProduct(node, r);
+      return;
+    }
     const w = node.operands[1] as ValueId;
     const attrs = node.attrs as unknown as ConvAttrs;
     const constant = r.constant(w) as ITensor<'f32'> | undefined;

@@ -19,6 +19,7 @@ import { layoutOfDesc } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { isExact, type Operands, operandsOf as productOperands } from '../saturation.ts';
 import { constantWeights, convEnd, geometry, groupedShape, lowerExactly, recordEnd, recordFloatConv } from './conv.ts';
+import { needsOneMeaning, recordConvProduct } from './float_product.ts';
 import { type Lowering, operandsOf } from './lowering.ts';
 import type { Epilogue } from './products.ts';
 
@@ -26,8 +27,11 @@ const { filtersFirst } = transposedConvolution;
 type Attrs = DeconvAttrs & Epilogue;
 
 export const floatConvTranspose: Lowering = {
-  refuses: constantWeights,
   lower(node, r) {
+    if (needsOneMeaning(node, r)) {
+      recordConvProduct(node, r);
+      return;
+    }
     const given = r.constant(node.operands[1]) as ITensor<'f32'>;
     const { filters, attrs } = withZeroTaps(
       filtersFirst(given, node.attrs.group as number),

@@ -14,6 +14,7 @@ import {
   sumsOfWeights,
 } from '../saturation.ts';
 import { type Created, recordBareSum } from './bare_sum.ts';
+import { needsOneMeaning, recordMatmulProduct } from './float_product.ts';
 import { type Lowering, operandsOf } from './lowering.ts';
 import { clamps, type Epilogue, epilogue, kernelRecipe } from './products.ts';
 
@@ -60,11 +61,15 @@ export const dnnlMatmul: Lowering = {
 
 export const floatMatmul: Lowering = {
   refuses(node, view) {
-    const [a, b] = node.operands as ValueId[];
-    if (view.dtype(a) !== 'f32') return 'an integer matmul that no primitive serves';
-    return view.shape(a).length >= 2 && view.shape(b).length >= 2 ? undefined : 'a vector operand';
+    if (view.dtype(node.operands[0]) !== 'f32') return 'an integer matmul that no primitive serves';
+    return undefined;
   },
   lower(node, r) {
+    const isVector = node.operands.some((id) => r.shape(id as ValueId).length < 2);
+    if (isVector || needsOneMeaning(node, r)) {
+      recordMatmulProduct(node, r);
+      return;
+    }
     const [a, b] = node.operands as ValueId[];
     const shape = r.shape(node.results[0]);
     const [left, right] = [ranked(r, a, shape.length), ranked(r, b, shape.length)];

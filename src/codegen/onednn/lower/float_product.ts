@@ -1,0 +1,137 @@
+/** Products of floats by the kernel whose sums are the interpreter's: where a quantization lies behind, or a weight is not finite. */
+import { type ITensor, type Node, type Shape, sizeOf, stridesOf, tensor, type ValueId } from '../../../ir/index.ts';
+import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
+import type { Kernel } from '../kernel.ts';
+import type { Buffer, Recorder } from '../recorder.ts';
+import { operandsOf } from './lowering.ts';
+import { three } from './reference.ts';
+import { leadsToStep } from './steps.ts';
+
+type Product = Omit<Kernel & { readonly name: 'float-product' }, 'name'>;
+
+/**
+ * Whether a primitive would not do: it sums in binary32, in an order of its own, and multiplies what pads by weights.
+ * Weights that only a run knows may be infinite.
+ */
+export function needsOneMeaning(node: Node, r: Recorder): boolean {
+  if (leadsToStep(r.graph, node.results[0])) return true;
+  if (node.op === 'nn.matmul') return false;
+  const weights = r.constant(node.operands[1]) as ITensor<'f32'> | undefined;
+  return weights === undefined || !weights.data.every(Number.isFinite);
+}
+
+export function recordConvProduct(node: Node, r: Recorder): void {
+  const [x, w, bias] = operandsOf(node) as [ValueId, ValueId, ValueId | undefined];
+  const [y] = node.results;
+  const attrs = node.attrs as unknown as ConvAttrs;
+  const transposed = node.op === 'nn.conv_transpose';
+  const [batch, channels, ...input] = r.shape(x);
+  const [, outputs, ...output] = r.shape(y);
+  const kernel = r.shape(w).slice(2);
+  const product: Product = {
+    batch,
+    channels,
+    outputs,
+    groups: attrs.group,
+    input: three(input, 1),
+    output: three(output, 1),
+    kernel: three(kernel, 1),
+    strides: three(attrs.strides, 1),
+    dilations: three(attrs.dilations, 1),
+    padsBegin: three(attrs.pads.slice(0, kernel.length), 0),
+    transposed,
+    weightsByBatch: false,
+  };
+  r.kernel(
+    { name: 'float-product', ...product },
+    {
+      source: r.use(x, 'channels-last'),
+      weights: tapsOfChannels(r, w, product),
+      bias: bias && r.use(bias, 'row-major'),
+      destination: r.define(y, 'channels-last'),
+    },
+  );
+}
+
+/** [groups, channels, taps, outputs] of [groups·outputs, channels, taps], transposed of [groups·channels, outputs, taps]. */
+function tapsOfChannels(r: Recorder, w: ValueId, { channels, outputs, groups, kernel, transposed }: Product): Buffer {
+  const [c, o, taps] = [channels / groups, outputs / groups, sizeOf(kernel)];
+  const [channelStride, outputStride] = transposed ? [o * taps, taps] : [taps, c * taps];
+  const shape = [groups, c, taps, o];
+  const strides = [c * o * taps, channelStride, 1, outputStride];
+  const constant = r.constant(w) as ITensor<'f32'> | undefined;
+  if (constant === undefined) return copied(r, w, shape, strides);
+  const data = new Float32Array(constant.data.length);
+  let to = 0;
+  for (let g = 0; g < groups; g++)
+    for (let i = 0; i < c; i++)
+      for (let t = 0; t < taps; t++)
+        for (let k = 0; k < o; k++) data[to++] = constant.data[g * strides[0] + i * strides[1] + t + k * strides[3]];
+  return r.data(tensor('f32', data));
+}
+
+export function recordMatmulProduct(node: Node, r: Recorder): void {
+  const [a, b] = node.operands as [ValueId, ValueId];
+  const [y] = node.results;
+  const left = asMatrices(r.shape(a), (size) => [1, size]);
+  const right = asMatrices(r.shape(b), (size) => [size, 1]);
+  const [rows, depth, columns] = [left.at(-2) as number, left.at(-1) as number, right.at(-1) as number];
+  const matrices = sizeOf(r.shape(y)) / (rows * columns);
+  // One matrix for all: the batch is more rows.
+  const isOne = sizeOf(right) === depth * columns;
+  const batch = isOne ? 1 : matrices;
+  const length = isOne ? matrices * rows : rows;
+  r.kernel(
+    {
+      name: 'float-product',
+      batch,
+      channels: depth,
+      outputs: columns,
+      groups: 1,
+      input: [1, 1, length],
+      output: [1, 1, length],
+      kernel: [1, 1, 1],
+      strides: [1, 1, 1],
+      dilations: [1, 1, 1],
+      padsBegin: [0, 0, 0],
+      transposed: false,
+      weightsByBatch: !isOne,
+    },
+    {
+      source: repeated(r, a, left, right),
+      weights: isOne ? r.use(b, 'row-major') : repeated(r, b, right, left),
+      destination: r.define(y, 'row-major'),
+    },
+  );
+}
+
+const asMatrices = (shape: readonly number[], vector: (size: number) => number[]): readonly number[] =>
+  shape.length === 1 ? vector(shape[0]) : shape;
+
+/** Matrices repeated for every batch that the other operand has. */
+function repeated(r: Recorder, id: ValueId, own: readonly number[], other: readonly number[]): Buffer {
+  const rank = Math.max(own.length, other.length) - 2;
+  const batch = (shape: readonly number[]) => [...Array(rank - shape.length + 2).fill(1), ...shape.slice(0, -2)];
+  const [mine, theirs] = [batch(own), batch(other)];
+  if (mine.every((size, axis) => size === theirs[axis] || theirs[axis] === 1)) return r.use(id, 'row-major');
+  const matrix = (own.at(-1) as number) * (own.at(-2) as number);
+  const strides = stridesOf([...mine, matrix]).map((stride, axis) => (axis < rank && mine[axis] === 1 ? 0 : stride));
+  return copied(r, id, [...mine.map((size, axis) => Math.max(size, theirs[axis])), matrix], strides);
+}
+
+function copied(r: Recorder, id: ValueId, shape: Shape & readonly number[], sourceStrides: readonly number[]): Buffer {
+  const destination = r.scratch(4 * sizeOf(shape));
+  r.kernel(
+    {
+      name: 'copy',
+      elementBytes: 4,
+      shape,
+      sourceStrides,
+      destinationStrides: stridesOf(shape),
+      sourceOffset: 0,
+      destinationOffset: 0,
+    },
+    { source: r.use(id, 'row-major'), destination },
+  );
+  return destination;
+}

@@ -1,0 +1,157 @@
+/**
+ * Products of floats have one meaning where a quantization lies behind: the addon's sums are the interpreter's to the last
+ * bit, whatever the values, so that nothing quantized from them differs. Elsewhere a primitive sums in binary32.
+ */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Graph, GraphBuilder, type ITensor, interpret, type Value } from '../../src/ir/index.ts';
+import { nnConv, nnConvTranspose } from '../../src/ir/ops/nn_conv.op.ts';
+import { nnSigmoid } from '../../src/ir/ops/nn_elementwise_unary.op.ts';
+import { nnMatmul } from '../../src/ir/ops/nn_matmul.op.ts';
+import { qnnDynamicQuantize } from '../../src/ir/ops/qnn_dynamic_quantize.op.ts';
+import { qnnQuantize } from '../../src/ir/ops/qnn_quantize.op.ts';
+import { toPublic } from '../../src/ir/tensor.ts';
+import { compileGraph, Model } from '../../src/runtime/compile.ts';
+import { compareTensors, filled, nonFinitePattern, type Pattern } from '../../src/testing/index.ts';
+import { binding, kernelIsas } from '../native/support.ts';
+
+const int = (min: number, max: number) => fc.integer({ min, max });
+const pattern = fc.constantFrom<Pattern>('random', nonFinitePattern);
+const geometry = fc.record({
+  transposed: fc.boolean(),
+  rank: int(1, 3),
+  batch: int(1, 2),
+  groups: int(1, 3),
+  channels: int(1, 3),
+  outputs: fc.oneof(int(1, 5), int(6, 70)),
+  sizes: fc.tuple(int(3, 6), int(3, 6), int(3, 9)),
+  kernel: fc.tuple(int(1, 3), int(1, 3), int(1, 3)),
+  strides: fc.tuple(int(1, 3), int(1, 3), int(1, 3)),
+  dilations: fc.tuple(int(1, 2), int(1, 2), int(1, 2)),
+  pads: fc.tuple(int(0, 1), int(0, 1), int(0, 1), int(0, 1), int(0, 1), int(0, 1)),
+  extra: fc.boolean(),
+  bias: fc.boolean(),
+  computed: fc.boolean(),
+  end: fc.constantFrom('quantize', 'dynamic', 'after a sigmoid'),
+  pattern,
+  seed: fc.nat(0xffff),
+});
+type Geometry = typeof geometry extends fc.Arbitrary<infer G> ? G : never;
+
+/** What comes behind the product: the product itself is an output too. */
+function ended(b: GraphBuilder, y: Value<'f32'>, end: Geometry['end']): Graph {
+  if (end === 'dynamic') return b.finish([y, ...b.emitList(qnnDynamicQuantize, [y], {})]);
+  const x = end === 'quantize' ? y : (b.emit(nnSigmoid, { x: y }) as Value<'f32'>);
+  return b.finish([y, b.emit(qnnQuantize, { x, scale: b.scalar('f32', 0.01) }, { dtype: 'u8' })]);
+}
+
+function convolution(g: Geometry): Graph {
+  const b = new GraphBuilder();
+  const tail = (list: readonly number[]) => list.slice(3 - g.rank);
+  const [channels, outputs] = [g.groups * g.channels, g.groups * g.outputs];
+  const kernel = tail(g.kernel);
+  const shape = g.transposed ? [channels, g.outputs, ...kernel] : [outputs, g.channels, ...kernel];
+  const x = b.input('x', 'f32', [g.batch, channels, ...tail(g.sizes)]);
+  const contents = { pattern: g.pattern, seed: g.seed + 7 };
+  const w = g.computed ? b.input('w', 'f32', shape) : (b.constant(filled('f32', shape, contents), 'w') as Value<'f32'>);
+  const bias = b.constant(filled('f32', [outputs], contents), 'bias') as Value<'f32'>;
+  const attrs = {
+    strides: tail(g.strides),
+    dilations: tail(g.dilations),
+    pads: [...tail(g.pads.slice(0, 3)), ...tail(g.pads.slice(3))],
+    group: g.groups,
+  };
+  const operands = { x, w, ...(g.bias && { bias }) };
+  const outputPadding = Array(g.rank).fill(g.extra ? 1 : 0);
+  const y = g.transposed
+    ? b.emit(nnConvTranspose, operands, { ...attrs, outputPadding })
+    : b.emit(nnConv, operands, attrs);
+  return ended(b, y as Value<'f32'>, g.end);
+}
+
+function expectOneMeaning(graph: Graph, { pattern, seed }: Pick<Geometry, 'pattern' | 'seed'>, threads = 1): void {
+  const feeds = Object.fromEntries(
+    graph.inputs.map((id, i) => [
+      id,
+      filled('f32', graph.values[id].type.shape as number[], { pattern, seed: seed + i }),
+    ]),
+  );
+  const model = new Model(compileGraph(graph, { threads }), {});
+  try {
+    const results = model.runSync(Object.fromEntries(Object.entries(feeds).map(([id, t]) => [id, toPublic(t)])));
+    for (const [id, expected] of Object.entries(interpret(graph, feeds))) {
+      const found = { dtype: expected.dtype, shape: [...results[id].dims], data: results[id].data } as ITensor;
+      expect(compareTensors(expected, found), id).toBeUndefined();
+    }
+  } finally {
+    model.dispose();
+  }
+}
+
+const fits = (graph: () => Graph): Graph | undefined => {
+  try {
+    return graph();
+  } catch {
+    return undefined; // the pads leave nothing
+  }
+};
+
+describe.each(kernelIsas)('products of floats in front of a quantization, %s', (isa) => {
+  const withIsa = (body: () => void) => {
+    binding.setKernelIsa(isa);
+    try {
+      body();
+    } finally {
+      binding.setKernelIsa(undefined);
+    }
+  };
+
+  it('convolutions and transposed ones', () => {
+    fc.assert(
+      fc.property(geometry, int(1, 2), (g, threads) => {
+        const graph = fits(() => convolution(g));
+        fc.pre(graph !== undefined);
+        withIsa(() => expectOneMeaning(graph!, g, threads));
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  const batch = fc.constantFrom<readonly [number[], number[]]>(
+    [[], []],
+    [[2], []],
+    [[], [3]],
+    [[2, 3], [3]],
+    [
+      [2, 1],
+      [1, 3],
+    ],
+    [[1], [2, 3]],
+    [[2], [2]],
+  );
+  it('matrix products', () => {
+    const draw = fc.record({
+      batch,
+      rows: int(0, 9),
+      depth: int(1, 40),
+      columns: int(0, 40),
+      constant: fc.boolean(),
+      end: fc.constantFrom<Geometry['end']>('quantize', 'dynamic', 'after a sigmoid'),
+      pattern,
+      seed: fc.nat(0xffff),
+    });
+    fc.assert(
+      fc.property(draw, (d) => {
+        const b = new GraphBuilder();
+        // 0 rows or columns: a vector
+        const left = d.rows === 0 ? [d.depth] : [...d.batch[0], d.rows, d.depth];
+        const right = d.columns === 0 ? [d.depth] : [...d.batch[1], d.depth, d.columns];
+        const a = b.input('a', 'f32', left);
+        const c = d.constant ? b.constant(filled('f32', right, d), 'b') : b.input('b', 'f32', right);
+        const y = b.emit(nnMatmul, { a, b: c as Value<'f32'> }) as Value<'f32'>;
+        withIsa(() => expectOneMeaning(ended(b, y, d.end), d));
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
