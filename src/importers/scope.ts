@@ -145,6 +145,30 @@ export class Scope {
     for (const id of Object.keys(this.nodes) as NodeId[]) if (!needed.has(id)) delete this.nodes[id];
   }
 
+  /** A name like that which nothing has, nor one of the others. */
+  nameLike(base: string, others: readonly string[] = []): string {
+    const name = base in this.values || others.includes(base) ? this.free(base) : base;
+    return others.includes(name) ? this.nameLike(`${base}.base`, others) : name;
+  }
+
+  /** Gives a value of the graph another name. */
+  rename(from: ValueId, to: ValueId): void {
+    const renamed = <T extends ValueId | null>(id: T): T => (id === from ? (to as T) : id);
+    this.values[to] = this.values[from];
+    delete this.values[from];
+    for (const node of Object.values(this.nodes)) {
+      if (!node.operands.includes(from) && !node.results.includes(from)) continue;
+      const results = node.results.map(renamed);
+      delete this.nodes[node.id];
+      this.nodes[results[0] as NodeId] = {
+        ...node,
+        id: results[0] as NodeId,
+        results,
+        operands: node.operands.map(renamed),
+      };
+    }
+  }
+
   /** A name like `base` that nothing has. */
   free(base: string): string {
     let name = base;

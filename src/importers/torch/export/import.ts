@@ -10,12 +10,14 @@ import { Unsupported } from '../../unsupported.ts';
 import type { Archive } from '../archive/index.ts';
 import { TorchTensor } from '../pickle/index.ts';
 import { ExportContext, type Surroundings } from './context.ts';
+import type { ExportOp } from './define_export_op.ts';
 import { dimOfExpression } from './dimension.ts';
+import { ProgramMemory, writes } from './memory.ts';
 import { findExportOp } from './op_table.ts';
 import { readProgram, type StoredProgram } from './program.ts';
 import { scalarTypeOf } from './scalar_type.ts';
 import type { Argument, ExportedProgram, ExportNode, Size, TensorMeta } from './schema.ts';
-import { sharedOp } from './shared_ops.ts';
+import { sharedOp, torchValueOf } from './shared_ops.ts';
 
 /** What the importer leaves: there is no exporter to this format. */
 export interface ExportOrigin extends Origin {
@@ -50,6 +52,7 @@ class Importer {
   readonly #readers = new Map<string, string[]>();
   readonly #unsupported: Unsupport[] = [];
   readonly #around: Surroundings;
+  readonly #memory: ProgramMemory;
 
   constructor(stored: StoredProgram, file: string | undefined) {
     this.#stored = stored;
@@ -61,6 +64,11 @@ class Importer {
       integer: (name, loc) => this.#integer(name, loc),
       readersOf: (name) => this.#readers.get(name) ?? [],
     };
+    this.#memory = new ProgramMemory(this.#program, this.#scope, {
+      value: (name, loc) => this.#operand(name, loc),
+      strides: (name) => this.#strides(name),
+      argument: (argument, loc) => torchValueOf(argument, loc, this.#around),
+    });
   }
 
   run(): Graph {
@@ -163,17 +171,37 @@ class Importer {
 
   #importNode(node: ExportNode): void {
     const names = tensorNames(node.outputs);
-    if (!node.outputs.some(isTensorOutput)) return; // integers are known by their expressions; checks have no result
+    const isWrite = writes(node);
+    if (!node.outputs.some(isTensorOutput) && !isWrite) return; // integers are known by their expressions; checks have no result
     const [first] = names;
     const loc = { ...this.#where, ...(first !== undefined && { node: first }), op: node.target };
     const twice = names.find((name, i) => this.#values.has(name) || names.indexOf(name) !== i);
     if (twice !== undefined) fail('U2002', `the value '${twice}' is defined twice`, loc);
     const operands = node.inputs.flatMap(({ argument }) =>
-      tensorNames([argument]).map((name) => this.#operand(name, loc)),
+      tensorNames([argument]).map((name) => this.#current(name, loc)),
     );
+    if (isWrite) this.#write(node, names, loc);
+    else this.#compute(node, names, operands, loc);
+  }
+
+  /** Names that share the memory of the first operand are read anew by whoever needs them. */
+  #write(node: ExportNode, names: readonly string[], loc: Loc): void {
+    const value = this.#memory.write(node, names[0], loc, (twin) => {
+      const op = findExportOp(twin.target) ?? sharedOp(twin, loc, this.#around);
+      if (op === undefined) throw new Unsupported('what it computes is not known');
+      const ctx = new ExportContext(this.#scope, op, named(twin, op), loc, this.#around);
+      const [result] = [op.import(ctx)].flat() as readonly (Value | undefined)[];
+      return [ctx, result ?? ctx.unsupported('it computes nothing')];
+    });
+    for (const name of this.#memory.alias(node, names)) this.#values.set(name, value);
+  }
+
+  #compute(node: ExportNode, names: readonly string[], operands: readonly Value[], loc: Loc): void {
+    const [first] = names;
     if (!operands.some(({ type }) => type.dtype === 'opaque')) {
       try {
         this.#understood(node, names, loc);
+        this.#memory.place(node, names, loc);
         return;
       } catch (error) {
         if (!(error instanceof Unsupported)) throw error;
@@ -182,6 +210,7 @@ class Importer {
       }
     }
     this.#opaque(node.target, operands, names, loc);
+    this.#memory.place(node, names, loc);
   }
 
   /** @throws Unsupported */
@@ -244,6 +273,18 @@ class Importer {
     );
   }
 
+  /** What a name means after all writes. */
+  #current(name: string, loc: Loc): Value {
+    const value = this.#memory.current(name, loc);
+    if (value) this.#values.set(name, value);
+    return value ?? this.#operand(name, loc);
+  }
+
+  #strides(name: string): readonly Dim[] | undefined {
+    const strides = this.#program.graph.tensors.get(name)?.strides.map((size) => this.#dim(size));
+    return strides?.every((stride): stride is Dim => stride !== undefined) ? strides : undefined;
+  }
+
   #integer(name: string, loc: Loc): Dim {
     const size =
       this.#program.graph.integers.get(name) ??
@@ -278,14 +319,28 @@ class Importer {
     const names = tensorNames([argument]);
     if (names.length === 0) this.#stateful('an output of the program is no tensor');
     return names.map((name) => {
-      const value = this.#operand(name, { ...this.#where, input: name });
+      const value = this.#current(name, { ...this.#where, input: name });
       if (value.id === name) return value.id;
+      const free = this.#vacated(name);
       const emitter = this.#scope.begin();
       emitter.loc = { ...this.#where, node: name };
       const own = emitter.emit(nnIdentity, { x: value as Value<'f32'> });
-      this.#scope.commit(new Map([[own.id, name]]));
-      return name as ValueId;
+      this.#scope.commit(new Map([[own.id, free]]));
+      return free as ValueId;
     });
+  }
+
+  /** The name of an output, taken from what it meant before it was written to; inputs keep theirs. */
+  #vacated(name: string): string {
+    const id = name as ValueId;
+    if (!(id in this.#scope.values)) return name;
+    const free = this.#scope.nameLike(name);
+    if (this.#scope.inputs.includes(id)) return free;
+    this.#scope.rename(id, free as ValueId);
+    const renamed = (value: Value): Value => (value.id === id ? { ...value, id: free as ValueId } : value);
+    for (const [key, value] of this.#values) this.#values.set(key, renamed(value));
+    this.#memory.rename(renamed);
+    return name;
   }
 
   /** What changes the module from call to call cannot be a graph. */
@@ -297,6 +352,12 @@ class Importer {
     this.#unsupported.push({ value, operator, reason });
   }
 }
+
+/** Operators in place may call their first operand otherwise than those they are derived from. */
+const named = (node: ExportNode, { parameters }: ExportOp): ExportNode => {
+  const [first, ...others] = node.inputs;
+  return { ...node, inputs: [{ ...first, name: parameters[0]?.name ?? first.name }, ...others] };
+};
 
 const tensorNames = (list: readonly Argument[]): readonly string[] =>
   list.flatMap((argument) => (argument.kind === 'tensor' ? argument.names.filter((name) => name !== undefined) : []));

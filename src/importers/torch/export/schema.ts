@@ -29,6 +29,8 @@ export interface ExportNode {
   readonly target: string;
   readonly inputs: readonly { readonly name: string; readonly argument: Argument }[];
   readonly outputs: readonly Argument[];
+  /** Where in the model's own source it stands, `net.py:63`, as far as the program says. */
+  readonly source?: string;
 }
 
 export type Argument =
@@ -122,7 +124,17 @@ function decodeNode(json: Json): ExportNode {
       argument: decodeArgument(input.get('arg')),
     })),
     outputs: json.get('outputs').list(decodeArgument),
+    ...sourceOf(json),
   };
+}
+
+/** The last line of the stack that the node was recorded at. */
+function sourceOf(json: Json): { source?: string } {
+  const { metadata } = json.value as { metadata?: { stack_trace?: unknown } };
+  const stack = metadata?.stack_trace;
+  if (typeof stack !== 'string') return {};
+  const last = [...stack.slice(-4000).matchAll(/File "([^"]{1,500})", line (\d+)/g)].at(-1);
+  return last ? { source: `${last[1]}:${last[2]}` } : {};
 }
 
 const nameOf = (json: Json): string => json.get('name').string();

@@ -93,7 +93,7 @@ function sinkOf(ctx: ExportContext): TorchSink {
   };
 }
 
-function torchValueOf(argument: Argument, loc: Loc, around: Surroundings): TorchValue {
+export function torchValueOf(argument: Argument, loc: Loc, around: Surroundings): TorchValue {
   const list = <T>(values: readonly T[], isList: boolean, of: (value: T) => TorchValue): TorchValue =>
     isList ? values.map(of) : of(values[0]);
   switch (argument.kind) {

@@ -56,6 +56,11 @@ export class Place {
     return this.#region;
   }
 
+  /** The elements as they were when it was last read or written. */
+  get value(): Value {
+    return this.#value;
+  }
+
   get isStale(): boolean {
     return this.#version !== this.storage.version || this.storage.doubt !== undefined;
   }
@@ -71,6 +76,12 @@ export class Place {
     this.#value = this.#region.steps.reduce((x, step) => step.take(b, x), contents);
     this.#version = version;
     return this.#value;
+  }
+
+  /** The importer of programs names values after they are computed. */
+  rename(named: (value: Value) => Value): void {
+    this.#value = named(this.#value);
+    this.storage.contents = named(this.storage.contents);
   }
 
   /** Another view of the same memory. */

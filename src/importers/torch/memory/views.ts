@@ -8,8 +8,8 @@ import { channelsLast, isPacked, rowMajor, stridesOfView } from './strides.ts';
 
 const FAR = 2 ** 31 - 1;
 
-/** What a result is: views of the operand, new memory, or either, as the layout in memory has it. */
-export type Answer = readonly (Region | undefined)[] | 'new' | 'unsure';
+/** What a result is: views of the operand, the operand itself, new memory, or either, as the layout in memory has it. */
+export type Answer = readonly (Region | undefined)[] | 'self' | 'new' | 'unsure';
 
 /** The shapes and element types of the results, which the importer of the operator has found. */
 export interface Result {
@@ -69,33 +69,35 @@ const axisOf = ({ shape }: Region, axis: number, more = 0): number => (axis < 0 
 // ---- the same elements
 
 const same: Body = ({ region }) => region;
+const itself: Body = () => 'self';
 
 /** `to` and its kin return what they are given where nothing is to be converted. */
 const converted: Body = (x, args, [result]) => {
   const isCopied = args.has('copy') && args.bool('copy');
   const format = args.has('memory_format') ? args.value('memory_format') : null;
   if (isCopied || result.type !== x.type) return 'new';
-  return format === null || format === 1 ? x.region : packed(x.region, format);
+  return format === null || format === 1 ? 'self' : packed(x.region, format);
 };
 
-function unlessConverted(x: Operand, _args: Arguments, [result]: readonly Result[]): Answer | Region {
-  return result.type === x.type ? x.region : 'new';
+function unlessConverted(x: Operand, _args: Arguments, [result]: readonly Result[]): Answer {
+  return result.type === x.type ? 'self' : 'new';
 }
 
 /** `contiguous(memory_format)`: a copy unless the elements lie so already. */
-function packed(region: Region, format: TorchValue): Answer | Region {
+function packed(region: Region, format: TorchValue): Answer {
   const { shape, strides } = region;
   const wanted = format === null || format === 0 ? rowMajor(shape) : format === 2 ? channelsLast(shape) : undefined;
   const known = isPacked(shape, strides, wanted);
-  return known === undefined ? 'unsure' : known ? region : 'new';
+  return known === undefined ? 'unsure' : known ? 'self' : 'new';
 }
 
 /** Dropout returns its operand where nothing is dropped. */
-const dropped: Body = ({ region }, args) => (args.bool('train') && args.number('p') !== 0 ? 'new' : region);
+const dropped: Body = (_x, args) => (args.bool('train') && args.number('p') !== 0 ? 'new' : 'self');
 
 const placement = 'bool non_blocking=False, bool copy=False, any memory_format=None';
-define('detach alias lift_fresh cpu positive real conj resolve_conj resolve_neg data', '', same);
-define('cuda pin_memory', 'any device=None', same);
+define('detach alias data', '', same);
+define('lift_fresh cpu positive real conj resolve_conj resolve_neg', '', itself);
+define('cuda pin_memory', 'any device=None', itself);
 define('contiguous', 'any memory_format=None', ({ region }, args) => packed(region, args.value('memory_format')));
 define('to', `int dtype, ${placement}`, converted);
 define('to', `any device, int? dtype=None, ${placement}`, converted);
@@ -122,7 +124,11 @@ define('view_as', 'Tensor other', regrouped(false));
 define('unflatten', 'int dim, int[] sizes', regrouped(false));
 define('reshape', 'int[] shape', regrouped(true));
 define('reshape_as', 'Tensor other', regrouped(true));
-define('flatten', 'int start_dim=0, int end_dim=-1', regrouped(true));
+define('flatten', 'int start_dim=0, int end_dim=-1', (x, args, results) => {
+  const { region } = x;
+  const [start, end] = [axisOf(region, args.int('start_dim')), axisOf(region, args.int('end_dim'))];
+  return start === end && region.shape.length > 0 ? 'self' : regrouped(true)(x, args, results);
+});
 define('ravel', '', regrouped(true));
 
 define('unsqueeze', 'int dim', ({ region }, args) => {

@@ -130,7 +130,9 @@ export class Memory {
     if (answer === 'new') return this.#renewed(call, result);
     const source = this.#placeOf(self, call.where);
     results.forEach((x, i) => {
-      if (x !== self) this.#share(x, source, answer === 'unsure' ? undefined : answer[i], call.where);
+      if (x === self) return;
+      if (answer === 'self') this.#places.set(x, source);
+      else this.#share(x, source, answer === 'unsure' ? undefined : answer[i], call.where);
     });
     return result;
   }

@@ -9,9 +9,7 @@ const SIXTH = 1 / 6;
 
 /** `aten.<name>.default(Tensor self)` and its form in place. */
 const plain = (name: string, body: (ctx: ExportContext, x: Value) => Value): readonly ExportOp[] =>
-  defineExportOp([`aten.${name}.default(Tensor self)`, `aten.${name}_.default(Tensor self)`], (ctx) =>
-    body(ctx, ctx.tensor('self')),
-  );
+  defineExportOp(`aten.${name}.default(Tensor self)`, (ctx) => body(ctx, ctx.tensor('self')));
 
 const sameName = (names: readonly string[]): readonly ExportOp[] =>
   names.flatMap((name) => plain(name, (ctx, x) => ctx.emit(`nn.${name}`, [x])));
@@ -25,13 +23,10 @@ const activation = (
   parameters: string,
   body: (ctx: ExportContext) => { op: string; attrs: Readonly<Record<string, AttrValue>> },
 ): readonly ExportOp[] =>
-  defineExportOp(
-    [`aten.${name}.default(Tensor self, ${parameters})`, `aten.${name}_.default(Tensor self, ${parameters})`],
-    (ctx) => {
-      const { op, attrs } = body(ctx);
-      return ctx.emit(op, [asFloat(ctx, ctx.tensor('self'))], attrs);
-    },
-  );
+  defineExportOp(`aten.${name}.default(Tensor self, ${parameters})`, (ctx) => {
+    const { op, attrs } = body(ctx);
+    return ctx.emit(op, [asFloat(ctx, ctx.tensor('self'))], attrs);
+  });
 
 /** Bounds that are None or beyond the type do not bound. */
 function clip(ctx: ExportContext, low: string, high: string): Value {

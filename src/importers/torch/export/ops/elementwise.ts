@@ -8,12 +8,11 @@ import { asFloat, samePromoted } from './promote.ts';
 type Body = (ctx: ExportContext, a: Value, b: Value) => Value;
 type Side = Value | number;
 
-/** `.Tensor` and `.Scalar`, and the same in place. */
-const overloads = (name: string, parameters = ''): readonly string[] =>
-  [name, `${name}_`].flatMap((form) => [
-    `aten.${form}.Tensor(Operand self, Operand other${parameters})`,
-    `aten.${form}.Scalar(Tensor self, Scalar other${parameters})`,
-  ]);
+/** `.Tensor` and `.Scalar`. */
+const overloads = (name: string, parameters = ''): readonly string[] => [
+  `aten.${name}.Tensor(Operand self, Operand other${parameters})`,
+  `aten.${name}.Scalar(Tensor self, Scalar other${parameters})`,
+];
 
 const binary = (schema: string | readonly string[], body: Body): readonly ExportOp[] =>
   defineExportOp(schema, (ctx) => body(ctx, ...samePromoted(ctx, ctx.operand('self'), ctx.operand('other'))));

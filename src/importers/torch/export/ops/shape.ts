@@ -68,7 +68,6 @@ const unchanged = [
   'clone.default(Tensor self, any memory_format=None)',
   'contiguous.default(Tensor self, any memory_format=None)',
   'detach.default(Tensor self)',
-  'detach_.default(Tensor self)',
   'alias.default(Tensor self)',
   'lift_fresh_copy.default(Tensor self)',
   'to.device(Tensor self, any device, ScalarType dtype, bool? non_blocking=None, bool? copy=None, any memory_format=None)',
@@ -115,7 +114,7 @@ export const shapeOps: readonly ExportOp[] = [
     converted,
   ),
   ...defineExportOp(
-    ['dropout', 'dropout_', 'feature_dropout', 'alpha_dropout'].map(
+    ['dropout', 'feature_dropout', 'alpha_dropout'].map(
       (name) => `aten.${name}.default(Tensor input, float p, bool train)`,
     ),
     dropout,
