@@ -13,12 +13,14 @@ Executor::~Executor() {
 }
 
 void Executor::submit(Work work) {
-  const std::lock_guard lock(state_->mutex);
-  if (!state_->started) {
-    start_thread("unskew", [state = state_] { serve(*state); });
-    state_->started = true;
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (!state_->started) {
+      start_thread("unskew", [state = state_] { serve(*state); });
+      state_->started = true;
+    }
+    state_->queue.push_back(std::move(work));
   }
-  state_->queue.push_back(std::move(work));
   state_->changed.notify_one();
 }
 

@@ -3,8 +3,6 @@
 #include <chrono>
 #include <utility>
 
-#include "team.h"
-
 namespace unskew {
 
 namespace {
@@ -29,8 +27,8 @@ SessionCore::SessionCore(SessionPlan plan)
       output_alignment_(plan_.output_alignment),
       stream_(engine()) {}
 
-void SessionCore::execute(const BufferList& inputs, const BufferList& outputs, double* microseconds) {
-  const TeamScope team(threads_);
+void SessionCore::execute(const BufferList& inputs, const BufferList& outputs, double* microseconds, Next next) {
+  const TeamScope team(threads_, next);
   const ThreadScope scope(threads_);
   for (const Patch& patch : plan_.patches) {
     uint8_t* address = (patch.output ? outputs : inputs)[patch.index];
@@ -73,7 +71,7 @@ void SessionCore::run(const BufferList& inputs, const BufferList& outputs, doubl
     SessionCore& session;
     ~End() { session.end_run(); }
   } end{*this};
-  execute(inputs, outputs, microseconds);
+  execute(inputs, outputs, microseconds, Next::soon);
 }
 
 void SessionCore::submit(BufferList inputs, BufferList outputs, Finished finished) {
@@ -97,7 +95,7 @@ void SessionCore::run_next() {
   }
   std::string error;
   try {
-    execute(job.inputs, job.outputs, nullptr);
+    execute(job.inputs, job.outputs, nullptr, Next::javascript);
   } catch (const std::exception& exception) {
     error = exception.what();
   }

@@ -10,6 +10,7 @@
 
 #include "executor.h"
 #include "session_plan.h"
+#include "team.h"
 
 namespace unskew {
 
@@ -52,7 +53,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
     Finished finished;
   };
 
-  void execute(const BufferList& inputs, const BufferList& outputs, double* microseconds);
+  void execute(const BufferList& inputs, const BufferList& outputs, double* microseconds, Next next);
   void run_next();
   void end_run();
   void free_plan();

@@ -19,22 +19,40 @@ namespace unskew {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
 using std::chrono::microseconds;
 
-// How long a member looks out before it sleeps. While a run goes on, the next region or the end of another's part is near.
-// Between runs a processor is wanted for JavaScript, which would have to wait until the system takes it from who looks out.
-constexpr microseconds kWithinRun{100}, kBetweenRuns{20};
+// How long a member looks out before it sleeps: while a run goes on the next region is near, and so is the end of a part
+// that another has begun, unless the system has taken its processor from that one, and then ours is of use to it.
+constexpr int kMicrosecondsWithinRun = 100, kMicrosecondsBeforeAnother = 20;
 
-template <class Condition>
-bool look_out(microseconds limit, const Condition& condition) {
-  const auto end = std::chrono::steady_clock::now() + limit;
+template <class Condition, class Limit>
+bool look_out(const Condition& condition, const Limit& limit) {
+  if (condition()) return true;
+  const auto start = Clock::now();
   do {
     for (int i = 0; i < 16; i++) {
-      if (condition()) return true;
       _mm_pause();
+      if (condition()) return true;
     }
-  } while (std::chrono::steady_clock::now() < end);
+  } while (Clock::now() - start < microseconds(limit()));
   return condition();
+}
+
+template <class Condition>
+bool look_out(const Condition& condition) {
+  return look_out(condition, [] { return kMicrosecondsWithinRun; });
+}
+
+// Takes the calling thread from this processor to another, where it may use one. The system wakes a member up where the
+// waker runs when all others are busy, and there the two can only take turns.
+void leave_processor(int processor) {
+  cpu_set_t allowed, others;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+  others = allowed;
+  CPU_CLR(processor, &others);
+  if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
+  sched_setaffinity(0, sizeof allowed, &allowed);
 }
 
 // Locks in the order of arrival: a mutex would let the executor, which unlocks and locks again at once, have it for ever.
@@ -73,9 +91,9 @@ class Team {
     return true;
   }
 
-  void release() {
+  void release(Next next) {
     if (--held_by_thread() > 0) return;
-    held_ = false;
+    patience_ = next == Next::soon ? kMicrosecondsBeforeAnother : 0;
     lock_.unlock();
   }
 
@@ -88,14 +106,15 @@ class Team {
     unfinished_.store(parts, std::memory_order_relaxed);
     arrived_.store(0, std::memory_order_relaxed);
     const uint64_t region = ((region_.load(std::memory_order_relaxed) >> kPartsBits) + 1) << kPartsBits | static_cast<uint64_t>(parts);
-    // Whoever goes to sleep counts itself first and looks at the region then.
+    // Whoever goes to sleep says so first and looks at the region then. It is woken once: it may take long to come.
     region_.store(region);
-    if (sleepers_.load() > 0) {
+    if (anyone_sleeps_.load() && anyone_sleeps_.exchange(false)) {
+      caller_runs_on_.store(sched_getcpu(), std::memory_order_relaxed);
       bell_.fetch_add(1);
       bell_.notify_all();
     }
     take_parts(region, 0);
-    if (look_out(kWithinRun, [&] { return unfinished_.load(std::memory_order_acquire) == 0; })) return;
+    if (look_out([&] { return unfinished_.load(std::memory_order_acquire) == 0; })) return;
     for (int left = unfinished_.load(); left != 0; left = unfinished_.load()) unfinished_.wait(left);
   }
 
@@ -108,7 +127,7 @@ class Team {
       passed_.notify_all();
       return;
     }
-    if (look_out(kWithinRun, [&] { return passed_.load(std::memory_order_acquire) != before; })) return;
+    if (look_out([&] { return passed_.load(std::memory_order_acquire) != before; })) return;
     while (passed_.load() == before) passed_.wait(before);
   }
 
@@ -127,13 +146,13 @@ class Team {
 
   // By whoever has just got the lock.
   void begin(int threads) {
-    held_ = true;
+    patience_ = kMicrosecondsWithinRun;
     try {
       for (threads = std::min(threads, most_); members_ < threads; members_++) {
         start_thread("unskew-" + std::to_string(members_), [this, member = members_] { work(member); });
       }
     } catch (const std::system_error& error) {
-      release();
+      release(Next::soon);
       throw InvalidArgument(std::string("there are no more threads to be had: ") + error.what());
     }
   }
@@ -173,10 +192,13 @@ class Team {
     uint64_t seen = 0;
     for (;;) {
       const auto changed = [&] { return region_.load(std::memory_order_acquire) != seen; };
-      if (!look_out(kBetweenRuns, changed) && !(held_.load(std::memory_order_relaxed) && look_out(kWithinRun, changed))) {
-        sleepers_.fetch_add(1);
-        for (uint32_t rung = bell_.load(); !changed(); rung = bell_.load()) bell_.wait(rung);
-        sleepers_.fetch_sub(1);
+      while (!look_out(changed, [&] { return patience_.load(std::memory_order_relaxed); })) {
+        const uint32_t rung = bell_.load();
+        anyone_sleeps_.store(true);
+        if (region_.load() != seen) break;
+        bell_.wait(rung);
+        const int processor = sched_getcpu();
+        if (processor >= 0 && processor == caller_runs_on_.load(std::memory_order_relaxed)) leave_processor(processor);
       }
       seen = region_.load();
       if (member < static_cast<int>(seen & ((1u << kPartsBits) - 1))) take_parts(seen, member);
@@ -185,7 +207,6 @@ class Team {
 
   const int most_;
   FairLock lock_;
-  std::atomic<bool> held_{false};
   int members_ = 1;  // under the lock, as all that follows is written
   PartBody body_ = nullptr;
   void* data_ = nullptr;
@@ -195,7 +216,9 @@ class Team {
   alignas(64) std::atomic<int> unfinished_{0};
   alignas(64) std::atomic<int> arrived_{0};
   std::atomic<uint32_t> passed_{0};
-  alignas(64) std::atomic<int> sleepers_{0};
+  alignas(64) std::atomic<bool> anyone_sleeps_{false};
+  std::atomic<int> patience_{0};  // microseconds
+  std::atomic<int> caller_runs_on_{-1};  // when it last rang
   std::atomic<uint32_t> bell_{0};
 };
 
@@ -221,7 +244,7 @@ int processors() {
   return count;
 }
 
-TeamScope::TeamScope(int threads) : threads_(threads) {
+TeamScope::TeamScope(int threads, Next next) : threads_(threads), next_(next) {
   if (threads_ > 1) team().hold(threads_);
 }
 
@@ -230,7 +253,7 @@ TeamScope::TeamScope(int threads, IfFree) : threads_(threads) {
 }
 
 TeamScope::~TeamScope() {
-  if (threads_ > 1) team().release();
+  if (threads_ > 1) team().release(next_);
 }
 
 void run_parts(PartBody body, void* data, int parts) {

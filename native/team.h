@@ -26,11 +26,15 @@ PartOfThread& part_of_thread();
 // Processors that this process might run on when it asked first: primitives count on a team that stays as large as it was.
 int processors();
 
+// What follows when the team is no longer held: something soon, for which members look out a little, or JavaScript, which
+// wants a processor at once and should not have to wait until the system takes it from one who looks out.
+enum class Next { soon, javascript };
+
 // Holds the team for the calling thread; scopes may be nested. Others wait, and get it in the order in which they came.
 class TeamScope {
  public:
   // Does nothing for one thread. Throws InvalidArgument when the system gives no more threads.
-  explicit TeamScope(int threads);
+  explicit TeamScope(int threads, Next next = Next::soon);
   ~TeamScope();
   TeamScope(const TeamScope&) = delete;
   TeamScope& operator=(const TeamScope&) = delete;
@@ -42,6 +46,7 @@ class TeamScope {
 
  private:
   int threads_;
+  Next next_ = Next::soon;
 };
 
 // body(data) once for every part in [0, parts), each with its number in part_of_thread(); returns when all have ended. Not
