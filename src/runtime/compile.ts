@@ -21,7 +21,7 @@ import {
 } from '../ir/index.ts';
 import type { Certificate } from '../passes/certificate.ts';
 import { foldWeights } from '../passes/fold_constants.ts';
-import { legalize } from '../passes/legalize.ts';
+import { type LegalizeResult, legalize } from '../passes/legalize.ts';
 import { runPipeline } from '../passes/manager.ts';
 import type { Strategy, StrategyReport } from '../passes/strategies.ts';
 import { defaultTarget, type Target } from '../passes/target.ts';
@@ -188,8 +188,11 @@ function refuseUnknown(graph: Graph): void {
   );
 }
 
+/** What was compiled here and now, with what a compiled file does not keep. */
+export interface Compilation extends CompiledModel, Pick<LegalizeResult, 'quantized' | 'remaining'> {}
+
 /** The graph legalized and selected, as a compiled file holds it. @throws UnskewError U2008 for an operator that nothing here computes */
-export function compileGraph(graph: Graph, options: CompileOptions = {}): CompiledModel {
+export function compileGraph(graph: Graph, options: CompileOptions = {}): Compilation {
   const threads = threadsOf(options);
   const binding = (options.backend ?? 'onednn') === 'onednn' ? loadAddon() : undefined;
   const target = options.target ?? (binding ? nativeTarget(binding, threads) : { ...defaultTarget('onednn'), threads });
@@ -210,6 +213,10 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}): Compil
     target,
     certificate: legalized.certify(selected),
     strategies: legalized.strategies,
+    quantized: legalized.quantized,
+    get remaining() {
+      return legalized.remaining;
+    },
   };
 }
 

@@ -3,20 +3,15 @@ import { type CompiledModel, writeCompiledFile } from '../../codegen/compiled_fi
 import { buildPlan } from '../../codegen/onednn/plan.ts';
 import { isStatic } from '../../ir/index.ts';
 import { loadAddon } from '../../runtime/addon.ts';
+import { compileGraph } from '../../runtime/compile.ts';
 import { UsageError } from '../args.ts';
 import { defineCommand } from '../command.ts';
 import { inputsOf, openSource, writeOutput } from '../files.ts';
 import { withShapes } from '../inputs.ts';
+import { accountOf, accountTables, accountText, leftText } from '../layer_account.ts';
 import { text, whole } from '../options.ts';
 import { readBackCompiled } from '../read_back.ts';
-import {
-  compileSource,
-  modelArgument,
-  profileOption,
-  shapeOption,
-  strategyOption,
-  threadsOption,
-} from '../shared_options.ts';
+import { modelArgument, profileOption, shapeOption, strategyOption, threadsOption } from '../shared_options.ts';
 import { count, formatBytes, formatPairs } from '../table.ts';
 import { STANDARD_STREAM } from '../terminal.ts';
 
@@ -47,7 +42,9 @@ export const compile = defineCommand({
     if (source.compiled !== undefined) throw new UsageError(`${model} is a compiled model already`);
     terminal.progress('compiling');
     const start = performance.now();
-    const compiled = compileSource(source, { ...values, backend: 'onednn' }, withShapes(source.graph, values));
+    const { threads, strategy } = values;
+    const graph = withShapes(source.graph, values);
+    const compiled = compileGraph(graph, { ...(threads && { threads }), ...(strategy && { strategy }) });
     const milliseconds = performance.now() - start;
     const bytes = writeCompiledFile(compiled);
     readBackCompiled(bytes, compiled);
@@ -61,19 +58,25 @@ export const compile = defineCommand({
       target,
       nodes: Object.keys(compiled.graph.nodes).length,
       ...where(compiled, values.threads ?? availableParallelism()),
-      corrected: strategies.length,
+      corrected: strategies.filter(({ chosen }) => chosen !== 'none').length,
+      account: accountOf(graph, compiled),
       verdict: certificate.verdict,
     };
   },
-  format: (r) =>
-    formatPairs([
+  format(r, terminal) {
+    const left = leftText(r.account);
+    const summary = formatPairs([
       ['written', `${r.output}, ${formatBytes(r.bytes)}`],
       ['operators', `${r.nodes}, for ${r.target.name} on ${r.target.isa}`],
       ['', placesText(r.interpreted)],
+      ['layers', accountText(r.account)],
       ['corrected', count(r.corrected, 'layer')],
+      ...(left ? [['left', `${left}: computed as they are, in floats or with them`] as const] : []),
       ['verdict', r.verdict],
       ['time', `${r.milliseconds.toFixed(0)} ms`],
-    ]),
+    ]);
+    return [summary, ...accountTables(r.account, terminal)].join('\n');
+  },
 });
 
 /** Nodes that run on the interpreter, and why; unknown where sizes are open: the plan is made when they are known. */

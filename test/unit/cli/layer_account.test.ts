@@ -133,3 +133,10 @@ test('strategies fails where a zero point is left, for the target symmetric alon
   expect((await unskew(['strategies', input, '--target', 'symmetric'])).code).toBe(3);
   expect((await unskew(['strategies', input])).code).toBe(0);
 });
+
+test.each(['inspect', 'strategies', 'compile', 'rewrite'])('%s counts the layers of the file', async (command) => {
+  const input = files.write('model.onnx', model(places['in the graph'](layers['Conv between Q and DQ']), 114));
+  const output = ['compile', 'rewrite'].includes(command) ? ['-o', files.path('out')] : [];
+  const { result } = await json([command, input, ...output]);
+  expect(result.account).toMatchObject({ total: 1, read: 1, carried: [], left: [], reached: true });
+});
