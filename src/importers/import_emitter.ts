@@ -1,14 +1,15 @@
 /** What the importers of single operators build with, whatever the format: operators, constants, and ways to say no. */
 import { assert, type Code, fail, type Location, UnskewError } from '../diagnostics/index.ts';
 import type { Emitter } from '../ir/builder.ts';
+import type { ConstantPool } from '../ir/constant_pool.ts';
 import type { AnyOp, AttrValue, OperandSpecs, Value } from '../ir/define_op.ts';
 import { type DType, dtypes, isFloat } from '../ir/dtype.ts';
+import type { Node, ValueInfo } from '../ir/graph.ts';
 import { evaluateNode } from '../ir/interpret.ts';
 import { findOp } from '../ir/op_table.ts';
 import { type Elements, elementsAfter, isFollowed, type KnownElements } from '../ir/symbolic.ts';
 import { type ITensor, scalar, sizeOf, tensor } from '../ir/tensor.ts';
-import { formatType, isStatic, type Loc, type Shape } from '../ir/types.ts';
-import type { Scope } from './scope.ts';
+import { formatType, isStatic, type Loc, type Shape, type ValueId } from '../ir/types.ts';
 import { Unsupported } from './unsupported.ts';
 
 /** Results and operands up to this many elements are folded at import. */
@@ -17,13 +18,28 @@ const FOLD_OPERAND = 4 * FOLD_RESULT;
 /** Not folded: rewrites look for it at the weights. */
 const KEPT = 'qnn.dequantize';
 
-export class ImportEmitter {
-  protected readonly scope: Scope;
+/** The graph that operators go into: a journal of a `Scope`, or that of TorchScript. */
+export interface Journal {
+  readonly pool: ConstantPool;
+  /** An emitter into a new journal. */
+  begin(): Emitter;
+  info(id: ValueId): ValueInfo | undefined;
+  /** The node emitted last. */
+  readonly latest: Node;
+  /** Takes it back and returns it. */
+  undo(): Node;
+  /** What is known of the elements of a value that is not a constant. */
+  elementsOf(id: ValueId): Elements | undefined;
+  know(id: ValueId, elements: Elements): void;
+}
+
+export class ImportEmitter<J extends Journal = Journal> {
+  protected readonly scope: J;
   readonly #emitter: Emitter;
   protected readonly loc: Loc;
 
   /** Begins a new journal of the scope. */
-  constructor(scope: Scope, loc: Loc) {
+  constructor(scope: J, loc: Loc) {
     this.scope = scope;
     this.#emitter = scope.begin();
     this.#emitter.loc = loc;

@@ -22,7 +22,7 @@ interface NodeParts {
   readonly profile: OnnxProfile;
 }
 
-export class NodeContext extends ImportEmitter {
+export class NodeContext extends ImportEmitter<Scope> {
   readonly attr: Attributes;
   readonly opset: number;
   readonly profile: OnnxProfile;

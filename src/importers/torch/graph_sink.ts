@@ -7,7 +7,7 @@ import type { DType } from '../../ir/dtype.ts';
 import type { Graph, Node, Origin, ValueInfo } from '../../ir/graph.ts';
 import { nnIdentity } from '../../ir/ops/nn_movement.op.ts';
 import type { ITensor } from '../../ir/tensor.ts';
-import type { TensorType, ValueId } from '../../ir/types.ts';
+import type { NodeId, TensorType, ValueId } from '../../ir/types.ts';
 
 /** Names of outputs, and of nothing else: `output`, `output_0`, `output_key`. Others may start so: `output.constant`. */
 const RESERVED = /^output(_\w*)?$/;
@@ -61,6 +61,42 @@ export class GraphSink {
     return this.#values.has(id);
   }
 
+  // ---- as the journal of operators that are declared for programs
+
+  get pool(): ConstantPool {
+    return this.#pool;
+  }
+
+  begin(): Emitter {
+    return this.emitter;
+  }
+
+  info(id: ValueId): ValueInfo | undefined {
+    return this.#values.get(id);
+  }
+
+  /** Sizes are numbers of the code here, not elements of tensors. */
+  elementsOf(): undefined {}
+
+  know(): void {}
+
+  get latest(): Node {
+    const node = this.#nodes.get(this.#emitted.at(-1) as NodeId);
+    assert(node, 'nothing was emitted');
+    return node;
+  }
+
+  undo(): Node {
+    const node = this.latest;
+    this.#emitted.pop();
+    this.#nodes.delete(node.id);
+    for (const result of node.results) {
+      this.#values.delete(result);
+      this.#defined.splice(this.#defined.lastIndexOf(result), 1);
+    }
+    return node;
+  }
+
   mark(): Mark {
     return { values: this.#defined.length, nodes: this.#emitted.length };
   }
@@ -71,7 +107,7 @@ export class GraphSink {
     for (const id of this.#emitted.splice(nodes)) this.#nodes.delete(id);
   }
 
-  /** Names a result emitted since the mark, which nothing reads yet; any other value keeps its name. */
+  /** Names a result emitted since the mark, which nothing but what was emitted since reads; any other value keeps its name. */
   rename(value: Value, name: string, { nodes }: Mark): Value {
     let at = this.#emitted.length - 1;
     while (at >= nodes && !this.#nodes.get(this.#emitted[at])?.results.includes(value.id)) at--;
@@ -84,6 +120,12 @@ export class GraphSink {
     this.#nodes.delete(old.id);
     this.#nodes.set(node.id, node);
     this.#emitted[at] = node.id;
+    for (const later of this.#emitted.slice(at + 1)) {
+      const reader = this.#nodes.get(later)!;
+      if (!reader.operands.includes(value.id)) continue;
+      const operands = reader.operands.map((operand) => (operand === value.id ? id : operand));
+      this.#nodes.set(later, { ...reader, operands });
+    }
     const info = this.#values.get(value.id)!;
     this.#values.delete(value.id);
     this.#values.set(id, info);

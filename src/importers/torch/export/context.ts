@@ -3,8 +3,7 @@ import { assert } from '../../../diagnostics/index.ts';
 import type { Value } from '../../../ir/define_op.ts';
 import type { DType } from '../../../ir/dtype.ts';
 import { type Dim, formatType, type Loc } from '../../../ir/types.ts';
-import { ImportEmitter } from '../../import_emitter.ts';
-import type { Scope } from '../../scope.ts';
+import { ImportEmitter, type Journal } from '../../import_emitter.ts';
 import { Unsupported } from '../../unsupported.ts';
 import type { Default, ExportOp, Parameter } from './define_export_op.ts';
 import { nameOfScalarType, scalarTypeOf } from './scalar_type.ts';
@@ -26,7 +25,7 @@ export class ExportContext extends ImportEmitter {
   readonly #parameters: ReadonlyMap<string, Parameter>;
   readonly #around: Surroundings;
 
-  constructor(scope: Scope, op: ExportOp, node: ExportNode, loc: Loc, around: Surroundings) {
+  constructor(scope: Journal, op: ExportOp, node: ExportNode, loc: Loc, around: Surroundings) {
     super(scope, loc);
     this.node = node;
     this.#around = around;

@@ -28,3 +28,7 @@ const names: Readonly<Record<number, string>> = {
 
 export const scalarTypeOf = (code: number): ScalarType | undefined => byCode.get(code);
 export const nameOfScalarType = (code: number): string => byCode.get(code)?.name ?? names[code] ?? `type ${code}`;
+
+const codes: ReadonlyMap<ScalarType, number> = new Map([...byCode].map(([code, type]) => [type, code]));
+/** undefined for a type that programs do not have. */
+export const exportCodeOf = (type: ScalarType): number | undefined => codes.get(type);

@@ -6,6 +6,7 @@ import { type DType, dtypes, isFloat } from '../../../ir/dtype.ts';
 import { findOp } from '../../../ir/op_table.ts';
 import { type ITensor, scalar, tensor } from '../../../ir/tensor.ts';
 import { isStatic, type Loc, type Shape, type TensorType, type ValueId } from '../../../ir/types.ts';
+import type { Journal } from '../../import_emitter.ts';
 import { type ScalarType, scalarTypes, type TorchTensor } from '../pickle/index.ts';
 import { GraphTensor, type TensorLike, UnknownTensor } from '../values.ts';
 import { ProfileEvidence } from './assumed_profile.ts';
@@ -39,6 +40,8 @@ export interface TorchSink {
   /** The elements of a constant, undefined for what a node computes. */
   constant(id: ValueId): ITensor | undefined;
 }
+
+export const isJournal = (sink: TorchSink): sink is TorchSink & Journal => 'undo' in sink;
 
 const MOST_ELEMENTS = 2 ** 22;
 
@@ -74,6 +77,11 @@ export class TorchContext {
     this.#loc = options.loc;
     this.#where = options.where;
     this.#constants = options.constants;
+  }
+
+  /** Where the operator stands, in the model and in its code. */
+  get place(): Loc {
+    return { ...this.#loc, ...this.#where };
   }
 
   // ---- tensors

@@ -224,6 +224,16 @@ export const floatProductOps: readonly TorchOp[] = [
   }),
   ...defineTorchOp({ schema: 'aten::linear(Tensor input, Tensor weight, Tensor? bias=None)', import: linear }),
   ...matmul,
+  ...defineTorchOp({
+    schema: 'aten::_int_mm(Tensor self, Tensor mat2)',
+    import: (ctx, args) =>
+      ctx.result(
+        ctx.emit(
+          'qnn.matmul',
+          ['self', 'mat2'].map((name) => ctx.graph(args.tensor(name)).value),
+        ),
+      ),
+  }),
   ...defineTorchOp({ schema: 'aten::einsum(str equation, Tensor[] tensors, any path=None)', import: einsum }),
   ...defineTorchOp({
     schema:

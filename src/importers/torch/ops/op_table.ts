@@ -8,6 +8,7 @@ import { floatLogicOps } from './float_logic.ts';
 import { floatProductOps } from './float_products.ts';
 import { movementOps } from './movement.ts';
 import { poolOps } from './pool.ts';
+import { quantizationLibraryOps } from './quantization_libraries.ts';
 import { quantizeOps } from './quantize.ts';
 import { quantizedConvOps } from './quantized_conv.ts';
 import { quantizedElementwiseOps } from './quantized_elementwise.ts';
@@ -25,6 +26,7 @@ export const torchOps: readonly TorchOp[] = [
   ...quantizedLinearOps,
   ...quantizedEmbeddingOps,
   ...quantizeOps,
+  ...quantizationLibraryOps,
   ...quantizedElementwiseOps,
   ...quantizedScalarOps,
   ...quantizedNormalizationOps,

@@ -88,6 +88,9 @@ export const matmulOps: readonly ExportOp[] = [
         ctx.parameters().map((name) => ctx.tensor(name)),
       ),
   ),
+  ...defineExportOp('aten._int_mm.default(Tensor self, Tensor mat2)', (ctx) =>
+    ctx.emit('qnn.matmul', [ctx.tensor('self'), ctx.tensor('mat2')]),
+  ),
   ...defineExportOp('aten.addmm.default(Tensor self, Tensor mat1, Tensor mat2, Scalar beta=1, Scalar alpha=1)', (ctx) =>
     addProduct(ctx, ['mat1', 'mat2']),
   ),
