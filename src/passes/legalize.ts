@@ -7,6 +7,7 @@ import { type Certificate, certificateOf, Prover, withSelection } from './certif
 import { productRules } from './correct_zero_points.ts';
 import type { CostModel } from './cost/model.ts';
 import { lazily } from './lazily.ts';
+import { leaveUntouched } from './leave_untouched.ts';
 import { guarded, type PipelineOptions, runPipeline } from './manager.ts';
 import type { PassTrace } from './pass.ts';
 import { correctPipeline, quantizePipeline } from './pipelines.ts';
@@ -66,17 +67,21 @@ export function legalize(graph: Graph, options: LegalizeOptions = {}): LegalizeR
       options.onMiss?.(miss);
     },
   };
-  const quantized = runPipeline(graph, quantizePipeline(target), pipeline);
+  const untouched = (before: Graph) => (isForFile(before, target) ? [leaveUntouched(before)] : []);
+  const quantized = runPipeline(graph, [...quantizePipeline(target), ...untouched(graph)], pipeline);
   const left = (graph.profile ?? 'ort') === 'ort' ? leftInFloat(graph) : undefined;
   const prover = new Prover(options.byteSums);
   const correct = (strategy: Strategy) => {
     const strategies: StrategyReport[] = [];
-    const passes = correctPipeline(strategy, (entry) => strategies.push(entry), options.costs);
+    const passes = [
+      ...correctPipeline(strategy, (entry) => strategies.push(entry), options.costs),
+      ...untouched(quantized.graph),
+    ];
     const corrected = runPipeline(quantized.graph, passes, pipeline);
     const certificate = certificateOf(
       corrected.graph,
-      quantized.trace,
-      corrected.trace,
+      stillThere(quantized.trace, graph, corrected.graph),
+      stillThere(corrected.trace, quantized.graph, corrected.graph),
       () => prover.corrections(quantized.graph, corrected.graph),
       left,
     );
@@ -113,6 +118,17 @@ export function legalize(graph: Graph, options: LegalizeOptions = {}): LegalizeR
     notes: [...quantized.notes, ...corrected.notes],
   };
 }
+
+/** Whether the result goes back into a file, of which the rest should stay as it is. */
+const isForFile = ({ origin }: Graph, target: Target): boolean =>
+  target.name === 'symmetric' && origin?.kind === 'onnx';
+
+/** The rewrites whose results were not put back. */
+const stillThere = (trace: readonly PassTrace[], before: Graph, after: Graph): readonly PassTrace[] =>
+  trace.map((step) => ({
+    ...step,
+    events: step.events.filter(({ root }) => after.nodes[root] !== before.nodes[root]),
+  }));
 
 export function resolveTarget(target: Target['name'] | Target): Target {
   if (typeof target !== 'string') return target;

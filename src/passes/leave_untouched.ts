@@ -1,0 +1,141 @@
+/**
+ * What needs no correction is not touched. Passes regroup and tidy up the whole graph, since they cannot know yet what it is
+ * good for; this one puts back whatever of it no corrected product has to do with, so that a file comes back byte for byte
+ * there. That is more than neatness: a runtime may compute the tidied form otherwise (ONNX Runtime quantizes the activations of
+ * a MatMul of dequantized weights, and those of the Gemm that it was made of not).
+ *
+ * Between the graph before and the graph now, the nodes that went and those that came fall into parts. Two nodes are of one
+ * part when they compute the same value before and now, or when one reads what the other computes and that value is only in one
+ * of the graphs. So what crosses the border of a part is in both, and a part can be put back on its own.
+ */
+import { enablePatches, produceWithPatches } from 'immer';
+import {
+  constantOf,
+  type Graph,
+  type Node,
+  type NodeId,
+  nodesOf,
+  sameShape,
+  topologicalOrder,
+  type ValueId,
+  type ValueInfo,
+} from '../ir/index.ts';
+import type { Pass } from './pass.ts';
+
+enablePatches();
+
+const products: ReadonlySet<string> = new Set(['qnn.conv', 'qnn.conv_transpose', 'qnn.matmul']);
+
+/** Whether a node is a product with a zero point that is not 0, as far as one knows. */
+function hasZeroPoint(graph: Graph, { op, operands }: Node): boolean {
+  if (!products.has(op)) return false;
+  return operands.slice(2, 4).some((id) => {
+    const constant = constantOf(graph, id);
+    return id !== null && !(constant && Array.from(constant.data as ArrayLike<number>).every((z) => Number(z) === 0));
+  });
+}
+
+/** `before`: the graph that is put back where no product with a zero point, before or now, is concerned. */
+export const leaveUntouched = (before: Graph): Pass => ({
+  name: 'leave-untouched',
+  doc: 'What no product with a zero point has to do with is put back as it was.',
+  from: 'qnn',
+  to: 'qnn',
+  run(now) {
+    const restored = putBack(before, now);
+    if (restored === undefined) return { graph: now };
+    const [graph, patches, inversePatches] = produceWithPatches(now, (draft) => {
+      replaceEntries(draft.nodes as Record<string, Node>, restored.nodes);
+      replaceEntries(draft.values as Record<string, ValueInfo>, restored.values);
+    });
+    return { graph, patches, inversePatches };
+  },
+});
+
+function replaceEntries<T>(draft: Record<string, T>, wanted: Readonly<Record<string, T>>): void {
+  for (const key of Object.keys(draft)) if (!(key in wanted)) delete draft[key];
+  for (const [key, value] of Object.entries(wanted)) if (draft[key] !== value) draft[key] = value;
+}
+
+/** Undefined where everything stays as it is now. */
+function putBack(before: Graph, now: Graph): Pick<Graph, 'nodes' | 'values'> | undefined {
+  const gone = nodesOf(before).filter((node) => now.nodes[node.id] !== node);
+  const come = nodesOf(now).filter((node) => before.nodes[node.id] !== node);
+  const parts = partsOf(before, now, gone, come);
+  const concerned = new Set<Node>([
+    ...gone.filter((node) => hasZeroPoint(before, node)).map(parts),
+    ...come.filter((node) => hasZeroPoint(now, node)).map(parts),
+  ]);
+  const back = gone.filter((node) => !concerned.has(parts(node)));
+  const away = new Set(come.filter((node) => !concerned.has(parts(node))).map(({ id }) => id));
+  if (back.length === 0 && away.size === 0) return undefined;
+  const kept = nodesOf(now).filter(({ id }) => !away.has(id));
+  const values: Record<ValueId, ValueInfo> = { ...now.values };
+  for (const node of back)
+    for (const id of [...node.operands, ...node.results]) if (id !== null) values[id] = before.values[id];
+  const nodes = Object.fromEntries([...kept, ...back].map((node) => [node.id, node])) as Record<NodeId, Node>;
+  const graph = inUse({ ...now, nodes, values });
+  return topologicalOrder(graph).cyclic.length === 0 ? graph : undefined;
+}
+
+/** The node that stands for the part of a node. */
+function partsOf(before: Graph, now: Graph, gone: readonly Node[], come: readonly Node[]): (node: Node) => Node {
+  const parents = new Map<Node, Node>();
+  const find = (node: Node): Node => {
+    let root = node;
+    for (let next = parents.get(root); next !== undefined; next = parents.get(root)) root = next;
+    for (let at = node; at !== root; ) {
+      const next = parents.get(at) as Node;
+      parents.set(at, root);
+      at = next;
+    }
+    return root;
+  };
+  const join = (a: Node, b: Node): void => {
+    const [x, y] = [find(a), find(b)];
+    if (x !== y) parents.set(x, y);
+  };
+  const makers = new Map<ValueId, Node>();
+  for (const node of [...gone, ...come])
+    for (const id of node.results) {
+      const other = makers.get(id);
+      if (other !== undefined) join(node, other);
+      makers.set(id, node);
+    }
+  const isShared = (id: ValueId): boolean => {
+    const [a, b] = [before.values[id], now.values[id]];
+    return a !== undefined && b !== undefined && a.type.dtype === b.type.dtype && sameShape(a.type.shape, b.type.shape);
+  };
+  for (const node of [...gone, ...come])
+    for (const id of node.operands) {
+      const maker = id === null ? undefined : makers.get(id);
+      if (maker !== undefined && !isShared(id as ValueId)) join(node, maker);
+    }
+  return find;
+}
+
+/** Without nodes and values that no output needs. */
+function inUse(graph: Graph): Graph {
+  const makers = new Map<ValueId, Node>();
+  for (const node of nodesOf(graph)) for (const id of node.results) makers.set(id, node);
+  const values = new Set<ValueId>(graph.inputs);
+  const nodes = new Set<Node>();
+  const pending: ValueId[] = [...graph.outputs];
+  for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
+    values.add(id);
+    const maker = makers.get(id);
+    if (maker === undefined || nodes.has(maker)) continue;
+    nodes.add(maker);
+    for (const result of maker.results) values.add(result);
+    for (const operand of maker.operands) if (operand !== null) pending.push(operand);
+  }
+  return {
+    ...graph,
+    nodes: Object.fromEntries(
+      nodesOf(graph)
+        .filter((node) => nodes.has(node))
+        .map((node) => [node.id, node]),
+    ),
+    values: Object.fromEntries(Object.entries(graph.values).filter(([id]) => values.has(id as ValueId))),
+  };
+}
