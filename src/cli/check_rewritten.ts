@@ -37,6 +37,7 @@ export async function checkRewritten(
     );
   const files = {
     graphs: [quantized, symmetric],
+    original: graph,
     models: [model, exportOnnx(symmetric)],
     seeds,
     ...(threads && { threads }),

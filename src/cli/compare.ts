@@ -1,18 +1,5 @@
 /** Whether two runs of a model agree, and where they part first. */
-import {
-  type Feeds,
-  type Graph,
-  type ITensor,
-  interpret,
-  isFloat,
-  type Loc,
-  printNode,
-  topologicalOrder,
-  type ValueId,
-} from '../ir/index.ts';
-
-/** Floats may differ by this fraction of the largest value of their tensor: sums of another order round elsewhere. */
-export const FLOAT_TOLERANCE = 1e-5;
+import { type Feeds, type Graph, type ITensor, interpret, type Loc, type ValueId } from '../ir/index.ts';
 
 export interface Difference {
   /** The first element that differs. */
@@ -26,17 +13,24 @@ export interface Difference {
   readonly largest: number;
 }
 
-/** Undefined when the tensors agree: integers exactly, floats within the tolerance, NaN with NaN. */
-export function difference(expected: ITensor, found: ITensor): Difference | undefined {
+/** Undefined when the tensors are equal, element for element, NaN with NaN. */
+export const difference = (expected: ITensor, found: ITensor): Difference | undefined =>
+  differenceWhere(expected, found, () => false);
+
+/** What differs and is not `allowed`, given the place and the distance. */
+export function differenceWhere(
+  expected: ITensor,
+  found: ITensor,
+  allowed: (i: number, distance: number) => boolean,
+): Difference | undefined {
   const [a, b] = [expected.data, found.data] as readonly ArrayLike<number | bigint>[];
-  const within = isFloat(expected.dtype) ? FLOAT_TOLERANCE * largestMagnitude(a) : 0;
   let first = -1;
   let count = 0;
   let largest = 0;
   for (let i = 0; i < a.length; i++) {
     if (a[i] === b[i] || (Number.isNaN(a[i]) && Number.isNaN(b[i]))) continue;
     const distance = Math.abs(Number(a[i]) - Number(b[i]));
-    if (distance <= within) continue;
+    if (allowed(i, distance)) continue;
     if (first < 0) first = i;
     count++;
     if (!(distance <= largest)) largest = distance;
@@ -45,16 +39,7 @@ export function difference(expected: ITensor, found: ITensor): Difference | unde
   return { index: indexOf(first, expected.shape), expected: a[first], found: b[first], count, size: a.length, largest };
 }
 
-function largestMagnitude(values: ArrayLike<number | bigint>): number {
-  let largest = 0;
-  for (let i = 0; i < values.length; i++) {
-    const magnitude = Math.abs(Number(values[i]));
-    if (magnitude > largest && magnitude < Infinity) largest = magnitude;
-  }
-  return largest;
-}
-
-function indexOf(flat: number, shape: readonly number[]): number[] {
+export function indexOf(flat: number, shape: readonly number[]): number[] {
   const index = new Array<number>(shape.length);
   for (let axis = shape.length - 1; axis >= 0; axis--) {
     index[axis] = flat % shape[axis];
@@ -63,7 +48,7 @@ function indexOf(flat: number, shape: readonly number[]): number[] {
   return index;
 }
 
-const sameType = (a: ITensor, b: ITensor): boolean =>
+export const sameType = (a: ITensor, b: ITensor): boolean =>
   a.dtype === b.dtype && a.shape.length === b.shape.length && a.shape.every((dim, i) => dim === b.shape[i]);
 
 export type Tensors = Readonly<Record<string, ITensor>>;
@@ -106,17 +91,6 @@ export function observe(graph: Graph, feeds: Feeds): Map<ValueId, ITensor> {
     observe: (node, results) => node.results.forEach((id, i) => void values.set(id, results[i])),
   });
   return values;
-}
-
-export function firstDivergence(graph: Graph, expected: Observed, found: Observed): Divergence | undefined {
-  for (const node of topologicalOrder(graph).order)
-    for (const id of node.results) {
-      const [a, b] = [expected.get(id), found.get(id)];
-      if (a === undefined || b === undefined || !sameType(a, b)) continue;
-      const differs = difference(a, b);
-      if (differs) return { node: node.id, location: node.loc, ir: printNode(graph, node), ...differs };
-    }
-  return undefined;
 }
 
 /** `[0, 3, 1, 1]: 17, should be 16` and how much else. */

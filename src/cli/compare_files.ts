@@ -4,12 +4,13 @@
  */
 import { UnskewError } from '../diagnostics/index.ts';
 import { type Graph, nodesOf } from '../ir/index.ts';
+import { legalize } from '../passes/legalize.ts';
 import { compareOutputs, type Tensors } from './compare.ts';
-import { createPeer, hasOnnxRuntime, type PeerOptions } from './onnxruntime.ts';
+import { hasOnnxRuntime, type PeerOptions } from './onnxruntime.ts';
 import { randomFeeds } from './random.ts';
-import { interpreterSide, peerSide, type Side } from './sides.ts';
+import { interpreterSide, onnxRuntimeSide, type Side } from './sides.ts';
 import type { Terminal } from './terminal.ts';
-import { compareSides, type Verdict } from './verdict.ts';
+import { compareSides, onnxRuntimeClaim, type Verdict } from './verdict.ts';
 
 /** What ONNX Runtime is given: bytes, or a path where weights lie beside it; undefined where it cannot be given. */
 export type OnnxModel = Uint8Array | string | undefined;
@@ -17,6 +18,8 @@ export type OnnxModel = Uint8Array | string | undefined;
 export interface ComparedFiles {
   /** The graph whose meaning is to be kept, and the one that was read back. */
   readonly graphs: readonly [Graph, Graph];
+  /** What the first model was read as, before anything was grouped. */
+  readonly original: Graph;
   readonly models: readonly [OnnxModel, OnnxModel];
   readonly seeds: readonly number[];
   readonly threads?: number;
@@ -34,8 +37,10 @@ export async function compareFiles(files: ComparedFiles, terminal: Terminal): Pr
   const unknown = unknownOperators(reference);
   const verdicts: Verdict[] = [];
   if (unknown.length === 0) {
-    const sides = [interpreterSide(reference, 'the quantized graph'), interpreterSide(written, 'the written file')];
-    verdicts.push(await compareSides(sides[0], sides[1], reference, files.seeds, terminal));
+    const again = interpreterSide(written, 'the written file');
+    const claims = () => [{ side: again, meaning: { graph: reference, engine: 'compiled' as const } }];
+    const side = interpreterSide(reference, 'the quantized graph');
+    verdicts.push(await compareSides(side, again, reference, files.seeds, terminal, { claims }));
   }
   verdicts.push(...(await inOnnxRuntime(files, terminal)));
   if (unknown.length === 0) return verdicts;
@@ -59,12 +64,20 @@ const modes = [
   { name: 'onnxruntime without optimizations', level: 'disabled' },
 ] as const;
 
-async function inOnnxRuntime({ graphs: [graph], models, seeds, threads }: ComparedFiles, terminal: Terminal) {
+async function inOnnxRuntime(files: ComparedFiles, terminal: Terminal) {
+  const {
+    graphs: [graph, rewritten],
+    original,
+    models,
+    seeds,
+    threads,
+  } = files;
   const [before, after] = models;
   if (before === undefined || after === undefined || !(await hasOnnxRuntime())) return [];
   const sides: Side[] = [];
   const open = async (model: Uint8Array | string, name: string, graphOptimizationLevel: Level): Promise<Side> => {
-    const side = peerSide(await createPeer(model, { graphOptimizationLevel, ...(threads && { threads }) }), name);
+    const options = { graphOptimizationLevel, ...(threads && { threads }) };
+    const side = await onnxRuntimeSide(model, name, options, model === after ? rewritten : original);
     sides.push(side);
     return side;
   };
@@ -82,7 +95,13 @@ async function inOnnxRuntime({ graphs: [graph], models, seeds, threads }: Compar
       const found = await open(after, `${name} on the written file`, level);
       const other = modes.flatMap((mode) => (mode.level === level ? [] : (inputs.get(mode.level) ?? [])))[0];
       const allowance = level === 'all' || other === undefined ? undefined : await spread(input, other, graph, seeds);
-      verdicts.push(await compareSides(input, found, graph, seeds, terminal, allowance));
+      const claims = () => {
+        const { grouping } = legalize(original, { target: 'onednn', verify: false }).certificate;
+        return [input, found].map((side) => onnxRuntimeClaim(side, original, grouping));
+      };
+      verdicts.push(
+        await compareSides(input, found, graph, seeds, terminal, { claims, ...(allowance && { allowance }) }),
+      );
     }
     return verdicts;
   } finally {
@@ -107,7 +126,7 @@ async function runnable(open: () => Promise<Side>, graph: Graph, seed: number): 
 /**
  * By how much the two modes differ on one model, by output: operators between dequantize and quantize are computed in
  * floats by one and in integers by the other, which is a step where the quotient is a tie. No file made of the model can be
- * nearer to both.
+ * nearer to both. It counts where a side keeps its values to itself, or an operator is not known here.
  */
 async function spread(a: Side, b: Side, graph: Graph, seeds: readonly number[]): Promise<ReadonlyMap<string, number>> {
   const largest = new Map<string, number>();

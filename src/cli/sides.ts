@@ -2,6 +2,8 @@
 import type { CompiledModel } from '../codegen/compiled_file.ts';
 import { buildPlan } from '../codegen/onednn/plan.ts';
 import { fail } from '../diagnostics/index.ts';
+import { withOutputs } from '../exporters/onnx/splice/index.ts';
+import { openOnnx } from '../importers/onnx/container/index.ts';
 import { checkFeeds, type Feeds, type Graph, interpret, nodesOf, specialize, type ValueId } from '../ir/index.ts';
 import { loadAddon } from '../runtime/addon.ts';
 import { Executable } from '../runtime/executable.ts';
@@ -10,15 +12,15 @@ import type { Observed, Tensors } from './compare.ts';
 import { observe } from './compare.ts';
 import type { Source } from './files.ts';
 import { publicFeeds } from './inputs.ts';
-import { createPeer, type Peer } from './onnxruntime.ts';
+import { createPeer, type PeerOptions } from './onnxruntime.ts';
 import { shownPath } from './read_input.ts';
 import { externalFiles } from './written_model.ts';
 
 export interface Side {
   readonly name: string;
   run(feeds: Feeds): Promise<Tensors>;
-  /** All values that keep their names; undefined for engines that keep them to themselves. */
-  observe?(feeds: Feeds): Observed;
+  /** All values that keep their names, outputs among them; undefined for engines that keep them to themselves. */
+  observe?(feeds: Feeds): Promise<Observed>;
   dispose(): Promise<void>;
 }
 
@@ -26,7 +28,7 @@ export interface Side {
 export const interpreterSide = (graph: Graph, name = 'the interpreter'): Side => ({
   name,
   run: async (feeds) => interpret(graph, feeds),
-  observe: (feeds) => observe(graph, feeds),
+  observe: async (feeds) => observe(graph, feeds),
   dispose: async () => {},
 });
 
@@ -47,7 +49,7 @@ export function compiledSide({ graph }: CompiledModel, reference: Graph, threads
   return {
     name: 'the compiled model',
     run: async (feeds) => execute(graph, feeds),
-    observe(feeds) {
+    async observe(feeds) {
       const shared = nodesOf(graph)
         .flatMap(({ results }) => results)
         .filter((id) => reference.values[id] !== undefined && !graph.outputs.includes(id));
@@ -58,20 +60,43 @@ export function compiledSide({ graph }: CompiledModel, reference: Graph, threads
   };
 }
 
-/** ONNX Runtime on bytes, or on a file and the weights beside it. @throws UnskewError U5003 when it is not installed or refuses the model */
+/**
+ * ONNX Runtime on bytes, or on a file and the weights beside it. Given the graph that bytes were read as it can tell integers.
+ *
+ * @throws UnskewError U5003 when it is not installed or refuses the model
+ */
 export async function onnxRuntimeSide(
   model: Uint8Array | string,
   name = 'onnxruntime',
-  threads?: number,
+  options: PeerOptions = {},
+  graph?: Graph,
 ): Promise<Side> {
-  return peerSide(await createPeer(model, threads === undefined ? {} : { threads }), name);
+  const peer = await createPeer(model, options);
+  return {
+    name,
+    run: async (feeds) => toFeeds(await peer.run(publicFeeds(feeds))),
+    ...(graph &&
+      typeof model !== 'string' && {
+        async observe(feeds: Feeds) {
+          const talkative = await createPeer(withOutputs(model, shownBy(graph, model)), options);
+          const values = toFeeds(await talkative.run(publicFeeds(feeds)));
+          await talkative.dispose();
+          return new Map(Object.entries(values) as [ValueId, Tensors[string]][]);
+        },
+      }),
+    dispose: () => peer.dispose(),
+  };
 }
 
-export const peerSide = (peer: Peer, name: string): Side => ({
-  name,
-  run: async (feeds) => toFeeds(await peer.run(publicFeeds(feeds))),
-  dispose: () => peer.dispose(),
-});
+/** Results of quantized operators by their names: to return them too changes nothing in how they are computed. */
+function shownBy(graph: Graph, model: Uint8Array): string[] {
+  const names = new Set(openOnnx(model).graph.nodes.flatMap(({ outputs }) => outputs));
+  return nodesOf(graph)
+    .flatMap(({ results }) => results)
+    .filter((id) => names.has(id) && !graph.outputs.includes(id) && isInteger(graph.values[id].type.dtype));
+}
+
+const isInteger = (dtype: string): boolean => ['u8', 's8', 'u16', 's16', 's32'].includes(dtype);
 
 /** The bytes; the path where weights lie beside it. @throws UnskewError U4002 for a source that is no ONNX model */
 export function onnxModelOf({ kind, bytes, path, graph }: Source): Uint8Array | string {

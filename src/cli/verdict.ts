@@ -1,13 +1,10 @@
 /** Two sides compared on random inputs, and what to say about it. */
 import { formatLocation } from '../diagnostics/index.ts';
-import type { Graph } from '../ir/index.ts';
-import {
-  compareOutputs,
-  type Divergence,
-  firstDivergence,
-  formatDifference,
-  type OutputDifference,
-} from './compare.ts';
+import type { Feeds, Graph } from '../ir/index.ts';
+import type { CertificateEntry } from '../passes/certificate.ts';
+import { agreement, formatTies, type Meaning, type Ties } from './agreement.ts';
+import { compareOutputs, type Divergence, formatDifference, type OutputDifference, type Tensors } from './compare.ts';
+import { groupsOf } from './group_slack.ts';
 import { randomFeeds } from './random.ts';
 import type { Side } from './sides.ts';
 import { count } from './table.ts';
@@ -16,8 +13,8 @@ import type { Terminal } from './terminal.ts';
 interface Failure {
   readonly seed: number;
   readonly outputs: readonly OutputDifference[];
-  /** The first node whose value differs, where both sides can tell. */
-  readonly divergence?: Divergence;
+  /** The first node at which a side does not compute what it is to compute, and whose value it is. */
+  readonly divergence?: Divergence & { readonly side: string };
 }
 
 export interface Verdict {
@@ -25,11 +22,34 @@ export interface Verdict {
   readonly against: string;
   readonly runs: number;
   readonly agrees: boolean;
+  /** What lies on another side of a tie, within the bound that is declared of it: no failure. */
+  readonly ties: readonly (Ties & { readonly seed: number; readonly side: string })[];
   readonly failure?: Failure;
 }
 
+/** A side that shows its values, and what they are to be: what decides whether a difference is one. */
+export interface Claim {
+  readonly side: Side;
+  readonly meaning: Meaning;
+}
+
+/** ONNX Runtime is to compute the graph as it was imported, within what grouping declares. */
+export const onnxRuntimeClaim = (side: Side, graph: Graph, grouping: readonly CertificateEntry[]): Claim => ({
+  side,
+  meaning: { graph, engine: 'onnxruntime', groups: groupsOf(graph, grouping) },
+});
+
+/** What decides where outputs are not equal. */
+export interface Grounds {
+  /** What has to hold for a difference to be none. */
+  readonly claims?: () => readonly Claim[];
+  /** By how much an output may differ where a side keeps its values to itself; not at all unless given. */
+  readonly allowance?: ReadonlyMap<string, number>;
+}
+
 /**
- * Runs seed after seed until something differs, by more than `allowance` grants an output.
+ * Runs seed after seed until something differs. Outputs that are not equal, element for element, are right all the same where
+ * every claim holds.
  */
 export async function compareSides(
   expected: Side,
@@ -37,38 +57,101 @@ export async function compareSides(
   graph: Graph,
   seeds: readonly number[],
   terminal: Terminal,
-  allowance?: ReadonlyMap<string, number>,
+  grounds: Grounds = {},
 ): Promise<Verdict> {
+  const verdict = { found: found.name, against: expected.name };
+  const ties: Verdict['ties'][number][] = [];
   for (const [i, seed] of seeds.entries()) {
     terminal.progress(`${found.name} against ${expected.name}: input ${i + 1} of ${seeds.length}`);
     const feeds = randomFeeds(graph, seed);
-    const outputs = compareOutputs(await expected.run(feeds), await found.run(feeds)).filter(
-      ({ output, difference }) => !(difference && difference.largest <= (allowance?.get(output) ?? 0)),
-    );
+    const [one, other] = [await expected.run(feeds), await found.run(feeds)];
+    const outputs = compareOutputs(one, other);
     if (outputs.length === 0) continue;
     terminal.progress('looking for the first node that differs');
-    const divergence =
-      expected.observe && found.observe && firstDivergence(graph, expected.observe(feeds), found.observe(feeds));
-    const failure = { seed, outputs, ...(divergence && { divergence }) };
-    return { found: found.name, against: expected.name, runs: i + 1, agrees: false, failure };
+    const decided = await decide(grounds, feeds, outputs, (side) => (side === found ? other : one));
+    if (decided.outputs.length > 0) {
+      const { divergence } = decided;
+      return {
+        ...verdict,
+        runs: i + 1,
+        agrees: false,
+        ties,
+        failure: { seed, outputs, ...(divergence && { divergence }) },
+      };
+    }
+    ties.push(...decided.ties.map((tie) => ({ ...tie, seed })));
   }
-  return { found: found.name, against: expected.name, runs: seeds.length, agrees: true };
+  return { ...verdict, runs: seeds.length, agrees: true, ties };
 }
 
-export function verdictText({ found, against, runs, agrees, failure }: Verdict, terminal: Terminal): string {
+interface Decision {
+  /** Outputs that differ and may not. */
+  readonly outputs: readonly OutputDifference[];
+  readonly ties: readonly (Ties & { readonly side: string })[];
+  readonly divergence?: NonNullable<Failure['divergence']>;
+}
+
+async function decide(
+  { claims, allowance }: Grounds,
+  feeds: Feeds,
+  outputs: readonly OutputDifference[],
+  ran: (side: Side) => Tensors,
+): Promise<Decision> {
+  const beyond = outputs.filter(
+    ({ output, difference }) => !(difference && difference.largest <= (allowance?.get(output) ?? 0)),
+  );
+  const ties: (Ties & { readonly side: string })[] = [];
+  const unknown = new Set<string>();
+  for (const { side, meaning } of claims?.() ?? []) {
+    const seen = await side.observe?.(feeds);
+    // What is read along the way has to be what was computed without a reader
+    if (seen === undefined || compareOutputs(ran(side), Object.fromEntries(seen)).length > 0)
+      return { outputs: beyond, ties: [] };
+    const found = agreement(meaning, feeds, seen);
+    if (found.divergence) return { outputs, ties, divergence: { ...found.divergence, side: side.name } };
+    for (const id of found.unknown) unknown.add(id);
+    ties.push(...found.ties.map((tie) => ({ ...tie, side: side.name })));
+  }
+  const isDecided = ({ output, why }: OutputDifference) =>
+    claims !== undefined && why === undefined && !unknown.has(output);
+  return { outputs: beyond.filter((difference) => !isDecided(difference)), ties };
+}
+
+export function verdictText({ found, against, runs, agrees, ties, failure }: Verdict, terminal: Terminal): string {
   const inputs = count(runs, 'random input');
-  if (agrees) return `${found} ${terminal.paint('green', 'equals')} ${against} on ${inputs}`;
+  if (agrees) {
+    const equal = `${found} ${terminal.paint('green', 'equals')} ${against} on ${inputs}`;
+    return ties.length === 0
+      ? equal
+      : [`${equal}, but for ties within the bound of what is rounded`, ...tieLines(ties)].join('\n');
+  }
   const lines = [
     `${found} ${terminal.paint('red', 'differs')} from ${against} on the random input of seed ${failure?.seed}`,
   ];
   for (const { output, why, difference } of failure?.outputs ?? [])
     lines.push(`  output ${output}: ${difference ? formatDifference(difference) : why}`);
   const { divergence } = failure ?? {};
+  const whose = divergence && divergence.side !== found ? ` of ${divergence.side}` : '';
   if (divergence !== undefined) {
-    lines.push(`  the first value that differs is %${divergence.node}: ${formatDifference(divergence)}`);
+    lines.push(`  the first value that differs is %${divergence.node}${whose}: ${formatDifference(divergence)}`);
     const where = formatLocation(divergence.location);
     if (where !== '') lines.push(`    at ${where}`);
     lines.push(`    ${divergence.ir}`);
   }
-  return lines.join('\n');
+  return [...lines, ...tieLines(ties)].join('\n');
+}
+
+const MOST_TIES = 20;
+
+/** One line for each layer and side: the first tie, and how many there are in all runs. */
+function tieLines(ties: Verdict['ties']): string[] {
+  const layers = new Map<string, Verdict['ties'][number]>();
+  for (const tie of ties) {
+    const key = `${tie.side} ${tie.node}`;
+    const known = layers.get(key);
+    layers.set(key, known ? { ...known, count: known.count + tie.count, size: known.size + tie.size } : tie);
+  }
+  const lines = [...layers.values()].map((tie) => `  ${tie.side}: ${formatTies(tie)}`);
+  const more = lines.length - MOST_TIES;
+  return more > 0 ? [...lines.slice(0, MOST_TIES), `  and in ${more} more layers`] : lines;
 }

@@ -27,12 +27,16 @@ export function softmaxTable(sx: number, length: number): Float32Array {
   return Float32Array.from({ length: 256 }, (_, distance) => Math.exp((shift - distance) * sx));
 }
 
-/** Rows of `length` elements each; `x` and `out` have the same number of elements, a multiple of `length`. */
+/**
+ * Rows of `length` elements each; `x` and `out` have the same number of elements, a multiple of `length`. With `near` quotients
+ * are multiplied by a number next to 1, to see which of them lie at a tie.
+ */
 export function qlinearSoftmax(
   { dtype, sx, sy, zy }: SoftmaxQuantization,
   length: number,
   x: Uint8Array | Int8Array,
   out: Uint8Array | Int8Array,
+  near = 1,
 ): void {
   const table = softmaxTable(sx, length);
   const steps = Math.floor(Math.fround(1 / sy));
@@ -43,7 +47,7 @@ export function qlinearSoftmax(
     let sum = 0;
     for (let i = row; i < row + length; i++) sum = Math.fround(sum + table[top - x[i]]);
     for (let i = row; i < row + length; i++) {
-      const quotient = (table[top - x[i]] * steps) / sum;
+      const quotient = ((table[top - x[i]] * steps) / sum) * near;
       out[i] = clampTo(min, max, roundHalfEven(quotient) + zy);
     }
   }

@@ -73,6 +73,7 @@ export const rewrite = defineCommand({
         : await compareFiles(
             {
               graphs: [reference, written],
+              original: withShapes(source.graph, values),
               models: [
                 source.kind === 'onnx' ? onnxModelOf(source) : undefined,
                 external.length === 0 ? bytes : output === STANDARD_STREAM ? undefined : output,
@@ -88,7 +89,13 @@ export const rewrite = defineCommand({
       target: values.target,
       verdict: certificate.verdict,
       bounds: boundsOf(certificate.entries),
-      grouped: { nodes: certificate.grouping.length, bounds: boundsOf(certificate.grouping) },
+      grouped: {
+        nodes: certificate.grouping.length,
+        bounds: boundsOf(certificate.grouping),
+        leftInFloat: certificate.grouping.flatMap(({ layer, onnxruntime }) =>
+          onnxruntime === undefined ? [] : [{ layer, why: onnxruntime }],
+        ),
+      },
       corrected: waysOf(strategies),
       layers: strategies.map(({ layer, chosen }) => ({ layer, way: chosen })),
       ...(account && { account }),
@@ -110,10 +117,13 @@ export const rewrite = defineCommand({
       ['written', `${r.output}, ${formatBytes(r.bytes)}`],
       ...(r.account ? [['layers', accountText(r.account)] as const] : []),
       ['grouped', `${count(r.grouped.nodes, 'node')} read as integer arithmetic`],
-      ...r.grouped.bounds.map((bound): [string, string] => ['', `within ${bound}`]),
+      ...groupedText(r.grouped).map((line): [string, string] => ['', line]),
       ['corrected', ways.length > 0 ? ways.join(', ') : left ? 'no layer' : 'no layer had a zero point'],
       ...(left ? [['left', left] as const] : []),
-      ['verdict', left ? `${r.verdict}, of what was corrected` : r.verdict],
+      [
+        'verdict',
+        `${r.verdict}${left ? ', of what was corrected' : ''}${r.verdict === 'bit-exact' ? VERDICT_COVERS : ''}`,
+      ],
       ...r.bounds.map((bound): [string, string] => ['', `within ${bound}`]),
       ['dropped', changes(-1)],
       ['added', changes(1)],
@@ -130,6 +140,28 @@ export const rewrite = defineCommand({
     ].join('\n');
   },
 });
+
+/** What the verdict is about, where a bound of the grouping stands above it. */
+const VERDICT_COVERS = ': no correction changes an integer of the grouped graph';
+
+/** What the grouping may have changed, and how many groups ONNX Runtime computes in float, by reason. */
+function groupedText({
+  bounds,
+  leftInFloat,
+}: {
+  readonly bounds: readonly string[];
+  readonly leftInFloat: readonly { readonly why: string }[];
+}): string[] {
+  const reasons = new Map<string, number>();
+  for (const { why } of leftInFloat) reasons.set(why, (reasons.get(why) ?? 0) + 1);
+  return [
+    ...(bounds.length > 0 ? [`which may differ from the float operators of the file by ${bounds.join('; ')}`] : []),
+    ...[...reasons].map(
+      ([why, n]) =>
+        `${n} of them onnxruntime computes in float, so that its integers may differ within that bound: ${why}`,
+    ),
+  ];
+}
 
 /** Layers by the way in which their zero point was corrected. */
 function waysOf(strategies: readonly { readonly chosen: string }[]): Record<string, number> {

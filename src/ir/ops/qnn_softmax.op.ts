@@ -1,6 +1,6 @@
 import { qlinearSoftmax } from '../../numerics/index.ts';
-import { attr, defineOp } from '../define_op.ts';
-import { zeros } from '../tensor.ts';
+import { attr, defineOp, type OperandTensors } from '../define_op.ts';
+import { type ITensor, zeros } from '../tensor.ts';
 import { checkUnary, unaryQuantized } from './qnn_parameters.ts';
 import { transposed } from './strided.ts';
 
@@ -18,16 +18,21 @@ export const qnnSoftmax = defineOp({
     if (axis < 0 || axis >= shape.length) refuse(`axis ${axis} is outside the input of rank ${shape.length}`, 'x');
     return { dtype, shape };
   },
-  evaluate({ x, sx, sy, zy }, { axis }) {
-    const others = x.shape.map((_, a) => a).filter((a) => a !== axis);
-    const perm = [...others, axis];
-    const rows = transposed(x, perm);
-    const results = zeros(x.dtype, rows.shape);
-    const quantization = { dtype: x.dtype, sx: sx.data[0], sy: sy.data[0], zy: zy.data[0] };
-    qlinearSoftmax(quantization, x.shape[axis], rows.data as typeof x.data, results.data);
-    return transposed(
-      results,
-      perm.map((_, a) => perm.indexOf(a)),
-    );
-  },
+  evaluate: (tensors, attrs) => softmaxNear(tensors, attrs),
 });
+
+/** The result, with quotients multiplied by `near`: see qlinearSoftmax. */
+export function softmaxNear(
+  { x, sx, sy, zy }: OperandTensors<typeof unaryQuantized>,
+  { axis }: { readonly axis: number },
+  near = 1,
+): ITensor<'u8' | 's8'> {
+  const others = x.shape.map((_, a) => a).filter((a) => a !== axis);
+  const perm = [...others, axis];
+  const rows = transposed(x, perm);
+  const results = zeros(x.dtype, rows.shape);
+  const quantization = { dtype: x.dtype, sx: sx.data[0], sy: sy.data[0], zy: zy.data[0] };
+  qlinearSoftmax(quantization, x.shape[axis], rows.data as typeof x.data, results.data, near);
+  const back = perm.map((_, a) => perm.indexOf(a));
+  return transposed(results, back) as ITensor<'u8' | 's8'>;
+}

@@ -1,0 +1,160 @@
+/**
+ * Whether what an engine computed is what a graph means, claim by claim. Every value that the engine shows is compared with
+ * the meaning of its node on the values that the engine itself computed before, so that one difference is one difference:
+ *
+ *   integers of integers   equal
+ *   floats                 within the running error of running_error.ts
+ *   integers of floats     one of those between which the running error leaves the choice: a tie, which is named
+ *
+ * and of groups that the engine may read otherwise (ONNX Runtime, dequantize … quantize) the bound that the grouping declares.
+ */
+import {
+  checkFeeds,
+  constantOf,
+  type Feeds,
+  type Graph,
+  type ITensor,
+  type Node,
+  printNode,
+  specialize,
+  topologicalOrder,
+  type ValueId,
+} from '../ir/index.ts';
+import { type Difference, type Divergence, differenceWhere, indexOf, type Observed, sameType } from './compare.ts';
+import type { Engine } from './float_bounds.ts';
+import { type Bounded, evaluateBounded } from './running_error.ts';
+
+/** What a side is to compute. */
+export interface Meaning {
+  readonly graph: Graph;
+  readonly engine: Engine;
+  /** By quantize: how far its source may be off beyond the running error, as its grouping declares, and why it may be. */
+  readonly groups?: ReadonlyMap<ValueId, { readonly slack: number; readonly why?: string }>;
+}
+
+/** Integers of one node that lie on another side of a tie. */
+export interface Ties {
+  readonly node: ValueId;
+  readonly layer: string;
+  readonly count: number;
+  readonly size: number;
+  /** The first of them. */
+  readonly index: readonly number[];
+  readonly expected: number;
+  readonly found: number;
+  /** What was rounded, in steps of the result, and how far it may be off. */
+  readonly steps?: number;
+  readonly error?: number;
+  /** Why the engine computes this group in another arithmetic. */
+  readonly why?: string;
+}
+
+export interface Agreement {
+  readonly ties: readonly Ties[];
+  /** Outputs about which nothing is claimed: they depend on an operator that unskew does not compute. */
+  readonly unknown: readonly ValueId[];
+  /** The first node at which a claim does not hold. */
+  readonly divergence?: Divergence;
+}
+
+export function agreement({ graph, engine, groups }: Meaning, feeds: Feeds, seen: Observed): Agreement {
+  const specialized = specialize(graph, checkFeeds(graph, feeds));
+  const values = new Map<ValueId, Bounded>(specialized.inputs.map((id) => [id, { tensor: feeds[id] }]));
+  const ties: Ties[] = [];
+  const outputs = new Set(specialized.outputs);
+  const { order } = topologicalOrder(specialized);
+  const lastRead = new Map(
+    order.flatMap(({ operands }, at) => operands.flatMap((id) => (id ? [[id, at] as const] : []))),
+  );
+  const unknown = () => specialized.outputs.filter((id) => !values.has(id) && !constantOf(specialized, id));
+  const isKnown = (id: ValueId | null) => id === null || values.has(id) || constantOf(specialized, id) !== undefined;
+  for (const [at, node] of order.entries()) {
+    if (node.op === 'opaque' || !node.operands.every(isKnown)) {
+      for (const id of node.results)
+        if (seen.has(id) && !specialized.outputs.includes(id)) values.set(id, { tensor: seen.get(id) as ITensor });
+      continue;
+    }
+    const group = groups?.get(node.results[0]);
+    const operands = node.operands.map((id, i) => {
+      const value = id && (values.get(id) ?? { tensor: constantOf(specialized, id) as ITensor });
+      return value && group && i === 0 ? loosened(value, group.slack) : value;
+    });
+    const results = evaluateBounded(node, operands, engine);
+    for (const [i, id] of node.results.entries()) {
+      const found = seen.get(id);
+      values.set(id, found === undefined ? results[i] : { tensor: found });
+      if (found === undefined) continue;
+      const outside = outsideOf(results[i], found);
+      if (outside) return { ties, unknown: [], divergence: { ...placeOf(specialized, node), ...outside } };
+      const tie = tiesAt(node, id, operands, results[i], found);
+      if (tie) ties.push({ ...tie, ...(group?.why && { why: group.why }) });
+    }
+    for (const id of node.operands) if (id && lastRead.get(id) === at && !outputs.has(id)) values.delete(id);
+  }
+  return { ties, unknown: unknown() };
+}
+
+const placeOf = (graph: Graph, node: Node) => ({ node: node.id, location: node.loc, ir: printNode(graph, node) });
+
+const loosened = ({ tensor, error, ...rest }: Bounded, slack: number): Bounded => ({
+  ...rest,
+  tensor,
+  error: error ? error.map((e) => e + slack) : new Float64Array(tensor.data.length).fill(slack),
+});
+
+/** Elements that no claim allows. */
+function outsideOf({ tensor, error, low, high }: Bounded, found: ITensor): Difference | undefined {
+  if (!sameType(tensor, found)) {
+    const nothing = { index: [], expected: Number.NaN, found: Number.NaN, count: 1, size: 1, largest: Number.NaN };
+    return nothing;
+  }
+  const [b, least, most] = [found, low, high].map((t) => t?.data as ArrayLike<number | bigint> | undefined);
+  return differenceWhere(tensor, found, (i, distance) => {
+    if (least && most) return (b as ArrayLike<number>)[i] >= least[i] && (b as ArrayLike<number>)[i] <= most[i];
+    // An integer of which nothing is known is not let through
+    return error !== undefined && distance <= error[i] && error[i] < Infinity;
+  });
+}
+
+function tiesAt(
+  node: Node,
+  id: ValueId,
+  operands: readonly (Bounded | null)[],
+  { tensor, low }: Bounded,
+  found: ITensor,
+): Ties | undefined {
+  if (low === undefined) return undefined;
+  const [a, b] = [tensor.data, found.data] as readonly ArrayLike<number>[];
+  let [first, count] = [-1, 0];
+  for (let i = 0; i < a.length; i++) {
+    if (a[i] === b[i]) continue;
+    if (first < 0) first = i;
+    count++;
+  }
+  if (count === 0) return undefined;
+  return {
+    node: id,
+    layer: node.loc.node ?? node.id,
+    count,
+    size: a.length,
+    index: indexOf(first, tensor.shape),
+    expected: Number(a[first]),
+    found: Number(b[first]),
+    ...(node.op === 'qnn.quantize' && inSteps(operands, first)),
+  };
+}
+
+/** Element `i` of the source of a quantize with one scale, in steps of the result. */
+function inSteps([x, scale, zp]: readonly (Bounded | null)[], i: number): { steps?: number; error?: number } {
+  const s = scale?.tensor.data as Float32Array | undefined;
+  if (x === null || s?.length !== 1) return {};
+  const steps = (x.tensor.data as Float32Array)[i] / s[0] + Number(zp?.tensor.data[0] ?? 0);
+  return { steps, error: (x.error?.[i] ?? 0) / s[0] };
+}
+
+/** `at [0, 2, 1, 1]: 12.5000 ± 0.0004 steps became 12, not 13` and how many more. */
+export function formatTies({ layer, count, size, index, expected, found, steps, error, why }: Ties): string {
+  const real = steps === undefined ? '' : `${steps.toFixed(4)} ± ${(error ?? 0).toPrecision(1)} steps `;
+  const others = count === 1 ? `of ${size} elements` : `and ${count - 1} more of ${size} elements`;
+  return `tie in ${layer} at [${index.join(', ')}]: ${real}became ${found}, not ${expected}, ${others}${why ? ` (${why})` : ''}`;
+}

@@ -1,0 +1,113 @@
+/**
+ * What roundings may add to a float, by operator and engine: the bounds that docs/certificates.md states. u = 2^-24 is half a
+ * unit in the last place. Sums of n terms may be in any order; (4 + √n)·u·Σ|terms| holds of errors that do not conspire
+ * (n·u of those that do) and for the fused or blocked orders that engines take.
+ */
+import { type AnyOp, evaluateNode, findOp, type ITensor, isFloat, type Node, sizeOf, stridesOf } from '../ir/index.ts';
+
+/** `compiled`: primitives, kernels, and the interpreter for the rest. */
+export type Engine = 'compiled' | 'onnxruntime';
+
+const u = 2 ** -24;
+
+export const ofSum = (terms: number): number => (4 + Math.sqrt(terms)) * u;
+/** Softmax: an exponential of a few units, a sum and a quotient; below the least normal number results may be flushed to 0. */
+export const ofSoftmax = (terms: number): number => (16 + Math.sqrt(terms)) * u;
+export const LEAST_NORMAL = 2 ** -126;
+/** Functions that ONNX Runtime approximates (numerics/README.md), of max(1, |y|). The compiled model has them exactly. */
+const OF_FUNCTION = 16 * u;
+/** A quotient that is rounded once more, relative. */
+export const OF_QUOTIENT = 2 * u;
+/** One operation, or two that are fused. */
+const OF_ARITHMETIC = 2 * u;
+
+const arithmetic: ReadonlySet<string> = new Set(['nn.add', 'nn.sub', 'nn.mul', 'nn.div']);
+const sums: ReadonlySet<string> = new Set([
+  'nn.reduce_sum',
+  'nn.reduce_mean',
+  'nn.average_pool',
+  'nn.global_average_pool',
+  'nn.cumsum',
+]);
+/** Rounded nowhere, or step by step as ONNX Runtime does. */
+const exact: ReadonlySet<string> = new Set([
+  ...['relu', 'leaky_relu', 'prelu', 'clip', 'min', 'max', 'abs', 'neg', 'sign', 'floor', 'ceil', 'round', 'where'].map(
+    (name) => `nn.${name}`,
+  ),
+  ...['hard_sigmoid', 'hard_swish', 'max_pool', 'global_max_pool', 'reduce_max', 'reduce_min', 'gather'].map(
+    (name) => `nn.${name}`,
+  ),
+  ...['gather_elements', 'slice', 'resize', 'identity', 'cast', 'recentre'].map((name) => `nn.${name}`),
+  'qnn.dequantize',
+]);
+
+const isMovement = ({ op }: Node): boolean => findOp(op)?.traits.includes('movement') ?? false;
+
+const increasing: ReadonlySet<string> = new Set([
+  ...sums,
+  ...['nn.max_pool', 'nn.global_max_pool', 'nn.reduce_max', 'nn.reduce_min', 'nn.gather', 'nn.gather_elements'],
+  ...['nn.slice', 'nn.resize', 'nn.cast', 'nn.relu', 'nn.clip', 'nn.add', 'nn.min', 'nn.max', 'nn.recentre'],
+  ...['nn.concat', 'nn.pad', 'nn.expand', 'nn.tile', 'nn.depth_to_space', 'nn.space_to_depth', 'nn.reshape'],
+]);
+/** In the first operand alone: scales are positive. */
+const increasingInFirst: ReadonlySet<string> = new Set(['qnn.quantize', 'qnn.dequantize', 'qnn.requantize']);
+
+/** Whether results grow with all operands that are not exact, at the places `open`. */
+export const isIncreasing = (node: Node, open: readonly number[]): boolean =>
+  isMovement(node) || increasing.has(node.op) || (increasingInFirst.has(node.op) && open.every((at) => at === 0));
+
+/** The bound for each element of a float result whose operands are exact; undefined where it is none. */
+export function roundingOf(
+  node: Node,
+  operands: readonly (ITensor | null)[],
+  y: ITensor,
+  engine: Engine,
+): Float64Array | undefined {
+  const values = y.data as Float32Array;
+  const each = (bound: (value: number) => number) => Float64Array.from(values, (v) => bound(Math.abs(v)));
+  if (arithmetic.has(node.op)) return each((v) => OF_ARITHMETIC * v);
+  if (node.op === 'nn.cast' && operands[0] && !isFloat(operands[0].dtype))
+    return values.some((v) => Math.abs(v) > 2 ** 24) ? each((v) => (v > 2 ** 24 ? OF_ARITHMETIC * v : 0)) : undefined;
+  if (sums.has(node.op)) {
+    const [x] = operands as readonly ITensor[];
+    const magnitudes = evaluateNode(node, [magnitude(x), ...operands.slice(1)])[0].data as Float64Array;
+    const factor = ofSum(Math.max(1, termsOf(node, x, y)));
+    return magnitudes.map((m) => factor * m);
+  }
+  if (exact.has(node.op) || isMovement(node) || engine === 'compiled') return undefined;
+  return each((v) => OF_FUNCTION * Math.max(1, v));
+}
+
+function termsOf({ op, attrs }: Node, x: ITensor, y: ITensor): number {
+  if (op === 'nn.average_pool') return sizeOf(attrs.kernel as number[]);
+  return op === 'nn.cumsum' ? Math.max(...x.shape) : sizeOf(x.shape) / sizeOf(y.shape);
+}
+
+/** |x| in doubles. */
+export const magnitude = ({ data, shape }: ITensor): ITensor<'f64'> => ({
+  dtype: 'f64',
+  shape,
+  data: Float64Array.from(data as Float32Array, Math.abs),
+});
+
+export const isProduct = ({ op }: Node): boolean => ['nn.conv', 'nn.conv_transpose', 'nn.matmul'].includes(op);
+
+/** Terms of one sum of a product. */
+export function productTerms({ op, attrs }: Node, a: ITensor, b: ITensor): number {
+  if (op === 'nn.matmul') return a.shape.at(-1) ?? 1;
+  if (op === 'nn.conv') return sizeOf(b.shape.slice(1));
+  return (b.shape[0] / (attrs.group as number)) * sizeOf(b.shape.slice(2));
+}
+
+/** The largest of `values` in the lane of every element along `axis`. */
+export function largestInLane(values: Float64Array, shape: readonly number[], axis: number): Float64Array {
+  const [size, stride] = [shape[axis], stridesOf(shape)[axis]];
+  const largest = new Float64Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const first = i - (Math.floor(i / stride) % size) * stride;
+    for (let k = 0; k < size; k++) largest[i] = Math.max(largest[i], values[first + k * stride]);
+  }
+  return largest;
+}
+
+export const opOf = ({ op }: Node): AnyOp => findOp(op) as AnyOp;

@@ -1,0 +1,62 @@
+/**
+ * What a grouping declares, in numbers: how far the float in front of a quantize may be off when ONNX Runtime, or we, compute
+ * the group in integers and the other one in floats. In steps of the result, but for a float bias:
+ *
+ *   2^-14             a multiplier and a product, or a sum with the zero point added before it is rounded, each rounded to binary32
+ *   2^-14·(sa + sb)/s the ratios of an addition
+ *   sx·sw/2           a float bias that becomes an integer
+ *   y·(1 − s·⌊1/s⌋)   QLinearSoftmax, which takes 1/⌊1/s⌋ for its scale
+ */
+import { constantOf, type Graph, type Node, nodesOf, type ValueId } from '../ir/index.ts';
+import type { CertificateEntry } from '../passes/certificate.ts';
+import type { Meaning } from './agreement.ts';
+
+const ROUNDINGS = 2 ** -14;
+
+/** Of the graph as it was imported, and what was grouped in it. */
+export function groupsOf(graph: Graph, grouping: readonly CertificateEntry[]): NonNullable<Meaning['groups']> {
+  const producers = new Map<ValueId, Node>();
+  for (const node of nodesOf(graph)) for (const id of node.results) producers.set(id, node);
+  const groups = new Map<ValueId, { readonly slack: number; readonly why?: string }>();
+  for (const { node: name, exactness, onnxruntime } of grouping) {
+    const quantize = graph.nodes[name as ValueId];
+    if (exactness === 'bit-exact' || quantize?.op !== 'qnn.quantize') continue;
+    const why = onnxruntime && `onnxruntime computes it in float: ${onnxruntime}`;
+    groups.set(quantize.results[0], { slack: slackOf(graph, producers, quantize), ...(why && { why }) });
+  }
+  return groups;
+}
+
+function slackOf(graph: Graph, producers: ReadonlyMap<ValueId, Node>, quantize: Node): number {
+  const step = Math.max(...scalesAt(graph, quantize));
+  let node = producers.get(quantize.operands[0] as ValueId);
+  while (node?.op === 'nn.relu' || node?.op === 'nn.clip') node = producers.get(node.operands[0] as ValueId);
+  if (node === undefined) return ROUNDINGS * step;
+  if (node.op === 'nn.softmax') return ROUNDINGS * step + (1 - step * Math.floor(Math.fround(1 / step)));
+  const sources = node.operands.map((id) => (id ? producers.get(id) : undefined));
+  const product = isProduct(node) ? node : sources.find((source) => source && isProduct(source));
+  if (product) return ROUNDINGS * step + biasMove(graph, producers, node, product);
+  const scales =
+    node.op === 'nn.add' ? sources.map((source) => (source ? Math.max(...scalesAt(graph, source)) : 0)) : [];
+  return ROUNDINGS * scales.reduce((sum, s) => sum + s, step);
+}
+
+const isProduct = ({ op }: Node): boolean => ['nn.conv', 'nn.conv_transpose', 'nn.matmul'].includes(op);
+
+/** The scales of a quantize or dequantize; of anything else none. */
+function scalesAt(graph: Graph, { op, operands }: Node): readonly number[] {
+  const scales = /^qnn\.(de)?quantize$/.test(op) ? constantOf(graph, operands[1])?.data : undefined;
+  return scales ? Array.from(scales as Float32Array) : [0];
+}
+
+/** Half a unit of the accumulator, where a bias is a float. */
+function biasMove(graph: Graph, producers: ReadonlyMap<ValueId, Node>, last: Node, product: Node): number {
+  const added =
+    last === product ? product.operands[2] : last.operands.find((id) => id && producers.get(id) !== product);
+  if (!added || producers.get(added)?.op === 'qnn.dequantize') return 0;
+  const units = product.operands.slice(0, 2).map((id) => {
+    const source = id ? producers.get(id) : undefined;
+    return source ? Math.max(...scalesAt(graph, source)) : 0;
+  });
+  return (units[0] * units[1]) / 2;
+}
