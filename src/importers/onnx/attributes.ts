@@ -25,7 +25,7 @@ export class Attributes {
   int(name: string): number | undefined;
   int(name: string, fallback?: number): number | undefined {
     const value = this.#get(name, 'int');
-    return value === undefined ? fallback : safe(value);
+    return value === undefined ? fallback : safeInteger(value);
   }
 
   flag(name: string, fallback = false): boolean {
@@ -35,7 +35,7 @@ export class Attributes {
   ints(name: string, fallback: readonly number[]): readonly number[];
   ints(name: string): readonly number[] | undefined;
   ints(name: string, fallback?: readonly number[]): readonly number[] | undefined {
-    return this.#get(name, 'ints')?.map((value) => safe(value)) ?? fallback;
+    return this.#get(name, 'ints')?.map((value) => safeInteger(value)) ?? fallback;
   }
 
   /** Defaults are binary32 numbers, as those in files are. */
@@ -68,7 +68,7 @@ export class Attributes {
 }
 
 /** Ends of slices are often the largest int64: clamped to what binary64 holds, which no dimension reaches. */
-function safe(value: number | bigint): number {
+export function safeInteger(value: number | bigint): number {
   return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(value)));
 }
 

@@ -3,6 +3,7 @@ import { fail, type Location } from '../../diagnostics/index.ts';
 import type { Dim, Shape, TensorType } from '../../ir/types.ts';
 import { formatType } from '../../ir/types.ts';
 import { type OnnxGraph, type OnnxType, onnxTypeName } from './container/index.ts';
+import type { PartialType } from './type_rules.ts';
 
 /** Shapes of inputs by name. */
 export type InputShapes = Readonly<Record<string, Shape>>;
@@ -65,6 +66,22 @@ export class DeclaredTypes {
     return dims === undefined
       ? opaque
       : { dtype: type.dtype, shape: dims.map((dim, axis) => this.#dim(dim, name, axis)) };
+  }
+
+  /**
+   * The type of a result that nobody computes: what follows from the operator, and where it does not what is declared; sizes
+   * that neither knows are symbols of their own. `opaque[]` where the element type or the rank is known to neither.
+   */
+  complete(name: string, { dtype: follows, dims: sizes }: PartialType): TensorType {
+    const type = this.#types.get(name);
+    const declared = type?.kind === 'tensor' ? type : undefined;
+    const dtype = declared && declared.onnxType !== 0 ? declared.dtype : follows;
+    const dims = sizes ?? declared?.dims;
+    if (dtype === undefined || dims === undefined || (type !== undefined && declared === undefined)) return opaque;
+    const hints = declared?.dims?.length === dims.length ? declared.dims : [];
+    const given = (dim: Dim | undefined) =>
+      typeof dim === 'number' && !(Number.isSafeInteger(dim) && dim >= 0) ? undefined : dim;
+    return { dtype, shape: dims.map((dim, axis) => (sizes && given(dim)) ?? this.#dim(hints[axis], name, axis)) };
   }
 
   /** What is declared, in words. */

@@ -15,8 +15,11 @@ import { capturedNames, checkOperands, nodeOrder } from './node_checks.ts';
 import { NodeContext } from './node_context.ts';
 import { findOnnxOp, newestOpset } from './op_table.ts';
 import type { OnnxOrigin } from './origin.ts';
+import { outputTypes } from './output_types.ts';
 import { unpacked, unpackedType } from './packed.ts';
 import type { OnnxProfile } from './profiles.ts';
+import type { PartialType } from './type_rules.ts';
+import { typedNode } from './typed_node.ts';
 
 export interface ImportOnnxOptions {
   /** The path, for messages. */
@@ -141,7 +144,8 @@ class Importer {
       }
     }
     const captured = capturedNames(node).map((name) => this.#operand(name, loc));
-    return this.#opaque(operator, [...operands, ...captured], node.outputs, loc);
+    const types = outputTypes(node.domain, node.opType, typedNode(node, operands, this.#scope)) ?? [];
+    return this.#opaque(operator, [...operands, ...captured], node.outputs, loc, types);
   }
 
   /** @throws Unsupported */
@@ -213,10 +217,11 @@ class Importer {
     operands: readonly (Value | undefined)[],
     outputs: readonly string[],
     loc: Loc,
+    follow: readonly PartialType[] = [],
   ): readonly NodeId[] {
     const emitter: Emitter = this.#scope.begin();
     emitter.loc = loc;
-    const types = outputs.map((name) => this.#declared.of(name));
+    const types = outputs.map((name, i) => this.#declared.complete(name, follow[i] ?? {}));
     const results = emitter.emitList(
       opaqueOp,
       operands.map((o) => o ?? null),

@@ -6,6 +6,7 @@ import * as cumsum from './nn_cumsum.op.ts';
 import * as binary from './nn_elementwise_binary.op.ts';
 import * as unary from './nn_elementwise_unary.op.ts';
 import * as gather from './nn_gather.op.ts';
+import * as gatherNd from './nn_gather_nd.op.ts';
 import * as matmul from './nn_matmul.op.ts';
 import * as movement from './nn_movement.op.ts';
 import * as norm from './nn_norm.op.ts';
@@ -32,6 +33,7 @@ const families = [
   movement,
   slice,
   gather,
+  gatherNd,
   range,
   where,
   resize,

@@ -92,6 +92,15 @@ function bindingsOf(region: Region): readonly ReadonlyMap<string, number>[] {
   });
   const sizesOf = (binding: ReadonlyMap<string, number>) =>
     shapes.map((shape) => shape.map((d) => bindDim(d, binding)));
+  // symbols that nothing relates may have to be one size all the same: those of what is not understood
+  if (others.size > 1)
+    for (const size of few)
+      found.push(
+        new Map([
+          ...(found[0] ?? []),
+          ...other.map(([symbol]) => [symbol, fixed.get(symbol) ?? valueFor(symbol, shapes, size)] as const),
+        ]),
+      );
   const byShape = new Map(found.map((binding) => [JSON.stringify(sizesOf(binding)), binding]));
   return [...byShape.values()].filter((binding) =>
     sizesOf(binding).every((shape) => shape.every((d) => Number(d) >= 1)),

@@ -8,6 +8,7 @@ import { interpret } from '../../../src/ir/interpret.ts';
 import { tensor } from '../../../src/ir/tensor.ts';
 import type { ValueId } from '../../../src/ir/types.ts';
 import { verify } from '../../../src/ir/verify.ts';
+import { legalize } from '../../../src/passes/legalize.ts';
 import { type Model, type ModelNode, writeModel } from '../../support/onnx.ts';
 
 const float = (name: string, ...dims: (number | string)[]) => ({ name, type: 'float32', dims });
@@ -372,5 +373,53 @@ describe('importModel', () => {
     await expect(importModel('/nowhere/model.onnx')).rejects.toThrow(
       /U1001.*no such file\n {2}at \/nowhere\/model\.onnx/,
     );
+  });
+});
+
+describe('what is behind an operator that is not understood', () => {
+  /** A layer of quantize_dynamic behind one unknown operator, for each way in which its type is known. */
+  const behind = (unknown: ModelNode, valueInfo: Model['valueInfo'] = []) =>
+    imported({
+      nodes: [
+        unknown,
+        { op: 'Add', inputs: ['u', 'x'], outputs: ['s'] },
+        { op: 'DynamicQuantizeLinear', inputs: ['s'], outputs: ['q', 'scale', 'zero'] },
+        { op: 'MatMulInteger', inputs: ['q', 'w', 'zero', 'wz'], outputs: ['y'] },
+      ],
+      inputs: [float('x', 'B', 'S', 4), { name: 'n', type: 'int64', dims: [3] }],
+      outputs: [{ name: 'y', type: 'int32' }],
+      valueInfo,
+      initializers: [
+        { name: 'w', tensor: tensor('u8', new Uint8Array(8), [4, 2]) },
+        { name: 'wz', tensor: tensor('u8', [3], []) },
+      ],
+      opsets: { '': 17, acme: 1, 'com.microsoft': 1 },
+    });
+
+  it.each<[string, ModelNode, Model['valueInfo']?]>([
+    ['by a rule of the standard', { op: 'Celu', inputs: ['x'], outputs: ['u'], attrs: { acme: 1 } }],
+    [
+      'by a rule for what ONNX Runtime adds',
+      { op: 'BiasGelu', inputs: ['x', 'x'], outputs: ['u'], domain: 'com.microsoft' },
+    ],
+    ['by the rank of a shape that is computed', { op: 'Reshape', inputs: ['x', 'n'], outputs: ['u'] }],
+    [
+      'by what the file declares',
+      { op: 'Mystery', inputs: ['x'], outputs: ['u'], domain: 'acme' },
+      [float('u', 'B', 'k', 4)],
+    ],
+  ])('is read: %s', (_, unknown, valueInfo) => {
+    const graph = behind(unknown, valueInfo);
+    expect(ops(graph).filter((op) => op === 'opaque')).toHaveLength(1);
+    expect(ops(graph)).toContain('qnn.matmul');
+    expect(typeOf(graph, 'y').shape).toHaveLength(3);
+    const { graph: symmetric, certificate } = legalize(graph, { target: 'symmetric' });
+    expect(ops(symmetric)).not.toContain('qnn.matmul');
+    expect(certificate.verdict).toBe('bit-exact');
+  });
+
+  it('is opaque where not even the rank is known', () => {
+    const graph = behind({ op: 'Mystery', inputs: ['x'], outputs: ['u'], domain: 'acme' });
+    expect(ops(graph).filter((op) => op === 'opaque').length).toBeGreaterThan(1);
   });
 });

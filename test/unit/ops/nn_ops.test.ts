@@ -120,6 +120,8 @@ const generators: Readonly<Record<string, (op: AnyOp) => fc.Arbitrary<Sample>>> 
       operands: [tensor(dtype, [-3], []), tensor(dtype, [2], [])],
       attrs: { count: [5] },
     })),
+  gather_nd: (op) =>
+    indexed(op, s64([0, -1, 2, 0, 1, 1], [3, 2])).map(({ operands }) => ({ operands, attrs: { batchDims: 0 } })),
   gather: (op) => indexed(op, s64([0, -1, 3, 2], [2, 2])),
   gather_elements: (op) => indexed(op, s64([0, -1, 3, 2, 1, 1], [3, 1, 2])),
   where: (op) =>

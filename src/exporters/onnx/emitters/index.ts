@@ -128,6 +128,7 @@ export const emitters: Readonly<Record<string, EmitOp>> = {
   'nn.expand': movement.expand,
   'nn.tile': movement.tile,
   'nn.range': movement.range,
+  'nn.gather_nd': movement.gatherNd,
   'nn.pad': pad,
   'nn.shape': same('Shape'),
   'nn.depth_to_space': movement.depthToSpace,

@@ -79,6 +79,13 @@ export const gather =
     return e.finish(opType, e.inputs(), { axis: int(normal(e.attr('axis'), e.type(0).shape.length)) });
   };
 
+export function gatherNd(e: NodeEmitter): Written {
+  e.since(11, 'GatherND');
+  const batch = e.attr<number>('batchDims');
+  if (batch > 0) e.since(12, 'GatherND with axes that go along');
+  return e.finish('GatherND', e.inputs(), batch > 0 ? { batch_dims: int(batch) } : {});
+}
+
 /** Blocks of integers go through floats that hold them. */
 function blocks(e: NodeEmitter, opType: string, attributes: Parameters<NodeEmitter['add']>[2]): Written {
   const { dtype } = e.type(0);

@@ -119,6 +119,17 @@ export const movementOps: readonly OnnxOp[] = [
     },
   }),
   defineOnnxOp({
+    name: 'GatherND',
+    since: 11,
+    inputs: ['data', 'indices'],
+    attributes: ['batch_dims'],
+    import(ctx) {
+      const indices = ctx.get('indices');
+      if (typeof indices.type.shape.at(-1) !== 'number') ctx.unsupported('indices of an unknown number of axes');
+      return ctx.emit('nn.gather_nd', [ctx.get('data'), indices], { batchDims: ctx.attr.int('batch_dims', 0) });
+    },
+  }),
+  defineOnnxOp({
     name: 'Transpose',
     inputs: ['data'],
     attributes: ['perm'],

@@ -6,10 +6,10 @@ import { onnxTypeName } from '../container/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 
-/** The axis of parameters [C]; a tensor of rank 1 and parameters with one element have none. */
+/** The axis of parameters [C]; a tensor of rank 1 has one alone, whatever is said, and parameters with one element none. */
 function axisOf(ctx: NodeContext, x: Value, scale: Value): number {
   const perTensor = scale.type.shape.length === 0 || scale.type.shape[0] === 1;
-  return perTensor ? 0 : ctx.axis(ctx.attr.int('axis', 1), x.type.shape.length);
+  return perTensor || x.type.shape.length === 1 ? 0 : ctx.axis(ctx.attr.int('axis', 1), x.type.shape.length);
 }
 
 /** Blocked parameters: each repeated `block_size` times along the axis, so that they broadcast to x. */

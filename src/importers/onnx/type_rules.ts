@@ -1,0 +1,297 @@
+/**
+ * How the types of results follow from those of inputs: the standard's shape inference, as far as it says something of the rank.
+ * Sizes that do not follow are left open.
+ */
+import { maxDims } from '../../ir/dims.ts';
+import { type DType, dtypeOfOnnxCode } from '../../ir/dtype.ts';
+import type { Elements } from '../../ir/symbolic.ts';
+import type { Dim } from '../../ir/types.ts';
+
+/** A dimension that is undefined is of unknown size; a type without dimensions of unknown rank. */
+export interface PartialType {
+  readonly dtype?: DType | undefined;
+  readonly dims?: readonly (Dim | undefined)[] | undefined;
+}
+
+/** A node as the rules see it. */
+export interface TypedNode {
+  readonly outputs: number;
+  readonly inputs: number;
+  /** The type of an input, without anything where it is absent or nothing is known. */
+  input(index: number): PartialType;
+  /** The elements of an input where they are known before the model runs. */
+  elements(index: number): Elements | undefined;
+  int(name: string): number | undefined;
+  ints(name: string): readonly number[] | undefined;
+  text(name: string): string | undefined;
+  /** The element type of a tensor. */
+  tensorType(name: string): DType | undefined;
+  /** The outputs that a body declares. */
+  body(name: string): readonly PartialType[] | undefined;
+}
+
+export type Rule = (node: TypedNode) => readonly PartialType[];
+export type Dims = PartialType['dims'];
+
+/** What a wrong model says of axes is no rank. */
+const MOST_AXES = 64;
+export const unknown = (rank: number): Dims =>
+  Number.isInteger(rank) && rank >= 0 && rank <= MOST_AXES ? Array(rank).fill(undefined) : undefined;
+export const one =
+  (type: (node: TypedNode) => PartialType): Rule =>
+  (node) => [type(node)];
+
+/** Every output is like an input. */
+export const like =
+  (index = 0): Rule =>
+  (node) =>
+    Array.from({ length: node.outputs }, () => node.input(index));
+/** The rank and the element type of an input, its sizes open. */
+export const resized = one((node) => ({
+  dtype: node.input(0).dtype,
+  dims: node.input(0).dims && unknown(node.input(0).dims!.length),
+}));
+/** As `resized`, the first two sizes kept: what windows do. */
+export const windowed: Rule = (node) => {
+  const { dtype, dims } = node.input(0);
+  const type = { dtype, dims: dims?.map((dim, axis) => (axis < 2 ? dim : undefined)) };
+  return [type, { ...type, dtype: 's64' }];
+};
+export const convolved = one((node) => {
+  const { dtype, dims } = node.input(0);
+  const filters = node.input(1).dims?.[0];
+  return { dtype, dims: dims?.map((dim, axis) => (axis === 0 ? dim : axis === 1 ? filters : undefined)) };
+});
+
+export function broadcastDims(lists: readonly Dims[]): Dims {
+  if (lists.some((list) => list === undefined)) return undefined;
+  const shapes = lists as readonly NonNullable<Dims>[];
+  const rank = Math.max(0, ...shapes.map((s) => s.length));
+  return Array.from({ length: rank }, (_, axis) =>
+    shapes
+      .map((s) => (axis < rank - s.length ? 1 : s[axis - rank + s.length]))
+      .reduce((a, b) =>
+        a === 1
+          ? b
+          : b === 1 || a === b
+            ? a
+            : typeof a === 'number'
+              ? a
+              : typeof b === 'number'
+                ? b
+                : a && b && maxDims(a, b),
+      ),
+  );
+}
+export const broadcast = (count: number, dtype?: DType, from = 0): Rule =>
+  one((node) => ({
+    dtype: dtype ?? node.input(from).dtype,
+    dims: broadcastDims(Array.from({ length: count }, (_, i) => node.input(i).dims)),
+  }));
+
+export const product: Rule = one((node) => {
+  const [a, b] = [node.input(0), node.input(1)];
+  if (a.dims === undefined || b.dims === undefined || a.dims.length < 2 || b.dims.length < 2) return { dtype: a.dtype };
+  const batch = broadcastDims([a.dims.slice(0, -2), b.dims.slice(0, -2)]);
+  const rows = node.int('transA') ? a.dims.at(-1) : a.dims.at(-2);
+  const columns = node.int('transB') ? b.dims.at(-2) : b.dims.at(-1);
+  return { dtype: a.dtype, dims: batch && [...batch, rows, columns] };
+});
+/** x: […, K] times packed weights: […, N]. */
+export const lastIs = (size: (node: TypedNode) => Dim | undefined): Rule =>
+  one((node) => {
+    const { dtype, dims } = node.input(0);
+    return { dtype, dims: dims && [...dims.slice(0, -1), size(node)] };
+  });
+
+const axesOf = (node: TypedNode, rank: number): readonly number[] | undefined => {
+  const given =
+    node.ints('axes') ??
+    (node.elements(1)?.every((e) => typeof e === 'number') ? (node.elements(1) as number[]) : undefined);
+  return given?.map((axis) => (axis < 0 ? axis + rank : axis));
+};
+export const reduced: Rule = one((node) => {
+  const { dtype, dims } = node.input(0);
+  const axes = dims && (axesOf(node, dims.length) ?? (node.input(1).dims ? undefined : dims.map((_, axis) => axis)));
+  if (dims === undefined || axes === undefined)
+    return { dtype, dims: dims && (node.int('keepdims') ?? 1) ? unknown(dims!.length) : undefined };
+  const kept = node.int('keepdims') ?? 1;
+  return {
+    dtype,
+    dims: kept ? dims.map((dim, i) => (axes.includes(i) ? 1 : dim)) : dims.filter((_, i) => !axes.includes(i)),
+  };
+});
+
+/** A shape that an input gives: its rank is known where the length of that input is. */
+export const shaped = (
+  index: number,
+  dtype: (node: TypedNode) => DType | undefined = (node) => node.input(0).dtype,
+): Rule =>
+  one((node) => {
+    const length = node.input(index).dims?.[0];
+    const dims = node.elements(index) ?? (typeof length === 'number' ? unknown(length) : undefined);
+    return { dtype: dtype(node), dims: dims?.map((dim) => (typeof dim === 'number' && dim < 1 ? undefined : dim)) };
+  });
+export const expanded: Rule = one((node) => {
+  const [x, [{ dims }]] = [node.input(0), shaped(1)(node)];
+  return { dtype: x.dtype, dims: x.dims && dims && unknown(Math.max(x.dims.length, dims.length)) };
+});
+/** An axis more or less, sizes open where axes are not known. */
+export const squeezed = (by: 1 | -1): Rule =>
+  one((node) => {
+    const { dtype, dims } = node.input(0);
+    const count = node.ints('axes')?.length ?? node.input(1).dims?.[0];
+    return { dtype, dims: dims && typeof count === 'number' ? unknown(dims.length + by * count) : undefined };
+  });
+
+export const typeNamed = (node: TypedNode, name: string, fallback?: DType): DType | undefined => {
+  const code = node.int(name);
+  return code === undefined ? fallback : dtypeOfOnnxCode(code);
+};
+
+/** Y: [steps, directions, batch, hidden], then the last states: [directions, batch, hidden]. */
+export const recurrent: Rule = (node) => {
+  const { dtype, dims } = node.input(0);
+  const directions = node.text('direction') === 'bidirectional' ? 2 : 1;
+  const [steps, batch] = node.int('layout') ? [dims?.[1], dims?.[0]] : [dims?.[0], dims?.[1]];
+  const hidden = node.int('hidden_size');
+  if (node.int('layout')) {
+    const last = { dtype, dims: [batch, directions, hidden] };
+    return [{ dtype, dims: [batch, steps, directions, hidden] }, last, last];
+  }
+  const last = { dtype, dims: [directions, batch, hidden] };
+  return [{ dtype, dims: [steps, directions, batch, hidden] }, last, last];
+};
+
+export const einsum: Rule = one((node) => {
+  const { dtype } = node.input(0);
+  const [left, right] = (node.text('equation') ?? '').replace(/\s/g, '').split('->');
+  if (left.includes('.') || right === undefined || right.includes('.')) return { dtype };
+  const sizes = new Map<string, Dim | undefined>();
+  left.split(',').forEach((letters, i) => {
+    [...letters].forEach((letter, axis) => {
+      const dim = node.input(i).dims?.[axis];
+      if (!sizes.has(letter) || sizes.get(letter) === 1 || sizes.get(letter) === undefined) sizes.set(letter, dim);
+    });
+  });
+  return { dtype, dims: [...right].map((letter) => sizes.get(letter)) };
+});
+
+export const topK: Rule = (node) => {
+  const { dtype, dims } = node.input(0);
+  const axis = node.int('axis') ?? -1;
+  const k = node.int('k') ?? node.elements(1)?.[0];
+  const chosen = dims?.map((dim, i) => (i === (axis < 0 ? axis + dims.length : axis) ? k : dim));
+  return [
+    { dtype, dims: chosen },
+    { dtype: 's64', dims: chosen },
+  ];
+};
+
+export const gathered: Rule = one((node) => {
+  const [x, indices] = [node.input(0), node.input(1)];
+  const named = indices.dims?.at(-1);
+  const batch = node.int('batch_dims') ?? 0;
+  if (x.dims === undefined || indices.dims === undefined || typeof named !== 'number') return { dtype: x.dtype };
+  return { dtype: x.dtype, dims: [...indices.dims.slice(0, -1), ...x.dims.slice(batch + named)] };
+});
+export const gatheredAlong: Rule = one((node) => {
+  const [x, indices] = [node.input(0), node.input(1)];
+  if (x.dims === undefined || indices.dims === undefined) return { dtype: x.dtype };
+  const axis = node.int('axis') ?? 0;
+  const at = axis < 0 ? axis + x.dims.length : axis;
+  return { dtype: x.dtype, dims: [...x.dims.slice(0, at), ...indices.dims, ...x.dims.slice(at + 1)] };
+});
+export const oneHot: Rule = one((node) => {
+  const { dims } = node.input(0);
+  const axis = node.int('axis') ?? -1;
+  const at = dims && (axis < 0 ? axis + dims.length + 1 : axis);
+  const dtype = node.input(2).dtype;
+  return { dtype, dims: dims && [...dims.slice(0, at), node.elements(1)?.[0], ...dims.slice(at)] };
+});
+export const joined: Rule = one((node) => {
+  const { dtype, dims } = node.input(0);
+  return { dtype, dims: dims && unknown(dims.length) };
+});
+export const split: Rule = (node) => Array.from({ length: node.outputs }, () => resized(node)[0]);
+export const moved: Rule = one((node) => {
+  const { dtype, dims } = node.input(0);
+  const perm = node.ints('perm') ?? dims?.map((_, i) => dims.length - 1 - i);
+  return { dtype, dims: dims && perm?.map((axis) => dims[axis]) };
+});
+
+/** Both branches make the type, sizes open where they differ. */
+export const branches: Rule = (node) => {
+  const [yes, no] = [node.body('then_branch') ?? [], node.body('else_branch') ?? []];
+  return yes.map(({ dtype, dims }, i) => {
+    const other = no[i];
+    if (dtype !== other?.dtype) return {};
+    if (dims === undefined || dims.length !== other.dims?.length) return { dtype };
+    return { dtype, dims: dims.map((dim, axis) => (dim === other.dims?.[axis] ? dim : undefined)) };
+  });
+};
+/** What goes round, its sizes open, and what each turn adds, along a new axis. */
+const turns = (outputs: readonly PartialType[], carried: number): readonly PartialType[] =>
+  outputs.map(({ dtype, dims }, i) => ({
+    dtype,
+    dims:
+      dims &&
+      (i < carried
+        ? unknown(dims.length)
+        : [undefined, ...dims.map((dim) => (typeof dim === 'number' ? dim : undefined))]),
+  }));
+export const loop: Rule = (node) => turns((node.body('body') ?? []).slice(1), node.inputs - 2);
+export const scan: Rule = (node) => {
+  const scanned = node.int('num_scan_inputs') ?? 0;
+  // before version 9 the first input is the lengths, and axes differ
+  if (node.ints('scan_output_axes')?.some((axis) => axis !== 0) || node.ints('directions')) return [];
+  return turns(node.body('body') ?? [], node.inputs - scanned);
+};
+
+/** query: [B, S, heads·size] with the sizes of V, then whatever is kept for the next step: [B, heads, S, size]. */
+export const attention: Rule = (node) => {
+  const [q, k, v] = [node.input(0), node.input(1), node.input(2)];
+  const dims = q.dims && [...q.dims.slice(0, -1), q.dims.length === 4 ? v.dims?.at(-1) : undefined];
+  const present = { dtype: k.dtype ?? q.dtype, dims: unknown(4) };
+  return [
+    { dtype: q.dtype, dims },
+    present,
+    { ...present, dtype: v.dtype ?? q.dtype },
+    { dtype: q.dtype, dims: unknown(4) },
+  ];
+};
+/** weights: [hidden, 3·hidden] */
+export const packedAttention: Rule = (node) => {
+  const { dtype, dims } = node.input(0);
+  const whole = node.input(2).dims?.[0] ?? node.input(1).dims?.[1];
+  const sizes = node.ints('qkv_hidden_sizes');
+  const last = sizes?.[2] ?? (typeof whole === 'number' ? whole / 3 : undefined);
+  return [
+    { dtype, dims: dims && [...dims.slice(0, -1), last] },
+    { dtype, dims: unknown(5) },
+  ];
+};
+export const embedded: Rule = (node) => {
+  const [ids, words] = [node.input(0), node.input(2)];
+  const dims = ids.dims && [...ids.dims, words.dims?.[1]];
+  return [
+    { dtype: words.dtype, dims },
+    { dtype: 's32', dims: ids.dims?.slice(0, 1) },
+    { dtype: words.dtype, dims },
+  ];
+};
+export const normalized: Rule = (node) => {
+  const x = node.input(0);
+  const axis = node.int('axis') ?? -1;
+  const from = x.dims && (axis < 0 ? axis + x.dims.length : axis);
+  const statistics = { dtype: 'f32' as const, dims: x.dims?.map((dim, i) => (i >= (from ?? 0) ? 1 : dim)) };
+  return [x, statistics, statistics, x];
+};
+export const skipNormalized: Rule = (node) => [node.input(0), {}, {}, node.input(0)];
+
+export const fixed = (dtype: DType, ...dims: (Dim | undefined)[]): Rule => one(() => ({ dtype, dims }));
+/** Values of one list, unique or chosen: how many is not known. */
+export const some: Rule = (node) => [
+  { dtype: node.input(0).dtype, dims: [undefined] },
+  ...Array(3).fill({ dtype: 's64', dims: [undefined] }),
+];
