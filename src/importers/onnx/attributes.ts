@@ -58,6 +58,12 @@ export class Attributes {
     return value && tensorOf(value);
   }
 
+  /** A sparse tensor, as a dense one. */
+  sparse(name: string): ITensor | undefined {
+    const value = this.#get(name, 'sparseTensor');
+    return value && tensorOf(value.dense);
+  }
+
   #get<K extends Kind>(name: string, kind: K): Values[K] | undefined {
     const attribute = this.#node.attributes.get(name);
     if (attribute === undefined) return undefined;

@@ -105,7 +105,7 @@ class Importer {
   }
 
   #importInitializers(): void {
-    const { initializers, sparseInitializers } = this.#file.graph;
+    const { initializers } = this.#file.graph;
     for (const [name, tensor] of initializers) {
       const { dtype, dims } = tensor;
       const loc = { ...this.#where, input: name };
@@ -117,8 +117,6 @@ class Importer {
           loc,
         );
     }
-    for (const { name } of sparseInitializers)
-      this.#opaqueInitializer(name, 'a sparse tensor', { ...this.#where, input: name });
   }
 
   #opaqueInitializer(name: string, reason: string, loc: Loc): void {

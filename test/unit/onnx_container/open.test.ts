@@ -125,7 +125,7 @@ describe('attributes', () => {
     const tensor = [...int(1, 1), ...int(2, 3), ...bytes(9, [5])];
     const graph = [...text(2, 'body'), ...bytes(1, text(4, 'Add'))];
     const sequence = bytes(4, bytes(1, bytes(1, int(1, 1))));
-    const sparse = bytes(1, text(8, 'values'));
+    const sparse = bytes(1, [...int(2, 1), ...int(1, 0), ...text(8, 'values')]);
     expect(attributeOf(attributeModel(int(20, 4), bytes(5, tensor)))).toMatchObject({
       kind: 'tensor',
       value: { dims: [1], dtype: 's8' },

@@ -32,6 +32,11 @@ export function readGraph(outer: Context, range: Range): OnnxGraph {
       fail('U2002', `initializer '${printable(tensor.name)}' is given twice`, context.location);
     initializers.set(tensor.name, tensor);
   }
+  const sparseInitializers = fields.sparseInitializer.map((tensor) => readSparseTensor(context, tensor));
+  for (const { name, dense } of sparseInitializers) {
+    if (initializers.has(name)) fail('U2002', `initializer '${printable(name)}' is given twice`, context.location);
+    initializers.set(name, dense);
+  }
   return {
     name: fields.name,
     nodes: fields.node.map((node, index) => readNode(context, node, index)),
@@ -39,7 +44,7 @@ export function readGraph(outer: Context, range: Range): OnnxGraph {
     inputs: distinct(context, 'input', fields.input),
     outputs: distinct(context, 'output', fields.output),
     valueInfos: fields.valueInfo.map((info) => readValueInfo(context, info)),
-    sparseInitializers: fields.sparseInitializer.map((tensor) => readSparseTensor(context, tensor)),
+    sparseInitializers,
     range,
     unknownFields: fields.unknown,
   };

@@ -34,7 +34,7 @@ export interface OnnxGraph {
   readonly inputs: readonly OnnxValueInfo[];
   readonly outputs: readonly OnnxValueInfo[];
   readonly valueInfos: readonly OnnxValueInfo[];
-  /** Named and carried. */
+  /** Their dense tensors are among `initializers`, behind those that the file has. */
   readonly sparseInitializers: readonly OnnxSparseTensor[];
   readonly range: Range;
   /** As in `OnnxFile`. */
@@ -106,6 +106,8 @@ export interface OnnxSparseTensor {
   /** The name of its values tensor. */
   readonly name: string;
   readonly range: Range;
+  /** The same elements as a whole tensor. */
+  readonly dense: OnnxTensor;
 }
 
 export interface OnnxValueInfo {

@@ -87,11 +87,53 @@ export function readTensor(outer: Context, range: Range): OnnxTensor {
   return { ...base, raw: once(() => decodeTyped(context, base, field, given)) };
 }
 
-/** Carried: only its name is looked at. */
+/**
+ * A sparse tensor with the dense one that it stands for.
+ *
+ * @throws UnskewError U1004 for indices that do not fit, when the dense elements are asked for
+ */
 export function readSparseTensor(context: Context, range: Range): OnnxSparseTensor {
-  const { values } = readMessage(sparseTensorProto, context, range);
-  if (values === undefined) invalid(context, 'a sparse tensor has no values', range);
-  return { name: readMessage(tensorProto, context, values).name, range };
+  const fields = readMessage(sparseTensorProto, context, range);
+  if (fields.values === undefined) invalid(context, 'a sparse tensor has no values', range);
+  const values = readTensor(context, fields.values);
+  const { name, onnxType, dtype } = values;
+  const fault = (what: string): never => invalid(context, `sparse tensor '${printable(name)}' ${what}`, range);
+  const indices = fields.indices && readTensor(context, fields.indices);
+  const dims = readInts(context, range, sparseTensorProto.fields.dims[0], fields.dims).map(Number);
+  if (dims.length > MAX_RANK || dims.some((dim) => !Number.isSafeInteger(dim) || dim < 0)) fault(`has dims [${dims}]`);
+  const elements = dims.reduce((product, dim) => product * dim, 1);
+  const bytes = dtype && dtypes[dtype].bytes;
+  const byteLength = bytes === undefined ? undefined : elements * bytes;
+  if (!Number.isSafeInteger(byteLength ?? elements)) fault(`has dims [${dims}], more than any memory holds`);
+  const raw = once(() => {
+    if (bytes === undefined) return fault('has elements that are carried only');
+    const dense = allocate(context, elements * bytes);
+    const [from, at] = [values.raw(), positionsOf(indices, dims, fault)];
+    if (at.length * bytes !== from.length) fault(`has ${at.length} indices and ${from.length / bytes} values`);
+    for (const [i, to] of at.entries()) dense.set(from.subarray(i * bytes, (i + 1) * bytes), to * bytes);
+    return dense;
+  });
+  return { name, range, dense: { name, onnxType, dtype, dims, byteLength, range, raw } };
+}
+
+/** Indices are positions in the row-major order, or one row of positions for each value. */
+function positionsOf(
+  indices: OnnxTensor | undefined,
+  dims: readonly number[],
+  fault: (what: string) => never,
+): number[] {
+  if (indices === undefined) return [];
+  if (indices.dtype !== 's64') fault('has indices that are not int64');
+  const list = Array.from(viewAs('s64', indices.raw()), Number);
+  const width = indices.dims.length === 2 ? dims.length : 1;
+  const sizes = indices.dims.length === 2 ? dims : [dims.reduce((product, dim) => product * dim, 1)];
+  if (list.length % width !== 0) fault(`has indices of shape [${indices.dims}]`);
+  return Array.from({ length: list.length / width }, (_, row) =>
+    sizes.reduce((position, size, axis) => {
+      const index = list[row * width + axis];
+      return index >= 0 && index < size ? position * size + index : fault(`has the index ${index} of a size ${size}`);
+    }, 0),
+  );
 }
 
 function readDims(context: Context, range: Range, rank: number, fault: (what: string) => never): number[] {

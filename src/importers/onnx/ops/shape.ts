@@ -55,9 +55,9 @@ export const shapeOps: readonly OnnxOp[] = [
   defineOnnxOp({
     name: 'Constant',
     inputs: [],
-    attributes: ['value', 'value_float', 'value_floats', 'value_int', 'value_ints'],
+    attributes: ['value', 'sparse_value', 'value_float', 'value_floats', 'value_int', 'value_ints'],
     import(ctx) {
-      const value = ctx.attr.tensor('value');
+      const value = ctx.attr.tensor('value') ?? ctx.attr.sparse('sparse_value');
       if (value) return ctx.constant(value);
       const [f, i] = [ctx.attr.float('value_float'), ctx.attr.int('value_int')];
       if (f !== undefined) return ctx.scalar('f32', f);
