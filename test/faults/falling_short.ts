@@ -6,8 +6,6 @@ export const fallingShort: Readonly<Record<string, string>> = {
   'torch/mobile-ptl-qnnpack.ptl': 'not read yet',
   'torch/static-3d-qnnpack-pt.pt': 'not read yet',
   'torch/2d-aap2-conv-qnnpack.pt': 'not read yet',
-  'torch/mean3-c-z113-onednn.pt': 'being mended',
-  'torch/2d-slice-ap.pt': 'being mended',
   'torch/qat-fake-trace-qnnpack.pt': 'not read yet',
   'torch/with-and-print.pt': 'not read yet',
   'torch/minus1-qnnpack-script.pt': 'faulty input',

@@ -48,6 +48,32 @@ export function isPacked(shape: Shape, strides: Strides, like: Strides = rowMajo
 }
 
 /**
+ * Whether PyTorch takes the order of the axes for channels-last (`suggest_memory_format`), gaps or not: the strides grow from the
+ * channels over the last spatial axis to the batch. Results of elementwise operators lie like that, without gaps.
+ */
+export function isLastOrder(shape: Shape, strides: Strides): boolean | undefined {
+  if (strides === undefined) return undefined;
+  if (shape.length !== 4 && shape.length !== 5) return false;
+  const order = [
+    1,
+    ...shape
+      .map((_, axis) => axis)
+      .slice(2)
+      .reverse(),
+    0,
+  ];
+  return forAllSizes([...shape, ...strides], (number) => {
+    let least = 0;
+    for (const axis of order) {
+      const [size, stride] = [number(shape[axis]), number(strides[axis])];
+      if (size === 0 || stride < least || (axis === 0 && least === number(strides[1]))) return false;
+      least = stride * Math.max(size, 1);
+    }
+    return true;
+  });
+}
+
+/**
  * The strides of the same elements under another shape, where they have such (then `reshape` is a view); `copy` where they do
  * not; undefined where that is not known. Neighbouring axes i, i+1 are one run when stride[i] = size[i+1]·stride[i+1]; every run
  * has to be a product of sizes of the target.

@@ -41,6 +41,17 @@ export interface TorchSink {
   constant(id: ValueId): ITensor | undefined;
 }
 
+/** How elements lie in memory: kernels of pools and means round by that. */
+export interface MemoryFormat {
+  readonly isContiguous: boolean;
+  readonly isChannelsLast: boolean;
+}
+
+const plainFormat = ({ channelsLast, shape }: GraphTensor): MemoryFormat => {
+  const isBoth = shape[1] === 1 || shape.slice(2).every((dim) => dim === 1);
+  return { isContiguous: !channelsLast || isBoth, isChannelsLast: channelsLast || isBoth };
+};
+
 export const isJournal = (sink: TorchSink): sink is TorchSink & Journal => 'undo' in sink;
 
 const MOST_ELEMENTS = 2 ** 22;
@@ -50,6 +61,7 @@ export class TorchContext {
   readonly profile: TorchProfile;
   /** What the layers look like, from which the profile is told. */
   readonly evidence: ProfileEvidence;
+  readonly formatOf: (x: GraphTensor) => MemoryFormat;
   /** What the results are called. */
   readonly name: string;
   readonly #loc: Loc;
@@ -61,6 +73,7 @@ export class TorchContext {
     options: {
       readonly profile: TorchProfile;
       readonly evidence?: ProfileEvidence;
+      readonly formatOf?: (x: GraphTensor) => MemoryFormat;
       readonly name: string;
       /** Where in the model the operator stands: kept with the nodes. */
       readonly loc: Loc;
@@ -72,6 +85,7 @@ export class TorchContext {
   ) {
     this.sink = sink;
     this.profile = options.profile;
+    this.formatOf = options.formatOf ?? plainFormat;
     this.evidence = options.evidence ?? new ProfileEvidence();
     this.name = options.name;
     this.#loc = options.loc;

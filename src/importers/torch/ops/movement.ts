@@ -35,6 +35,24 @@ const nothing = (...schema: readonly string[]): readonly TorchOp[] =>
       args.value('self') instanceof TorchTensor ? args.value('self') : ctx.graph(args.tensor('self')),
   });
 
+/** PyTorch's codes of memory formats. */
+const PRESERVE = 1;
+const CHANNELS_LAST: readonly unknown[] = [2, 3];
+
+/** The same elements in the order that the memory format says; where it says none, in the one that `otherwise` tells. */
+const arranged = (schema: string, otherwise: (x: GraphTensor) => boolean): readonly TorchOp[] =>
+  defineTorchOp({
+    schema,
+    keepsShape: true,
+    import(ctx, args) {
+      if (args.value('self') instanceof TorchTensor) return args.value('self');
+      const x = ctx.graph(args.tensor('self'));
+      const format = args.value('memory_format');
+      const last = format === null || format === PRESERVE ? otherwise(x) : CHANNELS_LAST.includes(format);
+      return last === x.channelsLast ? x : ctx.moved(x.value, x, last);
+    },
+  });
+
 function reshape(ctx: TorchContext, x: GraphTensor, target: readonly Dim[]): Value {
   const shape = resolveShape(x.shape, target);
   if (shape === undefined)
@@ -158,9 +176,12 @@ function expand(ctx: TorchContext, x: GraphTensor, target: readonly Dim[]): Valu
 }
 
 export const movementOps: readonly TorchOp[] = [
-  ...nothing(
-    'aten::contiguous(Tensor self, any memory_format=None)',
+  ...arranged('aten::contiguous(Tensor self, any memory_format=None)', () => false),
+  ...arranged(
     'aten::clone(Tensor self, any memory_format=None)',
+    (x) => x.channelsLast && x.quantization === undefined,
+  ),
+  ...nothing(
     'aten::detach(Tensor self)',
     'aten::alias(Tensor self)',
     'aten::lift_fresh(Tensor self)',
@@ -173,11 +194,11 @@ export const movementOps: readonly TorchOp[] = [
       'aten::view(Tensor self, int[] shape)',
       'aten::_unsafe_view(Tensor self, int[] shape)',
     ],
-    (ctx, x, args) => reshape(ctx, x, args.dims('shape')),
+    (ctx, x, args) => ctx.moved(reshape(ctx, x, args.dims('shape')), x, false),
   ),
   ...mover(
     ['aten::reshape_as(Tensor self, Tensor other)', 'aten::view_as(Tensor self, Tensor other)'],
-    (ctx, x, args) => reshape(ctx, x, ctx.graph(args.tensor('other')).shape),
+    (ctx, x, args) => ctx.moved(reshape(ctx, x, ctx.graph(args.tensor('other')).shape), x, false),
   ),
   ...mover('aten::flatten(Tensor self, int start_dim=0, int end_dim=-1)', (ctx, x, args) => {
     const rank = x.shape.length;

@@ -45,13 +45,16 @@ const maxPool = (rank: number): readonly TorchOp[] =>
     ],
     import: (ctx, args) =>
       batched(ctx, ctx.graph(args.tensor('self')), rank, (x) =>
-        ctx.moved(ctx.emit('nn.max_pool', [x.value], { ...windowOf(args, rank) }), x),
+        pooled(ctx, ctx.emit('nn.max_pool', [x.value], { ...windowOf(args, rank) }), x),
       ),
   });
 
-/** Whether the tensor counts as channels-last: with one channel or one position it is both. */
-const isChannelsLast = ({ channelsLast, shape }: GraphTensor): boolean =>
-  channelsLast || shape[1] === 1 || shape.slice(2).every((dim) => dim === 1);
+/** The result of a pool is channels-last where its source is, gaps excluded, or where QNNPACK computes it; else contiguous. */
+const pooled = (ctx: TorchContext, value: Value, x: GraphTensor): GraphTensor =>
+  ctx.moved(value, x, isOfQnnpack(ctx, x) || (x.channelsLast && ctx.formatOf(x).isChannelsLast));
+
+const isOfQnnpack = (ctx: TorchContext, { type, shape }: GraphTensor): boolean =>
+  ctx.profile === 'torch-qnnpack' && type.name === 'quint8' && shape.length === 4;
 
 /**
  * The mean of windows as Σ(x − zx), a convolution with ones, requantized:
@@ -83,12 +86,12 @@ function quantizedAverage(ctx: TorchContext, input: GraphTensor, window: Window,
   const multiplier = isUniform
     ? ctx.scalar('f32', factor(sizeOf(kernel)), 'multiplier')
     : byPosition(ctx, sum, x.shape.slice(2), window, factor);
-  const order = isQnnpack || isChannelsLast(x) ? 'after' : 'before';
+  const order = isQnnpack || ctx.formatOf(x).isChannelsLast ? 'after' : 'before';
   const y = ctx.emit('qnn.requantize', [sum, multiplier, ctx.scalar(x.dtype, zeroPoint, 'zero_point')], {
     axis: 1,
     zeroPoint: order,
   });
-  return ctx.moved(y, x);
+  return pooled(ctx, y, x);
 }
 
 /** One multiplier for each position of the output: windows at the border hold fewer elements. */
@@ -140,14 +143,14 @@ const fitsExactly = (sizes: Shape, { kernel, strides, pads }: Window): boolean =
   isStatic(sizes) && sizes.every((size, axis) => (size + 2 * pads[axis] - kernel[axis]) % strides[axis] === 0);
 
 /** The mean over all positions. */
-export function globalAverage(ctx: TorchContext, x: GraphTensor): GraphTensor {
+export function globalAverage(ctx: TorchContext, x: GraphTensor, fixed?: 'torch-contiguous'): GraphTensor {
   if (x.quantization === undefined) return ctx.result(ctx.emit('nn.global_average_pool', [x.value]), x);
   const { scale, zeroPoint } = ctx.quantized(x).quantization;
   const s = ctx.scalar('f32', scale, 'scale');
   const z = ctx.scalar(x.dtype, zeroPoint, 'zero_point');
-  const own = isChannelsLast(x) ? 'torch' : 'torch-contiguous';
-  const recipe = ctx.profile === 'torch-qnnpack' && x.dtype === 'u8' ? 'qnnpack' : own;
-  return ctx.moved(ctx.emit('qnn.global_average_pool', [x.value, s, z, s, z], { recipe }), x);
+  const own = ctx.formatOf(x).isChannelsLast ? 'torch' : 'torch-contiguous';
+  const recipe = fixed ?? (ctx.profile === 'torch-qnnpack' && x.dtype === 'u8' ? 'qnnpack' : own);
+  return pooled(ctx, ctx.emit('qnn.global_average_pool', [x.value, s, z, s, z], { recipe }), x);
 }
 
 const adaptiveAverage = (rank: number): readonly TorchOp[] =>
@@ -209,16 +212,16 @@ const adaptiveMax = (rank: number): readonly TorchOp[] =>
   defineTorchOp({
     schema: `aten::adaptive_max_pool${rank}d(Tensor self, any output_size)`,
     import(ctx, args) {
-      const pooled = batched(ctx, ctx.graph(args.tensor('self')), rank, (x) => {
+      const largest = batched(ctx, ctx.graph(args.tensor('self')), rank, (x) => {
         const target = adaptiveTarget(ctx, args, x.shape.slice(2));
-        if (target.every((size) => size === 1)) return ctx.moved(ctx.emit('nn.global_max_pool', [x.value]), x);
+        if (target.every((size) => size === 1)) return pooled(ctx, ctx.emit('nn.global_max_pool', [x.value]), x);
         const sizes = ctx.staticShape(x.shape.slice(2), 'an adaptive pool');
         if (sizes.some((size, axis) => size % Number(target[axis]) !== 0)) ctx.unsupported('windows of uneven sizes');
         const kernel = sizes.map((size, axis) => size / Number(target[axis]));
         const window = { kernel, strides: kernel, pads: Array(2 * rank).fill(0), dilations: Array(rank).fill(1) };
-        return ctx.moved(ctx.emit('nn.max_pool', [x.value], window), x);
+        return pooled(ctx, ctx.emit('nn.max_pool', [x.value], window), x);
       });
-      return [pooled, null];
+      return [largest, null];
     },
   });
 

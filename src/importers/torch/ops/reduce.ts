@@ -50,13 +50,38 @@ const plain = (name: string, op: string): readonly TorchOp[] =>
     x.quantization ? ctx.unsupported('a quantized operand') : reduced(ctx, op, x.value, axes),
   );
 
-/** Over all positions of images as a global pool; over other axes in float between dequantize and quantize. */
+/**
+ * Of quantized tensors, by what PyTorch's kernels do:
+ *
+ *   qnnpack, all positions of images    as its global pool
+ *   the last axes, contiguous           rne(fl(fl(Σ − n·z)·fl(1/n)) + z)
+ *   all positions, channels-last        as a global pool
+ *   else                                in float between dequantize and quantize: ties may fall to the other side, as float sums do
+ */
 function mean(ctx: TorchContext, x: GraphTensor, { axes, keepdims }: Axes): Value | GraphTensor {
   if (x.quantization === undefined) return reduced(ctx, 'nn.reduce_mean', real(ctx, x), { axes, keepdims });
-  const spatial = x.shape.map((_, i) => i).slice(2);
-  if (x.shape.length >= 3 && [...axes].sort((a, b) => a - b).join() === spatial.join()) {
+  const rank = x.shape.length;
+  const sorted = [...axes].sort((a, b) => a - b);
+  const isSpatial =
+    rank >= 3 &&
+    sorted.join() ===
+      x.shape
+        .map((_, i) => i)
+        .slice(2)
+        .join();
+  const isInner = sorted.every((axis, i) => axis === rank - sorted.length + i);
+  const format = ctx.formatOf(x);
+  const isQnnpack = ctx.profile === 'torch-qnnpack' && x.dtype === 'u8' && rank === 4;
+  const left = x.shape.filter((_, axis) => !axes.includes(axis));
+  const shape = keepdims ? x.shape.map((dim, axis) => (axes.includes(axis) ? 1 : dim)) : left;
+  if (isSpatial && (isQnnpack || (format.isChannelsLast && !format.isContiguous))) {
     const y = globalAverage(ctx, x);
-    return keepdims ? y : ctx.moved(ctx.reshape(y.value, y.shape.slice(0, 2)), y, false);
+    return ctx.moved(ctx.reshape(y.value, shape), y, keepdims && y.channelsLast);
+  }
+  if (isInner && format.isContiguous && rank > 0) {
+    const lead = [left[0] ?? 1, elementsOf(left.slice(1)), elementsOf(x.shape.slice(rank - sorted.length))];
+    const rows = ctx.moved(ctx.reshape(x.value, lead), x, false);
+    return ctx.moved(ctx.reshape(globalAverage(ctx, rows, 'torch-contiguous').value, shape), x, false);
   }
   const { quantization, type } = ctx.quantized(x);
   const y = ctx.result(reduced(ctx, 'nn.reduce_mean', dequantized(ctx, x).value, { axes, keepdims }));

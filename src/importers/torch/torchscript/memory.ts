@@ -6,8 +6,9 @@ import { fail, type Location } from '../../../diagnostics/index.ts';
 import type { Value } from '../../../ir/define_op.ts';
 import { Place, Storage } from '../memory/place.ts';
 import { type Builder, type Region, whole } from '../memory/region.ts';
-import { channelsLast, isPacked, rowMajor, type Strides } from '../memory/strides.ts';
+import { channelsLast, isLastOrder, isPacked, rowMajor, type Strides } from '../memory/strides.ts';
 import { viewsOf } from '../memory/views.ts';
+import type { MemoryFormat } from '../ops/context.ts';
 import { TorchTensor } from '../pickle/index.ts';
 import { GraphTensor, isTensor, type TorchValue } from '../values.ts';
 import type { OperatorCall } from './objects.ts';
@@ -129,12 +130,25 @@ export class Memory {
     const answer = viewsOf(call.name, operand, now.args, now.keywords, found);
     if (answer === 'new') return this.#renewed(call, result);
     const source = this.#placeOf(self, call.where);
-    results.forEach((x, i) => {
-      if (x === self) return;
+    const placed = results.map((given, i): Handle => {
+      if (given === self) return given;
+      const region = Array.isArray(answer) ? (answer[i] as Region | undefined) : undefined;
+      const x = ordered(given, region);
       if (answer === 'self') this.#places.set(x, source);
-      else this.#share(x, source, answer === 'unsure' ? undefined : answer[i], call.where);
+      else this.#share(x, source, region, call.where);
+      return x;
     });
-    return result;
+    return Array.isArray(result) ? placed : placed[0];
+  }
+
+  /** How the elements of a tensor lie: as those of a new one, channels-last, both (axes of size 1), or neither. */
+  formatOf(x: GraphTensor): MemoryFormat {
+    const { shape, strides } = this.#regionOf(x);
+    const last = channelsLast(shape);
+    return {
+      isContiguous: isPacked(shape, strides) ?? !x.channelsLast,
+      isChannelsLast: (last && isPacked(shape, strides, last)) ?? x.channelsLast,
+    };
   }
 
   #share(x: Handle, source: Place, region: Region | undefined, where: Location): void {
@@ -204,6 +218,13 @@ export class Memory {
     const { origin } = place.storage;
     if (origin instanceof TorchTensor && !this.written.has(origin)) this.written.set(origin, { by: call.name, where });
   }
+}
+
+/** A view whose order of axes says how results of elementwise operators lie. */
+function ordered(x: Handle, region: Region | undefined): Handle {
+  const last = region && isLastOrder(region.shape, region.strides);
+  if (last === undefined || x instanceof TorchTensor || x.channelsLast === last) return x;
+  return new GraphTensor(x.value, x.type, { quantization: x.quantization, channelsLast: last });
 }
 
 const operandsOf = ({ args, keywords }: OperatorCall): readonly Handle[] =>

@@ -162,6 +162,7 @@ export class TensorOperators implements Operators {
     return new TorchContext(this.#sink, {
       profile: this.#profile,
       evidence: this.#evidence,
+      formatOf: (x) => this.memory.formatOf(x),
       name,
       loc,
       where: { ...where, op },
