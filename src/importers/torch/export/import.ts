@@ -8,6 +8,7 @@ import { type Dim, formatType, type Loc, type TensorType, type ValueId } from '.
 import { Scope } from '../../scope.ts';
 import { Unsupported } from '../../unsupported.ts';
 import type { Archive } from '../archive/index.ts';
+import { doesMore, writesSilently } from '../memory/mutating.ts';
 import { TorchTensor } from '../pickle/index.ts';
 import { ExportContext, type Surroundings } from './context.ts';
 import type { ExportOp } from './define_export_op.ts';
@@ -84,9 +85,21 @@ class Importer {
     const results = [...new Set(all)];
     if (results.length === 0) fail('U1004', 'the program has no output', this.#where);
     this.#scope.prune(results);
+    this.#refuseDropped();
     const unsupported = this.#unsupported.filter(({ value }) => value in this.#scope.values);
     const origin: ExportOrigin = { kind: 'torch-export', torchVersion: this.#program.torchVersion, unsupported };
     return { ...this.#scope.finish('main', results, origin), ...this.#ranges() };
+  }
+
+  /** A node of a foreign library whose results nobody reads is there for what else it does. */
+  #refuseDropped(): void {
+    for (const { target, inputs, outputs, source } of this.#program.graph.nodes) {
+      const isDropped = tensorNames(outputs).every((name) => !(name in this.#scope.values));
+      const operands = tensorNames(inputs.map(({ argument }) => argument));
+      if (!isDropped || operands.length === 0 || !doesMore(target.split('.')[0])) continue;
+      const what = `the operator ${target} is not known, and nothing reads its result`;
+      fail('U2008', `${what}: it may be there for what else it does${source ? ` (${source})` : ''}`, this.#where);
+    }
   }
 
   /** The bounds of symbols, as PyTorch checks them: sizes below 2 are never refused. */
@@ -206,6 +219,8 @@ class Importer {
       } catch (error) {
         if (!(error instanceof Unsupported)) throw error;
         this.#scope.drop();
+        const [library, name] = node.target.split('.');
+        if (writesSilently(library, name)) fail('U2008', `${node.target} writes to an operand: ${error.message}`, loc);
         this.#note(first, node.target, error.message);
       }
     }

@@ -13,9 +13,9 @@ import { describe, GraphTensor, isTensor, leafCount, type TorchValue, UnknownTen
 import type { Expression, Parameter } from './ast.ts';
 import { CodeBase } from './code.ts';
 import { Interpreter } from './interpreter.ts';
+import { refuseDropped, refuseState } from './left_behind.ts';
 import { Modules } from './modules.ts';
 import { FunctionObject, ModuleObject } from './objects.ts';
-import { STATE_HINT } from './state.ts';
 import { TensorOperators } from './tensor_operators.ts';
 
 export interface ImportTorchOptions {
@@ -153,15 +153,8 @@ class Importer {
     const result = interpreter.call(forward, [], inputs, where);
     const outputs = outputsOf(result, operators, where);
     const graph = sink.finish('main', outputs, this.#origin(operators.unsupported));
-    const initial = (tensor: TorchTensor): boolean =>
-      (constants.get(tensor)?.id ?? '') in graph.values || (tensor.count === 1 && operators.memory.wasRead(tensor));
-    for (const { tensor, what, where: at } of interpreter.state.replaced)
-      if (initial(tensor)) refuseState(`${what} is read and then assigned`, at);
-    for (const [tensor, { by, where: at }] of operators.memory.written) {
-      const isKept = tensor.storage.key !== '' || interpreter.state.isKept(tensor);
-      if (isKept && initial(tensor))
-        refuseState(`${describe(tensor)} that the model holds is read, and ${by}_ writes to it`, at);
-    }
+    refuseState(graph, interpreter.state, operators, constants);
+    refuseDropped(graph, operators.foreign);
     return graph;
   }
 
@@ -204,9 +197,6 @@ class Importer {
     return new GraphTensor(sink.input(name, { dtype: 'f32', shape }), scalarTypes.float32);
   }
 }
-
-const refuseState = (what: string, where: Location): never =>
-  fail('U2008', `${what}: the next call would read another value`, where, STATE_HINT);
 
 /** Tensors are inputs; whatever else has to have a default. */
 function isInput({ name, type, default: fallback }: Parameter, where: Location): boolean {

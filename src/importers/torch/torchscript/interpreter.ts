@@ -50,8 +50,8 @@ export class Interpreter extends Frames {
   // ---- objects
 
   /** Pickled objects become modules when they are reached. */
-  #reached(value: TorchValue, where: () => Location): TorchValue {
-    return value instanceof PickleObject ? this.#modules.instance(value, where()) : value;
+  #reached(value: TorchValue, line: number): TorchValue {
+    return value instanceof PickleObject ? this.#modules.instance(value, this.at(line)) : value;
   }
 
   attribute(object: ModuleObject, name: string, where: () => Location): TorchValue | undefined {
@@ -178,10 +178,7 @@ export class Interpreter extends Frames {
   #loop({ target, over, body, line }: Extract<Statement, { kind: 'for' }>): Ending | undefined {
     for (const item of this.#iterated(over)) {
       this.step(line);
-      this.#assign(
-        target,
-        this.#reached(item, () => this.at(line)),
-      );
+      this.#assign(target, this.#reached(item, line));
       const ending = this.#run(body);
       if (ending?.kind === 'return') return ending;
       if (ending?.kind === 'break') break;
@@ -218,10 +215,7 @@ export class Interpreter extends Frames {
         if (value.length !== target.items.length)
           this.refuse(target.line, `${value.length} values for ${target.items.length} variables`);
         target.items.forEach((item, i) => {
-          this.#assign(
-            item,
-            this.#reached(value[i], () => this.at(target.line)),
-          );
+          this.#assign(item, this.#reached(value[i], target.line));
         });
         return;
       }
@@ -326,7 +320,7 @@ export class Interpreter extends Frames {
       const constant = this.#constants[Number(dotted.slice(11))];
       if (constant === undefined)
         return this.refuse(line, `${dotted} is none of the ${this.#constants.length} constants`);
-      const value = this.#reached(constant, () => this.at(line));
+      const value = this.#reached(constant, line);
       this.state.keep(value);
       return value;
     }
@@ -345,7 +339,7 @@ export class Interpreter extends Frames {
     if (container instanceof Undetermined) return container;
     const call = containerCall('aten::__getitem__', container);
     const refuse = (why: string): never => this.refuse(line, why);
-    if (call) return this.#reached(call.run({ args: [container, at], refuse }), () => this.at(line));
+    if (call) return this.#reached(call.run({ args: [container, at], refuse }), line);
     return this.refuse(line, `an element of ${describe(container)} is not supported`, 'U2008');
   }
 

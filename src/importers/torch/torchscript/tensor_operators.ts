@@ -6,6 +6,7 @@ import type { Unsupport } from '../../../ir/graph.ts';
 import { opaqueOp } from '../../../ir/ops/opaque.op.ts';
 import type { Loc } from '../../../ir/types.ts';
 import type { GraphSink, Mark } from '../graph_sink.ts';
+import { doesMore, writesSilently } from '../memory/mutating.ts';
 import type { Builder } from '../memory/region.ts';
 import { isViewName } from '../memory/views.ts';
 import { Arguments } from '../ops/arguments.ts';
@@ -23,6 +24,8 @@ import type { OperatorCall, Operators } from './objects.ts';
 
 export class TensorOperators implements Operators {
   readonly unsupported: Unsupport[] = [];
+  /** Calls of operators that may do more than compute their results. */
+  readonly foreign: { readonly operator: string; readonly where: Location }[] = [];
   readonly memory = new Memory((x, where) => this.#context('stored', 'stored', where).graph(x));
   readonly #sink: GraphSink;
   readonly #profile: TorchProfile;
@@ -184,6 +187,9 @@ export class TensorOperators implements Operators {
   }
 
   #unknown(call: OperatorCall, base: string, reason: string): TorchValue {
+    const [library, name] = call.name.split('::');
+    if (writesSilently(library, name))
+      fail('U2008', `the operator ${call.name} writes to an operand, and it is not supported: ${reason}`, call.where);
     const result = this.#opaque(call, base);
     if (result instanceof GraphTensor) this.unsupported.push({ value: result.value.id, operator: call.name, reason });
     return result;
@@ -197,6 +203,7 @@ export class TensorOperators implements Operators {
     emitter.loc = { ...this.#file, node: base, op: name };
     try {
       const [value] = emitter.emitList(opaqueOp, tensors, { operator: name, results: ['opaque[]'] });
+      if (doesMore(name.split('::')[0])) this.foreign.push({ operator: name, where });
       return new GraphTensor(this.#sink.rename(value, base, mark), scalarTypes.float32, { operator: name });
     } catch (error) {
       if (error instanceof UnskewError) return fail('U2008', `the operator ${name} is not supported`, where);

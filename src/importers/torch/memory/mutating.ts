@@ -1,0 +1,22 @@
+/** Operators of ATen that write to an operand although their names do not end in `_`: statistics, and what observers keep. */
+const names = new Set([
+  '_native_batch_norm_legit',
+  '_batch_norm_with_update',
+  '_fused_moving_avg_obs_fq_helper',
+  'fused_moving_avg_obs_fake_quant',
+  'rrelu_with_noise',
+  '_amp_update_scale',
+  '_cummax_helper',
+  '_cummin_helper',
+]);
+
+export const writesSilently = (library: string, name: string): boolean => library === 'aten' && names.has(name);
+
+/** Libraries whose operators only compute; of those of others nobody knows what else they do. */
+const computing = new Set([
+  ...['aten', 'prim', 'prims', 'quantized', 'quantized_decomposed', 'torchao', 'torchvision', 'onednn'],
+  ...['_operator', 'math', 'torch', 'builtins'],
+]);
+
+/** Whether an operator may be there for what it does beside its results: it is refused where nobody reads them. */
+export const doesMore = (library: string): boolean => !computing.has(library);
