@@ -4,7 +4,7 @@
  *
  *   2^-14             a multiplier and a product, or a sum with the zero point added before it is rounded, each rounded to binary32
  *   2^-14·(sa + sb)/s the ratios of an addition
- *   sx·sw/2           a float bias that becomes an integer
+ *   sx·sw/2           a float bias that becomes an integer, in ONNX Runtime wherever a quantize follows, grouped or not
  *   y·(1 − s·⌊1/s⌋)   QLinearSoftmax, which takes 1/⌊1/s⌋ for its scale
  */
 import { constantOf, type Graph, type Node, nodesOf, type ValueId } from '../ir/index.ts';
@@ -17,28 +17,39 @@ const ROUNDINGS = 2 ** -14;
 export function groupsOf(graph: Graph, grouping: readonly CertificateEntry[]): NonNullable<Meaning['groups']> {
   const producers = new Map<ValueId, Node>();
   for (const node of nodesOf(graph)) for (const id of node.results) producers.set(id, node);
+  const entries = new Map(grouping.map((entry) => [entry.node, entry]));
   const groups = new Map<ValueId, { readonly slack: number; readonly why?: string }>();
-  for (const { node: name, exactness, onnxruntime } of grouping) {
-    const quantize = graph.nodes[name as ValueId];
-    if (exactness === 'bit-exact' || quantize?.op !== 'qnn.quantize') continue;
-    const why = onnxruntime && `onnxruntime computes it in float: ${onnxruntime}`;
-    groups.set(quantize.results[0], { slack: slackOf(graph, producers, quantize), ...(why && { why }) });
+  for (const quantize of nodesOf(graph)) {
+    if (quantize.op !== 'qnn.quantize') continue;
+    const [y] = quantize.results;
+    const entry = entries.get(y);
+    const isGrouped = entry !== undefined && entry.exactness !== 'bit-exact';
+    const { slack, bias } = slackOf(graph, producers, quantize);
+    const why = isGrouped && entry.onnxruntime ? `onnxruntime computes it in float: ${entry.onnxruntime}` : undefined;
+    if (isGrouped) groups.set(y, { slack: slack + bias, ...(why && { why }) });
+    else if (bias > 0) groups.set(y, { slack: bias, why: 'onnxruntime rounds its float bias to an integer' });
   }
   return groups;
 }
 
-function slackOf(graph: Graph, producers: ReadonlyMap<ValueId, Node>, quantize: Node): number {
+interface Slack {
+  readonly slack: number;
+  readonly bias: number;
+}
+
+function slackOf(graph: Graph, producers: ReadonlyMap<ValueId, Node>, quantize: Node): Slack {
   const step = Math.max(...scalesAt(graph, quantize));
   let node = producers.get(quantize.operands[0] as ValueId);
   while (node?.op === 'nn.relu' || node?.op === 'nn.clip') node = producers.get(node.operands[0] as ValueId);
-  if (node === undefined) return ROUNDINGS * step;
-  if (node.op === 'nn.softmax') return ROUNDINGS * step + (1 - step * Math.floor(Math.fround(1 / step)));
+  if (node === undefined) return { slack: ROUNDINGS * step, bias: 0 };
+  if (node.op === 'nn.softmax')
+    return { slack: ROUNDINGS * step + (1 - step * Math.floor(Math.fround(1 / step))), bias: 0 };
   const sources = node.operands.map((id) => (id ? producers.get(id) : undefined));
   const product = isProduct(node) ? node : sources.find((source) => source && isProduct(source));
-  if (product) return ROUNDINGS * step + biasMove(graph, producers, node, product);
+  if (product) return { slack: ROUNDINGS * step, bias: biasMove(graph, producers, node, product) };
   const scales =
     node.op === 'nn.add' ? sources.map((source) => (source ? Math.max(...scalesAt(graph, source)) : 0)) : [];
-  return ROUNDINGS * scales.reduce((sum, s) => sum + s, step);
+  return { slack: ROUNDINGS * scales.reduce((sum, s) => sum + s, step), bias: 0 };
 }
 
 const isProduct = ({ op }: Node): boolean => ['nn.conv', 'nn.conv_transpose', 'nn.matmul'].includes(op);

@@ -21,10 +21,17 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Nodes as they are added; every method names its result. */
 class Net {
+  /** What the floats that are quantized first are dequantized to. */
+  readonly dequantized: string[] = [];
+  readonly #ofFloats: boolean;
   readonly nodes: ModelNode[] = [];
   readonly initializers: ModelInitializer[] = [];
   readonly inputs: { name: string; type: string; dims: readonly number[] }[] = [];
   #names = 0;
+
+  constructor(ofFloats = false) {
+    this.#ofFloats = ofFloats;
+  }
 
   op(op: string, inputs: readonly string[], attrs: Record<string, ModelAttr> = {}): string {
     const name = `v${this.#names++}`;
@@ -37,7 +44,7 @@ class Net {
     return name;
   }
   float = (values: readonly number[], shape: readonly number[] = []) => this.constant(tensor('f32', values, shape));
-  input(dtype: 'u8' | 's8' | 'bool', dims: readonly number[]): string {
+  input(dtype: 'u8' | 's8' | 'bool' | 'f32', dims: readonly number[]): string {
     const name = `x${this.inputs.length}`;
     this.inputs.push({ name, type: dtypes[dtype].onnx, dims });
     return name;
@@ -60,11 +67,18 @@ class Net {
       { axis },
     );
   }
-  bytes = (output: string, dtype: Eight, opset: number): Uint8Array =>
+  /** An input, or a float input quantized, dequantized. */
+  activation(dtype: Eight, dims: readonly number[], scale: number, zp: number): string {
+    if (!this.#ofFloats) return this.dequantize(this.input(dtype, dims), dtype, scale, zp);
+    const x = this.dequantize(this.quantize(this.input('f32', dims), dtype, scale, zp), dtype, scale, zp);
+    this.dequantized.push(x);
+    return x;
+  }
+  bytes = (outputs: readonly string[], dtype: Eight | 'f32', opset: number): Uint8Array =>
     writeModel({
       nodes: this.nodes,
       inputs: this.inputs,
-      outputs: [{ name: output, type: dtypes[dtype].onnx }],
+      outputs: outputs.map((name) => ({ name, type: dtypes[dtype].onnx })),
       initializers: this.initializers,
       opsets: { '': opset },
     });
@@ -82,8 +96,7 @@ const all = [256, 256];
 
 /** The float value in front of the quantize. */
 type Build = (m: Net, t: Types, sx: number, sw: number) => string;
-const operand = (m: Net, dtype: Eight, dims: readonly number[], s: number) =>
-  m.dequantize(m.input(dtype, dims), dtype, s, zero(dtype));
+const operand = (m: Net, dtype: Eight, dims: readonly number[], s: number) => m.activation(dtype, dims, s, zero(dtype));
 const unary =
   (op: string, attrs: Record<string, ModelAttr> = {}, dims: readonly number[] = [1, 4, 8, 8]): Build =>
   (m, t, sx) =>
@@ -234,10 +247,11 @@ async function onOrt(bytes: Uint8Array, feeds: Record<string, ITensor>) {
       return [name, new ort.Tensor(type as 'uint8', data as Uint8Array, [...dims])];
     }),
   );
-  const [y] = Object.values(await session.run(given));
+  const results = await session.run(given);
+  const all = session.outputNames.map((name) => Array.from(results[name].data as Uint8Array));
   await session.release();
   const ops = openOnnx(readFileSync(optimizedModelFilePath)).graph.nodes.map(({ opType }) => opType);
-  return { y: Array.from(y.data as Uint8Array), ops };
+  return { y: all[0], all, ops };
 }
 
 /** Scales at which nearly every result is a tie, and some at which hardly any is. */
@@ -255,7 +269,7 @@ describe.each(Object.entries(builds))('%s', (name, build) => {
       const v = build(m, t, sx, sw);
       const probability = /softmax|sigmoid/.test(name);
       const zy = name.includes('relu') ? dtypes[t.y].min : zero(t.y);
-      const bytes = m.bytes(m.quantize(v, t.y, probability ? 1 / 256 : sy, zy), t.y, 17);
+      const bytes = m.bytes([m.quantize(v, t.y, probability ? 1 / 256 : sy, zy)], t.y, 17);
       const feeds = feedsOf(m);
       const { y, ops } = await onOrt(bytes, feeds);
       const graph = importOnnx(bytes);
@@ -274,4 +288,49 @@ describe.each(Object.entries(builds))('%s', (name, build) => {
       expect(differences.every((d) => d === 1)).toBe(true);
     },
   );
+});
+
+/**
+ * Activations that are quantized in the model: s8 becomes u8 where it has one reader, and stays s8 where it has two, as
+ * the residuals of a network have. Then the layers around are left in float.
+ */
+describe.each(['conv, s32 bias', 'matmul', 'two tensors added', 'softmax', 'average pool'])('%s of floats', (name) => {
+  it.each(
+    (['u8', 's8'] as const).flatMap((x) =>
+      (['u8', 's8'] as const).flatMap((y) => [1, 2].map((readers) => ({ x, y, readers }))),
+    ),
+  )('$x to $y, $readers readers', async ({ x, y, readers }) => {
+    const m = new Net(true);
+    const [sx, sw, sy] = scales.others;
+    const v = builds[name](m, { x, w: name === 'two tensors added' ? x : 's8', y }, sx, sw);
+    const probability = name === 'softmax';
+    const q = m.dequantize(
+      m.quantize(v, y, probability ? 1 / 256 : sy, zero(y)),
+      y,
+      probability ? 1 / 256 : sy,
+      zero(y),
+    );
+    const outputs = [m.op('Neg', [q]), ...(readers === 2 ? m.dequantized.map((d) => m.op('Abs', [d])) : [])];
+    const bytes = m.bytes(outputs, 'f32', 17);
+    const graph = importOnnx(bytes);
+    const feeds = Object.fromEntries(
+      m.inputs.map(({ name: input, dims }, n) => [
+        input,
+        tensor(
+          'f32',
+          Float32Array.from({ length: sizeOf(dims) }, (_, i) => ((i * 2654435761 + n * 977) % 1000) / 200 - 2.5),
+          dims,
+        ),
+      ]),
+    );
+    const { all: results, ops } = await onOrt(bytes, feeds);
+    const left = [...leftInFloat(graph).values()];
+    const isFloat = ops.filter((op) => op === 'QuantizeLinear').length > m.inputs.length;
+    expect(left.length > 0, `${ops} ${left}`).toBe(isFloat);
+    const { quantized } = legalize(graph, { target: 'onednn' });
+    const step = probability ? 1 / 256 : sy;
+    const [ours] = Object.values(interpret(quantized, feeds)).map(numbersOf);
+    const off = ours.filter((r, i) => Math.abs(r - results[0][i]) > step / 2).length;
+    expect(off).toBeLessThanOrEqual(isFloat ? ours.length / 100 : 0);
+  });
 });

@@ -43,6 +43,44 @@ const movers: ReadonlySet<string> = new Set([
   'nn.gather',
 ]);
 
+/**
+ * What it takes an s8 activation for: one that is quantized, has one reader behind its dequantize and is no output becomes u8,
+ * its zero point 128 higher. One that is read twice (a residual) stays s8, and everything around it is left in float.
+ */
+function seenAs(graph: Graph, producers: Producers, id: ValueId): string {
+  const { dtype } = graph.values[id].type;
+  const quantize = producers.get(id);
+  if (dtype !== 's8' || quantize?.op !== 'qnn.quantize' || !quantize.operands[2] || graph.outputs.includes(id))
+    return dtype;
+  const readers = readersOf(graph, id);
+  const isPair = readers.length > 0 && readers.every(({ op }) => op === 'qnn.dequantize');
+  const uses = readers.flatMap(({ results: [x] }) => [
+    ...readersOf(graph, x),
+    ...(graph.outputs.includes(x) ? [x] : []),
+  ]);
+  return isPair && uses.length <= 1 ? 'u8' : dtype;
+}
+
+const indices = new WeakMap<Graph, ReadonlyMap<ValueId, readonly Node[]>>();
+
+function readersOf(graph: Graph, id: ValueId): readonly Node[] {
+  const index = indices.get(graph) ?? readersIn(graph);
+  indices.set(graph, index);
+  return index.get(id) ?? [];
+}
+
+function readersIn(graph: Graph): ReadonlyMap<ValueId, readonly Node[]> {
+  const index = new Map<ValueId, Node[]>();
+  for (const node of nodesOf(graph))
+    for (const id of node.operands) {
+      if (id === null) continue;
+      const known = index.get(id);
+      if (known) known.push(node);
+      else index.set(id, [node]);
+    }
+  return index;
+}
+
 /** By the value that is quantized: why the group in front of it stays float in ONNX Runtime. `graph` as it was imported. */
 export function leftInFloat(graph: Graph): ReadonlyMap<ValueId, string> {
   const producers = new Map<ValueId, Node>();
@@ -59,7 +97,7 @@ export function leftInFloat(graph: Graph): ReadonlyMap<ValueId, string> {
 type Producers = ReadonlyMap<ValueId, Node>;
 
 function reasonAt(graph: Graph, producers: Producers, quantize: Node): string | undefined {
-  const y = graph.values[quantize.results[0]].type.dtype;
+  const y = seenAs(graph, producers, quantize.results[0]);
   if (y !== 'u8' && y !== 's8') return undefined;
   let id = quantize.operands[0] as ValueId;
   let clamp: string | undefined;
@@ -92,7 +130,7 @@ function groupOf(graph: Graph, producers: Producers, node: Node): Group | undefi
     let at = id ? producers.get(id) : undefined;
     while (at && movers.has(at.op)) at = at.operands[0] ? producers.get(at.operands[0]) : undefined;
     const source = at?.op === 'qnn.dequantize' ? at.operands[0] : undefined;
-    const dtype = source && graph.values[source].type.dtype;
+    const dtype = source && seenAs(graph, producers, source);
     return dtype === 'u8' || dtype === 's8' ? dtype : undefined;
   };
   const [first, second] = node.operands;
