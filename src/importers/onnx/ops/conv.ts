@@ -7,7 +7,7 @@ import { requantize } from './requantize.ts';
 import {
   autoPad,
   convAttributes,
-  convAttrsOf,
+  convOf,
   kernelOf,
   perChannel,
   splitPads,
@@ -79,8 +79,9 @@ function qlinearConv(ctx: NodeContext): Value {
   const channelsLast = ctx.attr.flag('channels_last');
   const [given, w] = [ctx.get('x'), ctx.get('w')];
   const x = channelsLast ? toChannelsFirst(ctx, given) : given;
-  const attrs = convAttrsOf(ctx, x, w, 'w');
-  const sum = ctx.emit('qnn.conv', [x, w, ctx.find('x_zero_point'), ctx.find('w_zero_point')], attrs);
+  const zero = ctx.find('x_zero_point');
+  const { source, attrs } = convOf(ctx, x, w, { name: 'w', zero });
+  const sum = ctx.emit('qnn.conv', [source, w, zero, ctx.find('w_zero_point')], attrs);
   const bias = ctx.find('B');
   const accumulator = bias ? ctx.emit('nn.add', [sum, perChannel(ctx, bias, x.type.shape.length)]) : sum;
   const scales = { a: ctx.get('x_scale'), b: ctx.get('w_scale'), y: ctx.get('y_scale') };
@@ -107,7 +108,8 @@ export const convOps: readonly OnnxOp[] = [
     attributes: convAttributes,
     import(ctx) {
       const [x, w] = [ctx.get('X'), ctx.get('W')];
-      return ctx.emit('nn.conv', [x, w, ctx.find('B')], convAttrsOf(ctx, x, w));
+      const { source, attrs } = convOf(ctx, x, w);
+      return ctx.emit('nn.conv', [source, w, ctx.find('B')], attrs);
     },
   }),
   defineOnnxOp({
@@ -123,11 +125,9 @@ export const convOps: readonly OnnxOp[] = [
     attributes: convAttributes,
     import(ctx) {
       const [x, w] = [ctx.get('x'), ctx.get('w')];
-      return ctx.emit(
-        'qnn.conv',
-        [x, w, ctx.find('x_zero_point'), ctx.find('w_zero_point')],
-        convAttrsOf(ctx, x, w, 'w'),
-      );
+      const zero = ctx.find('x_zero_point');
+      const { source, attrs } = convOf(ctx, x, w, { name: 'w', zero });
+      return ctx.emit('qnn.conv', [source, w, zero, ctx.find('w_zero_point')], attrs);
     },
   }),
   defineOnnxOp({

@@ -1,17 +1,32 @@
 /** Pools. */
 import type { Value } from '../../../ir/define_op.ts';
+import { type DType, dtypes, isFloat } from '../../../ir/dtype.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
-import { toChannelsFirst, toChannelsLast, type Window, windowAttributes, windowOf } from './windows.ts';
+import { sourceOf, toChannelsFirst, toChannelsLast, type Window, windowAttributes, windowOf } from './windows.ts';
 
 export function poolWindow(ctx: NodeContext, x: Value): Window {
   const kernel = ctx.attr.ints('kernel_shape') ?? ctx.refuse('kernel_shape is missing');
-  return windowOf(ctx, x.type.shape.slice(2), kernel);
+  const window = windowOf(ctx, x.type.shape.slice(2), kernel);
+  if (window.open) ctx.unsupported('auto_pad over an axis of unknown size (give inputShapes, or --shape NAME=SIZES)');
+  return window;
 }
 
+/** Around the input is what no maximum is: the lowest value. */
 function maxPool(ctx: NodeContext, x: Value): Value {
-  const { kernel, strides, pads, dilations } = poolWindow(ctx, x);
-  return ctx.emit('nn.max_pool', [x], { kernel, strides, pads, dilations, ceilMode: ctx.attr.flag('ceil_mode') });
+  const kernel = ctx.attr.ints('kernel_shape') ?? ctx.refuse('kernel_shape is missing');
+  const window = windowOf(ctx, x.type.shape.slice(2), kernel);
+  const { strides, pads, dilations } = window;
+  const { dtype } = x.type;
+  const lowest = window.open && dtype !== 'opaque' && (isFloat(dtype) ? -Infinity : dtypes[dtype].min);
+  const fill = typeof lowest === 'number' ? ctx.scalar(dtype as DType, lowest, 'lowest') : undefined;
+  return ctx.emit('nn.max_pool', [sourceOf(ctx, x, window, fill)], {
+    kernel,
+    strides,
+    pads,
+    dilations,
+    ceilMode: ctx.attr.flag('ceil_mode'),
+  });
 }
 
 const globalPool = (name: string, op: string): OnnxOp =>

@@ -1,7 +1,8 @@
 /** The attributes that convolutions and pools share. */
 import type { Value } from '../../../ir/define_op.ts';
+import { addDims, ceilDims, divDims, maxDims, mulDims, subDims } from '../../../ir/dims.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
-import type { Dim, Shape } from '../../../ir/types.ts';
+import { type Dim, isStatic, type Shape } from '../../../ir/types.ts';
 import type { NodeContext } from '../node_context.ts';
 
 export const windowAttributes = ['auto_pad', 'dilations', 'kernel_shape', 'pads', 'strides'];
@@ -12,6 +13,8 @@ export interface Window {
   readonly strides: readonly number[];
   readonly pads: readonly number[];
   readonly dilations: readonly number[];
+  /** SAME padding over sizes that are not known yet: to be made by nn.pad, for `pads` are 0. */
+  readonly open?: Shape;
 }
 
 /** Strides, pads and dilations of a window of `kernel` over the spatial axes `spatial`. */
@@ -32,7 +35,8 @@ export function windowOf(ctx: NodeContext, spatial: Shape, kernel: readonly numb
   const pads =
     auto === 'NOTSET'
       ? list('pads', 2 * rank, 0, Number.MIN_SAFE_INTEGER)
-      : autoPads(ctx, auto, spatial, { kernel, strides, dilations });
+      : autoPads(auto, spatial, { kernel, strides, dilations });
+  if (!isStatic(pads)) return { kernel, strides, dilations, pads: pads.map(() => 0), open: pads };
   if (pads.some((pad) => pad < 0)) ctx.unsupported(`negative pads [${pads}]`);
   return { kernel, strides, dilations, pads };
 }
@@ -48,26 +52,31 @@ export function autoPad(ctx: NodeContext): AutoPad {
 
 /** SAME: output = ⌈input / stride⌉, an odd pad goes to the end for UPPER and to the begin for LOWER. */
 function autoPads(
-  ctx: NodeContext,
   auto: AutoPad,
   spatial: Shape,
-  { kernel, strides, dilations }: Omit<Window, 'pads'>,
-): readonly number[] {
+  { kernel, strides, dilations }: Pick<Window, 'kernel' | 'strides' | 'dilations'>,
+): Shape {
   if (auto === 'VALID') return Array(2 * kernel.length).fill(0);
   const totals = spatial.map((size, i) => {
     const reach = dilations[i] * (kernel[i] - 1) + 1;
-    if (typeof size === 'number') return Math.max(0, (Math.ceil(size / strides[i]) - 1) * strides[i] + reach - size);
-    return strides[i] === 1
-      ? reach - 1
-      : ctx.unsupported(`auto_pad ${auto} over an axis of unknown size (give inputShapes)`);
+    const covered = addDims(mulDims(subDims(ceilDims(size, strides[i]), 1), strides[i]), reach);
+    return maxDims(subDims(covered, size), 0);
   });
   return splitPads(totals, auto);
 }
 
-export function splitPads(totals: readonly number[], auto: AutoPad): readonly number[] {
-  const small = totals.map((total) => Math.floor(total / 2));
-  const large = totals.map((total) => Math.ceil(total / 2));
+export function splitPads<D extends Dim>(totals: readonly D[], auto: AutoPad): readonly D[] {
+  const small = totals.map((total) => divDims(total, 2) as D);
+  const large = totals.map((total) => ceilDims(total, 2) as D);
   return auto === 'SAME_LOWER' ? [...large, ...small] : [...small, ...large];
+}
+
+/** The source of a window with what SAME puts around it where that follows from sizes; `fill` is 0 unless given. */
+export function sourceOf(ctx: NodeContext, x: Value, { open }: Window, fill?: Value): Value {
+  if (open === undefined) return x;
+  const pads = [0, 0, ...open.slice(0, open.length / 2), 0, 0, ...open.slice(open.length / 2)];
+  const value = fill && (fill.type.shape.length > 0 ? ctx.reshape(fill, []) : fill);
+  return ctx.emit('nn.pad', [x, value], { pads, mode: 'constant' });
 }
 
 /** The spatial sizes of a filter [O, C, kernel…], which must be known and equal `kernel_shape` where that is given. */
@@ -80,11 +89,19 @@ export function kernelOf(ctx: NodeContext, w: Value, name: string): readonly num
   return kernel;
 }
 
-/** The attributes of a convolution of x with w. */
-export function convAttrsOf(ctx: NodeContext, x: Value, w: Value, name = 'W'): ConvAttrs {
-  const kernel = kernelOf(ctx, w, name);
-  const { strides, pads, dilations } = windowOf(ctx, x.type.shape.slice(2), kernel);
-  return { strides, pads, dilations, group: ctx.attr.int('group', 1) };
+/** The source and the attributes of a convolution of x with w; `zero` is what x has around it. */
+export function convOf(
+  ctx: NodeContext,
+  x: Value,
+  w: Value,
+  { name = 'W', zero }: { readonly name?: string; readonly zero?: Value | undefined } = {},
+): { readonly source: Value; readonly attrs: ConvAttrs } {
+  const window = windowOf(ctx, x.type.shape.slice(2), kernelOf(ctx, w, name));
+  const { strides, pads, dilations } = window;
+  return {
+    source: sourceOf(ctx, x, window, zero),
+    attrs: { strides, pads, dilations, group: ctx.attr.int('group', 1) },
+  };
 }
 
 /** A per-channel value [C] in the shape that adds to [N, C, spatial…]. */
