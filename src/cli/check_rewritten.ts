@@ -19,13 +19,8 @@ interface Checked {
 export const isForOnnxRuntimeAlone = (graph: Graph, against: readonly string[]): boolean =>
   against.length > 0 && against.every((name) => name === 'onnxruntime') && unknownOperators(graph).length > 0;
 
-/** The model that `rewrite` would write, in ONNX Runtime, against the model itself. */
-export async function checkRewritten(
-  source: Source,
-  graph: Graph,
-  { strategy, threads, seeds }: Checked,
-  terminal: Terminal,
-) {
+/** The model that `rewrite` would write, for ONNX Runtime to run beside the model itself. @throws UnskewError U5003 */
+export function rewrittenFor(source: Source, graph: Graph, strategy: Strategy | undefined) {
   const { graph: symmetric, quantized } = legalize(graph, { ...(strategy && { strategy }) });
   const model = onnxModelOf(source);
   if (typeof model === 'string')
@@ -35,13 +30,18 @@ export async function checkRewritten(
       { file: model },
       `write it first: unskew rewrite ${model} -o OUT --check`,
     );
-  const files = {
-    graphs: [quantized, symmetric],
-    original: graph,
-    models: [model, exportOnnx(symmetric)],
-    seeds,
-    ...(threads && { threads }),
-  } as const;
+  return { model, written: exportOnnx(symmetric), graphs: [quantized, symmetric] as const };
+}
+
+/** Both compared. */
+export async function checkRewritten(
+  source: Source,
+  graph: Graph,
+  { strategy, threads, seeds }: Checked,
+  terminal: Terminal,
+) {
+  const { model, written, graphs } = rewrittenFor(source, graph, strategy);
+  const files = { graphs, original: graph, models: [model, written], seeds, ...(threads && { threads }) } as const;
   const verdicts = await compareFiles(files, terminal);
   return { file: source.path, seeds, agrees: verdicts.every(({ agrees }) => agrees), verdicts };
 }

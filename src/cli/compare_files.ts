@@ -9,6 +9,7 @@ import { compareOutputs, type Tensors } from './compare.ts';
 import { hasOnnxRuntime, type PeerOptions } from './onnxruntime.ts';
 import { randomFeeds } from './random.ts';
 import { interpreterSide, onnxRuntimeSide, type Side } from './sides.ts';
+import { count } from './table.ts';
 import type { Terminal } from './terminal.ts';
 import { compareSides, onnxRuntimeClaim, type Verdict } from './verdict.ts';
 
@@ -31,6 +32,12 @@ export const unknownOperators = (graph: Graph): readonly string[] =>
     .filter(({ op }) => op === 'opaque')
     .map(({ id, attrs, loc }) => `${attrs.operator} (${loc.node ?? id})`);
 
+/** `Einsum (node) is not supported here` */
+export function unknownText(graph: Graph): string {
+  const [first, ...rest] = unknownOperators(graph);
+  return `${first}${rest.length > 0 ? ` and ${count(rest.length, 'more operator')} are` : ' is'} not supported here`;
+}
+
 /** @throws UnskewError U5003 when nothing can compare the two */
 export async function compareFiles(files: ComparedFiles, terminal: Terminal): Promise<Verdict[]> {
   const [reference, written] = files.graphs;
@@ -44,7 +51,7 @@ export async function compareFiles(files: ComparedFiles, terminal: Terminal): Pr
   }
   verdicts.push(...(await inOnnxRuntime(files, terminal)));
   if (unknown.length === 0) return verdicts;
-  const what = `${unknown[0]}${unknown.length > 1 ? ` and ${unknown.length - 1} more operators are` : ' is'} not supported here`;
+  const what = unknownText(reference);
   if (verdicts.length === 0)
     throw new UnskewError([
       {

@@ -39,6 +39,17 @@ export interface Ratio {
   readonly high: number;
 }
 
+/** The usual one, shortened for slow models to some ten seconds. */
+export async function scheduleFor(contenders: readonly Contender[]): Promise<Schedule> {
+  const start = performance.now();
+  for (const { run } of contenders) await run();
+  const budget = 10_000 / (performance.now() - start);
+  const { warmUp, rounds, burst, settle } = usualSchedule;
+  if (budget > warmUp + rounds * (burst + 1)) return usualSchedule;
+  const fewer = Math.max(3, Math.min(rounds, Math.floor(budget / 2)));
+  return { warmUp: 1, rounds: fewer, burst: Math.max(1, Math.min(burst, Math.floor(budget / fewer) - 1)), settle };
+}
+
 export async function measure(contenders: readonly Contender[], schedule: Schedule): Promise<Timing[]> {
   for (const contender of contenders) for (let i = 0; i < schedule.warmUp; i++) await contender.run();
   const rounds = contenders.map((): number[][] => []);

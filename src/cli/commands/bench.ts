@@ -1,10 +1,12 @@
 import { availableParallelism } from 'node:os';
 import type { NodeTime } from '../../runtime/executable.ts';
 import { UsageError } from '../args.ts';
+import { benchRewritten } from '../bench_rewritten.ts';
+import { isForOnnxRuntimeAlone } from '../check_rewritten.ts';
 import { defineCommand } from '../command.ts';
 import { openSource } from '../files.ts';
-import { publicFeeds, readInputs } from '../inputs.ts';
-import { type Contender, compare, measure, type Ratio, type Schedule, type Timing, usualSchedule } from '../measure.ts';
+import { publicFeeds, readInputs, withShapes } from '../inputs.ts';
+import { type Contender, compare, measure, type Ratio, scheduleFor, type Timing } from '../measure.ts';
 import { createPeer } from '../onnxruntime.ts';
 import { assignments, flag, optionalChoice, whole } from '../options.ts';
 import {
@@ -24,6 +26,7 @@ export const bench = defineCommand({
   summary: 'Time inferences, alone or interleaved with ONNX Runtime',
   description: [
     'Untimed runs go first. Contenders take turns in one process, so that a busy machine treats them alike; the ratio is of medians, with its 10th and 90th percentile over the rounds.',
+    'Where an operator is not supported, --vs onnxruntime times the model against the one that rewrite would write, both in ONNX Runtime.',
   ],
   arguments: { model: modelArgument },
   options: {
@@ -49,6 +52,9 @@ export const bench = defineCommand({
     const source = await openSource(values.model, values, terminal);
     if (values.perNode && values.backend === 'reference')
       throw new UsageError('--per-node needs the onednn backend', 'the interpreter keeps no times per node');
+    const bound = withShapes(source.graph, values);
+    if (isForOnnxRuntimeAlone(bound, values.vs ? [values.vs] : []))
+      return benchRewritten(source, bound, values, terminal);
     const start = performance.now();
     const { model, graph } = modelOf(source, values);
     try {
@@ -82,23 +88,12 @@ export const bench = defineCommand({
     const sections = [
       timingTable(r.timings),
       `compiling and the first run took ${r.compileAndFirstRun.toFixed(0)} ms`,
-      ...(r.ratio ? [ratioText(r.ratio)] : []),
+      ...(r.ratio ? [ratioText(r.ratio, r.timings)] : []),
       ...(r.nodes ? [nodeTable(r.nodes)] : []),
     ];
     return sections.join('\n\n');
   },
 });
-
-/** The usual one, shortened for slow models to some ten seconds. */
-async function scheduleFor(contenders: readonly Contender[]): Promise<Schedule> {
-  const start = performance.now();
-  for (const { run } of contenders) await run();
-  const budget = 10_000 / (performance.now() - start);
-  const { warmUp, rounds, burst, settle } = usualSchedule;
-  if (budget > warmUp + rounds * (burst + 1)) return usualSchedule;
-  const fewer = Math.max(3, Math.min(rounds, Math.floor(budget / 2)));
-  return { warmUp: 1, rounds: fewer, burst: Math.max(1, Math.min(burst, Math.floor(budget / fewer) - 1)), settle };
-}
 
 const byTime = (times: readonly NodeTime[]): NodeTime[] => [...times].sort((a, b) => b.microseconds - a.microseconds);
 
@@ -108,8 +103,8 @@ const timingTable = (timings: readonly Timing[]): string =>
     timings.map((t) => [t.name, t.runs, ...[t.minimum, t.median, t.p99].map((ms) => ms.toFixed(3))]),
   );
 
-const ratioText = ({ ratio, low, high }: Ratio): string =>
-  `onnxruntime takes ${ratio.toFixed(2)} times as long as unskew (${low.toFixed(2)} to ${high.toFixed(2)})`;
+const ratioText = ({ ratio, low, high }: Ratio, [base, other]: readonly Timing[]): string =>
+  `${other.name} takes ${ratio.toFixed(2)} times as long as ${base.name} (${low.toFixed(2)} to ${high.toFixed(2)})`;
 
 function nodeTable(nodes: readonly NodeTime[]): string {
   const total = nodes.reduce((sum, { microseconds }) => sum + microseconds, 0);

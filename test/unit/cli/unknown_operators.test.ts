@@ -62,6 +62,14 @@ describe.each(Object.keys(unknown))('%s', (name) => {
     expect(await unskew(['check', model])).toMatchObject(isRefused);
   });
 
+  test('bench --vs onnxruntime times both files there', async () => {
+    const { code, stdout, stderr } = await unskew(['bench', model, '--vs', 'onnxruntime', '--threads', '1']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^onnxruntime takes [\d.]+ times as long as onnxruntime, rewritten/m);
+    expect(stderr).toContain(`${name} (strange) is not supported here: onnxruntime runs the rewritten model instead`);
+    expect(await unskew(['bench', model])).toMatchObject(isRefused);
+  });
+
   test('compile writes nothing and names the operator, the node and what to do', async () => {
     const out = work.path(`${name}.unskew`);
     expect(await unskew(['compile', model, '-o', out])).toMatchObject({ ...isRefused, stdout: '' });
