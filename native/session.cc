@@ -64,9 +64,9 @@ BufferList addresses_of(const std::vector<AlignedBuffer>& buffers) {
 }  // namespace
 
 struct Session::Run {
-  std::unique_ptr<Staging> staging;
+  std::unique_ptr<Inputs> inputs;
   Napi::Promise::Deferred deferred;
-  std::vector<Napi::Reference<Napi::Uint8Array>> outputs;
+  Napi::ObjectReference outputs;
   std::string error;
 };
 
@@ -89,7 +89,7 @@ Session::~Session() {
 // Idempotent; on the JavaScript thread, also from the finalizer.
 void Session::close() {
   state_->close();
-  idle_staging_.clear();
+  idle_inputs_.clear();
   Napi::MemoryManagement::AdjustExternalMemory(Napi::BasicEnv(env_), -std::exchange(held_bytes_, 0));
   if (pending_ == 0) release_channel();  // else the last run does when it is delivered
 }
@@ -162,42 +162,55 @@ Napi::Value Session::profile(const Napi::CallbackInfo& info) {
   return times;
 }
 
-std::unique_ptr<Session::Staging> Session::take_staging() {
-  if (!idle_staging_.empty()) {
-    auto staging = std::move(idle_staging_.back());
-    idle_staging_.pop_back();
-    return staging;
+std::unique_ptr<Session::Inputs> Session::take_inputs() {
+  if (idle_inputs_.empty()) return std::make_unique<Inputs>(allocate(state_->input_bytes()));
+  auto inputs = std::move(idle_inputs_.back());
+  idle_inputs_.pop_back();
+  return inputs;
+}
+
+// New memory for the outputs of one run. JavaScript sees it when they are written, so that nothing can be done to it before.
+BufferList Session::allocate_outputs(Napi::Env env, Napi::Array arrays) const {
+  static uint8_t nothing[AlignedBuffer::kAlignment];
+  BufferList list;
+  for (size_t i = 0; i < state_->output_bytes().size(); i++) {
+    const auto bytes = static_cast<size_t>(state_->output_bytes()[i]);
+    const auto alignment = static_cast<size_t>(state_->output_alignment()[i]);
+    // JavaScript aligns memory to 16 bytes or less.
+    Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, alignment <= 8 ? bytes : bytes + alignment);
+    auto* data = static_cast<uint8_t*>(buffer.Data());
+    const size_t offset = (alignment - reinterpret_cast<uintptr_t>(data) % alignment) % alignment;
+    require(alignment > 8 || offset == 0, "run: memory of JavaScript is not aligned");
+    arrays.Set(static_cast<uint32_t>(i), Napi::Uint8Array::New(env, bytes, buffer, offset));
+    list.push_back(bytes == 0 ? nothing : data + offset);
   }
-  return std::make_unique<Staging>(Staging{allocate(state_->input_bytes()), allocate(state_->output_bytes())});
+  return list;
 }
 
 Napi::Value Session::run(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   require(!state_->closed(), "run: the session was disposed");
-  const std::vector<int64_t> any_alignment(std::max(state_->input_bytes().size(), state_->output_bytes().size()), 1);
+  const std::vector<int64_t> any_alignment(state_->input_bytes().size(), 1);
   const BufferList inputs = addresses({info[0], "run: inputs"}, state_->input_bytes(), any_alignment);
-  const BufferList outputs = addresses({info[1], "run: outputs"}, state_->output_bytes(), any_alignment);
-  check_distinct(inputs, outputs);
   if (!has_channel_) {
     channel_ = Channel::New(env, "unskew run", 0, 1, this);
     channel_.Unref(env);
     has_channel_ = true;
     napi_add_env_cleanup_hook(env, stop, this);
   }
-  auto run = std::make_unique<Run>(Run{take_staging(), Napi::Promise::Deferred::New(env), {}, {}});
+  const Napi::Array arrays = Napi::Array::New(env, state_->output_bytes().size());
+  BufferList outputs = allocate_outputs(env, arrays);
+  auto run = std::make_unique<Run>(Run{take_inputs(), Napi::Promise::Deferred::New(env), Napi::Persistent(arrays.As<Napi::Object>()), {}});
   for (size_t i = 0; i < inputs.size(); i++) {
-    if (state_->input_bytes()[i] > 0) std::memcpy(run->staging->inputs[i].data(), inputs[i], state_->input_bytes()[i]);
-  }
-  for (const Argument& output : Argument(info[1], "run: outputs").elements()) {
-    run->outputs.push_back(Napi::Persistent(output.bytes()));
+    if (state_->input_bytes()[i] > 0) std::memcpy((*run->inputs)[i].data(), inputs[i], state_->input_bytes()[i]);
   }
   const Napi::Promise promise = run->deferred.Promise();
   Run* pending = run.get();
-  state_->submit(addresses_of(pending->staging->inputs), addresses_of(pending->staging->outputs),
+  state_->submit(addresses_of(*pending->inputs), std::move(outputs),
                  [channel = channel_, pending](std::string error) {
                    pending->error = std::move(error);
                    // Refused only while the environment goes away; then nobody waits for the promise either, and the
-                   // references to its outputs have gone with it.
+                   // reference to its outputs has gone with it.
                    if (channel.NonBlockingCall(pending) != napi_ok) deliver(Napi::Env(nullptr), {}, nullptr, pending);
                  });
   run.release();  // `deliver` owns it now
@@ -211,7 +224,7 @@ Napi::Value Session::run(const Napi::CallbackInfo& info) {
 void Session::deliver(Napi::Env env, Napi::Function, Session* session, Run* run) {
   const std::unique_ptr<Run> owned(run);
   if (env == nullptr || session == nullptr) {
-    for (auto& output : run->outputs) output.SuppressDestruct();
+    run->outputs.SuppressDestruct();
     return;
   }
   const Napi::HandleScope scope(env);
@@ -223,18 +236,7 @@ void Session::deliver(Napi::Env env, Napi::Function, Session* session, Run* run)
 }
 
 void Session::finish(Napi::Env env, Run& run) {
-  if (run.error.empty()) {
-    for (size_t i = 0; i < run.outputs.size() && run.error.empty(); i++) {
-      Napi::Uint8Array array = run.outputs[i].Value();
-      const AlignedBuffer& result = run.staging->outputs[i];
-      if (array.ByteLength() != static_cast<size_t>(result.bytes())) {
-        run.error = "run: outputs[" + std::to_string(i) + "] was detached or resized during the run";
-      } else if (result.bytes() > 0) {
-        std::memcpy(array.Data(), result.data(), array.ByteLength());
-      }
-    }
-  }
-  if (!state_->closed()) idle_staging_.push_back(std::move(run.staging));
+  if (!state_->closed() && idle_inputs_.size() < kKeptInputs) idle_inputs_.push_back(std::move(run.inputs));
   const bool last = --pending_ == 0;
   if (last && state_->closed()) {
     release_channel();
@@ -242,7 +244,7 @@ void Session::finish(Napi::Env env, Run& run) {
     channel_.Unref(env);
   }
   if (run.error.empty()) {
-    run.deferred.Resolve(env.Undefined());
+    run.deferred.Resolve(run.outputs.Value());
   } else {
     run.deferred.Reject(Napi::Error::New(env, run.error).Value());
   }

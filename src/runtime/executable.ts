@@ -7,6 +7,7 @@ import {
   bytesOf,
   constantOf,
   copyOf,
+  type DType,
   dtypes,
   evaluateNode,
   type Feeds,
@@ -17,6 +18,7 @@ import {
   newArray,
   sizeOf,
   type ValueId,
+  viewAs,
 } from '../ir/index.ts';
 
 interface LiveStep {
@@ -94,12 +96,15 @@ export class Executable {
       let waited = false;
       for (const { step, session } of this.#steps) {
         if (step.kind === 'reference') this.#evaluate(step, values);
-        else {
-          const { inputs, outputs } = this.#buffers(step, values);
-          const done = session?.run(inputs, outputs);
+        else if (session) {
+          const done = session.run(inputsOf(step, values));
           if (!waited) values.keep(this.#readLater);
           waited = true;
-          await done;
+          const outputs = await done;
+          step.outputs.forEach((id, i) => {
+            const { dtype, shape } = typeOfResult(this.plan.graph, id);
+            values.set(id, { dtype, shape, data: viewAs(dtype, outputs[i]) });
+          });
         }
       }
       return values.results();
@@ -174,22 +179,25 @@ export class Executable {
   }
 
   /** Bytes of a segment's inputs, and fresh results for its outputs. */
-  #buffers({ inputs, outputs }: NativeStep, values: Values): { inputs: Uint8Array[]; outputs: Uint8Array[] } {
-    const given = inputs.map((id) => bytesOf(values.read(id).data));
-    const made = outputs.map((id) => {
-      const tensor = emptyTensor(this.plan.graph, id);
-      values.set(id, tensor);
-      return bytesOf(tensor.data);
+  #buffers(step: NativeStep, values: Values): { inputs: Uint8Array[]; outputs: Uint8Array[] } {
+    const outputs = step.outputs.map((id) => {
+      const { dtype, shape } = typeOfResult(this.plan.graph, id);
+      const data = newArray(dtype, sizeOf(shape));
+      values.set(id, { dtype, shape, data });
+      return bytesOf(data);
     });
-    return { inputs: given, outputs: made };
+    return { inputs: inputsOf(step, values), outputs };
   }
 }
+
+const inputsOf = ({ inputs }: NativeStep, values: Values): Uint8Array[] =>
+  inputs.map((id) => bytesOf(values.read(id).data));
 
 const operandsOf = (step: NativeStep | ReferenceStep): readonly ValueId[] =>
   step.kind === 'native' ? step.inputs : step.node.operands.filter((id) => id !== null);
 
-function emptyTensor(graph: Graph, id: ValueId): ITensor {
+function typeOfResult(graph: Graph, id: ValueId): { readonly dtype: DType; readonly shape: readonly number[] } {
   const { dtype, shape } = graph.values[id].type;
   assert(dtype !== 'opaque' && isStatic(shape) && dtypes[dtype], `%${id} has no static type`);
-  return { dtype, shape, data: newArray(dtype, sizeOf(shape)) };
+  return { dtype, shape };
 }

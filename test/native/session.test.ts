@@ -29,41 +29,39 @@ describe('a session', () => {
     for (const threads of [1, 2, 4]) {
       const session = counter(100_000, 4, threads);
       const outputs = Array.from({ length: 8 }, () => new Uint8Array(100_000));
-      const runs = outputs.map((output, i) => session.run([new Uint8Array(100_000).fill(i)], [output]));
+      const runs = outputs.map((_, i) => session.run([new Uint8Array(100_000).fill(i)]));
       const last = new Uint8Array(100_000);
       session.runSync([new Uint8Array(100_000).fill(100)], [last]);
       expect(last.every((x) => x === 104)).toBe(true);
-      await Promise.all(runs);
-      for (const [i, output] of outputs.entries()) expect(output.every((x) => x === i + 4)).toBe(true);
+      for (const [i, [output]] of (await Promise.all(runs)).entries())
+        expect(output.every((x) => x === i + 4)).toBe(true);
       expect(session.profile([last], [outputs[0]])).toHaveLength(4);
       session.dispose();
     }
   });
 
-  it('takes a copy of its inputs, and writes its outputs when the promise resolves', async () => {
+  it('takes a copy of its inputs, and gives every run outputs of its own', async () => {
     const session = counter(8, 1);
-    const [input, output] = [new Uint8Array(8).fill(1), new Uint8Array(8)];
-    const run = session.run([input], [output]);
+    const input = new Uint8Array(8).fill(1);
+    const first = session.run([input]);
     input.fill(50);
-    expect(output[0]).toBe(0);
-    await run;
-    expect(output[0]).toBe(2);
+    const second = session.run([input]);
+    structuredClone(input, { transfer: [input.buffer] });
+    const [[a], [b]] = await Promise.all([first, second]);
+    expect([a[0], b[0]]).toEqual([2, 51]);
+    expect(a.buffer).not.toBe(b.buffer);
   });
 
-  it('rejects when an output is transferred away during the run', async () => {
-    const session = counter(64, 1);
-    const output = new Uint8Array(64);
-    const run = session.run([new Uint8Array(64)], [output]);
-    structuredClone(output, { transfer: [output.buffer] });
-    await expect(run).rejects.toThrow('outputs[0] was detached or resized during the run');
-    session.dispose();
+  it('gives outputs without elements', async () => {
+    const session = counter(0, 1);
+    expect(await session.run([new Uint8Array(0)])).toEqual([new Uint8Array(0)]);
   });
 
   it('leaves the event loop free', async () => {
     const session = counter(4_000_000, 40);
     let ticks = 0;
     const timer = setInterval(() => ticks++, 1);
-    await session.run([new Uint8Array(4_000_000)], [new Uint8Array(4_000_000)]);
+    await session.run([new Uint8Array(4_000_000)]);
     clearInterval(timer);
     expect(ticks).toBeGreaterThan(0);
     session.dispose();
@@ -91,7 +89,7 @@ describe('a session', () => {
               session.runSync([input], [output]);
               expect(output.every((x) => x === 9)).toBe(true);
             } else {
-              runs.push(session.run([input], [output]).then(() => expect(output.every((x) => x === 9)).toBe(true)));
+              runs.push(session.run([input]).then(([made]) => expect(made.every((x) => x === 9)).toBe(true)));
             }
           }
           for (const result of await Promise.allSettled(runs)) {
@@ -110,7 +108,7 @@ describe('a session', () => {
         const session = counter(1_000_000, 2, 2);
         const [input, output] = [new Uint8Array(1_000_000), new Uint8Array(1_000_000)];
         session.runSync([input], [output]);
-        await session.run([input], [output]);
+        await session.run([input]);
         if (i % 2 === 0) session.dispose();
       }
     };
@@ -142,22 +140,22 @@ describe('a session', () => {
   it.each([
     [
       'process.exit during runs',
-      'const s = make(4e6, 50); for (let i = 0; i < 3; i++) s.run([bytes(4e6)], [bytes(4e6)]); setTimeout(() => process.exit(7), 20);',
+      'const s = make(4e6, 50); for (let i = 0; i < 3; i++) s.run([bytes(4e6)]); setTimeout(() => process.exit(7), 20);',
       7,
     ],
     [
       'an exception during a run',
-      'make(4e6, 50).run([bytes(4e6)], [bytes(4e6)]); setTimeout(() => { process.exitCode = 7; throw null; }, 5); process.on("uncaughtException", () => process.exit(7));',
+      'make(4e6, 50).run([bytes(4e6)]); setTimeout(() => { process.exitCode = 7; throw null; }, 5); process.on("uncaughtException", () => process.exit(7));',
       7,
     ],
     [
       'the end of the program with a pending run',
-      'make(1e6, 9).run([bytes(1e6)], [bytes(1e6)]).then(() => { process.exitCode = 7; });',
+      'make(1e6, 9).run([bytes(1e6)]).then(() => { process.exitCode = 7; });',
       7,
     ],
     [
       'collection while a run is pending',
-      'let s = make(4e6, 20); const done = s.run([bytes(4e6)], [bytes(4e6)]); s = undefined; gc(); gc(); done.then(() => { gc(); process.exit(7); });',
+      'let s = make(4e6, 20); const done = s.run([bytes(4e6)]); s = undefined; gc(); gc(); done.then(() => { gc(); process.exit(7); });',
       7,
     ],
     [
@@ -180,10 +178,9 @@ describe('a session', () => {
       const memory = binding.memory(Uint8Array.from({ length: 256 }, (_, i) => i + 1));
       const session = binding.session({ threads: 2, arenaBytes: 0, inputBytes: [2000000], outputBytes: [2000000], commands: [{ kind: 'kernel', kernel: { name: 'lut', count: 2000000 },
         arguments: { source: { space: 'input', index: 0 }, destination: { space: 'output', index: 0 }, table: { space: 'constant', memory } } }] });
-      const output = new Uint8Array(2000000);
-      session.run([new Uint8Array(2000000)], [output]).then(() => {
+      session.run([new Uint8Array(2000000)]).then(([output]) => {
         parentPort.postMessage(output[1999999]);
-        const again = () => session.run([output], [output.slice()]).then(again);
+        const again = () => session.run([output]).then(again);
         again(); again(); again();
       });`;
     for (let round = 0; round < 3; round++) {

@@ -141,9 +141,9 @@ export interface NativeSession {
   /**
    * Runs on an executor thread; the event loop stays free. Runs are queued in order: sessions of more than one thread
    * share an executor, as they share the team that computes, and a session of one thread has its own.
-   * Inputs are copied before it returns; outputs are written when the promise resolves.
+   * Inputs are copied before it returns; it resolves with new outputs.
    */
-  run(inputs: readonly Uint8Array[], outputs: readonly Uint8Array[]): Promise<void>;
+  run(inputs: readonly Uint8Array[]): Promise<Uint8Array[]>;
   /** Runs to the end, on the calling thread (with more than one: as first of the team), before it returns. */
   runSync(inputs: readonly Uint8Array[], outputs: readonly Uint8Array[]): void;
   /** Runs once and returns the microseconds of each command. */
