@@ -49,22 +49,9 @@ bool overlap(const uint8_t* a, int64_t a_bytes, const uint8_t* b, int64_t b_byte
   return a_bytes > 0 && b_bytes > 0 && a < b + b_bytes && b < a + a_bytes;
 }
 
-std::vector<AlignedBuffer> allocate(const std::vector<int64_t>& sizes) {
-  std::vector<AlignedBuffer> buffers;
-  for (int64_t size : sizes) buffers.emplace_back(size);
-  return buffers;
-}
-
-BufferList addresses_of(const std::vector<AlignedBuffer>& buffers) {
-  BufferList list;
-  for (const AlignedBuffer& buffer : buffers) list.push_back(buffer.data());
-  return list;
-}
-
 }  // namespace
 
 struct Session::Run {
-  std::unique_ptr<Inputs> inputs;
   Napi::Promise::Deferred deferred;
   Napi::ObjectReference outputs;
   std::string error;
@@ -89,7 +76,6 @@ Session::~Session() {
 // Idempotent; on the JavaScript thread, also from the finalizer.
 void Session::close() {
   state_->close();
-  idle_inputs_.clear();
   Napi::MemoryManagement::AdjustExternalMemory(Napi::BasicEnv(env_), -std::exchange(held_bytes_, 0));
   if (pending_ == 0) release_channel();  // else the last run does when it is delivered
 }
@@ -162,13 +148,6 @@ Napi::Value Session::profile(const Napi::CallbackInfo& info) {
   return times;
 }
 
-std::unique_ptr<Session::Inputs> Session::take_inputs() {
-  if (idle_inputs_.empty()) return std::make_unique<Inputs>(allocate(state_->input_bytes()));
-  auto inputs = std::move(idle_inputs_.back());
-  idle_inputs_.pop_back();
-  return inputs;
-}
-
 // New memory for the outputs of one run. JavaScript sees it when they are written, so that nothing can be done to it before.
 BufferList Session::allocate_outputs(Napi::Env env, Napi::Array arrays) const {
   static uint8_t nothing[AlignedBuffer::kAlignment];
@@ -200,13 +179,11 @@ Napi::Value Session::run(const Napi::CallbackInfo& info) {
   }
   const Napi::Array arrays = Napi::Array::New(env, state_->output_bytes().size());
   BufferList outputs = allocate_outputs(env, arrays);
-  auto run = std::make_unique<Run>(Run{take_inputs(), Napi::Promise::Deferred::New(env), Napi::Persistent(arrays.As<Napi::Object>()), {}});
-  for (size_t i = 0; i < inputs.size(); i++) {
-    if (state_->input_bytes()[i] > 0) std::memcpy((*run->inputs)[i].data(), inputs[i], state_->input_bytes()[i]);
-  }
+  auto run = std::make_unique<Run>(
+      Run{Napi::Promise::Deferred::New(env), Napi::Persistent(arrays.As<Napi::Object>()), {}});
   const Napi::Promise promise = run->deferred.Promise();
   Run* pending = run.get();
-  state_->submit(addresses_of(*pending->inputs), std::move(outputs),
+  state_->submit(inputs, std::move(outputs),
                  [channel = channel_, pending](std::string error) {
                    pending->error = std::move(error);
                    // Refused only while the environment goes away; then nobody waits for the promise either, and the
@@ -236,7 +213,6 @@ void Session::deliver(Napi::Env env, Napi::Function, Session* session, Run* run)
 }
 
 void Session::finish(Napi::Env env, Run& run) {
-  if (!state_->closed() && idle_inputs_.size() < kKeptInputs) idle_inputs_.push_back(std::move(run.inputs));
   const bool last = --pending_ == 0;
   if (last && state_->closed()) {
     release_channel();

@@ -20,9 +20,6 @@ class Session : public Wrapped<Session, std::shared_ptr<SessionCore>> {
   ~Session() override;
 
  private:
-  // Copies of the inputs of one asynchronous run: JavaScript may transfer, resize or reuse its own meanwhile.
-  using Inputs = std::vector<AlignedBuffer>;
-  static constexpr size_t kKeptInputs = 2;  // for later runs
   struct Run;
 
   static void deliver(Napi::Env env, Napi::Function, Session* session, Run* run);
@@ -35,14 +32,12 @@ class Session : public Wrapped<Session, std::shared_ptr<SessionCore>> {
 
   BufferList addresses(const Argument& arrays, const std::vector<int64_t>& bytes, const std::vector<int64_t>& alignment) const;
   void check_distinct(const BufferList& inputs, const BufferList& outputs) const;
-  std::unique_ptr<Inputs> take_inputs();
   BufferList allocate_outputs(Napi::Env env, Napi::Array arrays) const;
   void close();
   void release_channel();
   static void stop(void* self);
   void finish(Napi::Env env, Run& run);
 
-  std::vector<std::unique_ptr<Inputs>> idle_inputs_;
   Channel channel_;
   bool has_channel_ = false;
   int pending_ = 0;

@@ -1,6 +1,7 @@
 #include "session_core.h"
 
 #include <chrono>
+#include <cstring>
 #include <utility>
 
 namespace unskew {
@@ -27,19 +28,21 @@ SessionCore::SessionCore(SessionPlan plan)
       output_alignment_(plan_.output_alignment),
       stream_(engine()) {}
 
-void SessionCore::execute(const BufferList& inputs, const BufferList& outputs, double* microseconds, Next next) {
-  const TeamScope team(threads_, next);
-  const ThreadScope scope(threads_);
+void SessionCore::set_addresses(bool of_outputs, const BufferList& addresses) {
   for (const Patch& patch : plan_.patches) {
-    uint8_t* address = (patch.output ? outputs : inputs)[patch.index];
+    if (patch.output != of_outputs) continue;
+    uint8_t* address = addresses[patch.index];
     if (patch.address != nullptr) {
       *patch.address = address;
     } else {
       dnnl_memory_set_data_handle(patch.memory, address);
     }
   }
+}
+
+void SessionCore::run_steps(size_t first, size_t last, double* microseconds) {
   double before = microseconds == nullptr ? 0 : microseconds_now();
-  for (size_t i = 0; i < plan_.steps.size(); i++) {
+  for (size_t i = first; i < last; i++) {
     const Step& step = plan_.steps[i];
     if (step.primitive) {
       const dnnl_status_t status = dnnl_primitive_execute(step.primitive->primitive.get(), stream_.get(),
@@ -57,7 +60,53 @@ void SessionCore::execute(const BufferList& inputs, const BufferList& outputs, d
       before = now;
     }
   }
+}
+
+// Without inputs: what `take` has begun.
+void SessionCore::execute(const BufferList* inputs, const BufferList& outputs, double* microseconds, Next next) {
+  const TeamScope team(threads_, next);
+  const ThreadScope scope(threads_);
+  if (inputs != nullptr) set_addresses(false, *inputs);
+  set_addresses(true, outputs);
+  run_steps(inputs == nullptr ? plan_.taking_steps : 0, step_count_, microseconds);
   stream_.wait();
+}
+
+// Runs the first steps on the calling thread, where they stand for a copy of the inputs.
+bool SessionCore::take(const BufferList& inputs) {
+  if (plan_.taking_steps == 0) return false;
+  for (size_t i = 0; i < inputs.size(); i++) {
+    if (reinterpret_cast<uintptr_t>(inputs[i]) % static_cast<uintptr_t>(input_alignment_[i]) != 0) return false;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (busy_ || !jobs_.empty()) return false;
+    busy_ = true;
+  }
+  const End end{*this};
+  const AloneScope alone;
+  set_addresses(false, inputs);
+  run_steps(0, plan_.taking_steps, nullptr);
+  return true;
+}
+
+std::unique_ptr<SessionCore::Copies> SessionCore::copies_of(const BufferList& inputs) {
+  std::unique_ptr<Copies> copies;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!idle_copies_.empty()) {
+      copies = std::move(idle_copies_.back());
+      idle_copies_.pop_back();
+    }
+  }
+  if (!copies) {
+    copies = std::make_unique<Copies>();
+    for (int64_t bytes : input_bytes_) copies->emplace_back(bytes);
+  }
+  for (size_t i = 0; i < inputs.size(); i++) {
+    if (input_bytes_[i] > 0) std::memcpy((*copies)[i].data(), inputs[i], static_cast<size_t>(input_bytes_[i]));
+  }
+  return copies;
 }
 
 void SessionCore::run(const BufferList& inputs, const BufferList& outputs, double* microseconds) {
@@ -67,19 +116,17 @@ void SessionCore::run(const BufferList& inputs, const BufferList& outputs, doubl
     require(!closed_, kDisposed);
     busy_ = true;
   }
-  struct End {
-    SessionCore& session;
-    ~End() { session.end_run(); }
-  } end{*this};
-  execute(inputs, outputs, microseconds, Next::soon);
+  const End end{*this};
+  execute(&inputs, outputs, microseconds, Next::soon);
 }
 
-void SessionCore::submit(BufferList inputs, BufferList outputs, Finished finished) {
-  const std::lock_guard lock(mutex_);
+void SessionCore::submit(const BufferList& inputs, BufferList outputs, Finished finished) {
   require(!closed_, kDisposed);
+  auto copies = take(inputs) ? nullptr : copies_of(inputs);
+  const std::lock_guard lock(mutex_);
   Executor& executor = threads_ > 1 ? Executor::of_the_team() : own_executor_;
   executor.submit([self = shared_from_this()] { self->run_next(); });
-  jobs_.push_back({std::move(inputs), std::move(outputs), std::move(finished)});
+  jobs_.push_back({std::move(copies), std::move(outputs), std::move(finished)});
 }
 
 // On the executor, once for each submitted run; those that close() took away are no longer there.
@@ -95,9 +142,17 @@ void SessionCore::run_next() {
   }
   std::string error;
   try {
-    execute(job.inputs, job.outputs, nullptr, Next::javascript);
+    BufferList inputs;
+    if (job.inputs) {
+      for (const AlignedBuffer& copy : *job.inputs) inputs.push_back(copy.data());
+    }
+    execute(job.inputs ? &inputs : nullptr, job.outputs, nullptr, Next::javascript);
   } catch (const std::exception& exception) {
     error = exception.what();
+  }
+  if (job.inputs) {
+    const std::lock_guard lock(mutex_);
+    if (idle_copies_.size() < kKeptCopies) idle_copies_.push_back(std::move(job.inputs));
   }
   job.finished(std::move(error));
   end_run();
@@ -131,6 +186,7 @@ void SessionCore::free_plan() {
   plan_.steps.clear();
   plan_.patches.clear();
   plan_.arena.reset();
+  idle_copies_.clear();
 }
 
 }  // namespace unskew

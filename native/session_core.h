@@ -28,9 +28,10 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   // Runs on the calling thread, after the submitted runs. `microseconds` (may be null) receives the time of each step.
   void run(const BufferList& inputs, const BufferList& outputs, double* microseconds = nullptr);
 
-  // Runs on an executor: that of the team, or the session's own where it uses one thread. The buffers stay valid until
+  // Runs on an executor: that of the team, or the session's own where it uses one thread. The inputs are read before it
+  // returns: copied, or, if nothing else runs, by the first steps where those are as quick. The outputs stay valid until
   // `finished`.
-  void submit(BufferList inputs, BufferList outputs, Finished finished);
+  void submit(const BufferList& inputs, BufferList outputs, Finished finished);
 
   // Finishes the runs that have not begun with an error, and frees everything, after the run that has begun where there is
   // one; does not wait for that. Idempotent.
@@ -48,12 +49,25 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   const std::vector<int64_t>& output_alignment() const { return output_alignment_; }
 
  private:
+  using Copies = std::vector<AlignedBuffer>;
+  static constexpr size_t kKeptCopies = 2;  // of inputs, for later runs
+
+  struct End {
+    SessionCore& session;
+    ~End() { session.end_run(); }
+  };
+
   struct Job {
-    BufferList inputs, outputs;
+    std::unique_ptr<Copies> inputs;  // null: the steps that read them have run
+    BufferList outputs;
     Finished finished;
   };
 
-  void execute(const BufferList& inputs, const BufferList& outputs, double* microseconds, Next next);
+  void execute(const BufferList* inputs, const BufferList& outputs, double* microseconds, Next next);
+  void run_steps(size_t first, size_t last, double* microseconds);
+  void set_addresses(bool of_outputs, const BufferList& addresses);
+  bool take(const BufferList& inputs);
+  std::unique_ptr<Copies> copies_of(const BufferList& inputs);
   void run_next();
   void end_run();
   void free_plan();
@@ -68,6 +82,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Job> jobs_;
+  std::vector<std::unique_ptr<Copies>> idle_copies_;
   bool busy_ = false;
   bool closed_ = false;  // written by the owner's thread only
   Executor own_executor_;  // starts no thread unless it is used

@@ -36,16 +36,25 @@ class Compiler {
       what_ = "commands[" + std::to_string(i) + "] (" + command.name + ")";
       Step& step = compiled_.steps[i];
       step.name = command.name;
+      at_ = i;
       if (command.primitive) {
         add_primitive(command, step);
       } else {
         add_kernel(command, step);
       }
     }
+    find_taking_steps();
     return std::move(compiled_);
   }
 
  private:
+  void find_taking_steps() {
+    for (size_t i = 0; i < past_inputs_; i++) {
+      if (compiled_.steps[i].primitive || !compiled_.steps[i].kernel.is_light) return;
+    }
+    if (past_inputs_ <= first_output_) compiled_.taking_steps = past_inputs_;
+  }
+
   void add_primitive(const Command& command, Step& step) {
     const PrimitiveCore& core = *command.primitive;
     require(core.threads == plan_.threads, what_ + " was created for " + std::to_string(core.threads) +
@@ -165,12 +174,16 @@ class Compiler {
   }
 
   void add_patch(const BufferRef& ref, dnnl_memory_t memory, uint8_t** address) {
+    if (ref.space == Space::input) past_inputs_ = at_ + 1;
+    if (ref.space == Space::output) first_output_ = std::min(first_output_, at_);
     compiled_.patches.push_back({ref.space == Space::output, ref.index, memory, address});
   }
 
   SessionPlan& plan_;
   CompiledPlan compiled_;
   std::string what_;
+  size_t at_ = 0;  // the step
+  size_t past_inputs_ = 0, first_output_ = SIZE_MAX;
 };
 
 }  // namespace

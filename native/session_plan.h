@@ -55,6 +55,9 @@ struct Patch {
 struct CompiledPlan {
   std::unique_ptr<AlignedBuffer> arena;
   std::vector<Step> steps;
+  // So many steps, the first, are light kernels that read all inputs and write no output: to run them takes as long as to copy
+  // the inputs. 0 where there are none.
+  size_t taking_steps = 0;
   std::vector<Patch> patches;
   std::vector<int64_t> input_alignment, output_alignment;
 };

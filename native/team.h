@@ -49,6 +49,18 @@ class TeamScope {
   Next next_ = Next::soon;
 };
 
+// Regions that the calling thread starts meanwhile have one thread, and wait for nobody.
+class AloneScope {
+ public:
+  AloneScope() : before_(part_of_thread().in_region) { part_of_thread().in_region = true; }
+  ~AloneScope() { part_of_thread().in_region = before_; }
+  AloneScope(const AloneScope&) = delete;
+  AloneScope& operator=(const AloneScope&) = delete;
+
+ private:
+  bool before_;
+};
+
 // body(data) once for every part in [0, parts), each with its number in part_of_thread(); returns when all have ended. Not
 // within a region.
 void run_parts(PartBody body, void* data, int parts);

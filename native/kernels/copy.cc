@@ -123,6 +123,7 @@ class Copier {
 template <class T>
 KernelProgram make_program(const CopyParams& params, const KernelTarget& target) {
   KernelProgram program;
+  program.is_light = true;
   const bool empty = checked_product(params.shape) == 0;
   int64_t source_bytes = 0, destination_bytes = 0;
   if (!empty) {

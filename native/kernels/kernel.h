@@ -35,6 +35,7 @@ struct KernelProgram {
   std::vector<ArgumentRule> arguments;
   std::function<void(Addresses)> run;      // does not throw
   std::function<void(Addresses)> prepare;  // once, when a session is made; only constant arguments are set
+  bool is_light = false;                   // takes about as long as a copy of what it reads
 };
 
 struct KernelTarget {

@@ -29,6 +29,7 @@ KernelProgram make_lut(const LutParams& params, const KernelTarget& target) {
   const int64_t count = checked_product(params.count, 1);
   const auto lookup = target.isa == Isa::avx512 && has_vbmi() ? lut_avx512 : lut_scalar;
   KernelProgram program;
+  program.is_light = true;
   program.arguments = {{.name = "source", .bytes = count, .in_place = true},
                        {.name = "table", .bytes = 256},
                        {.name = "destination", .bytes = count, .access = Access::write}};

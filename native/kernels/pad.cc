@@ -76,6 +76,7 @@ KernelProgram make_program(const PadParams& params, const KernelTarget& target) 
         destination_bytes, checked_add(checked_add(params.shape[axis], params.begin[axis]), params.end[axis]));
   }
   KernelProgram program;
+  program.is_light = true;
   program.arguments = {
       {.name = "source", .bytes = source_bytes, .alignment = sizeof(T)},
       {.name = "destination", .bytes = destination_bytes, .access = Access::write, .alignment = sizeof(T)}};

@@ -34,6 +34,7 @@ template <class From, class To, class Loop>
 KernelProgram make_program(const ChannelView& view, const KernelTarget& target, Loop one, Loop many) {
   auto no_zero_points = std::make_shared<AlignedBuffer>(checked_product(view.channels, 4));
   KernelProgram program;
+  program.is_light = true;
   program.arguments = {
       {.name = "source", .bytes = checked_product(view.count, sizeof(From)), .alignment = sizeof(From)},
       {.name = "scale", .bytes = checked_product(view.channels, 4), .alignment = 4},
