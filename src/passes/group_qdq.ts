@@ -33,7 +33,7 @@ const toFloat: readonly AnyRule[] = [
 
 /** Rules by stage. A product becomes float only when no quantize behind it could take it. */
 export const qdqStages: Readonly<Record<QdqFamilies, readonly (readonly AnyRule[])[]>> = {
-  products: [[...dequantizeWeightsLate, ...requantizedProducts], toFloat],
+  products: [requantizedProducts, toFloat],
   all: [
     [
       ...dequantizeWeightsLate,

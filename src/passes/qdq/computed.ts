@@ -12,9 +12,9 @@ import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
 import { isPerTensor } from '../../ir/ops/qnn_parameters.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
-import { dataOf, emitMoved, movers } from './moved.ts';
+import { dataOf, emitMoved, movers, sourceOf } from './moved.ts';
 import { dequantizeOf, type Eight, isEight, originOf } from './parameters.ts';
-import type { Refusals, Refuse } from './plan.ts';
+import { attempt, type Refusals, type Refuse } from './plan.ts';
 import type { ProductForm } from './product_form.ts';
 
 /** The most terms of which any two bytes less any two zero points always fit int32. */
@@ -27,6 +27,8 @@ interface Side {
   /** In which shape the scale multiplies the result. */
   readonly along: Shape;
   readonly isComputed: boolean;
+  /** Its integers are constants. */
+  readonly isKnown: boolean;
 }
 
 export interface Computed {
@@ -63,8 +65,7 @@ export function computedProduct(
     w: sideOf(graph, w, form.roles[1], columns, refuse),
   };
   if (!sides.x.isComputed && !sides.w.isComputed) unrelated('no scale and no zero point is computed at run time');
-  const filter = dequantizeOf(graph, w)?.operands[0];
-  if (form.knownWeights && !(filter && graph.isConstant(filter)))
+  if (form.knownWeights && !sides.w.isKnown)
     refuse(`${form.roles[1]} is computed at run time: ${form.knownWeights}`, w);
   const terms = form.terms(x.type.shape, w.type.shape);
   if (terms !== undefined && terms > ALWAYS) refuse(`the sum of ${terms} products may leave int32`, w);
@@ -78,6 +79,19 @@ function sideOf(
   along: (shape: Shape, axis: number) => Shape | undefined,
   refuse: Refuse,
 ): Side {
+  const constant = attempt((to) => sourceOf(graph, v, role, to.refuse));
+  if ('found' in constant) {
+    const { integers, scale, zp, axis, perTensor } = constant.found;
+    const scaled = perTensor ? [] : along(scale.type.shape, axis);
+    return {
+      integers,
+      scale,
+      zp,
+      along: scaled ?? refuse(`${role} has scales that are none of the result's rows or channels`, scale),
+      isComputed: false,
+      isKnown: constant.found.known !== undefined,
+    };
+  }
   const node = dequantizeOf(graph, v);
   const mover = node ? undefined : graph.producer(v.id);
   if (mover && movers.some(({ name }) => name === mover.op)) return movedSide(graph, mover, role, along, refuse);
@@ -92,6 +106,7 @@ function sideOf(
     zp: zp as Value<Eight> | undefined,
     along: scaled ?? refuse(`${role} has scales that are none of the result's rows or channels`, scale),
     isComputed: [scale, zp].some((value) => value && !graph.isConstant(value.id)),
+    isKnown: graph.isConstant((x as Value).id),
   };
 }
 

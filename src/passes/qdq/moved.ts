@@ -2,7 +2,18 @@
  * Elements that were dequantized and then moved: chosen by position or by order. Dequantization, which is monotone, may as well
  * come after, so that the integers are moved instead.
  */
-import { type AnyOp, findOp, type Node, type Shape, type Value, type ValueId } from '../../ir/index.ts';
+import {
+  type AnyOp,
+  evaluateNode,
+  findOp,
+  type ITensor,
+  isStatic,
+  type Node,
+  type Shape,
+  sizeOf,
+  type Value,
+  type ValueId,
+} from '../../ir/index.ts';
 import { nnGather, nnGatherElements } from '../../ir/ops/nn_gather.op.ts';
 import * as move from '../../ir/ops/nn_movement.op.ts';
 import { nnGlobalMaxPool, nnMaxPool } from '../../ir/ops/nn_pool.op.ts';
@@ -108,8 +119,8 @@ export function emitMoved(
 export interface Source extends Dequantized {
   readonly shape: Shape;
   readonly integers: (a: Algebra) => Value<Eight>;
-  /** Integers that are there already. */
-  readonly isDirect: boolean;
+  /** The integers, where they are constants: moved when somebody looks at them. */
+  readonly known: (() => ITensor<Eight>) | undefined;
 }
 
 /** Longer chains are not looked at. */
@@ -120,9 +131,12 @@ export function sourceOf(graph: GraphEditor, v: Value, role: string, refuse: Ref
   const { shape } = v.type;
   if (node === undefined || depth > LONGEST || !moves.has(node.op)) {
     const found = dequantized(graph, v, role, refuse);
-    return { ...found, shape, integers: () => found.x, isDirect: true };
+    const known = graph.isConstant(found.x.id) ? () => graph.constant(found.x.id) as ITensor<Eight> : undefined;
+    return { ...found, shape, integers: () => found.x, known };
   }
   const sources = dataOf(node).map((id) => sourceOf(graph, graph.value(id), role, refuse, depth + 1));
+  const [first] = sources;
+  if (first.known && isRearrangement(node) && isStatic(shape)) return movedConstant(node, first, shape, role, refuse);
   const many = sources.find((source) => !source.perTensor);
   if (many) refuse(`${role} has scales along an axis, and is moved by ${node.op}`, many.scale);
   const known = new Map(dataOf(node).map((id, i) => [id, sources[i]]));
@@ -136,5 +150,33 @@ export function sourceOf(graph: GraphEditor, v: Value, role: string, refuse: Ref
       a,
       graph,
     );
-  return { ...found.sources[0], shape, integers, isDirect: false };
+  return { ...found.sources[0], shape, integers, known: undefined };
+}
+
+const isRearrangement = ({ op }: Node): boolean => op === 'nn.transpose' || op === 'nn.reshape';
+
+/** Gemm with transB, Unsqueeze of a filter: the axis of the scales goes with the integers. */
+function movedConstant(node: Node, source: Source, shape: readonly number[], role: string, refuse: Refuse): Source {
+  const { dtype } = source.x.type;
+  let moved: ITensor<Eight> | undefined;
+  const known = (): ITensor<Eight> => (moved ??= evaluateNode(node, [source.known!()])[0] as ITensor<Eight>);
+  const axis = source.perTensor ? 0 : axisAfter(node, source, shape);
+  if (source.scale.type.shape.length > 1) refuse(`${role} has a scale for each block`, source.scale);
+  if (axis < 0) refuse(`the axis of the scales, ${source.axis}, is none of ${role} behind ${node.op}`, source.x);
+  const integers = (a: Algebra): Value<Eight> =>
+    a.b.constant({ dtype, shape }, known, a.b.fresh(`${source.x.id}.moved`)) as Value<Eight>;
+  return { ...source, shape, axis, integers, known };
+}
+
+/** The axis that the one along which scales differ becomes, −1 where there is none. */
+export function axisAfter(
+  { op, attrs }: Node,
+  { shape: from, axis }: Pick<Source, 'shape' | 'axis'>,
+  to: readonly number[],
+): number {
+  if (op === 'nn.transpose') return (attrs.perm as readonly number[]).indexOf(axis);
+  // of the same size, with as many elements before it: a reshape may split or join it
+  const sizes = from.map(Number);
+  const before = sizeOf(sizes.slice(0, axis));
+  return to.findIndex((size, i) => size === sizes[axis] && sizeOf(to.slice(0, i)) === before);
 }

@@ -60,8 +60,7 @@ export function productAt(graph: GraphEditor, form: ProductForm, node: Node, ref
   const w = sourceOf(graph, right, form.roles[1], refuse);
   if (!w.perTensor && (w.scale.type.shape.length !== 1 || w.axis !== form.weightsAxis(w.shape)))
     refuse(`${form.roles[1]} has scales along axis ${w.axis}, it has to be ${form.channels}`, w.scale);
-  if (form.knownWeights && !(w.isDirect && graph.isConstant(w.x.id)))
-    refuse(`${form.roles[1]} is computed at run time: ${form.knownWeights}`, w.x);
+  if (form.knownWeights && !w.known) refuse(`${form.roles[1]} is computed at run time: ${form.knownWeights}`, w.x);
   const y = graph.type(node.results[0]).shape;
   const axis = form.channelAxis(y);
   const sw = w.perTensor ? w.scales : repeated(w.scales, form.repeats(node));
@@ -109,13 +108,13 @@ const spread = (values: ArrayLike<number>, times: number): Float32Array =>
  * Refuses a sum that may leave int32: the float it stands for would not wrap.
  * Lengths that only the run knows are taken to be no more than the 33,025 terms that always fit.
  */
-function requireInt32({ form, x, w }: Product, graph: GraphEditor, bias: Bias | undefined, refuse: Refuse): void {
+function requireInt32({ form, x, w }: Product, bias: Bias | undefined, refuse: Refuse): void {
   const terms = form.terms(x.shape, w.shape);
   if (terms === undefined) return;
   const largest = (bias?.integers ?? new Int32Array()).reduce((most, b) => Math.max(most, Math.abs(b)), 0);
   const reach = reachOf(x);
   if (terms * reach * reachOf(w) + largest <= INT32) return;
-  const weights = w.isDirect ? (graph.constant(w.x.id)?.data as ArrayLike<number> | undefined) : undefined;
+  const weights = w.known?.().data as ArrayLike<number> | undefined;
   const total = weights && sumOfMagnitudes(weights, form.weightsAxis(w.shape), w);
   if (total === undefined || total * reach + largest > INT32)
     refuse(`the sum of ${terms} products and a bias of up to ${largest} may leave int32`, w.x);
@@ -171,7 +170,7 @@ export function requantizedProduct(form: ProductForm, match: QuantizeMatch, refu
   const bias =
     biases.length === 0 ? undefined : integerBias(graph, graph.value(biases[0]), place, product.channels, refuse);
   requirePrivate(graph, [...clamped.inner, below.node.results[0]], refuse);
-  requireInt32(product, graph, bias, refuse);
+  requireInt32(product, bias, refuse);
   const { sx, sw } = product;
   const beyond = product.channels.units.some((_, o) => multiplier32(at(sx, o), at(sw, o), y.s) === Infinity);
   if (beyond) refuse('sx·sw/sy is beyond binary32', match.scale);
@@ -308,7 +307,7 @@ export function scaledProduct(form: ProductForm, node: Node, graph: GraphEditor,
     dequantizeOf(graph, bias) &&
     attempt((to) => integerBias(graph, bias, 'operand', product.channels, to.refuse));
   const integers = exact && 'found' in exact ? exact.found : undefined;
-  requireInt32(product, graph, integers, refuse);
+  requireInt32(product, integers, refuse);
   return { ...product, integers, real: integers ? undefined : bias };
 }
 

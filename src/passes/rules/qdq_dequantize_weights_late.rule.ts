@@ -5,11 +5,11 @@ import {
   isStatic,
   type Node,
   type Shape,
-  sizeOf,
   type Value,
   type ValueId,
 } from '../../ir/index.ts';
 import { nnReshape, nnTranspose } from '../../ir/ops/nn_movement.op.ts';
+import { axisAfter } from '../qdq/moved.ts';
 import { type Dequantized, dequantized, dequantizedAs, dequantizeOf, type Eight } from '../qdq/parameters.ts';
 import { planned, type Refusals, type Site } from '../qdq/plan.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
@@ -29,22 +29,12 @@ function planWeights({ graph, node }: Site, { refuse, unrelated }: Refusals): La
   if (!source || !graph.isConstant(source)) return unrelated('the operand is no dequantized constant');
   const found = dequantized(graph, v, 'the constant', refuse);
   const { shape } = graph.type(node.results[0]);
-  if (!isStatic(shape)) unrelated('the result has symbolic sizes');
+  if (!isStatic(shape)) return unrelated('the result has symbolic sizes');
   if (found.perTensor) return { node, source: found, shape, axis: 0 };
   if (found.scale.type.shape.length !== 1) refuse('the constant has a scale for each block', found.scale);
-  const [from, to] = [v.type.shape.map(Number), shape.map(Number)];
-  const axis =
-    node.op === 'nn.transpose'
-      ? (node.attrs.perm as readonly number[]).indexOf(found.axis)
-      : movedAxis(from, to, found.axis);
+  const axis = axisAfter(node, { shape: v.type.shape, axis: found.axis }, shape);
   if (axis < 0) refuse(`the axis of the scales, ${found.axis}, is none of the result`, found.x);
   return { node, source: found, shape, axis };
-}
-
-/** The axis of the same size with as many elements before it, −1 when a reshape splits or joins it. */
-function movedAxis(from: readonly number[], to: readonly number[], axis: number): number {
-  const before = sizeOf(from.slice(0, axis));
-  return to.findIndex((size, i) => size === from[axis] && sizeOf(to.slice(0, i)) === before);
 }
 
 /** The weights are moved when somebody looks at them: grouping does not. */
