@@ -14,6 +14,7 @@ import { qdqMatmul, qdqMatmulToFloat } from './rules/qdq_matmul.rule.ts';
 import { qdqAveragePool, qdqGlobalAveragePool } from './rules/qdq_pool.rule.ts';
 import { quantizeEarly } from './rules/qdq_quantize_early.rule.ts';
 import { qdqSoftmax } from './rules/qdq_softmax.rule.ts';
+import { subtractZeroPoint } from './rules/qdq_subtract.rule.ts';
 import { qdqTable, tableOfRequantize, tableOfTable } from './rules/qdq_table.rule.ts';
 import { tableOfAdd, tableOfMul } from './rules/table_of_binary.rule.ts';
 
@@ -33,7 +34,7 @@ const toFloat: readonly AnyRule[] = [
 
 /** Rules by stage. A product becomes float only when no quantize behind it could take it. */
 export const qdqStages: Readonly<Record<QdqFamilies, readonly (readonly AnyRule[])[]>> = {
-  products: [requantizedProducts, toFloat],
+  products: [requantizedProducts, toFloat, [subtractZeroPoint]],
   all: [
     [
       ...dequantizeWeightsLate,

@@ -56,6 +56,13 @@ function pairs(left: string, right: string): readonly (readonly [string, number]
 
 const floatProducts: ReadonlySet<string> = new Set(['nn.conv', 'nn.conv_transpose', 'nn.matmul']);
 
+/** Why the zero points of an operator of the file are none of a tensor or a channel. */
+const carriedBecause: Readonly<Record<string, string>> = {
+  'com.microsoft.MatMulNBits': 'its weights are packed, with a zero point for each block',
+  'com.microsoft.MatMulBnb4': 'its weights are packed, with a table for each block',
+  'com.microsoft.DynamicQuantizeLSTM': 'its products are inside of a recurrence',
+};
+
 /** `rules`: those that could have corrected an integer product, for reasons. */
 export function remainingZeroPoints(graph: Graph, target: Target, rules: readonly AnyRule[]): RemainingZeroPoint[] {
   const editor = new GraphEditor(graph);
@@ -153,7 +160,7 @@ function whyNotCorrected(editor: GraphEditor, node: Node, index: number, rules: 
   return nearest(about) ?? nearest(reasons) ?? { reason: 'no rule corrects it' };
 }
 
-const toFloat: readonly AnyRule[] = qdqStages.products.at(-1) ?? [];
+const toFloat: readonly AnyRule[] = qdqStages.products.flat();
 
 function whyNotGrouped(editor: GraphEditor, node: Node): MissReason {
   return nearest(missesOf(editor, node, toFloat)) ?? { reason: 'the product is computed in float' };
@@ -163,7 +170,10 @@ function whyNotGrouped(editor: GraphEditor, node: Node): MissReason {
 function whyCarried(graph: Graph, node: Node, operator: string): MissReason {
   const unsupported = graph.origin?.unsupported ?? [];
   const own = unsupported.find(({ value }) => node.results.includes(value as ValueId));
-  if (own !== undefined) return { reason: `the operator ${operator} is carried: ${own.reason}` };
+  if (own !== undefined)
+    return {
+      reason: `the operator ${operator} is carried: ${[own.reason, carriedBecause[operator] ?? []].flat().join(', ')}`,
+    };
   const first = unsupported.at(0);
   const behind = first === undefined ? '' : `, as ${first.operator} of %${first.value} (${first.reason})`;
   return { reason: `the operator ${operator} is carried: an operand has a type that is not understood${behind}` };

@@ -19,8 +19,5 @@ export const fallingShort: Readonly<Record<string, string>> = {
   'onnx/01a_missing.onnx': 'faulty input',
   'onnx/02a_batch_of_output_left_1.onnx': 'faulty input',
   'onnx/20a_dup_init_same.onnx': 'faulty input',
-  'onnx/04v_identity.onnx': 'NEW',
-  'onnx/18c_gemm_transB_axis1.onnx': 'not touched, but its zero point is left: exit 3',
   'onnx/09p_4d.onnx': 'faulty input',
-  'zoo/u16-gemm-becomes-matmul.onnx': 'NEW',
 };

@@ -36,9 +36,14 @@ export const dequantizeOf = (graph: GraphEditor, v: Value): Node | undefined => 
 
 /** `role` is how the value is called in reasons: 'the input', 'the weights'. */
 export function dequantized(graph: GraphEditor, v: Value, role: string, refuse: Refuse): Dequantized {
-  const node = dequantizeOf(graph, v) ?? refuse(`${role} is not dequantized: ${originOf(graph, v)}`, v);
+  const node = dequantizeOf(graph, v) ?? notDequantized(graph, v, role, refuse);
   const [x, scale, zp] = node.operands.map((id) => (id === null ? undefined : graph.value(id)));
-  if (!isEight(x as Value)) refuse(`${role} is of ${(x as Value).type.dtype}, only 8-bit integers are grouped`, x);
+  if (!isEight(x as Value))
+    refuse(
+      `${role} is of ${(x as Value).type.dtype}, only 8-bit integers are grouped`,
+      x,
+      'ONNX has no integer products of wider types: they are computed in float, in onnxruntime as well',
+    );
   const scales = scalesOf(graph, scale as Value, role, refuse);
   const zeroPoints = zp === undefined ? [0] : (graph.constant(zp.id)?.data as ArrayLike<number> | undefined);
   return {
@@ -71,6 +76,27 @@ export const LARGEST_SCALE = 2 ** 96;
  * of it is still held.
  */
 export const LARGEST_RATIO = 2 ** 15;
+
+function notDequantized(graph: GraphEditor, v: Value, role: string, refuse: Refuse): never {
+  let node = graph.producer(v.id);
+  let narrow: string | undefined;
+  while (node?.op === 'nn.cast') {
+    const { dtype } = graph.type(node.results[0]);
+    if (dtype !== 'f32') narrow = dtype;
+    node = graph.producer(node.operands[0] as ValueId);
+  }
+  if (node?.op === 'qnn.dequantize' && narrow !== undefined)
+    refuse(
+      `${role} is rounded to ${narrow} behind its dequantize, which a sum of integers is not`,
+      v,
+      'keep scales in float32, so that dequantized values are float32',
+    );
+  return refuse(
+    `${role} is not dequantized: ${originOf(graph, v)}`,
+    v,
+    'an integer product needs both sides quantized',
+  );
+}
 
 function scalesOf(graph: GraphEditor, scale: Value, role: string, refuse: Refuse): Float32Array {
   const constant = graph.constant(scale.id) as ITensor<'f32'> | undefined;

@@ -166,7 +166,10 @@ const families: Readonly<Record<string, readonly Family[]>> = {
   'qnn.quantize': [...Object.entries(groups), ['by reciprocal', reciprocals]],
   'qnn.add': [['of one tensor', ofOneTensor(qnnAdd)]],
   'qnn.mul': [['of one tensor', ofOneTensor(qnnMul)]],
-  'qnn.dequantize': [['constant', dequantized]],
+  'qnn.dequantize': [
+    ['constant', dequantized],
+    ['of products', fc.oneof(floatProducts.conv, floatProducts['conv transpose'], floatProducts.matmul)],
+  ],
   'qnn.lut': [
     ['table of table', tables],
     ['table of requantize', clampedRequantize],

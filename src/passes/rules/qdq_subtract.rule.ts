@@ -1,0 +1,91 @@
+import { type DType, type ITensor, type Node, tensor, type Value, type ValueId } from '../../ir/index.ts';
+import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
+import { elementAt, forEachRun } from '../../ir/ops/qnn_parameters.ts';
+import { isZero } from '../corrections/operands.ts';
+import { dataOf, movers } from '../qdq/moved.ts';
+import { type Eight, isEight } from '../qdq/parameters.ts';
+import { planned, type Refusals } from '../qdq/plan.ts';
+import type { Algebra } from '../rewrite/algebra.ts';
+import type { GraphEditor } from '../rewrite/editor.ts';
+import { defineRule, type Match } from '../rewrite/rule.ts';
+
+type DequantizeMatch = Match<typeof qnnDequantize.operands, typeof qnnDequantize.attrs>;
+
+const moves: ReadonlySet<string> = new Set(movers.map(({ name }) => name));
+const products: ReadonlySet<string> = new Set(['nn.conv', 'nn.conv_transpose', 'nn.matmul']);
+
+/**
+ * What is left for products of bytes that have no integer form, as with scales along the axis that is summed over: they stay
+ * float, and their zero points are subtracted in front.
+ */
+export const subtractZeroPoint = defineRule({
+  name: 'subtract-zero-point',
+  root: qnnDequantize,
+  law: 'dequantize(x; s, z) = dequantize(x − z; s)   x − z in int32, for bytes that float products are of',
+  exactness: 'bit-exact',
+  ...planned(plan, (found: Found, a) => emit(found, a, 1), {
+    what: 'adds the zero point',
+    emit: (found: Found, a) => emit(found, a, -1),
+  }),
+});
+
+type Found = Pick<DequantizeMatch, 'scale'> & { readonly x: Value<Eight>; readonly zp: Value<Eight>; axis: number };
+
+function plan({ x, scale, zp, attrs, node, graph, constant }: DequantizeMatch, { unrelated }: Refusals): Found {
+  if (!isEight(x) || zp === undefined || isZero(constant(zp))) return unrelated('there is no zero point of bytes');
+  if (!isOfProduct(graph, node)) return unrelated('no float product is of this and of other dequantized bytes');
+  return { x, scale, zp: zp as Value<Eight>, axis: attrs.axis };
+}
+
+/** Whether a float product reads it, moved or not, and dequantized bytes on its other side. */
+function isOfProduct(graph: GraphEditor, node: Node): boolean {
+  const queue = [node];
+  for (let at = 0; at < queue.length && at < 64; at++)
+    for (const reader of graph.consumers(queue[at].results[0])) {
+      if (moves.has(reader.op) && dataOf(reader).includes(queue[at].results[0])) queue.push(reader);
+      else if (products.has(reader.op) && reader.operands.slice(0, 2).every((id) => isBytes(graph, id as ValueId)))
+        return true;
+    }
+  return false;
+}
+
+function isBytes(graph: GraphEditor, id: ValueId, depth = 0): boolean {
+  const node = graph.producer(id);
+  if (node === undefined || depth > 16) return false;
+  if (node.op !== 'qnn.dequantize')
+    return moves.has(node.op) && dataOf(node).every((v) => isBytes(graph, v, depth + 1));
+  const { dtype } = graph.type(node.operands[0] as ValueId);
+  // s32 is what this rule made of the other side
+  return dtype === 'u8' || dtype === 's8' || (dtype === 's32' && (node.operands[2] ?? null) === null);
+}
+
+function emit({ x, scale, zp, axis }: Found, a: Algebra, sign: 1 | -1): Value {
+  const [known, zeros] = [a.tensor(x), a.tensor(zp)];
+  const difference =
+    known && zeros
+      ? a.constant(subtracted(known, zeros, axis, sign), `${x.id}.centred`)
+      : computed(x, zp, axis, a, sign);
+  return a.emit(qnnDequantize, { x: difference as Value<'s32'>, scale }, { axis });
+}
+
+function computed(x: Value<Eight>, zp: Value<Eight>, axis: number, a: Algebra, sign: 1 | -1): Value<'s32'> {
+  const [size, ...more] = zp.type.shape;
+  const isLine = size !== undefined && size !== 1 && more.length === 0;
+  const behind = Array<number>(x.type.shape.length - 1 - axis).fill(1);
+  const zero = isLine ? a.reshape(a.toS32(zp), [size, ...behind]) : a.toS32(zp);
+  return sign === 1 ? a.sub(a.toS32(x), zero) : a.add(a.toS32(x), zero);
+}
+
+/** In s8 where that holds all of it. */
+function subtracted(
+  x: ITensor<Eight>,
+  zp: ITensor<Eight>,
+  axis: number,
+  sign: 1 | -1,
+): ITensor<DType & ('s8' | 's32')> {
+  const values = Int32Array.from(x.data);
+  forEachRun(x.shape, zp.shape, axis, (start, end, index) => {
+    for (let i = start; i < end; i++) values[i] -= sign * elementAt(zp, index);
+  });
+  return tensor(values.every((v) => v >= -128 && v <= 127) ? 's8' : 's32', values, x.shape);
+}
