@@ -35,6 +35,10 @@ function hasZeroPoint(graph: Graph, { op, operands }: Node): boolean {
   });
 }
 
+/** Whether a node dequantizes without the zero point that it had: for a float product, see rules/qdq_subtract.rule.ts. */
+const lostZeroPoint = (before: Graph, { id, op, operands }: Node): boolean =>
+  op === 'qnn.dequantize' && (operands[2] ?? null) === null && (before.nodes[id]?.operands[2] ?? null) !== null;
+
 /** `before`: the graph that is put back where no product with a zero point, before or now, is concerned. */
 export const leaveUntouched = (before: Graph): Pass => ({
   name: 'leave-untouched',
@@ -64,7 +68,7 @@ function putBack(before: Graph, now: Graph): Pick<Graph, 'nodes' | 'values'> | u
   const parts = partsOf(before, now, gone, come);
   const concerned = new Set<Node>([
     ...gone.filter((node) => hasZeroPoint(before, node)).map(parts),
-    ...come.filter((node) => hasZeroPoint(now, node)).map(parts),
+    ...come.filter((node) => hasZeroPoint(now, node) || lostZeroPoint(before, node)).map(parts),
   ]);
   const back = gone.filter((node) => !concerned.has(parts(node)));
   const away = new Set(come.filter((node) => !concerned.has(parts(node))).map(({ id }) => id));
