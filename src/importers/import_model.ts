@@ -9,7 +9,8 @@ import { type OnnxProfile, onnxProfiles } from './onnx/profiles.ts';
 import { type Archive, isZip, openArchive } from './torch/archive/index.ts';
 import { importExport, isExport } from './torch/export/index.ts';
 import { type TorchProfile, torchProfiles } from './torch/ops/engine.ts';
-import { importTorchScript } from './torch/torchscript/import.ts';
+import { type StateOption, stateOptions } from './torch/torchscript/held_state.ts';
+import { type ImportTorchOptions, importTorchScript } from './torch/torchscript/import.ts';
 
 /** Whose arithmetic quantized operators follow. */
 export type ImportProfile = OnnxProfile | TorchProfile;
@@ -26,6 +27,11 @@ export interface ImportOptions {
    * models they bind symbolic dimensions.
    */
   readonly inputShapes?: Readonly<Record<string, Shape>>;
+  /**
+   * What is done about state in archives of PyTorch, stored tensors that a call changes and the next one reads: `refuse` unless
+   * said otherwise; `inputs-and-outputs` makes of each an input `h`, and an output `h.next` of what it becomes.
+   */
+  readonly state?: StateOption;
 }
 
 export interface ModelSource extends ImportOptions, Pick<ImportOnnxOptions, 'file' | 'readExternal'> {}
@@ -44,13 +50,16 @@ export async function importModel(source: string | Uint8Array, options: ImportOp
 
 /** As importModel, of what has been read already: a pipe gives its contents once. */
 export async function importBytes(bytes: Uint8Array, source: ModelSource): Promise<Graph> {
-  const { profile, file, inputShapes } = source;
+  const { profile, file, inputShapes, state } = source;
   const where: Location = file === undefined ? {} : { file };
   const isTorch = isTorchProfile(profile);
+  if (state !== undefined && !stateOptions.includes(state))
+    fail('U4002', `'${state}' is not a value of the option state`, where, `one of: ${stateOptions.join(', ')}`);
   if (isZip(bytes)) {
     if (profile !== undefined && !isTorch) refuseProfile(profile, 'PyTorch archives', torchProfiles, where);
     const archive = await openArchive(bytes, file);
-    return importArchive(archive, { ...(profile && { profile }), ...(inputShapes && { inputShapes }) }, where);
+    const options = { ...(profile && { profile }), ...(inputShapes && { inputShapes }), ...(state && { state }) };
+    return importArchive(archive, options, where);
   }
   if (isLegacy(bytes))
     fail(
@@ -64,11 +73,7 @@ export async function importBytes(bytes: Uint8Array, source: ModelSource): Promi
   return importOnnx(bytes, source as ImportOnnxOptions);
 }
 
-function importArchive(
-  archive: Archive,
-  options: { readonly profile?: TorchProfile; readonly inputShapes?: Readonly<Record<string, Shape>> },
-  where: Location,
-): Promise<Graph> | Graph {
+function importArchive(archive: Archive, options: ImportTorchOptions, where: Location): Promise<Graph> | Graph {
   const { names } = archive;
   if (isExport(archive)) return importProgram(archive, options, where);
   if (archive.has('data.pkl') && names.some((name) => name.startsWith('code/')))

@@ -8,7 +8,7 @@ import { interpret } from '../../../src/ir/interpret.ts';
 import { tensor } from '../../../src/ir/tensor.ts';
 import { verify } from '../../../src/ir/verify.ts';
 import { codes, importProgram, meta } from '../torch_export/programs.ts';
-import { forward, script } from './archives.ts';
+import { forward, p, script } from './archives.ts';
 import { type Draw, made, type Program, programOf, views, writes, written } from './in_place_programs.ts';
 import * as m from './strided_model.ts';
 
@@ -122,5 +122,194 @@ describe('what cannot be expressed is refused with its line', () => {
       code: 'U2008',
       location: { node: /__torch__\.py:\d/ },
     });
+  });
+});
+
+/** A module with a buffer `h` of two rows, a list and a counter. */
+const stateful = (...lines: readonly string[]): Uint8Array =>
+  script({
+    code: forward(...lines),
+    state: p.dict(
+      [p.string('h'), p.tensor(p.storage('Float', '0', 4), 0, [2, 2], [2, 1])],
+      [p.string('n'), p.tensor(p.storage('Float', '1', 1), 0, [], [])],
+      [p.string('cache'), p.list(p.int(1))],
+      [p.string('k'), p.int(3)],
+    ),
+    data: { 0: new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer), 1: new Uint8Array(Float32Array.of(5).buffer) },
+  });
+const shapes = { inputShapes: { x: [2, 2] } };
+const x = tensor('f32', [10, 20, 30, 40], [2, 2]);
+const output = (graph: Graph, feeds = {}) => Array.from(interpret(graph, { x, ...feeds }).output.data as Float32Array);
+
+describe('state that lives beyond a call', () => {
+  const kept = {
+    'a buffer that is written to': ['h = self.h', 'w = torch.add_(h, x)', 'return torch.mul(h, 1.)'],
+    'a row of a buffer': [
+      'w = torch.copy_(torch.select(self.h, 0, 0), torch.select(x, 0, 0))',
+      'return torch.add(self.h, x)',
+    ],
+    'an attribute that is read and assigned': ['y = torch.add(self.h, x)', 'self.h = y', 'return y'],
+    'a buffer that is rolled': [
+      'y = torch.cat([torch.slice(self.h, 0, 1), torch.slice(x, 0, 0, 1)])',
+      'self.h = y',
+      'return torch.add(y, x)',
+    ],
+  } as const;
+  it.each(Object.entries(kept))('%s is refused', async (_name, lines) => {
+    const error = await importModel(stateful(...lines), shapes).catch((e: unknown) => e);
+    expect((error as UnskewError).diagnostics[0]).toMatchObject({
+      code: 'U2008',
+      location: { node: /__torch__\.py:\d/ },
+    });
+    expect(String((error as UnskewError).diagnostics[0].hint)).toContain("state: 'inputs-and-outputs'");
+  });
+  it.each([
+    ['a counter', ['w = torch.add_(self.n, 1)', 'return torch.add(x, int(self.n))']],
+    ['a number', ['k = self.k', 'self.k = torch.add(k, 1)', 'return torch.add(x, k)']],
+    ['a list', ['c = self.cache', 'w = torch.append(c, 2)', 'return torch.add(x, torch.len(c))']],
+    ['an element of a list', ['c = self.cache', 'c[0] = 2', 'return torch.add(x, c[0])']],
+  ])('%s is refused', async (_name, lines) => {
+    const error = await importModel(stateful(...lines), shapes).catch((e: unknown) => e);
+    expect((error as UnskewError).diagnostics?.[0]).toMatchObject({ code: 'U2008' });
+  });
+
+  it.each([
+    [
+      'a buffer that is written whole before it is read',
+      ['w = torch.copy_(self.h, x)', 'return torch.mul(self.h, 2.)'],
+      [20, 40, 60, 80],
+    ],
+    [
+      'an attribute that is assigned before it is read',
+      ['self.h = torch.mul(x, 3.)', 'return self.h'],
+      [30, 60, 90, 120],
+    ],
+    ['a counter that nothing reads', ['w = torch.add_(self.n, 1)', 'return torch.mul(x, 2.)'], [20, 40, 60, 80]],
+    ['a copy of a buffer', ['h = torch.clone(self.h)', 'w = torch.add_(h, x)', 'return h'], [11, 22, 33, 44]],
+    ['the input', ['w = torch.add_(x, 1)', 'return torch.mul(x, 2.)'], [22, 42, 62, 82]],
+  ])('%s is none', async (_name, lines, expected) => {
+    expect(output(await importModel(stateful(...lines), shapes))).toEqual(expected);
+  });
+
+  it.each(Object.entries(kept))('%s becomes an input and an output', async (_name, lines) => {
+    const graph = await importModel(stateful(...lines), { ...shapes, state: 'inputs-and-outputs' });
+    expect(verify(graph)).toEqual([]);
+    expect([graph.inputs, graph.outputs]).toEqual([
+      ['x', 'h'],
+      ['output', 'h.next'],
+    ]);
+    // two calls, the second with what the first one left
+    const step: Record<string, (h: number[]) => [number[], number[]]> = {
+      'a buffer that is written to': (h) => [h.map((v, i) => v + 10 * (i + 1)), h.map((v, i) => v + 10 * (i + 1))],
+      'a row of a buffer': (h) => [
+        [20, 40, h[2] + 30, h[3] + 40],
+        [10, 20, h[2], h[3]],
+      ],
+      'an attribute that is read and assigned': (h) => [
+        h.map((v, i) => v + 10 * (i + 1)),
+        h.map((v, i) => v + 10 * (i + 1)),
+      ],
+      'a buffer that is rolled': (h) => [
+        [h[2] + 10, h[3] + 20, 40, 60],
+        [h[2], h[3], 10, 20],
+      ],
+    };
+    let h = [1, 2, 3, 4];
+    for (let call = 0; call < 3; call++) {
+      const results = interpret(graph, { x, h: tensor('f32', h, [2, 2]) });
+      const [y, next] = step[_name](h);
+      expect(Array.from(results.output.data as Float32Array)).toEqual(y);
+      h = Array.from(results['h.next' as keyof typeof results].data as Float32Array);
+      expect(h).toEqual(next);
+    }
+  });
+});
+
+describe('quantized tensors in place', () => {
+  const quantized = async (...lines: readonly string[]) => {
+    const code = forward('q = torch.quantize_per_tensor(x, 0.5, 10, 13)', ...lines, 'return torch.dequantize(q)');
+    return output(await importModel(script({ code }), shapes));
+  };
+  it.each([
+    ['are filled with the nearest step', ['w = torch.fill_(torch.select(q, 0, 0), 3.3)'], [3.5, 3.5, 30, 40]],
+    [
+      'take integers as they are from others',
+      ['r = torch.quantize_per_tensor(x, 1., 0, 13)', 'w = torch.copy_(torch.select(q, 1, 0), torch.select(r, 1, 0))'],
+      [0, 20, 10, 40],
+    ],
+    ['are masked', ['w = torch.masked_fill_(q, torch.gt(x, 25), 0.)'], [10, 20, 0, 0]],
+    ['are clamped', ['w = torch.hardtanh_(torch.slice(q, 0, 1), -1., 35.)'], [10, 20, 30, 35]],
+    ['follow the flag of relu6', ['w = ops.quantized.relu6(q, True)'], [6, 6, 6, 6]],
+    ['do not, where the flag is not set', ['w = ops.quantized.relu6(q, False)'], [10, 20, 30, 40]],
+  ])('%s', async (_name, lines, expected) => expect(await quantized(...lines)).toEqual(expected));
+});
+
+describe('operators that do more than compute', () => {
+  it.each([
+    ['w = ops.mine.update(y)', 'return y'],
+    ['w = ops.mine.update(y, 1)', 'z = torch.add(w, 1)', 'return y'],
+    ['w = torch.fused_moving_avg_obs_fake_quant(y, 1, 1, y, y, y, y, 0.1, 0, 255, 0, False, False)', 'return w'],
+  ])('%s; %s are refused', async (...lines) => {
+    const code = forward('y = torch.relu(x)', ...lines);
+    const error = await importModel(script({ code }), shapes).catch((e: unknown) => e);
+    expect((error as UnskewError).diagnostics?.[0]).toMatchObject({ code: 'U2008' });
+  });
+  it('is carried where its result is read', async () => {
+    const code = forward('y = torch.relu(x)', 'return ops.mine.better(y)');
+    const graph = await importModel(script({ code }), shapes);
+    expect(graph.origin?.unsupported).toMatchObject([{ operator: 'mine::better' }]);
+  });
+});
+
+describe('lists and dicts', () => {
+  it.each([
+    [
+      'append is seen by all',
+      ['a = [x]', 'b = a', 'w = torch.append(b, torch.neg(x))', 'return torch.add(a[1], 0)'],
+      [-10, -20, -30, -40],
+    ],
+    [
+      'a copy is not',
+      ['a = [x]', 'b = torch.copy(a)', 'w = torch.append(b, x)', 'return torch.mul(x, torch.len(a))'],
+      [10, 20, 30, 40],
+    ],
+    [
+      'add_ of lists',
+      ['a = [x]', 'b = a', 'c = torch.add_(a, [x, x])', 'return torch.mul(x, torch.len(b))'],
+      [30, 60, 90, 120],
+    ],
+    [
+      'pop and insert',
+      ['a = [x, torch.neg(x)]', 'b = torch.pop(a, 0)', 'torch.insert(a, 0, torch.mul(b, 2.))', 'return a[0]'],
+      [20, 40, 60, 80],
+    ],
+    [
+      'a tensor of a list is written to',
+      ['y = torch.relu(x)', 'a = [y]', 'w = torch.neg_(a[0])', 'return y'],
+      [-10, -20, -30, -40],
+    ],
+    [
+      'in a loop',
+      ['y = torch.relu(x)', 'for v in torch.unbind(y):', '  w = torch.neg_(v)', 'return y'],
+      [-10, -20, -30, -40],
+    ],
+    [
+      'by index in a loop',
+      ['y = torch.relu(x)', 'for i in range(2):', '  w = torch.fill_(torch.select(y, 0, i), i)', 'return y'],
+      [0, 0, 1, 1],
+    ],
+    [
+      'an entry of a dict',
+      ['d = {"a": x}', 'e = d', 'torch._set_item(e, "a", torch.neg(x))', 'return d["a"]'],
+      [-10, -20, -30, -40],
+    ],
+    [
+      'update and pop of dicts',
+      ['d = {"a": x}', 'torch.update(d, {"b": torch.neg(x)})', 'w = torch.pop(d, "a")', 'return d["b"]'],
+      [-10, -20, -30, -40],
+    ],
+    ['del', ['a = [x, torch.neg(x)]', 'torch.Delete(a, 0)', 'return a[0]'], [-10, -20, -30, -40]],
+  ])('%s', async (_name, lines, expected) => {
+    expect(output(await importModel(script({ code: forward(...lines) }), shapes))).toEqual(expected);
   });
 });

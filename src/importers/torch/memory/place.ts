@@ -70,7 +70,7 @@ export class Place {
     const { doubt, version, contents } = this.storage;
     if (doubt !== undefined)
       b.refuse(
-        `the tensor may share its memory with one that ${doubt} writes to: only its layout in memory would tell`,
+        `the tensor may share its memory with one that ${doubt} writes to: only known sizes, or its layout in memory, would tell`,
       );
     if (this.#version === version) return this.#value;
     this.#value = this.#region.steps.reduce((x, step) => step.take(b, x), contents);

@@ -12,8 +12,9 @@ import { PickleObject, type PickleValue, scalarTypes, type TorchTensor, unpickle
 import { describe, GraphTensor, isTensor, leafCount, type TorchValue, UnknownTensor } from '../values.ts';
 import type { Expression, Parameter } from './ast.ts';
 import { CodeBase } from './code.ts';
+import { HeldState, StateFound, type StateOption } from './held_state.ts';
 import { Interpreter } from './interpreter.ts';
-import { refuseDropped, refuseState } from './left_behind.ts';
+import { refuseDropped, stateOf } from './left_behind.ts';
 import { Modules } from './modules.ts';
 import { FunctionObject, ModuleObject } from './objects.ts';
 import { TensorOperators } from './tensor_operators.ts';
@@ -23,6 +24,11 @@ export interface ImportTorchOptions {
   readonly profile?: TorchProfile;
   /** Shapes of inputs by name; sizes may be symbols. What is not given is found from the first layer, or asked for. */
   readonly inputShapes?: Readonly<Record<string, Shape>>;
+  /**
+   * What is done about stored tensors that calls change: they are refused unless they shall be inputs `h`, and outputs `h.next`
+   * of what they become.
+   */
+  readonly state?: StateOption;
 }
 
 /** What the importer leaves: no exporter writes archives. */
@@ -60,8 +66,10 @@ class Importer {
   readonly #constants: readonly TorchValue[];
   readonly #modules: Modules;
   readonly #shapes: Map<string, Shape>;
+  readonly #held: HeldState;
 
-  constructor(archive: Archive, { profile, inputShapes = {} }: ImportTorchOptions) {
+  constructor(archive: Archive, { profile, inputShapes = {}, state = 'refuse' }: ImportTorchOptions) {
+    this.#held = new HeldState(state);
     this.#archive = archive;
     this.#given = profile;
     this.#where = archive.file === undefined ? {} : { file: archive.file };
@@ -96,6 +104,7 @@ class Importer {
         return this.#attempt();
       } catch (error) {
         if (error instanceof ShapeFound) this.#learn(error);
+        else if (error instanceof StateFound) continue;
         else if (error instanceof RangeError && /call stack/.test(error.message))
           fail('U1006', 'the code of the model nests too deeply', this.#where);
         else throw error;
@@ -150,10 +159,11 @@ class Importer {
     const parameters = forward.code.parameters.slice(1).filter((parameter) => isInput(parameter, where));
     this.#checkNames(parameters.map(({ name }) => name));
     const inputs = new Map(parameters.map((parameter) => [parameter.name, this.#input(sink, parameter.name)]));
+    this.#held.feed(sink, operators);
     const result = interpreter.call(forward, [], inputs, where);
-    const outputs = outputsOf(result, operators, where);
+    const outputs = [...outputsOf(result, operators, where), ...this.#held.outputs(interpreter.state, operators)];
     const graph = sink.finish('main', outputs, this.#origin(operators.unsupported));
-    refuseState(graph, interpreter.state, operators, constants);
+    this.#held.find(stateOf(graph, interpreter.state, operators, constants), interpreter.state);
     refuseDropped(graph, operators.foreign);
     return graph;
   }

@@ -1,33 +1,44 @@
-/** What a call does beside its results, and a graph cannot: refused once it is known what the results need. */
+/** What a call does beside its results, and a graph cannot: told once it is known what the results need. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import type { Value } from '../../../ir/define_op.ts';
 import type { Graph } from '../../../ir/graph.ts';
 import type { TorchTensor } from '../pickle/index.ts';
 import { describe } from '../values.ts';
-import { STATE_HINT, type State } from './state.ts';
+import type { State } from './state.ts';
 import type { TensorOperators } from './tensor_operators.ts';
+
+/** A stored tensor that is state. */
+export interface Kept {
+  readonly tensor: TorchTensor;
+  readonly what: string;
+  readonly where: Location;
+}
 
 /**
  * State: a stored tensor whose old elements the results need, and which the call changes. Where they do not need them, every call
  * computes the same whatever the last one left.
  */
-export function refuseState(
+export function stateOf(
   graph: Graph,
   state: State,
   { memory }: TensorOperators,
   constants: ReadonlyMap<TorchTensor, Value>,
-): void {
+): readonly Kept[] {
   const isNeeded = (tensor: TorchTensor): boolean =>
     (constants.get(tensor)?.id ?? '') in graph.values || (tensor.count === 1 && memory.wasRead(tensor));
-  const refuse = (what: string, where: Location): never =>
-    fail('U2008', `${what}: the next call would read another value`, where, STATE_HINT);
-  for (const { tensor, what, where } of state.replaced)
-    if (isNeeded(tensor)) refuse(`${what} is read and then assigned`, where);
-  for (const [tensor, { by, where }] of memory.written) {
-    const isKept = tensor.storage.key !== '' || state.isKept(tensor);
-    if (isKept && isNeeded(tensor))
-      refuse(`${describe(tensor)} that the model holds is read, and ${by} writes to it`, where);
-  }
+  const replaced = state.replaced.map(({ tensor, what, where }) => ({
+    tensor,
+    what: `${what} is read and then assigned`,
+    where,
+  }));
+  const written = [...memory.written]
+    .filter(([tensor]) => tensor.storage.key !== '' || state.isKept(tensor))
+    .map(([tensor, { by, where }]) => ({
+      tensor,
+      what: `${describe(tensor)} that the model holds is read, and ${by} writes to it`,
+      where,
+    }));
+  return [...replaced, ...written].filter(({ tensor }) => isNeeded(tensor));
 }
 
 /** An operator that is not understood and whose results nobody reads is there for what else it does. */

@@ -46,12 +46,12 @@ export class Memory {
 
   // ---- reading
 
-  /** A tensor as it is now; lists and dicts are what they are. */
-  current(value: TorchValue, b: Builder, where: Location): TorchValue {
+  /** A tensor as it is now; lists and dicts are what they are. Who only writes to it does not read it. */
+  current(value: TorchValue, b: Builder, where: Location, isRead = true): TorchValue {
     if (!isHandle(value)) return value;
     const place = this.#places.get(value);
     if (place && (value instanceof GraphTensor || this.#isChanged(place))) return this.#now(place, b);
-    if (value instanceof TorchTensor) this.#noteRead(value, where);
+    if (value instanceof TorchTensor && isRead) this.#noteRead(value, where);
     return value;
   }
 
@@ -115,6 +115,13 @@ export class Memory {
     if (x instanceof TorchTensor) return x.view.strides;
     if (this.#unknownLayout.has(x)) return undefined;
     return x.channelsLast ? channelsLast(x.shape) : rowMajor(x.shape);
+  }
+
+  /** Gives a stored tensor the elements of another one from now on. */
+  stand(x: TorchTensor, tensor: GraphTensor): void {
+    const place = new Place(new Storage(tensor.value), whole(tensor.shape, rowMajor(tensor.shape)), tensor.value);
+    this.#bind(x, place, tensor);
+    this.#changed.add(place);
   }
 
   // ---- results
@@ -202,21 +209,27 @@ export class Memory {
     return true;
   }
 
-  /** Gives a tensor other elements, of its type; `isUniform` when they are all the same. */
-  write(target: Handle, call: OperatorCall, part: GraphTensor, b: Builder, isUniform: boolean): void {
+  /** Gives a tensor other elements, of its type; `call` has the operands. */
+  write(
+    target: Handle,
+    call: OperatorCall,
+    part: GraphTensor,
+    b: Builder,
+    by: { name: string; isUniform: boolean },
+  ): void {
     const { where } = call;
     const place = this.#placeOf(target, where);
     for (const other of operandsOf(call)) {
       const read = this.#places.get(other);
       if (read && read !== place && place.isDisturbedBy(read))
-        b.refuse(`${call.name} reads memory that it writes to: PyTorch does not define the result`);
+        b.refuse(`${by.name} reads memory that it writes to: PyTorch does not define the result`);
     }
-    place.write(b, part.value, `${call.name} at ${where.node ?? 'an unknown place'}`, isUniform);
+    place.write(b, part.value, `${by.name} at ${where.node ?? 'an unknown place'}`, by.isUniform);
     const { type, channelsLast: isLast } = this.#latest.get(place) ?? part;
     const { quantization } = part;
     this.#become(place, part.value, new GraphTensor(part.value, type, { quantization, channelsLast: isLast }));
     const { origin } = place.storage;
-    if (origin instanceof TorchTensor && !this.written.has(origin)) this.written.set(origin, { by: call.name, where });
+    if (origin instanceof TorchTensor && !this.written.has(origin)) this.written.set(origin, { by: by.name, where });
   }
 }
 

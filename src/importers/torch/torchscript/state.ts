@@ -7,10 +7,13 @@ import { TorchTensor } from '../pickle/index.ts';
 import { describe, type TorchValue } from '../values.ts';
 import type { ModuleObject } from './objects.ts';
 
-export const STATE_HINT = 'a graph has no state: give the state to forward as an argument, and return what it becomes';
+export const STATE_HINT =
+  "a graph has no state: importModel(file, { state: 'inputs-and-outputs' }) makes stored tensors inputs, and outputs of what they become";
 
 /** A stored tensor that was read, and whose attribute was then given another value. */
 export interface Replaced {
+  readonly object: ModuleObject;
+  readonly name: string;
   readonly tensor: TorchTensor;
   readonly what: string;
   readonly where: Location;
@@ -22,6 +25,7 @@ export class State {
   readonly #assigned: Attributes = new Map();
   readonly #read: Attributes = new Map();
   readonly #kept = new WeakSet<object>();
+  readonly #paths = new Map<TorchTensor, string>();
   /** Whether an old value matters only a graph can tell. */
   readonly replaced: Replaced[] = [];
 
@@ -33,13 +37,14 @@ export class State {
   /** Notes that a call reads what the last one left, or the archive holds. */
   read(object: ModuleObject, name: string, value: TorchValue): void {
     put(this.#read, object, name, value);
+    if (value instanceof TorchTensor && !this.#paths.has(value)) this.#paths.set(value, pathOf(object, name));
     this.keep(value);
   }
 
   assign(object: ModuleObject, name: string, value: TorchValue, where: Location): void {
     const old = this.#read.get(object)?.get(name);
-    const what = `the attribute '${object.path ? `${object.path}.` : ''}${name}'`;
-    if (old instanceof TorchTensor && old.count > 1) this.replaced.push({ tensor: old, what, where });
+    const what = `the attribute '${pathOf(object, name)}'`;
+    if (old instanceof TorchTensor) this.replaced.push({ object, name, tensor: old, what, where });
     else if (old !== undefined)
       fail(
         'U2008',
@@ -48,6 +53,17 @@ export class State {
         STATE_HINT,
       );
     put(this.#assigned, object, name, value);
+  }
+
+  /** The attribute that a stored tensor was read from. */
+  pathOf(tensor: TorchTensor): string | undefined {
+    return this.#paths.get(tensor);
+  }
+
+  /** What the attribute of a stored tensor holds at the end, where it was given another value. */
+  next(tensor: TorchTensor): TorchValue | undefined {
+    const found = this.replaced.find((item) => item.tensor === tensor);
+    return found && this.assigned(found.object, found.name);
   }
 
   /** Lists, dicts and tensors of the archive. */
@@ -73,6 +89,8 @@ export class State {
       );
   }
 }
+
+const pathOf = ({ path }: ModuleObject, name: string): string => (path ? `${path}.${name}` : name);
 
 function put(attributes: Attributes, object: ModuleObject, name: string, value: TorchValue): void {
   const known = attributes.get(object);

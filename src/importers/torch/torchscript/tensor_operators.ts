@@ -16,7 +16,7 @@ import { bind, readsGraph, type TorchOp, Unsupported } from '../ops/define_torch
 import type { TorchProfile } from '../ops/engine.ts';
 import { findTorchOps } from '../ops/op_table.ts';
 import { builderOf } from '../ops/scatter.ts';
-import { type ScalarType, scalarTypes, type TorchTensor } from '../pickle/index.ts';
+import { type ScalarType, scalarTypes, TorchTensor } from '../pickle/index.ts';
 import { describe, GraphTensor, isTensor, type TensorLike, type TorchValue, UnknownTensor } from '../values.ts';
 import { isHarmless, isUniform, type Writer, writerOf } from './in_place.ts';
 import { type Handle, isHandle, Memory } from './memory.ts';
@@ -124,8 +124,12 @@ export class TensorOperators implements Operators {
     const refuse = (why: string): never =>
       fail('U2008', `the operator ${name} writes in place, and ${why}`, where, 'write it without an operator in place');
     if (isHarmless(name)) return target;
-    const now = this.#now(twin);
-    const to = this.current(target, where);
+    const b = this.#builder(name, baseOf(call), where);
+    const to = this.memory.current(target, b, where, false);
+    // a stored number is a tensor here, since its memory is meant
+    const stored = to instanceof TorchTensor ? this.#context(name, baseOf(call), where).graph(to) : to;
+    const others = this.#now({ ...twin, args: twin.args.map((arg) => (arg === target ? null : arg)) });
+    const now = { ...others, args: others.args.map((arg, i) => (twin.args[i] === target ? stored : arg)) };
     if (!isTensor(to)) return refuse(`${describe(to)} is no tensor`);
     if ([to, ...now.args, ...now.keywords.values()].some(isOpaque)) refuse('an operand is not understood');
     if (findTorchOps(twin.name).length === 0) refuse('what it computes is not known');
@@ -136,20 +140,27 @@ export class TensorOperators implements Operators {
     if (!isTensor(result)) return refuse('its result is no tensor');
     const part = this.#context(name, baseOf(call), where).graph(result);
     if (isViewName(twin.name) && this.memory.turn(target, now, part)) return target;
-    this.#put(target, to as GraphTensor | TorchTensor, twin, part, refuse);
+    this.#put(target, to as Handle, twin, part, name, refuse);
     return target;
   }
 
-  #put(target: Handle, to: Handle, twin: OperatorCall, part: GraphTensor, refuse: (why: string) => never): void {
+  #put(
+    target: Handle,
+    to: Handle,
+    twin: OperatorCall,
+    part: GraphTensor,
+    by: string,
+    refuse: (why: string) => never,
+  ): void {
     const { name, where } = twin;
     if (String(part.shape) !== String(to.shape))
-      fail('U2005', `${name} writes [${part.shape.join(', ')}] to a tensor of [${to.shape.join(', ')}]`, where);
+      fail('U2005', `${by} writes [${part.shape.join(', ')}] to a tensor of [${to.shape.join(', ')}]`, where);
     const isSame = part.type === to.type;
     if (!isSame && !holds(to.type, part.type)) refuse(`a tensor of ${to.type.name} cannot hold its ${part.type.name}`);
     const ctx = this.#context(name, baseOf(twin), where);
     try {
       const fitting = isSame ? part : new GraphTensor(ctx.cast(part.value, to.type.dtype), to.type);
-      this.memory.write(target, twin, fitting, builderOf(ctx), isUniform(name));
+      this.memory.write(target, twin, fitting, builderOf(ctx), { name: by, isUniform: isUniform(name) });
     } catch (error) {
       if (error instanceof Unsupported) refuse(error.message);
       throw error;
