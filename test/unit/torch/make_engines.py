@@ -112,6 +112,9 @@ POOLS = {
     'torch.adaptive_avg_pool2d(v, [1, 1])': 'F.adaptive_avg_pool2d(v, [1, 1])',
     'torch.mean(v, [3])': 'v.mean([3])', 'torch.mean(v, [2, 3])': 'v.mean([2, 3])', 'torch.mean(v, [-1, -2], True)': 'v.mean([-1, -2], True)',
     'torch.mean(v, [1, 2, 3])': 'v.mean([1, 2, 3])',
+    'torch.adaptive_avg_pool2d(v, [3, 3])': 'F.adaptive_avg_pool2d(v, [3, 3])',
+    'torch.cat([v, ops.quantized.add(v, v, 0.625, 7)], 1)': 'torch.cat([v, torch.ops.quantized.add(v, v, 0.625, 7)], 1)',
+    'torch.stack([v, ops.quantized.add(v, v, 0.625, 7)], 2)': 'torch.stack([v, torch.ops.quantized.add(v, v, 0.625, 7)], 2)',
 }
 
 

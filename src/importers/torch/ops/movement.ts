@@ -8,6 +8,7 @@ import type { GraphTensor, TorchValue } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { PerTensor, TorchContext } from './context.ts';
 import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
+import { withParameters } from './quantized_elementwise.ts';
 import { flattened, resolveShape } from './shapes.ts';
 
 const FAR = 2 ** 31 - 1;
@@ -124,17 +125,17 @@ const split = (schema: string, run: (ctx: TorchContext, x: GraphTensor, axis: nu
     },
   });
 
-/** Tensors of one kind: of the same element type, and of the same parameters when they are quantized. */
-export function alike(ctx: TorchContext, args: Arguments): readonly GraphTensor[] {
+/** Tensors of one kind: of the same element type; quantized ones in the parameters of the first. */
+export function alike(ctx: TorchContext, args: Arguments, axis?: number): readonly GraphTensor[] {
   const all = args.tensors('tensors').map((x) => ctx.graph(x));
   if (all.length === 0) ctx.refuse('a list without tensors');
   const [first] = all;
-  for (const x of all) {
-    if (x.type !== first.type) ctx.unsupported(`${x.type.name} together with ${first.type.name}`);
-    if (JSON.stringify(x.quantization) !== JSON.stringify(first.quantization))
-      ctx.unsupported('tensors of different scales');
-  }
-  return all;
+  for (const x of all) if (x.type !== first.type) ctx.unsupported(`${x.type.name} together with ${first.type.name}`);
+  const isSame = all.every((x) => JSON.stringify(x.quantization) === JSON.stringify(first.quantization));
+  if (isSame) return all;
+  if (first.quantization?.kind !== 'per-tensor') return ctx.unsupported('tensors with scales of their own by channels');
+  const isVectorCode = axis === 1 && all.every((x) => ctx.formatOf(x).isChannelsLast);
+  return withParameters(ctx, all, first.quantization, isVectorCode);
 }
 
 function quantizedFilling({ dtype }: GraphTensor, { scale, zeroPoint }: PerTensor, value: number): number {
@@ -301,8 +302,9 @@ export const movementOps: readonly TorchOp[] = [
   ...defineTorchOp({
     schema: ['aten::cat(Tensor[] tensors, int dim=0)', 'aten::concat(Tensor[] tensors, int dim=0)'],
     import(ctx, args) {
-      const all = alike(ctx, args);
-      const axis = ctx.axis(args.int('dim'), all[0].shape.length);
+      const given = args.tensors('tensors').map((x) => ctx.graph(x));
+      const axis = ctx.axis(args.int('dim'), given[0]?.shape.length ?? 0);
+      const all = alike(ctx, args, axis);
       const y =
         all.length === 1
           ? all[0].value

@@ -163,15 +163,15 @@ const adaptiveAverage = (rank: number): readonly TorchOp[] =>
         if (target.every((size) => size === 1)) return globalAverage(ctx, x);
         if (target.every((size, axis) => size === spatial[axis])) return x;
         const sizes = ctx.staticShape(spatial, 'an adaptive pool');
-        if (sizes.some((size, axis) => size % Number(target[axis]) !== 0)) {
-          if (x.quantization)
-            return ctx.unsupported(`an adaptive pool from [${sizes}] to [${target.join(', ')}], which is no multiple`);
+        const counts = target.map(Number);
+        const isEven = sizes.every((size, axis) => size % counts[axis] === 0);
+        if (!isEven && !x.quantization)
           return ctx.result(
-            target.reduce<Value>((v, count, i) => averagedAlong(ctx, v, i + 2, Number(count)), x.value),
+            counts.reduce<Value>((v, count, i) => alongWindows(ctx, v, i + 2, count, (n) => 1 / n), x.value),
             x,
           );
-        }
-        const kernel = sizes.map((size, axis) => size / Number(target[axis]));
+        if (!isEven) return unevenAverage(ctx, x, counts);
+        const kernel = sizes.map((size, axis) => size / counts[axis]);
         const pads = Array<number>(2 * rank).fill(0);
         const window: Window = { kernel, strides: kernel, pads, dilations: Array(rank).fill(1), ceilMode: false };
         if (x.quantization) return quantizedAverage(ctx, x, window, true);
@@ -179,20 +179,56 @@ const adaptiveAverage = (rank: number): readonly TorchOp[] =>
       }),
   });
 
-/** Windows of uneven sizes, from ⌊i·size/count⌋ to ⌈(i + 1)·size/count⌉, along one axis: a product with a matrix of means. */
-function averagedAlong(ctx: TorchContext, x: Value, axis: number, count: number): Value {
+/** From ⌊i·size/count⌋ to ⌈(i + 1)·size/count⌉. */
+const unevenWindow = (size: number, count: number, i: number): readonly [from: number, to: number] => [
+  Math.floor((i * size) / count),
+  Math.ceil(((i + 1) * size) / count),
+];
+
+/** Windows of uneven sizes along one axis, every element times a weight: a product with a matrix. */
+function alongWindows(ctx: TorchContext, x: Value, axis: number, count: number, weight: (n: number) => number): Value {
   const size = x.type.shape[axis] as number;
   if (size === count) return x;
   const weights = new Float32Array(ctx.bounded(size * count, 'windows')); // [size, count]
   for (let i = 0; i < count; i++) {
-    const [from, to] = [Math.floor((i * size) / count), Math.ceil(((i + 1) * size) / count)];
-    for (let k = from; k < to; k++) weights[k * count + i] = 1 / (to - from);
+    const [from, to] = unevenWindow(size, count, i);
+    for (let k = from; k < to; k++) weights[k * count + i] = weight(to - from);
   }
   const last = x.type.shape.length - 1;
   const perm = x.type.shape.map((_, i) => (i === axis ? last : i === last ? axis : i));
   const turned = axis === last ? x : ctx.emit('nn.transpose', [x], { perm });
-  const means = ctx.emit('nn.matmul', [turned, ctx.constant(tensor('f32', weights, [size, count]), 'means')]);
-  return axis === last ? means : ctx.emit('nn.transpose', [means], { perm });
+  const sums = ctx.emit('nn.matmul', [turned, ctx.constant(tensor('f32', weights, [size, count]), 'windows')]);
+  return axis === last ? sums : ctx.emit('nn.transpose', [sums], { perm });
+}
+
+/** rne(fl(fl(Σ(x − z))·fl(1/n)) + z) over windows of uneven sizes; the sums are exact in binary32. */
+function unevenAverage(ctx: TorchContext, input: GraphTensor, counts: readonly number[]): GraphTensor {
+  const x = ctx.quantized(input);
+  const { zeroPoint } = x.quantization;
+  const sizes = x.shape.slice(2) as readonly number[];
+  if (256 * sizeOf(sizes) > 2 ** 24) ctx.unsupported(`an adaptive pool over ${sizeOf(sizes)} positions`);
+  const zero = ctx.scalar('f32', zeroPoint, 'zero_point');
+  const centred = ctx.emit('nn.sub', [ctx.cast(x.value, 'f32'), zero]);
+  const sum = counts.reduce<Value>((v, count, i) => alongWindows(ctx, v, i + 2, count, () => 1), centred);
+  const lengths = counts.map((count, axis) =>
+    Array.from({ length: count }, (_, i) => {
+      const [from, to] = unevenWindow(sizes[axis], count, i);
+      return to - from;
+    }),
+  );
+  ctx.bounded(sizeOf(counts), 'windows');
+  const factors = lengths.reduce<number[]>((all, list) => all.flatMap((n) => list.map((m) => n * m)), [1]);
+  const one = (n: number) => {
+    const m = torchAverageMultiplier(1, 1, n);
+    return m.arithmetic === 'f32' ? m.factor : Number.NaN;
+  };
+  const multiplier = ctx.constant(tensor('f32', factors.map(one), [1, 1, ...counts]), 'multiplier');
+  const y = ctx.emit(
+    'qnn.requantize',
+    [ctx.cast(sum, 's32'), multiplier, ctx.scalar(x.dtype, zeroPoint, 'zero_point')],
+    { axis: 1, zeroPoint: ctx.formatOf(x).isChannelsLast ? 'after' : 'before' },
+  );
+  return pooled(ctx, y, x);
 }
 
 /** None keeps the size of the input; an integer stands for all axes. */

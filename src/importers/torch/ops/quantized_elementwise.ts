@@ -125,13 +125,8 @@ function concatenate(ctx: TorchContext, args: Arguments): GraphTensor {
   if (parts.length === 0) ctx.refuse('nothing is concatenated');
   const to = { scale: args.number('scale'), zeroPoint: args.int('zero_point') };
   const axis = ctx.axis(args.int('dim'), parts[0].shape.length);
-  // only the kernel for channels-last tensors is vector code
-  const dequantize = axis === 1 && parts.every((part) => part.channelsLast) ? 'fused' : 'plain';
-  const values = parts.map((part) => {
-    const { scale, zeroPoint } = part.quantization;
-    const same = scale === to.scale && zeroPoint === to.zeroPoint;
-    return same ? part.value : mapped(ctx, part, (real) => real, to, { dequantize }).value;
-  });
+  const isLast = parts.every((part) => ctx.formatOf(part).isChannelsLast);
+  const values = withParameters(ctx, parts, to, axis === 1 && isLast).map(({ value }) => value);
   const y = values.length === 1 ? values[0] : ctx.emit('nn.concat', values, { axis });
   return ctx.requantized(
     y,
@@ -139,6 +134,21 @@ function concatenate(ctx: TorchContext, args: Arguments): GraphTensor {
     to,
     parts.every((part) => part.channelsLast),
   );
+}
+
+/** Tensors to be joined, in the parameters of the result; only the kernel for channels-last tensors along axis 1 is vector code. */
+export function withParameters(
+  ctx: TorchContext,
+  parts: readonly GraphTensor[],
+  to: PerTensor,
+  isVectorCode: boolean,
+): readonly GraphTensor[] {
+  const dequantize = isVectorCode ? 'fused' : 'plain';
+  return parts.map((part) => {
+    const { scale, zeroPoint } = ctx.quantized(part).quantization;
+    const same = scale === to.scale && zeroPoint === to.zeroPoint;
+    return same ? part : mapped(ctx, part, (real) => real, to, { dequantize });
+  });
 }
 
 export const table = (
