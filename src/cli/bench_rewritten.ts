@@ -1,12 +1,12 @@
 /** `bench --vs onnxruntime` of a model that has an operator which nothing here computes. */
 import { availableParallelism } from 'node:os';
-import type { Graph } from '../ir/index.ts';
+import type { Feeds, Graph } from '../ir/index.ts';
 import type { Strategy } from '../passes/strategies.ts';
 import type { NodeTime } from '../runtime/executable.ts';
 import { rewrittenFor } from './check_rewritten.ts';
 import { unknownText } from './compare_files.ts';
 import type { Source } from './files.ts';
-import { publicFeeds, readInputs } from './inputs.ts';
+import { publicFeeds } from './inputs.ts';
 import { compare, measure, type Ratio, scheduleFor, type Timing } from './measure.ts';
 import { createPeer } from './onnxruntime.ts';
 import type { Terminal } from './terminal.ts';
@@ -22,7 +22,7 @@ export interface BenchedFiles {
 }
 
 interface Benched {
-  readonly input: ReadonlyMap<string, string>;
+  readonly feeds: Feeds;
   readonly threads: number | undefined;
   readonly strategy: Strategy | undefined;
 }
@@ -31,12 +31,12 @@ interface Benched {
 export async function benchRewritten(
   source: Source,
   graph: Graph,
-  { input, threads, strategy }: Benched,
+  { feeds: tensors, threads, strategy }: Benched,
   terminal: Terminal,
 ): Promise<BenchedFiles> {
   const { model, written } = rewrittenFor(source, graph, strategy);
   terminal.note(`note: ${unknownText(graph)}: onnxruntime runs the rewritten model instead`);
-  const feeds = publicFeeds(await readInputs(graph, { input, random: 1 }, terminal));
+  const feeds = publicFeeds(tensors);
   const options = threads === undefined ? {} : { threads };
   const start = performance.now();
   const rewritten = await createPeer(written, options);

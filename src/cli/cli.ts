@@ -1,6 +1,7 @@
 /** The command line as a function: arguments and streams in, an exit code out. */
 import { readFileSync } from 'node:fs';
-import { closest, parseLine, UsageError } from './args.ts';
+import { closest } from '../diagnostics/index.ts';
+import { parseLine, UsageError } from './args.ts';
 import { type AnyCommand, commonOptions, exitCodes } from './command.ts';
 import { commands } from './command_table.ts';
 import { commandHelp, generalHelp } from './help.ts';

@@ -8,6 +8,7 @@ import { type ImportOptions, importBytes } from '../importers/import_model.ts';
 import { externalReader } from '../importers/onnx/container/index.ts';
 import { isZip } from '../importers/torch/archive/index.ts';
 import { type Graph, parse, verify } from '../ir/index.ts';
+import { bindShapes } from '../runtime/bind_shapes.ts';
 import { UsageError } from './args.ts';
 import { readShapes } from './inputs.ts';
 import { type Reading, readInput, shownPath } from './read_input.ts';
@@ -19,6 +20,8 @@ import { externalFiles } from './written_model.ts';
 export interface ImportValues {
   readonly profile?: ImportOptions['profile'] | undefined;
   readonly shape?: ReadonlyMap<string, string>;
+  /** Sizes that tensors carry, for archives that have none of their own. */
+  readonly sizes?: Readonly<Record<string, readonly number[]>>;
 }
 
 /** What a path holds: a graph to be compiled, or one that is compiled already. */
@@ -30,6 +33,8 @@ export interface Source {
   readonly graph: Graph;
   /** Of a compiled file. */
   readonly compiled?: CompiledModel;
+  /** The graph for inputs of these sizes: read anew with them where that says more than binding symbols. */
+  sized(shapes: Readonly<Record<string, readonly number[]>>): Promise<Graph>;
 }
 
 /**
@@ -49,23 +54,30 @@ export async function openSource(
   return source;
 }
 
-async function read(path: string, { profile, shape }: ImportValues, terminal: Reading): Promise<Source> {
+async function read(path: string, { profile, shape, sizes }: ImportValues, terminal: Reading): Promise<Source> {
   const bytes = await readInput(path, terminal);
   const file = shownPath(path);
   if (profile !== undefined && (isCompiledFile(bytes) || isIr(bytes)))
     throw new UsageError(`--profile is for ONNX models and PyTorch archives: ${file} says itself how it rounds`);
   if (isCompiledFile(bytes)) {
     const compiled = readCompiledFile(bytes, file);
-    return { path, kind: 'compiled', bytes, graph: compiled.graph, compiled };
+    const { graph } = compiled;
+    return { path, kind: 'compiled', bytes, graph, compiled, sized: async (shapes) => bindShapes(graph, shapes) };
   }
-  if (isIr(bytes)) return { path, kind: 'ir', bytes, graph: parseIr(new TextDecoder().decode(bytes), file) };
-  const graph = await importBytes(bytes, {
-    file,
-    ...(path !== STANDARD_STREAM && { readExternal: externalReader(path) }),
-    ...(profile && { profile }),
-    ...(shape && { inputShapes: readShapes(shape) }),
-  });
-  return { path, kind: isZip(bytes) ? 'torch' : 'onnx', bytes, graph };
+  if (isIr(bytes)) {
+    const graph = parseIr(new TextDecoder().decode(bytes), file);
+    return { path, kind: 'ir', bytes, graph, sized: async (shapes) => bindShapes(graph, shapes) };
+  }
+  const kind = isZip(bytes) ? 'torch' : 'onnx';
+  const imported = (inputShapes: Readonly<Record<string, readonly number[]>>): Promise<Graph> =>
+    importBytes(bytes, {
+      file,
+      ...(path !== STANDARD_STREAM && { readExternal: externalReader(path) }),
+      ...(profile && { profile }),
+      ...(Object.keys(inputShapes).length > 0 && { inputShapes }),
+    });
+  const given = { ...(kind === 'torch' && sizes), ...(shape && readShapes(shape)) };
+  return { path, kind, bytes, graph: await imported(given), sized: (shapes) => imported({ ...given, ...shapes }) };
 }
 
 /** Textual IR begins with `graph @`, after comments. */

@@ -13,7 +13,7 @@ import {
   type TensorLike,
   toPublic,
 } from '../ir/index.ts';
-import { bindShapes } from '../runtime/compile.ts';
+import { bindShapes } from '../runtime/bind_shapes.ts';
 import { UsageError } from './args.ts';
 import { readNpy } from './npy.ts';
 import { randomFeeds } from './random.ts';
@@ -63,15 +63,23 @@ export interface InputOptions {
   readonly random: number | undefined;
 }
 
-/**
- * Tensors for all inputs: those given as files, the others random where --random says so.
- *
- * @throws UnskewError U1… for a wrong file, U4001 for an input that is missing, unknown or does not fit
- */
-export async function readInputs(graph: Graph, { input, random }: InputOptions, terminal: Reading): Promise<Feeds> {
+/** The tensors of --input by name. @throws UnskewError U1… for a wrong file */
+export async function readTensors(
+  input: ReadonlyMap<string, string>,
+  terminal: Reading,
+): Promise<Readonly<Record<string, ITensor>>> {
   const given: Record<string, ITensor> = {};
   for (const [name, path] of input) given[name] = readTensor(await readInput(path, terminal), shownPath(path));
-  const feeds = random === undefined ? given : { ...randomFeeds(graph, random), ...given };
+  return given;
+}
+
+/**
+ * Tensors for all inputs: those given, the others random where there is a seed, of the sizes that the given ones carry.
+ *
+ * @throws UnskewError U4001 for an input that is missing, unknown or does not fit
+ */
+export function feedsFor(graph: Graph, given: Readonly<Record<string, ITensor>>, random: number | undefined): Feeds {
+  const feeds = random === undefined ? given : { ...randomFeeds(boundBy(graph, given), random), ...given };
   const missing = graph.inputs.filter((id) => feeds[id] === undefined);
   if (missing.length > 0 && Object.keys(feeds).every((name) => (graph.inputs as readonly string[]).includes(name)))
     fail(
@@ -82,6 +90,17 @@ export async function readInputs(graph: Graph, { input, random }: InputOptions, 
     );
   checkFeeds(graph, feeds);
   return feeds;
+}
+
+/** The graph with the symbols bound that some tensors settle. */
+function boundBy(graph: Graph, given: Readonly<Record<string, ITensor>>): Graph {
+  const bindings = new Map<string, number>();
+  for (const id of graph.inputs)
+    graph.values[id].type.shape.forEach((dim, axis) => {
+      const size = given[id]?.shape[axis];
+      if (typeof dim === 'string' && size !== undefined) bindings.set(dim, size);
+    });
+  return specialize(graph, bindings);
 }
 
 /** A .npy file, or a TensorProto (.pb) as in ONNX's test data; told by content. */

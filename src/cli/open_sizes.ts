@@ -20,14 +20,29 @@ export function fittingSizes(graph: Graph): ReadonlyMap<string, number> | undefi
     );
   const [all, first] = [dims(() => true), dims((axis) => axis === 0)];
   if (all.size === 0) return new Map();
+  const fixed = fixedByWeights(graph);
   const sizes = [...new Set([...USUAL, ...sizesOfConstants(graph)])];
   const candidates = sizes.flatMap((size) => [1, size].map((batch) => ({ size, batch })));
   for (const { size, batch } of candidates) {
-    const wanted = (symbol: string) => (first.has(symbol) ? batch : size);
+    const wanted = (symbol: string) => fixed.get(symbol) ?? (first.has(symbol) ? batch : size);
     const bound = new Map([...all].map((symbol) => [symbol, inRange(graph, symbol, wanted(symbol))]));
     if (fits(graph, bound)) return bound;
   }
   return undefined;
+}
+
+/** Channels of a convolution and columns of a product: their weights say how many. */
+function fixedByWeights({ nodes, values }: Graph): ReadonlyMap<string, number> {
+  const fixed = new Map<string, number>();
+  for (const { op, operands, attrs } of Object.values<Graph['nodes'][ValueId]>(nodes)) {
+    const [x, w] = operands.slice(0, 2).map((id) => id && values[id].type.shape);
+    if (!x || !w) continue;
+    const isConv = op.endsWith('.conv');
+    const [symbol, size] = isConv ? [x[1], w[1]] : op.endsWith('.matmul') ? [x.at(-1), w.at(-2)] : [];
+    if (typeof symbol === 'string' && typeof size === 'number')
+      fixed.set(symbol, isConv ? size * Number(attrs.group) : size);
+  }
+  return fixed;
 }
 
 function inRange({ symbols }: Graph, symbol: string, size: number): number {

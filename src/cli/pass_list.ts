@@ -3,6 +3,7 @@
  * Every pass that has a name is one entry of a table, with the values that its options may take.
  */
 import { select } from '../codegen/onednn/select/index.ts';
+import { closest } from '../diagnostics/index.ts';
 import { canonicalize } from '../passes/canonicalize.ts';
 import { correctZeroPoints } from '../passes/correct_zero_points.ts';
 import { foldConstants, foldWeights } from '../passes/fold_constants.ts';
@@ -10,7 +11,7 @@ import { groupQdq } from '../passes/group_qdq.ts';
 import type { Pass } from '../passes/pass.ts';
 import { type Strategy, type StrategyName, type StrategyReport, strategyNames } from '../passes/strategies.ts';
 import type { Target } from '../passes/target.ts';
-import { closest, UsageError } from './args.ts';
+import { UsageError } from './args.ts';
 
 /** One pass as it is written. */
 export interface PassEntry {

@@ -22,10 +22,12 @@ import { fittingSizes } from './open_sizes.ts';
  * A tensor for every input, the same for the same seed. Bytes take all their values, wider integers 0 to 9, floats the
  * range that the first quantize behind the input can represent, or −2 to 2. Dimensions that are still symbols get sizes
  * that fit, 1 where that does.
+ *
+ * @throws UnskewError U4001 where none are found
  */
 export function randomFeeds(graph: Graph, seed: number): Feeds {
   const random = randomSource(seed);
-  const sizes = fittingSizes(graph) ?? onesFor(graph);
+  const sizes = fittingSizes(graph) ?? refuseSizes(graph);
   return Object.fromEntries(
     graph.inputs.map((id): [string, ITensor] => {
       const { dtype, shape } = graph.values[id].type;
@@ -37,13 +39,16 @@ export function randomFeeds(graph: Graph, seed: number): Feeds {
   );
 }
 
-/** With these the model is refused by the operator that they do not fit. */
-const onesFor = (graph: Graph): ReadonlyMap<string, number> =>
-  new Map(
-    graph.inputs.flatMap((id) =>
-      graph.values[id].type.shape.filter((dim) => typeof dim === 'string').map((dim) => [dim, 1] as const),
-    ),
+function refuseSizes({ inputs, values }: Graph): never {
+  const open = inputs.filter((id) => values[id].type.shape.some((dim) => typeof dim === 'string'));
+  const shown = open.map((id) => `--shape ${id}=${values[id].type.shape.join(',')}`);
+  return fail(
+    'U4001',
+    'no sizes were found that fit the open dimensions of the inputs',
+    { input: open[0] },
+    `give tensors with --input, or sizes, numbers for symbols: ${shown.join(' ')}`,
   );
+}
 
 function randomTensor(dtype: DType, shape: readonly number[], floats: Range, random: () => number): ITensor {
   const data = newArray(dtype, sizeOf(shape));

@@ -7,7 +7,6 @@ import { strategyNames } from '../passes/strategies.ts';
 import { compileGraph, Model } from '../runtime/compile.ts';
 import { UsageError } from './args.ts';
 import type { Source } from './files.ts';
-import { withShapes } from './inputs.ts';
 import { argument, assignments, choice, type Option, optionalChoice, whole } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -99,12 +98,10 @@ export function compileSource(
   return { ...source.compiled, graph };
 }
 
-/** The model of a source, ready to run; the graph is the one that was compiled, its shapes bound. */
-export function modelOf(source: Source, values: CompileValues): { readonly model: Model; readonly graph: Graph } {
-  const graph = withShapes(source.graph, values);
+/** A graph of a source, ready to run. */
+export function modelOf(source: Source, values: Omit<CompileValues, 'shape' | 'batch'>, graph: Graph): Model {
   const { backend, threads } = values;
-  const compiled = compileSource(source, values, graph);
-  return { graph, model: new Model(compiled, { backend, ...(threads && { threads }) }) };
+  return new Model(compileSource(source, values, graph), { backend, ...(threads && { threads }) });
 }
 
 /** Says when part of the model does not run natively. */

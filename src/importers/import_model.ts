@@ -1,6 +1,6 @@
 /** Models of any format into the IR, the format told by content, not by name. */
 import { readFile } from 'node:fs/promises';
-import { fail, type Location, systemReason } from '../diagnostics/index.ts';
+import { checkOptions, fail, type Location, type OptionNames, systemReason } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/graph.ts';
 import type { Shape } from '../ir/types.ts';
 import { externalReader } from './onnx/container/index.ts';
@@ -34,6 +34,9 @@ export interface ImportOptions {
   readonly state?: StateOption;
 }
 
+/** Every option, once. */
+const optionNames: OptionNames<ImportOptions> = { profile: true, inputShapes: true, state: true };
+
 export interface ModelSource extends ImportOptions, Pick<ImportOnnxOptions, 'file' | 'readExternal'> {}
 
 /**
@@ -44,6 +47,7 @@ export interface ModelSource extends ImportOptions, Pick<ImportOnnxOptions, 'fil
  * of another format, else as `importOnnx`, `importTorchScript` and `importExport`
  */
 export async function importModel(source: string | Uint8Array, options: ImportOptions = {}): Promise<Graph> {
+  checkOptions('importModel', options, optionNames);
   if (typeof source !== 'string') return importBytes(source, options);
   return importBytes(await readModelFile(source), { ...options, file: source, readExternal: externalReader(source) });
 }

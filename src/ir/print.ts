@@ -10,6 +10,7 @@
  * named. Constants of up to eight elements stand where they are used; those that are outputs are listed, as outputs have
  * names. Attributes that have their default value are left out.
  */
+import { checkOptions, type OptionNames } from '../diagnostics/index.ts';
 import type { AttrSpecs, AttrValue, OperandSpecs } from './define_op.ts';
 import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
 import { findOp } from './op_table.ts';
@@ -24,7 +25,11 @@ export interface PrintOptions {
 
 const INLINE_LIMIT = 8;
 
-export function print(graph: Graph, { elideConstants = false, locations = true }: PrintOptions = {}): string {
+const optionNames: OptionNames<PrintOptions> = { elideConstants: true, locations: true };
+
+export function print(graph: Graph, options: PrintOptions = {}): string {
+  checkOptions('print', options, optionNames);
+  const { elideConstants = false, locations = true } = options;
   const large = new Set<ValueId>();
   const outputIds = new Set(graph.outputs);
   const reference = (id: ValueId): string => {

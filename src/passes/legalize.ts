@@ -1,7 +1,7 @@
 /** `legalize`: the graph rewritten for a target, with the account of what was done. */
 
 import type { Diagnostic } from '../diagnostics/index.ts';
-import { fail, InternalError } from '../diagnostics/index.ts';
+import { checkOptions, fail, InternalError, type OptionNames } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/index.ts';
 import { type Certificate, certificateOf, Prover, withSelection } from './certificate.ts';
 import { productRules } from './correct_zero_points.ts';
@@ -35,6 +35,17 @@ export interface LegalizeOptions extends Partial<Pick<PipelineOptions, 'onMiss' 
   readonly byteSums?: ByteSums;
 }
 
+const optionNames: OptionNames<LegalizeOptions> = {
+  target: true,
+  strategy: true,
+  costs: true,
+  verify: true,
+  byteSums: true,
+  onMiss: true,
+  afterPass: true,
+  reproducers: true,
+};
+
 export interface LegalizeResult {
   readonly graph: Graph;
   /** The graph before any zero point was corrected: what `graph` must equal, bit for bit. */
@@ -57,6 +68,7 @@ export interface LegalizeResult {
  * with `verify` InternalError when a rewrite is refuted and no other way is left
  */
 export function legalize(graph: Graph, options: LegalizeOptions = {}): LegalizeResult {
+  checkOptions('legalize', options, optionNames);
   const target = resolveTarget(options.target ?? 'symmetric');
   const misses: Miss[] = [];
   const pipeline: PipelineOptions = {

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { type CompiledModel, isCompiledFile, readCompiledFile } from '../codegen/compiled_file.ts';
 import { buildPlan } from '../codegen/onednn/plan.ts';
 import { select } from '../codegen/onednn/select/index.ts';
-import { fail } from '../diagnostics/index.ts';
+import { checkOptions, fail, type OptionNames } from '../diagnostics/index.ts';
 import { type ImportOptions, importModel, readModelFile } from '../importers/import_model.ts';
 import {
   checkFeeds,
@@ -11,7 +11,6 @@ import {
   type Graph,
   type ITensor,
   interpret,
-  type Shape,
   specialize,
   type Tensor,
   type TensorLike,
@@ -26,6 +25,7 @@ import { runPipeline } from '../passes/manager.ts';
 import type { Strategy, StrategyReport } from '../passes/strategies.ts';
 import { defaultTarget, type Target } from '../passes/target.ts';
 import { loadAddon } from './addon.ts';
+import { bindShapes } from './bind_shapes.ts';
 import { Executable, type NodeTime } from './executable.ts';
 import { metadataOf, toFeeds, type ValueMetadata } from './feeds.ts';
 import { nativeByteSums, nativeCosts, nativeTarget } from './native_target.ts';
@@ -49,6 +49,17 @@ export interface CompileOptions {
   /** Whose arithmetic requantization follows; `ort` unless the model says otherwise. */
   readonly profile?: ImportOptions['profile'];
 }
+
+const optionNames: OptionNames<CompileOptions> = {
+  backend: true,
+  threads: true,
+  strategy: true,
+  inputShapes: true,
+  target: true,
+  measuredCosts: true,
+  verify: true,
+  profile: true,
+};
 
 export type Feed = Readonly<Record<string, TensorLike>>;
 
@@ -157,6 +168,7 @@ export class Model {
  * @throws UnskewError for a wrong model (U1…, U2…), U5001 when the addon cannot be loaded, U5004 for a bad compiled file
  */
 export async function compile(source: Graph | string | Uint8Array, options: CompileOptions = {}): Promise<Model> {
+  checkOptions('compile', options, optionNames);
   if (options.backend !== undefined && options.backend !== 'onednn' && options.backend !== 'reference') {
     fail('U4002', `there is no backend '${options.backend}'`, {}, 'one of: onednn, reference');
   }
@@ -166,8 +178,21 @@ export async function compile(source: Graph | string | Uint8Array, options: Comp
 async function load(source: Graph | string | Uint8Array, options: CompileOptions): Promise<CompiledModel> {
   if (typeof source !== 'string' && !(source instanceof Uint8Array)) return compileGraph(source, options);
   const bytes = typeof source === 'string' ? await readModelFile(source) : source;
-  if (isCompiledFile(bytes)) return readCompiledFile(bytes, typeof source === 'string' ? source : undefined);
-  return compileGraph(await importModel(source, options), options);
+  const { profile, inputShapes } = options;
+  if (isCompiledFile(bytes)) {
+    const compiled = readCompiledFile(bytes, typeof source === 'string' ? source : undefined);
+    const settled = (['strategy', 'target', 'profile'] as const).find((name) => options[name] !== undefined);
+    if (settled !== undefined)
+      fail(
+        'U4002',
+        `a compiled model has settled its ${settled}: the option cannot change it`,
+        {},
+        'compile the model that it was made of',
+      );
+    return inputShapes ? { ...compiled, graph: bindShapes(compiled.graph, inputShapes) } : compiled;
+  }
+  const graph = await importModel(source, { ...(profile && { profile }), ...(inputShapes && { inputShapes }) });
+  return compileGraph(graph, options);
 }
 
 /**
@@ -224,24 +249,6 @@ function threadsOf({ threads = availableParallelism() }: CompileOptions): number
   if (!Number.isSafeInteger(threads) || threads < 1)
     fail('U4002', `threads should be a positive whole number, but is ${threads}`);
   return threads;
-}
-
-/** The graph for inputs of these shapes alone. @throws UnskewError U4002 when they do not fit its inputs */
-export function bindShapes(graph: Graph, shapes: Readonly<Record<string, readonly number[]>>): Graph {
-  const bindings = new Map<string, number>();
-  for (const [name, sizes] of Object.entries(shapes)) {
-    const shape: Shape | undefined = graph.values[name as Graph['inputs'][number]]?.type.shape;
-    if (shape === undefined || !graph.inputs.includes(name as Graph['inputs'][number]))
-      fail('U4002', `inputShapes: the model has no input '${name}'`);
-    if (shape.length !== sizes.length)
-      fail('U4002', `inputShapes: '${name}' has rank ${shape.length}, not ${sizes.length}`);
-    shape.forEach((dim, axis) => {
-      if (typeof dim === 'string') bindings.set(dim, sizes[axis]);
-      else if (dim !== sizes[axis])
-        fail('U4002', `inputShapes: axis ${axis} of '${name}' is ${dim}, not ${sizes[axis]}`);
-    });
-  }
-  return specialize(graph, bindings);
 }
 
 const publicly = (results: Readonly<Record<string, ITensor>>): Record<string, Tensor> =>

@@ -4,8 +4,7 @@ import { UsageError } from '../args.ts';
 import { benchRewritten } from '../bench_rewritten.ts';
 import { isForOnnxRuntimeAlone } from '../check_rewritten.ts';
 import { defineCommand } from '../command.ts';
-import { openSource } from '../files.ts';
-import { publicFeeds, readInputs, withShapes } from '../inputs.ts';
+import { publicFeeds } from '../inputs.ts';
 import { type Contender, compare, measure, type Ratio, scheduleFor, type Timing } from '../measure.ts';
 import { createPeer } from '../onnxruntime.ts';
 import { assignments, flag, optionalChoice, whole } from '../options.ts';
@@ -19,6 +18,7 @@ import {
   strategyOption,
 } from '../shared_options.ts';
 import { onnxModelOf } from '../sides.ts';
+import { openWithFeeds } from '../sized.ts';
 import { formatTable, right } from '../table.ts';
 
 export const bench = defineCommand({
@@ -49,16 +49,15 @@ export const bench = defineCommand({
     { command: 'unskew bench model.onnx --per-node', does: 'where the time goes' },
   ],
   async run(values, terminal) {
-    const source = await openSource(values.model, values, terminal);
+    const { source, graph, feeds: tensors } = await openWithFeeds(values.model, { ...values, random: 1 }, terminal);
     if (values.perNode && values.backend === 'reference')
       throw new UsageError('--per-node needs the onednn backend', 'the interpreter keeps no times per node');
-    const bound = withShapes(source.graph, values);
-    if (isForOnnxRuntimeAlone(bound, values.vs ? [values.vs] : []))
-      return benchRewritten(source, bound, values, terminal);
+    if (isForOnnxRuntimeAlone(graph, values.vs ? [values.vs] : []))
+      return benchRewritten(source, graph, { ...values, feeds: tensors }, terminal);
     const start = performance.now();
-    const { model, graph } = modelOf(source, values);
+    const model = modelOf(source, values, graph);
     try {
-      const feeds = publicFeeds(await readInputs(graph, { input: values.input, random: 1 }, terminal));
+      const feeds = publicFeeds(tensors);
       await model.run(feeds);
       const firstRun = performance.now() - start;
       noteFallbacks(model, values.model, terminal);

@@ -4,7 +4,7 @@ import { legalize } from '../../passes/legalize.ts';
 import { checkRewritten, isForOnnxRuntimeAlone } from '../check_rewritten.ts';
 import { defineCommand } from '../command.ts';
 import { openSource, type Source } from '../files.ts';
-import { withShapes } from '../inputs.ts';
+import type { withShapes } from '../inputs.ts';
 import { list, whole } from '../options.ts';
 import {
   compileSource,
@@ -15,6 +15,7 @@ import {
   threadsOption,
 } from '../shared_options.ts';
 import { compiledSide, interpreterSide, onnxModelOf, onnxRuntimeSide, type Side } from '../sides.ts';
+import { sizedGraph } from '../sized.ts';
 import type { Terminal } from '../terminal.ts';
 import { compareSides, onnxRuntimeClaim, type Verdict, verdictText } from '../verdict.ts';
 
@@ -46,7 +47,7 @@ export const check = defineCommand({
   ],
   async run(values, terminal) {
     const source = await openSource(values.model, values, terminal);
-    const graph = withShapes(source.graph, values);
+    const graph = await sizedGraph(source, values);
     if (isForOnnxRuntimeAlone(graph, values.against))
       return checkRewritten(source, graph, { ...values, seeds: seedsOf(values) }, terminal);
     const legal = source.compiled === undefined ? legalize(graph, { target: 'onednn', verify: false }) : undefined;
@@ -86,6 +87,6 @@ async function sideOf(
   if (name === 'interpreter') return { side: interpreterSide(reference) };
   const options = values.threads === undefined ? {} : { threads: values.threads };
   if (name === 'onnxruntime') return { side: await onnxRuntimeSide(onnxModelOf(source), name, options, graph) };
-  const other = withShapes((await openSource(name, { shape: values.shape }, terminal)).graph, values);
+  const other = await sizedGraph(await openSource(name, { shape: values.shape }, terminal), values);
   return { side: interpreterSide(other, name), means: other };
 }

@@ -1,5 +1,4 @@
-import { fail } from '../../diagnostics/index.ts';
-import { closest } from '../args.ts';
+import { closest, fail } from '../../diagnostics/index.ts';
 import { defineCommand } from '../command.ts';
 import { type Explanation, explainGraph } from '../explaining.ts';
 import { openSource } from '../files.ts';

@@ -3,8 +3,8 @@ import { sizeOf, type Tensor } from '../../ir/index.ts';
 import { bfloat16ToNumber, halfToNumber } from '../../numerics/index.ts';
 import { toFeeds } from '../../runtime/feeds.ts';
 import { defineCommand } from '../command.ts';
-import { openSource, writeOutput } from '../files.ts';
-import { publicFeeds, readInputs } from '../inputs.ts';
+import { writeOutput } from '../files.ts';
+import { publicFeeds } from '../inputs.ts';
 import { writeNpy } from '../npy.ts';
 import { assignments, text, whole } from '../options.ts';
 import {
@@ -16,6 +16,7 @@ import {
   shapeOption,
   strategyOption,
 } from '../shared_options.ts';
+import { openWithFeeds } from '../sized.ts';
 import { formatTable, right } from '../table.ts';
 import { STANDARD_STREAM, type Terminal } from '../terminal.ts';
 
@@ -44,10 +45,9 @@ export const run = defineCommand({
   ],
   async run(values, terminal) {
     if (values.output === STANDARD_STREAM) terminal.claimStdout();
-    const source = await openSource(values.model, values, terminal);
-    const { model, graph } = modelOf(source, values);
+    const { source, graph, feeds } = await openWithFeeds(values.model, values, terminal);
+    const model = modelOf(source, values, graph);
     try {
-      const feeds = await readInputs(graph, values, terminal);
       terminal.progress('running');
       const start = performance.now();
       const results = await model.run(publicFeeds(feeds));

@@ -11,7 +11,7 @@
  * are kept; an operator that has no form in the version of the file is refused. Any other graph becomes a new model of
  * the lowest version, 13 or above, that its operators need.
  */
-import { fail } from '../../diagnostics/index.ts';
+import { checkOptions, fail, type OptionNames } from '../../diagnostics/index.ts';
 import type { OnnxValueInfo } from '../../importers/onnx/container/index.ts';
 import { capturedNames } from '../../importers/onnx/node_checks.ts';
 import { type OnnxOrigin, originOf } from '../../importers/onnx/origin.ts';
@@ -27,6 +27,8 @@ export interface ExportOptions {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
+const optionNames: OptionNames<ExportOptions> = { metadata: true };
+
 /**
  * The bytes of an ONNX model.
  *
@@ -34,7 +36,9 @@ export interface ExportOptions {
  *   rewritten node of the file that would lose fields which are not understood; U2009 for `dnnl.*` operators; U1006 for
  *   a model of more than 2 GiB; InternalError when what was written is not valid ONNX
  */
-export function exportOnnx(graph: Graph, { metadata = {} }: ExportOptions = {}): Uint8Array {
+export function exportOnnx(graph: Graph, options: ExportOptions = {}): Uint8Array {
+  checkOptions('exportOnnx', options, optionNames);
+  const { metadata = {} } = options;
   const origin = originOf(graph);
   return origin === undefined ? newModel(graph, metadata) : changedModel(graph, origin, metadata);
 }

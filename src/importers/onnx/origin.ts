@@ -21,3 +21,15 @@ export interface OnnxOrigin extends Origin {
 export function originOf({ origin }: Graph): OnnxOrigin | undefined {
   return origin?.kind === 'onnx' ? (origin as OnnxOrigin) : undefined;
 }
+
+/** Whether the graph is all of what was read, and no pass has changed it since. */
+export function isAsImported(graph: Graph, { original, file }: OnnxOrigin): boolean {
+  const ids = Object.keys(graph.nodes) as NodeId[];
+  const outputs = file.graph.outputs.map(({ name }) => name);
+  return (
+    ids.length === Object.keys(original).length &&
+    ids.every((id) => graph.nodes[id] === original[id]) &&
+    graph.outputs.length === outputs.length &&
+    graph.outputs.every((id, i) => id === outputs[i])
+  );
+}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { closest, parseLine, UsageError } from '../../../src/cli/args.ts';
+import { parseLine, UsageError } from '../../../src/cli/args.ts';
 import { defineCommand } from '../../../src/cli/command.ts';
 import {
   argument,
@@ -12,6 +12,7 @@ import {
   text,
   whole,
 } from '../../../src/cli/options.ts';
+import { closest } from '../../../src/diagnostics/index.ts';
 
 const command = defineCommand({
   name: 'try',

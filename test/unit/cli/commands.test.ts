@@ -213,9 +213,11 @@ describe('rewrite for given sizes', () => {
     ]);
   });
 
-  test('leaves the layer as it is without them', async () => {
-    const { result } = await json(['rewrite', padded, '-o', out]);
-    expect(result.corrected).toEqual({});
+  test('corrects without them too: what is padded is computed from the size', async () => {
+    const { result } = await json(['rewrite', padded, '-o', out, '--check']);
+    expect(result.corrected).toEqual({ fold: 1 });
+    expect(result.checks.map(({ agrees }: { agrees: boolean }) => agrees)).toEqual([true, true, true]);
+    expect((await json(['inspect', out])).result.inputs[0].dims).toEqual(['N', 1, 'H', 'W']);
   });
 });
 

@@ -55,7 +55,7 @@ describe('shapes of inputs', () => {
   const pool = (auto: string, dims: (number | string)[]): Model => ({
     nodes: [
       relu('x', 'y'),
-      { op: 'MaxPool', inputs: ['y'], outputs: ['z'], attrs: { auto_pad: auto, kernel_shape: [3], strides: [2] } },
+      { op: 'AveragePool', inputs: ['y'], outputs: ['z'], attrs: { auto_pad: auto, kernel_shape: [3], strides: [2] } },
       { op: 'Custom', inputs: ['z'], outputs: ['c'], domain: 'other' },
     ],
     inputs: [float('x', ...dims), float('other', 'N', 'batch-size')],

@@ -1,10 +1,13 @@
 /** The typed view of an ONNX file: what `openOnnx` gives. All of it is checked, none of it is a copy of weights. */
 import type { DType } from '../../../ir/dtype.ts';
+import type { ExternalReader } from './external_data.ts';
 import type { Range } from './wire.ts';
 
 export interface OnnxFile {
   readonly bytes: Uint8Array;
   readonly file?: string | undefined;
+  /** How weights in files of their own were to be read. */
+  readonly readExternal?: ExternalReader | undefined;
   readonly irVersion: number;
   readonly producerName: string;
   readonly producerVersion: string;

@@ -51,6 +51,7 @@ function readModel(context: Context): OnnxFile {
   return {
     bytes: context.source.bytes,
     file: context.source.file,
+    readExternal: context.source.readExternal,
     irVersion,
     producerName: fields.producerName,
     producerVersion: fields.producerVersion,
