@@ -154,7 +154,7 @@ function inSteps([x, scale, zp]: readonly (Bounded | null)[], i: number): { step
 
 /** `at [0, 2, 1, 1]: 12.5000 ± 0.0004 steps became 12, not 13` and how many more. */
 export function formatTies({ layer, count, size, index, expected, found, steps, error, why }: Ties): string {
-  const real = steps === undefined ? '' : `${steps.toFixed(4)} ± ${(error ?? 0).toPrecision(1)} steps `;
+  const real = steps === undefined ? '' : `${steps.toFixed(4)} ± ${Number((error ?? 0).toPrecision(1))} steps `;
   const others = count === 1 ? `of ${size} elements` : `and ${count - 1} more of ${size} elements`;
   return `tie in ${layer} at [${index.join(', ')}]: ${real}became ${found}, not ${expected}, ${others}${why ? ` (${why})` : ''}`;
 }

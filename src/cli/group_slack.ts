@@ -5,6 +5,7 @@
  *   2^-14             a multiplier and a product, or a sum with the zero point added before it is rounded, each rounded to binary32
  *   2^-14·(sa + sb)/s the ratios of an addition
  *   sx·sw/2           a float bias that becomes an integer, in ONNX Runtime wherever a quantize follows, grouped or not
+ *   Σ|x|·max|w|/127   float weights behind a dequantize, which ONNX Runtime quantizes itself
  *   y·(1 − s·⌊1/s⌋)   QLinearSoftmax, which takes 1/⌊1/s⌋ for its scale
  */
 import { constantOf, type Graph, type Node, nodesOf, type ValueId } from '../ir/index.ts';
@@ -24,9 +25,11 @@ export function groupsOf(graph: Graph, grouping: readonly CertificateEntry[]): N
     const [y] = quantize.results;
     const entry = entries.get(y);
     const isGrouped = entry !== undefined && entry.exactness !== 'bit-exact';
-    const { slack, bias } = slackOf(graph, producers, quantize);
+    const { slack, bias, weights = 0 } = slackOf(graph, producers, quantize);
     const why = isGrouped && entry.onnxruntime ? `onnxruntime computes it in float: ${entry.onnxruntime}` : undefined;
     if (isGrouped) groups.set(y, { slack: slack + bias, ...(why && { why }) });
+    else if (weights > 0)
+      groups.set(y, { slack: bias + weights, why: 'onnxruntime quantizes its float weights itself' });
     else if (bias > 0) groups.set(y, { slack: bias, why: 'onnxruntime rounds its float bias to an integer' });
   }
   return groups;
@@ -35,6 +38,7 @@ export function groupsOf(graph: Graph, grouping: readonly CertificateEntry[]): N
 interface Slack {
   readonly slack: number;
   readonly bias: number;
+  readonly weights?: number;
 }
 
 function slackOf(graph: Graph, producers: ReadonlyMap<ValueId, Node>, quantize: Node): Slack {
@@ -46,7 +50,12 @@ function slackOf(graph: Graph, producers: ReadonlyMap<ValueId, Node>, quantize: 
     return { slack: ROUNDINGS * step + (1 - step * Math.floor(Math.fround(1 / step))), bias: 0 };
   const sources = node.operands.map((id) => (id ? producers.get(id) : undefined));
   const product = isProduct(node) ? node : sources.find((source) => source && isProduct(source));
-  if (product) return { slack: ROUNDINGS * step, bias: biasMove(graph, producers, node, product) };
+  if (product)
+    return {
+      slack: ROUNDINGS * step,
+      bias: biasMove(graph, producers, node, product),
+      weights: weightsMove(graph, producers, product),
+    };
   const scales =
     node.op === 'nn.add' ? sources.map((source) => (source ? Math.max(...scalesAt(graph, source)) : 0)) : [];
   return { slack: ROUNDINGS * scales.reduce((sum, s) => sum + s, step), bias: 0 };
@@ -70,4 +79,17 @@ function biasMove(graph: Graph, producers: ReadonlyMap<ValueId, Node>, last: Nod
     return source ? Math.max(...scalesAt(graph, source)) : 0;
   });
   return (units[0] * units[1]) / 2;
+}
+
+/** What half a step of eight bits for every float weight comes to, where the other factor is dequantized. */
+function weightsMove(graph: Graph, producers: ReadonlyMap<ValueId, Node>, { operands: [x, w] }: Node): number {
+  const weights = constantOf(graph, w);
+  const source = x ? producers.get(x) : undefined;
+  if (weights?.dtype !== 'f32' || source?.op !== 'qnn.dequantize') return 0;
+  const integers = graph.values[source.operands[0] as ValueId].type.dtype;
+  if (integers !== 'u8' && integers !== 's8') return 0;
+  const largest = (weights.data as Float32Array).reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+  const terms =
+    weights.data.length / Math.max(1, weights.shape[weights.shape.length > 2 ? 0 : weights.shape.length - 1]);
+  return (terms * 255 * Math.max(...scalesAt(graph, source)) * largest) / 127;
 }

@@ -27,7 +27,13 @@ export interface Bounded {
   readonly error?: Float64Array;
   readonly low?: ITensor;
   readonly high?: ITensor;
+  /** What it may be as well: see `sampled`. */
+  readonly samples?: readonly ITensor[];
 }
+
+const SAMPLES = 3;
+/** Samples are few; what they move is the whole bound of every operator. */
+const SAFETY = 2;
 
 type Operands = readonly (Bounded | null)[];
 type Side = 'low' | 'high';
@@ -40,23 +46,79 @@ export function evaluateBounded(node: Node, operands: Operands, engine: Engine):
   const tensors = operands.map((o) => o?.tensor ?? null);
   const results = evaluateNode(node, tensors);
   const open = operands.flatMap((o, at) => (isExact(o) ? [] : [at]));
+  const roundings = results.map((y) => (isNumber(y) ? ownRounding(node, operands, y, engine) : undefined));
+  if (open.length === 0 && roundings.every((r) => r === undefined))
+    return results.map((tensor) => (node.op === 'qnn.softmax' ? softmaxOf(node, tensors, tensor, engine) : { tensor }));
+  const samples = sampled(node, operands, roundings);
   return results.map((tensor, i): Bounded => {
-    if (node.op === 'qnn.dynamic_quantize' && open.length > 0) return dynamic(results, operands[0] as Bounded, i);
-    if (isNumber(tensor) && isProduct(node)) return { tensor, error: ofProduct(node, operands, tensor) };
-    if (/^nn\.(log_)?softmax$/.test(node.op))
-      return { tensor, error: softmaxError(node, operands[0] as Bounded, tensor) };
-    if (node.op === 'qnn.softmax' && engine === 'onnxruntime' && open.length === 0)
-      return between(
-        tensor,
-        [1 - OF_QUOTIENT, 1 + OF_QUOTIENT].map((near) => quotients(node, tensors, near)),
-      );
-    const ends = open.length === 0 ? [] : variants(node, operands, open).map((v) => v?.[i]);
-    if (!isNumber(tensor)) return between(tensor, ends);
-    const rounding = roundingOf(node, tensors, tensor, engine);
-    return rounding === undefined && ends.length === 0
-      ? { tensor }
-      : { tensor, error: widened(tensor, ends, rounding) };
+    const own = samples.map((sample) => sample[i]);
+    const ends = open.length === 0 ? [] : endsAt(node, operands, open, results, i);
+    if (!isNumber(tensor)) {
+      const range = between(tensor, ends, own);
+      return range.low ? { ...range, samples: own } : range;
+    }
+    const error = nearest(widened(node, operands, tensor, ends, roundings[i]), tensor, own);
+    return { tensor, error, samples: own };
   });
+}
+
+/** What the operator itself rounds, for every element; undefined where it is exact. */
+function ownRounding(node: Node, operands: Operands, y: ITensor, engine: Engine): Float64Array | undefined {
+  if (isProduct(node)) return productRounding(node, operands, y);
+  if (isSoftmax(node)) return softmaxRounding(node, y);
+  return roundingOf(
+    node,
+    operands.map((o) => o?.tensor ?? null),
+    y,
+    engine,
+  );
+}
+
+const isSoftmax = ({ op }: Node): boolean => /^nn\.(log_)?softmax$/.test(op);
+
+/**
+ * Some of the results that the roundings before and in this node may lead to: every element moved up or down by what it may
+ * be off, by a hash that is the same in every run, and carried through the operators themselves.
+ */
+function sampled(node: Node, operands: Operands, roundings: readonly (Float64Array | undefined)[]): ITensor[][] {
+  return Array.from({ length: SAMPLES }, (_, k) => {
+    const given = operands.map((o) => o?.samples?.[k] ?? o?.tensor ?? null);
+    return evaluateNode(node, given).map((y, i) => moved(y, roundings[i], k));
+  });
+}
+
+function moved(y: ITensor, rounding: Float64Array | undefined, k: number): ITensor {
+  if (rounding === undefined) return y;
+  const data = (y.data as Float32Array).map((v, i) => {
+    const up = Math.imul((i + 1) ^ (k << 20), 0x9e3779b1) & 0x8000;
+    return v + (up ? 1 : -1) * rounding[i];
+  });
+  return { ...y, data } as ITensor;
+}
+
+/**
+ * The smaller of an error that was added up and of what samples show, which does not grow with the depth of a network as
+ * the former does: SAFETY times the distance of the samples, or the root mean square of all distances if that is more.
+ */
+function nearest(error: Float64Array, y: ITensor, samples: readonly ITensor[]): Float64Array {
+  const center = y.data as Float32Array;
+  const distance = new Float64Array(center.length);
+  for (const { data } of samples)
+    for (let i = 0; i < distance.length; i++) {
+      const d = Math.abs((data as Float32Array)[i] - center[i]);
+      distance[i] = Math.max(distance[i], Number.isNaN(d) ? 0 : d);
+    }
+  const mean = Math.sqrt(
+    distance.reduce((sum, d) => sum + (Number.isFinite(d) ? d * d : 0), 0) / Math.max(1, distance.length),
+  );
+  return error.map((e, i) => Math.min(e, SAFETY * Math.max(distance[i], mean)));
+}
+
+/** The results at the ends of what the operands may be. */
+function endsAt(node: Node, operands: Operands, open: readonly number[], results: readonly ITensor[], i: number) {
+  if (isProduct(node) || isSoftmax(node)) return [];
+  if (node.op === 'qnn.dynamic_quantize') return dynamicEnds(results, operands[0] as Bounded, i);
+  return variants(node, operands, open).map((v) => v?.[i]);
 }
 
 type Results = readonly ITensor[] | undefined;
@@ -73,21 +135,7 @@ function variants(node: Node, operands: Operands, open: readonly number[]): read
     return Array.from({ length: 2 ** open.length }, (_, bits) =>
       at((i) => ((bits >> open.indexOf(i)) & 1 ? 'high' : 'low')),
     );
-  return sampled(node, operands);
-}
-
-/** Where no rule is known (normalizations): what some perturbations by the errors of the operands do, four times. */
-function sampled(node: Node, operands: Operands): readonly Results[] {
-  if (operands.some((o) => o?.low || o?.error?.includes(Infinity))) return [undefined];
-  let state = 1;
-  const sign = () => ((state = Math.imul(state, 0x2c1b3c6d) + 0x9e3779b9) & 0x10000 ? 4 : -4);
-  const wide = takesDoubles(node, operands);
-  return Array.from({ length: 8 }, () => {
-    const moved = operands.map(
-      (o) => o && (o.error && wide ? asDouble(o.tensor, (i) => sign() * o.error![i]) : end(o, 'low', wide)),
-    );
-    return evaluateNode(node, moved as (ITensor | null)[]);
-  });
+  return [undefined]; // samples alone tell
 }
 
 /** Whether all float operands may be doubles: then an error is not lost in the rounding of the operand itself. */
@@ -116,10 +164,20 @@ const asDouble = ({ data, shape }: ITensor, add: (i: number) => number): ITensor
   data: Float64Array.from(data as Float32Array, (x, i) => x + add(i)),
 });
 
-/** The largest distance of a variant and the rounding together. What is the same on both sides (NaN, infinities) is near. */
-function widened(center: ITensor, ends: readonly (ITensor | undefined)[], rounding?: Float64Array): Float64Array {
+/** The largest distance of an end and the rounding together. What is the same on both sides (NaN, infinities) is near. */
+function widened(
+  node: Node,
+  operands: Operands,
+  center: ITensor,
+  ends: readonly (ITensor | undefined)[],
+  rounding?: Float64Array,
+): Float64Array {
   const a = center.data as Float32Array;
-  const error = new Float64Array(a.length);
+  const error = isProduct(node)
+    ? productError(node, operands, a.length)
+    : isSoftmax(node)
+      ? softmaxError(node, operands[0] as Bounded, center)
+      : new Float64Array(a.length);
   for (const other of ends) {
     const b = other?.data as Float64Array | undefined;
     for (let i = 0; i < error.length; i++) {
@@ -131,14 +189,14 @@ function widened(center: ITensor, ends: readonly (ITensor | undefined)[], roundi
 }
 
 /** The least and the largest of what an integer or a bool may be. */
-function between(tensor: ITensor, ends: readonly (ITensor | undefined)[]): Bounded {
+function between(tensor: ITensor, ends: readonly (ITensor | undefined)[], samples: readonly ITensor[] = []): Bounded {
   const values = tensor.data as ArrayLike<number | bigint>;
   const [low, high] = [newArray(tensor.dtype, values.length), newArray(tensor.dtype, values.length)];
+  const known = ends.some((t) => t === undefined) ? samples : (ends as readonly ITensor[]);
   let same = true;
   for (let i = 0; i < values.length; i++) {
     let [least, most] = [values[i], values[i]];
-    for (const other of ends) {
-      if (other === undefined) return { tensor, error: new Float64Array(values.length).fill(Infinity) };
+    for (const other of known) {
       const v = (other.data as ArrayLike<number | bigint>)[i];
       if (v < least) least = v;
       if (v > most) most = v;
@@ -150,15 +208,27 @@ function between(tensor: ITensor, ends: readonly (ITensor | undefined)[]): Bound
   return { tensor, low: { ...tensor, data: low } as ITensor, high: { ...tensor, data: high } as ITensor };
 }
 
-/** Σ a·b: the roundings of the sum, and what the errors of the factors and of the bias add. */
-function ofProduct(node: Node, [a, b, bias]: Operands, y: ITensor): Float64Array {
+const productOf = (node: Node, bias: Bounded | null | undefined) => (p: ITensor, q: ITensor) =>
+  evaluateNode(node, [p, q, ...(bias ? [null] : [])])[0].data as Float64Array;
+
+/** Σ a·b: of the sum, and of the addition of a bias. */
+function productRounding(node: Node, [a, b, bias]: Operands, y: ITensor): Float64Array {
+  const [left, right] = [(a as Bounded).tensor, (b as Bounded).tensor];
+  const factor = ofSum(productTerms(node, left, right));
+  const values = y.data as Float32Array;
+  return productOf(node, bias)(magnitude(left), magnitude(right)).map(
+    (m, i) => factor * m + 2 ** -23 * Math.abs(values[i]),
+  );
+}
+
+/** Σ a·b: what the errors of the factors and of the bias add. */
+function productError(node: Node, [a, b, bias]: Operands, length: number): Float64Array {
   const [left, right] = [a as Bounded, b as Bounded];
   const [x, w] = [magnitude(left.tensor), magnitude(right.tensor)];
-  const sum = (p: ITensor, q: ITensor) => evaluateNode(node, [p, q, ...(bias ? [null] : [])])[0].data as Float64Array;
+  const sum = productOf(node, bias);
   const as = (error: Float64Array, { shape }: ITensor): ITensor<'f64'> => ({ dtype: 'f64', shape, data: error });
-  const factor = ofSum(productTerms(node, left.tensor, right.tensor));
-  const error = sum(x, w).map((m, i) => factor * m + 2 ** -23 * Math.abs((y.data as Float32Array)[i]));
-  const add = (more: Float64Array) => more.forEach((e, i) => void (error[i] += e));
+  const error = new Float64Array(length).fill(bias?.error ? bias.error.reduce((m, e) => Math.max(m, e), 0) : 0);
+  const add = (more: Float64Array) => more.forEach((e, i) => void (error[i] += Number.isNaN(e) ? Infinity : e));
   if (left.error)
     add(
       sum(
@@ -172,38 +242,47 @@ function ofProduct(node: Node, [a, b, bias]: Operands, y: ITensor): Float64Array
       ),
     );
   if (right.error) add(sum(x, as(right.error, w)));
-  const most = bias?.error ? Math.max(...bias.error) : 0;
-  return most > 0 ? error.map((e) => e + most) : error;
+  return error;
+}
+
+const axisOf = ({ attrs }: Node, { shape }: ITensor): number => ((attrs.axis as number) + shape.length) % shape.length;
+
+function softmaxRounding(node: Node, y: ITensor): Float64Array {
+  const factor = ofSoftmax(y.shape[axisOf(node, y)]);
+  const isLog = node.op === 'nn.log_softmax';
+  return Float64Array.from(y.data as Float32Array, (v) =>
+    isLog ? factor * (1 + Math.abs(v)) : factor * v + LEAST_NORMAL,
+  );
 }
 
 /** eˣ / Σ eˣ: errors of the row scale every result by at most e^±2e. */
-function softmaxError({ op, attrs }: Node, x: Bounded, y: ITensor): Float64Array {
-  const axis = ((attrs.axis as number) + y.shape.length) % y.shape.length;
-  const factor = ofSoftmax(y.shape[axis]);
-  const moved = x.error ? largestInLane(x.error, y.shape, axis) : new Float64Array(y.data.length);
-  const values = y.data as Float32Array;
-  if (op === 'nn.log_softmax') return moved.map((e, i) => 2 * e + factor * (1 + Math.abs(values[i])));
-  return moved.map((e, i) => values[i] * (Math.expm1(2 * e) + factor) + LEAST_NORMAL);
+function softmaxError(node: Node, x: Bounded, y: ITensor): Float64Array {
+  if (x.error === undefined) return new Float64Array(y.data.length);
+  const most = largestInLane(x.error, y.shape, axisOf(node, y));
+  if (node.op === 'nn.log_softmax') return most.map((e) => 2 * e);
+  return most.map((e, i) => (y.data as Float32Array)[i] * Math.expm1(2 * e));
 }
 
 /** Up to 1.30 ONNX Runtime rounds the quotients of QLinearSoftmax to binary32 before it rounds them to integers. */
-const quotients = (node: Node, [x, sx, zx, sy, zy]: readonly (ITensor | null)[], near: number): ITensor =>
-  softmaxNear({ x, sx, zx, sy, zy } as never, node.attrs as never, near);
+function softmaxOf(node: Node, [x, sx, zx, sy, zy]: readonly (ITensor | null)[], y: ITensor, engine: Engine): Bounded {
+  if (engine !== 'onnxruntime') return { tensor: y };
+  const near = [1 - OF_QUOTIENT, 1 + OF_QUOTIENT];
+  return between(
+    y,
+    near.map((factor) => softmaxNear({ x, sx, zx, sy, zy } as never, node.attrs as never, factor)),
+  );
+}
 
-/** y, scale and zero point of a source that may be off by at most `most`. */
-function dynamic([y, scale, zp]: readonly ITensor[], x: Bounded, i: number): Bounded {
+/** The ends of y, of the scale or of the zero point, of a source that may be off. */
+function dynamicEnds([y, scale, zp]: readonly ITensor[], x: Bounded, i: number): readonly ITensor[] {
   const most = (x.error ?? new Float64Array(1)).reduce((m, e) => Math.max(m, e), 0);
   const s = (scale.data as Float32Array)[0];
   const ofScale = (2 * most) / 255 + 2 ** -22 * s;
-  if (i === 1) return { tensor: scale, error: Float64Array.of(ofScale) };
-  const steps = 1 + Math.floor(most / s + (255 * ofScale) / s);
+  if (i === 1) return [-1, 1].map((sign) => ({ ...scale, data: Float32Array.of(s + sign * ofScale) }) as ITensor);
+  const steps = 1 + Math.min(255, Math.floor(most / s + (255 * ofScale) / s));
   const tensor = i === 0 ? y : zp;
-  const clamp = (v: number) => Math.min(255, Math.max(0, v));
-  const data = tensor.data as Uint8Array;
   const reach = i === 0 ? 2 * steps : steps;
-  return {
-    tensor,
-    low: { ...tensor, data: data.map((q) => clamp(q - reach)) } as ITensor,
-    high: { ...tensor, data: data.map((q) => clamp(q + reach)) } as ITensor,
-  };
+  const data = tensor.data as Uint8Array;
+  const clamp = (v: number) => Math.min(255, Math.max(0, v));
+  return [-1, 1].map((sign) => ({ ...tensor, data: data.map((q) => clamp(q + sign * reach)) }) as ITensor);
 }
