@@ -126,6 +126,7 @@ function chooseWays(graph: Graph, choice: Choice, report: (entry: StrategyReport
     const way = choose(editor, node, candidates, wanted, choice);
     if (way) chosen.set(node.id, way);
     // Judging some ways means scanning all weights, so it waits until somebody asks.
+    const isOther = wanted !== 'auto' && way?.name !== wanted;
     const judged = lazily(() => candidates.map((w) => ({ name: w.name, ...judge(editor, node, w, choice) })));
     report({
       node: node.id,
@@ -136,6 +137,7 @@ function chooseWays(graph: Graph, choice: Choice, report: (entry: StrategyReport
         return judged();
       },
       chosen: way?.name ?? 'none',
+      ...(isOther && { insteadOf: { way: wanted, reason: whyNot(editor, node, candidates, wanted, choice) } }),
     });
   }
   return chosen;
@@ -157,11 +159,17 @@ function choose(
   const asked = byCost.find((way) => way.name === wanted);
   if (asked && isLegal(asked)) return asked;
   if (typeof choice.strategy !== 'string' && wanted !== 'auto') {
-    const reason = asked ? judge(editor, node, asked, choice).reason : 'there is no such way here';
+    const reason = whyNot(editor, node, candidates, wanted, choice);
     const legal = byCost.filter(isLegal).map((way) => way.name);
     fail('U6003', `${wanted} is not legal for this layer: ${reason}`, node.loc, `legal here: ${legal.join(', ')}`);
   }
   return byCost.find(isLegal);
+}
+
+/** Why a way that was asked for is not taken. */
+function whyNot(editor: GraphEditor, node: Node, candidates: readonly Way[], wanted: string, choice: Choice): string {
+  const asked = candidates.find(({ name }) => name === wanted);
+  return (asked && judge(editor, node, asked, choice).reason) ?? 'there is no such way here';
 }
 
 /** What a way costs here. By our own kernel a zero point costs nothing, and no detour is shorter than that. */

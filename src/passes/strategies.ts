@@ -102,6 +102,8 @@ export interface StrategyReport {
   readonly zeroPoint?: number;
   readonly ways: readonly WayReport[];
   readonly chosen: string;
+  /** The way that was asked for, for all layers, and why it is not legal for this one. */
+  readonly insteadOf?: { readonly way: string; readonly reason: string };
 }
 
 /** What `auto` goes by: measured where anything comparable was, else the way's own rule of thumb. */

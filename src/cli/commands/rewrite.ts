@@ -1,5 +1,6 @@
 import { exportOnnx } from '../../exporters/onnx/export.ts';
 import { guarded } from '../../passes/manager.ts';
+import type { StrategyReport } from '../../passes/strategies.ts';
 import { UsageError } from '../args.ts';
 import { defineCommand } from '../command.ts';
 import { compareFiles } from '../compare_files.ts';
@@ -97,7 +98,11 @@ export const rewrite = defineCommand({
         ),
       },
       corrected: waysOf(strategies),
-      layers: strategies.map(({ layer, chosen }) => ({ layer, way: chosen })),
+      layers: strategies.map(({ layer, chosen, insteadOf }) => ({
+        layer,
+        way: chosen,
+        ...(insteadOf && { insteadOf }),
+      })),
       ...(account && { account }),
       operators: operatorChanges(source.graph, bytes),
       externalData: external,
@@ -119,6 +124,7 @@ export const rewrite = defineCommand({
       ['grouped', `${count(r.grouped.nodes, 'node')} read as integer arithmetic`],
       ...groupedText(r.grouped).map((line): [string, string] => ['', line]),
       ['corrected', ways.length > 0 ? ways.join(', ') : left ? 'no layer' : 'no layer had a zero point'],
+      ...insteadText(r.layers).map((line): [string, string] => ['', line]),
       ...(left ? [['left', left] as const] : []),
       [
         'verdict',
@@ -161,6 +167,17 @@ function groupedText({
         `${n} of them onnxruntime computes in float, so that its integers may differ within that bound: ${why}`,
     ),
   ];
+}
+
+/** How many layers could not take the way that was asked for, by reason. */
+function insteadText(layers: readonly Pick<StrategyReport, 'insteadOf'>[]): string[] {
+  const reasons = new Map<string, number>();
+  for (const { insteadOf } of layers) {
+    if (insteadOf === undefined) continue;
+    const text = `not by ${insteadOf.way}: ${insteadOf.reason}`;
+    reasons.set(text, (reasons.get(text) ?? 0) + 1);
+  }
+  return [...reasons].map(([text, n]) => `${count(n, 'layer')} ${text}`);
 }
 
 /** Layers by the way in which their zero point was corrected. */
