@@ -80,7 +80,7 @@ async function inOnnxRuntime(files: ComparedFiles, terminal: Terminal) {
     threads,
   } = files;
   const [before, after] = models;
-  if (before === undefined || after === undefined || !(await hasOnnxRuntime())) return [];
+  if (after === undefined || !(await hasOnnxRuntime())) return [];
   const sides: Side[] = [];
   const open = async (model: Uint8Array | string, name: string, graphOptimizationLevel: Level): Promise<Side> => {
     const options = { graphOptimizationLevel, ...(threads && { threads }) };
@@ -91,6 +91,10 @@ async function inOnnxRuntime(files: ComparedFiles, terminal: Terminal) {
   try {
     const inputs = new Map<Level, Side>();
     for (const { name, level } of modes) {
+      if (before === undefined) {
+        inputs.set(level, interpreterSide(graph, 'the quantized graph')); // what is no ONNX model has no other meaning
+        continue;
+      }
       const side = await runnable(() => open(before, `${name} on the input`, level), graph, seeds[0]);
       if (side === undefined) terminal.note(`note: ${name} does not run the input`);
       else inputs.set(level, side);
@@ -104,7 +108,8 @@ async function inOnnxRuntime(files: ComparedFiles, terminal: Terminal) {
       const allowance = level === 'all' || other === undefined ? undefined : await spread(input, other, graph, seeds);
       const claims = () => {
         const { grouping } = legalize(original, { target: 'onednn', verify: false }).certificate;
-        return [input, found].map((side) => onnxRuntimeClaim(side, original, grouping));
+        const engines = before === undefined ? [found] : [input, found];
+        return engines.map((side) => onnxRuntimeClaim(side, original, grouping));
       };
       verdicts.push(
         await compareSides(input, found, graph, seeds, terminal, { claims, ...(allowance && { allowance }) }),

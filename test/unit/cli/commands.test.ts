@@ -301,6 +301,18 @@ describe('rewrite', () => {
     });
   });
 
+  test('textual IR and what is no ONNX model: the written file in both modes of ONNX Runtime against the interpreter', async () => {
+    const { result, code } = await json(['rewrite', qir, '-o', work.path('of-ir.onnx'), '--check=2']);
+    expect(code).toBe(0);
+    expect(
+      result.checks.map(({ found, against, agrees }: Record<string, unknown>) => [found, against, agrees]),
+    ).toEqual([
+      ['the written file', 'the quantized graph', true],
+      ['onnxruntime on the written file', 'the quantized graph', true],
+      ['onnxruntime without optimizations on the written file', 'the quantized graph', true],
+    ]);
+  });
+
   test('what passes were asked for', async () => {
     const output = work.path('same.onnx');
     expect((await unskew(['rewrite', model, '-o', output, '--passes=canonicalize'])).code).toBe(0);
