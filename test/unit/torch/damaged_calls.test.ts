@@ -106,7 +106,8 @@ describe('functions of the language', () => {
       isRefused(`${name}(${list})`, () => {
         if (error instanceof Error) throw error;
       });
-      if (list.length === 0 || list.length > 2 || list.includes('a=x')) expect(error).toMatchObject({ code: 'U1004' });
+      const isMiscounted = name !== 'print' && (list.length === 0 || list.length > 2);
+      if (isMiscounted || list.includes('a=x')) expect(error).toMatchObject({ code: 'U1004' });
     }
   });
   it.each(['', 'None', '"a"', '1, 2, 0', '1, 2, 3, 4', 'x'])('range(%s) in a loop', async (list) => {

@@ -34,10 +34,17 @@ export type Statement = { readonly line: number } & (
   | { readonly kind: 'if'; readonly test: Expression; readonly then: Block; readonly otherwise: Block }
   | { readonly kind: 'while'; readonly test: Expression; readonly body: Block }
   | { readonly kind: 'for'; readonly target: Expression; readonly over: Expression; readonly body: Block }
+  | { readonly kind: 'with'; readonly managers: readonly Manager[]; readonly body: Block }
   | { readonly kind: 'raise'; readonly value: Expression | undefined }
   | { readonly kind: 'assert'; readonly test: Expression; readonly message: Expression | undefined }
   | { readonly kind: 'pass' | 'break' | 'continue' }
 );
+
+/** `with manager as target:` */
+export interface Manager {
+  readonly context: Expression;
+  readonly target: Expression | undefined;
+}
 
 export interface Parameter {
   readonly name: string;
@@ -58,6 +65,8 @@ export interface ClassCode {
   readonly methods: ReadonlyMap<string, FunctionCode>;
   /** `stride : Final[int] = 2`: attributes that the class itself gives. */
   readonly constants: ReadonlyMap<string, Expression>;
+  /** Of a NamedTuple, in their order. */
+  readonly fields: readonly string[] | undefined;
 }
 
 /** One file below `code/`. */

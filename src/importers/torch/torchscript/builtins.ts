@@ -338,6 +338,7 @@ export const builtins: Readonly<Record<string, (call: Call) => TorchValue>> = {
     return from + i * step;
   },
   'aten::to': first,
+  'aten::set_grad_enabled': () => null,
   'aten::is_grad_enabled': () => true, // so that no branch with fused kernels of its own is taken
   'aten::_get_tracing_state': () => false,
 };

@@ -2,6 +2,7 @@
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import type { Archive } from '../archive/index.ts';
 import type { ClassCode, FunctionCode, SourceFile } from './ast.ts';
+import { ClassObject } from './objects.ts';
 import { parseSource } from './parser.ts';
 
 /** Where code stands, for messages. */
@@ -38,6 +39,14 @@ export class CodeBase {
         this.#find(name, (file, short) => file.classes.get(short), name),
       );
     return this.#classes.get(name);
+  }
+
+  /** `__torch__.C`, or `__torch__.C.__new__`, which makes an object without running its `__init__`. */
+  classObject(name: string): ClassObject | undefined {
+    const isAllocator = name.endsWith('.__new__');
+    const className = isAllocator ? name.slice(0, -'.__new__'.length) : name;
+    const found = this.classOf(className);
+    return found && new ClassObject(className, found.code, isAllocator);
   }
 
   functionOf(name: string): FoundFunction | undefined {

@@ -16,7 +16,7 @@ import { HeldState, StateFound, type StateOption } from './held_state.ts';
 import { Interpreter } from './interpreter.ts';
 import { refuseDropped, stateOf } from './left_behind.ts';
 import { Modules } from './modules.ts';
-import { FunctionObject, ModuleObject } from './objects.ts';
+import { FunctionObject, fieldsOf, ModuleObject } from './objects.ts';
 import { TensorOperators } from './tensor_operators.ts';
 
 export interface ImportTorchOptions {
@@ -226,14 +226,15 @@ function isTensorType(type: Expression | undefined): boolean {
   );
 }
 
-/** A tensor is `output`; several are `output_0`, … in their order, those of a dict `output_key`. */
+/** A tensor is `output`; several are `output_0`, … in their order, those of a dict or NamedTuple `output_key`. */
 function outputsOf(result: TorchValue, operators: TensorOperators, where: Location): (readonly [string, Value])[] {
   const outputs: (readonly [string, Value])[] = [];
   const visit = (value: TorchValue, name: string): void => {
     if (isTensor(value)) outputs.push([name, operators.valueOf(value, where)]);
     else if (Array.isArray(value) && value.length <= 1000) {
+      const fields = fieldsOf(value);
       value.forEach((item, i) => {
-        visit(item, `${name}_${i}`);
+        visit(item, `${name}_${fields?.[i] ?? i}`);
       });
     } else if (value instanceof Map)
       for (const [key, item] of value) visit(item, `${name}_${String(key).replace(/\W/g, '_')}`);

@@ -2,19 +2,21 @@
  * Runs the code of an archive as far as it can be known without data: numbers are computed, branches taken, loops run,
  * modules and functions inlined; operators on tensors become nodes of a graph. A branch that depends on data is refused.
  */
-import { fail, type Location } from '../../../diagnostics/index.ts';
+import type { Location } from '../../../diagnostics/index.ts';
 import { PickleObject } from '../pickle/index.ts';
-import { describe, GraphTensor, isTensor, numberOf, type TorchValue, Undetermined } from '../values.ts';
-import type { Block, Expression, FunctionCode, Statement } from './ast.ts';
+import { describe, GraphTensor, isTensor, type TorchValue, Undetermined } from '../values.ts';
+import type { Block, Expression, Statement } from './ast.ts';
 import { builtins, isPlain, truth } from './builtins.ts';
 import type { CodeBase } from './code.ts';
 import { containerCall } from './containers.ts';
 import { type Ending, type Frame, Frames } from './frames.ts';
 import { writesNumber } from './in_place.ts';
-import { counted, dottedName, operatorName, operators, raised, raises, words } from './language.ts';
+import { dottedName, operatorName, operators, raised, raises, words } from './language.ts';
+import { iterated } from './loops.ts';
 import { ClassConstant, type Modules } from './modules.ts';
-import { FunctionObject, ModuleObject, type Operators } from './objects.ts';
+import { ClassObject, FunctionObject, fieldsOf, ModuleObject, type Operators } from './objects.ts';
 import { prepack } from './packed.ts';
+import { bindParameters } from './parameters.ts';
 import { type Special, specials } from './specials.ts';
 import { State } from './state.ts';
 
@@ -80,28 +82,18 @@ export class Interpreter extends Frames {
     return this.nested(where, () => {
       const frame: Frame = { file, self: self ?? this.frames.at(-1)?.self, variables: new Map() };
       this.frames.push(frame);
-      this.#bind(code, self ? [self, ...args] : args, keywords, frame, where);
+      const evaluate = (e: Expression) => this.#evaluate(e);
+      bindParameters(code, {
+        args: self ? [self, ...args] : args,
+        keywords,
+        variables: frame.variables,
+        evaluate,
+        where,
+      });
       const ending = this.#run(code.body);
       this.frames.pop();
       return ending?.kind === 'return' ? ending.value : null;
     });
-  }
-
-  #bind(
-    { name, parameters }: FunctionCode,
-    args: readonly TorchValue[],
-    keywords: Keywords,
-    { variables }: Frame,
-    where: Location,
-  ): void {
-    if (args.length > parameters.length)
-      fail('U1004', `${name} takes ${parameters.length} arguments, not ${args.length}`, where);
-    for (const [i, parameter] of parameters.entries()) {
-      const given = i < args.length ? args[i] : keywords.get(parameter.name);
-      if (given !== undefined) variables.set(parameter.name, given);
-      else if (parameter.default !== undefined) variables.set(parameter.name, this.#evaluate(parameter.default));
-      // a traced call leaves out what the callee never reads: a read of it is refused
-    }
   }
 
   // ---- statements
@@ -151,6 +143,8 @@ export class Interpreter extends Frames {
         return undefined;
       case 'for':
         return this.#loop(statement);
+      case 'with':
+        return this.#within(statement);
       case 'raise':
         return this.refuse(statement.line, 'the code raises an exception', 'U2005');
       case 'assert':
@@ -176,7 +170,7 @@ export class Interpreter extends Frames {
   }
 
   #loop({ target, over, body, line }: Extract<Statement, { kind: 'for' }>): Ending | undefined {
-    for (const item of this.#iterated(over)) {
+    for (const item of iterated(over, this.#api)) {
       this.step(line);
       this.#assign(target, this.#reached(item, line));
       const ending = this.#run(body);
@@ -186,22 +180,23 @@ export class Interpreter extends Frames {
     return undefined;
   }
 
-  /** Ranges are counted, not listed. */
-  *#iterated(over: Expression): Generator<TorchValue> {
-    if (over.kind === 'call' && over.callee.kind === 'name' && over.callee.name === 'range') {
-      const bounds = over.args.map((arg) => this.#number(arg));
-      yield* counted(bounds, (why) => this.refuse(over.line, why));
-      return;
-    }
-    const value = this.#evaluate(over);
-    if (Array.isArray(value)) yield* value;
-    else if (value instanceof Map) yield* value.keys();
-    else this.refuse(over.line, `a loop over ${describe(value)}`);
+  /** Objects with `__enter__` and `__exit__`, such as torch.no_grad(). */
+  #within({ managers, body, line }: Extract<Statement, { kind: 'with' }>): Ending | undefined {
+    const entered = managers.map(({ context, target }) => {
+      const manager = this.#evaluate(context);
+      const value = this.#method(manager, '__enter__', [], line);
+      if (target) this.#assign(target, value);
+      return manager;
+    });
+    const ending = this.#run(body);
+    for (const manager of entered.reverse()) this.#method(manager, '__exit__', [null, null, null], line);
+    return ending;
   }
 
-  #number(expression: Expression): number {
-    const value = this.#evaluate(expression);
-    return numberOf(value) ?? this.refuse(expression.line, `a number is needed, not ${describe(value)}`, 'U2008');
+  #method(object: TorchValue, name: string, args: readonly TorchValue[], line: number): TorchValue {
+    const found = object instanceof ModuleObject ? this.attribute(object, name, () => this.at(line)) : undefined;
+    if (found instanceof FunctionObject) return this.call(found, args, new Map(), this.at(line));
+    return this.refuse(line, `a 'with' of ${describe(object)}, which has no ${name}`, 'U2008');
   }
 
   #assign(target: Expression, value: TorchValue): void {
@@ -311,6 +306,8 @@ export class Interpreter extends Frames {
       return this.refuse(e.line, `the module ${object.className} has no attribute '${e.name}'`);
     }
     if (object instanceof Map && object.has(e.name)) return object.get(e.name)!;
+    const field = Array.isArray(object) ? (fieldsOf(object)?.indexOf(e.name) ?? -1) : -1;
+    if (field >= 0) return (object as TorchValue[])[field];
     return this.refuse(e.line, `the attribute '${e.name}' of ${describe(object)} is not supported`, 'U2008');
   }
 
@@ -326,6 +323,8 @@ export class Interpreter extends Frames {
     }
     const found = this.code.functionOf(dotted);
     if (found) return new FunctionObject(found.code, found.path);
+    const made = this.code.classObject(dotted);
+    if (made) return made;
     return this.refuse(line, `'${dotted.slice(0, 200)}' is not supported as a value`, 'U2008');
   }
 
@@ -363,6 +362,7 @@ export class Interpreter extends Frames {
       return result;
     }
     if (callee instanceof FunctionObject) return this.call(callee, args, keywords, this.at(e.line));
+    if (callee instanceof ClassObject) return callee.make(args, keywords, (why) => this.refuse(e.line, why, 'U2008'));
     return this.refuse(e.line, `a call of ${describe(callee)}`, 'U2008');
   }
 
@@ -393,6 +393,6 @@ export class Interpreter extends Frames {
     evaluate: (e) => this.#evaluate(e),
     apply: (name, args, line) => this.#invoke(name, args, line),
     attribute: (object, name, line) => this.attribute(object, name, () => this.at(line)),
-    refuse: (line, why) => this.refuse(line, why),
+    refuse: (line, why, code) => this.refuse(line, why, code),
   };
 }

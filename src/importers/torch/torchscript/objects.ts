@@ -1,7 +1,7 @@
 /** What the code of an archive handles besides numbers, lists and tensors. */
 import type { Location } from '../../../diagnostics/index.ts';
 import type { CodeObject, TorchValue } from '../values.ts';
-import type { FunctionCode } from './ast.ts';
+import type { ClassCode, FunctionCode } from './ast.ts';
 
 /** A module: its class, its attributes, and where it hangs in the tree. */
 export class ModuleObject implements CodeObject {
@@ -27,6 +27,49 @@ export class FunctionObject implements CodeObject {
     this.code = code;
     this.file = file;
     this.self = self;
+  }
+}
+
+/** The names of the elements of a NamedTuple, which is a list beside. */
+const fieldsOfTuples = new WeakMap<readonly TorchValue[], readonly string[]>();
+
+export function namedTuple(fields: readonly string[], values: readonly TorchValue[]): TorchValue[] {
+  const tuple = [...values];
+  fieldsOfTuples.set(tuple, fields);
+  return tuple;
+}
+
+export const fieldsOf = (value: readonly TorchValue[]): readonly string[] | undefined => fieldsOfTuples.get(value);
+
+/** A class of the archive: of a NamedTuple, or one that code makes objects of (`C.__new__(C)`). */
+export class ClassObject implements CodeObject {
+  readonly codeKind = 'class';
+  readonly name: string;
+  readonly code: ClassCode;
+  readonly isAllocator: boolean;
+
+  constructor(name: string, code: ClassCode, isAllocator: boolean) {
+    this.name = name;
+    this.code = code;
+    this.isAllocator = isAllocator;
+  }
+
+  /** What a call of the class makes; `refuse` says why it makes nothing. */
+  make(
+    args: readonly TorchValue[],
+    keywords: ReadonlyMap<string, TorchValue>,
+    refuse: (why: string) => never,
+  ): TorchValue {
+    if (this.isAllocator) return new ModuleObject(this.name);
+    const { fields, constants } = this.code;
+    if (fields === undefined) return refuse(`a call of the class ${this.name}`);
+    if (args.length > fields.length) refuse(`${args.length} values for the ${fields.length} fields of ${this.name}`);
+    const values = fields.map((field, i): TorchValue => {
+      const given = i < args.length ? args[i] : keywords.get(field);
+      if (given === undefined && !constants.has(field)) refuse(`the field '${field}' of ${this.name} is not given`);
+      return given ?? null;
+    });
+    return namedTuple(fields, values);
   }
 }
 

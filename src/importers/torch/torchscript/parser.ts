@@ -1,5 +1,5 @@
 /** A parser of TorchScript source text, as `torch.jit.save` prints it. */
-import type { Block, ClassCode, Expression, FunctionCode, Parameter, SourceFile, Statement } from './ast.ts';
+import type { Block, ClassCode, Expression, FunctionCode, Manager, Parameter, SourceFile, Statement } from './ast.ts';
 import { Cursor } from './cursor.ts';
 import { type Refuse, tokenize } from './tokens.ts';
 
@@ -66,7 +66,14 @@ class Parser extends Cursor {
   #class(): ClassCode {
     const { line } = this.next();
     const name = this.name();
-    if (this.take('(')) while (!this.take(')')) this.next().kind === 'end' && this.unexpected("')'");
+    const bases: string[] = [];
+    if (this.take('('))
+      while (!this.take(')')) {
+        const { kind, text } = this.next();
+        if (kind === 'end') this.unexpected("')'");
+        bases.push(text);
+      }
+    const fields: string[] = [];
     const methods = new Map<string, FunctionCode>();
     const constants = new Map<string, Expression>();
     this.#indented(() => {
@@ -81,10 +88,11 @@ class Parser extends Cursor {
       const type = isTyped ? this.#expression() : undefined;
       const value = this.take('=') ? this.#expressions() : mayBeNone(type) ? noneAt(start.line) : undefined;
       this.newline();
+      if (isTyped && target.kind === 'name') fields.push(target.name);
       if (isTyped && value !== undefined && start.kind === 'name' && target.kind === 'name')
         constants.set(target.name, value);
     });
-    return { name, line, methods, constants };
+    return { name, line, methods, constants, fields: bases.includes('NamedTuple') ? fields : undefined };
   }
 
   #function(): FunctionCode {
@@ -168,6 +176,8 @@ class Parser extends Cursor {
           this.newline();
           return { line, kind: text };
         case 'with':
+          this.next();
+          return { line, kind: 'with', managers: this.#managers(), body: this.#block() };
         case 'try':
         case 'global':
         case 'del':
@@ -177,6 +187,13 @@ class Parser extends Cursor {
     const statement = this.#simple(line);
     this.newline();
     return statement;
+  }
+
+  #managers(): Manager[] {
+    const managers: Manager[] = [];
+    do managers.push({ context: this.#expression(), target: this.take('as') ? this.#expression() : undefined });
+    while (this.take(','));
+    return managers;
   }
 
   /** From `if` or `elif` to the end of its last branch. */

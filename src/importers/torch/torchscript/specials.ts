@@ -17,7 +17,7 @@ export interface Special {
   evaluate(e: Expression): TorchValue;
   apply(name: string, args: readonly TorchValue[], line: number): TorchValue;
   attribute(object: ModuleObject, name: string, line: number): TorchValue | undefined;
-  refuse(line: number, why: string): never;
+  refuse(line: number, why: string, code?: 'U1004' | 'U2008'): never;
 }
 
 export type CallExpression = Extract<Expression, { kind: 'call' }>;
@@ -64,6 +64,8 @@ export const specials: Readonly<Record<string, Body>> = Object.assign(Object.cre
       module instanceof ModuleObject && name.kind === 'string' && this.attribute(module, name.value, line) !== undefined
     );
   }),
+  /** What is printed is computed, since that may write to a tensor. */
+  print: printed,
   int: computed('aten::Int'),
   float: computed('aten::Float'),
   bool: computed('aten::Bool'),
@@ -74,6 +76,12 @@ export const specials: Readonly<Record<string, Body>> = Object.assign(Object.cre
     return isInstance(this.evaluate(value), type);
   }),
 });
+
+function printed(this: Special, { args, keywords, line }: CallExpression): TorchValue {
+  if (keywords.length > 0) this.refuse(line, 'print takes nothing by keyword');
+  for (const value of args) this.evaluate(value);
+  return null;
+}
 
 const kinds: Readonly<Record<string, (value: TorchValue) => boolean>> = {
   Tensor: (value) => value instanceof GraphTensor || value instanceof TorchTensor || value instanceof UnknownTensor,
