@@ -64,6 +64,9 @@ export function computedProduct(
     x: sideOf(graph, x, form.roles[0], rows, refuse),
     w: sideOf(graph, w, form.roles[1], columns, refuse),
   };
+  for (const { along, scale } of [sides.x, sides.w])
+    if (!along.every((dim, i) => dim === 1 || dim === y[y.length - along.length + i]))
+      refuse(`scales of shape [${along.join(', ')}] do not broadcast to [${y.join(', ')}] by name`, scale);
   if (!sides.x.isComputed && !sides.w.isComputed) unrelated('no scale and no zero point is computed at run time');
   if (form.knownWeights && !sides.w.isKnown)
     refuse(`${form.roles[1]} is computed at run time: ${form.knownWeights}`, w);

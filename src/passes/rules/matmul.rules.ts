@@ -94,7 +94,7 @@ export const vectorMatmul = defineRule({
   where: ({ a, b, za, zb }, miss) =>
     needs(
       miss,
-      [a.type.shape.length === 1 || b.type.shape.length === 1, 'both sides are matrices', a],
+      [a.type.shape.length === 1 || b.type.shape.length === 1, 'both sides are matrices'],
       [za !== undefined || zb !== undefined, 'there is no zero point to correct'],
     ),
   rewrite: (match, algebra) => asMatrices(match, algebra, optionals(match.za, match.zb)),
@@ -114,17 +114,27 @@ function asMatrices({ a, b, node, graph }: MatmulMatch, algebra: Algebra, zeros:
   return algebra.reshape(product, graph.type(node.results[0]).shape);
 }
 
+/** Whether a zero point has the sizes of the matrix it belongs to, by name where they are symbols: then it broadcasts. */
+function broadcasts(zero: Value | undefined, matrix: Value, axisFromEnd: 1 | 2): boolean {
+  const [shape, sizes] = [zero?.type.shape ?? [], matrix.type.shape];
+  if (shape.length === 1) return shape[0] === 1 || shape[0] === sizes.at(-axisFromEnd);
+  return shape.every((dim, axis) => dim === 1 || dim === sizes[axis]);
+}
+const OTHER_SIZE = 'the zero point has a symbolic size that is not known to be that of the matrix';
+
 export const rowSum = defineRule({
   name: 'row-sum',
   root: qnnMatmul,
   law: 'qmatmul(a, b; za, zb) = qmatmul(a, b; za) − qmatmul(a, 1; za)·zb',
   exactness: 'bit-exact',
-  where: ({ a, b, zb }, miss) =>
+  where: ({ a, b, za, zb }, miss) =>
     needs(
       miss,
       [zb !== undefined, 'the right side has no zero point', b],
       [b.type.dtype === 's8', 'the right side has to be s8 first', b, 'move-right'],
       [a.type.shape.length >= 2 && b.type.shape.length >= 2, 'a vector has to be a matrix first', a, 'vector-matmul'],
+      [broadcasts(zb, b, 1), OTHER_SIZE, zb, 'give inputShapes'],
+      [typeof a.type.shape.at(-1) === 'number' || broadcasts(za, a, 2), OTHER_SIZE, za, 'give inputShapes'],
     ),
   rewrite: (match, a) => subtractRowSums(match, a, match.zb!),
   wrong: {
@@ -164,6 +174,7 @@ export const foldMatmul = defineRule({
       [zb === undefined, 'the right side’s zero point has to go first', zb],
       [b.type.dtype === 's8', 'the right side has to be s8 first', b],
       [a.type.shape.length >= 2 && b.type.shape.length >= 2, 'a vector has to be a matrix first', a, 'vector-matmul'],
+      [broadcasts(za, a, 2), OTHER_SIZE, za, 'give inputShapes'],
     ),
   rewrite: (match, a) => a.sub(a.matmul(match.a, match.b), a.mul(columnSums(match, a), rowZeroPoint(match.za!, a))),
   wrong: {

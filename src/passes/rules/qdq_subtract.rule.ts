@@ -33,6 +33,10 @@ type Found = Pick<DequantizeMatch, 'scale'> & { readonly x: Value<Eight>; readon
 
 function plan({ x, scale, zp, attrs, node, graph, constant }: DequantizeMatch, { unrelated }: Refusals): Found {
   if (!isEight(x) || zp === undefined || isZero(constant(zp))) return unrelated('there is no zero point of bytes');
+  const { shape } = zp.type;
+  const sizes = shape.length === 1 && shape[0] !== 1 ? [x.type.shape[attrs.axis]] : x.type.shape;
+  if (shape.length > 0 && !shape.every((dim, i) => dim === 1 || dim === sizes[i]))
+    return unrelated('the zero points have a symbolic size of their own');
   if (!isOfProduct(graph, node)) return unrelated('no float product is of this and of other dequantized bytes');
   return { x, scale, zp: zp as Value<Eight>, axis: attrs.axis };
 }

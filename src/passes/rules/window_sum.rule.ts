@@ -20,6 +20,7 @@ export const windowSumOf = (family: ConvFamily) =>
         miss,
         [zw !== undefined || w.type.dtype === 'u8', 'the weights are s8 without a zero point already', w],
         [isStatic(w.type.shape), 'a filter of ones needs a known shape', w],
+        [zw === undefined || isStatic(zw.type.shape), 'only the run knows how many zero points there are', zw],
       ),
     rewrite: (match, algebra) => update(family, match, algebra, zeroPointsOf(match, algebra)),
     wrong: {

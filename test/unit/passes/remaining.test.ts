@@ -56,6 +56,30 @@ describe('nothing is left of what the run computes', () => {
 });
 
 describe('what is left', () => {
+  test('by sizes of zero points that are not known to be those of their side', () => {
+    for (const [a, b] of [
+      [
+        ['M', 4],
+        [4, 'N'],
+      ],
+      [
+        ['M', 'K'],
+        ['K', 'N'],
+      ],
+    ] as const)
+      for (const dtype of ['u8', 's8'] as const)
+        for (const by of ['za', 'zb', 'both'] as const) {
+          const graph = build((build) => {
+            const sides = { a: build.input('a', 'u8', [...a]), b: build.input('b', dtype, [...b]) };
+            const za = by !== 'zb' && build.input('za', 'u8', ['R']);
+            const zb = by !== 'za' && build.input('zb', dtype, ['C']);
+            return build.emit(qnnMatmul, { ...sides, ...(za && { za }), ...(zb && { zb }) });
+          });
+          const { remaining, certificate } = legalize(graph);
+          expect(certificate.verdict).toBe('bit-exact');
+          expect(remaining.some(({ reason }) => reason.includes('symbolic size'))).toBe(true);
+        }
+  });
   test('on a product of 16-bit activations', () => {
     const graph = build((b) =>
       b.emit(nnMatmul, {
