@@ -1,5 +1,5 @@
 /**
- * The benchmark: `npm run bench [-- networks|compile] [--quick] [--json]`. Every time stands beside its peer's from the
+ * The benchmark: `npm run bench [-- compile|networks|NETWORK] [--quick] [--json]`. Every time stands beside its peer's from the
  * same run, and every network is compared with the interpreter and with ONNX Runtime, integer for integer, before it
  * is timed. What counts is `run`, which people call; `runSync` stands beside it. Both engines are timed in turns in one
  * process, and each alone in a process of its own (not with --quick).
@@ -205,11 +205,12 @@ if (wanted('compile')) {
       `${formatTable(header, cells)}\n(first: import, legalize, prove corrections and select with cold code; the others are medians of twelve more, without proofs;\n compile: from a path to a model; prove: its whole certificate; ratio: prove / compile)\n`,
     );
 }
-if (wanted('networks')) {
+const named = args.filter((arg) => arg in networks);
+if (wanted('networks') || named.length > 0) {
   const quick = args.includes('--quick');
   const schedule = quick ? { ...usualSchedule, rounds: 4, burst: 4 } : usualSchedule;
   const rows: NetworkRow[] = [];
-  for (const variant of variants) {
+  for (const variant of variants.filter(({ network }) => named.length === 0 || named.includes(network))) {
     say(`${variant.network}, ${variant.label} …`);
     rows.push(...(await benchNetwork(variant, schedule, !quick)));
   }
