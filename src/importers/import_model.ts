@@ -8,8 +8,8 @@ import { type ImportOnnxOptions, importOnnx } from './onnx/import.ts';
 import { type OnnxProfile, onnxProfiles } from './onnx/profiles.ts';
 import { type Archive, isZip, openArchive } from './torch/archive/index.ts';
 import { importExport, isExport } from './torch/export/index.ts';
+import { type StateOption, stateOptions } from './torch/memory/state_option.ts';
 import { type TorchProfile, torchProfiles } from './torch/ops/engine.ts';
-import { type StateOption, stateOptions } from './torch/torchscript/held_state.ts';
 import { type ImportTorchOptions, importTorchScript } from './torch/torchscript/import.ts';
 
 /** Whose arithmetic quantized operators follow. */
@@ -100,10 +100,10 @@ function importArchive(archive: Archive, options: ImportTorchOptions, where: Loc
 }
 
 /** A program says itself how it computes and what shapes it takes. */
-function importProgram(archive: Archive, { profile }: ImportOptions, where: Location): Promise<Graph> {
+function importProgram(archive: Archive, { profile, state }: ImportOptions, where: Location): Promise<Graph> {
   if (profile !== undefined)
     fail('U4002', `a program of torch.export has no profile, but '${profile}' is given`, where);
-  return importExport(archive);
+  return importExport(archive, state);
 }
 
 const isTorchProfile = (profile: ImportProfile | undefined): profile is TorchProfile =>

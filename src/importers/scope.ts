@@ -128,8 +128,8 @@ export class Scope {
     return { name, inputs, outputs, nodes, values, pool, origin };
   }
 
-  /** Drops what the outputs do not need: shape computations that attributes stand for, constants that were read. */
-  prune(outputs: readonly ValueId[]): void {
+  /** What these values are computed from, and the inputs. */
+  reached(outputs: readonly ValueId[]): ReadonlySet<ValueId> {
     const producers = new Map(
       Object.values(this.nodes).flatMap((node) => node.results.map((id) => [id, node] as const)),
     );
@@ -141,6 +141,12 @@ export class Scope {
       const node = producers.get(id);
       for (const next of [...(node?.operands ?? []), ...(node?.results ?? [])]) if (next !== null) pending.push(next);
     }
+    return needed;
+  }
+
+  /** Drops what the outputs do not need: shape computations that attributes stand for, constants that were read. */
+  prune(outputs: readonly ValueId[]): void {
+    const needed = this.reached(outputs);
     for (const id of Object.keys(this.values) as ValueId[]) if (!needed.has(id)) delete this.values[id];
     for (const id of Object.keys(this.nodes) as NodeId[]) if (!needed.has(id)) delete this.nodes[id];
   }

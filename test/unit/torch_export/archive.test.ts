@@ -295,7 +295,7 @@ describe('programs', () => {
       });
     await expect(importProgram({ ...sum, edit })).rejects.toMatchObject({
       code: 'U2008',
-      message: expect.stringContaining('buffer_mutation'),
+      message: expect.stringContaining("the program changes 'w'"),
     });
   });
 

@@ -143,10 +143,13 @@ export function entriesOf(spec: ProgramSpec): Entry[] {
   ];
 }
 
-export const importEntries = async (entries: readonly Entry[]): Promise<Graph> =>
-  importExport(await openArchive(zip(entries), 'm.pt2'));
+export const importEntries = async (
+  entries: readonly Entry[],
+  state?: Parameters<typeof importExport>[1],
+): Promise<Graph> => importExport(await openArchive(zip(entries), 'm.pt2'), state);
 
-export const importProgram = (spec: ProgramSpec): Promise<Graph> => importEntries(entriesOf(spec));
+export const importProgram = (spec: ProgramSpec, state?: Parameters<typeof importExport>[1]): Promise<Graph> =>
+  importEntries(entriesOf(spec), state);
 
 /** A program of one operator. Tensors among the arguments are inputs, of the type that they have. */
 export async function evaluate(

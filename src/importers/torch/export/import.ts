@@ -1,7 +1,7 @@
 /** Programs of torch.export into the IR. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import type { Value } from '../../../ir/define_op.ts';
-import type { Graph, Origin, SymbolRange, Unsupport } from '../../../ir/graph.ts';
+import type { Graph, Origin, Unsupport } from '../../../ir/graph.ts';
 import { nnIdentity } from '../../../ir/ops/nn_movement.op.ts';
 import { opaqueOp } from '../../../ir/ops/opaque.op.ts';
 import { type Dim, formatType, type Loc, type TensorType, type ValueId } from '../../../ir/types.ts';
@@ -9,13 +9,16 @@ import { Scope } from '../../scope.ts';
 import { Unsupported } from '../../unsupported.ts';
 import type { Archive } from '../archive/index.ts';
 import { doesMore, writesSilently } from '../memory/mutating.ts';
+import type { StateOption } from '../memory/state_option.ts';
 import { TorchTensor } from '../pickle/index.ts';
 import { ExportContext, type Surroundings } from './context.ts';
 import type { ExportOp } from './define_export_op.ts';
 import { dimOfExpression } from './dimension.ts';
+import { ChangesFound, declaredChanges, keptState, type StateOptions } from './held_state.ts';
 import { ProgramMemory, writes } from './memory.ts';
 import { findExportOp } from './op_table.ts';
 import { readProgram, type StoredProgram } from './program.ts';
+import { readersOf, symbolsOf } from './program_facts.ts';
 import { scalarTypeOf } from './scalar_type.ts';
 import type { Argument, ExportedProgram, ExportNode, Size, TensorMeta } from './schema.ts';
 import { sharedOp, torchValueOf } from './shared_ops.ts';
@@ -32,8 +35,16 @@ export interface ExportOrigin extends Origin {
  *
  * @throws UnskewError U1002 … U1006 for a bad archive, U2001 … U2008 for a program that is wrong or keeps state
  */
-export async function importExport(archive: Archive): Promise<Graph> {
-  return new Importer(await readProgram(archive), archive.file).run();
+export async function importExport(archive: Archive, state: StateOption = 'refuse'): Promise<Graph> {
+  const stored = await readProgram(archive);
+  const changed = new Set(declaredChanges(stored.program).keys());
+  try {
+    return new Importer(stored, archive.file, { state, changed }).run();
+  } catch (error) {
+    if (!(error instanceof ChangesFound)) throw error;
+    for (const name of error.names) changed.add(name);
+    return new Importer(stored, archive.file, { state, changed }).run();
+  }
 }
 
 /** Characters of a symbolic dimension: adding a value to itself, over and over, doubles them each time. */
@@ -50,16 +61,20 @@ class Importer {
   readonly #values = new Map<string, Value>();
   /** Our spelling of sizes that the program derives: inference spells them otherwise than sympy. */
   readonly #spellings = new Map<string, Dim>();
-  readonly #readers = new Map<string, string[]>();
+  readonly #readers: ReadonlyMap<string, readonly string[]>;
   readonly #unsupported: Unsupport[] = [];
   readonly #around: Surroundings;
   readonly #memory: ProgramMemory;
 
-  constructor(stored: StoredProgram, file: string | undefined) {
+  readonly #state: StateOptions;
+
+  constructor(stored: StoredProgram, file: string | undefined, state: StateOptions) {
+    this.#state = state;
     this.#stored = stored;
     this.#program = stored.program;
     this.#where = file === undefined ? {} : { file };
     this.#scope = new Scope(new Set(stored.program.graph.tensors.keys()));
+    this.#readers = readersOf(stored.program);
     this.#around = {
       tensor: (name, loc) => this.#operand(name, loc),
       integer: (name, loc) => this.#integer(name, loc),
@@ -74,21 +89,23 @@ class Importer {
 
   run(): Graph {
     const { graph, outputs } = this.#program;
-    this.#noteReaders();
     this.#importInputs();
     for (const node of graph.nodes) this.#importNode(node);
     const all = outputs.flatMap((spec) => {
+      if (spec.kind === 'mutation') return [];
       if (spec.kind === 'other')
         return spec.field === 'token' ? [] : this.#stateful(`the program has an output of the kind ${spec.field}`);
       return this.#output(spec.argument);
     });
     const results = [...new Set(all)];
+    const keeping = { program: this.#program, scope: this.#scope, memory: this.#memory, where: this.#where };
+    results.push(...keptState(this.#state, keeping, results, (name, as) => this.#copied(name, as)));
     if (results.length === 0) fail('U1004', 'the program has no output', this.#where);
     this.#scope.prune(results);
     this.#refuseDropped();
     const unsupported = this.#unsupported.filter(({ value }) => value in this.#scope.values);
     const origin: ExportOrigin = { kind: 'torch-export', torchVersion: this.#program.torchVersion, unsupported };
-    return { ...this.#scope.finish('main', results, origin), ...this.#ranges() };
+    return { ...this.#scope.finish('main', results, origin), ...symbolsOf(this.#program, this.#scope) };
   }
 
   /** A node of a foreign library whose results nobody reads is there for what else it does. */
@@ -100,32 +117,6 @@ class Importer {
       const what = `the operator ${target} is not known, and nothing reads its result`;
       fail('U2008', `${what}: it may be there for what else it does${source ? ` (${source})` : ''}`, this.#where);
     }
-  }
-
-  /** The bounds of symbols, as PyTorch checks them: sizes below 2 are never refused. */
-  #ranges(): { symbols?: Readonly<Record<string, SymbolRange>> } {
-    const inputs = new Set(this.#scope.inputs.flatMap((id) => this.#scope.values[id].type.shape));
-    const symbols: Record<string, SymbolRange> = {};
-    for (const [symbol, { min = 0, max = Number.MAX_SAFE_INTEGER }] of this.#program.ranges) {
-      const range = { ...(min > 2 && { min }), ...(max < Number.MAX_SAFE_INTEGER && { max }) };
-      if (inputs.has(symbol) && Object.keys(range).length > 0) symbols[symbol] = range;
-    }
-    return Object.keys(symbols).length === 0 ? {} : { symbols };
-  }
-
-  #noteReaders(): void {
-    const note = (argument: Argument, reader: string): void => {
-      if (argument.kind !== 'tensor') return;
-      for (const name of argument.names) {
-        if (name === undefined) continue;
-        const readers = this.#readers.get(name);
-        if (readers) readers.push(reader);
-        else this.#readers.set(name, [reader]);
-      }
-    };
-    for (const { target, inputs } of this.#program.graph.nodes)
-      for (const { argument } of inputs) note(argument, target);
-    for (const spec of this.#program.outputs) if (spec.kind === 'user') note(spec.argument, 'output');
   }
 
   // ---- inputs
@@ -170,6 +161,10 @@ class Importer {
     const declared = this.#declared(name, loc);
     if (declared.dtype !== dtype || declared.shape.join() !== type.shape.join())
       fail('U1004', `'${key}' is ${formatType(type)}, but the program declares ${formatType(declared)}`, loc);
+    if (this.#state.changed.has(name)) {
+      this.#define(name, type, loc);
+      return;
+    }
     const id = this.#scope.define(name, { type, constant: this.#scope.pool.add(() => stored.tensor()) }, loc);
     this.#values.set(name, id);
   }
@@ -335,14 +330,18 @@ class Importer {
     if (names.length === 0) this.#stateful('an output of the program is no tensor');
     return names.map((name) => {
       const value = this.#current(name, { ...this.#where, input: name });
-      if (value.id === name) return value.id;
-      const free = this.#vacated(name);
-      const emitter = this.#scope.begin();
-      emitter.loc = { ...this.#where, node: name };
-      const own = emitter.emit(nnIdentity, { x: value as Value<'f32'> });
-      this.#scope.commit(new Map([[own.id, free]]));
-      return free as ValueId;
+      return value.id === name ? value.id : this.#copied(name, this.#vacated(name));
     });
+  }
+
+  /** The elements of a name under another one. */
+  #copied(name: string, as: string): ValueId {
+    const value = this.#current(name, { ...this.#where, input: name });
+    const emitter = this.#scope.begin();
+    emitter.loc = { ...this.#where, node: as };
+    const own = emitter.emit(nnIdentity, { x: value as Value<'f32'> });
+    this.#scope.commit(new Map([[own.id, as]]));
+    return as as ValueId;
   }
 
   /** The name of an output, taken from what it meant before it was written to; inputs keep theirs. */

@@ -67,15 +67,19 @@ export class ProgramMemory {
   readonly #scope: Scope;
   readonly #names: Names;
   readonly #places = new Map<string, Place>();
-  /** Stored tensors that were read before they were written, and where. */
-  readonly #read = new Set<string>();
-  readonly #stored: ReadonlyMap<string, string>;
+  /** Names of stored tensors and inputs that nodes write to, and by what first. */
+  readonly written = new Map<string, string>();
+  readonly #given: ReadonlySet<string>;
 
   constructor(program: ExportedProgram, scope: Scope, names: Names) {
     this.isUsed = program.graph.nodes.some(writes);
     this.#scope = scope;
     this.#names = names;
-    this.#stored = new Map(program.inputs.flatMap((spec) => (spec.kind === 'stored' ? [[spec.name, spec.key]] : [])));
+    this.#given = new Set(
+      program.inputs.flatMap((spec) =>
+        spec.kind === 'stored' ? [spec.name] : spec.kind === 'user' ? namesOf(spec.argument) : [],
+      ),
+    );
   }
 
   /** What a name means now; undefined when it is what it was given. */
@@ -106,7 +110,7 @@ export class ProgramMemory {
     if (known) return known;
     const value = this.#names.value(name, loc);
     const place = new Place(
-      new Storage(value, this.#stored.has(name) ? name : undefined),
+      new Storage(value, this.#given.has(name) ? name : undefined),
       this.#regionOf(name, value),
       value,
     );
@@ -121,7 +125,6 @@ export class ProgramMemory {
   /** Notes what the results of a node share with its operands. */
   place(node: ExportNode, names: readonly string[], loc: Loc): void {
     if (!this.isUsed) return;
-    for (const name of operandsOf(node)) if (this.#stored.has(name)) this.#read.add(name);
     const aten = /^aten\.(\w+)\./.exec(node.target)?.[1];
     const [self] = operandsOf(node);
     if (self === undefined || aten === undefined) return;
@@ -211,7 +214,7 @@ export class ProgramMemory {
       if (isViewName(aten)) return this.#turn(twin, aten, place, part, self, loc, refuse);
       if (String(part.type.shape) !== String(before.shape)) refuse(`its result is [${part.type.shape.join(', ')}]`);
       const isUniform = /^aten::(fill|zero)$/.test(aten);
-      this.#noteWrite(place, isUniform || aten === 'aten::copy', refuse);
+      this.#noteWrite(place, node);
       place.write(builderOf(emitter, loc), emitter.cast(part, before.dtype as DType), node.target, isUniform);
       const { contents } = place.storage;
       return this.#settled(result ?? self, place.read(builderOf(emitter, loc)), contents);
@@ -243,14 +246,9 @@ export class ProgramMemory {
     return this.#settled(self, part);
   }
 
-  /** A stored tensor that is read and then written is state: the next call would find it changed. */
-  #noteWrite({ storage, region }: Place, isNew: boolean, refuse: (why: string) => never): void {
-    const { origin } = storage;
-    if (typeof origin !== 'string' || storage.version > 0) return;
-    if (isNew && region.steps.length === 0 && !this.#read.has(origin)) return;
-    refuse(
-      `it changes the stored tensor '${this.#stored.get(origin)}', which the next call would read: a graph has no state`,
-    );
+  #noteWrite({ storage: { origin } }: Place, { target, source }: ExportNode): void {
+    if (typeof origin === 'string' && !this.written.has(origin))
+      this.written.set(origin, source ? `${target} (${source})` : target);
   }
 
   /** A value of the graph got another name. */
@@ -268,10 +266,10 @@ export class ProgramMemory {
   }
 }
 
-const operandsOf = ({ inputs }: ExportNode): readonly string[] =>
-  inputs.flatMap(({ argument }) =>
-    argument.kind === 'tensor' ? argument.names.filter((name): name is string => name !== undefined) : [],
-  );
+const namesOf = (argument: Argument): readonly string[] =>
+  argument.kind === 'tensor' ? argument.names.filter((name): name is string => name !== undefined) : [];
+
+const operandsOf = ({ inputs }: ExportNode): readonly string[] => inputs.flatMap(({ argument }) => namesOf(argument));
 
 const builderOf = (emitter: ImportEmitter, loc: Loc): Builder => ({
   emit: (op, operands, attrs) => emitter.emit(op, operands, attrs),

@@ -63,6 +63,8 @@ export type InputSpec =
 
 export type OutputSpec =
   | { readonly kind: 'user'; readonly argument: Argument }
+  /** What a stored tensor, by its key, or an input becomes. */
+  | { readonly kind: 'mutation'; readonly name: string; readonly of: 'stored' | 'input'; readonly target: string }
   | { readonly kind: 'other'; readonly field: string };
 
 /** What one entry of a weights or constants config says. */
@@ -206,8 +208,19 @@ function decodeInput(json: Json): InputSpec {
   return { kind: 'stored', name: nameOf(spec.get('arg')), key: spec.get(storedKeys[field]).string() };
 }
 
+/** Which field of the spec holds what is changed. */
+const changedKeys: Readonly<Record<string, readonly [of: 'stored' | 'input', key: string]>> = {
+  buffer_mutation: ['stored', 'buffer_name'],
+  parameter_mutation: ['stored', 'parameter_name'],
+  user_input_mutation: ['input', 'user_input_name'],
+};
+
 function decodeOutput(json: Json): OutputSpec {
   const [field, spec] = json.union();
+  if (Object.hasOwn(changedKeys, field)) {
+    const [of, key] = changedKeys[field];
+    return { kind: 'mutation', name: nameOf(spec.get('arg')), of, target: spec.get(key).string() };
+  }
   return field === 'user_output'
     ? { kind: 'user', argument: decodeArgument(spec.get('arg')) }
     : { kind: 'other', field };

@@ -2,14 +2,11 @@
 import { fail } from '../../../diagnostics/index.ts';
 import type { Value } from '../../../ir/define_op.ts';
 import type { GraphSink } from '../graph_sink.ts';
+import { STATE_HINT, type StateOption } from '../memory/state_option.ts';
 import { describe, GraphTensor, isTensor } from '../values.ts';
 import type { Kept } from './left_behind.ts';
-import { STATE_HINT, type State } from './state.ts';
+import type { State } from './state.ts';
 import type { TensorOperators } from './tensor_operators.ts';
-
-/** What is done about state. */
-export const stateOptions = ['refuse', 'inputs-and-outputs'] as const;
-export type StateOption = (typeof stateOptions)[number];
 
 /** State is found while a model is imported: it is imported anew with what has been found. */
 export class StateFound extends Error {

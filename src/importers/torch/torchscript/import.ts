@@ -5,6 +5,7 @@ import type { Graph, Origin, Unsupport } from '../../../ir/graph.ts';
 import type { Dim, Shape } from '../../../ir/types.ts';
 import type { Archive } from '../archive/index.ts';
 import { GraphSink } from '../graph_sink.ts';
+import type { StateOption } from '../memory/state_option.ts';
 import { type AssumedProfile, assumedProfile, ProfileEvidence, profileNote } from '../ops/assumed_profile.ts';
 import { ShapeFound } from '../ops/context.ts';
 import type { TorchProfile } from '../ops/engine.ts';
@@ -12,7 +13,7 @@ import { PickleObject, type PickleValue, scalarTypes, type TorchTensor, unpickle
 import { describe, GraphTensor, isTensor, leafCount, type TorchValue, UnknownTensor } from '../values.ts';
 import type { Expression, Parameter } from './ast.ts';
 import { CodeBase } from './code.ts';
-import { HeldState, StateFound, type StateOption } from './held_state.ts';
+import { HeldState, StateFound } from './held_state.ts';
 import { Interpreter } from './interpreter.ts';
 import { refuseDropped, stateOf } from './left_behind.ts';
 import { Modules } from './modules.ts';

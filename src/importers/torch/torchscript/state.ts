@@ -3,12 +3,10 @@
  * an attribute is a variable of the call, and one whose old value a call reads before it gives it a new one is refused.
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
+import { STATE_HINT } from '../memory/state_option.ts';
 import { TorchTensor } from '../pickle/index.ts';
 import { describe, type TorchValue } from '../values.ts';
 import type { ModuleObject } from './objects.ts';
-
-export const STATE_HINT =
-  "a graph has no state: importModel(file, { state: 'inputs-and-outputs' }) makes stored tensors inputs, and outputs of what they become";
 
 /** A stored tensor that was read, and whose attribute was then given another value. */
 export interface Replaced {
