@@ -10,6 +10,7 @@ import { findOp } from '../ir/op_table.ts';
 import { type Elements, elementsAfter, isFollowed, type KnownElements } from '../ir/symbolic.ts';
 import { type ITensor, scalar, sizeOf, tensor } from '../ir/tensor.ts';
 import { formatType, isStatic, type Loc, type Shape, type ValueId } from '../ir/types.ts';
+import type { Wide } from './scope.ts';
 import { Unsupported } from './unsupported.ts';
 
 /** Results and operands up to this many elements are folded at import. */
@@ -31,6 +32,9 @@ export interface Journal {
   /** What is known of the elements of a value that is not a constant. */
   elementsOf(id: ValueId): Elements | undefined;
   know(id: ValueId, elements: Elements): void;
+  /** What a float of 16 bits was before it was rounded, where that matters. */
+  wideOf?(id: ValueId): Wide | undefined;
+  knowWide?(id: ValueId, wide: Wide): void;
 }
 
 export class ImportEmitter<J extends Journal = Journal> {
@@ -78,10 +82,18 @@ export class ImportEmitter<J extends Journal = Journal> {
       operands.flatMap((o) => (o && isHalf(o.type.dtype) && !takes(op, o.type.dtype) ? [o.type.dtype as DType] : [])),
     );
     if (halves.size > 0) {
-      // 16-bit floats are computed in binary32 and rounded once, as ONNX Runtime does it on CPUs
-      const wide = operands.map((o) => o && (halves.has(o.type.dtype as DType) ? this.cast(o, 'f32') : o));
+      // 16-bit floats are computed in binary32 and rounded once
+      const wides = this.staysWide(operands);
+      const widened = (o: Value) => this.wideOf(o, wides) ?? this.cast(o, 'f32');
+      const wide = operands.map((o) => o && (halves.has(o.type.dtype as DType) ? widened(o) : o));
+      const by = name === 'qnn.dequantize' ? 'dequantize' : 'operator';
       const [half] = halves;
-      return this.emitAll(name, wide, attrs).map((y) => (y.type.dtype === 'f32' ? this.cast(y, half) : y));
+      return this.emitAll(name, wide, attrs).map((y) => {
+        if (y.type.dtype !== 'f32') return y;
+        const narrow = this.cast(y, half);
+        if (wides.length > 0) this.knowWide(narrow, { by, operands: [y.id] });
+        return narrow;
+      });
     }
     const results = this.#located(() =>
       this.#emitter.emitList(
@@ -91,8 +103,47 @@ export class ImportEmitter<J extends Journal = Journal> {
       ),
     );
     if (name === KEPT) return results;
+    this.#rememberMove(name, operands, attrs, results);
     const folded = this.#folded(operands, results);
     return folded === results && results.length === 1 ? [this.#followed(operands, results[0])] : folded;
+  }
+
+  /** By what the floats of 16 bits have to be rounded that the node reads unrounded; it then hands on its own so. None: it rounds. */
+  protected staysWide(_operands: readonly (Value | undefined)[]): readonly Wide['by'][] {
+    return [];
+  }
+
+  protected knowWide(y: Value, wide: Wide): void {
+    if (y.type.dtype === 'f16' && !this.constantOf(y)) this.scope.knowWide?.(y.id, wide);
+  }
+
+  /** What `x` was rounded from, when one of `by` did it. */
+  protected wideOf(x: Value, by: readonly Wide['by'][]): Value | undefined {
+    const wide = this.scope.wideOf?.(x.id);
+    if (wide === undefined || !by.includes(wide.by)) return undefined;
+    const operands = wide.operands.map((id) => ({ id, type: (this.scope.info(id) as ValueInfo).type }));
+    if (wide.moved === undefined) return operands[0];
+    const { op, attrs, wides } = wide.moved;
+    const whole = operands.map((o) => (o.type.dtype === 'f16' ? (this.wideOf(o, wides) ?? this.cast(o, 'f32')) : o));
+    return this.emit(op, whole, attrs);
+  }
+
+  /** An operator that moves elements which others rounded: it may as well move what they were. */
+  #rememberMove(
+    op: string,
+    operands: readonly (Value | undefined)[],
+    attrs: Readonly<Record<string, AttrValue>>,
+    [y, ...more]: readonly Value[],
+  ): void {
+    if (more.length > 0 || y.type.dtype !== 'f16' || op === 'nn.cast') return;
+    const given = operands.filter((o) => o !== undefined);
+    const wides = this.staysWide(given);
+    if (
+      given.length < operands.length ||
+      !given.some((o) => wides.includes(this.scope.wideOf?.(o.id)?.by as Wide['by']))
+    )
+      return;
+    this.knowWide(y, { by: 'operator', operands: given.map(({ id }) => id), moved: { op, attrs, wides } });
   }
 
   constant(value: ITensor, name?: string): Value {

@@ -5,10 +5,30 @@
 import { assert, fail } from '../diagnostics/index.ts';
 import { Emitter, type Sink } from '../ir/builder.ts';
 import { ConstantPool } from '../ir/constant_pool.ts';
-import type { Value } from '../ir/define_op.ts';
+import type { AttrValue, Value } from '../ir/define_op.ts';
 import type { Graph, Node, Origin, ValueInfo } from '../ir/graph.ts';
 import type { Elements } from '../ir/symbolic.ts';
 import type { Loc, NodeId, ValueId } from '../ir/types.ts';
+
+/** How to compute a 16-bit float in binary32 from values that were not rounded to it. */
+export interface Wide {
+  /** What rounds it: an operator, a dequantization, or a Cast of the model. */
+  readonly by: 'operator' | 'dequantize' | 'cast';
+  /** The float itself, or the operands of an operator that moves elements. */
+  readonly operands: readonly ValueId[];
+  readonly moved?: {
+    readonly op: string;
+    readonly attrs: Readonly<Record<string, AttrValue>>;
+    readonly wides: readonly Wide['by'][];
+  };
+}
+
+interface Journal {
+  readonly values: Map<ValueId, ValueInfo>;
+  readonly nodes: Node[];
+  readonly elements: Map<ValueId, Elements>;
+  readonly wide: Map<ValueId, Wide>;
+}
 
 export class Scope {
   readonly pool = new ConstantPool();
@@ -16,9 +36,10 @@ export class Scope {
   readonly nodes: Record<NodeId, Node> = Object.create(null);
   readonly inputs: ValueId[] = [];
   readonly elements = new Map<ValueId, Elements>();
+  readonly wide = new Map<ValueId, Wide>();
   /** Names of the model: nothing else may be called so. */
   readonly #reserved: ReadonlySet<string>;
-  #journal: { values: Map<ValueId, ValueInfo>; nodes: Node[]; elements: Map<ValueId, Elements> } = empty();
+  #journal: Journal = empty();
 
   constructor(reserved: ReadonlySet<string>) {
     this.#reserved = reserved;
@@ -68,6 +89,15 @@ export class Scope {
     return this.#journal.elements.get(id) ?? this.elements.get(id);
   }
 
+  /** What a 16-bit float was before it was rounded. */
+  knowWide(id: ValueId, wide: Wide): void {
+    this.#journal.wide.set(id, wide);
+  }
+
+  wideOf(id: ValueId): Wide | undefined {
+    return this.#journal.wide.get(id) ?? this.wide.get(id);
+  }
+
   drop(): void {
     this.#journal = empty();
   }
@@ -103,7 +133,7 @@ export class Scope {
    * @returns the nodes, as they are in the graph
    */
   commit(results: ReadonlyMap<ValueId, string>): readonly Node[] {
-    const { values, nodes, elements } = this.#journal;
+    const { values, nodes, elements, wide } = this.#journal;
     const base = [...results.values()][0] ?? 'value';
     const names = new Map<ValueId, ValueId>();
     for (const id of values.keys()) names.set(id, (results.get(id) ?? this.free(`${base}.${id}`)) as ValueId);
@@ -113,6 +143,8 @@ export class Scope {
       this.values[renamed(id)] = info;
     }
     for (const [id, known] of elements) this.elements.set(renamed(id), known);
+    for (const [id, { operands, ...how }] of wide)
+      this.wide.set(renamed(id), { ...how, operands: operands.map(renamed) });
     this.drop();
     return nodes.map((node) => {
       const operands = node.operands.map((id) => id && renamed(id));
@@ -183,8 +215,4 @@ export class Scope {
   }
 }
 
-const empty = () => ({
-  values: new Map<ValueId, ValueInfo>(),
-  nodes: [] as Node[],
-  elements: new Map<ValueId, Elements>(),
-});
+const empty = (): Journal => ({ values: new Map(), nodes: [], elements: new Map(), wide: new Map() });

@@ -2,7 +2,7 @@
  * What of a file stays when its graph was rewritten. A node of the file is untouched when every IR node that it became
  * is still in the graph as the very same object; it can stay as it is when, besides,
  *
- *   - nobody else reads what it computed on the way (a value of the IR that the file has no name for), and
+ *   - no new node reads what it computed on the way (a value of the IR that the file has no name for), and
  *   - whatever it reads in the file is there: also what the IR has no operand for, such as the shape of a Reshape.
  *
  * A node that became nothing (a constant, a computation of shapes) stays for what stays and reads it.
@@ -168,7 +168,8 @@ export class KeptFile {
     const owners = this.#ownersOfValues();
     const check = (id: ValueId | null, reader: number | undefined): void => {
       const owner = id === null ? undefined : owners.get(id);
-      if (owner !== undefined && owner !== reader && !this.#file.nodes[owner].outputs.includes(id as string))
+      // A node that is kept reads the value of the file, whatever the IR reads in its place (a float before it was rounded).
+      if (owner !== undefined && reader === undefined && !this.#file.nodes[owner].outputs.includes(id as string))
         this.kept.delete(owner);
     };
     for (const node of nodesOf(this.#graph)) {

@@ -11,6 +11,7 @@ import { tensorOf } from './attributes.ts';
 import { type ExternalReader, type OnnxFile, type OnnxNode, onnxTypeName, openOnnx } from './container/index.ts';
 import { DeclaredTypes, type InputShapes } from './declared_types.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
+import { HalfIslands } from './half_islands.ts';
 import { capturedNames, checkOperands, nodeOrder } from './node_checks.ts';
 import { NodeContext } from './node_context.ts';
 import { findOnnxOp, newestOpset } from './op_table.ts';
@@ -54,6 +55,7 @@ class Importer {
   readonly #profile: OnnxProfile;
   readonly #where: Location;
   readonly #scope: Scope;
+  readonly #halves: HalfIslands;
   readonly #declared: DeclaredTypes;
   readonly #unsupported: Unsupport[] = [];
   readonly #unpackedNames = new Map<string, string>();
@@ -69,6 +71,7 @@ class Importer {
       ...nodes.flatMap(({ outputs }) => outputs),
     ];
     this.#scope = new Scope(new Set(names));
+    this.#halves = new HalfIslands(file.graph);
     this.#declared = new DeclaredTypes(file.graph, inputShapes, this.#where);
   }
 
@@ -150,7 +153,15 @@ class Importer {
   #understood(node: OnnxNode, operands: readonly (Value | undefined)[], loc: Loc): readonly NodeId[] {
     const { op, opset } = this.#findOp(node, loc);
     checkOperands(op, node, operands, loc);
-    const ctx = new NodeContext(this.#scope, { op, node, operands, opset, loc, profile: this.#profile });
+    const ctx = new NodeContext(this.#scope, {
+      op,
+      node,
+      operands,
+      opset,
+      loc,
+      profile: this.#profile,
+      halves: this.#halves,
+    });
     const result = op.import(ctx);
     const results = Array.isArray(result) ? (result as readonly (Value | undefined)[]) : [result as Value];
     const names = new Map<ValueId, string>();

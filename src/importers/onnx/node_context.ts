@@ -1,16 +1,18 @@
 /** What the importer of one ONNX operator sees: the operands by name, attributes, and a way to emit operators. */
 import { assert, fail } from '../../diagnostics/index.ts';
 import type { Value } from '../../ir/define_op.ts';
+import type { DType } from '../../ir/dtype.ts';
 import type { Elements } from '../../ir/symbolic.ts';
 import { formatType, type Loc } from '../../ir/types.ts';
 import { bfloat16ToNumber, halfToNumber } from '../../numerics/half.ts';
 import { type OperatorWithRecipe, operatorRecipe } from '../../numerics/index.ts';
 import { ImportEmitter } from '../import_emitter.ts';
-import type { Scope } from '../scope.ts';
+import type { Scope, Wide } from '../scope.ts';
 import { Unsupported } from '../unsupported.ts';
 import { Attributes } from './attributes.ts';
 import type { OnnxNode } from './container/index.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
+import type { HalfIslands } from './half_islands.ts';
 import { type OnnxProfile, onnxProfiles } from './profiles.ts';
 
 interface NodeParts {
@@ -20,6 +22,7 @@ interface NodeParts {
   readonly opset: number;
   readonly loc: Loc;
   readonly profile: OnnxProfile;
+  readonly halves: HalfIslands;
 }
 
 export class NodeContext extends ImportEmitter<Scope> {
@@ -27,11 +30,13 @@ export class NodeContext extends ImportEmitter<Scope> {
   readonly opset: number;
   readonly profile: OnnxProfile;
   readonly #node: OnnxNode;
+  readonly #halves: HalfIslands;
   readonly #op: OnnxOp;
   readonly #operands: readonly (Value | undefined)[];
 
-  constructor(scope: Scope, { op, node, operands, opset, loc, profile }: NodeParts) {
+  constructor(scope: Scope, { op, node, operands, opset, loc, profile, halves }: NodeParts) {
     super(scope, loc);
+    this.#halves = halves;
     this.#node = node;
     this.#op = op;
     this.#operands = operands;
@@ -51,6 +56,22 @@ export class NodeContext extends ImportEmitter<Scope> {
   /** The model cannot be read under its profile. */
   refuseProfile(why: string, hint?: string): never {
     return fail('U4002', `the profile '${this.profile}' ${why}`, this.loc, hint);
+  }
+
+  protected override staysWide(operands: readonly (Value | undefined)[]): readonly Wide['by'][] {
+    if (this.profile !== 'ort') return [];
+    const first = operands.find((x) => x?.type.dtype === 'f16' && this.#halves.isComputed(x.id));
+    return this.#halves.staysWide(this.#node, first && this.scope.wideOf(first.id)?.by);
+  }
+
+  /** Cast of the model. Between two of them a 16-bit float is rounded, beside an operator that computes in binary32 it is not. */
+  castAs(x: Value, to: DType): Value {
+    const wide = to === 'f32' ? this.wideOf(x, ['operator']) : undefined;
+    if (wide || x.type.dtype === to) return this.emit('nn.identity', [wide ?? x]);
+    const y = this.emit('nn.cast', [x], { to });
+    const isHandedOn = this.profile === 'ort' && x.type.dtype === 'f32' && this.#halves.isHandedOn(this.#node);
+    if (isHandedOn) this.knowWide(y, { by: 'cast', operands: [x.id] });
+    return y;
   }
 
   // ---- operands

@@ -26,9 +26,6 @@ const unary = (
 
 const identity = (ctx: NodeContext, x: Value): Value => ctx.emit('nn.identity', [x]);
 
-const castTo = (ctx: NodeContext, x: Value, to: DType): Value =>
-  x.type.dtype === to ? identity(ctx, x) : ctx.emit('nn.cast', [x], { to });
-
 /** Min and max of Clip: attributes before version 11, operands since. */
 function clip(ctx: NodeContext): Value {
   const x = ctx.get('input');
@@ -126,7 +123,7 @@ export const unaryOps: readonly OnnxOp[] = [
     import(ctx) {
       const code = ctx.attr.int('to') ?? ctx.refuse("the attribute 'to' is missing");
       const to = dtypeOfOnnxCode(code) ?? ctx.unsupported(`a cast to ${onnxTypeName(code)}`);
-      return castTo(ctx, ctx.get('input'), to);
+      return ctx.castAs(ctx.get('input'), to);
     },
   }),
   defineOnnxOp({
@@ -136,7 +133,7 @@ export const unaryOps: readonly OnnxOp[] = [
     attributes: ['saturate', 'round_mode'],
     import(ctx) {
       const { dtype } = ctx.get('target_type').type;
-      return castTo(ctx, ctx.get('input'), dtype as DType);
+      return ctx.castAs(ctx.get('input'), dtype as DType);
     },
   }),
 ];
