@@ -224,6 +224,13 @@ KernelProgram float_product(const Reader& r) {
 
 KernelProgram softmax(const Reader& r) { return make_softmax({r.size("outer"), r.size("length"), r.size("inner", 1)}, r.target); }
 
+KernelProgram qlinear_softmax(const Reader& r) {
+  const ByteType type = r.byte_type("type");
+  return make_qlinear_softmax({type, r.size("outer"), r.size("length"), r.size("inner", 1), r["steps"].number(),
+                               r.zero_point("zeroPoint", type)},
+                              r.target);
+}
+
 constexpr std::pair<const char*, KernelProgram (*)(const Reader&)> kKernels[] = {
     {"lut", lut},
     {"quantize", quantize},
@@ -244,6 +251,7 @@ constexpr std::pair<const char*, KernelProgram (*)(const Reader&)> kKernels[] = 
     {"float-pool", float_pool},
     {"float-product", float_product},
     {"softmax", softmax},
+    {"qlinear-softmax", qlinear_softmax},
     {"dynamic-quantize", dynamic_quantize},
     {"reference-convolution", reference_convolution}};
 

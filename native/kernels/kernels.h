@@ -154,6 +154,14 @@ struct SoftmaxParams {
 };
 KernelProgram make_softmax(const SoftmaxParams&, const KernelTarget&);
 
+struct QLinearSoftmaxParams {
+  ByteType type;
+  int64_t outer, length, inner;
+  double steps;
+  int32_t zero_point;
+};
+KernelProgram make_qlinear_softmax(const QLinearSoftmaxParams&, const KernelTarget&);
+
 struct DynamicQuantizeParams {
   int64_t count;
 };

@@ -121,6 +121,9 @@ void elementwise() {
     return make_float_unary({function, -0.5f, 0.75f, count}, t);
   });
   check("softmax", [=, length = random_int(1, 600)](auto& t) { return make_softmax({outer, length, inner}, t); });
+  check("qlinear-softmax", [=, length = random_int(1, 600), a = byte_type()](auto& t) {
+    return make_qlinear_softmax({a, outer, length, inner, 255.0, 3}, t);
+  });
   check("dynamic-quantize", [count = random_int(0, 300)](auto& t) { return make_dynamic_quantize({count}, t); });
   check("global-average-pool", [=, a = byte_type(), b = byte_type()](auto& t) {
     return make_global_average_pool({a, b, outer, inner, channels, 3, 0.01f, 7}, t);

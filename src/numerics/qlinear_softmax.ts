@@ -21,6 +21,9 @@ export interface SoftmaxQuantization {
 
 const greatest32 = dtypes.f32.max;
 
+/** The steps of the result between 0 and 1. */
+export const softmaxSteps = (sy: number): number => Math.floor(Math.fround(1 / sy));
+
 /** e by distance from the greatest element of the row: table[d] = fl(exp(−sx·d + shift)), d in 0 … 255. */
 export function softmaxTable(sx: number, length: number): Float32Array {
   const shift = Math.max(0, Math.fround(Math.log(Math.fround(greatest32 / length))) - 5) / sx; // logf: it decides ties
@@ -39,7 +42,7 @@ export function qlinearSoftmax(
   near = 1,
 ): void {
   const table = softmaxTable(sx, length);
-  const steps = Math.floor(Math.fround(1 / sy));
+  const steps = softmaxSteps(sy);
   const { min, max } = dtypes[dtype];
   for (let row = 0; row < x.length; row += length) {
     let top = x[row];

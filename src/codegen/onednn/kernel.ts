@@ -213,6 +213,17 @@ export type Kernel =
     }
   /** f32[outer, length, inner] along `length`, in binary64, rounded once; NaN, +∞ or −∞ alone in a lane make all of it NaN. In place. */
   | { readonly name: 'softmax'; readonly outer: number; readonly length: number; readonly inner: number }
+  /** Bytes [outer, length, inner] along `length`, by numerics/qlinear_softmax.ts; arguments source, `table` f32[256], destination. In place. */
+  | {
+      readonly name: 'qlinear-softmax';
+      readonly type: 'u8' | 's8';
+      readonly outer: number;
+      readonly length: number;
+      readonly inner: number;
+      /** ⌊fl(1/sy)⌋. */
+      readonly steps: number;
+      readonly zeroPoint: number;
+    }
   /** ONNX DynamicQuantizeLinear by ONNX Runtime's rule; arguments source f32, destination u8, scale f32[1], zeroPoint u8[1]. */
   | { readonly name: 'dynamic-quantize'; readonly count: number }
   /** The slow, obvious convolution Σ (x − zx)(w − zw[o]) in s32 for whatever no fast route covers; row major, N-D (spatial rank 3, leading 1s).

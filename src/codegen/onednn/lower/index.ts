@@ -39,6 +39,7 @@ export const lowerings: Readonly<Record<string, Lowering>> = {
   'qnn.mul': quantized.multiply,
   'qnn.average_pool': quantized.averagePool,
   'qnn.global_average_pool': quantized.globalAveragePool,
+  'qnn.softmax': quantized.softmax,
   'qnn.dynamic_quantize': quantized.dynamicQuantize,
   'nn.recentre': quantized.recentre,
 

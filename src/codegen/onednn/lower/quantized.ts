@@ -15,6 +15,8 @@ import {
   isGlobalWindow,
   qlinearAddSwaps,
   type RequantizeMode,
+  softmaxSteps,
+  softmaxTable,
   torchAverageMultiplier,
 } from '../../../numerics/index.ts';
 import { inMemoryOrder, type PlainLayout, plainStrides } from '../layout.ts';
@@ -252,6 +254,32 @@ export const averagePool: Lowering = {
     return view.needsConstants(node, [1, 2, 3, 4]);
   },
   lower: globalPool,
+};
+
+export const softmax: Lowering = {
+  refuses: (node, view) => view.needsConstants(node, [1, 2, 3, 4]),
+  lower(node, r) {
+    const [x, sx, , sy, zy] = node.operands as ValueId[];
+    const shape = r.shape(x);
+    const axis = node.attrs.axis as number;
+    const length = shape[axis];
+    r.kernel(
+      {
+        name: 'qlinear-softmax',
+        type: r.dtype(x) as 'u8' | 's8',
+        outer: sizeOf(shape.slice(0, axis)),
+        length,
+        inner: sizeOf(shape.slice(axis + 1)),
+        steps: softmaxSteps(scalarOf(r.constant(sy))),
+        zeroPoint: scalarOf(r.constant(zy)),
+      },
+      {
+        source: r.use(x, 'row-major'),
+        table: r.data(tensor('f32', softmaxTable(scalarOf(r.constant(sx)), length))),
+        destination: r.define(node.results[0], 'row-major'),
+      },
+    );
+  },
 };
 
 export const dynamicQuantize: Lowering = {
