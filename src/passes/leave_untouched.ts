@@ -49,16 +49,21 @@ export const leaveUntouched = (before: Graph): Pass => ({
     const restored = putBack(before, now);
     if (restored === undefined) return { graph: now };
     const [graph, patches, inversePatches] = produceWithPatches(now, (draft) => {
-      replaceEntries(draft.nodes as Record<string, Node>, restored.nodes);
-      replaceEntries(draft.values as Record<string, ValueInfo>, restored.values);
+      replaceEntries(draft.nodes as Record<string, Node>, now.nodes, restored.nodes);
+      replaceEntries(draft.values as Record<string, ValueInfo>, now.values, restored.values);
     });
     return { graph, patches, inversePatches };
   },
 });
 
-function replaceEntries<T>(draft: Record<string, T>, wanted: Readonly<Record<string, T>>): void {
-  for (const key of Object.keys(draft)) if (!(key in wanted)) delete draft[key];
-  for (const [key, value] of Object.entries(wanted)) if (draft[key] !== value) draft[key] = value;
+/** Touches what differs alone: to read an entry of a draft is to make a draft of it. */
+function replaceEntries<T>(
+  draft: Record<string, T>,
+  now: Readonly<Record<string, T>>,
+  wanted: Readonly<Record<string, T>>,
+): void {
+  for (const key of Object.keys(now)) if (!Object.hasOwn(wanted, key)) delete draft[key];
+  for (const [key, value] of Object.entries(wanted)) if (now[key] !== value) draft[key] = value;
 }
 
 /** Undefined where everything stays as it is now. */
