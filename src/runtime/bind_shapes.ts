@@ -22,7 +22,7 @@ export function bindShapes(graph: Graph, shapes: Readonly<Record<string, readonl
       .map((id) => [id, shapes[id] ?? graph.values[id].type.shape.map((dim) => bindings.get(String(dim)) ?? dim)]),
   );
   const { file, readExternal } = origin.file;
-  return importOnnx(origin.file.bytes, {
+  return importOnnx((origin.source ?? origin.file).bytes, {
     inputShapes,
     ...(file !== undefined && { file }),
     ...(readExternal && { readExternal }),

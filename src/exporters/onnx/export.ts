@@ -14,7 +14,7 @@
 import { checkOptions, fail, type OptionNames } from '../../diagnostics/index.ts';
 import type { OnnxValueInfo } from '../../importers/onnx/container/index.ts';
 import { capturedNames } from '../../importers/onnx/node_checks.ts';
-import { type OnnxOrigin, originOf } from '../../importers/onnx/origin.ts';
+import { isAsImported, type OnnxOrigin, originOf } from '../../importers/onnx/origin.ts';
 import { type Dim, type DType, type Graph, typeOf, type ValueId, type ValueInfo } from '../../ir/index.ts';
 import { emitGraph } from './emission.ts';
 import { KeptFile, refuseLosses } from './kept.ts';
@@ -44,9 +44,12 @@ export function exportOnnx(graph: Graph, options: ExportOptions = {}): Uint8Arra
 }
 
 function changedModel(graph: Graph, origin: OnnxOrigin, metadata: Readonly<Record<string, string>>): Uint8Array {
-  const { file } = origin;
+  const { file, source } = origin;
   const entries = new Map(Object.entries(metadata));
   checkInterface(graph, origin);
+  // functions stay where nothing was rewritten
+  if (source && isAsImported(graph, origin) && boundTypes(graph, origin).size === 0)
+    return spliceModel(source, { metadata: entries });
   const kept = new KeptFile(graph, origin);
   refuseLosses(origin, kept);
   const opset = file.opsets.get('');

@@ -8,7 +8,14 @@ import { formatType, type Loc, type NodeId, type ValueId } from '../../ir/types.
 import { Scope } from '../scope.ts';
 import { Unsupported } from '../unsupported.ts';
 import { tensorOf } from './attributes.ts';
-import { type ExternalReader, type OnnxFile, type OnnxNode, onnxTypeName, openOnnx } from './container/index.ts';
+import {
+  type ExternalReader,
+  inlineFunctions,
+  type OnnxFile,
+  type OnnxNode,
+  onnxTypeName,
+  openOnnx,
+} from './container/index.ts';
 import { DeclaredTypes, type InputShapes } from './declared_types.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
 import { HalfIslands } from './half_islands.ts';
@@ -44,7 +51,11 @@ export interface ImportOnnxOptions {
  * for `inputShapes` that are not those of its inputs
  */
 export function importOnnx(bytes: Uint8Array, options: ImportOnnxOptions = {}): Graph {
-  return new Importer(openOnnx(bytes, options), options).run();
+  const file = openOnnx(bytes, options);
+  const inlined = inlineFunctions(file);
+  return inlined === undefined
+    ? new Importer(file, options).run()
+    : new Importer(openOnnx(inlined, options), options, file).run();
 }
 
 /** Characters of a symbolic dimension: adding a value to itself, over and over, doubles them each time. */
@@ -52,6 +63,8 @@ const LONGEST_DIM = 1000;
 
 class Importer {
   readonly #file: OnnxFile;
+  /** The file with functions, where they were written out. */
+  readonly #source: OnnxFile | undefined;
   readonly #profile: OnnxProfile;
   readonly #where: Location;
   readonly #scope: Scope;
@@ -60,8 +73,9 @@ class Importer {
   readonly #unsupported: Unsupport[] = [];
   readonly #unpackedNames = new Map<string, string>();
 
-  constructor(file: OnnxFile, { profile = 'ort', inputShapes }: ImportOnnxOptions) {
+  constructor(file: OnnxFile, { profile = 'ort', inputShapes }: ImportOnnxOptions, source?: OnnxFile) {
     this.#file = file;
+    this.#source = source;
     this.#profile = profile;
     this.#where = file.file === undefined ? {} : { file: file.file };
     const { nodes, inputs, initializers } = file.graph;
@@ -87,6 +101,7 @@ class Importer {
     const origin: OnnxOrigin = {
       kind: 'onnx',
       file: this.#file,
+      ...(this.#source && { source: this.#source }),
       nodes: imported.map((ids) => ids.filter((id) => id in nodes)),
       original: { ...nodes },
       values: { ...values },
@@ -183,7 +198,7 @@ class Importer {
     const shown = domain === '' ? 'ai.onnx' : domain;
     if (opset === undefined) fail('U1004', `the model does not import an operator set for the domain ${shown}`, loc);
     if (overload !== '' || this.#file.functions.some((f) => f.domain === domain && f.name === opType)) {
-      throw new Unsupported('a function of the model');
+      throw new Unsupported('a function of the model, for another version of an operator set');
     }
     const op = findOnnxOp(domain, opType);
     if (op === undefined) throw new Unsupported('the operator is not known');

@@ -6,6 +6,8 @@ import type { OnnxFile } from './container/index.ts';
 export interface OnnxOrigin extends Origin {
   readonly kind: 'onnx';
   readonly file: OnnxFile;
+  /** The file that was read, where `file` has its functions written out. */
+  readonly source?: OnnxFile;
   /**
    * For every node of `file.graph.nodes` the IR nodes that it became. Empty for a node whose results are constants or
    * are not needed (a shape computation that `dims` attributes stand for): such a node counts as untouched.

@@ -5,10 +5,9 @@
 import { assert } from '../../../diagnostics/index.ts';
 import type { OnnxFile, OnnxNode, OnnxValueInfo, Range } from '../../../importers/onnx/container/index.ts';
 import {
-  BYTES,
   Context,
-  Cursor,
   canonicalDomain,
+  eachField,
   readMessage,
   Source,
   schema,
@@ -215,18 +214,6 @@ function without(context: Context, range: Range, drop: (number: number, range: R
     if (!drop(number, field)) out.copy(field.at, field.end);
   });
   return out.list;
-}
-
-function eachField(context: Context, range: Range, visit: (number: number, range: Range) => void): void {
-  const cursor = new Cursor(context, range.start, range.end);
-  while (cursor.next()) {
-    if (cursor.wire === BYTES) visit(cursor.field, cursor.payload());
-    else {
-      const { at, pos: start, field } = cursor;
-      cursor.skip();
-      visit(field, { at, start, end: cursor.pos });
-    }
-  }
 }
 
 /** Pieces of the new file; neighbouring copies become one. */

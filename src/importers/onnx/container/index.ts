@@ -1,5 +1,6 @@
 /** The lossless ONNX container: everything a file says, typed and checked, with the bytes that say it. */
 export { type ExternalReader, externalReader } from './external_data.ts';
+export { inlineFunctions } from './inline.ts';
 export type * from './model.ts';
 export { MAX_MODEL_BYTES, type OpenOptions, openOnnx } from './open.ts';
 export { onnxTypeName } from './tensor.ts';
