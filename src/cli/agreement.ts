@@ -8,6 +8,7 @@
  *
  * and of groups that the engine may read otherwise (ONNX Runtime, dequantize … quantize) the bound that the grouping declares.
  */
+import { leadsToStep } from '../codegen/onednn/lower/steps.ts';
 import {
   checkFeeds,
   constantOf,
@@ -79,7 +80,8 @@ export function agreement({ graph, engine, groups }: Meaning, feeds: Feeds, seen
       const value = id && (values.get(id) ?? { tensor: constantOf(specialized, id) as ITensor });
       return value && group && i === 0 ? loosened(value, group.slack) : value;
     });
-    const results = evaluateBounded(node, operands, engine);
+    const isOnce = engine === 'compiled' && leadsToStep(specialized, node.results[0]);
+    const results = evaluateBounded(node, operands, isOnce ? 'once' : engine);
     for (const [i, id] of node.results.entries()) {
       const found = seen.get(id);
       values.set(id, found === undefined ? results[i] : { tensor: found });

@@ -5,8 +5,11 @@
  */
 import { type AnyOp, evaluateNode, findOp, type ITensor, isFloat, type Node, sizeOf, stridesOf } from '../ir/index.ts';
 
-/** `compiled`: primitives, kernels, and the interpreter for the rest. */
-export type Engine = 'compiled' | 'onnxruntime';
+/**
+ * `compiled`: primitives, kernels, and the interpreter for the rest. `once`: the same where a step lies behind (a quantize, a
+ * cast, a comparison), where products too are summed in binary64 and rounded once.
+ */
+export type Engine = 'compiled' | 'once' | 'onnxruntime';
 
 const u = 2 ** -24;
 
@@ -18,8 +21,8 @@ export const LEAST_NORMAL = 2 ** -126;
 const OF_FUNCTION = 16 * u;
 /** A quotient that is rounded once more, relative. */
 export const OF_QUOTIENT = 2 * u;
-/** One operation, or two that are fused. */
-const OF_ARITHMETIC = 2 * u;
+/** One rounding, or two. */
+export const OF_ARITHMETIC = 2 * u;
 
 const arithmetic: ReadonlySet<string> = new Set(['nn.add', 'nn.sub', 'nn.mul', 'nn.div']);
 const sums: ReadonlySet<string> = new Set([
@@ -65,7 +68,7 @@ export function roundingOf(
 ): Float64Array | undefined {
   const values = y.data as Float32Array;
   const each = (bound: (value: number) => number) => Float64Array.from(values, (v) => bound(Math.abs(v)));
-  if (arithmetic.has(node.op)) return each((v) => OF_ARITHMETIC * v);
+  if (arithmetic.has(node.op) || (sums.has(node.op) && engine !== 'onnxruntime')) return each((v) => OF_ARITHMETIC * v);
   if (node.op === 'nn.cast' && operands[0] && !isFloat(operands[0].dtype))
     return values.some((v) => Math.abs(v) > 2 ** 24) ? each((v) => (v > 2 ** 24 ? OF_ARITHMETIC * v : 0)) : undefined;
   if (sums.has(node.op)) {
@@ -74,7 +77,7 @@ export function roundingOf(
     const factor = ofSum(Math.max(1, termsOf(node, x, y)));
     return magnitudes.map((m) => factor * m);
   }
-  if (exact.has(node.op) || isMovement(node) || engine === 'compiled') return undefined;
+  if (exact.has(node.op) || isMovement(node) || engine !== 'onnxruntime') return undefined;
   return each((v) => OF_FUNCTION * Math.max(1, v));
 }
 

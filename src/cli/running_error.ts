@@ -12,6 +12,7 @@ import {
   LEAST_NORMAL,
   largestInLane,
   magnitude,
+  OF_ARITHMETIC,
   OF_QUOTIENT,
   ofSoftmax,
   ofSum,
@@ -64,6 +65,9 @@ export function evaluateBounded(node: Node, operands: Operands, engine: Engine):
 
 /** What the operator itself rounds, for every element; undefined where it is exact. */
 function ownRounding(node: Node, operands: Operands, y: ITensor, engine: Engine): Float64Array | undefined {
+  const isOnce = engine === 'once' || (engine === 'compiled' && isSoftmax(node));
+  if (isOnce && (isProduct(node) || isSoftmax(node)))
+    return Float64Array.from(y.data as Float32Array, (v) => OF_ARITHMETIC * Math.abs(v));
   if (isProduct(node)) return productRounding(node, operands, y);
   if (isSoftmax(node)) return softmaxRounding(node, y);
   return roundingOf(
