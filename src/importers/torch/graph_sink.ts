@@ -12,6 +12,9 @@ import type { NodeId, TensorType, ValueId } from '../../ir/types.ts';
 /** Names of outputs, and of nothing else: `output`, `output_0`, `output_key`. Others may start so: `output.constant`. */
 const RESERVED = /^output(_\w*)?$/;
 
+/** Operators that move the elements of their first operand. */
+const MOVES = /^nn\.(reshape|slice|transpose|identity|expand|tile|cast)$/;
+
 /** A point to which the graph can be taken back. */
 export interface Mark {
   readonly values: number;
@@ -55,6 +58,15 @@ export class GraphSink {
   constant(id: ValueId): ITensor | undefined {
     const constant = this.#values.get(id)?.constant;
     return constant === undefined ? undefined : this.#pool.get(constant);
+  }
+
+  inputBehind(id: ValueId): ValueId | undefined {
+    let at: ValueId | null | undefined = id;
+    while (at && !this.#inputs.includes(at)) {
+      const node = this.#nodes.get(at as NodeId);
+      at = node && MOVES.test(node.op) ? node.operands[0] : undefined;
+    }
+    return at ?? undefined;
   }
 
   has(id: ValueId): boolean {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
 import { importModel } from '../../../src/importers/import_model.ts';
 import { GraphSink } from '../../../src/importers/torch/graph_sink.ts';
-import { ShapeFound } from '../../../src/importers/torch/ops/context.ts';
+import { PositionsFound, ShapeFound } from '../../../src/importers/torch/ops/context.ts';
 import type { Parameter } from '../../../src/importers/torch/ops/define_torch_op.ts';
 import { torchOps } from '../../../src/importers/torch/ops/op_table.ts';
 import { scalarTypes, TorchTensor } from '../../../src/importers/torch/pickle/index.ts';
@@ -32,7 +32,7 @@ function isRefused(what: string, body: () => unknown): boolean {
     body();
     return false;
   } catch (error) {
-    if (error instanceof Refusal || error instanceof ShapeFound) return true;
+    if (error instanceof Refusal || error instanceof ShapeFound || error instanceof PositionsFound) return true;
     if (error instanceof UnskewError && Object.keys(error.diagnostics[0].location ?? {}).length > 0) return true;
     throw new Error(what, { cause: error });
   }

@@ -94,7 +94,7 @@ function index(ctx: TorchContext, args: Arguments): GraphTensor {
         ),
         'positions',
       )
-    : ctx.cast(ctx.graph(at).value, 's64');
+    : ctx.positions(at);
   return ctx.moved(ctx.emit('nn.gather', [x.value, positions], { axis }), x, false);
 }
 
@@ -168,9 +168,9 @@ export const arrangementOps: readonly TorchOp[] = [
   ...defineTorchOp({
     schema: 'aten::gather(Tensor self, int dim, Tensor index, *, bool sparse_grad=False)',
     import(ctx, args) {
-      const [x, at] = [ctx.graph(args.tensor('self')), ctx.graph(args.tensor('index'))];
+      const [x, at] = [ctx.graph(args.tensor('self')), ctx.positions(args.tensor('index'))];
       const axis = ctx.axis(args.int('dim'), x.shape.length);
-      return ctx.moved(ctx.emit('nn.gather_elements', [x.value, at.value], { axis }), x, false);
+      return ctx.moved(ctx.emit('nn.gather_elements', [x.value, at], { axis }), x, false);
     },
   }),
   ...joined(

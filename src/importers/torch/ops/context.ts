@@ -26,6 +26,17 @@ export class ShapeFound extends Error {
   }
 }
 
+/** An input that something takes for positions: it holds integers. The model is imported anew with it. */
+export class PositionsFound extends Error {
+  override readonly name = 'PositionsFound';
+  readonly input: ValueId;
+
+  constructor(input: ValueId) {
+    super(`the input ${input} holds positions`);
+    this.input = input;
+  }
+}
+
 export interface PerTensor {
   readonly scale: number;
   readonly zeroPoint: number;
@@ -39,6 +50,8 @@ export interface TorchSink {
   readonly emitter: Emitter;
   /** The elements of a constant, undefined for what a node computes. */
   constant(id: ValueId): ITensor | undefined;
+  /** The input whose elements a value has, in whatever arrangement. */
+  inputBehind?(id: ValueId): ValueId | undefined;
 }
 
 /** How elements lie in memory: kernels of pools and means round by that. */
@@ -114,6 +127,15 @@ export class TorchContext {
     if (tensor.quantization?.kind !== 'per-tensor')
       this.unsupported(tensor.quantization ? 'a tensor quantized by channels' : 'a tensor that is not quantized');
     return tensor as ReturnType<TorchContext['quantized']>;
+  }
+
+  /** Positions in another tensor, as int64. Floats are none, but that an input holds floats was a guess. */
+  positions(x: TensorLike): Value {
+    const { value, dtype } = this.graph(x);
+    if (!isFloat(dtype)) return this.cast(value, 's64');
+    const input = this.sink.inputBehind?.(value.id);
+    if (input !== undefined) throw new PositionsFound(input);
+    return value;
   }
 
   /** Images [N, C, spatial…]: the input of an unknown shape is that. */

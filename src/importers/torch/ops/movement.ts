@@ -1,7 +1,7 @@
 /** Operators that move elements: the same for floats and for quantized tensors. */
 import type { Value } from '../../../ir/define_op.ts';
 import { dtypes } from '../../../ir/dtype.ts';
-import type { Dim } from '../../../ir/types.ts';
+import { type Dim, isStatic } from '../../../ir/types.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
 import { TorchTensor } from '../pickle/index.ts';
 import type { GraphTensor, TorchValue } from '../values.ts';
@@ -57,7 +57,11 @@ const arranged = (schema: string, otherwise: (x: GraphTensor) => boolean): reado
 function reshape(ctx: TorchContext, x: GraphTensor, target: readonly Dim[]): Value {
   const shape = resolveShape(x.shape, target);
   if (shape === undefined)
-    return ctx.refuse(`a tensor of shape [${x.shape.join(', ')}] does not fit into [${target.join(', ')}]`, 'U2005');
+    return ctx.refuse(
+      `a tensor of shape [${x.shape.join(', ')}] does not fit into [${target.join(', ')}]`,
+      'U2005',
+      isStatic(x.shape) ? undefined : 'archives carry no shapes: inputShapes in the API, --shape on the command line',
+    );
   return ctx.reshape(x.value, shape);
 }
 
@@ -355,18 +359,15 @@ export const movementOps: readonly TorchOp[] = [
       'aten::embedding(Tensor weight, Tensor indices, int padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False)',
     ],
     import(ctx, args) {
-      const [weight, indices] = [ctx.graph(args.tensor('weight')), ctx.graph(args.tensor('indices'))];
-      return ctx.moved(ctx.emit('nn.gather', [weight.value, indices.value], { axis: 0 }), weight, false);
+      const [weight, indices] = [ctx.graph(args.tensor('weight')), ctx.positions(args.tensor('indices'))];
+      return ctx.moved(ctx.emit('nn.gather', [weight.value, indices], { axis: 0 }), weight, false);
     },
   }),
   ...defineTorchOp({
     schema: 'aten::index_select(Tensor self, int dim, Tensor index)',
     import(ctx, args) {
-      const [x, index] = [ctx.graph(args.tensor('self')), ctx.graph(args.tensor('index'))];
-      return ctx.moved(
-        ctx.emit('nn.gather', [x.value, index.value], { axis: ctx.axis(args.int('dim'), x.shape.length) }),
-        x,
-      );
+      const [x, index] = [ctx.graph(args.tensor('self')), ctx.positions(args.tensor('index'))];
+      return ctx.moved(ctx.emit('nn.gather', [x.value, index], { axis: ctx.axis(args.int('dim'), x.shape.length) }), x);
     },
   }),
 ];

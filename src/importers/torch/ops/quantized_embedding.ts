@@ -25,7 +25,6 @@ export const quantizedEmbeddingOps: readonly TorchOp[] = defineTorchOp({
     if (args.bool('pruned_weights')) ctx.unsupported('pruned weights');
     const table = () => tensor('f32', rowsOf(weight, q.scales, q.zeroPoints), weight.shape);
     const rows = ctx.lazy({ dtype: 'f32', shape: weight.shape }, table, 'weight');
-    const indices = ctx.cast(ctx.graph(args.tensor('indices')).value, 's64');
-    return ctx.result(ctx.emit('nn.gather', [rows, indices], { axis: 0 }));
+    return ctx.result(ctx.emit('nn.gather', [rows, ctx.positions(args.tensor('indices'))], { axis: 0 }));
   },
 });

@@ -2,12 +2,12 @@
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import type { Value } from '../../../ir/define_op.ts';
 import type { Graph, Origin, Unsupport } from '../../../ir/graph.ts';
-import type { Dim, Shape } from '../../../ir/types.ts';
+import type { Dim, Shape, ValueId } from '../../../ir/types.ts';
 import type { Archive } from '../archive/index.ts';
 import { GraphSink } from '../graph_sink.ts';
 import type { StateOption } from '../memory/state_option.ts';
 import { type AssumedProfile, assumedProfile, ProfileEvidence, profileNote } from '../ops/assumed_profile.ts';
-import { ShapeFound } from '../ops/context.ts';
+import { PositionsFound, ShapeFound } from '../ops/context.ts';
 import type { TorchProfile } from '../ops/engine.ts';
 import { PickleObject, type PickleValue, scalarTypes, type TorchTensor, unpickleTorch } from '../pickle/index.ts';
 import { describe, GraphTensor, isTensor, leafCount, type TorchValue, UnknownTensor } from '../values.ts';
@@ -67,6 +67,9 @@ class Importer {
   readonly #constants: readonly TorchValue[];
   readonly #modules: Modules;
   readonly #shapes: Map<string, Shape>;
+  /** Inputs that hold integers; whatever is not found to be read as positions holds floats. */
+  readonly #positions = new Set<string>();
+  readonly #inputs = new Map<ValueId, string>();
   readonly #held: HeldState;
 
   constructor(archive: Archive, { profile, inputShapes = {}, state = 'refuse' }: ImportTorchOptions) {
@@ -105,6 +108,7 @@ class Importer {
         return this.#attempt();
       } catch (error) {
         if (error instanceof ShapeFound) this.#learn(error);
+        else if (error instanceof PositionsFound) this.#positions.add(this.#inputs.get(error.input) ?? '');
         else if (error instanceof StateFound) continue;
         else if (error instanceof RangeError && /call stack/.test(error.message))
           fail('U1006', 'the code of the model nests too deeply', this.#where);
@@ -205,7 +209,10 @@ class Importer {
       const isSize = typeof dim === 'number' ? Number.isSafeInteger(dim) && dim >= 0 : /^[A-Za-z_]\w*$/.test(dim);
       if (!isSize) fail('U4002', `inputShapes: '${dim}' is no size of '${name}'`, this.#where);
     }
-    return new GraphTensor(sink.input(name, { dtype: 'f32', shape }), scalarTypes.float32);
+    const type = this.#positions.has(name) ? scalarTypes.int64 : scalarTypes.float32;
+    const value = sink.input(name, { dtype: type.dtype, shape });
+    this.#inputs.set(value.id, name);
+    return new GraphTensor(value, type);
   }
 }
 
