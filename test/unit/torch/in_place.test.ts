@@ -261,6 +261,21 @@ describe('operators that do more than compute', () => {
   });
 });
 
+describe('memory that is made to be written to', () => {
+  it.each([
+    ['torch.empty([2, 2])'],
+    ['torch.empty_like(x)'],
+    ['torch.new_empty(x, [2, 2])'],
+    ['torch.full([2, 2], 2.)'],
+    ['torch.zeros([2, 2])'],
+    ['torch.tensor([[1., 2.], [3., 4.]])'],
+  ])('%s', async (made) => {
+    const lines = [`y = ${made}`, 'a = torch.copy_(torch.select(y, 0, 0), torch.select(x, 0, 1))'];
+    const code = forward(...lines, 'b = torch.copy_(torch.select(y, 0, 1), torch.select(x, 0, 0))', 'return y');
+    expect(output(await importModel(script({ code }), shapes))).toEqual([30, 40, 10, 20]);
+  });
+});
+
 describe('lists and dicts', () => {
   it.each([
     [

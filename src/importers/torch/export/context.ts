@@ -101,6 +101,11 @@ export class ExportContext extends ImportEmitter {
     return Number(argument.values[0]);
   }
 
+  /** Whether a number is written as a float, whatever its value. */
+  isFloat(name: string): boolean {
+    return this.#given(name)?.kind === 'float';
+  }
+
   /** An integer that is known now. */
   int(name: string): number {
     return this.#known(this.dim(name), name);

@@ -67,13 +67,12 @@ export function keptState(
       if (!needed.has(name as ValueId)) continue;
       open.delete(name);
       const by = memory.written.get(name);
-      if (state === 'refuse')
-        fail(
-          'U2008',
-          `the program changes '${name}'${by ? ` by ${by}` : ''}: the next call would read another value`,
-          { ...where, input: name },
-          STATE_HINT,
-        );
+      if (state === 'refuse') {
+        const what = isInput(name)
+          ? `the program says that it changes its input '${name}': feeds are never written to`
+          : `the program changes '${name}'${by ? ` by ${by}` : ''}: the next call would read another value`;
+        fail('U2008', what, { ...where, input: name }, STATE_HINT);
+      }
       if (!isInput(name)) scope.inputs.push(name as ValueId);
       next.push(copied(declared.get(name) ?? name, `${name}.next`));
     }

@@ -4,7 +4,7 @@
  */
 import { fail } from '../../../diagnostics/index.ts';
 import type { Value } from '../../../ir/define_op.ts';
-import type { DType } from '../../../ir/dtype.ts';
+import { type DType, isFloat } from '../../../ir/dtype.ts';
 import type { Loc, ValueId } from '../../../ir/types.ts';
 import { ImportEmitter } from '../../import_emitter.ts';
 import type { Scope } from '../../scope.ts';
@@ -213,6 +213,8 @@ export class ProgramMemory {
       const aten = twin.target.replace(/^(\w+)\.(\w+)\.\w+$/, '$1::$2');
       if (isViewName(aten)) return this.#turn(twin, aten, place, part, self, loc, refuse);
       if (String(part.type.shape) !== String(before.shape)) refuse(`its result is [${part.type.shape.join(', ')}]`);
+      if (!holds(before.dtype as DType, part.type.dtype as DType))
+        refuse(`${before.dtype} cannot hold its ${part.type.dtype}`);
       const isUniform = /^aten::(fill|zero)$/.test(aten);
       this.#noteWrite(place, node);
       place.write(builderOf(emitter, loc), emitter.cast(part, before.dtype as DType), node.target, isUniform);
@@ -264,6 +266,12 @@ export class ProgramMemory {
     for (const name of names) this.#places.set(name, place);
     return [target, ...names];
   }
+}
+
+/** Whether PyTorch converts elements of the one type to the other in place: from truth values over integers to floats. */
+function holds(to: DType, from: DType): boolean {
+  const rank = (dtype: DType) => (dtype === 'bool' ? 0 : isFloat(dtype) ? 2 : 1);
+  return rank(from) <= rank(to);
 }
 
 const namesOf = (argument: Argument): readonly string[] =>

@@ -91,9 +91,37 @@ const constant = (name: string, value: number): readonly TorchOp[] => [
   }),
 ];
 
+/** Memory that nobody has written to yet: what it holds PyTorch does not say. */
+const empty: readonly TorchOp[] = [
+  ...defineTorchOp({
+    schema: `aten::empty(int[] size, *, ${kept}, any memory_format=None)`,
+    import: (ctx, args) => filled(ctx, size(args), 0, args.has('dtype') ? typeOf(ctx, args, []) : scalarTypes.float32),
+  }),
+  ...defineTorchOp({
+    schema: [
+      `aten::empty_permuted(int[] size, int[] physical_layout, ${kept})`,
+      `aten::empty_strided(int[] size, int[] stride, *, ${kept})`,
+    ],
+    import: (ctx, args) => filled(ctx, size(args), 0, args.has('dtype') ? typeOf(ctx, args, []) : scalarTypes.float32),
+  }),
+  ...defineTorchOp({
+    schema: [
+      `aten::empty_like(Tensor self, *, ${kept}, any memory_format=None)`,
+      `aten::new_empty(Tensor self, int[] size, *, ${kept})`,
+    ],
+    import(ctx, args) {
+      const x = ctx.graph(args.tensor('self'));
+      if (x.quantization) return ctx.unsupported('new memory of a quantized tensor');
+      const shape = args.has('size') ? size(args) : x.shape;
+      return filled(ctx, shape, 0, args.has('dtype') ? typeOf(ctx, args, []) : x.type);
+    },
+  }),
+];
+
 export const createOps: readonly TorchOp[] = [
   ...constant('zeros', 0),
   ...constant('ones', 1),
+  ...empty,
   ...defineTorchOp({
     schema: `aten::full(int[] size, Scalar fill_value, *, ${kept})`,
     import: (ctx, args) =>

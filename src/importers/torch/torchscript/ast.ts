@@ -1,6 +1,6 @@
 /** TorchScript's subset of Python as PyTorch prints it: what the interpreter understands. Lines count from 1. */
 export type Expression = { readonly line: number } & (
-  | { readonly kind: 'number'; readonly value: number }
+  | { readonly kind: 'number'; readonly value: number; readonly isFloat: boolean } // 2. is a float, although it is whole
   | { readonly kind: 'string'; readonly value: string }
   | { readonly kind: 'name'; readonly name: string }
   | { readonly kind: 'attribute'; readonly object: Expression; readonly name: string }

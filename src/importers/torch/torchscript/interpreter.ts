@@ -11,7 +11,7 @@ import type { CodeBase } from './code.ts';
 import { containerCall } from './containers.ts';
 import { type Ending, type Frame, Frames } from './frames.ts';
 import { writesNumber } from './in_place.ts';
-import { dottedName, operatorName, operators, raised, raises, words } from './language.ts';
+import { dottedName, operatorName, operators, raised, raises, typed, words } from './language.ts';
 import { iterated } from './loops.ts';
 import { ClassConstant, type Modules } from './modules.ts';
 import { ClassObject, FunctionObject, fieldsOf, ModuleObject, type Operators } from './objects.ts';
@@ -357,8 +357,9 @@ export class Interpreter extends Frames {
     const keywords = new Map(e.keywords.map(([name, value]) => [name, this.#evaluate(value)] as const));
     this.#variable = variable;
     if (dotted !== undefined && isOperator) {
-      const result = this.#invoke(operatorName(dotted), args, e.line, keywords);
-      if (writesNumber(operatorName(dotted), args) && e.args[0].kind === 'name') this.#assign(e.args[0], result);
+      const name = operatorName(dotted);
+      const result = this.#invoke(name, args, e.line, typed(name, e.args, keywords));
+      if (writesNumber(name, args) && e.args[0].kind === 'name') this.#assign(e.args[0], result);
       return result;
     }
     if (callee instanceof FunctionObject) return this.call(callee, args, keywords, this.at(e.line));

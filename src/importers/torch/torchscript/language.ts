@@ -17,6 +17,27 @@ export const raises = (block: Block): boolean =>
 export const raised = ([message]: readonly TorchValue[]): string =>
   `the code raises: ${String(message ?? 'an exception').slice(0, 500)}`;
 
+/** Operators that make tensors of the type of the numbers that they are given. */
+const typedByNumbers = new Set(['aten::full', 'aten::tensor', 'aten::arange', 'aten::scalar_tensor']);
+const FLOAT32 = 6;
+
+const hasFloat = (e: Expression): boolean =>
+  e.kind === 'number'
+    ? e.isFloat
+    : e.kind === 'list'
+      ? e.items.some(hasFloat)
+      : e.kind === 'unary' && hasFloat(e.operand);
+
+/** The keywords of a call, with the type float32 where a number is written as a float and nothing else says one. */
+export function typed(
+  name: string,
+  args: readonly Expression[],
+  keywords: ReadonlyMap<string, TorchValue>,
+): ReadonlyMap<string, TorchValue> {
+  const isOpen = typedByNumbers.has(name) && (keywords.get('dtype') ?? null) === null && args.some(hasFloat);
+  return isOpen ? new Map([...keywords, ['dtype', FLOAT32]]) : keywords;
+}
+
 /** The numbers of `range(bounds…)`. */
 export function* counted(bounds: readonly number[], refuse: (why: string) => never): Generator<number> {
   const [start, end, step] = bounds.length === 1 ? [0, bounds[0], 1] : [bounds[0], bounds[1], bounds[2] ?? 1];

@@ -333,7 +333,7 @@ class Parser extends Cursor {
     if (kind === 'number') {
       this.next();
       if (/j$/i.test(text)) this.refuse(line, 'complex numbers are not supported');
-      return { line, kind: 'number', value: Number(text) };
+      return { line, kind: 'number', value: Number(text), isFloat: /[.e]/i.test(text) && !/^0x/i.test(text) };
     }
     if (kind === 'string') {
       let value = '';

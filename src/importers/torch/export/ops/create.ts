@@ -16,9 +16,9 @@ const filled = (ctx: ExportContext, dtype: DType, value: number, shape: Shape): 
   return shape.length === 0 ? one : ctx.emit('nn.expand', [one], { shape });
 };
 
-/** Without a type: that of the number. */
+/** Without a type: that of the number, which may be a float without a fraction. */
 const dtypeOf = (ctx: ExportContext, value: number): DType =>
-  ctx.dtype('dtype') ?? (Number.isInteger(value) ? 's64' : 'f32');
+  ctx.dtype('dtype') ?? (Number.isInteger(value) && !ctx.isFloat('fill_value') ? 's64' : 'f32');
 
 const like = (ctx: ExportContext, value: number): Value => {
   const x = ctx.tensor('self');
@@ -32,7 +32,8 @@ function range(ctx: ExportContext): Value {
   const step = names.includes('step') ? ctx.number('step') : 1;
   const count = Math.max(0, Math.ceil((end - start) / step));
   if (!(count <= MOST_ELEMENTS)) ctx.unsupported(`a range of ${count} numbers`);
-  const whole = [start, end, step].every(Number.isInteger);
+  const isFloat = ['start', 'end', 'step'].some((name) => names.includes(name) && ctx.isFloat(name));
+  const whole = !isFloat && [start, end, step].every(Number.isInteger);
   const dtype = ctx.dtype('dtype') ?? (whole ? 's64' : 'f32');
   if (dtype !== 's64' && dtype !== 's32' && dtype !== 'f32' && dtype !== 'f64') ctx.unsupported(`a range of ${dtype}`);
   return ctx.constant(
