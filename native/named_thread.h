@@ -15,6 +15,7 @@ template <class Body>
 void start_thread(const std::string& name, Body body) {
   sigset_t all, before;
   sigfillset(&all);
+  for (int crash : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) sigdelset(&all, crash);  // of the thread itself
   pthread_sigmask(SIG_SETMASK, &all, &before);
   struct Restore {
     const sigset_t& mask;
