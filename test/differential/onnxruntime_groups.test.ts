@@ -346,3 +346,27 @@ describe.each(['conv, s32 bias', 'matmul', 'two tensors added', 'softmax', 'aver
     expect(off).toBeLessThanOrEqual(isFloat ? ours.length / 100 : 0);
   });
 });
+
+/** The operator set does not matter, but for Softmax before 13, which flattens what lies behind its axis. */
+describe.each([11, 13, 21])('operator set %i', (opset) => {
+  const products = ['conv, s32 bias', 'conv, float bias', 'matmul', 'gemm, s32 bias'];
+  it.each([
+    'a constant added',
+    'two tensors multiplied',
+    'softmax',
+    'softmax over channels',
+    'average pool',
+    'global average pool',
+    ...(opset < 13 ? [] : products), // before 13 there are no scales by channel
+  ])('%s', async (name) => {
+    const [sx, sw, sy] = scales.ties;
+    const m = new Net();
+    const v = builds[name](m, { x: 'u8', w: 'u8', y: 'u8' }, sx, sw);
+    const bytes = m.bytes([m.quantize(v, 'u8', name.startsWith('softmax') ? 1 / 256 : sy, 121)], 'u8', opset);
+    const feeds = feedsOf(m);
+    const { y, ops } = await onOrt(bytes, feeds);
+    expect(ops).not.toContain('QuantizeLinear');
+    const { quantized } = legalize(importOnnx(bytes), { target: 'onednn' });
+    expect(numbersOf(Object.values(interpret(quantized, feeds))[0])).toEqual(y);
+  });
+});
