@@ -2,6 +2,7 @@ import { roundHalfEven } from '../../numerics/rounding.ts';
 import { type AttrValues, attr, defineOp, tensorOf } from '../define_op.ts';
 import { allDTypes, newArray } from '../dtype.ts';
 import { type ITensor, sizeOf, stridesOf } from '../tensor.ts';
+import type { Shape } from '../types.ts';
 import { interpolatedTypes, linearResize } from './linear_resize.ts';
 import { copyStrided, doublesOf, fromDoubles } from './strided.ts';
 
@@ -17,6 +18,10 @@ const attrs = {
 type ResizeAttrs = AttrValues<typeof attrs>;
 
 const step = Math.fround;
+
+/** The scales, 0 standing for the quotient of the sizes: known when these are. */
+const scalesFor = (from: readonly number[], to: Shape, scales: readonly number[]): readonly number[] =>
+  scales.map((scale, axis) => (scale > 0 ? scale : (to[axis] as number) / from[axis]));
 
 /** The position in the source that output position `i` shows; binary32, which decides halves. */
 function coordinate(i: number, from: number, to: number, scale: number, how: ResizeAttrs['coordinates']): number {
@@ -43,21 +48,23 @@ function nearestTo(at: number, how: ResizeAttrs['nearest']): number {
 /** ONNX Resize, sizes resolved, coordinates beyond the edge clamped to it: https://onnx.ai/onnx/operators/onnx__Resize.html */
 export const nnResize = defineOp({
   name: 'nn.resize',
-  doc: 'x at `shape`, position i of an axis showing position (i + ½)/scale − ½ of x (half_pixel; 0 for an axis of size 1 in pytorch_half_pixel), i/scale (asymmetric) or i·(from − 1)/(to − 1) (align_corners): the nearest element, or linearly between two neighbours per axis (f32, s32, s8, u8): in binary64, rounded once (truncated to an integer), or with `recipe` ort as ONNX Runtime does, see linear_resize.ts.',
+  doc: 'x at `shape`, a scale of 0 being the quotient of the sizes, position i of an axis showing position (i + ½)/scale − ½ of x (half_pixel; 0 for an axis of size 1 in pytorch_half_pixel), i/scale (asymmetric) or i·(from − 1)/(to − 1) (align_corners): the nearest element, or linearly between two neighbours per axis (f32, s32, s8, u8): in binary64, rounded once (truncated to an integer), or with `recipe` ort as ONNX Runtime does, see linear_resize.ts.',
   levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: tensorOf(...allDTypes) },
   attrs,
   results: { y: { like: 'x' } },
   infer({ x }, { shape, scales, mode }, refuse) {
     const rank = x.shape.length;
-    if (shape.length !== rank || scales.length !== rank || scales.some((scale) => !(scale > 0)))
-      refuse(`shape and scales should have ${rank} entries, and scales be positive`);
+    if (shape.length !== rank || scales.length !== rank || scales.some((scale) => !(scale >= 0)))
+      refuse(`shape and scales should have ${rank} entries, and scales not be negative`);
     if (x.shape.some((dim, axis) => dim === 0 && shape[axis] !== 0)) refuse('there is nothing to resize', 'x');
     if (mode === 'linear' && !interpolatedTypes.includes(x.dtype))
       refuse(`linear interpolation is for ${interpolatedTypes.join(', ')}, not ${x.dtype}`, 'x');
     return { dtype: x.dtype, shape };
   },
-  evaluate({ x }, attrs, [{ shape }]) {
+  evaluate({ x }, given, [{ shape }]) {
+    const scales = scalesFor(x.shape, shape, given.scales);
+    const attrs = { ...given, scales };
     const positions = (shape as number[]).map((to, axis) =>
       Float64Array.from({ length: to }, (_, i) =>
         attrs.scales[axis] === 1 ? i : coordinate(i, x.shape[axis], to, attrs.scales[axis], attrs.coordinates),

@@ -371,7 +371,7 @@ describe('importModel', () => {
       /U1003.*the archive is malformed/,
     );
     await expect(importModel('/nowhere/model.onnx')).rejects.toThrow(
-      /U1001.*no such file\n {2}at \/nowhere\/model\.onnx/,
+      /U1001.*no such file.*\n {2}at \/nowhere\/model\.onnx/,
     );
   });
 });
@@ -421,5 +421,46 @@ describe('what is behind an operator that is not understood', () => {
   it('is opaque where not even the rank is known', () => {
     const graph = behind({ op: 'Mystery', inputs: ['x'], outputs: ['u'], domain: 'acme' });
     expect(ops(graph).filter((op) => op === 'opaque').length).toBeGreaterThan(1);
+  });
+});
+
+describe('Resize of open sizes', () => {
+  const resized = (mode: string, target: Partial<Model>, inputs: readonly string[]) =>
+    imported({
+      nodes: [
+        { op: 'Shape', inputs: ['other'], outputs: ['sizes'] },
+        { op: 'Resize', inputs, outputs: ['y'], attrs: { mode } },
+      ],
+      inputs: [float('x', 'N', 2, 'H', 'W'), float('other', 'N', 2, 'P', 'Q')],
+      outputs: [{ name: 'y', type: 'float32' }],
+      ...target,
+    });
+  const ramp = (...dims: number[]) =>
+    tensor(
+      'f32',
+      Float32Array.from({ length: dims.reduce((a, b) => a * b) }, (_, i) => i),
+      dims,
+    );
+
+  it.each(['nearest', 'linear'])('to the size of another value: %s', (mode) => {
+    const model = resized(mode, {}, ['x', '', '', 'sizes']);
+    expect(typeOf(model, 'y').shape).toEqual(['N', 2, 'P', 'Q']);
+    for (const [h, w, p, q] of [
+      [3, 4, 6, 8],
+      [5, 3, 7, 2],
+      [4, 4, 4, 4],
+    ]) {
+      // biome-ignore format: sizes
+      const feeds = { x: ramp(1, 2, h, w), other: ramp(1, 2, p, q) };
+      const sizes = { x: [1, 2, h, w], other: [1, 2, p, q] };
+      const fixed = importOnnx(originOf(model)!.file.bytes, { inputShapes: sizes });
+      expect(interpret(model, feeds)).toEqual(interpret(fixed, feeds));
+    }
+  });
+
+  it('by scales that are binary fractions', () => {
+    const scales = { name: 'scales', tensor: tensor('f32', [1, 1, 0.5, 1.5]) };
+    const model = resized('nearest', { initializers: [scales] }, ['x', '', 'scales']);
+    expect(typeOf(model, 'y').shape).toEqual(['N', 2, 'H/2', 'W+(W/2)']);
   });
 });

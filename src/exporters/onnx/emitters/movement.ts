@@ -114,7 +114,10 @@ export function resize(e: NodeEmitter): Written {
   const from = e.type(0).shape;
   const shape = e.attr<Shape>('shape');
   const scales = e.attr<readonly number[]>('scales').map(Math.fround);
-  const isQuotient = (i: number) => Math.fround((shape[i] as number) / (from[i] as number)) === scales[i];
+  const isQuotient = (i: number) => {
+    if (scales[i] === 0 || shape[i] === from[i]) return scales[i] === 0 || scales[i] === 1;
+    return Math.fround((shape[i] as number) / (from[i] as number)) === scales[i];
+  };
   const fits = (i: number) => {
     const [a, b] = [from[i], shape[i]];
     if (typeof a !== 'number' || typeof b !== 'number') return true;
@@ -127,10 +130,12 @@ export function resize(e: NodeEmitter): Written {
     ...(mode === 'nearest' && { nearest_mode: text(e.attr('nearest')) }),
   };
   const roi = e.opset < 13 ? e.constant(tensor('f32', [], [0]), 'no_roi') : '';
-  if (isStatic(from) && isStatic(shape) && shape.every((_, i) => isQuotient(i))) {
+  const isBySizes = scales.includes(0) || (isStatic(from) && isStatic(shape));
+  if (isBySizes && shape.every((_, i) => isQuotient(i))) {
     const none = e.opset < 13 ? e.constant(tensor('f32', [], [0]), 'no_scales') : '';
-    return e.finish('Resize', [e.input(0), roi, none, e.list(shape, 'sizes')], attributes);
+    return e.finish('Resize', [e.input(0), roi, none, sizeList(e, shape, 'sizes')], attributes);
   }
-  if (!shape.every((_, i) => fits(i))) e.refuse('neither its scales nor its sizes give the other');
+  if (scales.includes(0) || !shape.every((_, i) => fits(i)))
+    e.refuse('neither its scales nor its sizes give the other');
   return e.finish('Resize', [e.input(0), roi, e.constant(tensor('f32', scales), 'scales')], attributes);
 }

@@ -1,6 +1,6 @@
 /** Resize and Upsample. https://onnx.ai/onnx/operators/onnx__Resize.html */
 import type { Value } from '../../../ir/define_op.ts';
-import { mulDims } from '../../../ir/dims.ts';
+import { divDims, mulDims } from '../../../ir/dims.ts';
 import { interpolatedTypes } from '../../../ir/ops/linear_resize.ts';
 import { numbersOf } from '../../../ir/tensor.ts';
 import type { Dim } from '../../../ir/types.ts';
@@ -28,9 +28,10 @@ const onAxes = <T>(rank: number, axes: readonly number[], values: readonly T[], 
 function byScales(x: Value, scales: readonly number[], ctx: NodeContext): Target {
   const shape = x.type.shape.map((dim, axis) => {
     if (typeof dim === 'number') return Math.floor(dim * scales[axis]);
-    return Number.isInteger(scales[axis])
-      ? mulDims(dim, scales[axis])
-      : ctx.unsupported(`scale ${scales[axis]} of an unknown size`);
+    const parts = [1, 2, 4, 8, 16].find((n) => Number.isInteger(scales[axis] * n));
+    return parts === undefined
+      ? ctx.unsupported(`scale ${scales[axis]} of an unknown size`)
+      : divDims(mulDims(dim, scales[axis] * parts), parts);
   });
   return { shape, scales };
 }
@@ -41,9 +42,7 @@ function bySizes(ctx: NodeContext, x: Value, axes: readonly number[], sizes: rea
   const scaleOf = (axis: number): number => {
     const [to, from] = [sizes[axes.indexOf(axis)], shape[axis]];
     if (to === from) return 1;
-    return typeof to === 'number' && typeof from === 'number'
-      ? to / from
-      : ctx.unsupported('sizes of an axis of unknown size');
+    return typeof to === 'number' && typeof from === 'number' ? to / from : 0; // the quotient, once it is known
   };
   const policy = ctx.attr.string('keep_aspect_ratio_policy', 'stretch');
   const own = axes.map(scaleOf);
@@ -53,6 +52,8 @@ function bySizes(ctx: NodeContext, x: Value, axes: readonly number[], sizes: rea
       scales: onAxes(shape.length, axes, own, () => 1),
     };
   }
+  if (own.includes(0))
+    ctx.unsupported(`the policy ${policy} for axes of unknown size (give inputShapes, or --shape NAME=SIZES)`);
   const scale = policy === 'not_larger' ? Math.min(...own) : Math.max(...own);
   const resized = axes.map((axis) => Math.floor(scale * (shape[axis] as number) + 0.5));
   return {
