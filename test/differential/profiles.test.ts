@@ -3,7 +3,8 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { importModel, importProfiles } from '../../src/importers/import_model.ts';
+import { importModel } from '../../src/importers/import_model.ts';
+import { onnxProfiles } from '../../src/importers/onnx/profiles.ts';
 import { torchProfiles } from '../../src/importers/torch/ops/engine.ts';
 import { GraphBuilder, type ITensor, sizeOf, tensor, type Value } from '../../src/ir/index.ts';
 import { nnCast } from '../../src/ir/ops/nn_cast.op.ts';
@@ -186,7 +187,7 @@ describeCorpus('PyTorch networks', (root) => {
 describeCorpus('ONNX networks', (root) => {
   const file = (name: string) => join(root, 'nets/digits_a/onnx-ortquant', name);
 
-  it.each(importProfiles)(
+  it.each(onnxProfiles)(
     'of dequantized operators, profile %s: as the interpreter has it, and proved',
     async (profile) => {
       const graph = await importModel(file('digits_a-qdq-u8s8-pc.onnx'), { profile });
