@@ -101,6 +101,54 @@ const onlookers: Readonly<Record<string, Make>> = {
     ],
     output: float(id),
   }),
+  'a body of a body, by way of an Identity': (v, id) => {
+    const inner = (name: string): ModelGraph => ({
+      inputs: [],
+      outputs: [float(name)],
+      nodes: [branch(`${id}.v`, v, name)],
+    });
+    return {
+      nodes: [
+        node('Identity', [v], `${id}.v`),
+        {
+          op: 'If',
+          inputs: ['cond'],
+          outputs: [id],
+          attrs: { then_branch: { g: inner(`${id}.a`) }, else_branch: { g: inner(`${id}.b`) } },
+        },
+      ],
+      output: float(id),
+    };
+  },
+  'a body of a Loop, by way of an Identity': (v, id) => ({
+    nodes: [
+      node('Identity', [v], `${id}.v`),
+      {
+        op: 'Loop',
+        inputs: ['trips', '', 'start'],
+        outputs: [id],
+        attrs: {
+          body: {
+            g: {
+              inputs: [
+                { name: `${id}.i`, type: 'int64', dims: [] },
+                { name: `${id}.go`, type: 'bool', dims: [] },
+                { name: `${id}.sum`, type: 'float32', dims: [] },
+              ],
+              outputs: [{ name: `${id}.on`, type: 'bool' }, float(`${id}.next`)],
+              nodes: [
+                node('Identity', [`${id}.go`], `${id}.on`),
+                node('Cast', [`${id}.v`], `${id}.f`, { to: 1 }),
+                node('ReduceMax', [`${id}.f`], `${id}.max`, { keepdims: 0 }),
+                node('Add', [`${id}.sum`, `${id}.max`], `${id}.next`),
+              ],
+            },
+          },
+        },
+      },
+    ],
+    output: float(id),
+  }),
   'an initializer': (_v, id) => ({ nodes: [node('Identity', ['index'], id)], output: list(id) }),
 };
 
@@ -135,6 +183,8 @@ function modelWith(looks: readonly Onlooker[], zeroPoint: number): Model {
       scalarOf('s8', 'wz', 0),
       scalarOf('f32', 'ys', 2 ** -2),
       scalarOf('u8', 'yz', 128),
+      { name: 'trips', tensor: tensor('s64', [3n], []) },
+      scalarOf('f32', 'start', 0.5),
       { name: 'index', tensor: tensor('s64', [2n]) },
     ],
   };
