@@ -1,6 +1,7 @@
 /** Zero points that are left on products are listed with a reason, whatever form the product has. */
 import { describe, expect, test } from 'vitest';
 import { type Graph, GraphBuilder, tensor, type Value } from '../../../src/ir/index.ts';
+import { nnCast } from '../../../src/ir/ops/nn_cast.op.ts';
 import { nnMatmul } from '../../../src/ir/ops/nn_matmul.op.ts';
 import { nnTranspose } from '../../../src/ir/ops/nn_movement.op.ts';
 import { opaqueOp } from '../../../src/ir/ops/opaque.op.ts';
@@ -79,6 +80,21 @@ describe('what is left', () => {
           expect(certificate.verdict).toBe('bit-exact');
           expect(remaining.some(({ reason }) => reason.includes('symbolic size'))).toBe(true);
         }
+  });
+  test.each(['a', 'b'] as const)('on a product whose side %s is half precision behind its dequantize', (half) => {
+    const graph = build((b) => {
+      const a = deq(b, b.input('a', 'u8', [2, 3]), { s: 0.5, z: 99 });
+      const w = deq(b, weights(b, 's8', [4, 3], 1), { s: 0.25 });
+      const rounded = (x: Value<'f32'>, perm: readonly number[]): Value<'f32'> => {
+        const narrow = b.emit(nnCast, { x }, { to: 'f16' }) as Value<'f16'>;
+        return b.emit(nnCast, { x: b.emit(nnTranspose, { x: narrow }, { perm }) }, { to: 'f32' }) as Value<'f32'>;
+      };
+      const right = half === 'b' ? rounded(w, [1, 0]) : b.emit(nnTranspose, { x: w }, { perm: [1, 0] });
+      return b.emit(nnMatmul, { a: half === 'a' ? rounded(a, [0, 1]) : a, b: right });
+    });
+    expect(legalize(graph).remaining).toEqual([
+      expect.objectContaining({ operand: 'a', reason: expect.stringContaining('is rounded to f16 behind') }),
+    ]);
   });
   test('on a product of 16-bit activations', () => {
     const graph = build((b) =>
