@@ -6,7 +6,7 @@
  *  2. sources: each layer takes the cheapest legal way, or the one it was told to take;
  *  3. what has no zero point left becomes a plain convolution.
  */
-import { fail } from '../diagnostics/index.ts';
+import { closest, fail } from '../diagnostics/index.ts';
 import { findOp, type Graph, type Node, type NodeId, nodesOf, typeOf, type ValueId } from '../ir/index.ts';
 import { layerClass } from './cost/layer_class.ts';
 import { type CostModel, costModel } from './cost/model.ts';
@@ -230,9 +230,16 @@ function checkNames(strategy: Strategy): void {
 /** Layers are those of the model and, for whoever takes them from a report, the products that corrected weights left. */
 function checkLayers(strategy: Strategy, graphs: readonly Graph[]): void {
   if (typeof strategy === 'string') return;
-  const known = new Set(graphs.flatMap(nodesOf).flatMap((n) => [n.id as string, n.loc.node ?? n.id]));
-  const unknown = Object.keys(strategy).find((key) => !known.has(key));
-  if (unknown !== undefined) fail('U4002', `the strategy names a layer that the model does not have: '${unknown}'`);
+  const names = (nodes: readonly Node[]) => new Set(nodes.flatMap((n) => [n.id as string, n.loc.node ?? n.id]));
+  const nodes = graphs.flatMap(nodesOf);
+  const layers = names(nodes.filter(({ op }) => /\.(conv|conv_transpose|matmul)$/.test(op)));
+  const unknown = Object.keys(strategy).find((key) => !layers.has(key));
+  if (unknown === undefined) return;
+  const near = closest(unknown, [...layers]);
+  const hint = near === undefined ? undefined : `did you mean '${near}'?`;
+  if (names(nodes).has(unknown))
+    fail('U4002', `the strategy names '${unknown}', which is not a convolution or a matmul`, {}, hint);
+  fail('U4002', `the strategy names a layer that the model does not have: '${unknown}'`, {}, hint);
 }
 
 /** True for a convolution or matmul that neither a primitive nor a kernel of ours serves: it takes the reference. */

@@ -69,3 +69,16 @@ describe('inputShapes', () => {
     expect(() => compileGraph(graph, { backend, inputShapes: wrong as Record<string, number[]> })).toThrow(message),
   );
 });
+
+describe('strategies by layer', () => {
+  it.each([
+    [{ y: 'fold' }, undefined],
+    [{ nosuchlayer: 'fold' }, /a layer that the model does not have: 'nosuchlayer'/],
+    [{ 'y.pad': 'fold' }, /'y\.pad', which is not a convolution or a matmul/],
+    [{ yy: 'fold' }, /did you mean 'y'\?/],
+  ] as const)('%j', (strategy, refusal) => {
+    const call = () => legalize(graph, { strategy });
+    if (refusal === undefined) expect(call).not.toThrow();
+    else expect(call).toThrow(refusal);
+  });
+});
