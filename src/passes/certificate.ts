@@ -5,6 +5,7 @@
 import type { Diagnostic } from '../diagnostics/index.ts';
 import type { Graph, ValueId } from '../ir/index.ts';
 import { findRule } from './all_rules.ts';
+import { approximateProducts } from './float_products.ts';
 import { lazily } from './lazily.ts';
 import type { PassTrace } from './pass.ts';
 import type { ByteSums } from './proofs/byte_sums.ts';
@@ -40,6 +41,8 @@ export interface Certificate {
   readonly grouping: readonly CertificateEntry[];
   /** The operators that primitives and kernels compute, against what they were made of. Of compiled models. */
   readonly selection?: readonly CertificateEntry[];
+  /** Floats of a compiled model that are not the interpreter's to the last bit, and what holds for them; absent where all are. */
+  readonly floats?: { readonly products: readonly string[]; readonly claim: string };
 }
 
 type Checked = ReadonlyMap<ValueId, CheckedRegion>;
@@ -103,6 +106,15 @@ function readAs({ profile, origin }: Graph): Pick<Certificate, 'profile' | 'note
   return { ...(followed && { profile: followed }), ...(notes.length > 0 && { notes }) };
 }
 
+/** Nothing that ends in an integer is computed from them. */
+const FLOAT_CLAIM =
+  'Summed in binary32 in an order of the primitive: within n·2^-23·Σ|x|·|w| of the sum of n terms; NaN and infinite where that is. Only where Σ|x|·|w| of finite operands leaves binary32 may it be infinite or NaN where the sum is not.';
+
+function floatsOf(graph: Graph): Pick<Certificate, 'floats'> {
+  const products = approximateProducts(graph);
+  return products.length > 0 ? { floats: { products, claim: FLOAT_CLAIM } } : {};
+}
+
 /** Of a compiled graph: what was certified before, and the selection of its operators. */
 export function withSelection(certificate: Certificate, selected: Graph, checked: () => Checked): Certificate {
   const selection = lazily(() => entriesOf(selected, new Map(), checked()));
@@ -116,6 +128,7 @@ export function withSelection(certificate: Certificate, selected: Graph, checked
       return certificate.entries;
     },
     grouping: certificate.grouping,
+    ...floatsOf(selected),
     get selection() {
       return selection();
     },

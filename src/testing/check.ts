@@ -6,7 +6,7 @@ import type { AnyRule } from '../passes/rewrite/rule.ts';
 import { applyOnce } from './apply_once.ts';
 import { graphsFor } from './arbitraries/roots.ts';
 import { compareGraphs, type Difference, type Tolerance } from './compare.ts';
-import type { Contents } from './contents.ts';
+import { type Contents, nonFinitePattern, type Pattern } from './contents.ts';
 import { CounterexampleError, type Refutation } from './counterexample.ts';
 import { defaultRuns, defaultSeed } from './draws.ts';
 import { arbitraryFeeds, feedsOf } from './feeds.ts';
@@ -18,6 +18,8 @@ export interface CheckOptions extends Tolerance {
   readonly runs?: number;
   /** Of the draws: UNSKEW_SEED, or a fixed one; with UNSKEW_DEEP another one every time. */
   readonly seed?: number;
+  /** Also on float inputs among which NaN, infinities, zeros of both signs, huge and subnormal numbers are frequent. */
+  readonly nonFinite?: boolean;
   /** Folder for counterexamples, `reproducers` by default. */
   readonly folder?: string;
 }
@@ -104,10 +106,13 @@ function subjectOf(rule: AnyRule, { graphs = graphsFor(rule) }: CheckOptions): T
  * @throws CounterexampleError with the first inputs on which they differ
  */
 export function checkRewrite(before: Graph, after: Graph, options: Omit<CheckOptions, 'graphs'> = {}): CheckReport {
-  const { runs = defaultRuns, seed = defaultSeed() } = options;
+  const { runs = defaultRuns, seed = defaultSeed(), nonFinite = false } = options;
   const name = `${before.name} rewritten`;
   const fault = faultOf(before, after);
-  const inputs = fc.sample(arbitraryFeeds, { numRuns: runs, seed });
+  const drawn = fc.sample(arbitraryFeeds, { numRuns: runs, seed });
+  const inputs = drawn.map((spec, i) =>
+    nonFinite && i % 2 === 1 ? { ...spec, pattern: nonFinitePattern as Pattern } : spec,
+  );
   inputs.forEach((spec, i) => {
     const feeds = feedsOf(before, spec);
     const difference = fault ?? differenceOn(before, after, feeds, options);
@@ -187,8 +192,14 @@ const isDecided = (outcome: Outcome): boolean =>
   outcome === 'same' || (outcome !== 'missed' && typeof outcome.difference !== 'string');
 
 /** One graph, on the drawn pattern and on random inputs. */
-function tryDraw({ transform, ...tolerance }: Transform & Tolerance, { graph, inputs }: Draw): Outcome {
-  const tried: Feeds[] = [feedsOf(graph, inputs), feedsOf(graph, { pattern: 'random', seed: inputs.seed })];
+function tryDraw(
+  { transform, nonFinite = false, ...tolerance }: Transform & Omit<CheckOptions, 'graphs'>,
+  { graph, inputs }: Draw,
+): Outcome {
+  const more: readonly Pattern[] = nonFinite ? ['random', nonFinitePattern] : ['random'];
+  const tried: Feeds[] = [inputs, ...more.map((pattern) => ({ pattern, seed: inputs.seed }))].map((contents) =>
+    feedsOf(graph, contents),
+  );
   let result: ReturnType<typeof transform>;
   try {
     result = transform(graph);

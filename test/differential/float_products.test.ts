@@ -32,7 +32,11 @@ const geometry = fc.record({
   extra: fc.boolean(),
   bias: fc.boolean(),
   computed: fc.boolean(),
-  end: fc.constantFrom('quantize', 'dynamic', 'after a sigmoid'),
+  end: fc.constantFrom<'quantize' | 'dynamic' | 'after a sigmoid' | 'nothing'>(
+    'quantize',
+    'dynamic',
+    'after a sigmoid',
+  ),
   pattern,
   seed: fc.nat(0xffff),
 });
@@ -40,6 +44,7 @@ type Geometry = typeof geometry extends fc.Arbitrary<infer G> ? G : never;
 
 /** What comes behind the product: the product itself is an output too. */
 function ended(b: GraphBuilder, y: Value<'f32'>, end: Geometry['end']): Graph {
+  if (end === 'nothing') return b.finish([y]);
   if (end === 'dynamic') return b.finish([y, ...b.emitList(qnnDynamicQuantize, [y], {})]);
   const x = end === 'quantize' ? y : (b.emit(nnSigmoid, { x: y }) as Value<'f32'>);
   return b.finish([y, b.emit(qnnQuantize, { x, scale: b.scalar('f32', 0.01) }, { dtype: 'u8' })]);
@@ -152,6 +157,48 @@ describe.each(kernelIsas)('products of floats in front of a quantization, %s', (
         withIsa(() => expectOneMeaning(ended(b, y, d.end), d));
       }),
       { numRuns: 100 },
+    );
+  });
+});
+
+describe('products of floats that nothing quantizes', () => {
+  const draw = fc.record({
+    g: geometry,
+    odd: fc.array(fc.tuple(fc.nat(), fc.constantFrom(Number.NaN, Infinity, -Infinity)), { maxLength: 4 }),
+  });
+
+  it('keep NaN and infinities, and else stay within what the certificate says', () => {
+    fc.assert(
+      fc.property(draw, ({ g, odd }) => {
+        const graph = fits(() =>
+          convolution({ ...g, transposed: false, computed: false, pattern: 'random', end: 'nothing' }),
+        );
+        fc.pre(graph !== undefined);
+        const x = filled('f32', graph!.values[graph!.inputs[0]].type.shape as number[], {
+          pattern: 'random',
+          seed: g.seed,
+        });
+        for (const [at, value] of odd) x.data[at % x.data.length] = value;
+        const compiled = compileGraph(graph!, { threads: 1 });
+        const [y] = graph!.outputs;
+        expect(compiled.certificate.floats?.products).toHaveLength(1);
+        const model = new Model(compiled, {});
+        const found = model.runSync({ [graph!.inputs[0]]: toPublic(x) })[y].data as Float32Array;
+        model.dispose();
+        const expected = interpret(graph!, { [graph!.inputs[0]]: x })[y].data as Float32Array;
+        // Σ|x|·|w| of the whole tensor bounds that of every window.
+        const size = (data: Float32Array) => data.reduce((sum, v) => sum + (Number.isFinite(v) ? Math.abs(v) : 0), 0);
+        const largest = filled('f32', [512], { pattern: 'random', seed: g.seed + 7 }).data.reduce(
+          (m, v) => Math.max(m, Math.abs(v)),
+          0,
+        );
+        const within = (size(x.data as Float32Array) + 1) * 2 ** 11 * 2 ** -16 + largest * 2 ** -20;
+        for (let i = 0; i < expected.length; i++) {
+          if (Number.isFinite(expected[i])) expect(Math.abs(found[i] - expected[i])).toBeLessThanOrEqual(within);
+          else expect(found[i]).toBe(expected[i]);
+        }
+      }),
+      { numRuns: 80 },
     );
   });
 });

@@ -2,6 +2,7 @@
 import { type ITensor, type Node, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
 import { finishedByOurKernel, prefersOurKernel } from '../../../passes/cost/our_kernel.ts';
+import { hasOneMeaning } from '../../../passes/float_products.ts';
 import { filtersOf } from '../../../passes/saturation.ts';
 import type { ConvolutionSpec, Kernel, PrimitiveAttributes } from '../binding.ts';
 import { offered, trustWithZeroPoint } from '../known_defects.ts';
@@ -16,7 +17,7 @@ import {
   sumsOfWeights,
 } from '../saturation.ts';
 import { type Created, recordBareSum } from './bare_sum.ts';
-import { needsOneMeaning, recordConvProduct } from './float_product.ts';
+import { recordConvProduct } from './float_product.ts';
 import { type Lowering, operandsOf } from './lowering.ts';
 import { clamps, type Epilogue, epilogue, kernelRecipe, perChannelF32 } from './products.ts';
 import { referenceScratch } from './reference.ts';
@@ -217,7 +218,7 @@ function writtenOut(r: Recorder, shape: readonly number[], pads: readonly number
 /** f32, with a bias as in ONNX; where one meaning is needed by our kernel, else layouts by oneDNN's choice. */
 export const floatConv: Lowering = {
   lower(node, r) {
-    if (needsOneMeaning(node, r)) {
+    if (hasOneMeaning(r.graph, node)) {
       recordConvProduct(node, r);
       return;
     }
@@ -229,7 +230,7 @@ export const floatConv: Lowering = {
 };
 
 /** Of filters of that shape: these constants, or the second operand. */
-export function recordFloatConv(
+function recordFloatConv(
   node: Node,
   r: Recorder,
   attrs: ConvAttrs,
@@ -241,7 +242,6 @@ export function recordFloatConv(
   const primitive = r.binding.convolution(
     {
       ...geometry(filters, attrs),
-      transposed: node.op === 'nn.conv_transpose',
       source: r.desc(x, 'channels-last'),
       weights: r.binding.desc('f32', shape, constant ? 'any' : 'row-major'),
       ...(bias && { bias: r.binding.desc('f32', r.shape(bias), 'row-major') }),

@@ -18,28 +18,16 @@ import { offered } from '../known_defects.ts';
 import { layoutOfDesc } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { isExact, type Operands, operandsOf as productOperands } from '../saturation.ts';
-import { constantWeights, convEnd, geometry, groupedShape, lowerExactly, recordEnd, recordFloatConv } from './conv.ts';
-import { needsOneMeaning, recordConvProduct } from './float_product.ts';
+import { constantWeights, convEnd, geometry, groupedShape, lowerExactly, recordEnd } from './conv.ts';
+import { recordConvProduct } from './float_product.ts';
 import { type Lowering, operandsOf } from './lowering.ts';
 import type { Epilogue } from './products.ts';
 
 const { filtersFirst } = transposedConvolution;
 type Attrs = DeconvAttrs & Epilogue;
 
-export const floatConvTranspose: Lowering = {
-  lower(node, r) {
-    if (needsOneMeaning(node, r)) {
-      recordConvProduct(node, r);
-      return;
-    }
-    const given = r.constant(node.operands[1]) as ITensor<'f32'>;
-    const { filters, attrs } = withZeroTaps(
-      filtersFirst(given, node.attrs.group as number),
-      node.attrs as unknown as DeconvAttrs,
-    );
-    recordFloatConv(node, r, attrs, filters.shape, filters);
-  },
-};
+/** f32, always by our kernel. */
+export const floatConvTranspose: Lowering = { lower: recordConvProduct };
 
 export const dnnlConvTranspose: Lowering = {
   refuses: constantWeights,

@@ -5,20 +5,8 @@ import type { Kernel } from '../kernel.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { operandsOf } from './lowering.ts';
 import { three } from './reference.ts';
-import { leadsToStep } from './steps.ts';
 
 type Product = Omit<Kernel & { readonly name: 'float-product' }, 'name'>;
-
-/**
- * Whether a primitive would not do: it sums in binary32, in an order of its own, and multiplies what pads by weights.
- * Weights that only a run knows may be infinite.
- */
-export function needsOneMeaning(node: Node, r: Recorder): boolean {
-  if (leadsToStep(r.graph, node.results[0])) return true;
-  if (node.op === 'nn.matmul') return false;
-  const weights = r.constant(node.operands[1]) as ITensor<'f32'> | undefined;
-  return weights === undefined || !weights.data.every(Number.isFinite);
-}
 
 export function recordConvProduct(node: Node, r: Recorder): void {
   const [x, w, bias] = operandsOf(node) as [ValueId, ValueId, ValueId | undefined];

@@ -1,5 +1,6 @@
 /** Matrix products. */
 import { type ITensor, type Node, type Shape, sizeOf, stridesOf, tensor, type ValueId } from '../../../ir/index.ts';
+import { hasOneMeaning } from '../../../passes/float_products.ts';
 import { columnsOf } from '../../../passes/saturation.ts';
 import type { PrimitiveAttributes } from '../binding.ts';
 import { offered } from '../known_defects.ts';
@@ -14,7 +15,7 @@ import {
   sumsOfWeights,
 } from '../saturation.ts';
 import { type Created, recordBareSum } from './bare_sum.ts';
-import { needsOneMeaning, recordMatmulProduct } from './float_product.ts';
+import { recordMatmulProduct } from './float_product.ts';
 import { type Lowering, operandsOf } from './lowering.ts';
 import { clamps, type Epilogue, epilogue, kernelRecipe } from './products.ts';
 
@@ -66,7 +67,7 @@ export const floatMatmul: Lowering = {
   },
   lower(node, r) {
     const isVector = node.operands.some((id) => r.shape(id as ValueId).length < 2);
-    if (isVector || needsOneMeaning(node, r)) {
+    if (isVector || hasOneMeaning(r.graph, node)) {
       recordMatmulProduct(node, r);
       return;
     }

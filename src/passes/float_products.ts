@@ -1,0 +1,40 @@
+/**
+ * Which products of floats have one meaning on all back ends, the sum in binary64 that the operator states: those behind which a
+ * quantization, a cast, a comparison or a rounding lies. There the last bit of a sum can move a result by a whole step, and a
+ * dynamic scale by its last bit all that is quantized with it. Elsewhere a primitive may sum in binary32, in an order of its own,
+ * unless it would multiply what pads by weights that may be infinite, or taps of 0 by what is not finite (transposed convolutions).
+ */
+import { constantOf, type Graph, type Node, nodesOf, topologicalOrder, typeOf, type ValueId } from '../ir/index.ts';
+
+const stepsOf = new WeakMap<Graph, ReadonlySet<ValueId>>();
+const rounds: ReadonlySet<string> = new Set(['nn.round', 'nn.floor', 'nn.ceil', 'nn.sign', 'nn.mod']);
+const products: ReadonlySet<string> = new Set(['nn.conv', 'nn.conv_transpose', 'nn.matmul']);
+
+export function hasOneMeaning(graph: Graph, node: Node): boolean {
+  const known = stepsOf.get(graph) ?? valuesBeforeSteps(graph);
+  stepsOf.set(graph, known);
+  if (known.has(node.results[0])) return true;
+  if (node.op === 'nn.matmul') return false;
+  // Primitives read transposed convolutions through taps of 0, which are NaN times what is not finite.
+  if (node.op === 'nn.conv_transpose') return true;
+  const weights = constantOf(graph, node.operands[1] as ValueId);
+  return weights === undefined || !(weights.data as Float32Array).every(Number.isFinite);
+}
+
+/** The others, by the value that they compute. */
+export const approximateProducts = (graph: Graph): readonly string[] =>
+  nodesOf(graph)
+    .filter((node) => products.has(node.op) && typeOf(graph, node.results[0]).dtype === 'f32')
+    .filter((node) => !hasOneMeaning(graph, node))
+    .map(({ id }) => id);
+
+function valuesBeforeSteps(graph: Graph): ReadonlySet<ValueId> {
+  const found = new Set<ValueId>();
+  const isFloat = (id: ValueId): boolean => /f(16|32|64)$/.test(typeOf(graph, id).dtype);
+  for (const node of topologicalOrder(graph).order.toReversed()) {
+    const ends = rounds.has(node.op) || node.results.some((id) => found.has(id) || !isFloat(id));
+    if (!ends) continue;
+    for (const id of node.operands) if (id !== null && isFloat(id)) found.add(id);
+  }
+  return found;
+}
