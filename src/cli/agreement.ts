@@ -8,7 +8,6 @@
  *
  * and of groups that the engine may read otherwise (ONNX Runtime, dequantize … quantize) the bound that the grouping declares.
  */
-import { leadsToStep } from '../codegen/onednn/lower/steps.ts';
 import {
   checkFeeds,
   constantOf,
@@ -21,6 +20,7 @@ import {
   topologicalOrder,
   type ValueId,
 } from '../ir/index.ts';
+import { leadsToStep } from '../passes/float_products.ts';
 import { type Difference, type Divergence, differenceWhere, indexOf, type Observed, sameType } from './compare.ts';
 import type { Engine } from './float_bounds.ts';
 import { type Bounded, evaluateBounded } from './running_error.ts';

@@ -10,10 +10,15 @@ const stepsOf = new WeakMap<Graph, ReadonlySet<ValueId>>();
 const rounds: ReadonlySet<string> = new Set(['nn.round', 'nn.floor', 'nn.ceil', 'nn.sign', 'nn.mod']);
 const products: ReadonlySet<string> = new Set(['nn.conv', 'nn.conv_transpose', 'nn.matmul']);
 
-export function hasOneMeaning(graph: Graph, node: Node): boolean {
+/** Whether an integer is computed from a float value. */
+export function leadsToStep(graph: Graph, id: ValueId): boolean {
   const known = stepsOf.get(graph) ?? valuesBeforeSteps(graph);
   stepsOf.set(graph, known);
-  if (known.has(node.results[0])) return true;
+  return known.has(id);
+}
+
+export function hasOneMeaning(graph: Graph, node: Node): boolean {
+  if (leadsToStep(graph, node.results[0])) return true;
   if (node.op === 'nn.matmul') return false;
   // Primitives read transposed convolutions through taps of 0, which are NaN times what is not finite.
   if (node.op === 'nn.conv_transpose') return true;
