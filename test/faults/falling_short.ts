@@ -4,7 +4,6 @@ export const fallingShort: Readonly<Record<string, string>> = {
   'torch/static-3d-qnnpack-pt.pt': 'not read yet',
   'torch/qat-fake-trace-qnnpack.pt': 'not read yet',
   'onnx/dim-2e33.onnx': 'faulty input',
-  'onnx/expand-minus1.onnx': 'faulty input',
   'onnx/stride-2e33.onnx': 'faulty input',
   'onnx/pad-2e20.onnx': 'faulty input',
   'text/bad-string.qir': 'faulty input',

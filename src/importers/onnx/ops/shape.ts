@@ -164,6 +164,8 @@ export const shapeOps: readonly OnnxOp[] = [
     inputs: ['input', 'shape'],
     import(ctx) {
       const shape = ctx.sizes(ctx.get('shape'), 'shape');
+      const negative = shape.find((dim) => typeof dim === 'number' && dim < 0);
+      if (negative !== undefined) ctx.refuse(`the size ${negative} is negative`, 'shape', 'U2005');
       const x = ctx.get('input');
       const rank = Math.max(shape.length, x.type.shape.length);
       const aligned = (dims: Shape) => [...Array(rank - dims.length).fill(1), ...dims];
