@@ -28,7 +28,7 @@ export const strategyOption = {
 export const shapeOption = {
   shape: assignments(
     'NAME=SIZES',
-    'Sizes for an input with symbolic dimensions, or of an archive of PyTorch, as in x=1,3,224,224',
+    'Sizes for an input with symbolic dimensions, or of an archive of PyTorch, as in x=1,3,224,224; tensors that are given carry their own',
   ),
 };
 export const threadsOption = {
