@@ -37,6 +37,7 @@ function valuesBeforeSteps(graph: Graph): ReadonlySet<ValueId> {
   const found = new Set<ValueId>();
   const isFloat = (id: ValueId): boolean => /f(16|32|64)$/.test(typeOf(graph, id).dtype);
   for (const node of topologicalOrder(graph).order.toReversed()) {
+    if (node.op === 'nn.shape') continue; // reads no element
     const ends = rounds.has(node.op) || node.results.some((id) => found.has(id) || !isFloat(id));
     if (!ends) continue;
     for (const id of node.operands) if (id !== null && isFloat(id)) found.add(id);
