@@ -104,6 +104,10 @@ function newModel(graph: Graph, metadata: Readonly<Record<string, string>>): Uin
       return fail('U2008', 'a value of a type that is not understood cannot be written', { input: id });
     return { name: id, type: dtype, dims: shape as readonly Dim[] };
   };
+  // Outputs of ONNX are told by name.
+  const twice = graph.outputs.find((id, i) => graph.outputs.indexOf(id) < i);
+  if (twice !== undefined)
+    fail('U2008', 'a graph with one value as two of its outputs cannot be written as ONNX', { input: twice });
   const emitted = emitGraph(graph, {
     opset: undefined,
     microsoft: false,

@@ -3,13 +3,13 @@
  * the model computed: with its default options as well as without optimizations.
  */
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { compareOutputs } from '../../../src/cli/compare.ts';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { validateWritten } from '../../../src/exporters/onnx/validate.ts';
 import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
-import { type Feeds, GraphBuilder, tensor } from '../../../src/ir/index.ts';
+import { type Feeds, GraphBuilder, parse, tensor } from '../../../src/ir/index.ts';
 import { nnResize } from '../../../src/ir/ops/nn_resize.op.ts';
 import { legalize } from '../../../src/passes/legalize.ts';
 import { type Model, type ModelGraph, type ModelNode, type ModelTensor, writeModel } from '../../support/onnx.ts';
@@ -310,4 +310,9 @@ describe('a file that is no valid ONNX is not written', () => {
       "reads 'x', which was f32 and is u8",
     );
   });
+});
+
+test('a graph with one value as two of its outputs is refused: outputs of ONNX are told by name', () => {
+  const graph = parse('graph @main(%x: f32[2]) -> (%y, %y) {\n  %y = nn.relu(%x) : f32[2]\n}\n', 'twice.qir');
+  expect(() => exportOnnx(graph)).toThrow(/U2008.*one value as two of its outputs/);
 });
