@@ -20,13 +20,23 @@ export const carriedIntegerProducts: Readonly<Record<string, readonly number[]>>
   'com.microsoft.QMoE': [],
 };
 
-/** Float products, which are quantized layers where an operand was dequantized. */
-export const isCarriedFloatProduct = (operator: string): boolean =>
-  /^(com\.microsoft\.(nchwc\.)?)?(Fused)?(Conv|ConvTranspose|MatMul|Gemm|TransposeMatMul)$/.test(operator);
+/** Float products of two factors, of all their operands, and recurrences and attentions. */
+const floatProducts: readonly (readonly [RegExp, readonly number[]])[] = [
+  [/^(com\.microsoft\.(nchwc\.)?)?(Fused)?(Conv|ConvTranspose|MatMul|Gemm|TransposeMatMul)$/, [0, 1]],
+  [/^DeformConv$|^com\.microsoft\.(FusedMatMulActivation|GemmFastGelu|Attention)$/, [0, 1]],
+  [/^(Einsum|LSTM|GRU|RNN|Attention)$/, [0, 1, 2]],
+  [/^com\.microsoft\.(MultiHeadAttention|GroupQueryAttention)$/, [0, 1, 2]],
+];
+
+/** The operands that a float operator multiplies: it is a quantized layer where one was dequantized; none: it is not a product. */
+export const carriedFactors = (operator: string): readonly number[] =>
+  floatProducts.find(([names]) => names.test(operator))?.[1] ?? [];
 
 /** What hands its first operand on, in another order, shape or type; a concatenation all of them. */
 export const isCarriedMovement = (operator: string): boolean =>
-  /^(Transpose|Reshape|Identity|Cast|Squeeze|Unsqueeze|Flatten|Expand|Slice|Concat)$/.test(operator);
+  /^(Transpose|Reshape|Identity|Cast|Squeeze|Unsqueeze|Flatten|Expand|Slice|Concat|Split|Gather(ND|Elements)?|Tile|Pad|DepthToSpace|SpaceToDepth|Dropout|(Global)?MaxPool)$/.test(
+    operator,
+  );
 
 /** What makes real numbers of quantized ones: operand 2 is the zero point. Quantizers of other domains do it in one. */
 export const isCarriedDequantize = (operator: string): boolean => /(^|\.)DequantizeLinear$/.test(operator);

@@ -7,12 +7,12 @@
  *   opaque   operators of the file that are carried: quantized ones, and float ones of dequantized operands
  */
 import {
+  carriedFactors,
   carriedIntegerProducts,
   constantOf,
   findOp,
   type Graph,
   isCarriedDequantize,
-  isCarriedFloatProduct,
   isCarriedMovement,
   type Node,
   nodesOf,
@@ -111,8 +111,8 @@ function carriedZeroPoints(editor: GraphEditor, node: Node, add: Add): void {
     const zero = node.operands[index];
     if (isZeroPoint(graph, zero)) add(String(index), zero, operator, why);
   }
-  if (indices !== undefined || !isCarriedFloatProduct(operator)) return;
-  for (const index of [0, 1]) {
+  if (indices !== undefined) return;
+  for (const index of carriedFactors(operator)) {
     const zero = zeroPointBehind(editor, node.operands[index]);
     if (zero !== undefined) add(String(index), zero, operator, why);
   }

@@ -3,10 +3,10 @@
  * its graph and in the bodies of its control flow, whatever the importer made of them.
  */
 import {
+  carriedFactors,
   carriedIntegerProducts,
   isCarriedDequantize,
   isCarriedFakeQuantize,
-  isCarriedFloatProduct,
   isCarriedMovement,
 } from '../../ir/carried_products.ts';
 import type { Graph } from '../../ir/graph.ts';
@@ -89,8 +89,7 @@ class Scope {
     const operator = operatorOf(node);
     const indices = carriedIntegerProducts[operator];
     if (indices !== undefined) return indices.length === 0 ? [undefined] : indices.flatMap((i) => node.inputs[i] || []);
-    if (!isCarriedFloatProduct(operator)) return undefined;
-    const behind = [0, 1].flatMap((i) => this.#quantizedBehind(node.inputs[i], 0) ?? []);
+    const behind = carriedFactors(operator).flatMap((i) => this.#quantizedBehind(node.inputs[i], 0) ?? []);
     if (behind.length === 0) return undefined;
     return behind.flatMap((from) => (isCarriedDequantize(operatorOf(from)) ? from.inputs[2] || [] : [undefined]));
   }

@@ -106,7 +106,7 @@ const model = (nodes: readonly ModelNode[], zero: number): Uint8Array =>
     ],
     outputs: [{ name: 'y', type: 'float32' }],
     initializers: initializers(zero),
-    opsets: { '': 17, nobody: 1 },
+    opsets: { '': 17, nobody: 1, 'com.microsoft': 1 },
   });
 
 describe('a rewrite says which zero points are left', () => {
@@ -139,4 +139,41 @@ test.each(['inspect', 'strategies', 'compile', 'rewrite'])('%s counts the layers
   const output = ['compile', 'rewrite'].includes(command) ? ['-o', files.path('out')] : [];
   const { result } = await json([command, input, ...output]);
   expect(result.account).toMatchObject({ total: 1, read: 1, carried: [], left: [], reached: true });
+});
+
+describe('products that nothing here computes are quantized layers too, of which the zero points are left', () => {
+  const factors: Readonly<Record<string, ModelNode>> = {
+    Einsum: { op: 'Einsum', inputs: ['m', 'dw'], outputs: ['y'], attrs: { equation: 'abij,jk->abik' } },
+    ...Object.fromEntries(
+      ['LSTM', 'GRU', 'RNN'].map((op) => [
+        op,
+        { op, inputs: ['m', 'dw', 'dw'], outputs: ['y'], attrs: { hidden_size: 4 } },
+      ]),
+    ),
+    MultiHeadAttention: {
+      op: 'MultiHeadAttention',
+      inputs: ['m', 'm', 'm'],
+      outputs: ['y'],
+      domain: 'com.microsoft',
+      attrs: { num_heads: 2 },
+    },
+    DeformConv: { op: 'DeformConv', inputs: ['m', 'dw', 'x'], outputs: ['y'] },
+    FusedGemm: { op: 'FusedGemm', inputs: ['m', 'dw'], outputs: ['y'], domain: 'com.microsoft' },
+  };
+  const movements: Readonly<Record<string, ModelNode>> = {
+    Identity: { op: 'Identity', inputs: ['d'], outputs: ['m'] },
+    Split: { op: 'Split', inputs: ['d'], outputs: ['m', 'm2'], attrs: { axis: 2 } },
+    MaxPool: { op: 'MaxPool', inputs: ['d'], outputs: ['m'], attrs: { kernel_shape: [1, 1] } },
+    SpaceToDepth: { op: 'SpaceToDepth', inputs: ['d'], outputs: ['m'], attrs: { blocksize: 1 } },
+  };
+  for (const [product, node] of Object.entries(factors))
+    for (const [moved, movement] of Object.entries(movements))
+      test.each([0, 114])(`${product} of what ${moved} moves, zero point %i`, async (zero) => {
+        const nodes = [...places['in the graph'](dequantized), movement, weights('wm'), { ...node, name: 'layer' }];
+        const input = files.write('model.onnx', model(nodes, zero));
+        const { code, result } = await json(['rewrite', input, '-o', files.path('out.onnx')]);
+        expect(result.account).toMatchObject({ total: 1, read: 0, reached: zero === 0 });
+        expect(code).toBe(zero === 0 ? 0 : 3);
+        expect(result.account.carried).toMatchObject([{ layer: 'layer', hasZeroPoint: zero !== 0 }]);
+      });
 });
