@@ -7,11 +7,13 @@ import { checkOptions, fail, type OptionNames } from '../diagnostics/index.ts';
 import { type ImportOptions, importModel, readModelFile } from '../importers/import_model.ts';
 import {
   checkFeeds,
+  type Dim,
   type Feeds,
   type Graph,
   type ITensor,
   interpret,
   specialize,
+  symbolsIn,
   type Tensor,
   type TensorLike,
   toPublic,
@@ -213,6 +215,26 @@ function refuseUnknown(graph: Graph): void {
   );
 }
 
+/**
+ * A size that depends on the values of a tensor and on no size of an input: nobody can say how large the results are.
+ *
+ * @throws UnskewError U2008
+ */
+function refuseOpenSizes(graph: Graph): void {
+  const given = new Set(graph.inputs.flatMap((id) => graph.values[id].type.shape.flatMap((d) => [d, ...symbolsIn(d)])));
+  const isOpen = (dim: Dim): boolean => !given.has(dim) && symbolsIn(dim).some((symbol) => !given.has(symbol));
+  for (const node of topologicalOrder(graph).order) {
+    const open = node.results.flatMap((id) => graph.values[id].type.shape.filter(isOpen))[0];
+    if (open === undefined) continue;
+    fail(
+      'U2008',
+      `the size ${open} of the result of ${node.op} follows from the values of a tensor, not from sizes of inputs, and such a model cannot be run`,
+      node.loc,
+      'unskew rewrite carries it through into ONNX that other runtimes run',
+    );
+  }
+}
+
 /** What was compiled here and now, with what a compiled file does not keep. */
 export interface Compilation extends CompiledModel, Pick<LegalizeResult, 'quantized' | 'remaining'> {}
 
@@ -225,6 +247,7 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}): Compil
   const costs = isOwn && (options.measuredCosts ?? true) ? nativeCosts(binding, target) : undefined;
   const bound = options.inputShapes ? bindShapes(graph, options.inputShapes) : graph;
   refuseUnknown(bound);
+  refuseOpenSizes(bound);
   const legalized = legalize(bound, {
     target,
     ...(costs && { costs }),

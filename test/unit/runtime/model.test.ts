@@ -1,8 +1,9 @@
 /** Models whose runs overlap: with other sizes, and with their disposal. */
 import { describe, expect, it } from 'vitest';
 import { compile, Tensor } from '../../../src/index.ts';
-import { GraphBuilder, type Value } from '../../../src/ir/index.ts';
+import { GraphBuilder, tensor, type Value } from '../../../src/ir/index.ts';
 import { nnNeg, nnRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
+import { writeModel } from '../../support/onnx.ts';
 
 /** relu(−relu(x)) + …: native, interpreted, native. */
 function alternating(dims: readonly (number | string)[]) {
@@ -31,5 +32,38 @@ describe('a model', () => {
     for (const { status, reason } of (await Promise.allSettled(runs)) as PromiseRejectedResult[])
       expect({ status, code: reason?.code }).toEqual({ status: 'rejected', code: 'U4002' });
     await expect(model.run(ones(100_000))).rejects.toMatchObject({ code: 'U4002' });
+  });
+});
+
+describe('a model whose sizes follow from values', () => {
+  const rest = { inputs: [{ name: 'x', type: 'float32', dims: ['N', 4] }], outputs: [{ name: 'y', type: 'float32' }] };
+  // The last size of what is found: its count, which nobody knows before it runs.
+  const found = (op: string, axis: number) =>
+    writeModel({
+      ...rest,
+      initializers: [
+        { name: 'at', tensor: tensor('s64', [BigInt(axis)], [1]) },
+        { name: 'four', tensor: tensor('s64', [4n], [1]) },
+        { name: 'one', tensor: tensor('f32', [1], [1]) },
+      ],
+      nodes: [
+        { op, inputs: ['x'], outputs: ['found'] },
+        { op: 'Shape', inputs: ['found'], outputs: ['shape'] },
+        { op: 'Gather', inputs: ['shape', 'at'], outputs: ['count'] },
+        { op: 'Concat', inputs: ['count', 'four'], outputs: ['to'], attrs: { axis: 0 } },
+        { op: 'Expand', inputs: ['one', 'to'], outputs: ['y'] },
+      ],
+    });
+  it.each([
+    ['NonZero', 1],
+    ['Unique', 0],
+  ])('is refused, with the place: the shape of %s alone is read', async (op, axis) => {
+    for (const backend of ['onednn', 'reference'] as const)
+      await expect(compile(found(op, axis), { backend })).rejects.toThrow(/U2008/);
+  });
+  it('runs where its sizes are those of an input', async () => {
+    const model = await compile(found('Relu', 0), { backend: 'reference' });
+    const { y } = await model.run({ x: new Tensor('float32', new Float32Array(12), [3, 4]) });
+    expect(y.dims).toEqual([3, 4]);
   });
 });
