@@ -78,11 +78,21 @@ export const accountText = ({ total, read }: LayerAccount): string =>
     ? 'no quantized layer in the file'
     : `${count(total, 'quantized layer')} in the file, ${read === total ? 'all' : read} read`;
 
+interface Placed {
+  readonly layer: string;
+  readonly bodyOf?: readonly string[];
+  readonly within?: readonly string[];
+}
+
+/** The layer, and in the body of what it stands: names of layers are those of one graph. */
+export const placeOf = ({ layer, bodyOf, within = bodyOf ?? [] }: Placed): string =>
+  within.length === 0 ? layer : `${layer} (in ${within.join(' › ')})`;
+
 /** How many zero points are left; undefined where the target was reached. */
 export function leftText(account: LayerAccount | undefined): string | undefined {
   if (account === undefined || account.reached) return undefined;
   const { left, carried } = account;
-  const layers = new Set([...left, ...carried.filter(({ hasZeroPoint }) => hasZeroPoint)].map(({ layer }) => layer));
+  const layers = new Set([...left.map(placeOf), ...carried.filter(({ hasZeroPoint }) => hasZeroPoint).map(placeOf)]);
   return `${count(layers.size, 'layer')} ${layers.size === 1 ? 'keeps its' : 'keep their'} zero points`;
 }
 
@@ -91,8 +101,8 @@ const LISTED = 12;
 
 /** Which layers are not as the target wants them, or were not read, and why. */
 export function accountTables({ left, carried }: LayerAccount, terminal: Terminal): string[] {
-  const listed = new Set(left.map(({ layer }) => layer));
-  const others = carried.filter(({ layer }) => !listed.has(layer));
+  const listed = new Set(left.map(placeOf));
+  const others = carried.filter((layer) => !listed.has(placeOf(layer)));
   const table = (title: string, columns: readonly string[], rows: readonly (readonly string[])[]): string[] => {
     if (rows.length === 0) return [];
     const shown = terminal.verbose ? rows : rows.slice(0, LISTED);
@@ -116,7 +126,8 @@ export function accountTables({ left, carried }: LayerAccount, terminal: Termina
 /** One row for the operands of a layer that stay for the same reason. */
 function leftRows(left: LayerAccount['left']): string[][] {
   const rows = new Map<string, string[]>();
-  for (const { layer, op, operand, reason, hint } of left) {
+  for (const { op, operand, reason, hint, ...entry } of left) {
+    const layer = placeOf(entry);
     const row = rows.get(`${layer}\n${reason}`);
     if (row) row[2] += `, ${operand}`;
     else rows.set(`${layer}\n${reason}`, [layer, op, operand, hint ? `${reason} (${hint})` : reason]);

@@ -1,15 +1,19 @@
 /** What a written ONNX model has in common with the one it was made from. */
 import { dirname, resolve } from 'node:path';
-import { openOnnx } from '../importers/onnx/container/index.ts';
+import { type OnnxNode, openOnnx } from '../importers/onnx/container/index.ts';
+import { bodiesOf } from '../importers/onnx/node_checks.ts';
 import { originOf } from '../importers/onnx/origin.ts';
 import type { Graph } from '../ir/index.ts';
 import type { Terminal } from './terminal.ts';
 
-/** How many more of each operator the written file has than the one that was read. */
+/** How many more of each operator the written file has than the one that was read, in bodies of control flow too. */
 export function operatorChanges(before: Graph, after: Uint8Array): Record<string, number> {
   const changes: Record<string, number> = {};
-  const tally = (nodes: readonly { readonly opType: string }[], step: number) => {
-    for (const { opType } of nodes) changes[opType] = (changes[opType] ?? 0) + step;
+  const tally = (nodes: readonly OnnxNode[], step: number) => {
+    for (const node of nodes) {
+      changes[node.opType] = (changes[node.opType] ?? 0) + step;
+      for (const body of bodiesOf(node)) tally(body.nodes, step);
+    }
   };
   tally(openOnnx(after).graph.nodes, 1);
   tally(originOf(before)?.file.graph.nodes ?? [], -1);

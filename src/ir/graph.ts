@@ -60,6 +60,15 @@ export interface Origin {
   readonly profile?: string;
   /** What a user should know of how the file was read. */
   readonly notes?: readonly Diagnostic[];
+  /** Graphs inside of operators that are carried. */
+  readonly bodies?: readonly Body[];
+}
+
+/** A graph inside of an operator, such as a branch of an If. */
+export interface Body {
+  /** The name of the operator. */
+  readonly within: string;
+  readonly graph: Graph;
 }
 
 export interface Unsupport {

@@ -18,6 +18,8 @@ export interface CertificateEntry {
   /** The value whose computation was rewritten. */
   readonly node: string;
   readonly layer: string;
+  /** The control-flow nodes in whose bodies it stands, outermost first; absent: it stands in the graph itself. */
+  readonly bodyOf?: readonly string[];
   readonly rules: readonly string[];
   /** `bit-exact` when the rules say so and every obligation is proved. */
   readonly exactness: Exactness;

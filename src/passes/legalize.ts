@@ -8,6 +8,7 @@ import { productRules } from './correct_zero_points.ts';
 import type { CostModel } from './cost/model.ts';
 import { lazily } from './lazily.ts';
 import { leaveUntouched } from './leave_untouched.ts';
+import { strategiesOf, withBodies } from './legalize_bodies.ts';
 import { guarded, type PipelineOptions, runPipeline } from './manager.ts';
 import type { PassTrace } from './pass.ts';
 import { correctPipeline, quantizePipeline } from './pipelines.ts';
@@ -50,6 +51,7 @@ export interface LegalizeResult {
   readonly graph: Graph;
   /** The graph before any zero point was corrected: what `graph` must equal, bit for bit. */
   readonly quantized: Graph;
+  /** Those of the graph, then those of the bodies of its control flow. */
   readonly trace: readonly PassTrace[];
   readonly certificate: Certificate;
   /** The certificate of what selection made of `graph`. */
@@ -69,6 +71,16 @@ export interface LegalizeResult {
  */
 export function legalize(graph: Graph, options: LegalizeOptions = {}): LegalizeResult {
   checkOptions('legalize', options, optionNames);
+  const bodies = graph.origin?.bodies ?? [];
+  if (bodies.length === 0) return legalizeGraph(graph, options);
+  const [own, ...others] = strategiesOf([graph, ...bodies.map((body) => body.graph)], options);
+  return withBodies(
+    legalizeGraph(graph, own),
+    bodies.map((body, i) => ({ body, result: legalize(body.graph, others[i]) })),
+  );
+}
+
+function legalizeGraph(graph: Graph, options: LegalizeOptions): LegalizeResult {
   const target = resolveTarget(options.target ?? 'symmetric');
   const misses: Miss[] = [];
   const pipeline: PipelineOptions = {

@@ -30,6 +30,8 @@ export interface RemainingZeroPoint {
   /** The node of the product in the legalized graph, and the name of its layer in the model. */
   readonly node: string;
   readonly layer: string;
+  /** As in `CertificateEntry`. */
+  readonly bodyOf?: readonly string[];
   /** The operator of the product; where it is carried, that of the file. */
   readonly op: string;
   /** The operand that the zero point belongs to, by its name (`x`, `w`, `a`, `b`), or by its index where the product is carried. */

@@ -97,6 +97,8 @@ export interface WayReport {
 export interface StrategyReport {
   readonly node: string;
   readonly layer: string;
+  /** As in `CertificateEntry`. */
+  readonly bodyOf?: readonly string[];
   readonly op: string;
   /** The source zero point; undefined when it is computed at run time. */
   readonly zeroPoint?: number;

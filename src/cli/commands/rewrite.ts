@@ -6,7 +6,7 @@ import { defineCommand } from '../command.ts';
 import { compareFiles } from '../compare_files.ts';
 import { inputsOf, openSource, writeOutput } from '../files.ts';
 import { withShapes } from '../inputs.ts';
-import { accountTables, accountText, leftText } from '../layer_account.ts';
+import { accountTables, accountText, leftText, placeOf } from '../layer_account.ts';
 import { optionalWhole, text } from '../options.ts';
 import { readBackOnnx } from '../read_back.ts';
 import { shownPath } from '../read_input.ts';
@@ -93,13 +93,14 @@ export const rewrite = defineCommand({
       grouped: {
         nodes: certificate.grouping.length,
         bounds: boundsOf(certificate.grouping),
-        leftInFloat: certificate.grouping.flatMap(({ layer, onnxruntime }) =>
-          onnxruntime === undefined ? [] : [{ layer, why: onnxruntime }],
+        leftInFloat: certificate.grouping.flatMap(({ layer, bodyOf, onnxruntime }) =>
+          onnxruntime === undefined ? [] : [{ layer, ...(bodyOf && { bodyOf }), why: onnxruntime }],
         ),
       },
       corrected: waysOf(strategies),
-      layers: strategies.map(({ layer, chosen, insteadOf }) => ({
+      layers: strategies.map(({ layer, bodyOf, chosen, insteadOf }) => ({
         layer,
+        ...(bodyOf && { bodyOf }),
         way: chosen,
         ...(insteadOf && { insteadOf }),
       })),
@@ -136,7 +137,7 @@ export const rewrite = defineCommand({
     ]);
     const layers = formatTable(
       ['layer', 'corrected by'],
-      r.layers.map(({ layer, way }) => [layer, way]),
+      r.layers.map(({ way, ...layer }) => [placeOf(layer), way]),
     );
     return [
       summary,

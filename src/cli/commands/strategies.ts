@@ -12,7 +12,7 @@ import { UsageError } from '../args.ts';
 import { defineCommand } from '../command.ts';
 import { openSource } from '../files.ts';
 import { withShapes } from '../inputs.ts';
-import { accountOf, accountTables, accountText, type LayerAccount, leftText } from '../layer_account.ts';
+import { accountOf, accountTables, accountText, type LayerAccount, leftText, placeOf } from '../layer_account.ts';
 import { formatMeasured, type MeasuredModel, measureModel } from '../measured_strategies.ts';
 import { flag, optionalWhole } from '../options.ts';
 import {
@@ -89,7 +89,7 @@ export const strategies = defineCommand({
     const names = namesOf(layers);
     const table = formatTable(
       ['layer', 'operator', 'chosen', ...names.map(right)],
-      layers.map((l) => [l.layer, l.op, l.chosen, ...names.map((name) => costOf(l, name))]),
+      layers.map((l) => [placeOf(l), l.op, l.chosen, ...names.map((name) => costOf(l, name))]),
     );
     const totals = formatTable(
       ['way', right('legal'), right('chosen'), 'exact', 'what it does'],

@@ -12,15 +12,15 @@
  * the lowest version, 13 or above, that its operators need.
  */
 import { checkOptions, fail, type OptionNames } from '../../diagnostics/index.ts';
-import type { OnnxValueInfo } from '../../importers/onnx/container/index.ts';
-import { capturedNames } from '../../importers/onnx/node_checks.ts';
-import { isAsImported, type OnnxOrigin, originOf } from '../../importers/onnx/origin.ts';
+import type { OnnxGraph, OnnxValueInfo } from '../../importers/onnx/container/index.ts';
+import { capturedBy, isAsImported, type OnnxOrigin, originOf } from '../../importers/onnx/origin.ts';
 import { type Dim, type DType, type Graph, typeOf, type ValueId, type ValueInfo } from '../../ir/index.ts';
+import { newBodies, type WrittenBody, withoutContext } from './bodies.ts';
 import { emitGraph } from './emission.ts';
 import { KeptFile, refuseLosses } from './kept.ts';
 import { schedule, type Unit } from './schedule.ts';
 import { buildModel, type KeptNode, type NodeInit, spliceModel, type ValueInfoInit } from './splice/index.ts';
-import { validateWritten } from './validate.ts';
+import { validateGraph, validateWritten } from './validate.ts';
 
 export interface ExportOptions {
   /** Entries for the `metadata_props` of the model; those of the same name are replaced. */
@@ -44,12 +44,27 @@ export function exportOnnx(graph: Graph, options: ExportOptions = {}): Uint8Arra
 }
 
 function changedModel(graph: Graph, origin: OnnxOrigin, metadata: Readonly<Record<string, string>>): Uint8Array {
-  const { file, source } = origin;
+  const { source } = origin;
   const entries = new Map(Object.entries(metadata));
-  checkInterface(graph, origin);
   // functions stay where nothing was rewritten
-  if (source && isAsImported(graph, origin) && boundTypes(graph, origin).size === 0)
+  if (source && isAsImported(graph, origin) && boundTypes(graph, origin).size === 0) {
+    checkInterface(graph, origin);
     return spliceModel(source, { metadata: entries });
+  }
+  const { bytes, isOrdered } = changedFile(graph, origin, entries, new Set());
+  validateWritten(bytes, { ...interfaceOf(graph), isOrdered, types: typesIn(graph, origin) });
+  return bytes;
+}
+
+/** `outer`: names that nothing new may have, those that a body sees around it. */
+function changedFile(
+  graph: Graph,
+  origin: OnnxOrigin,
+  metadata: ReadonlyMap<string, string>,
+  outer: ReadonlySet<string>,
+): { readonly bytes: Uint8Array; readonly isOrdered: boolean } {
+  const { file } = origin;
+  checkInterface(graph, origin);
   const kept = new KeptFile(graph, origin);
   refuseLosses(origin, kept);
   const opset = file.opsets.get('');
@@ -57,7 +72,7 @@ function changedModel(graph: Graph, origin: OnnxOrigin, metadata: Readonly<Recor
     opset,
     microsoft: file.opsets.has('com.microsoft'),
     isGiven: (id) => kept.isGiven(id),
-    taken: kept.taken(),
+    taken: outer.size === 0 ? kept.taken() : new Set([...outer, ...kept.taken()]),
     nodeNames: kept.nodeNames(),
     carry: (node, operands) => kept.carry(node, operands),
     captured: kept.captured(),
@@ -65,32 +80,65 @@ function changedModel(graph: Graph, origin: OnnxOrigin, metadata: Readonly<Recor
   });
   const provided = new Set(emitted.nodes.flatMap(({ outputs }) => outputs));
   const keptNodes = kept.nodes(emitted.read, provided);
-  const isWhole = keptNodes.size === file.graph.nodes.length && emitted.nodes.length === 0; // also where it is out of order
+  const names = new Set([
+    ...outer,
+    ...namesOf(file.graph),
+    ...provided,
+    ...emitted.initializers.map(({ name }) => name),
+  ]);
+  const bodies = newBodies(origin, (body, from, context) => changedBody(body, from, context, names));
+  const isWhole = keptNodes.size === file.graph.nodes.length && emitted.nodes.length === 0 && bodies.size === 0; // also where it is out of order
   const units: Unit<KeptNode | NodeInit>[] = [
     ...[...keptNodes]
       .sort((a, b) => a - b)
       .map((index) => {
         const node = file.graph.nodes[index];
-        return { item: { keep: index }, reads: [...node.inputs, ...capturedNames(node)], outputs: node.outputs };
+        return { item: { keep: index }, reads: [...node.inputs, ...capturedBy(origin, index)], outputs: node.outputs };
       }),
     ...emitted.nodes,
   ];
+  const withBodies = (item: KeptNode | NodeInit): KeptNode | NodeInit => {
+    const changed = 'keep' in item ? bodies.get(item.keep) : undefined;
+    return changed === undefined ? item : { ...(item as KeptNode), bodies: changed.bodies };
+  };
   const bytes = spliceModel(file, {
-    ...(isWhole ? {} : { nodes: schedule(units) }),
+    ...(isWhole ? {} : { nodes: schedule(units).map(withBodies) }),
     addInitializers: emitted.initializers,
-    dropInitializers: kept.dropped(keptNodes, emitted.read),
+    dropInitializers: kept.dropped(keptNodes, emitted.read, (index) => bodies.get(index)?.captured),
     dropValueInfos: changedTypes(graph, origin, provided),
     types: boundTypes(graph, origin),
     ...(opset === undefined && emitted.nodes.length > 0 && { opsets: new Map([['', emitted.opset]]) }),
-    metadata: entries,
+    metadata,
   });
-  validateWritten(bytes, {
-    ...interfaceOf(graph),
-    isOrdered: !isWhole,
-    types: (name) => [elementType(origin.values[name as ValueId]), elementType(graph.values[name as ValueId])],
-  });
-  return bytes;
+  return { bytes, isOrdered: !isWhole };
 }
+
+function changedBody(
+  graph: Graph,
+  origin: OnnxOrigin,
+  context: ReadonlySet<string>,
+  outer: ReadonlySet<string>,
+): WrittenBody {
+  const { bytes, isOrdered } = changedFile(graph, origin, new Map(), outer);
+  const body = withoutContext(bytes, context);
+  const inputs = graph.inputs.filter((name) => !context.has(name));
+  const expected = { inputs, outputs: graph.outputs, isOrdered, types: typesIn(graph, origin) };
+  validateGraph(body.graph, expected, context);
+  return body;
+}
+
+const namesOf = ({ inputs, initializers, nodes }: OnnxGraph): readonly string[] => [
+  ...inputs.map(({ name }) => name),
+  ...initializers.keys(),
+  ...nodes.flatMap(({ outputs }) => outputs),
+];
+
+const typesIn =
+  (graph: Graph, origin: OnnxOrigin) =>
+  (name: string): readonly [DType | undefined, DType | undefined] => [
+    elementType(origin.values[name as ValueId]),
+    elementType(graph.values[name as ValueId]),
+  ];
 
 const interfaceOf = ({ inputs, outputs }: Graph) => ({ inputs, outputs });
 

@@ -9,8 +9,8 @@
  */
 import { assert, fail } from '../../diagnostics/index.ts';
 import type { OnnxGraph, OnnxNode } from '../../importers/onnx/container/index.ts';
-import { capturedNames, nodeOrder } from '../../importers/onnx/node_checks.ts';
-import type { OnnxOrigin } from '../../importers/onnx/origin.ts';
+import { nodeOrder } from '../../importers/onnx/node_checks.ts';
+import { capturedBy, type OnnxOrigin } from '../../importers/onnx/origin.ts';
 import { type Graph, type Node, type NodeId, nodesOf, sameShape, type ValueId } from '../../ir/index.ts';
 import type { Carried } from './emission.ts';
 
@@ -37,9 +37,9 @@ export class KeptFile {
     this.#origin = origin;
     this.#file = origin.file.graph;
     this.#order = nodeOrder(this.#file, {});
-    this.#reads = this.#file.nodes.map((node) => [
+    this.#reads = this.#file.nodes.map((node, index) => [
       ...node.inputs.filter((name) => name !== ''),
-      ...capturedNames(node),
+      ...capturedBy(origin, index),
     ]);
     this.#file.nodes.forEach(({ outputs }, index) => {
       for (const name of outputs) if (name !== '') this.#producer.set(name, index);
@@ -87,9 +87,17 @@ export class KeptFile {
     return all;
   }
 
-  /** Initializers that were read before and are not now. */
-  dropped(nodes: ReadonlySet<number>, read: ReadonlySet<string>): ReadonlySet<string> {
-    const now = new Set([...read, ...[...nodes].flatMap((index) => this.#reads[index])]);
+  /** Initializers that were read before and are not now; `captures` says what new bodies of a node read. */
+  dropped(
+    nodes: ReadonlySet<number>,
+    read: ReadonlySet<string>,
+    captures: (index: number) => readonly string[] | undefined,
+  ): ReadonlySet<string> {
+    const readsNow = (index: number) => {
+      const captured = captures(index);
+      return captured === undefined ? this.#reads[index] : [...this.#file.nodes[index].inputs, ...captured];
+    };
+    const now = new Set([...read, ...[...nodes].flatMap(readsNow)]);
     const before = new Set(this.#reads.flat());
     const outputs = new Set(this.#file.outputs.map(({ name }) => name));
     return new Set(
@@ -126,7 +134,7 @@ export class KeptFile {
     assert(keep !== undefined && node.op === 'opaque', `%${node.id} is no node of the file`);
     const original = this.#file.nodes[keep];
     const aliases = new Map<string, ValueId>();
-    capturedNames(original).forEach((name, i) => {
+    capturedBy(this.#origin, keep).forEach((name, i) => {
       const index = original.inputs.length + i;
       const id = node.operands[index];
       if (operands[index] !== name && id) aliases.set(name, id);
@@ -137,8 +145,8 @@ export class KeptFile {
   /** Names that bodies read of nodes that are not understood and not as they were. */
   captured(): ReadonlySet<string> {
     return new Set(
-      this.#file.nodes.flatMap((node, index) =>
-        this.isTouched(index) && this.isCarried(index) ? capturedNames(node) : [],
+      this.#file.nodes.flatMap((_, index) =>
+        this.isTouched(index) && this.isCarried(index) ? capturedBy(this.#origin, index) : [],
       ),
     );
   }

@@ -17,9 +17,12 @@ export interface Expected {
 }
 
 /** @throws InternalError for a value that is used and not defined before, or defined twice, or an interface that is another */
-export function validateWritten(bytes: Uint8Array, expected: Expected): void {
-  const graph = opened(bytes);
-  const defined = definedAtOnce(graph);
+export const validateWritten = (bytes: Uint8Array, expected: Expected): void => validateGraph(opened(bytes), expected);
+
+/** `outer`: values of the graphs around it. @throws InternalError as above */
+export function validateGraph(graph: OnnxGraph, expected: Expected, outer: ReadonlySet<string> = new Set()): void {
+  const own = definedAtOnce(graph);
+  const defined = new Set([...outer, ...own]);
   const producers = new Set(graph.nodes.flatMap(({ outputs }) => outputs));
   for (const node of graph.nodes) {
     for (const name of node.inputs)

@@ -31,34 +31,55 @@ export function fileLayers(graph: Graph): FileLayer[] | undefined {
   const origin = originOf(graph);
   if (origin === undefined) return undefined;
   const found: FileLayer[] = [];
-  const reasons = new Map(origin.unsupported.map(({ value, reason }) => [value, reason]));
-  collect(new Scope(origin.file.graph), [], (index) => whyCarried(origin, index, reasons), found);
+  collect(new Scope(origin.file.graph), { origin, carried: undefined }, [], found);
   return found;
 }
 
-/** A node without IR nodes of its own became constants, or is not needed. */
-function whyCarried(
-  { file, nodes, original }: OnnxOrigin,
-  index: number,
-  reasons: ReadonlyMap<string, string>,
-): string | undefined {
-  if (nodes[index].every((id) => original[id]?.op !== 'opaque')) return undefined;
-  const own = file.graph.nodes[index].outputs.find((name) => reasons.has(name));
-  return reasons.get(own ?? '') ?? 'an operand has a type that is not understood';
+/** Whether a body of control flow holds quantized layers, in bodies of its own too. */
+export function hasQuantizedLayers(body: OnnxGraph, outer: OnnxGraph): boolean {
+  const found: FileLayer[] = [];
+  collect(new Scope(body, new Scope(outer)), { origin: undefined, carried: undefined }, [], found);
+  return found.length > 0;
+}
+
+/** How a graph was read: what became of its nodes; without an origin it was not, for one reason for all of it. */
+interface Reading {
+  readonly origin: OnnxOrigin | undefined;
+  readonly carried: string | undefined;
+}
+
+/** Why the nodes of a graph are carried, by their first results: in a body that was read there are others in front. */
+function carriedIn({ origin, carried }: Reading): (node: OnnxNode) => string | undefined {
+  if (origin === undefined) return () => carried;
+  const { file, nodes, original, unsupported } = origin;
+  const reasons = new Map(unsupported.map(({ value, reason }) => [value, reason]));
+  const indices = new Map(file.graph.nodes.map(({ outputs }, index) => [outputs.join('\0'), index]));
+  return ({ outputs }) => {
+    const index = indices.get(outputs.join('\0'));
+    // A node without IR nodes of its own became constants, or is not needed.
+    if (index === undefined || nodes[index].every((id) => original[id]?.op !== 'opaque')) return undefined;
+    const own = outputs.find((name) => reasons.has(name));
+    return reasons.get(own ?? '') ?? 'an operand has a type that is not understood';
+  };
+}
+
+/** A body of a node, and how it was read: what was read has what the body sees around it in front, which holds no layers. */
+function readBody(body: OnnxGraph, { origin }: Reading, carried: string | undefined): [OnnxGraph, Reading] {
+  const read = origin?.bodies.find((other) => other.body === body);
+  const own = read && originOf(read.graph);
+  if (own !== undefined) return [own.file.graph, { origin: own, carried: undefined }];
+  const reason = origin?.unread.find((other) => other.body === body)?.reason;
+  return [body, { origin: undefined, carried: carried && (reason ?? carried) }];
 }
 
 const nameOf = ({ name, outputs, opType }: OnnxNode): string => name || outputs.find((o) => o !== '') || opType;
 const operatorOf = ({ domain, opType }: OnnxNode): string => (domain === '' ? opType : `${domain}.${opType}`);
 
-function collect(
-  scope: Scope,
-  within: readonly string[],
-  whyCarriedAt: (index: number) => string | undefined,
-  found: FileLayer[],
-): void {
-  scope.graph.nodes.forEach((node, index) => {
+function collect(scope: Scope, reading: Reading, within: readonly string[], found: FileLayer[]): void {
+  const whyCarried = carriedIn(reading);
+  for (const node of scope.graph.nodes) {
     const zeroPoints = scope.zeroPoints(node);
-    const carried = whyCarriedAt(index);
+    const carried = whyCarried(node);
     if (zeroPoints !== undefined)
       found.push({
         layer: nameOf(node),
@@ -67,9 +88,11 @@ function collect(
         hasZeroPoint: zeroPoints.some((name) => name === undefined || !scope.isZero(name)),
         ...(carried !== undefined && { carried }),
       });
-    // A body is read where the node that holds it is.
-    for (const body of bodiesOf(node)) collect(new Scope(body, scope), [...within, nameOf(node)], () => carried, found);
-  });
+    for (const body of bodiesOf(node)) {
+      const [graph, how] = readBody(body, reading, carried);
+      collect(new Scope(graph, scope), how, [...within, nameOf(node)], found);
+    }
+  }
 }
 
 /** Producers and constants that a graph sees, its own and those of the graphs around it. */

@@ -8,21 +8,24 @@ import { formatType, type Loc, type NodeId, type ValueId } from '../../ir/types.
 import { Scope } from '../scope.ts';
 import { Unsupported } from '../unsupported.ts';
 import { tensorOf } from './attributes.ts';
+import { readBodies, type Surroundings } from './bodies.ts';
 import {
   type ExternalReader,
   inlineFunctions,
   type OnnxFile,
+  type OnnxGraph,
   type OnnxNode,
   onnxTypeName,
   openOnnx,
 } from './container/index.ts';
 import { DeclaredTypes, type InputShapes } from './declared_types.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
+import { hasQuantizedLayers } from './file_layers.ts';
 import { HalfIslands } from './half_islands.ts';
 import { capturedNames, checkOperands, nodeOrder } from './node_checks.ts';
 import { NodeContext } from './node_context.ts';
 import { findOnnxOp, newestOpset } from './op_table.ts';
-import type { OnnxOrigin } from './origin.ts';
+import type { OnnxBody, OnnxOrigin, UnreadBody } from './origin.ts';
 import { outputTypes } from './output_types.ts';
 import { unpacked, unpackedType } from './packed.ts';
 import type { OnnxProfile } from './profiles.ts';
@@ -72,6 +75,10 @@ class Importer {
   readonly #declared: DeclaredTypes;
   readonly #unsupported: Unsupport[] = [];
   readonly #unpackedNames = new Map<string, string>();
+  readonly #producers = new Map<string, OnnxNode>();
+  readonly #bodies: OnnxBody[] = [];
+  readonly #unread: UnreadBody[] = [];
+  readonly #captured = new Map<number, readonly string[]>();
 
   constructor(file: OnnxFile, { profile = 'ort', inputShapes }: ImportOnnxOptions, source?: OnnxFile) {
     this.#file = file;
@@ -87,6 +94,9 @@ class Importer {
     this.#scope = new Scope(new Set(names));
     this.#halves = new HalfIslands(file.graph);
     this.#declared = new DeclaredTypes(file.graph, inputShapes, this.#where);
+    nodes.forEach((node) => {
+      for (const name of node.outputs) if (name !== '') this.#producers.set(name, node);
+    });
   }
 
   run(): Graph {
@@ -94,7 +104,7 @@ class Importer {
     this.#importInputs();
     this.#importInitializers();
     const imported: (readonly NodeId[])[] = graph.nodes.map(() => []);
-    for (const index of nodeOrder(graph, this.#where)) imported[index] = this.#importNode(graph.nodes[index]);
+    for (const index of nodeOrder(graph, this.#where)) imported[index] = this.#importNode(graph.nodes[index], index);
     const outputs = graph.outputs.map(({ name }) => this.#output(name));
     this.#scope.prune(outputs);
     const { nodes, values } = this.#scope;
@@ -106,6 +116,9 @@ class Importer {
       original: { ...nodes },
       values: { ...values },
       unsupported: this.#unsupported.filter(({ value }) => value in this.#scope.values),
+      bodies: this.#bodies.filter(({ node }) => imported[node].some((id) => id in nodes)),
+      unread: this.#unread,
+      captured: this.#captured,
     };
     const finished = this.#scope.finish(graph.name === '' ? 'main' : graph.name, outputs, origin);
     return this.#profile === 'ort' ? finished : { ...finished, profile: this.#profile };
@@ -142,7 +155,7 @@ class Importer {
     this.#note(name, 'initializer', reason);
   }
 
-  #importNode(node: OnnxNode): readonly NodeId[] {
+  #importNode(node: OnnxNode, index: number): readonly NodeId[] {
     const first = node.outputs.find((name) => name !== '');
     if (first === undefined) return []; // computes nothing
     const loc = { ...this.#where, node: node.name === '' ? first : node.name, op: node.opType };
@@ -159,9 +172,39 @@ class Importer {
         this.#note(first, operator, error.message);
       }
     }
-    const captured = capturedNames(node).map((name) => this.#operand(name, loc));
+    const captured = this.#capture(node, index).map((name) => this.#operand(name, loc));
     const types = outputTypes(node.domain, node.opType, typedNode(node, operands, this.#scope)) ?? [];
     return this.#opaque(operator, [...operands, ...captured], node.outputs, loc, types);
+  }
+
+  /** What the bodies of a node read of this graph; those that hold quantized layers become graphs of their own. */
+  #capture(node: OnnxNode, index: number): readonly string[] {
+    const names = capturedNames(node);
+    for (const name of names)
+      this.#operand(name, { ...this.#where, node: node.name || node.outputs[0], op: node.opType });
+    const file = this.#file;
+    const around: Surroundings = {
+      file,
+      producer: (name) => this.#producers.get(name),
+      constant: (name) => {
+        const constant = this.#scope.info(name as ValueId)?.constant;
+        return constant && this.#scope.pool.get(constant);
+      },
+      type: (name) => this.#scope.lookup(name)?.type,
+    };
+    const options = {
+      profile: this.#profile,
+      ...(file.file !== undefined && { file: file.file }),
+      ...(file.readExternal && { readExternal: file.readExternal }),
+    };
+    const isWorth = (body: OnnxGraph) => hasQuantizedLayers(body, file.graph);
+    const { bodies, unread } = readBodies(index, node, around, isWorth, (bytes) => importOnnx(bytes, options));
+    this.#bodies.push(...bodies);
+    this.#unread.push(...unread);
+    if (bodies.length === 0) return names;
+    const all = [...new Set([...names, ...bodies.flatMap(({ context }) => [...context])])];
+    this.#captured.set(index, all);
+    return all;
   }
 
   /** @throws Unsupported */

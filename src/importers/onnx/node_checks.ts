@@ -54,7 +54,10 @@ const label = ({ name, outputs, opType }: OnnxNode): string => name || outputs[0
 const locate = (node: OnnxNode, where: Location): Loc => ({ ...where, node: label(node), op: node.opType });
 
 /** The outer values that the bodies of a control-flow node read. */
-export function capturedNames(node: OnnxNode): readonly string[] {
+export const capturedNames = (node: OnnxNode): readonly string[] => [...new Set(bodiesOf(node).flatMap(capturedIn))];
+
+/** The outer values that a body reads. */
+export function capturedIn(root: OnnxGraph): readonly string[] {
   const names = new Set<string>();
   const visit = (graph: OnnxGraph, inner: ReadonlySet<string>): void => {
     const own = new Set([...inner, ...graph.inputs.map(({ name }) => name), ...graph.initializers.keys()]);
@@ -65,7 +68,7 @@ export function capturedNames(node: OnnxNode): readonly string[] {
     }
     for (const { name } of graph.outputs) if (!own.has(name)) names.add(name);
   };
-  for (const body of bodiesOf(node)) visit(body, new Set());
+  visit(root, new Set());
   return [...names];
 }
 

@@ -1,7 +1,23 @@
 /** What the importer leaves for the exporter: the file, and what became of each of its nodes. */
-import type { Graph, Node, Origin, ValueInfo } from '../../ir/graph.ts';
+import type { Body, Graph, Node, Origin, ValueInfo } from '../../ir/graph.ts';
 import type { NodeId, ValueId } from '../../ir/types.ts';
-import type { OnnxFile } from './container/index.ts';
+import type { OnnxFile, OnnxGraph } from './container/index.ts';
+import { capturedNames } from './node_checks.ts';
+
+/** A body of control flow that was read as a graph of its own: its inputs are those of the body and the values that it captures. */
+export interface OnnxBody extends Body {
+  /** The index of the node in `file.graph.nodes` whose body it is. */
+  readonly node: number;
+  readonly body: OnnxGraph;
+  /** Names of the graphs around it that `graph` has too: no part of the body. */
+  readonly context: ReadonlySet<string>;
+}
+
+/** A body with quantized layers that was not read. */
+export interface UnreadBody {
+  readonly body: OnnxGraph;
+  readonly reason: string;
+}
 
 export interface OnnxOrigin extends Origin {
   readonly kind: 'onnx';
@@ -17,6 +33,10 @@ export interface OnnxOrigin extends Origin {
   readonly original: Readonly<Record<NodeId, Node>>;
   /** The values as they were imported. */
   readonly values: Readonly<Record<ValueId, ValueInfo>>;
+  readonly bodies: readonly OnnxBody[];
+  readonly unread: readonly UnreadBody[];
+  /** What the bodies of a node read of the graph around them, where that is not all that they capture, by the index of the node. */
+  readonly captured: ReadonlyMap<number, readonly string[]>;
 }
 
 /** The origin of a graph that came from ONNX, undefined for any other. */
@@ -24,14 +44,24 @@ export function originOf({ origin }: Graph): OnnxOrigin | undefined {
   return origin?.kind === 'onnx' ? (origin as OnnxOrigin) : undefined;
 }
 
+/** What the bodies of a node of the file read, as operands of its IR node behind its inputs. */
+export const capturedBy = ({ captured, file }: OnnxOrigin, index: number): readonly string[] =>
+  captured.get(index) ?? capturedNames(file.graph.nodes[index]);
+
 /** Whether the graph is all of what was read, and no pass has changed it since. */
-export function isAsImported(graph: Graph, { original, file }: OnnxOrigin): boolean {
+export function isAsImported(graph: Graph, { original, file, bodies }: OnnxOrigin): boolean {
   const ids = Object.keys(graph.nodes) as NodeId[];
   const outputs = file.graph.outputs.map(({ name }) => name);
   return (
     ids.length === Object.keys(original).length &&
     ids.every((id) => graph.nodes[id] === original[id]) &&
     graph.outputs.length === outputs.length &&
-    graph.outputs.every((id, i) => id === outputs[i])
+    graph.outputs.every((id, i) => id === outputs[i]) &&
+    bodies.every((body) => isBodyAsImported(body))
   );
 }
+
+export const isBodyAsImported = ({ graph }: OnnxBody): boolean => {
+  const origin = originOf(graph);
+  return origin !== undefined && isAsImported(graph, origin);
+};

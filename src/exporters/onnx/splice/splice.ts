@@ -9,6 +9,7 @@ import {
   canonicalDomain,
   eachField,
   readMessage,
+  replaced,
   Source,
   schema,
 } from '../../../importers/onnx/container/internal.ts';
@@ -33,6 +34,8 @@ export interface KeptNode {
   readonly outputs?: readonly string[];
   /** Attributes to set, or to remove where null. */
   readonly attributes?: Readonly<Record<string, AttributeInit | null>>;
+  /** Other graphs for its bodies, by where those start in the file. */
+  readonly bodies?: ReadonlyMap<number, Encoded>;
 }
 
 export interface Edits {
@@ -58,6 +61,7 @@ const FREE_INITIALIZERS = 4;
 const model = schema.modelProto.fields;
 const graph = schema.graphProto.fields;
 const node = schema.nodeProto.fields;
+const attribute = schema.attributeProto.fields;
 const valueInfo = schema.valueInfoProto.fields;
 
 /** @throws UnskewError U1006 when the result would have more than 2 GiB */
@@ -187,21 +191,32 @@ function goneValues(
   return (name) => before.has(name) && !now.has(name);
 }
 
-const isChanged = ({ name, inputs, outputs, attributes }: KeptNode): boolean =>
-  [name, inputs, outputs, attributes].some((change) => change !== undefined);
+const isChanged = ({ name, inputs, outputs, attributes, bodies }: KeptNode): boolean =>
+  [name, inputs, outputs, attributes, bodies].some((change) => change !== undefined);
 
-/** The node without what changes, then the changes. */
+/** The node without what changes, then the changes; bodies in their places. */
 function changeNode(
   context: Context,
   original: OnnxNode,
-  { name, inputs, outputs, attributes = {} }: KeptNode,
+  { name, inputs, outputs, attributes = {}, bodies }: KeptNode,
 ): Encoded {
-  const replaced = new Set(Object.keys(attributes).map((key) => original.attributes.get(key)?.range.at));
-  const kept = without(context, original.range, (number, { at }) => {
+  const removed = new Set(Object.keys(attributes).map((key) => original.attributes.get(key)?.range.at));
+  const isDropped = (number: number, { at }: Range): boolean => {
     if (number === node.name[0]) return name !== undefined;
     if (number === node.input[0]) return inputs !== undefined;
     if (number === node.output[0]) return outputs !== undefined;
-    return replaced.has(at);
+    return removed.has(at);
+  };
+  const kept = replaced(context, original.range, (number, range) => {
+    if (isDropped(number, range)) return [];
+    if (bodies === undefined || number !== node.attribute[0]) return undefined;
+    return field(
+      number,
+      replaced(context, range, (part, { at }) => {
+        const body = part === attribute.g[0] || part === attribute.graphs[0] ? bodies.get(at) : undefined;
+        return body && field(part, body);
+      }),
+    );
   });
   const set = Object.entries(attributes).filter((entry): entry is [string, AttributeInit] => entry[1] !== null);
   return [...kept, ...encodeNode({ name, inputs, outputs, attributes: Object.fromEntries(set) })];

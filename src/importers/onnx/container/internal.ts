@@ -4,4 +4,4 @@ export { canonicalDomain } from './graph.ts';
 export { readMessage } from './message.ts';
 export * as schema from './schema.ts';
 export { BYTES, Cursor } from './wire.ts';
-export { type Encoded, eachField, field, intField, lengthOf } from './write.ts';
+export { type Encoded, eachField, field, intField, lengthOf, replaced, textField } from './write.ts';

@@ -1,0 +1,81 @@
+/**
+ * Bodies of control flow that were rewritten, each as a graph of its own, back in their nodes. What its graph has of the
+ * graphs around it, the body sees there: it is left away, whoever computes it here, since it has the same value.
+ */
+import { assert } from '../../diagnostics/index.ts';
+import { type OnnxGraph, openOnnx } from '../../importers/onnx/container/index.ts';
+import { Context, type Encoded, eachField, Source, schema } from '../../importers/onnx/container/internal.ts';
+import { bodiesOf, capturedIn } from '../../importers/onnx/node_checks.ts';
+import { isBodyAsImported, type OnnxBody, type OnnxOrigin, originOf } from '../../importers/onnx/origin.ts';
+import type { Graph } from '../../ir/index.ts';
+
+/** The new bodies of a node. */
+export interface NewBodies {
+  /** By where the old ones start in the file. */
+  readonly bodies: ReadonlyMap<number, Encoded>;
+  /** What all bodies of the node read now. */
+  readonly captured: readonly string[];
+}
+
+/** The graph of a body without its context. */
+export interface WrittenBody {
+  readonly graph: OnnxGraph;
+  readonly encoded: Encoded;
+}
+
+/** By node; `write` gives the model that a body was made of, rewritten. */
+export function newBodies(
+  origin: OnnxOrigin,
+  write: (graph: Graph, origin: OnnxOrigin, context: ReadonlySet<string>) => WrittenBody,
+): ReadonlyMap<number, NewBodies> {
+  const found = new Map<number, NewBodies>();
+  const nodes = new Set(origin.bodies.filter((body) => !isBodyAsImported(body)).map(({ node }) => node));
+  for (const index of nodes) {
+    const written = new Map(
+      origin.bodies
+        .filter((body) => body.node === index && !isBodyAsImported(body))
+        .map((body) => [body.body.range.at, write(body.graph, originOfBody(body), body.context)]),
+    );
+    const captured = bodiesOf(origin.file.graph.nodes[index]).flatMap((body) =>
+      capturedIn(written.get(body.range.at)?.graph ?? body),
+    );
+    found.set(index, {
+      bodies: new Map([...written].map(([at, { encoded }]) => [at, encoded])),
+      captured: [...new Set(captured)],
+    });
+  }
+  return found;
+}
+
+function originOfBody({ graph, within }: OnnxBody): OnnxOrigin {
+  const origin = originOf(graph);
+  assert(origin, `a body of '${within}' did not come from a file`);
+  return origin;
+}
+
+const numbers = schema.graphProto.fields;
+
+/** The graph of a model without the nodes, initializers and inputs of that names. */
+export function withoutContext(bytes: Uint8Array, context: ReadonlySet<string>): WrittenBody {
+  const { graph } = openOnnx(bytes);
+  const isOuter = ({ outputs }: { readonly outputs: readonly string[] }): boolean =>
+    outputs.some((name) => context.has(name));
+  const names = [...graph.initializers.keys()];
+  const seen = { node: 0, initializer: 0, input: 0 };
+  const pieces: Uint8Array[] = [];
+  eachField(Context.of(new Source(bytes, undefined, undefined)), graph.range, (number, { at, end }) => {
+    if (number === numbers.node[0] && isOuter(graph.nodes[seen.node++])) return;
+    if (number === numbers.initializer[0] && context.has(names[seen.initializer++])) return;
+    if (number === numbers.input[0] && context.has(graph.inputs[seen.input++].name)) return;
+    pieces.push(bytes.subarray(at, end));
+  });
+  return {
+    graph: {
+      ...graph,
+      nodes: graph.nodes.filter((node) => !isOuter(node)),
+      inputs: graph.inputs.filter(({ name }) => !context.has(name)),
+      initializers: new Map([...graph.initializers].filter(([name]) => !context.has(name))),
+    },
+    encoded: pieces,
+  };
+}

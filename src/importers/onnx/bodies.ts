@@ -1,0 +1,174 @@
+/**
+ * The bodies of control flow as graphs of their own. A body that holds quantized layers is made a model: its own graph, and in
+ * front of it the context, which is what it sees of the graphs around it:
+ *
+ *   constants                 initializers, so that zero points and weights are known
+ *   dequantized, and moved    the nodes that do it, so that integers and constants behind a value are seen
+ *   anything else             inputs of the types that are known outside
+ *
+ * Nodes of the context compute what the outer ones compute, under the same names: an exporter leaves the context away again.
+ */
+import { UnskewError } from '../../diagnostics/index.ts';
+import { isCarriedDequantize, isCarriedMovement } from '../../ir/carried_products.ts';
+import { dtypes } from '../../ir/dtype.ts';
+import type { Graph } from '../../ir/graph.ts';
+import { bytesOf, type ITensor } from '../../ir/tensor.ts';
+import type { TensorType } from '../../ir/types.ts';
+import type { OnnxFile, OnnxGraph, OnnxNode } from './container/index.ts';
+import { Context, type Encoded, eachField, field, intField, Source, schema, textField } from './container/internal.ts';
+import { bodiesOf, capturedIn } from './node_checks.ts';
+import type { OnnxBody, UnreadBody } from './origin.ts';
+
+/** What the graph around a body knows of its values. */
+export interface Surroundings {
+  readonly file: OnnxFile;
+  producer(name: string): OnnxNode | undefined;
+  constant(name: string): ITensor | undefined;
+  type(name: string): TensorType | undefined;
+}
+
+interface BodyContext {
+  readonly nodes: ReadonlySet<OnnxNode>;
+  /** All names of the context, results of its nodes included. */
+  readonly names: ReadonlySet<string>;
+}
+
+/** Initializers of bodies need not be inputs from this version on. */
+const FREE_INITIALIZERS = 4;
+
+const model = schema.modelProto.fields;
+const graph = schema.graphProto.fields;
+const tensor = schema.tensorProto.fields;
+const info = schema.valueInfoProto.fields;
+const dimension = schema.dimensionProto.fields;
+
+/** What a node reads of the graph around it once its bodies are graphs of their own: in their order, without what they capture. */
+export function contextOf(bodies: readonly OnnxGraph[], around: Surroundings): BodyContext {
+  const names = new Set<string>();
+  const nodes = new Set<OnnxNode>();
+  const pending = bodies.flatMap(capturedIn);
+  for (let name = pending.shift(); name !== undefined; name = pending.shift()) {
+    if (names.has(name)) continue;
+    names.add(name);
+    const node = isConstant(name, around) ? undefined : around.producer(name);
+    if (node === undefined || !isFollowed(name, around)) continue;
+    nodes.add(node);
+    for (const output of node.outputs) if (output !== '') names.add(output);
+    pending.push(...node.inputs.filter((input) => input !== ''));
+  }
+  return { nodes, names };
+}
+
+const isConstant = (name: string, around: Surroundings): boolean =>
+  around.file.graph.initializers.has(name) || around.constant(name) !== undefined;
+
+const operatorOf = ({ domain, opType }: OnnxNode): string => (domain === '' ? opType : `${domain}.${opType}`);
+
+/** Whether a value is what a dequantize gives, or a constant, moved or not. */
+function isFollowed(name: string, around: Surroundings): boolean {
+  let at = name;
+  for (let depth = 0; depth < 64 && !isConstant(at, around); depth++) {
+    const node = around.producer(at);
+    if (node === undefined) return false;
+    if (isCarriedDequantize(operatorOf(node))) return true;
+    if (!isCarriedMovement(operatorOf(node))) return false;
+    at = node.inputs[0] ?? '';
+  }
+  return isConstant(at, around);
+}
+
+/**
+ * The bodies of a node that are worth reading, each as a graph.
+ *
+ * @param read imports a model
+ */
+export function readBodies(
+  index: number,
+  node: OnnxNode,
+  around: Surroundings,
+  isWorth: (body: OnnxGraph) => boolean,
+  read: (bytes: Uint8Array) => Graph,
+): { readonly bodies: readonly OnnxBody[]; readonly unread: readonly UnreadBody[] } {
+  const bodies: OnnxBody[] = [];
+  const unread: UnreadBody[] = [];
+  const within = node.name || node.outputs.find((name) => name !== '') || node.opType;
+  for (const body of bodiesOf(node)) {
+    if (!isWorth(body)) continue;
+    const why = whyNot(body, around.file);
+    if (why !== undefined) {
+      unread.push({ body, reason: why });
+      continue;
+    }
+    const context = contextOf([body], around);
+    try {
+      bodies.push({ within, node: index, body, context: context.names, graph: read(modelOf(body, context, around)) });
+    } catch (error) {
+      if (!(error instanceof UnskewError)) throw error;
+      unread.push({ body, reason: `the body cannot be read: ${error.message.split('\n')[0]}` });
+    }
+  }
+  return { bodies, unread };
+}
+
+function whyNot({ inputs, initializers }: OnnxGraph, { irVersion, opsets }: OnnxFile): string | undefined {
+  if (irVersion < FREE_INITIALIZERS) return `bodies of files of IR version ${irVersion} are carried`;
+  if (!opsets.has('')) return 'the file does not import the operators of the standard';
+  const given = inputs.find(({ name }) => initializers.has(name));
+  return given && `the input '${given.name}' of the body has a value of its own`;
+}
+
+function modelOf(body: OnnxGraph, { nodes, names }: BodyContext, around: Surroundings): Uint8Array {
+  const { file } = around;
+  const context = Context.of(new Source(file.bytes, file.file, undefined));
+  const bytes = (range: { readonly at: number; readonly end: number }) => file.bytes.subarray(range.at, range.end);
+  const made = new Set([...nodes].flatMap(({ outputs }) => outputs));
+  const initializers: Uint8Array[] = [];
+  const inputs: Uint8Array[] = [];
+  for (const name of names) {
+    if (made.has(name)) continue;
+    const initializer = file.graph.initializers.get(name);
+    const isSparse = file.graph.sparseInitializers.some((sparse) => sparse.name === name);
+    const constant = initializer === undefined || isSparse ? around.constant(name) : undefined;
+    if (constant !== undefined) initializers.push(...field(graph.initializer[0], tensorProto(name, constant)));
+    else if (initializer !== undefined && !isSparse) {
+      const { start, end } = initializer.range;
+      initializers.push(...field(graph.initializer[0], [file.bytes.subarray(start, end)]));
+    } else inputs.push(...field(graph.input[0], valueInfoProto(name, around.type(name))));
+  }
+  // Nodes of the context in the order of the file, which is one in which they can be computed or is put right by the importer.
+  const before = file.graph.nodes.filter((node) => nodes.has(node)).map(({ range }) => bytes(range));
+  const own = file.bytes.subarray(body.range.start, body.range.end);
+  const pieces: Uint8Array[] = [];
+  eachField(context, { at: 0, start: 0, end: file.bytes.length }, (number, range) => {
+    if (number === model.graph[0]) pieces.push(...field(number, [...before, own, ...initializers, ...inputs]));
+    else if (number === model.irVersion[0] || number === model.opsetImport[0] || number === model.functions[0])
+      pieces.push(bytes(range));
+  });
+  return Buffer.concat(pieces as Uint8Array[]);
+}
+
+function tensorProto(name: string, { dtype, shape, data }: ITensor): Encoded {
+  return [
+    ...shape.flatMap((size) => intField(tensor.dims[0], size)),
+    ...intField(tensor.dataType[0], dtypes[dtype].onnxCode),
+    ...textField(tensor.name[0], name),
+    ...field(tensor.rawData[0], [bytesOf(data)]),
+  ];
+}
+
+/** What is not known is not declared; symbols of the body are its own. */
+function valueInfoProto(name: string, type: TensorType | undefined): Encoded {
+  const named = textField(info.name[0], name);
+  if (type === undefined || type.dtype === 'opaque') return named;
+  const dims = type.shape.flatMap((dim) =>
+    field(
+      schema.shapeProto.fields.dim[0],
+      typeof dim === 'number' ? intField(dimension.dimValue[0], dim) : textField(dimension.dimParam[0], `outer.${dim}`),
+    ),
+  );
+  const tensorType = [
+    ...intField(schema.tensorTypeProto.fields.elemType[0], dtypes[type.dtype].onnxCode),
+    ...field(schema.tensorTypeProto.fields.shape[0], dims),
+  ];
+  return [...named, ...field(info.type[0], field(schema.typeProto.fields.tensorType[0], tensorType))];
+}

@@ -1,0 +1,93 @@
+/** Graphs inside of operators (bodies of control flow) legalized beside the graph that they are in, and one account of both. */
+import { type Body, type Graph, nodesOf } from '../ir/index.ts';
+import type { Certificate } from './certificate.ts';
+import { lazily } from './lazily.ts';
+import type { LegalizeOptions, LegalizeResult } from './legalize.ts';
+
+export interface LegalizedBody {
+  readonly body: Body;
+  readonly result: LegalizeResult;
+}
+
+/** Options for each of the graphs: a strategy by layer is that of the graphs that have the layer, and of the first where none has. */
+export function strategiesOf(graphs: readonly Graph[], options: LegalizeOptions): LegalizeOptions[] {
+  const { strategy } = options;
+  if (strategy === undefined || typeof strategy === 'string') return graphs.map(() => options);
+  const names = graphs.map(layerNames);
+  return graphs.map((_, i) => {
+    const own = Object.entries(strategy).filter(
+      ([layer]) => names[i].has(layer) || (i === 0 && !names.some((others) => others.has(layer))),
+    );
+    return { ...options, strategy: Object.fromEntries(own) };
+  });
+}
+
+/** Those of its bodies too. */
+function layerNames(graph: Graph): ReadonlySet<string> {
+  const own = nodesOf(graph).flatMap(({ id, loc }) => (loc.node === undefined ? [id] : [id, loc.node]));
+  return new Set([...own, ...(graph.origin?.bodies ?? []).flatMap((body) => [...layerNames(body.graph)])]);
+}
+
+export function withBodies(own: LegalizeResult, bodies: readonly LegalizedBody[]): LegalizeResult {
+  const legalized = bodies.map(({ body, result }) => ({ ...body, graph: result.graph }));
+  const quantized = bodies.map(({ body, result }) => ({ ...body, graph: result.quantized }));
+  const remaining = lazily(() => [
+    ...own.remaining,
+    ...bodies.flatMap(({ body, result }) => result.remaining.map((entry) => inBody(entry, body))),
+  ]);
+  return {
+    graph: withOrigin(own.graph, legalized),
+    quantized: withOrigin(own.quantized, quantized),
+    trace: [...own.trace, ...bodies.flatMap(({ result }) => result.trace)],
+    certificate: joined(own.certificate, bodies),
+    certify: (selected) => joined(own.certify(selected), bodies),
+    strategies: [
+      ...own.strategies,
+      ...bodies.flatMap(({ body, result }) => result.strategies.map((entry) => inBody(entry, body))),
+    ],
+    get remaining() {
+      return remaining();
+    },
+    misses: [...own.misses, ...bodies.flatMap(({ result }) => result.misses)],
+    notes: [...own.notes, ...bodies.flatMap(({ result }) => result.notes)],
+  };
+}
+
+const withOrigin = (graph: Graph, bodies: readonly Body[]): Graph =>
+  graph.origin === undefined ? graph : { ...graph, origin: { ...graph.origin, bodies } };
+
+const inBody = <T extends { readonly bodyOf?: readonly string[] }>(entry: T, { within }: Body): T => ({
+  ...entry,
+  bodyOf: [within, ...(entry.bodyOf ?? [])],
+});
+
+const order = ['bit-exact', 'bounded', 'differs'] as const;
+
+/** The certificate of a graph and of the graphs inside of it: the verdict is the least of theirs. */
+function joined(own: Certificate, bodies: readonly LegalizedBody[]): Certificate {
+  const all = [own, ...bodies.map(({ result }) => result.certificate)];
+  const entries = lazily(() => [
+    ...own.entries,
+    ...bodies.flatMap(({ body, result }) => result.certificate.entries.map((entry) => inBody(entry, body))),
+  ]);
+  const grouping = [
+    ...own.grouping,
+    ...bodies.flatMap(({ body, result }) => result.certificate.grouping.map((entry) => inBody(entry, body))),
+  ];
+  const certificate = {
+    ...(own.profile && { profile: own.profile }),
+    ...(own.notes && { notes: own.notes }),
+    ...(own.floats && { floats: own.floats }),
+    get verdict() {
+      return order[Math.max(...all.map(({ verdict }) => order.indexOf(verdict)))];
+    },
+    get entries() {
+      return entries();
+    },
+    grouping,
+  };
+  // proved when it is first read
+  return 'selection' in own
+    ? Object.defineProperty(certificate, 'selection', { get: () => own.selection, enumerable: true })
+    : certificate;
+}
