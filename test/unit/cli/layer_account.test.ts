@@ -1,62 +1,13 @@
 /** What a rewrite says of zero points that are left, against what is in the file that it writes. */
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
-import { tensor } from '../../../src/ir/index.ts';
 import { zeroPointsLeft } from '../../faults/zero_points.ts';
 import { type ModelGraph, type ModelNode, writeModel } from '../../support/onnx.ts';
+import { dequantized, productConstants, productLayers, weights } from '../../support/product_layers.ts';
 import { json, unskew, workFolder } from './support.ts';
 
 const files = workFolder();
 afterAll(files.dispose);
-
-const number = (name: string, type: 'f32' | 'u8' | 's8', value: number) => ({
-  name,
-  tensor: tensor(type, [value], []),
-});
-const initializers = (zero: number) => [
-  number('sx', 'f32', 0.05),
-  number('zx', 'u8', zero),
-  number('sw', 'f32', 0.02),
-  number('zw', 's8', 0),
-  number('sy', 'f32', 0.3),
-  number('zy', 'u8', zero),
-  { name: 'wc', tensor: tensor('s8', [1, -2, 3, -4, 5, -6, 7, -8, 9], [1, 1, 3, 3]) },
-  { name: 'wm', tensor: tensor('s8', [1, -2, 3, -4, 5, -6, 7, -8, 9, 1, 2, 3, 4, 5, 6, 7], [4, 4]) },
-];
-const quantize: ModelNode = { op: 'QuantizeLinear', inputs: ['v', 'sx', 'zx'], outputs: ['q'] };
-const dequantized: ModelNode[] = [quantize, { op: 'DequantizeLinear', inputs: ['q', 'sx', 'zx'], outputs: ['d'] }];
-const weights = (name: string): ModelNode => ({ op: 'DequantizeLinear', inputs: [name, 'sw', 'zw'], outputs: ['dw'] });
-const scaled: ModelNode[] = [
-  { op: 'Cast', inputs: ['s'], outputs: ['f'], attrs: { to: 1 } },
-  { op: 'Mul', inputs: ['f', 'sy'], outputs: ['y'] },
-];
-
-/** From v [1,1,4,4] to y, with one quantized layer. */
-const layers: Readonly<Record<string, readonly ModelNode[]>> = {
-  QLinearConv: [
-    quantize,
-    { op: 'QLinearConv', inputs: ['q', 'sx', 'zx', 'wc', 'sw', 'zw', 'sy', 'zy'], outputs: ['r'], name: 'layer' },
-    { op: 'DequantizeLinear', inputs: ['r', 'sy', 'zy'], outputs: ['y'] },
-  ],
-  ConvInteger: [quantize, { op: 'ConvInteger', inputs: ['q', 'wc', 'zx'], outputs: ['s'], name: 'layer' }, ...scaled],
-  MatMulInteger: [
-    quantize,
-    { op: 'MatMulInteger', inputs: ['q', 'wm', 'zx'], outputs: ['s'], name: 'layer' },
-    ...scaled,
-  ],
-  'Conv between Q and DQ': [
-    ...dequantized,
-    weights('wc'),
-    { op: 'Conv', inputs: ['d', 'dw'], outputs: ['c'], name: 'layer' },
-    { op: 'QuantizeLinear', inputs: ['c', 'sy', 'zy'], outputs: ['r'] },
-    { op: 'DequantizeLinear', inputs: ['r', 'sy', 'zy'], outputs: ['y'] },
-  ],
-  'MatMul with a float result': [
-    ...dequantized,
-    weights('wm'),
-    { op: 'MatMul', inputs: ['d', 'dw'], outputs: ['y'], name: 'layer' },
-  ],
-};
 
 /** Where the layer stands. The operator Det is known to nobody here but ONNX Runtime; Unknown to nobody at all. */
 const places: Readonly<Record<string, (nodes: readonly ModelNode[]) => readonly ModelNode[]>> = {
@@ -105,12 +56,12 @@ const model = (nodes: readonly ModelNode[], zero: number): Uint8Array =>
       { name: 'condition', type: 'bool', dims: [] },
     ],
     outputs: [{ name: 'y', type: 'float32' }],
-    initializers: initializers(zero),
+    initializers: productConstants(zero),
     opsets: { '': 17, nobody: 1, 'com.microsoft': 1 },
   });
 
 describe('a rewrite says which zero points are left', () => {
-  for (const [layer, nodes] of Object.entries(layers))
+  for (const [layer, nodes] of Object.entries(productLayers))
     for (const [place, around] of Object.entries(places))
       for (const zero of [0, 114])
         test(`${layer} ${place}, zero point ${zero}`, async () => {
@@ -119,6 +70,7 @@ describe('a rewrite says which zero points are left', () => {
           const { code, result } = await json(['rewrite', input, '-o', output]);
           const left = zeroPointsLeft(readFileSync(output));
           expect(code).toBe(left.length === 0 ? 0 : 3);
+          if (place !== 'behind an operator that is not known') expect(left).toEqual([]);
           expect(result.account).toMatchObject({ total: 1, reached: left.length === 0 });
           const named = [...result.account.left, ...result.account.carried].map(
             (entry: { layer: string }) => entry.layer,
@@ -128,14 +80,14 @@ describe('a rewrite says which zero points are left', () => {
 });
 
 test('strategies fails where a zero point is left, for the target symmetric alone', async () => {
-  const nodes = places['behind an operator that is not known'](layers.ConvInteger);
+  const nodes = places['behind an operator that is not known'](productLayers.ConvInteger);
   const input = files.write('model.onnx', model(nodes, 114));
   expect((await unskew(['strategies', input, '--target', 'symmetric'])).code).toBe(3);
   expect((await unskew(['strategies', input])).code).toBe(0);
 });
 
 test.each(['inspect', 'strategies', 'compile', 'rewrite'])('%s counts the layers of the file', async (command) => {
-  const input = files.write('model.onnx', model(places['in the graph'](layers['Conv between Q and DQ']), 114));
+  const input = files.write('model.onnx', model(places['in the graph'](productLayers['Conv between Q and DQ']), 114));
   const output = ['compile', 'rewrite'].includes(command) ? ['-o', files.path('out')] : [];
   const { result } = await json([command, input, ...output]);
   expect(result.account).toMatchObject({ total: 1, read: 1, carried: [], left: [], reached: true });

@@ -1,0 +1,250 @@
+/** Bodies of control flow: what is rewritten in them, what stays byte for byte, and what is said of bodies that cannot be read. */
+import { describe, expect, it } from 'vitest';
+import { accountOf } from '../../../src/cli/layer_account.ts';
+import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
+import { type OnnxGraph, openOnnx } from '../../../src/importers/onnx/container/index.ts';
+import { importOnnx } from '../../../src/importers/onnx/import.ts';
+import { bodiesOf } from '../../../src/importers/onnx/node_checks.ts';
+import { type Feeds, tensor } from '../../../src/ir/index.ts';
+import { legalize } from '../../../src/passes/legalize.ts';
+import { zeroPointsLeft } from '../../faults/zero_points.ts';
+import { type ModelGraph, type ModelNode, type ModelTensor, writeModel } from '../../support/onnx.ts';
+import { productConstants, productLayers } from '../../support/product_layers.ts';
+import { optimizations, runOnnx } from './support.ts';
+
+const shape = [1, 1, 4, 4];
+const x: ModelTensor = { name: 'x', type: 'float32', dims: shape };
+const condition: ModelTensor = { name: 'condition', type: 'bool', dims: [] };
+const feeds: Feeds = {
+  x: tensor(
+    'f32',
+    Array.from({ length: 16 }, (_, i) => ((i * 37) % 101) / 11 - 4.3),
+    shape,
+  ),
+  condition: tensor('bool', [1], []),
+};
+
+/** The layer from `from` to `${prefix}y`; constants keep their names. */
+function layer(kind: string, prefix: string, from: string): ModelNode[] {
+  const constants = new Set(productConstants(0).map(({ name }) => name));
+  const rename = (name: string) => (name === 'v' ? from : name === '' || constants.has(name) ? name : prefix + name);
+  return productLayers[kind].map((node) => ({
+    ...node,
+    name: node.name ?? '',
+    inputs: node.inputs.map(rename),
+    outputs: node.outputs.map(rename),
+  }));
+}
+
+const branch = (nodes: readonly ModelNode[], result: string, more: Partial<ModelGraph> = {}): ModelGraph => ({
+  nodes,
+  inputs: [],
+  outputs: [{ name: result, type: 'float32' }],
+  ...more,
+});
+const passing = (name: string): ModelGraph => branch([{ op: 'Identity', inputs: ['x'], outputs: [name] }], name);
+const ifNode = (then: ModelGraph, result = 'y'): ModelNode => ({
+  op: 'If',
+  inputs: ['condition'],
+  outputs: [result],
+  name: 'branches',
+  attrs: { then_branch: { g: then }, else_branch: { g: passing(`${result}_else`) } },
+});
+const model = (nodes: readonly ModelNode[], outputs = ['y'], zero = 114): Uint8Array =>
+  writeModel({
+    nodes,
+    inputs: [x, condition],
+    outputs: outputs.map((name) => ({ name, type: 'float32' })),
+    initializers: productConstants(zero),
+    opsets: { '': 17, nobody: 1 },
+  });
+
+function rewritten(bytes: Uint8Array) {
+  const source = importOnnx(bytes);
+  const legal = legalize(source);
+  return { written: exportOnnx(legal.graph), account: accountOf(source, legal), legal };
+}
+
+async function expectSame(bytes: Uint8Array, written: Uint8Array): Promise<void> {
+  for (const level of optimizations)
+    expect(await runOnnx(written, feeds, level)).toEqual(await runOnnx(bytes, feeds, level));
+}
+
+const sliceOf = (bytes: Uint8Array, { range }: { readonly range: { at: number; end: number } }) =>
+  Buffer.from(bytes.subarray(range.at, range.end)).toString('hex');
+
+/** Names that a body defines and a graph around it too. */
+function shadowed({ nodes, inputs, initializers }: OnnxGraph, outer: ReadonlySet<string> = new Set()): string[] {
+  const own = [...inputs.map(({ name }) => name), ...initializers.keys(), ...nodes.flatMap(({ outputs }) => outputs)];
+  const seen = new Set([...outer, ...own]);
+  return [
+    ...own.filter((name) => outer.has(name)),
+    ...nodes.flatMap((node) => bodiesOf(node).flatMap((body) => shadowed(body, seen))),
+  ];
+}
+
+describe('a body', () => {
+  const kinds = Object.keys(productLayers);
+
+  it.each(kinds)('without zero points comes back byte for byte: %s', (kind) => {
+    const bytes = model([ifNode(branch(layer(kind, 'a_', 'x'), 'a_y'))], ['y'], 0);
+    if (zeroPointsLeft(bytes).length > 0) return; // zero points that the run computes
+    expect(Buffer.from(rewritten(bytes).written).equals(bytes)).toBe(true);
+  });
+
+  it('keeps the nodes that no corrected layer has to do with', () => {
+    const nodes = [
+      { op: 'Det', inputs: ['x'], outputs: ['a_det'], name: 'unknown here' },
+      { op: 'Softmax', inputs: ['x'], outputs: ['a_soft'], name: 'float' },
+      ...layer('MatMulInteger', 'a_', 'a_soft'),
+    ];
+    const bytes = model([ifNode(branch(nodes, 'a_y'))]);
+    const { written } = rewritten(bytes);
+    const kept = (file: Uint8Array) => {
+      const [body] = bodiesOf(openOnnx(file).graph.nodes[0]);
+      return body.nodes.filter(({ name }) => name.length > 5 || name === 'float').map((node) => sliceOf(file, node));
+    };
+    expect(kept(written)).toEqual(kept(bytes));
+    expect(kept(written)).toHaveLength(2);
+    expect(zeroPointsLeft(written)).toEqual([]);
+  });
+
+  it.each(kinds)('shares values with a layer outside: %s', async (kind) => {
+    const outside = layer(kind, 'o_', 'x');
+    const at = outside.findIndex(({ name }) => name === 'layer');
+    const shared = new Set(outside.slice(0, at).flatMap(({ outputs }) => outputs));
+    const inside = layer(kind, 'o_', 'x')
+      .slice(at)
+      .map((node) => ({
+        ...node,
+        inputs: node.inputs.map((name) => (shared.has(name) ? name : name.replace(/^o_/, 'a_'))),
+        outputs: node.outputs.map((name) => name.replace(/^o_/, 'a_')),
+      }));
+    const bytes = model([...outside, ifNode(branch(inside, 'a_y'))], ['y', 'o_y']);
+    const { written, account, legal } = rewritten(bytes);
+    expect(account).toMatchObject({ total: 2, read: 2, reached: true });
+    expect(legal.certificate.verdict).toBe('bit-exact');
+    expect(legal.certificate.entries.some(({ bodyOf }) => bodyOf?.join() === 'branches')).toBe(true);
+    expect(zeroPointsLeft(written)).toEqual([]);
+    expect(shadowed(openOnnx(written).graph)).toEqual([]);
+    if (kind !== 'MatMul with a float result' && kind !== 'Gemm between Q and DQ') await expectSame(bytes, written);
+  });
+
+  it('gets new names that no graph around it has, and loses weights that nobody reads', async () => {
+    const inside = layer('MatMulInteger of u8 weights', 'a_', 'x');
+    const first = rewritten(model([ifNode(branch(inside, 'a_y'))])).written;
+    const [body] = bodiesOf(openOnnx(first).graph.nodes[0]);
+    const added = [...body.initializers.keys(), ...body.nodes.flatMap(({ outputs }) => outputs)].filter(
+      (name) => !inside.some(({ outputs }) => outputs.includes(name)),
+    );
+    expect(added.length).toBeGreaterThan(0);
+    expect([...openOnnx(first).graph.initializers.keys()]).not.toContain('um');
+    const takers = added.map((name) => ({ op: 'Identity', inputs: ['x'], outputs: [name] }));
+    const bytes = model([...takers, ifNode(branch(inside, 'a_y'))], ['y', ...added]);
+    const { written } = rewritten(bytes);
+    expect(shadowed(openOnnx(written).graph)).toEqual([]);
+    expect(zeroPointsLeft(written)).toEqual([]);
+    await expectSame(bytes, written);
+  });
+
+  it('may hand captured values on, and what is dequantized outside', async () => {
+    const outside = layer('MatMul of two activations', 'o_', 'x').slice(0, 2);
+    const names = ['y', 'y_d', 'y_q', 'y_s'];
+    const results = (prefix: string) =>
+      ['y', 'd', 'q', 's'].map((name) => ({ name: prefix + name, type: name === 'q' ? 'uint8' : 'float32' }));
+    // ONNX Runtime refuses bodies that give a captured value under its own name
+    const copies = (prefix: string) =>
+      ['o_d', 'o_q', 'sx'].map((name, i) => ({
+        op: 'Identity',
+        inputs: [name],
+        outputs: [`${prefix}${['d', 'q', 's'][i]}`],
+      }));
+    const body: ModelGraph = {
+      nodes: [{ op: 'MatMul', inputs: ['o_d', 'o_d'], outputs: ['a_y'], name: 'layer' }, ...copies('a_')],
+      inputs: [],
+      outputs: results('a_'),
+    };
+    const other: ModelGraph = {
+      nodes: [{ op: 'MatMul', inputs: ['x', 'x'], outputs: ['e_y'] }, ...copies('e_')],
+      inputs: [],
+      outputs: results('e_'),
+    };
+    const bytes = writeModel({
+      nodes: [
+        ...outside,
+        {
+          op: 'If',
+          inputs: ['condition'],
+          outputs: names,
+          attrs: { then_branch: { g: body }, else_branch: { g: other } },
+        },
+      ],
+      inputs: [x, condition],
+      outputs: names.map((name, i) => ({ name, type: i === 2 ? 'uint8' : 'float32' })),
+      initializers: productConstants(114),
+    });
+    const { written } = rewritten(bytes);
+    expect(zeroPointsLeft(written)).toEqual([]);
+    const [before, after] = [await runOnnx(bytes, feeds), await runOnnx(written, feeds)];
+    for (const name of ['y_d', 'y_q', 'y_s']) expect(after[name]).toEqual(before[name]);
+    Array.from(before.y.data as Float32Array, (v, i) => expect(Number(after.y.data[i])).toBeCloseTo(v, 4));
+  });
+});
+
+describe('a body that cannot be read stays, and its layers are named', () => {
+  const carried = layer('MatMulInteger', 'a_', 'x');
+  const cases: Record<string, { readonly nodes: readonly ModelNode[]; readonly reason: RegExp }> = {
+    'its result has another size than it declares': {
+      nodes: [
+        ifNode({
+          ...branch(carried, 'a_y'),
+          outputs: [{ name: 'a_y', type: 'float32', dims: [1, 1, 4, 5] }],
+        }),
+      ],
+      reason: /the body cannot be read: .*declared with shape \[1,1,4,5\]/,
+    },
+    'it reads a value that nobody knows the type of': {
+      nodes: [
+        { op: 'Unknown', inputs: ['x'], outputs: ['u'], domain: 'nobody' },
+        ifNode(branch(layer('MatMulInteger', 'a_', 'u'), 'a_y')),
+      ],
+      reason: /an operand has a type that is not understood/,
+    },
+    'it has no rank for what a loop carries': {
+      nodes: [
+        {
+          op: 'Loop',
+          inputs: ['', 'condition', 'x'],
+          outputs: ['y'],
+          name: 'branches',
+          attrs: {
+            body: {
+              g: {
+                nodes: [...layer('MatMulInteger', 'a_', 'state'), { op: 'Not', inputs: ['go'], outputs: ['stop'] }],
+                inputs: [
+                  { name: 'turn', type: 'int64', dims: [] },
+                  { name: 'go', type: 'bool', dims: [] },
+                  { name: 'state', type: 'float32' },
+                ],
+                outputs: [
+                  { name: 'stop', type: 'bool', dims: [] },
+                  { name: 'a_y', type: 'float32' },
+                ],
+              },
+            },
+          },
+        },
+      ],
+      reason: /an operand has a type that is not understood/,
+    },
+  };
+  it.each(Object.entries(cases))('%s', (_, { nodes, reason }) => {
+    const bytes = model(nodes);
+    const { written, account } = rewritten(bytes);
+    expect(Buffer.from(written).equals(bytes)).toBe(true);
+    expect(account).toMatchObject({ total: 1, read: 0, reached: false });
+    expect(account.carried).toEqual([
+      expect.objectContaining({ layer: 'layer', within: ['branches'], reason: expect.stringMatching(reason) }),
+    ]);
+  });
+});
