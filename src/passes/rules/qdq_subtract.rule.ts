@@ -31,27 +31,43 @@ export const subtractZeroPoint = defineRule({
 
 type Found = Pick<DequantizeMatch, 'scale'> & { readonly x: Value<Eight>; readonly zp: Value<Eight>; axis: number };
 
-function plan({ x, scale, zp, attrs, node, graph, constant }: DequantizeMatch, { unrelated }: Refusals): Found {
+function plan({ x, scale, zp, attrs, node, graph, constant }: DequantizeMatch, { refuse, unrelated }: Refusals): Found {
   if (!isEight(x) || zp === undefined || isZero(constant(zp))) return unrelated('there is no zero point of bytes');
   const { shape } = zp.type;
   const sizes = shape.length === 1 && shape[0] !== 1 ? [x.type.shape[attrs.axis]] : x.type.shape;
   if (shape.length > 0 && !shape.every((dim, i) => dim === 1 || dim === sizes[i]))
     return unrelated('the zero points have a symbolic size of their own');
-  if (!isOfProduct(graph, node)) return unrelated('no float product is of this and of other dequantized bytes');
+  const readers = productsOf(graph, node);
+  if (readers.length === 0) return unrelated('no float product is of this and of other dequantized bytes');
+  if (readers.some((reader) => isFused(graph, reader)))
+    return refuse('onnxruntime would make a MatMulIntegerToFloat of the product, which takes no int32', x);
   return { x, scale, zp: zp as Value<Eight>, axis: attrs.axis };
 }
 
-/** Whether a float product reads it, moved or not, and dequantized bytes on its other side. */
-function isOfProduct(graph: GraphEditor, node: Node): boolean {
+/**
+ * The float products that read it, moved or not, and dequantized bytes on their other side.
+ */
+function productsOf(graph: GraphEditor, node: Node): readonly Node[] {
+  const found: Node[] = [];
   const queue = [node];
   for (let at = 0; at < queue.length && at < 64; at++)
     for (const reader of graph.consumers(queue[at].results[0])) {
       if (moves.has(reader.op) && dataOf(reader).includes(queue[at].results[0])) queue.push(reader);
       else if (products.has(reader.op) && reader.operands.slice(0, 2).every((id) => isBytes(graph, id as ValueId)))
-        return true;
+        found.push(reader);
     }
-  return false;
+  return found;
 }
+
+/**
+ * Whether ONNX Runtime makes a MatMulIntegerToFloat of it: of a MatMul of two DequantizeLinear without a QuantizeLinear behind it,
+ * of int32 too, and then it refuses to load the file. Of floats and a DequantizeLinear it makes a MatMulNBits, which
+ * quantizes the floats, so that there is no other form of one side to give it either.
+ */
+const isFused = (graph: GraphEditor, { op, loc, results }: Node): boolean =>
+  op === 'nn.matmul' &&
+  loc.op !== 'Gemm' &&
+  (graph.isOutput(results[0]) || !graph.consumers(results[0]).every((reader) => reader.op === 'qnn.quantize'));
 
 function isBytes(graph: GraphEditor, id: ValueId, depth = 0): boolean {
   const node = graph.producer(id);
