@@ -4,7 +4,8 @@
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { GraphBuilder, type ITensor, interpret, type Value } from '../../src/ir/index.ts';
+import { exportOnnx } from '../../src/exporters/onnx/export.ts';
+import { GraphBuilder, type ITensor, interpret, tensor, type Value } from '../../src/ir/index.ts';
 import { nnCast } from '../../src/ir/ops/nn_cast.op.ts';
 import { nnConv, nnConvTranspose } from '../../src/ir/ops/nn_conv.op.ts';
 import * as binary from '../../src/ir/ops/nn_elementwise_binary.op.ts';
@@ -20,6 +21,7 @@ import { qnnQuantize } from '../../src/ir/ops/qnn_quantize.op.ts';
 import { toPublic } from '../../src/ir/tensor.ts';
 import { compileGraph, Model } from '../../src/runtime/compile.ts';
 import { compareTensors, filled, nonFinitePattern } from '../../src/testing/index.ts';
+import { runOnnx } from '../unit/onnx_export/support.ts';
 
 type F32 = Value<'f32'>;
 type Step = (b: GraphBuilder, x: F32, parameter: number) => Value;
@@ -175,6 +177,31 @@ describe('scales that are not finite, or make something overflow or vanish', () 
         }
       }),
       { numRuns: 120 },
+    );
+  });
+});
+
+describe('operators of two numbers', () => {
+  const special = [Number.NaN, Infinity, -Infinity, 0, -0, 1, -1, 2, -2, 0.5, 1e-40, 3.4e38];
+  const a = tensor(
+    'f32',
+    special.flatMap((v) => special.map(() => v)),
+    [144],
+  );
+  const b = tensor(
+    'f32',
+    special.flatMap(() => special),
+    [144],
+  );
+  const operators = { add: binary.nnAdd, sub: binary.nnSub, mul: binary.nnMul, div: binary.nnDiv, pow: binary.nnPow };
+  it.each(Object.keys(operators))('%s is what ONNX Runtime computes of numbers that are special', async (name) => {
+    const builder = new GraphBuilder();
+    const operands = { a: builder.input('a', 'f32', [144]) as F32, b: builder.input('b', 'f32', [144]) as F32 };
+    const graph = builder.finish([builder.emit(operators[name as keyof typeof operators], operands)]);
+    const [found] = Object.values(interpret(graph, { a, b }));
+    const [expected] = Object.values(await runOnnx(exportOnnx(graph), { a, b }));
+    expect(Array.from(found.data as Float32Array, (v) => v + 0)).toEqual(
+      Array.from(expected.data as Float32Array, (v) => v + 0),
     );
   });
 });

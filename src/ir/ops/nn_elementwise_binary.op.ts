@@ -83,9 +83,9 @@ export const nnDiv = binary('div', 'a / b; integers truncate towards zero, and a
 ]);
 export const nnPow = binary(
   'pow',
-  'a to the power of b; 8 to 32-bit integers: the binary64 power, truncated; 64-bit ones: exact modulo 2^64, truncated for b < 0',
+  'a to the power of b, of floats as IEEE 754 has it: 1 for a = 1 and any b, for a = −1 and an infinite b; 8 to 32-bit integers: the binary64 power, truncated; 64-bit ones: exact modulo 2^64, truncated for b < 0',
   {},
-  () => [(a, b) => a ** b, bigPower],
+  () => [power, bigPower],
 );
 export const nnMin = binary(
   'min',
@@ -122,6 +122,9 @@ export const nnMod = binary(
     ];
   },
 );
+
+/** JavaScript has NaN for 1 to the power of what is not finite. */
+const power: OnNumbers = (a, b) => (a === 1 || (a === -1 && Math.abs(b) === Number.POSITIVE_INFINITY) ? 1 : a ** b);
 
 /** aᵇ modulo 2^64, so that no intermediate grows. */
 function bigPower(a: bigint, b: bigint): bigint {
