@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
-import { type ITensor, interpret, tensor } from '../../src/ir/index.ts';
+import { type ITensor, interpret, sizeOf, tensor } from '../../src/ir/index.ts';
 import { toPublic } from '../../src/ir/tensor.ts';
 import { numberToHalf } from '../../src/numerics/half.ts';
 import { compileGraph, Model } from '../../src/runtime/compile.ts';
@@ -113,5 +113,35 @@ describe('floats of 16 bits', () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it.each([[[]], [['w']], [['b']], [['w', 'b']]])('a normalization of which %j are an Identity', async (named) => {
+    const noise = randomSource(7);
+    const random = (shape: readonly number[]) =>
+      half(
+        Float32Array.from({ length: sizeOf(shape) }, () => (noise() - 0.5) * 3),
+        shape,
+      );
+    const name = (own: string) => (named.includes(own as never) ? `${own}2` : own);
+    const bytes = writeModel({
+      opsets: { '': 17 },
+      inputs: [{ name: 'x', type: 'float16', dims: [8, 8] }],
+      outputs: [{ name: 'y', type: 'float16', dims: [8, 8] }],
+      initializers: [
+        ...['w', 'b'].map((own) => ({ name: own, tensor: random([8]) })),
+        { name: 'k', tensor: half([3.3], []) },
+      ],
+      nodes: [
+        ...named.map((own) => ({ op: 'Identity', inputs: [own], outputs: [`${own}2`] })),
+        { op: 'Mul', inputs: ['x', 'x'], outputs: ['m'] },
+        { op: 'LayerNormalization', inputs: ['m', name('w'), name('b')], outputs: ['l'] },
+        { op: 'Mul', inputs: ['l', 'k'], outputs: ['y'] },
+      ],
+    });
+    const x = random([8, 8]);
+    const [expected, found] = [(await runOnnx(bytes, { x }, 'disabled')).y, interpret(importOnnx(bytes), { x }).y];
+    const differ = Array.from(expected.data as Uint16Array).filter((bits, i) => bits !== found.data[i]);
+    // a mean has an order, and moves the last bit now and then: where it is rounded otherwise a third of the values differ
+    expect(differ.length).toBeLessThan(4);
   });
 });

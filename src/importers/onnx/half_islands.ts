@@ -3,7 +3,7 @@
  *
  * It has few kernels of that type: operators that have none compute in binary32, and between two of them nothing is rounded.
  * A node that has one is run in binary32 too when an operator computed the first of its operands in binary32, and all that read it
- * compute so; a DequantizeLinear (of which it makes one for each reader) when its reader does. QuantizeLinear reads what is
+ * compute so (all of a normalization's operands that are no initializers, by the names of the file); a DequantizeLinear (of which it makes one for each reader) when its reader does. QuantizeLinear reads what is
  * rounded, and between two Casts of the model a float is.
  */
 import type { Wide } from '../scope.ts';
@@ -54,6 +54,8 @@ export class HalfIslands {
     const { opType, inputs } = node;
     if (!native.has(opType)) return ['operator', 'dequantize', 'cast'];
     if (opType === 'DequantizeLinear') return this.#computed.has(inputs[0]) ? ['operator'] : [];
+    // what an Identity makes of an initializer is not one
+    if (opType.endsWith('Normalization') && inputs.slice(1).some((name) => this.#computed.has(name))) return [];
     const isIsolated = first === 'operator' && !this.#isRead(node);
     return isIsolated && !alwaysRounds.has(opType) ? ['operator'] : [];
   }
