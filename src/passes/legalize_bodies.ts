@@ -13,7 +13,7 @@ export interface LegalizedBody {
 export function strategiesOf(graphs: readonly Graph[], options: LegalizeOptions): LegalizeOptions[] {
   const { strategy } = options;
   if (strategy === undefined || typeof strategy === 'string') return graphs.map(() => options);
-  const names = graphs.map(layerNames);
+  const names = graphs.map((graph, i) => (i === 0 ? namesIn(graph) : layerNames(graph)));
   return graphs.map((_, i) => {
     const own = Object.entries(strategy).filter(
       ([layer]) => names[i].has(layer) || (i === 0 && !names.some((others) => others.has(layer))),
@@ -22,11 +22,12 @@ export function strategiesOf(graphs: readonly Graph[], options: LegalizeOptions)
   });
 }
 
+const namesIn = (graph: Graph): ReadonlySet<string> =>
+  new Set(nodesOf(graph).flatMap(({ id, loc }) => (loc.node === undefined ? [id] : [id, loc.node])));
+
 /** Those of its bodies too. */
-function layerNames(graph: Graph): ReadonlySet<string> {
-  const own = nodesOf(graph).flatMap(({ id, loc }) => (loc.node === undefined ? [id] : [id, loc.node]));
-  return new Set([...own, ...(graph.origin?.bodies ?? []).flatMap((body) => [...layerNames(body.graph)])]);
-}
+const layerNames = (graph: Graph): ReadonlySet<string> =>
+  new Set([...namesIn(graph), ...(graph.origin?.bodies ?? []).flatMap((body) => [...layerNames(body.graph)])]);
 
 export function withBodies(own: LegalizeResult, bodies: readonly LegalizedBody[]): LegalizeResult {
   const legalized = bodies.map(({ body, result }) => ({ ...body, graph: result.graph }));

@@ -119,7 +119,10 @@ function changedBody(
   context: ReadonlySet<string>,
   outer: ReadonlySet<string>,
 ): WrittenBody {
-  const { bytes, isOrdered } = changedFile(graph, origin, new Map(), outer);
+  // a body that gives a name of the graphs around it to something else keeps it
+  const own = new Set(namesOf(origin.file.graph).filter((name) => !context.has(name)));
+  const names = new Set([...outer].filter((name) => !own.has(name)));
+  const { bytes, isOrdered } = changedFile(graph, origin, new Map(), names);
   const body = withoutContext(bytes, context);
   const inputs = graph.inputs.filter((name) => !context.has(name));
   const expected = { inputs, outputs: graph.outputs, isOrdered, types: typesIn(graph, origin) };

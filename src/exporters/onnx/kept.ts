@@ -115,7 +115,8 @@ export class KeptFile {
     ]);
     nodes.forEach((node, index) => {
       if (!this.isTouched(index)) for (const name of node.outputs) names.add(name);
-      for (const name of innerNames(node)) names.add(name);
+      // what a body gives another meaning has its own here still
+      for (const name of innerNames(node)) if (!this.#producer.has(name)) names.add(name);
     });
     return names;
   }

@@ -7,6 +7,7 @@ import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { bodiesOf } from '../../../src/importers/onnx/node_checks.ts';
 import { type Feeds, tensor } from '../../../src/ir/index.ts';
 import { legalize } from '../../../src/passes/legalize.ts';
+import type { StrategyName } from '../../../src/passes/strategies.ts';
 import { zeroPointsLeft } from '../../faults/zero_points.ts';
 import { type ModelGraph, type ModelNode, type ModelTensor, writeModel } from '../../support/onnx.ts';
 import { productConstants, productLayers } from '../../support/product_layers.ts';
@@ -145,6 +146,34 @@ describe('a body', () => {
     expect(shadowed(openOnnx(written).graph)).toEqual([]);
     expect(zeroPointsLeft(written)).toEqual([]);
     await expectSame(bytes, written);
+  });
+
+  it('takes a strategy by layer, in a body of a body too', () => {
+    const inner = ifNode(branch(layer('QLinearConv', 'a_', 'x'), 'a_y'), 'b_y');
+    const outside = layer('MatMulInteger', 'o_', 'x').map((node) => ({ ...node, name: node.name && 'other' }));
+    const graph = importOnnx(model([...outside, ifNode(branch([inner], 'b_y'))], ['y', 'o_y']));
+    const ways = (strategy: Readonly<Record<string, StrategyName>>) =>
+      legalize(graph, { strategy }).strategies.map(({ layer: name, bodyOf, chosen }) => [name, bodyOf, chosen]);
+    expect(ways({ layer: 'two-conv' })).toContainEqual(['layer', ['branches', 'branches'], 'two-conv']);
+    expect(ways({ layer: 'pad', other: 'fold' })).toEqual([
+      ['other', undefined, 'fold'],
+      ['layer', ['branches', 'branches'], 'pad'],
+    ]);
+    expect(() => ways({ nobody: 'pad' })).toThrow(/a layer that the model does not have: 'nobody'/);
+  });
+
+  it('keeps a name that it gives to something else than the graph around it', () => {
+    const inside = layer('MatMulInteger', '', 'x');
+    const nodes = [
+      ...layer('MatMulInteger', '', 'x').slice(0, -1),
+      { op: 'Mul', inputs: ['f', 'sy'], outputs: ['o_y'] },
+    ];
+    const shadowing = inside.map((node) => ({
+      ...node,
+      outputs: node.outputs.map((name) => (name === 'y' ? 'a_y' : name)),
+    }));
+    const { written } = rewritten(model([...nodes, ifNode(branch(shadowing, 'a_y'))], ['y', 'o_y']));
+    expect(zeroPointsLeft(written)).toEqual([]);
   });
 
   it('may hand captured values on, and what is dequantized outside', async () => {
