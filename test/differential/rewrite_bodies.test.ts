@@ -166,6 +166,9 @@ function inScan(layer: readonly ModelNode[], source: Source): Placed {
   };
 }
 
+/** Their results are floats, and sums of floats have an order. */
+const floatSums = new Set(['MatMul with a float result', 'Gemm of scales along the axis that is summed over']);
+
 const places = { If: inIf, 'nested If': inNestedIf, Loop: inLoop, Scan: inScan };
 
 const feedsOf = (condition: boolean): Feeds => ({
@@ -177,9 +180,12 @@ const feedsOf = (condition: boolean): Feeds => ({
   condition: tensor('bool', [condition ? 1 : 0], []),
 });
 
+/** Optimized, ONNX Runtime 1.30 takes the scales of square weights for those of the other axis: the original computes something else. */
+const confused = 'Gemm of scales along the axis that is summed over';
+
 /** ONNX Runtime 1.30 ends the process when it optimizes a Gemm in a branch whose operands are dequantized outside. */
 const endsTheProcess = (where: string, source: Source, kind: string): boolean =>
-  where === 'If' && source === 'computed outside' && kind === 'Gemm between Q and DQ';
+  where === 'If' && source === 'computed outside' && kind.startsWith('Gemm');
 
 describe.each(Object.entries(places))('in %s', (where, place) => {
   describe.each(sources)('constants %s', (source) => {
@@ -198,13 +204,13 @@ describe.each(Object.entries(places))('in %s', (where, place) => {
       expect(zeroPointsLeft(bytes).length).toBeGreaterThan(0);
       expect(zeroPointsLeft(written)).toEqual([]);
       for (const condition of [true, false])
-        for (const level of ['disabled', 'all'] as const) {
+        for (const level of kind === confused ? (['disabled'] as const) : (['disabled', 'all'] as const)) {
           const feeds = feedsOf(condition);
           const levelBefore = endsTheProcess(where, source, kind) ? 'disabled' : level;
           const expected = (await runOnnx(bytes, feeds, levelBefore)).y;
           const found = (await runOnnx(written, feeds, level)).y;
           expect([found.dtype, found.shape]).toEqual([expected.dtype, expected.shape]);
-          if (kind === 'MatMul with a float result') {
+          if (floatSums.has(kind)) {
             const largest = Math.max(...Array.from(expected.data as Float32Array, Math.abs));
             Array.from(expected.data as Float32Array, (v, i) =>
               expect(Math.abs(v - Number(found.data[i]))).toBeLessThanOrEqual(largest * 2 ** -20),

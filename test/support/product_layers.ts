@@ -22,6 +22,15 @@ export const productConstants = (zero: number): ModelInitializer[] => [
   { name: 'wm', tensor: tensor('s8', signed, [4, 4]) },
   { name: 'uc', tensor: tensor('u8', unsigned.slice(0, 9), [1, 1, 3, 3]) },
   { name: 'um', tensor: tensor('u8', unsigned, [4, 4]) },
+  { name: 's4', tensor: tensor('f32', [0.01, 0.02, 0.03, 0.04], [4]) },
+  {
+    name: 'z4',
+    tensor: tensor(
+      'u8',
+      [0, 1, 2, 3].map((i) => (zero === 0 ? 0 : zero + 5 * i)),
+      [4],
+    ),
+  },
   { name: 'flat', tensor: tensor('s64', [4n, 4n] as never, [2]) },
   { name: 'whole', tensor: tensor('s64', [1n, 1n, 4n, 4n] as never, [4]) },
 ];
@@ -85,6 +94,13 @@ export const productLayers: Readonly<Record<string, readonly ModelNode[]>> = {
     layer('Gemm', ['m', 'dw'], 'g', { transB: 1 }),
     { op: 'Reshape', inputs: ['g', 'whole'], outputs: ['c'] },
     ...requantized('c'),
+  ],
+  'Gemm of scales along the axis that is summed over': [
+    ...dequantized,
+    { op: 'DequantizeLinear', inputs: ['um', 's4', 'z4'], outputs: ['dw'], attrs: { axis: 1 } },
+    { op: 'Reshape', inputs: ['d', 'flat'], outputs: ['m'] },
+    layer('Gemm', ['m', 'dw'], 'g', { transB: 1 }),
+    { op: 'Reshape', inputs: ['g', 'whole'], outputs: ['y'] },
   ],
   'MatMul of two activations': [...dequantized, layer('MatMul', ['d', 'd'], 'c'), ...requantized('c')],
   'MatMul with a float result': [...dequantized, weights('wm'), layer('MatMul', ['d', 'dw'], 'y')],

@@ -3,11 +3,12 @@
  * graphs around it, the body sees there: it is left away, whoever computes it here, since it has the same value.
  */
 import { assert } from '../../diagnostics/index.ts';
-import { type OnnxGraph, openOnnx } from '../../importers/onnx/container/index.ts';
+import { type OnnxGraph, type OnnxNode, openOnnx } from '../../importers/onnx/container/index.ts';
 import { Context, type Encoded, eachField, Source, schema } from '../../importers/onnx/container/internal.ts';
 import { bodiesOf, capturedIn } from '../../importers/onnx/node_checks.ts';
 import { isBodyAsImported, type OnnxBody, type OnnxOrigin, originOf } from '../../importers/onnx/origin.ts';
 import type { Graph } from '../../ir/index.ts';
+import type { KeptNode, NodeInit } from './splice/index.ts';
 
 /** The new bodies of a node. */
 export interface NewBodies {
@@ -52,6 +53,59 @@ function originOfBody({ graph, within }: OnnxBody): OnnxOrigin {
   assert(origin, `a body of '${within}' did not come from a file`);
   return origin;
 }
+
+/** What a body has around it. */
+export interface Around {
+  /** All names. */
+  readonly outer: ReadonlySet<string>;
+  /** Those that the graph of the body has too. */
+  readonly context: ReadonlySet<string>;
+}
+export const nothingAround: Around = { outer: new Set(), context: new Set() };
+
+/**
+ * The nodes of a body, in their order, after its context changed in part: what is computed anew has another name than outside, and
+ * what stays of the context and reads that gets one too, or the body would read what was in its place outside.
+ */
+export function renewed(
+  nodes: readonly (KeptNode | NodeInit)[],
+  { file }: OnnxOrigin,
+  names: ReadonlyMap<string, string>,
+  { outer, context }: Around,
+): readonly (KeptNode | NodeInit)[] {
+  if (context.size === 0) return nodes;
+  const taken = new Set([...outer, ...names.values(), ...file.graph.nodes.flatMap(namesInside)]);
+  for (const { outputs = [] } of nodes) for (const name of outputs) taken.add(name);
+  const fresh = (name: string): string => {
+    let other = name;
+    for (let n = 1; taken.has(other); n++) other = `${name}.${n}`;
+    taken.add(other);
+    return other;
+  };
+  const renames = new Map([...names].filter(([name, now]) => context.has(name) && name !== now));
+  return nodes.map((item) => {
+    const old = 'keep' in item ? file.graph.nodes[item.keep] : item;
+    const before = item.inputs ?? old.inputs;
+    const inputs = before.map((name) => renames.get(name) ?? name);
+    if (inputs.every((name, i) => name === before[i])) return item;
+    if (!('keep' in item) || !old.outputs.some((name) => context.has(name))) return { ...item, inputs };
+    const outputs = old.outputs.map((name) => (name === '' ? name : fresh(name)));
+    old.outputs.forEach((name, i) => {
+      if (name !== '') renames.set(name, outputs[i]);
+    });
+    return { ...item, inputs, outputs };
+  });
+}
+
+/** What a node defines, in its bodies too. */
+const namesInside = (node: OnnxNode): string[] => [
+  ...node.outputs,
+  ...bodiesOf(node).flatMap(({ nodes, inputs, initializers }) => [
+    ...inputs.map(({ name }) => name),
+    ...initializers.keys(),
+    ...nodes.flatMap(namesInside),
+  ]),
+];
 
 const numbers = schema.graphProto.fields;
 

@@ -52,6 +52,8 @@ export interface Emitted {
   readonly initializers: readonly (TensorInit & { readonly name: string })[];
   /** The given values that the nodes read. */
   readonly read: ReadonlySet<string>;
+  /** What values are called, the given ones too. */
+  readonly names: ReadonlyMap<string, string>;
   readonly opset: number;
 }
 
@@ -103,6 +105,7 @@ export class Emission {
       nodes: groups.toReversed().flat(),
       initializers: [...this.#initializers.values()].toReversed(),
       read: this.#read,
+      names: this.#names,
       opset: this.opset,
     };
   }

@@ -15,7 +15,7 @@ import { checkOptions, fail, type OptionNames } from '../../diagnostics/index.ts
 import type { OnnxGraph, OnnxValueInfo } from '../../importers/onnx/container/index.ts';
 import { capturedBy, isAsImported, type OnnxOrigin, originOf } from '../../importers/onnx/origin.ts';
 import { type Dim, type DType, type Graph, typeOf, type ValueId, type ValueInfo } from '../../ir/index.ts';
-import { newBodies, type WrittenBody, withoutContext } from './bodies.ts';
+import { type Around, newBodies, nothingAround, renewed, type WrittenBody, withoutContext } from './bodies.ts';
 import { emitGraph } from './emission.ts';
 import { KeptFile, refuseLosses } from './kept.ts';
 import { schedule, type Unit } from './schedule.ts';
@@ -51,18 +51,19 @@ function changedModel(graph: Graph, origin: OnnxOrigin, metadata: Readonly<Recor
     checkInterface(graph, origin);
     return spliceModel(source, { metadata: entries });
   }
-  const { bytes, isOrdered } = changedFile(graph, origin, entries, new Set());
+  const { bytes, isOrdered } = changedFile(graph, origin, entries, nothingAround);
   validateWritten(bytes, { ...interfaceOf(graph), isOrdered, types: typesIn(graph, origin) });
   return bytes;
 }
 
-/** `outer`: names that nothing new may have, those that a body sees around it. */
+/** Of what `around` it a body sees, nothing new may have a name. */
 function changedFile(
   graph: Graph,
   origin: OnnxOrigin,
   metadata: ReadonlyMap<string, string>,
-  outer: ReadonlySet<string>,
+  around: Around,
 ): { readonly bytes: Uint8Array; readonly isOrdered: boolean } {
+  const { outer } = around;
   const { file } = origin;
   checkInterface(graph, origin);
   const kept = new KeptFile(graph, origin);
@@ -93,7 +94,8 @@ function changedFile(
       .sort((a, b) => a - b)
       .map((index) => {
         const node = file.graph.nodes[index];
-        return { item: { keep: index }, reads: [...node.inputs, ...capturedBy(origin, index)], outputs: node.outputs };
+        const inputs = node.inputs.map((name) => (around.context.has(name) && emitted.names.get(name)) || name);
+        return { item: { keep: index }, reads: [...inputs, ...capturedBy(origin, index)], outputs: node.outputs };
       }),
     ...emitted.nodes,
   ];
@@ -101,8 +103,9 @@ function changedFile(
     const changed = 'keep' in item ? bodies.get(item.keep) : undefined;
     return changed === undefined ? item : { ...(item as KeptNode), bodies: changed.bodies };
   };
+  const nodes = isWhole ? undefined : renewed(schedule(units), origin, emitted.names, around);
   const bytes = spliceModel(file, {
-    ...(isWhole ? {} : { nodes: schedule(units).map(withBodies) }),
+    ...(nodes && { nodes: nodes.map(withBodies) }),
     addInitializers: emitted.initializers,
     dropInitializers: kept.dropped(keptNodes, emitted.read, (index) => bodies.get(index)?.captured),
     dropValueInfos: changedTypes(graph, origin, provided),
@@ -122,7 +125,7 @@ function changedBody(
   // a body that gives a name of the graphs around it to something else keeps it
   const own = new Set(namesOf(origin.file.graph).filter((name) => !context.has(name)));
   const names = new Set([...outer].filter((name) => !own.has(name)));
-  const { bytes, isOrdered } = changedFile(graph, origin, new Map(), names);
+  const { bytes, isOrdered } = changedFile(graph, origin, new Map(), { outer: names, context });
   const body = withoutContext(bytes, context);
   const inputs = graph.inputs.filter((name) => !context.has(name));
   const expected = { inputs, outputs: graph.outputs, isOrdered, types: typesIn(graph, origin) };

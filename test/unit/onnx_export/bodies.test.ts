@@ -125,10 +125,11 @@ describe('a body', () => {
     const { written, account, legal } = rewritten(bytes);
     expect(account).toMatchObject({ total: 2, read: 2, reached: true });
     expect(legal.certificate.verdict).toBe('bit-exact');
-    expect(legal.certificate.entries.some(({ bodyOf }) => bodyOf?.join() === 'branches')).toBe(true);
+    const { entries, grouping } = legal.certificate;
+    expect([...entries, ...grouping].some(({ bodyOf }) => bodyOf?.join() === 'branches')).toBe(true);
     expect(zeroPointsLeft(written)).toEqual([]);
     expect(shadowed(openOnnx(written).graph)).toEqual([]);
-    if (kind !== 'MatMul with a float result' && kind !== 'Gemm between Q and DQ') await expectSame(bytes, written);
+    if (kind !== 'MatMul with a float result' && !kind.startsWith('Gemm')) await expectSame(bytes, written);
   });
 
   it('gets new names that no graph around it has, and loses weights that nobody reads', async () => {
