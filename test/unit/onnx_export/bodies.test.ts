@@ -221,6 +221,72 @@ describe('a body', () => {
   });
 });
 
+describe('what is dequantized and moved outside is corrected in the body', () => {
+  const integers = (name: string, values: readonly number[]) => ({
+    name,
+    tensor: tensor('s64', values.map(BigInt) as never),
+  });
+  const constants = [
+    integers('starts', [0, 0, 0, 1]),
+    integers('ends', [1, 1, 4, 4]),
+    integers('order', [0, 1, 3]),
+    integers('twice', [1, 2, 1, 1]),
+    integers('edges', [0, 0, 1, 0, 0, 0, 1, 0]),
+    integers('wide', [1, 2, 4, 4]),
+    integers('halves', [3, 1]),
+  ];
+  const movements: Readonly<Record<string, readonly ModelNode[]>> = {
+    Slice: [{ op: 'Slice', inputs: ['o_d', 'starts', 'ends'], outputs: ['m'] }],
+    Transpose: [{ op: 'Transpose', inputs: ['o_d'], outputs: ['m'], attrs: { perm: [0, 1, 3, 2] } }],
+    Split: [{ op: 'Split', inputs: ['o_d', 'halves'], outputs: ['m', 'rest'], attrs: { axis: 2 } }],
+    Concat: [{ op: 'Concat', inputs: ['o_d', 'o_d'], outputs: ['m'], attrs: { axis: 2 } }],
+    Gather: [{ op: 'Gather', inputs: ['o_d', 'order'], outputs: ['m'], attrs: { axis: 2 } }],
+    Tile: [{ op: 'Tile', inputs: ['o_d', 'twice'], outputs: ['m'] }],
+    Expand: [{ op: 'Expand', inputs: ['o_d', 'wide'], outputs: ['m'] }],
+    Pad: [{ op: 'Pad', inputs: ['o_d', 'edges'], outputs: ['m'] }],
+    MaxPool: [{ op: 'MaxPool', inputs: ['o_d'], outputs: ['m'], attrs: { kernel_shape: [2, 2] } }],
+    SpaceToDepth: [{ op: 'SpaceToDepth', inputs: ['o_d'], outputs: ['m'], attrs: { blocksize: 2 } }],
+    Dropout: [{ op: 'Dropout', inputs: ['o_d'], outputs: ['m'] }],
+    Identity: [{ op: 'Identity', inputs: ['o_d'], outputs: ['m'] }],
+    'Transpose and MaxPool': [
+      { op: 'Transpose', inputs: ['o_d'], outputs: ['t'], attrs: { perm: [0, 1, 3, 2] } },
+      { op: 'MaxPool', inputs: ['t'], outputs: ['m'], attrs: { kernel_shape: [2, 2] } },
+    ],
+  };
+  const ends = ['float', 'quantized'] as const;
+  it.each(Object.keys(movements).flatMap((name) => ends.map((end) => [name, end] as const)))(
+    '%s, %s result',
+    async (name, end) => {
+      const outside = layer('MatMul of two activations', 'o_', 'x').slice(0, 2);
+      const product: ModelNode = { op: 'MatMul', inputs: ['turned', 'm'], outputs: ['product'], name: 'layer' };
+      const inside: ModelNode[] = [
+        { op: 'Transpose', inputs: ['m'], outputs: ['turned'], attrs: { perm: [0, 1, 3, 2] } },
+        product,
+        ...(end === 'float'
+          ? [{ op: 'Identity', inputs: ['product'], outputs: ['a_y'] }]
+          : [
+              { op: 'QuantizeLinear', inputs: ['product', 'sy', 'zy'], outputs: ['r'] },
+              { op: 'DequantizeLinear', inputs: ['r', 'sy', 'zy'], outputs: ['a_y'] },
+            ]),
+      ];
+      const bytes = writeModel({
+        nodes: [...outside, ...movements[name], ifNode(branch(inside, 'a_y'))],
+        inputs: [x, condition],
+        outputs: [{ name: 'y', type: 'float32' }],
+        initializers: [...productConstants(114), ...constants],
+      });
+      const { written, account } = rewritten(bytes);
+      const left = zeroPointsLeft(written);
+      expect(account).toMatchObject({ total: 1, read: 1, reached: left.length === 0 });
+      expect(left).toEqual([]);
+      const [before, after] = [(await runOnnx(bytes, feeds)).y, (await runOnnx(written, feeds)).y];
+      expect(after.shape).toEqual(before.shape);
+      if (end === 'quantized') expect(after.data).toEqual(before.data);
+      else Array.from(before.data as Float32Array, (v, i) => expect(Number(after.data[i])).toBeCloseTo(v, 4));
+    },
+  );
+});
+
 describe('a body that cannot be read stays, and its layers are named', () => {
   const carried = layer('MatMulInteger', 'a_', 'x');
   const cases: Record<string, { readonly nodes: readonly ModelNode[]; readonly reason: RegExp }> = {
