@@ -9,7 +9,13 @@ import { type Feeds, tensor } from '../../../src/ir/index.ts';
 import { legalize } from '../../../src/passes/legalize.ts';
 import type { StrategyName } from '../../../src/passes/strategies.ts';
 import { zeroPointsLeft } from '../../faults/zero_points.ts';
-import { type ModelGraph, type ModelNode, type ModelTensor, writeModel } from '../../support/onnx.ts';
+import {
+  type ModelGraph,
+  type ModelInitializer,
+  type ModelNode,
+  type ModelTensor,
+  writeModel,
+} from '../../support/onnx.ts';
 import { productConstants, productLayers } from '../../support/product_layers.ts';
 import { optimizations, runOnnx } from './support.ts';
 
@@ -289,6 +295,25 @@ describe('what is dequantized and moved outside is corrected in the body', () =>
 
 describe('a body that cannot be read stays, and its layers are named', () => {
   const carried = layer('MatMulInteger', 'a_', 'x');
+  const loopOf = (state: ModelTensor, ...initializers: ModelInitializer[]): ModelNode => ({
+    op: 'Loop',
+    inputs: ['', 'condition', 'x'],
+    outputs: ['y'],
+    name: 'branches',
+    attrs: {
+      body: {
+        g: {
+          nodes: [...layer('MatMulInteger', 'a_', 'state'), { op: 'Not', inputs: ['go'], outputs: ['stop'] }],
+          inputs: [{ name: 'turn', type: 'int64', dims: [] }, { name: 'go', type: 'bool', dims: [] }, state],
+          outputs: [
+            { name: 'stop', type: 'bool', dims: [] },
+            { name: 'a_y', type: 'float32' },
+          ],
+          initializers,
+        },
+      },
+    },
+  });
   const cases: Record<string, { readonly nodes: readonly ModelNode[]; readonly reason: RegExp }> = {
     'its result has another size than it declares': {
       nodes: [
@@ -307,31 +332,12 @@ describe('a body that cannot be read stays, and its layers are named', () => {
       reason: /an operand has a type that is not understood/,
     },
     'it has no rank for what a loop carries': {
-      nodes: [
-        {
-          op: 'Loop',
-          inputs: ['', 'condition', 'x'],
-          outputs: ['y'],
-          name: 'branches',
-          attrs: {
-            body: {
-              g: {
-                nodes: [...layer('MatMulInteger', 'a_', 'state'), { op: 'Not', inputs: ['go'], outputs: ['stop'] }],
-                inputs: [
-                  { name: 'turn', type: 'int64', dims: [] },
-                  { name: 'go', type: 'bool', dims: [] },
-                  { name: 'state', type: 'float32' },
-                ],
-                outputs: [
-                  { name: 'stop', type: 'bool', dims: [] },
-                  { name: 'a_y', type: 'float32' },
-                ],
-              },
-            },
-          },
-        },
-      ],
+      nodes: [loopOf({ name: 'state', type: 'float32' })],
       reason: /an operand has a type that is not understood/,
+    },
+    'one of its inputs has a value': {
+      nodes: [loopOf({ name: 'state', type: 'float32', dims: shape }, { name: 'state', tensor: feeds.x })],
+      reason: /the input 'state' of the body has a value of its own/,
     },
   };
   it.each(Object.entries(cases))('%s', (_, { nodes, reason }) => {
