@@ -220,3 +220,14 @@ describe('functions are written out', () => {
     expect(exportOnnx(importOnnx(file))).toEqual(file);
   });
 });
+
+it('names of nodes get the prefix of the call, and nodes without one stay without', () => {
+  const f = define(
+    'f',
+    ['a'],
+    ['b'],
+    [node('Neg', ['a'], ['c']), node('Neg', ['c'], ['d'], { name: 'named' }), node('Neg', ['d'], ['b'])],
+  );
+  const written = inlineFunctions(openOnnx(model([call('f', ['x'], ['y'], { name: 'n' })], [f], 'y')));
+  expect(written && openOnnx(written).graph.nodes.map(({ name }) => name)).toEqual(['', 'n/named', '']);
+});

@@ -154,7 +154,8 @@ class Inliner {
           case node.output[0]:
             return textField(number, names.of(this.#text(inner)));
           case node.name[0]:
-            return textField(number, names.prefix + this.#text(inner));
+            // a prefix alone would be one name for all nodes without
+            return inner.start === inner.end ? undefined : textField(number, names.prefix + this.#text(inner));
           case node.attribute[0]:
             return this.#attribute(inner, names, stack);
         }
