@@ -28,9 +28,14 @@ const floatProducts: readonly (readonly [RegExp, readonly number[]])[] = [
   [/^com\.microsoft\.(MultiHeadAttention|GroupQueryAttention)$/, [0, 1, 2]],
 ];
 
-/** The operands that a float operator multiplies: it is a quantized layer where one was dequantized; none: it is not a product. */
-export const carriedFactors = (operator: string): readonly number[] =>
-  floatProducts.find(([names]) => names.test(operator))?.[1] ?? [];
+/**
+ * The operands that a float operator multiplies: it is a quantized layer where one was dequantized; none: it is not a product, as
+ * an Einsum of one operand, which moves and adds.
+ */
+export function carriedFactors(operator: string, operands: number): readonly number[] {
+  const factors = floatProducts.find(([names]) => names.test(operator))?.[1] ?? [];
+  return operands < 2 ? [] : factors;
+}
 
 /** What hands its first operand on, in another order, shape or type; a concatenation all of them. */
 export const isCarriedMovement = (operator: string): boolean =>

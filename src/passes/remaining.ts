@@ -114,7 +114,7 @@ function carriedZeroPoints(editor: GraphEditor, node: Node, add: Add): void {
     if (isZeroPoint(graph, zero)) add(String(index), zero, operator, why);
   }
   if (indices !== undefined) return;
-  for (const index of carriedFactors(operator)) {
+  for (const index of carriedFactors(operator, node.operands.length)) {
     const zero = zeroPointBehind(editor, node.operands[index]);
     if (zero !== undefined) add(String(index), zero, operator, why);
   }

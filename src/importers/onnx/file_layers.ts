@@ -112,7 +112,9 @@ class Scope {
     const operator = operatorOf(node);
     const indices = carriedIntegerProducts[operator];
     if (indices !== undefined) return indices.length === 0 ? [undefined] : indices.flatMap((i) => node.inputs[i] || []);
-    const behind = carriedFactors(operator).flatMap((i) => this.#quantizedBehind(node.inputs[i], 0) ?? []);
+    const behind = carriedFactors(operator, node.inputs.length).flatMap(
+      (i) => this.#quantizedBehind(node.inputs[i], 0) ?? [],
+    );
     if (behind.length === 0) return undefined;
     return behind.flatMap((from) => (isCarriedDequantize(operatorOf(from)) ? from.inputs[2] || [] : [undefined]));
   }
