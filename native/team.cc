@@ -2,6 +2,7 @@
 
 #include <emmintrin.h>
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -44,15 +45,12 @@ bool look_out(const Condition& condition) {
   return look_out(condition, [] { return kMicrosecondsWithinRun; });
 }
 
-// Takes the calling thread from this processor to another, where it may use one. The system wakes a member up where the
-// waker runs when all others are busy, and there the two can only take turns.
-void leave_processor(int processor) {
-  cpu_set_t allowed, others;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
-  others = allowed;
+// Lets a thread run on every processor that the calling one may use, but for one.
+void keep_off(pid_t thread, int processor) {
+  cpu_set_t others;
+  if (sched_getaffinity(0, sizeof others, &others) != 0) return;
   CPU_CLR(processor, &others);
-  if (CPU_COUNT(&others) == 0 || sched_setaffinity(0, sizeof others, &others) != 0) return;
-  sched_setaffinity(0, sizeof allowed, &allowed);
+  if (CPU_COUNT(&others) > 0) sched_setaffinity(thread, sizeof others, &others);
 }
 
 // Locks in the order of arrival: a mutex would let the executor, which unlocks and locks again at once, have it for ever.
@@ -77,7 +75,8 @@ class FairLock {
 
 class Team {
  public:
-  Team() : most_(processors()), claims_(std::make_unique<Claim[]>(static_cast<size_t>(most_))) {}
+  Team() : most_(processors()), claims_(std::make_unique<Claim[]>(static_cast<size_t>(most_))),
+           threads_(std::make_unique<std::atomic<pid_t>[]>(static_cast<size_t>(most_))) {}
 
   void hold(int threads) {
     if (held_by_thread()++ > 0) return;
@@ -109,7 +108,7 @@ class Team {
     // Whoever goes to sleep says so first and looks at the region then. It is woken once: it may take long to come.
     region_.store(region);
     if (anyone_sleeps_.load() && anyone_sleeps_.exchange(false)) {
-      caller_runs_on_.store(sched_getcpu(), std::memory_order_relaxed);
+      keep_members_off(sched_getcpu());
       bell_.fetch_add(1);
       bell_.notify_all();
     }
@@ -157,6 +156,18 @@ class Team {
     }
   }
 
+  // Before members are woken: the system wakes a thread up where its waker runs when all other processors seem busy (JavaScript
+  // has just handed a run over and is about to wait), and there it would wait until the run is over. What is asked of the
+  // system takes a microsecond, and only when the caller has moved.
+  void keep_members_off(int processor) {
+    if (processor < 0 || processor == kept_off_) return;
+    kept_off_ = processor;
+    for (int member = 1; member < members_; member++) {
+      const pid_t thread = threads_[static_cast<size_t>(member)].load();
+      if (thread != 0) keep_off(thread, processor);
+    }
+  }
+
   static void run_alone(PartBody body, void* data) {
     PartOfThread& part = part_of_thread();
     const PartOfThread before = part;
@@ -189,6 +200,7 @@ class Team {
   }
 
   void work(int member) {
+    threads_[static_cast<size_t>(member)].store(static_cast<pid_t>(syscall(SYS_gettid)));
     uint64_t seen = 0;
     for (;;) {
       const auto changed = [&] { return region_.load(std::memory_order_acquire) != seen; };
@@ -197,8 +209,6 @@ class Team {
         anyone_sleeps_.store(true);
         if (region_.load() != seen) break;
         bell_.wait(rung);
-        const int processor = sched_getcpu();
-        if (processor >= 0 && processor == caller_runs_on_.load(std::memory_order_relaxed)) leave_processor(processor);
       }
       seen = region_.load();
       if (member < static_cast<int>(seen & ((1u << kPartsBits) - 1))) take_parts(seen, member);
@@ -212,13 +222,14 @@ class Team {
   void* data_ = nullptr;
   int maximum_ = 0;
   std::unique_ptr<Claim[]> claims_;
+  std::unique_ptr<std::atomic<pid_t>[]> threads_;  // of the members, 0 until they run
   alignas(64) std::atomic<uint64_t> region_{0};  // counted, with the number of its parts in the low bits
   alignas(64) std::atomic<int> unfinished_{0};
   alignas(64) std::atomic<int> arrived_{0};
   std::atomic<uint32_t> passed_{0};
   alignas(64) std::atomic<bool> anyone_sleeps_{false};
   std::atomic<int> patience_{0};  // microseconds
-  std::atomic<int> caller_runs_on_{-1};  // when it last rang
+  int kept_off_ = -1;  // the processor where no member may run: that of who last rang
   std::atomic<uint32_t> bell_{0};
 };
 
