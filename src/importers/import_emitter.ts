@@ -262,6 +262,7 @@ const clamp = (value: number | bigint): number =>
     : Number(BigInt.asIntN(64, value < -LARGE ? -LARGE : value > LARGE ? LARGE : value));
 const LARGE = BigInt(Number.MAX_SAFE_INTEGER);
 
-const isHalf = (dtype: string): boolean => dtype === 'f16' || dtype === 'bf16';
+/** Floats of 16 bits, which are computed in binary32. */
+export const isHalf = (dtype: string): boolean => dtype === 'f16' || dtype === 'bf16';
 const takes = (op: AnyOp, dtype: string): boolean =>
   Object.values(op.operands as OperandSpecs).some(({ dtypes }) => dtypes.includes(dtype as DType));

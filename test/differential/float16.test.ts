@@ -19,6 +19,7 @@ const kinds = [
   'Add',
   'Sub',
   'Max',
+  'Clip',
   'Relu',
   'LeakyRelu',
   'Abs',
@@ -60,6 +61,8 @@ function model({ steps, opset, outputs, seed }: Draw) {
     { name: 'shape', tensor: tensor('s64', [size, size]) },
     { name: 'scale', tensor: half([0.0313], []) },
     { name: 'zp', tensor: tensor('s8', [5], []) },
+    { name: 'low', tensor: half([-0.7], []) },
+    { name: 'high', tensor: half([1.1], []) },
   ];
   const made = ['x'];
   const emit = (op: string, inputs: string[], attrs: ModelNode['attrs'] = {}): string => {
@@ -79,6 +82,7 @@ function model({ steps, opset, outputs, seed }: Draw) {
     } else if (kind === 'Reshape') made.push(emit('Reshape', [last, 'shape']));
     else if (['Mul', 'Add', 'Sub'].includes(kind)) made.push(emit(kind, [last, other]));
     else if (kind === 'Max') made.push(emit(kind, [last, 'x']));
+    else if (kind === 'Clip') made.push(emit(kind, [last, 'low', 'high']));
     else made.push(emit(kind, [last]));
   }
   const names = [...new Set([made.at(-1) as string, made[outputs % made.length]])].filter((name) => name !== 'x');

@@ -1,6 +1,7 @@
 /** Operators of one operand, element by element. */
 import type { Value } from '../../../ir/define_op.ts';
 import { type DType, dtypeOfOnnxCode } from '../../../ir/dtype.ts';
+import { isHalf } from '../../import_emitter.ts';
 import { onnxTypeName } from '../container/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
@@ -36,11 +37,14 @@ function clip(ctx: NodeContext): Value {
   for (const bound of [min, max]) {
     if (bound && bound.type.shape.length > 1) ctx.refuse('min and max should be scalars', 'min');
   }
-  const known = [min, max].map((bound) => bound && ctx.constantOf(bound));
-  const constant = (min === undefined) === (known[0] === undefined) && (max === undefined) === (known[1] === undefined);
-  if (constant && x.type.dtype === 'f32') {
-    const [low, high] = known.map((bound) => bound && Number(bound.data[0]));
-    return ctx.emit('nn.clip', [x], { min: low ?? -Infinity, max: high ?? Infinity });
+  const constant = [min, max].every((bound) => bound === undefined || ctx.constantOf(bound) !== undefined);
+  if (constant && (x.type.dtype === 'f32' || isHalf(x.type.dtype))) {
+    // One operator, which rounds halves once; a bound that is not a number bounds nothing.
+    const bound = (name: 'min' | 'max', none: number): number => {
+      const given = ctx.scalarOf(name) ?? none;
+      return Number.isNaN(given) ? none : given;
+    };
+    return ctx.emit('nn.clip', [x], { min: bound('min', -Infinity), max: bound('max', Infinity) });
   }
   const above = min ? ctx.emit('nn.max', [x, min]) : x;
   return max ? ctx.emit('nn.min', [above, max]) : above;
