@@ -2,7 +2,7 @@
  * A written ONNX model against the one that it was made from, on random inputs: by the interpreter where it knows every
  * operator, and by ONNX Runtime with its default options as well as without optimizations, which are two arithmetics.
  */
-import { UnskewError } from '../diagnostics/index.ts';
+import { fail, UnskewError } from '../diagnostics/index.ts';
 import { type Graph, nodesOf } from '../ir/index.ts';
 import { legalize } from '../passes/legalize.ts';
 import { compareOutputs, type Tensors } from './compare.ts';
@@ -52,16 +52,12 @@ export async function compareFiles(files: ComparedFiles, terminal: Terminal): Pr
   verdicts.push(...(await inOnnxRuntime(files, terminal)));
   if (unknown.length === 0) return verdicts;
   const what = unknownText(reference);
-  if (verdicts.length === 0)
-    throw new UnskewError([
-      {
-        code: 'U5003',
-        severity: 'error',
-        message: `nothing can compare the two files: ${what}, and onnxruntime does not run them`,
-        location: {},
-        hint: 'install it with: npm install onnxruntime-node',
-      },
-    ]);
+  if (verdicts.length === 0) {
+    const [why, hint] = (await hasOnnxRuntime())
+      ? ['does not run the input on random tensors', 'run both files on tensors of your own']
+      : ['is not installed', 'install it with: npm install onnxruntime-node'];
+    fail('U5003', `nothing can compare the two files: ${what}, and onnxruntime ${why}`, {}, hint);
+  }
   terminal.note(`note: ${what}: onnxruntime alone compares the two files`);
   return verdicts;
 }

@@ -88,3 +88,20 @@ test('compile says where a model runs that has sizes, and that it is not known y
   const { result } = await json(['compile', model, '-o', out, '--shape', 'x=1,1,4,4']);
   expect(result.interpreted).toEqual([]);
 });
+
+test('what ONNX Runtime refuses too cannot be compared, and the reason is the true one', async () => {
+  const model = work.write(
+    'nobody.onnx',
+    quantizedConv({
+      inputs: [{ name: 'x', type: 'float32', dims: [1, 2, 3, 3] }],
+      outputs: [{ name: 'z', type: 'float32' }],
+      nodes: [{ op: 'Strange', domain: 'nobody', inputs: ['x'], outputs: ['z'] }],
+      opsets: { '': 17, nobody: 1 },
+      initializers,
+    }),
+  );
+  const { code, stderr } = await unskew(['rewrite', model, '-o', work.path('nobody.out.onnx'), '--check']);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/U5003[\s\S]*onnxruntime does not run the input/);
+  expect(stderr).not.toContain('npm install');
+});
