@@ -14,14 +14,15 @@ import {
   newArray,
   nodesOf,
   sizeOf,
+  topologicalOrder,
   type ValueId,
 } from '../ir/index.ts';
 import { fittingSizes } from './open_sizes.ts';
 
 /**
- * A tensor for every input, the same for the same seed. Bytes take all their values, wider integers 0 to 9, floats the
- * range that the first quantize behind the input can represent, or −2 to 2. Dimensions that are still symbols get sizes
- * that fit, 1 where that does.
+ * A tensor for every input, the same for the same seed. Bytes take all their values, wider integers 0 to 9, positions in a
+ * table (token ids, token types) those that the table has, floats the range that the first quantize behind the input can
+ * represent, or −2 to 2. Dimensions that are still symbols get sizes that fit, 1 where that does.
  *
  * @throws UnskewError U4001 where none are found
  */
@@ -34,7 +35,8 @@ export function randomFeeds(graph: Graph, seed: number): Feeds {
       if (dtype === 'opaque')
         return fail('U2006', `the input '${id}' is of a type that unskew does not compute with`, { input: id });
       const dims = shape.map((dim) => bindDim(dim, sizes) as number);
-      return [id, randomTensor(dtype, dims, floatRange(graph, id), random)];
+      const range = isFloat(dtype) ? floatRange(graph, id) : integerRange(graph, id, dtype);
+      return [id, randomTensor(dtype, dims, range, random)];
     }),
   );
 }
@@ -50,10 +52,10 @@ function refuseSizes({ inputs, values }: Graph): never {
   );
 }
 
-function randomTensor(dtype: DType, shape: readonly number[], floats: Range, random: () => number): ITensor {
+function randomTensor(dtype: DType, shape: readonly number[], range: Range, random: () => number): ITensor {
   const data = newArray(dtype, sizeOf(shape));
   const isWide = data instanceof BigInt64Array || data instanceof BigUint64Array;
-  const next = elements(dtype, floats, random);
+  const next = elements(dtype, range, random);
   for (let i = 0; i < data.length; i++) data[i] = isWide ? BigInt(next()) : next();
   return { dtype, shape, data };
 }
@@ -63,9 +65,7 @@ function elements(dtype: DType, [low, high]: Range, random: () => number): () =>
   if (dtype === 'f16') return () => 0x3c00 + Math.floor(random() * 0x400);
   if (dtype === 'bf16') return () => 0x3f80 + Math.floor(random() * 0x80);
   if (isFloat(dtype)) return () => low + random() * (high - low);
-  const { bytes, min, max } = dtypes[dtype];
-  const [first, last] = !isInteger(dtype) ? [0, 1] : bytes === 1 ? [min, max] : [0, 9];
-  return () => first + Math.floor(random() * (last - first + 1));
+  return () => low + Math.floor(random() * (high - low + 1));
 }
 
 type Range = readonly [low: number, high: number];
@@ -78,6 +78,31 @@ function floatRange(graph: Graph, input: ValueId): Range {
   const { min, max } = dtypes[quantize.attrs.dtype as DType];
   return [(min - zeroPoint) * Number(scale.data[0]), (max - zeroPoint) * Number(scale.data[0])];
 }
+
+function integerRange(graph: Graph, input: ValueId, dtype: DType): Range {
+  const rows = Math.min(...tablesOf(graph, input));
+  if (Number.isFinite(rows)) return [0, Math.min(rows - 1, isInteger(dtype) && dtypes[dtype].bytes === 1 ? 255 : 9)];
+  const { bytes, min, max } = dtypes[dtype];
+  return !isInteger(dtype) ? [0, 1] : bytes === 1 ? [min, max] : [0, 9];
+}
+
+/** Sizes of the axes that an input, moved or cast, is a position on. */
+function tablesOf(graph: Graph, input: ValueId): number[] {
+  const same = new Set([input]);
+  const sizes: number[] = [];
+  for (const node of topologicalOrder(graph).order) {
+    const [first, second] = node.operands;
+    if (first !== null && same.has(first) && handsOn.has(node.op)) same.add(node.results[0]);
+    if (node.op !== 'nn.gather' || second == null || !same.has(second) || first === null) continue;
+    const size = graph.values[first].type.shape.at(node.attrs.axis as number);
+    if (typeof size === 'number') sizes.push(size);
+  }
+  return sizes;
+}
+
+const handsOn: ReadonlySet<string> = new Set(
+  ['cast', 'identity', 'reshape', 'transpose', 'expand', 'slice', 'tile'].map((name) => `nn.${name}`),
+);
 
 /** Uniform numbers in [0, 1) (mulberry32). */
 function randomSource(seed: number): () => number {

@@ -2,7 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { explainGraph } from '../../../src/cli/explaining.ts';
 import { fittingSizes } from '../../../src/cli/open_sizes.ts';
 import { randomFeeds } from '../../../src/cli/random.ts';
-import { type Graph, GraphBuilder, interpret, type Shape, sizeOf, tensor, type Value } from '../../../src/ir/index.ts';
+import {
+  type Graph,
+  GraphBuilder,
+  interpret,
+  parse,
+  type Shape,
+  sizeOf,
+  tensor,
+  type Value,
+} from '../../../src/ir/index.ts';
 import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
 import { qnnMatmul } from '../../../src/ir/ops/qnn_matmul.op.ts';
 
@@ -53,4 +62,30 @@ describe('explain', () => {
     expect(withoutPlan).toBe('no sizes were found that fit its open dimensions; give some with --shape');
     expect(layers.flatMap(({ fired }) => fired.map(({ rule }) => rule))).toContain('select-nn-matmul');
   });
+});
+
+const floats = (count: number): string => Buffer.from(new Float32Array(count).buffer).toString('base64');
+
+it('random positions in a table are those that it has, moved and cast or not', () => {
+  const graph = parse(
+    `graph @main(%ids: s64[2,3], %types: s32[3], %count: s64[3]) -> (%a, %b, %c) {
+  %moved = nn.reshape(%ids) {shape=[6]} : s64[6]
+  %a = nn.gather(@table, %moved) {axis=0} : f32[6,2]
+  %wide = nn.cast(%types) {to="s64"} : s64[3]
+  %b = nn.gather(@row, %wide) {axis=-1} : f32[1,3]
+  %c = nn.identity(%count) : s64[3]
+}
+constants {
+  @table : f32[2,2] = base64"${floats(4)}"
+  @row : f32[1,3] = base64"${floats(3)}"
+}
+`,
+    'tables.qir',
+  );
+  for (let seed = 1; seed <= 20; seed++) {
+    const { ids, types } = randomFeeds(graph, seed);
+    expect(Math.max(...Array.from(ids.data as BigInt64Array, Number))).toBeLessThan(2);
+    expect(Math.max(...(types.data as Int32Array))).toBeLessThan(3);
+    expect(() => interpret(graph, randomFeeds(graph, seed))).not.toThrow();
+  }
 });
