@@ -19,7 +19,7 @@ class Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  // Throws std::system_error when there is no thread to be had.
+  // Throws std::system_error when the system gives no thread.
   void submit(Work work);
 
   // The one on which all run that use more than one thread: they have one team, so several would wait for each other.

@@ -129,7 +129,7 @@ void SessionCore::submit(const BufferList& inputs, BufferList outputs, Finished 
   jobs_.push_back({std::move(copies), std::move(outputs), std::move(finished)});
 }
 
-// On the executor, once for each submitted run; those that close() took away are no longer there.
+// On the executor, once for each submitted run. close() may have taken the run away.
 void SessionCore::run_next() {
   Job job;
   {

@@ -3,7 +3,7 @@ import { assert, type Code, fail, type Location, UnskewError } from '../diagnost
 import type { Emitter } from '../ir/builder.ts';
 import type { ConstantPool } from '../ir/constant_pool.ts';
 import type { AnyOp, AttrValue, OperandSpecs, Value } from '../ir/define_op.ts';
-import { type DType, dtypes, isFloat } from '../ir/dtype.ts';
+import { type DType, dtypes, isFloat, isHalf } from '../ir/dtype.ts';
 import type { Node, ValueInfo } from '../ir/graph.ts';
 import { evaluateNode } from '../ir/interpret.ts';
 import { findOp } from '../ir/op_table.ts';
@@ -262,7 +262,5 @@ const clamp = (value: number | bigint): number =>
     : Number(BigInt.asIntN(64, value < -LARGE ? -LARGE : value > LARGE ? LARGE : value));
 const LARGE = BigInt(Number.MAX_SAFE_INTEGER);
 
-/** Floats of 16 bits, which are computed in binary32. */
-export const isHalf = (dtype: string): boolean => dtype === 'f16' || dtype === 'bf16';
 const takes = (op: AnyOp, dtype: string): boolean =>
   Object.values(op.operands as OperandSpecs).some(({ dtypes }) => dtypes.includes(dtype as DType));

@@ -10,7 +10,6 @@
  */
 import { enablePatches, produceWithPatches } from 'immer';
 import {
-  constantOf,
   type Graph,
   type Node,
   type NodeId,
@@ -21,19 +20,13 @@ import {
   type ValueInfo,
 } from '../ir/index.ts';
 import type { Pass } from './pass.ts';
+import { isIntegerProduct, isZeroPoint } from './remaining.ts';
 
 enablePatches();
 
-const products: ReadonlySet<string> = new Set(['qnn.conv', 'qnn.conv_transpose', 'qnn.matmul']);
-
 /** Whether a node is a product with a zero point that is not 0, as far as one knows. */
-function hasZeroPoint(graph: Graph, { op, operands }: Node): boolean {
-  if (!products.has(op)) return false;
-  return operands.slice(2, 4).some((id) => {
-    const constant = constantOf(graph, id);
-    return id !== null && !(constant && Array.from(constant.data as ArrayLike<number>).every((z) => Number(z) === 0));
-  });
-}
+const hasZeroPoint = (graph: Graph, { op, operands }: Node): boolean =>
+  isIntegerProduct(op) && operands.slice(2, 4).some((id) => isZeroPoint(graph, id));
 
 /** Whether a node dequantizes without the zero point that it had: for a float product, see rules/qdq_subtract.rule.ts. */
 const lostZeroPoint = (before: Graph, { id, op, operands }: Node): boolean =>

@@ -56,6 +56,8 @@ function pairs(left: string, right: string): readonly (readonly [string, number]
   ];
 }
 
+export const isIntegerProduct = (op: string): boolean => Object.hasOwn(integerOperands, op);
+
 const floatProducts: ReadonlySet<string> = new Set(['nn.conv', 'nn.conv_transpose', 'nn.matmul']);
 
 /** Why the zero points of an operator of the file are none of a tensor or a channel. */
@@ -121,7 +123,7 @@ function carriedZeroPoints(editor: GraphEditor, node: Node, add: Add): void {
 }
 
 /** A zero point that is there and not known to be 0 everywhere. */
-function isZeroPoint(graph: Graph, id: ValueId | null | undefined): id is ValueId {
+export function isZeroPoint(graph: Graph, id: ValueId | null | undefined): id is ValueId {
   if (id === null || id === undefined) return false;
   const data = constantOf(graph, id)?.data as ArrayLike<number | bigint> | undefined;
   return data === undefined || Array.prototype.some.call(data, (value) => Number(value) !== 0);

@@ -120,7 +120,7 @@ Engine qnnpack and engine onednn differ from one another by up to 1.44; one flip
 
 What differs begins with one integer: in the images 11, 41 and 59 of qnnpack the first that is another one stands 2e-6, 4e-6 and 2e-5 of a step
 from a tie, behind floats (layer norm, softmax, GELU) that are 1.2e-7 to 8.4e-7 apart; in 56 all integers are those of
-PyTorch 2.15. It is no fault of the quantization: PyTorch 2.15 differs from 2.6 in the same way, in 2 of the 64 images with either
+PyTorch 2.15. The quantization is not at fault: PyTorch 2.15 differs from 2.6 in the same way, in 2 of the 64 images with either
 engine (20 of 640 logits beyond 1e-4, by up to 0.10 and 0.17), since its float kernels order their sums anew from version to version.
 
 | engine | images within 1e-4 | same class | greatest difference |

@@ -25,7 +25,7 @@ export const check = defineCommand({
   name: 'check',
   summary: 'Compare the compiled model with its meaning on random inputs',
   description: [
-    'The reference is the interpreter on the quantized graph, before any zero point is corrected. Integers that are made of integers have to be equal. Floats may differ by the rounding errors that their operators may add up to, and integers that are rounded from such floats lie on either side of a tie where that error leaves the choice: such ties are named and are no failure. With onnxruntime, groups between dequantize and quantize have the bound of their grouping besides, and where it computes one in float it is said why (docs/certificates.md). For anything else the first node is looked for that computes something else, and the exit code is 3.',
+    'The reference is the interpreter on the quantized graph, before any zero point is corrected. Integers that follow from integers have to be equal. Floats may differ by the rounding errors that their operators may add up to, and integers that are rounded from such floats lie on either side of a tie where that error leaves the choice: such ties are named and do not fail the check. With onnxruntime, groups between dequantize and quantize have the bound of their grouping besides, and where it computes one in float it is said why (docs/certificates.md). Anything else is a difference: the first node that computes something else is named, and the exit code is 3.',
     'Where an operator is not supported, --against onnxruntime compares the model that rewrite would write with the model itself.',
   ],
   arguments: { model: modelArgument },

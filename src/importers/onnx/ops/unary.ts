@@ -1,7 +1,6 @@
 /** Operators of one operand, element by element. */
 import type { Value } from '../../../ir/define_op.ts';
-import { type DType, dtypeOfOnnxCode } from '../../../ir/dtype.ts';
-import { isHalf } from '../../import_emitter.ts';
+import { type DType, dtypeOfOnnxCode, isHalf } from '../../../ir/dtype.ts';
 import { onnxTypeName } from '../container/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
