@@ -11,12 +11,11 @@ namespace unskew {
 
 namespace {
 
-Napi::Value version(Napi::Env env) {
-  const dnnl_version_t* linked = dnnl_version();
+Napi::Value version(Napi::Env env, int major, int minor, int patch) {
   Napi::Object result = Napi::Object::New(env);
-  result.Set("major", Napi::Number::New(env, linked->major));
-  result.Set("minor", Napi::Number::New(env, linked->minor));
-  result.Set("patch", Napi::Number::New(env, linked->patch));
+  result.Set("major", Napi::Number::New(env, major));
+  result.Set("minor", Napi::Number::New(env, minor));
+  result.Set("patch", Napi::Number::New(env, patch));
   return frozen(result);
 }
 
@@ -94,7 +93,9 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   data->native_memory = constructor<NativeMemory>(env);
   data->primitive = constructor<Primitive>(env);
   data->session = constructor<Session>(env);
-  exports.Set("version", version(env));
+  const dnnl_version_t* found = dnnl_version();
+  exports.Set("version", version(env, found->major, found->minor, found->patch));
+  exports.Set("builtFor", version(env, DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, DNNL_VERSION_PATCH));
   exports.Set("isa", onednn_isa());
   exports.Set("desc", Napi::Function::New<desc_function>(env, "desc"));
   exports.Set("memory", Napi::Function::New<memory_function>(env, "memory"));

@@ -1,19 +1,19 @@
 /**
  * Loads the native addon, once per process or worker, or says why it cannot and what to do.
  */
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { arch, platform } from 'node:os';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
+import type { OneDnnBinding, OneDnnVersion } from '../codegen/onednn/binding.ts';
 import { fail, UnskewError } from '../diagnostics/index.ts';
+import { addonFault } from './addon_seal.ts';
 
-/** Where `scripts/setup` puts it; the same from src/ and from dist/. */
-const addonPath = fileURLToPath(new URL('../../build/Release/unskew.node', import.meta.url));
+/** The folder of the package; the same from src/ and from dist/. */
+const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** As one types it here: in a working copy scripts/setup, in an application node_modules/unskew/scripts/setup. */
-const setup = relative(process.cwd(), fileURLToPath(new URL('../../scripts/setup', import.meta.url)));
+/** Where `scripts/setup` puts it. */
+const addonPath = `${root}build/Release/unskew.node`;
 
 let loaded: OneDnnBinding | undefined;
 
@@ -51,20 +51,49 @@ function load(path: string): OneDnnBinding {
       "use backend 'reference' here",
     );
   }
-  if (!existsSync(path)) {
-    return fail('U5001', 'the native addon has not been built', { file: path }, `run ${setup}, which builds it`);
-  }
+  const setup = setupCommand();
+  const fault = addonFault(path, root);
+  if (fault !== undefined)
+    return fail('U5001', `the native addon ${fault}`, { file: path }, `run ${setup}, which builds it; ${without}`);
+  let binding: OneDnnBinding;
   try {
-    return createRequire(import.meta.url)(path) as OneDnnBinding;
+    binding = createRequire(import.meta.url)(path) as OneDnnBinding;
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
-    return fail('U5001', `the native addon cannot be loaded: ${cause}`, { file: path }, hintFor(cause));
+    return fail('U5001', `the native addon cannot be loaded: ${cause}`, { file: path }, hintFor(cause, setup));
+  }
+  const { version, builtFor } = binding;
+  if (!isEnough(version, builtFor))
+    return fail(
+      'U5001',
+      `the native addon was built against oneDNN ${shown(builtFor)}, and finds ${shown(version)}`,
+      { file: path },
+      `run ${setup}, which builds it against the oneDNN that is installed; LD_LIBRARY_PATH may name another one; ${without}`,
+    );
+  return binding;
+}
+
+const without = "without it backend 'reference' runs models, slowly";
+
+/** As one types it here: in a working copy scripts/setup, in an application node_modules/unskew/scripts/setup. */
+function setupCommand(): string {
+  const path = `${root}scripts/setup`;
+  try {
+    return relative(process.cwd(), path);
+  } catch {
+    return path; // the working folder is gone
   }
 }
 
-function hintFor(cause: string): string {
+/** oneDNN keeps its interface within a major version, and adds to it with each minor one. */
+const isEnough = (found: OneDnnVersion, needed: OneDnnVersion): boolean =>
+  found.major === needed.major && found.minor >= needed.minor;
+
+const shown = ({ major, minor, patch }: OneDnnVersion): string => `${major}.${minor}.${patch}`;
+
+function hintFor(cause: string, setup: string): string {
   if (/libdnnl/.test(cause)) {
-    return `oneDNN (libdnnl) is missing, or is not the version the addon was built against: run ${setup}, which installs it and builds the addon against it`;
+    return `oneDNN (libdnnl) is missing, or is not the version the addon was built against: run ${setup}, which installs it and builds the addon against it; ${without}`;
   }
   if (/GLIBC|GLIBCXX|libgomp|libstdc\+\+/.test(cause)) {
     return `it was built on another system: run ${setup}, which builds it on this one`;

@@ -223,6 +223,8 @@ describe('scripts/setup', () => {
     rmSync(join(root, 'native/more.cpp'));
     rmSync(join(root, 'build/Release/unskew.node'));
     expect(run().log).toMatch(/^cmake-js configure .*\ncmake-js build .*\n$/);
+    writeFileSync(join(root, 'build/Release/unskew.node'), 'damaged, or of another build');
+    expect(run().log).toMatch(/^cmake-js configure .*\ncmake-js build .*\n$/);
     writeFileSync(join(root, 'node_modules/.package-lock.json'), '{"packages":{"node_modules/a":{"integrity":"0"}}}');
     expect(run().log).toMatch(/^npm ci .*\n$/);
   });

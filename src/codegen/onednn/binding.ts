@@ -157,8 +157,17 @@ export interface NativeSession {
 
 export type KernelIsa = 'scalar' | 'avx2' | 'avx512';
 
+export interface OneDnnVersion {
+  readonly major: number;
+  readonly minor: number;
+  readonly patch: number;
+}
+
 export interface OneDnnBinding {
-  readonly version: { readonly major: number; readonly minor: number; readonly patch: number };
+  /** Of the library that was found. */
+  readonly version: OneDnnVersion;
+  /** Of the headers that the addon was compiled with. */
+  readonly builtFor: OneDnnVersion;
   /** The ISA oneDNN dispatches to here and now (DNNL_MAX_CPU_ISA applied). */
   readonly isa: 'sse41' | 'avx' | 'avx2' | 'avx512' | 'vnni' | 'amx';
 

@@ -1,0 +1,94 @@
+/**
+ * Whether a file is the addon that this unskew's sources build, told before it is loaded: loading a truncated library ends the
+ * process (SIGBUS), one with a flipped bit computes other numbers, and one of other sources takes other arguments.
+ *
+ * `native/seal.cmake` ends the file with a line: a digest of the sources, and a checksum of all that is before it. Both are
+ * looked at each time, which takes some 5 ms once per process.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { systemReason } from '../diagnostics/index.ts';
+
+const seal = /\nunskew addon, sources ([0-9a-f]{64}), checksum ([0-9a-f]{64})\n$/;
+const CHECKSUM_PART = ', checksum '.length + 64 + 1;
+/** No addon comes near: what is larger is not read. */
+const MOST_BYTES = 256 << 20;
+
+/**
+ * What is wrong with the file, as what follows "the native addon"; undefined when nothing is.
+ *
+ * @param root the folder of the package, with the sources that the addon has to be built from
+ */
+export function addonFault(path: string, root: string): string | undefined {
+  let file: Buffer;
+  try {
+    const read = readRegular(path);
+    if (typeof read === 'string') return read;
+    file = read;
+  } catch (error) {
+    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    return isMissing ? 'has not been built' : `cannot be read: ${systemReason(error)}`;
+  }
+  const found = seal.exec(file.subarray(-256).toString('latin1'));
+  if (found === null) return unsealed(file);
+  const [, sources, checksum] = found;
+  if (checksum !== digestOf(file.subarray(0, file.length - CHECKSUM_PART)))
+    return 'is damaged: it does not have the checksum that it was built with';
+  if (sources !== sourcesDigest(root)) return 'was built from other sources than those of this unskew';
+  return undefined;
+}
+
+function readRegular(path: string): Buffer | string {
+  // O_NONBLOCK: opening a pipe must not wait for a writer
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stat = fstatSync(descriptor);
+    if (stat.isDirectory()) return 'is a folder';
+    if (!stat.isFile()) return 'is not a file';
+    if (stat.size > MOST_BYTES) return `is not a native addon: it has ${stat.size} bytes`;
+    const file = Buffer.allocUnsafeSlow(stat.size);
+    for (let at = 0; at < file.length; ) {
+      const count = readSync(descriptor, file, at, file.length - at, at);
+      if (count === 0) return 'became shorter while it was read';
+      at += count;
+    }
+    return file;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Files of an earlier unskew, of another program, or of none. */
+function unsealed(file: Buffer): string {
+  if (file.length === 0) return 'is an empty file';
+  const isElf = file.subarray(0, 4).toString('latin1') === '\x7fELF';
+  if (!isElf) return 'is not a native addon at all';
+  return sectionsEnd(file) > file.length
+    ? 'is truncated'
+    : 'is not of this version of unskew, or not of unskew: it has no mark of its build';
+}
+
+/** The table of sections is the last part of a library (ELF, 64 bits). */
+function sectionsEnd(file: Buffer): number {
+  if (file.length < 64) return Number.POSITIVE_INFINITY;
+  return Number(file.readBigUInt64LE(0x28)) + file.readUInt16LE(0x3a) * file.readUInt16LE(0x3c);
+}
+
+/** As `native/seal.cmake` computes it. */
+function sourcesDigest(root: string): string | undefined {
+  try {
+    const native = readdirSync(join(root, 'native'), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && /\.(cc|h)$/.test(entry.name))
+      .map(({ parentPath, name }) => join(parentPath, name).slice(root.length))
+      .filter((path) => !path.startsWith('native/test/'));
+    const lines = ['CMakeLists.txt', ...native]
+      .sort()
+      .map((path) => `${digestOf(readFileSync(join(root, path)))}  ${path}\n`);
+    return digestOf(lines.join(''));
+  } catch {
+    return undefined; // sources that are not there are no sources of the addon
+  }
+}
+
+const digestOf = (data: Buffer | string): string => createHash('sha256').update(data).digest('hex');
