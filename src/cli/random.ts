@@ -13,7 +13,9 @@ import {
   isInteger,
   newArray,
   nodesOf,
+  refuseTooLarge,
   sizeOf,
+  specialize,
   topologicalOrder,
   type ValueId,
 } from '../ir/index.ts';
@@ -24,11 +26,12 @@ import { fittingSizes } from './open_sizes.ts';
  * table (token ids, token types) those that the table has, floats the range that the first quantize behind the input can
  * represent, or −2 to 2. Dimensions that are still symbols get sizes that fit, 1 where that does.
  *
- * @throws UnskewError U4001 where none are found
+ * @throws UnskewError U4001 where none are found, U1006 where a run needs more memory than is free
  */
 export function randomFeeds(graph: Graph, seed: number): Feeds {
   const random = randomSource(seed);
   const sizes = fittingSizes(graph) ?? refuseSizes(graph);
+  refuseTooLarge(specialize(graph, sizes), 'now');
   return Object.fromEntries(
     graph.inputs.map((id): [string, ITensor] => {
       const { dtype, shape } = graph.values[id].type;

@@ -7,6 +7,7 @@ import { Emitter, type Sink } from '../ir/builder.ts';
 import { ConstantPool } from '../ir/constant_pool.ts';
 import type { AttrValue, Value } from '../ir/define_op.ts';
 import type { Graph, Node, Origin, ValueInfo } from '../ir/graph.ts';
+import { checkSizes } from '../ir/limits.ts';
 import type { Elements } from '../ir/symbolic.ts';
 import type { Loc, NodeId, ValueId } from '../ir/types.ts';
 
@@ -59,6 +60,7 @@ export class Scope {
   define(name: string, info: ValueInfo, loc: Loc): Value {
     const id = name as ValueId;
     if (id in this.values) fail('U2002', `the value '${name}' is defined twice`, loc);
+    checkSizes(info.type, loc, info.constant === undefined ? 'the input' : 'the constant');
     this.values[id] = info;
     return { id, type: info.type };
   }

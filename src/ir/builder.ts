@@ -19,6 +19,7 @@ import type {
 import { canonicalDim } from './dims.ts';
 import type { DType } from './dtype.ts';
 import type { Graph, Node, Origin, ValueInfo } from './graph.ts';
+import { checkSizes } from './limits.ts';
 import { type ITensor, scalar } from './tensor.ts';
 import { formatType, type Loc, type Shape, type TensorType, type ValueId } from './types.ts';
 
@@ -153,6 +154,7 @@ export class GraphBuilder extends Emitter {
     const id = name as ValueId;
     const { values, inputs } = this.#graph;
     if (id in values) fail('U2002', `the value %${name} is defined twice`, this.loc);
+    checkSizes({ dtype, shape }, { ...this.loc, input: name }, 'the input');
     values[id] = { type: { dtype, shape } };
     inputs.push(id);
     return { id, type: { dtype, shape } };
@@ -199,7 +201,7 @@ export function completeAttrs(
     if (value === undefined) fail('U2004', `${op.name} needs the attribute '${name}'`, loc);
     if (!fits(spec.kind, value) || (spec.values && !spec.values.includes(value as string))) {
       const expected = spec.values ? `one of ${spec.values.join(', ')}` : spec.kind;
-      fail('U2004', `${op.name}: attribute '${name}' should be ${expected}, but is ${JSON.stringify(value)}`, loc);
+      fail('U2004', `${op.name}: attribute '${name}' should be ${expected}, but is ${shown(value)}`, loc);
     }
     complete[name] = spec.kind === 'dims' ? canonical(value as Shape) : value;
   }
@@ -214,6 +216,10 @@ export function completeAttrs(
   }
   return complete;
 }
+
+/** JSON has neither NaN nor infinities. */
+const shown = (value: AttrValue): string =>
+  JSON.stringify(value, (_key, item) => (typeof item === 'number' && !Number.isFinite(item) ? String(item) : item));
 
 /** Sizes in their one spelling: types are compared by it. */
 const canonical = (shape: Shape): Shape =>
@@ -272,5 +278,7 @@ export function inferTypes(
   if (specs.at(-1)?.[1].presence !== 'variadic' && types.length > specs.length)
     refuse(`takes ${specs.length} operands, ${types.length} are given`);
   const inferred = op.infer(named as Parameters<AnyOp['infer']>[0], attrs, refuse);
-  return Array.isArray(inferred) ? inferred : [inferred as TensorType];
+  const results: readonly TensorType[] = Array.isArray(inferred) ? inferred : [inferred as TensorType];
+  for (const type of results) checkSizes(type, loc, `the result of ${op.name}`);
+  return results;
 }

@@ -7,6 +7,8 @@ export * from './dims.ts';
 export * from './dtype.ts';
 export * from './graph.ts';
 export * from './interpret.ts';
+export * from './limits.ts';
+export * from './memory_need.ts';
 export * from './op_table.ts';
 export * from './owned_results.ts';
 export * from './parse.ts';

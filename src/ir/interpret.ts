@@ -7,6 +7,7 @@ import { inferTypes } from './builder.ts';
 import type { AnyOp, OperandSpecs } from './define_op.ts';
 import type { DType } from './dtype.ts';
 import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
+import { interpreterScratch, refuseTooLarge } from './memory_need.ts';
 import { findOp } from './op_table.ts';
 import { ForeignBuffers } from './owned_results.ts';
 import { specialize } from './specialize.ts';
@@ -25,10 +26,13 @@ export interface InterpretOptions {
  *
  * @param feeds a tensor for every graph input, by name; sizes of symbolic dimensions follow from them
  * @returns a tensor for every graph output, by name; none shares memory with a feed, a constant or another result
- * @throws UnskewError U4001 for a feed that is missing, unknown or does not fit, U2008 for an opaque operator
+ * @throws UnskewError U4001 for a feed that is missing, unknown or does not fit, U2008 for an opaque operator, U1006 where
+ * more memory is needed than is free
  */
 export function interpret(graph: Graph, feeds: Feeds, { observe }: InterpretOptions = {}): Record<string, ITensor> {
   graph = specialize(graph, checkFeeds(graph, feeds));
+  const concrete = graph;
+  refuseTooLarge(concrete, 'now', (node) => interpreterScratch(concrete, node));
   const foreign = new ForeignBuffers();
   const values = new Map<ValueId, ITensor>(graph.inputs.map((id) => [id, foreign.note(feeds[id])]));
   const valueAt = (id: ValueId): ITensor => {

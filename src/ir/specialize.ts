@@ -4,6 +4,7 @@ import { inferTypes } from './builder.ts';
 import type { AnyOp, AttrSpec, AttrValue } from './define_op.ts';
 import { bindDim } from './dims.ts';
 import { type Graph, type Node, topologicalOrder } from './graph.ts';
+import { checkSizes } from './limits.ts';
 import { findOp } from './op_table.ts';
 import { parseType } from './parse_type.ts';
 import { formatType, type NodeId, type Shape, type TensorType, type ValueId } from './types.ts';
@@ -13,7 +14,10 @@ export function specialize(graph: Graph, bindings: ReadonlyMap<string, number>):
   if (bindings.size === 0) return graph;
   const values: Record<ValueId, Graph['values'][ValueId]> = Object.assign(Object.create(null), graph.values);
   const nodes: Record<NodeId, Node> = Object.assign(Object.create(null), graph.nodes);
-  for (const id of graph.inputs) values[id] = { ...values[id], type: bindType(values[id].type, bindings) };
+  for (const id of graph.inputs) {
+    values[id] = { ...values[id], type: bindType(values[id].type, bindings) };
+    checkSizes(values[id].type, { input: id }, 'the input');
+  }
   for (const node of topologicalOrder(graph).order) {
     const op = findOp(node.op);
     assert(op, `no operator ${node.op}`);

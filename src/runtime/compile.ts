@@ -12,6 +12,8 @@ import {
   type Graph,
   type ITensor,
   interpret,
+  interpreterScratch,
+  refuseTooLarge,
   specialize,
   symbolsIn,
   type Tensor,
@@ -152,7 +154,11 @@ export class Model {
     }
     const binding = loadAddon();
     const concrete = specialize(this.#compiled.graph, bindings);
-    const made = new Executable(buildPlan(concrete, binding, this.#threads), binding);
+    refuseTooLarge(concrete, 'now');
+    const plan = buildPlan(concrete, binding, this.#threads);
+    const interpreted = new Set(plan.steps.flatMap((step) => (step.kind === 'reference' ? [step.node.id] : [])));
+    refuseTooLarge(concrete, 'now', (node) => (interpreted.has(node.id) ? interpreterScratch(concrete, node) : 0));
+    const made = new Executable(plan, binding);
     this.#executables.set(key, made);
     for (const [oldest, executable] of this.#executables) {
       if (this.#executables.size <= KEPT_SHAPES) break;
@@ -248,6 +254,7 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}): Compil
   const bound = options.inputShapes ? bindShapes(graph, options.inputShapes) : graph;
   refuseUnknown(bound);
   refuseOpenSizes(bound);
+  refuseTooLarge(bound, 'ever');
   const legalized = legalize(bound, {
     target,
     ...(costs && { costs }),

@@ -3,14 +3,10 @@ export const fallingShort: Readonly<Record<string, string>> = {
   'torch/mobile-ptl-qnnpack.ptl': 'not read yet',
   'torch/static-3d-qnnpack-pt.pt': 'not read yet',
   'torch/qat-fake-trace-qnnpack.pt': 'not read yet',
-  'onnx/dim-2e33.onnx': 'faulty input',
-  'onnx/stride-2e33.onnx': 'faulty input',
-  'onnx/pad-2e20.onnx': 'faulty input',
   'text/bad-string.qir': 'faulty input',
   'onnx/13a_same_upper_stride2.onnx':
     'one value at a tie is what ONNX Runtime computes by default, a step from what it computes without optimizations',
   'onnx/01a_missing.onnx': 'faulty input',
   'onnx/02a_batch_of_output_left_1.onnx': 'faulty input',
   'onnx/20a_dup_init_same.onnx': 'faulty input',
-  'onnx/09p_4d.onnx': 'faulty input',
 };

@@ -3,8 +3,10 @@
  * or kernel serves, single nodes on the interpreter. A network of known operators is one segment.
  */
 import {
+  type AttrSpecs,
   constantOf,
   dtypes,
+  findOp,
   type Graph,
   isStatic,
   type Node,
@@ -63,7 +65,27 @@ function refusal(node: Node, view: GraphView): string | undefined {
     if (shape.length > 6 || dtypes[dtype as keyof typeof dtypes] === undefined)
       return `the type ${dtype} of rank ${shape.length}`;
   }
-  return lowering.refuses?.(node, view);
+  return beyondNative(node, view) ?? lowering.refuses?.(node, view);
+}
+
+/** Primitives and kernels take sizes and steps of 32 bits, and windows over one to three axes. */
+const NATIVE_MOST = 2 ** 31 - 1;
+const NATIVE_AXES = 3;
+
+function beyondNative(node: Node, view: GraphView): string | undefined {
+  const specs = findOp(node.op)?.attrs as AttrSpecs;
+  for (const [name, value] of Object.entries(node.attrs)) {
+    const { kind } = specs[name];
+    if (kind !== 'int' && kind !== 'ints') continue;
+    const far = [value].flat().find((item) => (item as number) > NATIVE_MOST || (item as number) < -NATIVE_MOST - 1);
+    if (far !== undefined) return `${name} of ${far}, which has more than 32 bits`;
+  }
+  for (const id of [...node.operands, ...node.results]) {
+    const far = id !== null && (view.shape(id) as readonly number[]).find((size) => size > NATIVE_MOST);
+    if (far) return `an axis of ${far}, which has more than 32 bits`;
+  }
+  const axes = Array.isArray(node.attrs.dilations) ? node.attrs.dilations.length : 0;
+  return axes > NATIVE_AXES ? `a window over ${axes} axes` : undefined;
 }
 
 /** As few groups as a greedy schedule finds: all native nodes that are ready, then one reference node, and so on. */

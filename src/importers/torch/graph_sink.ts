@@ -5,6 +5,7 @@ import { ConstantPool } from '../../ir/constant_pool.ts';
 import type { Value } from '../../ir/define_op.ts';
 import type { DType } from '../../ir/dtype.ts';
 import type { Graph, Node, Origin, ValueInfo } from '../../ir/graph.ts';
+import { checkSizes } from '../../ir/limits.ts';
 import { nnIdentity } from '../../ir/ops/nn_movement.op.ts';
 import type { ITensor } from '../../ir/tensor.ts';
 import type { NodeId, TensorType, ValueId } from '../../ir/types.ts';
@@ -49,6 +50,7 @@ export class GraphSink {
 
   input(name: string, type: TensorType): Value {
     const id = this.emitter.fresh(name) as ValueId;
+    checkSizes(type, { input: name }, 'the input');
     this.#values.set(id, { type });
     this.#inputs.push(id);
     return { id, type };

@@ -41,9 +41,8 @@ export function convolve(options: ConvolveOptions): Float64Array {
       if (bias) y.fill(bias[o], yBase, yBase + outputSize);
       for (let c = 0; c < perGroup; c++) {
         const xBase = (n * channels + firstChannel + c) * inputSize;
-        for (let t = 0; t < taps.length; t++) {
-          const weight = w[(o * perGroup + c) * tapCount + t] - zero;
-          const { inputAt, outputAt } = taps[t];
+        for (const { index, inputAt, outputAt } of taps) {
+          const weight = w[(o * perGroup + c) * tapCount + index] - zero;
           for (let i = 0; i < outputAt.length; i++) y[yBase + outputAt[i]] += x[xBase + inputAt[i]] * weight;
         }
       }

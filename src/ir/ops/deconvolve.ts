@@ -3,7 +3,7 @@ import { type AttrValues, attr, type Refuse } from '../define_op.ts';
 import { addDims, mulDims } from '../dims.ts';
 import { sizeOf } from '../tensor.ts';
 import type { Dim, Shape } from '../types.ts';
-import { convAttrs, tapsOf } from './conv_geometry.ts';
+import { checkWindow, convAttrs, filterKernel, tapsOf } from './conv_geometry.ts';
 import { type SumOptions, shifted } from './convolve.ts';
 
 /** `outputPadding` has one entry per spatial axis: positions added at the end that no tap need reach. */
@@ -21,25 +21,15 @@ export function deconvDim(input: Dim, kernel: number, axis: number, attrs: Decon
 
 /** `[N, O, spatial…]` for `x: [N, C, spatial…]` and `w: [C, O/group, kernel…]`; refuses what does not fit. */
 export function deconvShape(x: Shape, w: Shape, attrs: DeconvAttrs, refuse: Refuse): Shape {
-  const rank = x.length - 2;
-  if (rank < 1)
-    refuse(`the input needs a batch, a channel and at least one spatial axis, but has rank ${x.length}`, 'x');
-  if (w.length !== x.length) refuse(`the input has rank ${x.length}, the filter rank ${w.length}`, 'w');
-  const { strides, pads, dilations, group, outputPadding } = attrs;
-  if ([strides, dilations, outputPadding].some((list) => list.length !== rank) || pads.length !== 2 * rank) {
-    refuse(`strides, dilations, outputPadding need ${rank} entries each, pads ${2 * rank}`);
-  }
-  if (group < 1 || [...strides, ...dilations].some((v) => v < 1))
-    refuse('group, strides and dilations should be positive');
-  if ([...pads, ...outputPadding].some((p) => p < 0)) refuse('negative pads are not allowed');
-  const channels = w[0];
-  if (typeof channels !== 'number' || w.some((d) => typeof d !== 'number'))
-    return refuse('the filter needs a known shape', 'w');
+  const kernel = filterKernel(x, w, refuse);
+  checkWindow(x, { ...attrs, kernel }, refuse);
+  const { group } = attrs;
+  const [channels] = w as readonly number[];
   if (typeof x[1] === 'number' && x[1] !== channels)
     refuse(`the input has ${x[1]} channels, the filter expects ${channels}`, 'x');
   if (channels % group !== 0) refuse(`${channels} channels cannot be shared by ${group} groups`, 'w');
   const spatial = x.slice(2).map((dim, i) => {
-    const out = deconvDim(dim, w[i + 2] as number, i, attrs);
+    const out = deconvDim(dim, kernel[i], i, attrs);
     if (typeof out === 'number' && out < 1) refuse(`spatial axis ${i}: the pads leave nothing of the output`);
     return out;
   });
@@ -72,9 +62,8 @@ export function deconvolve(options: SumOptions<DeconvAttrs>): Float64Array {
         const o = firstFilter + k;
         const yBase = (n * filters + o) * outputSize;
         const zero = zw?.(o) ?? 0;
-        for (let t = 0; t < taps.length; t++) {
-          const weight = w[(c * perGroup + k) * tapCount + t] - zero;
-          const { inputAt: yAt, outputAt: xAt } = taps[t];
+        for (const { index, inputAt: yAt, outputAt: xAt } of taps) {
+          const weight = w[(c * perGroup + k) * tapCount + index] - zero;
           for (let i = 0; i < xAt.length; i++) y[yBase + yAt[i]] += x[xBase + xAt[i]] * weight;
         }
       }

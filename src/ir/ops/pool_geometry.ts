@@ -2,7 +2,7 @@
 import { type AttrValues, attr, type Refuse } from '../define_op.ts';
 import { addDims, divDims } from '../dims.ts';
 import type { Dim, Shape } from '../types.ts';
-import { windowedDim } from './conv_geometry.ts';
+import { checkWindow, windowedDim } from './conv_geometry.ts';
 
 /** Lists have one entry per spatial axis; pads are all begins, then all ends (ONNX order). */
 export const poolAttrs = {
@@ -34,20 +34,11 @@ function ceilWindowedDim(
 
 /** `[N, C, spatial…]` of a pool over `x: [N, C, spatial…]`; refuses what does not fit. */
 export function poolShape(x: Shape, attrs: PoolAttrs, refuse: Refuse): Shape {
-  const rank = x.length - 2;
-  if (rank < 1)
-    refuse(`the input needs a batch, a channel and at least one spatial axis, but has rank ${x.length}`, 'x');
+  const rank = checkWindow(x, attrs, refuse);
   const { kernel, strides, pads, dilations, ceilMode } = attrs;
-  if ([kernel, strides, dilations].some((list) => list.length !== rank) || pads.length !== 2 * rank)
-    refuse(
-      `kernel, strides, dilations and pads should have ${rank}, ${rank}, ${rank} and ${2 * rank} entries, but have ${kernel.length}, ${strides.length}, ${dilations.length} and ${pads.length}`,
-    );
-  if ([...kernel, ...strides, ...dilations].some((v) => v < 1))
-    refuse('kernel, strides and dilations should be positive');
   pads.forEach((pad, i) => {
     const extent = dilations[i % rank] * (kernel[i % rank] - 1) + 1;
-    if (pad < 0 || pad >= extent)
-      refuse(`pads[${i}] = ${pad} should be less than the window of ${extent}, and not negative`);
+    if (pad >= extent) refuse(`pads[${i}] = ${pad} should be less than the window of ${extent}`);
   });
   const size = ceilMode ? ceilWindowedDim : windowedDim;
   const spatial = x.slice(2).map((dim, i) => {

@@ -26,12 +26,21 @@ export function windowCounts(
   includePad: boolean,
 ): Float64Array {
   const rank = attrs.kernel.length;
-  const input = xShape.slice(2).map((size, a) => size + (includePad ? attrs.pads[a] + attrs.pads[a + rank] : 0));
-  const pads = includePad ? attrs.pads.map(() => 0) : attrs.pads;
   const output = yShape.slice(2);
-  const counts = new Float64Array(sizeOf(output));
-  for (const { outputAt } of tapsOf(attrs.kernel, input, output, { ...attrs, pads })) {
-    for (const at of outputAt) counts[at]++;
-  }
+  // the taps inside are a box: their number is the product over the axes
+  let counts = Float64Array.of(1);
+  output.forEach((size, axis) => {
+    const [begin, end] = [attrs.pads[axis], attrs.pads[axis + rank]];
+    const [first, past] = includePad ? [-begin, xShape[axis + 2] + end] : [0, xShape[axis + 2]];
+    const ofAxis = Float64Array.from({ length: size }, (_, o) => {
+      const start = o * attrs.strides[axis] - begin;
+      const tap = (position: number) => Math.ceil((position - start) / attrs.dilations[axis]);
+      return Math.max(0, Math.min(attrs.kernel[axis], tap(past)) - Math.max(0, tap(first)));
+    });
+    counts = Float64Array.from(
+      { length: counts.length * size },
+      (_, i) => counts[Math.floor(i / size)] * ofAxis[i % size],
+    );
+  });
   return counts;
 }

@@ -30,7 +30,7 @@ export const qnnAveragePool = defineOp({
     }
     const real = dequantizeTable({ dtype: x.dtype, scale: q.sx, zeroPoint: zx.data[0] });
     const taps = tapsOf(kernel, input, output, geometry);
-    const counts = new Int32Array(sizeOf(output)).fill(countIncludePad ? sizeOf(kernel) : 0);
+    const counts = new Float64Array(sizeOf(output)).fill(countIncludePad ? sizeOf(kernel) : 0);
     if (!countIncludePad) for (const { outputAt } of taps) for (const o of outputAt) counts[o]++;
     const sums = new Float32Array(counts.length); // every addition rounds
     for (let row = 0; row < x.shape[0] * x.shape[1]; row++) {

@@ -153,10 +153,10 @@ describe('refusals name what is wrong', () => {
   });
 
   test('attributes', () => {
-    refused([x, w], { strides: [1] }).toThrow('strides, dilations and pads should have 2, 2 and 4 entries');
-    refused([x, w], { pads: [0, 0, -1, 0] }).toThrow('negative pads');
+    refused([x, w], { strides: [1] }).toThrow('strides should have 2 entries for 2 spatial axes, but has 1');
+    refused([x, w], { pads: [0, 0, -1, 0] }).toThrow('pads[2] should be 0 or more, but is -1');
     refused([x, w], { dilations: [3, 1] }).toThrow('a window of 3 does not fit into 5');
-    refused([x, w], { group: 0 }).toThrow('should be positive');
+    refused([x, w], { group: 0 }).toThrow('group should be positive, but is 0');
   });
 
   test('a transposed convolution has zero points by result channel', () => {

@@ -162,9 +162,9 @@ describe('the shape of a pool', () => {
     const shape = (x: readonly number[], changes = {}) => expect(() => poolShape(x, { ...attrs, ...changes }, refuse));
     shape([1, 1, 2]).toThrow('a window of 3 does not fit into 2');
     shape([1, 5]).toThrow('has rank 2');
-    shape([1, 1, 4, 4]).toThrow('should have 2, 2, 2 and 4 entries, but have 1, 1, 1 and 2');
+    shape([1, 1, 4, 4]).toThrow('kernel should have 2 entries for 2 spatial axes, but has 1');
     shape([1, 1, 9], { pads: [3, 0] }).toThrow('pads[0] = 3 should be less than the window of 3');
-    shape([1, 1, 9], { strides: [0] }).toThrow('should be positive');
+    shape([1, 1, 9], { strides: [0] }).toThrow('strides[0] should be positive, but is 0');
   });
 });
 

@@ -1,0 +1,39 @@
+/**
+ * How large a tensor may be: the one place that says so. Whatever makes types asks here, `inferTypes` above all, so that
+ * no operator can forget it. What a machine can hold is less and another question: see memory_need.ts.
+ */
+import { fail, type Location } from '../diagnostics/index.ts';
+import { leastOf } from './dims.ts';
+import { dtypes, isDType } from './dtype.ts';
+import { formatType, type TensorType } from './types.ts';
+
+/**
+ * More than a process can address. Below it counts of elements and bytes, and sums of a few of them, are exact in binary64
+ * and far from the ends of 64-bit integers.
+ */
+export const MOST_BYTES = 2 ** 48;
+
+/** Bytes of an element; of a type that is only carried, 1. */
+const bytesPerElement = (dtype: string): number => (isDType(dtype) ? dtypes[dtype].bytes : 1);
+
+/**
+ * Bytes of the smallest tensor of a type, symbols being at least 1. Axes of size 0 count as 1: what goes around them is
+ * still walked over.
+ */
+export const leastBytes = ({ dtype, shape }: TensorType): number =>
+  shape.reduce<number>((bytes, dim) => bytes * Math.max(leastOf(dim), 1), bytesPerElement(dtype));
+
+/** Sizes are whole numbers, none negative, and no tensor is beyond what can be addressed. @throws UnskewError U2005, U1006 */
+export function checkSizes(type: TensorType, where: Location, what: string): void {
+  const { shape } = type;
+  const wrong = shape.findIndex((dim) => typeof dim === 'number' && !(dim >= 0));
+  if (wrong >= 0)
+    fail('U2005', `${what} would be ${formatType(type)}: axis ${wrong} is ${shape[wrong]} positions`, where);
+  if (shape.some((dim) => typeof dim === 'number' && dim > MOST_BYTES) || leastBytes(type) > MOST_BYTES)
+    fail(
+      'U1006',
+      `${what} would be ${formatType(type)}, which is more than any machine holds`,
+      where,
+      'a tensor has at most 2^48 bytes: are a size, a pad or a count of repeats wrong by some powers of two?',
+    );
+}

@@ -1,0 +1,98 @@
+/**
+ * The memory that a run of a graph needs at least, at the node where that is the most: constants and feeds, results that
+ * somebody still reads, and those of the node. A graph that needs more than there is gets refused before anything is tried:
+ * systems promise memory that they do not have, and end the process when it is used.
+ */
+import { fail } from '../diagnostics/index.ts';
+import { leastOf } from './dims.ts';
+import { dtypes, isDType } from './dtype.ts';
+import { LARGEST_ARRAY, memoryFor } from './free_memory.ts';
+import { type Graph, type Node, topologicalOrder } from './graph.ts';
+import { findOp } from './op_table.ts';
+import { formatType, type TensorType, type ValueId } from './types.ts';
+
+/** Nobody asks the system for less. */
+const ALWAYS_THERE = 2 ** 28;
+
+const elementsOf = ({ shape }: TensorType): number =>
+  shape.reduce<number>((count, dim) => count * Math.max(leastOf(dim), typeof dim === 'number' ? 0 : 1), 1);
+
+/** Bytes of a value, symbols being at least 1. */
+const bytesOf = (type: TensorType): number => elementsOf(type) * (isDType(type.dtype) ? dtypes[type.dtype].bytes : 0);
+
+/** The interpreter computes in binary64, what moves elements aside. */
+export function interpreterScratch(graph: Graph, node: Node): number {
+  if (findOp(node.op)?.traits.includes('movement')) return 0;
+  const values = [...node.operands, ...node.results].filter((id) => id !== null);
+  return values.reduce((bytes, id) => bytes + 8 * elementsOf(graph.values[id].type), 0);
+}
+
+export interface MemoryNeed {
+  readonly bytes: number;
+  /** Where it is the most; undefined in a graph without nodes. */
+  readonly node: Node | undefined;
+}
+
+/** @param scratch bytes that a node needs besides its operands and results */
+export function memoryNeed(graph: Graph, scratch: (node: Node) => number = () => 0): MemoryNeed {
+  const { order } = topologicalOrder(graph);
+  /** Values that are seen through others: the same memory. */
+  const roots = new Map<ValueId, ValueId>();
+  const rootOf = (id: ValueId): ValueId => roots.get(id) ?? id;
+  const lastUse = new Map<ValueId, number>();
+  order.forEach((node, at) => {
+    if (isView(node)) roots.set(node.results[0], rootOf(node.operands[0] as ValueId));
+    for (const id of node.operands) if (id !== null) lastUse.set(rootOf(id), at);
+  });
+  for (const id of graph.outputs) lastUse.set(rootOf(id), Number.POSITIVE_INFINITY);
+  const isHeld = (id: ValueId): boolean => graph.values[id].constant !== undefined;
+  const held = new Set([...graph.inputs, ...[...lastUse.keys()].filter(isHeld)]);
+  let alive = [...held].reduce((bytes, id) => bytes + bytesOf(graph.values[id].type), 0);
+  let most: MemoryNeed = { bytes: alive, node: order[0] };
+  order.forEach((node, at) => {
+    if (!isView(node)) for (const id of node.results) alive += bytesOf(graph.values[id].type);
+    const bytes = alive + scratch(node);
+    if (bytes > most.bytes) most = { bytes, node };
+    const over = [...node.operands, ...node.results].filter((id) => id !== null).map(rootOf);
+    for (const id of new Set(over))
+      if (!held.has(id) && (lastUse.get(id) ?? at) <= at) alive -= bytesOf(graph.values[id].type);
+  });
+  return most;
+}
+
+const isView = ({ op }: Node): boolean => op === 'nn.identity' || op === 'nn.reshape';
+
+/**
+ * @param when whether the graph is about to run, or is to run at all on a machine like this
+ * @throws UnskewError U1006 for a graph that needs more memory than there is
+ */
+export function refuseTooLarge(graph: Graph, when: 'now' | 'ever', scratch?: (node: Node) => number): void {
+  for (const node of topologicalOrder(graph).order) {
+    for (const id of [...node.operands, ...node.results]) {
+      const type = id === null ? undefined : graph.values[id].type;
+      if (type !== undefined && bytesOf(type) > LARGEST_ARRAY)
+        fail(
+          'U1006',
+          `%${id}: ${formatType(type)} takes ${gibibytes(bytesOf(type))}, and this Node.js makes no array of more than ${gibibytes(LARGEST_ARRAY)}`,
+          { op: node.op, ...node.loc },
+          `${SMALLER}, or a newer Node.js`,
+        );
+    }
+  }
+  const { bytes, node } = memoryNeed(graph, scratch);
+  if (bytes <= ALWAYS_THERE) return;
+  const there = memoryFor(when);
+  if (bytes <= there) return;
+  const results = node?.results.map((id) => formatType(graph.values[id].type)).join(', ');
+  fail(
+    'U1006',
+    `to compute ${results ?? 'the outputs'} takes ${gibibytes(bytes)} of memory with all that is held at that point, and ${gibibytes(there)} are ${when === 'now' ? 'free' : 'there'}`,
+    node === undefined ? {} : { op: node.op, ...node.loc },
+    `${SMALLER}, or a machine with more memory`,
+  );
+}
+
+const SMALLER = 'smaller sizes help (inputShapes in the API, --shape on the command line)';
+
+const gibibytes = (bytes: number): string =>
+  `${(bytes / 2 ** 30).toLocaleString('en', { maximumFractionDigits: 1 })} GiB`;
