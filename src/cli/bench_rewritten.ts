@@ -34,7 +34,7 @@ export async function benchRewritten(
   { feeds: tensors, threads, strategy }: Benched,
   terminal: Terminal,
 ): Promise<BenchedFiles> {
-  const { model, written } = rewrittenFor(source, graph, strategy);
+  const { model, written } = rewrittenFor(source, graph, strategy, terminal);
   terminal.note(`note: ${unknownText(graph)}: onnxruntime runs the rewritten model instead`);
   const feeds = publicFeeds(tensors);
   const options = threads === undefined ? {} : { threads };

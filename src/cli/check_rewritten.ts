@@ -20,8 +20,11 @@ export const isForOnnxRuntimeAlone = (graph: Graph, against: readonly string[]):
   against.length > 0 && against.every((name) => name === 'onnxruntime') && unknownOperators(graph).length > 0;
 
 /** The model that `rewrite` would write, for ONNX Runtime to run beside the model itself. @throws UnskewError U5003 */
-export function rewrittenFor(source: Source, graph: Graph, strategy: Strategy | undefined) {
-  const { graph: symmetric, quantized } = legalize(graph, { ...(strategy && { strategy }) });
+export function rewrittenFor(source: Source, graph: Graph, strategy: Strategy | undefined, terminal: Terminal) {
+  const { graph: symmetric, quantized } = legalize(graph, {
+    ...(strategy && { strategy }),
+    onProof: terminal.proving,
+  });
   const model = onnxModelOf(source);
   if (typeof model === 'string')
     return fail(
@@ -40,7 +43,7 @@ export async function checkRewritten(
   { strategy, threads, seeds }: Checked,
   terminal: Terminal,
 ) {
-  const { model, written, graphs } = rewrittenFor(source, graph, strategy);
+  const { model, written, graphs } = rewrittenFor(source, graph, strategy, terminal);
   const files = { graphs, original: graph, models: [model, written], seeds, ...(threads && { threads }) } as const;
   const verdicts = await compareFiles(files, terminal);
   return { file: source.path, seeds, agrees: verdicts.every(({ agrees }) => agrees), verdicts };

@@ -6,7 +6,7 @@ import { type Graph, nodesOf, specialize } from '../ir/index.ts';
 import { describeMode } from '../numerics/index.ts';
 import { findRule } from '../passes/all_rules.ts';
 import { foldWeights } from '../passes/fold_constants.ts';
-import { legalize, resolveTarget } from '../passes/legalize.ts';
+import { type LegalizeOptions, legalize, resolveTarget } from '../passes/legalize.ts';
 import { runPipeline } from '../passes/manager.ts';
 import type { PassTrace } from '../passes/pass.ts';
 import { recipeOf } from '../passes/proofs/rounding.ts';
@@ -47,8 +47,13 @@ export interface Explained {
   readonly withoutPlan?: string;
 }
 
-export function explainGraph(graph: Graph, target: Target['name'], strategy: Strategy | undefined): Explained {
-  const legal = legalize(graph, { target, ...(strategy && { strategy }) });
+export function explainGraph(
+  graph: Graph,
+  target: Target['name'],
+  strategy: Strategy | undefined,
+  onProof?: LegalizeOptions['onProof'],
+): Explained {
+  const legal = legalize(graph, { target, ...(strategy && { strategy }), ...(onProof && { onProof }) });
   const misses: Miss[] = [...legal.misses];
   let trace: readonly PassTrace[] = legal.trace;
   let plan: ReturnType<typeof fallbacks> = { reasons: new Map() };

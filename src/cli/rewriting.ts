@@ -66,7 +66,7 @@ export async function rewriteGraph(
   };
   const result =
     values.passes === undefined
-      ? legalized(graph, { target: values.target, strategy, afterPass })
+      ? legalized(graph, { target: values.target, strategy, afterPass, onProof: terminal.proving })
       : runListed(graph, values.passes, { target: values.target, strategy, afterPass });
   const passes = result.trace.map(({ pass, milliseconds, events }) => ({
     pass,
@@ -87,6 +87,7 @@ interface Request {
   readonly target: 'symmetric' | 'onednn';
   readonly strategy: Strategy;
   readonly afterPass: (pass: { readonly name: string }, graph: Graph) => void;
+  readonly onProof?: Terminal['proving'];
 }
 
 type Outcome = Omit<Rewritten, 'passes'> & {

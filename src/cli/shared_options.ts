@@ -84,11 +84,12 @@ export function compileSource(
   source: Source,
   values: Omit<CompileValues, 'shape' | 'batch'>,
   graph: Graph,
+  { proving }: Terminal,
 ): CompiledModel {
   const { backend, threads, strategy } = values;
   if (source.compiled === undefined) {
     const given = { ...(threads && { threads }), ...(strategy && { strategy }) };
-    return compileGraph(graph, { backend, ...given });
+    return compileGraph(graph, { backend, ...given, onProof: proving });
   }
   if (strategy !== undefined)
     throw new UsageError(
@@ -99,9 +100,14 @@ export function compileSource(
 }
 
 /** A graph of a source, ready to run. */
-export function modelOf(source: Source, values: Omit<CompileValues, 'shape' | 'batch'>, graph: Graph): Model {
+export function modelOf(
+  source: Source,
+  values: Omit<CompileValues, 'shape' | 'batch'>,
+  graph: Graph,
+  terminal: Terminal,
+): Model {
   const { backend, threads } = values;
-  return new Model(compileSource(source, values, graph), { backend, ...(threads && { threads }) });
+  return new Model(compileSource(source, values, graph, terminal), { backend, ...(threads && { threads }) });
 }
 
 /** Says when part of the model does not run natively. */

@@ -128,6 +128,9 @@ export class Terminal {
     this.#hasProgress = true;
   }
 
+  /** How far proofs are. */
+  readonly proving = (done: number, of: number): void => this.progress(`proving: ${done} of ${of}`);
+
   clearProgress(): void {
     if (!this.#hasProgress) return;
     this.#streams.stderr.write('\r\x1b[K');

@@ -9,7 +9,7 @@ import { approximateProducts } from './float_products.ts';
 import { lazily } from './lazily.ts';
 import type { PassTrace } from './pass.ts';
 import type { ByteSums } from './proofs/byte_sums.ts';
-import { type CheckedRegion, checkGraphs, checkPrimitives, Session } from './proofs/check.ts';
+import { type CheckedRegion, checkGraphs, checkPrimitives, type OnProof, Session } from './proofs/check.ts';
 import { isProved, isRefuted, type Obligation } from './proofs/obligation.ts';
 import type { Exactness } from './rewrite/rule.ts';
 import type { Target } from './target.ts';
@@ -52,18 +52,20 @@ type Checked = ReadonlyMap<ValueId, CheckedRegion>;
 /** The proofs about one rewriting; passes over weights are shared by all of them. */
 export class Prover {
   readonly #session: Session;
+  readonly #onProof: OnProof | undefined;
 
   /** @param sums how 8-bit weights are added up */
-  constructor(sums?: ByteSums) {
+  constructor(sums?: ByteSums, onProof?: OnProof) {
     this.#session = new Session(undefined, sums);
+    this.#onProof = onProof;
   }
 
   /** What corrections owe: `before` and `after` mean the same. */
-  corrections = (before: Graph, after: Graph): Checked => checkGraphs(before, after, this.#session);
+  corrections = (before: Graph, after: Graph): Checked => checkGraphs(before, after, this.#session, this.#onProof);
 
   /** What selection owes: the fused operators mean the same, and the primitives compute what they mean. */
   selection(before: Graph, selected: Graph, target: Target): Checked {
-    const checked = new Map(checkGraphs(before, selected, this.#session));
+    const checked = new Map(checkGraphs(before, selected, this.#session, this.#onProof));
     for (const [node, obligations] of checkPrimitives(selected, target, this.#session)) {
       const region = checked.get(node);
       checked.set(node, {

@@ -13,6 +13,7 @@ import { guarded, type PipelineOptions, runPipeline } from './manager.ts';
 import type { PassTrace } from './pass.ts';
 import { correctPipeline, quantizePipeline } from './pipelines.ts';
 import type { ByteSums } from './proofs/byte_sums.ts';
+import type { OnProof } from './proofs/check.ts';
 import { otherWays, refutationsOf, type Tried } from './proofs/other_ways.ts';
 import { leftInFloat } from './qdq/left_in_float.ts';
 import { type RemainingZeroPoint, remainingZeroPoints } from './remaining.ts';
@@ -34,6 +35,8 @@ export interface LegalizeOptions extends Partial<Pick<PipelineOptions, 'onMiss' 
   readonly verify?: boolean;
   /** How proofs add up 8-bit weights; in TypeScript unless given. */
   readonly byteSums?: ByteSums;
+  /** Told before each proof how many are done, of how many: large models have hundreds. */
+  readonly onProof?: OnProof;
 }
 
 const optionNames: OptionNames<LegalizeOptions> = {
@@ -42,6 +45,7 @@ const optionNames: OptionNames<LegalizeOptions> = {
   costs: true,
   verify: true,
   byteSums: true,
+  onProof: true,
   onMiss: true,
   afterPass: true,
   reproducers: true,
@@ -94,7 +98,7 @@ function legalizeGraph(graph: Graph, options: LegalizeOptions): LegalizeResult {
   const untouched = (before: Graph) => (isForFile(before, target) ? [leaveUntouched(before)] : []);
   const quantized = runPipeline(graph, [...quantizePipeline(target), ...untouched(graph)], pipeline);
   const left = (graph.profile ?? 'ort') === 'ort' ? leftInFloat(graph) : undefined;
-  const prover = new Prover(options.byteSums);
+  const prover = new Prover(options.byteSums, options.onProof);
   const correct = (strategy: Strategy) => {
     const strategies: StrategyReport[] = [];
     const passes = [

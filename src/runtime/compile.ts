@@ -24,7 +24,7 @@ import {
 } from '../ir/index.ts';
 import type { Certificate } from '../passes/certificate.ts';
 import { foldWeights } from '../passes/fold_constants.ts';
-import { type LegalizeResult, legalize } from '../passes/legalize.ts';
+import { type LegalizeOptions, type LegalizeResult, legalize } from '../passes/legalize.ts';
 import { runPipeline } from '../passes/manager.ts';
 import type { Strategy, StrategyReport } from '../passes/strategies.ts';
 import { defaultTarget, type Target } from '../passes/target.ts';
@@ -52,6 +52,8 @@ export interface CompileOptions {
   readonly verify?: boolean;
   /** Whose arithmetic requantization follows; `ort` unless the model says otherwise. */
   readonly profile?: ImportOptions['profile'];
+  /** Told before each proof how many are done, of how many. */
+  readonly onProof?: LegalizeOptions['onProof'];
 }
 
 const optionNames: OptionNames<CompileOptions> = {
@@ -63,6 +65,7 @@ const optionNames: OptionNames<CompileOptions> = {
   measuredCosts: true,
   verify: true,
   profile: true,
+  onProof: true,
 };
 
 export type Feed = Readonly<Record<string, TensorLike>>;
@@ -261,6 +264,7 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}): Compil
     ...(binding && { byteSums: nativeByteSums(binding) }),
     ...(options.strategy && { strategy: options.strategy }),
     ...(options.verify !== undefined && { verify: options.verify }),
+    ...(options.onProof && { onProof: options.onProof }),
   });
   const selected = runPipeline(legalized.graph, [select], { target }).graph;
   return {

@@ -55,7 +55,7 @@ export const bench = defineCommand({
     if (isForOnnxRuntimeAlone(graph, values.vs ? [values.vs] : []))
       return benchRewritten(source, graph, { ...values, feeds: tensors }, terminal);
     const start = performance.now();
-    const model = modelOf(source, values, graph);
+    const model = modelOf(source, values, graph, terminal);
     try {
       const feeds = publicFeeds(tensors);
       await model.run(feeds);

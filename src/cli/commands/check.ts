@@ -54,7 +54,11 @@ export const check = defineCommand({
     const reference = legal?.quantized ?? graph;
     const grouping = legal?.certificate.grouping ?? [];
     const threads = values.threads ?? availableParallelism();
-    const ours = compiledSide(compileSource(source, { ...values, backend: 'onednn' }, graph), reference, threads);
+    const ours = compiledSide(
+      compileSource(source, { ...values, backend: 'onednn' }, graph, terminal),
+      reference,
+      threads,
+    );
     const names = values.against.length === 0 ? ['interpreter'] : values.against;
     const seeds = seedsOf(values);
     const verdicts: Verdict[] = [];

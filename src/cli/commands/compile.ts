@@ -44,7 +44,11 @@ export const compile = defineCommand({
     const start = performance.now();
     const { threads, strategy } = values;
     const graph = withShapes(source.graph, values);
-    const compiled = compileGraph(graph, { ...(threads && { threads }), ...(strategy && { strategy }) });
+    const compiled = compileGraph(graph, {
+      ...(threads && { threads }),
+      ...(strategy && { strategy }),
+      onProof: terminal.proving,
+    });
     const milliseconds = performance.now() - start;
     const bytes = writeCompiledFile(compiled);
     readBackCompiled(bytes, compiled);

@@ -30,7 +30,7 @@ export const explain = defineCommand({
         { file: model },
         'explain the model that it was compiled from',
       );
-    const { layers, withoutPlan } = explainGraph(withShapes(graph, values), target, strategy);
+    const { layers, withoutPlan } = explainGraph(withShapes(graph, values), target, strategy, terminal.proving);
     const wanted = node === undefined ? layers : layers.filter((l) => l.layer === node || l.nodes.includes(node));
     if (node !== undefined && wanted.length === 0) {
       const near = closest(

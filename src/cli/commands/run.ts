@@ -46,7 +46,7 @@ export const run = defineCommand({
   async run(values, terminal) {
     if (values.output === STANDARD_STREAM) terminal.claimStdout();
     const { source, graph, feeds } = await openWithFeeds(values.model, values, terminal);
-    const model = modelOf(source, values, graph);
+    const model = modelOf(source, values, graph, terminal);
     try {
       terminal.progress('running');
       const start = performance.now();

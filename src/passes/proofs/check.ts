@@ -21,11 +21,25 @@ import { findWitness } from './witness.ts';
 
 export { Session };
 
+/** Told of every value before it is checked, of which there are `of`. */
+export type OnProof = (done: number, of: number) => void;
+
 /** The obligations of every value that both graphs have and compute differently, operands first. */
-export function checkGraphs(before: Graph, after: Graph, session = new Session()): Map<ValueId, CheckedRegion> {
+export function checkGraphs(
+  before: Graph,
+  after: Graph,
+  session = new Session(),
+  onProof?: OnProof,
+): Map<ValueId, CheckedRegion> {
   const pair = new GraphPair(before, after);
   const checker = new Checker(pair, session);
-  const found = new Map(pair.changed().map((root) => [root, checker.check(root)]));
+  const changed = pair.changed();
+  const found = new Map(
+    changed.map((root, done) => {
+      onProof?.(done, changed.length);
+      return [root, checker.check(root)];
+    }),
+  );
   if (pair.sameInterface) return found;
   const other = open('the graphs have other inputs or outputs');
   for (const id of before.outputs) {

@@ -5,6 +5,7 @@
  *   v[i, j] = Σ_i e_i ⊗ v[i, ·]
  */
 import { type ITensor, sizeOf } from '../../ir/index.ts';
+import { apart, positions } from './marks.ts';
 import { remember } from './remember.ts';
 import type { Ring } from './ring.ts';
 import {
@@ -12,7 +13,6 @@ import {
   isOnes,
   ones,
   outer,
-  range,
   readAlong,
   reshaped,
   type Term,
@@ -37,7 +37,7 @@ export const decomposed = (tensor: ITensor, ring: Ring): Terms | undefined =>
     if (tensor.data.length === 0 || tensor.data.length > MOST_ELEMENTS) return undefined;
     const terms = slices(integers(tensor).map(ring.reduce), shape);
     if (terms.length > MOST_TERMS) return undefined;
-    return { kind: 'terms', shape, terms, marks: shape.map((size) => (size === 1 ? undefined : range(size))) };
+    return { kind: 'terms', shape, terms, marks: shape.map((size) => (size === 1 ? undefined : apart(size))) };
   });
 
 /** Axis by axis; equal slices are one. */
@@ -86,7 +86,7 @@ export function reshapedTerms(v: Terms, shape: readonly number[], ring: Ring): T
   // What is read along axes that were split or joined is not followed: all their positions are taken to differ.
   const marks = groups.flatMap(([from, to]) => {
     const isPlain = from.every((axis) => v.marks[axis] === undefined && v.terms.every((t) => isOnes(t.axes[axis])));
-    return to.map((axis) => (isPlain || shape[axis] === 1 ? undefined : range(shape[axis])));
+    return to.map((axis) => (isPlain || shape[axis] === 1 ? undefined : positions(shape[axis])));
   });
   const terms = v.terms.flatMap((term) =>
     groups.reduce<Term[]>(

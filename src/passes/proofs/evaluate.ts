@@ -7,8 +7,10 @@ import { constantOf, evaluateNode, type Graph, type ITensor, type Node, type Val
 import { decomposed } from './decompose.ts';
 import { picked } from './dense.ts';
 import type { Grid } from './grid.ts';
+import type { Marks } from './marks.ts';
 import { movements } from './movements.ts';
 import { products } from './products.ts';
+import { identityOf } from './remember.ts';
 import type { Ring } from './ring.ts';
 import {
   type Constant,
@@ -26,7 +28,6 @@ import {
   type Value,
 } from './terms.ts';
 import type { Projections } from './unknown_projections.ts';
-import type { Kinds } from './windows.ts';
 
 export interface EvaluationOptions {
   readonly graph: Graph;
@@ -38,6 +39,13 @@ export interface EvaluationOptions {
   readonly weights: Projections;
   /** Only refine the grid: dense values stay empty. */
   readonly learning?: boolean;
+}
+
+/** Of a product: which coordinates of its result are alike, and what besides says what is summed at each of them. */
+export interface Learned {
+  readonly kinds: readonly (Marks | undefined)[];
+  readonly reads: readonly Reading[];
+  readonly sums: unknown;
 }
 
 export type Evaluate = (node: Node, operands: readonly (Value | undefined)[], side: Side) => Value;
@@ -92,14 +100,11 @@ export class Side {
   }
 
   /** The result of a product: `compute` is asked for the positions that matter. */
-  atPositions(
-    shape: readonly number[],
-    learn: () => { readonly kinds: readonly Kinds[]; readonly reads: readonly Reading[] },
-    compute: (at: readonly Int32Array[]) => Dense,
-  ): Dense {
+  atPositions(shape: readonly number[], learn: () => Learned, compute: (at: readonly Int32Array[]) => Dense): Dense {
     if (!this.learning) return compute(this.grid.coordinatesOf(shape));
-    const { kinds, reads } = learn();
+    const { kinds, reads, sums } = learn();
     this.grid.refine(shape, kinds, reads);
+    this.grid.note(sums);
     return empty(shape);
   }
 
@@ -154,20 +159,36 @@ export class Side {
 
   #compute(node: Node): Value {
     const operands = node.operands.map((id) => (id === null ? undefined : this.value(id)));
-    const evaluate = evaluators[node.op] ?? unsupported(`the operator ${node.op}`);
     const constants = operands.map((v) => (v?.kind === 'constant' ? v.tensor : undefined));
     const known = operands.every((v) => v === undefined || v.kind === 'constant');
     const broadcast = node.op === 'nn.expand' && !this.#asTerms(operands[0] as Value);
-    if (known && (foldable.has(node.op) || broadcast))
-      return this.constant(
-        evaluateNode(
-          node,
-          constants.map((t) => t ?? null),
-        )[0],
-      );
+    if (known && (foldable.has(node.op) || broadcast)) {
+      const tensor = folded(node, constants);
+      if (this.learning) this.grid.note(identityOf(tensor));
+      return this.constant(tensor);
+    }
+    const evaluate = evaluators[node.op] ?? unsupported(`the operator ${node.op}`);
+    if (this.learning && !alikeInAllSizes.has(node.op)) this.grid.note(placesOf(node, operands));
     return evaluate(node, operands, this);
   }
 }
+
+const folds = new WeakMap<Node, { readonly operands: readonly (ITensor | undefined)[]; readonly result: ITensor }>();
+/** One object for one node of the same operands: a constant is known to be the same in two sizes where it is one. */
+function folded(node: Node, operands: readonly (ITensor | undefined)[]): ITensor {
+  const known = folds.get(node);
+  if (known?.operands.every((t, i) => t === operands[i])) return known.result;
+  const [result] = evaluateNode(
+    node,
+    operands.map((t) => t ?? null),
+  );
+  folds.set(node, { operands, result });
+  return result;
+}
+
+/** Where elements go: by pads alone, or by all sizes there are. */
+const placesOf = ({ op, attrs }: Node, operands: readonly (Value | undefined)[]): unknown =>
+  op === 'nn.pad' ? attrs.pads : [attrs, operands.map((v) => v?.shape)];
 
 const sameSizes = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((size, i) => size === b[i]);
@@ -197,6 +218,16 @@ const arithmetic: Readonly<Record<string, Evaluate>> = {
 };
 
 const evaluators: Readonly<Record<string, Evaluate>> = { ...arithmetic, ...movements, ...products };
+
+/** Elements stay where they are, or products say themselves what they sum: sizes are of no account besides the classes. */
+const alikeInAllSizes: ReadonlySet<string> = new Set([
+  ...Object.keys(arithmetic),
+  ...Object.keys(products),
+  'nn.identity',
+  'nn.cast',
+  'nn.recentre',
+  'nn.expand',
+]);
 
 /** Evaluated by their own meaning when all operands are constants; never the products, which may be large. */
 const foldable: ReadonlySet<string> = new Set([

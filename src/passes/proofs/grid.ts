@@ -4,32 +4,33 @@
  * tuple of coordinates, and a class is a product of classes of coordinates: (row class) × (column class) × ….
  */
 import { type ITensor, sizeOf } from '../../ir/index.ts';
-import { joinMarks, type Reading, range, unsupported } from './terms.ts';
-import type { Kinds } from './windows.ts';
+import { apart, areApart, joined, type Marks } from './marks.ts';
+import { identityOf, remember } from './remember.ts';
+import { type Reading, range, unsupported } from './terms.ts';
 
 /** Positions per result that are compared at most. */
 const MOST_POSITIONS = 2 ** 24;
 
 export class Grid {
   readonly shape: readonly number[];
-  readonly #kinds: (Int32Array | undefined)[];
+  readonly #kinds: (Marks | undefined)[];
   readonly #slopes: readonly Map<string, number>[];
-  /** Axes whose coordinates are all of their own kind. */
-  readonly #distinct: boolean[];
+  /** Axes of which nothing is known. */
+  readonly #separate = new Set<number>();
+  readonly #notes: unknown[] = [];
   #at: readonly Int32Array[] | undefined;
 
   constructor(shape: readonly number[]) {
     this.shape = shape;
     this.#kinds = shape.map(() => undefined);
     this.#slopes = shape.map(() => new Map());
-    this.#distinct = shape.map(() => false);
   }
 
   /**
    * Coordinates differ where they differ for a value of this shape, which is aligned with the result at its last axis; and
    * where an unknown is read in steps of one size here and of another there.
    */
-  refine(shape: readonly number[], kinds: readonly Kinds[], reads: readonly Reading[]): void {
+  refine(shape: readonly number[], kinds: readonly (Marks | undefined)[], reads: readonly Reading[]): void {
     const lead = this.shape.length - shape.length;
     for (const { leaf, slopes } of reads)
       this.shape.forEach((size, axis) => {
@@ -37,27 +38,32 @@ export class Grid {
         if (size !== 1) this.#steps(leaf, axis, (shape[axis - lead] ?? 1) === 1 ? 0 : slopes[axis - lead]);
       });
     shape.forEach((size, own) => {
-      if (size === 1) return;
+      const kind = kinds[own];
+      if (size === 1) {
+        // One coordinate here; in other sizes it may be of another class.
+        if (kind) this.note(kind[0]);
+        return;
+      }
       const axis = this.#axisOf(shape, own);
       if (axis === undefined) {
         // Reshaped on its way to the result: nothing is known of how coordinates correspond.
-        if (lead === 0) this.#separate(own);
-        else if (kinds[own] || reads.some(({ slopes }) => slopes[own] !== 0))
-          this.shape.forEach((_, i) => void this.#separate(i));
-        return;
-      }
-      if (kinds[own] && !this.#distinct[axis]) {
-        this.#kinds[axis] = joinMarks(this.#kinds[axis], kinds[own]);
-        this.#distinct[axis] = isDistinct(this.#kinds[axis] as Int32Array);
-      }
+        if (lead === 0) this.#separateAxis(own);
+        else if (kind || reads.some(({ slopes }) => slopes[own] !== 0))
+          this.shape.forEach((_, i) => void this.#separateAxis(i));
+      } else if (!this.#separate.has(axis)) this.#kinds[axis] = joined(this.#kinds[axis], kind);
     });
+  }
+
+  /** What classes do not say: with equal notes, equal classes of two sizes are alike. */
+  note(what: unknown): void {
+    this.#notes.push(what);
   }
 
   /** Positions are alike by moving what is read of an unknown along with them, in one step for all that read it. */
   #steps(leaf: string, axis: number, slope: number): void {
     const known = this.#slopes[axis].get(leaf);
     if (known === undefined) this.#slopes[axis].set(leaf, slope);
-    else if (known !== slope) this.#separate(axis);
+    else if (known !== slope) this.#separateAxis(axis);
   }
 
   /** A value was reshaped: along axes that lie elsewhere now, or are others, all coordinates are taken to differ, there and here. */
@@ -69,7 +75,7 @@ export class Grid {
     for (const shape of [from, to])
       for (let own = prefix; own < shape.length - suffix; own++) {
         const axis = own + this.shape.length - shape.length;
-        if (shape[own] !== 1 && axis >= 0 && this.shape[axis] === shape[own]) this.#separate(axis);
+        if (shape[own] !== 1 && axis >= 0 && this.shape[axis] === shape[own]) this.#separateAxis(axis);
       }
   }
 
@@ -88,14 +94,15 @@ export class Grid {
   refineByConstant(t: ITensor): void {
     const lead = this.shape.length - t.shape.length;
     if (lead < 0) {
-      if (sizeOf(t.shape) > 1) this.#kinds.forEach((_, axis) => void this.#separate(axis));
+      if (sizeOf(t.shape) > 1) this.#kinds.forEach((_, axis) => void this.#separateAxis(axis));
       return;
     }
     const shape = [...Array<number>(lead).fill(1), ...t.shape];
     this.refine(
       shape,
       shape.map((size, axis) => {
-        const settled = size === 1 || this.#distinct[axis] || size !== this.shape[axis];
+        const kinds = this.#kinds[axis];
+        const settled = size === 1 || (kinds && areApart(kinds)) || size !== this.shape[axis];
         return settled ? undefined : sliceKinds(t, axis - lead);
       }),
       [],
@@ -108,7 +115,7 @@ export class Grid {
     const at = this.shape.map((size, axis) => {
       const kinds = this.#kinds[axis];
       if (kinds === undefined) return Int32Array.of(0);
-      if (this.#distinct[axis]) return range(size);
+      if (areApart(kinds)) return range(size);
       const first = new Map<number, number>();
       kinds.forEach((kind, i) => {
         if (!first.has(kind)) first.set(kind, i);
@@ -129,17 +136,36 @@ export class Grid {
     });
   }
 
-  #separate(axis: number): void {
-    this.#kinds[axis] = range(this.shape[axis]);
-    this.#distinct[axis] = true;
+  /** From now on only these coordinates: a part of `at` along every axis. */
+  restrict(at: readonly Int32Array[]): void {
+    this.#at = at;
+  }
+
+  /** The classes at the coordinates `at` of an axis. */
+  classesAt = (axis: number): readonly number[] =>
+    Array.from(this.at[axis], (coordinate) => this.#kinds[axis]?.[coordinate] ?? -1);
+
+  /** All that must be equal for classes of two sizes to be the same: notes, how unknowns are read, and what lies along axes of one size. */
+  contextOf(fixedAxes: readonly number[]): string {
+    const along = (axis: number) => {
+      const kinds = this.#kinds[axis];
+      return kinds && areApart(kinds) ? identityOf(kinds) : this.classesAt(axis).join();
+    };
+    return JSON.stringify([this.#notes, this.#slopes.map((slopes) => [...slopes]), fixedAxes.map(along)]);
+  }
+
+  #separateAxis(axis: number): void {
+    if (this.#separate.has(axis)) return;
+    this.#separate.add(axis);
+    this.#kinds[axis] = apart(this.shape[axis]);
   }
 }
 
-const isDistinct = (kinds: Int32Array): boolean =>
-  kinds === range(kinds.length) || (kinds.length <= 2 ** 10 && new Set(kinds).size === kinds.length);
+const slices = new WeakMap<ITensor, Map<number, Marks>>();
+/** Equal slices along an axis get the same mark. */
+const sliceKinds = (t: ITensor, axis: number): Marks => remember(slices, t, axis, () => marksOfSlices(t, axis));
 
-/** Equal slices along an axis get the same number. */
-function sliceKinds({ data, shape }: ITensor, axis: number): Int32Array {
+function marksOfSlices({ data, shape }: ITensor, axis: number): Marks {
   const values = data as ArrayLike<number>;
   const inner = sizeOf(shape.slice(axis + 1));
   const size = shape[axis];
@@ -158,11 +184,13 @@ function sliceKinds({ data, shape }: ITensor, axis: number): Int32Array {
     return true;
   };
   const byHash = new Map<number, number[]>();
-  return hashes.map((hash, i) => {
-    const candidates = byHash.get(hash) ?? [];
-    byHash.set(hash, candidates);
+  const own = apart(size);
+  const marks = own.map((_, i) => {
+    const candidates = byHash.get(hashes[i]) ?? [];
+    byHash.set(hashes[i], candidates);
     const same = candidates.find((other) => equal(other, i));
     if (same === undefined) candidates.push(i);
-    return same ?? i;
+    return own[same ?? i];
   });
+  return [...byHash.values()].flat().length === size ? own : marks;
 }

@@ -2,10 +2,10 @@
 import { sizeOf } from '../../ir/index.ts';
 import { picked } from './dense.ts';
 import type { Side } from './evaluate.ts';
+import { joined, type Marks, positions } from './marks.ts';
 import {
   type Constant,
   type Dense,
-  joinMarks,
   ones,
   outer,
   type Reading,
@@ -16,20 +16,19 @@ import {
   taken,
   type Vector,
 } from './terms.ts';
-import type { Kinds } from './windows.ts';
 
 type Right = Terms | Constant;
 
 /** For every axis of the result […, M, N] which positions are alike. */
-export function matrixKinds(a: Terms, b: Right, shape: readonly number[]): Kinds[] {
+export function matrixKinds(a: Terms, b: Right, shape: readonly number[]): (Marks | undefined)[] {
   const rank = shape.length;
   return shape.map((size, axis) => {
     const left = a.shape.length - rank + axis;
     const right = b.shape.length - rank + axis;
     const fromLeft = axis < rank - 1 && left >= 0 && a.shape[left] === size ? a.marks[left] : undefined;
     const reads = axis !== rank - 2 && right >= 0 && b.shape[right] === size && size > 1;
-    const fromRight = !reads ? undefined : b.kind === 'constant' ? range(size) : b.marks[right];
-    return joinMarks(fromLeft, fromRight);
+    const fromRight = !reads ? undefined : b.kind === 'constant' ? positions(size) : b.marks[right];
+    return joined(fromLeft, fromRight);
   });
 }
 

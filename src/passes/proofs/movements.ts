@@ -2,12 +2,12 @@
 import { type DType, dtypes, isFloat, type Node } from '../../ir/index.ts';
 import { reshapedTerms } from './decompose.ts';
 import type { Evaluate, Side } from './evaluate.ts';
+import { type Marks, marked, positions } from './marks.ts';
 import {
   type Constant,
   constantTerms,
   type Dense,
   expanded,
-  joinMarks,
   ones,
   range,
   readAlong,
@@ -64,16 +64,11 @@ const pad: Evaluate = (node, [x, value], side) => {
   };
   const marks = shape.map((size, axis) => {
     if (source.shape[axis] === size) return source.marks[axis];
-    const inside = Int32Array.from({ length: size }, (_, i) =>
-      Number(i >= pads[axis] && i < pads[axis] + source.shape[axis]),
-    );
     const own = source.marks[axis];
-    return own
-      ? joinMarks(
-          inside,
-          inside.map((is, i) => (is ? own[i - pads[axis]] : -1)),
-        )
-      : inside;
+    return marked(size, (i) => {
+      const at = i - pads[axis];
+      return at >= 0 && at < source.shape[axis] ? `inside ${own?.[at]}` : 'outside';
+    });
   });
   const padded = mapped(source, shape, (term) => term.axes.map(grown), marks);
   if (value === undefined) return padded;
@@ -96,8 +91,8 @@ const expand: Evaluate = (node, [x], side) => {
  * Positions along an axis that is another one now are all taken to differ: classes are of positions of the result, and on
  * the side where the axis stayed equal coordinates mean other elements.
  */
-const moved = (v: Terms, axis: number): Int32Array | undefined =>
-  v.shape[axis] === 1 ? undefined : range(v.shape[axis]);
+const moved = (v: Terms, axis: number): Marks | undefined =>
+  v.shape[axis] === 1 ? undefined : positions(v.shape[axis]);
 
 const transpose: Evaluate = (node, [x], side) => {
   const perm = node.attrs.perm as readonly number[];
@@ -151,7 +146,7 @@ function indexed(v: Terms, axis: number, indices: readonly number[]): Terms {
     v,
     shape,
     (t) => t.axes.map((a, i) => (i === axis ? take(a) : a)),
-    v.marks.map((m, i) => (i === axis ? range(indices.length) : m)),
+    v.marks.map((m, i) => (i === axis ? positions(indices.length) : m)),
   );
 }
 
@@ -189,7 +184,7 @@ const concat: Evaluate = (node, parts, side) => {
       v,
       shape,
       (t) => t.axes.map((a, i) => (i === axis ? place(a) : a)),
-      v.marks.map((m, i) => (i === axis ? range(shape[axis]) : m)),
+      v.marks.map((m, i) => (i === axis ? positions(shape[axis]) : m)),
     );
   });
   return grown.reduce((all, part) => sum(all, part, 1, side.ring));

@@ -16,6 +16,7 @@ import {
   sameShape,
   type ValueId,
 } from '../../ir/index.ts';
+import { identityOf } from './remember.ts';
 import { withShape } from './terms.ts';
 import type { Layout, Weights } from './weights.ts';
 
@@ -109,15 +110,6 @@ function added(a: Form, b: Form, factor: number): Form {
   }
   const lines = b.lines.map((line) => ({ ...line, factor: Math.imul(factor, line.factor) }));
   return { products, lines: [...a.lines, ...lines], number: (a.number + Math.imul(factor, b.number)) | 0 };
-}
-
-const identities = new WeakMap<object, number>();
-let last = 0;
-/** Tensors are the same when they are one object. */
-function identityOf(tensor: ITensor): number {
-  const known = identities.get(tensor) ?? ++last;
-  identities.set(tensor, known);
-  return known;
 }
 
 class Forms {

@@ -1,7 +1,7 @@
 /** Convolutions and matmuls, with zero points and without, and the accumulators of the fused operators, by definition. */
 import { type ITensor, type Node, sizeOf } from '../../ir/index.ts';
 import { reshapedTerms } from './decompose.ts';
-import type { Evaluate, Side } from './evaluate.ts';
+import type { Evaluate, Learned, Side } from './evaluate.ts';
 import { matrixKinds, matrixProduct, matrixReadings } from './matrices.ts';
 import type { Ring } from './ring.ts';
 import {
@@ -18,7 +18,15 @@ import {
   type Value,
   withShape,
 } from './terms.ts';
-import { unknownWindowProduct, type Window, windowKinds, windowOf, windowProduct, windowReadings } from './windows.ts';
+import {
+  unknownWindowProduct,
+  type Window,
+  windowKinds,
+  windowOf,
+  windowProduct,
+  windowReadings,
+  windowSums,
+} from './windows.ts';
 
 /** x − zx, the zero point a scalar or aligned by `shape`. */
 function shifted(x: Terms, zx: Value | undefined, side: Side, shape?: readonly number[]): Terms {
@@ -32,7 +40,11 @@ const conv: Evaluate = (node, [x, w, third, zw], side) => {
   const window = windowOf(node, w!.shape);
   const quantized = node.op.startsWith('qnn.');
   const source = shifted(side.terms(x!), quantized ? third : undefined, side);
-  const kinds = () => ({ kinds: windowKinds(source, window, shape), reads: windowReadings(source, window) });
+  const kinds = () => ({
+    kinds: windowKinds(source, window, shape),
+    reads: windowReadings(source, window),
+    sums: windowSums(window, source),
+  });
   const { known, unknown } = filters(node, w!, quantized ? zw : undefined, window, side);
   const parts: Value[] = [];
   if (known) parts.push(side.atPositions(shape, kinds, (at) => windowProduct(source, known, window, shape, at, side)));
@@ -100,6 +112,12 @@ const matrices = (v: Terms, as: 'row' | 'column'): Terms =>
         marks: as === 'row' ? [undefined, v.marks[0]] : [v.marks[0], undefined],
       };
 
+const learnedOf = (a: Terms, b: Terms | Constant, shape: readonly number[]): Learned => ({
+  kinds: matrixKinds(a, b, shape),
+  reads: matrixReadings(a, b, shape),
+  sums: [a.shape, b.shape],
+});
+
 const matmul: Evaluate = (node, [a, b, za, zb], side) => {
   const shape = side.shapeOf(node.id);
   const rows = a!.shape.length > 1 ? a!.shape.length - 2 : -1;
@@ -114,7 +132,7 @@ const matmul: Evaluate = (node, [a, b, za, zb], side) => {
     .map((factor) =>
       side.atPositions(
         full,
-        () => ({ kinds: matrixKinds(left, factor, full), reads: matrixReadings(left, factor, full) }),
+        () => learnedOf(left, factor, full),
         (at) => matrixProduct(left, factor, full, at, side),
       ),
     )
@@ -139,7 +157,7 @@ const reduceSum: Evaluate = (node, [x], side) => {
   const [left, right] = isRow ? [source, along] : [along, source];
   return side.atPositions(
     shape,
-    () => ({ kinds: matrixKinds(left, right, shape), reads: matrixReadings(left, right, shape) }),
+    () => learnedOf(left, right, shape),
     (at) => matrixProduct(left, right, shape, at, side),
   );
 };

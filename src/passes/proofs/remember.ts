@@ -11,6 +11,15 @@ export function within<A, B, T>(memories: Map<string, Map<A, Map<B, T>>>, key: s
   return known;
 }
 
+const identities = new WeakMap<object, number>();
+let last = 0;
+/** Objects have the same number when they are one. */
+export function identityOf(object: object): number {
+  const known = identities.get(object) ?? ++last;
+  identities.set(object, known);
+  return known;
+}
+
 export function remember<A extends object, B, T>(memory: Memory<A, B, T>, a: A, b: B, compute: () => T): T {
   let known = memory.get(a);
   if (known === undefined) {

@@ -1,10 +1,15 @@
 /**
- * A region for known sizes. A symbol under a window takes every size up to where sizes repeat: the window, its pads and one
- * more stride. Others take a few sizes, no two of them the same. Sizes are those of the region's leaves: where a leaf is
- * (W − 13)/2 + 1 long, W begins at 13.
+ * A region for known sizes. A symbol under a window takes every size up to where classes of positions repeat. A window of
+ * taps 0, d, … e − 1 at position p of stride t reads p·t − a + k·d, of which those in 0 … s − 1 are inside. From s = e on no
+ * window is cut off at both sides, so that s and s + t have the same classes: cut off before, whole, and cut off behind by
+ * what (s − 1 + a) mod t leaves. So all s up to e + t, and some more for the pads, have all classes there are.
+ *
+ * A symbol that pads are computed from takes as many, and one size more for all pads there are beyond. Others take a few
+ * sizes, no two of them the same. Sizes are those of the region's leaves: where a leaf is (W − 13)/2 + 1 long, W begins at 13.
  */
 import {
   bindDim,
+  findOp,
   type Graph,
   type Node,
   nodesOf,
@@ -13,28 +18,74 @@ import {
   symbolsIn,
   type ValueId,
 } from '../../ir/index.ts';
-import type { Region } from './region.ts';
+import { haveTrait, type Region } from './region.ts';
 
 /** Sizes of a symbol under a window that are tried at most, and of all of them together. */
-const MOST_SIZES = 64;
+const MOST_SIZES = 512;
 const MOST_TOGETHER = 256;
-/** Values of a symbol that are looked at for the sizes wanted. */
+/** Values of a symbol that are looked at for the sizes wanted, and of these such as have other pads only. */
 const MOST_VALUES = 4096;
+const MOST_BEYOND = 64;
 
 /** Of other symbols. Where elements are picked by position: an index from the front is none from the back in all of them. */
 const SIZES = [2, 3];
 const SIZES_OF_PICKED = [2, 5, 11, 32];
 const picking = /^nn\.(slice|gather|gather_elements|concat|pad|tile)$/;
 
+type Sizes = ReadonlyMap<string, number>;
+/** A symbol and the values that it takes. */
+type Values = readonly [symbol: string, values: readonly number[]];
+
 /** Made when asked for: what is decided without sizes needs none. */
 export class SizedRegions implements Iterable<Region> {
   readonly #region: Region;
-  readonly #bindings: readonly ReadonlyMap<string, number>[];
-  readonly #made: (Region | undefined)[] = [];
+  readonly #leaves: readonly Shape[];
+  /** What sizes decide besides: sizes in attributes. */
+  readonly #given: readonly Shape[];
+  /** Under a window, and others. */
+  readonly #spatial: readonly Values[];
+  readonly #others: readonly Values[];
+  readonly #made = new Map<string, Region | undefined>();
 
   constructor(region: Region) {
     this.#region = region;
-    this.#bindings = bindingsOf(region);
+    const nodes = [...nodesOf(region.before), ...nodesOf(region.after)];
+    const leaves = region.leaves.map((id) => region.before.values[id].type.shape);
+    this.#leaves = leaves;
+    this.#given = nodes.flatMap(sizesInAttributes);
+    const pads = nodes.filter(({ op }) => op === 'nn.pad').flatMap(sizesInAttributes);
+    // movements alone are followed element by element, which takes long for many sizes
+    const isSum = ![region.before, region.after].every((graph) => haveTrait(graph, 'movement', 'identity'));
+    const isWindowed = nodes.some(({ attrs }) => Array.isArray(attrs.strides));
+    const spatial = new Set(isSum ? pads.flat().flatMap(symbolsIn) : []);
+    for (const shape of isWindowed ? leaves : [])
+      for (const symbol of shape.slice(2).flatMap(symbolsIn)) spatial.add(symbol);
+    const others = new Set(
+      leaves
+        .flat()
+        .flatMap(symbolsIn)
+        .filter((symbol) => !spatial.has(symbol)),
+    );
+    const fixed = fixedByWeights(region);
+    const sought: Sought = {
+      leaves,
+      given: this.#given,
+      pads,
+      count: Math.max(4, ...nodes.map((node) => reachOf(region, node))),
+      period: nodes
+        .flatMap(({ attrs }) => (attrs.strides as readonly number[] | undefined) ?? [])
+        .reduce(leastCommonMultiple, 1),
+    };
+    this.#spatial = [...spatial].map((symbol) => {
+      const value = fixed.get(symbol);
+      return [symbol, value === undefined ? everyValue(symbol, sought) : [value]];
+    });
+    const few = nodes.some(({ op }) => picking.test(op)) ? SIZES_OF_PICKED : SIZES;
+    const valuesOf = (symbol: string, more: number) =>
+      few.map((size) => fixed.get(symbol) ?? valueFor(symbol, leaves, size + more));
+    // symbols that nothing relates may have to be one size all the same: those of what is not understood
+    const alike = (symbol: string) => (others.size > 1 ? valuesOf(symbol, 0) : []);
+    this.#others = [...others].map((symbol, i) => [symbol, [...valuesOf(symbol, i), ...alike(symbol)]]);
   }
 
   get first(): Region | undefined {
@@ -43,69 +94,92 @@ export class SizedRegions implements Iterable<Region> {
   }
 
   *[Symbol.iterator](): Generator<Region> {
-    for (let i = 0; i < this.#bindings.length; i++) {
-      if (!(i in this.#made)) this.#made[i] = this.#sized(this.#bindings[i]);
-      const region = this.#made[i];
+    for (const sizes of this.#together(this.#spatial)) {
+      const region = this.#sized(sizes);
       if (region) yield region;
     }
   }
 
-  #sized(sizes: ReadonlyMap<string, number>): Region | undefined {
+  /**
+   * Sizes that have all classes of positions there are, the largest first. Rows depend on one symbol and columns on another:
+   * a height whose classes other heights have beside one width, they have beside every width.
+   *
+   * @param classesOf the classes of a region of known sizes; undefined: too many to tell
+   */
+  covering(classesOf: (sized: Region) => readonly string[] | undefined): readonly Region[] {
+    const downwards = this.#spatial.map(([symbol, values]): Values => [symbol, values.toReversed()]);
+    const areApart = [...this.#leaves, ...this.#given].every((shape) =>
+      shape.every((dim) => new Set(symbolsIn(dim)).size < 2),
+    );
+    const needed =
+      areApart && downwards.length > 0 ? downwards.map((own) => this.#needed(own, downwards, classesOf)) : downwards;
+    return this.#together(needed).flatMap((sizes) => this.#sized(sizes) ?? []);
+  }
+
+  #needed(
+    [symbol, values]: Values,
+    all: readonly Values[],
+    classesOf: (sized: Region) => readonly string[] | undefined,
+  ): Values {
+    const others = [...all, ...this.#others].map(([other, [first]]) => [other, first] as const);
+    const known = new Set<string>();
+    const needed = values.filter((value) => {
+      const sized = this.#sized(new Map([...others, [symbol, value]]));
+      if (sized === undefined) return false;
+      const classes = classesOf(sized);
+      const isNew = classes?.every((own) => known.has(own)) !== true;
+      for (const own of classes ?? []) known.add(own);
+      return isNew;
+    });
+    return [symbol, needed];
+  }
+
+  /** Every spatial size with every other, while other symbols take turns; no two of them the same. */
+  #together(spatial: readonly Values[]): readonly Sizes[] {
+    if (spatial.length + this.#others.length === 0) return [new Map()];
+    const windows = combined(spatial.map(([, values]) => values));
+    const turns = this.#others[0]?.[1].length ?? 0;
+    const rounds = windows.length === 0 ? 0 : Math.max(windows.length, turns);
+    const found = Array.from({ length: rounds }, (_, round): Sizes => {
+      const sizes = windows[round % windows.length];
+      return new Map([
+        ...spatial.map(([symbol], i) => [symbol, sizes[i]] as const),
+        ...this.#others.map(([symbol, values]) => [symbol, values[round % turns]] as const),
+      ]);
+    });
+    const leavesOf = (sizes: Sizes) => this.#leaves.map((shape) => shape.map((d) => bindDim(d, sizes)));
+    const keyOf = (sizes: Sizes) =>
+      JSON.stringify([leavesOf(sizes), this.#given.map((shape) => shape.map((d) => bindDim(d, sizes)))]);
+    return [...new Map(found.map((sizes) => [keyOf(sizes), sizes])).values()].filter((sizes) =>
+      leavesOf(sizes).every((shape) => shape.every((d) => Number(d) >= 1)),
+    );
+  }
+
+  #sized(sizes: Sizes): Region | undefined {
     const region = this.#region;
     if (sizes.size === 0) return region;
-    try {
-      return { ...region, before: specialize(region.before, sizes), after: specialize(region.after, sizes) };
-    } catch {
-      return undefined; // no window fits into this size
-    }
+    const key = [...sizes].sort().join();
+    if (this.#made.has(key)) return this.#made.get(key);
+    const made = specialized(region, sizes);
+    this.#made.set(key, made);
+    return made;
   }
 }
 
-function bindingsOf(region: Region): readonly ReadonlyMap<string, number>[] {
-  const shapes = region.leaves.map((id) => region.before.values[id].type.shape);
-  const nodes = [...nodesOf(region.before), ...nodesOf(region.after)];
-  const isWindowed = nodes.some(({ attrs }) => Array.isArray(attrs.strides));
-  const spatial = new Set<string>();
-  const others = new Set<string>();
-  for (const shape of shapes)
-    shape.forEach((dim, axis) => {
-      for (const symbol of symbolsIn(dim)) (isWindowed && axis >= 2 ? spatial : others).add(symbol);
-    });
-  if (spatial.size + others.size === 0) return [new Map()];
-  const reach = Math.min(Math.max(4, ...nodes.map((node) => reachOf(region, node))), MOST_SIZES);
-  const fixed = fixedByWeights(region);
-  const lists = [...spatial].map(
-    (symbol) => [symbol, fixed.has(symbol) ? [fixed.get(symbol)!] : everyValue(symbol, shapes, reach)] as const,
-  );
-  const windows = combined(lists.map(([, values]) => values));
-  const few = nodes.some(({ op }) => picking.test(op)) ? SIZES_OF_PICKED : SIZES;
-  const other = [...others].map(
-    (symbol, i) => [symbol, few.map((size) => fixed.get(symbol) ?? valueFor(symbol, shapes, size + i))] as const,
-  );
-  const rounds = others.size === 0 ? windows.length : Math.max(windows.length, few.length);
-  const found = Array.from({ length: rounds }, (_, round): ReadonlyMap<string, number> => {
-    const sizes = windows[round % windows.length] ?? [];
-    return new Map([
-      ...lists.map(([symbol], i) => [symbol, sizes[i]] as const),
-      ...other.map(([symbol, values]) => [symbol, values[round % few.length]] as const),
-    ]);
-  });
-  const sizesOf = (binding: ReadonlyMap<string, number>) =>
-    shapes.map((shape) => shape.map((d) => bindDim(d, binding)));
-  // symbols that nothing relates may have to be one size all the same: those of what is not understood
-  if (others.size > 1)
-    for (const size of few)
-      found.push(
-        new Map([
-          ...(found[0] ?? []),
-          ...other.map(([symbol]) => [symbol, fixed.get(symbol) ?? valueFor(symbol, shapes, size)] as const),
-        ]),
-      );
-  const byShape = new Map(found.map((binding) => [JSON.stringify(sizesOf(binding)), binding]));
-  return [...byShape.values()].filter((binding) =>
-    sizesOf(binding).every((shape) => shape.every((d) => Number(d) >= 1)),
-  );
+function specialized(region: Region, sizes: Sizes): Region | undefined {
+  try {
+    return { ...region, before: specialize(region.before, sizes), after: specialize(region.after, sizes) };
+  } catch {
+    return undefined; // no window fits into this size
+  }
 }
+
+/** Attributes that are lists of sizes, of which some are not known. */
+const sizesInAttributes = ({ op, attrs }: Node): readonly Shape[] =>
+  Object.entries(attrs).flatMap(([name, value]) => {
+    const isShape = findOp(op)?.attrs[name]?.kind === 'dims';
+    return isShape && (value as Shape).some((dim) => typeof dim === 'string') ? [value as Shape] : [];
+  });
 
 /** Values of symbols for which a matrix product has as many columns on the left as known weights have rows. */
 function fixedByWeights({ before, after }: Region): ReadonlyMap<string, number> {
@@ -129,17 +203,40 @@ function dimensions(symbol: string, shapes: readonly Shape[]): (value: number) =
   return (value) => own.map((dim) => Number(bindDim(dim, new Map([[symbol, value]]))));
 }
 
-/** The values for which these dimensions take their first `count` sizes from 1 on. */
-function everyValue(symbol: string, shapes: readonly Shape[], count: number): readonly number[] {
-  const sizesFor = dimensions(symbol, shapes);
+interface Sought {
+  readonly leaves: readonly Shape[];
+  readonly given: readonly Shape[];
+  readonly pads: readonly Shape[];
+  /** How many sizes, and after how many classes repeat. */
+  readonly count: number;
+  readonly period: number;
+}
+
+/**
+ * The values for which dimensions of leaves take their first `count` sizes from 1 on, and others all that they take beside
+ * these. Beyond them classes repeat, unless pads change: then one value for each pads and each remainder. Of very many sizes
+ * the first half, and those in which a window is whole.
+ */
+function everyValue(symbol: string, { leaves, given, pads, count, period }: Sought): readonly number[] {
+  const [sizesFor, othersFor, padsFor] = [leaves, given, pads].map((shapes) => dimensions(symbol, shapes));
   const found: number[] = [];
-  for (let value = 1, last = ''; value <= MOST_VALUES && found.length < count; value++) {
-    const sizes = sizesFor(value);
-    if (sizes.some((size) => size < 1) || sizes.join() === last) continue;
-    last = sizes.join();
+  const beyond = new Set<string>();
+  let [last, lastAll, sizes] = ['', '', 0];
+  for (let value = 1; value <= MOST_VALUES && beyond.size < MOST_BEYOND; value++) {
+    const own = sizesFor(value);
+    const [key, all] = [own.join(), `${own} ${othersFor(value)}`];
+    if (own.some((size) => size < 1) || all === lastAll) continue;
+    if (key !== last) sizes++;
+    [last, lastAll] = [key, all];
+    if (sizes > count) {
+      if (pads.length === 0) break;
+      const repeated = `${padsFor(value)} ${own.map((size) => size % period)}`;
+      if (beyond.has(repeated)) continue;
+      beyond.add(repeated);
+    }
     found.push(value);
   }
-  return found;
+  return found.length <= MOST_SIZES ? found : [...found.slice(0, MOST_SIZES / 2), ...found.slice(-MOST_SIZES / 2)];
 }
 
 /** The least value for which no such dimension is below a size. */
@@ -162,6 +259,12 @@ function combined(lists: readonly (readonly number[])[]): readonly (readonly num
     const shift = Math.floor(i / longest);
     return lists.map((list, axis) => list[(i + shift * axis) % list.length]);
   });
+}
+
+function leastCommonMultiple(a: number, b: number): number {
+  let [x, y] = [a, b];
+  while (y > 0) [x, y] = [y, x % y];
+  return (a / x) * b;
 }
 
 /** window + pads + stride along the axis where that is most. */

@@ -8,6 +8,7 @@
  */
 import type { ITensor } from '../../ir/index.ts';
 import { dtypes, isFloat, sizeOf, stridesOf } from '../../ir/index.ts';
+import { apart, joined, type Marks, marked, positions } from './marks.ts';
 import { remember } from './remember.ts';
 import type { Ring } from './ring.ts';
 
@@ -49,12 +50,12 @@ export function readingsOf(terms: readonly Term[]): readonly Reading[] {
   return [...found.values()];
 }
 
-/** A sum of terms. `marks[axis]`: positions with different marks are not alike; all are where it is absent. */
+/** A sum of terms. `marks[axis]`: coordinates with different marks are not alike; all are where it is absent. */
 export interface Terms {
   readonly kind: 'terms';
   readonly shape: readonly number[];
   readonly terms: readonly Term[];
-  readonly marks: readonly (Int32Array | undefined)[];
+  readonly marks: readonly (Marks | undefined)[];
 }
 
 /** Known elements. */
@@ -155,26 +156,8 @@ export function integers({ dtype, data }: ITensor): Float64Array {
 }
 
 /** Equal elements, equal marks; of a long list all are taken to differ, which is safe. */
-function marksOf(values: Float64Array): Int32Array {
-  if (values.length > 64) return range(values.length);
-  const ids = new Map<number, number>();
-  return Int32Array.from(values, (v) => {
-    if (!ids.has(v)) ids.set(v, ids.size);
-    return ids.get(v) as number;
-  });
-}
-
-/** Positions are alike where they are in both. */
-export function joinMarks(a: Int32Array | undefined, b: Int32Array | undefined): Int32Array | undefined {
-  if (a === undefined || b === undefined || a === b) return a ?? b;
-  if (a === range(a.length) || b === range(a.length)) return range(a.length);
-  const ids = new Map<string, number>();
-  return a.map((mark, i) => {
-    const key = `${mark},${b[i]}`;
-    if (!ids.has(key)) ids.set(key, ids.size);
-    return ids.get(key) as number;
-  });
-}
+const marksOf = (values: Float64Array): Marks =>
+  values.length > 64 ? apart(values.length) : marked(values.length, (i) => `element ${values[i]}`);
 
 /** Broadcast to `shape`, whose trailing axes are those of the value. */
 export function expanded(v: Terms, shape: readonly number[], ring: Ring): Terms {
@@ -209,7 +192,7 @@ export function reshaped(v: Terms, shape: readonly number[], ring: Ring): Terms 
   // Positions along an axis that lies elsewhere now, counted from the last, are all taken to differ: see movements.ts.
   const marks = origin.map((axis, to) => {
     if (axis === undefined) return undefined;
-    return v.shape.length - axis === shape.length - to ? v.marks[axis] : range(v.shape[axis]);
+    return v.shape.length - axis === shape.length - to ? v.marks[axis] : positions(v.shape[axis]);
   });
   return { kind: 'terms', shape, terms, marks };
 }
@@ -217,7 +200,7 @@ export function reshaped(v: Terms, shape: readonly number[], ring: Ring): Terms 
 /** a + sign·b of the same shape. */
 export function sum(a: Terms, b: Terms, sign: 1 | -1, ring: Ring): Terms {
   const right = sign === 1 ? b.terms : b.terms.map((t) => ({ ...t, scale: ring.mul(t.scale, ring.reduce(-1)) }));
-  return { ...a, terms: [...a.terms, ...right], marks: a.marks.map((m, i) => joinMarks(m, b.marks[i])) };
+  return { ...a, terms: [...a.terms, ...right], marks: a.marks.map((m, i) => joined(m, b.marks[i])) };
 }
 
 /** a·b of the same shape, element by element. */
@@ -231,7 +214,7 @@ export function product(a: Terms, b: Terms, ring: Ring): Terms {
       reads: [...s.reads, ...t.reads],
     })),
   );
-  return { ...a, terms, marks: a.marks.map((m, i) => joinMarks(m, b.marks[i])) };
+  return { ...a, terms, marks: a.marks.map((m, i) => joined(m, b.marks[i])) };
 }
 
 /** The elements at chosen coordinates of every axis. */

@@ -64,13 +64,13 @@ export class Weights {
 
   /** Σ over the source channels of w·vector[channel], as [result channel, tap] (matmul: [batch, column]). */
   projection(w: ITensor, layout: Layout, vector: Vector, ring: Ring): Float64Array {
-    if (!isOnes(vector)) {
-      const known = within(this.#projections, `${nameOf(layout)} ${ring.name}`);
-      return remember(known, w, vector, () => products(elementsOf(w), rowsOf(w, layout), vector.data, ring));
-    }
-    const isPerChannel = layout.kind === 'conv' && rowsOf(w, layout).length === 1;
-    const sums = isPerChannel ? this.signed(w, layout).total : this.#sumsOf(w, layout).sums;
-    return Float64Array.from(sums, ring.reduce);
+    const known = within(this.#projections, `${nameOf(layout)} ${ring.name}`);
+    return remember(known, w, vector, () => {
+      if (!isOnes(vector)) return products(elementsOf(w), rowsOf(w, layout), vector.data, ring);
+      const isPerChannel = layout.kind === 'conv' && rowsOf(w, layout).length === 1;
+      const sums = isPerChannel ? this.signed(w, layout).total : this.#sumsOf(w, layout).sums;
+      return new Float64Array(sums).map(ring.reduce);
+    });
   }
 
   signed(w: ITensor, layout: Layout): SignedSums {

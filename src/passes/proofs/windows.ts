@@ -2,12 +2,12 @@
 import type { Node } from '../../ir/index.ts';
 import { type ITensor, sizeOf } from '../../ir/index.ts';
 import type { Side } from './evaluate.ts';
+import { type Marks, marked, positions } from './marks.ts';
 import type { Ring } from './ring.ts';
 import {
   type Dense,
   outer,
   type Reading,
-  range,
   readAlong,
   readingsOf,
   type Term,
@@ -46,10 +46,10 @@ function sourceAt({ transposed, strides, pads, dilations }: Window, axis: number
  * For every axis of the result the kinds of its positions: positions of one kind read the same taps, and what they read
  * is alike.
  */
-export function windowKinds(x: Terms, window: Window, shape: readonly number[]): Kinds[] {
+export function windowKinds(x: Terms, window: Window, shape: readonly number[]): (Marks | undefined)[] {
   return shape.map((size, axis) => {
     if (axis === 0) return x.marks[0];
-    return axis === 1 ? range(size) : readingKinds(window, axis - 2, size, x.shape[axis], x.marks[axis]);
+    return axis === 1 ? positions(size) : readingKinds(window, axis - 2, size, x.shape[axis], x.marks[axis]);
   });
 }
 
@@ -61,22 +61,26 @@ export const windowReadings = (x: Terms, { strides, transposed }: Window): reado
     ...spatial.map((slope, a) => (transposed ? slope / strides[a] : slope * strides[a])),
   ]);
 
-/** The same number for positions whose taps read the same. */
-function readingKinds(window: Window, axis: number, size: number, source: number, marks: Int32Array | undefined) {
-  const known = new Map<string, number>();
-  return Int32Array.from({ length: size }, (_, p) => {
-    let key = '';
+/** Positions are alike whose taps read the same: which of them are outside says it for every size of the source. */
+const readingKinds = (window: Window, axis: number, size: number, source: number, marks: Marks | undefined): Marks =>
+  marked(size, (p) => {
+    let key = 'reads ';
     for (let k = 0; k < window.wShape[axis + 2]; k++) {
       const at = sourceAt(window, axis, p, k, source);
-      key += at === undefined ? '-,' : `${marks ? marks[at] : 0},`;
+      key += at === undefined ? '-,' : `${marks ? marks[at] : ''},`;
     }
-    if (!known.has(key)) known.set(key, known.size);
-    return known.get(key) as number;
+    return key;
   });
-}
 
-/** Undefined: all positions along an axis are alike. */
-export type Kinds = Int32Array | undefined;
+/** What a window says to all positions alike, of whatever size the source is. */
+export const windowSums = ({ strides, pads, dilations, group, wShape }: Window, x: Terms): readonly unknown[] => [
+  strides,
+  pads,
+  dilations,
+  group,
+  wShape,
+  x.shape[1],
+];
 
 /** Terms with the same vector along the channels need one projection of the weights. */
 function byChannels(terms: readonly Term[]): Map<Vector, Term[]> {
