@@ -1,32 +1,31 @@
 #!/usr/bin/env node
 /** The program `unskew`. */
 import { buffer } from 'node:stream/consumers';
+import { formatDiagnostic, systemReason } from '../diagnostics/index.ts';
 import { cli } from './cli.ts';
 import { exitCodes } from './command.ts';
+import { StandardStream } from './standard_stream.ts';
+import { STANDARD_OUTPUT } from './terminal.ts';
 
-let isSending = false;
+const stdout = new StandardStream(process.stdout);
+const stderr = new StandardStream(process.stderr);
 
-// `unskew … | head` closes the pipe early: nobody reads on, so there is nothing left to do. A file that is cut is an error,
-// which whoever sends it reports.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (isSending && stream === process.stdout) return;
-    process.exit(error.code === 'EPIPE' ? exitCodes.done : exitCodes.internal);
-  });
-}
-
-function sendFile(contents: Uint8Array): Promise<void> {
-  isSending = true;
-  return new Promise((resolve, reject) => {
-    process.stdout.write(contents, (error) => (error ? reject(error) : resolve()));
-  });
-}
-
-// Set and not called: what is still in the pipes is written first.
-process.exitCode = await cli(process.argv.slice(2), {
-  stdout: process.stdout,
-  stderr: process.stderr,
-  sendFile,
+const code = await cli(process.argv.slice(2), {
+  stdout,
+  stderr,
+  sendFile: (contents) => stdout.send(contents),
   readStdin: () => buffer(process.stdin),
   env: process.env,
 });
+await stdout.flush();
+if (stdout.failure !== undefined) stderr.write(`${unwritten(stdout.failure)}\n`);
+await stderr.flush();
+
+function unwritten(error: NodeJS.ErrnoException): string {
+  const message = `the output cannot be written: ${systemReason(error)}`;
+  return formatDiagnostic({ code: 'U1007', severity: 'error', message, location: { file: STANDARD_OUTPUT } });
+}
+
+const isLost = stdout.failure !== undefined || stderr.failure !== undefined;
+// Set and not called: native threads end first.
+process.exitCode = code === exitCodes.done && isLost ? exitCodes.fault : code;

@@ -1,12 +1,12 @@
 /** Where a command writes: results on stdout, everything else on stderr. */
-import { type Diagnostic, fail, formatDiagnostic, systemReason } from '../diagnostics/index.ts';
+import { type Diagnostic, fail, formatDiagnostic, systemHint, systemReason } from '../diagnostics/index.ts';
 import { UsageError } from './args.ts';
 
 /** Standard input or standard output, where a path stands. */
 export const STANDARD_STREAM = '-';
 /** What messages call it. */
 export const STANDARD_INPUT = '(standard input)';
-const STANDARD_OUTPUT = '(standard output)';
+export const STANDARD_OUTPUT = '(standard output)';
 
 /** Whose arithmetic a model was read with, and what to know of that. */
 export interface ReadAs {
@@ -85,7 +85,8 @@ export class Terminal {
     try {
       await this.#streams.sendFile(contents);
     } catch (error) {
-      fail('U1007', `the file cannot be written: ${systemReason(error)}`, { file: STANDARD_OUTPUT });
+      const hint = systemHint(error, 'write');
+      fail('U1007', `the file cannot be written: ${systemReason(error)}`, { file: STANDARD_OUTPUT }, hint);
     }
   }
 
