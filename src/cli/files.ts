@@ -3,9 +3,10 @@ import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type CompiledModel, isCompiledFile, readCompiledFile } from '../codegen/compiled_file.ts';
-import { UnskewError, withLocation } from '../diagnostics/index.ts';
+import { fail, UnskewError, withLocation } from '../diagnostics/index.ts';
 import { type ImportOptions, importBytes } from '../importers/import_model.ts';
 import { externalReader } from '../importers/onnx/container/index.ts';
+import { looksLike, signatureOf, TEXT } from '../importers/other_formats.ts';
 import { isZip } from '../importers/torch/archive/index.ts';
 import { type Graph, parse, verify } from '../ir/index.ts';
 import { bindShapes } from '../runtime/bind_shapes.ts';
@@ -20,8 +21,8 @@ import { externalFiles } from './written_model.ts';
 export interface ImportValues {
   readonly profile?: ImportOptions['profile'] | undefined;
   readonly shape?: ReadonlyMap<string, string>;
-  /** Sizes that tensors carry, for archives that have none of their own. */
-  readonly sizes?: Readonly<Record<string, readonly number[]>>;
+  /** Sizes that tensors carry, asked for by archives, which have none of their own. */
+  readonly sizes?: () => Promise<Readonly<Record<string, readonly number[]>>>;
 }
 
 /** What a path holds: a graph to be compiled, or one that is compiled already. */
@@ -65,7 +66,7 @@ async function read(path: string, { profile, shape, sizes }: ImportValues, termi
     return { path, kind: 'compiled', bytes, graph, compiled, sized: async (shapes) => bindShapes(graph, shapes) };
   }
   if (isIr(bytes)) {
-    const graph = parseIr(new TextDecoder().decode(bytes), file);
+    const graph = parseIr(bytes, file);
     return { path, kind: 'ir', bytes, graph, sized: async (shapes) => bindShapes(graph, shapes) };
   }
   const kind = isZip(bytes) ? 'torch' : 'onnx';
@@ -76,7 +77,7 @@ async function read(path: string, { profile, shape, sizes }: ImportValues, termi
       ...(profile && { profile }),
       ...(Object.keys(inputShapes).length > 0 && { inputShapes }),
     });
-  const given = { ...(kind === 'torch' && sizes), ...(shape && readShapes(shape)) };
+  const given = { ...(kind === 'torch' && (await sizes?.())), ...(shape && readShapes(shape)) };
   return { path, kind, bytes, graph: await imported(given), sized: (shapes) => imported({ ...given, ...shapes }) };
 }
 
@@ -84,8 +85,10 @@ async function read(path: string, { profile, shape, sizes }: ImportValues, termi
 const isIr = (bytes: Uint8Array): boolean =>
   /^(\s|\/\/[^\n]*\n)*graph\s+@/.test(Buffer.from(bytes.subarray(0, 65536)).toString('latin1'));
 
-/** @throws UnskewError U3001, or what the verifier finds */
-export function parseIr(text: string, file: string): Graph {
+/** @throws UnskewError U1002 for what is not text at all, U3001, or what the verifier finds */
+export function parseIr(bytes: Uint8Array, file: string): Graph {
+  if (!isIr(bytes)) refuseOther(bytes, file);
+  const text = new TextDecoder().decode(bytes);
   return withLocation({ file }, () => {
     const graph = parse(text, file);
     const found = verify(graph);
@@ -93,6 +96,16 @@ export function parseIr(text: string, file: string): Graph {
     return graph;
   });
 }
+
+/** What has no graph where one should begin; text may be IR with an error at its beginning, which the parser tells. */
+function refuseOther(bytes: Uint8Array, file: string): void {
+  const found = signatureOf(bytes) ?? looksLike(bytes);
+  const isText = found?.what === TEXT;
+  const what = found?.what ?? 'a binary file';
+  if (!isText) fail('U1002', `this is not textual IR: it is ${what}`, { file }, IR_HINT);
+}
+
+const IR_HINT = 'unskew rewrite MODEL -o out.onnx --emit-ir FILE writes the textual IR of a model';
 
 /** The files that a model was read from: itself, and those that its weights lie in. */
 export const inputsOf = ({ path, graph }: Source): readonly string[] =>

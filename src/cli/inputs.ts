@@ -1,8 +1,9 @@
 /** Inputs of a model: shapes and tensors from the command line. */
-import { fail } from '../diagnostics/index.ts';
+import { fail, UnskewError } from '../diagnostics/index.ts';
 import { tensorOf } from '../importers/onnx/attributes.ts';
-import { Context, Source } from '../importers/onnx/container/context.ts';
+import { Context, Source as TensorSource } from '../importers/onnx/container/context.ts';
 import { readTensor as readTensorProto } from '../importers/onnx/container/tensor.ts';
+import { looksLike, type OtherFormat, signatureOf } from '../importers/other_formats.ts';
 import { Unsupported } from '../importers/unsupported.ts';
 import {
   checkFeeds,
@@ -16,6 +17,7 @@ import {
 import { bindShapes } from '../runtime/bind_shapes.ts';
 import { UsageError } from './args.ts';
 import { readNpy } from './npy.ts';
+import { splitPairs } from './options.ts';
 import { randomFeeds } from './random.ts';
 import { type Reading, readInput, shownPath } from './read_input.ts';
 
@@ -59,17 +61,20 @@ export function withShapes(graph: Graph, { shape, batch }: Sizes): Graph {
 }
 
 export interface InputOptions {
-  readonly input: ReadonlyMap<string, string>;
+  /** `NAME=FILE` */
+  readonly input: readonly string[];
   readonly random: number | undefined;
 }
 
-/** The tensors of --input by name. @throws UnskewError U1… for a wrong file */
+/** The tensors of --input by name; `known` are names of inputs. @throws UnskewError U1… for a wrong file */
 export async function readTensors(
-  input: ReadonlyMap<string, string>,
+  input: readonly string[],
+  known: readonly string[],
   terminal: Reading,
 ): Promise<Readonly<Record<string, ITensor>>> {
   const given: Record<string, ITensor> = {};
-  for (const [name, path] of input) given[name] = readTensor(await readInput(path, terminal), shownPath(path));
+  for (const [name, path] of splitPairs(input, known))
+    given[name] = readTensor(await readInput(path, terminal), shownPath(path));
   return given;
 }
 
@@ -106,13 +111,20 @@ function boundBy(graph: Graph, given: Readonly<Record<string, ITensor>>): Graph 
 /** A .npy file, or a TensorProto (.pb) as in ONNX's test data; told by content. */
 function readTensor(bytes: Uint8Array, path: string): ITensor {
   if (bytes[0] === 0x93) return readNpy(bytes, path);
+  refuseOther(signatureOf(bytes), path);
   try {
     const whole = { at: 0, start: 0, end: bytes.length };
-    return tensorOf(readTensorProto(Context.of(new Source(bytes, path, undefined)), whole));
+    return tensorOf(readTensorProto(Context.of(new TensorSource(bytes, path, undefined)), whole));
   } catch (error) {
+    if (error instanceof UnskewError) refuseOther(looksLike(bytes, path), path);
     if (!(error instanceof Unsupported)) throw error;
     return fail('U2006', `this tensor cannot be read: ${error.message}`, { file: path });
   }
+}
+
+function refuseOther(found: OtherFormat | undefined, file: string): void {
+  const hint = 'give a .npy file, as np.save(path, array) writes it, or a TensorProto (.pb)';
+  if (found !== undefined) fail('U1002', `this is not a tensor: it is ${found.what}`, { file }, hint);
 }
 
 /** As the public API takes them. */

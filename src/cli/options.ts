@@ -54,20 +54,44 @@ export const list = (value: string, doc: string): Option<readonly string[]> => (
   read: (given) => given as readonly string[],
 });
 
-/** `NAME=VALUE`, as often as wanted; the last value for a name counts. */
+/** `NAME=VALUE` with values that hold no `=`, as often as wanted; the last value for a name counts. Names may hold any. */
 export const assignments = (value: string, doc: string): Option<ReadonlyMap<string, string>> => ({
   doc,
   value,
   repeats: true,
   read: (given, refuse) =>
     new Map(
-      (given as readonly string[]).map((entry): [string, string] => {
-        const at = entry.indexOf('=');
-        if (at < 1 || at === entry.length - 1) refuse(`'${entry}' is not of the form ${value}`);
+      pairs(given, value, refuse).map((entry): [string, string] => {
+        const at = entry.lastIndexOf('=');
         return [entry.slice(0, at), entry.slice(at + 1)];
       }),
     ),
 });
+
+/** `NAME=FILE`, as often as wanted. Both may hold a `=`: which one is between them is told by names that are known (`splitPairs`). */
+export const filesByName = (value: string, doc: string): Option<readonly string[]> => ({
+  doc,
+  value,
+  repeats: true,
+  read: (given, refuse) => pairs(given, value, refuse),
+});
+
+function pairs(given: readonly (string | undefined)[], value: string, refuse: RefuseOption): readonly string[] {
+  const entries = given as readonly string[];
+  const wrong = entries.find((entry) => entry.indexOf('=', 1) < 0 || entry.endsWith('='));
+  return wrong === undefined ? entries : refuse(`'${wrong}' is not of the form ${value}`);
+}
+
+/** Pairs of `NAME=FILE`, split behind the longest known name that they begin with; behind the first `=` where none is known. */
+export function splitPairs(entries: readonly string[], known: readonly string[]): ReadonlyMap<string, string> {
+  return new Map(
+    entries.map((entry): [string, string] => {
+      const names = known.filter((name) => entry.startsWith(`${name}=`)).map(({ length }) => length);
+      const at = names.length > 0 ? Math.max(...names) : entry.indexOf('=', 1);
+      return [entry.slice(0, at), entry.slice(at + 1)];
+    }),
+  );
+}
 
 export const whole = (value: string, doc: string, minimum: number): Option<number | undefined> => ({
   doc,

@@ -20,8 +20,14 @@ export async function openWithFeeds(
   values: ImportValues & InputOptions & Sizes,
   terminal: Reading & Pick<Terminal, 'tell'>,
 ): Promise<{ readonly source: Source; readonly graph: Graph; readonly feeds: Feeds }> {
-  const given = await readTensors(values.input, terminal);
-  const source = await openSource(path, { ...values, sizes: shapesOf(given) }, terminal);
+  let read: Readonly<Record<string, ITensor>> | undefined;
+  const sizes = async () => {
+    // Names in archives are those of Python: they hold no =.
+    read = await readTensors(values.input, [], terminal);
+    return shapesOf(read);
+  };
+  const source = await openSource(path, { ...values, sizes }, terminal);
+  const given = read ?? (await readTensors(values.input, source.graph.inputs, terminal));
   const unranked = source.graph.inputs.some((id) => source.graph.values[id].type.dtype === 'opaque' && given[id]);
   const open = withShapes(unranked ? await source.sized(shapesOf(given)) : source.graph, values);
   const feeds = feedsFor(open, given, values.random);

@@ -24,7 +24,7 @@ import {
 import { lstat, mkdir, open, readFile, readlink, realpath, rename, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { fail, systemReason } from '../diagnostics/index.ts';
+import { fail, systemHint, systemReason } from '../diagnostics/index.ts';
 
 /** Where a path leads. */
 export type Place =
@@ -225,21 +225,15 @@ const orNothing = <T>(found: Promise<T>): Promise<T | undefined> =>
 
 const systemError = (code: string): NodeJS.ErrnoException => Object.assign(new Error(code), { code });
 
-const hints: Readonly<Record<string, string>> = {
-  EISDIR: 'name a file in it',
-  EACCES: 'choose another place, or change its permissions',
-  EPERM: 'choose another place, or change its permissions',
-  EROFS: 'choose another place',
-  ENOENT: 'choose another place: no folder can be made there',
-  ENOSPC: 'free some space, or choose another place',
-  EPIPE: 'the reader has got a part of the file only',
-};
-
 async function refusing<T>(path: string, body: () => Promise<T>): Promise<T> {
   try {
     return await body();
   } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException;
-    return fail('U1007', `the file cannot be written: ${systemReason(error)}`, { file: path }, hints[code]);
+    return fail(
+      'U1007',
+      `the file cannot be written: ${systemReason(error)}`,
+      { file: path },
+      systemHint(error, 'write'),
+    );
   }
 }

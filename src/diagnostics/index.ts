@@ -1,4 +1,4 @@
 export { closest } from './closest.ts';
 export * from './diagnostic.ts';
 export { checkOptions, type OptionNames } from './options.ts';
-export { systemReason } from './system_error.ts';
+export { systemHint, systemReason } from './system_error.ts';

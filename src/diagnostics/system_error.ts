@@ -1,31 +1,57 @@
-/** What the operating system says no with, in words. */
+/** What the operating system says no with, in words, and what to do. */
 
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file or folder',
-  EACCES: 'permission is denied',
-  EPERM: 'permission is denied',
-  EISDIR: 'it is a folder',
-  ENOTDIR: 'a part of the path is not a folder',
-  ENOSPC: 'no space is left on the device',
-  EDQUOT: 'the quota of the disk is used up',
-  EFBIG: 'files may not be that large here',
-  EROFS: 'the file system is read-only',
-  EPIPE: 'nobody reads the pipe any more',
-  ENAMETOOLONG: 'the name is too long',
-  ELOOP: 'its links lead in a circle',
-  EBUSY: 'it is in use',
-  EMFILE: 'too many files are open',
-  ENFILE: 'too many files are open',
-  ENXIO: 'nobody is at the other end',
-  ENODEV: 'there is no such device',
-  EIO: 'the device failed',
-  ETXTBSY: 'it is a program that runs',
-  ERR_FS_FILE_TOO_LARGE: 'it is larger than 2 GiB',
+interface Refusal {
+  readonly reason: string;
+  /** What to do where a file was to be read, or written. */
+  readonly read?: string;
+  readonly write?: string;
+}
+
+const space = 'free some space, or choose another place';
+const limit = 'close some, or raise the limit: ulimit -n';
+
+const refusals: Readonly<Record<string, Refusal>> = {
+  ENOENT: { reason: 'there is no such file or folder', write: 'choose another place: no folder can be made there' },
+  EACCES: {
+    reason: 'permission is denied',
+    read: 'change its permissions',
+    write: 'choose another place, or change its permissions',
+  },
+  EPERM: { reason: 'permission is denied', write: 'choose another place, or change its permissions' },
+  EISDIR: { reason: 'it is a folder', write: 'name a file in it' },
+  ENOTDIR: { reason: 'a part of the path is not a folder' },
+  ENOSPC: { reason: 'no space is left on the device', write: space },
+  EDQUOT: { reason: 'the quota of the disk is used up', write: space },
+  EFBIG: { reason: 'files may not be that large here', write: 'choose another place, or raise the limit: ulimit -f' },
+  EROFS: { reason: 'the file system is read-only', write: 'choose another place' },
+  EPIPE: { reason: 'nobody reads the pipe any more', write: 'the reader has got a part of the file only' },
+  ENAMETOOLONG: { reason: 'the name is too long' },
+  ELOOP: { reason: 'its links lead in a circle' },
+  EBUSY: { reason: 'it is in use' },
+  EMFILE: { reason: 'too many files are open', read: limit, write: limit },
+  ENFILE: { reason: 'too many files are open', read: limit, write: limit },
+  ENXIO: { reason: 'nobody is at the other end' },
+  ENODEV: { reason: 'there is no such device' },
+  ENOMEM: { reason: 'there is not enough memory' },
+  EIO: { reason: 'the device failed' },
+  ESTALE: { reason: 'it has gone from its server' },
+  ETXTBSY: { reason: 'it is a program that runs' },
+  EAGAIN: { reason: 'it has nothing to give now, and does not wait' },
+  ERR_FS_FILE_TOO_LARGE: {
+    reason: 'it is larger than 2 GiB',
+    read: 'keep the weights in files beside the model (external data)',
+  },
+  ERR_INVALID_ARG_VALUE: { reason: 'the path holds a NUL, which no path may' },
 };
+
+const refusalOf = (error: unknown): Refusal | undefined => refusals[(error as NodeJS.ErrnoException).code ?? ''];
 
 /** `it is a folder (EISDIR)`; the message of an error without a code, or of one that is not listed. */
 export function systemReason(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
-  if (code === undefined) return message ?? String(error);
-  return reasons[code] === undefined ? `${message ?? code}` : `${reasons[code]} (${code})`;
+  const refusal = refusalOf(error);
+  return refusal === undefined ? (message ?? code ?? String(error)) : `${refusal.reason} (${code})`;
 }
+
+/** What to do about it. */
+export const systemHint = (error: unknown, doing: 'read' | 'write'): string | undefined => refusalOf(error)?.[doing];

@@ -1,11 +1,12 @@
 /** Models of any format into the IR, the format told by content, not by name. */
-import { readFile } from 'node:fs/promises';
-import { checkOptions, fail, type Location, type OptionNames, systemReason } from '../diagnostics/index.ts';
+import { readdir, readFile } from 'node:fs/promises';
+import { checkOptions, fail, type Location, type OptionNames, systemHint, systemReason } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/graph.ts';
 import type { Shape } from '../ir/types.ts';
 import { externalReader } from './onnx/container/index.ts';
 import { type ImportOnnxOptions, importOnnx } from './onnx/import.ts';
 import { type OnnxProfile, onnxProfiles } from './onnx/profiles.ts';
+import { folderHint, zipLooksLike } from './other_formats.ts';
 import { type Archive, isZip, openArchive } from './torch/archive/index.ts';
 import { importExport, isExport } from './torch/export/index.ts';
 import { type StateOption, stateOptions } from './torch/memory/state_option.ts';
@@ -82,13 +83,6 @@ function importArchive(archive: Archive, options: ImportTorchOptions, where: Loc
   if (isExport(archive)) return importProgram(archive, options, where);
   if (archive.has('data.pkl') && names.some((name) => name.startsWith('code/')))
     return importTorchScript(archive, options);
-  if (archive.has('data.pkl'))
-    fail(
-      'U1002',
-      'the archive holds tensors and no code: it was written by torch.save',
-      where,
-      'save the model with torch.jit.save(torch.jit.script(model), path)',
-    );
   if (archive.has('model.json'))
     fail(
       'U1002',
@@ -96,7 +90,8 @@ function importArchive(archive: Archive, options: ImportTorchOptions, where: Loc
       where,
       'load it in PyTorch and save it again',
     );
-  return fail('U1002', 'the ZIP archive is none of PyTorch', where);
+  const { what, hint } = zipLooksLike(names);
+  return fail('U1002', `this is not a program of PyTorch: it is ${what}`, where, hint);
 }
 
 /** A program says itself how it computes and what shapes it takes. */
@@ -124,6 +119,8 @@ export async function readModelFile(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {
-    return fail('U1001', `the file cannot be read: ${systemReason(error)}`, { file: path });
+    const { code } = error as NodeJS.ErrnoException;
+    const hint = code === 'EISDIR' ? folderHint(await readdir(path).catch(() => []), path) : systemHint(error, 'read');
+    return fail('U1001', `the file cannot be read: ${systemReason(error)}`, { file: path }, hint);
   }
 }

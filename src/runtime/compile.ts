@@ -4,7 +4,8 @@ import { type CompiledModel, isCompiledFile, readCompiledFile } from '../codegen
 import { buildPlan } from '../codegen/onednn/plan.ts';
 import { select } from '../codegen/onednn/select/index.ts';
 import { checkOptions, fail, type OptionNames } from '../diagnostics/index.ts';
-import { type ImportOptions, importModel, readModelFile } from '../importers/import_model.ts';
+import { type ImportOptions, importBytes, readModelFile } from '../importers/import_model.ts';
+import { externalReader } from '../importers/onnx/container/index.ts';
 import {
   checkFeeds,
   type Dim,
@@ -202,7 +203,12 @@ async function load(source: Graph | string | Uint8Array, options: CompileOptions
       );
     return inputShapes ? { ...compiled, graph: bindShapes(compiled.graph, inputShapes) } : compiled;
   }
-  const graph = await importModel(source, { ...(profile && { profile }), ...(inputShapes && { inputShapes }) });
+  // of what was read already: a pipe gives its contents once
+  const graph = await importBytes(bytes, {
+    ...(typeof source === 'string' && { file: source, readExternal: externalReader(source) }),
+    ...(profile && { profile }),
+    ...(inputShapes && { inputShapes }),
+  });
   return compileGraph(graph, options);
 }
 

@@ -7,7 +7,7 @@ import { defineCommand } from '../command.ts';
 import { publicFeeds } from '../inputs.ts';
 import { type Contender, compare, measure, type Ratio, scheduleFor, type Timing } from '../measure.ts';
 import { createPeer } from '../onnxruntime.ts';
-import { assignments, flag, optionalChoice, whole } from '../options.ts';
+import { filesByName, flag, optionalChoice, whole } from '../options.ts';
 import {
   executionOptions,
   modelArgument,
@@ -38,7 +38,7 @@ export const bench = defineCommand({
     ),
     ...executionOptions,
     batch: whole('N', 'The first dimension of every input, where that is a symbol', 1),
-    input: assignments('NAME=FILE', 'A tensor for an input; the others are random'),
+    input: filesByName('NAME=FILE', 'A tensor for an input; the others are random'),
     ...strategyOption,
     ...shapeOption,
     ...profileOption,

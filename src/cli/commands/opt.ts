@@ -30,8 +30,7 @@ export const opt = defineCommand({
   ],
   async run(values, terminal) {
     const { file, output = STANDARD_STREAM } = values;
-    const source = new TextDecoder().decode(await readInput(file, terminal));
-    const graph = parseIr(source, shownPath(file));
+    const graph = parseIr(await readInput(file, terminal), shownPath(file));
     if (values.emitIr === STANDARD_STREAM && output === STANDARD_STREAM)
       throw new UsageError('--output and --emit-ir both name standard output');
     const files = { inputs: [file], outputs: [output] };

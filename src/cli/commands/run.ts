@@ -6,7 +6,7 @@ import { defineCommand } from '../command.ts';
 import { writeOutput } from '../files.ts';
 import { publicFeeds } from '../inputs.ts';
 import { writeNpy } from '../npy.ts';
-import { assignments, text, whole } from '../options.ts';
+import { filesByName, text, whole } from '../options.ts';
 import {
   executionOptions,
   modelArgument,
@@ -21,6 +21,8 @@ import { formatTable, right } from '../table.ts';
 import { STANDARD_STREAM, type Terminal } from '../terminal.ts';
 
 const SHOWN = 8;
+/** Of files: 255, less what stands behind. */
+const LONGEST_NAME = 240;
 
 export const run = defineCommand({
   name: 'run',
@@ -30,7 +32,10 @@ export const run = defineCommand({
   ],
   arguments: { model: modelArgument },
   options: {
-    input: assignments('NAME=FILE', 'A tensor for an input'),
+    input: filesByName(
+      'NAME=FILE',
+      'A tensor for an input; where there are more =, NAME is the longest name of an input that fits',
+    ),
     random: whole('SEED', 'Random tensors for the inputs that are not given', 0),
     output: text('DIR', 'Write every output to DIR as NAME.npy; - for standard output, one array after the other', 'o'),
     ...executionOptions,
@@ -125,7 +130,11 @@ async function writeAll(
   }
   const files: Record<string, string> = {};
   for (const [name, tensor] of Object.entries(toFeeds(results))) {
-    const plain = name.replace(/[^\w.-]/g, '_').replace(/^\.+/, '_') || '_';
+    const plain =
+      name
+        .replace(/[^\w.-]/g, '_')
+        .replace(/^\.+/, '_')
+        .slice(0, LONGEST_NAME) || '_';
     const taken = new Set(Object.values(files));
     let file = join(folder, `${plain}.npy`);
     for (let n = 1; taken.has(file); n++) file = join(folder, `${plain}.${n}.npy`);

@@ -5,6 +5,7 @@ import {
   argument,
   assignments,
   choice,
+  filesByName,
   flag,
   list,
   optionalArgument,
@@ -23,7 +24,8 @@ const command = defineCommand({
     threads: whole('N', '', 1),
     check: optionalWhole('N', '', 3),
     perNode: flag(''),
-    input: assignments('NAME=FILE', ''),
+    input: filesByName('NAME=FILE', ''),
+    shape: assignments('NAME=SIZES', ''),
     against: list('SIDE', ''),
     backend: choice(['onednn', 'reference'], ''),
   },
@@ -42,14 +44,27 @@ describe('a command line', () => {
       threads: undefined,
       check: undefined,
       perNode: false,
-      input: new Map(),
+      input: [],
+      shape: new Map(),
       against: [],
       backend: 'onednn',
     });
   });
 
   test('every kind of option', () => {
-    const line = ['-o', 'out', '--threads=2', 'm', '--check', 'n', '--per-node', '--input', 'x=a=b.npy', '--input=y=c'];
+    const line = [
+      '-o',
+      'out',
+      '--threads=2',
+      'm',
+      '--check',
+      'n',
+      '--per-node',
+      '--input',
+      'x=a=b.npy',
+      '--input=y=c',
+      '--shape=a=b=1,2',
+    ];
     expect(values(...line, '--against', 'a', '--against', 'b', '--backend', 'reference')).toMatchObject({
       model: 'm',
       node: 'n',
@@ -57,10 +72,8 @@ describe('a command line', () => {
       threads: 2,
       check: 3,
       perNode: true,
-      input: new Map([
-        ['x', 'a=b.npy'],
-        ['y', 'c'],
-      ]),
+      input: ['x=a=b.npy', 'y=c'],
+      shape: new Map([['a=b', '1,2']]),
       against: ['a', 'b'],
       backend: 'reference',
     });

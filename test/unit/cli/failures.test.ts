@@ -30,7 +30,7 @@ describe('the model or an input is at fault: exit code 1', () => {
     ['an unknown input', ['run', model, '--input', `z=${npy}`], 'U4001', "the model has no input 'z'"],
     ['a wrong shape', ['run', model, '--input', `x=${wide}`], 'U4001', 'should be f32[N,1,4,4], but is f32[1,1,5,5]'],
     ['a wrong type', ['run', model, '--input', `x=${bytesNpy}`], 'U4001', 'but is u8[1,1,4,4]'],
-    ['a model as input', ['run', model, '--input', `x=${garbage}`], 'U1003', garbage],
+    ['a model as input', ['run', model, '--input', `x=${garbage}`], 'U1002', 'this is not a tensor: it is a text file'],
     [
       'sizes that do not fit',
       ['run', model, '--random', '1', '--shape', 'x=1,3,4,4'],

@@ -27,8 +27,9 @@ describe('what is not an ONNX model', () => {
     ['\x1c\x00\x00\x00ORTM', 'ORT format'],
     ['\x80\x02}q\x00', 'pickle', 'torch.onnx'],
     ['version https://git-lfs.github.com/spec/v1\noid sha256:00\n', 'Git LFS', 'git lfs pull'],
-    ['{ "graph": [] }', 'text'],
-    ['<html></html>', 'text'],
+    ['{ "graph": [] }', 'JSON'],
+    ['<html></html>', 'HTML'],
+    ['import torch', 'text'],
   ])('%j', (content, ...words) => {
     const error = failure(Uint8Array.from(content, (c) => c.charCodeAt(0)));
     expect(error.code).toBe('U1002');

@@ -356,7 +356,7 @@ describe('options', () => {
       ]),
       'torch.save',
     ],
-    ['another ZIP', zip([{ name: 'word/document.xml', data: '' }]), 'none of PyTorch'],
+    ['another ZIP', zip([{ name: 'word/document.xml', data: '' }]), 'not a program of PyTorch'],
     ['an old pickle', Buffer.from('80028a0a6cfc9c46f9206aa850192e', 'hex'), 'before 1.6'],
   ])('refuses %s', (_what, bytes, part) =>
     expect(importModel(bytes)).rejects.toMatchObject({ code: 'U1002', message: expect.stringContaining(part) }),

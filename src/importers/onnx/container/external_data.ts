@@ -5,7 +5,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, normalize, relative, sep } from 'node:path';
-import { fail, type Location } from '../../../diagnostics/index.ts';
+import { fail, type Location, systemReason } from '../../../diagnostics/index.ts';
 import { printable } from './printable.ts';
 
 export type ExternalReader = (location: string, offset: number, length: number) => Uint8Array;
@@ -81,7 +81,7 @@ function unreadable(error: unknown, shown: string, where: Location): never {
   if (!(error instanceof Error) || typeof code !== 'string' || /^U\d/.test(code)) throw error;
   fail(
     'U1005',
-    `external data '${shown}' cannot be read: ${code}`,
+    `external data '${shown}' cannot be read: ${systemReason(error)}`,
     where,
     'keep the data files in the folder of the model',
   );

@@ -1,5 +1,6 @@
 /** Opens the bytes of an ONNX file as a checked, typed view. */
-import { fail, UnskewError } from '../../../diagnostics/index.ts';
+import { fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
+import { looksLike, type OtherFormat, signatureOf } from '../../other_formats.ts';
 import { Context, invalid, Source } from './context.ts';
 import type { ExternalReader } from './external_data.ts';
 import { canonicalDomain, readGraph } from './graph.ts';
@@ -7,7 +8,6 @@ import { type Decoded, readMessage } from './message.ts';
 import type { OnnxFile, OnnxFunction } from './model.ts';
 import { printable } from './printable.ts';
 import { entryProto, functionProto, modelProto, operatorSetProto } from './schema.ts';
-import { refuseOtherFormats, refuseText } from './sniff.ts';
 import type { Range } from './wire.ts';
 
 /** A protobuf message is at most this long. */
@@ -29,7 +29,7 @@ export interface OpenOptions {
  */
 export function openOnnx(bytes: Uint8Array, options: OpenOptions = {}): OnnxFile {
   const location = options.file === undefined ? {} : { file: options.file };
-  refuseOtherFormats(bytes, location);
+  refuseOther(signatureOf(bytes), location);
   if (bytes.length > MAX_MODEL_BYTES)
     fail('U1006', `the model has ${bytes.length} bytes, protobuf ends at 2 GiB`, location);
   // A Buffer's subarray is a Buffer: give everyone plain arrays.
@@ -37,9 +37,13 @@ export function openOnnx(bytes: Uint8Array, options: OpenOptions = {}): OnnxFile
   try {
     return readModel(Context.of(new Source(plain, options.file, options.readExternal)));
   } catch (error) {
-    if (error instanceof UnskewError) refuseText(plain, location);
+    if (error instanceof UnskewError) refuseOther(looksLike(plain, options.file), location);
     throw error;
   }
+}
+
+function refuseOther(found: OtherFormat | undefined, location: Location): void {
+  if (found !== undefined) fail('U1002', `this is not an ONNX model: it is ${found.what}`, location, found.hint);
 }
 
 function readModel(context: Context): OnnxFile {

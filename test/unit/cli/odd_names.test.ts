@@ -1,0 +1,75 @@
+/** Names of inputs and outputs that hold what the command line has a use for, and names as long as files cannot have them. */
+import { readdirSync } from 'node:fs';
+import { afterAll, expect, test } from 'vitest';
+import { writeNpy } from '../../../src/cli/npy.ts';
+import { splitPairs } from '../../../src/cli/options.ts';
+import { tensor } from '../../../src/ir/index.ts';
+import { writeModel } from '../../support/onnx.ts';
+import { json, unskew, workFolder } from './support.ts';
+
+const work = workFolder();
+afterAll(work.dispose);
+
+const names = ['a', 'a=b', 'c:0', 'd,e', '=f', 'g=', 'h i', '-j'];
+const model = work.write(
+  'odd.onnx',
+  writeModel({
+    nodes: names.map((name) => ({ op: 'Neg', inputs: [name], outputs: [`${name}.out`] })),
+    inputs: names.map((name) => ({ name, type: 'float32', dims: ['N'] })),
+    outputs: names.map((name) => ({ name: `${name}.out`, type: 'float32', dims: ['N'] })),
+  }),
+);
+const npy = (name: string, value: number) => work.write(name, writeNpy(tensor('f32', [value], [1])));
+
+test('tensors are given to inputs of any name, from files of any name', async () => {
+  const args = names.map((name, i) => `--input=${name}=${npy(`${i}=.npy`, i + 1)}`);
+  const { code, result } = await json(['run', model, ...args]);
+  expect(code).toBe(0);
+  expect(result.outputs.map((output: { name: string; values: number[] }) => [output.name, output.values[0]])).toEqual(
+    names.map((name, i) => [`${name}.out`, -i - 1]),
+  );
+});
+
+test('sizes too', async () => {
+  const args = names.map((name) => `--shape=${name}=3`);
+  const { code, result } = await json(['inspect', model, ...args]);
+  expect(code).toBe(0);
+  expect(result.inputs.map(({ dims }: { dims: number[] }) => dims)).toEqual(names.map(() => [3]));
+});
+
+test('the longest known name counts, and without one the first =', () => {
+  const known = ['a', 'a=b'];
+  expect([...splitPairs(['a=b=c', 'a=./b=c', 'x=y=z', '=x=y'], known)]).toEqual([
+    ['a=b', 'c'],
+    ['a', './b=c'],
+    ['x', 'y=z'],
+    ['=x', 'y'],
+  ]);
+});
+
+test.each(['x', 'x=', '=x'])("'%s' is not a pair", async (entry) => {
+  const { code, stderr } = await unskew(['run', model, '--input', entry]);
+  expect(code).toBe(2);
+  expect(stderr).toContain(`--input: '${entry}' is not of the form NAME=FILE`);
+});
+
+test('an unknown name is said as it was written', async () => {
+  const { code, stderr } = await unskew(['run', model, '--input', `z=1=${npy('z.npy', 1)}`]);
+  expect(code).toBe(1);
+  expect(stderr).toContain('1=');
+});
+
+test('outputs with names longer than those of files are written', async () => {
+  const long = ['x'.repeat(300), `${'x'.repeat(300)}y`];
+  const path = work.write(
+    'long.onnx',
+    writeModel({
+      nodes: long.map((name) => ({ op: 'Neg', inputs: ['a'], outputs: [name] })),
+      inputs: [{ name: 'a', type: 'float32', dims: [1] }],
+      outputs: long.map((name) => ({ name, type: 'float32', dims: [1] })),
+    }),
+  );
+  const { code } = await unskew(['run', path, '--random', '1', '-o', work.path('out')]);
+  expect(code).toBe(0);
+  expect(readdirSync(work.path('out'))).toHaveLength(2);
+});
