@@ -1,6 +1,8 @@
 // The exports of the addon: OneDnnBinding of src/codegen/onednn/binding.ts.
 #include "arguments.h"
 #include "byte_sums.h"
+#include "coded_errors.h"
+#include "array_buffer.h"
 #include "memory_desc.h"
 #include "native_memory.h"
 #include "primitive.h"
@@ -58,8 +60,11 @@ Napi::Value byte_sums_function(const Napi::CallbackInfo& info) {
                           bytes.ByteLength() / static_cast<uint64_t>(rows) == static_cast<uint64_t>(count),
           "byteSums: bytes should have blocks · rows · length elements");
   require(count <= kMaximumDimension, "byteSums: blocks · length should be below 2^31");
-  Napi::Int32Array sums = Napi::Int32Array::New(info.Env(), static_cast<size_t>(count));
-  Napi::Int32Array aboves = Napi::Int32Array::New(info.Env(), static_cast<size_t>(count));
+  const auto array = [&] {
+    const auto elements = static_cast<size_t>(count);
+    return Napi::Int32Array::New(info.Env(), elements, new_array_buffer(info.Env(), elements * sizeof(int32_t)), 0);
+  };
+  Napi::Int32Array sums = array(), aboves = array();
   byte_sums(reinterpret_cast<const int8_t*>(bytes.Data()), blocks, rows, length, sums.Data(), aboves.Data());
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("sums", sums);
@@ -89,6 +94,7 @@ Napi::FunctionReference constructor(Napi::Env env) {
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   auto* data = new AddonData;
   env.SetInstanceData(data);
+  data->array_buffer = Napi::Persistent(env.Global().Get("ArrayBuffer").As<Napi::Function>());
   data->memory_desc = constructor<MemoryDesc>(env);
   data->native_memory = constructor<NativeMemory>(env);
   data->primitive = constructor<Primitive>(env);
@@ -97,14 +103,14 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("version", version(env, found->major, found->minor, found->patch));
   exports.Set("builtFor", version(env, DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, DNNL_VERSION_PATCH));
   exports.Set("isa", onednn_isa());
-  exports.Set("desc", Napi::Function::New<desc_function>(env, "desc"));
-  exports.Set("memory", Napi::Function::New<memory_function>(env, "memory"));
-  exports.Set("pack", Napi::Function::New<pack_function>(env, "pack"));
-  exports.Set("session", Napi::Function::New<session_function>(env, "session"));
-  exports.Set("byteSums", Napi::Function::New<byte_sums_function>(env, "byteSums"));
-  exports.Set("setKernelIsa", Napi::Function::New<set_kernel_isa>(env, "setKernelIsa"));
+  exports.Set("desc", Napi::Function::New<coded<desc_function>>(env, "desc"));
+  exports.Set("memory", Napi::Function::New<coded<memory_function>>(env, "memory"));
+  exports.Set("pack", Napi::Function::New<coded<pack_function>>(env, "pack"));
+  exports.Set("session", Napi::Function::New<coded<session_function>>(env, "session"));
+  exports.Set("byteSums", Napi::Function::New<coded<byte_sums_function>>(env, "byteSums"));
+  exports.Set("setKernelIsa", Napi::Function::New<coded<set_kernel_isa>>(env, "setKernelIsa"));
   exports.DefineProperty(Napi::PropertyDescriptor::Accessor<kernel_isa>("kernelIsa", napi_enumerable));
-  exports.Set("simulateWrongSums", Napi::Function::New<simulate_wrong_sums_function>(env, "simulateWrongSums"));
+  exports.Set("simulateWrongSums", Napi::Function::New<coded<simulate_wrong_sums_function>>(env, "simulateWrongSums"));
   exports.DefineProperty(Napi::PropertyDescriptor::Accessor<self_tests>("selfTests", napi_enumerable));
   add_primitive_functions(exports);
   return exports;

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "checks.h"
+#include "exhaustion.h"
 
 namespace unskew {
 
@@ -19,7 +20,7 @@ class AlignedBuffer {
     require(bytes >= 0 && bytes <= kMaximumSize, "a buffer of " + std::to_string(bytes) + " bytes is too large");
     const size_t rounded = (static_cast<size_t>(bytes) + kAlignment - 1) / kAlignment * kAlignment;
     data_.reset(static_cast<uint8_t*>(std::aligned_alloc(kAlignment, rounded == 0 ? kAlignment : rounded)));
-    require(data_ != nullptr, "there is no memory for a buffer of " + std::to_string(bytes) + " bytes");
+    if (data_ == nullptr) throw OutOfMemory("there is no memory for a buffer of " + std::to_string(bytes) + " bytes");
     std::memset(data_.get(), 0, rounded);
   }
 

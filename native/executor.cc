@@ -6,7 +6,7 @@
 
 namespace unskew {
 
-Executor::~Executor() {
+void Executor::end() {
   const std::lock_guard lock(state_->mutex);
   state_->ended = true;
   state_->changed.notify_one();

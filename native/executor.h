@@ -14,13 +14,15 @@ class Executor {
   using Work = std::function<void()>;  // does not throw
 
   Executor() : state_(std::make_shared<State>()) {}
-  // Ends the thread, when it is through with what it has been given.
-  ~Executor();
+  ~Executor() { end(); }
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
   // Throws std::system_error when the system gives no thread.
   void submit(Work work);
+
+  // Ends the thread, when it is through with what it has been given. Nothing may be submitted afterwards.
+  void end();
 
   // The one on which all run that use more than one thread: they have one team, so several would wait for each other.
   static Executor& of_the_team();

@@ -1,5 +1,6 @@
 #include "primitive.h"
 
+#include "coded_errors.h"
 #include "memory_desc.h"
 
 namespace unskew {
@@ -161,7 +162,7 @@ Napi::Value wrap(const Napi::CallbackInfo& info) {
 
 template <PrimitiveHandle (*create)(const Napi::CallbackInfo&)>
 void add(Napi::Object exports, const char* name) {
-  exports.Set(name, Napi::Function::New<wrap<create>>(exports.Env(), name));
+  exports.Set(name, Napi::Function::New<coded<wrap<create>>>(exports.Env(), name));
 }
 
 }  // namespace

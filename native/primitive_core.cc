@@ -62,6 +62,7 @@ auto creating(const std::string& what, const Create& create) {
   try {
     return create();
   } catch (const dnnl::error& error) {
+    if (error.status == dnnl_out_of_memory) throw OutOfMemory("oneDNN has no memory for " + what);
     if (error.status == dnnl_unimplemented) throw InvalidArgument("oneDNN has no implementation of " + what);
     throw InvalidArgument("oneDNN refused " + what + ": " + error.what());
   }
@@ -87,7 +88,8 @@ std::shared_ptr<PrimitiveCore> build(const std::string& what, Described<Descript
       }
       try {
         core->primitive = Primitive(descriptor);
-      } catch (const dnnl::error&) {
+      } catch (const dnnl::error& error) {
+        if (error.status == dnnl_out_of_memory) throw;
         continue;
       }
       core->arguments = arguments_of(descriptor);

@@ -1,5 +1,7 @@
 #include "session.h"
 
+#include "array_buffer.h"
+#include "coded_errors.h"
 #include "kernel_arguments.h"
 #include "native_memory.h"
 #include "primitive.h"
@@ -54,13 +56,13 @@ bool overlap(const uint8_t* a, int64_t a_bytes, const uint8_t* b, int64_t b_byte
 struct Session::Run {
   Napi::Promise::Deferred deferred;
   Napi::ObjectReference outputs;
-  std::string error;
+  std::exception_ptr error;
 };
 
 Napi::Function Session::define(Napi::Env env) {
   return DefineClass(env, kName,
-                     {InstanceMethod<&Session::run>("run"), InstanceMethod<&Session::run_sync>("runSync"),
-                      InstanceMethod<&Session::profile>("profile"), InstanceMethod<&Session::dispose>("dispose")});
+                     {InstanceMethod<&Session::coded<&Session::run>>("run"), InstanceMethod<&Session::coded<&Session::run_sync>>("runSync"),
+                      InstanceMethod<&Session::coded<&Session::profile>>("profile"), InstanceMethod<&Session::coded<&Session::dispose>>("dispose")});
 }
 
 Session::Session(const Napi::CallbackInfo& info) : Wrapped(info), env_(info.Env()) {
@@ -143,7 +145,8 @@ Napi::Value Session::profile(const Napi::CallbackInfo& info) {
   const BufferList inputs = addresses({info[0], "profile: inputs"}, state_->input_bytes(), state_->input_alignment());
   const BufferList outputs = addresses({info[1], "profile: outputs"}, state_->output_bytes(), state_->output_alignment());
   check_distinct(inputs, outputs);
-  Napi::Float64Array times = Napi::Float64Array::New(info.Env(), state_->step_count());
+  const size_t steps = state_->step_count();
+  Napi::Float64Array times = Napi::Float64Array::New(info.Env(), steps, new_array_buffer(info.Env(), steps * sizeof(double)), 0);
   state_->run(inputs, outputs, times.Data());
   return times;
 }
@@ -156,7 +159,7 @@ BufferList Session::allocate_outputs(Napi::Env env, Napi::Array arrays) const {
     const auto bytes = static_cast<size_t>(state_->output_bytes()[i]);
     const auto alignment = static_cast<size_t>(state_->output_alignment()[i]);
     // JavaScript aligns memory to 16 bytes or less.
-    Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, alignment <= 8 ? bytes : bytes + alignment);
+    Napi::ArrayBuffer buffer = new_array_buffer(env, alignment <= 8 ? bytes : bytes + alignment);
     auto* data = static_cast<uint8_t*>(buffer.Data());
     const size_t offset = (alignment - reinterpret_cast<uintptr_t>(data) % alignment) % alignment;
     require(alignment > 8 || offset == 0, "run: memory of JavaScript is not aligned");
@@ -184,7 +187,7 @@ Napi::Value Session::run(const Napi::CallbackInfo& info) {
   const Napi::Promise promise = run->deferred.Promise();
   Run* pending = run.get();
   state_->submit(inputs, std::move(outputs),
-                 [channel = channel_, pending](std::string error) {
+                 [channel = channel_, pending](std::exception_ptr error) {
                    pending->error = std::move(error);
                    // Refused only while the environment goes away; then nobody waits for the promise either, and the
                    // reference to its outputs has gone with it.
@@ -219,10 +222,13 @@ void Session::finish(Napi::Env env, Run& run) {
   } else if (last && has_channel_) {
     channel_.Unref(env);
   }
-  if (run.error.empty()) {
+  try {
+    if (run.error) std::rethrow_exception(run.error);
     run.deferred.Resolve(run.outputs.Value());
-  } else {
-    run.deferred.Reject(Napi::Error::New(env, run.error).Value());
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    run.deferred.Reject(error_of(env, error).Value());
   }
   if (last) Unref();
 }

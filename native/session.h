@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "coded_errors.h"
 #include "session_core.h"
 #include "wrapped.h"
 
@@ -21,6 +22,11 @@ class Session : public Wrapped<Session, std::shared_ptr<SessionCore>> {
 
  private:
   struct Run;
+
+  template <Napi::Value (Session::*method)(const Napi::CallbackInfo&)>
+  Napi::Value coded(const Napi::CallbackInfo& info) {
+    return with_codes(info.Env(), [&] { return (this->*method)(info); });
+  }
 
   static void deliver(Napi::Env env, Napi::Function, Session* session, Run* run);
   using Channel = Napi::TypedThreadSafeFunction<Session, Run, deliver>;

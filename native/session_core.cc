@@ -48,8 +48,9 @@ void SessionCore::run_steps(size_t first, size_t last, double* microseconds) {
       const dnnl_status_t status = dnnl_primitive_execute(step.primitive->primitive.get(), stream_.get(),
                                                           static_cast<int>(step.arguments.size()), step.arguments.data());
       if (status != dnnl_success) {
-        throw std::runtime_error("commands[" + std::to_string(i) + "] (" + step.name + ") failed in oneDNN with status " +
-                                 std::to_string(status));
+        const std::string what = "commands[" + std::to_string(i) + "] (" + step.name + ")";
+        if (status == dnnl_out_of_memory) throw OutOfMemory("oneDNN has no memory for " + what);
+        throw std::runtime_error(what + " failed in oneDNN with status " + std::to_string(status));
       }
     } else {
       step.kernel.run(step.addresses.data());
@@ -124,31 +125,43 @@ void SessionCore::submit(const BufferList& inputs, BufferList outputs, Finished 
   require(!closed_, kDisposed);
   auto copies = take(inputs) ? nullptr : copies_of(inputs);
   const std::lock_guard lock(mutex_);
-  Executor& executor = threads_ > 1 ? Executor::of_the_team() : own_executor_;
-  executor.submit([self = shared_from_this()] { self->run_next(); });
   jobs_.push_back({std::move(copies), std::move(outputs), std::move(finished)});
+  try {
+    if (!scheduled_) schedule();
+  } catch (...) {
+    jobs_.pop_back();
+    throw;
+  }
 }
 
-// On the executor, once for each submitted run. close() may have taken the run away.
+// One job at a time, so that sessions which share an executor take turns.
+void SessionCore::schedule() {
+  Executor& executor = threads_ > 1 ? Executor::of_the_team() : own_executor_;
+  executor.submit([self = shared_from_this()] { self->run_next(); });
+  scheduled_ = true;
+}
+
+// On the executor. close() may have taken the job away.
 void SessionCore::run_next() {
   Job job;
   {
     // Nobody else runs: `run` waits until there are no jobs, and its caller is the thread that submits them.
     const std::lock_guard lock(mutex_);
+    scheduled_ = false;
     if (jobs_.empty()) return;
     job = std::move(jobs_.front());
     jobs_.pop_front();
     busy_ = true;
   }
-  std::string error;
+  std::exception_ptr error;
   try {
     BufferList inputs;
     if (job.inputs) {
       for (const AlignedBuffer& copy : *job.inputs) inputs.push_back(copy.data());
     }
     execute(job.inputs ? &inputs : nullptr, job.outputs, nullptr, Next::javascript);
-  } catch (const std::exception& exception) {
-    error = exception.what();
+  } catch (...) {
+    error = std::current_exception();
   }
   if (job.inputs) {
     const std::lock_guard lock(mutex_);
@@ -162,6 +175,7 @@ void SessionCore::end_run() {
   const std::lock_guard lock(mutex_);
   busy_ = false;
   if (closed_) free_plan();
+  if (!jobs_.empty() && !scheduled_) schedule();
   changed_.notify_all();
 }
 
@@ -174,7 +188,8 @@ void SessionCore::close() {
     dropped.swap(jobs_);
     if (!busy_) free_plan();
   }
-  for (const Job& job : dropped) job.finished(kDisposed);
+  own_executor_.end();
+  for (const Job& job : dropped) job.finished(std::make_exception_ptr(InvalidArgument(kDisposed)));
 }
 
 void SessionCore::wait() {

@@ -3,10 +3,10 @@
 
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <string>
 
 #include "executor.h"
 #include "session_plan.h"
@@ -22,13 +22,13 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   SessionCore(const SessionCore&) = delete;
   SessionCore& operator=(const SessionCore&) = delete;
 
-  // Called once, on the executor or in close(), with an empty string when the run succeeded.
-  using Finished = std::function<void(std::string error)>;
+  // Called once, on the executor or in close(), with null when the run succeeded.
+  using Finished = std::function<void(std::exception_ptr error)>;
 
   // Runs on the calling thread, after the submitted runs. `microseconds` (may be null) receives the time of each step.
   void run(const BufferList& inputs, const BufferList& outputs, double* microseconds = nullptr);
 
-  // Runs on an executor: that of the team, or the session's own where it uses one thread. The inputs are read before it
+  // Runs on an executor: that of the team, where sessions take turns, or the session's own where it uses one thread. The inputs are read before it
   // returns: copied, or, if nothing else runs, by the first steps where those are as quick. The outputs stay valid until
   // `finished`.
   void submit(const BufferList& inputs, BufferList outputs, Finished finished);
@@ -69,6 +69,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   bool take(const BufferList& inputs);
   std::unique_ptr<Copies> copies_of(const BufferList& inputs);
   void run_next();
+  void schedule();
   void end_run();
   void free_plan();
 
@@ -84,6 +85,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   std::deque<Job> jobs_;
   std::vector<std::unique_ptr<Copies>> idle_copies_;
   bool busy_ = false;
+  bool scheduled_ = false;  // the executor has been told that there are jobs
   bool closed_ = false;  // written by the owner's thread only
   Executor own_executor_;  // starts no thread unless it is used
 };

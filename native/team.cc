@@ -13,7 +13,7 @@
 #include <string>
 #include <system_error>
 
-#include "checks.h"
+#include "exhaustion.h"
 #include "named_thread.h"
 
 namespace unskew {
@@ -152,7 +152,7 @@ class Team {
       }
     } catch (const std::system_error& error) {
       release(Next::soon);
-      throw InvalidArgument(std::string("there are no more threads to be had: ") + error.what());
+      throw OutOfThreads(std::string("there are no more threads to be had: ") + error.what());
     }
   }
 

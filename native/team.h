@@ -33,7 +33,7 @@ enum class Next { soon, javascript };
 // Holds the team for the calling thread; scopes may be nested. Others wait, and get it in the order in which they came.
 class TeamScope {
  public:
-  // Does nothing for one thread. Throws InvalidArgument when the system gives no more threads.
+  // Does nothing for one thread. Throws OutOfThreads when the system gives no more threads.
   explicit TeamScope(int threads, Next next = Next::soon);
   ~TeamScope();
   TeamScope(const TeamScope&) = delete;

@@ -11,6 +11,7 @@ namespace unskew {
 // What belongs to one environment (the main thread or a worker); there is no global state.
 struct AddonData {
   Napi::FunctionReference memory_desc, native_memory, primitive, session;
+  Napi::FunctionReference array_buffer;  // JavaScript's constructor
   const void* under_construction = nullptr;
   Isa kernel_isa = best_isa();
 };

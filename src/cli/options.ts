@@ -93,12 +93,17 @@ export function splitPairs(entries: readonly string[], known: readonly string[])
   );
 }
 
-export const whole = (value: string, doc: string, minimum: number): Option<number | undefined> => ({
+export const whole = (
+  value: string,
+  doc: string,
+  minimum: number,
+  maximum = Number.POSITIVE_INFINITY,
+): Option<number | undefined> => ({
   doc,
   value,
   read: ([...given], refuse) => {
     const last = given.at(-1);
-    return last === undefined ? undefined : readWhole(last, minimum, refuse);
+    return last === undefined ? undefined : readWhole(last, minimum, maximum, refuse);
   },
 });
 
@@ -110,7 +115,7 @@ export const optionalWhole = (value: string, doc: string, fallback: number): Opt
   read(given, refuse) {
     if (given.length === 0) return undefined;
     const last = given.at(-1);
-    return last === undefined ? fallback : readWhole(last, 1, refuse);
+    return last === undefined ? fallback : readWhole(last, 1, Number.POSITIVE_INFINITY, refuse);
   },
 });
 
@@ -135,9 +140,10 @@ export const choice = <const C extends readonly [string, ...string[]]>(choices: 
   return { ...given, read: (values, refuse) => given.read(values, refuse) ?? choices[0] };
 };
 
-function readWhole(given: string, minimum: number, refuse: RefuseOption): number {
+function readWhole(given: string, minimum: number, maximum: number, refuse: RefuseOption): number {
   const number = /^\d{1,15}$/.test(given) ? Number(given) : Number.NaN;
-  if (!(number >= minimum)) refuse(`'${given}' is not a whole number from ${minimum}`);
+  const upTo = Number.isFinite(maximum) ? ` to ${maximum}` : '';
+  if (!(number >= minimum && number <= maximum)) refuse(`'${given}' is not a whole number from ${minimum}${upTo}`);
   return number;
 }
 

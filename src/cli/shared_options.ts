@@ -1,5 +1,6 @@
 /** Options that several commands share, and models made by them. */
 import type { CompiledModel } from '../codegen/compiled_file.ts';
+import { MOST_THREADS } from '../codegen/onednn/binding.ts';
 import { importProfiles } from '../importers/import_model.ts';
 import type { Graph } from '../ir/index.ts';
 import type { Strategy, StrategyName } from '../passes/strategies.ts';
@@ -32,7 +33,7 @@ export const shapeOption = {
   ),
 };
 export const threadsOption = {
-  threads: whole('N', 'Threads of one inference (default: all processors)', 1),
+  threads: whole('N', 'Threads of one inference (default: all processors)', 1, MOST_THREADS),
 };
 export const executionOptions = {
   backend: choice(['onednn', 'reference'], 'What runs the model; reference is the interpreter, the meaning itself'),

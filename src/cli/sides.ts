@@ -1,6 +1,5 @@
 /** What `check` compares: each side runs a model and can tell its intermediate values. */
 import type { CompiledModel } from '../codegen/compiled_file.ts';
-import { buildPlan } from '../codegen/onednn/plan.ts';
 import { fail } from '../diagnostics/index.ts';
 import { withOutputs } from '../exporters/onnx/splice/index.ts';
 import { openOnnx } from '../importers/onnx/container/index.ts';
@@ -36,10 +35,7 @@ export const interpreterSide = (graph: Graph, name = 'the interpreter'): Side =>
 export function compiledSide({ graph }: CompiledModel, reference: Graph, threads: number): Side {
   const binding = loadAddon();
   const execute = (compiled: Graph, feeds: Feeds): Tensors => {
-    const executable = new Executable(
-      buildPlan(specialize(compiled, checkFeeds(compiled, feeds)), binding, threads),
-      binding,
-    );
+    const executable = new Executable(specialize(compiled, checkFeeds(compiled, feeds)), binding, threads);
     try {
       return executable.runSync(feeds);
     } finally {

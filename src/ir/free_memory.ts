@@ -1,7 +1,8 @@
 /** The memory that this process may still take, and the largest array that this Node.js makes. */
 import { constants } from 'node:buffer';
 import { readFileSync } from 'node:fs';
-import { freemem, totalmem } from 'node:os';
+import { totalmem } from 'node:os';
+import { availableMemory } from './available_memory.ts';
 
 /** Bytes of the largest array: 4 GiB in Node.js 20, more than any machine has from 22 on. */
 export const LARGEST_ARRAY = constants.MAX_LENGTH;
@@ -10,7 +11,7 @@ export const LARGEST_ARRAY = constants.MAX_LENGTH;
 export function memoryFor(when: 'now' | 'ever'): number {
   const constrained = process.constrainedMemory?.() ?? 0;
   const total = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
-  const free = when === 'ever' ? total : Math.min(process.availableMemory?.() ?? freemem(), total);
+  const free = when === 'ever' ? total : Math.min(availableMemory(), total);
   return Math.min(free, addressSpaceLeft());
 }
 

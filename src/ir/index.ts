@@ -5,6 +5,7 @@ export * from './constant_pool.ts';
 export * from './define_op.ts';
 export * from './dims.ts';
 export * from './dtype.ts';
+export { memoryFor } from './free_memory.ts';
 export * from './graph.ts';
 export * from './interpret.ts';
 export * from './limits.ts';

@@ -79,14 +79,25 @@ export function refuseTooLarge(graph: Graph, when: 'now' | 'ever', scratch?: (no
         );
     }
   }
-  const { bytes, node } = memoryNeed(graph, scratch);
-  if (bytes <= ALWAYS_THERE) return;
+  checkNeed(graph, memoryNeed(graph, scratch), when);
+}
+
+/** @throws UnskewError U1006 when that is more than there is */
+export function checkNeed(graph: Graph, need: MemoryNeed, when: 'now' | 'ever'): void {
+  if (need.bytes <= ALWAYS_THERE) return;
   const there = memoryFor(when);
-  if (bytes <= there) return;
+  if (need.bytes > there) refuseNeed(graph, need, `${gibibytes(there)} are ${when === 'now' ? 'free' : 'there'}`);
+}
+
+/**
+ * @param why it cannot be had
+ * @throws UnskewError U1006
+ */
+export function refuseNeed(graph: Graph, { bytes, node }: MemoryNeed, why: string): never {
   const results = node?.results.map((id) => formatType(graph.values[id].type)).join(', ');
   fail(
     'U1006',
-    `to compute ${results ?? 'the outputs'} takes ${gibibytes(bytes)} of memory with all that is held at that point, and ${gibibytes(there)} are ${when === 'now' ? 'free' : 'there'}`,
+    `to compute ${results ?? 'the outputs'} takes ${gibibytes(bytes)} of memory with all that is held at that point, and ${why}`,
     node === undefined ? {} : { op: node.op, ...node.loc },
     `${SMALLER}, or a machine with more memory`,
   );

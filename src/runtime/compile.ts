@@ -1,7 +1,7 @@
 /** `compile`: a graph, a file or bytes become a model that runs. */
 import { availableParallelism } from 'node:os';
 import { type CompiledModel, isCompiledFile, readCompiledFile } from '../codegen/compiled_file.ts';
-import { buildPlan } from '../codegen/onednn/plan.ts';
+import { MOST_THREADS } from '../codegen/onednn/binding.ts';
 import { select } from '../codegen/onednn/select/index.ts';
 import { checkOptions, fail, type OptionNames } from '../diagnostics/index.ts';
 import { type ImportOptions, importBytes, readModelFile } from '../importers/import_model.ts';
@@ -13,7 +13,6 @@ import {
   type Graph,
   type ITensor,
   interpret,
-  interpreterScratch,
   refuseTooLarge,
   specialize,
   symbolsIn,
@@ -33,6 +32,7 @@ import { loadAddon } from './addon.ts';
 import { bindShapes } from './bind_shapes.ts';
 import { Executable, type NodeTime } from './executable.ts';
 import { metadataOf, toFeeds, type ValueMetadata } from './feeds.ts';
+import { withinMeans } from './means.ts';
 import { nativeByteSums, nativeCosts, nativeTarget } from './native_target.ts';
 
 export interface CompileOptions {
@@ -40,6 +40,11 @@ export interface CompileOptions {
   readonly backend?: 'onednn' | 'reference';
   /** Threads of one inference; all processors by default. */
   readonly threads?: number;
+  /**
+   * For how many sets of sizes sessions are kept when dimensions are symbolic; 8 unless said. The least recently used one
+   * that no run uses goes first; another run with its sizes makes it anew. Each takes the memory of one run.
+   */
+  readonly keptShapes?: number;
   readonly strategy?: Strategy;
   /** Sizes for symbolic dimensions, by input: the model is then made for these alone. */
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
@@ -62,6 +67,7 @@ const optionNames: OptionNames<CompileOptions> = {
   threads: true,
   strategy: true,
   inputShapes: true,
+  keptShapes: true,
   target: true,
   measuredCosts: true,
   verify: true,
@@ -71,8 +77,7 @@ const optionNames: OptionNames<CompileOptions> = {
 
 export type Feed = Readonly<Record<string, TensorLike>>;
 
-/** Shapes for which sessions are kept when dimensions are symbolic; the least recently used one goes first. */
-const KEPT_SHAPES = 4;
+const KEPT_SHAPES = 8;
 
 export class Model {
   readonly inputs: readonly ValueMetadata[];
@@ -82,13 +87,16 @@ export class Model {
   readonly backend: 'onednn' | 'reference';
   readonly #compiled: CompiledModel;
   readonly #threads: number;
+  readonly #keptShapes: number;
+  /** By sizes, the least recently used first. */
   readonly #executables = new Map<string, Executable>();
   #disposed = false;
 
-  constructor(compiled: CompiledModel, options: Pick<CompileOptions, 'backend' | 'threads'> = {}) {
+  constructor(compiled: CompiledModel, options: Pick<CompileOptions, 'backend' | 'threads' | 'keptShapes'> = {}) {
     const { graph, certificate, strategies } = compiled;
     this.backend = options.backend ?? 'onednn';
     this.#threads = threadsOf(options);
+    this.#keptShapes = keptShapesOf(options);
     this.#compiled = compiled;
     this.certificate = certificate;
     this.strategies = strategies;
@@ -101,26 +109,34 @@ export class Model {
   /**
    * Computes without keeping the event loop waiting. Feeds are taken before it returns the promise: they may be changed,
    * reused or transferred at once. Results are the caller's own: they share memory with no feed, no other result and
-   * nothing of the model.
+   * nothing of the model. Runs of the same sizes are computed in the order of the calls; models, and sizes of one model,
+   * take turns.
    *
-   * @throws UnskewError (as a rejection) U4001 for a wrong name, type or shape, U4002 when the model was disposed of
+   * @throws UnskewError (as a rejection) U4001 for a wrong name, type or shape, U4002 when the model was disposed of,
+   *   U1006 when there is not enough memory
    */
   async run(feeds: Feed): Promise<Record<string, Tensor>> {
-    const { tensors, executable } = this.#prepare(feeds);
-    return publicly(executable ? await executable.run(tensors) : interpret(this.#compiled.graph, tensors));
+    const { tensors, bindings } = this.#prepare(feeds);
+    if (this.backend === 'reference') return publicly(this.#interpret(tensors, bindings));
+    try {
+      return publicly(await this.#executable(bindings).run(tensors));
+    } finally {
+      this.#evict(this.#keptShapes);
+    }
   }
 
-  /** The same at once, on the calling thread. */
+  /** The same at once, on the calling thread, after the runs of the same sizes that wait. */
   runSync(feeds: Feed): Record<string, Tensor> {
-    const { tensors, executable } = this.#prepare(feeds);
-    return publicly(executable ? executable.runSync(tensors) : interpret(this.#compiled.graph, tensors));
+    const { tensors, bindings } = this.#prepare(feeds);
+    if (this.backend === 'reference') return publicly(this.#interpret(tensors, bindings));
+    return publicly(this.#executable(bindings).runSync(tensors));
   }
 
   /** The time each node took in one run. */
   profile(feeds: Feed): NodeTime[] {
-    const { tensors, executable } = this.#prepare(feeds);
-    if (executable === undefined) fail('U4002', 'the reference backend keeps no times per node');
-    return executable.profile(tensors);
+    const { tensors, bindings } = this.#prepare(feeds);
+    if (this.backend === 'reference') fail('U4002', 'the reference backend keeps no times per node');
+    return this.#executable(bindings).profile(tensors);
   }
 
   /** Nodes that run on the interpreter although the backend is native, and why. Known once a shape is. */
@@ -132,8 +148,9 @@ export class Model {
   }
 
   /**
-   * Frees native memory and threads, without waiting for runs that go on: what has begun may still end, other runs reject
-   * with U4002. The model cannot run afterwards.
+   * Frees native memory and threads, without waiting: every run that has not ended rejects with U4002, and the memory of
+   * one that is being computed goes when that is through. Await the runs first to have their results. The model cannot run
+   * afterwards. To dispose of it again does nothing.
    */
   dispose(): void {
     this.#disposed = true;
@@ -141,11 +158,15 @@ export class Model {
     this.#executables.clear();
   }
 
-  #prepare(feeds: Feed): { tensors: Feeds; executable: Executable | undefined } {
+  #prepare(feeds: Feed): { tensors: Feeds; bindings: ReadonlyMap<string, number> } {
     if (this.#disposed) fail('U4002', 'the model has been disposed of');
     const tensors = toFeeds(feeds);
-    const bindings = checkFeeds(this.#compiled.graph, tensors);
-    return { tensors, executable: this.backend === 'onednn' ? this.#executable(bindings) : undefined };
+    return { tensors, bindings: checkFeeds(this.#compiled.graph, tensors) };
+  }
+
+  #interpret(tensors: Feeds, bindings: ReadonlyMap<string, number>): Record<string, ITensor> {
+    const graph = specialize(this.#compiled.graph, bindings);
+    return withinMeans(graph, () => interpret(graph, tensors));
   }
 
   #executable(bindings: ReadonlyMap<string, number>): Executable {
@@ -156,20 +177,20 @@ export class Model {
       this.#executables.set(key, known);
       return known;
     }
-    const binding = loadAddon();
-    const concrete = specialize(this.#compiled.graph, bindings);
-    refuseTooLarge(concrete, 'now');
-    const plan = buildPlan(concrete, binding, this.#threads);
-    const interpreted = new Set(plan.steps.flatMap((step) => (step.kind === 'reference' ? [step.node.id] : [])));
-    refuseTooLarge(concrete, 'now', (node) => (interpreted.has(node.id) ? interpreterScratch(concrete, node) : 0));
-    const made = new Executable(plan, binding);
+    this.#evict(this.#keptShapes - 1);
+    const made = new Executable(specialize(this.#compiled.graph, bindings), loadAddon(), this.#threads);
     this.#executables.set(key, made);
-    for (const [oldest, executable] of this.#executables) {
-      if (this.#executables.size <= KEPT_SHAPES) break;
-      this.#executables.delete(oldest);
-      executable.retire();
-    }
     return made;
+  }
+
+  /** Disposes of the least recently used sessions but for so many. Those that runs use stay: they go when that is over. */
+  #evict(kept: number): void {
+    for (const [key, executable] of this.#executables) {
+      if (this.#executables.size <= kept) return;
+      if (executable.running > 0) continue;
+      this.#executables.delete(key);
+      executable.dispose();
+    }
   }
 }
 
@@ -184,6 +205,8 @@ export async function compile(source: Graph | string | Uint8Array, options: Comp
   if (options.backend !== undefined && options.backend !== 'onednn' && options.backend !== 'reference') {
     fail('U4002', `there is no backend '${options.backend}'`, {}, 'one of: onednn, reference');
   }
+  threadsOf(options);
+  keptShapesOf(options);
   return new Model(await load(source, options), options);
 }
 
@@ -286,9 +309,15 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}): Compil
 }
 
 function threadsOf({ threads = availableParallelism() }: CompileOptions): number {
-  if (!Number.isSafeInteger(threads) || threads < 1)
-    fail('U4002', `threads should be a positive whole number, but is ${threads}`);
+  if (!Number.isSafeInteger(threads) || threads < 1 || threads > MOST_THREADS)
+    fail('U4002', `threads should be a whole number from 1 to ${MOST_THREADS}, but is ${threads}`);
   return threads;
+}
+
+function keptShapesOf({ keptShapes = KEPT_SHAPES }: CompileOptions): number {
+  if (!Number.isSafeInteger(keptShapes) || keptShapes < 1)
+    fail('U4002', `keptShapes should be a whole number from 1, but is ${keptShapes}`);
+  return keptShapes;
 }
 
 const publicly = (results: Readonly<Record<string, ITensor>>): Record<string, Tensor> =>

@@ -1,8 +1,8 @@
 /** A plan brought to life: sessions for its native segments, the interpreter for the rest. */
 
 import type { NativeSession, OneDnnBinding } from '../codegen/onednn/binding.ts';
-import type { NativeStep, Plan, ReferenceStep } from '../codegen/onednn/plan.ts';
-import { assert, fail } from '../diagnostics/index.ts';
+import { buildPlan, type NativeStep, type Plan, type ReferenceStep } from '../codegen/onednn/plan.ts';
+import { assert, fail, formatBytes } from '../diagnostics/index.ts';
 import {
   bytesOf,
   constantOf,
@@ -15,11 +15,14 @@ import {
   type Graph,
   type ITensor,
   isStatic,
+  memoryFor,
   newArray,
+  refuseTooLarge,
   sizeOf,
   type ValueId,
   viewAs,
 } from '../ir/index.ts';
+import { explained, refuseTooLargePlan, withinMeans } from './means.ts';
 
 interface LiveStep {
   readonly step: NativeStep | ReferenceStep;
@@ -76,20 +79,33 @@ export class Executable {
   readonly #steps: readonly LiveStep[];
   /** What is read after the first native step, where `run` waits for the first time. */
   readonly #readLater: ReadonlySet<ValueId>;
+  readonly #bytesOfRun: number;
   #running = 0;
-  #retired = false;
   #disposed = false;
 
-  constructor(plan: Plan, binding: OneDnnBinding) {
+  /**
+   * Of a graph of static shapes.
+   *
+   * @throws UnskewError U1006 when it takes more memory than there is, U5002 when the system gives no more threads
+   */
+  constructor(graph: Graph, binding: OneDnnBinding, threads: number) {
+    refuseTooLarge(graph, 'now');
+    const plan = withinMeans(graph, () => buildPlan(graph, binding, threads));
+    refuseTooLargePlan(plan);
     this.plan = plan;
-    this.#steps = plan.steps.map((step) =>
-      step.kind === 'native' ? { step, session: binding.session(step.spec) } : { step },
-    );
+    this.#steps = withinMeans(graph, () => liveSteps(plan, binding));
+    this.#bytesOfRun = bytesOfRun(plan);
     const later = plan.steps.slice(plan.steps.findIndex(({ kind }) => kind === 'native') + 1);
     this.#readLater = new Set([...later.flatMap(operandsOf), ...plan.graph.outputs]);
   }
 
+  /** Runs that have not ended. */
+  get running(): number {
+    return this.#running;
+  }
+
   async run(feeds: Feeds): Promise<Record<string, ITensor>> {
+    this.#checkQueue();
     const values = new Values(this.plan.graph, feeds);
     this.#running++;
     try {
@@ -101,23 +117,27 @@ export class Executable {
           if (!waited) values.keep(this.#readLater);
           waited = true;
           const outputs = await done;
+          if (this.#disposed) break;
           step.outputs.forEach((id, i) => {
             const { dtype, shape } = typeOfResult(this.plan.graph, id);
             values.set(id, { dtype, shape, data: viewAs(dtype, outputs[i]) });
           });
         }
       }
-      return values.results();
+      if (!this.#disposed) return values.results();
     } catch (error) {
-      if (this.#disposed) fail('U4002', 'the model has been disposed of');
-      throw error;
+      if (!this.#disposed) throw explained(error, this.plan.graph);
     } finally {
       this.#running--;
-      if (this.#retired && this.#running === 0) this.dispose();
     }
+    return fail('U4002', 'the model was disposed of before the run ended', {}, 'await the runs first');
   }
 
   runSync(feeds: Feeds): Record<string, ITensor> {
+    return withinMeans(this.plan.graph, () => this.#runSync(feeds));
+  }
+
+  #runSync(feeds: Feeds): Record<string, ITensor> {
     const values = new Values(this.plan.graph, feeds);
     for (const { step, session } of this.#steps) {
       if (step.kind === 'reference') this.#evaluate(step, values);
@@ -156,16 +176,26 @@ export class Executable {
     return times;
   }
 
-  /** A run that computes natively goes on to the end of that; others reject with U4002. */
+  /** Frees at once what no run computes with, and the rest when the one that does has ended. All runs that have not ended reject. */
   dispose(): void {
     this.#disposed = true;
     for (const { session } of this.#steps) session?.dispose();
   }
 
-  /** Disposes of it as soon as the runs that go on have ended. */
-  retire(): void {
-    this.#retired = true;
-    if (this.#running === 0) this.dispose();
+  /**
+   * Every run that waits holds a copy of its inputs and has memory for its outputs.
+   *
+   * @throws UnskewError U1006 when another would take what is not there
+   */
+  #checkQueue(): void {
+    const bytes = (this.#running + 1) * this.#bytesOfRun;
+    if (this.#running === 0 || bytes <= LARGE_QUEUE || bytes <= memoryFor('now')) return;
+    fail(
+      'U1006',
+      `${this.#running} runs of the model wait, and with another one their inputs and outputs would take ${formatBytes(bytes)}: there is not that much memory left`,
+      {},
+      'await some of them first',
+    );
   }
 
   #evaluate({ node }: ReferenceStep, values: Values): void {
@@ -187,6 +217,27 @@ export class Executable {
       return bytesOf(data);
     });
     return { inputs: inputsOf(step, values), outputs };
+  }
+}
+
+/** A queue of fewer bytes is not worth a look at the system. */
+const LARGE_QUEUE = 2 ** 28;
+
+const bytesOfRun = ({ steps }: Plan): number =>
+  steps
+    .flatMap((step) => (step.kind === 'native' ? [...step.spec.inputBytes, ...step.spec.outputBytes] : []))
+    .reduce((sum, bytes) => sum + bytes, 0);
+
+/** All sessions, or none. */
+function liveSteps({ steps }: Plan, binding: OneDnnBinding): LiveStep[] {
+  const live: LiveStep[] = [];
+  try {
+    for (const step of steps)
+      live.push(step.kind === 'native' ? { step, session: binding.session(step.spec) } : { step });
+    return live;
+  } catch (error) {
+    for (const { session } of live) session?.dispose();
+    throw error;
   }
 }
 

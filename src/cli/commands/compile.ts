@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { type CompiledModel, writeCompiledFile } from '../../codegen/compiled_file.ts';
 import { buildPlan } from '../../codegen/onednn/plan.ts';
+import { formatBytes } from '../../diagnostics/index.ts';
 import { isStatic } from '../../ir/index.ts';
 import { loadAddon } from '../../runtime/addon.ts';
 import { compileGraph } from '../../runtime/compile.ts';
@@ -12,7 +13,7 @@ import { accountOf, accountTables, accountText, leftText } from '../layer_accoun
 import { text, whole } from '../options.ts';
 import { readBackCompiled } from '../read_back.ts';
 import { modelArgument, profileOption, shapeOption, strategyOption, threadsOption } from '../shared_options.ts';
-import { count, formatBytes, formatPairs } from '../table.ts';
+import { count, formatPairs } from '../table.ts';
 import { STANDARD_STREAM } from '../terminal.ts';
 
 export const compile = defineCommand({

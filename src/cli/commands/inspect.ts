@@ -1,3 +1,4 @@
+import { formatBytes } from '../../diagnostics/index.ts';
 import { originOf } from '../../importers/onnx/origin.ts';
 import { type Graph, nodesOf } from '../../ir/index.ts';
 import { legalize } from '../../passes/legalize.ts';
@@ -8,7 +9,7 @@ import { openSource, type Source } from '../files.ts';
 import { accountOf, accountTables, accountText } from '../layer_account.ts';
 import { activationZeroPoints, type Layer, layersOf, notGrouped } from '../layers.ts';
 import { modelArgument, profileOption, shapeOption } from '../shared_options.ts';
-import { count, formatBytes, formatTable, right } from '../table.ts';
+import { count, formatTable, right } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 
 export const inspect = defineCommand({

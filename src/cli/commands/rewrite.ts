@@ -1,3 +1,4 @@
+import { formatBytes } from '../../diagnostics/index.ts';
 import { exportOnnx } from '../../exporters/onnx/export.ts';
 import { guarded } from '../../passes/manager.ts';
 import type { StrategyReport } from '../../passes/strategies.ts';
@@ -13,7 +14,7 @@ import { shownPath } from '../read_input.ts';
 import { rewriteGraph, rewritingOptions } from '../rewriting.ts';
 import { modelArgument, profileOption, shapeOption, strategyOption, targetOption } from '../shared_options.ts';
 import { onnxModelOf } from '../sides.ts';
-import { count, formatBytes, formatPairs, formatTable } from '../table.ts';
+import { count, formatPairs, formatTable } from '../table.ts';
 import { STANDARD_STREAM } from '../terminal.ts';
 import { verdictText } from '../verdict.ts';
 import { adviseOnExternal, externalFiles, operatorChanges } from '../written_model.ts';

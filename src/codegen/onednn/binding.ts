@@ -8,6 +8,9 @@ import type { Kernel } from './kernel.ts';
 
 export type { Kernel };
 
+/** More are refused. Of those that are asked for, as many are used as there are processors. */
+export const MOST_THREADS = 4096;
+
 /** Element types the addon computes with. */
 export type NativeType = 'u8' | 's8' | 's32' | 'f32';
 
@@ -139,8 +142,9 @@ export interface SessionSpec {
 
 export interface NativeSession {
   /**
-   * Runs on an executor thread; the event loop stays free. Runs are queued in order: sessions of more than one thread
-   * share an executor, as they share the team that computes, and a session of one thread has its own.
+   * Runs on an executor thread; the event loop stays free. Runs of a session are queued in order. Sessions of more than
+   * one thread share an executor, as they share the team that computes, and take turns there; a session of one thread has
+   * its own.
    * Inputs are copied before it returns; it resolves with new outputs.
    */
   run(inputs: readonly Uint8Array[]): Promise<Uint8Array[]>;
@@ -163,6 +167,10 @@ export interface OneDnnVersion {
   readonly patch: number;
 }
 
+/**
+ * Errors of functions and sessions have the `code` ERR_OUT_OF_MEMORY or ERR_OUT_OF_THREADS where the system has no more of
+ * that; others are faults of the caller.
+ */
 export interface OneDnnBinding {
   /** Of the library that was found. */
   readonly version: OneDnnVersion;

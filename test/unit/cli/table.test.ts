@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { count, formatBytes, formatPairs, formatTable, right, textWidth, wrap } from '../../../src/cli/table.ts';
+import { count, formatPairs, formatTable, right, textWidth, wrap } from '../../../src/cli/table.ts';
 import { Terminal } from '../../../src/cli/terminal.ts';
+import { formatBytes } from '../../../src/diagnostics/index.ts';
 
 describe('tables', () => {
   test('text to the left, numbers to the right, no trailing blanks', () => {

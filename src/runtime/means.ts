@@ -1,0 +1,59 @@
+/** What a model takes of memory and threads, and what is said where the system has no more. */
+import type { Plan } from '../codegen/onednn/plan.ts';
+import { fail, UnskewError } from '../diagnostics/index.ts';
+import { checkNeed, type Graph, interpreterScratch, memoryNeed, refuseNeed, refuseTooLarge } from '../ir/index.ts';
+
+/**
+ * A plan of which the sessions are still to be made: its arenas hold scratchpads and layouts that the graph does not tell of.
+ *
+ * @throws UnskewError U1006
+ */
+export function refuseTooLargePlan({ graph, steps }: Plan): void {
+  const interpreted = new Set(steps.flatMap((step) => (step.kind === 'reference' ? [step.node.id] : [])));
+  refuseTooLarge(graph, 'now', (node) => (interpreted.has(node.id) ? interpreterScratch(graph, node) : 0));
+  const sessions = steps.flatMap((step) =>
+    step.kind === 'native' ? [step.spec.arenaBytes, ...step.spec.inputBytes, ...step.spec.outputBytes] : [],
+  );
+  const { node } = memoryNeed(graph);
+  checkNeed(graph, { bytes: sessions.reduce((sum, bytes) => sum + bytes, 0), node }, 'now');
+}
+
+/** What the system had no more of when this was thrown: by the addon, or by JavaScript. */
+function lackOf(error: unknown): 'memory' | 'threads' | undefined {
+  if (!(error instanceof Error) || error instanceof UnskewError) return undefined;
+  const { code } = error as NodeJS.ErrnoException;
+  if (code === 'ERR_OUT_OF_THREADS') return 'threads';
+  const isOfArrays = /^(Array buffer allocation failed|Invalid typed array length)/.test(error.message);
+  return code === 'ERR_OUT_OF_MEMORY' || (error instanceof RangeError && isOfArrays) ? 'memory' : undefined;
+}
+
+/**
+ * Does for a graph what may find the system without memory or threads.
+ *
+ * @throws UnskewError U1006 for memory, U5002 for threads; whatever else `body` throws
+ */
+export function withinMeans<T>(graph: Graph, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    throw explained(error, graph);
+  }
+}
+
+/** The error as a user should see it. */
+export function explained(error: unknown, graph: Graph): unknown {
+  const lack = lackOf(error);
+  if (lack === undefined) return error;
+  const { message } = error as Error;
+  try {
+    if (lack === 'memory') refuseNeed(graph, memoryNeed(graph), message);
+    fail(
+      'U5002',
+      `the system gives no more threads: ${message}`,
+      {},
+      'fewer threads may do (threads in the API, --threads on the command line), or a higher limit (ulimit -u)',
+    );
+  } catch (coded) {
+    return coded;
+  }
+}
