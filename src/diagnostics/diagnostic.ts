@@ -33,6 +33,7 @@ export const codes = {
   U2007: 'quantization parameters do not fit',
   U2008: 'the operator is not supported here',
   U2009: 'the level of the graph does not allow this operator',
+  U2010: 'the model departs from its format where its meaning is clear, and is read',
   // the textual form
   U3001: 'the textual IR cannot be parsed',
   // feeds and options

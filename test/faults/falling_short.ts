@@ -6,7 +6,4 @@ export const fallingShort: Readonly<Record<string, string>> = {
   'text/bad-string.qir': 'faulty input',
   'onnx/13a_same_upper_stride2.onnx':
     'one value at a tie is what ONNX Runtime computes by default, a step from what it computes without optimizations',
-  'onnx/01a_missing.onnx': 'faulty input',
-  'onnx/02a_batch_of_output_left_1.onnx': 'faulty input',
-  'onnx/20a_dup_init_same.onnx': 'faulty input',
 };

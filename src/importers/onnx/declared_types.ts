@@ -1,5 +1,5 @@
 /** The types that a graph declares for its values: those of inputs are taken, those of results are checked. */
-import { fail, type Location } from '../../diagnostics/index.ts';
+import { type Diagnostic, fail, type Location } from '../../diagnostics/index.ts';
 import type { Dim, Shape, TensorType } from '../../ir/types.ts';
 import { formatType } from '../../ir/types.ts';
 import { type OnnxGraph, type OnnxType, onnxTypeName } from './container/index.ts';
@@ -12,12 +12,14 @@ const opaque: TensorType = { dtype: 'opaque', shape: [] };
 
 export class DeclaredTypes {
   readonly #types: ReadonlyMap<string, OnnxType>;
-  readonly #outputs: ReadonlySet<string>;
+  readonly #interface: ReadonlySet<string>;
   readonly #symbols = new Map<string, string>();
   /** Sizes for symbols. */
   readonly #bound = new Map<string, number>();
   /** Shapes of inputs that declare none. */
   readonly #given = new Map<string, Shape>();
+  /** Of declared sizes that are not those that are computed. */
+  readonly warnings: Diagnostic[] = [];
 
   /**
    * @param inputShapes shapes of inputs by name; a size that is text leaves the dimension open
@@ -26,7 +28,7 @@ export class DeclaredTypes {
   constructor({ inputs, outputs, valueInfos, initializers }: OnnxGraph, inputShapes: InputShapes = {}, where = {}) {
     const infos = [...valueInfos, ...outputs, ...inputs];
     this.#types = new Map(infos.flatMap(({ name, type }) => (type ? [[name, type] as const] : [])));
-    this.#outputs = new Set(outputs.map(({ name }) => name));
+    this.#interface = new Set([...inputs, ...outputs].map(({ name }) => name));
     const free = new Set(inputs.map(({ name }) => name).filter((name) => !initializers.has(name)));
     for (const [name, shape] of Object.entries(inputShapes)) {
       if (!free.has(name)) fail('U4002', `inputShapes: the model has no input '${name}'`, where);
@@ -93,8 +95,8 @@ export class DeclaredTypes {
   }
 
   /**
-   * Refuses a result that contradicts what the model declares. Sizes are only held against the outputs of the graph:
-   * other declarations are hints, which tools forget to update when they change a batch size.
+   * Refuses a result, or an input with a default, of another element type than the model declares. Other sizes are hints, which tools
+   * forget to update when they change a batch size; those of inputs and outputs are worth a warning.
    */
   check(name: string, actual: TensorType, loc: Location): void {
     const declared = this.#types.get(name);
@@ -102,14 +104,15 @@ export class DeclaredTypes {
     const { dtype, dims, onnxType } = declared;
     if (dtype !== actual.dtype) {
       const wanted = onnxTypeName(onnxType);
-      fail('U2006', `'${name}' is declared as ${wanted}, but the operator makes ${formatType(actual)}`, loc);
+      fail('U2006', `'${name}' is declared as ${wanted}, but is ${formatType(actual)}`, loc);
     }
-    if (dims === undefined || !this.#outputs.has(name)) return;
+    if (dims === undefined || !this.#interface.has(name)) return;
     const fits = (dim: Dim | undefined, size: Dim) =>
       typeof dim !== 'number' || typeof size !== 'number' || dim === size;
     if (dims.length === actual.shape.length && dims.every((dim, axis) => fits(dim, actual.shape[axis]))) return;
     const shown = dims.map((dim) => dim ?? '?').join(',');
-    fail('U2005', `the output '${name}' is declared with shape [${shown}], but is ${formatType(actual)}`, loc);
+    const message = `'${name}' is declared with shape [${shown}], and is ${formatType(actual)}`;
+    this.warnings.push({ code: 'U2010', severity: 'warning', message, location: loc });
   }
 
   #dim(dim: Dim | undefined, name: string, axis: number): Dim {

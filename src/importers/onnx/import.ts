@@ -1,5 +1,5 @@
 /** ONNX models into the IR. */
-import { fail, type Location } from '../../diagnostics/index.ts';
+import { type Diagnostic, fail, formatDiagnostic, type Location } from '../../diagnostics/index.ts';
 import type { Emitter } from '../../ir/builder.ts';
 import type { Value } from '../../ir/define_op.ts';
 import type { Graph, Node, Unsupport } from '../../ir/graph.ts';
@@ -24,7 +24,7 @@ import { hasQuantizedLayers } from './file_layers.ts';
 import { HalfIslands } from './half_islands.ts';
 import { capturedNames, checkOperands, nodeOrder } from './node_checks.ts';
 import { NodeContext } from './node_context.ts';
-import { findOnnxOp, newestOpset } from './op_table.ts';
+import { findOnnxOp, isOperator } from './op_table.ts';
 import type { OnnxBody, OnnxOrigin, UnreadBody } from './origin.ts';
 import { outputTypes } from './output_types.ts';
 import { unpacked, unpackedType } from './packed.ts';
@@ -55,7 +55,7 @@ export interface ImportOnnxOptions {
  */
 export function importOnnx(bytes: Uint8Array, options: ImportOnnxOptions = {}): Graph {
   const file = openOnnx(bytes, options);
-  const inlined = inlineFunctions(file);
+  const inlined = inlineFunctions(file, isOperator);
   return inlined === undefined
     ? new Importer(file, options).run()
     : new Importer(openOnnx(inlined, options), options, file).run();
@@ -74,6 +74,7 @@ class Importer {
   readonly #halves: HalfIslands;
   readonly #declared: DeclaredTypes;
   readonly #unsupported: Unsupport[] = [];
+  readonly #warnings: Diagnostic[] = [];
   readonly #unpackedNames = new Map<string, string>();
   readonly #producers = new Map<string, OnnxNode>();
   readonly #bodies: OnnxBody[] = [];
@@ -118,6 +119,7 @@ class Importer {
       unsupported: this.#unsupported.filter(({ value }) => value in this.#scope.values),
       bodies: this.#bodies.filter(({ node }) => imported[node].some((id) => id in nodes)),
       unread: this.#unread,
+      notes: this.#notes(),
       captured: this.#captured,
     };
     const finished = this.#scope.finish(graph.name === '' ? 'main' : graph.name, outputs, origin);
@@ -136,17 +138,17 @@ class Importer {
   }
 
   #importInitializers(): void {
-    const { initializers } = this.#file.graph;
+    const { initializers, inputs } = this.#file.graph;
+    const isInput = new Set(inputs.map(({ name }) => name));
     for (const [name, tensor] of initializers) {
       const { dtype, dims } = tensor;
       const loc = { ...this.#where, input: name };
       if (dtype === undefined) this.#opaqueInitializer(name, `the element type ${onnxTypeName(tensor.onnxType)}`, loc);
-      else
-        this.#scope.define(
-          name,
-          { type: { dtype, shape: dims }, constant: this.#scope.pool.add(() => tensorOf(tensor)) },
-          loc,
-        );
+      else {
+        const type = { dtype, shape: dims };
+        this.#scope.define(name, { type, constant: this.#scope.pool.add(() => tensorOf(tensor)) }, loc);
+        if (isInput.has(name)) this.#declared.check(name, type, loc);
+      }
     }
   }
 
@@ -241,13 +243,13 @@ class Importer {
     const shown = domain === '' ? 'ai.onnx' : domain;
     if (opset === undefined) fail('U1004', `the model does not import an operator set for the domain ${shown}`, loc);
     if (overload !== '' || this.#file.functions.some((f) => f.domain === domain && f.name === opType)) {
-      throw new Unsupported('a function of the model, for another version of an operator set');
+      if (!isOperator(domain, opType))
+        throw new Unsupported('a function of the model, for another version of an operator set');
+      this.#warn(`a function of the model has the name of an operator, ${opType}: the operator is taken`, loc);
     }
     const op = findOnnxOp(domain, opType);
     if (op === undefined) throw new Unsupported('the operator is not known');
     if (opset < op.since) throw new Unsupported(`version ${opset} of the operator set`);
-    if (domain === '' && opset > newestOpset)
-      throw new Unsupported(`version ${opset} of the operator set, newer than ${newestOpset}`);
     for (const name of attributes.keys()) {
       if (!op.attributes.includes(name)) throw new Unsupported(`attribute '${name}'`);
     }
@@ -296,6 +298,21 @@ class Importer {
     );
     const named = outputs.flatMap((name, i) => (name === '' ? [] : [[results[i].id, name] as const]));
     return this.#scope.commit(new Map(named)).map(({ id }) => id);
+  }
+
+  #warn(message: string, location: Location): void {
+    this.#warnings.push({ code: 'U2010', severity: 'warning', message, location });
+  }
+
+  /** What departs from the standard and was read nevertheless; each is said once, whatever else reads it. */
+  #notes(): readonly Diagnostic[] {
+    const all = [
+      ...this.#file.warnings,
+      ...this.#warnings,
+      ...this.#declared.warnings,
+      ...this.#bodies.flatMap(({ graph }) => graph.origin?.notes ?? []),
+    ];
+    return [...new Map(all.map((note) => [formatDiagnostic(note), note])).values()];
   }
 
   #note(value: string, operator: string, reason: string): void {

@@ -12,9 +12,7 @@ import { reduceOps } from './ops/reduce.ts';
 import { resizeOps } from './ops/resize.ts';
 import { shapeOps } from './ops/shape.ts';
 import { unaryOps } from './ops/unary.ts';
-
-/** The newest version of the ai.onnx operator set whose operators were read. */
-export const newestOpset = 27;
+import { typeRules } from './output_types.ts';
 
 export const onnxOps: readonly OnnxOp[] = [
   ...convOps,
@@ -34,3 +32,7 @@ export const onnxOps: readonly OnnxOp[] = [
 const byName: ReadonlyMap<string, OnnxOp> = new Map(onnxOps.map((op) => [`${op.domain}:${op.name}`, op]));
 
 export const findOnnxOp = (domain: string, name: string): OnnxOp | undefined => byName.get(`${domain}:${name}`);
+
+/** Whether the standard or ONNX Runtime has an operator of that name, as far as it is known here. */
+export const isOperator = (domain: string, name: string): boolean =>
+  findOnnxOp(domain, name) !== undefined || typeRules.has(domain === '' ? name : `${domain}.${name}`);

@@ -84,9 +84,9 @@ export function spliceModel(file: OnnxFile, edits: Edits): Uint8Array {
         case model.opsetImport[0]: {
           const domain = canonicalDomain(readMessage(schema.operatorSetProto, context, range).domain);
           opsets.delete(domain);
-          const version = edits.opsets?.get(domain) ?? file.opsets.get(domain)!;
-          assert(version >= file.opsets.get(domain)!, `operator set '${domain}' cannot be lowered to ${version}`);
-          if (version === file.opsets.get(domain)) return undefined;
+          const version = edits.opsets?.get(domain);
+          if (version === undefined || version === file.opsets.get(domain)) return undefined;
+          assert(version > file.opsets.get(domain)!, `operator set '${domain}' cannot be lowered to ${version}`);
           return field(number, [...without(context, range, (inner) => inner === 2), ...intField(2, version)]);
         }
         case model.metadataProps[0]: {
@@ -115,7 +115,6 @@ function spliceGraph(context: Context, file: OnnxFile, edits: Edits): Encoded | 
     'an edit keeps a node that the file does not have',
   );
   const gone = goneValues(file, edits, entries);
-  const initializerNames = [...initializers.keys()];
   const out = new Pieces(file.bytes);
 
   // A kept node goes to its old place, a new one to the place of the next old node, the last ones to the end.
@@ -132,7 +131,7 @@ function spliceGraph(context: Context, file: OnnxFile, edits: Edits): Encoded | 
     }
   };
 
-  const seen = { node: 0, initializer: 0, input: 0, output: 0, valueInfo: 0 };
+  const seen = { node: 0, input: 0, valueInfo: 0 };
   /** Writes a declaration whose type is another one; false where it is not. */
   const retyped = (number: number, { name, range }: OnnxValueInfo): boolean => {
     const info = edits.types?.get(name);
@@ -146,16 +145,20 @@ function spliceGraph(context: Context, file: OnnxFile, edits: Edits): Encoded | 
       case graph.node[0]:
         return emitNodes(seen.node++);
       case graph.initializer[0]:
-        if (dropInitializers.has(initializerNames[seen.initializer++])) return;
+        // initializers and outputs may stand twice: told by name
+        if (dropInitializers.has(readMessage(schema.tensorProto, context, { at, start, end }).name)) return;
         break;
       case graph.input[0]: {
         const input = inputs[seen.input++];
         if ((initializers.has(input.name) && gone(input.name)) || retyped(number, input)) return;
         break;
       }
-      case graph.output[0]:
-        if (retyped(number, outputs[seen.output++])) return;
+      case graph.output[0]: {
+        const { name } = readMessage(schema.valueInfoProto, context, { at, start, end });
+        const output = outputs.find((other) => other.name === name);
+        if (output !== undefined && retyped(number, output)) return;
         break;
+      }
       case graph.valueInfo[0]: {
         const { name } = valueInfos[seen.valueInfo++];
         if (gone(name) || edits.dropValueInfos?.has(name)) return;

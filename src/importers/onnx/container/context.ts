@@ -1,10 +1,12 @@
 /** Where reading is: the file as a whole, and the way down to the current message. */
-import { fail, type Location } from '../../../diagnostics/index.ts';
+import { type Diagnostic, fail, type Location } from '../../../diagnostics/index.ts';
 import type { ExternalReader } from './external_data.ts';
 import { printable } from './printable.ts';
 import type { Range } from './wire.ts';
 
 export const MAX_OBJECTS = 2_000_000;
+/** Warnings that are kept of one file. */
+const MAX_WARNINGS = 100;
 
 /** What all messages of one file share. */
 export class Source {
@@ -14,6 +16,8 @@ export class Source {
   readonly readExternal: ExternalReader | undefined;
   /** Objects that may still be created: bounds the memory that a small file can ask for. */
   private budget = MAX_OBJECTS;
+  /** What departs from the standard and was read nevertheless. */
+  readonly warnings: Diagnostic[] = [];
 
   constructor(bytes: Uint8Array, file: string | undefined, readExternal: ExternalReader | undefined) {
     this.bytes = bytes;
@@ -96,4 +100,11 @@ export class Context {
 /** Fails with U1004, the offset of the offending bytes in the message. */
 export function invalid(context: Context, what: string, range: Range, hint?: string): never {
   fail('U1004', `${what} (at byte ${range.at})`, context.location, hint);
+}
+
+/** Says that something departs from the standard and is read nevertheless (U2010). */
+export function warn(context: Context, message: string, hint?: string): void {
+  const { warnings } = context.source;
+  if (warnings.length < MAX_WARNINGS)
+    warnings.push({ code: 'U2010', severity: 'warning', message, location: context.location, ...(hint && { hint }) });
 }

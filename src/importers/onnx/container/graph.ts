@@ -1,7 +1,7 @@
 /** GraphProto and NodeProto. */
 import { fail } from '../../../diagnostics/index.ts';
 import { attributeName, readAttribute } from './attribute.ts';
-import { type Context, invalid } from './context.ts';
+import { type Context, invalid, warn } from './context.ts';
 import { readMessage } from './message.ts';
 import type { OnnxAttribute, OnnxGraph, OnnxNode, OnnxTensor, OnnxValueInfo } from './model.ts';
 import { printable } from './printable.ts';
@@ -24,13 +24,22 @@ export function readGraph(outer: Context, range: Range): OnnxGraph {
     });
   }
   const fields = readMessage(graphProto, context, range);
+  const nodes = fields.node.map((node, index) => readNode(context, node, index));
+  const outputs = distinct(context, 'output', fields.output);
+  const isUsed = (name: string): boolean =>
+    outputs.some((output) => output.name === name) ||
+    nodes.some(({ inputs, attributes }) => inputs.includes(name) || [...attributes.values()].some(hasGraphs));
   const initializers = new Map<string, OnnxTensor>();
   for (const initializer of fields.initializer) {
     const tensor = readTensor(context, initializer);
-    if (tensor.name === '') invalid(context, 'an initializer has no name', initializer);
-    if (initializers.has(tensor.name))
-      fail('U2002', `initializer '${printable(tensor.name)}' is given twice`, context.location);
-    initializers.set(tensor.name, tensor);
+    const { name } = tensor;
+    const shown = `initializer '${printable(name)}' is given twice`;
+    const other = initializers.get(name);
+    if (name === '') warn(context, 'an initializer without a name is passed over');
+    else if (other === undefined) initializers.set(name, tensor);
+    else if (isSameTensor(tensor, other)) warn(context.inPart(name), `${shown}, with the same elements`);
+    else if (!isUsed(name)) warn(context.inPart(name), `${shown}; nobody uses it`);
+    else fail('U2002', shown, context.location);
   }
   const sparseInitializers = fields.sparseInitializer.map((tensor) => readSparseTensor(context, tensor));
   for (const { name, dense } of sparseInitializers) {
@@ -39,10 +48,10 @@ export function readGraph(outer: Context, range: Range): OnnxGraph {
   }
   return {
     name: fields.name,
-    nodes: fields.node.map((node, index) => readNode(context, node, index)),
+    nodes,
     initializers,
     inputs: distinct(context, 'input', fields.input),
-    outputs: distinct(context, 'output', fields.output),
+    outputs,
     valueInfos: fields.valueInfo.map((info) => readValueInfo(context, info)),
     sparseInitializers,
     range,
@@ -50,15 +59,30 @@ export function readGraph(outer: Context, range: Range): OnnxGraph {
   };
 }
 
+/** Inputs of one name cannot be told apart; an output may be listed twice. */
 function distinct(context: Context, role: 'input' | 'output', ranges: readonly Range[]): OnnxValueInfo[] {
-  const infos = ranges.map((range) => readValueInfo(context, range));
-  const names = new Set<string>();
-  for (const { name, range } of infos) {
+  const infos = new Map<string, OnnxValueInfo>();
+  for (const range of ranges) {
+    const info = readValueInfo(context, range);
+    const { name } = info;
+    const twice = `graph ${role} '${printable(name)}' is given twice`;
     if (name === '') invalid(context, `a graph ${role} has no name`, range);
-    if (names.has(name)) fail('U2002', `graph ${role} '${printable(name)}' is given twice`, context.location);
-    names.add(name);
+    if (!infos.has(name)) infos.set(name, info);
+    else if (role === 'output') warn(context.inPart(name), twice);
+    else fail('U2002', twice, context.location);
   }
-  return infos;
+  return [...infos.values()];
+}
+
+const hasGraphs = ({ kind }: OnnxAttribute): boolean => kind === 'graph' || kind === 'graphs';
+
+/** Whether two tensors are of one type and hold the same bytes, or name the same ones. */
+function isSameTensor(a: OnnxTensor, b: OnnxTensor): boolean {
+  if (a.onnxType !== b.onnxType || a.dims.join() !== b.dims.join()) return false;
+  const [at, other] = [a.external, b.external];
+  if (at || other)
+    return at?.location === other?.location && at?.offset === other?.offset && at?.length === other?.length;
+  return a.byteLength !== undefined && Buffer.compare(a.raw(), b.raw()) === 0;
 }
 
 function readNode(outer: Context, range: Range, index: number): OnnxNode {

@@ -2,7 +2,8 @@
  * Functions of a model, written out where they are called: names inside get a prefix, references to attributes of the function
  * become those of the call or their defaults. https://onnx.ai/onnx/repo-docs/IR.html#functions
  *
- * A function of another version of an operator set than the model's stays a call: its operators may mean something else there.
+ * A function of another version of an operator set than the model's stays a call: its operators may mean something else there. One
+ * that has the name of an operator is passed over, as in ONNX Runtime.
  */
 import { fail } from '../../../diagnostics/index.ts';
 import { Context, Source } from './context.ts';
@@ -19,9 +20,11 @@ const node = schema.nodeProto.fields;
 const attribute = schema.attributeProto.fields;
 
 /** The bytes of the model without calls, undefined where there is none. @throws UnskewError U2003 for a function that calls itself */
-export function inlineFunctions(file: OnnxFile): Uint8Array | undefined {
-  return file.functions.length === 0 ? undefined : new Inliner(file).run();
+export function inlineFunctions(file: OnnxFile, isOperator: IsOperator = () => false): Uint8Array | undefined {
+  return file.functions.length === 0 ? undefined : new Inliner(file, isOperator).run();
 }
+
+type IsOperator = (domain: string, name: string) => boolean;
 
 interface FunctionParts {
   readonly key: string;
@@ -52,11 +55,11 @@ class Inliner {
   #inlined = 0;
   #left = false;
 
-  constructor(file: OnnxFile) {
+  constructor(file: OnnxFile, isOperator: IsOperator) {
     this.#file = file;
     this.#context = Context.of(new Source(file.bytes, file.file, undefined));
     for (const { domain, name, overload, range } of file.functions)
-      this.#functions.set(keyOf(domain, name, overload), range);
+      if (!isOperator(domain, name)) this.#functions.set(keyOf(domain, name, overload), range);
     this.#collect(file.graph.range);
   }
 

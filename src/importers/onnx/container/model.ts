@@ -1,4 +1,5 @@
 /** The typed view of an ONNX file: what `openOnnx` gives. All of it is checked, none of it is a copy of weights. */
+import type { Diagnostic } from '../../../diagnostics/index.ts';
 import type { DType } from '../../../ir/dtype.ts';
 import type { ExternalReader } from './external_data.ts';
 import type { Range } from './wire.ts';
@@ -13,7 +14,7 @@ export interface OnnxFile {
   readonly producerVersion: string;
   readonly domain: string;
   readonly modelVersion: number | bigint;
-  /** Domain to version; the default domain is '' (also when the file says `ai.onnx`). */
+  /** Domain to version, those that are used without being imported too; the default domain is '' (also when the file says `ai.onnx`). */
   readonly opsets: ReadonlyMap<string, number>;
   readonly metadata: ReadonlyMap<string, string>;
   readonly graph: OnnxGraph;
@@ -21,6 +22,8 @@ export interface OnnxFile {
   readonly functions: readonly OnnxFunction[];
   /** Field numbers that are not known here, the first few; such fields are carried. */
   readonly unknownFields: readonly number[];
+  /** What departs from the standard and was read nevertheless. */
+  readonly warnings: readonly Diagnostic[];
 }
 
 export interface OnnxFunction {

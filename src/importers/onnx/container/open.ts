@@ -1,14 +1,17 @@
 /** Opens the bytes of an ONNX file as a checked, typed view. */
 import { fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
 import { looksLike, type OtherFormat, signatureOf } from '../../other_formats.ts';
-import { Context, invalid, Source } from './context.ts';
+import { Context, invalid, Source, warn } from './context.ts';
 import type { ExternalReader } from './external_data.ts';
 import { canonicalDomain, readGraph } from './graph.ts';
-import { type Decoded, readMessage } from './message.ts';
+import { readMessage } from './message.ts';
 import type { OnnxFile, OnnxFunction } from './model.ts';
-import { printable } from './printable.ts';
-import { entryProto, functionProto, modelProto, operatorSetProto } from './schema.ts';
+import { readOperatorSets } from './operator_sets.ts';
+import { entryProto, functionProto, modelProto } from './schema.ts';
 import type { Range } from './wire.ts';
+
+/** The newest version of the format that is known: fields of later ones are carried and not looked at. */
+const NEWEST_IR = 13;
 
 /** A protobuf message is at most this long. */
 export const MAX_MODEL_BYTES = 2 ** 31 - 1;
@@ -51,7 +54,12 @@ function readModel(context: Context): OnnxFile {
   const fields = readMessage(modelProto, context, whole);
   const irVersion = Number(fields.irVersion ?? 0);
   if (fields.graph === undefined) invalid(context, 'the model has no graph', whole);
-  if (irVersion < 1 || irVersion > 0xffff) invalid(context, `the model has the IR version ${irVersion}`, whole);
+  if (irVersion > 0xffff) invalid(context, `the model has the IR version ${irVersion}`, whole);
+  if (irVersion < 1) warn(context, `the model says no IR version, or ${irVersion}`);
+  if (irVersion > NEWEST_IR)
+    warn(context, `the model has the IR version ${irVersion}, and is read as one of version ${NEWEST_IR}`);
+  const graph = readGraph(context, fields.graph);
+  const functions = fields.functions.map((range) => readFunction(context, range));
   return {
     bytes: context.source.bytes,
     file: context.source.file,
@@ -61,35 +69,18 @@ function readModel(context: Context): OnnxFile {
     producerVersion: fields.producerVersion,
     domain: fields.domain,
     modelVersion: fields.modelVersion ?? 0,
-    opsets: readOpsets(context, fields),
+    opsets: readOperatorSets(context, fields.opsetImport, graph, functions),
     metadata: new Map(
       fields.metadataProps.map((range) => {
         const { key, value } = readMessage(entryProto, context, range);
         return [key, value];
       }),
     ),
-    graph: readGraph(context, fields.graph),
-    functions: fields.functions.map((range) => readFunction(context, range)),
+    graph,
+    functions,
     unknownFields: fields.unknown,
+    warnings: context.source.warnings,
   };
-}
-
-function readOpsets(context: Context, fields: Decoded<(typeof modelProto)['fields']>): Map<string, number> {
-  const opsets = new Map<string, number>();
-  for (const range of fields.opsetImport) {
-    const parts = readMessage(operatorSetProto, context, range);
-    const domain = canonicalDomain(parts.domain);
-    const version = Number(parts.version ?? 0);
-    const shown = domain === '' ? 'ai.onnx' : printable(domain);
-    if (version < 1 || !Number.isSafeInteger(version))
-      invalid(context, `operator set '${shown}' has version ${version}`, range);
-    const before = opsets.get(domain) ?? version;
-    if (before !== version)
-      invalid(context, `operator set '${shown}' is imported as ${before} and as ${version}`, range);
-    opsets.set(domain, version);
-  }
-  if (opsets.size === 0) invalid(context, 'the model imports no operator set', { at: 0, start: 0, end: 0 });
-  return opsets;
 }
 
 function readFunction(outer: Context, range: Range): OnnxFunction {

@@ -1,7 +1,7 @@
 /** TensorProto: sizes are checked at once, elements are decoded only when asked for. */
 import { fail, withLocation } from '../../../diagnostics/index.ts';
 import { carriedOnnxTypes, dtypeOfOnnxCode, dtypes, isFloat, viewAs } from '../../../ir/dtype.ts';
-import { type Context, invalid } from './context.ts';
+import { type Context, invalid, warn } from './context.ts';
 import { checkLocation } from './external_data.ts';
 import { allocate, type Decoded, eachInt, readFixed, readInts, readMessage } from './message.ts';
 import type { OnnxSparseTensor, OnnxTensor } from './model.ts';
@@ -54,7 +54,6 @@ export function readTensor(outer: Context, range: Range): OnnxTensor {
 
   const onnxType = Number(fields.dataType ?? 0);
   if (onnxType === 0) fault('has no element type');
-  if (fields.segment !== undefined) fault('is cut into segments, which no reader supports');
   const dims = readDims(context, range, fields.dims, fault);
   const dtype = dtypeOfOnnxCode(onnxType);
   const bits = dtype !== undefined ? dtypes[dtype].bytes * 8 : carriedBits[onnxType];
@@ -62,6 +61,8 @@ export function readTensor(outer: Context, range: Range): OnnxTensor {
   const byteLength = bits === undefined ? undefined : Math.ceil((elements * bits) / 8);
   if (!Number.isSafeInteger(byteLength ?? elements)) fault(`has dims [${dims}], more than any memory holds`);
   const shape = (): string => `${onnxTypeName(onnxType)}[${dims}]`;
+  const odd = (what: string): void => warn(context, `tensor '${printable(name)}' ${what}`);
+  if (fields.segment !== undefined) odd('says that it is a part of one; it is read as the whole');
 
   const base = { name, onnxType, dtype, dims, byteLength, range };
   const typed = typedFields.filter((field) => fields[field] > 0);
@@ -70,21 +71,34 @@ export function readTensor(outer: Context, range: Range): OnnxTensor {
     const external = readExternalInfo(context, fields, byteLength, fault);
     return { ...base, external, raw: once(() => readExternal(context, name, external)) };
   }
+  const field = fieldOf(onnxType);
+  const given = field === undefined ? 0 : fields[field];
+  const wanted = countOf(onnxType, elements, byteLength);
+  // a value of another field is nobody's
+  for (const other of typed)
+    if (other !== field && (given > 0 || fields.rawData))
+      odd(`is ${shape()} and has ${other} besides, which is passed over`);
   if (fields.rawData !== undefined && onnxType !== STRING) {
     const { start, end } = fields.rawData;
-    if (typed.length > 0) fault(`has raw_data and ${typed[0]}`);
     if (byteLength !== undefined && byteLength !== end - start) {
       fault(`is ${shape()}, ${byteLength} bytes, but has ${end - start} bytes of data`);
     }
-    return { ...base, raw: () => context.source.bytes.subarray(start, end) };
+    const bytes = context.source.bytes.subarray(start, end);
+    if (given > 0) {
+      const isSame = given === wanted && Buffer.compare(decodeTyped(context, base, field, given), bytes) === 0;
+      if (!isSame) fault(`has raw_data and ${field}, and they are not the same`);
+      odd(`has its elements in raw_data and in ${field}`);
+    }
+    return { ...base, raw: () => bytes };
   }
-  const field = fieldOf(onnxType);
   const wrong = typed.find((other) => other !== field);
-  if (field !== undefined && wrong !== undefined) fault(`is ${shape()} but has ${wrong}`);
-  const wanted = countOf(onnxType, elements, byteLength);
-  const given = field === undefined ? 0 : fields[field];
-  if (field !== undefined && given !== wanted) fault(`is ${shape()}, ${wanted} values, but has ${given} in ${field}`);
-  return { ...base, raw: once(() => decodeTyped(context, base, field, given)) };
+  if (field !== undefined && wrong !== undefined && given === 0) fault(`is ${shape()} but has ${wrong}`);
+  if (wanted === 0 && given > 0)
+    odd(`is ${shape()}, without elements, and has ${given} in ${field}, which are passed over`);
+  else if (field !== undefined && given !== wanted)
+    fault(`is ${shape()}, ${wanted} values, but has ${given} in ${field}`);
+  if (field !== undefined) warnOfBits(context, base, field);
+  return { ...base, raw: once(() => (wanted === 0 ? new Uint8Array(0) : decodeTyped(context, base, field, given))) };
 }
 
 /**
@@ -187,17 +201,33 @@ function decodeTyped(
   if (field === 'doubleData') return readFixed(context, range, number, count, 8);
 
   const big = field === 'int64Data' || dtype === 'u64';
-  // float16 and bfloat16 come as bit patterns; a byte of a carried type may be written signed or unsigned
-  const { min, max } = dtype === undefined ? { min: -128, max: 255 } : isFloat(dtype) ? dtypes.u16 : dtypes[dtype];
   const bytes = allocate(context, count * (dtype === undefined ? 1 : dtypes[dtype].bytes));
   const array = viewAs(dtype ?? 'u8', bytes);
   eachInt(context, range, number, (value, i) => {
-    if (!big && (value < min || value > max)) {
-      invalid(context, `tensor '${name}' holds ${value}, which is no ${onnxTypeName(onnxType)}`, range);
-    }
-    array[i] = big ? BigInt(value) : Number(value);
+    if (big) array[i] = BigInt(value);
+    else if (dtype === 'bool') array[i] = value === 0 ? 0 : 1;
+    // what does not fit is cut down to its lowest bits
+    else array[i] = typeof value === 'bigint' ? Number(BigInt.asIntN(32, value)) : value;
   });
   return bytes;
+}
+
+/** Says where an integer does not fit the element type: ONNX Runtime takes its lowest bits. */
+function warnOfBits(
+  context: Context,
+  { name, onnxType, dtype, range }: Omit<OnnxTensor, 'raw'>,
+  field: TypedField,
+): void {
+  if ((field !== 'int32Data' && field !== 'uint64Data') || dtype === 'u64') return;
+  // float16 and bfloat16 come as bit patterns; a byte of a carried type may be written signed or unsigned
+  const { min, max } = dtype === undefined ? { min: -128, max: 255 } : isFloat(dtype) ? dtypes.u16 : dtypes[dtype];
+  let wrong: number | bigint | undefined;
+  eachInt(context, range, tensorProto.fields[field][0], (value) => {
+    if (value < min || value > max) wrong ??= value;
+  });
+  if (wrong === undefined) return;
+  const taken = dtype === 'bool' ? 'it is taken as true' : 'its lowest bits are taken';
+  warn(context, `tensor '${printable(name)}' holds ${wrong}, which is not a ${onnxTypeName(onnxType)}: ${taken}`);
 }
 
 function readExternalInfo(
