@@ -1,0 +1,264 @@
+/**
+ * What has to hold of every model that is read, whatever its format:
+ *
+ *   it verifies, and printed and parsed it is the same graph
+ *   grouped, it computes what the file says, within what grouping declares; corrected, the same as grouped, bit for bit
+ *   compiled, written and read, it computes what `unskew check` asks for
+ *   exported and imported again, it computes the same
+ */
+import { agreement } from '../../src/cli/agreement.ts';
+import {
+  compareOutputs,
+  formatDifference,
+  type Observed,
+  type OutputDifference,
+  observe,
+  type Tensors,
+} from '../../src/cli/compare.ts';
+import { openSource, type Source } from '../../src/cli/files.ts';
+import { groupsOf } from '../../src/cli/group_slack.ts';
+import { fittingSizes } from '../../src/cli/open_sizes.ts';
+import { compiledSide, onnxRuntimeSide } from '../../src/cli/sides.ts';
+import { Terminal } from '../../src/cli/terminal.ts';
+import { type CompiledModel, readCompiledFile, writeCompiledFile } from '../../src/codegen/compiled_file.ts';
+import { UnskewError } from '../../src/diagnostics/index.ts';
+import { exportOnnx } from '../../src/exporters/onnx/export.ts';
+import { importBytes } from '../../src/importers/import_model.ts';
+import {
+  type Graph,
+  interpret,
+  isFloat,
+  nodesOf,
+  parse,
+  print,
+  sameShape,
+  specialize,
+  verify,
+} from '../../src/ir/index.ts';
+import { legalize } from '../../src/passes/legalize.ts';
+import { compileGraph } from '../../src/runtime/compile.ts';
+import type { Examination } from './examination.ts';
+import { type Feeding, feedings, feedsOf, hasComputedScales } from './feeds.ts';
+import { workOf } from './work.ts';
+
+/** Multiplications of one run. */
+const MOST_WORK = 2e7;
+/** Elements of all values of a run. */
+const MOST_ELEMENTS = 2 ** 22;
+/** Characters of printed graphs that are parsed. */
+const MOST_TEXT = 2 ** 22;
+
+export interface ModelOptions {
+  /** Shapes for archives that have none of their own, tried in turn. */
+  readonly shapes?: readonly (readonly number[])[];
+  /** Compares with ONNX Runtime too. */
+  readonly peer?: boolean;
+}
+
+export async function examineModel(
+  bytes: Uint8Array,
+  examination: Examination,
+  options: ModelOptions = {},
+): Promise<void> {
+  const source = await examination.refusing('import', () => opened(bytes, options.shapes));
+  if (source === undefined) return;
+  examination.reached('imported');
+  const level = source.kind === 'compiled' ? 'dnnl' : source.kind === 'ir' ? undefined : 'qnn';
+  await examination.refusing('verify', () => {
+    const [violation] = verify(source.graph, level);
+    if (violation) examination.found('invalid', 'verify', violation.message);
+  });
+  await examineText(source.graph, examination);
+  const graph = await sized(source.graph, examination);
+  if (source.compiled === undefined) await examineGraph(graph ?? source.graph, graph !== undefined, examination);
+  else if (graph !== undefined) await examineCompiled({ ...source.compiled, graph }, examination);
+  if (options.peer && graph !== undefined && source.kind === 'onnx')
+    await examinePeer(source.bytes, graph, examination);
+}
+
+/** With the first of the shapes that fits; where none does, what is said of the first. */
+async function opened(bytes: Uint8Array, [first = [], ...others]: ModelOptions['shapes'] = []): Promise<Source> {
+  const read = (sizes: readonly number[]) => {
+    const shape = new Map(sizes.length > 0 ? [['x', sizes.join(',')]] : []);
+    return openSource('-', { shape }, terminalOf(bytes));
+  };
+  try {
+    return await read(first);
+  } catch (error) {
+    if (!(error instanceof UnskewError) || !error.code.startsWith('U2')) throw error;
+    for (const sizes of others) {
+      const source = await read(sizes).catch((other: unknown) => {
+        if (!(other instanceof UnskewError)) throw other;
+      });
+      if (source) return source;
+    }
+    throw error;
+  }
+}
+
+/** Somebody who sends the file by standard input and does not look at what is said. */
+export function terminalOf(bytes: Uint8Array): Terminal {
+  const sink = { write: () => {} };
+  const streams = { stdout: sink, stderr: sink, sendFile: async () => {}, readStdin: async () => bytes, env: {} };
+  return new Terminal(streams, { verbose: false, quiet: true });
+}
+
+async function examineText(graph: Graph, examination: Examination): Promise<void> {
+  await examination.refusing('print', () => {
+    const text = print(graph);
+    if (text.length > MOST_TEXT) return;
+    let again: string;
+    try {
+      again = print(parse(text));
+    } catch (error) {
+      examination.found('text', 'parse', `${(error as Error).message}\n${text.slice(0, 2000)}`);
+      return;
+    }
+    if (again !== text) examination.found('text', 'print', `${firstDifference(text, again)}`);
+  });
+}
+
+function firstDifference(before: string, after: string): string {
+  const [a, b] = [before.split('\n'), after.split('\n')];
+  const at = a.findIndex((line, i) => line !== b[i]);
+  return `printed, parsed and printed again it reads otherwise\n${a[at]}\n${b[at]}`;
+}
+
+/** The graph with sizes for all symbols; undefined where it cannot be run here. */
+async function sized(graph: Graph, examination: Examination): Promise<Graph | undefined> {
+  const opaque = nodesOf(graph).find(({ op }) => op === 'opaque');
+  if (opaque !== undefined) return void examination.skip('an operator that is carried');
+  if (graph.inputs.some((id) => graph.values[id].type.dtype === 'opaque'))
+    return void examination.skip('an input of unknown type');
+  return examination.refusing('size', () => {
+    const sizes = fittingSizes(graph);
+    if (sizes === undefined) return void examination.skip('no sizes fit');
+    const known = specialize(graph, sizes);
+    const { work, elements, isOpen } = workOf(known);
+    if (isOpen) return void examination.skip('sizes that follow from values');
+    if (work > MOST_WORK || elements > MOST_ELEMENTS) return void examination.skip('too much to compute');
+    return known;
+  });
+}
+
+async function examineGraph(graph: Graph, isRunnable: boolean, examination: Examination): Promise<void> {
+  const legal = await examination.refusing('legalize', () => legalize(graph));
+  if (legal === undefined) return;
+  const exported = await examination.refusing('export', () => exportOnnx(legal.graph));
+  const again =
+    exported && (await examination.refusing('import again', () => importBytes(exported, { file: 'out.onnx' })));
+  if (exported && !again) examination.found('differs', 'import again', 'what was exported is refused');
+  if (!isRunnable) return;
+  const compiled = await examination.refusing('compile', () =>
+    compileGraph(graph, { threads: 1, measuredCosts: false }),
+  );
+  const read = compiled && (await examination.refusing('read', () => readCompiledFile(writeCompiledFile(compiled))));
+  for (const feeding of feedings) {
+    const feeds = await examination.refusing('feed', () => feedsOf(graph, feeding));
+    const values = feeds && (await examination.refusing('interpret', () => observe(graph, feeds)));
+    if (!feeds || !values) return;
+    examination.executed(graph);
+    if (feeding === 'usual' || !hasComputedScales(graph))
+      await examination.refusing('interpret grouped', () => {
+        const grouped = claimed(graph, observe(legal.quantized, feeds));
+        const groups = groupsOf(graph, legal.certificate.grouping);
+        const { divergence } = agreement({ graph, engine: 'compiled', groups }, feeds, grouped);
+        if (divergence)
+          examination.found('differs', `group, ${feeding}`, `${divergence.ir}\n${formatDifference(divergence)}`);
+      });
+    const expected = await examination.refusing('interpret grouped', () => interpret(legal.quantized, feeds));
+    if (expected === undefined) return;
+    await same(`correct, ${feeding}`, expected, () => interpret(legal.graph, feeds), examination);
+    if (again) await same(`export, ${feeding}`, expected, () => interpret(again, feeds), examination, 1e-6);
+    if (!read || !compiled) continue;
+    const meant = await examination.refusing('interpret for the addon', () => interpret(compiled.quantized, feeds));
+    if (meant) await runs(compiled.quantized, read, feeding, meant, examination);
+  }
+}
+
+/** Integers and outputs: nothing is claimed of the floats inside a group, and some names stand for something else there. */
+const claimed = (graph: Graph, seen: Observed): Observed =>
+  new Map(
+    [...seen].filter(([id, { dtype, shape }]) => {
+      const type = graph.values[id]?.type;
+      const isSame = type?.dtype === dtype && sameShape(type.shape, shape);
+      return graph.outputs.includes(id) || (isSame && !isFloat(dtype));
+    }),
+  );
+
+/** Whether a compiled model computes what it means, as `unskew check` asks. */
+async function runs(
+  reference: Graph,
+  compiled: CompiledModel,
+  feeding: Feeding,
+  expected: Tensors,
+  examination: Examination,
+): Promise<void> {
+  const during = `run, ${feeding}`;
+  await examination.refusing(during, async () => {
+    const feeds = feedsOf(reference, feeding);
+    const side = compiledSide(compiled, reference, 1);
+    const found = await side.run(feeds);
+    const outputs = compareOutputs(expected, found);
+    if (outputs.length === 0) return;
+    const seen = (await side.observe?.(feeds)) as Observed;
+    const { divergence } = agreement({ graph: reference, engine: 'compiled' }, feeds, seen);
+    if (divergence) examination.found('differs', during, `${divergence.ir}\n${formatDifference(divergence)}`);
+    else if (compareOutputs(found, Object.fromEntries(seen)).length > 0)
+      examination.found('differs', during, `${told(outputs)}; where its values are read it computes something else`);
+  });
+}
+
+/** The outputs of another graph that means the same. Floats may differ by `relative`. */
+async function same(
+  during: string,
+  expected: Tensors,
+  found: () => Tensors,
+  examination: Examination,
+  relative = 0,
+): Promise<void> {
+  await examination.refusing(during, () => {
+    const outputs = compareOutputs(expected, found()).filter(({ output, difference }) => {
+      const { dtype, data } = expected[output];
+      if (difference === undefined || !isFloat(dtype) || relative === 0) return true;
+      const largest = (data as Float32Array).reduce((m, v) => (Number.isFinite(v) ? Math.max(m, Math.abs(v)) : m), 0);
+      return !(difference.largest <= relative * largest);
+    });
+    if (outputs.length > 0) examination.found('differs', during, told(outputs));
+  });
+}
+
+const told = (outputs: readonly OutputDifference[]): string =>
+  outputs
+    .map(({ output, why, difference }) => `${output}: ${difference ? formatDifference(difference) : why}`)
+    .join('\n');
+
+async function examineCompiled(compiled: CompiledModel, examination: Examination): Promise<void> {
+  for (const feeding of feedings) {
+    const { graph } = compiled;
+    const feeds = await examination.refusing('feed', () => feedsOf(graph, feeding));
+    const expected = feeds && (await examination.refusing('interpret', () => interpret(graph, feeds)));
+    if (expected === undefined) return;
+    examination.executed(graph);
+    await runs(graph, compiled, feeding, expected, examination);
+  }
+}
+
+/** Another engine decides nothing about us by itself: what it refuses is left out. */
+async function examinePeer(bytes: Uint8Array, graph: Graph, examination: Examination): Promise<void> {
+  await examination.refusing('peer', async () => {
+    const side = await onnxRuntimeSide(bytes, 'onnxruntime', { threads: 1, graphOptimizationLevel: 'disabled' }, graph);
+    try {
+      const feeds = feedsOf(graph, 'usual');
+      const expected = await side.run(feeds);
+      const outputs = compareOutputs(expected, interpret(graph, feeds));
+      if (outputs.length === 0) return;
+      const { grouping } = legalize(graph, { target: 'onednn', verify: false }).certificate;
+      const meaning = { graph, engine: 'onnxruntime' as const, groups: groupsOf(graph, grouping) };
+      const { divergence } = agreement(meaning, feeds, (await side.observe?.(feeds)) as Observed);
+      if (divergence) examination.found('peer', 'peer', `${divergence.ir}\n${formatDifference(divergence)}`);
+    } finally {
+      await side.dispose();
+    }
+  });
+}

@@ -1,0 +1,34 @@
+/** What a kind of file is to the campaign: where it begins, how it is changed, and what has to hold of it. */
+import type { Draw } from '../draw.ts';
+import type { Examination } from '../examination.ts';
+
+export const kindNames = ['onnx', 'pt', 'ptl', 'pt2', 'unskew', 'qir', 'npy', 'pb'] as const;
+export type KindName = (typeof kindNames)[number];
+
+/** A sound file to begin with. */
+export interface Seed {
+  readonly name: string;
+  read(): Uint8Array | Promise<Uint8Array>;
+}
+
+export interface ChangeContext<S> {
+  /** What is likely to be read and run, or what is likely to break something. One hostile change undoes ten gentle ones. */
+  readonly mood: 'gentle' | 'hostile';
+  /** A structure of another seed, to take parts of. */
+  other(): Promise<S>;
+}
+
+export interface Kind<S = unknown> {
+  readonly name: KindName;
+  /** Those that the repository makes itself (`own`), or those of the corpus beside it too. */
+  seeds(own: boolean): Promise<readonly Seed[]>;
+  open(bytes: Uint8Array): S | Promise<S>;
+  /** One change of the structure, by draws alone. */
+  change(structure: S, draw: Draw, context: ChangeContext<S>): S | Promise<S>;
+  write(structure: S): Uint8Array;
+  /** Structures with a part less, for the reduction of what was found. */
+  smaller(structure: S): Iterable<S>;
+  examine(bytes: Uint8Array, examination: Examination): Promise<void>;
+}
+
+export const defineKind = <S>(kind: Kind<S>): Kind => kind as Kind;

@@ -1,0 +1,30 @@
+/** How much a graph of known sizes computes, before anybody computes it. */
+import { type Graph, isStatic, nodesOf, sizeOf } from '../../src/ir/index.ts';
+
+export interface Work {
+  /** Multiplications, or what comes near to one. */
+  readonly work: number;
+  /** Elements of all values. */
+  readonly elements: number;
+  /** Whether a size is known only while the graph runs. */
+  readonly isOpen: boolean;
+}
+
+export function workOf(graph: Graph): Work {
+  let [work, elements] = [0, 0];
+  const size = (shape: readonly (number | string)[]): number => sizeOf(shape as readonly number[]);
+  for (const { operands, results, attrs, op } of nodesOf(graph)) {
+    const made = results.reduce((sum, id) => sum + size(graph.values[id].type.shape), 0);
+    elements += made;
+    const second = operands[1] ? graph.values[operands[1]].type.shape : [];
+    const terms = /conv/.test(op)
+      ? size(second.slice(op.includes('transpose') ? 2 : 1))
+      : /matmul/.test(op)
+        ? Number(second[Math.max(0, second.length - 2)] ?? 1)
+        : size((attrs.kernel as readonly number[] | undefined) ?? []);
+    work += made * Math.max(1, terms);
+    if (/reduce|softmax|pool|cumsum/.test(op) && operands[0]) work += size(graph.values[operands[0]].type.shape);
+  }
+  const isOpen = !Object.values(graph.values).every(({ type }) => isStatic(type.shape));
+  return { work, elements, isOpen };
+}
