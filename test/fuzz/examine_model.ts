@@ -38,7 +38,7 @@ import {
 import { legalize } from '../../src/passes/legalize.ts';
 import { compileGraph } from '../../src/runtime/compile.ts';
 import type { Examination } from './examination.ts';
-import { type Feeding, feedings, feedsOf, hasComputedScales } from './feeds.ts';
+import { type Feeding, feedings, feedsOf } from './feeds.ts';
 import { workOf } from './work.ts';
 
 /** Multiplications of one run. */
@@ -158,14 +158,13 @@ async function examineGraph(graph: Graph, isRunnable: boolean, examination: Exam
     const values = feeds && (await examination.refusing('interpret', () => observe(graph, feeds)));
     if (!feeds || !values) return;
     examination.executed(graph);
-    if (feeding === 'usual' || !hasComputedScales(graph))
-      await examination.refusing('interpret grouped', () => {
-        const grouped = claimed(graph, observe(legal.quantized, feeds));
-        const groups = groupsOf(graph, legal.certificate.grouping);
-        const { divergence } = agreement({ graph, engine: 'compiled', groups }, feeds, grouped);
-        if (divergence)
-          examination.found('differs', `group, ${feeding}`, `${divergence.ir}\n${formatDifference(divergence)}`);
-      });
+    await examination.refusing('interpret grouped', () => {
+      const grouped = claimed(graph, observe(legal.quantized, feeds));
+      const groups = groupsOf(graph, legal.certificate.grouping);
+      const { divergence } = agreement({ graph, engine: 'compiled', groups }, feeds, grouped);
+      if (divergence)
+        examination.found('differs', `group, ${feeding}`, `${divergence.ir}\n${formatDifference(divergence)}`);
+    });
     const expected = await examination.refusing('interpret grouped', () => interpret(legal.quantized, feeds));
     if (expected === undefined) return;
     await same(`correct, ${feeding}`, expected, () => interpret(legal.graph, feeds), examination);

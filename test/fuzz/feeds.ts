@@ -1,6 +1,16 @@
 /** Inputs for a graph of known sizes. */
 import { randomFeeds } from '../../src/cli/random.ts';
-import { constantOf, type Feeds, findOp, type Graph, type Node, nodesOf, type ValueId } from '../../src/ir/index.ts';
+import {
+  constantOf,
+  type Feeds,
+  findOp,
+  type Graph,
+  type ITensor,
+  isFloat,
+  type Node,
+  nodesOf,
+  type ValueId,
+} from '../../src/ir/index.ts';
 import { filled } from '../../src/testing/contents.ts';
 
 /** What a model is made for, and what it has to survive: NaN, infinities, integers of the whole range. */
@@ -11,12 +21,27 @@ export function feedsOf(graph: Graph, feeding: Feeding): Feeds {
   const usual = randomFeeds(graph, 1);
   if (feeding === 'usual') return usual;
   const scales = scalesIn(graph);
+  const onlyNumbers = hasComputedScales(graph);
   return Object.fromEntries(
     Object.entries(usual).map(([name, tensor], i) => [
       name,
-      scales.has(name as ValueId) ? tensor : filled(tensor.dtype, tensor.shape, { pattern: 'non-finite', seed: i + 1 }),
+      scales.has(name as ValueId) ? tensor : hostile(tensor, i + 1, onlyNumbers),
     ]),
   );
+}
+
+/** Products of these do not overflow: what a sum of infinities of both signs is depends on its order, which nobody claims. */
+const LARGEST = 1e15;
+
+function hostile({ dtype, shape }: ITensor, seed: number, onlyNumbers: boolean): ITensor {
+  const isNarrow = dtype === 'f16' || dtype === 'bf16';
+  const tensor = filled(dtype, shape, { pattern: onlyNumbers && isNarrow ? 'random' : 'non-finite', seed }) as ITensor;
+  if (!isFloat(dtype) || isNarrow) return tensor;
+  const data = (tensor.data as Float32Array).map((v) => {
+    if (!Number.isFinite(v)) return onlyNumbers ? 0 : v;
+    return Math.min(Math.max(v, -LARGEST), LARGEST);
+  });
+  return { ...tensor, data } as ITensor;
 }
 
 /** Inputs that are scales: the product of two has to be a number, which grouping assumes. */
@@ -25,8 +50,8 @@ const scalesIn = (graph: Graph): ReadonlySet<ValueId> => new Set(nodesOf(graph).
 const scalesOf = ({ op, operands }: Node): readonly ValueId[] =>
   Object.keys(findOp(op)?.operands ?? {}).flatMap((name, i) => (/^s/.test(name) && operands[i]) || []);
 
-/** A scale that the graph computes is not a number where its inputs are not; what is padding is 0 all the same, ungrouped. */
-export const hasComputedScales = (graph: Graph): boolean =>
+/** A scale that is computed of NaN is NaN, and who multiplies by it when is nobody's claim: padding is 0 or NaN then. */
+const hasComputedScales = (graph: Graph): boolean =>
   nodesOf(graph).some(
     (node) => node.op === 'qnn.dynamic_quantize' || scalesOf(node).some((id) => constantOf(graph, id) === undefined),
   );
