@@ -87,6 +87,19 @@ export class Examination {
     }
   }
 
+  /** Does something that may not be refused either. */
+  async holding<T>(during: string, body: () => T | Promise<T>): Promise<T | undefined> {
+    return this.refusing(during, async () => {
+      try {
+        return await body();
+      } catch (error) {
+        if (!(error instanceof UnskewError)) throw error;
+        this.found('differs', during, error.message);
+        return undefined;
+      }
+    });
+  }
+
   #refused(error: UnskewError, during: string): void {
     this.#codes.add(error.code);
     const [first] = error.diagnostics;

@@ -146,8 +146,7 @@ async function examineGraph(graph: Graph, isRunnable: boolean, examination: Exam
   if (legal === undefined) return;
   const exported = await examination.refusing('export', () => exportOnnx(legal.graph));
   const again =
-    exported && (await examination.refusing('import again', () => importBytes(exported, { file: 'out.onnx' })));
-  if (exported && !again) examination.found('differs', 'import again', 'what was exported is refused');
+    exported && (await examination.holding('import again', () => importBytes(exported, { file: 'out.onnx' })));
   if (!isRunnable) return;
   const compiled = await examination.refusing('compile', () =>
     compileGraph(graph, { threads: 1, measuredCosts: false }),

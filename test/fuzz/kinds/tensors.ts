@@ -29,7 +29,7 @@ async function examineTensor(
   examination: Examination,
   second: (tensor: ITensor) => ITensor | undefined,
 ): Promise<void> {
-  const read = await examination.refusing('import', () => readTensors(new Map([['x', '-']]), terminalOf(bytes)));
+  const read = await examination.refusing('import', () => readTensors(['x=-'], ['x'], terminalOf(bytes)));
   if (read === undefined) return;
   examination.reached('imported');
   const { x } = read;
