@@ -33,6 +33,8 @@ export interface MatmulOptions {
   readonly zb?: ArrayLike<number>;
 }
 
+const BLOCK = 256;
+
 /** y[…, i, j] = Σ_k (a[…, i, k] − za[i]) · (b[…, k, j] − zb[j]), accumulated in binary64, row major. */
 export function matmulSum({ a, aShape, b, bShape, za = [0], zb = [0] }: MatmulOptions): Float64Array {
   const [aFull, bFull] = [asMatrices(aShape, 'row'), asMatrices(bShape, 'column')];
@@ -46,17 +48,73 @@ export function matmulSum({ a, aShape, b, bShape, za = [0], zb = [0] }: MatmulOp
   for (let t = 0; t < sizeOf(batch); t++) {
     const aBase = batchIndex(t, batch, aBatch) * m * k;
     const bBase = batchIndex(t, batch, bBatch) * k * n;
-    for (let i = 0; i < m; i++) {
-      const zero = za[za.length === 1 ? 0 : i];
-      const yBase = (t * m + i) * n;
-      for (let c = 0; c < k; c++) {
-        const value = left[aBase + i * k + c] - zero;
-        const row = bBase + c * n;
-        for (let j = 0; j < n; j++) y[yBase + j] += value * right[row + j];
-      }
+    const line = (i: number): Line => ({
+      at: aBase + i * k,
+      zero: za[za.length === 1 ? 0 : i],
+      to: (t * m + i) * n,
+    });
+    // Columns in blocks whose part of b stays in the cache while rows of a go by.
+    for (let from = 0; from < n; from += BLOCK) {
+      const block = { y, a: left, b: right, bBase, k, n, from, columns: Math.min(BLOCK, n - from) };
+      for (let i = 0; i + 1 < m; i += 2) addTwoLines(block, line(i), line(i + 1));
+      if (m % 2 === 1) addLine(block, line(m - 1), 0);
     }
   }
   return y;
+}
+
+interface Block {
+  readonly y: Float64Array;
+  readonly a: Float64Array;
+  readonly b: Float64Array;
+  readonly bBase: number;
+  readonly k: number;
+  readonly n: number;
+  /** The columns of b and y: the first, and how many. */
+  readonly from: number;
+  readonly columns: number;
+}
+
+/** Where a line of a begins, what is subtracted from it, and where its line of y begins. */
+interface Line {
+  readonly at: number;
+  readonly zero: number;
+  readonly to: number;
+}
+
+/** y[j] += Σ_k a[k]·b[k, j] from `first` on, one k after another: sums of floats depend on the order. */
+function addLine({ y, a, b, bBase, k, n, from, columns }: Block, { at, zero, to: line }: Line, first: number): void {
+  const to = line + from;
+  for (let c = first; c < k; c++) {
+    const value = a[at + c] - zero;
+    const row = bBase + c * n + from;
+    for (let j = 0; j < columns; j++) y[to + j] += value * b[row + j];
+  }
+}
+
+/** The same of two lines in the same order, four k for each y that is read and written, and each b read for both. */
+function addTwoLines(block: Block, one: Line, other: Line): void {
+  const { y, a, b, bBase, k, n, from, columns } = block;
+  const [to, otherTo] = [one.to + from, other.to + from];
+  const even = k - (k % 4);
+  for (let c = 0; c < even; c += 4) {
+    const [i, j] = [one.at + c, other.at + c];
+    const [p, q, r, s] = [a[i] - one.zero, a[i + 1] - one.zero, a[i + 2] - one.zero, a[i + 3] - one.zero];
+    const [t, u, v, w] = [a[j] - other.zero, a[j + 1] - other.zero, a[j + 2] - other.zero, a[j + 3] - other.zero];
+    const first = bBase + c * n + from;
+    const [second, third, fourth] = [first + n, first + 2 * n, first + 3 * n];
+    for (let x = 0; x < columns; x++) {
+      // one by one: destructuring takes as long as the products
+      const b1 = b[first + x];
+      const b2 = b[second + x];
+      const b3 = b[third + x];
+      const b4 = b[fourth + x];
+      y[to + x] = y[to + x] + p * b1 + q * b2 + r * b3 + s * b4;
+      y[otherTo + x] = y[otherTo + x] + t * b1 + u * b2 + v * b3 + w * b4;
+    }
+  }
+  addLine(block, one, even);
+  addLine(block, other, even);
 }
 
 /** The matrix of `own` that the `flat`-th matrix of the broadcast `batch` reads. */
