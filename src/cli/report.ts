@@ -1,7 +1,5 @@
 /** Errors into messages and exit codes. */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type Diagnostic, formatDiagnostic, UnskewError } from '../diagnostics/index.ts';
+import { type Diagnostic, formatDiagnostic, UnskewError, writeReproducer } from '../diagnostics/index.ts';
 import { UsageError } from './args.ts';
 import { exitCodes } from './command.ts';
 import { toJson } from './json.ts';
@@ -34,7 +32,8 @@ function describe(
   if (error instanceof UsageError) {
     const { message, hint } = error;
     const text = `${red('usage')}: ${message}${hint === undefined ? '' : `\n  ${hint}`}`;
-    return { kind: 'usage', code: exitCodes.usage, diagnostics: [{ message, ...(hint && { hint }) }], text };
+    const diagnostic = { code: 'U4004', severity: 'error', message, location: {}, ...(hint && { hint }) } as const;
+    return { kind: 'usage', code: exitCodes.usage, diagnostics: [diagnostic], text };
   }
   if (error instanceof UnskewError) {
     const { diagnostics } = error;
@@ -61,23 +60,25 @@ function describe(
 
 /** What is needed to see the error again; undefined when it cannot be written. */
 function writeReport(stack: string, { args, version, reports }: Invocation): string | undefined {
-  const file = join(reports, `unskew-${process.pid}-${Date.now()}.txt`);
   const command = ['unskew', ...args].map((word) =>
     /^[\w./=,:@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`,
   );
-  const lines = [
-    `${command.join(' ')}`,
-    `in ${process.cwd()}`,
-    `unskew ${version}, Node.js ${process.version}, ${process.platform} ${process.arch}`,
-    '',
-    stack,
-    '',
-  ];
+  return writeReproducer(reports, `unskew-${process.pid}-${Date.now()}.txt`, () =>
+    [
+      command.join(' '),
+      `in ${workingFolder()}`,
+      `unskew ${version}, Node.js ${process.version}, ${process.platform} ${process.arch}`,
+      '',
+      stack,
+      '',
+    ].join('\n'),
+  );
+}
+
+function workingFolder(): string {
   try {
-    mkdirSync(reports, { recursive: true });
-    writeFileSync(file, lines.join('\n'));
-    return file;
+    return process.cwd();
   } catch {
-    return undefined;
+    return 'a folder that is gone';
   }
 }

@@ -8,23 +8,12 @@
  *
  * Other hard links of a file that is replaced keep the old contents: that is what replacing a whole means.
  */
-import {
-  accessSync,
-  chmodSync,
-  chownSync,
-  closeSync,
-  constants,
-  fsync,
-  openSync,
-  type PathLike,
-  rmSync,
-  type Stats,
-  write,
-} from 'node:fs';
+import { accessSync, chmodSync, chownSync, closeSync, constants, fsync, openSync, type Stats, write } from 'node:fs';
 import { lstat, mkdir, open, readFile, readlink, realpath, rename, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { fail, systemHint, systemReason } from '../diagnostics/index.ts';
+import { openBeside } from '../runtime/beside.ts';
 
 /** Where a path leads. */
 export type Place =
@@ -116,62 +105,6 @@ function takeOver(path: string, { mode, uid, gid }: Stats): void {
     // the file stays ours, as every file is that we make
   }
   chmodSync(path, mode & PERMISSIONS);
-}
-
-interface Beside {
-  readonly path: string;
-  readonly descriptor: number;
-  /** Says that it has become the file: nothing is to be removed. */
-  keep(): void;
-  remove(): void;
-}
-
-/** Names are unique in this process. */
-let made = 0;
-const leftOver = new Set<PathLike>();
-const removeLeftOver = (): void => {
-  for (const path of leftOver) rmSync(path, { force: true });
-  leftOver.clear();
-};
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-/** Cleans up, then lets the signal do what it does. */
-function onSignal(signal: NodeJS.Signals): void {
-  removeLeftOver();
-  watch('off');
-  process.kill(process.pid, signal);
-}
-function watch(how: 'on' | 'off'): void {
-  for (const signal of signals) process[how](signal, onSignal);
-  process[how]('exit', removeLeftOver);
-}
-
-/** A new file in the folder, opened at once so that no signal comes between its making and its being known. */
-function openBeside(folder: string, mode: number): Beside {
-  for (;;) {
-    const path = join(folder, `.unskew-${process.pid}-${made++}.part`);
-    let descriptor: number;
-    if (leftOver.size === 0) watch('on');
-    leftOver.add(path);
-    const forget = (): void => {
-      if (leftOver.delete(path) && leftOver.size === 0) watch('off');
-    };
-    try {
-      descriptor = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
-    } catch (error) {
-      forget();
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
-      throw error;
-    }
-    return {
-      path,
-      descriptor,
-      keep: forget,
-      remove() {
-        if (leftOver.has(path)) rmSync(path, { force: true });
-        forget();
-      },
-    };
-  }
 }
 
 /** O_NOCTTY: a terminal that is written to does not become ours. */

@@ -40,6 +40,7 @@ export const codes = {
   U4001: 'an input is missing, unknown or of the wrong type or shape',
   U4002: 'an option has no such value',
   U4003: 'the file does not say whose arithmetic it follows, and one is taken',
+  U4004: 'the command line is at fault',
   // the back end
   U5001: 'the native addon cannot be loaded',
   U5002: 'the native library refused a call',

@@ -2,4 +2,5 @@ export { closest } from './closest.ts';
 export * from './diagnostic.ts';
 export { formatBytes } from './format_bytes.ts';
 export { checkOptions, type OptionNames } from './options.ts';
+export { writeReproducer } from './reproducer.ts';
 export { systemHint, systemReason } from './system_error.ts';

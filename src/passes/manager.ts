@@ -2,9 +2,7 @@
  * Runs pipelines: verifies after every pass, measures, calls back between passes (printing hangs on that one hook), and
  * turns a crash inside a pass into a reproducer on disk.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { type Diagnostic, InternalError, UnskewError } from '../diagnostics/index.ts';
+import { type Diagnostic, InternalError, UnskewError, writeReproducer } from '../diagnostics/index.ts';
 import { type Graph, print, verify } from '../ir/index.ts';
 import type { Pass, PassTrace } from './pass.ts';
 import type { Miss } from './rewrite/rule.ts';
@@ -76,18 +74,18 @@ export function guarded<T>(
     return body();
   } catch (error) {
     if (error instanceof UnskewError) throw error;
-    const file = join(reproducers, `${name}-${process.pid}-${Date.now()}.qir`);
-    const replay = ['unskew', command, file, ...options].join(' ');
-    writeReproducer(graph, file, replay, error);
+    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    const replay = (file: string): string => ['unskew', command, file, ...options].join(' ');
+    const file = writeReproducer(
+      reproducers,
+      `${name}-${process.pid}-${Date.now()}.qir`,
+      (path) => `// ${replay(path)}\n${stack.replace(/^/gm, '// ')}\n${print(graph)}`,
+    );
     const message = error instanceof Error ? error.message : String(error);
-    throw new InternalError(`${name}: ${message}\nA reproducer was written: ${file}\nReplay it with: ${replay}`, {
-      cause: error,
-    });
+    const written =
+      file === undefined
+        ? 'No reproducer could be written, neither here nor into the folder for temporary files.'
+        : `A reproducer was written: ${file}\nReplay it with: ${replay(file)}`;
+    throw new InternalError(`${name}: ${message}\n${written}`, { cause: error });
   }
-}
-
-function writeReproducer(graph: Graph, file: string, replay: string, error: unknown): void {
-  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `// ${replay}\n${stack.replace(/^/gm, '// ')}\n${print(graph)}`);
 }

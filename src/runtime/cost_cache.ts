@@ -4,12 +4,13 @@
  * decides about speed alone.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { cpus, homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
 import type { LayerClass } from '../passes/cost/layer_class.ts';
 import { type CostRow, distanceOf } from '../passes/cost/table.ts';
+import { openBeside } from './beside.ts';
 
 /** Rises when rows or what they mean change. */
 const FORMAT = 1;
@@ -34,21 +35,33 @@ export function machineOf({ version, isa }: Pick<OneDnnBinding, 'version' | 'isa
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Where the costs of a machine are kept, whether or not the file exists. */
-export function cachePath(machine: Machine, env: Environment = process.env): string {
-  const base = env.XDG_CACHE_HOME;
-  // The specification of XDG has relative paths ignored.
-  const folder = base !== undefined && isAbsolute(base) ? base : join(homedir(), '.cache');
+/** Where the costs of a machine are kept, whether or not the file exists; undefined for a user without a home. */
+export function cachePath(machine: Machine, env: Environment = process.env): string | undefined {
+  const folder = cacheFolder(env);
+  if (folder === undefined) return undefined;
   const { processor, onednn, isa, threads } = machine;
   const hash = createHash('sha256').update(processor).digest('hex').slice(0, 12);
   return join(folder, 'unskew', 'strategies', `${hash}-onednn${onednn}-${isa}-${threads}.json`);
 }
 
+function cacheFolder({ XDG_CACHE_HOME: base }: Environment): string | undefined {
+  // The specification of XDG has relative paths ignored.
+  if (base !== undefined && isAbsolute(base)) return base;
+  try {
+    const home = homedir();
+    return isAbsolute(home) ? join(home, '.cache') : undefined;
+  } catch {
+    return undefined; // a user without a home
+  }
+}
+
 /** The rows measured on this machine; none when there is no file that says so. */
 export function readCosts(machine: Machine, env?: Environment): CostRow[] {
   const path = cachePath(machine, env);
+  if (path === undefined) return [];
   try {
-    if (statSync(path).size > MAXIMUM_BYTES) return [];
+    const stat = statSync(path);
+    if (!stat.isFile() || stat.size > MAXIMUM_BYTES) return [];
     const content: unknown = JSON.parse(readFileSync(path, 'utf8'));
     if (!isRecord(content) || content.format !== FORMAT || !isRecord(content.machine)) return [];
     const { machine: stored, rows } = content;
@@ -66,24 +79,30 @@ export function readCosts(machine: Machine, env?: Environment): CostRow[] {
  */
 export function writeCosts(machine: Machine, rows: readonly CostRow[], env?: Environment): string | undefined {
   const path = cachePath(machine, env);
+  if (path === undefined) return undefined;
   const kept = readCosts(machine, env).filter(({ layer }) => rows.every((row) => distanceOf(row.layer, layer) > 0));
-  const beside = `${path}.${process.pid}.part`;
+  const contents = `${JSON.stringify({ format: FORMAT, machine, rows: [...kept, ...rows] })}\n`;
   try {
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(beside, `${JSON.stringify({ format: FORMAT, machine, rows: [...kept, ...rows] })}\n`);
-    renameSync(beside, path);
+    replaceFile(path, contents);
     return path;
   } catch {
-    discard(beside);
     return undefined;
   }
 }
 
-function discard(path: string): void {
+function replaceFile(path: string, contents: string): void {
+  const beside = openBeside(dirname(path), 0o666);
   try {
-    rmSync(path, { force: true });
-  } catch {
-    // Its folder is none: there is nothing to discard.
+    try {
+      writeFileSync(beside.descriptor, contents);
+    } finally {
+      closeSync(beside.descriptor);
+    }
+    renameSync(beside.path, path);
+    beside.keep();
+  } finally {
+    beside.remove();
   }
 }
 

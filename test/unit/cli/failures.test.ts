@@ -1,5 +1,6 @@
 /** Exit codes and messages of each class of failure. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { afterAll, describe, expect, test } from 'vitest';
 import { defineCommand } from '../../../src/cli/command.ts';
 import { writeNpy } from '../../../src/cli/npy.ts';
@@ -76,6 +77,8 @@ describe('the command line is at fault: exit code 2', () => {
     expect(code).toBe(2);
     expect(stderr).toMatch(/^usage: /);
     expect(stderr).toContain(message);
+    const json = await unskew([...args, '--json']);
+    expect(JSON.parse(json.stdout).error).toMatchObject({ kind: 'usage', diagnostics: [{ code: 'U4004' }] });
     expect(new Uint8Array(readFileSync(model))).toEqual(bytes);
   });
 });
@@ -111,12 +114,14 @@ describe('our bug: exit code 70', () => {
     },
   );
 
-  test('a report that cannot be written is no further error', async () => {
+  test('a report that cannot be written where it should be is written among temporary files', async () => {
     const { code, stderr } = await unskew(['crash'], {
       commands: [crash(new Error('x'))],
       reports: `${model}/reports`,
     });
     expect(code).toBe(70);
-    expect(stderr).toContain('Please report it, with this message, the command line');
+    const report = /with (\S+\.txt)/.exec(stderr)?.[1] as string;
+    expect(report.startsWith(tmpdir())).toBe(true);
+    rmSync(report);
   });
 });

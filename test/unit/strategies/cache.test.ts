@@ -1,5 +1,6 @@
 /** Measurements kept per machine: read back, merged, and never trusted. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -31,14 +32,14 @@ test('the same layer is replaced, others stay; nothing is left beside', () => {
   writeCosts(machine, [row(10, 1.1), row(20, 1.2)], env);
   writeCosts(machine, [row(20, 1.5), row(30, 1.3)], env);
   expect(readCosts(machine, env)).toEqual([row(10, 1.1), row(20, 1.5), row(30, 1.3)]);
-  expect(readdirSync(dirname(cachePath(machine, env)))).toHaveLength(1);
+  expect(readdirSync(dirname(cachePath(machine, env) as string))).toHaveLength(1);
 });
 
 test('machines do not share', () => {
   writeCosts(machine, [row(10, 1.1)], env);
   for (const other of [{ processor: 'x' }, { onednn: '3.1.0' }, { isa: 'amx' }, { threads: 1 }])
     expect(readCosts({ ...machine, ...other }, env)).toEqual([]);
-  expect(cachePath(machine, env).startsWith(join(folder, 'unskew', 'strategies'))).toBe(true);
+  expect(cachePath(machine, env)?.startsWith(join(folder, 'unskew', 'strategies'))).toBe(true);
 });
 
 test('a relative XDG_CACHE_HOME is ignored, as its specification says', () => {
@@ -62,8 +63,8 @@ test.each([
   ['no rows', JSON.stringify({ ...good, rows: { length: 1 } })],
   ['a file too large', JSON.stringify({ ...good, more: ' '.repeat(5 << 20) })],
 ])('%s counts as no file', (_what, content) => {
-  mkdirSync(dirname(cachePath(machine, env)), { recursive: true });
-  writeFileSync(cachePath(machine, env), content);
+  mkdirSync(dirname(cachePath(machine, env) as string), { recursive: true });
+  writeFileSync(cachePath(machine, env) as string, content);
   expect(readCosts(machine, env)).toEqual([]);
   expect(writeCosts(machine, [row(20, 1.2)], env)).toBeDefined();
   expect(readCosts(machine, env)).toEqual([row(20, 1.2)]);
@@ -80,7 +81,7 @@ test('wrong rows are dropped, the others stay', () => {
     { layer: layerOf(), costs: { pad: null } },
   ];
   writeCosts(machine, [], env);
-  writeFileSync(cachePath(machine, env), JSON.stringify({ ...good, rows: [...wrong, row(10, 1.1)] }));
+  writeFileSync(cachePath(machine, env) as string, JSON.stringify({ ...good, rows: [...wrong, row(10, 1.1)] }));
   expect(readCosts(machine, env)).toEqual([row(10, 1.1)]);
 });
 
@@ -88,4 +89,36 @@ test('where nothing can be written, nothing happens', () => {
   writeFileSync(join(folder, 'unskew'), 'a file where the folder should be');
   expect(writeCosts(machine, [row(10, 1.1)], env)).toBeUndefined();
   expect(readFileSync(join(folder, 'unskew'), 'utf8')).toContain('a file');
+});
+
+test('a file is replaced and not written into: who reads it meanwhile has all of it', () => {
+  const path = writeCosts(machine, [row(10, 1.1)], env) as string;
+  const before = readFileSync(path, 'utf8');
+  linkSync(path, join(folder, 'opened before'));
+  writeCosts(machine, [row(20, 1.2)], env);
+  expect(readFileSync(join(folder, 'opened before'), 'utf8')).toBe(before);
+});
+
+test('a pipe or a folder in its place is not waited for', () => {
+  const path = cachePath(machine, env) as string;
+  mkdirSync(dirname(path), { recursive: true });
+  execFileSync('mkfifo', [path]);
+  expect(readCosts(machine, env)).toEqual([]);
+  rmSync(path);
+  mkdirSync(path);
+  expect(readCosts(machine, env)).toEqual([]);
+  expect(writeCosts(machine, [row(10, 1.1)], env)).toBeUndefined();
+  expect(readdirSync(dirname(path))).toHaveLength(1);
+});
+
+test('a user without a home has no cache', () => {
+  const home = process.env.HOME;
+  process.env.HOME = 'not-absolute';
+  try {
+    expect(cachePath(machine, {})).toBeUndefined();
+    expect(readCosts(machine, {})).toEqual([]);
+    expect(writeCosts(machine, [row(10, 1.1)], {})).toBeUndefined();
+  } finally {
+    process.env.HOME = home;
+  }
 });
