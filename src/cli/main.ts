@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** The program `unskew`. */
+import { fstatSync } from 'node:fs';
 import { buffer } from 'node:stream/consumers';
 import { formatDiagnostic, systemReason } from '../diagnostics/index.ts';
 import { cli } from './cli.ts';
@@ -14,12 +15,18 @@ const code = await cli(process.argv.slice(2), {
   stdout,
   stderr,
   sendFile: (contents) => stdout.send(contents),
-  readStdin: () => buffer(process.stdin),
+  readStdin,
   env: process.env,
 });
 await stdout.flush();
 if (stdout.failure !== undefined) stderr.write(`${unwritten(stdout.failure)}\n`);
 await stderr.flush();
+
+/** Node.js reads a folder as if it were empty. */
+async function readStdin(): Promise<Uint8Array> {
+  if (fstatSync(process.stdin.fd).isDirectory()) throw Object.assign(new Error('EISDIR'), { code: 'EISDIR' });
+  return buffer(process.stdin);
+}
 
 function unwritten(error: NodeJS.ErrnoException): string {
   const message = `the output cannot be written: ${systemReason(error)}`;
