@@ -1,5 +1,7 @@
 #include "session.h"
 
+#include <algorithm>
+
 #include "array_buffer.h"
 #include "coded_errors.h"
 #include "kernel_arguments.h"
@@ -45,10 +47,6 @@ Command read_command(const Argument& argument, const KernelTarget& target) {
     if (!ref.absent()) command.arguments.emplace_back(name, read_buffer_ref(ref));
   }
   return command;
-}
-
-bool overlap(const uint8_t* a, int64_t a_bytes, const uint8_t* b, int64_t b_bytes) {
-  return a_bytes > 0 && b_bytes > 0 && a < b + b_bytes && b < a + a_bytes;
 }
 
 }  // namespace
@@ -116,18 +114,38 @@ BufferList Session::addresses(const Argument& arrays, const std::vector<int64_t>
   return list;
 }
 
+// In the order of addresses, a range overlaps one that begins before it when it overlaps the one that reaches furthest.
 void Session::check_distinct(const BufferList& inputs, const BufferList& outputs) const {
-  const auto& input_bytes = state_->input_bytes();
-  const auto& output_bytes = state_->output_bytes();
-  for (size_t i = 0; i < outputs.size(); i++) {
-    for (size_t j = 0; j < inputs.size(); j++) {
-      require(!overlap(outputs[i], output_bytes[i], inputs[j], input_bytes[j]),
-              "outputs[" + std::to_string(i) + "] shares memory with inputs[" + std::to_string(j) + "]");
+  struct Range {
+    const uint8_t* begin;
+    const uint8_t* end;
+    size_t index;
+    bool is_output;
+    std::string name() const { return (is_output ? "outputs[" : "inputs[") + std::to_string(index) + "]"; }
+  };
+  std::vector<Range> ranges;
+  ranges.reserve(inputs.size() + outputs.size());
+  const auto add = [&](const BufferList& buffers, const std::vector<int64_t>& bytes, bool is_output) {
+    for (size_t i = 0; i < buffers.size(); i++) {
+      if (bytes[i] > 0) ranges.push_back({buffers[i], buffers[i] + bytes[i], i, is_output});
     }
-    for (size_t j = 0; j < i; j++) {
-      require(!overlap(outputs[i], output_bytes[i], outputs[j], output_bytes[j]),
-              "outputs[" + std::to_string(i) + "] shares memory with outputs[" + std::to_string(j) + "]");
+  };
+  add(inputs, state_->input_bytes(), false);
+  add(outputs, state_->output_bytes(), true);
+  std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) { return a.begin < b.begin; });
+  // What reaches furthest of all before, and of the outputs before: inputs may be one memory.
+  const Range* any = nullptr;
+  const Range* output = nullptr;
+  for (const Range& range : ranges) {
+    const Range* before = range.is_output ? any : output;
+    if (before != nullptr && range.begin < before->end) {
+      const bool is_first = range.is_output && (!before->is_output || before->index < range.index);
+      const Range& first = is_first ? range : *before;
+      const Range& second = is_first ? *before : range;
+      throw InvalidArgument(first.name() + " shares memory with " + second.name());
     }
+    if (any == nullptr || range.end > any->end) any = &range;
+    if (range.is_output && (output == nullptr || range.end > output->end)) output = &range;
   }
 }
 

@@ -336,6 +336,21 @@ describe('wrong arguments', () => {
         { source: input, scale: constant(new Uint8Array(4)), destination: output },
       ),
     );
+    const pair = session(
+      command(lut, { source: { space: 'input', index: 1 }, table, destination: { space: 'output', index: 1 } }),
+      { inputBytes: [64, 64], outputBytes: [64, 64] },
+    );
+    const shared = new Uint8Array(200);
+    const part = (at: number) => shared.subarray(at, at + 64);
+    for (const method of ['runSync', 'profile'] as const) {
+      const overlaps = (inputs: Uint8Array[], outputs: Uint8Array[]) => expect(() => pair[method](inputs, outputs));
+      overlaps([a, b], [part(0), part(63)]).toThrow('outputs[1] shares memory with outputs[0]');
+      overlaps([a, b], [part(63), part(0)]).toThrow('outputs[1] shares memory with outputs[0]');
+      overlaps([a, part(10)], [part(64), part(136)]).toThrow('outputs[0] shares memory with inputs[1]');
+      overlaps([part(64), part(0)], [part(136), part(63)]).toThrow(/outputs\[1\] shares memory with inputs\[[01]\]/);
+      overlaps([part(0), part(0)], [part(64), part(128)]).not.toThrow();
+      overlaps([part(0), part(10)], [part(80), new Uint8Array(64)]).not.toThrow();
+    }
     const odd = new Uint8Array(65).subarray(1);
     expect(() => floats.runSync([odd], [b])).toThrow('inputs[0] must be at an address that is a multiple of 4');
     expect(await floats.run([odd])).toHaveLength(1); // reads a copy

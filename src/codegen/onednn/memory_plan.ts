@@ -2,6 +2,8 @@
  * One arena for all that is alive only while a plan runs: offsets by lifetime. Buffers whose lifetimes overlap never
  * share bytes; larger buffers are placed first, each at the lowest offset that is free for its whole life.
  */
+import { firstNotBelow, Occupancy } from './occupancy.ts';
+
 export interface Lifetime {
   readonly bytes: number;
   /** Index of the first and the last command that touches the buffer. */
@@ -17,24 +19,22 @@ export interface MemoryPlan {
 const ALIGNMENT = 64;
 
 export function planMemory(buffers: readonly Lifetime[]): MemoryPlan {
+  // two lives have a time in common when they have one in common at which one of them begins
+  const times = [...new Set(buffers.map(({ first }) => first))].sort((a, b) => a - b);
+  const occupancy = new Occupancy(times.length);
   const offsets = new Array<number>(buffers.length).fill(0);
-  const placed: { readonly at: number; readonly end: number; readonly lifetime: Lifetime }[] = [];
   const bySize = buffers
     .map((_, i) => i)
     .sort((a, b) => buffers[b].bytes - buffers[a].bytes || buffers[a].first - buffers[b].first);
+  let end = 0;
   for (const index of bySize) {
-    const lifetime = buffers[index];
-    const size = Math.ceil(lifetime.bytes / ALIGNMENT) * ALIGNMENT;
-    const overlapping = placed
-      .filter((p) => p.lifetime.first <= lifetime.last && lifetime.first <= p.lifetime.last)
-      .sort((a, b) => a.at - b.at);
-    let at = 0;
-    for (const other of overlapping) {
-      if (at + size <= other.at) break;
-      at = Math.max(at, other.end);
-    }
+    const { bytes, first, last } = buffers[index];
+    const size = Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+    const [from, to] = [firstNotBelow(times, first), firstNotBelow(times, last + 1) - 1];
+    const at = occupancy.lowest(size, from, to);
+    occupancy.take(at, size, from, to);
     offsets[index] = at;
-    placed.push({ at, end: at + size, lifetime });
+    end = Math.max(end, at + size);
   }
-  return { offsets, bytes: placed.reduce((max, p) => Math.max(max, p.end), 0) };
+  return { offsets, bytes: end };
 }

@@ -44,11 +44,15 @@ export interface Plan {
 export function buildPlan(graph: Graph, binding: OneDnnBinding, threads: number): Plan {
   const view = new GraphView(graph, binding);
   const reasons = new Map(topologicalOrder(graph).order.map((node) => [node, refusal(node, view)]));
-  const groups = grouped(graph, reasons);
+  const groups = grouped(reasons);
+  const lastRead = new Map<ValueId, number>();
+  for (const [index, nodes] of groups.entries())
+    for (const { operands } of nodes) for (const id of operands) if (id !== null) lastRead.set(id, index);
+  for (const id of graph.outputs) lastRead.set(id, groups.length);
   const steps = groups.map((nodes, index): NativeStep | ReferenceStep => {
     const reason = reasons.get(nodes[0]);
     if (reason !== undefined) return { kind: 'reference', node: nodes[0], reason };
-    return record(graph, binding, threads, nodes, groups.slice(index + 1).flat());
+    return record(graph, binding, threads, nodes, (id) => (lastRead.get(id) ?? 0) > index);
   });
   return { graph, steps };
 }
@@ -88,32 +92,23 @@ function beyondNative(node: Node, view: GraphView): string | undefined {
   return axes > NATIVE_AXES ? `a window over ${axes} axes` : undefined;
 }
 
-/** As few groups as a greedy schedule finds: all native nodes that are ready, then one reference node, and so on. */
-function grouped(graph: Graph, reasons: ReadonlyMap<Node, string | undefined>): Node[][] {
-  const done = new Set<ValueId>(graph.inputs);
-  const ready = (node: Node) =>
-    node.operands.every((id) => id === null || done.has(id) || graph.values[id].constant !== undefined);
-  const groups: Node[][] = [];
-  let left = [...reasons.keys()];
-  const take = (wanted: (node: Node) => boolean): Node[] => {
-    const taken: Node[] = [];
-    const rest: Node[] = [];
-    for (const node of left) {
-      if (!wanted(node) || !ready(node)) rest.push(node);
-      else {
-        taken.push(node);
-        for (const id of node.results) done.add(id);
-      }
-    }
-    left = rest;
-    return taken;
-  };
-  while (left.length > 0) {
-    const native = take((node) => reasons.get(node) === undefined);
-    if (native.length > 0) groups.push(native);
-    groups.push(...take((node) => reasons.get(node) !== undefined).map((node) => [node]));
+/** As few groups as a greedy schedule finds: all native nodes that are ready, then one reference node each, and so on. */
+function grouped(reasons: ReadonlyMap<Node, string | undefined>): Node[][] {
+  // native nodes run in even turns, the others in odd ones: each in the first of its turns in which its operands are there
+  const turns: Node[][] = [];
+  const made = new Map<ValueId, number>();
+  for (const [node, reason] of reasons) {
+    const kind = reason === undefined ? 0 : 1;
+    let turn = kind;
+    for (const id of node.operands) if (id !== null) turn = Math.max(turn, made.get(id) ?? 0);
+    if (turn % 2 !== kind) turn++;
+    for (const id of node.results) made.set(id, turn);
+    while (turns.length <= turn) turns.push([]);
+    turns[turn].push(node);
   }
-  return groups;
+  return turns
+    .flatMap((nodes, turn) => (turn % 2 === 0 ? [nodes] : nodes.map((node) => [node])))
+    .filter((nodes) => nodes.length > 0);
 }
 
 function record(
@@ -121,15 +116,14 @@ function record(
   binding: OneDnnBinding,
   threads: number,
   nodes: readonly Node[],
-  later: readonly Node[],
+  isReadLater: (id: ValueId) => boolean,
 ): NativeStep {
   const made = new Set(nodes.flatMap((n) => n.results));
   const read = new Set(nodes.flatMap((n) => n.operands));
   const inputs = [...read].filter(
     (id): id is ValueId => id !== null && !made.has(id) && constantOf(graph, id) === undefined,
   );
-  const wanted = new Set<ValueId | null>([...graph.outputs, ...later.flatMap((n) => n.operands)]);
-  const outputs = [...made].filter((id) => wanted.has(id));
+  const outputs = [...made].filter(isReadLater);
   const recorder = new Recorder(graph, binding, threads, inputs, outputs);
   for (const node of nodes) {
     recorder.label(node.id);

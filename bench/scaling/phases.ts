@@ -1,0 +1,82 @@
+/** The phases of one graph, timed in a process of its own: `node --import tsx bench/scaling/phases.ts SHAPE NODES`. */
+import { readCompiledFile, writeCompiledFile } from '../../src/codegen/compiled_file.ts';
+import { buildPlan } from '../../src/codegen/onednn/plan.ts';
+import { select } from '../../src/codegen/onednn/select/index.ts';
+import { exportOnnx } from '../../src/exporters/onnx/export.ts';
+import { importOnnx } from '../../src/importers/onnx/import.ts';
+import { type Graph, interpret, isStatic, nodesOf, parse, print, specialize, tensor } from '../../src/ir/index.ts';
+import { foldWeights } from '../../src/passes/fold_constants.ts';
+import { legalize } from '../../src/passes/legalize.ts';
+import { runPipeline } from '../../src/passes/manager.ts';
+import { loadAddon } from '../../src/runtime/addon.ts';
+import { Executable } from '../../src/runtime/executable.ts';
+import { nativeByteSums, nativeTarget } from '../../src/runtime/native_target.ts';
+import { type ShapeName, shapes } from './shapes.ts';
+
+export interface PhaseTimes {
+  /** Of the file. */
+  readonly nodes: number;
+  /** In ms, in the order in which they ran. */
+  readonly milliseconds: Readonly<Record<string, number>>;
+  readonly peakMB: number;
+}
+
+/** From bytes to a first run, then the ways out: ONNX, text, a compiled file. */
+export function timePhases(shape: ShapeName, size: number): PhaseTimes {
+  const milliseconds: Record<string, number> = {};
+  const timed = <T>(name: string, body: () => T): T => {
+    const start = performance.now();
+    const result = body();
+    milliseconds[name] = performance.now() - start;
+    if (process.env.UNSKEW_TRACE) console.error(name, milliseconds[name].toFixed(0));
+    return result;
+  };
+  const bytes = shapes[shape](size);
+  const graph = timed('import', () => importOnnx(bytes));
+  const nodes = nodesOf(graph).length;
+  const isRunnable = !nodesOf(graph).some(({ op }) => op === 'opaque');
+  if (isRunnable) {
+    const binding = loadAddon();
+    const target = nativeTarget(binding, 1);
+    const legalized = timed('legalize', () => legalize(graph, { target, byteSums: nativeByteSums(binding) }));
+    const selected = timed('select', () => {
+      const chosen = runPipeline(legalized.graph, [select], { target }).graph;
+      return runPipeline(chosen, [foldWeights], { target }).graph;
+    });
+    const certificate = timed('certify', () => {
+      const whole = legalized.certify(selected);
+      if (whole.verdict === 'differs') throw new Error(`${shape} is refuted`);
+      return whole;
+    });
+    const compiled = { graph: selected, target, certificate, strategies: legalized.strategies };
+    const bound = timed('specialize', () => specialize(selected, new Map([['N', 2]])));
+    timed('plan', () => buildPlan(bound, binding, 1));
+    const executable = timed('plan + sessions', () => new Executable(bound, binding, 1));
+    const feeds = Object.fromEntries(bound.inputs.map((id) => [id, feedOf(bound, id)]));
+    timed('run', () => executable.runSync(feeds));
+    timed('interpret', () => interpret(bound, feeds));
+    const file = timed('write compiled', () => writeCompiledFile(compiled));
+    timed('read compiled', () => readCompiledFile(file));
+  }
+  const rewritten = timed('rewrite', () => legalize(graph, { target: 'symmetric' }));
+  timed('export', () => exportOnnx(rewritten.graph));
+  const text = timed('print', () => print(graph));
+  timed('parse', () => parse(text));
+  return { nodes, milliseconds, peakMB: process.resourceUsage().maxRSS / 1024 };
+}
+
+function feedOf({ values }: Graph, id: Graph['inputs'][number]) {
+  const { shape } = values[id].type;
+  if (!isStatic(shape)) throw new Error(`%${id} has no static shape`);
+  const count = shape.reduce((a, b) => a * b, 1);
+  return tensor(
+    'f32',
+    Float32Array.from({ length: count }, (_, i) => i % 5),
+    shape,
+  );
+}
+
+const [shape, size] = process.argv.slice(2);
+if (process.argv[1] === import.meta.filename) {
+  console.log(JSON.stringify(timePhases(shape as ShapeName, Number(size))));
+}

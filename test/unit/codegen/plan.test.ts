@@ -1,0 +1,66 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { buildPlan } from '../../../src/codegen/onednn/plan.ts';
+import { type Graph, GraphBuilder, type Value } from '../../../src/ir/index.ts';
+import { nnAdd } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
+import { nnAbs, nnRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
+import { addonAvailable, loadAddon } from '../../../src/runtime/addon.ts';
+
+/** A graph of f32[4] whose nodes each read one or two earlier values; those of `interpreted` have no kernel. */
+function graphOf(nodes: readonly { readonly interpreted: boolean; readonly reads: readonly number[] }[]): Graph {
+  const b = new GraphBuilder();
+  const values: Value<'f32'>[] = [b.input('x', 'f32', [4])];
+  for (const { interpreted, reads } of nodes) {
+    const [a, c] = reads.map((n) => values[n % values.length]);
+    if (interpreted) values.push(b.emit(nnAbs, { x: a }));
+    else values.push(c === undefined ? b.emit(nnRelu, { x: a }) : b.emit(nnAdd, { a, b: c }));
+  }
+  return b.finish(values.slice(-2));
+}
+
+/** Steps as a schedule makes them that takes all native nodes that are ready, then all others, and so on. */
+function stepsByTurns(graph: Graph, isNative: (op: string) => boolean): string[][] {
+  const done = new Set<string>(graph.inputs);
+  const left = new Set(Object.values(graph.nodes));
+  const steps: string[][] = [];
+  for (let native = true; left.size > 0; native = !native) {
+    const taken = [...left].filter((node) => {
+      if (isNative(node.op) !== native || !node.operands.every((id) => done.has(id ?? ''))) return false;
+      for (const id of node.results) done.add(id);
+      return left.delete(node);
+    });
+    if (native && taken.length > 0) steps.push(taken.map(({ id }) => id));
+    if (!native) steps.push(...taken.map(({ id }) => [id]));
+  }
+  return steps;
+}
+
+const { available } = addonAvailable();
+
+describe.skipIf(!available)(`buildPlan${available ? '' : ' (the addon is not built)'}`, () => {
+  const node = fc.record({ interpreted: fc.boolean(), reads: fc.array(fc.nat(1000), { minLength: 1, maxLength: 2 }) });
+
+  it('takes what is ready in turns, native nodes at once, and hands on what is read later', () => {
+    fc.assert(
+      fc.property(fc.array(node, { minLength: 2, maxLength: 30 }), (nodes) => {
+        const graph = graphOf(nodes);
+        const { steps } = buildPlan(graph, loadAddon(), 1);
+        const idsOf = (step: (typeof steps)[number]) =>
+          (step.kind === 'native' ? step.nodes : [step.node]).map((n) => n.id);
+        expect(steps.map(idsOf)).toEqual(stepsByTurns(graph, (op) => op !== 'nn.abs'));
+        steps.forEach((step, i) => {
+          if (step.kind !== 'native') return;
+          const later = steps.slice(i + 1).flatMap((s) => (s.kind === 'native' ? s.inputs : s.node.operands));
+          const wanted = idsOf(step).filter((id) => later.includes(id) || graph.outputs.includes(id));
+          expect(step.outputs).toEqual(wanted);
+        });
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('makes thousands of segments', () => {
+    const nodes = Array.from({ length: 3000 }, (_, i) => ({ interpreted: i % 2 === 1, reads: [i] }));
+    expect(buildPlan(graphOf(nodes), loadAddon(), 1).steps).toHaveLength(3000);
+  });
+});
