@@ -118,8 +118,7 @@ export function readCompiledFile(bytes: Uint8Array, file?: string): CompiledMode
   const header =
     readHeader(bytes.subarray(PREFIX, PREFIX + length)) ?? refuse('is damaged: its header is none of ours');
   const start = aligned(PREFIX + length);
-  if (start + header.size !== bytes.length && header.size > 0)
-    refuse(`should have ${start + header.size} bytes, but has ${bytes.length}`);
+  if (start + header.size !== bytes.length) refuse(`should have ${start + header.size} bytes, but has ${bytes.length}`);
   const constants = new Map<string, ITensor>();
   for (const [id, place] of Object.entries(header.constants)) {
     const section =
