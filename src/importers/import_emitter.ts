@@ -203,12 +203,13 @@ export class ImportEmitter<J extends Journal = Journal> {
     return isStatic(shape) ? shape : this.unsupported(`${why} needs a known shape, not ${formatType(value.type)}`);
   }
 
-  /** Element types that an operator of ours does not take are not understood; whatever else is wrong is the model's fault. */
+  /** Element types that an operator of ours does not take, and limits that it has, are not the model's fault; all else is. */
   #located<T>(body: () => T): T {
     try {
       return body();
     } catch (error) {
-      if (error instanceof UnskewError && error.code === 'U2006') throw new Unsupported(error.diagnostics[0].message);
+      if (error instanceof UnskewError && (error.code === 'U2006' || error.code === 'U2008'))
+        throw new Unsupported(error.diagnostics[0].message);
       throw error;
     }
   }

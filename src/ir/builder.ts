@@ -2,16 +2,18 @@
  * Builds graphs: typed by the declarations of the operators, so that a wrong element type, a missing operand or an
  * unknown attribute is a compile error, and checked by the same declarations at run time.
  */
-import { fail, type Location } from '../diagnostics/index.ts';
+import { type Code, fail, type Location } from '../diagnostics/index.ts';
 import { ConstantPool } from './constant_pool.ts';
 import type {
   AnyOp,
   AttrArguments,
   AttrSpecs,
   AttrValue,
+  Fault,
   OpDeclaration,
   OperandSpecs,
   OperandValues,
+  Refuse,
   ResultSpecs,
   ResultValues,
   Value,
@@ -201,7 +203,9 @@ export function completeAttrs(
     if (value === undefined) fail('U2004', `${op.name} needs the attribute '${name}'`, loc);
     if (!fits(spec.kind, value) || (spec.values && !spec.values.includes(value as string))) {
       const expected = spec.values ? `one of ${spec.values.join(', ')}` : spec.kind;
-      fail('U2004', `${op.name}: attribute '${name}' should be ${expected}, but is ${shown(value)}`, loc);
+      // a word that is not known here may be one of a later version
+      const code = spec.values && fits(spec.kind, value) ? 'U2008' : 'U2004';
+      fail(code, `${op.name}: attribute '${name}' should be ${expected}, but is ${shown(value)}`, loc);
     }
     complete[name] = spec.kind === 'dims' ? canonical(value as Shape) : value;
   }
@@ -256,8 +260,11 @@ export function inferTypes(
   loc: Location,
 ): readonly TensorType[] {
   const specs = Object.entries(op.operands as OperandSpecs);
-  const refuse = (message: string, operand?: string): never =>
-    fail('U2004', `${op.name}: ${message}`, { ...loc, ...(operand && { input: operand }) });
+  const refuseAs =
+    (code: Code): Fault =>
+    (message, operand) =>
+      fail(code, `${op.name}: ${message}`, { ...loc, ...(operand && { input: operand }) });
+  const refuse: Refuse = Object.assign(refuseAs('U2004'), { limit: refuseAs('U2008') });
   const named: Record<string, unknown> = {};
   specs.forEach(([name, spec], i) => {
     const given = spec.presence === 'variadic' ? types.slice(i) : [types[i] ?? null];

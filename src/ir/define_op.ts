@@ -130,7 +130,12 @@ type IsUnion<T, U = T> = T extends unknown ? ([U] extends [T] ? false : true) : 
 // ---- the operator -----------------------------------------------------------------------------------------------
 
 /** Refuses a node: what is wrong with it (throws). */
-export type Refuse = (message: string, operand?: string) => never;
+export type Fault = (message: string, operand?: string) => never;
+
+export interface Refuse extends Fault {
+  /** Nothing is wrong with the node, and the operator cannot express it: an importer carries it. */
+  readonly limit: Fault;
+}
 
 /**
  * - `elementwise`: result element i depends on operand elements i alone (after broadcasting)

@@ -22,6 +22,7 @@ import {
   topologicalOrder,
   type ValueId,
 } from '../ir/index.ts';
+import { carriedName } from '../ir/ops/opaque.op.ts';
 import type { Certificate } from '../passes/certificate.ts';
 import { foldWeights } from '../passes/fold_constants.ts';
 import { type LegalizeOptions, type LegalizeResult, legalize } from '../passes/legalize.ts';
@@ -247,7 +248,7 @@ function refuseUnknown(graph: Graph): void {
   const isOpen = graph.inputs.some((id) => graph.values[id].type.shape.some((dim) => typeof dim === 'string'));
   fail(
     'U2008',
-    `the operator ${node.attrs.operator} is not supported and cannot be run${why === undefined ? '' : `: ${why}`}`,
+    `${carriedName(String(node.attrs.operator))} is not supported and cannot be run${why === undefined ? '' : `: ${why}`}`,
     node.loc,
     `${isOpen ? 'sizes may help: inputShapes in the API, --shape on the command line; ' : ''}unskew inspect lists what is not supported, and unskew rewrite carries it through into ONNX that other runtimes run`,
   );

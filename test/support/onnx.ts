@@ -114,7 +114,10 @@ function graphProto(
     input: inputs.map(declared),
     output: outputs.map(declared),
     valueInfo: valueInfo.map(declared),
-    initializer: initializers.map(({ name: tensorName, tensor }) => tensorProto(tensor, tensorName)),
+    initializer: initializers.map(({ name: tensorName, tensor, raw }) => ({
+      ...tensorProto(tensor, tensorName),
+      ...(raw && { dataType: raw.onnxType, rawData: raw.bytes }),
+    })),
   };
 }
 

@@ -3,7 +3,7 @@ import { type Diagnostic, fail, formatDiagnostic, type Location } from '../../di
 import type { Emitter } from '../../ir/builder.ts';
 import type { Value } from '../../ir/define_op.ts';
 import type { Graph, Node, Unsupport } from '../../ir/graph.ts';
-import { opaqueOp } from '../../ir/ops/opaque.op.ts';
+import { initializerOf, opaqueOp } from '../../ir/ops/opaque.op.ts';
 import { formatType, type Loc, type NodeId, type ValueId } from '../../ir/types.ts';
 import { Scope } from '../scope.ts';
 import { Unsupported } from '../unsupported.ts';
@@ -143,7 +143,7 @@ class Importer {
     for (const [name, tensor] of initializers) {
       const { dtype, dims } = tensor;
       const loc = { ...this.#where, input: name };
-      if (dtype === undefined) this.#opaqueInitializer(name, `the element type ${onnxTypeName(tensor.onnxType)}`, loc);
+      if (dtype === undefined) this.#opaqueInitializer(name, onnxTypeName(tensor.onnxType), loc);
       else {
         const type = { dtype, shape: dims };
         this.#scope.define(name, { type, constant: this.#scope.pool.add(() => tensorOf(tensor)) }, loc);
@@ -152,9 +152,9 @@ class Importer {
     }
   }
 
-  #opaqueInitializer(name: string, reason: string, loc: Loc): void {
-    this.#opaque('initializer', [], [name], loc);
-    this.#note(name, 'initializer', reason);
+  #opaqueInitializer(name: string, type: string, loc: Loc): void {
+    this.#opaque(initializerOf(type), [], [name], loc);
+    this.#note(name, 'initializer', `the element type ${type}`);
   }
 
   #importNode(node: OnnxNode, index: number): readonly NodeId[] {

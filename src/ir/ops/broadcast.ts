@@ -1,18 +1,18 @@
 /** Axes and numpy broadcasting: https://onnx.ai/onnx/repo-docs/Broadcasting.html */
-import type { Refuse } from '../define_op.ts';
+import type { Fault } from '../define_op.ts';
 import { maxDims } from '../dims.ts';
 import { type ITensor, stridesOf } from '../tensor.ts';
 import type { Dim, Shape } from '../types.ts';
 import { gatherView } from './strided.ts';
 
 /** The axis in [0, rank); negative ones count from the end. */
-export function normalizeAxis(axis: number, rank: number, refuse: Refuse): number {
+export function normalizeAxis(axis: number, rank: number, refuse: Fault): number {
   if (axis < -rank || axis >= rank) refuse(`axis ${axis} is outside a tensor of rank ${rank}`);
   return axis < 0 ? axis + rank : axis;
 }
 
 /** Axes in [0, rank), ascending; refuses repetitions. */
-export function normalizeAxes(axes: readonly number[], rank: number, refuse: Refuse): number[] {
+export function normalizeAxes(axes: readonly number[], rank: number, refuse: Fault): number[] {
   const normal = axes.map((axis) => normalizeAxis(axis, rank, refuse)).sort((a, b) => a - b);
   if (new Set(normal).size !== normal.length) refuse(`axes [${axes}] name an axis twice`);
   return normal;
@@ -22,14 +22,14 @@ export function normalizeAxes(axes: readonly number[], rank: number, refuse: Ref
  * The shape to which all of these broadcast. A symbol meets itself or a number (n > 1 wins over a symbol, which can
  * then only be n or 1; a symbol wins over 1); of two different symbols one is 1 or they agree: the size is their maximum.
  */
-export function broadcastShape(shapes: readonly Shape[], refuse: Refuse): Shape {
+export function broadcastShape(shapes: readonly Shape[], refuse: Fault): Shape {
   const rank = Math.max(0, ...shapes.map((s) => s.length));
   return Array.from({ length: rank }, (_, axis) =>
     shapes.map((s) => s[axis - rank + s.length] ?? 1).reduce((a, b) => broadcastDim(a, b, shapes, refuse)),
   );
 }
 
-function broadcastDim(a: Dim, b: Dim, shapes: readonly Shape[], refuse: Refuse): Dim {
+function broadcastDim(a: Dim, b: Dim, shapes: readonly Shape[], refuse: Fault): Dim {
   if (a === b || b === 1) return a;
   if (a === 1) return b;
   if (typeof a === 'string' && typeof b === 'number') return b;

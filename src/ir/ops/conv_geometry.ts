@@ -108,7 +108,7 @@ export function convShape(x: Shape, w: Shape, attrs: ConvAttrs, refuse: Refuse):
 /** The kernel of a filter over `x`. */
 export function filterKernel(x: Shape, w: Shape, refuse: Refuse): readonly number[] {
   if (w.length !== x.length) refuse(`the input has rank ${x.length}, the filter rank ${w.length}`, 'w');
-  if (!isStatic(w)) return refuse('the filter needs a known shape', 'w');
+  if (!isStatic(w)) return refuse.limit('the filter needs a known shape', 'w');
   return w.slice(2);
 }
 

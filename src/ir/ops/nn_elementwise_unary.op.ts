@@ -166,7 +166,7 @@ export const nnClip = defineOp({
   traits: ['elementwise'],
   infer({ x }, { min, max }, refuse) {
     const whole = (bound: number) => Number.isInteger(bound) || Math.abs(bound) === Infinity;
-    if (Number.isNaN(min) || Number.isNaN(max)) refuse('a bound is NaN');
+    if (Number.isNaN(min) || Number.isNaN(max)) refuse.limit('a bound is NaN');
     if (x.dtype !== 'f32' && x.dtype !== 'f64' && !(whole(min) && whole(max)))
       refuse(`the bounds ${min} and ${max} of an integer tensor should be integers`);
     return x;
@@ -206,7 +206,7 @@ export const nnPrelu = defineOp({
     if (x.dtype !== slope.dtype) refuse(`'x' is of type ${x.dtype}, 'slope' of type ${slope.dtype}`, 'slope');
     const shape = broadcastShape([x.shape, slope.shape], refuse);
     if (shape.length !== x.shape.length || shape.some((dim, axis) => x.shape[axis] === 1 && dim !== 1))
-      refuse(`the slope [${slope.shape.join(', ')}] does not broadcast to [${x.shape.join(', ')}]`, 'slope');
+      refuse.limit(`the slope [${slope.shape.join(', ')}] does not broadcast to [${x.shape.join(', ')}]`, 'slope');
     return x;
   },
   evaluate({ x, slope }, _attrs, [{ shape }]) {

@@ -14,7 +14,7 @@ export const nnGatherNd = defineOp({
   results: { y: { like: 'x' } },
   infer({ x, indices }, { batchDims }, refuse) {
     const named = indices.shape.at(-1);
-    if (typeof named !== 'number') return refuse('the last axis of the indices needs a known size', 'indices');
+    if (typeof named !== 'number') return refuse.limit('the last axis of the indices needs a known size', 'indices');
     if (batchDims < 0 || batchDims >= indices.shape.length || batchDims + named > x.shape.length || named < 1)
       refuse(
         `indices of ${named} numbers behind ${batchDims} axes do not fit a tensor of rank ${x.shape.length}`,

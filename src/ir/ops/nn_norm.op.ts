@@ -20,7 +20,8 @@ function checkPerChannel(parameters: Readonly<Record<string, TensorType>>, chann
 }
 
 function channelsOf(x: TensorType, refuse: Refuse): Dim {
-  if (x.shape.length < 2) refuse(`the input needs a batch and a channel axis, but has rank ${x.shape.length}`, 'x');
+  if (x.shape.length < 2)
+    refuse.limit(`the input needs a batch and a channel axis, but has rank ${x.shape.length}`, 'x');
   return x.shape[1];
 }
 

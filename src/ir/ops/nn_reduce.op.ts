@@ -170,7 +170,7 @@ function argument(name: string, doc: string, better: <T extends number | bigint>
     results: { y: ['s64'] },
     infer({ x }, { axis, keepdims }, refuse) {
       const normal = normalizeAxis(axis, x.shape.length, refuse);
-      if (x.shape[normal] === 0) refuse(`axis ${axis} is empty`, 'x');
+      if (x.shape[normal] === 0) refuse.limit(`axis ${axis} is empty`, 'x');
       return { dtype: 's64', shape: reducedShape(x.shape, [normal], keepdims) };
     },
     evaluate({ x }, { axis, selectLast }, [type]) {

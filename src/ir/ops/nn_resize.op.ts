@@ -57,7 +57,7 @@ export const nnResize = defineOp({
     const rank = x.shape.length;
     if (shape.length !== rank || scales.length !== rank || scales.some((scale) => !(scale >= 0)))
       refuse(`shape and scales should have ${rank} entries, and scales not be negative`);
-    if (x.shape.some((dim, axis) => dim === 0 && shape[axis] !== 0)) refuse('there is nothing to resize', 'x');
+    if (x.shape.some((dim, axis) => dim === 0 && shape[axis] !== 0)) refuse.limit('there is nothing to resize', 'x');
     if (mode === 'linear' && !interpolatedTypes.includes(x.dtype))
       refuse(`linear interpolation is for ${interpolatedTypes.join(', ')}, not ${x.dtype}`, 'x');
     return { dtype: x.dtype, shape };

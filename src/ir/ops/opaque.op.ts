@@ -6,7 +6,7 @@ import { parseType } from '../parse_type.ts';
 const anything = tensorOf(...allDTypes, 'opaque');
 
 /**
- * An operator of the source format that unskew does not know: carried through every rewrite, named by `inspect`, and
+ * What unskew does not know of the source format, or cannot express: carried through every rewrite, named by `inspect`, and
  * refused by name when someone tries to run it.
  */
 export const opaqueOp = defineOp({
@@ -20,6 +20,12 @@ export const opaqueOp = defineOp({
     return results.map((text) => parseType(text) ?? refuse(`'${text}' is not a type`));
   },
   evaluate(_tensors, { operator }) {
-    return fail('U2008', `the operator ${operator} is not supported and cannot be run`, { op: operator });
+    return fail('U2008', `${carriedName(operator)} is not supported and cannot be run`, { op: operator });
   },
 });
+
+/** An initializer of a type that nobody computes with, as the operator of a node. */
+export const initializerOf = (type: string): string => `initializer of ${type}`;
+/** What messages call what an opaque node stands for. */
+export const carriedName = (operator: string): string =>
+  `the ${operator.startsWith(initializerOf('')) ? '' : 'operator '}${operator}`;

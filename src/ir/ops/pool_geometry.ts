@@ -44,7 +44,7 @@ export function poolShape(x: Shape, attrs: PoolAttrs, refuse: Refuse): Shape {
   const spatial = x.slice(2).map((dim, i) => {
     const out = size(dim, kernel[i], strides[i], dilations[i], pads[i], pads[i + rank]);
     if (typeof out === 'number' && out < 1)
-      refuse(`spatial axis ${i}: a window of ${kernel[i]} does not fit into ${dim} with these pads`, 'x');
+      refuse.limit(`spatial axis ${i}: a window of ${kernel[i]} does not fit into ${dim} with these pads`, 'x');
     return out;
   });
   return [x[0], x[1], ...spatial];

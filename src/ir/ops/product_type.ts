@@ -17,7 +17,7 @@ export function productType(a: TensorType, b: TensorType, nameOfB: string, refus
 
 export function checkBias(bias: TensorType | undefined, dtype: ProductType, channels: Dim, refuse: Refuse): void {
   if (bias === undefined) return;
-  if (dtype === 's32') refuse('only a float convolution has a bias; add it to the s32 result instead', 'bias');
+  if (dtype === 's32') refuse.limit('only a float convolution has a bias; add it to the s32 result instead', 'bias');
   if (bias.dtype !== dtype) refuse(`the bias is of type ${bias.dtype}, the sum of type ${dtype}`, 'bias');
   if (bias.shape.length !== 1 || bias.shape[0] !== channels)
     refuse(`the bias should have shape [${channels}], but has [${bias.shape.join(', ')}]`, 'bias');

@@ -49,7 +49,7 @@ function checkLines(
   const rank = data.shape.length;
   const summed = 2 * rank - 3 - axis; // the other one of the last two axes
   if (zeroPoint.shape.length === rank && rank > 1 && zeroPoint.shape[summed] !== 1)
-    refuse(
+    refuse.limit(
       `'${name}' should have size 1 at axis ${summed}, which is summed over, but has ${zeroPoint.shape[summed]}`,
       name,
     );

@@ -14,7 +14,7 @@ export const isPerTensor = (shape: Shape): boolean => shape.length === 0 || (sha
 
 /** Refuses a parameter with more than one element. */
 export function checkScalar(type: TensorType, name: string, refuse: Refuse): void {
-  if (!isPerTensor(type.shape)) refuse(`'${name}' should be a scalar, but is ${formatType(type)}`, name);
+  if (!isPerTensor(type.shape)) refuse.limit(`'${name}' should be a scalar, but is ${formatType(type)}`, name);
 }
 
 /** Refuses a parameter whose shape is none of the three above. */
@@ -29,7 +29,8 @@ export function checkParameter(type: TensorType, x: Shape, axis: number, name: s
     return;
   }
   const fits = shape.length === x.length && shape.every((dim, i) => dim === 1 || mayEqual(dim, x[i]));
-  if (!fits) refuse(`'${name}' of shape [${shape.join(', ')}] does not fit an input of shape [${x.join(', ')}]`, name);
+  if (!fits)
+    refuse.limit(`'${name}' of shape [${shape.join(', ')}] does not fit an input of shape [${x.join(', ')}]`, name);
 }
 
 /** Refuses a zero point whose element type is not that of the data, or which is neither a scalar nor of `shape`. */
@@ -45,7 +46,7 @@ export function checkZeroPoint(
     refuse(`'${name}' is of type ${type.dtype}, the data it belongs to of type ${data.dtype}`, name);
   if (isPerTensor(type.shape) || sameShape(type.shape, shape)) return;
   const expected = isPerTensor(shape) ? 'a scalar' : `a scalar or of shape [${shape.join(', ')}]`;
-  refuse(`'${name}' should be ${expected}, but is ${formatType(type)}`, name);
+  refuse.limit(`'${name}' should be ${expected}, but is ${formatType(type)}`, name);
 }
 
 const mayEqual = (a: Shape[number], b: Shape[number]): boolean =>

@@ -130,6 +130,15 @@ describe('hostile pickles', () => {
     );
   });
 
+  it.each(['torch._tensor._rebuild_from_type_v2', 'torchao.dtypes.affine_quantized_tensor.AffineQuantizedTensor'])(
+    '%s is said to be of a subclass, and what to do',
+    (name) => {
+      expect(() => read(p.call(name, p.string('x')))).toThrow(
+        /U2008.*tensors of a subclass[\s\S]*help: .*unwrap_tensor_subclass/,
+      );
+    },
+  );
+
   it.each([
     ['a call of a name', p.call('torch.per_tensor_affine'), 'a call of'],
     ['a call of a class', p.call('__torch__.M'), 'a call of'],

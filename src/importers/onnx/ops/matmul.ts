@@ -51,6 +51,9 @@ const qlinearMatMul = (ctx: NodeContext): Value => {
     zb: ctx.get('b_zero_point'),
   });
   const scales = { a: byRows(ctx, ctx.get('a_scale')), b: ctx.get('b_scale'), y: ctx.get('y_scale') };
+  for (const { type } of [scales.y, ctx.get('y_zero_point')])
+    if (type.shape.length > 1 || (type.shape[0] ?? 1) !== 1)
+      ctx.unsupported('a result with more than one scale or zero point');
   return requantize(ctx, sum, scales, ctx.get('y_zero_point'), columns(sum));
 };
 

@@ -23,11 +23,7 @@ function unblocked(ctx: NodeContext, x: Value, parameter: Value): Value {
   if (typeof blocks !== 'number' || typeof length !== 'number')
     return ctx.unsupported('blocks along an axis of unknown size');
   if (shape.length !== x.type.shape.length || Math.ceil(length / size) !== blocks) {
-    ctx.refuse(
-      `[${shape}] does not give a parameter for each block of ${size} of [${x.type.shape}]`,
-      undefined,
-      'U2007',
-    );
+    ctx.unsupported(`[${shape}] does not give a parameter for each block of ${size} of [${x.type.shape}]`);
   }
   const repeated = ctx.emit('nn.expand', [ctx.reshape(parameter, [...before, blocks, 1, ...after])], {
     shape: [...before, blocks, size, ...after],

@@ -15,7 +15,9 @@ const reduction = (name: string, op: string, operandSince = 18): OnnxOp =>
       const given = (ctx.opset < operandSince ? ctx.attr.ints('axes') : ctx.integersOf('axes')) ?? [];
       if (given.length === 0 && ctx.attr.flag('noop_with_empty_axes')) return noAxes(ctx, op);
       const axes =
-        given.length === 0 ? Array.from({ length: rank }, (_, i) => i) : given.map((axis) => ctx.axis(axis, rank));
+        given.length === 0
+          ? Array.from({ length: rank }, (_, i) => i)
+          : [...new Set(given.map((axis) => ctx.axis(axis, rank)))]; // an axis that is named twice is reduced once
       return ctx.emit(op, [x], { axes: [...axes].sort((a, b) => a - b), keepdims: ctx.attr.flag('keepdims', true) });
     },
   });

@@ -22,10 +22,24 @@ export function unpickleTorch(bytes: Uint8Array, options: TorchPickleOptions): P
   const globals = torchFunctions(options.where);
   return unpickle(bytes, {
     where: options.where,
-    global: (name) =>
-      globals.get(name) ?? (name.startsWith('__torch__.') ? new PickleGlobal(name, 'class') : namedGlobal(name)),
+    global: (name) => {
+      if (subclass.test(name)) refuseSubclass(name, options.where);
+      return globals.get(name) ?? (name.startsWith('__torch__.') ? new PickleGlobal(name, 'class') : namedGlobal(name));
+    },
     persistent: (id) => storageOf(id, storages, options),
   });
+}
+
+/** What puts tensors of classes of a library together: their layout is known to nobody else. */
+const subclass = /^torch\._tensor\._rebuild_from_type|\._rebuild_wrapper_subclass$|^torchao\./;
+
+function refuseSubclass(name: string, where: Location): never {
+  return fail(
+    'U2008',
+    `the archive holds tensors of a subclass (${name}), as torchao writes quantized weights; they are not read`,
+    where,
+    'call torchao.utils.unwrap_tensor_subclass(model) before torch.export: it makes plain tensors of them',
+  );
 }
 
 /** `torch.FloatStorage`, `torch.float32`, `torch.per_tensor_affine`: names that stand for themselves. */
