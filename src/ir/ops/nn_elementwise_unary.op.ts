@@ -7,7 +7,7 @@
 import * as float from '../../numerics/float_functions.ts';
 import { roundHalfEven } from '../../numerics/rounding.ts';
 import { type AttrSpecs, type AttrValues, attr, defineOp, tensorOf } from '../define_op.ts';
-import { newArray } from '../dtype.ts';
+import { dtypes, isFloat, newArray } from '../dtype.ts';
 import type { ITensor } from '../tensor.ts';
 import { broadcastShape, broadcastTo } from './broadcast.ts';
 import { doublesOf, fromDoubles, isBig } from './strided.ts';
@@ -169,6 +169,9 @@ export const nnClip = defineOp({
     if (Number.isNaN(min) || Number.isNaN(max)) refuse.limit('a bound is NaN');
     if (x.dtype !== 'f32' && x.dtype !== 'f64' && !(whole(min) && whole(max)))
       refuse(`the bounds ${min} and ${max} of an integer tensor should be integers`);
+    const { min: least = -Infinity, max: most = Infinity } = dtypes[x.dtype] as { min?: number; max?: number };
+    if (!isFloat(x.dtype) && (min > most || max < least || min === Infinity || max === -Infinity))
+      refuse(`the bounds ${min} and ${max} leave no number of ${x.dtype}`);
     return x;
   },
   evaluate({ x }, attrs, [{ shape }]) {

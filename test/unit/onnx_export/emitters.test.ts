@@ -6,7 +6,20 @@ import { emitters } from '../../../src/exporters/onnx/emitters/index.ts';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { originOf } from '../../../src/importers/onnx/origin.ts';
-import { allOps, type Feeds, type Graph, type ITensor, interpret } from '../../../src/ir/index.ts';
+import {
+  type AnyOp,
+  allOps,
+  type Feeds,
+  type Graph,
+  GraphBuilder,
+  type ITensor,
+  interpret,
+  tensor,
+  type Value,
+} from '../../../src/ir/index.ts';
+import { nnCast } from '../../../src/ir/ops/nn_cast.op.ts';
+import { nnClip } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
+import { nnInstanceNorm, nnLayerNorm, nnRmsNorm } from '../../../src/ir/ops/nn_norm.op.ts';
 import { arbitraryFeeds, familiesOf, feedsOf } from '../../../src/testing/index.ts';
 import { describeCorpus } from '../../support/corpus.ts';
 import { differenceOf, graphCases, touched } from './support.ts';
@@ -59,6 +72,48 @@ describe('random graphs mean the same after export and import', () => {
       });
     }
   }
+});
+
+describe('operands that ONNX takes of one type or leaves out', () => {
+  const x = tensor('f32', [-3, 0.5, Number.NaN, 2, 7, -0], [2, 3]);
+  const infinite = [-Infinity, 0.75, Infinity];
+  const bounds = infinite.flatMap((min) => infinite.map((max) => ({ min, max })));
+
+  it.each(bounds)('a clip between $min and $max', (attrs) => {
+    for (const dtype of ['f32', 'f64'] as const) {
+      const b = new GraphBuilder();
+      const source = b.emit(nnCast, { x: b.input('x', 'f32', [2, 3]) }, { to: dtype }) as Value<'f32'>;
+      const graph = b.finish([b.emit(nnClip, { x: source }, attrs)]);
+      expect(reimported(graph, { x })).toEqual(interpret(graph, { x }));
+    }
+  });
+
+  const norms: Readonly<Record<string, AnyOp>> = { nnLayerNorm, nnRmsNorm, nnInstanceNorm };
+  it.each(Object.entries(norms))('%s with parameters of another type', (_name, op) => {
+    const [first, last] = op === nnInstanceNorm ? [2, 3] : [3, 3];
+    const feeds = {
+      x: tensor(
+        'f64',
+        Float64Array.from({ length: 12 }, (_, i) => (i * i) % 7),
+        [2, 2, 3],
+      ),
+    };
+    const parameter = (b: GraphBuilder, dtype: 'f32' | 'f64') =>
+      b.constant(tensor(dtype, [0.5, 2, 3].slice(0, first === 2 ? 2 : last), [first === 2 ? 2 : last]));
+    const graphOf = (data: 'f32' | 'f64', parameters: 'f32' | 'f64') => {
+      const b = new GraphBuilder();
+      const operands = Object.keys(op.operands).map((name) =>
+        name === 'x' ? b.input('x', data, [2, 2, 3]) : parameter(b, parameters),
+      );
+      return b.finish(b.emitList(op, operands, {}));
+    };
+    const graph = graphOf('f64', 'f32');
+    const result = reimported(graph, feeds);
+    expect(typeof result === 'string' ? result : differenceOf(result, interpret(graph, feeds), 1e-6)).toBeUndefined();
+    expect(reimported(graphOf('f32', 'f64'), { x: tensor('f32', feeds.x.data, [2, 2, 3]) })).toMatch(
+      /its parameters are f64, and ONNX takes them of the type of the input alone, f32/,
+    );
+  });
 });
 
 describeCorpus('the corpus, every node exported anew', () => {

@@ -13,8 +13,7 @@ export function clipped(e: NodeEmitter, x: string, dtype: DType, low: number, hi
   if (low === -Infinity && high === Infinity) return x;
   if (e.opset < 11 && dtype === 'f32') return e.add('Clip', [x], clipAttributes(low, high));
   if (dtype === 'f32' || (e.opset >= 12 && isClippable(dtype))) {
-    const bound = (value: number) => (Number.isFinite(value) ? e.scalar(dtype, value) : '');
-    return e.add('Clip', [x, bound(low), bound(high)]);
+    return e.add('Clip', [x, ...clipBounds(e, dtype, low, high)]);
   }
   if (dtype === 'f64') {
     e.since(8, 'Min of f64');
@@ -24,6 +23,12 @@ export function clipped(e: NodeEmitter, x: string, dtype: DType, low: number, hi
   if (dtypes[dtype].bytes === 8) e.since(12, 'a Clip of 64-bit integers');
   return e.cast(clipped(e, e.cast(x, 'f64'), 'f64', low, high), dtype);
 }
+
+/** The inputs of Clip: the infinity beyond all numbers is no bound, the other one is. */
+export const clipBounds = (e: NodeEmitter, dtype: DType, low: number, high: number): string[] => [
+  low === -Infinity ? '' : e.scalar(dtype, low),
+  high === Infinity ? '' : e.scalar(dtype, high),
+];
 
 /** What ONNX Runtime clips. */
 const isClippable = (dtype: DType): boolean => dtype !== 'u16' && dtype !== 's16';

@@ -1,15 +1,26 @@
 /** Normalizations. LayerNormalization is of version 17, GroupNormalization per channel of 21, RMSNormalization of 23. */
-import { tensor } from '../../../ir/index.ts';
+import { dtypes, tensor } from '../../../ir/index.ts';
 import { float, int, ints, type NodeEmitter, type Written } from '../node_emitter.ts';
 
 const epsilonOf = (e: NodeEmitter) => ({ epsilon: float(e.attr<number>('epsilon')) });
 
-export function batchNorm(e: NodeEmitter): Written {
-  e.since(7, 'BatchNormalization in inference');
-  return e.finish('BatchNormalization', e.inputs(), epsilonOf(e));
+/** The operands, all of the type of the first: ONNX asks for that, and no number may be rounded on the way. */
+function alike(e: NodeEmitter): string[] {
+  const { dtype } = e.type(0);
+  return e.inputs().map((name, i) => {
+    if (name === '' || e.type(i).dtype === dtype) return name;
+    if (dtypes[e.type(i).dtype].bytes >= dtypes[dtype].bytes)
+      e.refuse(`its parameters are ${e.type(i).dtype}, and ONNX takes them of the type of the input alone, ${dtype}`);
+    return e.cast(name, dtype);
+  });
 }
 
-export const instanceNorm = (e: NodeEmitter): Written => e.finish('InstanceNormalization', e.inputs(), epsilonOf(e));
+export function batchNorm(e: NodeEmitter): Written {
+  e.since(7, 'BatchNormalization in inference');
+  return e.finish('BatchNormalization', alike(e), epsilonOf(e));
+}
+
+export const instanceNorm = (e: NodeEmitter): Written => e.finish('InstanceNormalization', alike(e), epsilonOf(e));
 
 export const lrn = (e: NodeEmitter): Written =>
   e.finish('LRN', e.inputs(), {
@@ -21,14 +32,14 @@ export const lrn = (e: NodeEmitter): Written =>
 
 export function layerNorm(e: NodeEmitter): Written {
   const axis = e.attr<number>('axis');
-  if (e.opset >= 17) return e.finish('LayerNormalization', e.inputs(), { axis: int(axis), ...epsilonOf(e) });
+  if (e.opset >= 17) return e.finish('LayerNormalization', alike(e), { axis: int(axis), ...epsilonOf(e) });
   const centred = e.add('Sub', [e.input(0), trailingMean(e, e.input(0))]);
   return scaleTrailing(e, centred);
 }
 
 export function rmsNorm(e: NodeEmitter): Written {
   const axis = e.attr<number>('axis');
-  if (e.opset >= 23) return e.finish('RMSNormalization', e.inputs(), { axis: int(axis), ...epsilonOf(e) });
+  if (e.opset >= 23) return e.finish('RMSNormalization', alike(e), { axis: int(axis), ...epsilonOf(e) });
   return scaleTrailing(e, e.input(0));
 }
 
@@ -37,8 +48,9 @@ function scaleTrailing(e: NodeEmitter, x: string): Written {
   const { dtype } = e.type(0);
   const power = trailingMean(e, e.add('Mul', [x, x]));
   const root = e.add('Sqrt', [e.add('Add', [power, e.scalar(dtype, e.attr<number>('epsilon'))])]);
-  const scaled = [e.add('Div', [x, root]), e.input(1)];
-  if (e.has(2)) return e.finish('Add', [e.add('Mul', scaled), e.input(2)]);
+  const [, scale, bias] = alike(e);
+  const scaled = [e.add('Div', [x, root]), scale];
+  if (bias) return e.finish('Add', [e.add('Mul', scaled), bias]);
   return e.finish('Mul', scaled);
 }
 
@@ -55,8 +67,9 @@ function trailingMean(e: NodeEmitter, x: string): string {
 /** Before version 21: [N, C, …] as [N, G, …], every group an instance. */
 export function groupNorm(e: NodeEmitter): Written {
   const { dtype, shape } = e.type(0);
+  if (e.node.operands.some((id) => id && e.typeOf(id).dtype !== dtype)) e.since(21, `${e.node.op} of two types`);
   const groups = e.attr<number>('groups');
-  if (e.opset >= 21) return e.finish('GroupNormalization', e.inputs(), { num_groups: int(groups), ...epsilonOf(e) });
+  if (e.opset >= 21) return e.finish('GroupNormalization', alike(e), { num_groups: int(groups), ...epsilonOf(e) });
   const each = (value: number) => e.constant(tensor(dtype, Array(groups).fill(value), [groups]), `${e.node.id}.affine`);
   const grouped = e.add('Reshape', [e.input(0), e.list([0, groups, -1], 'shape')]);
   const normal = e.add('InstanceNormalization', [grouped, each(1), each(0)], epsilonOf(e));

@@ -1,6 +1,6 @@
 /** Elementwise operators on one tensor. Younger operators are spelled out for older operator sets. */
 import { castTo, float, type NodeEmitter, text, type Written } from '../node_emitter.ts';
-import { clipAttributes, clipped, finishVia, moved, ordered, via, widened } from './elements.ts';
+import { clipAttributes, clipBounds, clipped, finishVia, moved, ordered, via, widened } from './elements.ts';
 
 /** The same operator, float attributes under the same names. */
 export const same =
@@ -76,8 +76,7 @@ export function clip(e: NodeEmitter): Written {
   const isReal = dtype === 'f32' || dtype === 'f64';
   if (low === -Infinity && high === Infinity) return e.finish('Identity', e.inputs());
   if (dtype === 'f32' && e.opset < 11) return e.finish('Clip', e.inputs(), clipAttributes(low, high));
-  const bound = (value: number) => (Number.isFinite(value) ? e.scalar(dtype, value) : '');
-  if (dtype === 'f32') return e.finish('Clip', [e.input(0), bound(low), bound(high)]);
+  if (dtype === 'f32') return e.finish('Clip', [e.input(0), ...clipBounds(e, dtype, low, high)]);
   if (isReal) return e.finish('Identity', [clipped(e, e.input(0), dtype, low, high)]);
   // bounds beyond the type never bind, and would not be constants of it
   const { min, max } = limits(e);
