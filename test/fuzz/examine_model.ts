@@ -38,7 +38,7 @@ import {
 import { legalize } from '../../src/passes/legalize.ts';
 import { compileGraph } from '../../src/runtime/compile.ts';
 import type { Examination } from './examination.ts';
-import { type Feeding, feedings, feedsOf } from './feeds.ts';
+import { type Feeding, feedings, feedsOf, hasComputedScales } from './feeds.ts';
 import { workOf } from './work.ts';
 
 /** Multiplications of one run. */
@@ -145,8 +145,9 @@ async function examineGraph(graph: Graph, isRunnable: boolean, examination: Exam
   const legal = await examination.refusing('legalize', () => legalize(graph));
   if (legal === undefined) return;
   const exported = await examination.refusing('export', () => exportOnnx(legal.graph));
-  const again =
-    exported && (await examination.holding('import again', () => importBytes(exported, { file: 'out.onnx' })));
+  const reading = () => importBytes(exported as Uint8Array, { file: 'out.onnx' });
+  // a graph that no sizes fit is wrong, which the reader may notice where the writer does not
+  const again = exported && (await examination[isRunnable ? 'holding' : 'refusing']('import again', reading));
   if (!isRunnable) return;
   const compiled = await examination.refusing('compile', () =>
     compileGraph(graph, { threads: 1, measuredCosts: false }),
@@ -161,18 +162,28 @@ async function examineGraph(graph: Graph, isRunnable: boolean, examination: Exam
       const grouped = claimed(graph, observe(legal.quantized, feeds));
       const groups = groupsOf(graph, legal.certificate.grouping);
       const { divergence } = agreement({ graph, engine: 'compiled', groups }, feeds, grouped);
-      if (divergence)
+      if (divergence && !(Number.isNaN(divergence.found) && hasComputedScales(graph)))
         examination.found('differs', `group, ${feeding}`, `${divergence.ir}\n${formatDifference(divergence)}`);
     });
     const expected = await examination.refusing('interpret grouped', () => interpret(legal.quantized, feeds));
     if (expected === undefined) return;
     await same(`correct, ${feeding}`, expected, () => interpret(legal.graph, feeds), examination);
-    if (again) await same(`export, ${feeding}`, expected, () => interpret(again, feeds), examination, 1e-6);
+    if (again && isWrittenAsMeant(legal.graph))
+      await same(`export, ${feeding}`, expected, () => interpret(again, feeds), examination, 1e-6);
     if (!read || !compiled) continue;
     const meant = await examination.refusing('interpret for the addon', () => interpret(compiled.quantized, feeds));
     if (meant) await runs(compiled.quantized, read, feeding, meant, examination);
   }
 }
+
+/** Operators of com.microsoft between DequantizeLinear and QuantizeLinear: one apart at ties. */
+const stepped = new Set(['qnn.add', 'qnn.mul', 'qnn.average_pool', 'qnn.global_average_pool', 'qnn.softmax']);
+
+/** Whether ONNX has operators that mean the same. Interpolation is written for the arithmetic of ONNX Runtime. */
+const isWrittenAsMeant = (graph: Graph): boolean =>
+  nodesOf(graph).every(
+    ({ op, attrs }) => !stepped.has(op) && !(op === 'nn.resize' && attrs.mode !== 'nearest' && attrs.recipe !== 'ort'),
+  );
 
 /** Integers and outputs: nothing is claimed of the floats inside a group, and some names stand for something else there. */
 const claimed = (graph: Graph, seen: Observed): Observed =>

@@ -51,7 +51,7 @@ const scalesOf = ({ op, operands }: Node): readonly ValueId[] =>
   Object.keys(findOp(op)?.operands ?? {}).flatMap((name, i) => (/^s/.test(name) && operands[i]) || []);
 
 /** A scale that is computed of NaN is NaN, and who multiplies by it when is nobody's claim: padding is 0 or NaN then. */
-const hasComputedScales = (graph: Graph): boolean =>
+export const hasComputedScales = (graph: Graph): boolean =>
   nodesOf(graph).some(
     (node) => node.op === 'qnn.dynamic_quantize' || scalesOf(node).some((id) => constantOf(graph, id) === undefined),
   );

@@ -9,15 +9,18 @@ import { kinds } from './kinds/index.ts';
 import { kindNames } from './kinds/kind.ts';
 import { tableOf } from './report.ts';
 
-const SECONDS = Number(process.env.UNSKEW_FUZZ_SECONDS ?? 30);
+const SECONDS = 30;
+/** On a machine that has other work too. */
+const LEAST = 20;
 
-it('finds nothing', { timeout: 120_000 + 2000 * SECONDS }, async () => {
-  const state = await campaign({ seconds: SECONDS, kinds: kindNames, seed: 1, own: true, workers: 1, keep: false });
+it('finds nothing', { timeout: 600_000 }, async () => {
+  const fixed = { seed: 1, own: true, workers: 1, keep: false };
+  const state = await campaign({ seconds: SECONDS, least: LEAST, kinds: kindNames, ...fixed });
   const found = state.faults.map(({ finding, id }) => `npm run fuzz -- --own --replay ${id}\n${finding.message}`);
   expect(found).toEqual([]);
   // A campaign whose cases are all refused at the door tests nothing.
-  for (const [kind, { cases, imported, executed }] of state.tallies)
-    expect([kind, cases > 10, imported > 0, executed > 0], tableOf(state)).toEqual([kind, true, true, true]);
+  for (const [kind, { cases, executed }] of state.tallies)
+    expect(executed, `${kind}\n${tableOf(state)}`).toBeGreaterThan(cases / 20);
 });
 
 const keptCases = existsSync(keptFolder)

@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { UnskewError } from '../../src/diagnostics/index.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
+import { onnxOps } from '../../src/importers/onnx/op_table.ts';
 import { allOps, type DType, type Graph, tensor } from '../../src/ir/index.ts';
 import { arbitraryNet, familiesOf } from '../../src/testing/index.ts';
 import { corpusRoot } from '../support/corpus.ts';
 import { intoBranches } from '../support/into_branches.ts';
 import { type ModelAttr, type ModelInitializer, type ModelNode, writeModel } from '../support/onnx.ts';
 import { productConstants, productLayers } from '../support/product_layers.ts';
+import { type Draw, once, pick, random } from './draw.ts';
 import type { Seed } from './kinds/kind.ts';
 
 const inputs = [
@@ -180,7 +182,11 @@ export async function ownModels(): Promise<Seed[]> {
     const bytes = intoBranches(layerModel(nodes, 3), 1, true);
     return bytes ? [{ name: `${name} in branches`, read: () => bytes }] : [];
   });
-  return [...operators, ...layers, ...layers, ...branches];
+  const drawn = Array.from({ length: RANDOM_NODES }, (_, i) => ({
+    name: `random nodes ${i}`,
+    read: () => randomNodes(i),
+  }));
+  return [...operators, ...layers, ...layers, ...branches, ...drawn];
 }
 
 const DRAWN = 6;
@@ -198,17 +204,57 @@ export function graphs(): readonly Graph[] {
   return drawn;
 }
 
-export function drawnModels(): Seed[] {
-  return graphs().flatMap((graph, i) => {
+/** The graph as a file; where it has no form in ONNX, the next one that has. */
+function exported(i: number): Uint8Array {
+  for (; ; i++) {
     try {
-      const bytes = exportOnnx(graph);
-      return [{ name: `drawn ${i}`, read: () => bytes }];
+      return exportOnnx(graphs()[i % graphs().length]);
     } catch (error) {
-      if (error instanceof UnskewError) return [];
-      throw error;
+      if (!(error instanceof UnskewError)) throw error;
     }
+  }
+}
+
+export const drawnModels = (): Seed[] => graphs().map((_, i) => ({ name: `drawn ${i}`, read: () => exported(i) }));
+
+const RANDOM_NODES = 300;
+
+/** One or two nodes of any operators on any operands: most are refused, each for a reason of its own. */
+function randomNodes(seed: number): Uint8Array {
+  const draw = random(seed);
+  const names = ['', 'a', ...inputs.map(({ name }) => name), ...constants.map(({ name }) => name)];
+  const node = (output: string, known: readonly string[]): ModelNode => {
+    const op = pick(draw, onnxOps);
+    const required = op.inputs.filter(({ presence }) => presence === 'required').length;
+    const operands = Array.from({ length: required + (once(draw, 3) ? draw(4) : 0) }, () => pick(draw, known));
+    const attrs = Object.fromEntries(
+      op.attributes.filter(() => once(draw, 3)).map((name) => [name, attributeOf(draw)]),
+    );
+    return { op: op.name, domain: op.domain, inputs: operands, outputs: [output], attrs };
+  };
+  return writeModel({
+    nodes: [
+      node(
+        'a',
+        names.filter((name) => name !== 'a'),
+      ),
+      node('y', names),
+    ],
+    inputs,
+    initializers: constants,
+    outputs: ['a', 'y'].map((name) => ({ name })),
+    opsets: { '': pick(draw, [6, 9, 11, 13, 18, 21, 24]), 'com.microsoft': 1 },
   });
 }
+
+const attributeOf = (draw: Draw): ModelAttr =>
+  pick<() => ModelAttr>(draw, [
+    () => draw(6) - 2,
+    () => Array.from({ length: draw(6) }, () => draw(6) - 1),
+    () => pick(draw, ['SAME_UPPER', 'VALID', 'linear', 'reflect', '']),
+    () => ({ f: pick(draw, [0, 0.5, Number.NaN, 1]) }),
+    () => ({ floats: [1, 2, 0.5, 2] }),
+  ])();
 
 /** Files of the corpus with this ending that are not larger than `most` bytes. */
 export function corpusFiles(ending: RegExp, most: number): Seed[] {

@@ -61,13 +61,20 @@ const repository = new URL('../../../', import.meta.url);
 /** Archives of a few operators each, of writes in place, and a network. What phones read has bytecode besides. */
 function scripts(isMobile = false): Seed[] {
   const files: Entry[] = isMobile ? [{ name: 'm/bytecode.pkl', data: pickle(p.tuple(p.int(7))) }] : [];
-  const few = Object.values(operators)
-    .flatMap((group) => Object.values(group).map(({ lines }) => lines))
-    .map((lines) => [
+  const each = Object.values(operators).flatMap((group) => Object.values(group).map(({ lines }) => lines));
+  const many = [0, 1, 2, 3].map((part) => {
+    const some = each.filter((_, i) => i % 4 === part);
+    return [
       'q = torch.quantize_per_tensor(x, 0.07, 70, 13)',
-      ...lines.slice(0, -1),
-      `return torch.dequantize(${lines[lines.length - 1]})`,
-    ]);
+      ...some.flatMap((lines, i) => [...lines.slice(0, -1), `r${i} = torch.dequantize(${lines[lines.length - 1]})`]),
+      `return (${some.map((_, i) => `r${i}`).join(', ')})`,
+    ];
+  });
+  const few = each.map((lines) => [
+    'q = torch.quantize_per_tensor(x, 0.07, 70, 13)',
+    ...lines.slice(0, -1),
+    `return torch.dequantize(${lines[lines.length - 1]})`,
+  ]);
   const inPlace = drawnPrograms().map(({ lines, outputs }) => [
     ...lines,
     `return (${outputs.map((output) => output.script).join(', ')},)`,
@@ -77,7 +84,7 @@ function scripts(isMobile = false): Seed[] {
     read: () => readFileSync(new URL('examples/02-pytorch/fixture/network.pt', repository)),
   };
   return [
-    ...[...few, ...inPlace].map((body, i) => ({
+    ...[...few, ...inPlace, ...many].map((body, i) => ({
       name: `script ${i}`,
       read: () => script({ code: forward(...body), files }),
     })),
