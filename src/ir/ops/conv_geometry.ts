@@ -105,10 +105,15 @@ export function convShape(x: Shape, w: Shape, attrs: ConvAttrs, refuse: Refuse):
   return [x[0], filters, ...spatial];
 }
 
+/** Passes make other filters out of one, and lists by channel, whether it is a constant or computed. */
+const LARGEST_FILTER = 2 ** 28;
+
 /** The kernel of a filter over `x`. */
 export function filterKernel(x: Shape, w: Shape, refuse: Refuse): readonly number[] {
   if (w.length !== x.length) refuse(`the input has rank ${x.length}, the filter rank ${w.length}`, 'w');
   if (!isStatic(w)) return refuse.limit('the filter needs a known shape', 'w');
+  if (sizeOf(w) > LARGEST_FILTER)
+    refuse.limit(`a filter of [${w.join(', ')}] has more than ${LARGEST_FILTER} elements`, 'w');
   return w.slice(2);
 }
 

@@ -4,7 +4,14 @@ import { type ITensor, sizeOf } from '../tensor.ts';
 import type { Shape } from '../types.ts';
 import { convAttrs, convShape } from './conv_geometry.ts';
 import { convolve } from './convolve.ts';
-import { checkEpilogue, type EpilogueTensors, epilogue, epilogueAttrs, floatSteps } from './epilogue.ts';
+import {
+  checkEpilogue,
+  checkSourceZeroPoint,
+  type EpilogueTensors,
+  epilogue,
+  epilogueAttrs,
+  floatSteps,
+} from './epilogue.ts';
 
 export const fusedConvOperands = {
   x: tensorOf('u8', 's8'),
@@ -20,10 +27,11 @@ export const fusedConvAttrs = { ...epilogueAttrs, sourceZeroPoint: attr.int(0) }
 export function checkFusedConv(
   { map, ...types }: OperandTypes<typeof fusedConvOperands>,
   shape: Shape,
-  to: string,
+  attrs: AttrValues<typeof fusedConvAttrs>,
   refuse: Refuse,
 ): void {
-  checkEpilogue(types, shape[1], to, refuse);
+  checkEpilogue(types, shape[1], attrs, refuse);
+  checkSourceZeroPoint(types.x, attrs.sourceZeroPoint, refuse);
   if (map && elementsOf(map.shape) !== elementsOf(shape.slice(1)))
     refuse(`'map' should cover [${shape.slice(1)}], but has shape [${map.shape}]`, 'map');
 }
@@ -50,7 +58,7 @@ export const dnnlConv = defineOp({
   results: { y: ['u8', 's8', 's32'] },
   infer(types, attrs, refuse) {
     const shape = convShape(types.x.shape, types.w.shape, attrs, refuse);
-    checkFusedConv(types, shape, attrs.to, refuse);
+    checkFusedConv(types, shape, attrs, refuse);
     return { dtype: attrs.to, shape };
   },
   evaluate({ x, w, ...rest }, attrs, [{ shape }]) {

@@ -12,7 +12,7 @@ export const dnnlConvTranspose = defineOp({
   results: { y: ['u8', 's8', 's32'] },
   infer(types, attrs, refuse) {
     const shape = deconvShape(types.x.shape, types.w.shape, attrs, refuse);
-    checkFusedConv(types, shape, attrs.to, refuse);
+    checkFusedConv(types, shape, attrs, refuse);
     return { dtype: attrs.to, shape };
   },
   evaluate({ x, w, ...rest }, attrs, [{ shape }]) {

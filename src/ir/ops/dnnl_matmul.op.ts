@@ -1,5 +1,5 @@
 import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
-import { checkEpilogue, epilogue, epilogueAttrs, floatSteps } from './epilogue.ts';
+import { checkEpilogue, checkSourceZeroPoint, epilogue, epilogueAttrs, floatSteps } from './epilogue.ts';
 import { matmulShape, matmulSum } from './matmul_sum.ts';
 
 /** A matmul with everything that one oneDNN primitive does after it. */
@@ -16,11 +16,12 @@ export const dnnlMatmul = defineOp({
   },
   attrs: { ...epilogueAttrs, sourceZeroPoint: attr.int(0) },
   results: { y: ['u8', 's8', 's32'] },
-  infer({ a, b, ...types }, { to }, refuse) {
+  infer({ a, b, ...types }, attrs, refuse) {
     if (a.shape.length < 2 || b.shape.length < 2) refuse('needs matrices');
     const shape = matmulShape(a.shape, b.shape, refuse);
-    checkEpilogue(types, shape[shape.length - 1], to, refuse);
-    return { dtype: to, shape };
+    checkEpilogue(types, shape[shape.length - 1], attrs, refuse);
+    checkSourceZeroPoint(a, attrs.sourceZeroPoint, refuse);
+    return { dtype: attrs.to, shape };
   },
   evaluate({ a, b, ...rest }, attrs, [{ shape }]) {
     const outShape = shape as number[];

@@ -24,10 +24,11 @@ export const dnnlRequantize = defineOp({
     rounding: attr.oneOfOr('half-even', 'half-even', 'half-up', 'half-away'),
   },
   results: { y: ['u8', 's8', 's32'] },
-  infer({ x, map, row, column, ...types }, { axis, to }, refuse) {
+  infer({ x, map, row, column, ...types }, attrs, refuse) {
+    const { axis, to } = attrs;
     if (axis < 0 || axis >= x.shape.length) refuse(`axis ${axis} is outside of rank ${x.shape.length}`);
     const channels = x.shape[axis];
-    checkEpilogue(types, channels, to, refuse);
+    checkEpilogue(types, channels, attrs, refuse);
     checkPerChannel(column, channels, 'column', refuse);
     const { multiplier, shift, scale, offset } = types;
     const fixed = multiplier?.dtype === 's32';

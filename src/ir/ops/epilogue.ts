@@ -11,7 +11,7 @@
 import { afterFloatSteps, clampTo, type Multiplier, type RequantizeMode, requantizer } from '../../numerics/index.ts';
 import { type AttrValues, attr, type OperandTypes, optional, type Refuse, tensorOf } from '../define_op.ts';
 import { elementsOf } from '../dims.ts';
-import { type DType, newArray } from '../dtype.ts';
+import { type DType, dtypes, newArray } from '../dtype.ts';
 import type { ITensor } from '../tensor.ts';
 import type { Dim, TensorType } from '../types.ts';
 
@@ -48,15 +48,30 @@ export function checkPerChannel(type: TensorType | undefined, channels: Dim, nam
 export function checkEpilogue(
   types: Partial<Record<'bias' | 'multiplier' | 'shift', TensorType>> & OperandTypes<typeof floatSteps>,
   channels: Dim,
-  to: string,
+  attrs: AttrValues<typeof epilogueAttrs>,
   refuse: Refuse,
 ): void {
+  const { to } = attrs;
   for (const name of ['bias', 'multiplier', 'shift', 'scale', 'offset'] as const)
     checkPerChannel(types[name], channels, name, refuse);
   if ((types.multiplier === undefined) !== (to === 's32'))
     refuse(`a result of type ${to} ${types.multiplier ? 'takes no' : 'needs a'} multiplier`, 'multiplier');
   for (const name of ['scale', 'offset'] as const)
     if (types[name] && to === 's32') refuse(`a result of type s32 takes no ${name}`, name);
+  const { min, max } = dtypes[to];
+  const { low, high, zeroPoint } = attrs;
+  if (to === 's32') {
+    if (low > min || high < max || zeroPoint !== 0)
+      refuse(`a result of type s32 takes no zero point and no bounds, but has ${zeroPoint} and [${low}, ${high}]`);
+  } else if (Math.max(low, min) > Math.min(high, max)) refuse(`no ${to} is from ${low} to ${high}`);
+  else if (zeroPoint < min || zeroPoint > max) refuse(`the zero point ${zeroPoint} is outside of ${to}`);
+}
+
+/** The zero point of a source is one of its values. */
+export function checkSourceZeroPoint({ dtype }: TensorType, sourceZeroPoint: number, refuse: Refuse): void {
+  const { min, max } = dtypes[dtype as DType];
+  if (sourceZeroPoint < min || sourceZeroPoint > max)
+    refuse(`sourceZeroPoint ${sourceZeroPoint} is outside of ${dtype}`);
 }
 
 const at = (t: ITensor | undefined, c: number): number | undefined => t && Number(t.data[t.data.length === 1 ? 0 : c]);

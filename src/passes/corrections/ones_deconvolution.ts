@@ -6,9 +6,10 @@
  *
  * The map is periodic in the stride inside, thins out at the borders, and is 0 where output padding lies beyond all taps.
  */
-import { type ITensor, tensor } from '../../ir/index.ts';
+import { type ITensor, sizeOf, tensor } from '../../ir/index.ts';
 import { type DeconvAttrs, deconvDim } from '../../ir/ops/deconvolve.ts';
 import { filterSums, type MapAxis, tapMap } from './ones_convolution.ts';
+import { LARGEST_MAP } from './operands.ts';
 
 /** convᵀ(1, w) over an input of spatial size `input`, as [1, O, output…]. w: filters first, [O, C/group, kernel…]. */
 export function onesDeconvolution(
@@ -46,6 +47,8 @@ export function uniformSums(
   });
   if (hasAllTaps) return filterSums(w);
   if (input === undefined) return undefined;
+  const output = input.map((length, axis) => deconvDim(length, kernel[axis], axis, attrs) as number);
+  if (w.shape[0] * sizeOf(output) > LARGEST_MAP) return undefined;
   const { data, shape } = onesDeconvolution(w, input, attrs);
   const positions = data.length / shape[1];
   const firsts = Int32Array.from({ length: shape[1] }, (_, o) => data[o * positions]);

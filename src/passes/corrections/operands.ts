@@ -1,5 +1,5 @@
 /** What the correction rules ask of the operands of a convolution. */
-import { type ITensor, isStatic, tensor, type Value } from '../../ir/index.ts';
+import { type ITensor, isStatic, sizeOf, tensor, type Value } from '../../ir/index.ts';
 import type { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
 import { elementAt, forEachRun } from '../../ir/ops/qnn_parameters.ts';
 import type { Match, MissMaker, MissReason } from '../rewrite/rule.ts';
@@ -16,6 +16,15 @@ export const isZero = (t: ITensor | undefined): boolean =>
 export const spatialOf = (v: Value): readonly number[] | undefined => {
   const spatial = v.type.shape.slice(2);
   return isStatic(spatial) ? spatial : undefined;
+};
+
+/** Elements of a constant over all positions of a result: 256 MiB in s32. */
+export const LARGEST_MAP = 2 ** 26;
+
+/** Whether a constant with an element for each position of the result is small enough. */
+export const holdsMap = ({ node, graph }: ConvMatch): boolean => {
+  const shape = graph.type(node.results[0]).shape.slice(1);
+  return isStatic(shape) && sizeOf(shape) <= LARGEST_MAP;
 };
 
 /** Checks in order; the first that fails is the miss. A check that would not stand without those before it is a function. */

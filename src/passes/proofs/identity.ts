@@ -1,5 +1,14 @@
 /** Obligation (a): both sides of a region are the same polynomial in their unknowns. */
-import { constantOf, type Node, nodesOf, producersOf, sameShape, sizeOf, type ValueId } from '../../ir/index.ts';
+import {
+  constantOf,
+  type Graph,
+  type Node,
+  nodesOf,
+  producersOf,
+  sameShape,
+  sizeOf,
+  type ValueId,
+} from '../../ir/index.ts';
 import { Classes } from './classes.ts';
 import { picked } from './dense.ts';
 import { type EvaluationOptions, Side } from './evaluate.ts';
@@ -112,6 +121,15 @@ function requireIntegers({ root, ...region }: Region, side: 'before' | 'after', 
 
 const narrow: ReadonlySet<string> = new Set(['u8', 's8', 'u16', 's16', 'u32', 's32', 'bool']);
 
+/** Axes are walked over position by position, and each unknown is a vector for each of them. */
+const LONGEST = 2 ** 25;
+
+function requireShort({ before, after }: Region): void {
+  for (const { values } of [before, after])
+    for (const { type } of Object.values<Graph['values'][ValueId]>(values))
+      for (const dim of type.shape) if (Number(dim) > LONGEST) unsupported(`an axis of ${dim} positions`);
+}
+
 /** What weights less their zero points may turn out to be. */
 function knowWeights({ before, after }: Region, { centred }: Weights): void {
   for (const graph of [before, after])
@@ -130,6 +148,7 @@ class Comparison {
   readonly #region: Region;
 
   constructor(region: Region, session: Session) {
+    requireShort(region);
     const [shape, other] = [region.before, region.after].map((graph) => graph.values[region.root].type.shape);
     if (!sameShape(shape, other)) throw new Unsupported('shapes differ');
     this.#session = session;

@@ -1,5 +1,5 @@
 import { type ConvFamily, convolution, filtersOf } from '../corrections/conv_family.ts';
-import { needs, sourceCorrectable, spatialOf } from '../corrections/operands.ts';
+import { holdsMap, needs, sourceCorrectable, spatialOf } from '../corrections/operands.ts';
 import { defineRule } from '../rewrite/rule.ts';
 import { foldInto } from './fold.rule.ts';
 
@@ -12,12 +12,16 @@ export const borderTableOf = (family: ConvFamily) =>
     exactness: 'bit-exact',
     where: (match, miss) =>
       sourceCorrectable(match, miss) ??
-      needs(miss, [
-        spatialOf(match.x) !== undefined,
-        'the map needs a known spatial size',
-        match.x,
-        `give inputShapes, or use ${family.anySize}`,
-      ]),
+      needs(
+        miss,
+        [
+          spatialOf(match.x) !== undefined,
+          'the map needs a known spatial size',
+          match.x,
+          `give inputShapes, or use ${family.anySize}`,
+        ],
+        [holdsMap(match), 'the map would be too large', match.x, `${family.anySize} serves`],
+      ),
     rewrite(match, a) {
       const { x, w, zx, attrs } = match;
       const map = family.ones(filtersOf(family, match), spatialOf(x)!, attrs);

@@ -1,6 +1,6 @@
 import { sizeOf, tensor, type Value } from '../../ir/index.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
-import { type ConvMatch, isZero, movedZeroPoint, needs, spatialOf } from '../corrections/operands.ts';
+import { type ConvMatch, holdsMap, isZero, movedZeroPoint, needs, spatialOf } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
@@ -11,8 +11,9 @@ export const fourTermOf = (family: ConvFamily) =>
     root: family.root,
     law: family.law('qconv(x, w; zx, zw) = conv(x, w) − zx·conv(1, w) − zw[o]·conv(x, 1) + zx·zw[o]·conv(1, 1)'),
     exactness: 'bit-exact',
-    where: ({ x, w, zw, attrs, constant }, miss) =>
-      needs(
+    where: (match, miss) => {
+      const { x, w, zw, attrs, constant } = match;
+      return needs(
         miss,
         [
           constant(w) !== undefined && (zw === undefined || constant(zw) !== undefined),
@@ -20,13 +21,15 @@ export const fourTermOf = (family: ConvFamily) =>
           w,
         ],
         [spatialOf(x) !== undefined, 'the terms with zx need a known spatial size', x, 'give inputShapes'],
+        [holdsMap(match), 'the terms with zx would be too large', x],
         [
           attrs.group === 1 || (w.type.dtype === 's8' && isZero(constant(zw))),
           'grouped weights that are not symmetric s8',
           zw ?? w,
           'window-sum serves',
         ],
-      ),
+      );
+    },
     rewrite: (match, a) => terms(family, match, a, (term3, term4) => a.sub(term3, term4)),
     wrong: {
       what: 'the sign of the last term, as in the comment of TVM’s convolution.cc',

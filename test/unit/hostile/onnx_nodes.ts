@@ -1,0 +1,194 @@
+/** A node of each ONNX operator that is understood, found by trying, and what can be done to it. */
+import { UnskewError } from '../../../src/diagnostics/index.ts';
+import type { OnnxOp } from '../../../src/importers/onnx/define_onnx_op.ts';
+import { importOnnx } from '../../../src/importers/onnx/import.ts';
+import { type DType, nodesOf, sizeOf, tensor } from '../../../src/ir/index.ts';
+import { type Model, type ModelAttr, type ModelInitializer, type ModelTensor, writeModel } from '../../support/onnx.ts';
+import { drawer, hostileFloats, hostileIntegers, hostileLists, hostileSizes, hostileWords } from './values.ts';
+
+const inputs: readonly ModelTensor[] = [
+  { name: 'x4', type: 'float32', dims: [1, 4, 6, 6] },
+  { name: 'x2', type: 'float32', dims: [4, 6] },
+  { name: 'q4', type: 'uint8', dims: [1, 4, 6, 6] },
+  { name: 'q2', type: 'uint8', dims: [4, 6] },
+  { name: 's2', type: 'int8', dims: [4, 6] },
+  { name: 'b2', type: 'bool', dims: [4, 6] },
+  { name: 'i1', type: 'int64', dims: [4] },
+];
+const constant = (
+  name: string,
+  dtype: DType,
+  values: readonly number[],
+  shape: readonly number[] = [values.length],
+) => ({
+  name,
+  tensor: tensor(dtype, values, shape),
+});
+const alternating = (name: string, dtype: DType, ...shape: readonly number[]) =>
+  constant(
+    name,
+    dtype,
+    Array.from({ length: sizeOf(shape) }, (_, i) => 1 + (i % 2)),
+    shape,
+  );
+const initializers: readonly ModelInitializer[] = [
+  alternating('w4', 'f32', 4, 4, 3, 3),
+  alternating('ws4', 's8', 4, 4, 3, 3),
+  alternating('w2', 'f32', 6, 5),
+  alternating('ws2', 's8', 6, 5),
+  alternating('wu2', 'u8', 6, 5),
+  alternating('c', 'f32', 4),
+  alternating('c32', 's32', 4),
+  constant('f', 'f32', [0.5], []),
+  constant('zu', 'u8', [3], []),
+  constant('zs', 's8', [3], []),
+  constant('one', 's64', [1]),
+  constant('scalar', 's64', [1], []),
+  constant('two', 's64', [1, 1]),
+  constant('four', 's64', [1, 4, 6, 6]),
+  constant('six', 's64', [2, 4]),
+  constant('ones', 's64', [1, 1, 1, 1]),
+  constant('eight', 's64', [0, 0, 1, 1, 0, 0, 1, 1]),
+  constant('scales', 'f32', [1, 1, 2, 2]),
+];
+const names = ['', ...inputs.map(({ name }) => name), ...initializers.map(({ name }) => name)];
+
+/** What inputs of such names are tried with; any name else with everything. */
+const usual: readonly (readonly [name: RegExp, values: readonly string[]])[] = [
+  [/zero_point$/i, ['zu', 'zs']],
+  [/(^|_)scale$/, ['f', 'c']],
+  [/^(axes|axis|starts|ends|steps|split|indices|ratio|start|limit|delta)$/, ['one', 'scalar', 'f']],
+  [/^(shape|sizes|repeats|pads|scales|slope|min|max)$/, ['four', 'ones', 'eight', 'scales', 'f']],
+  [/^condition$/, ['b2']],
+  [/^(bias|mean|var)$/, ['c', 'c32', 'f']],
+  [/^(B|b|w|W|C|Scale)$/, ['ws4', 'w4', 'b2', 'w2', 'ws2', 'wu2', 'c', 'c32', 'f', 'zu', 'q2', 'q4', 'x2']],
+  [/^(X|x|A|a|data|input)$/, ['q4', 'x4', 'q2', 'x2', 's2', 'b2', 'i1', 'two']],
+];
+const triedFor = (name: string): readonly string[] => usual.find(([pattern]) => pattern.test(name))?.[1] ?? names;
+
+/** Attributes without which some operators have no meaning. */
+const needed: Readonly<Record<string, ModelAttr>> = {
+  kernel_shape: [2, 2],
+  to: 1,
+  blocksize: 2,
+  size: 3,
+  value_int: 3,
+  axis: 1,
+  num_groups: 2,
+  opset: 13,
+};
+
+export interface Baseline {
+  readonly op: OnnxOp;
+  readonly inputs: readonly string[];
+  readonly attrs: Readonly<Record<string, ModelAttr>>;
+  readonly opset: number;
+}
+
+/** A node that is imported as something other than an opaque operator. */
+export function baselineOf(op: OnnxOp): Baseline | undefined {
+  const draw = drawer(op.name.length + 131 * op.inputs.length);
+  const required = op.inputs.filter(({ presence }) => presence !== 'optional').length;
+  for (let run = 0; run < 20_000; run++) {
+    const count = required + draw(op.inputs.length - required + 1);
+    const isVariadic = op.inputs.at(-1)?.presence === 'variadic';
+    const wanted = Object.entries(needed).filter(([name]) => op.attributes.includes(name) && draw(3) > 0);
+    const baseline: Baseline = {
+      op,
+      inputs: Array.from({ length: isVariadic ? count + draw(4) : count }, (_, i) => {
+        const { name, presence } = op.inputs[Math.min(i, op.inputs.length - 1)];
+        const tried = triedFor(name).filter((value) => value !== '');
+        return presence === 'optional' && draw(4) === 0 ? '' : tried[draw(1 + draw(tried.length))]; // the first ones more often
+      }),
+      attrs: Object.fromEntries(wanted),
+      opset: [17, 21, 12, 9, 6][Math.floor(draw(10) / 2)],
+    };
+    if (isUnderstood(baseline)) return baseline;
+  }
+  return undefined;
+}
+
+function isUnderstood(baseline: Baseline): boolean {
+  try {
+    const graph = importOnnx(modelOf(baseline));
+    return !nodesOf(graph).some(({ op }) => op === 'opaque');
+  } catch (error) {
+    if (error instanceof UnskewError) return false;
+    throw error;
+  }
+}
+
+interface Change {
+  readonly sizes?: ModelTensor;
+  readonly contents?: ModelInitializer;
+}
+
+export function modelOf({ op, inputs: given, attrs, opset }: Baseline, { sizes, contents }: Change = {}): Uint8Array {
+  const used = new Set(given);
+  const model: Model = {
+    nodes: [{ op: op.name, domain: op.domain, inputs: given, outputs: ['y'], attrs, name: 'n' }],
+    inputs: inputs.filter(({ name }) => used.has(name)).map((i) => (i.name === sizes?.name ? sizes : i)),
+    outputs: [{ name: 'y' }],
+    initializers: initializers
+      .filter(({ name }) => used.has(name))
+      .map((i) => (i.name === contents?.name ? contents : i)),
+    opsets: { '': opset, 'com.microsoft': 1 },
+  };
+  return writeModel(model);
+}
+
+export interface Case {
+  readonly name: string;
+  readonly bytes: () => Uint8Array;
+}
+
+const shown = (value: ModelAttr): string =>
+  JSON.stringify(value, (_key, item) => (typeof item === 'bigint' || Number.isNaN(item) ? String(item) : item));
+
+/** The baseline with each of its parts made hostile, one at a time. */
+export function hostileCases(baseline: Baseline): Case[] {
+  const { op, attrs } = baseline;
+  const lists = hostileLists<number>([1, 1], hostileIntegers);
+  const values: readonly ModelAttr[] = [
+    ...hostileIntegers,
+    ...lists,
+    ...hostileFloats.map((f) => ({ f })),
+    { floats: [Number.NaN, 1, 1, 3e38] },
+    ...hostileWords,
+    { t: tensor('f32', [1, 2], [2]) },
+    { t: tensor('s64', [2 ** 52], [1]) },
+  ];
+  const ofAttributes = op.attributes.flatMap((name) =>
+    values.map((value) => ({
+      name: `${op.name}(${baseline.inputs.join()}): ${name} = ${shown(value)}`,
+      bytes: () => modelOf({ ...baseline, attrs: { ...attrs, [name]: value } }),
+    })),
+  );
+  const ofOperands = baseline.inputs.flatMap((name, i): Case[] => {
+    const at = `${op.name}(${baseline.inputs.join()}): input ${i}`;
+    const others = names.map((other) => ({
+      name: `${at} is '${other}'`,
+      bytes: () => modelOf({ ...baseline, inputs: baseline.inputs.with(i, other) }),
+    }));
+    const input = inputs.find((given) => given.name === name);
+    if (input) {
+      const dims = hostileLists<number | string>(input.dims ?? [], hostileSizes);
+      const sizes = dims.map((list) => ({
+        name: `${at} is [${list}]`,
+        bytes: () => modelOf(baseline, { sizes: { ...input, dims: list } }),
+      }));
+      return [...others, ...sizes];
+    }
+    const given = initializers.find((known) => known.name === name);
+    if (given === undefined) return others;
+    const { dtype, data } = given.tensor;
+    const numbers = dtype === 'f32' ? hostileFloats : hostileIntegers.map((v) => Math.max(v, -(2 ** 53)));
+    const listed = hostileLists(Array.from(data as ArrayLike<number>, Number).slice(0, 8), numbers);
+    const contents = listed.map((list) => ({
+      name: `${at} is ${dtype} [${list}]`,
+      bytes: () => modelOf(baseline, { contents: constant(name, dtype, list) }),
+    }));
+    return [...others, ...contents];
+  });
+  return [...ofAttributes, ...ofOperands];
+}
