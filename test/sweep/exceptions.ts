@@ -1,0 +1,113 @@
+/** Where ONNX Runtime computes something else than the layer means: each peculiarity with its name, its reason and its proof. */
+import { readFileSync } from 'node:fs';
+import type { Tensors } from '../../src/cli/compare.ts';
+import { openOnnx } from '../../src/importers/onnx/container/index.ts';
+import type { Graph } from '../../src/ir/index.ts';
+import type { Layer } from './net.ts';
+import { type Mode, onnxRuntime } from './onnxruntime.ts';
+
+/** A run of ONNX Runtime whose results differ from the meaning. */
+export interface Strayed {
+  readonly layer: Layer;
+  readonly graph: Graph;
+  readonly bytes: Uint8Array;
+  readonly mode: Mode;
+  /** Whether tensors are what the layer means. */
+  isRight(found: readonly Tensors[]): boolean;
+}
+
+interface Exception {
+  readonly name: string;
+  readonly reason: string;
+  applies(run: Strayed): Promise<boolean>;
+}
+
+const hasVnni = /\bavx(512)?_?vnni\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
+
+type NodeProto = ReturnType<typeof openOnnx>['graph']['nodes'][number];
+
+/** Operators that multiply bytes, or floats that were bytes. */
+const products = /Conv|MatMul|Gemm/;
+
+/**
+ * Whether a product has an s8 operand that is not small. What was rewritten has s8 operands by nature; that it means the same
+ * is known from its interpretation.
+ */
+function mayLeaveInt16({ layer, bytes }: Strayed): boolean {
+  const { nodes, initializers } = openOnnx(bytes).graph;
+  if (!nodes.some(({ opType }) => products.test(opType))) return false;
+  const weights = [...initializers.values()].some(
+    ({ onnxType, raw }) => onnxType === INT8 && raw().some((byte) => Math.abs((byte << 24) >> 24) > 64),
+  );
+  const casts = nodes.some(({ opType, attributes }) => opType === 'Cast' && attributes.get('to')?.value === INT8);
+  return weights || casts || Object.values(layer.feeds[0]).some(({ dtype }) => dtype === 's8');
+}
+
+const INT8 = 3;
+
+const SAME = /^SAME/;
+
+/** Whether a node of the file is such. */
+const some = ({ bytes }: Strayed, isSuch: (node: NodeProto) => boolean): boolean =>
+  openOnnx(bytes).graph.nodes.some(isSuch);
+
+const numbers = ({ attributes }: NodeProto, name: string): number[] =>
+  ((attributes.get(name)?.value ?? []) as readonly (number | bigint)[]).map(Number);
+
+const isSame = ({ attributes }: NodeProto): boolean => SAME.test(`${attributes.get('auto_pad')?.value}`);
+
+/** A transposed convolution with auto_pad SAME and a stride beyond its kernel. */
+const isBeyondKernel = (node: NodeProto): boolean =>
+  node.opType === 'ConvTranspose' &&
+  isSame(node) &&
+  numbers(node, 'strides').some(
+    (stride, i) => stride > (numbers(node, 'kernel_shape')[i] - 1) * numbers(node, 'dilations')[i] + 1,
+  );
+
+const again = async ({ layer, bytes, mode, isRight }: Strayed, options: Parameters<typeof onnxRuntime>[3]) =>
+  isRight(await onnxRuntime(bytes, layer.feeds, mode, options).catch(() => []));
+
+export const exceptions: readonly Exception[] = [
+  {
+    name: 'SAME beyond the kernel',
+    reason:
+      'a transposed convolution with auto_pad SAME has input · stride results by the standard; it makes fewer where the stride is longer than the kernel',
+    applies: async (run) => some(run, isBeyondKernel),
+  },
+  {
+    name: 'SAME and dilations',
+    reason:
+      'a pool with auto_pad SAME has ⌈input / stride⌉ results by the standard; it leaves dilations out of the pads, and in of the sizes',
+    applies: async (run) =>
+      some(run, (node) => /Pool$/.test(node.opType) && isSame(node) && numbers(node, 'dilations').some((d) => d > 1)),
+  },
+  {
+    name: 'QuantizeLinear without its type',
+    reason:
+      'its optimizations put a QuantizeLinear behind a MaxPool, a Reshape and their like, of s8 without zero point too: then that makes u8',
+    applies: async (run) =>
+      run.mode === 'all' && some(run, ({ opType, inputs }) => opType === 'DequantizeLinear' && !inputs[2]),
+  },
+  {
+    name: 'two quantizations made one',
+    reason:
+      'its optimizations make one of quantize, dequantize, quantize, dequantize, which rounds once; right with session.disable_double_qdq_remover',
+    applies: async (run) => run.mode === 'all' && again(run, { keepQdq: true }),
+  },
+  {
+    name: 'int16 pairs',
+    reason:
+      'without VNNI its kernels for an s8 operand add two products in int16, which saturates (ONNX Runtime #5849); right with session.x64quantprecision',
+    applies: async (run) => !hasVnni && again({ ...run, mode: 'all' }, { precise: true }),
+  },
+  {
+    name: 'int16 pairs (likely)',
+    reason: 'the same, of operators that session.x64quantprecision does not change',
+    applies: async (run) => !hasVnni && mayLeaveInt16(run),
+  },
+];
+
+export async function exceptionOf(run: Strayed): Promise<string | undefined> {
+  for (const { name, applies } of exceptions) if (await applies(run)) return name;
+  return undefined;
+}
