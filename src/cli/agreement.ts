@@ -22,7 +22,7 @@ import {
 } from '../ir/index.ts';
 import { leadsToStep } from '../passes/float_products.ts';
 import { type Difference, type Divergence, differenceWhere, indexOf, type Observed, sameType } from './compare.ts';
-import type { Engine } from './float_bounds.ts';
+import { type Engine, ofSum } from './float_bounds.ts';
 import { type Bounded, evaluateBounded } from './running_error.ts';
 
 /** What a side is to compute. */
@@ -61,9 +61,15 @@ export interface Agreement {
 export function agreement({ graph, engine, groups }: Meaning, feeds: Feeds, seen: Observed): Agreement {
   const specialized = specialize(graph, checkFeeds(graph, feeds));
   const values = new Map<ValueId, Bounded>(specialized.inputs.map((id) => [id, { tensor: feeds[id] }]));
+  const { order } = topologicalOrder(specialized);
   const ties: Ties[] = [];
   const outputs = new Set(specialized.outputs);
-  const { order } = topologicalOrder(specialized);
+  const products = new Map(
+    order.flatMap(({ op, operands, results }): [ValueId, number][] => {
+      const terms = operands[0] && specialized.values[operands[0]].type.shape.at(-1);
+      return op === 'nn.matmul' ? [[results[0], terms as number]] : [];
+    }),
+  );
   const lastRead = new Map(
     order.flatMap(({ operands }, at) => operands.flatMap((id) => (id ? [[id, at] as const] : []))),
   );
@@ -76,9 +82,13 @@ export function agreement({ graph, engine, groups }: Meaning, feeds: Feeds, seen
       continue;
     }
     const group = groups?.get(node.results[0]);
-    const operands = node.operands.map((id, i) => {
-      const value = id && (values.get(id) ?? { tensor: constantOf(specialized, id) as ITensor });
-      return value && group && i === 0 ? loosened(value, group.slack) : value;
+    const given = node.operands.map(
+      (id): Bounded | null => id && (values.get(id) ?? { tensor: constantOf(specialized, id) as ITensor }),
+    );
+    const slacks = engine === 'onnxruntime' ? slackOfBias(node, given, products) : [];
+    const operands = given.map((value, i) => {
+      const slack = (slacks[i] ?? 0) + ((i === 0 && group?.slack) || 0);
+      return value && slack > 0 ? loosened(value, slack) : value;
     });
     const isOnce = engine === 'compiled' && leadsToStep(specialized, node.results[0]);
     const results = evaluateBounded(node, operands, isOnce ? 'once' : engine);
@@ -94,6 +104,27 @@ export function agreement({ graph, engine, groups }: Meaning, feeds: Feeds, seen
     for (const id of node.operands) if (id && lastRead.get(id) === at && !outputs.has(id)) values.delete(id);
   }
   return { ties, unknown: unknown() };
+}
+
+/**
+ * ONNX Runtime makes one Gemm of a product and the bias that is added to it, and may begin the sums with the bias: each term
+ * is then rounded in units of the bias. One slack for each operand.
+ *
+ * @param products the terms of their sums
+ */
+function slackOfBias(
+  { op, operands }: Node,
+  given: readonly (Bounded | null)[],
+  products: ReadonlyMap<ValueId, number>,
+): readonly number[] {
+  if (op !== 'nn.add') return [];
+  return operands.map((id, i) => {
+    const terms = id && products.get(id);
+    const bias = given[1 - i]?.tensor;
+    if (!terms || bias?.dtype !== 'f32') return 0;
+    const largest = (bias.data as Float32Array).reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+    return Number.isFinite(largest) ? ofSum(terms) * largest : 0;
+  });
 }
 
 const placeOf = (graph: Graph, node: Node) => ({ node: node.id, location: node.loc, ir: printNode(graph, node) });

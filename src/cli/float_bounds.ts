@@ -11,12 +11,29 @@ import { type AnyOp, evaluateNode, findOp, type ITensor, isFloat, type Node, siz
  */
 export type Engine = 'compiled' | 'once' | 'onnxruntime';
 
-const u = 2 ** -24;
+export const u = 2 ** -24;
 
 export const ofSum = (terms: number): number => (4 + Math.sqrt(terms)) * u;
+/** The same of terms that are made of these factors: what is equal rounds alike, again and again, and nothing evens out. */
+export const ofSumOver = (terms: number, ...factors: readonly ITensor[]): number =>
+  factors.every(isOfOneSize) ? Math.max(ofSum(terms), terms * u) : ofSum(terms);
+
+/** Whether all elements but zeros have one magnitude. */
+function isOfOneSize({ data }: ITensor): boolean {
+  let size = 0;
+  for (const value of data as Float32Array) {
+    const magnitude = Math.abs(value);
+    if (magnitude !== 0 && size !== 0 && magnitude !== size) return false;
+    size ||= magnitude;
+  }
+  return true;
+}
+
 /** Softmax: an exponential of a few units, a sum and a quotient; below the least normal number results may be flushed to 0. */
 export const ofSoftmax = (terms: number): number => (16 + Math.sqrt(terms)) * u;
 export const LEAST_NORMAL = 2 ** -126;
+/** Below the least normal number a rounding is not relative. */
+export const LEAST_NUMBER = 2 ** -149;
 /** Functions that ONNX Runtime approximates (numerics/README.md), of max(1, |y|). The compiled model has them exactly. */
 const OF_FUNCTION = 16 * u;
 /** A quotient that is rounded once more, relative. */
@@ -32,6 +49,10 @@ const sums: ReadonlySet<string> = new Set([
   'nn.global_average_pool',
   'nn.cumsum',
 ]);
+/** Sums of terms of one sign, each of which ONNX Runtime adds to one sum: what is equal rounds alike, so that nothing evens out. */
+const sumsOfOneSign: ReadonlySet<string> = new Set(
+  ['l1', 'l2', 'sum_square', 'log_sum', 'log_sum_exp'].map((name) => `nn.reduce_${name}`),
+);
 /** Rounded nowhere, or step by step as ONNX Runtime does. */
 const exact: ReadonlySet<string> = new Set([
   ...['relu', 'leaky_relu', 'prelu', 'clip', 'min', 'max', 'abs', 'neg', 'sign', 'floor', 'ceil', 'round', 'where'].map(
@@ -74,10 +95,14 @@ export function roundingOf(
   if (sums.has(node.op)) {
     const [x] = operands as readonly ITensor[];
     const magnitudes = evaluateNode(node, [magnitude(x), ...operands.slice(1)])[0].data as Float64Array;
-    const factor = ofSum(Math.max(1, termsOf(node, x, y)));
+    const factor = ofSumOver(Math.max(1, termsOf(node, x, y)), x);
     return magnitudes.map((m) => factor * m);
   }
   if (exact.has(node.op) || isMovement(node) || engine !== 'onnxruntime') return undefined;
+  if (sumsOfOneSign.has(node.op)) {
+    const terms = termsOf(node, operands[0] as ITensor, y);
+    return each((v) => (terms * u + OF_FUNCTION) * (/log/.test(node.op) ? Math.max(1, v) : v));
+  }
   return each((v) => OF_FUNCTION * Math.max(1, v));
 }
 

@@ -10,6 +10,7 @@
  */
 import { constantOf, type Graph, type Node, nodesOf, type ValueId } from '../ir/index.ts';
 import type { CertificateEntry } from '../passes/certificate.ts';
+import { isMover } from '../passes/qdq/moved.ts';
 import type { Meaning } from './agreement.ts';
 
 const ROUNDINGS = 2 ** -14;
@@ -69,13 +70,20 @@ function scalesAt(graph: Graph, { op, operands }: Node): readonly number[] {
   return scales ? Array.from(scales as Float32Array) : [0];
 }
 
+/** What makes a value, in front of what a product takes along: transposes, pools and their like. */
+function unmoved(producers: ReadonlyMap<ValueId, Node>, id: ValueId | null): Node | undefined {
+  let node = id ? producers.get(id) : undefined;
+  while (node && (isMover(node) || node.op === 'nn.identity')) node = producers.get(node.operands[0] as ValueId);
+  return node;
+}
+
 /** Half a unit of the accumulator, where a bias is a float. */
 function biasMove(graph: Graph, producers: ReadonlyMap<ValueId, Node>, last: Node, product: Node): number {
   const added =
     last === product ? product.operands[2] : last.operands.find((id) => id && producers.get(id) !== product);
   if (!added || producers.get(added)?.op === 'qnn.dequantize') return 0;
   const units = product.operands.slice(0, 2).map((id) => {
-    const source = id ? producers.get(id) : undefined;
+    const source = unmoved(producers, id);
     return source ? Math.max(...scalesAt(graph, source)) : 0;
   });
   return (units[0] * units[1]) / 2;
@@ -84,7 +92,7 @@ function biasMove(graph: Graph, producers: ReadonlyMap<ValueId, Node>, last: Nod
 /** What half a step of eight bits for every float weight comes to, where the other factor is dequantized. */
 function weightsMove(graph: Graph, producers: ReadonlyMap<ValueId, Node>, { operands: [x, w] }: Node): number {
   const weights = constantOf(graph, w);
-  const source = x ? producers.get(x) : undefined;
+  const source = unmoved(producers, x);
   if (weights?.dtype !== 'f32' || source?.op !== 'qnn.dequantize') return 0;
   const integers = graph.values[source.operands[0] as ValueId].type.dtype;
   if (integers !== 'u8' && integers !== 's8') return 0;

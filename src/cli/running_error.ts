@@ -10,16 +10,18 @@ import {
   isIncreasing,
   isProduct,
   LEAST_NORMAL,
+  LEAST_NUMBER,
   largestInLane,
   magnitude,
   OF_ARITHMETIC,
   OF_QUOTIENT,
   ofSoftmax,
-  ofSum,
+  ofSumOver,
   opOf,
   productTerms,
   roundingOf,
 } from './float_bounds.ts';
+import { isNormalization, normalizationRounding } from './normalization_bounds.ts';
 
 /** A tensor, and where it is not exact its error: `error` of floats, from `low` to `high` of what is no float. */
 export interface Bounded {
@@ -70,6 +72,12 @@ function ownRounding(node: Node, operands: Operands, y: ITensor, engine: Engine)
     return Float64Array.from(y.data as Float32Array, (v) => OF_ARITHMETIC * Math.abs(v));
   if (isProduct(node)) return productRounding(node, operands, y);
   if (isSoftmax(node)) return softmaxRounding(node, y);
+  if (engine === 'onnxruntime' && isNormalization(node))
+    return normalizationRounding(
+      node,
+      operands.map((o) => o?.tensor ?? null),
+      y,
+    );
   return roundingOf(
     node,
     operands.map((o) => o?.tensor ?? null),
@@ -218,10 +226,11 @@ const productOf = (node: Node, bias: Bounded | null | undefined) => (p: ITensor,
 /** Σ a·b: of the sum, and of the addition of a bias. */
 function productRounding(node: Node, [a, b, bias]: Operands, y: ITensor): Float64Array {
   const [left, right] = [(a as Bounded).tensor, (b as Bounded).tensor];
-  const factor = ofSum(productTerms(node, left, right));
+  const terms = productTerms(node, left, right);
+  const factor = ofSumOver(terms, left, right);
   const values = y.data as Float32Array;
   return productOf(node, bias)(magnitude(left), magnitude(right)).map(
-    (m, i) => factor * m + 2 ** -23 * Math.abs(values[i]),
+    (m, i) => factor * m + 2 ** -23 * Math.abs(values[i]) + terms * LEAST_NUMBER,
   );
 }
 

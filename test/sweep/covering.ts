@@ -9,26 +9,73 @@ export type Choice<D extends Dimensions = Dimensions> = { readonly [K in keyof D
 /** Candidates that are made of each row; the one that covers most is kept. */
 const CANDIDATES = 6;
 
+/** Pairs of values of two dimensions that no row has yet. */
+class OpenPairs {
+  readonly #sizes: readonly number[];
+  /** Where the pairs of dimensions a < b begin, at a · dimensions + b. */
+  readonly #starts: Int32Array;
+  readonly #isOpen: Uint8Array;
+  readonly #order: Int32Array;
+  #tried = 0;
+
+  constructor(sizes: readonly number[], random: () => number) {
+    this.#sizes = sizes;
+    this.#starts = new Int32Array(sizes.length ** 2);
+    let count = 0;
+    for (let a = 0; a < sizes.length; a++)
+      for (let b = a + 1; b < sizes.length; b++) {
+        this.#starts[a * sizes.length + b] = count;
+        count += sizes[a] * sizes[b];
+      }
+    this.#isOpen = new Uint8Array(count).fill(1);
+    this.#order = Int32Array.from(shuffled(count, random));
+  }
+
+  #at(a: number, i: number, b: number, j: number): number {
+    return a < b
+      ? this.#starts[a * this.#sizes.length + b] + i * this.#sizes[b] + j
+      : this.#starts[b * this.#sizes.length + a] + j * this.#sizes[a] + i;
+  }
+  has = (a: number, i: number, b: number, j: number): boolean => this.#isOpen[this.#at(a, i, b, j)] === 1;
+
+  /** One of them as [a, i, b, j]; undefined when all are covered. */
+  next(): readonly number[] | undefined {
+    while (this.#tried < this.#order.length && !this.#isOpen[this.#order[this.#tried]]) this.#tried++;
+    if (this.#tried === this.#order.length) return undefined;
+    const at = this.#order[this.#tried];
+    for (let a = this.#sizes.length - 2; a >= 0; a--)
+      for (let b = this.#sizes.length - 1; b > a; b--) {
+        const start = this.#starts[a * this.#sizes.length + b];
+        if (at < start) continue;
+        return [a, Math.floor((at - start) / this.#sizes[b]), b, (at - start) % this.#sizes[b]];
+      }
+    return undefined;
+  }
+
+  /** How many of them a row has. */
+  count(row: readonly number[]): number {
+    let open = 0;
+    for (let a = 0; a < row.length; a++)
+      for (let b = a + 1; b < row.length; b++) open += this.#isOpen[this.#at(a, row[a], b, row[b])];
+    return open;
+  }
+  cover(row: readonly number[]): void {
+    for (let a = 0; a < row.length; a++)
+      for (let b = a + 1; b < row.length; b++) this.#isOpen[this.#at(a, row[a], b, row[b])] = 0;
+  }
+}
+
 /** Rows of positions in the dimensions, made greedily. The same for the same source of numbers. */
 export function coveringDesign(sizes: readonly number[], random: () => number): readonly (readonly number[])[] {
-  const open = new Set<string>();
-  const key = (a: number, i: number, b: number, j: number) => (a < b ? `${a} ${i} ${b} ${j}` : `${b} ${j} ${a} ${i}`);
-  for (let a = 0; a < sizes.length; a++)
-    for (let b = a + 1; b < sizes.length; b++)
-      for (let i = 0; i < sizes[a]; i++) for (let j = 0; j < sizes[b]; j++) open.add(key(a, i, b, j));
+  if (sizes.length === 1) return Array.from({ length: sizes[0] }, (_, i) => [i]);
+  const open = new OpenPairs(sizes, random);
   const rows: number[][] = [];
-  if (open.size === 0) return sizes.length === 1 ? Array.from({ length: sizes[0] }, (_, i) => [i]) : [[]];
-  const covered = (row: readonly number[]): string[] =>
-    row.flatMap((i, a) => row.slice(0, a).flatMap((j, b) => (open.has(key(a, i, b, j)) ? [key(a, i, b, j)] : [])));
-  const pairs = [...open];
-  const order = shuffled(pairs.length, random);
-  while (open.size > 0) {
-    while (!open.has(pairs[order[order.length - 1]])) order.pop();
-    const first = pairs[order[order.length - 1]].split(' ').map(Number);
-    const candidates = Array.from({ length: CANDIDATES }, () => candidate(sizes, first, (...at) => open.has(key(...at)), random));
-    const gains = candidates.map((row) => covered(row).length);
+  for (let first = open.next(); first !== undefined; first = open.next()) {
+    const from = first;
+    const candidates = Array.from({ length: CANDIDATES }, () => candidate(sizes, from, open, random));
+    const gains = candidates.map((row) => open.count(row));
     const best = candidates[gains.indexOf(Math.max(...gains))];
-    for (const pair of covered(best)) open.delete(pair);
+    open.cover(best);
     rows.push(best);
   }
   return rows;
@@ -38,7 +85,7 @@ export function coveringDesign(sizes: readonly number[], random: () => number): 
 function candidate(
   sizes: readonly number[],
   first: readonly number[],
-  isOpen: (a: number, i: number, b: number, j: number) => boolean,
+  open: OpenPairs,
   random: () => number,
 ): number[] {
   const row = Array<number>(sizes.length).fill(-1);
@@ -48,7 +95,8 @@ function candidate(
     if (row[a] >= 0) continue;
     let [most, best] = [-1, 0];
     for (const i of shuffled(sizes[a], random)) {
-      const gain = row.filter((j, b) => j >= 0 && isOpen(a, i, b, j)).length;
+      let gain = 0;
+      for (let b = 0; b < row.length; b++) if (row[b] >= 0 && open.has(a, i, b, row[b])) gain++;
       if (gain > most) [most, best] = [gain, i];
     }
     row[a] = best;

@@ -9,18 +9,21 @@
  * Outputs that are not equal, element for element, are right only where they follow from a float whose rounding errors leave the
  * choice (src/cli/agreement.ts), and such an integer may be one step off and no more.
  */
+
+import { agreement, type Meaning } from '../../src/cli/agreement.ts';
+import { compareOutputs, formatDifference, type Observed, observe, type Tensors } from '../../src/cli/compare.ts';
+import { groupsOf } from '../../src/cli/group_slack.ts';
+import { onnxRuntimeSide } from '../../src/cli/sides.ts';
 import { UnskewError } from '../../src/diagnostics/index.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
-import { agreement, type Meaning } from '../../src/cli/agreement.ts';
-import { compareOutputs, formatDifference, type Observed, type Tensors } from '../../src/cli/compare.ts';
-import { groupsOf } from '../../src/cli/group_slack.ts';
+import { openOnnx } from '../../src/importers/onnx/container/index.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type Graph, interpret, isFloat, nodesOf } from '../../src/ir/index.ts';
 import { toPublic } from '../../src/ir/tensor.ts';
-import { legalize, type LegalizeResult } from '../../src/passes/legalize.ts';
+import { type LegalizeResult, legalize } from '../../src/passes/legalize.ts';
 import { compileGraph, Model } from '../../src/runtime/compile.ts';
-import { zeroPointsLeft } from '../faults/zero_points.ts';
 import { toFeeds } from '../../src/runtime/feeds.ts';
+import { zeroPointsLeft } from '../faults/zero_points.ts';
 import { exceptionOf } from './exceptions.ts';
 import type { Feeds, Layer } from './net.ts';
 import { type Mode, modes, onnxRuntime, Refused } from './onnxruntime.ts';
@@ -41,31 +44,47 @@ export function imported(layer: Layer): Graph | Outcome {
   return guarded('meaning', () => importOnnx(layer.bytes));
 }
 
-const isOutcome = (value: unknown): value is Outcome => typeof value === 'object' && value !== null && 'verdict' in value;
+const isOutcome = (value: unknown): value is Outcome =>
+  typeof value === 'object' && value !== null && 'verdict' in value;
 
 /** A coded error is a refusal; anything else a difference, for nothing of ours may end so. */
 function guarded<T>(column: string, call: () => T): T | Outcome {
   try {
     return call();
   } catch (error) {
-    if (error instanceof UnskewError)
-      return { column, verdict: 'refused', code: error.code, why: error.message };
-    return { column, verdict: 'differs', why: `${error instanceof Error ? error.stack : error}` };
+    return failed(column, error);
   }
 }
 
+const failed = (column: string, error: unknown): Outcome =>
+  error instanceof UnskewError
+    ? { column, verdict: 'refused', code: error.code, why: error.message }
+    : { column, verdict: 'differs', why: `${error instanceof Error ? error.stack : error}` };
+
+interface Comparison {
+  readonly column: string;
+  readonly what: string;
+  readonly claim: () => Meaning;
+  readonly feeds: Feeds;
+  readonly expected: Tensors;
+  readonly found: Tensors;
+  /** The values along the way, where it tells them: one step there is one step, and not what follows of it. */
+  readonly observe?: () => Observed | Promise<Observed | undefined> | undefined;
+}
+
 /** Equal, a tie or a difference. */
-function compared(column: string, what: string, claim: () => Meaning, feeds: Feeds, expected: Tensors, found: Tensors): Outcome {
+async function compared({ column, what, claim, feeds, expected, found, observe }: Comparison): Promise<Outcome> {
   const outputs = compareOutputs(expected, found);
   if (outputs.length === 0) return { column, verdict: 'equal' };
   const [{ output, why, difference }] = outputs;
   const said = `${what}: ${output}: ${why ?? (difference && formatDifference(difference))}`;
   if (why !== undefined) return { column, verdict: 'differs', why: said };
-  const { engine } = claim();
+  const meaning = claim();
   const steps =
-    engine === 'compiled' &&
+    meaning.engine === 'compiled' &&
     outputs.some(({ output: name, difference: d }) => !isFloat(expected[name].dtype) && d && d.largest > 1);
-  const { divergence } = agreement(claim(), feeds, new Map(Object.entries(found)) as unknown as Observed);
+  const seen = (await observe?.()) ?? (new Map(Object.entries(found)) as unknown as Observed);
+  const { divergence } = agreement(meaning, feeds, seen);
   if (divergence || steps)
     return { column, verdict: 'differs', why: divergence ? `${said} (${formatDifference(divergence)})` : said };
   return { column, verdict: 'tie', why: said };
@@ -91,11 +110,12 @@ export async function judgeMeaning(layer: Layer): Promise<readonly Outcome[]> {
   if (isOutcome(written)) return [written];
   const meanings = guarded('meaning', () => layer.feeds.map((feeds) => interpret(graph, feeds)));
   if (isOutcome(meanings)) return [meanings];
-  const rewrites = guarded('meaning', () => judgeRewrites(layer, graph, legal, written, meanings));
-  const left = silentlyLeft(legal, written);
+  const rewrites = await judgeRewrites(layer, graph, legal, written, meanings).catch((error) => [
+    failed('meaning', error),
+  ]);
   return [
-    worstOf([...(isOutcome(rewrites) ? [rewrites] : rewrites), ...left]),
-    ...(await judgeOnnxRuntime(layer, graph, legal, written, meanings)),
+    worstOf([...rewrites, ...silentlyLeft(legal, written)]),
+    ...(await judgeOnnxRuntime(layer, graph, written, meanings)),
   ];
 }
 
@@ -107,38 +127,41 @@ function silentlyLeft({ remaining }: LegalizeResult, written: Uint8Array): Outco
   return [{ column: 'meaning', verdict: 'differs', why }];
 }
 
-function judgeRewrites(
-  layer: Layer,
-  graph: Graph,
-  legal: LegalizeResult,
-  written: Uint8Array,
-  meanings: readonly Tensors[],
-): Outcome[] {
-  const again = importOnnx(written);
-  return layer.feeds.flatMap((feeds, run) => {
-    const quantized = interpret(legal.quantized, feeds);
-    const claim = (): Meaning => ({ graph, engine: 'compiled', groups: groupsOf(graph, legal.certificate.grouping) });
-    const exactly = (): Meaning => ({ graph: legal.quantized, engine: 'compiled' });
-    const corrected = interpret(legal.graph, feeds);
-    return [
-      compared('meaning', 'quantized', claim, feeds, meanings[run], quantized),
-      compared('meaning', 'corrected', exactly, feeds, quantized, corrected),
-      compared('meaning', 'written', claim, feeds, meanings[run], namesOf(graph, interpret(again, feeds))),
-    ];
-  });
-}
-
-async function judgeOnnxRuntime(
-  layer: Layer,
+async function judgeRewrites(
+  { feeds: runs }: Layer,
   graph: Graph,
   legal: LegalizeResult,
   written: Uint8Array,
   meanings: readonly Tensors[],
 ): Promise<Outcome[]> {
+  const again = importOnnx(written);
+  const claim = (): Meaning => ({ graph, engine: 'compiled', groups: groupsOf(graph, groupingOf(graph)) });
+  const exactly = (): Meaning => ({ graph: legal.quantized, engine: 'compiled' });
+  const outcomes: Outcome[] = [];
+  for (const [run, feeds] of runs.entries()) {
+    const step = async (what: string, means: () => Meaning, expected: Tensors, made: Graph): Promise<Tensors> => {
+      const found = namesOf(graph, interpret(made, feeds));
+      const told = () => observe(made, feeds);
+      outcomes.push(await compared({ column: 'meaning', what, claim: means, feeds, expected, found, observe: told }));
+      return found;
+    };
+    const quantized = await step('quantized', claim, meanings[run], legal.quantized);
+    await step('corrected', exactly, quantized, legal.graph);
+    await step('written', claim, meanings[run], again);
+  }
+  return outcomes;
+}
+
+async function judgeOnnxRuntime(
+  layer: Layer,
+  graph: Graph,
+  written: Uint8Array,
+  meanings: readonly Tensors[],
+): Promise<Outcome[]> {
   const pairs: (readonly [Outcome, Outcome])[] = [];
   for (const mode of modes) {
-    const original = await inOnnxRuntime(layer, graph, legal, { what: 'the file', bytes: layer.bytes, mode }, meanings);
-    const own = await inOnnxRuntime(layer, graph, legal, { what: 'the written file', bytes: written, mode }, meanings);
+    const original = await inOnnxRuntime(layer, graph, { what: 'the file', bytes: layer.bytes, mode }, meanings);
+    const own = await inOnnxRuntime(layer, graph, { what: 'the written file', bytes: written, mode }, meanings);
     const isLost = own.verdict === 'refused' && original.verdict !== 'refused';
     pairs.push([original, isLost ? { ...own, verdict: 'differs', why: `it runs the file, but: ${own.why}` } : own]);
   }
@@ -147,6 +170,9 @@ async function judgeOnnxRuntime(
     { ...worstOf(pairs.map(([, own]) => own)), column: 'written' },
   ];
 }
+
+/** What may be computed as a group, also where nothing had to be corrected. */
+const groupingOf = (graph: Graph) => legalize(graph, { target: 'onednn', verify: false }).certificate.grouping;
 
 interface Ran {
   readonly what: string;
@@ -157,22 +183,30 @@ interface Ran {
 async function inOnnxRuntime(
   layer: Layer,
   graph: Graph,
-  { certificate: { grouping } }: LegalizeResult,
   { what, bytes, mode }: Ran,
   meanings: readonly Tensors[],
 ): Promise<Outcome> {
   const column = 'onnxruntime';
   try {
-    const claim = (): Meaning => ({ graph, engine: 'onnxruntime', groups: groupsOf(graph, grouping) });
-    const judged = (found: readonly Tensors[]): Outcome =>
-      worstOf(
-        layer.feeds.map((feeds, run) =>
-          compared(column, `${what}, ${mode}`, claim, feeds, meanings[run], namesOf(graph, found[run])),
-        ),
+    const claim = (): Meaning => ({ graph, engine: 'onnxruntime', groups: groupsOf(graph, groupingOf(graph)) });
+    const judged = async (found: readonly Tensors[], isOwn = false): Promise<Outcome> => {
+      const outcomes = layer.feeds.map((feeds, run) =>
+        compared({
+          column,
+          what: `${what}, ${mode}`,
+          claim,
+          feeds,
+          expected: meanings[run],
+          found: namesOf(graph, found[run]),
+          ...(isOwn && { observe: () => observedIn(bytes, feeds, mode) }),
+        }),
       );
-    const outcome = judged(await onnxRuntime(bytes, layer.feeds, mode));
+      return worstOf(await Promise.all(outcomes));
+    };
+    const outcome = await judged(await onnxRuntime(bytes, layer.feeds, mode), true);
     if (outcome.verdict !== 'differs') return outcome;
-    const isRight = (found: readonly Tensors[]) => found.length > 0 && judged(found).verdict !== 'differs';
+    const isRight = async (found: readonly Tensors[]) =>
+      found.length > 0 && (await judged(found)).verdict !== 'differs';
     const exception = await exceptionOf({ layer, bytes, mode, graph, isRight });
     return exception ? { ...outcome, verdict: 'excepted', code: exception } : outcome;
   } catch (error) {
@@ -181,25 +215,39 @@ async function inOnnxRuntime(
   }
 }
 
+/** Integers along the way, of models that have any. */
+async function observedIn(bytes: Uint8Array, feeds: Feeds, mode: Mode): Promise<Observed | undefined> {
+  const quantizes = openOnnx(bytes).graph.nodes.filter(({ opType }) => opType === 'QuantizeLinear');
+  if (quantizes.length < 2) return undefined;
+  const options = { threads: 1, graphOptimizationLevel: mode } as const;
+  const side = await onnxRuntimeSide(bytes, mode, options, importOnnx(bytes));
+  try {
+    return await side.observe?.(feeds);
+  } finally {
+    await side.dispose();
+  }
+}
+
 /** The layer compiled, on the instruction set of this process. */
-export function judgeCompiled(layer: Layer, isa: string): Outcome {
+export async function judgeCompiled(layer: Layer, isa: string): Promise<Outcome> {
   const graph = imported(layer);
   if (isOutcome(graph)) return { ...graph, column: isa };
-  const outcome = guarded(isa, () => {
+  try {
     const compiled = compileGraph(graph, { threads: layer.threads, strategy: layer.strategy });
     const model = new Model(compiled, { threads: layer.threads });
     try {
       const claim = (): Meaning => ({ graph: compiled.quantized, engine: 'compiled' });
-      return worstOf(
-        layer.feeds.map((feeds) => {
-          const given = Object.fromEntries(Object.entries(feeds).map(([name, t]) => [name, toPublic(t)]));
-          const found = toFeeds(model.runSync(given));
-          return compared(isa, 'compiled', claim, feeds, interpret(compiled.quantized, feeds), found);
-        }),
-      );
+      const outcomes: Outcome[] = [];
+      for (const feeds of layer.feeds) {
+        const given = Object.fromEntries(Object.entries(feeds).map(([name, t]) => [name, toPublic(t)]));
+        const [expected, found] = [interpret(compiled.quantized, feeds), toFeeds(model.runSync(given))];
+        outcomes.push(await compared({ column: isa, what: 'compiled', claim, feeds, expected, found }));
+      }
+      return worstOf(outcomes);
     } finally {
       model.dispose();
     }
-  });
-  return outcome;
+  } catch (error) {
+    return failed(isa, error);
+  }
 }

@@ -47,8 +47,11 @@ function whole(text: string, what: string): number {
 
 const found = (words: string): Kind[] => {
   const exact = kinds.filter(({ name }) => name === words);
-  const chosen = exact.length > 0 ? exact : kinds.filter(({ name }) => name.toLowerCase().includes(words.toLowerCase()));
-  return chosen.length > 0 ? chosen : refuse(`there is no kind '${words}'; kinds: ${kinds.map((k) => k.name).join(', ')}`);
+  const chosen =
+    exact.length > 0 ? exact : kinds.filter(({ name }) => name.toLowerCase().includes(words.toLowerCase()));
+  return chosen.length > 0
+    ? chosen
+    : refuse(`there is no kind '${words}'; kinds: ${kinds.map((k) => k.name).join(', ')}`);
 };
 
 const replayed = values.replay?.match(/^(.*):(\d+)$/);
@@ -59,7 +62,8 @@ const layers = replayed ? 1 : whole(positionals[0] ?? '2000', 'the number of lay
 const each = Math.ceil(layers / chosen.length);
 
 const names = values.isa ?? Object.keys(isas);
-for (const name of names) if (!(name in isas)) refuse(`there is no instruction set '${name}': ${Object.keys(isas).join(', ')}`);
+for (const name of names)
+  if (!(name in isas)) refuse(`there is no instruction set '${name}': ${Object.keys(isas).join(', ')}`);
 const sweeper = await Sweeper.start(names);
 for (const reason of sweeper.absent) console.error(reason);
 
@@ -86,7 +90,15 @@ await sweeper.stop();
 const minutes = (Date.now() - began) / 60_000;
 const total = done;
 if (values.json) {
-  console.log(JSON.stringify({ layers: total, first, minutes, counts: [...counts].map(([kind, c]) => ({ kind, ...Object.fromEntries(c) })), failures }));
+  console.log(
+    JSON.stringify({
+      layers: total,
+      first,
+      minutes,
+      counts: [...counts].map(([kind, c]) => ({ kind, ...Object.fromEntries(c) })),
+      failures,
+    }),
+  );
 } else {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
   console.log(table(counts));
@@ -115,5 +127,6 @@ function progress(kind: string): void {
   const share = done / (each * chosen.length);
   const line = `${done} of ${each * chosen.length} layers, ${failures.length} differ, ${kind}`;
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`);
-  else if (done % 500 === 0) console.error(`${line}, ${((Date.now() - began) / 60_000).toFixed(1)} min, ${Math.round(share * 100)} %`);
+  else if (done % 500 === 0)
+    console.error(`${line}, ${((Date.now() - began) / 60_000).toFixed(1)} min, ${Math.round(share * 100)} %`);
 }

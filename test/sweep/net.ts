@@ -2,7 +2,13 @@
 import { type DType, dtypes, type ITensor, newArray, sizeOf, tensor } from '../../src/ir/index.ts';
 import type { Dim } from '../../src/ir/types.ts';
 import type { Strategy } from '../../src/passes/strategies.ts';
-import { type ModelAttr, type ModelInitializer, type ModelNode, type ModelTensor, writeModel } from '../support/onnx.ts';
+import {
+  type ModelAttr,
+  type ModelInitializer,
+  type ModelNode,
+  type ModelTensor,
+  writeModel,
+} from '../support/onnx.ts';
 import type { Choice } from './covering.ts';
 
 export type Eight = 'u8' | 's8';

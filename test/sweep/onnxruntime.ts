@@ -1,7 +1,7 @@
 /** ONNX Runtime, as it comes, on one thread. */
 import ort from 'onnxruntime-node';
-import { toPublic } from '../../src/ir/tensor.ts';
 import type { Tensors } from '../../src/cli/compare.ts';
+import { toPublic } from '../../src/ir/tensor.ts';
 import { toFeeds } from '../../src/runtime/feeds.ts';
 import type { Feeds } from './net.ts';
 

@@ -9,7 +9,14 @@ export const channels = [1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65
 export const zeroPoints = ['none', 'zero', 'low', 'middle', 'odd', 'high'] as const;
 export const contents = ['random', 'lowest', 'highest', 'alternating', 'bell', 'middle'] as const satisfies Contents[];
 /** Seven bits: ±64, which ONNX Runtime adds without saturating on every processor. */
-export const weightContents = ['seven bits', 'seven bits at its ends', 'random', 'lowest', 'highest', 'middle'] as const;
+export const weightContents = [
+  'seven bits',
+  'seven bits at its ends',
+  'random',
+  'lowest',
+  'highest',
+  'middle',
+] as const;
 export const strategies = ['auto', ...strategyNames] as readonly Strategy[];
 export const magnitudes = ['plain', 'power of two', 'tiny', 'huge'] as const;
 /** Where results lie in the range of their type. */

@@ -28,6 +28,15 @@ export function table(counts: Counts): string {
       return [i === 0 ? kind : '', column, sum, equal, tie || '', named('refused'), named('excepted'), differs || ''];
     }),
   );
-  const head = ['kind', 'engine', right('layers'), right('equal'), right('ties'), 'refused', 'excepted', right('differ')];
+  const head = [
+    'kind',
+    'engine',
+    right('layers'),
+    right('equal'),
+    right('ties'),
+    'refused',
+    'excepted',
+    right('differ'),
+  ];
   return formatTable(head, rows);
 }

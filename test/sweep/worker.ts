@@ -22,7 +22,7 @@ if (isa === 'sse41') loadAddon().setKernelIsa('scalar');
 process.on('message', async ({ kind, seed, what }: Job) => {
   const found = kinds.find(({ name }) => name === kind) as Kind;
   const layer = layerOf(found, seed);
-  const outcomes = what === 'meaning' ? await judgeMeaning(layer) : [judgeCompiled(layer, isa)];
+  const outcomes = what === 'meaning' ? await judgeMeaning(layer) : [await judgeCompiled(layer, isa)];
   process.send?.({ outcomes } satisfies Answer);
 });
 process.on('disconnect', () => process.exit());

@@ -42,6 +42,7 @@ export const movers: readonly AnyOp[] = [
   nnGlobalMaxPool,
 ];
 const moves: ReadonlySet<string> = new Set(movers.map(({ name }) => name));
+export const isMover = ({ op }: Pick<Node, 'op'>): boolean => moves.has(op);
 
 /** A mover of dequantized operands, all with the same scale and zero point. */
 export interface Moved<S extends Dequantized = Dequantized> {

@@ -2,7 +2,7 @@
 import { sizeOf, tensor } from '../../../src/ir/index.ts';
 import type { Choice } from '../covering.ts';
 import { defineKind, type Kind } from '../kind.ts';
-import type { Eight, Net, Quantization } from '../net.ts';
+import type { Net, Quantization } from '../net.ts';
 import {
   channels,
   contents,
@@ -60,8 +60,8 @@ interface Parts {
 }
 
 /** Multiplications that a layer may have: the interpreter has to do them as well. */
-const MOST = 150_000;
-const MOST_RESULTS = 12_000;
+const MOST = 60_000;
+const MOST_RESULTS = 6_000;
 
 function partsOf(net: Net, c: Drawn, { transposed = false } = {}): Parts {
   net.strategy = c.strategy;
@@ -96,9 +96,7 @@ function partsOf(net: Net, c: Drawn, { transposed = false } = {}): Parts {
     filters,
     terms,
     xDims: [window.batch, perGroup * group, ...window.space],
-    wDims: transposed
-      ? [perGroup * group, filtersOfGroup, ...window.kernel]
-      : [filters, perGroup, ...window.kernel],
+    wDims: transposed ? [perGroup * group, filtersOfGroup, ...window.kernel] : [filters, perGroup, ...window.kernel],
     x: { dtype: c.x, scales: [sx], zeros: zerosOf(c.x, c.zx) },
     w: { dtype: c.w, scales: sw, zeros: zw },
     y: { dtype: c.x, scales: [sy], zeros: zerosOf(c.x, c.zy) },
@@ -165,15 +163,25 @@ function qdq(net: Net, c: Drawn, op: 'Conv' | 'ConvTranspose', end: 'quantized' 
   const biasScales = count === 1 ? [units[0]] : units;
   const bias = p.bias && {
     small: () => net.dequantize(net.constant(tensor('s32', p.bias as number[], [p.filters])), integers(biasScales), 0),
-    large: () => net.floats((p.bias as number[]).map((b, o) => b * units[o]), [p.filters]),
+    large: () =>
+      net.floats(
+        (p.bias as number[]).map((b, o) => b * units[o]),
+        [p.filters],
+      ),
   };
-  const inputs = bias ? [source, weights, bias[c.bias === 'small' || c.bias === 'mixed' ? 'small' : 'large']()] : [source, weights];
+  const inputs = bias
+    ? [source, weights, bias[c.bias === 'small' || c.bias === 'mixed' ? 'small' : 'large']()]
+    : [source, weights];
   let y = net.op(op, inputs, attrsOf(p));
   if (c.relu) y = net.op('Relu', [y]);
   net.output(end === 'float' ? y : net.quantize(y, p.y), end === 'float' ? 'f32' : p.y.zeros ? c.x : 'u8');
 }
 
-const integers = (scales: readonly number[]): Quantization => ({ dtype: 's32', scales: scales.map(Math.fround), zeros: undefined });
+const integers = (scales: readonly number[]): Quantization => ({
+  dtype: 's32',
+  scales: scales.map(Math.fround),
+  zeros: undefined,
+});
 
 function convInteger(net: Net, c: Drawn, isDynamic: boolean): void {
   const p = partsOf(net, c);
@@ -188,10 +196,16 @@ function convInteger(net: Net, c: Drawn, isDynamic: boolean): void {
   const x = net.input('f32', p.xDims, c.data === 'random' ? { low: -3, high: 5 } : { low: 0, high: 2 });
   const [q, scale, zx] = net.several('DynamicQuantizeLinear', [x], 3);
   const sum = net.op('Cast', [net.op('ConvInteger', [q, w, zx, zw], attrsOf(p))], { to: 1 });
-  const factor = net.op('Mul', [scale, net.floats(p.w.scales, p.w.scales.length === 1 ? [] : [p.filters, ...p.window.kernel.map(() => 1)])]);
+  const factor = net.op('Mul', [
+    scale,
+    net.floats(p.w.scales, p.w.scales.length === 1 ? [] : [p.filters, ...p.window.kernel.map(() => 1)]),
+  ]);
   let y = net.op('Mul', [sum, factor]);
   if (p.bias) {
-    const b = net.floats(p.bias.map((v, o) => (v % 2000) * 0.01 + o), [1, p.filters, ...p.window.kernel.map(() => 1)]);
+    const b = net.floats(
+      p.bias.map((v, o) => (v % 2000) * 0.01 + o),
+      [1, p.filters, ...p.window.kernel.map(() => 1)],
+    );
     y = net.op('Add', [y, b]);
   }
   net.output(y, 'f32');

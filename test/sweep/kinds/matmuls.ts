@@ -86,7 +86,11 @@ function partsOf(net: Net, c: Drawn, { flat = false, byRow = false } = {}): Part
   const zeroByRow = byRow && c.zx === 'by row' && isByRow(c);
   return {
     aDims: [...left, rows, c.terms],
-    bDims: [...(c.second === 'computed' ? right : right.map((d) => (typeof d === 'string' ? 1 : d))), c.terms, c.columns],
+    bDims: [
+      ...(c.second === 'computed' ? right : right.map((d) => (typeof d === 'string' ? 1 : d))),
+      c.terms,
+      c.columns,
+    ],
     rows: c.rows,
     columns: c.columns,
     a: {
@@ -109,7 +113,9 @@ const spreadOver = (dtype: 'u8' | 's8', count: number): readonly number[] =>
 
 const zerosOfColumns = ({ zw, w, perColumn, columns }: Drawn): readonly number[] | undefined => {
   if (zw === 'different by column') return spreadOver(w, columns);
-  return zw === 'by column' ? Array<number>(columns).fill(zeroPointOf(w, 'odd')) : zerosOf(w, zw, perColumn ? columns : 1);
+  return zw === 'by column'
+    ? Array<number>(columns).fill(zeroPointOf(w, 'odd'))
+    : zerosOf(w, zw, perColumn ? columns : 1);
 };
 
 const biasOf = (net: Net, which: 'small' | 'large' | 'very large', columns: number, spread: number) =>
@@ -154,7 +160,18 @@ function dynamicMatMul(net: Net, c: Drawn): void {
   const [q, scale, zx] = net.several('DynamicQuantizeLinear', [x], 3);
   const sum = net.op('Cast', [net.op('MatMulInteger', [q, b, zx, net.parameters(p.b)[1]])], { to: 1 });
   const y = net.op('Mul', [sum, net.op('Mul', [scale, net.floats(p.b.scales)])]);
-  net.output(p.bias ? net.op('Add', [y, net.floats(p.bias.map((v) => (v % 3000) / 100), [p.columns])]) : y, 'f32');
+  net.output(
+    p.bias
+      ? net.op('Add', [
+          y,
+          net.floats(
+            p.bias.map((v) => (v % 3000) / 100),
+            [p.columns],
+          ),
+        ])
+      : y,
+    'f32',
+  );
 }
 
 function qdqMatMul(net: Net, c: Drawn, end: 'quantized' | 'float'): void {
@@ -162,7 +179,14 @@ function qdqMatMul(net: Net, c: Drawn, end: 'quantized' | 'float'): void {
   const [a, b] = operandsOf(net, c, p);
   const [x, w] = [net.dequantize(a, p.a), net.dequantize(b, evened(p.b), p.bDims.length - 1)];
   let y = net.op('MatMul', [x, w]);
-  if (p.bias) y = net.op('Add', [y, net.floats(p.bias.map((v, o) => v * unitOf(p, o)), [p.columns])]);
+  if (p.bias)
+    y = net.op('Add', [
+      y,
+      net.floats(
+        p.bias.map((v, o) => v * unitOf(p, o)),
+        [p.columns],
+      ),
+    ]);
   net.output(end === 'float' ? y : net.quantize(y, p.y), end === 'float' ? 'f32' : p.y.zeros ? c.y : 'u8');
 }
 
@@ -172,7 +196,13 @@ function qdqGemm(net: Net, c: Drawn): void {
   const isSecond = c.transposed === 'second' || c.transposed === 'both';
   const [x, w] = [net.dequantize(a, p.a), net.dequantize(b, evened(p.b), isSecond ? 0 : 1)];
   const units = Array.from({ length: p.b.scales.length }, (_, o) => unitOf(p, o));
-  const bias = p.bias && net.dequantize(net.constant(tensor('s32', p.bias, [p.columns])), { dtype: 's32', scales: units, zeros: undefined }, 0);
+  const bias =
+    p.bias &&
+    net.dequantize(
+      net.constant(tensor('s32', p.bias, [p.columns])),
+      { dtype: 's32', scales: units, zeros: undefined },
+      0,
+    );
   const attrs = {
     ...(c.alpha !== 1 && { alpha: { f: c.alpha } }),
     ...((c.transposed === 'first' || c.transposed === 'both') && { transA: 1 }),
@@ -182,8 +212,7 @@ function qdqGemm(net: Net, c: Drawn): void {
   net.output(net.quantize(y, p.y), p.y.zeros ? c.y : 'u8');
 }
 
-const unitOf = (p: Parts, column: number): number =>
-  p.a.scales[0] * p.b.scales[p.b.scales.length === 1 ? 0 : column];
+const unitOf = (p: Parts, column: number): number => p.a.scales[0] * p.b.scales[p.b.scales.length === 1 ? 0 : column];
 
 /** Scales and zero points in the same number, as one DequantizeLinear has them. */
 function evened({ dtype, scales, zeros }: Quantization): Quantization {
@@ -210,7 +239,14 @@ function matMulIntegerToFloat(net: Net, c: Drawn): void {
   const p = partsOf(net, c);
   const [a, b] = operandsOf(net, c, p);
   const [pa, pb] = [net.parameters(p.a), net.parameters(evened(p.b))];
-  const bias = p.bias ? [net.floats(p.bias.map((v) => v / 100), [p.columns])] : [];
+  const bias = p.bias
+    ? [
+        net.floats(
+          p.bias.map((v) => v / 100),
+          [p.columns],
+        ),
+      ]
+    : [];
   const inputs = [a, b, pa[0], pb[0], pa[1], pb[1], ...bias];
   net.output(net.op('MatMulIntegerToFloat', inputs, {}, 'com.microsoft'), 'f32');
 }
@@ -219,8 +255,18 @@ function dynamicQuantizeMatMul(net: Net, c: Drawn): void {
   const p = partsOf(net, c);
   const a = net.input('f32', p.aDims, c.data === 'highest' ? { low: 1, high: 2 } : { low: -3, high: 5 });
   const b = net.constant(net.filled(c.w, p.bDims as number[], weightsOf(c.w, c.weights, net)));
-  const bias = p.bias ? [net.floats(p.bias.map((v) => v / 100), [p.columns])] : [];
-  net.output(net.op('DynamicQuantizeMatMul', [a, b, ...net.parameters(evened(p.b)), ...bias], {}, 'com.microsoft'), 'f32');
+  const bias = p.bias
+    ? [
+        net.floats(
+          p.bias.map((v) => v / 100),
+          [p.columns],
+        ),
+      ]
+    : [];
+  net.output(
+    net.op('DynamicQuantizeMatMul', [a, b, ...net.parameters(evened(p.b)), ...bias], {}, 'com.microsoft'),
+    'f32',
+  );
 }
 
 const kind = (name: string, build: (net: Net, c: Drawn) => void): Kind => defineKind({ name, dimensions, build });

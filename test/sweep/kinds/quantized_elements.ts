@@ -115,13 +115,14 @@ const concat = defineKind({
     const batch = c.axis === 0 ? 2 : outer(net, c.open, 2);
     const inputs = Array.from({ length: c.parts }, (_, i) => {
       const dims = [batch, 4, c.length].map((d, axis) => (axis === (c.axis + 3) % 3 ? (d as number) + i : d));
-      const x = quantized(c.dtype, Math.fround(y.scales[0] * (c.alike ? 1 : c.ratio * (1 + i))), c.zx === 'none' ? 'odd' : c.zx);
+      const x = quantized(
+        c.dtype,
+        Math.fround(y.scales[0] * (c.alike ? 1 : c.ratio * (1 + i))),
+        c.zx === 'none' ? 'odd' : c.zx,
+      );
       return [net.input(c.dtype, dims, c.data), ...net.parameters(c.alike ? { ...x, zeros: y.zeros } : x)];
     });
-    net.output(
-      net.op('QLinearConcat', [...net.parameters(y), ...inputs.flat()], { axis: c.axis }, microsoft),
-      c.dtype,
-    );
+    net.output(net.op('QLinearConcat', [...net.parameters(y), ...inputs.flat()], { axis: c.axis }, microsoft), c.dtype);
   },
 });
 
@@ -155,7 +156,13 @@ const globalAveragePool = defineKind({
 
 const where = defineKind({
   name: 'QLinearWhere',
-  dimensions: { ...shared, zb: zeroPoints, second: ['same', 'scalar', 'rows'], condition: ['same', 'rows'], length: sizes },
+  dimensions: {
+    ...shared,
+    zb: zeroPoints,
+    second: ['same', 'scalar', 'rows'],
+    condition: ['same', 'rows'],
+    length: sizes,
+  },
   build(net, c) {
     const given = (zero: (typeof zeroPoints)[number]) => (zero === 'none' ? 'zero' : zero);
     const z = quantized(c.dtype, scaleOf(net, c.scales), given(c.zy));

@@ -1,0 +1,69 @@
+/** What ONNX Runtime rounds lies within the bounds that are declared of it, where roundings conspire too. */
+import { describe, expect, it } from 'vitest';
+import { agreement } from '../../../src/cli/agreement.ts';
+import type { Observed } from '../../../src/cli/compare.ts';
+import { importOnnx } from '../../../src/importers/onnx/import.ts';
+import { type ITensor, sizeOf, tensor } from '../../../src/ir/index.ts';
+import { type ModelInitializer, type ModelNode, writeModel } from '../../support/onnx.ts';
+import { runOnnx } from '../onnx_export/support.ts';
+
+interface Sum {
+  readonly nodes: readonly ModelNode[];
+  readonly initializers?: readonly ModelInitializer[];
+  readonly x: ITensor;
+}
+
+const filled = (shape: readonly number[], value: (i: number) => number): ITensor =>
+  tensor(
+    'f32',
+    Array.from({ length: sizeOf(shape) }, (_, i) => value(i)),
+    shape,
+  );
+const reduced = (op: string, value: (i: number) => number): Sum => ({
+  nodes: [{ op, inputs: ['x'], outputs: ['y'], attrs: { keepdims: 0 } }],
+  x: filled([1800], value),
+});
+const equal = () => 2.4353;
+const alternating = (i: number) => (i % 2 === 0 ? 0 : -5.0627e9);
+
+const sums: Readonly<Record<string, Sum>> = {
+  'a bias that is large beside the product': {
+    nodes: [
+      { op: 'MatMul', inputs: ['x', 'w'], outputs: ['p'] },
+      { op: 'Add', inputs: ['p', 'b'], outputs: ['y'] },
+    ],
+    initializers: [
+      { name: 'w', tensor: filled([31, 17], (i) => Math.sin(i) * 3) },
+      { name: 'b', tensor: filled([17], (i) => Math.cos(i) * 3e5) },
+    ],
+    x: filled([1, 31], (i) => Math.sin(i * 7) * 2),
+  },
+  ...Object.fromEntries(
+    ['ReduceSum', 'ReduceL1', 'ReduceL2', 'ReduceSumSquare', 'ReduceLogSum'].flatMap((op) => [
+      [`${op} of equal terms`, reduced(op, equal)],
+      ...(op === 'ReduceLogSum' ? [] : [[`${op} of zeros and equal terms`, reduced(op, alternating)]]),
+    ]),
+  ),
+};
+
+describe.each(Object.entries(sums))('%s', (_name, { nodes, initializers = [], x }) => {
+  const model = writeModel({
+    nodes,
+    initializers,
+    inputs: [{ name: 'x', type: 'float32', dims: x.shape }],
+    outputs: [{ name: 'y', type: 'float32' }],
+  });
+  const seen = (y: ITensor) =>
+    agreement({ graph: importOnnx(model), engine: 'onnxruntime' }, { x }, new Map([['y', y]]) as unknown as Observed);
+
+  it.each(['disabled', 'all'] as const)('is what onnxruntime may compute, optimizations %s', async (mode) => {
+    const { y } = await runOnnx(model, { x }, mode);
+    expect(seen(y).divergence).toBeUndefined();
+  });
+
+  it('is not anything', async () => {
+    const { y } = await runOnnx(model, { x });
+    const off = { ...y, data: (y.data as Float32Array).map((v) => v * 1.001) } as ITensor;
+    expect(seen(off).divergence).toBeDefined();
+  });
+});
