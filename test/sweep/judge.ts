@@ -61,7 +61,7 @@ const failed = (column: string, error: unknown): Outcome =>
     ? { column, verdict: 'refused', code: error.code, why: error.message }
     : { column, verdict: 'differs', why: `${error instanceof Error ? error.stack : error}` };
 
-interface Comparison {
+export interface Comparison {
   readonly column: string;
   readonly what: string;
   readonly claim: () => Meaning;
@@ -73,7 +73,7 @@ interface Comparison {
 }
 
 /** Equal, a tie or a difference. */
-async function compared({ column, what, claim, feeds, expected, found, observe }: Comparison): Promise<Outcome> {
+export async function compared({ column, what, claim, feeds, expected, found, observe }: Comparison): Promise<Outcome> {
   const outputs = compareOutputs(expected, found);
   if (outputs.length === 0) return { column, verdict: 'equal' };
   const [{ output, why, difference }] = outputs;

@@ -18,15 +18,15 @@ export function defineKind<const D extends Dimensions>(kind: {
 
 const designs = new Map<string, readonly (readonly number[])[]>();
 
-/** Of how many layers the covering design of a kind consists. */
-export const designOf = (kind: Kind): readonly (readonly number[])[] => {
-  const known = designs.get(kind.name);
+/** The rows of the covering design of a kind, as positions in its dimensions. Kinds of the same dimensions have the same. */
+export function designOf({ dimensions }: Kind): readonly (readonly number[])[] {
+  const sizes = Object.values(dimensions).map((values) => values.length);
+  const known = designs.get(`${sizes}`);
   if (known) return known;
-  const sizes = Object.values(kind.dimensions).map((values) => values.length);
-  const design = coveringDesign(sizes, numbersFrom(hashOf(kind.name)));
-  designs.set(kind.name, design);
+  const design = coveringDesign(sizes, numbersFrom(sizes.length));
+  designs.set(`${sizes}`, design);
   return design;
-};
+}
 
 const hashOf = (text: string): number => [...text].reduce((h, c) => Math.imul(h ^ c.charCodeAt(0), 0x01000193), 7);
 
