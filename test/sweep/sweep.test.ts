@@ -37,7 +37,8 @@ describe('the judge', () => {
   const graph = importOnnx(layer.bytes);
   const [feeds] = layer.feeds;
   const expected = interpret(graph, feeds);
-  const off = (y: ITensor, by: number): ITensor => ({ ...y, data: y.data.map((v: number) => v + by) }) as ITensor;
+  const off = (y: ITensor, by: number): ITensor =>
+    ({ ...y, data: (y.data as Uint8Array).map((v) => v + by) }) as ITensor;
   const judged = (by: number) =>
     compared({
       column: '',
