@@ -9,10 +9,10 @@
  * Other hard links of a file that is replaced keep the old contents: that is what replacing a whole means.
  */
 import { accessSync, chmodSync, chownSync, closeSync, constants, fsync, openSync, type Stats, write } from 'node:fs';
-import { lstat, mkdir, open, readFile, readlink, realpath, rename, stat } from 'node:fs/promises';
+import { lstat, open, readFile, readlink, realpath, rename } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { fail, systemHint, systemReason } from '../diagnostics/index.ts';
+import { fail, makeFolder, systemHint, systemReason } from '../diagnostics/index.ts';
 import { openBeside } from '../runtime/beside.ts';
 
 /** Where a path leads. */
@@ -42,7 +42,7 @@ async function follow(path: string): Promise<Place> {
   if (path.endsWith('/')) throw systemError('EISDIR');
   let at = resolve(path);
   for (let links = 0; links < MOST_LINKS; links++) {
-    await makeFolder(dirname(at));
+    makeFolder(dirname(at));
     const folder = await realpath(dirname(at));
     at = join(folder, basename(at));
     const found = await orNothing(lstat(at));
@@ -59,21 +59,6 @@ async function follow(path: string): Promise<Place> {
     return found.isFile() ? { kind: 'file', path: at, now: found } : { kind: 'through', path: at };
   }
   throw systemError('ELOOP');
-}
-
-/**
- * The folder and those around it. Not `mkdir` of Node with `recursive`, which never ends where a folder cannot be made in one
- * that exists (/proc).
- */
-async function makeFolder(folder: string): Promise<void> {
-  const found = await orNothing(stat(folder));
-  if (found?.isDirectory()) return;
-  if (found !== undefined) throw systemError('ENOTDIR');
-  const parent = dirname(folder);
-  if (parent !== folder) await makeFolder(parent);
-  await mkdir(folder).catch((error) => {
-    if (error.code !== 'EEXIST') throw error; // somebody else was faster
-  });
 }
 
 async function replace(path: string, contents: Uint8Array, now: Stats | undefined): Promise<void> {

@@ -1,6 +1,7 @@
 export { closest } from './closest.ts';
 export * from './diagnostic.ts';
 export { formatBytes } from './format_bytes.ts';
+export { makeFolder } from './make_folder.ts';
 export { checkOptions, type OptionNames } from './options.ts';
 export { writeReproducer } from './reproducer.ts';
 export { systemHint, systemReason } from './system_error.ts';

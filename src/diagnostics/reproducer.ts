@@ -1,7 +1,8 @@
 /** What an internal fault leaves behind: written where it can be, and never a fault of its own. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeFolder } from './make_folder.ts';
 
 /**
  * Writes a file into the folder, or into one for temporary files where that is not possible.
@@ -14,7 +15,7 @@ export function writeReproducer(folder: string, name: string, contents: (path: s
     const path = join(place, name);
     let isOurs = false;
     try {
-      mkdirSync(place, { recursive: true });
+      makeFolder(place);
       writeFileSync(path, '', { flag: 'wx' });
       isOurs = true;
       writeFileSync(path, contents(path));

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { OneDnnBinding, OneDnnVersion } from '../codegen/onednn/binding.ts';
 import { fail, UnskewError } from '../diagnostics/index.ts';
 import { addonFault } from './addon_seal.ts';
+import { truncatedOneDnn } from './onednn_library.ts';
 
 /** The folder of the package; the same from src/ and from dist/. */
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -55,6 +56,9 @@ function load(path: string): OneDnnBinding {
   const fault = addonFault(path, root);
   if (fault !== undefined)
     return fail('U5001', `the native addon ${fault}`, { file: path }, `run ${setup}, which builds it; ${without}`);
+  const truncated = truncatedOneDnn(path);
+  if (truncated !== undefined)
+    return fail('U5001', 'the library of oneDNN is truncated', { file: truncated }, `install it again; ${without}`);
   let binding: OneDnnBinding;
   try {
     binding = createRequire(import.meta.url)(path) as OneDnnBinding;
@@ -92,7 +96,7 @@ const isEnough = (found: OneDnnVersion, needed: OneDnnVersion): boolean =>
 const shown = ({ major, minor, patch }: OneDnnVersion): string => `${major}.${minor}.${patch}`;
 
 function hintFor(cause: string, setup: string): string {
-  if (/libdnnl/.test(cause)) {
+  if (/libdnnl|dnnl_/.test(cause)) {
     return `oneDNN (libdnnl) is missing, or is not the version the addon was built against: run ${setup}, which installs it and builds the addon against it; ${without}`;
   }
   if (/GLIBC|GLIBCXX|libgomp|libstdc\+\+/.test(cause)) {

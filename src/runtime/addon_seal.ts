@@ -64,15 +64,15 @@ function unsealed(file: Buffer): string {
   if (file.length === 0) return 'is an empty file';
   const isElf = file.subarray(0, 4).toString('latin1') === '\x7fELF';
   if (!isElf) return 'is not a native addon at all';
-  return sectionsEnd(file) > file.length
+  return isCut(file, file.length)
     ? 'is truncated'
     : 'is not of this version of unskew, or not of unskew: it has no mark of its build';
 }
 
-/** The table of sections is the last part of a library (ELF, 64 bits). */
-function sectionsEnd(file: Buffer): number {
-  if (file.length < 64) return Number.POSITIVE_INFINITY;
-  return Number(file.readBigUInt64LE(0x28)) + file.readUInt16LE(0x3a) * file.readUInt16LE(0x3c);
+/** Whether a library (ELF, 64 bits) of that size ends before its last part, the table of sections. */
+export function isCut(start: Buffer, size: number): boolean {
+  if (start.length < 64) return true;
+  return Number(start.readBigUInt64LE(0x28)) + start.readUInt16LE(0x3a) * start.readUInt16LE(0x3c) > size;
 }
 
 /** As `native/seal.cmake` computes it. */

@@ -4,10 +4,11 @@
  * decides about speed alone.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { cpus, homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
+import { makeFolder } from '../diagnostics/index.ts';
 import type { LayerClass } from '../passes/cost/layer_class.ts';
 import { type CostRow, distanceOf } from '../passes/cost/table.ts';
 import { openBeside } from './beside.ts';
@@ -83,7 +84,7 @@ export function writeCosts(machine: Machine, rows: readonly CostRow[], env?: Env
   const kept = readCosts(machine, env).filter(({ layer }) => rows.every((row) => distanceOf(row.layer, layer) > 0));
   const contents = `${JSON.stringify({ format: FORMAT, machine, rows: [...kept, ...rows] })}\n`;
   try {
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolder(dirname(path));
     replaceFile(path, contents);
     return path;
   } catch {

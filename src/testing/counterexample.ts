@@ -1,7 +1,7 @@
 /** What a refuted rewrite leaves behind: an error to read and files to replay. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { UnskewError } from '../diagnostics/index.ts';
+import { makeFolder, systemReason, UnskewError } from '../diagnostics/index.ts';
 import { exportOnnx } from '../exporters/onnx/export.ts';
 import { type Feeds, formatType, type Graph, type ITensor, numbersOf, print } from '../ir/index.ts';
 import type { Difference } from './compare.ts';
@@ -30,9 +30,18 @@ export class CounterexampleError extends Error {
   readonly folder: string;
 
   constructor(refutation: Refutation, folder: string) {
-    super(`${describe(refutation)}\nwritten to ${folder}: ${write(refutation, folder).join(', ')}`);
+    super(`${describe(refutation)}\n${written(refutation, folder)}`);
     this.refutation = refutation;
     this.folder = folder;
+  }
+}
+
+/** A folder that cannot be written hides no counterexample. */
+function written(refutation: Refutation, folder: string): string {
+  try {
+    return `written to ${folder}: ${write(refutation, folder).join(', ')}`;
+  } catch (error) {
+    return `nothing could be written to ${folder}: ${systemReason(error)}`;
   }
 }
 
@@ -74,7 +83,7 @@ function write({ before, after, feeds }: Refutation, folder: string): string[] {
     ...(model ? [['before.onnx', model] as [string, Uint8Array]] : []),
     ...Object.entries(feeds).map(([id, t]): [string, Uint8Array] => [`${id.replace(/[^\w.-]/g, '_')}.npy`, npy(t)]),
   ];
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   for (const [name, contents] of files) writeFileSync(join(folder, name), contents);
   return files.map(([name]) => name);
 }

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -126,6 +127,42 @@ describe.skipIf(!available)('the addon that was built', () => {
     expect(addonFault(addon, `${other}/`)).toBe('was built from other sources than those of this unskew');
     rmSync(`${other}/native`, { recursive: true });
     expect(addonFault(addon, `${other}/`)).toBe('was built from other sources than those of this unskew');
+  });
+});
+
+describe.skipIf(!available)('oneDNN', () => {
+  /** What a process says that finds this file for the library. */
+  const loading = (contents: Uint8Array): string => {
+    const libraries = join(folder, `libraries${files++}`);
+    mkdirSync(libraries);
+    for (const version of [2, 3]) writeFileSync(join(libraries, `libdnnl.so.${version}`), contents);
+    const script = join(folder, 'load.mts');
+    writeFileSync(
+      script,
+      `import { addonAvailable } from '${root}src/runtime/addon.ts';
+       console.log(JSON.stringify(addonAvailable()));`,
+    );
+    const env = { ...process.env, LD_LIBRARY_PATH: libraries };
+    const printed = execFileSync(process.execPath, ['--import', 'tsx', script], { cwd: root, encoding: 'utf8', env });
+    return JSON.parse(printed).reason;
+  };
+
+  test('that is truncated is not loaded', () => {
+    const addonFile = readFileSync(addon); // a library as good as any
+    expect(loading(addonFile.subarray(0, addonFile.length >> 1))).toMatch(
+      /U5001\]: the library of oneDNN is truncated\n {2}at .*libdnnl\.so\.2\n {2}help: install it again/,
+    );
+  });
+
+  test('that is another library is named, and ends no process', () => {
+    const [libm] = ['/lib/x86_64-linux-gnu/libm.so.6', '/lib64/libm.so.6'].filter((path) => existsSync(path));
+    expect(loading(readFileSync(libm))).toMatch(
+      /U5001\]: the native addon cannot be loaded: .*undefined symbol: dnnl_/,
+    );
+  });
+
+  test('that is empty is named', () => {
+    expect(loading(new Uint8Array())).toMatch(/U5001\]: the native addon cannot be loaded: .*libdnnl\.so/);
   });
 });
 

@@ -111,6 +111,10 @@ test('a pipe or a folder in its place is not waited for', () => {
   expect(readdirSync(dirname(path))).toHaveLength(1);
 });
 
+test('a folder that no folder can be made in is not tried for ever', () => {
+  expect(writeCosts(machine, [row(10, 1.1)], { XDG_CACHE_HOME: '/proc' })).toBeUndefined();
+});
+
 test('a user without a home has no cache', () => {
   const home = process.env.HOME;
   process.env.HOME = 'not-absolute';
