@@ -258,6 +258,30 @@ export const lenientModels: Readonly<Record<string, () => Uint8Array>> = {
     }),
   'an attribute of an older version': () =>
     writeModel({ ...plain, nodes: [plain.nodes[0], node('Relu', ['a'], ['y'], { attrs: { consumed_inputs: [0] } })] }),
+  'axes of a reduction of before version 18': () =>
+    writeModel({
+      ...plain,
+      nodes: [node('ReduceMax', ['x'], ['y'], { attrs: { axes: [1] } })],
+      outputs: [{ name: 'y', type: 'float32' }],
+      opsets: { '': 18 },
+    }),
+  'an input of a later version': () =>
+    writeModel({
+      ...plain,
+      nodes: [node('Clip', ['x', 'low'], ['y'])],
+      initializers: [{ name: 'low', tensor: tensor('f32', [0], []) }],
+      opsets: { '': 6 },
+    }),
+  'attributes of an earlier version': () =>
+    writeModel({ ...plain, nodes: [node('Clip', ['x'], ['y'], { attrs: { min: { f: 0 } } })] }),
+  'axes of a Squeeze of before version 13': () =>
+    writeModel({
+      ...plain,
+      nodes: [node('Squeeze', ['x'], ['y'], { attrs: { axes: [0] } })],
+      outputs: [{ name: 'y', type: 'float32' }],
+    }),
+  'broadcasting of before version 7': () =>
+    writeModel({ ...plain, nodes: [node('Add', ['x', 'w'], ['y'], { attrs: { broadcast: 1, axis: 1 } })] }),
   'an attribute without a type': () =>
     edited(
       { ...plain, nodes: [node('Softmax', ['x'], ['y'], { attrs: { axis: 1 } })] },

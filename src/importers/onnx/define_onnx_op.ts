@@ -16,6 +16,10 @@ export interface OnnxOp {
   readonly outputs: number;
   /** The attributes that `import` understands; a node with another one becomes an opaque operator. */
   readonly attributes: readonly string[];
+  /** Operands that came with a version of the operator set; an attribute of the same name means nothing from then on. */
+  readonly operandsSince: Readonly<Record<string, number>>;
+  /** Attributes that mean nothing from a version on. */
+  readonly attributesUntil: Readonly<Record<string, number>>;
   /** The results in the order of the node's outputs; one that is undefined cannot be computed. */
   import(ctx: NodeContext): Value | readonly (Value | undefined)[];
 }
@@ -35,12 +39,15 @@ interface Declaration {
   readonly inputs: readonly string[];
   readonly outputs?: number;
   readonly attributes?: readonly string[];
+  readonly operandsSince?: OnnxOp['operandsSince'];
+  readonly attributesUntil?: OnnxOp['attributesUntil'];
   readonly import: OnnxOp['import'];
 }
 
 export function defineOnnxOp(declaration: Declaration): OnnxOp {
-  const { domain = '', since = 1, outputs = 1, attributes = [], inputs, ...rest } = declaration;
-  return Object.freeze({ ...rest, domain, since, outputs, attributes, inputs: inputs.map(parseInput) });
+  const { operandsSince = {}, attributesUntil = {}, inputs, ...rest } = declaration;
+  const complete = { domain: '' as const, since: 1, outputs: 1, attributes: [], ...rest };
+  return Object.freeze({ ...complete, operandsSince, attributesUntil, inputs: inputs.map(parseInput) });
 }
 
 function parseInput(text: string): OnnxInput {

@@ -22,7 +22,7 @@ import { DeclaredTypes, type InputShapes } from './declared_types.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
 import { hasQuantizedLayers } from './file_layers.ts';
 import { HalfIslands } from './half_islands.ts';
-import { capturedNames, checkOperands, nodeOrder } from './node_checks.ts';
+import { capturedNames, checkOperands, checkVersion, nodeOrder } from './node_checks.ts';
 import { NodeContext } from './node_context.ts';
 import { findOnnxOp, isOperator } from './op_table.ts';
 import type { OnnxBody, OnnxOrigin, UnreadBody } from './origin.ts';
@@ -238,7 +238,8 @@ class Importer {
     return imported.map((n: Node) => n.id);
   }
 
-  #findOp({ domain, opType, overload, attributes }: OnnxNode, loc: Loc): { op: OnnxOp; opset: number } {
+  #findOp(node: OnnxNode, loc: Loc): { op: OnnxOp; opset: number } {
+    const { domain, opType, overload, attributes } = node;
     const opset = this.#file.opsets.get(domain);
     const shown = domain === '' ? 'ai.onnx' : domain;
     if (opset === undefined) fail('U1004', `the model does not import an operator set for the domain ${shown}`, loc);
@@ -253,6 +254,7 @@ class Importer {
     for (const name of attributes.keys()) {
       if (!op.attributes.includes(name)) throw new Unsupported(`attribute '${name}'`);
     }
+    checkVersion(op, opset, node);
     return { op, opset };
   }
 

@@ -2,6 +2,7 @@
 import { fail, type Location } from '../../diagnostics/index.ts';
 import type { Value } from '../../ir/define_op.ts';
 import { formatType, type Loc } from '../../ir/types.ts';
+import { Unsupported } from '../unsupported.ts';
 import type { OnnxGraph, OnnxNode } from './container/index.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
 
@@ -74,6 +75,23 @@ export function capturedIn(root: OnnxGraph): readonly string[] {
 
 export function bodiesOf({ attributes }: OnnxNode): readonly OnnxGraph[] {
   return [...attributes.values()].flatMap((a) => (a.kind === 'graph' ? [a.value] : a.kind === 'graphs' ? a.value : []));
+}
+
+/** What an operator of that version does not have would be passed over without a word. @throws Unsupported */
+export function checkVersion(
+  { inputs, operandsSince, attributesUntil }: OnnxOp,
+  opset: number,
+  { inputs: given, attributes }: OnnxNode,
+): void {
+  const none = (what: string): never => {
+    throw new Unsupported(`${what}, which version ${opset} of the operator does not have`);
+  };
+  inputs.forEach(({ name }, i) => {
+    if (given[i] && opset < (operandsSince[name] ?? 0)) none(`the input '${name}'`);
+  });
+  for (const name of attributes.keys())
+    if (opset >= (operandsSince[name] ?? attributesUntil[name] ?? Number.POSITIVE_INFINITY))
+      none(`the attribute '${name}'`);
 }
 
 /** @throws UnskewError U2004 for a wrong number of inputs or outputs, U2006 or U2007 where element types should agree */

@@ -21,6 +21,7 @@ const binary = (name: string, op: string, inputs = ['A: T', 'B: T']): OnnxOp =>
     name,
     inputs,
     attributes: legacyAttributes,
+    attributesUntil: { axis: 7, broadcast: 7 },
     import(ctx) {
       return ctx.emit(op, operands(ctx));
     },
@@ -65,6 +66,7 @@ export const elementwiseOps: readonly OnnxOp[] = [
     name: 'Pow',
     inputs: ['X', 'Y'],
     attributes: legacyAttributes,
+    attributesUntil: { axis: 7, broadcast: 7 },
     import(ctx) {
       const [x, y] = [ctx.get('X'), ctx.get('Y')];
       if (x.type.dtype === y.type.dtype || x.type.dtype === 'opaque') return ctx.emit('nn.pow', [x, y]);

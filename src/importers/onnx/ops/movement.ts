@@ -98,12 +98,14 @@ export const movementOps: readonly OnnxOp[] = [
     inputs: ['input', 'split?'],
     outputs: Number.MAX_SAFE_INTEGER,
     attributes: ['axis', 'split', 'num_outputs'],
+    operandsSince: { split: 13 },
     import: split,
   }),
   defineOnnxOp({
     name: 'Slice',
     inputs: ['data', 'starts?', 'ends?', 'axes?', 'steps?'],
     attributes: ['starts', 'ends', 'axes'],
+    operandsSince: { starts: 10, ends: 10, axes: 10, steps: 10 },
     import: slice,
   }),
   defineOnnxOp({ name: 'Gather', inputs: ['data', 'indices'], attributes: ['axis'], import: gather }),
@@ -150,6 +152,8 @@ export const movementOps: readonly OnnxOp[] = [
     name: 'Pad',
     inputs: ['data: T', 'pads?', 'constant_value?: T', 'axes?'],
     attributes: ['mode', 'pads', 'paddings', 'value'],
+    operandsSince: { pads: 11, constant_value: 11, axes: 18 },
+    attributesUntil: { paddings: 2, value: 11 },
     import: pad,
   }),
   defineOnnxOp({

@@ -49,6 +49,7 @@ export const normalizationOps: readonly OnnxOp[] = [
     inputs: ['X', 'scale', 'B', 'mean', 'var'],
     outputs: 5,
     attributes: ['epsilon', 'momentum', 'training_mode', 'spatial', 'is_test', 'consumed_inputs'],
+    attributesUntil: { spatial: 9, is_test: 7 },
     import: batchNorm,
   }),
   defineOnnxOp({

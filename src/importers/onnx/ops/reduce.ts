@@ -9,6 +9,7 @@ const reduction = (name: string, op: string, operandSince = 18): OnnxOp =>
     name,
     inputs: ['data', 'axes?'],
     attributes: ['axes', 'keepdims', 'noop_with_empty_axes'],
+    operandsSince: { axes: operandSince },
     import(ctx) {
       const x = ctx.get('data');
       const rank = x.type.shape.length;

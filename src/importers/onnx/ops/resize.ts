@@ -137,6 +137,7 @@ export const resizeOps: readonly OnnxOp[] = [
     since: 7,
     inputs: ['X', 'scales?'],
     attributes: ['mode', 'scales'],
+    operandsSince: { scales: 9 },
     import: (ctx) => upsample(ctx, ctx.opset < 9 ? ctx.attr.floats('scales') : constants(ctx, 'scales')),
   }),
 ];

@@ -128,6 +128,7 @@ export const shapeOps: readonly OnnxOp[] = [
     name: 'Squeeze',
     inputs: ['data', 'axes?'],
     attributes: ['axes'],
+    operandsSince: { axes: 13 },
     import(ctx) {
       const x = ctx.get('data');
       const { shape } = x.type;
@@ -146,6 +147,7 @@ export const shapeOps: readonly OnnxOp[] = [
     name: 'Unsqueeze',
     inputs: ['data', 'axes?'],
     attributes: ['axes'],
+    operandsSince: { axes: 13 },
     import(ctx) {
       const x = ctx.get('data');
       const given = axesOf(ctx) ?? ctx.refuse('axes are missing', 'axes');

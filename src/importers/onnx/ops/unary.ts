@@ -99,6 +99,7 @@ export const unaryOps: readonly OnnxOp[] = [
     since: 6,
     inputs: ['input: T', 'min?: T', 'max?: T'],
     attributes: ['min', 'max'],
+    operandsSince: { min: 11, max: 11 },
     import: clip,
   }),
   defineOnnxOp({ name: 'Identity', inputs: ['input'], import: (ctx) => identity(ctx, ctx.get('input')) }),
@@ -107,6 +108,8 @@ export const unaryOps: readonly OnnxOp[] = [
     inputs: ['data', 'ratio?', 'training_mode?'],
     outputs: 2,
     attributes: ['seed', 'ratio', 'is_test', 'consumed_inputs'],
+    operandsSince: { ratio: 12, training_mode: 12 },
+    attributesUntil: { is_test: 7 },
     import(ctx) {
       const x = ctx.get('data');
       const training = ctx.opset < 7 ? !ctx.attr.flag('is_test') : (ctx.scalarOf('training_mode') ?? 0) !== 0;
