@@ -35,12 +35,21 @@ export function randomFeeds(graph: Graph, seed: number): Feeds {
   return Object.fromEntries(
     graph.inputs.map((id): [string, ITensor] => {
       const { dtype, shape } = graph.values[id].type;
-      if (dtype === 'opaque')
-        return fail('U2006', `the input '${id}' is of a type that unskew does not compute with`, { input: id });
+      if (dtype === 'opaque') return refuseUntyped(graph, id);
       const dims = shape.map((dim) => bindDim(dim, sizes) as number);
       const range = isFloat(dtype) ? floatRange(graph, id) : integerRange(graph, id, dtype);
       return [id, randomTensor(dtype, dims, range, random)];
     }),
+  );
+}
+
+function refuseUntyped({ origin }: Graph, id: string): never {
+  const why = origin?.unsupported.find(({ value }) => value === id)?.reason ?? 'its type is not known';
+  return fail(
+    'U2006',
+    `no tensor can be drawn for the input '${id}': ${why}`,
+    { input: id },
+    `where its rank is not declared, --shape ${id}=SIZES gives it`,
   );
 }
 

@@ -244,8 +244,15 @@ async function load(source: Graph | string | Uint8Array, options: CompileOptions
 function refuseUnknown(graph: Graph): void {
   const node = topologicalOrder(graph).order.find(({ op }) => op === 'opaque');
   if (node === undefined) return;
-  const why = graph.origin?.unsupported.find(({ value }) => node.results.includes(value as ValueId))?.reason;
-  const isOpen = graph.inputs.some((id) => graph.values[id].type.shape.some((dim) => typeof dim === 'string'));
+  const reasonOf = (id: ValueId | null) => graph.origin?.unsupported.find(({ value }) => value === id)?.reason;
+  // what reads a value of no known type says why that has none
+  const reader = node.operands.find((id) => reasonOf(id) !== undefined);
+  const own = node.results.map(reasonOf).find((reason) => reason !== undefined);
+  const why = own ?? (reader && `of '${reader}' ${reasonOf(reader)}`);
+  const isOpen = graph.inputs.some((id) => {
+    const { dtype, shape } = graph.values[id].type;
+    return dtype === 'opaque' || shape.some((dim) => typeof dim === 'string');
+  });
   fail(
     'U2008',
     `${carriedName(String(node.attrs.operator))} is not supported and cannot be run${why === undefined ? '' : `: ${why}`}`,

@@ -5,10 +5,12 @@
 import { describe, expect, it } from 'vitest';
 import { createPeer, type Feeds } from '../../src/cli/onnxruntime.ts';
 import { type Diagnostic, formatDiagnostic, UnskewError } from '../../src/diagnostics/index.ts';
+import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
-import { interpret, tensor } from '../../src/ir/index.ts';
+import { type ITensor, interpret, tensor } from '../../src/ir/index.ts';
 import { toPublic } from '../../src/ir/tensor.ts';
-import { lenientModels } from '../support/lenient_models.ts';
+import { legalize } from '../../src/passes/legalize.ts';
+import { lenientLayers, lenientModels } from '../support/lenient_models.ts';
 
 /** What ONNX Runtime computes and unskew refuses, and why. */
 const refusedHere: Readonly<Record<string, string>> = {
@@ -43,7 +45,11 @@ const readHere: Readonly<Record<string, string>> = {
   'an unused initializer of an unknown element type': 'carried',
 };
 
-const given = { x: tensor('f32', [1, -2, 3, 0.3], [1, 4]), v: tensor('f32', [1, -2, 3], [3]) };
+const given = {
+  x: tensor('f32', [1, -2, 3, 0.3], [1, 4]),
+  v: tensor('f32', [1, -2, 3], [3]),
+  q: tensor('u8', [1, 200, 3, 4, 50, 6], [2, 3]),
+};
 type Outputs = Readonly<Record<string, { readonly dims: readonly number[]; readonly data: readonly number[] }>>;
 const plain = (tensors: Readonly<Record<string, { dims: readonly number[]; data: unknown }>>): Outputs =>
   Object.fromEntries(
@@ -54,11 +60,14 @@ const plain = (tensors: Readonly<Record<string, { dims: readonly number[]; data:
   );
 
 /** What ONNX Runtime computes, undefined where it refuses. */
-async function inRuntime(bytes: Uint8Array): Promise<Outputs | undefined> {
+async function inRuntime(
+  bytes: Uint8Array,
+  others: Partial<Record<string, ITensor>> = {},
+): Promise<Outputs | undefined> {
   try {
     const peer = await createPeer(bytes, { threads: 1, graphOptimizationLevel: 'disabled' });
     const feeds = Object.fromEntries(
-      peer.inputNames.map((name) => [name, toPublic(given[name as keyof typeof given])]),
+      peer.inputNames.map((name) => [name, toPublic(others[name] ?? given[name as keyof typeof given])]),
     );
     const outputs = await peer.run(feeds as unknown as Feeds);
     await peer.dispose();
@@ -93,6 +102,21 @@ describe.each(Object.keys(lenientModels))('%s', (name) => {
       expect(outputs).toBeDefined();
     } else expect(outputs).toEqual(expected);
     for (const { location } of said) expect(location.file ?? location.input).toBeDefined();
+  });
+});
+
+describe.each(Object.keys(lenientLayers))('a layer beside: %s', (name) => {
+  it('is corrected, and ONNX Runtime loads what is written', async () => {
+    const bytes = lenientLayers[name]();
+    const graph = importOnnx(bytes, { file: 'm.onnx' });
+    expect(Buffer.compare(exportOnnx(graph), bytes)).toBe(0);
+    const { graph: after, remaining, certificate } = legalize(graph, { target: 'symmetric' });
+    expect(remaining).toEqual([]);
+    expect(certificate.notes?.map(({ code }) => code)).toContain('U2010');
+    const x = { x: tensor('f32', [1, -2, 3, 0.3, 8, 2], [2, 3]) };
+    const expected = await inRuntime(bytes, x);
+    expect(expected).toBeDefined();
+    expect(await inRuntime(exportOnnx(after), x)).toEqual(expected);
   });
 });
 

@@ -401,3 +401,47 @@ export const lenientModels: Readonly<Record<string, () => Uint8Array>> = {
       } as object).finish(),
     ),
 };
+
+/** y = (q − 7) · w, which a rewrite corrects. */
+const corrected: Model = {
+  nodes: [node('MatMulInteger', ['q', 'w', 'z'], ['y'])],
+  inputs: [{ name: 'q', type: 'uint8', dims: [2, 3] }],
+  outputs: [{ name: 'y', type: 'int32', dims: [2, 2] }],
+  initializers: [
+    { name: 'z', tensor: tensor('u8', [7], []) },
+    { name: 'w', tensor: tensor('s8', [1, -2, 3, 4, -5, 6], [3, 2]) },
+  ],
+};
+
+/** The same with layers that a rewrite corrects. */
+export const lenientLayers: Readonly<Record<string, () => Uint8Array>> = {
+  'all initializers twice': () =>
+    edited(corrected, (m) => {
+      graphOf(m).initializer.push(...graphOf(m).initializer);
+    }),
+  'an initializer without a name in front': () =>
+    edited(corrected, (m) => {
+      graphOf(m).initializer.unshift(tensorProto('', { rawData: raw(9, 9, 9, 9) }));
+    }),
+  'an output twice': () =>
+    edited(corrected, (m) => {
+      graphOf(m).output.unshift(graphOf(m).output[0]);
+    }),
+  'an output of another size': () =>
+    writeModel({ ...corrected, outputs: [{ name: 'y', type: 'int32', dims: [7, 2] }] }),
+  'ai.onnx not imported': () => edited(corrected, opsets(['com.microsoft', 1])),
+  'com.microsoft not imported': () =>
+    writeModel({
+      ...corrected,
+      nodes: [
+        node('QuantizeLinear', ['x', 's', 'z'], ['q'], microsoft),
+        ...corrected.nodes,
+        node('DequantizeLinear', ['q', 's', 'z'], ['d'], microsoft),
+      ],
+      inputs: [float('x', 2, 3)],
+      outputs: [...corrected.outputs, float('d', 2, 3)],
+      initializers: [...(corrected.initializers ?? []), { name: 's', tensor: tensor('f32', [0.25], []) }],
+    }),
+  'no IR version': () => edited(corrected, (m) => (m.irVersion = 0)),
+  'a domain that nobody uses, as 1 and 2': () => edited(corrected, opsets(['acme', 1], ['', 17], ['acme', 2])),
+};
