@@ -8,7 +8,7 @@ import { type Dim, formatType, type Loc, type TensorType, type ValueId } from '.
 import { Scope } from '../../scope.ts';
 import { Unsupported } from '../../unsupported.ts';
 import type { Archive } from '../archive/index.ts';
-import { doesMore, writesSilently } from '../memory/mutating.ts';
+import { adviceOn, doesMore, writesSilently } from '../memory/mutating.ts';
 import type { StateOption } from '../memory/state_option.ts';
 import { TorchTensor } from '../pickle/index.ts';
 import { ExportContext, type Surroundings } from './context.ts';
@@ -215,7 +215,8 @@ class Importer {
         if (!(error instanceof Unsupported)) throw error;
         this.#scope.drop();
         const [library, name] = node.target.split('.');
-        if (writesSilently(library, name)) fail('U2008', `${node.target} writes to an operand: ${error.message}`, loc);
+        if (writesSilently(library, name))
+          fail('U2008', `${node.target} writes to an operand: ${error.message}`, loc, adviceOn(name));
         this.#note(first, node.target, error.message);
       }
     }

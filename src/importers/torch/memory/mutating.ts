@@ -10,6 +10,12 @@ const names = new Set([
   '_cummin_helper',
 ]);
 
+/** What to do about an archive that was written while its model was being trained. */
+export const adviceOn = (name: string): string | undefined =>
+  name.includes('moving_avg_obs')
+    ? 'this is a model whose observers still watch: call torch.ao.quantization.convert(model.eval()) before it is saved'
+    : undefined;
+
 export const writesSilently = (library: string, name: string): boolean => library === 'aten' && names.has(name);
 
 /** Libraries whose operators only compute; of those of others nobody knows what else they do. */

@@ -6,7 +6,7 @@ import type { Unsupport } from '../../../ir/graph.ts';
 import { opaqueOp } from '../../../ir/ops/opaque.op.ts';
 import type { Loc } from '../../../ir/types.ts';
 import type { GraphSink, Mark } from '../graph_sink.ts';
-import { doesMore, writesSilently } from '../memory/mutating.ts';
+import { adviceOn, doesMore, writesSilently } from '../memory/mutating.ts';
 import type { Builder } from '../memory/region.ts';
 import { isViewName } from '../memory/views.ts';
 import { Arguments } from '../ops/arguments.ts';
@@ -200,7 +200,12 @@ export class TensorOperators implements Operators {
   #unknown(call: OperatorCall, base: string, reason: string): TorchValue {
     const [library, name] = call.name.split('::');
     if (writesSilently(library, name))
-      fail('U2008', `the operator ${call.name} writes to an operand, and it is not supported: ${reason}`, call.where);
+      fail(
+        'U2008',
+        `the operator ${call.name} writes to an operand, and it is not supported: ${reason}`,
+        call.where,
+        adviceOn(name),
+      );
     const result = this.#opaque(call, base);
     if (result instanceof GraphTensor) this.unsupported.push({ value: result.value.id, operator: call.name, reason });
     return result;
