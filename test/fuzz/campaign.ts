@@ -11,9 +11,9 @@ import { minimized } from './minimize.ts';
 import { type KindTally, newTally, tally } from './tally.ts';
 
 export interface CampaignOptions {
-  readonly seconds: number;
-  /** Cases of each kind, however long they take; 1 unless given. */
-  readonly least?: number;
+  /** The campaign ends with the time or with the cases of each kind; what is not given does not end it. */
+  readonly seconds?: number;
+  readonly cases?: number;
   readonly kinds: readonly KindName[];
   /** The first case of each kind; the others follow. */
   readonly seed: number;
@@ -52,12 +52,12 @@ export async function campaign(options: CampaignOptions): Promise<CampaignState>
   const tallies = new Map(options.kinds.map((kind) => [kind, newTally()]));
   const faults = new Map<string, Fault>();
   const state = (): CampaignState => ({ seconds: elapsed(), tallies, faults: [...faults.values()] });
-  const least = (options.least ?? 1) * options.kinds.length;
+  const { seconds = Infinity, cases = Infinity } = options;
   let next = 0;
   const work = async (): Promise<void> => {
     const child = new Child();
     try {
-      while (elapsed() < options.seconds || next < least) {
+      while (elapsed() < seconds && next < cases * options.kinds.length) {
         const n = next++;
         const kind = options.kinds[n % options.kinds.length];
         const id: CaseId = { kind, seed: options.seed + Math.floor(n / options.kinds.length) };
