@@ -1,7 +1,8 @@
 /** Runs that overlap, of all sizes and kinds, with each other and with the end of their model. */
 import { describe, expect, it } from 'vitest';
 import { compile, importModel, UnskewError } from '../../src/index.ts';
-import { batch, expectedOf, expectSame, network } from './support.ts';
+import { batch, expectedOf, network } from './network.ts';
+import { expectSame } from './support.ts';
 
 const graph = await importModel(network());
 const expected = expectedOf(graph);

@@ -1,7 +1,8 @@
 /** Sessions by sizes: made once, kept while they are of use, disposed of when they are not. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { compile, importModel, type Model } from '../../src/index.ts';
-import { batch, expectedOf, network, watchSessions } from './support.ts';
+import { batch, expectedOf, network } from './network.ts';
+import { watchSessions } from './support.ts';
 
 afterEach(() => vi.restoreAllMocks());
 

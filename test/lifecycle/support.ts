@@ -1,65 +1,9 @@
-/** A quantized network of any batch size, and a watch on the sessions that are made for it. */
+/** Results compared, and a watch on the sessions that are made for a model. */
 import { expect, vi } from 'vitest';
 import type { NativeSession, SessionSpec } from '../../src/codegen/onednn/binding.ts';
-import { interpret, Tensor } from '../../src/index.ts';
-import { type Graph, tensor } from '../../src/ir/index.ts';
+import type { Tensor } from '../../src/index.ts';
 import { loadAddon } from '../../src/runtime/addon.ts';
-import { writeModel } from '../support/onnx.ts';
-
-const SIZE = 6;
-const CHANNELS = 4;
-const weights = Int8Array.from({ length: CHANNELS * CHANNELS * 9 }, (_, i) => ((i * 37) % 127) - 63);
-const number = (name: string, dtype: 'f32' | 'u8' | 's8', value: number) => ({
-  name,
-  tensor: tensor(dtype, [value], []),
-});
-const conv = (x: string, y: string) => ({
-  op: 'QLinearConv',
-  inputs: [x, 'sx', 'zx', 'w', 'sw', 'zw', 'sx', 'zx'],
-  outputs: [y],
-  attrs: { pads: [1, 1, 1, 1] },
-});
-
-/** Convolutions, natively; `interpreted`: with a Neg between them, which the interpreter computes, so that a run waits twice. */
-export const network = (interpreted = true): Uint8Array =>
-  writeModel({
-    inputs: [{ name: 'x', type: 'uint8', dims: ['N', CHANNELS, SIZE, SIZE] }],
-    outputs: [{ name: 'y', type: 'uint8' }],
-    initializers: [
-      number('sx', 'f32', 0.5),
-      number('zx', 'u8', 130),
-      number('sw', 'f32', 0.01),
-      number('zw', 's8', 0),
-      { name: 'w', tensor: tensor('s8', weights, [CHANNELS, CHANNELS, 3, 3]) },
-    ],
-    nodes: [
-      conv('x', 'a'),
-      { op: 'DequantizeLinear', inputs: ['a', 'sx', 'zx'], outputs: ['b'] },
-      { op: interpreted ? 'Neg' : 'Relu', inputs: ['b'], outputs: ['c'] },
-      { op: 'QuantizeLinear', inputs: ['c', 'sx', 'zx'], outputs: ['d'] },
-      conv('d', 'y'),
-    ],
-  });
-
-/** A batch of so many, different for each seed. */
-export function batch(size: number, seed = 0): Record<string, Tensor> {
-  const data = Uint8Array.from(
-    { length: size * CHANNELS * SIZE * SIZE },
-    (_, i) => (i * 31 + seed * 7 + (i >> 5)) & 255,
-  );
-  return { x: new Tensor('uint8', data, [size, CHANNELS, SIZE, SIZE]) };
-}
-
-/** What the interpreter makes of batches, each computed once. */
-export function expectedOf(graph: Graph): (size: number, seed: number) => Promise<Tensor> {
-  const known = new Map<string, Promise<Tensor>>();
-  return (size, seed) => {
-    const key = `${size} ${seed}`;
-    const result = known.get(key) ?? interpret(graph, batch(size, seed)).then(({ y }) => y);
-    known.set(key, result);
-    return result;
-  };
-}
+import { ELEMENTS } from './network.ts';
 
 /** Like toEqual for results, and fast. */
 export function expectSame(actual: Tensor, expected: Tensor): void {
@@ -83,7 +27,7 @@ export function watchSessions(): Watched[] {
   const all: Watched[] = [];
   vi.spyOn(binding, 'session').mockImplementation((spec: SessionSpec): NativeSession => {
     const session = make(spec);
-    const watched: Watched = { size: spec.inputBytes[0] / (CHANNELS * SIZE * SIZE), disposed: false };
+    const watched: Watched = { size: spec.inputBytes[0] / ELEMENTS, disposed: false };
     all.push(watched);
     return {
       run: (inputs) => session.run(inputs),
