@@ -1,9 +1,9 @@
-/**
- * What a process does to models and what is left of them: `node --expose-gc --import tsx child.ts SCENARIO COUNT`. Prints JSON.
- */
+/** What a process does to models, and what is left of them: `node --expose-gc --import tsx child.ts models|workers COUNT`. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { importModel } from '../../src/index.ts';
+import { availableParallelism } from 'node:os';
+import { setTimeout as after, setImmediate as nextTurn } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { importModel, Tensor } from '../../src/index.ts';
 import { compileGraph, Model } from '../../src/runtime/compile.ts';
 import { floats, sums } from './network.ts';
 
@@ -34,8 +34,8 @@ async function resident(): Promise<number> {
 }
 
 const compiled = compileGraph(await importModel(sums()), { threads: 2 });
-/** Of half a MiB, as what a session holds and each result. */
-const large = floats(2 ** 17);
+/** Of 4 MiB, as what a session holds and each result. */
+const large = floats(2 ** 20);
 const disposed = (error: { readonly code?: string }): void => {
   if (error.code !== 'U4002') throw error;
 };
@@ -65,18 +65,43 @@ const scenarios: Readonly<Record<string, (i: number) => Promise<void>>> = {
   },
 };
 
-const [scenario, count] = process.argv.slice(2);
-const one = scenarios[scenario] ?? shapes();
-for (let i = 0; i < 20; i++) await one(i);
-const before = await resident();
-for (let i = 0; i < Number(count); i++) await one(i);
-const grown = (await resident()) - before;
-console.log(JSON.stringify({ grown, threads: [...new Set(threads())].sort(), count: threads().length }));
-
 /** One model, other sizes each time. */
 function shapes(): (i: number) => Promise<void> {
   const model = new Model(compiled, { threads: 2, keptShapes: 4 });
   return async (i) => {
-    await model.run(floats(2 ** 17 + i));
+    await model.run(floats(2 ** 20 + i));
   };
 }
+
+/** Terminated while it compiles, or while runs go on. */
+async function worker(i: number): Promise<void> {
+  const file = JSON.stringify(new URL('./worker.ts', import.meta.url).href);
+  const load = `import('tsx/esm/api').then(({ register }) => (register(), import(${file})));`;
+  const one = new Worker(load, { eval: true, workerData: { compiles: i % 2 === 0 } });
+  await new Promise((resolve, reject) => one.once('message', resolve).once('error', reject));
+  await after(3 * i);
+  await one.terminate();
+}
+
+/** Threads end on their own, without a collection: as many as are left after a while. */
+async function threadsLeft(): Promise<number> {
+  for (let i = 0; i < 100 && threads().length > availableParallelism(); i++) await after(50);
+  return threads().length;
+}
+
+const [kind, count] = process.argv.slice(2);
+const results: Record<string, { grown: number; threads: number }> = {};
+const all = kind === 'workers' ? { workers: worker } : { ...scenarios, 'of ever other sizes': shapes() };
+for (const [name, one] of Object.entries(all)) {
+  const warming = kind === 'workers' ? 1 : 10;
+  for (let i = 0; i < warming; i++) await one(i);
+  const before = await resident();
+  for (let i = 0; i < Number(count); i++) await one(warming + i);
+  // what was dropped ends its threads when it is collected, what was disposed of at once
+  if (name.startsWith('dropped')) await settle();
+  const left = await threadsLeft();
+  results[name] = { grown: (await resident()) - before, threads: left };
+}
+const model = new Model(compiled, { threads: 2 });
+const { y } = await model.run({ x: new Tensor('float32', [1, -2], [2]) });
+console.log(JSON.stringify({ results, sums: [...y.data] }));
