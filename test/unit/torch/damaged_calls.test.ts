@@ -163,6 +163,8 @@ function valuesOf(sink: GraphSink): readonly TorchValue[] {
     [],
     [1, 1],
     [-1, 2 ** 31, 0.5],
+    2 ** 33,
+    [1, 1, 1, 2 ** 40],
     [null],
     [image, null],
     [image, image],
