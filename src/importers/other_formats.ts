@@ -142,7 +142,8 @@ export function looksLike(bytes: Uint8Array, file?: string): OtherFormat | undef
   const found = (isText ? textLooks : looks).find(([pattern]) => pattern.test(start));
   if (found !== undefined) return { what: found[1], hint: found[2] };
   if (isText) return { what: TEXT, hint: 'give the binary .onnx file; textual IR begins with graph @' };
-  if (file !== undefined && /[._](?:data|weights?|bin|pb\.data)$/i.test(file))
+  // a model begins with its IR version, field 1
+  if (file !== undefined && bytes[0] !== 8 && /[._](?:data|weights?|bin|pb\.data)$/i.test(file))
     return {
       what: 'not one of protobuf, and by its name weights of a model',
       hint: 'give the .onnx file that they belong to',
