@@ -1,27 +1,21 @@
 /** Reads the textual form that `print` writes. Errors name line and column. */
-import { fail } from '../diagnostics/index.ts';
+import { type Code, fail, UnskewError } from '../diagnostics/index.ts';
+import { type RequantizeProfile, requantizeModes } from '../numerics/index.ts';
 import { GraphBuilder } from './builder.ts';
 import { tensorOfBytes } from './constant_pool.ts';
 import type { AttrValue, OperandSpecs, Value } from './define_op.ts';
-import { type DType, dtypes, isDType, newArray } from './dtype.ts';
+import { type DType, dtypes, isDType, isFloat, isHalf, newArray } from './dtype.ts';
 import type { Graph, SymbolRange } from './graph.ts';
 import { findOp } from './op_table.ts';
-import { parseType } from './parse_type.ts';
+import { parseDim, typeOfParts } from './parse_type.ts';
 import { type ITensor, sizeOf } from './tensor.ts';
+import { type Token, tokensOf, unquoted } from './tokens.ts';
 import { isStatic, type Loc, sameShape, type TensorType } from './types.ts';
-
-const TOKEN =
-  /\s+|\/\/[^\n]*|(?<string>"(?:[^"\\]|\\.)*")|(?<number>-?(?:inf\b|\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.]))|(?<word>[A-Za-z0-9_.$/]+)|(?<mark>->|[%@(){}[\]=:,])/y;
-
-interface Token {
-  readonly kind: 'string' | 'number' | 'word' | 'mark' | 'end';
-  readonly text: string;
-  readonly at: number;
-}
 
 /**
  * @param constants contents of the constants whose contents the text leaves out
- * @throws UnskewError U3001 with line and column
+ * @throws UnskewError with line and column: U3001 for what is not text of this form, the code of the builder for operators that
+ * do not fit their operands
  */
 export function parse(text: string, file?: string, constants?: ReadonlyMap<string, ITensor>): Graph {
   return new Parser(text, file, constants).graph();
@@ -30,25 +24,22 @@ export function parse(text: string, file?: string, constants?: ReadonlyMap<strin
 class Parser {
   readonly #text: string;
   readonly #file: string | undefined;
-  readonly #tokens: Token[] = [];
+  readonly #tokens: readonly Token[];
   #next = 0;
-  readonly #constants = new Map<string, ITensor>();
+  readonly #constants = new Map<string, { readonly tensor: ITensor; readonly at: number }>();
   readonly #given: ReadonlyMap<string, ITensor>;
+  /** Names in the text: inline constants get others. */
+  readonly #names = new Set<string>();
+  #unnamed = 0;
 
   constructor(text: string, file: string | undefined, given: ReadonlyMap<string, ITensor> = new Map()) {
     this.#text = text;
     this.#file = file;
     this.#given = given;
-    TOKEN.lastIndex = 0;
-    while (TOKEN.lastIndex < text.length) {
-      const at = TOKEN.lastIndex;
-      const match = TOKEN.exec(text);
-      if (!match) this.#refuse(`unexpected character ${JSON.stringify(text[at])}`, at);
-      for (const [kind, value] of Object.entries(match?.groups ?? {})) {
-        if (value !== undefined) this.#tokens.push({ kind: kind as Token['kind'], text: value, at });
-      }
-    }
-    this.#tokens.push({ kind: 'end', text: 'end of text', at: text.length });
+    this.#tokens = tokensOf(text, (message, at) => this.#refuse(message, at));
+    this.#tokens.forEach(({ text, kind }, i) => {
+      if (kind === 'mark' && (text === '%' || text === '@')) this.#names.add(this.#nameOf(this.#tokens[i + 1]) ?? '');
+    });
   }
 
   graph(): Graph {
@@ -56,25 +47,36 @@ class Parser {
     this.#word('graph');
     this.#mark('@');
     const b = new GraphBuilder(this.#name());
-    for (const [name, tensor] of this.#constants) b.constant(tensor, name);
+    for (const [name, { tensor, at }] of this.#constants) this.#located(at, () => b.constant(tensor, name));
     this.#list('(', ')', () => {
+      const { at } = this.#peek();
       this.#mark('%');
       const name = this.#name();
       this.#mark(':');
       const { dtype, shape } = this.#type();
-      b.input(name, dtype, shape);
+      this.#located(at, () => b.input(name, dtype, shape));
     });
     this.#mark('->');
     const outputTokens = this.#next;
     this.#skipGroup();
     const symbols = this.#accept('sizes') ? this.#symbols() : undefined;
+    const profile = this.#accept('profile') ? this.#profile() : undefined;
     this.#mark('{');
     while (!this.#is('}')) this.#node(b);
-    const end = this.#next;
+    if (this.#accept('constants')) this.#skipConstants();
+    if (this.#peek().kind !== 'end') this.#unexpected('the end of the text');
     this.#next = outputTokens;
     const outputs = this.#list('(', ')', () => this.#value(b));
-    this.#next = end;
-    return { ...b.finish(outputs as Value[]), ...(symbols && { symbols }) };
+    return { ...b.finish(outputs as Value[]), ...(symbols && { symbols }), ...(profile && { profile }) };
+  }
+
+  #profile(): RequantizeProfile {
+    this.#mark('=');
+    const { at } = this.#peek();
+    const profile = this.#string() as RequantizeProfile;
+    return Object.hasOwn(requantizeModes, profile)
+      ? profile
+      : this.#refuse(`'${profile}' is not a profile`, at, `one of: ${Object.keys(requantizeModes).join(', ')}`);
   }
 
   /** `(N=[1,1024], H=[3,inf])` */
@@ -90,41 +92,53 @@ class Parser {
     return Object.fromEntries(ranges);
   }
 
-  /** Constants stand at the end but are needed first. */
+  /** Constants stand at the end but are needed first: behind the brace that closes the graph. */
   #readConstants(): void {
-    const start = this.#tokens.findIndex(
-      (t, i) => t.text === 'constants' && this.#tokens[i + 1]?.text === '{' && this.#tokens[i - 1]?.text === '}',
-    );
-    if (start < 0) return;
-    this.#next = start + 2;
-    while (!this.#is('}')) {
-      this.#mark('@');
-      const at = this.#peek().at;
-      const name = this.#name();
-      this.#mark(':');
-      const type = this.#type();
-      this.#mark('=');
-      if (this.#accept('sha256')) {
-        this.#string();
-        const given = this.#given.get(name);
-        if (given === undefined) this.#refuse(`the contents of @${name} were left out when this text was printed`, at);
-        const fits = given?.dtype === type.dtype && sameShape(given.shape, type.shape);
-        if (!fits) this.#refuse(`@${name} is not of the type that the text gives`, at);
-        this.#constants.set(name, given as ITensor);
-        continue;
-      }
-      this.#word('base64');
-      const bytes = new Uint8Array(Buffer.from(this.#string(), 'base64'));
-      this.#constants.set(name, this.#constant(name, type, bytes, at));
-    }
+    let depth = 0;
+    const end = this.#tokens.findIndex(({ kind, text }) => {
+      if (kind === 'mark' && text === '{') depth++;
+      return kind === 'mark' && text === '}' && --depth === 0;
+    });
+    if (end < 0 || this.#tokens[end + 1].text !== 'constants' || this.#tokens[end + 2].text !== '{') return;
+    this.#next = end + 3;
+    while (!this.#is('}')) this.#listedConstant();
     this.#next = 0;
   }
 
-  #constant(name: string, { dtype, shape }: TensorType, bytes: Uint8Array, at: number): ITensor {
+  #skipConstants(): void {
+    this.#mark('{');
+    while (!this.#is('}')) this.#next++;
+  }
+
+  /** `@w : s8[16,3,3,3] = base64"…"` */
+  #listedConstant(): void {
+    this.#mark('@');
+    const { at } = this.#peek();
+    const name = this.#name();
+    if (this.#constants.has(name)) this.#refuse(`the constant @${name} is defined twice`, at, undefined, 'U2002');
+    this.#mark(':');
+    const type = this.#type();
+    this.#mark('=');
+    if (!this.#accept('sha256')) {
+      this.#word('base64');
+      this.#constants.set(name, { tensor: this.#constant(name, type, this.#expect('string'), at), at });
+      return;
+    }
+    this.#string();
+    const given = this.#given.get(name);
+    if (given === undefined) this.#refuse(`the contents of @${name} were left out when this text was printed`, at);
+    else if (given.dtype !== type.dtype || !sameShape(given.shape, type.shape))
+      this.#refuse(`@${name} is not of the type that the text gives`, at);
+    else this.#constants.set(name, { tensor: given, at });
+  }
+
+  #constant(name: string, { dtype, shape }: TensorType, { text }: Token, at: number): ITensor {
     if (dtype === 'opaque' || !isStatic(shape)) return this.#refuse(`@${name} needs a type of known shape`, at);
     const expected = sizeOf(shape) * dtypes[dtype].bytes;
+    const bytes = Buffer.from(text.slice(1, -1), 'base64');
     if (bytes.length !== expected) this.#refuse(`@${name} needs ${expected} bytes, but has ${bytes.length}`, at);
-    return tensorOfBytes(dtype, shape, bytes.slice());
+    if (text.length - 2 !== 4 * Math.ceil(expected / 3)) this.#refuse(`the contents of @${name} are not base64`, at);
+    return tensorOfBytes(dtype, shape, new Uint8Array(bytes));
   }
 
   #node(b: GraphBuilder): void {
@@ -155,7 +169,7 @@ class Parser {
     const types = [this.#type()];
     while (this.#accept(',')) types.push(this.#type());
     const loc = this.#peek().text === 'loc' ? this.#loc() : {};
-    const results = b.emitList(op, operands, attrs, { names, loc });
+    const results = this.#located(start, () => b.emitList(op, operands, attrs, { names, loc }));
     const same =
       results.length === types.length &&
       results.every((r, i) => r.type.dtype === types[i].dtype && sameShape(r.type.shape, types[i].shape));
@@ -172,9 +186,12 @@ class Parser {
   }
 
   #attr(): AttrValue {
-    if (this.#is('[', true)) return this.#list('[', ']', () => this.#attr()) as AttrValue;
-    const token = this.#tokens[this.#next++];
-    if (token.kind === 'string') return JSON.parse(token.text);
+    return this.#is('[', true) ? (this.#list('[', ']', () => this.#scalar()) as AttrValue) : this.#scalar();
+  }
+
+  #scalar(): number | string | boolean {
+    const token = this.#take();
+    if (token.kind === 'string') return this.#contents(token);
     if (token.kind === 'number' || token.text === 'nan') return toNumber(token.text);
     if (token.text === 'true' || token.text === 'false') return token.text === 'true';
     return this.#refuse(`an attribute value was expected, not '${token.text}'`, token.at);
@@ -193,35 +210,55 @@ class Parser {
     this.#mark(':');
     const dtype = this.#expect('word').text;
     if (!isDType(dtype)) return this.#refuse(`'${dtype}' is not an element type`, at);
-    return b.constant({ dtype, shape: isList ? [items.length] : [], data: parseItems(dtype, items) });
+    if (isHalf(dtype)) return this.#refuse(`constants of ${dtype} stand at the end, in base64`, at);
+    const wrong = items.find((item) => !isElement(dtype, item));
+    if (wrong !== undefined) return this.#refuse(`${wrong} is not of type ${dtype}`, at);
+    const data = parseItems(dtype, items);
+    return b.constant({ dtype, shape: isList ? [items.length] : [], data }, this.#freshName());
   }
 
+  #freshName(): string {
+    for (;;) {
+      const name = this.#unnamed === 0 ? 'const' : `const.${this.#unnamed}`;
+      this.#unnamed++;
+      if (!this.#names.has(name)) return name;
+    }
+  }
+
+  /** `loc(file="m.onnx" input="w" "conv1" QLinearConv)`, all of it optional. */
   #loc(): Loc {
     this.#next++;
     this.#mark('(');
-    const loc: { file?: string; node?: string; op?: string } = {};
+    const loc: { file?: string; node?: string; op?: string; input?: string } = {};
     while (!this.#is(')')) {
+      const { kind, text, at } = this.#peek();
       if (this.#peek(1).text === '=') {
-        const key = this.#expect('word').text === 'op' ? 'op' : 'file';
-        this.#next++;
-        loc[key] = this.#string();
-      } else if (this.#peek().kind === 'string') loc.node = this.#string();
+        if (text !== 'file' && text !== 'input' && text !== 'op')
+          return this.#refuse(`a location has no '${text}'`, at, 'it has: file, input, op, and the node in quotes');
+        this.#next += 2;
+        loc[text] = this.#string();
+      } else if (kind === 'string') loc.node = this.#string();
       else loc.op = this.#expect('word').text;
     }
     return loc;
   }
 
   #type(): TensorType {
-    const start = this.#expect('word');
-    const open = this.#peek();
-    const dims = this.#list('[', ']', () => this.#tokens[this.#next++].text);
-    return (
-      parseType(`${start.text}[${dims.join(',')}]`) ?? this.#refuse(`'${start.text}' is not an element type`, open.at)
-    );
+    const { text, at } = this.#expect('word');
+    const parts = this.#list('[', ']', () => {
+      const part = this.#take();
+      return parseDim(part.text) === undefined
+        ? this.#refuse(
+            `'${part.text}' is not a size: a whole number from 0, a symbol, or an expression in quotes`,
+            part.at,
+          )
+        : part.text;
+    });
+    return typeOfParts(text, parts) ?? this.#refuse(`'${text}' is not an element type`, at);
   }
 
   #number(): string {
-    const token = this.#tokens[this.#next++];
+    const token = this.#take();
     if (token.kind !== 'number' && token.text !== 'nan')
       this.#refuse(`a number was expected, not '${token.text}'`, token.at);
     return token.text;
@@ -242,6 +279,13 @@ class Parser {
     while (!this.#is(')')) this.#next++;
   }
 
+  /** The next token, consumed; the end of the text stays. */
+  #take(): Token {
+    const token = this.#peek();
+    if (token.kind !== 'end') this.#next++;
+    return token;
+  }
+
   #peek = (ahead = 0): Token => this.#tokens[Math.min(this.#next + ahead, this.#tokens.length - 1)];
 
   /** True, and consumed unless `keep`, when the next token is this text; the end of the text is refused. */
@@ -256,7 +300,8 @@ class Parser {
   }
 
   #accept(text: string): boolean {
-    if (this.#peek().text !== text) return false;
+    const token = this.#peek();
+    if (token.text !== text || token.kind === 'end') return false;
     this.#next++;
     return true;
   }
@@ -269,27 +314,47 @@ class Parser {
   }
 
   #mark(text: string): void {
-    if (!this.#accept(text)) this.#refuse(`'${text}' was expected, not '${this.#peek().text}'`, this.#peek().at);
+    if (!this.#accept(text)) this.#unexpected(`'${text}'`);
+  }
+
+  #unexpected(expected: string): never {
+    const { text, at } = this.#peek();
+    this.#refuse(`${expected} was expected, not '${text.slice(0, 40)}'`, at);
   }
 
   #word = (text: string): void => this.#mark(text);
-  #string = (): string => JSON.parse(this.#expect('string').text);
+  #string = (): string => this.#contents(this.#expect('string'));
+  #contents = ({ text, at }: Token): string => unquoted(text, (message, offset) => this.#refuse(message, at + offset));
 
   /** A plain or quoted name. */
   #name(): string {
-    const token = this.#tokens[this.#next++];
-    if (token.kind === 'string') return JSON.parse(token.text);
-    if (token.kind === 'word' || token.kind === 'number') return token.text;
-    return this.#refuse(`a name was expected, not '${token.text}'`, token.at);
+    return this.#nameOf(this.#peek()) === undefined
+      ? this.#unexpected('a name')
+      : (this.#nameOf(this.#take()) as string);
   }
 
-  #refuse(message: string, at: number): never {
-    const before = this.#text.slice(0, at).split('\n');
-    return fail(
-      'U3001',
-      `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}: ${message}`,
-      this.#file ? { file: this.#file } : {},
-    );
+  #nameOf(token: Token): string | undefined {
+    if (token.kind === 'string') return this.#contents(token);
+    return token.kind === 'word' || token.kind === 'number' ? token.text : undefined;
+  }
+
+  /** Errors of the builder say where in the text. */
+  #located<T>(at: number, body: () => T): T {
+    try {
+      return body();
+    } catch (error) {
+      if (!(error instanceof UnskewError)) throw error;
+      const { code, message, hint } = error.diagnostics[0];
+      return this.#refuse(message, at, hint, code);
+    }
+  }
+
+  #refuse(message: string, at: number, hint?: string, code: Code = 'U3001'): never {
+    const before = this.#text.slice(0, at);
+    const line = before.split('\n').length;
+    const column = at - before.lastIndexOf('\n');
+    const where = this.#file === undefined ? {} : { file: this.#file };
+    return fail(code, `line ${line}, column ${column}: ${message}`, where, hint);
   }
 }
 
@@ -302,4 +367,15 @@ function parseItems(dtype: DType, items: readonly string[]): ITensor['data'] {
     data[i] = data instanceof BigInt64Array || data instanceof BigUint64Array ? BigInt(item) : toNumber(item);
   });
   return data;
+}
+
+/** Whether the type has the number. */
+function isElement(dtype: DType, item: string): boolean {
+  if (isFloat(dtype)) return true;
+  if (!/^-?\d+$/.test(item)) return false;
+  if (dtype === 's64') return BigInt.asIntN(64, BigInt(item)) === BigInt(item);
+  if (dtype === 'u64') return BigInt.asUintN(64, BigInt(item)) === BigInt(item);
+  // what a bool is held in has 8 bits
+  const { min, max } = dtypes[dtype === 'bool' ? 'u8' : dtype];
+  return Number(item) >= min && Number(item) <= max;
 }

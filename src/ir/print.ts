@@ -6,12 +6,14 @@
  *   }
  *   constants { @w0 : s8[16,3,3,3] = base64"…" }
  *
- * Bounds of symbols follow the outputs: `-> (%y) sizes(N=[1,1024])`. Required operands are positional, optional ones are
+ * Bounds of symbols and the profile of sums that passes read as integers follow the outputs:
+ * `-> (%y) sizes(N=[1,1024]) profile="torch-onednn"`. Required operands are positional, optional ones are
  * named. Constants of up to eight elements stand where they are used; those that are outputs are listed, as outputs have
  * names. Attributes that have their default value are left out.
  */
 import { checkOptions, type OptionNames } from '../diagnostics/index.ts';
 import type { AttrSpecs, AttrValue, OperandSpecs } from './define_op.ts';
+import { isFloat, isHalf } from './dtype.ts';
 import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
 import { findOp } from './op_table.ts';
 import { bytesOf, type ITensor, numbersOf } from './tensor.ts';
@@ -47,7 +49,8 @@ export function print(graph: Graph, options: PrintOptions = {}): string {
     return `  ${results} = ${call} : ${types}${locations ? formatLoc(node.loc) : ''}`;
   });
   const outputs = graph.outputs.map(reference).join(', ');
-  const head = `graph @${name(graph.name)}(${inputs.join(', ')}) -> (${outputs})${formatSymbols(graph)} {`;
+  const about = `${formatSymbols(graph)}${graph.profile === undefined ? '' : ` profile=${JSON.stringify(graph.profile)}`}`;
+  const head = `graph @${name(graph.name)}(${inputs.join(', ')}) -> (${outputs})${about} {`;
   const lines = [head, ...body, '}'];
   if (large.size > 0) {
     lines.push('constants {');
@@ -80,11 +83,19 @@ export function printNode(graph: Graph, node: Node): string {
   return `%${name(node.id)} = ${node.op}(${formatOperands(node, reference)})${formatAttrs(node)} : ${types}`;
 }
 
-/** Names that need no quotes. */
-const name = (id: string): string => (/^[A-Za-z0-9_.$/]+$/.test(id) ? id : JSON.stringify(id));
+/** Names that need no quotes; two slashes begin a comment. */
+const name = (id: string): string => (/^(?!\/\/)[A-Za-z0-9_.$/]+$/.test(id) ? id : JSON.stringify(id));
 
 const isInline = (t: ITensor): boolean =>
-  t.data.length <= INLINE_LIMIT && t.shape.length <= 1 && t.dtype !== 'f16' && t.dtype !== 'bf16';
+  t.data.length <= INLINE_LIMIT && t.shape.length <= 1 && !isHalf(t.dtype) && !hasMarkedNaN(t);
+
+/** Whether one of its NaNs is not the one that `nan` stands for. */
+function hasMarkedNaN({ dtype, data }: ITensor): boolean {
+  if (!isFloat(dtype) || !(data as Float32Array).some(Number.isNaN)) return false;
+  const plain = data.slice();
+  for (const [i, value] of data.entries()) if (Number.isNaN(value)) plain[i] = Number.NaN;
+  return !Buffer.from(bytesOf(data)).equals(bytesOf(plain));
+}
 
 /** `114:u8`, `[1, 2]:s64`. Floats are printed so that they read back to the same bits. */
 function inlineConstant(t: ITensor): string {
@@ -124,10 +135,13 @@ const formatNumber = (n: number): string =>
   Object.is(n, -0) ? '-0' : Number.isNaN(n) ? 'nan' : n === Infinity ? 'inf' : n === -Infinity ? '-inf' : String(n);
 
 /** An operator that the parser takes for one word; `aten::add` is not. */
-const WORD = /^(?!inf$)[A-Za-z_$/][\w.$/]*$/;
+const WORD = /^(?!inf$|\/\/)[A-Za-z_$/][\w.$/]*$/;
 
-const formatLoc = ({ file, node, op }: Loc): string => {
-  const shown = op && (WORD.test(op) ? op : `op=${JSON.stringify(op)}`);
-  const parts = [file && `file=${JSON.stringify(file)}`, node && JSON.stringify(node), shown].filter(Boolean);
+const formatLoc = ({ file, node, op, input }: Loc): string => {
+  const parts: string[] = [];
+  if (file !== undefined) parts.push(`file=${JSON.stringify(file)}`);
+  if (input !== undefined) parts.push(`input=${JSON.stringify(input)}`);
+  if (node !== undefined) parts.push(JSON.stringify(node));
+  if (op !== undefined) parts.push(WORD.test(op) ? op : `op=${JSON.stringify(op)}`);
   return parts.length === 0 ? '' : `  loc(${parts.join(' ')})`;
 };

@@ -24,6 +24,9 @@ function convGraph() {
   return b.finish([y]);
 }
 
+const body = (node: string): string => `graph @g(%x: f32[1]) -> (%x) {\n  ${node}\n}\n`;
+const constants = (lines: string): string => `graph @g(%x: u8[1]) -> (%x) {\n}\n\nconstants {\n  ${lines}\n}\n`;
+
 describe('the textual form', () => {
   it('prints operators, inline constants, symbols and locations', () => {
     expect(print(convGraph(), { elideConstants: true })).toMatchInlineSnapshot(`
@@ -68,8 +71,66 @@ describe('the textual form', () => {
       "line 2, column 3: there is no operator 'nn.nothing'",
     ],
     ['graph @g(%x: u8[1]) -> (%x) {', "'}' is missing"],
-    ['graph @g(%x: u8[1]) -> (%x) ~', 'unexpected character "~"'],
+    ['graph @g(%x: u8[1]) -> (%x) ~', 'line 1, column 29: unexpected character "~"'],
+    ['graph @g(%x: u8[-4,3]) -> (%x) {\n}', "line 1, column 17: '-4' is not a size"],
+    ['graph @g(%x: u8["-4"]) -> (%x) {\n}', 'line 1, column 17:'],
+    ['graph @g(%x: u8["N-\\q"]) -> (%x) {\n}', 'line 1, column 17:'],
+    ['graph @g(%x: u8[1.5]) -> (%x) {\n}', "'1.5' is not a size"],
+    ['graph @g(%x: u8[99999999999999999999]) -> (%x) {\n}', "'99999999999999999999' is not a size"],
+    ['graph @g(%x: u8[""]) -> (%x) {\n}', 'line 1, column 17:'],
+    ['graph @g(%x: u8[=]) -> (%x) {\n}', "line 1, column 17: '=' is not a size"],
+    ['graph @g(%x: u8[1], %x: u8[1]) -> (%x) {\n}', 'line 1, column 21: the value %x is defined twice'],
+    ['graph @g(%x: u8[1]) -> (%x) {\n}\nmore', "line 3, column 1: the end of the text was expected, not 'more'"],
+    ['graph @"a\nb(%x: u8[1]) -> (%x) {\n}', 'line 1, column 8: a string does not end'],
+    ['graph @"a\\qb"(%x: u8[1]) -> (%x) {\n}', 'line 1, column 10: "\\\\q" is not an escape'],
+    ['graph @g(%x: u8[1]) -> (%x) profile="x" {\n}', "line 1, column 37: 'x' is not a profile"],
+    [body('%y = nn.relu(%x) : f32[2]'), 'line 2, column 3: the result types'],
+    [body('%y = nn.relu(%x, %x) : f32[1]'), 'line 2, column 3: nn.relu: takes 1 operands, 2 are given'],
+    [body('%y = nn.add(%x, 1:u8) : f32[1]'), 'line 2, column 3: nn.add:'],
+    [body('%y = nn.relu(%x) {alpha=1} : f32[1]'), "line 2, column 3: nn.relu has no attribute 'alpha'"],
+    [body('%y = nn.leaky_relu(%x) {alpha=[[1]]} : f32[1]'), 'line 2, column 34: an attribute value was expected'],
+    [body('%y = nn.leaky_relu(%x) {alpha="} : f32[1]'), 'line 2, column 33: a string does not end'],
+    [body('%x = nn.relu(%x) : f32[1]'), 'line 2, column 3: the value %x is defined twice'],
+    [body('%y = nn.add(%x, 1.5:s64) : f32[1]'), 'line 2, column 19: 1.5 is not of type s64'],
+    [body('%y = nn.add(%x, nan:s32) : f32[1]'), 'line 2, column 19: nan is not of type s32'],
+    [body('%y = nn.add(%x, 256:u8) : f32[1]'), 'line 2, column 19: 256 is not of type u8'],
+    [body('%y = nn.add(%x, [1, -9223372036854775809]:s64) : f32[1]'), '-9223372036854775809 is not of type s64'],
+    [body('%y = nn.add(%x, 1:f16) : f32[1]'), 'line 2, column 19: constants of f16 stand at the end'],
+    [body('%y = nn.relu(%x) : f32[1] loc(line="a")'), "line 2, column 33: a location has no 'line'"],
+    [constants('@c : u8[2] = base64"AAA="'), undefined],
+    [constants('@c : u8[3] = base64"AAA="'), 'line 5, column 4: @c needs 3 bytes, but has 2'],
+    [constants('@c : u8[2] = base64"A!AA="'), 'line 5, column 4: the contents of @c are not base64'],
+    [constants('@c : u8[N] = base64"AAA="'), 'line 5, column 4: @c needs a type of known shape'],
+    [
+      constants('@c : u8[1] = base64"AA=="\n@c : u8[1] = base64"AA=="'),
+      'line 6, column 2: the constant @c is defined twice',
+    ],
+    [constants('@x : u8[1] = base64"AA=="'), 'line 1, column 10: the value %x is defined twice'],
   ])('refuses %j', (text, message) => {
-    expect(() => parse(text)).toThrow(message);
+    if (message === undefined) expect(verify(parse(text))).toEqual([]);
+    else
+      expect(() => parse(text)).toThrow(
+        expect.objectContaining({ code: expect.stringMatching(/^U[23]/), message: expect.stringContaining(message) }),
+      );
+  });
+
+  it('takes a control character in a string for itself', () => {
+    const graph = parse(body('%y = nn.relu(%x) : f32[1]  loc("a\tb\x01" Relu)'));
+    expect(nodesOf(graph)[0].loc).toEqual({ node: 'a\tb\x01', op: 'Relu' });
+  });
+
+  it('refuses every beginning of a text, and every text with a character too few, with line and column or not at all', () => {
+    const text = print(convGraph());
+    const judge = (broken: string) => {
+      try {
+        parse(broken);
+      } catch (error) {
+        expect(error).toMatchObject({ name: 'UnskewError', message: expect.stringMatching(/line \d+, column \d+: /) });
+      }
+    };
+    for (let i = 0; i < text.length; i++) {
+      judge(text.slice(0, i));
+      judge(text.slice(0, i) + text.slice(i + 1));
+    }
   });
 });
