@@ -40,6 +40,27 @@ export interface EditResult {
   readonly inversePatches: readonly Patch[];
 }
 
+/** Operands from which on a node is copied once and then changed in place. */
+const WIDE = 32;
+
+/** A node that this edit made, and where it reads which value. */
+interface Wide {
+  readonly node: Node;
+  readonly operands: (ValueId | null)[];
+  readonly places: Map<ValueId, number[]>;
+}
+
+function placesIn(operands: readonly (ValueId | null)[]): Map<ValueId, number[]> {
+  const places = new Map<ValueId, number[]>();
+  for (const [place, id] of operands.entries()) {
+    if (id === null) continue;
+    const known = places.get(id);
+    if (known) known.push(place);
+    else places.set(id, [place]);
+  }
+  return places;
+}
+
 export class GraphEditor {
   readonly #base: Graph;
   readonly #nodes: Map<NodeId, Node>;
@@ -50,6 +71,7 @@ export class GraphEditor {
   readonly #touched = new Set<NodeId>();
   readonly #newValues = new Set<ValueId>();
   readonly #events: RewriteEvent[] = [];
+  readonly #wide = new Map<NodeId, Wide>();
   #added: NodeId[] = [];
   readonly pool: ConstantPool;
   readonly emitter: Emitter;
@@ -247,16 +269,37 @@ export class GraphEditor {
   /** Makes every reader of `from` read `to`; a graph output keeps its name through an identity. */
   #redirect(from: ValueId, to: ValueId): NodeId[] {
     const readers = this.consumers(from);
-    for (const node of readers) {
-      this.#unlink(node);
-      this.#set({ ...node, operands: node.operands.map((id) => (id === from ? to : id)) });
-    }
+    for (const node of readers) this.#replaceOperand(node, from, to);
     if (this.isOutput(from)) {
       const value = this.emitter.emit(nnIdentity, { x: this.value(to) as Value<DType> });
       this.#rename(value.id, from);
       return [...readers.map((n) => n.id), from];
     }
     return readers.map((n) => n.id);
+  }
+
+  /** A node of many operands is copied once per edit: each of its operands may be rewritten. */
+  #replaceOperand(node: Node, from: ValueId, to: ValueId): void {
+    this.#touched.add(node.id);
+    this.#consumers.get(from)?.delete(node.id);
+    this.#consumers.set(to, (this.#consumers.get(to) ?? new Set()).add(node.id));
+    if (node.operands.length < WIDE) {
+      this.#nodes.set(node.id, { ...node, operands: node.operands.map((id) => (id === from ? to : id)) });
+      return;
+    }
+    let wide = this.#wide.get(node.id);
+    if (wide?.node !== node) {
+      const operands = [...node.operands];
+      wide = { node: { ...node, operands }, operands, places: placesIn(operands) };
+      this.#wide.set(node.id, wide);
+      this.#nodes.set(node.id, wide.node);
+    }
+    const moved = wide.places.get(from) ?? [];
+    for (const place of moved) wide.operands[place] = to;
+    wide.places.delete(from);
+    const there = wide.places.get(to);
+    if (there === undefined) wide.places.set(to, moved);
+    else for (const place of moved) there.push(place);
   }
 
   /** Removes the producers of values nobody reads any more, and theirs. */
@@ -270,7 +313,7 @@ export class GraphEditor {
         continue;
       this.#remove(node);
       removed.push(node.id);
-      queue.push(...node.operands);
+      for (const operand of node.operands) queue.push(operand);
     }
     return removed;
   }
