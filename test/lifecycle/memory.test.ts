@@ -6,6 +6,8 @@ import { describe, expect, it } from 'vitest';
 
 const child = fileURLToPath(new URL('./child.ts', import.meta.url));
 const isDeep = process.env.UNSKEW_DEEP !== undefined;
+/** Nothing here is a matter of speed: a busy machine takes its time. */
+const timeout = 3_600_000;
 
 interface Left {
   readonly results: Readonly<Record<string, { readonly grown: number; readonly threads: number }>>;
@@ -24,7 +26,7 @@ function leftBy(kind: 'models' | 'workers', count: number): Left {
 
 describe('a process', () => {
   // a session and a result hold 4 MiB each: to lose one of them each time would show
-  it('keeps no memory and no threads of models that are gone', () => {
+  it('keeps no memory and no threads of models that are gone', { timeout }, () => {
     const { results, sums } = leftBy('models', isDeep ? 1000 : 40);
     expect(Object.keys(results)).toHaveLength(5);
     for (const [name, { grown, threads }] of Object.entries(results)) {
@@ -34,7 +36,7 @@ describe('a process', () => {
     expect(sums).toEqual([3, -2]);
   });
 
-  it('goes on when workers are terminated while they compile and run', () => {
+  it('goes on when workers are terminated while they compile and run', { timeout }, () => {
     const { results, sums } = leftBy('workers', isDeep ? 100 : 3);
     expect(results.workers.threads).toBeLessThanOrEqual(availableParallelism());
     if (isDeep) expect(results.workers.grown).toBeLessThan(200);

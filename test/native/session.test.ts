@@ -40,6 +40,14 @@ describe('a session', () => {
     }
   });
 
+  it.each([1, 2])('runs synchronously after what was submitted before, on %d threads', async (threads) => {
+    const session = counter(1_000_000, 20, threads);
+    const runs = Array.from({ length: 5 }, (_, i) => session.run([new Uint8Array(1_000_000).fill(i)]));
+    session.runSync([new Uint8Array(1_000_000)], [new Uint8Array(1_000_000)]);
+    session.dispose(); // runs that had not been computed would reject
+    for (const [i, [output]] of (await Promise.all(runs)).entries()) expect(output[999_999]).toBe(i + 20);
+  });
+
   it('takes a copy of its inputs, and gives every run outputs of its own', async () => {
     const session = counter(8, 1);
     const input = new Uint8Array(8).fill(1);
