@@ -103,8 +103,11 @@ export function invalid(context: Context, what: string, range: Range, hint?: str
 }
 
 /** Says that something departs from the standard and is read nevertheless (U2010). */
-export function warn(context: Context, message: string, hint?: string): void {
+export function warn(context: Context, message: string): void {
   const { warnings } = context.source;
-  if (warnings.length < MAX_WARNINGS)
-    warnings.push({ code: 'U2010', severity: 'warning', message, location: context.location, ...(hint && { hint }) });
+  const { location } = context;
+  const said = { code: 'U2010', severity: 'warning', location } as const;
+  if (warnings.length < MAX_WARNINGS) warnings.push({ ...said, message });
+  else if (warnings.length === MAX_WARNINGS)
+    warnings.push({ ...said, message: 'from here on there are more warnings' });
 }

@@ -3,6 +3,5 @@ export { type ExternalReader, externalReader } from './external_data.ts';
 export { inlineFunctions } from './inline.ts';
 export type * from './model.ts';
 export { MAX_MODEL_BYTES, type OpenOptions, openOnnx } from './open.ts';
-export { newestOperatorSets } from './operator_sets.ts';
 export { onnxTypeName } from './tensor.ts';
 export type { Range } from './wire.ts';

@@ -11,7 +11,7 @@ import { operatorSetProto } from './schema.ts';
 import type { Range } from './wire.ts';
 
 /** The newest version of each operator set that was read, or that ONNX Runtime has. */
-export const newestOperatorSets: ReadonlyMap<string, number> = new Map([
+const newestOperatorSets: ReadonlyMap<string, number> = new Map([
   ['', 27],
   ['ai.onnx.ml', 5],
   ['ai.onnx.training', 1],
@@ -50,11 +50,12 @@ export function readOperatorSets(
 }
 
 /** Takes a version where none is imported, and says where a version is newer than those that are known. */
-function complete(context: Context, opsets: Map<string, number>, domain: string, { name, opType }: OnnxNode): void {
+function complete(context: Context, opsets: Map<string, number>, domain: string, user: OnnxNode): void {
   const newest = newestOperatorSets.get(domain);
   if (newest === undefined) return;
   const version = opsets.get(domain);
-  const where = context.inNode(name || opType, opType);
+  const { name, outputs, opType } = user;
+  const where = context.inNode(name || outputs[0] || opType, opType);
   if (version === undefined) {
     opsets.set(domain, newest);
     warn(where, `the model uses operators of ${shown(domain)} and does not import them: version ${newest} is taken`);
