@@ -1,5 +1,5 @@
 /**
- * The benchmark: `npm run bench [-- compile|networks|NETWORK] [--quick] [--json]`. Every time stands beside its peer's from the
+ * The benchmark: `npm run bench [-- compile|networks|scaling|NETWORK] [--quick] [--json]`. Every time stands beside its peer's from the
  * same run, and every network is compared with the interpreter and with ONNX Runtime, integer for integer, before it
  * is timed. What counts is `run`, which people call; `runSync` stands beside it. Both engines are timed in turns in one
  * process, and each alone in a process of its own (not with --quick).
@@ -23,6 +23,7 @@ import {
 import { compare, formatTable, measure, quantile, type Schedule, type Timing, usualSchedule } from './measure.ts';
 import { type NetOptions, networks } from './models/index.ts';
 import { createPeer } from './peers/onnxruntime.ts';
+import { benchScaling, formatScaling, type ScalingRow } from './scaling/table.ts';
 
 const options: NetOptions = {
   form: 'qlinear',
@@ -173,7 +174,7 @@ const args = process.argv.slice(2);
 const json = args.includes('--json');
 const say = (text: string) => process.stderr.write(`${text}\n`);
 const wanted = (part: string) => args.every((a) => a.startsWith('--')) || args.includes(part);
-const result: { compile?: unknown; networks?: NetworkRow[] } = {};
+const result: { compile?: unknown; networks?: NetworkRow[]; scaling?: readonly ScalingRow[] } = {};
 
 if (wanted('compile')) {
   const rows: CompileRow[] = [];
@@ -244,6 +245,12 @@ if (wanted('networks') || named.length > 0) {
     String(r.differsFromOnnxRuntime),
   ]);
   if (!json) console.log(formatTable(header, cells));
+}
+// takes long: only where it is asked for
+if (args.includes('scaling')) {
+  const sizes = args.includes('--quick') ? [1000, 10_000] : [1000, 10_000, 100_000];
+  result.scaling = benchScaling(sizes, say);
+  if (!json) console.log(formatScaling(sizes, result.scaling));
 }
 if (json) console.log(JSON.stringify(result, null, 2));
 if (result.networks?.some((r) => r.differsFromInterpreter + r.differsFromOnnxRuntime > 0)) process.exitCode = 3;
