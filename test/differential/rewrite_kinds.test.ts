@@ -10,6 +10,7 @@ import { toPublic } from '../../src/ir/tensor.ts';
 import { legalize } from '../../src/passes/legalize.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { zeroPointsLeft } from '../faults/zero_points.ts';
+import { exactWeights, hasVnni } from '../support/exact_weights.ts';
 import { type ModelAttr, type ModelNode, writeModel } from '../support/onnx.ts';
 import { runOnnx } from '../unit/onnx_export/support.ts';
 
@@ -29,16 +30,14 @@ class Model {
     this.constants.push({ name, tensor: t });
     return name;
   }
-  input(shape: readonly number[], by = 37): string {
+  input(shape: readonly number[], by = 37, [low, high]: readonly [number, number] = [0, 255]): string {
     const name = `x${this.inputs.length}`;
     this.inputs.push({ name, type: 'uint8', dims: shape });
-    this.feeds[name] = tensor('u8', spread(sizeOf(shape), 0, 255, by), [...shape]);
+    this.feeds[name] = tensor('u8', spread(sizeOf(shape), low, high, by), [...shape]);
     return name;
   }
   weights(dtype: 'u8' | 's8', shape: readonly number[]): string {
-    return this.constant(
-      tensor(dtype, spread(sizeOf(shape), dtype === 'u8' ? 0 : -128, dtype === 'u8' ? 255 : 127, 91), [...shape]),
-    );
+    return this.constant(tensor(dtype, spread(sizeOf(shape), ...exactWeights[dtype], 91), [...shape]));
   }
   add(op: string, inputs: readonly string[], attrs: Record<string, ModelAttr> = {}): string {
     const output = `v${this.#next++}`;
@@ -132,7 +131,7 @@ for (const dtype of ['u8', 's8'] as const) {
 for (const end of ['float', 'quantized'] as const)
   kinds[`attention's product of two activations, ${end} result`] = (m) => {
     const head = (shape: readonly number[], zero: number, perm: readonly number[]) =>
-      m.add('Transpose', [m.dequantize(m.input(shape, 53), 'u8', [0.02], [zero])], { perm });
+      m.add('Transpose', [m.dequantize(m.input(shape, 53, exactWeights.u8), 'u8', [0.02], [zero])], { perm });
     const [q, k] = [head([1, 6, 2, 4], 99, [0, 2, 1, 3]), head([1, 6, 2, 4], 141, [0, 2, 3, 1])];
     const y = m.add('MatMul', [q, k]);
     return end === 'float' ? [y, 'float32'] : [m.quantize(y, 0.05), 'uint8'];
@@ -229,7 +228,9 @@ async function compiled(bytes: Uint8Array, feeds: Feeds, backend: 'onednn' | 're
 }
 
 describe.each(Object.keys(kinds))('%s', (name) => {
-  it('is corrected, ONNX Runtime computes the same, and the addon what the interpreter does', async () => {
+  it('is corrected, ONNX Runtime computes the same, and the addon what the interpreter does', async ({ skip }) => {
+    if (name === 'attention, both sides quantized dynamically' && !hasVnni)
+      skip('ONNX Runtime saturates here, without VNNI, and the run decides how large both operands are');
     const m = new Model();
     const [y, type] = kinds[name](m);
     const bytes = m.finish(y, type);

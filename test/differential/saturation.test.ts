@@ -3,9 +3,10 @@
  * without our care is wrong.
  */
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { corpusRoot } from '../support/corpus.ts';
 import type { IsaReport } from './on_isa.ts';
 
@@ -25,8 +26,10 @@ async function report(isa: string): Promise<IsaReport> {
 
 const isas = { AVX2: 'avx2', AVX512_CORE: 'avx512' } as const;
 const reports = new Map<string, IsaReport>();
+const hasAvx512 = /\bavx512bw\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
 
 describe.each(Object.keys(isas))('oneDNN limited to %s', (name) => {
+  beforeEach(({ skip }) => skip(name === 'AVX512_CORE' && !hasAvx512, 'this processor does not have AVX-512'));
   beforeAll(async () => {
     if (reports.size > 0) return;
     await Promise.all(Object.keys(isas).map(async (isa) => reports.set(isa, await report(isa))));

@@ -1,8 +1,8 @@
 /** Where ONNX Runtime computes something else than the layer means: each peculiarity with its name, its reason and its proof. */
-import { readFileSync } from 'node:fs';
 import type { Tensors } from '../../src/cli/compare.ts';
 import { openOnnx } from '../../src/importers/onnx/container/index.ts';
 import type { Graph } from '../../src/ir/index.ts';
+import { hasVnni } from '../support/exact_weights.ts';
 import type { Layer } from './net.ts';
 import { type Mode, onnxRuntime } from './onnxruntime.ts';
 
@@ -21,8 +21,6 @@ interface Exception {
   readonly reason: string;
   applies(run: Strayed): Promise<boolean>;
 }
-
-const hasVnni = /\bavx(512)?_?vnni\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));
 
 type NodeProto = ReturnType<typeof openOnnx>['graph']['nodes'][number];
 

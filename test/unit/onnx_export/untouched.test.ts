@@ -7,6 +7,7 @@ import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { type Feeds, type ITensor, tensor } from '../../../src/ir/index.ts';
 import { legalize } from '../../../src/passes/legalize.ts';
+import { exactWeights } from '../../support/exact_weights.ts';
 import { type ModelInitializer, type ModelNode, writeModel } from '../../support/onnx.ts';
 import { runOnnx } from './support.ts';
 
@@ -30,10 +31,11 @@ const node = (op: string, inputs: readonly string[], output: string, attrs: Mode
 });
 const constant = (name: string, value: ITensor): ModelInitializer => ({ name, tensor: value });
 const scale = (name: string, value: number) => constant(name, tensor('f32', [value], []));
+const [least, most] = exactWeights.s8;
 const weights = (shape: readonly number[]) =>
   tensor(
     's8',
-    Int8Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => ((i * 37) % 255) - 127),
+    Int8Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => ((i * 37) % (most - least)) + least + 1),
     shape,
   );
 const floats = (shape: readonly number[]) =>

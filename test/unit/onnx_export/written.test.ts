@@ -12,6 +12,7 @@ import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { type Feeds, GraphBuilder, parse, tensor } from '../../../src/ir/index.ts';
 import { nnResize } from '../../../src/ir/ops/nn_resize.op.ts';
 import { legalize } from '../../../src/passes/legalize.ts';
+import { exactWeights } from '../../support/exact_weights.ts';
 import { type Model, type ModelGraph, type ModelNode, type ModelTensor, writeModel } from '../../support/onnx.ts';
 import { runOnnx } from './support.ts';
 
@@ -159,7 +160,8 @@ const scalarOf = (dtype: 'f32' | 'u8' | 's8', name: string, value: number) => ({
 
 /** A convolution between dequantize and quantize, its source with a zero point, and its onlookers. */
 function modelWith(looks: readonly Onlooker[], zeroPoint: number): Model {
-  const weights = Int8Array.from({ length: CHANNELS * 27 }, (_, i) => ((i * 37) % 255) - 127);
+  const [least, most] = exactWeights.s8;
+  const weights = Int8Array.from({ length: CHANNELS * 27 }, (_, i) => ((i * 37) % (most - least)) + least + 1);
   return {
     inputs: [
       { name: 'x', type: 'float32', dims: values.x.dims },
