@@ -1,7 +1,7 @@
 /**
  * Breaks the code in one place after the other, and says which test finds each.
  *
- *   npm run mutants -- [--only TEXT] [--jobs N] [--list] [--json]
+ *   npm run mutants -- [--only TEXT]… [--jobs N] [--list] [--json]
  *
  * The working tree is copied and stays as it is. First the tests run on the code as it is: what fails then tells nothing.
  */
@@ -22,13 +22,13 @@ interface Verdict {
 
 const { values } = parseArgs({
   options: {
-    only: { type: 'string' },
+    only: { type: 'string', multiple: true, default: [''] },
     jobs: { type: 'string', default: '1' },
     list: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
-const chosen = mutants.filter(({ name, file }) => `${name} ${file}`.includes(values.only ?? ''));
+const chosen = mutants.filter(({ name, file }) => values.only.some((text) => `${name} ${file}`.includes(text)));
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
@@ -113,7 +113,7 @@ if (values.list) {
     ),
   );
 } else if (chosen.length === 0) {
-  say(`no mutant has '${values.only}' in its name or file`);
+  say(`no mutant has '${values.only.join("' or '")}' in its name or file`);
   process.exitCode = 2;
 } else {
   const verdicts = await run();

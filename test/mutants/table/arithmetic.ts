@@ -45,13 +45,17 @@ export const arithmetic: readonly Mutant[] = [
     'Math.fround((sx * sw) / sy)',
     'requantize',
   ),
-  numerics(
-    'QNNPACK divides by the scale of the result',
-    'requantize',
-    "if (profile === 'torch-qnnpack') return",
-    "if (profile === 'torch-fbgemm') return",
-    'requantize',
-  ),
+  {
+    name: 'QNNPACK divides by the scale of the result',
+    file: 'src/numerics/requantize.ts',
+    text: "if (profile === 'torch-qnnpack') return",
+    instead: "if (profile === 'torch-fbgemm') return",
+    tests: [
+      'test/unit/numerics/torch_corpus.test.ts',
+      'test/unit/torch/engines.test.ts',
+      'test/unit/torch/vectors.test.ts',
+    ],
+  },
   numerics(
     'a mantissa of 2^31 is not normalized',
     'requantize',

@@ -87,13 +87,6 @@ export const rewrites: readonly Mutant[] = [
     'verify',
   ),
   proofs(
-    'classes of two sizes are the same whatever pads are',
-    'evaluate',
-    "op === 'nn.pad' ? attrs.pads : [attrs,",
-    "op === 'nn.pad' ? op : [attrs,",
-    'symbolic_sizes',
-  ),
-  proofs(
     'constants that sizes decide are taken for the same',
     'evaluate',
     'this.grid.note(identityOf(tensor))',
@@ -129,13 +122,13 @@ export const rewrites: readonly Mutant[] = [
     file: 'src/ir/interpret.ts',
     text: '(bindings.get(dim) ?? size)',
     instead: 'size',
-    tests: ['test/unit/runtime/model.test.ts', 'test/unit/ir/specialize.test.ts'],
+    tests: ['test/unit/runtime/sizes_of_feeds.test.ts'],
   },
   {
     name: 'sizes beyond the bounds of a symbol are taken',
     file: 'src/ir/interpret.ts',
     text: 'if (size >= min && size <= max) continue;',
     instead: 'if (size >= min) continue;',
-    tests: ['test/unit/torch_export/archive.test.ts', 'test/unit/cli/open_sizes.test.ts', 'test/unit/ir/text.test.ts'],
+    tests: ['test/unit/runtime/sizes_of_feeds.test.ts'],
   },
 ];

@@ -11,7 +11,7 @@ const native = (name: string, file: string, text: string, instead: string, test:
 });
 
 const planned = ['test/unit/codegen/memory_plan.test.ts'];
-const models = ['test/unit/runtime/model.test.ts'];
+const models = ['test/lifecycle/shapes.test.ts', 'test/lifecycle/concurrent_runs.test.ts'];
 
 export const running: readonly Mutant[] = [
   {
@@ -40,7 +40,7 @@ export const running: readonly Mutant[] = [
     file: 'src/codegen/onednn/plan.ts',
     text: '(lastRead.get(id) ?? 0) > index',
     instead: 'lastRead.get(id) === groups.length',
-    tests: ['test/unit/codegen/plan.test.ts', ...models],
+    tests: ['test/unit/codegen/plan.test.ts', 'test/unit/codegen/plan_laws.test.ts'],
   },
   {
     name: 'the session used last goes first',
@@ -75,7 +75,7 @@ export const running: readonly Mutant[] = [
     file: 'src/runtime/feeds.ts',
     text: 'if (sizeOf(dims) !== elements)',
     instead: 'if (sizeOf(dims) > elements)',
-    tests: models,
+    tests: ['test/unit/runtime/feeds.test.ts'],
   },
   {
     name: 'feeds are read while the run waits',
@@ -96,7 +96,7 @@ export const running: readonly Mutant[] = [
     file: 'src/runtime/bind_shapes.ts',
     text: "typeof dim === 'string' ? (bindings.get(dim) ?? sizes[axis]) : dim",
     instead: "typeof dim === 'string' ? sizes[axis] : dim",
-    tests: models,
+    tests: ['test/unit/runtime/sizes_of_feeds.test.ts'],
   },
   native(
     'runSync overtakes runs that wait',

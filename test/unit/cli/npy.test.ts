@@ -86,6 +86,12 @@ describe('.npy files', () => {
       'should hold 8 bytes',
     ],
     [
+      'more than the shape holds',
+      withHeader("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", 12),
+      'U1003',
+      'should hold 8 bytes for f32[2], but holds 12',
+    ],
+    [
       'a huge shape',
       withHeader("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 99999999999), }"),
       'U1003',

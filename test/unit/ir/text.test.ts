@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { GraphBuilder, nodesOf, parse, print, scalar, tensor, verify } from '../../../src/ir/index.ts';
+import { constantOf, GraphBuilder, nodesOf, parse, print, scalar, tensor, verify } from '../../../src/ir/index.ts';
+import { nnAdd } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { nnIdentity } from '../../../src/ir/ops/nn_movement.op.ts';
 import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
 
@@ -47,6 +48,21 @@ describe('the textual form', () => {
     expect(print(again)).toBe(text);
     expect(verify(again)).toEqual([]);
     expect(nodesOf(again)[0].loc).toEqual(nodesOf(graph)[0].loc);
+  });
+
+  it('reads back numbers to the bit, and names of any text', () => {
+    const numbers = [-0, 0, Number.NaN, Infinity, -Infinity, 2 ** -149, -1.5];
+    const names = ['x', 'a b', 'a"b', 'a)b', 'a,b', '\\', '%', '@', 'a:0', 'ä', '', '1'];
+    for (const name of names) {
+      const b = new GraphBuilder('g');
+      const x = b.input(name, 'f32', [numbers.length]);
+      const y = b.emit(nnAdd, { a: x, b: b.constant(tensor('f32', numbers)) }, {}, { names: [`${name}.y`] });
+      const graph = b.finish([y]);
+      const again = parse(print(graph));
+      expect([...again.inputs, ...again.outputs]).toEqual([...graph.inputs, ...graph.outputs]);
+      const constant = constantOf(again, nodesOf(again)[0].operands[1]);
+      expect(Array.from(constant!.data as Float32Array)).toEqual(numbers);
+    }
   });
 
   it('reads back locations of any text', () => {
@@ -106,6 +122,8 @@ describe('the textual form', () => {
       'line 6, column 2: the constant @c is defined twice',
     ],
     [constants('@x : u8[1] = base64"AA=="'), 'line 1, column 10: the value %x is defined twice'],
+    [constants('@c : u8[2] = base64"AAAA"'), 'line 5, column 4: @c needs 2 bytes, but has 3'],
+    [constants('@c : u8[2] = base64""'), 'line 5, column 4: @c needs 2 bytes, but has 0'],
   ])('refuses %j', (text, message) => {
     if (message === undefined) expect(verify(parse(text))).toEqual([]);
     else
