@@ -50,11 +50,7 @@ export const arithmetic: readonly Mutant[] = [
     file: 'src/numerics/requantize.ts',
     text: "if (profile === 'torch-qnnpack') return",
     instead: "if (profile === 'torch-fbgemm') return",
-    tests: [
-      'test/unit/numerics/torch_corpus.test.ts',
-      'test/unit/torch/engines.test.ts',
-      'test/unit/torch/vectors.test.ts',
-    ],
+    tests: ['test/unit/numerics/requantize.test.ts'],
   },
   numerics(
     'a mantissa of 2^31 is not normalized',

@@ -121,6 +121,26 @@ describe('modes', () => {
     expect([-3, -1, 1, 3].map((a) => at('onnx-spec', a, 1))).toEqual([-1, 1, 1, 3]);
   });
 
+  test('QNNPACK multiplies by the reciprocal of the scale of the result, others divide by it', () => {
+    const factors = (profile: RequantizeProfile) =>
+      Array.from({ length: 200 }, (_, i) => {
+        const made = multiplier(Math.fround(0.013 * (i + 1)), Math.fround(0.07), Math.fround(0.1 * i + 0.3), profile);
+        return 'factor' in made ? made.factor : Number.NaN;
+      });
+    const exactly = (of: (product: number, sy: number) => number) =>
+      Array.from({ length: 200 }, (_, i) =>
+        of(Math.fround(Math.fround(0.013 * (i + 1)) * Math.fround(0.07)), Math.fround(0.1 * i + 0.3)),
+      );
+    const [divided, multiplied] = [
+      exactly((product, sy) => Math.fround(product / sy)),
+      exactly((product, sy) => Math.fround(product * Math.fround(1 / sy))),
+    ];
+    expect(multiplied).not.toEqual(divided);
+    expect(factors('torch-qnnpack')).toEqual(multiplied);
+    expect(factors('torch-fbgemm')).toEqual(divided);
+    expect(factors('ort')).toEqual(divided);
+  });
+
   test('f32 rounds the accumulator and the product, f64 neither', () => {
     const f32 = requantizer(requantizeModes.ort, { arithmetic: 'f32', factor: 2 ** -24 }, 0, -128, 127);
     const f64 = requantizer(requantizeModes['onnx-spec'], { arithmetic: 'f64', factor: 2 ** -24 }, 0, -128, 127);
