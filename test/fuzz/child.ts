@@ -5,12 +5,18 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { findingOf, type Report } from './examination.ts';
 import type { Answer, Task } from './worker.ts';
 
-/** Processor time that one case may take, seconds. Time on the clock says nothing on a machine that has other work. */
-const MOST_SECONDS = 10;
-/** A process that waits uses no processor: seconds on the clock after which it is stuck. */
-const MOST_WAITING = 60;
-const MOST_BYTES = 2.5 * 2 ** 30;
-const HEAP_MEGABYTES = 1024;
+export interface Limits {
+  /** Processor time that one case may take. Time on the clock says nothing on a machine that has other work. */
+  readonly seconds: number;
+  /** A process that waits uses no processor: seconds on the clock after which it is stuck. */
+  readonly waiting: number;
+  /** Resident memory. */
+  readonly bytes: number;
+  /** Of JavaScript. */
+  readonly heapMegabytes: number;
+}
+
+const usualLimits: Limits = { seconds: 10, waiting: 60, bytes: 2.5 * 2 ** 30, heapMegabytes: 1024 };
 /** Beyond these a child is replaced, so that what one case leaves behind does not count for another. */
 const LARGE_BYTES = 2 ** 30;
 const CASES_PER_CHILD = 5000;
@@ -20,10 +26,18 @@ const TICKS_PER_SECOND = 100;
 export class Child {
   #process: ChildProcess | undefined;
   #cases = 0;
+  readonly #script: URL;
+  readonly #limits: Limits;
+
+  constructor(script = new URL('worker.ts', import.meta.url), limits = usualLimits) {
+    this.#script = script;
+    this.#limits = limits;
+  }
 
   /** What became of a task; a process that does not answer is killed, and that is a finding. */
   async perform(task: Task): Promise<Report> {
     const child = await this.#ready();
+    const { seconds, waiting, bytes } = this.#limits;
     const begun = { during: 'start', at: performance.now(), cpu: secondsOf(child) };
     return new Promise((resolve) => {
       let why: 'hang' | 'memory' | undefined;
@@ -36,8 +50,8 @@ export class Child {
       };
       const watch = setInterval(() => {
         const [cpu, clock] = [secondsOf(child) - begun.cpu, (performance.now() - begun.at) / 1000];
-        if (bytesOf(child) > MOST_BYTES) why ??= 'memory';
-        else if (cpu > MOST_SECONDS || (clock > MOST_WAITING && cpu < 1)) why ??= 'hang';
+        if (bytesOf(child) > bytes) why ??= 'memory';
+        else if (cpu > seconds || (clock > waiting && cpu < 1)) why ??= 'hang';
         if (why !== undefined) child.kill('SIGKILL');
       }, POLL_MILLISECONDS);
       child.stderr?.on('data', (text: Buffer) => {
@@ -51,7 +65,7 @@ export class Child {
         this.#process = undefined;
         const isFull = /heap out of memory/.test(stderr);
         const told = why ?? (isFull ? 'memory' : 'died');
-        const message = why === 'hang' ? `no answer after ${MOST_SECONDS} s` : `${signal ?? `exit ${code}`}\n${stderr}`;
+        const message = why === 'hang' ? `no answer after ${seconds} s` : `${signal ?? `exit ${code}`}\n${stderr}`;
         const isPeer = begun.during === 'peer'; // another engine's fault
         const findings = isPeer ? [] : [findingOf(told, begun.during, message)];
         end({ stage: 'refused', codes: [], operators: [], findings });
@@ -65,8 +79,8 @@ export class Child {
     if (this.#process && (this.#cases > CASES_PER_CHILD || bytesOf(this.#process) > LARGE_BYTES)) await this.dispose();
     if (this.#process) return this.#process;
     this.#cases = 0;
-    const child = fork(new URL('worker.ts', import.meta.url), {
-      execArgv: ['--import', 'tsx', `--max-old-space-size=${HEAP_MEGABYTES}`],
+    const child = fork(this.#script, {
+      execArgv: ['--import', 'tsx', `--max-old-space-size=${this.#limits.heapMegabytes}`],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     this.#process = child;

@@ -1,13 +1,16 @@
 /** The first cases of the campaign, made of seeds that are in every clone, the same every time; and all cases that were kept. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { campaign, keptFolder } from './campaign.ts';
-import { caseOf, formatCase, parseCase } from './cases.ts';
-import { Examination } from './examination.ts';
+import { type CaseId, caseOf, formatCase, parseCase } from './cases.ts';
+import { Child } from './child.ts';
+import { Examination, findingOf } from './examination.ts';
 import { kinds } from './kinds/index.ts';
 import { kindNames } from './kinds/kind.ts';
+import { minimized } from './minimize.ts';
 import { tableOf } from './report.ts';
+import type { Task } from './worker.ts';
 
 /** Of each kind; half a minute on one processor, and on a faster one the same cases in less. */
 const CASES = 50;
@@ -48,6 +51,54 @@ it('a case is the same every time, and is named by its number', async () => {
   }
   expect(formatCase(parseCase('onnx:5:0,2'))).toBe('onnx:5:0,2');
   expect(() => parseCase('tflite:1')).toThrow('tflite:1 is not a case');
+});
+
+describe('a child process that', () => {
+  const script = new URL('misbehaving_worker.ts', import.meta.url);
+  const limits = { seconds: 1, waiting: 3, bytes: 2 ** 29, heapMegabytes: 1024 };
+  const child = new Child(script, limits);
+  afterAll(() => child.dispose());
+  const perform = (what: string) =>
+    child.perform({ own: true, file: { kind: 'qir', base64: Buffer.from(what).toString('base64') } });
+
+  it.each([
+    ['loop', 'hang', /no answer after 1 s/],
+    ['wait', 'hang', /no answer/],
+    ['abort', 'died', /SIGABRT/],
+    ['exit', 'died', /exit 3/],
+    ['allocate', 'memory', /SIGKILL/],
+  ])('would %s is found, and the next one works', async (what, kind, message) => {
+    const { findings } = await perform(what);
+    expect(findings).toEqual([expect.objectContaining({ class: kind, during: what })]);
+    expect(findings[0].message).toMatch(message);
+    expect(await perform('nothing')).toMatchObject({ stage: 'executed', findings: [] });
+  });
+
+  it('runs out of its heap is found', async () => {
+    const roomy = new Child(script, { ...limits, seconds: 60, heapMegabytes: 32 });
+    const base64 = Buffer.from('heap').toString('base64');
+    const { findings } = await roomy.perform({ own: true, file: { kind: 'qir', base64 } });
+    await roomy.dispose();
+    expect(findings).toEqual([expect.objectContaining({ class: 'memory', during: 'heap' })]);
+  });
+});
+
+it('a case that shows something is reduced to what shows it', async () => {
+  const id = { kind: 'qir', seed: 3 } as const;
+  const textOf = async (task: CaseId) => Buffer.from((await caseOf(task, true)).bytes).toString();
+  const [, line] = (await textOf({ ...id, steps: [] })).split('\n');
+  expect((await caseOf(id, true)).steps).toBeGreaterThan(1);
+  expect(await textOf(id)).toContain(line);
+  const finding = findingOf('differs', 'run', 'y: 1, should be 2');
+  const child = {
+    async perform({ id: task, file }: Task) {
+      const text = file ? Buffer.from(file.base64, 'base64').toString() : await textOf(task as CaseId);
+      return { stage: 'executed', codes: [], operators: [], findings: text.includes(line) ? [finding] : [] };
+    },
+  };
+  const reduced = await minimized(id, finding, child as unknown as Child, true);
+  expect(reduced.id.steps?.length).toBeLessThan((await caseOf(id, true)).steps);
+  expect(Buffer.from(reduced.bytes).toString().trim()).toBe(line.trim());
 });
 
 /** The worker has to be able to say so. */
