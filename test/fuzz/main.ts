@@ -43,7 +43,7 @@ async function run(): Promise<number> {
   }
   const seed = Number(values.seed ?? Math.floor(Math.random() * 1e9));
   console.error(`the first case of each kind is ${seed} (--seed ${seed})`);
-  let shown = 0;
+  let shown = performance.now();
   let lines = 0;
   const state = await campaign({
     seconds: Number(seconds),
@@ -53,11 +53,12 @@ async function run(): Promise<number> {
     workers: Number(values.workers),
     keep: !values['no-keep'],
     progress(now) {
-      if (!process.stderr.isTTY || performance.now() - shown < 500) return;
+      const { isTTY } = process.stderr;
+      if (performance.now() - shown < (isTTY ? 500 : 300_000)) return;
       shown = performance.now();
       const table = tableOf(now);
       process.stderr.write(`${lines > 0 ? `\x1b[${lines}A\x1b[J` : ''}${table}\n`);
-      lines = table.split('\n').length;
+      if (isTTY) lines = table.split('\n').length;
     },
   });
   if (lines > 0) process.stderr.write(`\x1b[${lines}A\x1b[J`);
