@@ -229,9 +229,10 @@ function productRounding(node: Node, [a, b, bias]: Operands, y: ITensor): Float6
   const terms = productTerms(node, left, right);
   const factor = ofSumOver(terms, left, right);
   const values = y.data as Float32Array;
-  return productOf(node, bias)(magnitude(left), magnitude(right)).map(
-    (m, i) => factor * m + 2 ** -23 * Math.abs(values[i]) + terms * LEAST_NUMBER,
-  );
+  // a primitive may begin with the bias, so that it is one of the terms
+  const all = [magnitude(left), magnitude(right), ...(bias ? [magnitude(bias.tensor)] : [])];
+  const magnitudes = evaluateNode(node, all)[0].data as Float64Array;
+  return magnitudes.map((m, i) => factor * m + 2 ** -23 * Math.abs(values[i]) + terms * LEAST_NUMBER);
 }
 
 /** Σ a·b: what the errors of the factors and of the bias add. */

@@ -112,7 +112,7 @@ function readAs({ profile, origin }: Graph): Pick<Certificate, 'profile' | 'note
 
 /** Nothing that ends in an integer is computed from them. */
 const FLOAT_CLAIM =
-  'Summed in binary32 in an order of the primitive: within n·2^-23·Σ|x|·|w| of the sum of n terms; NaN and infinite where that is. Only where Σ|x|·|w| of finite operands leaves binary32 may it be infinite or NaN where the sum is not.';
+  'Summed in binary32 in an order of the primitive: within n·2^-23·Σ|x|·|w| of the sum of n terms, a bias among them; NaN and infinite where that is. Only where Σ|x|·|w| of finite operands leaves binary32 may it be infinite or NaN where the sum is not.';
 
 function floatsOf(graph: Graph): Pick<Certificate, 'floats'> {
   const products = approximateProducts(graph);
