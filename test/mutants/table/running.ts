@@ -82,7 +82,7 @@ export const running: readonly Mutant[] = [
     file: 'src/runtime/executable.ts',
     text: 'if (!waited) values.keep(this.#readLater);',
     instead: '',
-    tests: models,
+    tests: ['test/properties/ownership.test.ts'],
   },
   {
     name: 'unknown options are passed over',
