@@ -110,14 +110,14 @@ export const running: readonly Mutant[] = [
     'session.cc',
     'if (array.ByteLength() != static_cast<size_t>(bytes[i])) {',
     'if (array.ByteLength() > static_cast<size_t>(bytes[i])) {',
-    'session',
+    'arguments',
   ),
   native(
     'outputs may share memory with inputs',
     'session.cc',
     'if (before != nullptr && range.begin < before->end) {',
     'if (before != nullptr && range.begin == before->begin) {',
-    'session',
+    'arguments',
   ),
   native(
     'fractions are taken for integers',
