@@ -4,6 +4,7 @@ import { type ITensor, scalar, tensor } from '../../../src/ir/tensor.ts';
 import { gemmMultiplier, gemmScale, productScale, scaleAccumulator } from '../../../src/numerics/matmul_scales.ts';
 import { dynamicQuantize } from '../../../src/numerics/quantize_linear.ts';
 import { requantizeModes, requantizer } from '../../../src/numerics/requantize.ts';
+import { exactWeights } from '../../support/exact_weights.ts';
 import { integerBetween, ortOutput, random, randomData, randomScale } from './ort.ts';
 
 const given = (t: ITensor | undefined) => (t === undefined ? undefined : { tensor: t });
@@ -14,7 +15,7 @@ function drawB(next: () => number, k: number, n: number, perColumn: boolean) {
   const sb = Float32Array.from({ length: perColumn ? n : 1 }, () => randomScale(next, 1e-3, 0.1));
   const shape = perColumn ? [n] : [];
   const zeros = Int8Array.from(sb, () => zb);
-  const b = randomData(next, 's8', k * n) as Int8Array;
+  const b = Int8Array.from({ length: k * n }, () => integerBetween(next, ...exactWeights.s8));
   const scaleOf = (j: number) => sb[perColumn ? j : 0];
   return {
     b,
