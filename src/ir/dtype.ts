@@ -115,9 +115,10 @@ export function newArray<D extends DType>(d: D, length: number): ArrayFor<D> {
   return new dtypes[d].array(length) as ArrayFor<D>;
 }
 
-/** The bytes seen as elements of type `d`; copied only where they are misaligned. */
+/** The bytes seen as elements of type `d`; copied only where they are misaligned, or where what is true is written as another number than 1. */
 export function viewAs<D extends DType>(d: D, bytes: Uint8Array): ArrayFor<D> {
   const { array, bytes: size } = dtypes[d];
+  if (d === 'bool' && bytes.some((byte) => byte > 1)) return bytes.map((byte) => (byte === 0 ? 0 : 1)) as ArrayFor<D>;
   const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
   return new array(aligned.buffer, aligned.byteOffset, Math.floor(aligned.byteLength / size)) as ArrayFor<D>;
 }

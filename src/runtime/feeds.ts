@@ -1,6 +1,15 @@
 /** From what callers give to tensors of the IR, with an error that says which input is wrong and why. */
 import { fail } from '../diagnostics/index.ts';
-import { dtypeOfOnnxName, dtypes, type Feeds, type Graph, type ITensor, sizeOf, type TensorLike } from '../ir/index.ts';
+import {
+  dtypeOfOnnxName,
+  dtypes,
+  type Feeds,
+  type Graph,
+  type ITensor,
+  sizeOf,
+  type TensorLike,
+  viewAs,
+} from '../ir/index.ts';
 
 /** @throws UnskewError U4001 for a feed whose type, dims and data do not belong together */
 export function toFeeds(feeds: Readonly<Record<string, TensorLike>>): Feeds {
@@ -33,7 +42,8 @@ function toTensor(name: string, feed: TensorLike): ITensor {
       `the dims of '${name}', [${dims.join(', ')}], hold ${sizeOf(dims)} elements, its data has ${elements}`,
       location,
     );
-  return { dtype, shape: [...dims], data: data as ITensor['data'] };
+  const values = dtype === 'bool' ? viewAs(dtype, data as Uint8Array) : (data as ITensor['data']);
+  return { dtype, shape: [...dims], data: values };
 }
 
 /** What a model says of an input or output. A dimension that is a string may have any size. */

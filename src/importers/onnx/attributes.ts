@@ -28,8 +28,12 @@ export class Attributes {
     return value === undefined ? fallback : safeInteger(value);
   }
 
+  /** 0 or 1. Of other numbers runtimes think differently: keepdims of 2 is no for ONNX Runtime, transA of 2 is yes. */
   flag(name: string, fallback = false): boolean {
-    return this.int(name, fallback ? 1 : 0) !== 0;
+    const value = this.int(name, fallback ? 1 : 0);
+    if (value !== 0 && value !== 1)
+      fail('U2004', `attribute '${name}' is ${value}, it should be 0 or 1`, this.#loc, 'give it one of these');
+    return value === 1;
   }
 
   ints(name: string, fallback: readonly number[]): readonly number[];

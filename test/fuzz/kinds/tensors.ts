@@ -203,8 +203,12 @@ export const pbKind = defineKind<Proto>({
       yield rest;
     }
   },
-  examine: (bytes, examination) => examineTensor(bytes, examination, () => readTensorProto(bytes).tensor),
+  examine: (bytes, examination) => examineTensor(bytes, examination, () => truths(readTensorProto(bytes).tensor)),
 });
+
+/** onnx-proto leaves open what a number is that should be 0 or 1. */
+const truths = (tensor: ITensor | undefined): ITensor | undefined =>
+  tensor?.dtype === 'bool' ? { ...tensor, data: (tensor.data as Uint8Array).map((v) => Math.min(v, 1)) } : tensor;
 
 function changeProto(proto: Proto, draw: Draw): Proto {
   const dims = [...(proto.dims ?? [])].map(Number);
