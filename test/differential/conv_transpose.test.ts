@@ -92,6 +92,30 @@ describe('transposed convolutions on the addon', () => {
     model.dispose();
   });
 
+  // Code generators of oneDNN take minutes for these.
+  it.each([
+    ['strides', { strides: [1, 3000], dilations: [1, 1] }],
+    ['dilations', { strides: [1, 1], dilations: [2, 2000] }],
+    ['strides that make rows', { strides: [2000, 1], dilations: [1, 1] }],
+  ])('are exact at once with %s far beyond their kernel', async (_, attrs) => {
+    const b = new GraphBuilder();
+    const x = b.input('x', 'u8', [1, 2, 3, 4]);
+    const w = b.constant(
+      tensor(
+        's8',
+        Int8Array.from({ length: 36 }, (_, i) => (i * 37) % 251),
+        [2, 2, 3, 3],
+      ),
+    );
+    const y = b.emit(
+      qnnConvTranspose,
+      { x, w, zx: b.scalar('u8', 3) },
+      { ...attrs, pads: [0, 0, 0, 0], outputPadding: [0, 0] },
+    );
+    const values = Uint8Array.from({ length: 24 }, (_, i) => (i * 89) % 256);
+    (await expectSame(b.finish([y]), { x: tensor('u8', values, [1, 2, 3, 4]) }, { strategy: 'native' })).dispose();
+  });
+
   it('are one native segment when their zero points and weights are constants', async () => {
     const b = new GraphBuilder();
     const x = b.input('x', 's8', [1, 8, 5, 5]);

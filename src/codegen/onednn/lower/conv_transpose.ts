@@ -6,6 +6,8 @@
  *   there the filters get taps of 0 until neither is so.
  * - All of them return s32 sums by way of f32: only sums below 2^24 are asked for.
  * - Some ends have no implementation: then the primitive gives the sum and our kernel the end.
+ * - The code that is generated for a row, and the time to generate it, grow with the square of the kernel's extent: 0.7 s for
+ *   250 columns, half a minute for 5,000. Beyond MOST_REACH our kernel computes.
  */
 import { dtypes, type ITensor, type Node, tensor, type ValueId } from '../../../ir/index.ts';
 import { indicesOf } from '../../../ir/ops/conv_geometry.ts';
@@ -24,6 +26,8 @@ import { type Lowering, operandsOf } from './lowering.ts';
 import type { Epilogue } from './products.ts';
 
 const { filtersFirst } = transposedConvolution;
+/** The largest extent of a kernel, taps of 0 included, that a primitive is made for. */
+const MOST_REACH = 256;
 type Attrs = DeconvAttrs & Epilogue;
 
 /** f32, always by our kernel. */
@@ -35,6 +39,10 @@ export const dnnlConvTranspose: Lowering = {
     const [x, w, bias, map] = operandsOf(node) as [ValueId, ValueId, ...(ValueId | undefined)[]];
     const attrs = node.attrs as unknown as Attrs;
     const [y] = node.results;
+    if (reachOf(r.shape(w).slice(2) as number[], attrs) > MOST_REACH) {
+      lowerExactly(node, r);
+      return;
+    }
     const filters = filtersFirst(r.constant(w) as ITensor<'s8'>, attrs.group);
     const floatsHold = largestSum(filters, attrs, r.dtype(x) as 'u8' | 's8') <= 2 ** 24;
     for (const given of productOperands(r, x, filtersOf(filters, attrs.group), attrs.sourceZeroPoint, 'second')) {
@@ -100,11 +108,7 @@ function withZeroTaps<D extends 's8' | 'f32', A extends DeconvAttrs>(
 ): { readonly filters: ITensor<D>; readonly attrs: A } {
   const [count, channels, ...kernel] = filters.shape;
   const ends = attrs.pads.slice(kernel.length);
-  const added = kernel.map((size, axis) => {
-    const { [axis]: dilation } = attrs.dilations;
-    const missing = attrs.strides[axis] - (dilation * (size - 1) + 1);
-    return Math.ceil(Math.max(missing, attrs.outputPadding[axis] - ends[axis], 0) / dilation);
-  });
+  const added = zeroTaps(kernel, attrs);
   const pads = [...filters.shape.map(() => 0), 0, 0, ...added];
   const shape = [count, channels, ...kernel.map((size, axis) => size + added[axis])];
   const shifted = ends.map((end, axis) => end - attrs.outputPadding[axis] + attrs.dilations[axis] * added[axis]);
@@ -112,6 +116,20 @@ function withZeroTaps<D extends 's8' | 'f32', A extends DeconvAttrs>(
     filters: padded(filters, shape, pads, 'constant') as ITensor<D>,
     attrs: { ...attrs, pads: [...attrs.pads.slice(0, kernel.length), ...shifted] },
   };
+}
+
+/** How many taps of 0 each axis needs. */
+function zeroTaps(kernel: readonly number[], { strides, dilations, pads, outputPadding }: DeconvAttrs): number[] {
+  return kernel.map((size, axis) => {
+    const missing = strides[axis] - (dilations[axis] * (size - 1) + 1);
+    return Math.ceil(Math.max(missing, outputPadding[axis] - pads[kernel.length + axis], 0) / dilations[axis]);
+  });
+}
+
+/** The most that the kernel extends along an axis, with its taps of 0. */
+function reachOf(kernel: readonly number[], attrs: DeconvAttrs): number {
+  const added = zeroTaps(kernel, attrs);
+  return Math.max(...kernel.map((size, axis) => attrs.dilations[axis] * (size + added[axis] - 1) + 1));
 }
 
 /** The most that |Σ (x − zero point)·w| can be: over the taps that meet, those of the same residue modulo the strides. */

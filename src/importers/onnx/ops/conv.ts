@@ -5,6 +5,7 @@ import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 import { requantize } from './requantize.ts';
 import {
+  type AutoPad,
   autoPad,
   convAttributes,
   convOf,
@@ -27,22 +28,18 @@ function convTranspose(ctx: NodeContext): Value {
   };
   const [strides, dilations, outputPadding] = [list('strides', 1), list('dilations', 1), list('output_padding', 0)];
   const reach = kernel.map((size, i) => dilations[i] * (size - 1) + 1 + outputPadding[i]);
-  const pads = transposedPads(ctx, spatial, strides, reach);
-  const attrs = { strides, dilations, group: ctx.attr.int('group', 1) };
-  const bias = ctx.find('B');
-  // a negative pad is room that no tap reaches: it comes after the sum, and the bias after it
-  if (pads.every((pad) => pad >= 0))
-    return ctx.emit('nn.conv_transpose', [x, w, bias], { ...attrs, pads, outputPadding });
-  const grown = [...outputPadding];
-  for (let i = 0; i < rank; i++) {
-    if (pads[i] < 0) ctx.unsupported(`negative pads [${pads}]`);
-    if (pads[rank + i] < 0) grown[i] -= pads[rank + i];
-  }
-  return ctx.emit('nn.conv_transpose', [x, w, bias], {
+  const { pads, room } = transposedPads(ctx, spatial, strides, reach);
+  const attrs = { strides, dilations, pads, group: ctx.attr.int('group', 1) };
+  return ctx.emit('nn.conv_transpose', [x, w, ctx.find('B')], {
     ...attrs,
-    pads: pads.map((pad) => Math.max(0, pad)),
-    outputPadding: grown,
+    outputPadding: outputPadding.map((size, i) => size + room[i]),
   });
+}
+
+interface TransposedPads {
+  readonly pads: readonly number[];
+  /** What the output has at its end beyond all taps, one entry per axis: only the bias is there. */
+  readonly room: readonly number[];
 }
 
 /** `output_shape` overrides pads: what the output would have beyond it is cut off on both sides. */
@@ -51,28 +48,43 @@ function transposedPads(
   spatial: Shape,
   strides: readonly number[],
   reach: readonly number[],
-): readonly number[] {
+): TransposedPads {
   const rank = strides.length;
   const auto = autoPad(ctx);
+  const none = Array<number>(rank).fill(0);
   const outputShape = ctx.attr.ints('output_shape')?.slice(-rank);
   if (outputShape) {
     const totals = spatial.map((size, i) => {
       if (typeof size !== 'number') return ctx.unsupported('output_shape with an unknown size');
-      return strides[i] * (size - 1) + reach[i] - outputShape[i];
+      const whole = strides[i] * (size - 1) + reach[i];
+      if (outputShape[i] < whole + strides[i]) return whole - outputShape[i];
+      return ctx.refuse(
+        `output_shape is [${outputShape}], but [${spatial}] gives at most ${whole + strides[i] - 1} there`,
+      );
     });
     // ONNX gives the odd pad to the begin, except for SAME_UPPER
-    return splitPads(totals, auto === 'SAME_UPPER' ? 'SAME_UPPER' : 'SAME_LOWER');
+    return split(totals, auto === 'SAME_UPPER' ? 'SAME_UPPER' : 'SAME_LOWER');
   }
-  if (auto === 'VALID') return Array(2 * rank).fill(0);
+  if (auto === 'VALID') return { pads: [...none, ...none], room: none };
   if (auto === 'NOTSET') {
-    const pads = ctx.attr.ints('pads', Array(2 * rank).fill(0));
-    return pads.length === 2 * rank ? pads : ctx.refuse(`'pads' should have ${2 * rank} entries, but is [${pads}]`);
+    const pads = ctx.attr.ints('pads', [...none, ...none]);
+    if (pads.length !== 2 * rank) ctx.refuse(`'pads' should have ${2 * rank} entries, but is [${pads}]`);
+    if (pads.some((pad) => pad < 0)) ctx.refuse(`'pads' should be at least 0, but is [${pads}]`);
+    return { pads, room: none };
   }
-  return splitPads(
-    strides.map((stride, i) => reach[i] - stride),
-    auto,
-  ); // output = input · stride
+  // output = input · stride where taps reach so far; ONNX Runtime adds no room for the rest
+  const totals = strides.map((stride, i) => Math.max(0, reach[i] - stride));
+  return { pads: splitPads(totals, auto), room: none };
 }
+
+/** What is to be cut off, and where that is negative, what is missing at the end: as ONNX Runtime has it. */
+const split = (totals: readonly number[], auto: AutoPad): TransposedPads => ({
+  pads: splitPads(
+    totals.map((total) => Math.max(0, total)),
+    auto,
+  ),
+  room: totals.map((total) => Math.max(0, -total)),
+});
 
 /** QLinearConv: https://onnx.ai/onnx/operators/onnx__QLinearConv.html; that of com.microsoft has `channels_last`. */
 function qlinearConv(ctx: NodeContext): Value {

@@ -33,11 +33,8 @@ export function windowOf(ctx: NodeContext, spatial: Shape, kernel: readonly numb
   const dilations = list('dilations', rank, 1, 1);
   const auto = autoPad(ctx);
   const pads =
-    auto === 'NOTSET'
-      ? list('pads', 2 * rank, 0, Number.MIN_SAFE_INTEGER)
-      : autoPads(auto, spatial, { kernel, strides, dilations });
+    auto === 'NOTSET' ? list('pads', 2 * rank, 0, 0) : autoPads(auto, spatial, { kernel, strides, dilations });
   if (!isStatic(pads)) return { kernel, strides, dilations, pads: pads.map(() => 0), open: pads };
-  if (pads.some((pad) => pad < 0)) ctx.unsupported(`negative pads [${pads}]`);
   return { kernel, strides, dilations, pads };
 }
 
