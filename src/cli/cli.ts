@@ -14,10 +14,12 @@ export interface CliOptions {
   readonly commands?: readonly AnyCommand[];
   /** Folder for reports of internal errors; `reproducers` otherwise, where passes write theirs. */
   readonly reports?: string;
+  /** Rejects with an error that no command awaits. */
+  readonly unawaited?: Promise<never>;
 }
 
 export async function cli(args: readonly string[], streams: Streams, options: CliOptions = {}): Promise<number> {
-  const { commands: known = commands, reports = 'reproducers' } = options;
+  const { commands: known = commands, reports = 'reproducers', unawaited } = options;
   const version = packageVersion();
   const asked = (name: 'json' | 'verbose' | 'quiet') =>
     args.includes(`--${name}`) ||
@@ -34,7 +36,8 @@ export async function cli(args: readonly string[], streams: Streams, options: Cl
       terminal.print(version);
       return exitCodes.done;
     }
-    return await runCommand(find(name, known), rest, terminal);
+    const code = runCommand(find(name, known), rest, terminal);
+    return await (unawaited ? Promise.race([code, unawaited]) : code);
   } catch (error) {
     return reportError(error, terminal, { args, version, json: asked('json'), reports });
   } finally {

@@ -11,13 +11,22 @@ import { STANDARD_OUTPUT } from './terminal.ts';
 const stdout = new StandardStream(process.stdout);
 const stderr = new StandardStream(process.stderr);
 
-const code = await cli(process.argv.slice(2), {
+// Also what nobody awaits is reported, and ends the command.
+let stop: (error: unknown) => void = () => {};
+const unawaited = new Promise<never>((_resolve, reject) => {
+  stop = reject;
+});
+process.once('uncaughtException', stop);
+
+const streams = {
   stdout,
   stderr,
-  sendFile: (contents) => stdout.send(contents),
+  sendFile: (contents: Uint8Array) => stdout.send(contents),
   readStdin,
   env: process.env,
-});
+};
+const code = await cli(process.argv.slice(2), streams, { unawaited });
+process.off('uncaughtException', stop);
 await stdout.flush();
 if (stdout.failure !== undefined) stderr.write(`${unwritten(stdout.failure)}\n`);
 await stderr.flush();
@@ -34,5 +43,6 @@ function unwritten(error: NodeJS.ErrnoException): string {
 }
 
 const isLost = stdout.failure !== undefined || stderr.failure !== undefined;
-// Set and not called: native threads end first.
+// Set and not called: native threads end first. After an internal error nobody knows what still runs.
 process.exitCode = code === exitCodes.done && isLost ? exitCodes.fault : code;
+if (code === exitCodes.internal) process.exit();

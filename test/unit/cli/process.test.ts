@@ -8,7 +8,7 @@ import { print } from '../../../src/ir/index.ts';
 import { quantizedConv, workFolder } from './support.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-const program = ['--import', 'tsx', `${root}src/cli/main.ts`];
+const program = ['--import', import.meta.resolve('tsx'), `${root}src/cli/main.ts`];
 const work = workFolder();
 const model = work.write('conv.onnx', quantizedConv());
 afterAll(work.dispose);
@@ -60,4 +60,26 @@ test('a reader that closes its end is no error; a file gets all of it', async ()
 test('standard input', async () => {
   const qir = work.write('conv.qir', print(await importModel(model)));
   expect((await shell(`unskew opt - < ${qir} | unskew opt - --passes=canonicalize | grep -q 'nn.conv'`)).code).toBe(0);
+});
+
+test.each([
+  ['a promise that nobody awaits', "void Promise.reject(new Error('nobody awaits this'))"],
+  ['an error in a callback', "setImmediate(() => { throw new Error('nobody awaits this'); })"],
+])('what no command awaits is an internal error like any other: %s', async (_, fault) => {
+  const whenReady = `setInterval(() => process.listenerCount('uncaughtException') > 0 && !globalThis.done && (globalThis.done = true, ${fault}), 1).unref()`;
+  const faulty = `data:text/javascript,${encodeURIComponent(whenReady)}`;
+  const child = spawn(process.execPath, ['--import', faulty, ...program, 'inspect', '-', '--json'], {
+    cwd: work.folder,
+  });
+  const texts = { stdout: '', stderr: '' };
+  child.stdout.on('data', (text) => void (texts.stdout += text));
+  child.stderr.on('data', (text) => void (texts.stderr += text));
+  const code = await new Promise((resolve) => child.on('close', resolve)); // standard input stays open
+  expect(code).toBe(70);
+  expect(texts.stderr).toMatch(
+    /^internal error: nobody awaits this\n {2}This is a bug in unskew.*\n {2}Please report it, with (reproducers\/unskew-\S+\.txt) /,
+  );
+  const { error } = JSON.parse(texts.stdout);
+  expect(error).toMatchObject({ kind: 'internal', diagnostics: [{ code: 'U9001', message: 'nobody awaits this' }] });
+  expect(readFileSync(work.path(error.diagnostics[0].location.file), 'utf8')).toContain('unskew inspect - --json');
 });
