@@ -1,6 +1,7 @@
 /** TorchScript archives against PyTorch's own outputs. The table: `npx tsx test/conformance/torchscript_report.ts`. */
 import { expect, it } from 'vitest';
-import { describeCorpus } from '../support/corpus.ts';
+import { describeCorpus, itWhole, many } from '../support/corpus.ts';
+import { hasVnni } from '../support/exact_weights.ts';
 import {
   accuracyOf,
   asOnnx,
@@ -23,8 +24,8 @@ describeCorpus('TorchScript archives', (root) => {
   const cases = torchCases(root);
 
   it('are all of the corpus', () => {
-    expect(cases.filter(({ isDynamic }) => !isDynamic).length).toBeGreaterThanOrEqual(35);
-    expect(cases.filter(({ isDynamic }) => isDynamic).length).toBeGreaterThanOrEqual(4);
+    expect(cases.filter(({ isDynamic }) => !isDynamic).length).toBeGreaterThanOrEqual(many(35));
+    expect(cases.filter(({ isDynamic }) => isDynamic).length).toBeGreaterThanOrEqual(many(4));
   });
 
   it.each(cases.filter((c) => !c.isDynamic).map((c) => [c.id, c] as const))('%s: every integer', async (_id, c) => {
@@ -45,11 +46,15 @@ describeCorpus('TorchScript archives', (root) => {
     },
   );
 
-  it.each(cases.map((c) => [c.id, c] as const))('%s: the same as plain ONNX in ONNX Runtime', async (id, c) => {
-    const count = c.isDynamic ? c.inputs.shape[0] : 16;
-    for (const optimization of ['disabled', 'all'] as const)
-      expect((await asOnnx(c, count, optimization)).differing).toBe(known[id] ?? 0);
-  });
+  it.for(cases.map((c) => [c.id, c] as const))(
+    '%s: the same as plain ONNX in ONNX Runtime',
+    async ([id, c], { skip }) => {
+      skip(!hasVnni, 'without VNNI ONNX Runtime adds pairs of products in int16, which saturates');
+      const count = c.isDynamic ? c.inputs.shape[0] : 16;
+      for (const optimization of ['disabled', 'all'] as const)
+        expect((await asOnnx(c, count, optimization)).differing).toBe(known[id] ?? 0);
+    },
+  );
 
   it.each(cases.map((c) => [c.id, c] as const))('%s: its accuracy', async (_id, c) => {
     expect(await accuracyOf(root, c)).toBeCloseTo(c.accuracy, c.isDynamic ? 2 : 12);
@@ -64,17 +69,19 @@ describeCorpus('TorchScript archives', (root) => {
     },
   );
 
-  it.each(['qnnpack', 'onednn'] as const)('MobileNetV2, engine %s: every logit and every layer', async (engine) => {
-    expect(await mobilenetLogits(root, engine, true)).toEqual({ outputs: 3000, ...exact });
-    const layers = await mobilenetLayers(root, engine);
-    expect(layers).toMatchObject({ differing: 0 });
-    expect(layers.layers).toBeGreaterThanOrEqual(64);
-  });
+  for (const engine of ['qnnpack', 'onednn'] as const)
+    itWhole(`MobileNetV2, engine ${engine}: every logit and every layer`, async () => {
+      expect(await mobilenetLogits(root, engine, true)).toEqual({ outputs: 3000, ...exact });
+      const layers = await mobilenetLayers(root, engine);
+      expect(layers).toMatchObject({ differing: 0 });
+      expect(layers.layers).toBeGreaterThanOrEqual(64);
+    });
 
-  it.each([
+  for (const [engine, near] of [
     ['qnnpack', 60],
     ['onednn', 63],
-  ] as const)('a vision transformer, engine %s: every class, most logits', async (engine, near) => {
-    expect(await transformer(root, engine)).toMatchObject({ images: 64, sameClass: 64, near });
-  });
+  ] as const)
+    itWhole(`a vision transformer, engine ${engine}: every class, most logits`, async () => {
+      expect(await transformer(root, engine)).toMatchObject({ images: 64, sameClass: 64, near });
+    });
 });

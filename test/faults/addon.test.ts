@@ -19,6 +19,7 @@ import { UnskewError } from '../../src/diagnostics/index.ts';
 import { addonAvailable, loadAddon } from '../../src/runtime/addon.ts';
 import { addonFault } from '../../src/runtime/addon_seal.ts';
 import { writeModel } from '../support/onnx.ts';
+import { describeUnless } from '../support/unless.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'unskew-addon-'));
@@ -79,7 +80,7 @@ describe('what is not an addon', () => {
   });
 });
 
-describe.skipIf(!available)('the addon that was built', () => {
+describeUnless(available ? undefined : 'the addon is not built', 'the addon that was built', () => {
   let built: Buffer;
   beforeAll(() => {
     built = readFileSync(addon);
@@ -130,7 +131,7 @@ describe.skipIf(!available)('the addon that was built', () => {
   });
 });
 
-describe.skipIf(!available)('oneDNN', () => {
+describeUnless(available ? undefined : 'the addon is not built', 'oneDNN', () => {
   /** What a process says that finds this file for the library. */
   const loading = (contents: Uint8Array): string => {
     const libraries = join(folder, `libraries${files++}`);

@@ -259,7 +259,6 @@ const attributeOf = (draw: Draw): ModelAttr =>
 /** Files of the corpus with this ending that are not larger than `most` bytes. */
 export function corpusFiles(ending: RegExp, most: number): Seed[] {
   const root = corpusRoot();
-  if (root === undefined) return [];
   return (readdirSync(root, { recursive: true, encoding: 'utf8' }) as string[])
     .filter((name) => ending.test(name) && statSync(join(root, name)).size <= most)
     .sort()

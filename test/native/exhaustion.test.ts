@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { MOST_THREADS } from '../../src/codegen/onednn/binding.ts';
+import { describeUnless } from '../support/unless.ts';
 import { binding } from './support.ts';
 
 const addon = fileURLToPath(new URL('../../build/Release/unskew.node', import.meta.url));
@@ -37,7 +38,7 @@ function inChild(script: string): unknown {
 
 const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
 
-describe.skipIf(!hasPrlimit)('without memory (needs prlimit of util-linux)', () => {
+describeUnless(hasPrlimit ? undefined : 'there is no prlimit (util-linux)', 'without memory', () => {
   it.each([
     ['a session', 'made(1, 2 * GiB)'],
     ['outputs of a run', 'made(GiB).run([one])'],

@@ -1,20 +1,35 @@
-/** The shared corpus of models and vectors: `shared/corpus` beside the repository, where it exists. */
+/** The corpus of models and vectors: `shared/corpus` beside the repository where that exists, else the small one in `test/corpus`. */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, test } from 'vitest';
+import { describe, it } from 'vitest';
 import { parseJsonl, type VectorCase } from './jsonl.ts';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '../../../shared/corpus');
+const here = dirname(fileURLToPath(import.meta.url));
+/** The whole corpus, beside the repository, and the small one in it (test/corpus/README.md). */
+export const sharedCorpus = process.env.UNSKEW_CORPUS ?? join(here, '../../../shared/corpus');
+export const miniCorpus = join(here, '../corpus');
 
-/** The folder of the corpus, or undefined where there is none. */
-export const corpusRoot = (): string | undefined => (existsSync(join(root, 'index.json')) ? root : undefined);
+const has = (folder: string): boolean => existsSync(join(folder, 'index.json'));
 
-/** A suite over the corpus. Without one, one skipped test stands for it and its name says why. `body` gets the folder. */
+/** Whether there is the whole corpus, of which some tests count the cases. */
+export const isWhole = has(sharedCorpus);
+
+/** At least so many of something has the whole corpus; the small one has one. */
+export const many = (count: number): number => (isWhole ? count : 1);
+
+/** The folder of the corpus. */
+export const corpusRoot = (): string => (isWhole ? sharedCorpus : miniCorpus);
+
+/** A suite over the corpus, whole or small. `body` gets the folder. */
 export function describeCorpus(name: string, body: (root: string) => void): void {
-  const folder = corpusRoot();
-  if (folder === undefined) test.skip(`${name} (skipped: there is no corpus at ${root})`);
-  else describe(name, () => body(folder));
+  describe(isWhole ? name : `${name}, the small corpus`, () => body(corpusRoot()));
+}
+
+/** A test that only the whole corpus has the files for. */
+export function itWhole(name: string, body: () => void | Promise<void>, timeout?: number): void {
+  if (isWhole) it(name, body, timeout);
+  else it(name, ({ skip }) => skip(`it needs the whole corpus, and there is none at ${sharedCorpus}`));
 }
 
 export interface CorpusEntry {
@@ -23,14 +38,10 @@ export interface CorpusEntry {
   readonly [field: string]: unknown;
 }
 
-/** Entries of index.json; none without a corpus. */
-export function corpusEntries(): readonly CorpusEntry[] {
-  const folder = corpusRoot();
-  return folder === undefined ? [] : JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8')).entries;
-}
+/** Entries of index.json. */
+export const corpusEntries = (): readonly CorpusEntry[] =>
+  JSON.parse(readFileSync(join(corpusRoot(), 'index.json'), 'utf8')).entries;
 
-/** The cases of `ort-vectors/<name>.jsonl`; none without a corpus. */
-export function ortVectors(name: string): VectorCase[] {
-  const folder = corpusRoot();
-  return folder === undefined ? [] : parseJsonl(readFileSync(join(folder, 'ort-vectors', `${name}.jsonl`), 'utf8'));
-}
+/** The cases of `ort-vectors/<name>.jsonl`. */
+export const ortVectors = (name: string): VectorCase[] =>
+  parseJsonl(readFileSync(join(corpusRoot(), 'ort-vectors', `${name}.jsonl`), 'utf8'));

@@ -79,6 +79,7 @@ for (const kind of chosen)
       countsOf(counts, kind.name, outcome);
       if (outcome.verdict !== 'differs') continue;
       failures.push({ kind: kind.name, seed, ...outcome });
+      if (!process.stderr.isTTY) console.error(`${kind.name}:${seed} ${outcome.column}: ${outcome.why}`);
       store(kind, seed);
     }
     done++;
@@ -127,6 +128,6 @@ function progress(kind: string): void {
   const share = done / (each * chosen.length);
   const line = `${done} of ${each * chosen.length} layers, ${failures.length} differ, ${kind}`;
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}`);
-  else if (done % 500 === 0)
+  else if (done % 250 === 0)
     console.error(`${line}, ${((Date.now() - began) / 60_000).toFixed(1)} min, ${Math.round(share * 100)} %`);
 }

@@ -177,7 +177,8 @@ export class Net {
     });
     const sizesOf = (dims: readonly Dim[], run: number): number[] =>
       dims.map((dim) => (typeof dim === 'number' ? dim : (this.#symbols.get(dim) as readonly number[])[run]));
-    const feeds = [0, 1].map((run) =>
+    const runs = this.#symbols.size > 0 ? [0, 1] : [0];
+    const feeds = runs.map((run) =>
       Object.fromEntries(this.#inputs.map(({ name, dims = [], draw }) => [name, draw(sizesOf(dims, run))])),
     );
     return { choice, bytes, feeds, strategy: this.strategy, threads: this.threads };

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { buildPlan } from '../../../src/codegen/onednn/plan.ts';
 import { type Graph, GraphBuilder, type Value } from '../../../src/ir/index.ts';
 import { nnAdd } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { nnAbs, nnRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { addonAvailable, loadAddon } from '../../../src/runtime/addon.ts';
+import { describeUnless } from '../../support/unless.ts';
 
 /** A graph of f32[4] whose nodes each read one or two earlier values; those of `interpreted` have no kernel. */
 function graphOf(nodes: readonly { readonly interpreted: boolean; readonly reads: readonly number[] }[]): Graph {
@@ -37,7 +38,7 @@ function stepsByTurns(graph: Graph, isNative: (op: string) => boolean): string[]
 
 const { available } = addonAvailable();
 
-describe.skipIf(!available)(`buildPlan${available ? '' : ' (the addon is not built)'}`, () => {
+describeUnless(available ? undefined : 'the addon is not built', 'buildPlan', () => {
   const node = fc.record({ interpreted: fc.boolean(), reads: fc.array(fc.nat(1000), { minLength: 1, maxLength: 2 }) });
 
   it('takes what is ready in turns, native nodes at once, and hands on what is read later', () => {

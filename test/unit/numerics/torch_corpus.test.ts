@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { requantizerOf } from '../../../src/numerics/requantize.ts';
 import { roundHalfEven } from '../../../src/numerics/rounding.ts';
-import { describeCorpus } from '../../support/corpus.ts';
+import { describeCorpus, many } from '../../support/corpus.ts';
 
 interface Packed {
   readonly dtype: string;
@@ -97,6 +97,6 @@ describeCorpus('quantized::conv2d and quantized::linear of torch 2.6', (root) =>
       expect(at).toBe(expected.length);
       checked += at;
     }
-    expect(checked).toBeGreaterThan(least);
+    expect(checked).toBeGreaterThanOrEqual(many(least));
   });
 });

@@ -28,7 +28,7 @@ import {
   sigmoid,
   unaryTable,
 } from '../../../src/numerics/index.ts';
-import { describeCorpus, ortVectors } from '../../support/corpus.ts';
+import { describeCorpus, isWhole, ortVectors } from '../../support/corpus.ts';
 import { isWithin, type VectorCase } from '../../support/jsonl.ts';
 import { type Byte, evaluate, evaluateAll } from './qnn_support.ts';
 
@@ -209,7 +209,8 @@ const numbers = (t: ITensor): number[] => Array.from(toFloat(t).data as ArrayLik
 describeCorpus('vectors of ONNX Runtime', () => {
   test.each(Object.entries(composed))('%s', (name, [file, count, compose]) => {
     const cases = ortVectors(file).filter((c) => c.op === name.split('.').at(-1) && isComputable(c));
-    expect(cases.length).toBe(count);
+    if (isWhole) expect(cases.length).toBe(count);
+    expect(cases.length).toBeGreaterThan(0);
     for (const c of cases) {
       const results = [
         compose(

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { byteSums } from '../../../src/passes/proofs/byte_sums.ts';
 import { addonAvailable, loadAddon } from '../../../src/runtime/addon.ts';
 import { nativeByteSums } from '../../../src/runtime/native_target.ts';
+import { describeUnless } from '../../support/unless.ts';
 
 /** Bytes at the extremes as often as any others. */
 const bytes = (size: number) =>
@@ -52,7 +53,7 @@ describe.each([['TypeScript', byteSums] as const, ...native])('sums by %s', (_, 
   });
 });
 
-describe.skipIf(native.length === 0)('the addon', () => {
+describeUnless(native.length === 0 ? 'the addon is not built' : undefined, 'the addon', () => {
   it('refuses sizes that are not those of the bytes', () => {
     const { byteSums: sums } = loadAddon();
     expect(() => sums(new Uint8Array(12), 2, 3, 3)).toThrow('blocks · rows · length');

@@ -2,11 +2,12 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { addonAvailable } from '../../../src/runtime/addon.ts';
+import { describeUnless } from '../../support/unless.ts';
 import { json, quantizedConv, unskew, workFolder } from '../cli/support.ts';
 
-describe.skipIf(!addonAvailable().available)('strategies --measure', () => {
+describeUnless(addonAvailable().available ? undefined : 'the addon is not built', 'strategies --measure', () => {
   const work = workFolder();
   const model = work.write('conv.onnx', quantizedConv());
   const cache = mkdtempSync(join(tmpdir(), 'unskew-cache-'));

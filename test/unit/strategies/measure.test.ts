@@ -12,6 +12,7 @@ import { compileGraph, Model } from '../../../src/runtime/compile.ts';
 import { machineOf, writeCosts } from '../../../src/runtime/cost_cache.ts';
 import { costRowsOf, measureStrategies } from '../../../src/runtime/measure_strategies.ts';
 import { nativeTarget } from '../../../src/runtime/native_target.ts';
+import { describeUnless } from '../../support/unless.ts';
 import { network } from './support.ts';
 
 const target = defaultTarget('onednn');
@@ -91,7 +92,7 @@ test.each(['border-table', 'pad', 'native', 'two-conv'] as const)('auto goes by 
   expect(interpret(result.graph, image).y2.data).toEqual(interpret(fixed, image).y2.data);
 });
 
-describe.skipIf(!addonAvailable().available)('on the addon', () => {
+describeUnless(addonAvailable().available ? undefined : 'the addon is not built', 'on the addon', () => {
   let folder: string;
   const before = process.env.XDG_CACHE_HOME;
   beforeAll(() => {
