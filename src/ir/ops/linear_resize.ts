@@ -14,26 +14,31 @@ export const interpolatedTypes: readonly string[] = ['f32', 's32', 's8', 'u8'];
 
 const step = Math.fround;
 
-/** The neighbours of every output position of an axis, and their weights: [of a, of b]. */
+/** The neighbours of every output position of an axis, as offsets of their elements, and their weights. */
 interface Neighbours {
-  readonly size: number;
-  readonly at: readonly (readonly [number, number])[];
-  readonly weights: readonly (readonly [number, number])[];
+  readonly a: Float64Array;
+  readonly b: Float64Array;
+  readonly weightOfA: Float32Array;
+  readonly weightOfB: Float32Array;
 }
 
-function neighbours(size: number, positions: ArrayLike<number>, tenBits: boolean): Neighbours {
-  const at: [number, number][] = [];
-  const weights: [number, number][] = [];
+/** @param stride between neighbouring elements of the axis */
+function neighbours(size: number, stride: number, positions: ArrayLike<number>, tenBits: boolean): Neighbours {
+  const { length } = positions;
+  const [a, b] = [new Float64Array(length), new Float64Array(length)];
+  const [weightOfA, weightOfB] = [new Float32Array(length), new Float32Array(length)];
   const unit = tenBits ? 1024 : 1;
-  for (let i = 0; i < positions.length; i++) {
+  for (let i = 0; i < length; i++) {
     const position = Math.max(0, Math.min(positions[i], size - 1));
-    const a = Math.trunc(position);
-    const b = Math.min(a + 1, size - 1);
+    const first = Math.trunc(position);
+    const second = Math.min(first + 1, size - 1);
     const scaled = tenBits ? Math.trunc(step(position * 1024)) : position;
-    at.push([a, b]);
-    weights.push(a === b ? [unit / 2, unit / 2] : [step(b * unit - scaled), step(scaled - a * unit)]);
+    a[i] = first * stride;
+    b[i] = second * stride;
+    weightOfA[i] = first === second ? unit / 2 : second * unit - scaled;
+    weightOfB[i] = first === second ? unit / 2 : scaled - first * unit;
   }
-  return { size, at, weights };
+  return { a, b, weightOfA, weightOfB };
 }
 
 /** The axes that ONNX Runtime goes over together; others are those of a batch. Of ranks it refuses: all that are resized. */
@@ -58,45 +63,57 @@ export function linearResize(x: ITensor, scales: readonly number[], positions: r
   const { first, last } = interpolatedAxes(scales);
   const isBytes = x.dtype === 'u8' || x.dtype === 's8';
   const tenBits = isBytes && x.shape.length === 4 && scales[1] !== 1 && first === 1 && last === 2;
-  const axes = positions.slice(first, last + 1).map((at, i) => neighbours(x.shape[first + i], at, tenBits));
   const [outer, inner] = [sizeOf(x.shape.slice(0, first)), sizeOf(x.shape.slice(last + 1))];
-  const { offsets, weights, corners } = cornersOf(axes, inner);
+  const axes = positions
+    .slice(first, last + 1)
+    .map((at, i) => neighbours(x.shape[first + i], sizeOf(x.shape.slice(first + i + 1)), at, tenBits));
   const [from, to] = [sizeOf(x.shape.slice(first)), sizeOf(shape.slice(first))];
   const data = Float64Array.from(x.data as ArrayLike<number>, step);
   const y = new Float64Array(outer * to);
-  for (let o = 0, next = 0; o < outer; o++) {
-    for (let c = 0; c < weights.length; c += corners) {
+  const corners = 2 ** axes.length;
+  eachPosition(axes, (offsets, weights, position) => {
+    for (let o = 0; o < outer; o++) {
+      const next = o * to + position * inner;
       for (let k = 0; k < inner; k++) {
-        let sum = step(weights[c] * data[o * from + offsets[c] + k]);
-        for (let j = c + 1; j < c + corners; j++) sum = step(sum + step(weights[j] * data[o * from + offsets[j] + k]));
-        y[next++] = tenBits ? Math.trunc(sum / 2 ** 20) : sum;
+        const start = o * from + k;
+        let sum = step(weights[0] * data[start + offsets[0]]);
+        for (let j = 1; j < corners; j++) sum = step(sum + step(weights[j] * data[start + offsets[j]]));
+        y[next + k] = tenBits ? Math.trunc(sum / 2 ** 20) : sum;
       }
     }
-  }
+  });
   const isInteger = x.dtype !== 'f32' && x.dtype !== 'f64';
-  return fromDoubles(x.dtype, isInteger ? y.map(Math.trunc) : y, shape);
+  if (isInteger) for (let i = 0; i < y.length; i++) y[i] = Math.trunc(y[i]);
+  return fromDoubles(x.dtype, y, shape);
 }
 
-/** For every output position the offsets and weights of its corners, the innermost axis fastest. */
-function cornersOf(axes: readonly Neighbours[], inner: number) {
-  let offsets: number[] = [0];
-  let weights: number[] = [1];
-  let corners = 1;
-  let stride = inner;
-  // From the inside out, so that weights are multiplied in that order.
-  for (const { size, at, weights: own } of [...axes].reverse()) {
-    const [o, w]: [number[], number[]] = [[], []];
-    at.forEach((pair, i) => {
-      for (let c = 0; c < weights.length; c += corners)
-        for (const side of [0, 1])
-          for (let j = c; j < c + corners; j++) {
-            o.push(offsets[j] + pair[side] * stride);
-            w.push(step(weights[j] * own[i][side]));
-          }
-    });
-    [offsets, weights] = [o, w];
-    corners *= 2;
-    stride *= size;
+/**
+ * Goes over the output positions of the axes with the offsets and weights of their corners, the innermost axis fastest. Both are
+ * made anew for each position: kept for all of them, they would be many times the result.
+ */
+function eachPosition(
+  axes: readonly Neighbours[],
+  visit: (offsets: Float64Array, weights: Float32Array, position: number) => void,
+): void {
+  const [offsets, weights] = [new Float64Array(2 ** axes.length), new Float32Array(2 ** axes.length)];
+  const lengths = axes.map(({ a }) => a.length);
+  const digits = lengths.map(() => 0);
+  const count = sizeOf(lengths);
+  for (let position = 0; position < count; position++) {
+    offsets[0] = 0;
+    weights[0] = 1;
+    // From the inside out, so that weights are multiplied in that order.
+    for (let axis = axes.length - 1, made = 1; axis >= 0; axis--, made *= 2) {
+      const { [axis]: i } = digits;
+      const { a, b, weightOfA, weightOfB } = axes[axis];
+      for (let j = 0; j < made; j++) {
+        offsets[made + j] = offsets[j] + b[i];
+        weights[made + j] = weights[j] * weightOfB[i];
+        offsets[j] += a[i];
+        weights[j] *= weightOfA[i];
+      }
+    }
+    visit(offsets, weights, position);
+    for (let axis = axes.length - 1; axis >= 0 && ++digits[axis] === lengths[axis]; axis--) digits[axis] = 0;
   }
-  return { offsets: Int32Array.from(offsets), weights: Float64Array.from(weights), corners };
 }
