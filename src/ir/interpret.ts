@@ -104,8 +104,9 @@ function usesOf(graph: Graph, order: readonly Node[]): Map<ValueId, number> {
 /** Refuses feeds that do not fit the graph's inputs; returns the sizes of the symbols they bind. */
 export function checkFeeds(graph: Graph, feeds: Feeds): Map<string, number> {
   const bindings = new Map<string, number>();
+  const inputs = new Set<string>(graph.inputs);
   for (const name of Object.keys(feeds)) {
-    if (!graph.inputs.includes(name as ValueId)) {
+    if (!inputs.has(name)) {
       fail('U4001', `the model has no input '${name}'`, { input: name }, `its inputs are: ${graph.inputs.join(', ')}`);
     }
   }

@@ -159,14 +159,16 @@ function newModel(graph: Graph, metadata: Readonly<Record<string, string>>): Uin
     return { name: id, type: dtype, dims: shape as readonly Dim[] };
   };
   // Outputs of ONNX are told by name.
-  const twice = graph.outputs.find((id, i) => graph.outputs.indexOf(id) < i);
+  const seen = new Set<ValueId>();
+  const twice = graph.outputs.find((id) => seen.size === seen.add(id).size);
   if (twice !== undefined)
     fail('U2008', 'a graph with one value as two of its outputs cannot be written as ONNX', { input: twice });
+  const given = new Set(graph.inputs);
   const emitted = emitGraph(graph, {
     opset: undefined,
     microsoft: false,
-    isGiven: (id) => graph.inputs.includes(id),
-    taken: new Set(graph.inputs),
+    isGiven: (id) => given.has(id),
+    taken: given,
     nodeNames: new Set(),
     captured: new Set(),
     demanded: [],

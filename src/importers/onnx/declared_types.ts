@@ -14,6 +14,7 @@ export class DeclaredTypes {
   readonly #types: ReadonlyMap<string, OnnxType>;
   readonly #interface: ReadonlySet<string>;
   readonly #symbols = new Map<string, string>();
+  readonly #taken = new Set<string>();
   /** Sizes for symbols. */
   readonly #bound = new Map<string, number>();
   /** Shapes of inputs that declare none. */
@@ -127,9 +128,9 @@ export class DeclaredTypes {
     const known = this.#symbols.get(dim === undefined ? `?${key}` : key);
     if (known !== undefined) return known;
     const base = key.replace(/\W/g, '_').replace(/^(?=\d)/, '_');
-    const taken = new Set(this.#symbols.values());
     let symbol = base;
-    for (let n = 1; taken.has(symbol); n++) symbol = `${base}_${n}`;
+    for (let n = 1; this.#taken.has(symbol); n++) symbol = `${base}_${n}`;
+    this.#taken.add(symbol);
     this.#symbols.set(dim === undefined ? `?${key}` : key, symbol);
     return symbol;
   }
