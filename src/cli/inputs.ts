@@ -72,10 +72,10 @@ export async function readTensors(
   known: readonly string[],
   terminal: Reading,
 ): Promise<Readonly<Record<string, ITensor>>> {
-  const given: Record<string, ITensor> = {};
+  const given = new Map<string, ITensor>();
   for (const [name, path] of splitPairs(input, known))
-    given[name] = readTensor(await readInput(path, terminal), shownPath(path));
-  return given;
+    given.set(name, readTensor(await readInput(path, terminal), shownPath(path)));
+  return Object.fromEntries(given);
 }
 
 /**
@@ -85,7 +85,7 @@ export async function readTensors(
  */
 export function feedsFor(graph: Graph, given: Readonly<Record<string, ITensor>>, random: number | undefined): Feeds {
   const feeds = random === undefined ? given : { ...randomFeeds(boundBy(graph, given), random), ...given };
-  const missing = graph.inputs.filter((id) => feeds[id] === undefined);
+  const missing = graph.inputs.filter((id) => !Object.hasOwn(feeds, id)); // an input may be called 'constructor'
   if (missing.length > 0 && Object.keys(feeds).every((name) => (graph.inputs as readonly string[]).includes(name)))
     fail(
       'U4001',
@@ -100,11 +100,12 @@ export function feedsFor(graph: Graph, given: Readonly<Record<string, ITensor>>,
 /** The graph with the symbols bound that some tensors settle. */
 function boundBy(graph: Graph, given: Readonly<Record<string, ITensor>>): Graph {
   const bindings = new Map<string, number>();
-  for (const id of graph.inputs)
+  for (const id of graph.inputs) {
+    const sizes = Object.hasOwn(given, id) ? given[id].shape : [];
     graph.values[id].type.shape.forEach((dim, axis) => {
-      const size = given[id]?.shape[axis];
-      if (typeof dim === 'string' && size !== undefined) bindings.set(dim, size);
+      if (typeof dim === 'string' && sizes[axis] !== undefined) bindings.set(dim, sizes[axis]);
     });
+  }
   return specialize(graph, bindings);
 }
 

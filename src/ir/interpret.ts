@@ -112,7 +112,7 @@ export function checkFeeds(graph: Graph, feeds: Feeds): Map<string, number> {
   }
   for (const id of graph.inputs) {
     const { type } = graph.values[id];
-    const feed = feeds[id];
+    const feed = Object.hasOwn(feeds, id) ? feeds[id] : undefined; // an input may be called 'constructor'
     if (feed === undefined) fail('U4001', `the input '${id}' (${formatType(type)}) is missing`, { input: id });
     const expected = `the input '${id}' should be ${formatType(type)}, but is ${formatType(feed)}`;
     if (feed.dtype !== type.dtype || feed.shape.length !== type.shape.length) fail('U4001', expected, { input: id });

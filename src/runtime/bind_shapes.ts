@@ -19,7 +19,12 @@ export function bindShapes(graph: Graph, shapes: Readonly<Record<string, readonl
   const inputShapes = Object.fromEntries(
     graph.inputs
       .filter((id) => graph.values[id].type.dtype !== 'opaque' || Object.hasOwn(shapes, id))
-      .map((id) => [id, shapes[id] ?? graph.values[id].type.shape.map((dim) => bindings.get(String(dim)) ?? dim)]),
+      .map((id) => [
+        id,
+        Object.hasOwn(shapes, id)
+          ? shapes[id]
+          : graph.values[id].type.shape.map((dim) => bindings.get(String(dim)) ?? dim),
+      ]),
   );
   const { file, readExternal } = origin.file;
   return importOnnx((origin.source ?? origin.file).bytes, {

@@ -1,9 +1,9 @@
 /** Names of inputs and outputs that hold what the command line has a use for, and names as long as files cannot have them. */
 import { readdirSync } from 'node:fs';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { writeNpy } from '../../../src/cli/npy.ts';
 import { splitPairs } from '../../../src/cli/options.ts';
-import { tensor } from '../../../src/ir/index.ts';
+import { type ITensor, tensor } from '../../../src/ir/index.ts';
 import { writeModel } from '../../support/onnx.ts';
 import { json, unskew, workFolder } from './support.ts';
 
@@ -19,7 +19,10 @@ const model = work.write(
     outputs: names.map((name) => ({ name: `${name}.out`, type: 'float32', dims: ['N'] })),
   }),
 );
-const npy = (name: string, value: number) => work.write(name, writeNpy(tensor('f32', [value], [1])));
+/** What every object of JavaScript has. */
+const inherited = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf'];
+const npyOf = (name: string, values: ITensor) => work.write(name, writeNpy(values));
+const npy = (name: string, value: number) => npyOf(name, tensor('f32', [value], [1]));
 
 test('tensors are given to inputs of any name, from files of any name', async () => {
   const args = names.map((name, i) => `--input=${name}=${npy(`${i}=.npy`, i + 1)}`);
@@ -72,4 +75,46 @@ test('outputs with names longer than those of files are written', async () => {
   const { code } = await unskew(['run', path, '--random', '1', '-o', work.path('out')]);
   expect(code).toBe(0);
   expect(readdirSync(work.path('out'))).toHaveLength(2);
+});
+
+describe.each(inherited)('%s is a name like any other', (name) => {
+  const shaped = { type: 'float32', dims: ['N', 2] } as const;
+  const named = (input: string, between: string, output: string) =>
+    writeModel({
+      nodes: [
+        { op: 'Add', inputs: [input, 'w'], outputs: [between], name },
+        { op: 'Neg', inputs: [between], outputs: [output] },
+      ],
+      inputs: [{ name: input, ...shaped }],
+      outputs: [{ name: output, ...shaped }],
+      initializers: [{ name: 'w', tensor: tensor('f32', [1, 2], [2]) }],
+    });
+  const file = npyOf(`${name}.npy`, tensor('f32', [10, 20], [1, 2]));
+
+  test.each([
+    ['an input', name, 'm', 'y'],
+    ['a value', 'x', name, 'y'],
+    ['an output', 'x', 'm', name],
+    ['an input beside an inherited output', name, 'm', name === 'valueOf' ? 'toString' : 'valueOf'],
+  ])('of %s', async (_, input, between, output) => {
+    const source = work.write(`${name}.onnx`, named(input, between, output));
+    const [compiled, written, qir] = ['c.unskew', 'w.onnx', 'g.qir'].map(work.path);
+    const run = async (path: string, ...args: string[]) => {
+      const { code, result } = await json(['run', path, '--threads', '1', ...args]);
+      expect({ code, result }).toMatchObject({ code: 0, result: { outputs: [{ name: output }] } });
+      return result.outputs[0].values;
+    };
+    expect(await run(source, '--input', `${input}=${file}`)).toEqual([-11, -22]);
+    await run(source, '--random', '1');
+    await run(source, '--random', '1', '--shape', `${input}=3,2`);
+    for (const args of [
+      ['compile', source, '-o', compiled],
+      ['rewrite', source, '-o', written, '--check', '--emit-ir', qir],
+      ['check', source, '--runs', '1'],
+      ['inspect', source],
+    ])
+      expect({ args, code: (await unskew(args)).code }).toEqual({ args, code: 0 });
+    for (const path of [compiled, written, qir])
+      expect(await run(path, '--input', `${input}=${file}`)).toEqual([-11, -22]);
+  });
 });
