@@ -134,6 +134,29 @@ export const exceptions: readonly Exception[] = [
       some(run, ({ opType }) => opType === 'Relu' || opType === 'Clip'),
   },
   {
+    name: 'a dynamic range without end',
+    reason: 'the standard leaves open what DynamicQuantizeLinear makes of NaN and infinities',
+    applies: async (run) =>
+      holds(run, (value) => !Number.isFinite(value)) && some(run, ({ opType }) => opType === 'DynamicQuantizeLinear'),
+  },
+  {
+    name: 'the bias of many products',
+    reason: 'it leaves the bias out where the second operand is a stack of matrices',
+    applies: async (run) =>
+      some(run, ({ opType, inputs }) => {
+        const at = { MatMulIntegerToFloat: 6, DynamicQuantizeMatMul: 4 }[opType];
+        return at !== undefined && Boolean(inputs[at]) && run.layer.choice.stack !== 'none';
+      }),
+  },
+  {
+    name: 'float weights made integers',
+    reason: 'its optimizations quantize the float weights of a Gemm whose other operand is dequantized, alpha and all',
+    applies: async (run) =>
+      run.mode === 'all' &&
+      run.layer.choice.op === 'Gemm' &&
+      some(run, ({ opType, attributes }) => opType === 'Gemm' && attributes.get('alpha')?.value !== undefined),
+  },
+  {
     name: 'two quantizations made one',
     reason:
       'its optimizations make one of quantize, dequantize, quantize, dequantize, which rounds once; right with session.disable_double_qdq_remover',

@@ -80,7 +80,7 @@ export function primitiveMayFinish(
   channels: number,
   shifted: boolean,
 ): boolean {
-  if (row !== undefined || !isFloatRecipe(r)) return false;
+  if (row !== undefined || !isFloatRecipe(r) || !isFiniteTensor(r.factors.multiplier)) return false;
   if (bias === undefined && map === undefined && !shifted) return true;
   const inner = map ? map.data.length / channels : 0;
   const added = (c: number): number => {
@@ -92,6 +92,9 @@ export function primitiveMayFinish(
   const last = leastFactor(r.factors);
   return floatEpilogueIsExact({ low: r.low, high: r.high, channels, added, last, step: (c) => stepOf(r, c) });
 }
+
+/** The ends of primitives make the largest integer of NaN, and not the least. */
+const isFiniteTensor = (t: ITensor | undefined): boolean => (t?.data as Float32Array).every(Number.isFinite);
 
 /** The channel with the least multiplier, where channels differ in nothing else. */
 function leastFactor({ multiplier, scale, offset }: Requantize['factors']): number | undefined {
