@@ -94,7 +94,8 @@ export function primitiveMayFinish(
 }
 
 /** The ends of primitives make the largest integer of NaN, and not the least. */
-const isFiniteTensor = (t: ITensor | undefined): boolean => (t?.data as Float32Array).every(Number.isFinite);
+const isFiniteTensor = (t: ITensor | undefined): boolean =>
+  t === undefined || (t.data as Float32Array).every(Number.isFinite);
 
 /** The channel with the least multiplier, where channels differ in nothing else. */
 function leastFactor({ multiplier, scale, offset }: Requantize['factors']): number | undefined {
