@@ -115,8 +115,7 @@ export const exceptions: readonly Exception[] = [
     name: 'casts beyond the type',
     reason:
       'the standard leaves open what becomes of a float that the integer type does not have; it does by processor',
-    applies: async (run) =>
-      holds(run, (value) => !(value > -1 && value < 256)) && some(run, ({ opType }) => opType === 'Cast'),
+    applies: async (run) => run.layer.choice.way === 'cast' && holds(run, (value) => !(value > -1 && value < 256)),
   },
   {
     name: 'QLinearSoftmax of one term',
