@@ -17,7 +17,7 @@ export interface CampaignOptions {
   readonly kinds: readonly KindName[];
   /** The first case of each kind; the others follow. */
   readonly seed: number;
-  /** Only seeds that the repository makes itself. */
+  /** Only seeds that every clone has. */
   readonly own: boolean;
   readonly workers: number;
   /** Whether what is found is minimized and kept. */

@@ -3,7 +3,7 @@
  *
  *   --seed N      the first case; drawn unless given
  *   --workers N   child processes (1)
- *   --own         only seed files that the repository makes itself, not those of a corpus beside it
+ *   --own         only seed files that every clone has, not those of the corpus beside the repository
  *   --peer        ONNX models are compared with ONNX Runtime too
  *   --save FILE   with --replay: where the file of the case is written
  *   --no-keep     what is found is neither minimized nor kept

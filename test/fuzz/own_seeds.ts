@@ -7,7 +7,7 @@ import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { onnxOps } from '../../src/importers/onnx/op_table.ts';
 import { allOps, type DType, type Graph, tensor } from '../../src/ir/index.ts';
 import { arbitraryNet, familiesOf } from '../../src/testing/index.ts';
-import { corpusRoot } from '../support/corpus.ts';
+import { corpusRoot, miniCorpus } from '../support/corpus.ts';
 import { intoBranches } from '../support/into_branches.ts';
 import { type ModelAttr, type ModelInitializer, type ModelNode, writeModel } from '../support/onnx.ts';
 import { productConstants, productLayers } from '../support/product_layers.ts';
@@ -256,9 +256,9 @@ const attributeOf = (draw: Draw): ModelAttr =>
     () => ({ floats: [1, 2, 0.5, 2] }),
   ])();
 
-/** Files of the corpus with this ending that are not larger than `most` bytes. */
-export function corpusFiles(ending: RegExp, most: number): Seed[] {
-  const root = corpusRoot();
+/** Files with this ending that are not larger than `most` bytes: of the corpus in the repository (`own`), or of the whole one. */
+export function corpusFiles(ending: RegExp, most: number, own: boolean): Seed[] {
+  const root = own ? miniCorpus : corpusRoot();
   return (readdirSync(root, { recursive: true, encoding: 'utf8' }) as string[])
     .filter((name) => ending.test(name) && statSync(join(root, name)).size <= most)
     .sort()

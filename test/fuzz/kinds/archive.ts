@@ -29,7 +29,7 @@ const shapes = [[1, 4, 4, 4], STRIDED, [1, 1, 8, 8], [1, 1, 32, 32], [1, 3]];
 const archiveKind = (name: KindName, own: () => Seed[], ending: RegExp) =>
   defineKind<readonly Entry[]>({
     name,
-    seeds: async (isOwn) => [...own(), ...(isOwn ? [] : corpusFiles(ending, MOST_BYTES))],
+    seeds: async (isOwn) => [...own(), ...corpusFiles(ending, MOST_BYTES, isOwn)],
     open: entriesOf,
     change: (entries, draw, { mood }) => changeEntries(entries, draw, mood),
     write: (entries) => zip(entries),

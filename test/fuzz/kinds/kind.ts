@@ -20,7 +20,7 @@ export interface ChangeContext<S> {
 
 export interface Kind<S = unknown> {
   readonly name: KindName;
-  /** Those that the repository makes itself (`own`), or those of the corpus beside it too. */
+  /** Those that every clone has (`own`), or those of the corpus beside the repository too. */
   seeds(own: boolean): Promise<readonly Seed[]>;
   open(bytes: Uint8Array): S | Promise<S>;
   /** One change of the structure, by draws alone. */

@@ -13,7 +13,7 @@ const MOST_BYTES = 60_000;
 
 export const onnxKind = defineKind<Model>({
   name: 'onnx',
-  seeds: async (own) => [...(await ownModels()), ...drawnModels(), ...(own ? [] : corpusFiles(/\.onnx$/, MOST_BYTES))],
+  seeds: async (own) => [...(await ownModels()), ...drawnModels(), ...corpusFiles(/\.onnx$/, MOST_BYTES, own)],
   open: (bytes) => onnx.ModelProto.toObject(onnx.ModelProto.decode(bytes), { arrays: true }) as Model,
   change: changeModel,
   write: (model) => onnx.ModelProto.encode(model).finish(),

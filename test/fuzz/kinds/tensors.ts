@@ -76,7 +76,7 @@ interface Npy {
 
 export const npyKind = defineKind<Npy>({
   name: 'npy',
-  seeds: async (own) => [...seedOf(writeNpy), ...(own ? [] : corpusFiles(/\.npy$/, MOST_BYTES))],
+  seeds: async (own) => [...seedOf(writeNpy), ...corpusFiles(/\.npy$/, MOST_BYTES, own)],
   open(bytes) {
     const end = 10 + Buffer.from(bytes).readUInt16LE(8);
     return {
@@ -189,11 +189,7 @@ function writeTyped({ dtype, shape, data }: ITensor): Uint8Array {
 
 export const pbKind = defineKind<Proto>({
   name: 'pb',
-  seeds: async (own) => [
-    ...seedOf(writeProto),
-    ...seedOf(writeTyped),
-    ...(own ? [] : corpusFiles(/put_\d+\.pb$/, MOST_BYTES)),
-  ],
+  seeds: async (own) => [...seedOf(writeProto), ...seedOf(writeTyped), ...corpusFiles(/put_\d+\.pb$/, MOST_BYTES, own)],
   open: (bytes) => onnx.TensorProto.toObject(onnx.TensorProto.decode(bytes), { arrays: true }) as Proto,
   change: changeProto,
   write: (proto) => onnx.TensorProto.encode(proto).finish(),
