@@ -1,4 +1,5 @@
 /** From what callers give to tensors of the IR, with an error that says which input is wrong and why. */
+import { inspect } from 'node:util';
 import { fail } from '../diagnostics/index.ts';
 import {
   dtypeOfOnnxName,
@@ -23,18 +24,23 @@ function toTensor(name: string, feed: TensorLike): ITensor {
   if (dtype === undefined)
     fail(
       'U4001',
-      `the feed '${name}' is of unknown type '${feed?.type}'`,
+      `the feed '${name}' is of unknown type ${inspect(feed?.type)}`,
       location,
       'a feed has type, data and dims, as Tensor has',
     );
   const { array } = dtypes[dtype];
-  const { data, dims } = feed;
+  const { data, dims: given } = feed;
   if (!ArrayBuffer.isView(data) || Object.getPrototypeOf(data)?.constructor?.name !== array.name) {
-    const given = (data as { constructor?: { name?: string } } | undefined)?.constructor?.name ?? typeof data;
-    fail('U4001', `the data of '${name}' should be a ${array.name} for ${feed.type}, but is a ${given}`, location);
+    const what = (data as { constructor?: { name?: string } } | undefined)?.constructor?.name ?? typeof data;
+    fail(
+      'U4001',
+      `the data of '${name}' should be a ${array.name} for ${dtypes[dtype].onnx}, but is a ${what}`,
+      location,
+    );
   }
-  if (!Array.isArray(dims) || dims.some((d) => !Number.isSafeInteger(d) || d < 0))
-    fail('U4001', `the dims of '${name}' should be sizes, but are ${JSON.stringify(dims)}`, location);
+  const dims = Array.isArray(given) ? Array.from(given) : undefined; // holes become visible
+  if (dims === undefined || dims.some((d) => !Number.isSafeInteger(d) || d < 0))
+    fail('U4001', `the dims of '${name}' should be sizes, but are ${inspect(given)}`, location);
   const elements = (data as unknown as { length: number }).length;
   if (sizeOf(dims) !== elements)
     fail(
@@ -43,7 +49,7 @@ function toTensor(name: string, feed: TensorLike): ITensor {
       location,
     );
   const values = dtype === 'bool' ? viewAs(dtype, data as Uint8Array) : (data as ITensor['data']);
-  return { dtype, shape: [...dims], data: values };
+  return { dtype, shape: dims, data: values };
 }
 
 /** What a model says of an input or output. A dimension that is a string may have any size. */

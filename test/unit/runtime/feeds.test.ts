@@ -30,18 +30,33 @@ describe('toFeeds', () => {
     );
   });
 
-  it.each([[[-1, -6]], [[2.5, 2]], [[Number.NaN]], [[2 ** 53]], ['6'], [undefined], [null], [{ 0: 6 }]])(
-    'refuses dims %j',
-    (dims) => {
-      expect(() => toFeeds(bytes(6, dims))).toThrow(/U4001.*should be sizes/);
-    },
-  );
+  const circular: unknown[] = [];
+  circular.push(circular);
+  it.each<[string, unknown]>([
+    ['negative', [-1, -6]],
+    ['a fraction', [2.5, 2]],
+    ['NaN', [Number.NaN]],
+    ['2^53', [2 ** 53]],
+    ['a string', '6'],
+    ['undefined', undefined],
+    ['null', null],
+    ['an object', { 0: 6 }],
+    ['BigInts', [1n, 6n]],
+    ['a symbol', [Symbol('n')]],
+    ['a hole', Object.assign(Array(2), { 1: 6 })],
+    ['only holes', Array(2)],
+    ['a circle', circular],
+  ])('refuses dims: %s', (_, dims) => {
+    expect(() => toFeeds(bytes(6, dims))).toThrow(/U4001.*should be sizes/);
+  });
 
   it.each<[string, unknown]>([
     ['another array', { type: 'int8', data: new Uint8Array(1), dims: [1] }],
     ['an array of numbers', { type: 'uint8', data: [1], dims: [1] }],
     ['no data', { type: 'uint8', dims: [1] }],
     ['an unknown type', { type: 'complex64', data: new Uint8Array(1), dims: [1] }],
+    ['a symbol as type', { type: Symbol('uint8'), data: new Uint8Array(1), dims: [1] }],
+    ['an object as type', { type: Object.create(null), data: new Uint8Array(1), dims: [1] }],
     ['nothing', undefined],
   ])('refuses %s', (_name, feed) => {
     expect(() => toFeeds({ x: feed as never })).toThrow(/U4001.*'x'/);
