@@ -25,9 +25,7 @@ import { UnskewError } from '../../src/diagnostics/index.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importBytes } from '../../src/importers/import_model.ts';
 import {
-  constantOf,
   type Dim,
-  type DType,
   type Graph,
   interpret,
   isFloat,
@@ -191,17 +189,13 @@ async function examineGraph(graph: Graph, { isRunnable, threads }: Setting, exam
 const stepped = new Set(['qnn.add', 'qnn.mul', 'qnn.average_pool', 'qnn.global_average_pool', 'qnn.softmax']);
 
 /**
- * Whether ONNX has operators that mean the same. Interpolation is written for the arithmetic of ONNX Runtime, and what is no
+ * Whether ONNX has operators that mean the same. Interpolation is written for the arithmetic of ONNX Runtime, and a float that is no
  * number becomes the lowest integer of the type there, here the lowest that a requantize leaves.
  */
 const isWrittenAsMeant = (graph: Graph): boolean =>
-  nodesOf(graph).every(({ op, attrs, operands: [x, multiplier] }) => {
+  nodesOf(graph).every(({ op, attrs, operands: [x] }) => {
     if (op === 'nn.resize') return attrs.mode === 'nearest' || attrs.recipe === 'ort';
-    if (op !== 'qnn.requantize') return !stepped.has(op);
-    const factors = constantOf(graph, multiplier)?.data ?? [];
-    return (
-      x !== null && !isFloat(typeOf(graph, x).dtype as DType) && Array.from(factors, Number).every(Number.isFinite)
-    );
+    return op === 'qnn.requantize' ? x !== null && typeOf(graph, x).dtype === 's32' : !stepped.has(op);
   });
 
 /** What a scale is that is computed of NaN, nobody claims. */

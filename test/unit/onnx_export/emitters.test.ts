@@ -20,6 +20,7 @@ import {
 import { nnCast } from '../../../src/ir/ops/nn_cast.op.ts';
 import { nnClip } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnInstanceNorm, nnLayerNorm, nnRmsNorm } from '../../../src/ir/ops/nn_norm.op.ts';
+import { qnnRequantize } from '../../../src/ir/ops/qnn_requantize.op.ts';
 import { arbitraryFeeds, familiesOf, feedsOf } from '../../../src/testing/index.ts';
 import { describeCorpus, many } from '../../support/corpus.ts';
 import { differenceOf, graphCases, touched } from './support.ts';
@@ -86,6 +87,17 @@ describe('operands that ONNX takes of one type or leaves out', () => {
       const graph = b.finish([b.emit(nnClip, { x: source }, attrs)]);
       expect(reimported(graph, { x })).toEqual(interpret(graph, { x }));
     }
+  });
+
+  it.each([Number.NaN, Infinity])('a requantize by %s to a part of the range is refused', (multiplier) => {
+    const graphOf = (range: { low?: number }) => {
+      const b = new GraphBuilder();
+      const operands = { x: b.input('x', 's32', [3]), multiplier: b.scalar('f32', multiplier), zy: b.scalar('u8', 3) };
+      return b.finish([b.emit(qnnRequantize, operands, range)]);
+    };
+    const feeds = { x: tensor('s32', [-5, 0, 7], [3]) };
+    expect(reimported(graphOf({ low: 64 }), feeds)).toMatch(/a multiplier is not a finite number/);
+    expect(reimported(graphOf({}), feeds)).toEqual(interpret(graphOf({}), feeds));
   });
 
   const norms: Readonly<Record<string, AnyOp>> = { nnLayerNorm, nnRmsNorm, nnInstanceNorm };

@@ -183,6 +183,9 @@ function writeMoved(e: NodeEmitter, own: string, node: (zy: string) => NodeParts
   const { dtype } = e.resultType;
   const [low, high] = range(e);
   const isNarrow = low > dtypes[dtype].min || high < dtypes[dtype].max;
+  // NaN becomes the lowest of the type in QuantizeLinear, and the lowest of the range here
+  if ((isNarrow || !isOrtRecipe(e)) && Array.from(e.constantAt(1)?.data ?? [], Number).some((m) => !Number.isFinite(m)))
+    e.refuse('a multiplier is not a finite number', 'see to the scales of this layer');
   if (own === dtype && !isNarrow) return e.finish(...node(zeroPoint(e)));
   const bounded = (x: string) => (isNarrow ? clipped(e, x, dtype, low, high) : x);
   const name = own === dtype ? e.add(...node(zeroPoint(e))) : undefined;
@@ -222,6 +225,9 @@ function inSteps(e: NodeEmitter): Written {
   const { v, dtype: arithmetic } = scaled(e);
   const zero = e.constantAt(2);
   const isNarrow = low > dtypes[dtype].min || high < dtypes[dtype].max;
+  // NaN becomes the lowest of the type in QuantizeLinear, and the lowest of the range here
+  if ((isNarrow || !isOrtRecipe(e)) && Array.from(e.constantAt(1)?.data ?? [], Number).some((m) => !Number.isFinite(m)))
+    e.refuse('a multiplier is not a finite number', 'see to the scales of this layer');
   if (isOrtRecipe(e) && (!isNarrow || zero !== undefined)) {
     const zy = Number(zero?.data[0]);
     const inside = isNarrow ? clipped(e, v, 'f32', low - zy, high - zy) : v;
