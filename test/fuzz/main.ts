@@ -32,7 +32,13 @@ const { values, positionals } = parseArgs({
   },
 });
 if (values.peer) process.env.UNSKEW_FUZZ_PEER = '1';
-process.exitCode = values.replay === undefined ? await run() : await replay(values.replay);
+try {
+  process.exitCode = values.replay === undefined ? await run() : await replay(values.replay);
+} catch (error) {
+  if (!(error instanceof RangeError)) throw error;
+  console.error(error.message);
+  process.exitCode = 2;
+}
 
 async function run(): Promise<number> {
   const [seconds = '60', ...named] = positionals;
