@@ -92,6 +92,18 @@ export const shapes = {
     g.node('Concat', [...branches, ...branches], 'y', { axis: 0 });
     return g.done('y', [2 * branches.length, CHANNELS], row);
   },
+  /** As many operands as the Concat of the shape above, of two values. */
+  'one Concat': (nodes: number) => {
+    const g = new Shape();
+    const pair = ['x', g.node('Relu', ['x'], 'relu')];
+    g.node(
+      'Concat',
+      range(nodes).flatMap(() => pair),
+      'y',
+      { axis: 0 },
+    );
+    return g.done('y', [2 * Math.max(nodes, 1), CHANNELS], row);
+  },
   'quantized branches (QDQ)': (nodes: number) => {
     const g = new Shape();
     const first = g.quantize('x', 'first');

@@ -43,7 +43,7 @@ interface Slack {
 }
 
 function slackOf(graph: Graph, producers: ReadonlyMap<ValueId, Node>, quantize: Node): Slack {
-  const step = Math.max(...scalesAt(graph, quantize));
+  const step = largestScale(graph, quantize);
   let node = producers.get(quantize.operands[0] as ValueId);
   while (node?.op === 'nn.relu' || node?.op === 'nn.clip') node = producers.get(node.operands[0] as ValueId);
   if (node === undefined) return { slack: ROUNDINGS * step, bias: 0 };
@@ -57,17 +57,16 @@ function slackOf(graph: Graph, producers: ReadonlyMap<ValueId, Node>, quantize: 
       bias: biasMove(graph, producers, node, product),
       weights: weightsMove(graph, producers, product),
     };
-  const scales =
-    node.op === 'nn.add' ? sources.map((source) => (source ? Math.max(...scalesAt(graph, source)) : 0)) : [];
+  const scales = node.op === 'nn.add' ? sources.map((source) => (source ? largestScale(graph, source) : 0)) : [];
   return { slack: ROUNDINGS * scales.reduce((sum, s) => sum + s, step), bias: 0 };
 }
 
 const isProduct = ({ op }: Node): boolean => ['nn.conv', 'nn.conv_transpose', 'nn.matmul'].includes(op);
 
-/** The scales of a quantize or dequantize; of anything else none. */
-function scalesAt(graph: Graph, { op, operands }: Node): readonly number[] {
+/** Of a quantize or dequantize; of anything else 0. */
+function largestScale(graph: Graph, { op, operands }: Node): number {
   const scales = /^qnn\.(de)?quantize$/.test(op) ? constantOf(graph, operands[1])?.data : undefined;
-  return scales ? Array.from(scales as Float32Array) : [0];
+  return scales ? (scales as Float32Array).reduce((most, scale) => Math.max(most, scale), 0) : 0;
 }
 
 /** What makes a value, in front of what a product takes along: transposes, pools and their like. */
@@ -84,7 +83,7 @@ function biasMove(graph: Graph, producers: ReadonlyMap<ValueId, Node>, last: Nod
   if (!added || producers.get(added)?.op === 'qnn.dequantize') return 0;
   const units = product.operands.slice(0, 2).map((id) => {
     const source = unmoved(producers, id);
-    return source ? Math.max(...scalesAt(graph, source)) : 0;
+    return source ? largestScale(graph, source) : 0;
   });
   return (units[0] * units[1]) / 2;
 }
@@ -99,5 +98,5 @@ function weightsMove(graph: Graph, producers: ReadonlyMap<ValueId, Node>, { oper
   const largest = (weights.data as Float32Array).reduce((m, v) => Math.max(m, Math.abs(v)), 0);
   const terms =
     weights.data.length / Math.max(1, weights.shape[weights.shape.length > 2 ? 0 : weights.shape.length - 1]);
-  return (terms * 255 * Math.max(...scalesAt(graph, source)) * largest) / 127;
+  return (terms * 255 * largestScale(graph, source) * largest) / 127;
 }

@@ -92,7 +92,7 @@ function floatRange(graph: Graph, input: ValueId): Range {
 }
 
 function integerRange(graph: Graph, input: ValueId, dtype: DType): Range {
-  const rows = Math.min(...tablesOf(graph, input));
+  const rows = tablesOf(graph, input).reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   if (Number.isFinite(rows)) return [0, Math.min(rows - 1, isInteger(dtype) && dtypes[dtype].bytes === 1 ? 255 : 9)];
   const { bytes, min, max } = dtypes[dtype];
   return !isInteger(dtype) ? [0, 1] : bytes === 1 ? [min, max] : [0, 9];

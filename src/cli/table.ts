@@ -11,7 +11,9 @@ export const right = (title: string): Column => ({ right: title });
 export function formatTable(columns: readonly Column[], rows: readonly (readonly Cell[])[]): string {
   const titles = columns.map((column) => (typeof column === 'string' ? column : column.right));
   const texts = rows.map((row) => columns.map((_, c) => String(row[c] ?? '')));
-  const widths = titles.map((title, c) => Math.max(textWidth(title), ...texts.map((row) => textWidth(row[c]))));
+  const widths = titles.map((title, c) =>
+    texts.reduce((most, row) => Math.max(most, textWidth(row[c])), textWidth(title)),
+  );
   const line = (cells: readonly string[]): string =>
     cells
       .map((cell, c) => {
@@ -25,7 +27,7 @@ export function formatTable(columns: readonly Column[], rows: readonly (readonly
 
 /** `name  text` lines, the names aligned. */
 export function formatPairs(pairs: readonly (readonly [string, string])[], indent = ''): string {
-  const width = Math.max(0, ...pairs.map(([name]) => textWidth(name)));
+  const width = pairs.reduce((most, [name]) => Math.max(most, textWidth(name)), 0);
   return pairs
     .map(([name, text]) => `${indent}${name}${' '.repeat(width - textWidth(name))}  ${text}`.trimEnd())
     .join('\n');

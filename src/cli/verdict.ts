@@ -82,7 +82,7 @@ export async function compareSides(
         failure: { seed, outputs, ...(divergence && { divergence }) },
       };
     }
-    ties.push(...decided.ties.map((tie) => ({ ...tie, seed })));
+    for (const tie of decided.ties) ties.push({ ...tie, seed });
     for (const side of decided.swayed) swayed.add(side);
   }
   return { ...verdict, runs: seeds.length, agrees: true, ties, ...(swayed.size > 0 && { swayed: [...swayed] }) };
@@ -118,7 +118,7 @@ async function decide(
     if (found.divergence) return { outputs, ties, swayed, divergence: { ...found.divergence, side: side.name } };
     if (isSwayed) swayed.push(side.name);
     for (const id of found.unknown) unknown.add(id);
-    ties.push(...found.ties.map((tie) => ({ ...tie, side: side.name })));
+    for (const tie of found.ties) ties.push({ ...tie, side: side.name });
   }
   const isDecided = ({ output, why }: OutputDifference) =>
     claims !== undefined && why === undefined && !unknown.has(output);

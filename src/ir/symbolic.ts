@@ -183,7 +183,7 @@ function movedBy(
   for (const [i, operand] of operands.entries()) {
     if (operand !== null && i < movable) {
       tensors.push(positions(operand.shape, all.length));
-      all.push(...operand.elements);
+      for (const element of operand.elements) all.push(element);
     } else if (operand === null || operand.elements.every((e) => typeof e === 'number'))
       tensors.push(operand && tensor(operand.dtype, operand.elements as readonly number[], operand.shape));
     else return undefined;

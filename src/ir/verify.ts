@@ -88,6 +88,6 @@ function collect(check: () => void, into: Diagnostic[]): void {
     check();
   } catch (error) {
     if (!(error instanceof UnskewError)) throw error;
-    into.push(...error.diagnostics);
+    for (const diagnostic of error.diagnostics) into.push(diagnostic);
   }
 }

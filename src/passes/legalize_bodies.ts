@@ -80,7 +80,7 @@ function joined(own: Certificate, bodies: readonly LegalizedBody[]): Certificate
     ...(own.notes && { notes: own.notes }),
     ...(own.floats && { floats: own.floats }),
     get verdict() {
-      return order[Math.max(...all.map(({ verdict }) => order.indexOf(verdict)))];
+      return order[all.reduce((worst, { verdict }) => Math.max(worst, order.indexOf(verdict)), 0)];
     },
     get entries() {
       return entries();

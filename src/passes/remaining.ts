@@ -151,7 +151,7 @@ function zeroPointBehind(editor: GraphEditor, id: ValueId | null | undefined): V
       const zero = node.operands[2];
       if (isZeroPoint(editor.base, zero)) return zero;
     } else if (operator === 'nn.cast' || findOp(node.op)?.traits.includes('movement') || isCarriedMovement(operator))
-      queue.push(...node.operands.slice(0, /concat/i.test(operator) ? undefined : 1));
+      for (const operand of node.operands.slice(0, /concat/i.test(operator) ? 64 : 1)) queue.push(operand);
   }
   return undefined;
 }

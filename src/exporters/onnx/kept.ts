@@ -238,7 +238,7 @@ export class KeptFile {
       if (this.isTouched(index)) this.demanded.add(name as ValueId);
       else {
         this.supporting.add(index);
-        pending.push(...this.#reads[index]);
+        for (const read of this.#reads[index]) pending.push(read);
       }
     }
   }
@@ -263,7 +263,7 @@ export class KeptFile {
       const index = this.#producer.get(name);
       if (index === undefined || needed.has(index)) continue;
       needed.add(index);
-      pending.push(...this.#reads[index]);
+      for (const read of this.#reads[index]) pending.push(read);
     }
     return needed;
   }

@@ -54,7 +54,7 @@ export function contextOf(bodies: readonly OnnxGraph[], around: Surroundings): B
     if (node === undefined || !isFollowed(name, around)) continue;
     nodes.add(node);
     for (const output of node.outputs) if (output !== '') names.add(output);
-    pending.push(...node.inputs.filter((input) => input !== ''));
+    for (const input of node.inputs) if (input !== '') pending.push(input);
   }
   return { nodes, names };
 }
@@ -140,8 +140,9 @@ function modelOf(body: OnnxGraph, { nodes, names }: BodyContext, around: Surroun
   const own = file.bytes.subarray(body.range.start, body.range.end);
   const pieces: Uint8Array[] = [];
   eachField(context, { at: 0, start: 0, end: file.bytes.length }, (number, range) => {
-    if (number === model.graph[0]) pieces.push(...field(number, [...before, own, ...initializers, ...inputs]));
-    else if (number === model.irVersion[0] || number === model.opsetImport[0] || number === model.functions[0])
+    if (number === model.graph[0]) {
+      for (const piece of field(number, [...before, own, ...initializers, ...inputs])) pieces.push(piece);
+    } else if (number === model.irVersion[0] || number === model.opsetImport[0] || number === model.functions[0])
       pieces.push(bytes(range));
   });
   return Buffer.concat(pieces as Uint8Array[]);

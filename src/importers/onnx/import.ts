@@ -201,8 +201,8 @@ class Importer {
     };
     const isWorth = (body: OnnxGraph) => hasQuantizedLayers(body, file.graph);
     const { bodies, unread } = readBodies(index, node, around, isWorth, (bytes) => importOnnx(bytes, options));
-    this.#bodies.push(...bodies);
-    this.#unread.push(...unread);
+    for (const body of bodies) this.#bodies.push(body);
+    for (const body of unread) this.#unread.push(body);
     if (bodies.length === 0) return names;
     const all = [...new Set([...names, ...bodies.flatMap(({ context }) => [...context])])];
     this.#captured.set(index, all);

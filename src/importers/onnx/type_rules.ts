@@ -66,7 +66,7 @@ export const convolved = one((node) => {
 export function broadcastDims(lists: readonly Dims[]): Dims {
   if (lists.some((list) => list === undefined)) return undefined;
   const shapes = lists as readonly NonNullable<Dims>[];
-  const rank = Math.max(0, ...shapes.map((s) => s.length));
+  const rank = shapes.reduce((most, s) => Math.max(most, s.length), 0);
   return Array.from({ length: rank }, (_, axis) =>
     shapes
       .map((s) => (axis < rank - s.length ? 1 : s[axis - rank + s.length]))

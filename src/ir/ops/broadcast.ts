@@ -23,7 +23,7 @@ export function normalizeAxes(axes: readonly number[], rank: number, refuse: Fau
  * then only be n or 1; a symbol wins over 1); of two different symbols one is 1 or they agree: the size is their maximum.
  */
 export function broadcastShape(shapes: readonly Shape[], refuse: Fault): Shape {
-  const rank = Math.max(0, ...shapes.map((s) => s.length));
+  const rank = shapes.reduce((most, s) => Math.max(most, s.length), 0);
   return Array.from({ length: rank }, (_, axis) =>
     shapes.map((s) => s[axis - rank + s.length] ?? 1).reduce((a, b) => broadcastDim(a, b, shapes, refuse)),
   );

@@ -37,7 +37,7 @@ const hasScalarConstants = (graph: Graph): boolean =>
 /** All values of one byte, or all pairs of two. */
 function checkAllBytes(region: Region): Obligation {
   const cases = 256 ** region.leaves.length;
-  const rank = Math.max(1, ...region.leaves.map((id) => typeOf(region.before, id).shape.length));
+  const rank = region.leaves.reduce((most, id) => Math.max(most, typeOf(region.before, id).shape.length), 1);
   const shape = [...Array<number>(rank - 1).fill(1), cases];
   const feeds = new Map<ValueId, ITensor>();
   region.leaves.forEach((id, position) => {

@@ -71,7 +71,7 @@ export class SizedRegions implements Iterable<Region> {
       leaves,
       given: this.#given,
       pads,
-      count: Math.max(4, ...nodes.map((node) => reachOf(region, node))),
+      count: nodes.reduce((most, node) => Math.max(most, reachOf(region, node)), 4),
       period: nodes
         .flatMap(({ attrs }) => (attrs.strides as readonly number[] | undefined) ?? [])
         .reduce(leastCommonMultiple, 1),

@@ -31,7 +31,8 @@ export function findWitness(region: Region): Witness | undefined {
   if (Math.max(workOf(region.before), workOf(region.after)) > MOST_WORK) return undefined;
   const types = region.leaves.map((id) => [id, (region.before.values[id] ?? region.after.values[id]).type] as const);
   if (types.some(([, { dtype }]) => dtype === 'opaque' || dtypes[dtype].bytes > 4)) return undefined;
-  const rounds = Math.max(1, ...types.map(([, { dtype }], leaf) => fills(dtype as DType, leaf).length));
+  const lengths = types.map(([, { dtype }], leaf) => fills(dtype as DType, leaf).length);
+  const rounds = lengths.reduce((a, b) => Math.max(a, b), 1);
   for (let i = 0; i < rounds; i++) {
     const used = types.map(([id, { dtype, shape }], leaf) => {
       const all = fills(dtype as DType, leaf);

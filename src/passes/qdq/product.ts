@@ -127,7 +127,7 @@ function requireInt32({ form, x, w }: Product, bias: Bias | undefined, refuse: R
       const o = Math.floor(i / inner) % sums.length;
       sums[o] += Math.abs(data[i] - zeroPoints[zeroPoints.length === 1 ? 0 : o]);
     }
-    return Math.max(...sums);
+    return sums.reduce((a, b) => Math.max(a, b), 0);
   }
 }
 

@@ -148,7 +148,7 @@ function largestSum(filters: ITensor<'s8'>, attrs: Attrs, source: 'u8' | 's8'): 
       const phase = phases[i % phases.length];
       sums.set(phase, (sums.get(phase) ?? 0) + Math.abs(filters.data[o * each + i]));
     }
-    most = Math.max(most, ...sums.values());
+    for (const sum of sums.values()) most = Math.max(most, sum);
   }
   return most * reach;
 }

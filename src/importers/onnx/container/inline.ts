@@ -219,7 +219,7 @@ class Inliner {
       const own = readMessage(schema.valueInfoProto, this.#context, info).name;
       return !called.inputs.includes(own) && !called.outputs.includes(own);
     });
-    infos?.push(...described.flatMap((info) => this.#renamed(graph.valueInfo[0], info, 1, names)));
+    if (infos) for (const info of described) infos.push(...this.#renamed(graph.valueInfo[0], info, 1, names));
     return [...nodes, ...identities];
   }
 

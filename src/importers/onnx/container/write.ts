@@ -50,7 +50,8 @@ export function replaced(
 ): Encoded {
   const pieces: Uint8Array[] = [];
   eachField(context, range, (number, inner) => {
-    pieces.push(...(replace(number, inner) ?? [context.source.bytes.subarray(inner.at, inner.end)]));
+    const own = replace(number, inner) ?? [context.source.bytes.subarray(inner.at, inner.end)];
+    for (const piece of own) pieces.push(piece);
   });
   return pieces;
 }

@@ -99,7 +99,8 @@ class Importer {
     });
     const results = [...new Set(all)];
     const keeping = { program: this.#program, scope: this.#scope, memory: this.#memory, where: this.#where };
-    results.push(...keptState(this.#state, keeping, results, (name, as) => this.#copied(name, as)));
+    const state = keptState(this.#state, keeping, results, (name, as) => this.#copied(name, as));
+    for (const result of state) results.push(result);
     if (results.length === 0) fail('U1004', 'the program has no output', this.#where);
     this.#scope.prune(results);
     this.#refuseDropped();

@@ -48,7 +48,7 @@ function extend(list: List, call: ContainerCall): void {
   const more = argument(call, 1);
   const items = Array.isArray(more) ? [...more] : call.refuse(`by ${describe(more)}`);
   limit(call, list.length + items.length);
-  list.push(...items);
+  for (const item of items) list.push(item);
 }
 
 const changingLists: Table<List> = {
@@ -70,7 +70,7 @@ const changingLists: Table<List> = {
     limit(call, list.length * times);
     const once = [...list];
     list.length = 0;
-    for (let i = 0; i < times; i++) list.push(...once);
+    for (let i = 0; i < times; i++) for (const item of once) list.push(item);
     return list;
   },
   'aten::insert'(list, call) {
@@ -105,7 +105,9 @@ const changingLists: Table<List> = {
     return null;
   },
   'aten::sort'(list, call) {
-    list.splice(0, list.length, ...sortedList(list, call));
+    sortedList(list, call).forEach((item, i) => {
+      list[i] = item;
+    });
     return null;
   },
 };

@@ -28,7 +28,7 @@ function exchange(ctx: ExportContext, x: Value, a: number, b: number): Value {
 /** Operands of one type; PyTorch passes over empty ones of one axis. */
 function joined(ctx: ExportContext): readonly Value[] {
   const xs = ctx.tensors('tensors').flatMap((x) => (x === undefined ? [] : [x]));
-  const rank = Math.max(...xs.map(({ type }) => type.shape.length));
+  const rank = xs.reduce((most, { type }) => Math.max(most, type.shape.length), 0);
   const real = xs.filter(({ type: { shape } }) => rank === 1 || shape.length !== 1 || shape[0] !== 0);
   if (real.length === 0) return ctx.refuse('there is nothing to join', 'tensors');
   const dtype = real.map(({ type }) => type.dtype as DType).reduce(promoted);
