@@ -15,6 +15,7 @@ import { dtypes, type ITensor, interpret, numbersOf, sizeOf, tensor } from '../.
 import { toPublic } from '../../src/ir/tensor.ts';
 import { legalize } from '../../src/passes/legalize.ts';
 import { leftInFloat } from '../../src/passes/qdq/left_in_float.ts';
+import { exactWeights } from '../support/exact_weights.ts';
 import { type ModelAttr, type ModelInitializer, type ModelNode, writeModel } from '../support/onnx.ts';
 
 type Eight = 'u8' | 's8';
@@ -56,7 +57,7 @@ class Net {
   quantize = (x: string, dtype: Eight, scale: number, zp: number): string =>
     this.op('QuantizeLinear', [x, this.float([scale]), this.constant(tensor(dtype, [zp], []))]);
   weights(dtype: Eight, dims: readonly number[], scales: readonly number[], axis: number): string {
-    const { min, max } = dtypes[dtype];
+    const [min, max] = exactWeights[dtype];
     const data = Array.from({ length: sizeOf(dims) }, (_, i) => min + (((i * 7919) >>> 2) % (max - min + 1)));
     const shape = scales.length === 1 ? [] : [scales.length];
     return this.op(

@@ -6,6 +6,7 @@ import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { allOps, type Graph, interpret, isFloat, nodesOf, typeOf } from '../../src/ir/index.ts';
 import { arbitraryFeeds, arbitraryNet, type Family, familiesOf, feedsOf } from '../../src/testing/index.ts';
 import { describeCorpus, many } from '../support/corpus.ts';
+import { hasVnni, mayLeaveInt16, SATURATES } from '../support/exact_weights.ts';
 import { differenceOf, graphCases, runOnnx, touched } from '../unit/onnx_export/support.ts';
 
 const refused = (body: () => Uint8Array): Uint8Array | undefined => {
@@ -47,14 +48,16 @@ describe('random graphs give the same integers on ONNX Runtime', () => {
     (familiesOf(op) ?? []).map(([name, graphs]): Family => [`${op.name}: ${name}`, graphs]),
   );
   for (const [name, graphs] of [...families, ['networks', arbitraryNet()] satisfies Family]) {
-    it(name, async () => {
-      let compared = 0;
+    it(name, async ({ skip }) => {
+      let [compared, judged] = [0, 0];
       await fc.assert(
         fc.asyncProperty(graphs, arbitraryFeeds, async (graph, seed) => {
           const bytes = isExact(graph) && !isStepped(graph) ? refused(() => exportOnnx(graph)) : undefined;
           if (bytes === undefined) return;
           compared++;
           const feeds = feedsOf(graph, seed);
+          if (!hasVnni && mayLeaveInt16(bytes, feeds)) return;
+          judged++;
           const expected = interpret(graph, feeds);
           expect(differenceOf(await runOnnx(bytes, feeds, 'disabled'), expected)).toBeUndefined();
           if (!isFusable(graph) && !isRefused(graph))
@@ -64,6 +67,7 @@ describe('random graphs give the same integers on ONNX Runtime', () => {
       );
       if (!/of floats|of one tensor|quantize: |networks|((global_)?max_pool|resize): dequantized/.test(name))
         expect(compared).toBeGreaterThan(5);
+      skip(compared > 0 && judged === 0, SATURATES);
     });
   }
 });

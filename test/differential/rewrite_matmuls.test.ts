@@ -8,11 +8,13 @@ import { qnnMatmul } from '../../src/ir/ops/qnn_matmul.op.ts';
 import { legalize } from '../../src/passes/legalize.ts';
 import { arbitraryFeeds, familiesOf, feedsOf } from '../../src/testing/index.ts';
 import { zeroPointsLeft } from '../faults/zero_points.ts';
+import { exactWeights, hasVnni, mayLeaveInt16, SATURATES } from '../support/exact_weights.ts';
 import { type Model, type ModelNode, writeModel } from '../support/onnx.ts';
 import { differenceOf, runOnnx } from '../unit/onnx_export/support.ts';
 
 describe.each(familiesOf(qnnMatmul)!)('rewritten products, %s', (_name, graphs) => {
-  it('have no zero point, and give the same integers on ONNX Runtime', async () => {
+  it('have no zero point, and give the same integers on ONNX Runtime', async ({ skip }) => {
+    let judged = 0;
     await fc.assert(
       fc.asyncProperty(graphs, arbitraryFeeds, async (graph, seed) => {
         const { graph: symmetric, certificate, remaining } = legalize(graph);
@@ -22,12 +24,15 @@ describe.each(familiesOf(qnnMatmul)!)('rewritten products, %s', (_name, graphs) 
         const bytes = exportOnnx(symmetric);
         expect(zeroPointsLeft(bytes)).toEqual([]);
         const feeds = feedsOf(graph, seed);
+        if (!hasVnni && mayLeaveInt16(bytes, feeds)) return;
+        judged++;
         const expected = interpret(graph, feeds);
         for (const level of ['disabled', 'all'] as const)
           expect(differenceOf(await runOnnx(bytes, feeds, level), expected)).toBeUndefined();
       }),
       { numRuns: process.env.UNSKEW_DEEP ? 500 : 30 },
     );
+    skip(judged === 0, SATURATES);
   }, 600_000);
 });
 
@@ -50,13 +55,18 @@ const cases = ['MatMulInteger', 'QLinearMatMul'].flatMap((op) =>
 const [batch, rows, inner, columns] = [2, 3, 5, 4];
 const spread = (length: number, by: number, from: number): number[] =>
   Array.from({ length }, (_, i) => from + ((i * by) % 251));
+/** Weights. */
+const bytesOf = (length: number): number[] => {
+  const [least, most] = exactWeights.u8;
+  return Array.from({ length }, (_, i) => least + ((i * 53) % (most - least - 4)));
+};
 
 function model(op: string, left: Form, right: Form, isConstant: boolean) {
   const shaped = (values: readonly number[], shape: readonly number[]) =>
     tensor('u8', values.slice(0, sizeOf(shape)), [...shape]);
   const za = shaped(spread(6, 37, 1), shapes[left](rows, true));
   const zb = shaped(spread(8, 91, 3), shapes[right](columns, false));
-  const b = shaped(spread(batch * inner * columns, 53, 0), [batch, inner, columns]);
+  const b = shaped(bytesOf(batch * inner * columns), [batch, inner, columns]);
   const a = shaped(spread(batch * rows * inner, 77, 0), [batch, rows, inner]);
   const parameters = { za, zb, b };
   const nodes: ModelNode[] =
@@ -161,7 +171,7 @@ const microsoft: Readonly<
 };
 const scale = (c: (t: ITensor) => string, s: number) => c(tensor('f32', [s], []));
 const zero = (c: (t: ITensor) => string, z: number) => c(tensor('u8', [z], []));
-const weights = (c: (t: ITensor) => string, shape: readonly number[]) => c(tensor('u8', spread(20, 53, 0), [...shape]));
+const weights = (c: (t: ITensor) => string, shape: readonly number[]) => c(tensor('u8', bytesOf(20), [...shape]));
 const columnScales = (c: (t: ITensor) => string) => c(tensor('f32', [0.25, 0.5, 0.125, 1]));
 const columnZeros = (c: (t: ITensor) => string) => c(tensor('u8', [3, 94, 185, 25]));
 

@@ -11,6 +11,7 @@ import { type LegalizeResult, legalize } from '../../src/passes/legalize.ts';
 import { allCases } from '../conformance/cases.ts';
 import { images } from '../conformance/mobilenet.ts';
 import { describeCorpus, isWhole, many } from '../support/corpus.ts';
+import { hasVnni, SATURATES } from '../support/exact_weights.ts';
 import { differenceOf, runOnnx, zeroPointsOf } from '../unit/onnx_export/support.ts';
 
 interface Rewritten {
@@ -104,7 +105,10 @@ describeCorpus('networks of the corpus without zero points', (root) => {
     expect(kept).toBeGreaterThanOrEqual(many(1000));
   });
 
-  it('of integer operators and of floats give bit for bit what they gave on ONNX Runtime, optimized and not', async () => {
+  it('of integer operators and of floats give bit for bit what they gave on ONNX Runtime, optimized and not', async ({
+    skip,
+  }) => {
+    skip(!hasVnni, SATURATES);
     const wrong: string[] = [];
     for (const { id, bytes, feeds, exported } of all.filter((network) => !isQdq(network))) {
       for (const level of ['all', 'disabled'] as const) {
@@ -120,7 +124,8 @@ describeCorpus('networks of the corpus without zero points', (root) => {
    * correction alone is compared, and the whole where ONNX Runtime groups it to integers as well. Where it does not group
    * what we do, the meaning of our grouping counts.
    */
-  it('between dequantize and quantize give what ONNX Runtime makes of them as integers', async () => {
+  it('between dequantize and quantize give what ONNX Runtime makes of them as integers', async ({ skip }) => {
+    skip(!hasVnni, SATURATES);
     const wrong: string[] = [];
     for (const { id, bytes, feeds, exported, result } of all.filter(isQdq)) {
       const uncorrected = await runOnnx(exportOnnx(result.quantized), feeds);

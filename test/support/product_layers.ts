@@ -7,7 +7,7 @@ const number = (name: string, type: 'f32' | 'u8' | 's8', value: number): ModelIn
   tensor: tensor(type, [value], []),
 });
 const signed = [1, -2, 3, -4, 5, -6, 7, -8, 9, 1, 2, 3, 4, 5, 6, 7];
-const unsigned = signed.map((w) => 120 + 9 * w);
+const unsigned = signed.map((w) => 120 + 7 * w);
 
 /** `zero`: the zero point of activations. */
 export const productConstants = (zero: number): ModelInitializer[] => [

@@ -2,7 +2,7 @@
 import type { Tensors } from '../../src/cli/compare.ts';
 import { openOnnx } from '../../src/importers/onnx/container/index.ts';
 import type { Graph } from '../../src/ir/index.ts';
-import { hasVnni } from '../support/exact_weights.ts';
+import { hasVnni, mayLeaveInt16 } from '../support/exact_weights.ts';
 import type { Layer } from './net.ts';
 import { type Mode, onnxRuntime } from './onnxruntime.ts';
 
@@ -23,25 +23,6 @@ interface Exception {
 }
 
 type NodeProto = ReturnType<typeof openOnnx>['graph']['nodes'][number];
-
-/** Operators that multiply bytes, or floats that were bytes. */
-const products = /Conv|MatMul|Gemm/;
-
-/**
- * Whether a product has an s8 operand that is not small. What was rewritten has s8 operands by nature; that it means the same
- * is known from its interpretation.
- */
-function mayLeaveInt16({ layer, bytes }: Strayed): boolean {
-  const { nodes, initializers } = openOnnx(bytes).graph;
-  if (!nodes.some(({ opType }) => products.test(opType))) return false;
-  const weights = [...initializers.values()].some(
-    ({ onnxType, raw }) => onnxType === INT8 && raw().some((byte) => Math.abs((byte << 24) >> 24) > 64),
-  );
-  const casts = nodes.some(({ opType, attributes }) => opType === 'Cast' && attributes.get('to')?.value === INT8);
-  return weights || casts || Object.values(layer.feeds[0]).some(({ dtype }) => dtype === 's8');
-}
-
-const INT8 = 3;
 
 const SAME = /^SAME/;
 
@@ -170,7 +151,7 @@ export const exceptions: readonly Exception[] = [
   {
     name: 'int16 pairs (likely)',
     reason: 'the same, of operators that session.x64quantprecision does not change',
-    applies: async (run) => !hasVnni && mayLeaveInt16(run),
+    applies: async (run) => !hasVnni && mayLeaveInt16(run.bytes, run.layer.feeds[0]),
   },
 ];
 
