@@ -1,5 +1,6 @@
 /**
- * The benchmark: `npm run bench [-- compile|networks|scaling|NETWORK] [--quick] [--json]`. Every time stands beside its peer's from the
+ * The benchmark: `npm run bench [-- compile|networks|NETWORK|scaling [SHAPE…]] [--quick] [--json]`; `--limit=SECONDS`
+ * ends the phases of one graph of `scaling` (600 unless told), and what is not timed by then is a dash. Every time stands beside its peer's from the
  * same run, and every network is compared with the interpreter and with ONNX Runtime, integer for integer, before it
  * is timed. What counts is `run`, which people call; `runSync` stands beside it. Both engines are timed in turns in one
  * process, and each alone in a process of its own (not with --quick).
@@ -23,6 +24,7 @@ import {
 import { compare, formatTable, measure, quantile, type Schedule, type Timing, usualSchedule } from './measure.ts';
 import { type NetOptions, networks } from './models/index.ts';
 import { createPeer } from './peers/onnxruntime.ts';
+import { type ShapeName, shapes } from './scaling/shapes.ts';
 import { benchScaling, formatScaling, type ScalingRow } from './scaling/table.ts';
 
 const options: NetOptions = {
@@ -246,10 +248,13 @@ if (wanted('networks') || named.length > 0) {
   ]);
   if (!json) console.log(formatTable(header, cells));
 }
-// takes long: only where it is asked for
+// takes long: only where it is asked for, and of the shapes that are named if any is
 if (args.includes('scaling')) {
   const sizes = args.includes('--quick') ? [1000, 10_000] : [1000, 10_000, 100_000];
-  result.scaling = benchScaling(sizes, say);
+  const all = Object.keys(shapes) as ShapeName[];
+  const named = all.filter((name) => args.includes(name));
+  const limitMs = 1000 * Number(args.find((a) => a.startsWith('--limit='))?.slice('--limit='.length) ?? 600);
+  result.scaling = benchScaling({ sizes, names: named.length > 0 ? named : all, limitMs }, say);
   if (!json) console.log(formatScaling(sizes, result.scaling));
 }
 if (json) console.log(JSON.stringify(result, null, 2));

@@ -1,4 +1,7 @@
-/** The phases of one graph, timed in a process of its own: `node --import tsx bench/scaling/phases.ts SHAPE NODES`. */
+/**
+ * The phases of one graph, timed in a process of its own: `node --import tsx bench/scaling/phases.ts SHAPE NODES`. It
+ * prints a line of JSON after each phase, so that a process that is ended early leaves what it has timed.
+ */
 import { readCompiledFile, writeCompiledFile } from '../../src/codegen/compiled_file.ts';
 import { buildPlan } from '../../src/codegen/onednn/plan.ts';
 import { select } from '../../src/codegen/onednn/select/index.ts';
@@ -14,26 +17,24 @@ import { nativeByteSums, nativeTarget } from '../../src/runtime/native_target.ts
 import { type ShapeName, shapes } from './shapes.ts';
 
 export interface PhaseTimes {
-  /** Of the file. */
-  readonly nodes: number;
   /** CPU time in ms, in the order in which they ran: on a busy machine it says more than the clock. */
   readonly milliseconds: Readonly<Record<string, number>>;
   readonly peakMB: number;
 }
 
 /** From bytes to a first run, then the ways out: ONNX, text, a compiled file. */
-export function timePhases(shape: ShapeName, size: number): PhaseTimes {
+export function timePhases(shape: ShapeName, size: number, report: (times: PhaseTimes) => void): void {
   const milliseconds: Record<string, number> = {};
   const timed = <T>(name: string, body: () => T): T => {
     const start = process.cpuUsage();
     const result = body();
     const { user, system } = process.cpuUsage(start);
     milliseconds[name] = (user + system) / 1000;
+    report({ milliseconds, peakMB: process.resourceUsage().maxRSS / 1024 });
     return result;
   };
   const bytes = shapes[shape](size);
   const graph = timed('import', () => importOnnx(bytes));
-  const nodes = nodesOf(graph).length;
   const isRunnable = !nodesOf(graph).some(({ op }) => op === 'opaque');
   if (isRunnable) {
     const binding = loadAddon();
@@ -62,7 +63,6 @@ export function timePhases(shape: ShapeName, size: number): PhaseTimes {
   timed('export', () => exportOnnx(rewritten.graph));
   const text = timed('print', () => print(graph));
   timed('parse', () => parse(text));
-  return { nodes, milliseconds, peakMB: process.resourceUsage().maxRSS / 1024 };
 }
 
 function feedOf({ values }: Graph, id: Graph['inputs'][number]) {
@@ -78,5 +78,5 @@ function feedOf({ values }: Graph, id: Graph['inputs'][number]) {
 
 const [shape, size] = process.argv.slice(2);
 if (process.argv[1] === import.meta.filename) {
-  console.log(JSON.stringify(timePhases(shape as ShapeName, Number(size))));
+  timePhases(shape as ShapeName, Number(size), (times) => console.log(JSON.stringify(times)));
 }

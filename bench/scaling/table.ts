@@ -2,34 +2,51 @@
 import { spawnSync } from 'node:child_process';
 import { formatTable } from '../measure.ts';
 import type { PhaseTimes } from './phases.ts';
-import { type ShapeName, shapes } from './shapes.ts';
+import type { ShapeName } from './shapes.ts';
 
 export interface ScalingRow {
   readonly shape: string;
   readonly phase: string;
-  /** CPU time in ms by size; undefined where the process failed or took too long. */
+  /** CPU time in ms by size; undefined where the process failed or its time was up. */
   readonly milliseconds: readonly (number | undefined)[];
   /** Of time over size, least squares of the logarithms; undefined where less than two sizes were timed. */
   readonly exponent: number | undefined;
+  /** The same between the last two sizes, where what grows faster shows first. */
+  readonly lastExponent: number | undefined;
+}
+
+export interface ScalingOptions {
+  readonly sizes: readonly number[];
+  /** Of all that there are. */
+  readonly names: readonly ShapeName[];
+  /** For all phases of one graph. */
+  readonly limitMs: number;
 }
 
 /** From bytes to a plan, together. */
 const WAY_IN = ['import', 'legalize', 'select', 'plan'];
-const LIMIT_MS = 600_000;
 
-export function benchScaling(sizes: readonly number[], say: (text: string) => void): readonly ScalingRow[] {
-  return (Object.keys(shapes) as ShapeName[]).flatMap((shape) => {
+export function benchScaling(
+  { sizes, names, limitMs }: ScalingOptions,
+  say: (text: string) => void,
+): readonly ScalingRow[] {
+  return names.flatMap((shape) => {
     const timed = sizes.map((size) => {
       say(`${shape}, ${size} nodes …`);
-      return timedAlone(shape, size);
+      return timedAlone(shape, size, limitMs);
     });
+    // Of the smallest graph, which gets the furthest in the same time.
     const phases = Object.keys(timed.find((t) => t !== undefined)?.milliseconds ?? {});
-    const row = (phase: string, of: (times: PhaseTimes) => number): ScalingRow => {
+    const row = (phase: string, of: (times: PhaseTimes) => number | undefined): ScalingRow => {
       const milliseconds = timed.map((t) => t && of(t));
-      return { shape, phase, milliseconds, exponent: exponentOf(sizes, milliseconds) };
+      const lastExponent = exponentOf(sizes.slice(-2), milliseconds.slice(-2));
+      return { shape, phase, milliseconds, exponent: exponentOf(sizes, milliseconds), lastExponent };
     };
+    const wayIn = WAY_IN.filter((phase) => phases.includes(phase));
     const sum = ({ milliseconds }: PhaseTimes) =>
-      WAY_IN.reduce((total, phase) => total + (milliseconds[phase] ?? 0), 0);
+      wayIn.every((phase) => phase in milliseconds)
+        ? wayIn.reduce((total, phase) => total + milliseconds[phase], 0)
+        : undefined;
     return [
       row('import to plan', sum),
       ...phases.map((phase) => row(phase, ({ milliseconds }) => milliseconds[phase])),
@@ -38,13 +55,14 @@ export function benchScaling(sizes: readonly number[], say: (text: string) => vo
   });
 }
 
-function timedAlone(shape: ShapeName, size: number): PhaseTimes | undefined {
+function timedAlone(shape: ShapeName, size: number, limitMs: number): PhaseTimes | undefined {
   const script = new URL('./phases.ts', import.meta.url).pathname;
-  const { stdout, status } = spawnSync(process.execPath, ['--import', 'tsx', script, shape, String(size)], {
+  const { stdout } = spawnSync(process.execPath, ['--import', 'tsx', script, shape, String(size)], {
     encoding: 'utf8',
-    timeout: LIMIT_MS,
+    timeout: limitMs,
   });
-  return status === 0 ? JSON.parse(stdout) : undefined;
+  const last = stdout.trimEnd().split('\n').at(-1);
+  return last ? JSON.parse(last) : undefined;
 }
 
 /** The slope of a line through the logarithms. */
@@ -63,7 +81,13 @@ export function exponentOf(sizes: readonly number[], times: readonly (number | u
 export function formatScaling(sizes: readonly number[], rows: readonly ScalingRow[]): string {
   const shown = (n: number | undefined, digits: number) => (n === undefined ? '–' : n.toFixed(digits));
   return formatTable(
-    ['graph', 'phase', ...sizes.map((size) => `${size} nodes`), 'exponent'].map(String),
-    rows.map((r) => [r.shape, r.phase, ...r.milliseconds.map((ms) => shown(ms, 0)), shown(r.exponent, 2)]),
+    ['graph', 'phase', ...sizes.map((size) => `${size} nodes`), 'exponent', 'last'],
+    rows.map((r) => [
+      r.shape,
+      r.phase,
+      ...r.milliseconds.map((ms) => shown(ms, 0)),
+      shown(r.exponent, 2),
+      shown(r.lastExponent, 2),
+    ]),
   );
 }
