@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { legalize } from '../../src/passes/legalize.ts';
 import { describeCorpus, many } from '../support/corpus.ts';
+import { hasVnni, mayLeaveInt16 } from '../support/exact_weights.ts';
 import { differenceOf, graphCases, runOnnx } from '../unit/onnx_export/support.ts';
 
 const strategies = ['auto', 'fold', 'border-table', 'pad', 'four-term', 'two-conv', 'f32-shift', 's32-shift'] as const;
@@ -19,6 +20,7 @@ describeCorpus('the corpus, rewritten and exported', () => {
         const exported = exportOnnx(legalize(graph, { target: 'symmetric', strategy }).graph);
         if (Buffer.compare(exported, bytes) === 0) continue;
         changed++;
+        if (!hasVnni && [bytes, exported].some((file) => mayLeaveInt16(file, feeds))) continue;
         for (const mode of ['disabled', 'all'] as const) {
           const expected = await runOnnx(bytes, feeds, mode).catch(() => undefined); // not all of it is run
           const difference = expected && differenceOf(await runOnnx(exported, feeds, mode), expected, 2e-5);

@@ -4,6 +4,7 @@ import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type DType, type ITensor, sizeOf, tensor } from '../../src/ir/index.ts';
 import { legalize } from '../../src/passes/legalize.ts';
+import { hasVnni, SATURATES } from '../support/exact_weights.ts';
 import { writeModel } from '../support/onnx.ts';
 import { differenceOf, optimizations, runOnnx } from '../unit/onnx_export/support.ts';
 
@@ -55,8 +56,10 @@ describe('operator set 10: a pad with a computed zero point', () => {
       for (const zeroPoint of zeroPoints) {
         const feeds = { x: filled(dtype, [1, 2, 5, 5]), zx: tensor(dtype, [zeroPoint], shape) as ITensor };
         for (const level of optimizations)
-          expect(differenceOf(await runOnnx(exported, feeds, level), await runOnnx(bytes, feeds))).toBeUndefined();
+          if (hasVnni)
+            expect(differenceOf(await runOnnx(exported, feeds, level), await runOnnx(bytes, feeds))).toBeUndefined();
       }
     }
   });
+  it('as ONNX Runtime has it', ({ skip }) => skip(!hasVnni, SATURATES));
 });

@@ -186,8 +186,8 @@ describe('programs that are wrong', () => {
     const large = 2 ** 52;
     await refused(
       edited(({ graph }) => (graph.nodes[1].inputs[1].arg = { as_ints: [large, large] })),
-      'U2005',
-      'declared with shape',
+      'U1006',
+      'more than any machine holds',
     );
     const graph = await importProgram({
       nodes: [node('aten.full.default', { size: [2 ** 40], fill_value: 1 }, 'y')],
@@ -196,8 +196,8 @@ describe('programs that are wrong', () => {
     });
     expect(graph.outputs).toEqual(['y']);
     const range = await importProgram({
-      nodes: [node('aten.arange.default', { end: 2 ** 50 }, 'y')],
-      values: { y: ['s64', [2 ** 50]] },
+      nodes: [node('aten.arange.default', { end: 2 ** 44 }, 'y')],
+      values: { y: ['s64', [2 ** 44]] },
       outputs: ['y'],
     });
     expect(range.origin?.unsupported[0].reason).toContain('a range of');
@@ -207,7 +207,7 @@ describe('programs that are wrong', () => {
   it('symbols that double at every node', async () => {
     const names = Array.from({ length: 60 }, (_, i) => `v${i}`);
     const start = performance.now();
-    const graph = await importProgram({
+    const program = importProgram({
       inputs: { v: ['f32', ['s0']] },
       nodes: names.map((name, i) =>
         node(
@@ -219,7 +219,7 @@ describe('programs that are wrong', () => {
       values: Object.fromEntries(names.map((name) => [name, ['f32', ['u0']]] as const)),
       outputs: ['v59'],
     });
-    expect(graph.origin?.unsupported[0].reason).toContain('very long expression');
+    await refused(program, 'U1006', 'more than any machine holds');
     expect(performance.now() - start).toBeLessThan(2000);
     expect(size('u0')).toBeDefined();
   });
