@@ -52,7 +52,7 @@ class AlignedBuffer {
     void* data = mapped ? mmap(nullptr, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
                         : std::aligned_alloc(kAlignment, rounded);
     if (data == nullptr || data == MAP_FAILED) {
-      throw OutOfMemory("there is no memory for a buffer of " + std::to_string(bytes) + " bytes");
+      throw OutOfMemory("the system does not have the memory for a buffer of " + std::to_string(bytes) + " bytes");
     }
     if (!mapped) std::memset(data, 0, rounded);
     return {static_cast<uint8_t*>(data), Free{mapped ? rounded : 0}};

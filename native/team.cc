@@ -152,7 +152,7 @@ class Team {
       }
     } catch (const std::system_error& error) {
       release(Next::soon);
-      throw OutOfThreads(std::string("there are no more threads to be had: ") + error.what());
+      throw OutOfThreads(std::string("the system does not start another thread: ") + error.what());
     }
   }
 

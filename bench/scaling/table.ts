@@ -1,4 +1,4 @@
-/** How the time of each phase grows with the number of nodes: one process for each graph and size. */
+/** A table of times by phase and number of nodes, with exponents. Each graph of each size is timed in a process of its own. */
 import { spawnSync } from 'node:child_process';
 import { formatTable } from '../measure.ts';
 import type { PhaseTimes } from './phases.ts';
@@ -9,7 +9,7 @@ export interface ScalingRow {
   readonly phase: string;
   /** CPU time in ms by size; undefined where the process failed or its time was up. */
   readonly milliseconds: readonly (number | undefined)[];
-  /** Of time over size, least squares of the logarithms; undefined where less than two sizes were timed. */
+  /** The exponent e of time ~ size^e, by least squares of the logarithms; undefined where fewer than two sizes were timed. */
   readonly exponent: number | undefined;
   /** The same between the last two sizes, where what grows faster shows first. */
   readonly lastExponent: number | undefined;
@@ -17,7 +17,7 @@ export interface ScalingRow {
 
 export interface ScalingOptions {
   readonly sizes: readonly number[];
-  /** Of all that there are. */
+  /** The shapes to time. */
   readonly names: readonly ShapeName[];
   /** For all phases of one graph. */
   readonly limitMs: number;

@@ -1,7 +1,7 @@
 /** TorchScript archives against PyTorch's own outputs. The table: `npx tsx test/conformance/torchscript_report.ts`. */
 import { expect, it } from 'vitest';
 import { describeCorpus, itWhole, many } from '../support/corpus.ts';
-import { hasVnni } from '../support/exact_weights.ts';
+import { hasVnni, SATURATES } from '../support/exact_weights.ts';
 import {
   accuracyOf,
   asOnnx,
@@ -49,7 +49,7 @@ describeCorpus('TorchScript archives', (root) => {
   it.for(cases.map((c) => [c.id, c] as const))(
     '%s: the same as plain ONNX in ONNX Runtime',
     async ([id, c], { skip }) => {
-      skip(!hasVnni, 'without VNNI ONNX Runtime adds pairs of products in int16, which saturates');
+      skip(!hasVnni, SATURATES);
       const count = c.isDynamic ? c.inputs.shape[0] : 16;
       for (const optimization of ['disabled', 'all'] as const)
         expect((await asOnnx(c, count, optimization)).differing).toBe(known[id] ?? 0);

@@ -10,7 +10,7 @@ import { toPublic } from '../../src/ir/tensor.ts';
 import { legalize } from '../../src/passes/legalize.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { zeroPointsLeft } from '../faults/zero_points.ts';
-import { exactWeights, hasVnni } from '../support/exact_weights.ts';
+import { exactWeights, hasVnni, SATURATES } from '../support/exact_weights.ts';
 import { type ModelAttr, type ModelNode, writeModel } from '../support/onnx.ts';
 import { runOnnx } from '../unit/onnx_export/support.ts';
 
@@ -230,7 +230,7 @@ async function compiled(bytes: Uint8Array, feeds: Feeds, backend: 'onednn' | 're
 describe.each(Object.keys(kinds))('%s', (name) => {
   it('is corrected, ONNX Runtime computes the same, and the addon what the interpreter does', async ({ skip }) => {
     if (name === 'attention, both sides quantized dynamically' && !hasVnni)
-      skip('ONNX Runtime saturates here, without VNNI, and the run decides how large both operands are');
+      skip(`${SATURATES}, and the run decides how large both operands are`);
     const m = new Model();
     const [y, type] = kinds[name](m);
     const bytes = m.finish(y, type);

@@ -312,7 +312,7 @@ describe('wrong arguments', () => {
     [
       'session: arena',
       () => session(command(lut, { source: input, table, destination: output }), { arenaBytes: 2 ** 47 }),
-      'there is no memory for a buffer of 140737488355328 bytes',
+      'the system does not have the memory for a buffer of 140737488355328 bytes',
     ],
   ];
   it.each(cases)('%s', (_name, body, message) => {
