@@ -64,7 +64,8 @@ describe('runs at once', () => {
 
   it('of two models take turns', async () => {
     const [busy, other] = await Promise.all([1, 2].map(() => compile(network(false), { threads: 2 })));
-    const large = batch(16);
+    // A run takes longer than its promise: those that end together are told of together, model by model.
+    const large = batch(4000);
     await Promise.all([busy.run(large), other.run(batch(1))]);
     let ended = 0;
     const runs = Array.from({ length: 100 }, () => busy.run(large).then(() => ended++));
