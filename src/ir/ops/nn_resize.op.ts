@@ -2,7 +2,7 @@ import { roundHalfEven } from '../../numerics/rounding.ts';
 import { type AttrValues, attr, defineOp, tensorOf } from '../define_op.ts';
 import { allDTypes, newArray } from '../dtype.ts';
 import { type ITensor, sizeOf, stridesOf } from '../tensor.ts';
-import type { Shape } from '../types.ts';
+import type { Dim, Shape } from '../types.ts';
 import { interpolatedTypes, linearResize } from './linear_resize.ts';
 import { copyStrided, doublesOf, fromDoubles } from './strided.ts';
 
@@ -22,6 +22,15 @@ const step = Math.fround;
 /** The scales, 0 standing for the quotient of the sizes: known when these are. */
 const scalesFor = (from: readonly number[], to: Shape, scales: readonly number[]): readonly number[] =>
   scales.map((scale, axis) => (scale > 0 ? scale : (to[axis] as number) / from[axis]));
+
+/**
+ * Whether a scale leads from one size to the other: it rounds down by the standard and to the nearest under a policy of aspect
+ * ratios, and is itself a quotient that was rounded to binary32. Sizes that are symbols are judged once they are known.
+ */
+function leadsTo(from: Dim, to: Dim, scale: number): boolean {
+  if (scale === 0 || typeof from === 'string' || typeof to === 'string') return true;
+  return Math.abs(from * scale - to) < Math.max(1, to * 2 ** -23);
+}
 
 /** The position in the source that output position `i` shows; binary32, which decides halves. */
 function coordinate(i: number, from: number, to: number, scale: number, how: ResizeAttrs['coordinates']): number {
@@ -48,7 +57,7 @@ function nearestTo(at: number, how: ResizeAttrs['nearest']): number {
 /** ONNX Resize, sizes resolved, coordinates beyond the edge clamped to it: https://onnx.ai/onnx/operators/onnx__Resize.html */
 export const nnResize = defineOp({
   name: 'nn.resize',
-  doc: 'x at `shape`, a scale of 0 being the quotient of the sizes, position i of an axis showing position (i + ½)/scale − ½ of x (half_pixel; 0 for an axis of size 1 in pytorch_half_pixel), i/scale (asymmetric) or i·(from − 1)/(to − 1) (align_corners): the nearest element, or linearly between two neighbours per axis (f32, s32, s8, u8): in binary64, rounded once (truncated to an integer), or with `recipe` ort as ONNX Runtime does, see linear_resize.ts.',
+  doc: 'x at `shape`, which is x at `scales` with a size rounded either way, a scale of 0 being the quotient of the sizes, position i of an axis showing position (i + ½)/scale − ½ of x (half_pixel; 0 for an axis of size 1 in pytorch_half_pixel), i/scale (asymmetric) or i·(from − 1)/(to − 1) (align_corners): the nearest element, or linearly between two neighbours per axis (f32, s32, s8, u8): in binary64, rounded once (truncated to an integer), or with `recipe` ort as ONNX Runtime does, see linear_resize.ts.',
   levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: tensorOf(...allDTypes) },
   attrs,
@@ -58,6 +67,8 @@ export const nnResize = defineOp({
     if (shape.length !== rank || scales.length !== rank || scales.some((scale) => !(scale >= 0)))
       refuse(`shape and scales should have ${rank} entries, and scales not be negative`);
     if (x.shape.some((dim, axis) => dim === 0 && shape[axis] !== 0)) refuse.limit('there is nothing to resize', 'x');
+    const wrong = x.shape.findIndex((from, axis) => !leadsTo(from, shape[axis], scales[axis]));
+    if (wrong >= 0) refuse(`a scale of ${scales[wrong]} does not lead from ${x.shape[wrong]} to ${shape[wrong]}`);
     if (mode === 'linear' && !interpolatedTypes.includes(x.dtype))
       refuse(`linear interpolation is for ${interpolatedTypes.join(', ')}, not ${x.dtype}`, 'x');
     return { dtype: x.dtype, shape };

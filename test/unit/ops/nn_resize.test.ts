@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { parse, specialize, typeOf, type ValueId } from '../../../src/ir/index.ts';
 import { nnResize } from '../../../src/ir/ops/nn_resize.op.ts';
 import { tensor } from '../../../src/ir/tensor.ts';
 import { anyTensor, evaluate, expectMoved, iota, listOf } from './nn_support.ts';
@@ -45,5 +46,66 @@ describe('nn.resize', () => {
     const attrs = { shape: [4], scales: [2], mode: 'linear' };
     expect(listOf(evaluate(nnResize, [iota('u8', [2])], attrs))).toEqual([1, 1, 1, 2]);
     expect(() => evaluate(nnResize, [iota('u16', [2])], attrs)).toThrow(/is for f32, s32, s8, u8, not u16/);
+  });
+
+  /** What standards and PyTorch make of a size and a scale: rounded down, to the nearest, or the scale made of the sizes. */
+  const agreeing = [
+    [4, 2, 8],
+    [4, 1, 4],
+    [5, 0.5, 2],
+    [5, 0.5, 3],
+    [5, 0.3, 1],
+    [7, Math.fround(10 / 7), 10],
+    [10, Math.fround(2.1), 21],
+    [3, 0, 11],
+    [0, 2, 0],
+  ] as const;
+  const contradicting = [
+    [4, 1, 5],
+    [4, 1, 3],
+    [4, 1, 0],
+    [4, 2, 9],
+    [4, 2, 7],
+    [5, 0.5, 4],
+    [5, 0.5, 1],
+    [3, Infinity, 3],
+  ] as const;
+  const axes = [0, 1, 2, 3];
+  const ways = (['nearest', 'linear'] as const).flatMap((mode) =>
+    (['exact', 'ort'] as const).map((recipe) => ({ mode, recipe })),
+  );
+  const resizedAlong = (axis: number, from: number, scale: number, to: number, way: (typeof ways)[number]) => {
+    const x = iota('f32', [2, 3, 4, 5].with(axis, from));
+    const attrs = { shape: x.shape.with(axis, to), scales: [1, 1, 1, 1].with(axis, scale), ...way };
+    return evaluate(nnResize, [x], attrs);
+  };
+
+  it.each(agreeing)('%d by %d is %d, along every axis', (from, scale, to) => {
+    for (const axis of axes)
+      for (const way of ways)
+        expect(resizedAlong(axis, from, scale, to, way).data.length).toBe((120 / [2, 3, 4, 5][axis]) * to);
+  });
+  it.each(contradicting)('%d by %d is not %d, along every axis', (from, scale, to) => {
+    for (const axis of axes)
+      for (const way of ways)
+        expect(() => resizedAlong(axis, from, scale, to, way)).toThrow(
+          `a scale of ${scale} does not lead from ${from} to ${to}`,
+        );
+  });
+  it('judges sizes that are symbols when they are known', () => {
+    const graph = parse(`graph @main(%x: f32["N",4]) -> (%y) {
+  %y = nn.resize(%x) {shape=["M",8], scales=[2,2]} : f32["M",8]
+}
+`);
+    const sized = (n: number, m: number) =>
+      specialize(
+        graph,
+        new Map([
+          ['N', n],
+          ['M', m],
+        ]),
+      );
+    expect(typeOf(sized(3, 6), 'y' as ValueId).shape).toEqual([6, 8]);
+    expect(() => sized(3, 5)).toThrow('a scale of 2 does not lead from 3 to 5');
   });
 });
