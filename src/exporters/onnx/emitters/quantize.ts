@@ -2,9 +2,9 @@
  * Quantization. QuantizeLinear and DequantizeLinear take scales by axis since version 13 and 16-bit types since 21; what
  * they do not take in the version at hand (also scales that broadcast otherwise, and zero points of s32) is spelled out:
  *
- *   quantize    Cast(Clip(Round(x / scale), min − zp, max − zp) + zp)        dequantize    Cast(x − zp)·scale
+ *   quantize    v = Round(x / scale) + zp    Cast(Min(Where(v > min, v, min), max))        dequantize    Cast(x − zp)·scale
  *
- * All bit-exact, NaN apart.
+ * All bit-exact: a comparison with NaN does not hold, so that NaN becomes the lowest integer as in QuantizeLinear.
  */
 import { type DType, dtypes, type ITensor, type Shape, tensor, type ValueId } from '../../../ir/index.ts';
 import { type Attributes, castTo, int, type NodeEmitter, type Written } from '../node_emitter.ts';
@@ -58,7 +58,9 @@ export function quantize(e: NodeEmitter): Written {
   const whole = rounded(e, quotient, 'half-even');
   const sum = e.has(2) ? e.add('Add', [whole, e.cast(spread(e, 2), 'f64')]) : whole;
   const { min, max } = dtypes[dtype];
-  return e.finish('Cast', [clipped(e, sum, 'f64', min, max)], castTo(dtype));
+  const low = e.scalar('f64', min);
+  const numbers = e.add('Where', [e.add('Greater', [sum, low]), sum, low]);
+  return e.finish('Cast', [clipped(e, numbers, 'f64', -Infinity, max)], castTo(dtype));
 }
 
 export function dequantize(e: NodeEmitter): Written {
