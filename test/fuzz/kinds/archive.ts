@@ -12,6 +12,7 @@ import {
   meta,
   node,
   type ProgramSpec,
+  smallProgram,
   t,
 } from '../../unit/torch_export/programs.ts';
 import { random } from '../draw.ts';
@@ -170,15 +171,5 @@ const quantized: readonly ProgramSpec[] = [
     },
     outputs: ['y'],
   },
-  {
-    inputs: { x: ['f32', ['s0', 2]] },
-    weights: { w: tensor('f32', [1, 2, 3, 4], [2, 2]) },
-    nodes: [
-      node('aten.linear.default', { input: t('x'), weight: t('w') }, 'a'),
-      node('aten.view.default', { self: t('a'), size: [-1, 2, 1] }, 'b'),
-      node('aten.softmax.int', { self: t('b'), dim: 1 }, 'y'),
-    ],
-    values: { a: ['f32', ['s0', 2]], b: ['f32', ['s0', 2, 1]], y: ['f32', ['s0', 2, 1]] },
-    outputs: ['y'],
-  },
+  smallProgram,
 ];

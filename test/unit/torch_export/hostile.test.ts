@@ -3,7 +3,6 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
 import { importModel } from '../../../src/importers/import_model.ts';
-import { tensor } from '../../../src/ir/tensor.ts';
 import { zip } from '../torch/archives.ts';
 import {
   documentOf,
@@ -12,22 +11,11 @@ import {
   importProgram,
   meta,
   node,
-  type ProgramSpec,
   size,
+  smallProgram as spec,
   t,
 } from './programs.ts';
 
-const spec: ProgramSpec = {
-  inputs: { x: ['f32', ['s0', 2]] },
-  weights: { w: tensor('f32', [1, 2, 3, 4], [2, 2]) },
-  nodes: [
-    node('aten.linear.default', { input: t('x'), weight: t('w') }, 'a'),
-    node('aten.view.default', { self: t('a'), size: [-1, 2, 1] }, 'b'),
-    node('aten.softmax.int', { self: t('b'), dim: 1 }, 'y'),
-  ],
-  values: { a: ['f32', ['s0', 2]], b: ['f32', ['s0', 2, 1]], y: ['f32', ['s0', 2, 1]] },
-  outputs: ['y'],
-};
 const MODEL = 'net/models/model.json';
 const withJson = (text: string) =>
   entriesOf(spec).map((entry) => (entry.name === MODEL ? { ...entry, data: text } : entry));

@@ -5,7 +5,7 @@ import { importExport } from '../../../src/importers/torch/export/index.ts';
 import type { DType } from '../../../src/ir/dtype.ts';
 import type { Graph } from '../../../src/ir/graph.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { bytesOf, type ITensor, stridesOf } from '../../../src/ir/tensor.ts';
+import { bytesOf, type ITensor, stridesOf, tensor } from '../../../src/ir/tensor.ts';
 import { type Entry, zip } from '../torch/archives.ts';
 
 export const codes = { u8: 1, s8: 2, s16: 3, s32: 4, s64: 5, f16: 6, f32: 7, f64: 8, bool: 12, bf16: 13 } as const;
@@ -73,6 +73,19 @@ export interface ProgramSpec {
   /** The last word on the document. */
   readonly edit?: (document: Record<string, unknown>) => void;
 }
+
+/** A linear layer, a view of open size and a softmax. */
+export const smallProgram: ProgramSpec = {
+  inputs: { x: ['f32', ['s0', 2]] },
+  weights: { w: tensor('f32', [1, 2, 3, 4], [2, 2]) },
+  nodes: [
+    node('aten.linear.default', { input: t('x'), weight: t('w') }, 'a'),
+    node('aten.view.default', { self: t('a'), size: [-1, 2, 1] }, 'b'),
+    node('aten.softmax.int', { self: t('b'), dim: 1 }, 'y'),
+  ],
+  values: { a: ['f32', ['s0', 2]], b: ['f32', ['s0', 2, 1]], y: ['f32', ['s0', 2, 1]] },
+  outputs: ['y'],
+};
 
 export function documentOf(spec: ProgramSpec): Record<string, unknown> {
   const { inputs = {}, weights = {}, nodes, values, outputs, ranges = {}, edit } = spec;
