@@ -1,4 +1,4 @@
-// Pools of floats, channels last. A maximum passes over NaN, averages are summed in binary64.
+// Pools of floats, channels last. A maximum passes over NaN for any number, averages are summed in binary64.
 #include "kernels/elementwise.h"
 #include "kernels/taps.h"
 
@@ -8,11 +8,13 @@ namespace {
 
 constexpr int64_t kBlock = 64;  // channels whose results are held at once
 
+// maximumNumber of IEEE 754: it begins with NaN, which any element takes the place of.
 struct Maximum {
   UNSKEW_INLINE static void run(const float* source, double* results, int64_t count) {
     for (int64_t c = 0; c < count; c++) {
       const double x = source[c];
-      results[c] = x > results[c] ? x : results[c];
+      const bool is_greater = (x > results[c]) | (results[c] != results[c]);
+      results[c] = is_greater ? x : results[c];
     }
   }
 };
@@ -49,15 +51,17 @@ KernelProgram make_float_pool(const FloatPoolParams& p, const KernelTarget& targ
         const std::array<int64_t, 3> at{i / p.output[2] / p.output[1] % p.output[0], i / p.output[2] % p.output[1], i % p.output[2]};
         const float* image = source + i / output * input * p.channels;
         std::array<Taps, 3> t;
-        int64_t counted = 1;
+        int64_t counted = 1, inside = 1;
         for (int axis = 0; axis < 3; axis++) {
           t[axis] = taps_of(at[axis], p.strides[axis], p.begin[axis], p.dilations[axis], p.kernel[axis], p.input[axis]);
           counted *= counted_taps(p, t[axis], axis, at[axis]);
+          inside *= t[axis].count();
         }
+        const double before_any = !is_maximum ? 0.0 : inside > 0 ? NAN : -HUGE_VAL;
         for (int64_t first = 0; first < p.channels; first += kBlock) {
           const int64_t count = std::min(kBlock, p.channels - first);
           double results[kBlock];
-          std::fill_n(results, count, is_maximum ? -HUGE_VAL : 0.0);
+          std::fill_n(results, count, before_any);
           for (int64_t z = t[0].first; z < t[0].last; z++) {
             for (int64_t y = t[1].first; y < t[1].last; y++) {
               for (int64_t x = t[2].first; x < t[2].last; x++) {

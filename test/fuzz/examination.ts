@@ -37,7 +37,7 @@ export interface Report {
   readonly codes: readonly string[];
   /** Operators that were executed. */
   readonly operators: readonly string[];
-  /** Why it was not executed. */
+  /** Why it was not executed, or not compared with another engine. */
   readonly skipped?: string;
   readonly findings: readonly Finding[];
 }

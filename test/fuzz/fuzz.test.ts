@@ -2,10 +2,13 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { tensor } from '../../src/ir/index.ts';
+import { writeModel } from '../support/onnx.ts';
 import { campaign, keptFolder } from './campaign.ts';
 import { type CaseId, caseOf, formatCase, parseCase } from './cases.ts';
 import { Child } from './child.ts';
 import { Examination, findingOf } from './examination.ts';
+import { examineModel } from './examine_model.ts';
 import { kinds } from './kinds/index.ts';
 import { kindNames } from './kinds/kind.ts';
 import { minimized } from './minimize.ts';
@@ -99,6 +102,35 @@ it('a case that shows something is reduced to what shows it', async () => {
   const reduced = await minimized(id, finding, child as unknown as Child, true);
   expect(reduced.id.steps?.length).toBeLessThan((await caseOf(id, true)).steps);
   expect(Buffer.from(reduced.bytes).toString().trim()).toBe(line.trim());
+});
+
+it.each([
+  ['MaxPool', { kernel_shape: [2, 2] }],
+  ['GlobalMaxPool', {}],
+  ['ReduceMax', {}],
+  ['ReduceMin', {}],
+] as const)('%s over NaN is not compared with ONNX Runtime, over numbers it is', async (op, attrs) => {
+  const dims = [1, 2, 3, 3];
+  const skipped = async (special: number) => {
+    const data = new Float32Array(18).map((_, i) => (i % 9 === 1 || i % 9 > 3 ? special : i));
+    const model = writeModel({
+      inputs: [{ name: 'i', type: 'float32', dims }],
+      initializers: [{ name: 'c', tensor: tensor('f32', data, dims) }],
+      outputs: [{ name: 'y', type: 'float32' }],
+      nodes: [
+        { op: 'Add', inputs: ['i', 'c'], outputs: ['x'] },
+        { op, inputs: ['x'], outputs: ['m'], attrs },
+        { op: 'Relu', inputs: ['m'], outputs: ['y'] },
+      ],
+    });
+    const examination = new Examination();
+    await examineModel(model, examination, { peer: true });
+    const report = examination.report();
+    expect(report).toMatchObject({ stage: 'executed', findings: [] });
+    return report.skipped;
+  };
+  expect(await skipped(7)).toBeUndefined();
+  expect(await skipped(Number.NaN)).toMatch(/a maximum over NaN/);
 });
 
 /** The worker has to be able to say so. */

@@ -46,7 +46,8 @@ export function summaryOf(state: CampaignState, own: boolean): string {
   for (const t of state.tallies.values())
     for (const [why, n] of t.skipped) skipped.set(why, (skipped.get(why) ?? 0) + n);
   const lines = [tableOf(state), ''];
-  if (skipped.size > 0) lines.push(`not executed: ${[...skipped].map(([why, n]) => `${n} for ${why}`).join(', ')}`);
+  if (skipped.size > 0)
+    lines.push(`not executed, or not compared: ${[...skipped].map(([why, n]) => `${n} for ${why}`).join(', ')}`);
   for (const { finding, id, from, count, minimal, file } of state.faults) {
     lines.push('', `${finding.class} during ${finding.during}, ${count} times; first in ${id}, made of ${from}`);
     lines.push(`  ${finding.message.split('\n').slice(0, 8).join('\n  ')}`);

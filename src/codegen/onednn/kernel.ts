@@ -178,7 +178,7 @@ export type Kernel =
       readonly count: number;
     }
   /** Pools of f32, channels last, over the taps inside the input (include-padding: divided by those inside the padded input); a maximum
-   *  passes over NaN; averages are summed in binary64 in the order of taps and rounded once. */
+   *  passes over NaN for any number; averages are summed in binary64 in the order of taps and rounded once. */
   | {
       readonly name: 'float-pool';
       readonly operation: 'max' | 'average-include-padding' | 'average-exclude-padding';

@@ -11,13 +11,19 @@ const floats = tensorOf('f32', 'f64');
 const ordered = tensorOf('u8', 's8', 'f32', 'f64');
 const likeX = { y: { like: 'x' } } as const;
 
-/** What is below every element. */
-const lowest = ({ dtype }: ITensor): number => (dtypes[dtype].kind === 'float' ? -Infinity : dtypes[dtype].min);
+/** A maximum begins with NaN, which any element takes the place of, where there is one; else it is what is below every element. */
+function beforeAny({ dtype }: ITensor, count: number): number {
+  if (count > 0) return Number.NaN;
+  return dtypes[dtype].kind === 'float' ? -Infinity : dtypes[dtype].min;
+}
+
+/** maximumNumber of IEEE 754: a number is greater than NaN. */
+const greater = (most: number, value: number): number => (value > most || Number.isNaN(most) ? value : most);
 
 /** ONNX MaxPool: https://onnx.ai/onnx/operators/onnx__MaxPool.html */
 export const nnMaxPool = defineOp({
   name: 'nn.max_pool',
-  doc: 'y[n,c,p] = max of x[n,c,p·stride − pad + tap·dilation] over the taps inside the input (the lowest value when there is none); NaN is passed over, as ONNX Runtime does where it reads several elements at once, and as quantizing before or after the maximum wants it. ceilMode counts a last partial window if it starts inside the input or its left padding.',
+  doc: 'y[n,c,p] = max of x[n,c,p·stride − pad + tap·dilation] over the taps inside the input (the lowest value when there is none); NaN is passed over for any number (maximumNumber of IEEE 754), as quantizing before or after the maximum wants it. ceilMode counts a last partial window if it starts inside the input or its left padding.',
   levels,
   operands: { x: ordered },
   attrs: poolAttrs,
@@ -26,12 +32,12 @@ export const nnMaxPool = defineOp({
   evaluate({ x }, attrs, [type]) {
     const shape = type.shape as number[];
     const values = doublesOf(x);
-    const y = new Float64Array(sizeOf(shape)).fill(lowest(x));
+    const counts = windowCounts(x.shape, shape, attrs, false);
+    const y = new Float64Array(sizeOf(shape)).map((_, i) => beforeAny(x, counts[i % counts.length]));
     forEachTapOfPlanes(x.shape, shape, attrs, ({ inputAt, outputAt }, xBase, yBase) => {
       for (let i = 0; i < inputAt.length; i++) {
-        const value = values[xBase + inputAt[i]];
         const at = yBase + outputAt[i];
-        if (value > y[at]) y[at] = value;
+        y[at] = greater(y[at], values[xBase + inputAt[i]]);
       }
     });
     return fromDoubles(x.dtype, y, shape);
@@ -112,18 +118,14 @@ export const nnGlobalAveragePool = defineOp({
 /** ONNX GlobalMaxPool: https://onnx.ai/onnx/operators/onnx__GlobalMaxPool.html */
 export const nnGlobalMaxPool = defineOp({
   name: 'nn.global_max_pool',
-  doc: 'The maximum over all spatial axes, which stay with size 1; NaN is passed over.',
+  doc: 'The maximum over all spatial axes, which stay with size 1; NaN is passed over for any number.',
   levels,
   operands: { x: ordered },
   attrs: {},
   results: likeX,
   infer: ({ x }, _attrs, refuse) => ({ dtype: x.dtype, shape: globalShape(x.shape, refuse) }),
   evaluate: ({ x }, _attrs, [{ shape }]) =>
-    fromDoubles(
-      x.dtype,
-      perPlane(x, lowest(x), (most, value) => (value > most ? value : most)),
-      shape as number[],
-    ),
+    fromDoubles(x.dtype, perPlane(x, beforeAny(x, sizeOf(x.shape.slice(2))), greater), shape as number[]),
 });
 
 /** One value for every plane of `[N, C, spatial…]`. */

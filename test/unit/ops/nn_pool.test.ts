@@ -103,6 +103,23 @@ describe('nn.max_pool', () => {
       }),
     );
   });
+  it('passes over NaN for any number, and is NaN where there is no number', () => {
+    const withNaN = fc.tuple(caseWith('f32', 'f64'), fc.integer({ min: 1, max: 3 }), fc.nat(100));
+    let alone = 0;
+    fc.assert(
+      fc.property(withNaN, ([{ c, x }, outOf, seed]) => {
+        const values = listOf(x).map((v, i) => ((i * 37 + seed) % 4 < outOf ? Number.NaN : (v as number)));
+        const holed = tensor(x.dtype, values, x.shape);
+        const maximum = (window: number[]) => {
+          const numbers = window.filter((v) => !Number.isNaN(v));
+          if (numbers.length === 0 && window.length > 0) alone++;
+          return numbers.length > 0 || window.length === 0 ? Math.max(...numbers) : Number.NaN;
+        };
+        expect(listOf(evaluate(pool.nnMaxPool, [holed], c.attrs))).toEqual(byDefinition(c, holed, false, maximum));
+      }),
+    );
+    expect(alone).toBeGreaterThan(100);
+  });
   it('refuses windows that do not fit and pads as large as the window', () => {
     const call = (kernel: number, pads: number[]) => () =>
       evaluate(pool.nnMaxPool, [tensor('u8', [1, 2], [1, 1, 2])], {
@@ -152,6 +169,11 @@ describe('global pools', () => {
         expect(evaluate(pool.nnGlobalAveragePool, [x])).toEqual(evaluate(pool.nnAveragePool, [x], attrs));
       }),
     );
+    const greatest = (values: readonly number[]) =>
+      listOf(evaluate(pool.nnGlobalMaxPool, [tensor('f32', values, [1, 1, values.length])]));
     expect(listOf(evaluate(pool.nnGlobalMaxPool, [tensor('s8', [-5, -3], [1, 1, 2])]))).toEqual([-3]);
+    expect(greatest([Number.NaN, -Infinity, Number.NaN])).toEqual([-Infinity]);
+    expect(greatest([Number.NaN, Number.NaN])).toEqual([Number.NaN]);
+    expect(greatest([])).toEqual([-Infinity]);
   });
 });
