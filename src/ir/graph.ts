@@ -79,7 +79,20 @@ export interface Unsupport {
   readonly reason: string;
 }
 
-export const nodesOf = (graph: Graph): Node[] => Object.values(graph.nodes);
+/** What follows from a graph alone is made when it is first asked for, and once: graphs are frozen. */
+function once<T>(make: (graph: Graph) => T): (graph: Graph) => T {
+  const made = new WeakMap<Graph, T>();
+  return (graph) => {
+    let known = made.get(graph);
+    if (known === undefined) {
+      known = make(graph);
+      made.set(graph, known);
+    }
+    return known;
+  };
+}
+
+export const nodesOf = once((graph): readonly Node[] => Object.values(graph.nodes));
 
 export function valueInfo(graph: Graph, id: ValueId): ValueInfo {
   const info = graph.values[id];
@@ -97,14 +110,14 @@ export function constantOf(graph: Graph, id: ValueId | null | undefined): ITenso
 }
 
 /** Every value's producing node; inputs and constants have none. */
-export function producersOf(graph: Graph): Map<ValueId, Node> {
+export const producersOf = once((graph): ReadonlyMap<ValueId, Node> => {
   const producers = new Map<ValueId, Node>();
   for (const node of nodesOf(graph)) for (const result of node.results) producers.set(result, node);
   return producers;
-}
+});
 
 /** Every value's consuming nodes, a node as often as it reads the value; graph outputs are not consumers. */
-export function consumersOf(graph: Graph): Map<ValueId, Node[]> {
+export const consumersOf = once((graph): ReadonlyMap<ValueId, readonly Node[]> => {
   const consumers = new Map<ValueId, Node[]>();
   for (const node of nodesOf(graph)) {
     for (const operand of node.operands) {
@@ -115,39 +128,48 @@ export function consumersOf(graph: Graph): Map<ValueId, Node[]> {
     }
   }
   return consumers;
+});
+
+export interface Order {
+  /** Every operand is defined before its use; the order of insertion where that allows. */
+  readonly order: readonly Node[];
+  /** A cycle is left to the verifier: nodes on one. */
+  readonly cyclic: readonly Node[];
 }
 
-/**
- * Nodes in an order in which every operand is defined before its use: the order of insertion where that allows.
- * A cycle is left to the verifier; nodes on one are returned in `cyclic`.
- */
-export function topologicalOrder(graph: Graph): { readonly order: readonly Node[]; readonly cyclic: readonly Node[] } {
+export const topologicalOrder = once((graph): Order => {
   const producers = producersOf(graph);
-  const state = new Map<NodeId, 'open' | 'done'>();
   const order: Node[] = [];
   const cyclic: Node[] = [];
+  const done = new Set<NodeId>();
+  const open = new Set<NodeId>();
+  /** The first operand from `from` on whose node is to come before. */
+  const pending = ({ operands }: Node, from: number): number => {
+    for (let i = from; i < operands.length; i++) {
+      const producer = operands[i] === null ? undefined : producers.get(operands[i] as ValueId);
+      if (producer !== undefined && !done.has(producer.id)) return i;
+    }
+    return operands.length;
+  };
   for (const root of nodesOf(graph)) {
-    const stack: { node: Node; next: number }[] = [{ node: root, next: 0 }];
+    const stack = done.has(root.id) ? [] : [{ node: root, next: 0 }];
     while (stack.length > 0) {
       const top = stack[stack.length - 1];
-      const seen = state.get(top.node.id);
-      if (seen === 'done') {
+      const { node } = top;
+      const at = pending(node, top.next);
+      if (at === node.operands.length) {
+        done.add(node.id);
+        open.delete(node.id);
+        order.push(node);
         stack.pop();
         continue;
       }
-      state.set(top.node.id, 'open');
-      if (top.next === top.node.operands.length) {
-        state.set(top.node.id, 'done');
-        order.push(top.node);
-        stack.pop();
-        continue;
-      }
-      const operand = top.node.operands[top.next++];
-      const producer = operand === null ? undefined : producers.get(operand);
-      if (producer === undefined || state.get(producer.id) === 'done') continue;
-      if (state.get(producer.id) === 'open') cyclic.push(producer);
+      open.add(node.id);
+      top.next = at + 1;
+      const producer = producers.get(node.operands[at] as ValueId) as Node;
+      if (open.has(producer.id)) cyclic.push(producer);
       else stack.push({ node: producer, next: 0 });
     }
   }
   return { order, cyclic };
-}
+});
