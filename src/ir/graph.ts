@@ -80,7 +80,7 @@ export interface Unsupport {
 }
 
 /** What follows from a graph alone is made when it is first asked for, and once: graphs are frozen. */
-function once<T>(make: (graph: Graph) => T): (graph: Graph) => T {
+export function once<T>(make: (graph: Graph) => T): (graph: Graph) => T {
   const made = new WeakMap<Graph, T>();
   return (graph) => {
     let known = made.get(graph);
@@ -128,6 +128,20 @@ export const consumersOf = once((graph): ReadonlyMap<ValueId, readonly Node[]> =
     }
   }
   return consumers;
+});
+
+/** Every value's consuming nodes, each once. */
+export const readersOf = once((graph): ReadonlyMap<ValueId, readonly Node[]> => {
+  const readers = new Map<ValueId, Node[]>();
+  for (const node of nodesOf(graph)) {
+    for (const operand of node.operands) {
+      if (operand === null) continue;
+      const list = readers.get(operand);
+      if (list === undefined) readers.set(operand, [node]);
+      else if (list[list.length - 1] !== node) list.push(node);
+    }
+  }
+  return readers;
 });
 
 export interface Order {

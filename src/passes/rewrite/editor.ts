@@ -1,7 +1,7 @@
 /**
- * Editing a frozen graph. Reads see the edits at once and cost a map look-up; the edits reach immer in one
- * `produceWithPatches` at the end (a recipe per rewrite would be a hundred times slower), so that a pass yields its
- * next graph, the patches to replay or undo it, and the events that say which rule did what.
+ * Editing a frozen graph. Edits are kept beside the graph, so that an editor costs what it changes; reads see them at once.
+ * They reach immer in one `produceWithPatches` at the end (a recipe per rewrite would be a hundred times slower), so that a
+ * pass yields its next graph, the patches to replay or undo it, and the events that say which rule did what.
  */
 import { enablePatches, type Patch, produceWithPatches } from 'immer';
 import { assert } from '../../diagnostics/index.ts';
@@ -14,6 +14,10 @@ import {
   type Loc,
   type Node,
   type NodeId,
+  nodesOf,
+  once,
+  producersOf,
+  readersOf,
   type TensorType,
   topologicalOrder,
   type Value,
@@ -61,15 +65,34 @@ function placesIn(operands: readonly (ValueId | null)[]): Map<ValueId, number[]>
   return places;
 }
 
+const inBase = (graph: Graph, id: NodeId): Node | undefined => {
+  const node = producersOf(graph).get(id);
+  return node?.id === id ? node : undefined;
+};
+
+/** Values that are no inputs, and that nothing makes or reads. */
+const unusedIn = once((graph): readonly ValueId[] => {
+  const [borders, producers, readers] = [
+    new Set([...graph.inputs, ...graph.outputs]),
+    producersOf(graph),
+    readersOf(graph),
+  ];
+  return (Object.keys(graph.values) as ValueId[]).filter(
+    (id) => !readers.has(id) && !producers.has(id) && !borders.has(id),
+  );
+});
+
 export class GraphEditor {
   readonly #base: Graph;
-  readonly #nodes: Map<NodeId, Node>;
-  readonly #values: Map<ValueId, ValueInfo>;
-  readonly #producers = new Map<ValueId, NodeId>();
-  readonly #consumers = new Map<ValueId, Set<NodeId>>();
   readonly #outputs: Set<ValueId>;
-  readonly #touched = new Set<NodeId>();
-  readonly #newValues = new Set<ValueId>();
+  /** Nodes that are new, or other than in the base; undefined: that are gone. */
+  readonly #nodes = new Map<NodeId, Node | undefined>();
+  /** Those of them that stand behind all others. */
+  readonly #appended = new Set<NodeId>();
+  readonly #values = new Map<ValueId, ValueInfo>();
+  /** Of values whose producer or consumers are other than in the base. */
+  readonly #producers = new Map<ValueId, NodeId | undefined>();
+  readonly #consumers = new Map<ValueId, Set<NodeId>>();
   readonly #events: RewriteEvent[] = [];
   readonly #wide = new Map<NodeId, Wide>();
   #added: NodeId[] = [];
@@ -79,17 +102,11 @@ export class GraphEditor {
   constructor(graph: Graph) {
     this.#base = graph;
     this.pool = graph.pool;
-    this.#nodes = new Map(Object.entries(graph.nodes) as [NodeId, Node][]);
-    this.#values = new Map(Object.entries(graph.values) as [ValueId, ValueInfo][]);
     this.#outputs = new Set(graph.outputs);
-    for (const node of this.#nodes.values()) this.#link(node);
     this.emitter = new Emitter({
       pool: graph.pool,
-      has: (id) => this.#values.has(id),
-      addValue: (id, info) => {
-        this.#values.set(id, info);
-        this.#newValues.add(id);
-      },
+      has: (id) => this.#values.has(id) || Object.hasOwn(graph.values, id),
+      addValue: (id, info) => this.#values.set(id, info),
       addNode: (node) => {
         this.#set(node);
         this.#added.push(node.id);
@@ -104,26 +121,30 @@ export class GraphEditor {
     return this.#base;
   }
 
+  /** Operands first. */
   get nodeIds(): readonly NodeId[] {
-    return topologicalOrder({
-      ...this.#base,
-      nodes: Object.fromEntries(this.#nodes),
-      values: this.#base.values,
-    }).order.map((n) => n.id);
+    const edited = { ...this.#base, nodes: Object.fromEntries(this.#all().map((node) => [node.id, node])) };
+    return topologicalOrder(this.#nodes.size === 0 ? this.#base : edited).order.map(({ id }) => id);
   }
-  node = (id: NodeId): Node | undefined => this.#nodes.get(id);
+  node = (id: NodeId): Node | undefined => {
+    const own = this.#nodes.get(id);
+    return own !== undefined || this.#nodes.has(id) ? own : inBase(this.#base, id);
+  };
   type = (id: ValueId): TensorType => this.#info(id).type;
   value = (id: ValueId): Value => ({ id, type: this.type(id) });
   isOutput = (id: ValueId): boolean => this.#outputs.has(id);
   /** The node that computes the value; undefined for inputs and constants. */
   producer = (id: ValueId): Node | undefined => {
-    const node = this.#producers.get(id);
-    return node && this.#nodes.get(node);
+    const node = this.#producerId(id);
+    return node && this.node(node);
   };
-  consumers = (id: ValueId): readonly Node[] =>
-    [...(this.#consumers.get(id) ?? [])].map((n) => this.#nodes.get(n) as Node);
+  consumers = (id: ValueId): readonly Node[] => {
+    const own = this.#consumers.get(id);
+    const ids = own ? [...own] : (readersOf(this.#base).get(id) ?? []).map((node) => node.id);
+    return ids.map((node) => this.node(node) as Node);
+  };
   /** One consumer and not a graph output: whoever rewrites that consumer may take the value away. */
-  isPrivate = (id: ValueId): boolean => !this.isOutput(id) && (this.#consumers.get(id)?.size ?? 0) <= 1;
+  isPrivate = (id: ValueId): boolean => !this.isOutput(id) && this.#countConsumers(id) <= 1;
   constant = (id: ValueId | null | undefined): ITensor | undefined => {
     const constant = id === null || id === undefined ? undefined : this.#info(id).constant;
     return constant === undefined ? undefined : this.pool.get(constant);
@@ -148,7 +169,7 @@ export class GraphEditor {
     const affected = new Set<NodeId>(this.#added);
     node.results.forEach((old, i) => {
       const { id } = results[i];
-      const producer = this.#producers.get(id);
+      const producer = this.#producerId(id);
       if (producer !== undefined && fresh.has(producer) && !this.#outputs.has(id)) {
         for (const renamed of this.#rename(id, old)) {
           affected.delete(renamed.from);
@@ -160,7 +181,7 @@ export class GraphEditor {
     this.#added = [];
     this.#sweep([...fresh]); // emitted and then not needed
     const removed = [node.id, ...this.#sweep(node.operands)];
-    const added = [...affected].filter((id) => this.#nodes.has(id));
+    const added = [...affected].filter((id) => this.node(id) !== undefined);
     this.#events.push({ rule, root: node.id, loc: node.loc, removed, added });
     return added;
   }
@@ -168,7 +189,7 @@ export class GraphEditor {
   /** Forgets what a rewrite emitted before it gave up. */
   abandon(): void {
     for (const id of this.#added) {
-      const node = this.#nodes.get(id);
+      const node = this.node(id);
       if (node) this.#remove(node);
     }
     this.#added = [];
@@ -176,15 +197,15 @@ export class GraphEditor {
 
   /** Removes the nodes whose results nobody reads. */
   removeDead(rule: string): void {
-    for (const node of [...this.#nodes.values()]) {
-      const removed = this.#nodes.has(node.id) ? this.#sweep(node.results.slice(0, 1)) : [];
+    for (const node of this.#all()) {
+      const removed = this.node(node.id) ? this.#sweep(node.results.slice(0, 1)) : [];
       if (removed.length > 0) this.#events.push({ rule, root: node.id, loc: node.loc, removed, added: [] });
     }
   }
 
   /** Sets attributes or operands of a node in place: same results, same types. */
   update(rule: string, node: Node): void {
-    const old = this.#nodes.get(node.id);
+    const old = this.node(node.id);
     assert(old, `${rule}: no node %${node.id}`);
     this.#unlink(old);
     this.#set(node);
@@ -193,22 +214,16 @@ export class GraphEditor {
 
   /** The edited graph; constants that nobody reads any more are left out. */
   commit(): EditResult {
-    const used = new Set<ValueId>([...this.#base.inputs, ...this.#base.outputs]);
-    for (const node of this.#nodes.values())
-      for (const id of [...node.operands, ...node.results]) if (id !== null) used.add(id);
+    const unused = this.#unused();
     const [graph, patches, inversePatches] = produceWithPatches(this.#base, (draft) => {
       const nodes = draft.nodes as Record<NodeId, Node>;
       const values = draft.values as Record<ValueId, ValueInfo>;
-      for (const id of this.#touched) {
-        const node = this.#nodes.get(id);
+      for (const [id, node] of this.#nodes) {
         if (node) nodes[id] = node;
         else delete nodes[id];
       }
-      for (const id of Object.keys(this.#base.values) as ValueId[]) if (!used.has(id)) delete values[id];
-      for (const id of this.#newValues) {
-        const info = this.#values.get(id);
-        if (info && used.has(id)) values[id] = info;
-      }
+      for (const id of unused) delete values[id];
+      for (const [id, info] of this.#values) if (this.#isUsed(id)) values[id] = info;
     });
     return { graph, events: this.#events, patches, inversePatches };
   }
@@ -216,53 +231,81 @@ export class GraphEditor {
   // ---- inside ----
 
   #info(id: ValueId): ValueInfo {
-    const info = this.#values.get(id);
+    const info = this.#values.get(id) ?? this.#base.values[id];
     assert(info, `no value %${id}`);
     return info;
   }
 
+  #producerId(id: ValueId): NodeId | undefined {
+    const own = this.#producers.get(id);
+    return own !== undefined || this.#producers.has(id) ? own : producersOf(this.#base).get(id)?.id;
+  }
+
+  #countConsumers(id: ValueId): number {
+    return this.#consumers.get(id)?.size ?? readersOf(this.#base).get(id)?.length ?? 0;
+  }
+
+  /** The consumers of a value, to be changed. */
+  #ownConsumers(id: ValueId): Set<NodeId> {
+    let own = this.#consumers.get(id);
+    if (own === undefined) {
+      own = new Set((readersOf(this.#base).get(id) ?? []).map((node) => node.id));
+      this.#consumers.set(id, own);
+    }
+    return own;
+  }
+
+  /** In the order of the base; what was taken away and put there again, and what is new, comes behind. */
+  #all(): readonly Node[] {
+    if (this.#nodes.size === 0) return nodesOf(this.#base);
+    const kept = nodesOf(this.#base).filter(({ id }) => !this.#appended.has(id));
+    return [...kept.map(({ id }) => id), ...this.#appended].flatMap((id) => this.node(id) ?? []);
+  }
+
+  #isUsed = (id: ValueId): boolean =>
+    this.#outputs.has(id) || this.#countConsumers(id) > 0 || this.#producerId(id) !== undefined;
+
+  /** Values of the base that are no inputs and that no node has to do with any more. */
+  #unused(): readonly ValueId[] {
+    if (this.#nodes.size === 0) return unusedIn(this.#base);
+    const inputs = new Set(this.#base.inputs);
+    return (Object.keys(this.#base.values) as ValueId[]).filter((id) => !this.#isUsed(id) && !inputs.has(id));
+  }
+
   #set(node: Node): void {
+    if (this.node(node.id) === undefined) this.#appended.add(node.id);
     this.#nodes.set(node.id, node);
-    this.#touched.add(node.id);
     this.#link(node);
   }
 
   #link(node: Node): void {
     for (const id of node.results) this.#producers.set(id, node.id);
-    for (const id of node.operands) {
-      if (id === null) continue;
-      const set = this.#consumers.get(id);
-      if (set) set.add(node.id);
-      else this.#consumers.set(id, new Set([node.id]));
-    }
+    for (const id of node.operands) if (id !== null) this.#ownConsumers(id).add(node.id);
   }
 
   #unlink(node: Node): void {
-    for (const id of node.results) if (this.#producers.get(id) === node.id) this.#producers.delete(id);
-    for (const id of node.operands) if (id !== null) this.#consumers.get(id)?.delete(node.id);
+    for (const id of node.results) if (this.#producerId(id) === node.id) this.#producers.set(id, undefined);
+    for (const id of node.operands) if (id !== null) this.#ownConsumers(id).delete(node.id);
   }
 
   #remove(node: Node): void {
     this.#unlink(node);
-    this.#nodes.delete(node.id);
-    this.#touched.add(node.id);
+    this.#nodes.set(node.id, undefined);
+    this.#appended.delete(node.id);
   }
 
   /** Gives the value `from` the name `to`, whose old definition is gone. */
   #rename(from: ValueId, to: ValueId): { from: NodeId; to: NodeId }[] {
     const swap = (id: ValueId): ValueId => (id === from ? to : id);
     this.#values.set(to, this.#info(from));
-    this.#newValues.add(to);
     const renamed: { from: NodeId; to: NodeId }[] = [];
-    const readers = [...(this.#consumers.get(from) ?? [])].map((id) => this.#nodes.get(id) as Node);
-    const producer = this.#nodes.get(this.#producers.get(from) as NodeId) as Node;
-    for (const node of new Set([producer, ...readers])) {
+    for (const node of new Set([this.producer(from) as Node, ...this.consumers(from)])) {
       const results = node.results.map(swap);
       this.#remove(node);
       this.#set({ ...node, id: results[0], results, operands: node.operands.map((id) => id && swap(id)) });
       renamed.push({ from: node.id, to: results[0] });
     }
-    this.#consumers.delete(from);
+    this.#consumers.set(from, new Set());
     return renamed;
   }
 
@@ -280,9 +323,8 @@ export class GraphEditor {
 
   /** A node of many operands is copied once per edit: each of its operands may be rewritten. */
   #replaceOperand(node: Node, from: ValueId, to: ValueId): void {
-    this.#touched.add(node.id);
-    this.#consumers.get(from)?.delete(node.id);
-    this.#consumers.set(to, (this.#consumers.get(to) ?? new Set()).add(node.id));
+    this.#ownConsumers(from).delete(node.id);
+    this.#ownConsumers(to).add(node.id);
     if (node.operands.length < WIDE) {
       this.#nodes.set(node.id, { ...node, operands: node.operands.map((id) => (id === from ? to : id)) });
       return;
@@ -309,8 +351,7 @@ export class GraphEditor {
     while (queue.length > 0) {
       const id = queue.pop();
       const node = id ? this.producer(id) : undefined;
-      if (node === undefined || node.results.some((r) => this.isOutput(r) || (this.#consumers.get(r)?.size ?? 0) > 0))
-        continue;
+      if (node === undefined || node.results.some((r) => this.isOutput(r) || this.#countConsumers(r) > 0)) continue;
       this.#remove(node);
       removed.push(node.id);
       for (const operand of node.operands) queue.push(operand);
