@@ -94,9 +94,15 @@ export class Side {
       const at = this.grid.coordinatesOf(v.shape);
       return { kind: 'dense', shape: v.shape, at, data: sampled(v, at, this.ring) };
     }
-    if (v.kind === 'constant') this.grid.refineByConstant(v.tensor);
-    else this.grid.refine(v.shape, v.marks, readingsOf(v.terms));
-    return empty(shape);
+    if (v.kind === 'constant') {
+      this.grid.refineByConstant(v.tensor);
+      return empty(v.shape);
+    }
+    const reads = readingsOf(v.terms);
+    this.grid.refine(v.shape, v.marks, reads);
+    // An axis along which all is alike is none
+    const varies = (own: number) => v.marks[own] !== undefined || reads.some(({ slopes }) => slopes[own] !== 0);
+    return empty(v.shape.map((size, own) => (varies(own) ? size : 1)));
   }
 
   /** The result of a product: `compute` is asked for the positions that matter. */
@@ -145,7 +151,7 @@ export class Side {
     f: (x: Float64Array, y: Float64Array) => Float64Array,
   ): Dense {
     const [left, right] = [this.dense(a, shape), this.dense(b, shape)];
-    if (this.learning) return empty(shape);
+    if (this.learning) return { ...empty(shape), homes: this.#homesOf([left, right], shape) };
     const at = shape.map((size, axis) => {
       if (size === 1) return Int32Array.of(0);
       const own = [left, right].flatMap((v) => {
@@ -155,6 +161,28 @@ export class Side {
       return own.reduce((fewest, list) => (list.length < fewest.length ? list : fewest));
     });
     return { kind: 'dense', shape, at, data: f(picked(left, at), picked(right, at)) };
+  }
+
+  /** The homes of the axes of what is computed element by element. */
+  #homesOf(operands: readonly Dense[], shape: readonly number[]): readonly (number | undefined)[] {
+    return shape.map((size, axis) => {
+      const homes = operands.flatMap((v) => {
+        const own = axis - (shape.length - v.shape.length);
+        return size !== 1 && v.shape[own] === size ? [this.grid.home(v, own)] : [];
+      });
+      this.grid.requireOne(homes);
+      return homes.find((home) => home !== undefined);
+    });
+  }
+
+  /** The result, of which every axis has to be the one that it was taken for. */
+  result(v: Value): Dense {
+    const dense = this.dense(v, this.grid.shape);
+    if (this.learning)
+      dense.shape.forEach((size, axis) => {
+        if (size !== 1) this.grid.requireOne([axis, this.grid.home(dense, axis)]);
+      });
+    return dense;
   }
 
   #compute(node: Node): Value {
@@ -168,7 +196,9 @@ export class Side {
       return this.constant(tensor);
     }
     const evaluate = evaluators[node.op] ?? unsupported(`the operator ${node.op}`);
-    if (this.learning && !alikeInAllSizes.has(node.op)) this.grid.note(placesOf(node, operands));
+    // of what is reshaped after a product the grid takes a note itself
+    const isNoted = alikeInAllSizes.has(node.op) || (node.op === 'nn.reshape' && operands[0]?.kind === 'dense');
+    if (this.learning && !isNoted) this.grid.note(placesOf(node, operands));
     return evaluate(node, operands, this);
   }
 }

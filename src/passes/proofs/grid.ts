@@ -4,9 +4,9 @@
  * tuple of coordinates, and a class is a product of classes of coordinates: (row class) × (column class) × ….
  */
 import { type ITensor, sizeOf } from '../../ir/index.ts';
-import { apart, areApart, joined, type Marks } from './marks.ts';
+import { apart, areApart, joined, type Marks, positions } from './marks.ts';
 import { identityOf, remember } from './remember.ts';
-import { type Reading, range, unsupported } from './terms.ts';
+import { type Dense, type Reading, range, unsupported } from './terms.ts';
 
 /** Positions per result that are compared at most. */
 const MOST_POSITIONS = 2 ** 24;
@@ -47,8 +47,10 @@ export class Grid {
       const axis = this.#axisOf(shape, own);
       if (axis === undefined) {
         // Reshaped on its way to the result: nothing is known of how coordinates correspond.
-        if (lead === 0) this.#separateAxis(own);
-        else if (kind || reads.some(({ slopes }) => slopes[own] !== 0))
+        if (lead === 0) {
+          this.note(kind && identityOf(kind));
+          this.#tellApart(own);
+        } else if (kind || reads.some(({ slopes }) => slopes[own] !== 0))
           this.shape.forEach((_, i) => void this.#separateAxis(i));
       } else if (!this.#separate.has(axis)) this.#kinds[axis] = joined(this.#kinds[axis], kind);
     });
@@ -66,17 +68,38 @@ export class Grid {
     else if (known !== slope) this.#separateAxis(axis);
   }
 
-  /** A value was reshaped: along axes that lie elsewhere now, or are others, all coordinates are taken to differ, there and here. */
-  refineByReshape(from: readonly number[], to: readonly number[]): void {
-    const shorter = Math.min(from.length, to.length);
+  /**
+   * A value was reshaped. Axes that both shapes begin and end with stay what they are; along the others all coordinates are
+   * taken to differ, there and here. Returns the homes of the axes of `to`.
+   */
+  refineByReshape(from: Dense, to: readonly number[]): readonly (number | undefined)[] {
+    const { shape } = from;
+    const shorter = Math.min(shape.length, to.length);
     let [suffix, prefix] = [0, 0];
-    while (suffix < shorter && from[from.length - 1 - suffix] === to[to.length - 1 - suffix]) suffix++;
-    if (from.length === to.length) while (prefix < shorter && from[prefix] === to[prefix]) prefix++;
-    for (const shape of [from, to])
-      for (let own = prefix; own < shape.length - suffix; own++) {
-        const axis = own + this.shape.length - shape.length;
-        if (shape[own] !== 1 && axis >= 0 && this.shape[axis] === shape[own]) this.#separateAxis(axis);
+    while (suffix < shorter && shape[shape.length - 1 - suffix] === to[to.length - 1 - suffix]) suffix++;
+    while (prefix < shorter - suffix && shape[prefix] === to[prefix]) prefix++;
+    const middles = [shape, to].map((sizes) => sizes.slice(prefix, sizes.length - suffix));
+    this.note(['reshape', prefix, suffix, middles]);
+    for (const sizes of [shape, to])
+      for (let own = prefix; own < sizes.length - suffix; own++) {
+        const axis = own + this.shape.length - sizes.length;
+        if (sizes[own] !== 1 && axis >= 0 && this.shape[axis] === sizes[own]) this.#tellApart(axis);
       }
+    return to.map((_, own) => {
+      if (own < prefix) return this.home(from, own);
+      const behind = to.length - own;
+      return behind <= suffix ? this.home(from, shape.length - behind) : this.#axisOf(to, own);
+    });
+  }
+
+  /** The axis of the result that an axis was taken for when its classes were learnt: as a reshape left it, or counted from the last. */
+  home = ({ shape, homes }: Pick<Dense, 'shape' | 'homes'>, own: number): number | undefined =>
+    homes ? homes[own] : this.#axisOf(shape, own);
+
+  /** One axis is all of these axes of the result; undefined: it is one that is not known. Classes of axes that are one are not relied on. */
+  requireOne(homes: readonly (number | undefined)[]): void {
+    const all = new Set(homes);
+    if (all.size > 1) for (const axis of all) if (axis !== undefined) this.#separateAxis(axis);
   }
 
   /**
@@ -152,6 +175,11 @@ export class Grid {
       return kinds && areApart(kinds) ? identityOf(kinds) : this.classesAt(axis).join();
     };
     return JSON.stringify([this.#notes, this.#slopes.map((slopes) => [...slopes]), fixedAxes.map(along)]);
+  }
+
+  /** Coordinates differ, and are what they are in every size that has the same notes. */
+  #tellApart(axis: number): void {
+    if (!this.#separate.has(axis)) this.#kinds[axis] = joined(this.#kinds[axis], positions(this.shape[axis]));
   }
 
   #separateAxis(axis: number): void {

@@ -202,7 +202,7 @@ class Comparison {
     const operands = () => root?.operands.map((id) => (id === null ? undefined : side.value(id))) ?? [];
     const isFused = sum === undefined && root?.op.startsWith('dnnl.');
     const value = isFused ? accumulator(root as Node, operands(), side) : side.value(sum ?? this.#region.root);
-    const dense = side.dense(value, this.grid.shape);
+    const dense = side.result(value);
     return point.learning ? dense.data : picked(dense, this.grid.at);
   }
 }

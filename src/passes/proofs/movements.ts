@@ -115,8 +115,8 @@ const reshape: Evaluate = (node, [x], side) => {
 
 function reshapedDense(x: Dense, shape: readonly number[], side: Side): Dense {
   if (side.learning) {
-    side.grid.refineByReshape(x.shape, shape);
-    return { ...x, shape };
+    const homes = side.grid.refineByReshape(x, shape);
+    return { ...x, shape, homes };
   }
   const at: Int32Array[] = [];
   let [from, to] = [0, 0];

@@ -184,7 +184,7 @@ function rightSide(node: Node, b: Value, zb: Value | undefined, side: Side): rea
 
 /** Without the axes that vector operands do not have. */
 const dropped = (v: Dense, shape: readonly number[], axes: readonly number[]): Dense =>
-  axes.length === 0 ? v : { ...v, shape, at: v.at.filter((_, axis) => !axes.includes(axis)) };
+  axes.length === 0 ? v : { kind: 'dense', shape, at: v.at.filter((_, axis) => !axes.includes(axis)), data: v.data };
 
 /** The accumulator of a fused operator: what it rounds, or returns to s32. */
 export function accumulator(node: Node, operands: readonly (Value | undefined)[], side: Side): Value {

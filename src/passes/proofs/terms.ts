@@ -79,6 +79,8 @@ export interface Dense {
   readonly shape: readonly number[];
   readonly at: readonly Int32Array[];
   readonly data: Float64Array;
+  /** In learning, behind a reshape: the axis of the result that each axis is; see `Grid.home`. */
+  readonly homes?: readonly (number | undefined)[];
 }
 
 export type Value = Terms | Constant | Mixed | Dense;

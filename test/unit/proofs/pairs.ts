@@ -138,6 +138,26 @@ export const differing: Record<string, Pair> = {
     constants: '@w : s8[1,1,1] = base64"Ag=="',
     x: { x: [1, 2, 3, 4, 5, 6, 7, 8, 9], z: Array(27).fill(0) },
   },
+  'channels that a reshape leaves in front, counted from the last': {
+    inputs: '%x: s8[1,1,1], %z: s32[3,3,3]',
+    before: `%c = qnn.conv(%x, @w) ${conv()} : s32[1,3,1]
+  %e = nn.reshape(%c) {shape=[1,3]} : s32[1,3]
+  %y = nn.add(%z, %e) : s32[3,3,3]`,
+    after: `%d = qnn.conv(%x, @v) ${conv()} : s32[1,3,1]
+  %f = nn.reshape(%d) {shape=[1,3]} : s32[1,3]
+  %y = nn.add(%z, %f) : s32[3,3,3]`,
+    constants: '@w : s8[3,1,1] = base64"AQIB" @v : s8[3,1,1] = base64"AQIC"',
+    x: { x: [1], z: Array(27).fill(0) },
+  },
+  'columns that two reshapes move': {
+    inputs: '%x: s8[1,1,1]',
+    before: `%c = qnn.conv(%x, @w) ${conv()} : s32[1,3,1] %e = nn.reshape(%c) {shape=[1,3]} : s32[1,3]
+  %y = nn.reshape(%e) {shape=[1,1,3]} : s32[1,1,3]`,
+    after: `%d = qnn.conv(%x, @v) ${conv()} : s32[1,3,1] %f = nn.reshape(%d) {shape=[1,3]} : s32[1,3]
+  %y = nn.reshape(%f) {shape=[1,1,3]} : s32[1,1,3]`,
+    constants: '@w : s8[3,1,1] = base64"AQIB" @v : s8[3,1,1] = base64"AQIC"',
+    x: [1],
+  },
   'sums reshaped to other axes': {
     inputs: '%x: s8[4,2,2], %z: s32[2,2,4]',
     before: `%c = qnn.conv(%x, @w) ${conv()} : s32[4,2,2]

@@ -28,13 +28,24 @@ interface Layer {
   readonly stride?: number;
   readonly dilation?: number;
   readonly transposed?: boolean;
+  /** Filters of each channel. */
+  readonly filters?: number;
 }
 
 /** A depthwise layer with zero points of source and weights. */
-function graphOf({ sizes, batch = 1, kernel, stride = 1, dilation = 1, transposed = false, ...given }: Layer): Graph {
+function graphOf({
+  sizes,
+  batch = 1,
+  kernel,
+  stride = 1,
+  dilation = 1,
+  transposed = false,
+  filters = 1,
+  ...given
+}: Layer): Graph {
   const b = new GraphBuilder();
   const channels = 3;
-  const shape = [channels, 1, ...sizes.map(() => kernel)];
+  const shape = [channels * filters, 1, ...sizes.map(() => kernel)];
   const weights = Array.from({ length: sizeOf(shape) }, (_, i) => ((i * 37 + (i % 7) * 11) % 255) - 127);
   const attrs = {
     strides: sizes.map(() => stride),
@@ -73,6 +84,8 @@ const layers: Record<string, Layer & { readonly most: number }> = {
   'sizes that are computed': { sizes: ['((H+1)/2)', '(2*W)-1'], kernel: 3, most: 4 },
   'axes of one symbol': { sizes: ['H+W', 'H'], kernel: 3, most: 12 },
   transposed: { sizes: ['H', 'W'], kernel: 4, stride: 2, pads: [1, 1, 1, 1], transposed: true, most: 4 },
+  'several filters of each channel': { sizes: ['H', 'W'], batch: 'N', kernel: 3, filters: 2, most: 3 },
+  'several filters, three axes': { sizes: ['D', 'H', 'W'], batch: 'N', kernel: 3, filters: 2, most: 4 },
 };
 
 /** Pairs of channel and class that were compared. */
@@ -152,6 +165,7 @@ describe('a proof over symbolic sizes says what proofs of all sizes say', () => 
     'two axes': { sizes: ['H', 'W'], kernel: 2, pads: [1, 0, 0, 1] },
     'squares with a stride': { sizes: ['H', 'H'], kernel: 3, stride: 2 },
     'a transposed layer': { sizes: ['W'], kernel: 3, stride: 2, pads: [1, 1], transposed: true },
+    'several filters of each channel': { sizes: ['W'], batch: 'N', kernel: 3, filters: 2 },
   };
   it.each(Object.entries(cases))('%s', (_name, layer) => {
     let [proved, refuted] = [0, 0];
