@@ -3,7 +3,7 @@
  * unit in the last place. Sums of n terms may be in any order; (4 + √n)·u·Σ|terms| holds of errors that do not conspire
  * (n·u of those that do) and for the fused or blocked orders that engines take.
  */
-import { type AnyOp, evaluateNode, findOp, type ITensor, isFloat, type Node, sizeOf, stridesOf } from '../ir/index.ts';
+import { evaluateNode, type ITensor, isFloat, type Node, opOf, sizeOf, stridesOf } from '../ir/index.ts';
 
 /**
  * `compiled`: primitives, kernels, and the interpreter for the rest. `once`: the same where a step lies behind (a quantize, a
@@ -65,7 +65,7 @@ const exact: ReadonlySet<string> = new Set([
   'qnn.dequantize',
 ]);
 
-const isMovement = ({ op }: Node): boolean => findOp(op)?.traits.includes('movement') ?? false;
+const isMovement = (node: Node): boolean => opOf(node).traits.includes('movement');
 
 const increasing: ReadonlySet<string> = new Set([
   ...sums,
@@ -137,5 +137,3 @@ export function largestInLane(values: Float64Array, shape: readonly number[], ax
   }
   return largest;
 }
-
-export const opOf = ({ op }: Node): AnyOp => findOp(op) as AnyOp;

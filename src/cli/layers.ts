@@ -2,12 +2,12 @@
 import {
   constantOf,
   consumersOf,
-  findOp,
   formatType,
   type Graph,
   type Node,
   nodesOf,
   type OperandSpecs,
+  opOf,
   typeOf,
   type ValueId,
 } from '../ir/index.ts';
@@ -80,7 +80,7 @@ const isFollowedByBias = (graph: Graph, readers: readonly Node[]): boolean =>
 /** Zero points of activations, one for every place that quantizes or requantizes one; computed ones count as non-zero. */
 export function activationZeroPoints(graph: Graph): { readonly total: number; readonly nonZero: number } {
   const found = nodesOf(graph).flatMap((node) => {
-    const names = Object.keys((findOp(node.op)?.operands ?? {}) as OperandSpecs);
+    const names = Object.keys(opOf(node).operands as OperandSpecs);
     if (node.op === 'qnn.dynamic_quantize') return [true];
     const at = names.indexOf(node.op === 'qnn.quantize' ? 'zp' : 'zy');
     if (at < 0 || !node.op.startsWith('qnn.')) return [];

@@ -3,7 +3,7 @@
  * may add up to. A float carries a bound on its absolute error; an integer that was made of such a float carries the two
  * integers between which it lies. Integers of integers carry nothing: they are what they are.
  */
-import { evaluateNode, type ITensor, type Node, newArray, type OperandSpecs } from '../ir/index.ts';
+import { evaluateNode, type ITensor, type Node, newArray, type OperandSpecs, opOf } from '../ir/index.ts';
 import { softmaxNear } from '../ir/ops/qnn_softmax.op.ts';
 import {
   type Engine,
@@ -17,7 +17,6 @@ import {
   OF_QUOTIENT,
   ofSoftmax,
   ofSumOver,
-  opOf,
   productTerms,
   roundingOf,
 } from './float_bounds.ts';

@@ -1,7 +1,6 @@
 /** Models for the sizes that their feeds carry: what is read for known sizes is understood better, and planned once. */
 
-import type { Feeds, Graph, ITensor } from '../ir/index.ts';
-import { isStatic } from '../ir/index.ts';
+import { type Feeds, type Graph, type ITensor, isStatic } from '../ir/index.ts';
 import { type ImportValues, openSource, type Source } from './files.ts';
 import { feedsFor, type InputOptions, readTensors, type Sizes, withShapes } from './inputs.ts';
 import { randomFeeds } from './random.ts';

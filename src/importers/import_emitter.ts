@@ -1,23 +1,26 @@
 /** What the importers of single operators build with, whatever the format: operators, constants, and ways to say no. */
-import { assert, type Code, fail, type Location, UnskewError } from '../diagnostics/index.ts';
+
+import { type Code, fail, type Location, UnskewError } from '../diagnostics/index.ts';
 import type { Emitter } from '../ir/builder.ts';
 import type { ConstantPool } from '../ir/constant_pool.ts';
-import type { AnyOp, AttrValue, OperandSpecs, Value } from '../ir/define_op.ts';
+import type { AttrValue, OperandSpecs, Value } from '../ir/define_op.ts';
 import { type DType, dtypes, isFloat, isHalf } from '../ir/dtype.ts';
 import type { Node, ValueInfo } from '../ir/graph.ts';
+import { nnCast, nnReshape, nnTranspose, qnnDequantize } from '../ir/index.ts';
 import { evaluateNode } from '../ir/interpret.ts';
-import { findOp } from '../ir/op_table.ts';
+import type { AnyOp } from '../ir/op_table.ts';
 import { type Elements, elementsAfter, isFollowed, type KnownElements } from '../ir/symbolic.ts';
 import { type ITensor, scalar, sizeOf, tensor } from '../ir/tensor.ts';
 import { formatType, isStatic, type Loc, type Shape, type ValueId } from '../ir/types.ts';
 import type { Wide } from './scope.ts';
+import { TypedEmitter } from './typed_emitter.ts';
 import { Unsupported } from './unsupported.ts';
 
 /** Results and operands up to this many elements are folded at import. */
 const FOLD_RESULT = 65_536;
 const FOLD_OPERAND = 4 * FOLD_RESULT;
 /** Not folded: rewrites look for it at the weights. */
-const KEPT = 'qnn.dequantize';
+const KEPT: AnyOp = qnnDequantize;
 
 /** The graph that operators go into: a journal of a `Scope`, or that of TorchScript. */
 export interface Journal {
@@ -37,13 +40,14 @@ export interface Journal {
   knowWide?(id: ValueId, wide: Wide): void;
 }
 
-export class ImportEmitter<J extends Journal = Journal> {
+export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
   protected readonly scope: J;
   readonly #emitter: Emitter;
   protected readonly loc: Loc;
 
   /** Begins a new journal of the scope. */
   constructor(scope: J, loc: Loc) {
+    super();
     this.scope = scope;
     this.#emitter = scope.begin();
     this.#emitter.loc = loc;
@@ -65,19 +69,12 @@ export class ImportEmitter<J extends Journal = Journal> {
 
   // ---- building
 
-  /** Emits an operator with one result; one whose operands are small constants is computed at once. */
-  emit(op: string, operands: readonly (Value | undefined)[], attrs: Readonly<Record<string, AttrValue>> = {}): Value {
-    return this.emitAll(op, operands, attrs)[0];
-  }
-
-  /** The same for operators with several results. */
-  emitAll(
-    name: string,
-    operands: readonly (Value | undefined)[],
-    attrs: Readonly<Record<string, AttrValue>> = {},
+  /** An operator whose operands are small constants is computed at once. */
+  emitList(
+    op: AnyOp,
+    operands: readonly (Value | null)[],
+    attrs: Readonly<Record<string, AttrValue>>,
   ): readonly Value[] {
-    const op = findOp(name);
-    assert(op, `there is no operator ${name}`);
     const halves = new Set(
       operands.flatMap((o) => (o && isHalf(o.type.dtype) && !takes(op, o.type.dtype) ? [o.type.dtype as DType] : [])),
     );
@@ -86,30 +83,24 @@ export class ImportEmitter<J extends Journal = Journal> {
       const wides = this.staysWide(operands);
       const widened = (o: Value) => this.wideOf(o, wides) ?? this.cast(o, 'f32');
       const wide = operands.map((o) => o && (halves.has(o.type.dtype as DType) ? widened(o) : o));
-      const by = name === 'qnn.dequantize' ? 'dequantize' : 'operator';
+      const by = op === KEPT ? 'dequantize' : 'operator';
       const [half] = halves;
-      return this.emitAll(name, wide, attrs).map((y) => {
+      return this.emitList(op, wide, attrs).map((y) => {
         if (y.type.dtype !== 'f32') return y;
         const narrow = this.cast(y, half);
         if (wides.length > 0) this.knowWide(narrow, { by, operands: [y.id] });
         return narrow;
       });
     }
-    const results = this.#located(() =>
-      this.#emitter.emitList(
-        op,
-        operands.map((o) => o ?? null),
-        attrs,
-      ),
-    );
-    if (name === KEPT) return results;
-    this.#rememberMove(name, operands, attrs, results);
+    const results = this.#located(() => this.#emitter.emitList(op, operands, attrs));
+    if (op === KEPT) return results;
+    this.#rememberMove(op, operands, attrs, results);
     const folded = this.#folded(operands, results);
     return folded === results && results.length === 1 ? [this.#followed(operands, results[0])] : folded;
   }
 
   /** By what the floats of 16 bits have to be rounded that the node reads unrounded; it then hands on its own so. None: it rounds. */
-  protected staysWide(_operands: readonly (Value | undefined)[]): readonly Wide['by'][] {
+  protected staysWide(_operands: readonly (Value | null)[]): readonly Wide['by'][] {
     return [];
   }
 
@@ -125,18 +116,18 @@ export class ImportEmitter<J extends Journal = Journal> {
     if (wide.moved === undefined) return operands[0];
     const { op, attrs, wides } = wide.moved;
     const whole = operands.map((o) => (o.type.dtype === 'f16' ? (this.wideOf(o, wides) ?? this.cast(o, 'f32')) : o));
-    return this.emit(op, whole, attrs);
+    return this.emitList(op, whole, attrs)[0];
   }
 
   /** An operator that moves elements which others rounded: it may as well move what they were. */
   #rememberMove(
-    op: string,
-    operands: readonly (Value | undefined)[],
+    op: AnyOp,
+    operands: readonly (Value | null)[],
     attrs: Readonly<Record<string, AttrValue>>,
     [y, ...more]: readonly Value[],
   ): void {
-    if (more.length > 0 || y.type.dtype !== 'f16' || op === 'nn.cast') return;
-    const given = operands.filter((o) => o !== undefined);
+    if (more.length > 0 || y.type.dtype !== 'f16' || op === nnCast) return;
+    const given = operands.filter((o) => o !== null);
     const wides = this.staysWide(given);
     if (
       given.length < operands.length ||
@@ -162,15 +153,15 @@ export class ImportEmitter<J extends Journal = Journal> {
 
   reshape(x: Value, shape: Shape): Value {
     const same = shape.length === x.type.shape.length && shape.every((dim, i) => dim === x.type.shape[i]);
-    return same ? x : this.emit('nn.reshape', [x], { shape });
+    return same ? x : this.emit(nnReshape, { x }, { shape });
   }
 
   cast(x: Value, to: DType): Value {
-    return x.type.dtype === to ? x : this.emit('nn.cast', [x], { to });
+    return x.type.dtype === to ? x : this.emit(nnCast, { x }, { to });
   }
 
   transpose(x: Value, perm: readonly number[]): Value {
-    return perm.every((axis, i) => axis === i) ? x : this.emit('nn.transpose', [x], { perm });
+    return perm.every((axis, i) => axis === i) ? x : this.emit(nnTranspose, { x }, { perm });
   }
 
   // ---- saying no
@@ -215,20 +206,20 @@ export class ImportEmitter<J extends Journal = Journal> {
   }
 
   /** The results of the operator emitted last, computed now when its operands are small constants. */
-  #folded(operands: readonly (Value | undefined)[], results: readonly Value[]): readonly Value[] {
-    const small = (values: readonly (Value | undefined)[], limit: number) =>
-      values.every((v) => v === undefined || (isStatic(v.type.shape) && sizeOf(v.type.shape) <= limit));
+  #folded(operands: readonly (Value | null)[], results: readonly Value[]): readonly Value[] {
+    const small = (values: readonly (Value | null)[], limit: number) =>
+      values.every((v) => v === null || (isStatic(v.type.shape) && sizeOf(v.type.shape) <= limit));
     if (operands.length === 0 || !small(operands, FOLD_OPERAND) || !small(results, FOLD_RESULT)) return results;
-    if (operands.some((o) => o !== undefined && this.scope.info(o.id)?.constant === undefined)) return results;
+    if (operands.some((o) => o !== null && this.scope.info(o.id)?.constant === undefined)) return results;
     const tensors = evaluateNode(
       this.scope.undo(),
-      operands.map((o) => this.constantOf(o) ?? null),
+      operands.map((o) => this.constantOf(o ?? undefined) ?? null),
     );
     return tensors.map((t, i) => this.#emitter.constant(t, results[i].id));
   }
 
   /** What is known of the elements of the operator emitted last; integers that are all numbers become a constant. */
-  #followed(operands: readonly (Value | undefined)[], result: Value): Value {
+  #followed(operands: readonly (Value | null)[], result: Value): Value {
     const elements = this.#elementsAfter(operands, result);
     if (elements === undefined) return result;
     const { dtype, shape } = result.type;
@@ -241,14 +232,14 @@ export class ImportEmitter<J extends Journal = Journal> {
     return this.#emitter.constant(known, result.id);
   }
 
-  #elementsAfter(operands: readonly (Value | undefined)[], { type }: Value): Elements | undefined {
+  #elementsAfter(operands: readonly (Value | null)[], { type }: Value): Elements | undefined {
     const node = this.scope.latest;
     if (node.op === 'nn.shape') return operands[0]?.type.shape;
     if (!isFollowed(type)) return undefined;
     const known: (KnownElements | null)[] = [];
     for (const operand of operands) {
-      const elements = operand && this.elementsOf(operand);
-      if (operand !== undefined && elements === undefined) return undefined;
+      const elements = operand === null ? undefined : this.elementsOf(operand);
+      if (operand !== null && elements === undefined) return undefined;
       const { dtype, shape } = operand?.type ?? type;
       known.push(elements ? { dtype: dtype as DType, shape: shape as readonly number[], elements } : null);
     }

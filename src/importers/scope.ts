@@ -8,6 +8,7 @@ import { ConstantPool } from '../ir/constant_pool.ts';
 import type { AttrValue, Value } from '../ir/define_op.ts';
 import type { Graph, Node, Origin, ValueInfo } from '../ir/graph.ts';
 import { checkSizes } from '../ir/limits.ts';
+import type { AnyOp } from '../ir/op_table.ts';
 import type { Elements } from '../ir/symbolic.ts';
 import type { Loc, NodeId, ValueId } from '../ir/types.ts';
 
@@ -18,7 +19,7 @@ export interface Wide {
   /** The float itself, or the operands of an operator that moves elements. */
   readonly operands: readonly ValueId[];
   readonly moved?: {
-    readonly op: string;
+    readonly op: AnyOp;
     readonly attrs: Readonly<Record<string, AttrValue>>;
     readonly wides: readonly Wide['by'][];
   };

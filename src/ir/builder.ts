@@ -5,7 +5,6 @@
 import { type Code, fail, type Location } from '../diagnostics/index.ts';
 import { ConstantPool } from './constant_pool.ts';
 import type {
-  AnyOp,
   AttrArguments,
   AttrSpecs,
   AttrValue,
@@ -22,6 +21,7 @@ import { canonicalDim } from './dims.ts';
 import type { DType } from './dtype.ts';
 import type { Graph, Node, Origin, ValueInfo } from './graph.ts';
 import { checkSizes } from './limits.ts';
+import type { AnyOp, OpName } from './op_table.ts';
 import { type ITensor, scalar } from './tensor.ts';
 import { formatType, type Loc, type Shape, type TensorType, type ValueId } from './types.ts';
 
@@ -52,7 +52,7 @@ export class Emitter {
 
   /** Emits one operator and returns its result, or its results by name when there are several. */
   emit<O extends OperandSpecs, A extends AttrSpecs, R extends ResultSpecs, const V extends OperandValues<O>>(
-    op: OpDeclaration<O, A, R>,
+    op: OpDeclaration<O, A, R, OpName>,
     operands: V & OperandValues<O> & Readonly<Record<Exclude<keyof V, keyof O>, never>>,
     ...[attrs, options]: Record<never, never> extends AttrArguments<A>
       ? [attrs?: AttrArguments<A>, options?: EmitOptions]
@@ -174,18 +174,20 @@ export class GraphBuilder extends Emitter {
   }
 }
 
-function operandList(
+/** Operands in declared order, variadic ones spread; null for an absent one between others. */
+export function operandList(
   op: AnyOp,
   operands: Readonly<Record<string, Value | readonly Value[] | undefined>>,
 ): (Value | null)[] {
-  return Object.keys(op.operands).flatMap((name) => {
+  const list = Object.keys(op.operands).flatMap((name): (Value | null)[] => {
     const given = operands[name];
     return Array.isArray(given) ? (given as Value[]) : [(given as Value | undefined) ?? null];
   });
+  return trimmed(list);
 }
 
 /** Absent optional operands at the end are not stored. */
-function trimmed(operands: readonly (ValueId | null)[]): (ValueId | null)[] {
+function trimmed<T>(operands: readonly (T | null)[]): (T | null)[] {
   let length = operands.length;
   while (length > 0 && operands[length - 1] === null) length--;
   return operands.slice(0, length);

@@ -45,6 +45,12 @@ export type OperandTensors<O extends OperandSpecs> = Mapped<
 >;
 export type OperandValues<O extends OperandSpecs> = Mapped<O, { [K in keyof O]: Value<DTypesOf<O[K]>> }>;
 
+/** Operands by name where their element types are known at run time only, as in importers. */
+export type AnyOperands<O extends OperandSpecs> = Mapped<O, { [K in keyof O]: Value }>;
+/** Results likewise: the value itself, or several by name. */
+export type AnyResults<R extends ResultSpecs> =
+  IsUnion<keyof R> extends true ? { readonly [K in keyof R]: Value } : Value;
+
 /** A value as the builder and the rules handle it: id and type, the element type known to the compiler. */
 export interface Value<D extends DType | 'opaque' = DType | 'opaque'> {
   readonly id: import('./types.ts').ValueId;
@@ -91,6 +97,10 @@ export const attr = {
     default: fallback,
   }),
 } as const;
+
+/** Narrows to the words of an attribute that is one of several. */
+export const isWordOf = <W extends string>(spec: AttrSpec<W>, word: string): word is W =>
+  spec.values?.includes(word) ?? false;
 
 export type AttrType<S extends AttrSpec> = S extends AttrSpec<infer T, boolean> ? T : never;
 export type AttrValues<A extends AttrSpecs> = { readonly [K in keyof A]: AttrType<A[K]> };
@@ -151,8 +161,9 @@ export interface OpDeclaration<
   O extends OperandSpecs = OperandSpecs,
   A extends AttrSpecs = AttrSpecs,
   R extends ResultSpecs = ResultSpecs,
+  N extends string = string,
 > {
-  readonly name: string;
+  readonly name: N;
   readonly doc: string;
   readonly levels: readonly Level[];
   readonly operands: O;
@@ -170,12 +181,13 @@ export interface OpDeclaration<
 }
 
 /** Declares an operator. `traits` may be left out. */
-export function defineOp<const O extends OperandSpecs, const A extends AttrSpecs, const R extends ResultSpecs>(
-  declaration: Omit<OpDeclaration<O, A, R>, 'traits'> & { readonly traits?: readonly Trait[] },
-): OpDeclaration<O, A, R> {
+export function defineOp<
+  const O extends OperandSpecs,
+  const A extends AttrSpecs,
+  const R extends ResultSpecs,
+  const N extends string,
+>(
+  declaration: Omit<OpDeclaration<O, A, R, N>, 'traits'> & { readonly traits?: readonly Trait[] },
+): OpDeclaration<O, A, R, N> {
   return Object.freeze({ traits: [], ...declaration });
 }
-
-/** Any declaration, its parameters forgotten. */
-// biome-ignore lint/suspicious/noExplicitAny: methods of different parameters share no other supertype
-export type AnyOp = OpDeclaration<any, any, any>;

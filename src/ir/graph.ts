@@ -10,6 +10,7 @@ import { assert, type Diagnostic } from '../diagnostics/index.ts';
 import type { RequantizeProfile } from '../numerics/index.ts';
 import type { ConstantId, ConstantPool } from './constant_pool.ts';
 import type { AttrValue } from './define_op.ts';
+import type { OpName } from './op_table.ts';
 import type { ITensor } from './tensor.ts';
 import type { Loc, NodeId, TensorType, ValueId } from './types.ts';
 
@@ -21,7 +22,7 @@ export interface ValueInfo {
 
 export interface Node {
   readonly id: NodeId;
-  readonly op: string;
+  readonly op: OpName;
   /** In the order of the declaration; null for an optional operand that is absent; a variadic one takes all the rest. */
   readonly operands: readonly (ValueId | null)[];
   /** Complete: defaults are filled in. */

@@ -4,11 +4,11 @@
  */
 import { assert, fail, withLocation } from '../diagnostics/index.ts';
 import { inferTypes } from './builder.ts';
-import type { AnyOp, OperandSpecs } from './define_op.ts';
+import type { OperandSpecs } from './define_op.ts';
 import type { DType } from './dtype.ts';
 import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
 import { interpreterScratch, refuseTooLarge } from './memory_need.ts';
-import { findOp } from './op_table.ts';
+import { type AnyOp, opOf } from './op_table.ts';
 import { ForeignBuffers } from './owned_results.ts';
 import { specialize } from './specialize.ts';
 import type { ITensor } from './tensor.ts';
@@ -68,8 +68,7 @@ export function evaluateNode(
   node: Pick<Node, 'op' | 'attrs' | 'loc'>,
   operands: readonly (ITensor | null)[],
 ): readonly ITensor[] {
-  const op = findOp(node.op);
-  assert(op, `no operator ${node.op}`);
+  const op = opOf(node);
   const types = inferTypes(
     op,
     operands.map((t) => t && { dtype: t.dtype, shape: t.shape }),

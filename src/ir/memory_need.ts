@@ -8,7 +8,7 @@ import { leastOf } from './dims.ts';
 import { dtypes, isDType } from './dtype.ts';
 import { LARGEST_ARRAY, memoryFor } from './free_memory.ts';
 import { type Graph, type Node, topologicalOrder } from './graph.ts';
-import { findOp } from './op_table.ts';
+import { opOf } from './op_table.ts';
 import { formatType, type TensorType, type ValueId } from './types.ts';
 
 /** Nobody asks the system for less. */
@@ -22,7 +22,7 @@ const bytesOf = (type: TensorType): number => elementsOf(type) * (isDType(type.d
 
 /** The interpreter computes in binary64, what moves elements aside. */
 export function interpreterScratch(graph: Graph, node: Node): number {
-  if (findOp(node.op)?.traits.includes('movement')) return 0;
+  if (opOf(node).traits.includes('movement')) return 0;
   const values = [...node.operands, ...node.results].filter((id) => id !== null);
   return values.reduce((bytes, id) => bytes + 8 * elementsOf(graph.values[id].type), 0);
 }

@@ -1,13 +1,39 @@
-/** Every operator, by name. Whatever has to treat all of them derives from this table. */
-import type { AnyOp } from './define_op.ts';
-import { dnnlOps } from './ops/dnnl_ops.ts';
-import { nnOps } from './ops/nn_ops.ts';
+/** Every operator, by the name of its declaration. Whatever has to treat all of them derives from this table. */
+import { assert } from '../diagnostics/index.ts';
+import type { OpDeclaration, OperandSpec, ResultSpec } from './define_op.ts';
+import type { DType } from './dtype.ts';
+import * as dnnl from './ops/dnnl_ops.ts';
+import * as nn from './ops/nn_ops.ts';
 import { opaqueOp } from './ops/opaque.op.ts';
-import { qnnOps } from './ops/qnn_ops.ts';
+import * as qnn from './ops/qnn_ops.ts';
 
-export const allOps: readonly AnyOp[] = [...qnnOps, ...nnOps, ...dnnlOps, opaqueOp];
+export const ops = { ...qnn, ...nn, ...dnnl, opaqueOp } as const;
+
+/** The declaration of one of the operators. */
+export type Op = (typeof ops)[keyof typeof ops];
+/** The names of operators in the text of the IR: `qnn.conv`. */
+export type OpName = Op['name'];
+/** The declaration of an operator with one result whose operands have just these names, all of them required. */
+export type OpWith<K extends string> = OpDeclaration<
+  Readonly<Record<K, OperandSpec<DType | 'opaque', 'required'>>>,
+  Record<never, never>,
+  { readonly y: ResultSpec },
+  OpName
+>;
+/** The declaration of any operator, its parameters forgotten. */
+// biome-ignore lint/suspicious/noExplicitAny: methods of different parameters share no other supertype
+export type AnyOp = OpDeclaration<any, any, any, OpName>;
+
+export const allOps: readonly AnyOp[] = Object.values(ops);
 
 const byName: ReadonlyMap<string, AnyOp> = new Map(allOps.map((op) => [op.name, op]));
 
 /** The declaration of that name, undefined for a name nobody declared. */
 export const findOp = (name: string): AnyOp | undefined => byName.get(name);
+
+/** The declaration of a node's operator. */
+export function opOf({ op }: { readonly op: OpName }): AnyOp {
+  const found = byName.get(op);
+  assert(found, `there is no operator ${op}`);
+  return found;
+}

@@ -15,7 +15,7 @@ import { checkOptions, type OptionNames } from '../diagnostics/index.ts';
 import type { AttrSpecs, AttrValue, OperandSpecs } from './define_op.ts';
 import { isFloat, isHalf } from './dtype.ts';
 import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
-import { findOp } from './op_table.ts';
+import { opOf } from './op_table.ts';
 import { bytesOf, type ITensor, numbersOf } from './tensor.ts';
 import { formatType, type Loc, type ValueId } from './types.ts';
 
@@ -104,7 +104,7 @@ function inlineConstant(t: ITensor): string {
 }
 
 function formatOperands(node: Node, reference: (id: ValueId) => string): string {
-  const specs = Object.entries((findOp(node.op)?.operands ?? {}) as OperandSpecs);
+  const specs = Object.entries(opOf(node).operands as OperandSpecs);
   const parts: string[] = [];
   node.operands.forEach((id, i) => {
     const [operand, spec] = specs[Math.min(i, specs.length - 1)] ?? ['', undefined];
@@ -116,7 +116,7 @@ function formatOperands(node: Node, reference: (id: ValueId) => string): string 
 }
 
 function formatAttrs(node: Node): string {
-  const specs = (findOp(node.op)?.attrs ?? {}) as AttrSpecs;
+  const specs = opOf(node).attrs as AttrSpecs;
   const isDefault = (key: string, value: AttrValue): boolean => {
     const fallback = specs[key]?.default;
     return fallback !== undefined && formatAttr(fallback) === formatAttr(value);

@@ -1,11 +1,10 @@
 /** Binding symbolic dimensions to sizes. */
-import { assert } from '../diagnostics/index.ts';
 import { inferTypes } from './builder.ts';
-import type { AnyOp, AttrSpec, AttrValue } from './define_op.ts';
+import type { AttrSpec, AttrValue } from './define_op.ts';
 import { bindDim } from './dims.ts';
 import { type Graph, type Node, topologicalOrder } from './graph.ts';
 import { checkSizes } from './limits.ts';
-import { findOp } from './op_table.ts';
+import { type AnyOp, opOf } from './op_table.ts';
 import { parseType } from './parse_type.ts';
 import { formatType, type NodeId, type Shape, type TensorType, type ValueId } from './types.ts';
 
@@ -19,8 +18,7 @@ export function specialize(graph: Graph, bindings: ReadonlyMap<string, number>):
     checkSizes(values[id].type, { input: id }, 'the input');
   }
   for (const node of topologicalOrder(graph).order) {
-    const op = findOp(node.op);
-    assert(op, `no operator ${node.op}`);
+    const op = opOf(node);
     const attrs = bindAttrs(op, node.attrs, bindings);
     if (attrs !== node.attrs) nodes[node.id] = { ...node, attrs };
     const types = inferTypes(

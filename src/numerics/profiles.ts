@@ -2,10 +2,9 @@
 import type { RequantizeMode, RequantizeProfile } from './requantize.ts';
 import { roundHalfEven } from './rounding.ts';
 
-type Recipe = 'ort' | 'torch' | 'qnnpack';
-type ByProfile = Readonly<Partial<Record<RequantizeProfile, Recipe>>>;
+type ByProfile<R extends string> = Readonly<Partial<Record<RequantizeProfile, R>>>;
 
-const byEngine = (qnnpack: Recipe): ByProfile => ({
+const byEngine = <R extends string>(qnnpack: R): ByProfile<R | 'ort' | 'torch'> => ({
   ort: 'ort',
   'onnx-spec': 'ort',
   'torch-qnnpack': qnnpack,
@@ -22,12 +21,17 @@ export const operatorRecipes = {
   softmax: { ort: 'ort', 'onnx-spec': 'ort' },
   /** Linear interpolation; wherever it is not `ort`, it is exact and rounded once. */
   resize: { ort: 'ort' },
-} as const satisfies Readonly<Record<string, ByProfile>>;
+} as const satisfies Readonly<Record<string, ByProfile<string>>>;
 
 export type OperatorWithRecipe = keyof typeof operatorRecipes;
 
-export const operatorRecipe = (operator: OperatorWithRecipe, profile: RequantizeProfile = 'ort'): Recipe | undefined =>
-  (operatorRecipes[operator] as ByProfile)[profile];
+/** The recipes that an operator has in one profile or another. */
+export type RecipeOf<O extends OperatorWithRecipe> = (typeof operatorRecipes)[O] extends ByProfile<infer R> ? R : never;
+
+export const operatorRecipe = <O extends OperatorWithRecipe>(
+  operator: O,
+  profile: RequantizeProfile = 'ort',
+): RecipeOf<O> | undefined => (operatorRecipes[operator] as ByProfile<RecipeOf<O>>)[profile];
 
 /** PyTorch multiplies by fl(1/scale) where everybody else divides. */
 export const quantizeArithmetic = (profile: RequantizeProfile): 'divide' | 'reciprocal' =>

@@ -7,7 +7,7 @@
  *  3. what has no zero point left becomes a plain convolution.
  */
 import { closest, fail } from '../diagnostics/index.ts';
-import { findOp, type Graph, type Node, type NodeId, nodesOf, typeOf, type ValueId } from '../ir/index.ts';
+import { type Graph, type Node, type NodeId, nodesOf, type ValueId } from '../ir/index.ts';
 import { layerClass } from './cost/layer_class.ts';
 import { type CostModel, costModel } from './cost/model.ts';
 import { prefersOurKernel } from './cost/our_kernel.ts';
@@ -241,11 +241,3 @@ function checkLayers(strategy: Strategy, graphs: readonly Graph[]): void {
     fail('U4002', `the strategy names '${unknown}', which is not a convolution or a matmul`, {}, hint);
   fail('U4002', `the strategy names a layer that the model does not have: '${unknown}'`, {}, hint);
 }
-
-/** True for a convolution or matmul that neither a primitive nor a kernel of ours serves: it takes the reference. */
-export const isUnserved = (graph: Graph, node: Node): boolean =>
-  (node.op === 'qnn.conv' || node.op === 'qnn.conv_transpose' || node.op === 'qnn.matmul') &&
-  findOp(node.op) !== undefined &&
-  node.operands
-    .slice(2)
-    .some((id) => id !== null && (typeOf(graph, id).shape.length > 0 || graph.values[id].constant === undefined));

@@ -10,13 +10,12 @@ import {
   carriedFactors,
   carriedIntegerProducts,
   constantOf,
-  findOp,
   type Graph,
   isCarriedDequantize,
   isCarriedMovement,
   type Node,
   nodesOf,
-  type OperandSpecs,
+  opOf,
   type ValueId,
 } from '../ir/index.ts';
 import { qdqStages } from './group_qdq.ts';
@@ -93,7 +92,7 @@ export function remainingZeroPoints(graph: Graph, target: Target, rules: readonl
         add(operand, zero, node.op, whyNotCorrected(editor, node, index, rules));
       }
     } else if (floatProducts.has(node.op)) {
-      const names = Object.keys((findOp(node.op) as { readonly operands: OperandSpecs }).operands);
+      const names = Object.keys(opOf(node).operands);
       [0, 1].forEach((index) => {
         const zero = zeroPointBehind(editor, node.operands[index]);
         if (zero !== undefined) add(names[index], zero, node.op, whyNotGrouped(editor, node));
@@ -150,7 +149,7 @@ function zeroPointBehind(editor: GraphEditor, id: ValueId | null | undefined): V
     if (operator === 'qnn.dequantize' || isCarriedDequantize(operator)) {
       const zero = node.operands[2];
       if (isZeroPoint(editor.base, zero)) return zero;
-    } else if (operator === 'nn.cast' || findOp(node.op)?.traits.includes('movement') || isCarriedMovement(operator))
+    } else if (operator === 'nn.cast' || opOf(node).traits.includes('movement') || isCarriedMovement(operator))
       for (const operand of node.operands.slice(0, /concat/i.test(operator) ? 64 : 1)) queue.push(operand);
   }
   return undefined;

@@ -8,6 +8,7 @@ import {
   isFloat,
   type Node,
   nodesOf,
+  type OpName,
   sameShape,
   topologicalOrder,
   type ValueId,
@@ -57,7 +58,7 @@ const words: Readonly<Record<string, readonly string[]>> = {
   zeroPointAt: ['before', 'after'],
   to: ['u8', 's8'],
 };
-const otherOps: Readonly<Record<string, string>> = {
+const otherOps: Readonly<Partial<Record<OpName, OpName>>> = {
   'nn.add': 'nn.sub',
   'nn.sub': 'nn.add',
   'nn.mul': 'nn.add',

@@ -6,10 +6,10 @@ import {
   type AttrSpecs,
   constantOf,
   dtypes,
-  findOp,
   type Graph,
   isStatic,
   type Node,
+  opOf,
   sizeOf,
   topologicalOrder,
   typeOf,
@@ -77,7 +77,7 @@ const NATIVE_MOST = 2 ** 31 - 1;
 const NATIVE_AXES = 3;
 
 function beyondNative(node: Node, view: GraphView): string | undefined {
-  const specs = findOp(node.op)?.attrs as AttrSpecs;
+  const specs = opOf(node).attrs as AttrSpecs;
   for (const [name, value] of Object.entries(node.attrs)) {
     const { kind } = specs[name];
     if (kind !== 'int' && kind !== 'ints') continue;

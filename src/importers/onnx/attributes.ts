@@ -1,6 +1,7 @@
 /** Typed access to the attributes of a node: absent ones read as the default. */
 import { fail, type Location } from '../../diagnostics/index.ts';
 import { tensorOfBytes } from '../../ir/constant_pool.ts';
+import { type AttrSpec, isWordOf } from '../../ir/define_op.ts';
 import type { ITensor } from '../../ir/tensor.ts';
 import { Unsupported } from '../unsupported.ts';
 import { type OnnxAttribute, type OnnxNode, type OnnxTensor, onnxTypeName } from './container/index.ts';
@@ -55,6 +56,13 @@ export class Attributes {
 
   string(name: string, fallback: string): string {
     return this.#get(name, 'string') ?? fallback;
+  }
+
+  /** One of the words that the attribute `spec` of an operator of ours takes; another one may be of a later version. */
+  word<W extends string>(name: string, spec: AttrSpec<W>, fallback: W): W {
+    const word = this.string(name, fallback);
+    if (isWordOf(spec, word)) return word;
+    throw new Unsupported(`attribute '${name}' is '${word}', and none of ${spec.values?.join(', ')}`);
   }
 
   tensor(name: string): ITensor | undefined {

@@ -1,8 +1,10 @@
 /** ONNX models into the IR. */
+
 import { type Diagnostic, fail, formatDiagnostic, type Location } from '../../diagnostics/index.ts';
 import type { Emitter } from '../../ir/builder.ts';
 import type { Value } from '../../ir/define_op.ts';
 import type { Graph, Node, Unsupport } from '../../ir/graph.ts';
+import { nnIdentity } from '../../ir/index.ts';
 import { initializerOf, opaqueOp } from '../../ir/ops/opaque.op.ts';
 import { formatType, type Loc, type NodeId, type ValueId } from '../../ir/types.ts';
 import { Scope } from '../scope.ts';
@@ -229,7 +231,7 @@ class Importer {
       if (name === '') return;
       const value = results[i] ?? ctx.unsupported(`the output ${i} is not computed`);
       // a value of its own for every name
-      const own = this.#scope.inJournal(value.id) && !names.has(value.id) ? value : ctx.emit('nn.identity', [value]);
+      const own = this.#scope.inJournal(value.id) && !names.has(value.id) ? value : ctx.emit(nnIdentity, { x: value });
       names.set(own.id, name);
     });
     if (this.#scope.longestDim() > LONGEST_DIM) ctx.unsupported('sizes that only a very long expression describes');

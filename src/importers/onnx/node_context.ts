@@ -1,11 +1,13 @@
 /** What the importer of one ONNX operator sees: the operands by name, attributes, and a way to emit operators. */
+
 import { assert, fail } from '../../diagnostics/index.ts';
 import type { Value } from '../../ir/define_op.ts';
 import type { DType } from '../../ir/dtype.ts';
+import { type AttrType, isWordOf, nnCast, nnIdentity, qnnQuantize } from '../../ir/index.ts';
 import type { Elements } from '../../ir/symbolic.ts';
 import { formatType, type Loc } from '../../ir/types.ts';
 import { bfloat16ToNumber, halfToNumber } from '../../numerics/half.ts';
-import { type OperatorWithRecipe, operatorRecipe } from '../../numerics/index.ts';
+import { type OperatorWithRecipe, operatorRecipe, type RecipeOf } from '../../numerics/index.ts';
 import { ImportEmitter } from '../import_emitter.ts';
 import type { Scope, Wide } from '../scope.ts';
 import { Unsupported } from '../unsupported.ts';
@@ -46,7 +48,7 @@ export class NodeContext extends ImportEmitter<Scope> {
   }
 
   /** The recipe that the profile has for an operator. @throws UnskewError U4002 where it has none */
-  recipe(operator: OperatorWithRecipe): string {
+  recipe<O extends OperatorWithRecipe>(operator: O): RecipeOf<O> {
     const known = operatorRecipe(operator, this.profile);
     if (known) return known;
     const others = onnxProfiles.filter((profile) => operatorRecipe(operator, profile));
@@ -58,17 +60,24 @@ export class NodeContext extends ImportEmitter<Scope> {
     return fail('U4002', `the profile '${this.profile}' ${why}`, this.loc, hint);
   }
 
-  protected override staysWide(operands: readonly (Value | undefined)[]): readonly Wide['by'][] {
+  /** The element type of x as that of a quantization. */
+  quantizedType({ type }: Value): AttrType<typeof qnnQuantize.attrs.dtype> {
+    return isWordOf(qnnQuantize.attrs.dtype, type.dtype)
+      ? type.dtype
+      : this.unsupported(`quantization to ${type.dtype}`);
+  }
+
+  protected override staysWide(operands: readonly (Value | null)[]): readonly Wide['by'][] {
     if (this.profile !== 'ort') return [];
     const first = operands.find((x) => x?.type.dtype === 'f16' && this.#halves.isComputed(x.id));
-    return this.#halves.staysWide(this.#node, first && this.scope.wideOf(first.id)?.by);
+    return this.#halves.staysWide(this.#node, first ? this.scope.wideOf(first.id)?.by : undefined);
   }
 
   /** Cast of the model. Between two of them a 16-bit float is rounded, beside an operator that computes in binary32 it is not. */
   castAs(x: Value, to: DType): Value {
     const wide = to === 'f32' ? this.wideOf(x, ['operator']) : undefined;
-    if (wide || x.type.dtype === to) return this.emit('nn.identity', [wide ?? x]);
-    const y = this.emit('nn.cast', [x], { to });
+    if (wide || x.type.dtype === to) return this.emit(nnIdentity, { x: wide ?? x });
+    const y = this.emit(nnCast, { x }, { to });
     const isHandedOn = this.profile === 'ort' && x.type.dtype === 'f32' && this.#halves.isHandedOn(this.#node);
     if (isHandedOn) this.knowWide(y, { by: 'cast', operands: [x.id] });
     return y;

@@ -39,15 +39,15 @@ function evaluateNumbers(a: ITensor, b: ITensor, shape: readonly number[], f: On
 }
 
 /** An operator whose result has the type of its operands; the functions may depend on attributes and on the type. */
-function binary<const A extends AttrSpecs>(
-  name: string,
+function binary<const N extends string, const A extends AttrSpecs>(
+  name: N,
   doc: string,
   attrs: A,
   functions: (attrs: AttrValues<A>, dtype: string) => readonly [OnNumbers, OnBigInts],
   traits: readonly Trait[] = [],
 ) {
   return defineOp({
-    name: `nn.${name}`,
+    name: `nn.${name}` as const,
     doc: `${doc}; operands broadcast.`,
     levels,
     operands: { a: numeric, b: numeric },
@@ -139,9 +139,9 @@ function bigPower(a: bigint, b: bigint): bigint {
 
 type Test = <T extends number | bigint>(a: T, b: T) => boolean;
 
-function comparison(name: string, doc: string, test: Test, traits: readonly Trait[] = []) {
+function comparison<const N extends string>(name: N, doc: string, test: Test, traits: readonly Trait[] = []) {
   return defineOp({
-    name: `nn.${name}`,
+    name: `nn.${name}` as const,
     doc: `${doc}, as bool; operands broadcast. NaN compares false.`,
     levels,
     operands: { a: comparable, b: comparable },
@@ -171,9 +171,9 @@ export const nnLess = comparison('less', 'a < b', (a, b) => a < b);
 export const nnGreaterOrEqual = comparison('greater_or_equal', 'a ≥ b', (a, b) => a >= b);
 export const nnLessOrEqual = comparison('less_or_equal', 'a ≤ b', (a, b) => a <= b);
 
-function logical(name: string, doc: string, f: OnNumbers) {
+function logical<const N extends string>(name: N, doc: string, f: OnNumbers) {
   return defineOp({
-    name: `nn.${name}`,
+    name: `nn.${name}` as const,
     doc: `${doc}; operands broadcast.`,
     levels,
     operands: { a: bool, b: bool },

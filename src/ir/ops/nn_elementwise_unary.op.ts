@@ -33,14 +33,14 @@ function mapped(x: ITensor, shape: readonly number[], f: OnNumber, big?: OnBigIn
 }
 
 /** An activation: f32 to f32, a function of its attributes. */
-function activation<const A extends AttrSpecs>(
-  name: string,
+function activation<const N extends string, const A extends AttrSpecs>(
+  name: N,
   doc: string,
   attrs: A,
   make: (attrs: AttrValues<A>) => OnNumber,
 ) {
   return defineOp({
-    name: `nn.${name}`,
+    name: `nn.${name}` as const,
     doc,
     levels,
     operands: { x: f32 },
@@ -99,9 +99,9 @@ export const nnGelu = activation(
 );
 
 /** A function of f32 and f64. */
-function floatFunction(name: string, doc: string, f: OnNumber) {
+function floatFunction<const N extends string>(name: N, doc: string, f: OnNumber) {
   return defineOp({
-    name: `nn.${name}`,
+    name: `nn.${name}` as const,
     doc,
     levels,
     operands: { x: floats },
@@ -124,9 +124,9 @@ export const nnCeil = floatFunction('ceil', '⌈x⌉', Math.ceil);
 export const nnRound = floatFunction('round', 'the nearest integer, ties to even', roundHalfEven);
 
 /** A function of every number type. */
-function numberFunction(name: string, doc: string, f: OnNumber, big: OnBigInt) {
+function numberFunction<const N extends string>(name: N, doc: string, f: OnNumber, big: OnBigInt) {
   return defineOp({
-    name: `nn.${name}`,
+    name: `nn.${name}` as const,
     doc,
     levels,
     operands: { x: numeric },

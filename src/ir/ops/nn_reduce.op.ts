@@ -26,15 +26,15 @@ type Lane = (values: Float64Array, from: number, to: number, dtype: DType) => nu
 type BigLane = (values: BigInt64Array | BigUint64Array, from: number, to: number, dtype: DType) => bigint;
 
 /** With `big`, integers are reduced as well. */
-function reduction<D extends DType>(
-  name: string,
+function reduction<const N extends string, D extends DType>(
+  name: N,
   doc: string,
   operand: { readonly dtypes: readonly D[]; readonly presence: 'required' },
   lane: Lane,
   big?: BigLane,
 ) {
   return defineOp({
-    name: `nn.reduce_${name}`,
+    name: `nn.reduce_${name}` as const,
     doc: `${doc} over \`axes\` (all when empty), in binary64, rounded once${big ? '; integers wrap' : ''}.`,
     levels,
     operands: { x: operand },
@@ -160,9 +160,13 @@ export const nnReduceLogSum = reduction('log_sum', 'ln Σ x', floats, (values, f
 export const nnReduceLogSumExp = reduction('log_sum_exp', 'ln Σ eˣ', floats, logSumExp);
 
 /** `better(value, best)`: whether a later element takes over. */
-function argument(name: string, doc: string, better: <T extends number | bigint>(value: T, best: T) => boolean) {
+function argument<const N extends string>(
+  name: N,
+  doc: string,
+  better: <T extends number | bigint>(value: T, best: T) => boolean,
+) {
   return defineOp({
-    name: `nn.${name}`,
+    name: `nn.${name}` as const,
     doc: `${doc} along one axis, as s64; of several the first or, with selectLast, the last. NaN is never chosen over a number before it.`,
     levels,
     operands: { x: numeric },

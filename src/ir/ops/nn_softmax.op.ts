@@ -5,9 +5,13 @@ import { fromLanes, lanesOf } from './lanes.ts';
 import { doublesOf, fromDoubles } from './strided.ts';
 
 /** `one(values, from, to)` overwrites one lane along `axis`; computed in binary64, rounded once. */
-function softmaxLike(name: string, doc: string, one: (values: Float64Array, from: number, to: number) => void) {
+function softmaxLike<const N extends string>(
+  name: N,
+  doc: string,
+  one: (values: Float64Array, from: number, to: number) => void,
+) {
   return defineOp({
-    name: `nn.${name}`,
+    name: `nn.${name}` as const,
     doc: `${doc}; in binary64, rounded once.`,
     levels: ['qnn', 'nn', 'dnnl'],
     operands: { x: tensorOf('f32', 'f64') },

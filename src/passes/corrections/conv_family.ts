@@ -17,8 +17,8 @@ import type { ConvMatch, Eight } from './operands.ts';
 
 /** Attributes are passed on as they are; a transposed convolution has one more of them. */
 export interface ConvFamily {
-  readonly root: typeof qnnConv;
-  readonly plain: typeof nnConv;
+  readonly root: typeof qnnConv | typeof qnnConvTranspose;
+  readonly plain: typeof nnConv | typeof nnConvTranspose;
   /** An integer convolution without zero points. */
   readonly conv: (a: Algebra, x: Value<Eight>, w: Value<Eight>, attrs: ConvAttrs) => Value<'s32'>;
   /** The name of a rule, and its law in terms of this operator. */

@@ -6,11 +6,11 @@
  */
 import {
   constantOf,
-  findOp,
   type Graph,
   type ITensor,
   type Node,
   nodesOf,
+  opOf,
   sizeOf,
   type ValueId,
 } from '../../ir/index.ts';
@@ -52,9 +52,7 @@ export function primitiveObligations(graph: Graph, ranges: Ranges, target: Targe
 }
 
 const operandsOf = (graph: Graph, node: Node): Record<string, ITensor | undefined> =>
-  Object.fromEntries(
-    Object.keys(findOp(node.op)?.operands ?? {}).map((name, i) => [name, constantOf(graph, node.operands[i])]),
-  );
+  Object.fromEntries(Object.keys(opOf(node).operands).map((name, i) => [name, constantOf(graph, node.operands[i])]));
 
 /** Most implementations return s32 sums by way of f32, whatever their source; see codegen/onednn/lower/bare_sum.ts. */
 function bareSum(graph: Graph, node: Node, ranges: Ranges): Obligation {

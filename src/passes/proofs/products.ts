@@ -209,7 +209,7 @@ export function accumulator(node: Node, operands: readonly (Value | undefined)[]
   const [x, w, bias, fourth] = operands;
   const product = isMatmul
     ? matmul(node, [x, w, zero], side)
-    : conv({ ...node, op: node.op.replace('dnnl.', 'qnn.') }, [x, w, zero], side);
+    : conv({ ...node, op: node.op === 'dnnl.conv' ? 'qnn.conv' : 'qnn.conv_transpose' }, [x, w, zero], side);
   const map = isMatmul ? undefined : fourth;
   return added(added(product, bias, perChannel), map, [1, ...shape.slice(1)]);
 }

@@ -2,11 +2,11 @@
 import {
   constantOf,
   dtypes,
-  findOp,
   type Graph,
   type ITensor,
   isFloat,
   type Node,
+  opOf,
   producersOf,
   sizeOf,
   type ValueId,
@@ -108,7 +108,7 @@ export class Ranges {
 
   /** What a fused operator rounds. */
   fusedSum(node: Node): Interval {
-    const names = Object.keys(findOp(node.op)?.operands ?? {});
+    const names = Object.keys(opOf(node).operands);
     const operand = (name: string): Interval | undefined => {
       const id = node.operands[names.indexOf(name)];
       return id ? this.of(id) : undefined;

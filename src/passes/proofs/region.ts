@@ -5,11 +5,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
   constantOf,
-  findOp,
   type Graph,
   type Node,
   type NodeId,
   nodesOf,
+  opOf,
   producersOf,
   sameShape,
   topologicalOrder,
@@ -160,4 +160,4 @@ export const operandConstant = (graph: Graph, node: Node, i: number) => constant
 
 /** Whether all nodes have a trait. */
 export const haveTrait = (graph: Graph, ...traits: readonly string[]): boolean =>
-  nodesOf(graph).every((node) => findOp(node.op)?.traits.some((trait) => traits.includes(trait)));
+  nodesOf(graph).every((node) => opOf(node).traits.some((trait) => traits.includes(trait)));

@@ -3,10 +3,10 @@ import { isDeepStrictEqual } from 'node:util';
 import {
   constantOf,
   dtypes,
-  findOp,
   type Graph,
   type ITensor,
   type Node,
+  opOf,
   producersOf,
   type ValueId,
 } from '../../ir/index.ts';
@@ -66,7 +66,7 @@ export function tailOf(graph: Graph, node: Node): RoundingTail | undefined {
 
 /** The recipe of a node that rounds, from the s32 sum on; undefined where its parameters are computed or vary along several axes. */
 export function recipeOf(graph: Graph, node: Node): Recipe | undefined {
-  const names = Object.keys(findOp(node.op)?.operands ?? {});
+  const names = Object.keys(opOf(node).operands);
   const operand = (name: string): ITensor | undefined => constantOf(graph, node.operands[names.indexOf(name)]);
   const factors = operand('multiplier');
   const { dtype, shape } = graph.values[node.id].type;

@@ -9,10 +9,10 @@
  */
 import {
   bindDim,
-  findOp,
   type Graph,
   type Node,
   nodesOf,
+  opOf,
   type Shape,
   specialize,
   symbolsIn,
@@ -175,9 +175,9 @@ function specialized(region: Region, sizes: Sizes): Region | undefined {
 }
 
 /** Attributes that are lists of sizes, of which some are not known. */
-const sizesInAttributes = ({ op, attrs }: Node): readonly Shape[] =>
-  Object.entries(attrs).flatMap(([name, value]) => {
-    const isShape = findOp(op)?.attrs[name]?.kind === 'dims';
+const sizesInAttributes = (node: Node): readonly Shape[] =>
+  Object.entries(node.attrs).flatMap(([name, value]) => {
+    const isShape = opOf(node).attrs[name]?.kind === 'dims';
     return isShape && (value as Shape).some((dim) => typeof dim === 'string') ? [value as Shape] : [];
   });
 

@@ -6,8 +6,7 @@
  * over them instead of one for every position. Sources of products are sums of few such terms; results of products are
  * dense, at one position of each class (see grid.ts).
  */
-import type { ITensor } from '../../ir/index.ts';
-import { dtypes, isFloat, sizeOf, stridesOf } from '../../ir/index.ts';
+import { dtypes, type ITensor, isFloat, sizeOf, stridesOf } from '../../ir/index.ts';
 import { apart, joined, type Marks, marked, positions } from './marks.ts';
 import { remember } from './remember.ts';
 import type { Ring } from './ring.ts';

@@ -1,6 +1,5 @@
 /** Convolutions, transposed or not, of sums of terms: which positions are alike, and the values at some of them. */
-import type { Node } from '../../ir/index.ts';
-import { type ITensor, sizeOf } from '../../ir/index.ts';
+import { type ITensor, type Node, sizeOf } from '../../ir/index.ts';
 import type { Side } from './evaluate.ts';
 import { type Marks, marked, positions } from './marks.ts';
 import type { Ring } from './ring.ts';

@@ -5,10 +5,10 @@
 import {
   type AnyOp,
   evaluateNode,
-  findOp,
   type ITensor,
   isStatic,
   type Node,
+  opOf,
   type Shape,
   sizeOf,
   type Value,
@@ -112,7 +112,7 @@ export function emitMoved(
 ): Value<Eight> {
   const operands = node.operands.map((id, i) => integers[i] ?? (id && graph.value(id)));
   if (fill !== undefined) operands[1] = a.b.scalar(integers[0].type.dtype, fill);
-  const [y] = a.b.emitList(findOp(node.op) as AnyOp, operands as Value[], node.attrs, { loc: node.loc });
+  const [y] = a.b.emitList(opOf(node), operands as Value[], node.attrs, { loc: node.loc });
   return y as Value<Eight>;
 }
 

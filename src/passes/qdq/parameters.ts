@@ -1,6 +1,6 @@
 /** Dequantize and quantize nodes as the grouping rules see them: 8-bit integers with constant parameters. */
 
-import { dtypes, findOp, type ITensor, type Node, type Value, type ValueId } from '../../ir/index.ts';
+import { dtypes, type ITensor, type Node, opOf, type Value, type ValueId } from '../../ir/index.ts';
 import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
 import { isPerTensor } from '../../ir/ops/qnn_parameters.ts';
 import type { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
@@ -80,7 +80,7 @@ export const LARGEST_RATIO = 2 ** 15;
 function notDequantized(graph: GraphEditor, v: Value, role: string, refuse: Refuse): never {
   let node = graph.producer(v.id);
   let narrow: string | undefined;
-  while (node && (node.op === 'nn.cast' || findOp(node.op)?.traits.includes('movement'))) {
+  while (node && (node.op === 'nn.cast' || opOf(node).traits.includes('movement'))) {
     const { dtype } = graph.type(node.results[0]);
     if (dtype !== 'f32') narrow = dtype;
     node = graph.producer(node.operands[0] as ValueId);

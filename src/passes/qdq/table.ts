@@ -6,9 +6,9 @@
 import { assert } from '../../diagnostics/index.ts';
 import {
   evaluateNode,
-  findOp,
   type ITensor,
   type Node,
+  opOf,
   sameShape,
   sizeOf,
   tensor,
@@ -51,7 +51,7 @@ export function tableOf({ graph, node, x: v }: QuantizeMatch, { refuse, unrelate
       nodes.push(leaf);
       return;
     }
-    if (!findOp(producer.op)?.traits.includes('elementwise')) unrelated(`${producer.op} is no function of one element`);
+    if (!opOf(producer).traits.includes('elementwise')) unrelated(`${producer.op} is no function of one element`);
     if (seen.size > LONGEST) unrelated(`the chain is longer than ${LONGEST} operators`);
     for (const id of producer.operands) if (id !== null) visit(graph.value(id));
     nodes.push(producer);

@@ -11,6 +11,7 @@ import type {
   OpDeclaration,
   OperandSpecs,
   OperandValues,
+  OpName,
   ResultSpecs,
   Value,
   ValueId,
@@ -51,7 +52,7 @@ export interface Rule<
   R extends ResultSpecs = ResultSpecs,
 > {
   readonly name: string;
-  readonly root: OpDeclaration<O, A, R>;
+  readonly root: OpDeclaration<O, A, R, OpName>;
   /** The equation, left side the root, right side what is emitted. */
   readonly law: string;
   readonly exactness: Exactness;

@@ -64,7 +64,7 @@ function plan(op: 'nn.add' | 'nn.mul', match: QuantizeMatch, refusals: Refusals)
   return { left, right, y, clamped, recipe: recipe ?? refuse(`the profile ${profile} has no recipe for ${op}`) };
 }
 
-function emit(op: typeof qnnAdd, { left, right, y, clamped, recipe }: Sum, a: Algebra): Value {
+function emit(op: typeof qnnAdd | typeof qnnMul, { left, right, y, clamped, recipe }: Sum, a: Algebra): Value {
   const side = ({ x, scale, zp }: Dequantized) =>
     [x, scalarScale(a, scale), scalarZeroPoint(a, zp, x.type.dtype)] as const;
   const [[x, sa, za], [b, sb, zb]] = [side(left), side(right)];

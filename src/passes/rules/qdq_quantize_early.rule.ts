@@ -1,4 +1,4 @@
-import { type AnyOp, findOp, type Node, type Value, type ValueId } from '../../ir/index.ts';
+import { type Node, opOf, type Value, type ValueId } from '../../ir/index.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import { belowClamps, type Clamped, clampsOf } from '../qdq/activation.ts';
 import { type Output, outputOf, type QuantizeMatch, quantized, requirePrivate } from '../qdq/parameters.ts';
@@ -70,8 +70,8 @@ function emit(
 }
 
 /** The same operator on other operands. */
-const again = (a: Algebra, { op, attrs, loc }: Node, operands: readonly Value[]): Value =>
-  a.b.emitList(findOp(op) as AnyOp, operands, attrs, { loc })[0];
+const again = (a: Algebra, node: Node, operands: readonly Value[]): Value =>
+  a.b.emitList(opOf(node), operands, node.attrs, { loc: node.loc })[0];
 
 /** The integer that a pad value becomes. */
 const padInteger = ({ y, clamped: { low, high } }: Early, real: number): number =>

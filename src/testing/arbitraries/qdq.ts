@@ -6,7 +6,7 @@ import * as unary from '../../ir/ops/nn_elementwise_unary.op.ts';
 import { nnAveragePool, nnGlobalAveragePool } from '../../ir/ops/nn_pool.op.ts';
 import { nnReduceMean } from '../../ir/ops/nn_reduce.op.ts';
 import { nnSoftmax } from '../../ir/ops/nn_softmax.op.ts';
-import type { qnnAdd } from '../../ir/ops/qnn_binary.op.ts';
+import type { qnnAdd, qnnMul } from '../../ir/ops/qnn_binary.op.ts';
 import { filled, randomSource } from '../contents.ts';
 import { contents } from './basic.ts';
 import { poolOf } from './movements.ts';
@@ -18,7 +18,7 @@ import { emitDequantize, emitEnd, endOf, mostly, type Quantization, quantization
 const sameType = (first: Quantization, other: Quantization, mixed: boolean): Quantization =>
   mixed ? other : { ...other, dtype: first.dtype };
 
-const binary = (op: typeof nnAdd): fc.Arbitrary<Graph> =>
+const binary = (op: typeof nnAdd | typeof nnMul): fc.Arbitrary<Graph> =>
   fc
     .record({
       shape: shape4,
@@ -85,7 +85,7 @@ const softmax: fc.Arbitrary<Graph> = fc
   });
 
 /** Quantized sums and products with one constant for all, on either side, or of a tensor with itself. */
-export const ofOneTensor = (op: typeof qnnAdd): fc.Arbitrary<Graph> =>
+export const ofOneTensor = (op: typeof qnnAdd | typeof qnnMul): fc.Arbitrary<Graph> =>
   fc
     .record({
       shape: fc.constantFrom<Shape>([2, 3], ['N', 4, 1], ['N'], [5, 1, 1]),

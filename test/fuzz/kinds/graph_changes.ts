@@ -7,13 +7,13 @@ import {
   allOps,
   constantOf,
   dtypes,
-  findOp,
   type Graph,
   GraphBuilder,
   type ITensor,
   isFloat,
   type Node,
   type OperandSpecs,
+  opOf,
   topologicalOrder,
   type Value,
   type ValueId,
@@ -66,7 +66,7 @@ function rebuilt(graph: Graph, draw: Draw): Graph {
   }
   for (const node of order) {
     const changed = node === victim ? changedNode(node, kind, values, draw) : node;
-    const op = findOp(changed.op) as AnyOp;
+    const op = opOf(changed);
     const operands = changed.operands.map((id) => (id === null ? null : (values.get(id) as Value)));
     const names = changed.op === node.op ? { names: node.results } : {};
     const results = b.emitList(op, operands, changed.attrs, { ...names, loc: node.loc });
@@ -101,7 +101,7 @@ function changedNode(node: Node, kind: Kind, values: ReadonlyMap<ValueId, Value>
       const type = now === null ? undefined : values.get(now)?.type;
       const fitting = [...values].filter(([, { type: other }]) => once(draw, 5) || other.dtype === type?.dtype);
       const [id] = pick(draw, fitting.length > 0 ? fitting : [...values]);
-      const specs = Object.values((findOp(node.op) as AnyOp).operands as OperandSpecs);
+      const specs = Object.values(opOf(node).operands as OperandSpecs);
       const isOptional = specs[at]?.presence === 'optional';
       return { ...node, operands: node.operands.with(at, isOptional && once(draw, 3) ? null : id) };
     }
@@ -111,7 +111,7 @@ function changedNode(node: Node, kind: Kind, values: ReadonlyMap<ValueId, Value>
 }
 
 function otherAttributes(node: Node, draw: Draw): Node['attrs'] {
-  const specs = (findOp(node.op) as AnyOp).attrs as AttrSpecs;
+  const specs = opOf(node).attrs as AttrSpecs;
   const name = pick(draw, Object.keys(specs));
   if (name === undefined) return node.attrs;
   return { ...node.attrs, [name]: otherValue(specs[name], node.attrs[name], draw) };

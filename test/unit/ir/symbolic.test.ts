@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { addDims, bindDim, divDims, maxDims, mulDims, subDims } from '../../../src/ir/dims.ts';
 import type { DType } from '../../../src/ir/dtype.ts';
 import { evaluateNode } from '../../../src/ir/interpret.ts';
+import type { OpName } from '../../../src/ir/op_table.ts';
 import { elementsAfter, type KnownElements } from '../../../src/ir/symbolic.ts';
 import { type ITensor, numbersOf, sizeOf, tensor } from '../../../src/ir/tensor.ts';
 import type { Dim } from '../../../src/ir/types.ts';
@@ -24,7 +25,7 @@ const dim: fc.Arbitrary<Dim> = fc.oneof(
 );
 
 interface Case {
-  readonly op: string;
+  readonly op: OpName;
   readonly attrs?: Readonly<Record<string, number | boolean | string | readonly number[]>>;
   readonly operands: readonly {
     readonly shape: readonly number[];
@@ -37,14 +38,14 @@ interface Case {
 }
 
 const pair = [{ shape: [2, 3] }, { shape: [3] }];
-const binary = (op: string, dtype?: DType): Case => ({ op, operands: pair, result: [2, 3], ...(dtype && { dtype }) });
-const logical = (op: string): Case => ({
+const binary = (op: OpName, dtype?: DType): Case => ({ op, operands: pair, result: [2, 3], ...(dtype && { dtype }) });
+const logical = (op: OpName): Case => ({
   op,
   operands: [{ shape: [2], dtype: 'bool', values: [0, 1] }, { shape: [2], dtype: 'bool', values: [1, 1] }], // biome-ignore format: a table
   result: [2],
   dtype: 'bool',
 });
-const one = (op: string, attrs: NonNullable<Case['attrs']>, result: readonly number[]): Case => ({
+const one = (op: OpName, attrs: NonNullable<Case['attrs']>, result: readonly number[]): Case => ({
   op,
   attrs,
   operands: [{ shape: [2, 3] }],
@@ -53,20 +54,22 @@ const one = (op: string, attrs: NonNullable<Case['attrs']>, result: readonly num
 
 /** Every operator that sizes are followed through. */
 const cases: readonly Case[] = [
-  ...['add', 'sub', 'mul', 'div', 'min', 'max'].map((op) => binary(`nn.${op}`)),
+  ...(['add', 'sub', 'mul', 'div', 'min', 'max'] as const).map((op) => binary(`nn.${op}`)),
   { ...binary('nn.mod'), attrs: { fmod: false } },
-  ...['equal', 'greater', 'less', 'greater_or_equal', 'less_or_equal'].map((op) => binary(`nn.${op}`, 'bool')),
-  ...['and', 'or', 'xor'].map((op) => logical(`nn.${op}`)),
+  ...(['equal', 'greater', 'less', 'greater_or_equal', 'less_or_equal'] as const).map((op) =>
+    binary(`nn.${op}`, 'bool'),
+  ),
+  ...(['and', 'or', 'xor'] as const).map((op) => logical(`nn.${op}`)),
   { op: 'nn.not', operands: [{ shape: [2], dtype: 'bool', values: [0, 1] }], result: [2], dtype: 'bool' },
   { op: 'nn.where', operands: [{ shape: [3], dtype: 'bool', values: [0, 1, 0] }, ...pair], result: [2, 3] },
   one('nn.neg', {}, [2, 3]),
   one('nn.abs', {}, [2, 3]),
   ...(['bool', 's32', 'f32', 's64'] as const).map((to): Case => ({ ...one('nn.cast', { to }, [2, 3]), dtype: to })),
-  ...['floor', 'ceil', 'round'].map(
+  ...(['floor', 'ceil', 'round'] as const).map(
     (op): Case => ({ op: `nn.${op}`, operands: [{ shape: [4], dtype: 'f32' }], result: [4], dtype: 'f32' }),
   ),
   { op: 'nn.cast', attrs: { to: 's64' }, operands: [{ shape: [3], dtype: 'f32' }], result: [3] },
-  ...['prod', 'sum', 'max', 'min'].flatMap((op) => [
+  ...(['prod', 'sum', 'max', 'min'] as const).flatMap((op) => [
     one(`nn.reduce_${op}`, { axes: [1], keepdims: false }, [2]),
     one(`nn.reduce_${op}`, { axes: [], keepdims: true }, [1, 1]),
   ]),
@@ -124,7 +127,7 @@ describe('elements that are sizes', () => {
 
   it('are not followed through what is not the same for all sizes', () => {
     const vector = (...elements: Dim[]): KnownElements => ({ dtype: 's64', shape: [elements.length], elements });
-    const followed = (op: string, ...operands: KnownElements[]) =>
+    const followed = (op: OpName, ...operands: KnownElements[]) =>
       elementsAfter({ op, attrs: {}, loc: {} }, operands, { dtype: op === 'nn.equal' ? 'bool' : 's64', shape: [1] });
     expect(followed('nn.equal', vector('N'), vector(3))).toBeUndefined();
     expect(followed('nn.equal', vector('N'), vector(-1))).toEqual([0]);

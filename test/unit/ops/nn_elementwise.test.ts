@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { AnyOp } from '../../../src/ir/define_op.ts';
 import { type DType, dtypes, isFloat } from '../../../src/ir/dtype.ts';
+import type { AnyOp } from '../../../src/ir/op_table.ts';
 import * as cast from '../../../src/ir/ops/nn_cast.op.ts';
 import * as binary from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
 import * as unary from '../../../src/ir/ops/nn_elementwise_unary.op.ts';

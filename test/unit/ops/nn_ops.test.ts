@@ -2,11 +2,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { completeAttrs, inferTypes } from '../../../src/ir/builder.ts';
-import type { AnyOp, AttrValue, OperandSpecs } from '../../../src/ir/define_op.ts';
+import type { AttrValue, OperandSpecs } from '../../../src/ir/define_op.ts';
 import { bindDim } from '../../../src/ir/dims.ts';
 import { type DType, dtypes } from '../../../src/ir/dtype.ts';
 import { evaluateNode } from '../../../src/ir/interpret.ts';
-import { nnOps } from '../../../src/ir/ops/nn_ops.ts';
+import type { AnyOp } from '../../../src/ir/op_table.ts';
+import * as nn from '../../../src/ir/ops/nn_ops.ts';
 import { type ITensor, sizeOf, tensor } from '../../../src/ir/tensor.ts';
 import type { TensorType } from '../../../src/ir/types.ts';
 import { shapeOf, tensorOf } from './nn_support.ts';
@@ -134,6 +135,7 @@ const generators: Readonly<Record<string, (op: AnyOp) => fc.Arbitrary<Sample>>> 
   resize: alike([[3, 2]], { shape: [3, 4], scales: [1, 2] }),
 };
 
+const nnOps: readonly AnyOp[] = Object.values(nn);
 const named = nnOps.map((op) => [op.name, op] as const);
 const generate = (op: AnyOp) => generators[op.name.replace('nn.', '')](op);
 const typesOf = (operands: Sample['operands']) => operands.map((t) => t && { dtype: t.dtype, shape: t.shape });

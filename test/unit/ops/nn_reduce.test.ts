@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { AnyOp } from '../../../src/ir/define_op.ts';
 import { isFloat } from '../../../src/ir/dtype.ts';
+import type { AnyOp } from '../../../src/ir/op_table.ts';
 import { nnCumsum } from '../../../src/ir/ops/nn_cumsum.op.ts';
 import * as norm from '../../../src/ir/ops/nn_norm.op.ts';
 import * as reduce from '../../../src/ir/ops/nn_reduce.op.ts';

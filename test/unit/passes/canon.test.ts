@@ -122,7 +122,7 @@ describe('constants that are added', () => {
 
 describe('clips', () => {
   const bounds = fc.constantFrom(0, 0.1, -3, Infinity, -Infinity);
-  const pair = (op: typeof nnMax) =>
+  const pair = (op: typeof nnMax | typeof nnMin) =>
     fc
       .tuple(bounds, fc.boolean())
       .map(([c, left]) =>

@@ -57,7 +57,10 @@ const pairSpec = fc.record({
   y: quantization,
   activation: fc.constantFrom(...activations),
 });
-const pairOf = (op: typeof nnAdd, where: readonly ProductSpec['activation'][] = activations): fc.Arbitrary<Graph> =>
+const pairOf = (
+  op: typeof nnAdd | typeof nnMul,
+  where: readonly ProductSpec['activation'][] = activations,
+): fc.Arbitrary<Graph> =>
   pairSpec
     .filter(({ activation }) => where.includes(activation))
     .map(({ dtype, shapes, a, b, y, activation }) =>
@@ -110,7 +113,7 @@ describe.each([
 });
 
 /** A quantized tensor, and a quantized constant for all of it, on either side; or the tensor twice. */
-const ofOneByte = (op: typeof nnAdd): fc.Arbitrary<Graph> =>
+const ofOneByte = (op: typeof nnAdd | typeof nnMul): fc.Arbitrary<Graph> =>
   fc
     .record({
       dtype: eight,

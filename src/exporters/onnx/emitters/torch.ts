@@ -2,8 +2,7 @@
  * The recipes of PyTorch, spelled out in standard operators, bit-exact: a division by 1 leaves the rounding and the zero
  * point of QuantizeLinear, and binary64 holds every intermediate that PyTorch computes fused or in integers.
  */
-import type { ITensor, ValueId } from '../../../ir/index.ts';
-import { dtypes, sizeOf } from '../../../ir/index.ts';
+import { dtypes, type ITensor, sizeOf, type ValueId } from '../../../ir/index.ts';
 import {
   globalAverageMultiplier,
   type QLinearBinary,

@@ -1,5 +1,7 @@
 /** Convolutions, float and quantized. */
+
 import type { Value } from '../../../ir/define_op.ts';
+import { nnAdd, nnConv, nnConvTranspose, qnnConv } from '../../../ir/index.ts';
 import type { Shape } from '../../../ir/types.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
@@ -30,10 +32,14 @@ function convTranspose(ctx: NodeContext): Value {
   const reach = kernel.map((size, i) => dilations[i] * (size - 1) + 1 + outputPadding[i]);
   const { pads, room } = transposedPads(ctx, spatial, strides, reach);
   const attrs = { strides, dilations, pads, group: ctx.attr.int('group', 1) };
-  return ctx.emit('nn.conv_transpose', [x, w, ctx.find('B')], {
-    ...attrs,
-    outputPadding: outputPadding.map((size, i) => size + room[i]),
-  });
+  return ctx.emit(
+    nnConvTranspose,
+    { x, w, bias: ctx.find('B') },
+    {
+      ...attrs,
+      outputPadding: outputPadding.map((size, i) => size + room[i]),
+    },
+  );
 }
 
 interface TransposedPads {
@@ -93,9 +99,9 @@ function qlinearConv(ctx: NodeContext): Value {
   const x = channelsLast ? toChannelsFirst(ctx, given) : given;
   const zero = ctx.find('x_zero_point');
   const { source, attrs } = convOf(ctx, x, w, { name: 'w', zero });
-  const sum = ctx.emit('qnn.conv', [source, w, zero, ctx.find('w_zero_point')], attrs);
+  const sum = ctx.emit(qnnConv, { x: source, w, zx: zero, zw: ctx.find('w_zero_point') }, attrs);
   const bias = ctx.find('B');
-  const accumulator = bias ? ctx.emit('nn.add', [sum, perChannel(ctx, bias, x.type.shape.length)]) : sum;
+  const accumulator = bias ? ctx.emit(nnAdd, { a: sum, b: perChannel(ctx, bias, x.type.shape.length) }) : sum;
   const scales = { a: ctx.get('x_scale'), b: ctx.get('w_scale'), y: ctx.get('y_scale') };
   const y = requantize(ctx, accumulator, scales, ctx.find('y_zero_point') ?? ctx.scalar('u8', 0, 'zero_point'), 1);
   return channelsLast ? toChannelsLast(ctx, y) : y;
@@ -121,7 +127,7 @@ export const convOps: readonly OnnxOp[] = [
     import(ctx) {
       const [x, w] = [ctx.get('X'), ctx.get('W')];
       const { source, attrs } = convOf(ctx, x, w);
-      return ctx.emit('nn.conv', [source, w, ctx.find('B')], attrs);
+      return ctx.emit(nnConv, { x: source, w, bias: ctx.find('B') }, attrs);
     },
   }),
   defineOnnxOp({
@@ -139,7 +145,7 @@ export const convOps: readonly OnnxOp[] = [
       const [x, w] = [ctx.get('x'), ctx.get('w')];
       const zero = ctx.find('x_zero_point');
       const { source, attrs } = convOf(ctx, x, w, { name: 'w', zero });
-      return ctx.emit('qnn.conv', [source, w, zero, ctx.find('w_zero_point')], attrs);
+      return ctx.emit(qnnConv, { x: source, w, zx: zero, zw: ctx.find('w_zero_point') }, attrs);
     },
   }),
   defineOnnxOp({

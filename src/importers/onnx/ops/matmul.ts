@@ -1,6 +1,8 @@
 /** Matrix products, float and quantized. */
+
 import type { Value } from '../../../ir/define_op.ts';
 import type { DType } from '../../../ir/dtype.ts';
+import { nnAdd, nnMatmul, nnMul, qnnDynamicQuantize, qnnMatmul } from '../../../ir/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 import { requantize, scaled } from './requantize.ts';
@@ -16,11 +18,11 @@ function gemm(ctx: NodeContext): Value {
   const [a, b] = [transposed(ctx, ctx.get('A'), 'transA'), transposed(ctx, ctx.get('B'), 'transB')];
   const [alpha, beta] = [ctx.attr.float('alpha', 1), ctx.attr.float('beta', 1)];
   const times = (factor: number, x: Value, name: string) =>
-    factor === 1 ? x : ctx.emit('nn.mul', [x, ctx.scalar(x.type.dtype as DType, factor, name)]);
-  const product = times(alpha, ctx.emit('nn.matmul', [a, b]), 'alpha');
+    factor === 1 ? x : ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype as DType, factor, name) });
+  const product = times(alpha, ctx.emit(nnMatmul, { a, b }), 'alpha');
   const c = ctx.find('C');
   if (!c || beta === 0) return product;
-  const sum = ctx.emit('nn.add', [product, times(beta, c, 'beta')]);
+  const sum = ctx.emit(nnAdd, { a: product, b: times(beta, c, 'beta') });
   if (sum.type.shape.length !== 2) ctx.refuse('C does not broadcast to the product', 'C', 'U2005');
   return sum;
 }
@@ -38,7 +40,7 @@ interface Product {
   readonly zb?: Value | undefined;
 }
 
-const integerProduct = (ctx: NodeContext, { a, b, za, zb }: Product): Value => ctx.emit('qnn.matmul', [a, b, za, zb]);
+const integerProduct = (ctx: NodeContext, { a, b, za, zb }: Product): Value => ctx.emit(qnnMatmul, { a, b, za, zb });
 
 /** The axis that parameters by columns belong to. */
 const columns = (y: Value): number => Math.max(0, y.type.shape.length - 1);
@@ -62,12 +64,12 @@ function qgemm(ctx: NodeContext): Value {
   const [a, b] = [transposed(ctx, ctx.get('A'), 'transA'), transposed(ctx, ctx.get('B'), 'transB')];
   const product = integerProduct(ctx, { a, b, za: ctx.find('a_zero_point'), zb: ctx.find('b_zero_point') });
   const c = ctx.find('C');
-  const sum = c ? ctx.emit('nn.add', [product, c]) : product;
+  const sum = c ? ctx.emit(nnAdd, { a: product, b: c }) : product;
   const alpha = ctx.attr.float('alpha', 1);
   const sa =
-    alpha === 1 ? ctx.get('a_scale') : ctx.emit('nn.mul', [ctx.scalar('f32', alpha, 'alpha'), ctx.get('a_scale')]);
+    alpha === 1 ? ctx.get('a_scale') : ctx.emit(nnMul, { a: ctx.scalar('f32', alpha, 'alpha'), b: ctx.get('a_scale') });
   const y = ctx.find('y_scale');
-  if (!y) return scaled(ctx, sum, ctx.emit('nn.mul', [sa, ctx.get('b_scale')]));
+  if (!y) return scaled(ctx, sum, ctx.emit(nnMul, { a: sa, b: ctx.get('b_scale') }));
   const zeroPoint = ctx.find('y_zero_point') ?? ctx.scalar(a.type.dtype as DType, 0, 'zero_point');
   return requantize(ctx, sum, { a: sa, b: ctx.get('b_scale'), y }, zeroPoint, 1);
 }
@@ -89,9 +91,9 @@ export const matmulOps: readonly OnnxOp[] = [
     inputs: ['A: T', 'B: T'],
     import(ctx) {
       const [a, b] = [ctx.get('A'), ctx.get('B')];
-      if (a.type.dtype !== 'u32') return ctx.emit('nn.matmul', [a, b]);
+      if (a.type.dtype !== 'u32') return ctx.emit(nnMatmul, { a, b });
       // the same modulo 2^32
-      return ctx.cast(ctx.emit('nn.matmul', [ctx.cast(a, 's32'), ctx.cast(b, 's32')]), 'u32');
+      return ctx.cast(ctx.emit(nnMatmul, { a: ctx.cast(a, 's32'), b: ctx.cast(b, 's32') }), 'u32');
     },
   }),
   defineOnnxOp({
@@ -141,7 +143,7 @@ export const matmulOps: readonly OnnxOp[] = [
         za: ctx.find('a_zero_point'),
         zb: ctx.find('b_zero_point'),
       });
-      const scale = ctx.emit('nn.mul', [byRows(ctx, ctx.get('a_scale')), ctx.get('b_scale')]);
+      const scale = ctx.emit(nnMul, { a: byRows(ctx, ctx.get('a_scale')), b: ctx.get('b_scale') });
       return scaled(ctx, sum, scale, ctx.find('bias'));
     },
   }),
@@ -150,9 +152,9 @@ export const matmulOps: readonly OnnxOp[] = [
     name: 'DynamicQuantizeMatMul',
     inputs: ['A: S', 'B: T2', 'b_scale: S', 'b_zero_point?: T2', 'bias?: S'],
     import(ctx) {
-      const [a, scale, za] = ctx.emitAll('qnn.dynamic_quantize', [ctx.get('A')]);
+      const { y: a, scale, zp: za } = ctx.emit(qnnDynamicQuantize, { x: ctx.get('A') });
       const sum = integerProduct(ctx, { a, b: ctx.get('B'), za, zb: ctx.find('b_zero_point') });
-      return scaled(ctx, sum, ctx.emit('nn.mul', [scale, ctx.get('b_scale')]), ctx.find('bias'));
+      return scaled(ctx, sum, ctx.emit(nnMul, { a: scale, b: ctx.get('b_scale') }), ctx.find('bias'));
     },
   }),
 ];

@@ -1,7 +1,19 @@
 /** Operators that move elements. */
+
 import type { Value } from '../../../ir/define_op.ts';
 import { addDims, ceilDims, maxDims, minDims, mulDims, subDims } from '../../../ir/dims.ts';
 import type { DType } from '../../../ir/dtype.ts';
+import {
+  nnConcat,
+  nnDepthToSpace,
+  nnGather,
+  nnGatherElements,
+  nnGatherNd,
+  nnPad,
+  nnSlice,
+  nnSpaceToDepth,
+  nnTranspose,
+} from '../../../ir/index.ts';
 import type { Dim } from '../../../ir/types.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
@@ -20,7 +32,7 @@ function slice(ctx: NodeContext): Value {
   const wrong = [ends, axes, steps].some((other) => other.length !== starts.length) || new Set(axes).size < axes.length;
   if (wrong) ctx.refuse(`starts [${starts}], ends [${ends}], axes [${axes}] and steps [${steps}] do not fit`);
   if (steps.includes(0)) ctx.refuse('a step is 0', 'steps');
-  return ctx.emit('nn.slice', [x], { starts, ends, axes, steps });
+  return ctx.emit(nnSlice, { x }, { starts, ends, axes, steps });
 }
 
 function split(ctx: NodeContext): readonly Value[] {
@@ -39,7 +51,7 @@ function split(ctx: NodeContext): readonly Value[] {
   let start: Dim = 0;
   return sizes.map((part) => {
     const end = addDims(start, part);
-    const y = ctx.emit('nn.slice', [x], { starts: [start], ends: [end], axes: [axis], steps: [1] });
+    const y = ctx.emit(nnSlice, { x }, { starts: [start], ends: [end], axes: [axis], steps: [1] });
     start = end;
     return y;
   });
@@ -66,14 +78,14 @@ function pad(ctx: NodeContext): Value {
     pads[axis] = given[i];
     pads[axis + rank] = given[i + named.length];
   });
-  const mode = ctx.attr.string('mode', 'constant');
+  const mode = ctx.attr.word('mode', nnPad.attrs.mode, 'constant');
   const dtype = x.type.dtype as DType;
   const old = ctx.opset < 11 ? ctx.attr.float('value', 0) : 0;
   const value =
     (ctx.opset < 11 ? undefined : ctx.find('constant_value')) ??
     (old === 0 ? undefined : ctx.scalar(dtype, old, 'value'));
   const scalar = value && value.type.shape.length > 0 ? ctx.reshape(value, []) : value;
-  return ctx.emit('nn.pad', [x, mode === 'constant' ? scalar : undefined], { pads, mode });
+  return ctx.emit(nnPad, { x, value: mode === 'constant' ? scalar : undefined }, { pads, mode });
 }
 
 function concat(ctx: NodeContext): Value {
@@ -81,13 +93,13 @@ function concat(ctx: NodeContext): Value {
   if (values.length === 0) ctx.refuse('Concat needs at least one input');
   const rank = values[0].type.shape.length;
   const axis = ctx.axis(ctx.attr.int('axis') ?? (ctx.opset < 4 ? 1 : ctx.refuse('axis is missing')), rank);
-  return ctx.emit('nn.concat', values, { axis });
+  return ctx.emit(nnConcat, { xs: values }, { axis });
 }
 
 function gather(ctx: NodeContext): Value {
   const [x, indices] = [ctx.get('data'), ctx.get('indices')];
   const axis = ctx.axis(ctx.attr.int('axis', 0), x.type.shape.length);
-  return ctx.emit('nn.gather', [x, indices], { axis });
+  return ctx.emit(nnGather, { x, indices }, { axis });
 }
 
 export const movementOps: readonly OnnxOp[] = [
@@ -115,9 +127,13 @@ export const movementOps: readonly OnnxOp[] = [
     attributes: ['axis'],
     import(ctx) {
       const x = ctx.get('data');
-      return ctx.emit('nn.gather_elements', [x, ctx.get('indices')], {
-        axis: ctx.axis(ctx.attr.int('axis', 0), x.type.shape.length),
-      });
+      return ctx.emit(
+        nnGatherElements,
+        { x, indices: ctx.get('indices') },
+        {
+          axis: ctx.axis(ctx.attr.int('axis', 0), x.type.shape.length),
+        },
+      );
     },
   }),
   defineOnnxOp({
@@ -128,7 +144,7 @@ export const movementOps: readonly OnnxOp[] = [
     import(ctx) {
       const indices = ctx.get('indices');
       if (typeof indices.type.shape.at(-1) !== 'number') ctx.unsupported('indices of an unknown number of axes');
-      return ctx.emit('nn.gather_nd', [ctx.get('data'), indices], { batchDims: ctx.attr.int('batch_dims', 0) });
+      return ctx.emit(nnGatherNd, { x: ctx.get('data'), indices }, { batchDims: ctx.attr.int('batch_dims', 0) });
     },
   }),
   defineOnnxOp({
@@ -145,7 +161,7 @@ export const movementOps: readonly OnnxOp[] = [
       const valid =
         perm.length === rank && perm.every((axis) => axis >= 0 && axis < rank) && new Set(perm).size === rank;
       if (!valid) ctx.refuse(`[${perm}] is no permutation of ${rank} axes`, undefined, 'U2005');
-      return ctx.emit('nn.transpose', [x], { perm });
+      return ctx.emit(nnTranspose, { x }, { perm });
     },
   }),
   defineOnnxOp({
@@ -162,7 +178,11 @@ export const movementOps: readonly OnnxOp[] = [
     attributes: ['blocksize', 'mode'],
     import(ctx) {
       const block = ctx.attr.int('blocksize') ?? ctx.refuse('blocksize is missing');
-      return ctx.emit('nn.depth_to_space', [ctx.get('input')], { block, mode: ctx.attr.string('mode', 'DCR') });
+      return ctx.emit(
+        nnDepthToSpace,
+        { x: ctx.get('input') },
+        { block, mode: ctx.attr.word('mode', nnDepthToSpace.attrs.mode, 'DCR') },
+      );
     },
   }),
   defineOnnxOp({
@@ -171,7 +191,7 @@ export const movementOps: readonly OnnxOp[] = [
     attributes: ['blocksize'],
     import(ctx) {
       const block = ctx.attr.int('blocksize') ?? ctx.refuse('blocksize is missing');
-      return ctx.emit('nn.space_to_depth', [ctx.get('input')], { block });
+      return ctx.emit(nnSpaceToDepth, { x: ctx.get('input') }, { block });
     },
   }),
 ];

@@ -1,6 +1,8 @@
 /** Pools. */
+
 import type { Value } from '../../../ir/define_op.ts';
 import { type DType, dtypes, isFloat } from '../../../ir/dtype.ts';
+import { nnAveragePool, nnGlobalAveragePool, nnGlobalMaxPool, nnLpPool, nnMaxPool } from '../../../ir/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 import { sourceOf, toChannelsFirst, toChannelsLast, type Window, windowAttributes, windowOf } from './windows.ts';
@@ -20,17 +22,21 @@ function maxPool(ctx: NodeContext, x: Value): Value {
   const { dtype } = x.type;
   const lowest = window.open && dtype !== 'opaque' && (isFloat(dtype) ? -Infinity : dtypes[dtype].min);
   const fill = typeof lowest === 'number' ? ctx.scalar(dtype as DType, lowest, 'lowest') : undefined;
-  return ctx.emit('nn.max_pool', [sourceOf(ctx, x, window, fill)], {
-    kernel,
-    strides,
-    pads,
-    dilations,
-    ceilMode: ctx.attr.flag('ceil_mode'),
-  });
+  return ctx.emit(
+    nnMaxPool,
+    { x: sourceOf(ctx, x, window, fill) },
+    {
+      kernel,
+      strides,
+      pads,
+      dilations,
+      ceilMode: ctx.attr.flag('ceil_mode'),
+    },
+  );
 }
 
-const globalPool = (name: string, op: string): OnnxOp =>
-  defineOnnxOp({ name, inputs: ['X'], import: (ctx) => ctx.emit(op, [ctx.get('X')]) });
+const globalPool = (name: string, op: typeof nnGlobalAveragePool | typeof nnGlobalMaxPool): OnnxOp =>
+  defineOnnxOp({ name, inputs: ['X'], import: (ctx) => ctx.emit(op, { x: ctx.get('X') }) });
 
 export const poolOps: readonly OnnxOp[] = [
   defineOnnxOp({
@@ -57,14 +63,18 @@ export const poolOps: readonly OnnxOp[] = [
     import(ctx) {
       const x = ctx.get('X');
       const { kernel, strides, pads, dilations } = poolWindow(ctx, x);
-      return ctx.emit('nn.average_pool', [x], {
-        kernel,
-        strides,
-        pads,
-        dilations,
-        ceilMode: ctx.attr.flag('ceil_mode'),
-        countIncludePad: ctx.attr.flag('count_include_pad'),
-      });
+      return ctx.emit(
+        nnAveragePool,
+        { x },
+        {
+          kernel,
+          strides,
+          pads,
+          dilations,
+          ceilMode: ctx.attr.flag('ceil_mode'),
+          countIncludePad: ctx.attr.flag('count_include_pad'),
+        },
+      );
     },
   }),
   defineOnnxOp({
@@ -76,9 +86,9 @@ export const poolOps: readonly OnnxOp[] = [
       const x = ctx.get('X');
       const { kernel, strides, pads, dilations } = poolWindow(ctx, x);
       const p = ctx.attr.int('p', 2);
-      return ctx.emit('nn.lp_pool', [x], { kernel, strides, pads, dilations, ceilMode: ctx.attr.flag('ceil_mode'), p });
+      return ctx.emit(nnLpPool, { x }, { kernel, strides, pads, dilations, ceilMode: ctx.attr.flag('ceil_mode'), p });
     },
   }),
-  globalPool('GlobalAveragePool', 'nn.global_average_pool'),
-  globalPool('GlobalMaxPool', 'nn.global_max_pool'),
+  globalPool('GlobalAveragePool', nnGlobalAveragePool),
+  globalPool('GlobalMaxPool', nnGlobalMaxPool),
 ];

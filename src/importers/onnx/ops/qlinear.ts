@@ -1,6 +1,21 @@
 /** com.microsoft operators on quantized tensors: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
+
 import type { Value } from '../../../ir/define_op.ts';
 import type { DType } from '../../../ir/dtype.ts';
+import {
+  nnConcat,
+  nnLeakyRelu,
+  nnSigmoid,
+  nnWhere,
+  qnnAdd,
+  qnnAveragePool,
+  qnnDequantize,
+  qnnGlobalAveragePool,
+  qnnLut,
+  qnnMul,
+  qnnQuantize,
+  qnnSoftmax,
+} from '../../../ir/index.ts';
 import { tensor } from '../../../ir/tensor.ts';
 import { type FloatFunction, leakyRelu, type Quantization, sigmoid, unaryTable } from '../../../numerics/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
@@ -14,7 +29,7 @@ const domain = 'com.microsoft';
 const zeroPoint = (ctx: NodeContext, name: string, like: Value): Value =>
   ctx.find(name) ?? ctx.scalar(like.type.dtype as DType, 0, 'zero_point');
 
-const binary = (name: string, recipe: 'add' | 'mul'): OnnxOp =>
+const binary = (name: string, op: typeof qnnAdd | typeof qnnMul, recipe: 'add' | 'mul'): OnnxOp =>
   defineOnnxOp({
     domain,
     name,
@@ -30,19 +45,21 @@ const binary = (name: string, recipe: 'add' | 'mul'): OnnxOp =>
     ],
     import(ctx) {
       const [a, b] = [ctx.get('A'), ctx.get('B')];
-      const side = (x: Value, letter: string) => [
-        x,
-        ctx.get(`${letter}_scale`),
-        zeroPoint(ctx, `${letter}_zero_point`, x),
-      ];
-      const operands = [...side(a, 'A'), ...side(b, 'B'), ctx.get('C_scale'), zeroPoint(ctx, 'C_zero_point', a)];
-      return ctx.emit(`qnn.${recipe}`, operands, { recipe: ctx.recipe(recipe) });
+      const [sa, sb, sy] = ['A', 'B', 'C'].map((letter) => ctx.get(`${letter}_scale`));
+      const zero = (letter: string, like: Value) => zeroPoint(ctx, `${letter}_zero_point`, like);
+      const [za, zb, zy] = [zero('A', a), zero('B', b), zero('C', a)];
+      return ctx.emit(op, { a, sa, za, b, sb, zb, sy, zy }, { recipe: ctx.recipe(recipe) });
     },
   });
 
+interface Scaling {
+  readonly scale: Value;
+  readonly zp: Value | undefined;
+}
+
 /** Scale and zero point as numbers, undefined when they are computed while the model runs. */
-function quantization(ctx: NodeContext, x: Value, scale: Value, zero: Value | undefined): Quantization | undefined {
-  const [s, z] = [ctx.constantOf(scale), zero ? ctx.constantOf(zero) : tensor('u8', [0])];
+function quantization(ctx: NodeContext, x: Value, { scale, zp }: Scaling): Quantization | undefined {
+  const [s, z] = [ctx.constantOf(scale), zp ? ctx.constantOf(zp) : tensor('u8', [0])];
   const { dtype } = x.type;
   if (dtype !== 'u8' && dtype !== 's8') return ctx.unsupported(`a table for ${dtype}`);
   if (s?.data.length !== 1 || z?.data.length !== 1) return undefined;
@@ -53,18 +70,18 @@ function quantization(ctx: NodeContext, x: Value, scale: Value, zero: Value | un
 function mapped(
   ctx: NodeContext,
   x: Value,
-  from: readonly [Value, Value | undefined],
-  to: readonly [Value, Value | undefined],
+  from: Scaling,
+  to: Scaling,
   f?: { readonly table: FloatFunction; readonly emit: (x: Value) => Value },
 ): Value {
-  const [q, r] = [quantization(ctx, x, ...from), quantization(ctx, x, ...to)];
+  const [q, r] = [quantization(ctx, x, from), quantization(ctx, x, to)];
   if (q && r) {
     if (!f && q.scale === r.scale && q.zeroPoint === r.zeroPoint) return x;
     const table = ctx.constant(tensor(r.dtype, unaryTable(q, f?.table ?? ((value) => value), r)), 'table');
-    return ctx.emit('qnn.lut', [x, table]);
+    return ctx.emit(qnnLut, { x, table });
   }
-  const real = ctx.emit('qnn.dequantize', [x, ...from]);
-  return ctx.emit('qnn.quantize', [f ? f.emit(real) : real, ...to], { dtype: x.type.dtype });
+  const real = ctx.emit(qnnDequantize, { x, ...from });
+  return ctx.emit(qnnQuantize, { x: f ? f.emit(real) : real, ...to }, { dtype: ctx.quantizedType(x) });
 }
 
 const unary = (
@@ -81,8 +98,8 @@ const unary = (
       mapped(
         ctx,
         ctx.get('X'),
-        [ctx.get('X_scale'), ctx.find('X_zero_point')],
-        [ctx.get('Y_scale'), ctx.find('Y_zero_point')],
+        { scale: ctx.get('X_scale'), zp: ctx.find('X_zero_point') },
+        { scale: ctx.get('Y_scale'), zp: ctx.find('Y_zero_point') },
         f(ctx),
       ),
   });
@@ -90,13 +107,13 @@ const unary = (
 const poolInputs = ['X: T', 'x_scale: S', 'x_zero_point?: T', 'y_scale: S', 'y_zero_point?: T'];
 
 /** x, its scale and zero point, and those of the result. */
-const quantizedUnary = (ctx: NodeContext, x: Value): readonly Value[] => [
+const quantizedUnary = (ctx: NodeContext, x: Value) => ({
   x,
-  ctx.get('x_scale'),
-  zeroPoint(ctx, 'x_zero_point', x),
-  ctx.get('y_scale'),
-  zeroPoint(ctx, 'y_zero_point', x),
-];
+  sx: ctx.get('x_scale'),
+  zx: zeroPoint(ctx, 'x_zero_point', x),
+  sy: ctx.get('y_scale'),
+  zy: zeroPoint(ctx, 'y_zero_point', x),
+});
 
 const pool = (name: string, attributes: readonly string[], emit: (ctx: NodeContext, x: Value) => Value): OnnxOp =>
   defineOnnxOp({
@@ -117,27 +134,28 @@ function concat(ctx: NodeContext): Value {
     ctx.refuse('QLinearConcat needs a tensor, a scale and a zero point for each part');
   const rank = parts[0].type.shape.length;
   const axis = ctx.axis(ctx.attr.int('axis') ?? ctx.refuse('axis is missing'), rank);
-  const to = [ctx.get('Y_scale'), ctx.get('Y_zero_point')] as const;
+  const to = { scale: ctx.get('Y_scale'), zp: ctx.get('Y_zero_point') };
   const values: Value[] = [];
-  for (let i = 0; i < parts.length; i += 3) values.push(mapped(ctx, parts[i], [parts[i + 1], parts[i + 2]], to));
-  return ctx.emit('nn.concat', values, { axis });
+  for (let i = 0; i < parts.length; i += 3)
+    values.push(mapped(ctx, parts[i], { scale: parts[i + 1], zp: parts[i + 2] }, to));
+  return ctx.emit(nnConcat, { xs: values }, { axis });
 }
 
 export const qlinearOps: readonly OnnxOp[] = [
-  binary('QLinearAdd', 'add'),
-  binary('QLinearMul', 'mul'),
-  unary('QLinearSigmoid', [], (ctx) => ({ table: sigmoid, emit: (x) => ctx.emit('nn.sigmoid', [x]) })),
+  binary('QLinearAdd', qnnAdd, 'add'),
+  binary('QLinearMul', qnnMul, 'mul'),
+  unary('QLinearSigmoid', [], (ctx) => ({ table: sigmoid, emit: (x) => ctx.emit(nnSigmoid, { x }) })),
   unary('QLinearLeakyRelu', ['alpha'], (ctx) => {
     const alpha = ctx.attr.float('alpha', 0.01);
-    return { table: leakyRelu(alpha), emit: (x) => ctx.emit('nn.leaky_relu', [x], { alpha }) };
+    return { table: leakyRelu(alpha), emit: (x) => ctx.emit(nnLeakyRelu, { x }, { alpha }) };
   }),
   pool('QLinearGlobalAveragePool', [], (ctx, x) =>
-    ctx.emit('qnn.global_average_pool', quantizedUnary(ctx, x), { recipe: ctx.recipe('globalAveragePool') }),
+    ctx.emit(qnnGlobalAveragePool, quantizedUnary(ctx, x), { recipe: ctx.recipe('globalAveragePool') }),
   ),
   pool('QLinearAveragePool', [...windowAttributes, 'ceil_mode', 'count_include_pad'], (ctx, x) => {
     const { kernel, strides, pads, dilations } = poolWindow(ctx, x);
     ctx.recipe('averagePool');
-    return ctx.emit('qnn.average_pool', quantizedUnary(ctx, x), {
+    return ctx.emit(qnnAveragePool, quantizedUnary(ctx, x), {
       kernel,
       strides,
       pads,
@@ -165,7 +183,7 @@ export const qlinearOps: readonly OnnxOp[] = [
       const opset = ctx.attr.int('opset') ?? ctx.refuse('opset is missing');
       if (opset < 13 && axis !== rank - 1) ctx.unsupported('the coerced form of opset 12 along an inner axis');
       ctx.recipe('softmax');
-      return ctx.emit('qnn.softmax', quantizedUnary(ctx, x), { axis });
+      return ctx.emit(qnnSoftmax, quantizedUnary(ctx, x), { axis });
     },
   }),
   defineOnnxOp({
@@ -183,15 +201,15 @@ export const qlinearOps: readonly OnnxOp[] = [
       'z_zero_point: T',
     ],
     import(ctx) {
-      const to = [ctx.get('z_scale'), ctx.get('z_zero_point')] as const;
+      const to = { scale: ctx.get('z_scale'), zp: ctx.get('z_zero_point') };
       const part = (letter: string) =>
         mapped(
           ctx,
           ctx.get(letter),
-          [ctx.get(`${letter.toLowerCase()}_scale`), ctx.get(`${letter.toLowerCase()}_zero_point`)],
+          { scale: ctx.get(`${letter.toLowerCase()}_scale`), zp: ctx.get(`${letter.toLowerCase()}_zero_point`) },
           to,
         );
-      return ctx.emit('nn.where', [ctx.get('condition'), part('X'), part('Y')]);
+      return ctx.emit(nnWhere, { cond: ctx.get('condition'), a: part('X'), b: part('Y') });
     },
   }),
 ];

@@ -1,6 +1,8 @@
 /** QuantizeLinear, DequantizeLinear and their dynamic form. */
+
 import type { Value } from '../../../ir/define_op.ts';
 import { type DType, dtypeOfOnnxCode } from '../../../ir/dtype.ts';
+import { isWordOf, nnExpand, nnSlice, qnnDequantize, qnnDynamicQuantize, qnnQuantize } from '../../../ir/index.ts';
 import { quantizeArithmetic } from '../../../numerics/index.ts';
 import { onnxTypeName } from '../container/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
@@ -25,12 +27,16 @@ function unblocked(ctx: NodeContext, x: Value, parameter: Value): Value {
   if (shape.length !== x.type.shape.length || Math.ceil(length / size) !== blocks) {
     ctx.unsupported(`[${shape}] does not give a parameter for each block of ${size} of [${x.type.shape}]`);
   }
-  const repeated = ctx.emit('nn.expand', [ctx.reshape(parameter, [...before, blocks, 1, ...after])], {
-    shape: [...before, blocks, size, ...after],
-  });
+  const repeated = ctx.emit(
+    nnExpand,
+    { x: ctx.reshape(parameter, [...before, blocks, 1, ...after]) },
+    {
+      shape: [...before, blocks, size, ...after],
+    },
+  );
   const spread = ctx.reshape(repeated, [...before, blocks * size, ...after]);
   if (blocks * size === length) return spread;
-  return ctx.emit('nn.slice', [spread], { starts: [0], ends: [length], axes: [axis], steps: [1] });
+  return ctx.emit(nnSlice, { x: spread }, { starts: [0], ends: [length], axes: [axis], steps: [1] });
 }
 
 function quantize(ctx: NodeContext): Value {
@@ -42,6 +48,7 @@ function quantize(ctx: NodeContext): Value {
   const named =
     code === 0 ? undefined : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`the output type ${onnxTypeName(code)}`));
   const dtype = zeroPoint?.type.dtype ?? named ?? 'u8';
+  if (!isWordOf(qnnQuantize.attrs.dtype, dtype)) return ctx.unsupported(`quantization to ${dtype}`);
   if (named && named !== dtype)
     ctx.refuse(`output_dtype is ${named}, the zero point is ${dtype}`, 'y_zero_point', 'U2007');
   const precision = ctx.attr.int('precision', 0);
@@ -49,11 +56,15 @@ function quantize(ctx: NodeContext): Value {
     ctx.unsupported(`a division in precision ${precision}`);
   const axis = axisOf(ctx, x, scale);
   const real = x.type.dtype === 's32' ? ctx.cast(x, 'f32') : x;
-  return ctx.emit('qnn.quantize', [real, scale, zeroPoint], {
-    axis,
-    dtype,
-    arithmetic: quantizeArithmetic(ctx.profile),
-  });
+  return ctx.emit(
+    qnnQuantize,
+    { x: real, scale, zp: zeroPoint },
+    {
+      axis,
+      dtype,
+      arithmetic: quantizeArithmetic(ctx.profile),
+    },
+  );
 }
 
 function dequantize(ctx: NodeContext): Value {
@@ -66,7 +77,7 @@ function dequantize(ctx: NodeContext): Value {
     code === 0
       ? (scale.type.dtype as DType)
       : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`the output type ${onnxTypeName(code)}`));
-  const y = ctx.emit('qnn.dequantize', [x, scale, zeroPoint], { axis: axisOf(ctx, x, scale) });
+  const y = ctx.emit(qnnDequantize, { x, scale, zp: zeroPoint }, { axis: axisOf(ctx, x, scale) });
   return ctx.cast(y, to);
 }
 
@@ -96,6 +107,6 @@ export const quantizeOps: readonly OnnxOp[] = [
     since: 11,
     inputs: ['x'],
     outputs: 3,
-    import: (ctx) => ctx.emitAll('qnn.dynamic_quantize', [ctx.get('x')]),
+    import: (ctx) => Object.values(ctx.emit(qnnDynamicQuantize, { x: ctx.get('x') })),
   }),
 ];

@@ -1,5 +1,7 @@
 /** From an int32 accumulator to a quantized tensor, or to a float one. */
+
 import type { Value } from '../../../ir/define_op.ts';
+import { nnAdd, nnDiv, nnMul, qnnRequantize } from '../../../ir/index.ts';
 import { tensor } from '../../../ir/tensor.ts';
 import { requantizeFactors, requantizeModes } from '../../../numerics/index.ts';
 import type { NodeContext } from '../node_context.ts';
@@ -23,11 +25,11 @@ export function requantize(
   const attrs = { axis, ...mode };
   if (!isQuotient(ctx.profile)) {
     const { multiplier, second } = knownFactors(ctx, scales);
-    return ctx.emit('qnn.requantize', [accumulator, multiplier, zeroPoint, second], attrs);
+    return ctx.emit(qnnRequantize, { x: accumulator, multiplier, zy: zeroPoint, second }, attrs);
   }
   const [sa, sb, sy] = [scales.a, scales.b, scales.y].map((scale) => ctx.cast(scale, mode.arithmetic as 'f32' | 'f64'));
-  const multiplier = ctx.emit('nn.div', [ctx.emit('nn.mul', [sa, sb]), sy]);
-  return ctx.emit('qnn.requantize', [accumulator, multiplier, zeroPoint], attrs);
+  const multiplier = ctx.emit(nnDiv, { a: ctx.emit(nnMul, { a: sa, b: sb }), b: sy });
+  return ctx.emit(qnnRequantize, { x: accumulator, multiplier, zy: zeroPoint }, attrs);
 }
 
 /** Whether the multiplier is a·b/y, each operation rounded to one type: it may be computed while the model runs. */
@@ -53,6 +55,6 @@ function knownFactors(ctx: NodeContext, { a, b, y }: Scales) {
 
 /** fl(fl(fl(acc)·scale) + bias) */
 export function scaled(ctx: NodeContext, accumulator: Value, scale: Value, bias?: Value): Value {
-  const y = ctx.emit('nn.mul', [ctx.cast(accumulator, 'f32'), scale]);
-  return bias ? ctx.emit('nn.add', [y, bias]) : y;
+  const y = ctx.emit(nnMul, { a: ctx.cast(accumulator, 'f32'), b: scale });
+  return bias ? ctx.emit(nnAdd, { a: y, b: bias }) : y;
 }

@@ -1,6 +1,8 @@
 /** Resize and Upsample. https://onnx.ai/onnx/operators/onnx__Resize.html */
+
 import type { Value } from '../../../ir/define_op.ts';
 import { divDims, mulDims } from '../../../ir/dims.ts';
+import { type AttrType, isWordOf, nnResize } from '../../../ir/index.ts';
 import { interpolatedTypes } from '../../../ir/ops/linear_resize.ts';
 import { numbersOf } from '../../../ir/tensor.ts';
 import type { Dim } from '../../../ir/types.ts';
@@ -92,18 +94,24 @@ function resize(ctx: NodeContext): Value {
       )
     : bySizes(ctx, x, axes, elements as readonly Dim[]);
   const coordinates = ctx.attr.string('coordinate_transformation_mode', 'half_pixel');
-  if (!/^(half_pixel|pytorch_half_pixel|asymmetric|align_corners)$/.test(coordinates))
-    ctx.unsupported(`coordinates '${coordinates}'`);
-  return interpolate(ctx, x, target, coordinates, ctx.attr.string('nearest_mode', 'round_prefer_floor'));
+  if (!isWordOf(nnResize.attrs.coordinates, coordinates)) return ctx.unsupported(`coordinates '${coordinates}'`);
+  const nearest = ctx.attr.word('nearest_mode', nnResize.attrs.nearest, 'round_prefer_floor');
+  return interpolate(ctx, x, target, coordinates, nearest);
 }
 
-function interpolate(ctx: NodeContext, x: Value, target: Target, coordinates: string, nearest: string): Value {
+function interpolate(
+  ctx: NodeContext,
+  x: Value,
+  target: Target,
+  coordinates: AttrType<typeof nnResize.attrs.coordinates>,
+  nearest: AttrType<typeof nnResize.attrs.nearest>,
+): Value {
   const mode = ctx.attr.string('mode', 'nearest').replace('bilinear', 'linear');
-  if (mode !== 'nearest' && mode !== 'linear') ctx.unsupported(`mode '${mode}'`);
+  if (mode !== 'nearest' && mode !== 'linear') return ctx.unsupported(`mode '${mode}'`);
   if (mode === 'linear' && !interpolatedTypes.includes(x.type.dtype))
     ctx.unsupported(`mode 'linear' of ${x.type.dtype}`);
   const recipe = mode === 'linear' ? (operatorRecipe('resize', ctx.profile) ?? 'exact') : 'exact';
-  return ctx.emit('nn.resize', [x], { ...target, mode, coordinates, nearest, recipe });
+  return ctx.emit(nnResize, { x }, { ...target, mode, coordinates, nearest, recipe });
 }
 
 /** Upsample, and Resize of version 10: output position i shows position ⌊i / scale⌋. */

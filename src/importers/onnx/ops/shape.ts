@@ -2,6 +2,7 @@
 
 import type { Value } from '../../../ir/define_op.ts';
 import { ceilDims, maxDims, elementsOf as sizeOfShape, subDims } from '../../../ir/dims.ts';
+import { nnExpand, nnRange, nnReduceProd, nnShape, nnSlice, nnTile } from '../../../ir/index.ts';
 import { tensor } from '../../../ir/tensor.ts';
 import type { Dim, Shape } from '../../../ir/types.ts';
 import { leftOver } from '../../left_over.ts';
@@ -76,7 +77,7 @@ export const shapeOps: readonly OnnxOp[] = [
       const value = ctx.attr.tensor('value') ?? tensor('f32', [0]);
       if (value.data.length !== 1) ctx.refuse('the value should have one element', 'value');
       const one = ctx.constant({ ...value, shape: [] } as typeof value, 'value');
-      return ctx.emit('nn.expand', [one], { shape });
+      return ctx.emit(nnExpand, { x: one }, { shape });
     },
   }),
   defineOnnxOp({
@@ -88,17 +89,17 @@ export const shapeOps: readonly OnnxOp[] = [
       const rank = x.type.shape.length;
       const bound = (value: number) => Math.min(rank, Math.max(0, value < 0 ? value + rank : value));
       const [start, end] = [bound(ctx.attr.int('start', 0)), bound(ctx.attr.int('end', rank))];
-      const whole = ctx.emit('nn.shape', [x]);
+      const whole = ctx.emit(nnShape, { x });
       if (start === 0 && end === rank) return whole;
-      return ctx.emit('nn.slice', [whole], { starts: [start], ends: [end], axes: [0], steps: [1] });
+      return ctx.emit(nnSlice, { x: whole }, { starts: [start], ends: [end], axes: [0], steps: [1] });
     },
   }),
   defineOnnxOp({
     name: 'Size',
     inputs: ['data'],
     import(ctx) {
-      const shape = ctx.emit('nn.shape', [ctx.get('data')]);
-      return ctx.emit('nn.reduce_prod', [shape], { axes: [0], keepdims: false });
+      const shape = ctx.emit(nnShape, { x: ctx.get('data') });
+      return ctx.emit(nnReduceProd, { x: shape }, { axes: [0], keepdims: false });
     },
   }),
   defineOnnxOp({
@@ -173,14 +174,14 @@ export const shapeOps: readonly OnnxOp[] = [
       const aligned = (dims: Shape) => [...Array(rank - dims.length).fill(1), ...dims];
       const from = aligned(x.type.shape);
       // both ways: a 1 on either side gives way to the other
-      return ctx.emit('nn.expand', [x], { shape: aligned(shape).map((dim, i) => (dim === 1 ? from[i] : dim)) });
+      return ctx.emit(nnExpand, { x }, { shape: aligned(shape).map((dim, i) => (dim === 1 ? from[i] : dim)) });
     },
   }),
   defineOnnxOp({
     name: 'Tile',
     since: 6,
     inputs: ['input', 'repeats'],
-    import: (ctx) => ctx.emit('nn.tile', [ctx.get('input')], { repeats: ctx.sizes(ctx.get('repeats'), 'repeats') }),
+    import: (ctx) => ctx.emit(nnTile, { x: ctx.get('input') }, { repeats: ctx.sizes(ctx.get('repeats'), 'repeats') }),
   }),
   defineOnnxOp({
     name: 'Range',
@@ -189,7 +190,7 @@ export const shapeOps: readonly OnnxOp[] = [
       const [start, limit, delta] = ['start', 'limit', 'delta'].map((name) => ctx.reshape(ctx.get(name), []));
       const count = countOf(ctx, start, limit);
       if (typeof count === 'number' && count > 2 ** 20) ctx.unsupported(`a range of ${count} elements`);
-      return ctx.emit('nn.range', [start, delta], { count: [count] });
+      return ctx.emit(nnRange, { start, delta }, { count: [count] });
     },
   }),
 ];

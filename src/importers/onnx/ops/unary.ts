@@ -1,6 +1,44 @@
 /** Operators of one operand, element by element. */
+
 import type { Value } from '../../../ir/define_op.ts';
 import { type DType, dtypeOfOnnxCode, isHalf } from '../../../ir/dtype.ts';
+import {
+  nnAbs,
+  nnCeil,
+  nnCelu,
+  nnClip,
+  nnCos,
+  nnElu,
+  nnErf,
+  nnExp,
+  nnExpand,
+  nnFloor,
+  nnGelu,
+  nnHardSigmoid,
+  nnHardSwish,
+  nnIdentity,
+  nnLeakyRelu,
+  nnLog,
+  nnMax,
+  nnMin,
+  nnMish,
+  nnMul,
+  nnNeg,
+  nnNot,
+  nnReciprocal,
+  nnRelu,
+  nnRound,
+  nnSelu,
+  nnSigmoid,
+  nnSign,
+  nnSin,
+  nnSoftplus,
+  nnSoftsign,
+  nnSqrt,
+  nnTanh,
+  nnThresholdedRelu,
+  type OpWith,
+} from '../../../ir/index.ts';
 import { onnxTypeName } from '../container/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
@@ -8,7 +46,7 @@ import type { NodeContext } from '../node_context.ts';
 /** `attributes`: name in ONNX, its default, and its name here where that differs. */
 const unary = (
   name: string,
-  op: string,
+  op: OpWith<'x'>,
   attributes: Readonly<Record<string, number | readonly [fallback: number, name: string]>> = {},
 ): OnnxOp =>
   defineOnnxOp({
@@ -20,17 +58,17 @@ const unary = (
         const [fallback, ours] = typeof spec === 'number' ? [spec, key] : spec;
         return [ours, ctx.attr.float(key, fallback)];
       });
-      return ctx.emit(op, [ctx.get('X')], Object.fromEntries(attrs));
+      return ctx.emit(op, { x: ctx.get('X') }, Object.fromEntries(attrs));
     },
   });
 
-const identity = (ctx: NodeContext, x: Value): Value => ctx.emit('nn.identity', [x]);
+const identity = (ctx: NodeContext, x: Value): Value => ctx.emit(nnIdentity, { x });
 
 /** Min and max of Clip: attributes before version 11, operands since. */
 function clip(ctx: NodeContext): Value {
   const x = ctx.get('input');
   if (ctx.opset < 11) {
-    return ctx.emit('nn.clip', [x], { min: ctx.attr.float('min', -Infinity), max: ctx.attr.float('max', Infinity) });
+    return ctx.emit(nnClip, { x }, { min: ctx.attr.float('min', -Infinity), max: ctx.attr.float('max', Infinity) });
   }
   const [min, max] = [ctx.find('min'), ctx.find('max')];
   for (const bound of [min, max]) {
@@ -43,45 +81,50 @@ function clip(ctx: NodeContext): Value {
       const given = ctx.scalarOf(name) ?? none;
       return Number.isNaN(given) ? none : given;
     };
-    return ctx.emit('nn.clip', [x], { min: bound('min', -Infinity), max: bound('max', Infinity) });
+    return ctx.emit(nnClip, { x }, { min: bound('min', -Infinity), max: bound('max', Infinity) });
   }
-  const above = min ? ctx.emit('nn.max', [x, min]) : x;
-  return max ? ctx.emit('nn.min', [above, max]) : above;
+  const above = min ? ctx.emit(nnMax, { a: x, b: min }) : x;
+  return max ? ctx.emit(nnMin, { a: above, b: max }) : above;
 }
 
 export const unaryOps: readonly OnnxOp[] = [
-  unary('Relu', 'nn.relu'),
-  unary('LeakyRelu', 'nn.leaky_relu', { alpha: 0.01 }),
-  unary('Elu', 'nn.elu', { alpha: 1 }),
-  unary('Selu', 'nn.selu', { alpha: 1.6732631921768188, gamma: 1.0507010221481323 }),
-  unary('Celu', 'nn.celu', { alpha: 1 }),
-  unary('Sigmoid', 'nn.sigmoid'),
-  unary('HardSigmoid', 'nn.hard_sigmoid', { alpha: 0.2, beta: 0.5 }),
-  unary('HardSwish', 'nn.hard_swish'),
-  unary('Tanh', 'nn.tanh'),
-  unary('Softplus', 'nn.softplus'),
-  unary('Softsign', 'nn.softsign'),
-  unary('ThresholdedRelu', 'nn.thresholded_relu', { alpha: 1 }),
-  unary('Mish', 'nn.mish'),
-  unary('Exp', 'nn.exp'),
-  unary('Log', 'nn.log'),
-  unary('Sqrt', 'nn.sqrt'),
-  unary('Erf', 'nn.erf'),
-  unary('Neg', 'nn.neg'),
-  unary('Abs', 'nn.abs'),
-  unary('Floor', 'nn.floor'),
-  unary('Ceil', 'nn.ceil'),
-  unary('Round', 'nn.round'),
-  unary('Reciprocal', 'nn.reciprocal'),
-  unary('Sign', 'nn.sign'),
-  unary('Not', 'nn.not'),
-  unary('Sin', 'nn.sin'),
-  unary('Cos', 'nn.cos'),
+  unary('Relu', nnRelu),
+  unary('LeakyRelu', nnLeakyRelu, { alpha: 0.01 }),
+  unary('Elu', nnElu, { alpha: 1 }),
+  unary('Selu', nnSelu, { alpha: 1.6732631921768188, gamma: 1.0507010221481323 }),
+  unary('Celu', nnCelu, { alpha: 1 }),
+  unary('Sigmoid', nnSigmoid),
+  unary('HardSigmoid', nnHardSigmoid, { alpha: 0.2, beta: 0.5 }),
+  unary('HardSwish', nnHardSwish),
+  unary('Tanh', nnTanh),
+  unary('Softplus', nnSoftplus),
+  unary('Softsign', nnSoftsign),
+  unary('ThresholdedRelu', nnThresholdedRelu, { alpha: 1 }),
+  unary('Mish', nnMish),
+  unary('Exp', nnExp),
+  unary('Log', nnLog),
+  unary('Sqrt', nnSqrt),
+  unary('Erf', nnErf),
+  unary('Neg', nnNeg),
+  unary('Abs', nnAbs),
+  unary('Floor', nnFloor),
+  unary('Ceil', nnCeil),
+  unary('Round', nnRound),
+  unary('Reciprocal', nnReciprocal),
+  unary('Sign', nnSign),
+  unary('Not', nnNot),
+  unary('Sin', nnSin),
+  unary('Cos', nnCos),
   defineOnnxOp({
     name: 'Gelu',
     inputs: ['X'],
     attributes: ['approximate'],
-    import: (ctx) => ctx.emit('nn.gelu', [ctx.get('X')], { approximate: ctx.attr.string('approximate', 'none') }),
+    import: (ctx) =>
+      ctx.emit(
+        nnGelu,
+        { x: ctx.get('X') },
+        { approximate: ctx.attr.word('approximate', nnGelu.attrs.approximate, 'none') },
+      ),
   }),
   defineOnnxOp({
     name: 'Swish',
@@ -90,8 +133,8 @@ export const unaryOps: readonly OnnxOp[] = [
     import(ctx) {
       const x = ctx.get('X');
       const alpha = ctx.attr.float('alpha', 1);
-      const scaled = alpha === 1 ? x : ctx.emit('nn.mul', [x, ctx.scalar(x.type.dtype as DType, alpha, 'alpha')]);
-      return ctx.emit('nn.mul', [x, ctx.emit('nn.sigmoid', [scaled])]);
+      const scaled = alpha === 1 ? x : ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype as DType, alpha, 'alpha') });
+      return ctx.emit(nnMul, { a: x, b: ctx.emit(nnSigmoid, { x: scaled }) });
     },
   }),
   defineOnnxOp({
@@ -114,11 +157,11 @@ export const unaryOps: readonly OnnxOp[] = [
       const x = ctx.get('data');
       const training = ctx.opset < 7 ? !ctx.attr.flag('is_test') : (ctx.scalarOf('training_mode') ?? 0) !== 0;
       if (training) ctx.unsupported('dropout in training mode');
-      const y = ctx.emit('nn.identity', [x]);
+      const y = ctx.emit(nnIdentity, { x });
       if (!ctx.wants(1)) return y;
       // nothing is dropped: all ones since version 12. What it meant before nobody said, and ONNX Runtime writes zeros
       const mask = ctx.scalar(ctx.opset < 10 ? (x.type.dtype as DType) : 'bool', ctx.opset < 12 ? 0 : 1, 'mask');
-      return [y, ctx.emit('nn.expand', [mask], { shape: x.type.shape })];
+      return [y, ctx.emit(nnExpand, { x: mask }, { shape: x.type.shape })];
     },
   }),
   defineOnnxOp({

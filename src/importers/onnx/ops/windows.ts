@@ -1,6 +1,8 @@
 /** The attributes that convolutions and pools share. */
+
 import type { Value } from '../../../ir/define_op.ts';
 import { addDims, ceilDims, divDims, maxDims, mulDims, subDims } from '../../../ir/dims.ts';
+import { nnPad } from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
 import { type Dim, isStatic, type Shape } from '../../../ir/types.ts';
 import type { NodeContext } from '../node_context.ts';
@@ -73,7 +75,7 @@ export function sourceOf(ctx: NodeContext, x: Value, { open }: Window, fill?: Va
   if (open === undefined) return x;
   const pads = [0, 0, ...open.slice(0, open.length / 2), 0, 0, ...open.slice(open.length / 2)];
   const value = fill && (fill.type.shape.length > 0 ? ctx.reshape(fill, []) : fill);
-  return ctx.emit('nn.pad', [x, value], { pads, mode: 'constant' });
+  return ctx.emit(nnPad, { x, value }, { pads, mode: 'constant' });
 }
 
 /** The spatial sizes of a filter [O, C, kernel…], which must be known and equal `kernel_shape` where that is given. */

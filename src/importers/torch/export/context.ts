@@ -1,7 +1,9 @@
 /** What the importer of one operator sees: the arguments by the names of the schema, and a way to emit operators. */
+
 import { assert } from '../../../diagnostics/index.ts';
 import type { Value } from '../../../ir/define_op.ts';
 import type { DType } from '../../../ir/dtype.ts';
+import { nnSlice } from '../../../ir/index.ts';
 import { type Dim, formatType, type Loc } from '../../../ir/types.ts';
 import { ImportEmitter, type Journal } from '../../import_emitter.ts';
 import { Unsupported } from '../../unsupported.ts';
@@ -177,7 +179,7 @@ export class ExportContext extends ImportEmitter {
 
   /** A slice along one axis, `end` not included. */
   slice(x: Value, axis: number, start: number, end: number, step = 1): Value {
-    return this.emit('nn.slice', [x], { starts: [start], ends: [end], axes: [axis], steps: [step] });
+    return this.emit(nnSlice, { x }, { starts: [start], ends: [end], axes: [axis], steps: [step] });
   }
 
   /** undefined when the argument is left out or None. */

@@ -280,7 +280,7 @@ const namesOf = (argument: Argument): readonly string[] =>
 const operandsOf = ({ inputs }: ExportNode): readonly string[] => inputs.flatMap(({ argument }) => namesOf(argument));
 
 const builderOf = (emitter: ImportEmitter, loc: Loc): Builder => ({
-  emit: (op, operands, attrs) => emitter.emit(op, operands, attrs),
+  emit: emitter.emit.bind(emitter),
   constant: (value, name) => emitter.constant(value, name),
   refuse: (message) => fail('U2008', message, loc, HINT),
 });

@@ -76,16 +76,7 @@ function sinkOf(ctx: ExportContext): TorchSink {
     fresh: (hint: string) => hint,
     constant: (first: ITensor, load?: (() => ITensor) | string) =>
       ctx.constant(typeof load === 'function' ? load() : first),
-    emitList: (
-      op: { readonly name: string },
-      operands: readonly (Value | null)[],
-      attrs: Readonly<Record<string, never>>,
-    ) =>
-      ctx.emitAll(
-        op.name,
-        operands.map((o) => o ?? undefined),
-        attrs,
-      ),
+    emitList: ctx.emitList.bind(ctx),
   };
   return {
     emitter: emitter as unknown as Emitter,

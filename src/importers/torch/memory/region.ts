@@ -2,15 +2,18 @@
  * The part of a storage that a view is: steps from the base, each with its way back. `take` is the part of what the step starts
  * from; `put` is that with the part replaced: put(x, take(x)) = x, take(put(x, p)) = p.
  */
-import type { AttrValue, Value } from '../../../ir/define_op.ts';
+
+import type { Value } from '../../../ir/define_op.ts';
 import { addDims } from '../../../ir/dims.ts';
+import { nnConcat, nnExpand, nnGather, nnReshape, nnSlice, nnTranspose, nnWhere } from '../../../ir/index.ts';
 import { type ITensor, sizeOf, stridesOf, tensor } from '../../../ir/tensor.ts';
 import { isStatic, type Shape } from '../../../ir/types.ts';
+import type { TypedEmitter } from '../../typed_emitter.ts';
 import { rowMajor, type Strides } from './strides.ts';
 
 /** Where nodes go, whichever front end. */
 export interface Builder {
-  emit(op: string, operands: readonly (Value | undefined)[], attrs?: Readonly<Record<string, AttrValue>>): Value;
+  readonly emit: TypedEmitter['emit'];
   constant(value: ITensor, name: string): Value;
   refuse(message: string): never;
 }
@@ -38,11 +41,11 @@ const MOST_PLACES = 2 ** 22;
 
 export const reshape = (b: Builder, x: Value, shape: Shape): Value => {
   const same = shape.length === x.type.shape.length && shape.every((dim, i) => dim === x.type.shape[i]);
-  return same ? x : b.emit('nn.reshape', [x], { shape });
+  return same ? x : b.emit(nnReshape, { x }, { shape });
 };
 
 const slice = (b: Builder, x: Value, axis: number, start: number, end: number, step = 1): Value =>
-  b.emit('nn.slice', [x], { starts: [start], ends: [end], axes: [axis], steps: [step] });
+  b.emit(nnSlice, { x }, { starts: [start], ends: [end], axes: [axis], steps: [step] });
 
 const further = (region: Region, shape: Shape, strides: Strides, step: Step): Region => ({
   shape,
@@ -68,8 +71,8 @@ export function permuted(region: Region, perm: readonly number[]): Region {
   return further(region, of(region.shape), region.strides && of(region.strides), {
     text: `permute [${perm}]`,
     overlaps: false,
-    take: (b, x) => b.emit('nn.transpose', [x], { perm }),
-    put: (b, _x, part) => b.emit('nn.transpose', [part], { perm: back }),
+    take: (b, x) => b.emit(nnTranspose, { x }, { perm }),
+    put: (b, _x, part) => b.emit(nnTranspose, { x: part }, { perm: back }),
   });
 }
 
@@ -144,7 +147,7 @@ function slicedSymbol(
 
 function joined(b: Builder, axis: number, parts: readonly (Value | false)[]): Value {
   const given = parts.filter((part): part is Value => part !== false);
-  return given.length === 1 ? given[0] : b.emit('nn.concat', given, { axis });
+  return given.length === 1 ? given[0] : b.emit(nnConcat, { xs: given }, { axis });
 }
 
 /** x with the positions along an axis replaced by those of the part. */
@@ -156,10 +159,10 @@ function spread(b: Builder, x: Value, part: Value, axis: number, size: number, p
     from[at] = i;
     isHit[at] = 1;
   });
-  const wide = b.emit('nn.gather', [part, b.constant(tensor('s64', from), 'from')], { axis });
+  const wide = b.emit(nnGather, { x: part, indices: b.constant(tensor('s64', from), 'from') }, { axis });
   if (!isHit.includes(0)) return wide;
   const shape = [size, ...x.type.shape.slice(axis + 1).map(() => 1)];
-  return b.emit('nn.where', [b.constant(tensor('bool', isHit, shape), 'written'), wide, x]);
+  return b.emit(nnWhere, { cond: b.constant(tensor('bool', isHit, shape), 'written'), a: wide, b: x });
 }
 
 /** Positions of known numbers along an axis, in any order. */
@@ -186,7 +189,7 @@ export function expanded(region: Region, shape: Shape): Region {
   return further(region, shape, strides && shape.map((_, i) => (isRepeated[i] ? 0 : strides[i - lead])), {
     text: `expand [${shape}]`,
     overlaps: axes.length > 0,
-    take: (b, x) => b.emit('nn.expand', [x], { shape }),
+    take: (b, x) => b.emit(nnExpand, { x }, { shape }),
     put: (b, x, part) =>
       reshape(
         b,
@@ -214,7 +217,11 @@ export function strided(
     take: (b, x) =>
       reshape(
         b,
-        b.emit('nn.gather', [reshape(b, x, [count]), b.constant(tensor('s64', places), 'places')], { axis: 0 }),
+        b.emit(
+          nnGather,
+          { x: reshape(b, x, [count]), indices: b.constant(tensor('s64', places), 'places') },
+          { axis: 0 },
+        ),
         shape,
       ),
     put: (b, x, part) =>

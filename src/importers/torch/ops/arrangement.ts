@@ -1,6 +1,17 @@
 /** Operators that arrange elements in rarer ways: mirrored, rolled, tiled, taken by positions, masked by their place. */
+
 import type { Value } from '../../../ir/define_op.ts';
 import { elementsOf } from '../../../ir/dims.ts';
+import {
+  nnConcat,
+  nnExpand,
+  nnGather,
+  nnGatherElements,
+  nnSlice,
+  nnTile,
+  nnTranspose,
+  nnWhere,
+} from '../../../ir/index.ts';
 import { tensor } from '../../../ir/tensor.ts';
 import type { Dim } from '../../../ir/types.ts';
 import { TorchTensor } from '../pickle/index.ts';
@@ -15,7 +26,7 @@ const FAR = 2 ** 31 - 1;
 function flip(ctx: TorchContext, x: GraphTensor, args: Arguments): Value {
   const axes = args.ints('dims').map((axis) => ctx.axis(axis, x.shape.length));
   const all = (value: number) => Array<number>(axes.length).fill(value);
-  return ctx.emit('nn.slice', [x.value], { starts: all(-1), ends: all(-FAR), axes, steps: all(-1) });
+  return ctx.emit(nnSlice, { x: x.value }, { starts: all(-1), ends: all(-FAR), axes, steps: all(-1) });
 }
 
 function roll(ctx: TorchContext, x: GraphTensor, args: Arguments): Value {
@@ -28,7 +39,7 @@ function roll(ctx: TorchContext, x: GraphTensor, args: Arguments): Value {
     const at = size === 0 ? 0 : ((-shifts[i] % size) + size) % size;
     return at === 0
       ? value
-      : ctx.emit('nn.concat', [slice(ctx, value, axis, at, FAR), slice(ctx, value, axis, 0, at)], { axis });
+      : ctx.emit(nnConcat, { xs: [slice(ctx, value, axis, at, FAR), slice(ctx, value, axis, 0, at)] }, { axis });
   }, x.value);
 }
 
@@ -36,7 +47,7 @@ function tiled(ctx: TorchContext, x: GraphTensor, given: readonly number[]): Val
   const rank = Math.max(given.length, x.shape.length);
   const repeats = [...Array<number>(rank - given.length).fill(1), ...given];
   const lead = Array<number>(rank - x.shape.length).fill(1);
-  return ctx.emit('nn.tile', [ctx.reshape(x.value, [...lead, ...x.shape])], { repeats });
+  return ctx.emit(nnTile, { x: ctx.reshape(x.value, [...lead, ...x.shape]) }, { repeats });
 }
 
 function moveAxes(ctx: TorchContext, x: GraphTensor, args: Arguments): Value {
@@ -65,7 +76,7 @@ function pixelUnshuffle(ctx: TorchContext, x: GraphTensor, args: Arguments): Val
   const n = lead.length;
   const wide = ctx.reshape(x.value, [...lead, channels, height / r, r, width / r, r]);
   const perm = [...lead.keys(), n, n + 2, n + 4, n + 1, n + 3];
-  return ctx.reshape(ctx.emit('nn.transpose', [wide], { perm }), [...lead, channels * r * r, height / r, width / r]);
+  return ctx.reshape(ctx.emit(nnTranspose, { x: wide }, { perm }), [...lead, channels * r * r, height / r, width / r]);
 }
 
 /** Above or below a diagonal; other elements are 0. */
@@ -74,7 +85,9 @@ function triangle(ctx: TorchContext, x: GraphTensor, isKept: (row: number, colum
   if (rows * columns > 2 ** 22 || x.quantization) ctx.unsupported(`a triangle of ${rows}x${columns}`);
   const mask = Array.from({ length: rows * columns }, (_, i) => Number(isKept(Math.floor(i / columns), i % columns)));
   const zero = ctx.scalar(x.dtype, 0, 'zero');
-  return ctx.result(ctx.emit('nn.where', [ctx.constant(tensor('bool', mask, [rows, columns]), 'mask'), x.value, zero]));
+  return ctx.result(
+    ctx.emit(nnWhere, { cond: ctx.constant(tensor('bool', mask, [rows, columns]), 'mask'), a: x.value, b: zero }),
+  );
 }
 
 /** Of several lists of positions only what one along one axis can say; truth values that are known are positions. */
@@ -95,7 +108,7 @@ function index(ctx: TorchContext, args: Arguments): GraphTensor {
         'positions',
       )
     : ctx.positions(at);
-  return ctx.moved(ctx.emit('nn.gather', [x.value, positions], { axis }), x, false);
+  return ctx.moved(ctx.emit(nnGather, { x: x.value, indices: positions }, { axis }), x, false);
 }
 
 /** hstack, vstack, dstack: along an axis that is there, or made. */
@@ -111,7 +124,7 @@ const joined = (
       const all = alike(ctx, args);
       const xs = all.map((x) => (x.shape.length < rank ? ctx.reshape(x.value, shapeOf(x.shape)) : x.value));
       const axis = axisOf(xs[0].type.shape.length);
-      return ctx.moved(xs.length === 1 ? xs[0] : ctx.emit('nn.concat', xs, { axis }), all[0], false);
+      return ctx.moved(xs.length === 1 ? xs[0] : ctx.emit(nnConcat, { xs: xs }, { axis }), all[0], false);
     },
   });
 
@@ -158,9 +171,13 @@ export const arrangementOps: readonly TorchOp[] = [
       const axis = args.has('dim') ? ctx.axis(args.int('dim'), shape.length) : 0;
       const size = ctx.staticShape([shape[axis]], 'a repetition')[0];
       const [lead, rest, times] = [shape.slice(0, axis), shape.slice(axis + 1), args.int('repeats')];
-      const wide = ctx.emit('nn.expand', [ctx.reshape(value, [...lead, size, 1, ...rest])], {
-        shape: [...lead, size, times, ...rest],
-      });
+      const wide = ctx.emit(
+        nnExpand,
+        { x: ctx.reshape(value, [...lead, size, 1, ...rest]) },
+        {
+          shape: [...lead, size, times, ...rest],
+        },
+      );
       return ctx.reshape(wide, [...lead, size * times, ...rest]);
     },
   ),
@@ -170,7 +187,7 @@ export const arrangementOps: readonly TorchOp[] = [
     import(ctx, args) {
       const [x, at] = [ctx.graph(args.tensor('self')), ctx.positions(args.tensor('index'))];
       const axis = ctx.axis(args.int('dim'), x.shape.length);
-      return ctx.moved(ctx.emit('nn.gather_elements', [x.value, at], { axis }), x, false);
+      return ctx.moved(ctx.emit(nnGatherElements, { x: x.value, indices: at }, { axis }), x, false);
     },
   }),
   ...joined(

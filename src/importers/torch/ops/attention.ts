@@ -1,6 +1,8 @@
 /** Attention, and products that add. */
+
 import type { Value } from '../../../ir/define_op.ts';
 import { type DType, isFloat } from '../../../ir/dtype.ts';
+import { nnAdd, nnMatmul, nnMul, nnSoftmax, nnTranspose, nnWhere } from '../../../ir/index.ts';
 import { tensor } from '../../../ir/tensor.ts';
 import type { GraphTensor } from '../values.ts';
 import type { Arguments } from './arguments.ts';
@@ -15,12 +17,12 @@ function real(ctx: TorchContext, args: Arguments, name: string): Value {
 }
 
 const times = (ctx: TorchContext, x: Value, factor: number): Value =>
-  factor === 1 ? x : ctx.emit('nn.mul', [x, ctx.scalar(x.type.dtype as DType, factor, 'factor')]);
+  factor === 1 ? x : ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype as DType, factor, 'factor') });
 
 /** The last two axes exchanged. */
 function turned(ctx: TorchContext, x: Value): Value {
   const rank = x.type.shape.length;
-  return ctx.emit('nn.transpose', [x], { perm: [...Array(rank - 2).keys(), rank - 1, rank - 2] });
+  return ctx.emit(nnTranspose, { x }, { perm: [...Array(rank - 2).keys(), rank - 1, rank - 2] });
 }
 
 /** softmax(q·kᵀ·scale + mask)·v */
@@ -31,19 +33,19 @@ function attention(ctx: TorchContext, args: Arguments): GraphTensor {
   if (args.bool('enable_gqa')) ctx.unsupported('grouped queries');
   const [size] = ctx.staticShape(query.type.shape.slice(-1), 'attention');
   const factor = args.has('scale') ? args.number('scale') : 1 / Math.sqrt(size);
-  const scores = times(ctx, ctx.emit('nn.matmul', [query, turned(ctx, key)]), factor);
+  const scores = times(ctx, ctx.emit(nnMatmul, { a: query, b: turned(ctx, key) }), factor);
   const seen = args.bool('is_causal')
     ? causal(ctx, scores)
     : args.has('attn_mask')
       ? masked(ctx, scores, ctx.graph(args.tensor('attn_mask')).value)
       : scores;
-  return ctx.result(ctx.emit('nn.matmul', [ctx.emit('nn.softmax', [seen], { axis: -1 }), value]));
+  return ctx.result(ctx.emit(nnMatmul, { a: ctx.emit(nnSoftmax, { x: seen }, { axis: -1 }), b: value }));
 }
 
 const masked = (ctx: TorchContext, scores: Value, mask: Value): Value =>
   mask.type.dtype === 'bool'
-    ? ctx.emit('nn.where', [mask, scores, ctx.scalar(scores.type.dtype as DType, -Infinity, 'unseen')])
-    : ctx.emit('nn.add', [scores, mask]);
+    ? ctx.emit(nnWhere, { cond: mask, a: scores, b: ctx.scalar(scores.type.dtype as DType, -Infinity, 'unseen') })
+    : ctx.emit(nnAdd, { a: scores, b: mask });
 
 /** Position i sees the positions up to i. */
 function causal(ctx: TorchContext, scores: Value): Value {
@@ -58,10 +60,14 @@ const addProduct = (name: string, a: string, b: string): readonly TorchOp[] =>
   defineTorchOp({
     schema: `aten::${name}(Tensor self, Tensor ${a}, Tensor ${b}, *, Scalar beta=1, Scalar alpha=1)`,
     import(ctx, args) {
-      const product = times(ctx, ctx.emit('nn.matmul', [real(ctx, args, a), real(ctx, args, b)]), args.number('alpha'));
+      const product = times(
+        ctx,
+        ctx.emit(nnMatmul, { a: real(ctx, args, a), b: real(ctx, args, b) }),
+        args.number('alpha'),
+      );
       const beta = args.number('beta');
       return ctx.result(
-        beta === 0 ? product : ctx.emit('nn.add', [product, times(ctx, real(ctx, args, 'self'), beta)]),
+        beta === 0 ? product : ctx.emit(nnAdd, { a: product, b: times(ctx, real(ctx, args, 'self'), beta) }),
       );
     },
   });
@@ -77,13 +83,13 @@ export const attentionOps: readonly TorchOp[] = [
   ...addProduct('addmv', 'mat', 'vec'),
   ...defineTorchOp({
     schema: ['aten::mv(Tensor self, Tensor other)', 'aten::dot(Tensor self, Tensor other)'],
-    import: (ctx, args) => ctx.result(ctx.emit('nn.matmul', [real(ctx, args, 'self'), real(ctx, args, 'other')])),
+    import: (ctx, args) => ctx.result(ctx.emit(nnMatmul, { a: real(ctx, args, 'self'), b: real(ctx, args, 'other') })),
   }),
   ...defineTorchOp({
     schema: ['aten::outer(Tensor self, Tensor vec2)', 'aten::ger(Tensor self, Tensor vec2)'],
     import(ctx, args) {
       const [a, b] = [real(ctx, args, 'self'), real(ctx, args, 'vec2')];
-      return ctx.result(ctx.emit('nn.mul', [ctx.reshape(a, [...a.type.shape, 1]), b]));
+      return ctx.result(ctx.emit(nnMul, { a: ctx.reshape(a, [...a.type.shape, 1]), b }));
     },
   }),
   ...defineTorchOp({
@@ -91,7 +97,7 @@ export const attentionOps: readonly TorchOp[] = [
     import(ctx, args) {
       const [a, b] = ['qa', 'qb'].map((name) => ctx.quantized(args.tensor(name)));
       const to = { scale: args.number('output_scale'), zeroPoint: args.int('output_zero_point') };
-      const product = ctx.emit('nn.matmul', [dequantized(ctx, a).value, dequantized(ctx, b).value]);
+      const product = ctx.emit(nnMatmul, { a: dequantized(ctx, a).value, b: dequantized(ctx, b).value });
       return quantizedPerTensor(ctx, ctx.result(product), a.type, to);
     },
   }),

@@ -1,12 +1,15 @@
 /** What the importer of one PyTorch operator sees: the graph, the engine, and ways to say no. */
+
 import { assert, type Code, fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
 import type { Emitter } from '../../../ir/builder.ts';
 import type { AttrValue, Value } from '../../../ir/define_op.ts';
 import { type DType, dtypes, isFloat } from '../../../ir/dtype.ts';
-import { findOp } from '../../../ir/op_table.ts';
+import { nnCast, nnReshape } from '../../../ir/index.ts';
+import type { AnyOp } from '../../../ir/op_table.ts';
 import { type ITensor, scalar, tensor } from '../../../ir/tensor.ts';
 import { isStatic, type Loc, type Shape, type TensorType, type ValueId } from '../../../ir/types.ts';
 import type { Journal } from '../../import_emitter.ts';
+import { TypedEmitter } from '../../typed_emitter.ts';
 import { type ScalarType, scalarTypes, type TorchTensor } from '../pickle/index.ts';
 import { GraphTensor, type TensorLike, UnknownTensor } from '../values.ts';
 import { ProfileEvidence } from './assumed_profile.ts';
@@ -69,7 +72,7 @@ export const isJournal = (sink: TorchSink): sink is TorchSink & Journal => 'undo
 
 const MOST_ELEMENTS = 2 ** 22;
 
-export class TorchContext {
+export class TorchContext extends TypedEmitter {
   readonly sink: TorchSink;
   readonly profile: TorchProfile;
   /** What the layers look like, from which the profile is told. */
@@ -96,6 +99,7 @@ export class TorchContext {
       readonly constants: Map<TorchTensor, Value>;
     },
   ) {
+    super();
     this.sink = sink;
     this.profile = options.profile;
     this.formatOf = options.formatOf ?? plainFormat;
@@ -184,31 +188,20 @@ export class TorchContext {
 
   // ---- building
 
-  emit(name: string, operands: readonly (Value | undefined)[], attrs: Readonly<Record<string, AttrValue>> = {}): Value {
-    return this.emitAll(name, operands, attrs)[0];
-  }
-
-  emitAll(
-    name: string,
-    operands: readonly (Value | undefined)[],
-    attrs: Readonly<Record<string, AttrValue>> = {},
+  emitList(
+    op: AnyOp,
+    operands: readonly (Value | null)[],
+    attrs: Readonly<Record<string, AttrValue>>,
   ): readonly Value[] {
-    const op = findOp(name);
-    assert(op, `there is no operator ${name}`);
     const { emitter } = this.sink;
     const names = Object.keys(op.results).map((result) =>
       emitter.fresh(
-        `${this.name}.${name.replace(/^\w+\./, '')}${Object.keys(op.results).length > 1 ? `.${result}` : ''}`,
+        `${this.name}.${op.name.replace(/^\w+\./, '')}${Object.keys(op.results).length > 1 ? `.${result}` : ''}`,
       ),
     );
     emitter.loc = this.#loc;
     try {
-      return emitter.emitList(
-        op,
-        operands.map((o) => o ?? null),
-        attrs,
-        { names },
-      );
+      return emitter.emitList(op, operands, attrs, { names });
     } catch (error) {
       if (!(error instanceof UnskewError)) throw error;
       if (error.code === 'U2006') this.unsupported(error.diagnostics[0].message);
@@ -239,11 +232,11 @@ export class TorchContext {
 
   reshape(x: Value, shape: Shape): Value {
     const same = shape.length === x.type.shape.length && shape.every((dim, i) => dim === x.type.shape[i]);
-    return same ? x : this.emit('nn.reshape', [x], { shape });
+    return same ? x : this.emit(nnReshape, { x }, { shape });
   }
 
   cast(x: Value, to: DType): Value {
-    return x.type.dtype === to ? x : this.emit('nn.cast', [x], { to });
+    return x.type.dtype === to ? x : this.emit(nnCast, { x }, { to });
   }
 
   /** A float or integer result, its type told by its value. */

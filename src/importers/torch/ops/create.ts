@@ -1,5 +1,7 @@
 /** Tensors that the code makes of numbers: stored ones where their size is known. */
+
 import { isFloat } from '../../../ir/dtype.ts';
+import { nnExpand } from '../../../ir/index.ts';
 import type { Dim, Shape } from '../../../ir/types.ts';
 import { isStatic } from '../../../ir/types.ts';
 import { type ScalarType, scalarTypeOfCode, scalarTypes, TorchTensor } from '../pickle/index.ts';
@@ -37,7 +39,7 @@ function filled(ctx: TorchContext, shape: Shape, value: number, type: ScalarType
   if (known !== undefined && known <= MOST_ELEMENTS)
     return made(ctx, type, Array<number>(known).fill(value), shape as readonly number[]);
   const one = ctx.graph(made(ctx, type, [value], [])).value;
-  return ctx.result(ctx.emit('nn.expand', [one], { shape }));
+  return ctx.result(ctx.emit(nnExpand, { x: one }, { shape }));
 }
 
 /** Numbers in nested lists, and the shape of the nesting. */

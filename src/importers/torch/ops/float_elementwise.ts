@@ -1,6 +1,52 @@
 /** Elementwise operators: of floats as they are, of quantized tensors by tables. */
+
 import type { Value } from '../../../ir/define_op.ts';
 import { type DType, isFloat } from '../../../ir/dtype.ts';
+import {
+  isWordOf,
+  nnAbs,
+  nnAdd,
+  nnCeil,
+  nnCelu,
+  nnClip,
+  nnCos,
+  nnDiv,
+  nnElu,
+  nnEqual,
+  nnErf,
+  nnExp,
+  nnFloor,
+  nnGelu,
+  nnGreater,
+  nnGreaterOrEqual,
+  nnHardSigmoid,
+  nnHardSwish,
+  nnLeakyRelu,
+  nnLess,
+  nnLessOrEqual,
+  nnLog,
+  nnMax,
+  nnMin,
+  nnMish,
+  nnMul,
+  nnNeg,
+  nnPow,
+  nnPrelu,
+  nnReciprocal,
+  nnRelu,
+  nnRound,
+  nnSelu,
+  nnSigmoid,
+  nnSign,
+  nnSin,
+  nnSoftplus,
+  nnSoftsign,
+  nnSqrt,
+  nnSub,
+  nnTanh,
+  nnWhere,
+  type OpWith,
+} from '../../../ir/index.ts';
 import { gelu, geluTanh, leakyRelu } from '../../../numerics/index.ts';
 import { scalarTypeOfCode, scalarTypes, TorchTensor } from '../pickle/index.ts';
 import { describe, GraphTensor, isTensor, numberOf, type TensorLike, type TorchValue } from '../values.ts';
@@ -29,23 +75,23 @@ const floated = (ctx: TorchContext, { value }: GraphTensor): Value =>
   isFloat(value.type.dtype as DType) ? value : ctx.cast(value, 'f32');
 
 /** Operators that are one of ours without more. */
-const same = (name: string, op = `nn.${name}`): readonly TorchOp[] =>
-  unary(`aten::${name}(Tensor self)`, { real: (ctx, x) => ctx.emit(op, [x]) });
+const same = (name: string, op: OpWith<'x'>): readonly TorchOp[] =>
+  unary(`aten::${name}(Tensor self)`, { real: (ctx, x) => ctx.emit(op, { x }) });
 
 const bound = (args: Arguments, name: string): number | undefined => (args.has(name) ? args.number(name) : undefined);
 
 function clip(ctx: TorchContext, x: Value, low: number | undefined, high: number | undefined): Value {
-  return ctx.emit('nn.clip', [x], { min: low ?? -Infinity, max: high ?? Infinity });
+  return ctx.emit(nnClip, { x }, { min: low ?? -Infinity, max: high ?? Infinity });
 }
 
 /** ln(1 + e^(β·x))/β */
 function scaledSoftplus(ctx: TorchContext, x: Value, beta: number): Value {
-  if (beta === 1) return ctx.emit('nn.softplus', [x]);
-  return multiply(ctx, ctx.emit('nn.softplus', [multiply(ctx, x, beta)]), 1 / beta);
+  if (beta === 1) return ctx.emit(nnSoftplus, { x });
+  return multiply(ctx, ctx.emit(nnSoftplus, { x: multiply(ctx, x, beta) }), 1 / beta);
 }
 
 const multiply = (ctx: TorchContext, x: Value, factor: number): Value =>
-  ctx.emit('nn.mul', [x, ctx.scalar(x.type.dtype as DType, factor, 'factor')]);
+  ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype as DType, factor, 'factor') });
 
 // ---- two operands
 
@@ -94,8 +140,8 @@ export const binary = (
     },
   });
 
-const arithmetic = (name: string, op = `nn.${name}`, needsFloat = false): readonly TorchOp[] =>
-  binary(`aten::${name}(any self, any other)`, (ctx, a, b) => ctx.emit(op, [a, b]), needsFloat);
+const arithmetic = (name: string, op: OpWith<'a' | 'b'>, needsFloat = false): readonly TorchOp[] =>
+  binary(`aten::${name}(any self, any other)`, (ctx, a, b) => ctx.emit(op, { a, b }), needsFloat);
 
 const scaled = (ctx: TorchContext, x: Value, args: Arguments): Value =>
   args.number('alpha') === 1 ? x : multiply(ctx, x, args.number('alpha'));
@@ -129,66 +175,71 @@ const cast = (schema: string, code: (args: Arguments) => number | undefined): re
   });
 
 export const floatElementwiseOps: readonly TorchOp[] = [
-  ...[
-    'exp',
-    'log',
-    'sqrt',
-    'erf',
-    'abs',
-    'floor',
-    'ceil',
-    'round',
-    'reciprocal',
-    'sin',
-    'cos',
-    'sign',
-    'neg',
-    'softsign',
-  ].flatMap((name) => same(name)),
-  ...unary('aten::relu(Tensor self)', { real: (ctx, x) => ctx.emit('nn.relu', [x]), quantized: relu }),
+  ...Object.entries({
+    exp: nnExp,
+    log: nnLog,
+    sqrt: nnSqrt,
+    erf: nnErf,
+    abs: nnAbs,
+    floor: nnFloor,
+    ceil: nnCeil,
+    round: nnRound,
+    reciprocal: nnReciprocal,
+    sin: nnSin,
+    cos: nnCos,
+    sign: nnSign,
+    neg: nnNeg,
+    softsign: nnSoftsign,
+  }).flatMap(([name, op]) => same(name, op)),
+  ...unary('aten::relu(Tensor self)', { real: (ctx, x) => ctx.emit(nnRelu, { x }), quantized: relu }),
   ...clamping('aten::relu6(Tensor self)', 0, 6),
   ...clamping('aten::hardtanh(Tensor self, Scalar min_val=-1, Scalar max_val=1)', 'min_val', 'max_val'),
   ...clamping('aten::clamp(Tensor self, Scalar? min=None, Scalar? max=None)', 'min', 'max'),
   ...clamping('aten::clamp_min(Tensor self, Scalar min)', 'min', Infinity),
   ...clamping('aten::clamp_max(Tensor self, Scalar max)', -Infinity, 'max'),
   ...unary('aten::sigmoid(Tensor self)', {
-    real: (ctx, x) => ctx.emit('nn.sigmoid', [x]),
+    real: (ctx, x) => ctx.emit(nnSigmoid, { x }),
     quantized: (ctx, x) => withFixedParameters(ctx, 'aten::sigmoid', x),
   }),
   ...unary('aten::tanh(Tensor self)', {
-    real: (ctx, x) => ctx.emit('nn.tanh', [x]),
+    real: (ctx, x) => ctx.emit(nnTanh, { x }),
     quantized: (ctx, x) => withFixedParameters(ctx, 'aten::tanh', x),
   }),
   ...unary('aten::hardsigmoid(Tensor self)', {
-    real: (ctx, x) => ctx.emit('nn.hard_sigmoid', [x], { alpha: 1 / 6, beta: 0.5 }),
+    real: (ctx, x) => ctx.emit(nnHardSigmoid, { x }, { alpha: 1 / 6, beta: 0.5 }),
     quantized: (ctx, x) => withFixedParameters(ctx, 'aten::hardsigmoid', x),
   }),
   ...unary('aten::hardswish(Tensor self)', {
-    real: (ctx, x) => ctx.emit('nn.hard_swish', [x]),
+    real: (ctx, x) => ctx.emit(nnHardSwish, { x }),
     quantized: (ctx, x) => mapped(ctx, x, hardSwish, undefined, tableOrder(ctx)),
   }),
   ...unary('aten::leaky_relu(Tensor self, Scalar negative_slope=0.01)', {
-    real: (ctx, x, args) => ctx.emit('nn.leaky_relu', [x], { alpha: args.number('negative_slope') }),
+    real: (ctx, x, args) => ctx.emit(nnLeakyRelu, { x }, { alpha: args.number('negative_slope') }),
     quantized: (ctx, x, args) => mapped(ctx, x, leakyRelu(Math.fround(args.number('negative_slope'))), undefined),
   }),
   ...unary('aten::elu(Tensor self, Scalar alpha=1)', {
-    real: (ctx, x, args) => ctx.emit('nn.elu', [x], { alpha: args.number('alpha') }),
+    real: (ctx, x, args) => ctx.emit(nnElu, { x }, { alpha: args.number('alpha') }),
   }),
   ...unary('aten::celu(Tensor self, Scalar alpha=1)', {
-    real: (ctx, x, args) => ctx.emit('nn.celu', [x], { alpha: args.number('alpha') }),
+    real: (ctx, x, args) => ctx.emit(nnCelu, { x }, { alpha: args.number('alpha') }),
   }),
-  ...unary('aten::selu(Tensor self)', { real: (ctx, x) => ctx.emit('nn.selu', [x]) }),
+  ...unary('aten::selu(Tensor self)', { real: (ctx, x) => ctx.emit(nnSelu, { x }) }),
   ...unary('aten::gelu(Tensor self, str approximate="none")', {
-    real: (ctx, x, args) => ctx.emit('nn.gelu', [x], { approximate: args.string('approximate') }),
+    real(ctx, x, args) {
+      const approximate = args.string('approximate');
+      if (!isWordOf(nnGelu.attrs.approximate, approximate))
+        return ctx.unsupported(`the approximation '${approximate}'`);
+      return ctx.emit(nnGelu, { x }, { approximate });
+    },
     quantized: (ctx, x, args) => mapped(ctx, x, args.string('approximate') === 'tanh' ? geluTanh : gelu, undefined),
   }),
-  ...unary('aten::silu(Tensor self)', { real: (ctx, x) => ctx.emit('nn.mul', [x, ctx.emit('nn.sigmoid', [x])]) }),
-  ...unary('aten::mish(Tensor self)', { real: (ctx, x) => ctx.emit('nn.mish', [x]) }),
+  ...unary('aten::silu(Tensor self)', { real: (ctx, x) => ctx.emit(nnMul, { a: x, b: ctx.emit(nnSigmoid, { x }) }) }),
+  ...unary('aten::mish(Tensor self)', { real: (ctx, x) => ctx.emit(nnMish, { x }) }),
   ...unary('aten::softplus(Tensor self, Scalar beta=1, Scalar threshold=20)', {
     real: (ctx, x, args) => scaledSoftplus(ctx, x, args.number('beta')),
   }),
-  ...unary('aten::rsqrt(Tensor self)', { real: (ctx, x) => ctx.emit('nn.reciprocal', [ctx.emit('nn.sqrt', [x])]) }),
-  ...unary('aten::square(Tensor self)', { real: (ctx, x) => ctx.emit('nn.mul', [x, x]) }),
+  ...unary('aten::rsqrt(Tensor self)', { real: (ctx, x) => ctx.emit(nnReciprocal, { x: ctx.emit(nnSqrt, { x }) }) }),
+  ...unary('aten::square(Tensor self)', { real: (ctx, x) => ctx.emit(nnMul, { a: x, b: x }) }),
   ...unary('aten::dropout(Tensor self, float p, bool train)', {
     real: (ctx, x, args) => inEvaluation(ctx, x, args),
     quantized: (ctx, x, args) => ctx.moved(inEvaluation(ctx, ctx.graph(x).value, args), ctx.graph(x)),
@@ -202,43 +253,43 @@ export const floatElementwiseOps: readonly TorchOp[] = [
       const [x, slope] = [ctx.graph(args.tensor('self')), ctx.graph(args.tensor('weight'))];
       if (x.quantization) return ctx.unsupported('a quantized operand');
       const shape = [slope.shape[0] ?? 1, ...x.shape.slice(2).map(() => 1)];
-      return ctx.result(ctx.emit('nn.prelu', [x.value, ctx.reshape(slope.value, shape)]), x);
+      return ctx.result(ctx.emit(nnPrelu, { x: x.value, slope: ctx.reshape(slope.value, shape) }), x);
     },
   }),
   ...binary('aten::add(any self, any other, Scalar alpha=1)', (ctx, a, b, args) =>
-    ctx.emit('nn.add', [a, scaled(ctx, b, args)]),
+    ctx.emit(nnAdd, { a, b: scaled(ctx, b, args) }),
   ),
   ...binary('aten::sub(any self, any other, Scalar alpha=1)', (ctx, a, b, args) =>
-    ctx.emit('nn.sub', [a, scaled(ctx, b, args)]),
+    ctx.emit(nnSub, { a, b: scaled(ctx, b, args) }),
   ),
   ...binary('aten::rsub(any self, any other, Scalar alpha=1)', (ctx, a, b, args) =>
-    ctx.emit('nn.sub', [b, scaled(ctx, a, args)]),
+    ctx.emit(nnSub, { a: b, b: scaled(ctx, a, args) }),
   ),
   ...binary(
     'aten::div(any self, any other, str? rounding_mode=None)',
     (ctx, a, b, args) => {
-      const y = ctx.emit('nn.div', [a, b]);
+      const y = ctx.emit(nnDiv, { a, b });
       if (!args.has('rounding_mode')) return y;
       return args.string('rounding_mode') === 'floor'
-        ? ctx.emit('nn.floor', [y])
+        ? ctx.emit(nnFloor, { x: y })
         : ctx.unsupported('a truncated quotient');
     },
     true,
   ),
-  ...arithmetic('mul'),
-  ...arithmetic('maximum', 'nn.max'),
-  ...arithmetic('minimum', 'nn.min'),
-  ...arithmetic('pow', 'nn.pow', true),
-  ...arithmetic('eq', 'nn.equal'),
-  ...arithmetic('gt', 'nn.greater'),
-  ...arithmetic('lt', 'nn.less'),
-  ...arithmetic('ge', 'nn.greater_or_equal'),
-  ...arithmetic('le', 'nn.less_or_equal'),
+  ...arithmetic('mul', nnMul),
+  ...arithmetic('maximum', nnMax),
+  ...arithmetic('minimum', nnMin),
+  ...arithmetic('pow', nnPow, true),
+  ...arithmetic('eq', nnEqual),
+  ...arithmetic('gt', nnGreater),
+  ...arithmetic('lt', nnLess),
+  ...arithmetic('ge', nnGreaterOrEqual),
+  ...arithmetic('le', nnLessOrEqual),
   ...defineTorchOp({
     schema: 'aten::where(Tensor condition, any self, any other)',
     import(ctx, args) {
       const [a, b, like] = promoted(ctx, args.value('self'), args.value('other'), false);
-      return ctx.result(ctx.emit('nn.where', [ctx.graph(args.tensor('condition')).value, a, b]), like);
+      return ctx.result(ctx.emit(nnWhere, { cond: ctx.graph(args.tensor('condition')).value, a, b }), like);
     },
   }),
   ...cast(

@@ -1,6 +1,37 @@
 /** Comparisons, truth values, and functions that are compositions of simpler ones. */
+
 import type { Value } from '../../../ir/define_op.ts';
 import { type DType, isFloat } from '../../../ir/dtype.ts';
+import {
+  nnAbs,
+  nnAdd,
+  nnAnd,
+  nnClip,
+  nnCos,
+  nnDiv,
+  nnEqual,
+  nnExp,
+  nnFloor,
+  nnGreater,
+  nnLeakyRelu,
+  nnLess,
+  nnLog,
+  nnMax,
+  nnMin,
+  nnMod,
+  nnMul,
+  nnNeg,
+  nnNot,
+  nnOr,
+  nnSigmoid,
+  nnSign,
+  nnSin,
+  nnSlice,
+  nnSoftplus,
+  nnSub,
+  nnWhere,
+  nnXor,
+} from '../../../ir/index.ts';
 import type { GraphTensor } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
@@ -14,13 +45,13 @@ const number = (ctx: TorchContext, x: Value, value: number): Value =>
 const truth = (ctx: TorchContext, x: Value): Value => ctx.cast(x, 'bool');
 
 /** logical_and(a, b) of anything, bitwise_and and a & b of truth values. */
-const logical = (name: string, op: string): readonly TorchOp[] => [
+const logical = (name: string, op: typeof nnAnd | typeof nnOr | typeof nnXor): readonly TorchOp[] => [
   ...binary(`aten::logical_${name}(Tensor self, Tensor other)`, (ctx, a, b) =>
-    ctx.emit(op, [truth(ctx, a), truth(ctx, b)]),
+    ctx.emit(op, { a: truth(ctx, a), b: truth(ctx, b) }),
   ),
   ...[`bitwise_${name}`, `__${name}__`].flatMap((form) =>
     binary(`aten::${form}(any self, any other)`, (ctx, a, b) =>
-      a.type.dtype === 'bool' ? ctx.emit(op, [a, b]) : ctx.unsupported(`bits of ${a.type.dtype}`),
+      a.type.dtype === 'bool' ? ctx.emit(op, { a, b }) : ctx.unsupported(`bits of ${a.type.dtype}`),
     ),
   ),
 ];
@@ -31,38 +62,38 @@ const composed = (schema: string, build: (ctx: TorchContext, x: Value, args: Arg
 
 /** x where it is above or below the bounds, else another number. */
 const shrunk = (ctx: TorchContext, x: Value, lambd: number, shift: number): Value => {
-  const above = ctx.emit('nn.where', [
-    ctx.emit('nn.greater', [x, number(ctx, x, lambd)]),
-    ctx.emit('nn.sub', [x, number(ctx, x, shift)]),
-    number(ctx, x, 0),
-  ]);
-  return ctx.emit('nn.where', [
-    ctx.emit('nn.less', [x, number(ctx, x, -lambd)]),
-    ctx.emit('nn.add', [x, number(ctx, x, shift)]),
-    above,
-  ]);
+  const above = ctx.emit(nnWhere, {
+    cond: ctx.emit(nnGreater, { a: x, b: number(ctx, x, lambd) }),
+    a: ctx.emit(nnSub, { a: x, b: number(ctx, x, shift) }),
+    b: number(ctx, x, 0),
+  });
+  return ctx.emit(nnWhere, {
+    cond: ctx.emit(nnLess, { a: x, b: number(ctx, x, -lambd) }),
+    a: ctx.emit(nnAdd, { a: x, b: number(ctx, x, shift) }),
+    b: above,
+  });
 };
 
 const truncated = (ctx: TorchContext, x: Value): Value =>
-  ctx.emit('nn.mul', [ctx.emit('nn.sign', [x]), ctx.emit('nn.floor', [ctx.emit('nn.abs', [x])])]);
+  ctx.emit(nnMul, { a: ctx.emit(nnSign, { x }), b: ctx.emit(nnFloor, { x: ctx.emit(nnAbs, { x }) }) });
 
 /** ⌊a/b⌋; integers by the remainder, which has the sign of b. */
 function floorDivided(ctx: TorchContext, a: Value, b: Value): Value {
-  if (isFloat(a.type.dtype as DType)) return ctx.emit('nn.floor', [ctx.emit('nn.div', [a, b])]);
-  return ctx.emit('nn.div', [ctx.emit('nn.sub', [a, ctx.emit('nn.mod', [a, b])]), b]);
+  if (isFloat(a.type.dtype as DType)) return ctx.emit(nnFloor, { x: ctx.emit(nnDiv, { a, b }) });
+  return ctx.emit(nnDiv, { a: ctx.emit(nnSub, { a, b: ctx.emit(nnMod, { a, b }) }), b });
 }
 
 /** self + value·(a ∘ b) */
-const added = (name: string, op: string): readonly TorchOp[] =>
+const added = (name: string, op: typeof nnMul | typeof nnDiv): readonly TorchOp[] =>
   defineTorchOp({
     schema: `aten::${name}(Tensor self, Tensor tensor1, Tensor tensor2, *, Scalar value=1)`,
     import(ctx, args) {
-      const [a, b] = promoted(ctx, args.value('tensor1'), args.value('tensor2'), op === 'nn.div');
-      const inner = ctx.emit(op, [a, b]);
+      const [a, b] = promoted(ctx, args.value('tensor1'), args.value('tensor2'), op === nnDiv);
+      const inner = ctx.emit(op, { a, b });
       const scaled =
-        args.number('value') === 1 ? inner : ctx.emit('nn.mul', [inner, number(ctx, inner, args.number('value'))]);
+        args.number('value') === 1 ? inner : ctx.emit(nnMul, { a: inner, b: number(ctx, inner, args.number('value')) });
       const x = ctx.graph(args.tensor('self'));
-      return ctx.result(ctx.emit('nn.add', [x.value, scaled]), x);
+      return ctx.result(ctx.emit(nnAdd, { a: x.value, b: scaled }), x);
     },
   });
 
@@ -73,35 +104,35 @@ function glu(ctx: TorchContext, args: Arguments): GraphTensor {
   const [size] = ctx.staticShape([x.shape[axis]], 'a gated unit');
   if (size % 2 !== 0) ctx.refuse(`an axis of ${size} has no halves`, 'U2005');
   const half = (start: number): Value =>
-    ctx.emit('nn.slice', [x.value], { starts: [start], ends: [start + size / 2], axes: [axis], steps: [1] });
-  return ctx.result(ctx.emit('nn.mul', [half(0), ctx.emit('nn.sigmoid', [half(size / 2)])]), x);
+    ctx.emit(nnSlice, { x: x.value }, { starts: [start], ends: [start + size / 2], axes: [axis], steps: [1] });
+  return ctx.result(ctx.emit(nnMul, { a: half(0), b: ctx.emit(nnSigmoid, { x: half(size / 2) }) }), x);
 }
 
 const LN2 = Math.fround(Math.LN2);
 const bound = (args: Arguments, name: string): number | undefined => (args.has(name) ? args.number(name) : undefined);
 
 export const floatLogicOps: readonly TorchOp[] = [
-  ...logical('and', 'nn.and'),
-  ...logical('or', 'nn.or'),
-  ...logical('xor', 'nn.xor'),
+  ...logical('and', nnAnd),
+  ...logical('or', nnOr),
+  ...logical('xor', nnXor),
   ...defineTorchOp({
     schema: ['aten::logical_not(Tensor self)', 'aten::bitwise_not(Tensor self)'],
     import(ctx, args) {
       const x = ctx.graph(args.tensor('self'));
-      return ctx.result(ctx.emit('nn.not', [truth(ctx, x.value)]), x);
+      return ctx.result(ctx.emit(nnNot, { x: truth(ctx, x.value) }), x);
     },
   }),
-  ...binary('aten::ne(any self, any other)', (ctx, a, b) => ctx.emit('nn.not', [ctx.emit('nn.equal', [a, b])])),
-  ...binary('aten::remainder(any self, any other)', (ctx, a, b) => ctx.emit('nn.mod', [a, b])),
-  ...binary('aten::fmod(any self, any other)', (ctx, a, b) => ctx.emit('nn.mod', [a, b], { fmod: true })),
+  ...binary('aten::ne(any self, any other)', (ctx, a, b) => ctx.emit(nnNot, { x: ctx.emit(nnEqual, { a, b }) })),
+  ...binary('aten::remainder(any self, any other)', (ctx, a, b) => ctx.emit(nnMod, { a, b })),
+  ...binary('aten::fmod(any self, any other)', (ctx, a, b) => ctx.emit(nnMod, { a, b }, { fmod: true })),
   ...binary('aten::floor_divide(any self, any other)', floorDivided),
-  ...binary('aten::max(Tensor self, Tensor other)', (ctx, a, b) => ctx.emit('nn.max', [a, b])),
-  ...binary('aten::min(Tensor self, Tensor other)', (ctx, a, b) => ctx.emit('nn.min', [a, b])),
+  ...binary('aten::max(Tensor self, Tensor other)', (ctx, a, b) => ctx.emit(nnMax, { a, b })),
+  ...binary('aten::min(Tensor self, Tensor other)', (ctx, a, b) => ctx.emit(nnMin, { a, b })),
   ...defineTorchOp({
     schema: ['aten::isnan(Tensor self)'],
     import(ctx, args) {
       const x = ctx.graph(args.tensor('self'));
-      return ctx.result(ctx.emit('nn.not', [ctx.emit('nn.equal', [x.value, x.value])]), x);
+      return ctx.result(ctx.emit(nnNot, { x: ctx.emit(nnEqual, { a: x.value, b: x.value }) }), x);
     },
   }),
   ...defineTorchOp({
@@ -109,17 +140,17 @@ export const floatLogicOps: readonly TorchOp[] = [
     import(ctx, args) {
       const x = ctx.graph(args.tensor('self'));
       if (!isFloat(x.dtype)) return ctx.unsupported('infinities among integers');
-      const size = ctx.emit('nn.abs', [x.value]);
-      return ctx.result(ctx.emit('nn.equal', [size, number(ctx, size, Infinity)]), x);
+      const size = ctx.emit(nnAbs, { x: x.value });
+      return ctx.result(ctx.emit(nnEqual, { a: size, b: number(ctx, size, Infinity) }), x);
     },
   }),
   ...unary('aten::threshold(Tensor self, Scalar threshold, Scalar value)', {
     real: (ctx, x, args) =>
-      ctx.emit('nn.where', [
-        ctx.emit('nn.greater', [x, number(ctx, x, args.number('threshold'))]),
-        x,
-        number(ctx, x, args.number('value')),
-      ]),
+      ctx.emit(nnWhere, {
+        cond: ctx.emit(nnGreater, { a: x, b: number(ctx, x, args.number('threshold')) }),
+        a: x,
+        b: number(ctx, x, args.number('value')),
+      }),
     quantized(ctx, x, args) {
       const [least, value] = [Math.fround(args.number('threshold')), Math.fround(args.number('value'))];
       return mapped(ctx, x, (v) => (v > least ? v : value), undefined);
@@ -132,37 +163,41 @@ export const floatLogicOps: readonly TorchOp[] = [
     shrunk(ctx, x, args.number('lambd'), args.number('lambd')),
   ),
   ...composed('aten::log_sigmoid(Tensor self)', (ctx, x) =>
-    ctx.emit('nn.neg', [ctx.emit('nn.softplus', [ctx.emit('nn.neg', [x])])]),
+    ctx.emit(nnNeg, { x: ctx.emit(nnSoftplus, { x: ctx.emit(nnNeg, { x }) }) }),
   ),
-  ...composed('aten::log1p(Tensor self)', (ctx, x) => ctx.emit('nn.log', [ctx.emit('nn.add', [x, number(ctx, x, 1)])])),
-  ...composed('aten::expm1(Tensor self)', (ctx, x) => ctx.emit('nn.sub', [ctx.emit('nn.exp', [x]), number(ctx, x, 1)])),
+  ...composed('aten::log1p(Tensor self)', (ctx, x) =>
+    ctx.emit(nnLog, { x: ctx.emit(nnAdd, { a: x, b: number(ctx, x, 1) }) }),
+  ),
+  ...composed('aten::expm1(Tensor self)', (ctx, x) =>
+    ctx.emit(nnSub, { a: ctx.emit(nnExp, { x }), b: number(ctx, x, 1) }),
+  ),
   ...composed('aten::log2(Tensor self)', (ctx, x) =>
-    ctx.emit('nn.div', [ctx.emit('nn.log', [x]), number(ctx, x, LN2)]),
+    ctx.emit(nnDiv, { a: ctx.emit(nnLog, { x }), b: number(ctx, x, LN2) }),
   ),
   ...composed('aten::tan(Tensor self)', (ctx, x) =>
-    ctx.emit('nn.div', [ctx.emit('nn.sin', [x]), ctx.emit('nn.cos', [x])]),
+    ctx.emit(nnDiv, { a: ctx.emit(nnSin, { x }), b: ctx.emit(nnCos, { x }) }),
   ),
   ...composed('aten::trunc(Tensor self)', truncated),
-  ...composed('aten::frac(Tensor self)', (ctx, x) => ctx.emit('nn.sub', [x, truncated(ctx, x)])),
+  ...composed('aten::frac(Tensor self)', (ctx, x) => ctx.emit(nnSub, { a: x, b: truncated(ctx, x) })),
   ...composed(
     'aten::rrelu(Tensor self, Scalar lower=0.125, Scalar upper=0.3333333333333333, bool training=False, any generator=None)',
-    (ctx, x, args) => ctx.emit('nn.leaky_relu', [x], { alpha: (args.number('lower') + args.number('upper')) / 2 }),
+    (ctx, x, args) => ctx.emit(nnLeakyRelu, { x }, { alpha: (args.number('lower') + args.number('upper')) / 2 }),
   ),
-  ...added('addcmul', 'nn.mul'),
-  ...added('addcdiv', 'nn.div'),
+  ...added('addcmul', nnMul),
+  ...added('addcdiv', nnDiv),
   ...defineTorchOp({
     schema: 'aten::lerp(Tensor self, Tensor end, any weight)',
     import(ctx, args) {
       const [a, b, like] = promoted(ctx, args.value('self'), args.value('end'), true);
-      const difference = ctx.emit('nn.sub', [b, a]);
+      const difference = ctx.emit(nnSub, { a: b, b: a });
       const [d, w] = promoted(ctx, ctx.result(difference), args.value('weight'), true);
-      return ctx.result(ctx.emit('nn.add', [a, ctx.emit('nn.mul', [d, w])]), like);
+      return ctx.result(ctx.emit(nnAdd, { a, b: ctx.emit(nnMul, { a: d, b: w }) }), like);
     },
   }),
   ...defineTorchOp({ schema: 'aten::glu(Tensor self, int dim=-1)', import: glu }),
   ...unary('aten::clip(Tensor self, Scalar? min=None, Scalar? max=None)', {
     real: (ctx, x, args) =>
-      ctx.emit('nn.clip', [x], { min: bound(args, 'min') ?? -Infinity, max: bound(args, 'max') ?? Infinity }),
+      ctx.emit(nnClip, { x }, { min: bound(args, 'min') ?? -Infinity, max: bound(args, 'max') ?? Infinity }),
     quantized: (ctx, x, args) => clamped(ctx, x, bound(args, 'min'), bound(args, 'max')),
   }),
 ];

@@ -1,7 +1,22 @@
 /** Convolutions, matrix products and normalizations of floats. */
+
 import type { Value } from '../../../ir/define_op.ts';
 import { elementsOf } from '../../../ir/dims.ts';
 import { isFloat } from '../../../ir/dtype.ts';
+import {
+  nnAdd,
+  nnBatchNorm,
+  nnConv,
+  nnConvTranspose,
+  nnGroupNorm,
+  nnInstanceNorm,
+  nnLayerNorm,
+  nnLogSoftmax,
+  nnMatmul,
+  nnSoftmax,
+  nnTranspose,
+  qnnMatmul,
+} from '../../../ir/index.ts';
 import type { Dim } from '../../../ir/types.ts';
 import { TorchTensor } from '../pickle/index.ts';
 import type { GraphTensor, TensorLike } from '../values.ts';
@@ -33,10 +48,10 @@ function conv(ctx: TorchContext, args: Arguments, isTransposed: boolean): GraphT
     dilations: args.ints('dilation', rank),
     group: groups,
   };
-  const operands = [x.value, w.value, optional(ctx, args, 'bias')];
+  const operands = { x: x.value, w: w.value, bias: optional(ctx, args, 'bias') };
   const y = isTransposed
-    ? ctx.emit('nn.conv_transpose', operands, { ...attrs, outputPadding: args.ints('output_padding', rank) })
-    : ctx.emit('nn.conv', operands, attrs);
+    ? ctx.emit(nnConvTranspose, operands, { ...attrs, outputPadding: args.ints('output_padding', rank) })
+    : ctx.emit(nnConv, operands, attrs);
   return ctx.result(y, x);
 }
 
@@ -65,10 +80,10 @@ function linear(ctx: TorchContext, args: Arguments): GraphTensor {
           () => transposed(given.tensor()),
           'weight',
         )
-      : ctx.emit('nn.transpose', [real(ctx, given).value], { perm: [1, 0] });
-  const y = ctx.emit('nn.matmul', [x.value, w]);
+      : ctx.emit(nnTranspose, { x: real(ctx, given).value }, { perm: [1, 0] });
+  const y = ctx.emit(nnMatmul, { a: x.value, b: w });
   const bias = optional(ctx, args, 'bias');
-  return ctx.result(bias ? ctx.emit('nn.add', [y, bias]) : y);
+  return ctx.result(bias ? ctx.emit(nnAdd, { a: y, b: bias }) : y);
 }
 
 /** A convolution or a normalization with parameters that may be absent. */
@@ -83,14 +98,14 @@ function batchNorm(ctx: TorchContext, args: Arguments): GraphTensor {
   const channels = ctx.staticShape([x.shape[1]], 'a normalization')[0];
   const filled = (value: number, name: string) =>
     ctx.floats(Array<number>(ctx.bounded(channels, 'parameters')).fill(value), name);
-  const operands = [
-    x.value,
-    optional(ctx, args, 'weight') ?? filled(1, 'scale'),
-    optional(ctx, args, 'bias') ?? filled(0, 'bias'),
-    optional(ctx, args, 'running_mean') ?? filled(0, 'mean'),
-    optional(ctx, args, 'running_var') ?? filled(1, 'variance'),
-  ];
-  return ctx.result(ctx.emit('nn.batch_norm', operands, { epsilon: args.number('eps') }), x);
+  const operands = {
+    x: x.value,
+    scale: optional(ctx, args, 'weight') ?? filled(1, 'scale'),
+    bias: optional(ctx, args, 'bias') ?? filled(0, 'bias'),
+    mean: optional(ctx, args, 'running_mean') ?? filled(0, 'mean'),
+    variance: optional(ctx, args, 'running_var') ?? filled(1, 'variance'),
+  };
+  return ctx.result(ctx.emit(nnBatchNorm, operands, { epsilon: args.number('eps') }), x);
 }
 
 function layerNorm(ctx: TorchContext, args: Arguments): GraphTensor {
@@ -111,33 +126,42 @@ function layerNorm(ctx: TorchContext, args: Arguments): GraphTensor {
       ),
       shape,
     );
-  const y = ctx.emit('nn.layer_norm', [x.value, scale, optional(ctx, args, 'bias')], {
-    axis,
-    epsilon: args.number('eps'),
-  });
+  const y = ctx.emit(
+    nnLayerNorm,
+    { x: x.value, scale, bias: optional(ctx, args, 'bias') },
+    {
+      axis,
+      epsilon: args.number('eps'),
+    },
+  );
   return ctx.result(y);
 }
 
 /** Scale and bias of each channel. */
-function affine(ctx: TorchContext, args: Arguments, x: GraphTensor): readonly [Value, Value] {
+function affine(ctx: TorchContext, args: Arguments, x: GraphTensor): { readonly scale: Value; readonly bias: Value } {
   const channels = ctx.staticShape([x.shape[1]], 'a normalization')[0];
   const filled = (value: number, name: string) =>
     ctx.floats(Array<number>(ctx.bounded(channels, 'parameters')).fill(value), name);
-  return [optional(ctx, args, 'weight') ?? filled(1, 'scale'), optional(ctx, args, 'bias') ?? filled(0, 'bias')];
+  const scale = optional(ctx, args, 'weight') ?? filled(1, 'scale');
+  return { scale, bias: optional(ctx, args, 'bias') ?? filled(0, 'bias') };
 }
 
 function groupNorm(ctx: TorchContext, args: Arguments): GraphTensor {
   const x = real(ctx, args.tensor('input'));
   return ctx.result(
-    ctx.emit('nn.group_norm', [x.value, ...affine(ctx, args, x)], {
-      groups: args.int('num_groups'),
-      epsilon: args.number('eps'),
-    }),
+    ctx.emit(
+      nnGroupNorm,
+      { x: x.value, ...affine(ctx, args, x) },
+      {
+        groups: args.int('num_groups'),
+        epsilon: args.number('eps'),
+      },
+    ),
     x,
   );
 }
 
-const softmax = (name: string, op: string): readonly TorchOp[] =>
+const softmax = (name: string, op: typeof nnSoftmax | typeof nnLogSoftmax): readonly TorchOp[] =>
   defineTorchOp({
     schema: [
       `aten::${name}(Tensor self, int dim, any dtype=None)`,
@@ -145,7 +169,7 @@ const softmax = (name: string, op: string): readonly TorchOp[] =>
     ],
     import(ctx, args) {
       const x = real(ctx, args.tensor('self'));
-      return ctx.result(ctx.emit(op, [x.value], { axis: ctx.axis(args.int('dim'), x.shape.length) }));
+      return ctx.result(ctx.emit(op, { x: x.value }, { axis: ctx.axis(args.int('dim'), x.shape.length) }));
     },
   });
 
@@ -171,21 +195,21 @@ function einsum(ctx: TorchContext, args: Arguments): GraphTensor {
     ctx.unsupported(`einsum of '${equation}'`);
   const arrange = (x: Value, from: readonly string[], first: readonly string[], last: readonly string[]): Value => {
     const perm = [...batch, ...first, ...last].map((letter) => from.indexOf(letter));
-    const moved = perm.every((axis, i) => axis === i) ? x : ctx.emit('nn.transpose', [x], { perm });
+    const moved = perm.every((axis, i) => axis === i) ? x : ctx.emit(nnTranspose, { x }, { perm });
     const joined = (letters: readonly string[]) => elementsOf(letters.map((l) => sizes.get(l)!));
     return ctx.reshape(moved, [...batch.map((l) => sizes.get(l)!), joined(first), joined(last)]);
   };
-  const product = ctx.emit('nn.matmul', [
-    arrange(operands[0].value, left, rows, inner),
-    arrange(operands[1].value, right, inner, columns),
-  ]);
+  const product = ctx.emit(nnMatmul, {
+    a: arrange(operands[0].value, left, rows, inner),
+    b: arrange(operands[1].value, right, inner, columns),
+  });
   const natural = [...batch, ...rows, ...columns];
   const wide = ctx.reshape(
     product,
     natural.map((l) => sizes.get(l)!),
   );
   const perm = out.map((letter) => natural.indexOf(letter));
-  return ctx.result(perm.every((axis, i) => axis === i) ? wide : ctx.emit('nn.transpose', [wide], { perm }));
+  return ctx.result(perm.every((axis, i) => axis === i) ? wide : ctx.emit(nnTranspose, { x: wide }, { perm }));
 }
 
 const plainConv = 'Tensor input, Tensor weight, Tensor? bias=None, int[] stride=1';
@@ -196,7 +220,9 @@ const matmul = defineTorchOp({
     'aten::mm(Tensor self, Tensor other)',
   ],
   import: (ctx, args) =>
-    ctx.result(ctx.emit('nn.matmul', [real(ctx, args.tensor('self')).value, real(ctx, args.tensor('other')).value])),
+    ctx.result(
+      ctx.emit(nnMatmul, { a: real(ctx, args.tensor('self')).value, b: real(ctx, args.tensor('other')).value }),
+    ),
 });
 
 export const floatProductOps: readonly TorchOp[] = [
@@ -226,13 +252,10 @@ export const floatProductOps: readonly TorchOp[] = [
   ...matmul,
   ...defineTorchOp({
     schema: 'aten::_int_mm(Tensor self, Tensor mat2)',
-    import: (ctx, args) =>
-      ctx.result(
-        ctx.emit(
-          'qnn.matmul',
-          ['self', 'mat2'].map((name) => ctx.graph(args.tensor(name)).value),
-        ),
-      ),
+    import(ctx, args) {
+      const [a, b] = ['self', 'mat2'].map((name) => ctx.graph(args.tensor(name)).value);
+      return ctx.result(ctx.emit(qnnMatmul, { a, b }));
+    },
   }),
   ...defineTorchOp({ schema: 'aten::einsum(str equation, Tensor[] tensors, any path=None)', import: einsum }),
   ...defineTorchOp({
@@ -257,11 +280,11 @@ export const floatProductOps: readonly TorchOp[] = [
       if (!args.bool('use_input_stats')) return ctx.unsupported('running statistics');
       const x = real(ctx, args.tensor('input'));
       return ctx.result(
-        ctx.emit('nn.instance_norm', [x.value, ...affine(ctx, args, x)], { epsilon: args.number('eps') }),
+        ctx.emit(nnInstanceNorm, { x: x.value, ...affine(ctx, args, x) }, { epsilon: args.number('eps') }),
         x,
       );
     },
   }),
-  ...softmax('softmax', 'nn.softmax'),
-  ...softmax('log_softmax', 'nn.log_softmax'),
+  ...softmax('softmax', nnSoftmax),
+  ...softmax('log_softmax', nnLogSoftmax),
 ];

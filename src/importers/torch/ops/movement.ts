@@ -1,6 +1,18 @@
 /** Operators that move elements: the same for floats and for quantized tensors. */
+
 import type { Value } from '../../../ir/define_op.ts';
 import { dtypes } from '../../../ir/dtype.ts';
+import {
+  type AttrType,
+  nnConcat,
+  nnDepthToSpace,
+  nnExpand,
+  nnGather,
+  nnPad,
+  nnSlice,
+  nnTile,
+  nnTranspose,
+} from '../../../ir/index.ts';
 import { type Dim, isStatic } from '../../../ir/types.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
 import { TorchTensor } from '../pickle/index.ts';
@@ -70,7 +82,7 @@ export function transpose(ctx: TorchContext, x: GraphTensor, perm: readonly numb
   const axes = perm.map((axis) => ctx.axis(axis, rank));
   if (axes.length !== rank || new Set(axes).size !== rank)
     ctx.refuse(`[${perm}] permutes no tensor of rank ${rank}`, 'U2005');
-  return axes.every((axis, i) => axis === i) ? x.value : ctx.emit('nn.transpose', [x.value], { perm: axes });
+  return axes.every((axis, i) => axis === i) ? x.value : ctx.emit(nnTranspose, { x: x.value }, { perm: axes });
 }
 
 function swapAxes(ctx: TorchContext, x: GraphTensor, first: number, second: number): Value {
@@ -84,7 +96,7 @@ function swapAxes(ctx: TorchContext, x: GraphTensor, first: number, second: numb
 }
 
 export const slice = (ctx: TorchContext, x: Value, axis: number, start: number, end: number, step = 1): Value =>
-  ctx.emit('nn.slice', [x], { starts: [start], ends: [end], axes: [axis], steps: [step] });
+  ctx.emit(nnSlice, { x }, { starts: [start], ends: [end], axes: [axis], steps: [step] });
 
 const without = (shape: readonly Dim[], axis: number): readonly Dim[] => shape.filter((_, i) => i !== axis);
 
@@ -158,7 +170,7 @@ function pad(ctx: TorchContext, x: GraphTensor, args: Arguments, mode: string, v
     pads[axis] = given[2 * i];
     pads[rank + axis] = given[2 * i + 1];
   }
-  const modes: Readonly<Record<string, string>> = {
+  const modes: Readonly<Record<string, AttrType<typeof nnPad.attrs.mode>>> = {
     constant: 'constant',
     reflect: 'reflect',
     replicate: 'edge',
@@ -168,7 +180,7 @@ function pad(ctx: TorchContext, x: GraphTensor, args: Arguments, mode: string, v
   const q = x.quantization;
   if (q && q.kind !== 'per-tensor') ctx.unsupported('a padded tensor that is quantized by channels');
   const filling = q?.kind === 'per-tensor' ? quantizedFilling(x, q, value) : value;
-  return ctx.emit('nn.pad', [x.value, ctx.scalar(x.dtype, filling, 'value')], { pads, mode: named });
+  return ctx.emit(nnPad, { x: x.value, value: ctx.scalar(x.dtype, filling, 'value') }, { pads, mode: named });
 }
 
 function expand(ctx: TorchContext, x: GraphTensor, target: readonly Dim[]): Value {
@@ -177,7 +189,7 @@ function expand(ctx: TorchContext, x: GraphTensor, target: readonly Dim[]): Valu
   const shape = target.map((dim, i) => (dim === -1 ? x.shape[i - lead] : dim));
   return shape.length === x.shape.length && shape.every((dim, i) => dim === x.shape[i])
     ? x.value
-    : ctx.emit('nn.expand', [x.value], { shape });
+    : ctx.emit(nnExpand, { x: x.value }, { shape });
 }
 
 export const movementOps: readonly TorchOp[] = [
@@ -278,7 +290,7 @@ export const movementOps: readonly TorchOp[] = [
   ...mover('aten::repeat(Tensor self, int[] repeats)', (ctx, x, args) => {
     const repeats = args.ints('repeats');
     const lead = Array<number>(Math.max(0, repeats.length - x.shape.length)).fill(1);
-    return ctx.emit('nn.tile', [ctx.reshape(x.value, [...lead, ...x.shape])], { repeats });
+    return ctx.emit(nnTile, { x: ctx.reshape(x.value, [...lead, ...x.shape]) }, { repeats });
   }),
   ...mover(['aten::pad(Tensor self, int[] pad, str mode="constant", Scalar? value=None)'], (ctx, x, args) =>
     pad(ctx, x, args, args.string('mode'), args.has('value') ? args.number('value') : 0),
@@ -293,7 +305,7 @@ export const movementOps: readonly TorchOp[] = [
     ),
   ]),
   ...mover('aten::pixel_shuffle(Tensor self, int upscale_factor)', (ctx, x, args) =>
-    ctx.emit('nn.depth_to_space', [x.value], { block: args.int('upscale_factor'), mode: 'CRD' }),
+    ctx.emit(nnDepthToSpace, { x: x.value }, { block: args.int('upscale_factor'), mode: 'CRD' }),
   ),
   ...mover('aten::channel_shuffle(Tensor self, int groups)', (ctx, x, args) => {
     const groups = args.int('groups');
@@ -301,7 +313,7 @@ export const movementOps: readonly TorchOp[] = [
     const per = ctx.staticShape([c], 'a channel shuffle')[0] / groups;
     const wide = ctx.reshape(x.value, [n, groups, per, ...spatial]);
     const perm = [0, 2, 1, ...spatial.map((_, i) => i + 3)];
-    return ctx.reshape(ctx.emit('nn.transpose', [wide], { perm }), x.shape);
+    return ctx.reshape(ctx.emit(nnTranspose, { x: wide }, { perm }), x.shape);
   }),
   ...defineTorchOp({
     schema: ['aten::cat(Tensor[] tensors, int dim=0)', 'aten::concat(Tensor[] tensors, int dim=0)'],
@@ -309,14 +321,7 @@ export const movementOps: readonly TorchOp[] = [
       const given = args.tensors('tensors').map((x) => ctx.graph(x));
       const axis = ctx.axis(args.int('dim'), given[0]?.shape.length ?? 0);
       const all = alike(ctx, args, axis);
-      const y =
-        all.length === 1
-          ? all[0].value
-          : ctx.emit(
-              'nn.concat',
-              all.map(({ value }) => value),
-              { axis },
-            );
+      const y = all.length === 1 ? all[0].value : ctx.emit(nnConcat, { xs: all.map(({ value }) => value) }, { axis });
       return ctx.moved(
         y,
         all[0],
@@ -332,7 +337,7 @@ export const movementOps: readonly TorchOp[] = [
       const rows = all.map(({ value, shape }) =>
         ctx.reshape(value, [...shape.slice(0, axis), 1, ...shape.slice(axis)]),
       );
-      return ctx.moved(rows.length === 1 ? rows[0] : ctx.emit('nn.concat', rows, { axis }), all[0], false);
+      return ctx.moved(rows.length === 1 ? rows[0] : ctx.emit(nnConcat, { xs: rows }, { axis }), all[0], false);
     },
   }),
   ...split('aten::unbind(Tensor self, int dim=0)', (ctx, x, axis) =>
@@ -360,14 +365,17 @@ export const movementOps: readonly TorchOp[] = [
     ],
     import(ctx, args) {
       const [weight, indices] = [ctx.graph(args.tensor('weight')), ctx.positions(args.tensor('indices'))];
-      return ctx.moved(ctx.emit('nn.gather', [weight.value, indices], { axis: 0 }), weight, false);
+      return ctx.moved(ctx.emit(nnGather, { x: weight.value, indices }, { axis: 0 }), weight, false);
     },
   }),
   ...defineTorchOp({
     schema: 'aten::index_select(Tensor self, int dim, Tensor index)',
     import(ctx, args) {
       const [x, index] = [ctx.graph(args.tensor('self')), ctx.positions(args.tensor('index'))];
-      return ctx.moved(ctx.emit('nn.gather', [x.value, index], { axis: ctx.axis(args.int('dim'), x.shape.length) }), x);
+      return ctx.moved(
+        ctx.emit(nnGather, { x: x.value, indices: index }, { axis: ctx.axis(args.int('dim'), x.shape.length) }),
+        x,
+      );
     },
   }),
 ];

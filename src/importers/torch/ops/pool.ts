@@ -1,5 +1,19 @@
 /** Pools, of floats and of quantized tensors. */
+
 import type { Value } from '../../../ir/define_op.ts';
+import {
+  nnAveragePool,
+  nnGlobalAveragePool,
+  nnGlobalMaxPool,
+  nnMatmul,
+  nnMaxPool,
+  nnMul,
+  nnSub,
+  nnTranspose,
+  qnnConv,
+  qnnGlobalAveragePool,
+  qnnRequantize,
+} from '../../../ir/index.ts';
 import { sizeOf, tensor } from '../../../ir/tensor.ts';
 import { isStatic, type Shape } from '../../../ir/types.ts';
 import { globalAverageMultiplier, torchAverageMultiplier } from '../../../numerics/index.ts';
@@ -45,7 +59,7 @@ const maxPool = (rank: number): readonly TorchOp[] =>
     ],
     import: (ctx, args) =>
       batched(ctx, ctx.graph(args.tensor('self')), rank, (x) =>
-        pooled(ctx, ctx.emit('nn.max_pool', [x.value], { ...windowOf(args, rank) }), x),
+        pooled(ctx, ctx.emit(nnMaxPool, { x: x.value }, { ...windowOf(args, rank) }), x),
       ),
   });
 
@@ -75,7 +89,7 @@ function quantizedAverage(ctx: TorchContext, input: GraphTensor, window: Window,
     'ones',
   );
   const zero = zeroPoint === 0 ? undefined : ctx.scalar(x.dtype, zeroPoint, 'source_zero_point');
-  const sum = ctx.emit('qnn.conv', [x.value, ones, zero], { strides, pads, dilations, group: channels });
+  const sum = ctx.emit(qnnConv, { x: x.value, w: ones, zx: zero }, { strides, pads, dilations, group: channels });
   const isQnnpack = ctx.profile === 'torch-qnnpack' && x.dtype === 'u8';
   const s = Math.fround(scale);
   const factor = (n: number): number => {
@@ -87,10 +101,14 @@ function quantizedAverage(ctx: TorchContext, input: GraphTensor, window: Window,
     ? ctx.scalar('f32', factor(sizeOf(kernel)), 'multiplier')
     : byPosition(ctx, sum, x.shape.slice(2), window, factor);
   const order = isQnnpack || ctx.formatOf(x).isChannelsLast ? 'after' : 'before';
-  const y = ctx.emit('qnn.requantize', [sum, multiplier, ctx.scalar(x.dtype, zeroPoint, 'zero_point')], {
-    axis: 1,
-    zeroPoint: order,
-  });
+  const y = ctx.emit(
+    qnnRequantize,
+    { x: sum, multiplier, zy: ctx.scalar(x.dtype, zeroPoint, 'zero_point') },
+    {
+      axis: 1,
+      zeroPoint: order,
+    },
+  );
   return pooled(ctx, y, x);
 }
 
@@ -131,10 +149,10 @@ const averagePool = (rank: number): readonly TorchOp[] =>
         if (x.quantization) return quantizedAverage(ctx, x, window, includesPad);
         const divides = args.has('divisor_override');
         const attrs = { ...window, countIncludePad: (includesPad || divides) && isPadded };
-        const mean = ctx.emit('nn.average_pool', [x.value], attrs);
+        const mean = ctx.emit(nnAveragePool, { x: x.value }, attrs);
         if (!divides) return ctx.result(mean, x);
         const factor = ctx.scalar('f32', sizeOf(window.kernel) / args.number('divisor_override'), 'divisor');
-        return ctx.result(ctx.emit('nn.mul', [mean, factor]), x);
+        return ctx.result(ctx.emit(nnMul, { a: mean, b: factor }), x);
       }),
   });
 
@@ -144,13 +162,13 @@ const fitsExactly = (sizes: Shape, { kernel, strides, pads }: Window): boolean =
 
 /** The mean over all positions. */
 export function globalAverage(ctx: TorchContext, x: GraphTensor, fixed?: 'torch-contiguous'): GraphTensor {
-  if (x.quantization === undefined) return ctx.result(ctx.emit('nn.global_average_pool', [x.value]), x);
+  if (x.quantization === undefined) return ctx.result(ctx.emit(nnGlobalAveragePool, { x: x.value }), x);
   const { scale, zeroPoint } = ctx.quantized(x).quantization;
   const s = ctx.scalar('f32', scale, 'scale');
   const z = ctx.scalar(x.dtype, zeroPoint, 'zero_point');
   const own = ctx.formatOf(x).isChannelsLast ? 'torch' : 'torch-contiguous';
   const recipe = fixed ?? (ctx.profile === 'torch-qnnpack' && x.dtype === 'u8' ? 'qnnpack' : own);
-  return pooled(ctx, ctx.emit('qnn.global_average_pool', [x.value, s, z, s, z], { recipe }), x);
+  return pooled(ctx, ctx.emit(qnnGlobalAveragePool, { x: x.value, sx: s, zx: z, sy: s, zy: z }, { recipe }), x);
 }
 
 const adaptiveAverage = (rank: number): readonly TorchOp[] =>
@@ -175,7 +193,7 @@ const adaptiveAverage = (rank: number): readonly TorchOp[] =>
         const pads = Array<number>(2 * rank).fill(0);
         const window: Window = { kernel, strides: kernel, pads, dilations: Array(rank).fill(1), ceilMode: false };
         if (x.quantization) return quantizedAverage(ctx, x, window, true);
-        return ctx.result(ctx.emit('nn.average_pool', [x.value], { ...window }), x);
+        return ctx.result(ctx.emit(nnAveragePool, { x: x.value }, { ...window }), x);
       }),
   });
 
@@ -196,9 +214,9 @@ function alongWindows(ctx: TorchContext, x: Value, axis: number, count: number, 
   }
   const last = x.type.shape.length - 1;
   const perm = x.type.shape.map((_, i) => (i === axis ? last : i === last ? axis : i));
-  const turned = axis === last ? x : ctx.emit('nn.transpose', [x], { perm });
-  const sums = ctx.emit('nn.matmul', [turned, ctx.constant(tensor('f32', weights, [size, count]), 'windows')]);
-  return axis === last ? sums : ctx.emit('nn.transpose', [sums], { perm });
+  const turned = axis === last ? x : ctx.emit(nnTranspose, { x }, { perm });
+  const sums = ctx.emit(nnMatmul, { a: turned, b: ctx.constant(tensor('f32', weights, [size, count]), 'windows') });
+  return axis === last ? sums : ctx.emit(nnTranspose, { x: sums }, { perm });
 }
 
 /** rne(fl(fl(Σ(x − z))·fl(1/n)) + z) over windows of uneven sizes; the sums are exact in binary32. */
@@ -208,7 +226,7 @@ function unevenAverage(ctx: TorchContext, input: GraphTensor, counts: readonly n
   const sizes = x.shape.slice(2) as readonly number[];
   if (256 * sizeOf(sizes) > 2 ** 24) ctx.unsupported(`an adaptive pool over ${sizeOf(sizes)} positions`);
   const zero = ctx.scalar('f32', zeroPoint, 'zero_point');
-  const centred = ctx.emit('nn.sub', [ctx.cast(x.value, 'f32'), zero]);
+  const centred = ctx.emit(nnSub, { a: ctx.cast(x.value, 'f32'), b: zero });
   const sum = counts.reduce<Value>((v, count, i) => alongWindows(ctx, v, i + 2, count, () => 1), centred);
   const lengths = counts.map((count, axis) =>
     Array.from({ length: count }, (_, i) => {
@@ -224,8 +242,8 @@ function unevenAverage(ctx: TorchContext, input: GraphTensor, counts: readonly n
   };
   const multiplier = ctx.constant(tensor('f32', factors.map(one), [1, 1, ...counts]), 'multiplier');
   const y = ctx.emit(
-    'qnn.requantize',
-    [ctx.cast(sum, 's32'), multiplier, ctx.scalar(x.dtype, zeroPoint, 'zero_point')],
+    qnnRequantize,
+    { x: ctx.cast(sum, 's32'), multiplier, zy: ctx.scalar(x.dtype, zeroPoint, 'zero_point') },
     { axis: 1, zeroPoint: ctx.formatOf(x).isChannelsLast ? 'after' : 'before' },
   );
   return pooled(ctx, y, x);
@@ -250,12 +268,12 @@ const adaptiveMax = (rank: number): readonly TorchOp[] =>
     import(ctx, args) {
       const largest = batched(ctx, ctx.graph(args.tensor('self')), rank, (x) => {
         const target = adaptiveTarget(ctx, args, x.shape.slice(2));
-        if (target.every((size) => size === 1)) return pooled(ctx, ctx.emit('nn.global_max_pool', [x.value]), x);
+        if (target.every((size) => size === 1)) return pooled(ctx, ctx.emit(nnGlobalMaxPool, { x: x.value }), x);
         const sizes = ctx.staticShape(x.shape.slice(2), 'an adaptive pool');
         if (sizes.some((size, axis) => size % Number(target[axis]) !== 0)) ctx.unsupported('windows of uneven sizes');
         const kernel = sizes.map((size, axis) => size / Number(target[axis]));
         const window = { kernel, strides: kernel, pads: Array(2 * rank).fill(0), dilations: Array(rank).fill(1) };
-        return pooled(ctx, ctx.emit('nn.max_pool', [x.value], window), x);
+        return pooled(ctx, ctx.emit(nnMaxPool, { x: x.value }, window), x);
       });
       return [largest, null];
     },

@@ -1,5 +1,7 @@
 /** quantized::conv and quantized::linear: the integer sum, and its end as each engine computes it. */
+
 import type { Value } from '../../../ir/define_op.ts';
+import { nnAdd, nnMul, qnnDynamicQuantize, qnnRequantize } from '../../../ir/index.ts';
 import { type ITensor, tensor } from '../../../ir/tensor.ts';
 import { reciprocal32, roundHalfEven, saturate } from '../../../numerics/index.ts';
 import type { ScalarType, TensorQuantization } from '../pickle/index.ts';
@@ -106,10 +108,10 @@ export function requantize(
   const zy = ctx.scalar(end.type.dtype, zeroPoint, 'zero_point');
   const bounds: Readonly<Record<string, number>> = relu ? { low: zeroPoint } : {};
   if (engine === 'torch-onednn') {
-    let t = ctx.emit('nn.mul', [ctx.cast(sum, 'f32'), perChannel(product, f32, 'scale')]);
-    if (bias) t = ctx.emit('nn.add', [t, perChannel(bias, f32, 'bias')]);
+    let t = ctx.emit(nnMul, { a: ctx.cast(sum, 'f32'), b: perChannel(product, f32, 'scale') });
+    if (bias) t = ctx.emit(nnAdd, { a: t, b: perChannel(bias, f32, 'bias') });
     const inverse = ctx.scalar('f32', Math.fround(1 / end.scale), 'multiplier'); // this engine inverts in binary64
-    return ctx.emit('qnn.requantize', [t, inverse, zy], { axis, zeroPoint: 'before', ...bounds });
+    return ctx.emit(qnnRequantize, { x: t, multiplier: inverse, zy }, { axis, zeroPoint: 'before', ...bounds });
   }
   const isFbgemm = engine === 'torch-fbgemm';
   const [sy, inverse] = [Math.fround(end.scale), reciprocal32(end.scale)];
@@ -121,12 +123,12 @@ export function requantize(
   let x = sum;
   if (bias && isFbgemm) {
     const scaled = bias.map((b, c) => Math.fround(b / scaleAt(c)));
-    x = ctx.emit('nn.add', [ctx.cast(sum, 'f32'), perChannel(scaled, f32, 'bias')]);
+    x = ctx.emit(nnAdd, { a: ctx.cast(sum, 'f32'), b: perChannel(scaled, f32, 'bias') });
   } else if (bias) {
     const integers = bias.map((b, c) => saturate('s32', roundHalfEven(Math.fround(b * reciprocal32(scaleAt(c))))));
-    x = ctx.emit('nn.add', [sum, perChannel(integers, (v) => tensor('s32', Int32Array.from(v)), 'bias')]);
+    x = ctx.emit(nnAdd, { a: sum, b: perChannel(integers, (v) => tensor('s32', Int32Array.from(v)), 'bias') });
   }
-  return ctx.emit('qnn.requantize', [x, multiplier, zy], { axis, ...bounds });
+  return ctx.emit(qnnRequantize, { x, multiplier, zy }, { axis, ...bounds });
 }
 
 /** The zero point of a source, absent when 0. */
@@ -137,10 +139,8 @@ export const sourceZeroPoint = (ctx: TorchContext, x: GraphTensor, zeroPoint: nu
 export function dynamicallyQuantized(ctx: TorchContext, x: GraphTensor, reduceRange: boolean): Dynamic {
   ctx.evidence.dynamicLayers++;
   const high = reduceRange && ctx.profile !== 'torch-qnnpack' ? 127 : 255;
-  const [q, scale, zeroPoint] = ctx.emitAll('qnn.dynamic_quantize', [ctx.cast(x.value, 'f32')], {
-    recipe: 'torch',
-    high,
-  });
+  const attrs = { recipe: 'torch', high } as const;
+  const { y: q, scale, zp: zeroPoint } = ctx.emit(qnnDynamicQuantize, { x: ctx.cast(x.value, 'f32') }, attrs);
   return { q, scale, zeroPoint };
 }
 
@@ -161,8 +161,8 @@ export function dynamicEnd(
   const perChannel = (values: readonly number[], name: string): Value =>
     ctx.reshape(ctx.floats(values, name), [values.length, ...sum.type.shape.slice(axis + 1).map(() => 1)]);
   const weightScale = scales.length === 1 ? ctx.scalar('f32', scales[0], 'scale') : perChannel(scales, 'scale');
-  const y = ctx.emit('nn.mul', [ctx.cast(sum, 'f32'), ctx.emit('nn.mul', [scale, weightScale])]);
-  return bias ? ctx.emit('nn.add', [y, perChannel(bias, 'bias')]) : y;
+  const y = ctx.emit(nnMul, { a: ctx.cast(sum, 'f32'), b: ctx.emit(nnMul, { a: scale, b: weightScale }) });
+  return bias ? ctx.emit(nnAdd, { a: y, b: perChannel(bias, 'bias') }) : y;
 }
 
 /** A layer whose source has fixed parameters: what it looks like tells the engine. */

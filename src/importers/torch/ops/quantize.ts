@@ -1,5 +1,7 @@
 /** From floats to quantized tensors and back. */
+
 import { dtypes } from '../../../ir/dtype.ts';
+import { isWordOf, qnnDequantize, qnnLut, qnnQuantize } from '../../../ir/index.ts';
 import { tensor } from '../../../ir/tensor.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
 import { type ScalarType, scalarTypeOfCode, scalarTypes, TorchTensor } from '../pickle/index.ts';
@@ -20,12 +22,17 @@ function checkScale(ctx: TorchContext, scale: number): void {
   if (!(scale > 0 && scale < Infinity)) ctx.refuse(`the scale is ${scale}, it has to be positive`, 'U2007');
 }
 
+const attrsOf = (ctx: TorchContext, { dtype }: ScalarType) => ({
+  dtype: isWordOf(qnnQuantize.attrs.dtype, dtype) ? dtype : ctx.unsupported(`quantization to ${dtype}`),
+  arithmetic: 'reciprocal' as const,
+});
+
 /** rne(fl(x·fl(1/s))) + z, saturated */
 export function quantizedPerTensor(ctx: TorchContext, x: GraphTensor, type: ScalarType, to: PerTensor): GraphTensor {
   checkScale(ctx, to.scale);
-  const parameters = [ctx.scalar('f32', to.scale, 'scale'), ctx.scalar(type.dtype, to.zeroPoint, 'zero_point')];
-  const attrs = { dtype: type.dtype, arithmetic: 'reciprocal' };
-  const y = ctx.emit('qnn.quantize', [ctx.cast(x.value, 'f32'), ...parameters], attrs);
+  const scale = ctx.scalar('f32', to.scale, 'scale');
+  const zp = ctx.scalar(type.dtype, to.zeroPoint, 'zero_point');
+  const y = ctx.emit(qnnQuantize, { x: ctx.cast(x.value, 'f32'), scale, zp }, attrsOf(ctx, type));
   return ctx.requantized(y, type, to, x.channelsLast);
 }
 
@@ -55,9 +62,9 @@ function quantizePerChannel(ctx: TorchContext, args: Arguments): GraphTensor {
     ctx.refuse(`${scales.length} scales, ${zeroPoints.length} zero points along an axis of ${x.shape[axis]}`, 'U2007');
   if (zeroPoints.some((z) => !Number.isInteger(z))) ctx.unsupported('zero points that are no integers');
   for (const scale of scales) checkScale(ctx, Math.fround(scale));
-  const parameters = [ctx.floats(scales, 'scale'), ctx.constant(tensor(type.dtype, zeroPoints), 'zero_point')];
-  const attrs = { axis, dtype: type.dtype, arithmetic: 'reciprocal' };
-  const y = ctx.emit('qnn.quantize', [ctx.cast(x.value, 'f32'), ...parameters], attrs);
+  const scale = ctx.floats(scales, 'scale');
+  const zp = ctx.constant(tensor(type.dtype, zeroPoints), 'zero_point');
+  const y = ctx.emit(qnnQuantize, { x: ctx.cast(x.value, 'f32'), scale, zp }, { axis, ...attrsOf(ctx, type) });
   const quantization = { kind: 'per-channel', scales, zeroPoints, axis } as const;
   return new GraphTensor(y, type, { quantization, channelsLast: x.channelsLast });
 }
@@ -72,7 +79,7 @@ export function dequantized(ctx: TorchContext, input: TensorLike): GraphTensor {
   const shape = isPerTensor ? [] : undefined;
   const scale = ctx.constant(tensor('f32', Float32Array.from(scales), shape), 'scale');
   const zero = ctx.constant(tensor(x.dtype, zeroPoints, shape), 'zero_point');
-  const y = ctx.emit('qnn.dequantize', [x.value, scale, zero], { axis: isPerTensor ? 0 : q.axis });
+  const y = ctx.emit(qnnDequantize, { x: x.value, scale, zp: zero }, { axis: isPerTensor ? 0 : q.axis });
   return ctx.result(y, x);
 }
 
@@ -91,7 +98,7 @@ function fakeQuantized(ctx: TorchContext, args: Arguments): GraphTensor {
   const bounded =
     low === min && high === max
       ? q.value
-      : ctx.emit('qnn.lut', [q.value, ctx.constant(tensor(type.dtype, table), 'range')]);
+      : ctx.emit(qnnLut, { x: q.value, table: ctx.constant(tensor(type.dtype, table), 'range') });
   return dequantized(ctx, ctx.moved(bounded, q));
 }
 

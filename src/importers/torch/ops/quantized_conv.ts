@@ -1,4 +1,5 @@
 /** quantized::conv1d, conv2d, conv3d and their transposed forms. */
+import { qnnConv, qnnConvTranspose } from '../../../ir/index.ts';
 import type { PackedConv, PackedWeights } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
@@ -47,10 +48,11 @@ function conv(ctx: TorchContext, args: Arguments, rank: number, relu: boolean) {
   const weights = weightsOf(ctx, packed, { shape }, channels);
   noteLayer(ctx, x, packed);
   const attrs = { strides: stride, pads: [...padding, ...padding], dilations: dilation, group: groups };
-  const operands = [x.value, weights.w, sourceZeroPoint(ctx, x, x.quantization.zeroPoint), weights.zw];
+  const zx = sourceZeroPoint(ctx, x, x.quantization.zeroPoint);
+  const operands = { x: x.value, w: weights.w, zx, zw: weights.zw };
   const sum = transposed
-    ? ctx.emit('qnn.conv_transpose', operands, { ...attrs, outputPadding: geometry.outputPadding })
-    : ctx.emit('qnn.conv', operands, attrs);
+    ? ctx.emit(qnnConvTranspose, operands, { ...attrs, outputPadding: geometry.outputPadding })
+    : ctx.emit(qnnConv, operands, attrs);
   const end = { scale: args.number('output_scale'), zeroPoint: args.int('output_zero_point') };
   const y = requantize(ctx, sum, weights, Math.fround(x.quantization.scale), { ...end, relu, type: x.type }, 1);
   return ctx.requantized(y, x.type, end, true);
@@ -67,10 +69,10 @@ function convDynamic(ctx: TorchContext, args: Arguments, rank: number) {
   const weights = weightsOf(ctx, packed, { shape }, channels);
   const attrs = { strides: stride, pads: [...padding, ...padding], dilations: dilation, group: groups };
   const { q, scale, zeroPoint } = dynamicallyQuantized(ctx, x, args.bool('reduce_range'));
-  const operands = [q, weights.w, zeroPoint, weights.zw];
+  const operands = { x: q, w: weights.w, zx: zeroPoint, zw: weights.zw };
   const sum = transposed
-    ? ctx.emit('qnn.conv_transpose', operands, { ...attrs, outputPadding })
-    : ctx.emit('qnn.conv', operands, attrs);
+    ? ctx.emit(qnnConvTranspose, operands, { ...attrs, outputPadding })
+    : ctx.emit(qnnConv, operands, attrs);
   return ctx.result(dynamicEnd(ctx, sum, scale, weights, 1), x);
 }
 

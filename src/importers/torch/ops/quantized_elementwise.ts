@@ -1,6 +1,7 @@
 /** Operators from quantized tensors to quantized tensors that are neither products nor pools. */
 
 import { dtypes } from '../../../ir/dtype.ts';
+import { nnConcat, qnnAdd, qnnLut, qnnMul } from '../../../ir/index.ts';
 import { tensor } from '../../../ir/tensor.ts';
 import {
   elu,
@@ -38,7 +39,7 @@ export function mapped(
   const dtype = byteOf(ctx, x);
   const quantization = to ?? x.quantization;
   const table = torchTable({ dtype, ...float32(x.quantization) }, f, { dtype, ...float32(quantization) }, order);
-  const y = ctx.emit('qnn.lut', [x.value, ctx.constant(tensor(dtype, table), 'table')]);
+  const y = ctx.emit(qnnLut, { x: x.value, table: ctx.constant(tensor(dtype, table), 'table') });
   return ctx.requantized(y, x.type, quantization, x.channelsLast);
 }
 
@@ -67,7 +68,7 @@ export function clamped(
     const q = dtype === 's8' && byte > 127 ? byte - 256 : byte;
     return Math.min(Math.max(q, least), greatest);
   });
-  const y = ctx.emit('qnn.lut', [x.value, ctx.constant(tensor(dtype, table), 'table')]);
+  const y = ctx.emit(qnnLut, { x: x.value, table: ctx.constant(tensor(dtype, table), 'table') });
   return ctx.moved(y, x);
 }
 
@@ -99,20 +100,23 @@ export const outputOf = (args: Arguments): PerTensor => ({
 });
 
 /** quantized::add and quantized::mul; the recipe of a sum is that of the engine. */
-function binary(op: 'qnn.add' | 'qnn.mul', hasRelu: boolean) {
+function binary(op: typeof qnnAdd | typeof qnnMul, hasRelu: boolean) {
   return (ctx: TorchContext, args: Arguments): GraphTensor => {
     const [a, b] = [ctx.quantized(args.tensor('qa')), ctx.quantized(args.tensor('qb'))];
     const dtype = byteOf(ctx, a);
-    const side = ({ value, quantization: { scale, zeroPoint } }: typeof a) => [
-      value,
-      ctx.scalar('f32', scale, 'scale'),
-      ctx.scalar(dtype, zeroPoint, 'zero_point'),
-    ];
     const to = outputOf(args);
     ctx.evidence.activation(a.type, to.zeroPoint);
-    const isFixedPoint = op === 'qnn.add' && ctx.profile === 'torch-qnnpack' && dtype === 'u8' && sameShape(a, b);
-    const end = [ctx.scalar('f32', to.scale, 'scale'), ctx.scalar(dtype, to.zeroPoint, 'zero_point')];
-    const y = ctx.emit(op, [...side(a), ...side(b), ...end], { recipe: isFixedPoint ? 'qnnpack' : 'torch' });
+    const isFixedPoint = op === qnnAdd && ctx.profile === 'torch-qnnpack' && dtype === 'u8' && sameShape(a, b);
+    const parametersOf = ({ scale, zeroPoint }: PerTensor) =>
+      [ctx.scalar('f32', scale, 'scale'), ctx.scalar(dtype, zeroPoint, 'zero_point')] as const;
+    const [sa, za] = parametersOf(a.quantization);
+    const [sb, zb] = parametersOf(b.quantization);
+    const [sy, zy] = parametersOf(to);
+    const operands = { a: a.value, sa, za, b: b.value, sb, zb, sy, zy };
+    const y =
+      op === qnnAdd
+        ? ctx.emit(qnnAdd, operands, { recipe: isFixedPoint ? 'qnnpack' : 'torch' })
+        : ctx.emit(qnnMul, operands, { recipe: 'torch' });
     const sum = ctx.requantized(y, a.type, to, a.channelsLast || (b.channelsLast && !sameShape(a, b)));
     return hasRelu ? relu(ctx, sum) : sum;
   };
@@ -127,7 +131,7 @@ function concatenate(ctx: TorchContext, args: Arguments): GraphTensor {
   const axis = ctx.axis(args.int('dim'), parts[0].shape.length);
   const isLast = parts.every((part) => ctx.formatOf(part).isChannelsLast);
   const values = withParameters(ctx, parts, to, axis === 1 && isLast).map(({ value }) => value);
-  const y = values.length === 1 ? values[0] : ctx.emit('nn.concat', values, { axis });
+  const y = values.length === 1 ? values[0] : ctx.emit(nnConcat, { xs: values }, { axis });
   return ctx.requantized(
     y,
     parts[0].type,
@@ -166,10 +170,10 @@ const binaryParameters = '(Tensor qa, Tensor qb, float output_scale, int output_
 export const outputParameters = 'float output_scale, int output_zero_point';
 
 export const quantizedElementwiseOps: readonly TorchOp[] = [
-  ...defineTorchOp({ schema: `quantized::add${binaryParameters}`, import: binary('qnn.add', false) }),
-  ...defineTorchOp({ schema: `quantized::add_relu${binaryParameters}`, import: binary('qnn.add', true) }),
-  ...defineTorchOp({ schema: `quantized::mul${binaryParameters}`, import: binary('qnn.mul', false) }),
-  ...defineTorchOp({ schema: `quantized::mul_relu${binaryParameters}`, import: binary('qnn.mul', true) }),
+  ...defineTorchOp({ schema: `quantized::add${binaryParameters}`, import: binary(qnnAdd, false) }),
+  ...defineTorchOp({ schema: `quantized::add_relu${binaryParameters}`, import: binary(qnnAdd, true) }),
+  ...defineTorchOp({ schema: `quantized::mul${binaryParameters}`, import: binary(qnnMul, false) }),
+  ...defineTorchOp({ schema: `quantized::mul_relu${binaryParameters}`, import: binary(qnnMul, true) }),
   ...defineTorchOp({
     schema: 'quantized::cat(Tensor[] qx, int dim, float scale, int zero_point)',
     import: concatenate,

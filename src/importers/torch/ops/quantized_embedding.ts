@@ -1,4 +1,5 @@
 /** quantized::embedding_byte: rows of bytes, each with a scale and a zero point in float. */
+import { nnGather } from '../../../ir/index.ts';
 import { tensor } from '../../../ir/tensor.ts';
 import { fusedMultiplyAdd32 } from '../../../numerics/index.ts';
 import type { TorchTensor } from '../pickle/index.ts';
@@ -25,6 +26,6 @@ export const quantizedEmbeddingOps: readonly TorchOp[] = defineTorchOp({
     if (args.bool('pruned_weights')) ctx.unsupported('pruned weights');
     const table = () => tensor('f32', rowsOf(weight, q.scales, q.zeroPoints), weight.shape);
     const rows = ctx.lazy({ dtype: 'f32', shape: weight.shape }, table, 'weight');
-    return ctx.result(ctx.emit('nn.gather', [rows, ctx.positions(args.tensor('indices'))], { axis: 0 }));
+    return ctx.result(ctx.emit(nnGather, { x: rows, indices: ctx.positions(args.tensor('indices')) }, { axis: 0 }));
   },
 });

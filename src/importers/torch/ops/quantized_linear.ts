@@ -1,4 +1,5 @@
 /** quantized::linear and its dynamic form. */
+import { nnAdd, nnMatmul, nnRelu, qnnMatmul } from '../../../ir/index.ts';
 import { type ITensor, tensor } from '../../../ir/tensor.ts';
 import { halfToNumber, numberToHalf } from '../../../numerics/index.ts';
 import type { Arguments } from './arguments.ts';
@@ -38,12 +39,12 @@ function linear(ctx: TorchContext, args: Arguments, relu: boolean) {
   const weights = linearWeights(ctx, args);
   const x = ctx.quantized(ctx.rows(args.tensor('qx'), weights.inputs));
   noteLayer(ctx, x, args.packed('packed_weight'));
-  const sum = ctx.emit('qnn.matmul', [
-    x.value,
-    weights.w,
-    sourceZeroPoint(ctx, x, x.quantization.zeroPoint),
-    weights.zw,
-  ]);
+  const sum = ctx.emit(qnnMatmul, {
+    a: x.value,
+    b: weights.w,
+    za: sourceZeroPoint(ctx, x, x.quantization.zeroPoint),
+    zb: weights.zw,
+  });
   const end = { scale: args.number('output_scale'), zeroPoint: args.int('output_zero_point') };
   const sx = Math.fround(x.quantization.scale);
   const y = requantize(ctx, sum, weights, sx, { ...end, relu, type: x.type }, sum.type.shape.length - 1);
@@ -55,9 +56,9 @@ function linearDynamic(ctx: TorchContext, args: Arguments, relu: boolean) {
   const weights = linearWeights(ctx, args);
   const x = ctx.rows(args.tensor('x'), weights.inputs);
   const { q, scale, zeroPoint } = dynamicallyQuantized(ctx, x, args.bool('reduce_range'));
-  const sum = ctx.emit('qnn.matmul', [q, weights.w, zeroPoint, weights.zw]);
+  const sum = ctx.emit(qnnMatmul, { a: q, b: weights.w, za: zeroPoint, zb: weights.zw });
   const y = dynamicEnd(ctx, sum, scale, weights, sum.type.shape.length - 1);
-  return ctx.result(relu ? ctx.emit('nn.relu', [y]) : y);
+  return ctx.result(relu ? ctx.emit(nnRelu, { x: y }) : y);
 }
 
 /** Weights rounded to half precision when they were packed; everything is computed in float. */
@@ -79,9 +80,9 @@ function linearHalf(ctx: TorchContext, args: Arguments, relu: boolean) {
     type.dtype === 'f32'
       ? ctx.lazy({ dtype: 'f32', shape: turned }, load, 'weight')
       : ctx.unsupported(`weights of ${type.name}`);
-  let y = ctx.emit('nn.matmul', [x.value, w]);
-  if (bias) y = ctx.emit('nn.add', [y, ctx.floats(bias.numbers(), 'bias')]);
-  return ctx.result(relu ? ctx.emit('nn.relu', [y]) : y);
+  let y = ctx.emit(nnMatmul, { a: x.value, b: w });
+  if (bias) y = ctx.emit(nnAdd, { a: y, b: ctx.floats(bias.numbers(), 'bias') });
+  return ctx.result(relu ? ctx.emit(nnRelu, { x: y }) : y);
 }
 
 const parameters = '(Tensor qx, packed packed_weight, float output_scale, int output_zero_point)';

@@ -1,6 +1,18 @@
 /** Normalizations, softmax and PReLU of quantized tensors. */
+
 import type { Value } from '../../../ir/define_op.ts';
 import { dtypes } from '../../../ir/dtype.ts';
+import {
+  nnAdd,
+  nnClip,
+  nnDiv,
+  nnMul,
+  nnReduceSum,
+  nnSoftmax,
+  nnSqrt,
+  nnSub,
+  qnnRequantize,
+} from '../../../ir/index.ts';
 import { tensor } from '../../../ir/tensor.ts';
 import type { Dim } from '../../../ir/types.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
@@ -15,7 +27,7 @@ type Quantized = ReturnType<TorchContext['quantized']>;
 
 /** The integers less the zero point, as floats: exact. */
 function centred(ctx: TorchContext, { value, quantization: { zeroPoint } }: Quantized): Value {
-  return ctx.emit('nn.sub', [ctx.cast(value, 'f32'), ctx.scalar('f32', zeroPoint, 'zero_point')]);
+  return ctx.emit(nnSub, { a: ctx.cast(value, 'f32'), b: ctx.scalar('f32', zeroPoint, 'zero_point') });
 }
 
 /** Numbers of a parameter that may be absent, in binary32. */
@@ -48,8 +60,8 @@ function batchNorm(ctx: TorchContext, args: Arguments): GraphTensor {
   const spread = variance.map((v, c) => f(f(1 / f(Math.sqrt(f(v + epsilon)))) * weight[c]));
   const alpha = spread.map((s) => f(s * ratio));
   const beta = spread.map((s, c) => f(f(bias[c] - f(mean[c] * s)) / f(to.scale)));
-  const scaled = ctx.emit('nn.mul', [centred(ctx, x), perChannel(ctx, x, alpha, 'scale')]);
-  const y = ctx.emit('nn.add', [scaled, perChannel(ctx, x, beta, 'bias')]);
+  const scaled = ctx.emit(nnMul, { a: centred(ctx, x), b: perChannel(ctx, x, alpha, 'scale') });
+  const y = ctx.emit(nnAdd, { a: scaled, b: perChannel(ctx, x, beta, 'bias') });
   const one = { scale: 1, zeroPoint: to.zeroPoint };
   const q = quantizedPerTensor(ctx, ctx.result(y, x), x.type, one);
   return ctx.requantized(q.value, x.type, to, x.shape.length > 3);
@@ -72,20 +84,24 @@ function normalized(
   const [s, n] = [Math.fround(x.quantization.scale), ctx.scalar('f32', size, 'size')];
   const whole = ctx.reshape(ctx.cast(x.value, 's32'), rows);
   const sum = (v: Value): Value =>
-    ctx.emit('nn.div', [
-      ctx.cast(ctx.emit('nn.reduce_sum', [v], { axes: [rows.length - 1], keepdims: true }), 'f32'),
-      n,
-    ]);
+    ctx.emit(nnDiv, {
+      a: ctx.cast(ctx.emit(nnReduceSum, { x: v }, { axes: [rows.length - 1], keepdims: true }), 'f32'),
+      b: n,
+    });
   const mean = sum(whole);
-  const squares = sum(ctx.emit('nn.mul', [whole, whole]));
-  const spread = ctx.emit('nn.clip', [ctx.emit('nn.sub', [squares, ctx.emit('nn.mul', [mean, mean])])], { min: 0 });
+  const squares = sum(ctx.emit(nnMul, { a: whole, b: whole }));
+  const spread = ctx.emit(
+    nnClip,
+    { x: ctx.emit(nnSub, { a: squares, b: ctx.emit(nnMul, { a: mean, b: mean }) }) },
+    { min: 0 },
+  );
   const scale = ctx.scalar('f32', s, 'scale');
-  const real = ctx.emit('nn.mul', [ctx.emit('nn.mul', [spread, scale]), scale]);
-  const deviation = ctx.emit('nn.sqrt', [ctx.emit('nn.add', [real, ctx.scalar('f32', eps, 'epsilon')])]);
+  const real = ctx.emit(nnMul, { a: ctx.emit(nnMul, { a: spread, b: scale }), b: scale });
+  const deviation = ctx.emit(nnSqrt, { x: ctx.emit(nnAdd, { a: real, b: ctx.scalar('f32', eps, 'epsilon') }) });
   const zero = ctx.scalar('f32', x.quantization.zeroPoint, 'zero_point');
-  const centre = ctx.emit('nn.sub', [mean, zero]);
-  const difference = ctx.emit('nn.sub', [ctx.emit('nn.sub', [ctx.cast(whole, 'f32'), zero]), centre]);
-  return { difference, r: ctx.emit('nn.div', [scale, deviation]) };
+  const centre = ctx.emit(nnSub, { a: mean, b: zero });
+  const difference = ctx.emit(nnSub, { a: ctx.emit(nnSub, { a: ctx.cast(whole, 'f32'), b: zero }), b: centre });
+  return { difference, r: ctx.emit(nnDiv, { a: scale, b: deviation }) };
 }
 
 function quantizedEnd(ctx: TorchContext, args: Arguments, x: Quantized, y: Value): GraphTensor {
@@ -99,8 +115,8 @@ function layerNorm(ctx: TorchContext, args: Arguments): GraphTensor {
   const lead = x.shape.slice(0, x.shape.length - sizes.length);
   const { difference, r } = normalized(ctx, x, [...lead, size], args.number('eps'));
   const [gamma, beta] = [parameter(ctx, args, 'weight', size, 1), parameter(ctx, args, 'bias', size, 0)];
-  const scaled = ctx.emit('nn.mul', [ctx.emit('nn.mul', [difference, r]), ctx.floats(gamma, 'scale')]);
-  return quantizedEnd(ctx, args, x, ctx.emit('nn.add', [scaled, ctx.floats(beta, 'bias')]));
+  const scaled = ctx.emit(nnMul, { a: ctx.emit(nnMul, { a: difference, b: r }), b: ctx.floats(gamma, 'scale') });
+  return quantizedEnd(ctx, args, x, ctx.emit(nnAdd, { a: scaled, b: ctx.floats(beta, 'bias') }));
 }
 
 /** Groups of channels; as many groups as channels are an instance norm. */
@@ -116,16 +132,16 @@ function groupNorm(ctx: TorchContext, args: Arguments, groups: number): GraphTen
     ctx.reshape(ctx.floats(values, name), [groups, per, 1]);
   const gamma = shape(parameter(ctx, args, 'weight', channels, 1), 'scale');
   const beta = shape(parameter(ctx, args, 'bias', channels, 0), 'bias');
-  const factor = ctx.emit('nn.mul', [ctx.reshape(r, [batch, groups, 1, 1]), gamma]);
+  const factor = ctx.emit(nnMul, { a: ctx.reshape(r, [batch, groups, 1, 1]), b: gamma });
   const split = ctx.reshape(difference, [batch, groups, per, positions]);
-  return quantizedEnd(ctx, args, x, ctx.emit('nn.add', [ctx.emit('nn.mul', [split, factor]), beta]));
+  return quantizedEnd(ctx, args, x, ctx.emit(nnAdd, { a: ctx.emit(nnMul, { a: split, b: factor }), b: beta }));
 }
 
 /** In float between dequantize and quantize. */
 function softmax(ctx: TorchContext, args: Arguments): GraphTensor {
   const x = ctx.quantized(args.tensor('qx'));
   const axis = ctx.axis(args.int('dim'), x.shape.length);
-  const y = ctx.emit('nn.softmax', [dequantized(ctx, x).value], { axis });
+  const y = ctx.emit(nnSoftmax, { x: dequantized(ctx, x).value }, { axis });
   return quantizedPerTensor(ctx, ctx.result(y, x), x.type, outputOf(args));
 }
 
@@ -142,15 +158,19 @@ function prelu(ctx: TorchContext, args: Arguments): GraphTensor {
   const one = quantizeByReciprocal(1, reciprocal32(f(sw)), zw, min, max) - zw;
   const slopes = numbersOf(ctx, args.tensor('weight'), 'slopes').map((q) => q - zw);
   const zero = ctx.scalar('s32', x.quantization.zeroPoint, 'source_zero_point');
-  const centre = ctx.emit('nn.sub', [ctx.cast(x.value, 's32'), zero]);
+  const centre = ctx.emit(nnSub, { a: ctx.cast(x.value, 's32'), b: zero });
   const side = (bounds: Readonly<Record<string, number>>, factors: readonly number[], name: string): Value => {
     const shape = factors.length === 1 ? [] : [factors.length, ...x.shape.slice(2).map(() => 1)];
     const by = ctx.constant(tensor('s32', Int32Array.from(factors), shape), name);
-    return ctx.emit('nn.mul', [ctx.emit('nn.clip', [centre], bounds), by]);
+    return ctx.emit(nnMul, { a: ctx.emit(nnClip, { x: centre }, bounds), b: by });
   };
-  const sum = ctx.emit('nn.add', [side({ min: 0 }, [one], 'one'), side({ max: 0 }, slopes, 'slope')]);
+  const sum = ctx.emit(nnAdd, { a: side({ min: 0 }, [one], 'one'), b: side({ max: 0 }, slopes, 'slope') });
   const m = ctx.scalar('f32', f(f(x.quantization.scale) * f(sw)) * reciprocal32(f(to.scale)), 'multiplier');
-  const y = ctx.emit('qnn.requantize', [sum, m, ctx.scalar(x.dtype, to.zeroPoint, 'zero_point')], { axis: 1 });
+  const y = ctx.emit(
+    qnnRequantize,
+    { x: sum, multiplier: m, zy: ctx.scalar(x.dtype, to.zeroPoint, 'zero_point') },
+    { axis: 1 },
+  );
   return ctx.requantized(y, x.type, to, x.channelsLast);
 }
 

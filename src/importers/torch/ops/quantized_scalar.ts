@@ -1,5 +1,7 @@
 /** Sums and products of a quantized tensor and a number: mostly, only the parameters change. */
+
 import { dtypes } from '../../../ir/dtype.ts';
+import { qnnLut } from '../../../ir/index.ts';
 import { tensor } from '../../../ir/tensor.ts';
 import { reciprocal32, roundHalfEven } from '../../../numerics/index.ts';
 import type { GraphTensor } from '../values.ts';
@@ -18,7 +20,7 @@ function looked(ctx: TorchContext, x: Quantized, of: (q: number) => number, to: 
     const y = of(dtype === 's8' && byte > 127 ? byte - 256 : byte);
     return Math.min(Math.max(y, min), max);
   });
-  const y = ctx.emit('qnn.lut', [x.value, ctx.constant(tensor(dtype, table), 'table')]);
+  const y = ctx.emit(qnnLut, { x: x.value, table: ctx.constant(tensor(dtype, table), 'table') });
   return ctx.requantized(y, x.type, to, x.channelsLast);
 }
 

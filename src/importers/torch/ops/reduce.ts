@@ -1,13 +1,35 @@
 /** Reductions of floats, and what of them quantized tensors know. */
+
 import type { Value } from '../../../ir/define_op.ts';
 import { elementsOf } from '../../../ir/dims.ts';
 import { type DType, isFloat } from '../../../ir/dtype.ts';
+import {
+  nnAbs,
+  nnAdd,
+  nnArgMax,
+  nnArgMin,
+  nnCumsum,
+  nnExp,
+  nnLog,
+  nnMul,
+  nnReduceMax,
+  nnReduceMean,
+  nnReduceMin,
+  nnReduceProd,
+  nnReduceSum,
+  nnSqrt,
+  nnSub,
+  type Op,
+} from '../../../ir/index.ts';
 import type { GraphTensor } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
 import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
 import { globalAverage } from './pool.ts';
 import { dequantized, quantizedPerTensor } from './quantize.ts';
+
+type Reduction = Extract<Op, { readonly name: `nn.reduce_${string}` }>;
+type Position = typeof nnArgMax | typeof nnArgMin;
 
 interface Axes {
   readonly axes: readonly number[];
@@ -28,8 +50,8 @@ const real = (ctx: TorchContext, x: GraphTensor): Value => {
 };
 
 /** Scalars have nothing to reduce. */
-const reduced = (ctx: TorchContext, op: string, x: Value, { axes, keepdims }: Axes): Value =>
-  x.type.shape.length === 0 ? x : ctx.emit(op, [x], { axes, keepdims });
+const reduced = (ctx: TorchContext, op: Reduction, x: Value, { axes, keepdims }: Axes): Value =>
+  x.type.shape.length === 0 ? x : ctx.emit(op, { x }, { axes, keepdims });
 
 const reduction = (
   name: string,
@@ -45,7 +67,7 @@ const reduction = (
     },
   });
 
-const plain = (name: string, op: string): readonly TorchOp[] =>
+const plain = (name: string, op: Reduction): readonly TorchOp[] =>
   reduction(name, (ctx, x, axes) =>
     x.quantization ? ctx.unsupported('a quantized operand') : reduced(ctx, op, x.value, axes),
   );
@@ -59,7 +81,7 @@ const plain = (name: string, op: string): readonly TorchOp[] =>
  *   else                                in float between dequantize and quantize: ties may fall to the other side, as float sums do
  */
 function mean(ctx: TorchContext, x: GraphTensor, { axes, keepdims }: Axes): Value | GraphTensor {
-  if (x.quantization === undefined) return reduced(ctx, 'nn.reduce_mean', real(ctx, x), { axes, keepdims });
+  if (x.quantization === undefined) return reduced(ctx, nnReduceMean, real(ctx, x), { axes, keepdims });
   const rank = x.shape.length;
   const sorted = [...axes].sort((a, b) => a - b);
   const isSpatial =
@@ -84,7 +106,7 @@ function mean(ctx: TorchContext, x: GraphTensor, { axes, keepdims }: Axes): Valu
     return ctx.moved(ctx.reshape(globalAverage(ctx, rows, 'torch-contiguous').value, shape), x, false);
   }
   const { quantization, type } = ctx.quantized(x);
-  const y = ctx.result(reduced(ctx, 'nn.reduce_mean', dequantized(ctx, x).value, { axes, keepdims }));
+  const y = ctx.result(reduced(ctx, nnReduceMean, dequantized(ctx, x).value, { axes, keepdims }));
   return quantizedPerTensor(ctx, y, type, quantization);
 }
 
@@ -97,11 +119,11 @@ function variance(ctx: TorchContext, x: GraphTensor, { axes, keepdims }: Axes, c
       'a variance',
     )
     .reduce((a, b) => a * b, 1);
-  const centre = ctx.emit('nn.reduce_mean', [value], { axes, keepdims: true });
-  const difference = ctx.emit('nn.sub', [value, centre]);
-  const spread = ctx.emit('nn.reduce_mean', [ctx.emit('nn.mul', [difference, difference])], { axes, keepdims });
+  const centre = ctx.emit(nnReduceMean, { x: value }, { axes, keepdims: true });
+  const difference = ctx.emit(nnSub, { a: value, b: centre });
+  const spread = ctx.emit(nnReduceMean, { x: ctx.emit(nnMul, { a: difference, b: difference }) }, { axes, keepdims });
   const factor = count / Math.max(0, count - correction);
-  return ctx.emit('nn.mul', [spread, ctx.scalar(value.type.dtype as DType, factor, 'factor')]);
+  return ctx.emit(nnMul, { a: spread, b: ctx.scalar(value.type.dtype as DType, factor, 'factor') });
 }
 
 const spreads = (name: string, end: (ctx: TorchContext, x: Value) => Value): readonly TorchOp[] =>
@@ -126,21 +148,25 @@ function norm(ctx: TorchContext, args: Arguments): GraphTensor {
   const axes = axesOf(ctx, x, args);
   const given = args.has('ord') ? 'ord' : 'p';
   const p = args.has(given) ? (args.value(given) === 'fro' ? 2 : args.number(given)) : 2;
-  if (p === 1) return ctx.result(reduced(ctx, 'nn.reduce_sum', ctx.emit('nn.abs', [value]), axes));
-  if (p === Infinity) return ctx.result(reduced(ctx, 'nn.reduce_max', ctx.emit('nn.abs', [value]), axes));
+  if (p === 1) return ctx.result(reduced(ctx, nnReduceSum, ctx.emit(nnAbs, { x: value }), axes));
+  if (p === Infinity) return ctx.result(reduced(ctx, nnReduceMax, ctx.emit(nnAbs, { x: value }), axes));
   if (p !== 2) return ctx.unsupported(`a norm of order ${p}`);
-  return ctx.result(ctx.emit('nn.sqrt', [reduced(ctx, 'nn.reduce_sum', ctx.emit('nn.mul', [value, value]), axes)]));
+  return ctx.result(ctx.emit(nnSqrt, { x: reduced(ctx, nnReduceSum, ctx.emit(nnMul, { a: value, b: value }), axes) }));
 }
 
 /** max + ln Σe^(x − max) */
 function logSumExp(ctx: TorchContext, x: GraphTensor, { axes, keepdims }: Axes): Value {
   const value = real(ctx, x);
-  const greatest = ctx.emit('nn.reduce_max', [value], { axes, keepdims: true });
-  const sum = ctx.emit('nn.reduce_sum', [ctx.emit('nn.exp', [ctx.emit('nn.sub', [value, greatest])])], {
-    axes,
-    keepdims: true,
-  });
-  const y = ctx.emit('nn.add', [greatest, ctx.emit('nn.log', [sum])]);
+  const greatest = ctx.emit(nnReduceMax, { x: value }, { axes, keepdims: true });
+  const sum = ctx.emit(
+    nnReduceSum,
+    { x: ctx.emit(nnExp, { x: ctx.emit(nnSub, { a: value, b: greatest }) }) },
+    {
+      axes,
+      keepdims: true,
+    },
+  );
+  const y = ctx.emit(nnAdd, { a: greatest, b: ctx.emit(nnLog, { x: sum }) });
   return keepdims
     ? y
     : ctx.reshape(
@@ -149,37 +175,37 @@ function logSumExp(ctx: TorchContext, x: GraphTensor, { axes, keepdims }: Axes):
       );
 }
 
-function position(ctx: TorchContext, op: string, x: GraphTensor, args: Arguments): GraphTensor {
+function position(ctx: TorchContext, op: Position, x: GraphTensor, args: Arguments): GraphTensor {
   const flat = args.has('dim') ? x.value : ctx.reshape(x.value, [elementsOf(x.shape)]);
   const axis = args.has('dim') ? ctx.axis(args.int('dim'), x.shape.length) : 0;
-  return ctx.result(ctx.emit(op, [flat], { axis, keepdims: args.has('dim') && args.bool('keepdim') }));
+  return ctx.result(ctx.emit(op, { x: flat }, { axis, keepdims: args.has('dim') && args.bool('keepdim') }));
 }
 
 /** Of all elements, along an axis with positions, or of two tensors. Integers of quantized tensors are ordered as what they stand for. */
-const extremum = (name: 'max' | 'min'): readonly TorchOp[] => [
+const extremum = (name: 'max' | 'min', extreme: Reduction, arg: Position): readonly TorchOp[] => [
   ...defineTorchOp({
     schema: `aten::${name}(Tensor self)`,
     import(ctx, args) {
       const x = ctx.graph(args.tensor('self'));
-      return ctx.moved(reduced(ctx, `nn.reduce_${name}`, x.value, { axes: [], keepdims: false }), x, false);
+      return ctx.moved(reduced(ctx, extreme, x.value, { axes: [], keepdims: false }), x, false);
     },
   }),
   ...defineTorchOp({
     schema: `aten::${name}(Tensor self, int dim, bool keepdim=False)`,
     import(ctx, args) {
       const x = ctx.graph(args.tensor('self'));
-      const y = reduced(ctx, `nn.reduce_${name}`, x.value, axesOf(ctx, x, args));
-      return [ctx.moved(y, x, false), position(ctx, `nn.arg_${name}`, x, args)];
+      const y = reduced(ctx, extreme, x.value, axesOf(ctx, x, args));
+      return [ctx.moved(y, x, false), position(ctx, arg, x, args)];
     },
   }),
   ...defineTorchOp({
     schema: `aten::arg${name}(Tensor self, int? dim=None, bool keepdim=False)`,
-    import: (ctx, args) => position(ctx, `nn.arg_${name}`, ctx.graph(args.tensor('self')), args),
+    import: (ctx, args) => position(ctx, arg, ctx.graph(args.tensor('self')), args),
   }),
 ];
 
 /** Truth values as integers. */
-const quantifier = (name: string, op: string): readonly TorchOp[] =>
+const quantifier = (name: string, op: Reduction): readonly TorchOp[] =>
   reduction(
     name,
     (ctx, x, axes) => ctx.cast(reduced(ctx, op, ctx.cast(ctx.cast(x.value, 'bool'), 's32'), axes), 'bool'),
@@ -188,13 +214,13 @@ const quantifier = (name: string, op: string): readonly TorchOp[] =>
 
 export const reduceOps: readonly TorchOp[] = [
   ...reduction('mean', mean),
-  ...plain('sum', 'nn.reduce_sum'),
-  ...plain('prod', 'nn.reduce_prod'),
-  ...plain('amax', 'nn.reduce_max'),
-  ...plain('amin', 'nn.reduce_min'),
+  ...plain('sum', nnReduceSum),
+  ...plain('prod', nnReduceProd),
+  ...plain('amax', nnReduceMax),
+  ...plain('amin', nnReduceMin),
   ...reduction('logsumexp', logSumExp, ''),
   ...spreads('var', (_ctx, x) => x),
-  ...spreads('std', (ctx, x) => ctx.emit('nn.sqrt', [x])),
+  ...spreads('std', (ctx, x) => ctx.emit(nnSqrt, { x })),
   ...defineTorchOp({
     schema: [
       'aten::var_mean(Tensor self, int[]? dim, bool unbiased=True, bool keepdim=False)',
@@ -207,7 +233,7 @@ export const reduceOps: readonly TorchOp[] = [
       const correction = args.has('correction') ? args.number('correction') : Number(isUnbiased);
       return [
         ctx.result(variance(ctx, x, axes, correction)),
-        ctx.result(reduced(ctx, 'nn.reduce_mean', real(ctx, x), axes)),
+        ctx.result(reduced(ctx, nnReduceMean, real(ctx, x), axes)),
       ];
     },
   }),
@@ -220,15 +246,15 @@ export const reduceOps: readonly TorchOp[] = [
     ],
     import: norm,
   }),
-  ...extremum('max'),
-  ...extremum('min'),
-  ...quantifier('any', 'nn.reduce_max'),
-  ...quantifier('all', 'nn.reduce_min'),
+  ...extremum('max', nnReduceMax, nnArgMax),
+  ...extremum('min', nnReduceMin, nnArgMin),
+  ...quantifier('any', nnReduceMax),
+  ...quantifier('all', nnReduceMin),
   ...defineTorchOp({
     schema: 'aten::cumsum(Tensor self, int dim, *, int? dtype=None)',
     import(ctx, args) {
       const x = ctx.graph(args.tensor('self'));
-      return ctx.result(ctx.emit('nn.cumsum', [real(ctx, x)], { axis: ctx.axis(args.int('dim'), x.shape.length) }));
+      return ctx.result(ctx.emit(nnCumsum, { x: real(ctx, x) }, { axis: ctx.axis(args.int('dim'), x.shape.length) }));
     },
   }),
 ];

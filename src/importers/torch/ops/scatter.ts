@@ -2,8 +2,10 @@
  * A tensor with some of its elements replaced: the functional forms of `copy_`, `fill_`, `index_put_`, `scatter_` and their kin.
  * Positions have to be known; those that truth values give may be computed where one value fills all of them.
  */
+
 import type { Value } from '../../../ir/define_op.ts';
 import { dtypes, isFloat } from '../../../ir/dtype.ts';
+import { nnExpand, nnSlice, nnWhere } from '../../../ir/index.ts';
 import { sizeOf } from '../../../ir/tensor.ts';
 import { isStatic, type Shape } from '../../../ir/types.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
@@ -18,7 +20,7 @@ import { numbersOf, quantizedPerTensor } from './quantize.ts';
 const FAR = 2 ** 31 - 1;
 
 export const builderOf = (ctx: TorchContext): Builder => ({
-  emit: (op, operands, attrs) => ctx.emit(op, operands, attrs),
+  emit: ctx.emit.bind(ctx),
   constant: (value, name) => ctx.constant(value, name),
   refuse: (message) => ctx.refuse(message, 'U2008'),
 });
@@ -73,7 +75,7 @@ function spreadOver(ctx: TorchContext, value: Value, shape: Shape): Value {
   const fits = surplus.every((dim) => dim === 1) && fitting.every((dim, i) => dim === 1 || dim === shape[lead + i]);
   if (!fits) ctx.refuse(`[${given.join(', ')}] does not broadcast to [${shape.join(', ')}]`, 'U2005');
   const x = ctx.reshape(value, fitting);
-  return String(fitting) === String(shape) ? x : ctx.emit('nn.expand', [x], { shape });
+  return String(fitting) === String(shape) ? x : ctx.emit(nnExpand, { x }, { shape });
 }
 
 function copied(ctx: TorchContext, args: Arguments): GraphTensor {
@@ -99,7 +101,7 @@ const filled = (name: string, value: (args: Arguments) => TorchValue, parameters
 function maskFilled(ctx: TorchContext, args: Arguments): GraphTensor {
   const x = ctx.graph(args.tensor('self'));
   const mask = ctx.cast(ctx.graph(args.tensor('mask')).value, 'bool');
-  return ctx.moved(ctx.emit('nn.where', [mask, element(ctx, x, args.value('value')), x.value]), x);
+  return ctx.moved(ctx.emit(nnWhere, { cond: mask, a: element(ctx, x, args.value('value')), b: x.value }), x);
 }
 
 // ---- positions
@@ -141,7 +143,10 @@ function putWhere(ctx: TorchContext, x: GraphTensor, at: TensorLike, axis: numbe
   const wide =
     middle < 0 ? single : ctx.reshape(single, [...shape.slice(0, middle), ...ones, ...shape.slice(middle + 1)]);
   const condition = ctx.reshape(ctx.cast(mask.value, 'bool'), [...mask.shape, ...Array<number>(rest).fill(1)]);
-  return ctx.moved(ctx.emit('nn.where', [condition, shape.every((dim) => dim === 1) ? single : wide, x.value]), x);
+  return ctx.moved(
+    ctx.emit(nnWhere, { cond: condition, a: shape.every((dim) => dim === 1) ? single : wide, b: x.value }),
+    x,
+  );
 }
 
 interface At {
@@ -220,7 +225,7 @@ function scattered(ctx: TorchContext, args: Arguments, name: 'src' | 'value'): G
   const source = isOne
     ? spreadOver(ctx, element(ctx, x, args.value(name)), part)
     : part.reduce(
-        (y, size, a) => ctx.emit('nn.slice', [y], { starts: [0], ends: [size], axes: [a], steps: [1] }),
+        (y, size, a) => ctx.emit(nnSlice, { x: y }, { starts: [0], ends: [size], axes: [a], steps: [1] }),
         like(ctx, x, args.tensor(name)).value,
       );
   const flat = ctx.reshape(x.value, [sizeOf(shape)]);

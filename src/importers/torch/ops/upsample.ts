@@ -1,5 +1,7 @@
 /** Interpolation of images. */
+
 import type { Value } from '../../../ir/define_op.ts';
+import { type AttrArguments, nnResize, nnSub } from '../../../ir/index.ts';
 import type { GraphTensor } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
@@ -29,21 +31,17 @@ function upsample(ctx: TorchContext, x: GraphTensor, args: Arguments, mode: Mode
     mode,
     coordinates: align ? 'align_corners' : mode === 'nearest' ? 'asymmetric' : 'half_pixel',
     nearest: 'floor',
-  };
+  } as const;
   const isInterpolated = mode === 'linear' && x.quantization !== undefined;
-  return isInterpolated ? interpolated(ctx, x, attrs) : ctx.emit('nn.resize', [x.value], attrs);
+  return isInterpolated ? interpolated(ctx, x, attrs) : ctx.emit(nnResize, { x: x.value }, attrs);
 }
 
 /** Of the integers as they are: rne(fl(Σ − z)) + z. */
-function interpolated(
-  ctx: TorchContext,
-  input: GraphTensor,
-  attrs: Readonly<Record<string, never>> | object,
-): GraphTensor {
+function interpolated(ctx: TorchContext, input: GraphTensor, attrs: AttrArguments<typeof nnResize.attrs>): GraphTensor {
   const x = ctx.quantized(input);
   const { zeroPoint } = x.quantization;
-  const mean = ctx.emit('nn.resize', [ctx.cast(x.value, 'f32')], attrs as Readonly<Record<string, never>>);
-  const centred = ctx.emit('nn.sub', [mean, ctx.scalar('f32', zeroPoint, 'zero_point')]);
+  const mean = ctx.emit(nnResize, { x: ctx.cast(x.value, 'f32') }, attrs);
+  const centred = ctx.emit(nnSub, { a: mean, b: ctx.scalar('f32', zeroPoint, 'zero_point') });
   const y = quantizedPerTensor(ctx, ctx.result(centred, x), x.type, { scale: 1, zeroPoint });
   return ctx.moved(y.value, x);
 }

@@ -1,6 +1,40 @@
 /** Activations and other functions of one tensor, element by element. */
-import type { AttrValue, Value } from '../../../../ir/define_op.ts';
+
+import type { Value } from '../../../../ir/define_op.ts';
 import { type DType, dtypes, isFloat } from '../../../../ir/dtype.ts';
+import {
+  nnAbs,
+  nnCeil,
+  nnCelu,
+  nnClip,
+  nnCos,
+  nnElu,
+  nnErf,
+  nnExp,
+  nnFloor,
+  nnGelu,
+  nnHardSigmoid,
+  nnHardSwish,
+  nnLeakyRelu,
+  nnLog,
+  nnMish,
+  nnMul,
+  nnNeg,
+  nnNot,
+  nnPow,
+  nnPrelu,
+  nnReciprocal,
+  nnRelu,
+  nnRound,
+  nnSelu,
+  nnSigmoid,
+  nnSign,
+  nnSin,
+  nnSoftplus,
+  nnSqrt,
+  nnTanh,
+  type OpWith,
+} from '../../../../ir/index.ts';
 import type { ExportContext } from '../context.ts';
 import { defineExportOp, type ExportOp } from '../define_export_op.ts';
 import { asFloat, samePromoted } from './promote.ts';
@@ -11,22 +45,22 @@ const SIXTH = 1 / 6;
 const plain = (name: string, body: (ctx: ExportContext, x: Value) => Value): readonly ExportOp[] =>
   defineExportOp(`aten.${name}.default(Tensor self)`, (ctx) => body(ctx, ctx.tensor('self')));
 
-const sameName = (names: readonly string[]): readonly ExportOp[] =>
-  names.flatMap((name) => plain(name, (ctx, x) => ctx.emit(`nn.${name}`, [x])));
+/** Operators that are one of ours without more, by their names. */
+const same = (named: Readonly<Record<string, OpWith<'x'>>>): readonly ExportOp[] =>
+  Object.entries(named).flatMap(([name, op]) => plain(name, (ctx, x) => ctx.emit(op, { x })));
 
-const floatFunctions = (names: readonly string[]): readonly ExportOp[] =>
-  names.flatMap((name) => plain(name, (ctx, x) => ctx.emit(`nn.${name}`, [asFloat(ctx, x)])));
+const floatFunctions = (named: Readonly<Record<string, OpWith<'x'>>>): readonly ExportOp[] =>
+  Object.entries(named).flatMap(([name, op]) => plain(name, (ctx, x) => ctx.emit(op, { x: asFloat(ctx, x) })));
 
-/** With attributes: `body` reads them. */
+/** With parameters, of floats. */
 const activation = (
   name: string,
   parameters: string,
-  body: (ctx: ExportContext) => { op: string; attrs: Readonly<Record<string, AttrValue>> },
+  body: (ctx: ExportContext, x: Value) => Value,
 ): readonly ExportOp[] =>
-  defineExportOp(`aten.${name}.default(Tensor self, ${parameters})`, (ctx) => {
-    const { op, attrs } = body(ctx);
-    return ctx.emit(op, [asFloat(ctx, ctx.tensor('self'))], attrs);
-  });
+  defineExportOp(`aten.${name}.default(Tensor self, ${parameters})`, (ctx) =>
+    body(ctx, asFloat(ctx, ctx.tensor('self'))),
+  );
 
 /** Bounds that are None or beyond the type do not bound. */
 function clip(ctx: ExportContext, low: string, high: string): Value {
@@ -37,12 +71,12 @@ function clip(ctx: ExportContext, low: string, high: string): Value {
   if (dtype !== 'bool' && !isFloat(dtype) && [min, max].some((b) => b !== undefined && !Number.isInteger(b)))
     ctx.unsupported('integers clamped to floats');
   if (Number.isNaN(min ?? 0) || Number.isNaN(max ?? 0)) ctx.unsupported('a bound that is NaN');
-  return ctx.emit('nn.clip', [x], { ...(min !== undefined && { min }), ...(max !== undefined && { max }) });
+  return ctx.emit(nnClip, { x }, { ...(min !== undefined && { min }), ...(max !== undefined && { max }) });
 }
 
 function elu(ctx: ExportContext): Value {
   if (ctx.number('scale') !== 1 || ctx.number('input_scale') !== 1) ctx.unsupported('an ELU with scales');
-  return ctx.emit('nn.elu', [ctx.tensor('self')], { alpha: ctx.number('alpha') });
+  return ctx.emit(nnElu, { x: ctx.tensor('self') }, { alpha: ctx.number('alpha') });
 }
 
 /** ln(1 + e^(β·x))/β; where β·x is beyond the threshold the function is x, up to e^-threshold. */
@@ -50,8 +84,8 @@ function softplus(ctx: ExportContext): Value {
   if (ctx.number('threshold') < 20) ctx.unsupported('a softplus with a low threshold');
   const [x, beta] = [ctx.tensor('self'), ctx.number('beta')];
   const times = (v: Value, factor: number) =>
-    factor === 1 ? v : ctx.emit('nn.mul', [v, ctx.scalar(v.type.dtype as DType, factor)]);
-  return times(ctx.emit('nn.softplus', [times(x, beta)]), 1 / beta);
+    factor === 1 ? v : ctx.emit(nnMul, { a: v, b: ctx.scalar(v.type.dtype as DType, factor) });
+  return times(ctx.emit(nnSoftplus, { x: times(x, beta) }), 1 / beta);
 }
 
 /** One slope, or one for each channel, axis 1. */
@@ -59,44 +93,55 @@ function prelu(ctx: ExportContext): Value {
   const [x, slope] = [ctx.tensor('self'), ctx.tensor('weight')];
   const [channels] = slope.type.shape;
   const rest = Array<number>(Math.max(x.type.shape.length - 2, 0)).fill(1);
-  return ctx.emit('nn.prelu', [
+  return ctx.emit(nnPrelu, {
     x,
-    channels === 1 ? ctx.reshape(slope, []) : ctx.reshape(slope, [channels ?? 1, ...rest]),
-  ]);
+    slope: channels === 1 ? ctx.reshape(slope, []) : ctx.reshape(slope, [channels ?? 1, ...rest]),
+  });
 }
 
 function power(ctx: ExportContext, base: Value | number, exponent: Value | number): Value {
   const [a, b] = samePromoted(ctx, base, exponent);
-  return ctx.emit('nn.pow', [a, b]);
+  return ctx.emit(nnPow, { a, b });
 }
 
-function gelu(ctx: ExportContext): { op: string; attrs: Record<string, AttrValue> } {
+function gelu(ctx: ExportContext, x: Value): Value {
   const approximate = ctx.text('approximate');
-  if (approximate !== 'none' && approximate !== 'tanh') ctx.unsupported(`the approximation '${approximate}'`);
-  return { op: 'nn.gelu', attrs: { approximate } };
+  if (approximate !== 'none' && approximate !== 'tanh') return ctx.unsupported(`the approximation '${approximate}'`);
+  return ctx.emit(nnGelu, { x }, { approximate });
 }
 
 export const activationOps: readonly ExportOp[] = [
-  ...sameName(['relu', 'neg', 'abs', 'sign', 'floor', 'ceil']),
-  ...floatFunctions(['sigmoid', 'tanh', 'selu', 'mish', 'exp', 'log', 'sqrt', 'erf', 'reciprocal', 'sin', 'cos']),
-  ...plain('round', (ctx, x) => (isFloat(x.type.dtype as DType) ? ctx.emit('nn.round', [x]) : x)),
-  ...plain('rsqrt', (ctx, x) => ctx.emit('nn.reciprocal', [ctx.emit('nn.sqrt', [asFloat(ctx, x)])])),
-  ...plain('relu6', (ctx, x) => ctx.emit('nn.clip', [x], { min: 0, max: 6 })),
-  ...plain('hardswish', (ctx, x) => ctx.emit('nn.hard_swish', [x])),
-  ...plain('hardsigmoid', (ctx, x) => ctx.emit('nn.hard_sigmoid', [x], { alpha: SIXTH, beta: 0.5 })),
-  ...plain('silu', (ctx, x) => ctx.emit('nn.mul', [x, ctx.emit('nn.sigmoid', [x])])),
-  ...plain('square', (ctx, x) => ctx.emit('nn.mul', [x, x])),
-  ...plain('logical_not', (ctx, x) => ctx.emit('nn.not', [ctx.cast(x, 'bool')])),
+  ...same({ relu: nnRelu, neg: nnNeg, abs: nnAbs, sign: nnSign, floor: nnFloor, ceil: nnCeil }),
+  ...floatFunctions({
+    sigmoid: nnSigmoid,
+    tanh: nnTanh,
+    selu: nnSelu,
+    mish: nnMish,
+    exp: nnExp,
+    log: nnLog,
+    sqrt: nnSqrt,
+    erf: nnErf,
+    reciprocal: nnReciprocal,
+    sin: nnSin,
+    cos: nnCos,
+  }),
+  ...plain('round', (ctx, x) => (isFloat(x.type.dtype as DType) ? ctx.emit(nnRound, { x }) : x)),
+  ...plain('rsqrt', (ctx, x) => ctx.emit(nnReciprocal, { x: ctx.emit(nnSqrt, { x: asFloat(ctx, x) }) })),
+  ...plain('relu6', (ctx, x) => ctx.emit(nnClip, { x }, { min: 0, max: 6 })),
+  ...plain('hardswish', (ctx, x) => ctx.emit(nnHardSwish, { x })),
+  ...plain('hardsigmoid', (ctx, x) => ctx.emit(nnHardSigmoid, { x }, { alpha: SIXTH, beta: 0.5 })),
+  ...plain('silu', (ctx, x) => ctx.emit(nnMul, { a: x, b: ctx.emit(nnSigmoid, { x }) })),
+  ...plain('square', (ctx, x) => ctx.emit(nnMul, { a: x, b: x })),
+  ...plain('logical_not', (ctx, x) => ctx.emit(nnNot, { x: ctx.cast(x, 'bool') })),
   ...plain('bitwise_not', (ctx, x) =>
     x.type.dtype === 'bool'
-      ? ctx.emit('nn.not', [x])
+      ? ctx.emit(nnNot, { x })
       : ctx.unsupported(`a complement of ${dtypes[x.type.dtype as DType].onnx}`),
   ),
-  ...activation('leaky_relu', 'Scalar negative_slope=0.01', (ctx) => ({
-    op: 'nn.leaky_relu',
-    attrs: { alpha: ctx.number('negative_slope') },
-  })),
-  ...activation('celu', 'Scalar alpha=1.0', (ctx) => ({ op: 'nn.celu', attrs: { alpha: ctx.number('alpha') } })),
+  ...activation('leaky_relu', 'Scalar negative_slope=0.01', (ctx, x) =>
+    ctx.emit(nnLeakyRelu, { x }, { alpha: ctx.number('negative_slope') }),
+  ),
+  ...activation('celu', 'Scalar alpha=1.0', (ctx, x) => ctx.emit(nnCelu, { x }, { alpha: ctx.number('alpha') })),
   ...activation('gelu', 'str approximate="none"', gelu),
   ...defineExportOp(
     ['elu', 'elu_'].map(
@@ -118,14 +163,14 @@ export const activationOps: readonly ExportOp[] = [
     (ctx) => clip(ctx, 'min', 'max'),
   ),
   ...defineExportOp('aten.clamp_min.default(Tensor self, Scalar min)', (ctx) =>
-    ctx.emit('nn.clip', [ctx.tensor('self')], { min: ctx.number('min') }),
+    ctx.emit(nnClip, { x: ctx.tensor('self') }, { min: ctx.number('min') }),
   ),
   ...defineExportOp('aten.clamp_max.default(Tensor self, Scalar max)', (ctx) =>
-    ctx.emit('nn.clip', [ctx.tensor('self')], { max: ctx.number('max') }),
+    ctx.emit(nnClip, { x: ctx.tensor('self') }, { max: ctx.number('max') }),
   ),
   ...defineExportOp('aten.pow.Tensor_Scalar(Tensor self, Scalar exponent)', (ctx) => {
     const [x, exponent] = [ctx.tensor('self'), ctx.number('exponent')];
-    return exponent === 2 ? ctx.emit('nn.mul', [x, x]) : power(ctx, x, exponent);
+    return exponent === 2 ? ctx.emit(nnMul, { a: x, b: x }) : power(ctx, x, exponent);
   }),
   ...defineExportOp('aten.pow.Tensor_Tensor(Tensor self, Tensor exponent)', (ctx) =>
     power(ctx, ctx.tensor('self'), ctx.tensor('exponent')),

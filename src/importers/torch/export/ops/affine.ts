@@ -1,6 +1,8 @@
 /** torchao: torchao/quantization/quant_primitives.py. A block of elements shares a scale and a zero point. */
+
 import type { Value } from '../../../../ir/define_op.ts';
 import { type DType, dtypes, isFloat } from '../../../../ir/dtype.ts';
+import { nnReduceMax, nnReduceMin } from '../../../../ir/index.ts';
 import type { Dim, Shape } from '../../../../ir/types.ts';
 import type { ExportContext } from '../context.ts';
 import { defineExportOp, type ExportOp } from '../define_export_op.ts';
@@ -80,9 +82,9 @@ function chooseParameters(ctx: ExportContext): readonly Value[] {
   const { shape, inside } = blocksOf(ctx, x);
   const split = ctx.reshape(x, shape);
   // reducing over no axes would reduce over all
-  const extreme = (op: string) =>
-    inside.length === 0 ? split : ctx.emit(op, [split], { axes: inside, keepdims: ctx.flag('keepdim') });
-  const [scale, zeroPoint] = chosen(ctx, extreme('nn.reduce_min'), extreme('nn.reduce_max'), range, {
+  const extreme = (op: typeof nnReduceMin | typeof nnReduceMax) =>
+    inside.length === 0 ? split : ctx.emit(op, { x: split }, { axes: inside, keepdims: ctx.flag('keepdim') });
+  const [scale, zeroPoint] = chosen(ctx, extreme(nnReduceMin), extreme(nnReduceMax), range, {
     symmetric: mapping === 'SYMMETRIC',
     eps: ctx.has('eps') ? ctx.number('eps') : epsilon(given.type.dtype as DType),
     middle: Math.trunc((range.high + range.low + 1) / 2),

@@ -1,5 +1,7 @@
 /** Convolutions. */
+
 import type { Value } from '../../../../ir/define_op.ts';
+import { nnConv, nnConvTranspose } from '../../../../ir/index.ts';
 import type { ExportContext } from '../context.ts';
 import { defineExportOp, type ExportOp } from '../define_export_op.ts';
 
@@ -30,7 +32,7 @@ function conv(ctx: ExportContext, padsOf: (ctx: ExportContext, kernel: readonly 
     group: ctx.int('groups'),
   };
   const bias = ctx.optionalTensor('bias');
-  return batched(ctx, ctx.tensor('input'), rank + 2, (x) => ctx.emit('nn.conv', [x, w, bias], attrs));
+  return batched(ctx, ctx.tensor('input'), rank + 2, (x) => ctx.emit(nnConv, { x, w, bias }, attrs));
 }
 
 const padding = (ctx: ExportContext, kernel: readonly number[]): readonly number[] =>
@@ -57,7 +59,7 @@ function convTranspose(ctx: ExportContext): Value {
     outputPadding: ctx.ints('output_padding', rank),
   };
   const bias = ctx.optionalTensor('bias');
-  return batched(ctx, ctx.tensor('input'), rank + 2, (x) => ctx.emit('nn.conv_transpose', [x, w, bias], attrs));
+  return batched(ctx, ctx.tensor('input'), rank + 2, (x) => ctx.emit(nnConvTranspose, { x, w, bias }, attrs));
 }
 
 const transposedParameters =

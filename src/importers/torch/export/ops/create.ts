@@ -1,6 +1,8 @@
 /** Operators that make tensors from numbers. */
+
 import type { Value } from '../../../../ir/define_op.ts';
 import type { DType } from '../../../../ir/dtype.ts';
+import { nnExpand } from '../../../../ir/index.ts';
 import { tensor } from '../../../../ir/tensor.ts';
 import type { Shape } from '../../../../ir/types.ts';
 import type { ExportContext } from '../context.ts';
@@ -13,7 +15,7 @@ const ignoredLike = `${ignored}, any memory_format=None`;
 
 const filled = (ctx: ExportContext, dtype: DType, value: number, shape: Shape): Value => {
   const one = dtype === 'bool' ? ctx.cast(ctx.scalar('s32', value), 'bool') : ctx.scalar(dtype, value);
-  return shape.length === 0 ? one : ctx.emit('nn.expand', [one], { shape });
+  return shape.length === 0 ? one : ctx.emit(nnExpand, { x: one }, { shape });
 };
 
 /** Without a type: that of the number, which may be a float without a fraction. */

@@ -1,6 +1,8 @@
 /** quantized_decomposed, the operators of PT2E: torch/ao/quantization/fx/_decomposed.py of PyTorch. */
+
 import type { Value } from '../../../../ir/define_op.ts';
 import type { DType } from '../../../../ir/dtype.ts';
+import { nnReduceMax, nnReduceMin } from '../../../../ir/index.ts';
 import type { ExportContext } from '../context.ts';
 import { defineExportOp, type ExportOp } from '../define_export_op.ts';
 import { chosen, dequantized, type Parameters, quantized, type Range, rangeOf } from './quantization.ts';
@@ -66,7 +68,7 @@ function chooseParameters(ctx: ExportContext, symmetric: boolean): readonly Valu
   const range = rangeOfNode(ctx);
   const choice = { symmetric, eps: ctx.number('eps'), middle: range.dtype === 'u8' ? 128 : 0 };
   const all = { axes: [], keepdims: false };
-  const extremes = ['nn.reduce_min', 'nn.reduce_max'].map((op) => ctx.emit(op, [x], all));
+  const extremes = [nnReduceMin, nnReduceMax].map((op) => ctx.emit(op, { x }, all));
   const [scale, zeroPoint] = chosen(ctx, extremes[0], extremes[1], range, choice).map((v) => ctx.reshape(v, [1]));
   return [
     ctx.isReadOnlyBy(0, libraries) ? scale : ctx.cast(scale, 'f64'),

@@ -1,6 +1,28 @@
 /** Functions of two tensors, element by element. */
+
 import type { Value } from '../../../../ir/define_op.ts';
 import { type DType, isFloat } from '../../../../ir/dtype.ts';
+import {
+  nnAdd,
+  nnAnd,
+  nnDiv,
+  nnEqual,
+  nnFloor,
+  nnGreater,
+  nnGreaterOrEqual,
+  nnLess,
+  nnLessOrEqual,
+  nnMax,
+  nnMin,
+  nnMod,
+  nnMul,
+  nnNot,
+  nnOr,
+  nnSub,
+  nnWhere,
+  nnXor,
+  type OpWith,
+} from '../../../../ir/index.ts';
 import type { ExportContext } from '../context.ts';
 import { defineExportOp, type ExportOp } from '../define_export_op.ts';
 import { asFloat, samePromoted } from './promote.ts';
@@ -17,77 +39,87 @@ const overloads = (name: string, parameters = ''): readonly string[] => [
 const binary = (schema: string | readonly string[], body: Body): readonly ExportOp[] =>
   defineExportOp(schema, (ctx) => body(ctx, ...samePromoted(ctx, ctx.operand('self'), ctx.operand('other'))));
 
+type Arithmetic = typeof nnAdd | typeof nnSub | typeof nnMul;
+
 /** Truth values are added as integers would be, modulo 2: nobody means that. */
-function arithmetic(ctx: ExportContext, op: string, a: Side, b: Side): Value {
-  const [x, y] = samePromoted(ctx, a, b);
-  if (x.type.dtype !== 'bool') return ctx.emit(op, [x, y]);
-  return op === 'nn.mul' ? ctx.emit('nn.and', [x, y]) : ctx.unsupported(`${op.slice(3)} of truth values`);
+function arithmetic(ctx: ExportContext, op: Arithmetic, left: Side, right: Side): Value {
+  const [a, b] = samePromoted(ctx, left, right);
+  if (a.type.dtype !== 'bool') return ctx.emit(op, { a, b });
+  return op === nnMul ? ctx.emit(nnAnd, { a, b }) : ctx.unsupported(`${op.name.slice(3)} of truth values`);
 }
 
 /** other·alpha */
 function scaled(ctx: ExportContext, other: Side): Side {
   const alpha = ctx.number('alpha');
   if (alpha === 1) return other;
-  return typeof other === 'number' ? alpha * other : arithmetic(ctx, 'nn.mul', other, alpha);
+  return typeof other === 'number' ? alpha * other : arithmetic(ctx, nnMul, other, alpha);
 }
 
 function divided(ctx: ExportContext): Value {
   const [a, b] = samePromoted(ctx, ctx.operand('self'), ctx.operand('other'));
   const mode = ctx.parameters().includes('rounding_mode') && ctx.has('rounding_mode') ? ctx.text('rounding_mode') : '';
-  if (mode === '') return ctx.emit('nn.div', samePromoted(ctx, asFloat(ctx, a), asFloat(ctx, b)));
+  if (mode === '') {
+    const [x, y] = samePromoted(ctx, asFloat(ctx, a), asFloat(ctx, b));
+    return ctx.emit(nnDiv, { a: x, b: y });
+  }
   if (!isFloat(a.type.dtype as DType)) {
-    if (mode === 'trunc') return ctx.emit('nn.div', [a, b]);
-    const rest = ctx.emit('nn.mod', [a, b]); // has the sign of b: a − rest is a multiple, rounded down
-    return ctx.emit('nn.div', [ctx.emit('nn.sub', [a, rest]), b]);
+    if (mode === 'trunc') return ctx.emit(nnDiv, { a, b });
+    const rest = ctx.emit(nnMod, { a, b }); // has the sign of b: a − rest is a multiple, rounded down
+    return ctx.emit(nnDiv, { a: ctx.emit(nnSub, { a, b: rest }), b });
   }
   if (mode !== 'floor') ctx.unsupported(`a division of floats with rounding mode ${mode}`);
-  return ctx.emit('nn.floor', [ctx.emit('nn.div', [a, b])]);
+  return ctx.emit(nnFloor, { x: ctx.emit(nnDiv, { a, b }) });
 }
 
-const comparisons: Readonly<Record<string, string>> = {
-  eq: 'nn.equal',
-  gt: 'nn.greater',
-  lt: 'nn.less',
-  ge: 'nn.greater_or_equal',
-  le: 'nn.less_or_equal',
+const comparisons: Readonly<Record<string, OpWith<'a' | 'b'>>> = {
+  eq: nnEqual,
+  gt: nnGreater,
+  lt: nnLess,
+  ge: nnGreaterOrEqual,
+  le: nnLessOrEqual,
 };
 
-const logical = (name: string, op: string): readonly ExportOp[] => [
+const logical = (name: string, op: typeof nnAnd | typeof nnOr | typeof nnXor): readonly ExportOp[] => [
   ...defineExportOp(`aten.logical_${name}.default(Tensor self, Tensor other)`, (ctx) =>
-    ctx.emit(op, [ctx.cast(ctx.tensor('self'), 'bool'), ctx.cast(ctx.tensor('other'), 'bool')]),
+    ctx.emit(op, { a: ctx.cast(ctx.tensor('self'), 'bool'), b: ctx.cast(ctx.tensor('other'), 'bool') }),
   ),
   ...binary([`aten.bitwise_${name}.Tensor(Tensor self, Tensor other)`], (ctx, a, b) =>
-    a.type.dtype === 'bool' ? ctx.emit(op, [a, b]) : ctx.unsupported(`bits of ${a.type.dtype}`),
+    a.type.dtype === 'bool' ? ctx.emit(op, { a, b }) : ctx.unsupported(`bits of ${a.type.dtype}`),
   ),
 ];
 
-const choice = (ctx: ExportContext, condition: string, yes: Side, no: Side): Value =>
-  ctx.emit('nn.where', [ctx.cast(ctx.tensor(condition), 'bool'), ...samePromoted(ctx, yes, no)]);
+function choice(ctx: ExportContext, condition: string, yes: Side, no: Side): Value {
+  const cond = ctx.cast(ctx.tensor(condition), 'bool');
+  const [a, b] = samePromoted(ctx, yes, no);
+  return ctx.emit(nnWhere, { cond, a, b });
+}
 
 export const elementwiseOps: readonly ExportOp[] = [
   ...defineExportOp(overloads('add', ', Scalar alpha=1'), (ctx) =>
-    arithmetic(ctx, 'nn.add', ctx.operand('self'), scaled(ctx, ctx.operand('other'))),
+    arithmetic(ctx, nnAdd, ctx.operand('self'), scaled(ctx, ctx.operand('other'))),
   ),
   ...defineExportOp(overloads('sub', ', Scalar alpha=1'), (ctx) =>
-    arithmetic(ctx, 'nn.sub', ctx.operand('self'), scaled(ctx, ctx.operand('other'))),
+    arithmetic(ctx, nnSub, ctx.operand('self'), scaled(ctx, ctx.operand('other'))),
   ),
   ...defineExportOp(overloads('rsub', ', Scalar alpha=1'), (ctx) =>
-    arithmetic(ctx, 'nn.sub', ctx.operand('other'), scaled(ctx, ctx.operand('self'))),
+    arithmetic(ctx, nnSub, ctx.operand('other'), scaled(ctx, ctx.operand('self'))),
   ),
-  ...defineExportOp(overloads('mul'), (ctx) => arithmetic(ctx, 'nn.mul', ctx.operand('self'), ctx.operand('other'))),
+  ...defineExportOp(overloads('mul'), (ctx) => arithmetic(ctx, nnMul, ctx.operand('self'), ctx.operand('other'))),
   ...defineExportOp(overloads('div'), divided),
   ...defineExportOp(
     ['Tensor_mode', 'Scalar_mode'].map((form) => `aten.div.${form}(Tensor self, Operand other, str? rounding_mode)`),
     divided,
   ),
-  ...binary(overloads('remainder'), (ctx, a, b) => ctx.emit('nn.mod', [a, b])),
-  ...binary('aten.maximum.default(Tensor self, Tensor other)', (ctx, a, b) => ctx.emit('nn.max', [a, b])),
-  ...binary('aten.minimum.default(Tensor self, Tensor other)', (ctx, a, b) => ctx.emit('nn.min', [a, b])),
-  ...Object.entries(comparisons).flatMap(([name, op]) => binary(overloads(name), (ctx, a, b) => ctx.emit(op, [a, b]))),
-  ...binary(overloads('ne'), (ctx, a, b) => ctx.emit('nn.not', [ctx.emit('nn.equal', [a, b])])),
-  ...logical('and', 'nn.and'),
-  ...logical('or', 'nn.or'),
-  ...logical('xor', 'nn.xor'),
+  ...binary(overloads('remainder'), (ctx, a, b) => ctx.emit(nnMod, { a, b })),
+  ...binary('aten.maximum.default(Tensor self, Tensor other)', (ctx, a, b) => ctx.emit(nnMax, { a, b })),
+  ...binary('aten.minimum.default(Tensor self, Tensor other)', (ctx, a, b) => ctx.emit(nnMin, { a, b })),
+  ...Object.entries(comparisons).flatMap(([name, op]) =>
+    binary(overloads(name), (ctx, a, b) => ctx.emit(op, { a, b })),
+  ),
+  ...binary(overloads('ne'), (ctx, a, b) => ctx.emit(nnNot, { x: ctx.emit(nnEqual, { a, b }) })),
+  ...logical('and', nnAnd),
+  ...logical('or', nnOr),
+  ...logical('xor', nnXor),
   ...defineExportOp(
     ['self', 'ScalarSelf', 'ScalarOther', 'Scalar'].map(
       (form) => `aten.where.${form}(Tensor condition, Operand self, Operand other)`,

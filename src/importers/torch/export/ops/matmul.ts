@@ -1,6 +1,8 @@
 /** Products of matrices, and attention. */
+
 import type { Value } from '../../../../ir/define_op.ts';
 import type { DType } from '../../../../ir/dtype.ts';
+import { nnAdd, nnExpand, nnMatmul, nnMul, nnSoftmax, nnWhere, qnnMatmul } from '../../../../ir/index.ts';
 import { zeros } from '../../../../ir/tensor.ts';
 import type { ExportContext } from '../context.ts';
 import { defineExportOp, type ExportOp } from '../define_export_op.ts';
@@ -12,19 +14,19 @@ export function transposed(ctx: ExportContext, x: Value): Value {
 }
 
 const times = (ctx: ExportContext, x: Value, factor: number): Value =>
-  factor === 1 ? x : ctx.emit('nn.mul', [x, ctx.scalar(x.type.dtype as DType, factor)]);
+  factor === 1 ? x : ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype as DType, factor) });
 
 /** β·self + α·(a·b) */
 function addProduct(ctx: ExportContext, [a, b]: readonly [string, string]): Value {
-  const product = times(ctx, ctx.emit('nn.matmul', [ctx.tensor(a), ctx.tensor(b)]), ctx.number('alpha'));
+  const product = times(ctx, ctx.emit(nnMatmul, { a: ctx.tensor(a), b: ctx.tensor(b) }), ctx.number('alpha'));
   const beta = ctx.number('beta');
-  return beta === 0 ? product : ctx.emit('nn.add', [product, times(ctx, ctx.tensor('self'), beta)]);
+  return beta === 0 ? product : ctx.emit(nnAdd, { a: product, b: times(ctx, ctx.tensor('self'), beta) });
 }
 
 function linear(ctx: ExportContext): Value {
   const [w, bias] = [ctx.tensor('weight'), ctx.optionalTensor('bias')];
-  const product = ctx.emit('nn.matmul', [ctx.tensor('input'), w.type.shape.length === 2 ? transposed(ctx, w) : w]);
-  return bias ? ctx.emit('nn.add', [product, bias]) : product;
+  const product = ctx.emit(nnMatmul, { a: ctx.tensor('input'), b: w.type.shape.length === 2 ? transposed(ctx, w) : w });
+  return bias ? ctx.emit(nnAdd, { a: product, b: bias }) : product;
 }
 
 /** softmax(q·kᵀ·scale + mask)·v */
@@ -37,9 +39,9 @@ function attention(ctx: ExportContext): Value {
   const size = query.type.shape.at(-1) as number;
   const factor = ctx.has('scale') ? ctx.number('scale') : 1 / Math.sqrt(size);
   if (Number.isNaN(factor)) ctx.unsupported('queries of unknown size');
-  const scores = times(ctx, ctx.emit('nn.matmul', [query, transposed(ctx, key)]), factor);
+  const scores = times(ctx, ctx.emit(nnMatmul, { a: query, b: transposed(ctx, key) }), factor);
   const seen = ctx.flag('is_causal') ? causal(ctx, scores) : mask ? masked(ctx, scores, mask) : scores;
-  return ctx.emit('nn.matmul', [ctx.emit('nn.softmax', [seen], { axis: -1 }), value]);
+  return ctx.emit(nnMatmul, { a: ctx.emit(nnSoftmax, { x: seen }, { axis: -1 }), b: value });
 }
 
 /** Grouped queries: each head of x serves several of the query, one after the other. */
@@ -50,7 +52,7 @@ function repeatedHeads(ctx: ExportContext, x: Value, query: Value): Value {
   const { shape } = x.type;
   const [lead, rest] = [shape.slice(0, -3), shape.slice(-2)];
   const one = ctx.reshape(x, [...lead, heads, 1, ...rest]);
-  return ctx.reshape(ctx.emit('nn.expand', [one], { shape: [...lead, heads, wanted / heads, ...rest] }), [
+  return ctx.reshape(ctx.emit(nnExpand, { x: one }, { shape: [...lead, heads, wanted / heads, ...rest] }), [
     ...lead,
     wanted,
     ...rest,
@@ -59,8 +61,8 @@ function repeatedHeads(ctx: ExportContext, x: Value, query: Value): Value {
 
 const masked = (ctx: ExportContext, scores: Value, mask: Value): Value =>
   mask.type.dtype === 'bool'
-    ? ctx.emit('nn.where', [mask, scores, ctx.scalar(scores.type.dtype as DType, -Infinity)])
-    : ctx.emit('nn.add', [scores, mask]);
+    ? ctx.emit(nnWhere, { cond: mask, a: scores, b: ctx.scalar(scores.type.dtype as DType, -Infinity) })
+    : ctx.emit(nnAdd, { a: scores, b: mask });
 
 /** Position i sees the positions up to i. */
 function causal(ctx: ExportContext, scores: Value): Value {
@@ -82,14 +84,13 @@ export const matmulOps: readonly ExportOp[] = [
       'aten.mv.default(Tensor self, Tensor vec)',
       'aten.dot.default(Tensor self, Tensor tensor)',
     ],
-    (ctx) =>
-      ctx.emit(
-        'nn.matmul',
-        ctx.parameters().map((name) => ctx.tensor(name)),
-      ),
+    (ctx) => {
+      const [a, b] = ctx.parameters().map((name) => ctx.tensor(name));
+      return ctx.emit(nnMatmul, { a, b });
+    },
   ),
   ...defineExportOp('aten._int_mm.default(Tensor self, Tensor mat2)', (ctx) =>
-    ctx.emit('qnn.matmul', [ctx.tensor('self'), ctx.tensor('mat2')]),
+    ctx.emit(qnnMatmul, { a: ctx.tensor('self'), b: ctx.tensor('mat2') }),
   ),
   ...defineExportOp('aten.addmm.default(Tensor self, Tensor mat1, Tensor mat2, Scalar beta=1, Scalar alpha=1)', (ctx) =>
     addProduct(ctx, ['mat1', 'mat2']),

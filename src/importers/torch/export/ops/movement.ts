@@ -1,6 +1,22 @@
 /** Operators that move elements, take some of them, or repeat them. */
+
 import type { Value } from '../../../../ir/define_op.ts';
 import type { DType } from '../../../../ir/dtype.ts';
+import {
+  type AttrType,
+  nnAdd,
+  nnConcat,
+  nnDepthToSpace,
+  nnExpand,
+  nnGather,
+  nnGatherElements,
+  nnMod,
+  nnMul,
+  nnPad,
+  nnSlice,
+  nnTile,
+  nnTranspose,
+} from '../../../../ir/index.ts';
 import { sizeOf } from '../../../../ir/tensor.ts';
 import { type Dim, isStatic } from '../../../../ir/types.ts';
 import type { ExportContext } from '../context.ts';
@@ -13,9 +29,13 @@ const axisOf = (ctx: ExportContext, x: Value, name = 'dim'): number =>
 
 function permute(ctx: ExportContext): Value {
   const x = ctx.tensor('self');
-  return ctx.emit('nn.transpose', [x], {
-    perm: ctx.ints('dims').map((axis) => ctx.axis(axis, x.type.shape.length, 'dims')),
-  });
+  return ctx.emit(
+    nnTranspose,
+    { x },
+    {
+      perm: ctx.ints('dims').map((axis) => ctx.axis(axis, x.type.shape.length, 'dims')),
+    },
+  );
 }
 
 function exchange(ctx: ExportContext, x: Value, a: number, b: number): Value {
@@ -100,14 +120,14 @@ function expand(ctx: ExportContext): Value {
   const shape = sizes.map((size, i): Dim => (size === -1 ? (x.type.shape[i - lead] ?? 1) : size));
   return shape.length === x.type.shape.length && shape.every((dim, i) => dim === x.type.shape[i])
     ? x
-    : ctx.emit('nn.expand', [x], { shape });
+    : ctx.emit(nnExpand, { x }, { shape });
 }
 
 function repeat(ctx: ExportContext): Value {
   const [x, repeats] = [ctx.tensor('self'), ctx.ints('repeats')];
   const lead = repeats.length - x.type.shape.length;
   if (lead < 0) ctx.refuse(`${repeats.length} repeats for ${x.type.shape.length} axes`, 'repeats', 'U2005');
-  return ctx.emit('nn.tile', [ctx.reshape(x, [...Array<number>(lead).fill(1), ...x.type.shape])], { repeats });
+  return ctx.emit(nnTile, { x: ctx.reshape(x, [...Array<number>(lead).fill(1), ...x.type.shape]) }, { repeats });
 }
 
 function flip(ctx: ExportContext): Value {
@@ -115,11 +135,11 @@ function flip(ctx: ExportContext): Value {
   const axes = dims.map((axis) => ctx.axis(axis, x.type.shape.length, 'dims'));
   const all = (value: number) => Array<number>(axes.length).fill(value);
   const far = Number.MAX_SAFE_INTEGER;
-  return ctx.emit('nn.slice', [x], { starts: all(-1), ends: all(-far), axes, steps: all(-1) });
+  return ctx.emit(nnSlice, { x }, { starts: all(-1), ends: all(-far), axes, steps: all(-1) });
 }
 
 /** Pads from the last axis: [before, after, before of the one in front, …]. */
-function pad(ctx: ExportContext, mode: string, value?: number): Value {
+function pad(ctx: ExportContext, mode: AttrType<typeof nnPad.attrs.mode>, value?: number): Value {
   const [x, list] = [ctx.tensor('self'), ctx.ints(ctx.parameters().includes('pad') ? 'pad' : 'padding')];
   const rank = x.type.shape.length;
   if (list.length % 2 !== 0 || list.length > 2 * rank) ctx.refuse(`pads [${list}] for ${rank} axes`, 'pad', 'U2005');
@@ -129,10 +149,10 @@ function pad(ctx: ExportContext, mode: string, value?: number): Value {
     pads[2 * rank - 1 - i / 2] = list[i + 1];
   }
   const fill = value === undefined || value === 0 ? undefined : ctx.scalar(x.type.dtype as DType, value);
-  return ctx.emit('nn.pad', [x, fill], { pads, mode });
+  return ctx.emit(nnPad, { x, value: fill }, { pads, mode });
 }
 
-const padModes: Readonly<Record<string, string>> = {
+const padModes: Readonly<Record<string, AttrType<typeof nnPad.attrs.mode>>> = {
   constant: 'constant',
   reflect: 'reflect',
   replicate: 'edge',
@@ -147,7 +167,7 @@ function index(ctx: ExportContext): Value {
   if (given.some(({ at }) => at.type.dtype === 'bool' || at.type.dtype === 'u8'))
     ctx.unsupported('positions given by truth values');
   const [{ axis }] = given;
-  if (given.length === 1) return ctx.emit('nn.gather', [x, ctx.cast(given[0].at, 's64')], { axis });
+  if (given.length === 1) return ctx.emit(nnGather, { x, indices: ctx.cast(given[0].at, 's64') }, { axis });
   if (given.some((item, i) => item.axis !== axis + i))
     return ctx.unsupported('lists of positions of axes that are apart');
   const sizes = x.type.shape.slice(axis, axis + given.length);
@@ -155,11 +175,13 @@ function index(ctx: ExportContext): Value {
   const count = sizeOf(sizes);
   // as one list along the axes made one; negative positions count from the end
   const at = given
-    .map(({ at: positions }, i) => ctx.emit('nn.mod', [ctx.cast(positions, 's64'), ctx.scalar('s64', sizes[i])]))
-    .reduce((sum, next, i) => ctx.emit('nn.add', [ctx.emit('nn.mul', [sum, ctx.scalar('s64', sizes[i])]), next]));
+    .map(({ at: positions }, i) => ctx.emit(nnMod, { a: ctx.cast(positions, 's64'), b: ctx.scalar('s64', sizes[i]) }))
+    .reduce((sum, next, i) =>
+      ctx.emit(nnAdd, { a: ctx.emit(nnMul, { a: sum, b: ctx.scalar('s64', sizes[i]) }), b: next }),
+    );
   const { shape } = x.type;
   const flat = ctx.reshape(x, [...shape.slice(0, axis), count, ...shape.slice(axis + given.length)]);
-  return ctx.emit('nn.gather', [flat, at], { axis });
+  return ctx.emit(nnGather, { x: flat, indices: at }, { axis });
 }
 
 function shuffle(ctx: ExportContext): Value {
@@ -189,17 +211,13 @@ export const movementOps: readonly ExportOp[] = [
     ['cat', 'concat'].map((name) => `aten.${name}.default(Tensor[] tensors, int dim=0)`),
     (ctx) => {
       const xs = joined(ctx);
-      return ctx.emit('nn.concat', xs, { axis: axisOf(ctx, xs[0]) });
+      return ctx.emit(nnConcat, { xs: xs }, { axis: axisOf(ctx, xs[0]) });
     },
   ),
   ...defineExportOp('aten.stack.default(Tensor[] tensors, int dim=0)', (ctx) => {
     const xs = joined(ctx);
     const axis = ctx.axis(ctx.int('dim'), xs[0].type.shape.length + 1, 'dim');
-    return ctx.emit(
-      'nn.concat',
-      xs.map((x) => unsqueezed(ctx, x, axis)),
-      { axis },
-    );
+    return ctx.emit(nnConcat, { xs: xs.map((x) => unsqueezed(ctx, x, axis)) }, { axis });
   }),
   ...defineExportOp('aten.slice.Tensor(Tensor self, int dim=0, int? start=None, int? end=None, int step=1)', slice),
   ...defineExportOp('aten.select.int(Tensor self, int dim, int index)', select),
@@ -228,7 +246,7 @@ export const movementOps: readonly ExportOp[] = [
   ...defineExportOp('aten.unbind.int(Tensor self, int dim=0)', unbind),
   ...defineExportOp('aten.expand.default(Tensor self, int[] size, bool implicit=False)', expand),
   ...defineExportOp('aten.expand_as.default(Tensor self, Tensor other)', (ctx) =>
-    ctx.emit('nn.expand', [ctx.tensor('self')], { shape: ctx.tensor('other').type.shape }),
+    ctx.emit(nnExpand, { x: ctx.tensor('self') }, { shape: ctx.tensor('other').type.shape }),
   ),
   ...defineExportOp('aten.repeat.default(Tensor self, int[] repeats)', repeat),
   ...defineExportOp('aten.flip.default(Tensor self, int[] dims)', flip),
@@ -242,10 +260,7 @@ export const movementOps: readonly ExportOp[] = [
       ctx.has('value') ? ctx.number('value') : 0,
     ),
   ),
-  ...[
-    ['reflection', 'reflect'],
-    ['replication', 'edge'],
-  ].flatMap(([name, mode]) =>
+  ...[['reflection', 'reflect'] as const, ['replication', 'edge'] as const].flatMap(([name, mode]) =>
     defineExportOp(
       [1, 2, 3].map((rank) => `aten.${name}_pad${rank}d.default(Tensor self, int[] padding)`),
       (ctx) => pad(ctx, mode),
@@ -253,19 +268,19 @@ export const movementOps: readonly ExportOp[] = [
   ),
   ...defineExportOp(
     'aten.embedding.default(Tensor weight, Tensor indices, int padding_idx=-1, bool scale_grad_by_freq=False, bool sparse=False)',
-    (ctx) => ctx.emit('nn.gather', [ctx.tensor('weight'), ctx.tensor('indices')], { axis: 0 }),
+    (ctx) => ctx.emit(nnGather, { x: ctx.tensor('weight'), indices: ctx.tensor('indices') }, { axis: 0 }),
   ),
   ...defineExportOp('aten.index_select.default(Tensor self, int dim, Tensor index)', (ctx) => {
     const x = ctx.tensor('self');
-    return ctx.emit('nn.gather', [x, ctx.tensor('index')], { axis: axisOf(ctx, x) });
+    return ctx.emit(nnGather, { x, indices: ctx.tensor('index') }, { axis: axisOf(ctx, x) });
   }),
   ...defineExportOp('aten.gather.default(Tensor self, int dim, Tensor index, bool sparse_grad=False)', (ctx) => {
     const x = ctx.tensor('self');
-    return ctx.emit('nn.gather_elements', [x, ctx.tensor('index')], { axis: axisOf(ctx, x) });
+    return ctx.emit(nnGatherElements, { x, indices: ctx.tensor('index') }, { axis: axisOf(ctx, x) });
   }),
   ...defineExportOp('aten.index.Tensor(Tensor self, Tensor[] indices)', index),
   ...defineExportOp('aten.channel_shuffle.default(Tensor self, int groups)', shuffle),
   ...defineExportOp('aten.pixel_shuffle.default(Tensor self, int upscale_factor)', (ctx) =>
-    ctx.emit('nn.depth_to_space', [ctx.tensor('self')], { block: ctx.int('upscale_factor'), mode: 'CRD' }),
+    ctx.emit(nnDepthToSpace, { x: ctx.tensor('self') }, { block: ctx.int('upscale_factor'), mode: 'CRD' }),
   ),
 ];

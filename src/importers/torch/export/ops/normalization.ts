@@ -1,6 +1,17 @@
 /** Normalizations and softmax. */
+
 import type { Value } from '../../../../ir/define_op.ts';
 import type { DType } from '../../../../ir/dtype.ts';
+import {
+  nnBatchNorm,
+  nnExpand,
+  nnGroupNorm,
+  nnInstanceNorm,
+  nnLayerNorm,
+  nnLogSoftmax,
+  nnRmsNorm,
+  nnSoftmax,
+} from '../../../../ir/index.ts';
 import type { Dim } from '../../../../ir/types.ts';
 import type { ExportContext } from '../context.ts';
 import { defineExportOp, type ExportOp } from '../define_export_op.ts';
@@ -8,7 +19,7 @@ import { asFloat } from './promote.ts';
 
 /** A parameter for each channel; one that is absent is the same for all. */
 function perChannel(ctx: ExportContext, name: string, count: Dim, fallback: number): Value {
-  return ctx.optionalTensor(name) ?? ctx.emit('nn.expand', [ctx.scalar('f32', fallback)], { shape: [count] });
+  return ctx.optionalTensor(name) ?? ctx.emit(nnExpand, { x: ctx.scalar('f32', fallback) }, { shape: [count] });
 }
 
 function batchNorm(ctx: ExportContext): Value {
@@ -19,18 +30,20 @@ function batchNorm(ctx: ExportContext): Value {
   const variance = ctx.optionalTensor('running_var') ?? ctx.unsupported('statistics of the batch');
   const channels = x.type.shape[1];
   const [scale, bias] = [perChannel(ctx, 'weight', channels, 1), perChannel(ctx, 'bias', channels, 0)];
-  return ctx.emit('nn.batch_norm', [x, scale, bias, mean, variance], { epsilon: ctx.number('eps') });
+  return ctx.emit(nnBatchNorm, { x, scale, bias, mean, variance }, { epsilon: ctx.number('eps') });
 }
 
 /** Over the last axes, as many as `normalized_shape` has. */
-function trailing(ctx: ExportContext, op: 'nn.layer_norm' | 'nn.rms_norm', epsilon: number): Value {
+function trailing(ctx: ExportContext, op: typeof nnLayerNorm | typeof nnRmsNorm, epsilon: number): Value {
   const [x, sizes] = [ctx.tensor('input'), ctx.dims('normalized_shape')];
   const axis = x.type.shape.length - sizes.length;
   if (sizes.length === 0 || axis < 0)
     ctx.refuse(`[${sizes}] are no last axes of [${x.type.shape}]`, 'normalized_shape', 'U2005');
   const scale = ctx.optionalTensor('weight') ?? ctx.scalar(x.type.dtype as DType, 1);
-  const bias = op === 'nn.layer_norm' ? ctx.optionalTensor('bias') : undefined;
-  return ctx.emit(op, op === 'nn.layer_norm' ? [x, scale, bias] : [x, scale], { axis, epsilon });
+  const attrs = { axis, epsilon };
+  return op === nnLayerNorm
+    ? ctx.emit(nnLayerNorm, { x, scale, bias: ctx.optionalTensor('bias') }, attrs)
+    : ctx.emit(nnRmsNorm, { x, scale }, attrs);
 }
 
 function groupNorm(ctx: ExportContext, groups: number): Value {
@@ -38,7 +51,7 @@ function groupNorm(ctx: ExportContext, groups: number): Value {
   ctx.requireRank(x, 2, 'input');
   const channels = x.type.shape[1];
   const [scale, bias] = [perChannel(ctx, 'weight', channels, 1), perChannel(ctx, 'bias', channels, 0)];
-  return ctx.emit('nn.group_norm', [x, scale, bias], { groups, epsilon: ctx.number('eps') });
+  return ctx.emit(nnGroupNorm, { x, scale, bias }, { groups, epsilon: ctx.number('eps') });
 }
 
 function instanceNorm(ctx: ExportContext): Value {
@@ -47,7 +60,7 @@ function instanceNorm(ctx: ExportContext): Value {
   if (!ctx.flag('use_input_stats')) ctx.unsupported('running statistics');
   const channels = x.type.shape[1];
   const [scale, bias] = [perChannel(ctx, 'weight', channels, 1), perChannel(ctx, 'bias', channels, 0)];
-  return ctx.emit('nn.instance_norm', [x, scale, bias], { epsilon: ctx.number('eps') });
+  return ctx.emit(nnInstanceNorm, { x, scale, bias }, { epsilon: ctx.number('eps') });
 }
 
 /** Statistics of the batch, for batches that an instance norm folds into channels: [1, N·C, …]. */
@@ -57,14 +70,14 @@ function batchStatistics(ctx: ExportContext): Value {
   if (x.type.shape[0] !== 1) ctx.unsupported('statistics of the batch');
   const channels = x.type.shape[1];
   const [scale, bias] = [perChannel(ctx, 'weight', channels, 1), perChannel(ctx, 'bias', channels, 0)];
-  return ctx.emit('nn.instance_norm', [x, scale, bias], { epsilon: ctx.number('eps') });
+  return ctx.emit(nnInstanceNorm, { x, scale, bias }, { epsilon: ctx.number('eps') });
 }
 
-function softmax(ctx: ExportContext, op: string): Value {
+function softmax(ctx: ExportContext, op: typeof nnSoftmax | typeof nnLogSoftmax): Value {
   const to = ctx.parameters().includes('dtype') ? ctx.dtype('dtype') : undefined;
   const given = ctx.tensor('self');
   const x = to ? ctx.cast(given, to) : asFloat(ctx, given);
-  return ctx.emit(op, [x], { axis: ctx.axis(ctx.int('dim'), x.type.shape.length, 'dim') });
+  return ctx.emit(op, { x }, { axis: ctx.axis(ctx.int('dim'), x.type.shape.length, 'dim') });
 }
 
 const statistics = 'Tensor? weight, Tensor? bias, Tensor? running_mean, Tensor? running_var';
@@ -87,15 +100,15 @@ export const normalizationOps: readonly ExportOp[] = [
   ),
   ...defineExportOp(
     'aten.layer_norm.default(Tensor input, int[] normalized_shape, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool cudnn_enable=True)',
-    (ctx) => trailing(ctx, 'nn.layer_norm', ctx.number('eps')),
+    (ctx) => trailing(ctx, nnLayerNorm, ctx.number('eps')),
   ),
   ...defineExportOp(
     'aten.native_layer_norm.default(Tensor input, int[] normalized_shape, Tensor? weight, Tensor? bias, float eps)',
-    (ctx) => [trailing(ctx, 'nn.layer_norm', ctx.number('eps'))],
+    (ctx) => [trailing(ctx, nnLayerNorm, ctx.number('eps'))],
   ),
   ...defineExportOp(
     'aten.rms_norm.default(Tensor input, int[] normalized_shape, Tensor? weight=None, float? eps=None)',
-    (ctx) => trailing(ctx, 'nn.rms_norm', ctx.has('eps') ? ctx.number('eps') : EPSILON),
+    (ctx) => trailing(ctx, nnRmsNorm, ctx.has('eps') ? ctx.number('eps') : EPSILON),
   ),
   ...defineExportOp(
     'aten.group_norm.default(Tensor input, int num_groups, Tensor? weight=None, Tensor? bias=None, float eps=1e-05, bool cudnn_enabled=True)',
@@ -109,10 +122,7 @@ export const normalizationOps: readonly ExportOp[] = [
     `aten.instance_norm.default(Tensor input, ${statistics}, bool use_input_stats, float momentum, float eps, bool cudnn_enabled)`,
     instanceNorm,
   ),
-  ...[
-    ['softmax', 'nn.softmax'],
-    ['log_softmax', 'nn.log_softmax'],
-  ].flatMap(([name, op]) => [
+  ...[['softmax', nnSoftmax] as const, ['log_softmax', nnLogSoftmax] as const].flatMap(([name, op]) => [
     ...defineExportOp(`aten.${name}.int(Tensor self, int dim, ScalarType? dtype=None)`, (ctx) => softmax(ctx, op)),
     ...defineExportOp(`aten._${name}.default(Tensor self, int dim, bool half_to_float)`, (ctx) => softmax(ctx, op)),
   ]),

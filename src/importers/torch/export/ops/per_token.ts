@@ -2,8 +2,23 @@
  * quantized_decomposed with parameters for each token (all axes but the last) or each group along the last axis:
  * torch/ao/quantization/fx/_decomposed.py of PyTorch. Computed in the type of the scales, the zero point added before rounding.
  */
+
 import type { Value } from '../../../../ir/define_op.ts';
 import type { DType } from '../../../../ir/dtype.ts';
+import {
+  nnAbs,
+  nnAdd,
+  nnClip,
+  nnDiv,
+  nnGreater,
+  nnMul,
+  nnReciprocal,
+  nnReduceMax,
+  nnReduceMin,
+  nnRound,
+  nnSub,
+  nnWhere,
+} from '../../../../ir/index.ts';
 import type { Dim } from '../../../../ir/types.ts';
 import type { ExportContext } from '../context.ts';
 import { defineExportOp, type ExportOp } from '../define_export_op.ts';
@@ -27,17 +42,17 @@ function quantized(ctx: ExportContext, x: Value, { scale, zeroPoint }: Parameter
   const to = ctx.dtype('dtype') ?? ctx.refuse("'dtype' is missing", 'dtype');
   const { low, high } = rangeOf(ctx, to, ctx.number('quant_min'), ctx.number('quant_max'));
   const real = ctx.cast(x, scale.type.dtype as DType);
-  const steps = ctx.emit('nn.mul', [real, ctx.emit('nn.reciprocal', [scale])]);
-  const moved = zeroPoint ? ctx.emit('nn.add', [steps, zeroPoint]) : steps;
-  return ctx.cast(ctx.emit('nn.clip', [ctx.emit('nn.round', [moved])], { min: low, max: high }), to);
+  const steps = ctx.emit(nnMul, { a: real, b: ctx.emit(nnReciprocal, { x: scale }) });
+  const moved = zeroPoint ? ctx.emit(nnAdd, { a: steps, b: zeroPoint }) : steps;
+  return ctx.cast(ctx.emit(nnClip, { x: ctx.emit(nnRound, { x: moved }) }, { min: low, max: high }), to);
 }
 
 /** (q − z)·s */
 function dequantized(ctx: ExportContext, q: Value, { scale, zeroPoint }: Parameters): Value {
   const real = ctx.cast(q, scale.type.dtype as DType);
-  const centred = zeroPoint ? ctx.emit('nn.sub', [real, zeroPoint]) : real;
+  const centred = zeroPoint ? ctx.emit(nnSub, { a: real, b: zeroPoint }) : real;
   const to = ctx.parameters().includes('output_dtype') ? ctx.dtype('output_dtype') : undefined;
-  return ctx.cast(ctx.emit('nn.mul', [centred, scale]), to ?? 'f32');
+  return ctx.cast(ctx.emit(nnMul, { a: centred, b: scale }), to ?? 'f32');
 }
 
 /** The last axis in groups, each with its own parameters: [rows, groups] of them. */
@@ -60,10 +75,10 @@ const EPSILON = 2 ** -23;
 /** s = max(max|x|, 1e-5)/127, z = 0 */
 function chooseSymmetric(ctx: ExportContext): readonly Value[] {
   if (ctx.dtype('dtype') !== 's8') ctx.unsupported('parameters of other integers than int8');
-  const magnitude = ctx.emit('nn.abs', [ctx.cast(ctx.tensor('input'), 'f32')]);
-  const greatest = ctx.emit('nn.reduce_max', [magnitude], { axes: [-1], keepdims: true });
-  const scale = ctx.emit('nn.div', [ctx.emit('nn.clip', [greatest], { min: 1e-5 }), ctx.scalar('f32', 127)]);
-  return [scale, ctx.emit('nn.mul', [scale, ctx.scalar('f32', 0)])];
+  const magnitude = ctx.emit(nnAbs, { x: ctx.cast(ctx.tensor('input'), 'f32') });
+  const greatest = ctx.emit(nnReduceMax, { x: magnitude }, { axes: [-1], keepdims: true });
+  const scale = ctx.emit(nnDiv, { a: ctx.emit(nnClip, { x: greatest }, { min: 1e-5 }), b: ctx.scalar('f32', 127) });
+  return [scale, ctx.emit(nnMul, { a: scale, b: ctx.scalar('f32', 0) })];
 }
 
 /**
@@ -72,23 +87,23 @@ function chooseSymmetric(ctx: ExportContext): readonly Value[] {
  */
 function chooseAsymmetric(ctx: ExportContext): readonly Value[] {
   const x = ctx.cast(ctx.tensor('input'), 'f32');
-  const extreme = (op: string) => ctx.emit(op, [x], { axes: [-1], keepdims: true });
+  const extreme = (op: typeof nnReduceMin | typeof nnReduceMax) => ctx.emit(op, { x }, { axes: [-1], keepdims: true });
   const number = (value: number) => ctx.scalar('f32', value);
-  const low = ctx.emit('nn.clip', [extreme('nn.reduce_min')], { max: 0 });
-  const high = ctx.emit('nn.clip', [extreme('nn.reduce_max')], { min: 0 });
-  const reach = ctx.emit('nn.div', [ctx.emit('nn.sub', [high, low]), number(255)]);
-  const scale = ctx.emit('nn.clip', [reach], { min: EPSILON });
-  const [least, most] = [low, high].map((v) => ctx.emit('nn.div', [v, scale]));
-  const errors = ctx.emit('nn.add', [
-    ctx.emit('nn.add', [number(-128), least]),
-    ctx.emit('nn.add', [number(127), most]),
-  ]);
-  const zeroPoint = ctx.emit('nn.where', [
-    ctx.emit('nn.greater', [errors, number(0)]),
-    ctx.emit('nn.sub', [number(-128), least]),
-    ctx.emit('nn.sub', [number(127), most]),
-  ]);
-  const rounded = ctx.emit('nn.round', [ctx.emit('nn.clip', [zeroPoint], { min: -128, max: 127 })]);
+  const low = ctx.emit(nnClip, { x: extreme(nnReduceMin) }, { max: 0 });
+  const high = ctx.emit(nnClip, { x: extreme(nnReduceMax) }, { min: 0 });
+  const reach = ctx.emit(nnDiv, { a: ctx.emit(nnSub, { a: high, b: low }), b: number(255) });
+  const scale = ctx.emit(nnClip, { x: reach }, { min: EPSILON });
+  const [least, most] = [low, high].map((v) => ctx.emit(nnDiv, { a: v, b: scale }));
+  const errors = ctx.emit(nnAdd, {
+    a: ctx.emit(nnAdd, { a: number(-128), b: least }),
+    b: ctx.emit(nnAdd, { a: number(127), b: most }),
+  });
+  const zeroPoint = ctx.emit(nnWhere, {
+    cond: ctx.emit(nnGreater, { a: errors, b: number(0) }),
+    a: ctx.emit(nnSub, { a: number(-128), b: least }),
+    b: ctx.emit(nnSub, { a: number(127), b: most }),
+  });
+  const rounded = ctx.emit(nnRound, { x: ctx.emit(nnClip, { x: zeroPoint }, { min: -128, max: 127 }) });
   return [ctx.cast(scale, 'f64'), ctx.cast(rounded, 's64')];
 }
 

@@ -1,5 +1,14 @@
 /** Pools. */
+
 import type { Value } from '../../../../ir/define_op.ts';
+import {
+  nnAveragePool,
+  nnGlobalAveragePool,
+  nnGlobalMaxPool,
+  nnMatmul,
+  nnMaxPool,
+  nnMul,
+} from '../../../../ir/index.ts';
 import { tensor } from '../../../../ir/tensor.ts';
 import type { ExportContext } from '../context.ts';
 import { defineExportOp, type ExportOp } from '../define_export_op.ts';
@@ -25,7 +34,7 @@ function windowOf(ctx: ExportContext, rank: Rank): Window {
 
 const maxPool = (rank: Rank) => (ctx: ExportContext) =>
   batched(ctx, ctx.tensor('self'), rank + 2, (x) =>
-    ctx.emit('nn.max_pool', [x], { ...windowOf(ctx, rank), dilations: ctx.ints('dilation', rank) }),
+    ctx.emit(nnMaxPool, { x }, { ...windowOf(ctx, rank), dilations: ctx.ints('dilation', rank) }),
   );
 
 /** The sum over a window by `divisor_override` instead of by its size: known where every window has its full size. */
@@ -37,10 +46,10 @@ const averagePool = (rank: Rank) => (ctx: ExportContext) => {
   const full = window.pads.every((pad) => pad === 0) || countIncludePad;
   if (hasDivisor && (window.ceilMode || !full)) ctx.unsupported("'divisor_override' with windows of several sizes");
   return batched(ctx, ctx.tensor('self'), rank + 2, (x) => {
-    const mean = ctx.emit('nn.average_pool', [x], attrs);
+    const mean = ctx.emit(nnAveragePool, { x }, attrs);
     if (!hasDivisor) return mean;
     const factor = window.kernel.reduce((a, b) => a * b, 1) / ctx.int('divisor_override');
-    return ctx.emit('nn.mul', [mean, ctx.scalar('f32', factor)]);
+    return ctx.emit(nnMul, { a: mean, b: ctx.scalar('f32', factor) });
   });
 };
 
@@ -61,7 +70,10 @@ function averagedAlong(ctx: ExportContext, x: Value, axis: number, count: number
   }
   const last = x.type.shape.length - 1;
   const perm = x.type.shape.map((_, i) => (i === axis ? last : i === last ? axis : i));
-  const means = ctx.emit('nn.matmul', [ctx.transpose(x, perm), ctx.constant(tensor('f32', weights, [size, count]))]);
+  const means = ctx.emit(nnMatmul, {
+    a: ctx.transpose(x, perm),
+    b: ctx.constant(tensor('f32', weights, [size, count])),
+  });
   return ctx.transpose(means, perm);
 }
 
@@ -69,7 +81,10 @@ function averagedAlong(ctx: ExportContext, x: Value, axis: number, count: number
 function adaptive(
   ctx: ExportContext,
   rank: Rank,
-  ops: { readonly global: string; readonly window: string },
+  ops: {
+    readonly global: typeof nnGlobalAveragePool | typeof nnGlobalMaxPool;
+    readonly window: typeof nnAveragePool | typeof nnMaxPool;
+  },
   otherwise: (x: Value, counts: readonly number[], sizes: readonly number[]) => Value,
 ): Value {
   return batched(ctx, ctx.tensor('self'), rank + 2, (x) => {
@@ -78,7 +93,7 @@ function adaptive(
     const counts = spatial.map((size, i) => given[given.length === 1 ? 0 : i] ?? size);
     if (spatial.length !== rank)
       ctx.refuse(`the input has ${spatial.length} spatial axes, not ${rank}`, 'self', 'U2005');
-    if (counts.every((count) => count === 1)) return ctx.emit(ops.global, [x]);
+    if (counts.every((count) => count === 1)) return ctx.emit(ops.global, { x });
     if (spatial.every((size, i) => size === counts[i])) return x;
     const sizes = spatial.map((size) =>
       typeof size === 'number' ? size : ctx.unsupported(`an adaptive pool of ${size}`),
@@ -89,17 +104,17 @@ function adaptive(
     if (sizes.some((size, i) => size % known[i] !== 0)) return otherwise(x, known, sizes);
     const kernel = sizes.map((size, i) => size / known[i]);
     const [pads, dilations] = [Array<number>(2 * rank).fill(0), Array<number>(rank).fill(1)];
-    return ctx.emit(ops.window, [x], { kernel, strides: kernel, pads, dilations });
+    return ctx.emit(ops.window, { x }, { kernel, strides: kernel, pads, dilations });
   });
 }
 
 const adaptiveAverage = (rank: Rank) => (ctx: ExportContext) =>
-  adaptive(ctx, rank, { global: 'nn.global_average_pool', window: 'nn.average_pool' }, (x, counts) =>
+  adaptive(ctx, rank, { global: nnGlobalAveragePool, window: nnAveragePool }, (x, counts) =>
     counts.reduce((means, count, i) => averagedAlong(ctx, means, i + 2, count), x),
   );
 
 const adaptiveMax = (rank: Rank) => (ctx: ExportContext) => [
-  adaptive(ctx, rank, { global: 'nn.global_max_pool', window: 'nn.max_pool' }, (_x, counts, sizes) =>
+  adaptive(ctx, rank, { global: nnGlobalMaxPool, window: nnMaxPool }, (_x, counts, sizes) =>
     ctx.unsupported(`windows of several sizes: ${sizes} into ${counts}`),
   ),
 ];

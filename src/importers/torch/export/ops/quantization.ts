@@ -1,6 +1,23 @@
 /** What the operators of both quantization libraries, quantized_decomposed and torchao, are made of. */
+
 import type { Value } from '../../../../ir/define_op.ts';
 import { type DType, dtypes } from '../../../../ir/dtype.ts';
+import {
+  isWordOf,
+  nnAdd,
+  nnClip,
+  nnDiv,
+  nnExpand,
+  nnMax,
+  nnMul,
+  nnNeg,
+  nnReciprocal,
+  nnRound,
+  nnSub,
+  qnnDequantize,
+  qnnLut,
+  qnnQuantize,
+} from '../../../../ir/index.ts';
 import { lutOf } from '../../../../ir/ops/qnn_lut.op.ts';
 import { isPerTensor } from '../../../../ir/ops/qnn_parameters.ts';
 import { numbersOf, tensor } from '../../../../ir/tensor.ts';
@@ -22,8 +39,6 @@ export interface Range {
   readonly high: number;
 }
 
-const written: ReadonlySet<DType> = new Set(['u8', 's8', 'u16', 's16']);
-
 /** Refuses bounds outside of the type. */
 export function rangeOf(ctx: ExportContext, dtype: DType, low: number, high: number): Range {
   const { min, max, onnx } = dtypes[dtype];
@@ -43,13 +58,14 @@ export function quantized(ctx: ExportContext, x: Value, parameters: Parameters, 
   const real = ctx.cast(x, 'f32');
   const scale = ctx.cast(parameters.scale, 'f32');
   const { axis } = parameters;
-  if (!written.has(range.dtype)) return literally(ctx, real, { ...parameters, scale }, range);
+  const { dtype } = range;
+  if (!isWordOf(qnnQuantize.attrs.dtype, dtype)) return literally(ctx, real, { ...parameters, scale }, range);
   const zp = zeroPointAs(ctx, parameters.zeroPoint, range.dtype);
-  const quantize = (v: Value) =>
-    ctx.emit('qnn.quantize', [v, scale, zp], { axis, dtype: range.dtype, arithmetic: 'reciprocal' });
+  const quantize = (v: Value) => ctx.emit(qnnQuantize, { x: v, scale, zp }, { axis, dtype, arithmetic: 'reciprocal' });
   if (isWhole(range)) return quantize(real);
   const bounds = realBounds(ctx, scale, zp, range);
-  if (bounds !== undefined && ctx.constantOf(real) === undefined) return quantize(ctx.emit('nn.clip', [real], bounds));
+  if (bounds !== undefined && ctx.constantOf(real) === undefined)
+    return quantize(ctx.emit(nnClip, { x: real }, bounds));
   return clamped(ctx, quantize(real), range);
 }
 
@@ -72,9 +88,9 @@ function realBounds(
 
 /** Integers limited to the range. */
 function clamped(ctx: ExportContext, q: Value, { dtype, low, high }: Range): Value {
-  if (dtype !== 'u8' && dtype !== 's8') return ctx.emit('nn.clip', [q], { min: low, max: high });
+  if (dtype !== 'u8' && dtype !== 's8') return ctx.emit(nnClip, { x: q }, { min: low, max: high });
   const table = lutOf(dtype, dtype, (value) => Math.min(Math.max(value, low), high));
-  return ctx.emit('qnn.lut', [q, ctx.constant(table, 'range')]);
+  return ctx.emit(qnnLut, { x: q, table: ctx.constant(table, 'range') });
 }
 
 /** The same in float arithmetic, for types that qnn.quantize does not write. */
@@ -84,9 +100,9 @@ function literally(ctx: ExportContext, x: Value, { scale, zeroPoint, axis }: Par
     v.type.shape.length === 1 && v.type.shape[0] !== 1
       ? ctx.reshape(v, [...v.type.shape, ...Array<number>(rank - 1 - axis).fill(1)])
       : v;
-  const steps = ctx.emit('nn.round', [ctx.emit('nn.mul', [x, spread(ctx.emit('nn.reciprocal', [scale]))])]);
-  const moved = zeroPoint ? ctx.emit('nn.add', [steps, spread(ctx.cast(zeroPoint, 'f32'))]) : steps;
-  return ctx.cast(ctx.emit('nn.clip', [moved], { min: range.low, max: range.high }), range.dtype);
+  const steps = ctx.emit(nnRound, { x: ctx.emit(nnMul, { a: x, b: spread(ctx.emit(nnReciprocal, { x: scale })) }) });
+  const moved = zeroPoint ? ctx.emit(nnAdd, { a: steps, b: spread(ctx.cast(zeroPoint, 'f32')) }) : steps;
+  return ctx.cast(ctx.emit(nnClip, { x: moved }, { min: range.low, max: range.high }), range.dtype);
 }
 
 /** (q − zp)·scale as `to`. */
@@ -94,7 +110,7 @@ export function dequantized(ctx: ExportContext, q: Value, parameters: Parameters
   const dtype = q.type.dtype as DType;
   const zp = zeroPointAs(ctx, parameters.zeroPoint, dtype);
   const scale = ctx.cast(parameters.scale, 'f32');
-  return ctx.cast(ctx.emit('qnn.dequantize', [q, scale, zp], { axis: parameters.axis }), to);
+  return ctx.cast(ctx.emit(qnnDequantize, { x: q, scale, zp }, { axis: parameters.axis }), to);
 }
 
 /** Zero points in the type of the integers they belong to: programs hold them as int64. */
@@ -131,12 +147,14 @@ export function chosen(
   { symmetric, eps, middle }: Choice,
 ): readonly [scale: Value, zeroPoint: Value] {
   const number = (value: number) => ctx.scalar('f32', value);
-  const lo = ctx.emit('nn.clip', [least], { max: 0 });
-  const hi = ctx.emit('nn.clip', [greatest], { min: 0 });
-  const reach = symmetric ? ctx.emit('nn.max', [ctx.emit('nn.neg', [lo]), hi]) : ctx.emit('nn.sub', [hi, lo]);
+  const lo = ctx.emit(nnClip, { x: least }, { max: 0 });
+  const hi = ctx.emit(nnClip, { x: greatest }, { min: 0 });
+  const reach = symmetric
+    ? ctx.emit(nnMax, { a: ctx.emit(nnNeg, { x: lo }), b: hi })
+    : ctx.emit(nnSub, { a: hi, b: lo });
   const steps = symmetric ? (high - low) / 2 : high - low;
-  const scale = ctx.emit('nn.clip', [ctx.emit('nn.div', [reach, number(steps)])], { min: eps });
-  if (symmetric) return [scale, ctx.emit('nn.expand', [number(middle)], { shape: scale.type.shape })];
-  const offset = ctx.emit('nn.round', [ctx.emit('nn.div', [lo, scale])]);
-  return [scale, ctx.emit('nn.clip', [ctx.emit('nn.sub', [number(low), offset])], { min: low, max: high })];
+  const scale = ctx.emit(nnClip, { x: ctx.emit(nnDiv, { a: reach, b: number(steps) }) }, { min: eps });
+  if (symmetric) return [scale, ctx.emit(nnExpand, { x: number(middle) }, { shape: scale.type.shape })];
+  const offset = ctx.emit(nnRound, { x: ctx.emit(nnDiv, { a: lo, b: scale }) });
+  return [scale, ctx.emit(nnClip, { x: ctx.emit(nnSub, { a: number(low), b: offset }) }, { min: low, max: high })];
 }

@@ -1,11 +1,27 @@
 /** Reductions. */
+
 import type { Value } from '../../../../ir/define_op.ts';
 import { type DType, isFloat } from '../../../../ir/dtype.ts';
+import {
+  nnArgMax,
+  nnArgMin,
+  nnCumsum,
+  nnMul,
+  nnReduceMax,
+  nnReduceMean,
+  nnReduceMin,
+  nnReduceProd,
+  nnReduceSum,
+  nnSub,
+  type Op,
+} from '../../../../ir/index.ts';
 import { sizeOf } from '../../../../ir/tensor.ts';
 import { isStatic } from '../../../../ir/types.ts';
 import type { ExportContext } from '../context.ts';
 import { defineExportOp, type ExportOp } from '../define_export_op.ts';
 import { asFloat } from './promote.ts';
+
+type Reduction = Extract<Op, { readonly name: `nn.reduce_${string}` }>;
 
 /** None and an empty list stand for all axes. */
 function axesOf(ctx: ExportContext, x: Value): readonly number[] {
@@ -16,9 +32,9 @@ function axesOf(ctx: ExportContext, x: Value): readonly number[] {
 
 const keeps = (ctx: ExportContext): boolean => ctx.parameters().includes('keepdim') && ctx.flag('keepdim');
 
-function reduce(ctx: ExportContext, op: string, x: Value): Value {
+function reduce(ctx: ExportContext, op: Reduction, x: Value): Value {
   if (x.type.shape.length === 0) return x;
-  return ctx.emit(op, [x], { axes: axesOf(ctx, x), keepdims: keeps(ctx) });
+  return ctx.emit(op, { x }, { axes: axesOf(ctx, x), keepdims: keeps(ctx) });
 }
 
 /** Sums of integers and truth values are s64, means are floats. */
@@ -38,50 +54,41 @@ function variance(ctx: ExportContext): Value {
   const sizes = reduced.map((axis) => x.type.shape[axis]);
   const count = isStatic(sizes) ? sizeOf(sizes) : ctx.unsupported(`a variance over the sizes ${sizes}`);
   const correction = ctx.has('correction') ? ctx.number('correction') : 1;
-  const mean = ctx.emit('nn.reduce_mean', [x], { axes: reduced, keepdims: true });
-  const difference = ctx.emit('nn.sub', [x, mean]);
-  const squares = ctx.emit('nn.mul', [difference, difference]);
-  const spread = ctx.emit('nn.reduce_mean', [squares], { axes: reduced, keepdims: keeps(ctx) });
+  const mean = ctx.emit(nnReduceMean, { x }, { axes: reduced, keepdims: true });
+  const difference = ctx.emit(nnSub, { a: x, b: mean });
+  const squares = ctx.emit(nnMul, { a: difference, b: difference });
+  const spread = ctx.emit(nnReduceMean, { x: squares }, { axes: reduced, keepdims: keeps(ctx) });
   const factor = count / Math.max(0, count - correction);
-  return ctx.emit('nn.mul', [spread, ctx.scalar(x.type.dtype as DType, factor)]);
+  return ctx.emit(nnMul, { a: spread, b: ctx.scalar(x.type.dtype as DType, factor) });
 }
 
-function positions(ctx: ExportContext, op: string): Value {
+function positions(ctx: ExportContext, op: typeof nnArgMax | typeof nnArgMin): Value {
   const given = ctx.tensor('self');
   const [x, axis] = ctx.has('dim')
     ? [given, ctx.axis(ctx.int('dim'), given.type.shape.length, 'dim')]
     : [ctx.reshape(given, [sizeOf(ctx.staticShape(given, 'an arg over all elements'))]), 0];
-  return ctx.emit(op, [x], { axis, keepdims: ctx.has('dim') && ctx.flag('keepdim') });
+  return ctx.emit(op, { x }, { axis, keepdims: ctx.has('dim') && ctx.flag('keepdim') });
 }
 
 export const reduceOps: readonly ExportOp[] = [
-  ...[
-    ['mean', 'nn.reduce_mean'],
-    ['sum', 'nn.reduce_sum'],
-    ['prod', 'nn.reduce_prod'],
-  ].flatMap(([name, op]) =>
-    defineExportOp(
-      [
-        `aten.${name}.default(Tensor self, ScalarType? dtype=None)`,
-        `aten.${name}.dim(Tensor self, int[]? dim, bool keepdim=False, ScalarType? dtype=None)`,
-        `aten.${name}.dim_IntList(Tensor self, int[]? dim, bool keepdim=False, ScalarType? dtype=None)`,
-        `aten.${name}.dim_int(Tensor self, int dim, bool keepdim=False, ScalarType? dtype=None)`,
-      ],
-      (ctx) => reduce(ctx, op, converted(ctx, name === 'mean')),
-    ),
+  ...[['mean', nnReduceMean] as const, ['sum', nnReduceSum] as const, ['prod', nnReduceProd] as const].flatMap(
+    ([name, op]) =>
+      defineExportOp(
+        [
+          `aten.${name}.default(Tensor self, ScalarType? dtype=None)`,
+          `aten.${name}.dim(Tensor self, int[]? dim, bool keepdim=False, ScalarType? dtype=None)`,
+          `aten.${name}.dim_IntList(Tensor self, int[]? dim, bool keepdim=False, ScalarType? dtype=None)`,
+          `aten.${name}.dim_int(Tensor self, int dim, bool keepdim=False, ScalarType? dtype=None)`,
+        ],
+        (ctx) => reduce(ctx, op, converted(ctx, name === 'mean')),
+      ),
   ),
-  ...[
-    ['amax', 'nn.reduce_max'],
-    ['amin', 'nn.reduce_min'],
-  ].flatMap(([name, op]) =>
+  ...[['amax', nnReduceMax] as const, ['amin', nnReduceMin] as const].flatMap(([name, op]) =>
     defineExportOp(`aten.${name}.default(Tensor self, int[] dim=[], bool keepdim=False)`, (ctx) =>
       reduce(ctx, op, ctx.tensor('self')),
     ),
   ),
-  ...[
-    ['max', 'nn.reduce_max', 'nn.arg_max'],
-    ['min', 'nn.reduce_min', 'nn.arg_min'],
-  ].flatMap(([name, op, arg]) => [
+  ...[['max', nnReduceMax, nnArgMax] as const, ['min', nnReduceMin, nnArgMin] as const].flatMap(([name, op, arg]) => [
     ...defineExportOp(`aten.${name}.default(Tensor self)`, (ctx) => reduce(ctx, op, ctx.tensor('self'))),
     ...defineExportOp(`aten.${name}.dim(Tensor self, int dim, bool keepdim=False)`, (ctx) => [
       reduce(ctx, op, ctx.tensor('self')),
@@ -97,6 +104,6 @@ export const reduceOps: readonly ExportOp[] = [
   ),
   ...defineExportOp('aten.cumsum.default(Tensor self, int dim, ScalarType? dtype=None)', (ctx) => {
     const x = converted(ctx, false);
-    return ctx.emit('nn.cumsum', [x], { axis: ctx.axis(ctx.int('dim'), x.type.shape.length, 'dim') });
+    return ctx.emit(nnCumsum, { x }, { axis: ctx.axis(ctx.int('dim'), x.type.shape.length, 'dim') });
   }),
 ];

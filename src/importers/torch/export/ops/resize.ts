@@ -1,5 +1,7 @@
 /** Interpolation. */
+
 import type { Value } from '../../../../ir/define_op.ts';
+import { nnResize } from '../../../../ir/index.ts';
 import type { ExportContext } from '../context.ts';
 import { defineExportOp, type ExportOp } from '../define_export_op.ts';
 
@@ -39,13 +41,17 @@ function resize(ctx: ExportContext, mode: 'nearest' | 'linear'): Value {
     .map((size) => (typeof size === 'number' ? size : ctx.unsupported(`a resize of the size ${size}`)));
   const { counts, scales } = sizesOf(ctx, spatial, names);
   const aligned = mode === 'linear' && ctx.flag('align_corners');
-  return ctx.emit('nn.resize', [x], {
-    shape: [...x.type.shape.slice(0, 2), ...counts],
-    scales: [1, 1, ...scales],
-    mode,
-    coordinates: mode === 'nearest' ? 'asymmetric' : aligned ? 'align_corners' : 'half_pixel',
-    nearest: 'floor',
-  });
+  return ctx.emit(
+    nnResize,
+    { x },
+    {
+      shape: [...x.type.shape.slice(0, 2), ...counts],
+      scales: [1, 1, ...scales],
+      mode,
+      coordinates: mode === 'nearest' ? 'asymmetric' : aligned ? 'align_corners' : 'half_pixel',
+      nearest: 'floor',
+    },
+  );
 }
 
 /** `upsample_nearest2d` and `upsample_bilinear2d`. */
