@@ -3,7 +3,9 @@
  * may add up to. A float carries a bound on its absolute error; an integer that was made of such a float carries the two
  * integers between which it lies. Integers of integers carry nothing: they are what they are.
  */
-import { evaluateNode, type ITensor, type Node, newArray, type OperandSpecs, opOf } from '../ir/index.ts';
+import { UnskewError } from '../diagnostics/index.ts';
+import { inferTypes } from '../ir/builder.ts';
+import { evaluateNode, type ITensor, type Node, newArray, opOf, type TensorType } from '../ir/index.ts';
 import { softmaxNear } from '../ir/ops/qnn_softmax.op.ts';
 import {
   type Engine,
@@ -151,10 +153,14 @@ function variants(node: Node, operands: Operands, open: readonly number[]): read
 
 /** Whether all float operands may be doubles: then an error is not lost in the rounding of the operand itself. */
 function takesDoubles(node: Node, operands: Operands): boolean {
-  const declared = Object.values(opOf(node).operands as OperandSpecs);
-  return operands.every(
-    (o, i) => o?.tensor.dtype !== 'f32' || (declared[i] ?? declared.at(-1))?.dtypes.includes('f64'),
-  );
+  const types = operands.map((o) => o && { ...o.tensor, dtype: o.tensor.dtype === 'f32' ? 'f64' : o.tensor.dtype });
+  try {
+    inferTypes(opOf(node), types as (TensorType | null)[], node.attrs, node.loc);
+    return true;
+  } catch (error) {
+    if (error instanceof UnskewError) return false;
+    throw error;
+  }
 }
 
 /** An operand at one of its ends; undefined where its error is not known. */
