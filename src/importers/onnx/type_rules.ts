@@ -225,7 +225,7 @@ export const branches: Rule = (node) => {
   const [yes, no] = [node.body('then_branch') ?? [], node.body('else_branch') ?? []];
   return yes.map(({ dtype, dims }, i) => {
     const other = no[i];
-    if (dtype !== other?.dtype) return {};
+    if (other === undefined || dtype !== other.dtype) return {};
     if (dims === undefined || dims.length !== other.dims?.length) return { dtype };
     return { dtype, dims: dims.map((dim, axis) => (dim === other.dims?.[axis] ? dim : undefined)) };
   });

@@ -31,6 +31,12 @@ describe('hostile attributes and operands', () => {
     }
   });
 
+  it('of every ONNX operator, scalars', { timeout: 3_600_000 }, async () => {
+    for (const op of onnxOps)
+      for (const { name, bytes } of onnx.scalarCases(onnx.baselineOf(op)!))
+        tally[await named(name, () => examine(() => importOnnx(bytes(), { file: 'm.onnx' })))]++;
+  });
+
   it('of every operator of the IR', { timeout: 3_600_000 }, async () => {
     for (const op of allOps) {
       const baseline = ir.baselineOf(op);

@@ -119,15 +119,18 @@ function isUnderstood(baseline: Baseline): boolean {
 }
 
 interface Change {
-  readonly sizes?: ModelTensor;
+  readonly sizes?: readonly ModelTensor[];
   readonly contents?: ModelInitializer;
 }
 
-export function modelOf({ op, inputs: given, attrs, opset }: Baseline, { sizes, contents }: Change = {}): Uint8Array {
+export function modelOf(
+  { op, inputs: given, attrs, opset }: Baseline,
+  { sizes = [], contents }: Change = {},
+): Uint8Array {
   const used = new Set(given);
   const model: Model = {
     nodes: [{ op: op.name, domain: op.domain, inputs: given, outputs: ['y'], attrs, name: 'n' }],
-    inputs: inputs.filter(({ name }) => used.has(name)).map((i) => (i.name === sizes?.name ? sizes : i)),
+    inputs: inputs.filter(({ name }) => used.has(name)).map((i) => sizes.find(({ name }) => name === i.name) ?? i),
     outputs: [{ name: 'y' }],
     initializers: initializers
       .filter(({ name }) => used.has(name))
@@ -140,6 +143,22 @@ export function modelOf({ op, inputs: given, attrs, opset }: Baseline, { sizes, 
 export interface Case {
   readonly name: string;
   readonly bytes: () => Uint8Array;
+}
+
+/** Scalars in the place of one or of all tensors, along axes that they have or not. */
+export function scalarCases(baseline: Baseline): Case[] {
+  const { op, attrs, inputs: given } = baseline;
+  const isAlong = op.attributes.includes('axis');
+  const axes = isAlong ? [undefined, 0, -1, 1] : [undefined];
+  return axes.flatMap((axis) => {
+    const { axis: _, ...others } = attrs;
+    const along = { ...baseline, attrs: isAlong && axis !== undefined ? { ...others, axis } : others };
+    const tensors = inputs.filter(({ name }) => given.includes(name));
+    return [...tensors.map((one) => [one]), tensors].map((scalars) => ({
+      name: `${op.name}(${given.join()}) along ${axis ?? 'no axis'}: scalars are ${scalars.map(({ name }) => name)}`,
+      bytes: () => modelOf(along, { sizes: scalars.map((input) => ({ ...input, dims: [] })) }),
+    }));
+  });
 }
 
 const shown = (value: ModelAttr): string =>
@@ -175,7 +194,7 @@ export function hostileCases(baseline: Baseline): Case[] {
       const dims = hostileLists<number | string>(input.dims ?? [], hostileSizes);
       const sizes = dims.map((list) => ({
         name: `${at} is [${list}]`,
-        bytes: () => modelOf(baseline, { sizes: { ...input, dims: list } }),
+        bytes: () => modelOf(baseline, { sizes: [{ ...input, dims: list }] }),
       }));
       return [...others, ...sizes];
     }

@@ -38,7 +38,7 @@ function slice(ctx: NodeContext): Value {
 function split(ctx: NodeContext): readonly Value[] {
   const x = ctx.get('input');
   const axis = ctx.axis(ctx.attr.int('axis', 0), x.type.shape.length);
-  const size = x.type.shape[axis];
+  const size = x.type.shape[axis] ?? ctx.refuse('a scalar has no axis along which it is split', 'input', 'U2005');
   const given = ctx.opset < 13 ? ctx.attr.ints('split') : ctx.sizesOf('split');
   const count = ctx.outputCount;
   if (ctx.attr.int('num_outputs', count) !== count || (given && given.length !== count)) {
