@@ -43,7 +43,7 @@ import {
 import { legalize } from '../../src/passes/legalize.ts';
 import { compileGraph } from '../../src/runtime/compile.ts';
 import type { Examination } from './examination.ts';
-import { type Feeding, feedings, feedsOf, hasComputedScales } from './feeds.ts';
+import { type Feeding, feedings, feedsOf, hasComputedScales, hasNormalScales } from './feeds.ts';
 import { workOf } from './work.ts';
 
 /** Multiplications of one run. */
@@ -169,7 +169,7 @@ async function examineGraph(graph: Graph, { isRunnable, threads }: Setting, exam
     const values = feeds && (await examination.refusing('interpret', () => observe(graph, feeds)));
     if (!feeds || !values) return;
     examination.executed(graph);
-    const isClaimed = !hasComputedScales(graph) || !holdsNaN(values);
+    const isClaimed = !hasComputedScales(graph) || (!holdsNaN(values) && hasNormalScales(graph, values));
     await examination.holding('interpret grouped', () => {
       const grouped = claimed(graph, observe(legal.quantized, feeds));
       const groups = groupsOf(graph, legal.certificate.grouping);

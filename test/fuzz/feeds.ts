@@ -1,4 +1,5 @@
 /** Inputs for a graph of known sizes. */
+import type { Observed } from '../../src/cli/compare.ts';
 import { randomFeeds } from '../../src/cli/random.ts';
 import {
   constantOf,
@@ -55,3 +56,14 @@ export const hasComputedScales = (graph: Graph): boolean =>
   nodesOf(graph).some(
     (node) => node.op === 'qnn.dynamic_quantize' || scalesOf(node).some((id) => constantOf(graph, id) === undefined),
   );
+
+/** Whether the product of any two scales is a normal number, which grouping assumes of those that are computed (qdq_computed). */
+export function hasNormalScales(graph: Graph, values: Observed): boolean {
+  let [least, most] = [Infinity, 0];
+  for (const id of scalesIn(graph))
+    for (const scale of ((values.get(id) ?? constantOf(graph, id))?.data as Float32Array | undefined) ?? []) {
+      least = Math.min(least, Math.abs(scale));
+      most = Math.max(most, Math.abs(scale));
+    }
+  return Math.fround(least * least) >= 2 ** -126 && Math.fround(most * most) < Infinity;
+}
