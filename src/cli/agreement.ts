@@ -29,8 +29,16 @@ import { type Bounded, evaluateBounded } from './running_error.ts';
 export interface Meaning {
   readonly graph: Graph;
   readonly engine: Engine;
-  /** By quantize: how far its source may be off beyond the running error, as its grouping declares, and why it may be. */
-  readonly groups?: ReadonlyMap<ValueId, { readonly slack: number; readonly why?: string }>;
+  readonly groups?: ReadonlyMap<ValueId, Grouped>;
+}
+
+/** What a grouping declares. */
+export interface Grouped {
+  /** Of a quantize: how far its source may be off beyond the running error. */
+  readonly slack: number;
+  /** A product that may be one of integers, scaled afterwards. */
+  readonly isProduct?: boolean;
+  readonly why?: string;
 }
 
 /** Integers of one node that lie on another side of a tie. */
@@ -91,7 +99,7 @@ export function agreement({ graph, engine, groups }: Meaning, feeds: Feeds, seen
       return value && slack > 0 ? loosened(value, slack) : value;
     });
     const isOnce = engine === 'compiled' && leadsToStep(specialized, node.results[0]);
-    const results = evaluateBounded(node, operands, isOnce ? 'once' : engine);
+    const results = evaluateBounded(node, operands, isOnce ? (group?.isProduct ? 'grouped' : 'once') : engine);
     for (const [i, id] of node.results.entries()) {
       const found = seen.get(id);
       values.set(id, found === undefined ? results[i] : { tensor: found });

@@ -7,26 +7,73 @@ import { evaluateNode, type ITensor, isFloat, type Node, opOf, sizeOf, stridesOf
 
 /**
  * `compiled`: primitives, kernels, and the interpreter for the rest. `once`: the same where a step lies behind (a quantize, a
- * cast, a comparison), where products too are summed in binary64 and rounded once.
+ * cast, a comparison), where products too are summed in binary64 and rounded once. `grouped`: a product of dequantized integers
+ * that became one of the integers themselves.
  */
-export type Engine = 'compiled' | 'once' | 'onnxruntime';
+export type Engine = 'compiled' | 'once' | 'grouped' | 'onnxruntime';
 
 export const u = 2 ** -24;
 
 export const ofSum = (terms: number): number => (4 + Math.sqrt(terms)) * u;
-/** The same of terms that are made of these factors: what is equal rounds alike, again and again, and nothing evens out. */
-export const ofSumOver = (terms: number, ...factors: readonly ITensor[]): number =>
-  factors.every(isOfOneSize) ? Math.max(ofSum(terms), terms * u) : ofSum(terms);
+/** The same of terms of a tensor: what is equal rounds alike, again and again, and nothing evens out. */
+const ofSumOver = (terms: number, x: ITensor): number =>
+  isOfOneSize(x) ? Math.max(ofSum(terms), terms * u) : ofSum(terms);
 
 /** Whether all elements but zeros have one magnitude. */
-function isOfOneSize({ data }: ITensor): boolean {
-  let size = 0;
-  for (const value of data as Float32Array) {
-    const magnitude = Math.abs(value);
-    if (magnitude !== 0 && size !== 0 && magnitude !== size) return false;
-    size ||= magnitude;
+const isOfOneSize = ({ data }: ITensor): boolean => areOfOneSize(data as Float32Array, 1, () => 0)[0];
+
+/** The same of each lane, of which there are `count`. */
+function areOfOneSize(data: Float32Array, count: number, laneOf: (i: number) => number): readonly boolean[] {
+  const sizes = new Float64Array(count);
+  const alike = Array<boolean>(count).fill(true);
+  for (let i = 0; i < data.length; i++) {
+    const size = Math.abs(data[i]);
+    if (size === 0) continue;
+    const lane = laneOf(i);
+    if (sizes[lane] === 0) sizes[lane] = size;
+    else if (sizes[lane] !== size) alike[lane] = false;
   }
-  return true;
+  return alike;
+}
+
+/**
+ * `ofSum` for each result of a product, and more where its own terms are equal: of a row of one size and a column of one size, of
+ * a source of one size and a filter of one size.
+ */
+export function ofProduct(node: Node, a: ITensor, b: ITensor): (i: number) => number {
+  const terms = productTerms(node, a, b);
+  const factors =
+    node.op === 'nn.matmul' ? [rowsOfOneSize(a), columnsOfOneSize(b)] : [allOfOneSize(a), filtersOfOneSize(node, b)];
+  if (!factors.every(({ data }) => data.includes(1))) return () => ofSum(terms);
+  const alike = evaluateNode(node, [...factors, ...(node.op === 'nn.matmul' ? [] : [null])])[0].data as Float64Array;
+  return (i) => Math.max(ofSum(terms), alike[i] * u);
+}
+
+/** 1 for each element of a lane of one size, 0 for others. */
+function ofOneSize({ data, shape }: ITensor, count: number, laneOf: (i: number) => number): ITensor<'f64'> {
+  const alike = areOfOneSize(data as Float32Array, count, laneOf);
+  return { dtype: 'f64', shape, data: Float64Array.from(data as Float32Array, (_, i) => Number(alike[laneOf(i)])) };
+}
+
+const allOfOneSize = (t: ITensor): ITensor<'f64'> => ofOneSize(t, 1, () => 0);
+
+function rowsOfOneSize(t: ITensor): ITensor<'f64'> {
+  const length = t.shape.at(-1) ?? 1;
+  return ofOneSize(t, t.data.length / Math.max(1, length), (i) => Math.floor(i / length));
+}
+
+function columnsOfOneSize(t: ITensor): ITensor<'f64'> {
+  const columns = t.shape.length > 1 ? (t.shape.at(-1) as number) : 1;
+  const matrix = columns * (t.shape.at(t.shape.length > 1 ? -2 : -1) as number);
+  const count = t.data.length === 0 ? 0 : (t.data.length / matrix) * columns;
+  return ofOneSize(t, count, (i) => Math.floor(i / matrix) * columns + (i % columns));
+}
+
+/** Filters of a transposed convolution lie along two axes: all of them together. */
+function filtersOfOneSize({ op }: Node, t: ITensor): ITensor<'f64'> {
+  if (op !== 'nn.conv') return allOfOneSize(t);
+  const size = t.data.length / Math.max(1, t.shape[0]);
+  return ofOneSize(t, t.shape[0], (i) => Math.floor(i / size));
 }
 
 /** Softmax: an exponential of a few units, a sum and a quotient; below the least normal number results may be flushed to 0. */

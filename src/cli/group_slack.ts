@@ -7,11 +7,14 @@
  *   sx·sw/2           a float bias that becomes an integer, in ONNX Runtime wherever a quantize follows, grouped or not
  *   Σ|x|·max|w|/127   float weights behind a dequantize, which ONNX Runtime quantizes itself
  *   y·(1 − s·⌊1/s⌋)   QLinearSoftmax, which takes 1/⌊1/s⌋ for its scale
+ *
+ * and of a product whose result stays float 2^-22 of the result, 2^-23 of Σ|x·w| (`groupedRounding` in running_error.ts).
  */
 import { constantOf, type Graph, type Node, nodesOf, type ValueId } from '../ir/index.ts';
 import type { CertificateEntry } from '../passes/certificate.ts';
 import { isMover } from '../passes/qdq/moved.ts';
-import type { Meaning } from './agreement.ts';
+import type { Grouped, Meaning } from './agreement.ts';
+import { isProduct } from './float_bounds.ts';
 
 const ROUNDINGS = 2 ** -14;
 
@@ -20,7 +23,11 @@ export function groupsOf(graph: Graph, grouping: readonly CertificateEntry[]): N
   const producers = new Map<ValueId, Node>();
   for (const node of nodesOf(graph)) for (const id of node.results) producers.set(id, node);
   const entries = new Map(grouping.map((entry) => [entry.node, entry]));
-  const groups = new Map<ValueId, { readonly slack: number; readonly why?: string }>();
+  const groups = new Map<ValueId, Grouped>();
+  for (const node of nodesOf(graph)) {
+    const exactness = entries.get(node.id)?.exactness ?? 'bit-exact';
+    if (isProduct(node) && exactness !== 'bit-exact') groups.set(node.id, { slack: 0, isProduct: true });
+  }
   for (const quantize of nodesOf(graph)) {
     if (quantize.op !== 'qnn.quantize') continue;
     const [y] = quantize.results;
@@ -60,8 +67,6 @@ function slackOf(graph: Graph, producers: ReadonlyMap<ValueId, Node>, quantize: 
   const scales = node.op === 'nn.add' ? sources.map((source) => (source ? largestScale(graph, source) : 0)) : [];
   return { slack: ROUNDINGS * scales.reduce((sum, s) => sum + s, step), bias: 0 };
 }
-
-const isProduct = ({ op }: Node): boolean => ['nn.conv', 'nn.conv_transpose', 'nn.matmul'].includes(op);
 
 /** Of a quantize or dequantize; of anything else 0. */
 function largestScale(graph: Graph, { op, operands }: Node): number {

@@ -17,10 +17,11 @@ import {
   magnitude,
   OF_ARITHMETIC,
   OF_QUOTIENT,
+  ofProduct,
   ofSoftmax,
-  ofSumOver,
   productTerms,
   roundingOf,
+  u,
 } from './float_bounds.ts';
 import { isNormalization, normalizationRounding } from './normalization_bounds.ts';
 
@@ -71,7 +72,8 @@ function ownRounding(node: Node, operands: Operands, y: ITensor, engine: Engine)
   const isOnce = engine === 'once' || (engine === 'compiled' && isSoftmax(node));
   if (isOnce && (isProduct(node) || isSoftmax(node)))
     return Float64Array.from(y.data as Float32Array, (v) => OF_ARITHMETIC * Math.abs(v));
-  if (isProduct(node)) return productRounding(node, operands, y);
+  if (isProduct(node))
+    return engine === 'grouped' ? groupedRounding(node, operands, y) : productRounding(node, operands, y);
   if (isSoftmax(node)) return softmaxRounding(node, y);
   if (engine === 'onnxruntime' && isNormalization(node))
     return normalizationRounding(
@@ -232,12 +234,24 @@ const productOf = (node: Node, bias: Bounded | null | undefined) => (p: ITensor,
 function productRounding(node: Node, [a, b, bias]: Operands, y: ITensor): Float64Array {
   const [left, right] = [(a as Bounded).tensor, (b as Bounded).tensor];
   const terms = productTerms(node, left, right);
-  const factor = ofSumOver(terms, left, right);
+  const factorOf = ofProduct(node, left, right);
   const values = y.data as Float32Array;
   // a primitive may begin with the bias, so that it is one of the terms
   const all = [magnitude(left), magnitude(right), ...(bias ? [magnitude(bias.tensor)] : [])];
   const magnitudes = evaluateNode(node, all)[0].data as Float64Array;
-  return magnitudes.map((m, i) => factor * m + 2 ** -23 * Math.abs(values[i]) + terms * LEAST_NUMBER);
+  return magnitudes.map((m, i) => factorOf(i) * m + 2 ** -23 * Math.abs(values[i]) + terms * LEAST_NUMBER);
+}
+
+/**
+ * fl(fl(sa·sb)·fl(Σ q·r)) + b against the sum of dequantized factors in binary64: these are rounded by 2u together, the product
+ * three times, the sum with a bias once, and what it is compared with once.
+ */
+function groupedRounding(node: Node, [a, b, bias]: Operands, y: ITensor): Float64Array {
+  const [left, right] = [a as Bounded, b as Bounded].map(({ tensor }) => magnitude(tensor));
+  const sizes = productOf(node, bias)(left, right);
+  const largest = bias ? magnitude(bias.tensor).data.reduce((most, v) => Math.max(most, v), 0) : 0;
+  const values = y.data as Float32Array;
+  return sizes.map((size, i) => u * (2 * size + (bias ? 5 : 4) * Math.abs(values[i]) + 3 * largest));
 }
 
 /** Σ a·b: what the errors of the factors and of the bias add. */

@@ -38,6 +38,16 @@ const sums: Readonly<Record<string, Sum>> = {
     ],
     x: filled([1, 31], (i) => Math.sin(i * 7) * 2),
   },
+  'products of equal terms, column by column': {
+    nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }],
+    initializers: [{ name: 'w', tensor: filled([256, 17], (i) => Math.sin(1 + (i % 17)) / 7) }],
+    x: filled([1, 256], equal),
+  },
+  'convolutions of equal terms, filter by filter': {
+    nodes: [{ op: 'Conv', inputs: ['x', 'w'], outputs: ['y'] }],
+    initializers: [{ name: 'w', tensor: filled([17, 64, 2, 2], (i) => Math.sin(1 + Math.floor(i / 256)) / 7) }],
+    x: filled([1, 64, 5, 5], equal),
+  },
   ...Object.fromEntries(
     ['ReduceSum', 'ReduceL1', 'ReduceL2', 'ReduceSumSquare', 'ReduceLogSum'].flatMap((op) => [
       [`${op} of equal terms`, reduced(op, equal)],
