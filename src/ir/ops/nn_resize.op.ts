@@ -1,7 +1,7 @@
 import { roundHalfEven } from '../../numerics/rounding.ts';
 import { type AttrValues, attr, defineOp, tensorOf } from '../define_op.ts';
 import { allDTypes, newArray } from '../dtype.ts';
-import { type ITensor, sizeOf, stridesOf } from '../tensor.ts';
+import { type ITensor, sizeOf, stridesOf, zeros } from '../tensor.ts';
 import type { Dim, Shape } from '../types.ts';
 import { interpolatedTypes, linearResize } from './linear_resize.ts';
 import { copyStrided, doublesOf, fromDoubles } from './strided.ts';
@@ -74,6 +74,7 @@ export const nnResize = defineOp({
     return { dtype: x.dtype, shape };
   },
   evaluate({ x }, given, [{ shape }]) {
+    if (sizeOf(shape as number[]) === 0) return zeros(x.dtype, shape as number[]);
     const scales = scalesFor(x.shape, shape, given.scales);
     const attrs = { ...given, scales };
     const positions = (shape as number[]).map((to, axis) =>
@@ -83,15 +84,20 @@ export const nnResize = defineOp({
     );
     if (attrs.mode === 'linear' && attrs.recipe === 'ort') return linearResize(x, attrs.scales.map(step), positions);
     let result: ITensor = attrs.mode === 'linear' ? fromDoubles('f64', doublesOf(x), x.shape) : x;
-    positions.forEach((at, axis) => {
-      if (at.length === x.shape[axis] && attrs.scales[axis] === 1) return;
+    for (const axis of shrinkingFirst(x.shape, shape as number[])) {
+      const at = positions[axis];
+      if (at.length === x.shape[axis] && attrs.scales[axis] === 1) continue;
       result = attrs.mode === 'linear' ? interpolated(result, axis, at) : picked(result, axis, at, attrs.nearest);
-    });
+    }
     if (attrs.mode === 'nearest') return result;
     const values = doublesOf(result);
     return fromDoubles(x.dtype, x.dtype === 'f32' ? values : values.map(Math.trunc), result.shape);
   },
 });
+
+/** The axes in such an order that nothing in between is larger than both x and y. */
+const shrinkingFirst = (from: readonly number[], to: readonly number[]): readonly number[] =>
+  [...from.keys()].sort((a, b) => to[a] * from[b] - to[b] * from[a]);
 
 function picked(x: ITensor, axis: number, at: Float64Array, how: ResizeAttrs['nearest']): ITensor {
   const shape = x.shape.with(axis, at.length);

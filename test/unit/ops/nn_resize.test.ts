@@ -92,6 +92,16 @@ describe('nn.resize', () => {
           `a scale of ${scale} does not lead from ${from} to ${to}`,
         );
   });
+  it.each(ways)('has nothing larger on its way than what it begins and ends with: $mode, $recipe', (way) => {
+    const [few, many] = [2, 2 ** 20];
+    const x = tensor('f32', new Float32Array(few * many).fill(3), [few, many]);
+    const y = evaluate(nnResize, [x], { shape: [many, few], scales: [many / few, few / many], ...way });
+    expect(y.data).toEqual(x.data);
+  });
+  it.each(ways)('makes nothing of many and none at once: $mode, $recipe', (way) => {
+    const attrs = { shape: [2 ** 31 - 1, 0], scales: [2 ** 31 - 1, 0], ...way };
+    expect(evaluate(nnResize, [iota('f32', [1, 3])], attrs).data.length).toBe(0);
+  });
   it('judges sizes that are symbols when they are known', () => {
     const graph = parse(`graph @main(%x: f32["N",4]) -> (%y) {
   %y = nn.resize(%x) {shape=["M",8], scales=[2,2]} : f32["M",8]
