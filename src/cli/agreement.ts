@@ -14,8 +14,12 @@ import {
   type Feeds,
   type Graph,
   type ITensor,
+  isOp,
   type Node,
+  nnAdd,
+  nnMatmul,
   printNode,
+  qnnQuantize,
   specialize,
   topologicalOrder,
   type ValueId,
@@ -75,7 +79,7 @@ export function agreement({ graph, engine, groups }: Meaning, feeds: Feeds, seen
   const products = new Map(
     order.flatMap(({ op, operands, results }): [ValueId, number][] => {
       const terms = operands[0] && specialized.values[operands[0]].type.shape.at(-1);
-      return op === 'nn.matmul' ? [[results[0], terms as number]] : [];
+      return op === nnMatmul.name ? [[results[0], terms as number]] : [];
     }),
   );
   const lastRead = new Map(
@@ -125,7 +129,7 @@ function slackOfBias(
   given: readonly (Bounded | null)[],
   products: ReadonlyMap<ValueId, number>,
 ): readonly number[] {
-  if (op !== 'nn.add') return [];
+  if (op !== nnAdd.name) return [];
   return operands.map((id, i) => {
     const terms = id && products.get(id);
     const bias = given[1 - i]?.tensor;
@@ -181,7 +185,7 @@ function tiesAt(
     index: indexOf(first, tensor.shape),
     expected: Number(a[first]),
     found: Number(b[first]),
-    ...(node.op === 'qnn.quantize' && inSteps(operands, first)),
+    ...(isOp(node, qnnQuantize) && inSteps(operands, first)),
   };
 }
 

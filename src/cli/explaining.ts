@@ -2,7 +2,7 @@
 
 import { buildPlan } from '../codegen/onednn/plan.ts';
 import { select, selectRules } from '../codegen/onednn/select/index.ts';
-import { type Graph, nodesOf, specialize } from '../ir/index.ts';
+import { type Graph, isOp, nodesOf, qnnRequantize, specialize } from '../ir/index.ts';
 import { describeMode } from '../numerics/index.ts';
 import { findRule } from '../passes/all_rules.ts';
 import { foldWeights } from '../passes/fold_constants.ts';
@@ -81,7 +81,7 @@ function roundings(graph: Graph, selected: Graph): ReadonlyMap<string, string> {
   for (const node of nodesOf(graph)) {
     const now = selected.nodes[node.id];
     const [asked, done] = [recipeOf(graph, node), now && recipeOf(selected, now)];
-    if (node.op !== 'qnn.requantize' || asked === undefined) continue;
+    if (!isOp(node, qnnRequantize) || asked === undefined) continue;
     const [words, other] = [describeMode(asked.mode), done && describeMode(done.mode)];
     const same = other === undefined || other === words;
     found.set(node.id, same ? words : `${words}; done in ${other}, which steps at the same sums`);

@@ -3,7 +3,69 @@
  * unit in the last place. Sums of n terms may be in any order; (4 + √n)·u·Σ|terms| holds of errors that do not conspire
  * (n·u of those that do) and for the fused or blocked orders that engines take.
  */
-import { evaluateNode, type ITensor, isFloat, type Node, opOf, sizeOf, stridesOf } from '../ir/index.ts';
+import {
+  evaluateNode,
+  type ITensor,
+  isFloat,
+  isOp,
+  type Node,
+  nnAbs,
+  nnAdd,
+  nnAveragePool,
+  nnCast,
+  nnCeil,
+  nnClip,
+  nnConcat,
+  nnConv,
+  nnCumsum,
+  nnDepthToSpace,
+  nnDiv,
+  nnExpand,
+  nnFloor,
+  nnGather,
+  nnGatherElements,
+  nnGlobalAveragePool,
+  nnGlobalMaxPool,
+  nnHardSigmoid,
+  nnHardSwish,
+  nnIdentity,
+  nnLeakyRelu,
+  nnMatmul,
+  nnMax,
+  nnMaxPool,
+  nnMin,
+  nnMul,
+  nnNeg,
+  nnPad,
+  nnPrelu,
+  nnRecentre,
+  nnReduceL1,
+  nnReduceL2,
+  nnReduceLogSum,
+  nnReduceLogSumExp,
+  nnReduceMax,
+  nnReduceMean,
+  nnReduceMin,
+  nnReduceSum,
+  nnReduceSumSquare,
+  nnRelu,
+  nnReshape,
+  nnResize,
+  nnRound,
+  nnSign,
+  nnSlice,
+  nnSpaceToDepth,
+  nnSub,
+  nnTile,
+  nnWhere,
+  oneOf,
+  opOf,
+  qnnDequantize,
+  qnnQuantize,
+  qnnRequantize,
+  sizeOf,
+  stridesOf,
+} from '../ir/index.ts';
 
 /**
  * `compiled`: primitives, kernels, and the interpreter for the rest. `once`: the same where a step lies behind (a quantize, a
@@ -88,44 +150,32 @@ export const OF_QUOTIENT = 2 * u;
 /** One rounding, or two. */
 export const OF_ARITHMETIC = 2 * u;
 
-const arithmetic: ReadonlySet<string> = new Set(['nn.add', 'nn.sub', 'nn.mul', 'nn.div']);
-const sums: ReadonlySet<string> = new Set([
-  'nn.reduce_sum',
-  'nn.reduce_mean',
-  'nn.average_pool',
-  'nn.global_average_pool',
-  'nn.cumsum',
-]);
+const isArithmetic = oneOf(nnAdd, nnSub, nnMul, nnDiv);
+const sums = [nnReduceSum, nnReduceMean, nnAveragePool, nnGlobalAveragePool, nnCumsum];
+const isSum = oneOf(...sums);
 /** Sums of terms of one sign, each of which ONNX Runtime adds to one sum: what is equal rounds alike, so that nothing evens out. */
-const sumsOfOneSign: ReadonlySet<string> = new Set(
-  ['l1', 'l2', 'sum_square', 'log_sum', 'log_sum_exp'].map((name) => `nn.reduce_${name}`),
-);
+const isSumOfOneSign = oneOf(nnReduceL1, nnReduceL2, nnReduceSumSquare, nnReduceLogSum, nnReduceLogSumExp);
+/** Operators that choose one of the elements that they read. */
+const choosing = [nnMaxPool, nnGlobalMaxPool, nnReduceMax, nnReduceMin, nnGather, nnGatherElements, nnSlice];
 /** Rounded nowhere, or step by step as ONNX Runtime does. */
-const exact: ReadonlySet<string> = new Set([
-  ...['relu', 'leaky_relu', 'prelu', 'clip', 'min', 'max', 'abs', 'neg', 'sign', 'floor', 'ceil', 'round', 'where'].map(
-    (name) => `nn.${name}`,
-  ),
-  ...['hard_sigmoid', 'hard_swish', 'max_pool', 'global_max_pool', 'reduce_max', 'reduce_min', 'gather'].map(
-    (name) => `nn.${name}`,
-  ),
-  ...['gather_elements', 'slice', 'resize', 'identity', 'cast', 'recentre'].map((name) => `nn.${name}`),
-  'qnn.dequantize',
-]);
+const isExact = oneOf(
+  ...[nnRelu, nnLeakyRelu, nnPrelu, nnClip, nnMin, nnMax, nnAbs, nnNeg, nnSign, nnFloor, nnCeil, nnRound, nnWhere],
+  ...[nnHardSigmoid, nnHardSwish, nnResize, nnIdentity, nnCast, nnRecentre, qnnDequantize],
+  ...choosing,
+);
 
 const isMovement = (node: Node): boolean => opOf(node).traits.includes('movement');
 
-const increasing: ReadonlySet<string> = new Set([
-  ...sums,
-  ...['nn.max_pool', 'nn.global_max_pool', 'nn.reduce_max', 'nn.reduce_min', 'nn.gather', 'nn.gather_elements'],
-  ...['nn.slice', 'nn.resize', 'nn.cast', 'nn.relu', 'nn.clip', 'nn.add', 'nn.min', 'nn.max', 'nn.recentre'],
-  ...['nn.concat', 'nn.pad', 'nn.expand', 'nn.tile', 'nn.depth_to_space', 'nn.space_to_depth', 'nn.reshape'],
-]);
+const grows = oneOf(
+  ...[...sums, ...choosing, nnResize, nnCast, nnRelu, nnClip, nnAdd, nnMin, nnMax, nnRecentre],
+  ...[nnConcat, nnPad, nnExpand, nnTile, nnDepthToSpace, nnSpaceToDepth, nnReshape],
+);
 /** In the first operand alone: scales are positive. */
-const increasingInFirst: ReadonlySet<string> = new Set(['qnn.quantize', 'qnn.dequantize', 'qnn.requantize']);
+const growsInFirst = oneOf(qnnQuantize, qnnDequantize, qnnRequantize);
 
 /** Whether results grow with all operands that are not exact, at the places `open`. */
 export const isIncreasing = (node: Node, open: readonly number[]): boolean =>
-  isMovement(node) || increasing.has(node.op) || (increasingInFirst.has(node.op) && open.every((at) => at === 0));
+  isMovement(node) || grows(node) || (growsInFirst(node) && open.every((at) => at === 0));
 
 /** The bound for each element of a float result whose operands are exact; undefined where it is none. */
 export function roundingOf(
@@ -136,26 +186,26 @@ export function roundingOf(
 ): Float64Array | undefined {
   const values = y.data as Float32Array;
   const each = (bound: (value: number) => number) => Float64Array.from(values, (v) => bound(Math.abs(v)));
-  if (arithmetic.has(node.op) || (sums.has(node.op) && engine !== 'onnxruntime')) return each((v) => OF_ARITHMETIC * v);
-  if (node.op === 'nn.cast' && operands[0] && !isFloat(operands[0].dtype))
+  if (isArithmetic(node) || (isSum(node) && engine !== 'onnxruntime')) return each((v) => OF_ARITHMETIC * v);
+  if (isOp(node, nnCast) && operands[0] && !isFloat(operands[0].dtype))
     return values.some((v) => Math.abs(v) > 2 ** 24) ? each((v) => (v > 2 ** 24 ? OF_ARITHMETIC * v : 0)) : undefined;
-  if (sums.has(node.op)) {
+  if (isSum(node)) {
     const [x] = operands as readonly ITensor[];
     const magnitudes = evaluateNode(node, [magnitude(x), ...operands.slice(1)])[0].data as Float64Array;
     const factor = ofSumOver(Math.max(1, termsOf(node, x, y)), x);
     return magnitudes.map((m) => factor * m);
   }
-  if (exact.has(node.op) || isMovement(node) || engine !== 'onnxruntime') return undefined;
-  if (sumsOfOneSign.has(node.op)) {
+  if (isExact(node) || isMovement(node) || engine !== 'onnxruntime') return undefined;
+  if (isSumOfOneSign(node)) {
     const terms = termsOf(node, operands[0] as ITensor, y);
     return each((v) => (terms * u + OF_FUNCTION) * (/log/.test(node.op) ? Math.max(1, v) : v));
   }
   return each((v) => OF_FUNCTION * Math.max(1, v));
 }
 
-function termsOf({ op, attrs }: Node, x: ITensor, y: ITensor): number {
-  if (op === 'nn.average_pool') return sizeOf(attrs.kernel as number[]);
-  return op === 'nn.cumsum' ? Math.max(...x.shape) : sizeOf(x.shape) / sizeOf(y.shape);
+function termsOf(node: Node, x: ITensor, y: ITensor): number {
+  if (isOp(node, nnAveragePool)) return sizeOf(node.attrs.kernel);
+  return isOp(node, nnCumsum) ? Math.max(...x.shape) : sizeOf(x.shape) / sizeOf(y.shape);
 }
 
 /** |x| in doubles. */
@@ -165,13 +215,11 @@ export const magnitude = ({ data, shape }: ITensor): ITensor<'f64'> => ({
   data: Float64Array.from(data as Float32Array, Math.abs),
 });
 
-export const isProduct = ({ op }: Node): boolean => ['nn.conv', 'nn.conv_transpose', 'nn.matmul'].includes(op);
-
 /** Terms of one sum of a product. */
-export function productTerms({ op, attrs }: Node, a: ITensor, b: ITensor): number {
-  if (op === 'nn.matmul') return a.shape.at(-1) ?? 1;
-  if (op === 'nn.conv') return sizeOf(b.shape.slice(1));
-  return (b.shape[0] / (attrs.group as number)) * sizeOf(b.shape.slice(2));
+export function productTerms(node: Node, a: ITensor, b: ITensor): number {
+  if (isOp(node, nnMatmul)) return a.shape.at(-1) ?? 1;
+  if (isOp(node, nnConv)) return sizeOf(b.shape.slice(1));
+  return (b.shape[0] / (node.attrs.group as number)) * sizeOf(b.shape.slice(2));
 }
 
 /** The largest of `values` in the lane of every element along `axis`. */

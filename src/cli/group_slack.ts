@@ -10,11 +10,25 @@
  *
  * and of a product whose result stays float 2^-22 of the result, 2^-23 of Σ|x·w| (`groupedRounding` in running_error.ts).
  */
-import { constantOf, type Graph, type Node, nodesOf, type ValueId } from '../ir/index.ts';
+import {
+  constantOf,
+  type Graph,
+  isOp,
+  isPlainProduct,
+  type Node,
+  nnAdd,
+  nnClip,
+  nnIdentity,
+  nnRelu,
+  nnSoftmax,
+  nodesOf,
+  qnnDequantize,
+  qnnQuantize,
+  type ValueId,
+} from '../ir/index.ts';
 import type { CertificateEntry } from '../passes/certificate.ts';
 import { isMover } from '../passes/qdq/moved.ts';
 import type { Grouped, Meaning } from './agreement.ts';
-import { isProduct } from './float_bounds.ts';
 
 const ROUNDINGS = 2 ** -14;
 
@@ -26,10 +40,10 @@ export function groupsOf(graph: Graph, grouping: readonly CertificateEntry[]): N
   const groups = new Map<ValueId, Grouped>();
   for (const node of nodesOf(graph)) {
     const exactness = entries.get(node.id)?.exactness ?? 'bit-exact';
-    if (isProduct(node) && exactness !== 'bit-exact') groups.set(node.id, { slack: 0, isProduct: true });
+    if (isPlainProduct(node) && exactness !== 'bit-exact') groups.set(node.id, { slack: 0, isProduct: true });
   }
   for (const quantize of nodesOf(graph)) {
-    if (quantize.op !== 'qnn.quantize') continue;
+    if (!isOp(quantize, qnnQuantize)) continue;
     const [y] = quantize.results;
     const entry = entries.get(y);
     const isGrouped = entry !== undefined && entry.exactness !== 'bit-exact';
@@ -52,32 +66,32 @@ interface Slack {
 function slackOf(graph: Graph, producers: ReadonlyMap<ValueId, Node>, quantize: Node): Slack {
   const step = largestScale(graph, quantize);
   let node = producers.get(quantize.operands[0] as ValueId);
-  while (node?.op === 'nn.relu' || node?.op === 'nn.clip') node = producers.get(node.operands[0] as ValueId);
+  while (isOp(node, nnRelu, nnClip)) node = producers.get(node.operands[0] as ValueId);
   if (node === undefined) return { slack: ROUNDINGS * step, bias: 0 };
-  if (node.op === 'nn.softmax')
+  if (isOp(node, nnSoftmax))
     return { slack: ROUNDINGS * step + (1 - step * Math.floor(Math.fround(1 / step))), bias: 0 };
   const sources = node.operands.map((id) => (id ? producers.get(id) : undefined));
-  const product = isProduct(node) ? node : sources.find((source) => source && isProduct(source));
+  const product = isPlainProduct(node) ? node : sources.find((source) => source && isPlainProduct(source));
   if (product)
     return {
       slack: ROUNDINGS * step,
       bias: biasMove(graph, producers, node, product),
       weights: weightsMove(graph, producers, product),
     };
-  const scales = node.op === 'nn.add' ? sources.map((source) => (source ? largestScale(graph, source) : 0)) : [];
+  const scales = isOp(node, nnAdd) ? sources.map((source) => (source ? largestScale(graph, source) : 0)) : [];
   return { slack: ROUNDINGS * scales.reduce((sum, s) => sum + s, step), bias: 0 };
 }
 
 /** Of a quantize or dequantize; of anything else 0. */
-function largestScale(graph: Graph, { op, operands }: Node): number {
-  const scales = /^qnn\.(de)?quantize$/.test(op) ? constantOf(graph, operands[1])?.data : undefined;
+function largestScale(graph: Graph, node: Node): number {
+  const scales = isOp(node, qnnQuantize, qnnDequantize) ? constantOf(graph, node.operands[1])?.data : undefined;
   return scales ? (scales as Float32Array).reduce((most, scale) => Math.max(most, scale), 0) : 0;
 }
 
 /** What makes a value, in front of what a product takes along: transposes, pools and their like. */
 function unmoved(producers: ReadonlyMap<ValueId, Node>, id: ValueId | null): Node | undefined {
   let node = id ? producers.get(id) : undefined;
-  while (node && (isMover(node) || node.op === 'nn.identity')) node = producers.get(node.operands[0] as ValueId);
+  while (node && (isMover(node) || isOp(node, nnIdentity))) node = producers.get(node.operands[0] as ValueId);
   return node;
 }
 
@@ -85,7 +99,7 @@ function unmoved(producers: ReadonlyMap<ValueId, Node>, id: ValueId | null): Nod
 function biasMove(graph: Graph, producers: ReadonlyMap<ValueId, Node>, last: Node, product: Node): number {
   const added =
     last === product ? product.operands[2] : last.operands.find((id) => id && producers.get(id) !== product);
-  if (!added || producers.get(added)?.op === 'qnn.dequantize') return 0;
+  if (!added || isOp(producers.get(added), qnnDequantize)) return 0;
   const units = product.operands.slice(0, 2).map((id) => {
     const source = unmoved(producers, id);
     return source ? largestScale(graph, source) : 0;
@@ -97,7 +111,7 @@ function biasMove(graph: Graph, producers: ReadonlyMap<ValueId, Node>, last: Nod
 function weightsMove(graph: Graph, producers: ReadonlyMap<ValueId, Node>, { operands: [x, w] }: Node): number {
   const weights = constantOf(graph, w);
   const source = unmoved(producers, x);
-  if (weights?.dtype !== 'f32' || source?.op !== 'qnn.dequantize') return 0;
+  if (weights?.dtype !== 'f32' || !isOp(source, qnnDequantize)) return 0;
   const integers = graph.values[source.operands[0] as ValueId].type.dtype;
   if (integers !== 'u8' && integers !== 's8') return 0;
   const largest = (weights.data as Float32Array).reduce((m, v) => Math.max(m, Math.abs(v)), 0);

@@ -4,10 +4,16 @@ import {
   consumersOf,
   formatType,
   type Graph,
+  isOp,
+  isQuantizedProduct,
   type Node,
+  nnAdd,
   nodesOf,
   type OperandSpecs,
   opOf,
+  productKind,
+  qnnDynamicQuantize,
+  qnnQuantize,
   typeOf,
   type ValueId,
 } from '../ir/index.ts';
@@ -28,24 +34,15 @@ export interface Layer {
   readonly hasBias: boolean;
 }
 
-const products: ReadonlySet<string> = new Set([
-  'qnn.conv',
-  'qnn.conv_transpose',
-  'qnn.matmul',
-  'nn.conv',
-  'nn.conv_transpose',
-  'nn.matmul',
-]);
-
 /** Convolutions and matmuls of a graph whose quantize and dequantize have been grouped. */
 export function layersOf(graph: Graph): Layer[] {
   const consumers = consumersOf(graph);
   return nodesOf(graph)
-    .filter(({ op }) => products.has(op))
+    .filter((node) => productKind(node) !== undefined)
     .map((node) => {
       const [x, w, third, fourth] = node.operands;
-      const isInteger = node.op.startsWith('qnn.') || typeOf(graph, node.id).dtype === 's32';
-      const isQuantized = node.op.startsWith('qnn.');
+      const isQuantized = isQuantizedProduct(node);
+      const isInteger = isQuantized || typeOf(graph, node.id).dtype === 's32';
       return {
         layer: node.loc.node ?? node.id,
         op: node.op,
@@ -74,15 +71,15 @@ function zeroPointText(graph: Graph, id: ValueId | null | undefined, many: strin
 
 const isFollowedByBias = (graph: Graph, readers: readonly Node[]): boolean =>
   readers.length === 1 &&
-  readers[0].op === 'nn.add' &&
+  isOp(readers[0], nnAdd) &&
   readers[0].operands.some((id) => id !== null && graph.values[id].constant !== undefined);
 
 /** Zero points of activations, one for every place that quantizes or requantizes one; computed ones count as non-zero. */
 export function activationZeroPoints(graph: Graph): { readonly total: number; readonly nonZero: number } {
   const found = nodesOf(graph).flatMap((node) => {
     const names = Object.keys(opOf(node).operands as OperandSpecs);
-    if (node.op === 'qnn.dynamic_quantize') return [true];
-    const at = names.indexOf(node.op === 'qnn.quantize' ? 'zp' : 'zy');
+    if (isOp(node, qnnDynamicQuantize)) return [true];
+    const at = names.indexOf(isOp(node, qnnQuantize) ? 'zp' : 'zy');
     if (at < 0 || !node.op.startsWith('qnn.')) return [];
     const id = node.operands[at];
     const tensor = constantOf(graph, id);

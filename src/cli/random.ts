@@ -11,8 +11,11 @@ import {
   type ITensor,
   isFloat,
   isInteger,
+  isOp,
   newArray,
+  nnGather,
   nodesOf,
+  qnnQuantize,
   refuseTooLarge,
   sizeOf,
   specialize,
@@ -83,7 +86,7 @@ function elements(dtype: DType, [low, high]: Range, random: () => number): () =>
 type Range = readonly [low: number, high: number];
 
 function floatRange(graph: Graph, input: ValueId): Range {
-  const quantize = nodesOf(graph).find((node) => node.op === 'qnn.quantize' && node.operands[0] === input);
+  const quantize = nodesOf(graph).find((node) => isOp(node, qnnQuantize) && node.operands[0] === input);
   const scale = constantOf(graph, quantize?.operands[1]);
   if (quantize === undefined || scale?.data.length !== 1) return [-2, 2];
   const zeroPoint = Number(constantOf(graph, quantize.operands[2])?.data[0] ?? 0);
@@ -105,7 +108,7 @@ function tablesOf(graph: Graph, input: ValueId): number[] {
   for (const node of topologicalOrder(graph).order) {
     const [first, second] = node.operands;
     if (first !== null && same.has(first) && handsOn.has(node.op)) same.add(node.results[0]);
-    if (node.op !== 'nn.gather' || second == null || !same.has(second) || first === null) continue;
+    if (!isOp(node, nnGather) || second == null || !same.has(second) || first === null) continue;
     const size = graph.values[first].type.shape.at(node.attrs.axis as number);
     if (typeof size === 'number') sizes.push(size);
   }

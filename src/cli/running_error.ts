@@ -5,12 +5,23 @@
  */
 import { UnskewError } from '../diagnostics/index.ts';
 import { inferTypes } from '../ir/builder.ts';
-import { evaluateNode, type ITensor, type Node, newArray, opOf, type TensorType } from '../ir/index.ts';
+import {
+  evaluateNode,
+  type ITensor,
+  isOp,
+  isPlainProduct,
+  type Node,
+  newArray,
+  nnLogSoftmax,
+  opOf,
+  qnnDynamicQuantize,
+  qnnSoftmax,
+  type TensorType,
+} from '../ir/index.ts';
 import { softmaxNear } from '../ir/ops/qnn_softmax.op.ts';
 import {
   type Engine,
   isIncreasing,
-  isProduct,
   LEAST_NORMAL,
   LEAST_NUMBER,
   largestInLane,
@@ -53,7 +64,7 @@ export function evaluateBounded(node: Node, operands: Operands, engine: Engine):
   const open = operands.flatMap((o, at) => (isExact(o) ? [] : [at]));
   const roundings = results.map((y) => (isNumber(y) ? ownRounding(node, operands, y, engine) : undefined));
   if (open.length === 0 && roundings.every((r) => r === undefined))
-    return results.map((tensor) => (node.op === 'qnn.softmax' ? softmaxOf(node, tensors, tensor, engine) : { tensor }));
+    return results.map((tensor) => (isOp(node, qnnSoftmax) ? softmaxOf(node, tensors, tensor, engine) : { tensor }));
   const samples = sampled(node, operands, roundings);
   return results.map((tensor, i): Bounded => {
     const own = samples.map((sample) => sample[i]);
@@ -70,9 +81,9 @@ export function evaluateBounded(node: Node, operands: Operands, engine: Engine):
 /** What the operator itself rounds, for every element; undefined where it is exact. */
 function ownRounding(node: Node, operands: Operands, y: ITensor, engine: Engine): Float64Array | undefined {
   const isOnce = engine === 'once' || (engine === 'compiled' && isSoftmax(node));
-  if (isOnce && (isProduct(node) || isSoftmax(node)))
+  if (isOnce && (isPlainProduct(node) || isSoftmax(node)))
     return Float64Array.from(y.data as Float32Array, (v) => OF_ARITHMETIC * Math.abs(v));
-  if (isProduct(node))
+  if (isPlainProduct(node))
     return engine === 'grouped' ? groupedRounding(node, operands, y) : productRounding(node, operands, y);
   if (isSoftmax(node)) return softmaxRounding(node, y);
   if (engine === 'onnxruntime' && isNormalization(node))
@@ -131,8 +142,8 @@ function nearest(error: Float64Array, y: ITensor, samples: readonly ITensor[]): 
 
 /** The results at the ends of what the operands may be. */
 function endsAt(node: Node, operands: Operands, open: readonly number[], results: readonly ITensor[], i: number) {
-  if (isProduct(node) || isSoftmax(node)) return [];
-  if (node.op === 'qnn.dynamic_quantize') return dynamicEnds(results, operands[0] as Bounded, i);
+  if (isPlainProduct(node) || isSoftmax(node)) return [];
+  if (isOp(node, qnnDynamicQuantize)) return dynamicEnds(results, operands[0] as Bounded, i);
   return variants(node, operands, open).map((v) => v?.[i]);
 }
 
@@ -192,7 +203,7 @@ function widened(
   rounding?: Float64Array,
 ): Float64Array {
   const a = center.data as Float32Array;
-  const error = isProduct(node)
+  const error = isPlainProduct(node)
     ? productError(node, operands, a.length)
     : isSoftmax(node)
       ? softmaxError(node, operands[0] as Bounded, center)
@@ -282,7 +293,7 @@ const axisOf = ({ attrs }: Node, { shape }: ITensor): number => ((attrs.axis as 
 
 function softmaxRounding(node: Node, y: ITensor): Float64Array {
   const factor = ofSoftmax(y.shape[axisOf(node, y)]);
-  const isLog = node.op === 'nn.log_softmax';
+  const isLog = isOp(node, nnLogSoftmax);
   return Float64Array.from(y.data as Float32Array, (v) =>
     isLog ? factor * (1 + Math.abs(v)) : factor * v + LEAST_NORMAL,
   );
@@ -292,7 +303,7 @@ function softmaxRounding(node: Node, y: ITensor): Float64Array {
 function softmaxError(node: Node, x: Bounded, y: ITensor): Float64Array {
   if (x.error === undefined) return new Float64Array(y.data.length);
   const most = largestInLane(x.error, y.shape, axisOf(node, y));
-  if (node.op === 'nn.log_softmax') return most.map((e) => 2 * e);
+  if (isOp(node, nnLogSoftmax)) return most.map((e) => 2 * e);
   return most.map((e, i) => (y.data as Float32Array)[i] * Math.expm1(2 * e));
 }
 

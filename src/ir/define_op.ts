@@ -31,7 +31,7 @@ export const variadic = <D extends DType | 'opaque'>(spec: OperandSpec<D, 'requi
 export type OperandSpecs = Readonly<Record<string, OperandSpec>>;
 
 /** `{ x: T, zx?: T, rest: T[] }`, given what stands for a value of element type D. */
-type Mapped<O extends OperandSpecs, V extends { readonly [K in keyof O]: unknown }> = {
+export type Mapped<O extends OperandSpecs, V extends { readonly [K in keyof O]: unknown }> = {
   readonly [K in keyof O as O[K]['presence'] extends 'optional' ? never : K]: O[K]['presence'] extends 'variadic'
     ? readonly V[K][]
     : V[K];

@@ -7,8 +7,11 @@ import { type DType, isFloat, isInteger } from './dtype.ts';
 import type { Node } from './graph.ts';
 import { evaluateNode } from './interpret.ts';
 import { broadcastTo } from './ops/broadcast.ts';
+import { nnCast } from './ops/nn_cast.op.ts';
+import { nnDiv } from './ops/nn_elementwise_binary.op.ts';
 import { type ITensor, sizeOf, tensor } from './tensor.ts';
 import { type Dim, isStatic, type Shape, type TensorType } from './types.ts';
+import { byOp, isOp } from './view.ts';
 
 /** Row major; truth values are 0 and 1. Elements of float tensors are whole where they are symbols. */
 export type Elements = readonly Dim[];
@@ -59,67 +62,67 @@ const truth = (f: (a: boolean, b: boolean) => boolean): OnElements => {
 
 const same: OnElements = (a) => a;
 
-const elementwise: Readonly<Record<string, OnElements>> = {
-  'nn.add': addDims,
-  'nn.sub': subDims,
-  'nn.mul': mulDims,
-  'nn.div': quotient,
-  'nn.mod': (a, b) => {
+const elementwiseOf = byOp<OnElements>({
+  nnAdd: addDims,
+  nnSub: subDims,
+  nnMul: mulDims,
+  nnDiv: quotient,
+  nnMod: (a, b) => {
     const q = leastOf(a) >= 0 && leastOf(b) >= 1 ? divDims(a, b) : undefined;
     return q === undefined ? undefined : subDims(a, mulDims(b, q));
   },
-  'nn.min': minDims,
-  'nn.max': maxDims,
-  'nn.neg': (a) => subDims(0, a),
-  'nn.abs': (a) => (leastOf(a) >= 0 ? a : undefined),
-  'nn.floor': same,
-  'nn.ceil': same,
-  'nn.round': same,
-  'nn.equal': comparison((sign) => sign === 0),
-  'nn.greater': comparison(
+  nnMin: minDims,
+  nnMax: maxDims,
+  nnNeg: (a) => subDims(0, a),
+  nnAbs: (a) => (leastOf(a) >= 0 ? a : undefined),
+  nnFloor: same,
+  nnCeil: same,
+  nnRound: same,
+  nnEqual: comparison((sign) => sign === 0),
+  nnGreater: comparison(
     (sign) => sign > 0,
     (a, b) => negated(atLeast(b, a)),
   ),
-  'nn.less': comparison(
+  nnLess: comparison(
     (sign) => sign < 0,
     (a, b) => negated(atLeast(a, b)),
   ),
-  'nn.greater_or_equal': comparison((sign) => sign >= 0, atLeast),
-  'nn.less_or_equal': comparison(
+  nnGreaterOrEqual: comparison((sign) => sign >= 0, atLeast),
+  nnLessOrEqual: comparison(
     (sign) => sign <= 0,
     (a, b) => atLeast(b, a),
   ),
-  'nn.and': truth((a, b) => a && b),
-  'nn.or': truth((a, b) => a || b),
-  'nn.xor': truth((a, b) => a !== b),
-  'nn.not': (a) => (typeof a === 'number' ? 1 - a : undefined),
-  'nn.where': (condition, a, b) => {
+  nnAnd: truth((a, b) => a && b),
+  nnOr: truth((a, b) => a || b),
+  nnXor: truth((a, b) => a !== b),
+  nnNot: (a) => (typeof a === 'number' ? 1 - a : undefined),
+  nnWhere: (condition, a, b) => {
     if (canonicalDim(a) === canonicalDim(b)) return a;
     return typeof condition === 'number' ? (condition === 0 ? b : a) : undefined;
   },
-};
+});
 
-const reductions: Readonly<Record<string, (a: Dim, b: Dim) => Dim>> = {
-  'nn.reduce_prod': mulDims,
-  'nn.reduce_sum': addDims,
-  'nn.reduce_max': maxDims,
-  'nn.reduce_min': minDims,
-};
+const reductionOf = byOp<(a: Dim, b: Dim) => Dim>({
+  nnReduceProd: mulDims,
+  nnReduceSum: addDims,
+  nnReduceMax: maxDims,
+  nnReduceMin: minDims,
+});
 
 /** Operators that choose elements by position, with the number of operands that they choose from; the others are positions. */
-const movers: Readonly<Record<string, number>> = {
-  'nn.identity': 1,
-  'nn.reshape': 1,
-  'nn.transpose': 1,
-  'nn.expand': 1,
-  'nn.tile': 1,
-  'nn.slice': 1,
-  'nn.pad': 2,
-  'nn.gather': 1,
-  'nn.gather_elements': 1,
-  'nn.gather_nd': 1,
-  'nn.concat': Number.POSITIVE_INFINITY,
-};
+const chosenFrom = byOp<number>({
+  nnIdentity: 1,
+  nnReshape: 1,
+  nnTranspose: 1,
+  nnExpand: 1,
+  nnTile: 1,
+  nnSlice: 1,
+  nnPad: 2,
+  nnGather: 1,
+  nnGatherElements: 1,
+  nnGatherNd: 1,
+  nnConcat: Number.POSITIVE_INFINITY,
+});
 
 /**
  * The elements of the one result of an operator, undefined where they are not the same expression for all sizes.
@@ -134,13 +137,15 @@ export function elementsAfter(
   if (!isFollowed(type)) return undefined;
   const shape = type.shape as readonly number[];
   const present = operands.filter((operand) => operand !== null);
-  if (node.op === 'nn.cast') return castTo(type.dtype as DType, present[0]);
-  if (Object.hasOwn(movers, node.op)) return movedBy(node, operands, movers[node.op]);
-  if (Object.hasOwn(reductions, node.op))
-    return reduced(reductions[node.op], present[0], shape, node.attrs.axes as readonly number[]);
-  if (!Object.hasOwn(elementwise, node.op) || present.some(isFractional)) return undefined;
-  if (node.op === 'nn.div' && isFloat(present[0].dtype)) return undefined; // a fraction, mostly
-  return onElements(elementwise[node.op], present, shape);
+  if (isOp(node, nnCast)) return castTo(type.dtype as DType, present[0]);
+  const movable = chosenFrom(node);
+  if (movable !== undefined) return movedBy(node, operands, movable);
+  const reduction = reductionOf(node);
+  if (reduction) return reduced(reduction, present[0], shape, node.attrs.axes as readonly number[]);
+  const elementwise = elementwiseOf(node);
+  if (!elementwise || present.some(isFractional)) return undefined;
+  if (isOp(node, nnDiv) && isFloat(present[0].dtype)) return undefined; // a fraction, mostly
+  return onElements(elementwise, present, shape);
 }
 
 const isFractional = ({ elements }: KnownElements): boolean =>

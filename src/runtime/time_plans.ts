@@ -1,7 +1,7 @@
 /** Times plans against each other on the addon, without what the border of a model costs. */
 import type { BufferRef, Command, OneDnnBinding, SessionSpec } from '../codegen/onednn/binding.ts';
 import type { Plan } from '../codegen/onednn/plan.ts';
-import type { Graph, Node, NodeId, ValueId } from '../ir/index.ts';
+import { type Graph, type Node, type NodeId, nnMaxPool, type ValueId } from '../ir/index.ts';
 
 export interface TimingOptions {
   /** Turns of every contender; the least time counts. */
@@ -65,7 +65,7 @@ function runOnce(binding: OneDnnBinding, spec: SessionSpec): number {
 }
 
 /** What stands for the layers before: `timePlans` leaves it out. */
-const neighbours = { prefix: 'neighbour.', op: 'nn.max_pool' } as const;
+const neighbours = { prefix: 'neighbour.', op: nnMaxPool.name } as const;
 
 /**
  * The graph with a neighbour before every input that has spatial axes, so that the input comes in the layout that

@@ -7,6 +7,7 @@ import {
   type ITensor,
   interpret,
   isFloat,
+  isPlainProduct,
   type Node,
 } from '../ir/index.ts';
 import { indicesOf } from '../ir/ops/conv_geometry.ts';
@@ -51,8 +52,6 @@ export function compareGraphs(
   return undefined;
 }
 
-const products: ReadonlySet<string> = new Set(['nn.conv', 'nn.conv_transpose', 'nn.matmul']);
-
 /** The largest float seen; follows the values of a graph so that products can be evaluated on magnitudes. */
 class Magnitude {
   largest = 0;
@@ -68,7 +67,7 @@ class Magnitude {
     node.results.forEach((id, i) => {
       this.#values.set(id, results[i]);
     });
-    const seen = results[0].dtype === 'f32' && products.has(node.op) ? this.#evaluated(node) : results;
+    const seen = results[0].dtype === 'f32' && isPlainProduct(node) ? this.#evaluated(node) : results;
     for (const { dtype, data } of seen) {
       if (isFloat(dtype))
         for (const v of data) if (Number.isFinite(v)) this.largest = Math.max(this.largest, Math.abs(Number(v)));

@@ -2,9 +2,9 @@
  * What must not compile: the declarations of operators and rules are types. Checked by `npm run typecheck`; a line that
  * compiles although it is expected not to is an error there.
  */
-import { GraphBuilder, tensor } from '../../src/ir/index.ts';
+import { byOp, GraphBuilder, isOp, type Node, tensor, view } from '../../src/ir/index.ts';
 import { nnAdd } from '../../src/ir/ops/nn_elementwise_binary.op.ts';
-import { nnReshape } from '../../src/ir/ops/nn_movement.op.ts';
+import { nnPad, nnReshape } from '../../src/ir/ops/nn_movement.op.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
 import { qnnDynamicQuantize } from '../../src/ir/ops/qnn_dynamic_quantize.op.ts';
 import { defineRule } from '../../src/passes/rewrite/rule.ts';
@@ -54,3 +54,19 @@ defineRule({
   // @ts-expect-error zx is optional
   rewrite: ({ zx }) => zx.type && zx,
 });
+
+// Nodes are told apart by declarations: what follows knows operands and attributes.
+declare const node: Node;
+if (isOp(node, nnPad)) {
+  const mode: 'constant' | 'edge' | 'reflect' | 'wrap' = node.attrs.mode;
+  // @ts-expect-error a word that the attribute does not have
+  if (mode === 'mirror') throw new Error(mode);
+}
+const conv = view(qnnConv, node);
+export const weights = conv?.w;
+// @ts-expect-error an operand that the operator does not have
+export const bias = conv?.bias;
+// @ts-expect-error an operator that nobody declared
+if (node.op === 'qnn.convolution') throw new Error();
+// @ts-expect-error a table has entries for operators alone
+byOp<number>({ nnAdd: 1, nnPlus: 2 });

@@ -16,7 +16,7 @@ import {
   type ValueId,
 } from '../../ir/index.ts';
 import type { OneDnnBinding, SessionSpec } from './binding.ts';
-import { GraphView, lowerings } from './lower/index.ts';
+import { GraphView, loweringOf } from './lower/index.ts';
 import { Recorder } from './recorder.ts';
 
 export interface NativeStep {
@@ -59,7 +59,7 @@ export function buildPlan(graph: Graph, binding: OneDnnBinding, threads: number)
 
 /** Why a node cannot be recorded, undefined when it can. */
 function refusal(node: Node, view: GraphView): string | undefined {
-  const lowering = lowerings[node.op];
+  const lowering = loweringOf(node);
   if (lowering === undefined) return 'no primitive or kernel computes it';
   for (const id of [...node.operands, ...node.results]) {
     if (id === null) continue;
@@ -127,7 +127,7 @@ function record(
   const recorder = new Recorder(graph, binding, threads, inputs, outputs);
   for (const node of nodes) {
     recorder.label(node.id);
-    lowerings[node.op].lower(node, recorder);
+    loweringOf(node)?.lower(node, recorder);
   }
   const { spec, labels } = recorder.finish();
   return { kind: 'native', nodes, inputs, outputs, spec, labels };

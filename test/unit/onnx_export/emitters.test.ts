@@ -2,7 +2,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
-import { emitters } from '../../../src/exporters/onnx/emitters/index.ts';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { originOf } from '../../../src/importers/onnx/origin.ts';
@@ -38,11 +37,6 @@ function reimported(graph: Graph, feeds: Feeds): Record<string, ITensor> | strin
   expect(originOf(again)?.unsupported).toEqual([]);
   return interpret(again, feeds);
 }
-
-it('every operator but the carried and the selected ones has an emitter', () => {
-  const names = allOps.map(({ name }) => name).filter((name) => name !== 'opaque' && !name.startsWith('dnnl.'));
-  expect(Object.keys(emitters).sort()).toEqual(names.sort());
-});
 
 describe('random graphs mean the same after export and import', () => {
   /** What has no ONNX form. */

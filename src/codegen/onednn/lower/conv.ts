@@ -1,5 +1,5 @@
 /** Convolutions, and what transposed ones (conv_transpose.ts) share with them. */
-import { type ITensor, type Node, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
+import { dnnlConvTranspose, type ITensor, isOp, type Node, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
 import { finishedByOurKernel, prefersOurKernel } from '../../../passes/cost/our_kernel.ts';
 import { hasOneMeaning } from '../../../passes/float_products.ts';
@@ -56,7 +56,7 @@ export function lowerExactly(node: Node, r: Recorder): void {
     wShape: r.shape(w),
     yShape: r.shape(y),
     attrs,
-    transposed: node.op === 'dnnl.conv_transpose',
+    transposed: isOp(node, dnnlConvTranspose),
     zx: zero,
     zw: undefined,
   } as const;

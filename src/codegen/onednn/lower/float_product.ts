@@ -1,5 +1,15 @@
 /** Products of floats by the kernel whose sums are the interpreter's: where a quantization lies behind, or a weight is not finite. */
-import { type ITensor, type Node, type Shape, sizeOf, stridesOf, tensor, type ValueId } from '../../../ir/index.ts';
+import {
+  type ITensor,
+  isOp,
+  type Node,
+  nnConvTranspose,
+  type Shape,
+  sizeOf,
+  stridesOf,
+  tensor,
+  type ValueId,
+} from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
@@ -12,7 +22,7 @@ export function recordConvProduct(node: Node, r: Recorder): void {
   const [x, w, bias] = operandsOf(node) as [ValueId, ValueId, ValueId | undefined];
   const [y] = node.results;
   const attrs = node.attrs as unknown as ConvAttrs;
-  const transposed = node.op === 'nn.conv_transpose';
+  const transposed = isOp(node, nnConvTranspose);
   const [batch, channels, ...input] = r.shape(x);
   const [, outputs, ...output] = r.shape(y);
   const kernel = r.shape(w).slice(2);

@@ -1,5 +1,5 @@
 /** Which operators the back end has, and how each becomes commands. What is not here runs on the interpreter. */
-import type { ValueId } from '../../../ir/index.ts';
+import { byOp, type ValueId } from '../../../ir/index.ts';
 import * as conv from './conv.ts';
 import { dnnlConvTranspose, floatConvTranspose } from './conv_transpose.ts';
 import * as float from './float.ts';
@@ -20,48 +20,49 @@ const either = (float: Lowering, integer: Lowering): Lowering => {
   };
 };
 
-export const lowerings: Readonly<Record<string, Lowering>> = {
-  'dnnl.conv': conv.dnnlConv,
-  'dnnl.conv_transpose': dnnlConvTranspose,
-  'dnnl.matmul': dnnlMatmul,
-  'dnnl.requantize': products.dnnlRequantize,
-  'nn.conv': either(conv.floatConv, referenceConv),
-  'qnn.conv': referenceConv,
-  'nn.conv_transpose': either(floatConvTranspose, referenceConv),
-  'qnn.conv_transpose': referenceConv,
-  'nn.matmul': floatMatmul,
+/** The lowering of a node, undefined for what the interpreter computes. */
+export const loweringOf = byOp<Lowering>({
+  dnnlConv: conv.dnnlConv,
+  dnnlConvTranspose: dnnlConvTranspose,
+  dnnlMatmul: dnnlMatmul,
+  dnnlRequantize: products.dnnlRequantize,
+  nnConv: either(conv.floatConv, referenceConv),
+  qnnConv: referenceConv,
+  nnConvTranspose: either(floatConvTranspose, referenceConv),
+  qnnConvTranspose: referenceConv,
+  nnMatmul: floatMatmul,
 
-  'qnn.quantize': quantized.quantize,
-  'qnn.dequantize': quantized.dequantize,
-  'qnn.requantize': quantized.requantize,
-  'qnn.lut': quantized.lut,
-  'qnn.add': quantized.add,
-  'qnn.mul': quantized.multiply,
-  'qnn.average_pool': quantized.averagePool,
-  'qnn.global_average_pool': quantized.globalAveragePool,
-  'qnn.softmax': quantized.softmax,
-  'qnn.dynamic_quantize': quantized.dynamicQuantize,
-  'nn.recentre': quantized.recentre,
+  qnnQuantize: quantized.quantize,
+  qnnDequantize: quantized.dequantize,
+  qnnRequantize: quantized.requantize,
+  qnnLut: quantized.lut,
+  qnnAdd: quantized.add,
+  qnnMul: quantized.multiply,
+  qnnAveragePool: quantized.averagePool,
+  qnnGlobalAveragePool: quantized.globalAveragePool,
+  qnnSoftmax: quantized.softmax,
+  qnnDynamicQuantize: quantized.dynamicQuantize,
+  nnRecentre: quantized.recentre,
 
-  'nn.identity': movement.view,
-  'nn.reshape': movement.view,
-  'nn.transpose': movement.transpose,
-  'nn.concat': movement.concat,
-  'nn.expand': movement.expand,
-  'nn.pad': movement.pad,
+  nnIdentity: movement.view,
+  nnReshape: movement.view,
+  nnTranspose: movement.transpose,
+  nnConcat: movement.concat,
+  nnExpand: movement.expand,
+  nnPad: movement.pad,
 
-  'nn.max_pool': float.maxPool,
-  'nn.average_pool': float.averagePool,
-  'nn.relu': float.unary('relu'),
-  'nn.leaky_relu': float.unary('leaky-relu', ({ alpha }) => [alpha as number, 0]),
-  'nn.clip': float.unary('clip', ({ min, max }) => [min as number, max as number]),
-  'nn.add': either(float.binary('add', true), integerSum(1)),
-  'nn.sub': either(float.binary('sub', false), integerSum(-1)),
-  'nn.mul': float.binary('mul', true),
-  'nn.div': float.binary('div', false),
-  'nn.softmax': float.softmax,
-  'nn.cast': float.cast,
-};
+  nnMaxPool: float.maxPool,
+  nnAveragePool: float.averagePool,
+  nnRelu: float.unary('relu'),
+  nnLeakyRelu: float.unary('leaky-relu', ({ alpha }) => [alpha as number, 0]),
+  nnClip: float.unary('clip', ({ min, max }) => [min as number, max as number]),
+  nnAdd: either(float.binary('add', true), integerSum(1)),
+  nnSub: either(float.binary('sub', false), integerSum(-1)),
+  nnMul: float.binary('mul', true),
+  nnDiv: float.binary('div', false),
+  nnSoftmax: float.softmax,
+  nnCast: float.cast,
+});
 
 export type { Lowering } from './lowering.ts';
 export { GraphView } from './lowering.ts';

@@ -1,5 +1,14 @@
 /** The slow, exact way for convolutions and matmuls that no primitive computes exactly on this machine. */
-import { type ITensor, type Node, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
+import {
+  type ITensor,
+  isOp,
+  type Node,
+  nnConvTranspose,
+  qnnConvTranspose,
+  sizeOf,
+  tensor,
+  type ValueId,
+} from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { type Lowering, operandsOf } from './lowering.ts';
@@ -75,7 +84,7 @@ export const referenceConv: Lowering = {
       wShape: r.shape(w),
       yShape: r.shape(y),
       attrs: node.attrs as unknown as ConvAttrs,
-      transposed: node.op === 'nn.conv_transpose' || node.op === 'qnn.conv_transpose',
+      transposed: isOp(node, nnConvTranspose, qnnConvTranspose),
       zx: zero && r.data(tensor('s32', Int32Array.of(Number(zero.data[0])))),
       zw: zw && r.constant(zw),
       destination: r.define(y, 'row-major'),

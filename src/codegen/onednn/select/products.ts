@@ -1,5 +1,5 @@
 /** Which convolutions and matmuls a primitive computes, and how they are emitted. */
-import type { Node, Value, ValueId } from '../../../ir/index.ts';
+import { type Node, type ProductKind, productKind, type Value, type ValueId } from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
 import type { DeconvAttrs } from '../../../ir/ops/deconvolve.ts';
 import { dnnlConv } from '../../../ir/ops/dnnl_conv.op.ts';
@@ -13,7 +13,7 @@ import type { SumChain } from './sum_chain.ts';
 /** An 8-bit source, s8 weights without a zero point, a source zero point that is a known scalar. */
 export interface Product {
   readonly node: Node;
-  readonly kind: 'conv' | 'conv_transpose' | 'matmul';
+  readonly kind: ProductKind;
   readonly x: Value<'u8' | 's8'>;
   readonly w: Value<'s8'>;
   readonly sourceZeroPoint: number;
@@ -22,19 +22,10 @@ export interface Product {
   readonly channels: number;
 }
 
-const kinds: Readonly<Record<string, Product['kind']>> = {
-  'nn.conv': 'conv',
-  'qnn.conv': 'conv',
-  'nn.conv_transpose': 'conv_transpose',
-  'qnn.conv_transpose': 'conv_transpose',
-  'nn.matmul': 'matmul',
-  'qnn.matmul': 'matmul',
-};
-
 /** The product that computes `value`, when a primitive can; else the reason. */
 export function productOf(graph: GraphEditor, value: Value): Product | string {
   const node = graph.producer(value.id);
-  const kind = node && kinds[node.op];
+  const kind = node && productKind(node);
   if (node === undefined || kind === undefined) return 'it is neither a convolution nor a matmul';
   const [xId, wId, zx, zw] = node.operands as (ValueId | undefined)[];
   const [x, w] = [graph.value(xId as ValueId), graph.value(wId as ValueId)];

@@ -1,7 +1,11 @@
 /** Walks back from an s32 value through the additions that a fused operator absorbs. */
 import {
   type ITensor,
+  isOp,
   type Node,
+  nnAdd,
+  nnMul,
+  nnSub,
   type Shape,
   sameShape,
   sizeOf,
@@ -44,8 +48,7 @@ export function sumChain(graph: GraphEditor, value: Value, axis: number): SumCha
     const { sum } = chain;
     const node = graph.producer(sum.id);
     const mayAbsorb = chain.length === 0 || graph.isPrivate(sum.id);
-    const next =
-      node && mayAbsorb && (node.op === 'nn.add' || node.op === 'nn.sub') ? absorb(graph, chain, node, at) : undefined;
+    const next = node && mayAbsorb && isOp(node, nnAdd, nnSub) ? absorb(graph, chain, node, at) : undefined;
     if (next === undefined) return chain;
     chain = { ...next, length: chain.length + 1 };
   }
@@ -63,7 +66,7 @@ interface Geometry {
 /** The chain with one more addition, undefined when it is none of ours. */
 function absorb(graph: GraphEditor, chain: SumChain, node: Node, at: Geometry): Omit<SumChain, 'length'> | undefined {
   const operands = node.operands as [ValueId, ValueId];
-  const sign = node.op === 'nn.sub' ? -1 : 1;
+  const sign = isOp(node, nnSub) ? -1 : 1;
   for (const [rest, added] of sign === 1 ? [operands, [...operands].reverse()] : [operands]) {
     if (!sameShape(graph.type(rest).shape, at.shape)) continue; // the addition broadcasts the sum
     const sum = graph.value(rest) as Value<'s32'>;
@@ -92,7 +95,7 @@ function rankOne(
   at: Geometry,
 ): { row: Value<'s32'>; column: ITensor<'s32'> } | undefined {
   const node = graph.producer(id);
-  if (node?.op !== 'nn.mul' || !graph.isPrivate(id)) return undefined;
+  if (!isOp(node, nnMul) || !graph.isPrivate(id)) return undefined;
   const [rowId, columnId] = node.operands as [ValueId, ValueId];
   const factors = graph.constant(columnId) as ITensor<'s32'> | undefined;
   const perChannel = factors && asPerChannel(factors, at);

@@ -1,5 +1,5 @@
 /** What is known of integers before the model runs. */
-import { evaluateNode, type ITensor, type ValueId } from '../../../ir/index.ts';
+import { evaluateNode, type ITensor, isOp, nnCast, nnReshape, nnSub, type ValueId } from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
 
 export type Range = readonly [low: number, high: number];
@@ -14,8 +14,8 @@ export function rangeOf(e: NodeEmitter, id: ValueId): Range {
   if (dtype === 's8') return [-128, 127];
   const node = e.producer(id);
   const [a, b] = (node?.operands ?? []) as readonly ValueId[];
-  if (node?.op === 'nn.cast' || node?.op === 'nn.reshape') return rangeOf(e, a);
-  if (node?.op !== 'nn.sub') return [-Infinity, Infinity];
+  if (isOp(node, nnCast, nnReshape)) return rangeOf(e, a);
+  if (!isOp(node, nnSub)) return [-Infinity, Infinity];
   const [left, right] = [rangeOf(e, a), rangeOf(e, b)];
   return [left[0] - right[1], left[1] - right[0]];
 }

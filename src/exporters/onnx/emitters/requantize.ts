@@ -13,7 +13,20 @@
  * Narrower ranges than the type's are clipped before rounding: bounds are integers, and rounding is monotone.
  * Other recipes are spelled out, bit-exact as well: in f64, the product of `fixed` in s64.
  */
-import { dtypes, type ITensor, type Node, tensor, type ValueId } from '../../../ir/index.ts';
+import {
+  dtypes,
+  type ITensor,
+  isOp,
+  type Node,
+  nnAdd,
+  nnConv,
+  nnMatmul,
+  nnSub,
+  type ProductKind,
+  productKind,
+  tensor,
+  type ValueId,
+} from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
 import { castTo, type NodeEmitter, type Written } from '../node_emitter.ts';
 import { convAttributes } from './conv_attributes.ts';
@@ -36,24 +49,23 @@ interface Product {
 }
 
 /** The product behind a chain of added and subtracted per-channel constants. */
-function productOf(e: NodeEmitter, ops: readonly string[], channels: number, axis: number): Product | undefined {
+function productOf(e: NodeEmitter, kind: ProductKind, channels: number, axis: number): Product | undefined {
   let bias: Int32Array | undefined;
   for (let id = e.node.operands[0] as ValueId; ; ) {
     const node = e.producer(id);
     if (node === undefined) return undefined;
     const { dtype, shape } = e.typeOf(id);
     const rank = shape.length;
-    if (ops.includes(node.op)) return dtype === 's32' && shape[axis] === channels ? { node, bias } : undefined;
+    if (productKind(node) === kind) return dtype === 's32' && shape[axis] === channels ? { node, bias } : undefined;
     const [left, right] = node.operands as readonly ValueId[];
-    const sides =
-      node.op === 'nn.add'
-        ? [
-            [left, right],
-            [right, left],
-          ]
-        : node.op === 'nn.sub'
-          ? [[left, right]]
-          : [];
+    const sides = isOp(node, nnAdd)
+      ? [
+          [left, right],
+          [right, left],
+        ]
+      : isOp(node, nnSub)
+        ? [[left, right]]
+        : [];
     const side = sides.find(([, constant]) => {
       const t = e.constantOf(constant);
       return t !== undefined && isPerChannel(t, channels, axis, rank);
@@ -63,7 +75,7 @@ function productOf(e: NodeEmitter, ops: readonly string[], channels: number, axi
     bias ??= new Int32Array(channels);
     for (let c = 0; c < channels; c++) {
       const value = added[added.length === 1 ? 0 : c];
-      bias[c] += node.op === 'nn.sub' ? -value : value; // modulo 2^32
+      bias[c] += isOp(node, nnSub) ? -value : value; // modulo 2^32
     }
     id = side[0];
   }
@@ -93,11 +105,11 @@ const isRun = (x: string, w: string): boolean => x === 'u8' || w === 's8';
 function qlinearConv(e: NodeEmitter): Written | undefined {
   const channels = e.resultType.shape[1];
   if (typeof channels !== 'number') return undefined;
-  const product = productOf(e, ['nn.conv', 'qnn.conv'], channels, 1);
+  const product = productOf(e, 'conv', channels, 1);
   if (product === undefined) return undefined;
   const { node, bias } = product;
   const [x, w, zx, zw] = node.operands as readonly ValueId[];
-  const isPlain = node.op === 'nn.conv';
+  const isPlain = isOp(node, nnConv);
   const types = [x, w].map((id) => e.typeOf(id).dtype);
   if (!types.every((dtype) => dtype === 'u8' || dtype === 's8') || !isRun(types[0], types[1])) return undefined;
   const weightsZero = isPlain || !zw ? e.scalar(types[1], 0) : sharedZeroPoint(e, zw);
@@ -134,7 +146,7 @@ function qlinearMatmul(e: NodeEmitter): Written | undefined {
   const columns = shape.at(-1);
   if (typeof columns !== 'number' || shape.length < 2) return undefined;
   const axis = shape.length - 1;
-  const product = productOf(e, ['nn.matmul', 'qnn.matmul'], columns, axis);
+  const product = productOf(e, 'matmul', columns, axis);
   if (product === undefined) return undefined;
   const { node, bias } = product;
   const [a, b, za, zb] = node.operands as readonly ValueId[];
@@ -142,7 +154,7 @@ function qlinearMatmul(e: NodeEmitter): Written | undefined {
   if (![left, right].every(({ dtype }) => dtype === 'u8' || dtype === 's8') || !isRun(left.dtype, right.dtype))
     return undefined;
   if (left.shape.length < 2 || right.shape.length < 2) return undefined;
-  const isPlain = node.op === 'nn.matmul';
+  const isPlain = isOp(node, nnMatmul);
   const zeros = [za, zb].map((id) => (isPlain || !id ? undefined : id));
   if (zeros.some((id) => id !== undefined && e.typeOf(id).shape.some((dim) => dim !== 1))) return undefined;
   const zero = zeros[1] ? Number(e.constantOf(zeros[1])?.data[0]) : 0;

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import {
+  byOp,
+  GraphBuilder,
+  isOp,
+  nnAdd,
+  nnConcat,
+  nnMul,
+  nodesOf,
+  oneOf,
+  ops,
+  qnnConv,
+  tensor,
+  view,
+} from '../../../src/ir/index.ts';
+
+const b = new GraphBuilder();
+const x = b.input('x', 'u8', [1, 1, 3, 3]);
+const w = b.constant(tensor('s8', new Int8Array(1), [1, 1, 1, 1]), 'w');
+const zw = b.scalar('s8', 3, 'zw');
+const window = { strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1] };
+const conv = b.emit(qnnConv, { x, w, zw }, window);
+const sum = b.emit(nnAdd, { a: conv, b: conv });
+const joined = b.emit(nnConcat, { xs: [sum, conv, sum] }, { axis: 0 });
+const graph = b.finish([joined]);
+const [convNode, addNode, concatNode] = nodesOf(graph);
+
+describe('a view', () => {
+  it('has the operands by name; one that is absent is not there', () => {
+    const seen = view(qnnConv, convNode);
+    expect(seen).toEqual({ x: x.id, w: w.id, zw: zw.id, attrs: convNode.attrs });
+    expect(seen && 'zx' in seen).toBe(false);
+  });
+
+  it('has variadic operands as a list', () => {
+    expect(view(nnConcat, concatNode)?.xs).toEqual([sum.id, conv.id, sum.id]);
+  });
+
+  it('is undefined for another operator, and for no node', () => {
+    expect(view(nnMul, addNode)).toBeUndefined();
+    expect(view(nnMul, undefined)).toBeUndefined();
+  });
+});
+
+describe('operators', () => {
+  it('are told apart one by one, of several, and in tables', () => {
+    expect(isOp(addNode, nnMul, nnAdd)).toBe(true);
+    expect(isOp(addNode, nnMul)).toBe(false);
+    expect(isOp(undefined, nnMul)).toBe(false);
+    expect([convNode, addNode, concatNode].map(oneOf(nnAdd, nnConcat))).toEqual([false, true, true]);
+    const entry = byOp<string>({ nnAdd: '+', qnnConv: '*' });
+    expect([convNode, addNode, concatNode].map(entry)).toEqual(['*', '+', undefined]);
+  });
+
+  it('have names of their own, and are called after them', () => {
+    const names = Object.entries(ops).map(([key, { name }]) => [key, name]);
+    expect(new Set(names.map(([, name]) => name)).size).toBe(names.length);
+    const camel = (name: string) => name.replace(/[._](\w)/g, (_, letter: string) => letter.toUpperCase());
+    for (const [key, name] of names) expect([camel(name), `${name}Op`]).toContain(key);
+  });
+});
