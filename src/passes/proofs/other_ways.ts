@@ -21,8 +21,8 @@ export function otherWays(
       .filter(({ obligations }) => obligations?.some((o) => !isProved(o)))
       .map((entry) => [entry.node, entry.obligations?.some(isRefuted) ? 'refuted' : 'open'] as const),
   );
-  const failureOf = ({ node }: StrategyReport) =>
-    unproved.get(node) ?? unproved.get(entries.find((e) => e.node === node)?.within ?? '');
+  const within = new Map(entries.map((entry) => [entry.node, entry.within]));
+  const failureOf = ({ node }: StrategyReport) => unproved.get(node) ?? unproved.get(within.get(node) ?? '');
   let changes = false;
   const strategy = reports.flatMap((report): [string, StrategyName][] => {
     const failure = failureOf(report);
