@@ -36,28 +36,39 @@ export interface MemoryNeed {
 /** @param scratch bytes that a node needs besides its operands and results */
 export function memoryNeed(graph: Graph, scratch: (node: Node) => number = () => 0): MemoryNeed {
   const { order } = topologicalOrder(graph);
-  /** Values that are seen through others: the same memory. */
+  const bytesAt = (id: ValueId): number => bytesOf(graph.values[id].type);
+  const lastUse = lastUses(graph, order);
+  const isHeld = (id: ValueId): boolean => graph.values[id].constant !== undefined;
+  const held = new Set([...graph.inputs, ...[...lastUse.keys()].filter(isHeld)]);
+  /** Bytes that nobody reads behind a node any more. */
+  const freed = new Float64Array(order.length);
+  for (const [id, at] of lastUse) if (at < order.length && !held.has(id)) freed[at] += bytesAt(id);
+  let alive = [...held].reduce((bytes, id) => bytes + bytesAt(id), 0);
+  let most: MemoryNeed = { bytes: alive, node: order[0] };
+  order.forEach((node, at) => {
+    if (!isView(node))
+      for (const id of node.results) {
+        alive += bytesAt(id);
+        if (!lastUse.has(id)) freed[at] += bytesAt(id);
+      }
+    const bytes = alive + scratch(node);
+    if (bytes > most.bytes) most = { bytes, node };
+    alive -= freed[at];
+  });
+  return most;
+}
+
+/** By value, the place of the last node that reads it. Values that are seen through others are the same memory. */
+function lastUses(graph: Graph, order: readonly Node[]): ReadonlyMap<ValueId, number> {
   const roots = new Map<ValueId, ValueId>();
-  const rootOf = (id: ValueId): ValueId => roots.get(id) ?? id;
+  const rootOf = (id: ValueId): ValueId => (roots.size === 0 ? id : (roots.get(id) ?? id));
   const lastUse = new Map<ValueId, number>();
   order.forEach((node, at) => {
     if (isView(node)) roots.set(node.results[0], rootOf(node.operands[0] as ValueId));
     for (const id of node.operands) if (id !== null) lastUse.set(rootOf(id), at);
   });
   for (const id of graph.outputs) lastUse.set(rootOf(id), Number.POSITIVE_INFINITY);
-  const isHeld = (id: ValueId): boolean => graph.values[id].constant !== undefined;
-  const held = new Set([...graph.inputs, ...[...lastUse.keys()].filter(isHeld)]);
-  let alive = [...held].reduce((bytes, id) => bytes + bytesOf(graph.values[id].type), 0);
-  let most: MemoryNeed = { bytes: alive, node: order[0] };
-  order.forEach((node, at) => {
-    if (!isView(node)) for (const id of node.results) alive += bytesOf(graph.values[id].type);
-    const bytes = alive + scratch(node);
-    if (bytes > most.bytes) most = { bytes, node };
-    const over = [...node.operands, ...node.results].filter((id) => id !== null).map(rootOf);
-    for (const id of new Set(over))
-      if (!held.has(id) && (lastUse.get(id) ?? at) <= at) alive -= bytesOf(graph.values[id].type);
-  });
-  return most;
+  return lastUse;
 }
 
 const isView = ({ op }: Node): boolean => op === 'nn.identity' || op === 'nn.reshape';
@@ -68,18 +79,22 @@ const isView = ({ op }: Node): boolean => op === 'nn.identity' || op === 'nn.res
  */
 export function refuseTooLarge(graph: Graph, when: 'now' | 'ever', scratch?: (node: Node) => number): void {
   for (const node of topologicalOrder(graph).order) {
-    for (const id of [...node.operands, ...node.results]) {
-      const type = id === null ? undefined : graph.values[id].type;
-      if (type !== undefined && bytesOf(type) > LARGEST_ARRAY)
-        fail(
-          'U1006',
-          `%${id}: ${formatType(type)} takes ${gibibytes(bytesOf(type))}, and this Node.js makes no array of more than ${gibibytes(LARGEST_ARRAY)}`,
-          { op: node.op, ...node.loc },
-          `${SMALLER}, or a newer Node.js`,
-        );
-    }
+    for (const id of node.operands) if (id !== null) refuseTooLargeValue(graph, id, node);
+    for (const id of node.results) refuseTooLargeValue(graph, id, node);
   }
   checkNeed(graph, memoryNeed(graph, scratch), when);
+}
+
+function refuseTooLargeValue(graph: Graph, id: ValueId, node: Node): void {
+  const { type } = graph.values[id];
+  const bytes = bytesOf(type);
+  if (bytes <= LARGEST_ARRAY) return;
+  fail(
+    'U1006',
+    `%${id}: ${formatType(type)} takes ${gibibytes(bytes)}, and this Node.js makes no array of more than ${gibibytes(LARGEST_ARRAY)}`,
+    { op: node.op, ...node.loc },
+    `${SMALLER}, or a newer Node.js`,
+  );
 }
 
 /** @throws UnskewError U1006 when that is more than there is */
