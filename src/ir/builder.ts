@@ -193,6 +193,22 @@ function trimmed<T>(operands: readonly (T | null)[]): (T | null)[] {
   return operands.slice(0, length);
 }
 
+interface Specs {
+  readonly operands: readonly (readonly [string, OperandSpecs[string]])[];
+  readonly attrs: readonly (readonly [string, AttrSpecs[string]])[];
+}
+
+/** Declarations as lists: nodes are checked more often than operators are declared. */
+const listed = new WeakMap<AnyOp, Specs>();
+
+function specsOf(op: AnyOp): Specs {
+  const known = listed.get(op);
+  if (known) return known;
+  const specs = { operands: Object.entries(op.operands as OperandSpecs), attrs: Object.entries(op.attrs as AttrSpecs) };
+  listed.set(op, specs);
+  return specs;
+}
+
 /** The attributes with defaults filled in, each checked against its kind. */
 export function completeAttrs(
   op: AnyOp,
@@ -200,7 +216,7 @@ export function completeAttrs(
   loc: Location,
 ): Record<string, AttrValue> {
   const complete: Record<string, AttrValue> = {};
-  for (const [name, spec] of Object.entries(op.attrs as AttrSpecs)) {
+  for (const [name, spec] of specsOf(op).attrs) {
     const value = attrs[name] ?? spec.default;
     if (value === undefined) fail('U2004', `${op.name} needs the attribute '${name}'`, loc);
     if (!fits(spec.kind, value) || (spec.values && !spec.values.includes(value as string))) {
@@ -261,7 +277,7 @@ export function inferTypes(
   attrs: Readonly<Record<string, AttrValue>>,
   loc: Location,
 ): readonly TensorType[] {
-  const specs = Object.entries(op.operands as OperandSpecs);
+  const specs = specsOf(op).operands;
   const refuseAs =
     (code: Code): Fault =>
     (message, operand) =>
