@@ -151,11 +151,12 @@ function choose(
   wanted: string,
   choice: Choice,
 ): Way | undefined {
+  const layer = classOf(editor, node);
   const byCost = candidates
-    .map((way) => ({ way, cost: costFor(editor, node, way, choice) }))
+    .map((way) => ({ way, cost: costFor(editor, node, way, choice, layer) }))
     .sort((a, b) => a.cost - b.cost)
     .map(({ way }) => way);
-  const isLegal = (way: Way) => judge(editor, node, way, choice).legal;
+  const isLegal = (way: Way) => reasonAgainst(editor, node, way, choice) === undefined;
   const asked = byCost.find((way) => way.name === wanted);
   if (asked && isLegal(asked)) return asked;
   if (typeof choice.strategy !== 'string' && wanted !== 'auto') {
@@ -178,8 +179,9 @@ function costFor(
   node: Node,
   way: Way,
   { target, costs }: Pick<Choice, 'target' | 'costs'>,
+  layer = classOf(editor, node),
 ): number {
-  const cost = costOf(way, classOf(editor, node), costs);
+  const cost = costOf(way, layer, costs);
   const w = node.operands[1];
   const served =
     node.op === 'qnn.conv' && w && prefersOurKernel(editor.type(w).shape, node.attrs.group as number, target.isa);
@@ -198,11 +200,20 @@ function judge(
   way: Way,
   choice: Pick<Choice, 'target' | 'costs'>,
 ): { legal: boolean; reason?: string; cost: number } {
-  const { target } = choice;
   const cost = costFor(editor, node, way, choice);
-  if (!servesTarget(way, target)) return { legal: false, reason: `a ${target.name} target has no zero points`, cost };
-  const reason = way.rule ? missOf(editor, node, way.rule) : nativeMiss(editor, node);
+  const reason = reasonAgainst(editor, node, way, choice);
   return reason === undefined ? { legal: true, cost } : { legal: false, reason, cost };
+}
+
+/** Why a way is not legal here, undefined where it is. */
+function reasonAgainst(
+  editor: GraphEditor,
+  node: Node,
+  way: Way,
+  { target }: Pick<Choice, 'target'>,
+): string | undefined {
+  if (!servesTarget(way, target)) return `a ${target.name} target has no zero points`;
+  return way.rule ? missOf(editor, node, way.rule) : nativeMiss(editor, node);
 }
 
 function missOf(editor: GraphEditor, node: Node, rule: AnyRule): string | undefined {

@@ -54,11 +54,22 @@ interface Neighbour {
 const MOST_KNOWN = 500;
 const known = new WeakMap<readonly CostRow[], Map<string, readonly Neighbour[]>>();
 
+const keys = new WeakMap<LayerClass, string>();
+
+function keyOf(layer: LayerClass): string {
+  let key = keys.get(layer);
+  if (key === undefined) {
+    key = JSON.stringify(layer);
+    keys.set(layer, key);
+  }
+  return key;
+}
+
 /** The rows that are comparable, the nearest first: once for all ways of a layer. */
 function nearest(rows: readonly CostRow[], layer: LayerClass): readonly Neighbour[] {
   const byLayer = known.get(rows) ?? new Map<string, readonly Neighbour[]>();
   known.set(rows, byLayer);
-  const key = JSON.stringify(layer);
+  const key = keyOf(layer);
   const sorted =
     byLayer.get(key) ??
     rows
