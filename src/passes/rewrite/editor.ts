@@ -65,6 +65,8 @@ function placesIn(operands: readonly (ValueId | null)[]): Map<ValueId, number[]>
   return places;
 }
 
+const idsInOrder = once((graph): readonly NodeId[] => topologicalOrder(graph).order.map(({ id }) => id));
+
 const inBase = (graph: Graph, id: NodeId): Node | undefined => {
   const node = producersOf(graph).get(id);
   return node?.id === id ? node : undefined;
@@ -123,8 +125,8 @@ export class GraphEditor {
 
   /** Operands first. */
   get nodeIds(): readonly NodeId[] {
-    const edited = { ...this.#base, nodes: Object.fromEntries(this.#all().map((node) => [node.id, node])) };
-    return topologicalOrder(this.#nodes.size === 0 ? this.#base : edited).order.map(({ id }) => id);
+    if (this.#nodes.size === 0) return idsInOrder(this.#base);
+    return idsInOrder({ ...this.#base, nodes: Object.fromEntries(this.#all().map((node) => [node.id, node])) });
   }
   node = (id: NodeId): Node | undefined => {
     const own = this.#nodes.get(id);
