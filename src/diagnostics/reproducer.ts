@@ -1,30 +1,46 @@
 /** What an internal fault leaves behind: written where it can be, and never a fault of its own. */
 import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, parse } from 'node:path';
 import { makeFolder } from './make_folder.ts';
 
+/** Faults of one millisecond ask for one name. */
+const MOST_OF_ONE_NAME = 1000;
+
 /**
- * Writes a file into the folder, or into one for temporary files where that is not possible.
+ * Writes a file into the folder, or into one for temporary files where that is not possible. A file of that name stays: the new
+ * one is called `name-2`, and so on.
  *
  * @param contents what is in the file; it may throw
  * @returns its path, or undefined when it cannot be written anywhere
  */
 export function writeReproducer(folder: string, name: string, contents: (path: string) => string): string | undefined {
   for (const place of [folder, join(tmpdir(), 'unskew-reproducers')]) {
-    const path = join(place, name);
-    let isOurs = false;
+    let path: string | undefined;
     try {
       makeFolder(place);
-      writeFileSync(path, '', { flag: 'wx' });
-      isOurs = true;
+      path = reserved(place, name);
       writeFileSync(path, contents(path));
       return path;
     } catch {
-      if (isOurs) discard(path); // half of it would not replay
+      if (path !== undefined) discard(path); // half of it would not replay
     }
   }
   return undefined;
+}
+
+/** An empty file that nobody else has. @throws what the system refuses it with */
+function reserved(folder: string, name: string): string {
+  const { name: stem, ext } = parse(name);
+  for (let n = 1; ; n++) {
+    const path = join(folder, n === 1 ? name : `${stem}-${n}${ext}`);
+    try {
+      writeFileSync(path, '', { flag: 'wx' });
+      return path;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || n === MOST_OF_ONE_NAME) throw error;
+    }
+  }
 }
 
 function discard(path: string): void {
