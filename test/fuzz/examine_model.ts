@@ -26,7 +26,6 @@ import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importBytes } from '../../src/importers/import_model.ts';
 import {
   type Dim,
-  type DType,
   type Graph,
   interpret,
   isFloat,
@@ -34,16 +33,15 @@ import {
   nodesOf,
   parse,
   print,
-  producersOf,
   specialize,
   typeOf,
-  type ValueId,
   verify,
 } from '../../src/ir/index.ts';
 import { legalize } from '../../src/passes/legalize.ts';
 import { compileGraph } from '../../src/runtime/compile.ts';
 import type { Examination } from './examination.ts';
 import { type Feeding, feedings, feedsOf, hasComputedScales, hasNormalScales } from './feeds.ts';
+import { unclaimedOfAddon, unclaimedOfOnnxRuntime } from './unclaimed.ts';
 import { workOf } from './work.ts';
 
 /** Multiplications of one run. */
@@ -233,6 +231,9 @@ async function runs(
     if (outputs.length === 0) return;
     const seen = (await side.observe?.(feeds)) as Observed;
     const { divergence } = agreement({ graph: reference, engine: 'compiled' }, feeds, seen);
+    const node = divergence?.node as NodeId | undefined;
+    const reason = node && unclaimedOfAddon({ graph: reference, node, values: observe(reference, feeds) });
+    if (reason !== undefined) return examination.skip(reason);
     if (divergence) examination.found('differs', during, `${divergence.ir}\n${formatDifference(divergence)}`);
     else if (compareOutputs(found, Object.fromEntries(seen)).length > 0)
       examination.found('differs', during, `${told(outputs)}; where its values are read it computes something else`);
@@ -274,25 +275,6 @@ async function examineCompiled(compiled: CompiledModel, { threads }: Setting, ex
   }
 }
 
-/**
- * Whether a node hangs on a maximum over NaN by way of floats, which ONNX Runtime does not show. What it makes of NaN and numbers,
- * docs/decisions.md says.
- */
-function hangsOnMaximumOfNaN(graph: Graph, at: NodeId, values: Observed): boolean {
-  const producers = producersOf(graph);
-  const nodes = new Set([graph.nodes[at]]); // a set shows what is added while it is walked
-  for (const { op, operands } of nodes) {
-    const sources = operands.filter((id): id is ValueId => id !== null && isFloat(typeOf(graph, id).dtype as DType));
-    const holdsNaNs = sources.some((id) => (values.get(id)?.data as Float32Array | undefined)?.some(Number.isNaN));
-    if (holdsNaNs && /^nn\.((global_)?max_pool|reduce_(max|min))$/.test(op)) return true;
-    for (const id of sources) {
-      const producer = producers.get(id);
-      if (producer) nodes.add(producer);
-    }
-  }
-  return false;
-}
-
 /** Another engine decides nothing about us by itself: what it refuses is left out. */
 async function examinePeer(bytes: Uint8Array, graph: Graph, examination: Examination): Promise<void> {
   await examination.refusing('peer', async () => {
@@ -305,8 +287,10 @@ async function examinePeer(bytes: Uint8Array, graph: Graph, examination: Examina
       const { grouping } = legalize(graph, { target: 'onednn', verify: false }).certificate;
       const meaning = { graph, engine: 'onnxruntime' as const, groups: groupsOf(graph, grouping) };
       const { divergence } = agreement(meaning, feeds, (await side.observe?.(feeds)) as Observed);
-      if (divergence && hangsOnMaximumOfNaN(graph, divergence.node as NodeId, observe(graph, feeds)))
-        return examination.skip('a maximum over NaN, of which ONNX Runtime makes one thing or another by its place');
+      const node = divergence?.node as NodeId | undefined;
+      const strayed = node && { graph, node, values: observe(graph, feeds) };
+      const reason = strayed && (await unclaimedOfOnnxRuntime(strayed, bytes, feeds));
+      if (reason !== undefined) return examination.skip(reason);
       if (divergence) examination.found('peer', 'peer', `${divergence.ir}\n${formatDifference(divergence)}`);
     } finally {
       await side.dispose();
