@@ -1,7 +1,7 @@
 /** Nodes as their declarations have them: operands by name, attributes by kind; and tables with an entry for each operator. */
 import type { AttrValues, Mapped, OperandSpecs } from './define_op.ts';
 import type { Node } from './graph.ts';
-import { type AnyOp, type OpName, ops } from './op_table.ts';
+import { type AnyOp, type OpName, opOf, ops } from './op_table.ts';
 import type { ValueId } from './types.ts';
 
 /** A node of one of the operators. */
@@ -15,21 +15,31 @@ export const isOp = <const D extends readonly AnyOp[]>(
   ...declarations: D
 ): node is NodeOf<D[number]> => node !== undefined && declarations.some(({ name }) => name === node.op);
 
-/** The operands and attributes of a node. */
+/** A node as its declaration has it: operands and results by name, attributes by kind. */
 export type View<D extends AnyOp> = Mapped<D['operands'], { [K in keyof D['operands']]: ValueId }> & {
+  readonly [K in keyof D['results']]: ValueId;
+} & {
   readonly attrs: AttrValues<D['attrs']>;
+  readonly node: Node;
 };
 
-/** The operands of a node by name, and its attributes; undefined for a node of another operator. */
-export function view<D extends AnyOp>(op: D, node: Node | undefined): View<D> | undefined {
-  if (node?.op !== op.name) return undefined;
-  const operands: Record<string, ValueId | readonly ValueId[]> = {};
+/** The view of a node; undefined for a node of another operator. */
+export const view = <D extends AnyOp>(op: D, node: Node | undefined): View<D> | undefined =>
+  node?.op === op.name ? viewOf<D>(node) : undefined;
+
+/** The view of a node whose operator is known to be D, or one of a union D. */
+export function viewOf<D extends AnyOp>(node: Node): View<D> {
+  const op = opOf(node);
+  const values: Record<string, ValueId | readonly ValueId[]> = {};
   Object.entries(op.operands as OperandSpecs).forEach(([name, { presence }], i) => {
     const id = node.operands[i];
-    if (presence === 'variadic') operands[name] = node.operands.slice(i) as ValueId[];
-    else if (id) operands[name] = id;
+    if (presence === 'variadic') values[name] = node.operands.slice(i) as ValueId[];
+    else if (id) values[name] = id;
   });
-  return { ...operands, attrs: node.attrs } as unknown as View<D>;
+  Object.keys(op.results).forEach((name, i) => {
+    values[name] = node.results[i];
+  });
+  return { ...values, attrs: node.attrs, node } as View<AnyOp> as View<D>;
 }
 
 /** What operators are called in code, as `nnAdd`. */

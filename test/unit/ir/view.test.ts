@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  allOps,
   byOp,
   GraphBuilder,
   isOp,
@@ -26,9 +27,9 @@ const graph = b.finish([joined]);
 const [convNode, addNode, concatNode] = nodesOf(graph);
 
 describe('a view', () => {
-  it('has the operands by name; one that is absent is not there', () => {
+  it('has operands and results by name; an operand that is absent is not there', () => {
     const seen = view(qnnConv, convNode);
-    expect(seen).toEqual({ x: x.id, w: w.id, zw: zw.id, attrs: convNode.attrs });
+    expect(seen).toEqual({ x: x.id, w: w.id, zw: zw.id, y: conv.id, attrs: convNode.attrs, node: convNode });
     expect(seen && 'zx' in seen).toBe(false);
   });
 
@@ -43,6 +44,13 @@ describe('a view', () => {
 });
 
 describe('operators', () => {
+  it('call no two of their operands and results the same, nor what else a view has', () => {
+    for (const { name, operands, results } of allOps) {
+      const words = ['attrs', 'node', ...Object.keys(operands), ...Object.keys(results)];
+      expect(new Set(words).size, name).toBe(words.length);
+    }
+  });
+
   it('are told apart one by one, of several, and in tables', () => {
     expect(isOp(addNode, nnMul, nnAdd)).toBe(true);
     expect(isOp(addNode, nnMul)).toBe(false);
