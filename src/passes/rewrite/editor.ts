@@ -1,9 +1,7 @@
 /**
  * Editing a frozen graph. Edits are kept beside the graph, so that an editor costs what it changes; reads see them at once.
- * They reach immer in one `produceWithPatches` at the end (a recipe per rewrite would be a hundred times slower), so that a
- * pass yields its next graph, the patches to replay or undo it, and the events that say which rule did what.
+ * At the end a pass yields its next graph, the patches to replay or undo it, and the events that say which rule did what.
  */
-import { enablePatches, type Patch, produceWithPatches } from 'immer';
 import { assert } from '../../diagnostics/index.ts';
 import {
   type ConstantPool,
@@ -25,8 +23,7 @@ import {
   type ValueInfo,
 } from '../../ir/index.ts';
 import { nnIdentity } from '../../ir/ops/nn_movement.op.ts';
-
-enablePatches();
+import { type Changed, withChanges } from './changes.ts';
 
 /** One application of a rule: what it took away and what stands there now. */
 export interface RewriteEvent {
@@ -37,11 +34,8 @@ export interface RewriteEvent {
   readonly added: readonly NodeId[];
 }
 
-export interface EditResult {
-  readonly graph: Graph;
+export interface EditResult extends Changed {
   readonly events: readonly RewriteEvent[];
-  readonly patches: readonly Patch[];
-  readonly inversePatches: readonly Patch[];
 }
 
 /** Operands from which on a node is copied once and then changed in place. */
@@ -216,18 +210,9 @@ export class GraphEditor {
 
   /** The edited graph; constants that nobody reads any more are left out. */
   commit(): EditResult {
-    const unused = this.#unused();
-    const [graph, patches, inversePatches] = produceWithPatches(this.#base, (draft) => {
-      const nodes = draft.nodes as Record<NodeId, Node>;
-      const values = draft.values as Record<ValueId, ValueInfo>;
-      for (const [id, node] of this.#nodes) {
-        if (node) nodes[id] = node;
-        else delete nodes[id];
-      }
-      for (const id of unused) delete values[id];
-      for (const [id, info] of this.#values) if (this.#isUsed(id)) values[id] = info;
-    });
-    return { graph, events: this.#events, patches, inversePatches };
+    const values: (readonly [ValueId, ValueInfo | undefined])[] = this.#unused().map((id) => [id, undefined]);
+    for (const [id, info] of this.#values) if (this.#isUsed(id)) values.push([id, info]);
+    return { ...withChanges(this.#base, this.#nodes, values), events: this.#events };
   }
 
   // ---- inside ----
