@@ -29,12 +29,15 @@ import { loadAddon } from '../../src/runtime/addon.ts';
 import { type CompileOptions, compileGraph, Model } from '../../src/runtime/compile.ts';
 import { randomSource } from '../../src/testing/contents.ts';
 import { allCases } from '../conformance/cases.ts';
+import { wrongEnds } from './depthwise_ends.ts';
 
 export interface IsaReport {
   readonly isa: string;
   readonly runs: number;
   /** Of the random products: the smallest one that differs, as fast-check tells it. */
   readonly counterexample: string | undefined;
+  /** Of depthwise convolutions with every end there is, those that differ. */
+  readonly wrongEnds: readonly string[];
   /** Nodes that ran on the interpreter. */
   readonly fallbacks: readonly string[];
   readonly networks: number;
@@ -303,6 +306,7 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
     isa: loadAddon().isa,
     runs,
     counterexample: found,
+    wrongEnds: wrongEnds(differenceOf),
     fallbacks: [...fallbacks],
     networks: networkCount,
     wrongNetworks: wrong,

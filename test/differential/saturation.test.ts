@@ -41,6 +41,10 @@ describe.each(Object.keys(isas))('oneDNN limited to %s', (name) => {
     expect(of().fallbacks.filter((reason) => /satur|2\^24|primitive serves/.test(reason))).toEqual([]);
   });
 
+  it('computes depthwise convolutions exactly, whatever follows their sums', () => {
+    expect(of().wrongEnds).toEqual([]);
+  });
+
   it('computes networks of the corpus exactly', () => {
     expect(of().networks).toBeGreaterThan(deep ? 30 : 1);
     expect(of().wrongNetworks).toEqual([]);

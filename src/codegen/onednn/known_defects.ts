@@ -22,11 +22,13 @@ export function trustWithZeroPoint(
 }
 
 /**
- * Whether an implementation multiplies by one number for all channels, as a post-op of its own, in every channel. Those of
- * 2.6.3 for AVX2 (24 of 60 depthwise convolutions with two factors were wrong) leave 0 in all but the first of the channels behind the last eight.
+ * Whether an implementation adds and multiplies in every channel, where that is a post-op of its own. Those of 2.6.3 for AVX2 and
+ * SSE4.1 read 0 in all but the first of the channels behind the last eight of a depthwise convolution: of a factor for all
+ * channels (24 of 60 convolutions were wrong) and of one for each, by itself, behind a map or behind another (all with 2 to 7
+ * channels behind the last eight; none of those with groups of several channels).
  */
-export const trustWithScalarPostOps = (implementation: string, channels: number): boolean =>
-  channels % 8 <= 1 || !/avx2|sse41/.test(implementation);
+export const trustWithBinaryPostOps = (implementation: string, { group }: ConvAttrs, channels: number): boolean =>
+  channels % 8 <= 1 || group < channels || !/avx2|sse41/.test(implementation);
 
 /** What `create` makes; undefined where oneDNN has no such primitive, or none that gives right integers. */
 export function offered<T>(create: () => T): T | undefined {

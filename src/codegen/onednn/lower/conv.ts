@@ -5,7 +5,7 @@ import { finishedByOurKernel, prefersOurKernel } from '../../../passes/cost/our_
 import { hasOneMeaning } from '../../../passes/float_products.ts';
 import { filtersOf } from '../../../passes/saturation.ts';
 import type { ConvolutionSpec, Kernel, PrimitiveAttributes } from '../binding.ts';
-import { offered, trustWithScalarPostOps, trustWithZeroPoint } from '../known_defects.ts';
+import { offered, trustWithBinaryPostOps, trustWithZeroPoint } from '../known_defects.ts';
 import { inMemoryOrder, layoutOfDesc, type PlainLayout } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import {
@@ -185,8 +185,8 @@ function wholeConv(node: Node, r: Recorder, given: Operands, make: ReturnType<ty
   const chosen = trust === 'unpadded' ? create('written out') : trust === 'whole' ? first : undefined;
   const [, channels] = r.shape(node.results[0]);
   const { postOps = [] } = attributes;
-  const isScalar = postOps.some((op) => op.kind === 'binary' && sizeOf(op.other.dims) === 1);
-  if (isScalar && !trustWithScalarPostOps(chosen?.primitive.implementation ?? '', channels)) return undefined;
+  const isBinary = postOps.some(({ kind }) => kind === 'binary');
+  if (isBinary && !trustWithBinaryPostOps(chosen?.primitive.implementation ?? '', attrs, channels)) return undefined;
   const isHeld = !isBare || floatsHoldSums(r, node) || returnsSums(chosen?.primitive.implementation ?? '', given);
   return chosen && isHeld ? { ...chosen, buffers } : undefined;
 }
