@@ -176,15 +176,22 @@ export const requantizerOf = (
 ): ((accumulator: number) => number) =>
   requantizer(requantizeModes[profile], multiplier(scales.sx, scales.sw, scales.sy, profile), zeroPoint, low, high);
 
+/** How far a fixed multiplier shifts to the left before its product and to the right after it. Beyond these limits all is as at them. */
+export const shiftsOf = (shift: number): { readonly left: number; readonly right: number } => ({
+  left: Math.min(Math.max(shift, 0), 31),
+  right: Math.min(Math.max(-shift, 0), 40),
+});
+
 /**
  * gemmlowp: RDivPOT(SRDHM(A·2^max(shift,0), M), max(−shift,0)), with A·2^l saturated to int32.
  * SRDHM(a, M) = floor((a·M + 2^30) / 2^31), exact here by splitting a into 16-bit halves; RDivPOT rounds half away.
  */
 export function multiplyFixed(accumulator: number, mantissa: number, shift: number): number {
-  const a = clampTo(-(2 ** 31), 2 ** 31 - 1, accumulator * 2 ** Math.max(shift, 0));
+  const { left, right } = shiftsOf(shift);
+  const a = clampTo(-(2 ** 31), 2 ** 31 - 1, accumulator * 2 ** left);
   const high = Math.floor(a / 2 ** 16) * mantissa;
   const low = (a & 0xffff) * mantissa;
   const quotient = Math.floor(high / 2 ** 15);
   const rest = (high - quotient * 2 ** 15) * 2 ** 16 + low;
-  return roundHalfAway((quotient + Math.floor((rest + 2 ** 30) / 2 ** 31)) / 2 ** Math.max(-shift, 0));
+  return roundHalfAway((quotient + Math.floor((rest + 2 ** 30) / 2 ** 31)) / 2 ** right);
 }

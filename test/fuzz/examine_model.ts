@@ -26,6 +26,7 @@ import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importBytes } from '../../src/importers/import_model.ts';
 import {
   type Dim,
+  type Feeds,
   type Graph,
   interpret,
   isFloat,
@@ -34,7 +35,6 @@ import {
   parse,
   print,
   specialize,
-  typeOf,
   verify,
 } from '../../src/ir/index.ts';
 import { legalize } from '../../src/passes/legalize.ts';
@@ -157,15 +157,13 @@ async function examineGraph(graph: Graph, { isRunnable, threads }: Setting, exam
   if (legal === undefined) return;
   const exported = await examination.refusing('export', () => exportOnnx(legal.graph));
   const reading = () => importBytes(exported as Uint8Array, { file: 'out.onnx' });
-  // a graph that no sizes fit is wrong, which the reader may notice where the writer does not
-  const again = exported && (await examination[isRunnable ? 'holding' : 'refusing']('import again', reading));
-  if (!isRunnable) return;
+  const meanings = isRunnable ? await meaningsOf(graph, examination) : [];
+  // a graph that cannot be computed is wrong, which the reader may notice where the writer does not
+  const again = exported && (await examination[meanings.length > 0 ? 'holding' : 'refusing']('import again', reading));
+  if (meanings.length === 0) return;
   const compiled = await examination.refusing('compile', () => compileGraph(graph, { threads, measuredCosts: false }));
   const read = compiled && (await examination.holding('read', () => readCompiledFile(writeCompiledFile(compiled))));
-  for (const feeding of feedings) {
-    const feeds = await examination.refusing('feed', () => feedsOf(graph, feeding));
-    const values = feeds && (await examination.refusing('interpret', () => observe(graph, feeds)));
-    if (!feeds || !values) return;
+  for (const { feeding, feeds, values } of meanings) {
     examination.executed(graph);
     const isClaimed = !hasComputedScales(graph) || (!holdsNaN(values) && hasNormalScales(graph, values));
     await examination.holding('interpret grouped', () => {
@@ -187,18 +185,32 @@ async function examineGraph(graph: Graph, { isRunnable, threads }: Setting, exam
   }
 }
 
+interface Meaning {
+  readonly feeding: Feeding;
+  readonly feeds: Feeds;
+  readonly values: Observed;
+}
+
+/** What the graph means for each of the inputs, up to those that are refused. */
+async function meaningsOf(graph: Graph, examination: Examination): Promise<readonly Meaning[]> {
+  const meanings: Meaning[] = [];
+  for (const feeding of feedings) {
+    const feeds = await examination.refusing('feed', () => feedsOf(graph, feeding));
+    const values = feeds && (await examination.refusing('interpret', () => observe(graph, feeds)));
+    if (!feeds || !values) break;
+    meanings.push({ feeding, feeds, values });
+  }
+  return meanings;
+}
+
 /** Operators of com.microsoft between DequantizeLinear and QuantizeLinear: one apart at ties. */
 const stepped = new Set(['qnn.add', 'qnn.mul', 'qnn.average_pool', 'qnn.global_average_pool', 'qnn.softmax']);
 
-/**
- * Whether ONNX has operators that mean the same. Interpolation is written for the arithmetic of ONNX Runtime, and a float that is no
- * number becomes the lowest integer of the type there, here the lowest that a requantize leaves.
- */
+/** Whether ONNX has operators that mean the same. Interpolation is written for the arithmetic of ONNX Runtime. */
 const isWrittenAsMeant = (graph: Graph): boolean =>
-  nodesOf(graph).every(({ op, attrs, operands: [x] }) => {
-    if (op === 'nn.resize') return attrs.mode === 'nearest' || attrs.recipe === 'ort';
-    return op === 'qnn.requantize' ? x !== null && typeOf(graph, x).dtype === 's32' : !stepped.has(op);
-  });
+  nodesOf(graph).every(({ op, attrs }) =>
+    op === 'nn.resize' ? attrs.mode === 'nearest' || attrs.recipe === 'ort' : !stepped.has(op),
+  );
 
 /** What a scale is that is computed of NaN, nobody claims. */
 const holdsNaN = (seen: Observed): boolean =>

@@ -83,14 +83,14 @@ describe('operands that ONNX takes of one type or leaves out', () => {
     }
   });
 
-  it.each([Number.NaN, Infinity])('a requantize by %s to a part of the range is refused', (multiplier) => {
+  it.each([Number.NaN, Infinity])('a requantize by %s to a part of the range or all of it', (multiplier) => {
     const graphOf = (range: { low?: number }) => {
       const b = new GraphBuilder();
       const operands = { x: b.input('x', 's32', [3]), multiplier: b.scalar('f32', multiplier), zy: b.scalar('u8', 3) };
       return b.finish([b.emit(qnnRequantize, operands, range)]);
     };
     const feeds = { x: tensor('s32', [-5, 0, 7], [3]) };
-    expect(reimported(graphOf({ low: 64 }), feeds)).toMatch(/a multiplier is not a finite number/);
+    expect(reimported(graphOf({ low: 64 }), feeds)).toEqual(interpret(graphOf({ low: 64 }), feeds));
     expect(reimported(graphOf({}), feeds)).toEqual(interpret(graphOf({}), feeds));
   });
 

@@ -24,6 +24,14 @@ export function clipped(e: NodeEmitter, x: string, dtype: DType, low: number, hi
   return e.cast(clipped(e, e.cast(x, 'f64'), 'f64', low, high), dtype);
 }
 
+/** min(max(x, low), high) of a float, NaN being `low`: a comparison with it does not hold. */
+export function saturated(e: NodeEmitter, x: string, dtype: 'f32' | 'f64', low: number, high: number): string {
+  e.since(9, 'Where');
+  const least = e.scalar(dtype, low);
+  const numbers = e.add('Where', [e.add('Greater', [x, least]), x, least]);
+  return clipped(e, numbers, dtype, -Infinity, high);
+}
+
 /** The inputs of Clip: the infinity beyond all numbers is no bound, the other one is. */
 export const clipBounds = (e: NodeEmitter, dtype: DType, low: number, high: number): string[] => [
   low === -Infinity ? '' : e.scalar(dtype, low),

@@ -20,6 +20,10 @@ export function reshape(e: NodeEmitter): Written {
       isEmpty && e.opset >= 14 ? { allowzero: int(1) } : {},
     );
   }
+  if (shape.includes(0)) {
+    e.since(14, 'a Reshape to an empty shape of which sizes are computed');
+    return e.finish('Reshape', [e.input(0), sizeList(e, shape, 'shape')], { allowzero: int(1) });
+  }
   const copied = shape.map((dim, i) => (typeof dim === 'string' && dim === from[i] ? 0 : dim));
   const rest = copied.filter((dim) => typeof dim === 'string');
   if (rest.length <= 1) {

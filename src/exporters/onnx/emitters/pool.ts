@@ -1,6 +1,8 @@
 /** Pools. MaxPool takes 8-bit integers since version 12; before, and where there is none for them, they go through f32. */
+import { type DType, dtypes } from '../../../ir/index.ts';
 import type { PoolAttrs } from '../../../ir/ops/pool_geometry.ts';
 import { type Attributes, castTo, flag, int, ints, type NodeEmitter, type Written } from '../node_emitter.ts';
+import { clipped } from './elements.ts';
 
 /** `newest`: the versions in which the operator got dilations and ceil_mode. */
 function windowAttributes(
@@ -25,7 +27,7 @@ export function maxPool(e: NodeEmitter): Written {
   const attributes = windowAttributes(e, { dilations: 10, ceilMode: 10 });
   const isByte = dtype === 'u8' || dtype === 's8';
   if (!isByte || e.opset >= 12) return e.finish('MaxPool', e.inputs(), attributes);
-  return e.finish('Cast', [e.add('MaxPool', [e.cast(e.input(0), 'f32')], attributes)], castTo(dtype));
+  return ofBytes(e, e.add('MaxPool', [e.cast(e.input(0), 'f32')], attributes), dtype);
 }
 
 export const averagePoolAttributes = (e: NodeEmitter): Attributes => ({
@@ -41,5 +43,14 @@ export const lpPool = (e: NodeEmitter): Written =>
 export function globalMaxPool(e: NodeEmitter): Written {
   const { dtype } = e.type(0);
   if (dtype === 'f32' || dtype === 'f64') return e.finish('GlobalMaxPool', e.inputs());
-  return e.finish('Cast', [e.add('GlobalMaxPool', [e.cast(e.input(0), 'f32')])], castTo(dtype));
+  return ofBytes(e, e.add('GlobalMaxPool', [e.cast(e.input(0), 'f32')]), dtype);
 }
+
+/** A maximum of floats as bytes: that of none is −∞, and the lowest byte. */
+const ofBytes = (e: NodeEmitter, y: string, dtype: DType): Written =>
+  e.finish('Cast', [isOfSome(e) ? y : clipped(e, y, 'f32', dtypes[dtype].min, Infinity)], castTo(dtype));
+
+/** Whether every window sees an element: pads are smaller than windows, but their taps may lie apart. */
+const isOfSome = (e: NodeEmitter): boolean =>
+  !e.type(0).shape.slice(2).includes(0) &&
+  ((e.node.attrs.dilations as readonly number[] | undefined) ?? []).every((d) => d === 1);

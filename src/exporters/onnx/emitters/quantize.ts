@@ -8,7 +8,7 @@
  */
 import { type DType, dtypes, type ITensor, type Shape, tensor, type ValueId } from '../../../ir/index.ts';
 import { type Attributes, castTo, int, type NodeEmitter, type Written } from '../node_emitter.ts';
-import { clipped, rounded } from './elements.ts';
+import { rounded, saturated } from './elements.ts';
 import * as torch from './torch.ts';
 
 const isPerTensor = (shape: Shape): boolean => shape.every((dim) => dim === 1) && shape.length <= 1;
@@ -58,9 +58,7 @@ export function quantize(e: NodeEmitter): Written {
   const whole = rounded(e, quotient, 'half-even');
   const sum = e.has(2) ? e.add('Add', [whole, e.cast(spread(e, 2), 'f64')]) : whole;
   const { min, max } = dtypes[dtype];
-  const low = e.scalar('f64', min);
-  const numbers = e.add('Where', [e.add('Greater', [sum, low]), sum, low]);
-  return e.finish('Cast', [clipped(e, numbers, 'f64', -Infinity, max)], castTo(dtype));
+  return e.finish('Cast', [saturated(e, sum, 'f64', min, max)], castTo(dtype));
 }
 
 export function dequantize(e: NodeEmitter): Written {

@@ -1,6 +1,7 @@
 /** Reductions. Axes are an input since version 18 (ReduceSum: 13), an attribute before. */
-import { flag, int, ints, type NodeEmitter, type Written } from '../node_emitter.ts';
-import { finishVia, ordered, via, widened } from './elements.ts';
+import { dtypes } from '../../../ir/index.ts';
+import { type Attributes, castTo, flag, int, ints, type NodeEmitter, type Written } from '../node_emitter.ts';
+import { clipped, finishVia, ordered, via, widened } from './elements.ts';
 
 export const reduction =
   (opType: string, axesAsInput = 18) =>
@@ -16,13 +17,13 @@ export const reduction =
     const wide = isBounded ? ordered(dtype) : widened(dtype);
     const [x] = via(e, dtype, wide, [e.input(0)]);
     const isNone = axes.length === 0; // of a scalar
-    return finishVia(
-      e,
-      wide,
-      opType,
-      isInput && !isNone ? [x, e.list(axes, 'axes')] : [x],
-      isInput || isNone ? { keepdims } : { axes: ints(axes), keepdims },
-    );
+    const inputs = isInput && !isNone ? [x, e.list(axes, 'axes')] : [x];
+    const attributes: Attributes = isInput || isNone ? { keepdims } : { axes: ints(axes), keepdims };
+    if (isBounded && wide !== undefined && axes.some((axis) => shape[axis] === 0)) {
+      const { min, max } = dtypes[dtype]; // the extreme of none is that of the wider type
+      return e.finish('Cast', [clipped(e, e.add(opType, inputs, attributes), wide, min, max)], castTo(dtype));
+    }
+    return finishVia(e, wide, opType, inputs, attributes);
   };
 
 export const argument =

@@ -28,9 +28,10 @@ import {
   type ValueId,
 } from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
+import { shiftsOf } from '../../../numerics/index.ts';
 import { castTo, type NodeEmitter, type Written } from '../node_emitter.ts';
 import { convAttributes } from './conv_attributes.ts';
-import { clipped, moved, rounded } from './elements.ts';
+import { clipped, moved, rounded, saturated } from './elements.ts';
 
 export function requantize(e: NodeEmitter): Written {
   const withProduct = isOrtRecipe(e) ? (qlinearConv(e) ?? qlinearMatmul(e)) : undefined;
@@ -237,12 +238,10 @@ function inSteps(e: NodeEmitter): Written {
   const { v, dtype: arithmetic } = scaled(e);
   const zero = e.constantAt(2);
   const isNarrow = low > dtypes[dtype].min || high < dtypes[dtype].max;
-  // NaN becomes the lowest of the type in QuantizeLinear, and the lowest of the range here
-  if ((isNarrow || !isOrtRecipe(e)) && Array.from(e.constantAt(1)?.data ?? [], Number).some((m) => !Number.isFinite(m)))
-    e.refuse('a multiplier is not a finite number', 'see to the scales of this layer');
+  const limited = mayBeNaN(e) ? saturated : clipped;
   if (isOrtRecipe(e) && (!isNarrow || zero !== undefined)) {
     const zy = Number(zero?.data[0]);
-    const inside = isNarrow ? clipped(e, v, 'f32', low - zy, high - zy) : v;
+    const inside = isNarrow ? limited(e, v, 'f32', low - zy, high - zy) : v;
     return e.finish('QuantizeLinear', [inside, e.scalar('f32', 1), zeroPoint(e)]);
   }
   // in f64 every intermediate of the other recipes is exact; the zero point is added where the recipe adds it
@@ -251,8 +250,17 @@ function inSteps(e: NodeEmitter): Written {
   const wide = arithmetic === 'f64' ? added : e.cast(added, 'f64');
   const whole = rounded(e, wide, e.attr('rounding'));
   const sum = before ? whole : e.add('Add', [whole, e.cast(zeroPoint(e), 'f64')]);
-  return e.finish('Cast', [clipped(e, sum, 'f64', low, high)], castTo(dtype));
+  return e.finish('Cast', [limited(e, sum, 'f64', low, high)], castTo(dtype));
 }
+
+/** Of floats, by multipliers that are computed or not finite. */
+const mayBeNaN = (e: NodeEmitter): boolean =>
+  e.type(0).dtype !== 's32' ||
+  [1, 3].some(
+    (at) =>
+      e.has(at) &&
+      !Array.from((e.constantAt(at)?.data as Float32Array | undefined) ?? [Number.NaN]).every(Number.isFinite),
+  );
 
 /**
  * gemmlowp: RDivPOT(SRDHM(x·2^max(shift,0), mantissa), max(−shift, 0)). Only the product needs s64; what is clipped and
@@ -279,7 +287,7 @@ function fixed(e: NodeEmitter): Written {
   const widened = e.add('Mul', [
     e.cast(e.input(0), 'f64'),
     perAxis(
-      powers((s) => Math.max(s, 0)),
+      powers((s) => shiftsOf(s).left),
       'left',
     ),
   ]);
@@ -291,7 +299,7 @@ function fixed(e: NodeEmitter): Written {
   const quotient = e.add('Mul', [
     high,
     perAxis(
-      powers((s) => Math.min(s, 0)),
+      powers((s) => -shiftsOf(s).right),
       'right',
     ),
   ]);

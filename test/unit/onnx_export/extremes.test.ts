@@ -1,0 +1,80 @@
+/** Extremes of nothing, shifts beyond all, factors that are not numbers: written and read again they mean the same. */
+import { describe, expect, it } from 'vitest';
+import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
+import { importOnnx } from '../../../src/importers/onnx/import.ts';
+import { type Feeds, type Graph, interpret, parse, specialize, tensor } from '../../../src/ir/index.ts';
+
+const expectSame = (graph: Graph, feeds: Feeds): void =>
+  expect(interpret(importOnnx(exportOnnx(graph)), feeds)).toEqual(interpret(graph, feeds));
+
+describe('extremes of nothing', () => {
+  it.each(['u8', 's8', 'u16', 's16', 's32', 'u32', 's64', 'f32', 'f64'] as const)('reductions of %s', (dtype) => {
+    for (const op of ['reduce_max', 'reduce_min'])
+      expectSame(
+        parse(`graph @main(%x: ${dtype}[2,0]) -> (%y) {
+  %y = nn.${op}(%x) {axes=[1]} : ${dtype}[2,1]
+}
+`),
+        { x: tensor(dtype, [], [2, 0]) },
+      );
+  });
+  it.each(['u8', 's8', 'f32'] as const)('pools of %s', (dtype) => {
+    const graph = parse(`graph @main(%x: ${dtype}[1,2,0]) -> (%y) {
+  %y = nn.global_max_pool(%x) : ${dtype}[1,2,1]
+}
+`);
+    expectSame(graph, { x: tensor(dtype, [], [1, 2, 0]) });
+  });
+});
+
+it('an empty shape whose other sizes are computed', () => {
+  const graph = parse(`graph @main(%x: f32[1,N,0]) -> (%y) {
+  %y = nn.reshape(%x) {shape=[0,3,"N"]} : f32[0,3,N]
+}
+`);
+  const feeds = { x: tensor('f32', [], [1, 2, 0]) };
+  expect(interpret(importOnnx(exportOnnx(graph)), feeds)).toEqual(
+    interpret(specialize(graph, new Map([['N', 2]])), feeds),
+  );
+});
+
+const sums = [0, 1, -1, 5, -7, 100, 2 ** 31 - 1, -(2 ** 31)];
+
+describe('requantize', () => {
+  it.each([-(2 ** 31), -64, -41, -40, -1, 0, 1, 30, 31, 32, 63, 1024, 2 ** 31 - 1])('fixed, shifted by %d', (shift) => {
+    for (const mantissa of [0, 2 ** 30, 2 ** 31 - 1]) {
+      const graph = parse(`graph @main(%x: s32[${sums.length}]) -> (%y) {
+  %y = qnn.requantize(%x, ${mantissa}:s32, 3:s8, second=${shift}:s32) {arithmetic="fixed", rounding="half-away"} : s8[${sums.length}]
+}
+`);
+      const feeds = { x: tensor('s32', sums, [sums.length]) };
+      expectSame(graph, feeds);
+      const [y] = Object.values(interpret(graph, feeds));
+      expect(y.data[0]).toBe(3); // 0 by any factor
+    }
+  });
+
+  const recipes = ['f32', 'f64'].flatMap((arithmetic) =>
+    ['before', 'after'].map((zeroPoint) => ({ arithmetic, zeroPoint })),
+  );
+  const ranges = ['', ', low=-64, high=36'];
+  const factors = [Number.NaN, Infinity, -Infinity, 0.5, 0, 3e38];
+  it.each(recipes)('computed factors, $arithmetic, zero point $zeroPoint the rounding', ({ arithmetic, zeroPoint }) => {
+    for (const range of ranges)
+      for (const type of ['s32', 'f32'] as const) {
+        const recipe = `axis=1, arithmetic="${arithmetic}", zeroPoint="${zeroPoint}"${range}`;
+        const graph =
+          parse(`graph @main(%x: ${type}[${sums.length},${factors.length}], %m: ${arithmetic}[${factors.length}]) -> (%y) {
+  %y = qnn.requantize(%x, %m, 3:s8) {${recipe}} : s8[${sums.length},${factors.length}]
+}
+`);
+        const shape = [sums.length, factors.length];
+        const x = tensor(
+          type,
+          sums.flatMap((sum) => factors.map(() => sum)),
+          shape,
+        );
+        expectSame(graph, { x, m: tensor(arithmetic as 'f32', factors, [factors.length]) });
+      }
+  });
+});
