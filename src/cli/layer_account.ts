@@ -1,7 +1,7 @@
 /** The quantized layers of a file against those that were read and corrected: nothing is left without a word. */
 import { fileLayers } from '../importers/onnx/file_layers.ts';
-import { type Graph, nodesOf } from '../ir/index.ts';
-import { isIntegerProduct, type RemainingZeroPoint } from '../passes/remaining.ts';
+import { type Graph, isQuantizedProduct, nodesOf } from '../ir/index.ts';
+import type { RemainingZeroPoint } from '../passes/remaining.ts';
 import { count, formatTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -61,7 +61,7 @@ const carriedOfPyTorch = /^(quantized|onednn|quantized_decomposed|_?aten).*(conv
 /** Archives of PyTorch and textual IR: what the graph itself has. */
 function ofGraph(source: Graph, quantized: Graph, remaining: readonly RemainingZeroPoint[]): Counted {
   const layers = new Set(remaining.map(({ layer }) => layer));
-  for (const node of nodesOf(quantized)) if (isIntegerProduct(node.op)) layers.add(node.loc.node ?? node.id);
+  for (const node of nodesOf(quantized)) if (isQuantizedProduct(node)) layers.add(node.loc.node ?? node.id);
   const carried = (source.origin?.unsupported ?? []).flatMap(({ value, operator, reason }) =>
     carriedOfPyTorch.test(operator) && /quantized|onednn|_int_mm/.test(operator)
       ? [{ layer: value, operator, within: [], hasZeroPoint: true, reason }]

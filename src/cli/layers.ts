@@ -5,13 +5,13 @@ import {
   formatType,
   type Graph,
   isOp,
+  isPlainProduct,
   isQuantizedProduct,
   type Node,
   nnAdd,
   nodesOf,
   type OperandSpecs,
   opOf,
-  productKind,
   qnnDynamicQuantize,
   qnnQuantize,
   typeOf,
@@ -38,7 +38,7 @@ export interface Layer {
 export function layersOf(graph: Graph): Layer[] {
   const consumers = consumersOf(graph);
   return nodesOf(graph)
-    .filter((node) => productKind(node) !== undefined)
+    .filter((node) => isPlainProduct(node) || isQuantizedProduct(node))
     .map((node) => {
       const [x, w, third, fourth] = node.operands;
       const isQuantized = isQuantizedProduct(node);
@@ -80,7 +80,7 @@ export function activationZeroPoints(graph: Graph): { readonly total: number; re
     const names = Object.keys(opOf(node).operands as OperandSpecs);
     if (isOp(node, qnnDynamicQuantize)) return [true];
     const at = names.indexOf(isOp(node, qnnQuantize) ? 'zp' : 'zy');
-    if (at < 0 || !node.op.startsWith('qnn.')) return [];
+    if (at < 0) return [];
     const id = node.operands[at];
     const tensor = constantOf(graph, id);
     const isZero =

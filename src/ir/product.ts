@@ -1,4 +1,9 @@
 /** The family of the sums of products: convolutions, transposed convolutions and matrix products. */
+import type { Node } from './graph.ts';
+import { dnnlConv } from './ops/dnnl_conv.op.ts';
+import { dnnlConvTranspose } from './ops/dnnl_conv_transpose.op.ts';
+import { dnnlMatmul } from './ops/dnnl_matmul.op.ts';
+import { dnnlRequantize } from './ops/dnnl_requantize.op.ts';
 import { nnConv, nnConvTranspose } from './ops/nn_conv.op.ts';
 import { nnMatmul } from './ops/nn_matmul.op.ts';
 import { qnnConv } from './ops/qnn_conv.op.ts';
@@ -13,7 +18,12 @@ export const isPlainProduct = oneOf(nnConv, nnConvTranspose, nnMatmul);
 /** Of integers with zero points as operands. */
 export const isQuantizedProduct = oneOf(qnnConv, qnnConvTranspose, qnnMatmul);
 
-/** Which product a node is, with zero points or without; undefined for any other operator. */
+/** With all that one primitive or kernel does after the sum. */
+export const isFusedProduct = oneOf(dnnlConv, dnnlConvTranspose, dnnlMatmul);
+/** A fused product, or the end of one on its own. */
+export const isFused = oneOf(dnnlConv, dnnlConvTranspose, dnnlMatmul, dnnlRequantize);
+
+/** Which product a node is, at any level; undefined for any other operator. */
 export const productKind = byOp<ProductKind>({
   nnConv: 'conv',
   nnConvTranspose: 'conv_transpose',
@@ -21,4 +31,9 @@ export const productKind = byOp<ProductKind>({
   qnnConv: 'conv',
   qnnConvTranspose: 'conv_transpose',
   qnnMatmul: 'matmul',
+  dnnlConv: 'conv',
+  dnnlConvTranspose: 'conv_transpose',
+  dnnlMatmul: 'matmul',
 });
+
+export const isProduct = (node: Pick<Node, 'op'>): boolean => productKind(node) !== undefined;

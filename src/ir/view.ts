@@ -52,6 +52,10 @@ export function byOp<T>(table: Readonly<Partial<Record<OpKey, T>>>): (node: Pick
   return ({ op }) => byName.get(op);
 }
 
+/** Whether a node's operator has an entry in the table, or is one of the others. */
+export const among = (table: Readonly<Partial<Record<OpKey, unknown>>>, ...others: readonly AnyOp[]) =>
+  oneOf(...(Object.keys(table) as OpKey[]).map((key) => ops[key]), ...others);
+
 /** Whether a node is of one of many operators. */
 export function oneOf(...declarations: readonly AnyOp[]): (node: Pick<Node, 'op'>) => boolean {
   const names: ReadonlySet<OpName> = new Set(declarations.map(({ name }) => name));

@@ -7,7 +7,18 @@
  *  3. what has no zero point left becomes a plain convolution.
  */
 import { closest, fail } from '../diagnostics/index.ts';
-import { type Graph, type Node, type NodeId, nodesOf, type ValueId } from '../ir/index.ts';
+import {
+  byOp,
+  type Graph,
+  isOp,
+  isProduct,
+  type Node,
+  type NodeId,
+  nodesOf,
+  type OpKey,
+  qnnConv,
+  type ValueId,
+} from '../ir/index.ts';
 import { layerClass } from './cost/layer_class.ts';
 import { type CostModel, costModel } from './cost/model.ts';
 import { prefersOurKernel } from './cost/our_kernel.ts';
@@ -46,16 +57,17 @@ export const weightRules: readonly AnyRule[] = [
 const freeRules: readonly AnyRule[] = [zeroPointFree, ...convTransposeRules.free, ...matmulRules.free];
 
 /** The ways to correct the source zero point of an operator. */
-const waysOf: Readonly<Record<string, readonly Way[]>> = {
-  'qnn.conv': ways,
-  'qnn.conv_transpose': transposedWays,
-  'qnn.matmul': matmulWays,
+const waysByProduct: Readonly<Partial<Record<OpKey, readonly Way[]>>> = {
+  qnnConv: ways,
+  qnnConvTranspose: transposedWays,
+  qnnMatmul: matmulWays,
 };
+const waysOf = byOp(waysByProduct);
 
 /** What could have corrected a product: the reasons of these say why a zero point is left. */
 export const productRules: readonly AnyRule[] = [
   ...weightRules.filter(({ name }) => !name.startsWith('drop-')),
-  ...Object.values(waysOf).flatMap((list) => list.flatMap(({ rule }) => rule ?? [])),
+  ...Object.values(waysByProduct).flatMap((list) => list.flatMap(({ rule }) => rule ?? [])),
 ];
 
 /** Zero points of weights, and sources that a target cannot take as they are: what is done before any way is chosen. */
@@ -117,7 +129,7 @@ function chooseWays(graph: Graph, choice: Choice, report: (entry: StrategyReport
   const editor = new GraphEditor(graph);
   const chosen = new Map<NodeId, Way>();
   for (const node of nodesOf(graph)) {
-    const candidates = waysOf[node.op] ?? [];
+    const candidates = waysOf(node) ?? [];
     const zeroPoint = node.operands[2];
     if (candidates.length === 0 || zeroPoint === undefined || zeroPoint === null) continue;
     const wanted =
@@ -184,7 +196,7 @@ function costFor(
   const cost = costOf(way, layer, costs);
   const w = node.operands[1];
   const served =
-    node.op === 'qnn.conv' && w && prefersOurKernel(editor.type(w).shape, node.attrs.group as number, target.isa);
+    isOp(node, qnnConv) && w && prefersOurKernel(editor.type(w).shape, node.attrs.group as number, target.isa);
   if (!served || target.name !== 'onednn') return cost;
   return way.name === 'native' ? 1 : way.name === 'fold' ? cost : Math.max(cost, LEAST_DETOUR);
 }
@@ -243,7 +255,7 @@ function checkLayers(strategy: Strategy, graphs: readonly Graph[]): void {
   if (typeof strategy === 'string') return;
   const names = (nodes: readonly Node[]) => new Set(nodes.flatMap((n) => [n.id as string, n.loc.node ?? n.id]));
   const nodes = graphs.flatMap(nodesOf);
-  const layers = names(nodes.filter(({ op }) => /\.(conv|conv_transpose|matmul)$/.test(op)));
+  const layers = names(nodes.filter(isProduct));
   const unknown = Object.keys(strategy).find((key) => !layers.has(key));
   if (unknown === undefined) return;
   const near = closest(unknown, [...layers]);

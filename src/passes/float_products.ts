@@ -4,11 +4,29 @@
  * dynamic scale by its last bit all that is quantized with it. Elsewhere a primitive may sum in binary32, in an order of its own,
  * unless it would multiply what pads by weights that may be infinite, or taps of 0 by what is not finite (transposed convolutions).
  */
-import { constantOf, type Graph, type Node, nodesOf, topologicalOrder, typeOf, type ValueId } from '../ir/index.ts';
+import {
+  constantOf,
+  type Graph,
+  isOp,
+  isPlainProduct,
+  type Node,
+  nnCeil,
+  nnConvTranspose,
+  nnFloor,
+  nnMatmul,
+  nnMod,
+  nnRound,
+  nnShape,
+  nnSign,
+  nodesOf,
+  oneOf,
+  topologicalOrder,
+  typeOf,
+  type ValueId,
+} from '../ir/index.ts';
 
 const stepsOf = new WeakMap<Graph, ReadonlySet<ValueId>>();
-const rounds: ReadonlySet<string> = new Set(['nn.round', 'nn.floor', 'nn.ceil', 'nn.sign', 'nn.mod']);
-const products: ReadonlySet<string> = new Set(['nn.conv', 'nn.conv_transpose', 'nn.matmul']);
+const rounds = oneOf(nnRound, nnFloor, nnCeil, nnSign, nnMod);
 
 /** Whether an integer is computed from a float value. */
 export function leadsToStep(graph: Graph, id: ValueId): boolean {
@@ -19,9 +37,9 @@ export function leadsToStep(graph: Graph, id: ValueId): boolean {
 
 export function hasOneMeaning(graph: Graph, node: Node): boolean {
   if (leadsToStep(graph, node.results[0])) return true;
-  if (node.op === 'nn.matmul') return false;
+  if (isOp(node, nnMatmul)) return false;
   // Primitives read transposed convolutions through taps of 0, which are NaN times what is not finite.
-  if (node.op === 'nn.conv_transpose') return true;
+  if (isOp(node, nnConvTranspose)) return true;
   const weights = constantOf(graph, node.operands[1] as ValueId);
   return weights === undefined || !(weights.data as Float32Array).every(Number.isFinite);
 }
@@ -29,7 +47,7 @@ export function hasOneMeaning(graph: Graph, node: Node): boolean {
 /** The others, by the value that they compute. */
 export const approximateProducts = (graph: Graph): readonly string[] =>
   nodesOf(graph)
-    .filter((node) => products.has(node.op) && typeOf(graph, node.results[0]).dtype === 'f32')
+    .filter((node) => isPlainProduct(node) && typeOf(graph, node.results[0]).dtype === 'f32')
     .filter((node) => !hasOneMeaning(graph, node))
     .map(({ id }) => id);
 
@@ -37,8 +55,8 @@ function valuesBeforeSteps(graph: Graph): ReadonlySet<ValueId> {
   const found = new Set<ValueId>();
   const isFloat = (id: ValueId): boolean => /f(16|32|64)$/.test(typeOf(graph, id).dtype);
   for (const node of topologicalOrder(graph).order.toReversed()) {
-    if (node.op === 'nn.shape') continue; // reads no element
-    const ends = rounds.has(node.op) || node.results.some((id) => found.has(id) || !isFloat(id));
+    if (isOp(node, nnShape)) continue; // reads no element
+    const ends = rounds(node) || node.results.some((id) => found.has(id) || !isFloat(id));
     if (!ends) continue;
     for (const id of node.operands) if (id !== null && isFloat(id)) found.add(id);
   }

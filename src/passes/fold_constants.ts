@@ -1,9 +1,15 @@
 import {
   evaluateNode,
   type ITensor,
+  isOp,
   isStatic,
   type Level,
   type Node,
+  nnIdentity,
+  nnShape,
+  oneOf,
+  opaqueOp,
+  qnnDequantize,
   type Shape,
   sizeOf,
   tensor,
@@ -15,7 +21,7 @@ import { GraphEditor } from './rewrite/editor.ts';
 const LARGE = 2 ** 20;
 
 /** Opaque operators have no meaning here. */
-const opaque: ReadonlySet<string> = new Set(['opaque']);
+const isOpaque = oneOf(opaqueOp);
 
 /**
  * Dequantized weights stay: rules look for them, floats are four times the size, and a product that stays float has to be
@@ -25,7 +31,7 @@ export const foldConstants = folding({
   name: 'fold-constants',
   doc: 'Operators whose operands are all constants are computed, shapes that are known too; dequantized weights stay quantized.',
   level: 'qnn',
-  kept: new Set([...opaque, 'qnn.dequantize']),
+  kept: oneOf(opaqueOp, qnnDequantize),
 });
 
 /** For graphs that run here: after selection, and never before an export. */
@@ -33,13 +39,13 @@ export const foldWeights = folding({
   name: 'fold-weights',
   doc: 'As fold-constants, weights of what stays float too: they are not dequantized at every run.',
   level: 'dnnl',
-  kept: opaque,
+  kept: isOpaque,
 });
 
 interface Folding extends Pick<Pass, 'name' | 'doc'> {
   readonly level: Level;
   /** Operators that are not folded. */
-  readonly kept: ReadonlySet<string>;
+  readonly kept: (node: Node) => boolean;
 }
 
 function folding({ name, doc, level, kept }: Folding): Pass {
@@ -52,14 +58,13 @@ function folding({ name, doc, level, kept }: Folding): Pass {
       const editor = new GraphEditor(graph);
       for (const id of editor.nodeIds) {
         const node = editor.node(id) as Node;
-        if (kept.has(node.op) || !isFoldable(editor, node)) continue;
-        const results =
-          node.op === 'nn.shape'
-            ? [shapeOf(editor, node)]
-            : evaluateNode(
-                node,
-                node.operands.map((id) => editor.constant(id) ?? null),
-              );
+        if (kept(node) || !isFoldable(editor, node)) continue;
+        const results = isOp(node, nnShape)
+          ? [shapeOf(editor, node)]
+          : evaluateNode(
+              node,
+              node.operands.map((id) => editor.constant(id) ?? null),
+            );
         editor.emitter.loc = node.loc;
         editor.replace(
           name,
@@ -79,9 +84,9 @@ const shapeOf = (editor: GraphEditor, { operands }: Node): ITensor =>
 
 function isFoldable(editor: GraphEditor, node: Node): boolean {
   if (node.results.some((id) => !isStatic(editor.type(id).shape))) return false;
-  if (node.op === 'nn.identity' && editor.isOutput(node.results[0])) return false; // it names the output
+  if (isOp(node, nnIdentity) && editor.isOutput(node.results[0])) return false; // it names the output
   const operands = node.operands.filter((id) => id !== null);
-  if (node.op === 'nn.shape') return isStatic(editor.type(operands[0]).shape);
+  if (isOp(node, nnShape)) return isStatic(editor.type(operands[0]).shape);
   if (operands.length === 0 || !operands.every(editor.isConstant)) return false;
   const elements = (shape: Shape): number => sizeOf(shape as readonly number[]);
   const before = operands.reduce((sum, id) => sum + elements(editor.type(id).shape), 0);

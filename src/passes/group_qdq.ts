@@ -1,4 +1,5 @@
 import type { Node } from '../ir/index.ts';
+import { isOp, qnnQuantize } from '../ir/index.ts';
 import type { Pass, PassContext } from './pass.ts';
 import { isUnrelated } from './qdq/plan.ts';
 import { applyRulesTo } from './rewrite/driver.ts';
@@ -89,7 +90,7 @@ function report(editor: GraphEditor, misses: readonly Miss[], { onMiss }: PassCo
   for (const id of editor.nodeIds) {
     const node = editor.node(id) as Node;
     const source = node.operands[0] ? editor.producer(node.operands[0]) : undefined;
-    if (node.op !== 'qnn.quantize' || source === undefined || explained.has(id)) continue;
+    if (!isOp(node, qnnQuantize) || source === undefined || explained.has(id)) continue;
     onMiss({
       rule: 'group-qdq',
       node,

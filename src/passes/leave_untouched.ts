@@ -10,25 +10,27 @@
  */
 import {
   type Graph,
+  isQuantizedProduct,
   type Node,
   type NodeId,
   nodesOf,
+  qnnDequantize,
   sameShape,
   topologicalOrder,
   type ValueId,
   type ValueInfo,
 } from '../ir/index.ts';
 import type { Pass } from './pass.ts';
-import { isIntegerProduct, isZeroPoint } from './remaining.ts';
+import { isZeroPoint } from './remaining.ts';
 import { withChanges } from './rewrite/changes.ts';
 
 /** Whether a node is a product with a zero point that is not 0, as far as one knows. */
-const hasZeroPoint = (graph: Graph, { op, operands }: Node): boolean =>
-  isIntegerProduct(op) && operands.slice(2, 4).some((id) => isZeroPoint(graph, id));
+const hasZeroPoint = (graph: Graph, node: Node): boolean =>
+  isQuantizedProduct(node) && node.operands.slice(2, 4).some((id) => isZeroPoint(graph, id));
 
 /** Whether a node dequantizes without the zero point that it had: for a float product, see rules/qdq_subtract.rule.ts. */
 const lostZeroPoint = (before: Graph, { id, op, operands }: Node): boolean =>
-  op === 'qnn.dequantize' && (operands[2] ?? null) === null && (before.nodes[id]?.operands[2] ?? null) !== null;
+  op === qnnDequantize.name && (operands[2] ?? null) === null && (before.nodes[id]?.operands[2] ?? null) !== null;
 
 /** `before`: the graph that is put back where no product with a zero point, before or now, is concerned. */
 export const leaveUntouched = (before: Graph): Pass => ({

@@ -7,15 +7,19 @@
  *   opaque   operators of the file that are carried: quantized ones, and float ones of dequantized operands
  */
 import {
+  byOp,
   carriedFactors,
   carriedIntegerProducts,
   constantOf,
   type Graph,
   isCarriedDequantize,
   isCarriedMovement,
+  isPlainProduct,
   type Node,
+  nnCast,
   nodesOf,
   opOf,
+  qnnDequantize,
   type ValueId,
 } from '../ir/index.ts';
 import { qdqStages } from './group_qdq.ts';
@@ -43,21 +47,17 @@ export interface RemainingZeroPoint {
 }
 
 /** The operands of integer products that have zero points, and where those are. */
-const integerOperands: Readonly<Record<string, readonly (readonly [string, number])[]>> = {
-  'qnn.conv': pairs('x', 'w'),
-  'qnn.conv_transpose': pairs('x', 'w'),
-  'qnn.matmul': pairs('a', 'b'),
-};
+const integerOperands = byOp<readonly (readonly [string, number])[]>({
+  qnnConv: pairs('x', 'w'),
+  qnnConvTranspose: pairs('x', 'w'),
+  qnnMatmul: pairs('a', 'b'),
+});
 function pairs(left: string, right: string): readonly (readonly [string, number])[] {
   return [
     [left, 2],
     [right, 3],
   ];
 }
-
-export const isIntegerProduct = (op: string): boolean => Object.hasOwn(integerOperands, op);
-
-const floatProducts: ReadonlySet<string> = new Set(['nn.conv', 'nn.conv_transpose', 'nn.matmul']);
 
 /** Why the zero points of an operator of the file are none of a tensor or a channel. */
 const carriedBecause: Readonly<Record<string, string>> = {
@@ -84,14 +84,14 @@ export function remainingZeroPoints(graph: Graph, target: Target, rules: readonl
         ...(hint && { hint }),
       });
     };
-    const integers = integerOperands[node.op];
+    const integers = integerOperands(node);
     if (integers !== undefined) {
       for (const [operand, index] of integers) {
         const zero = node.operands[index];
         if (!isZeroPoint(graph, zero) || isLegal(graph, node, target)) continue;
         add(operand, zero, node.op, whyNotCorrected(editor, node, index, rules));
       }
-    } else if (floatProducts.has(node.op)) {
+    } else if (isPlainProduct(node)) {
       const names = Object.keys(opOf(node).operands);
       [0, 1].forEach((index) => {
         const zero = zeroPointBehind(editor, node.operands[index]);
@@ -146,10 +146,10 @@ function zeroPointBehind(editor: GraphEditor, id: ValueId | null | undefined): V
     const node = value ? editor.producer(value) : undefined;
     if (node === undefined) continue;
     const operator = node.op === 'opaque' ? (node.attrs.operator as string) : node.op;
-    if (operator === 'qnn.dequantize' || isCarriedDequantize(operator)) {
+    if (operator === qnnDequantize.name || isCarriedDequantize(operator)) {
       const zero = node.operands[2];
       if (isZeroPoint(editor.base, zero)) return zero;
-    } else if (operator === 'nn.cast' || opOf(node).traits.includes('movement') || isCarriedMovement(operator))
+    } else if (operator === nnCast.name || opOf(node).traits.includes('movement') || isCarriedMovement(operator))
       for (const operand of node.operands.slice(0, /concat/i.test(operator) ? 64 : 1)) queue.push(operand);
   }
   return undefined;

@@ -4,7 +4,9 @@
  *
  *   requantize(t),   t = fl(fl(fl(A)·scale[c]) + offset[c])
  */
+
 import type { ITensor, Node, TensorType, ValueId } from '../ir/index.ts';
+import { isOp, nnAdd, nnCast, nnMul } from '../ir/index.ts';
 
 /** Read access to a graph, or to one under edit. */
 export interface GraphReader {
@@ -31,10 +33,10 @@ export function roundingTail(graph: GraphReader, requantize: Node): RoundingTail
   const axis = (Number(requantize.attrs.axis) + shape.length) % Math.max(shape.length, 1);
   const between: ValueId[] = [x];
   /** One step down through `op` with a constant per channel. */
-  const step = (op: string): ITensor<'f32'> | undefined => {
+  const step = (op: typeof nnAdd | typeof nnMul): ITensor<'f32'> | undefined => {
     const top = between[between.length - 1];
     const node = graph.producer(top);
-    if (node?.op !== op) return undefined;
+    if (!isOp(node, op)) return undefined;
     const [a, b] = node.operands as readonly [ValueId, ValueId];
     for (const [rest, other] of [
       [a, b],
@@ -48,11 +50,11 @@ export function roundingTail(graph: GraphReader, requantize: Node): RoundingTail
     }
     return undefined;
   };
-  const offset = step('nn.add');
-  const scale = step('nn.mul');
+  const offset = step(nnAdd);
+  const scale = step(nnMul);
   const cast = graph.producer(between[between.length - 1]);
   const [sum] = (cast?.operands ?? []) as readonly ValueId[];
-  if (cast?.op !== 'nn.cast' || graph.type(sum).dtype !== 's32') return undefined;
+  if (!isOp(cast, nnCast) || graph.type(sum).dtype !== 's32') return undefined;
   return { sum, between, ...(scale && { scale }), ...(offset && { offset }) };
 }
 

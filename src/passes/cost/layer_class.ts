@@ -1,5 +1,6 @@
 /** What the costs of the ways to correct a layer depend on. */
-import { isStatic, type Node, type Shape, sizeOf } from '../../ir/index.ts';
+import { assert } from '../../diagnostics/index.ts';
+import { isStatic, type Node, productKind, type Shape, sizeOf } from '../../ir/index.ts';
 
 export interface LayerClass {
   readonly kind: 'conv' | 'conv_transpose' | 'matmul';
@@ -18,12 +19,6 @@ export interface LayerClass {
   readonly positions: number | undefined;
 }
 
-const kinds: Readonly<Record<string, LayerClass['kind']>> = {
-  'qnn.conv': 'conv',
-  'qnn.conv_transpose': 'conv_transpose',
-  'qnn.matmul': 'matmul',
-};
-
 /** The class of a quantized product of source `x` and weights `w`, with result `y`. */
 export function layerClass(node: Node, x: Shape, w: Shape, y: Shape): LayerClass {
   const {
@@ -35,7 +30,8 @@ export function layerClass(node: Node, x: Shape, w: Shape, y: Shape): LayerClass
     strides?: readonly number[];
     group?: number;
   };
-  const kind = kinds[node.op] ?? 'conv';
+  const kind = productKind(node);
+  assert(kind, `${node.op} is not a product`);
   const size = (shape: Shape): number | undefined => (isStatic(shape) ? sizeOf(shape) : undefined);
   const known = (dim: number | string | undefined): number | undefined => (typeof dim === 'number' ? dim : undefined);
   const isMatmul = kind === 'matmul';

@@ -1,5 +1,15 @@
 /** The layers of a graph whose source zero point has to be corrected, each as a graph of its own. */
-import { consumersOf, type Graph, type Node, nodesOf, type ValueId } from '../../ir/index.ts';
+import {
+  consumersOf,
+  type Graph,
+  isOp,
+  isQuantizedProduct,
+  type Node,
+  nnAdd,
+  nodesOf,
+  qnnRequantize,
+  type ValueId,
+} from '../../ir/index.ts';
 import { correctWeights } from '../correct_zero_points.ts';
 import type { PassContext } from '../pass.ts';
 import { type LayerClass, layerClass } from './layer_class.ts';
@@ -14,15 +24,13 @@ export interface Layer {
   readonly key: string;
 }
 
-const products: ReadonlySet<string> = new Set(['qnn.conv', 'qnn.conv_transpose', 'qnn.matmul']);
-
 /** `graph`: quantized operators, as `legalize` gives them. Sizes that are symbolic stay so. */
 export function layersOf(graph: Graph, context: PassContext): Layer[] {
   const ready = correctWeights(graph, context).graph;
   const readers = consumersOf(ready);
   return nodesOf(ready).flatMap((node) => {
     const zeroPoint = node.operands[2];
-    if (!products.has(node.op) || zeroPoint === undefined || zeroPoint === null) return [];
+    if (!isQuantizedProduct(node) || zeroPoint === undefined || zeroPoint === null) return [];
     const chain = chainFrom(ready, node, readers);
     const [x, w] = [node.operands[0]!, node.operands[1]!].map((id) => ready.values[id].type);
     const layer = layerClass(node, x.shape, w.shape, ready.values[node.results[0]].type.shape);
@@ -40,9 +48,9 @@ function chainFrom(graph: Graph, product: Node, readers: ReadonlyMap<ValueId, re
     if (next === undefined || isShared) return chain;
     const isConstant = (id: ValueId | null) => id === null || graph.values[id].constant !== undefined;
     const isFed = next.operands.every((id) => id === last.results[0] || isConstant(id));
-    if (!isFed || (next.op !== 'nn.add' && next.op !== 'qnn.requantize')) return chain;
+    if (!isFed || !isOp(next, nnAdd, qnnRequantize)) return chain;
     chain.push(next);
-    if (next.op === 'qnn.requantize') return chain;
+    if (isOp(next, qnnRequantize)) return chain;
   }
 }
 

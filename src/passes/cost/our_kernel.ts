@@ -7,7 +7,7 @@
  * of every register would be empty; windows of one position are worth it from a whole register on. With AMX oneDNN is
  * several times faster than any of this.
  */
-import { type Graph, type Node, type Shape, sizeOf, type ValueId } from '../../ir/index.ts';
+import { dnnlConv, type Graph, isOp, type Node, type Shape, sizeOf, type ValueId } from '../../ir/index.ts';
 
 const LEAST_INPUTS = 16;
 const LEAST_FILTERS = 24;
@@ -31,7 +31,7 @@ export function finishedByOurKernel({ operands, attrs }: Node): boolean {
 
 /** A node that one of our kernels computes on that ISA, whatever its zero point and whether it has a bias. */
 export function isOurs(graph: Graph, node: Node, isa: string): boolean {
-  if (node.op !== 'dnnl.conv') return false;
+  if (!isOp(node, dnnlConv)) return false;
   const { by, group } = node.attrs as { by: string; group: number };
   const { shape } = graph.values[node.operands[1] as ValueId].type;
   return by === 'depthwise' || (finishedByOurKernel(node) && prefersOurKernel(shape, group, isa));

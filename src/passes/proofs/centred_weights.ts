@@ -2,7 +2,7 @@
  * w − zw as one tensor for all whose elements are equal: what a rewrite made of weights and zero points is then recognized
  * as the weights of a product without them, and nothing that is known of one has to be computed for the other.
  */
-import { type ITensor, type Node, sizeOf } from '../../ir/index.ts';
+import { type ITensor, type Node, productKind, sizeOf } from '../../ir/index.ts';
 import { remember, within } from './remember.ts';
 import { integers, unsupported } from './terms.ts';
 
@@ -18,9 +18,9 @@ interface Runs {
 function runsOf(node: Node, { shape }: ITensor, zeroPoints: ITensor): Runs {
   if (zeroPoints.data.length === 1) return { length: sizeOf(shape), step: 0, zeroOf: () => 0 };
   const [first, second] = shape;
-  if (node.op.endsWith('matmul')) return rowsOf(shape, zeroPoints.shape);
+  if (productKind(node) === 'matmul') return rowsOf(shape, zeroPoints.shape);
   const taps = sizeOf(shape.slice(2));
-  if (!node.op.endsWith('transpose')) return { length: second * taps, step: 0, zeroOf: (filter) => filter };
+  if (productKind(node) !== 'conv_transpose') return { length: second * taps, step: 0, zeroOf: (filter) => filter };
   const perGroup = (first / Number(node.attrs.group)) * second;
   return { length: taps, step: 0, zeroOf: (k) => Math.floor(k / perGroup) * second + (k % second) };
 }
@@ -53,7 +53,7 @@ export class CentredWeights {
 
   of(node: Node, w: ITensor, zeroPoints: ITensor): ITensor {
     // Which weights a zero point belongs to depends on how they are laid out.
-    const layout = `${node.op.slice(node.op.indexOf('.'))} ${node.attrs.group}`;
+    const layout = `${productKind(node)} ${node.attrs.group}`;
     return remember(within(this.#made, layout), w, zeroPoints, () => {
       if ((zeroPoints.data as Int8Array).every((zero) => zero === 0)) return w;
       const zeros = integers(zeroPoints);

@@ -3,7 +3,17 @@
  * value whose computation did. It knows operators, not rules: whatever made `after`, right or wrong, is judged by itself.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Graph, isFloat, type Node, nodesOf, type ValueId } from '../../ir/index.ts';
+import {
+  type Graph,
+  isFloat,
+  isFused,
+  isOp,
+  isProduct,
+  type Node,
+  nodesOf,
+  qnnRequantize,
+  type ValueId,
+} from '../../ir/index.ts';
 import { describeMode, type RequantizeMode, requantizeModes } from '../../numerics/index.ts';
 import type { Target } from '../target.ts';
 import { checkFinite } from './finite.ts';
@@ -119,7 +129,7 @@ class Checker {
     // An s32 that is not rounded is the sum itself, on both sides.
     if (fits && region.after.values[region.root].type.dtype === 's32') this.#ranges.after.assume(region.root, sums);
     const carried = nodesOf(region.after).filter(
-      (node) => /conv|matmul/.test(node.op) && isFloat(region.after.values[node.id].type.dtype as 'f32'),
+      (node) => isProduct(node) && isFloat(region.after.values[node.id].type.dtype as 'f32'),
     );
     return [
       {
@@ -215,13 +225,13 @@ function roundingWitness(region: Region, root: Node, differs: Differing): Witnes
 }
 
 const roundsTo8 = (graph: Graph, node: Node): boolean =>
-  node.op === 'qnn.requantize' || (node.op.startsWith('dnnl.') && graph.values[node.id].type.dtype !== 's32');
+  isOp(node, qnnRequantize) || (isFused(node) && graph.values[node.id].type.dtype !== 's32');
 
 /** Of a node that rounds, what it rounds; of any other, its result. */
 function sumOf(ranges: Ranges, graph: Graph, node: Node | undefined): Interval {
   if (node === undefined) return { low: Float64Array.of(-Infinity), high: Float64Array.of(Infinity), axis: 0 };
-  if (node.op === 'qnn.requantize') return ranges.of(tailOf(graph, node)?.sum ?? (node.operands[0] as ValueId));
-  return node.op.startsWith('dnnl.') ? ranges.fusedSum(node) : ranges.of(node.id);
+  if (isOp(node, qnnRequantize)) return ranges.of(tailOf(graph, node)?.sum ?? (node.operands[0] as ValueId));
+  return isFused(node) ? ranges.fusedSum(node) : ranges.of(node.id);
 }
 
 const fitsInt32 = (i: Interval): boolean => lowest(i) >= -(2 ** 31) && highest(i) <= 2 ** 31 - 1;

@@ -3,7 +3,28 @@
  * are alike (`learning`), then at those positions. Nothing here is shared with the rules or with the interpreter, except
  * that operators on constants alone are evaluated by their own meaning.
  */
-import { constantOf, evaluateNode, type Graph, type ITensor, type Node, type ValueId } from '../../ir/index.ts';
+import {
+  among,
+  byOp,
+  constantOf,
+  evaluateNode,
+  type Graph,
+  type ITensor,
+  isOp,
+  type Node,
+  nnCast,
+  nnConcat,
+  nnExpand,
+  nnGather,
+  nnIdentity,
+  nnPad,
+  nnRecentre,
+  nnReshape,
+  nnSlice,
+  nnTranspose,
+  type OpKey,
+  type ValueId,
+} from '../../ir/index.ts';
 import { decomposed } from './decompose.ts';
 import { picked } from './dense.ts';
 import type { Grid } from './grid.ts';
@@ -189,15 +210,15 @@ export class Side {
     const operands = node.operands.map((id) => (id === null ? undefined : this.value(id)));
     const constants = operands.map((v) => (v?.kind === 'constant' ? v.tensor : undefined));
     const known = operands.every((v) => v === undefined || v.kind === 'constant');
-    const broadcast = node.op === 'nn.expand' && !this.#asTerms(operands[0] as Value);
-    if (known && (foldable.has(node.op) || broadcast)) {
+    const broadcast = isOp(node, nnExpand) && !this.#asTerms(operands[0] as Value);
+    if (known && (isFoldable(node) || broadcast)) {
       const tensor = folded(node, constants);
       if (this.learning) this.grid.note(identityOf(tensor));
       return this.constant(tensor);
     }
-    const evaluate = evaluators[node.op] ?? unsupported(`the operator ${node.op}`);
+    const evaluate = evaluatorOf(node) ?? unsupported(`the operator ${node.op}`);
     // of what is reshaped after a product the grid takes a note itself
-    const isNoted = alikeInAllSizes.has(node.op) || (node.op === 'nn.reshape' && operands[0]?.kind === 'dense');
+    const isNoted = isAlikeInAllSizes(node) || (isOp(node, nnReshape) && operands[0]?.kind === 'dense');
     if (this.learning && !isNoted) this.grid.note(placesOf(node, operands));
     return evaluate(node, operands, this);
   }
@@ -218,7 +239,7 @@ function folded(node: Node, operands: readonly (ITensor | undefined)[]): ITensor
 
 /** Where elements go: by pads alone, or by all sizes there are. */
 const placesOf = ({ op, attrs }: Node, operands: readonly (Value | undefined)[]): unknown =>
-  op === 'nn.pad' ? attrs.pads : [attrs, operands.map((v) => v?.shape)];
+  op === nnPad.name ? attrs.pads : [attrs, operands.map((v) => v?.shape)];
 
 const sameSizes = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((size, i) => size === b[i]);
@@ -240,34 +261,20 @@ const minusOne: Constant = {
   shape: [],
   tensor: { dtype: 's32', shape: [], data: Int32Array.of(-1) },
 };
-const arithmetic: Readonly<Record<string, Evaluate>> = {
-  'nn.add': wide(([a, b], side, shape) => side.add(a, b, shape)),
-  'nn.sub': wide(([a, b], side, shape) => side.add(a, b, shape, -1)),
-  'nn.mul': wide(([a, b], side, shape) => side.multiply(a, b, shape)),
-  'nn.neg': wide(([x], side, shape) => side.multiply(x, minusOne, shape)),
-};
+const arithmetic = {
+  nnAdd: wide(([a, b], side, shape) => side.add(a, b, shape)),
+  nnSub: wide(([a, b], side, shape) => side.add(a, b, shape, -1)),
+  nnMul: wide(([a, b], side, shape) => side.multiply(a, b, shape)),
+  nnNeg: wide(([x], side, shape) => side.multiply(x, minusOne, shape)),
+} satisfies Readonly<Partial<Record<OpKey, Evaluate>>>;
 
-const evaluators: Readonly<Record<string, Evaluate>> = { ...arithmetic, ...movements, ...products };
+const evaluatorOf = byOp<Evaluate>({ ...arithmetic, ...movements, ...products });
 
 /** Elements stay where they are, or products say themselves what they sum: sizes are of no account besides the classes. */
-const alikeInAllSizes: ReadonlySet<string> = new Set([
-  ...Object.keys(arithmetic),
-  ...Object.keys(products),
-  'nn.identity',
-  'nn.cast',
-  'nn.recentre',
-  'nn.expand',
-]);
+const isAlikeInAllSizes = among({ ...arithmetic, ...products }, nnIdentity, nnCast, nnRecentre, nnExpand);
 
 /** Evaluated by their own meaning when all operands are constants; never the products, which may be large. */
-const foldable: ReadonlySet<string> = new Set([
-  ...Object.keys(arithmetic),
-  'nn.cast',
-  'nn.recentre',
-  'nn.reshape',
-  'nn.transpose',
-  'nn.gather',
-  'nn.slice',
-  'nn.concat',
-  'nn.pad',
-]);
+const isFoldable = among(
+  arithmetic,
+  ...[nnCast, nnRecentre, nnReshape, nnTranspose, nnGather, nnSlice, nnConcat, nnPad],
+);

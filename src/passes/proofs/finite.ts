@@ -5,7 +5,9 @@ import {
   evaluateNode,
   type Graph,
   type ITensor,
+  isOp,
   newArray,
+  qnnLut,
   sizeOf,
   topologicalOrder,
   typeOf,
@@ -30,7 +32,7 @@ const hasScalarConstants = (graph: Graph): boolean =>
   Object.values(graph.nodes).every((node) =>
     node.operands.every((id, i) => {
       const t = constantOf(graph, id);
-      return node.op === 'qnn.lut' && i > 0 ? t?.data.length === 256 : t === undefined || t.data.length === 1;
+      return isOp(node, qnnLut) && i > 0 ? t?.data.length === 256 : t === undefined || t.data.length === 1;
     }),
   );
 

@@ -2,9 +2,12 @@
 import {
   constantOf,
   type Graph,
-  type Node,
+  isFused,
+  isOp,
+  isProduct,
   nodesOf,
   producersOf,
+  qnnRequantize,
   sameShape,
   sizeOf,
   type ValueId,
@@ -87,7 +90,7 @@ function degreeOf({ leaves, before }: Region): number {
 const expressionsOf = ({ root: id, before, after }: Region): Expression[] =>
   [before, after].map((graph) => {
     const root = graph.nodes[id];
-    const sum = root?.op === 'qnn.requantize' ? (tailOf(graph, root)?.sum ?? (root.operands[0] as ValueId)) : undefined;
+    const sum = isOp(root, qnnRequantize) ? (tailOf(graph, root)?.sum ?? (root.operands[0] as ValueId)) : undefined;
     return { graph, root, sum };
   });
 
@@ -111,10 +114,10 @@ function requireIntegers({ root, ...region }: Region, side: 'before' | 'after', 
   for (const node of nodes) {
     if (rounded.has(node.id)) continue;
     const { dtype } = graph.values[node.id].type;
-    const isProduct = /conv|matmul/.test(node.op);
-    if (isProduct && node.operands[2]) unsupported('a bias in floats');
-    if (isProduct && side === 'after' && dtype === 'f32') continue;
-    const reach = isProduct ? (ranges.partialSums(node) ?? Infinity) : magnitude(ranges.of(node.id));
+    const isSum = isProduct(node);
+    if (isSum && node.operands[2]) unsupported('a bias in floats');
+    if (isSum && side === 'after' && dtype === 'f32') continue;
+    const reach = isSum ? (ranges.partialSums(node) ?? Infinity) : magnitude(ranges.of(node.id));
     if (!(reach <= (MOST[dtype] ?? 0))) unsupported(`${dtype} that may be beyond the integers it holds`);
   }
 }
@@ -200,8 +203,8 @@ class Comparison {
   #evaluate({ root, sum, ...expression }: IndexedExpression, point: Point): Float64Array {
     const side = new Side({ ...expression, ...point, grid: this.grid });
     const operands = () => root?.operands.map((id) => (id === null ? undefined : side.value(id))) ?? [];
-    const isFused = sum === undefined && root?.op.startsWith('dnnl.');
-    const value = isFused ? accumulator(root as Node, operands(), side) : side.value(sum ?? this.#region.root);
+    const fused = sum === undefined && root !== undefined && isFused(root) ? root : undefined;
+    const value = fused ? accumulator(fused, operands(), side) : side.value(sum ?? this.#region.root);
     const dense = side.result(value);
     return point.learning ? dense.data : picked(dense, this.grid.at);
   }

@@ -1,5 +1,5 @@
 /** Operators that move elements or change their type: exact on any integer they may hold. */
-import { type DType, dtypes, isFloat, type Node } from '../../ir/index.ts';
+import { type DType, dtypes, isFloat, type Node, type OpKey } from '../../ir/index.ts';
 import { reshapedTerms } from './decompose.ts';
 import type { Evaluate, Side } from './evaluate.ts';
 import { type Marks, marked, positions } from './marks.ts';
@@ -190,14 +190,14 @@ const concat: Evaluate = (node, parts, side) => {
   return grown.reduce((all, part) => sum(all, part, 1, side.ring));
 };
 
-export const movements: Readonly<Record<string, Evaluate>> = {
-  'nn.identity': (_, [x]) => x!,
-  'nn.cast': cast,
-  'nn.recentre': recentre,
-  'nn.pad': pad,
-  'nn.expand': expand,
-  'nn.reshape': reshape,
-  'nn.transpose': transpose,
-  'nn.gather': gather,
-  'nn.concat': concat,
-};
+export const movements = {
+  nnIdentity: (_, [x]) => x!,
+  nnCast: cast,
+  nnRecentre: recentre,
+  nnPad: pad,
+  nnExpand: expand,
+  nnReshape: reshape,
+  nnTranspose: transpose,
+  nnGather: gather,
+  nnConcat: concat,
+} satisfies Readonly<Partial<Record<OpKey, Evaluate>>>;

@@ -9,9 +9,18 @@
  */
 import {
   constantOf,
+  dnnlMatmul,
+  dnnlRequantize,
   type Graph,
   type ITensor,
+  isFused,
+  isOp,
+  isQuantizedProduct,
   type Node,
+  nnPad,
+  nnRecentre,
+  nnSub,
+  productKind,
   type Shape,
   sameShape,
   type ValueId,
@@ -123,7 +132,7 @@ class Forms {
 
   compared(): Form | undefined {
     const { root, sum } = this.#side;
-    return sum ? this.#of(sum) : root && (root.op.startsWith('dnnl.') ? this.#fused(root) : this.#of(root.id));
+    return sum ? this.#of(sum) : root && (isFused(root) ? this.#fused(root) : this.#of(root.id));
   }
 
   /** A node has the id of its first result, and all that have a form have one. */
@@ -143,7 +152,7 @@ class Forms {
       case 'nn.add':
       case 'nn.sub': {
         const [a, b] = [operand(0), operand(1)];
-        return a && b && added(a, b, node.op === 'nn.sub' ? -1 : 1);
+        return a && b && added(a, b, isOp(node, nnSub) ? -1 : 1);
       }
       case 'nn.neg': {
         const a = operand(0);
@@ -155,7 +164,7 @@ class Forms {
       case 'dnnl.requantize':
         return this.#fused(node);
       default:
-        return /^q?nn\.(conv|conv_transpose|matmul)$/.test(node.op) ? this.#product(node) : undefined;
+        return productKind(node) !== undefined ? this.#product(node) : undefined;
     }
   }
 
@@ -163,11 +172,11 @@ class Forms {
   #fused(node: Node): Form | undefined {
     const { to, low, high } = node.attrs as { to: string; low: number; high: number };
     if (to === 's32' && (low > -(2 ** 31) || high < 2 ** 31 - 1)) return undefined;
-    const isSum = node.op === 'dnnl.requantize';
+    const isSum = isOp(node, dnnlRequantize);
     const shape = this.#shape(node.id);
-    const axis = node.op === 'dnnl.matmul' ? shape.length - 1 : Number(node.attrs.axis ?? 1);
+    const axis = isOp(node, dnnlMatmul) ? shape.length - 1 : Number(node.attrs.axis ?? 1);
     if (isSum && node.operands.slice(3, 5).some((id) => id)) return undefined;
-    const [bias, map] = node.operands.slice(isSum ? 1 : 2, node.op === 'dnnl.matmul' ? 3 : isSum ? 3 : 4);
+    const [bias, map] = node.operands.slice(isSum ? 1 : 2, isOp(node, dnnlMatmul) ? 3 : isSum ? 3 : 4);
     let form = isSum ? this.#of(node.operands[0] as ValueId) : this.#product(node);
     for (const id of [bias, map]) {
       if (!id || form === undefined) continue;
@@ -200,9 +209,9 @@ class Forms {
   #source(id: ValueId): Source | undefined {
     if (this.#side.graph.inputs.includes(id)) return { leaf: id, shift: 0 };
     const node = this.#producer(id);
-    if (node?.op !== 'nn.recentre' && node?.op !== 'nn.pad') return undefined;
+    if (!isOp(node, nnRecentre, nnPad)) return undefined;
     const source = this.#source(node.operands[0] as ValueId);
-    if (source === undefined || node.op === 'nn.pad') return source && this.#padded(source, node);
+    if (source === undefined || isOp(node, nnPad)) return source && this.#padded(source, node);
     const by = node.attrs.to === 's8' ? -128 : 128;
     const { outside } = source;
     return { ...source, shift: source.shift + by, ...(outside !== undefined && { outside: outside + by }) };
@@ -221,16 +230,15 @@ class Forms {
   /** Σ (x − zx)·(w − zw) of known weights and scalar zx. */
   #product(node: Node): Form | undefined {
     const [x, w, third, zw] = node.operands;
-    const isFused = node.op.startsWith('dnnl.');
-    const isQuantized = node.op.startsWith('qnn.');
-    const zx = isFused ? Number(node.attrs.sourceZeroPoint) : isQuantized && third ? this.#scalar(third) : 0;
+    const [fused, isQuantized] = [isFused(node), isQuantizedProduct(node)];
+    const zx = fused ? Number(node.attrs.sourceZeroPoint) : isQuantized && third ? this.#scalar(third) : 0;
     const zeros = isQuantized && zw ? constantOf(this.#side.graph, zw) : undefined;
     const [source, known] = [this.#source(x as ValueId), constantOf(this.#side.graph, w)];
     if (source === undefined || known === undefined || zx === undefined) return undefined;
-    const isBiased = !isQuantized && !isFused && third;
+    const isBiased = !isQuantized && !fused && third;
     if ((isQuantized && zw && !zeros) || isBiased) return undefined;
     const weights = zeros ? this.#weights.centred.of(node, known, zeros) : known;
-    const kind = node.op.slice(node.op.indexOf('.') + 1);
+    const kind = productKind(node);
     const { strides, pads, dilations, group, outputPadding } = node.attrs;
     const isPadded = source.pads !== undefined;
     if (isPadded && (kind !== 'conv' || (pads as readonly number[]).some((p) => p !== 0))) return undefined;
@@ -267,11 +275,11 @@ class Forms {
   /** Undefined where pads cut taps off, and where there is more than one matrix. */
   #sumsOf(node: Node, w: ITensor): Product['sums'] {
     const rank = this.#shape(node.id).length;
-    if (node.op.endsWith('.matmul')) {
+    if (productKind(node) === 'matmul') {
       if (w.shape.length !== 2 || this.#shape(node.operands[0] as ValueId).length < 2) return undefined;
       return () => ({ factor: 1, axis: 0, values: this.#weights.signed(w, { kind: 'matmul' }).total });
     }
-    if (!node.op.endsWith('.conv') || (node.attrs.pads as readonly number[]).some((p) => p !== 0)) return undefined;
+    if (productKind(node) !== 'conv' || (node.attrs.pads as readonly number[]).some((p) => p !== 0)) return undefined;
     const layout: Layout = { kind: 'conv', group: Number(node.attrs.group) };
     return () => ({ factor: 1, axis: rank - 2, values: this.#weights.signed(w, layout).total });
   }

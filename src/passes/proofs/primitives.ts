@@ -6,8 +6,13 @@
  */
 import {
   constantOf,
+  dnnlConv,
+  dnnlConvTranspose,
+  dnnlMatmul,
   type Graph,
   type ITensor,
+  isFusedProduct,
+  isOp,
   type Node,
   nodesOf,
   opOf,
@@ -42,7 +47,7 @@ const MOST_STEPS = 20_000;
 export function primitiveObligations(graph: Graph, ranges: Ranges, target: Target): Map<ValueId, Obligation[]> {
   const found = new Map<ValueId, Obligation[]>();
   for (const node of nodesOf(graph)) {
-    if (!/^dnnl\.(conv|conv_transpose|matmul)$/.test(node.op) || isOurs(graph, node, target.isa)) continue;
+    if (!isFusedProduct(node) || isOurs(graph, node, target.isa)) continue;
     found.set(node.id, [
       node.attrs.to === 's32' ? bareSum(graph, node, ranges) : epilogue(graph, node, ranges),
       ...(needsUnsignedSource(target) ? [saturation(graph, node, target, ranges)] : []),
@@ -59,10 +64,9 @@ function bareSum(graph: Graph, node: Node, ranges: Ranges): Obligation {
   const { bias, map } = operandsOf(graph, node);
   const what = 'the sum that oneDNN returns is the int32 sum';
   const most = magnitude(ranges.sum(node)) + largest(bias) + largest(map);
-  const otherwise =
-    node.op === 'dnnl.conv_transpose'
-      ? 'left to the kernel that adds in int32'
-      : 'left to implementations that do not convert them, or added in int32 from parts that f32 holds';
+  const otherwise = isOp(node, dnnlConvTranspose)
+    ? 'left to the kernel that adds in int32'
+    : 'left to implementations that do not convert them, or added in int32 from parts that f32 holds';
   const method =
     most <= EXACT ? `f32 holds the sums: |sum| ≤ ${most} ≤ 2^24` : `sums may reach ±${most}, beyond 2^24: ${otherwise}`;
   return { kind: 'rounding', what, method, verdict: 'proved' };
@@ -146,7 +150,7 @@ function additions(
   map: ITensor | undefined,
 ): (readonly [number, number])[][] {
   const { shape } = graph.values[node.id].type;
-  const channels = shape[node.op === 'dnnl.matmul' ? shape.length - 1 : Number(node.attrs.axis ?? 1)] as number;
+  const channels = shape[isOp(node, dnnlMatmul) ? shape.length - 1 : Number(node.attrs.axis ?? 1)] as number;
   const biases = bias && integers(bias);
   const maps = map && integers(map);
   const inner = map ? sizeOf(map.shape) / channels : 0;
@@ -211,9 +215,9 @@ function saturation(graph: Graph, node: Node, target: Target, ranges: Ranges): O
 }
 
 function viewOf(node: Node, w: ITensor): FilterView {
-  if (node.op === 'dnnl.matmul') return columnsOf(w);
+  if (isOp(node, dnnlMatmul)) return columnsOf(w);
   const group = Number(node.attrs.group);
-  return filtersOf(node.op === 'dnnl.conv' ? w : filtersFirst(w as ITensor<'s8'>, group), group);
+  return filtersOf(isOp(node, dnnlConv) ? w : filtersFirst(w as ITensor<'s8'>, group), group);
 }
 
 /** Whether every channel has its weights in one lane, and the other lanes none. */

@@ -1,5 +1,15 @@
 /** Convolutions and matmuls, with zero points and without, and the accumulators of the fused operators, by definition. */
-import { type ITensor, type Node, sizeOf } from '../../ir/index.ts';
+import {
+  dnnlConv,
+  dnnlMatmul,
+  dnnlRequantize,
+  type ITensor,
+  isOp,
+  isQuantizedProduct,
+  type Node,
+  type OpKey,
+  sizeOf,
+} from '../../ir/index.ts';
 import { reshapedTerms } from './decompose.ts';
 import type { Evaluate, Learned, Side } from './evaluate.ts';
 import { matrixKinds, matrixProduct, matrixReadings } from './matrices.ts';
@@ -38,7 +48,7 @@ function shifted(x: Terms, zx: Value | undefined, side: Side, shape?: readonly n
 const conv: Evaluate = (node, [x, w, third, zw], side) => {
   const shape = side.shapeOf(node.id);
   const window = windowOf(node, w!.shape);
-  const quantized = node.op.startsWith('qnn.');
+  const quantized = isQuantizedProduct(node);
   const source = shifted(side.terms(x!), quantized ? third : undefined, side);
   const kinds = () => ({
     kinds: windowKinds(source, window, shape),
@@ -191,13 +201,13 @@ export function accumulator(node: Node, operands: readonly (Value | undefined)[]
   const shape = side.shapeOf(node.id);
   const { sourceZeroPoint = 0, axis: ownAxis = 1, low, high, to } = node.attrs as Record<string, number>;
   if ((to as unknown) === 's32' && (low > -(2 ** 31) || high < 2 ** 31 - 1)) unsupported('a clamped s32');
-  const isMatmul = node.op === 'dnnl.matmul';
+  const isMatmul = isOp(node, dnnlMatmul);
   const axis = isMatmul ? shape.length - 1 : ownAxis;
   const perChannel = shape.map((size, i) => (i === axis ? size : 1));
   const added = (v: Value, id: Value | undefined, as: readonly number[]): Value =>
     id === undefined ? v : side.add(v, shapedConstant(id, as), shape);
   const zero = sourceZeroPoint === 0 ? undefined : constantTerms([], side.ring.reduce(sourceZeroPoint));
-  if (node.op === 'dnnl.requantize') {
+  if (isOp(node, dnnlRequantize)) {
     const [x, bias, map, row, column] = operands;
     let v = added(added(x!, bias, perChannel), map, [...shape.slice(0, axis).map(() => 1), ...shape.slice(axis)]);
     if (row && column) {
@@ -209,7 +219,7 @@ export function accumulator(node: Node, operands: readonly (Value | undefined)[]
   const [x, w, bias, fourth] = operands;
   const product = isMatmul
     ? matmul(node, [x, w, zero], side)
-    : conv({ ...node, op: node.op === 'dnnl.conv' ? 'qnn.conv' : 'qnn.conv_transpose' }, [x, w, zero], side);
+    : conv({ ...node, op: isOp(node, dnnlConv) ? 'qnn.conv' : 'qnn.conv_transpose' }, [x, w, zero], side);
   const map = isMatmul ? undefined : fourth;
   return added(added(product, bias, perChannel), map, [1, ...shape.slice(1)]);
 }
@@ -225,16 +235,16 @@ function shapedConstant(v: Value, shape: readonly number[]): Value {
 const fused: Evaluate = (node, operands, side) =>
   node.attrs.to === 's32' ? accumulator(node, operands, side) : unsupported('a rounding in between');
 
-export const products: Readonly<Record<string, Evaluate>> = {
-  'nn.conv': conv,
-  'qnn.conv': conv,
-  'nn.conv_transpose': conv,
-  'qnn.conv_transpose': conv,
-  'nn.matmul': matmul,
-  'qnn.matmul': matmul,
-  'nn.reduce_sum': reduceSum,
-  'dnnl.conv': fused,
-  'dnnl.conv_transpose': fused,
-  'dnnl.matmul': fused,
-  'dnnl.requantize': fused,
-};
+export const products = {
+  nnConv: conv,
+  qnnConv: conv,
+  nnConvTranspose: conv,
+  qnnConvTranspose: conv,
+  nnMatmul: matmul,
+  qnnMatmul: matmul,
+  nnReduceSum: reduceSum,
+  dnnlConv: fused,
+  dnnlConvTranspose: fused,
+  dnnlMatmul: fused,
+  dnnlRequantize: fused,
+} satisfies Readonly<Partial<Record<OpKey, Evaluate>>>;

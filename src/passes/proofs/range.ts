@@ -1,13 +1,20 @@
 /** Obligation (b): between which bounds values lie, from the weights themselves. Per result channel of products. */
 import {
   constantOf,
+  dnnlRequantize,
   dtypes,
   type Graph,
   type ITensor,
   isFloat,
+  isOp,
+  isQuantizedProduct,
   type Node,
+  nnCast,
+  nnGather,
+  nnTranspose,
   opOf,
   producersOf,
+  productKind,
   sizeOf,
   type ValueId,
 } from '../../ir/index.ts';
@@ -74,7 +81,7 @@ export class Ranges {
     const [x, , third] = node.operands as readonly (ValueId | undefined)[];
     const range = whole(this.of(x as ValueId));
     const zero = Number(node.attrs.sourceZeroPoint ?? 0);
-    const zx = node.op.startsWith('qnn.') && third ? whole(this.of(third)) : single(zero, zero);
+    const zx = isQuantizedProduct(node) && third ? whole(this.of(third)) : single(zero, zero);
     return single(Math.min(range.low[0] - zx.high[0], 0), Math.max(range.high[0] - zx.low[0], 0));
   }
 
@@ -93,7 +100,7 @@ export class Ranges {
     const source = this.source(node);
     const [low, high] = [source.low[0], source.high[0]];
     const signed = this.#signedSums(node);
-    const axis = node.op.endsWith('matmul') ? 0 : this.#shape(node.id).length - 2;
+    const axis = productKind(node) === 'matmul' ? 0 : this.#shape(node.id).length - 2;
     if (signed === undefined) return this.#computedSum(node);
     const { positive, total } = signed;
     const channels = positive.length;
@@ -115,9 +122,9 @@ export class Ranges {
     };
     const x = operand('x') ?? operand('a');
     const rank = this.#shape(node.id).length;
-    const axis = node.op.endsWith('matmul') ? 0 : rank - 1 - Number(node.attrs.axis ?? 1);
+    const axis = productKind(node) === 'matmul' ? 0 : rank - 1 - Number(node.attrs.axis ?? 1);
     const perChannel = (i: Interval): Interval => ({ ...i, axis });
-    let sum = node.op === 'dnnl.requantize' ? (x as Interval) : this.sum(node);
+    let sum = isOp(node, dnnlRequantize) ? (x as Interval) : this.sum(node);
     for (const name of ['bias', 'map']) {
       const added = operand(name);
       if (added) sum = sumOfIntervals(sum, name === 'bias' ? perChannel(added) : added);
@@ -158,7 +165,7 @@ export class Ranges {
   /** A constant, or what casts make of one: its integers stay what they are. */
   #constant(id: ValueId | null | undefined): ITensor | undefined {
     const node = id ? this.#producers.get(id) : undefined;
-    return node?.op === 'nn.cast' && node.attrs.to !== 'bool' && dtypes[node.attrs.to as 'f32'].bytes >= 4
+    return isOp(node, nnCast) && node.attrs.to !== 'bool' && dtypes[node.attrs.to as 'f32'].bytes >= 4
       ? this.#constant(node.operands[0])
       : constantOf(this.#graph, id);
   }
@@ -166,14 +173,14 @@ export class Ranges {
   #signedSums(node: Node): SignedSums | undefined {
     const w = this.#constant(node.operands[1]);
     if (w === undefined || w.shape.length < 2) return undefined;
-    const zeroId = node.op.startsWith('qnn.') ? node.operands[3] : undefined;
+    const zeroId = isQuantizedProduct(node) ? node.operands[3] : undefined;
     const zw = this.#constant(zeroId);
     if (zeroId && zw === undefined) return undefined;
-    const isMatmul = node.op.endsWith('matmul');
+    const isMatmul = productKind(node) === 'matmul';
     if (isMatmul && sizeOf(w.shape.slice(0, -2)) > 1) return undefined;
     const layout: Layout = isMatmul
       ? { kind: 'matmul' }
-      : { kind: node.op.endsWith('transpose') ? 'conv_transpose' : 'conv', group: node.attrs.group as number };
+      : { kind: productKind(node) === 'conv_transpose' ? 'conv_transpose' : 'conv', group: node.attrs.group as number };
     return this.#weights.signed(zw ? this.#weights.centred.of(node, w, zw) : w, layout);
   }
 
@@ -181,14 +188,15 @@ export class Ranges {
   #computedSum(node: Node): Interval {
     const source = magnitude(this.source(node));
     const [x, w] = [this.#shape(node.operands[0] as ValueId), this.#shape(node.operands[1] as ValueId)];
-    const summed = node.op.endsWith('matmul')
-      ? x[x.length - 1]
-      : node.op.endsWith('transpose')
-        ? sizeOf([w[0] as number, ...(w.slice(2) as number[])])
-        : sizeOf(w.slice(1) as number[]);
+    const summed =
+      productKind(node) === 'matmul'
+        ? x[x.length - 1]
+        : productKind(node) === 'conv_transpose'
+          ? sizeOf([w[0] as number, ...(w.slice(2) as number[])])
+          : sizeOf(w.slice(1) as number[]);
     if (typeof summed !== 'number') return single(-Infinity, Infinity);
     const weights = whole(this.of(node.operands[1] as ValueId));
-    const zeroId = node.op.startsWith('qnn.') ? node.operands[3] : undefined;
+    const zeroId = isQuantizedProduct(node) ? node.operands[3] : undefined;
     const zero = zeroId ? whole(this.of(zeroId)) : single(0, 0);
     const most = summed * source * magnitude(single(weights.low[0] - zero.high[0], weights.high[0] - zero.low[0]));
     return single(-most, most);
@@ -223,7 +231,7 @@ export class Ranges {
       case 'nn.expand':
       case 'nn.transpose':
       case 'nn.gather':
-        return node.op !== 'nn.transpose' && node.op !== 'nn.gather' && same(0) ? operand(0) : whole(operand(0));
+        return !isOp(node, nnTranspose, nnGather) && same(0) ? operand(0) : whole(operand(0));
       case 'nn.recentre': {
         const by = node.attrs.to === 's8' ? -128 : 128;
         return sumOfIntervals(operand(0), single(by, by));

@@ -1,5 +1,14 @@
 /** A quantize by the reciprocal of its scale, written as a multiplication and a division by 1: equal operation by operation. */
-import { constantOf, type Graph, type ITensor, type Node, type ValueId } from '../../ir/index.ts';
+import {
+  constantOf,
+  type Graph,
+  type ITensor,
+  isOp,
+  type Node,
+  nnMul,
+  qnnQuantize,
+  type ValueId,
+} from '../../ir/index.ts';
 import { reciprocal32 } from '../../numerics/index.ts';
 import type { Obligation } from './obligation.ts';
 import type { Region } from './region.ts';
@@ -7,11 +16,11 @@ import type { Region } from './region.ts';
 /** Undefined when the region is no such rewrite; its parameters are compared, so a wrong factor is not proved. */
 export function checkReciprocal({ root, leaves, before, after }: Region): Obligation | undefined {
   const [left, right] = [before.nodes[root], after.nodes[root]];
-  if (left?.op !== 'qnn.quantize' || right?.op !== 'qnn.quantize' || leaves.length !== 1) return undefined;
+  if (!isOp(left, qnnQuantize) || !isOp(right, qnnQuantize) || leaves.length !== 1) return undefined;
   if (left.attrs.arithmetic !== 'reciprocal' || right.attrs.arithmetic !== 'divide') return undefined;
   const product = producer(after, right.operands[0]);
   const [scale, one] = [scalar(before, left.operands[1]), scalar(after, right.operands[1])];
-  if (scale === undefined || one !== 1 || left.operands[0] !== leaves[0] || product?.op !== 'nn.mul') return undefined;
+  if (scale === undefined || one !== 1 || left.operands[0] !== leaves[0] || !isOp(product, nnMul)) return undefined;
   const [a, b] = product.operands as readonly ValueId[];
   const factor = a === leaves[0] ? scalar(after, b) : b === leaves[0] ? scalar(after, a) : undefined;
   const zeros = [constantOf(before, left.operands[2]), constantOf(after, right.operands[2])];

@@ -2,12 +2,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
   constantOf,
+  dnnlMatmul,
   dtypes,
   type Graph,
   type ITensor,
+  isFused,
+  isOp,
   type Node,
   opOf,
   producersOf,
+  qnnRequantize,
   type ValueId,
 } from '../../ir/index.ts';
 import {
@@ -52,7 +56,7 @@ const channelsOf = (recipe: Recipe): number => Math.max(...parametersOf(recipe).
 
 /** The floats between an s32 sum and the node that rounds it; undefined for nodes that round nothing of the kind. */
 export function tailOf(graph: Graph, node: Node): RoundingTail | undefined {
-  if (node.op !== 'qnn.requantize') return undefined;
+  if (!isOp(node, qnnRequantize)) return undefined;
   let producers: ReadonlyMap<ValueId, Node> | undefined;
   return roundingTail(
     {
@@ -72,13 +76,13 @@ export function recipeOf(graph: Graph, node: Node): Recipe | undefined {
   const { dtype, shape } = graph.values[node.id].type;
   if (factors === undefined || factors.shape.length > 1 || (dtype !== 'u8' && dtype !== 's8')) return undefined;
   const rank = shape.length;
-  const axis = node.op === 'dnnl.matmul' ? rank - 1 : (Number(node.attrs.axis ?? 1) + rank) % Math.max(rank, 1);
+  const axis = isOp(node, dnnlMatmul) ? rank - 1 : (Number(node.attrs.axis ?? 1) + rank) % Math.max(rank, 1);
   const limits = {
     axis: rank - 1 - axis,
     low: Math.max(Number(node.attrs.low), dtypes[dtype].min),
     high: Math.min(Number(node.attrs.high), dtypes[dtype].max),
   };
-  if (node.op.startsWith('dnnl.')) {
+  if (isFused(node)) {
     const { rounding = 'half-even', zeroPointAt } = node.attrs as { rounding?: RequantizeMode['rounding'] } & {
       zeroPointAt: RequantizeMode['zeroPoint'];
     };

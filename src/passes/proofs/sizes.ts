@@ -11,8 +11,10 @@ import {
   bindDim,
   type Graph,
   type Node,
+  nnPad,
   nodesOf,
   opOf,
+  productKind,
   type Shape,
   specialize,
   symbolsIn,
@@ -53,7 +55,7 @@ export class SizedRegions implements Iterable<Region> {
     const leaves = region.leaves.map((id) => region.before.values[id].type.shape);
     this.#leaves = leaves;
     this.#given = nodes.flatMap(sizesInAttributes);
-    const pads = nodes.filter(({ op }) => op === 'nn.pad').flatMap(sizesInAttributes);
+    const pads = nodes.filter(({ op }) => op === nnPad.name).flatMap(sizesInAttributes);
     // movements alone are followed element by element, which takes long for many sizes
     const isSum = ![region.before, region.after].every((graph) => haveTrait(graph, 'movement', 'identity'));
     const isWindowed = nodes.some(({ attrs }) => Array.isArray(attrs.strides));
@@ -185,8 +187,9 @@ const sizesInAttributes = (node: Node): readonly Shape[] =>
 function fixedByWeights({ before, after }: Region): ReadonlyMap<string, number> {
   const fixed = new Map<string, number>();
   for (const graph of [before, after])
-    for (const { op, operands } of nodesOf(graph)) {
-      if (!op.endsWith('matmul')) continue;
+    for (const node of nodesOf(graph)) {
+      const { operands } = node;
+      if (productKind(node) !== 'matmul') continue;
       const [columns, rows] = [0, 1].map((i) => graph.values[operands[i] as ValueId].type.shape.at(-1 - i));
       const [symbol, ...others] = new Set(symbolsIn(columns ?? 0));
       if (symbol === undefined || others.length > 0 || typeof rows !== 'number') continue;

@@ -1,5 +1,5 @@
 /** Convolutions, transposed or not, of sums of terms: which positions are alike, and the values at some of them. */
-import { type ITensor, type Node, sizeOf } from '../../ir/index.ts';
+import { type ITensor, type Node, productKind, sizeOf } from '../../ir/index.ts';
 import type { Side } from './evaluate.ts';
 import { type Marks, marked, positions } from './marks.ts';
 import type { Ring } from './ring.ts';
@@ -31,7 +31,7 @@ export interface Window extends Geometry {
 }
 
 export function windowOf(node: Node, wShape: readonly number[]): Window {
-  return { ...(node.attrs as unknown as Geometry), transposed: node.op.endsWith('conv_transpose'), wShape };
+  return { ...(node.attrs as unknown as Geometry), transposed: productKind(node) === 'conv_transpose', wShape };
 }
 
 /** The source position that tap k of result position p reads, undefined outside of the source. */

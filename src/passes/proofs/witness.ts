@@ -8,6 +8,7 @@ import {
   type ITensor,
   interpret,
   isFloat,
+  isProduct,
   nodesOf,
   sameShape,
   sizeOf,
@@ -76,7 +77,6 @@ function firstDifference(a: ITensor, b: ITensor): number | undefined {
 function workOf(graph: Graph): number {
   return nodesOf(graph).reduce((all, node) => {
     const size = (id: string | null | undefined) => (id ? sizeOf(graph.values[id as never].type.shape as number[]) : 0);
-    const isProduct = /conv|matmul/.test(node.op);
-    return all + size(node.results[0]) * (isProduct ? Math.max(1, size(node.operands[1])) : 1);
+    return all + size(node.results[0]) * (isProduct(node) ? Math.max(1, size(node.operands[1])) : 1);
   }, 0);
 }

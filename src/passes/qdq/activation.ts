@@ -5,6 +5,7 @@
  */
 
 import type { Node, Value, ValueId } from '../../ir/index.ts';
+import { isOp, nnClip, nnRelu } from '../../ir/index.ts';
 import { lutOf, qnnLut } from '../../ir/ops/qnn_lut.op.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
@@ -40,9 +41,9 @@ export function belowClamps(graph: GraphEditor, v: Value): Node | undefined {
   return node;
 }
 
-const isClamp = (node: Node): boolean => node.op === 'nn.relu' || node.op === 'nn.clip';
+const isClamp = (node: Node): boolean => isOp(node, nnRelu, nnClip);
 const bound = (node: Node, name: 'min' | 'max', ofRelu: number): number =>
-  node.op === 'nn.relu' ? ofRelu : Math.fround(node.attrs[name] as number);
+  isOp(node, nnRelu) ? ofRelu : Math.fround(node.attrs[name] as number);
 const clamp = (x: number, low: number, high: number): number => Math.min(Math.max(x, low), high);
 
 /** The attributes of a requantization to that range; a range of the whole type is left to the defaults. */

@@ -5,7 +5,7 @@
  *
  * A scale for each row of a matrix is one for each row of the result.
  */
-import { type Node, type Shape, tensor, type Value } from '../../ir/index.ts';
+import { isOp, type Node, nnMaxPool, nnPad, nnResize, type Shape, tensor, type Value } from '../../ir/index.ts';
 import { nnCast } from '../../ir/ops/nn_cast.op.ts';
 import { nnAdd, nnMul } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
@@ -122,9 +122,9 @@ function movedSide(
   refuse: Refuse,
 ): Side {
   const [data, ...more] = dataOf(node);
-  if (more.length > 0 || node.op === 'nn.pad' || node.op === 'nn.max_pool')
+  if (more.length > 0 || isOp(node, nnPad) || isOp(node, nnMaxPool))
     return refuse(`${role} is moved by ${node.op}`, graph.value(node.results[0]));
-  if (node.op === 'nn.resize' && node.attrs.mode !== 'nearest') return refuse(`${role} is interpolated`);
+  if (isOp(node, nnResize) && node.attrs.mode !== 'nearest') return refuse(`${role} is interpolated`);
   const side = sideOf(graph, graph.value(data), role, along, refuse);
   if (side.along.length > 0) refuse(`${role} has scales along an axis, and is moved by ${node.op}`, side.scale);
   const integers = (a: Algebra): Value<Eight> =>

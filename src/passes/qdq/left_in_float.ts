@@ -3,12 +3,35 @@
  * those of the integer recipe, which is the standard's reading of it and ours everywhere. Measured over every operator and
  * all types in test/differential/onnxruntime_groups.test.ts.
  */
-import { constantOf, dtypes, type Graph, type Node, nodesOf, type ValueId } from '../../ir/index.ts';
+import {
+  byOp,
+  constantOf,
+  dtypes,
+  type Graph,
+  isOp,
+  isPlainProduct,
+  type Node,
+  nnAdd,
+  nnClip,
+  nnGather,
+  nnIdentity,
+  nnMatmul,
+  nnMaxPool,
+  nnRelu,
+  nnReshape,
+  nnSlice,
+  nnTranspose,
+  nodesOf,
+  oneOf,
+  qnnDequantize,
+  qnnQuantize,
+  type ValueId,
+} from '../../ir/index.ts';
 
 type Types = { readonly x: string; readonly w?: string; readonly y: string };
 
 /** Whether it has a kernel, by operator, and what it asks for. */
-const kernels: Readonly<Record<string, { readonly takes: (types: Types) => boolean; readonly needs: string }>> = {
+const kernels = {
   conv: { takes: ({ x, y }) => x === 'u8' && y === 'u8', needs: 'a convolution of u8 to u8' },
   convTranspose: { takes: () => false, needs: 'no transposed convolution' },
   matmul: { takes: ({ x, y }) => x === 'u8' && y === 'u8', needs: 'a MatMul of u8 to u8' },
@@ -19,29 +42,23 @@ const kernels: Readonly<Record<string, { readonly takes: (types: Types) => boole
   binary: { takes: ({ x, w, y }) => x === y && w === y, needs: 'operands and result of one type' },
   unary: { takes: ({ x, y }) => x === y, needs: 'operand and result of one type' },
   mean: { takes: () => false, needs: 'no ReduceMean' },
-};
+} satisfies Readonly<Record<string, { readonly takes: (types: Types) => boolean; readonly needs: string }>>;
+type Kernel = keyof typeof kernels;
 
-const kernelOf: Readonly<Record<string, keyof typeof kernels>> = {
-  'nn.conv': 'conv',
-  'nn.conv_transpose': 'convTranspose',
-  'nn.matmul': 'matmul',
-  'nn.add': 'binary',
-  'nn.mul': 'binary',
-  'nn.average_pool': 'unary',
-  'nn.global_average_pool': 'unary',
-  'nn.softmax': 'unary',
-  'nn.reduce_mean': 'mean',
-};
+const kernelOf = byOp<Kernel>({
+  nnConv: 'conv',
+  nnConvTranspose: 'convTranspose',
+  nnMatmul: 'matmul',
+  nnAdd: 'binary',
+  nnMul: 'binary',
+  nnAveragePool: 'unary',
+  nnGlobalAveragePool: 'unary',
+  nnSoftmax: 'unary',
+  nnReduceMean: 'mean',
+});
 
 /** What may stand between a dequantize and the operator: it moves elements, and the dequantize is moved behind it. */
-const movers: ReadonlySet<string> = new Set([
-  'nn.identity',
-  'nn.reshape',
-  'nn.transpose',
-  'nn.max_pool',
-  'nn.slice',
-  'nn.gather',
-]);
+const isMover = oneOf(nnIdentity, nnReshape, nnTranspose, nnMaxPool, nnSlice, nnGather);
 
 /**
  * What it takes an s8 activation for: one that is quantized, has one reader behind its dequantize and is no output becomes u8,
@@ -50,10 +67,10 @@ const movers: ReadonlySet<string> = new Set([
 function seenAs(graph: Graph, producers: Producers, id: ValueId): string {
   const { dtype } = graph.values[id].type;
   const quantize = producers.get(id);
-  if (dtype !== 's8' || quantize?.op !== 'qnn.quantize' || !quantize.operands[2] || graph.outputs.includes(id))
+  if (dtype !== 's8' || !isOp(quantize, qnnQuantize) || !quantize.operands[2] || graph.outputs.includes(id))
     return dtype;
   const readers = readersOf(graph, id);
-  const isPair = readers.length > 0 && readers.every(({ op }) => op === 'qnn.dequantize');
+  const isPair = readers.length > 0 && readers.every(({ op }) => op === qnnDequantize.name);
   const uses = readers.flatMap(({ results: [x] }) => [
     ...readersOf(graph, x),
     ...(graph.outputs.includes(x) ? [x] : []),
@@ -87,7 +104,7 @@ export function leftInFloat(graph: Graph): ReadonlyMap<ValueId, string> {
   for (const node of nodesOf(graph)) for (const id of node.results) producers.set(id, node);
   const found = new Map<ValueId, string>();
   for (const node of nodesOf(graph)) {
-    if (node.op !== 'qnn.quantize') continue;
+    if (!isOp(node, qnnQuantize)) continue;
     const why = reasonAt(graph, producers, node);
     if (why !== undefined) found.set(node.results[0], why);
   }
@@ -102,8 +119,8 @@ function reasonAt(graph: Graph, producers: Producers, quantize: Node): string | 
   let id = quantize.operands[0] as ValueId;
   let clamp: string | undefined;
   let node = producers.get(id);
-  for (; node?.op === 'nn.relu' || node?.op === 'nn.clip'; node = producers.get(id)) {
-    if (!isImplied(graph, node, quantize)) clamp ??= node.op === 'nn.relu' ? 'Relu' : 'Clip';
+  for (; isOp(node, nnRelu, nnClip); node = producers.get(id)) {
+    if (!isImplied(graph, node, quantize)) clamp ??= isOp(node, nnRelu) ? 'Relu' : 'Clip';
     id = node.operands[0] as ValueId;
   }
   if (node === undefined) return undefined;
@@ -124,20 +141,20 @@ interface Group {
 
 /** The operator in front of a quantize with the types that its operands are dequantized from; undefined: another kind. */
 function groupOf(graph: Graph, producers: Producers, node: Node): Group | undefined {
-  const kernel = kernelOf[node.op];
+  const kernel = kernelOf(node);
   if (kernel === undefined) return undefined;
   const typeOf = (id: ValueId | null | undefined): string | undefined => {
     let at = id ? producers.get(id) : undefined;
-    while (at && movers.has(at.op)) at = at.operands[0] ? producers.get(at.operands[0]) : undefined;
-    const source = at?.op === 'qnn.dequantize' ? at.operands[0] : undefined;
+    while (at && isMover(at)) at = at.operands[0] ? producers.get(at.operands[0]) : undefined;
+    const source = isOp(at, qnnDequantize) ? at.operands[0] : undefined;
     const dtype = source && seenAs(graph, producers, source);
     return dtype === 'u8' || dtype === 's8' ? dtype : undefined;
   };
   const [first, second] = node.operands;
-  const product = node.op === 'nn.add' ? addedTo(producers, node) : undefined;
+  const product = isOp(node, nnAdd) ? addedTo(producers, node) : undefined;
   if (product) {
     const group = groupOf(graph, producers, product);
-    if (product.op !== 'nn.matmul') return group;
+    if (!isOp(product, nnMatmul)) return group;
     // with a bias a product of matrices is a Gemm; one of more dimensions between reshapes, whatever the types
     return graph.values[product.results[0]].type.shape.length > 2 ? undefined : group && { ...group, kernel: 'gemm' };
   }
@@ -145,7 +162,7 @@ function groupOf(graph: Graph, producers: Producers, node: Node): Group | undefi
   const takesTwo = kernel !== 'unary' && kernel !== 'mean';
   if (x === undefined || (takesTwo && w === undefined)) return undefined;
   return {
-    kernel: node.op === 'nn.matmul' && node.loc.op === 'Gemm' ? 'gemm' : kernel,
+    kernel: isOp(node, nnMatmul) && node.loc.op === 'Gemm' ? 'gemm' : kernel,
     x,
     ...(takesTwo && w ? { w } : {}),
   };
@@ -155,7 +172,7 @@ function groupOf(graph: Graph, producers: Producers, node: Node): Group | undefi
 function addedTo(producers: Producers, { operands }: Node): Node | undefined {
   for (const id of operands) {
     const node = id ? producers.get(id) : undefined;
-    if (node && ['nn.matmul', 'nn.conv', 'nn.conv_transpose'].includes(node.op)) return node;
+    if (node && isPlainProduct(node)) return node;
   }
   return undefined;
 }
@@ -166,6 +183,6 @@ function isImplied(graph: Graph, clamp: Node, quantize: Node): boolean {
   if (scale === undefined || (quantize.operands[2] && zp === undefined)) return false;
   const { min, max } = dtypes[quantize.attrs.dtype as 'u8'];
   const [s, z] = [Number(scale), Number(zp ?? 0)];
-  if (clamp.op === 'nn.relu') return z === min;
+  if (isOp(clamp, nnRelu)) return z === min;
   return (clamp.attrs.min as number) <= (min - z) * s && (clamp.attrs.max as number) >= (max - z) * s;
 }

@@ -6,8 +6,13 @@ import {
   type AnyOp,
   evaluateNode,
   type ITensor,
+  isOp,
   isStatic,
   type Node,
+  nnConcat,
+  nnPad,
+  nnReshape,
+  nnTranspose,
   opOf,
   type Shape,
   sizeOf,
@@ -58,7 +63,7 @@ export function movedAt<S extends Dequantized>(
   resolve: (v: Value) => S,
   { refuse, unrelated }: Refusals,
 ): Moved<S> {
-  if (node.op === 'nn.resize' && node.attrs.mode !== 'nearest') return unrelated('the resize interpolates');
+  if (isOp(node, nnResize) && node.attrs.mode !== 'nearest') return unrelated('the resize interpolates');
   const sources = dataOf(node).map((id) => resolve(graph.value(id)));
   const [first] = sources;
   const other = sources.find(
@@ -68,15 +73,15 @@ export function movedAt<S extends Dequantized>(
       s.zeroPoints[0] !== first.zeroPoints[0],
   );
   if (other) refuse('the operands have different scales, zero points or types', other.x);
-  if (node.op === 'nn.max_pool' && mayMissInput(node))
+  if (isOp(node, nnMaxPool) && mayMissInput(node))
     refuse('a window with dilation may lie outside the input, where the maximum of integers is another', first.x);
-  const isFilled = node.op === 'nn.pad' && node.attrs.mode === 'constant';
+  const isFilled = isOp(node, nnPad) && node.attrs.mode === 'constant';
   return { node, sources, fill: isFilled ? fillOf(graph, node, first, refuse) : undefined };
 }
 
 /** The operands that are moved; others say how. */
 export const dataOf = ({ op, operands }: Node): readonly ValueId[] =>
-  (op === 'nn.concat' ? operands : operands.slice(0, 1)) as readonly ValueId[];
+  (op === nnConcat.name ? operands : operands.slice(0, 1)) as readonly ValueId[];
 
 /** Without dilation a window reaches the input, because pads are smaller than windows. */
 function mayMissInput({ attrs }: Node): boolean {
@@ -154,7 +159,7 @@ export function sourceOf(graph: GraphEditor, v: Value, role: string, refuse: Ref
   return { ...found.sources[0], shape, integers, known: undefined };
 }
 
-const isRearrangement = ({ op }: Node): boolean => op === 'nn.transpose' || op === 'nn.reshape';
+const isRearrangement = ({ op }: Node): boolean => op === nnTranspose.name || op === nnReshape.name;
 
 /** Gemm with transB, Unsqueeze of a filter: the axis of the scales goes with the integers. */
 function movedConstant(node: Node, source: Source, shape: readonly number[], role: string, refuse: Refuse): Source {
@@ -175,7 +180,7 @@ export function axisAfter(
   { shape: from, axis }: Pick<Source, 'shape' | 'axis'>,
   to: readonly number[],
 ): number {
-  if (op === 'nn.transpose') return (attrs.perm as readonly number[]).indexOf(axis);
+  if (op === nnTranspose.name) return (attrs.perm as readonly number[]).indexOf(axis);
   // of the same size, with as many elements before it: a reshape may split or join it
   const sizes = from.map(Number);
   const before = sizeOf(sizes.slice(0, axis));

@@ -1,6 +1,6 @@
 /** Dequantize and quantize nodes as the grouping rules see them: 8-bit integers with constant parameters. */
 
-import { dtypes, type ITensor, type Node, opOf, type Value, type ValueId } from '../../ir/index.ts';
+import { dtypes, type ITensor, isOp, type Node, nnCast, opOf, type Value, type ValueId } from '../../ir/index.ts';
 import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
 import { isPerTensor } from '../../ir/ops/qnn_parameters.ts';
 import type { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
@@ -31,7 +31,7 @@ export const isEight = (value: Value): value is Value<Eight> => value.type.dtype
 /** The node that dequantizes `v`, undefined when something else computes it. */
 export const dequantizeOf = (graph: GraphEditor, v: Value): Node | undefined => {
   const node = graph.producer(v.id);
-  return node?.op === 'qnn.dequantize' ? node : undefined;
+  return isOp(node, qnnDequantize) ? node : undefined;
 };
 
 /** `role` is how the value is called in reasons: 'the input', 'the weights'. */
@@ -80,12 +80,12 @@ export const LARGEST_RATIO = 2 ** 15;
 function notDequantized(graph: GraphEditor, v: Value, role: string, refuse: Refuse): never {
   let node = graph.producer(v.id);
   let narrow: string | undefined;
-  while (node && (node.op === 'nn.cast' || opOf(node).traits.includes('movement'))) {
+  while (node && (isOp(node, nnCast) || opOf(node).traits.includes('movement'))) {
     const { dtype } = graph.type(node.results[0]);
     if (dtype !== 'f32') narrow = dtype;
     node = graph.producer(node.operands[0] as ValueId);
   }
-  if (node?.op === 'qnn.dequantize' && narrow !== undefined)
+  if (isOp(node, qnnDequantize) && narrow !== undefined)
     refuse(
       `${role} is rounded to ${narrow} behind its dequantize, which a sum of integers is not`,
       v,

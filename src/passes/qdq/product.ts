@@ -6,7 +6,7 @@
  * The bracket is an int32 sum when the bias is one; what is left is a requantization, or a product with a float.
  */
 
-import { dtypes, isStatic, type Node, type Shape, tensor, type Value, type ValueId } from '../../ir/index.ts';
+import { dtypes, isOp, isStatic, type Node, type Shape, tensor, type Value, type ValueId } from '../../ir/index.ts';
 import { nnCast } from '../../ir/ops/nn_cast.op.ts';
 import { nnAdd, nnMul } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
@@ -184,7 +184,7 @@ function findProduct(
   last: Node | undefined,
 ): { node: Node; added?: ValueId } | undefined {
   if (last?.op === op.name) return { node: last };
-  if (last?.op !== 'nn.add') return undefined;
+  if (!isOp(last, nnAdd)) return undefined;
   const [a, b] = last.operands as readonly ValueId[];
   for (const [sum, added] of [
     [a, b],
@@ -199,9 +199,9 @@ function findProduct(
 
 /** What multiplies the product, with or without an addition behind it: alpha of Gemm. */
 function factorOf(graph: GraphEditor, { op }: ProductForm, last: Node | undefined): ValueId | undefined {
-  const candidates = last?.op === 'nn.add' ? last.operands.map((id) => graph.producer(id as ValueId)) : [last];
+  const candidates = isOp(last, nnAdd) ? last.operands.map((id) => graph.producer(id as ValueId)) : [last];
   for (const node of candidates) {
-    if (node?.op !== 'nn.mul') continue;
+    if (!isOp(node, nnMul)) continue;
     const [a, b] = node.operands as readonly ValueId[];
     if (graph.producer(a)?.op === op.name) return b;
     if (graph.producer(b)?.op === op.name) return a;

@@ -1,4 +1,5 @@
 import type { Value, ValueId } from '../../ir/index.ts';
+import { isOp } from '../../ir/index.ts';
 import { nnAdd } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import type { Site } from '../qdq/plan.ts';
 import { defineRule } from '../rewrite/rule.ts';
@@ -11,7 +12,7 @@ interface Sum {
 /** x + c with constant c, on either side. */
 function sumAt({ graph }: Site, id: ValueId): Sum | undefined {
   const node = graph.producer(id);
-  if (node?.op !== 'nn.add' || graph.type(id).dtype !== 's32') return undefined;
+  if (!isOp(node, nnAdd) || graph.type(id).dtype !== 's32') return undefined;
   const [a, b] = node.operands.map((operand) => graph.value(operand!));
   if (graph.isConstant(b.id)) return { x: a, constant: b as Value<'s32'> };
   return graph.isConstant(a.id) ? { x: b, constant: a as Value<'s32'> } : undefined;

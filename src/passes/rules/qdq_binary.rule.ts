@@ -1,4 +1,5 @@
 import type { Value, ValueId } from '../../ir/index.ts';
+import { isOp, nnAdd, nnMul } from '../../ir/index.ts';
 import { qnnAdd, qnnMul } from '../../ir/ops/qnn_binary.op.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import { operatorRecipe } from '../../numerics/index.ts';
@@ -31,11 +32,11 @@ interface Sum {
 type Recipe = NonNullable<ReturnType<typeof operatorRecipe>>;
 
 /** quantize ← (relu | clip)* ← op(dequantize, dequantize), everything of one 8-bit type; constants too. */
-function plan(op: 'nn.add' | 'nn.mul', match: QuantizeMatch, refusals: Refusals): Sum {
+function plan(op: typeof nnAdd | typeof nnMul, match: QuantizeMatch, refusals: Refusals): Sum {
   const { graph, x, scale } = match;
   const { refuse, unrelated } = refusals;
   const first = belowClamps(graph, x);
-  if (first?.op !== op) return unrelated(`no ${op} computes %${x.id}`);
+  if (!isOp(first, op)) return unrelated(`no ${op.name} computes %${x.id}`);
   const y = outputOf(match, refusals);
   const clamped = clampsOf(graph, x, y);
   const [left, right] = (first.operands as readonly ValueId[]).map((id) =>
@@ -51,16 +52,16 @@ function plan(op: 'nn.add' | 'nn.mul', match: QuantizeMatch, refusals: Refusals)
   }
   requirePrivate(graph, clamped.inner, refuse);
   const ratios = [left, right].map(({ scales }) => Math.fround(scales[0] / y.s));
-  if (op === 'nn.add' && ratios.some((r) => r > LARGEST_RATIO))
+  if (op === nnAdd && ratios.some((r) => r > LARGEST_RATIO))
     refuse(`a ratio of scales is above ${LARGEST_RATIO}: fused, the zero points would be lost beside it`, scale);
   const product = Math.fround(left.scales[0] * right.scales[0]);
-  if (op === 'nn.mul' && !(product >= NORMAL && product <= LARGEST_SCALE && Math.fround(product / y.s) < Infinity))
+  if (op === nnMul && !(product >= NORMAL && product <= LARGEST_SCALE && Math.fround(product / y.s) < Infinity))
     refuse(
       'the product of the scales is not between 2^-126 and 2^96, or beyond binary32 over that of the result',
       scale,
     );
   const { profile } = graph.base;
-  const recipe = operatorRecipe(op === 'nn.add' ? 'add' : 'mul', profile);
+  const recipe = operatorRecipe(op === nnAdd ? 'add' : 'mul', profile);
   return { left, right, y, clamped, recipe: recipe ?? refuse(`the profile ${profile} has no recipe for ${op}`) };
 }
 
@@ -101,7 +102,7 @@ export const qdqAdd = defineRule({
   law: 'quantize(clip(deq(a) + deq(b))) = clamp(qadd(a, b; sa, za, sb, zb, sy, zy))',
   exactness,
   ...planned(
-    (match: QuantizeMatch, refusals) => plan('nn.add', match, refusals),
+    (match: QuantizeMatch, refusals) => plan(nnAdd, match, refusals),
     (sum, a) => emit(qnnAdd, sum, a),
     {
       what: 'drops Relu and Clip although the zero point and the scale do not imply them',
@@ -116,7 +117,7 @@ export const qdqMul = defineRule({
   law: 'quantize(clip(deq(a)·deq(b))) = clamp(qmul(a, b; sa, za, sb, zb, sy, zy))',
   exactness,
   ...planned(
-    (match: QuantizeMatch, refusals) => plan('nn.mul', match, refusals),
+    (match: QuantizeMatch, refusals) => plan(nnMul, match, refusals),
     (product, a) => emit(qnnMul, product, a),
     {
       what: 'takes the zero point of the left operand for both',

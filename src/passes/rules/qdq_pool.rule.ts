@@ -1,4 +1,5 @@
 import type { Node, Value } from '../../ir/index.ts';
+import { nnAveragePool, nnGlobalAveragePool, nnReduceMean } from '../../ir/index.ts';
 import { qnnAveragePool } from '../../ir/ops/qnn_average_pool.op.ts';
 import { qnnGlobalAveragePool } from '../../ir/ops/qnn_global_average_pool.op.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
@@ -60,7 +61,7 @@ const operandsOf = (a: Algebra, { x: { x, scale, zp }, y }: Pool) => ({
 const isSpatial = (axes: readonly number[], rank: number): boolean =>
   rank > 2 && axes.length === rank - 2 && axes.every((axis, i) => (axis < 0 ? axis + rank : axis) === i + 2);
 const isGlobal = ({ op, attrs }: Node, rank: number): boolean =>
-  op === 'nn.global_average_pool' || (op === 'nn.reduce_mean' && isSpatial(attrs.axes as readonly number[], rank));
+  op === nnGlobalAveragePool.name || (op === nnReduceMean.name && isSpatial(attrs.axes as readonly number[], rank));
 
 function emitGlobal(pool: Pool, a: Algebra): Value {
   const { node, x, y, clamped } = pool;
@@ -98,7 +99,7 @@ export const qdqAveragePool = defineRule({
   exactness: { bound: `${bound}: the zero point is added before rounding` },
   ...planned(
     (match: QuantizeMatch, refusals) => {
-      const pool = plan(({ op }) => op === 'nn.average_pool', match, refusals);
+      const pool = plan(({ op }) => op === nnAveragePool.name, match, refusals);
       const { ceilMode, countIncludePad, dilations, pads } = pool.node.attrs as unknown as AverageAttrs;
       if (ceilMode && countIncludePad)
         refusals.refuse(

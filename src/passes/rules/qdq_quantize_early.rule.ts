@@ -1,4 +1,22 @@
-import { type Node, opOf, type Value, type ValueId } from '../../ir/index.ts';
+import {
+  isOp,
+  type Node,
+  nnConcat,
+  nnDepthToSpace,
+  nnExpand,
+  nnGlobalMaxPool,
+  nnIdentity,
+  nnMaxPool,
+  nnPad,
+  nnReshape,
+  nnSpaceToDepth,
+  nnTile,
+  nnTranspose,
+  oneOf,
+  opOf,
+  type Value,
+  type ValueId,
+} from '../../ir/index.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import { belowClamps, type Clamped, clampsOf } from '../qdq/activation.ts';
 import { type Output, outputOf, type QuantizeMatch, quantized, requirePrivate } from '../qdq/parameters.ts';
@@ -19,30 +37,21 @@ interface Early {
 }
 
 /** Operators that choose among elements by position or by order, and have no more of them before than after. */
-const movers: ReadonlySet<string> = new Set([
-  'nn.identity',
-  'nn.reshape',
-  'nn.transpose',
-  'nn.concat',
-  'nn.pad',
-  'nn.expand',
-  'nn.tile',
-  'nn.depth_to_space',
-  'nn.space_to_depth',
-  'nn.max_pool',
-  'nn.global_max_pool',
-]);
+const isMover = oneOf(
+  ...[nnIdentity, nnReshape, nnTranspose, nnConcat, nnPad, nnExpand, nnTile],
+  ...[nnDepthToSpace, nnSpaceToDepth, nnMaxPool, nnGlobalMaxPool],
+);
 
 function plan(match: QuantizeMatch, refusals: Refusals): Early {
   const { graph, x } = match;
   const mover = belowClamps(graph, x);
-  if (mover === undefined || !movers.has(mover.op)) return refusals.unrelated(`%${x.id} is not moved`);
+  if (mover === undefined || !isMover(mover)) return refusals.unrelated(`%${x.id} is not moved`);
   const y = outputOf(match, refusals);
   const clamped = clampsOf(graph, x, y);
   requirePrivate(graph, clamped.inner, refusals.refuse);
   const clamps = clamped.inner.slice(0, -1).map((id) => graph.producer(id) as Node);
-  const data = mover.op === 'nn.concat' ? mover.operands.length : 1;
-  if (mover.op === 'nn.pad' && padValue(graph, mover) === undefined)
+  const data = isOp(mover, nnConcat) ? mover.operands.length : 1;
+  if (isOp(mover, nnPad) && padValue(graph, mover) === undefined)
     refusals.refuse('the pad value is computed at run time', graph.value(mover.operands[1] as ValueId));
   return { mover, clamps: clamps.reverse(), clamped, data, y };
 }
@@ -64,7 +73,7 @@ function emit(
     const x = clamps.reduce((v, clamp) => again(a, clamp, [v]), graph.value(id));
     return a.emit(qnnQuantize, { x: x as Value<'f32'>, ...parameters }, attrs);
   });
-  if (mover.op === 'nn.pad' && mover.attrs.mode === 'constant')
+  if (isOp(mover, nnPad) && mover.attrs.mode === 'constant')
     operands[1] = a.b.scalar(y.dtype, pad(padValue(graph, mover) as number));
   return again(a, mover, operands as Value[]);
 }

@@ -1,3 +1,4 @@
+import { isOp, nnSoftmax } from '../../ir/index.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import { qnnSoftmax } from '../../ir/ops/qnn_softmax.op.ts';
 import { operatorRecipe } from '../../numerics/index.ts';
@@ -27,7 +28,7 @@ interface Softmax {
 function plan(match: QuantizeMatch, { refuse, unrelated }: Refusals): Softmax {
   const { graph } = match;
   const node = belowClamps(graph, match.x);
-  if (node?.op !== 'nn.softmax' || !node.operands[0]) return unrelated(`no softmax computes %${match.x.id}`);
+  if (!isOp(node, nnSoftmax) || !node.operands[0]) return unrelated(`no softmax computes %${match.x.id}`);
   const y = outputOf(match, { refuse, unrelated });
   const clamped = clampsOf(graph, match.x, y);
   const x = perTensor(graph, graph.value(node.operands[0]), 'the input', refuse);

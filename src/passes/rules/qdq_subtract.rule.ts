@@ -1,4 +1,16 @@
-import { type DType, type ITensor, type Node, tensor, type Value, type ValueId } from '../../ir/index.ts';
+import {
+  type DType,
+  type ITensor,
+  isOp,
+  isPlainProduct,
+  type Node,
+  nnMatmul,
+  oneOf,
+  qnnQuantize,
+  tensor,
+  type Value,
+  type ValueId,
+} from '../../ir/index.ts';
 import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
 import { elementAt, forEachRun } from '../../ir/ops/qnn_parameters.ts';
 import { isZero } from '../corrections/operands.ts';
@@ -11,8 +23,7 @@ import { defineRule, type Match } from '../rewrite/rule.ts';
 
 type DequantizeMatch = Match<typeof qnnDequantize.operands, typeof qnnDequantize.attrs>;
 
-const moves: ReadonlySet<string> = new Set(movers.map(({ name }) => name));
-const products: ReadonlySet<string> = new Set(['nn.conv', 'nn.conv_transpose', 'nn.matmul']);
+const moves = oneOf(...movers);
 
 /**
  * What is left for products of bytes that have no integer form, as with scales along the axis that is summed over: they stay
@@ -52,8 +63,8 @@ function productsOf(graph: GraphEditor, node: Node): readonly Node[] {
   const queue = [node];
   for (let at = 0; at < queue.length && at < 64; at++)
     for (const reader of graph.consumers(queue[at].results[0])) {
-      if (moves.has(reader.op) && dataOf(reader).includes(queue[at].results[0])) queue.push(reader);
-      else if (products.has(reader.op) && reader.operands.slice(0, 2).every((id) => isBytes(graph, id as ValueId)))
+      if (moves(reader) && dataOf(reader).includes(queue[at].results[0])) queue.push(reader);
+      else if (isPlainProduct(reader) && reader.operands.slice(0, 2).every((id) => isBytes(graph, id as ValueId)))
         found.push(reader);
     }
   return found;
@@ -65,15 +76,14 @@ function productsOf(graph: GraphEditor, node: Node): readonly Node[] {
  * quantizes the floats, so that there is no other form of one side to give it either.
  */
 const isFused = (graph: GraphEditor, { op, loc, results }: Node): boolean =>
-  op === 'nn.matmul' &&
+  op === nnMatmul.name &&
   loc.op !== 'Gemm' &&
-  (graph.isOutput(results[0]) || !graph.consumers(results[0]).every((reader) => reader.op === 'qnn.quantize'));
+  (graph.isOutput(results[0]) || !graph.consumers(results[0]).every((reader) => isOp(reader, qnnQuantize)));
 
 function isBytes(graph: GraphEditor, id: ValueId, depth = 0): boolean {
   const node = graph.producer(id);
   if (node === undefined || depth > 16) return false;
-  if (node.op !== 'qnn.dequantize')
-    return moves.has(node.op) && dataOf(node).every((v) => isBytes(graph, v, depth + 1));
+  if (!isOp(node, qnnDequantize)) return moves(node) && dataOf(node).every((v) => isBytes(graph, v, depth + 1));
   const { dtype } = graph.type(node.operands[0] as ValueId);
   // s32 is what this rule made of the other side
   return dtype === 'u8' || dtype === 's8' || (dtype === 's32' && (node.operands[2] ?? null) === null);

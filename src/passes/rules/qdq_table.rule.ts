@@ -1,4 +1,4 @@
-import { tensor, type Value } from '../../ir/index.ts';
+import { isOp, tensor, type Value } from '../../ir/index.ts';
 import { qnnLut } from '../../ir/ops/qnn_lut.op.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import { qnnRequantize } from '../../ir/ops/qnn_requantize.op.ts';
@@ -45,9 +45,13 @@ function lookUp(a: Algebra, { x, table }: Table): Value {
 type LutMatch = Match<typeof qnnLut.operands, typeof qnnLut.attrs>;
 
 /** What a table reads, when it is the only reader and the table is a constant. */
-const readBy = ({ graph, x, table, constant }: LutMatch, op: string, { refuse, unrelated }: Refusals) => {
+const readBy = (
+  { graph, x, table, constant }: LutMatch,
+  op: typeof qnnLut | typeof qnnRequantize,
+  { refuse, unrelated }: Refusals,
+) => {
   const producer = graph.producer(x.id);
-  if (producer?.op !== op) return unrelated(`no ${op} computes %${x.id}`);
+  if (!isOp(producer, op)) return unrelated(`no ${op.name} computes %${x.id}`);
   if (!graph.isPrivate(x.id)) unrelated(`%${x.id} has other readers`);
   return { producer, outer: constant(table) ?? refuse('the table is computed at run time', table) };
 };
@@ -59,7 +63,7 @@ export const tableOfTable = defineRule({
   exactness: 'bit-exact',
   ...planned(
     (match: LutMatch, refusals) => {
-      const { producer, outer } = readBy(match, 'qnn.lut', refusals);
+      const { producer, outer } = readBy(match, qnnLut, refusals);
       const [x, table] = producer.operands.map((id) => match.graph.value(id!)) as [
         Value<'u8' | 's8'>,
         Value<'u8' | 's8'>,
@@ -97,7 +101,7 @@ export const tableOfRequantize = defineRule({
   exactness: 'bit-exact',
   ...planned(
     (match: LutMatch, refusals) => {
-      const { producer, outer } = readBy(match, 'qnn.requantize', refusals);
+      const { producer, outer } = readBy(match, qnnRequantize, refusals);
       const { dtype } = match.x.type;
       const [min, max] = dtype === 'u8' ? [0, 255] : [-128, 127];
       const { low, high } = producer.attrs as { low: number; high: number };

@@ -1,5 +1,12 @@
 /** Which convolutions and matmuls a primitive computes, and how they are emitted. */
-import { type Node, type ProductKind, productKind, type Value, type ValueId } from '../../../ir/index.ts';
+import {
+  isFusedProduct,
+  type Node,
+  type ProductKind,
+  productKind,
+  type Value,
+  type ValueId,
+} from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
 import type { DeconvAttrs } from '../../../ir/ops/deconvolve.ts';
 import { dnnlConv } from '../../../ir/ops/dnnl_conv.op.ts';
@@ -26,7 +33,8 @@ export interface Product {
 export function productOf(graph: GraphEditor, value: Value): Product | string {
   const node = graph.producer(value.id);
   const kind = node && productKind(node);
-  if (node === undefined || kind === undefined) return 'it is neither a convolution nor a matmul';
+  if (node === undefined || kind === undefined || isFusedProduct(node))
+    return 'it is neither a convolution nor a matmul';
   const [xId, wId, zx, zw] = node.operands as (ValueId | undefined)[];
   const [x, w] = [graph.value(xId as ValueId), graph.value(wId as ValueId)];
   if (x.type.dtype !== 'u8' && x.type.dtype !== 's8') return `the source is ${x.type.dtype}`;
