@@ -8,6 +8,7 @@
  * part when they compute the same value before and now, or when one reads what the other computes and that value is only in one
  * of the graphs. So what crosses the border of a part is in both, and a part can be put back on its own.
  */
+import { enablePatches, produceWithPatches } from 'immer';
 import {
   type Graph,
   isQuantizedProduct,
@@ -22,7 +23,8 @@ import {
 } from '../ir/index.ts';
 import type { Pass } from './pass.ts';
 import { isZeroPoint } from './remaining.ts';
-import { withChanges } from './rewrite/changes.ts';
+
+enablePatches();
 
 /** Whether a node is a product with a zero point that is not 0, as far as one knows. */
 const hasZeroPoint = (graph: Graph, node: Node): boolean =>
@@ -41,18 +43,23 @@ export const leaveUntouched = (before: Graph): Pass => ({
   run(now) {
     const restored = putBack(before, now);
     if (restored === undefined) return { graph: now };
-    return withChanges(now, changesTo(restored.nodes, now.nodes), changesTo(restored.values, now.values));
+    const [graph, patches, inversePatches] = produceWithPatches(now, (draft) => {
+      replaceEntries(draft.nodes as Record<string, Node>, now.nodes, restored.nodes);
+      replaceEntries(draft.values as Record<string, ValueInfo>, now.values, restored.values);
+    });
+    return { graph, patches, inversePatches };
   },
 });
 
-/** What turns the entries that are there into those wanted. */
-const changesTo = <T>(
-  wanted: Readonly<Record<ValueId, T>>,
-  now: Readonly<Record<ValueId, T>>,
-): readonly (readonly [ValueId, T | undefined])[] => [
-  ...(Object.keys(now) as ValueId[]).flatMap((id) => (Object.hasOwn(wanted, id) ? [] : [[id, undefined] as const])),
-  ...(Object.entries(wanted) as [ValueId, T][]).filter(([id, entry]) => now[id] !== entry),
-];
+/** Touches what differs alone: to read an entry of a draft is to make a draft of it. */
+function replaceEntries<T>(
+  draft: Record<string, T>,
+  now: Readonly<Record<string, T>>,
+  wanted: Readonly<Record<string, T>>,
+): void {
+  for (const key of Object.keys(now)) if (!Object.hasOwn(wanted, key)) delete draft[key];
+  for (const [key, value] of Object.entries(wanted)) if (now[key] !== value) draft[key] = value;
+}
 
 /** Undefined where everything stays as it is now. */
 function putBack(before: Graph, now: Graph): Pick<Graph, 'nodes' | 'values'> | undefined {
