@@ -14,12 +14,13 @@ export class Refused extends Error {}
 /**
  * @param precise without the kernels that add pairs of products in int16, where its optimizations know how
  * @param keepQdq two pairs of quantize and dequantize in a row stay two
+ * @param plainQdq quantize and dequantize stay where they are, and are nothing else
  */
 export async function onnxRuntime(
   bytes: Uint8Array,
   feeds: readonly Feeds[],
   mode: Mode,
-  { precise = false, keepQdq = false } = {},
+  { precise = false, keepQdq = false, plainQdq = false } = {},
 ): Promise<readonly Tensors[]> {
   const session = await ort.InferenceSession.create(bytes, {
     graphOptimizationLevel: mode,
@@ -27,6 +28,7 @@ export async function onnxRuntime(
     interOpNumThreads: 1,
     logSeverityLevel: 4,
     ...(precise && { extra: { session: { x64quantprecision: '1' } } }),
+    ...(plainQdq && { extra: { session: { disable_quant_qdq: '1' } } }),
     ...(keepQdq && { extra: { session: { disable_double_qdq_remover: '1' } } }),
   }).catch(refuse);
   try {
