@@ -291,11 +291,12 @@ function productError(node: Node, [a, b, bias]: Operands, length: number): Float
 
 const axisOf = ({ attrs }: Node, { shape }: ITensor): number => ((attrs.axis as number) + shape.length) % shape.length;
 
+/** The exponential of x − max, which is rounded in units of itself: of a small y that is u·|ln y|. */
 function softmaxRounding(node: Node, y: ITensor): Float64Array {
   const factor = ofSoftmax(y.shape[axisOf(node, y)]);
   const isLog = isOp(node, nnLogSoftmax);
   return Float64Array.from(y.data as Float32Array, (v) =>
-    isLog ? factor * (1 + Math.abs(v)) : factor * v + LEAST_NORMAL,
+    isLog ? factor * (1 + Math.abs(v)) : (factor - u * Math.log(v || 1)) * v + LEAST_NORMAL,
   );
 }
 

@@ -48,6 +48,11 @@ const sums: Readonly<Record<string, Sum>> = {
     initializers: [{ name: 'w', tensor: filled([17, 64, 2, 2], (i) => Math.sin(1 + Math.floor(i / 256)) / 7) }],
     x: filled([1, 64, 5, 5], equal),
   },
+  // x − max is rounded in units of itself, and its exponential by that factor
+  'a softmax of terms that lie far apart': {
+    nodes: [{ op: 'Softmax', inputs: ['x'], outputs: ['y'], attrs: { axis: 0 } }],
+    x: filled([300], (i) => Math.fround(0.3) * ((i * 37) % 255) + 0.0137),
+  },
   ...Object.fromEntries(
     ['ReduceSum', 'ReduceL1', 'ReduceL2', 'ReduceSumSquare', 'ReduceLogSum'].flatMap((op) => [
       [`${op} of equal terms`, reduced(op, equal)],
