@@ -217,8 +217,8 @@ async function inOnnxRuntime(
 
 /** Integers along the way, of models that have any. */
 async function observedIn(bytes: Uint8Array, feeds: Feeds, mode: Mode): Promise<Observed | undefined> {
-  const quantizes = openOnnx(bytes).graph.nodes.filter(({ opType }) => opType === 'QuantizeLinear');
-  if (quantizes.length < 2) return undefined;
+  const rounding = openOnnx(bytes).graph.nodes.filter(({ opType }) => /^(QuantizeLinear|QLinear|QGemm)/.test(opType));
+  if (rounding.length < 2) return undefined;
   const options = { threads: 1, graphOptimizationLevel: mode } as const;
   const side = await onnxRuntimeSide(bytes, mode, options, importOnnx(bytes));
   try {
