@@ -45,6 +45,10 @@ export type OperandTensors<O extends OperandSpecs> = Mapped<
 >;
 export type OperandValues<O extends OperandSpecs> = Mapped<O, { [K in keyof O]: Value<DTypesOf<O[K]>> }>;
 
+/** Whether a value has one of the element types. */
+export const isOfType = <D extends DType | 'opaque'>(value: Value, ...dtypes: readonly D[]): value is Value<D> =>
+  dtypes.some((dtype) => dtype === value.type.dtype);
+
 /** Operands by name where their element types are known at run time only, as in importers. */
 export type AnyOperands<O extends OperandSpecs> = Mapped<O, { [K in keyof O]: Value }>;
 /** Results likewise: the value itself, or several by name. */

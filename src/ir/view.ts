@@ -1,5 +1,5 @@
 /** Nodes as their declarations have them: operands by name, attributes by kind; and tables with an entry for each operator. */
-import type { AttrValues, Mapped, OperandSpecs } from './define_op.ts';
+import type { AttrValues, Mapped, OperandSpecs, OperandValues } from './define_op.ts';
 import type { Node } from './graph.ts';
 import { type AnyOp, type OpName, opOf, ops } from './op_table.ts';
 import type { ValueId } from './types.ts';
@@ -29,17 +29,26 @@ export const view = <D extends AnyOp>(op: D, node: Node | undefined): View<D> | 
 
 /** The view of a node whose operator is known to be D, or one of a union D. */
 export function viewOf<D extends AnyOp>(node: Node): View<D> {
-  const op = opOf(node);
-  const values: Record<string, ValueId | readonly ValueId[]> = {};
-  Object.entries(op.operands as OperandSpecs).forEach(([name, { presence }], i) => {
+  const results = Object.keys(opOf(node).results).map((name, i) => [name, node.results[i]]);
+  const named = { ...operandsByName(node, (id) => id), ...Object.fromEntries(results), attrs: node.attrs, node };
+  return named as View<AnyOp> as View<D>;
+}
+
+/** A node whose operands are given as values, of the element types of the declaration. */
+export type ValueView<D extends AnyOp> = OperandValues<D['operands']> & {
+  readonly attrs: AttrValues<D['attrs']>;
+  readonly node: Node;
+};
+
+/** The operands of a node by name, each as `of` has it; absent ones are left out. */
+export function operandsByName<T>(node: Node, of: (id: ValueId) => T): Readonly<Record<string, T | readonly T[]>> {
+  const named: Record<string, T | readonly T[]> = {};
+  Object.entries(opOf(node).operands as OperandSpecs).forEach(([name, { presence }], i) => {
     const id = node.operands[i];
-    if (presence === 'variadic') values[name] = node.operands.slice(i) as ValueId[];
-    else if (id) values[name] = id;
+    if (presence === 'variadic') named[name] = node.operands.slice(i).map((each) => of(each as ValueId));
+    else if (id) named[name] = of(id);
   });
-  Object.keys(op.results).forEach((name, i) => {
-    values[name] = node.results[i];
-  });
-  return { ...values, attrs: node.attrs, node } as View<AnyOp> as View<D>;
+  return named;
 }
 
 /** What operators are called in code, as `nnAdd`. */

@@ -229,7 +229,7 @@ function reasonAgainst(
 }
 
 function missOf(editor: GraphEditor, node: Node, rule: AnyRule): string | undefined {
-  return rule.where?.(matchOf(editor, node, rule.root), (reason) => ({ reason }))?.reason;
+  return rule.where?.(matchOf(editor, node), (reason) => ({ reason }))?.reason;
 }
 
 /** The primitive takes a scalar source zero point that is known when it is created. */

@@ -185,7 +185,7 @@ function whyCarried(graph: Graph, node: Node, operator: string): MissReason {
 const missesOf = (editor: GraphEditor, node: Node, rules: readonly AnyRule[]): MissReason[] =>
   rules.flatMap((rule) => {
     if (rule.root.name !== node.op) return [];
-    const found = rule.where?.(matchOf(editor, node, rule.root), (reason, operand, hint) => ({
+    const found = rule.where?.(matchOf(editor, node), (reason, operand, hint) => ({
       reason,
       ...(operand && { operand: operand.id }),
       ...(hint && { hint }),

@@ -21,7 +21,7 @@ export function matches(graph: Graph, rule: AnyRule): boolean {
     const node = editor.node(id);
     if (node?.op !== rule.root.name) return false;
     try {
-      return rule.where?.(matchOf(editor, node, rule.root), (reason) => ({ reason })) === undefined;
+      return rule.where?.(matchOf(editor, node), (reason) => ({ reason })) === undefined;
     } catch {
       return true;
     }

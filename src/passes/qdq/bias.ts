@@ -5,7 +5,7 @@
  *   float constant                   rne(b / (sx·sw[o])), as the profile divides: moves the bias by at most sx·sw[o]/2
  */
 
-import { type Shape, sizeOf, tensor, type Value } from '../../ir/index.ts';
+import { isOfType, type Shape, sizeOf, tensor, type Value } from '../../ir/index.ts';
 import { biasInteger, type RequantizeProfile } from '../../numerics/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
@@ -41,23 +41,23 @@ export function integerBias(
 ): Bias {
   if (place === 'added' && !isPerChannel(v.type.shape, channels))
     refuse(`the bias of shape [${v.type.shape.join(', ')}] is not one number per channel`, v);
-  const node = dequantizeOf(graph, v);
-  if (node === undefined) {
+  const dequantize = dequantizeOf(graph, v);
+  if (dequantize === undefined) {
     const real = graph.constant(v.id)?.data as Float32Array | undefined;
     if (real === undefined) return refuse(`the bias is no constant: ${originOf(graph, v)}`, v);
     return { integers: roundedBias(real, channels, graph.base.profile, v, refuse) };
   }
-  const [x, scale, zp] = node.operands.map((id) => (id === null ? undefined : graph.value(id)));
-  if (x?.type.dtype !== 's32') return refuse(`the bias is quantized to ${x?.type.dtype}, not to s32`, x);
-  const zeroPoints = zp && (graph.constant(zp.id)?.data as ArrayLike<number> | undefined);
+  const { x, scale, zp } = dequantize;
+  if (!isOfType(x, 's32')) return refuse(`the bias is quantized to ${x.type.dtype}, not to s32`, x);
+  const zeroPoints = graph.tensor(zp)?.data;
   if (zp && (zeroPoints === undefined || Array.from(zeroPoints).some((z) => z !== 0)))
     refuse('the bias has a zero point', zp);
-  const integers = graph.constant(x.id)?.data as Int32Array | undefined;
-  const scales = graph.constant((scale as Value).id)?.data as Float32Array | undefined;
+  const integers = graph.tensor(x)?.data;
+  const scales = graph.tensor(scale)?.data;
   if (scales === undefined) return refuse('the scale of the bias is computed at run time', scale);
   if (integers?.every((b) => b === 0)) return { integers };
-  checkScales(scales, channels, scale as Value, refuse);
-  return { integers, quantized: x as Value<'s32'> };
+  checkScales(scales, channels, scale, refuse);
+  return { integers, quantized: x };
 }
 
 function checkScales(scales: Float32Array, { units, count }: Channels, at: Value, refuse: Refuse): void {

@@ -13,7 +13,7 @@ import { isPerTensor } from '../../ir/ops/qnn_parameters.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
 import { dataOf, emitMoved, movers, sourceOf } from './moved.ts';
-import { dequantizeOf, type Eight, isEight, originOf } from './parameters.ts';
+import { dequantizeOf, type Eight, isEight, isEightOrAbsent, originOf } from './parameters.ts';
 import { attempt, type Refusals, type Refuse } from './plan.ts';
 import type { ProductForm } from './product_form.ts';
 
@@ -95,21 +95,22 @@ function sideOf(
       isKnown: constant.found.known !== undefined,
     };
   }
-  const node = dequantizeOf(graph, v);
-  const mover = node ? undefined : graph.producer(v.id);
+  const dequantize = dequantizeOf(graph, v);
+  const mover = dequantize ? undefined : graph.producer(v.id);
   if (mover && movers.some(({ name }) => name === mover.op)) return movedSide(graph, mover, role, along, refuse);
-  if (node === undefined) return refuse(`${role} is not dequantized: ${originOf(graph, v)}`, v);
-  const [x, scale, zp] = node.operands.map((id) => (id === null ? undefined : graph.value(id)));
-  if (!isEight(x as Value)) refuse(`${role} is of ${(x as Value).type.dtype}, only 8-bit integers are grouped`, x);
-  const { shape } = (scale as Value).type;
-  const scaled = isPerTensor(shape) ? [] : along(shape, node.attrs.axis as number);
+  if (dequantize === undefined) return refuse(`${role} is not dequantized: ${originOf(graph, v)}`, v);
+  const { x, scale, zp, attrs } = dequantize;
+  if (!isEight(x) || !isEightOrAbsent(zp))
+    return refuse(`${role} is of ${x.type.dtype}, only 8-bit integers are grouped`, x);
+  const { shape } = scale.type;
+  const scaled = isPerTensor(shape) ? [] : along(shape, attrs.axis);
   return {
-    integers: () => x as Value<Eight>,
-    scale: scale as Value<'f32'>,
-    zp: zp as Value<Eight> | undefined,
+    integers: () => x,
+    scale,
+    zp,
     along: scaled ?? refuse(`${role} has scales that are none of the result's rows or channels`, scale),
     isComputed: [scale, zp].some((value) => value && !graph.isConstant(value.id)),
-    isKnown: graph.isConstant((x as Value).id),
+    isKnown: graph.isConstant(x.id),
   };
 }
 

@@ -1,6 +1,16 @@
 /** Dequantize and quantize nodes as the grouping rules see them: 8-bit integers with constant parameters. */
 
-import { dtypes, type ITensor, isOp, type Node, nnCast, opOf, type Value, type ValueId } from '../../ir/index.ts';
+import {
+  dtypes,
+  isOfType,
+  isOp,
+  type Node,
+  nnCast,
+  opOf,
+  type Value,
+  type ValueId,
+  type ValueView,
+} from '../../ir/index.ts';
 import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
 import { isPerTensor } from '../../ir/ops/qnn_parameters.ts';
 import type { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
@@ -26,35 +36,35 @@ export interface Dequantized {
   readonly perTensor: boolean;
 }
 
-export const isEight = (value: Value): value is Value<Eight> => value.type.dtype === 'u8' || value.type.dtype === 's8';
+/** Eight bits, or absent: zero points have the type of their tensor. */
+export const isEightOrAbsent = (value: Value | undefined): value is Value<Eight> | undefined =>
+  value === undefined || isEight(value);
+export const isEight = (value: Value): value is Value<Eight> => isOfType(value, 'u8', 's8');
 
-/** The node that dequantizes `v`, undefined when something else computes it. */
-export const dequantizeOf = (graph: GraphEditor, v: Value): Node | undefined => {
-  const node = graph.producer(v.id);
-  return isOp(node, qnnDequantize) ? node : undefined;
-};
+/** The dequantize that computes `v`, undefined when something else does. */
+export const dequantizeOf = (graph: GraphEditor, v: Value): ValueView<typeof qnnDequantize> | undefined =>
+  graph.view(qnnDequantize, graph.producer(v.id));
 
 /** `role` is how the value is called in reasons: 'the input', 'the weights'. */
 export function dequantized(graph: GraphEditor, v: Value, role: string, refuse: Refuse): Dequantized {
-  const node = dequantizeOf(graph, v) ?? notDequantized(graph, v, role, refuse);
-  const [x, scale, zp] = node.operands.map((id) => (id === null ? undefined : graph.value(id)));
-  if (!isEight(x as Value))
-    refuse(
-      `${role} is of ${(x as Value).type.dtype}, only 8-bit integers are grouped`,
+  const { node, x, scale, zp, attrs } = dequantizeOf(graph, v) ?? notDequantized(graph, v, role, refuse);
+  if (!isEight(x) || !isEightOrAbsent(zp))
+    return refuse(
+      `${role} is of ${x.type.dtype}, only 8-bit integers are grouped`,
       x,
       'ONNX has no integer products of wider types: they are computed in float, in onnxruntime as well',
     );
-  const scales = scalesOf(graph, scale as Value, role, refuse);
-  const zeroPoints = zp === undefined ? [0] : (graph.constant(zp.id)?.data as ArrayLike<number> | undefined);
+  const scales = scalesOf(graph, scale, role, refuse);
+  const zeroPoints = zp === undefined ? [0] : graph.tensor(zp)?.data;
   return {
     node,
-    x: x as Value<Eight>,
-    scale: scale as Value<'f32'>,
-    zp: zp as Value<Eight> | undefined,
+    x,
+    scale,
+    zp,
     scales,
     zeroPoints: zeroPoints ?? refuse(`the zero point of ${role} is computed at run time`, zp),
-    axis: node.attrs.axis as number,
-    perTensor: isPerTensor((scale as Value).type.shape),
+    axis: attrs.axis,
+    perTensor: isPerTensor(scale.type.shape),
   };
 }
 
@@ -98,8 +108,8 @@ function notDequantized(graph: GraphEditor, v: Value, role: string, refuse: Refu
   );
 }
 
-function scalesOf(graph: GraphEditor, scale: Value, role: string, refuse: Refuse): Float32Array {
-  const constant = graph.constant(scale.id) as ITensor<'f32'> | undefined;
+function scalesOf(graph: GraphEditor, scale: Value<'f32'>, role: string, refuse: Refuse): Float32Array {
+  const constant = graph.tensor(scale);
   if (constant === undefined) return refuse(`the scale of ${role} is computed at run time`, scale);
   const wrong = constant.data.find((s) => !(s > 0 && s < Infinity));
   if (wrong !== undefined) refuse(`a scale of ${role} is ${wrong}, it has to be positive and finite`, scale);
@@ -123,14 +133,15 @@ export interface Output {
 
 export function outputOf({ graph, node, scale, zp, attrs }: QuantizeMatch, { refuse }: Refusals): Output {
   const { dtype, arithmetic } = attrs;
-  if (dtype !== 'u8' && dtype !== 's8') return refuse(`the result is of ${dtype}, only 8-bit integers are grouped`);
+  if ((dtype !== 'u8' && dtype !== 's8') || !isEightOrAbsent(zp))
+    return refuse(`the result is of ${dtype}, only 8-bit integers are grouped`);
   if (!isPerTensor(scale.type.shape))
     refuse(`the result has a scale for each index of axis ${node.attrs.axis}, only weights may`, scale);
   const [s] = scalesOf(graph, scale, 'the result', refuse);
   const zeroPoint = zp === undefined ? 0 : graph.constant(zp.id)?.data[0];
   if (zeroPoint === undefined) refuse('the zero point of the result is computed at run time', zp);
   const { min, max } = dtypes[dtype];
-  return { dtype, scale, zp: zp as Value<Eight> | undefined, s, zeroPoint: Number(zeroPoint), arithmetic, min, max };
+  return { dtype, scale, zp, s, zeroPoint: Number(zeroPoint), arithmetic, min, max };
 }
 
 /** The integer that a real number becomes. */

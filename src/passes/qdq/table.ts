@@ -71,8 +71,8 @@ const isSmall = (graph: GraphEditor, node: Node): boolean => isConstant(graph, n
 /** A constant, or one that is still dequantized. */
 function isConstant(graph: GraphEditor, id: ValueId): boolean {
   if (graph.isConstant(id)) return true;
-  const node = dequantizeOf(graph, graph.value(id));
-  return node?.operands.every((operand) => operand === null || graph.isConstant(operand)) ?? false;
+  const dequantize = dequantizeOf(graph, graph.value(id));
+  return dequantize?.node.operands.every((operand) => operand === null || graph.isConstant(operand)) ?? false;
 }
 
 /** Runs the very nodes on all 256 values, in the order of the bytes. */

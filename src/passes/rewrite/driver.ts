@@ -65,7 +65,7 @@ export function tryRule(
   onMiss?: (miss: Miss) => void,
   affected?: (ids: Iterable<Node['id']>) => void,
 ): boolean {
-  const match = matchOf(editor, node, rule.root);
+  const match = matchOf(editor, node);
   const missed = rule.where?.(match, (reason, operand, hint) => ({
     reason,
     ...(operand && { operand: operand.id }),

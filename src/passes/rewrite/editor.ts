@@ -6,6 +6,7 @@
 import { enablePatches, type Patch, produceWithPatches } from 'immer';
 import { assert } from '../../diagnostics/index.ts';
 import {
+  type AnyOp,
   type ConstantPool,
   type DType,
   Emitter,
@@ -16,6 +17,7 @@ import {
   type NodeId,
   nodesOf,
   once,
+  operandsByName,
   producersOf,
   readersOf,
   type TensorType,
@@ -23,6 +25,7 @@ import {
   type Value,
   type ValueId,
   type ValueInfo,
+  type ValueView,
 } from '../../ir/index.ts';
 import { nnIdentity } from '../../ir/ops/nn_movement.op.ts';
 
@@ -134,6 +137,17 @@ export class GraphEditor {
   };
   type = (id: ValueId): TensorType => this.#info(id).type;
   value = (id: ValueId): Value => ({ id, type: this.type(id) });
+  /** The operands of a node by name, of the element types that are declared; undefined for a node of another operator. */
+  view = <D extends AnyOp>(op: D, node: Node | undefined): ValueView<D> | undefined =>
+    node?.op === op.name ? this.viewOf<D>(node) : undefined;
+  /** The view of a node whose operator is known to be D, or one of a union D. */
+  viewOf<D extends AnyOp>(node: Node): ValueView<D> {
+    const named = { ...operandsByName(node, this.value), attrs: node.attrs, node };
+    return named as ValueView<AnyOp> as ValueView<D>;
+  }
+  /** The elements of a constant, undefined for anything else. */
+  tensor = <D extends DType>(value: Value<D> | undefined): ITensor<D> | undefined =>
+    this.constant(value?.id) as ITensor<D> | undefined;
   isOutput = (id: ValueId): boolean => this.#outputs.has(id);
   /** The node that computes the value; undefined for inputs and constants. */
   producer = (id: ValueId): Node | undefined => {

@@ -73,16 +73,8 @@ export function defineRule<O extends OperandSpecs, A extends AttrSpecs, R extend
   return Object.freeze(rule);
 }
 
-/** The match of a rule at a node: the node must be of the rule's root operator. */
-export function matchOf(graph: GraphEditor, node: Node, root: AnyRule['root']): Match {
-  const operands: Record<string, Value | readonly Value[]> = {};
-  Object.entries(root.operands as OperandSpecs).forEach(([name, spec], i) => {
-    if (spec.presence === 'variadic') operands[name] = node.operands.slice(i).map((id) => graph.value(id as ValueId));
-    else {
-      const id = node.operands[i];
-      if (id) operands[name] = graph.value(id);
-    }
-  });
+/** The match of a rule at a node of its root operator. */
+export function matchOf(graph: GraphEditor, node: Node): Match {
   const constant = (v: Value | undefined) => graph.constant(v?.id);
-  return { ...operands, attrs: node.attrs, node, graph, constant } as unknown as Match;
+  return { ...graph.viewOf(node), graph, constant } as unknown as Match;
 }

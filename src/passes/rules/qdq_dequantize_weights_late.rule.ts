@@ -25,8 +25,8 @@ interface LateWeights {
 /** Gemm with transB, Unsqueeze of a filter: the integers are moved now, the axis of their scales goes with them. */
 function planWeights({ graph, node }: Site, { refuse, unrelated }: Refusals): LateWeights {
   const v = graph.value(node.operands[0] as ValueId);
-  const source = dequantizeOf(graph, v)?.operands[0];
-  if (!source || !graph.isConstant(source)) return unrelated('the operand is no dequantized constant');
+  const source = dequantizeOf(graph, v)?.x;
+  if (!source || !graph.isConstant(source.id)) return unrelated('the operand is no dequantized constant');
   const found = dequantized(graph, v, 'the constant', refuse);
   const { shape } = graph.type(node.results[0]);
   if (!isStatic(shape)) return unrelated('the result has symbolic sizes');
