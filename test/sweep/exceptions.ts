@@ -43,6 +43,20 @@ const isBeyondKernel = (node: NodeProto): boolean =>
     (stride, i) => stride > (numbers(node, 'kernel_shape')[i] - 1) * numbers(node, 'dilations')[i] + 1,
   );
 
+const isSet = ({ attributes }: NodeProto, name: string): boolean => Number(attributes.get(name)?.value ?? 0) === 1;
+
+/** A pool whose pads it takes to be negative in front, for the sizes of a run. */
+const beginsLate = (node: NodeProto, { layer }: Strayed): boolean =>
+  /Pool$/.test(node.opType) &&
+  isSame(node) &&
+  layer.feeds.some(({ x0 }) =>
+    numbers(node, 'strides').some((stride, i) => {
+      const size = x0.shape[i + 2];
+      const pads = (Math.ceil(size / stride) - 1) * stride + numbers(node, 'kernel_shape')[i] - size;
+      return pads < (node.attributes.get('auto_pad')?.value === 'SAME_LOWER' ? -2 : -1);
+    }),
+  );
+
 const again = async ({ layer, bytes, mode, isRight }: Strayed, options: Parameters<typeof onnxRuntime>[3]) =>
   isRight(await onnxRuntime(bytes, layer.feeds, mode, options).catch(() => []));
 
@@ -108,6 +122,12 @@ export const exceptions: readonly Exception[] = [
       some(run, (node) => /Pool$/.test(node.opType) && isSame(node) && numbers(node, 'dilations').some((d) => d > 1)),
   },
   {
+    name: 'SAME of a pool with less than its stride',
+    reason:
+      'a pool with auto_pad SAME has no pads below 0 by the standard; where the stride is longer than the kernel it begins that many elements later',
+    applies: async (run) => some(run, (node) => beginsLate(node, run)),
+  },
+  {
     name: 'QuantizeLinear without its type',
     reason:
       'its optimizations put a QuantizeLinear behind a MaxPool, a Reshape and their like, of s8 without zero point too: then that makes u8',
@@ -131,6 +151,18 @@ export const exceptions: readonly Exception[] = [
     reason:
       'the standard leaves open what becomes of a float that the integer type does not have; it does by processor',
     applies: async (run) => run.layer.choice.way === 'cast' && holds(run, (value) => !(value > -1 && value < 256)),
+  },
+  {
+    name: 'averages of partial windows',
+    reason:
+      'its QLinearAveragePool divides a window that ends beyond the pads by all of its taps, its AveragePool by those within; right with session.disable_quant_qdq',
+    applies: async (run) =>
+      run.mode === 'all' &&
+      some(
+        run,
+        (node) => node.opType === 'AveragePool' && isSet(node, 'ceil_mode') && isSet(node, 'count_include_pad'),
+      ) &&
+      again(run, { plainQdq: true }),
   },
   {
     name: 'QLinearSoftmax of one term',
