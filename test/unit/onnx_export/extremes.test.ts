@@ -78,3 +78,18 @@ describe('requantize', () => {
       }
   });
 });
+
+it('an output padding beyond the stride, of what is not finite', () => {
+  for (const special of [Number.NaN, Infinity, 2])
+    for (const end of [0, 1, 4])
+      for (const padding of [1, 2, 3]) {
+        const size = 3 * 1 + 2 * 1 + 1 - 1 - end + padding;
+        if (size < 1) continue;
+        const graph = parse(`graph @main(%x: f32[1,1,4], %w: f32[1,2,3]) -> (%y) {
+  %y = nn.conv_transpose(%x, %w, bias=[0.5, -1]:f32) {strides=[1], pads=[1,${end}], dilations=[1], outputPadding=[${padding}]} : f32[1,2,${size}]
+}
+`);
+        const x = tensor('f32', [1, 2, 3, special], [1, 1, 4]);
+        expectSame(graph, { x, w: tensor('f32', [1, 2, 4, -1, 3, 5], [1, 2, 3]) });
+      }
+});

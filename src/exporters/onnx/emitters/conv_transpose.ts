@@ -7,30 +7,33 @@ import { type ITensor, isFloat, sizeOf, tensor, type ValueId } from '../../../ir
 import type { DeconvAttrs } from '../../../ir/ops/deconvolve.ts';
 import { ints, type NodeEmitter, type Written } from '../node_emitter.ts';
 import { convAttributes } from './conv_attributes.ts';
-import { floatsPadded } from './pad.ts';
+import { floatsPadded, sliced } from './pad.ts';
 import { knownOf, rangeOf } from './range.ts';
 
 const attrsOf = (e: NodeEmitter): DeconvAttrs => e.node.attrs as unknown as DeconvAttrs;
 
 /**
- * The float sum. Runtimes want an output padding below the stride: where it is not, t taps of 0 are added at the end of the
- * filter, which reach t·dilation positions further, and of these the pads cut off what is too much.
+ * The float sum. Runtimes want an output padding below the stride: along other axes what no tap reaches is added behind the whole
+ * of the sum, the bias alone, and what pads cut off is sliced off. (Taps of 0 would reach it too, and make NaN of infinities.)
  */
 function floatTransposed(e: NodeEmitter, x: string, w: string, bias: string): string {
-  const { strides, pads, dilations, outputPadding } = attrsOf(e);
+  const { strides, pads, outputPadding } = attrsOf(e);
   const rank = strides.length;
-  const isLarge = (axis: number) => outputPadding[axis] >= strides[axis];
-  const taps = outputPadding.map((count, axis) => (isLarge(axis) ? Math.ceil(count / dilations[axis]) : 0));
-  const cut = taps.map((count, axis) => (isLarge(axis) ? count * dilations[axis] - outputPadding[axis] : 0));
-  const { shape } = e.type(1);
-  const grown = shape.map((size, i) => (size as number) + (taps[i - 2] ?? 0));
+  const isLarge = outputPadding.map((count, axis) => count >= strides[axis]);
   const attributes = {
-    ...convAttributes({ ...attrsOf(e), pads: pads.map((pad, i) => pad + (cut[i - rank] ?? 0)) }, grown),
-    output_padding: ints(outputPadding.map((count, axis) => (isLarge(axis) ? 0 : count))),
+    ...convAttributes({ ...attrsOf(e), pads: pads.map((pad, i) => (isLarge[i % rank] ? 0 : pad)) }, e.type(1).shape),
+    output_padding: ints(outputPadding.map((count, axis) => (isLarge[axis] ? 0 : count))),
   };
-  const isGrown = taps.some((count) => count > 0);
-  const filter = isGrown ? floatsPadded(e, w, [...Array(rank + 4).fill(0), ...taps]) : w;
-  return e.add('ConvTranspose', [x, filter, bias], attributes);
+  if (!isLarge.includes(true)) return e.add('ConvTranspose', [x, w, bias], attributes);
+  const sum = e.add('ConvTranspose', [x, w, ''], attributes);
+  const beyond = outputPadding.map((count, axis) => (isLarge[axis] ? Math.max(count - pads[axis + rank], 0) : 0));
+  const isGrown = beyond.some((count) => count > 0);
+  const grown = isGrown ? floatsPadded(e, sum, [...Array(rank + 4).fill(0), ...beyond]) : sum;
+  const axes = [...isLarge.keys()].filter((axis) => isLarge[axis]);
+  const starts = axes.map((axis) => pads[axis]);
+  const ends = axes.map((axis) => Math.min(outputPadding[axis] - pads[axis + rank], 0) || 2 ** 31 - 1);
+  const shown = sliced(e, grown, { starts, ends, axes: axes.map((axis) => axis + 2), steps: axes.map(() => 1) });
+  return bias === '' ? shown : e.add('Add', [shown, e.alongAxis(e.node.operands[2] as ValueId, 1, rank + 2)]);
 }
 
 export function convTranspose(e: NodeEmitter): Written {
