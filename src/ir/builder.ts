@@ -51,19 +51,25 @@ export class Emitter {
   }
 
   /** Emits one operator and returns its result, or its results by name when there are several. */
-  emit<O extends OperandSpecs, A extends AttrSpecs, R extends ResultSpecs, const V extends OperandValues<O>>(
+  emit<
+    O extends OperandSpecs,
+    A extends AttrSpecs,
+    R extends ResultSpecs,
+    const V extends OperandValues<O>,
+    const T extends AttrArguments<A>,
+  >(
     op: OpDeclaration<O, A, R, OpName>,
     operands: V & OperandValues<O> & Readonly<Record<Exclude<keyof V, keyof O>, never>>,
     ...[attrs, options]: Record<never, never> extends AttrArguments<A>
-      ? [attrs?: AttrArguments<A>, options?: EmitOptions]
-      : [attrs: AttrArguments<A>, options?: EmitOptions]
-  ): ResultValues<R, O, V> {
+      ? [attrs?: T & AttrArguments<A> & Readonly<Record<Exclude<keyof T, keyof A>, never>>, options?: EmitOptions]
+      : [attrs: T & AttrArguments<A> & Readonly<Record<Exclude<keyof T, keyof A>, never>>, options?: EmitOptions]
+  ): ResultValues<R, O, V, T> {
     const list = operandList(op, operands as Readonly<Record<string, Value | readonly Value[] | undefined>>);
     const results = this.emitList(op, list, (attrs ?? {}) as Readonly<Record<string, AttrValue>>, options);
     const names = Object.keys(op.results);
     return (
       names.length === 1 ? results[0] : Object.fromEntries(names.map((name, i) => [name, results[i]]))
-    ) as ResultValues<R, O, V>;
+    ) as ResultValues<R, O, V, T>;
   }
 
   /** The same without static types: operands in declared order, variadic ones spread. */

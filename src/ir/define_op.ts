@@ -2,6 +2,7 @@
  * The declaration of an operator: the only place that knows it. Builder types, verifier, printer, parser, interpreter
  * and exporters derive from it.
  */
+import { assert } from '../diagnostics/index.ts';
 import type { DType } from './dtype.ts';
 import type { ITensor } from './tensor.ts';
 import type { Shape, TensorType } from './types.ts';
@@ -48,6 +49,12 @@ export type OperandValues<O extends OperandSpecs> = Mapped<O, { [K in keyof O]: 
 /** Whether a value has one of the element types. */
 export const isOfType = <D extends DType | 'opaque'>(value: Value, ...dtypes: readonly D[]): value is Value<D> =>
   dtypes.some((dtype) => dtype === value.type.dtype);
+
+/** A value that has one of the element types, which the compiler cannot see. */
+export function ofType<D extends DType | 'opaque'>(value: Value, ...dtypes: readonly D[]): Value<D> {
+  assert(isOfType(value, ...dtypes), `%${value.id} is of type ${value.type.dtype}, not ${dtypes.join(' or ')}`);
+  return value;
+}
 
 /** Operands by name where their element types are known at run time only, as in importers. */
 export type AnyOperands<O extends OperandSpecs> = Mapped<O, { [K in keyof O]: Value }>;
@@ -115,29 +122,40 @@ export type AttrArguments<A extends AttrSpecs> = {
 
 // ---- results ----------------------------------------------------------------------------------------------------
 
-/** The element types a result may have: a fixed list, or those of an operand. */
-export type ResultSpec = readonly DType[] | { readonly like: string };
+/** The element types a result may have: a fixed list, those of an operand, the one an attribute names, or the sums of an operand. */
+export type ResultSpec =
+  | readonly DType[]
+  | { readonly like: string }
+  | { readonly given: string }
+  | { readonly sumsOf: string };
 export type ResultSpecs = Readonly<Record<string, ResultSpec>>;
 
-type ResultDType<S extends ResultSpec, O extends OperandSpecs, V> = S extends readonly (infer D)[]
+type ResultDType<S extends ResultSpec, O extends OperandSpecs, V, T> = S extends readonly (infer D)[]
   ? D
-  : S extends { readonly like: infer K extends string }
-    ? K extends keyof V
-      ? NonNullable<V[K]> extends Value<infer D> | readonly Value<infer D>[]
-        ? D
-        : K extends keyof O
-          ? DTypesOf<O[K]>
-          : never
+  : S extends { readonly like: infer K }
+    ? DTypeAt<K, O, V>
+    : S extends { readonly sumsOf: infer K }
+      ? SumDType<DTypeAt<K, O, V>>
+      : S extends { readonly given: infer K extends keyof T }
+        ? T[K]
+        : never;
+type DTypeAt<K, O extends OperandSpecs, V> = K extends keyof V
+  ? NonNullable<V[K]> extends Value<infer D> | readonly Value<infer D>[]
+    ? D
+    : K extends keyof O
+      ? DTypesOf<O[K]>
       : never
-    : never;
+  : never;
+/** What products of that type add up to. */
+type SumDType<D> = D extends 'f32' | 'f64' ? D : 's32';
 
 /** One result: the value itself; several: a record by name. */
-export type ResultValues<R extends ResultSpecs, O extends OperandSpecs, V> = [keyof R] extends [
+export type ResultValues<R extends ResultSpecs, O extends OperandSpecs, V, T> = [keyof R] extends [
   infer Only extends keyof R,
 ]
   ? IsUnion<keyof R> extends true
-    ? { readonly [K in keyof R]: Value<Extract<ResultDType<R[K], O, V>, DType>> }
-    : Value<Extract<ResultDType<R[Only], O, V>, DType>>
+    ? { readonly [K in keyof R]: Value<Extract<ResultDType<R[K], O, V, T>, DType>> }
+    : Value<Extract<ResultDType<R[Only], O, V, T>, DType>>
   : never;
 type IsUnion<T, U = T> = T extends unknown ? ([U] extends [T] ? false : true) : never;
 

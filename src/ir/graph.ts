@@ -95,6 +95,8 @@ export function once<T>(make: (graph: Graph) => T): (graph: Graph) => T {
 
 export const nodesOf = once((graph): readonly Node[] => Object.values(graph.nodes));
 
+export const valueIdsOf = ({ values }: Pick<Graph, 'values'>): ValueId[] => Object.keys(values) as ValueId[];
+
 export function valueInfo(graph: Graph, id: ValueId): ValueInfo {
   const info = graph.values[id];
   assert(info, `no value %${id} in the graph`);

@@ -1,12 +1,23 @@
 /**
  * A concrete tensor: what the interpreter computes with and what constants hold. Row major, no strides.
  */
+import { assert } from '../diagnostics/index.ts';
 import { type ArrayFor, type DType, dtypeOfOnnxName, dtypes, newArray, type TypedArray } from './dtype.ts';
 
 export interface ITensor<D extends DType = DType> {
   readonly dtype: D;
   readonly shape: readonly number[];
   readonly data: ArrayFor<D>;
+}
+
+/** Whether a tensor has one of the element types. */
+export const isTensorOf = <D extends DType>(t: ITensor, ...dtypes: readonly D[]): t is ITensor<D> =>
+  dtypes.some((dtype) => dtype === t.dtype);
+
+/** A tensor that has one of the element types, which the compiler cannot see. */
+export function tensorOfType<D extends DType>(t: ITensor, ...dtypes: readonly D[]): ITensor<D> {
+  assert(isTensorOf(t, ...dtypes), `a tensor is of type ${t.dtype}, not ${dtypes.join(' or ')}`);
+  return t;
 }
 
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, dim) => product * dim, 1);

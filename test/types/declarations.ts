@@ -3,7 +3,9 @@
  * compiles although it is expected not to is an error there.
  */
 import { byOp, GraphBuilder, isOp, type Node, tensor, view } from '../../src/ir/index.ts';
+import { nnCast } from '../../src/ir/ops/nn_cast.op.ts';
 import { nnAdd } from '../../src/ir/ops/nn_elementwise_binary.op.ts';
+import { nnMatmul } from '../../src/ir/ops/nn_matmul.op.ts';
 import { nnPad, nnReshape } from '../../src/ir/ops/nn_movement.op.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
 import { qnnDynamicQuantize } from '../../src/ir/ops/qnn_dynamic_quantize.op.ts';
@@ -19,6 +21,9 @@ const window = { strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1] };
 const y = b.emit(qnnConv, { x, w }, window);
 export const sum: 's32' = y.type.dtype;
 export const like: 'f32' = b.emit(nnReshape, { x: f }, { shape: [2, 2] }).type.dtype;
+export const cast: 'u8' = b.emit(nnCast, { x: f }, { to: 'u8' }).type.dtype;
+export const integerProduct: 's32' = b.emit(nnMatmul, { a: x, b: w }).type.dtype;
+export const floatProduct: 'f32' = b.emit(nnMatmul, { a: f, b: f }).type.dtype;
 export const parts: 'u8' = b.emit(qnnDynamicQuantize, { x: f }).y.type.dtype;
 
 // @ts-expect-error a wrong element type
@@ -35,6 +40,12 @@ b.emit(qnnConv, { x, w }, { ...window, padding: 1 });
 b.emit(qnnConv, { x, w }, { ...window, strides: 1 });
 // @ts-expect-error the result is s32
 export const wrong: 'f32' = y.type.dtype;
+// @ts-expect-error the result is of the type that is asked for
+export const otherCast: 's8' = b.emit(nnCast, { x: f }, { to: 'u8' }).type.dtype;
+// @ts-expect-error the sum of products of integers is s32
+export const narrowProduct: 'u8' = b.emit(nnMatmul, { a: x, b: x }).type.dtype;
+// @ts-expect-error a word that the attribute does not have
+b.emit(nnCast, { x: f }, { to: 'f33' });
 // @ts-expect-error one operand is not enough
 b.emit(nnAdd, { a: y });
 

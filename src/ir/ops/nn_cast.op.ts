@@ -11,7 +11,7 @@ export const nnCast = defineOp({
   levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: tensorOf(...allDTypes) },
   attrs: { to: attr.oneOf(...allDTypes) },
-  results: { y: allDTypes },
+  results: { y: { given: 'to' } },
   traits: ['elementwise'],
   infer: ({ x }, { to }) => ({ dtype: to, shape: x.shape }),
   evaluate: ({ x }, { to }) => ({ dtype: to, shape: x.shape, data: converted(x, to) }),
@@ -63,7 +63,7 @@ export const nnRecentre = defineOp({
   levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: tensorOf('u8', 's8') },
   attrs: { to: attr.oneOf('u8', 's8') },
-  results: { y: ['u8', 's8'] },
+  results: { y: { given: 'to' } },
   traits: ['elementwise'],
   infer({ x }, { to }, refuse) {
     if (x.dtype === to) refuse(`the operand is ${to} already`, 'x');

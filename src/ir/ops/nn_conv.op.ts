@@ -2,7 +2,7 @@ import { defineOp, optional, tensorOf } from '../define_op.ts';
 import { convAttrs, convShape } from './conv_geometry.ts';
 import { convolve } from './convolve.ts';
 import { deconvAttrs, deconvolve, deconvShape } from './deconvolve.ts';
-import { checkBias, factor, type ProductType, productType, productTypes, storeProducts } from './product_type.ts';
+import { checkBias, factor, type ProductType, productType, storeProducts } from './product_type.ts';
 
 /** ONNX Conv (f32) and ConvInteger without zero points: https://onnx.ai/onnx/operators/onnx__Conv.html */
 export const nnConv = defineOp({
@@ -11,7 +11,7 @@ export const nnConv = defineOp({
   levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: factor, w: factor, bias: optional(tensorOf('f32', 'f64')) },
   attrs: convAttrs,
-  results: { y: productTypes },
+  results: { y: { sumsOf: 'x' } },
   infer({ x, w, bias }, attrs, refuse) {
     const dtype = productType(x, w, 'w', refuse);
     const shape = convShape(x.shape, w.shape, attrs, refuse);
@@ -32,7 +32,7 @@ export const nnConvTranspose = defineOp({
   levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: factor, w: factor, bias: optional(tensorOf('f32', 'f64')) },
   attrs: deconvAttrs,
-  results: { y: productTypes },
+  results: { y: { sumsOf: 'x' } },
   infer({ x, w, bias }, attrs, refuse) {
     const dtype = productType(x, w, 'w', refuse);
     const shape = deconvShape(x.shape, w.shape, attrs, refuse);

@@ -1,6 +1,6 @@
 import { defineOp } from '../define_op.ts';
 import { matmulShape, matmulSum } from './matmul_sum.ts';
-import { factor, type ProductType, productType, productTypes, storeProducts } from './product_type.ts';
+import { factor, type ProductType, productType, storeProducts } from './product_type.ts';
 
 /** ONNX MatMul, and MatMulInteger without zero points: https://onnx.ai/onnx/operators/onnx__MatMul.html */
 export const nnMatmul = defineOp({
@@ -9,7 +9,7 @@ export const nnMatmul = defineOp({
   levels: ['qnn', 'nn', 'dnnl'],
   operands: { a: factor, b: factor },
   attrs: {},
-  results: { y: productTypes },
+  results: { y: { sumsOf: 'a' } },
   infer({ a, b }, _attrs, refuse) {
     return { dtype: productType(a, b, 'b', refuse), shape: matmulShape(a.shape, b.shape, refuse) };
   },

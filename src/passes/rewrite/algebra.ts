@@ -6,12 +6,14 @@ import {
   type AnyOp,
   type AttrValue,
   type DType,
-  type EmitOptions,
   type Emitter,
   evaluateNode,
   type ITensor,
+  isOfType,
   type Loc,
+  ofType,
   tensor,
+  tensorOfType,
   type Value,
 } from '../../ir/index.ts';
 import { nnCast, nnRecentre } from '../../ir/ops/nn_cast.op.ts';
@@ -35,8 +37,7 @@ export class Algebra {
   }
 
   /** The tensor of a constant, undefined for anything else. */
-  tensor = <D extends DType>(v: Value<D> | undefined): ITensor<D> | undefined =>
-    this.#editor.constant(v?.id) as ITensor<D> | undefined;
+  tensor = <D extends DType>(v: Value<D> | undefined): ITensor<D> | undefined => this.#editor.tensor(v);
 
   constant = <D extends DType>(t: ITensor<D>, name?: string): Value<D> =>
     this.b.constant(t, name && this.b.fresh(name));
@@ -44,8 +45,8 @@ export class Algebra {
     this.constant(tensor('s32', Int32Array.from(values), shape), name);
 
   add = (x: S32, y: S32): S32 =>
-    this.#addsNothing(y, x) ? x : this.#addsNothing(x, y) ? y : this.#fold(nnAdd, [x, y]);
-  sub = (x: S32, y: S32): S32 => (this.#addsNothing(y, x) ? x : this.#fold(nnSub, [x, y]));
+    this.#addsNothing(y, x) ? x : this.#addsNothing(x, y) ? y : this.#fold('s32', nnAdd, [x, y]);
+  sub = (x: S32, y: S32): S32 => (this.#addsNothing(y, x) ? x : this.#fold('s32', nnSub, [x, y]));
   mul = (x: S32, y: S32): S32 =>
     this.#isAll(y, 1)
       ? x
@@ -55,28 +56,28 @@ export class Algebra {
           ? y
           : this.#isAll(x, 0)
             ? x
-            : this.#fold(nnMul, [x, y]);
+            : this.#fold('s32', nnMul, [x, y]);
 
-  matmul = (a: Value<'u8' | 's8'>, b: Value<'u8' | 's8'>): S32 => this.emit(nnMatmul, { a, b }) as S32;
-  toS32 = (x: Value<DType>): S32 => this.#fold(nnCast, [x], { to: 's32' });
+  matmul = (a: Value<'u8' | 's8'>, b: Value<'u8' | 's8'>): S32 => this.emit(nnMatmul, { a, b });
+  toS32 = (x: Value<DType>): S32 => this.#fold('s32', nnCast, [x], { to: 's32' });
   /** u8 ↔ s8 by 128. */
   recentre = <D extends 'u8' | 's8'>(x: Value<'u8' | 's8'>, to: D): Value<D> =>
-    x.type.dtype === to ? (x as Value<D>) : this.#fold(nnRecentre, [x], { to });
+    isOfType(x, to) ? x : this.#fold(to, nnRecentre, [x], { to });
   reshape = <D extends DType>(x: Value<D>, shape: Value['type']['shape']): Value<D> =>
-    this.#fold(nnReshape, [x], { shape });
+    this.#fold(x.type.dtype, nnReshape, [x], { shape });
 
-  /** Emits the operator, or its value when all operands are constant. */
+  /** Emits the operator, whose result is of type `dtype`, or its value when all operands are constant. */
   #fold<D extends DType>(
+    dtype: D,
     op: AnyOp,
     operands: readonly Value[],
     attrs: Readonly<Record<string, AttrValue>> = {},
-    options?: EmitOptions,
   ): Value<D> {
     const tensors = operands.map((v) => this.#editor.constant(v.id));
     if (tensors.every((t) => t !== undefined)) {
-      return this.constant(evaluateNode({ op: op.name, attrs, loc: this.b.loc }, tensors)[0]) as Value<D>;
+      return this.constant(tensorOfType(evaluateNode({ op: op.name, attrs, loc: this.b.loc }, tensors)[0], dtype));
     }
-    return this.b.emitList(op, operands, attrs, options)[0] as Value<D>;
+    return ofType(this.b.emitList(op, operands, attrs)[0], dtype);
   }
 
   /** Zeros that do not broadcast `to` either. */
@@ -87,7 +88,7 @@ export class Algebra {
   }
 
   #isAll(v: Value, value: number): boolean {
-    const data = this.#editor.constant(v.id)?.data as ArrayLike<number> | undefined;
+    const data = this.#editor.constant(v.id)?.data;
     if (data === undefined || (data.length === 0 && value !== 0)) return false;
     for (let i = 0; i < data.length; i++) if (!Object.is(data[i], value)) return false;
     return true;

@@ -76,7 +76,7 @@ export function tryRule(
     return false;
   }
   const results = rule.rewrite(match, new Algebra(editor, node.loc));
-  const list = (Array.isArray(results) ? results : [results]) as readonly Value[];
+  const list: readonly Value[] = Array.isArray(results) ? results : [results];
   list.forEach((value, i) => {
     const old = editor.type(node.results[i]);
     const same = value.type.dtype === old.dtype && sameShape(value.type.shape, old.shape);

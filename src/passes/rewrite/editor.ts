@@ -21,11 +21,13 @@ import {
   producersOf,
   readersOf,
   type TensorType,
+  tensorOfType,
   topologicalOrder,
   type Value,
   type ValueId,
   type ValueInfo,
   type ValueView,
+  valueIdsOf,
 } from '../../ir/index.ts';
 import { nnIdentity } from '../../ir/ops/nn_movement.op.ts';
 
@@ -82,9 +84,7 @@ const unusedIn = once((graph): readonly ValueId[] => {
     producersOf(graph),
     readersOf(graph),
   ];
-  return (Object.keys(graph.values) as ValueId[]).filter(
-    (id) => !readers.has(id) && !producers.has(id) && !borders.has(id),
-  );
+  return valueIdsOf(graph).filter((id) => !readers.has(id) && !producers.has(id) && !borders.has(id));
 });
 
 export class GraphEditor {
@@ -146,8 +146,10 @@ export class GraphEditor {
     return named as ValueView<AnyOp> as ValueView<D>;
   }
   /** The elements of a constant, undefined for anything else. */
-  tensor = <D extends DType>(value: Value<D> | undefined): ITensor<D> | undefined =>
-    this.constant(value?.id) as ITensor<D> | undefined;
+  tensor = <D extends DType>(value: Value<D> | undefined): ITensor<D> | undefined => {
+    const found = this.constant(value?.id);
+    return value && found && tensorOfType(found, value.type.dtype);
+  };
   isOutput = (id: ValueId): boolean => this.#outputs.has(id);
   /** The node that computes the value; undefined for inputs and constants. */
   producer = (id: ValueId): Node | undefined => {
@@ -157,7 +159,7 @@ export class GraphEditor {
   consumers = (id: ValueId): readonly Node[] => {
     const own = this.#consumers.get(id);
     const ids = own ? [...own] : (readersOf(this.#base).get(id) ?? []).map((node) => node.id);
-    return ids.map((node) => this.node(node) as Node);
+    return ids.flatMap((node) => this.node(node) ?? []);
   };
   /** One consumer and not a graph output: whoever rewrites that consumer may take the value away. */
   isPrivate = (id: ValueId): boolean => !this.isOutput(id) && this.#countConsumers(id) <= 1;
@@ -232,8 +234,8 @@ export class GraphEditor {
   commit(): EditResult {
     const unused = this.#unused();
     const [graph, patches, inversePatches] = produceWithPatches(this.#base, (draft) => {
-      const nodes = draft.nodes as Record<NodeId, Node>;
-      const values = draft.values as Record<ValueId, ValueInfo>;
+      const nodes: Record<NodeId, Node> = draft.nodes;
+      const values: Record<ValueId, ValueInfo> = draft.values;
       for (const [id, node] of this.#nodes) {
         if (node) nodes[id] = node;
         else delete nodes[id];
@@ -285,7 +287,7 @@ export class GraphEditor {
   #unused(): readonly ValueId[] {
     if (this.#nodes.size === 0) return unusedIn(this.#base);
     const inputs = new Set(this.#base.inputs);
-    return (Object.keys(this.#base.values) as ValueId[]).filter((id) => !this.#isUsed(id) && !inputs.has(id));
+    return valueIdsOf(this.#base).filter((id) => !this.#isUsed(id) && !inputs.has(id));
   }
 
   #set(node: Node): void {
@@ -315,7 +317,8 @@ export class GraphEditor {
     const swap = (id: ValueId): ValueId => (id === from ? to : id);
     this.#values.set(to, this.#info(from));
     const renamed: { from: NodeId; to: NodeId }[] = [];
-    for (const node of new Set([this.producer(from) as Node, ...this.consumers(from)])) {
+    for (const node of new Set([this.producer(from), ...this.consumers(from)])) {
+      if (node === undefined) continue;
       const results = node.results.map(swap);
       this.#remove(node);
       this.#set({ ...node, id: results[0], results, operands: node.operands.map((id) => id && swap(id)) });

@@ -3,6 +3,7 @@
  * same object; a rule cannot be added without its law being tested.
  */
 import type {
+  AnyOp,
   AttrSpecs,
   AttrValues,
   DType,
@@ -74,7 +75,6 @@ export function defineRule<O extends OperandSpecs, A extends AttrSpecs, R extend
 }
 
 /** The match of a rule at a node of its root operator. */
-export function matchOf(graph: GraphEditor, node: Node): Match {
-  const constant = (v: Value | undefined) => graph.constant(v?.id);
-  return { ...graph.viewOf(node), graph, constant } as unknown as Match;
+export function matchOf(graph: GraphEditor, node: Node): Match<AnyOp['operands'], AnyOp['attrs']> {
+  return Object.assign(graph.viewOf<AnyOp>(node), { graph, constant: graph.tensor });
 }
