@@ -31,7 +31,6 @@ export class GraphPair {
   readonly #producers: readonly [ReadonlyMap<ValueId, Node>, ReadonlyMap<ValueId, Node>];
   /** Positions in an order of `before` in which operands come first. */
   readonly #position: ReadonlyMap<ValueId, number>;
-  readonly #shared: ReadonlySet<ValueId>;
 
   constructor(before: Graph, after: Graph) {
     this.before = before;
@@ -42,13 +41,13 @@ export class GraphPair {
       for (const id of node.results) position.set(id, i);
     });
     this.#position = position;
-    this.#shared = new Set([...position.keys()].filter((id) => this.#isShared(id)));
   }
 
   /** The values of both graphs that are computed differently, operands first. */
   changed(): readonly ValueId[] {
+    const [before, after] = this.#producers;
     return [...this.#position.keys()].filter((id) => {
-      const [old, now] = this.#producers.map((producers) => producers.get(id));
+      const [old, now] = [before.get(id), after.get(id)];
       if (old === undefined || !(id in this.after.values) || !this.#sameType(id)) return false;
       return now === undefined || !this.#sameNode(old, now);
     });
@@ -67,7 +66,7 @@ export class GraphPair {
     const rank = this.#position.get(root);
     if (rank === undefined || !(root in this.after.values)) return undefined;
     const passed = new Set<ValueId>();
-    const stops = (id: ValueId) => this.#shared.has(id) && !passed.has(id) && this.#positionOf(id) < rank;
+    const stops = (id: ValueId) => !passed.has(id) && this.#positionOf(id) < rank && this.#isShared(id);
     for (;;) {
       const [left, right] = [this.#cut(0, root, stops), this.#cut(1, root, stops)];
       if (left === undefined || right === undefined) return undefined;
@@ -89,7 +88,8 @@ export class GraphPair {
     }
   }
 
-  #positionOf = (id: ValueId): number => this.#position.get(id) as number;
+  /** Infinity: a value that `before` does not compute. */
+  #positionOf = (id: ValueId): number => this.#position.get(id) ?? Number.POSITIVE_INFINITY;
 
   #isShared(id: ValueId): boolean {
     const [old, now] = [this.before.values[id], this.after.values[id]];
