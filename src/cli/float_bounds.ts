@@ -200,7 +200,8 @@ export function roundingOf(
     const terms = termsOf(node, operands[0] as ITensor, y);
     return each((v) => (terms * u + OF_FUNCTION) * (/log/.test(node.op) ? Math.max(1, v) : v));
   }
-  return each((v) => OF_FUNCTION * Math.max(1, v));
+  const factor = /elu$/.test(node.op) ? Math.abs(Number(node.attrs.alpha ?? 0)) : 0; // α·(eˣ − 1): eˣ is near 1
+  return each((v) => OF_FUNCTION * Math.max(1, factor, v));
 }
 
 function termsOf(node: Node, x: ITensor, y: ITensor): number {

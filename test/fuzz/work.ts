@@ -11,8 +11,9 @@ export interface Work {
 }
 
 export function workOf(graph: Graph): Work {
-  let [work, elements] = [0, 0];
   const size = (shape: readonly (number | string)[]): number => sizeOf(shape as readonly number[]);
+  let work = 0;
+  let elements = graph.inputs.reduce((sum, id) => sum + size(graph.values[id].type.shape), 0);
   for (const { operands, results, attrs, op } of nodesOf(graph)) {
     const made = results.reduce((sum, id) => sum + size(graph.values[id].type.shape), 0);
     elements += made;

@@ -54,6 +54,15 @@ const sums: Readonly<Record<string, Sum>> = {
     x: filled([300], (i) => Math.fround(0.3) * ((i * 37) % 255) + 0.0137),
   },
   ...Object.fromEntries(
+    ['Elu', 'Celu', 'Selu'].map((op) => [
+      `${op} with a large factor`,
+      {
+        nodes: [{ op, inputs: ['x'], outputs: ['y'], attrs: { alpha: { f: 2 ** 8 } } }],
+        x: filled([60], (i) => -i / 30),
+      },
+    ]),
+  ),
+  ...Object.fromEntries(
     ['ReduceSum', 'ReduceL1', 'ReduceL2', 'ReduceSumSquare', 'ReduceLogSum'].flatMap((op) => [
       [`${op} of equal terms`, reduced(op, equal)],
       ...(op === 'ReduceLogSum' ? [] : [[`${op} of zeros and equal terms`, reduced(op, alternating)]]),
