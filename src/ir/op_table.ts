@@ -1,6 +1,6 @@
 /** Every operator, by the name of its declaration. Whatever has to treat all of them derives from this table. */
 import { assert } from '../diagnostics/index.ts';
-import type { OpDeclaration, OperandSpec, ResultSpec } from './define_op.ts';
+import type { AttrSpecs, OpDeclaration, OperandSpec, ResultSpec } from './define_op.ts';
 import type { DType } from './dtype.ts';
 import * as dnnl from './ops/dnnl_ops.ts';
 import * as nn from './ops/nn_ops.ts';
@@ -13,10 +13,10 @@ export const ops = { ...qnn, ...nn, ...dnnl, opaqueOp } as const;
 export type Op = (typeof ops)[keyof typeof ops];
 /** The names of operators in the text of the IR: `qnn.conv`. */
 export type OpName = Op['name'];
-/** The declaration of an operator with one result whose operands have just these names, all of them required. */
-export type OpWith<K extends string> = OpDeclaration<
+/** The declaration of an operator with one result whose operands have just these names, all of them required, and these attributes. */
+export type OpWith<K extends string, A extends AttrSpecs = Record<never, never>> = OpDeclaration<
   Readonly<Record<K, OperandSpec<DType | 'opaque', 'required'>>>,
-  Record<never, never>,
+  A,
   { readonly y: ResultSpec },
   OpName
 >;

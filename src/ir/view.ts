@@ -1,4 +1,5 @@
 /** Nodes as their declarations have them: operands by name, attributes by kind; and tables with an entry for each operator. */
+import { assert } from '../diagnostics/index.ts';
 import type { AttrValues, Mapped, OperandSpecs, OperandValues } from './define_op.ts';
 import type { Node } from './graph.ts';
 import { type AnyOp, type OpName, opOf, ops } from './op_table.ts';
@@ -54,11 +55,21 @@ export function operandsByName<T>(node: Node, of: (id: ValueId) => T): Readonly<
 /** What operators are called in code, as `nnAdd`. */
 export type OpKey = keyof typeof ops;
 
+const keys: ReadonlyMap<OpName, OpKey> = new Map((Object.keys(ops) as OpKey[]).map((key) => [ops[key].name, key]));
+
+/** What the operator of a node is called in code. */
+export function keyOf({ op }: Pick<Node, 'op'>): OpKey {
+  const key = keys.get(op);
+  assert(key, `there is no operator ${op}`);
+  return key;
+}
+
 /** The entry of a node's operator in a table by operator. */
 export function byOp<T>(table: Readonly<Partial<Record<OpKey, T>>>): (node: Pick<Node, 'op'>) => T | undefined {
-  const entries = Object.entries(table) as [OpKey, T][];
-  const byName: ReadonlyMap<OpName, T> = new Map(entries.map(([key, entry]) => [ops[key].name, entry]));
-  return ({ op }) => byName.get(op);
+  return ({ op }) => {
+    const key = keys.get(op);
+    return key && table[key];
+  };
 }
 
 /** Whether a node's operator has an entry in the table, or is one of the others. */

@@ -2,9 +2,14 @@
  * What must not compile: the declarations of operators and rules are types. Checked by `npm run typecheck`; a line that
  * compiles although it is expected not to is an error there.
  */
+import { arithmetic } from '../../src/exporters/onnx/emitters/binary.ts';
+import { tile } from '../../src/exporters/onnx/emitters/movement.ts';
+import { same } from '../../src/exporters/onnx/emitters/unary.ts';
+import type { EmitOp } from '../../src/exporters/onnx/node_emitter.ts';
 import { byOp, GraphBuilder, isOp, type Node, tensor, view } from '../../src/ir/index.ts';
 import { nnCast } from '../../src/ir/ops/nn_cast.op.ts';
 import { nnAdd } from '../../src/ir/ops/nn_elementwise_binary.op.ts';
+import type { nnLeakyRelu } from '../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnMatmul } from '../../src/ir/ops/nn_matmul.op.ts';
 import { nnPad, nnReshape } from '../../src/ir/ops/nn_movement.op.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
@@ -81,3 +86,12 @@ export const bias = conv?.bias;
 if (node.op === 'qnn.convolution') throw new Error();
 // @ts-expect-error a table has entries for operators alone
 byOp<number>({ nnAdd: 1, nnPlus: 2 });
+
+// What writes one operator as ONNX writes no other, unless that has all that it reads.
+export const slope: EmitOp<typeof nnLeakyRelu> = same('LeakyRelu', 6, ['alpha']);
+// @ts-expect-error nn.leaky_relu has no attribute 'gamma'
+export const scaled: EmitOp<typeof nnLeakyRelu> = same('LeakyRelu', 6, ['gamma']);
+// @ts-expect-error nn.pad has no repeats
+export const padding: EmitOp<typeof nnPad> = tile;
+// @ts-expect-error nn.reshape has no operand 'b'
+export const shaped: EmitOp<typeof nnReshape> = arithmetic('Add');

@@ -10,13 +10,15 @@ import {
   constantOf,
   type Graph,
   type ITensor,
+  isOp,
   type Node,
+  opaqueOp,
   producersOf,
   topologicalOrder,
   type ValueId,
 } from '../../ir/index.ts';
-import { findEmitter } from './emitters/index.ts';
-import { NodeEmitter } from './node_emitter.ts';
+import { emitNode } from './emitters/index.ts';
+import type { Emitting } from './node_writer.ts';
 import type { Unit } from './schedule.ts';
 import type { KeptNode, NodeInit, TensorInit } from './splice/index.ts';
 
@@ -69,7 +71,7 @@ export function emitGraph(graph: Graph, site: Site): Emitted {
   }
 }
 
-export class Emission {
+class Emission implements Emitting {
   readonly graph: Graph;
   readonly site: Site;
   readonly opset: number;
@@ -99,7 +101,7 @@ export class Emission {
     for (const id of [...this.graph.outputs, ...this.site.demanded]) this.name(id);
     for (const node of topologicalOrder(this.graph).order.toReversed()) {
       if (!node.results.some((id) => this.#names.has(id) && !this.site.isGiven(id))) continue;
-      groups.push(node.op === 'opaque' ? this.#carry(node) : this.#emit(node));
+      groups.push(isOp(node, opaqueOp) ? this.#carry(node) : this.#emit(node));
     }
     return {
       nodes: groups.toReversed().flat(),
@@ -111,7 +113,7 @@ export class Emission {
   }
 
   #emit(node: Node): readonly Unit<NodeInit>[] {
-    return findEmitter(node)(new NodeEmitter(this, node)).map((item) => ({
+    return emitNode(this, node).map((item) => ({
       item,
       reads: item.inputs,
       outputs: item.outputs,
@@ -159,8 +161,8 @@ export class Emission {
   }
 
   /** The node that computes a value, when it is one of those to be emitted. */
-  producer(id: ValueId | null | undefined): Node | undefined {
-    return id === null || id === undefined || this.site.isGiven(id) ? undefined : this.#producers.get(id);
+  producer(id: ValueId | undefined): Node | undefined {
+    return id === undefined || this.site.isGiven(id) ? undefined : this.#producers.get(id);
   }
 
   /** The name of a node of the model for what computes its result now: the last of several, as names are unique. */

@@ -4,6 +4,7 @@ import {
   byOp,
   GraphBuilder,
   isOp,
+  keyOf,
   nnAdd,
   nnConcat,
   nnMul,
@@ -58,6 +59,7 @@ describe('operators', () => {
     expect([convNode, addNode, concatNode].map(oneOf(nnAdd, nnConcat))).toEqual([false, true, true]);
     const entry = byOp<string>({ nnAdd: '+', qnnConv: '*' });
     expect([convNode, addNode, concatNode].map(entry)).toEqual(['*', '+', undefined]);
+    expect([convNode, addNode, concatNode].map(keyOf)).toEqual(['qnnConv', 'nnAdd', 'nnConcat']);
   });
 
   it('have names of their own, and are called after them', () => {

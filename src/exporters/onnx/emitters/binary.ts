@@ -2,18 +2,29 @@
  * Elementwise operators on two tensors. Small integers are computed in s32 and u32 in s64, which wraps to the same, because
  * runtimes have few kernels for them. Integer division guards against 0, which ONNX leaves undefined and the IR does not.
  */
-import type { DType } from '../../../ir/index.ts';
-import { type Attributes, castTo, flag, type NodeEmitter, type Written } from '../node_emitter.ts';
+import {
+  type DType,
+  dtypes,
+  type nnMod,
+  type nnPrelu,
+  type nnWhere,
+  numbersOf,
+  type OpWith,
+} from '../../../ir/index.ts';
+import type { NodeEmitter } from '../node_emitter.ts';
+import { type Attributes, castTo, flag, type NodeWriter, type Written } from '../node_writer.ts';
 import { finishVia, ordered, via, widened } from './elements.ts';
 
-const operands = (e: NodeEmitter, wide: DType | undefined): readonly string[] =>
-  via(e, e.type(0).dtype, wide, [e.input(0), e.input(1)]);
+type Binary = NodeEmitter<OpWith<'a' | 'b'>>;
+
+const operands = (e: Binary, wide: DType | undefined): readonly string[] => via(e, wide, e.view.a, e.view.b);
+const dtypeOf = (e: Binary): DType => e.typeOf(e.view.a).dtype;
 
 export const arithmetic =
   (opType: string) =>
-  (e: NodeEmitter): Written => {
+  (e: Binary): Written => {
     e.since(7, 'broadcasting');
-    const wide = widened(e.type(0).dtype);
+    const wide = widened(dtypeOf(e));
     return finishVia(e, wide, opType, operands(e, wide));
   };
 
@@ -22,59 +33,58 @@ const isReal = (dtype: DType): boolean => dtype === 'f32' || dtype === 'f64';
 /** u64 is beyond s64: what is neither a sum nor a product is left to runtimes that have it. */
 const signed = (dtype: DType): DType | undefined => (dtype === 'u64' ? undefined : widened(dtype));
 
-const quotient =
-  (opType: string) =>
-  (e: NodeEmitter): Written => {
-    e.since(7, 'broadcasting');
-    const { dtype } = e.type(0);
-    const attributes: Attributes = opType === 'Mod' && e.attr<boolean>('fmod') ? { fmod: flag(true) } : {};
-    const isFloatRemainder = opType === 'Mod' && isReal(dtype);
-    if (isFloatRemainder && !e.attr<boolean>('fmod'))
-      return e.refuse('ONNX has no remainder of floats with the sign of b');
-    const wide = signed(dtype);
-    const [a, b] = operands(e, wide);
-    const divisor = e.constantAt(1)?.data as ArrayLike<number | bigint> | undefined;
-    const isSafe = isReal(dtype) || (divisor !== undefined && Array.from(divisor).every((v) => Number(v) !== 0));
-    if (isSafe) return finishVia(e, wide, opType, [a, b], attributes);
-    const own = wide ?? dtype;
-    const [some, none] = nonZero(e, b, own);
-    const value = e.add(opType, [a, e.add('Add', [b, none])], attributes);
-    return finishVia(e, wide, 'Mul', [value, some]);
-  };
+function quotient(e: Binary, opType: string, attributes: Attributes = {}): Written {
+  const dtype = dtypeOf(e);
+  const wide = signed(dtype);
+  const [a, b] = operands(e, wide);
+  const divisor = e.constantOf(e.view.b);
+  const isSafe = isReal(dtype) || (divisor !== undefined && numbersOf(divisor).every((v) => v !== 0));
+  if (isSafe) return finishVia(e, wide, opType, [a, b], attributes);
+  const own = wide ?? dtype;
+  const [some, none] = nonZero(e, b, own);
+  const value = e.add(opType, [a, e.add('Add', [b, none])], attributes);
+  return finishVia(e, wide, 'Mul', [value, some]);
+}
 
 /** 1 where b is not 0 and 0 elsewhere, and the other way round. */
-function nonZero(e: NodeEmitter, b: string, dtype: DType): readonly [string, string] {
+function nonZero(e: NodeWriter, b: string, dtype: DType): readonly [string, string] {
   const some = e.cast(b, 'bool');
   return [e.cast(some, dtype), e.cast(e.add('Not', [some]), dtype)];
 }
 
-export const div = quotient('Div');
-export const mod = (e: NodeEmitter): Written => {
+export function div(e: Binary): Written {
+  e.since(7, 'broadcasting');
+  return quotient(e, 'Div');
+}
+
+export function mod(e: NodeEmitter<typeof nnMod>): Written {
   e.since(10, 'Mod');
-  return quotient('Mod')(e);
-};
+  const { fmod } = e.view.attrs;
+  if (isReal(dtypeOf(e)) && !fmod) return e.refuse('ONNX has no remainder of floats with the sign of b');
+  return quotient(e, 'Mod', fmod ? { fmod: flag(true) } : {});
+}
 
 /** Min and Max broadcast since version 8 and take integers since 12; before, those of up to 32 bits go through f64. */
 export const extremum =
   (opType: string) =>
-  (e: NodeEmitter): Written => {
-    const { dtype } = e.type(0);
-    e.since(isReal(dtype) || !/64/.test(dtype) ? 8 : 12, `${opType} of ${dtype}`);
+  (e: Binary): Written => {
+    const dtype = dtypeOf(e);
+    e.since(isReal(dtype) || dtypes[dtype].bytes < 8 ? 8 : 12, `${opType} of ${dtype}`);
     const wide = isReal(dtype) ? undefined : e.opset < 12 ? 'f64' : ordered(dtype);
     return finishVia(e, wide, opType, operands(e, wide));
   };
 
 /** The power in binary64, truncated; 64-bit integers as the runtime does it. */
-export function pow(e: NodeEmitter): Written {
-  const { dtype } = e.type(0);
+export function pow(e: Binary): Written {
+  const dtype = dtypeOf(e);
   e.since(dtype === 's64' || dtype === 'u64' ? 12 : 7, 'Pow');
   const wide = isReal(dtype) || dtype === 's64' || dtype === 'u64' ? undefined : 'f64';
   return finishVia(e, wide, 'Pow', operands(e, wide));
 }
 
 /** Comparisons of bool and of small integers go through s32. */
-function comparable(e: NodeEmitter, opType: string): readonly string[] {
-  const { dtype } = e.type(0);
+function comparable(e: Binary, opType: string): readonly string[] {
+  const dtype = dtypeOf(e);
   if (opType === 'Equal' && isReal(dtype)) e.since(11, 'Equal of floats');
   else e.since(9, opType);
   return operands(e, dtype === 'bool' ? 's32' : signed(dtype));
@@ -82,13 +92,13 @@ function comparable(e: NodeEmitter, opType: string): readonly string[] {
 
 export const comparison =
   (opType: string) =>
-  (e: NodeEmitter): Written =>
+  (e: Binary): Written =>
     e.finish(opType, comparable(e, opType));
 
 /** ≥ and ≤ are operators since version 12. Before: < or =, which NaN fails as well. */
 export const orEqual =
   (opType: 'GreaterOrEqual' | 'LessOrEqual') =>
-  (e: NodeEmitter): Written => {
+  (e: Binary): Written => {
     const strict = opType === 'GreaterOrEqual' ? 'Greater' : 'Less';
     const sides = comparable(e, e.opset < 12 ? 'Equal' : strict);
     if (e.opset >= 12) return e.finish(opType, sides);
@@ -97,21 +107,22 @@ export const orEqual =
 
 export const logical =
   (opType: string) =>
-  (e: NodeEmitter): Written => {
+  (e: Binary): Written => {
     e.since(7, 'broadcasting');
     return e.finish(opType, e.inputs());
   };
 
-export function where(e: NodeEmitter): Written {
+export function where(e: NodeEmitter<typeof nnWhere>): Written {
   e.since(9, 'Where');
-  const { dtype } = e.type(1);
+  const { cond } = e.view;
+  const { dtype } = e.typeOf(e.view.a);
   const wide = dtype === 'u8' ? undefined : dtype === 'bool' ? 'u8' : widened(dtype);
-  const [a, b] = via(e, dtype, wide, [e.input(1), e.input(2)]);
-  if (wide === undefined) return e.finish('Where', [e.input(0), a, b]);
-  return e.finish('Cast', [e.add('Where', [e.input(0), a, b])], castTo(dtype));
+  const [a, b] = via(e, wide, e.view.a, e.view.b);
+  if (wide === undefined) return e.finish('Where', [e.value(cond), a, b]);
+  return e.finish('Cast', [e.add('Where', [e.value(cond), a, b])], castTo(dtype));
 }
 
-export function prelu(e: NodeEmitter): Written {
+export function prelu(e: NodeEmitter<typeof nnPrelu>): Written {
   e.since(7, 'broadcasting');
   return e.finish('PRelu', e.inputs());
 }

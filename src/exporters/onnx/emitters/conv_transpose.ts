@@ -3,28 +3,39 @@
  * ±2^24, which makes it exact whatever the order of summation; weights are split into 16·high + low where that is needed
  * to stay below. Zero points are subtracted first, exactly as well.
  */
-import { type ITensor, isFloat, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
-import type { DeconvAttrs } from '../../../ir/ops/deconvolve.ts';
-import { ints, type NodeEmitter, type Written } from '../node_emitter.ts';
+import {
+  type ITensor,
+  isFloat,
+  type nnConvTranspose,
+  numbersOf,
+  type qnnConvTranspose,
+  sizeOf,
+  tensor,
+  type ValueId,
+} from '../../../ir/index.ts';
+import type { NodeEmitter } from '../node_emitter.ts';
+import { ints, type Written } from '../node_writer.ts';
 import { convAttributes } from './conv_attributes.ts';
 import { floatsPadded, sliced } from './pad.ts';
 import { knownOf, rangeOf } from './range.ts';
 
-const attrsOf = (e: NodeEmitter): DeconvAttrs => e.node.attrs as unknown as DeconvAttrs;
+type ConvTranspose = NodeEmitter<typeof nnConvTranspose | typeof qnnConvTranspose>;
 
 /**
  * The float sum. Runtimes want an output padding below the stride: along other axes what no tap reaches is added behind the whole
  * of the sum, the bias alone, and what pads cut off is sliced off. (Taps of 0 would reach it too, and make NaN of infinities.)
  */
-function floatTransposed(e: NodeEmitter, x: string, w: string, bias: string): string {
-  const { strides, pads, outputPadding } = attrsOf(e);
+function floatTransposed(e: ConvTranspose, x: string, w: string, bias?: ValueId): string {
+  const { attrs } = e.view;
+  const { strides, pads, outputPadding } = attrs;
   const rank = strides.length;
   const isLarge = outputPadding.map((count, axis) => count >= strides[axis]);
+  const inner = { ...attrs, pads: pads.map((pad, i) => (isLarge[i % rank] ? 0 : pad)) };
   const attributes = {
-    ...convAttributes({ ...attrsOf(e), pads: pads.map((pad, i) => (isLarge[i % rank] ? 0 : pad)) }, e.type(1).shape),
+    ...convAttributes(inner, e.known(e.typeOf(e.view.w).shape)),
     output_padding: ints(outputPadding.map((count, axis) => (isLarge[axis] ? 0 : count))),
   };
-  if (!isLarge.includes(true)) return e.add('ConvTranspose', [x, w, bias], attributes);
+  if (!isLarge.includes(true)) return e.add('ConvTranspose', [x, w, e.value(bias)], attributes);
   const sum = e.add('ConvTranspose', [x, w, ''], attributes);
   const beyond = outputPadding.map((count, axis) => (isLarge[axis] ? Math.max(count - pads[axis + rank], 0) : 0));
   const isGrown = beyond.some((count) => count > 0);
@@ -33,41 +44,40 @@ function floatTransposed(e: NodeEmitter, x: string, w: string, bias: string): st
   const starts = axes.map((axis) => pads[axis]);
   const ends = axes.map((axis) => Math.min(outputPadding[axis] - pads[axis + rank], 0) || 2 ** 31 - 1);
   const shown = sliced(e, grown, { starts, ends, axes: axes.map((axis) => axis + 2), steps: axes.map(() => 1) });
-  return bias === '' ? shown : e.add('Add', [shown, e.alongAxis(e.node.operands[2] as ValueId, 1, rank + 2)]);
+  return bias === undefined ? shown : e.add('Add', [shown, e.alongAxis(bias, 1, rank + 2)]);
 }
 
-export function convTranspose(e: NodeEmitter): Written {
-  if (isFloat(e.type(0).dtype)) {
-    return e.finish('Identity', [floatTransposed(e, e.input(0), e.input(1), e.input(2))]);
-  }
-  return floatSum(e, undefined, undefined);
+export function convTranspose(e: NodeEmitter<typeof nnConvTranspose>): Written {
+  const { x, w, bias } = e.view;
+  if (isFloat(e.typeOf(x).dtype)) return e.finish('Identity', [floatTransposed(e, e.value(x), e.value(w), bias)]);
+  return floatSum(e);
 }
 
-export function quantizedConvTranspose(e: NodeEmitter): Written {
-  return floatSum(e, e.has(2) ? e.constantAt(2) : undefined, e.has(3) ? e.constantAt(3) : undefined);
-}
+export const quantizedConvTranspose = (e: NodeEmitter<typeof qnnConvTranspose>): Written =>
+  floatSum(e, e.view.zx, e.view.zw);
 
 /** The integer sum in f32: exact while Σ|x|·|w| ≤ 2^24 for each result. */
-function floatSum(e: NodeEmitter, zx: ITensor | undefined, zw: ITensor | undefined): Written {
-  const w = knownOf(e, e.node.operands[1] as ValueId);
+function floatSum(e: ConvTranspose, zx?: ValueId, zw?: ValueId): Written {
+  const { x, attrs } = e.view;
+  const w = knownOf(e, e.view.w);
   if (w === undefined)
     return e.refuse('ONNX has no integer ConvTranspose, and the float one is exact only for known weights');
-  if ((e.has(2) && zx === undefined) || (e.has(3) && zw === undefined))
-    return e.refuse('its zero points are computed at run time');
-  const zero = Number(zx?.data[0] ?? 0);
-  const [least, most] = rangeOf(e, e.node.operands[0] as ValueId);
+  const [source, filters] = [zx, zw].map((id) => e.constantOf(id));
+  if ((zx && !source) || (zw && !filters)) return e.refuse('its zero points are computed at run time');
+  const zero = Number(source?.data[0] ?? 0);
+  const [least, most] = rangeOf(e, x);
   const reach = Math.max(most - zero, zero - least);
-  const weights = centred(w, zw, attrsOf(e).group);
-  const source = e.add('Sub', [e.cast(e.input(0), 'f32'), e.scalar('f32', zero)]);
+  const weights = centred(w, filters, attrs.group);
+  const shifted = e.add('Sub', [e.cast(e.value(x), 'f32'), e.scalar('f32', zero)]);
   const sum = (values: Int32Array, name: string) => {
-    if (reach * largestSum(values, w.shape, attrsOf(e).group) > 2 ** 24)
+    if (reach * largestSum(values, w.shape, attrs.group) > 2 ** 24)
       return e.refuse(
         'ONNX has no integer ConvTranspose, and the float one would round: an accumulator may be beyond 2^24',
       );
     const filter = e.constant(tensor('f32', Float32Array.from(values), w.shape), `${e.node.id}.${name}`);
-    return e.cast(floatTransposed(e, source, filter, ''), 's32');
+    return e.cast(floatTransposed(e, shifted, filter), 's32');
   };
-  if (reach * largestSum(weights, w.shape, attrsOf(e).group) <= 2 ** 24)
+  if (reach * largestSum(weights, w.shape, attrs.group) <= 2 ** 24)
     return e.finish('Identity', [sum(weights, 'weights')]);
   const high = weights.map((v) => Math.floor(v / 16));
   const low = weights.map((v, i) => v - 16 * high[i]);
@@ -78,7 +88,7 @@ function floatSum(e: NodeEmitter, zx: ITensor | undefined, zw: ITensor | undefin
 function centred(w: ITensor, zw: ITensor | undefined, group: number): Int32Array {
   const [channels, perGroup, ...kernel] = w.shape;
   const taps = sizeOf(kernel);
-  return Int32Array.from(w.data as Int8Array, (value, i) => {
+  return Int32Array.from(numbersOf(w), (value, i) => {
     const k = Math.floor(i / taps) % perGroup;
     const c = Math.floor(i / taps / perGroup);
     const o = Math.floor(c / (channels / group)) * perGroup + k;

@@ -6,9 +6,9 @@
  *
  * Wider integers have no form.
  */
-import { type ITensor, tensor, type ValueId } from '../../../ir/index.ts';
-import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
-import type { NodeEmitter, Written } from '../node_emitter.ts';
+import { type ITensor, type nnConv, numbersOf, tensor, type ValueId } from '../../../ir/index.ts';
+import type { NodeEmitter } from '../node_emitter.ts';
+import type { NodeWriter, Written } from '../node_writer.ts';
 import { convAttributes } from './conv_attributes.ts';
 import { clipped } from './elements.ts';
 import { knownOf, rangeOf } from './range.ts';
@@ -19,8 +19,7 @@ interface Part {
 }
 
 /** v⁺ and v⁻ as u8, those that are not 0 throughout. */
-function partsOf(e: NodeEmitter, index: number): readonly Part[] {
-  const id = e.node.operands[index] as ValueId;
+function partsOf(e: NodeWriter, id: ValueId): readonly Part[] {
   const [low, high] = rangeOf(e, id);
   if (low < -255 || high > 255)
     return e.refuse('ONNX has no convolution of s32, and its operands are not known to be differences of bytes');
@@ -32,20 +31,21 @@ function partsOf(e: NodeEmitter, index: number): readonly Part[] {
   }));
 }
 
-function constantPart(e: NodeEmitter, id: ValueId, { data, shape }: ITensor, sign: 1 | -1): string {
-  const part = Uint8Array.from(data as Int32Array, (v) => Math.max(0, sign * v));
-  return e.constant(tensor('u8', part, shape), `${id}.${sign === 1 ? 'positive' : 'negative'}`);
+function constantPart(e: NodeWriter, id: ValueId, constant: ITensor, sign: 1 | -1): string {
+  const part = numbersOf(constant).map((v) => Math.max(0, sign * v));
+  return e.constant(tensor('u8', part, constant.shape), `${id}.${sign === 1 ? 'positive' : 'negative'}`);
 }
 
-function runtimePart(e: NodeEmitter, id: ValueId, sign: 1 | -1): string {
+function runtimePart(e: NodeWriter, id: ValueId, sign: 1 | -1): string {
   const wide = e.typeOf(id).dtype === 's32' ? e.value(id) : e.cast(e.value(id), 's32');
   return e.cast(clipped(e, sign === 1 ? wide : e.add('Neg', [wide]), 's32', 0, 255), 'u8');
 }
 
-export function wideConv(e: NodeEmitter): Written {
-  const attributes = convAttributes(e.node.attrs as unknown as ConvAttrs, e.type(1).shape);
-  const weights = partsOf(e, 1);
-  const terms = partsOf(e, 0).flatMap((x) =>
+export function wideConv(e: NodeEmitter<typeof nnConv>): Written {
+  const { x, w, attrs } = e.view;
+  const attributes = convAttributes(attrs, e.known(e.typeOf(w).shape));
+  const weights = partsOf(e, w);
+  const terms = partsOf(e, x).flatMap((x) =>
     weights.map((w) => ({ sign: x.sign * w.sign, name: e.add('ConvInteger', [x.name, w.name], attributes) })),
   );
   const [first, ...rest] = terms;

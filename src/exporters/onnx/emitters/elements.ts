@@ -1,15 +1,17 @@
 /** Small pieces that several emitters share. */
-import { type DType, dtypes } from '../../../ir/index.ts';
-import { castTo, float, type NodeEmitter, type Written } from '../node_emitter.ts';
+import { type DType, dtypes, type ValueId } from '../../../ir/index.ts';
+import { type Attributes, castTo, float, type NodeWriter, type Written } from '../node_writer.ts';
+
+export const isByte = (dtype: DType): dtype is 'u8' | 's8' => dtype === 'u8' || dtype === 's8';
 
 /** u8 to s8 and back by 128. */
-export function moved(e: NodeEmitter, x: string, to: 'u8' | 's8'): string {
+export function moved(e: NodeWriter, x: string, to: 'u8' | 's8'): string {
   return e.cast(e.add(to === 'u8' ? 'Add' : 'Sub', [e.cast(x, 's32'), e.scalar('s32', 128)]), to);
 }
 
 /** min(max(x, low), high); infinite bounds are none. Clip takes bounds as inputs since version 11, integers
  * since 12, and ONNX Runtime runs it on f64 since 12. */
-export function clipped(e: NodeEmitter, x: string, dtype: DType, low: number, high: number): string {
+export function clipped(e: NodeWriter, x: string, dtype: DType, low: number, high: number): string {
   if (low === -Infinity && high === Infinity) return x;
   if (e.opset < 11 && dtype === 'f32') return e.add('Clip', [x], clipAttributes(low, high));
   if (dtype === 'f32' || (e.opset >= 12 && isClippable(dtype))) {
@@ -25,7 +27,7 @@ export function clipped(e: NodeEmitter, x: string, dtype: DType, low: number, hi
 }
 
 /** min(max(x, low), high) of a float, NaN being `low`: a comparison with it does not hold. */
-export function saturated(e: NodeEmitter, x: string, dtype: 'f32' | 'f64', low: number, high: number): string {
+export function saturated(e: NodeWriter, x: string, dtype: 'f32' | 'f64', low: number, high: number): string {
   e.since(9, 'Where');
   const least = e.scalar(dtype, low);
   const numbers = e.add('Where', [e.add('Greater', [x, least]), x, least]);
@@ -33,7 +35,7 @@ export function saturated(e: NodeEmitter, x: string, dtype: 'f32' | 'f64', low: 
 }
 
 /** The inputs of Clip: the infinity beyond all numbers is no bound, the other one is. */
-export const clipBounds = (e: NodeEmitter, dtype: DType, low: number, high: number): string[] => [
+export const clipBounds = (e: NodeWriter, dtype: DType, low: number, high: number): string[] => [
   low === -Infinity ? '' : e.scalar(dtype, low),
   high === Infinity ? '' : e.scalar(dtype, high),
 ];
@@ -47,7 +49,7 @@ export const clipAttributes = (low: number, high: number) => ({
 });
 
 /** The nearest integer of a binary64 number, up to 2^51. Adding 1/2 in binary64 is exact for every binary32 number. */
-export function rounded(e: NodeEmitter, x: string, how: 'half-even' | 'half-up' | 'half-away'): string {
+export function rounded(e: NodeWriter, x: string, how: 'half-even' | 'half-up' | 'half-away'): string {
   if (how === 'half-even') {
     e.since(11, 'Round');
     return e.add('Round', [x]);
@@ -58,15 +60,17 @@ export function rounded(e: NodeEmitter, x: string, how: 'half-even' | 'half-up' 
 }
 
 /** ⌊x⌋ + (x − ⌊x⌋ ≥ 1/2): the fraction is exact, x + 1/2 need not be. */
-function halfUp(e: NodeEmitter, x: string): string {
+function halfUp(e: NodeWriter, x: string): string {
   const floor = e.add('Floor', [x]);
   const isBelow = e.add('Less', [e.add('Sub', [x, floor]), e.scalar('f64', 0.5)]);
   return e.add('Add', [floor, e.add('Cast', [e.add('Not', [isBelow])], castTo('f64'))]);
 }
 
-/** Operands as a type that the operator is defined and run for, `via`, where it is not for their own. */
-export function via(e: NodeEmitter, own: DType, wide: DType | undefined, names: readonly string[]): readonly string[] {
-  return wide === undefined || wide === own ? names : names.map((name) => (name === '' ? '' : e.cast(name, wide)));
+/** Operands as a type that the operator is defined and run for, `wide`, where it is not for their own. */
+export function via(e: NodeWriter, wide: DType | undefined, ...operands: readonly ValueId[]): readonly string[] {
+  const names = operands.map((id) => e.value(id));
+  if (wide === undefined) return names;
+  return names.map((name, i) => (e.typeOf(operands[i]).dtype === wide ? name : e.cast(name, wide)));
 }
 
 /** 8- and 16-bit integers are computed in s32, u32 in s64; results are wrapped back by a Cast. */
@@ -86,11 +90,11 @@ export function ordered(dtype: DType): DType | undefined {
 
 /** The node that computes the result, in `wide` where that is given. */
 export function finishVia(
-  e: NodeEmitter,
+  e: NodeWriter,
   wide: DType | undefined,
   opType: string,
   inputs: readonly string[],
-  attributes: Parameters<NodeEmitter['add']>[2] = {},
+  attributes: Attributes = {},
 ): Written {
   const { dtype } = e.resultType;
   if (wide === undefined || wide === dtype) return e.finish(opType, inputs, attributes);

@@ -1,7 +1,8 @@
 /** How each operator of the IR is written in ONNX. `opaque` operators are carried (emission.ts), `dnnl.*` are refused. */
 import { fail } from '../../../diagnostics/index.ts';
-import { byOp, type Node, type OpKey } from '../../../ir/index.ts';
-import type { NodeEmitter, Written } from '../node_emitter.ts';
+import { keyOf, type Node, type OpKey, type ops } from '../../../ir/index.ts';
+import { type EmitOp, NodeEmitter } from '../node_emitter.ts';
+import type { Emitting, Written } from '../node_writer.ts';
 import * as binary from './binary.ts';
 import * as conv from './conv.ts';
 import { convTranspose, quantizedConvTranspose } from './conv_transpose.ts';
@@ -17,12 +18,11 @@ import { requantize } from './requantize.ts';
 import { softmax } from './softmax.ts';
 import * as unary from './unary.ts';
 
-/** Writes the ONNX nodes that compute one operator. */
-export type EmitOp = (e: NodeEmitter) => Written;
-
 const { same } = unary;
 
-const emitters = {
+type ExportedKey = Exclude<OpKey, 'opaqueOp' | `dnnl${string}`>;
+
+const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   qnnConv: conv.quantizedConv,
   qnnConvTranspose: quantizedConvTranspose,
   qnnMatmul: matmul.quantizedMatmul,
@@ -30,8 +30,8 @@ const emitters = {
   qnnDequantize: quantize.dequantize,
   qnnDynamicQuantize: quantize.dynamicQuantize,
   qnnRequantize: requantize,
-  qnnAdd: qlinear.binary('QLinearAdd', 'Add'),
-  qnnMul: qlinear.binary('QLinearMul', 'Mul'),
+  qnnAdd: qlinear.add,
+  qnnMul: qlinear.multiply,
   qnnAveragePool: qlinear.averagePool,
   qnnGlobalAveragePool: qlinear.globalAveragePool,
   qnnSoftmax: qlinear.softmax,
@@ -137,11 +137,17 @@ const emitters = {
   nnGather: movement.gather('Gather'),
   nnGatherElements: movement.gather('GatherElements'),
   nnResize: movement.resize,
-} satisfies Readonly<Record<Exclude<OpKey, 'opaqueOp' | `dnnl${string}`>, EmitOp>>;
+};
 
-const emitterOf = byOp<EmitOp>(emitters);
+const isExported = (key: OpKey): key is ExportedKey => key in emitters;
+
+const emitAs = <K extends ExportedKey>(key: K, emission: Emitting, node: Node): Written =>
+  emitters[key](new NodeEmitter(emission, node));
 
 /** @throws UnskewError U2009 for an operator of the level dnnl */
-export const findEmitter = (node: Node): EmitOp =>
-  emitterOf(node) ??
-  fail('U2009', `${node.op} has no ONNX form`, node.loc, 'export the graph before operators of oneDNN are selected');
+export function emitNode(emission: Emitting, node: Node): Written {
+  const key = keyOf(node);
+  if (!isExported(key))
+    fail('U2009', `${node.op} has no ONNX form`, node.loc, 'export the graph before operators of oneDNN are selected');
+  return emitAs(key, emission, node);
+}

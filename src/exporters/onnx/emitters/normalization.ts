@@ -1,79 +1,105 @@
 /** Normalizations. LayerNormalization is of version 17, GroupNormalization per channel of 21, RMSNormalization of 23. */
-import { dtypes, tensor } from '../../../ir/index.ts';
-import { float, int, ints, type NodeEmitter, type Written } from '../node_emitter.ts';
+import {
+  dtypes,
+  type nnBatchNorm,
+  type nnGroupNorm,
+  type nnInstanceNorm,
+  type nnLayerNorm,
+  type nnLrn,
+  type nnRmsNorm,
+  tensor,
+  type ValueId,
+} from '../../../ir/index.ts';
+import type { NodeEmitter } from '../node_emitter.ts';
+import { type Attributes, float, int, ints, type NodeWriter, type Written } from '../node_writer.ts';
 
-const epsilonOf = (e: NodeEmitter) => ({ epsilon: float(e.attr<number>('epsilon')) });
+/** Normalizations along the axes from one on. */
+type Trailing = NodeEmitter<typeof nnLayerNorm | typeof nnRmsNorm>;
 
-/** The operands, all of the type of the first: ONNX asks for that, and no number may be rounded on the way. */
-function alike(e: NodeEmitter): string[] {
-  const { dtype } = e.type(0);
-  return e.inputs().map((name, i) => {
-    if (name === '' || e.type(i).dtype === dtype) return name;
-    if (dtypes[e.type(i).dtype].bytes >= dtypes[dtype].bytes)
-      e.refuse(`its parameters are ${e.type(i).dtype}, and ONNX takes them of the type of the input alone, ${dtype}`);
+const epsilonOf = ({ epsilon }: { readonly epsilon: number }): Attributes => ({ epsilon: float(epsilon) });
+
+/** x and its parameters, all of the type of x: ONNX asks for that, and no number may be rounded on the way. */
+function alike(e: NodeWriter, x: ValueId, ...parameters: readonly (ValueId | undefined)[]): string[] {
+  const { dtype } = e.typeOf(x);
+  const names = [x, ...parameters].map((id) => ({ id, name: e.value(id) }));
+  return names.map(({ id, name }) => {
+    const own = id === undefined ? dtype : e.typeOf(id).dtype;
+    if (own === dtype) return name;
+    if (dtypes[own].bytes >= dtypes[dtype].bytes)
+      e.refuse(`its parameters are ${own}, and ONNX takes them of the type of the input alone, ${dtype}`);
     return e.cast(name, dtype);
   });
 }
 
-export function batchNorm(e: NodeEmitter): Written {
+export function batchNorm(e: NodeEmitter<typeof nnBatchNorm>): Written {
   e.since(7, 'BatchNormalization in inference');
-  return e.finish('BatchNormalization', alike(e), epsilonOf(e));
+  const { x, scale, bias, mean, variance, attrs } = e.view;
+  return e.finish('BatchNormalization', alike(e, x, scale, bias, mean, variance), epsilonOf(attrs));
 }
 
-export const instanceNorm = (e: NodeEmitter): Written => e.finish('InstanceNormalization', alike(e), epsilonOf(e));
-
-export const lrn = (e: NodeEmitter): Written =>
-  e.finish('LRN', e.inputs(), {
-    size: int(e.attr('size')),
-    alpha: float(e.attr<number>('alpha')),
-    beta: float(e.attr<number>('beta')),
-    bias: float(e.attr<number>('bias')),
-  });
-
-export function layerNorm(e: NodeEmitter): Written {
-  const axis = e.attr<number>('axis');
-  if (e.opset >= 17) return e.finish('LayerNormalization', alike(e), { axis: int(axis), ...epsilonOf(e) });
-  const centred = e.add('Sub', [e.input(0), trailingMean(e, e.input(0))]);
-  return scaleTrailing(e, centred);
+export function instanceNorm(e: NodeEmitter<typeof nnInstanceNorm>): Written {
+  const { x, scale, bias, attrs } = e.view;
+  return e.finish('InstanceNormalization', alike(e, x, scale, bias), epsilonOf(attrs));
 }
 
-export function rmsNorm(e: NodeEmitter): Written {
-  const axis = e.attr<number>('axis');
-  if (e.opset >= 23) return e.finish('RMSNormalization', alike(e), { axis: int(axis), ...epsilonOf(e) });
-  return scaleTrailing(e, e.input(0));
+export function lrn(e: NodeEmitter<typeof nnLrn>): Written {
+  const { size, alpha, beta, bias } = e.view.attrs;
+  return e.finish('LRN', e.inputs(), { size: int(size), alpha: float(alpha), beta: float(beta), bias: float(bias) });
 }
 
-/** x / √(mean x² + ε)·scale + bias */
-function scaleTrailing(e: NodeEmitter, x: string): Written {
-  const { dtype } = e.type(0);
-  const power = trailingMean(e, e.add('Mul', [x, x]));
-  const root = e.add('Sqrt', [e.add('Add', [power, e.scalar(dtype, e.attr<number>('epsilon'))])]);
-  const [, scale, bias] = alike(e);
-  const scaled = [e.add('Div', [x, root]), scale];
-  if (bias) return e.finish('Add', [e.add('Mul', scaled), bias]);
-  return e.finish('Mul', scaled);
+export function layerNorm(e: NodeEmitter<typeof nnLayerNorm>): Written {
+  const { x, scale, bias, attrs } = e.view;
+  if (e.opset >= 17) {
+    const attributes = { axis: int(attrs.axis), ...epsilonOf(attrs) };
+    return e.finish('LayerNormalization', alike(e, x, scale, bias), attributes);
+  }
+  const centred = e.add('Sub', [e.value(x), trailingMean(e, e.value(x))]);
+  return scaleTrailing(e, centred, bias);
+}
+
+export function rmsNorm(e: NodeEmitter<typeof nnRmsNorm>): Written {
+  const { x, scale, attrs } = e.view;
+  if (e.opset >= 23)
+    return e.finish('RMSNormalization', alike(e, x, scale), { axis: int(attrs.axis), ...epsilonOf(attrs) });
+  return scaleTrailing(e, e.value(x));
+}
+
+/** centred / √(mean centred² + ε)·scale + bias */
+function scaleTrailing(e: Trailing, centred: string, bias?: ValueId): Written {
+  const { x, attrs } = e.view;
+  const power = trailingMean(e, e.add('Mul', [centred, centred]));
+  const root = e.add('Sqrt', [e.add('Add', [power, e.scalar(e.typeOf(x).dtype, attrs.epsilon)])]);
+  const [, factor, shift] = alike(e, x, e.view.scale, bias);
+  const scaled = [e.add('Div', [centred, root]), factor];
+  return bias ? e.finish('Add', [e.add('Mul', scaled), shift]) : e.finish('Mul', scaled);
 }
 
 /** The mean over `axis` and all after it. */
-function trailingMean(e: NodeEmitter, x: string): string {
-  const rank = e.type(0).shape.length;
-  const axis = e.attr<number>('axis');
-  const axes = Array.from({ length: rank }, (_, i) => i).slice(axis);
+function trailingMean(e: Trailing, values: string): string {
+  const { x, attrs } = e.view;
+  const axes = e
+    .typeOf(x)
+    .shape.map((_, axis) => axis)
+    .slice(attrs.axis);
   return e.opset >= 18
-    ? e.add('ReduceMean', [x, e.list(axes, 'axes')])
-    : e.add('ReduceMean', [x], { axes: ints(axes) });
+    ? e.add('ReduceMean', [values, e.list(axes, 'axes')])
+    : e.add('ReduceMean', [values], { axes: ints(axes) });
 }
 
 /** Before version 21: [N, C, …] as [N, G, …], every group an instance. */
-export function groupNorm(e: NodeEmitter): Written {
-  const { dtype, shape } = e.type(0);
-  if (e.node.operands.some((id) => id && e.typeOf(id).dtype !== dtype)) e.since(21, `${e.node.op} of two types`);
-  const groups = e.attr<number>('groups');
-  if (e.opset >= 21) return e.finish('GroupNormalization', alike(e), { num_groups: int(groups), ...epsilonOf(e) });
+export function groupNorm(e: NodeEmitter<typeof nnGroupNorm>): Written {
+  const { x, scale, bias, attrs } = e.view;
+  const { groups } = attrs;
+  const { dtype, shape } = e.typeOf(x);
+  if ([scale, bias].some((id) => e.typeOf(id).dtype !== dtype)) e.since(21, `${e.node.op} of two types`);
+  if (e.opset >= 21) {
+    const attributes = { num_groups: int(groups), ...epsilonOf(attrs) };
+    return e.finish('GroupNormalization', alike(e, x, scale, bias), attributes);
+  }
   const each = (value: number) => e.constant(tensor(dtype, Array(groups).fill(value), [groups]), `${e.node.id}.affine`);
-  const grouped = e.add('Reshape', [e.input(0), e.list([0, groups, -1], 'shape')]);
-  const normal = e.add('InstanceNormalization', [grouped, each(1), each(0)], epsilonOf(e));
-  const restored = e.add('Reshape', [normal, e.add('Shape', [e.input(0)])]);
-  const perChannel = (index: number) => e.alongAxis(e.node.operands[index]!, 1, shape.length);
-  return e.finish('Add', [e.add('Mul', [restored, perChannel(1)]), perChannel(2)]);
+  const grouped = e.add('Reshape', [e.value(x), e.list([0, groups, -1], 'shape')]);
+  const normal = e.add('InstanceNormalization', [grouped, each(1), each(0)], epsilonOf(attrs));
+  const restored = e.add('Reshape', [normal, e.add('Shape', [e.value(x)])]);
+  const perChannel = (id: ValueId) => e.alongAxis(id, 1, shape.length);
+  return e.finish('Add', [e.add('Mul', [restored, perChannel(scale)]), perChannel(bias)]);
 }

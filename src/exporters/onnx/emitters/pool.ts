@@ -1,15 +1,24 @@
 /** Pools. MaxPool takes 8-bit integers since version 12; before, and where there is none for them, they go through f32. */
-import { type DType, dtypes } from '../../../ir/index.ts';
+import {
+  dtypes,
+  type nnAveragePool,
+  type nnGlobalMaxPool,
+  type nnLpPool,
+  type nnMaxPool,
+  type qnnAveragePool,
+  type Shape,
+} from '../../../ir/index.ts';
 import type { PoolAttrs } from '../../../ir/ops/pool_geometry.ts';
-import { type Attributes, castTo, flag, int, ints, type NodeEmitter, type Written } from '../node_emitter.ts';
-import { clipped } from './elements.ts';
+import type { NodeEmitter } from '../node_emitter.ts';
+import { type Attributes, castTo, flag, int, ints, type NodeWriter, type Written } from '../node_writer.ts';
+import { clipped, isByte } from './elements.ts';
 
 /** `newest`: the versions in which the operator got dilations and ceil_mode. */
 function windowAttributes(
-  e: NodeEmitter,
+  e: NodeWriter,
+  { kernel, strides, pads, dilations, ceilMode }: PoolAttrs,
   newest: { readonly dilations: number; readonly ceilMode: number },
 ): Attributes {
-  const { kernel, strides, pads, dilations, ceilMode } = e.node.attrs as unknown as PoolAttrs;
   const isDilated = dilations.some((d) => d !== 1);
   if (isDilated) e.since(newest.dilations, 'a dilated pool');
   if (ceilMode) e.since(newest.ceilMode, 'ceil_mode');
@@ -22,35 +31,41 @@ function windowAttributes(
   };
 }
 
-export function maxPool(e: NodeEmitter): Written {
-  const { dtype } = e.type(0);
-  const attributes = windowAttributes(e, { dilations: 10, ceilMode: 10 });
-  const isByte = dtype === 'u8' || dtype === 's8';
-  if (!isByte || e.opset >= 12) return e.finish('MaxPool', e.inputs(), attributes);
-  return ofBytes(e, e.add('MaxPool', [e.cast(e.input(0), 'f32')], attributes), dtype);
+export function maxPool(e: NodeEmitter<typeof nnMaxPool>): Written {
+  const { x, attrs } = e.view;
+  const { dtype, shape } = e.typeOf(x);
+  const attributes = windowAttributes(e, attrs, { dilations: 10, ceilMode: 10 });
+  if (!isByte(dtype) || e.opset >= 12) return e.finish('MaxPool', e.inputs(), attributes);
+  const isOfSome = isSpread(shape) && attrs.dilations.every((d) => d === 1);
+  return ofBytes(e, e.add('MaxPool', [e.cast(e.value(x), 'f32')], attributes), isOfSome);
 }
 
-export const averagePoolAttributes = (e: NodeEmitter): Attributes => ({
-  ...windowAttributes(e, { dilations: 19, ceilMode: 10 }),
-  count_include_pad: flag(e.attr('countIncludePad')),
+export const averagePoolAttributes = (e: NodeEmitter<typeof nnAveragePool | typeof qnnAveragePool>): Attributes => ({
+  ...windowAttributes(e, e.view.attrs, { dilations: 19, ceilMode: 10 }),
+  count_include_pad: flag(e.view.attrs.countIncludePad),
 });
 
-export const averagePool = (e: NodeEmitter): Written => e.finish('AveragePool', e.inputs(), averagePoolAttributes(e));
+export const averagePool = (e: NodeEmitter<typeof nnAveragePool>): Written =>
+  e.finish('AveragePool', e.inputs(), averagePoolAttributes(e));
 
-export const lpPool = (e: NodeEmitter): Written =>
-  e.finish('LpPool', e.inputs(), { ...windowAttributes(e, { dilations: 18, ceilMode: 18 }), p: int(e.attr('p')) });
-
-export function globalMaxPool(e: NodeEmitter): Written {
-  const { dtype } = e.type(0);
-  if (dtype === 'f32' || dtype === 'f64') return e.finish('GlobalMaxPool', e.inputs());
-  return ofBytes(e, e.add('GlobalMaxPool', [e.cast(e.input(0), 'f32')]), dtype);
+export function lpPool(e: NodeEmitter<typeof nnLpPool>): Written {
+  const { attrs } = e.view;
+  const window = windowAttributes(e, attrs, { dilations: 18, ceilMode: 18 });
+  return e.finish('LpPool', e.inputs(), { ...window, p: int(attrs.p) });
 }
 
-/** A maximum of floats as bytes: that of none is −∞, and the lowest byte. */
-const ofBytes = (e: NodeEmitter, y: string, dtype: DType): Written =>
-  e.finish('Cast', [isOfSome(e) ? y : clipped(e, y, 'f32', dtypes[dtype].min, Infinity)], castTo(dtype));
+export function globalMaxPool(e: NodeEmitter<typeof nnGlobalMaxPool>): Written {
+  const { x } = e.view;
+  const { dtype, shape } = e.typeOf(x);
+  if (dtype === 'f32' || dtype === 'f64') return e.finish('GlobalMaxPool', e.inputs());
+  return ofBytes(e, e.add('GlobalMaxPool', [e.cast(e.value(x), 'f32')]), isSpread(shape));
+}
 
-/** Whether every window sees an element: pads are smaller than windows, but their taps may lie apart. */
-const isOfSome = (e: NodeEmitter): boolean =>
-  !e.type(0).shape.slice(2).includes(0) &&
-  ((e.node.attrs.dilations as readonly number[] | undefined) ?? []).every((d) => d === 1);
+/** Whether there are elements in space. */
+const isSpread = (shape: Shape): boolean => !shape.slice(2).includes(0);
+
+/** A maximum of floats as bytes: that of none is −∞, and the lowest byte. Pads are smaller than windows, but taps may lie apart. */
+function ofBytes(e: NodeWriter, y: string, isOfSome: boolean): Written {
+  const { dtype } = e.resultType;
+  return e.finish('Cast', [isOfSome ? y : clipped(e, y, 'f32', dtypes[dtype].min, Infinity)], castTo(dtype));
+}

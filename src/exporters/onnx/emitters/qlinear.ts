@@ -7,57 +7,81 @@
  * where the real value lies next to the middle of two integers, as the zero point is then added after rounding; softmax
  * may differ by as much as the scale 1/⌊1/sy⌋ that QLinearSoftmax takes for sy. Tables become Gather, bit-exact.
  */
-import type { ValueId } from '../../../ir/index.ts';
-import { type Attributes, castTo, int, type NodeEmitter, type Written } from '../node_emitter.ts';
+import type {
+  qnnAdd,
+  qnnAveragePool,
+  qnnGlobalAveragePool,
+  qnnLut,
+  qnnMul,
+  qnnSoftmax,
+  ValueId,
+} from '../../../ir/index.ts';
+import type { NodeEmitter } from '../node_emitter.ts';
+import { type Attributes, int, type NodeWriter, type Written } from '../node_writer.ts';
 import { averagePoolAttributes } from './pool.ts';
 import { lastAxisSoftmax } from './softmax.ts';
 import * as torch from './torch.ts';
 
 const microsoft = 'com.microsoft';
-const scalarOperand = (e: NodeEmitter, index: number): string => e.reshaped(e.node.operands[index] as ValueId, []);
-const scalars = (e: NodeEmitter, ...indices: readonly number[]) => indices.map((index) => scalarOperand(e, index));
-const real = (e: NodeEmitter, x: number): string =>
-  e.add('DequantizeLinear', [e.input(x), ...scalars(e, x + 1, x + 2)]);
+const scalars = (e: NodeWriter, ...ids: readonly ValueId[]) => ids.map((id) => e.reshaped(id, []));
+/** A value with its scale and its zero point. */
+const quantized = (e: NodeWriter, x: ValueId, scale: ValueId, zero: ValueId): readonly string[] => [
+  e.value(x),
+  ...scalars(e, scale, zero),
+];
+const real = (e: NodeWriter, x: ValueId, scale: ValueId, zero: ValueId): string =>
+  e.add('DequantizeLinear', quantized(e, x, scale, zero));
 
-/** a, sa, za, b, sb, zb, sy, zy */
-export const binary =
-  (qlinear: string, standard: string) =>
-  (e: NodeEmitter): Written => {
-    if (e.attr('recipe') !== 'ort') return standard === 'Add' ? torch.add(e) : torch.multiply(e);
-    if (e.microsoft) {
-      const sides = [0, 3].flatMap((x) => [e.input(x), ...scalars(e, x + 1, x + 2)]);
-      return e.finish(qlinear, [...sides, ...scalars(e, 6, 7)], {}, microsoft);
-    }
-    if (standard === 'Add' || standard === 'Mul') e.since(7, 'broadcasting');
-    return e.finish('QuantizeLinear', [e.add(standard, [real(e, 0), real(e, 3)]), ...scalars(e, 6, 7)]);
-  };
+/** In the recipe of ONNX Runtime. */
+function binary(e: NodeEmitter<typeof qnnAdd | typeof qnnMul>, qlinear: string, standard: string): Written {
+  const { a, sa, za, b, sb, zb, sy, zy } = e.view;
+  if (e.microsoft) {
+    const sides = [...quantized(e, a, sa, za), ...quantized(e, b, sb, zb)];
+    return e.finish(qlinear, [...sides, ...scalars(e, sy, zy)], {}, microsoft);
+  }
+  e.since(7, 'broadcasting');
+  return e.finish('QuantizeLinear', [e.add(standard, [real(e, a, sa, za), real(e, b, sb, zb)]), ...scalars(e, sy, zy)]);
+}
 
-/** x, sx, zx, sy, zy */
-const unary = (e: NodeEmitter, qlinear: string, attributes: Attributes, standard: (x: string) => string): Written => {
-  if (e.microsoft) return e.finish(qlinear, [e.input(0), ...scalars(e, 1, 2, 3, 4)], attributes, microsoft);
-  return e.finish('QuantizeLinear', [standard(real(e, 0)), ...scalars(e, 3, 4)]);
+export const add = (e: NodeEmitter<typeof qnnAdd>): Written =>
+  e.view.attrs.recipe === 'ort' ? binary(e, 'QLinearAdd', 'Add') : torch.add(e);
+
+export const multiply = (e: NodeEmitter<typeof qnnMul>): Written =>
+  e.view.attrs.recipe === 'ort' ? binary(e, 'QLinearMul', 'Mul') : torch.multiply(e);
+
+const unary = (
+  e: NodeEmitter<typeof qnnAveragePool | typeof qnnGlobalAveragePool | typeof qnnSoftmax>,
+  qlinear: string,
+  attributes: Attributes,
+  standard: (x: string) => string,
+): Written => {
+  const { x, sx, zx, sy, zy } = e.view;
+  if (e.microsoft) return e.finish(qlinear, [e.value(x), ...scalars(e, sx, zx, sy, zy)], attributes, microsoft);
+  return e.finish('QuantizeLinear', [standard(real(e, x, sx, zx)), ...scalars(e, sy, zy)]);
 };
 
-export function averagePool(e: NodeEmitter): Written {
+export function averagePool(e: NodeEmitter<typeof qnnAveragePool>): Written {
   const attributes = averagePoolAttributes(e);
   return unary(e, 'QLinearAveragePool', attributes, (x) => e.add('AveragePool', [x], attributes));
 }
 
-export const globalAveragePool = (e: NodeEmitter): Written =>
-  e.attr('recipe') !== 'ort'
+export const globalAveragePool = (e: NodeEmitter<typeof qnnGlobalAveragePool>): Written =>
+  e.view.attrs.recipe !== 'ort'
     ? torch.globalAverage(e)
     : unary(e, 'QLinearGlobalAveragePool', {}, (x) => e.add('GlobalAveragePool', [x]));
 
-export function softmax(e: NodeEmitter): Written {
-  const axis = e.attr<number>('axis');
+export function softmax(e: NodeEmitter<typeof qnnSoftmax>): Written {
+  const { axis } = e.view.attrs;
+  const rank = e.typeOf(e.view.x).shape.length;
   return unary(e, 'QLinearSoftmax', { axis: int(axis), opset: int(13) }, (x) => {
-    const { opType, inputs, attributes, after } = lastAxisSoftmax(e, 'Softmax', x, axis);
+    const { opType, inputs, attributes, after } = lastAxisSoftmax(e, 'Softmax', x, rank, axis);
     return after(e.add(opType, inputs, attributes));
   });
 }
 
 /** The byte of x is the index: that of a negative s8 counts from the end, as the index of a Gather does since version 11. */
-export function lut(e: NodeEmitter): Written {
-  const bytes = e.type(0).dtype === 's8' && e.opset < 11 ? e.cast(e.input(0), 'u8') : e.input(0);
-  return e.finish('Gather', [e.input(1), e.add('Cast', [bytes], castTo('s32'))], { axis: int(0) });
+export function lut(e: NodeEmitter<typeof qnnLut>): Written {
+  const { x, table } = e.view;
+  const bytes = e.typeOf(x).dtype === 's8' && e.opset < 11 ? e.cast(e.value(x), 'u8') : e.value(x);
+  return e.finish('Gather', [e.value(table), e.cast(bytes, 's32')], { axis: int(0) });
 }

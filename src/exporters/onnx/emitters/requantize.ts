@@ -16,69 +16,79 @@
 import {
   dtypes,
   type ITensor,
-  isOp,
   type Node,
   nnAdd,
   nnConv,
   nnMatmul,
   nnSub,
-  type ProductKind,
-  productKind,
+  numbersOf,
+  qnnConv,
+  qnnMatmul,
+  type qnnRequantize,
   tensor,
   type ValueId,
+  type View,
+  view,
 } from '../../../ir/index.ts';
-import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
 import { shiftsOf } from '../../../numerics/index.ts';
-import { castTo, type NodeEmitter, type Written } from '../node_emitter.ts';
+import type { NodeEmitter } from '../node_emitter.ts';
+import { type Attributes, castTo, type Written } from '../node_writer.ts';
 import { convAttributes } from './conv_attributes.ts';
-import { clipped, moved, rounded, saturated } from './elements.ts';
+import { clipped, isByte, moved, rounded, saturated } from './elements.ts';
 
-export function requantize(e: NodeEmitter): Written {
+type Requantize = NodeEmitter<typeof qnnRequantize>;
+
+export function requantize(e: Requantize): Written {
   const withProduct = isOrtRecipe(e) ? (qlinearConv(e) ?? qlinearMatmul(e)) : undefined;
-  return withProduct ?? (e.attr('arithmetic') === 'fixed' ? fixed(e) : inSteps(e));
+  return withProduct ?? (e.view.attrs.arithmetic === 'fixed' ? fixed(e) : inSteps(e));
 }
 
-const isOrtRecipe = (e: NodeEmitter): boolean =>
-  e.attr('arithmetic') === 'f32' && e.attr('rounding') === 'half-even' && e.attr('zeroPoint') === 'after';
+function isOrtRecipe({ view: { attrs } }: Requantize): boolean {
+  return attrs.arithmetic === 'f32' && attrs.rounding === 'half-even' && attrs.zeroPoint === 'after';
+}
 
 // ---- with the product in front
 
-interface Product {
-  readonly node: Node;
-  /** What is added to channel c, or nothing. */
-  readonly bias: Int32Array | undefined;
+/** Products; one that has no zero points is like one whose zero points are absent. */
+const convOf = (node: Node): View<typeof qnnConv> | undefined => view(qnnConv, node) ?? view(nnConv, node);
+const matmulOf = (node: Node): View<typeof qnnMatmul> | undefined => view(qnnMatmul, node) ?? view(nnMatmul, node);
+
+/** A sum or difference as `rest + sign·added`, in each way there is. */
+function termsOf(node: Node): readonly { readonly rest: ValueId; readonly added: ValueId; readonly sign: 1 | -1 }[] {
+  const sum = view(nnAdd, node);
+  const difference = view(nnSub, node);
+  if (difference) return [{ rest: difference.a, added: difference.b, sign: -1 }];
+  if (sum === undefined) return [];
+  return [
+    { rest: sum.a, added: sum.b, sign: 1 },
+    { rest: sum.b, added: sum.a, sign: 1 },
+  ];
 }
 
-/** The product behind a chain of added and subtracted per-channel constants. */
-function productOf(e: NodeEmitter, kind: ProductKind, channels: number, axis: number): Product | undefined {
+/** The product behind a chain of added and subtracted per-channel constants, and what is added to channel c, or nothing. */
+function productOf<P>(
+  e: Requantize,
+  find: (node: Node) => P | undefined,
+  channels: number,
+  axis: number,
+): { readonly product: P; readonly bias: Int32Array | undefined } | undefined {
   let bias: Int32Array | undefined;
-  for (let id = e.node.operands[0] as ValueId; ; ) {
+  for (let id = e.view.x; ; ) {
     const node = e.producer(id);
     if (node === undefined) return undefined;
     const { dtype, shape } = e.typeOf(id);
     const rank = shape.length;
-    if (productKind(node) === kind) return dtype === 's32' && shape[axis] === channels ? { node, bias } : undefined;
-    const [left, right] = node.operands as readonly ValueId[];
-    const sides = isOp(node, nnAdd)
-      ? [
-          [left, right],
-          [right, left],
-        ]
-      : isOp(node, nnSub)
-        ? [[left, right]]
-        : [];
-    const side = sides.find(([, constant]) => {
-      const t = e.constantOf(constant);
-      return t !== undefined && isPerChannel(t, channels, axis, rank);
+    const product = find(node);
+    if (product) return dtype === 's32' && shape[axis] === channels ? { product, bias } : undefined;
+    const [term] = termsOf(node).flatMap(({ rest, added, sign }) => {
+      const constant = e.constantOf(added);
+      return constant && isPerChannel(constant, channels, axis, rank) ? [{ rest, sign, constant }] : [];
     });
-    if (side === undefined || e.typeOf(side[0]).shape.length !== rank) return undefined;
-    const added = e.constantOf(side[1])!.data as Int32Array;
+    if (term === undefined || e.typeOf(term.rest).shape.length !== rank) return undefined;
+    const values = numbersOf(term.constant);
     bias ??= new Int32Array(channels);
-    for (let c = 0; c < channels; c++) {
-      const value = added[added.length === 1 ? 0 : c];
-      bias[c] += isOp(node, nnSub) ? -value : value; // modulo 2^32
-    }
-    id = side[0];
+    for (let c = 0; c < channels; c++) bias[c] += term.sign * values[values.length === 1 ? 0 : c]; // modulo 2^32
+    id = term.rest;
   }
 }
 
@@ -90,12 +100,12 @@ function isPerChannel({ dtype, shape }: ITensor, channels: number, axis: number,
 }
 
 /** The multiplier as w_scale: one number, or one for each channel; undefined where it is neither. */
-function weightsScale(e: NodeEmitter, channels: number, axis: number): string | undefined {
-  const id = e.node.operands[1] as ValueId;
+function weightsScale(e: Requantize, channels: number, axis: number): string | undefined {
+  const { multiplier: id, attrs } = e.view;
   const { shape } = e.typeOf(id);
   const rank = e.resultType.shape.length;
   if (shape.every((dim) => dim === 1)) return e.reshaped(id, []);
-  if (shape.length === 1) return e.attr('axis') === axis && shape[0] === channels ? e.value(id) : undefined;
+  if (shape.length === 1) return attrs.axis === axis && shape[0] === channels ? e.value(id) : undefined;
   const perChannel = shape.length === rank && shape.every((dim, i) => dim === (i === axis ? channels : 1));
   return perChannel ? e.reshaped(id, [channels]) : undefined;
 }
@@ -103,29 +113,28 @@ function weightsScale(e: NodeEmitter, channels: number, axis: number): string | 
 /** ONNX Runtime runs u8 · (u8 or s8) -> u8 and s8 · s8 -> s8. */
 const isRun = (x: string, w: string): boolean => x === 'u8' || w === 's8';
 
-function qlinearConv(e: NodeEmitter): Written | undefined {
+function qlinearConv(e: Requantize): Written | undefined {
   const channels = e.resultType.shape[1];
   if (typeof channels !== 'number') return undefined;
-  const product = productOf(e, 'conv', channels, 1);
-  if (product === undefined) return undefined;
-  const { node, bias } = product;
-  const [x, w, zx, zw] = node.operands as readonly ValueId[];
-  const isPlain = isOp(node, nnConv);
+  const found = productOf(e, convOf, channels, 1);
+  if (found === undefined) return undefined;
+  const { product, bias } = found;
+  const { x, w, zx, zw, attrs } = product;
   const types = [x, w].map((id) => e.typeOf(id).dtype);
-  if (!types.every((dtype) => dtype === 'u8' || dtype === 's8') || !isRun(types[0], types[1])) return undefined;
-  const weightsZero = isPlain || !zw ? e.scalar(types[1], 0) : sharedZeroPoint(e, zw);
+  if (!types.every(isByte) || !isRun(types[0], types[1])) return undefined;
+  const weightsZero = zw ? sharedZeroPoint(e, zw) : e.scalar(types[1], 0);
   const scale = weightsZero && weightsScale(e, channels, 1);
   if (scale === undefined || weightsZero === undefined) return undefined;
   const inputs = [
     e.value(x),
     e.scalar('f32', 1),
-    isPlain || !zx ? e.scalar(types[0], 0) : e.reshaped(zx, []),
+    zx ? e.reshaped(zx, []) : e.scalar(types[0], 0),
     e.value(w),
     scale,
     weightsZero,
   ];
-  const biasName = bias === undefined ? '' : e.constant(tensor('s32', bias), `${node.id}.bias`);
-  const attributes = convAttributes(node.attrs as unknown as ConvAttrs, e.typeOf(w).shape);
+  const biasName = bias === undefined ? '' : e.constant(tensor('s32', bias), `${product.node.id}.bias`);
+  const attributes = convAttributes(attrs, e.known(e.typeOf(w).shape));
   return writeMoved(e, types[0], (zy) => [
     'QLinearConv',
     [...inputs, e.scalar('f32', 1), zy, biasName],
@@ -135,48 +144,46 @@ function qlinearConv(e: NodeEmitter): Written | undefined {
 }
 
 /** ONNX Runtime wants one zero point for all filters. */
-function sharedZeroPoint(e: NodeEmitter, id: ValueId): string | undefined {
+function sharedZeroPoint(e: Requantize, id: ValueId): string | undefined {
   const constant = e.constantOf(id);
   if (e.typeOf(id).shape.length === 0) return e.value(id);
-  if (constant === undefined || new Set(constant.data as Uint8Array).size !== 1) return undefined;
+  if (constant === undefined || new Set(numbersOf(constant)).size !== 1) return undefined;
   return e.scalar(constant.dtype, Number(constant.data[0]));
 }
 
-function qlinearMatmul(e: NodeEmitter): Written | undefined {
+function qlinearMatmul(e: Requantize): Written | undefined {
   const { shape } = e.resultType;
   const columns = shape.at(-1);
   if (typeof columns !== 'number' || shape.length < 2) return undefined;
   const axis = shape.length - 1;
-  const product = productOf(e, 'matmul', columns, axis);
-  if (product === undefined) return undefined;
-  const { node, bias } = product;
-  const [a, b, za, zb] = node.operands as readonly ValueId[];
+  const found = productOf(e, matmulOf, columns, axis);
+  if (found === undefined) return undefined;
+  const { product, bias } = found;
+  const { a, b, za, zb } = product;
   const [left, right] = [e.typeOf(a), e.typeOf(b)];
-  if (![left, right].every(({ dtype }) => dtype === 'u8' || dtype === 's8') || !isRun(left.dtype, right.dtype))
-    return undefined;
+  const types = [left.dtype, right.dtype];
+  if (!types.every(isByte) || !isRun(types[0], types[1])) return undefined;
   if (left.shape.length < 2 || right.shape.length < 2) return undefined;
-  const isPlain = isOp(node, nnMatmul);
-  const zeros = [za, zb].map((id) => (isPlain || !id ? undefined : id));
-  if (zeros.some((id) => id !== undefined && e.typeOf(id).shape.some((dim) => dim !== 1))) return undefined;
-  const zero = zeros[1] ? Number(e.constantOf(zeros[1])?.data[0]) : 0;
+  if ([za, zb].some((id) => id && e.typeOf(id).shape.some((dim) => dim !== 1))) return undefined;
+  const zero = zb ? Number(e.constantOf(zb)?.data[0]) : 0;
   const isGemm = e.microsoft && left.shape.length === 2 && right.shape.length === 2 && !Number.isNaN(zero);
   if (bias !== undefined && !isGemm) return undefined;
   // ONNX Runtime takes scales by column for a matrix alone
-  const isSplit = e.typeOf(e.node.operands[1] as ValueId).shape.some((dim) => dim !== 1);
+  const isSplit = e.typeOf(e.view.multiplier).shape.some((dim) => dim !== 1);
   if (isSplit && right.shape.length !== 2) return undefined;
   const scale = weightsScale(e, columns, axis);
   if (scale === undefined) return undefined;
-  const [zeroA, zeroB] = zeros.map((id, i) => (id ? e.reshaped(id, []) : e.scalar([left, right][i].dtype, 0)));
+  const [zeroA, zeroB] = [za, zb].map((id, i) => (id ? e.reshaped(id, []) : e.scalar(types[i], 0)));
   const sides = [e.value(a), e.scalar('f32', 1), zeroA, e.value(b), scale];
   if (bias === undefined) {
-    return writeMoved(e, left.dtype, (zy) => ['QLinearMatMul', [...sides, zeroB, e.scalar('f32', 1), zy], {}, '']);
+    return writeMoved(e, types[0], (zy) => ['QLinearMatMul', [...sides, zeroB, e.scalar('f32', 1), zy], {}, '']);
   }
   // QGemm wants as many zero points as scales
   const zeroOfB = isSplit
-    ? e.constant(tensor(right.dtype, Array(columns).fill(zero), [columns]), `${node.id}.zero_point`)
+    ? e.constant(tensor(types[1], Array(columns).fill(zero), [columns]), `${product.node.id}.zero_point`)
     : zeroB;
-  const biasName = e.constant(tensor('s32', bias), `${node.id}.bias`);
-  return writeMoved(e, left.dtype, (zy) => [
+  const biasName = e.constant(tensor('s32', bias), `${product.node.id}.bias`);
+  return writeMoved(e, types[0], (zy) => [
     'QGemm',
     [...sides, zeroOfB, biasName, e.scalar('f32', 1), zy],
     {},
@@ -184,99 +191,96 @@ function qlinearMatmul(e: NodeEmitter): Written | undefined {
   ]);
 }
 
-type NodeParts = readonly [
-  opType: string,
-  inputs: readonly string[],
-  attributes: Parameters<NodeEmitter['add']>[2],
-  domain: string,
-];
+type NodeParts = readonly [opType: string, inputs: readonly string[], attributes: Attributes, domain: string];
 
 /** Writes a node that gives the type `own`, then moves to the type of the result and clips. */
-function writeMoved(e: NodeEmitter, own: string, node: (zy: string) => NodeParts): Written {
+function writeMoved(e: Requantize, own: 'u8' | 's8', node: (zy: string) => NodeParts): Written {
   const { dtype } = e.resultType;
-  const [low, high] = range(e);
-  const isNarrow = low > dtypes[dtype].min || high < dtypes[dtype].max;
+  const { low, high, isNarrow } = rangeOf(e);
+  const multiplier = e.constantOf(e.view.multiplier);
   // NaN becomes the lowest of the type in QuantizeLinear, and the lowest of the range here
-  if ((isNarrow || !isOrtRecipe(e)) && Array.from(e.constantAt(1)?.data ?? [], Number).some((m) => !Number.isFinite(m)))
+  if (isNarrow && multiplier && !areFinite(multiplier))
     e.refuse('a multiplier is not a finite number', 'see to the scales of this layer');
   if (own === dtype && !isNarrow) return e.finish(...node(zeroPoint(e)));
   const bounded = (x: string) => (isNarrow ? clipped(e, x, dtype, low, high) : x);
   const name = own === dtype ? e.add(...node(zeroPoint(e))) : undefined;
   if (name !== undefined) return e.finish('Identity', [bounded(name)]);
-  const constant = e.constantAt(2);
-  const shift = own === 'u8' ? 128 : -128;
-  const zy =
-    constant === undefined
-      ? moved(e, zeroPoint(e), own as 'u8' | 's8')
-      : e.scalar(own as 'u8' | 's8', Number(constant.data[0]) + shift);
-  return e.finish('Identity', [bounded(moved(e, e.add(...node(zy)), dtype as 'u8' | 's8'))]);
+  const constant = e.constantOf(e.view.zy);
+  const [other, shift] = own === 'u8' ? (['s8', 128] as const) : (['u8', -128] as const);
+  const zy = constant === undefined ? moved(e, zeroPoint(e), own) : e.scalar(own, Number(constant.data[0]) + shift);
+  return e.finish('Identity', [bounded(moved(e, e.add(...node(zy)), other))]);
 }
 
-const zeroPoint = (e: NodeEmitter): string => e.reshaped(e.node.operands[2] as ValueId, []);
+const zeroPoint = (e: Requantize): string => e.reshaped(e.view.zy, []);
 
-/** The range of the results. */
-function range(e: NodeEmitter): readonly [number, number] {
+/** The range of the results, and whether it is narrower than that of their type. */
+function rangeOf(e: Requantize) {
   const { min, max } = dtypes[e.resultType.dtype];
-  return [Math.max(min, e.attr<number>('low')), Math.min(max, e.attr<number>('high'))];
+  const { attrs } = e.view;
+  const [low, high] = [Math.max(min, attrs.low), Math.min(max, attrs.high)];
+  return { low, high, isNarrow: low > min || high < max };
 }
+
+const areFinite = (constant: ITensor): boolean => numbersOf(constant).every(Number.isFinite);
 
 // ---- alone
 
 /** v = x·m, by the float recipes; its type is that of the arithmetic. */
-function scaled(e: NodeEmitter): { v: string; dtype: 'f32' | 'f64' } {
-  const dtype = e.attr('arithmetic') === 'f64' ? 'f64' : 'f32';
-  const x = e.type(0).dtype === dtype ? e.input(0) : e.cast(e.input(0), dtype);
-  const factor = (index: number) =>
-    e.alongAxis(e.node.operands[index] as ValueId, e.attr<number>('axis'), e.type(0).shape.length);
-  const once = e.add('Mul', [x, factor(1)]);
-  return { v: e.has(3) ? e.add('Mul', [once, factor(3)]) : once, dtype };
+function scaled(e: Requantize): { v: string; dtype: 'f32' | 'f64' } {
+  const { x, multiplier, second, attrs } = e.view;
+  const dtype = attrs.arithmetic === 'f64' ? 'f64' : 'f32';
+  const own = e.typeOf(x);
+  const real = own.dtype === dtype ? e.value(x) : e.cast(e.value(x), dtype);
+  const factor = (id: ValueId) => e.alongAxis(id, attrs.axis, own.shape.length);
+  const once = e.add('Mul', [real, factor(multiplier)]);
+  return { v: second ? e.add('Mul', [once, factor(second)]) : once, dtype };
 }
 
-function inSteps(e: NodeEmitter): Written {
+function inSteps(e: Requantize): Written {
   const { dtype } = e.resultType;
-  const [low, high] = range(e);
+  const { attrs } = e.view;
   const { v, dtype: arithmetic } = scaled(e);
-  const zero = e.constantAt(2);
-  const isNarrow = low > dtypes[dtype].min || high < dtypes[dtype].max;
+  const { low, high, isNarrow } = rangeOf(e);
   const limited = mayBeNaN(e) ? saturated : clipped;
+  const zero = e.constantOf(e.view.zy);
   if (isOrtRecipe(e) && (!isNarrow || zero !== undefined)) {
     const zy = Number(zero?.data[0]);
     const inside = isNarrow ? limited(e, v, 'f32', low - zy, high - zy) : v;
     return e.finish('QuantizeLinear', [inside, e.scalar('f32', 1), zeroPoint(e)]);
   }
   // in f64 every intermediate of the other recipes is exact; the zero point is added where the recipe adds it
-  const before = e.attr('zeroPoint') === 'before';
+  const before = attrs.zeroPoint === 'before';
   const added = before ? e.add('Add', [v, e.cast(zeroPoint(e), arithmetic)]) : v;
   const wide = arithmetic === 'f64' ? added : e.cast(added, 'f64');
-  const whole = rounded(e, wide, e.attr('rounding'));
+  const whole = rounded(e, wide, attrs.rounding);
   const sum = before ? whole : e.add('Add', [whole, e.cast(zeroPoint(e), 'f64')]);
   return e.finish('Cast', [limited(e, sum, 'f64', low, high)], castTo(dtype));
 }
 
 /** Of floats, by multipliers that are computed or not finite. */
-const mayBeNaN = (e: NodeEmitter): boolean =>
-  e.type(0).dtype !== 's32' ||
-  [1, 3].some(
-    (at) =>
-      e.has(at) &&
-      !Array.from((e.constantAt(at)?.data as Float32Array | undefined) ?? [Number.NaN]).every(Number.isFinite),
-  );
+function mayBeNaN(e: Requantize): boolean {
+  const { x, multiplier, second } = e.view;
+  const factors = second ? [multiplier, second] : [multiplier];
+  const constants = factors.map((id) => e.constantOf(id));
+  return e.typeOf(x).dtype !== 's32' || !constants.every((constant) => constant && areFinite(constant));
+}
 
 /**
  * gemmlowp: RDivPOT(SRDHM(x·2^max(shift,0), mantissa), max(−shift, 0)). Only the product needs s64; what is clipped and
  * rounded is below 2^63 with few bits, exact in f64, because ONNX Runtime's Clip and Sign of s64 are not to be trusted.
  */
-function fixed(e: NodeEmitter): Written {
-  const [mantissa, shift] = [e.constantAt(1), e.constantAt(3)];
+function fixed(e: Requantize): Written {
+  const { x, attrs } = e.view;
+  const [mantissa, shift] = [e.view.multiplier, e.view.second].map((id) => e.constantOf(id));
   if (mantissa === undefined || shift === undefined)
     return e.refuse('its multiplier is computed at run time', 'give constant scales');
   const { dtype } = e.resultType;
-  const rank = e.type(0).shape.length;
+  const rank = e.typeOf(x).shape.length;
   const own = mantissa.shape;
-  const spread = own.length === 1 && rank > 1 ? [own[0], ...Array(rank - 1 - e.attr<number>('axis')).fill(1)] : own;
+  const spread = own.length === 1 && rank > 1 ? [own[0], ...Array(rank - 1 - attrs.axis).fill(1)] : own;
   const shape = own.length === 1 && own[0] === 1 ? [] : spread;
   const perAxis = (t: ITensor, name: string) => e.constant(t, `${e.node.id}.${name}`);
-  const shifts = Array.from(shift.data as Int32Array);
+  const shifts = numbersOf(shift);
   const powers = (of: (s: number) => number) =>
     tensor(
       'f64',
@@ -285,14 +289,14 @@ function fixed(e: NodeEmitter): Written {
     );
   const scalar = (value: bigint) => e.constant(tensor('s64', BigInt64Array.of(value), []), 'integer');
   const widened = e.add('Mul', [
-    e.cast(e.input(0), 'f64'),
+    e.cast(e.value(x), 'f64'),
     perAxis(
       powers((s) => shiftsOf(s).left),
       'left',
     ),
   ]);
   const a = e.cast(clipped(e, widened, 'f64', -(2 ** 31), 2 ** 31 - 1), 's64');
-  const factors = tensor('s64', BigInt64Array.from(mantissa.data as Int32Array, BigInt), shape);
+  const factors = tensor('s64', numbersOf(mantissa), shape);
   const sum = e.add('Add', [e.add('Mul', [a, perAxis(factors, 'mantissa')]), scalar(1n << 30n)]);
   const rest = e.add('Mod', [sum, scalar(1n << 31n)]); // not negative, so that the division below floors
   const high = e.cast(e.add('Div', [e.add('Sub', [sum, rest]), scalar(1n << 31n)]), 'f64');
@@ -304,6 +308,6 @@ function fixed(e: NodeEmitter): Written {
     ),
   ]);
   const value = e.add('Add', [rounded(e, quotient, 'half-away'), e.cast(zeroPoint(e), 'f64')]);
-  const [low, top] = range(e);
+  const { low, high: top } = rangeOf(e);
   return e.finish('Cast', [clipped(e, value, 'f64', low, top)], castTo(dtype));
 }

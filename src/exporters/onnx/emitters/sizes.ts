@@ -1,8 +1,20 @@
 /** Sizes as the file computes them: read off the shapes of values, derived ones by the arithmetic of their expression. */
 
 import { buildDim } from '../../../ir/dims.ts';
-import { type Dim, type Graph, isStatic, nodesOf, type Shape, symbolsIn, type ValueId } from '../../../ir/index.ts';
-import { castTo, int, type NodeEmitter } from '../node_emitter.ts';
+import {
+  type Dim,
+  type DType,
+  type Graph,
+  isOp,
+  isStatic,
+  nodesOf,
+  opaqueOp,
+  type Shape,
+  symbolsIn,
+  typeOf,
+  type ValueId,
+} from '../../../ir/index.ts';
+import { int, type NodeWriter } from '../node_writer.ts';
 
 const operators: Readonly<Record<string, string>> = {
   '+': 'Add',
@@ -14,7 +26,7 @@ const operators: Readonly<Record<string, string>> = {
 };
 
 /** A list of sizes, computed where some of them are symbols. */
-export function sizeList(e: NodeEmitter, shape: Shape, base: string): string {
+export function sizeList(e: NodeWriter, shape: Shape, base: string): string {
   if (isStatic(shape)) return e.list(shape, base);
   const known = new Map<Dim, string>();
   const parts = shape.map((dim) => {
@@ -26,7 +38,7 @@ export function sizeList(e: NodeEmitter, shape: Shape, base: string): string {
 }
 
 /** One size, as s64[1]. Derived sizes of what is read come off it: what is moved has them already. */
-export function sizeOf(e: NodeEmitter, dim: Dim): string {
+export function sizeOf(e: NodeWriter, dim: Dim): string {
   return (
     readOff(e, dim) ??
     buildDim<string>(dim, {
@@ -42,7 +54,7 @@ export function sizeOf(e: NodeEmitter, dim: Dim): string {
   );
 }
 
-function apply(e: NodeEmitter, operation: string, a: string, b: string): string {
+function apply(e: NodeWriter, operation: string, a: string, b: string): string {
   if (operation === 'wrap') {
     const isNegative = e.add('Less', [a, e.list([0], 'zero')]);
     return e.add('Where', [isNegative, e.add('Add', [a, b]), a]);
@@ -55,11 +67,11 @@ function apply(e: NodeEmitter, operation: string, a: string, b: string): string 
   return e.add('Div', [e.add('Sub', [a, remainder]), b]);
 }
 
-function readOff(e: NodeEmitter, dim: Dim): string | undefined {
+function readOff(e: NodeWriter, dim: Dim): string | undefined {
   if (typeof dim === 'number') return undefined;
   const operands = e.node.operands.filter((id) => id !== null);
   for (const id of [...e.graph.inputs, ...operands, ...carried(e.graph, dim)]) {
-    const axis = e.typeOf(id).shape.indexOf(dim);
+    const axis = typeOf(e.graph, id).shape.indexOf(dim);
     if (axis < 0) continue;
     const shape = e.add('Shape', [e.value(id)]);
     return e.add('Gather', [shape, e.list([axis], 'axis')], { axis: int(0) });
@@ -69,8 +81,8 @@ function readOff(e: NodeEmitter, dim: Dim): string | undefined {
 
 /** Results of what is not understood: where sizes come from that nobody knows before. */
 const carried = (graph: Graph, dim: string): readonly ValueId[] =>
-  symbolsIn(dim)[0] === dim ? nodesOf(graph).flatMap(({ op, results }) => (op === 'opaque' ? results : [])) : [];
+  symbolsIn(dim)[0] === dim ? nodesOf(graph).flatMap((node) => (isOp(node, opaqueOp) ? node.results : [])) : [];
 
 /** The same number in another type. */
-export const sizeAs = (e: NodeEmitter, size: string, dtype: Parameters<typeof castTo>[0]): string =>
-  dtype === 's64' ? size : e.add('Cast', [size], castTo(dtype));
+export const sizeAs = (e: NodeWriter, size: string, dtype: DType): string =>
+  dtype === 's64' ? size : e.cast(size, dtype);

@@ -1,19 +1,21 @@
 /** Softmax. Before version 13 it flattened all axes from the given one on, which along the last one is the same. */
-import { int, ints, type NodeEmitter, type Written } from '../node_emitter.ts';
+import type { nnLogSoftmax, nnSoftmax } from '../../../ir/index.ts';
+import type { NodeEmitter } from '../node_emitter.ts';
+import { int, ints, type NodeWriter, type Written } from '../node_writer.ts';
 
 export function softmax(opType: string) {
-  return (e: NodeEmitter): Written => {
-    const rank = e.type(0).shape.length;
-    const axis = e.attr<number>('axis');
-    const parts = lastAxisSoftmax(e, opType, e.input(0), axis < 0 ? axis + rank : axis);
+  return (e: NodeEmitter<typeof nnSoftmax | typeof nnLogSoftmax>): Written => {
+    const { x, attrs } = e.view;
+    const rank = e.typeOf(x).shape.length;
+    const axis = attrs.axis < 0 ? attrs.axis + rank : attrs.axis;
+    const parts = lastAxisSoftmax(e, opType, e.value(x), rank, axis);
     if (parts.perm === undefined) return e.finish(parts.opType, parts.inputs, parts.attributes);
     return e.finish('Transpose', [e.add(parts.opType, parts.inputs, parts.attributes)], { perm: ints(parts.perm) });
   };
 }
 
 /** The node along an axis, or along the last one between two Transposes. */
-export function lastAxisSoftmax(e: NodeEmitter, opType: string, x: string, axis: number) {
-  const rank = e.type(0).shape.length;
+export function lastAxisSoftmax(e: NodeWriter, opType: string, x: string, rank: number, axis: number) {
   if (e.opset >= 13 || axis === rank - 1)
     return { opType, inputs: [x], attributes: { axis: int(axis) }, perm: undefined, after: (y: string) => y };
   const perm = Array.from({ length: rank }, (_, i) => (i === axis ? rank - 1 : i === rank - 1 ? axis : i));

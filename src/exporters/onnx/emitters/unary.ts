@@ -1,44 +1,54 @@
 /** Elementwise operators on one tensor. Younger operators are spelled out for older operator sets. */
-import { castTo, float, type NodeEmitter, text, type Written } from '../node_emitter.ts';
+import {
+  type AttrSpec,
+  dtypes,
+  type nnCast,
+  type nnCelu,
+  type nnClip,
+  type nnGelu,
+  type nnRecentre,
+  type OpWith,
+} from '../../../ir/index.ts';
+import type { NodeEmitter } from '../node_emitter.ts';
+import { castTo, float, text, type Written } from '../node_writer.ts';
 import { clipAttributes, clipBounds, clipped, finishVia, moved, ordered, via, widened } from './elements.ts';
 
 /** The same operator, float attributes under the same names. */
 export const same =
-  (opType: string, since = 1, attributes: readonly string[] = []) =>
-  (e: NodeEmitter): Written => {
+  <K extends string = never>(opType: string, since = 1, attributes: readonly K[] = []) =>
+  (e: NodeEmitter<OpWith<'x', Readonly<Record<K, AttrSpec<number>>>>>): Written => {
     e.since(since, opType);
-    return e.finish(
-      opType,
-      e.inputs(),
-      Object.fromEntries(attributes.map((name) => [name, float(e.attr<number>(name))])),
-    );
+    const { attrs } = e.view;
+    return e.finish(opType, e.inputs(), Object.fromEntries(attributes.map((name) => [name, float(attrs[name])])));
   };
 
-export function hardSwish(e: NodeEmitter): Written {
+type Unary = NodeEmitter<OpWith<'x'>>;
+
+export function hardSwish(e: Unary): Written {
   if (e.opset >= 14) return e.finish('HardSwish', e.inputs());
   const gate = e.add('HardSigmoid', e.inputs(), { alpha: float(1 / 6), beta: float(0.5) });
-  return e.finish('Mul', [e.input(0), gate]);
+  return e.finish('Mul', [e.value(e.view.x), gate]);
 }
 
-export function mish(e: NodeEmitter): Written {
+export function mish(e: Unary): Written {
   if (e.opset >= 18) return e.finish('Mish', e.inputs());
-  return e.finish('Mul', [e.input(0), e.add('Tanh', [e.add('Softplus', e.inputs())])]);
+  return e.finish('Mul', [e.value(e.view.x), e.add('Tanh', [e.add('Softplus', e.inputs())])]);
 }
 
 /** α·elu(x/α) */
-export function celu(e: NodeEmitter): Written {
-  const alpha = e.attr<number>('alpha');
+export function celu(e: NodeEmitter<typeof nnCelu>): Written {
+  const { alpha } = e.view.attrs;
   if (e.opset >= 12) return e.finish('Celu', e.inputs(), { alpha: float(alpha) });
-  const scaled = e.add('Div', [e.input(0), e.scalar('f32', alpha)]);
+  const scaled = e.add('Div', [e.value(e.view.x), e.scalar('f32', alpha)]);
   return e.finish('Mul', [e.add('Elu', [scaled]), e.scalar('f32', alpha)]);
 }
 
 /** x/2·(1 + erf(x/√2)), or with tanh(√(2/π)·(x + 0.044715·x³)) for the error function. */
-export function gelu(e: NodeEmitter): Written {
-  const approximate = e.attr<string>('approximate');
+export function gelu(e: NodeEmitter<typeof nnGelu>): Written {
+  const { approximate } = e.view.attrs;
   if (e.opset >= 20) return e.finish('Gelu', e.inputs(), { approximate: text(approximate) });
   e.since(9, 'Erf');
-  const x = e.input(0);
+  const x = e.value(e.view.x);
   const times = (value: string, factor: number) => e.add('Mul', [value, e.scalar('f32', factor)]);
   const cube = () => e.add('Mul', [x, e.add('Mul', [x, x])]);
   const gate =
@@ -52,51 +62,47 @@ export function gelu(e: NodeEmitter): Written {
 /** Floats as they are; small integers in a wider type, wrapped back. */
 export const number =
   (opType: string, since: number) =>
-  (e: NodeEmitter): Written => {
-    const { dtype } = e.type(0);
+  (e: Unary): Written => {
+    const { dtype } = e.typeOf(e.view.x);
     e.since(since, opType);
     const wide = opType === 'Sign' ? ordered(dtype) : widened(dtype);
-    return finishVia(e, wide, opType, via(e, dtype, wide, [e.input(0)]));
+    return finishVia(e, wide, opType, via(e, wide, e.view.x));
   };
 
 /** max(x, 0); unsigned integers are that already. */
-export function relu(e: NodeEmitter): Written {
-  const { dtype } = e.type(0);
+export function relu(e: Unary): Written {
+  const { x } = e.view;
+  const { dtype } = e.typeOf(x);
   if (dtype === 'f32' || dtype === 'f64') return e.finish('Relu', e.inputs());
   if (dtype.startsWith('u')) return e.finish('Identity', e.inputs());
   const wide = dtype === 's64' ? undefined : e.opset < 12 ? 'f64' : (widened(dtype) ?? 's32');
   if (dtype === 's64') e.since(12, 'Max of s64');
   e.since(8, 'broadcasting');
-  return finishVia(e, wide, 'Max', [...via(e, dtype, wide, [e.input(0)]), e.scalar(wide ?? dtype, 0)]);
+  return finishVia(e, wide, 'Max', [...via(e, wide, x), e.scalar(wide ?? dtype, 0)]);
 }
 
-export function clip(e: NodeEmitter): Written {
-  const { dtype } = e.type(0);
-  const [low, high] = [e.attr<number>('min'), e.attr<number>('max')];
+export function clip(e: NodeEmitter<typeof nnClip>): Written {
+  const { x, attrs } = e.view;
+  const { dtype } = e.typeOf(x);
+  const { min: low, max: high } = attrs;
   const isReal = dtype === 'f32' || dtype === 'f64';
   if (low === -Infinity && high === Infinity) return e.finish('Identity', e.inputs());
   if (dtype === 'f32' && e.opset < 11) return e.finish('Clip', e.inputs(), clipAttributes(low, high));
-  if (dtype === 'f32') return e.finish('Clip', [e.input(0), ...clipBounds(e, dtype, low, high)]);
-  if (isReal) return e.finish('Identity', [clipped(e, e.input(0), dtype, low, high)]);
+  if (dtype === 'f32') return e.finish('Clip', [e.value(x), ...clipBounds(e, dtype, low, high)]);
+  if (isReal) return e.finish('Identity', [clipped(e, e.value(x), dtype, low, high)]);
   // bounds beyond the type never bind, and would not be constants of it
-  const { min, max } = limits(e);
+  const { min, max } = dtypes[dtype];
   return e.finish('Identity', [
-    clipped(e, e.input(0), dtype, low <= min ? -Infinity : low, high >= max ? Infinity : high),
+    clipped(e, e.value(x), dtype, low <= min ? -Infinity : low, high >= max ? Infinity : high),
   ]);
 }
 
-const limits = (e: NodeEmitter): { min: number; max: number } => {
-  const { dtype } = e.type(0);
-  const bits = Number(dtype.slice(1));
-  return dtype.startsWith('u') ? { min: 0, max: 2 ** bits - 1 } : { min: -(2 ** (bits - 1)), max: 2 ** (bits - 1) - 1 };
-};
-
-export function cast(e: NodeEmitter): Written {
+export function cast(e: NodeEmitter<typeof nnCast>): Written {
   e.since(6, 'Cast');
   const to = e.resultType.dtype;
-  if (to === 'bf16' || e.type(0).dtype === 'bf16') e.since(13, 'Cast of bf16');
+  if (to === 'bf16' || e.typeOf(e.view.x).dtype === 'bf16') e.since(13, 'Cast of bf16');
   return e.finish('Cast', e.inputs(), castTo(to));
 }
 
-export const recentre = (e: NodeEmitter): Written =>
-  e.finish('Identity', [moved(e, e.input(0), e.resultType.dtype as 'u8' | 's8')]);
+export const recentre = (e: NodeEmitter<typeof nnRecentre>): Written =>
+  e.finish('Identity', [moved(e, e.value(e.view.x), e.view.attrs.to)]);
