@@ -97,6 +97,10 @@ export const nodesOf = once((graph): readonly Node[] => Object.values(graph.node
 
 export const valueIdsOf = ({ values }: Pick<Graph, 'values'>): ValueId[] => Object.keys(values) as ValueId[];
 
+/** Whether that is the name of one of the values. */
+export const hasValue = ({ values }: Pick<Graph, 'values'>, name: string): name is ValueId =>
+  Object.hasOwn(values, name);
+
 export function valueInfo(graph: Graph, id: ValueId): ValueInfo {
   const info = graph.values[id];
   assert(info, `no value %${id} in the graph`);

@@ -9,6 +9,7 @@ import {
   bytesOf,
   constantOf,
   type Graph,
+  hasValue,
   type ITensor,
   isOp,
   type Node,
@@ -132,8 +133,8 @@ class Emission implements Emitting {
 
   /** An Identity under the name that a body reads, unless the graph has a value of that name, which is the same. */
   #alias(name: string, id: ValueId): readonly Unit<NodeInit>[] {
-    if (name in this.graph.values) {
-      this.name(name as ValueId);
+    if (hasValue(this.graph, name)) {
+      this.name(name);
       return [];
     }
     if (this.#aliases.has(name)) return [];
@@ -175,7 +176,7 @@ class Emission implements Emitting {
 
   fresh(base: string): string {
     const isTaken = (name: string) =>
-      this.site.taken.has(name) || this.site.captured.has(name) || this.#used.has(name) || name in this.graph.values;
+      this.site.taken.has(name) || this.site.captured.has(name) || this.#used.has(name) || hasValue(this.graph, name);
     let name = base;
     for (let n = 1; isTaken(name); n++) name = `${base}.${n}`;
     this.#used.add(name);

@@ -11,10 +11,10 @@
  * are kept; an operator that has no form in the version of the file is refused. Any other graph becomes a new model of
  * the lowest version, 13 or above, that its operators need.
  */
-import { checkOptions, fail, type OptionNames } from '../../diagnostics/index.ts';
+import { assert, checkOptions, fail, type OptionNames } from '../../diagnostics/index.ts';
 import type { OnnxGraph, OnnxValueInfo } from '../../importers/onnx/container/index.ts';
 import { capturedBy, isAsImported, type OnnxOrigin, originOf } from '../../importers/onnx/origin.ts';
-import { type Dim, type DType, type Graph, typeOf, type ValueId, type ValueInfo } from '../../ir/index.ts';
+import { type DType, type Graph, hasValue, type TensorType, typeOf, type ValueId } from '../../ir/index.ts';
 import { type Around, newBodies, nothingAround, renewed, type WrittenBody, withoutContext } from './bodies.ts';
 import { emitGraph } from './emission.ts';
 import { KeptFile, refuseLosses } from './kept.ts';
@@ -100,8 +100,9 @@ function changedFile(
     ...emitted.nodes,
   ];
   const withBodies = (item: KeptNode | NodeInit): KeptNode | NodeInit => {
-    const changed = 'keep' in item ? bodies.get(item.keep) : undefined;
-    return changed === undefined ? item : { ...(item as KeptNode), bodies: changed.bodies };
+    if (!('keep' in item)) return item;
+    const changed = bodies.get(item.keep);
+    return changed === undefined ? item : { ...item, bodies: changed.bodies };
   };
   const nodes = isWhole ? undefined : renewed(schedule(units), origin, emitted.names, around);
   const bytes = spliceModel(file, {
@@ -142,21 +143,28 @@ const namesOf = ({ inputs, initializers, nodes }: OnnxGraph): readonly string[] 
 const typesIn =
   (graph: Graph, origin: OnnxOrigin) =>
   (name: string): readonly [DType | undefined, DType | undefined] => [
-    elementType(origin.values[name as ValueId]),
-    elementType(graph.values[name as ValueId]),
+    elementType(origin, name),
+    elementType(graph, name),
   ];
 
 const interfaceOf = ({ inputs, outputs }: Graph) => ({ inputs, outputs });
 
-const elementType = (value: ValueInfo | undefined): DType | undefined =>
-  value === undefined || value.type.dtype === 'opaque' ? undefined : value.type.dtype;
+/** Undefined for a name that no value has. */
+const typeNamed = ({ values }: Pick<Graph, 'values'>, name: string): TensorType | undefined =>
+  hasValue({ values }, name) ? values[name].type : undefined;
+
+/** The type of a value that is computed with. */
+function elementType(graph: Pick<Graph, 'values'>, name: string): DType | undefined {
+  const dtype = typeNamed(graph, name)?.dtype;
+  return dtype === 'opaque' ? undefined : dtype;
+}
 
 function newModel(graph: Graph, metadata: Readonly<Record<string, string>>): Uint8Array {
   const declared = (id: ValueId): ValueInfoInit => {
     const { dtype, shape } = typeOf(graph, id);
     if (dtype === 'opaque')
       return fail('U2008', 'a value of a type that is not understood cannot be written', { input: id });
-    return { name: id, type: dtype, dims: shape as readonly Dim[] };
+    return { name: id, type: dtype, dims: shape };
   };
   // Outputs of ONNX are told by name.
   const seen = new Set<ValueId>();
@@ -175,7 +183,7 @@ function newModel(graph: Graph, metadata: Readonly<Record<string, string>>): Uin
   });
   const bytes = buildModel({
     name: graph.name,
-    nodes: emitted.nodes.map(({ item }) => item as NodeInit), // nothing is kept: there is no file
+    nodes: emitted.nodes.map(({ item }) => newNode(item)),
     inputs: graph.inputs.map(declared),
     outputs: graph.outputs.map(declared),
     initializers: emitted.initializers,
@@ -185,6 +193,11 @@ function newModel(graph: Graph, metadata: Readonly<Record<string, string>>): Uin
   });
   validateWritten(bytes, { ...interfaceOf(graph), isOrdered: true, types: () => [undefined, undefined] });
   return bytes;
+}
+
+function newNode(item: KeptNode | NodeInit): NodeInit {
+  assert(!('keep' in item), 'there is no file of which a node may stay');
+  return item;
 }
 
 /** The IR version of the ONNX release that brought the operator set: https://onnx.ai/onnx/repo-docs/Versioning.html */
@@ -207,7 +220,7 @@ function checkInterface({ inputs, outputs }: Graph, { file }: OnnxOrigin): void 
 /** Declarations of values whose names now stand for something else. */
 function changedTypes(graph: Graph, { file }: OnnxOrigin, emitted: ReadonlySet<string>): ReadonlySet<string> {
   const changed = file.graph.valueInfos.filter(({ name, type }) => {
-    const now = graph.values[name as ValueId]?.type.dtype;
+    const now = typeNamed(graph, name)?.dtype;
     return emitted.has(name) && type?.kind === 'tensor' && type.dtype !== now;
   });
   return new Set(changed.map(({ name }) => name));
@@ -217,8 +230,9 @@ function changedTypes(graph: Graph, { file }: OnnxOrigin, emitted: ReadonlySet<s
 function boundTypes(graph: Graph, { file }: OnnxOrigin): ReadonlyMap<string, ValueInfoInit> {
   const { inputs, outputs, initializers } = file.graph;
   const bound = ({ name, type }: OnnxValueInfo): readonly [string, ValueInfoInit][] => {
-    const { dtype, shape } = typeOf(graph, name as ValueId);
-    if (type?.kind !== 'tensor' || dtype === 'opaque') return [];
+    const now = typeNamed(graph, name);
+    if (type?.kind !== 'tensor' || now === undefined || now.dtype === 'opaque') return [];
+    const { dtype, shape } = now;
     const dims = shape.map((dim, axis) => (typeof dim === 'number' ? dim : type.dims?.[axis]));
     return dims.every((dim, axis) => dim === type.dims?.[axis]) ? [] : [[name, { name, type: dtype, dims }]];
   };

@@ -11,7 +11,17 @@ import { assert, fail } from '../../diagnostics/index.ts';
 import type { OnnxGraph, OnnxNode } from '../../importers/onnx/container/index.ts';
 import { nodeOrder } from '../../importers/onnx/node_checks.ts';
 import { capturedBy, type OnnxOrigin } from '../../importers/onnx/origin.ts';
-import { type Graph, type Node, type NodeId, nodesOf, sameShape, type ValueId } from '../../ir/index.ts';
+import {
+  type Graph,
+  hasValue,
+  isOp,
+  type Node,
+  type NodeId,
+  nodesOf,
+  opaqueOp,
+  sameShape,
+  type ValueId,
+} from '../../ir/index.ts';
 import type { Carried } from './emission.ts';
 
 export class KeptFile {
@@ -47,7 +57,7 @@ export class KeptFile {
     origin.nodes.forEach((ids, index) => {
       for (const id of ids) this.#owner.set(id, index);
     });
-    const carried = nodesOf(graph).filter(({ id, op }) => op === 'opaque' && !this.#owner.has(id));
+    const carried = nodesOf(graph).filter((node) => isOp(node, opaqueOp) && !this.#owner.has(node.id));
     this.#given = new Set([...graph.inputs, ...carried.map(({ id }) => id)]);
     this.kept = new Set(
       [...origin.nodes.keys()].filter((index) => origin.nodes[index].length > 0 && this.#isUntouched(index)),
@@ -132,7 +142,7 @@ export class KeptFile {
    */
   carry(node: Node, operands: readonly (string | null)[]): Carried {
     const keep = this.#owner.get(node.id);
-    assert(keep !== undefined && node.op === 'opaque', `%${node.id} is no node of the file`);
+    assert(keep !== undefined && isOp(node, opaqueOp), `%${node.id} is no node of the file`);
     const original = this.#file.nodes[keep];
     const aliases = new Map<string, ValueId>();
     capturedBy(this.#origin, keep).forEach((name, i) => {
@@ -158,7 +168,7 @@ export class KeptFile {
 
   /** Whether the node is not understood, and so carried whatever happens around it. */
   isCarried(index: number): boolean {
-    return this.#origin.nodes[index].some((id) => this.#origin.original[id].op === 'opaque');
+    return this.#origin.nodes[index].some((id) => isOp(this.#origin.original[id], opaqueOp));
   }
 
   /** The kept node that computes a value under its own name. */
@@ -176,9 +186,10 @@ export class KeptFile {
   #dropExposed(): void {
     const owners = this.#ownersOfValues();
     const check = (id: ValueId | null, reader: number | undefined): void => {
-      const owner = id === null ? undefined : owners.get(id);
+      if (id === null) return;
+      const owner = owners.get(id);
       // A node that is kept reads the value of the file, whatever the IR reads in its place (a float before it was rounded).
-      if (owner !== undefined && reader === undefined && !this.#file.nodes[owner].outputs.includes(id as string))
+      if (owner !== undefined && reader === undefined && !this.#file.nodes[owner].outputs.includes(id))
         this.kept.delete(owner);
     };
     for (const node of nodesOf(this.#graph)) {
@@ -207,13 +218,13 @@ export class KeptFile {
     ]);
     for (const index of this.#order) {
       if (this.isTouched(index)) {
-        for (const name of nodes[index].outputs) if (this.#isStillComputed(name as ValueId)) available.add(name);
+        for (const name of nodes[index].outputs) if (this.#isStillComputed(name)) available.add(name);
         continue;
       }
       if (this.#reads[index].every((name) => available.has(name))) {
         for (const name of nodes[index].outputs) available.add(name);
       } else if (this.kept.delete(index)) {
-        for (const name of nodes[index].outputs) if (this.#isStillComputed(name as ValueId)) available.add(name);
+        for (const name of nodes[index].outputs) if (this.#isStillComputed(name)) available.add(name);
       }
     }
     return available;
@@ -223,9 +234,9 @@ export class KeptFile {
    * Whether the graph has a value of that name and type. What reads it without being an operand in the IR asks for its
    * shape alone, so that the type says all.
    */
-  #isStillComputed(id: ValueId): boolean {
-    const [now, before] = [this.#graph.values[id], this.#origin.values[id]];
-    if (now === undefined || before === undefined) return false;
+  #isStillComputed(name: string): boolean {
+    if (!hasValue(this.#graph, name) || !hasValue(this.#origin, name)) return false;
+    const [now, before] = [this.#graph.values[name], this.#origin.values[name]];
     return now.type.dtype === before.type.dtype && sameShape(now.type.shape, before.type.shape);
   }
 
@@ -235,8 +246,10 @@ export class KeptFile {
     for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
       const index = this.#producer.get(name);
       if (index === undefined || this.kept.has(index) || this.supporting.has(index)) continue;
-      if (this.isTouched(index)) this.demanded.add(name as ValueId);
-      else {
+      if (this.isTouched(index)) {
+        assert(hasValue(this.#graph, name), `'${name}' stays and is not computed any more`);
+        this.demanded.add(name);
+      } else {
         this.supporting.add(index);
         for (const read of this.#reads[index]) pending.push(read);
       }

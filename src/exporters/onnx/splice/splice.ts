@@ -189,7 +189,7 @@ function goneValues(
     ...[...initializers.keys()].filter((name) => !dropped.has(name)),
     ...inputs.map(({ name }) => name).filter((name) => !dropped.has(name)),
     ...(edits.addInitializers ?? []).map(({ name }) => name),
-    ...entries.flatMap((entry) => entry.outputs ?? nodes[(entry as KeptNode).keep].outputs),
+    ...entries.flatMap((entry) => ('keep' in entry ? (entry.outputs ?? nodes[entry.keep].outputs) : entry.outputs)),
   ]);
   return (name) => before.has(name) && !now.has(name);
 }
