@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
+import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { originOf } from '../../../src/importers/onnx/origin.ts';
 import {
@@ -17,6 +18,7 @@ import {
   type Value,
 } from '../../../src/ir/index.ts';
 import { nnCast } from '../../../src/ir/ops/nn_cast.op.ts';
+import { nnConvTranspose } from '../../../src/ir/ops/nn_conv.op.ts';
 import { nnClip } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnInstanceNorm, nnLayerNorm, nnRmsNorm } from '../../../src/ir/ops/nn_norm.op.ts';
 import { qnnRequantize } from '../../../src/ir/ops/qnn_requantize.op.ts';
@@ -120,6 +122,20 @@ describe('operands that ONNX takes of one type or leaves out', () => {
       /its parameters are f64, and ONNX takes them of the type of the input alone, f32/,
     );
   });
+});
+
+it('a bias that is added behind the sum is written once', () => {
+  const b = new GraphBuilder();
+  const operands = {
+    x: b.input('x', 'f32', [1, 2, 3]),
+    w: b.input('w', 'f32', [2, 2, 1]),
+    bias: b.constant(tensor('f32', [1, 2])),
+  };
+  const attrs = { strides: [1], pads: [0, 0], dilations: [3], group: 1, outputPadding: [1] };
+  const { nodes, initializers } = openOnnx(exportOnnx(b.finish([b.emit(nnConvTranspose, operands, attrs)]))).graph;
+  expect(nodes.map(({ opType }) => opType)).toContain('Add');
+  const read = new Set(nodes.flatMap(({ inputs }) => inputs));
+  expect([...initializers.keys()].filter((name) => !read.has(name))).toEqual([]);
 });
 
 describeCorpus('the corpus, every node exported anew', () => {
