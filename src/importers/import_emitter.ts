@@ -88,7 +88,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
       return this.emitList(op, wide, attrs).map((y) => {
         if (y.type.dtype !== 'f32') return y;
         const narrow = this.cast(y, half);
-        if (wides.length > 0) this.knowWide(narrow, { by, operands: [y.id] });
+        if (wides.length > 0) this.knowWide(narrow, { by, operands: [y] });
         return narrow;
       });
     }
@@ -112,10 +112,11 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
   protected wideOf(x: Value, by: readonly Wide['by'][]): Value | undefined {
     const wide = this.scope.wideOf?.(x.id);
     if (wide === undefined || !by.includes(wide.by)) return undefined;
-    const operands = wide.operands.map((id) => ({ id, type: (this.scope.info(id) as ValueInfo).type }));
-    if (wide.moved === undefined) return operands[0];
+    if (wide.moved === undefined) return wide.operands[0];
     const { op, attrs, wides } = wide.moved;
-    const whole = operands.map((o) => (o.type.dtype === 'f16' ? (this.wideOf(o, wides) ?? this.cast(o, 'f32')) : o));
+    const whole = wide.operands.map((o) =>
+      o.type.dtype === 'f16' ? (this.wideOf(o, wides) ?? this.cast(o, 'f32')) : o,
+    );
     return this.emitList(op, whole, attrs)[0];
   }
 
@@ -134,7 +135,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
       !given.some((o) => wides.includes(this.scope.wideOf?.(o.id)?.by as Wide['by']))
     )
       return;
-    this.knowWide(y, { by: 'operator', operands: given.map(({ id }) => id), moved: { op, attrs, wides } });
+    this.knowWide(y, { by: 'operator', operands: given, moved: { op, attrs, wides } });
   }
 
   constant(value: ITensor, name?: string): Value {

@@ -5,19 +5,20 @@
 import { assert, fail } from '../diagnostics/index.ts';
 import { Emitter, type Sink } from '../ir/builder.ts';
 import { ConstantPool } from '../ir/constant_pool.ts';
-import type { AttrValue, Value } from '../ir/define_op.ts';
+import type { AnyValue, AttrValue, Value } from '../ir/define_op.ts';
+import type { DType } from '../ir/dtype.ts';
 import type { Graph, Node, Origin, ValueInfo } from '../ir/graph.ts';
 import { checkSizes } from '../ir/limits.ts';
 import type { AnyOp } from '../ir/op_table.ts';
 import type { Elements } from '../ir/symbolic.ts';
-import type { Loc, NodeId, ValueId } from '../ir/types.ts';
+import type { Loc, NodeId, TensorType, ValueId } from '../ir/types.ts';
 
 /** How to compute a 16-bit float in binary32 from values that were not rounded to it. */
 export interface Wide {
   /** What rounds it: an operator, a dequantization, or a Cast of the model. */
   readonly by: 'operator' | 'dequantize' | 'cast';
   /** The float itself, or the operands of an operator that moves elements. */
-  readonly operands: readonly ValueId[];
+  readonly operands: readonly Value[];
   readonly moved?: {
     readonly op: AnyOp;
     readonly attrs: Readonly<Record<string, AttrValue>>;
@@ -48,7 +49,7 @@ export class Scope {
   }
 
   /** The value of that name, when it is defined by now. */
-  lookup(name: string): Value | undefined {
+  lookup(name: string): AnyValue | undefined {
     const id = name as ValueId;
     const info = this.info(id);
     return info && { id, type: info.type };
@@ -58,7 +59,11 @@ export class Scope {
     return this.#journal.values.get(id) ?? this.values[id];
   }
 
-  define(name: string, info: ValueInfo, loc: Loc): Value {
+  define<D extends DType | 'opaque'>(
+    name: string,
+    info: ValueInfo & { readonly type: TensorType<D> },
+    loc: Loc,
+  ): Value<D> {
     const id = name as ValueId;
     if (id in this.values) fail('U2002', `the value '${name}' is defined twice`, loc);
     checkSizes(info.type, loc, info.constant === undefined ? 'the input' : 'the constant');
@@ -147,7 +152,7 @@ export class Scope {
     }
     for (const [id, known] of elements) this.elements.set(renamed(id), known);
     for (const [id, { operands, ...how }] of wide)
-      this.wide.set(renamed(id), { ...how, operands: operands.map(renamed) });
+      this.wide.set(renamed(id), { ...how, operands: operands.map((value) => ({ ...value, id: renamed(value.id) })) });
     this.drop();
     return nodes.map((node) => {
       const operands = node.operands.map((id) => id && renamed(id));

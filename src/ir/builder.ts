@@ -5,6 +5,7 @@
 import { type Code, fail, type Location } from '../diagnostics/index.ts';
 import { ConstantPool } from './constant_pool.ts';
 import type {
+  AnyValue,
   AttrArguments,
   AttrSpecs,
   AttrValue,
@@ -22,6 +23,7 @@ import type { DType } from './dtype.ts';
 import type { Graph, Node, Origin, ValueInfo } from './graph.ts';
 import { checkSizes } from './limits.ts';
 import type { AnyOp, OpName } from './op_table.ts';
+import type { opaqueOp } from './ops/opaque.op.ts';
 import { type ITensor, scalar } from './tensor.ts';
 import { formatType, type Loc, type Shape, type TensorType, type ValueId } from './types.ts';
 
@@ -30,6 +32,12 @@ export interface EmitOptions {
   /** Names for the results, in declared order; fresh names are made from the operator's otherwise. */
   readonly names?: readonly string[];
 }
+
+type EmitListArguments<V extends AnyValue> = [
+  operands: readonly (V | null)[],
+  attrs: Readonly<Record<string, AttrValue>>,
+  options?: EmitOptions,
+];
 
 /** Adds nodes and values to something: a graph under construction, or the draft of a rewrite. */
 export interface Sink {
@@ -72,13 +80,11 @@ export class Emitter {
     ) as ResultValues<R, O, V, T>;
   }
 
-  /** The same without static types: operands in declared order, variadic ones spread. */
-  emitList(
-    op: AnyOp,
-    operands: readonly (Value | null)[],
-    attrs: Readonly<Record<string, AttrValue>>,
-    options: EmitOptions = {},
-  ): readonly Value[] {
+  /** The same without static types: operands in declared order, variadic ones spread. Only what is carried gives what is carried. */
+  emitList(op: typeof opaqueOp, ...rest: EmitListArguments<AnyValue>): readonly AnyValue[];
+  emitList(op: AnyOp, ...rest: EmitListArguments<Value>): readonly Value[];
+  emitList(op: AnyOp, ...rest: EmitListArguments<AnyValue>): readonly AnyValue[];
+  emitList(op: AnyOp, ...[operands, attrs, options = {}]: EmitListArguments<AnyValue>): readonly AnyValue[] {
     const loc = options.loc ?? this.loc;
     const complete = completeAttrs(op, attrs, loc);
     const types = inferTypes(
@@ -124,11 +130,11 @@ export class Emitter {
     }
   }
 
-  #define<D extends DType>(name: string, info: ValueInfo): Value<D> {
+  #define<D extends DType | 'opaque'>(name: string, info: ValueInfo & { readonly type: TensorType<D> }): Value<D> {
     const id = name as ValueId;
     if (this.#sink.has(id)) fail('U2002', `the value %${name} is defined twice`, this.loc);
     this.#sink.addValue(id, info);
-    return { id, type: info.type as TensorType<D> };
+    return { id, type: info.type };
   }
 }
 
@@ -169,13 +175,13 @@ export class GraphBuilder extends Emitter {
   }
 
   /** The value of that name, when there is one. */
-  lookup(name: string): Value | undefined {
+  lookup(name: string): AnyValue | undefined {
     const info = this.#graph.values[name as ValueId];
     return info && { id: name as ValueId, type: info.type };
   }
 
   /** The graph so far, with these outputs. */
-  finish(outputs: readonly Value[], origin?: Origin): Graph {
+  finish(outputs: readonly AnyValue[], origin?: Origin): Graph {
     return { ...this.#graph, outputs: outputs.map((v) => v.id), ...(origin && { origin }) };
   }
 }

@@ -47,11 +47,11 @@ export type OperandTensors<O extends OperandSpecs> = Mapped<
 export type OperandValues<O extends OperandSpecs> = Mapped<O, { [K in keyof O]: Value<DTypesOf<O[K]>> }>;
 
 /** Whether a value has one of the element types. */
-export const isOfType = <D extends DType | 'opaque'>(value: Value, ...dtypes: readonly D[]): value is Value<D> =>
+export const isOfType = <D extends DType>(value: Value, ...dtypes: readonly D[]): value is Value<D> =>
   dtypes.some((dtype) => dtype === value.type.dtype);
 
 /** A value that has one of the element types, which the compiler cannot see. */
-export function ofType<D extends DType | 'opaque'>(value: Value, ...dtypes: readonly D[]): Value<D> {
+export function ofType<D extends DType>(value: Value, ...dtypes: readonly D[]): Value<D> {
   assert(isOfType(value, ...dtypes), `%${value.id} is of type ${value.type.dtype}, not ${dtypes.join(' or ')}`);
   return value;
 }
@@ -62,11 +62,15 @@ export type AnyOperands<O extends OperandSpecs> = Mapped<O, { [K in keyof O]: Va
 export type AnyResults<R extends ResultSpecs> =
   IsUnion<keyof R> extends true ? { readonly [K in keyof R]: Value } : Value;
 
-/** A value as the builder and the rules handle it: id and type, the element type known to the compiler. */
-export interface Value<D extends DType | 'opaque' = DType | 'opaque'> {
+/** A value as the builder and the rules handle it: id and type, the element type known to the compiler. See `AnyValue`. */
+export interface Value<D extends DType | 'opaque' = DType> {
   readonly id: import('./types.ts').ValueId;
   readonly type: TensorType<D>;
 }
+/** A value that may be one which is only carried. */
+export type AnyValue = Value<DType | 'opaque'>;
+/** Whether a value is of an element type that is computed with. */
+export const isComputable = (value: AnyValue): value is Value => value.type.dtype !== 'opaque';
 
 // ---- attributes -------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@ import { type Code, fail, UnskewError } from '../diagnostics/index.ts';
 import { type RequantizeProfile, requantizeModes } from '../numerics/index.ts';
 import { GraphBuilder } from './builder.ts';
 import { tensorOfBytes } from './constant_pool.ts';
-import type { AttrValue, OperandSpecs, Value } from './define_op.ts';
+import type { AnyValue, AttrValue, OperandSpecs } from './define_op.ts';
 import { type DType, dtypes, isDType, isFloat, isHalf, newArray } from './dtype.ts';
 import type { Graph, SymbolRange } from './graph.ts';
 import { findOp } from './op_table.ts';
@@ -67,7 +67,7 @@ class Parser {
     if (this.#peek().kind !== 'end') this.#unexpected('the end of the text');
     this.#next = outputTokens;
     const outputs = this.#list('(', ')', () => this.#value(b));
-    return { ...b.finish(outputs as Value[]), ...(symbols && { symbols }), ...(profile && { profile }) };
+    return { ...b.finish(outputs), ...(symbols && { symbols }), ...(profile && { profile }) };
   }
 
   #profile(): RequantizeProfile {
@@ -152,7 +152,7 @@ class Parser {
     const opName = this.#expect('word').text;
     const op = findOp(opName) ?? this.#refuse(`there is no operator '${opName}'`, start);
     const specs = Object.entries(op.operands as OperandSpecs);
-    const operands: (Value | null)[] = [];
+    const operands: (AnyValue | null)[] = [];
     this.#list('(', ')', () => {
       const named = this.#peek(1).text === '=' ? specs.findIndex(([name]) => name === this.#peek().text) : -1;
       if (this.#peek(1).text !== '=') {
@@ -198,7 +198,7 @@ class Parser {
   }
 
   /** `%x`, `@w`, `3:u8` or `[1, 2]:s64` */
-  #value(b: GraphBuilder): Value {
+  #value(b: GraphBuilder): AnyValue {
     const { text, at } = this.#peek();
     if (text === '%' || text === '@') {
       this.#next++;

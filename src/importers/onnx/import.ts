@@ -2,7 +2,7 @@
 
 import { type Diagnostic, fail, formatDiagnostic, type Location } from '../../diagnostics/index.ts';
 import type { Emitter } from '../../ir/builder.ts';
-import type { Value } from '../../ir/define_op.ts';
+import { type AnyValue, isComputable, type Value } from '../../ir/define_op.ts';
 import type { Graph, Node, Unsupport } from '../../ir/graph.ts';
 import { nnIdentity } from '../../ir/index.ts';
 import { initializerOf, opaqueOp } from '../../ir/ops/opaque.op.ts';
@@ -62,6 +62,10 @@ export function importOnnx(bytes: Uint8Array, options: ImportOnnxOptions = {}): 
     ? new Importer(file, options).run()
     : new Importer(openOnnx(inlined, options), options, file).run();
 }
+
+/** Whether an operand is absent or computed with, rather than carried. */
+const isUnderstood = (operand: AnyValue | undefined): operand is Value | undefined =>
+  operand === undefined || isComputable(operand);
 
 /** Characters of a symbolic dimension: adding a value to itself, over and over, doubles them each time. */
 const LONGEST_DIM = 1000;
@@ -167,7 +171,7 @@ class Importer {
     const operands = node.inputs.map((name) =>
       name === '' ? undefined : (this.#unpacked(node, name) ?? this.#operand(name, loc)),
     );
-    if (!operands.some((operand) => operand?.type.dtype === 'opaque')) {
+    if (operands.every(isUnderstood)) {
       try {
         return this.#understood(node, operands, loc);
       } catch (error) {
@@ -261,7 +265,7 @@ class Importer {
   }
 
   /** Initializers of less than 8 bits that are dequantized, as integers of 8 bits; everywhere else they are carried. */
-  #unpacked({ opType }: OnnxNode, name: string): Value | undefined {
+  #unpacked({ opType }: OnnxNode, name: string): AnyValue | undefined {
     const packed = opType === 'DequantizeLinear' ? this.#file.graph.initializers.get(name) : undefined;
     const dtype = packed && unpackedType(packed);
     if (packed === undefined || dtype === undefined) return undefined;
@@ -273,7 +277,7 @@ class Importer {
     return this.#scope.define(own, { type: { dtype, shape: packed.dims }, constant }, { ...this.#where, input: name });
   }
 
-  #operand(name: string, loc: Loc): Value {
+  #operand(name: string, loc: Loc): AnyValue {
     return (
       this.#scope.lookup(name) ??
       fail('U2001', `the value '${name}' is used and never defined`, { ...loc, input: name })
@@ -287,7 +291,7 @@ class Importer {
 
   #opaque(
     operator: string,
-    operands: readonly (Value | undefined)[],
+    operands: readonly (AnyValue | undefined)[],
     outputs: readonly string[],
     loc: Loc,
     follow: readonly PartialType[] = [],

@@ -79,7 +79,7 @@ export class NodeContext extends ImportEmitter<Scope> {
     if (wide || x.type.dtype === to) return this.emit(nnIdentity, { x: wide ?? x });
     const y = this.emit(nnCast, { x }, { to });
     const isHandedOn = this.profile === 'ort' && x.type.dtype === 'f32' && this.#halves.isHandedOn(this.#node);
-    if (isHandedOn) this.knowWide(y, { by: 'cast', operands: [x.id] });
+    if (isHandedOn) this.knowWide(y, { by: 'cast', operands: [x] });
     return y;
   }
 

@@ -1,20 +1,19 @@
 /** A node of the file as the rules of output types see it. */
-import type { Value } from '../../ir/define_op.ts';
-import type { DType } from '../../ir/dtype.ts';
+import { type AnyValue, isComputable } from '../../ir/define_op.ts';
 import { isFollowed } from '../../ir/symbolic.ts';
 import type { Scope } from '../scope.ts';
 import { safeInteger } from './attributes.ts';
 import type { OnnxNode } from './container/index.ts';
 import type { PartialType, TypedNode } from './type_rules.ts';
 
-export function typedNode(node: OnnxNode, operands: readonly (Value | undefined)[], scope: Scope): TypedNode {
+export function typedNode(node: OnnxNode, operands: readonly (AnyValue | undefined)[], scope: Scope): TypedNode {
   const attribute = (name: string) => node.attributes.get(name);
   return {
     outputs: node.outputs.length,
     inputs: node.inputs.length,
     input(index) {
-      const type = operands[index]?.type;
-      return type === undefined || type.dtype === 'opaque' ? {} : { dtype: type.dtype as DType, dims: type.shape };
+      const value = operands[index];
+      return value === undefined || !isComputable(value) ? {} : { dtype: value.type.dtype, dims: value.type.shape };
     },
     elements(index) {
       const value = operands[index];

@@ -2,7 +2,7 @@
 import { assert } from '../../diagnostics/index.ts';
 import { Emitter, type Sink } from '../../ir/builder.ts';
 import { ConstantPool } from '../../ir/constant_pool.ts';
-import type { Value } from '../../ir/define_op.ts';
+import type { AnyValue, Value } from '../../ir/define_op.ts';
 import type { DType } from '../../ir/dtype.ts';
 import type { Graph, Node, Origin, ValueInfo } from '../../ir/graph.ts';
 import { checkSizes } from '../../ir/limits.ts';
@@ -48,7 +48,7 @@ export class GraphSink {
     this.emitter = new Emitter(sink);
   }
 
-  input(name: string, type: TensorType): Value {
+  input<D extends DType>(name: string, type: TensorType<D>): Value<D> {
     const id = this.emitter.fresh(name) as ValueId;
     checkSizes(type, { input: name }, 'the input');
     this.#values.set(id, { type });
@@ -122,7 +122,7 @@ export class GraphSink {
   }
 
   /** Names a result emitted since the mark, which nothing but what was emitted since reads; any other value keeps its name. */
-  rename(value: Value, name: string, { nodes }: Mark): Value {
+  rename<D extends DType | 'opaque'>(value: Value<D>, name: string, { nodes }: Mark): Value<D> {
     let at = this.#emitted.length - 1;
     while (at >= nodes && !this.#nodes.get(this.#emitted[at])?.results.includes(value.id)) at--;
     if (at < nodes) return value;
@@ -148,12 +148,12 @@ export class GraphSink {
   }
 
   /** The graph with these outputs; one that is an input, a constant or an output already is copied. */
-  finish(name: string, outputs: readonly (readonly [string, Value])[], origin: Origin): Graph {
+  finish(name: string, outputs: readonly (readonly [string, AnyValue])[], origin: Origin): Graph {
     const names = new Map<ValueId, ValueId>();
     const produced = new Set([...this.#nodes.values()].flatMap(({ results }) => results));
     const ids = outputs.map(([output, given]) => {
       const isOwn = produced.has(given.id) && !names.has(given.id);
-      const value = isOwn ? given : this.emitter.emit(nnIdentity, { x: given as Value<DType> });
+      const value = isOwn ? given : this.emitter.emitList(nnIdentity, [given], {})[0];
       names.set(value.id, output as ValueId);
       return value;
     });
@@ -178,7 +178,7 @@ export class GraphSink {
   }
 
   /** What the outputs need: code may compute what it never uses. */
-  #reachable(outputs: readonly Value[]): { live: Node[]; used: ReadonlySet<ValueId> } {
+  #reachable(outputs: readonly AnyValue[]): { live: Node[]; used: ReadonlySet<ValueId> } {
     const used = new Set<ValueId>([...this.#inputs, ...outputs.map(({ id }) => id)]);
     const live: Node[] = [];
     const inOrder = this.#emitted.map((id) => this.#nodes.get(id)!);

@@ -1,5 +1,5 @@
 /** What the code of a PyTorch model computes with while it is imported: numbers and lists at once, tensors as graph values. */
-import type { Value } from '../../ir/define_op.ts';
+import { type AnyValue, isComputable, type Value } from '../../ir/define_op.ts';
 import type { DType } from '../../ir/dtype.ts';
 import type { Dim } from '../../ir/types.ts';
 import { type ScalarType, type TensorQuantization, TorchTensor } from './pickle/index.ts';
@@ -13,9 +13,9 @@ export class SymInt {
   }
 }
 
-/** A tensor that the graph computes. */
-export class GraphTensor {
-  readonly value: Value;
+/** A tensor that the graph computes, or carries. */
+export class GraphTensor<V extends AnyValue = Value> {
+  readonly value: V;
   readonly type: ScalarType;
   readonly quantization: TensorQuantization | undefined;
   /** Whether PyTorch would hold it channels-last: some of its kernels round by that. */
@@ -24,7 +24,7 @@ export class GraphTensor {
   readonly operator: string | undefined;
 
   constructor(
-    value: Value,
+    value: V,
     type: ScalarType,
     {
       quantization,
@@ -41,10 +41,6 @@ export class GraphTensor {
 
   get shape(): readonly Dim[] {
     return this.value.type.shape;
-  }
-
-  get isOpaque(): boolean {
-    return this.value.type.dtype === 'opaque';
   }
 
   get dtype(): DType {
@@ -101,7 +97,7 @@ export type TorchValue =
   | number
   | string
   | SymInt
-  | GraphTensor
+  | GraphTensor<AnyValue>
   | UnknownTensor
   | Undetermined
   | TorchTensor
@@ -119,8 +115,14 @@ export const isCodeObject = (value: TorchValue): value is CodeObject =>
   typeof value === 'object' && value !== null && 'codeKind' in value;
 
 export type TensorLike = GraphTensor | TorchTensor | UnknownTensor;
-export const isTensor = (value: TorchValue): value is TensorLike =>
+/** One that may be the result of an operator that is not understood. */
+export type AnyTensor = TensorLike | GraphTensor<AnyValue>;
+export const isTensor = (value: TorchValue): value is AnyTensor =>
   value instanceof GraphTensor || value instanceof TorchTensor || value instanceof UnknownTensor;
+
+/** Whether a tensor is computed with, rather than carried. */
+export const isUnderstood = (value: TorchValue): value is TensorLike =>
+  isTensor(value) && (!(value instanceof GraphTensor) || isComputable(value.value));
 
 export const dimOf = (value: number | SymInt): Dim => (value instanceof SymInt ? value.dim : value);
 export const integerOf = (dim: Dim): number | SymInt => (typeof dim === 'string' ? new SymInt(dim) : dim);

@@ -12,6 +12,7 @@ import {
   Emitter,
   type Graph,
   type ITensor,
+  isComputable,
   type Loc,
   type Node,
   type NodeId,
@@ -136,7 +137,12 @@ export class GraphEditor {
     return own !== undefined || this.#nodes.has(id) ? own : inBase(this.#base, id);
   };
   type = (id: ValueId): TensorType => this.#info(id).type;
-  value = (id: ValueId): Value => ({ id, type: this.type(id) });
+  /** No rule sees a value that is only carried. */
+  value = (id: ValueId): Value => {
+    const value = { id, type: this.type(id) };
+    assert(isComputable(value), `%${id} is only carried`);
+    return value;
+  };
   /** The operands of a node by name, of the element types that are declared; undefined for a node of another operator. */
   view = <D extends AnyOp>(op: D, node: Node | undefined): ValueView<D> | undefined =>
     node?.op === op.name ? this.viewOf<D>(node) : undefined;

@@ -2,6 +2,7 @@
 import { UnskewError } from '../../../src/diagnostics/index.ts';
 import {
   type AnyOp,
+  type AnyValue,
   type AttrSpecs,
   type AttrValue,
   allOps,
@@ -52,7 +53,7 @@ function rebuilt(graph: Graph, draw: Draw): Graph {
   const kind = weighted(draw, changesByWeight);
   const victim = pick(draw, order);
   const b = new GraphBuilder(graph.name);
-  const values = new Map<ValueId, Value>();
+  const values = new Map<ValueId, AnyValue>();
   const constants = Object.keys(graph.values).filter((id) => graph.values[id as ValueId].constant) as ValueId[];
   const changedConstant = kind === 'constant' ? pick(draw, constants) : undefined;
   for (const id of constants) {
@@ -67,7 +68,7 @@ function rebuilt(graph: Graph, draw: Draw): Graph {
   for (const node of order) {
     const changed = node === victim ? changedNode(node, kind, values, draw) : node;
     const op = opOf(changed);
-    const operands = changed.operands.map((id) => (id === null ? null : (values.get(id) as Value)));
+    const operands = changed.operands.map((id) => (id === null ? null : (values.get(id) as AnyValue)));
     const names = changed.op === node.op ? { names: node.results } : {};
     const results = b.emitList(op, operands, changed.attrs, { ...names, loc: node.loc });
     node.results.forEach((id, i) => {
@@ -75,12 +76,12 @@ function rebuilt(graph: Graph, draw: Draw): Graph {
       values.set(id, node === victim && kind === 'insert' && i === 0 ? inserted(b, result, values, draw) : result);
     });
   }
-  const outputs = graph.outputs.map((id) => values.get(id) as Value);
-  if (kind === 'output') outputs.splice(draw(outputs.length + 1), draw(2), values.get(victim.results[0]) as Value);
+  const outputs = graph.outputs.map((id) => values.get(id) as AnyValue);
+  if (kind === 'output') outputs.splice(draw(outputs.length + 1), draw(2), values.get(victim.results[0]) as AnyValue);
   return { ...b.finish(outputs), ...(graph.symbols && { symbols: graph.symbols }) };
 }
 
-function changedNode(node: Node, kind: Kind, values: ReadonlyMap<ValueId, Value>, draw: Draw): Node {
+function changedNode(node: Node, kind: Kind, values: ReadonlyMap<ValueId, AnyValue>, draw: Draw): Node {
   switch (kind) {
     case 'attribute':
       return { ...node, attrs: otherAttributes(node, draw) };
@@ -151,7 +152,7 @@ function drawnAttributes(op: AnyOp, node: Node, draw: Draw): Record<string, Attr
 }
 
 /** An operator of one operand behind a value; who reads the value reads its result, where that has a type that fits. */
-function inserted(b: GraphBuilder, value: Value, values: ReadonlyMap<ValueId, Value>, draw: Draw): Value {
+function inserted(b: GraphBuilder, value: AnyValue, values: ReadonlyMap<ValueId, AnyValue>, draw: Draw): AnyValue {
   const { dtype, shape } = value.type;
   const op = pick(
     draw,
@@ -184,7 +185,7 @@ function otherContents(tensor: ITensor, draw: Draw): ITensor {
   return { ...tensor, data } as ITensor;
 }
 
-function otherInput(b: GraphBuilder, id: string, { dtype, shape }: Value['type'], draw: Draw): Value {
+function otherInput(b: GraphBuilder, id: string, { dtype, shape }: AnyValue['type'], draw: Draw): AnyValue {
   if (once(draw, 4)) return b.input(id, pick(draw, ['u8', 's8', 'f32', 's32'] as const), shape);
   const at = draw(shape.length);
   if (shape.length === 0) return b.input(id, dtype, [2]);

@@ -2,6 +2,7 @@
 import { UnskewError } from '../../../src/diagnostics/index.ts';
 import {
   type AnyOp,
+  type AnyValue,
   type AttrSpec,
   type AttrValue,
   allDTypes,
@@ -18,7 +19,6 @@ import {
   sizeOf,
   type TensorType,
   tensor,
-  type Value,
 } from '../../../src/ir/index.ts';
 import { drawer, hostileFloats, hostileIntegers, hostileLists, hostileSizes, hostileWords } from './values.ts';
 
@@ -124,7 +124,7 @@ function isTaken({ op, types, attrs }: Baseline): boolean {
 /** Its text reads back as it is written, so a graph is enough. */
 export function graphOf({ op, types, constant, attrs }: Baseline): Graph {
   const b = new GraphBuilder();
-  const operands = types.map((type, i): Value | null => {
+  const operands = types.map((type, i): AnyValue | null => {
     if (type === null) return null;
     const { dtype, shape } = type;
     if (!constant[i] || !isStatic(shape) || sizeOf(shape) > 4096) return b.input(`x${i}`, dtype, shape);

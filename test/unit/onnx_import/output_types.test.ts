@@ -6,7 +6,7 @@ import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
 import { outputTypes, typeRules } from '../../../src/importers/onnx/output_types.ts';
 import { typedNode } from '../../../src/importers/onnx/typed_node.ts';
 import { Scope } from '../../../src/importers/scope.ts';
-import type { Value } from '../../../src/ir/define_op.ts';
+import type { AnyValue } from '../../../src/ir/define_op.ts';
 import type { TensorType, ValueId } from '../../../src/ir/types.ts';
 import { describeCorpus, many } from '../../support/corpus.ts';
 
@@ -25,7 +25,7 @@ describeCorpus('types of operators that are not understood', (root) => {
       const { graph } = openOnnx(new Uint8Array(readFileSync(file)));
       const [node, ...others] = graph.nodes;
       if (node === undefined || others.length > 0) continue; // functions written out
-      const operands = node.inputs.map((name): Value | undefined => {
+      const operands = node.inputs.map((name): AnyValue | undefined => {
         const type = graph.inputs.find((input) => input.name === name)?.type;
         if (type?.kind !== 'tensor' || type.dtype === undefined || type.dims === undefined) return undefined;
         const shape = type.dims.map((dim) => dim ?? 'unknown');

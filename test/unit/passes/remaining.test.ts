@@ -1,6 +1,7 @@
 /** Zero points that are left on products are listed with a reason, whatever form the product has. */
+import assert from 'node:assert';
 import { describe, expect, test } from 'vitest';
-import { type Graph, GraphBuilder, tensor, type Value } from '../../../src/ir/index.ts';
+import { type Graph, GraphBuilder, isComputable, tensor, type Value } from '../../../src/ir/index.ts';
 import { nnCast } from '../../../src/ir/ops/nn_cast.op.ts';
 import { nnMatmul } from '../../../src/ir/ops/nn_matmul.op.ts';
 import { nnTranspose } from '../../../src/ir/ops/nn_movement.op.ts';
@@ -19,8 +20,11 @@ const build = (emit: (b: GraphBuilder) => Value): Graph => {
   const b = new GraphBuilder();
   return b.finish([emit(b)]);
 };
-const opaque = (b: GraphBuilder, operator: string, operands: readonly (Value | null)[], result = 'f32[2,4]'): Value =>
-  b.emitList(opaqueOp, operands, { operator, results: [result] })[0];
+const opaque = (b: GraphBuilder, operator: string, operands: readonly (Value | null)[], result = 'f32[2,4]'): Value => {
+  const [y] = b.emitList(opaqueOp, operands, { operator, results: [result] });
+  assert(isComputable(y));
+  return y;
+};
 
 describe('nothing is listed', () => {
   const conv = build((b) =>

@@ -5,8 +5,10 @@ import type { Graph } from '../../../src/ir/graph.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { tensor } from '../../../src/ir/tensor.ts';
 import { verify } from '../../../src/ir/verify.ts';
-import { importProgram, node, type ProgramSpec, t } from './programs.ts';
+import { dtype, importProgram, type Json, meta, node, type ProgramSpec, t } from './programs.ts';
 
+/** The element type of torch.export that nothing here computes with. */
+const COMPLEX64 = 10;
 const matrix = ['f32', [2, 2]] as const;
 const h = tensor('f32', [1, 2, 3, 4], [2, 2]);
 const x = tensor('f32', [10, 20, 30, 40], [2, 2]);
@@ -130,4 +132,31 @@ describe('what cannot be expressed is refused', () => {
       message: expect.stringMatching(message),
     });
   });
+});
+
+it.each([
+  ['of', node('aten.view.dtype', { self: t('c'), dtype: dtype('f32') }, 'v')],
+  ['with the shape of', node('aten.view_as.default', { self: t('x'), other: t('c') }, 'v')],
+])('a view %s what is only carried may share its memory, and is carried', async (_of, view) => {
+  const graph = await importProgram({
+    inputs: { c: matrix, x: matrix },
+    nodes: [
+      view,
+      node('aten.relu.default', { self: t('x') }, 'r'),
+      node('aten.add_.Tensor', { self: t('r'), other: 1 }, 'sum'),
+      node('aten.mul.Tensor', { self: t('r'), other: 2 }, 'y'),
+    ],
+    values: { v: matrix, r: matrix, sum: matrix, y: matrix },
+    outputs: ['v', 'y'],
+    edit(document) {
+      const { graph: program } = document.graph_module as { graph: { tensor_values: Record<string, Json> } };
+      program.tensor_values.c = meta(COMPLEX64, [2, 2]);
+    },
+  });
+  expect(Object.values(graph.nodes).map(({ op, results }) => `${results[0]} = ${op}`)).toEqual([
+    'v = opaque',
+    'r = nn.relu',
+    expect.stringMatching(/nn.add/),
+    'y = nn.mul',
+  ]);
 });

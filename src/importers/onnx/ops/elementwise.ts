@@ -85,7 +85,7 @@ export const elementwiseOps: readonly OnnxOp[] = [
   variadic('Max', nnMax),
   variadic('Mean', nnAdd, (ctx, sum, count) => {
     const { dtype } = sum.type;
-    if (dtype === 'opaque' || !isFloat(dtype)) return ctx.unsupported(`the mean of ${dtype}`);
+    if (!isFloat(dtype)) return ctx.unsupported(`the mean of ${dtype}`);
     return ctx.emit(nnDiv, { a: sum, b: ctx.scalar(dtype, count, 'count') });
   }),
   defineOnnxOp({
@@ -95,7 +95,7 @@ export const elementwiseOps: readonly OnnxOp[] = [
     attributesUntil: { axis: 7, broadcast: 7 },
     import(ctx) {
       const [x, y] = [ctx.get('X'), ctx.get('Y')];
-      if (x.type.dtype === y.type.dtype || x.type.dtype === 'opaque') return ctx.emit(nnPow, { a: x, b: y });
+      if (x.type.dtype === y.type.dtype) return ctx.emit(nnPow, { a: x, b: y });
       if (isFloat(x.type.dtype)) return ctx.emit(nnPow, { a: x, b: ctx.cast(y, x.type.dtype) });
       return ctx.cast(ctx.emit(nnPow, { a: ctx.cast(x, 'f64'), b: ctx.cast(y, 'f64') }), x.type.dtype);
     },

@@ -20,8 +20,8 @@ function maxPool(ctx: NodeContext, x: Value): Value {
   const window = windowOf(ctx, x.type.shape.slice(2), kernel);
   const { strides, pads, dilations } = window;
   const { dtype } = x.type;
-  const lowest = window.open && dtype !== 'opaque' && (isFloat(dtype) ? -Infinity : dtypes[dtype].min);
-  const fill = typeof lowest === 'number' ? ctx.scalar(dtype as DType, lowest, 'lowest') : undefined;
+  const lowest = window.open && (isFloat(dtype) ? -Infinity : dtypes[dtype].min);
+  const fill = typeof lowest === 'number' ? ctx.scalar(dtype, lowest, 'lowest') : undefined;
   return ctx.emit(
     nnMaxPool,
     { x: sourceOf(ctx, x, window, fill) },

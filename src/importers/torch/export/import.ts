@@ -1,6 +1,6 @@
 /** Programs of torch.export into the IR. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import type { Value } from '../../../ir/define_op.ts';
+import { type AnyValue, isComputable, type Value } from '../../../ir/define_op.ts';
 import type { Graph, Origin, Unsupport } from '../../../ir/graph.ts';
 import { nnIdentity } from '../../../ir/ops/nn_movement.op.ts';
 import { opaqueOp } from '../../../ir/ops/opaque.op.ts';
@@ -58,7 +58,7 @@ class Importer {
   readonly #where: Location;
   readonly #scope: Scope;
   /** Values by the names of the program; several names may stand for one value. */
-  readonly #values = new Map<string, Value>();
+  readonly #values = new Map<string, AnyValue>();
   /** Our spelling of sizes that the program derives: inference spells them otherwise than sympy. */
   readonly #spellings = new Map<string, Dim>();
   readonly #readers: ReadonlyMap<string, readonly string[]>;
@@ -76,7 +76,7 @@ class Importer {
     this.#scope = new Scope(new Set(stored.program.graph.tensors.keys()));
     this.#readers = readersOf(stored.program);
     this.#around = {
-      tensor: (name, loc) => this.#operand(name, loc),
+      tensor: (name, loc) => this.#understoodOperand(name, loc),
       integer: (name, loc) => this.#integer(name, loc),
       readersOf: (name) => this.#readers.get(name) ?? [],
     };
@@ -170,7 +170,7 @@ class Importer {
     this.#values.set(name, id);
   }
 
-  #define(name: string, type: TensorType, loc: Loc): Value {
+  #define(name: string, type: TensorType, loc: Loc): AnyValue {
     const value = this.#scope.define(name, { type }, loc);
     this.#values.set(name, value);
     return value;
@@ -205,9 +205,9 @@ class Importer {
     for (const name of this.#memory.alias(node, names)) this.#values.set(name, value);
   }
 
-  #compute(node: ExportNode, names: readonly string[], operands: readonly Value[], loc: Loc): void {
+  #compute(node: ExportNode, names: readonly string[], operands: readonly AnyValue[], loc: Loc): void {
     const [first] = names;
-    if (!operands.some(({ type }) => type.dtype === 'opaque')) {
+    if (operands.every(isComputable)) {
       try {
         this.#understood(node, names, loc);
         this.#memory.place(node, names, loc);
@@ -265,7 +265,7 @@ class Importer {
     });
   }
 
-  #opaque(operator: string, operands: readonly Value[], names: readonly string[], loc: Loc): void {
+  #opaque(operator: string, operands: readonly AnyValue[], names: readonly string[], loc: Loc): void {
     const emitter = this.#scope.begin();
     emitter.loc = loc;
     const types = names.map((name) => this.#declared(name, loc));
@@ -278,15 +278,22 @@ class Importer {
 
   // ---- names
 
-  #operand(name: string, loc: Loc): Value {
+  #operand(name: string, loc: Loc): AnyValue {
     return (
       this.#values.get(name) ??
       fail('U2001', `the value '${name}' is used before it is defined, or never defined`, { ...loc, input: name })
     );
   }
 
+  /** @throws Unsupported */
+  #understoodOperand(name: string, loc: Loc): Value {
+    const value = this.#operand(name, loc);
+    if (isComputable(value)) return value;
+    throw new Unsupported(`the operand '${name}' is not understood`);
+  }
+
   /** What a name means after all writes. */
-  #current(name: string, loc: Loc): Value {
+  #current(name: string, loc: Loc): AnyValue {
     const value = this.#memory.current(name, loc);
     if (value) this.#values.set(name, value);
     return value ?? this.#operand(name, loc);
@@ -341,7 +348,7 @@ class Importer {
     const value = this.#current(name, { ...this.#where, input: name });
     const emitter = this.#scope.begin();
     emitter.loc = { ...this.#where, node: as };
-    const own = emitter.emit(nnIdentity, { x: value as Value<'f32'> });
+    const [own] = emitter.emitList(nnIdentity, [value], {});
     this.#scope.commit(new Map([[own.id, as]]));
     return as as ValueId;
   }
@@ -353,7 +360,7 @@ class Importer {
     const free = this.#scope.nameLike(name);
     if (this.#scope.inputs.includes(id)) return free;
     this.#scope.rename(id, free as ValueId);
-    const renamed = (value: Value): Value => (value.id === id ? { ...value, id: free as ValueId } : value);
+    const renamed = <V extends AnyValue>(value: V): V => (value.id === id ? { ...value, id: free as ValueId } : value);
     for (const [key, value] of this.#values) this.#values.set(key, renamed(value));
     this.#memory.rename(renamed);
     return name;

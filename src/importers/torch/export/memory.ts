@@ -3,7 +3,7 @@
  * the memory of its first operand, and every name that shares it is read anew.
  */
 import { fail } from '../../../diagnostics/index.ts';
-import type { Value } from '../../../ir/define_op.ts';
+import { type AnyValue, isComputable, type Value } from '../../../ir/define_op.ts';
 import { type DType, isFloat } from '../../../ir/dtype.ts';
 import type { Loc, ValueId } from '../../../ir/types.ts';
 import { ImportEmitter } from '../../import_emitter.ts';
@@ -18,7 +18,7 @@ import type { Argument, ExportedProgram, ExportNode } from './schema.ts';
 
 /** What the memory asks the importer. */
 export interface Names {
-  value(name: string, loc: Loc): Value;
+  value(name: string, loc: Loc): AnyValue;
   strides(name: string): Strides;
   argument(argument: Argument, loc: Loc): TorchValue;
 }
@@ -83,7 +83,7 @@ export class ProgramMemory {
   }
 
   /** What a name means now; undefined when it is what it was given. */
-  current(name: string, loc: Loc): Value | undefined {
+  current(name: string, loc: Loc): AnyValue | undefined {
     const place = this.#places.get(name);
     if (!place?.isStale) return place?.value;
     const emitter = new ImportEmitter(this.#scope, loc);
@@ -92,13 +92,16 @@ export class ProgramMemory {
   }
 
   /** Takes the journal over; a value that it computes gets a name like the given one. */
-  #settled(name: string, ...values: readonly Value[]): Value {
+  #settled(name: string, ...values: readonly AnyValue[]): AnyValue {
     const results = new Map<ValueId, string>();
     for (const { id } of values)
       if (this.#scope.inJournal(id) && !results.has(id))
         results.set(id, this.#scope.nameLike(name, [...results.values()]));
     this.#scope.commit(results);
-    const named = (value: Value): Value => ({ ...value, id: (results.get(value.id) ?? value.id) as ValueId });
+    const named = <V extends AnyValue>(value: V): V => ({
+      ...value,
+      id: (results.get(value.id) ?? value.id) as ValueId,
+    });
     this.rename(named);
     return named(values[0]);
   }
@@ -118,7 +121,7 @@ export class ProgramMemory {
     return place;
   }
 
-  #regionOf(name: string, value: Value): Region {
+  #regionOf(name: string, value: AnyValue): Region {
     return this.#places.get(name)?.region ?? whole(value.type.shape, this.#names.strides(name));
   }
 
@@ -128,7 +131,7 @@ export class ProgramMemory {
     const aten = /^aten\.(\w+)\./.exec(node.target)?.[1];
     const [self] = operandsOf(node);
     if (self === undefined || aten === undefined) return;
-    const isOpaque = names.some((name) => this.#names.value(name, loc).type.dtype === 'opaque');
+    const isOpaque = [...operandsOf(node), ...names].some((name) => !isComputable(this.#names.value(name, loc)));
     if (isOpaque || !isViewName(`aten::${aten}`)) {
       if (isOpaque) this.#mayShare(node, names, loc);
       return;
@@ -190,7 +193,7 @@ export class ProgramMemory {
     result: string | undefined,
     loc: Loc,
     compute: (twin: ExportNode) => [ImportEmitter, Value],
-  ): Value {
+  ): AnyValue {
     const refuse = (why: string): never =>
       fail(
         'U2008',
@@ -201,8 +204,9 @@ export class ProgramMemory {
     const writer = writerOf(node);
     if (writer === undefined) return refuse('it has no operand');
     const { target: self, twin } = writer;
-    const before = this.#names.value(self, loc).type;
-    if (before.dtype === 'opaque') return refuse('its operand is not understood');
+    const before = this.#names.value(self, loc);
+    if (!isComputable(before)) return refuse('its operand is not understood');
+    const { dtype, shape } = before.type;
     const place = this.#placeOf(self, loc);
     for (const other of operandsOf(twin)) {
       const read = this.#places.get(other);
@@ -212,12 +216,11 @@ export class ProgramMemory {
       const [emitter, part] = compute(twin);
       const aten = twin.target.replace(/^(\w+)\.(\w+)\.\w+$/, '$1::$2');
       if (isViewName(aten)) return this.#turn(twin, aten, place, part, self, loc, refuse);
-      if (String(part.type.shape) !== String(before.shape)) refuse(`its result is [${part.type.shape.join(', ')}]`);
-      if (!holds(before.dtype as DType, part.type.dtype as DType))
-        refuse(`${before.dtype} cannot hold its ${part.type.dtype}`);
+      if (String(part.type.shape) !== String(shape)) refuse(`its result is [${part.type.shape.join(', ')}]`);
+      if (!holds(dtype, part.type.dtype)) refuse(`${dtype} cannot hold its ${part.type.dtype}`);
       const isUniform = /^aten::(fill|zero)$/.test(aten);
       this.#noteWrite(place, node);
-      place.write(builderOf(emitter, loc), emitter.cast(part, before.dtype as DType), node.target, isUniform);
+      place.write(builderOf(emitter, loc), emitter.cast(part, dtype), node.target, isUniform);
       const { contents } = place.storage;
       return this.#settled(result ?? self, place.read(builderOf(emitter, loc)), contents);
     } catch (error) {
@@ -235,7 +238,7 @@ export class ProgramMemory {
     self: string,
     loc: Loc,
     refuse: (why: string) => never,
-  ): Value {
+  ): AnyValue {
     const operand = { region: place.region, type: part.type.dtype };
     const args = new Map(
       twin.inputs.slice(1).map(({ name: key, argument }) => [key, this.#names.argument(argument, loc)]),
@@ -254,7 +257,7 @@ export class ProgramMemory {
   }
 
   /** A value of the graph got another name. */
-  rename(named: (value: Value) => Value): void {
+  rename(named: <V extends AnyValue>(value: V) => V): void {
     for (const place of new Set(this.#places.values())) place.rename(named);
   }
 

@@ -9,7 +9,7 @@ import { Arguments } from '../ops/arguments.ts';
 import { TorchContext, type TorchSink, typeOf } from '../ops/context.ts';
 import { bind, Unsupported as NotUnderstood } from '../ops/define_torch_op.ts';
 import { findTorchOps } from '../ops/op_table.ts';
-import { GraphTensor, integerOf, isTensor, type TorchValue } from '../values.ts';
+import { GraphTensor, integerOf, isTensor, isUnderstood, type TorchValue } from '../values.ts';
 import type { ExportContext, Surroundings } from './context.ts';
 import type { ExportOp } from './define_export_op.ts';
 import { scalarTypeOf } from './scalar_type.ts';
@@ -62,7 +62,7 @@ function resultsOf(
   try {
     const result = run(torch);
     const flat = Array.isArray(result) ? result : [result];
-    return flat.map((item) => (isTensor(item) ? torch.graph(item).value : undefined));
+    return flat.map((item) => (isUnderstood(item) ? torch.graph(item).value : undefined));
   } catch (error) {
     if (error instanceof NotUnderstood) throw new Unsupported(error.message);
     throw error;

@@ -1,10 +1,11 @@
 /** What PyTorch calls a tensor: a view of a storage that others may share. Writes go to the storage. */
-import type { Value } from '../../../ir/define_op.ts';
+import { assert } from '../../../diagnostics/index.ts';
+import { type AnyValue, isComputable, type Value } from '../../../ir/define_op.ts';
 import { areApart, areSame, type Builder, type Region, type Step } from './region.ts';
 
 /** A piece of memory: what it holds now, as a tensor of the graph. */
 export class Storage {
-  contents: Value;
+  contents: AnyValue;
   /** Counts the writes. */
   version = 0;
   /** Storages that may be this one: only the layout in memory, which is not known, would tell. */
@@ -15,7 +16,7 @@ export class Storage {
   /** Whose memory it is. */
   readonly origin: unknown;
 
-  constructor(contents: Value, origin?: unknown) {
+  constructor(contents: AnyValue, origin?: unknown) {
     this.contents = contents;
     this.origin = origin;
   }
@@ -32,7 +33,7 @@ export class Storage {
     return found;
   }
 
-  replace(contents: Value, by: string): void {
+  replace(contents: AnyValue, by: string): void {
     this.contents = contents;
     this.version++;
     for (const other of this.#related()) if (other !== this) other.doubt = by;
@@ -42,10 +43,10 @@ export class Storage {
 export class Place {
   readonly storage: Storage;
   #region: Region;
-  #value: Value;
+  #value: AnyValue;
   #version: number;
 
-  constructor(storage: Storage, region: Region, value: Value) {
+  constructor(storage: Storage, region: Region, value: AnyValue) {
     this.storage = storage;
     this.#region = region;
     this.#value = value;
@@ -57,7 +58,7 @@ export class Place {
   }
 
   /** The elements as they were when it was last read or written. */
-  get value(): Value {
+  get value(): AnyValue {
     return this.#value;
   }
 
@@ -66,31 +67,31 @@ export class Place {
   }
 
   /** The elements as they are now. */
-  read(b: Builder): Value {
+  read(b: Builder): AnyValue {
     const { doubt, version, contents } = this.storage;
     if (doubt !== undefined)
       b.refuse(
         `the tensor may share its memory with one that ${doubt} writes to: only known sizes, or its layout in memory, would tell`,
       );
     if (this.#version === version) return this.#value;
-    this.#value = this.#region.steps.reduce((x, step) => step.take(b, x), contents);
+    this.#value = this.#region.steps.reduce((x: AnyValue, step) => step.take(b, known(x)), contents);
     this.#version = version;
     return this.#value;
   }
 
   /** The importer of programs names values after they are computed. */
-  rename(named: (value: Value) => Value): void {
+  rename(named: <V extends AnyValue>(value: V) => V): void {
     this.#value = named(this.#value);
     this.storage.contents = named(this.storage.contents);
   }
 
   /** Another view of the same memory. */
-  view(region: Region, value: Value): Place {
+  view(region: Region, value: AnyValue): Place {
     return new Place(this.storage, region, value);
   }
 
   /** `transpose_` and its kin: the tensor itself becomes another view. */
-  become(region: Region, value: Value): void {
+  become(region: Region, value: AnyValue): void {
     this.#region = region;
     this.#value = value;
     this.#version = this.storage.version;
@@ -117,8 +118,15 @@ export class Place {
 }
 
 /** The base with the part that the steps lead to replaced. */
-export function written(b: Builder, base: Value, [step, ...rest]: readonly Step[], part: Value): Value {
+export function written(b: Builder, base: AnyValue, [step, ...rest]: readonly Step[], part: Value): Value {
   if (step === undefined) return part;
-  const inner = rest.length === 0 ? part : written(b, step.take(b, base), rest, part);
-  return step.put(b, base, inner);
+  const whole = known(base);
+  const inner = rest.length === 0 ? part : written(b, step.take(b, whole), rest, part);
+  return step.put(b, whole, inner);
+}
+
+/** What is only carried has no views. */
+function known(value: AnyValue): Value {
+  assert(isComputable(value), `%${value.id} is only carried`);
+  return value;
 }

@@ -2,7 +2,7 @@
 
 import { assert, type Code, fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
 import type { Emitter } from '../../../ir/builder.ts';
-import type { AttrValue, Value } from '../../../ir/define_op.ts';
+import type { AnyValue, AttrValue, Value } from '../../../ir/define_op.ts';
 import { type DType, dtypes, isFloat } from '../../../ir/dtype.ts';
 import { nnCast, nnReshape } from '../../../ir/index.ts';
 import type { AnyOp } from '../../../ir/op_table.ts';
@@ -118,7 +118,7 @@ export class TorchContext extends TypedEmitter {
   // ---- tensors
 
   /** A tensor as a value of the graph. */
-  graph(x: TensorLike): GraphTensor {
+  graph<V extends AnyValue = Value>(x: TensorLike | GraphTensor<V>): GraphTensor | GraphTensor<V> {
     if (x instanceof GraphTensor) return x;
     if (x instanceof UnknownTensor) return this.#needsShape(x);
     const { quantization } = x;

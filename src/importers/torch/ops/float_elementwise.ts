@@ -49,7 +49,7 @@ import {
 } from '../../../ir/index.ts';
 import { gelu, geluTanh, leakyRelu } from '../../../numerics/index.ts';
 import { scalarTypeOfCode, scalarTypes, TorchTensor } from '../pickle/index.ts';
-import { describe, GraphTensor, isTensor, numberOf, type TensorLike, type TorchValue } from '../values.ts';
+import { describe, GraphTensor, isUnderstood, numberOf, type TensorLike, type TorchValue } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
 import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
@@ -113,7 +113,7 @@ export function promoted(
     if (number !== undefined) return number;
     if (typeof value === 'object' && value !== null && 'dim' in value)
       return ctx.unsupported('arithmetic of a tensor with the size of an input');
-    return isTensor(value) ? ctx.graph(value) : ctx.unsupported(`arithmetic of ${describe(value)}`);
+    return isUnderstood(value) ? ctx.graph(value) : ctx.unsupported(`arithmetic of ${describe(value)}`);
   });
   const tensors = [a, b].filter((x) => x instanceof GraphTensor);
   for (const x of tensors) if (x.quantization) ctx.unsupported('arithmetic of a quantized tensor');

@@ -11,7 +11,7 @@ import { isStatic, type Shape } from '../../../ir/types.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
 import { written } from '../memory/place.ts';
 import { type Builder, diagonal, placedAlong, type Region, selected, sliced, whole } from '../memory/region.ts';
-import { GraphTensor, isTensor, numberOf, type TensorLike, type TorchValue } from '../values.ts';
+import { GraphTensor, isUnderstood, numberOf, type TensorLike, type TorchValue } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
 import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
@@ -29,7 +29,7 @@ export const builderOf = (ctx: TorchContext): Builder => ({
 function element(ctx: TorchContext, x: GraphTensor, value: TorchValue, isCut = false): Value {
   const number = numberOf(value) ?? known(ctx, value);
   if (number === undefined) {
-    if (!isTensor(value)) return ctx.unsupported('a number that depends on the size of an input');
+    if (!isUnderstood(value)) return ctx.unsupported('a number that depends on the size of an input');
     const tensor = ctx.graph(value);
     if (tensor.shape.some((dim) => dim !== 1)) ctx.unsupported(`a filling of shape [${tensor.shape}]`);
     return ctx.reshape(like(ctx, x, tensor).value, []);
@@ -81,7 +81,7 @@ function spreadOver(ctx: TorchContext, value: Value, shape: Shape): Value {
 function copied(ctx: TorchContext, args: Arguments): GraphTensor {
   const x = ctx.graph(args.tensor('self'));
   const source = args.value('src');
-  if (!isTensor(source)) return ctx.moved(spreadOver(ctx, element(ctx, x, source, true), x.shape), x);
+  if (!isUnderstood(source)) return ctx.moved(spreadOver(ctx, element(ctx, x, source, true), x.shape), x);
   const y = like(ctx, x, source);
   return new GraphTensor(spreadOver(ctx, y.value, x.shape), x.type, {
     quantization: y.quantization,

@@ -8,6 +8,7 @@ import {
   GraphTensor,
   integerOf,
   isTensor,
+  isUnderstood,
   numberOf,
   SymInt,
   type TorchValue,
@@ -174,7 +175,7 @@ function logic(call: Call, combine: (a: boolean, b: boolean) => boolean): TorchV
 function sizes(call: Call, value: TorchValue): readonly (number | SymInt)[] | undefined {
   if (value instanceof UnknownTensor) return undefined;
   if (value instanceof GraphTensor) {
-    if (value.isOpaque) call.refuse('of a result of an operator that is not supported');
+    if (!isUnderstood(value)) call.refuse('of a result of an operator that is not supported');
     return value.shape.map(integerOf);
   }
   return value instanceof TorchTensor ? value.shape : call.refuse(`of ${describe(value)}`);

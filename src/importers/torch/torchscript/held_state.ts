@@ -1,6 +1,6 @@
 /** State as inputs and outputs: a stored tensor that calls change is fed, and what it becomes is returned. */
 import { fail } from '../../../diagnostics/index.ts';
-import type { Value } from '../../../ir/define_op.ts';
+import type { AnyValue } from '../../../ir/define_op.ts';
 import type { GraphSink } from '../graph_sink.ts';
 import { STATE_HINT, type StateOption } from '../memory/state_option.ts';
 import { describe, GraphTensor, isTensor } from '../values.ts';
@@ -46,7 +46,7 @@ export class HeldState {
   }
 
   /** What state becomes: outputs `h.next` for inputs `h`. */
-  outputs(state: State, operators: TensorOperators): (readonly [string, Value])[] {
+  outputs(state: State, operators: TensorOperators): (readonly [string, AnyValue])[] {
     return [...this.#held].map(([name, { tensor, where }]) => {
       const next = operators.current(state.next(tensor) ?? tensor, where);
       const isSame = isTensor(next) && 'shape' in next && next.type === tensor.type;

@@ -1,6 +1,6 @@
 /** TorchScript archives (`torch.jit.save`, `_save_for_lite_interpreter`) into the IR. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import type { Value } from '../../../ir/define_op.ts';
+import type { AnyValue, Value } from '../../../ir/define_op.ts';
 import type { Graph, Origin, Unsupport } from '../../../ir/graph.ts';
 import type { Dim, Shape, ValueId } from '../../../ir/types.ts';
 import type { Archive } from '../archive/index.ts';
@@ -235,8 +235,8 @@ function isTensorType(type: Expression | undefined): boolean {
 }
 
 /** A tensor is `output`; several are `output_0`, … in their order, those of a dict or NamedTuple `output_key`. */
-function outputsOf(result: TorchValue, operators: TensorOperators, where: Location): (readonly [string, Value])[] {
-  const outputs: (readonly [string, Value])[] = [];
+function outputsOf(result: TorchValue, operators: TensorOperators, where: Location): (readonly [string, AnyValue])[] {
+  const outputs: (readonly [string, AnyValue])[] = [];
   const visit = (value: TorchValue, name: string): void => {
     if (isTensor(value)) outputs.push([name, operators.valueOf(value, where)]);
     else if (Array.isArray(value) && value.length <= 1000) {

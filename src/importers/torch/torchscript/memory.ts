@@ -3,17 +3,17 @@
  * stand for one tensor, several tensors for one storage. Who reads a handle gets what its memory holds now.
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import type { Value } from '../../../ir/define_op.ts';
+import type { AnyValue } from '../../../ir/define_op.ts';
 import { Place, Storage } from '../memory/place.ts';
 import { type Builder, type Region, whole } from '../memory/region.ts';
 import { channelsLast, isLastOrder, isPacked, rowMajor, type Strides } from '../memory/strides.ts';
 import { viewsOf } from '../memory/views.ts';
 import type { MemoryFormat } from '../ops/context.ts';
 import { TorchTensor } from '../pickle/index.ts';
-import { GraphTensor, isTensor, type TorchValue } from '../values.ts';
+import { GraphTensor, isTensor, isUnderstood, type TorchValue } from '../values.ts';
 import type { OperatorCall } from './objects.ts';
 
-export type Handle = GraphTensor | TorchTensor;
+export type Handle = GraphTensor<AnyValue> | TorchTensor;
 export const isHandle = (value: TorchValue | undefined): value is Handle =>
   value instanceof GraphTensor || value instanceof TorchTensor;
 
@@ -29,24 +29,26 @@ export interface StoredWrite {
 export class Memory {
   readonly #places = new WeakMap<Handle, Place>();
   /** What a tensor is now, with its element type and parameters. */
-  readonly #latest = new WeakMap<Place, GraphTensor>();
+  readonly #latest = new WeakMap<Place, GraphTensor<AnyValue>>();
   /** Places that are no longer what their stored tensor is. */
   readonly #changed = new WeakSet<Place>();
   /** Results whose layout in memory is not known; others are row-major or channels-last. */
-  readonly #unknownLayout = new WeakSet<GraphTensor>();
+  readonly #unknownLayout = new WeakSet<GraphTensor<AnyValue>>();
   /** Stored tensors that were written to. */
   readonly written = new Map<TorchTensor, StoredWrite>();
   readonly #read = new WeakSet<TorchTensor>();
-  readonly #graph: (x: Handle, where: Location) => GraphTensor;
+  readonly #graph: (x: Handle, where: Location) => GraphTensor<AnyValue>;
 
   /** `graph` gives a tensor its value in the graph. */
-  constructor(graph: (x: Handle, where: Location) => GraphTensor) {
+  constructor(graph: (x: Handle, where: Location) => GraphTensor<AnyValue>) {
     this.#graph = graph;
   }
 
   // ---- reading
 
   /** A tensor as it is now; lists and dicts are what they are. Who only writes to it does not read it. */
+  current(value: Handle, b: Builder, where: Location, isRead?: boolean): Handle;
+  current(value: TorchValue, b: Builder, where: Location, isRead?: boolean): TorchValue;
   current(value: TorchValue, b: Builder, where: Location, isRead = true): TorchValue {
     if (!isHandle(value)) return value;
     const place = this.#places.get(value);
@@ -78,20 +80,20 @@ export class Memory {
     if (x.count === 1) this.#read.add(x);
   }
 
-  #now(place: Place, b: Builder): GraphTensor {
+  #now(place: Place, b: Builder): GraphTensor<AnyValue> {
     const known = this.#latest.get(place)!;
     return place.isStale ? this.#become(place, place.read(b), known) : known;
   }
 
   /** A place that is known under its latest handle. */
-  #become(place: Place, value: Value, like: GraphTensor): GraphTensor {
+  #become(place: Place, value: AnyValue, like: GraphTensor<AnyValue>): GraphTensor<AnyValue> {
     const { type, quantization, channelsLast: isLast } = like;
     const tensor = new GraphTensor(value, type, { quantization, channelsLast: isLast });
     this.#bind(tensor, place, tensor);
     return tensor;
   }
 
-  #bind(handle: Handle, place: Place, latest: GraphTensor): Place {
+  #bind(handle: Handle, place: Place, latest: GraphTensor<AnyValue>): Place {
     this.#places.set(handle, place);
     this.#latest.set(place, latest);
     return place;
@@ -130,7 +132,7 @@ export class Memory {
   place(call: OperatorCall, now: OperatorCall, result: TorchValue): TorchValue {
     const results = Array.isArray(result) ? result : [result];
     const [self] = call.args;
-    if (results.some((x) => x instanceof GraphTensor && x.isOpaque)) return this.#mayShare(call, results, result);
+    if (results.some((x) => isTensor(x) && !isUnderstood(x))) return this.#mayShare(call, results, result);
     if (!isHandle(self) || !results.every(isHandle)) return this.#renewed(call, result);
     const found = results.map(({ shape, type }) => ({ shape, type: type.name }));
     const operand = { region: this.#regionOf(self), type: self.type.name };

@@ -1,6 +1,6 @@
 /** Operators on tensors, as the interpreter meets them, into nodes of a graph. */
 import { fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
-import type { Value } from '../../../ir/define_op.ts';
+import type { AnyValue, Value } from '../../../ir/define_op.ts';
 import { isFloat } from '../../../ir/dtype.ts';
 import type { Unsupport } from '../../../ir/graph.ts';
 import { opaqueOp } from '../../../ir/ops/opaque.op.ts';
@@ -17,7 +17,15 @@ import type { TorchProfile } from '../ops/engine.ts';
 import { findTorchOps } from '../ops/op_table.ts';
 import { builderOf } from '../ops/scatter.ts';
 import { type ScalarType, scalarTypes, TorchTensor } from '../pickle/index.ts';
-import { describe, GraphTensor, isTensor, type TensorLike, type TorchValue, UnknownTensor } from '../values.ts';
+import {
+  type AnyTensor,
+  describe,
+  GraphTensor,
+  isTensor,
+  isUnderstood,
+  type TorchValue,
+  UnknownTensor,
+} from '../values.ts';
 import { isHarmless, isUniform, type Writer, writerOf } from './in_place.ts';
 import { type Handle, isHandle, Memory } from './memory.ts';
 import type { OperatorCall, Operators } from './objects.ts';
@@ -55,7 +63,11 @@ export class TensorOperators implements Operators {
 
   /** A tensor as it is now, after all writes; what is no tensor is what it is. */
   current(value: TorchValue, where: Location): TorchValue {
-    return isHandle(value) ? this.memory.current(value, this.#builder('view', 'view', where), where) : value;
+    return isHandle(value) ? this.#current(value, where) : value;
+  }
+
+  #current(x: Handle, where: Location): Handle {
+    return this.memory.current(x, this.#builder('view', 'view', where), where);
   }
 
   apply(call: OperatorCall): TorchValue {
@@ -66,8 +78,9 @@ export class TensorOperators implements Operators {
   }
 
   /** The value of a tensor that is an output. */
-  valueOf(x: TensorLike, where: Location): Value {
-    return this.#context('output', 'output', where).graph(this.current(x, where) as TensorLike).value;
+  valueOf(x: AnyTensor, where: Location): AnyValue {
+    const ctx = this.#context('output', 'output', where);
+    return ctx.graph<AnyValue>(isHandle(x) ? this.#current(x, where) : x).value;
   }
 
   // ---- reading
@@ -137,7 +150,7 @@ export class TensorOperators implements Operators {
     const result = this.#compute(now);
     if (this.unsupported.length > before) refuse(`is not supported here: ${this.unsupported[before].reason}`);
     if (!isHandle(target)) return result instanceof UnknownTensor ? target : refuse(`${describe(target)} is unknown`);
-    if (!isTensor(result)) return refuse('its result is no tensor');
+    if (!isUnderstood(result)) return refuse('its result is no tensor');
     const part = this.#context(name, baseOf(call), where).graph(result);
     if (isViewName(twin.name) && this.memory.turn(target, now, part)) return target;
     this.#put(target, to as Handle, twin, part, name, refuse);
@@ -213,7 +226,7 @@ export class TensorOperators implements Operators {
 
   #opaque({ name, args, keywords, where }: OperatorCall, base: string): TorchValue {
     const ctx = this.#context(name, base, where);
-    const tensors = [...args, ...keywords.values()].flatMap(tensorsOf).map((x) => ctx.graph(x).value);
+    const tensors = [...args, ...keywords.values()].flatMap(tensorsOf).map((x) => ctx.graph<AnyValue>(x).value);
     const mark = this.#sink.mark();
     const { emitter } = this.#sink;
     emitter.loc = { ...this.#file, node: base, op: name };
@@ -237,7 +250,7 @@ function holds(to: ScalarType, from: ScalarType): boolean {
 }
 
 const isOpaque = (value: TorchValue): boolean =>
-  (value instanceof GraphTensor && value.isOpaque) || (Array.isArray(value) && value.some(isOpaque));
+  (isTensor(value) && !isUnderstood(value)) || (Array.isArray(value) && value.some(isOpaque));
 
-const tensorsOf = (value: TorchValue): TensorLike[] =>
+const tensorsOf = (value: TorchValue): AnyTensor[] =>
   Array.isArray(value) ? value.flatMap(tensorsOf) : isTensor(value) ? [value] : [];
