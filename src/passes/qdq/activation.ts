@@ -4,7 +4,7 @@
  *   quantize(clip(v, a, b)) = clamp(quantize(v), quantize(a), quantize(b))
  */
 
-import type { Node, Value, ValueId } from '../../ir/index.ts';
+import type { Node, Value, ValueId, ValueView } from '../../ir/index.ts';
 import { isOp, nnClip, nnRelu } from '../../ir/index.ts';
 import { lutOf, qnnLut } from '../../ir/ops/qnn_lut.op.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
@@ -23,12 +23,13 @@ export interface Clamped {
 export function clampsOf(graph: GraphEditor, v: Value, y: Output): Clamped {
   let [low, high] = [y.min, y.max];
   const inner = [v.id];
-  for (let node = graph.producer(v.id); node && isClamp(node); node = graph.producer(v.id)) {
+  for (let found = clampAt(graph, v); found; found = clampAt(graph, v)) {
+    const [least, most] = boundsOf(found.node);
     // min(max(x, a), b): for a > b everything is b
-    const upper = quantized(y, bound(node, 'max', Infinity));
-    const lower = Math.min(quantized(y, bound(node, 'min', 0)), upper);
+    const upper = quantized(y, most);
+    const lower = Math.min(quantized(y, least), upper);
     [low, high] = [clamp(lower, low, high), clamp(upper, low, high)];
-    v = graph.value(node.operands[0] as ValueId);
+    v = found.x;
     inner.push(v.id);
   }
   return { value: v, low, high, inner };
@@ -36,14 +37,16 @@ export function clampsOf(graph: GraphEditor, v: Value, y: Output): Clamped {
 
 /** The node that computes what the activations in front of a quantize start from. */
 export function belowClamps(graph: GraphEditor, v: Value): Node | undefined {
-  let node = graph.producer(v.id);
-  while (node && isClamp(node)) node = graph.producer(node.operands[0] as ValueId);
-  return node;
+  for (let found = clampAt(graph, v); found; found = clampAt(graph, v)) v = found.x;
+  return graph.producer(v.id);
 }
 
-const isClamp = (node: Node): boolean => isOp(node, nnRelu, nnClip);
-const bound = (node: Node, name: 'min' | 'max', ofRelu: number): number =>
-  isOp(node, nnRelu) ? ofRelu : Math.fround(node.attrs[name] as number);
+function clampAt(graph: GraphEditor, v: Value): ValueView<typeof nnRelu | typeof nnClip> | undefined {
+  const node = graph.producer(v.id);
+  return isOp(node, nnRelu, nnClip) ? graph.viewOf<typeof nnRelu | typeof nnClip>(node) : undefined;
+}
+const boundsOf = (node: Node): readonly [number, number] =>
+  isOp(node, nnClip) ? [Math.fround(node.attrs.min), Math.fround(node.attrs.max)] : [0, Infinity];
 const clamp = (x: number, low: number, high: number): number => Math.min(Math.max(x, low), high);
 
 /** The attributes of a requantization to that range; a range of the whole type is left to the defaults. */

@@ -24,12 +24,13 @@ export interface Channels {
   readonly units: Float64Array;
 }
 
-export interface Bias {
-  /** One per channel, or one for all; undefined for a quantized bias that is computed at run time. */
-  readonly integers: Int32Array | undefined;
-  /** The quantized bias itself, where there is one. */
-  readonly quantized?: Value<'s32'>;
-}
+/**
+ * `integers`: one per channel, or one for all; undefined for a quantized bias that is computed at run time. `quantized`: the
+ * quantized bias itself, where there is one.
+ */
+export type Bias =
+  | { readonly integers: Int32Array; readonly quantized?: Value<'s32'> }
+  | { readonly integers: undefined; readonly quantized: Value<'s32'> };
 
 /** `place`: an operand of the convolution itself, [C], or added to its result, as numpy broadcasts. */
 export function integerBias(
@@ -43,7 +44,7 @@ export function integerBias(
     refuse(`the bias of shape [${v.type.shape.join(', ')}] is not one number per channel`, v);
   const dequantize = dequantizeOf(graph, v);
   if (dequantize === undefined) {
-    const real = graph.constant(v.id)?.data as Float32Array | undefined;
+    const real = isOfType(v, 'f32') ? graph.tensor(v)?.data : undefined;
     if (real === undefined) return refuse(`the bias is no constant: ${originOf(graph, v)}`, v);
     return { integers: roundedBias(real, channels, graph.base.profile, v, refuse) };
   }
@@ -100,8 +101,11 @@ function isPerChannel(shape: Shape, { rank, axis, count }: Channels): boolean {
 }
 
 /** The bias in the shape that adds to the result: [C, 1, …]. */
-export function emitBias(a: Algebra, { integers, quantized }: Bias, { rank, axis }: Channels): Value<'s32'> {
-  const length = integers?.length ?? sizeOf((quantized as Value).type.shape.map(Number));
-  const shape = length === 1 ? [] : [length, ...Array(rank - 1 - axis).fill(1)];
-  return quantized ? a.reshape(quantized, shape) : a.constant(tensor('s32', integers as Int32Array, shape));
+export function emitBias(a: Algebra, bias: Bias, { rank, axis }: Channels): Value<'s32'> {
+  const shapeOf = (length: number): readonly number[] =>
+    length === 1 ? [] : [length, ...Array(rank - 1 - axis).fill(1)];
+  if (bias.integers === undefined)
+    return a.reshape(bias.quantized, shapeOf(sizeOf(bias.quantized.type.shape.map(Number))));
+  const shape = shapeOf(bias.integers.length);
+  return bias.quantized ? a.reshape(bias.quantized, shape) : a.constant(tensor('s32', bias.integers, shape));
 }

@@ -12,7 +12,7 @@ import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
 import { isPerTensor } from '../../ir/ops/qnn_parameters.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
-import { dataOf, emitMoved, movers, sourceOf } from './moved.ts';
+import { dataOf, emitMoved, isMover, sourceOf } from './moved.ts';
 import { dequantizeOf, type Eight, isEight, isEightOrAbsent, originOf } from './parameters.ts';
 import { attempt, type Refusals, type Refuse } from './plan.ts';
 import type { ProductForm } from './product_form.ts';
@@ -36,7 +36,7 @@ export interface Computed {
   readonly node: Node;
   readonly x: Side;
   readonly w: Side;
-  readonly bias: Value<'f32'> | undefined;
+  readonly bias: Value<'f32' | 'f64'> | undefined;
 }
 
 export function computedProduct(
@@ -45,8 +45,7 @@ export function computedProduct(
   graph: GraphEditor,
   { refuse, unrelated }: Refusals,
 ): Computed {
-  const [left, right, third] = node.operands.map((id) => (id ? graph.value(id) : undefined));
-  const [x, w] = [left, right] as readonly Value[];
+  const { x, w, bias } = form.factors(graph, node);
   const y = graph.type(node.results[0]).shape;
   const isMatrix = form.op === nnMatmul && x.type.shape.length > 1 && w.type.shape.length > 1;
   const rows = (shape: Shape, axis: number): Shape | undefined => {
@@ -72,7 +71,7 @@ export function computedProduct(
     refuse(`${form.roles[1]} is computed at run time: ${form.knownWeights}`, w);
   const terms = form.terms(x.type.shape, w.type.shape);
   if (terms !== undefined && terms > ALWAYS) refuse(`the sum of ${terms} products may leave int32`, w);
-  return { form, node, ...sides, bias: third as Value<'f32'> | undefined };
+  return { form, node, ...sides, bias };
 }
 
 function sideOf(
@@ -97,7 +96,7 @@ function sideOf(
   }
   const dequantize = dequantizeOf(graph, v);
   const mover = dequantize ? undefined : graph.producer(v.id);
-  if (mover && movers.some(({ name }) => name === mover.op)) return movedSide(graph, mover, role, along, refuse);
+  if (mover && isMover(mover)) return movedSide(graph, mover, role, along, refuse);
   if (dequantize === undefined) return refuse(`${role} is not dequantized: ${originOf(graph, v)}`, v);
   const { x, scale, zp, attrs } = dequantize;
   if (!isEight(x) || !isEightOrAbsent(zp))
@@ -139,11 +138,11 @@ export function emitComputed({ form, node, x, w, bias }: Computed, a: Algebra): 
   const [zx, zw] = [operand(x.zp), operand(w.zp)];
   const sum = form.emit(a, { x: x.integers(a), w: w.integers(a), ...(zx && { zx }), ...(zw && { zw }) }, node);
   const [sx, sw] = [a.reshape(x.scale, x.along), a.reshape(w.scale, w.along)];
-  const scale = a.emit(nnMul, { a: sx, b: sw }) as Value<'f32'>;
-  const wide = a.emit(nnCast, { x: sum }, { to: 'f32' }) as Value<'f32'>;
-  const real = a.emit(nnMul, { a: wide, b: scale }) as Value<'f32'>;
+  const scale = a.emit(nnMul, { a: sx, b: sw });
+  const wide = a.emit(nnCast, { x: sum }, { to: 'f32' });
+  const real = a.emit(nnMul, { a: wide, b: scale });
   if (bias === undefined) return real;
-  const rank = (sum.type.shape as Shape).length;
+  const rank = sum.type.shape.length;
   return a.emit(nnAdd, { a: real, b: a.reshape(bias, [...bias.type.shape, ...Array(rank - 2).fill(1)]) });
 }
 

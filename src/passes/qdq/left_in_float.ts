@@ -26,6 +26,9 @@ import {
   qnnDequantize,
   qnnQuantize,
   type ValueId,
+  type View,
+  view,
+  viewOf,
 } from '../../ir/index.ts';
 
 type Types = { readonly x: string; readonly w?: string; readonly y: string };
@@ -104,25 +107,24 @@ export function leftInFloat(graph: Graph): ReadonlyMap<ValueId, string> {
   for (const node of nodesOf(graph)) for (const id of node.results) producers.set(id, node);
   const found = new Map<ValueId, string>();
   for (const node of nodesOf(graph)) {
-    if (!isOp(node, qnnQuantize)) continue;
-    const why = reasonAt(graph, producers, node);
-    if (why !== undefined) found.set(node.results[0], why);
+    const quantize = view(qnnQuantize, node);
+    if (quantize === undefined) continue;
+    const why = reasonAt(graph, producers, quantize);
+    if (why !== undefined) found.set(quantize.y, why);
   }
   return found;
 }
 
 type Producers = ReadonlyMap<ValueId, Node>;
+type Quantize = View<typeof qnnQuantize>;
 
-function reasonAt(graph: Graph, producers: Producers, quantize: Node): string | undefined {
-  const y = seenAs(graph, producers, quantize.results[0]);
+function reasonAt(graph: Graph, producers: Producers, quantize: Quantize): string | undefined {
+  const y = seenAs(graph, producers, quantize.y);
   if (y !== 'u8' && y !== 's8') return undefined;
-  let id = quantize.operands[0] as ValueId;
   let clamp: string | undefined;
-  let node = producers.get(id);
-  for (; isOp(node, nnRelu, nnClip); node = producers.get(id)) {
+  let node = producers.get(quantize.x);
+  for (; isOp(node, nnRelu, nnClip); node = producers.get(viewOf<typeof nnRelu | typeof nnClip>(node).x))
     if (!isImplied(graph, node, quantize)) clamp ??= isOp(node, nnRelu) ? 'Relu' : 'Clip';
-    id = node.operands[0] as ValueId;
-  }
   if (node === undefined) return undefined;
   const group = groupOf(graph, producers, node);
   if (group === undefined) return undefined;
@@ -178,11 +180,11 @@ function addedTo(producers: Producers, { operands }: Node): Node | undefined {
 }
 
 /** Whether the quantize clamps as much by itself: then ONNX Runtime drops the clamp. */
-function isImplied(graph: Graph, clamp: Node, quantize: Node): boolean {
-  const [, scale, zp] = quantize.operands.map((id) => constantOf(graph, id)?.data[0]);
-  if (scale === undefined || (quantize.operands[2] && zp === undefined)) return false;
-  const { min, max } = dtypes[quantize.attrs.dtype as 'u8'];
+function isImplied(graph: Graph, clamp: Node, quantize: Quantize): boolean {
+  const [scale, zp] = [quantize.scale, quantize.zp].map((id) => constantOf(graph, id)?.data[0]);
+  if (scale === undefined || (quantize.zp && zp === undefined)) return false;
+  const { min, max } = dtypes[quantize.attrs.dtype];
   const [s, z] = [Number(scale), Number(zp ?? 0)];
-  if (isOp(clamp, nnRelu)) return z === min;
-  return (clamp.attrs.min as number) <= (min - z) * s && (clamp.attrs.max as number) >= (max - z) * s;
+  if (!isOp(clamp, nnClip)) return z === min;
+  return clamp.attrs.min <= (min - z) * s && clamp.attrs.max >= (max - z) * s;
 }

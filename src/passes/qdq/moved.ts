@@ -9,15 +9,21 @@ import {
   isOp,
   isStatic,
   type Node,
+  type NodeOf,
   nnConcat,
   nnPad,
   nnReshape,
   nnTranspose,
+  ofType,
+  oneOf,
   opOf,
   type Shape,
   sizeOf,
+  tensorOfType,
   type Value,
   type ValueId,
+  view,
+  viewOf,
 } from '../../ir/index.ts';
 import { nnGather, nnGatherElements } from '../../ir/ops/nn_gather.op.ts';
 import * as move from '../../ir/ops/nn_movement.op.ts';
@@ -30,7 +36,7 @@ import type { GraphEditor } from '../rewrite/editor.ts';
 import { type Dequantized, dequantized, dequantizeOf, type Eight } from './parameters.ts';
 import { attempt, type Refusals, type Refuse, type Site } from './plan.ts';
 
-export const movers: readonly AnyOp[] = [
+const movers = [
   move.nnReshape,
   move.nnTranspose,
   move.nnExpand,
@@ -45,9 +51,9 @@ export const movers: readonly AnyOp[] = [
   nnGatherElements,
   nnMaxPool,
   nnGlobalMaxPool,
-];
-const moves: ReadonlySet<string> = new Set(movers.map(({ name }) => name));
-export const isMover = ({ op }: Pick<Node, 'op'>): boolean => moves.has(op);
+] as const;
+export const movingOps: readonly AnyOp[] = movers;
+export const isMover = oneOf(...movers);
 
 /** A mover of dequantized operands, all with the same scale and zero point. */
 export interface Moved<S extends Dequantized = Dequantized> {
@@ -57,14 +63,14 @@ export interface Moved<S extends Dequantized = Dequantized> {
   readonly fill: number | undefined;
 }
 
-/** `resolve` finds out how an operand was dequantized. */
+/** `resolve` finds out how its operands were dequantized. */
 export function movedAt<S extends Dequantized>(
   { graph, node }: Site,
-  resolve: (v: Value) => S,
+  resolve: () => readonly S[],
   { refuse, unrelated }: Refusals,
 ): Moved<S> {
   if (isOp(node, nnResize) && node.attrs.mode !== 'nearest') return unrelated('the resize interpolates');
-  const sources = dataOf(node).map((id) => resolve(graph.value(id)));
+  const sources = resolve();
   const [first] = sources;
   const other = sources.find(
     (s) =>
@@ -80,16 +86,11 @@ export function movedAt<S extends Dequantized>(
 }
 
 /** The operands that are moved; others say how. */
-export const dataOf = ({ op, operands }: Node): readonly ValueId[] =>
-  (op === nnConcat.name ? operands : operands.slice(0, 1)) as readonly ValueId[];
+export const dataOf = (node: Node): readonly ValueId[] =>
+  view(nnConcat, node)?.xs ?? [viewOf<Exclude<(typeof movers)[number], typeof nnConcat>>(node).x];
 
 /** Without dilation a window reaches the input, because pads are smaller than windows. */
-function mayMissInput({ attrs }: Node): boolean {
-  const { dilations, pads, ceilMode } = attrs as {
-    dilations: readonly number[];
-    pads: readonly number[];
-    ceilMode: boolean;
-  };
+function mayMissInput({ attrs: { dilations, pads, ceilMode } }: NodeOf<typeof nnMaxPool>): boolean {
   return dilations.some((d) => d > 1) && (ceilMode || pads.some((p) => p > 0));
 }
 
@@ -99,9 +100,9 @@ function fillOf(
   { scales: [s], zeroPoints: { 0: z }, x }: Dequantized,
   refuse: Refuse,
 ): number {
-  const value = node.operands[1] ? graph.constant(node.operands[1])?.data[0] : 0;
-  if (value === undefined)
-    return refuse('the pad value is computed at run time', graph.value(node.operands[1] as ValueId));
+  const { value: padding } = graph.viewOf<typeof nnPad>(node);
+  const value = padding === undefined ? 0 : graph.tensor(padding)?.data[0];
+  if (value === undefined) return refuse('the pad value is computed at run time', padding);
   const [low, high] = x.type.dtype === 'u8' ? [0, 255] : [-128, 127];
   const q = quantize(Number(value), s, z, low, high);
   if (dequantize(q, s, z) !== Number(value)) refuse(`the pad value ${value} is no integer times the scale ${s}`, x);
@@ -117,8 +118,8 @@ export function emitMoved(
 ): Value<Eight> {
   const operands = node.operands.map((id, i) => integers[i] ?? (id && graph.value(id)));
   if (fill !== undefined) operands[1] = a.b.scalar(integers[0].type.dtype, fill);
-  const [y] = a.b.emitList(opOf(node), operands as Value[], node.attrs, { loc: node.loc });
-  return y as Value<Eight>;
+  const [y] = a.b.emitList(opOf(node), operands, node.attrs, { loc: node.loc });
+  return ofType(y, 'u8', 's8');
 }
 
 /** How a value was dequantized, whatever moved it since; `integers` emits the integers, moved the same way. */
@@ -135,18 +136,18 @@ const LONGEST = 16;
 export function sourceOf(graph: GraphEditor, v: Value, role: string, refuse: Refuse, depth = 0): Source {
   const node = dequantizeOf(graph, v) ? undefined : graph.producer(v.id);
   const { shape } = v.type;
-  if (node === undefined || depth > LONGEST || !moves.has(node.op)) {
+  if (node === undefined || depth > LONGEST || !isMover(node)) {
     const found = dequantized(graph, v, role, refuse);
-    const known = graph.isConstant(found.x.id) ? () => graph.constant(found.x.id) as ITensor<Eight> : undefined;
-    return { ...found, shape, integers: () => found.x, known };
+    return { ...found, shape, integers: () => found.x, known: graph.loader(found.x) };
   }
   const sources = dataOf(node).map((id) => sourceOf(graph, graph.value(id), role, refuse, depth + 1));
   const [first] = sources;
-  if (first.known && isRearrangement(node) && isStatic(shape)) return movedConstant(node, first, shape, role, refuse);
+  const { known } = first;
+  if (known && isRearrangement(node) && isStatic(shape))
+    return movedConstant(node, { ...first, known }, shape, role, refuse);
   const many = sources.find((source) => !source.perTensor);
   if (many) refuse(`${role} has scales along an axis, and is moved by ${node.op}`, many.scale);
-  const known = new Map(dataOf(node).map((id, i) => [id, sources[i]]));
-  const outcome = attempt((to) => movedAt({ graph, node }, ({ id }) => known.get(id) as Source, to));
+  const outcome = attempt((to) => movedAt({ graph, node }, () => sources, to));
   if ('miss' in outcome) return refuse(`${role} is moved by ${node.op}: ${outcome.miss.reason}`, v);
   const { found } = outcome;
   const integers = (a: Algebra): Value<Eight> =>
@@ -159,28 +160,34 @@ export function sourceOf(graph: GraphEditor, v: Value, role: string, refuse: Ref
   return { ...found.sources[0], shape, integers, known: undefined };
 }
 
-const isRearrangement = ({ op }: Node): boolean => op === nnTranspose.name || op === nnReshape.name;
+const isRearrangement = oneOf(nnTranspose, nnReshape);
 
 /** Gemm with transB, Unsqueeze of a filter: the axis of the scales goes with the integers. */
-function movedConstant(node: Node, source: Source, shape: readonly number[], role: string, refuse: Refuse): Source {
+function movedConstant(
+  node: Node,
+  source: Source & { readonly known: () => ITensor<Eight> },
+  shape: readonly number[],
+  role: string,
+  refuse: Refuse,
+): Source {
   const { dtype } = source.x.type;
   let moved: ITensor<Eight> | undefined;
-  const known = (): ITensor<Eight> => (moved ??= evaluateNode(node, [source.known!()])[0] as ITensor<Eight>);
+  const known = (): ITensor<Eight> => (moved ??= tensorOfType(evaluateNode(node, [source.known()])[0], 'u8', 's8'));
   const axis = source.perTensor ? 0 : axisAfter(node, source, shape);
   if (source.scale.type.shape.length > 1) refuse(`${role} has a scale for each block`, source.scale);
   if (axis < 0) refuse(`the axis of the scales, ${source.axis}, is none of ${role} behind ${node.op}`, source.x);
   const integers = (a: Algebra): Value<Eight> =>
-    a.b.constant({ dtype, shape }, known, a.b.fresh(`${source.x.id}.moved`)) as Value<Eight>;
+    a.b.constant({ dtype, shape }, known, a.b.fresh(`${source.x.id}.moved`));
   return { ...source, shape, axis, integers, known };
 }
 
 /** The axis that the one along which scales differ becomes, −1 where there is none. */
 export function axisAfter(
-  { op, attrs }: Node,
+  node: Node,
   { shape: from, axis }: Pick<Source, 'shape' | 'axis'>,
   to: readonly number[],
 ): number {
-  if (op === nnTranspose.name) return (attrs.perm as readonly number[]).indexOf(axis);
+  if (isOp(node, nnTranspose)) return node.attrs.perm.indexOf(axis);
   // of the same size, with as many elements before it: a reshape may split or join it
   const sizes = from.map(Number);
   const before = sizeOf(sizes.slice(0, axis));

@@ -93,7 +93,8 @@ function notDequantized(graph: GraphEditor, v: Value, role: string, refuse: Refu
   while (node && (isOp(node, nnCast) || opOf(node).traits.includes('movement'))) {
     const { dtype } = graph.type(node.results[0]);
     if (dtype !== 'f32') narrow = dtype;
-    node = graph.producer(node.operands[0] as ValueId);
+    const [from] = node.operands;
+    node = from ? graph.producer(from) : undefined;
   }
   if (isOp(node, qnnDequantize) && narrow !== undefined)
     refuse(
@@ -138,10 +139,10 @@ export function outputOf({ graph, node, scale, zp, attrs }: QuantizeMatch, { ref
   if (!isPerTensor(scale.type.shape))
     refuse(`the result has a scale for each index of axis ${node.attrs.axis}, only weights may`, scale);
   const [s] = scalesOf(graph, scale, 'the result', refuse);
-  const zeroPoint = zp === undefined ? 0 : graph.constant(zp.id)?.data[0];
-  if (zeroPoint === undefined) refuse('the zero point of the result is computed at run time', zp);
+  const zeroPoint = zp === undefined ? 0 : graph.tensor(zp)?.data[0];
+  if (zeroPoint === undefined) return refuse('the zero point of the result is computed at run time', zp);
   const { min, max } = dtypes[dtype];
-  return { dtype, scale, zp, s, zeroPoint: Number(zeroPoint), arithmetic, min, max };
+  return { dtype, scale, zp, s, zeroPoint, arithmetic, min, max };
 }
 
 /** The integer that a real number becomes. */
@@ -155,8 +156,8 @@ export const scalarScale = (a: Algebra, scale: Value<'f32'>): Value<'f32'> => as
 export const scalarZeroPoint = (a: Algebra, zp: Value<Eight> | undefined, dtype: Eight): Value<Eight> =>
   zp === undefined ? a.b.scalar(dtype, 0) : asScalar(a, zp);
 
-const asScalar = <V extends Value<Eight> | Value<'f32'>>(a: Algebra, value: V): V =>
-  value.type.shape.length === 0 ? value : (a.reshape(value as Value<'f32'>, []) as V);
+const asScalar = <D extends Eight | 'f32'>(a: Algebra, value: Value<D>): Value<D> =>
+  value.type.shape.length === 0 ? value : a.reshape(value, []);
 
 /** What stands in the place of a dequantize: an input, a constant, or another operator. */
 export function originOf(graph: GraphEditor, v: Value): string {

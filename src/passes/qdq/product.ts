@@ -6,7 +6,7 @@
  * The bracket is an int32 sum when the bias is one; what is left is a requantization, or a product with a float.
  */
 
-import { dtypes, isOp, isStatic, type Node, type Shape, tensor, type Value, type ValueId } from '../../ir/index.ts';
+import { dtypes, isStatic, type Node, ofType, tensor, type Value } from '../../ir/index.ts';
 import { nnCast } from '../../ir/ops/nn_cast.op.ts';
 import { nnAdd, nnMul } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
@@ -47,6 +47,8 @@ export interface Product {
   readonly node: Node;
   readonly x: Source;
   readonly w: Source;
+  /** How many result channels each channel of the input has, where those have scales of their own; else 1. */
+  readonly depth: number;
   /** Of result channels: as many as there are, or one for all. */
   readonly sx: Float32Array;
   readonly sw: Float32Array;
@@ -55,16 +57,17 @@ export interface Product {
 
 /** The product at `node`, whose operands are dequantized 8-bit integers. */
 export function productAt(graph: GraphEditor, form: ProductForm, node: Node, refuse: Refuse): Product {
-  const [left, right] = node.operands.map((id) => graph.value(id as ValueId));
-  const x = sourceOf(graph, left, form.roles[0], refuse);
-  const w = sourceOf(graph, right, form.roles[1], refuse);
+  const factors = form.factors(graph, node);
+  const x = sourceOf(graph, factors.x, form.roles[0], refuse);
+  const w = sourceOf(graph, factors.w, form.roles[1], refuse);
   if (!w.perTensor && (w.scale.type.shape.length !== 1 || w.axis !== form.weightsAxis(w.shape)))
     refuse(`${form.roles[1]} has scales along axis ${w.axis}, it has to be ${form.channels}`, w.scale);
   if (form.knownWeights && !w.known) refuse(`${form.roles[1]} is computed at run time: ${form.knownWeights}`, w.x);
   const y = graph.type(node.results[0]).shape;
   const axis = form.channelAxis(y);
   const sw = w.perTensor ? w.scales : repeated(w.scales, form.repeats(node));
-  const sx = x.perTensor ? x.scales : spread(x.scales, channelsOf(form, node, x, w, refuse));
+  const depth = x.perTensor ? 1 : channelsOf(form, node, x, w, refuse);
+  const sx = spread(x.scales, depth);
   const length = Math.max(sx.length, sw.length);
   const units = new Float64Array(length);
   for (let o = 0; o < length; o++) {
@@ -76,7 +79,7 @@ export function productAt(graph: GraphEditor, form: ProductForm, node: Node, ref
   }
   const count = y[axis];
   const channels = { rank: y.length, axis, count: typeof count === 'number' ? count : undefined, units };
-  return { form, node, x, w, sx, sw, channels };
+  return { form, node, x, w, depth, sx, sw, channels };
 }
 
 /**
@@ -114,7 +117,7 @@ function requireInt32({ form, x, w }: Product, bias: Bias | undefined, refuse: R
   const largest = (bias?.integers ?? new Int32Array()).reduce((most, b) => Math.max(most, Math.abs(b)), 0);
   const reach = reachOf(x);
   if (terms * reach * reachOf(w) + largest <= INT32) return;
-  const weights = w.known?.().data as ArrayLike<number> | undefined;
+  const weights = w.known?.().data;
   const total = weights && sumOfMagnitudes(weights, form.weightsAxis(w.shape), w);
   if (total === undefined || total * reach + largest > INT32)
     refuse(`the sum of ${terms} products and a bias of up to ${largest} may leave int32`, w.x);
@@ -156,19 +159,17 @@ export function requantizedProduct(form: ProductForm, match: QuantizeMatch, refu
   const below = findProduct(graph, form, last);
   if (below === undefined) {
     const factor = factorOf(graph, form, last);
-    if (factor)
-      refuse(`%${factor} multiplies the result of ${form.op.name}`, graph.value(factor), 'Gemm with alpha = 1');
+    if (factor) refuse(`%${factor.id} multiplies the result of ${form.op.name}`, factor, 'Gemm with alpha = 1');
     return unrelated(`no ${form.op.name} computes %${v.id}`);
   }
   const y = outputOf(match, refusals);
   const clamped = clampsOf(graph, v, y);
   const product = productAt(graph, form, below.node, refuse);
-  const operand = below.node.operands[2];
-  const biases = [operand, below.added].filter((id) => id !== null && id !== undefined);
-  if (biases.length > 1) refuse(`${form.op.name} has a bias, and another one is added`, graph.value(biases[1]));
+  const { bias: operand } = form.factors(graph, below.node);
+  if (operand && below.added) refuse(`${form.op.name} has a bias, and another one is added`, below.added);
+  const added = operand ?? below.added;
   const place = operand ? 'operand' : 'added';
-  const bias =
-    biases.length === 0 ? undefined : integerBias(graph, graph.value(biases[0]), place, product.channels, refuse);
+  const bias = added && integerBias(graph, added, place, product.channels, refuse);
   requirePrivate(graph, [...clamped.inner, below.node.results[0]], refuse);
   requireInt32(product, bias, refuse);
   const { sx, sw } = product;
@@ -182,29 +183,29 @@ function findProduct(
   graph: GraphEditor,
   { op }: ProductForm,
   last: Node | undefined,
-): { node: Node; added?: ValueId } | undefined {
+): { node: Node; added?: Value } | undefined {
   if (last?.op === op.name) return { node: last };
-  if (!isOp(last, nnAdd)) return undefined;
-  const [a, b] = last.operands as readonly ValueId[];
-  for (const [sum, added] of [
-    [a, b],
-    [b, a],
-  ] as const) {
-    const node = graph.producer(sum);
-    if (node?.op === op.name && (graph.isConstant(added) || dequantizeOf(graph, graph.value(added))))
-      return { node, added };
+  const sum = graph.view(nnAdd, last);
+  if (sum === undefined) return undefined;
+  for (const [product, added] of [
+    [sum.a, sum.b],
+    [sum.b, sum.a],
+  ]) {
+    const node = graph.producer(product.id);
+    if (node?.op === op.name && (graph.isConstant(added.id) || dequantizeOf(graph, added))) return { node, added };
   }
   return undefined;
 }
 
 /** What multiplies the product, with or without an addition behind it: alpha of Gemm. */
-function factorOf(graph: GraphEditor, { op }: ProductForm, last: Node | undefined): ValueId | undefined {
-  const candidates = isOp(last, nnAdd) ? last.operands.map((id) => graph.producer(id as ValueId)) : [last];
+function factorOf(graph: GraphEditor, { op }: ProductForm, last: Node | undefined): Value | undefined {
+  const sum = graph.view(nnAdd, last);
+  const candidates = sum ? [sum.a, sum.b].map(({ id }) => graph.producer(id)) : [last];
   for (const node of candidates) {
-    if (!isOp(node, nnMul)) continue;
-    const [a, b] = node.operands as readonly ValueId[];
-    if (graph.producer(a)?.op === op.name) return b;
-    if (graph.producer(b)?.op === op.name) return a;
+    const scaled = graph.view(nnMul, node);
+    if (scaled === undefined) continue;
+    if (graph.producer(scaled.a.id)?.op === op.name) return scaled.b;
+    if (graph.producer(scaled.b.id)?.op === op.name) return scaled.a;
   }
   return undefined;
 }
@@ -226,12 +227,11 @@ function emitSum(a: Algebra, product: Product, bias: Bias | undefined): Value<'s
  */
 function emitShift(
   a: Algebra,
-  { form, node, x, w, channels }: Product,
+  { form, node, x, depth, channels }: Product,
   weights: Pick<Operands, 'w' | 'zw'>,
 ): Value<'s32'> {
-  const ones = a.emit(nnExpand, { x: a.b.scalar('u8', 1) }, { shape: [1, ...x.shape.slice(1)] }) as Value<'u8'>;
+  const ones = a.emit(nnExpand, { x: a.b.scalar('u8', 1) }, { shape: [1, ...x.shape.slice(1)] });
   const taps = form.emit(a, { x: ones, ...weights }, node);
-  const depth = form.depthwise(node, x.shape, w.shape) as number;
   const zeros = Array.from(x.zeroPoints, (z) => z - x.zeroPoints[0]);
   const tail = Array<number>(channels.rank - 1 - channels.axis).fill(1);
   return a.mul(taps, a.s32(spread(zeros, depth), [zeros.length * depth, ...tail]));
@@ -261,18 +261,18 @@ function isZero(values: ArrayLike<number>): boolean {
   return true;
 }
 
-const perChannelShape = (length: number): Shape => (length === 1 ? [] : [length]);
+const perChannelShape = (length: number): readonly number[] => (length === 1 ? [] : [length]);
 
 export function emitRequantized(plan: Requantized, a: Algebra): Value {
   const { y, bias, clamped, channels, profile } = plan;
   const sum = emitSum(a, plan, bias);
   const { dtype, ...factors } = factorsOf(plan);
-  const constant = (values: readonly number[]): Value =>
-    a.constant(tensor(dtype, values, perChannelShape(values.length) as number[]));
+  const constant = (values: readonly number[]): Value<typeof dtype> =>
+    a.constant(tensor(dtype, values, perChannelShape(values.length)));
   const parameters = {
-    multiplier: constant(factors.multiplier) as Value<'f32'>,
+    multiplier: constant(factors.multiplier),
     zy: scalarZeroPoint(a, y.zp, y.dtype),
-    ...(factors.second && { second: constant(factors.second) as Value<'f32'> }),
+    ...(factors.second && { second: ofType(constant(factors.second), 'f32', 's32') }),
   };
   const attrs = { axis: channels.axis, ...requantizeModes[profile], ...rangeAttrs(clamped, y) };
   return a.emit(qnnRequantize, { x: sum, ...parameters }, attrs);
@@ -295,13 +295,12 @@ function factorsOf({ sx, sw, y, profile }: Requantized): RequantizeFactors {
 export interface Scaled extends Product {
   readonly integers: Bias | undefined;
   /** A bias that is none in integers: added to the float result. */
-  readonly real: Value<'f32'> | undefined;
+  readonly real: Value<'f32' | 'f64'> | undefined;
 }
 
 export function scaledProduct(form: ProductForm, node: Node, graph: GraphEditor, { refuse }: Refusals): Scaled {
   const product = productAt(graph, form, node, refuse);
-  const id = node.operands[2];
-  const bias = id === null || id === undefined ? undefined : (graph.value(id) as Value<'f32'>);
+  const { bias } = form.factors(graph, node);
   const exact =
     bias &&
     dequantizeOf(graph, bias) &&
@@ -313,7 +312,7 @@ export function scaledProduct(form: ProductForm, node: Node, graph: GraphEditor,
 
 export function emitScaled(plan: Scaled, a: Algebra): Value {
   const { sx, sw, integers, real, channels } = plan;
-  const sum = a.emit(nnCast, { x: emitSum(a, plan, integers) }, { to: 'f32' }) as Value<'f32'>;
+  const sum = a.emit(nnCast, { x: emitSum(a, plan, integers) }, { to: 'f32' });
   const tail = Array(channels.rank - 1 - channels.axis).fill(1);
   const factors = Array.from(channels.units, (_, o) => productScale(at(sx, o), at(sw, o)));
   const shape = factors.length === 1 ? [] : [factors.length, ...tail];

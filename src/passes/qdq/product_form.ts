@@ -1,13 +1,12 @@
 /** The three operators that sum products, as grouping sees them: where their channels are and what they become. */
-import { type AnyOp, type Node, type Shape, sizeOf, type Value } from '../../ir/index.ts';
-import type { ConvAttrs } from '../../ir/ops/conv_geometry.ts';
-import type { DeconvAttrs } from '../../ir/ops/deconvolve.ts';
+import { type AnyOp, isStatic, type Node, type Shape, sizeOf, type Value, viewOf } from '../../ir/index.ts';
 import { nnConv, nnConvTranspose } from '../../ir/ops/nn_conv.op.ts';
 import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
 import { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
 import { qnnConvTranspose } from '../../ir/ops/qnn_conv_transpose.op.ts';
 import { qnnMatmul } from '../../ir/ops/qnn_matmul.op.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
+import type { GraphEditor } from '../rewrite/editor.ts';
 import type { Eight } from './parameters.ts';
 
 export interface Operands {
@@ -17,11 +16,20 @@ export interface Operands {
   readonly zw?: Value<Eight>;
 }
 
+/** The operands of a product of floats. */
+export interface Factors {
+  readonly x: Value;
+  readonly w: Value;
+  readonly bias?: Value<'f32' | 'f64'>;
+}
+
+/** Nodes that are asked about are of `op`. */
 export interface ProductForm {
   readonly op: AnyOp;
   /** The operands in words, for reasons. */
   readonly roles: readonly [string, string];
   readonly channels: string;
+  factors(graph: GraphEditor, node: Node): Factors;
   /** The axis of the weights along which result channels lie. */
   weightsAxis(w: Shape): number;
   /** The axis of the result that holds the channels. */
@@ -37,20 +45,24 @@ export interface ProductForm {
   emit(a: Algebra, operands: Operands, node: Node): Value<'s32'>;
 }
 
-const known = (dims: Shape): number | undefined =>
-  dims.every((dim) => typeof dim === 'number') ? sizeOf(dims as readonly number[]) : undefined;
+const known = (dims: Shape): number | undefined => (isStatic(dims) ? sizeOf(dims) : undefined);
+const conv = (node: Node) => viewOf<typeof nnConv>(node).attrs;
+const convTranspose = (node: Node) => viewOf<typeof nnConvTranspose>(node).attrs;
 
 export const convForm: ProductForm = {
   op: nnConv,
   roles: ['the input', 'the filter'],
   channels: 'the output channels, axis 0',
+  factors: (graph, node) => graph.viewOf<typeof nnConv>(node),
   weightsAxis: () => 0,
   channelAxis: () => 1,
   repeats: () => 1,
-  depthwise: ({ attrs }, x, w) =>
-    typeof w[0] === 'number' && attrs.group === x[1] ? w[0] / (attrs.group as number) : undefined,
+  depthwise(node, x, [filters]) {
+    const { group } = conv(node);
+    return typeof filters === 'number' && group === x[1] ? filters / group : undefined;
+  },
   terms: (_x, w) => known(w.slice(1)),
-  emit: (a, operands, { attrs }) => a.emit(qnnConv, operands, attrs as unknown as ConvAttrs),
+  emit: (a, operands, node) => a.emit(qnnConv, operands, conv(node)),
 };
 
 /** w: [C, O/group, kernel…]: a scale per filter of a group serves the same filter of every group. */
@@ -58,19 +70,25 @@ export const convTransposeForm: ProductForm = {
   op: nnConvTranspose,
   roles: ['the input', 'the filter'],
   channels: 'the output channels, axis 1',
+  factors: (graph, node) => graph.viewOf<typeof nnConvTranspose>(node),
   knownWeights: 'ONNX has no integer ConvTranspose, and the float one is exact only for known filters',
   weightsAxis: () => 1,
   channelAxis: () => 1,
-  repeats: ({ attrs }) => attrs.group as number,
-  depthwise: ({ attrs }, x, w) => (typeof w[1] === 'number' && attrs.group === x[1] ? w[1] : undefined),
+  repeats: (node) => convTranspose(node).group,
+  depthwise: (node, x, [, perGroup]) =>
+    typeof perGroup === 'number' && convTranspose(node).group === x[1] ? perGroup : undefined,
   terms: (_x, w) => known([w[0], ...w.slice(2)]),
-  emit: (a, operands, { attrs }) => a.emit(qnnConvTranspose, operands, attrs as unknown as DeconvAttrs),
+  emit: (a, operands, node) => a.emit(qnnConvTranspose, operands, convTranspose(node)),
 };
 
 export const matmulForm: ProductForm = {
   op: nnMatmul,
   roles: ['the left operand', 'the right operand'],
   channels: 'the columns, its last axis',
+  factors(graph, node) {
+    const { a, b } = graph.viewOf<typeof nnMatmul>(node);
+    return { x: a, w: b };
+  },
   weightsAxis: (w) => (w.length === 1 ? -1 : w.length - 1),
   channelAxis: (y) => Math.max(y.length - 1, 0),
   repeats: () => 1,

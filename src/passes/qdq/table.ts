@@ -12,6 +12,7 @@ import {
   sameShape,
   sizeOf,
   tensor,
+  tensorOfType,
   type Value,
   type ValueId,
 } from '../../ir/index.ts';
@@ -31,7 +32,7 @@ export interface Table {
 export function tableOf({ graph, node, x: v }: QuantizeMatch, { refuse, unrelated }: Refusals): Table {
   const nodes: Node[] = [];
   const seen = new Set<ValueId>();
-  let source: Value<Eight> | undefined;
+  const source: { found?: Value<Eight> } = {};
 
   const visit = (value: Value): void => {
     if (seen.has(value.id)) return;
@@ -45,9 +46,9 @@ export function tableOf({ graph, node, x: v }: QuantizeMatch, { refuse, unrelate
     if (dequantizeOf(graph, value)) {
       const { x, perTensor, node: leaf, scale } = dequantized(graph, value, 'the input of the chain', refuse);
       if (!perTensor) refuse('the input of the chain has a scale for each channel, a table needs one for all', scale);
-      if (source !== undefined && source.id !== x.id)
-        refuse(`the chain has two sources, %${source.id} and %${x.id}; a table has one`, x);
-      source = x;
+      if (source.found !== undefined && source.found.id !== x.id)
+        refuse(`the chain has two sources, %${source.found.id} and %${x.id}; a table has one`, x);
+      source.found = x;
       nodes.push(leaf);
       return;
     }
@@ -58,8 +59,8 @@ export function tableOf({ graph, node, x: v }: QuantizeMatch, { refuse, unrelate
   };
 
   visit(v);
-  if (source === undefined) return unrelated('everything is constant');
-  const from = source as Value<Eight>;
+  const { found: from } = source;
+  if (from === undefined) return unrelated('everything is constant');
   const grown = nodes.find((n) => !sameShape(graph.type(n.results[0]).shape, from.type.shape) && !isSmall(graph, n));
   if (grown) refuse(`${grown.op} broadcasts the tensor to another shape`, graph.value(grown.results[0]));
   return { x: from, table: evaluate(graph, from, [...nodes, node]) };
@@ -82,7 +83,7 @@ function evaluate(graph: GraphEditor, x: Value<Eight>, nodes: readonly Node[]): 
     [x.id, x.type.dtype === 'u8' ? tensor('u8', bytes) : tensor('s8', new Int8Array(bytes.buffer))],
   ]);
   const valueAt = (id: ValueId): ITensor => {
-    const known = values.get(id) ?? graph.constant(id) ?? evaluateNode(...constantNode(graph, id))[0];
+    const known = values.get(id) ?? graph.constant(id) ?? dequantizedConstant(graph, id);
     values.set(id, known);
     return known;
   };
@@ -95,13 +96,15 @@ function evaluate(graph: GraphEditor, x: Value<Eight>, nodes: readonly Node[]): 
     values.set(node.results[0], last);
   }
   assert(last?.data.length === 256, 'a table has 256 entries');
-  return { ...(last as ITensor<Eight>), shape: [256] };
+  return { ...tensorOfType(last, 'u8', 's8'), shape: [256] };
 }
 
-const constantNode = (graph: GraphEditor, id: ValueId): Parameters<typeof evaluateNode> => {
-  const node = graph.producer(id) as Node;
-  return [node, node.operands.map((operand) => graph.constant(operand) ?? null)];
-};
+function dequantizedConstant(graph: GraphEditor, id: ValueId): ITensor {
+  const node = graph.producer(id);
+  assert(node, `%${id} is not a constant`);
+  const operands = node.operands.map((operand) => graph.constant(operand) ?? null);
+  return evaluateNode(node, operands)[0];
+}
 
 /** The bounds when the table clamps the integers of [from, to] and does nothing else. */
 export function clampBounds(

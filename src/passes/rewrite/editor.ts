@@ -156,6 +156,11 @@ export class GraphEditor {
     const found = this.constant(value?.id);
     return value && found && tensorOfType(found, value.type.dtype);
   };
+  /** The same for when somebody looks at them: weights that no rule reads are not loaded. */
+  loader = <D extends DType>({ id, type }: Value<D>): (() => ITensor<D>) | undefined => {
+    const { constant } = this.#info(id);
+    return constant === undefined ? undefined : () => tensorOfType(this.pool.get(constant), type.dtype);
+  };
   isOutput = (id: ValueId): boolean => this.#outputs.has(id);
   /** The node that computes the value; undefined for inputs and constants. */
   producer = (id: ValueId): Node | undefined => {

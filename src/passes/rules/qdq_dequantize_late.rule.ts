@@ -1,5 +1,5 @@
 import type { Value } from '../../ir/index.ts';
-import { dataOf, emitMoved, type Moved, movedAt, movers } from '../qdq/moved.ts';
+import { dataOf, emitMoved, type Moved, movedAt, movingOps } from '../qdq/moved.ts';
 import { dequantizedAs, dequantizeOf, perTensor } from '../qdq/parameters.ts';
 import { planned, type Refusals, type Site } from '../qdq/plan.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
@@ -9,7 +9,8 @@ import { type AnyRule, defineRule } from '../rewrite/rule.ts';
 function plan({ graph, node }: Site, refusals: Refusals): Moved {
   if (!dataOf(node).every((id) => dequantizeOf(graph, graph.value(id))))
     return refusals.unrelated('an operand is not dequantized');
-  return movedAt({ graph, node }, (v) => perTensor(graph, v, 'an operand', refusals.refuse), refusals);
+  const resolve = () => dataOf(node).map((id) => perTensor(graph, graph.value(id), 'an operand', refusals.refuse));
+  return movedAt({ graph, node }, resolve, refusals);
 }
 
 function emit(moved: Moved, a: Algebra, graph: GraphEditor): Value {
@@ -18,7 +19,7 @@ function emit(moved: Moved, a: Algebra, graph: GraphEditor): Value {
 }
 
 /** One rule for each operator that moves: dequantize-after-reshape, … */
-export const dequantizeLate: readonly AnyRule[] = movers.map((root) => {
+export const dequantizeLate: readonly AnyRule[] = movingOps.map((root) => {
   const name = root.name.replace(/^nn\./, '');
   return defineRule({
     name: `dequantize-after-${name.replaceAll('_', '-')}`,

@@ -14,7 +14,7 @@ import {
 import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
 import { elementAt, forEachRun } from '../../ir/ops/qnn_parameters.ts';
 import { isZero } from '../corrections/operands.ts';
-import { dataOf, movers } from '../qdq/moved.ts';
+import { dataOf, isMover } from '../qdq/moved.ts';
 import { type Eight, isEight } from '../qdq/parameters.ts';
 import { planned, type Refusals } from '../qdq/plan.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
@@ -22,8 +22,6 @@ import type { GraphEditor } from '../rewrite/editor.ts';
 import { defineRule, type Match } from '../rewrite/rule.ts';
 
 type DequantizeMatch = Match<typeof qnnDequantize.operands, typeof qnnDequantize.attrs>;
-
-const moves = oneOf(...movers);
 
 /**
  * What is left for products of bytes that have no integer form, as with scales along the axis that is summed over: they stay
@@ -63,7 +61,7 @@ function productsOf(graph: GraphEditor, node: Node): readonly Node[] {
   const queue = [node];
   for (let at = 0; at < queue.length && at < 64; at++)
     for (const reader of graph.consumers(queue[at].results[0])) {
-      if (moves(reader) && dataOf(reader).includes(queue[at].results[0])) queue.push(reader);
+      if (isMover(reader) && dataOf(reader).includes(queue[at].results[0])) queue.push(reader);
       else if (isPlainProduct(reader) && reader.operands.slice(0, 2).every((id) => isBytes(graph, id as ValueId)))
         found.push(reader);
     }
@@ -83,7 +81,7 @@ const isFused = (graph: GraphEditor, { op, loc, results }: Node): boolean =>
 function isBytes(graph: GraphEditor, id: ValueId, depth = 0): boolean {
   const node = graph.producer(id);
   if (node === undefined || depth > 16) return false;
-  if (!isOp(node, qnnDequantize)) return moves(node) && dataOf(node).every((v) => isBytes(graph, v, depth + 1));
+  if (!isOp(node, qnnDequantize)) return isMover(node) && dataOf(node).every((v) => isBytes(graph, v, depth + 1));
   const { dtype } = graph.type(node.operands[0] as ValueId);
   // s32 is what this rule made of the other side
   return dtype === 'u8' || dtype === 's8' || (dtype === 's32' && (node.operands[2] ?? null) === null);
