@@ -1,7 +1,7 @@
 /** Where ONNX Runtime computes something else than the layer means: each peculiarity with its name, its reason and its proof. */
-import type { Tensors } from '../../src/cli/compare.ts';
+import { observe, type Tensors } from '../../src/cli/compare.ts';
 import { openOnnx } from '../../src/importers/onnx/container/index.ts';
-import type { Graph, ITensor } from '../../src/ir/index.ts';
+import { type Graph, type ITensor, nodesOf } from '../../src/ir/index.ts';
 import { hasVnni, mayLeaveInt16 } from '../support/exact_weights.ts';
 import type { Layer } from './net.ts';
 import { type Mode, onnxRuntime } from './onnxruntime.ts';
@@ -104,6 +104,25 @@ async function isRightWithoutBias(run: Strayed): Promise<boolean> {
   );
 }
 
+/** Whether a MatMulIntegerToFloat without bias that is all of a layer gives the sums times one scale, then times the others. */
+async function scalesTwice({ layer, graph, bytes, mode }: Strayed): Promise<boolean> {
+  const { nodes, initializers } = openOnnx(bytes).graph;
+  const [node, ...others] = nodes;
+  if (others.length > 0 || node.opType !== 'MatMulIntegerToFloat' || node.inputs[6]) return false;
+  const [sa, sb] = [2, 3].map((i) => {
+    const scales = initializers.get(node.inputs[i]);
+    return scales && new Float32Array(Uint8Array.from(scales.raw()).buffer);
+  });
+  const cast = nodesOf(graph).find(({ op }) => op === 'nn.cast');
+  if (cast === undefined || sa?.length !== 1 || sb === undefined) return false;
+  const results = await onnxRuntime(bytes, layer.feeds, mode);
+  return layer.feeds.every((feeds, run) => {
+    const sums = observe(graph, feeds).get(cast.results[0])?.data as Float32Array;
+    const found = results[run].y0.data as Float32Array;
+    return found.every((v, i) => v === Math.fround(Math.fround(sums[i] * sa[0]) * sb[i % sb.length]));
+  });
+}
+
 const FLOAT = 1;
 const isVast = (value: number): boolean => !(Math.abs(value) < 1e29);
 
@@ -200,6 +219,12 @@ export const exceptions: readonly Exception[] = [
     reason:
       'behind a stack of matrices with a scale for each column it multiplies the bias by these scales too, also where its optimizations made the operator; right with a bias of 0, and the bias added to the result',
     applies: async (run) => run.layer.choice.stack !== 'none' && isRightWithoutBias(run),
+  },
+  {
+    name: 'scales one after the other',
+    reason:
+      'behind a stack of matrices with a scale for each column it multiplies by the scale of the rows and then by these: each result is fl(fl(sum · sa) · sb), to the last bit',
+    applies: async (run) => run.layer.choice.stack !== 'none' && scalesTwice(run),
   },
   {
     name: 'float weights made integers',
