@@ -110,8 +110,8 @@ export function checkRewrite(before: Graph, after: Graph, options: Omit<CheckOpt
   const name = `${before.name} rewritten`;
   const fault = faultOf(before, after);
   const drawn = fc.sample(arbitraryFeeds, { numRuns: runs, seed });
-  const inputs = drawn.map((spec, i) =>
-    nonFinite && i % 2 === 1 ? { ...spec, pattern: nonFinitePattern as Pattern } : spec,
+  const inputs = drawn.map(
+    (spec, i): Contents => (nonFinite && i % 2 === 1 ? { ...spec, pattern: nonFinitePattern } : spec),
   );
   inputs.forEach((spec, i) => {
     const feeds = feedsOf(before, spec);

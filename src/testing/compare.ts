@@ -9,6 +9,8 @@ import {
   isFloat,
   isPlainProduct,
   type Node,
+  numbersOf,
+  tensor,
 } from '../ir/index.ts';
 import { indicesOf } from '../ir/ops/conv_geometry.ts';
 
@@ -80,7 +82,7 @@ class Magnitude {
     );
     return evaluateNode(
       node,
-      operands.map((t) => t && { ...t, data: (t.data as Float32Array).map(Math.abs) }),
+      operands.map((t) => t && tensor(t.dtype, numbersOf(t).map(Math.abs), t.shape)),
     );
   }
 }

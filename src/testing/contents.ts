@@ -1,6 +1,6 @@
 /** What tensors hold: extreme patterns and pseudo-random numbers, all of them a function of a pattern and a seed. */
 
-import { type DType, dtypes, type ITensor, isFloat, isInteger, newArray, sizeOf } from '../ir/index.ts';
+import { type DType, dtypes, type ITensor, isFloat, isInteger, sizeOf, tensor } from '../ir/index.ts';
 import { numberToBfloat16, numberToHalf } from '../numerics/half.ts';
 
 export const patterns = ['ones', 'min', 'max', 'alternating', 'random'] as const;
@@ -31,11 +31,12 @@ export function randomSource(seed: number): () => number {
  * but in the pattern `non-finite`.
  */
 export function filled<D extends DType>(dtype: D, shape: readonly number[], contents: Contents): ITensor<D> {
-  const data = newArray(dtype as DType, sizeOf(shape));
   const element = elementOf(dtype, contents);
-  const big = data instanceof BigInt64Array || data instanceof BigUint64Array;
-  for (let i = 0; i < data.length; i++) data[i] = big ? BigInt(element(i)) : element(i);
-  return { dtype, shape, data } as unknown as ITensor<D>;
+  return tensor(
+    dtype,
+    Array.from({ length: sizeOf(shape) }, (_, i) => element(i)),
+    shape,
+  );
 }
 
 function elementOf(dtype: DType, { pattern, seed }: Contents): (index: number) => number {

@@ -77,12 +77,10 @@ function formatContents(t: ITensor): string {
 /** The names of the files written. */
 function write({ before, after, feeds }: Refutation, folder: string): string[] {
   const model = onnxOf(before);
-  const files: [string, string | Uint8Array][] = [
-    ['before.qir', print(before)],
-    ...(after ? [['after.qir', print(after)] as [string, string]] : []),
-    ...(model ? [['before.onnx', model] as [string, Uint8Array]] : []),
-    ...Object.entries(feeds).map(([id, t]): [string, Uint8Array] => [`${id.replace(/[^\w.-]/g, '_')}.npy`, npy(t)]),
-  ];
+  const files: [name: string, contents: string | Uint8Array][] = [['before.qir', print(before)]];
+  if (after) files.push(['after.qir', print(after)]);
+  if (model) files.push(['before.onnx', model]);
+  for (const [id, t] of Object.entries(feeds)) files.push([`${id.replace(/[^\w.-]/g, '_')}.npy`, npy(t)]);
   makeFolder(folder);
   for (const [name, contents] of files) writeFileSync(join(folder, name), contents);
   return files.map(([name]) => name);

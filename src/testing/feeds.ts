@@ -1,7 +1,7 @@
 /** Inputs for a graph. */
 import type * as fc from 'fast-check';
 import { assert } from '../diagnostics/index.ts';
-import { bindDim, type Feeds, type Graph, typeOf } from '../ir/index.ts';
+import { bindDim, type Feeds, type Graph, isStatic, typeOf } from '../ir/index.ts';
 import { contents } from './arbitraries/basic.ts';
 import { type Contents, filled, randomSource } from './contents.ts';
 
@@ -25,7 +25,8 @@ export function feedsOf(graph: Graph, { pattern, seed }: Contents): Feeds {
       const { dtype, shape } = typeOf(graph, id);
       assert(dtype !== 'opaque', `the input %${id} is opaque`);
       for (const dim of shape) if (typeof dim === 'string' && /^\w+$/.test(dim)) sizeOfSymbol(dim);
-      const dims = shape.map((dim) => bindDim(dim, sizes) as number);
+      const dims = shape.map((dim) => bindDim(dim, sizes));
+      assert(isStatic(dims), `the sizes [${dims}] of %${id} follow from symbols that stand alone`);
       return [id, filled(dtype, dims, { pattern, seed: seed + i })];
     }),
   );

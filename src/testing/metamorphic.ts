@@ -4,20 +4,26 @@
  */
 import { join } from 'node:path';
 import * as fc from 'fast-check';
+import { assert } from '../diagnostics/index.ts';
 import {
   constantOf,
+  type DType,
   dtypes,
   type Feeds,
   type Graph,
   GraphBuilder,
   type ITensor,
   interpret,
-  sizeOf,
+  numbersOf,
   stridesOf,
+  tensor,
+  tensorOfType,
+  type ValueId,
+  view,
 } from '../ir/index.ts';
-import { type ConvAttrs, indicesOf } from '../ir/ops/conv_geometry.ts';
+import { indicesOf } from '../ir/ops/conv_geometry.ts';
 import { qnnConv } from '../ir/ops/qnn_conv.op.ts';
-import { present } from './arbitraries/basic.ts';
+import { type Eight, present } from './arbitraries/basic.ts';
 import { buildConv, type ConvSpec, convSpec } from './arbitraries/conv.ts';
 import type { CheckOptions, CheckReport } from './check.ts';
 import { compareTensors, type Difference } from './compare.ts';
@@ -114,7 +120,7 @@ export const laws = {
   permuteChannels: law('permute-channels', 'qconv(x∘π, w∘π; zx, zw) = qconv(x, w; zx, zw)', ({ conv, inputs, by }) => {
     const { x, w, build } = takenApart({ ...conv, group: 1 }, inputs);
     const channels = x.shape[1];
-    const permuted = <T extends ITensor>(t: T): T =>
+    const permuted = (t: ITensor<Eight>): ITensor<Eight> =>
       rearranged(t, t.shape, ([n, c, ...p]) => [n, (c + by) % channels, ...p]);
     const part = { graph: build(x.shape, permuted(w)), feeds: { x: permuted(x) } };
     return { whole: { graph: build(x.shape, w), feeds: { x } }, parts: [part], combine: first };
@@ -141,50 +147,49 @@ export const laws = {
 function takenApart(conv: ConvSpec, inputs: Contents) {
   const graph = buildConv(conv);
   const feeds = feedsOf(graph, inputs);
-  const node = graph.nodes[graph.outputs[0]];
-  const operand = (i: number): ITensor | undefined => {
-    const id = node.operands[i];
-    return id ? (feeds[id] ?? constantOf(graph, id)) : undefined;
+  const layer = view(qnnConv, graph.nodes[graph.outputs[0]]);
+  assert(layer, 'the graph of a convolution ends in one');
+  const operand = (id: ValueId): ITensor<Eight> => {
+    const found = feeds[id] ?? constantOf(graph, id);
+    assert(found, `%${id} is an input or a constant`);
+    return tensorOfType(found, 'u8', 's8');
   };
-  const [x, w, zx, zw] = [0, 1, 2, 3].map(operand) as ITensor<'u8'>[];
-  const build = (shape: readonly number[], weights: ITensor): Graph => {
+  const [zx, zw] = [layer.zx, layer.zw].map((id) => id && operand(id));
+  const x = operand(layer.x);
+  const build = (shape: readonly number[], weights: ITensor<Eight>): Graph => {
     const b = new GraphBuilder();
-    const constant = (t: ITensor) => b.constant(t as ITensor<'u8'>);
     const operands = {
       x: b.input('x', x.dtype, shape),
-      w: constant(weights),
-      ...(zx && { zx: constant(zx) }),
-      ...(zw && { zw: constant(zw) }),
+      w: b.constant(weights),
+      ...(zx && { zx: b.constant(zx) }),
+      ...(zw && { zw: b.constant(zw) }),
     };
-    return b.finish([b.emit(qnnConv, operands, node.attrs as unknown as ConvAttrs)]);
+    return b.finish([b.emit(qnnConv, operands, layer.attrs)]);
   };
-  return { x: x as ITensor, w: w as ITensor, build };
+  return { x, w: operand(layer.w), build };
 }
 
-const mapped = <T extends ITensor>(t: T, f: (v: number) => number): T =>
-  ({ ...t, data: (t.data as Uint8Array).map(f) }) as T;
+const mapped = (t: ITensor, f: (v: number) => number): ITensor => tensor(t.dtype, numbersOf(t).map(f), t.shape);
 
 function concatenated(parts: readonly ITensor[]): ITensor {
-  const [{ dtype, shape, data }] = parts;
-  const whole = new (data.constructor as new (n: number) => Int32Array)(parts.reduce((n, p) => n + p.data.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part.data as Int32Array, at);
-    at += part.data.length;
-  }
-  return { dtype, shape: [parts.reduce((n, p) => n + p.shape[0], 0), ...shape.slice(1)], data: whole } as ITensor;
+  const [{ dtype, shape }] = parts;
+  const batch = parts.reduce((n, part) => n + part.shape[0], 0);
+  return tensor(dtype, parts.flatMap(numbersOf), [batch, ...shape.slice(1)]);
 }
 
 /** Elements rearranged: element i of the result comes from `from(index of i)`. */
-function rearranged<T extends ITensor>(
-  t: T,
+function rearranged<D extends DType>(
+  t: ITensor<D>,
   shape: readonly number[],
   from: (index: readonly number[]) => readonly number[],
-): T {
+): ITensor<D> {
   const strides = stridesOf(t.shape);
-  const result = new (t.data.constructor as new (n: number) => Int32Array)(sizeOf(shape));
-  let i = 0;
-  for (const index of indicesOf(shape))
-    result[i++] = Number(t.data[from(index).reduce((sum, position, axis) => sum + position * strides[axis], 0)]);
-  return { ...t, shape, data: result } as unknown as T;
+  const numbers = numbersOf(t);
+  const placeOf = (index: readonly number[]) =>
+    from(index).reduce((sum, position, axis) => sum + position * strides[axis], 0);
+  return tensor(
+    t.dtype,
+    Array.from(indicesOf(shape), (index) => numbers[placeOf(index)]),
+    shape,
+  );
 }

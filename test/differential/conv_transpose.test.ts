@@ -22,7 +22,7 @@ const runs = process.env.UNSKEW_DEEP ? 20_000 : 300;
 
 /** Channel counts on both sides of what oneDNN blocks by. */
 const wide = {
-  op: fc.constant('qnn.conv_transpose' as const),
+  op: fc.constant('qnnConvTranspose' as const),
   channelsPerGroup: fc.constantFrom(1, 3, 4, 16, 20),
   filtersPerGroup: fc.constantFrom(1, 2, 5, 16, 17),
 } satisfies Parameters<typeof convSpec>[0];

@@ -18,7 +18,6 @@ import {
   tensor,
   verify,
 } from '../../src/ir/index.ts';
-import { findOp } from '../../src/ir/op_table.ts';
 import { type ConvAttrs, indicesOf } from '../../src/ir/ops/conv_geometry.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
 import {
@@ -204,7 +203,7 @@ describe('qnn.matmul', () => {
 
 describe('the textual form', () => {
   const graphs = [
-    ...knownRoots.map((name) => [name, arbitraryRoot(findOp(name)!)] as const),
+    ...knownRoots.map((op) => [op.name, arbitraryRoot(op)] as const),
     ['integer networks', arbitraryNet()] as const,
     ['float networks', arbitraryNet('qdq')] as const,
   ];

@@ -3,7 +3,8 @@
  * functions: so fast-check shrinks every field on its own, towards the first entry of each list here.
  */
 import * as fc from 'fast-check';
-import { type Dim, dtypes, type GraphBuilder, tensor, type Value } from '../../ir/index.ts';
+import { assert } from '../../diagnostics/index.ts';
+import { type Dim, dtypes, type GraphBuilder, isStatic, type Shape, tensor, type Value } from '../../ir/index.ts';
 import { type Contents, patterns, randomSource } from '../contents.ts';
 
 export type Eight = 'u8' | 's8';
@@ -73,12 +74,28 @@ export function emitZeroPoint<D extends Eight>(
   name: string,
   channels = 1,
 ): Value<D> | undefined {
-  if (spec.presence === 'absent') return undefined;
+  return spec.presence === 'absent' ? undefined : emitPresentZeroPoint(b, dtype, spec, name, channels);
+}
+
+/** The operand; a constant where none is drawn. */
+export function emitPresentZeroPoint<D extends Eight>(
+  b: GraphBuilder,
+  dtype: D,
+  spec: ZeroPoint,
+  name: string,
+  channels = 1,
+): Value<D> {
   const values = zeroPointsOf(dtype, spec, channels);
   const shape = spec.form === 'scalar' ? [] : [values.length];
   return spec.presence === 'input'
     ? b.input(b.fresh(name), dtype, shape)
     : b.constant(tensor(dtype, values, shape), b.fresh(name));
+}
+
+/** Sizes that are drawn as numbers. */
+export function knownSizes(shape: Shape): readonly number[] {
+  assert(isStatic(shape), `the sizes [${shape}] are numbers`);
+  return shape;
 }
 
 /** Scales: powers of two, which force ties, and any others. */

@@ -6,6 +6,7 @@ import {
   type Graph,
   GraphBuilder,
   type ITensor,
+  isOfType,
   sizeOf,
   tensor,
   type Value,
@@ -41,7 +42,7 @@ export interface ConvAxis {
 }
 
 export interface ConvSpec {
-  readonly op: 'qnn.conv' | 'nn.conv' | 'qnn.conv_transpose' | 'nn.conv_transpose';
+  readonly op: 'qnnConv' | 'nnConv' | 'qnnConvTranspose' | 'nnConvTranspose';
   readonly x: Eight;
   readonly w: Eight;
   readonly batch: Dim;
@@ -118,7 +119,7 @@ export const uniformAxes = axesOf(
 /** Any convolution; `emphasis` replaces the choice of some fields. */
 export const convSpec = (emphasis: Emphasis<ConvSpec> = {}): fc.Arbitrary<ConvSpec> =>
   fc.record({
-    op: fc.constant('qnn.conv' as const),
+    op: fc.constant('qnnConv' as const),
     x: eight,
     w: eight,
     batch: batch(),
@@ -199,12 +200,12 @@ export function emitConv(b: GraphBuilder, spec: ConvSpec, given?: Value<Eight>):
   const zx = emitZeroPoint(b, source.type.dtype, spec.zx, 'zx');
   const x = spec.padded === 'no' ? source : emitPad(b, source, spec, zx);
   const w = emitWeights(b, spec, shaped.kernel);
-  if (spec.op === 'nn.conv') return b.emit(nnConv, { x, w }, shaped.attrs) as Value<'s32'>;
-  if (spec.op === 'nn.conv_transpose')
-    return b.emit(nnConvTranspose, { x, w }, transposedAttrs(shaped, spec.outputPadding)) as Value<'s32'>;
+  if (spec.op === 'nnConv') return b.emit(nnConv, { x, w }, shaped.attrs);
+  if (spec.op === 'nnConvTranspose')
+    return b.emit(nnConvTranspose, { x, w }, transposedAttrs(shaped, spec.outputPadding));
   const zw = emitZeroPoint(b, spec.w, spec.zw, 'zw', spec.group * spec.filtersPerGroup);
   const operands = { x, w, ...(zx && { zx }), ...(zw && { zw }) };
-  return spec.op === 'qnn.conv'
+  return spec.op === 'qnnConv'
     ? b.emit(qnnConv, operands, shaped.attrs)
     : b.emit(qnnConvTranspose, operands, transposedAttrs(shaped, spec.outputPadding));
 }
@@ -212,7 +213,7 @@ export function emitConv(b: GraphBuilder, spec: ConvSpec, given?: Value<Eight>):
 /** [O, C/group, kernel…], or [C, O/group, kernel…] for a transposed convolution. */
 function emitWeights(b: GraphBuilder, spec: ConvSpec, kernel: readonly number[]): Value<Eight> {
   const { op, group, channelsPerGroup, filtersPerGroup, computed } = spec;
-  const transposed = op.endsWith('transpose');
+  const transposed = op === 'nnConvTranspose' || op === 'qnnConvTranspose';
   const leading = transposed
     ? [group * channelsPerGroup, filtersPerGroup]
     : [group * filtersPerGroup, channelsPerGroup];
@@ -238,13 +239,13 @@ function emitPad(
   const value = padded === 'zero point' ? zx : padded === 'other' ? other() : undefined;
   const begins = axes.map((a) => a.pads[1]);
   const ends = axes.map((a) => a.pads[0]);
-  return b.emit(nnPad, { x, ...(value && { value }) }, { pads: [0, 0, ...begins, 0, 0, ...ends] }) as Value<Eight>;
+  return b.emit(nnPad, { x, ...(value && { value }) }, { pads: [0, 0, ...begins, 0, 0, ...ends] });
 }
 
 /** The graph with `y` as its output, and what `tail` asks for. */
 export function finish(b: GraphBuilder, y: Value, tail: Tail): Graph {
-  if (tail === 'none' || (y.type.dtype !== 's32' && y.type.dtype !== 'f32')) return b.finish([y]);
-  const read = b.emit(nnAdd, { a: y as Value<'s32'>, b: b.scalar(y.type.dtype as 's32', 1) });
+  if (tail === 'none' || !isOfType(y, 's32', 'f32')) return b.finish([y]);
+  const read = b.emit(nnAdd, { a: y, b: b.scalar(y.type.dtype, 1) });
   return b.finish(tail === 'read' ? [read] : [read, y]);
 }
 

@@ -1,6 +1,6 @@
 /** Matrix products: vectors, matrices, broadcast batches, zero points by rows and columns. */
 import * as fc from 'fast-check';
-import { type Graph, GraphBuilder, sizeOf, tensor, type Value } from '../../ir/index.ts';
+import { type Graph, GraphBuilder, isStatic, sizeOf, tensor, type Value } from '../../ir/index.ts';
 import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
 import { qnnMatmul } from '../../ir/ops/qnn_matmul.op.ts';
 import type { Contents } from '../contents.ts';
@@ -8,7 +8,7 @@ import { contents, type Eight, eight, wrapInto, type ZeroPoint, zeroPoint, zeroP
 import { finish, type Tail, weightsTensor } from './conv.ts';
 
 export interface MatmulSpec {
-  readonly op: 'qnn.matmul' | 'nn.matmul';
+  readonly op: 'qnnMatmul' | 'nnMatmul';
   readonly a: Eight;
   readonly b: Eight;
   readonly rows: number | 'N' | 'vector';
@@ -38,11 +38,11 @@ export const matmulSpec = (
   emphasis: { readonly [K in keyof MatmulSpec]?: fc.Arbitrary<MatmulSpec[K]> } = {},
 ): fc.Arbitrary<MatmulSpec> =>
   fc.record({
-    op: fc.constant('qnn.matmul' as const),
+    op: fc.constant('qnnMatmul' as const),
     a: eight,
     b: eight,
     rows: fc.constantFrom<MatmulSpec['rows']>(1, 2, 3, 5, 'N', 'vector'),
-    inner: fc.integer({ min: 1, max: 8 }) as fc.Arbitrary<MatmulSpec['inner']>,
+    inner: fc.integer({ min: 1, max: 8 }),
     columns: fc.constantFrom<MatmulSpec['columns']>(1, 2, 3, 4, 'vector'),
     batchA: batches,
     batchB: batches,
@@ -60,19 +60,19 @@ export const matmulSpec = (
 /** Emits the product, over `given` as its left side where that is given. */
 export function emitMatmul(b: GraphBuilder, spec: MatmulSpec, given?: Value<Eight>): Value<'s32'> {
   const { inner, columns, rows } = spec;
-  const depth = (given?.type.shape.at(-1) as number | undefined) ?? inner;
+  const depth = given?.type.shape.at(-1) ?? inner;
   const aShape = rows === 'vector' ? [inner] : [...(fits(spec) ? spec.batchA : []), rows, inner];
   const bShape = columns === 'vector' ? [depth] : [...(given ? [] : spec.batchB), depth, columns];
   const left = given ?? b.input(b.fresh('a'), spec.a, aShape);
   const zeros = spec.zb.presence === 'constant' ? zeroPointsOf(spec.b, { ...spec.zb, form: 'scalar' }, 1) : [0];
   const right =
-    spec.computed || depth === 'K'
+    spec.computed || !isStatic(bShape)
       ? b.input(b.fresh('b'), spec.b, bShape)
       : b.constant(
-          weightsTensor(spec.b, bShape as number[], spec.weights, spec.narrow, () => zeros[0]),
+          weightsTensor(spec.b, bShape, spec.weights, spec.narrow, () => zeros[0]),
           b.fresh('b'),
         );
-  if (spec.op === 'nn.matmul') return b.emit(nnMatmul, { a: left, b: right }) as Value<'s32'>;
+  if (spec.op === 'nnMatmul') return b.emit(nnMatmul, { a: left, b: right });
   const za = emitLines(b, left, spec.za, 'za', left.type.shape.length - 2, spec);
   const zb = emitLines(b, right, spec.zb, 'zb', columns === 'vector' ? -1 : bShape.length - 1, spec);
   return b.emit(qnnMatmul, { a: left, b: right, ...(za && { za }), ...(zb && { zb }) });
@@ -100,7 +100,7 @@ function emitLines(
   const { dtype, shape } = matrix.type;
   const count = axis < 0 ? undefined : shape[axis];
   const form = spec.form === 'channels' && typeof count !== 'number' ? 'scalar' : spec.form;
-  const lines = form === 'channels' ? (count as number) : 1;
+  const lines = spec.form === 'channels' && typeof count === 'number' ? count : 1;
   const isFull = form === 'channels' && broadcast;
   const full = shape.map((dim, i) =>
     i === axis ? lines : isFull && batched && i < shape.length - 2 ? Number(dim) : 1,

@@ -1,15 +1,6 @@
 /** Small networks of several layers: convolutions, residual additions, concatenations, pools and a matmul at the end. */
 import * as fc from 'fast-check';
-import {
-  type Dim,
-  type DType,
-  type Graph,
-  GraphBuilder,
-  sameShape,
-  sizeOf,
-  tensor,
-  type Value,
-} from '../../ir/index.ts';
+import { type Dim, type Graph, GraphBuilder, sameShape, sizeOf, tensor, type Value } from '../../ir/index.ts';
 import { nnConv } from '../../ir/ops/nn_conv.op.ts';
 import { nnAdd } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { nnConcat, nnReshape } from '../../ir/ops/nn_movement.op.ts';
@@ -21,7 +12,8 @@ import {
   batch,
   contents,
   type Eight,
-  emitZeroPoint,
+  emitPresentZeroPoint,
+  knownSizes,
   present,
   randomContents,
   scalarOrChannels,
@@ -117,12 +109,15 @@ export const arbitraryNet = (style: NetSpec['style'] = 'integer'): fc.Arbitrary<
 
 export function buildNet(spec: NetSpec): Graph {
   const b = new GraphBuilder();
-  const values: Value<Eight>[] = [b.input('x', spec.x.dtype, [spec.batch, spec.channels, spec.size, spec.size])];
-  for (const layerSpec of spec.layers) values.push(emitLayer(b, spec.style, layerSpec, values));
-  const last = values.at(-1) as Value<Eight>;
+  let last: Value<Eight> = b.input('x', spec.x.dtype, [spec.batch, spec.channels, spec.size, spec.size]);
+  const values = [last];
+  for (const layerSpec of spec.layers) {
+    last = emitLayer(b, spec.style, layerSpec, last, values);
+    values.push(last);
+  }
   if (spec.head === 'none') return b.finish([last, values[1]]);
-  const inner = sizeOf(last.type.shape.slice(1) as number[]);
-  const flat = b.emit(nnReshape, { x: last as Value<DType> }, { shape: [last.type.shape[0], inner] }) as Value<Eight>;
+  const inner = sizeOf(knownSizes(last.type.shape.slice(1)));
+  const flat = b.emit(nnReshape, { x: last }, { shape: [last.type.shape[0], inner] });
   const sum = emitMatmul(b, { ...spec.matmul, rows: 1, inner, batchA: [], batchB: [] }, flat);
   return b.finish([sum, emitRequantize(b, sum, scaledDown(spec.layers[0].requantize, inner), 1)]);
 }
@@ -131,24 +126,20 @@ function emitLayer(
   b: GraphBuilder,
   style: NetSpec['style'],
   spec: LayerSpec,
+  x: Value<Eight>,
   values: readonly Value<Eight>[],
 ): Value<Eight> {
-  const x = values.at(-1) as Value<Eight>;
   const { shape, dtype } = x.type;
   const random = randomSource(spec.choice);
   const pick = (n: number): number => Math.floor(random() * n);
   switch (spec.kind) {
     case 'pool':
-      return b.emit(nnMaxPool, { x }, poolOf(shape.slice(2) as number[], pick)) as Value<Eight>;
+      return b.emit(nnMaxPool, { x }, poolOf(knownSizes(shape.slice(2)), pick));
     case 'concat': {
       const fitting = values.filter(
         (v) => v.type.dtype === dtype && sameShape(v.type.shape.with(1, 0), shape.with(1, 0)),
       );
-      return b.emit(
-        nnConcat,
-        { xs: [x, fitting[pick(fitting.length)]] as Value<DType>[] },
-        { axis: 1 },
-      ) as Value<Eight>;
+      return b.emit(nnConcat, { xs: [x, fitting[pick(fitting.length)]] }, { axis: 1 });
     }
     case 'add': {
       const fitting = values.filter((v) => v.type.dtype === dtype && sameShape(v.type.shape, shape));
@@ -170,9 +161,9 @@ function emitResidual(
   if (style === 'qdq') {
     const q: Quantization = { ...y, dtype };
     const sum = b.emit(nnAdd, { a: emitDequantize(b, x, q), b: emitDequantize(b, other, { ...q, scale: s }) });
-    return emitQuantize(b, emitActivation(b, sum as Value<'f32'>, { kind: 'relu' }), { ...q, scale: s * 2 });
+    return emitQuantize(b, emitActivation(b, sum, { kind: 'relu' }), { ...q, scale: s * 2 });
   }
-  const zp = (): Value<Eight> => emitZeroPoint(b, dtype, { ...zero, form: 'scalar' }, 'zp') as Value<Eight>;
+  const zp = (): Value<Eight> => emitPresentZeroPoint(b, dtype, { ...zero, form: 'scalar' }, 'zp');
   const f32 = (value: number): Value<'f32'> => b.scalar('f32', value, b.fresh('s'));
   return b.emit(qnnAdd, {
     a: x,
@@ -183,16 +174,16 @@ function emitResidual(
     zb: zp(),
     sy: f32(s + y.scale),
     zy: zp(),
-  }) as Value<Eight>;
+  });
 }
 
 /** The convolution with groups that divide the channels of x and windows that fit. */
 function fitted({ conv }: LayerSpec, x: Value<Eight>, pick: (n: number) => number): ConvSpec {
-  const channels = x.type.shape[1] as number;
+  const [channels, ...sizes] = knownSizes(x.type.shape.slice(1));
   const groups = [1, 2, 3, 4].filter((g) => channels % g === 0);
   const group = groups[pick(groups.length)];
   const axes = conv.axes.map((axis, i) => {
-    const input = x.type.shape[i + 2] as number;
+    const input = sizes[i];
     const fits = axis.dilation * (axis.kernel - 1) + 1 <= input + axis.pads[0] + axis.pads[1];
     return { ...axis, input, kernel: fits ? axis.kernel : 1 };
   });
@@ -244,7 +235,7 @@ function emitQdqConv(b: GraphBuilder, spec: LayerSpec, x: Value<Eight>, pick: (n
   );
   return emitQuantize(
     b,
-    sum as Value<'f32'>,
+    sum,
     { ...spec.y, dtype: pick(2) === 0 ? 'u8' : 's8' },
     (spec.y.scale * spec.weights.scale) / spread(spec.scale, termsOf(conv)),
   );

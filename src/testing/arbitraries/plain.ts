@@ -18,7 +18,7 @@ export const casts: fc.Arbitrary<Graph> = fc
   .map(({ from, to, same, output }) => {
     const b = new GraphBuilder();
     const y = b.emit(nnCast, { x: b.input('x', from, [2, 3]) }, { to: same ? from : to });
-    return b.finish([output ? y : b.emit(nnCast, { x: y as Value<DType> }, { to: 'f64' })]);
+    return b.finish([output ? y : b.emit(nnCast, { x: y }, { to: 'f64' })]);
   });
 
 export const identities: fc.Arbitrary<Graph> = fc
@@ -31,8 +31,8 @@ export const identities: fc.Arbitrary<Graph> = fc
   .map((spec) => {
     const b = new GraphBuilder();
     const x = spec.constant ? b.constant(filled(spec.dtype, [3], spec.contents), 'c') : b.input('x', spec.dtype, [3]);
-    const y = b.emit(nnIdentity, { x: x as Value<DType> });
-    return b.finish(spec.output ? [y] : [b.emit(nnCast, { x: y as Value<DType> }, { to: 'f64' })]);
+    const y = b.emit(nnIdentity, { x: x });
+    return b.finish(spec.output ? [y] : [b.emit(nnCast, { x: y }, { to: 'f64' })]);
   });
 
 /** max or min of x and what is mostly one constant. */
@@ -76,7 +76,7 @@ function emitTable(b: GraphBuilder, x: Value<Eight>, to: Eight, spec: Table, com
       ? filled(to, [256], spec.contents)
       : lutOf(dtype, to, (q) => clamp(clamp(q, spec.low, Math.max(spec.low, spec.high)), min, max));
   const table = computed ? b.input(b.fresh('table'), to, [256]) : b.constant(contents, b.fresh('table'));
-  return b.emit(qnnLut, { x, table }) as Value<Eight>;
+  return b.emit(qnnLut, { x, table });
 }
 
 /** lut ∘ lut */

@@ -43,7 +43,7 @@ const binary = (op: typeof nnAdd | typeof nnMul): fc.Arbitrary<Graph> =>
         a: emitDequantize(b, b.input('a', spec.a.dtype, [n, c, h, w]), spec.a),
         b: emitDequantize(b, right, other),
       });
-      return emitEnd(b, v as Value<'f32'>, { ...spec.end, y: sameType(spec.a, spec.end.y, spec.mixed) });
+      return emitEnd(b, v, { ...spec.end, y: sameType(spec.a, spec.end.y, spec.mixed) });
     });
 
 const pool = (kind: 'average' | 'global' | 'mean'): fc.Arbitrary<Graph> =>
@@ -67,7 +67,7 @@ const pool = (kind: 'average' | 'global' | 'mean'): fc.Arbitrary<Graph> =>
           : kind === 'global'
             ? b.emit(nnGlobalAveragePool, { x })
             : b.emit(nnReduceMean, { x }, { axes: random() < 0.8 ? [2, -1] : [1, 2], keepdims: random() < 0.5 });
-      return emitEnd(b, v as Value<'f32'>, { ...spec.end, y: sameType(spec.x, spec.end.y, spec.mixed) });
+      return emitEnd(b, v, { ...spec.end, y: sameType(spec.x, spec.end.y, spec.mixed) });
     });
 
 const softmax: fc.Arbitrary<Graph> = fc
@@ -107,52 +107,50 @@ export const ofOneTensor = (op: typeof qnnAdd | typeof qnnMul): fc.Arbitrary<Gra
       return g.finish([y]);
     });
 
-const functions = {
-  sigmoid: unary.nnSigmoid,
-  tanh: unary.nnTanh,
-  relu: unary.nnRelu,
-  leaky_relu: unary.nnLeakyRelu,
-  hard_swish: unary.nnHardSwish,
-  neg: unary.nnNeg,
-  exp: unary.nnExp,
-} as const;
+const steps = [
+  'sigmoid',
+  'tanh',
+  'relu',
+  'leaky_relu',
+  'hard_swish',
+  'neg',
+  'exp',
+  'shift',
+  'square',
+  'channels',
+] as const;
 
-/** Elementwise chains over one tensor: functions, constants added and multiplied, the tensor with itself. */
+/** Functions, constants added and multiplied, the tensor with itself. */
+const functions: Readonly<Record<(typeof steps)[number], (b: GraphBuilder, x: Value<'f32'>) => Value<'f32'>>> = {
+  sigmoid: (b, x) => b.emit(unary.nnSigmoid, { x }),
+  tanh: (b, x) => b.emit(unary.nnTanh, { x }),
+  relu: (b, x) => b.emit(unary.nnRelu, { x }),
+  leaky_relu: (b, x) => b.emit(unary.nnLeakyRelu, { x }),
+  hard_swish: (b, x) => b.emit(unary.nnHardSwish, { x }),
+  neg: (b, x) => b.emit(unary.nnNeg, { x }),
+  exp: (b, x) => b.emit(unary.nnExp, { x }),
+  shift: (b, x) => b.emit(nnAdd, { a: x, b: b.scalar('f32', 3) }),
+  square: (b, x) => b.emit(nnMul, { a: x, b: x }),
+  channels(b, x) {
+    const count = Number(x.type.shape[1]);
+    const factors = Array.from({ length: count }, (_, i) => 1 + i);
+    return b.emit(nnMul, { a: x, b: b.constant(tensor('f32', factors, [count, 1, 1])) });
+  },
+};
+
+/** Elementwise chains over one tensor. */
 const table: fc.Arbitrary<Graph> = fc
   .record({
     shape: shape4,
     x: quantization(mostly(false, 12)),
-    steps: fc.array(
-      fc.constantFrom(
-        ...(Object.keys(functions) as (keyof typeof functions)[]),
-        'shift' as const,
-        'square' as const,
-        'channels' as const,
-      ),
-      { maxLength: 3 },
-    ),
+    steps: fc.array(fc.constantFrom(...steps), { maxLength: 3 }),
     end: endOf(false),
   })
   .map(({ shape: { n, c, h, w }, x: q, steps, end }) => {
     const b = new GraphBuilder();
-    let v = emitDequantize(b, b.input('x', q.dtype, [n, c, h, w]), q);
-    for (const step of steps) {
-      if (step === 'shift') v = b.emit(nnAdd, { a: v, b: b.scalar('f32', 3) });
-      else if (step === 'square') v = b.emit(nnMul, { a: v, b: v });
-      else if (step === 'channels')
-        v = b.emit(nnMul, {
-          a: v,
-          b: b.constant(
-            tensor(
-              'f32',
-              Array.from({ length: c }, (_, i) => 1 + i),
-              [c, 1, 1],
-            ),
-          ),
-        });
-      else v = b.emit(functions[step] as typeof unary.nnRelu, { x: v });
-    }
-    return emitEnd(b, v, end);
+    const x = emitDequantize(b, b.input('x', q.dtype, [n, c, h, w]), q);
+    const y = steps.reduce((v, step) => functions[step](b, v), x);
+    return emitEnd(b, y, end);
   });
 
 /** Groups that end in a quantize. */

@@ -46,7 +46,7 @@ export const computedProducts = (kind: ComputedSpec['kind']): fc.Arbitrary<Graph
 
 /** A positive scale that the run computes. */
 const computedScale = (b: GraphBuilder, shape: Shape): Value<'f32'> =>
-  b.emit(nnClip, { x: b.input(b.fresh('scale'), 'f32', shape) }, { min: 2 ** -10, max: 4 }) as Value<'f32'>;
+  b.emit(nnClip, { x: b.input(b.fresh('scale'), 'f32', shape) }, { min: 2 ** -10, max: 4 });
 
 function build(spec: ComputedSpec): Graph {
   const b = new GraphBuilder();
@@ -57,7 +57,7 @@ function build(spec: ComputedSpec): Graph {
     ? b.input('w', wq.dtype, wShape)
     : b.constant(weightsTensor(wq.dtype, wShape, conv.weights, conv.narrow), 'w');
   const w = spec.both
-    ? (b.emit(qnnDequantize, { x: integers, scale: computedScale(b, []) }, { axis: 0 }) as Value<'f32'>)
+    ? b.emit(qnnDequantize, { x: integers, scale: computedScale(b, []) }, { axis: 0 })
     : emitDequantize(b, integers, wq, axis);
   const x = emitSource(b, source, dtype, xShape);
   const bias = spec.biased
@@ -75,14 +75,14 @@ function build(spec: ComputedSpec): Graph {
 function emitSource(b: GraphBuilder, source: ComputedSpec['source'], dtype: Eight, shape: Shape): Value<'f32'> {
   if (source === 'dynamic') {
     const { y, scale, zp } = b.emit(qnnDynamicQuantize, { x: b.input('x', 'f32', shape) });
-    return b.emit(qnnDequantize, { x: y, scale, zp }, { axis: 0 }) as Value<'f32'>;
+    return b.emit(qnnDequantize, { x: y, scale, zp }, { axis: 0 });
   }
   const lines: Shape =
     source === 'rows' ? shape.slice(0, 1) : source === 'scalar' || source === 'moved' ? [] : [shape[0], 1];
   const x = b.input('x', dtype, shape);
   const operands = { x, scale: computedScale(b, lines), zp: b.input(b.fresh('zp'), dtype, lines) };
-  const real = b.emit(qnnDequantize, operands, { axis: 0 }) as Value<'f32'>;
+  const real = b.emit(qnnDequantize, operands, { axis: 0 });
   if (source !== 'moved') return real;
   const perm = shape.map((_, axis) => shape.length - 1 - axis);
-  return b.emit(nnTranspose, { x: b.emit(nnTranspose, { x: real }, { perm }) }, { perm }) as Value<'f32'>;
+  return b.emit(nnTranspose, { x: b.emit(nnTranspose, { x: real }, { perm }) }, { perm });
 }

@@ -1,10 +1,10 @@
 /** Movements behind a dequantize and in front of a quantize. */
 import * as fc from 'fast-check';
-import { type DType, type Graph, GraphBuilder, type ITensor, type Shape, type Value } from '../../ir/index.ts';
+import { type DType, type Graph, GraphBuilder, ofType, type Shape, type Value } from '../../ir/index.ts';
 import { nnAdd, nnMul } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { nnClip, nnRelu } from '../../ir/ops/nn_elementwise_unary.op.ts';
 import { filled } from '../contents.ts';
-import { contents, type Eight } from './basic.ts';
+import { contents } from './basic.ts';
 import { emitMove, type Movement, type MoveSpec, movableShape, movements, moveSpec } from './movements.ts';
 import { emitDequantize, emitQuantize, mostly, type Quantization, quantization, shape4 } from './quantization.ts';
 
@@ -41,7 +41,7 @@ export const movedDequantize = (kinds: readonly Movement[] = movements): fc.Arbi
     const b = new GraphBuilder();
     const x = emitDequantize(b, b.input('x', spec.x.dtype, spec.shape), spec.x);
     const q = spec.form === 'equal' ? { ...spec.x } : spec.other;
-    const more = spec.move.kind === 'concat' ? [emitDequantize(b, b.input('x2', q.dtype, spec.shape), q)] : [];
+    const more = spec.move.kind === 'nnConcat' ? [emitDequantize(b, b.input('x2', q.dtype, spec.shape), q)] : [];
     const y = emitMove(b, x, spec.move, more, padValue(b, spec));
     return b.finish(spec.x.shared ? [y, x] : [y]);
   });
@@ -51,8 +51,8 @@ export const movedQuantize = (kinds: readonly Movement[] = movements): fc.Arbitr
   fc.tuple(movedSpec(kinds), fc.constantFrom('none', 'none', 'relu', 'clip')).map(([spec, clamp]) => {
     const b = new GraphBuilder();
     const x = b.input('x', 'f32', spec.shape);
-    const more = spec.move.kind === 'concat' ? [b.input('x2', 'f32', spec.shape)] : [];
-    const moved = emitMove(b, x, spec.move, more, padValue(b, spec)) as Value<'f32'>;
+    const more = spec.move.kind === 'nnConcat' ? [b.input('x2', 'f32', spec.shape)] : [];
+    const moved = ofType(emitMove(b, x, spec.move, more, padValue(b, spec)), 'f32');
     const relu = clamp === 'relu' ? b.emit(nnRelu, { x: moved }) : moved;
     const v = clamp === 'clip' ? b.emit(nnClip, { x: relu }, { min: -spec.y.scale, max: 9 * spec.y.scale }) : relu;
     return b.finish(spec.y.shared ? [emitQuantize(b, v, spec.y), v] : [emitQuantize(b, v, spec.y)]);
@@ -71,10 +71,10 @@ export const movedWeights = (kinds: readonly Movement[]): fc.Arbitrary<Graph> =>
     .map(({ shape, move, w: q, axis, contents: data }) => {
       const b = new GraphBuilder();
       const dims = shape.map((d) => (typeof d === 'number' ? d : 1));
-      const w = b.constant(filled(q.dtype, dims, data) as ITensor<Eight>, 'w');
+      const w = b.constant(filled(q.dtype, dims, data), 'w');
       return b.finish([
         b.emit(nnMul, {
-          a: emitMove(b, emitDequantize(b, w, q, axis), move) as Value<'f32'>,
+          a: ofType(emitMove(b, emitDequantize(b, w, q, axis), move), 'f32'),
           b: b.input('x', 'f32', []),
         }),
       ]);
@@ -93,7 +93,7 @@ export const dequantized: fc.Arbitrary<Graph> = fc
   .map(({ shape: { n, c, h, w }, x: q, constant, axis, contents: data, output }) => {
     const b = new GraphBuilder();
     const shape = [n, c, h, w];
-    const x = constant ? b.constant(filled(q.dtype, shape, data) as ITensor<Eight>, 'c') : b.input('x', q.dtype, shape);
+    const x = constant ? b.constant(filled(q.dtype, shape, data), 'c') : b.input('x', q.dtype, shape);
     const v = emitDequantize(b, x, q, axis);
     const y = b.emit(nnAdd, { a: v, b: b.input('s', 'f32', []) });
     return b.finish(output ? [y, v] : [y]);

@@ -89,13 +89,11 @@ export function emitFloatProduct(
   shaped: ReturnType<typeof geometry>,
   { outputPadding }: ConvSpec,
 ): Value<'f32'> {
-  if (kind === 'matmul') return b.emit(nnMatmul, { a: x, b: w }) as Value<'f32'>;
+  if (kind === 'matmul') return b.emit(nnMatmul, { a: x, b: w });
   const operands = { x, w, ...(bias && { bias }) };
-  return (
-    kind === 'conv'
-      ? b.emit(nnConv, operands, shaped.attrs)
-      : b.emit(nnConvTranspose, operands, transposedAttrs(shaped, outputPadding))
-  ) as Value<'f32'>;
+  return kind === 'conv'
+    ? b.emit(nnConv, operands, shaped.attrs)
+    : b.emit(nnConvTranspose, operands, transposedAttrs(shaped, outputPadding));
 }
 
 function emitProduct(b: GraphBuilder, spec: ProductSpec): Value<'f32'> {
@@ -118,7 +116,7 @@ function emitProduct(b: GraphBuilder, spec: ProductSpec): Value<'f32'> {
   const isOperand = biased !== undefined && kind !== 'matmul' && !spec.bias.added;
   const sum = emitFloatProduct(b, kind, { x, w, ...(isOperand && { bias: biased }) }, shaped, conv);
   if (biased === undefined || isOperand) return sum;
-  return b.emit(nnAdd, spec.bias.swapped ? { a: biased, b: sum } : { a: sum, b: biased }) as Value<'f32'>;
+  return b.emit(nnAdd, spec.bias.swapped ? { a: biased, b: sum } : { a: sum, b: biased });
 }
 
 /** There and back through other shapes: the elements stay where they are. */

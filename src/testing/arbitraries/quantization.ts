@@ -1,6 +1,6 @@
 /** Quantize and dequantize with drawn parameters, and how groups between them end. */
 import * as fc from 'fast-check';
-import { type Graph, type GraphBuilder, tensor, type Value } from '../../ir/index.ts';
+import { type Dim, type Graph, type GraphBuilder, ofType, tensor, type Value } from '../../ir/index.ts';
 import * as unary from '../../ir/ops/nn_elementwise_unary.op.ts';
 import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
@@ -27,10 +27,12 @@ const zeroPointOfTensor = zeroPoint({
 export const quantization = (perChannel: fc.Arbitrary<boolean> = fc.constant(false)): fc.Arbitrary<Quantization> =>
   fc.record({ dtype: eight, scale, zp: zeroPointOfTensor, perChannel, shared: mostly(false, 12) });
 
-function parameters(b: GraphBuilder, { dtype, scale: s, zp, perChannel }: Quantization, channels: number, first = s) {
-  const scales = perChannel ? scalesAround(first, channels) : [first];
-  const shape = perChannel ? [channels] : zp.form === 'one' ? [1] : [];
-  const zeros = zeroPointsOf(dtype, { ...zp, form: perChannel ? 'channels' : 'scalar' }, channels);
+/** By channels where their number is known. */
+function parameters(b: GraphBuilder, { dtype, scale: s, zp, perChannel }: Quantization, channels: Dim, first = s) {
+  const count = perChannel && typeof channels === 'number' ? channels : undefined;
+  const scales = count === undefined ? [first] : scalesAround(first, count);
+  const shape = count === undefined ? (zp.form === 'one' ? [1] : []) : [count];
+  const zeros = zeroPointsOf(dtype, { ...zp, form: count === undefined ? 'scalar' : 'channels' }, count ?? 1);
   return {
     scale: b.constant(tensor('f32', scales, shape), b.fresh('scale')),
     ...(zp.presence !== 'absent' && {
@@ -49,23 +51,13 @@ export function emitDequantize(
   axis = 1,
   first = q.scale,
 ): Value<'f32'> {
-  const channels = x.type.shape[axis];
-  const spec = typeof channels === 'number' ? q : { ...q, perChannel: false };
-  return b.emit(
-    qnnDequantize,
-    { x, ...parameters(b, { ...spec, dtype: x.type.dtype }, channels as number, first) },
-    { axis },
-  );
+  const { dtype, shape } = x.type;
+  return b.emit(qnnDequantize, { x, ...parameters(b, { ...q, dtype }, shape[axis], first) }, { axis });
 }
 
 export function emitQuantize(b: GraphBuilder, x: Value<'f32'>, q: Quantization, first = q.scale): Value<Eight> {
-  const channels = x.type.shape[1];
-  const spec = typeof channels === 'number' ? q : { ...q, perChannel: false };
-  return b.emit(
-    qnnQuantize,
-    { x, ...parameters(b, spec, channels as number, first) },
-    { dtype: q.dtype },
-  ) as Value<Eight>;
+  const operands = { x, ...parameters(b, q, x.type.shape[1], first) };
+  return ofType(b.emit(qnnQuantize, operands, { dtype: q.dtype }), 'u8', 's8');
 }
 
 export type Activation =

@@ -3,7 +3,7 @@
  * gets mostly draws from the family it fires in most often, and others too, so that its conditions are tested as well.
  */
 import * as fc from 'fast-check';
-import type { AnyOp, Graph } from '../../ir/index.ts';
+import { type AnyOp, allOps, byOp, type Graph, type OpKey } from '../../ir/index.ts';
 import { nnMax, nnMin } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { qnnAdd, qnnMul } from '../../ir/ops/qnn_binary.op.ts';
 import type { AnyRule } from '../../passes/rewrite/rule.ts';
@@ -11,7 +11,7 @@ import { matches } from '../apply_once.ts';
 import { absent, present, zeroPoint } from './basic.ts';
 import { buildConv, convSpec, paddedAxes, uniformAxes, unpaddedAxes } from './conv.ts';
 import { buildMatmul, matmulSpec } from './matmul.ts';
-import { chains, movements } from './movements.ts';
+import { chains, type Movement, movements } from './movements.ts';
 import { bounds, casts, clampedRequantize, identities, reciprocals, tables } from './plain.ts';
 import { floatProducts, groups, ofOneTensor } from './qdq.ts';
 import { computedProducts } from './qdq_computed.ts';
@@ -31,7 +31,7 @@ const ofZero = fc.constant({ presence: 'constant', value: 0, form: 'scalar' } as
 const conv = (emphasis: Parameters<typeof convSpec>[0]): fc.Arbitrary<Graph> => convSpec(emphasis).map(buildConv);
 const matmul = (emphasis: Parameters<typeof matmulSpec>[0]): fc.Arbitrary<Graph> =>
   matmulSpec(emphasis).map(buildMatmul);
-const plainConv = { ...symmetric, op: fc.constant('nn.conv' as const), zx: absent };
+const plainConv = { ...symmetric, op: fc.constant('nnConv' as const), zx: absent };
 const symmetricRight = { b: s8, zb: absent, computed: no };
 
 const tail = fc.constantFrom('none', 'none', 'none', 'read', 'shared' as const);
@@ -55,14 +55,14 @@ function sumRecord(
 
 const selectableConv = {
   conv: {
-    op: fc.constantFrom('nn.conv', 'qnn.conv' as const),
+    op: fc.constantFrom('nnConv', 'qnnConv' as const),
     ...symmetric,
     zx: zeroPoint({ presence: fc.constantFrom('absent', 'constant') }),
   },
 };
 const selectableMatmul = {
   matmul: {
-    op: fc.constantFrom('nn.matmul', 'qnn.matmul' as const),
+    op: fc.constantFrom('nnMatmul', 'qnnMatmul' as const),
     ...symmetricRight,
     za: zeroPoint({ presence: fc.constantFrom('absent', 'constant') }),
   },
@@ -100,7 +100,7 @@ const summed: readonly Family[] = [
 ];
 
 /** The families of a quantized convolution, plain or transposed. */
-const convolutions = (op: fc.Arbitrary<'qnn.conv' | 'qnn.conv_transpose'>): readonly Family[] => [
+const convolutions = (op: fc.Arbitrary<'qnnConv' | 'qnnConvTranspose'>): readonly Family[] => [
   ['any', conv({ op })],
   ['source zero point', conv({ op, ...symmetric, zx: present })],
   ['source zero point, no padding', conv({ op, ...symmetric, zx: present, axes: unpaddedAxes })],
@@ -112,32 +112,41 @@ const convolutions = (op: fc.Arbitrary<'qnn.conv' | 'qnn.conv_transpose'>): read
   ['zero points of 0', conv({ op, zx: ofZero, zw: fc.oneof(ofZero, zeroPoint({ form: fc.constant('channels') })) })],
 ];
 
-const families: Readonly<Record<string, readonly Family[]>> = {
-  'qnn.conv': [
-    ...convolutions(fc.constant('qnn.conv')),
+const movedFamilies = (kind: Movement): readonly Family[] => [
+  ['dequantized', movedDequantize([kind])],
+  ['chain', chains([kind, ...movements], [kind])],
+  ['twice', chains([kind], [kind])],
+  ...(kind === 'nnReshape' || kind === 'nnTranspose'
+    ? [['dequantized constant', movedWeights([kind])] satisfies Family]
+    : []),
+];
+
+const families: Readonly<Partial<Record<OpKey, readonly Family[]>>> = {
+  qnnConv: [
+    ...convolutions(fc.constant('qnnConv')),
     [
       'pad in front',
       conv({ ...symmetric, zx: present, padded: fc.constantFrom('zero', 'zero point', 'zero point', 'other') }),
     ],
   ],
-  'qnn.conv_transpose': [
-    ...convolutions(fc.constant('qnn.conv_transpose')),
+  qnnConvTranspose: [
+    ...convolutions(fc.constant('qnnConvTranspose')),
     [
       'source zero point, taps that meet everywhere',
-      conv({ op: fc.constant('qnn.conv_transpose'), ...symmetric, zx: present, axes: uniformAxes }),
+      conv({ op: fc.constant('qnnConvTranspose'), ...symmetric, zx: present, axes: uniformAxes }),
     ],
   ],
-  'nn.conv': [
+  nnConv: [
     ['symmetric', conv(plainConv)],
     ['of floats', floatProducts.conv],
     ['of floats, computed parameters', computedProducts('conv')],
   ],
-  'nn.conv_transpose': [
-    ['symmetric', conv({ ...plainConv, op: fc.constant('nn.conv_transpose' as const) })],
+  nnConvTranspose: [
+    ['symmetric', conv({ ...plainConv, op: fc.constant('nnConvTranspose' as const) })],
     ['of floats', floatProducts['conv transpose']],
     ['of floats, computed parameters', computedProducts('conv_transpose')],
   ],
-  'qnn.matmul': [
+  qnnMatmul: [
     ['any', matmul({})],
     ['left zero point', matmul({ ...symmetricRight, za: present })],
     ['right zero point', matmul({ zb: present, computed: no })],
@@ -155,51 +164,39 @@ const families: Readonly<Record<string, readonly Family[]>> = {
       matmul({ inner: fc.constant('K' as const), ...symmetricRight, za: present }),
     ],
   ],
-  'nn.matmul': [
-    ['symmetric', matmul({ ...symmetricRight, op: fc.constant('nn.matmul' as const) })],
+  nnMatmul: [
+    ['symmetric', matmul({ ...symmetricRight, op: fc.constant('nnMatmul' as const) })],
     ['of floats', floatProducts.matmul],
     ['of floats, computed parameters', computedProducts('matmul')],
   ],
-  'qnn.requantize': requantized,
-  'nn.add': [...summed, ['two constants', sums({ conv: { axes: unpaddedAxes } }, { additions: constants })]],
-  'nn.sub': summed,
-  'qnn.quantize': [...Object.entries(groups), ['by reciprocal', reciprocals]],
-  'qnn.add': [['of one tensor', ofOneTensor(qnnAdd)]],
-  'qnn.mul': [['of one tensor', ofOneTensor(qnnMul)]],
-  'qnn.dequantize': [
+  qnnRequantize: requantized,
+  nnAdd: [...summed, ['two constants', sums({ conv: { axes: unpaddedAxes } }, { additions: constants })]],
+  nnSub: summed,
+  qnnQuantize: [...Object.entries(groups), ['by reciprocal', reciprocals]],
+  qnnAdd: [['of one tensor', ofOneTensor(qnnAdd)]],
+  qnnMul: [['of one tensor', ofOneTensor(qnnMul)]],
+  qnnDequantize: [
     ['constant', dequantized],
     ['of products', fc.oneof(floatProducts.conv, floatProducts['conv transpose'], floatProducts.matmul)],
   ],
-  'qnn.lut': [
+  qnnLut: [
     ['table of table', tables],
     ['table of requantize', clampedRequantize],
   ],
-  'nn.max': [['bound', bounds(nnMax)]],
-  'nn.min': [['bound', bounds(nnMin)]],
-  'nn.cast': [['cast', casts]],
-  'nn.identity': [
+  nnMax: [['bound', bounds(nnMax)]],
+  nnMin: [['bound', bounds(nnMin)]],
+  nnCast: [['cast', casts]],
+  nnIdentity: [
     ['identity', identities],
-    ['moved', movedDequantize(['identity'])],
+    ['moved', movedDequantize(['nnIdentity'])],
   ],
-  ...Object.fromEntries(
-    movements
-      .filter((kind) => kind !== 'identity')
-      .map((kind) => [
-        `nn.${kind}`,
-        [
-          ['dequantized', movedDequantize([kind])],
-          ['chain', chains([kind, ...movements], [kind])],
-          ['twice', chains([kind], [kind])],
-          ...(kind === 'reshape' || kind === 'transpose'
-            ? [['dequantized constant', movedWeights([kind])] as Family]
-            : []),
-        ] satisfies Family[],
-      ]),
-  ),
+  ...Object.fromEntries(movements.filter((kind) => kind !== 'nnIdentity').map((kind) => [kind, movedFamilies(kind)])),
 };
 
+const familiesAt = byOp(families);
+
 /** The families of an operator, undefined when the kit has none for it. */
-export const familiesOf = (op: AnyOp): readonly Family[] | undefined => families[op.name];
+export const familiesOf = (op: AnyOp): readonly Family[] | undefined => familiesAt({ op: op.name });
 
 /** Random graphs around a root operator: any of its families. */
 export function arbitraryRoot(op: AnyOp): fc.Arbitrary<Graph> {
@@ -229,5 +226,5 @@ export function graphsFor(rule: AnyRule): fc.Arbitrary<Graph> {
   );
 }
 
-/** The names of the operators that the kit draws graphs for. */
-export const knownRoots: readonly string[] = Object.keys(families);
+/** The operators that the kit draws graphs for. */
+export const knownRoots: readonly AnyOp[] = allOps.filter((op) => familiesOf(op) !== undefined);

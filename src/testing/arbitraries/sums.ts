@@ -10,7 +10,7 @@ import {
   contents,
   type Eight,
   eight,
-  emitZeroPoint,
+  emitPresentZeroPoint,
   present,
   scale,
   scalesAround,
@@ -172,20 +172,11 @@ export function emitRequantize(b: GraphBuilder, x: Value<'s32'>, spec: Requantiz
       : spec.form === 'broadcast'
         ? x.type.shape.map((_, i) => (i === axis ? n : 1))
         : [n];
-  const zy = emitZeroPoint(
-    b,
-    y,
-    { ...spec.zy, presence: spec.zy.presence === 'absent' ? 'constant' : spec.zy.presence },
-    'zy',
-  ) as Value<Eight>;
+  const zy = emitPresentZeroPoint(b, y, spec.zy, 'zy');
   const { multiplier, second } = emitMultiplier(b, mode.arithmetic, scalesAround(spec.scale, n), shape, spec.computed);
   const zero = dtypes[y].min + 64;
   const range = { no: {}, relu: { low: zero }, both: { low: zero, high: zero + 100 } }[spec.clamp];
-  return b.emit(
-    qnnRequantize,
-    { x, multiplier, zy, ...(second && { second }) },
-    { ...mode, axis, ...range },
-  ) as Value<Eight>;
+  return b.emit(qnnRequantize, { x, multiplier, zy, ...(second && { second }) }, { ...mode, axis, ...range });
 }
 
 function emitMultiplier(
@@ -258,15 +249,22 @@ export interface SumSpec {
   readonly tail: Tail;
 }
 
+function emitProduct(b: GraphBuilder, { conv, matmul }: SumSpec): Value<'s32'> {
+  if (conv) return emitConv(b, conv);
+  assert(matmul, 'a sum is that of a convolution or of a matmul');
+  return emitMatmul(b, matmul);
+}
+
 /** requantize?(product + additions…), the product a convolution or a matmul. */
-export function buildSum({ conv, matmul, additions: list, requantize, tail }: SumSpec): Graph {
+export function buildSum(spec: SumSpec): Graph {
+  const { additions: list, requantize, tail } = spec;
   const b = new GraphBuilder();
-  const kind = conv ? 'conv' : 'matmul';
-  const product = conv ? emitConv(b, conv) : emitMatmul(b, matmul as MatmulSpec);
+  const kind = spec.conv ? 'conv' : 'matmul';
+  const product = emitProduct(b, spec);
   let sum = product;
-  for (const spec of list) {
+  for (const one of list) {
     if (sum.type.shape.length === 0) break;
-    sum = emitAddition(b, sum, spec, channelAxis(kind, sum));
+    sum = emitAddition(b, sum, one, channelAxis(kind, sum));
   }
   if (requantize === undefined) return finish(b, sum, tail);
   const y = emitRequantize(b, sum, requantize, channelAxis(kind, sum));
