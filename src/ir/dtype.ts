@@ -25,10 +25,12 @@ export type DType = keyof ArrayOf;
 export type TypedArray = ArrayOf[DType];
 export type ArrayFor<D extends DType> = ArrayOf[D];
 
+type ElementBytes = 1 | 2 | 4 | 8;
+
 interface DTypeInfo {
   readonly onnx: string;
   readonly onnxCode: number;
-  readonly bytes: number;
+  readonly bytes: ElementBytes;
   readonly kind: 'unsigned' | 'signed' | 'float' | 'bool';
   readonly min: number;
   readonly max: number;
@@ -38,13 +40,14 @@ interface DTypeInfo {
   };
 }
 
-function integer(onnx: string, onnxCode: number, bits: number, signed: boolean, array: unknown): DTypeInfo {
+function integer(onnx: string, onnxCode: number, bytes: ElementBytes, signed: boolean, array: unknown): DTypeInfo {
+  const bits = 8 * bytes;
   const max = signed ? 2 ** (bits - 1) - 1 : 2 ** bits - 1;
   const kind = signed ? 'signed' : 'unsigned';
   return {
     onnx,
     onnxCode,
-    bytes: bits / 8,
+    bytes,
     kind,
     min: signed ? -(2 ** (bits - 1)) : 0,
     max,
@@ -52,23 +55,23 @@ function integer(onnx: string, onnxCode: number, bits: number, signed: boolean, 
   };
 }
 
-function float(onnx: string, onnxCode: number, bits: number, max: number, array: unknown): DTypeInfo {
-  return { onnx, onnxCode, bytes: bits / 8, kind: 'float', min: -max, max, array: array as DTypeInfo['array'] };
+function float(onnx: string, onnxCode: number, bytes: ElementBytes, max: number, array: unknown): DTypeInfo {
+  return { onnx, onnxCode, bytes, kind: 'float', min: -max, max, array: array as DTypeInfo['array'] };
 }
 
 export const dtypes: Readonly<Record<DType, DTypeInfo>> = {
-  u8: integer('uint8', 2, 8, false, Uint8Array),
-  s8: integer('int8', 3, 8, true, Int8Array),
-  u16: integer('uint16', 4, 16, false, Uint16Array),
-  s16: integer('int16', 5, 16, true, Int16Array),
-  s32: integer('int32', 6, 32, true, Int32Array),
-  u32: integer('uint32', 12, 32, false, Uint32Array),
-  s64: integer('int64', 7, 64, true, BigInt64Array),
-  u64: integer('uint64', 13, 64, false, BigUint64Array),
-  f16: float('float16', 10, 16, 65504, Uint16Array),
-  bf16: float('bfloat16', 16, 16, 3.3895313892515355e38, Uint16Array),
-  f32: float('float32', 1, 32, 3.4028234663852886e38, Float32Array),
-  f64: float('float64', 11, 64, Number.MAX_VALUE, Float64Array),
+  u8: integer('uint8', 2, 1, false, Uint8Array),
+  s8: integer('int8', 3, 1, true, Int8Array),
+  u16: integer('uint16', 4, 2, false, Uint16Array),
+  s16: integer('int16', 5, 2, true, Int16Array),
+  s32: integer('int32', 6, 4, true, Int32Array),
+  u32: integer('uint32', 12, 4, false, Uint32Array),
+  s64: integer('int64', 7, 8, true, BigInt64Array),
+  u64: integer('uint64', 13, 8, false, BigUint64Array),
+  f16: float('float16', 10, 2, 65504, Uint16Array),
+  bf16: float('bfloat16', 16, 2, 3.3895313892515355e38, Uint16Array),
+  f32: float('float32', 1, 4, 3.4028234663852886e38, Float32Array),
+  f64: float('float64', 11, 8, Number.MAX_VALUE, Float64Array),
   bool: {
     onnx: 'bool',
     onnxCode: 9,

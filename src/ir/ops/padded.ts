@@ -1,18 +1,18 @@
 /** Padding and cropping: every position of the result reads one position of the source, or the value. */
-import { newArray } from '../dtype.ts';
+import { type DType, newArray } from '../dtype.ts';
 import { type ITensor, sizeOf, stridesOf } from '../tensor.ts';
 import { copyStrided, gatherView, wholeOf } from './strided.ts';
 
 export type PadMode = 'constant' | 'reflect' | 'edge' | 'wrap';
 
 /** `x` with what negative pads crop taken away and then padded to `shape`. Pads: all begins, then all ends; `value`: one element. */
-export function padded(
-  x: ITensor,
+export function padded<D extends DType>(
+  x: ITensor<D>,
   shape: readonly number[],
   pads: readonly number[],
   mode: PadMode,
   value?: ITensor,
-): ITensor {
+): ITensor<D> {
   const crops = pads.map((pad) => Math.min(pad, 0));
   const rank = shape.length;
   const kept = x.shape.map((size, axis) => Math.max(0, size + crops[axis] + crops[axis + rank]));
@@ -23,7 +23,12 @@ export function padded(
   return mode === 'constant' ? filledAround(inside, shape, begins, value) : mirrored(inside, shape, begins, mode);
 }
 
-function filledAround(x: ITensor, shape: readonly number[], begins: readonly number[], value?: ITensor): ITensor {
+function filledAround<D extends DType>(
+  x: ITensor<D>,
+  shape: readonly number[],
+  begins: readonly number[],
+  value?: ITensor,
+): ITensor<D> {
   const data = newArray(x.dtype, sizeOf(shape));
   if (value) (data as Float32Array).fill(value.data[0] as number);
   const strides = stridesOf(shape);
@@ -33,12 +38,12 @@ function filledAround(x: ITensor, shape: readonly number[], begins: readonly num
 }
 
 /** Axis by axis, one slice after the other. */
-function mirrored(
-  x: ITensor,
+function mirrored<D extends DType>(
+  x: ITensor<D>,
   shape: readonly number[],
   begins: readonly number[],
   mode: Exclude<PadMode, 'constant'>,
-): ITensor {
+): ITensor<D> {
   let result = x;
   shape.forEach((size, axis) => {
     if (size === result.shape[axis]) return;

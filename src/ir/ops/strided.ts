@@ -1,5 +1,5 @@
 /** Copying between strided views: what every movement operator and every broadcast comes down to. */
-import { dtypes, newArray, type TypedArray } from '../dtype.ts';
+import { type DType, dtypes, newArray, type TypedArray } from '../dtype.ts';
 import { type ITensor, sizeOf, stridesOf } from '../tensor.ts';
 
 /** Where element `index` lies: at `offset + Σ index[a]·strides[a]`, in elements. A stride of 0 repeats. */
@@ -76,14 +76,14 @@ function wordsOf({ buffer, byteOffset, byteLength, BYTES_PER_ELEMENT: size }: Ty
 }
 
 /** A new tensor of `shape` that reads `x` through a view. */
-export function gatherView(x: ITensor, shape: readonly number[], view: View): ITensor {
+export function gatherView<D extends DType>(x: ITensor<D>, shape: readonly number[], view: View): ITensor<D> {
   const data = newArray(x.dtype, sizeOf(shape));
   copyStrided(shape, x.data, view, data, wholeOf(shape));
   return { dtype: x.dtype, shape, data };
 }
 
 /** Axis i of the result is axis `perm[i]` of `x`. */
-export function transposed(x: ITensor, perm: readonly number[]): ITensor {
+export function transposed<D extends DType>(x: ITensor<D>, perm: readonly number[]): ITensor<D> {
   const strides = stridesOf(x.shape);
   return gatherView(
     x,
