@@ -5,8 +5,8 @@
 import {
   type AttrSpecs,
   constantOf,
-  dtypes,
   type Graph,
+  isDType,
   isStatic,
   type Node,
   opOf,
@@ -42,7 +42,7 @@ export interface Plan {
 }
 
 export function buildPlan(graph: Graph, binding: OneDnnBinding, threads: number): Plan {
-  const view = new GraphView(graph, binding);
+  const view = new GraphView(graph);
   const reasons = new Map(topologicalOrder(graph).order.map((node) => [node, refusal(node, view)]));
   const groups = grouped(reasons);
   const lastRead = new Map<ValueId, number>();
@@ -66,26 +66,26 @@ function refusal(node: Node, view: GraphView): string | undefined {
     const { dtype, shape } = typeOf(view.graph, id);
     if (!isStatic(shape)) return 'a shape depends on run-time values';
     if (sizeOf(shape) === 0) return 'an empty tensor';
-    if (shape.length > 6 || dtypes[dtype as keyof typeof dtypes] === undefined)
-      return `the type ${dtype} of rank ${shape.length}`;
+    if (shape.length > 6 || !isDType(dtype)) return `the type ${dtype} of rank ${shape.length}`;
   }
-  return beyondNative(node, view) ?? lowering.refuses?.(node, view);
+  return beyondNative(node, view) ?? lowering.refuses(view);
 }
 
 /** Primitives and kernels take sizes and steps of 32 bits, and windows over one to three axes. */
 const NATIVE_MOST = 2 ** 31 - 1;
 const NATIVE_AXES = 3;
+const isNumber = (value: unknown): value is number => typeof value === 'number';
 
 function beyondNative(node: Node, view: GraphView): string | undefined {
-  const specs = opOf(node).attrs as AttrSpecs;
+  const specs: AttrSpecs = opOf(node).attrs;
   for (const [name, value] of Object.entries(node.attrs)) {
     const { kind } = specs[name];
     if (kind !== 'int' && kind !== 'ints') continue;
-    const far = [value].flat().find((item) => (item as number) > NATIVE_MOST || (item as number) < -NATIVE_MOST - 1);
+    const far = [value].flat().find((item) => isNumber(item) && (item > NATIVE_MOST || item < -NATIVE_MOST - 1));
     if (far !== undefined) return `${name} of ${far}, which has more than 32 bits`;
   }
   for (const id of [...node.operands, ...node.results]) {
-    const far = id !== null && (view.shape(id) as readonly number[]).find((size) => size > NATIVE_MOST);
+    const far = id !== null && view.shape(id).find((size) => isNumber(size) && size > NATIVE_MOST);
     if (far) return `an axis of ${far}, which has more than 32 bits`;
   }
   const axes = Array.isArray(node.attrs.dilations) ? node.attrs.dilations.length : 0;
@@ -126,8 +126,8 @@ function record(
   const outputs = [...made].filter(isReadLater);
   const recorder = new Recorder(graph, binding, threads, inputs, outputs);
   for (const node of nodes) {
-    recorder.label(node.id);
-    loweringOf(node)?.lower(node, recorder);
+    recorder.begin(node);
+    loweringOf(node)?.lower(recorder);
   }
   const { spec, labels } = recorder.finish();
   return { kind: 'native', nodes, inputs, outputs, spec, labels };

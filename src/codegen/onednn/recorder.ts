@@ -11,12 +11,17 @@ import {
   dtypes,
   type Graph,
   type ITensor,
+  isDType,
   isStatic,
+  isTensorOf,
+  type Node,
+  newArray,
   sizeOf,
-  tensor,
+  stridesOf,
   typeOf,
   type ValueId,
 } from '../../ir/index.ts';
+import { copyStrided } from '../../ir/ops/strided.ts';
 import type {
   BufferRef,
   Command,
@@ -68,7 +73,7 @@ export class Recorder {
   readonly #places = new Map<ValueId, { layout: BufferLayout; buffer: Buffer }[]>();
   readonly #outputs: ReadonlyMap<ValueId, Buffer>;
   readonly #inputBytes: number[];
-  #label = '';
+  #node: Node | undefined;
 
   /** `inputs` and `outputs` cross the border of the segment row major. */
   constructor(
@@ -95,8 +100,33 @@ export class Recorder {
     assert(isStatic(shape), `%${id} has no static shape`);
     return shape;
   }
-  dtype = (id: ValueId): DType => typeOf(this.graph, id).dtype as DType;
-  constant = (id: ValueId | null | undefined): ITensor | undefined => constantOf(this.graph, id);
+  dtype(id: ValueId): DType {
+    const { dtype } = typeOf(this.graph, id);
+    assert(isDType(dtype), this.#fault(id, dtype, 'computed with'));
+    return dtype;
+  }
+  /** The element type where it can be one of these only. */
+  dtypeOf<const D extends DType>(id: ValueId, ...wanted: readonly D[]): D {
+    const dtype = this.dtype(id);
+    const found = wanted.find((one) => one === dtype);
+    assert(found, this.#fault(id, dtype, wanted.join(' or ')));
+    return found;
+  }
+
+  isConstant = (id: ValueId): boolean => this.constant(id) !== undefined;
+  constant = (id: ValueId | undefined): ITensor | undefined => constantOf(this.graph, id);
+  /** The tensor of what is a constant of one of these element types. */
+  constantOf<const D extends DType>(id: ValueId, ...wanted: readonly D[]): ITensor<D> {
+    const value = this.constant(id);
+    assert(value && isTensorOf(value, ...wanted), this.#fault(id, value?.dtype ?? 'computed', wanted.join(' or ')));
+    return value;
+  }
+  /** The first element of a constant, which stands for all of them. */
+  scalar(id: ValueId): number {
+    const value = this.constant(id);
+    assert(value, this.#fault(id, 'computed', 'constant'));
+    return Number(value.data[0]);
+  }
   bytesOf = (id: ValueId): number => Math.max(sizeOf(this.shape(id)) * dtypes[this.dtype(id)].bytes, 1);
   nativeType = (id: ValueId): NativeType => {
     const dtype = this.dtype(id);
@@ -157,8 +187,8 @@ export class Recorder {
 
   memory = (memory: NativeMemory): Buffer => new Buffer(memory.bytes, { space: 'constant', memory });
   /** Constant weights, seen as `dims`, in the layout a primitive chose: packed once. */
-  packed(value: ITensor, dims: readonly number[], to: MemoryDesc): Buffer {
-    const from = this.binding.desc(value.dtype as NativeType, dims, 'row-major');
+  packed(value: ITensor<NativeType>, dims: readonly number[], to: MemoryDesc): Buffer {
+    const from = this.binding.desc(value.dtype, dims, 'row-major');
     return this.memory(this.binding.pack(bytesOf(value.data), from, to, this.threads));
   }
   /** A constant made by the lowering itself. */
@@ -166,9 +196,9 @@ export class Recorder {
 
   // ---- recording ----
 
-  /** What the next commands belong to, for profiles. */
-  label(label: string): void {
-    this.#label = label;
+  /** The node that the next commands belong to, for profiles. */
+  begin(node: Node): void {
+    this.#node = node;
   }
 
   kernel(kernel: Kernel, buffers: Readonly<Record<string, Buffer | undefined>>): void {
@@ -188,7 +218,7 @@ export class Recorder {
       buffer.last = Math.max(buffer.last, at);
     }
     this.#commands.push({ make, buffers: given });
-    this.#labels.push(this.#label);
+    this.#labels.push(this.#node?.id ?? '');
   }
 
   /** Ends the segment: outputs are put in place, buffers get their offsets. */
@@ -200,10 +230,13 @@ export class Recorder {
     const arena = this.#buffers.filter((b) => b.last >= 0);
     const { offsets, bytes } = planMemory(arena);
     const placed = new Map(arena.map((b, i) => [b, { space: 'arena', offset: offsets[i] } as const]));
+    const refOf = (buffer: Buffer): BufferRef => {
+      const ref = buffer.fixed ?? placed.get(buffer);
+      assert(ref, 'a buffer of the arena has no place');
+      return ref;
+    };
     const commands = this.#commands.map(({ make, buffers }) =>
-      make(
-        Object.fromEntries(Object.entries(buffers).map(([name, b]) => [name, b.fixed ?? (placed.get(b) as BufferRef)])),
-      ),
+      make(Object.fromEntries(Object.entries(buffers).map(([name, buffer]) => [name, refOf(buffer)]))),
     );
     const outputBytes = [...this.#outputs.keys()].map((id) => this.bytesOf(id));
     return {
@@ -214,14 +247,16 @@ export class Recorder {
 
   // ---- inside ----
 
+  #fault(id: ValueId, is: string, wanted: string): string {
+    return `${this.#node?.op ?? 'a segment'}: %${id} is ${is} and should be ${wanted}`;
+  }
+
   /** A constant of the graph, put straight into the layout wanted first. */
-  #materialize(id: ValueId, layout: BufferLayout): { layout: BufferLayout; buffer: Buffer }[] {
+  #materialize(id: ValueId, wanted: BufferLayout): { layout: BufferLayout; buffer: Buffer }[] {
     const value = this.constant(id);
     assert(value, `%${id} is used before it is defined`);
-    const plain = isPlain(layout) ? layout : 'row-major';
-    const places = [
-      { layout: plain as BufferLayout, buffer: this.data(plain === 'row-major' ? value : transposed(value)) },
-    ];
+    const layout: BufferLayout = isPlain(wanted) ? wanted : 'row-major';
+    const places = [{ layout, buffer: this.data(layout === 'row-major' ? value : transposed(value)) }];
     this.#places.set(id, places);
     return places;
   }
@@ -244,7 +279,7 @@ export class Recorder {
     this.kernel(
       {
         name: 'copy',
-        elementBytes: dtypes[this.dtype(id)].bytes as 1 | 2 | 4 | 8,
+        elementBytes: dtypes[this.dtype(id)].bytes,
         shape: shape.length === 0 ? [1] : inMemoryOrder(to, shape),
         sourceStrides: shape.length === 0 ? [1] : inMemoryOrder(to, plainStrides(from, shape)),
         destinationStrides: shape.length === 0 ? [1] : inMemoryOrder(to, plainStrides(to, shape)),
@@ -258,12 +293,8 @@ export class Recorder {
 
 /** A constant in channels-last order. */
 export function transposed(t: ITensor): ITensor {
-  const [outer, channels, ...spatial] = t.shape;
-  const inner = sizeOf(spatial);
-  const out = tensor(t.dtype, t.data.slice() as never, t.shape);
-  for (let n = 0, to = 0; n < outer; n++) {
-    for (let i = 0; i < inner; i++)
-      for (let c = 0; c < channels; c++) out.data[to++] = t.data[(n * channels + c) * inner + i] as never;
-  }
-  return out;
+  const [order, from] = [t.shape, stridesOf(t.shape)].map((list) => inMemoryOrder('channels-last', list));
+  const data = newArray(t.dtype, t.data.length);
+  copyStrided(order, t.data, { offset: 0, strides: from }, data, { offset: 0, strides: stridesOf(order) });
+  return { ...t, data };
 }

@@ -38,7 +38,7 @@ export function* operandsOf(
   zeroPoint: number,
   axis: 'second' | 'last',
 ): Generator<Operands> {
-  const type = r.dtype(x) as 'u8' | 's8';
+  const type = r.dtypeOf(x, 'u8', 's8');
   const layout = axis === 'second' ? 'channels-last' : 'row-major';
   const shape = r.shape(x);
   const channels = axis === 'second' ? shape[1] : shape[shape.length - 1];
@@ -73,7 +73,7 @@ export function* halvedAtRunTime(r: Recorder, a: ValueId, b: ValueId, zeroPoint:
   const [aShape, bShape] = [r.shape(a), r.shape(b)];
   const [depth, filters] = bShape.slice(-2);
   const batches = sizeOf(bShape.slice(0, -2));
-  const type = r.dtype(a) as 'u8' | 's8';
+  const type = r.dtypeOf(a, 'u8', 's8');
   const view: FilterView = {
     data: new Int8Array(0),
     filters,

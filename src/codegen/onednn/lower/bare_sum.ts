@@ -31,8 +31,9 @@ export function recordBareSum(r: Recorder, given: Operands, create: (given: Oper
   });
   const [whole, ...rest] = created;
   if (whole && (parts.length === 1 || returnsSums(whole.primitive.implementation, given))) return recorded(r, whole);
-  if (rest.length === 0 || rest.some((part) => part === undefined)) return undefined;
-  return (rest as Created[]).map((part) => recorded(r, part)).reduce((a, b) => added(r, a, b, given.view.filters));
+  const made = rest.filter((part) => part !== undefined);
+  if (rest.length === 0 || made.length < rest.length) return undefined;
+  return made.map((part) => recorded(r, part)).reduce((a, b) => added(r, a, b, given.view.filters));
 }
 
 function recorded(r: Recorder, { primitive, record }: Created): Buffer {

@@ -1,10 +1,20 @@
 /** Convolutions, and what transposed ones (conv_transpose.ts) share with them. */
-import { dnnlConvTranspose, type ITensor, isOp, type Node, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
+import {
+  dnnlConvTranspose,
+  type ITensor,
+  isOp,
+  type nnConv,
+  type ops,
+  sizeOf,
+  tensor,
+  type ValueId,
+  type View,
+} from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
 import { finishedByOurKernel, prefersOurKernel } from '../../../passes/cost/our_kernel.ts';
 import { hasOneMeaning } from '../../../passes/float_products.ts';
 import { filtersOf } from '../../../passes/saturation.ts';
-import type { ConvolutionSpec, Kernel, PrimitiveAttributes } from '../binding.ts';
+import type { ConvolutionSpec, PrimitiveAttributes } from '../binding.ts';
 import { offered, trustWithBinaryPostOps, trustWithZeroPoint } from '../known_defects.ts';
 import { inMemoryOrder, layoutOfDesc, type PlainLayout } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
@@ -18,35 +28,34 @@ import {
 } from '../saturation.ts';
 import { type Created, recordBareSum } from './bare_sum.ts';
 import { recordConvProduct } from './float_product.ts';
-import { type Lowering, operandsOf } from './lowering.ts';
-import { clamps, type Epilogue, epilogue, kernelRecipe, perChannelF32 } from './products.ts';
+import type { GraphView, Lowering } from './lowering.ts';
+import { clamps, type Epilogue, epilogue, kernelRecipe, perChannel } from './products.ts';
 import { referenceScratch } from './reference.ts';
 
-export const constantWeights: NonNullable<Lowering['refuses']> = (node, view) =>
-  view.constant(node.operands[1]) === undefined ? 'its weights are computed at run time' : undefined;
+type Conv = View<typeof ops.dnnlConv>;
+/** Transposed or not: what both have. */
+type Fused = View<typeof ops.dnnlConv | typeof ops.dnnlConvTranspose>;
 
-export const dnnlConv: Lowering = {
+export const constantWeights = ({ w }: Fused, graph: GraphView): string | undefined =>
+  graph.constant(w) === undefined ? 'its weights are computed at run time' : undefined;
+
+export const dnnlConv: Lowering<typeof ops.dnnlConv> = {
   refuses: constantWeights,
-  lower(node, r) {
-    if (node.attrs.by === 'depthwise') lowerKernel(node, r, 'depthwise');
-    else if (isOurs(node, r)) lowerKernel(node, r, 'convolution');
-    else lowerPrimitive(node, r);
+  lower(view, r) {
+    if (view.attrs.by === 'depthwise' || isOurs(view, r)) lowerKernel(view, r);
+    else lowerPrimitive(view, r);
   },
 };
 
 /** Whether our convolution kernel computes a node here. It is fast in its vector version only. */
-function isOurs(node: Node, r: Recorder): boolean {
-  const [shape, { isa, kernelIsa }] = [r.shape(node.operands[1] as ValueId), r.binding];
-  return (
-    kernelIsa === 'avx512' && finishedByOurKernel(node) && prefersOurKernel(shape, node.attrs.group as number, isa)
-  );
+function isOurs({ w, attrs, node }: Conv, r: Recorder): boolean {
+  const { isa, kernelIsa } = r.binding;
+  return kernelIsa === 'avx512' && finishedByOurKernel(node) && prefersOurKernel(r.shape(w), attrs.group, isa);
 }
 
 /** Where no primitive of this machine is exact: the slow sum, then the epilogue in int32. */
-export function lowerExactly(node: Node, r: Recorder): void {
-  const [x, w] = operandsOf(node) as [ValueId, ValueId];
-  const attrs = node.attrs as unknown as ConvAttrs & Epilogue;
-  const [y] = node.results;
+export function lowerExactly(view: Fused, r: Recorder): void {
+  const { x, w, y, attrs, node } = view;
   const zero = attrs.sourceZeroPoint === 0 ? undefined : r.data(tensor('s32', Int32Array.of(attrs.sourceZeroPoint)));
   const sum = {
     x,
@@ -60,14 +69,12 @@ export function lowerExactly(node: Node, r: Recorder): void {
     zx: zero,
     zw: undefined,
   } as const;
-  recordEnd(node, r, referenceScratch(r, sum), 'row-major');
+  recordEnd(view, r, referenceScratch(r, sum), 'row-major');
 }
 
 /** The epilogue of an s32 sum in that layout, in int32; `more` is added per channel. */
-export function recordEnd(node: Node, r: Recorder, source: Buffer, layout: PlainLayout, more?: Int32Array): void {
-  const [, , bias, map, ...floats] = operandsOf(node) as (ValueId | undefined)[];
-  const attrs = node.attrs as unknown as Epilogue;
-  const [y] = node.results;
+export function recordEnd(view: Fused, r: Recorder, source: Buffer, layout: PlainLayout, more?: Int32Array): void {
+  const { bias, map, multiplier, scale, offset, y, attrs } = view;
   const [batch, channels, ...spatial] = r.shape(y);
   const positions = sizeOf(spatial);
   const last = layout === 'channels-last';
@@ -75,7 +82,7 @@ export function recordEnd(node: Node, r: Recorder, source: Buffer, layout: Plain
   const count = map ? channels * positions : channels;
   const inner = map || last ? 1 : positions;
   const at = (id: ValueId | undefined, c: number): number => {
-    const t = id && r.constant(id);
+    const t = r.constant(id);
     return t ? Number(t.data[t.data.length === 1 ? 0 : c]) : 0;
   };
   const channelOf = (i: number): number => (last ? i % channels : Math.floor((i * channels) / count));
@@ -84,14 +91,14 @@ export function recordEnd(node: Node, r: Recorder, source: Buffer, layout: Plain
     { length: count },
     (_, i) => at(bias, channelOf(i)) + at(map, mapIndex(i)) + (more?.[channelOf(i)] ?? 0),
   );
-  const spread = (id: ValueId | undefined): ITensor | undefined =>
+  const spread = (id: ValueId | undefined): ITensor<'f32'> | undefined =>
     id &&
     tensor(
       'f32',
       Float32Array.from({ length: count }, (_, i) => at(id, channelOf(i))),
     );
-  const [multiplier, scale, offset] = floats.map(spread);
-  const recipe = kernelRecipe(r, { multiplier, scale, offset }, { ...attrs, rounding: 'half-even' }, count);
+  const factors = { multiplier: spread(multiplier), scale: spread(scale), offset: spread(offset) };
+  const recipe = kernelRecipe(r, factors, { ...attrs, rounding: 'half-even' }, count);
   r.kernel(
     {
       name: 'requantize',
@@ -117,26 +124,26 @@ export function recordEnd(node: Node, r: Recorder, source: Buffer, layout: Plain
  * A primitive with all of the end; where its f32 epilogue or its source zero point would not be exact, one for the bare
  * sum over a source whose padding is written out, and our kernel for the end: Σ(x − zx)·w = Σx·w − zx·Σw in int32.
  */
-function lowerPrimitive(node: Node, r: Recorder): void {
-  const [x, w, bias] = operandsOf(node) as [ValueId, ValueId, ValueId | undefined];
-  const attrs = node.attrs as unknown as ConvAttrs & Epilogue;
-  const view = filtersOf(r.constant(w) as ITensor<'s8'>, attrs.group);
-  for (const given of productOperands(r, x, view, attrs.sourceZeroPoint, 'second')) {
-    const make = creator(node, r, given);
-    const whole = wholeConv(node, r, given, make);
+function lowerPrimitive(view: Conv, r: Recorder): void {
+  const { x, w, bias, y, attrs } = view;
+  const filters = filtersOf(r.constantOf(w, 's8'), attrs.group);
+  for (const given of productOperands(r, x, filters, attrs.sourceZeroPoint, 'second')) {
+    const make = creator(view, r, given);
+    const whole = wholeConv(view, r, given, make);
     if (whole && isExact(r, given, whole.primitive, () => make(whole.padding, {}, 's32').primitive)) {
       const more = { bias: bias && r.use(bias, 'row-major'), ...whole.buffers };
-      whole.record(r.define(node.results[0], layoutOfDesc(whole.primitive.descs.destination)), more);
+      whole.record(r.define(y, layoutOfDesc(whole.primitive.descs.destination)), more);
       return;
     }
     const padding = given.zeroPoint === 0 ? 'within' : 'written out';
-    const sum = recordBareSum(r, given, (part) => creator(node, r, part)(padding, {}, 's32'));
+    const sum = recordBareSum(r, given, (part) => creator(view, r, part)(padding, {}, 's32'));
     if (sum === undefined) continue;
-    const folded = given.zeroPoint === 0 ? undefined : sumsOfWeights(view).map((v) => Math.imul(v, -given.zeroPoint));
-    recordEnd(node, r, sum, 'channels-last', folded);
+    const folded =
+      given.zeroPoint === 0 ? undefined : sumsOfWeights(filters).map((v) => Math.imul(v, -given.zeroPoint));
+    recordEnd(view, r, sum, 'channels-last', folded);
     return;
   }
-  lowerExactly(node, r);
+  lowerExactly(view, r);
 }
 
 type Padding = 'within' | 'written out';
@@ -144,9 +151,7 @@ type Padding = 'within' | 'written out';
 type CreatedConv = Created & { readonly padding: Padding };
 
 /** Creates the primitive with other ends, over the source as it is or surrounded by its zero point. */
-function creator(node: Node, r: Recorder, { view, type, zeroPoint, source }: Operands) {
-  const attrs = node.attrs as unknown as ConvAttrs & Epilogue;
-  const [x, w, bias] = node.operands as ValueId[];
+function creator({ x, w, bias, y, attrs }: Conv, r: Recorder, { view, type, zeroPoint, source }: Operands) {
   const dims = groupedShape([view.filters, view.channels, ...r.shape(w).slice(2)], attrs.group);
   const [batch, , ...spatial] = r.shape(x);
   const shape = [batch, view.channels * attrs.group, ...spatial];
@@ -158,7 +163,7 @@ function creator(node: Node, r: Recorder, { view, type, zeroPoint, source }: Ope
         source: r.binding.desc(type, written?.dims ?? shape, 'channels-last'),
         weights: r.binding.desc('s8', dims, 'any'),
         ...(bias && to !== 's32' && { bias: r.binding.desc('s32', [view.filters], 'row-major') }),
-        destination: r.binding.desc(to, r.shape(node.results[0]), 'channels-last'),
+        destination: r.binding.desc(to, r.shape(y), 'channels-last'),
         attributes,
       },
       r.threads,
@@ -172,18 +177,17 @@ function creator(node: Node, r: Recorder, { view, type, zeroPoint, source }: Ope
 }
 
 /** The primitive that does all of the node, where there is one that can be trusted. */
-function wholeConv(node: Node, r: Recorder, given: Operands, make: ReturnType<typeof creator>) {
+function wholeConv(view: Conv, r: Recorder, given: Operands, make: ReturnType<typeof creator>) {
+  const { bias, map, y, attrs, node } = view;
   const { zeroPoint } = given;
-  const attrs = node.attrs as unknown as ConvAttrs & Epilogue;
-  const [, , bias, map] = node.operands;
-  const { attributes, buffers } = convEnd(node, r, zeroPoint);
+  const { attributes, buffers } = convEnd(view, r, zeroPoint);
   const isBare = attrs.to === 's32';
   if (isBare && (bias || map)) return undefined;
   const create = (padding: Padding) => offered(() => make(padding, attributes, attrs.to));
   const first = create('within');
   const trust = zeroPoint === 0 || !first ? 'whole' : trustWithZeroPoint(first.primitive.implementation, attrs);
   const chosen = trust === 'unpadded' ? create('written out') : trust === 'whole' ? first : undefined;
-  const [, channels] = r.shape(node.results[0]);
+  const [, channels] = r.shape(y);
   const { postOps = [] } = attributes;
   const isBinary = postOps.some(({ kind }) => kind === 'binary');
   if (isBinary && !trustWithBinaryPostOps(chosen?.primitive.implementation ?? '', attrs, channels)) return undefined;
@@ -192,13 +196,11 @@ function wholeConv(node: Node, r: Recorder, given: Operands, make: ReturnType<ty
 }
 
 /** The end of a convolution as attributes of its primitive. */
-export function convEnd(node: Node, r: Recorder, sourceZeroPoint: number) {
-  const [, , , map, multiplier, scale, offset] = operandsOf(node) as (ValueId | undefined)[];
-  const shape = r.shape(node.results[0]);
+export function convEnd(view: Fused, r: Recorder, sourceZeroPoint: number) {
+  const shape = r.shape(view.y);
   const perChannel = (length: number) => [1, length, ...shape.slice(2).map(() => 1)];
-  const mapShape = map && [1, ...shape.slice(1)];
-  const end = { ...(node.attrs as unknown as Epilogue), sourceZeroPoint };
-  return epilogue(r, { map, scale, offset, multiplier }, end, perChannel, mapShape);
+  const mapShape = view.map && [1, ...shape.slice(1)];
+  return epilogue(r, view, { ...view.attrs, sourceZeroPoint }, perChannel, mapShape);
 }
 
 /** A channels-last source surrounded by a value; nothing to do without pads. */
@@ -220,28 +222,16 @@ function writtenOut(r: Recorder, shape: readonly number[], pads: readonly number
 }
 
 /** f32, with a bias as in ONNX; where one meaning is needed by our kernel, else layouts by oneDNN's choice. */
-export const floatConv: Lowering = {
-  lower(node, r) {
-    if (hasOneMeaning(r.graph, node)) {
-      recordConvProduct(node, r);
-      return;
-    }
-    const w = node.operands[1] as ValueId;
-    const attrs = node.attrs as unknown as ConvAttrs;
-    const constant = r.constant(w) as ITensor<'f32'> | undefined;
-    recordFloatConv(node, r, attrs, constant?.shape ?? r.shape(w), constant);
+export const floatConv: Lowering<typeof nnConv> = {
+  lower(view, r) {
+    if (hasOneMeaning(r.graph, view.node)) recordConvProduct(view, r);
+    else recordFloatConv(view, r);
   },
 };
 
-/** Of filters of that shape: these constants, or the second operand. */
-function recordFloatConv(
-  node: Node,
-  r: Recorder,
-  attrs: ConvAttrs,
-  filters: readonly number[],
-  constant: ITensor<'f32'> | undefined,
-): void {
-  const [x, w, bias] = operandsOf(node) as [ValueId, ValueId, ValueId | undefined];
+function recordFloatConv({ x, w, bias, y, attrs }: View<typeof nnConv>, r: Recorder): void {
+  const constant = r.isConstant(w) ? r.constantOf(w, 'f32') : undefined;
+  const filters = r.shape(w);
   const shape = groupedShape(filters, attrs.group);
   const primitive = r.binding.convolution(
     {
@@ -249,51 +239,47 @@ function recordFloatConv(
       source: r.desc(x, 'channels-last'),
       weights: r.binding.desc('f32', shape, constant ? 'any' : 'row-major'),
       ...(bias && { bias: r.binding.desc('f32', r.shape(bias), 'row-major') }),
-      destination: r.desc(node.results[0], 'channels-last'),
+      destination: r.desc(y, 'channels-last'),
     },
     r.threads,
   );
   const weights = constant ? r.packed(constant, shape, primitive.descs.weights) : r.use(w, 'row-major');
   const source = r.use(x, layoutOfDesc(primitive.descs.source));
-  const destination = r.define(node.results[0], layoutOfDesc(primitive.descs.destination));
+  const destination = r.define(y, layoutOfDesc(primitive.descs.destination));
   r.primitive(primitive, { source, weights, bias: bias && r.use(bias, 'row-major'), destination });
 }
 
 /** By one of our own kernels, which take the source zero point for nothing and finish in registers. */
-function lowerKernel(node: Node, r: Recorder, name: 'convolution' | 'depthwise'): void {
-  const [x, w, bias, , multiplier] = operandsOf(node) as [ValueId, ValueId, ...(ValueId | undefined)[]];
-  const attrs = node.attrs as unknown as ConvAttrs & Epilogue;
-  const [y] = node.results;
+function lowerKernel({ x, w, bias, multiplier, y, attrs }: Conv, r: Recorder): void {
   const [batch, channels, ...input] = r.shape(x);
   const [, outputChannels, ...output] = r.shape(y);
   // One spatial axis is a row of a plane.
-  const pair = (list: readonly number[], leading: number) =>
-    [...Array(2 - input.length).fill(leading), ...list.slice(0, input.length)] as [number, number];
+  const pair = (list: readonly number[], leading: number): readonly [number, number] =>
+    input.length === 1 ? [leading, list[0]] : [list[0], list[1]];
   const source = r.use(x, 'channels-last');
   const destination = r.define(y, 'channels-last');
-  const factors = multiplier && r.data(perChannelF32(r.constant(multiplier)!, outputChannels));
-  const filters =
-    name === 'depthwise' ? { multiplier: outputChannels / channels } : { outputChannels, groups: attrs.group };
+  const factors = multiplier && r.data(perChannel(r.constantOf(multiplier, 'f32'), outputChannels));
+  const window = {
+    sourceType: r.dtypeOf(x, 'u8', 's8'),
+    type: attrs.to,
+    batch,
+    channels,
+    input: pair(input, 1),
+    output: pair(output, 1),
+    kernel: pair(r.shape(w).slice(2), 1),
+    strides: pair(attrs.strides, 1),
+    dilations: pair(attrs.dilations, 1),
+    padsBegin: pair(attrs.pads, 0),
+    sourceZeroPoint: attrs.sourceZeroPoint,
+    ...clamps(attrs),
+  };
   r.kernel(
-    {
-      name,
-      sourceType: r.dtype(x) as 'u8' | 's8',
-      type: attrs.to,
-      batch,
-      channels,
-      ...filters,
-      input: pair(input, 1),
-      output: pair(output, 1),
-      kernel: pair(r.shape(w).slice(2), 1),
-      strides: pair(attrs.strides, 1),
-      dilations: pair(attrs.dilations, 1),
-      padsBegin: pair(attrs.pads, 0),
-      sourceZeroPoint: attrs.sourceZeroPoint,
-      ...clamps(attrs),
-    } as Kernel,
+    attrs.by === 'depthwise'
+      ? { name: 'depthwise', ...window, multiplier: outputChannels / channels }
+      : { name: 'convolution', ...window, outputChannels, groups: attrs.group },
     {
       source,
-      weights: r.data(r.constant(w)!),
+      weights: r.data(r.constantOf(w, 's8')),
       bias: bias && r.use(bias, 'row-major'),
       multiplier: factors,
       destination,

@@ -9,7 +9,7 @@
  * - The code that is generated for a row, and the time to generate it, grow with the square of the kernel's extent: 0.7 s for
  *   250 columns, half a minute for 5,000. Beyond MOST_REACH our kernel computes.
  */
-import { dtypes, type ITensor, type Node, tensor, type ValueId } from '../../../ir/index.ts';
+import { dtypes, type ITensor, type nnConvTranspose, type ops, tensor, type View } from '../../../ir/index.ts';
 import { indicesOf } from '../../../ir/ops/conv_geometry.ts';
 import type { DeconvAttrs } from '../../../ir/ops/deconvolve.ts';
 import { padded } from '../../../ir/ops/padded.ts';
@@ -22,34 +22,32 @@ import type { Buffer, Recorder } from '../recorder.ts';
 import { isExact, type Operands, operandsOf as productOperands } from '../saturation.ts';
 import { constantWeights, convEnd, geometry, groupedShape, lowerExactly, recordEnd } from './conv.ts';
 import { recordConvProduct } from './float_product.ts';
-import { type Lowering, operandsOf } from './lowering.ts';
+import type { Lowering } from './lowering.ts';
 import type { Epilogue } from './products.ts';
 
 const { filtersFirst } = transposedConvolution;
 /** The largest extent of a kernel, taps of 0 included, that a primitive is made for. */
 const MOST_REACH = 256;
-type Attrs = DeconvAttrs & Epilogue;
+type ConvTranspose = View<typeof ops.dnnlConvTranspose>;
 
 /** f32, always by our kernel. */
-export const floatConvTranspose: Lowering = { lower: recordConvProduct };
+export const floatConvTranspose: Lowering<typeof nnConvTranspose> = { lower: recordConvProduct };
 
-export const dnnlConvTranspose: Lowering = {
+export const dnnlConvTranspose: Lowering<typeof ops.dnnlConvTranspose> = {
   refuses: constantWeights,
-  lower(node, r) {
-    const [x, w, bias, map] = operandsOf(node) as [ValueId, ValueId, ...(ValueId | undefined)[]];
-    const attrs = node.attrs as unknown as Attrs;
-    const [y] = node.results;
-    if (reachOf(r.shape(w).slice(2) as number[], attrs) > MOST_REACH) {
-      lowerExactly(node, r);
+  lower(view, r) {
+    const { x, w, bias, map, y, attrs } = view;
+    if (reachOf(r.shape(w).slice(2), attrs) > MOST_REACH) {
+      lowerExactly(view, r);
       return;
     }
-    const filters = filtersFirst(r.constant(w) as ITensor<'s8'>, attrs.group);
-    const floatsHold = largestSum(filters, attrs, r.dtype(x) as 'u8' | 's8') <= 2 ** 24;
+    const filters = filtersFirst(r.constantOf(w, 's8'), attrs.group);
+    const floatsHold = largestSum(filters, attrs, r.dtypeOf(x, 'u8', 's8')) <= 2 ** 24;
     for (const given of productOperands(r, x, filtersOf(filters, attrs.group), attrs.sourceZeroPoint, 'second')) {
-      const create = creator(node, r, filters.shape, given);
+      const create = creator(view, r, filters.shape, given);
       const bare = () => create({}, 's32', false);
       if (attrs.to !== 's32') {
-        const { attributes, buffers } = convEnd(node, r, given.zeroPoint);
+        const { attributes, buffers } = convEnd(view, r, given.zeroPoint);
         const fused = offered(() => create(attributes, attrs.to, bias !== undefined));
         if (fused && isExact(r, given, fused.primitive, () => bare().primitive)) {
           const more = { bias: bias && r.use(bias, 'row-major'), ...buffers };
@@ -66,18 +64,22 @@ export const dnnlConvTranspose: Lowering = {
       }
       const scratch = r.scratch(sum.primitive.descs.destination.bytes);
       sum.record(scratch);
-      recordEnd(node, r, scratch, 'channels-last');
+      recordEnd(view, r, scratch, 'channels-last');
       return;
     }
-    lowerExactly(node, r);
+    lowerExactly(view, r);
   },
 };
 
 /** Creates the primitive with other ends: the destination channels last, whatever its type. */
-function creator(node: Node, r: Recorder, shape: readonly number[], { view, type, source }: Operands) {
-  const [x, , bias] = node.operands as ValueId[];
+function creator(
+  { x, bias, y, attrs: given }: ConvTranspose,
+  r: Recorder,
+  shape: readonly number[],
+  { view, type, source }: Operands,
+) {
   const laned = tensor('s8', view.data, [view.filters, view.channels, ...shape.slice(2)]);
-  const { filters, attrs } = withZeroTaps(laned, node.attrs as unknown as Attrs);
+  const { filters, attrs } = withZeroTaps(laned, given);
   const dims = groupedShape(filters.shape, attrs.group);
   const [batch, , ...spatial] = r.shape(x);
   return (attributes: PrimitiveAttributes, to: Epilogue['to'], biased: boolean) => {
@@ -87,8 +89,8 @@ function creator(node: Node, r: Recorder, shape: readonly number[], { view, type
         transposed: true,
         source: r.binding.desc(type, [batch, view.channels * attrs.group, ...spatial], 'channels-last'),
         weights: r.binding.desc('s8', dims, 'any'),
-        ...(biased && { bias: r.binding.desc('s32', r.shape(bias), 'row-major') }),
-        destination: r.binding.desc(to, r.shape(node.results[0]), 'channels-last'),
+        ...(biased && bias && { bias: r.binding.desc('s32', r.shape(bias), 'row-major') }),
+        destination: r.binding.desc(to, r.shape(y), 'channels-last'),
         attributes,
       },
       r.threads,
@@ -102,10 +104,10 @@ function creator(node: Node, r: Recorder, shape: readonly number[], { view, type
 }
 
 /** The same sums with no output padding and every stride within the kernel's extent: taps of 0 behind the others. */
-function withZeroTaps<D extends 's8' | 'f32', A extends DeconvAttrs>(
-  filters: ITensor<D>,
-  attrs: A,
-): { readonly filters: ITensor<D>; readonly attrs: A } {
+function withZeroTaps(
+  filters: ITensor<'s8'>,
+  attrs: DeconvAttrs,
+): { readonly filters: ITensor<'s8'>; readonly attrs: DeconvAttrs } {
   const [count, channels, ...kernel] = filters.shape;
   const ends = attrs.pads.slice(kernel.length);
   const added = zeroTaps(kernel, attrs);
@@ -113,7 +115,7 @@ function withZeroTaps<D extends 's8' | 'f32', A extends DeconvAttrs>(
   const shape = [count, channels, ...kernel.map((size, axis) => size + added[axis])];
   const shifted = ends.map((end, axis) => end - attrs.outputPadding[axis] + attrs.dilations[axis] * added[axis]);
   return {
-    filters: padded(filters, shape, pads, 'constant') as ITensor<D>,
+    filters: padded(filters, shape, pads, 'constant'),
     attrs: { ...attrs, pads: [...attrs.pads.slice(0, kernel.length), ...shifted] },
   };
 }
@@ -133,7 +135,7 @@ function reachOf(kernel: readonly number[], attrs: DeconvAttrs): number {
 }
 
 /** The most that |Σ (x − zero point)·w| can be: over the taps that meet, those of the same residue modulo the strides. */
-function largestSum(filters: ITensor<'s8'>, attrs: Attrs, source: 'u8' | 's8'): number {
+function largestSum(filters: ITensor<'s8'>, attrs: ConvTranspose['attrs'], source: 'u8' | 's8'): number {
   const [count, , ...kernel] = filters.shape;
   const { min, max } = dtypes[source];
   const reach = Math.max(max - attrs.sourceZeroPoint, attrs.sourceZeroPoint - min);

@@ -1,48 +1,58 @@
 /** f32 operators, pools and casts. Where oneDNN's primitives lose NaN the kernels are ours. */
-import { type Node, sizeOf, type ValueId } from '../../../ir/index.ts';
+import {
+  type nnAveragePool,
+  type nnCast,
+  type nnMaxPool,
+  type nnSoftmax,
+  type OpWith,
+  sameShape,
+  sizeOf,
+  type ValueId,
+  type View,
+} from '../../../ir/index.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Recorder } from '../recorder.ts';
-import type { Lowering } from './lowering.ts';
-import { view } from './movement.ts';
+import type { GraphView, Lowering } from './lowering.ts';
+import { alias } from './movement.ts';
 import { three } from './reference.ts';
 
-const isFloat = (node: Node, dtype: (id: ValueId) => string | undefined): string | undefined =>
-  node.operands.every((id) => id === null || dtype(id) === 'f32') ? undefined : 'its kernel computes f32 only';
+const isFloat = (graph: GraphView, ...operands: readonly ValueId[]): string | undefined =>
+  operands.every((id) => graph.dtype(id) === 'f32') ? undefined : 'its kernel computes f32 only';
+
+type Pool = View<typeof nnMaxPool | typeof nnAveragePool>;
 
 /** Bytes take the primitive, which skips padding; they have no NaN. */
-export const maxPool: Lowering = {
-  refuses(node, view) {
-    const dtype = view.dtype(node.operands[0]);
-    if (dtype === 'f32') return tooManyAxes(node);
+export const maxPool: Lowering<typeof nnMaxPool> = {
+  refuses(pool, graph) {
+    const dtype = graph.dtype(pool.x);
+    if (dtype === 'f32') return tooManyAxes(pool);
     return dtype === 'u8' || dtype === 's8' ? undefined : `oneDNN pools no ${dtype}`;
   },
-  lower: (node, r) =>
-    r.dtype(node.operands[0] as ValueId) === 'f32' ? floatPool(node, r, 'max') : bytesMaxPool(node, r),
+  lower: (pool, r) => (r.dtype(pool.x) === 'f32' ? floatPool(pool, r, 'max') : bytesMaxPool(pool, r)),
 };
 
-export const averagePool: Lowering = {
-  refuses: (node, view) => tooManyAxes(node) ?? isFloat(node, view.dtype),
-  lower: (node, r) =>
-    floatPool(node, r, node.attrs.countIncludePad ? 'average-include-padding' : 'average-exclude-padding'),
+export const averagePool: Lowering<typeof nnAveragePool> = {
+  refuses: (pool, graph) => tooManyAxes(pool) ?? isFloat(graph, pool.x),
+  lower: (pool, r) =>
+    floatPool(pool, r, pool.attrs.countIncludePad ? 'average-include-padding' : 'average-exclude-padding'),
 };
 
-const tooManyAxes = (node: Node): string | undefined =>
-  (node.attrs.kernel as readonly number[]).length > 3 ? 'a window of more than three axes' : undefined;
+const tooManyAxes = ({ attrs }: Pool): string | undefined =>
+  attrs.kernel.length > 3 ? 'a window of more than three axes' : undefined;
 
 /** Pads at the end. ceilMode lets the last window reach beyond the padding. */
-function padsAtEnd(node: Node, r: Recorder): number[] {
-  const { kernel, strides, pads, dilations } = node.attrs as Record<string, readonly number[]>;
-  const input = r.shape(node.operands[0] as ValueId).slice(2);
-  const output = r.shape(node.results[0]).slice(2);
+function padsAtEnd({ x, y, attrs }: Pool, r: Recorder): number[] {
+  const { kernel, strides, pads, dilations } = attrs;
+  const input = r.shape(x).slice(2);
+  const output = r.shape(y).slice(2);
   return output.map((o, i) =>
     Math.max((o - 1) * strides[i] + dilations[i] * (kernel[i] - 1) + 1 - input[i] - pads[i], 0),
   );
 }
 
-function bytesMaxPool(node: Node, r: Recorder): void {
-  const [x] = node.operands as [ValueId];
-  const [y] = node.results;
-  const { kernel, strides, pads, dilations } = node.attrs as Record<string, readonly number[]>;
+function bytesMaxPool(pool: Pool, r: Recorder): void {
+  const { x, y } = pool;
+  const { kernel, strides, pads, dilations } = pool.attrs;
   const primitive = r.binding.pooling(
     {
       algorithm: 'max',
@@ -52,17 +62,19 @@ function bytesMaxPool(node: Node, r: Recorder): void {
       strides,
       dilations,
       padsBegin: pads.slice(0, kernel.length),
-      padsEnd: padsAtEnd(node, r),
+      padsEnd: padsAtEnd(pool, r),
     },
     r.threads,
   );
   r.primitive(primitive, { source: r.use(x, 'channels-last'), destination: r.define(y, 'channels-last') });
 }
 
-function floatPool(node: Node, r: Recorder, operation: (Kernel & { readonly name: 'float-pool' })['operation']): void {
-  const [x] = node.operands as [ValueId];
-  const [y] = node.results;
-  const { kernel, strides, pads, dilations } = node.attrs as Record<string, readonly number[]>;
+function floatPool(
+  { x, y, attrs }: Pool,
+  r: Recorder,
+  operation: (Kernel & { readonly name: 'float-pool' })['operation'],
+): void {
+  const { kernel, strides, pads, dilations } = attrs;
   const [batch, channels, ...input] = r.shape(x);
   r.kernel(
     {
@@ -83,16 +95,14 @@ function floatPool(node: Node, r: Recorder, operation: (Kernel & { readonly name
 }
 
 /** One f32 operand, element by element; NaN stays. */
-export const unary = (
+export const unary = <A>(
   name: (Kernel & { readonly name: 'float-unary' })['function'],
-  parameters: (attrs: Node['attrs']) => readonly [number, number] = () => [0, 0],
-): Lowering => ({
-  refuses: (node, view) => isFloat(node, view.dtype),
-  lower(node, r) {
-    const [x] = node.operands as [ValueId];
-    const [y] = node.results;
+  parameters: (attrs: A) => readonly [number, number] = () => [0, 0],
+) => ({
+  refuses: ({ x }: View<OpWith<'x'>>, graph: GraphView) => isFloat(graph, x),
+  lower({ x, y, attrs }: View<OpWith<'x'>> & { readonly attrs: A }, r: Recorder): void {
     const layout = r.preferredLayout(x);
-    const [alpha, beta] = parameters(node.attrs);
+    const [alpha, beta] = parameters(attrs);
     r.kernel(
       { name: 'float-unary', function: name, alpha, beta, count: sizeOf(r.shape(x)) },
       { source: r.use(x, layout), destination: r.define(y, layout) },
@@ -101,21 +111,17 @@ export const unary = (
 });
 
 /** Two f32 operands with broadcasting of the second; the first has the result's shape. */
-export const binary = (algorithm: string, commutative: boolean): Lowering => ({
-  refuses(node, view) {
-    const [a, b] = node.operands as [ValueId, ValueId];
-    const shape = view.shape(node.results[0]);
-    const whole = (id: ValueId) =>
-      view.shape(id).length === shape.length && view.shape(id).every((d, i) => d === shape[i]);
+export const binary = (algorithm: string, commutative: boolean): Lowering<OpWith<'a' | 'b'>> => ({
+  refuses({ a, b, y }, graph) {
+    const shape = graph.shape(y);
     if (shape.length === 0 || shape.length > 5) return 'a scalar, or more than five axes';
+    const whole = (id: ValueId) => sameShape(graph.shape(id), shape);
     if (!whole(a) && !(commutative && whole(b))) return 'both operands are broadcast';
-    return isFloat(node, view.dtype);
+    return isFloat(graph, a, b);
   },
-  lower(node, r) {
-    const [a, b] = node.operands as [ValueId, ValueId];
-    const [y] = node.results;
+  lower({ a, b, y }, r) {
     const shape = r.shape(y);
-    const isWhole = (id: ValueId) => r.shape(id).length === shape.length && r.shape(id).every((d, i) => d === shape[i]);
+    const isWhole = (id: ValueId) => sameShape(r.shape(id), shape);
     const [whole, other] = isWhole(a) ? [a, b] : [b, a];
     const layout = isWhole(other) || sizeIsOne(r.shape(other)) ? r.preferredLayout(whole) : 'row-major';
     const dims = [...Array(shape.length - r.shape(other).length).fill(1), ...r.shape(other)];
@@ -137,12 +143,11 @@ export const binary = (algorithm: string, commutative: boolean): Lowering => ({
 
 const sizeIsOne = (shape: readonly number[]): boolean => shape.every((d) => d === 1);
 
-export const softmax: Lowering = {
-  refuses: (node, view) => isFloat(node, view.dtype),
-  lower(node, r) {
-    const [x] = node.operands as [ValueId];
+export const softmax: Lowering<typeof nnSoftmax> = {
+  refuses: ({ x }, graph) => isFloat(graph, x),
+  lower({ x, y, attrs }, r) {
     const shape = r.shape(x);
-    const axis = ((node.attrs.axis as number) + shape.length) % shape.length;
+    const axis = (attrs.axis + shape.length) % shape.length;
     r.kernel(
       {
         name: 'softmax',
@@ -150,30 +155,28 @@ export const softmax: Lowering = {
         length: shape[axis],
         inner: sizeOf(shape.slice(axis + 1)),
       },
-      { source: r.use(x, 'row-major'), destination: r.define(node.results[0], 'row-major') },
+      { source: r.use(x, 'row-major'), destination: r.define(y, 'row-major') },
     );
   },
 };
 
 const castTypes = ['u8', 's8', 's32', 'f32'] as const;
-type CastType = (typeof castTypes)[number];
 
 /** Between the types of the addon; the others, which are 16 or 64 bits wide or bool, are cast by the interpreter. */
-export const cast: Lowering = {
-  refuses(node, view) {
-    const [from, to] = [view.dtype(node.operands[0]), node.attrs.to];
+export const cast: Lowering<typeof nnCast> = {
+  refuses({ x, attrs: { to } }, graph) {
+    const from = graph.dtype(x);
     if (from === to) return undefined;
-    const isServed = [from, to].every((type) => (castTypes as readonly unknown[]).includes(type));
+    const isServed = [from, to].every((type) => castTypes.some((served) => served === type));
     return isServed ? undefined : `a cast from ${from} to ${to}`;
   },
-  lower(node, r) {
-    const [x] = node.operands as [ValueId];
-    const [y] = node.results;
-    const [from, to] = [r.dtype(x), r.dtype(y)] as [CastType, CastType];
-    if (from === to) {
-      view.lower(node, r);
+  lower(view, r) {
+    const { x, y } = view;
+    if (r.dtype(x) === r.dtype(y)) {
+      alias.lower(view, r);
       return;
     }
+    const [from, to] = [r.dtypeOf(x, ...castTypes), r.dtypeOf(y, ...castTypes)];
     const layout = r.preferredLayout(x);
     r.kernel(
       { name: 'cast', from, to, count: sizeOf(r.shape(x)) },

@@ -1,27 +1,22 @@
 /** Products of floats by the kernel whose sums are the interpreter's: where a quantization lies behind, or a weight is not finite. */
 import {
-  type ITensor,
   isOp,
-  type Node,
+  type nnConv,
   nnConvTranspose,
-  type Shape,
+  type nnMatmul,
   sizeOf,
   stridesOf,
   tensor,
   type ValueId,
+  type View,
 } from '../../../ir/index.ts';
-import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
-import { operandsOf } from './lowering.ts';
 import { three } from './reference.ts';
 
 type Product = Omit<Kernel & { readonly name: 'float-product' }, 'name'>;
 
-export function recordConvProduct(node: Node, r: Recorder): void {
-  const [x, w, bias] = operandsOf(node) as [ValueId, ValueId, ValueId | undefined];
-  const [y] = node.results;
-  const attrs = node.attrs as unknown as ConvAttrs;
+export function recordConvProduct({ x, w, bias, y, attrs, node }: View<typeof nnConv>, r: Recorder): void {
   const transposed = isOp(node, nnConvTranspose);
   const [batch, channels, ...input] = r.shape(x);
   const [, outputs, ...output] = r.shape(y);
@@ -57,8 +52,8 @@ function tapsOfChannels(r: Recorder, w: ValueId, { channels, outputs, groups, ke
   const [channelStride, outputStride] = transposed ? [o * taps, taps] : [taps, c * taps];
   const shape = [groups, c, taps, o];
   const strides = [c * o * taps, channelStride, 1, outputStride];
-  const constant = r.constant(w) as ITensor<'f32'> | undefined;
-  if (constant === undefined) return copied(r, w, shape, strides);
+  if (!r.isConstant(w)) return copied(r, w, shape, strides);
+  const constant = r.constantOf(w, 'f32');
   const data = new Float32Array(constant.data.length);
   let to = 0;
   for (let g = 0; g < groups; g++)
@@ -68,12 +63,11 @@ function tapsOfChannels(r: Recorder, w: ValueId, { channels, outputs, groups, ke
   return r.data(tensor('f32', data));
 }
 
-export function recordMatmulProduct(node: Node, r: Recorder): void {
-  const [a, b] = node.operands as [ValueId, ValueId];
-  const [y] = node.results;
+export function recordMatmulProduct({ a, b, y }: View<typeof nnMatmul>, r: Recorder): void {
   const left = asMatrices(r.shape(a), (size) => [1, size]);
   const right = asMatrices(r.shape(b), (size) => [size, 1]);
-  const [rows, depth, columns] = [left.at(-2) as number, left.at(-1) as number, right.at(-1) as number];
+  const [rows, depth] = left.slice(-2);
+  const columns = right[right.length - 1];
   const matrices = sizeOf(r.shape(y)) / (rows * columns);
   // One matrix for all: the batch is more rows.
   const isOne = sizeOf(right) === depth * columns;
@@ -112,12 +106,12 @@ function repeated(r: Recorder, id: ValueId, own: readonly number[], other: reado
   const batch = (shape: readonly number[]) => [...Array(rank - shape.length + 2).fill(1), ...shape.slice(0, -2)];
   const [mine, theirs] = [batch(own), batch(other)];
   if (mine.every((size, axis) => size === theirs[axis] || theirs[axis] === 1)) return r.use(id, 'row-major');
-  const matrix = (own.at(-1) as number) * (own.at(-2) as number);
+  const matrix = sizeOf(own.slice(-2));
   const strides = stridesOf([...mine, matrix]).map((stride, axis) => (axis < rank && mine[axis] === 1 ? 0 : stride));
   return copied(r, id, [...mine.map((size, axis) => Math.max(size, theirs[axis])), matrix], strides);
 }
 
-function copied(r: Recorder, id: ValueId, shape: Shape & readonly number[], sourceStrides: readonly number[]): Buffer {
+function copied(r: Recorder, id: ValueId, shape: readonly number[], sourceStrides: readonly number[]): Buffer {
   const destination = r.scratch(4 * sizeOf(shape));
   r.kernel(
     {

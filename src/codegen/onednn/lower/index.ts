@@ -1,27 +1,30 @@
 /** Which operators the back end has, and how each becomes commands. What is not here runs on the interpreter. */
-import { byOp, type ValueId } from '../../../ir/index.ts';
+import { type AnyOp, byOp, type Node, type ResultSpec, viewOf } from '../../../ir/index.ts';
+import type { Recorder } from '../recorder.ts';
 import * as conv from './conv.ts';
 import { dnnlConvTranspose, floatConvTranspose } from './conv_transpose.ts';
 import * as float from './float.ts';
 import { integerSum } from './integers.ts';
-import type { Lowering } from './lowering.ts';
+import type { GraphView, Lowering, Lowerings } from './lowering.ts';
 import { dnnlMatmul, floatMatmul } from './matmul.ts';
 import * as movement from './movement.ts';
 import * as products from './products.ts';
 import * as quantized from './quantized.ts';
 import { referenceConv } from './reference.ts';
 
-/** f32 operands take the first, others the second. */
-const either = (float: Lowering, integer: Lowering): Lowering => {
-  const of = (dtype: string | undefined) => (dtype === 'f32' ? float : integer);
+/** f32 results take the first, others the second. */
+const either = <D extends AnyOp & { readonly results: { readonly y: ResultSpec } }>(
+  float: Lowering<D>,
+  integer: Lowering<D>,
+): Lowering<D> => {
+  const of = (dtype: string) => (dtype === 'f32' ? float : integer);
   return {
-    refuses: (node, view) => of(view.dtype(node.operands[0])).refuses?.(node, view),
-    lower: (node, r) => of(r.dtype(node.operands[0] as ValueId)).lower(node, r),
+    refuses: (view, graph) => of(graph.dtype(view.y)).refuses?.(view, graph),
+    lower: (view, r) => of(r.dtype(view.y)).lower(view, r),
   };
 };
 
-/** The lowering of a node, undefined for what the interpreter computes. */
-export const loweringOf = byOp<Lowering>({
+const table = {
   dnnlConv: conv.dnnlConv,
   dnnlConvTranspose: dnnlConvTranspose,
   dnnlMatmul: dnnlMatmul,
@@ -44,8 +47,8 @@ export const loweringOf = byOp<Lowering>({
   qnnDynamicQuantize: quantized.dynamicQuantize,
   nnRecentre: quantized.recentre,
 
-  nnIdentity: movement.view,
-  nnReshape: movement.view,
+  nnIdentity: movement.alias,
+  nnReshape: movement.alias,
   nnTranspose: movement.transpose,
   nnConcat: movement.concat,
   nnExpand: movement.expand,
@@ -54,15 +57,32 @@ export const loweringOf = byOp<Lowering>({
   nnMaxPool: float.maxPool,
   nnAveragePool: float.averagePool,
   nnRelu: float.unary('relu'),
-  nnLeakyRelu: float.unary('leaky-relu', ({ alpha }) => [alpha as number, 0]),
-  nnClip: float.unary('clip', ({ min, max }) => [min as number, max as number]),
+  nnLeakyRelu: float.unary('leaky-relu', ({ alpha }) => [alpha, 0]),
+  nnClip: float.unary('clip', ({ min, max }) => [min, max]),
   nnAdd: either(float.binary('add', true), integerSum(1)),
   nnSub: either(float.binary('sub', false), integerSum(-1)),
   nnMul: float.binary('mul', true),
   nnDiv: float.binary('div', false),
   nnSoftmax: float.softmax,
   nnCast: float.cast,
-});
+} satisfies Lowerings;
 
-export type { Lowering } from './lowering.ts';
+/** An entry of the table, whose operator only `viewOf` knows. */
+interface Entry {
+  refuses?(view: { readonly node: Node }, graph: GraphView): string | undefined;
+  lower(view: { readonly node: Node }, r: Recorder): void;
+}
+const entryOf = byOp<Entry>(table);
+
+/** The lowering of a node, undefined for what the interpreter computes. */
+export function loweringOf(node: Node) {
+  const entry = entryOf(node);
+  return (
+    entry && {
+      refuses: (graph: GraphView): string | undefined => entry.refuses?.(viewOf(node), graph),
+      lower: (r: Recorder): void => entry.lower(viewOf(node), r),
+    }
+  );
+}
+
 export { GraphView } from './lowering.ts';

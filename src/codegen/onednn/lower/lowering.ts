@@ -1,50 +1,42 @@
 /** How one operator becomes commands. */
 import {
+  type AnyOp,
   constantOf,
   type Graph,
   type ITensor,
-  isStatic,
-  type Node,
-  producersOf,
+  type OpKey,
+  type ops,
   type Shape,
   typeOf,
   type ValueId,
+  type View,
 } from '../../../ir/index.ts';
-import type { OneDnnBinding } from '../binding.ts';
 import type { Recorder } from '../recorder.ts';
 
-export interface Lowering {
+/** Function properties, whose parameters are checked: one of another operator does not fit. */
+export interface Lowering<D extends AnyOp> {
   /** Undefined when the commands can be recorded, else why this node has to run on the interpreter. */
-  readonly refuses?: (node: Node, view: GraphView) => string | undefined;
-  lower(node: Node, r: Recorder): void;
+  readonly refuses?: (view: View<D>, graph: GraphView) => string | undefined;
+  readonly lower: (view: View<D>, r: Recorder) => void;
 }
+
+/** Lowerings by operator. Nothing else computes those of the back end's own level: each of them has one. */
+export type Lowerings = { readonly [K in OpKey]?: Lowering<(typeof ops)[K]> } & {
+  readonly [K in Extract<OpKey, `dnnl${string}`>]: Lowering<(typeof ops)[K]>;
+};
 
 /** What a lowering may ask before anything is recorded. */
 export class GraphView {
   readonly graph: Graph;
-  readonly binding: OneDnnBinding;
-  #producers: ReadonlyMap<ValueId, Node> | undefined;
-  constructor(graph: Graph, binding: OneDnnBinding) {
+  constructor(graph: Graph) {
     this.graph = graph;
-    this.binding = binding;
   }
-  dtype = (id: ValueId | null | undefined): string | undefined => (id ? typeOf(this.graph, id).dtype : undefined);
+  dtype = (id: ValueId): string => typeOf(this.graph, id).dtype;
   shape = (id: ValueId): Shape => typeOf(this.graph, id).shape;
-  isStatic = (id: ValueId): boolean => isStatic(typeOf(this.graph, id).shape);
-  constant = (id: ValueId | null | undefined): ITensor | undefined => constantOf(this.graph, id);
-  producer(id: ValueId): Node | undefined {
-    this.#producers ??= producersOf(this.graph);
-    return this.#producers.get(id);
-  }
+  constant = (id: ValueId | undefined): ITensor | undefined => constantOf(this.graph, id);
   /** A reason when one of the operands is no constant. */
-  needsConstants = (node: Node, operands: readonly number[]): string | undefined =>
-    operands.every((i) => node.operands[i] == null || this.constant(node.operands[i]) !== undefined)
+  needsConstants = (...operands: readonly (ValueId | undefined)[]): string | undefined =>
+    operands.every((id) => id === undefined || this.constant(id) !== undefined)
       ? undefined
       : 'its quantization parameters are computed at run time';
 }
-
-/** Operands of a node that are present, by position. */
-export const operandsOf = (node: Node): (ValueId | undefined)[] => node.operands.map((id) => id ?? undefined);
-
-/** The only element of a constant operand. */
-export const scalarOf = (t: ITensor | undefined, absent = 0): number => (t === undefined ? absent : Number(t.data[0]));

@@ -1,5 +1,14 @@
 /** Matrix products. */
-import { type ITensor, type Node, type Shape, sizeOf, stridesOf, tensor, type ValueId } from '../../../ir/index.ts';
+import {
+  type nnMatmul,
+  type ops,
+  type Shape,
+  sizeOf,
+  stridesOf,
+  tensor,
+  type ValueId,
+  type View,
+} from '../../../ir/index.ts';
 import { hasOneMeaning } from '../../../passes/float_products.ts';
 import { columnsOf } from '../../../passes/saturation.ts';
 import type { PrimitiveAttributes } from '../binding.ts';
@@ -16,65 +25,63 @@ import {
 } from '../saturation.ts';
 import { type Created, recordBareSum } from './bare_sum.ts';
 import { recordMatmulProduct } from './float_product.ts';
-import { type Lowering, operandsOf } from './lowering.ts';
-import { clamps, type Epilogue, epilogue, kernelRecipe } from './products.ts';
+import type { Lowering } from './lowering.ts';
+import { clamps, type Epilogue, epilogue, factorsOf, kernelRecipe } from './products.ts';
 
 const isMatrix = (shape: Shape): boolean => shape.slice(0, -2).every((d) => d === 1);
+
+type Matmul = View<typeof ops.dnnlMatmul>;
 
 /**
  * One primitive with all of the end; where its f32 epilogue or its source zero point would not be exact, one for the bare
  * sum and our kernel for the end, Σ(a − za)·b = Σa·b − za·Σb in int32; else the slow kernel.
  */
-export const dnnlMatmul: Lowering = {
-  lower(node, r) {
-    const [a, b, bias] = operandsOf(node) as [ValueId, ValueId, ...(ValueId | undefined)[]];
-    const attrs = node.attrs as unknown as Epilogue;
-    const constant = r.constant(b) as ITensor<'s8'> | undefined;
+export const dnnlMatmul: Lowering<typeof ops.dnnlMatmul> = {
+  lower(view, r) {
+    const { a, b, bias, y, attrs, node } = view;
+    const constant = r.isConstant(b) ? r.constantOf(b, 's8') : undefined;
     const candidates = constant
       ? productOperands(r, a, columnsOf(constant), attrs.sourceZeroPoint, 'last')
       : halvedAtRunTime(r, a, b, attrs.sourceZeroPoint);
     for (const given of candidates) {
-      const make = creator(node, r, given);
-      const { attributes, buffers } = matmulEnd(node, r, given.zeroPoint);
+      const make = creator(view, r, given);
+      const { attributes, buffers } = matmulEnd(view, r, given.zeroPoint);
       const whole = attrs.to === 's32' && bias ? undefined : offered(() => make(attributes, attrs.to));
       const isHeld =
         attrs.to !== 's32' || floatsHoldSums(r, node) || returnsSums(whole?.primitive.implementation ?? '', given);
       if (whole && isHeld && isExact(r, given, whole.primitive, () => make({}, 's32').primitive)) {
         const more = { bias: bias && r.use(bias, 'row-major'), ...buffers };
-        whole.record(r.define(node.results[0], 'row-major'), more);
+        whole.record(r.define(y, 'row-major'), more);
         return;
       }
       const folds = given.zeroPoint === 0 || (constant !== undefined && isMatrix(constant.shape));
-      const sum = folds ? recordBareSum(r, given, (part) => creator(node, r, part)({}, 's32')) : undefined;
+      const sum = folds ? recordBareSum(r, given, (part) => creator(view, r, part)({}, 's32')) : undefined;
       if (sum === undefined) continue;
       const columns = given.zeroPoint === 0 ? undefined : sumsOfWeights(given.view);
       recordEnd(
-        node,
+        view,
         r,
         sum,
         columns?.map((v) => Math.imul(v, -given.zeroPoint)),
       );
       return;
     }
-    lowerExactly(node, r);
+    lowerExactly(view, r);
   },
 };
 
-export const floatMatmul: Lowering = {
-  refuses(node, view) {
-    if (view.dtype(node.operands[0]) !== 'f32') return 'an integer matmul that no primitive serves';
-    return undefined;
-  },
-  lower(node, r) {
-    const isVector = node.operands.some((id) => r.shape(id as ValueId).length < 2);
+export const floatMatmul: Lowering<typeof nnMatmul> = {
+  refuses: ({ a }, graph) => (graph.dtype(a) === 'f32' ? undefined : 'an integer matmul that no primitive serves'),
+  lower(view, r) {
+    const { a, b, y, node } = view;
+    const isVector = [a, b].some((id) => r.shape(id).length < 2);
     if (isVector || hasOneMeaning(r.graph, node)) {
-      recordMatmulProduct(node, r);
+      recordMatmulProduct(view, r);
       return;
     }
-    const [a, b] = node.operands as ValueId[];
-    const shape = r.shape(node.results[0]);
+    const shape = r.shape(y);
     const [left, right] = [ranked(r, a, shape.length), ranked(r, b, shape.length)];
-    const constant = r.constant(b);
+    const constant = r.isConstant(b) ? r.constantOf(b, 'f32') : undefined;
     const primitive = r.binding.matmul(
       {
         source: r.binding.desc('f32', left, 'row-major'),
@@ -87,7 +94,7 @@ export const floatMatmul: Lowering = {
     r.primitive(primitive, {
       source: r.use(a, 'row-major'),
       weights,
-      destination: r.define(node.results[0], 'row-major'),
+      destination: r.define(y, 'row-major'),
     });
   },
 };
@@ -99,9 +106,8 @@ const ranked = (r: Recorder, id: ValueId, rank: number): readonly number[] => [
 ];
 
 /** Creates the primitive with other ends. */
-function creator(node: Node, r: Recorder, { type, view, source, weights: computed }: Operands) {
-  const [a, b, bias] = node.operands as ValueId[];
-  const shape = r.shape(node.results[0]);
+function creator({ a, b, bias, y }: Matmul, r: Recorder, { type, view, source, weights: computed }: Operands) {
+  const shape = r.shape(y);
   const left = [...ranked(r, a, shape.length).slice(0, -1), view.channels];
   const right = [...ranked(r, b, shape.length).slice(0, -2), view.channels, view.filters];
   return (attributes: PrimitiveAttributes, to: Epilogue['to']): Created => {
@@ -124,28 +130,23 @@ function creator(node: Node, r: Recorder, { type, view, source, weights: compute
   };
 }
 
-function matmulEnd(node: Node, r: Recorder, sourceZeroPoint: number) {
-  const [, , , multiplier, scale, offset] = operandsOf(node);
-  const rank = r.shape(node.results[0]).length;
+function matmulEnd(view: Matmul, r: Recorder, sourceZeroPoint: number) {
+  const rank = r.shape(view.y).length;
   const perChannel = (length: number) => [...Array(rank - 1).fill(1), length];
-  const end = { ...(node.attrs as unknown as Epilogue), sourceZeroPoint };
-  return epilogue(r, { multiplier, scale, offset }, end, perChannel, undefined);
+  return epilogue(r, view, { ...view.attrs, sourceZeroPoint }, perChannel, undefined);
 }
 
 /** The end of an s32 sum in int32; `more` is added per column. */
-function recordEnd(node: Node, r: Recorder, source: Buffer, more?: Int32Array): void {
-  const [, , biasId, ...floats] = operandsOf(node);
-  const attrs = node.attrs as unknown as Epilogue;
-  const [y] = node.results;
+function recordEnd(view: Matmul, r: Recorder, source: Buffer, more?: Int32Array): void {
+  const { y, attrs } = view;
   const shape = r.shape(y);
   const channels = shape[shape.length - 1];
-  const bias = biasId && (r.constant(biasId) as ITensor<'s32'>);
+  const bias = view.bias && r.constantOf(view.bias, 's32');
   const added = Int32Array.from(
     { length: channels },
     (_, c) => (bias?.data[bias.data.length === 1 ? 0 : c] ?? 0) + (more?.[c] ?? 0),
   );
-  const [multiplier, scale, offset] = floats.map((id) => (id ? r.constant(id) : undefined));
-  const recipe = kernelRecipe(r, { multiplier, scale, offset }, { ...attrs, rounding: 'half-even' }, channels);
+  const recipe = kernelRecipe(r, factorsOf(r, view), { ...attrs, rounding: 'half-even' }, channels);
   r.kernel(
     {
       name: 'requantize',
@@ -168,19 +169,18 @@ function recordEnd(node: Node, r: Recorder, source: Buffer, more?: Int32Array): 
 }
 
 /** Batches, each a group of a 1-D convolution over the columns of b, whose filters are the rows of a. */
-function lowerExactly(node: Node, r: Recorder): void {
-  const [a, b] = node.operands as [ValueId, ValueId];
-  const { sourceZeroPoint } = node.attrs as unknown as Epilogue;
-  const shape = r.shape(node.results[0]);
+function lowerExactly(view: Matmul, r: Recorder): void {
+  const { a, b, y, attrs } = view;
+  const shape = r.shape(y);
   const columns = shape[shape.length - 1];
   const batch = shape.slice(0, -2);
-  const depth = r.shape(a).at(-1) as number;
+  const [depth] = r.shape(a).slice(-1);
   const destination = r.scratch(4 * sizeOf(shape));
   r.kernel(
     {
       name: 'reference-convolution',
       sourceType: 's8',
-      weightsType: r.dtype(a) as 'u8' | 's8',
+      weightsType: r.dtypeOf(a, 'u8', 's8'),
       batch: 1,
       inputChannels: sizeOf(batch) * depth,
       outputChannels: sizeOf(shape) / columns,
@@ -197,11 +197,11 @@ function lowerExactly(node: Node, r: Recorder): void {
     {
       source: expanded(r, b, batch),
       weights: expanded(r, a, batch),
-      weightsZeroPoint: r.data(tensor('s32', Int32Array.of(sourceZeroPoint))),
+      weightsZeroPoint: r.data(tensor('s32', Int32Array.of(attrs.sourceZeroPoint))),
       destination,
     },
   );
-  recordEnd(node, r, destination);
+  recordEnd(view, r, destination);
 }
 
 /** Matrices repeated for every batch they broadcast to. */

@@ -1,22 +1,30 @@
 /** Operators that move elements: views where that is possible, copies else. */
-import { dtypes, stridesOf, type ValueId } from '../../../ir/index.ts';
+import { assert } from '../../../diagnostics/index.ts';
+import {
+  dtypes,
+  type ITensor,
+  isStatic,
+  type nnConcat,
+  type nnExpand,
+  type nnPad,
+  type nnTranspose,
+  type OpWith,
+  stridesOf,
+  type ValueId,
+} from '../../../ir/index.ts';
 import { inMemoryOrder, plainStrides } from '../layout.ts';
 import type { Recorder } from '../recorder.ts';
-import { type Lowering, operandsOf } from './lowering.ts';
+import type { Lowering } from './lowering.ts';
 
-type ElementBytes = 1 | 2 | 4 | 8;
-const elementBytes = (r: Recorder, id: ValueId): ElementBytes => dtypes[r.dtype(id)].bytes as ElementBytes;
+const elementBytes = (r: Recorder, id: ValueId) => dtypes[r.dtype(id)].bytes;
 
 /** The same bytes under another name or shape. */
-export const view: Lowering = {
-  lower: (node, r) => r.alias(node.results[0], node.operands[0] as ValueId),
+export const alias: Lowering<OpWith<'x'>> = {
+  lower: ({ x, y }, r) => r.alias(y, x),
 };
 
-export const transpose: Lowering = {
-  lower(node, r) {
-    const [x] = node.operands as [ValueId];
-    const [y] = node.results;
-    const perm = node.attrs.perm as readonly number[];
+export const transpose: Lowering<typeof nnTranspose> = {
+  lower({ x, y, attrs: { perm } }, r) {
     const strides = plainStrides(r.preferredLayout(x), r.shape(x));
     copy(
       r,
@@ -59,10 +67,8 @@ const nonEmpty = (shape: readonly number[], sourceStrides: readonly number[], de
     ? { shape: [1], sourceStrides: [1], destinationStrides: [1] }
     : { shape, sourceStrides, destinationStrides };
 
-export const expand: Lowering = {
-  lower(node, r) {
-    const [x] = node.operands as [ValueId];
-    const [y] = node.results;
+export const expand: Lowering<typeof nnExpand> = {
+  lower({ x, y }, r) {
     const shape = r.shape(y);
     const from = [...Array(shape.length - r.shape(x).length).fill(1), ...r.shape(x)];
     const strides = stridesOf(from).map((s, axis) => (from[axis] === 1 ? 0 : s));
@@ -79,17 +85,15 @@ export const expand: Lowering = {
   },
 };
 
-export const concat: Lowering = {
-  lower(node, r) {
-    const [y] = node.results;
+export const concat: Lowering<typeof nnConcat> = {
+  lower({ xs, y, attrs }, r) {
     const shape = r.shape(y);
-    const axis = ((node.attrs.axis as number) + shape.length) % shape.length;
-    const inputs = operandsOf(node) as ValueId[];
-    const layout = r.preferredLayout(inputs[0]);
+    const axis = (attrs.axis + shape.length) % shape.length;
+    const layout = r.preferredLayout(xs[0]);
     const strides = plainStrides(layout, shape);
     const destination = r.define(y, layout);
     let destinationOffset = 0;
-    for (const x of inputs) {
+    for (const x of xs) {
       r.kernel(
         {
           name: 'copy',
@@ -107,22 +111,18 @@ export const concat: Lowering = {
   },
 };
 
-export const pad: Lowering = {
-  refuses(node, view) {
-    const { pads, mode } = node.attrs as { pads: readonly number[]; mode: string };
+export const pad: Lowering<typeof nnPad> = {
+  refuses({ value, attrs: { pads, mode } }, graph) {
     if (mode !== 'constant') return `padding of mode ${mode}`;
+    if (!isStatic(pads)) return 'a shape depends on run-time values';
     if (pads.some((p) => p < 0)) return 'negative pads';
-    return node.operands[1] == null || view.constant(node.operands[1])
-      ? undefined
-      : 'its value is computed at run time';
+    return value === undefined || graph.constant(value) ? undefined : 'its value is computed at run time';
   },
-  lower(node, r) {
-    const [x, value] = operandsOf(node) as [ValueId, ValueId | undefined];
-    const [y] = node.results;
+  lower({ x, value, y, attrs: { pads } }, r) {
     const shape = r.shape(x);
-    const pads = node.attrs.pads as readonly number[];
+    assert(isStatic(pads), `%${y} has pads that are not known`);
     const layout = r.preferredLayout(x);
-    const constant = value ? r.constant(value) : undefined;
+    const constant = r.constant(value);
     r.kernel(
       {
         name: 'pad',
@@ -130,7 +130,7 @@ export const pad: Lowering = {
         shape: inMemoryOrder(layout, shape),
         padsBegin: inMemoryOrder(layout, pads.slice(0, shape.length)),
         padsEnd: inMemoryOrder(layout, pads.slice(shape.length)),
-        value: constant ? bitsOf(constant.data) : 0,
+        value: constant ? bitsOf(constant) : 0,
       },
       { source: r.use(x, layout), destination: r.define(y, layout) },
     );
@@ -138,9 +138,9 @@ export const pad: Lowering = {
 };
 
 /** The bits of the first element as a non-negative number. */
-function bitsOf(data: ArrayBufferView): number {
+function bitsOf({ data }: ITensor): number {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  const bytes = data.byteLength / (data as unknown as { length: number }).length;
+  const bytes = data.BYTES_PER_ELEMENT;
   return bytes === 1
     ? view.getUint8(0)
     : bytes === 2

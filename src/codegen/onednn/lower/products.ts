@@ -1,18 +1,21 @@
 /** The fused end of every product, and requantization on its own. */
-import { type ITensor, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
+import {
+  type AttrValues,
+  dtypes,
+  type ITensor,
+  newArray,
+  type ops,
+  sizeOf,
+  tensor,
+  type ValueId,
+} from '../../../ir/index.ts';
 import type { Rounding } from '../../../numerics/index.ts';
 import type { PostOp, PrimitiveAttributes } from '../binding.ts';
 import { type Buffer, type Recorder, transposed } from '../recorder.ts';
-import { type Lowering, operandsOf } from './lowering.ts';
+import type { Lowering } from './lowering.ts';
 
-export interface Epilogue {
-  readonly to: 'u8' | 's8' | 's32';
-  readonly zeroPoint: number;
-  readonly zeroPointAt: 'before' | 'after';
-  readonly low: number;
-  readonly high: number;
-  readonly sourceZeroPoint: number;
-}
+/** What all products have, a matmul nothing else. */
+export type Epilogue = AttrValues<(typeof ops.dnnlMatmul)['attrs']>;
 
 /** The constants of a fused end besides the bias, which is an argument of the primitive. */
 export interface EpilogueOperands {
@@ -45,7 +48,7 @@ export function epilogue(
   let scales: Float32Array | undefined;
   const eltwise = (algorithm: string, alpha = 0, beta = 0) => postOps.push({ kind: 'eltwise', algorithm, alpha, beta });
   const binary = (algorithm: 'add' | 'mul', id: ValueId) => {
-    const { data } = r.constant(id) as ITensor<'f32'>;
+    const { data } = r.constantOf(id, 'f32');
     if (algorithm === 'mul' && scales === undefined && postOps.length === 0) scales = data;
     else {
       buffers[`post${postOps.length}`] = r.data(tensor('f32', data));
@@ -54,14 +57,14 @@ export function epilogue(
     }
   };
   if (map && mapShape) {
-    const values = r.constant(map) as ITensor<'s32'>;
-    buffers.post0 = r.data(transposed(tensor('f32', Float32Array.from(values.data), mapShape)));
+    const { data } = r.constantOf(map, 's32');
+    buffers.post0 = r.data(transposed(tensor('f32', Float32Array.from(data), mapShape)));
     postOps.push({ kind: 'binary', algorithm: 'add', other: r.binding.desc('f32', mapShape, 'channels-last') });
   }
   if (scale) binary('mul', scale);
   if (offset) binary('add', offset);
   binary('mul', multiplier);
-  const [min, max] = to === 'u8' ? [0, 255] : [-128, 127];
+  const { min, max } = dtypes[to];
   const clipped = low > min || high < max;
   // Before or after rounding, clamping comes first: bounds are integers, and adding the zero point is monotone.
   if (zeroPointAt === 'after' && (zeroPoint !== 0 || clipped)) eltwise('round');
@@ -73,30 +76,44 @@ export function epilogue(
   return { attributes: { ...(scales && { scales }), ...shift, ...destination, postOps }, buffers };
 }
 
-export const clamps = ({ to, zeroPoint, low, high }: Epilogue) => {
-  const [min, max] = to === 'u8' ? [0, 255] : to === 's8' ? [-128, 127] : [-(2 ** 31), 2 ** 31 - 1];
+export const clamps = ({ to, zeroPoint, low, high }: Omit<Epilogue, 'sourceZeroPoint'>) => {
+  const { min, max } = dtypes[to];
   return { zeroPoint, low: Math.max(low, min), high: Math.min(high, max) };
 };
 
+/** Element types of what the epilogue multiplies by or adds. */
+type Factor = 'f32' | 'f64' | 's32';
+
 /** A number for every channel, a common one repeated. */
-export function perChannel<D extends 'f32' | 'f64' | 's32'>(t: ITensor<D>, channels: number): ITensor<D> {
+export function perChannel(t: ITensor<Factor>, channels: number): ITensor<Factor> {
   if (t.data.length === channels) return { ...t, shape: [channels] };
-  const data = t.data.constructor as new (length: number) => ITensor<D>['data'];
-  return { ...t, shape: [channels], data: new data(channels).fill(t.data[0]) as ITensor<D>['data'] };
+  return { ...t, shape: [channels], data: newArray(t.dtype, channels).fill(t.data[0]) };
 }
-export const perChannelF32 = (t: ITensor, channels: number): ITensor<'f32'> =>
-  perChannel(t as ITensor<'f32'>, channels);
+
+type Factors<T> = Readonly<Partial<Record<'multiplier' | 'scale' | 'offset' | 'shift', T | undefined>>>;
+
+/** Those of an operator, all of them constants. */
+export function factorsOf(
+  r: Recorder,
+  { multiplier, scale, offset, shift }: Factors<ValueId>,
+): Factors<ITensor<Factor>> {
+  return {
+    multiplier: multiplier && r.constantOf(multiplier, 'f32', 'f64', 's32'),
+    scale: scale && r.constantOf(scale, 'f32'),
+    offset: offset && r.constantOf(offset, 'f32'),
+    shift: shift && r.constantOf(shift, 's32'),
+  };
+}
 
 /** How our requantize kernel rounds: its fields, and its arguments for `channels` channels. */
 export function kernelRecipe(
   r: Recorder,
-  factors: Readonly<Partial<Record<'multiplier' | 'scale' | 'offset' | 'shift', ITensor | undefined>>>,
+  { multiplier, scale, offset, shift }: Factors<ITensor<Factor>>,
   { rounding, zeroPointAt }: { readonly rounding: Rounding; readonly zeroPointAt: Epilogue['zeroPointAt'] },
   channels: number,
 ) {
-  const { multiplier, scale, offset, shift } = factors;
   const dtype = multiplier?.dtype;
-  const buffer = (t: ITensor | undefined) => t && r.data(perChannel(t as ITensor<'f32'>, channels));
+  const buffer = (t: ITensor<Factor> | undefined) => t && r.data(perChannel(t, channels));
   return {
     fields: {
       arithmetic: dtype === 'f64' ? 'f64' : dtype === 's32' ? 'fixed' : 'f32',
@@ -112,18 +129,14 @@ export function kernelRecipe(
   };
 }
 
-export const dnnlRequantize: Lowering = {
-  refuses(node, view) {
-    const [x, , map, row] = node.operands as (ValueId | undefined)[];
-    if (map && view.constant(map) === undefined) return 'its map is computed at run time';
-    const rank = view.shape(x as ValueId).length;
-    const inner = node.attrs.axis !== 1 && node.attrs.axis !== rank - 1;
+export const dnnlRequantize: Lowering<typeof ops.dnnlRequantize> = {
+  refuses({ x, map, row, attrs: { axis } }, graph) {
+    if (map && graph.constant(map) === undefined) return 'its map is computed at run time';
+    const inner = axis !== 1 && axis !== graph.shape(x).length - 1;
     return inner && (map || row) ? 'channels that are neither second nor last' : undefined;
   },
-  lower(node, r) {
-    const [x, bias, map, row, column, ...factors] = operandsOf(node) as [ValueId, ...(ValueId | undefined)[]];
-    const attrs = node.attrs as unknown as Epilogue & { axis: number; rounding: Rounding };
-    const [y] = node.results;
+  lower(view, r) {
+    const { x, bias, map, row, column, y, attrs } = view;
     const shape = r.shape(y);
     const channels = shape[attrs.axis];
     const layout = attrs.axis === 1 && shape.length > 2 ? 'channels-last' : 'row-major';
@@ -131,13 +144,12 @@ export const dnnlRequantize: Lowering = {
     const mapRows = map ? sizeOf(shape.slice(attrs.axis + 1)) : 0;
     const mapShape = [1, channels, ...shape.slice(attrs.axis + 1)];
     const repeated = (id: ValueId | undefined): Buffer | undefined => {
-      const t = id && r.constant(id);
+      const t = r.constant(id);
       if (t && t.data.length === 1 && channels > 1)
         return r.data(tensor('s32', new Int32Array(channels).fill(Number(t.data[0]))));
       return id && r.use(id, 'row-major');
     };
-    const [multiplier, scale, offset, shift] = factors.map((id) => (id ? r.constant(id) : undefined));
-    const recipe = kernelRecipe(r, { multiplier, scale, offset, shift }, attrs, channels);
+    const recipe = kernelRecipe(r, factorsOf(r, view), attrs, channels);
     r.kernel(
       {
         name: 'requantize',
@@ -153,7 +165,7 @@ export const dnnlRequantize: Lowering = {
       {
         source: r.use(x, layout),
         bias: repeated(bias),
-        map: map && r.data(transposed(tensor('s32', r.constant(map)!.data as Int32Array, mapShape))),
+        map: map && r.data(transposed({ ...r.constantOf(map, 's32'), shape: mapShape })),
         row: row && r.use(row, layout),
         column: repeated(column),
         ...recipe.buffers,

@@ -1,30 +1,42 @@
 /** Quantized operators that are kernels of ours. */
 import {
+  dtypes,
   evaluateNode,
   type ITensor,
   isStatic,
   type Node,
-  type Shape,
+  type nnRecentre,
+  type qnnAdd,
+  type qnnAveragePool,
+  type qnnDequantize,
+  type qnnDynamicQuantize,
+  type qnnGlobalAveragePool,
+  type qnnLut,
+  type qnnMul,
+  type qnnQuantize,
+  type qnnRequantize,
+  type qnnSoftmax,
   sizeOf,
   stridesOf,
   tensor,
   type ValueId,
+  type View,
 } from '../../../ir/index.ts';
 import {
   globalAverageMultiplier,
   isGlobalWindow,
   qlinearAddSwaps,
-  type RequantizeMode,
   softmaxSteps,
   softmaxTable,
   torchAverageMultiplier,
 } from '../../../numerics/index.ts';
 import { inMemoryOrder, type PlainLayout, plainStrides } from '../layout.ts';
-import type { Recorder } from '../recorder.ts';
-import { type GraphView, type Lowering, operandsOf, scalarOf } from './lowering.ts';
+import type { Buffer, Recorder } from '../recorder.ts';
+import type { GraphView, Lowering } from './lowering.ts';
 import { kernelRecipe } from './products.ts';
 
-const isByte = (dtype: string | undefined): dtype is 'u8' | 's8' => dtype === 'u8' || dtype === 's8';
+const bytes = ['u8', 's8'] as const;
+const isByte = (dtype: string): boolean => bytes.some((one) => one === dtype);
 
 /** The row-major view of a tensor around the axis that has parameters; one row for per-tensor ones. */
 interface ChannelView {
@@ -50,83 +62,85 @@ function channelView(r: Recorder, x: ValueId, parameter: ValueId, axis: number):
 }
 
 /** Zero points as s32, one for each scale. */
-function zeroPoints(r: Recorder, id: ValueId | undefined, channels: number): ITensor<'s32'> | undefined {
-  const t = id && r.constant(id);
-  return t
-    ? tensor(
+function zeroPoints(r: Recorder, id: ValueId | undefined, channels: number): Buffer | undefined {
+  const t = r.constant(id);
+  const zero = (c: number): number => Number(t?.data[t.data.length === 1 ? 0 : c]);
+  return (
+    t &&
+    r.data(
+      tensor(
         's32',
-        Int32Array.from({ length: channels }, (_, c) => Number(t.data[t.data.length === 1 ? 0 : c])),
-      )
-    : undefined;
+        Int32Array.from({ length: channels }, (_, c) => zero(c)),
+      ),
+    )
+  );
 }
 
-const perTensorOrAxis = (node: Node, view: GraphView): string | undefined => {
-  const rank = view.shape(node.operands[1] as ValueId).length;
-  if (rank > 1) return 'its parameters are neither per tensor nor per axis';
-  return view.needsConstants(node, [1, 2]);
-};
+type Scaled = View<typeof qnnQuantize | typeof qnnDequantize>;
 
-export const quantize: Lowering = {
-  refuses(node, view) {
-    if (!isByte(view.dtype(node.results[0]))) return `it writes ${view.dtype(node.results[0])}`;
-    if (node.attrs.arithmetic !== 'divide') return 'the kernel divides by a scale that is a constant';
-    return perTensorOrAxis(node, view);
+const perTensorOrAxis = ({ scale, zp }: Scaled, graph: GraphView): string | undefined =>
+  graph.shape(scale).length > 1
+    ? 'its parameters are neither per tensor nor per axis'
+    : graph.needsConstants(scale, zp);
+
+export const quantize: Lowering<typeof qnnQuantize> = {
+  refuses(view, graph) {
+    const dtype = graph.dtype(view.y);
+    if (!isByte(dtype)) return `it writes ${dtype}`;
+    if (view.attrs.arithmetic !== 'divide') return 'the kernel divides by a scale that is a constant';
+    return perTensorOrAxis(view, graph);
   },
-  lower(node, r) {
-    const [x, scale, zp] = operandsOf(node) as [ValueId, ValueId, ValueId | undefined];
-    const { layout, ...view } = channelView(r, x, scale, node.attrs.axis as number);
-    const zero = zeroPoints(r, zp, view.channels);
+  lower({ x, scale, zp, y, attrs }, r) {
+    const { layout, ...channels } = channelView(r, x, scale, attrs.axis);
     r.kernel(
-      { name: 'quantize', type: r.dtype(node.results[0]) as 'u8' | 's8', ...view },
+      { name: 'quantize', type: r.dtypeOf(y, ...bytes), ...channels },
       {
         source: r.use(x, layout),
         scale: r.use(scale, 'row-major'),
-        zeroPoint: zero && r.data(zero),
-        destination: r.define(node.results[0], layout),
+        zeroPoint: zeroPoints(r, zp, channels.channels),
+        destination: r.define(y, layout),
       },
     );
   },
 };
 
-export const dequantize: Lowering = {
-  refuses(node, view) {
-    const dtype = view.dtype(node.operands[0]);
+export const dequantize: Lowering<typeof qnnDequantize> = {
+  refuses(view, graph) {
+    const dtype = graph.dtype(view.x);
     if (!isByte(dtype) && dtype !== 's32') return `it reads ${dtype}`;
-    return perTensorOrAxis(node, view);
+    return perTensorOrAxis(view, graph);
   },
-  lower(node, r) {
-    const [x, scale, zp] = operandsOf(node) as [ValueId, ValueId, ValueId | undefined];
-    const { layout, ...view } = channelView(r, x, scale, node.attrs.axis as number);
-    const zero = zeroPoints(r, zp, view.channels);
+  lower({ x, scale, zp, y, attrs }, r) {
+    const { layout, ...channels } = channelView(r, x, scale, attrs.axis);
     r.kernel(
-      { name: 'dequantize', type: r.dtype(x) as 'u8' | 's8' | 's32', ...view },
+      { name: 'dequantize', type: r.dtypeOf(x, ...bytes, 's32'), ...channels },
       {
         source: r.use(x, layout),
         scale: r.use(scale, 'row-major'),
-        zeroPoint: zero && r.data(zero),
-        destination: r.define(node.results[0], layout),
+        zeroPoint: zeroPoints(r, zp, channels.channels),
+        destination: r.define(y, layout),
       },
     );
   },
 };
 
-export const lut: Lowering = {
-  refuses: (node, view) =>
-    isByte(view.dtype(node.results[0])) ? view.needsConstants(node, [1]) : `it writes ${view.dtype(node.results[0])}`,
-  lower(node, r) {
-    const [x, table] = node.operands as [ValueId, ValueId];
+export const lut: Lowering<typeof qnnLut> = {
+  refuses({ table, y }, graph) {
+    const dtype = graph.dtype(y);
+    return isByte(dtype) ? graph.needsConstants(table) : `it writes ${dtype}`;
+  },
+  lower({ x, table, y }, r) {
     const layout = r.preferredLayout(x);
     r.kernel(
       { name: 'lut', count: sizeOf(r.shape(x)) },
-      { source: r.use(x, layout), table: r.use(table, 'row-major'), destination: r.define(node.results[0], layout) },
+      { source: r.use(x, layout), table: r.use(table, 'row-major'), destination: r.define(y, layout) },
     );
   },
 };
 
 /** x ∓ 128 is the XOR of the highest bit: a table. */
-export const recentre: Lowering = {
-  lower(node, r) {
-    const [x] = node.operands as [ValueId];
+export const recentre: Lowering<typeof nnRecentre> = {
+  lower({ x, y }, r) {
     const layout = r.preferredLayout(x);
     const table = tensor(
       'u8',
@@ -134,26 +148,24 @@ export const recentre: Lowering = {
     );
     r.kernel(
       { name: 'lut', count: sizeOf(r.shape(x)) },
-      { source: r.use(x, layout), table: r.data(table), destination: r.define(node.results[0], layout) },
+      { source: r.use(x, layout), table: r.data(table), destination: r.define(y, layout) },
     );
   },
 };
 
-const binary = (name: 'qlinear-add' | 'qlinear-mul'): Lowering => ({
-  refuses: (node, view) => view.needsConstants(node, [1, 2, 4, 5, 6, 7]),
-  lower(node, r) {
-    const [a, sa, za, b, sb, zb, sy, zy] = node.operands as ValueId[];
-    const [y] = node.results;
-    const number = (id: ValueId) => scalarOf(r.constant(id));
-    const left = { id: a, scale: number(sa), zero: number(za) };
-    const right = { id: b, scale: number(sb), zero: number(zb) };
-    const byTable = node.attrs.recipe !== 'ort';
+const binary = (name: 'qlinear-add' | 'qlinear-mul'): Lowering<typeof qnnAdd | typeof qnnMul> => ({
+  refuses: ({ sa, za, sb, zb, sy, zy }, graph) => graph.needsConstants(sa, za, sb, zb, sy, zy),
+  lower({ a, sa, za, b, sb, zb, sy, zy, y, attrs, node }, r) {
+    const left = { id: a, scale: r.scalar(sa), zero: r.scalar(za) };
+    const right = { id: b, scale: r.scalar(sb), zero: r.scalar(zb) };
+    const result = { scale: r.scalar(sy), zero: r.scalar(zy) };
+    const byTable = attrs.recipe !== 'ort';
     const swapped = !byTable && name === 'qlinear-add' && qlinearAddSwaps(r.shape(a), r.shape(b));
     const [p, q] = swapped ? [right, left] : [left, right];
     const shape = r.shape(y);
     const whole = [p, q].find((o) => sizeOf(r.shape(o.id)) === sizeOf(shape) && r.shape(o.id).length === shape.length);
     const layout = whole ? r.preferredLayout(whole.id) : 'row-major';
-    const type = r.dtype(y) as 'u8' | 's8';
+    const type = r.dtypeOf(y, ...bytes);
     const strided = {
       shape: inMemoryOrder(layout, shape),
       sourceStrides: broadcastStrides(r.shape(p.id), shape, layout),
@@ -164,19 +176,19 @@ const binary = (name: 'qlinear-add' | 'qlinear-mul'): Lowering => ({
       source1: r.use(q.id, operandLayout(r, q.id, shape, layout)),
     };
     if (byTable) {
-      const table = r.data(tableOfPairs(node, type, [left, right, { scale: number(sy), zero: number(zy) }]));
+      const table = r.data(tableOfPairs(node, type, [left, right, result]));
       r.kernel({ name: 'binary-table', ...strided }, { ...operands, table, destination: r.define(y, layout) });
       return;
     }
     r.kernel(
       {
         name,
-        sourceType: r.dtype(p.id) as 'u8' | 's8',
-        source1Type: r.dtype(q.id) as 'u8' | 's8',
+        sourceType: r.dtypeOf(p.id, ...bytes),
+        source1Type: r.dtypeOf(q.id, ...bytes),
         type,
         ...strided,
-        scales: [p.scale, q.scale, number(sy)],
-        zeroPoints: [p.zero, q.zero, number(zy)],
+        scales: [p.scale, q.scale, result.scale],
+        zeroPoints: [p.zero, q.zero, result.zero],
       },
       { ...operands, destination: r.define(y, layout) },
     );
@@ -188,12 +200,18 @@ type Quantization = { readonly scale: number; readonly zero: number };
 /** The operator's own meaning on all pairs of bytes: element a·256 + b, both as unsigned bytes. */
 function tableOfPairs(node: Node, dtype: 'u8' | 's8', [a, b, y]: readonly Quantization[]): ITensor {
   const pairs = 65536;
-  const bytes = (of: (i: number) => number) => {
+  const operand = (of: (i: number) => number) => {
     const data = Uint8Array.from({ length: pairs }, (_, i) => of(i));
     return tensor(dtype, dtype === 'u8' ? data : new Int8Array(data.buffer));
   };
   const parameters = ({ scale, zero }: Quantization) => [tensor('f32', [scale], []), tensor(dtype, [zero], [])];
-  const operands = [bytes((i) => i >> 8), ...parameters(a), bytes((i) => i & 255), ...parameters(b), ...parameters(y)];
+  const operands = [
+    operand((i) => i >> 8),
+    ...parameters(a),
+    operand((i) => i & 255),
+    ...parameters(b),
+    ...parameters(y),
+  ];
   return evaluateNode(node, operands)[0];
 }
 
@@ -214,79 +232,77 @@ export function broadcastStrides(operand: readonly number[], shape: readonly num
   );
 }
 
+type Unary = View<typeof qnnAveragePool | typeof qnnGlobalAveragePool | typeof qnnSoftmax>;
+const parametersOf = ({ sx, zx, sy, zy }: Unary): readonly ValueId[] => [sx, zx, sy, zy];
+
 /** Both pools whose window is the whole image are the integer formula. */
-function globalPool(node: Node, r: Recorder): void {
-  const [x, sx, zx, sy, zy] = node.operands as ValueId[];
+function globalPool({ x, sx, zx, sy, zy, y }: Unary, r: Recorder, byTorch: boolean): void {
   const [batch, channels, ...spatial] = r.shape(x);
   const size = sizeOf(spatial);
-  const multiplierOf = node.attrs.recipe === 'torch' ? torchAverageMultiplier : globalAverageMultiplier;
-  const multiplier = multiplierOf(scalarOf(r.constant(sx)), scalarOf(r.constant(sy)), size);
+  const multiplierOf = byTorch ? torchAverageMultiplier : globalAverageMultiplier;
+  const multiplier = multiplierOf(r.scalar(sx), r.scalar(sy), size);
   r.kernel(
     {
       name: 'global-average-pool',
-      sourceType: r.dtype(x) as 'u8' | 's8',
-      type: r.dtype(node.results[0]) as 'u8' | 's8',
+      sourceType: r.dtypeOf(x, ...bytes),
+      type: r.dtypeOf(y, ...bytes),
       batch,
       spatial: size,
       channels,
-      sourceZeroPoint: scalarOf(r.constant(zx)),
+      sourceZeroPoint: r.scalar(zx),
       multiplier: multiplier.arithmetic === 'f32' ? multiplier.factor : Number.NaN,
-      zeroPoint: scalarOf(r.constant(zy)),
+      zeroPoint: r.scalar(zy),
     },
-    { source: r.use(x, 'channels-last'), destination: r.define(node.results[0], 'channels-last') },
+    { source: r.use(x, 'channels-last'), destination: r.define(y, 'channels-last') },
   );
 }
 
-export const globalAveragePool: Lowering = {
-  refuses: (node, view) =>
-    node.attrs.recipe === 'torch-contiguous'
+export const globalAveragePool: Lowering<typeof qnnGlobalAveragePool> = {
+  refuses: (view, graph) =>
+    view.attrs.recipe === 'torch-contiguous'
       ? 'the zero point is added before rounding'
-      : view.needsConstants(node, [1, 2, 3, 4]),
-  lower: globalPool,
+      : graph.needsConstants(...parametersOf(view)),
+  lower: (view, r) => globalPool(view, r, view.attrs.recipe === 'torch'),
 };
 
-export const averagePool: Lowering = {
-  refuses(node, view) {
-    const { kernel, pads } = node.attrs as { kernel: readonly number[]; pads: readonly number[] };
-    const spatial: Shape = view.shape(node.operands[0] as ValueId).slice(2);
+export const averagePool: Lowering<typeof qnnAveragePool> = {
+  refuses(view, graph) {
+    const { kernel, pads } = view.attrs;
+    const spatial = graph.shape(view.x).slice(2);
     if (!isStatic(spatial) || !isGlobalWindow(spatial, kernel, pads))
       return 'a quantized average pool over part of the image';
-    return view.needsConstants(node, [1, 2, 3, 4]);
+    return graph.needsConstants(...parametersOf(view));
   },
-  lower: globalPool,
+  lower: (view, r) => globalPool(view, r, false),
 };
 
-export const softmax: Lowering = {
-  refuses: (node, view) => view.needsConstants(node, [1, 2, 3, 4]),
-  lower(node, r) {
-    const [x, sx, , sy, zy] = node.operands as ValueId[];
+export const softmax: Lowering<typeof qnnSoftmax> = {
+  refuses: (view, graph) => graph.needsConstants(...parametersOf(view)),
+  lower({ x, sx, sy, zy, y, attrs: { axis } }, r) {
     const shape = r.shape(x);
-    const axis = node.attrs.axis as number;
     const length = shape[axis];
     r.kernel(
       {
         name: 'qlinear-softmax',
-        type: r.dtype(x) as 'u8' | 's8',
+        type: r.dtypeOf(x, ...bytes),
         outer: sizeOf(shape.slice(0, axis)),
         length,
         inner: sizeOf(shape.slice(axis + 1)),
-        steps: softmaxSteps(scalarOf(r.constant(sy))),
-        zeroPoint: scalarOf(r.constant(zy)),
+        steps: softmaxSteps(r.scalar(sy)),
+        zeroPoint: r.scalar(zy),
       },
       {
         source: r.use(x, 'row-major'),
-        table: r.data(tensor('f32', softmaxTable(scalarOf(r.constant(sx)), length))),
-        destination: r.define(node.results[0], 'row-major'),
+        table: r.data(tensor('f32', softmaxTable(r.scalar(sx), length))),
+        destination: r.define(y, 'row-major'),
       },
     );
   },
 };
 
-export const dynamicQuantize: Lowering = {
-  refuses: (node) => (node.attrs.recipe === 'onnx' ? undefined : `the recipe ${node.attrs.recipe}`),
-  lower(node, r) {
-    const [x] = node.operands as [ValueId];
-    const [y, scale, zeroPoint] = node.results;
+export const dynamicQuantize: Lowering<typeof qnnDynamicQuantize> = {
+  refuses: ({ attrs: { recipe } }) => (recipe === 'onnx' ? undefined : `the recipe ${recipe}`),
+  lower({ x, y, scale, zp }, r) {
     const layout = r.preferredLayout(x);
     r.kernel(
       { name: 'dynamic-quantize', count: sizeOf(r.shape(x)) },
@@ -294,40 +310,40 @@ export const dynamicQuantize: Lowering = {
         source: r.use(x, layout),
         destination: r.define(y, layout),
         scale: r.define(scale, 'row-major'),
-        zeroPoint: r.define(zeroPoint, 'row-major'),
+        zeroPoint: r.define(zp, 'row-major'),
       },
     );
   },
 };
 
 /** Requantize that no product absorbed. */
-export const requantize: Lowering = {
-  refuses(node, view) {
-    const [x, multiplier, , second] = node.operands;
-    if (view.dtype(x) !== 's32') return `it rounds ${view.dtype(x)}`;
-    if (view.shape(multiplier as ValueId).length > 1) return 'its parameters are neither per tensor nor per axis';
-    return view.needsConstants(node, second ? [1, 2, 3] : node.attrs.arithmetic === 'f32' ? [2] : [1, 2]);
+export const requantize: Lowering<typeof qnnRequantize> = {
+  refuses({ x, multiplier, zy, second, attrs }, graph) {
+    if (graph.dtype(x) !== 's32') return `it rounds ${graph.dtype(x)}`;
+    if (graph.shape(multiplier).length > 1) return 'its parameters are neither per tensor nor per axis';
+    const mayBeComputed = second === undefined && attrs.arithmetic === 'f32';
+    return graph.needsConstants(mayBeComputed ? undefined : multiplier, zy, second);
   },
-  lower(node, r) {
-    const [x, first, zy, second] = operandsOf(node) as [ValueId, ValueId, ValueId, ValueId | undefined];
-    const { axis, low, high, arithmetic, ...mode } = node.attrs as unknown as RequantizeMode & Record<string, number>;
-    const { layout, ...view } = channelView(r, x, first, axis);
-    const type = r.dtype(node.results[0]) as 'u8' | 's8';
-    const [min, max] = type === 'u8' ? [0, 255] : [-128, 127];
-    const [a, b] = [r.constant(first), second && r.constant(second)];
+  lower({ x, multiplier, zy, second, y, attrs }, r) {
+    const { axis, low, high, arithmetic, rounding, zeroPoint } = attrs;
+    const { layout, ...channels } = channelView(r, x, multiplier, axis);
+    const type = r.dtypeOf(y, ...bytes);
+    const { min, max } = dtypes[type];
+    const a = r.isConstant(multiplier) ? r.constantOf(multiplier, 'f32', 'f64', 's32') : undefined;
+    const b = second && r.constantOf(second, 'f32', 's32');
     const factors =
       arithmetic === 'f32-two-step'
         ? { scale: a, multiplier: b }
         : { multiplier: a, ...(arithmetic === 'fixed' && { shift: b }) };
-    const recipe = kernelRecipe(r, factors, { rounding: mode.rounding, zeroPointAt: mode.zeroPoint }, view.channels);
+    const recipe = kernelRecipe(r, factors, { rounding, zeroPointAt: zeroPoint }, channels.channels);
     r.kernel(
       {
         name: 'requantize',
         type,
-        ...view,
+        ...channels,
         groups: 1,
         mapRows: 0,
-        zeroPoint: scalarOf(r.constant(zy)),
+        zeroPoint: r.scalar(zy),
         low: Math.max(low, min),
         high: Math.min(high, max),
         ...recipe.fields,
@@ -335,8 +351,8 @@ export const requantize: Lowering = {
       {
         source: r.use(x, layout),
         ...recipe.buffers,
-        ...(a === undefined && { multiplier: r.use(first, 'row-major') }),
-        destination: r.define(node.results[0], layout),
+        ...(a === undefined && { multiplier: r.use(multiplier, 'row-major') }),
+        destination: r.define(y, layout),
       },
     );
   },

@@ -2,8 +2,8 @@
 import {
   type ITensor,
   isOp,
-  type Node,
   nnConvTranspose,
+  type qnnConv,
   qnnConvTranspose,
   sizeOf,
   tensor,
@@ -11,13 +11,17 @@ import {
 } from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
-import { type Lowering, operandsOf } from './lowering.ts';
+import type { Lowering } from './lowering.ts';
 
 type Three = readonly [number, number, number];
 
 /** Spatial lists of rank 1 to 3 as rank 3. */
-export const three = (list: readonly number[], filler: number): Three =>
-  [...Array(3 - list.length).fill(filler), ...list] as unknown as Three;
+export function three(list: readonly number[], filler: number): Three {
+  const [depth, height, width] = [...Array<number>(3 - list.length).fill(filler), ...list];
+  return [depth, height, width];
+}
+
+const bytes = ['u8', 's8'] as const;
 
 export interface ReferenceSum {
   readonly x: ValueId;
@@ -29,7 +33,7 @@ export interface ReferenceSum {
   readonly attrs: ConvAttrs;
   readonly transposed: boolean;
   readonly zx: Buffer | undefined;
-  readonly zw: ITensor | undefined;
+  readonly zw: ITensor<'u8' | 's8'> | undefined;
   readonly destination: Buffer;
 }
 
@@ -39,11 +43,11 @@ export function recordReferenceSum(
   { x, xShape, w, wType, wShape, yShape, attrs, transposed, zx, zw, destination }: ReferenceSum,
 ): void {
   const rank = attrs.strides.length;
-  const zeros = zw && r.data(tensor('s32', Int32Array.from(zw.data as ArrayLike<number>)));
+  const zeros = zw && r.data(tensor('s32', Int32Array.from(zw.data)));
   r.kernel(
     {
       name: 'reference-convolution',
-      sourceType: r.dtype(x) as 'u8' | 's8',
+      sourceType: r.dtypeOf(x, ...bytes),
       weightsType: wType,
       batch: xShape[0],
       inputChannels: xShape[1],
@@ -63,30 +67,25 @@ export function recordReferenceSum(
 }
 
 /** Convolutions that selection left alone: u8 weights, weights zero points, weights or zero points known at run time. */
-export const referenceConv: Lowering = {
-  refuses(node, view) {
-    const [x, w, zx, zw] = operandsOf(node);
-    if (view.dtype(x) === 'f32') return 'a float convolution';
-    const eight = [x, w].every((id) => view.dtype(id) === 'u8' || view.dtype(id) === 's8');
-    if (!eight || (x && view.shape(x).length > 5)) return `a convolution of ${view.dtype(x)} and ${view.dtype(w)}`;
-    if (zx && view.constant(zx) === undefined) return 'its source zero point is computed at run time';
-    return zw && view.constant(zw) === undefined ? 'its weights zero point is computed at run time' : undefined;
+export const referenceConv: Lowering<typeof qnnConv> = {
+  refuses({ x, w, zx, zw }, graph) {
+    const eight = [x, w].every((id) => bytes.some((dtype) => dtype === graph.dtype(id)));
+    if (!eight || graph.shape(x).length > 5) return `a convolution of ${graph.dtype(x)} and ${graph.dtype(w)}`;
+    if (zx && graph.constant(zx) === undefined) return 'its source zero point is computed at run time';
+    return zw && graph.constant(zw) === undefined ? 'its weights zero point is computed at run time' : undefined;
   },
-  lower(node: Node, r: Recorder): void {
-    const [x, w, zx, zw] = operandsOf(node) as [ValueId, ValueId, ...(ValueId | undefined)[]];
-    const [y] = node.results;
-    const zero = zx && r.constant(zx);
+  lower({ x, w, zx, zw, y, attrs, node }, r) {
     recordReferenceSum(r, {
       x,
       xShape: r.shape(x),
       w: r.use(w, 'row-major'),
-      wType: r.dtype(w) as 'u8' | 's8',
+      wType: r.dtypeOf(w, ...bytes),
       wShape: r.shape(w),
       yShape: r.shape(y),
-      attrs: node.attrs as unknown as ConvAttrs,
+      attrs,
       transposed: isOp(node, nnConvTranspose, qnnConvTranspose),
-      zx: zero && r.data(tensor('s32', Int32Array.of(Number(zero.data[0])))),
-      zw: zw && r.constant(zw),
+      zx: zx && r.data(tensor('s32', Int32Array.of(r.scalar(zx)))),
+      zw: zw && r.constantOf(zw, ...bytes),
       destination: r.define(y, 'row-major'),
     });
   },

@@ -1,0 +1,20 @@
+/** What must not compile: a lowering is of one operator, and every operator of the back end's own level has one. */
+import type { Lowering, Lowerings } from '../../src/codegen/onednn/lower/lowering.ts';
+import type { nnAdd, nnPad, nnReshape, OpWith } from '../../src/ir/index.ts';
+
+declare const ofAny: Lowering<OpWith<'x'>>;
+declare const ofPad: Lowering<typeof nnPad>;
+declare const own: Pick<Lowerings, 'dnnlConv' | 'dnnlConvTranspose' | 'dnnlMatmul' | 'dnnlRequantize'>;
+
+export const all: Lowerings = { ...own, nnReshape: ofAny, nnPad: ofPad };
+// @ts-expect-error a lowering that reads what the operator does not have
+export const padding: Lowering<typeof nnReshape> = ofPad;
+// @ts-expect-error a lowering that reads other operands
+export const sum: Lowerings = { ...own, nnAdd: ofAny };
+// @ts-expect-error an operator of the own level that has none
+export const fewer: Lowerings = { nnReshape: ofAny };
+
+export const lowering: Lowering<typeof nnAdd> = {
+  // @ts-expect-error an operand that the operator does not have
+  lower: ({ a, y, bias }, r) => bias && r.alias(y, a),
+};
