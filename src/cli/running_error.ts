@@ -50,6 +50,8 @@ export interface Bounded {
 const SAMPLES = 3;
 /** Samples are few; what they move is the whole bound of every operator. */
 const SAFETY = 2;
+/** The most that a unit in the last place of a binary32 number is of the number. */
+const OF_LAST_PLACE = 2 ** -23;
 
 type Operands = readonly (Bounded | null)[];
 type Side = 'low' | 'high';
@@ -124,7 +126,8 @@ function moved(y: ITensor, rounding: Float64Array | undefined, k: number): ITens
 
 /**
  * The smaller of an error that was added up and of what samples show, which does not grow with the depth of a network as
- * the former does: SAFETY times the distance of the samples, or the root mean square of all distances if that is more.
+ * the former does: SAFETY times the distance of the samples, or the root mean square of all distances if that is more, and one
+ * unit in the last place: samples that all round to one number do not show that another one would round to its neighbour.
  */
 function nearest(error: Float64Array, y: ITensor, samples: readonly ITensor[]): Float64Array {
   const center = y.data as Float32Array;
@@ -137,7 +140,7 @@ function nearest(error: Float64Array, y: ITensor, samples: readonly ITensor[]): 
   const mean = Math.sqrt(
     distance.reduce((sum, d) => sum + (Number.isFinite(d) ? d * d : 0), 0) / Math.max(1, distance.length),
   );
-  return error.map((e, i) => Math.min(e, SAFETY * Math.max(distance[i], mean)));
+  return error.map((e, i) => Math.min(e, SAFETY * Math.max(distance[i], mean) + Math.abs(center[i]) * OF_LAST_PLACE));
 }
 
 /** The results at the ends of what the operands may be. */

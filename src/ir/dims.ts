@@ -29,6 +29,13 @@ export const wrapDims = operation(
 /** ⌈a / b⌉ for a positive b. */
 export const ceilDims = (a: Dim, b: Dim): Dim => divDims(addDims(a, subDims(b, 1)), b);
 
+/** ⌊a · scale⌋ for a scale ≥ 0; of a symbol undefined where the scale is not a multiple of 1/16. */
+export function scaledDim(a: Dim, scale: number): Dim | undefined {
+  if (typeof a === 'number') return Math.floor(a * scale);
+  const parts = [1, 2, 4, 8, 16].find((n) => Number.isInteger(scale * n));
+  return parts && divDims(mulDims(a, scale * parts), parts);
+}
+
 /** A number that the dimension is never below, a symbol being at least 1; −Infinity where none is seen. */
 export const leastOf = (dim: Dim): number => (typeof dim === 'number' ? dim : lowerBound(polynomialOf(dim)));
 

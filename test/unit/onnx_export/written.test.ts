@@ -9,7 +9,7 @@ import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { validateWritten } from '../../../src/exporters/onnx/validate.ts';
 import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
-import { type Feeds, GraphBuilder, parse, tensor } from '../../../src/ir/index.ts';
+import { type Dim, type Feeds, GraphBuilder, parse, tensor } from '../../../src/ir/index.ts';
 import { nnResize } from '../../../src/ir/ops/nn_resize.op.ts';
 import { legalize } from '../../../src/passes/legalize.ts';
 import { exactWeights } from '../../support/exact_weights.ts';
@@ -275,6 +275,35 @@ describe('an image that is resized to a size', () => {
       }),
       { numRuns: 60 },
     );
+  });
+});
+
+describe('an axis of an open size that is resized by a scale', () => {
+  const resized = (from: Dim, to: Dim, scale: number) => {
+    const b = new GraphBuilder('net');
+    const x = b.input('x', 'f32', [1, 1, from, 4]);
+    const attrs = { shape: [1, 1, to, 8], scales: [1, 1, scale, 2], mode: 'nearest' } as const;
+    return b.finish([b.emit(nnResize, { x }, attrs)]);
+  };
+
+  it.each([
+    ['N', '2*N', 2],
+    ['N', 'N', 1],
+    ['N', 'N/2', 0.5],
+    ['N', '3*N/2', 1.5],
+  ] as const)('%s to %s by %d comes back with that size', (from, to, scale) => {
+    const graph = resized(from, to, scale);
+    const again = importOnnx(exportOnnx(graph));
+    expect(again.values[again.outputs[0]].type.shape).toEqual(graph.values[graph.outputs[0]].type.shape);
+  });
+
+  it.each([
+    ['N', 2, 0.5],
+    ['N', 'M', 2],
+    ['N', 'N', 2],
+    [3, 'N', 2],
+  ] as const)('%s to %s by %d is refused: the file would have another size', (from, to, scale) => {
+    expect(() => exportOnnx(resized(from, to, scale))).toThrow(/neither its scales nor its sizes give the other/);
   });
 });
 

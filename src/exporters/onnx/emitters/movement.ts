@@ -1,4 +1,6 @@
 /** Operators that move elements. Sizes that are symbols stay computed: copied, left over, or read off an input. */
+
+import { scaledDim } from '../../../ir/dims.ts';
 import {
   type DType,
   dtypes,
@@ -156,7 +158,7 @@ export function resize(e: NodeEmitter<typeof nnResize>): Written {
   };
   const fits = (i: number) => {
     const [a, b] = [from[i], shape[i]];
-    if (typeof a !== 'number' || typeof b !== 'number') return true;
+    if (typeof a !== 'number') return scaledDim(a, scales[i]) === b;
     return Math.floor(Math.fround(a * scales[i])) === b && Math.floor(a * scales[i]) === b;
   };
   const attributes = {

@@ -1,7 +1,7 @@
 /** Resize and Upsample. https://onnx.ai/onnx/operators/onnx__Resize.html */
 
 import type { Value } from '../../../ir/define_op.ts';
-import { divDims, mulDims } from '../../../ir/dims.ts';
+import { scaledDim } from '../../../ir/dims.ts';
 import { type AttrType, isWordOf, nnResize } from '../../../ir/index.ts';
 import { interpolatedTypes } from '../../../ir/ops/linear_resize.ts';
 import { numbersOf } from '../../../ir/tensor.ts';
@@ -28,13 +28,9 @@ const onAxes = <T>(rank: number, axes: readonly number[], values: readonly T[], 
   Array.from({ length: rank }, (_, axis) => values[axes.indexOf(axis)] ?? other(axis));
 
 function byScales(x: Value, scales: readonly number[], ctx: NodeContext): Target {
-  const shape = x.type.shape.map((dim, axis) => {
-    if (typeof dim === 'number') return Math.floor(dim * scales[axis]);
-    const parts = [1, 2, 4, 8, 16].find((n) => Number.isInteger(scales[axis] * n));
-    return parts === undefined
-      ? ctx.unsupported(`scale ${scales[axis]} of an unknown size`)
-      : divDims(mulDims(dim, scales[axis] * parts), parts);
-  });
+  const shape = x.type.shape.map(
+    (dim, axis) => scaledDim(dim, scales[axis]) ?? ctx.unsupported(`scale ${scales[axis]} of an unknown size`),
+  );
   return { shape, scales };
 }
 
