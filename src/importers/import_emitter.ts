@@ -76,13 +76,13 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     attrs: Readonly<Record<string, AttrValue>>,
   ): readonly Value[] {
     const halves = new Set(
-      operands.flatMap((o) => (o && isHalf(o.type.dtype) && !takes(op, o.type.dtype) ? [o.type.dtype as DType] : [])),
+      operands.flatMap((o) => (o && isHalf(o.type.dtype) && !takes(op, o.type.dtype) ? [o.type.dtype] : [])),
     );
     if (halves.size > 0) {
       // 16-bit floats are computed in binary32 and rounded once
       const wides = this.staysWide(operands);
       const widened = (o: Value) => this.wideOf(o, wides) ?? this.cast(o, 'f32');
-      const wide = operands.map((o) => o && (halves.has(o.type.dtype as DType) ? widened(o) : o));
+      const wide = operands.map((o) => o && (halves.has(o.type.dtype) ? widened(o) : o));
       const by = op === KEPT ? 'dequantize' : 'operator';
       const [half] = halves;
       return this.emitList(op, wide, attrs).map((y) => {
@@ -224,12 +224,12 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     const elements = this.#elementsAfter(operands, result);
     if (elements === undefined) return result;
     const { dtype, shape } = result.type;
-    if (isFloat(dtype as DType) || elements.some((e) => typeof e === 'string')) {
+    if (isFloat(dtype) || elements.some((e) => typeof e === 'string')) {
       this.scope.know(result.id, elements);
       return result;
     }
     this.scope.undo();
-    const known = tensor(dtype as DType, elements as readonly number[], shape as readonly number[]);
+    const known = tensor(dtype, elements as readonly number[], shape as readonly number[]);
     return this.#emitter.constant(known, result.id);
   }
 
@@ -242,7 +242,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
       const elements = operand === null ? undefined : this.elementsOf(operand);
       if (operand !== null && elements === undefined) return undefined;
       const { dtype, shape } = operand?.type ?? type;
-      known.push(elements ? { dtype: dtype as DType, shape: shape as readonly number[], elements } : null);
+      known.push(elements ? { dtype: dtype, shape: shape as readonly number[], elements } : null);
     }
     return elementsAfter(node, known, type);
   }
@@ -255,5 +255,5 @@ const clamp = (value: number | bigint): number =>
     : Number(BigInt.asIntN(64, value < -LARGE ? -LARGE : value > LARGE ? LARGE : value));
 const LARGE = BigInt(Number.MAX_SAFE_INTEGER);
 
-const takes = (op: AnyOp, dtype: string): boolean =>
-  Object.values(op.operands as OperandSpecs).some(({ dtypes }) => dtypes.includes(dtype as DType));
+const takes = (op: AnyOp, dtype: DType): boolean =>
+  Object.values(op.operands as OperandSpecs).some(({ dtypes }) => dtypes.includes(dtype));

@@ -1,7 +1,6 @@
 /** Matrix products, float and quantized. */
 
 import type { Value } from '../../../ir/define_op.ts';
-import type { DType } from '../../../ir/dtype.ts';
 import { nnAdd, nnMatmul, nnMul, qnnDynamicQuantize, qnnMatmul } from '../../../ir/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
@@ -18,7 +17,7 @@ function gemm(ctx: NodeContext): Value {
   const [a, b] = [transposed(ctx, ctx.get('A'), 'transA'), transposed(ctx, ctx.get('B'), 'transB')];
   const [alpha, beta] = [ctx.attr.float('alpha', 1), ctx.attr.float('beta', 1)];
   const times = (factor: number, x: Value, name: string) =>
-    factor === 1 ? x : ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype as DType, factor, name) });
+    factor === 1 ? x : ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype, factor, name) });
   const product = times(alpha, ctx.emit(nnMatmul, { a, b }), 'alpha');
   const c = ctx.find('C');
   if (!c || beta === 0) return product;
@@ -70,7 +69,7 @@ function qgemm(ctx: NodeContext): Value {
     alpha === 1 ? ctx.get('a_scale') : ctx.emit(nnMul, { a: ctx.scalar('f32', alpha, 'alpha'), b: ctx.get('a_scale') });
   const y = ctx.find('y_scale');
   if (!y) return scaled(ctx, sum, ctx.emit(nnMul, { a: sa, b: ctx.get('b_scale') }));
-  const zeroPoint = ctx.find('y_zero_point') ?? ctx.scalar(a.type.dtype as DType, 0, 'zero_point');
+  const zeroPoint = ctx.find('y_zero_point') ?? ctx.scalar(a.type.dtype, 0, 'zero_point');
   return requantize(ctx, sum, { a: sa, b: ctx.get('b_scale'), y }, zeroPoint, 1);
 }
 

@@ -2,7 +2,6 @@
 
 import type { Value } from '../../../ir/define_op.ts';
 import { addDims, ceilDims, maxDims, minDims, mulDims, subDims } from '../../../ir/dims.ts';
-import type { DType } from '../../../ir/dtype.ts';
 import {
   nnConcat,
   nnDepthToSpace,
@@ -79,7 +78,7 @@ function pad(ctx: NodeContext): Value {
     pads[axis + rank] = given[i + named.length];
   });
   const mode = ctx.attr.word('mode', nnPad.attrs.mode, 'constant');
-  const dtype = x.type.dtype as DType;
+  const dtype = x.type.dtype;
   const old = ctx.opset < 11 ? ctx.attr.float('value', 0) : 0;
   const value =
     (ctx.opset < 11 ? undefined : ctx.find('constant_value')) ??

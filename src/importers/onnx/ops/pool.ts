@@ -1,7 +1,7 @@
 /** Pools. */
 
 import type { Value } from '../../../ir/define_op.ts';
-import { type DType, dtypes, isFloat } from '../../../ir/dtype.ts';
+import { dtypes, isFloat } from '../../../ir/dtype.ts';
 import { nnAveragePool, nnGlobalAveragePool, nnGlobalMaxPool, nnLpPool, nnMaxPool } from '../../../ir/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';

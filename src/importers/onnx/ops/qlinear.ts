@@ -1,7 +1,6 @@
 /** com.microsoft operators on quantized tensors: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
 
 import type { Value } from '../../../ir/define_op.ts';
-import type { DType } from '../../../ir/dtype.ts';
 import {
   nnConcat,
   nnLeakyRelu,
@@ -27,7 +26,7 @@ const domain = 'com.microsoft';
 
 /** The zero point of that name, 0 of the type of `like` when absent. */
 const zeroPoint = (ctx: NodeContext, name: string, like: Value): Value =>
-  ctx.find(name) ?? ctx.scalar(like.type.dtype as DType, 0, 'zero_point');
+  ctx.find(name) ?? ctx.scalar(like.type.dtype, 0, 'zero_point');
 
 const binary = (name: string, op: typeof qnnAdd | typeof qnnMul, recipe: 'add' | 'mul'): OnnxOp =>
   defineOnnxOp({

@@ -1,7 +1,7 @@
 /** QuantizeLinear, DequantizeLinear and their dynamic form. */
 
 import type { Value } from '../../../ir/define_op.ts';
-import { type DType, dtypeOfOnnxCode } from '../../../ir/dtype.ts';
+import { dtypeOfOnnxCode } from '../../../ir/dtype.ts';
 import { isWordOf, nnExpand, nnSlice, qnnDequantize, qnnDynamicQuantize, qnnQuantize } from '../../../ir/index.ts';
 import { quantizeArithmetic } from '../../../numerics/index.ts';
 import { onnxTypeName } from '../container/index.ts';
@@ -74,9 +74,7 @@ function dequantize(ctx: NodeContext): Value {
   const zeroPoint = given && unblocked(ctx, x, given);
   const code = ctx.attr.int('output_dtype', 0);
   const to =
-    code === 0
-      ? (scale.type.dtype as DType)
-      : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`the output type ${onnxTypeName(code)}`));
+    code === 0 ? scale.type.dtype : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`the output type ${onnxTypeName(code)}`));
   const y = ctx.emit(qnnDequantize, { x, scale, zp: zeroPoint }, { axis: axisOf(ctx, x, scale) });
   return ctx.cast(y, to);
 }

@@ -1,7 +1,7 @@
 /** Operators of one operand, element by element. */
 
 import type { Value } from '../../../ir/define_op.ts';
-import { type DType, dtypeOfOnnxCode, isHalf } from '../../../ir/dtype.ts';
+import { dtypeOfOnnxCode, isHalf } from '../../../ir/dtype.ts';
 import {
   nnAbs,
   nnCeil,
@@ -133,7 +133,7 @@ export const unaryOps: readonly OnnxOp[] = [
     import(ctx) {
       const x = ctx.get('X');
       const alpha = ctx.attr.float('alpha', 1);
-      const scaled = alpha === 1 ? x : ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype as DType, alpha, 'alpha') });
+      const scaled = alpha === 1 ? x : ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype, alpha, 'alpha') });
       return ctx.emit(nnMul, { a: x, b: ctx.emit(nnSigmoid, { x: scaled }) });
     },
   }),
@@ -160,7 +160,7 @@ export const unaryOps: readonly OnnxOp[] = [
       const y = ctx.emit(nnIdentity, { x });
       if (!ctx.wants(1)) return y;
       // nothing is dropped: all ones since version 12. What it meant before nobody said, and ONNX Runtime writes zeros
-      const mask = ctx.scalar(ctx.opset < 10 ? (x.type.dtype as DType) : 'bool', ctx.opset < 12 ? 0 : 1, 'mask');
+      const mask = ctx.scalar(ctx.opset < 10 ? x.type.dtype : 'bool', ctx.opset < 12 ? 0 : 1, 'mask');
       return [y, ctx.emit(nnExpand, { x: mask }, { shape: x.type.shape })];
     },
   }),
@@ -182,7 +182,7 @@ export const unaryOps: readonly OnnxOp[] = [
     attributes: ['saturate', 'round_mode'],
     import(ctx) {
       const { dtype } = ctx.get('target_type').type;
-      return ctx.castAs(ctx.get('input'), dtype as DType);
+      return ctx.castAs(ctx.get('input'), dtype);
     },
   }),
 ];

@@ -1,7 +1,6 @@
 /** Operators of ATen that are declared once for TorchScript and mean the same here. */
 import type { Emitter } from '../../../ir/builder.ts';
 import type { Value } from '../../../ir/define_op.ts';
-import type { DType } from '../../../ir/dtype.ts';
 import type { ITensor } from '../../../ir/tensor.ts';
 import type { Loc } from '../../../ir/types.ts';
 import { Unsupported } from '../../unsupported.ts';
@@ -111,4 +110,4 @@ export function torchValueOf(argument: Argument, loc: Loc, around: Surroundings)
   }
 }
 
-const tensorOf = (value: Value): GraphTensor => new GraphTensor(value, typeOf(value.type.dtype as DType));
+const tensorOf = (value: Value): GraphTensor => new GraphTensor(value, typeOf(value.type.dtype));

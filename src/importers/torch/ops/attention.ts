@@ -1,7 +1,7 @@
 /** Attention, and products that add. */
 
 import type { Value } from '../../../ir/define_op.ts';
-import { type DType, isFloat } from '../../../ir/dtype.ts';
+import { isFloat } from '../../../ir/dtype.ts';
 import { nnAdd, nnMatmul, nnMul, nnSoftmax, nnTranspose, nnWhere } from '../../../ir/index.ts';
 import { tensor } from '../../../ir/tensor.ts';
 import type { GraphTensor } from '../values.ts';
@@ -13,11 +13,11 @@ import { dequantized, quantizedPerTensor } from './quantize.ts';
 function real(ctx: TorchContext, args: Arguments, name: string): Value {
   const { value, quantization } = ctx.graph(args.tensor(name));
   if (quantization) ctx.unsupported('a quantized operand');
-  return isFloat(value.type.dtype as DType) ? value : ctx.cast(value, 'f32');
+  return isFloat(value.type.dtype) ? value : ctx.cast(value, 'f32');
 }
 
 const times = (ctx: TorchContext, x: Value, factor: number): Value =>
-  factor === 1 ? x : ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype as DType, factor, 'factor') });
+  factor === 1 ? x : ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype, factor, 'factor') });
 
 /** The last two axes exchanged. */
 function turned(ctx: TorchContext, x: Value): Value {
@@ -44,7 +44,7 @@ function attention(ctx: TorchContext, args: Arguments): GraphTensor {
 
 const masked = (ctx: TorchContext, scores: Value, mask: Value): Value =>
   mask.type.dtype === 'bool'
-    ? ctx.emit(nnWhere, { cond: mask, a: scores, b: ctx.scalar(scores.type.dtype as DType, -Infinity, 'unseen') })
+    ? ctx.emit(nnWhere, { cond: mask, a: scores, b: ctx.scalar(scores.type.dtype, -Infinity, 'unseen') })
     : ctx.emit(nnAdd, { a: scores, b: mask });
 
 /** Position i sees the positions up to i. */

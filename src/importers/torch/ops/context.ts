@@ -241,7 +241,7 @@ export class TorchContext extends TypedEmitter {
 
   /** A float or integer result, its type told by its value. */
   result(value: Value, like?: GraphTensor): GraphTensor {
-    return new GraphTensor(value, typeOf(value.type.dtype as DType), { channelsLast: like?.channelsLast ?? false });
+    return new GraphTensor(value, typeOf(value.type.dtype), { channelsLast: like?.channelsLast ?? false });
   }
 
   /** The same tensor, its elements elsewhere. */

@@ -72,7 +72,7 @@ export const unary = (schema: string, { real, quantized }: UnaryForms): readonly
   });
 
 const floated = (ctx: TorchContext, { value }: GraphTensor): Value =>
-  isFloat(value.type.dtype as DType) ? value : ctx.cast(value, 'f32');
+  isFloat(value.type.dtype) ? value : ctx.cast(value, 'f32');
 
 /** Operators that are one of ours without more. */
 const same = (name: string, op: OpWith<'x'>): readonly TorchOp[] =>
@@ -91,7 +91,7 @@ function scaledSoftplus(ctx: TorchContext, x: Value, beta: number): Value {
 }
 
 const multiply = (ctx: TorchContext, x: Value, factor: number): Value =>
-  ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype as DType, factor, 'factor') });
+  ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype, factor, 'factor') });
 
 // ---- two operands
 

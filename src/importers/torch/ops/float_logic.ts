@@ -1,7 +1,7 @@
 /** Comparisons, truth values, and functions that are compositions of simpler ones. */
 
 import type { Value } from '../../../ir/define_op.ts';
-import { type DType, isFloat } from '../../../ir/dtype.ts';
+import { isFloat } from '../../../ir/dtype.ts';
 import {
   nnAbs,
   nnAdd,
@@ -39,8 +39,7 @@ import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
 import { binary, promoted, unary } from './float_elementwise.ts';
 import { clamped, mapped } from './quantized_elementwise.ts';
 
-const number = (ctx: TorchContext, x: Value, value: number): Value =>
-  ctx.scalar(x.type.dtype as DType, value, 'number');
+const number = (ctx: TorchContext, x: Value, value: number): Value => ctx.scalar(x.type.dtype, value, 'number');
 
 const truth = (ctx: TorchContext, x: Value): Value => ctx.cast(x, 'bool');
 
@@ -79,7 +78,7 @@ const truncated = (ctx: TorchContext, x: Value): Value =>
 
 /** ⌊a/b⌋; integers by the remainder, which has the sign of b. */
 function floorDivided(ctx: TorchContext, a: Value, b: Value): Value {
-  if (isFloat(a.type.dtype as DType)) return ctx.emit(nnFloor, { x: ctx.emit(nnDiv, { a, b }) });
+  if (isFloat(a.type.dtype)) return ctx.emit(nnFloor, { x: ctx.emit(nnDiv, { a, b }) });
   return ctx.emit(nnDiv, { a: ctx.emit(nnSub, { a, b: ctx.emit(nnMod, { a, b }) }), b });
 }
 

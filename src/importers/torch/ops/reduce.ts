@@ -2,7 +2,7 @@
 
 import type { Value } from '../../../ir/define_op.ts';
 import { elementsOf } from '../../../ir/dims.ts';
-import { type DType, isFloat } from '../../../ir/dtype.ts';
+import { isFloat } from '../../../ir/dtype.ts';
 import {
   nnAbs,
   nnAdd,
@@ -46,7 +46,7 @@ function axesOf(ctx: TorchContext, x: GraphTensor, args: Arguments): Axes {
 
 const real = (ctx: TorchContext, x: GraphTensor): Value => {
   if (x.quantization) ctx.unsupported('a quantized operand');
-  return isFloat(x.value.type.dtype as DType) ? x.value : ctx.cast(x.value, 'f32');
+  return isFloat(x.value.type.dtype) ? x.value : ctx.cast(x.value, 'f32');
 };
 
 /** Scalars have nothing to reduce. */
@@ -123,7 +123,7 @@ function variance(ctx: TorchContext, x: GraphTensor, { axes, keepdims }: Axes, c
   const difference = ctx.emit(nnSub, { a: value, b: centre });
   const spread = ctx.emit(nnReduceMean, { x: ctx.emit(nnMul, { a: difference, b: difference }) }, { axes, keepdims });
   const factor = count / Math.max(0, count - correction);
-  return ctx.emit(nnMul, { a: spread, b: ctx.scalar(value.type.dtype as DType, factor, 'factor') });
+  return ctx.emit(nnMul, { a: spread, b: ctx.scalar(value.type.dtype, factor, 'factor') });
 }
 
 const spreads = (name: string, end: (ctx: TorchContext, x: Value) => Value): readonly TorchOp[] =>

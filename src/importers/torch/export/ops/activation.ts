@@ -1,7 +1,7 @@
 /** Activations and other functions of one tensor, element by element. */
 
 import type { Value } from '../../../../ir/define_op.ts';
-import { type DType, dtypes, isFloat } from '../../../../ir/dtype.ts';
+import { dtypes, isFloat } from '../../../../ir/dtype.ts';
 import {
   nnAbs,
   nnCeil,
@@ -65,7 +65,7 @@ const activation = (
 /** Bounds that are None or beyond the type do not bound. */
 function clip(ctx: ExportContext, low: string, high: string): Value {
   const x = ctx.tensor('self');
-  const dtype = x.type.dtype as DType;
+  const dtype = x.type.dtype;
   const bound = (name: string) => (ctx.has(name) ? ctx.number(name) : undefined);
   const [min, max] = [bound(low), bound(high)];
   if (dtype !== 'bool' && !isFloat(dtype) && [min, max].some((b) => b !== undefined && !Number.isInteger(b)))
@@ -84,7 +84,7 @@ function softplus(ctx: ExportContext): Value {
   if (ctx.number('threshold') < 20) ctx.unsupported('a softplus with a low threshold');
   const [x, beta] = [ctx.tensor('self'), ctx.number('beta')];
   const times = (v: Value, factor: number) =>
-    factor === 1 ? v : ctx.emit(nnMul, { a: v, b: ctx.scalar(v.type.dtype as DType, factor) });
+    factor === 1 ? v : ctx.emit(nnMul, { a: v, b: ctx.scalar(v.type.dtype, factor) });
   return times(ctx.emit(nnSoftplus, { x: times(x, beta) }), 1 / beta);
 }
 
@@ -125,7 +125,7 @@ export const activationOps: readonly ExportOp[] = [
     sin: nnSin,
     cos: nnCos,
   }),
-  ...plain('round', (ctx, x) => (isFloat(x.type.dtype as DType) ? ctx.emit(nnRound, { x }) : x)),
+  ...plain('round', (ctx, x) => (isFloat(x.type.dtype) ? ctx.emit(nnRound, { x }) : x)),
   ...plain('rsqrt', (ctx, x) => ctx.emit(nnReciprocal, { x: ctx.emit(nnSqrt, { x: asFloat(ctx, x) }) })),
   ...plain('relu6', (ctx, x) => ctx.emit(nnClip, { x }, { min: 0, max: 6 })),
   ...plain('hardswish', (ctx, x) => ctx.emit(nnHardSwish, { x })),
@@ -134,9 +134,7 @@ export const activationOps: readonly ExportOp[] = [
   ...plain('square', (ctx, x) => ctx.emit(nnMul, { a: x, b: x })),
   ...plain('logical_not', (ctx, x) => ctx.emit(nnNot, { x: ctx.cast(x, 'bool') })),
   ...plain('bitwise_not', (ctx, x) =>
-    x.type.dtype === 'bool'
-      ? ctx.emit(nnNot, { x })
-      : ctx.unsupported(`a complement of ${dtypes[x.type.dtype as DType].onnx}`),
+    x.type.dtype === 'bool' ? ctx.emit(nnNot, { x }) : ctx.unsupported(`a complement of ${dtypes[x.type.dtype].onnx}`),
   ),
   ...activation('leaky_relu', 'Scalar negative_slope=0.01', (ctx, x) =>
     ctx.emit(nnLeakyRelu, { x }, { alpha: ctx.number('negative_slope') }),

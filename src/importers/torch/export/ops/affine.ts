@@ -86,18 +86,18 @@ function chooseParameters(ctx: ExportContext): readonly Value[] {
     inside.length === 0 ? split : ctx.emit(op, { x: split }, { axes: inside, keepdims: ctx.flag('keepdim') });
   const [scale, zeroPoint] = chosen(ctx, extreme(nnReduceMin), extreme(nnReduceMax), range, {
     symmetric: mapping === 'SYMMETRIC',
-    eps: ctx.has('eps') ? ctx.number('eps') : epsilon(given.type.dtype as DType),
+    eps: ctx.has('eps') ? ctx.number('eps') : epsilon(given.type.dtype),
     middle: Math.trunc((range.high + range.low + 1) / 2),
   });
   return [
-    ctx.cast(scale, ctx.dtype('scale_dtype') ?? (given.type.dtype as DType)),
+    ctx.cast(scale, ctx.dtype('scale_dtype') ?? given.type.dtype),
     ctx.cast(zeroPoint, ctx.dtype('zero_point_dtype') ?? 's32'),
   ];
 }
 
 /** torch.finfo(dtype).eps */
-const epsilon = (dtype: DType): number =>
-  ({ f16: 2 ** -10, bf16: 2 ** -7, f64: 2 ** -52 })[dtype as string] ?? 2 ** -23;
+const epsilon = (dtype: DType): number => epsilons[dtype] ?? 2 ** -23;
+const epsilons: Readonly<Partial<Record<DType, number>>> = { f16: 2 ** -10, bf16: 2 ** -7, f64: 2 ** -52 };
 
 const range = 'Scalar? quant_min=None, Scalar? quant_max=None';
 const domain = 'str zero_point_domain="INT"';

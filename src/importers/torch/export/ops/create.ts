@@ -24,7 +24,7 @@ const dtypeOf = (ctx: ExportContext, value: number): DType =>
 
 const like = (ctx: ExportContext, value: number): Value => {
   const x = ctx.tensor('self');
-  return filled(ctx, ctx.dtype('dtype') ?? (x.type.dtype as DType), value, x.type.shape);
+  return filled(ctx, ctx.dtype('dtype') ?? x.type.dtype, value, x.type.shape);
 };
 
 /** start, start + step, … below end */

@@ -83,7 +83,7 @@ export const decomposedOps: readonly ExportOp[] = [
   }),
   ...defineExportOp(perTensor('dequantize_per_tensor', outputDtype), (ctx) => {
     const q = integers(ctx);
-    const parameters = perTensorParameters(ctx, q.type.dtype as DType);
+    const parameters = perTensorParameters(ctx, q.type.dtype);
     return dequantized(ctx, q, parameters, ctx.dtype('out_dtype') ?? 'f32');
   }),
   ...defineExportOp(

@@ -1,7 +1,7 @@
 /** Functions of two tensors, element by element. */
 
 import type { Value } from '../../../../ir/define_op.ts';
-import { type DType, isFloat } from '../../../../ir/dtype.ts';
+import { isFloat } from '../../../../ir/dtype.ts';
 import {
   nnAdd,
   nnAnd,
@@ -62,7 +62,7 @@ function divided(ctx: ExportContext): Value {
     const [x, y] = samePromoted(ctx, asFloat(ctx, a), asFloat(ctx, b));
     return ctx.emit(nnDiv, { a: x, b: y });
   }
-  if (!isFloat(a.type.dtype as DType)) {
+  if (!isFloat(a.type.dtype)) {
     if (mode === 'trunc') return ctx.emit(nnDiv, { a, b });
     const rest = ctx.emit(nnMod, { a, b }); // has the sign of b: a − rest is a multiple, rounded down
     return ctx.emit(nnDiv, { a: ctx.emit(nnSub, { a, b: rest }), b });
@@ -131,7 +131,7 @@ export const elementwiseOps: readonly ExportOp[] = [
     (ctx) => {
       const x = ctx.tensor('self');
       const value = ctx.operand('value');
-      const dtype = x.type.dtype as DType;
+      const dtype = x.type.dtype;
       return choice(ctx, 'mask', typeof value === 'number' ? ctx.scalar(dtype, value) : ctx.cast(value, dtype), x);
     },
   ),

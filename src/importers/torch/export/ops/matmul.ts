@@ -1,7 +1,6 @@
 /** Products of matrices, and attention. */
 
 import type { Value } from '../../../../ir/define_op.ts';
-import type { DType } from '../../../../ir/dtype.ts';
 import { nnAdd, nnExpand, nnMatmul, nnMul, nnSoftmax, nnWhere, qnnMatmul } from '../../../../ir/index.ts';
 import { zeros } from '../../../../ir/tensor.ts';
 import type { ExportContext } from '../context.ts';
@@ -14,7 +13,7 @@ export function transposed(ctx: ExportContext, x: Value): Value {
 }
 
 const times = (ctx: ExportContext, x: Value, factor: number): Value =>
-  factor === 1 ? x : ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype as DType, factor) });
+  factor === 1 ? x : ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype, factor) });
 
 /** β·self + α·(a·b) */
 function addProduct(ctx: ExportContext, [a, b]: readonly [string, string]): Value {
@@ -61,7 +60,7 @@ function repeatedHeads(ctx: ExportContext, x: Value, query: Value): Value {
 
 const masked = (ctx: ExportContext, scores: Value, mask: Value): Value =>
   mask.type.dtype === 'bool'
-    ? ctx.emit(nnWhere, { cond: mask, a: scores, b: ctx.scalar(scores.type.dtype as DType, -Infinity) })
+    ? ctx.emit(nnWhere, { cond: mask, a: scores, b: ctx.scalar(scores.type.dtype, -Infinity) })
     : ctx.emit(nnAdd, { a: scores, b: mask });
 
 /** Position i sees the positions up to i. */

@@ -1,7 +1,6 @@
 /** Operators that move elements, take some of them, or repeat them. */
 
 import type { Value } from '../../../../ir/define_op.ts';
-import type { DType } from '../../../../ir/dtype.ts';
 import {
   type AttrType,
   nnAdd,
@@ -51,7 +50,7 @@ function joined(ctx: ExportContext): readonly Value[] {
   const rank = xs.reduce((most, { type }) => Math.max(most, type.shape.length), 0);
   const real = xs.filter(({ type: { shape } }) => rank === 1 || shape.length !== 1 || shape[0] !== 0);
   if (real.length === 0) return ctx.refuse('there is nothing to join', 'tensors');
-  const dtype = real.map(({ type }) => type.dtype as DType).reduce(promoted);
+  const dtype = real.map(({ type }) => type.dtype).reduce(promoted);
   return real.map((x) => ctx.cast(x, dtype));
 }
 
@@ -148,7 +147,7 @@ function pad(ctx: ExportContext, mode: AttrType<typeof nnPad.attrs.mode>, value?
     pads[rank - 1 - i / 2] = list[i];
     pads[2 * rank - 1 - i / 2] = list[i + 1];
   }
-  const fill = value === undefined || value === 0 ? undefined : ctx.scalar(x.type.dtype as DType, value);
+  const fill = value === undefined || value === 0 ? undefined : ctx.scalar(x.type.dtype, value);
   return ctx.emit(nnPad, { x, value: fill }, { pads, mode });
 }
 

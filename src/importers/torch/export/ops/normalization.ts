@@ -1,7 +1,6 @@
 /** Normalizations and softmax. */
 
 import type { Value } from '../../../../ir/define_op.ts';
-import type { DType } from '../../../../ir/dtype.ts';
 import {
   nnBatchNorm,
   nnExpand,
@@ -39,7 +38,7 @@ function trailing(ctx: ExportContext, op: typeof nnLayerNorm | typeof nnRmsNorm,
   const axis = x.type.shape.length - sizes.length;
   if (sizes.length === 0 || axis < 0)
     ctx.refuse(`[${sizes}] are no last axes of [${x.type.shape}]`, 'normalized_shape', 'U2005');
-  const scale = ctx.optionalTensor('weight') ?? ctx.scalar(x.type.dtype as DType, 1);
+  const scale = ctx.optionalTensor('weight') ?? ctx.scalar(x.type.dtype, 1);
   const attrs = { axis, epsilon };
   return op === nnLayerNorm
     ? ctx.emit(nnLayerNorm, { x, scale, bias: ctx.optionalTensor('bias') }, attrs)

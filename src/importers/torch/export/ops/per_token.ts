@@ -4,7 +4,6 @@
  */
 
 import type { Value } from '../../../../ir/define_op.ts';
-import type { DType } from '../../../../ir/dtype.ts';
 import {
   nnAbs,
   nnAdd,
@@ -34,14 +33,14 @@ function parametersOf(ctx: ExportContext, shapeOf: (given: readonly Dim[]) => re
   const scale = ctx.tensor('scales');
   const zeroPoint = ctx.optionalTensor('zero_points');
   const shaped = (v: Value): Value => ctx.reshape(v, shapeOf(v.type.shape));
-  return { scale: shaped(scale), zeroPoint: zeroPoint && ctx.cast(shaped(zeroPoint), scale.type.dtype as DType) };
+  return { scale: shaped(scale), zeroPoint: zeroPoint && ctx.cast(shaped(zeroPoint), scale.type.dtype) };
 }
 
 /** clamp(rne(x·(1/s) + z), low, high) */
 function quantized(ctx: ExportContext, x: Value, { scale, zeroPoint }: Parameters): Value {
   const to = ctx.dtype('dtype') ?? ctx.refuse("'dtype' is missing", 'dtype');
   const { low, high } = rangeOf(ctx, to, ctx.number('quant_min'), ctx.number('quant_max'));
-  const real = ctx.cast(x, scale.type.dtype as DType);
+  const real = ctx.cast(x, scale.type.dtype);
   const steps = ctx.emit(nnMul, { a: real, b: ctx.emit(nnReciprocal, { x: scale }) });
   const moved = zeroPoint ? ctx.emit(nnAdd, { a: steps, b: zeroPoint }) : steps;
   return ctx.cast(ctx.emit(nnClip, { x: ctx.emit(nnRound, { x: moved }) }, { min: low, max: high }), to);
@@ -49,7 +48,7 @@ function quantized(ctx: ExportContext, x: Value, { scale, zeroPoint }: Parameter
 
 /** (q − z)·s */
 function dequantized(ctx: ExportContext, q: Value, { scale, zeroPoint }: Parameters): Value {
-  const real = ctx.cast(q, scale.type.dtype as DType);
+  const real = ctx.cast(q, scale.type.dtype);
   const centred = zeroPoint ? ctx.emit(nnSub, { a: real, b: zeroPoint }) : real;
   const to = ctx.parameters().includes('output_dtype') ? ctx.dtype('output_dtype') : undefined;
   return ctx.cast(ctx.emit(nnMul, { a: centred, b: scale }), to ?? 'f32');

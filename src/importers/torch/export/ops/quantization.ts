@@ -107,7 +107,7 @@ function literally(ctx: ExportContext, x: Value, { scale, zeroPoint, axis }: Par
 
 /** (q − zp)·scale as `to`. */
 export function dequantized(ctx: ExportContext, q: Value, parameters: Parameters, to: DType): Value {
-  const dtype = q.type.dtype as DType;
+  const dtype = q.type.dtype;
   const zp = zeroPointAs(ctx, parameters.zeroPoint, dtype);
   const scale = ctx.cast(parameters.scale, 'f32');
   return ctx.cast(ctx.emit(qnnDequantize, { x: q, scale, zp }, { axis: parameters.axis }), to);

@@ -1,7 +1,7 @@
 /** Reductions. */
 
 import type { Value } from '../../../../ir/define_op.ts';
-import { type DType, isFloat } from '../../../../ir/dtype.ts';
+import { isFloat } from '../../../../ir/dtype.ts';
 import {
   nnArgMax,
   nnArgMin,
@@ -43,7 +43,7 @@ function converted(ctx: ExportContext, toFloat: boolean): Value {
   const to = ctx.dtype('dtype');
   if (to) return ctx.cast(x, to);
   if (toFloat) return asFloat(ctx, x);
-  return isFloat(x.type.dtype as DType) ? x : ctx.cast(x, 's64');
+  return isFloat(x.type.dtype) ? x : ctx.cast(x, 's64');
 }
 
 /** Σ(x − mean)² / (n − correction) */
@@ -59,7 +59,7 @@ function variance(ctx: ExportContext): Value {
   const squares = ctx.emit(nnMul, { a: difference, b: difference });
   const spread = ctx.emit(nnReduceMean, { x: squares }, { axes: reduced, keepdims: keeps(ctx) });
   const factor = count / Math.max(0, count - correction);
-  return ctx.emit(nnMul, { a: spread, b: ctx.scalar(x.type.dtype as DType, factor) });
+  return ctx.emit(nnMul, { a: spread, b: ctx.scalar(x.type.dtype, factor) });
 }
 
 function positions(ctx: ExportContext, op: typeof nnArgMax | typeof nnArgMin): Value {

@@ -1,7 +1,6 @@
 /** Operators that give the same elements another shape or element type, or do nothing. */
 import type { Value } from '../../../../ir/define_op.ts';
 import { elementsOf } from '../../../../ir/dims.ts';
-import type { DType } from '../../../../ir/dtype.ts';
 import type { Dim, Shape } from '../../../../ir/types.ts';
 import { leftOver } from '../../../left_over.ts';
 import type { ExportContext } from '../context.ts';
@@ -53,7 +52,7 @@ const ignored = 'bool? non_blocking=None, bool? copy=None, any memory_format=Non
 
 function converted(ctx: ExportContext): Value {
   const x = ctx.tensor('self');
-  return ctx.cast(x, ctx.dtype('dtype') ?? (x.type.dtype as DType));
+  return ctx.cast(x, ctx.dtype('dtype') ?? x.type.dtype);
 }
 
 const self = (ctx: ExportContext): Value => ctx.tensor('self');
