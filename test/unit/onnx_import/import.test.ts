@@ -461,6 +461,23 @@ describe('Resize of open sizes', () => {
     }
   });
 
+  it.each([
+    ['not_larger', undefined],
+    ['not_smaller', /the policy not_smaller for axes of unknown size/],
+  ])('with the policy %s, by one scale for all: sizes that stay need not be known', (policy, reason) => {
+    const attrs = { mode: 'nearest', keep_aspect_ratio_policy: policy };
+    const graph = imported({
+      nodes: [
+        { op: 'Shape', inputs: ['wide'], outputs: ['sizes'] },
+        { op: 'Resize', inputs: ['x', '', '', 'sizes'], outputs: ['y'], attrs },
+      ],
+      inputs: [float('x', 'N', 2, 'H', 4), float('wide', 'N', 2, 'H', 8)],
+      outputs: [{ name: 'y', type: 'float32', dims: ['', '', '', ''] }],
+    });
+    if (reason) expect(graph.origin?.unsupported?.[0].reason).toMatch(reason);
+    else expect(typeOf(graph, 'y').shape).toEqual(['N', 2, 'H', 4]);
+  });
+
   it('by scales that are binary fractions', () => {
     const scales = { name: 'scales', tensor: tensor('f32', [1, 1, 0.5, 1.5]) };
     const model = resized('nearest', { initializers: [scales] }, ['x', '', 'scales']);

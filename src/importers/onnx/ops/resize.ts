@@ -50,10 +50,15 @@ function bySizes(ctx: NodeContext, x: Value, axes: readonly number[], sizes: rea
       scales: onAxes(shape.length, axes, own, () => 1),
     };
   }
-  if (own.includes(0))
+  const refuse = () =>
     ctx.unsupported(`the policy ${policy} for axes of unknown size (give inputShapes, or --shape NAME=SIZES)`);
+  if (own.includes(0)) refuse();
   const scale = policy === 'not_larger' ? Math.min(...own) : Math.max(...own);
-  const resized = axes.map((axis) => Math.floor(scale * (shape[axis] as number) + 0.5));
+  const resized = axes.map((axis): Dim => {
+    const size = shape[axis];
+    if (typeof size === 'number') return Math.floor(scale * size + 0.5);
+    return scale === 1 ? size : refuse();
+  });
   return {
     shape: onAxes(shape.length, axes, resized, (axis) => shape[axis]),
     scales: onAxes(
@@ -79,16 +84,19 @@ function resize(ctx: NodeContext): Value {
   const given = constants(ctx, 'scales');
   const sizes = ctx.find('sizes');
   const elements = sizes && (ctx.elementsOf(sizes) ?? ctx.unsupported("'sizes' is computed while the model runs"));
-  const count = (given ?? elements)?.length;
-  if (count !== axes.length)
-    ctx.refuse(`scales or sizes should have ${axes.length} entries, but have ${count ?? 'none'}`, 'scales');
+  const entries = given ?? elements;
+  if (entries?.length !== axes.length)
+    return ctx.refuse(
+      `scales or sizes should have ${axes.length} entries, but have ${entries?.length ?? 'none'}`,
+      'scales',
+    );
   const target = given
     ? byScales(
         x,
         onAxes(rank, axes, given, () => 1),
         ctx,
       )
-    : bySizes(ctx, x, axes, elements as readonly Dim[]);
+    : bySizes(ctx, x, axes, entries);
   const coordinates = ctx.attr.string('coordinate_transformation_mode', 'half_pixel');
   if (!isWordOf(nnResize.attrs.coordinates, coordinates)) return ctx.unsupported(`coordinates '${coordinates}'`);
   const nearest = ctx.attr.word('nearest_mode', nnResize.attrs.nearest, 'round_prefer_floor');
