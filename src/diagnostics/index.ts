@@ -4,4 +4,4 @@ export { formatBytes } from './format_bytes.ts';
 export { makeFolder } from './make_folder.ts';
 export { checkOptions, type OptionNames } from './options.ts';
 export { writeReproducer } from './reproducer.ts';
-export { systemHint, systemReason } from './system_error.ts';
+export { messageOf, systemCode, systemHint, systemReason } from './system_error.ts';

@@ -1,5 +1,6 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { systemCode } from './system_error.ts';
 
 /**
  * Makes a folder and those around it. Not `mkdir` of Node with `recursive`, which never ends where a folder cannot be made in
@@ -16,6 +17,6 @@ export function makeFolder(folder: string): void {
   try {
     mkdirSync(folder);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // somebody else was faster
+    if (systemCode(error) !== 'EEXIST') throw error; // somebody else was faster
   }
 }

@@ -3,6 +3,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
 import { makeFolder } from './make_folder.ts';
+import { systemCode } from './system_error.ts';
 
 /** Faults of one millisecond ask for one name. */
 const MOST_OF_ONE_NAME = 1000;
@@ -38,7 +39,7 @@ function reserved(folder: string, name: string): string {
       writeFileSync(path, '', { flag: 'wx' });
       return path;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || n === MOST_OF_ONE_NAME) throw error;
+      if (systemCode(error) !== 'EEXIST' || n === MOST_OF_ONE_NAME) throw error;
     }
   }
 }

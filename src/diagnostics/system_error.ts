@@ -44,13 +44,22 @@ const refusals: Readonly<Record<string, Refusal>> = {
   ERR_INVALID_ARG_VALUE: { reason: 'the path holds a NUL, which no path may' },
 };
 
-const refusalOf = (error: unknown): Refusal | undefined => refusals[(error as NodeJS.ErrnoException).code ?? ''];
+/** The code of an error of the operating system or of Node, as `ENOENT`. */
+export const systemCode = (error: unknown): string | undefined =>
+  typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : undefined;
+
+/** What an error says, whatever was thrown. */
+export const messageOf = (error: unknown): string =>
+  typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error);
+
+const refusalOf = (error: unknown): Refusal | undefined => refusals[systemCode(error) ?? ''];
 
 /** `it is a folder (EISDIR)`; the message of an error without a code, or of one that is not listed. */
 export function systemReason(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
   const refusal = refusalOf(error);
-  return refusal === undefined ? (message ?? code ?? String(error)) : `${refusal.reason} (${code})`;
+  return refusal === undefined ? messageOf(error) : `${refusal.reason} (${systemCode(error)})`;
 }
 
 /** What to do about it. */

@@ -3,7 +3,7 @@
 import { type Code, fail, type Location, UnskewError } from '../diagnostics/index.ts';
 import type { Emitter } from '../ir/builder.ts';
 import type { ConstantPool } from '../ir/constant_pool.ts';
-import type { AttrValue, OperandSpecs, Value } from '../ir/define_op.ts';
+import type { AttrValue, OperandSpec, Value } from '../ir/define_op.ts';
 import { type DType, dtypes, isFloat, isHalf } from '../ir/dtype.ts';
 import type { Node, ValueInfo } from '../ir/graph.ts';
 import { nnCast, nnReshape, nnTranspose, qnnDequantize } from '../ir/index.ts';
@@ -64,7 +64,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     const known = this.scope.elementsOf(value.id);
     if (known !== undefined || !isFollowed(value.type)) return known;
     const constant = this.constantOf(value);
-    return constant && Array.from(constant.data as ArrayLike<number | bigint>, clamp);
+    return constant && Array.from<number | bigint, number>(constant.data, clamp);
   }
 
   // ---- building
@@ -130,10 +130,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     if (more.length > 0 || y.type.dtype !== 'f16' || op === nnCast) return;
     const given = operands.filter((o) => o !== null);
     const wides = this.staysWide(given);
-    if (
-      given.length < operands.length ||
-      !given.some((o) => wides.includes(this.scope.wideOf?.(o.id)?.by as Wide['by']))
-    )
+    if (given.length < operands.length || !given.some((o) => wides.some((by) => by === this.scope.wideOf?.(o.id)?.by)))
       return;
     this.knowWide(y, { by: 'operator', operands: given, moved: { op, attrs, wides } });
   }
@@ -224,12 +221,12 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     const elements = this.#elementsAfter(operands, result);
     if (elements === undefined) return result;
     const { dtype, shape } = result.type;
-    if (isFloat(dtype) || elements.some((e) => typeof e === 'string')) {
+    if (isFloat(dtype) || !isStatic(elements) || !isStatic(shape)) {
       this.scope.know(result.id, elements);
       return result;
     }
     this.scope.undo();
-    const known = tensor(dtype, elements as readonly number[], shape as readonly number[]);
+    const known = tensor(dtype, elements, shape);
     return this.#emitter.constant(known, result.id);
   }
 
@@ -239,10 +236,14 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     if (!isFollowed(type)) return undefined;
     const known: (KnownElements | null)[] = [];
     for (const operand of operands) {
-      const elements = operand === null ? undefined : this.elementsOf(operand);
-      if (operand !== null && elements === undefined) return undefined;
-      const { dtype, shape } = operand?.type ?? type;
-      known.push(elements ? { dtype: dtype, shape: shape as readonly number[], elements } : null);
+      const elements = operand && this.elementsOf(operand);
+      if (operand === null || elements === null) {
+        known.push(null);
+        continue;
+      }
+      const { dtype, shape } = operand.type;
+      if (elements === undefined || !isStatic(shape)) return undefined;
+      known.push({ dtype, shape, elements });
     }
     return elementsAfter(node, known, type);
   }
@@ -256,4 +257,4 @@ const clamp = (value: number | bigint): number =>
 const LARGE = BigInt(Number.MAX_SAFE_INTEGER);
 
 const takes = (op: AnyOp, dtype: DType): boolean =>
-  Object.values(op.operands as OperandSpecs).some(({ dtypes }) => dtypes.includes(dtype));
+  Object.values<OperandSpec>(op.operands).some(({ dtypes }) => dtypes.includes(dtype));

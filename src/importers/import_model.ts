@@ -1,6 +1,14 @@
 /** Models of any format into the IR, the format told by content, not by name. */
 import { readdir, readFile } from 'node:fs/promises';
-import { checkOptions, fail, type Location, type OptionNames, systemHint, systemReason } from '../diagnostics/index.ts';
+import {
+  checkOptions,
+  fail,
+  type Location,
+  type OptionNames,
+  systemCode,
+  systemHint,
+  systemReason,
+} from '../diagnostics/index.ts';
 import type { Graph } from '../ir/graph.ts';
 import type { Shape } from '../ir/types.ts';
 import { externalReader } from './onnx/container/index.ts';
@@ -55,7 +63,8 @@ export async function importModel(source: string | Uint8Array, options: ImportOp
 
 /** As importModel, of what has been read already: a pipe gives its contents once. */
 export async function importBytes(bytes: Uint8Array, source: ModelSource): Promise<Graph> {
-  const { profile, file, inputShapes, state } = source;
+  const { profile, state, ...onnx } = source;
+  const { file, inputShapes } = onnx;
   const where: Location = file === undefined ? {} : { file };
   const isTorch = isTorchProfile(profile);
   if (state !== undefined && !stateOptions.includes(state))
@@ -73,9 +82,9 @@ export async function importBytes(bytes: Uint8Array, source: ModelSource): Promi
       where,
       'load it in PyTorch and save it with torch.jit.save',
     );
-  if (profile !== undefined && !onnxProfiles.includes(profile as OnnxProfile))
-    refuseProfile(profile, 'ONNX models', onnxProfiles, where);
-  return importOnnx(bytes, source as ImportOnnxOptions);
+  if (profile === undefined) return importOnnx(bytes, onnx);
+  if (!isOnnxProfile(profile)) return refuseProfile(profile, 'ONNX models', onnxProfiles, where);
+  return importOnnx(bytes, { ...onnx, profile });
 }
 
 function importArchive(archive: Archive, options: ImportTorchOptions, where: Location): Promise<Graph> | Graph {
@@ -102,7 +111,10 @@ function importProgram(archive: Archive, { profile, state }: ImportOptions, wher
 }
 
 const isTorchProfile = (profile: ImportProfile | undefined): profile is TorchProfile =>
-  torchProfiles.includes(profile as TorchProfile);
+  torchProfiles.some((known) => known === profile);
+
+const isOnnxProfile = (profile: ImportProfile): profile is OnnxProfile =>
+  onnxProfiles.some((known) => known === profile);
 
 function refuseProfile(profile: string, what: string, known: readonly string[], where: Location): never {
   return fail('U4002', `the profile '${profile}' is not one for ${what}`, where, `one of: ${known.join(', ')}`);
@@ -119,8 +131,10 @@ export async function readModelFile(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const hint = code === 'EISDIR' ? folderHint(await readdir(path).catch(() => []), path) : systemHint(error, 'read');
+    const hint =
+      systemCode(error) === 'EISDIR'
+        ? folderHint(await readdir(path).catch(() => []), path)
+        : systemHint(error, 'read');
     return fail('U1001', `the file cannot be read: ${systemReason(error)}`, { file: path }, hint);
   }
 }

@@ -8,10 +8,11 @@ import { ConstantPool } from '../ir/constant_pool.ts';
 import type { AnyValue, AttrValue, Value } from '../ir/define_op.ts';
 import type { DType } from '../ir/dtype.ts';
 import type { Graph, Node, Origin, ValueInfo } from '../ir/graph.ts';
+import { keysOf } from '../ir/keys_of.ts';
 import { checkSizes } from '../ir/limits.ts';
 import type { AnyOp } from '../ir/op_table.ts';
 import type { Elements } from '../ir/symbolic.ts';
-import type { Loc, NodeId, TensorType, ValueId } from '../ir/types.ts';
+import { type Loc, type NodeId, type TensorType, type ValueId, valueId } from '../ir/types.ts';
 
 /** How to compute a 16-bit float in binary32 from values that were not rounded to it. */
 export interface Wide {
@@ -50,7 +51,7 @@ export class Scope {
 
   /** The value of that name, when it is defined by now. */
   lookup(name: string): AnyValue | undefined {
-    const id = name as ValueId;
+    const id = valueId(name);
     const info = this.info(id);
     return info && { id, type: info.type };
   }
@@ -64,7 +65,7 @@ export class Scope {
     info: ValueInfo & { readonly type: TensorType<D> },
     loc: Loc,
   ): Value<D> {
-    const id = name as ValueId;
+    const id = valueId(name);
     if (id in this.values) fail('U2002', `the value '${name}' is defined twice`, loc);
     checkSizes(info.type, loc, info.constant === undefined ? 'the input' : 'the constant');
     this.values[id] = info;
@@ -144,7 +145,7 @@ export class Scope {
     const { values, nodes, elements, wide } = this.#journal;
     const base = [...results.values()][0] ?? 'value';
     const names = new Map<ValueId, ValueId>();
-    for (const id of values.keys()) names.set(id, (results.get(id) ?? this.free(`${base}.${id}`)) as ValueId);
+    for (const id of values.keys()) names.set(id, valueId(results.get(id) ?? this.free(`${base}.${id}`)));
     const renamed = (id: ValueId): ValueId => names.get(id) ?? id;
     for (const [id, info] of values) {
       assert(!(renamed(id) in this.values), `${renamed(id)} is defined twice`);
@@ -187,8 +188,8 @@ export class Scope {
   /** Drops what the outputs do not need: shape computations that attributes stand for, constants that were read. */
   prune(outputs: readonly ValueId[]): void {
     const needed = this.reached(outputs);
-    for (const id of Object.keys(this.values) as ValueId[]) if (!needed.has(id)) delete this.values[id];
-    for (const id of Object.keys(this.nodes) as NodeId[]) if (!needed.has(id)) delete this.nodes[id];
+    for (const id of keysOf(this.values)) if (!needed.has(id)) delete this.values[id];
+    for (const id of keysOf(this.nodes)) if (!needed.has(id)) delete this.nodes[id];
   }
 
   /** A name like that which nothing has, nor one of the others. */
@@ -199,19 +200,15 @@ export class Scope {
 
   /** Gives a value of the graph another name. */
   rename(from: ValueId, to: ValueId): void {
-    const renamed = <T extends ValueId | null>(id: T): T => (id === from ? (to as T) : id);
+    const renamed = (id: ValueId): ValueId => (id === from ? to : id);
     this.values[to] = this.values[from];
     delete this.values[from];
     for (const node of Object.values(this.nodes)) {
       if (!node.operands.includes(from) && !node.results.includes(from)) continue;
-      const results = node.results.map(renamed);
+      const [id, ...others] = node.results.map(renamed);
       delete this.nodes[node.id];
-      this.nodes[results[0] as NodeId] = {
-        ...node,
-        id: results[0] as NodeId,
-        results,
-        operands: node.operands.map(renamed),
-      };
+      const operands = node.operands.map((operand) => operand && renamed(operand));
+      this.nodes[id] = { ...node, id, results: [id, ...others], operands };
     }
   }
 

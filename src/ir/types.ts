@@ -18,6 +18,8 @@ export interface TensorType<D extends DType | 'opaque' = DType | 'opaque'> {
 export type ValueId = string & { readonly __brand: 'ValueId' };
 /** A node is named after its first result. */
 export type NodeId = ValueId;
+/** The id of the value of that name, or of the node: nothing else makes one. */
+export const valueId = (name: string): ValueId => name as ValueId;
 
 /** Where in the model something comes from. */
 export type Loc = Location;

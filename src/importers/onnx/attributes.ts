@@ -8,6 +8,8 @@ import { type OnnxAttribute, type OnnxNode, type OnnxTensor, onnxTypeName } from
 
 type Kind = OnnxAttribute['kind'];
 type Values = { readonly [A in OnnxAttribute as A['kind']]: A['value'] };
+type OfKind<K extends Kind> = OnnxAttribute & { readonly value: Values[K] };
+const isOfKind = <K extends Kind>(attribute: OnnxAttribute, kind: K): attribute is OfKind<K> => attribute.kind === kind;
 
 export class Attributes {
   readonly #node: OnnxNode;
@@ -80,7 +82,7 @@ export class Attributes {
     const attribute = this.#node.attributes.get(name);
     if (attribute === undefined) return undefined;
     if (attribute.kind === 'reference') throw new Unsupported(`attribute '${name}' is that of a function`);
-    if (attribute.kind === kind) return attribute.value as Values[K];
+    if (isOfKind(attribute, kind)) return attribute.value;
     return fail('U2004', `attribute '${name}' is of kind ${attribute.kind}, it should be ${kind}`, this.#loc);
   }
 }

@@ -145,7 +145,7 @@ function modelOf(body: OnnxGraph, { nodes, names }: BodyContext, around: Surroun
     } else if (number === model.irVersion[0] || number === model.opsetImport[0] || number === model.functions[0])
       pieces.push(bytes(range));
   });
-  return Buffer.concat(pieces as Uint8Array[]);
+  return Buffer.concat(pieces);
 }
 
 function tensorProto(name: string, { dtype, shape, data }: ITensor): Encoded {

@@ -6,7 +6,7 @@ import { type AnyValue, isComputable, type Value } from '../../ir/define_op.ts';
 import type { Graph, Node, Unsupport } from '../../ir/graph.ts';
 import { nnIdentity } from '../../ir/index.ts';
 import { initializerOf, opaqueOp } from '../../ir/ops/opaque.op.ts';
-import { formatType, type Loc, type NodeId, type ValueId } from '../../ir/types.ts';
+import { formatType, type Loc, type NodeId, type ValueId, valueId } from '../../ir/types.ts';
 import { Scope } from '../scope.ts';
 import { Unsupported } from '../unsupported.ts';
 import { tensorOf } from './attributes.ts';
@@ -195,7 +195,7 @@ class Importer {
       file,
       producer: (name) => this.#producers.get(name),
       constant: (name) => {
-        const constant = this.#scope.info(name as ValueId)?.constant;
+        const constant = this.#scope.info(valueId(name))?.constant;
         return constant && this.#scope.pool.get(constant);
       },
       type: (name) => this.#scope.lookup(name)?.type,
@@ -229,7 +229,7 @@ class Importer {
       halves: this.#halves,
     });
     const result = op.import(ctx);
-    const results = Array.isArray(result) ? (result as readonly (Value | undefined)[]) : [result as Value];
+    const results = 'id' in result ? [result] : result;
     const names = new Map<ValueId, string>();
     node.outputs.forEach((name, i) => {
       if (name === '') return;
@@ -240,7 +240,7 @@ class Importer {
     });
     if (this.#scope.longestDim() > LONGEST_DIM) ctx.unsupported('sizes that only a very long expression describes');
     const imported = this.#scope.commit(names);
-    for (const name of names.values()) this.#declared.check(name, this.#scope.values[name as ValueId].type, loc);
+    for (const name of names.values()) this.#declared.check(name, this.#scope.values[valueId(name)].type, loc);
     return imported.map((n: Node) => n.id);
   }
 

@@ -5,7 +5,7 @@ import type { Value } from '../../ir/define_op.ts';
 import type { DType } from '../../ir/dtype.ts';
 import { type AttrType, isWordOf, nnCast, nnIdentity, qnnQuantize } from '../../ir/index.ts';
 import type { Elements } from '../../ir/symbolic.ts';
-import { formatType, type Loc } from '../../ir/types.ts';
+import { formatType, isStatic, type Loc } from '../../ir/types.ts';
 import { bfloat16ToNumber, halfToNumber } from '../../numerics/half.ts';
 import { type OperatorWithRecipe, operatorRecipe, type RecipeOf } from '../../numerics/index.ts';
 import { ImportEmitter } from '../import_emitter.ts';
@@ -132,7 +132,7 @@ export class NodeContext extends ImportEmitter<Scope> {
   /** The integers that an operand must be: refused when they depend on the input of the model. */
   integers(value: Value, name: string): readonly number[] {
     const elements = this.elementsOf(value);
-    if (elements?.every((e) => typeof e === 'number')) return elements as number[];
+    if (elements && isStatic(elements)) return elements;
     throw new Unsupported(`'${name}' is computed while the model runs`);
   }
 
@@ -142,10 +142,18 @@ export class NodeContext extends ImportEmitter<Scope> {
     return value && this.integers(value, name);
   }
 
-  /** The one element of an operand that must be a constant. */
+  /** The one element of an optional operand that must be a constant. */
   scalarOf(name: string): number | undefined {
     const value = this.find(name);
-    if (value === undefined) return undefined;
+    return value && this.#scalarOf(value, name);
+  }
+
+  /** The same for an operand that the operator requires. */
+  number(name: string): number {
+    return this.#scalarOf(this.get(name), name);
+  }
+
+  #scalarOf(value: Value, name: string): number {
     const constant = this.constantOf(value);
     if (constant === undefined) throw new Unsupported(`'${name}' is computed while the model runs`);
     if (constant.data.length !== 1)

@@ -1,5 +1,7 @@
 /** What the importer leaves for the exporter: the file, and what became of each of its nodes. */
+
 import type { Body, Graph, Node, Origin, ValueInfo } from '../../ir/graph.ts';
+import { keysOf } from '../../ir/keys_of.ts';
 import type { NodeId, ValueId } from '../../ir/types.ts';
 import type { OnnxFile, OnnxGraph } from './container/index.ts';
 import { capturedNames } from './node_checks.ts';
@@ -39,9 +41,11 @@ export interface OnnxOrigin extends Origin {
   readonly captured: ReadonlyMap<number, readonly string[]>;
 }
 
+const isOnnx = (origin: Origin): origin is OnnxOrigin => origin.kind === 'onnx';
+
 /** The origin of a graph that came from ONNX, undefined for any other. */
 export function originOf({ origin }: Graph): OnnxOrigin | undefined {
-  return origin?.kind === 'onnx' ? (origin as OnnxOrigin) : undefined;
+  return origin && isOnnx(origin) ? origin : undefined;
 }
 
 /** What the bodies of a node of the file read, as operands of its IR node behind its inputs. */
@@ -50,7 +54,7 @@ export const capturedBy = ({ captured, file }: OnnxOrigin, index: number): reado
 
 /** Whether the graph is all of what was read, and no pass has changed it since. */
 export function isAsImported(graph: Graph, { original, file, bodies }: OnnxOrigin): boolean {
-  const ids = Object.keys(graph.nodes) as NodeId[];
+  const ids = keysOf(graph.nodes);
   const outputs = file.graph.outputs.map(({ name }) => name);
   return (
     ids.length === Object.keys(original).length &&

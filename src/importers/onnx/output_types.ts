@@ -126,10 +126,10 @@ export const typeRules: ReadonlyMap<string, Rule> = new Map([
     'GlobalAveragePool GlobalLpPool GlobalMaxPool',
   ),
   ...table(
-    one((n) => ({
-      dtype: n.input(0).dtype,
-      dims: n.input(1).dims && [n.input(0).dims?.[0], n.input(0).dims?.[1], ...n.input(1).dims!.slice(1, -1)],
-    })),
+    one((n) => {
+      const [{ dtype, dims }, grid] = [n.input(0), n.input(1)];
+      return { dtype, dims: grid.dims && [dims?.[0], dims?.[1], ...grid.dims.slice(1, -1)] };
+    }),
     'GridSample',
   ),
   ...table(

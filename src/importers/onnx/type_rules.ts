@@ -5,7 +5,7 @@
 import { maxDims } from '../../ir/dims.ts';
 import { type DType, dtypeOfOnnxCode } from '../../ir/dtype.ts';
 import type { Elements } from '../../ir/symbolic.ts';
-import type { Dim } from '../../ir/types.ts';
+import { type Dim, isStatic } from '../../ir/types.ts';
 
 /** A dimension that is undefined is of unknown size; a type without dimensions of unknown rank. */
 export interface PartialType {
@@ -47,10 +47,10 @@ export const like =
   (node) =>
     Array.from({ length: node.outputs }, () => node.input(index));
 /** The rank and the element type of an input, its sizes open. */
-export const resized = one((node) => ({
-  dtype: node.input(0).dtype,
-  dims: node.input(0).dims && unknown(node.input(0).dims!.length),
-}));
+export const resized = one((node) => {
+  const { dtype, dims } = node.input(0);
+  return { dtype, dims: dims && unknown(dims.length) };
+});
 /** As `resized`, the first two sizes kept: what windows do. */
 export const windowed: Rule = (node) => {
   const { dtype, dims } = node.input(0);
@@ -64,8 +64,8 @@ export const convolved = one((node) => {
 });
 
 export function broadcastDims(lists: readonly Dims[]): Dims {
-  if (lists.some((list) => list === undefined)) return undefined;
-  const shapes = lists as readonly NonNullable<Dims>[];
+  const shapes = lists.filter((list) => list !== undefined);
+  if (shapes.length < lists.length) return undefined;
   const rank = shapes.reduce((most, s) => Math.max(most, s.length), 0);
   return Array.from({ length: rank }, (_, axis) =>
     shapes
@@ -105,16 +105,15 @@ export const lastIs = (size: (node: TypedNode) => Dim | undefined): Rule =>
   });
 
 const axesOf = (node: TypedNode, rank: number): readonly number[] | undefined => {
-  const given =
-    node.ints('axes') ??
-    (node.elements(1)?.every((e) => typeof e === 'number') ? (node.elements(1) as number[]) : undefined);
+  const elements = node.elements(1);
+  const given = node.ints('axes') ?? (elements && isStatic(elements) ? elements : undefined);
   return given?.map((axis) => (axis < 0 ? axis + rank : axis));
 };
 export const reduced: Rule = one((node) => {
   const { dtype, dims } = node.input(0);
   const axes = dims && (axesOf(node, dims.length) ?? (node.input(1).dims ? undefined : dims.map((_, axis) => axis)));
   if (dims === undefined || axes === undefined)
-    return { dtype, dims: dims && (node.int('keepdims') ?? 1) ? unknown(dims!.length) : undefined };
+    return { dtype, dims: dims && (node.int('keepdims') ?? 1) !== 0 ? unknown(dims.length) : undefined };
   const kept = node.int('keepdims') ?? 1;
   return {
     dtype,

@@ -20,7 +20,7 @@ export function typedNode(node: OnnxNode, operands: readonly (AnyValue | undefin
       const known = value && scope.elementsOf(value.id);
       if (value === undefined || known !== undefined || !isFollowed(value.type)) return known;
       const constant = scope.info(value.id)?.constant;
-      return constant && Array.from(scope.pool.get(constant).data as ArrayLike<number | bigint>, safeInteger);
+      return constant && Array.from<number | bigint, number>(scope.pool.get(constant).data, safeInteger);
     },
     int(name) {
       const given = attribute(name);

@@ -5,7 +5,7 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, normalize, relative, sep } from 'node:path';
-import { fail, type Location, systemReason } from '../../../diagnostics/index.ts';
+import { fail, type Location, systemCode, systemReason } from '../../../diagnostics/index.ts';
 import { printable } from './printable.ts';
 
 export type ExternalReader = (location: string, offset: number, length: number) => Uint8Array;
@@ -77,8 +77,8 @@ function readRange(file: number, shown: string, offset: number, length: number, 
 const escapes = (path: string): boolean => path === '..' || path.startsWith(`..${sep}`);
 
 function unreadable(error: unknown, shown: string, where: Location): never {
-  const code = (error as NodeJS.ErrnoException).code;
-  if (!(error instanceof Error) || typeof code !== 'string' || /^U\d/.test(code)) throw error;
+  const code = systemCode(error);
+  if (!(error instanceof Error) || code === undefined || /^U\d/.test(code)) throw error;
   fail(
     'U1005',
     `external data '${shown}' cannot be read: ${systemReason(error)}`,

@@ -42,8 +42,8 @@ export function readMessage<F extends Fields>(message: Message<F>, context: Cont
     const known = message.byNumber[cursor.field];
     if (known === undefined) {
       cursor.skip();
-      const unknown = result.unknown as number[];
-      if (unknown.length < MAX_UNKNOWN && !unknown.includes(cursor.field))
+      const { unknown } = result;
+      if (Array.isArray(unknown) && unknown.length < MAX_UNKNOWN && !unknown.includes(cursor.field))
         append(context, result, 'unknown', cursor.field);
       continue;
     }
@@ -54,7 +54,7 @@ export function readMessage<F extends Fields>(message: Message<F>, context: Cont
       malformed(`${field} has wire type ${cursor.wire} instead of ${wire}`, cursor.at, context);
     }
     if (run) {
-      result[key] = (result[key] as number) + countRun(cursor, wire);
+      result[key] = Number(result[key]) + countRun(cursor, wire);
       continue;
     }
     switch (kind) {
@@ -226,9 +226,9 @@ function countVarints({ bytes, pos, end, context }: Cursor): number {
 /** Blank messages share one empty list, so the first element makes a new one. */
 function append(context: Context, result: Record<string, unknown>, key: string, value: unknown): void {
   context.source.spend();
-  const list = result[key] as unknown[];
-  if (list.length === 0) result[key] = [value];
-  else list.push(value);
+  const list = result[key];
+  if (Array.isArray(list) && list.length > 0) list.push(value);
+  else result[key] = [value];
 }
 
 function ascii(bytes: Uint8Array, start: number, end: number): string | undefined {

@@ -1,5 +1,6 @@
 /** TypeProto and ValueInfoProto. */
 import { dtypeOfOnnxCode } from '../../../ir/dtype.ts';
+import { keysOf } from '../../../ir/keys_of.ts';
 import { type Context, invalid } from './context.ts';
 import { readMessage } from './message.ts';
 import type { OnnxDim, OnnxType, OnnxValueInfo } from './model.ts';
@@ -7,8 +8,7 @@ import { printable } from './printable.ts';
 import { dimensionProto, shapeProto, tensorTypeProto, typeProto, valueInfoProto } from './schema.ts';
 import type { Range } from './wire.ts';
 
-const kindOf = {
-  tensorType: 'tensor',
+const otherKinds = {
   sparseTensorType: 'sparseTensor',
   sequenceType: 'sequence',
   mapType: 'map',
@@ -18,16 +18,16 @@ const kindOf = {
 
 export function readType(context: Context, range: Range): OnnxType | undefined {
   const fields = readMessage(typeProto, context, range);
-  const given = (Object.keys(kindOf) as (keyof typeof kindOf)[]).filter((key) => fields[key] !== undefined);
-  if (given.length > 1) invalid(context, `a type is both ${given.map((key) => kindOf[key]).join(' and ')}`, range);
-  if (given.length === 0) return undefined;
-  const kind = kindOf[given[0]];
-  if (kind !== 'tensor') return { kind };
+  const { tensorType } = fields;
+  const others = keysOf(otherKinds).flatMap((key) => (fields[key] === undefined ? [] : [otherKinds[key]]));
+  const given = [...(tensorType ? ['tensor'] : []), ...others];
+  if (given.length > 1) invalid(context, `a type is both ${given.join(' and ')}`, range);
+  if (tensorType === undefined) return others.length === 0 ? undefined : { kind: others[0] };
 
-  const { elemType, shape } = readMessage(tensorTypeProto, context, fields.tensorType!);
+  const { elemType, shape } = readMessage(tensorTypeProto, context, tensorType);
   const onnxType = Number(elemType ?? 0);
   const dims = shape && readMessage(shapeProto, context, shape).dim.map((dim) => readDim(context, dim));
-  return { kind, onnxType, dtype: dtypeOfOnnxCode(onnxType), dims };
+  return { kind: 'tensor', onnxType, dtype: dtypeOfOnnxCode(onnxType), dims };
 }
 
 function readDim(context: Context, range: Range): OnnxDim {

@@ -104,7 +104,7 @@ export const reduceOps: readonly OnnxOp[] = [
         nnCumsum,
         { x },
         {
-          axis: ctx.axis(ctx.scalarOf('axis') as number, x.type.shape.length),
+          axis: ctx.axis(ctx.number('axis'), x.type.shape.length),
           exclusive: ctx.attr.flag('exclusive'),
           reverse: ctx.attr.flag('reverse'),
         },

@@ -2,7 +2,7 @@
 
 import type { Value } from '../../../ir/define_op.ts';
 import { nnAdd, nnDiv, nnMul, qnnRequantize } from '../../../ir/index.ts';
-import { tensor } from '../../../ir/tensor.ts';
+import { numbersOf, tensor } from '../../../ir/tensor.ts';
 import { requantizeFactors, requantizeModes } from '../../../numerics/index.ts';
 import type { NodeContext } from '../node_context.ts';
 import type { OnnxProfile } from '../profiles.ts';
@@ -21,19 +21,22 @@ export function requantize(
   zeroPoint: Value,
   axis: number,
 ): Value {
-  const mode = requantizeModes[ctx.profile];
-  const attrs = { axis, ...mode };
-  if (!isQuotient(ctx.profile)) {
+  const { profile } = ctx;
+  const attrs = { axis, ...requantizeModes[profile] };
+  if (!isQuotient(profile)) {
     const { multiplier, second } = knownFactors(ctx, scales);
     return ctx.emit(qnnRequantize, { x: accumulator, multiplier, zy: zeroPoint, second }, attrs);
   }
-  const [sa, sb, sy] = [scales.a, scales.b, scales.y].map((scale) => ctx.cast(scale, mode.arithmetic as 'f32' | 'f64'));
+  const { arithmetic } = requantizeModes[profile];
+  const [sa, sb, sy] = [scales.a, scales.b, scales.y].map((scale) => ctx.cast(scale, arithmetic));
   const multiplier = ctx.emit(nnDiv, { a: ctx.emit(nnMul, { a: sa, b: sb }), b: sy });
   return ctx.emit(qnnRequantize, { x: accumulator, multiplier, zy: zeroPoint }, attrs);
 }
 
 /** Whether the multiplier is a·b/y, each operation rounded to one type: it may be computed while the model runs. */
-const isQuotient = (profile: OnnxProfile): boolean => ['ort', 'onnx-spec', 'torch-fbgemm'].includes(profile);
+const isQuotient = (profile: OnnxProfile): profile is (typeof quotients)[number] =>
+  quotients.some((known) => known === profile);
+const quotients = ['ort', 'onnx-spec', 'torch-fbgemm'] as const;
 
 /** The factors of the other profiles, which are worked out here. */
 function knownFactors(ctx: NodeContext, { a, b, y }: Scales) {
@@ -43,7 +46,7 @@ function knownFactors(ctx: NodeContext, { a, b, y }: Scales) {
   });
   if (sa.data.length !== 1 || sy.data.length !== 1)
     ctx.refuseProfile('takes one scale of the source and one of the result', 'ort takes one for each row');
-  const sw = Array.from(sb.data as ArrayLike<number>, Number);
+  const sw = numbersOf(sb);
   const { dtype, ...factors } = requantizeFactors(ctx.profile, Number(sa.data[0]), sw, Number(sy.data[0]));
   const constant = (values: readonly number[], name: string) =>
     ctx.constant(tensor(dtype, values, sb.data.length === 1 ? [] : sb.shape), name);

@@ -39,10 +39,10 @@ function target(ctx: NodeContext, x: Shape, wanted: readonly Dim[]): Shape {
 
 /** max(⌈(limit − start) / delta⌉, 0) */
 function countOf(ctx: NodeContext, start: Value, limit: Value): Dim {
-  const step = ctx.scalarOf('delta') as number;
+  const step = ctx.number('delta');
   if (step === 0) ctx.refuse('the step of the range is 0', 'delta');
   if (ctx.constantOf(start) && ctx.constantOf(limit)) {
-    const [from, to] = [ctx.scalarOf('start') as number, ctx.scalarOf('limit') as number];
+    const [from, to] = [ctx.number('start'), ctx.number('limit')];
     return Math.max(0, Math.ceil((to - from) / step));
   }
   const [[from], [to]] = [ctx.sizes(start, 'start'), ctx.sizes(limit, 'limit')];
@@ -76,7 +76,7 @@ export const shapeOps: readonly OnnxOp[] = [
       const shape = ctx.sizes(ctx.get('input'), 'input');
       const value = ctx.attr.tensor('value') ?? tensor('f32', [0]);
       if (value.data.length !== 1) ctx.refuse('the value should have one element', 'value');
-      const one = ctx.constant({ ...value, shape: [] } as typeof value, 'value');
+      const one = ctx.constant({ ...value, shape: [] }, 'value');
       return ctx.emit(nnExpand, { x: one }, { shape });
     },
   }),
@@ -155,10 +155,10 @@ export const shapeOps: readonly OnnxOp[] = [
       const rank = x.type.shape.length + given.length;
       const axes = given.map((axis) => ctx.axis(axis, rank));
       if (new Set(axes).size < axes.length) ctx.refuse(`the axes [${given}] name one twice`, 'axes');
-      const rest = [...x.type.shape];
+      let next = 0;
       return ctx.reshape(
         x,
-        Array.from({ length: rank }, (_, i) => (axes.includes(i) ? 1 : (rest.shift() as Dim))),
+        Array.from({ length: rank }, (_, i) => (axes.includes(i) ? 1 : x.type.shape[next++])),
       );
     },
   }),

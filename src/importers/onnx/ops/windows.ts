@@ -4,7 +4,7 @@ import type { Value } from '../../../ir/define_op.ts';
 import { addDims, ceilDims, divDims, maxDims, mulDims, subDims } from '../../../ir/dims.ts';
 import { nnPad } from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
-import { type Dim, isStatic, type Shape } from '../../../ir/types.ts';
+import { isStatic, type Shape } from '../../../ir/types.ts';
 import type { NodeContext } from '../node_context.ts';
 
 export const windowAttributes = ['auto_pad', 'dilations', 'kernel_shape', 'pads', 'strides'];
@@ -40,13 +40,13 @@ export function windowOf(ctx: NodeContext, spatial: Shape, kernel: readonly numb
   return { kernel, strides, dilations, pads };
 }
 
-export type AutoPad = 'NOTSET' | 'VALID' | 'SAME_UPPER' | 'SAME_LOWER';
+const autoPadWords = ['NOTSET', 'VALID', 'SAME_UPPER', 'SAME_LOWER'] as const;
+export type AutoPad = (typeof autoPadWords)[number];
 
 /** Old exporters write an empty string for NOTSET. */
 export function autoPad(ctx: NodeContext): AutoPad {
   const word = ctx.attr.string('auto_pad', 'NOTSET') || 'NOTSET';
-  if (!/^(NOTSET|VALID|SAME_UPPER|SAME_LOWER)$/.test(word)) ctx.refuse(`auto_pad is '${word}'`);
-  return word as AutoPad;
+  return autoPadWords.find((known) => known === word) ?? ctx.refuse(`auto_pad is '${word}'`);
 }
 
 /** SAME: output = ⌈input / stride⌉, an odd pad goes to the end for UPPER and to the begin for LOWER. */
@@ -64,9 +64,11 @@ function autoPads(
   return splitPads(totals, auto);
 }
 
-export function splitPads<D extends Dim>(totals: readonly D[], auto: AutoPad): readonly D[] {
-  const small = totals.map((total) => divDims(total, 2) as D);
-  const large = totals.map((total) => ceilDims(total, 2) as D);
+export function splitPads(totals: readonly number[], auto: AutoPad): readonly number[];
+export function splitPads(totals: Shape, auto: AutoPad): Shape;
+export function splitPads(totals: Shape, auto: AutoPad): Shape {
+  const small = totals.map((total) => divDims(total, 2));
+  const large = totals.map((total) => ceilDims(total, 2));
   return auto === 'SAME_LOWER' ? [...large, ...small] : [...small, ...large];
 }
 
@@ -105,7 +107,7 @@ export function convOf(
 
 /** A per-channel value [C] in the shape that adds to [N, C, spatial…]. */
 export const perChannel = (ctx: NodeContext, value: Value, rank: number): Value => {
-  const [channels = 1] = value.type.shape as readonly Dim[];
+  const [channels = 1] = value.type.shape;
   return ctx.reshape(value, [channels, ...Array(rank - 2).fill(1)]);
 };
 

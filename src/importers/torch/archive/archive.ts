@@ -4,7 +4,7 @@
  */
 import { crc32, inflateRawSync } from 'node:zlib';
 import yauzl, { type Entry, type ZipFile } from 'yauzl';
-import { fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
+import { fail, type Location, messageOf, systemCode, UnskewError } from '../../../diagnostics/index.ts';
 
 /** No archive of PyTorch comes near: a network has one entry for each tensor and each source file. */
 const MOST_ENTRIES = 200_000;
@@ -112,7 +112,7 @@ async function readDirectory(bytes: Uint8Array, where: Location): Promise<[strin
     }
   } catch (error) {
     if (error instanceof UnskewError) throw error;
-    const { message } = error as Error;
+    const message = messageOf(error);
     const isName = /^(invalid relative path|absolute path|invalid characters)/.test(message);
     fail(
       isName ? 'U1004' : 'U1003',
@@ -143,10 +143,9 @@ function inflate(packed: Uint8Array, { size, crc }: Part, where: Location): Uint
   try {
     bytes = inflateRawSync(packed, { maxOutputLength: Math.max(size, 1) });
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ERR_BUFFER_TOO_LARGE')
+    if (systemCode(error) === 'ERR_BUFFER_TOO_LARGE')
       fail('U1006', `the entry inflates to more than the ${size} bytes it declares`, where);
-    return fail('U1003', `the entry cannot be inflated: ${message}`, where);
+    return fail('U1003', `the entry cannot be inflated: ${messageOf(error)}`, where);
   }
   if (bytes.length !== size) fail('U1003', `the entry inflates to ${bytes.length} bytes, but declares ${size}`, where);
   checkSum(bytes, { crc }, where);

@@ -2,7 +2,7 @@
  * Reads JSON of the export schema field by field. A field that is missing or of another kind is an error that says
  * where it lies; fields that nobody asks for are ignored, since newer minor versions of the schema add some.
  */
-import { fail, type Location } from '../../../diagnostics/index.ts';
+import { fail, type Location, messageOf } from '../../../diagnostics/index.ts';
 
 /** No program comes near; parsing what is deeper or larger would not end in bounded time. */
 const LARGEST_TEXT = 2 ** 28;
@@ -25,7 +25,7 @@ export class Json {
     try {
       return new Json(JSON.parse(quoted(text)), '', where);
     } catch (error) {
-      return fail('U1003', `the JSON cannot be parsed: ${(error as Error).message.slice(0, 200)}`, where);
+      return fail('U1003', `the JSON cannot be parsed: ${messageOf(error).slice(0, 200)}`, where);
     }
   }
 
