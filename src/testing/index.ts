@@ -3,7 +3,17 @@
  *
  * Rules and graphs of your own are checked with `checkRule` and `checkRewrite`; see docs/testing.md.
  */
-export { type DType, GraphBuilder, type ITensor, interpret, scalar, tensor, type Value } from '../ir/index.ts';
+export {
+  type DType,
+  GraphBuilder,
+  type ITensor,
+  interpret,
+  scalar,
+  tensor,
+  type Value,
+  type View,
+  view,
+} from '../ir/index.ts';
 export { applyRules } from '../passes/rewrite/driver.ts';
 export { type AnyRule, defineRule, type Exactness, type Match, type Miss, type Rule } from '../passes/rewrite/rule.ts';
 export { applyOnce } from './apply_once.ts';

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UnskewError } from '../../src/diagnostics/index.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
-import { allOps, type Graph, interpret, isFloat, nodesOf, typeOf } from '../../src/ir/index.ts';
+import * as ir from '../../src/ir/index.ts';
+import { allOps, type Graph, interpret, isFloat, isOp, nodesOf, oneOf, typeOf } from '../../src/ir/index.ts';
 import { arbitraryFeeds, arbitraryNet, type Family, familiesOf, feedsOf } from '../../src/testing/index.ts';
 import { describeCorpus, many } from '../support/corpus.ts';
 import { hasVnni, mayLeaveInt16, SATURATES } from '../support/exact_weights.ts';
@@ -23,25 +24,23 @@ const refused = (body: () => Uint8Array): Uint8Array | undefined => {
  * that are not rounded once, and what these make of ties after a quantization.
  */
 const isExact = (graph: Graph): boolean =>
-  nodesOf(graph).every(({ op, results }) => !isFloat(typeOf(graph, results[0]).dtype as 'f32') || exactFloats.has(op));
-const exactFloats = new Set([
-  ...['cast', 'add', 'sub', 'mul', 'div', 'identity', 'relu', 'clip', 'reshape', 'transpose', 'concat', 'pad'].map(
-    (name) => `nn.${name}`,
-  ),
-  ...['slice', 'gather', 'gather_elements', 'expand', 'tile', 'depth_to_space', 'space_to_depth'].map(
-    (name) => `nn.${name}`,
-  ),
-  ...['min', 'max', 'neg', 'abs'].map((name) => `nn.${name}`),
-  'qnn.dequantize',
-]);
+  nodesOf(graph).every((node) => {
+    const { dtype } = typeOf(graph, node.id);
+    return dtype === 'opaque' || !isFloat(dtype) || isExactFloat(node);
+  });
+const isExactFloat = oneOf(
+  ...[ir.nnCast, ir.nnAdd, ir.nnSub, ir.nnMul, ir.nnDiv, ir.nnMin, ir.nnMax, ir.nnNeg, ir.nnAbs, ir.nnRelu, ir.nnClip],
+  ...[ir.nnIdentity, ir.nnReshape, ir.nnTranspose, ir.nnConcat, ir.nnPad, ir.nnSlice, ir.nnExpand, ir.nnTile],
+  ...[ir.nnGather, ir.nnGatherElements, ir.nnDepthToSpace, ir.nnSpaceToDepth, ir.qnnDequantize],
+);
 /** What ONNX Runtime fuses between dequantize and quantize, it rounds otherwise. */
-const isFusable = (graph: Graph): boolean => nodesOf(graph).some(({ op }) => op === 'qnn.dequantize');
+const isFusable = (graph: Graph): boolean => nodesOf(graph).some((node) => isOp(node, ir.qnnDequantize));
 /** ONNX Runtime 1.30 moves a Pad into a MaxPool behind it, and then refuses pads that are not smaller than the kernel. */
 const isRefused = (graph: Graph): boolean =>
-  ['nn.pad', 'nn.max_pool'].every((name) => nodesOf(graph).some(({ op }) => op === name));
+  [ir.nnPad, ir.nnMaxPool].every((op) => nodesOf(graph).some((node) => isOp(node, op)));
 /** One apart at ties: see src/exporters/onnx/emitters/qlinear.ts. */
-const stepped = new Set(['qnn.add', 'qnn.mul', 'qnn.average_pool', 'qnn.global_average_pool', 'qnn.softmax']);
-const isStepped = (graph: Graph): boolean => nodesOf(graph).some(({ op }) => stepped.has(op));
+const isStepped = (graph: Graph): boolean => nodesOf(graph).some(steps);
+const steps = oneOf(ir.qnnAdd, ir.qnnMul, ir.qnnAveragePool, ir.qnnGlobalAveragePool, ir.qnnSoftmax);
 
 describe('random graphs give the same integers on ONNX Runtime', () => {
   const families = allOps.flatMap((op) =>

@@ -1,7 +1,6 @@
 /** Changes of a graph at a random place, of every kind that keeps it a graph: what a mistaken rewrite could have left. */
 import {
   constantOf,
-  findOp,
   type Graph,
   type ITensor,
   inferTypes,
@@ -9,6 +8,7 @@ import {
   type Node,
   nodesOf,
   type OpName,
+  opOf,
   sameShape,
   topologicalOrder,
   type ValueId,
@@ -136,9 +136,10 @@ export function mutant(graph: Graph, mutation: Mutation, draw: Draw): Graph | un
   if (changed === undefined || topologicalOrder(changed).cyclic.length > 0) return undefined;
   const values: Record<ValueId, Graph['values'][ValueId]> = { ...changed.values };
   try {
-    for (const { op, operands, attrs, results, loc } of topologicalOrder(changed).order) {
+    for (const node of topologicalOrder(changed).order) {
+      const { operands, attrs, results, loc } = node;
       const types = inferTypes(
-        findOp(op)!,
+        opOf(node),
         operands.map((id) => id && values[id].type),
         attrs,
         loc,

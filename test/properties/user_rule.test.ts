@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { interpret, parse, print } from '../../src/ir/index.ts';
+import { interpret, isStatic, ofType, parse, print } from '../../src/ir/index.ts';
 import {
   type AnyRule,
   applyOnce,
@@ -24,6 +24,7 @@ import {
   scalar,
   tensor,
   type Value,
+  view,
 } from '../../src/testing/index.ts';
 import { readNpy } from '../support/npy.ts';
 
@@ -31,16 +32,16 @@ type ConvMatch = Match<typeof ops.qnnConv.operands, typeof ops.qnnConv.attrs>;
 
 /** The constant pad in front of the convolution, and the one value that it fills with. */
 function padOf({ x, graph }: ConvMatch) {
-  const node = graph.producer(x.id);
-  if (node?.op !== 'nn.pad' || node.attrs.mode !== 'constant') return undefined;
-  const [source, value] = node.operands;
-  const pads = node.attrs.pads as number[];
+  const pad = view(ops.nnPad, graph.producer(x.id));
+  if (pad?.attrs.mode !== 'constant') return undefined;
+  const { pads } = pad.attrs;
+  if (!isStatic(pads)) return undefined;
   const rank = pads.length / 2;
   const spatial = pads.every((p, i) => (i % rank >= 2 ? p >= 0 : p === 0));
-  const filler = value ? graph.constant(value)?.data[0] : 0;
+  const filler = pad.value ? graph.constant(pad.value)?.data[0] : 0;
   if (!spatial || filler === undefined) return undefined;
   return {
-    source: graph.value(source!) as ConvMatch['x'],
+    source: ofType(graph.value(pad.x), 'u8', 's8'),
     filler: Number(filler),
     pads: [...pads.slice(2, rank), ...pads.slice(rank + 2)],
   };
@@ -117,8 +118,8 @@ describe('a rule that folds a pad of zeros whatever the zero point', () => {
     const documented = readFileSync('docs/testing.md', 'utf8');
     const [, code, printed] = /```ts\nimport [^\n]*\n([\s\S]*?)```[\s\S]*?```text\n([\s\S]*?)\n```/.exec(documented)!;
     const check = (rule: AnyRule, options: object) => checkRule(rule, { ...options, folder, runs: 200 });
-    const example = new Function('checkRule', 'defineRule', 'ops', code);
-    const { message } = refutationOf(() => example(check, defineRule, ops));
+    const example = new Function('checkRule', 'defineRule', 'ops', 'view', code);
+    const { message } = refutationOf(() => example(check, defineRule, ops, view));
     expect(message.replaceAll(folder, 'reproducers')).toBe(printed);
   });
 
