@@ -2,7 +2,7 @@
 import { assert } from '../diagnostics/index.ts';
 import type { AttrValues, Mapped, OperandSpecs, OperandValues } from './define_op.ts';
 import type { Node } from './graph.ts';
-import { type AnyOp, type OpName, opOf, ops } from './op_table.ts';
+import { type AnyOp, allOps, type OpName, ops } from './op_table.ts';
 import type { ValueId } from './types.ts';
 
 /** A node of one of the operators. */
@@ -28,11 +28,35 @@ export type View<D extends AnyOp> = Mapped<D['operands'], { [K in keyof D['opera
 export const view = <D extends AnyOp>(op: D, node: Node | undefined): View<D> | undefined =>
   node?.op === op.name ? viewOf<D>(node) : undefined;
 
+/** What operators call their operands and results, as lists: nodes are looked at more often than operators are declared. */
+const names = new Map(
+  allOps.map((op) => [
+    op.name,
+    {
+      operands: Object.entries(op.operands as OperandSpecs).map(([name, { presence }]) => ({
+        name,
+        isVariadic: presence === 'variadic',
+      })),
+      results: Object.keys(op.results),
+    },
+  ]),
+);
+
+function namesOf({ op }: Node) {
+  const found = names.get(op);
+  assert(found, `there is no operator ${op}`);
+  return found;
+}
+
 /** The view of a node whose operator is known to be D, or one of a union D. */
 export function viewOf<D extends AnyOp>(node: Node): View<D> {
-  const results = Object.keys(opOf(node).results).map((name, i) => [name, node.results[i]]);
-  const named = { ...operandsByName(node, (id) => id), ...Object.fromEntries(results), attrs: node.attrs, node };
-  return named as View<AnyOp> as View<D>;
+  const seen: Record<string, unknown> = operandsByName(node, (id) => id);
+  namesOf(node).results.forEach((name, i) => {
+    seen[name] = node.results[i];
+  });
+  seen.attrs = node.attrs;
+  seen.node = node;
+  return seen as View<AnyOp> as View<D>;
 }
 
 /** A node whose operands are given as values, of the element types of the declaration. */
@@ -42,11 +66,11 @@ export type ValueView<D extends AnyOp> = OperandValues<D['operands']> & {
 };
 
 /** The operands of a node by name, each as `of` has it; absent ones are left out. */
-export function operandsByName<T>(node: Node, of: (id: ValueId) => T): Readonly<Record<string, T | readonly T[]>> {
+export function operandsByName<T>(node: Node, of: (id: ValueId) => T): Record<string, T | readonly T[]> {
   const named: Record<string, T | readonly T[]> = {};
-  Object.entries(opOf(node).operands as OperandSpecs).forEach(([name, { presence }], i) => {
+  namesOf(node).operands.forEach(({ name, isVariadic }, i) => {
     const id = node.operands[i];
-    if (presence === 'variadic') named[name] = node.operands.slice(i).map((each) => of(each as ValueId));
+    if (isVariadic) named[name] = node.operands.slice(i).map((each) => of(each as ValueId));
     else if (id) named[name] = of(id);
   });
   return named;
