@@ -3,14 +3,19 @@ import { add, call, dimOf, divide, lowerBound, multiply, polynomialOf, subtract 
 import { type DimAlgebra, madeWith, symbolsOf, valueWith } from './polynomial_values.ts';
 import type { Dim, Shape } from './types.ts';
 
+type Polynomial = ReturnType<typeof polynomialOf>;
+
 /** Numbers take the short way: most sizes are. */
-const operation =
-  (
-    numbers: (a: number, b: number) => number,
-    dims: (a: ReturnType<typeof polynomialOf>, b: ReturnType<typeof polynomialOf>) => ReturnType<typeof polynomialOf>,
-  ) =>
-  (a: Dim, b: Dim): Dim =>
-    typeof a === 'number' && typeof b === 'number' ? numbers(a, b) + 0 : dimOf(dims(polynomialOf(a), polynomialOf(b)));
+function operation(numbers: (a: number, b: number) => number, dims: (a: Polynomial, b: Polynomial) => Polynomial) {
+  function apply(a: number, b: number): number;
+  function apply(a: Dim, b: Dim): Dim;
+  function apply(a: Dim, b: Dim): Dim {
+    return typeof a === 'number' && typeof b === 'number'
+      ? numbers(a, b) + 0
+      : dimOf(dims(polynomialOf(a), polynomialOf(b)));
+  }
+  return apply;
+}
 
 export const addDims = operation((a, b) => a + b, add);
 export const subDims = operation((a, b) => a - b, subtract);

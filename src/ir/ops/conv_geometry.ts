@@ -28,14 +28,10 @@ export const plainConv = (rank: number): ConvAttrs => ({
   group: 1,
 });
 
-export function windowedDim(
-  input: Dim,
-  kernel: number,
-  stride: number,
-  dilation: number,
-  padBegin: number,
-  padEnd: number,
-): Dim {
+type Numbers = [kernel: number, stride: number, dilation: number, padBegin: number, padEnd: number];
+export function windowedDim(input: number, ...window: Numbers): number;
+export function windowedDim(input: Dim, ...window: Numbers): Dim;
+export function windowedDim(input: Dim, ...[kernel, stride, dilation, padBegin, padEnd]: Numbers): Dim {
   return addDims(divDims(addDims(input, padBegin + padEnd - dilation * (kernel - 1) - 1), stride), 1);
 }
 

@@ -12,6 +12,8 @@ export const deconvAttrs = { ...convAttrs, outputPadding: attr.ints() } as const
 export type DeconvAttrs = AttrValues<typeof deconvAttrs>;
 
 /** stride·(input − 1) + dilation·(kernel − 1) + 1 + outputPadding − pads of one spatial axis. */
+export function deconvDim(input: number, kernel: number, axis: number, attrs: DeconvAttrs): number;
+export function deconvDim(input: Dim, kernel: number, axis: number, attrs: DeconvAttrs): Dim;
 export function deconvDim(input: Dim, kernel: number, axis: number, attrs: DeconvAttrs): Dim {
   const { strides, pads, dilations, outputPadding } = attrs;
   const cropped = pads[axis] + pads[axis + strides.length];

@@ -2,7 +2,8 @@
  * What a rule of convolutions asks of its root operator, plain or transposed. The laws are the same for both; they differ
  * in where the weights have their filters, and in conv(1, w).
  */
-import { type DType, type ITensor, sizeOf, type Value } from '../../ir/index.ts';
+import { assert } from '../../diagnostics/index.ts';
+import { type DType, type ITensor, type Shape, sizeOf, type Value } from '../../ir/index.ts';
 import type { ConvAttrs } from '../../ir/ops/conv_geometry.ts';
 import type { DeconvAttrs } from '../../ir/ops/deconvolve.ts';
 import { nnConv, nnConvTranspose } from '../../ir/ops/nn_conv.op.ts';
@@ -32,7 +33,7 @@ export interface ConvFamily {
   /** The shape of one filter of ones per group, for weights of that shape. */
   readonly onesShape: (w: readonly number[], group: number) => readonly number[];
   /** One zero point per filter, shaped to broadcast against weights of that shape. */
-  readonly perFilter: (zeroPoints: Value<'s32'>, w: readonly number[], group: number, a: Algebra) => Value<'s32'>;
+  readonly perFilter: (zeroPoints: Value<'s32'>, w: Shape, group: number, a: Algebra) => Value<'s32'>;
   /** conv(1, filters) as [1, O, output…]. */
   readonly ones: (filters: ITensor<Eight>, input: readonly number[], attrs: ConvAttrs) => ITensor<'s32'>;
   /** conv(1, filters) as [1, O, 1…] where it is one number per filter, else undefined. `input` is undefined for a symbolic size. */
@@ -48,10 +49,17 @@ export interface ConvFamily {
 
 const same = <T>(value: T): T => value;
 
+/** The attributes of a transposed convolution, which the rules pass on. */
+function withPadding(attrs: ConvAttrs & Partial<DeconvAttrs>): DeconvAttrs {
+  const { outputPadding } = attrs;
+  assert(outputPadding, 'a transposed convolution has an output padding');
+  return { ...attrs, outputPadding };
+}
+
 export const convolution: ConvFamily = {
   root: qnnConv,
   plain: nnConv,
-  conv: (a, x, w, attrs) => a.emit(nnConv, { x, w }, attrs) as Value<'s32'>,
+  conv: (a, x, w, attrs) => a.emit(nnConv, { x, w }, attrs),
   rule: same,
   law: same,
   filtersFirst: same,
@@ -68,7 +76,7 @@ export const convolution: ConvFamily = {
 export const transposedConvolution: ConvFamily = {
   root: qnnConvTranspose,
   plain: nnConvTranspose,
-  conv: (a, x, w, attrs) => a.emit(nnConvTranspose, { x, w }, attrs as DeconvAttrs) as Value<'s32'>,
+  conv: (a, x, w, attrs) => a.emit(nnConvTranspose, { x, w }, withPadding(attrs)),
   rule: (name) => `${name}-transpose`,
   law: (text) => text.replaceAll('conv(', 'convᵀ('),
   filtersFirst: ({ dtype, shape: [channels, filters, ...kernel], data }, group) =>
@@ -90,12 +98,13 @@ export const transposedConvolution: ConvFamily = {
   perFilter(zeroPoints, [channels, filters, ...kernel], group, a) {
     const ones = kernel.map(() => 1);
     if (group === 1) return a.reshape(zeroPoints, [1, filters, ...ones]);
+    assert(typeof channels === 'number', 'groups of channels have a known size');
     const grouped = a.reshape(zeroPoints, [group, 1, filters, ...ones]);
     const repeated = a.emit(nnExpand, { x: grouped }, { shape: [group, channels / group, filters, ...ones] });
     return a.reshape(repeated, [channels, filters, ...ones]);
   },
-  ones: (filters, input, attrs) => onesDeconvolution(filters, input, attrs as DeconvAttrs),
-  uniform: (filters, input, attrs) => uniformSums(filters, input, attrs as DeconvAttrs),
+  ones: (filters, input, attrs) => onesDeconvolution(filters, input, withPadding(attrs)),
+  uniform: (filters, input, attrs) => uniformSums(filters, input, withPadding(attrs)),
   whyNotUniform: 'taps per position differ with the stride phase and at the borders, so one number per filter is wrong',
   anySize: 'native',
 };
@@ -113,5 +122,5 @@ function exchanged<D extends DType>(
   view: readonly number[],
   shape: readonly number[],
 ): ITensor<D> {
-  return { ...(transposed({ dtype, data, shape: view }, [0, 2, 1, 3]) as ITensor<D>), shape };
+  return { ...transposed({ dtype, data, shape: view }, [0, 2, 1, 3]), shape };
 }

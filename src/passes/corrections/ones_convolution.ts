@@ -89,7 +89,7 @@ export function onesConvolution(w: ITensor<'s8' | 'u8'>, input: readonly number[
   const axes = input.map((length, axis): MapAxis => {
     const [kernel, stride, dilation] = [w.shape[axis + 2], attrs.strides[axis], attrs.dilations[axis]];
     const [begin, end] = [attrs.pads[axis], attrs.pads[axis + rank]];
-    const size = windowedDim(length, kernel, stride, dilation, begin, end) as number;
+    const size = windowedDim(length, kernel, stride, dilation, begin, end);
     const from = (k: number, p: number): number => p * stride - begin + k * dilation;
     return { size, reaches: (k, p) => from(k, p) >= 0 && from(k, p) < length };
   });

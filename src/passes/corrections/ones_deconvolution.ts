@@ -19,7 +19,7 @@ export function onesDeconvolution(
 ): ITensor<'s32'> {
   const axes = input.map((length, axis): MapAxis => {
     const [stride, dilation, begin] = [attrs.strides[axis], attrs.dilations[axis], attrs.pads[axis]];
-    const size = deconvDim(length, w.shape[axis + 2], axis, attrs) as number;
+    const size = deconvDim(length, w.shape[axis + 2], axis, attrs);
     const strided = (k: number, p: number): number => p + begin - k * dilation;
     return {
       size,
@@ -47,7 +47,7 @@ export function uniformSums(
   });
   if (hasAllTaps) return filterSums(w);
   if (input === undefined) return undefined;
-  const output = input.map((length, axis) => deconvDim(length, kernel[axis], axis, attrs) as number);
+  const output = input.map((length, axis) => deconvDim(length, kernel[axis], axis, attrs));
   if (w.shape[0] * sizeOf(output) > LARGEST_MAP) return undefined;
   const { data, shape } = onesDeconvolution(w, input, attrs);
   const positions = data.length / shape[1];

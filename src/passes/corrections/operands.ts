@@ -9,9 +9,7 @@ export type ConvMatch = Match<typeof qnnConv.operands, typeof qnnConv.attrs>;
 
 /** True when every zero point in the tensor is 0, and for an absent one. */
 export const isZero = (t: ITensor | undefined): boolean =>
-  t === undefined ||
-  (t.data as ArrayLike<number>).length === 0 ||
-  Array.from(t.data as ArrayLike<number>).every((v) => v === 0);
+  t === undefined || Array.from<number | bigint>(t.data).every((v) => v === 0);
 
 export const spatialOf = (v: Value): readonly number[] | undefined => {
   const spatial = v.type.shape.slice(2);
@@ -80,7 +78,7 @@ export function centredColumns(b: ITensor<Eight>, zb: ITensor<Eight> | undefined
 
 /** A zero point, or zero points, moved by 128 to the other signedness. */
 export function movedZeroPoint(t: ITensor<Eight>, to: Eight): ITensor<Eight> {
-  const values = Array.from(t.data as ArrayLike<number>, (v) => v + (to === 'u8' ? 128 : -128));
+  const values = Array.from(t.data, (v) => v + (to === 'u8' ? 128 : -128));
   return tensor(to, values, t.shape);
 }
 

@@ -56,7 +56,7 @@ export const rangeAttrs = ({ low, high }: Clamped, y: Output): { readonly low?: 
 });
 
 /** clamp(x, low, high) on integers, for operators without a range of their own. */
-export function clampTo<D extends Eight>(a: Algebra, x: Value<D>, { low, high }: Clamped, y: Output): Value {
+export function clampTo(a: Algebra, x: Value<Eight>, { low, high }: Clamped, y: Output): Value<Eight> {
   if (low <= y.min && high >= y.max) return x;
   return a.emit(qnnLut, { x, table: a.constant(lutOf(y.dtype, y.dtype, (q) => clamp(q, low, high))) });
 }

@@ -344,7 +344,7 @@ export class GraphEditor {
     const readers = this.consumers(from);
     for (const node of readers) this.#replaceOperand(node, from, to);
     if (this.isOutput(from)) {
-      const value = this.emitter.emit(nnIdentity, { x: this.value(to) as Value<DType> });
+      const value = this.emitter.emit(nnIdentity, { x: this.value(to) });
       this.#rename(value.id, from);
       return [...readers.map((n) => n.id), from];
     }

@@ -1,24 +1,34 @@
-import type { Value, ValueId } from '../../ir/index.ts';
-import { isOp } from '../../ir/index.ts';
+import { isOfType, type Value, type ValueId } from '../../ir/index.ts';
 import { nnAdd } from '../../ir/ops/nn_elementwise_binary.op.ts';
-import type { Site } from '../qdq/plan.ts';
+import { planned, type Refusals, type Site } from '../qdq/plan.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
 interface Sum {
-  readonly x: Value;
+  readonly x: Value<'s32'>;
   readonly constant: Value<'s32'>;
 }
 
 /** x + c with constant c, on either side. */
 function sumAt({ graph }: Site, id: ValueId): Sum | undefined {
-  const node = graph.producer(id);
-  if (!isOp(node, nnAdd) || graph.type(id).dtype !== 's32') return undefined;
-  const [a, b] = node.operands.map((operand) => graph.value(operand!));
-  if (graph.isConstant(b.id)) return { x: a, constant: b as Value<'s32'> };
-  return graph.isConstant(a.id) ? { x: b, constant: a as Value<'s32'> } : undefined;
+  const sum = graph.view(nnAdd, graph.producer(id));
+  if (sum === undefined || !isOfType(sum.a, 's32') || !isOfType(sum.b, 's32')) return undefined;
+  if (graph.isConstant(sum.b.id)) return { x: sum.a, constant: sum.b };
+  return graph.isConstant(sum.a.id) ? { x: sum.b, constant: sum.a } : undefined;
 }
 
-const outer = (match: Site): Sum | undefined => sumAt(match, match.node.results[0]);
+/** (x + inner) + outer */
+interface Sums {
+  readonly x: Value<'s32'>;
+  readonly inner: Value<'s32'>;
+  readonly outer: Value<'s32'>;
+}
+
+function plan(site: Site, { refuse }: Refusals): Sums {
+  const outer = sumAt(site, site.node.results[0]) ?? refuse('it adds no s32 constant');
+  const inner = sumAt(site, outer.x.id) ?? refuse('no s32 constant was added before', outer.x);
+  if (!site.graph.isPrivate(outer.x.id)) refuse(`%${outer.x.id} has other readers`, outer.x);
+  return { x: inner.x, inner: inner.constant, outer: outer.constant };
+}
 
 /** Two int32 biases, for instance one of the model and one that corrects a zero point. Floats would round differently. */
 export const addOfAdd = defineRule({
@@ -26,24 +36,8 @@ export const addOfAdd = defineRule({
   root: nnAdd,
   law: '(x + c) + d = x + (c + d)   in s32, modulo 2^32',
   exactness: 'bit-exact',
-  where(match, miss) {
-    const sum = outer(match);
-    if (sum === undefined) return miss('it adds no s32 constant');
-    if (sumAt(match, sum.x.id) === undefined) return miss('no s32 constant was added before', sum.x);
-    if (!match.graph.isPrivate(sum.x.id)) return miss(`%${sum.x.id} has other readers`, sum.x);
-    return undefined;
-  },
-  rewrite(match, { add }) {
-    const { x, constant } = outer(match)!;
-    const before = sumAt(match, x.id)!;
-    return add(before.x as Value<'s32'>, add(before.constant, constant));
-  },
-  wrong: {
+  ...planned(plan, ({ x, inner, outer }, { add }) => add(x, add(inner, outer)), {
     what: 'keeps the inner constant and drops the outer one',
-    rewrite: (match, { add }) => {
-      const { x, constant } = outer(match)!;
-      const before = sumAt(match, x.id)!;
-      return add(add(before.x as Value<'s32'>, before.constant), add(constant, before.constant));
-    },
-  },
+    emit: ({ x, inner, outer }, { add }) => add(add(x, inner), add(outer, inner)),
+  }),
 });

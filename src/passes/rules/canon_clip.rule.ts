@@ -1,8 +1,8 @@
-import type { Value } from '../../ir/index.ts';
+import { isOfType, type Value } from '../../ir/index.ts';
 import { nnMax, nnMin } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { nnClip } from '../../ir/ops/nn_elementwise_unary.op.ts';
-import type { Site } from '../qdq/plan.ts';
-import { defineRule } from '../rewrite/rule.ts';
+import { planned, type Refusals } from '../qdq/plan.ts';
+import { defineRule, type Match } from '../rewrite/rule.ts';
 
 interface Bounded {
   readonly x: Value<'f32'>;
@@ -10,17 +10,17 @@ interface Bounded {
 }
 
 /** max(x, c) or min(x, c) of f32 with one constant for all elements, on either side. */
-function bounded({ graph, node }: Site): Bounded | undefined {
-  const [a, b] = node.operands.map((id) => graph.value(id!));
+function bounded({ a, b, constant }: Match<typeof nnMax.operands>, { refuse }: Refusals): Bounded {
   for (const [x, c] of [
     [a, b],
     [b, a],
   ]) {
-    const constant = graph.constant(c.id);
-    const fits = constant?.dtype === 'f32' && constant.data.length === 1 && c.type.shape.length <= x.type.shape.length;
-    if (fits && !Number.isNaN(constant.data[0])) return { x: x as Value<'f32'>, bound: constant.data[0] as number };
+    if (!isOfType(x, 'f32') || !isOfType(c, 'f32')) continue;
+    const data = constant(c)?.data;
+    if (data?.length === 1 && c.type.shape.length <= x.type.shape.length && !Number.isNaN(data[0]))
+      return { x, bound: data[0] };
   }
-  return undefined;
+  return refuse('no operand is one f32 constant');
 }
 
 /** Clip with bounds that were hidden behind Identity, Cast or ConstantOfShape arrives as Max and Min. */
@@ -29,18 +29,10 @@ export const clipOfMax = defineRule({
   root: nnMax,
   law: 'max(x, c) = clip(x, c, ∞)',
   exactness: 'bit-exact',
-  where: (match, miss) => (bounded(match) ? undefined : miss('no operand is one f32 constant')),
-  rewrite: (match, { emit }) => {
-    const { x, bound } = bounded(match)!;
-    return emit(nnClip, { x }, { min: bound });
-  },
-  wrong: {
+  ...planned(bounded, ({ x, bound }, { emit }) => emit(nnClip, { x }, { min: bound }), {
     what: 'bounds from the other side',
-    rewrite: (match, { emit }) => {
-      const { x, bound } = bounded(match)!;
-      return emit(nnClip, { x }, { max: bound });
-    },
-  },
+    emit: ({ x, bound }, { emit }) => emit(nnClip, { x }, { max: bound }),
+  }),
 });
 
 export const clipOfMin = defineRule({
@@ -48,16 +40,8 @@ export const clipOfMin = defineRule({
   root: nnMin,
   law: 'min(x, c) = clip(x, −∞, c)',
   exactness: 'bit-exact',
-  where: (match, miss) => (bounded(match) ? undefined : miss('no operand is one f32 constant')),
-  rewrite: (match, { emit }) => {
-    const { x, bound } = bounded(match)!;
-    return emit(nnClip, { x }, { max: bound });
-  },
-  wrong: {
+  ...planned(bounded, ({ x, bound }, { emit }) => emit(nnClip, { x }, { max: bound }), {
     what: 'bounds from the other side',
-    rewrite: (match, { emit }) => {
-      const { x, bound } = bounded(match)!;
-      return emit(nnClip, { x }, { min: bound });
-    },
-  },
+    emit: ({ x, bound }, { emit }) => emit(nnClip, { x }, { min: bound }),
+  }),
 });

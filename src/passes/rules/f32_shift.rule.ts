@@ -38,7 +38,7 @@ function shifted(
   a: Algebra,
   subtract: (x: F32, zx: F32) => F32,
 ) {
-  const source = a.emit(nnCast, { x }, { to: 'f32' }) as F32;
+  const source = a.emit(nnCast, { x }, { to: 'f32' });
   const f32 = (v: ConvMatch['x']): F32 => {
     const { data, shape } = constant(v)!;
     return a.constant(tensor('f32', Float32Array.from(data), shape));

@@ -52,7 +52,7 @@ function terms(
   const ones = tensor('s8', new Int8Array(sizeOf(onesShape)).fill(1), onesShape);
   const zxs = zx ? a.toS32(zx) : a.s32([0], []);
   const moved = w.type.dtype === 'u8' ? (zw ? movedZeroPoint(constant(zw)!, 's8') : undefined) : constant(zw);
-  const zeros = moved ? Array.from(moved.data as ArrayLike<number>) : [w.type.dtype === 'u8' ? -128 : 0];
+  const zeros = moved ? Array.from(moved.data) : [w.type.dtype === 'u8' ? -128 : 0];
   const zws = a.s32(zeros, zeros.length === 1 ? [] : [1, count, ...kernel.map(() => 1)]);
   const spatial = spatialOf(x)!;
   const term1 = family.conv(a, x, weights, attrs);

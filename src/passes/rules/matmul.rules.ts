@@ -10,8 +10,8 @@ import type { Way } from '../strategies.ts';
 type MatmulMatch = Match<typeof qnnMatmul.operands, typeof qnnMatmul.attrs>;
 
 const optionals = (za: MatmulMatch['za'], zb: MatmulMatch['zb']) => ({ ...(za && { za }), ...(zb && { zb }) });
-const known = (v: Value | undefined, constant: MatmulMatch['constant']): boolean =>
-  v === undefined || constant(v as Value<Eight>) !== undefined;
+const known = (v: Value<Eight> | undefined, constant: MatmulMatch['constant']): boolean =>
+  v === undefined || constant(v) !== undefined;
 
 export const dropMatmulZeroPoint = defineRule({
   name: 'drop-matmul-zero-point',
@@ -159,7 +159,7 @@ function rowSums({ a, za }: Pick<MatmulMatch, 'a' | 'za'>, algebra: Algebra): Va
   }
   const wide = algebra.toS32(a);
   const shifted = za ? algebra.sub(wide, rowZeroPoint(za, algebra)) : wide;
-  return algebra.emit(nnReduceSum, { x: shifted }, { axes: [a.type.shape.length - 1] }) as Value<'s32'>;
+  return algebra.emit(nnReduceSum, { x: shifted }, { axes: [a.type.shape.length - 1] });
 }
 
 export const foldMatmul = defineRule({
@@ -186,11 +186,10 @@ export const foldMatmul = defineRule({
 /** Σ_k b[…, k, n] as […, 1, n]: a constant for constant b, else a product with a row of ones, or a reduction. */
 function columnSums({ b, constant }: MatmulMatch, a: Algebra): Value<'s32'> {
   const t = constant(b);
-  const inner = b.type.shape.at(-2) as number | string;
-  if (typeof inner !== 'number')
-    return a.emit(nnReduceSum, { x: a.toS32(b) }, { axes: [b.type.shape.length - 2] }) as Value<'s32'>;
+  const inner = b.type.shape.at(-2);
+  if (typeof inner !== 'number') return a.emit(nnReduceSum, { x: a.toS32(b) }, { axes: [b.type.shape.length - 2] });
   if (t === undefined) return a.matmul(a.constant(tensor('u8', new Uint8Array(inner).fill(1), [1, inner])), b);
-  const columns = t.shape.at(-1) as number;
+  const columns = t.shape[t.shape.length - 1];
   const sums = new Int32Array(t.data.length / inner);
   for (let from = 0, at = 0; from < sums.length; from += columns)
     for (let row = 0; row < inner; row++) for (let n = 0; n < columns; n++) sums[from + n] += t.data[at++];

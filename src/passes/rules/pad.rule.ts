@@ -27,9 +27,5 @@ function padWith(match: ConvMatch, a: Algebra, value: ConvMatch['zx']) {
   const rank = attrs.strides.length;
   const pads = [0, 0, ...attrs.pads.slice(0, rank), 0, 0, ...attrs.pads.slice(rank)];
   const padded = a.emit(nnPad, { x, ...(value && { value }) }, { pads, mode: 'constant' });
-  return foldInto(
-    convolution,
-    { ...match, x: padded as typeof x, attrs: { ...attrs, pads: attrs.pads.map(() => 0) } },
-    a,
-  );
+  return foldInto(convolution, { ...match, x: padded, attrs: { ...attrs, pads: attrs.pads.map(() => 0) } }, a);
 }

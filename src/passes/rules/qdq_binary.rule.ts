@@ -1,5 +1,5 @@
-import type { Value, ValueId } from '../../ir/index.ts';
-import { isOp, nnAdd, nnMul } from '../../ir/index.ts';
+import type { Value } from '../../ir/index.ts';
+import { nnAdd, nnMul } from '../../ir/index.ts';
 import { qnnAdd, qnnMul } from '../../ir/ops/qnn_binary.op.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import { operatorRecipe } from '../../numerics/index.ts';
@@ -35,13 +35,11 @@ type Recipe = NonNullable<ReturnType<typeof operatorRecipe>>;
 function plan(op: typeof nnAdd | typeof nnMul, match: QuantizeMatch, refusals: Refusals): Sum {
   const { graph, x, scale } = match;
   const { refuse, unrelated } = refusals;
-  const first = belowClamps(graph, x);
-  if (!isOp(first, op)) return unrelated(`no ${op.name} computes %${x.id}`);
+  const first = graph.view(op, belowClamps(graph, x));
+  if (first === undefined) return unrelated(`no ${op.name} computes %${x.id}`);
   const y = outputOf(match, refusals);
   const clamped = clampsOf(graph, x, y);
-  const [left, right] = (first.operands as readonly ValueId[]).map((id) =>
-    perTensor(graph, graph.value(id), 'an operand', refuse),
-  );
+  const [left, right] = [first.a, first.b].map((v) => perTensor(graph, v, 'an operand', refuse));
   for (const { x: operand } of [left, right]) {
     if (operand.type.dtype !== y.dtype)
       refuse(

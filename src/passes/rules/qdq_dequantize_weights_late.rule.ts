@@ -5,8 +5,8 @@ import {
   isStatic,
   type Node,
   type Shape,
+  tensorOfType,
   type Value,
-  type ValueId,
 } from '../../ir/index.ts';
 import { nnReshape, nnTranspose } from '../../ir/ops/nn_movement.op.ts';
 import { axisAfter } from '../qdq/moved.ts';
@@ -18,42 +18,40 @@ import { type AnyRule, defineRule } from '../rewrite/rule.ts';
 interface LateWeights {
   readonly node: Node;
   readonly source: Dequantized;
+  readonly integers: () => ITensor<Eight>;
   readonly shape: Shape;
   readonly axis: number;
 }
 
 /** Gemm with transB, Unsqueeze of a filter: the integers are moved now, the axis of their scales goes with them. */
 function planWeights({ graph, node }: Site, { refuse, unrelated }: Refusals): LateWeights {
-  const v = graph.value(node.operands[0] as ValueId);
-  const source = dequantizeOf(graph, v)?.x;
-  if (!source || !graph.isConstant(source.id)) return unrelated('the operand is no dequantized constant');
-  const found = dequantized(graph, v, 'the constant', refuse);
+  const { x: v } = graph.viewOf<typeof nnTranspose | typeof nnReshape>(node);
+  const constant = dequantizeOf(graph, v)?.x;
+  if (!constant || !graph.isConstant(constant.id)) return unrelated('the operand is no dequantized constant');
+  const source = dequantized(graph, v, 'the constant', refuse);
+  const integers = graph.loader(source.x) ?? unrelated('the operand is no dequantized constant');
   const { shape } = graph.type(node.results[0]);
   if (!isStatic(shape)) return unrelated('the result has symbolic sizes');
-  if (found.perTensor) return { node, source: found, shape, axis: 0 };
-  if (found.scale.type.shape.length !== 1) refuse('the constant has a scale for each block', found.scale);
-  const axis = axisAfter(node, { shape: v.type.shape, axis: found.axis }, shape);
-  if (axis < 0) refuse(`the axis of the scales, ${found.axis}, is none of the result`, found.x);
-  return { node, source: found, shape, axis };
+  if (source.perTensor) return { node, source, integers, shape, axis: 0 };
+  if (source.scale.type.shape.length !== 1) refuse('the constant has a scale for each block', source.scale);
+  const axis = axisAfter(node, { shape: v.type.shape, axis: source.axis }, shape);
+  if (axis < 0) refuse(`the axis of the scales, ${source.axis}, is none of the result`, source.x);
+  return { node, source, integers, shape, axis };
 }
 
 /** The weights are moved when somebody looks at them: grouping does not. */
-function emitWeights({ node, source, shape, axis }: LateWeights, a: Algebra): Value {
-  const w = a.tensor(source.x) as ITensor<Eight>;
-  const moved = () => evaluateNode(node, [w])[0] as ITensor<Eight>;
-  return dequantizedAs(
-    a,
-    source,
-    a.b.constant({ dtype: w.dtype, shape }, moved, a.b.fresh(`${source.x.id}.moved`)),
-    axis,
-  );
+function emitWeights({ node, source, integers, shape, axis }: LateWeights, a: Algebra): Value {
+  const { dtype } = source.x.type;
+  const moved = () => tensorOfType(evaluateNode(node, [integers()])[0], 'u8', 's8');
+  return dequantizedAs(a, source, a.b.constant({ dtype, shape }, moved, a.b.fresh(`${source.x.id}.moved`)), axis);
 }
 
 /** As `dequantizeLate`, for constants, with a scale for each channel as well. */
-export const dequantizeWeightsLate: readonly AnyRule[] = [nnTranspose, nnReshape].map((root) =>
+const roots: readonly AnyOp[] = [nnTranspose, nnReshape];
+export const dequantizeWeightsLate: readonly AnyRule[] = roots.map((root) =>
   defineRule({
     name: `dequantize-weights-after-${root.name.slice(3)}`,
-    root: root as AnyOp,
+    root,
     law: `${root.name.slice(3)}(dequantize(w; s, zp, axis)) = dequantize(${root.name.slice(3)}(w); s, zp, moved axis)   for constant w`,
     exactness: 'bit-exact',
     ...planned(planWeights, emitWeights, {

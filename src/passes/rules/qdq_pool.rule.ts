@@ -1,5 +1,5 @@
-import type { Node, Value } from '../../ir/index.ts';
-import { nnAveragePool, nnGlobalAveragePool, nnReduceMean } from '../../ir/index.ts';
+import type { AttrValues, Node, Value } from '../../ir/index.ts';
+import { isOp, nnAveragePool, nnGlobalAveragePool, nnReduceMean } from '../../ir/index.ts';
 import { qnnAveragePool } from '../../ir/ops/qnn_average_pool.op.ts';
 import { qnnGlobalAveragePool } from '../../ir/ops/qnn_global_average_pool.op.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
@@ -20,6 +20,8 @@ import { planned, type Refusals } from '../qdq/plan.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
+type AnyPool = typeof nnAveragePool | typeof nnGlobalAveragePool | typeof nnReduceMean;
+
 interface Pool {
   readonly node: Node;
   readonly x: Dequantized;
@@ -32,12 +34,12 @@ interface Pool {
 function plan(isPool: (node: Node, rank: number) => boolean, match: QuantizeMatch, refusals: Refusals): Pool {
   const { graph } = match;
   const { refuse, unrelated } = refusals;
-  const node = belowClamps(graph, match.x);
-  const v = node?.operands[0] && graph.value(node.operands[0]);
-  if (!node || !v || !isPool(node, v.type.shape.length)) return unrelated(`no such pool computes %${match.x.id}`);
+  const below = belowClamps(graph, match.x);
+  const pool = isOp(below, nnAveragePool, nnGlobalAveragePool, nnReduceMean) ? graph.viewOf<AnyPool>(below) : undefined;
+  if (!pool || !isPool(pool.node, pool.x.type.shape.length)) return unrelated(`no such pool computes %${match.x.id}`);
   const y = outputOf(match, refusals);
   const clamped = clampsOf(graph, match.x, y);
-  const x = perTensor(graph, v, 'the input', refuse);
+  const x = perTensor(graph, pool.x, 'the input', refuse);
   if (x.x.type.dtype !== y.dtype)
     refuse(`the input is of ${x.x.type.dtype}, the result of ${y.dtype}`, x.x, 'quantize both to one type');
   if (x.scales[0] / y.s > LARGEST_RATIO)
@@ -48,7 +50,13 @@ function plan(isPool: (node: Node, rank: number) => boolean, match: QuantizeMatc
   requirePrivate(graph, clamped.inner, refuse);
   const { profile } = graph.base;
   const recipe = operatorRecipe(isPool === isGlobal ? 'globalAveragePool' : 'averagePool', profile);
-  return { node, x, y, clamped, recipe: recipe ?? refuse(`the profile ${profile} has no recipe for this pool`) };
+  return {
+    node: pool.node,
+    x,
+    y,
+    clamped,
+    recipe: recipe ?? refuse(`the profile ${profile} has no recipe for this pool`),
+  };
 }
 
 const operandsOf = (a: Algebra, { x: { x, scale, zp }, y }: Pool) => ({
@@ -60,17 +68,17 @@ const operandsOf = (a: Algebra, { x: { x, scale, zp }, y }: Pool) => ({
 });
 const isSpatial = (axes: readonly number[], rank: number): boolean =>
   rank > 2 && axes.length === rank - 2 && axes.every((axis, i) => (axis < 0 ? axis + rank : axis) === i + 2);
-const isGlobal = ({ op, attrs }: Node, rank: number): boolean =>
-  op === nnGlobalAveragePool.name || (op === nnReduceMean.name && isSpatial(attrs.axes as readonly number[], rank));
+const isGlobal = (node: Node, rank: number): boolean =>
+  isOp(node, nnGlobalAveragePool) || (isOp(node, nnReduceMean) && isSpatial(node.attrs.axes, rank));
 
 function emitGlobal(pool: Pool, a: Algebra): Value {
   const { node, x, y, clamped } = pool;
   const mean = clampTo(a, a.emit(qnnGlobalAveragePool, operandsOf(a, pool), { recipe: pool.recipe }), clamped, y);
-  return node.attrs.keepdims === false ? a.reshape(mean as Value<'u8'>, x.x.type.shape.slice(0, 2)) : mean;
+  return isOp(node, nnReduceMean) && !node.attrs.keepdims ? a.reshape(mean, x.x.type.shape.slice(0, 2)) : mean;
 }
 
 const bound = 'one step of the result, where the real quotient lies near a tie';
-const sameZeroPoint = (pool: Pool): Pool => ({ ...pool, x: { ...pool.x, zp: undefined } });
+const sameZeroPoint = <P extends Pool>(pool: P): P & Pool => ({ ...pool, x: { ...pool.x, zp: undefined } });
 
 /** ReduceMean over all spatial axes is the same pool, reshaped when it drops them. */
 export const qdqGlobalAveragePool = defineRule({
@@ -84,12 +92,12 @@ export const qdqGlobalAveragePool = defineRule({
   }),
 });
 
-type AverageAttrs = Parameters<typeof qnnAveragePool.evaluate>[1];
-
-function emitAverage(pool: Pool, a: Algebra): Value {
-  const attrs = pool.node.attrs as unknown as AverageAttrs;
-  return clampTo(a, a.emit(qnnAveragePool, operandsOf(a, pool), attrs), pool.clamped, pool.y);
+interface AveragePool extends Pool {
+  readonly attrs: AttrValues<typeof nnAveragePool.attrs>;
 }
+
+const emitAverage = (pool: AveragePool, a: Algebra): Value =>
+  clampTo(a, a.emit(qnnAveragePool, operandsOf(a, pool), pool.attrs), pool.clamped, pool.y);
 
 /** QLinearAveragePool of ONNX Runtime divides by the whole kernel where AveragePool counts taps in the padded input. */
 export const qdqAveragePool = defineRule({
@@ -98,9 +106,10 @@ export const qdqAveragePool = defineRule({
   law: 'quantize(clip(average_pool(deq(x)))) = clamp(qnn.average_pool(x; sx, zx, sy, zy))',
   exactness: { bound: `${bound}: the zero point is added before rounding` },
   ...planned(
-    (match: QuantizeMatch, refusals) => {
-      const pool = plan(({ op }) => op === nnAveragePool.name, match, refusals);
-      const { ceilMode, countIncludePad, dilations, pads } = pool.node.attrs as unknown as AverageAttrs;
+    (match: QuantizeMatch, refusals): AveragePool => {
+      const pool = plan((node) => isOp(node, nnAveragePool), match, refusals);
+      const { attrs } = match.graph.viewOf<typeof nnAveragePool>(pool.node);
+      const { ceilMode, countIncludePad, dilations, pads } = attrs;
       if (ceilMode && countIncludePad)
         refusals.refuse(
           'a last partial window is divided by the taps in the padded input, the integer pool divides by all',
@@ -108,7 +117,7 @@ export const qdqAveragePool = defineRule({
         );
       if (dilations.some((d) => d > 1) && (ceilMode || pads.some((p) => p > 0)))
         refusals.refuse('a window with dilation may lie outside the input, where the mean is no number', pool.x.x);
-      return pool;
+      return { ...pool, attrs };
     },
     emitAverage,
     {

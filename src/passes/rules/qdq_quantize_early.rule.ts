@@ -12,10 +12,11 @@ import {
   nnSpaceToDepth,
   nnTile,
   nnTranspose,
+  ofType,
   oneOf,
   opOf,
   type Value,
-  type ValueId,
+  type ValueView,
 } from '../../ir/index.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import { belowClamps, type Clamped, clampsOf } from '../qdq/activation.ts';
@@ -34,6 +35,8 @@ interface Early {
   /** How many leading operands are data; the rest are positions. */
   readonly data: number;
   readonly y: Output;
+  /** The number that nn.pad fills with, where it fills with one. */
+  readonly fill: number | undefined;
 }
 
 /** Operators that choose among elements by position or by order, and have no more of them before than after. */
@@ -49,37 +52,41 @@ function plan(match: QuantizeMatch, refusals: Refusals): Early {
   const y = outputOf(match, refusals);
   const clamped = clampsOf(graph, x, y);
   requirePrivate(graph, clamped.inner, refusals.refuse);
-  const clamps = clamped.inner.slice(0, -1).map((id) => graph.producer(id) as Node);
+  const clamps = clamped.inner.slice(0, -1).flatMap((id) => graph.producer(id) ?? []);
   const data = isOp(mover, nnConcat) ? mover.operands.length : 1;
-  if (isOp(mover, nnPad) && padValue(graph, mover) === undefined)
-    refusals.refuse('the pad value is computed at run time', graph.value(mover.operands[1] as ValueId));
-  return { mover, clamps: clamps.reverse(), clamped, data, y };
+  const pad = graph.view(nnPad, mover);
+  return { mover, clamps: clamps.reverse(), clamped, data, y, fill: pad && fillOf(graph, pad, refusals) };
 }
 
-/** What nn.pad fills with, absent 0. */
-function padValue(graph: GraphEditor, { operands }: Node): number | undefined {
-  return operands[1] ? (graph.constant(operands[1])?.data[0] as number | undefined) : 0;
+function fillOf(
+  graph: GraphEditor,
+  { value, attrs }: ValueView<typeof nnPad>,
+  { refuse }: Refusals,
+): number | undefined {
+  const real = value === undefined ? 0 : graph.tensor(value)?.data[0];
+  if (real === undefined) return refuse('the pad value is computed at run time', value);
+  return attrs.mode === 'constant' ? Number(real) : undefined;
 }
 
 function emit(
-  { mover, clamps, data, y }: Early,
+  { mover, clamps, data, y, fill }: Early,
   a: Algebra,
   { graph, attrs }: QuantizeMatch,
   pad: (real: number) => number,
 ): Value {
   const operands = mover.operands.map((id, i) => {
-    if (id === null || i >= data) return id && graph.value(id);
+    if (id === null) return null;
+    if (i >= data) return graph.value(id);
     const parameters = { scale: y.scale, ...(y.zp && { zp: y.zp }) };
     const x = clamps.reduce((v, clamp) => again(a, clamp, [v]), graph.value(id));
-    return a.emit(qnnQuantize, { x: x as Value<'f32'>, ...parameters }, attrs);
+    return a.emit(qnnQuantize, { x: ofType(x, 'f32'), ...parameters }, attrs);
   });
-  if (isOp(mover, nnPad) && mover.attrs.mode === 'constant')
-    operands[1] = a.b.scalar(y.dtype, pad(padValue(graph, mover) as number));
-  return again(a, mover, operands as Value[]);
+  if (fill !== undefined) operands[1] = a.b.scalar(y.dtype, pad(fill));
+  return again(a, mover, operands);
 }
 
 /** The same operator on other operands. */
-const again = (a: Algebra, node: Node, operands: readonly Value[]): Value =>
+const again = (a: Algebra, node: Node, operands: readonly (Value | null)[]): Value =>
   a.b.emitList(opOf(node), operands, node.attrs, { loc: node.loc })[0];
 
 /** The integer that a pad value becomes. */

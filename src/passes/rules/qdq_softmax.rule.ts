@@ -1,4 +1,4 @@
-import { isOp, nnSoftmax } from '../../ir/index.ts';
+import { nnSoftmax } from '../../ir/index.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import { qnnSoftmax } from '../../ir/ops/qnn_softmax.op.ts';
 import { operatorRecipe } from '../../numerics/index.ts';
@@ -27,17 +27,17 @@ interface Softmax {
 /** quantize ← (relu | clip)* ← softmax ← dequantize, both of one 8-bit type. */
 function plan(match: QuantizeMatch, { refuse, unrelated }: Refusals): Softmax {
   const { graph } = match;
-  const node = belowClamps(graph, match.x);
-  if (!isOp(node, nnSoftmax) || !node.operands[0]) return unrelated(`no softmax computes %${match.x.id}`);
+  const softmax = graph.view(nnSoftmax, belowClamps(graph, match.x));
+  if (softmax === undefined) return unrelated(`no softmax computes %${match.x.id}`);
   const y = outputOf(match, { refuse, unrelated });
   const clamped = clampsOf(graph, match.x, y);
-  const x = perTensor(graph, graph.value(node.operands[0]), 'the input', refuse);
+  const x = perTensor(graph, softmax.x, 'the input', refuse);
   if (x.x.type.dtype !== y.dtype)
     refuse(`the input is of ${x.x.type.dtype}, the result of ${y.dtype}`, x.x, 'quantize both to one type');
   requirePrivate(graph, clamped.inner, refuse);
   const { profile } = graph.base;
   if (!operatorRecipe('softmax', profile)) refuse(`the profile ${profile} has no recipe for softmax`);
-  const axis = node.attrs.axis as number;
+  const { axis } = softmax.attrs;
   return { x, y, clamped, axis: axis < 0 ? axis + x.x.type.shape.length : axis };
 }
 

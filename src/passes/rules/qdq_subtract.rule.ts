@@ -1,15 +1,19 @@
 import {
   type DType,
   type ITensor,
+  isOfType,
   isOp,
   isPlainProduct,
   type Node,
+  type nnConv,
+  type nnConvTranspose,
   nnMatmul,
-  oneOf,
   qnnQuantize,
   tensor,
   type Value,
   type ValueId,
+  view,
+  viewOf,
 } from '../../ir/index.ts';
 import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
 import { elementAt, forEachRun } from '../../ir/ops/qnn_parameters.ts';
@@ -41,7 +45,8 @@ export const subtractZeroPoint = defineRule({
 type Found = Pick<DequantizeMatch, 'scale'> & { readonly x: Value<Eight>; readonly zp: Value<Eight>; axis: number };
 
 function plan({ x, scale, zp, attrs, node, graph, constant }: DequantizeMatch, { refuse, unrelated }: Refusals): Found {
-  if (!isEight(x) || zp === undefined || isZero(constant(zp))) return unrelated('there is no zero point of bytes');
+  if (!isEight(x) || zp === undefined || !isEight(zp) || isZero(constant(zp)))
+    return unrelated('there is no zero point of bytes');
   const { shape } = zp.type;
   const sizes = shape.length === 1 && shape[0] !== 1 ? [x.type.shape[attrs.axis]] : x.type.shape;
   if (shape.length > 0 && !shape.every((dim, i) => dim === 1 || dim === sizes[i]))
@@ -50,7 +55,7 @@ function plan({ x, scale, zp, attrs, node, graph, constant }: DequantizeMatch, {
   if (readers.length === 0) return unrelated('no float product is of this and of other dequantized bytes');
   if (readers.some((reader) => isFused(graph, reader)))
     return refuse('onnxruntime would make a MatMulIntegerToFloat of the product, which takes no int32', x);
-  return { x, scale, zp: zp as Value<Eight>, axis: attrs.axis };
+  return { x, scale, zp, axis: attrs.axis };
 }
 
 /**
@@ -62,10 +67,16 @@ function productsOf(graph: GraphEditor, node: Node): readonly Node[] {
   for (let at = 0; at < queue.length && at < 64; at++)
     for (const reader of graph.consumers(queue[at].results[0])) {
       if (isMover(reader) && dataOf(reader).includes(queue[at].results[0])) queue.push(reader);
-      else if (isPlainProduct(reader) && reader.operands.slice(0, 2).every((id) => isBytes(graph, id as ValueId)))
-        found.push(reader);
+      else if (isPlainProduct(reader) && sidesOf(reader).every((id) => isBytes(graph, id))) found.push(reader);
     }
   return found;
+}
+
+function sidesOf(product: Node): readonly ValueId[] {
+  const matmul = view(nnMatmul, product);
+  if (matmul) return [matmul.a, matmul.b];
+  const { x, w } = viewOf<typeof nnConv | typeof nnConvTranspose>(product);
+  return [x, w];
 }
 
 /**
@@ -81,10 +92,11 @@ const isFused = (graph: GraphEditor, { op, loc, results }: Node): boolean =>
 function isBytes(graph: GraphEditor, id: ValueId, depth = 0): boolean {
   const node = graph.producer(id);
   if (node === undefined || depth > 16) return false;
-  if (!isOp(node, qnnDequantize)) return isMover(node) && dataOf(node).every((v) => isBytes(graph, v, depth + 1));
-  const { dtype } = graph.type(node.operands[0] as ValueId);
+  const dequantize = graph.view(qnnDequantize, node);
+  if (dequantize === undefined) return isMover(node) && dataOf(node).every((v) => isBytes(graph, v, depth + 1));
+  const { x, zp } = dequantize;
   // s32 is what this rule made of the other side
-  return dtype === 'u8' || dtype === 's8' || (dtype === 's32' && (node.operands[2] ?? null) === null);
+  return isEight(x) || (isOfType(x, 's32') && zp === undefined);
 }
 
 function emit({ x, scale, zp, axis }: Found, a: Algebra, sign: 1 | -1): Value {
@@ -93,7 +105,7 @@ function emit({ x, scale, zp, axis }: Found, a: Algebra, sign: 1 | -1): Value {
     known && zeros
       ? a.constant(subtracted(known, zeros, axis, sign), `${x.id}.centred`)
       : computed(x, zp, axis, a, sign);
-  return a.emit(qnnDequantize, { x: difference as Value<'s32'>, scale }, { axis });
+  return a.emit(qnnDequantize, { x: difference, scale }, { axis });
 }
 
 function computed(x: Value<Eight>, zp: Value<Eight>, axis: number, a: Algebra, sign: 1 | -1): Value<'s32'> {

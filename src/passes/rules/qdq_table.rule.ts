@@ -1,4 +1,4 @@
-import { isOp, tensor, type Value } from '../../ir/index.ts';
+import { tensor, type Value } from '../../ir/index.ts';
 import { qnnLut } from '../../ir/ops/qnn_lut.op.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import { qnnRequantize } from '../../ir/ops/qnn_requantize.op.ts';
@@ -45,13 +45,12 @@ function lookUp(a: Algebra, { x, table }: Table): Value {
 type LutMatch = Match<typeof qnnLut.operands, typeof qnnLut.attrs>;
 
 /** What a table reads, when it is the only reader and the table is a constant. */
-const readBy = (
+const readBy = <D extends typeof qnnLut | typeof qnnRequantize>(
   { graph, x, table, constant }: LutMatch,
-  op: typeof qnnLut | typeof qnnRequantize,
+  op: D,
   { refuse, unrelated }: Refusals,
 ) => {
-  const producer = graph.producer(x.id);
-  if (!isOp(producer, op)) return unrelated(`no ${op.name} computes %${x.id}`);
+  const producer = graph.view(op, graph.producer(x.id)) ?? unrelated(`no ${op.name} computes %${x.id}`);
   if (!graph.isPrivate(x.id)) unrelated(`%${x.id} has other readers`);
   return { producer, outer: constant(table) ?? refuse('the table is computed at run time', table) };
 };
@@ -63,11 +62,10 @@ export const tableOfTable = defineRule({
   exactness: 'bit-exact',
   ...planned(
     (match: LutMatch, refusals) => {
-      const { producer, outer } = readBy(match, qnnLut, refusals);
-      const [x, table] = producer.operands.map((id) => match.graph.value(id!)) as [
-        Value<'u8' | 's8'>,
-        Value<'u8' | 's8'>,
-      ];
+      const {
+        producer: { x, table },
+        outer,
+      } = readBy(match, qnnLut, refusals);
       const inner = match.constant(table) ?? refusals.refuse('the inner table is computed at run time', table);
       return { x, outer, inner };
     },
@@ -104,10 +102,10 @@ export const tableOfRequantize = defineRule({
       const { producer, outer } = readBy(match, qnnRequantize, refusals);
       const { dtype } = match.x.type;
       const [min, max] = dtype === 'u8' ? [0, 255] : [-128, 127];
-      const { low, high } = producer.attrs as { low: number; high: number };
+      const { low, high } = producer.attrs;
       const bounds = outer.dtype === dtype ? clampBounds(outer, Math.max(low, min), Math.min(high, max)) : undefined;
       if (bounds === undefined) return refusals.unrelated('the table is no clamp of integers');
-      return { producer, bounds };
+      return { producer: producer.node, bounds };
     },
     ({ producer, bounds: [low, high] }, a, { graph }) => narrowed(a, graph, producer, { low, high }),
     { what: 'keeps the wider range', emit: ({ producer }, a, { graph }) => narrowed(a, graph, producer, {}) },

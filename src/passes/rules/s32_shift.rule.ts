@@ -1,4 +1,3 @@
-import type { Value } from '../../ir/index.ts';
 import { nnCast } from '../../ir/ops/nn_cast.op.ts';
 import { nnSub } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
@@ -19,13 +18,13 @@ export const s32ShiftOf = (family: ConvFamily) =>
 export const s32Shift = s32ShiftOf(convolution);
 
 function shifted(family: ConvFamily, { x, w, zx, zw, attrs }: ConvMatch, a: Algebra, subtractWeights: boolean) {
-  const s32 = (v: ConvMatch['x']) => a.emit(nnCast, { x: v }, { to: 's32' }) as Value<'s32'>;
+  const s32 = (v: ConvMatch['x']) => a.emit(nnCast, { x: v }, { to: 's32' });
   const source = zx ? a.emit(nnSub, { a: s32(x), b: s32(zx) }) : s32(x);
   const perFilter =
     zw &&
     (zw.type.shape.length === 0 || zw.type.shape[0] === 1
       ? a.reshape(a.toS32(zw), [])
-      : family.perFilter(a.toS32(zw), w.type.shape as readonly number[], attrs.group, a));
+      : family.perFilter(a.toS32(zw), w.type.shape, attrs.group, a));
   const weights = perFilter && subtractWeights ? a.emit(nnSub, { a: s32(w), b: perFilter }) : s32(w);
   return a.emit(family.plain, { x: source, w: weights }, attrs);
 }

@@ -1,4 +1,4 @@
-import { evaluateNode, type ITensor, type Node, sizeOf, tensor, type Value, type ValueId } from '../../ir/index.ts';
+import { evaluateNode, type ITensor, type Node, sizeOf, tensor, tensorOfType, type Value } from '../../ir/index.ts';
 import { qnnAdd, qnnMul } from '../../ir/ops/qnn_binary.op.ts';
 import { qnnLut } from '../../ir/ops/qnn_lut.op.ts';
 import type { Eight } from '../qdq/parameters.ts';
@@ -17,14 +17,14 @@ interface OneByte {
 const [A, B] = [0, 3];
 
 function plan({ graph, node }: Site, { refuse, unrelated }: Refusals): OneByte {
-  const values = node.operands.map((id) => graph.value(id as ValueId));
-  const constants = values.map((v) => graph.constant(v.id));
-  const [a, b] = [values[A], values[B]];
+  const values = node.operands.flatMap((id) => (id === null ? [] : graph.value(id)));
+  const constants = values.map((v) => graph.tensor(v));
+  const { a, b } = graph.viewOf<typeof qnnAdd | typeof qnnMul>(node);
   const moving = a.id === b.id ? [A, B] : [A, B].filter((at) => constants[at] === undefined);
   if (moving.length !== (a.id === b.id ? 2 : 1)) return unrelated('it depends on two tensors, or on none');
   const other = constants[moving[0] === A ? B : A];
   if (a.id !== b.id && other?.data.length !== 1) return unrelated('the constant has a value for each element');
-  const x = values[moving[0]];
+  const x = moving[0] === A ? a : b;
   const { shape } = x.type;
   if (other && other.shape.length > shape.length) return unrelated('the constant adds dimensions');
   // Of two operands of one element the other goes first: see qlinearAddSwaps.
@@ -32,15 +32,15 @@ function plan({ graph, node }: Site, { refuse, unrelated }: Refusals): OneByte {
     refuse('the tensor may have one element alone, for which the order of the sum is another', x);
   const parameters = values.findIndex((_, at) => at !== A && at !== B && constants[at] === undefined);
   if (parameters >= 0) refuse('a scale or zero point is computed at run time', values[parameters]);
-  return { x: x as Value<Eight>, node, operands: constants.map((c, at) => (moving.includes(at) ? undefined : c)) };
+  return { x, node, operands: constants.map((c, at) => (moving.includes(at) ? undefined : c)) };
 }
 
 function emit({ x, node, operands }: OneByte, a: Algebra): Value {
   const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
   const all = x.type.dtype === 'u8' ? tensor('u8', bytes) : tensor('s8', new Int8Array(bytes.buffer));
   const flat = operands.map((c) => (c === undefined ? all : { ...c, shape: sizeOf(c.shape) === 1 ? [] : c.shape }));
-  const [table] = evaluateNode(node, flat as ITensor[]);
-  return a.emit(qnnLut, { x, table: a.constant(table as ITensor<Eight>) });
+  const [table] = evaluateNode(node, flat);
+  return a.emit(qnnLut, { x, table: a.constant(tensorOfType(table, 'u8', 's8')) });
 }
 
 const law = (op: string) =>

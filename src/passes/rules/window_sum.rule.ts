@@ -1,3 +1,4 @@
+import { assert } from '../../diagnostics/index.ts';
 import { isStatic, type Shape, sizeOf, tensor, type Value } from '../../ir/index.ts';
 import { nnGather } from '../../ir/ops/nn_gather.op.ts';
 import { nnExpand } from '../../ir/ops/nn_movement.op.ts';
@@ -39,7 +40,7 @@ function zeroPointsOf({ w, zw }: ConvMatch, a: Algebra): Value<'s32'> {
 const first = (zeroPoints: Value<'s32'>, a: Algebra): Value<'s32'> =>
   zeroPoints.type.shape.length === 0
     ? zeroPoints
-    : (a.emit(nnGather, { x: zeroPoints, indices: a.constant(tensor('s64', [0n], [1])) }, { axis: 0 }) as Value<'s32'>);
+    : a.emit(nnGather, { x: zeroPoints, indices: a.constant(tensor('s64', [0n], [1])) }, { axis: 0 });
 
 function update(
   family: ConvFamily,
@@ -47,7 +48,8 @@ function update(
   a: Algebra,
   zeroPoints: Value<'s32'>,
 ): Value<'s32'> {
-  const shape = w.type.shape as readonly number[];
+  const { shape } = w.type;
+  assert(isStatic(shape), 'a filter of ones needs a known shape');
   const { group } = attrs;
   const filters = family.filters(shape, group);
   const rest = zx && { zx };
