@@ -6,7 +6,7 @@
  * The bracket is an int32 sum when the bias is one; what is left is a requantization, or a product with a float.
  */
 
-import { dtypes, isStatic, type Node, ofType, tensor, type Value } from '../../ir/index.ts';
+import { dtypes, type ITensor, isStatic, type Node, ofType, sizeOf, tensor, type Value } from '../../ir/index.ts';
 import { nnCast } from '../../ir/ops/nn_cast.op.ts';
 import { nnAdd, nnMul } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
@@ -117,21 +117,21 @@ function requireInt32({ form, x, w }: Product, bias: Bias | undefined, refuse: R
   const largest = (bias?.integers ?? new Int32Array()).reduce((most, b) => Math.max(most, Math.abs(b)), 0);
   const reach = reachOf(x);
   if (terms * reach * reachOf(w) + largest <= INT32) return;
-  const weights = w.known?.().data;
-  const total = weights && sumOfMagnitudes(weights, form.weightsAxis(w.shape), w);
+  const weights = w.known?.();
+  const total = weights && sumOfMagnitudes(weights, form.weightsAxis(w.shape), w.zeroPoints);
   if (total === undefined || total * reach + largest > INT32)
     refuse(`the sum of ${terms} products and a bias of up to ${largest} may leave int32`, w.x);
+}
 
-  function sumOfMagnitudes(data: ArrayLike<number>, axis: number, { zeroPoints, x: { type } }: Dequantized): number {
-    const shape = type.shape as readonly number[];
-    const inner = shape.slice(axis + 1).reduce((a, b) => a * b, 1);
-    const sums = new Float64Array(axis < 0 ? 1 : shape[axis]);
-    for (let i = 0; i < data.length; i++) {
-      const o = Math.floor(i / inner) % sums.length;
-      sums[o] += Math.abs(data[i] - zeroPoints[zeroPoints.length === 1 ? 0 : o]);
-    }
-    return sums.reduce((a, b) => Math.max(a, b), 0);
+/** The largest Σ|w − zw| of a channel. */
+function sumOfMagnitudes({ data, shape }: ITensor<Eight>, axis: number, zeroPoints: ArrayLike<number>): number {
+  const inner = sizeOf(shape.slice(axis + 1));
+  const sums = new Float64Array(axis < 0 ? 1 : shape[axis]);
+  for (let i = 0; i < data.length; i++) {
+    const o = Math.floor(i / inner) % sums.length;
+    sums[o] += Math.abs(data[i] - zeroPoints[zeroPoints.length === 1 ? 0 : o]);
   }
+  return sums.reduce((a, b) => Math.max(a, b), 0);
 }
 
 /** max |x − zx| over all integers of the type. */

@@ -5,6 +5,7 @@ import { nnConv, nnConvTranspose } from '../../../src/ir/ops/nn_conv.op.ts';
 import { nnAdd, nnMul } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { nnRelu, nnSigmoid } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnMatmul } from '../../../src/ir/ops/nn_matmul.op.ts';
+import { nnReshape, nnTranspose } from '../../../src/ir/ops/nn_movement.op.ts';
 import { deq, type Float, group, type Parameters, q, weights } from './qdq_graphs.ts';
 
 const attrs = { strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1], group: 1 };
@@ -101,6 +102,31 @@ describe('the bias', () => {
       /^the sum of 18 products and a bias of up to 2147483647/,
     );
     expect(group(layer({ bias: s32(0.125, [2 ** 31 - 18 * 255 * 128, 0, 0]) })).ops).toEqual(grouped);
+  });
+  test('a sum that may leave int32, of weights that are moved', () => {
+    const columns = 2;
+    const terms = 70_000;
+    const product = (value: number, move: (b: GraphBuilder, w: Float) => Float, z?: readonly number[]): Graph => {
+      const b = new GraphBuilder();
+      const integers = b.constant(tensor('s8', new Int8Array(columns * terms).fill(value), [columns, terms]), 'w');
+      const w = deq(b, integers, z ? { s: z.map(() => 0.25), z, axis: 0 } : { s: 0.25 });
+      const real = deq(b, b.input('x', 'u8', [1, terms]), { s: 0.5, z: 0 });
+      return b.finish([q(b, b.emit(nnMatmul, { a: real, b: move(b, w) }), 'u8', y)]);
+    };
+    const transpose = (b: GraphBuilder, w: Float) => b.emit(nnTranspose, { x: w }, { perm: [1, 0] });
+    const reshape = (b: GraphBuilder, w: Float) => b.emit(nnReshape, { x: w }, { shape: [terms, columns] });
+    const tooLarge = ['the sum of 70000 products and a bias of up to 0 may leave int32'];
+    for (const [move, z] of [[transpose], [reshape], [transpose, [0, 0]]] as const) {
+      const grouped = (value: number) => group(product(value, move, z), 'products');
+      expect(
+        grouped(127)
+          .reasons.filter((r) => r.startsWith('qdq-matmul: '))
+          .map((r) => r.slice(12)),
+      ).toEqual(tooLarge);
+      expect(grouped(1).ops).toContain('qnn.matmul');
+    }
+    // as far from their zero points as the others
+    expect(group(product(0, transpose, [127, 127]), 'products').ops).not.toContain('qnn.matmul');
   });
   test('two biases', () => {
     const behind = (b: GraphBuilder, v: Float) =>
