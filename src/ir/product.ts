@@ -9,7 +9,8 @@ import { nnMatmul } from './ops/nn_matmul.op.ts';
 import { qnnConv } from './ops/qnn_conv.op.ts';
 import { qnnConvTranspose } from './ops/qnn_conv_transpose.op.ts';
 import { qnnMatmul } from './ops/qnn_matmul.op.ts';
-import { byOp, oneOf } from './view.ts';
+import type { ValueId } from './types.ts';
+import { byOp, oneOf, view } from './view.ts';
 
 export type ProductKind = 'conv' | 'conv_transpose' | 'matmul';
 
@@ -35,5 +36,20 @@ export const productKind = byOp<ProductKind>({
   dnnlConvTranspose: 'conv_transpose',
   dnnlMatmul: 'matmul',
 });
+
+/** What a quantized product is of, whatever its operator calls it. */
+export interface QuantizedFactors {
+  readonly x: ValueId;
+  readonly w: ValueId;
+  readonly zx?: ValueId;
+  readonly zw?: ValueId;
+}
+
+/** Undefined for any other node. */
+export function quantizedFactors(node: Node): QuantizedFactors | undefined {
+  const matmul = view(qnnMatmul, node);
+  if (matmul) return { x: matmul.a, w: matmul.b, zx: matmul.za, zw: matmul.zb };
+  return view(qnnConv, node) ?? view(qnnConvTranspose, node);
+}
 
 export const isProduct = (node: Pick<Node, 'op'>): boolean => productKind(node) !== undefined;

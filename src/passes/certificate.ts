@@ -3,7 +3,7 @@
  * proofs look at the graphs alone (see proofs/check.ts), and are made when the certificate is first read.
  */
 import type { Diagnostic } from '../diagnostics/index.ts';
-import type { Graph, ValueId } from '../ir/index.ts';
+import type { Graph, NodeId, ValueId } from '../ir/index.ts';
 import { findRule } from './all_rules.ts';
 import { approximateProducts } from './float_products.ts';
 import { lazily } from './lazily.ts';
@@ -144,34 +144,34 @@ function verdictOf(entries: readonly CertificateEntry[]): Certificate['verdict']
   return entries.every(({ exactness }) => exactness === 'bit-exact') ? 'bit-exact' : 'bounded';
 }
 
-type Rewrites = ReadonlyMap<string, { readonly layer: string; readonly rules: ReadonlySet<string> }>;
+type Rewrites = ReadonlyMap<NodeId, { readonly layer: string; readonly rules: ReadonlySet<string> }>;
 
 /** Which rules made the nodes that are still there. */
 function rewritesIn(graph: Graph, trace: readonly PassTrace[]): Rewrites {
-  const byNode = new Map<string, { layer: string; rules: Set<string> }>();
+  const byNode = new Map<NodeId, { layer: string; rules: Set<string> }>();
   for (const { rule, root, loc } of trace.flatMap((step) => step.events)) {
     const entry = byNode.get(root) ?? { layer: loc.node ?? root, rules: new Set() };
     byNode.set(root, entry);
     entry.rules.add(rule);
   }
-  return new Map([...byNode].filter(([node]) => graph.nodes[node as never] !== undefined));
+  return new Map([...byNode].filter(([node]) => graph.nodes[node] !== undefined));
 }
 
 function entriesOf(graph: Graph, rewrites: Rewrites, checked?: Checked): CertificateEntry[] {
-  const within = new Map<string, string>();
+  const within = new Map<NodeId, NodeId>();
   for (const [root, { nodes }] of checked ?? []) for (const node of nodes) if (node !== root) within.set(node, root);
-  const nodes = new Set<string>([...rewrites.keys(), ...(checked?.keys() ?? [])]);
+  const nodes = new Set<NodeId>([...rewrites.keys(), ...(checked?.keys() ?? [])]);
   return [...nodes].map((node) => {
-    const { layer = graph.nodes[node as ValueId]?.loc.node ?? node, rules = new Set<string>() } =
-      rewrites.get(node) ?? {};
-    const obligations = checked && (checked.get(node as ValueId)?.obligations ?? (within.has(node) ? undefined : []));
+    const { layer = graph.nodes[node]?.loc.node ?? node, rules = new Set<string>() } = rewrites.get(node) ?? {};
+    const root = within.get(node);
+    const obligations = checked && (checked.get(node)?.obligations ?? (root === undefined ? [] : undefined));
     return {
       node,
       layer,
       rules: [...rules],
       exactness: exactnessOf([...rules], obligations ?? []),
       ...(obligations && { obligations }),
-      ...(checked && obligations === undefined && { within: within.get(node) as string }),
+      ...(checked && obligations === undefined && { within: root }),
     };
   });
 }

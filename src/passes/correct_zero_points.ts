@@ -6,18 +6,17 @@
  *  2. sources: each layer takes the cheapest legal way, or the one it was told to take;
  *  3. what has no zero point left becomes a plain convolution.
  */
-import { closest, fail } from '../diagnostics/index.ts';
+import { assert, closest, fail } from '../diagnostics/index.ts';
 import {
   byOp,
   type Graph,
-  isOp,
   isProduct,
   type Node,
   type NodeId,
   nodesOf,
   type OpKey,
   qnnConv,
-  type ValueId,
+  quantizedFactors,
 } from '../ir/index.ts';
 import { layerClass } from './cost/layer_class.ts';
 import { type CostModel, costModel } from './cost/model.ts';
@@ -130,8 +129,8 @@ function chooseWays(graph: Graph, choice: Choice, report: (entry: StrategyReport
   const chosen = new Map<NodeId, Way>();
   for (const node of nodesOf(graph)) {
     const candidates = waysOf(node) ?? [];
-    const zeroPoint = node.operands[2];
-    if (candidates.length === 0 || zeroPoint === undefined || zeroPoint === null) continue;
+    const zeroPoint = quantizedFactors(node)?.zx;
+    if (candidates.length === 0 || zeroPoint === undefined) continue;
     const wanted =
       typeof strategy === 'string' ? strategy : (strategy[node.id] ?? strategy[node.loc.node ?? ''] ?? 'auto');
     const zero = editor.constant(zeroPoint);
@@ -194,15 +193,16 @@ function costFor(
   layer = classOf(editor, node),
 ): number {
   const cost = costOf(way, layer, costs);
-  const w = node.operands[1];
-  const served =
-    isOp(node, qnnConv) && w && prefersOurKernel(editor.type(w).shape, node.attrs.group as number, target.isa);
+  const conv = editor.view(qnnConv, node);
+  const served = conv && prefersOurKernel(conv.w.type.shape, conv.attrs.group, target.isa);
   if (!served || target.name !== 'onednn') return cost;
   return way.name === 'native' ? 1 : way.name === 'fold' ? cost : Math.max(cost, LEAST_DETOUR);
 }
 
 const classOf = (editor: GraphEditor, node: Node) => {
-  const [x, w] = node.operands.map((id) => (id === null ? [] : editor.type(id as ValueId).shape));
+  const factors = quantizedFactors(node);
+  assert(factors, `${node.op} is not a quantized product`);
+  const [x, w] = [factors.x, factors.w].map((id) => editor.type(id).shape);
   return layerClass(node, x, w, editor.type(node.id).shape);
 };
 
@@ -234,10 +234,10 @@ function missOf(editor: GraphEditor, node: Node, rule: AnyRule): string | undefi
 
 /** The primitive takes a scalar source zero point that is known when it is created. */
 function nativeMiss(editor: GraphEditor, node: Node): string | undefined {
-  const [, w, zx, zw] = node.operands as readonly (ValueId | undefined)[];
-  if (zw) return 'the weights have a zero point, which no convolution primitive knows';
-  if (w === undefined || editor.type(w).dtype !== 's8') return 'the weights have to be s8 first';
-  const zero = editor.constant(zx);
+  const factors = quantizedFactors(node);
+  if (factors?.zw) return 'the weights have a zero point, which no convolution primitive knows';
+  if (factors === undefined || editor.type(factors.w).dtype !== 's8') return 'the weights have to be s8 first';
+  const zero = editor.constant(factors.zx);
   if (zero === undefined) return 'the zero point is computed at run time';
   return zero.data.length === 1 ? undefined : 'the zero point is not a scalar';
 }
@@ -253,7 +253,7 @@ function checkNames(strategy: Strategy): void {
 /** Layers are those of the model and, for whoever takes them from a report, the products that corrected weights left. */
 function checkLayers(strategy: Strategy, graphs: readonly Graph[]): void {
   if (typeof strategy === 'string') return;
-  const names = (nodes: readonly Node[]) => new Set(nodes.flatMap((n) => [n.id as string, n.loc.node ?? n.id]));
+  const names = (nodes: readonly Node[]) => new Set<string>(nodes.flatMap((n) => [n.id, n.loc.node ?? n.id]));
   const nodes = graphs.flatMap(nodesOf);
   const layers = names(nodes.filter(isProduct));
   const unknown = Object.keys(strategy).find((key) => !layers.has(key));

@@ -9,8 +9,10 @@ import {
   type Graph,
   isOp,
   isPlainProduct,
+  isTensorOf,
   type Node,
   nnCeil,
+  type nnConv,
   nnConvTranspose,
   nnFloor,
   nnMatmul,
@@ -23,6 +25,7 @@ import {
   topologicalOrder,
   typeOf,
   type ValueId,
+  viewOf,
 } from '../ir/index.ts';
 
 const stepsOf = new WeakMap<Graph, ReadonlySet<ValueId>>();
@@ -40,8 +43,8 @@ export function hasOneMeaning(graph: Graph, node: Node): boolean {
   if (isOp(node, nnMatmul)) return false;
   // Primitives read transposed convolutions through taps of 0, which are NaN times what is not finite.
   if (isOp(node, nnConvTranspose)) return true;
-  const weights = constantOf(graph, node.operands[1] as ValueId);
-  return weights === undefined || !(weights.data as Float32Array).every(Number.isFinite);
+  const weights = constantOf(graph, viewOf<typeof nnConv>(node).w);
+  return weights === undefined || (isTensorOf(weights, 'f32', 'f64') && !weights.data.every(Number.isFinite));
 }
 
 /** The others, by the value that they compute. */

@@ -1,6 +1,5 @@
 import {
   evaluateNode,
-  type ITensor,
   isOp,
   isStatic,
   type Level,
@@ -57,10 +56,11 @@ function folding({ name, doc, level, kept }: Folding): Pass {
     run(graph) {
       const editor = new GraphEditor(graph);
       for (const id of editor.nodeIds) {
-        const node = editor.node(id) as Node;
-        if (kept(node) || !isFoldable(editor, node)) continue;
-        const results = isOp(node, nnShape)
-          ? [shapeOf(editor, node)]
+        const node = editor.node(id);
+        if (node === undefined || kept(node) || !isFoldable(editor, node)) continue;
+        const shape = editor.view(nnShape, node);
+        const results = shape
+          ? [tensor('s64', shape.x.type.shape.map(BigInt))]
           : evaluateNode(
               node,
               node.operands.map((id) => editor.constant(id) ?? null),
@@ -79,16 +79,13 @@ function folding({ name, doc, level, kept }: Folding): Pass {
   };
 }
 
-const shapeOf = (editor: GraphEditor, { operands }: Node): ITensor =>
-  tensor('s64', (editor.type(operands[0]!).shape as readonly number[]).map(BigInt));
-
 function isFoldable(editor: GraphEditor, node: Node): boolean {
   if (node.results.some((id) => !isStatic(editor.type(id).shape))) return false;
   if (isOp(node, nnIdentity) && editor.isOutput(node.results[0])) return false; // it names the output
   const operands = node.operands.filter((id) => id !== null);
   if (isOp(node, nnShape)) return isStatic(editor.type(operands[0]).shape);
   if (operands.length === 0 || !operands.every(editor.isConstant)) return false;
-  const elements = (shape: Shape): number => sizeOf(shape as readonly number[]);
+  const elements = (shape: Shape): number => sizeOf(shape.map(Number));
   const before = operands.reduce((sum, id) => sum + elements(editor.type(id).shape), 0);
   const after = node.results.reduce((sum, id) => sum + elements(editor.type(id).shape), 0);
   return after <= Math.max(LARGE, before);

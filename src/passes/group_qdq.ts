@@ -1,5 +1,5 @@
 import type { Node } from '../ir/index.ts';
-import { isOp, qnnQuantize } from '../ir/index.ts';
+import { qnnQuantize } from '../ir/index.ts';
 import type { Pass, PassContext } from './pass.ts';
 import { isUnrelated } from './qdq/plan.ts';
 import { applyRulesTo } from './rewrite/driver.ts';
@@ -88,12 +88,13 @@ function report(editor: GraphEditor, misses: readonly Miss[], { onMiss }: PassCo
     onMiss(miss);
   }
   for (const id of editor.nodeIds) {
-    const node = editor.node(id) as Node;
-    const source = node.operands[0] ? editor.producer(node.operands[0]) : undefined;
-    if (!isOp(node, qnnQuantize) || source === undefined || explained.has(id)) continue;
+    const quantize = editor.view(qnnQuantize, editor.node(id));
+    if (quantize === undefined || explained.has(id)) continue;
+    const source = editor.producer(quantize.x.id);
+    if (source === undefined) continue;
     onMiss({
       rule: 'group-qdq',
-      node,
+      node: quantize.node,
       reason: `${source.op} in front of the quantize has no integer form here`,
       operand: source.id,
     });

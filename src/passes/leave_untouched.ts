@@ -11,15 +11,17 @@
 import { enablePatches, produceWithPatches } from 'immer';
 import {
   type Graph,
-  isQuantizedProduct,
+  isOp,
   type Node,
-  type NodeId,
   nodesOf,
   qnnDequantize,
+  quantizedFactors,
   sameShape,
   topologicalOrder,
   type ValueId,
   type ValueInfo,
+  valueIdsOf,
+  view,
 } from '../ir/index.ts';
 import type { Pass } from './pass.ts';
 import { isZeroPoint } from './remaining.ts';
@@ -27,12 +29,15 @@ import { isZeroPoint } from './remaining.ts';
 enablePatches();
 
 /** Whether a node is a product with a zero point that is not 0, as far as one knows. */
-const hasZeroPoint = (graph: Graph, node: Node): boolean =>
-  isQuantizedProduct(node) && node.operands.slice(2, 4).some((id) => isZeroPoint(graph, id));
+function hasZeroPoint(graph: Graph, node: Node): boolean {
+  const { zx, zw } = quantizedFactors(node) ?? {};
+  return isZeroPoint(graph, zx) || isZeroPoint(graph, zw);
+}
 
 /** Whether a node dequantizes without the zero point that it had: for a float product, see rules/qdq_subtract.rule.ts. */
-const lostZeroPoint = (before: Graph, { id, op, operands }: Node): boolean =>
-  op === qnnDequantize.name && (operands[2] ?? null) === null && (before.nodes[id]?.operands[2] ?? null) !== null;
+const lostZeroPoint = (before: Graph, node: Node): boolean =>
+  isOp(node, qnnDequantize) && !zeroPointOf(node) && zeroPointOf(before.nodes[node.id]) !== undefined;
+const zeroPointOf = (node: Node | undefined): ValueId | undefined => view(qnnDequantize, node)?.zp;
 
 /** `before`: the graph that is put back where no product with a zero point, before or now, is concerned. */
 export const leaveUntouched = (before: Graph): Pass => ({
@@ -44,8 +49,8 @@ export const leaveUntouched = (before: Graph): Pass => ({
     const restored = putBack(before, now);
     if (restored === undefined) return { graph: now };
     const [graph, patches, inversePatches] = produceWithPatches(now, (draft) => {
-      replaceEntries(draft.nodes as Record<string, Node>, now.nodes, restored.nodes);
-      replaceEntries(draft.values as Record<string, ValueInfo>, now.values, restored.values);
+      replaceEntries<Node>(draft.nodes, now.nodes, restored.nodes);
+      replaceEntries<ValueInfo>(draft.values, now.values, restored.values);
     });
     return { graph, patches, inversePatches };
   },
@@ -77,7 +82,7 @@ function putBack(before: Graph, now: Graph): Pick<Graph, 'nodes' | 'values'> | u
   const values: Record<ValueId, ValueInfo> = { ...now.values };
   for (const node of back)
     for (const id of [...node.operands, ...node.results]) if (id !== null) values[id] = before.values[id];
-  const nodes = Object.fromEntries([...kept, ...back].map((node) => [node.id, node])) as Record<NodeId, Node>;
+  const nodes = Object.fromEntries([...kept, ...back].map((node) => [node.id, node]));
   const graph = inUse({ ...now, nodes, values });
   return topologicalOrder(graph).cyclic.length === 0 ? graph : undefined;
 }
@@ -88,8 +93,8 @@ function partsOf(before: Graph, now: Graph, gone: readonly Node[], come: readonl
   const find = (node: Node): Node => {
     let root = node;
     for (let next = parents.get(root); next !== undefined; next = parents.get(root)) root = next;
-    for (let at = node; at !== root; ) {
-      const next = parents.get(at) as Node;
+    for (let at: Node | undefined = node; at !== undefined && at !== root; ) {
+      const next: Node | undefined = parents.get(at);
       parents.set(at, root);
       at = next;
     }
@@ -112,8 +117,9 @@ function partsOf(before: Graph, now: Graph, gone: readonly Node[], come: readonl
   };
   for (const node of [...gone, ...come])
     for (const id of node.operands) {
-      const maker = id === null ? undefined : makers.get(id);
-      if (maker !== undefined && !isShared(id as ValueId)) join(node, maker);
+      if (id === null) continue;
+      const maker = makers.get(id);
+      if (maker !== undefined && !isShared(id)) join(node, maker);
     }
   return find;
 }
@@ -140,6 +146,10 @@ function inUse(graph: Graph): Graph {
         .filter((node) => nodes.has(node))
         .map((node) => [node.id, node]),
     ),
-    values: Object.fromEntries(Object.entries(graph.values).filter(([id]) => values.has(id as ValueId))),
+    values: Object.fromEntries(
+      valueIdsOf(graph)
+        .filter((id) => values.has(id))
+        .map((id) => [id, graph.values[id]]),
+    ),
   };
 }

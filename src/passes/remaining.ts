@@ -14,12 +14,16 @@ import {
   type Graph,
   isCarriedDequantize,
   isCarriedMovement,
+  isOp,
   isPlainProduct,
   type Node,
+  type NodeOf,
   nnCast,
   nodesOf,
+  opaqueOp,
   opOf,
   qnnDequantize,
+  quantizedFactors,
   type ValueId,
 } from '../ir/index.ts';
 import { qdqStages } from './group_qdq.ts';
@@ -97,16 +101,16 @@ export function remainingZeroPoints(graph: Graph, target: Target, rules: readonl
         const zero = zeroPointBehind(editor, node.operands[index]);
         if (zero !== undefined) add(names[index], zero, node.op, whyNotGrouped(editor, node));
       });
-    } else if (node.op === 'opaque') carriedZeroPoints(editor, node, add);
+    } else if (isOp(node, opaqueOp)) carriedZeroPoints(editor, node, add);
   }
   return found;
 }
 
 type Add = (operand: string, zero: ValueId | undefined, op: string, why: MissReason) => void;
 
-function carriedZeroPoints(editor: GraphEditor, node: Node, add: Add): void {
+function carriedZeroPoints(editor: GraphEditor, node: NodeOf<typeof opaqueOp>, add: Add): void {
   const graph = editor.base;
-  const operator = node.attrs.operator as string;
+  const { operator } = node.attrs;
   const why = whyCarried(graph, node, operator);
   const indices = carriedIntegerProducts[operator];
   if (indices?.length === 0) add('all', undefined, operator, why);
@@ -124,18 +128,14 @@ function carriedZeroPoints(editor: GraphEditor, node: Node, add: Add): void {
 /** A zero point that is there and not known to be 0 everywhere. */
 export function isZeroPoint(graph: Graph, id: ValueId | null | undefined): id is ValueId {
   if (id === null || id === undefined) return false;
-  const data = constantOf(graph, id)?.data as ArrayLike<number | bigint> | undefined;
+  const data = constantOf(graph, id)?.data;
   return data === undefined || Array.prototype.some.call(data, (value) => Number(value) !== 0);
 }
 
 /** A library that knows zero points takes a constant scalar one of the source of a symmetric product. */
 function isLegal(graph: Graph, node: Node, target: Target): boolean {
-  const [, , source, weights] = node.operands;
-  return (
-    target.name === 'onednn' &&
-    (weights === null || weights === undefined) &&
-    constantOf(graph, source)?.data.length === 1
-  );
+  const { zx, zw } = quantizedFactors(node) ?? {};
+  return target.name === 'onednn' && zw === undefined && constantOf(graph, zx)?.data.length === 1;
 }
 
 /** The zero point with which an operand of a float product was dequantized, whatever moved it since. */
@@ -145,7 +145,7 @@ function zeroPointBehind(editor: GraphEditor, id: ValueId | null | undefined): V
     const value = queue[at];
     const node = value ? editor.producer(value) : undefined;
     if (node === undefined) continue;
-    const operator = node.op === 'opaque' ? (node.attrs.operator as string) : node.op;
+    const operator = isOp(node, opaqueOp) ? node.attrs.operator : node.op;
     if (operator === qnnDequantize.name || isCarriedDequantize(operator)) {
       const zero = node.operands[2];
       if (isZeroPoint(editor.base, zero)) return zero;
@@ -172,7 +172,7 @@ function whyNotGrouped(editor: GraphEditor, node: Node): MissReason {
 /** What the importer said of the operator, or of the first one behind which everything is carried. */
 function whyCarried(graph: Graph, node: Node, operator: string): MissReason {
   const unsupported = graph.origin?.unsupported ?? [];
-  const own = unsupported.find(({ value }) => node.results.includes(value as ValueId));
+  const own = unsupported.find(({ value }) => node.results.some((id) => id === value));
   if (own !== undefined)
     return {
       reason: `the operator ${operator} is carried: ${[own.reason, carriedBecause[operator] ?? []].flat().join(', ')}`,

@@ -5,8 +5,8 @@
  *   requantize(t),   t = fl(fl(fl(A)·scale[c]) + offset[c])
  */
 
-import type { ITensor, Node, TensorType, ValueId } from '../ir/index.ts';
-import { isOp, nnAdd, nnCast, nnMul } from '../ir/index.ts';
+import type { ITensor, Node, qnnRequantize, TensorType, ValueId } from '../ir/index.ts';
+import { isTensorOf, nnAdd, nnCast, nnMul, view, viewOf } from '../ir/index.ts';
 
 /** Read access to a graph, or to one under edit. */
 export interface GraphReader {
@@ -27,7 +27,7 @@ export interface RoundingTail {
 
 /** Undefined where the requantize rounds floats that are no such function of an s32 sum. */
 export function roundingTail(graph: GraphReader, requantize: Node): RoundingTail | undefined {
-  const [x] = requantize.operands as readonly ValueId[];
+  const { x } = viewOf<typeof qnnRequantize>(requantize);
   const { dtype, shape } = graph.type(x);
   if (dtype === 's32') return { sum: x, between: [] };
   const axis = (Number(requantize.attrs.axis) + shape.length) % Math.max(shape.length, 1);
@@ -35,32 +35,32 @@ export function roundingTail(graph: GraphReader, requantize: Node): RoundingTail
   /** One step down through `op` with a constant per channel. */
   const step = (op: typeof nnAdd | typeof nnMul): ITensor<'f32'> | undefined => {
     const top = between[between.length - 1];
-    const node = graph.producer(top);
-    if (!isOp(node, op)) return undefined;
-    const [a, b] = node.operands as readonly [ValueId, ValueId];
+    const node = view(op, graph.producer(top));
+    if (node === undefined) return undefined;
+    const { a, b } = node;
     for (const [rest, other] of [
       [a, b],
       [b, a],
-    ] as const) {
+    ]) {
       const factors = graph.constant(other);
-      if (factors === undefined || graph.constant(rest) || !isPerChannel(factors, shape, axis)) continue;
+      if (factors === undefined || !isTensorOf(factors, 'f32') || graph.constant(rest)) continue;
+      if (!isPerChannel(factors, shape, axis)) continue;
       if (graph.type(rest).shape.length !== shape.length) continue;
       between.push(rest);
-      return { ...(factors as ITensor<'f32'>), shape: factors.data.length === 1 ? [] : [factors.data.length] };
+      return { ...factors, shape: factors.data.length === 1 ? [] : [factors.data.length] };
     }
     return undefined;
   };
   const offset = step(nnAdd);
   const scale = step(nnMul);
-  const cast = graph.producer(between[between.length - 1]);
-  const [sum] = (cast?.operands ?? []) as readonly ValueId[];
-  if (!isOp(cast, nnCast) || graph.type(sum).dtype !== 's32') return undefined;
+  const sum = view(nnCast, graph.producer(between[between.length - 1]))?.x;
+  if (sum === undefined || graph.type(sum).dtype !== 's32') return undefined;
   return { sum, between, ...(scale && { scale }), ...(offset && { offset }) };
 }
 
 /** Whether a constant varies along `axis` of `shape` alone, if at all. */
-function isPerChannel({ dtype, data, shape: own }: ITensor, shape: TensorType['shape'], axis: number): boolean {
-  if (dtype !== 'f32' || own.length > shape.length) return false;
+function isPerChannel({ data, shape: own }: ITensor, shape: TensorType['shape'], axis: number): boolean {
+  if (own.length > shape.length) return false;
   if (data.length === 1) return true;
   const lead = shape.length - own.length;
   return own.every((size, i) => (lead + i === axis ? size === shape[axis] : size === 1));

@@ -8,7 +8,7 @@
  * and 2k + 1 of one filter and tap. Layers that hold offending pairs are given the same sum in other lanes: a lane reads a
  * channel and has that channel's weights, or zeros.
  */
-import { type ITensor, sizeOf } from '../ir/index.ts';
+import { type ITensor, sizeOf, tensorOfType } from '../ir/index.ts';
 
 /** Weights seen as filter × source channel × tap; a filter belongs to one of `groups`, which share no source channels. */
 export interface FilterView {
@@ -28,14 +28,14 @@ export const stepsOf = ({ order, filters, channels, taps }: FilterView): readonl
 /** [O, C/group, taps…] */
 export function filtersOf(w: ITensor, groups: number): FilterView {
   const [filters, channels, ...kernel] = w.shape;
-  const data = w.data as Int8Array;
+  const { data } = tensorOfType(w, 's8');
   return { data, filters, channels, taps: sizeOf(kernel), groups, order: 'filters first' };
 }
 
 /** […, K, N]: columns are filters, K are channels, batches are taps, which meet no other. */
 export function columnsOf(w: ITensor): FilterView {
   const [channels, filters] = w.shape.slice(-2);
-  const data = w.data as Int8Array;
+  const { data } = tensorOfType(w, 's8');
   return { data, filters, channels, taps: sizeOf(w.shape.slice(0, -2)), groups: 1, order: 'channels first' };
 }
 

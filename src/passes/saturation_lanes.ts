@@ -57,8 +57,8 @@ function lanesOfGroup(view: FilterView, group: number, reach: number): number[] 
     return false;
   });
   if (left.length > 0 && lanes.length % 2 === 1) lanes.push(FREE);
-  while (left.length > 0) {
-    const channel = left.shift() as number;
+  for (let next = left.shift(); next !== undefined; next = left.shift()) {
+    const channel = next;
     const partner = left.slice(0, MOST_TRIES).find((other) => agree(channel, other));
     if (partner !== undefined) left.splice(left.indexOf(partner), 1);
     lanes.push(channel, partner ?? FREE);

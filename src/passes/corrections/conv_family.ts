@@ -14,7 +14,7 @@ import { transposed } from '../../ir/ops/strided.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { filterSums, onesConvolution } from './ones_convolution.ts';
 import { onesDeconvolution, uniformSums } from './ones_deconvolution.ts';
-import type { ConvMatch, Eight } from './operands.ts';
+import { type ConvMatch, type Eight, present } from './operands.ts';
 
 /** Attributes are passed on as they are; a transposed convolution has one more of them. */
 export interface ConvFamily {
@@ -113,7 +113,7 @@ export const transposedConvolution: ConvFamily = {
 export const filtersOf = (
   { filtersFirst }: ConvFamily,
   { w, attrs, constant }: Pick<ConvMatch, 'w' | 'attrs' | 'constant'>,
-): ITensor<Eight> => filtersFirst(constant(w)!, attrs.group);
+): ITensor<Eight> => filtersFirst(present(constant(w)), attrs.group);
 
 /** [a, b, c, taps] → [a, c, b, taps], under another name. */
 function exchanged<D extends DType>(

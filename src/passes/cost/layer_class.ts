@@ -1,6 +1,16 @@
 /** What the costs of the ways to correct a layer depend on. */
 import { assert } from '../../diagnostics/index.ts';
-import { isStatic, type Node, productKind, type Shape, sizeOf } from '../../ir/index.ts';
+import {
+  isOp,
+  isStatic,
+  type Node,
+  productKind,
+  qnnConv,
+  qnnConvTranspose,
+  type Shape,
+  sizeOf,
+} from '../../ir/index.ts';
+import { plainConv } from '../../ir/ops/conv_geometry.ts';
 
 export interface LayerClass {
   readonly kind: 'conv' | 'conv_transpose' | 'matmul';
@@ -21,15 +31,7 @@ export interface LayerClass {
 
 /** The class of a quantized product of source `x` and weights `w`, with result `y`. */
 export function layerClass(node: Node, x: Shape, w: Shape, y: Shape): LayerClass {
-  const {
-    pads = [],
-    strides = [],
-    group = 1,
-  } = node.attrs as {
-    pads?: readonly number[];
-    strides?: readonly number[];
-    group?: number;
-  };
+  const { pads, strides, group } = isOp(node, qnnConv, qnnConvTranspose) ? node.attrs : plainConv(0);
   const kind = productKind(node);
   assert(kind, `${node.op} is not a product`);
   const size = (shape: Shape): number | undefined => (isStatic(shape) ? sizeOf(shape) : undefined);

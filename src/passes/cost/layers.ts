@@ -3,11 +3,11 @@ import {
   consumersOf,
   type Graph,
   isOp,
-  isQuantizedProduct,
   type Node,
   nnAdd,
   nodesOf,
   qnnRequantize,
+  quantizedFactors,
   type ValueId,
 } from '../../ir/index.ts';
 import { correctWeights } from '../correct_zero_points.ts';
@@ -29,10 +29,10 @@ export function layersOf(graph: Graph, context: PassContext): Layer[] {
   const ready = correctWeights(graph, context).graph;
   const readers = consumersOf(ready);
   return nodesOf(ready).flatMap((node) => {
-    const zeroPoint = node.operands[2];
-    if (!isQuantizedProduct(node) || zeroPoint === undefined || zeroPoint === null) return [];
+    const factors = quantizedFactors(node);
+    if (factors?.zx === undefined) return [];
     const chain = chainFrom(ready, node, readers);
-    const [x, w] = [node.operands[0]!, node.operands[1]!].map((id) => ready.values[id].type);
+    const [x, w] = [factors.x, factors.w].map((id) => ready.values[id].type);
     const layer = layerClass(node, x.shape, w.shape, ready.values[node.results[0]].type.shape);
     return [{ node, layer, graph: subgraph(ready, chain), key: keyOf(ready, chain) }];
   });

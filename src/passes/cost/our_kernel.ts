@@ -7,7 +7,7 @@
  * of every register would be empty; windows of one position are worth it from a whole register on. With AMX oneDNN is
  * several times faster than any of this.
  */
-import { dnnlConv, type Graph, isOp, type Node, type Shape, sizeOf, type ValueId } from '../../ir/index.ts';
+import { dnnlConv, type Graph, isOp, isStatic, type Node, type Shape, sizeOf, typeOf, viewOf } from '../../ir/index.ts';
 
 const LEAST_INPUTS = 16;
 const LEAST_FILTERS = 24;
@@ -15,7 +15,8 @@ const LEAST_POINTWISE_FILTERS = 16;
 
 /** `weights`: filters, input channels of a group, spatial axes. */
 export function prefersOurKernel(weights: Shape, group: number, isa: string): boolean {
-  const [filters, inputs, ...kernel] = weights as readonly number[];
+  if (!isStatic(weights)) return false;
+  const [filters, inputs, ...kernel] = weights;
   if (isa !== 'vnni' || kernel.length < 1 || kernel.length > 2) return false;
   const isWhole = group === 1 || inputs % 4 === 0;
   const isPointwise = group === 1 && sizeOf(kernel) === 1;
@@ -32,7 +33,10 @@ export function finishedByOurKernel({ operands, attrs }: Node): boolean {
 /** A node that one of our kernels computes on that ISA, whatever its zero point and whether it has a bias. */
 export function isOurs(graph: Graph, node: Node, isa: string): boolean {
   if (!isOp(node, dnnlConv)) return false;
-  const { by, group } = node.attrs as { by: string; group: number };
-  const { shape } = graph.values[node.operands[1] as ValueId].type;
+  const {
+    w,
+    attrs: { by, group },
+  } = viewOf<typeof dnnlConv>(node);
+  const { shape } = typeOf(graph, w);
   return by === 'depthwise' || (finishedByOurKernel(node) && prefersOurKernel(shape, group, isa));
 }

@@ -1,5 +1,5 @@
 import { type ConvFamily, convolution, filtersOf } from '../corrections/conv_family.ts';
-import { holdsMap, needs, sourceCorrectable, spatialOf } from '../corrections/operands.ts';
+import { holdsMap, needs, present, sourceCorrectable, spatialOf } from '../corrections/operands.ts';
 import { defineRule } from '../rewrite/rule.ts';
 import { foldInto } from './fold.rule.ts';
 
@@ -24,8 +24,8 @@ export const borderTableOf = (family: ConvFamily) =>
       ),
     rewrite(match, a) {
       const { x, w, zx, attrs } = match;
-      const map = family.ones(filtersOf(family, match), spatialOf(x)!, attrs);
-      return a.sub(family.conv(a, x, w, attrs), a.mul(a.constant(map), a.toS32(zx!)));
+      const map = family.ones(filtersOf(family, match), present(spatialOf(x)), attrs);
+      return a.sub(family.conv(a, x, w, attrs), a.mul(a.constant(map), a.toS32(present(zx))));
     },
     wrong: {
       what: 'Σw[o] instead of conv(1, w): wrong at padded borders (apache/tvm#11127 and others)',

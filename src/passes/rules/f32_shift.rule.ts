@@ -3,7 +3,7 @@ import { nnCast } from '../../ir/ops/nn_cast.op.ts';
 import { nnSub } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { accumulatorBound } from '../corrections/bounds.ts';
 import { type ConvFamily, convolution, filtersOf } from '../corrections/conv_family.ts';
-import { type ConvMatch, needs, sourceCorrectable } from '../corrections/operands.ts';
+import { type ConvMatch, needs, present, sourceCorrectable } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
@@ -40,9 +40,9 @@ function shifted(
 ) {
   const source = a.emit(nnCast, { x }, { to: 'f32' });
   const f32 = (v: ConvMatch['x']): F32 => {
-    const { data, shape } = constant(v)!;
+    const { data, shape } = present(constant(v));
     return a.constant(tensor('f32', Float32Array.from(data), shape));
   };
-  const sum = a.emit(family.plain, { x: subtract(source, f32(zx!)), w: f32(w) }, attrs);
+  const sum = a.emit(family.plain, { x: subtract(source, f32(present(zx))), w: f32(w) }, attrs);
   return a.emit(nnCast, { x: sum }, { to: 's32' });
 }

@@ -1,7 +1,7 @@
 import type { ITensor, Value } from '../../ir/index.ts';
 import { type ConvFamily, convolution, filtersOf } from '../corrections/conv_family.ts';
 import { filterSums } from '../corrections/ones_convolution.ts';
-import { type ConvMatch, needs, sourceCorrectable, spatialOf } from '../corrections/operands.ts';
+import { type ConvMatch, needs, present, sourceCorrectable, spatialOf } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
@@ -22,11 +22,11 @@ export const foldOf = (family: ConvFamily) =>
         match.x,
         `border-table, ${family.anySize}`,
       ]),
-    rewrite: (match, a) => subtracted(family, match, a, uniformOf(family, match)!),
+    rewrite: (match, a) => subtracted(family, match, a, present(uniformOf(family, match))),
     wrong: {
       what: 'forgets that the correction is scaled by zx',
       rewrite: (match, a) =>
-        a.sub(family.conv(a, match.x, match.w, match.attrs), a.constant(uniformOf(family, match)!)),
+        a.sub(family.conv(a, match.x, match.w, match.attrs), a.constant(present(uniformOf(family, match)))),
     },
   });
 export const fold = foldOf(convolution);
@@ -43,4 +43,4 @@ const subtracted = (
   { x, w, zx, attrs }: ConvMatch,
   a: Algebra,
   sums: ITensor<'s32'>,
-): Value<'s32'> => a.sub(family.conv(a, x, w, attrs), a.mul(a.constant(sums), a.toS32(zx!)));
+): Value<'s32'> => a.sub(family.conv(a, x, w, attrs), a.mul(a.constant(sums), a.toS32(present(zx))));

@@ -1,6 +1,14 @@
 import { sizeOf, tensor, type Value } from '../../ir/index.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
-import { type ConvMatch, holdsMap, isZero, movedZeroPoint, needs, spatialOf } from '../corrections/operands.ts';
+import {
+  type ConvMatch,
+  holdsMap,
+  isZero,
+  movedZeroPoint,
+  needs,
+  present,
+  spatialOf,
+} from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
@@ -46,15 +54,15 @@ function terms(
 ): Value<'s32'> {
   const weights = a.recentre(w, 's8');
   const { group } = attrs;
-  const filters = family.filtersFirst(a.tensor(weights)!, group);
+  const filters = family.filtersFirst(present(a.tensor(weights)), group);
   const [count, , ...kernel] = filters.shape;
-  const onesShape = family.onesShape(constant(w)!.shape, group);
+  const onesShape = family.onesShape(present(constant(w)).shape, group);
   const ones = tensor('s8', new Int8Array(sizeOf(onesShape)).fill(1), onesShape);
   const zxs = zx ? a.toS32(zx) : a.s32([0], []);
-  const moved = w.type.dtype === 'u8' ? (zw ? movedZeroPoint(constant(zw)!, 's8') : undefined) : constant(zw);
+  const moved = w.type.dtype === 'u8' ? (zw ? movedZeroPoint(present(constant(zw)), 's8') : undefined) : constant(zw);
   const zeros = moved ? Array.from(moved.data) : [w.type.dtype === 'u8' ? -128 : 0];
   const zws = a.s32(zeros, zeros.length === 1 ? [] : [1, count, ...kernel.map(() => 1)]);
-  const spatial = spatialOf(x)!;
+  const spatial = present(spatialOf(x));
   const term1 = family.conv(a, x, weights, attrs);
   const term2 = a.mul(a.constant(family.ones(filters, spatial, attrs)), zxs);
   const term3 = a.mul(family.conv(a, x, a.constant(ones), attrs), zws);

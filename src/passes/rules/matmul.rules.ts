@@ -2,7 +2,7 @@
 import { tensor, type Value } from '../../ir/index.ts';
 import { nnReduceSum } from '../../ir/ops/nn_reduce.op.ts';
 import { qnnMatmul } from '../../ir/ops/qnn_matmul.op.ts';
-import { centredColumns, type Eight, isZero, needs } from '../corrections/operands.ts';
+import { centredColumns, type Eight, isZero, needs, present } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { defineRule, type Match } from '../rewrite/rule.ts';
 import type { Way } from '../strategies.ts';
@@ -43,17 +43,15 @@ export const recentreRight = defineRule({
       [zb !== undefined || b.type.dtype === 'u8', 'the right side is s8 without a zero point already', b],
       [constant(b) !== undefined && known(zb, constant), 'the right side and its zero point must be constants', b],
       [
-        () => centredColumns(constant(b)!, constant(zb)) !== undefined,
+        () => centredColumns(present(constant(b)), constant(zb)) !== undefined,
         'some b − zb does not fit s8',
         b,
         'row-sum serves',
       ],
     ),
   rewrite({ a, b, za, zb, constant }, { emit, constant: make }) {
-    const moved = make(
-      tensor('s8', centredColumns(constant(b)!, constant(zb))!, constant(b)!.shape),
-      `${b.id}.centred`,
-    );
+    const right = present(constant(b));
+    const moved = make(tensor('s8', present(centredColumns(right, constant(zb))), right.shape), `${b.id}.centred`);
     return emit(qnnMatmul, { a, b: moved, ...optionals(za, undefined) });
   },
   wrong: {
@@ -136,7 +134,7 @@ export const rowSum = defineRule({
       [broadcasts(zb, b, 1), OTHER_SIZE, zb, 'give inputShapes'],
       [typeof a.type.shape.at(-1) === 'number' || broadcasts(za, a, 2), OTHER_SIZE, za, 'give inputShapes'],
     ),
-  rewrite: (match, a) => subtractRowSums(match, a, match.zb!),
+  rewrite: (match, a) => subtractRowSums(match, a, present(match.zb)),
   wrong: {
     what: 'corrects every column with the same number',
     rewrite: (match, a) => subtractRowSums(match, a, a.constant(tensor('s8', [1], []))),
@@ -176,7 +174,8 @@ export const foldMatmul = defineRule({
       [a.type.shape.length >= 2 && b.type.shape.length >= 2, 'a vector has to be a matrix first', a, 'vector-matmul'],
       [broadcasts(za, a, 2), OTHER_SIZE, za, 'give inputShapes'],
     ),
-  rewrite: (match, a) => a.sub(a.matmul(match.a, match.b), a.mul(columnSums(match, a), rowZeroPoint(match.za!, a))),
+  rewrite: (match, a) =>
+    a.sub(a.matmul(match.a, match.b), a.mul(columnSums(match, a), rowZeroPoint(present(match.za), a))),
   wrong: {
     what: 'forgets that the correction is scaled by za',
     rewrite: (match, a) => a.sub(a.matmul(match.a, match.b), columnSums(match, a)),

@@ -1,7 +1,7 @@
 import { nnPad } from '../../ir/ops/nn_movement.op.ts';
 import { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
 import { convolution } from '../corrections/conv_family.ts';
-import { type ConvMatch, needs, sourceCorrectable } from '../corrections/operands.ts';
+import { type ConvMatch, needs, present, sourceCorrectable } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { defineRule } from '../rewrite/rule.ts';
 import { foldInto } from './fold.rule.ts';
@@ -15,7 +15,7 @@ export const pad = defineRule({
   where: (match, miss) =>
     sourceCorrectable(match, miss) ??
     needs(miss, [match.attrs.pads.some((p) => p > 0), 'there is no padding', match.x, 'fold']),
-  rewrite: (match, a) => padWith(match, a, match.zx!),
+  rewrite: (match, a) => padWith(match, a, present(match.zx)),
   wrong: {
     what: 'pads with 0 instead of the zero point (microsoft/onnxscript FuseConvIntegerPad, reversed)',
     rewrite: (match, a) => padWith(match, a, undefined),

@@ -9,6 +9,7 @@ import {
   type Value,
 } from '../../ir/index.ts';
 import { nnReshape, nnTranspose } from '../../ir/ops/nn_movement.op.ts';
+import { present } from '../corrections/operands.ts';
 import { axisAfter } from '../qdq/moved.ts';
 import { type Dequantized, dequantized, dequantizedAs, dequantizeOf, type Eight } from '../qdq/parameters.ts';
 import { planned, type Refusals, type Site } from '../qdq/plan.ts';
@@ -58,7 +59,7 @@ export const dequantizeWeightsLate: readonly AnyRule[] = roots.map((root) =>
       what: 'leaves the scales to the channel of the next index',
       emit: (late, a) => {
         const { scale } = late.source;
-        const { data, shape } = a.tensor(scale)!;
+        const { data, shape } = present(a.tensor(scale));
         const rotated = a.constant({
           dtype: 'f32',
           shape,

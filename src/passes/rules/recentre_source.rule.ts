@@ -1,6 +1,6 @@
 import { tensor } from '../../ir/index.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
-import { movedZeroPoint, needs } from '../corrections/operands.ts';
+import { movedZeroPoint, needs, present } from '../corrections/operands.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
 /** s8 activations become u8: exact, one XOR per element, and free when the zero point was −128. */
@@ -17,7 +17,7 @@ export const recentreSourceOf = (family: ConvFamily) =>
         [zx === undefined || constant(zx) !== undefined, 'the zero point is computed at run time', zx],
       ),
     rewrite({ x, w, zx, zw, attrs, constant }, { emit, recentre, constant: make }) {
-      const moved = zx ? movedZeroPoint(constant(zx)!, 'u8') : tensor('u8', [128], []);
+      const moved = zx ? movedZeroPoint(present(constant(zx)), 'u8') : tensor('u8', [128], []);
       return emit(family.root, { x: recentre(x, 'u8'), w, zx: make(moved), ...(zw && { zw }) }, attrs);
     },
     wrong: {

@@ -1,6 +1,6 @@
 import { tensor } from '../../ir/index.ts';
 import { type ConvFamily, convolution, filtersOf } from '../corrections/conv_family.ts';
-import { centred, needs, weightsCorrectable } from '../corrections/operands.ts';
+import { centred, needs, present, weightsCorrectable } from '../corrections/operands.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
 /** Free and exact whenever every w − zw[o] is an s8: always so for s8 with zw = 0 and for u8 with zw = 128. */
@@ -25,7 +25,7 @@ export const recentreWeightsOf = (family: ConvFamily) =>
     rewrite(match, { emit, constant: make }) {
       const { x, w, zx, zw, attrs, constant } = match;
       const filters = filtersOf(family, match);
-      const moved = tensor('s8', centred(filters, constant(zw), -128, 127)!, filters.shape);
+      const moved = tensor('s8', present(centred(filters, constant(zw), -128, 127)), filters.shape);
       const weights = make(family.asWeights(moved, attrs.group), `${w.id}.centred`);
       return emit(family.root, { x, w: weights, ...(zx && { zx }) }, attrs);
     },
@@ -33,11 +33,12 @@ export const recentreWeightsOf = (family: ConvFamily) =>
       what: 'saturates w − zw instead of refusing what does not fit, and takes the first zero point for all filters',
       rewrite({ x, w, zx, zw, attrs, constant }, { emit, constant: make }) {
         const z = constant(zw)?.data[0] ?? 0;
+        const { data, shape } = present(constant(w));
         const moved = make(
           tensor(
             's8',
-            Int8Array.from(constant(w)!.data, (v) => Math.max(-128, Math.min(127, v - z - 1))),
-            constant(w)!.shape,
+            Int8Array.from(data, (v) => Math.max(-128, Math.min(127, v - z - 1))),
+            shape,
           ),
         );
         return emit(family.root, { x, w: moved, ...(zx && { zx }) }, attrs);

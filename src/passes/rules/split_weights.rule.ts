@@ -1,6 +1,6 @@
 import { type ITensor, tensor } from '../../ir/index.ts';
 import { type ConvFamily, convolution, filtersOf } from '../corrections/conv_family.ts';
-import { type Eight, needs, perFilter, weightsCorrectable } from '../corrections/operands.ts';
+import { type Eight, needs, perFilter, present, weightsCorrectable } from '../corrections/operands.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
 /** w − zw lies in −255…255: every such number but 255 is the sum of two s8. */
@@ -25,7 +25,7 @@ export const splitWeightsOf = (family: ConvFamily) =>
     rewrite(match, { emit, constant: make, add }) {
       const { x, zx, zw, attrs, constant } = match;
       const filters = filtersOf(family, match);
-      const parts = split(filters, constant(zw))!.map((half) => {
+      const parts = present(split(filters, constant(zw))).map((half) => {
         const w = make(family.asWeights(tensor('s8', half, filters.shape), attrs.group));
         return emit(family.root, { x, w, ...(zx && { zx }) }, attrs);
       });

@@ -1,7 +1,7 @@
 import { isStatic } from '../../ir/index.ts';
 import { nnExpand } from '../../ir/ops/nn_movement.op.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
-import { needs, sourceCorrectable } from '../corrections/operands.ts';
+import { needs, present, sourceCorrectable } from '../corrections/operands.ts';
 import { defineRule } from '../rewrite/rule.ts';
 import { foldInto } from './fold.rule.ts';
 
@@ -21,7 +21,7 @@ export const twoConvOf = (family: ConvFamily) =>
         nnExpand,
         {
           x: a.reshape(
-            zx!,
+            present(zx),
             shape.map(() => 1),
           ),
         },
