@@ -180,7 +180,10 @@ export interface Refuse extends Fault {
  */
 export type Trait = 'elementwise' | 'movement' | 'commutative' | 'identity';
 
-/** The levels at which an operator may occur; see DESIGN.md, section 2. */
+/**
+ * What a graph is made of: `qnn` as imported, zero points anywhere; `nn` as legalized, with the zero points that the target takes;
+ * `dnnl` with operators of the back end.
+ */
 export type Level = 'qnn' | 'nn' | 'dnnl';
 
 export interface OpDeclaration<
@@ -191,7 +194,8 @@ export interface OpDeclaration<
 > {
   readonly name: N;
   readonly doc: string;
-  readonly levels: readonly Level[];
+  /** The level of a back end that has the operator; absent: it may occur at every level. */
+  readonly level?: 'dnnl';
   readonly operands: O;
   readonly attrs: A;
   readonly results: R;

@@ -52,7 +52,7 @@ export const finishedConv = (
 export const dnnlConv = defineOp({
   name: 'dnnl.conv',
   doc: 'acc = Σ (x − sourceZeroPoint)·w over the taps inside; v = acc + bias[o] + map[o,p]; y = v (to s32) or clamp(rne(fl(t·multiplier[o])) + zeroPoint, low, high), t = fl(v) after the float steps scale and offset (see epilogue.ts). x: [N,C,spatial…], w: s8[O,C/group,kernel…], bias: s32[O], map: s32[1,O,spatial…], multiplier, scale, offset: f32[O] or f32[1]. `by`: who computes it; `onednn` leaves the choice between a primitive and our convolution kernel to the machine.',
-  levels: ['dnnl'],
+  level: 'dnnl',
   operands: fusedConvOperands,
   attrs: { ...convAttrs, ...fusedConvAttrs, by: attr.oneOfOr('onednn', 'onednn', 'depthwise') },
   results: { y: ['u8', 's8', 's32'] },

@@ -6,7 +6,7 @@ import { checkFusedConv, finishedConv, fusedConvAttrs, fusedConvOperands } from 
 export const dnnlConvTranspose = defineOp({
   name: 'dnnl.conv_transpose',
   doc: 'acc[n,o,p·stride − pad + tap·dilation] += (x[n,c,p] − sourceZeroPoint)·w[c,o,tap]; v = acc + bias[o] + map[o,p]; y = v (to s32) or clamp(rne(fl(t·multiplier[o])) + zeroPoint, low, high), t = fl(v) after the float steps scale and offset (see epilogue.ts). x: [N,C,spatial…], w: s8[C,O/group,kernel…], bias: s32[O], map: s32[1,O,spatial…], multiplier, scale, offset: f32[O] or f32[1].',
-  levels: ['dnnl'],
+  level: 'dnnl',
   operands: fusedConvOperands,
   attrs: { ...deconvAttrs, ...fusedConvAttrs },
   results: { y: ['u8', 's8', 's32'] },

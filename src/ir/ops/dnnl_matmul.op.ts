@@ -6,7 +6,7 @@ import { matmulShape, matmulSum } from './matmul_sum.ts';
 export const dnnlMatmul = defineOp({
   name: 'dnnl.matmul',
   doc: 'acc = Σ_k (a − sourceZeroPoint)·b; v = acc + bias[n]; y = v (to s32) or clamp(rne(fl(t·multiplier[n])) + zeroPoint, low, high), t = fl(v) after the float steps scale and offset (see epilogue.ts). a: […,M,K], b: s8[…,K,N], bias: s32[N], multiplier, scale, offset: f32[N] or f32[1].',
-  levels: ['dnnl'],
+  level: 'dnnl',
   operands: {
     a: tensorOf('u8', 's8'),
     b: tensorOf('s8'),

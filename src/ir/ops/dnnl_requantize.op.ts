@@ -7,7 +7,7 @@ import { checkEpilogue, checkPerChannel, epilogue, epilogueAttrs, floatSteps } f
 export const dnnlRequantize = defineOp({
   name: 'dnnl.requantize',
   doc: 'v = x + bias[c] + map[c,p] + row[n,g(c),p]·column[c] (int32, wrapping), g(c) = ⌊c·groups/C⌋; y = v or clamp(round(t·multiplier[c]) + zeroPoint, low, high), t = v after the float steps scale and offset (see epilogue.ts). The arithmetic is that of the multiplier: f32, f64, or fixed point in s32 with `shift` (see qnn.requantize); only f32 takes float steps. x: s32[N,C,spatial…] with channels on `axis`, row: s32[N,groups,spatial…], column: s32[C].',
-  levels: ['dnnl'],
+  level: 'dnnl',
   operands: {
     x: tensorOf('s32'),
     bias: optional(tensorOf('s32')),

@@ -8,7 +8,6 @@ import { isBig } from './strided.ts';
 export const nnCast = defineOp({
   name: 'nn.cast',
   doc: 'The value as another type. To floats: the nearest, ties to even, beyond the range infinite (bf16 by way of f32). To integers: truncated towards zero, then modulo 2^bits; ONNX leaves open what becomes of floats out of range: here they wrap as well, NaN and infinities give 0. To bool: x ≠ 0.',
-  levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: tensorOf(...allDTypes) },
   attrs: { to: attr.oneOf(...allDTypes) },
   results: { y: { given: 'to' } },
@@ -60,7 +59,6 @@ function toOdd(v: bigint): bigint {
 export const nnRecentre = defineOp({
   name: 'nn.recentre',
   doc: 'u8 to s8: y = x − 128; s8 to u8: y = x + 128. Exact: bit 7 is flipped.',
-  levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: tensorOf('u8', 's8') },
   attrs: { to: attr.oneOf('u8', 's8') },
   results: { y: { given: 'to' } },

@@ -8,7 +8,6 @@ import { checkBias, factor, type ProductType, productType, storeProducts } from 
 export const nnConv = defineOp({
   name: 'nn.conv',
   doc: 'y[n,o,p] = Σ x[n,c,p·stride − pad + tap·dilation]·w[o,c,tap] (+ bias[o]) over the taps inside the input. Integers: s32, wrapping, no bias; floats: summed in binary64 with the bias, rounded once. x: [N,C,spatial…], w: [O,C/group,kernel…].',
-  levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: factor, w: factor, bias: optional(tensorOf('f32', 'f64')) },
   attrs: convAttrs,
   results: { y: { sumsOf: 'x' } },
@@ -29,7 +28,6 @@ export const nnConv = defineOp({
 export const nnConvTranspose = defineOp({
   name: 'nn.conv_transpose',
   doc: 'y[n,o,p·stride − pad + tap·dilation] += x[n,c,p]·w[c,o,tap] (+ bias[o]); what falls outside the output is dropped. Size: stride·(input − 1) + dilation·(kernel − 1) + 1 + outputPadding − pads. Integers: s32, wrapping, no bias; floats: summed in binary64 with the bias, rounded once. x: [N,C,spatial…], w: [C,O/group,kernel…].',
-  levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: factor, w: factor, bias: optional(tensorOf('f32', 'f64')) },
   attrs: deconvAttrs,
   results: { y: { sumsOf: 'x' } },

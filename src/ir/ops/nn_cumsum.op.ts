@@ -8,7 +8,6 @@ import { doublesOf, fromDoubles, isBig } from './strided.ts';
 export const nnCumsum = defineOp({
   name: 'nn.cumsum',
   doc: 'The sum of the elements up to this one along an axis: without itself when exclusive, from the end when reverse. Floats are summed in binary64 and rounded once, integers wrap.',
-  levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: tensorOf('f32', 'f64', 's32', 's64', 'u32', 'u64') },
   attrs: { axis: attr.int(), exclusive: attr.bool(false), reverse: attr.bool(false) },
   results: { y: { like: 'x' } },

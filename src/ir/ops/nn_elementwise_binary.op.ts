@@ -11,7 +11,6 @@ import type { TensorType } from '../types.ts';
 import { broadcastShape, broadcastTo } from './broadcast.ts';
 import { doublesOf, fromDoubles, isBig } from './strided.ts';
 
-const levels = ['qnn', 'nn', 'dnnl'] as const;
 const numeric = tensorOf('f32', 'f64', 's32', 's64', 'u8', 's8', 'u16', 's16', 'u32', 'u64');
 const comparable = tensorOf('f32', 'f64', 's32', 's64', 'u8', 's8', 'u16', 's16', 'u32', 'u64', 'bool');
 const bool = tensorOf('bool');
@@ -49,7 +48,6 @@ function binary<const N extends string, const A extends AttrSpecs>(
   return defineOp({
     name: `nn.${name}` as const,
     doc: `${doc}; operands broadcast.`,
-    levels,
     operands: { a: numeric, b: numeric },
     attrs,
     results: { y: { like: 'a' } },
@@ -143,7 +141,6 @@ function comparison<const N extends string>(name: N, doc: string, test: Test, tr
   return defineOp({
     name: `nn.${name}` as const,
     doc: `${doc}, as bool; operands broadcast. NaN compares false.`,
-    levels,
     operands: { a: comparable, b: comparable },
     attrs: {},
     results: { y: ['bool'] },
@@ -175,7 +172,6 @@ function logical<const N extends string>(name: N, doc: string, f: OnNumbers) {
   return defineOp({
     name: `nn.${name}` as const,
     doc: `${doc}; operands broadcast.`,
-    levels,
     operands: { a: bool, b: bool },
     attrs: {},
     results: { y: ['bool'] },

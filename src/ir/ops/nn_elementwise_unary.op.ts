@@ -12,7 +12,6 @@ import type { ITensor } from '../tensor.ts';
 import { broadcastShape, broadcastTo } from './broadcast.ts';
 import { doublesOf, fromDoubles, isBig } from './strided.ts';
 
-const levels = ['qnn', 'nn', 'dnnl'] as const;
 const f32 = tensorOf('f32');
 const floats = tensorOf('f32', 'f64');
 const numeric = tensorOf('f32', 'f64', 's32', 's64', 'u8', 's8', 'u16', 's16', 'u32', 'u64');
@@ -42,7 +41,6 @@ function activation<const N extends string, const A extends AttrSpecs>(
   return defineOp({
     name: `nn.${name}` as const,
     doc,
-    levels,
     operands: { x: f32 },
     attrs,
     results: { y: ['f32'] },
@@ -103,7 +101,6 @@ function floatFunction<const N extends string>(name: N, doc: string, f: OnNumber
   return defineOp({
     name: `nn.${name}` as const,
     doc,
-    levels,
     operands: { x: floats },
     attrs: {},
     results: { y: { like: 'x' } },
@@ -128,7 +125,6 @@ function numberFunction<const N extends string>(name: N, doc: string, f: OnNumbe
   return defineOp({
     name: `nn.${name}` as const,
     doc,
-    levels,
     operands: { x: numeric },
     attrs: {},
     results: { y: { like: 'x' } },
@@ -159,7 +155,6 @@ export const nnSign = numberFunction('sign', '−1, 0 or 1; NaN stays', Math.sig
 export const nnClip = defineOp({
   name: 'nn.clip',
   doc: 'min(max(x, min), max); NaN stays. The bounds of integers are integers, or infinite.',
-  levels,
   operands: { x: numeric },
   attrs: { min: attr.float(-Infinity), max: attr.float(Infinity) },
   results: { y: { like: 'x' } },
@@ -187,7 +182,6 @@ export const nnClip = defineOp({
 export const nnNot = defineOp({
   name: 'nn.not',
   doc: '¬x',
-  levels,
   operands: { x: tensorOf('bool') },
   attrs: {},
   results: { y: ['bool'] },
@@ -200,7 +194,6 @@ export const nnNot = defineOp({
 export const nnPrelu = defineOp({
   name: 'nn.prelu',
   doc: 'x ≥ 0 ? x : slope·x; the slope broadcasts to x.',
-  levels,
   operands: { x: floats, slope: floats },
   attrs: {},
   results: { y: { like: 'x' } },

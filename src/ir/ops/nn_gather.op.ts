@@ -4,7 +4,6 @@ import { allDTypes, newArray } from '../dtype.ts';
 import { type ITensor, sizeOf, stridesOf } from '../tensor.ts';
 import { normalizeAxis } from './broadcast.ts';
 
-const levels = ['qnn', 'nn', 'dnnl'] as const;
 const any = tensorOf(...allDTypes);
 const index = tensorOf('s32', 's64');
 
@@ -24,7 +23,6 @@ function positions(indices: ITensor, size: number): Float64Array {
 export const nnGather = defineOp({
   name: 'nn.gather',
   doc: 'y[i…, j…, k…] = x[i…, indices[j…], k…], the indexed axis being replaced by the axes of the indices; negative indices count from the end.',
-  levels,
   operands: { x: any, indices: index },
   attrs: { axis: attr.int(0) },
   results: { y: { like: 'x' } },
@@ -53,7 +51,6 @@ export const nnGather = defineOp({
 export const nnGatherElements = defineOp({
   name: 'nn.gather_elements',
   doc: 'y[…, i, …] = x[…, indices[…, i, …], …] along one axis; y has the shape of the indices, which is nowhere else larger than x. Negative indices count from the end.',
-  levels,
   operands: { x: any, indices: index },
   attrs: { axis: attr.int(0) },
   results: { y: { like: 'x' } },

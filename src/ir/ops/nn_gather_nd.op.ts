@@ -8,7 +8,6 @@ import { sameDim } from './broadcast.ts';
 export const nnGatherNd = defineOp({
   name: 'nn.gather_nd',
   doc: 'For every row of `indices`, the part of x that it names behind the first batchDims axes, which go along in both; negative indices count from the end.',
-  levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: tensorOf(...allDTypes), indices: tensorOf('s64', 's32') },
   attrs: { batchDims: attr.int(0) },
   results: { y: { like: 'x' } },

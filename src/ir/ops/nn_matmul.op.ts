@@ -6,7 +6,6 @@ import { factor, type ProductType, productType, storeProducts } from './product_
 export const nnMatmul = defineOp({
   name: 'nn.matmul',
   doc: 'y[…,i,j] = Σ_k a[…,i,k]·b[…,k,j], batches broadcast, rank-1 operands as in numpy.matmul. Integers: s32, wrapping; floats: summed in binary64, rounded once to their type.',
-  levels: ['qnn', 'nn', 'dnnl'],
   operands: { a: factor, b: factor },
   attrs: {},
   results: { y: { sumsOf: 'a' } },

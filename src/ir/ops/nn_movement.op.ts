@@ -8,14 +8,12 @@ import { broadcastShape, broadcastTo, normalizeAxis, sameDim } from './broadcast
 import { padded } from './padded.ts';
 import { copyStrided, gatherView, transposed, wholeOf } from './strided.ts';
 
-const levels = ['qnn', 'nn', 'dnnl'] as const;
 const any = tensorOf(...allDTypes);
 const likeX = { y: { like: 'x' } } as const;
 
 export const nnIdentity = defineOp({
   name: 'nn.identity',
   doc: 'x',
-  levels,
   operands: { x: any },
   attrs: {},
   results: likeX,
@@ -28,7 +26,6 @@ export const nnIdentity = defineOp({
 export const nnReshape = defineOp({
   name: 'nn.reshape',
   doc: 'The same elements, row major, in another shape of as many elements.',
-  levels,
   operands: { x: any },
   attrs: { shape: attr.dims() },
   results: likeX,
@@ -46,7 +43,6 @@ export const nnReshape = defineOp({
 export const nnTranspose = defineOp({
   name: 'nn.transpose',
   doc: 'Axis i of y is axis perm[i] of x.',
-  levels,
   operands: { x: any },
   attrs: { perm: attr.ints() },
   results: likeX,
@@ -63,7 +59,6 @@ export const nnTranspose = defineOp({
 export const nnConcat = defineOp({
   name: 'nn.concat',
   doc: 'The operands one after the other along an axis; their other sizes are equal.',
-  levels,
   operands: { xs: variadic(any) },
   attrs: { axis: attr.int() },
   results: { y: { like: 'xs' } },
@@ -98,7 +93,6 @@ export const nnConcat = defineOp({
 export const nnExpand = defineOp({
   name: 'nn.expand',
   doc: 'x broadcast together with `shape`: an axis stays as it is where `shape` has 1.',
-  levels,
   operands: { x: any },
   attrs: { shape: attr.dims() },
   results: likeX,
@@ -111,7 +105,6 @@ export const nnExpand = defineOp({
 export const nnTile = defineOp({
   name: 'nn.tile',
   doc: 'x repeated repeats[i] times along axis i.',
-  levels,
   operands: { x: any },
   attrs: { repeats: attr.dims() },
   results: likeX,
@@ -137,7 +130,6 @@ export const nnTile = defineOp({
 export const nnPad = defineOp({
   name: 'nn.pad',
   doc: 'x with pads[i] more positions before and pads[rank + i] after axis i; negative ones are cropped first. They are filled with `value` (0 when absent), mirrored without repeating the edge (reflect), with the edge, or periodically (wrap).',
-  levels,
   operands: { x: any, value: optional(any) },
   attrs: { pads: attr.dims(), mode: attr.oneOfOr('constant', 'constant', 'reflect', 'edge', 'wrap') },
   results: likeX,
@@ -165,7 +157,6 @@ export const nnPad = defineOp({
 export const nnShape = defineOp({
   name: 'nn.shape',
   doc: 'The sizes of x, as s64[rank].',
-  levels,
   operands: { x: any },
   attrs: {},
   results: { y: ['s64'] },
@@ -182,7 +173,6 @@ function blocked(shape: Shape, block: number, channels: (c: Dim, square: number)
 export const nnDepthToSpace = defineOp({
   name: 'nn.depth_to_space',
   doc: 'x: [N, C, H, W] to [N, C/b², H·b, W·b]. DCR: channel (i, j, c) goes to row offset i and column offset j of channel c; CRD: channel (c, i, j).',
-  levels,
   operands: { x: any },
   attrs: { block: attr.int(), mode: attr.oneOfOr('DCR', 'DCR', 'CRD') },
   results: likeX,
@@ -208,7 +198,6 @@ export const nnDepthToSpace = defineOp({
 export const nnSpaceToDepth = defineOp({
   name: 'nn.space_to_depth',
   doc: 'x: [N, C, H, W] to [N, C·b², H/b, W/b]; the inverse of depth_to_space in mode DCR.',
-  levels,
   operands: { x: any },
   attrs: { block: attr.int() },
   results: likeX,

@@ -5,7 +5,6 @@ import type { Dim, Shape, TensorType } from '../types.ts';
 import { broadcastShape, broadcastTo, normalizeAxis } from './broadcast.ts';
 import { doublesOf, fromDoubles } from './strided.ts';
 
-const levels = ['qnn', 'nn', 'dnnl'] as const;
 const float = tensorOf('f32', 'f64');
 const likeX = { y: { like: 'x' } } as const;
 const epsilon = attr.float(1e-5);
@@ -29,7 +28,6 @@ function channelsOf(x: TensorType, refuse: Refuse): Dim {
 export const nnBatchNorm = defineOp({
   name: 'nn.batch_norm',
   doc: 'y[n,c,…] = scale[c]·(x[n,c,…] − mean[c]) / √(variance[c] + ε) + bias[c]; in binary64, rounded once.',
-  levels,
   operands: { x: float, scale: float, bias: float, mean: float, variance: float },
   attrs: { epsilon },
   results: likeX,
@@ -78,7 +76,6 @@ function perChannelAffine(values: Float64Array, x: ITensor, scale: ITensor, bias
 export const nnInstanceNorm = defineOp({
   name: 'nn.instance_norm',
   doc: 'y = scale[c]·(x − mean) / √(variance + ε) + bias[c], mean and variance over the spatial axes of each [n, c].',
-  levels,
   operands: { x: float, scale: float, bias: float },
   attrs: { epsilon },
   results: likeX,
@@ -97,7 +94,6 @@ export const nnInstanceNorm = defineOp({
 export const nnGroupNorm = defineOp({
   name: 'nn.group_norm',
   doc: 'y = scale[c]·(x − mean) / √(variance + ε) + bias[c], mean and variance over each group of neighbouring channels of each n.',
-  levels,
   operands: { x: float, scale: float, bias: float },
   attrs: { groups: attr.int(), epsilon },
   results: likeX,
@@ -142,7 +138,6 @@ function evaluateTrailing(x: ITensor, axis: number, epsilon: number, centre: boo
 export const nnLayerNorm = defineOp({
   name: 'nn.layer_norm',
   doc: 'y = scale·(x − mean) / √(variance + ε) + bias, mean and variance over `axis` and all after it; scale and bias broadcast to these.',
-  levels,
   operands: { x: float, scale: float, bias: optional(float) },
   attrs: { axis: attr.int(-1), epsilon },
   results: likeX,
@@ -157,7 +152,6 @@ export const nnLayerNorm = defineOp({
 export const nnRmsNorm = defineOp({
   name: 'nn.rms_norm',
   doc: 'y = scale·x / √(mean of x² + ε), the mean over `axis` and all after it; scale broadcasts to these.',
-  levels,
   operands: { x: float, scale: float },
   attrs: { axis: attr.int(-1), epsilon },
   results: likeX,
@@ -172,7 +166,6 @@ export const nnRmsNorm = defineOp({
 export const nnLrn = defineOp({
   name: 'nn.lrn',
   doc: 'y[n,c,…] = x / (bias + α/size · Σ x[n,c′,…]²)^β over the channels c − ⌊(size−1)/2⌋ ≤ c′ ≤ c + ⌈(size−1)/2⌉ that exist.',
-  levels,
   operands: { x: float },
   attrs: { size: attr.int(), alpha: attr.float(1e-4), beta: attr.float(0.75), bias: attr.float(1) },
   results: likeX,

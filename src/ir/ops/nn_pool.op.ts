@@ -6,7 +6,6 @@ import { poolAttrs, poolShape } from './pool_geometry.ts';
 import { forEachTapOfPlanes, windowCounts } from './pool_windows.ts';
 import { doublesOf, fromDoubles } from './strided.ts';
 
-const levels = ['qnn', 'nn', 'dnnl'] as const;
 const floats = tensorOf('f32', 'f64');
 const ordered = tensorOf('u8', 's8', 'f32', 'f64');
 const likeX = { y: { like: 'x' } } as const;
@@ -24,7 +23,6 @@ const greater = (most: number, value: number): number => (value > most || Number
 export const nnMaxPool = defineOp({
   name: 'nn.max_pool',
   doc: 'y[n,c,p] = max of x[n,c,p·stride − pad + tap·dilation] over the taps inside the input (the lowest value when there is none); NaN is passed over for any number (maximumNumber of IEEE 754), as quantizing before or after the maximum wants it. ceilMode counts a last partial window if it starts inside the input or its left padding.',
-  levels,
   operands: { x: ordered },
   attrs: poolAttrs,
   results: likeX,
@@ -48,7 +46,6 @@ export const nnMaxPool = defineOp({
 export const nnAveragePool = defineOp({
   name: 'nn.average_pool',
   doc: 'The mean of the taps inside the input or, with countIncludePad, inside the padded input, pads being 0; summed in binary64, rounded once. Windows as in nn.max_pool.',
-  levels,
   operands: { x: floats },
   attrs: { ...poolAttrs, countIncludePad: attr.bool(false) },
   results: likeX,
@@ -70,7 +67,6 @@ export const nnAveragePool = defineOp({
 export const nnLpPool = defineOp({
   name: 'nn.lp_pool',
   doc: '(Σ |x|ᵖ)^(1/p) over the taps inside the input, in binary64, rounded once. Windows as in nn.max_pool.',
-  levels,
   operands: { x: floats },
   attrs: { ...poolAttrs, p: attr.int(2) },
   results: likeX,
@@ -103,7 +99,6 @@ function globalShape(x: Shape, refuse: Refuse): Shape {
 export const nnGlobalAveragePool = defineOp({
   name: 'nn.global_average_pool',
   doc: 'The mean over all spatial axes, which stay with size 1; summed in binary64, rounded once.',
-  levels,
   operands: { x: floats },
   attrs: {},
   results: likeX,
@@ -119,7 +114,6 @@ export const nnGlobalAveragePool = defineOp({
 export const nnGlobalMaxPool = defineOp({
   name: 'nn.global_max_pool',
   doc: 'The maximum over all spatial axes, which stay with size 1; NaN is passed over for any number.',
-  levels,
   operands: { x: ordered },
   attrs: {},
   results: likeX,

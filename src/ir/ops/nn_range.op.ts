@@ -5,7 +5,6 @@ import { type DType, newArray } from '../dtype.ts';
 export const nnRange = defineOp({
   name: 'nn.range',
   doc: 'start + i·delta for i in [0, count): `count`, the one size, may be a symbol.',
-  levels: ['qnn', 'nn', 'dnnl'],
   operands: {
     start: tensorOf('s16', 's32', 's64', 'f32', 'f64'),
     delta: tensorOf('s16', 's32', 's64', 'f32', 'f64'),

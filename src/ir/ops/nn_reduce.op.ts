@@ -7,7 +7,6 @@ import { normalizeAxes, normalizeAxis } from './broadcast.ts';
 import { lanesOf } from './lanes.ts';
 import { doublesOf, fromDoubles, isBig } from './strided.ts';
 
-const levels = ['qnn', 'nn', 'dnnl'] as const;
 const numeric = tensorOf('f32', 'f64', 's32', 's64', 'u8', 's8', 'u16', 's16', 'u32', 'u64');
 const floats = tensorOf('f32', 'f64');
 
@@ -36,7 +35,6 @@ function reduction<const N extends string, D extends DType>(
   return defineOp({
     name: `nn.reduce_${name}` as const,
     doc: `${doc} over \`axes\` (all when empty), in binary64, rounded once${big ? '; integers wrap' : ''}.`,
-    levels,
     operands: { x: operand },
     attrs: { axes: attr.ints([]), keepdims: attr.bool(true) },
     results: { y: { like: 'x' } },
@@ -168,7 +166,6 @@ function argument<const N extends string>(
   return defineOp({
     name: `nn.${name}` as const,
     doc: `${doc} along one axis, as s64; of several the first or, with selectLast, the last. NaN is never chosen over a number before it.`,
-    levels,
     operands: { x: numeric },
     attrs: { axis: attr.int(0), keepdims: attr.bool(true), selectLast: attr.bool(false) },
     results: { y: ['s64'] },

@@ -58,7 +58,6 @@ function nearestTo(at: number, how: ResizeAttrs['nearest']): number {
 export const nnResize = defineOp({
   name: 'nn.resize',
   doc: 'x at `shape`, which is x at `scales` with a size rounded either way, a scale of 0 being the quotient of the sizes, position i of an axis showing position (i + ½)/scale − ½ of x (half_pixel; 0 for an axis of size 1 in pytorch_half_pixel), i/scale (asymmetric) or i·(from − 1)/(to − 1) (align_corners): the nearest element, or linearly between two neighbours per axis (f32, s32, s8, u8): in binary64, rounded once (truncated to an integer), or with `recipe` ort as ONNX Runtime does, see linear_resize.ts.',
-  levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: tensorOf(...allDTypes) },
   attrs,
   results: { y: { like: 'x' } },

@@ -37,7 +37,6 @@ function slicedDim(dim: Dim, start: Dim, end: Dim, step: number): Dim {
 export const nnSlice = defineOp({
   name: 'nn.slice',
   doc: 'Along axes[i] every steps[i]-th position from starts[i] up to, not including, ends[i]; negative positions count from the end, all are clamped to the axis. Steps may be negative, not 0.',
-  levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: tensorOf(...allDTypes) },
   attrs: { starts: attr.dims(), ends: attr.dims(), axes: attr.ints(), steps: attr.ints() },
   results: { y: { like: 'x' } },

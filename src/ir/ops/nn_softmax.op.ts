@@ -13,7 +13,6 @@ function softmaxLike<const N extends string>(
   return defineOp({
     name: `nn.${name}` as const,
     doc: `${doc}; in binary64, rounded once.`,
-    levels: ['qnn', 'nn', 'dnnl'],
     operands: { x: tensorOf('f32', 'f64') },
     attrs: { axis: attr.int(-1) },
     results: { y: { like: 'x' } },

@@ -6,7 +6,6 @@ import { broadcastShape, broadcastTo } from './broadcast.ts';
 export const nnWhere = defineOp({
   name: 'nn.where',
   doc: 'cond ? a : b, element by element; operands broadcast.',
-  levels: ['qnn', 'nn', 'dnnl'],
   operands: { cond: tensorOf('bool'), a: tensorOf<DType>(...allDTypes), b: tensorOf<DType>(...allDTypes) },
   attrs: {},
   results: { y: { like: 'a' } },

@@ -12,7 +12,6 @@ const anything = tensorOf(...allDTypes, 'opaque');
 export const opaqueOp = defineOp({
   name: 'opaque',
   doc: 'An operator of the source format that is carried and not understood. `operator` is its name, `results` the types of its results as text.',
-  levels: ['qnn', 'nn', 'dnnl'],
   operands: { rest: variadic(anything) },
   attrs: { operator: attr.string(), results: attr.types() },
   results: { y: allDTypes },

@@ -25,7 +25,6 @@ const parameters = 'Scales and zero points are scalars; a, b and y are of one ty
 export const qnnAdd = defineOp({
   name: 'qnn.add',
   doc: `y = sat(rne((sa·(a − za) + sb·(b − zb))/sy + zy)), rounded in between as QLinearAdd of ONNX Runtime does on x86: see numerics/qlinear_add.ts; with another \`recipe\` as PyTorch does: \`torch\` by its own kernels, \`qnnpack\` in fixed point, see numerics/torch.ts. ${parameters}`,
-  levels: ['qnn', 'nn', 'dnnl'],
   operands,
   attrs: { recipe: attr.oneOfOr('ort', 'ort', 'torch', 'qnnpack') },
   results: { y: { like: 'a' } },
@@ -46,7 +45,6 @@ export const qnnAdd = defineOp({
 export const qnnMul = defineOp({
   name: 'qnn.mul',
   doc: `y = sat(rne(sa·(a − za)·sb·(b − zb)/sy + zy)), rounded in between as QLinearMul of ONNX Runtime does on x86: see numerics/qlinear_mul.ts; with \`recipe\` torch as PyTorch does: see numerics/torch.ts. ${parameters}`,
-  levels: ['qnn', 'nn', 'dnnl'],
   operands,
   attrs: { recipe: attr.oneOfOr('ort', 'ort', 'torch') },
   results: { y: { like: 'a' } },

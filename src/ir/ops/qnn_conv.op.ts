@@ -8,7 +8,6 @@ import { checkZeroPoint, elementAt } from './qnn_parameters.ts';
 export const qnnConv = defineOp({
   name: 'qnn.conv',
   doc: 'y[n,o,p] = Σ (x − zx)·(w − zw[o]) in int32 over the taps inside the input; taps outside read zx, that is, contribute 0. N-D, grouped. x: [N,C,spatial…], w: [O,C/group,kernel…], zx: scalar, zw: scalar or [O].',
-  levels: ['qnn', 'nn', 'dnnl'],
   operands: {
     x: tensorOf('u8', 's8'),
     w: tensorOf('u8', 's8'),

@@ -9,7 +9,6 @@ const quantized = tensorOf('u8', 's8', 'u16', 's16', 's32');
 export const qnnDequantize = defineOp({
   name: 'qnn.dequantize',
   doc: 'y = fl(fl(x − zp)·scale), x − zp in int32. scale, zp: scalar, [C] along `axis`, or broadcast to x; zp absent is 0.',
-  levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: quantized, scale: tensorOf('f32'), zp: optional(quantized) },
   attrs: { axis: attr.int(1) },
   results: { y: ['f32'] },

@@ -10,7 +10,6 @@ type Byte = 'u8' | 's8';
 export const qnnLut = defineOp({
   name: 'qnn.lut',
   doc: 'y = table[x & 255]: the index is the byte of x taken as unsigned, so that for s8 the entries of −128…−1 follow those of 0…127. table: [256], y of its type.',
-  levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: tensorOf('u8', 's8'), table: tensorOf('u8', 's8') },
   attrs: {},
   results: { y: { like: 'table' } },

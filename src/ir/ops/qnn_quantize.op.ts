@@ -9,7 +9,6 @@ const written = ['u8', 's8', 'u16', 's16'] as const satisfies readonly Quantized
 export const qnnQuantize = defineOp({
   name: 'qnn.quantize',
   doc: 'y = sat(rne(fl(x/scale)) + zp), of type `dtype`; with `arithmetic` reciprocal y = sat(rne(fl(x·fl(1/scale))) + zp), which is what PyTorch computes. scale, zp: scalar, [C] along `axis`, or broadcast to x; zp absent is 0.',
-  levels: ['qnn', 'nn', 'dnnl'],
   operands: { x: tensorOf('f32'), scale: tensorOf('f32'), zp: optional(tensorOf(...written)) },
   attrs: {
     axis: attr.int(1),

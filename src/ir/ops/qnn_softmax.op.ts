@@ -8,7 +8,6 @@ import { transposed } from './strided.ts';
 export const qnnSoftmax = defineOp({
   name: 'qnn.softmax',
   doc: 'Softmax along `axis`, as QLinearSoftmax of ONNX Runtime computes it; see numerics/qlinear_softmax.ts. zx cancels. Scales and zero points are scalars, y is of the type of x.',
-  levels: ['qnn', 'nn', 'dnnl'],
   operands: unaryQuantized,
   attrs: { axis: attr.int() },
   results: { y: { like: 'x' } },
