@@ -1,6 +1,16 @@
 /** The fused end of a sum: what of it a primitive may take, and what our own epilogue kernel has to do. */
-import { type ITensor, type Node, tensor, type Value, type ValueId } from '../../../ir/index.ts';
-import { dnnlRequantize } from '../../../ir/ops/dnnl_requantize.op.ts';
+import { assert } from '../../../diagnostics/index.ts';
+import {
+  dnnlRequantize,
+  dtypes,
+  type ITensor,
+  ofType,
+  type qnnRequantize,
+  tensor,
+  tensorOfType,
+  type Value,
+  type ValueView,
+} from '../../../ir/index.ts';
 import { type EpilogueTensors, epilogueStep } from '../../../ir/ops/epilogue.ts';
 import type { RequantizeMode } from '../../../numerics/index.ts';
 import type { Algebra } from '../../../passes/rewrite/algebra.ts';
@@ -14,7 +24,7 @@ export interface Requantize {
   readonly sum: Value<'s32'>;
   readonly to: 'u8' | 's8';
   /** scale and offset, multiplier and shift. */
-  readonly factors: Omit<EpilogueTensors, 'bias' | 'map'>;
+  readonly factors: Omit<EpilogueTensors, 'bias' | 'map'> & Required<Pick<EpilogueTensors, 'multiplier'>>;
   readonly rounding: RequantizeMode['rounding'];
   readonly zeroPointAt: RequantizeMode['zeroPoint'];
   readonly zeroPoint: number;
@@ -23,55 +33,58 @@ export interface Requantize {
   readonly axis: number;
 }
 
-/** The requantize of a node, or why its end cannot be fused. */
-export function requantizeOf(graph: GraphEditor, node: Node): Requantize | string {
-  const [x, multiplierId, zyId, secondId] = node.operands as readonly ValueId[];
-  const mode = node.attrs as unknown as RequantizeMode;
-  const { low, high, axis } = node.attrs as Record<string, number>;
-  const [multiplier, zy, second] = [multiplierId, zyId, secondId].map((id) => graph.constant(id));
-  if (!multiplier || !zy || (secondId && !second)) return 'its parameters are computed at run time';
+type Match = ValueView<typeof qnnRequantize>;
+
+/** A requantize whose end can be fused, or why it cannot. */
+export function requantizeOf(graph: GraphEditor, match: Match): Requantize | string {
+  const { x, attrs, node } = match;
+  const [multiplier, zy, second] = [graph.tensor(match.multiplier), graph.tensor(match.zy), graph.tensor(match.second)];
+  if (!multiplier || !zy || (match.second && !second)) return 'its parameters are computed at run time';
   if (multiplier.shape.length > 1) return 'the multiplier varies along several axes';
   const tail = roundingTail(graph, node);
   if (tail === undefined) return 'it rounds floats that are no sum with a scale and an offset for each channel';
   if (tail.between.some((id) => !graph.isPrivate(id))) return 'the floats in front of it have other readers';
-  if (tail.between.length > 0 && mode.arithmetic !== 'f32')
-    return `it rounds floats, in the arithmetic ${mode.arithmetic}`;
-  const rank = graph.type(x).shape.length;
-  const { dtype, data } = zy as ITensor<'u8' | 's8'>;
-  const [min, max] = dtype === 'u8' ? [0, 255] : [-128, 127];
+  if (tail.between.length > 0 && attrs.arithmetic !== 'f32')
+    return `it rounds floats, in the arithmetic ${attrs.arithmetic}`;
+  const rank = x.type.shape.length;
+  const { min, max } = dtypes[zy.dtype];
+  const isFixed = attrs.arithmetic === 'fixed';
   return {
-    sum: graph.value(tail.sum) as Value<'s32'>,
-    to: dtype,
-    factors: factorsOf(mode.arithmetic, multiplier, second, tail),
-    rounding: mode.arithmetic === 'fixed' ? 'half-even' : mode.rounding,
-    zeroPointAt: mode.arithmetic === 'fixed' ? 'after' : mode.zeroPoint,
-    zeroPoint: data[0],
-    low: Math.max(low, min),
-    high: Math.min(high, max),
-    axis: (axis + rank) % rank,
+    sum: ofType(graph.value(tail.sum), 's32'),
+    to: zy.dtype,
+    factors: factorsOf(attrs.arithmetic, multiplier, second, tail),
+    rounding: isFixed ? 'half-even' : attrs.rounding,
+    zeroPointAt: isFixed ? 'after' : attrs.zeroPoint,
+    zeroPoint: zy.data[0],
+    low: Math.max(attrs.low, min),
+    high: Math.min(attrs.high, max),
+    axis: (attrs.axis + rank) % rank,
   };
 }
 
 /** The two factors of f32-two-step are a scale and a multiplier: fl(fl(fl(A)·first)·second). */
 function factorsOf(
   arithmetic: RequantizeMode['arithmetic'],
-  first: ITensor,
-  second: ITensor | undefined,
+  first: ITensor<'f32' | 'f64' | 's32'>,
+  second: ITensor<'f32' | 's32'> | undefined,
   { scale, offset }: { readonly scale?: ITensor<'f32'>; readonly offset?: ITensor<'f32'> },
 ): Requantize['factors'] {
-  if (arithmetic === 'f32-two-step') return { scale: first as ITensor<'f32'>, multiplier: second as ITensor<'f32'> };
-  const multiplier = first as ITensor<'f32' | 'f64' | 's32'>;
-  if (arithmetic === 'fixed') return { multiplier, shift: second as ITensor<'s32'> };
-  return { multiplier, ...(scale && { scale }), ...(offset && { offset }) };
+  if (arithmetic === 'f32-two-step' && second)
+    return { scale: tensorOfType(first, 'f32'), multiplier: tensorOfType(second, 'f32') };
+  if (arithmetic === 'fixed' && second) return { multiplier: first, shift: tensorOfType(second, 's32') };
+  return { multiplier: first, ...(scale && { scale }), ...(offset && { offset }) };
 }
 
 /** Whether a primitive can round like that: in f32, half to even. */
 export const isFloatRecipe = ({ factors: { multiplier }, rounding }: Requantize): boolean =>
-  multiplier?.dtype === 'f32' && rounding === 'half-even';
+  multiplier.dtype === 'f32' && rounding === 'half-even';
 
 /** v -> y of one channel. */
-export const stepOf = (r: Requantize, channel: number): ((v: number) => number) =>
-  epilogueStep(r.factors, channel, r, r.rounding, [r.low, r.high]) as (v: number) => number;
+export function stepOf(r: Requantize, channel: number): (v: number) => number {
+  const step = epilogueStep(r.factors, channel, r, r.rounding, [r.low, r.high]);
+  assert(step, 'a requantize has a multiplier');
+  return step;
+}
 
 /** Whether oneDNN's own epilogue is exact for this chain: see exactness.ts. `shifted`: the primitive corrects a source zero point. */
 export function primitiveMayFinish(
@@ -94,12 +107,11 @@ export function primitiveMayFinish(
 }
 
 /** The ends of primitives make the largest integer of NaN, and not the least. */
-const isFiniteTensor = (t: ITensor | undefined): boolean =>
-  t === undefined || (t.data as Float32Array).every(Number.isFinite);
+const isFiniteTensor = ({ data }: ITensor<'f32' | 'f64' | 's32'>): boolean => data.every(Number.isFinite);
 
 /** The channel with the least multiplier, where channels differ in nothing else. */
 function leastFactor({ multiplier, scale, offset }: Requantize['factors']): number | undefined {
-  if (multiplier === undefined || scale || offset) return undefined;
+  if (scale || offset) return undefined;
   let least = 0;
   for (let c = 0; c < multiplier.data.length; c++) if (multiplier.data[c] < multiplier.data[least]) least = c;
   return multiplier.data[least] > 0 ? least : undefined;

@@ -24,7 +24,7 @@ function ranges(graph: Graph): Ranges {
 /** Undefined when no multiplier does in some channel; decided channel by channel, and given up at the first. */
 export function floatTwin(graph: GraphEditor, r: Requantize): Requantize | undefined {
   const { multiplier, shift, scale, offset } = r.factors;
-  if (multiplier === undefined || scale || offset) return undefined;
+  if (scale || offset) return undefined;
   const reach = ranges(graph.base).of(r.sum.id);
   // One multiplier for all channels has to do for the sums of all of them.
   const axis = multiplier.data.length > 1 ? r.sum.type.shape.length - 1 - r.axis : undefined;

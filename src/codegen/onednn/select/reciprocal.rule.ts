@@ -1,10 +1,9 @@
-import { type ITensor, tensor, type Value } from '../../../ir/index.ts';
-import { nnMul } from '../../../ir/ops/nn_elementwise_binary.op.ts';
+import { assert } from '../../../diagnostics/index.ts';
+import { nnMul, qnnQuantize, tensor, type Value } from '../../../ir/index.ts';
 import { isPerTensor } from '../../../ir/ops/qnn_parameters.ts';
-import { qnnQuantize } from '../../../ir/ops/qnn_quantize.op.ts';
 import { reciprocal32 } from '../../../numerics/index.ts';
 import type { Algebra } from '../../../passes/rewrite/algebra.ts';
-import { defineRule } from '../../../passes/rewrite/rule.ts';
+import { defineRule, type Match } from '../../../passes/rewrite/rule.ts';
 
 /** PyTorch multiplies by a reciprocal; the kernel divides, and a division by 1 changes nothing. */
 export const selectReciprocal = defineRule({
@@ -17,18 +16,22 @@ export const selectReciprocal = defineRule({
     if (!isPerTensor(scale.type.shape)) return miss('there is a scale for each channel', scale);
     return graph.isConstant(scale.id) ? undefined : miss('the scale is computed at run time', scale);
   },
-  rewrite: ({ x, scale, zp, attrs, graph }, a) =>
-    divided(a, x, reciprocal32((graph.constant(scale.id) as ITensor<'f32'>).data[0]), zp, attrs.dtype),
+  rewrite: (match, a) => divided(match, a, reciprocal32(scaleOf(match))),
   wrong: {
     what: 'multiplies by the scale',
-    rewrite: ({ x, scale, zp, attrs, graph }, a) =>
-      divided(a, x, (graph.constant(scale.id) as ITensor<'f32'>).data[0], zp, attrs.dtype),
+    rewrite: (match, a) => divided(match, a, scaleOf(match)),
   },
 });
 
-type Written = 'u8' | 's8' | 'u16' | 's16';
+type Quantize = Match<(typeof qnnQuantize)['operands'], (typeof qnnQuantize)['attrs']>;
 
-function divided(a: Algebra, x: Value<'f32'>, factor: number, zp: Value<Written> | undefined, dtype: Written): Value {
+function scaleOf({ scale, constant }: Quantize): number {
+  const found = constant(scale);
+  assert(found, 'the scale is a constant');
+  return found.data[0];
+}
+
+function divided({ x, zp, attrs: { dtype } }: Quantize, a: Algebra, factor: number): Value {
   const scaled = a.emit(nnMul, { a: x, b: a.constant(tensor('f32', [factor], [])) });
   return a.emit(qnnQuantize, { x: scaled, scale: a.constant(tensor('f32', [1], [])), ...(zp && { zp }) }, { dtype });
 }

@@ -1,12 +1,18 @@
 /** Selection: products with all that follows them become one operator per primitive or kernel. */
-import type { Value } from '../../../ir/index.ts';
-import { nnConv, nnConvTranspose } from '../../../ir/ops/nn_conv.op.ts';
-import { nnAdd, nnSub } from '../../../ir/ops/nn_elementwise_binary.op.ts';
-import { nnMatmul } from '../../../ir/ops/nn_matmul.op.ts';
-import { qnnConv } from '../../../ir/ops/qnn_conv.op.ts';
-import { qnnConvTranspose } from '../../../ir/ops/qnn_conv_transpose.op.ts';
-import { qnnMatmul } from '../../../ir/ops/qnn_matmul.op.ts';
-import { qnnRequantize } from '../../../ir/ops/qnn_requantize.op.ts';
+import {
+  isOfType,
+  nnAdd,
+  nnConv,
+  nnConvTranspose,
+  nnMatmul,
+  nnSub,
+  ofType,
+  qnnConv,
+  qnnConvTranspose,
+  qnnMatmul,
+  qnnRequantize,
+  type Value,
+} from '../../../ir/index.ts';
 import type { Algebra } from '../../../passes/rewrite/algebra.ts';
 import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
 import { type AnyRule, defineRule } from '../../../passes/rewrite/rule.ts';
@@ -16,14 +22,21 @@ import { emitProduct, productOf, servedByDepthwise } from './products.ts';
 import { selectReciprocal } from './reciprocal.rule.ts';
 import { type SumChain, sumChain } from './sum_chain.ts';
 
+/** What `where` has found to be there: no reason. */
+function found<T extends object>(made: T | string): T {
+  if (typeof made === 'string') throw new Error(made);
+  return made;
+}
+
 /** requantize ∘ (+ bias) ∘ (+ map) ∘ (+ row·column) ∘ product */
 export const selectRequantized = defineRule({
   name: 'select-requantized',
   root: qnnRequantize,
   law: 'requantize(product(x, w; zx) + bias + map; m, zy) = dnnl.product(x, w, bias, map, m),   + row·column, or in another arithmetic than f32: dnnl.requantize',
   exactness: 'bit-exact',
-  where({ x, node, graph }, miss) {
-    const r = requantizeOf(graph, node);
+  where(match, miss) {
+    const { x, graph } = match;
+    const r = requantizeOf(graph, match);
     if (typeof r === 'string') return miss(r);
     const chain = sumChain(graph, r.sum, r.axis);
     const product = productOf(graph, chain.sum);
@@ -35,14 +48,16 @@ export const selectRequantized = defineRule({
       chain.sum,
     );
   },
-  rewrite({ node, graph }, a) {
-    const r = requantizeOf(graph, node) as Requantize;
+  rewrite(match, a) {
+    const { graph } = match;
+    const r = found(requantizeOf(graph, match));
     return finish(graph, a, r, sumChain(graph, r.sum, r.axis));
   },
   wrong: {
     what: 'loses the additions between product and requantize',
-    rewrite({ node, graph }, a) {
-      const r = requantizeOf(graph, node) as Requantize;
+    rewrite(match, a) {
+      const { graph } = match;
+      const r = found(requantizeOf(graph, match));
       return finish(graph, a, r, { sum: sumChain(graph, r.sum, r.axis).sum, length: 0 });
     },
   },
@@ -61,8 +76,8 @@ function finish(graph: GraphEditor, a: Algebra, given: Requantize, chain: SumCha
     servedByDepthwise(product) && chain.map === undefined && chain.row === undefined && isDepthwiseRecipe(r);
   if (depthwise || primitiveMayFinish(chain, r, product.channels, product.sourceZeroPoint !== 0))
     return emitProduct(a, product, chain, r, depthwise);
-  const sum = emitProduct(a, product, {}, undefined, servedByDepthwise(product)) as Value<'s32'>;
-  return separateEpilogue(a, sum, chain, r.axis, r);
+  const sum = emitProduct(a, product, {}, undefined, servedByDepthwise(product));
+  return separateEpilogue(a, ofType(sum, 's32'), chain, r.axis, r);
 }
 
 /** Constant additions to an s32 sum that stays s32. */
@@ -74,30 +89,30 @@ const integerSum = (root: typeof nnAdd | typeof nnSub, name: string) =>
     exactness: 'bit-exact',
     where({ node, graph }, miss) {
       const y = graph.value(node.id);
-      if (y.type.dtype !== 's32') return miss(`the sum is ${y.type.dtype}`);
+      if (!isOfType(y, 's32')) return miss(`the sum is ${y.type.dtype}`);
       return chainOf(graph, y).length > 0 ? undefined : miss('nothing constant is added to a sum');
     },
     rewrite({ node, graph }, a) {
-      const y = graph.value(node.id);
+      const y = ofType(graph.value(node.id), 's32');
       const chain = chainOf(graph, y);
       return separateEpilogue(a, chain.sum, chain, channelAxis(graph, y));
     },
     wrong: {
       what: 'keeps the sum and drops what is added',
       rewrite({ node, graph }, a) {
-        const y = graph.value(node.id);
-        return separateEpilogue(a, chainOf(graph, y).sum, { sum: y as Value<'s32'>, length: 0 }, channelAxis(graph, y));
+        const y = ofType(graph.value(node.id), 's32');
+        return separateEpilogue(a, chainOf(graph, y).sum, { sum: y, length: 0 }, channelAxis(graph, y));
       },
     },
   });
 
 /** Convolutions have their channels on axis 1, matmuls on the last one: the axis that absorbs more. */
-function channelAxis(graph: GraphEditor, y: Value): number {
+function channelAxis(graph: GraphEditor, y: Value<'s32'>): number {
   const last = Math.max(y.type.shape.length - 1, 0);
   return y.type.shape.length > 2 && sumChain(graph, y, 1).length >= sumChain(graph, y, last).length ? 1 : last;
 }
-const chainOf = (graph: GraphEditor, y: Value): SumChain =>
-  y.type.shape.length === 0 ? { sum: y as Value<'s32'>, length: 0 } : sumChain(graph, y, channelAxis(graph, y));
+const chainOf = (graph: GraphEditor, y: Value<'s32'>): SumChain =>
+  y.type.shape.length === 0 ? { sum: y, length: 0 } : sumChain(graph, y, channelAxis(graph, y));
 
 export const selectIntegerAdd = integerSum(nnAdd, 'select-integer-add');
 export const selectIntegerSub = integerSum(nnSub, 'select-integer-sub');
@@ -114,22 +129,15 @@ function plain(root: AnyRule['root']): AnyRule {
       return typeof product === 'string' ? miss(product) : undefined;
     },
     rewrite({ node, graph }, a) {
-      const product = productOf(graph, graph.value(node.id));
-      if (typeof product === 'string') throw new Error(product);
+      const product = found(productOf(graph, graph.value(node.id)));
       return emitProduct(a, product, {}, undefined, servedByDepthwise(product));
     },
     wrong: {
       what: 'shifts the source by one more',
       rewrite({ node, graph }, a) {
-        const product = productOf(graph, graph.value(node.id));
-        if (typeof product === 'string') throw new Error(product);
-        return emitProduct(
-          a,
-          { ...product, sourceZeroPoint: product.sourceZeroPoint === 127 ? 126 : product.sourceZeroPoint + 1 },
-          {},
-          undefined,
-          false,
-        );
+        const product = found(productOf(graph, graph.value(node.id)));
+        const sourceZeroPoint = product.sourceZeroPoint === 127 ? 126 : product.sourceZeroPoint + 1;
+        return emitProduct(a, { ...product, sourceZeroPoint }, {}, undefined, false);
       },
     },
   };

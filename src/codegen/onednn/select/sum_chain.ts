@@ -1,8 +1,7 @@
 /** Walks back from an s32 value through the additions that a fused operator absorbs. */
 import {
   type ITensor,
-  isOp,
-  type Node,
+  isOfType,
   nnAdd,
   nnMul,
   nnSub,
@@ -11,7 +10,7 @@ import {
   sizeOf,
   tensor,
   type Value,
-  type ValueId,
+  type ValueView,
 } from '../../../ir/index.ts';
 import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
 
@@ -31,10 +30,10 @@ export interface SumChain {
  * Collects constant additions and subtractions, and one rank-1 update, above a sum of shape [N, C, …] with channels on
  * `axis`. Stops where a value has other readers: they need it as it is.
  */
-export function sumChain(graph: GraphEditor, value: Value, axis: number): SumChain {
+export function sumChain(graph: GraphEditor, value: Value<'s32'>, axis: number): SumChain {
   const { shape } = value.type;
   const channels = shape[axis];
-  if (typeof channels !== 'number') return { sum: value as Value<'s32'>, length: 0 };
+  if (typeof channels !== 'number') return { sum: value, length: 0 };
   const at: Geometry = {
     shape,
     rank: shape.length,
@@ -43,12 +42,14 @@ export function sumChain(graph: GraphEditor, value: Value, axis: number): SumCha
     outer: shape.slice(0, axis),
     inner: shape.slice(axis + 1),
   };
-  let chain: SumChain = { sum: value as Value<'s32'>, length: 0 };
+  let chain: SumChain = { sum: value, length: 0 };
   for (;;) {
     const { sum } = chain;
     const node = graph.producer(sum.id);
     const mayAbsorb = chain.length === 0 || graph.isPrivate(sum.id);
-    const next = node && mayAbsorb && isOp(node, nnAdd, nnSub) ? absorb(graph, chain, node, at) : undefined;
+    const addition = graph.view(nnAdd, node);
+    const operands = addition ?? graph.view(nnSub, node);
+    const next = operands && mayAbsorb ? absorb(graph, chain, operands, addition ? 1 : -1, at) : undefined;
     if (next === undefined) return chain;
     chain = { ...next, length: chain.length + 1 };
   }
@@ -63,14 +64,22 @@ interface Geometry {
   readonly inner: readonly unknown[];
 }
 
-/** The chain with one more addition, undefined when it is none of ours. */
-function absorb(graph: GraphEditor, chain: SumChain, node: Node, at: Geometry): Omit<SumChain, 'length'> | undefined {
-  const operands = node.operands as [ValueId, ValueId];
-  const sign = isOp(node, nnSub) ? -1 : 1;
-  for (const [rest, added] of sign === 1 ? [operands, [...operands].reverse()] : [operands]) {
-    if (!sameShape(graph.type(rest).shape, at.shape)) continue; // the addition broadcasts the sum
-    const sum = graph.value(rest) as Value<'s32'>;
-    const constant = graph.constant(added) as ITensor<'s32'> | undefined;
+/** The chain with a + b or a − b in the place of its sum, undefined when that is none of ours. */
+function absorb(
+  graph: GraphEditor,
+  chain: SumChain,
+  { a, b }: ValueView<typeof nnAdd | typeof nnSub>,
+  sign: 1 | -1,
+  at: Geometry,
+): Omit<SumChain, 'length'> | undefined {
+  const orders = [
+    [a, b],
+    [b, a],
+  ];
+  for (const [sum, added] of sign === 1 ? orders : orders.slice(0, 1)) {
+    if (!isOfType(sum, 's32') || !isOfType(added, 's32')) continue;
+    if (!sameShape(sum.type.shape, at.shape)) continue; // the addition broadcasts the sum
+    const constant = graph.tensor(added);
     if (constant) {
       const perChannel = asPerChannel(constant, at);
       if (perChannel) {
@@ -91,22 +100,23 @@ function absorb(graph: GraphEditor, chain: SumChain, node: Node, at: Geometry): 
 /** row[n, g, p] · column[c], the row having one channel or as many as the sum. */
 function rankOne(
   graph: GraphEditor,
-  id: ValueId,
+  product: Value<'s32'>,
   at: Geometry,
 ): { row: Value<'s32'>; column: ITensor<'s32'> } | undefined {
-  const node = graph.producer(id);
-  if (!isOp(node, nnMul) || !graph.isPrivate(id)) return undefined;
-  const [rowId, columnId] = node.operands as [ValueId, ValueId];
-  const factors = graph.constant(columnId) as ITensor<'s32'> | undefined;
-  const perChannel = factors && asPerChannel(factors, at);
-  const { shape } = graph.type(rowId);
+  const factors = graph.view(nnMul, graph.producer(product.id));
+  if (!factors || !graph.isPrivate(product.id)) return undefined;
+  const { a: row, b } = factors;
+  if (!isOfType(row, 's32') || !isOfType(b, 's32')) return undefined;
+  const column = graph.tensor(b);
+  const perChannel = column && asPerChannel(column, at);
+  const { shape } = row.type;
   const expected = (i: number) => (i < at.axis ? at.outer[i] : at.inner[i - at.axis - 1]);
   const isRow =
     shape.length === at.rank &&
     shape.every((d, i) => (i === at.axis ? d === 1 || d === at.channels : d === expected(i)));
   if (!perChannel || !isRow) return undefined;
   return {
-    row: graph.value(rowId) as Value<'s32'>,
+    row,
     column: tensor(
       's32',
       Int32Array.from({ length: at.channels }, (_, c) => perChannel(c)),
