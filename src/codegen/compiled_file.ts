@@ -28,7 +28,7 @@ import {
   print,
   sizeOf,
   tensorOfBytes,
-  type ValueId,
+  valueIdsOf,
   verify,
 } from '../ir/index.ts';
 import type { Certificate } from '../passes/certificate.ts';
@@ -73,7 +73,7 @@ export function writeCompiledFile({ graph, ...rest }: CompiledModel): Uint8Array
   const constants: Record<string, Place> = {};
   const payload: { readonly bytes: Uint8Array; readonly offset: number }[] = [];
   let [end, size] = [0, 0];
-  for (const id of Object.keys(graph.values) as ValueId[]) {
+  for (const id of valueIdsOf(graph)) {
     const tensor = constantOf(graph, id);
     if (tensor === undefined) continue;
     const bytes = bytesOf(tensor.data);
@@ -121,12 +121,12 @@ export function readCompiledFile(bytes: Uint8Array, file?: string): CompiledMode
   if (start + header.size !== bytes.length) refuse(`should have ${start + header.size} bytes, but has ${bytes.length}`);
   const constants = new Map<string, ITensor>();
   for (const [id, place] of Object.entries(header.constants)) {
-    const section =
+    const { dtype, section } =
       sectionOf(bytes.subarray(Math.min(start, bytes.length)), place) ??
       refuse(`is damaged: the constant @${id} is not inside the file`);
     if (crc32(section) !== place.crc)
       refuse(`is damaged: the constant @${id} does not have the checksum that was written`);
-    constants.set(id, tensorOfBytes(place.dtype as DType, place.shape, section));
+    constants.set(id, tensorOfBytes(dtype, place.shape, section));
   }
   const { target, certificate, strategies } = header;
   try {
@@ -142,11 +142,16 @@ export function readCompiledFile(bytes: Uint8Array, file?: string): CompiledMode
   }
 }
 
-function sectionOf(constants: Uint8Array, { dtype, shape, offset }: Place): Uint8Array | undefined {
-  const isSize = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
+/** The element type of a constant, and its bytes. */
+function sectionOf(
+  constants: Uint8Array,
+  { dtype, shape, offset }: Place,
+): { readonly dtype: DType; readonly section: Uint8Array } | undefined {
+  const isSize = (n: unknown): n is number => typeof n === 'number' && Number.isSafeInteger(n) && n >= 0;
   if (!isDType(dtype) || !Array.isArray(shape) || !shape.every(isSize) || !isSize(offset)) return undefined;
   const length = sizeOf(shape) * dtypes[dtype].bytes;
-  return offset + length <= constants.length ? constants.subarray(offset, offset + length) : undefined;
+  const end = offset + length;
+  return end <= constants.length ? { dtype, section: constants.subarray(offset, end) } : undefined;
 }
 
 function readHeader(bytes: Uint8Array): Header | undefined {

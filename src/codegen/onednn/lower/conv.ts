@@ -18,14 +18,7 @@ import type { ConvolutionSpec, PrimitiveAttributes } from '../binding.ts';
 import { offered, trustWithBinaryPostOps, trustWithZeroPoint } from '../known_defects.ts';
 import { inMemoryOrder, layoutOfDesc, type PlainLayout } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
-import {
-  floatsHoldSums,
-  isExact,
-  type Operands,
-  operandsOf as productOperands,
-  returnsSums,
-  sumsOfWeights,
-} from '../saturation.ts';
+import { floatsHoldSums, isExact, type Operands, operandsOf, returnsSums, sumsOfWeights } from '../saturation.ts';
 import { type Created, recordBareSum } from './bare_sum.ts';
 import { recordConvProduct } from './float_product.ts';
 import type { GraphView, Lowering } from './lowering.ts';
@@ -127,7 +120,7 @@ export function recordEnd(view: Fused, r: Recorder, source: Buffer, layout: Plai
 function lowerPrimitive(view: Conv, r: Recorder): void {
   const { x, w, bias, y, attrs } = view;
   const filters = filtersOf(r.constantOf(w, 's8'), attrs.group);
-  for (const given of productOperands(r, x, filters, attrs.sourceZeroPoint, 'second')) {
+  for (const given of operandsOf(r, x, filters, attrs.sourceZeroPoint, 'second')) {
     const make = creator(view, r, given);
     const whole = wholeConv(view, r, given, make);
     if (whole && isExact(r, given, whole.primitive, () => make(whole.padding, {}, 's32').primitive)) {

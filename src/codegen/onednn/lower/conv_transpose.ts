@@ -19,7 +19,7 @@ import type { PrimitiveAttributes } from '../binding.ts';
 import { offered } from '../known_defects.ts';
 import { layoutOfDesc } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
-import { isExact, type Operands, operandsOf as productOperands } from '../saturation.ts';
+import { isExact, type Operands, operandsOf } from '../saturation.ts';
 import { constantWeights, convEnd, geometry, groupedShape, lowerExactly, recordEnd } from './conv.ts';
 import { recordConvProduct } from './float_product.ts';
 import type { Lowering } from './lowering.ts';
@@ -43,7 +43,7 @@ export const dnnlConvTranspose: Lowering<typeof ops.dnnlConvTranspose> = {
     }
     const filters = filtersFirst(r.constantOf(w, 's8'), attrs.group);
     const floatsHold = largestSum(filters, attrs, r.dtypeOf(x, 'u8', 's8')) <= 2 ** 24;
-    for (const given of productOperands(r, x, filtersOf(filters, attrs.group), attrs.sourceZeroPoint, 'second')) {
+    for (const given of operandsOf(r, x, filtersOf(filters, attrs.group), attrs.sourceZeroPoint, 'second')) {
       const create = creator(view, r, filters.shape, given);
       const bare = () => create({}, 's32', false);
       if (attrs.to !== 's32') {

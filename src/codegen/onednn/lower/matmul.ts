@@ -19,7 +19,7 @@ import {
   halvedAtRunTime,
   isExact,
   type Operands,
-  operandsOf as productOperands,
+  operandsOf,
   returnsSums,
   sumsOfWeights,
 } from '../saturation.ts';
@@ -41,7 +41,7 @@ export const dnnlMatmul: Lowering<typeof ops.dnnlMatmul> = {
     const { a, b, bias, y, attrs, node } = view;
     const constant = r.isConstant(b) ? r.constantOf(b, 's8') : undefined;
     const candidates = constant
-      ? productOperands(r, a, columnsOf(constant), attrs.sourceZeroPoint, 'last')
+      ? operandsOf(r, a, columnsOf(constant), attrs.sourceZeroPoint, 'last')
       : halvedAtRunTime(r, a, b, attrs.sourceZeroPoint);
     for (const given of candidates) {
       const make = creator(view, r, given);
