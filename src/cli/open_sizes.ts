@@ -1,6 +1,6 @@
 /** Sizes for dimensions that nobody gave. */
 import { UnskewError } from '../diagnostics/index.ts';
-import { type Graph, specialize, symbolsIn, type ValueId } from '../ir/index.ts';
+import { type Graph, specialize, symbolsIn, type ValueId, valueIdsOf } from '../ir/index.ts';
 
 /** Small ones first: they are tried in turn, and what fits is run or planned. */
 const USUAL = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 224, 256, 384, 512];
@@ -62,7 +62,7 @@ function sizesOfConstants(graph: Graph): readonly number[] {
 function fits(graph: Graph, sizes: ReadonlyMap<string, number>): boolean {
   try {
     const { values } = specialize(graph, sizes);
-    return (Object.keys(values) as ValueId[]).every((id) =>
+    return valueIdsOf({ values }).every((id) =>
       values[id].type.shape.every((dim, axis) => dim === graph.values[id].type.shape[axis] || Number(dim) > 0),
     );
   } catch (error) {

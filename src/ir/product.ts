@@ -10,7 +10,7 @@ import { qnnConv } from './ops/qnn_conv.op.ts';
 import { qnnConvTranspose } from './ops/qnn_conv_transpose.op.ts';
 import { qnnMatmul } from './ops/qnn_matmul.op.ts';
 import type { ValueId } from './types.ts';
-import { byOp, oneOf, view } from './view.ts';
+import { byOp, isOp, oneOf, view, viewOf } from './view.ts';
 
 export type ProductKind = 'conv' | 'conv_transpose' | 'matmul';
 
@@ -37,8 +37,8 @@ export const productKind = byOp<ProductKind>({
   dnnlMatmul: 'matmul',
 });
 
-/** What a quantized product is of, whatever its operator calls it. */
-export interface QuantizedFactors {
+/** The operands of a product that is not fused, whatever its operator calls them. */
+export interface Factors {
   readonly x: ValueId;
   readonly w: ValueId;
   readonly zx?: ValueId;
@@ -46,10 +46,14 @@ export interface QuantizedFactors {
 }
 
 /** Undefined for any other node. */
-export function quantizedFactors(node: Node): QuantizedFactors | undefined {
-  const matmul = view(qnnMatmul, node);
-  if (matmul) return { x: matmul.a, w: matmul.b, zx: matmul.za, zw: matmul.zb };
-  return view(qnnConv, node) ?? view(qnnConvTranspose, node);
+export function factorsOf(node: Node): Factors | undefined {
+  const plain = view(nnMatmul, node);
+  if (plain) return { x: plain.a, w: plain.b };
+  const quantized = view(qnnMatmul, node);
+  if (quantized) return { x: quantized.a, w: quantized.b, zx: quantized.za, zw: quantized.zb };
+  return isOp(node, nnConv, nnConvTranspose, qnnConv, qnnConvTranspose)
+    ? viewOf<typeof qnnConv | typeof qnnConvTranspose>(node)
+    : undefined;
 }
 
 export const isProduct = (node: Pick<Node, 'op'>): boolean => productKind(node) !== undefined;

@@ -10,7 +10,7 @@ export interface ITensor<D extends DType = DType> {
   readonly data: ArrayFor<D>;
 }
 
-/** Whether a tensor has one of the element types. */
+/** True for a tensor of one of the element types. */
 export const isTensorOf = <D extends DType>(t: ITensor, ...dtypes: readonly D[]): t is ITensor<D> =>
   dtypes.some((dtype) => dtype === t.dtype);
 

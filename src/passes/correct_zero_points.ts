@@ -9,6 +9,7 @@
 import { assert, closest, fail } from '../diagnostics/index.ts';
 import {
   byOp,
+  factorsOf,
   type Graph,
   isProduct,
   type Node,
@@ -16,7 +17,6 @@ import {
   nodesOf,
   type OpKey,
   qnnConv,
-  quantizedFactors,
 } from '../ir/index.ts';
 import { layerClass } from './cost/layer_class.ts';
 import { type CostModel, costModel } from './cost/model.ts';
@@ -129,7 +129,7 @@ function chooseWays(graph: Graph, choice: Choice, report: (entry: StrategyReport
   const chosen = new Map<NodeId, Way>();
   for (const node of nodesOf(graph)) {
     const candidates = waysOf(node) ?? [];
-    const zeroPoint = quantizedFactors(node)?.zx;
+    const zeroPoint = factorsOf(node)?.zx;
     if (candidates.length === 0 || zeroPoint === undefined) continue;
     const wanted =
       typeof strategy === 'string' ? strategy : (strategy[node.id] ?? strategy[node.loc.node ?? ''] ?? 'auto');
@@ -200,7 +200,7 @@ function costFor(
 }
 
 const classOf = (editor: GraphEditor, node: Node) => {
-  const factors = quantizedFactors(node);
+  const factors = factorsOf(node);
   assert(factors, `${node.op} is not a quantized product`);
   const [x, w] = [factors.x, factors.w].map((id) => editor.type(id).shape);
   return layerClass(node, x, w, editor.type(node.id).shape);
@@ -234,7 +234,7 @@ function missOf(editor: GraphEditor, node: Node, rule: AnyRule): string | undefi
 
 /** The primitive takes a scalar source zero point that is known when it is created. */
 function nativeMiss(editor: GraphEditor, node: Node): string | undefined {
-  const factors = quantizedFactors(node);
+  const factors = factorsOf(node);
   if (factors?.zw) return 'the weights have a zero point, which no convolution primitive knows';
   if (factors === undefined || editor.type(factors.w).dtype !== 's8') return 'the weights have to be s8 first';
   const zero = editor.constant(factors.zx);

@@ -6,13 +6,13 @@
  */
 import {
   constantOf,
+  factorsOf,
   type Graph,
   isOp,
   isPlainProduct,
   isTensorOf,
   type Node,
   nnCeil,
-  type nnConv,
   nnConvTranspose,
   nnFloor,
   nnMatmul,
@@ -25,7 +25,6 @@ import {
   topologicalOrder,
   typeOf,
   type ValueId,
-  viewOf,
 } from '../ir/index.ts';
 
 const stepsOf = new WeakMap<Graph, ReadonlySet<ValueId>>();
@@ -43,7 +42,7 @@ export function hasOneMeaning(graph: Graph, node: Node): boolean {
   if (isOp(node, nnMatmul)) return false;
   // Primitives read transposed convolutions through taps of 0, which are NaN times what is not finite.
   if (isOp(node, nnConvTranspose)) return true;
-  const weights = constantOf(graph, viewOf<typeof nnConv>(node).w);
+  const weights = constantOf(graph, factorsOf(node)?.w);
   return weights === undefined || (isTensorOf(weights, 'f32', 'f64') && !weights.data.every(Number.isFinite));
 }
 

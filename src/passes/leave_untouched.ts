@@ -10,12 +10,12 @@
  */
 import { enablePatches, produceWithPatches } from 'immer';
 import {
+  factorsOf,
   type Graph,
   isOp,
   type Node,
   nodesOf,
   qnnDequantize,
-  quantizedFactors,
   sameShape,
   topologicalOrder,
   type ValueId,
@@ -30,7 +30,7 @@ enablePatches();
 
 /** Whether a node is a product with a zero point that is not 0, as far as one knows. */
 function hasZeroPoint(graph: Graph, node: Node): boolean {
-  const { zx, zw } = quantizedFactors(node) ?? {};
+  const { zx, zw } = factorsOf(node) ?? {};
   return isZeroPoint(graph, zx) || isZeroPoint(graph, zw);
 }
 

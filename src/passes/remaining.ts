@@ -7,15 +7,16 @@
  *   opaque   operators of the file that are carried: quantized ones, and float ones of dequantized operands
  */
 import {
-  byOp,
   carriedFactors,
   carriedIntegerProducts,
   constantOf,
+  factorsOf,
   type Graph,
   isCarriedDequantize,
   isCarriedMovement,
   isOp,
   isPlainProduct,
+  isQuantizedProduct,
   type Node,
   type NodeOf,
   nnCast,
@@ -23,7 +24,6 @@ import {
   opaqueOp,
   opOf,
   qnnDequantize,
-  quantizedFactors,
   type ValueId,
 } from '../ir/index.ts';
 import { qdqStages } from './group_qdq.ts';
@@ -50,16 +50,21 @@ export interface RemainingZeroPoint {
   readonly hint?: string;
 }
 
-/** The operands of integer products that have zero points, and where those are. */
-const integerOperands = byOp<readonly (readonly [string, number])[]>({
-  qnnConv: pairs('x', 'w'),
-  qnnConvTranspose: pairs('x', 'w'),
-  qnnMatmul: pairs('a', 'b'),
-});
-function pairs(left: string, right: string): readonly (readonly [string, number])[] {
+/** An operand of a product. */
+interface Side {
+  readonly name: string;
+  readonly value: ValueId;
+  readonly zero: ValueId | undefined;
+}
+
+/** None of a node that is not a product. */
+function sidesOf(node: Node): readonly Side[] {
+  const factors = factorsOf(node);
+  if (factors === undefined) return [];
+  const [left, right] = Object.keys(opOf(node).operands);
   return [
-    [left, 2],
-    [right, 3],
+    { name: left, value: factors.x, zero: factors.zx },
+    { name: right, value: factors.w, zero: factors.zw },
   ];
 }
 
@@ -88,19 +93,16 @@ export function remainingZeroPoints(graph: Graph, target: Target, rules: readonl
         ...(hint && { hint }),
       });
     };
-    const integers = integerOperands(node);
-    if (integers !== undefined) {
-      for (const [operand, index] of integers) {
-        const zero = node.operands[index];
-        if (!isZeroPoint(graph, zero) || isLegal(graph, node, target)) continue;
-        add(operand, zero, node.op, whyNotCorrected(editor, node, index, rules));
+    if (isQuantizedProduct(node)) {
+      for (const side of sidesOf(node)) {
+        if (!isZeroPoint(graph, side.zero) || isLegal(graph, node, target)) continue;
+        add(side.name, side.zero, node.op, whyNotCorrected(editor, node, side, rules));
       }
     } else if (isPlainProduct(node)) {
-      const names = Object.keys(opOf(node).operands);
-      [0, 1].forEach((index) => {
-        const zero = zeroPointBehind(editor, node.operands[index]);
-        if (zero !== undefined) add(names[index], zero, node.op, whyNotGrouped(editor, node));
-      });
+      for (const { name, value } of sidesOf(node)) {
+        const zero = zeroPointBehind(editor, value);
+        if (zero !== undefined) add(name, zero, node.op, whyNotGrouped(editor, node));
+      }
     } else if (isOp(node, opaqueOp)) carriedZeroPoints(editor, node, add);
   }
   return found;
@@ -134,7 +136,7 @@ export function isZeroPoint(graph: Graph, id: ValueId | null | undefined): id is
 
 /** A library that knows zero points takes a constant scalar one of the source of a symmetric product. */
 function isLegal(graph: Graph, node: Node, target: Target): boolean {
-  const { zx, zw } = quantizedFactors(node) ?? {};
+  const { zx, zw } = factorsOf(node) ?? {};
   return target.name === 'onednn' && zw === undefined && constantOf(graph, zx)?.data.length === 1;
 }
 
@@ -156,10 +158,14 @@ function zeroPointBehind(editor: GraphEditor, id: ValueId | null | undefined): V
 }
 
 /** The most helpful reason of the rules that are about this product; the last of a kind knows best. */
-function whyNotCorrected(editor: GraphEditor, node: Node, index: number, rules: readonly AnyRule[]): MissReason {
-  const zero = node.operands[index];
+function whyNotCorrected(
+  editor: GraphEditor,
+  node: Node,
+  { value, zero }: Side,
+  rules: readonly AnyRule[],
+): MissReason {
   const reasons = missesOf(editor, node, rules).filter(({ operand }) => operand !== undefined);
-  const about = reasons.filter(({ operand }) => operand === zero || operand === node.operands[index - 2]);
+  const about = reasons.filter(({ operand }) => operand === zero || operand === value);
   return nearest(about) ?? nearest(reasons) ?? { reason: 'no rule corrects it' };
 }
 

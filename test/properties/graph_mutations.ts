@@ -12,6 +12,7 @@ import {
   sameShape,
   topologicalOrder,
   type ValueId,
+  valueIdsOf,
   verify,
 } from '../../src/ir/index.ts';
 
@@ -88,7 +89,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
     const id = node.operands[at];
     if (!id) return undefined;
     const { dtype, shape } = graph.values[id].type;
-    const others = (Object.keys(graph.values) as ValueId[]).filter((other) => {
+    const others = valueIdsOf(graph).filter((other) => {
       const { type } = graph.values[other];
       return other !== id && type.dtype === dtype && sameShape(type.shape, shape);
     });

@@ -2,6 +2,7 @@
  * What a rule of convolutions asks of its root operator, plain or transposed. The laws are the same for both; they differ
  * in where the weights have their filters, and in conv(1, w).
  */
+
 import { assert } from '../../diagnostics/index.ts';
 import { type DType, type ITensor, type Shape, sizeOf, type Value } from '../../ir/index.ts';
 import type { ConvAttrs } from '../../ir/ops/conv_geometry.ts';
@@ -12,9 +13,10 @@ import { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
 import { qnnConvTranspose } from '../../ir/ops/qnn_conv_transpose.op.ts';
 import { transposed } from '../../ir/ops/strided.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
+import { present } from '../rewrite/rule.ts';
 import { filterSums, onesConvolution } from './ones_convolution.ts';
 import { onesDeconvolution, uniformSums } from './ones_deconvolution.ts';
-import { type ConvMatch, type Eight, present } from './operands.ts';
+import type { ConvMatch, Eight } from './operands.ts';
 
 /** Attributes are passed on as they are; a transposed convolution has one more of them. */
 export interface ConvFamily {

@@ -1,5 +1,4 @@
 /** What the correction rules ask of the operands of a convolution. */
-import { assert } from '../../diagnostics/index.ts';
 import { type ITensor, isStatic, sizeOf, tensor, type Value } from '../../ir/index.ts';
 import type { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
 import { elementAt, forEachRun } from '../../ir/ops/qnn_parameters.ts';
@@ -16,12 +15,6 @@ export const spatialOf = (v: Value): readonly number[] | undefined => {
   const spatial = v.type.shape.slice(2);
   return isStatic(spatial) ? spatial : undefined;
 };
-
-/** What `where` has seen to be there. */
-export function present<T>(value: T | undefined): T {
-  assert(value !== undefined, 'a rule is applied where it does not match');
-  return value;
-}
 
 /** Elements of a constant over all positions of a result: 256 MiB in s32. */
 export const LARGEST_MAP = 2 ** 26;

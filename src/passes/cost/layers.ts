@@ -1,13 +1,13 @@
 /** The layers of a graph whose source zero point has to be corrected, each as a graph of its own. */
 import {
   consumersOf,
+  factorsOf,
   type Graph,
   isOp,
   type Node,
   nnAdd,
   nodesOf,
   qnnRequantize,
-  quantizedFactors,
   type ValueId,
 } from '../../ir/index.ts';
 import { correctWeights } from '../correct_zero_points.ts';
@@ -29,7 +29,7 @@ export function layersOf(graph: Graph, context: PassContext): Layer[] {
   const ready = correctWeights(graph, context).graph;
   const readers = consumersOf(ready);
   return nodesOf(ready).flatMap((node) => {
-    const factors = quantizedFactors(node);
+    const factors = factorsOf(node);
     if (factors?.zx === undefined) return [];
     const chain = chainFrom(ready, node, readers);
     const [x, w] = [factors.x, factors.w].map((id) => ready.values[id].type);

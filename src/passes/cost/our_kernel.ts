@@ -7,7 +7,7 @@
  * of every register would be empty; windows of one position are worth it from a whole register on. With AMX oneDNN is
  * several times faster than any of this.
  */
-import { dnnlConv, type Graph, isOp, isStatic, type Node, type Shape, sizeOf, typeOf, viewOf } from '../../ir/index.ts';
+import { dnnlConv, type Graph, isStatic, type Node, type Shape, sizeOf, typeOf, view } from '../../ir/index.ts';
 
 const LEAST_INPUTS = 16;
 const LEAST_FILTERS = 24;
@@ -25,18 +25,15 @@ export function prefersOurKernel(weights: Shape, group: number, isa: string): bo
 }
 
 /** Whether the kernel knows what follows the sum of a `dnnl.conv`: ONNX Runtime's recipe, without a map or float steps. */
-export function finishedByOurKernel({ operands, attrs }: Node): boolean {
-  const [, , , map, , scale, offset] = operands;
-  return !map && !scale && !offset && attrs.zeroPointAt !== 'before';
+export function finishedByOurKernel(node: Node): boolean {
+  const conv = view(dnnlConv, node);
+  return !!conv && !conv.map && !conv.scale && !conv.offset && conv.attrs.zeroPointAt !== 'before';
 }
 
 /** A node that one of our kernels computes on that ISA, whatever its zero point and whether it has a bias. */
 export function isOurs(graph: Graph, node: Node, isa: string): boolean {
-  if (!isOp(node, dnnlConv)) return false;
-  const {
-    w,
-    attrs: { by, group },
-  } = viewOf<typeof dnnlConv>(node);
-  const { shape } = typeOf(graph, w);
-  return by === 'depthwise' || (finishedByOurKernel(node) && prefersOurKernel(shape, group, isa));
+  const conv = view(dnnlConv, node);
+  if (conv === undefined) return false;
+  const { by, group } = conv.attrs;
+  return by === 'depthwise' || (finishedByOurKernel(node) && prefersOurKernel(typeOf(graph, conv.w).shape, group, isa));
 }

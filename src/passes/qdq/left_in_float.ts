@@ -69,9 +69,8 @@ const isMover = oneOf(nnIdentity, nnReshape, nnTranspose, nnMaxPool, nnSlice, nn
  */
 function seenAs(graph: Graph, producers: Producers, id: ValueId): string {
   const { dtype } = graph.values[id].type;
-  const quantize = producers.get(id);
-  if (dtype !== 's8' || !isOp(quantize, qnnQuantize) || !quantize.operands[2] || graph.outputs.includes(id))
-    return dtype;
+  const quantize = view(qnnQuantize, producers.get(id));
+  if (dtype !== 's8' || !quantize?.zp || graph.outputs.includes(id)) return dtype;
   const readers = readersOf(graph, id);
   const isPair = readers.length > 0 && readers.every(({ op }) => op === qnnDequantize.name);
   const uses = readers.flatMap(({ results: [x] }) => [
@@ -148,8 +147,8 @@ function groupOf(graph: Graph, producers: Producers, node: Node): Group | undefi
   const typeOf = (id: ValueId | null | undefined): string | undefined => {
     let at = id ? producers.get(id) : undefined;
     while (at && isMover(at)) at = at.operands[0] ? producers.get(at.operands[0]) : undefined;
-    const source = isOp(at, qnnDequantize) ? at.operands[0] : undefined;
-    const dtype = source && seenAs(graph, producers, source);
+    const source = view(qnnDequantize, at);
+    const dtype = source && seenAs(graph, producers, source.x);
     return dtype === 'u8' || dtype === 's8' ? dtype : undefined;
   };
   const [first, second] = node.operands;

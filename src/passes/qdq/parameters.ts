@@ -132,12 +132,12 @@ export interface Output {
   readonly max: number;
 }
 
-export function outputOf({ graph, node, scale, zp, attrs }: QuantizeMatch, { refuse }: Refusals): Output {
+export function outputOf({ graph, scale, zp, attrs }: QuantizeMatch, { refuse }: Refusals): Output {
   const { dtype, arithmetic } = attrs;
   if ((dtype !== 'u8' && dtype !== 's8') || !isEightOrAbsent(zp))
     return refuse(`the result is of ${dtype}, only 8-bit integers are grouped`);
   if (!isPerTensor(scale.type.shape))
-    refuse(`the result has a scale for each index of axis ${node.attrs.axis}, only weights may`, scale);
+    refuse(`the result has a scale for each index of axis ${attrs.axis}, only weights may`, scale);
   const [s] = scalesOf(graph, scale, 'the result', refuse);
   const zeroPoint = zp === undefined ? 0 : graph.tensor(zp)?.data[0];
   if (zeroPoint === undefined) return refuse('the zero point of the result is computed at run time', zp);

@@ -47,7 +47,7 @@ export interface Product {
   readonly node: Node;
   readonly x: Source;
   readonly w: Source;
-  /** How many result channels each channel of the input has, where those have scales of their own; else 1. */
+  /** Result channels for each channel of the input, where those have scales of their own; else 1. */
   readonly depth: number;
   /** Of result channels: as many as there are, or one for all. */
   readonly sx: Float32Array;

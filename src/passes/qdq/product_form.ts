@@ -1,5 +1,6 @@
 /** The three operators that sum products, as grouping sees them: where their channels are and what they become. */
-import { type AnyOp, isStatic, type Node, type Shape, sizeOf, type Value, viewOf } from '../../ir/index.ts';
+
+import { type AnyOp, isStatic, type Node, type Shape, sizeOf, type Value, view } from '../../ir/index.ts';
 import { nnConv, nnConvTranspose } from '../../ir/ops/nn_conv.op.ts';
 import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
 import { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
@@ -7,6 +8,7 @@ import { qnnConvTranspose } from '../../ir/ops/qnn_conv_transpose.op.ts';
 import { qnnMatmul } from '../../ir/ops/qnn_matmul.op.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
+import { present } from '../rewrite/rule.ts';
 import type { Eight } from './parameters.ts';
 
 export interface Operands {
@@ -46,14 +48,14 @@ export interface ProductForm {
 }
 
 const known = (dims: Shape): number | undefined => (isStatic(dims) ? sizeOf(dims) : undefined);
-const conv = (node: Node) => viewOf<typeof nnConv>(node).attrs;
-const convTranspose = (node: Node) => viewOf<typeof nnConvTranspose>(node).attrs;
+const conv = (node: Node) => present(view(nnConv, node)).attrs;
+const convTranspose = (node: Node) => present(view(nnConvTranspose, node)).attrs;
 
 export const convForm: ProductForm = {
   op: nnConv,
   roles: ['the input', 'the filter'],
   channels: 'the output channels, axis 0',
-  factors: (graph, node) => graph.viewOf<typeof nnConv>(node),
+  factors: (graph, node) => present(graph.view(nnConv, node)),
   weightsAxis: () => 0,
   channelAxis: () => 1,
   repeats: () => 1,
@@ -70,7 +72,7 @@ export const convTransposeForm: ProductForm = {
   op: nnConvTranspose,
   roles: ['the input', 'the filter'],
   channels: 'the output channels, axis 1',
-  factors: (graph, node) => graph.viewOf<typeof nnConvTranspose>(node),
+  factors: (graph, node) => present(graph.view(nnConvTranspose, node)),
   knownWeights: 'ONNX has no integer ConvTranspose, and the float one is exact only for known filters',
   weightsAxis: () => 1,
   channelAxis: () => 1,
@@ -86,7 +88,7 @@ export const matmulForm: ProductForm = {
   roles: ['the left operand', 'the right operand'],
   channels: 'the columns, its last axis',
   factors(graph, node) {
-    const { a, b } = graph.viewOf<typeof nnMatmul>(node);
+    const { a, b } = present(graph.view(nnMatmul, node));
     return { x: a, w: b };
   },
   weightsAxis: (w) => (w.length === 1 ? -1 : w.length - 1),

@@ -2,6 +2,7 @@
  * A rewrite rule: one declared object with a law. The test suite, `explain`, the docs and the certificate all read the
  * same object; a rule cannot be added without its law being tested.
  */
+import { assert } from '../../diagnostics/index.ts';
 import type {
   AnyOp,
   AttrSpecs,
@@ -77,4 +78,10 @@ export function defineRule<O extends OperandSpecs, A extends AttrSpecs, R extend
 /** The match of a rule at a node of its root operator. */
 export function matchOf(graph: GraphEditor, node: Node): Match<AnyOp['operands'], AnyOp['attrs']> {
   return Object.assign(graph.viewOf<AnyOp>(node), { graph, constant: graph.tensor });
+}
+
+/** A value that `where` has seen to be there. */
+export function present<T>(value: T | undefined): T {
+  assert(value !== undefined, 'a rule is applied where it does not match');
+  return value;
 }

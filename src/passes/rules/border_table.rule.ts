@@ -1,6 +1,6 @@
 import { type ConvFamily, convolution, filtersOf } from '../corrections/conv_family.ts';
-import { holdsMap, needs, present, sourceCorrectable, spatialOf } from '../corrections/operands.ts';
-import { defineRule } from '../rewrite/rule.ts';
+import { holdsMap, needs, sourceCorrectable, spatialOf } from '../corrections/operands.ts';
+import { defineRule, present } from '../rewrite/rule.ts';
 import { foldInto } from './fold.rule.ts';
 
 /** Zero padding stays; what it should have read is a constant map, one value per filter inside, less at the borders. */

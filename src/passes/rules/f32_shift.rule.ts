@@ -3,9 +3,9 @@ import { nnCast } from '../../ir/ops/nn_cast.op.ts';
 import { nnSub } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { accumulatorBound } from '../corrections/bounds.ts';
 import { type ConvFamily, convolution, filtersOf } from '../corrections/conv_family.ts';
-import { type ConvMatch, needs, present, sourceCorrectable } from '../corrections/operands.ts';
+import { type ConvMatch, needs, sourceCorrectable } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import { defineRule } from '../rewrite/rule.ts';
+import { defineRule, present } from '../rewrite/rule.ts';
 
 /** f32 holds every integer up to 2^24, so below that the float convolution is exact whatever its order of summation. */
 export const f32ShiftOf = (family: ConvFamily) =>

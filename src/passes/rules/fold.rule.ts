@@ -1,9 +1,9 @@
 import type { ITensor, Value } from '../../ir/index.ts';
 import { type ConvFamily, convolution, filtersOf } from '../corrections/conv_family.ts';
 import { filterSums } from '../corrections/ones_convolution.ts';
-import { type ConvMatch, needs, present, sourceCorrectable, spatialOf } from '../corrections/operands.ts';
+import { type ConvMatch, needs, sourceCorrectable, spatialOf } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import { defineRule } from '../rewrite/rule.ts';
+import { defineRule, present } from '../rewrite/rule.ts';
 
 /** gemmlowp's way: where every window holds all taps, the correction is one number per filter. */
 export const foldOf = (family: ConvFamily) =>

@@ -1,16 +1,8 @@
 import { sizeOf, tensor, type Value } from '../../ir/index.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
-import {
-  type ConvMatch,
-  holdsMap,
-  isZero,
-  movedZeroPoint,
-  needs,
-  present,
-  spatialOf,
-} from '../corrections/operands.ts';
+import { type ConvMatch, holdsMap, isZero, movedZeroPoint, needs, spatialOf } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import { defineRule } from '../rewrite/rule.ts';
+import { defineRule, present } from '../rewrite/rule.ts';
 
 /** gemmlowp's and TVM QNN's decomposition, each term an operator of its own. */
 export const fourTermOf = (family: ConvFamily) =>

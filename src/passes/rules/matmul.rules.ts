@@ -2,9 +2,9 @@
 import { tensor, type Value } from '../../ir/index.ts';
 import { nnReduceSum } from '../../ir/ops/nn_reduce.op.ts';
 import { qnnMatmul } from '../../ir/ops/qnn_matmul.op.ts';
-import { centredColumns, type Eight, isZero, needs, present } from '../corrections/operands.ts';
+import { centredColumns, type Eight, isZero, needs } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import { defineRule, type Match } from '../rewrite/rule.ts';
+import { defineRule, type Match, present } from '../rewrite/rule.ts';
 import type { Way } from '../strategies.ts';
 
 type MatmulMatch = Match<typeof qnnMatmul.operands, typeof qnnMatmul.attrs>;

@@ -1,9 +1,9 @@
 import { nnPad } from '../../ir/ops/nn_movement.op.ts';
 import { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
 import { convolution } from '../corrections/conv_family.ts';
-import { type ConvMatch, needs, present, sourceCorrectable } from '../corrections/operands.ts';
+import { type ConvMatch, needs, sourceCorrectable } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import { defineRule } from '../rewrite/rule.ts';
+import { defineRule, present } from '../rewrite/rule.ts';
 import { foldInto } from './fold.rule.ts';
 
 /** TVM QNN's way: pad with the zero point first; then no tap is outside. */

@@ -9,12 +9,11 @@ import {
   type Value,
 } from '../../ir/index.ts';
 import { nnReshape, nnTranspose } from '../../ir/ops/nn_movement.op.ts';
-import { present } from '../corrections/operands.ts';
 import { axisAfter } from '../qdq/moved.ts';
 import { type Dequantized, dequantized, dequantizedAs, dequantizeOf, type Eight } from '../qdq/parameters.ts';
 import { planned, type Refusals, type Site } from '../qdq/plan.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import { type AnyRule, defineRule } from '../rewrite/rule.ts';
+import { type AnyRule, defineRule, present } from '../rewrite/rule.ts';
 
 interface LateWeights {
   readonly node: Node;

@@ -18,7 +18,7 @@ import {
 } from '../qdq/parameters.ts';
 import { planned, type Refusals } from '../qdq/plan.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import { defineRule } from '../rewrite/rule.ts';
+import { defineRule, present } from '../rewrite/rule.ts';
 
 type AnyPool = typeof nnAveragePool | typeof nnGlobalAveragePool | typeof nnReduceMean;
 
@@ -108,7 +108,7 @@ export const qdqAveragePool = defineRule({
   ...planned(
     (match: QuantizeMatch, refusals): AveragePool => {
       const pool = plan((node) => isOp(node, nnAveragePool), match, refusals);
-      const { attrs } = match.graph.viewOf<typeof nnAveragePool>(pool.node);
+      const { attrs } = present(match.graph.view(nnAveragePool, pool.node));
       const { ceilMode, countIncludePad, dilations, pads } = attrs;
       if (ceilMode && countIncludePad)
         refusals.refuse(

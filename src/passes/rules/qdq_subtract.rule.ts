@@ -1,19 +1,17 @@
 import {
   type DType,
+  type Factors,
+  factorsOf,
   type ITensor,
   isOfType,
   isOp,
   isPlainProduct,
   type Node,
-  type nnConv,
-  type nnConvTranspose,
   nnMatmul,
   qnnQuantize,
   tensor,
   type Value,
   type ValueId,
-  view,
-  viewOf,
 } from '../../ir/index.ts';
 import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
 import { elementAt, forEachRun } from '../../ir/ops/qnn_parameters.ts';
@@ -67,17 +65,13 @@ function productsOf(graph: GraphEditor, node: Node): readonly Node[] {
   for (let at = 0; at < queue.length && at < 64; at++)
     for (const reader of graph.consumers(queue[at].results[0])) {
       if (isMover(reader) && dataOf(reader).includes(queue[at].results[0])) queue.push(reader);
-      else if (isPlainProduct(reader) && sidesOf(reader).every((id) => isBytes(graph, id))) found.push(reader);
+      else if (isPlainProduct(reader) && isOfBytes(graph, factorsOf(reader))) found.push(reader);
     }
   return found;
 }
 
-function sidesOf(product: Node): readonly ValueId[] {
-  const matmul = view(nnMatmul, product);
-  if (matmul) return [matmul.a, matmul.b];
-  const { x, w } = viewOf<typeof nnConv | typeof nnConvTranspose>(product);
-  return [x, w];
-}
+const isOfBytes = (graph: GraphEditor, factors: Factors | undefined): boolean =>
+  factors !== undefined && isBytes(graph, factors.x) && isBytes(graph, factors.w);
 
 /**
  * Whether ONNX Runtime makes a MatMulIntegerToFloat of it: of a MatMul of two DequantizeLinear without a QuantizeLinear behind it,

@@ -1,7 +1,7 @@
 import { tensor } from '../../ir/index.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
-import { movedZeroPoint, needs, present } from '../corrections/operands.ts';
-import { defineRule } from '../rewrite/rule.ts';
+import { movedZeroPoint, needs } from '../corrections/operands.ts';
+import { defineRule, present } from '../rewrite/rule.ts';
 
 /** s8 activations become u8: exact, one XOR per element, and free when the zero point was −128. */
 export const recentreSourceOf = (family: ConvFamily) =>

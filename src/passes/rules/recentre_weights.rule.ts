@@ -1,7 +1,7 @@
 import { tensor } from '../../ir/index.ts';
 import { type ConvFamily, convolution, filtersOf } from '../corrections/conv_family.ts';
-import { centred, needs, present, weightsCorrectable } from '../corrections/operands.ts';
-import { defineRule } from '../rewrite/rule.ts';
+import { centred, needs, weightsCorrectable } from '../corrections/operands.ts';
+import { defineRule, present } from '../rewrite/rule.ts';
 
 /** Free and exact whenever every w − zw[o] is an s8: always so for s8 with zw = 0 and for u8 with zw = 128. */
 export const recentreWeightsOf = (family: ConvFamily) =>

@@ -1,7 +1,7 @@
 import { type ITensor, tensor } from '../../ir/index.ts';
 import { type ConvFamily, convolution, filtersOf } from '../corrections/conv_family.ts';
-import { type Eight, needs, perFilter, present, weightsCorrectable } from '../corrections/operands.ts';
-import { defineRule } from '../rewrite/rule.ts';
+import { type Eight, needs, perFilter, weightsCorrectable } from '../corrections/operands.ts';
+import { defineRule, present } from '../rewrite/rule.ts';
 
 /** w − zw lies in −255…255: every such number but 255 is the sum of two s8. */
 export const splitWeightsOf = (family: ConvFamily) =>

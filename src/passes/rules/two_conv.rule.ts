@@ -1,8 +1,8 @@
 import { isStatic } from '../../ir/index.ts';
 import { nnExpand } from '../../ir/ops/nn_movement.op.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
-import { needs, present, sourceCorrectable } from '../corrections/operands.ts';
-import { defineRule } from '../rewrite/rule.ts';
+import { needs, sourceCorrectable } from '../corrections/operands.ts';
+import { defineRule, present } from '../rewrite/rule.ts';
 import { foldInto } from './fold.rule.ts';
 
 /** The answer given in oneDNN issue #665: a second convolution, over the zero point broadcast to the input's shape. */
