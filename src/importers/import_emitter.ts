@@ -54,7 +54,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     this.loc = loc;
   }
 
-  constantOf(value: Value | undefined): ITensor | undefined {
+  constantOf(value: Pick<Value, 'id'> | undefined): ITensor | undefined {
     const constant = value && this.scope.info(value.id)?.constant;
     return constant === undefined ? undefined : this.scope.pool.get(constant);
   }
@@ -135,7 +135,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     this.knowWide(y, { by: 'operator', operands: given, moved: { op, attrs, wides } });
   }
 
-  constant(value: ITensor, name?: string): Value {
+  constant<D extends DType>(value: ITensor<D>, name?: string): Value<D> {
     return this.#emitter.constant(value, this.#emitter.fresh(name ?? 'const'));
   }
 

@@ -25,7 +25,7 @@ import { checkSizes } from './limits.ts';
 import type { AnyOp, OpName } from './op_table.ts';
 import type { opaqueOp } from './ops/opaque.op.ts';
 import { type ITensor, scalar } from './tensor.ts';
-import { formatType, type Loc, type Shape, type TensorType, type ValueId } from './types.ts';
+import { formatType, type Loc, type Shape, type TensorType, type ValueId, valueId } from './types.ts';
 
 export interface EmitOptions {
   readonly loc?: Loc;
@@ -107,13 +107,18 @@ export class Emitter {
     return results;
   }
 
-  constant<D extends DType>(tensor: ITensor<D>, name?: string): Value<D>;
-  constant<D extends DType>(type: TensorType<D>, load: () => ITensor<D>, name?: string): Value<D>;
-  constant(first: ITensor | TensorType<DType>, second?: string | (() => ITensor), third?: string): Value {
-    const lazy = typeof second === 'function';
-    const type = { dtype: first.dtype, shape: first.shape };
-    const constant = this.#sink.pool.add(lazy ? second : (first as ITensor));
-    return this.#define((lazy ? third : second) ?? this.fresh('const'), { type, constant });
+  constant<D extends DType>(tensor: ITensor<D>, name: string = this.fresh('const')): Value<D> {
+    const { dtype, shape } = tensor;
+    return this.#define(name, { type: { dtype, shape }, constant: this.#sink.pool.add(tensor) });
+  }
+
+  /** A constant that is made when somebody looks at it. */
+  lazy<D extends DType>(
+    { dtype, shape }: TensorType<D>,
+    load: () => ITensor<D>,
+    name: string = this.fresh('const'),
+  ): Value<D> {
+    return this.#define(name, { type: { dtype, shape }, constant: this.#sink.pool.add(load) });
   }
 
   scalar<D extends DType>(dtype: D, value: number, name?: string): Value<D> {
@@ -121,17 +126,17 @@ export class Emitter {
   }
 
   /** An id that nothing has yet: `base`, `base.1`, … */
-  fresh(base: string): string {
+  fresh(base: string): ValueId {
     for (let n = this.#fresh.get(base) ?? 0; ; n++) {
-      const id = n === 0 ? base : `${base}.${n}`;
-      if (this.#sink.has(id as ValueId)) continue;
+      const id = valueId(n === 0 ? base : `${base}.${n}`);
+      if (this.#sink.has(id)) continue;
       this.#fresh.set(base, n + 1);
       return id;
     }
   }
 
   #define<D extends DType | 'opaque'>(name: string, info: ValueInfo & { readonly type: TensorType<D> }): Value<D> {
-    const id = name as ValueId;
+    const id = valueId(name);
     if (this.#sink.has(id)) fail('U2002', `the value %${name} is defined twice`, this.loc);
     this.#sink.addValue(id, info);
     return { id, type: info.type };
@@ -165,7 +170,7 @@ export class GraphBuilder extends Emitter {
   }
 
   input<D extends DType | 'opaque'>(name: string, dtype: D, shape: Shape): Value<D> {
-    const id = name as ValueId;
+    const id = valueId(name);
     const { values, inputs } = this.#graph;
     if (id in values) fail('U2002', `the value %${name} is defined twice`, this.loc);
     checkSizes({ dtype, shape }, { ...this.loc, input: name }, 'the input');
@@ -176,8 +181,9 @@ export class GraphBuilder extends Emitter {
 
   /** The value of that name, when there is one. */
   lookup(name: string): AnyValue | undefined {
-    const info = this.#graph.values[name as ValueId];
-    return info && { id: name as ValueId, type: info.type };
+    const id = valueId(name);
+    const info = this.#graph.values[id];
+    return info && { id, type: info.type };
   }
 
   /** The graph so far, with these outputs. */
@@ -193,7 +199,7 @@ export function operandList(
 ): (Value | null)[] {
   const list = Object.keys(op.operands).flatMap((name): (Value | null)[] => {
     const given = operands[name];
-    return Array.isArray(given) ? (given as Value[]) : [(given as Value | undefined) ?? null];
+    return given === undefined ? [null] : 'id' in given ? [given] : [...given];
   });
   return trimmed(list);
 }

@@ -8,7 +8,7 @@ import type { Graph, Node, Origin, ValueInfo } from '../../ir/graph.ts';
 import { checkSizes } from '../../ir/limits.ts';
 import { nnIdentity } from '../../ir/ops/nn_movement.op.ts';
 import type { ITensor } from '../../ir/tensor.ts';
-import type { NodeId, TensorType, ValueId } from '../../ir/types.ts';
+import { type NodeId, type TensorType, type ValueId, valueId } from '../../ir/types.ts';
 
 /** Names of outputs, and of nothing else: `output`, `output_0`, `output_key`. Others may start so: `output.constant`. */
 const RESERVED = /^output(_\w*)?$/;
@@ -49,7 +49,7 @@ export class GraphSink {
   }
 
   input<D extends DType>(name: string, type: TensorType<D>): Value<D> {
-    const id = this.emitter.fresh(name) as ValueId;
+    const id = this.emitter.fresh(name);
     checkSizes(type, { input: name }, 'the input');
     this.#values.set(id, { type });
     this.#inputs.push(id);
@@ -65,7 +65,7 @@ export class GraphSink {
   inputBehind(id: ValueId): ValueId | undefined {
     let at: ValueId | null | undefined = id;
     while (at && !this.#inputs.includes(at)) {
-      const node = this.#nodes.get(at as NodeId);
+      const node = this.#nodes.get(at);
       at = node && MOVES.test(node.op) ? node.operands[0] : undefined;
     }
     return at ?? undefined;
@@ -95,9 +95,9 @@ export class GraphSink {
   know(): void {}
 
   get latest(): Node {
-    const node = this.#nodes.get(this.#emitted.at(-1) as NodeId);
-    assert(node, 'nothing was emitted');
-    return node;
+    const id = this.#emitted.at(-1);
+    assert(id !== undefined, 'nothing was emitted');
+    return this.#node(id);
   }
 
   undo(): Node {
@@ -126,21 +126,21 @@ export class GraphSink {
     let at = this.#emitted.length - 1;
     while (at >= nodes && !this.#nodes.get(this.#emitted[at])?.results.includes(value.id)) at--;
     if (at < nodes) return value;
-    const old = this.#nodes.get(this.#emitted[at]);
-    assert(old, 'an emitted node is gone');
-    const id = this.emitter.fresh(name) as ValueId;
+    const old = this.#node(this.#emitted[at]);
+    const id = this.emitter.fresh(name);
     const results = old.results.map((result) => (result === value.id ? id : result));
     const node: Node = { ...old, id: results[0], results };
     this.#nodes.delete(old.id);
     this.#nodes.set(node.id, node);
     this.#emitted[at] = node.id;
     for (const later of this.#emitted.slice(at + 1)) {
-      const reader = this.#nodes.get(later)!;
+      const reader = this.#node(later);
       if (!reader.operands.includes(value.id)) continue;
       const operands = reader.operands.map((operand) => (operand === value.id ? id : operand));
       this.#nodes.set(later, { ...reader, operands });
     }
-    const info = this.#values.get(value.id)!;
+    const info = this.#values.get(value.id);
+    assert(info, `%${value.id} is gone`);
     this.#values.delete(value.id);
     this.#values.set(id, info);
     this.#defined[this.#defined.lastIndexOf(value.id)] = id;
@@ -154,17 +154,17 @@ export class GraphSink {
     const ids = outputs.map(([output, given]) => {
       const isOwn = produced.has(given.id) && !names.has(given.id);
       const value = isOwn ? given : this.emitter.emitList(nnIdentity, [given], {})[0];
-      names.set(value.id, output as ValueId);
+      names.set(value.id, valueId(output));
       return value;
     });
-    const renamed = <T extends ValueId | null>(id: T): T => ((id !== null && names.get(id)) || id) as T;
+    const renamed = (id: ValueId): ValueId => names.get(id) ?? id;
     const values: Record<ValueId, ValueInfo> = Object.create(null);
     const nodes: Record<ValueId, Node> = Object.create(null);
     const { live, used } = this.#reachable(ids);
     for (const [id, info] of this.#values) if (used.has(id)) values[renamed(id)] = info;
     for (const node of live) {
       const results = node.results.map(renamed);
-      nodes[results[0]] = { ...node, id: results[0], results, operands: node.operands.map(renamed) };
+      nodes[results[0]] = { ...node, id: results[0], results, operands: node.operands.map((id) => id && renamed(id)) };
     }
     return {
       name,
@@ -177,11 +177,17 @@ export class GraphSink {
     };
   }
 
+  #node(id: NodeId): Node {
+    const node = this.#nodes.get(id);
+    assert(node, `the node %${id} is gone`);
+    return node;
+  }
+
   /** What the outputs need: code may compute what it never uses. */
   #reachable(outputs: readonly AnyValue[]): { live: Node[]; used: ReadonlySet<ValueId> } {
     const used = new Set<ValueId>([...this.#inputs, ...outputs.map(({ id }) => id)]);
     const live: Node[] = [];
-    const inOrder = this.#emitted.map((id) => this.#nodes.get(id)!);
+    const inOrder = this.#emitted.map((id) => this.#node(id));
     for (const node of [...inOrder].reverse()) {
       if (!node.results.some((id) => used.has(id))) continue;
       live.unshift(node);

@@ -176,8 +176,7 @@ function movedConstant(
   const axis = source.perTensor ? 0 : axisAfter(node, source, shape);
   if (source.scale.type.shape.length > 1) refuse(`${role} has a scale for each block`, source.scale);
   if (axis < 0) refuse(`the axis of the scales, ${source.axis}, is none of ${role} behind ${node.op}`, source.x);
-  const integers = (a: Algebra): Value<Eight> =>
-    a.b.constant({ dtype, shape }, known, a.b.fresh(`${source.x.id}.moved`));
+  const integers = (a: Algebra): Value<Eight> => a.b.lazy({ dtype, shape }, known, a.b.fresh(`${source.x.id}.moved`));
   return { ...source, shape, axis, integers, known };
 }
 

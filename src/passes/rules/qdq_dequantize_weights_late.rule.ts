@@ -43,7 +43,7 @@ function planWeights({ graph, node }: Site, { refuse, unrelated }: Refusals): La
 function emitWeights({ node, source, integers, shape, axis }: LateWeights, a: Algebra): Value {
   const { dtype } = source.x.type;
   const moved = () => tensorOfType(evaluateNode(node, [integers()])[0], 'u8', 's8');
-  return dequantizedAs(a, source, a.b.constant({ dtype, shape }, moved, a.b.fresh(`${source.x.id}.moved`)), axis);
+  return dequantizedAs(a, source, a.b.lazy({ dtype, shape }, moved, a.b.fresh(`${source.x.id}.moved`)), axis);
 }
 
 /** As `dequantizeLate`, for constants, with a scale for each channel as well. */

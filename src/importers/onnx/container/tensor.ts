@@ -73,7 +73,7 @@ export function readTensor(outer: Context, range: Range): OnnxTensor {
   }
   const field = fieldOf(onnxType);
   const given = field === undefined ? 0 : fields[field];
-  const wanted = countOf(onnxType, elements, byteLength);
+  const wanted = countOf(onnxType, elements);
   // a value of another field is nobody's
   for (const other of typed)
     if (other !== field && (given > 0 || fields.rawData))
@@ -180,9 +180,10 @@ function fieldOf(onnxType: number): TypedField | undefined {
 }
 
 /** Entries of the typed field: complex numbers take two, sub-byte types come a byte at a time. */
-function countOf(onnxType: number, elements: number, byteLength: number | undefined): number {
+function countOf(onnxType: number, elements: number): number {
   if (onnxType === 14 || onnxType === 15) return 2 * elements;
-  return (carriedBits[onnxType] ?? 8) < 8 ? byteLength! : elements;
+  const bits = carriedBits[onnxType] ?? 8;
+  return bits < 8 ? Math.ceil((elements * bits) / 8) : elements;
 }
 
 function decodeTyped(

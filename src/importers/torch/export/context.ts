@@ -132,7 +132,7 @@ export class ExportContext extends ImportEmitter {
     const argument = this.#given(name);
     if (argument === undefined)
       return this.#fallback(name, (value) =>
-        typeof value === 'number' ? [value] : Array.isArray(value) ? (value as readonly number[]) : undefined,
+        typeof value === 'number' ? [value] : typeof value === 'object' ? value : undefined,
       );
     // an empty list has no kind of its own
     if (argument.kind === 'tensor' && argument.isList && argument.names.length === 0) return [];
@@ -193,7 +193,7 @@ export class ExportContext extends ImportEmitter {
     return this.#parameters.get(name)?.default;
   }
 
-  #fallback<T>(name: string, read: (value: Default) => T | undefined): T {
+  #fallback<T>(name: string, read: (value: NonNullable<Default>) => T | undefined): T {
     const value = this.#default(name);
     const found = value === undefined || value === null ? undefined : read(value);
     return found ?? this.#misfit(name);
@@ -209,7 +209,9 @@ export class ExportContext extends ImportEmitter {
   }
 
   #misfit(name: string): never {
-    const { type, isList, isOptional } = this.#parameters.get(name)!;
+    const parameter = this.#parameters.get(name);
+    assert(parameter, `the schema has no parameter '${name}'`);
+    const { type, isList, isOptional } = parameter;
     const argument = this.#arguments.get(name);
     const found = argument === undefined ? 'absent' : argument.kind === 'other' ? argument.field : argument.kind;
     const expected = `${type}${isList ? '[]' : ''}${isOptional ? '?' : ''}`;

@@ -46,11 +46,12 @@ function parseSchema(text: string): Pick<ExportOp, 'target' | 'parameters'> {
 function parseParameter(text: string): Parameter {
   const match = /^(\w+)(\[\])?(\?)? (\w+)(?:=(.*))?$/.exec(text);
   assert(match, `'${text}' declares no parameter`);
-  const [, type, list, optional, name, fallback] = match;
-  assert(parameterTypes.includes(type as ParameterType), `'${type}' is no type of parameters`);
+  const [, word, list, optional, name, fallback] = match;
+  const type = parameterTypes.find((known) => known === word);
+  assert(type, `'${word}' is no type of parameters`);
   return {
     name,
-    type: type as ParameterType,
+    type,
     isList: list !== undefined,
     isOptional: optional !== undefined,
     default: fallback === undefined ? undefined : parseDefault(fallback),

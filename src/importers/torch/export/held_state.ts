@@ -1,6 +1,6 @@
 /** State of programs: which names a call changes and the next one reads, and what they become. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import type { ValueId } from '../../../ir/types.ts';
+import { type ValueId, valueId } from '../../../ir/types.ts';
 import type { Scope } from '../../scope.ts';
 import { STATE_HINT, type StateOption } from '../memory/state_option.ts';
 import type { ProgramMemory } from './memory.ts';
@@ -54,7 +54,7 @@ export function keptState(
   results: readonly ValueId[],
   copied: (name: string, as: string) => ValueId,
 ): readonly ValueId[] {
-  const isInput = (name: string): boolean => scope.inputs.includes(name as ValueId);
+  const isInput = (name: string): boolean => scope.inputs.includes(valueId(name));
   const found = [...memory.written.keys()].filter((name) => !changed.has(name) && !isInput(name));
   if (found.length > 0) throw new ChangesFound(found);
   const declared = declaredChanges(program);
@@ -64,7 +64,7 @@ export function keptState(
     size = next.length;
     const needed = scope.reached([...results, ...next]);
     for (const name of open) {
-      if (!needed.has(name as ValueId)) continue;
+      if (!needed.has(valueId(name))) continue;
       open.delete(name);
       const by = memory.written.get(name);
       if (state === 'refuse') {
@@ -73,7 +73,7 @@ export function keptState(
           : `the program changes '${name}'${by ? ` by ${by}` : ''}: the next call would read another value`;
         fail('U2008', what, { ...where, input: name }, STATE_HINT);
       }
-      if (!isInput(name)) scope.inputs.push(name as ValueId);
+      if (!isInput(name)) scope.inputs.push(valueId(name));
       next.push(copied(declared.get(name) ?? name, `${name}.next`));
     }
   }

@@ -4,7 +4,7 @@ import { type AnyValue, isComputable, type Value } from '../../../ir/define_op.t
 import type { Graph, Origin, Unsupport } from '../../../ir/graph.ts';
 import { nnIdentity } from '../../../ir/ops/nn_movement.op.ts';
 import { opaqueOp } from '../../../ir/ops/opaque.op.ts';
-import { type Dim, formatType, type Loc, type TensorType, type ValueId } from '../../../ir/types.ts';
+import { type Dim, formatType, type Loc, type TensorType, type ValueId, valueId } from '../../../ir/types.ts';
 import { Scope } from '../../scope.ts';
 import { Unsupported } from '../../unsupported.ts';
 import type { Archive } from '../archive/index.ts';
@@ -199,7 +199,8 @@ class Importer {
       const op = findExportOp(twin.target) ?? sharedOp(twin, loc, this.#around);
       if (op === undefined) throw new Unsupported('what it computes is not known');
       const ctx = new ExportContext(this.#scope, op, named(twin, op), loc, this.#around);
-      const [result] = [op.import(ctx)].flat() as readonly (Value | undefined)[];
+      const given = op.import(ctx);
+      const result = 'id' in given ? given : given[0];
       return [ctx, result ?? ctx.unsupported('it computes nothing')];
     });
     for (const name of this.#memory.alias(node, names)) this.#values.set(name, value);
@@ -231,8 +232,8 @@ class Importer {
     if (op === undefined) throw new Unsupported('the operator is not known');
     const ctx = new ExportContext(this.#scope, op, node, loc, this.#around);
     const result = op.import(ctx);
-    const results = Array.isArray(result) ? (result as readonly (Value | undefined)[]) : [result as Value];
-    const own = new Map<ValueId, string>();
+    const results = 'id' in result ? [result] : result;
+    const own = new Map<ValueId, ValueId>();
     names.forEach((name, i) => {
       const value = results[i];
       if (value === undefined) {
@@ -240,14 +241,14 @@ class Importer {
         return;
       }
       this.#check(name, value.type, loc);
-      if (this.#scope.inJournal(value.id) && !own.has(value.id)) own.set(value.id, name);
+      if (this.#scope.inJournal(value.id) && !own.has(value.id)) own.set(value.id, valueId(name));
     });
     if (this.#scope.longestDim() > LONGEST_DIM) ctx.unsupported('sizes that only a very long expression describes');
     this.#scope.commit(own);
     names.forEach((name, i) => {
       const value = results[i];
       if (value === undefined) return;
-      this.#values.set(name, { ...value, id: (own.get(value.id) ?? value.id) as ValueId });
+      this.#values.set(name, { ...value, id: own.get(value.id) ?? value.id });
     });
   }
 
@@ -272,7 +273,7 @@ class Importer {
     const results = emitter.emitList(opaqueOp, operands, { operator, results: types.map(formatType) });
     this.#scope.commit(new Map(names.map((name, i) => [results[i].id, name])));
     names.forEach((name, i) => {
-      this.#values.set(name, { id: name as ValueId, type: results[i].type });
+      this.#values.set(name, { id: valueId(name), type: results[i].type });
     });
   }
 
@@ -329,7 +330,7 @@ class Importer {
     const wrong = shape.find((dim) => typeof dim === 'number' && dim < 0);
     if (wrong !== undefined) fail('U1004', `'${name}' is declared with the size ${wrong}`, loc);
     const dtype = scalarTypeOf(meta.dtype)?.dtype;
-    return dtype === undefined || shape.includes(undefined) ? opaqueType : { dtype, shape: shape as Dim[] };
+    return dtype === undefined || !shape.every((dim) => dim !== undefined) ? opaqueType : { dtype, shape };
   }
 
   /** None is no output. What is no result of its own gets one, so that the output has the name of the program. */
@@ -349,18 +350,19 @@ class Importer {
     const emitter = this.#scope.begin();
     emitter.loc = { ...this.#where, node: as };
     const [own] = emitter.emitList(nnIdentity, [value], {});
-    this.#scope.commit(new Map([[own.id, as]]));
-    return as as ValueId;
+    const id = valueId(as);
+    this.#scope.commit(new Map([[own.id, id]]));
+    return id;
   }
 
   /** The name of an output, taken from what it meant before it was written to; inputs keep theirs. */
   #vacated(name: string): string {
-    const id = name as ValueId;
+    const id = valueId(name);
     if (!(id in this.#scope.values)) return name;
-    const free = this.#scope.nameLike(name);
+    const free = valueId(this.#scope.nameLike(name));
     if (this.#scope.inputs.includes(id)) return free;
-    this.#scope.rename(id, free as ValueId);
-    const renamed = <V extends AnyValue>(value: V): V => (value.id === id ? { ...value, id: free as ValueId } : value);
+    this.#scope.rename(id, free);
+    const renamed = <V extends AnyValue>(value: V): V => (value.id === id ? { ...value, id: free } : value);
     for (const [key, value] of this.#values) this.#values.set(key, renamed(value));
     this.#memory.rename(renamed);
     return name;

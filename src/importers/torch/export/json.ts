@@ -95,10 +95,9 @@ export class Json {
     return new Json(value, this.path === '' ? name : `${this.path}.${name}`, this.#where);
   }
 
-  #object(): Record<string, unknown> {
+  #object(): Readonly<Record<string, unknown>> {
     const { value } = this;
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return this.#wrong('an object');
-    return value as Record<string, unknown>;
+    return isObject(value) ? value : this.#wrong('an object');
   }
 
   #wrong(expected: string): never {
@@ -110,6 +109,9 @@ export class Json {
     );
   }
 }
+
+export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** Python writes what JSON has no number for as bare words, newer versions as strings: strings both. */
 const quoted = (text: string): string =>

@@ -5,7 +5,7 @@
 import { fail } from '../../../diagnostics/index.ts';
 import { type AnyValue, isComputable, type Value } from '../../../ir/define_op.ts';
 import { type DType, isFloat } from '../../../ir/dtype.ts';
-import type { Loc, ValueId } from '../../../ir/types.ts';
+import { type Loc, type ValueId, valueId } from '../../../ir/types.ts';
 import { ImportEmitter } from '../../import_emitter.ts';
 import type { Scope } from '../../scope.ts';
 import { Unsupported } from '../../unsupported.ts';
@@ -93,14 +93,14 @@ export class ProgramMemory {
 
   /** Takes the journal over; a value that it computes gets a name like the given one. */
   #settled(name: string, ...values: readonly AnyValue[]): AnyValue {
-    const results = new Map<ValueId, string>();
+    const results = new Map<ValueId, ValueId>();
     for (const { id } of values)
       if (this.#scope.inJournal(id) && !results.has(id))
-        results.set(id, this.#scope.nameLike(name, [...results.values()]));
+        results.set(id, valueId(this.#scope.nameLike(name, [...results.values()])));
     this.#scope.commit(results);
     const named = <V extends AnyValue>(value: V): V => ({
       ...value,
-      id: (results.get(value.id) ?? value.id) as ValueId,
+      id: results.get(value.id) ?? value.id,
     });
     this.rename(named);
     return named(values[0]);

@@ -4,7 +4,7 @@
  * versions add fields and kinds, so that only a kind that is used and not known is refused, by whoever needs it.
  */
 import { fail } from '../../../diagnostics/index.ts';
-import type { Json } from './json.ts';
+import { isObject, type Json } from './json.ts';
 
 /** The schema that is read: its major version says when a change breaks readers. */
 const MAJOR = 8;
@@ -132,8 +132,8 @@ function decodeNode(json: Json): ExportNode {
 
 /** The last line of the stack that the node was recorded at. */
 function sourceOf(json: Json): { source?: string } {
-  const { metadata } = json.value as { metadata?: { stack_trace?: unknown } };
-  const stack = metadata?.stack_trace;
+  const metadata = isObject(json.value) ? json.value.metadata : undefined;
+  const stack = isObject(metadata) ? metadata.stack_trace : undefined;
   if (typeof stack !== 'string') return {};
   const last = [...stack.slice(-4000).matchAll(/File "([^"]{1,500})", line (\d+)/g)].at(-1);
   return last ? { source: `${last[1]}:${last[2]}` } : {};

@@ -1,11 +1,9 @@
 /** Operators of ATen that are declared once for TorchScript and mean the same here. */
-import type { Emitter } from '../../../ir/builder.ts';
 import type { Value } from '../../../ir/define_op.ts';
-import type { ITensor } from '../../../ir/tensor.ts';
 import type { Loc } from '../../../ir/types.ts';
 import { Unsupported } from '../../unsupported.ts';
 import { Arguments } from '../ops/arguments.ts';
-import { TorchContext, type TorchSink, typeOf } from '../ops/context.ts';
+import { TorchContext, type TorchEmitter, type TorchSink, typeOf } from '../ops/context.ts';
 import { bind, Unsupported as NotUnderstood } from '../ops/define_torch_op.ts';
 import { findTorchOps } from '../ops/op_table.ts';
 import { GraphTensor, integerOf, isTensor, isUnderstood, type TorchValue } from '../values.ts';
@@ -35,7 +33,8 @@ export function sharedOp(node: ExportNode, loc: Loc, around: Surroundings): Expo
       );
       // some overloads call their first tensor otherwise
       const [first] = node.inputs;
-      const positional = first && isTensor(args.get(first.name) ?? null) ? [args.get(first.name) as TorchValue] : [];
+      const self = first && args.get(first.name);
+      const positional = self !== undefined && isTensor(self) ? [self] : [];
       if (positional.length > 0) args.delete(first.name);
       for (const op of overloads) {
         const bound = bind(op, positional, args);
@@ -70,17 +69,14 @@ function resultsOf(
 
 /** What is emitted goes through the context, which folds constants. */
 function sinkOf(ctx: ExportContext): TorchSink {
-  const emitter = {
-    loc: undefined,
-    fresh: (hint: string) => hint,
-    constant: (first: ITensor, load?: (() => ITensor) | string) =>
-      ctx.constant(typeof load === 'function' ? load() : first),
+  const emitter: TorchEmitter = {
+    loc: {},
+    fresh: (hint) => hint,
+    constant: (value) => ctx.constant(value),
+    lazy: (_type, load) => ctx.constant(load()),
     emitList: ctx.emitList.bind(ctx),
   };
-  return {
-    emitter: emitter as unknown as Emitter,
-    constant: (id) => ctx.constantOf({ id } as Value),
-  };
+  return { emitter, constant: (id) => ctx.constantOf({ id }) };
 }
 
 export function torchValueOf(argument: Argument, loc: Loc, around: Surroundings): TorchValue {

@@ -9,7 +9,7 @@ import { nnConcat, nnExpand, nnGather, nnReshape, nnSlice, nnTranspose, nnWhere 
 import { type ITensor, sizeOf, stridesOf, tensor } from '../../../ir/tensor.ts';
 import { isStatic, type Shape } from '../../../ir/types.ts';
 import type { TypedEmitter } from '../../typed_emitter.ts';
-import { rowMajor, type Strides } from './strides.ts';
+import type { Strides } from './strides.ts';
 
 /** Where nodes go, whichever front end. */
 export interface Builder {
@@ -240,7 +240,7 @@ function placesOf(shape: readonly number[], strides: readonly number[], offset: 
 export function diagonal(region: Region, offset: number, first: number, second: number): Region | undefined {
   const { shape } = region;
   if (!isStatic(shape) || !(first in shape) || !(second in shape) || first === second) return undefined;
-  const steps = rowMajor(shape) as readonly number[];
+  const steps = stridesOf(shape);
   const rest = shape.map((_, axis) => axis).filter((axis) => axis !== first && axis !== second);
   const [down, right] = [Math.max(0, -offset), Math.max(0, offset)];
   const length = Math.max(0, Math.min(shape[first] - down, shape[second] - right));
@@ -251,21 +251,15 @@ export function diagonal(region: Region, offset: number, first: number, second: 
     of(steps, steps[first] + steps[second]),
     length === 0 ? 0 : down * steps[first] + right * steps[second],
   );
-  const { strides } = region;
-  const isKnown = strides?.every((stride): stride is number => typeof stride === 'number');
-  return (
-    part && {
-      ...part,
-      strides: isKnown ? of(strides as number[], Number(strides[first]) + Number(strides[second])) : undefined,
-    }
-  );
+  const strides = region.strides && isStatic(region.strides) ? region.strides : undefined;
+  return part && { ...part, strides: strides && of(strides, strides[first] + strides[second]) };
 }
 
 /** Windows of a size along an axis, `step` apart: their elements are the last axis. */
 export function windows(region: Region, axis: number, size: number, step: number): Region | undefined {
   const { shape, strides } = region;
   if (!isStatic(shape) || !(step >= 1) || !(size >= 0) || !(axis in shape)) return undefined;
-  const steps = rowMajor(shape) as readonly number[];
+  const steps = stridesOf(shape);
   const count = Math.floor((shape[axis] - size) / step) + 1;
   if (count < 1) return undefined;
   const part = strided(
@@ -274,15 +268,8 @@ export function windows(region: Region, axis: number, size: number, step: number
     [...steps.map((s, i) => (i === axis ? s * step : s)), steps[axis]],
     0,
   );
-  const isKnown = strides?.every((stride): stride is number => typeof stride === 'number');
-  return (
-    part && {
-      ...part,
-      strides: isKnown
-        ? [...(strides as number[]).map((s, i) => (i === axis ? s * step : s)), Number(strides[axis])]
-        : undefined,
-    }
-  );
+  const known = strides && isStatic(strides) ? strides : undefined;
+  return part && { ...part, strides: known && [...known.map((s, i) => (i === axis ? s * step : s)), known[axis]] };
 }
 
 /** Whether two regions of one storage certainly have no element in common. */

@@ -1,8 +1,10 @@
 /** The arguments of one call, by the names of the schema. */
 import { assert } from '../../../diagnostics/index.ts';
 import type { Dim } from '../../../ir/types.ts';
-import { dimOf, numberOf, type PackedWeights, SymInt, type TensorLike, type TorchValue } from '../values.ts';
+import { dimOf, isUnderstood, numberOf, PackedWeights, SymInt, type TensorLike, type TorchValue } from '../values.ts';
 import { Unsupported } from './define_torch_op.ts';
+
+const isOptional = (value: TorchValue): value is TensorLike | null => value === null || isUnderstood(value);
 
 export class Arguments {
   readonly #values: ReadonlyMap<string, TorchValue>;
@@ -22,20 +24,28 @@ export class Arguments {
   }
 
   tensor(name: string): TensorLike {
-    return this.value(name) as TensorLike;
+    const value = this.value(name);
+    assert(isUnderstood(value), `'${name}' is no tensor`);
+    return value;
   }
 
   tensors(name: string): readonly TensorLike[] {
-    return this.value(name) as readonly TensorLike[];
+    const list = this.#list(name);
+    assert(list.every(isUnderstood), `'${name}' is no list of tensors`);
+    return list;
   }
 
   /** Of `Tensor?[]`. */
   optionalTensors(name: string): readonly (TensorLike | null)[] {
-    return this.value(name) as readonly (TensorLike | null)[];
+    const list = this.#list(name);
+    assert(list.every(isOptional), `'${name}' is no list of tensors`);
+    return list;
   }
 
   packed(name: string): PackedWeights {
-    return this.value(name) as PackedWeights;
+    const value = this.value(name);
+    assert(value instanceof PackedWeights, `'${name}' is no packed weights`);
+    return value;
   }
 
   /** A number that is known now. */
@@ -52,7 +62,13 @@ export class Arguments {
   }
 
   string(name: string): string {
-    return this.value(name) as string;
+    const value = this.value(name);
+    assert(typeof value === 'string', `'${name}' is no string`);
+    return value;
+  }
+
+  floats(name: string): readonly number[] {
+    return this.#list(name).map((value) => this.#known(value, name));
   }
 
   dim(name: string): Dim {

@@ -15,7 +15,7 @@ import {
 import { tensor } from '../../../ir/tensor.ts';
 import type { Dim } from '../../../ir/types.ts';
 import { TorchTensor } from '../pickle/index.ts';
-import type { GraphTensor, TorchValue } from '../values.ts';
+import type { GraphTensor, TensorLike, TorchValue } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
 import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
@@ -97,17 +97,7 @@ function index(ctx: TorchContext, args: Arguments): GraphTensor {
   if (given.length !== 1) return ctx.unsupported(`${given.length} lists of positions`);
   const [{ at, axis }] = given;
   const isMask = !('input' in at) && (at.type.dtype === 'bool' || at.type.name === 'uint8');
-  if (isMask && !(at instanceof TorchTensor && at.shape.length === 1))
-    return ctx.unsupported('positions given by truth values');
-  const positions = isMask
-    ? ctx.constant(
-        tensor(
-          's64',
-          (at as TorchTensor).numbers().flatMap((v, i) => (v === 0 ? [] : [i])),
-        ),
-        'positions',
-      )
-    : ctx.positions(at);
+  const positions = isMask ? truePositions(ctx, at) : ctx.positions(at);
   return ctx.moved(ctx.emit(nnGather, { x: x.value, indices: positions }, { axis }), x, false);
 }
 
@@ -216,3 +206,10 @@ export const arrangementOps: readonly TorchOp[] = [
     },
   }),
 ];
+
+/** Where a stored list of truth values is true. */
+function truePositions(ctx: TorchContext, at: TensorLike): Value {
+  if (!(at instanceof TorchTensor && at.shape.length === 1)) return ctx.unsupported('positions given by truth values');
+  const positions = at.numbers().flatMap((v, i) => (v === 0 ? [] : [i]));
+  return ctx.constant(tensor('s64', positions), 'positions');
+}

@@ -1,7 +1,7 @@
 /** What the importer of one PyTorch operator sees: the graph, the engine, and ways to say no. */
 
 import { assert, type Code, fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
-import type { Emitter } from '../../../ir/builder.ts';
+import type { EmitOptions, Emitter } from '../../../ir/builder.ts';
 import type { AnyValue, AttrValue, Value } from '../../../ir/define_op.ts';
 import { type DType, dtypes, isFloat } from '../../../ir/dtype.ts';
 import { nnCast, nnReshape } from '../../../ir/index.ts';
@@ -45,12 +45,28 @@ export interface PerTensor {
   readonly zeroPoint: number;
 }
 
+type QuantizedTensor = GraphTensor & { readonly quantization: PerTensor & { readonly kind: 'per-tensor' } };
+const isPerTensor = (x: GraphTensor): x is QuantizedTensor => x.quantization?.kind === 'per-tensor';
+
 /** Symbols of the axes of an image batch. */
 const spatialSymbols: Readonly<Record<number, readonly string[]>> = { 1: ['L'], 2: ['H', 'W'], 3: ['D', 'H', 'W'] };
 
+/** What emits: constants are made at once, or when somebody looks at them. */
+export interface TorchEmitter extends Pick<Emitter, 'loc'> {
+  fresh(base: string): string;
+  constant<D extends DType>(value: ITensor<D>, name: string): Value<D>;
+  lazy<D extends DType>(type: TensorType<D>, load: () => ITensor<D>, name: string): Value<D>;
+  emitList(
+    op: AnyOp,
+    operands: readonly (Value | null)[],
+    attrs: Readonly<Record<string, AttrValue>>,
+    options?: EmitOptions,
+  ): readonly Value[];
+}
+
 /** Where operators go: a graph under construction. */
 export interface TorchSink {
-  readonly emitter: Emitter;
+  readonly emitter: TorchEmitter;
   /** The elements of a constant, undefined for what a node computes. */
   constant(id: ValueId): ITensor | undefined;
   /** The input whose elements a value has, in whatever arrangement. */
@@ -126,11 +142,10 @@ export class TorchContext extends TypedEmitter {
   }
 
   /** A quantized tensor with one scale and zero point. */
-  quantized(x: TensorLike): GraphTensor & { readonly quantization: PerTensor & { readonly kind: 'per-tensor' } } {
+  quantized(x: TensorLike): QuantizedTensor {
     const tensor = this.graph(x);
-    if (tensor.quantization?.kind !== 'per-tensor')
-      this.unsupported(tensor.quantization ? 'a tensor quantized by channels' : 'a tensor that is not quantized');
-    return tensor as ReturnType<TorchContext['quantized']>;
+    if (isPerTensor(tensor)) return tensor;
+    return this.unsupported(tensor.quantization ? 'a tensor quantized by channels' : 'a tensor that is not quantized');
   }
 
   /** Positions in another tensor, as int64. Floats are none, but that an input holds floats was a guess. */
@@ -177,7 +192,7 @@ export class TorchContext extends TypedEmitter {
   #stored(x: TorchTensor): Value {
     const known = this.#constants.get(x);
     if (known) return known;
-    const value = this.sink.emitter.constant(
+    const value = this.sink.emitter.lazy(
       { dtype: x.type.dtype, shape: x.shape },
       () => x.tensor(),
       this.sink.emitter.fresh(`${this.name}.constant`),
@@ -209,13 +224,13 @@ export class TorchContext extends TypedEmitter {
     }
   }
 
-  constant<T extends ITensor>(value: T, name: string): Value<T['dtype']> {
-    return this.sink.emitter.constant(value, this.sink.emitter.fresh(`${this.name}.${name}`)) as Value<T['dtype']>;
+  constant<D extends DType>(value: ITensor<D>, name: string): Value<D> {
+    return this.sink.emitter.constant(value, this.sink.emitter.fresh(`${this.name}.${name}`));
   }
 
   /** A constant that is made when somebody looks at it. */
   lazy(type: TensorType<DType>, load: () => ITensor, name: string): Value {
-    return this.sink.emitter.constant(type, load, this.sink.emitter.fresh(`${this.name}.${name}`));
+    return this.sink.emitter.lazy(type, load, this.sink.emitter.fresh(`${this.name}.${name}`));
   }
 
   /** A number as a constant of an element type that has it: PyTorch converts none that it would change. */

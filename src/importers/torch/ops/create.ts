@@ -2,6 +2,7 @@
 
 import { isFloat } from '../../../ir/dtype.ts';
 import { nnExpand } from '../../../ir/index.ts';
+import { sizeOf } from '../../../ir/tensor.ts';
 import type { Dim, Shape } from '../../../ir/types.ts';
 import { isStatic } from '../../../ir/types.ts';
 import { type ScalarType, scalarTypeOfCode, scalarTypes, TorchTensor } from '../pickle/index.ts';
@@ -35,9 +36,8 @@ function made(ctx: TorchContext, type: ScalarType, values: readonly number[], sh
 function filled(ctx: TorchContext, shape: Shape, value: number, type: ScalarType): TorchValue {
   for (const dim of shape)
     if (typeof dim === 'number' && !(Number.isSafeInteger(dim) && dim >= 0)) ctx.refuse(`a size of ${dim}`, 'U2005');
-  const known = isStatic(shape) ? shape.reduce((a, b) => a * b, 1) : undefined;
-  if (known !== undefined && known <= MOST_ELEMENTS)
-    return made(ctx, type, Array<number>(known).fill(value), shape as readonly number[]);
+  if (isStatic(shape) && sizeOf(shape) <= MOST_ELEMENTS)
+    return made(ctx, type, Array<number>(sizeOf(shape)).fill(value), shape);
   const one = ctx.graph(made(ctx, type, [value], [])).value;
   return ctx.result(ctx.emit(nnExpand, { x: one }, { shape }));
 }

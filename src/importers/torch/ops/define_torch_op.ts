@@ -52,11 +52,12 @@ export function parseSchema(text: string): { name: string; parameters: Parameter
 function parseParameter(text: string): Parameter {
   const match = /^(\w+)(?:(\?)?(\[\d*\]))?(\?)? (\w+)(?:=(.*))?$/.exec(text);
   assert(match, `'${text}' declares no parameter`);
-  const [, type, optionalItems, list, optional, name, fallback] = match;
-  assert(parameterTypes.includes(type as ParameterType), `'${type}' is no type of parameters`);
+  const [, word, optionalItems, list, optional, name, fallback] = match;
+  const type = parameterTypes.find((known) => known === word);
+  assert(type, `'${word}' is no type of parameters`);
   return {
     name,
-    type: type as ParameterType,
+    type,
     isList: list !== undefined,
     mayHoldNone: optionalItems !== undefined,
     isOptional: optional !== undefined,

@@ -49,7 +49,15 @@ import {
 } from '../../../ir/index.ts';
 import { gelu, geluTanh, leakyRelu } from '../../../numerics/index.ts';
 import { scalarTypeOfCode, scalarTypes, TorchTensor } from '../pickle/index.ts';
-import { describe, GraphTensor, isUnderstood, numberOf, type TensorLike, type TorchValue } from '../values.ts';
+import {
+  describe,
+  GraphTensor,
+  isUnderstood,
+  numberOf,
+  type TensorLike,
+  type TorchValue,
+  UnknownTensor,
+} from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
 import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
@@ -301,7 +309,10 @@ export const floatElementwiseOps: readonly TorchOp[] = [
     (args) => (args.has('dtype') ? args.int('dtype') : undefined),
   ),
   ...cast('aten::float(Tensor self)', () => scalarTypes.float32.code),
-  ...cast('aten::type_as(Tensor self, Tensor other)', (args) => (args.tensor('other') as GraphTensor).type?.code),
+  ...cast('aten::type_as(Tensor self, Tensor other)', (args) => {
+    const other = args.tensor('other');
+    return other instanceof UnknownTensor ? undefined : other.type.code;
+  }),
 ];
 
 function inEvaluation(ctx: TorchContext, x: Value, args: Arguments): Value {

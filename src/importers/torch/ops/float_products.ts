@@ -39,9 +39,10 @@ function conv(ctx: TorchContext, args: Arguments, isTransposed: boolean): GraphT
   const w = real(ctx, args.tensor('weight'));
   const rank = w.shape.length - 2;
   const groups = args.int('groups');
-  const [first, second] = ctx.staticShape(w.shape, 'the weights of a convolution');
+  const sizes = ctx.staticShape(w.shape, 'the weights of a convolution');
+  const [first, second] = sizes;
   const x = real(ctx, ctx.image(args.tensor('input'), isTransposed ? first : second * groups, rank));
-  const padding = paddingOf(ctx, args, w.shape as readonly number[], rank);
+  const padding = paddingOf(ctx, args, sizes, rank);
   const attrs = {
     strides: args.ints('stride', rank),
     pads: padding,
@@ -187,6 +188,7 @@ function einsum(ctx: TorchContext, args: Arguments): GraphTensor {
     if (letters.length !== operands[i].shape.length) ctx.refuse(`'${equation}' does not fit its operands`, 'U2005');
     for (const [axis, letter] of letters.entries()) sizes.set(letter, operands[i].shape[axis]);
   });
+  const size = (letter: string): Dim => sizes.get(letter) ?? ctx.unsupported(`einsum of '${equation}'`);
   const isIn = (list: readonly string[]) => (letter: string) => list.includes(letter);
   const batch = left.filter((l) => right.includes(l) && out.includes(l));
   const inner = left.filter((l) => right.includes(l) && !out.includes(l));
@@ -196,18 +198,15 @@ function einsum(ctx: TorchContext, args: Arguments): GraphTensor {
   const arrange = (x: Value, from: readonly string[], first: readonly string[], last: readonly string[]): Value => {
     const perm = [...batch, ...first, ...last].map((letter) => from.indexOf(letter));
     const moved = perm.every((axis, i) => axis === i) ? x : ctx.emit(nnTranspose, { x }, { perm });
-    const joined = (letters: readonly string[]) => elementsOf(letters.map((l) => sizes.get(l)!));
-    return ctx.reshape(moved, [...batch.map((l) => sizes.get(l)!), joined(first), joined(last)]);
+    const joined = (letters: readonly string[]) => elementsOf(letters.map(size));
+    return ctx.reshape(moved, [...batch.map(size), joined(first), joined(last)]);
   };
   const product = ctx.emit(nnMatmul, {
     a: arrange(operands[0].value, left, rows, inner),
     b: arrange(operands[1].value, right, inner, columns),
   });
   const natural = [...batch, ...rows, ...columns];
-  const wide = ctx.reshape(
-    product,
-    natural.map((l) => sizes.get(l)!),
-  );
+  const wide = ctx.reshape(product, natural.map(size));
   const perm = out.map((letter) => natural.indexOf(letter));
   return ctx.result(perm.every((axis, i) => axis === i) ? wide : ctx.emit(nnTranspose, { x: wide }, { perm }));
 }

@@ -185,10 +185,13 @@ const adaptiveAverage = (rank: number): readonly TorchOp[] =>
         const isEven = sizes.every((size, axis) => size % counts[axis] === 0);
         if (!isEven && !x.quantization)
           return ctx.result(
-            counts.reduce<Value>((v, count, i) => alongWindows(ctx, v, i + 2, count, (n) => 1 / n), x.value),
+            counts.reduce<Value>(
+              (v, count, i) => alongWindows(ctx, v, i + 2, [sizes[i], count], (n) => 1 / n),
+              x.value,
+            ),
             x,
           );
-        if (!isEven) return unevenAverage(ctx, x, counts);
+        if (!isEven) return unevenAverage(ctx, x, sizes, counts);
         const kernel = sizes.map((size, axis) => size / counts[axis]);
         const pads = Array<number>(2 * rank).fill(0);
         const window: Window = { kernel, strides: kernel, pads, dilations: Array(rank).fill(1), ceilMode: false };
@@ -204,8 +207,13 @@ const unevenWindow = (size: number, count: number, i: number): readonly [from: n
 ];
 
 /** Windows of uneven sizes along one axis, every element times a weight: a product with a matrix. */
-function alongWindows(ctx: TorchContext, x: Value, axis: number, count: number, weight: (n: number) => number): Value {
-  const size = x.type.shape[axis] as number;
+function alongWindows(
+  ctx: TorchContext,
+  x: Value,
+  axis: number,
+  [size, count]: readonly [size: number, count: number],
+  weight: (n: number) => number,
+): Value {
   if (size === count) return x;
   const weights = new Float32Array(ctx.bounded(size * count, 'windows')); // [size, count]
   for (let i = 0; i < count; i++) {
@@ -220,14 +228,18 @@ function alongWindows(ctx: TorchContext, x: Value, axis: number, count: number, 
 }
 
 /** rne(fl(fl(Σ(x − z))·fl(1/n)) + z) over windows of uneven sizes; the sums are exact in binary32. */
-function unevenAverage(ctx: TorchContext, input: GraphTensor, counts: readonly number[]): GraphTensor {
+function unevenAverage(
+  ctx: TorchContext,
+  input: GraphTensor,
+  sizes: readonly number[],
+  counts: readonly number[],
+): GraphTensor {
   const x = ctx.quantized(input);
   const { zeroPoint } = x.quantization;
-  const sizes = x.shape.slice(2) as readonly number[];
   if (256 * sizeOf(sizes) > 2 ** 24) ctx.unsupported(`an adaptive pool over ${sizeOf(sizes)} positions`);
   const zero = ctx.scalar('f32', zeroPoint, 'zero_point');
   const centred = ctx.emit(nnSub, { a: ctx.cast(x.value, 'f32'), b: zero });
-  const sum = counts.reduce<Value>((v, count, i) => alongWindows(ctx, v, i + 2, count, () => 1), centred);
+  const sum = counts.reduce<Value>((v, count, i) => alongWindows(ctx, v, i + 2, [sizes[i], count], () => 1), centred);
   const lengths = counts.map((count, axis) =>
     Array.from({ length: count }, (_, i) => {
       const [from, to] = unevenWindow(sizes[axis], count, i);

@@ -2,7 +2,6 @@
  * quantized_decomposed and torchao in TorchScript: what `torch.jit.trace` writes of a model that was quantized for torch.export.
  * Each operator is declared once, for programs (export/ops).
  */
-import type { Value } from '../../../ir/define_op.ts';
 import { Unsupported as NotUnderstood } from '../../unsupported.ts';
 import { ExportContext, type Surroundings } from '../export/context.ts';
 import type { ExportOp, Parameter as ExportParameter } from '../export/define_export_op.ts';
@@ -23,7 +22,9 @@ const ofParameter = ({ name, type, isList, isOptional, default: fallback }: Expo
   isList,
   mayHoldNone: false,
   isOptional,
-  ...(fallback !== undefined && { default: fallback as TorchValue }),
+  ...(fallback !== undefined && {
+    default: typeof fallback === 'object' && fallback !== null ? [...fallback] : fallback,
+  }),
 });
 
 /** An argument as a program writes it; tensors are named after their parameters. */
@@ -61,9 +62,8 @@ function imported(ctx: TorchContext, op: ExportOp, args: Arguments): TorchValue 
   try {
     const node = { target: op.target, inputs, outputs: [] };
     const result = op.import(new ExportContext(sink, op, node, ctx.place, around));
-    const list = (Array.isArray(result) ? result : [result]) as readonly Value[];
-    const values = list.map((value) => ctx.result(value));
-    return Array.isArray(result) ? values : values[0];
+    if ('id' in result) return ctx.result(result);
+    return result.map((value) => (value ? ctx.result(value) : null));
   } catch (error) {
     if (error instanceof NotUnderstood) return ctx.unsupported(error.message);
     throw error;

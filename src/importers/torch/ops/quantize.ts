@@ -5,7 +5,7 @@ import { isWordOf, qnnDequantize, qnnLut, qnnQuantize } from '../../../ir/index.
 import { tensor } from '../../../ir/tensor.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
 import { type ScalarType, scalarTypeOfCode, scalarTypes, TorchTensor } from '../pickle/index.ts';
-import { GraphTensor, numberOf, type TensorLike, type TorchValue } from '../values.ts';
+import { GraphTensor, isUnderstood, numberOf, type TensorLike, type TorchValue } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { PerTensor, TorchContext } from './context.ts';
 import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
@@ -49,7 +49,7 @@ function stored(ctx: TorchContext, x: TorchTensor, type: ScalarType, to: PerTens
 export function numbersOf(ctx: TorchContext, x: TensorLike, name: string): number[] {
   if (x instanceof TorchTensor) return x.numbers();
   const known = x instanceof GraphTensor ? ctx.sink.constant(x.value.id) : undefined;
-  return known ? Array.from(known.data as ArrayLike<number>, Number) : ctx.unsupported(`${name} that are computed`);
+  return known ? Array.from<number | bigint, number>(known.data, Number) : ctx.unsupported(`${name} that are computed`);
 }
 
 function quantizePerChannel(ctx: TorchContext, args: Arguments): GraphTensor {
@@ -105,7 +105,8 @@ function fakeQuantized(ctx: TorchContext, args: Arguments): GraphTensor {
 /** One number: from the code, a stored tensor, or a constant of the graph. */
 function scalarOf(ctx: TorchContext, value: TorchValue, name: string): number {
   const number = numberOf(value);
-  return number ?? numbersOf(ctx, value as TensorLike, name)[0];
+  if (number !== undefined) return number;
+  return isUnderstood(value) ? numbersOf(ctx, value, name)[0] : ctx.unsupported(`${name} that are computed`);
 }
 
 export const quantizeOps: readonly TorchOp[] = [

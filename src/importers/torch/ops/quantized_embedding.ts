@@ -9,10 +9,10 @@ import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
 function rowsOf(weight: TorchTensor, scales: readonly number[], zeroPoints: readonly number[]): Float32Array {
   const { data } = weight.tensor();
   const size = weight.shape[1];
-  return Float32Array.from(data as Uint8Array, (q, i) => {
+  return Float32Array.from<number | bigint>(data, (q, i) => {
     const row = Math.floor(i / size);
     const scale = Math.fround(scales[row]);
-    return fusedMultiplyAdd32(scale, q, Math.fround(-Math.fround(zeroPoints[row] * scale)));
+    return fusedMultiplyAdd32(scale, Number(q), Math.fround(-Math.fround(zeroPoints[row] * scale)));
   });
 }
 

@@ -18,9 +18,8 @@ import {
 
 /** [out, in] -> [in, out], which is how a matmul has it. */
 export function transposed({ dtype, shape: [rows, columns], data }: ITensor): ITensor {
-  const to = data.slice() as Int8Array;
-  for (let r = 0; r < rows; r++)
-    for (let c = 0; c < columns; c++) to[c * rows + r] = (data as Int8Array)[r * columns + c];
+  const to = data.slice();
+  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) to[c * rows + r] = data[r * columns + c];
   return { dtype, shape: [columns, rows], data: to };
 }
 
@@ -72,7 +71,7 @@ function linearHalf(ctx: TorchContext, args: Arguments, relu: boolean) {
     const { data } = transposed(weight.tensor());
     return tensor(
       'f32',
-      Array.from(data as ArrayLike<number>, (w) => halfToNumber(numberToHalf(w))),
+      Array.from<number | bigint, number>(data, (w) => halfToNumber(numberToHalf(Number(w)))),
       turned,
     );
   };

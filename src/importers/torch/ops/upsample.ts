@@ -13,7 +13,7 @@ type Mode = 'nearest' | 'linear';
 
 /** Factors for each axis, of those overloads that have them; None where sizes alone are given. */
 function factorsOf(args: Arguments): readonly (number | undefined)[] {
-  if (args.has('scale_factors')) return args.value('scale_factors') as number[];
+  if (args.has('scale_factors')) return args.floats('scale_factors');
   return ['scales_d', 'scales_h', 'scales_w', 'scales'].flatMap((name) => (args.has(name) ? [args.number(name)] : []));
 }
 

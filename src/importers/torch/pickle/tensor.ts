@@ -110,7 +110,7 @@ export class TorchTensor {
     const count = sizeOf(sizes);
     const rowMajor = stridesOf(sizes);
     if (sizes.every((size, axis) => size <= 1 || strides[axis] === rowMajor[axis]))
-      return { dtype, shape: sizes, data: all.subarray(offset, offset + count) as ITensor['data'] };
+      return { dtype, shape: sizes, data: all.subarray(offset, offset + count) };
     const data = newArray(dtype, count);
     copyStrided(all, this.view, data);
     return { dtype, shape: sizes, data };

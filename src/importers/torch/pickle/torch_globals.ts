@@ -3,7 +3,7 @@ import { fail, type Location } from '../../../diagnostics/index.ts';
 import { dtypes } from '../../../ir/dtype.ts';
 import { type ScalarType, scalarTypeOfName, scalarTypeOfStorage, scalarTypes } from './scalar_type.ts';
 import { type Storage, type TensorQuantization, TorchTensor, type View } from './tensor.ts';
-import { PickleGlobal, type PickleValue, unpickle } from './unpickle.ts';
+import { isPickleList, PickleGlobal, type PickleValue, unpickle } from './unpickle.ts';
 
 export interface TorchPickleOptions {
   readonly where: Location;
@@ -61,8 +61,8 @@ const schemes = new Set([
 /** ('storage', torch.FloatStorage, key, device, elements) */
 function storageOf(id: PickleValue, storages: Map<string, Storage>, options: TorchPickleOptions): Storage {
   const wrong = (why: string): never => fail('U1004', `a storage of the pickle is wrong: ${why}`, options.where);
-  if (!Array.isArray(id) || id.length < 5 || id[0] !== 'storage') return wrong('it is no storage');
-  const [, global, key, , length] = id as readonly PickleValue[];
+  if (!isPickleList(id) || id.length < 5 || id[0] !== 'storage') return wrong('it is no storage');
+  const [, global, key, , length] = id;
   const name = global instanceof PickleGlobal ? global.name : '';
   const prefix = /(\w+)Storage$/.exec(name)?.[1];
   const type = prefix === 'Untyped' ? scalarTypes.uint8 : scalarTypeOfStorage(prefix ?? '');
@@ -133,8 +133,8 @@ function quantizationOf(
   sizes: readonly number[],
   wrong: (what: string) => never,
 ): TensorQuantization {
-  if (!Array.isArray(parameters)) return wrong('a quantized tensor without parameters');
-  const [scheme, scale, zeroPoint, axis] = parameters as readonly PickleValue[];
+  if (!isPickleList(parameters)) return wrong('a quantized tensor without parameters');
+  const [scheme, scale, zeroPoint, axis] = parameters;
   const name = scheme instanceof PickleGlobal ? scheme.name : String(scheme);
   if (name.startsWith('torch.per_tensor') && typeof scale === 'number' && typeof zeroPoint === 'number')
     return { kind: 'per-tensor', scale, zeroPoint };

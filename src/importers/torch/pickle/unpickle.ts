@@ -17,6 +17,7 @@ export type PickleValue =
   | PickleObject
   | PickleGlobal
   | object;
+export const isPickleList = (value: PickleValue | undefined): value is readonly PickleValue[] => Array.isArray(value);
 export type PickleDict = Map<PickleValue, PickleValue>;
 
 /** An instance of a class of the archive: its name and what `__getstate__` returned. Never constructed. */
@@ -116,8 +117,8 @@ class Unpickler {
     },
     memoSize: () => this.#memo.size,
     recall: (key) => {
-      if (!this.#memo.has(key)) this.#refuse(`nothing is memoized as ${key}`);
-      this.#stack.push(this.#memo.get(key)!);
+      const value = this.#memo.get(key);
+      this.#stack.push(value === undefined ? this.#refuse(`nothing is memoized as ${key}`) : value);
     },
     global: (name) => this.#global(name),
     persistent: (id) => this.#options.persistent(id),
@@ -139,7 +140,8 @@ class Unpickler {
 
   #pop(): PickleValue {
     if (this.#stack.length <= (this.#marks.at(-1) ?? 0)) this.#refuse('the stack is empty');
-    return this.#stack.pop()!;
+    const value = this.#stack.pop();
+    return value === undefined ? this.#refuse('the stack is empty') : value;
   }
 
   #u8(): number {

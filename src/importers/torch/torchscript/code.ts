@@ -36,7 +36,7 @@ export class CodeBase {
     if (!this.#classes.has(name))
       this.#classes.set(
         name,
-        this.#find(name, (file, short) => file.classes.get(short), name),
+        this.#find(name, (file, short) => file.classes.get(short)),
       );
     return this.#classes.get(name);
   }
@@ -57,12 +57,12 @@ export class CodeBase {
     return { ...(this.#archive.file !== undefined && { file: this.#archive.file }), node: `${path}:${line}` };
   }
 
-  #find<C>(qualified: string, of: (file: SourceFile, short: string) => C | undefined, name?: string) {
-    const dot = qualified.lastIndexOf('.');
-    const path = `code/${qualified.slice(0, dot).replaceAll('.', '/')}.py`;
+  #find<C>(name: string, of: (file: SourceFile, short: string) => C | undefined) {
+    const dot = name.lastIndexOf('.');
+    const path = `code/${name.slice(0, dot).replaceAll('.', '/')}.py`;
     const file = this.#file(path);
-    const code = file && of(file, qualified.slice(dot + 1));
-    return code && ({ code, path, name } as { code: C; path: string; name: string });
+    const code = file && of(file, name.slice(dot + 1));
+    return code && { code, path, name };
   }
 
   #file(path: string): SourceFile | undefined {

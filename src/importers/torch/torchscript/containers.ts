@@ -39,8 +39,9 @@ const equals = (a: TorchValue, b: TorchValue): boolean =>
 
 function sortedList(list: List, call: ContainerCall): List {
   const isDown = call.args[1] === true;
-  if (list.some((item) => typeof item !== 'number' && typeof item !== 'string')) call.refuse('of what is no number');
-  const sorted = [...list].sort((a, b) => (a === b ? 0 : (a as number) < (b as number) ? -1 : 1));
+  const items = list.filter((item) => typeof item === 'number' || typeof item === 'string');
+  if (items.length < list.length) call.refuse('of what is no number');
+  const sorted = items.sort((a, b) => (a === b ? 0 : a < b ? -1 : 1));
   return isDown ? sorted.reverse() : sorted;
 }
 
@@ -112,8 +113,11 @@ const changingLists: Table<List> = {
   },
 };
 
-const keyed = (dict: Dict, call: ContainerCall): TorchValue =>
-  dict.has(argument(call, 1)) ? dict.get(call.args[1])! : call.refuse(`: the dict has no key ${String(call.args[1])}`);
+function keyed(dict: Dict, call: ContainerCall): TorchValue {
+  const key = argument(call, 1);
+  const value = dict.get(key);
+  return value === undefined ? call.refuse(`: the dict has no key ${String(key)}`) : value;
+}
 
 const changingDicts: Table<Dict> = {
   'aten::_set_item'(dict, call) {

@@ -14,7 +14,7 @@ import { writesNumber } from './in_place.ts';
 import { dottedName, operatorName, operators, raised, raises, typed, words } from './language.ts';
 import { iterated } from './loops.ts';
 import { ClassConstant, type Modules } from './modules.ts';
-import { ClassObject, FunctionObject, fieldsOf, ModuleObject, type Operators } from './objects.ts';
+import { ClassObject, FunctionObject, fieldOf, ModuleObject, type Operators } from './objects.ts';
 import { prepack } from './packed.ts';
 import { bindParameters } from './parameters.ts';
 import { type Special, specials } from './specials.ts';
@@ -305,9 +305,9 @@ export class Interpreter extends Frames {
       if (value !== undefined) return value;
       return this.refuse(e.line, `the module ${object.className} has no attribute '${e.name}'`);
     }
-    if (object instanceof Map && object.has(e.name)) return object.get(e.name)!;
-    const field = Array.isArray(object) ? (fieldsOf(object)?.indexOf(e.name) ?? -1) : -1;
-    if (field >= 0) return (object as TorchValue[])[field];
+    const field =
+      object instanceof Map ? object.get(e.name) : Array.isArray(object) ? fieldOf(object, e.name) : undefined;
+    if (field !== undefined) return field;
     return this.refuse(e.line, `the attribute '${e.name}' of ${describe(object)} is not supported`, 'U2008');
   }
 

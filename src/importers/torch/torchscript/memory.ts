@@ -2,7 +2,7 @@
  * Which memory the tensors of a running program share. What variables, lists, dicts and attributes hold are handles: several may
  * stand for one tensor, several tensors for one storage. Who reads a handle gets what its memory holds now.
  */
-import { fail, type Location } from '../../../diagnostics/index.ts';
+import { assert, fail, type Location } from '../../../diagnostics/index.ts';
 import type { AnyValue } from '../../../ir/define_op.ts';
 import { Place, Storage } from '../memory/place.ts';
 import { type Builder, type Region, whole } from '../memory/region.ts';
@@ -81,7 +81,8 @@ export class Memory {
   }
 
   #now(place: Place, b: Builder): GraphTensor<AnyValue> {
-    const known = this.#latest.get(place)!;
+    const known = this.#latest.get(place);
+    assert(known, 'a place has no tensor');
     return place.isStale ? this.#become(place, place.read(b), known) : known;
   }
 
@@ -141,7 +142,7 @@ export class Memory {
     const source = this.#placeOf(self, call.where);
     const placed = results.map((given, i): Handle => {
       if (given === self) return given;
-      const region = Array.isArray(answer) ? (answer[i] as Region | undefined) : undefined;
+      const region = typeof answer === 'string' ? undefined : answer[i];
       const x = ordered(given, region);
       if (answer === 'self') this.#places.set(x, source);
       else this.#share(x, source, region, call.where);

@@ -41,6 +41,10 @@ export function namedTuple(fields: readonly string[], values: readonly TorchValu
 
 export const fieldsOf = (value: readonly TorchValue[]): readonly string[] | undefined => fieldsOfTuples.get(value);
 
+/** The element of that name; undefined where there is none. */
+export const fieldOf = (value: readonly TorchValue[], name: string): TorchValue | undefined =>
+  value[fieldsOf(value)?.indexOf(name) ?? -1];
+
 /** A class of the archive: of a NamedTuple, or one that code makes objects of (`C.__new__(C)`). */
 export class ClassObject implements CodeObject {
   readonly codeKind = 'class';

@@ -3,7 +3,7 @@
  * what the `prepack` operators make of a weight and a bias.
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import { type PickleObject, type PickleValue, TorchTensor } from '../pickle/index.ts';
+import { isPickleList, type PickleObject, type PickleValue, TorchTensor } from '../pickle/index.ts';
 import { type PackedConv, PackedWeights, type TorchValue } from '../values.ts';
 
 export const isPackedClass = (name: string): boolean => name.startsWith('__torch__.torch.classes.');
@@ -33,7 +33,7 @@ function linear([weight, bias]: readonly PickleValue[], refuse: Refuse): PackedW
 
 /** (version, [weight], [], [bits]) */
 function embedding([, weights]: readonly PickleValue[], refuse: Refuse): PackedWeights {
-  const [weight] = Array.isArray(weights) ? (weights as readonly PickleValue[]) : [];
+  const [weight] = isPickleList(weights) ? weights : [];
   return weight instanceof TorchTensor ? new PackedWeights(weight, undefined) : refuse('have no weight');
 }
 
@@ -50,7 +50,7 @@ function biasOf(bias: PickleValue | undefined, refuse: Refuse): TorchTensor | un
 function conv(state: readonly PickleValue[], refuse: Refuse): PackedWeights {
   const [version, second, third] = state;
   const list = (value: PickleValue): readonly PickleValue[] => (Array.isArray(value) ? value : refuse('lack a list'));
-  if (version instanceof TorchTensor) return firstVersion(state, refuse);
+  if (version instanceof TorchTensor) return firstVersion(version, state.slice(1), refuse);
   const isThird = Number(version) === 3;
   if (!isThird && Number(version) !== 2) return refuse(`are of the unknown version ${String(version)}`);
   const [first, weight, last] = list(isThird ? third : second);
@@ -83,10 +83,10 @@ function geometryOf(config: readonly number[], weight: TorchTensor, refuse: Refu
   );
 }
 
-function firstVersion(state: readonly PickleValue[], refuse: Refuse): PackedWeights {
-  const [weight, bias, stride, padding, dilation, groups] = state;
+function firstVersion(weight: TorchTensor, rest: readonly PickleValue[], refuse: Refuse): PackedWeights {
+  const [bias, stride, padding, dilation, groups] = rest;
   const ints = (value: PickleValue): readonly number[] =>
-    (Array.isArray(value) ? (value as readonly PickleValue[]) : refuse('lack a list')).map((item) =>
+    (isPickleList(value) ? value : refuse('lack a list')).map((item) =>
       typeof item === 'number' ? item : numbersOf(item, refuse)[0],
     );
   const geometry: PackedConv = {
@@ -97,8 +97,7 @@ function firstVersion(state: readonly PickleValue[], refuse: Refuse): PackedWeig
     groups: ints([groups])[0],
     transposed: false,
   };
-  const tensor = weight as TorchTensor;
-  return new PackedWeights(tensor, biasOf(bias, refuse), checked(geometry, tensor, refuse));
+  return new PackedWeights(weight, biasOf(bias, refuse), checked(geometry, weight, refuse));
 }
 
 function checked(conv: PackedConv, weight: TorchTensor, refuse: Refuse): PackedConv {
@@ -117,20 +116,22 @@ export function prepack(name: string, args: readonly TorchValue[], where: Locati
   const match = /^quantized::(conv(_transpose)?[123]d|linear|embedding_bag)_prepack(_fp16)?$/.exec(name);
   if (match === null) return undefined;
   const refuse = (why: string): never => fail('U1004', `the weights given to ${name} ${why}`, where);
-  const [weight, bias, ...rest] = args as readonly PickleValue[];
+  const [weight, bias, ...rest] = args;
   if (!(weight instanceof TorchTensor)) return refuse('are no stored tensor');
   if (match[1] === 'linear') return linear([weight, bias], refuse);
   if (match[1] === 'embedding_bag') return new PackedWeights(weight, undefined);
   const isTransposed = match[2] !== undefined;
   const rank = Math.max(1, weight.shape.length - 2);
   // a module of one spatial axis may hold its numbers as pairs, of which the last counts
-  const lists = (rest.slice(0, -1) as readonly (readonly number[])[]).map((list) =>
-    Array.isArray(list) ? list.slice(-rank) : list,
-  );
+  const ints = (list: TorchValue | undefined): readonly number[] =>
+    Array.isArray(list)
+      ? list.slice(-rank).map((n) => (typeof n === 'number' ? n : Number.NaN))
+      : refuse('lack a list of numbers');
   const groups = rest.at(-1);
-  const [stride, padding] = lists;
-  const [outputPadding, dilation] = isTransposed ? [lists[2], lists[3]] : [(stride ?? []).map(() => 0), lists[2]];
-  if (![stride, padding, dilation, outputPadding].every(Array.isArray)) return refuse('lack a list of numbers');
+  const [stride, padding] = [ints(rest[0]), ints(rest[1])];
+  const [outputPadding, dilation] = isTransposed
+    ? [ints(rest[2]), ints(rest[3])]
+    : [stride.map(() => 0), ints(rest[2])];
   const geometry = { stride, padding, dilation, outputPadding, groups: Number(groups), transposed: isTransposed };
   return new PackedWeights(weight, biasOf(bias, refuse), checked(geometry, weight, refuse));
 }

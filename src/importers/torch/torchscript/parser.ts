@@ -226,10 +226,13 @@ class Parser extends Cursor {
       this.next();
       return { line, kind: 'augment', target: first, operator: text.slice(0, -1), value: this.#expressions() };
     }
-    const chain = [first];
-    while (this.take('=')) chain.push(this.#expressions());
-    const value = chain.pop()!;
-    return chain.length === 0 ? { line, kind: 'expression', value } : { line, kind: 'assign', targets: chain, value };
+    const targets: Expression[] = [];
+    let value = first;
+    while (this.take('=')) {
+      targets.push(value);
+      value = this.#expressions();
+    }
+    return targets.length === 0 ? { line, kind: 'expression', value } : { line, kind: 'assign', targets, value };
   }
 
   // ---- expressions
@@ -325,7 +328,8 @@ class Parser extends Cursor {
     const { line } = this.peek();
     const bounds: (Expression | undefined)[] = [this.is(':') ? undefined : this.#expressions()];
     while (this.take(':')) bounds.push(this.is(':') || this.is(']') ? undefined : this.#expression());
-    return bounds.length === 1 ? bounds[0]! : { line, kind: 'slice', bounds };
+    const [only, ...others] = bounds;
+    return only && others.length === 0 ? only : { line, kind: 'slice', bounds };
   }
 
   #primary(): Expression {

@@ -149,11 +149,12 @@ export class TensorOperators implements Operators {
     const before = this.unsupported.length;
     const result = this.#compute(now);
     if (this.unsupported.length > before) refuse(`is not supported here: ${this.unsupported[before].reason}`);
-    if (!isHandle(target)) return result instanceof UnknownTensor ? target : refuse(`${describe(target)} is unknown`);
+    if (!isHandle(target) || !isHandle(to))
+      return result instanceof UnknownTensor ? target : refuse(`${describe(target)} is unknown`);
     if (!isUnderstood(result)) return refuse('its result is no tensor');
     const part = this.#context(name, baseOf(call), where).graph(result);
     if (isViewName(twin.name) && this.memory.turn(target, now, part)) return target;
-    this.#put(target, to as Handle, twin, part, name, refuse);
+    this.#put(target, to, twin, part, name, refuse);
     return target;
   }
 

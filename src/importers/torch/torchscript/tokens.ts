@@ -37,7 +37,7 @@ export function tokenize(text: string, refuse: Refuse): Token[] {
       }
       const width = /[ \t]*/y;
       width.lastIndex = at;
-      const indent = width.exec(text)![0].length;
+      const indent = width.exec(text)?.[0].length ?? 0;
       at += indent;
       if (indent > indents[indents.length - 1]) {
         indents.push(indent);

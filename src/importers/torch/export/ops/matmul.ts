@@ -35,8 +35,8 @@ function attention(ctx: ExportContext): Value {
   if (ctx.number('dropout_p') !== 0) ctx.unsupported('dropout');
   for (const x of [query, ...keyAndValue]) ctx.requireRank(x, 2, 'query');
   const [key, value] = ctx.flag('enable_gqa') ? keyAndValue.map((x) => repeatedHeads(ctx, x, query)) : keyAndValue;
-  const size = query.type.shape.at(-1) as number;
-  const factor = ctx.has('scale') ? ctx.number('scale') : 1 / Math.sqrt(size);
+  const size = query.type.shape.at(-1);
+  const factor = ctx.has('scale') ? ctx.number('scale') : 1 / Math.sqrt(typeof size === 'number' ? size : Number.NaN);
   if (Number.isNaN(factor)) ctx.unsupported('queries of unknown size');
   const scores = times(ctx, ctx.emit(nnMatmul, { a: query, b: transposed(ctx, key) }), factor);
   const seen = ctx.flag('is_causal') ? causal(ctx, scores) : mask ? masked(ctx, scores, mask) : scores;

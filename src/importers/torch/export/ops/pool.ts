@@ -59,8 +59,7 @@ function bounds(size: number, count: number, i: number): readonly [from: number,
 }
 
 /** Means along one axis: a product with a matrix of one row for each window. */
-function averagedAlong(ctx: ExportContext, x: Value, axis: number, count: number): Value {
-  const size = x.type.shape[axis] as number;
+function averagedAlong(ctx: ExportContext, x: Value, axis: number, size: number, count: number): Value {
   if (size === count) return x;
   if (size * count > 2 ** 22) ctx.unsupported(`windows of ${size} in ${count}`);
   const weights = new Float32Array(size * count); // [size, count]
@@ -109,8 +108,8 @@ function adaptive(
 }
 
 const adaptiveAverage = (rank: Rank) => (ctx: ExportContext) =>
-  adaptive(ctx, rank, { global: nnGlobalAveragePool, window: nnAveragePool }, (x, counts) =>
-    counts.reduce((means, count, i) => averagedAlong(ctx, means, i + 2, count), x),
+  adaptive(ctx, rank, { global: nnGlobalAveragePool, window: nnAveragePool }, (x, counts, sizes) =>
+    counts.reduce((means, count, i) => averagedAlong(ctx, means, i + 2, sizes[i], count), x),
   );
 
 const adaptiveMax = (rank: Rank) => (ctx: ExportContext) => [
