@@ -2,7 +2,7 @@
  * The declaration of an operator: the only place that knows it. Builder types, verifier, printer, parser, interpreter
  * and exporters derive from it.
  */
-import { assert } from '../diagnostics/index.ts';
+import { InternalError } from '../diagnostics/index.ts';
 import type { DType } from './dtype.ts';
 import type { ITensor } from './tensor.ts';
 import type { Shape, TensorType } from './types.ts';
@@ -52,8 +52,8 @@ export const isOfType = <D extends DType>(value: Value, ...dtypes: readonly D[])
 
 /** A value that has one of the element types, which the compiler cannot see. */
 export function ofType<D extends DType>(value: Value, ...dtypes: readonly D[]): Value<D> {
-  assert(isOfType(value, ...dtypes), `%${value.id} is of type ${value.type.dtype}, not ${dtypes.join(' or ')}`);
-  return value;
+  if (isOfType(value, ...dtypes)) return value;
+  throw new InternalError(`%${value.id} is of type ${value.type.dtype}, not ${dtypes.join(' or ')}`);
 }
 
 /** Operands by name where their element types are known at run time only, as in importers. */

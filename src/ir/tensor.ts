@@ -1,7 +1,7 @@
 /**
  * A concrete tensor: what the interpreter computes with and what constants hold. Row major, no strides.
  */
-import { assert } from '../diagnostics/index.ts';
+import { InternalError } from '../diagnostics/index.ts';
 import { type ArrayFor, type DType, dtypeOfOnnxName, dtypes, newArray, type TypedArray } from './dtype.ts';
 
 export interface ITensor<D extends DType = DType> {
@@ -16,8 +16,8 @@ export const isTensorOf = <D extends DType>(t: ITensor, ...dtypes: readonly D[])
 
 /** A tensor that has one of the element types, which the compiler cannot see. */
 export function tensorOfType<D extends DType>(t: ITensor, ...dtypes: readonly D[]): ITensor<D> {
-  assert(isTensorOf(t, ...dtypes), `a tensor is of type ${t.dtype}, not ${dtypes.join(' or ')}`);
-  return t;
+  if (isTensorOf(t, ...dtypes)) return t;
+  throw new InternalError(`a tensor is of type ${t.dtype}, not ${dtypes.join(' or ')}`);
 }
 
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, dim) => product * dim, 1);

@@ -1,9 +1,12 @@
 import {
-  type AnyOp,
+  type AttrSpecs,
   evaluateNode,
   type ITensor,
   isStatic,
   type Node,
+  type OpDeclaration,
+  type OpName,
+  type ResultSpecs,
   type Shape,
   tensorOfType,
   type Value,
@@ -11,9 +14,9 @@ import {
 import { nnReshape, nnTranspose } from '../../ir/ops/nn_movement.op.ts';
 import { axisAfter } from '../qdq/moved.ts';
 import { type Dequantized, dequantized, dequantizedAs, dequantizeOf, type Eight } from '../qdq/parameters.ts';
-import { planned, type Refusals, type Site } from '../qdq/plan.ts';
+import { planned, type Refusals } from '../qdq/plan.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import { type AnyRule, defineRule, present } from '../rewrite/rule.ts';
+import { type AnyRule, defineRule, type Match, present } from '../rewrite/rule.ts';
 
 interface LateWeights {
   readonly node: Node;
@@ -24,8 +27,10 @@ interface LateWeights {
 }
 
 /** Gemm with transB, Unsqueeze of a filter: the integers are moved now, the axis of their scales goes with them. */
-function planWeights({ graph, node }: Site, { refuse, unrelated }: Refusals): LateWeights {
-  const { x: v } = graph.viewOf<typeof nnTranspose | typeof nnReshape>(node);
+function planWeights(
+  { graph, node, x: v }: Match<typeof nnTranspose.operands>,
+  { refuse, unrelated }: Refusals,
+): LateWeights {
   const constant = dequantizeOf(graph, v)?.x;
   if (!constant || !graph.isConstant(constant.id)) return unrelated('the operand is no dequantized constant');
   const source = dequantized(graph, v, 'the constant', refuse);
@@ -47,8 +52,9 @@ function emitWeights({ node, source, integers, shape, axis }: LateWeights, a: Al
 }
 
 /** As `dequantizeLate`, for constants, with a scale for each channel as well. */
-const roots: readonly AnyOp[] = [nnTranspose, nnReshape];
-export const dequantizeWeightsLate: readonly AnyRule[] = roots.map((root) =>
+const dequantizeLateOf = <A extends AttrSpecs, R extends ResultSpecs>(
+  root: OpDeclaration<typeof nnTranspose.operands, A, R, OpName>,
+): AnyRule =>
   defineRule({
     name: `dequantize-weights-after-${root.name.slice(3)}`,
     root,
@@ -67,5 +73,6 @@ export const dequantizeWeightsLate: readonly AnyRule[] = roots.map((root) =>
         return emitWeights({ ...late, source: { ...late.source, scale: rotated } }, a);
       },
     }),
-  }),
-);
+  });
+
+export const dequantizeWeightsLate: readonly AnyRule[] = [dequantizeLateOf(nnTranspose), dequantizeLateOf(nnReshape)];

@@ -2,9 +2,9 @@ import { evaluateNode, type ITensor, type Node, sizeOf, tensor, tensorOfType, ty
 import { qnnAdd, qnnMul } from '../../ir/ops/qnn_binary.op.ts';
 import { qnnLut } from '../../ir/ops/qnn_lut.op.ts';
 import type { Eight } from '../qdq/parameters.ts';
-import { planned, type Refusals, type Site } from '../qdq/plan.ts';
+import { planned, type Refusals } from '../qdq/plan.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import { defineRule } from '../rewrite/rule.ts';
+import { defineRule, type Match } from '../rewrite/rule.ts';
 
 /** a ∘ c, c ∘ a or a ∘ a: a function of one byte. The values are the operator's own, in its own order of operands. */
 interface OneByte {
@@ -16,10 +16,9 @@ interface OneByte {
 /** Where the operands of qnn.add and qnn.mul stand. */
 const [A, B] = [0, 3];
 
-function plan({ graph, node }: Site, { refuse, unrelated }: Refusals): OneByte {
+function plan({ graph, node, a, b }: Match<typeof qnnAdd.operands>, { refuse, unrelated }: Refusals): OneByte {
   const values = node.operands.flatMap((id) => (id === null ? [] : graph.value(id)));
   const constants = values.map((v) => graph.tensor(v));
-  const { a, b } = graph.viewOf<typeof qnnAdd | typeof qnnMul>(node);
   const moving = a.id === b.id ? [A, B] : [A, B].filter((at) => constants[at] === undefined);
   if (moving.length !== (a.id === b.id ? 2 : 1)) return unrelated('it depends on two tensors, or on none');
   const other = constants[moving[0] === A ? B : A];
