@@ -56,7 +56,8 @@ export function integerBias(
   const integers = graph.tensor(x)?.data;
   const scales = graph.tensor(scale)?.data;
   if (scales === undefined) return refuse('the scale of the bias is computed at run time', scale);
-  if (integers?.every((b) => b === 0)) return { integers };
+  // of a scale that is not finite zeros are NaN
+  if (integers?.every((b) => b === 0) && scales.every(Number.isFinite)) return { integers };
   checkScales(scales, channels, scale, refuse);
   return { integers, quantized: x };
 }

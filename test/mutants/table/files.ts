@@ -37,8 +37,8 @@ export const files: readonly Mutant[] = [
   importers(
     'a maximum rounds its size up',
     'onnx/ops/pool',
-    "    dilations,\n    ceilMode: ctx.attr.flag('ceil_mode'),",
-    "    dilations,\n    ceilMode: !ctx.attr.flag('ceil_mode'),",
+    "      dilations,\n      ceilMode: ctx.attr.flag('ceil_mode'),",
+    "      dilations,\n      ceilMode: !ctx.attr.flag('ceil_mode'),",
     'onnx_import/attribute_defaults',
   ),
   importers(
@@ -51,8 +51,8 @@ export const files: readonly Mutant[] = [
   importers(
     'a Gather gathers along the last axis unless said',
     'onnx/ops/movement',
-    "  const axis = ctx.axis(ctx.attr.int('axis', 0), x.type.shape.length);\n  return ctx.emit('nn.gather'",
-    "  const axis = ctx.axis(ctx.attr.int('axis', -1), x.type.shape.length);\n  return ctx.emit('nn.gather'",
+    "  const axis = ctx.axis(ctx.attr.int('axis', 0), x.type.shape.length);\n  return ctx.emit(nnGather",
+    "  const axis = ctx.axis(ctx.attr.int('axis', -1), x.type.shape.length);\n  return ctx.emit(nnGather",
     'onnx_import/attribute_defaults',
   ),
   importers(
@@ -131,7 +131,7 @@ export const files: readonly Mutant[] = [
   {
     name: 'a constant of a compiled file may lie beyond it',
     file: 'src/codegen/compiled_file.ts',
-    text: 'return offset + length <= constants.length ?',
+    text: 'return end <= constants.length ?',
     instead: 'return offset <= constants.length ?',
     tests: ['test/unit/compiled_file.test.ts', 'test/faults/damaged_files.test.ts'],
   },

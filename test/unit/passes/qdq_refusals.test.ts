@@ -72,6 +72,9 @@ describe('the bias', () => {
   test('zeros may have any scale', () => {
     expect(group(layer({ bias: s32(77, [0, 0, 0]) })).ops).toEqual(['qnn.conv', 'qnn.requantize']);
   });
+  test.each([Infinity, -Infinity, NaN])('a bias of zeros in units of %d, which is NaN', (s) => {
+    expect(reasons(layer({ bias: s32(s, [0, 0, 0]) }))).toEqual([`the bias scale is ${s} but sx·sw is 0.125`]);
+  });
   test('a zero point', () => {
     expect(reasons(layer({ bias: s32(0.125, [1, 2, 3], 1) }))).toEqual(['the bias has a zero point']);
   });
