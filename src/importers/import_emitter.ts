@@ -1,9 +1,9 @@
 /** What the importers of single operators build with, whatever the format: operators, constants, and ways to say no. */
 
 import { type Code, fail, type Location, UnskewError } from '../diagnostics/index.ts';
-import type { Emitter } from '../ir/builder.ts';
+import type { Emitter, GivenAttrs } from '../ir/builder.ts';
 import type { ConstantPool } from '../ir/constant_pool.ts';
-import type { AttrValue, OperandSpec, Value } from '../ir/define_op.ts';
+import type { OperandSpec, Value } from '../ir/define_op.ts';
 import { type DType, dtypes, isFloat, isHalf } from '../ir/dtype.ts';
 import type { Node, ValueInfo } from '../ir/graph.ts';
 import { nnCast, nnReshape, nnTranspose, qnnDequantize } from '../ir/index.ts';
@@ -70,11 +70,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
   // ---- building
 
   /** An operator whose operands are small constants is computed at once. */
-  emitList(
-    op: AnyOp,
-    operands: readonly (Value | null)[],
-    attrs: Readonly<Record<string, AttrValue>>,
-  ): readonly Value[] {
+  emitList(op: AnyOp, operands: readonly (Value | null)[], attrs: GivenAttrs): readonly Value[] {
     const halves = new Set(
       operands.flatMap((o) => (o && isHalf(o.type.dtype) && !takes(op, o.type.dtype) ? [o.type.dtype] : [])),
     );
@@ -124,7 +120,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
   #rememberMove(
     op: AnyOp,
     operands: readonly (Value | null)[],
-    attrs: Readonly<Record<string, AttrValue>>,
+    attrs: GivenAttrs,
     [y, ...more]: readonly Value[],
   ): void {
     if (more.length > 0 || y.type.dtype !== 'f16' || op === nnCast) return;

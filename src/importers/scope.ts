@@ -3,9 +3,9 @@
  * to be understood (the journal is dropped), and its values get their final names only when its results are known.
  */
 import { assert, fail } from '../diagnostics/index.ts';
-import { Emitter, type Sink } from '../ir/builder.ts';
+import { Emitter, type GivenAttrs, type Sink } from '../ir/builder.ts';
 import { ConstantPool } from '../ir/constant_pool.ts';
-import type { AnyValue, AttrValue, Value } from '../ir/define_op.ts';
+import type { AnyValue, Value } from '../ir/define_op.ts';
 import type { DType } from '../ir/dtype.ts';
 import type { Graph, Node, Origin, ValueInfo } from '../ir/graph.ts';
 import { keysOf } from '../ir/keys_of.ts';
@@ -22,7 +22,7 @@ export interface Wide {
   readonly operands: readonly Value[];
   readonly moved?: {
     readonly op: AnyOp;
-    readonly attrs: Readonly<Record<string, AttrValue>>;
+    readonly attrs: GivenAttrs;
     readonly wides: readonly Wide['by'][];
   };
 }

@@ -33,9 +33,13 @@ export interface EmitOptions {
   readonly names?: readonly string[];
 }
 
+/** Operands and attributes by name, whatever the operator. */
+export type GivenOperands = Readonly<Record<string, Value | readonly Value[] | undefined>>;
+export type GivenAttrs = Readonly<Record<string, AttrValue | undefined>>;
+
 type EmitListArguments<V extends AnyValue> = [
   operands: readonly (V | null)[],
-  attrs: Readonly<Record<string, AttrValue>>,
+  attrs: GivenAttrs,
   options?: EmitOptions,
 ];
 
@@ -67,13 +71,19 @@ export class Emitter {
     const T extends AttrArguments<A>,
   >(
     op: OpDeclaration<O, A, R, OpName>,
-    operands: V & OperandValues<O> & Readonly<Record<Exclude<keyof V, keyof O>, never>>,
+    operands: V & OperandValues<O> & GivenOperands & Readonly<Record<Exclude<keyof V, keyof O>, never>>,
     ...[attrs, options]: Record<never, never> extends AttrArguments<A>
-      ? [attrs?: T & AttrArguments<A> & Readonly<Record<Exclude<keyof T, keyof A>, never>>, options?: EmitOptions]
-      : [attrs: T & AttrArguments<A> & Readonly<Record<Exclude<keyof T, keyof A>, never>>, options?: EmitOptions]
+      ? [
+          attrs?: T & AttrArguments<A> & GivenAttrs & Readonly<Record<Exclude<keyof T, keyof A>, never>>,
+          options?: EmitOptions,
+        ]
+      : [
+          attrs: T & AttrArguments<A> & GivenAttrs & Readonly<Record<Exclude<keyof T, keyof A>, never>>,
+          options?: EmitOptions,
+        ]
   ): ResultValues<R, O, V, T> {
-    const list = operandList(op, operands as Readonly<Record<string, Value | readonly Value[] | undefined>>);
-    const results = this.emitList(op, list, (attrs ?? {}) as Readonly<Record<string, AttrValue>>, options);
+    const list = operandList(op, operands);
+    const results = this.emitList(op, list, attrs ?? {}, options);
     const names = Object.keys(op.results);
     return (
       names.length === 1 ? results[0] : Object.fromEntries(names.map((name, i) => [name, results[i]]))
@@ -193,10 +203,7 @@ export class GraphBuilder extends Emitter {
 }
 
 /** Operands in declared order, variadic ones spread; null for an absent one between others. */
-export function operandList(
-  op: AnyOp,
-  operands: Readonly<Record<string, Value | readonly Value[] | undefined>>,
-): (Value | null)[] {
+export function operandList(op: AnyOp, operands: GivenOperands): (Value | null)[] {
   const list = Object.keys(op.operands).flatMap((name): (Value | null)[] => {
     const given = operands[name];
     return given === undefined ? [null] : 'id' in given ? [given] : [...given];
@@ -222,22 +229,19 @@ const listed = new WeakMap<AnyOp, Specs>();
 function specsOf(op: AnyOp): Specs {
   const known = listed.get(op);
   if (known) return known;
-  const specs = { operands: Object.entries(op.operands as OperandSpecs), attrs: Object.entries(op.attrs as AttrSpecs) };
+  const { operands, attrs }: { operands: OperandSpecs; attrs: AttrSpecs } = op;
+  const specs = { operands: Object.entries(operands), attrs: Object.entries(attrs) };
   listed.set(op, specs);
   return specs;
 }
 
 /** The attributes with defaults filled in, each checked against its kind. */
-export function completeAttrs(
-  op: AnyOp,
-  attrs: Readonly<Record<string, AttrValue>>,
-  loc: Location,
-): Record<string, AttrValue> {
+export function completeAttrs(op: AnyOp, attrs: GivenAttrs, loc: Location): Record<string, AttrValue> {
   const complete: Record<string, AttrValue> = {};
   for (const [name, spec] of specsOf(op).attrs) {
     const value = attrs[name] ?? spec.default;
     if (value === undefined) fail('U2004', `${op.name} needs the attribute '${name}'`, loc);
-    if (!fits(spec.kind, value) || (spec.values && !spec.values.includes(value as string))) {
+    if (!fits(spec.kind, value) || (spec.values && !spec.values.some((word) => word === value))) {
       const expected = spec.values ? `one of ${spec.values.join(', ')}` : spec.kind;
       // a word that is not known here may be one of a later version
       const code = spec.values && fits(spec.kind, value) ? 'U2008' : 'U2004';
@@ -321,7 +325,7 @@ export function inferTypes(
   if (specs.at(-1)?.[1].presence !== 'variadic' && types.length > specs.length)
     refuse(`takes ${specs.length} operands, ${types.length} are given`);
   const inferred = op.infer(named as Parameters<AnyOp['infer']>[0], attrs, refuse);
-  const results: readonly TensorType[] = Array.isArray(inferred) ? inferred : [inferred as TensorType];
+  const results: readonly TensorType[] = 'dtype' in inferred ? [inferred] : inferred;
   for (const type of results) checkSizes(type, loc, `the result of ${op.name}`);
   return results;
 }

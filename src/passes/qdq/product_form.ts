@@ -11,12 +11,12 @@ import type { GraphEditor } from '../rewrite/editor.ts';
 import { present } from '../rewrite/rule.ts';
 import type { Eight } from './parameters.ts';
 
-export interface Operands {
+export type Operands = {
   readonly x: Value<Eight>;
   readonly w: Value<Eight>;
   readonly zx?: Value<Eight>;
   readonly zw?: Value<Eight>;
-}
+};
 
 /** The operands of a product of floats. */
 export interface Factors {

@@ -1,8 +1,8 @@
 /** What the importer of one PyTorch operator sees: the graph, the engine, and ways to say no. */
 
 import { assert, type Code, fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
-import type { EmitOptions, Emitter } from '../../../ir/builder.ts';
-import type { AnyValue, AttrValue, Value } from '../../../ir/define_op.ts';
+import type { EmitOptions, Emitter, GivenAttrs } from '../../../ir/builder.ts';
+import type { AnyValue, Value } from '../../../ir/define_op.ts';
 import { type DType, dtypes, isFloat } from '../../../ir/dtype.ts';
 import { nnCast, nnReshape } from '../../../ir/index.ts';
 import type { AnyOp } from '../../../ir/op_table.ts';
@@ -56,12 +56,7 @@ export interface TorchEmitter extends Pick<Emitter, 'loc'> {
   fresh(base: string): string;
   constant<D extends DType>(value: ITensor<D>, name: string): Value<D>;
   lazy<D extends DType>(type: TensorType<D>, load: () => ITensor<D>, name: string): Value<D>;
-  emitList(
-    op: AnyOp,
-    operands: readonly (Value | null)[],
-    attrs: Readonly<Record<string, AttrValue>>,
-    options?: EmitOptions,
-  ): readonly Value[];
+  emitList(op: AnyOp, operands: readonly (Value | null)[], attrs: GivenAttrs, options?: EmitOptions): readonly Value[];
 }
 
 /** Where operators go: a graph under construction. */
@@ -203,11 +198,7 @@ export class TorchContext extends TypedEmitter {
 
   // ---- building
 
-  emitList(
-    op: AnyOp,
-    operands: readonly (Value | null)[],
-    attrs: Readonly<Record<string, AttrValue>>,
-  ): readonly Value[] {
+  emitList(op: AnyOp, operands: readonly (Value | null)[], attrs: GivenAttrs): readonly Value[] {
     const { emitter } = this.sink;
     const names = Object.keys(op.results).map((result) =>
       emitter.fresh(
