@@ -6,7 +6,7 @@ import type { ConstantPool } from '../ir/constant_pool.ts';
 import type { OperandSpec, Value } from '../ir/define_op.ts';
 import { type DType, dtypes, isFloat, isHalf } from '../ir/dtype.ts';
 import type { Node, ValueInfo } from '../ir/graph.ts';
-import { nnCast, nnReshape, nnTranspose, qnnDequantize } from '../ir/index.ts';
+import { isOp, nnCast, nnReshape, nnShape, nnTranspose, qnnDequantize } from '../ir/index.ts';
 import { evaluateNode } from '../ir/interpret.ts';
 import type { AnyOp } from '../ir/op_table.ts';
 import { type Elements, elementsAfter, isFollowed, type KnownElements } from '../ir/symbolic.ts';
@@ -228,7 +228,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
 
   #elementsAfter(operands: readonly (Value | null)[], { type }: Value): Elements | undefined {
     const node = this.scope.latest;
-    if (node.op === 'nn.shape') return operands[0]?.type.shape;
+    if (isOp(node, nnShape)) return operands[0]?.type.shape;
     if (!isFollowed(type)) return undefined;
     const known: (KnownElements | null)[] = [];
     for (const operand of operands) {

@@ -111,7 +111,7 @@ export const isDType = (name: string): name is DType => Object.hasOwn(dtypes, na
 export const isInteger = (d: DType): boolean => dtypes[d].kind === 'signed' || dtypes[d].kind === 'unsigned';
 export const isFloat = (d: DType): boolean => dtypes[d].kind === 'float';
 /** Floats of 16 bits, which are computed in binary32. */
-export const isHalf = (dtype: DType | 'opaque'): boolean => dtype === 'f16' || dtype === 'bf16';
+export const isHalf = (dtype: DType): boolean => dtype === 'f16' || dtype === 'bf16';
 
 /** A zeroed array for `length` elements of type `d`. */
 export function newArray<D extends DType>(d: D, length: number): ArrayFor<D> {

@@ -33,6 +33,10 @@ export const parts: 'u8' = b.emit(qnnDynamicQuantize, { x: f }).y.type.dtype;
 
 // @ts-expect-error a wrong element type
 b.emit(qnnConv, { x: f, w }, window);
+// @ts-expect-error a value that is only carried
+b.emit(nnAdd, { a: b.input('c', 'opaque', []), b: f });
+// @ts-expect-error a value that may be one
+b.emit(nnReshape, { x: b.lookup('c') ?? f }, { shape: [4] });
 // @ts-expect-error a missing operand
 b.emit(qnnConv, { x }, window);
 // @ts-expect-error an operand that the operator does not have

@@ -10,6 +10,7 @@ import {
   isCarriedMovement,
 } from '../../ir/carried_products.ts';
 import type { Graph } from '../../ir/graph.ts';
+import { isOp, opaqueOp } from '../../ir/index.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from './container/index.ts';
 import { bodiesOf } from './node_checks.ts';
 import { type OnnxOrigin, originOf } from './origin.ts';
@@ -57,7 +58,7 @@ function carriedIn({ origin, carried }: Reading): (node: OnnxNode) => string | u
   return ({ outputs }) => {
     const index = indices.get(outputs.join('\0'));
     // A node without IR nodes of its own became constants, or is not needed.
-    if (index === undefined || nodes[index].every((id) => original[id]?.op !== 'opaque')) return undefined;
+    if (index === undefined || nodes[index].every((id) => !isOp(original[id], opaqueOp))) return undefined;
     const own = outputs.find((name) => reasons.has(name));
     return reasons.get(own ?? '') ?? 'an operand has a type that is not understood';
   };

@@ -5,8 +5,8 @@ import { ConstantPool } from '../../ir/constant_pool.ts';
 import type { AnyValue, Value } from '../../ir/define_op.ts';
 import type { DType } from '../../ir/dtype.ts';
 import type { Graph, Node, Origin, ValueInfo } from '../../ir/graph.ts';
+import { nnCast, nnExpand, nnIdentity, nnReshape, nnSlice, nnTile, nnTranspose, oneOf } from '../../ir/index.ts';
 import { checkSizes } from '../../ir/limits.ts';
-import { nnIdentity } from '../../ir/ops/nn_movement.op.ts';
 import type { ITensor } from '../../ir/tensor.ts';
 import { type NodeId, type TensorType, type ValueId, valueId } from '../../ir/types.ts';
 
@@ -14,7 +14,7 @@ import { type NodeId, type TensorType, type ValueId, valueId } from '../../ir/ty
 const RESERVED = /^output(_\w*)?$/;
 
 /** Operators that move the elements of their first operand. */
-const MOVES = /^nn\.(reshape|slice|transpose|identity|expand|tile|cast)$/;
+const moves = oneOf(nnReshape, nnSlice, nnTranspose, nnIdentity, nnExpand, nnTile, nnCast);
 
 /** A point to which the graph can be taken back. */
 export interface Mark {
@@ -66,7 +66,7 @@ export class GraphSink {
     let at: ValueId | null | undefined = id;
     while (at && !this.#inputs.includes(at)) {
       const node = this.#nodes.get(at);
-      at = node && MOVES.test(node.op) ? node.operands[0] : undefined;
+      at = node && moves(node) ? node.operands[0] : undefined;
     }
     return at ?? undefined;
   }

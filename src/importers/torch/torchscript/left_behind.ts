@@ -2,6 +2,7 @@
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import type { Value } from '../../../ir/define_op.ts';
 import type { Graph } from '../../../ir/graph.ts';
+import { isOp, opaqueOp } from '../../../ir/index.ts';
 import type { TorchTensor } from '../pickle/index.ts';
 import { describe } from '../values.ts';
 import type { State } from './state.ts';
@@ -46,9 +47,12 @@ export function refuseDropped(
   graph: Graph,
   foreign: readonly { readonly operator: string; readonly where: Location }[],
 ): void {
-  const kept = new Map<unknown, number>();
-  for (const { op, attrs } of Object.values(graph.nodes))
-    if (op === 'opaque') kept.set(attrs.operator, (kept.get(attrs.operator) ?? 0) + 1);
+  const kept = new Map<string, number>();
+  for (const node of Object.values(graph.nodes)) {
+    if (!isOp(node, opaqueOp)) continue;
+    const { operator } = node.attrs;
+    kept.set(operator, (kept.get(operator) ?? 0) + 1);
+  }
   for (const { operator, where } of foreign) {
     const left = (kept.get(operator) ?? 0) - 1;
     if (left < 0)
