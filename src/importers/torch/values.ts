@@ -2,7 +2,7 @@
 import { type AnyValue, isComputable, type Value } from '../../ir/define_op.ts';
 import type { DType } from '../../ir/dtype.ts';
 import type { Dim } from '../../ir/types.ts';
-import { type ScalarType, type TensorQuantization, TorchTensor } from './pickle/index.ts';
+import { type ScalarType, type TensorQuantization, TorchTensor, type Unread } from './pickle/index.ts';
 
 /** An integer that follows from the sizes of the inputs. */
 export class SymInt {
@@ -104,7 +104,8 @@ export type TorchValue =
   | PackedWeights
   | TorchValue[]
   | Map<TorchValue, TorchValue>
-  | CodeObject;
+  | CodeObject
+  | Unread;
 
 /** Modules, methods, functions: see torchscript/. */
 export interface CodeObject {

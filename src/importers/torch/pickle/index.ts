@@ -2,4 +2,4 @@
 export { type ScalarType, scalarTypeOfCode, scalarTypeOfName, scalarTypes } from './scalar_type.ts';
 export { type Storage, type TensorQuantization, TorchTensor, type View } from './tensor.ts';
 export { type TorchPickleOptions, unpickleTorch } from './torch_globals.ts';
-export { isPickleList, type PickleDict, PickleGlobal, PickleObject, type PickleValue, unpickle } from './unpickle.ts';
+export { type PickleDict, PickleGlobal, PickleObject, type PickleValue, type Unread, unpickle } from './unpickle.ts';

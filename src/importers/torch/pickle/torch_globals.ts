@@ -3,7 +3,7 @@ import { fail, type Location } from '../../../diagnostics/index.ts';
 import { dtypes } from '../../../ir/dtype.ts';
 import { type ScalarType, scalarTypeOfName, scalarTypeOfStorage, scalarTypes } from './scalar_type.ts';
 import { type Storage, type TensorQuantization, TorchTensor, type View } from './tensor.ts';
-import { isPickleList, PickleGlobal, type PickleValue, unpickle } from './unpickle.ts';
+import { PickleGlobal, type PickleValue, unpickle } from './unpickle.ts';
 
 export interface TorchPickleOptions {
   readonly where: Location;
@@ -61,7 +61,7 @@ const schemes = new Set([
 /** ('storage', torch.FloatStorage, key, device, elements) */
 function storageOf(id: PickleValue, storages: Map<string, Storage>, options: TorchPickleOptions): Storage {
   const wrong = (why: string): never => fail('U1004', `a storage of the pickle is wrong: ${why}`, options.where);
-  if (!isPickleList(id) || id.length < 5 || id[0] !== 'storage') return wrong('it is no storage');
+  if (!Array.isArray(id) || id.length < 5 || id[0] !== 'storage') return wrong('it is no storage');
   const [, global, key, , length] = id;
   const name = global instanceof PickleGlobal ? global.name : '';
   const prefix = /(\w+)Storage$/.exec(name)?.[1];
@@ -133,7 +133,7 @@ function quantizationOf(
   sizes: readonly number[],
   wrong: (what: string) => never,
 ): TensorQuantization {
-  if (!isPickleList(parameters)) return wrong('a quantized tensor without parameters');
+  if (!Array.isArray(parameters)) return wrong('a quantized tensor without parameters');
   const [scheme, scale, zeroPoint, axis] = parameters;
   const name = scheme instanceof PickleGlobal ? scheme.name : String(scheme);
   if (name.startsWith('torch.per_tensor') && typeof scale === 'number' && typeof zeroPoint === 'number')

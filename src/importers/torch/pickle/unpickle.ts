@@ -4,20 +4,12 @@
  * the bytes it consumes, so that time and memory are bounded by the length of the pickle.
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
+import type { Storage, TorchTensor } from './tensor.ts';
 
 /** Tuples and lists are both arrays; a dict is a Map. */
-export type PickleValue =
-  | null
-  | boolean
-  | number
-  | string
-  | Uint8Array
-  | readonly PickleValue[]
-  | PickleDict
-  | PickleObject
-  | PickleGlobal
-  | object;
-export const isPickleList = (value: PickleValue | undefined): value is readonly PickleValue[] => Array.isArray(value);
+export type PickleValue = null | boolean | number | string | TorchTensor | PickleValue[] | PickleDict | Unread;
+/** What is no value of the code, or not yet. */
+export type Unread = PickleObject | PickleGlobal | Storage | Uint8Array;
 export type PickleDict = Map<PickleValue, PickleValue>;
 
 /** An instance of a class of the archive: its name and what `__getstate__` returned. Never constructed. */

@@ -87,7 +87,7 @@ class Importer {
     const constants = archive.has('constants.pkl') ? this.#unpickle('constants.pkl', 'constants/') : [];
     if (!Array.isArray(constants))
       fail('U1004', 'the constants of the archive are no tuple', archive.at('constants.pkl'));
-    this.#constants = constants as readonly TorchValue[];
+    this.#constants = constants;
     this.#shapes = new Map(Object.entries(inputShapes));
   }
 

@@ -55,12 +55,12 @@ export class Modules {
     const found = this.#code.classOf(object.className);
     const setState = found?.code.methods.get('__setstate__');
     if (found && setState) {
-      this.#run?.(new FunctionObject(setState, found.path, module), [object.state as TorchValue], where);
+      this.#run?.(new FunctionObject(setState, found.path, module), [object.state], where);
       return module;
     }
     if (object.state === null) return module;
     if (!(object.state instanceof Map)) return fail('U1004', `the state of ${object.className} is no dict`, where);
-    for (const [name, value] of object.state) module.attributes.set(String(name), value as TorchValue);
+    for (const [name, value] of object.state) module.attributes.set(String(name), value);
     return module;
   }
 

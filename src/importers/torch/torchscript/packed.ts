@@ -3,7 +3,7 @@
  * what the `prepack` operators make of a weight and a bias.
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import { isPickleList, type PickleObject, type PickleValue, TorchTensor } from '../pickle/index.ts';
+import { type PickleObject, TorchTensor } from '../pickle/index.ts';
 import { type PackedConv, PackedWeights, type TorchValue } from '../values.ts';
 
 export const isPackedClass = (name: string): boolean => name.startsWith('__torch__.torch.classes.');
@@ -26,18 +26,18 @@ const EMBEDDING = '__torch__.torch.classes.quantized.EmbeddingPackedParamsBase';
 type Refuse = (why: string) => never;
 
 /** (weight, bias) */
-function linear([weight, bias]: readonly PickleValue[], refuse: Refuse): PackedWeights {
+function linear([weight, bias]: readonly TorchValue[], refuse: Refuse): PackedWeights {
   if (!(weight instanceof TorchTensor)) return refuse('have no weight');
   return new PackedWeights(weight, biasOf(bias, refuse));
 }
 
 /** (version, [weight], [], [bits]) */
-function embedding([, weights]: readonly PickleValue[], refuse: Refuse): PackedWeights {
-  const [weight] = isPickleList(weights) ? weights : [];
+function embedding([, weights]: readonly TorchValue[], refuse: Refuse): PackedWeights {
+  const [weight] = Array.isArray(weights) ? weights : [];
   return weight instanceof TorchTensor ? new PackedWeights(weight, undefined) : refuse('have no weight');
 }
 
-function biasOf(bias: PickleValue | undefined, refuse: Refuse): TorchTensor | undefined {
+function biasOf(bias: TorchValue | undefined, refuse: Refuse): TorchTensor | undefined {
   if (bias === null || bias === undefined) return undefined;
   return bias instanceof TorchTensor ? bias : refuse('have a bias that is no tensor');
 }
@@ -47,9 +47,9 @@ function biasOf(bias: PickleValue | undefined, refuse: Refuse): TorchTensor | un
  * version 2: ('2', [the same without flags but with `transpose`, as a tensor; weight], [bias])
  * version 1: (weight, bias, [stride], [padding], [dilation], groups), the numbers as tensors of one element
  */
-function conv(state: readonly PickleValue[], refuse: Refuse): PackedWeights {
+function conv(state: readonly TorchValue[], refuse: Refuse): PackedWeights {
   const [version, second, third] = state;
-  const list = (value: PickleValue): readonly PickleValue[] => (Array.isArray(value) ? value : refuse('lack a list'));
+  const list = (value: TorchValue): readonly TorchValue[] => (Array.isArray(value) ? value : refuse('lack a list'));
   if (version instanceof TorchTensor) return firstVersion(version, state.slice(1), refuse);
   const isThird = Number(version) === 3;
   if (!isThird && Number(version) !== 2) return refuse(`are of the unknown version ${String(version)}`);
@@ -60,7 +60,7 @@ function conv(state: readonly PickleValue[], refuse: Refuse): PackedWeights {
   return new PackedWeights(weight, biasOf(bias, refuse), geometryOf(config, weight, refuse));
 }
 
-const numbersOf = (value: PickleValue, refuse: Refuse): readonly number[] =>
+const numbersOf = (value: TorchValue, refuse: Refuse): readonly number[] =>
   value instanceof TorchTensor && value.count <= 64 ? value.numbers() : refuse('have no configuration');
 
 function geometryOf(config: readonly number[], weight: TorchTensor, refuse: Refuse): PackedConv {
@@ -83,10 +83,10 @@ function geometryOf(config: readonly number[], weight: TorchTensor, refuse: Refu
   );
 }
 
-function firstVersion(weight: TorchTensor, rest: readonly PickleValue[], refuse: Refuse): PackedWeights {
+function firstVersion(weight: TorchTensor, rest: readonly TorchValue[], refuse: Refuse): PackedWeights {
   const [bias, stride, padding, dilation, groups] = rest;
-  const ints = (value: PickleValue): readonly number[] =>
-    (isPickleList(value) ? value : refuse('lack a list')).map((item) =>
+  const ints = (value: TorchValue): readonly number[] =>
+    (Array.isArray(value) ? value : refuse('lack a list')).map((item) =>
       typeof item === 'number' ? item : numbersOf(item, refuse)[0],
     );
   const geometry: PackedConv = {
