@@ -163,6 +163,7 @@ function valuesOf(sink: GraphSink): readonly TorchValue[] {
     [],
     [1, 1],
     [-1, 2 ** 31, 0.5],
+    [2, -3],
     2 ** 33,
     [1, 1, 1, 2 ** 40],
     [null],
@@ -228,14 +229,20 @@ describe('operators on tensors', () => {
     return isList ? [one, one] : one;
   }
 
+  const everyOther = (values: number, parameters: number, at: number) =>
+    Array.from({ length: values }, (_, other) => other).flatMap((other) =>
+      (at + 1 < parameters ? [parameters, at + 1] : [parameters]).map((given) => [other, given] as const),
+    );
+
   it.each(torchOps.map((op, i) => [`${op.name} (${i})`, op] as const))('%s', (_title, { name, parameters }) => {
+    // with all arguments, and with as few as the defaults allow
     for (const base of [IMAGE, QUANTIZED])
       for (const at of parameters.keys())
-        for (let other = 0; other < count; other++) {
+        for (const [other, given] of everyOther(count, parameters.length, at)) {
           const sink = new GraphSink();
           const values = valuesOf(sink);
           const operators = new TensorOperators(sink, { profile: 'torch-qnnpack' }, {}, new Map());
-          const args = parameters.map((p, i) => (i === at ? values[other] : sample(p, values, base)));
+          const args = parameters.slice(0, given).map((p, i) => (i === at ? values[other] : sample(p, values, base)));
           const where = { node: 'code/a.py:1' };
           const call = { name, args, keywords: new Map(), module: '', variable: undefined, where };
           isRefused(`argument ${at}: ${other}`, () => expect(operators.apply(call)).not.toBeUndefined());

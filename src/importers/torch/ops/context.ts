@@ -280,7 +280,7 @@ export class TorchContext extends TypedEmitter {
 
   /** A number of elements that a constant of this importer may have: the code could ask for any. */
   bounded(count: number, what: string): number {
-    return count <= MOST_ELEMENTS ? count : this.unsupported(`${what} of ${count} elements`);
+    return count >= 0 && count <= MOST_ELEMENTS ? count : this.unsupported(`${what} of ${count} elements`);
   }
 
   unsupported(reason: string): never {

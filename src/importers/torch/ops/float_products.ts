@@ -38,6 +38,7 @@ const optional = (ctx: TorchContext, args: Arguments, name: string): Value | und
 function conv(ctx: TorchContext, args: Arguments, isTransposed: boolean): GraphTensor {
   const w = real(ctx, args.tensor('weight'));
   const rank = w.shape.length - 2;
+  if (rank < 1) return ctx.refuse(`weights of ${w.shape.length} axes for a convolution`, 'U2005');
   const groups = args.int('groups');
   const sizes = ctx.staticShape(w.shape, 'the weights of a convolution');
   const [first, second] = sizes;
