@@ -16,7 +16,7 @@ import {
   type ValueId,
 } from '../../ir/index.ts';
 import type { OneDnnBinding, SessionSpec } from './binding.ts';
-import { GraphView, loweringOf } from './lower/index.ts';
+import { GraphView, isLowered, lower, refusalOf } from './lower/index.ts';
 import { Recorder } from './recorder.ts';
 
 export interface NativeStep {
@@ -43,7 +43,7 @@ export interface Plan {
 
 export function buildPlan(graph: Graph, binding: OneDnnBinding, threads: number): Plan {
   const view = new GraphView(graph);
-  const reasons = new Map(topologicalOrder(graph).order.map((node) => [node, refusal(node, view)]));
+  const reasons = new Map(topologicalOrder(graph).order.map((node) => [node, reasonToInterpret(node, view)]));
   const groups = grouped(reasons);
   const lastRead = new Map<ValueId, number>();
   for (const [index, nodes] of groups.entries())
@@ -58,9 +58,8 @@ export function buildPlan(graph: Graph, binding: OneDnnBinding, threads: number)
 }
 
 /** Why a node cannot be recorded, undefined when it can. */
-function refusal(node: Node, view: GraphView): string | undefined {
-  const lowering = loweringOf(node);
-  if (lowering === undefined) return 'no primitive or kernel computes it';
+function reasonToInterpret(node: Node, view: GraphView): string | undefined {
+  if (!isLowered(node)) return 'no primitive or kernel computes it';
   for (const id of [...node.operands, ...node.results]) {
     if (id === null) continue;
     const { dtype, shape } = typeOf(view.graph, id);
@@ -68,7 +67,7 @@ function refusal(node: Node, view: GraphView): string | undefined {
     if (sizeOf(shape) === 0) return 'an empty tensor';
     if (shape.length > 6 || !isDType(dtype)) return `the type ${dtype} of rank ${shape.length}`;
   }
-  return beyondNative(node, view) ?? lowering.refuses(view);
+  return beyondNative(node, view) ?? refusalOf(node, view);
 }
 
 /** Primitives and kernels take sizes and steps of 32 bits, and windows over one to three axes. */
@@ -127,7 +126,7 @@ function record(
   const recorder = new Recorder(graph, binding, threads, inputs, outputs);
   for (const node of nodes) {
     recorder.begin(node);
-    loweringOf(node)?.lower(recorder);
+    lower(node, recorder);
   }
   const { spec, labels } = recorder.finish();
   return { kind: 'native', nodes, inputs, outputs, spec, labels };

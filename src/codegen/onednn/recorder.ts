@@ -102,15 +102,12 @@ export class Recorder {
   }
   dtype(id: ValueId): DType {
     const { dtype } = typeOf(this.graph, id);
-    assert(isDType(dtype), this.#fault(id, dtype, 'computed with'));
-    return dtype;
+    return isDType(dtype) ? dtype : this.#refuse(id, dtype, 'computed with');
   }
   /** The element type where it can be one of these only. */
   dtypeOf<const D extends DType>(id: ValueId, ...wanted: readonly D[]): D {
     const dtype = this.dtype(id);
-    const found = wanted.find((one) => one === dtype);
-    assert(found, this.#fault(id, dtype, wanted.join(' or ')));
-    return found;
+    return wanted.find((one) => one === dtype) ?? this.#refuse(id, dtype, wanted.join(' or '));
   }
 
   isConstant = (id: ValueId): boolean => this.constant(id) !== undefined;
@@ -118,14 +115,13 @@ export class Recorder {
   /** The tensor of what is a constant of one of these element types. */
   constantOf<const D extends DType>(id: ValueId, ...wanted: readonly D[]): ITensor<D> {
     const value = this.constant(id);
-    assert(value && isTensorOf(value, ...wanted), this.#fault(id, value?.dtype ?? 'computed', wanted.join(' or ')));
-    return value;
+    if (value && isTensorOf(value, ...wanted)) return value;
+    return this.#refuse(id, value?.dtype ?? 'computed', wanted.join(' or '));
   }
   /** The first element of a constant, which stands for all of them. */
   scalar(id: ValueId): number {
     const value = this.constant(id);
-    assert(value, this.#fault(id, 'computed', 'constant'));
-    return Number(value.data[0]);
+    return value ? Number(value.data[0]) : this.#refuse(id, 'computed', 'constant');
   }
   bytesOf = (id: ValueId): number => Math.max(sizeOf(this.shape(id)) * dtypes[this.dtype(id)].bytes, 1);
   nativeType = (id: ValueId): NativeType => {
@@ -247,8 +243,8 @@ export class Recorder {
 
   // ---- inside ----
 
-  #fault(id: ValueId, is: string, wanted: string): string {
-    return `${this.#node?.op ?? 'a segment'}: %${id} is ${is} and should be ${wanted}`;
+  #refuse(id: ValueId, is: string, wanted: string): never {
+    assert(false, `${this.#node?.op ?? 'a segment'}: %${id} is ${is} and should be ${wanted}`);
   }
 
   /** A constant of the graph, put straight into the layout wanted first. */

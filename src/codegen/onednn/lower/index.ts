@@ -74,15 +74,13 @@ interface Entry {
 }
 const entryOf = byOp<Entry>(table);
 
-/** The lowering of a node, undefined for what the interpreter computes. */
-export function loweringOf(node: Node) {
-  const entry = entryOf(node);
-  return (
-    entry && {
-      refuses: (graph: GraphView): string | undefined => entry.refuses?.(viewOf(node), graph),
-      lower: (r: Recorder): void => entry.lower(viewOf(node), r),
-    }
-  );
-}
+/** Whether there is a lowering; the interpreter computes the others. */
+export const isLowered = (node: Node): boolean => entryOf(node) !== undefined;
+
+/** Why a node's lowering refuses it, undefined when it does not. */
+export const refusalOf = (node: Node, graph: GraphView): string | undefined =>
+  entryOf(node)?.refuses?.(viewOf(node), graph);
+
+export const lower = (node: Node, r: Recorder): void => entryOf(node)?.lower(viewOf(node), r);
 
 export { GraphView } from './lowering.ts';
