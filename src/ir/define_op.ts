@@ -5,7 +5,7 @@
 import { InternalError } from '../diagnostics/index.ts';
 import type { DType } from './dtype.ts';
 import type { ITensor } from './tensor.ts';
-import type { Shape, TensorType } from './types.ts';
+import type { Shape, StaticType, TensorType } from './types.ts';
 
 // ---- operands ---------------------------------------------------------------------------------------------------
 
@@ -206,7 +206,7 @@ export interface OpDeclaration<
   evaluate(
     tensors: OperandTensors<O>,
     attrs: AttrValues<A>,
-    types: readonly TensorType<DType>[],
+    types: readonly StaticType[],
   ): ITensor | readonly ITensor[];
 }
 

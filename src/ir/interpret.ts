@@ -5,14 +5,14 @@
 import { assert, fail, withLocation } from '../diagnostics/index.ts';
 import { inferTypes } from './builder.ts';
 import type { OperandSpecs } from './define_op.ts';
-import type { DType } from './dtype.ts';
 import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
 import { interpreterScratch, refuseTooLarge } from './memory_need.ts';
 import { type AnyOp, opOf } from './op_table.ts';
+import { opaqueOp } from './ops/opaque.op.ts';
 import { ForeignBuffers } from './owned_results.ts';
 import { specialize } from './specialize.ts';
 import type { ITensor } from './tensor.ts';
-import { formatType, type TensorType, type ValueId } from './types.ts';
+import { formatType, isStaticType, type ValueId } from './types.ts';
 
 export type Feeds = Readonly<Record<string, ITensor>>;
 
@@ -75,9 +75,9 @@ export function evaluateNode(
     node.attrs,
     node.loc,
   );
-  const result = withLocation(node.loc, () =>
-    op.evaluate(named(op, operands), node.attrs, types as TensorType<DType>[]),
-  );
+  const known = types.filter(isStaticType);
+  assert(known.length === types.length || op === opaqueOp, `${node.op} has results of sizes that are not known`);
+  const result = withLocation(node.loc, () => op.evaluate(named(op, operands), node.attrs, known));
   return Array.isArray(result) ? result : [result as ITensor];
 }
 

@@ -26,6 +26,13 @@ export type Loc = Location;
 
 export const isStatic = (shape: Shape): shape is readonly number[] => shape.every((dim) => typeof dim === 'number');
 
+/** The type of a value whose sizes are all known, and which is computed with. */
+export interface StaticType {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+export const isStaticType = (type: TensorType): type is StaticType => type.dtype !== 'opaque' && isStatic(type.shape);
+
 export const sameShape = (a: Shape, b: Shape): boolean => a.length === b.length && a.every((dim, i) => dim === b[i]);
 
 export const formatType = ({ dtype, shape }: TensorType): string => `${dtype}[${shape.map(formatDim).join(',')}]`;

@@ -62,9 +62,8 @@ export const dnnlConv = defineOp({
     return { dtype: attrs.to, shape };
   },
   evaluate({ x, w, ...rest }, attrs, [{ shape }]) {
-    const outShape = shape as number[];
     const zx = attrs.sourceZeroPoint;
-    const sums = convolve({ x: x.data, xShape: x.shape, w: w.data, wShape: w.shape, outShape, attrs, zx });
-    return finishedConv(sums, outShape, rest, attrs);
+    const sums = convolve({ x: x.data, xShape: x.shape, w: w.data, wShape: w.shape, outShape: shape, attrs, zx });
+    return finishedConv(sums, shape, rest, attrs);
   },
 });

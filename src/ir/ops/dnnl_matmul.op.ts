@@ -24,9 +24,8 @@ export const dnnlMatmul = defineOp({
     return { dtype: attrs.to, shape };
   },
   evaluate({ a, b, ...rest }, attrs, [{ shape }]) {
-    const outShape = shape as number[];
     const left = Float64Array.from(a.data, (v) => v - attrs.sourceZeroPoint);
     const sums = matmulSum({ a: left, aShape: a.shape, b: b.data, bShape: b.shape });
-    return { dtype: attrs.to, shape: outShape, data: epilogue(sums, outShape[outShape.length - 1], 1, rest, attrs) };
+    return { dtype: attrs.to, shape, data: epilogue(sums, shape[shape.length - 1], 1, rest, attrs) };
   },
 });

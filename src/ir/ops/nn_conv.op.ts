@@ -18,9 +18,8 @@ export const nnConv = defineOp({
     return { dtype, shape };
   },
   evaluate({ x, w, bias }, attrs, [{ dtype, shape }]) {
-    const outShape = shape as number[];
-    const geometry = { xShape: x.shape, wShape: w.shape, outShape, attrs, bias: bias?.data };
-    return storeProducts(dtype as ProductType, outShape, x, w, (x, w) => convolve({ ...geometry, x, w }));
+    const geometry = { xShape: x.shape, wShape: w.shape, outShape: shape, attrs, bias: bias?.data };
+    return storeProducts(dtype as ProductType, shape, x, w, (x, w) => convolve({ ...geometry, x, w }));
   },
 });
 
@@ -38,8 +37,7 @@ export const nnConvTranspose = defineOp({
     return { dtype, shape };
   },
   evaluate({ x, w, bias }, attrs, [{ dtype, shape }]) {
-    const outShape = shape as number[];
-    const geometry = { xShape: x.shape, wShape: w.shape, outShape, attrs, bias: bias?.data };
-    return storeProducts(dtype as ProductType, outShape, x, w, (x, w) => deconvolve({ ...geometry, x, w }));
+    const geometry = { xShape: x.shape, wShape: w.shape, outShape: shape, attrs, bias: bias?.data };
+    return storeProducts(dtype as ProductType, shape, x, w, (x, w) => deconvolve({ ...geometry, x, w }));
   },
 });

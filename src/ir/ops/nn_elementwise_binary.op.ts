@@ -57,7 +57,7 @@ function binary<const N extends string, const A extends AttrSpecs>(
       return { dtype: a.dtype, shape: broadcastShape([a.shape, b.shape], refuse) };
     },
     evaluate({ a, b }, attrs, [{ shape }]) {
-      return evaluateNumbers(a, b, shape as number[], ...functions(attrs, a.dtype));
+      return evaluateNumbers(a, b, shape, ...functions(attrs, a.dtype));
     },
   });
 }
@@ -150,7 +150,7 @@ function comparison<const N extends string>(name: N, doc: string, test: Test, tr
       return { dtype: 'bool', shape: broadcastShape([a.shape, b.shape], refuse) };
     },
     evaluate({ a, b }, _attrs, [{ shape }]) {
-      const [x, y] = spread(a, b, shape as number[]);
+      const [x, y] = spread(a, b, shape);
       const data = new Uint8Array(sizeOf(x.shape));
       if (isBig(x) && isBig(y)) for (let i = 0; i < data.length; i++) data[i] = test(x.data[i], y.data[i]) ? 1 : 0;
       else {
@@ -178,7 +178,7 @@ function logical<const N extends string>(name: N, doc: string, f: OnNumbers) {
     traits: ['elementwise', 'commutative'],
     infer: ({ a, b }, _attrs, refuse) => ({ dtype: 'bool', shape: broadcastShape([a.shape, b.shape], refuse) }),
     evaluate({ a, b }, _attrs, [{ shape }]) {
-      const [x, y] = spread(a, b, shape as number[]);
+      const [x, y] = spread(a, b, shape);
       const data = Uint8Array.from(x.data as Uint8Array, (v, i) => f(v, y.data[i] as number));
       return { dtype: 'bool', shape: x.shape, data };
     },

@@ -46,7 +46,7 @@ function activation<const N extends string, const A extends AttrSpecs>(
     results: { y: ['f32'] },
     traits: ['elementwise'],
     infer: ({ x }) => x,
-    evaluate: ({ x }, attrs, [{ shape }]) => mapped(x, shape as number[], make(attrs)),
+    evaluate: ({ x }, attrs, [{ shape }]) => mapped(x, shape, make(attrs)),
   });
 }
 
@@ -106,7 +106,7 @@ function floatFunction<const N extends string>(name: N, doc: string, f: OnNumber
     results: { y: { like: 'x' } },
     traits: ['elementwise'],
     infer: ({ x }) => x,
-    evaluate: ({ x }, _attrs, [{ shape }]) => mapped(x, shape as number[], f),
+    evaluate: ({ x }, _attrs, [{ shape }]) => mapped(x, shape, f),
   });
 }
 
@@ -130,7 +130,7 @@ function numberFunction<const N extends string>(name: N, doc: string, f: OnNumbe
     results: { y: { like: 'x' } },
     traits: ['elementwise'],
     infer: ({ x }) => x,
-    evaluate: ({ x }, _attrs, [{ shape }]) => mapped(x, shape as number[], f, big),
+    evaluate: ({ x }, _attrs, [{ shape }]) => mapped(x, shape, f, big),
   });
 }
 
@@ -175,7 +175,7 @@ export const nnClip = defineOp({
       const raised = v < min ? BigInt(min) : v;
       return raised > max ? BigInt(max) : raised;
     };
-    return mapped(x, shape as number[], (v) => Math.min(Math.max(v, min), max), onBigInt);
+    return mapped(x, shape, (v) => Math.min(Math.max(v, min), max), onBigInt);
   },
 });
 
@@ -187,7 +187,7 @@ export const nnNot = defineOp({
   results: { y: ['bool'] },
   traits: ['elementwise'],
   infer: ({ x }) => x,
-  evaluate: ({ x }, _attrs, [{ shape }]) => mapped(x, shape as number[], (v) => 1 - v),
+  evaluate: ({ x }, _attrs, [{ shape }]) => mapped(x, shape, (v) => 1 - v),
 });
 
 /** ONNX PRelu: https://onnx.ai/onnx/operators/onnx__PRelu.html */
@@ -206,8 +206,8 @@ export const nnPrelu = defineOp({
     return x;
   },
   evaluate({ x, slope }, _attrs, [{ shape }]) {
-    const [values, slopes] = [doublesOf(x), doublesOf(broadcastTo(slope, shape as number[]))];
+    const [values, slopes] = [doublesOf(x), doublesOf(broadcastTo(slope, shape))];
     for (let i = 0; i < values.length; i++) values[i] = values[i] >= 0 ? values[i] : slopes[i] * values[i];
-    return fromDoubles(x.dtype, values, shape as number[]);
+    return fromDoubles(x.dtype, values, shape);
   },
 });

@@ -31,7 +31,7 @@ export const nnGather = defineOp({
     return { dtype: x.dtype, shape: [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)] };
   },
   evaluate({ x, indices }, attrs, [type]) {
-    const shape = type.shape as number[];
+    const { shape } = type;
     const axis = attrs.axis < 0 ? attrs.axis + x.shape.length : attrs.axis;
     const size = x.shape[axis];
     const at = positions(indices, size);
@@ -65,7 +65,7 @@ export const nnGatherElements = defineOp({
     return { dtype: x.dtype, shape: indices.shape };
   },
   evaluate({ x, indices }, attrs, [type]) {
-    const shape = type.shape as number[];
+    const { shape } = type;
     const axis = attrs.axis < 0 ? attrs.axis + shape.length : attrs.axis;
     const at = positions(indices, x.shape[axis]);
     const strides = stridesOf(x.shape);

@@ -42,6 +42,6 @@ export const nnGatherNd = defineOp({
       });
       data.set(x.data.subarray(at * part, (at + 1) * part) as never, row * part);
     }
-    return { dtype: x.dtype, shape: shape as number[], data };
+    return { dtype: x.dtype, shape: shape, data };
   },
 });

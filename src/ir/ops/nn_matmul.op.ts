@@ -14,6 +14,6 @@ export const nnMatmul = defineOp({
   },
   evaluate({ a, b }, _attrs, [{ dtype, shape }]) {
     const shapes = { aShape: a.shape, bShape: b.shape };
-    return storeProducts(dtype as ProductType, shape as number[], a, b, (a, b) => matmulSum({ ...shapes, a, b }));
+    return storeProducts(dtype as ProductType, shape, a, b, (a, b) => matmulSum({ ...shapes, a, b }));
   },
 });

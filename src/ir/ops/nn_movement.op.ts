@@ -36,7 +36,7 @@ export const nnReshape = defineOp({
       refuse(`${formatType(x)} has ${elementsOf(x.shape)} elements, [${shape.join(', ')}] holds ${elementsOf(shape)}`);
     return { dtype: x.dtype, shape };
   },
-  evaluate: ({ x }, _attrs, [{ shape }]) => ({ ...x, shape: shape as number[] }),
+  evaluate: ({ x }, _attrs, [{ shape }]) => ({ ...x, shape: shape }),
 });
 
 /** ONNX Transpose: https://onnx.ai/onnx/operators/onnx__Transpose.html */
@@ -76,7 +76,7 @@ export const nnConcat = defineOp({
     return { dtype: first.dtype, shape };
   },
   evaluate({ xs }, attrs, [type]) {
-    const shape = type.shape as number[];
+    const { shape } = type;
     const axis = attrs.axis < 0 ? attrs.axis + shape.length : attrs.axis;
     const data = newArray(type.dtype, sizeOf(shape));
     const strides = stridesOf(shape);
@@ -98,7 +98,7 @@ export const nnExpand = defineOp({
   results: likeX,
   traits: ['movement'],
   infer: ({ x }, { shape }, refuse) => ({ dtype: x.dtype, shape: broadcastShape([x.shape, shape], refuse) }),
-  evaluate: ({ x }, _attrs, [{ shape }]) => broadcastTo(x, shape as number[]),
+  evaluate: ({ x }, _attrs, [{ shape }]) => broadcastTo(x, shape),
 });
 
 /** ONNX Tile: https://onnx.ai/onnx/operators/onnx__Tile.html */
@@ -122,7 +122,7 @@ export const nnTile = defineOp({
       x.shape.flatMap((size, i) => [repeats[i] as number, size]),
       view,
     );
-    return { ...repeated, shape: shape as number[] };
+    return { ...repeated, shape: shape };
   },
 });
 
@@ -149,8 +149,7 @@ export const nnPad = defineOp({
     });
     return { dtype: x.dtype, shape };
   },
-  evaluate: ({ x, value }, { pads, mode }, [{ shape }]) =>
-    padded(x, shape as number[], pads as readonly number[], mode, value),
+  evaluate: ({ x, value }, { pads, mode }, [{ shape }]) => padded(x, shape, pads as readonly number[], mode, value),
 });
 
 /** ONNX Shape: https://onnx.ai/onnx/operators/onnx__Shape.html */
@@ -190,7 +189,7 @@ export const nnDepthToSpace = defineOp({
       ...x,
       shape: mode === 'DCR' ? [n, b, b, c / (b * b), h, w] : [n, c / (b * b), b, b, h, w],
     };
-    return { ...transposed(split, mode === 'DCR' ? [0, 3, 4, 1, 5, 2] : [0, 1, 4, 2, 5, 3]), shape: shape as number[] };
+    return { ...transposed(split, mode === 'DCR' ? [0, 3, 4, 1, 5, 2] : [0, 1, 4, 2, 5, 3]), shape: shape };
   },
 });
 
@@ -212,6 +211,6 @@ export const nnSpaceToDepth = defineOp({
   evaluate({ x }, { block: b }, [{ shape }]) {
     const [n, c, h, w] = x.shape;
     const split: ITensor = { ...x, shape: [n, c, h / b, b, w / b, b] };
-    return { ...transposed(split, [0, 3, 5, 1, 2, 4]), shape: shape as number[] };
+    return { ...transposed(split, [0, 3, 5, 1, 2, 4]), shape: shape };
   },
 });

@@ -43,7 +43,7 @@ export const nnBatchNorm = defineOp({
       const factor = scale.data[c] / Math.sqrt(variance.data[c] + Math.fround(epsilon));
       for (const end = i + size; i < end; i++) y[i] = (y[i] - mean.data[c]) * factor + bias.data[c];
     }
-    return fromDoubles(x.dtype, y, shape as number[]);
+    return fromDoubles(x.dtype, y, shape);
   },
 });
 
@@ -186,6 +186,6 @@ export const nnLrn = defineOp({
         squares += values[i + (k - c) * plane] ** 2;
       y[i] = values[i] / (bias + (alpha / size) * squares) ** beta;
     }
-    return fromDoubles(x.dtype, y, shape as number[]);
+    return fromDoubles(x.dtype, y, shape);
   },
 });

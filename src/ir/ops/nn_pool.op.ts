@@ -28,7 +28,7 @@ export const nnMaxPool = defineOp({
   results: likeX,
   infer: ({ x }, attrs, refuse) => ({ dtype: x.dtype, shape: poolShape(x.shape, attrs, refuse) }),
   evaluate({ x }, attrs, [type]) {
-    const shape = type.shape as number[];
+    const { shape } = type;
     const values = doublesOf(x);
     const counts = windowCounts(x.shape, shape, attrs, false);
     const y = new Float64Array(sizeOf(shape)).map((_, i) => beforeAny(x, counts[i % counts.length]));
@@ -51,7 +51,7 @@ export const nnAveragePool = defineOp({
   results: likeX,
   infer: ({ x }, attrs, refuse) => ({ dtype: x.dtype, shape: poolShape(x.shape, attrs, refuse) }),
   evaluate({ x }, attrs, [type]) {
-    const shape = type.shape as number[];
+    const { shape } = type;
     const values = doublesOf(x);
     const y = new Float64Array(sizeOf(shape));
     forEachTapOfPlanes(x.shape, shape, attrs, ({ inputAt, outputAt }, xBase, yBase) => {
@@ -75,7 +75,7 @@ export const nnLpPool = defineOp({
     return { dtype: x.dtype, shape: poolShape(x.shape, attrs, refuse) };
   },
   evaluate({ x }, attrs, [type]) {
-    const shape = type.shape as number[];
+    const { shape } = type;
     const powers = doublesOf(x).map((v) => Math.abs(v) ** attrs.p);
     const y = new Float64Array(sizeOf(shape));
     forEachTapOfPlanes(x.shape, shape, attrs, ({ inputAt, outputAt }, xBase, yBase) => {
@@ -106,7 +106,7 @@ export const nnGlobalAveragePool = defineOp({
   evaluate({ x }, _attrs, [{ shape }]) {
     const size = sizeOf(x.shape.slice(2));
     const y = perPlane(x, 0, (sum, value) => sum + value).map((sum) => sum / size);
-    return fromDoubles(x.dtype, y, shape as number[]);
+    return fromDoubles(x.dtype, y, shape);
   },
 });
 
@@ -119,7 +119,7 @@ export const nnGlobalMaxPool = defineOp({
   results: likeX,
   infer: ({ x }, _attrs, refuse) => ({ dtype: x.dtype, shape: globalShape(x.shape, refuse) }),
   evaluate: ({ x }, _attrs, [{ shape }]) =>
-    fromDoubles(x.dtype, perPlane(x, beforeAny(x, sizeOf(x.shape.slice(2))), greater), shape as number[]),
+    fromDoubles(x.dtype, perPlane(x, beforeAny(x, sizeOf(x.shape.slice(2))), greater), shape),
 });
 
 /** One value for every plane of `[N, C, spatial…]`. */

@@ -46,7 +46,7 @@ function reduction<const N extends string, D extends DType>(
     evaluate(operands, { axes }, [type]) {
       const x = operands.x as ITensor;
       const { tensor, count, length } = lanesOf(x, axesOf(axes, x.shape.length));
-      const shape = type.shape as number[];
+      const { shape } = type;
       if (big && isBig(tensor)) {
         const data = newArray(tensor.dtype, count);
         for (let i = 0; i < count; i++) data[i] = big(tensor.data, i * length, (i + 1) * length, x.dtype);
@@ -185,7 +185,7 @@ function argument<const N extends string>(
         }
         data[lane] = BigInt(best - lane * length);
       }
-      return { dtype: 's64', shape: type.shape as number[], data };
+      return { dtype: 's64', shape: type.shape, data };
     },
   });
 }

@@ -73,17 +73,17 @@ export const nnResize = defineOp({
     return { dtype: x.dtype, shape };
   },
   evaluate({ x }, given, [{ shape }]) {
-    if (sizeOf(shape as number[]) === 0) return zeros(x.dtype, shape as number[]);
+    if (sizeOf(shape) === 0) return zeros(x.dtype, shape);
     const scales = scalesFor(x.shape, shape, given.scales);
     const attrs = { ...given, scales };
-    const positions = (shape as number[]).map((to, axis) =>
+    const positions = shape.map((to, axis) =>
       Float64Array.from({ length: to }, (_, i) =>
         attrs.scales[axis] === 1 ? i : coordinate(i, x.shape[axis], to, attrs.scales[axis], attrs.coordinates),
       ),
     );
     if (attrs.mode === 'linear' && attrs.recipe === 'ort') return linearResize(x, attrs.scales.map(step), positions);
     let result: ITensor = attrs.mode === 'linear' ? fromDoubles('f64', doublesOf(x), x.shape) : x;
-    for (const axis of shrinkingFirst(x.shape, shape as number[])) {
+    for (const axis of shrinkingFirst(x.shape, shape)) {
       const at = positions[axis];
       if (at.length === x.shape[axis] && attrs.scales[axis] === 1) continue;
       result = attrs.mode === 'linear' ? interpolated(result, axis, at) : picked(result, axis, at, attrs.nearest);

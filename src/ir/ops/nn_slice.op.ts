@@ -63,6 +63,6 @@ export const nnSlice = defineOp({
       offset += clampSlice(x.shape[normal], starts[i] as number, ends[i] as number, steps[i]).first * strides[normal];
       taken[normal] = strides[normal] * steps[i];
     });
-    return gatherView(x, shape as number[], { offset, strides: taken });
+    return gatherView(x, shape, { offset, strides: taken });
   },
 });

@@ -15,7 +15,7 @@ export const nnWhere = defineOp({
     return { dtype: a.dtype, shape: broadcastShape([cond.shape, a.shape, b.shape], refuse) };
   },
   evaluate(operands, _attrs, [type]) {
-    const shape = type.shape as number[];
+    const { shape } = type;
     const [cond, a, b] = [operands.cond, operands.a, operands.b].map((x) => broadcastTo(x, shape).data);
     const data = newArray(type.dtype, cond.length);
     for (let i = 0; i < data.length; i++) data[i] = cond[i] !== 0 ? a[i] : b[i];

@@ -19,7 +19,7 @@ export const qnnAveragePool = defineOp({
     return { dtype: types.x.dtype, shape: poolShape(types.x.shape, attrs, refuse) };
   },
   evaluate({ x, sx, zx, sy, zy }, { kernel, countIncludePad, ...geometry }, [type]) {
-    const y = zeros(x.dtype, type.shape as number[]);
+    const y = zeros(x.dtype, type.shape);
     const [input, output] = [x.shape.slice(2), y.shape.slice(2)];
     const { min: low, max: high } = dtypes[x.dtype];
     const q = { sx: sx.data[0], sy: sy.data[0], zy: zy.data[0], low, high };

@@ -31,7 +31,7 @@ export const qnnAdd = defineOp({
   infer: (types, _attrs, refuse) => binaryType(types, refuse),
   evaluate(tensors, { recipe }, [{ shape }]) {
     const { a, b } = tensors;
-    const y = zeros(a.dtype, shape as number[]);
+    const y = zeros(a.dtype, shape);
     const [left, right] = [broadcastTo(a, y.shape).data, broadcastTo(b, y.shape).data];
     const q = quantizationOf(tensors);
     if (recipe !== 'ort') (recipe === 'torch' ? torchAdd : qnnpackAdd)(q, left, right, y.data);
@@ -51,7 +51,7 @@ export const qnnMul = defineOp({
   infer: (types, _attrs, refuse) => binaryType(types, refuse),
   evaluate(tensors, { recipe }, [{ shape }]) {
     const { a, b } = tensors;
-    const y = zeros(a.dtype, shape as number[]);
+    const y = zeros(a.dtype, shape);
     const multiply = recipe === 'torch' ? torchMul : qlinearMul;
     multiply(quantizationOf(tensors), broadcastTo(a, y.shape).data, broadcastTo(b, y.shape).data, y.data);
     return y;

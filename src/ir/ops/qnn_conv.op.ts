@@ -22,7 +22,7 @@ export const qnnConv = defineOp({
     return { dtype: 's32', shape: convShape(x.shape, w.shape, attrs, refuse) };
   },
   evaluate({ x, w, zx, zw }, attrs, [type]) {
-    const y = zeros('s32', type.shape as number[]);
+    const y = zeros('s32', type.shape);
     const sums = convolve({
       x: x.data,
       xShape: x.shape,

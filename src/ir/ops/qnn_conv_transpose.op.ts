@@ -22,7 +22,7 @@ export const qnnConvTranspose = defineOp({
     return { dtype: 's32', shape };
   },
   evaluate({ x, w, zx, zw }, attrs, [type]) {
-    const y = zeros('s32', type.shape as number[]);
+    const y = zeros('s32', type.shape);
     const sums = deconvolve({
       x: x.data,
       xShape: x.shape,

@@ -18,7 +18,7 @@ export const qnnGlobalAveragePool = defineOp({
     return { dtype, shape: shape.map((dim, axis) => (axis < 2 ? dim : 1)) };
   },
   evaluate({ x, sx, zx, sy, zy }, { recipe }, [type]) {
-    const y = zeros(x.dtype, type.shape as number[]);
+    const y = zeros(x.dtype, type.shape);
     const size = sizeOf(x.shape.slice(2));
     const { min: low, max: high } = dtypes[x.dtype];
     const q = { sx: sx.data[0], sy: sy.data[0], zy: zy.data[0], low, high };

@@ -26,7 +26,7 @@ export const qnnMatmul = defineOp({
       b: centred(b, zb, columnAxis(b)),
       bShape: b.shape,
     });
-    return tensor('s32', Int32Array.from(sums), type.shape as number[]); // wraps modulo 2^32
+    return tensor('s32', Int32Array.from(sums), type.shape); // wraps modulo 2^32
   },
 });
 
