@@ -10,7 +10,6 @@ import {
   type Node,
   nnAdd,
   nodesOf,
-  type OperandSpecs,
   opOf,
   qnnDynamicQuantize,
   qnnQuantize,
@@ -77,7 +76,7 @@ const isFollowedByBias = (graph: Graph, readers: readonly Node[]): boolean =>
 /** Zero points of activations, one for every place that quantizes or requantizes one; computed ones count as non-zero. */
 export function activationZeroPoints(graph: Graph): { readonly total: number; readonly nonZero: number } {
   const found = nodesOf(graph).flatMap((node) => {
-    const names = Object.keys(opOf(node).operands as OperandSpecs);
+    const names = Object.keys(opOf(node).operands);
     if (isOp(node, qnnDynamicQuantize)) return [true];
     const at = names.indexOf(isOp(node, qnnQuantize) ? 'zp' : 'zy');
     if (at < 0) return [];

@@ -4,7 +4,6 @@
  */
 import { assert, fail, withLocation } from '../diagnostics/index.ts';
 import { inferTypes } from './builder.ts';
-import type { OperandSpecs } from './define_op.ts';
 import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
 import { interpreterScratch, refuseTooLarge } from './memory_need.ts';
 import { type AnyOp, opOf } from './op_table.ts';
@@ -84,7 +83,7 @@ export function evaluateNode(
 /** Operands by their declared names. */
 function named(op: AnyOp, operands: readonly (ITensor | null)[]): Parameters<AnyOp['evaluate']>[0] {
   const record: Record<string, ITensor | readonly (ITensor | null)[]> = {};
-  Object.entries(op.operands as OperandSpecs).forEach(([name, spec], i) => {
+  Object.entries(op.operands).forEach(([name, spec], i) => {
     if (spec.presence === 'variadic') record[name] = operands.slice(i);
     else if (operands[i]) record[name] = operands[i];
   });

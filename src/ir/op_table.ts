@@ -1,6 +1,6 @@
 /** Every operator, by the name of its declaration. Whatever has to treat all of them derives from this table. */
 import { assert } from '../diagnostics/index.ts';
-import type { AttrSpecs, OpDeclaration, OperandSpec, ResultSpec } from './define_op.ts';
+import type { AttrSpecs, OpDeclaration, OperandSpec, OperandSpecs, ResultSpec, ResultSpecs } from './define_op.ts';
 import type { DType } from './dtype.ts';
 import * as dnnl from './ops/dnnl_ops.ts';
 import * as nn from './ops/nn_ops.ts';
@@ -20,9 +20,14 @@ export type OpWith<K extends string, A extends AttrSpecs = Record<never, never>>
   { readonly y: ResultSpec },
   OpName
 >;
-/** The declaration of any operator, its parameters forgotten. */
 // biome-ignore lint/suspicious/noExplicitAny: methods of different parameters share no other supertype
-export type AnyOp = OpDeclaration<any, any, any, OpName>;
+type AnyDeclaration = OpDeclaration<any, any, any, OpName>;
+/** The declaration of any operator, its parameters forgotten. */
+export interface AnyOp extends Omit<AnyDeclaration, 'operands' | 'attrs' | 'results'> {
+  readonly operands: OperandSpecs;
+  readonly attrs: AttrSpecs;
+  readonly results: ResultSpecs;
+}
 
 export const allOps: readonly AnyOp[] = Object.values(ops);
 

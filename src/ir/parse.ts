@@ -3,7 +3,7 @@ import { type Code, fail, UnskewError } from '../diagnostics/index.ts';
 import { type RequantizeProfile, requantizeModes } from '../numerics/index.ts';
 import { GraphBuilder } from './builder.ts';
 import { tensorOfBytes } from './constant_pool.ts';
-import type { AnyValue, AttrValue, OperandSpecs } from './define_op.ts';
+import type { AnyValue, AttrValue } from './define_op.ts';
 import { type DType, dtypes, isDType, isFloat, isHalf, newArray } from './dtype.ts';
 import type { Graph, SymbolRange } from './graph.ts';
 import { findOp } from './op_table.ts';
@@ -151,7 +151,7 @@ class Parser {
     this.#mark('=');
     const opName = this.#expect('word').text;
     const op = findOp(opName) ?? this.#refuse(`there is no operator '${opName}'`, start);
-    const specs = Object.entries(op.operands as OperandSpecs);
+    const specs = Object.entries(op.operands);
     const operands: (AnyValue | null)[] = [];
     this.#list('(', ')', () => {
       const named = this.#peek(1).text === '=' ? specs.findIndex(([name]) => name === this.#peek().text) : -1;

@@ -12,7 +12,7 @@
  * names. Attributes that have their default value are left out.
  */
 import { checkOptions, type OptionNames } from '../diagnostics/index.ts';
-import type { AttrSpecs, AttrValue, OperandSpecs } from './define_op.ts';
+import type { AttrValue } from './define_op.ts';
 import { isFloat, isHalf } from './dtype.ts';
 import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
 import { opOf } from './op_table.ts';
@@ -104,7 +104,7 @@ function inlineConstant(t: ITensor): string {
 }
 
 function formatOperands(node: Node, reference: (id: ValueId) => string): string {
-  const specs = Object.entries(opOf(node).operands as OperandSpecs);
+  const specs = Object.entries(opOf(node).operands);
   const parts: string[] = [];
   node.operands.forEach((id, i) => {
     const [operand, spec] = specs[Math.min(i, specs.length - 1)] ?? ['', undefined];
@@ -116,7 +116,7 @@ function formatOperands(node: Node, reference: (id: ValueId) => string): string 
 }
 
 function formatAttrs(node: Node): string {
-  const specs = opOf(node).attrs as AttrSpecs;
+  const specs = opOf(node).attrs;
   const isDefault = (key: string, value: AttrValue): boolean => {
     const fallback = specs[key]?.default;
     return fallback !== undefined && formatAttr(fallback) === formatAttr(value);

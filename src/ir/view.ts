@@ -1,6 +1,6 @@
 /** Nodes as their declarations have them: operands by name, attributes by kind; and tables with an entry for each operator. */
 import { assert } from '../diagnostics/index.ts';
-import type { AttrValues, Mapped, OperandSpecs, OperandValues } from './define_op.ts';
+import type { AttrValues, Mapped, OperandValues } from './define_op.ts';
 import type { Node } from './graph.ts';
 import { type AnyOp, allOps, type OpName, ops } from './op_table.ts';
 import type { ValueId } from './types.ts';
@@ -33,7 +33,7 @@ const names = new Map(
   allOps.map((op) => [
     op.name,
     {
-      operands: Object.entries(op.operands as OperandSpecs).map(([name, { presence }]) => ({
+      operands: Object.entries(op.operands).map(([name, { presence }]) => ({
         name,
         isVariadic: presence === 'variadic',
       })),

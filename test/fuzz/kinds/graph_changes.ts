@@ -13,10 +13,8 @@ import {
   type ITensor,
   isFloat,
   type Node,
-  type OperandSpecs,
   opOf,
   topologicalOrder,
-  type Value,
   type ValueId,
 } from '../../../src/ir/index.ts';
 import { filled, nonFinitePattern, patterns } from '../../../src/testing/contents.ts';
@@ -102,7 +100,7 @@ function changedNode(node: Node, kind: Kind, values: ReadonlyMap<ValueId, AnyVal
       const type = now === null ? undefined : values.get(now)?.type;
       const fitting = [...values].filter(([, { type: other }]) => once(draw, 5) || other.dtype === type?.dtype);
       const [id] = pick(draw, fitting.length > 0 ? fitting : [...values]);
-      const specs = Object.values(opOf(node).operands as OperandSpecs);
+      const specs = Object.values(opOf(node).operands);
       const isOptional = specs[at]?.presence === 'optional';
       return { ...node, operands: node.operands.with(at, isOptional && once(draw, 3) ? null : id) };
     }
@@ -112,7 +110,7 @@ function changedNode(node: Node, kind: Kind, values: ReadonlyMap<ValueId, AnyVal
 }
 
 function otherAttributes(node: Node, draw: Draw): Node['attrs'] {
-  const specs = opOf(node).attrs as AttrSpecs;
+  const specs = opOf(node).attrs;
   const name = pick(draw, Object.keys(specs));
   if (name === undefined) return node.attrs;
   return { ...node.attrs, [name]: otherValue(specs[name], node.attrs[name], draw) };
@@ -138,7 +136,7 @@ function otherValue({ kind, values }: AttrSpecs[string], now: AttrValue | undefi
 
 /** What an operator needs to be there, small. */
 function drawnAttributes(op: AnyOp, node: Node, draw: Draw): Record<string, AttrValue> {
-  const needed = Object.entries(op.attrs as AttrSpecs).filter(([, spec]) => spec.default === undefined);
+  const needed = Object.entries(op.attrs).filter(([, spec]) => spec.default === undefined);
   return Object.fromEntries(
     needed.map(([name, { kind, values }]): [string, AttrValue] => {
       if (values) return [name, pick(draw, values)];
@@ -157,11 +155,11 @@ function inserted(b: GraphBuilder, value: AnyValue, values: ReadonlyMap<ValueId,
   const op = pick(
     draw,
     allOps.filter(({ name, operands }) => {
-      const [first, ...others] = Object.values(operands as OperandSpecs);
+      const [first, ...others] = Object.values(operands);
       return !/^dnnl|opaque/.test(name) && first?.dtypes.includes(dtype) && others.length < 3;
     }),
   );
-  const specs = Object.values(op.operands as OperandSpecs);
+  const specs = Object.values(op.operands);
   const operands = specs.map((spec, i) => {
     if (i === 0) return value;
     if (spec.presence !== 'required' && once(draw, 2)) return null;

@@ -14,7 +14,6 @@ import {
   inferTypes,
   isDType,
   isStatic,
-  type OperandSpecs,
   type Shape,
   sizeOf,
   type TensorType,
@@ -48,7 +47,7 @@ export interface Baseline {
 export function baselineOf(op: AnyOp): Baseline | undefined {
   const draw = drawer(op.name.length * 977 + 5);
   const pick = <T>(list: readonly T[]): T => list[draw(1 + draw(list.length))];
-  const specs = Object.values(op.operands as OperandSpecs);
+  const specs = Object.values(op.operands);
   for (let run = 0; run < 100_000; run++) {
     const chosen = pick(allDTypes.filter((d) => specs[0]?.dtypes.includes(d)));
     const types = specs.flatMap((spec) => {

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { completeAttrs, inferTypes } from '../../../src/ir/builder.ts';
-import type { AttrValue, OperandSpecs } from '../../../src/ir/define_op.ts';
+import type { AttrValue } from '../../../src/ir/define_op.ts';
 import { bindDim } from '../../../src/ir/dims.ts';
 import { type DType, dtypes } from '../../../src/ir/dtype.ts';
 import { evaluateNode } from '../../../src/ir/interpret.ts';
@@ -19,7 +19,7 @@ interface Sample {
 type Attrs = Sample['attrs'];
 
 const dtypesOf = (op: AnyOp, operand = 0): readonly DType[] =>
-  (Object.values(op.operands as OperandSpecs)[operand].dtypes as readonly DType[]) ?? [];
+  (Object.values(op.operands)[operand].dtypes as readonly DType[]) ?? [];
 const plain = (rank: number): Attrs => ({
   strides: Array(rank).fill(1),
   pads: Array(2 * rank).fill(1),
