@@ -51,6 +51,7 @@ async function run(): Promise<number> {
   console.error(`the first case of each kind is ${seed} (--seed ${seed})`);
   let shown = performance.now();
   let lines = 0;
+  let told = 0;
   const state = await campaign({
     seconds: Number(seconds),
     kinds: named.length > 0 ? (named as KindName[]) : kindNames,
@@ -60,6 +61,14 @@ async function run(): Promise<number> {
     keep: !values['no-keep'],
     progress(now) {
       const { isTTY } = process.stderr;
+      // at once: a campaign that is ended early has said what it found
+      for (const { id, finding } of now.faults.slice(told)) {
+        process.stderr.write(
+          `${lines > 0 ? `\x1b[${lines}A\x1b[J` : ''}${finding.class} during ${finding.during} in ${id}\n`,
+        );
+        lines = 0;
+      }
+      told = now.faults.length;
       if (performance.now() - shown < (isTTY ? 500 : 300_000)) return;
       shown = performance.now();
       const table = tableOf(now);
