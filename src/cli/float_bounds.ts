@@ -3,6 +3,7 @@
  * unit in the last place. Sums of n terms may be in any order; (4 + √n)·u·Σ|terms| holds of errors that do not conspire
  * (n·u of those that do) and for the fused or blocked orders that engines take.
  */
+import { assert } from '../diagnostics/index.ts';
 import {
   evaluateNode,
   type ITensor,
@@ -14,12 +15,15 @@ import {
   nnAveragePool,
   nnCast,
   nnCeil,
+  nnCelu,
   nnClip,
   nnConcat,
   nnConv,
+  nnConvTranspose,
   nnCumsum,
   nnDepthToSpace,
   nnDiv,
+  nnElu,
   nnExpand,
   nnFloor,
   nnGather,
@@ -52,10 +56,12 @@ import {
   nnReshape,
   nnResize,
   nnRound,
+  nnSelu,
   nnSign,
   nnSlice,
   nnSpaceToDepth,
   nnSub,
+  nnThresholdedRelu,
   nnTile,
   nnWhere,
   oneOf,
@@ -65,7 +71,9 @@ import {
   qnnRequantize,
   sizeOf,
   stridesOf,
+  tensorOfType,
 } from '../ir/index.ts';
+import { type Floats, floatsOf, inDoubles, magnitude } from './floats.ts';
 
 /**
  * `compiled`: primitives, kernels, and the interpreter for the rest. `once`: the same where a step lies behind (a quantize, a
@@ -78,14 +86,14 @@ export const u = 2 ** -24;
 
 export const ofSum = (terms: number): number => (4 + Math.sqrt(terms)) * u;
 /** The same of terms of a tensor: what is equal rounds alike, again and again, and nothing evens out. */
-const ofSumOver = (terms: number, x: ITensor): number =>
+const ofSumOver = (terms: number, x: Floats): number =>
   isOfOneSize(x) ? Math.max(ofSum(terms), terms * u) : ofSum(terms);
 
 /** Whether all elements but zeros have one magnitude. */
-const isOfOneSize = ({ data }: ITensor): boolean => areOfOneSize(data as Float32Array, 1, () => 0)[0];
+const isOfOneSize = ({ data }: Floats): boolean => areOfOneSize(data, 1, () => 0)[0];
 
 /** The same of each lane, of which there are `count`. */
-function areOfOneSize(data: Float32Array, count: number, laneOf: (i: number) => number): readonly boolean[] {
+function areOfOneSize(data: Floats['data'], count: number, laneOf: (i: number) => number): readonly boolean[] {
   const sizes = new Float64Array(count);
   const alike = Array<boolean>(count).fill(true);
   for (let i = 0; i < data.length; i++) {
@@ -102,38 +110,42 @@ function areOfOneSize(data: Float32Array, count: number, laneOf: (i: number) => 
  * `ofSum` for each result of a product, and more where its own terms are equal: of a row of one size and a column of one size, of
  * a source of one size and a filter of one size.
  */
-export function ofProduct(node: Node, a: ITensor, b: ITensor): (i: number) => number {
+export function ofProduct(node: Node, a: Floats, b: Floats): (i: number) => number {
   const terms = productTerms(node, a, b);
-  const factors =
-    node.op === 'nn.matmul' ? [rowsOfOneSize(a), columnsOfOneSize(b)] : [allOfOneSize(a), filtersOfOneSize(node, b)];
+  const isMatmul = isOp(node, nnMatmul);
+  const factors = isMatmul ? [rowsOfOneSize(a), columnsOfOneSize(b)] : [allOfOneSize(a), filtersOfOneSize(node, b)];
   if (!factors.every(({ data }) => data.includes(1))) return () => ofSum(terms);
-  const alike = evaluateNode(node, [...factors, ...(node.op === 'nn.matmul' ? [] : [null])])[0].data as Float64Array;
+  const alike = evaluateInDoubles(node, [...factors, ...(isMatmul ? [] : [null])]);
   return (i) => Math.max(ofSum(terms), alike[i] * u);
 }
 
+/** The first result of a node on doubles. */
+export const evaluateInDoubles = (node: Node, operands: readonly (ITensor | null)[]): Float64Array =>
+  tensorOfType(evaluateNode(node, operands)[0], 'f64').data;
+
 /** 1 for each element of a lane of one size, 0 for others. */
-function ofOneSize({ data, shape }: ITensor, count: number, laneOf: (i: number) => number): ITensor<'f64'> {
-  const alike = areOfOneSize(data as Float32Array, count, laneOf);
-  return { dtype: 'f64', shape, data: Float64Array.from(data as Float32Array, (_, i) => Number(alike[laneOf(i)])) };
+function ofOneSize(t: Floats, count: number, laneOf: (i: number) => number): ITensor<'f64'> {
+  const alike = areOfOneSize(t.data, count, laneOf);
+  return inDoubles(t, (_, i) => Number(alike[laneOf(i)]));
 }
 
-const allOfOneSize = (t: ITensor): ITensor<'f64'> => ofOneSize(t, 1, () => 0);
+const allOfOneSize = (t: Floats): ITensor<'f64'> => ofOneSize(t, 1, () => 0);
 
-function rowsOfOneSize(t: ITensor): ITensor<'f64'> {
+function rowsOfOneSize(t: Floats): ITensor<'f64'> {
   const length = t.shape.at(-1) ?? 1;
   return ofOneSize(t, t.data.length / Math.max(1, length), (i) => Math.floor(i / length));
 }
 
-function columnsOfOneSize(t: ITensor): ITensor<'f64'> {
-  const columns = t.shape.length > 1 ? (t.shape.at(-1) as number) : 1;
-  const matrix = columns * (t.shape.at(t.shape.length > 1 ? -2 : -1) as number);
+function columnsOfOneSize(t: Floats): ITensor<'f64'> {
+  const [rows, columns] = t.shape.length > 1 ? t.shape.slice(-2) : [t.shape[0], 1];
+  const matrix = rows * columns;
   const count = t.data.length === 0 ? 0 : (t.data.length / matrix) * columns;
   return ofOneSize(t, count, (i) => Math.floor(i / matrix) * columns + (i % columns));
 }
 
 /** Filters of a transposed convolution lie along two axes: all of them together. */
-function filtersOfOneSize({ op }: Node, t: ITensor): ITensor<'f64'> {
-  if (op !== 'nn.conv') return allOfOneSize(t);
+function filtersOfOneSize(node: Node, t: Floats): ITensor<'f64'> {
+  if (!isOp(node, nnConv)) return allOfOneSize(t);
   const size = t.data.length / Math.max(1, t.shape[0]);
   return ofOneSize(t, t.shape[0], (i) => Math.floor(i / size));
 }
@@ -181,27 +193,35 @@ export const isIncreasing = (node: Node, open: readonly number[]): boolean =>
 export function roundingOf(
   node: Node,
   operands: readonly (ITensor | null)[],
-  y: ITensor,
+  y: Floats,
   engine: Engine,
 ): Float64Array | undefined {
-  const values = y.data as Float32Array;
-  const each = (bound: (value: number) => number) => Float64Array.from(values, (v) => bound(Math.abs(v)));
+  const [x] = operands;
+  const each = (bound: (value: number) => number) => inDoubles(y, (v) => bound(Math.abs(v))).data;
   if (isArithmetic(node) || (isSum(node) && engine !== 'onnxruntime')) return each((v) => OF_ARITHMETIC * v);
-  if (isOp(node, nnCast) && operands[0] && !isFloat(operands[0].dtype))
-    return values.some((v) => Math.abs(v) > 2 ** 24) ? each((v) => (v > 2 ** 24 ? OF_ARITHMETIC * v : 0)) : undefined;
+  if (isOp(node, nnCast) && x && !isFloat(x.dtype))
+    return y.data.some((v) => Math.abs(v) > 2 ** 24) ? each((v) => (v > 2 ** 24 ? OF_ARITHMETIC * v : 0)) : undefined;
   if (isSum(node)) {
-    const [x] = operands as readonly ITensor[];
-    const magnitudes = evaluateNode(node, [magnitude(x), ...operands.slice(1)])[0].data as Float64Array;
-    const factor = ofSumOver(Math.max(1, termsOf(node, x, y)), x);
+    const source = sourceOf(node, operands);
+    const magnitudes = evaluateInDoubles(node, [magnitude(source), ...operands.slice(1)]);
+    const factor = ofSumOver(Math.max(1, termsOf(node, source, y)), source);
     return magnitudes.map((m) => factor * m);
   }
   if (isExact(node) || isMovement(node) || engine !== 'onnxruntime') return undefined;
   if (isSumOfOneSign(node)) {
-    const terms = termsOf(node, operands[0] as ITensor, y);
-    return each((v) => (terms * u + OF_FUNCTION) * (/log/.test(node.op) ? Math.max(1, v) : v));
+    const terms = termsOf(node, sourceOf(node, operands), y);
+    const isLog = isOp(node, nnReduceLogSum, nnReduceLogSumExp);
+    return each((v) => (terms * u + OF_FUNCTION) * (isLog ? Math.max(1, v) : v));
   }
-  const factor = /elu$/.test(node.op) ? Math.abs(Number(node.attrs.alpha ?? 0)) : 0; // α·(eˣ − 1): eˣ is near 1
+  const hasFactor = isOp(node, nnElu, nnCelu, nnSelu, nnThresholdedRelu);
+  const factor = hasFactor ? Math.abs(node.attrs.alpha) : 0; // α·(eˣ − 1): eˣ is near 1
   return each((v) => OF_FUNCTION * Math.max(1, factor, v));
+}
+
+/** What a sum adds up. */
+function sourceOf({ op }: Node, [x]: readonly (ITensor | null)[]): Floats {
+  assert(x, `${op} has nothing to add up`);
+  return floatsOf(x);
 }
 
 function termsOf(node: Node, x: ITensor, y: ITensor): number {
@@ -209,18 +229,12 @@ function termsOf(node: Node, x: ITensor, y: ITensor): number {
   return isOp(node, nnCumsum) ? Math.max(...x.shape) : sizeOf(x.shape) / sizeOf(y.shape);
 }
 
-/** |x| in doubles. */
-export const magnitude = ({ data, shape }: ITensor): ITensor<'f64'> => ({
-  dtype: 'f64',
-  shape,
-  data: Float64Array.from(data as Float32Array, Math.abs),
-});
-
 /** Terms of one sum of a product. */
 export function productTerms(node: Node, a: ITensor, b: ITensor): number {
   if (isOp(node, nnMatmul)) return a.shape.at(-1) ?? 1;
   if (isOp(node, nnConv)) return sizeOf(b.shape.slice(1));
-  return (b.shape[0] / (node.attrs.group as number)) * sizeOf(b.shape.slice(2));
+  assert(isOp(node, nnConvTranspose), `${node.op} is not a sum of products`);
+  return (b.shape[0] / node.attrs.group) * sizeOf(b.shape.slice(2));
 }
 
 /** The largest of `values` in the lane of every element along `axis`. */

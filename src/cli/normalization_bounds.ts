@@ -6,33 +6,52 @@
  */
 
 import { assert } from '../diagnostics/index.ts';
-import { byOp, type ITensor, isOp, type Node, nnRmsNorm, sizeOf } from '../ir/index.ts';
+import {
+  type ITensor,
+  isOp,
+  type Node,
+  type NodeOf,
+  nnGroupNorm,
+  nnInstanceNorm,
+  nnLayerNorm,
+  nnRmsNorm,
+  sizeOf,
+} from '../ir/index.ts';
 import { OF_ARITHMETIC, ofSum, u } from './float_bounds.ts';
+import { type Floats, floatsOf, largestOf, magnitude } from './floats.ts';
+
+type Normalization = NodeOf<typeof nnLayerNorm | typeof nnRmsNorm | typeof nnInstanceNorm | typeof nnGroupNorm>;
+
+export const isNormalization = (node: Node): node is Normalization =>
+  isOp(node, nnLayerNorm, nnRmsNorm, nnInstanceNorm, nnGroupNorm);
 
 /** How many elements are normalized together; they lie side by side. */
-const laneOf = byOp<(node: Node, shape: readonly number[]) => number>({
-  nnLayerNorm: ({ attrs }, shape) => sizeOf(shape.slice(attrs.axis as number)),
-  nnRmsNorm: ({ attrs }, shape) => sizeOf(shape.slice(attrs.axis as number)),
-  nnInstanceNorm: (_, shape) => sizeOf(shape.slice(2)),
-  nnGroupNorm: ({ attrs }, shape) => sizeOf(shape) / (shape[0] * (attrs.groups as number)),
-});
+function laneOf(node: Normalization, shape: readonly number[]): number {
+  if (isOp(node, nnInstanceNorm)) return sizeOf(shape.slice(2));
+  if (isOp(node, nnGroupNorm)) return sizeOf(shape) / (shape[0] * node.attrs.groups);
+  return sizeOf(shape.slice(node.attrs.axis));
+}
 
-export const isNormalization = (node: Node): boolean => laneOf(node) !== undefined;
-
-export function normalizationRounding(node: Node, operands: readonly (ITensor | null)[], y: ITensor): Float64Array {
-  const [x, gamma] = operands as readonly ITensor[];
-  const [values, results] = [x.data as Float32Array, y.data as Float32Array];
-  const lane = laneOf(node);
-  assert(lane, `${node.op} does not normalize`);
-  const length = lane(node, x.shape);
-  const largest = (gamma.data as Float32Array).reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+export function normalizationRounding(
+  node: Normalization,
+  [x, gamma]: readonly (ITensor | null)[],
+  { data: results }: Floats,
+): Float64Array {
+  assert(x && gamma, `${node.op} reads a source and a scale`);
+  const { data: values } = floatsOf(x);
+  const length = laneOf(node, x.shape);
+  const largest = largestOf(magnitude(floatsOf(gamma)).data);
   const error = new Float64Array(values.length);
   for (let start = 0; start < values.length; start += length) {
     const elements = values.subarray(start, start + length);
-    const mean = (f: (v: number) => number): number => elements.reduce((sum, v) => sum + f(v), 0) / length;
+    const mean = (f: (v: number) => number): number => {
+      let sum = 0;
+      for (const v of elements) sum += f(v);
+      return sum / length;
+    };
     const center = isOp(node, nnRmsNorm) ? 0 : mean((v) => v);
     const squares = mean((v) => v * v);
-    const r = 1 / Math.sqrt(mean((v) => (v - center) ** 2) + (node.attrs.epsilon as number));
+    const r = 1 / Math.sqrt(mean((v) => (v - center) ** 2) + node.attrs.epsilon);
     const s = ofSum(length);
     const ofMean = s * mean(Math.abs);
     elements.forEach((v, i) => {

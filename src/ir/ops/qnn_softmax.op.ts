@@ -22,7 +22,7 @@ export const qnnSoftmax = defineOp({
 
 /** The result, with quotients multiplied by `near`: see qlinearSoftmax. */
 export function softmaxNear(
-  { x, sx, sy, zy }: OperandTensors<typeof unaryQuantized>,
+  { x, sx, sy, zy }: Omit<OperandTensors<typeof unaryQuantized>, 'zx'>,
   { axis }: { readonly axis: number },
   near = 1,
 ): ITensor<'u8' | 's8'> {
