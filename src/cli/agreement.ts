@@ -15,18 +15,23 @@ import {
   type Graph,
   type ITensor,
   isOp,
+  isTensorOf,
   type Node,
   nnAdd,
   nnMatmul,
+  opaqueOp,
   printNode,
   qnnQuantize,
   specialize,
+  tensorOfType,
   topologicalOrder,
   type ValueId,
+  view,
 } from '../ir/index.ts';
 import { leadsToStep } from '../passes/float_products.ts';
 import { type Difference, type Divergence, differenceWhere, indexOf, type Observed, sameType } from './compare.ts';
 import { type Engine, ofSum } from './float_bounds.ts';
+import { floatsOf, largestOf, magnitude } from './floats.ts';
 import { type Bounded, evaluateBounded } from './running_error.ts';
 
 /** What a side is to compute. */
@@ -77,26 +82,27 @@ export function agreement({ graph, engine, groups }: Meaning, feeds: Feeds, seen
   const ties: Ties[] = [];
   const outputs = new Set(specialized.outputs);
   const products = new Map(
-    order.flatMap(({ op, operands, results }): [ValueId, number][] => {
-      const terms = operands[0] && specialized.values[operands[0]].type.shape.at(-1);
-      return op === nnMatmul.name ? [[results[0], terms as number]] : [];
+    order.flatMap((node): [ValueId, number][] => {
+      const product = view(nnMatmul, node);
+      const terms = product && specialized.values[product.a].type.shape.at(-1);
+      return product && typeof terms === 'number' ? [[product.y, terms]] : [];
     }),
   );
   const lastRead = new Map(
     order.flatMap(({ operands }, at) => operands.flatMap((id) => (id ? [[id, at] as const] : []))),
   );
   const unknown = () => specialized.outputs.filter((id) => !values.has(id) && !constantOf(specialized, id));
-  const isKnown = (id: ValueId | null) => id === null || values.has(id) || constantOf(specialized, id) !== undefined;
+  const knownAt = (id: ValueId) => values.get(id) ?? exactly(constantOf(specialized, id));
   for (const [at, node] of order.entries()) {
-    if (node.op === 'opaque' || !node.operands.every(isKnown)) {
-      for (const id of node.results)
-        if (seen.has(id) && !specialized.outputs.includes(id)) values.set(id, { tensor: seen.get(id) as ITensor });
+    const given = isOp(node, opaqueOp) ? undefined : node.operands.map((id) => (id === null ? null : knownAt(id)));
+    if (!given?.every((value) => value !== undefined)) {
+      for (const id of node.results) {
+        const found = outputs.has(id) ? undefined : exactly(seen.get(id));
+        if (found) values.set(id, found);
+      }
       continue;
     }
     const group = groups?.get(node.results[0]);
-    const given = node.operands.map(
-      (id): Bounded | null => id && (values.get(id) ?? { tensor: constantOf(specialized, id) as ITensor }),
-    );
     const slacks = engine === 'onnxruntime' ? slackOfBias(node, given, products) : [];
     const operands = given.map((value, i) => {
       const slack = (slacks[i] ?? 0) + ((i === 0 && group?.slack) || 0);
@@ -118,6 +124,8 @@ export function agreement({ graph, engine, groups }: Meaning, feeds: Feeds, seen
   return { ties, unknown: unknown() };
 }
 
+const exactly = (tensor: ITensor | undefined): Bounded | undefined => tensor && { tensor };
+
 /**
  * ONNX Runtime makes one Gemm of a product and the bias that is added to it, and may begin the sums with the bias: each term
  * is then rounded in units of the bias. One slack for each operand.
@@ -125,16 +133,16 @@ export function agreement({ graph, engine, groups }: Meaning, feeds: Feeds, seen
  * @param products the terms of their sums
  */
 function slackOfBias(
-  { op, operands }: Node,
+  node: Node,
   given: readonly (Bounded | null)[],
   products: ReadonlyMap<ValueId, number>,
 ): readonly number[] {
-  if (op !== nnAdd.name) return [];
-  return operands.map((id, i) => {
+  if (!isOp(node, nnAdd)) return [];
+  return node.operands.map((id, i) => {
     const terms = id && products.get(id);
     const bias = given[1 - i]?.tensor;
-    if (!terms || bias?.dtype !== 'f32') return 0;
-    const largest = (bias.data as Float32Array).reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+    if (!terms || !bias || !isTensorOf(bias, 'f32')) return 0;
+    const largest = largestOf(magnitude(bias).data);
     return Number.isFinite(largest) ? ofSum(terms) * largest : 0;
   });
 }
@@ -153,9 +161,9 @@ function outsideOf({ tensor, error, low, high }: Bounded, found: ITensor): Diffe
     const nothing = { index: [], expected: Number.NaN, found: Number.NaN, count: 1, size: 1, largest: Number.NaN };
     return nothing;
   }
-  const [b, least, most] = [found, low, high].map((t) => t?.data as ArrayLike<number | bigint> | undefined);
+  const { data } = found;
   return differenceWhere(tensor, found, (i, distance) => {
-    if (least && most) return (b as ArrayLike<number>)[i] >= least[i] && (b as ArrayLike<number>)[i] <= most[i];
+    if (low && high) return data[i] >= low.data[i] && data[i] <= high.data[i];
     // An integer of which nothing is known is not let through
     return error !== undefined && distance <= error[i] && error[i] < Infinity;
   });
@@ -169,7 +177,7 @@ function tiesAt(
   found: ITensor,
 ): Ties | undefined {
   if (low === undefined) return undefined;
-  const [a, b] = [tensor.data, found.data] as readonly ArrayLike<number>[];
+  const [a, b] = [tensor.data, found.data];
   let [first, count] = [-1, 0];
   for (let i = 0; i < a.length; i++) {
     if (a[i] === b[i]) continue;
@@ -191,9 +199,9 @@ function tiesAt(
 
 /** Element `i` of the source of a quantize with one scale, in steps of the result. */
 function inSteps([x, scale, zp]: readonly (Bounded | null)[], i: number): { steps?: number; error?: number } {
-  const s = scale?.tensor.data as Float32Array | undefined;
+  const s = scale && tensorOfType(scale.tensor, 'f32').data;
   if (x === null || s?.length !== 1) return {};
-  const steps = (x.tensor.data as Float32Array)[i] / s[0] + Number(zp?.tensor.data[0] ?? 0);
+  const steps = floatsOf(x.tensor).data[i] / s[0] + Number(zp?.tensor.data[0] ?? 0);
   return { steps, error: (x.error?.[i] ?? 0) / s[0] };
 }
 

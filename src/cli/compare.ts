@@ -23,7 +23,7 @@ export function differenceWhere(
   found: ITensor,
   allowed: (i: number, distance: number) => boolean,
 ): Difference | undefined {
-  const [a, b] = [expected.data, found.data] as readonly ArrayLike<number | bigint>[];
+  const [a, b] = [expected.data, found.data];
   let first = -1;
   let count = 0;
   let largest = 0;

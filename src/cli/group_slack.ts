@@ -12,42 +12,51 @@
  */
 import {
   constantOf,
+  factorsOf,
   type Graph,
   isOp,
   isPlainProduct,
+  isTensorOf,
   type Node,
   nnAdd,
   nnClip,
+  nnConv,
+  nnConvTranspose,
   nnIdentity,
   nnRelu,
   nnSoftmax,
   nodesOf,
+  producersOf,
   qnnDequantize,
   qnnQuantize,
+  tensorOfType,
   type ValueId,
+  type View,
+  view,
+  viewOf,
 } from '../ir/index.ts';
 import type { CertificateEntry } from '../passes/certificate.ts';
-import { isMover } from '../passes/qdq/moved.ts';
+import { dataOf, isMover } from '../passes/qdq/moved.ts';
 import type { Grouped, Meaning } from './agreement.ts';
+import { largestOf, magnitude } from './floats.ts';
 
 const ROUNDINGS = 2 ** -14;
 
 /** Of the graph as it was imported, and what was grouped in it. */
 export function groupsOf(graph: Graph, grouping: readonly CertificateEntry[]): NonNullable<Meaning['groups']> {
-  const producers = new Map<ValueId, Node>();
-  for (const node of nodesOf(graph)) for (const id of node.results) producers.set(id, node);
   const entries = new Map(grouping.map((entry) => [entry.node, entry]));
   const groups = new Map<ValueId, Grouped>();
   for (const node of nodesOf(graph)) {
     const exactness = entries.get(node.id)?.exactness ?? 'bit-exact';
     if (isPlainProduct(node) && exactness !== 'bit-exact') groups.set(node.id, { slack: 0, isProduct: true });
   }
-  for (const quantize of nodesOf(graph)) {
-    if (!isOp(quantize, qnnQuantize)) continue;
-    const [y] = quantize.results;
+  for (const node of nodesOf(graph)) {
+    const quantize = view(qnnQuantize, node);
+    if (quantize === undefined) continue;
+    const { y } = quantize;
     const entry = entries.get(y);
     const isGrouped = entry !== undefined && entry.exactness !== 'bit-exact';
-    const { slack, bias, weights = 0 } = slackOf(graph, producers, quantize);
+    const { slack, bias, weights = 0 } = slackOf(graph, quantize);
     const why = isGrouped && entry.onnxruntime ? `onnxruntime computes it in float: ${entry.onnxruntime}` : undefined;
     if (isGrouped) groups.set(y, { slack: slack + bias, ...(why && { why }) });
     else if (weights > 0)
@@ -63,10 +72,11 @@ interface Slack {
   readonly weights?: number;
 }
 
-function slackOf(graph: Graph, producers: ReadonlyMap<ValueId, Node>, quantize: Node): Slack {
-  const step = largestScale(graph, quantize);
-  let node = producers.get(quantize.operands[0] as ValueId);
-  while (isOp(node, nnRelu, nnClip)) node = producers.get(node.operands[0] as ValueId);
+function slackOf(graph: Graph, quantize: View<typeof qnnQuantize>): Slack {
+  const producers = producersOf(graph);
+  const step = largestScale(graph, quantize.node);
+  let node = producers.get(quantize.x);
+  while (isOp(node, nnRelu, nnClip)) node = producers.get(viewOf<typeof nnRelu | typeof nnClip>(node).x);
   if (node === undefined) return { slack: ROUNDINGS * step, bias: 0 };
   if (isOp(node, nnSoftmax))
     return { slack: ROUNDINGS * step + (1 - step * Math.floor(Math.fround(1 / step))), bias: 0 };
@@ -75,8 +85,8 @@ function slackOf(graph: Graph, producers: ReadonlyMap<ValueId, Node>, quantize: 
   if (product)
     return {
       slack: ROUNDINGS * step,
-      bias: biasMove(graph, producers, node, product),
-      weights: weightsMove(graph, producers, product),
+      bias: biasMove(graph, node, product),
+      weights: weightsMove(graph, product),
     };
   const scales = isOp(node, nnAdd) ? sources.map((source) => (source ? largestScale(graph, source) : 0)) : [];
   return { slack: ROUNDINGS * scales.reduce((sum, s) => sum + s, step), bias: 0 };
@@ -84,38 +94,42 @@ function slackOf(graph: Graph, producers: ReadonlyMap<ValueId, Node>, quantize: 
 
 /** Of a quantize or dequantize; of anything else 0. */
 function largestScale(graph: Graph, node: Node): number {
-  const scales = isOp(node, qnnQuantize, qnnDequantize) ? constantOf(graph, node.operands[1])?.data : undefined;
-  return scales ? (scales as Float32Array).reduce((most, scale) => Math.max(most, scale), 0) : 0;
+  const { scale } = view(qnnQuantize, node) ?? view(qnnDequantize, node) ?? {};
+  const scales = constantOf(graph, scale);
+  return scales ? largestOf(tensorOfType(scales, 'f32').data) : 0;
 }
 
 /** What makes a value, in front of what a product takes along: transposes, pools and their like. */
-function unmoved(producers: ReadonlyMap<ValueId, Node>, id: ValueId | null): Node | undefined {
-  let node = id ? producers.get(id) : undefined;
-  while (node && (isMover(node) || isOp(node, nnIdentity))) node = producers.get(node.operands[0] as ValueId);
-  return node;
+function unmoved(graph: Graph, id: ValueId): Node | undefined {
+  const node = producersOf(graph).get(id);
+  const from = node && (view(nnIdentity, node)?.x ?? (isMover(node) ? dataOf(node)[0] : undefined));
+  return from === undefined ? node : unmoved(graph, from);
 }
 
 /** Half a unit of the accumulator, where a bias is a float. */
-function biasMove(graph: Graph, producers: ReadonlyMap<ValueId, Node>, last: Node, product: Node): number {
-  const added =
-    last === product ? product.operands[2] : last.operands.find((id) => id && producers.get(id) !== product);
-  if (!added || isOp(producers.get(added), qnnDequantize)) return 0;
-  const units = product.operands.slice(0, 2).map((id) => {
-    const source = unmoved(producers, id);
+function biasMove(graph: Graph, last: Node, product: Node): number {
+  const producers = producersOf(graph);
+  const factors = factorsOf(product);
+  const { bias } = view(nnConv, product) ?? view(nnConvTranspose, product) ?? {};
+  const added = last === product ? bias : last.operands.find((id) => id && producers.get(id) !== product);
+  if (!factors || !added || isOp(producers.get(added), qnnDequantize)) return 0;
+  const unitOf = (id: ValueId): number => {
+    const source = unmoved(graph, id);
     return source ? largestScale(graph, source) : 0;
-  });
-  return (units[0] * units[1]) / 2;
+  };
+  return (unitOf(factors.x) * unitOf(factors.w)) / 2;
 }
 
 /** What half a step of eight bits for every float weight comes to, where the other factor is dequantized. */
-function weightsMove(graph: Graph, producers: ReadonlyMap<ValueId, Node>, { operands: [x, w] }: Node): number {
-  const weights = constantOf(graph, w);
-  const source = unmoved(producers, x);
-  if (weights?.dtype !== 'f32' || !isOp(source, qnnDequantize)) return 0;
-  const integers = graph.values[source.operands[0] as ValueId].type.dtype;
+function weightsMove(graph: Graph, product: Node): number {
+  const factors = factorsOf(product);
+  const weights = constantOf(graph, factors?.w);
+  const source = factors && view(qnnDequantize, unmoved(graph, factors.x));
+  if (!weights || !isTensorOf(weights, 'f32') || !source) return 0;
+  const integers = graph.values[source.x].type.dtype;
   if (integers !== 'u8' && integers !== 's8') return 0;
-  const largest = (weights.data as Float32Array).reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+  const largest = largestOf(magnitude(weights).data);
   const terms =
     weights.data.length / Math.max(1, weights.shape[weights.shape.length > 2 ? 0 : weights.shape.length - 1]);
-  return (terms * 255 * largestScale(graph, source) * largest) / 127;
+  return (terms * 255 * largestScale(graph, source.node) * largest) / 127;
 }
