@@ -54,13 +54,17 @@ export function parseLine(command: AnyCommand, args: readonly string[]): ParsedL
     if (fault !== undefined) faults.push(fault);
     else given.get(known!.name)!.push(token.value);
   }
-  const common = Object.fromEntries(
-    Object.keys(commonOptions).map((name) => [name, given.get(name)!.length > 0]),
-  ) as ParsedLine['common'];
+  const isGiven = (name: keyof typeof commonOptions): boolean => given.get(name)!.length > 0;
+  const common: ParsedLine['common'] = {
+    json: isGiven('json'),
+    verbose: isGiven('verbose'),
+    quiet: isGiven('quiet'),
+    help: isGiven('help'),
+  };
   if (common.help) return { values: {}, common };
   if (faults.length > 0) throw new UsageError(faults[0], help);
   const values: Record<string, unknown> = readPositionals(command, positionals, help);
-  for (const [name, option] of Object.entries(command.options as Options)) {
+  for (const [name, option] of Object.entries(command.options)) {
     values[name] = option.read(given.get(name)!, (why) => {
       throw new UsageError(`${spelled(name)}: ${why}`, help);
     });
@@ -94,7 +98,7 @@ function readPositionals(
   given: readonly string[],
   help: string,
 ): Record<string, string | undefined> {
-  const declared = Object.entries(command.arguments as Record<string, { name: string; isRequired: boolean }>);
+  const declared = Object.entries(command.arguments);
   const missing = declared.find(([, { isRequired }], i) => isRequired && given[i] === undefined);
   if (missing) throw new UsageError(`${missing[1].name} is missing`, help);
   if (given.length > declared.length) throw new UsageError(`there is no place for '${given[declared.length]}'`, help);

@@ -51,7 +51,7 @@ async function runCommand(command: AnyCommand, args: readonly string[], terminal
     terminal.print(commandHelp(command));
     return exitCodes.done;
   }
-  const result: unknown = await command.run(values as never, terminal);
+  const result = await command.run(values, terminal);
   if (common.json) terminal.write(toJson(withTold(result, terminal)));
   else {
     const text = command.format(result, terminal);

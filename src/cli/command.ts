@@ -24,8 +24,10 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   failed?(result: R): boolean;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: commands of different parameters share no other supertype
-export type AnyCommand = Command<any, any, any>;
+/** Any command, its parameters forgotten: it is run with what its own declaration has read. */
+export interface AnyCommand extends Omit<Command, 'run'> {
+  run(values: Readonly<Record<string, unknown>>, terminal: Terminal): Promise<unknown>;
+}
 
 export function defineCommand<const A extends Arguments, const O extends Options, R>(
   command: Command<A, O, R>,

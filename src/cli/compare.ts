@@ -1,5 +1,5 @@
 /** Whether two runs of a model agree, and where they part first. */
-import { type Feeds, type Graph, type ITensor, interpret, type Loc, type ValueId } from '../ir/index.ts';
+import { type Feeds, type Graph, type ITensor, interpret, type Loc, type ValueId, valueId } from '../ir/index.ts';
 
 export interface Difference {
   /** The first element that differs. */
@@ -83,6 +83,9 @@ export interface Divergence extends Difference {
 
 /** Values by id; graphs that were rewritten keep the names of what they compute. */
 export type Observed = ReadonlyMap<ValueId, ITensor>;
+
+export const observed = (values: Tensors): Observed =>
+  new Map(Object.entries(values).map(([name, tensor]) => [valueId(name), tensor]));
 
 /** Everything that a graph computes, by the interpreter. */
 export function observe(graph: Graph, feeds: Feeds): Map<ValueId, ITensor> {

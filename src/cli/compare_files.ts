@@ -3,7 +3,7 @@
  * operator, and by ONNX Runtime with its default options as well as without optimizations, which are two arithmetics.
  */
 import { fail, UnskewError } from '../diagnostics/index.ts';
-import { type Graph, nodesOf } from '../ir/index.ts';
+import { type Graph, isOp, nodesOf, opaqueOp } from '../ir/index.ts';
 import { legalize } from '../passes/legalize.ts';
 import { compareOutputs, type Tensors } from './compare.ts';
 import { hasOnnxRuntime, type PeerOptions } from './onnxruntime.ts';
@@ -29,7 +29,7 @@ export interface ComparedFiles {
 /** The operators that are carried and not computed: `Einsum (node)`. */
 export const unknownOperators = (graph: Graph): readonly string[] =>
   nodesOf(graph)
-    .filter(({ op }) => op === 'opaque')
+    .filter((node) => isOp(node, opaqueOp))
     .map(({ id, attrs, loc }) => `${attrs.operator} (${loc.node ?? id})`);
 
 /** `Einsum (node) is not supported here` */

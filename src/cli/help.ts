@@ -1,6 +1,7 @@
 /** Help, from the declarations. */
+import { keysOf } from '../ir/keys_of.ts';
 import { type AnyCommand, commonOptions, exitCodeDocs, exitCodes } from './command.ts';
-import { type Argument, type Option, type Options, spelled } from './options.ts';
+import { type Option, type Options, spelled } from './options.ts';
 import { formatPairs, wrap } from './table.ts';
 
 const WIDTH = 100;
@@ -8,9 +9,7 @@ const WIDTH = 100;
 export const tagline = 'Quantized ONNX graphs in, exact int8 execution out.';
 
 export const usageOf = (command: AnyCommand): string => {
-  const operands = Object.values(command.arguments as Record<string, Argument>).map(({ name, isRequired }) =>
-    isRequired ? name : `[${name}]`,
-  );
+  const operands = Object.values(command.arguments).map(({ name, isRequired }) => (isRequired ? name : `[${name}]`));
   return ['unskew', command.name, ...operands, '[OPTIONS]'].join(' ');
 };
 
@@ -21,9 +20,7 @@ export function optionSpelling(name: string, { short, value, isValueOptional, re
 }
 
 export function commandHelp(command: AnyCommand): string {
-  const named = Object.values(command.arguments as Record<string, Argument>).map(
-    ({ name, doc }) => [name, doc] as const,
-  );
+  const named = Object.values(command.arguments).map(({ name, doc }) => [name, doc] as const);
   const sections = [
     `${command.summary}.`,
     ...(command.description ?? []).map((paragraph) => wrap(paragraph, WIDTH).join('\n')),
@@ -36,9 +33,7 @@ export function commandHelp(command: AnyCommand): string {
 }
 
 export function generalHelp(commands: readonly AnyCommand[], version: string): string {
-  const codes = Object.entries(exitCodeDocs).map(
-    ([name, doc]) => [String(exitCodes[name as keyof typeof exitCodes]), doc] as const,
-  );
+  const codes = keysOf(exitCodeDocs).map((name) => [String(exitCodes[name]), exitCodeDocs[name]] as const);
   return [
     `unskew ${version}. ${tagline}`,
     'Usage: unskew COMMAND [ARGUMENTS] [OPTIONS]',

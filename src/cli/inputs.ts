@@ -86,7 +86,7 @@ export async function readTensors(
 export function feedsFor(graph: Graph, given: Readonly<Record<string, ITensor>>, random: number | undefined): Feeds {
   const feeds = random === undefined ? given : { ...randomFeeds(boundBy(graph, given), random), ...given };
   const missing = graph.inputs.filter((id) => !Object.hasOwn(feeds, id)); // an input may be called 'constructor'
-  if (missing.length > 0 && Object.keys(feeds).every((name) => (graph.inputs as readonly string[]).includes(name)))
+  if (missing.length > 0 && Object.keys(feeds).every((name) => graph.inputs.some((id) => id === name)))
     fail(
       'U4001',
       `there is no tensor for the ${missing.length === 1 ? 'input' : 'inputs'} ${missing.map((id) => `'${id}'`).join(', ')}`,

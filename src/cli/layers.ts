@@ -2,6 +2,7 @@
 import {
   constantOf,
   consumersOf,
+  factorsOf,
   formatType,
   type Graph,
   isOp,
@@ -9,12 +10,16 @@ import {
   isQuantizedProduct,
   type Node,
   nnAdd,
+  nnConv,
+  nnConvTranspose,
   nodesOf,
+  numbersOf,
   opOf,
   qnnDynamicQuantize,
   qnnQuantize,
   typeOf,
   type ValueId,
+  view,
 } from '../ir/index.ts';
 import { qdqRules } from '../passes/group_qdq.ts';
 import type { Miss } from '../passes/rewrite/rule.ts';
@@ -36,30 +41,31 @@ export interface Layer {
 /** Convolutions and matmuls of a graph whose quantize and dequantize have been grouped. */
 export function layersOf(graph: Graph): Layer[] {
   const consumers = consumersOf(graph);
-  return nodesOf(graph)
-    .filter((node) => isPlainProduct(node) || isQuantizedProduct(node))
-    .map((node) => {
-      const [x, w, third, fourth] = node.operands;
-      const isQuantized = isQuantizedProduct(node);
-      const isInteger = isQuantized || typeOf(graph, node.id).dtype === 's32';
-      return {
-        layer: node.loc.node ?? node.id,
-        op: node.op,
-        isInteger,
-        input: formatType(typeOf(graph, x!)),
-        weights: formatType(typeOf(graph, w!)),
-        inputZeroPoint: isQuantized ? zeroPointText(graph, third, 'per row') : 'none',
-        weightsZeroPoint: isQuantized ? zeroPointText(graph, fourth, 'per channel') : 'none',
-        hasBias: (!isQuantized && third != null) || isFollowedByBias(graph, consumers.get(node.id) ?? []),
-      };
-    });
+  return nodesOf(graph).flatMap((node) => {
+    const factors = isPlainProduct(node) || isQuantizedProduct(node) ? factorsOf(node) : undefined;
+    if (factors === undefined) return [];
+    const { x, w, zx, zw } = factors;
+    const { bias } = view(nnConv, node) ?? view(nnConvTranspose, node) ?? {};
+    const isQuantized = isQuantizedProduct(node);
+    const isInteger = isQuantized || typeOf(graph, node.id).dtype === 's32';
+    return {
+      layer: node.loc.node ?? node.id,
+      op: node.op,
+      isInteger,
+      input: formatType(typeOf(graph, x)),
+      weights: formatType(typeOf(graph, w)),
+      inputZeroPoint: isQuantized ? zeroPointText(graph, zx, 'per row') : 'none',
+      weightsZeroPoint: isQuantized ? zeroPointText(graph, zw, 'per channel') : 'none',
+      hasBias: bias !== undefined || isFollowedByBias(graph, consumers.get(node.id) ?? []),
+    };
+  });
 }
 
-function zeroPointText(graph: Graph, id: ValueId | null | undefined, many: string): string {
-  if (id === null || id === undefined) return 'none';
+function zeroPointText(graph: Graph, id: ValueId | undefined, many: string): string {
+  if (id === undefined) return 'none';
   const tensor = constantOf(graph, id);
   if (tensor === undefined) return 'computed';
-  const values = Array.from(tensor.data as ArrayLike<number | bigint>, Number);
+  const values = numbersOf(tensor);
   const [low, high] = [
     values.reduce((a, b) => Math.min(a, b), Infinity),
     values.reduce((a, b) => Math.max(a, b), -Infinity),
@@ -82,9 +88,7 @@ export function activationZeroPoints(graph: Graph): { readonly total: number; re
     if (at < 0) return [];
     const id = node.operands[at];
     const tensor = constantOf(graph, id);
-    const isZero =
-      id == null ||
-      (tensor !== undefined && Array.from(tensor.data as ArrayLike<number>).every((v) => Number(v) === 0));
+    const isZero = id == null || (tensor !== undefined && numbersOf(tensor).every((v) => v === 0));
     return [!isZero];
   });
   return { total: found.length, nonZero: found.filter(Boolean).length };

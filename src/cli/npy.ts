@@ -1,6 +1,6 @@
 /** NumPy's .npy files: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
 import { fail, type Location } from '../diagnostics/index.ts';
-import { bytesOf, type DType, dtypes, type ITensor, sizeOf, tensorOfBytes } from '../ir/index.ts';
+import { allDTypes, bytesOf, type DType, dtypes, type ITensor, sizeOf, tensorOfBytes } from '../ir/index.ts';
 
 /** NumPy has no bfloat16: its bits are written as uint16. */
 const descriptors: Readonly<Record<DType, string>> = {
@@ -18,11 +18,7 @@ const descriptors: Readonly<Record<DType, string>> = {
   f64: '<f8',
   bool: '|b1',
 };
-const dtypeOf = new Map(
-  (Object.entries(descriptors) as [DType, string][])
-    .filter(([dtype]) => dtype !== 'bf16')
-    .map(([dtype, d]) => [d, dtype]),
-);
+const dtypeOf = new Map(allDTypes.filter((dtype) => dtype !== 'bf16').map((dtype) => [descriptors[dtype], dtype]));
 
 const MAGIC = '\x93NUMPY';
 const MAX_RANK = 64;

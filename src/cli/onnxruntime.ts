@@ -1,6 +1,6 @@
 /** ONNX Runtime (CPU), where it is installed: the other side of benchmarks and checks. */
 import type { InferenceSession, Tensor } from 'onnxruntime-node';
-import { fail } from '../diagnostics/index.ts';
+import { fail, messageOf, systemCode } from '../diagnostics/index.ts';
 
 export interface PeerOptions {
   /** Threads of one inference, the calling one included: exactly this many, or all processors. */
@@ -14,7 +14,7 @@ export interface Peer {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
   /** One inference. onnxruntime-node computes on the calling thread, so the event loop stands still meanwhile. */
-  run(feeds: Feeds): Promise<Record<string, Tensor>>;
+  run(feeds: Feeds): Promise<Readonly<Record<string, Tensor>>>;
   dispose(): Promise<void>;
 }
 
@@ -47,7 +47,7 @@ export async function createPeer(model: Uint8Array | string, options: PeerOption
         name,
         new Tensor(t.type as Tensor.Type, t.data as Tensor.DataType, t.dims),
       ]);
-      return (await refusing(() => session.run(Object.fromEntries(tensors)))) as Record<string, Tensor>;
+      return refusing(() => session.run(Object.fromEntries(tensors)));
     },
     dispose: () => session.release(),
   };
@@ -74,8 +74,7 @@ async function load(): Promise<typeof import('onnxruntime-node')> {
   try {
     return await import('onnxruntime-node');
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === 'ERR_MODULE_NOT_FOUND' ? 'it is not installed' : message;
+    const why = systemCode(error) === 'ERR_MODULE_NOT_FOUND' ? 'it is not installed' : messageOf(error);
     return fail(
       'U5003',
       `onnxruntime-node cannot be loaded: ${why}`,

@@ -1,6 +1,20 @@
 /** Sizes for dimensions that nobody gave. */
 import { UnskewError } from '../diagnostics/index.ts';
-import { type Graph, specialize, symbolsIn, type ValueId, valueIdsOf } from '../ir/index.ts';
+import {
+  dnnlConv,
+  dnnlMatmul,
+  type Graph,
+  type Node,
+  nnConv,
+  nnMatmul,
+  nodesOf,
+  qnnConv,
+  qnnMatmul,
+  specialize,
+  symbolsIn,
+  valueIdsOf,
+  view,
+} from '../ir/index.ts';
 
 /** Small ones first: they are tried in turn, and what fits is run or planned. */
 const USUAL = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 224, 256, 384, 512];
@@ -32,17 +46,24 @@ export function fittingSizes(graph: Graph): ReadonlyMap<string, number> | undefi
 }
 
 /** Channels of a convolution and columns of a product: their weights say how many. */
-function fixedByWeights({ nodes, values }: Graph): ReadonlyMap<string, number> {
+function fixedByWeights(graph: Graph): ReadonlyMap<string, number> {
   const fixed = new Map<string, number>();
-  for (const { op, operands, attrs } of Object.values<Graph['nodes'][ValueId]>(nodes)) {
-    const [x, w] = operands.slice(0, 2).map((id) => id && values[id].type.shape);
-    if (!x || !w) continue;
-    const isConv = op.endsWith('.conv');
-    const [symbol, size] = isConv ? [x[1], w[1]] : op.endsWith('.matmul') ? [x.at(-1), w.at(-2)] : [];
-    if (typeof symbol === 'string' && typeof size === 'number')
-      fixed.set(symbol, isConv ? size * Number(attrs.group) : size);
+  for (const node of nodesOf(graph)) {
+    const factors = factorsAt(node);
+    if (factors === undefined) continue;
+    const [x, w] = [factors.x, factors.w].map((id) => graph.values[id].type.shape);
+    const [symbol, size] = factors.isMatmul ? [x.at(-1), w.at(-2)] : [x[1], w[1]];
+    if (typeof symbol === 'string' && typeof size === 'number') fixed.set(symbol, size * factors.groups);
   }
   return fixed;
+}
+
+/** The factors of a convolution or a matrix product, at any level. */
+function factorsAt(node: Node) {
+  const matmul = view(nnMatmul, node) ?? view(qnnMatmul, node) ?? view(dnnlMatmul, node);
+  if (matmul) return { x: matmul.a, w: matmul.b, groups: 1, isMatmul: true };
+  const conv = view(nnConv, node) ?? view(qnnConv, node) ?? view(dnnlConv, node);
+  return conv && { x: conv.x, w: conv.w, groups: conv.attrs.group, isMatmul: false };
 }
 
 function inRange({ symbols }: Graph, symbol: string, size: number): number {
@@ -51,10 +72,8 @@ function inRange({ symbols }: Graph, symbol: string, size: number): number {
 }
 
 function sizesOfConstants(graph: Graph): readonly number[] {
-  const constants = Object.values<Graph['values'][ValueId]>(graph.values).filter(
-    (value) => value.constant !== undefined,
-  );
-  const sizes = constants.flatMap(({ type }) => type.shape as readonly number[]);
+  const constants = valueIdsOf(graph).filter((id) => graph.values[id].constant !== undefined);
+  const sizes = constants.flatMap((id) => graph.values[id].type.shape.filter((size) => typeof size === 'number'));
   return sizes.filter((size) => size > 0 && size <= LARGEST).sort((a, b) => a - b);
 }
 

@@ -51,8 +51,13 @@ export const list = (value: string, doc: string): Option<readonly string[]> => (
   doc,
   value,
   repeats: true,
-  read: (given) => given as readonly string[],
+  read: entriesOf,
 });
+
+/** What was given of an option that needs a value. */
+export function entriesOf(given: readonly (string | undefined)[]): readonly string[] {
+  return given.filter((entry) => entry !== undefined);
+}
 
 /** `NAME=VALUE` with values that hold no `=`, as often as wanted; the last value for a name counts. Names may hold any. */
 export const assignments = (value: string, doc: string): Option<ReadonlyMap<string, string>> => ({
@@ -77,7 +82,7 @@ export const filesByName = (value: string, doc: string): Option<readonly string[
 });
 
 function pairs(given: readonly (string | undefined)[], value: string, refuse: RefuseOption): readonly string[] {
-  const entries = given as readonly string[];
+  const entries = entriesOf(given);
   const wrong = entries.find((entry) => entry.indexOf('=', 1) < 0 || entry.endsWith('='));
   return wrong === undefined ? entries : refuse(`'${wrong}' is not of the form ${value}`);
 }

@@ -9,7 +9,7 @@ import { correctZeroPoints } from '../passes/correct_zero_points.ts';
 import { foldConstants, foldWeights } from '../passes/fold_constants.ts';
 import { groupQdq } from '../passes/group_qdq.ts';
 import type { Pass } from '../passes/pass.ts';
-import { type Strategy, type StrategyName, type StrategyReport, strategyNames } from '../passes/strategies.ts';
+import { type Strategy, type StrategyReport, strategyNames } from '../passes/strategies.ts';
 import type { Target } from '../passes/target.ts';
 import { UsageError } from './args.ts';
 
@@ -26,27 +26,28 @@ export interface PassSetting {
   readonly report: (entry: StrategyReport) => void;
 }
 
-interface NamedPass {
+type PassOptions = Readonly<Record<string, readonly string[]>>;
+
+interface NamedPass<O extends PassOptions = PassOptions> {
   /** The values that each option may take; without one the setting decides. */
-  readonly options: Readonly<Record<string, readonly string[]>>;
-  make(options: Readonly<Record<string, string>>, setting: PassSetting): Pass;
+  readonly options: O;
+  make(options: { readonly [K in keyof O]?: O[K][number] }, setting: PassSetting): Pass;
 }
 
 const plain = (pass: Pass): NamedPass => ({ options: {}, make: () => pass });
+const taking = <const O extends PassOptions>(pass: NamedPass<O>): NamedPass => pass;
 
 export const namedPasses: Readonly<Record<string, NamedPass>> = {
   'fold-constants': plain(foldConstants),
   canonicalize: plain(canonicalize),
-  'group-qdq': {
+  'group-qdq': taking({
     options: { families: ['products', 'all'] },
-    make: ({ families }, { target }) =>
-      groupQdq((families as 'products' | 'all') ?? (target.name === 'symmetric' ? 'products' : 'all')),
-  },
-  'correct-zero-points': {
+    make: ({ families }, { target }) => groupQdq(families ?? (target.name === 'symmetric' ? 'products' : 'all')),
+  }),
+  'correct-zero-points': taking({
     options: { strategy: strategyNames },
-    make: (options, { strategy, report }) =>
-      correctZeroPoints((options.strategy as StrategyName | undefined) ?? strategy, report),
-  },
+    make: (options, { strategy, report }) => correctZeroPoints(options.strategy ?? strategy, report),
+  }),
   select: plain(select),
   'fold-weights': plain(foldWeights),
 };

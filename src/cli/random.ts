@@ -1,9 +1,10 @@
 /** Random inputs that a model can do something with. */
 
-import { fail } from '../diagnostics/index.ts';
+import { assert, fail } from '../diagnostics/index.ts';
 import {
   bindDim,
   constantOf,
+  consumersOf,
   type DType,
   dtypes,
   type Feeds,
@@ -12,15 +13,24 @@ import {
   isFloat,
   isInteger,
   isOp,
+  isStatic,
   newArray,
+  nnCast,
+  nnExpand,
   nnGather,
-  nodesOf,
+  nnIdentity,
+  nnReshape,
+  nnSlice,
+  nnTile,
+  nnTranspose,
   qnnQuantize,
   refuseTooLarge,
   sizeOf,
   specialize,
   topologicalOrder,
   type ValueId,
+  view,
+  viewOf,
 } from '../ir/index.ts';
 import { fittingSizes } from './open_sizes.ts';
 
@@ -39,7 +49,8 @@ export function randomFeeds(graph: Graph, seed: number): Feeds {
     graph.inputs.map((id): [string, ITensor] => {
       const { dtype, shape } = graph.values[id].type;
       if (dtype === 'opaque') return refuseUntyped(graph, id);
-      const dims = shape.map((dim) => bindDim(dim, sizes) as number);
+      const dims = shape.map((dim) => bindDim(dim, sizes));
+      assert(isStatic(dims), `a size of the input '${id}' is open`);
       const range = isFloat(dtype) ? floatRange(graph, id) : integerRange(graph, id, dtype);
       return [id, randomTensor(dtype, dims, range, random)];
     }),
@@ -86,11 +97,12 @@ function elements(dtype: DType, [low, high]: Range, random: () => number): () =>
 type Range = readonly [low: number, high: number];
 
 function floatRange(graph: Graph, input: ValueId): Range {
-  const quantize = nodesOf(graph).find((node) => isOp(node, qnnQuantize) && node.operands[0] === input);
-  const scale = constantOf(graph, quantize?.operands[1]);
+  const readers = consumersOf(graph).get(input) ?? [];
+  const quantize = readers.map((node) => view(qnnQuantize, node)).find((reader) => reader?.x === input);
+  const scale = constantOf(graph, quantize?.scale);
   if (quantize === undefined || scale?.data.length !== 1) return [-2, 2];
-  const zeroPoint = Number(constantOf(graph, quantize.operands[2])?.data[0] ?? 0);
-  const { min, max } = dtypes[quantize.attrs.dtype as DType];
+  const zeroPoint = Number(constantOf(graph, quantize.zp)?.data[0] ?? 0);
+  const { min, max } = dtypes[quantize.attrs.dtype];
   return [(min - zeroPoint) * Number(scale.data[0]), (max - zeroPoint) * Number(scale.data[0])];
 }
 
@@ -106,18 +118,16 @@ function tablesOf(graph: Graph, input: ValueId): number[] {
   const same = new Set([input]);
   const sizes: number[] = [];
   for (const node of topologicalOrder(graph).order) {
-    const [first, second] = node.operands;
-    if (first !== null && same.has(first) && handsOn.has(node.op)) same.add(node.results[0]);
-    if (!isOp(node, nnGather) || second == null || !same.has(second) || first === null) continue;
-    const size = graph.values[first].type.shape.at(node.attrs.axis as number);
+    if (isOp(node, ...handingOn) && same.has(viewOf<(typeof handingOn)[number]>(node).x)) same.add(node.results[0]);
+    const gather = view(nnGather, node);
+    if (gather === undefined || !same.has(gather.indices)) continue;
+    const size = graph.values[gather.x].type.shape.at(gather.attrs.axis);
     if (typeof size === 'number') sizes.push(size);
   }
   return sizes;
 }
 
-const handsOn: ReadonlySet<string> = new Set(
-  ['cast', 'identity', 'reshape', 'transpose', 'expand', 'slice', 'tile'].map((name) => `nn.${name}`),
-);
+const handingOn = [nnCast, nnIdentity, nnReshape, nnTranspose, nnExpand, nnSlice, nnTile] as const;
 
 /** Uniform numbers in [0, 1) (mulberry32). */
 function randomSource(seed: number): () => number {

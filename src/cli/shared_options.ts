@@ -4,11 +4,11 @@ import { MOST_THREADS } from '../codegen/onednn/binding.ts';
 import { importProfiles } from '../importers/import_model.ts';
 import type { Graph } from '../ir/index.ts';
 import type { Strategy, StrategyName } from '../passes/strategies.ts';
-import { strategyNames } from '../passes/strategies.ts';
+import { isStrategyName, strategyNames } from '../passes/strategies.ts';
 import { compileGraph, Model } from '../runtime/compile.ts';
 import { UsageError } from './args.ts';
 import type { Source } from './files.ts';
-import { argument, assignments, choice, type Option, optionalChoice, whole } from './options.ts';
+import { argument, assignments, choice, entriesOf, type Option, optionalChoice, whole } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 export const modelArgument = argument(
@@ -54,15 +54,14 @@ function strategies(): Option<Strategy | undefined> {
     value: 'NAME',
     repeats: true,
     read(given, refuse) {
-      const byLayer: Record<string, StrategyName> = {};
-      let forAll: Strategy | undefined;
-      for (const entry of given as readonly string[]) {
+      const byLayer: Record<string, StrategyName | 'auto'> = {};
+      let forAll: StrategyName | 'auto' | undefined;
+      for (const entry of entriesOf(given)) {
         const at = entry.lastIndexOf('=');
         const name = entry.slice(at + 1);
-        if (!strategyNames.includes(name))
-          refuse(`there is no strategy '${name}'; one of: ${strategyNames.join(', ')}`);
-        if (at < 0) forAll = name as Strategy;
-        else byLayer[entry.slice(0, at)] = name as StrategyName;
+        if (!isStrategyName(name)) return refuse(`there is no strategy '${name}'; one of: ${strategyNames.join(', ')}`);
+        if (at < 0) forAll = name;
+        else byLayer[entry.slice(0, at)] = name;
       }
       const layers = Object.keys(byLayer);
       if (forAll !== undefined && layers.length > 0)

@@ -3,12 +3,12 @@ import type { CompiledModel } from '../codegen/compiled_file.ts';
 import { fail } from '../diagnostics/index.ts';
 import { withOutputs } from '../exporters/onnx/splice/index.ts';
 import { openOnnx } from '../importers/onnx/container/index.ts';
-import { checkFeeds, type Feeds, type Graph, interpret, nodesOf, specialize, type ValueId } from '../ir/index.ts';
+import { checkFeeds, type Feeds, type Graph, interpret, nodesOf, specialize } from '../ir/index.ts';
 import { loadAddon } from '../runtime/addon.ts';
 import { Executable } from '../runtime/executable.ts';
 import { toFeeds } from '../runtime/feeds.ts';
 import type { Observed, Tensors } from './compare.ts';
-import { observe } from './compare.ts';
+import { observe, observed } from './compare.ts';
 import type { Source } from './files.ts';
 import { publicFeeds } from './inputs.ts';
 import { createPeer, type PeerOptions } from './onnxruntime.ts';
@@ -50,7 +50,7 @@ export function compiledSide({ graph }: CompiledModel, reference: Graph, threads
         .flatMap(({ results }) => results)
         .filter((id) => reference.values[id] !== undefined && !graph.outputs.includes(id));
       const outputs = [...graph.outputs, ...shared];
-      return new Map(Object.entries(execute({ ...graph, outputs }, feeds)) as [ValueId, Tensors[string]][]);
+      return observed(execute({ ...graph, outputs }, feeds));
     },
     dispose: async () => {},
   };
@@ -77,7 +77,7 @@ export async function onnxRuntimeSide(
           const talkative = await createPeer(withOutputs(model, shownBy(graph, model)), options);
           const values = toFeeds(await talkative.run(publicFeeds(feeds)));
           await talkative.dispose();
-          return new Map(Object.entries(values) as [ValueId, Tensors[string]][]);
+          return observed(values);
         },
       }),
     dispose: () => peer.dispose(),

@@ -35,6 +35,7 @@ import { windowSum } from './rules/window_sum.rule.ts';
 import { zeroPointFree } from './rules/zero_point_free.rule.ts';
 import {
   costOf,
+  isStrategyName,
   type Strategy,
   type StrategyReport,
   servesTarget,
@@ -245,7 +246,7 @@ function nativeMiss(editor: GraphEditor, node: Node): string | undefined {
 function checkNames(strategy: Strategy): void {
   const names = typeof strategy === 'string' ? [strategy] : Object.values(strategy);
   for (const name of names) {
-    if (!strategyNames.includes(name))
+    if (!isStrategyName(name))
       fail('U4002', `there is no strategy '${name}'`, {}, `one of: ${strategyNames.join(', ')}`);
   }
 }

@@ -81,9 +81,12 @@ export const transposedWays: readonly Way[] = ways
 
 export type StrategyName = (typeof ways)[number]['name'];
 /** `auto`, one way for all layers, or ways per node (by node or layer name; the rest is `auto`). */
-export type Strategy = StrategyName | 'auto' | Readonly<Record<string, StrategyName>>;
+export type Strategy = StrategyName | 'auto' | Readonly<Record<string, StrategyName | 'auto'>>;
 
-export const strategyNames: readonly string[] = ['auto', ...ways.map((w) => w.name)];
+export const strategyNames: readonly (StrategyName | 'auto')[] = ['auto', ...ways.map((w) => w.name)];
+
+export const isStrategyName = (name: string): name is StrategyName | 'auto' =>
+  strategyNames.some((known) => known === name);
 
 export interface WayReport {
   readonly name: string;

@@ -61,7 +61,7 @@ function load(path: string): OneDnnBinding {
     return fail('U5001', 'the library of oneDNN is truncated', { file: truncated }, `install it again; ${without}`);
   let binding: OneDnnBinding;
   try {
-    binding = createRequire(import.meta.url)(path) as OneDnnBinding;
+    binding = createRequire(import.meta.url)(path);
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
     return fail('U5001', `the native addon cannot be loaded: ${cause}`, { file: path }, hintFor(cause, setup));

@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { systemReason } from '../diagnostics/index.ts';
+import { systemCode, systemReason } from '../diagnostics/index.ts';
 
 const seal = /\nunskew addon, sources ([0-9a-f]{64}), checksum ([0-9a-f]{64})\n$/;
 const CHECKSUM_PART = ', checksum '.length + 64 + 1;
@@ -27,7 +27,7 @@ export function addonFault(path: string, root: string): string | undefined {
     if (typeof read === 'string') return read;
     file = read;
   } catch (error) {
-    const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    const isMissing = systemCode(error) === 'ENOENT';
     return isMissing ? 'has not been built' : `cannot be read: ${systemReason(error)}`;
   }
   const found = seal.exec(file.subarray(-256).toString('latin1'));

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { constants, openSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { systemCode } from '../diagnostics/index.ts';
 
 export interface Beside {
   readonly path: string;
@@ -49,7 +50,7 @@ export function openBeside(folder: string, mode: number): Beside {
       descriptor = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
     } catch (error) {
       forget();
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
+      if (systemCode(error) === 'EEXIST') continue;
       throw error;
     }
     return {
@@ -88,7 +89,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+    return systemCode(error) !== 'ESRCH';
   }
 }
 

@@ -2,7 +2,7 @@
 import { fail } from '../diagnostics/index.ts';
 import { importOnnx } from '../importers/onnx/import.ts';
 import { isAsImported, originOf } from '../importers/onnx/origin.ts';
-import { type Dim, type Graph, type Shape, specialize, type ValueId } from '../ir/index.ts';
+import { type Dim, type Graph, specialize } from '../ir/index.ts';
 
 /**
  * The graph for inputs of these shapes alone. One that is as it was read from an ONNX file is read anew: with known sizes
@@ -35,15 +35,16 @@ export function bindShapes(graph: Graph, shapes: Readonly<Record<string, readonl
   });
 }
 
-const isUnranked = (graph: Graph, shapes: Readonly<Record<string, unknown>>): boolean =>
-  Object.keys(shapes).some((name) => graph.values[name as ValueId].type.dtype === 'opaque');
+const isUnranked = ({ inputs, values }: Graph, shapes: Readonly<Record<string, unknown>>): boolean =>
+  inputs.some((id) => Object.hasOwn(shapes, id) && values[id].type.dtype === 'opaque');
 
 function bindingsOf(graph: Graph, shapes: Readonly<Record<string, readonly number[]>>): Map<string, number> {
   const bindings = new Map<string, number>();
   const refuse = (why: string): never => fail('U4002', `inputShapes: ${why}`);
   for (const [name, sizes] of Object.entries(shapes)) {
-    if (!graph.inputs.includes(name as ValueId)) refuse(`the model has no input '${name}'`);
-    const { dtype, shape }: { dtype: string; shape: Shape } = graph.values[name as ValueId].type;
+    const id = graph.inputs.find((input) => input === name);
+    if (id === undefined) return refuse(`the model has no input '${name}'`);
+    const { dtype, shape } = graph.values[id].type;
     const wrong = sizes.find((size) => !(Number.isSafeInteger(size) && size >= 0));
     if (wrong !== undefined) refuse(`'${wrong}' is not a size of '${name}'`);
     if (dtype === 'opaque') continue;

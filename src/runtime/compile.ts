@@ -13,6 +13,8 @@ import {
   type Graph,
   type ITensor,
   interpret,
+  isOp,
+  opaqueOp,
   refuseTooLarge,
   specialize,
   symbolsIn,
@@ -242,7 +244,7 @@ async function load(source: Graph | string | Uint8Array, options: CompileOptions
  * @throws UnskewError U2008
  */
 function refuseUnknown(graph: Graph): void {
-  const node = topologicalOrder(graph).order.find(({ op }) => op === 'opaque');
+  const node = topologicalOrder(graph).order.find((node) => isOp(node, opaqueOp));
   if (node === undefined) return;
   const reasonOf = (id: ValueId | null) => graph.origin?.unsupported.find(({ value }) => value === id)?.reason;
   // what reads a value of no known type says why that has none
@@ -255,7 +257,7 @@ function refuseUnknown(graph: Graph): void {
   });
   fail(
     'U2008',
-    `${carriedName(String(node.attrs.operator))} is not supported and cannot be run${why === undefined ? '' : `: ${why}`}`,
+    `${carriedName(node.attrs.operator)} is not supported and cannot be run${why === undefined ? '' : `: ${why}`}`,
     node.loc,
     `${isOpen ? 'sizes may help: inputShapes in the API, --shape on the command line; ' : ''}unskew inspect lists what is not supported, and unskew rewrite carries it through into ONNX that other runtimes run`,
   );

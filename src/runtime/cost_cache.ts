@@ -9,6 +9,7 @@ import { cpus, homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
 import { makeFolder } from '../diagnostics/index.ts';
+import { keysOf } from '../ir/keys_of.ts';
 import type { LayerClass } from '../passes/cost/layer_class.ts';
 import { type CostRow, distanceOf } from '../passes/cost/table.ts';
 import { openBeside } from './beside.ts';
@@ -66,7 +67,7 @@ export function readCosts(machine: Machine, env?: Environment): CostRow[] {
     const content: unknown = JSON.parse(readFileSync(path, 'utf8'));
     if (!isRecord(content) || content.format !== FORMAT || !isRecord(content.machine)) return [];
     const { machine: stored, rows } = content;
-    const isSame = (Object.keys(machine) as (keyof Machine)[]).every((key) => stored[key] === machine[key]);
+    const isSame = keysOf(machine).every((key) => stored[key] === machine[key]);
     return isSame && Array.isArray(rows) ? rows.filter(isRow) : [];
   } catch {
     return [];

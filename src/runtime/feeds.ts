@@ -2,6 +2,9 @@
 import { inspect } from 'node:util';
 import { fail } from '../diagnostics/index.ts';
 import {
+  type ArrayFor,
+  bytesOf,
+  type DType,
   dtypeOfOnnxName,
   dtypes,
   type Feeds,
@@ -28,29 +31,30 @@ function toTensor(name: string, feed: TensorLike): ITensor {
       location,
       'a feed has type, data and dims, as Tensor has',
     );
-  const { array } = dtypes[dtype];
   const { data, dims: given } = feed;
-  if (!ArrayBuffer.isView(data) || Object.getPrototypeOf(data)?.constructor?.name !== array.name) {
-    const what = (data as { constructor?: { name?: string } } | undefined)?.constructor?.name ?? typeof data;
+  if (!isArrayFor(dtype, data)) {
+    const what = data?.constructor?.name ?? typeof data;
     fail(
       'U4001',
-      `the data of '${name}' should be a ${array.name} for ${dtypes[dtype].onnx}, but is a ${what}`,
+      `the data of '${name}' should be a ${dtypes[dtype].array.name} for ${dtypes[dtype].onnx}, but is a ${what}`,
       location,
     );
   }
   const dims = Array.isArray(given) ? Array.from(given) : undefined; // holes become visible
   if (dims === undefined || dims.some((d) => !Number.isSafeInteger(d) || d < 0))
     fail('U4001', `the dims of '${name}' should be sizes, but are ${inspect(given)}`, location);
-  const elements = (data as unknown as { length: number }).length;
-  if (sizeOf(dims) !== elements)
+  if (sizeOf(dims) !== data.length)
     fail(
       'U4001',
-      `the dims of '${name}', [${dims.join(', ')}], hold ${sizeOf(dims)} elements, its data has ${elements}`,
+      `the dims of '${name}', [${dims.join(', ')}], hold ${sizeOf(dims)} elements, its data has ${data.length}`,
       location,
     );
-  const values = dtype === 'bool' ? viewAs(dtype, data as Uint8Array) : (data as ITensor['data']);
-  return { dtype, shape: dims, data: values };
+  return { dtype, shape: dims, data: dtype === 'bool' ? viewAs(dtype, bytesOf(data)) : data };
 }
+
+/** Whether these are elements of the type; arrays of another realm are. */
+const isArrayFor = <D extends DType>(dtype: D, data: unknown): data is ArrayFor<D> =>
+  ArrayBuffer.isView(data) && Object.getPrototypeOf(data)?.constructor?.name === dtypes[dtype].array.name;
 
 /** What a model says of an input or output. A dimension that is a string may have any size. */
 export interface ValueMetadata {

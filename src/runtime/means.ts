@@ -1,6 +1,6 @@
 /** What a model takes of memory and threads, and what is said where the system has no more. */
 import type { Plan } from '../codegen/onednn/plan.ts';
-import { fail, UnskewError } from '../diagnostics/index.ts';
+import { fail, messageOf, systemCode, UnskewError } from '../diagnostics/index.ts';
 import { checkNeed, type Graph, interpreterScratch, memoryNeed, refuseNeed, refuseTooLarge } from '../ir/index.ts';
 
 /**
@@ -21,7 +21,7 @@ export function refuseTooLargePlan({ graph, steps }: Plan): void {
 /** What the system had no more of when this was thrown: by the addon, or by JavaScript. */
 function lackOf(error: unknown): 'memory' | 'threads' | undefined {
   if (!(error instanceof Error) || error instanceof UnskewError) return undefined;
-  const { code } = error as NodeJS.ErrnoException;
+  const code = systemCode(error);
   if (code === 'ERR_OUT_OF_THREADS') return 'threads';
   const isOfArrays = /^(Array buffer allocation failed|Invalid typed array length)/.test(error.message);
   return code === 'ERR_OUT_OF_MEMORY' || (error instanceof RangeError && isOfArrays) ? 'memory' : undefined;
@@ -44,7 +44,7 @@ export function withinMeans<T>(graph: Graph, body: () => T): T {
 export function explained(error: unknown, graph: Graph): unknown {
   const lack = lackOf(error);
   if (lack === undefined) return error;
-  const { message } = error as Error;
+  const message = messageOf(error);
   try {
     if (lack === 'memory') refuseNeed(graph, memoryNeed(graph), message);
     fail(

@@ -2,6 +2,7 @@
 import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
 import { buildPlan, type Plan } from '../codegen/onednn/plan.ts';
 import { select } from '../codegen/onednn/select/index.ts';
+import { assert } from '../diagnostics/index.ts';
 import { type Graph, type Node, topologicalOrder } from '../ir/index.ts';
 import type { LayerClass } from '../passes/cost/layer_class.ts';
 import { keyOf, type Layer, layersOf, symmetricOf } from '../passes/cost/layers.ts';
@@ -10,7 +11,7 @@ import { isOurs } from '../passes/cost/our_kernel.ts';
 import type { CostRow } from '../passes/cost/table.ts';
 import { legalize } from '../passes/legalize.ts';
 import { runPipeline } from '../passes/manager.ts';
-import type { StrategyName } from '../passes/strategies.ts';
+import { isStrategyName } from '../passes/strategies.ts';
 import type { Target } from '../passes/target.ts';
 import { type TimingOptions, timePlans, usualTiming, withNeighbours } from './time_plans.ts';
 
@@ -93,9 +94,11 @@ function measureLayer(
     return at;
   };
   const symmetric = planOf(legalize(symmetricOf(layer), options).graph);
-  const plans = judged.map(({ name, legal }) =>
-    legal ? planOf(legalize(layer.graph, { ...options, strategy: name as StrategyName }).graph) : undefined,
-  );
+  const plans = judged.map(({ name, legal }) => {
+    if (!legal) return undefined;
+    assert(isStrategyName(name), `there is no way ${name}`);
+    return planOf(legalize(layer.graph, { ...options, strategy: name }).graph);
+  });
   const times = timePlans(
     [...planned.values()].map(({ plan }) => plan),
     binding,

@@ -1,7 +1,7 @@
 /** Times plans against each other on the addon, without what the border of a model costs. */
 import type { BufferRef, Command, OneDnnBinding, SessionSpec } from '../codegen/onednn/binding.ts';
 import type { Plan } from '../codegen/onednn/plan.ts';
-import { type Graph, type Node, type NodeId, nnMaxPool, type ValueId } from '../ir/index.ts';
+import { type Graph, type Node, type NodeId, nnMaxPool, type ValueId, valueId } from '../ir/index.ts';
 
 export interface TimingOptions {
   /** Turns of every contender; the least time counts. */
@@ -77,11 +77,11 @@ export function withNeighbours(graph: Graph): Graph {
   const inputs = graph.inputs.map((id) => {
     const { type } = graph.values[id];
     if (type.shape.length < 3 || (type.dtype !== 'u8' && type.dtype !== 's8')) return id;
-    const before = `${neighbours.prefix}${id}` as ValueId;
+    const before = valueId(`${neighbours.prefix}${id}`);
     const [ones, zeros] = [1, 0].map((n) => type.shape.slice(2).map(() => n));
     values[before] = { type };
-    nodes[id as string as NodeId] = {
-      id: id as string as NodeId,
+    nodes[id] = {
+      id,
       op: neighbours.op,
       operands: [before],
       attrs: { kernel: ones, strides: ones, pads: [...zeros, ...zeros], dilations: ones, ceilMode: false },

@@ -88,7 +88,7 @@ function summary(name: string, { type, data, dims }: Tensor) {
   const numbers = numbersIn(type, data);
   const argmax = argmaxOf(numbers, dims);
   // JSON has no NaN and no infinities: they are told by their names instead of as null.
-  const values = Array.from(numbers.subarray(0, SHOWN) as ArrayLike<number | bigint>, (v) =>
+  const values = Array.from<number | bigint, number | bigint | string>(numbers.subarray(0, SHOWN), (v) =>
     typeof v === 'number' && !Number.isFinite(v) ? String(v) : v,
   );
   return { name, type, dims, values, ...(argmax && { argmax }) };
@@ -97,7 +97,7 @@ function summary(name: string, { type, data, dims }: Tensor) {
 /** float16 and bfloat16 are held as bit patterns. */
 function numbersIn(type: string, data: Tensor['data']): Tensor['data'] {
   const decode = { float16: halfToNumber, bfloat16: bfloat16ToNumber }[type];
-  return decode ? Float64Array.from(data as Uint16Array, decode) : data;
+  return decode && data instanceof Uint16Array ? Float64Array.from(data, decode) : data;
 }
 
 /** The index of the largest value along the last axis, of each row; undefined where there are no rows or many. */
