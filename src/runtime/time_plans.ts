@@ -1,7 +1,7 @@
 /** Times plans against each other on the addon, without what the border of a model costs. */
 import type { BufferRef, Command, OneDnnBinding, SessionSpec } from '../codegen/onednn/binding.ts';
 import type { Plan } from '../codegen/onednn/plan.ts';
-import { type Graph, type Node, type NodeId, nnMaxPool, type ValueId, valueId } from '../ir/index.ts';
+import { type Graph, type Node, type NodeId, nnMaxPool, type ValueId, valueId, view } from '../ir/index.ts';
 
 export interface TimingOptions {
   /** Turns of every contender; the least time counts. */
@@ -111,7 +111,7 @@ function specOf({ steps }: Plan): SessionSpec | undefined {
   const moved = (ref: BufferRef): BufferRef =>
     ref.space === 'input' ? inputs[ref.index] : ref.space === 'output' ? outputs[ref.index] : ref;
   const isNeighbour = new Set<string>(
-    step.nodes.filter((n) => n.op === neighbours.op && n.operands[0]?.startsWith(neighbours.prefix)).map((n) => n.id),
+    step.nodes.filter((n) => view(nnMaxPool, n)?.x.startsWith(neighbours.prefix)).map((n) => n.id),
   );
   const kept = commands
     .filter((command, i) => !isNeighbour.has(step.labels[i]) && !isBorderCopy(command))
