@@ -109,7 +109,8 @@ export const dtypeOfOnnxCode = (code: number): DType | undefined => byCode.get(c
 export const dtypeOfOnnxName = (name: string): DType | undefined => byOnnxName.get(name);
 export const isDType = (name: string): name is DType => Object.hasOwn(dtypes, name);
 export const isInteger = (d: DType): boolean => dtypes[d].kind === 'signed' || dtypes[d].kind === 'unsigned';
-export const isFloat = (d: DType): boolean => dtypes[d].kind === 'float';
+/** `opaque` is not one: nobody computes with it. */
+export const isFloat = (d: DType | 'opaque'): boolean => d !== 'opaque' && dtypes[d].kind === 'float';
 /** Floats of 16 bits, which are computed in binary32. */
 export const isHalf = (dtype: DType): boolean => dtype === 'f16' || dtype === 'bf16';
 

@@ -59,6 +59,23 @@ export function viewOf<D extends AnyOp>(node: Node): View<D> {
   return seen as View<AnyOp> as View<D>;
 }
 
+/** A node whose operands are given as something else than their names: as what is known of each of them. */
+export type Seen<D extends AnyOp, T> = Mapped<
+  D['operands'],
+  { readonly [K in keyof D['operands']]: T } & { readonly [operand: string]: T }
+> & {
+  readonly attrs: AttrValues<D['attrs']>;
+  readonly node: Node;
+};
+
+/** The same of a node whose operator is known to be D, or one of a union D. */
+export function seenAs<D extends AnyOp, T>(node: Node, of: (id: ValueId) => T): Seen<D, T> {
+  const seen: Record<string, unknown> = operandsByName(node, of);
+  seen.attrs = node.attrs;
+  seen.node = node;
+  return seen as Seen<AnyOp, T> as Seen<D, T>;
+}
+
 /** A node whose operands are given as values, of the element types of the declaration. */
 export type ValueView<D extends AnyOp> = OperandValues<D['operands']> & {
   readonly attrs: AttrValues<D['attrs']>;

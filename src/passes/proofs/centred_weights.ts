@@ -2,7 +2,8 @@
  * w − zw as one tensor for all whose elements are equal: what a rewrite made of weights and zero points is then recognized
  * as the weights of a product without them, and nothing that is known of one has to be computed for the other.
  */
-import { type ITensor, type Node, productKind, sizeOf } from '../../ir/index.ts';
+import { type ITensor, isTensorOf, sizeOf, tensorOfType } from '../../ir/index.ts';
+import { type Layout, nameOf } from './layout.ts';
 import { remember, within } from './remember.ts';
 import { integers, unsupported } from './terms.ts';
 
@@ -15,13 +16,13 @@ interface Runs {
 }
 
 /** Zero points are a single one, or one for each result channel; of a matmul also for each batch. */
-function runsOf(node: Node, { shape }: ITensor, zeroPoints: ITensor): Runs {
+function runsOf(layout: Layout, { shape }: ITensor, zeroPoints: ITensor): Runs {
   if (zeroPoints.data.length === 1) return { length: sizeOf(shape), step: 0, zeroOf: () => 0 };
   const [first, second] = shape;
-  if (productKind(node) === 'matmul') return rowsOf(shape, zeroPoints.shape);
+  if (layout.kind === 'matmul') return rowsOf(shape, zeroPoints.shape);
   const taps = sizeOf(shape.slice(2));
-  if (productKind(node) !== 'conv_transpose') return { length: second * taps, step: 0, zeroOf: (filter) => filter };
-  const perGroup = (first / Number(node.attrs.group)) * second;
+  if (layout.kind === 'conv') return { length: second * taps, step: 0, zeroOf: (filter) => filter };
+  const perGroup = (first / layout.group) * second;
   return { length: taps, step: 0, zeroOf: (k) => Math.floor(k / perGroup) * second + (k % second) };
 }
 
@@ -40,43 +41,44 @@ function rowsOf(shape: readonly number[], zeros: readonly number[]): Runs {
   };
 }
 
-type Elements = Int8Array | Uint8Array | Int16Array;
+/** Bytes, and what bytes less bytes are. */
+type Narrow = ITensor<'u8' | 's8' | 's16'>;
+type Elements = Narrow['data'];
 
 export class CentredWeights {
-  readonly #known = new Map<string, Set<ITensor>>();
+  readonly #known = new Map<string, Set<Narrow>>();
   readonly #made = new Map<string, Map<ITensor, Map<ITensor, ITensor>>>();
 
   /** Weights that w − zw may turn out to be. */
   know(w: ITensor): void {
-    if (w.dtype === 's8' || w.dtype === 's16') this.#ofShape(w).add(w);
+    if (isTensorOf(w, 's8', 's16')) this.#ofShape(w).add(w);
   }
 
-  of(node: Node, w: ITensor, zeroPoints: ITensor): ITensor {
-    // Which weights a zero point belongs to depends on how they are laid out.
-    const layout = `${productKind(node)} ${node.attrs.group}`;
-    return remember(within(this.#made, layout), w, zeroPoints, () => {
-      if ((zeroPoints.data as Int8Array).every((zero) => zero === 0)) return w;
+  /** Which weights a zero point belongs to depends on how they are laid out. */
+  of(layout: Layout, w: ITensor, zeroPoints: ITensor): ITensor {
+    return remember(within(this.#made, nameOf(layout)), w, zeroPoints, () => {
       const zeros = integers(zeroPoints);
-      const runs = runsOf(node, w, zeroPoints);
-      const values = w.data as Elements;
-      const isEqual = (other: ITensor) => equals(values, zeros, runs, other.data as Elements);
-      return [...this.#ofShape(w)].find(isEqual) ?? this.#centred(w, zeros, runs);
+      if (zeros.every((zero) => zero === 0)) return w;
+      const narrow = tensorOfType(w, 'u8', 's8', 's16');
+      const runs = runsOf(layout, w, zeroPoints);
+      const isEqual = (other: Narrow) => equals(narrow.data, zeros, runs, other.data);
+      return [...this.#ofShape(w)].find(isEqual) ?? this.#centred(narrow, zeros, runs);
     });
   }
 
-  #centred(w: ITensor, zeros: Float64Array, { length, step, zeroOf }: Runs): ITensor {
-    const values = w.data as Elements;
+  #centred(w: Narrow, zeros: Float64Array, { length, step, zeroOf }: Runs): ITensor {
+    const values = w.data;
     const data = new Int16Array(values.length);
     for (let k = 0, at = 0; at < data.length; k++)
       for (let end = at + length, zero = zeroOf(k); at < end; at++, zero += step) data[at] = values[at] - zeros[zero];
-    const made: ITensor = { dtype: 's16', shape: w.shape, data };
+    const made: ITensor<'s16'> = { dtype: 's16', shape: w.shape, data };
     this.know(made);
     return made;
   }
 
-  #ofShape({ shape }: ITensor): Set<ITensor> {
+  #ofShape({ shape }: ITensor): Set<Narrow> {
     const key = shape.join();
-    const known = this.#known.get(key) ?? new Set();
+    const known = this.#known.get(key) ?? new Set<Narrow>();
     this.#known.set(key, known);
     return known;
   }

@@ -23,10 +23,10 @@ import { primitiveObligations } from './primitives.ts';
 import { highest, type Interval, lowest, type Ranges } from './range.ts';
 import { checkReciprocal } from './reciprocal.ts';
 import { GraphPair, type Region } from './region.ts';
-import { compareRecipes, type Differing, recipeOf, sameChannels, tailOf, unreached } from './rounding.ts';
+import { compareRecipes, type Differing, recipeOf, roundedSum, sameChannels, unreached } from './rounding.ts';
 import { Session } from './session.ts';
 import { SizedRegions } from './sizes.ts';
-import { Unsupported } from './terms.ts';
+import { sizesOf, Unsupported } from './terms.ts';
 import { findWitness } from './witness.ts';
 
 export { Session };
@@ -129,7 +129,7 @@ class Checker {
     // An s32 that is not rounded is the sum itself, on both sides.
     if (fits && region.after.values[region.root].type.dtype === 's32') this.#ranges.after.assume(region.root, sums);
     const carried = nodesOf(region.after).filter(
-      (node) => isProduct(node) && isFloat(region.after.values[node.id].type.dtype as 'f32'),
+      (node) => isProduct(node) && isFloat(region.after.values[node.id].type.dtype),
     );
     return [
       {
@@ -206,7 +206,7 @@ function roundingWitness(region: Region, root: Node, differs: Differing): Witnes
   const [[first]] = differs.at;
   const accumulators = differs.at.slice(0, 64);
   const [leaf] = region.leaves;
-  const shape = region.before.values[region.root].type.shape as readonly number[];
+  const shape = sizesOf(region.before.values[region.root].type.shape);
   const axis = ((Number(root.attrs.axis ?? 1) % shape.length) + shape.length) % shape.length;
   const index = shape.map((_, i) => (i === axis ? differs.channel : 0));
   const values = {
@@ -230,8 +230,7 @@ const roundsTo8 = (graph: Graph, node: Node): boolean =>
 /** Of a node that rounds, what it rounds; of any other, its result. */
 function sumOf(ranges: Ranges, graph: Graph, node: Node | undefined): Interval {
   if (node === undefined) return { low: Float64Array.of(-Infinity), high: Float64Array.of(Infinity), axis: 0 };
-  if (isOp(node, qnnRequantize)) return ranges.of(tailOf(graph, node)?.sum ?? (node.operands[0] as ValueId));
-  return isFused(node) ? ranges.fusedSum(node) : ranges.of(node.id);
+  return isFused(node) ? ranges.fusedSum(node) : ranges.of(roundedSum(graph, node) ?? node.id);
 }
 
 const fitsInt32 = (i: Interval): boolean => lowest(i) >= -(2 ** 31) && highest(i) <= 2 ** 31 - 1;

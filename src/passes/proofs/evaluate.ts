@@ -3,10 +3,13 @@
  * are alike (`learning`), then at those positions. Nothing here is shared with the rules or with the interpreter, except
  * that operators on constants alone are evaluated by their own meaning.
  */
+import { assert } from '../../diagnostics/index.ts';
 import {
+  type AnyOp,
   among,
   byOp,
   constantOf,
+  type DType,
   evaluateNode,
   type Graph,
   type ITensor,
@@ -23,6 +26,10 @@ import {
   nnSlice,
   nnTranspose,
   type OpKey,
+  type OpWith,
+  type ops,
+  type Seen,
+  seenAs,
   type ValueId,
 } from '../../ir/index.ts';
 import { decomposed } from './decompose.ts';
@@ -42,6 +49,7 @@ import {
   type Reading,
   readingsOf,
   sampled,
+  sizesOf,
   sum,
   type Terms,
   termsOfConstant,
@@ -69,7 +77,9 @@ export interface Learned {
   readonly sums: unknown;
 }
 
-export type Evaluate = (node: Node, operands: readonly (Value | undefined)[], side: Side) => Value;
+/** The result of a node, whose operands are given as values. */
+export type Evaluate<D extends AnyOp> = (seen: Seen<D, Value>, side: Side) => Value;
+export type Evaluators = { readonly [K in OpKey]?: Evaluate<(typeof ops)[K]> };
 
 export class Side {
   readonly graph: Graph;
@@ -90,17 +100,24 @@ export class Side {
     this.#producers = producers;
   }
 
-  shapeOf = (id: ValueId): readonly number[] => this.graph.values[id].type.shape as readonly number[];
+  shapeOf = (id: ValueId): readonly number[] => sizesOf(this.graph.values[id].type.shape);
+  dtypeOf(id: ValueId): DType {
+    const { dtype } = this.graph.values[id].type;
+    return dtype === 'opaque' ? unsupported('values that are only carried') : dtype;
+  }
   producer = (id: ValueId): Node | undefined => this.#producers.get(id);
 
   value(id: ValueId): Value {
     const known = this.#values.get(id);
     if (known) return known;
     const constant = constantOf(this.graph, id);
-    const made = constant ? this.constant(constant) : this.#compute(this.#producers.get(id) as Node);
+    const made = constant ? this.constant(constant) : this.#compute(id);
     this.#values.set(id, made);
     return made;
   }
+
+  /** The values of an operand each. */
+  seen = <D extends AnyOp>(node: Node): Seen<D, Value> => seenAs<D, Value>(node, (id) => this.value(id));
 
   constant = (tensor: ITensor): Constant => ({ kind: 'constant', shape: tensor.shape, tensor });
 
@@ -152,8 +169,12 @@ export class Side {
       const unknown = sum(constantTerms(shape, 0), expanded(t, shape, this.ring), sign, this.ring);
       return { kind: 'mixed', shape, known: a, unknown };
     }
-    return this.#elementwise(a, b, shape, (x, y) => this.ring.add(x, y, sign));
+    return this.addDense(a, b, shape, sign);
   }
+
+  /** At the positions that matter, element by element. */
+  addDense = (a: Value, b: Value, shape: readonly number[], sign: 1 | -1 = 1): Dense =>
+    this.#elementwise(a, b, shape, (x, y) => this.ring.add(x, y, sign));
 
   multiply(a: Value, b: Value, shape: readonly number[]): Value {
     const [s, t] = [this.#asTerms(a), this.#asTerms(b)];
@@ -206,11 +227,14 @@ export class Side {
     return dense;
   }
 
-  #compute(node: Node): Value {
+  #compute(id: ValueId): Value {
+    const node = this.#producers.get(id);
+    assert(node, `%${id} is computed by no node`);
     const operands = node.operands.map((id) => (id === null ? undefined : this.value(id)));
     const constants = operands.map((v) => (v?.kind === 'constant' ? v.tensor : undefined));
     const known = operands.every((v) => v === undefined || v.kind === 'constant');
-    const broadcast = isOp(node, nnExpand) && !this.#asTerms(operands[0] as Value);
+    const [first] = operands;
+    const broadcast = isOp(node, nnExpand) && first !== undefined && !this.#asTerms(first);
     if (known && (isFoldable(node) || broadcast)) {
       const tensor = folded(node, constants);
       if (this.learning) this.grid.note(identityOf(tensor));
@@ -218,9 +242,9 @@ export class Side {
     }
     const evaluate = evaluatorOf(node) ?? unsupported(`the operator ${node.op}`);
     // of what is reshaped after a product the grid takes a note itself
-    const isNoted = isAlikeInAllSizes(node) || (isOp(node, nnReshape) && operands[0]?.kind === 'dense');
+    const isNoted = isAlikeInAllSizes(node) || (isOp(node, nnReshape) && first?.kind === 'dense');
     if (this.learning && !isNoted) this.grid.note(placesOf(node, operands));
-    return evaluate(node, operands, this);
+    return evaluate(this.seen(node), this);
   }
 }
 
@@ -238,8 +262,8 @@ function folded(node: Node, operands: readonly (ITensor | undefined)[]): ITensor
 }
 
 /** Where elements go: by pads alone, or by all sizes there are. */
-const placesOf = ({ op, attrs }: Node, operands: readonly (Value | undefined)[]): unknown =>
-  op === nnPad.name ? attrs.pads : [attrs, operands.map((v) => v?.shape)];
+const placesOf = (node: Node, operands: readonly (Value | undefined)[]): unknown =>
+  isOp(node, nnPad) ? node.attrs.pads : [node.attrs, operands.map((v) => v?.shape)];
 
 const sameSizes = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((size, i) => size === b[i]);
@@ -249,11 +273,14 @@ const empty = (shape: readonly number[]): Dense => ({ kind: 'dense', shape, at: 
 /** Narrower integers wrap modulo less than 2^32, which is no homomorphism of the integers they stand for here. */
 const carriers: ReadonlySet<string> = new Set(['s32', 's64', 'f32', 'f64']);
 const wide =
-  (evaluate: (operands: readonly Value[], side: Side, shape: readonly number[]) => Value): Evaluate =>
-  (node, operands, side) => {
-    const { dtype } = side.graph.values[node.id].type;
-    if (!carriers.has(dtype)) unsupported(`${node.op} of ${dtype}`);
-    return evaluate(operands as readonly Value[], side, side.shapeOf(node.id));
+  <K extends string>(
+    evaluate: (operands: Seen<OpWith<K>, Value>, side: Side, shape: readonly number[]) => Value,
+  ): Evaluate<OpWith<K>> =>
+  (seen, side) => {
+    const { id, op } = seen.node;
+    const { dtype } = side.graph.values[id].type;
+    if (!carriers.has(dtype)) unsupported(`${op} of ${dtype}`);
+    return evaluate(seen, side, side.shapeOf(id));
   };
 
 const minusOne: Constant = {
@@ -262,13 +289,17 @@ const minusOne: Constant = {
   tensor: { dtype: 's32', shape: [], data: Int32Array.of(-1) },
 };
 const arithmetic = {
-  nnAdd: wide(([a, b], side, shape) => side.add(a, b, shape)),
-  nnSub: wide(([a, b], side, shape) => side.add(a, b, shape, -1)),
-  nnMul: wide(([a, b], side, shape) => side.multiply(a, b, shape)),
-  nnNeg: wide(([x], side, shape) => side.multiply(x, minusOne, shape)),
-} satisfies Readonly<Partial<Record<OpKey, Evaluate>>>;
+  nnAdd: wide<'a' | 'b'>(({ a, b }, side, shape) => side.add(a, b, shape)),
+  nnSub: wide<'a' | 'b'>(({ a, b }, side, shape) => side.add(a, b, shape, -1)),
+  nnMul: wide<'a' | 'b'>(({ a, b }, side, shape) => side.multiply(a, b, shape)),
+  nnNeg: wide<'x'>(({ x }, side, shape) => side.multiply(x, minusOne, shape)),
+} satisfies Evaluators;
 
-const evaluatorOf = byOp<Evaluate>({ ...arithmetic, ...movements, ...products });
+/** An entry of the tables, whose operator only `seenAs` knows. */
+interface Entry {
+  evaluate(seen: { readonly node: Node }, side: Side): Value;
+}
+const evaluatorOf = byOp<Entry['evaluate']>({ ...arithmetic, ...movements, ...products });
 
 /** Elements stay where they are, or products say themselves what they sum: sizes are of no account besides the classes. */
 const isAlikeInAllSizes = among({ ...arithmetic, ...products }, nnIdentity, nnCast, nnRecentre, nnExpand);

@@ -1,4 +1,5 @@
 /** Regions that are no sums of products: tables and additions of bytes, and movements. */
+import { assert } from '../../diagnostics/index.ts';
 import {
   constantOf,
   dtypes,
@@ -9,13 +10,14 @@ import {
   newArray,
   qnnLut,
   sizeOf,
+  type TensorType,
   topologicalOrder,
   typeOf,
   type ValueId,
 } from '../../ir/index.ts';
 import type { Obligation, Witness } from './obligation.ts';
 import { haveTrait, type Region } from './region.ts';
-import { range } from './terms.ts';
+import { range, sizesOf } from './terms.ts';
 
 /** Undefined when the region is neither. `region` has known sizes. */
 export function checkFinite(region: Region): Obligation | undefined {
@@ -23,9 +25,10 @@ export function checkFinite(region: Region): Obligation | undefined {
   if (sides.every((graph) => haveTrait(graph, 'movement', 'identity'))) return checkMovement(region);
   if (!sides.every((graph) => haveTrait(graph, 'elementwise') && hasScalarConstants(graph))) return undefined;
   const types = region.leaves.map((id) => typeOf(region.before, id));
-  if (types.length > 2 || types.some(({ dtype }) => dtype !== 'u8' && dtype !== 's8')) return undefined;
-  return checkAllBytes(region);
+  return types.length <= 2 && types.every(isOfBytes) ? checkAllBytes(region, types) : undefined;
 }
+
+const isOfBytes = (type: TensorType): type is TensorType<'u8' | 's8'> => type.dtype === 'u8' || type.dtype === 's8';
 
 /** A known table counts as one: its element is chosen by the value alone. */
 const hasScalarConstants = (graph: Graph): boolean =>
@@ -36,18 +39,18 @@ const hasScalarConstants = (graph: Graph): boolean =>
     }),
   );
 
-/** All values of one byte, or all pairs of two. */
-function checkAllBytes(region: Region): Obligation {
+/** All values of one byte, or all pairs of two; `types`: of the leaves. */
+function checkAllBytes(region: Region, types: readonly TensorType<'u8' | 's8'>[]): Obligation {
   const cases = 256 ** region.leaves.length;
   const rank = region.leaves.reduce((most, id) => Math.max(most, typeOf(region.before, id).shape.length), 1);
   const shape = [...Array<number>(rank - 1).fill(1), cases];
   const feeds = new Map<ValueId, ITensor>();
   region.leaves.forEach((id, position) => {
-    const { dtype } = typeOf(region.before, id);
-    const data = newArray(dtype as 'u8', cases);
-    const { min } = dtypes[dtype as 'u8'];
+    const { dtype } = types[position];
+    const data = newArray(dtype, cases);
+    const { min } = dtypes[dtype];
     for (let i = 0; i < cases; i++) data[i] = min + (position === 0 ? i & 255 : i >> 8);
-    feeds.set(id, { dtype: dtype as 'u8', shape, data });
+    feeds.set(id, { dtype, shape, data });
   });
   const what = 'both sides are the same function of bytes';
   const method = `all ${cases} inputs`;
@@ -58,12 +61,13 @@ function checkAllBytes(region: Region): Obligation {
   if (at < 0) return { kind: 'identity', what, method, verdict: 'proved' };
   const inputs = Object.fromEntries(
     [...feeds].map(([id, { dtype, data }]) => {
-      const size = sizeOf(typeOf(region.before, id).shape as number[]);
+      const own = sizesOf(typeOf(region.before, id).shape);
+      const size = sizeOf(own);
       return [
         id,
         {
           type: dtype,
-          shape: typeOf(region.before, id).shape as number[],
+          shape: own,
           fill: { value: Number(data[at]) },
           ...(size <= 64 && { data: Array<number>(size).fill(Number(data[at])) }),
         },
@@ -73,7 +77,7 @@ function checkAllBytes(region: Region): Obligation {
   const witness: Witness = {
     inputs,
     output: region.root,
-    index: (typeOf(region.before, region.root).shape as number[]).map(() => 0),
+    index: typeOf(region.before, region.root).shape.map(() => 0),
     before: Number(of(before, at)),
     after: Number(of(after, at)),
   };
@@ -94,7 +98,7 @@ class Labels {
   constant = ({ shape, data }: ITensor): ITensor => ({
     dtype: 'f64',
     shape,
-    data: Float64Array.from(data as ArrayLike<number>, (v) => this.of(v)),
+    data: Float64Array.from<number | bigint>(data, (v) => this.of(v)),
   });
 }
 
@@ -104,7 +108,7 @@ function checkMovement(region: Region): Obligation | undefined {
   let label = 1;
   const feeds = new Map<ValueId, ITensor>();
   for (const id of region.leaves) {
-    const shape = typeOf(region.before, id).shape as number[];
+    const shape = sizesOf(typeOf(region.before, id).shape);
     feeds.set(id, { dtype: 'f64', shape, data: Float64Array.from({ length: sizeOf(shape) }, () => label++) });
   }
   if (label > 2 ** 24) return undefined;
@@ -139,5 +143,7 @@ function evaluateAll(
       values.set(id, results[i]);
     });
   }
-  return values.get(root) ?? (constant(root) as ITensor);
+  const result = values.get(root) ?? constant(root);
+  assert(result, `%${root} has no value`);
+  return result;
 }

@@ -2,29 +2,31 @@
 import {
   constantOf,
   type Graph,
-  isFused,
   isOp,
   isProduct,
+  nnConv,
+  nnConvTranspose,
   nodesOf,
   producersOf,
-  qnnRequantize,
   sameShape,
   sizeOf,
   type ValueId,
+  viewOf,
 } from '../../ir/index.ts';
 import { Classes } from './classes.ts';
 import { picked } from './dense.ts';
 import { type EvaluationOptions, Side } from './evaluate.ts';
+import { fusedAs, multipliedBy } from './fused.ts';
 import { Grid } from './grid.ts';
 import { type Expression, sameForms } from './normal_form.ts';
 import { accumulator } from './products.ts';
 import { magnitude } from './range.ts';
 import type { Region } from './region.ts';
 import { PRIME, primeField, type Ring, wrapping } from './ring.ts';
-import { tailOf } from './rounding.ts';
+import { roundedSum, tailOf } from './rounding.ts';
 import type { Session } from './session.ts';
 import type { SizedRegions } from './sizes.ts';
-import { type Terms, Unsupported, unsupported } from './terms.ts';
+import { sizesOf, type Terms, Unsupported, unsupported } from './terms.ts';
 import type { Weights } from './weights.ts';
 
 export interface IdentityReport {
@@ -90,7 +92,7 @@ function degreeOf({ leaves, before }: Region): number {
 const expressionsOf = ({ root: id, before, after }: Region): Expression[] =>
   [before, after].map((graph) => {
     const root = graph.nodes[id];
-    const sum = isOp(root, qnnRequantize) ? (tailOf(graph, root)?.sum ?? (root.operands[0] as ValueId)) : undefined;
+    const sum = roundedSum(graph, root);
     return { graph, root, sum };
   });
 
@@ -115,7 +117,7 @@ function requireIntegers({ root, ...region }: Region, side: 'before' | 'after', 
     if (rounded.has(node.id)) continue;
     const { dtype } = graph.values[node.id].type;
     const isSum = isProduct(node);
-    if (isSum && node.operands[2]) unsupported('a bias in floats');
+    if (isOp(node, nnConv, nnConvTranspose) && viewOf<typeof nnConv>(node).bias) unsupported('a bias in floats');
     if (isSum && side === 'after' && dtype === 'f32') continue;
     const reach = isSum ? (ranges.partialSums(node) ?? Infinity) : magnitude(ranges.of(node.id));
     if (!(reach <= (MOST[dtype] ?? 0))) unsupported(`${dtype} that may be beyond the integers it holds`);
@@ -136,8 +138,8 @@ function requireShort({ before, after }: Region): void {
 /** What weights less their zero points may turn out to be. */
 function knowWeights({ before, after }: Region, { centred }: Weights): void {
   for (const graph of [before, after])
-    for (const { operands } of Object.values(graph.nodes)) {
-      const constant = constantOf(graph, operands[1]);
+    for (const node of nodesOf(graph)) {
+      const constant = constantOf(graph, multipliedBy(node)?.w);
       if (constant && constant.shape.length > 1) centred.know(constant);
     }
 }
@@ -156,7 +158,7 @@ class Comparison {
     if (!sameShape(shape, other)) throw new Unsupported('shapes differ');
     this.#session = session;
     this.#region = region;
-    this.grid = new Grid(shape as readonly number[]);
+    this.grid = new Grid(sizesOf(shape));
     this.#sides = expressionsOf(region).map((side) => ({ ...side, producers: producersOf(side.graph) }));
     const [leaves, { weights }] = [this.#points(false), session];
     for (const side of this.#sides) this.#evaluate(side, { ring: primeField, leaves, weights, learning: true });
@@ -192,7 +194,7 @@ class Comparison {
     return new Map(
       leaves.map((id) => {
         const { type } = before.values[id] ?? after.values[id];
-        const unknown = this.#session.unknown(id, type.shape as readonly number[]);
+        const unknown = this.#session.unknown(id, sizesOf(type.shape));
         return [id, known ? { ...unknown, terms: [] } : unknown];
       }),
     );
@@ -202,9 +204,8 @@ class Comparison {
 
   #evaluate({ root, sum, ...expression }: IndexedExpression, point: Point): Float64Array {
     const side = new Side({ ...expression, ...point, grid: this.grid });
-    const operands = () => root?.operands.map((id) => (id === null ? undefined : side.value(id))) ?? [];
-    const fused = sum === undefined && root !== undefined && isFused(root) ? root : undefined;
-    const value = fused ? accumulator(fused, operands(), side) : side.value(sum ?? this.#region.root);
+    const fused = sum === undefined && root ? fusedAs(root, (id) => side.value(id)) : undefined;
+    const value = fused ? accumulator(fused, side) : side.value(sum ?? this.#region.root);
     const dense = side.result(value);
     return point.learning ? dense.data : picked(dense, this.grid.at);
   }

@@ -1,10 +1,22 @@
 /** Operators that move elements or change their type: exact on any integer they may hold. */
-import { type DType, dtypes, isFloat, type Node, type OpKey } from '../../ir/index.ts';
+import {
+  dtypes,
+  isFloat,
+  isStatic,
+  type nnCast,
+  type nnConcat,
+  type nnGather,
+  type nnPad,
+  type nnRecentre,
+  type nnTranspose,
+  numbersOf,
+  type OpWith,
+  viewOf,
+} from '../../ir/index.ts';
 import { reshapedTerms } from './decompose.ts';
-import type { Evaluate, Side } from './evaluate.ts';
+import type { Evaluate, Evaluators, Side } from './evaluate.ts';
 import { type Marks, marked, positions } from './marks.ts';
 import {
-  type Constant,
   constantTerms,
   type Dense,
   expanded,
@@ -16,25 +28,21 @@ import {
   type Term,
   type Terms,
   unsupported,
-  type Value,
   type Vector,
 } from './terms.ts';
 
-const dtypeOf = (side: Side, node: Node, operand?: number): DType =>
-  side.graph.values[operand === undefined ? node.id : node.operands[operand]!].type.dtype as DType;
-
 /** Integers to wider ones and to floats; floats that carry integers back (see range.ts for what they may hold). */
-const cast: Evaluate = (node, [x], side) => {
-  const [from, to] = [dtypeOf(side, node, 0), dtypeOf(side, node)];
+const cast: Evaluate<typeof nnCast> = ({ x, attrs: { to }, node }, side) => {
+  const from = side.dtypeOf(viewOf<typeof nnCast>(node).x);
   const widens = dtypes[to].min <= dtypes[from].min && dtypes[to].max >= dtypes[from].max;
   const carried = isFloat(from) && (to === 's32' || to === 's64' || isFloat(to));
-  return widens || carried ? x! : unsupported(`a cast from ${from} to ${to}`);
+  return widens || carried ? x : unsupported(`a cast from ${from} to ${to}`);
 };
 
-const recentre: Evaluate = (node, [x], side) => {
+const recentre: Evaluate<typeof nnRecentre> = ({ x, attrs, node }, side) => {
   const shape = side.shapeOf(node.id);
-  const by = constantTerms(shape, side.ring.reduce(dtypeOf(side, node) === 's8' ? -128 : 128));
-  return sum(side.terms(x!), by, 1, side.ring);
+  const by = constantTerms(shape, side.ring.reduce(attrs.to === 's8' ? -128 : 128));
+  return sum(side.terms(x), by, 1, side.ring);
 };
 
 const mapped = (
@@ -51,11 +59,11 @@ const mapped = (
 });
 
 /** Outside of x the result holds `value`, 0 when absent: pad(x) + value·(1 − inside). */
-const pad: Evaluate = (node, [x, value], side) => {
-  const { pads, mode } = node.attrs as { pads: readonly number[]; mode: string };
+const pad: Evaluate<typeof nnPad> = ({ x, value, attrs: { pads, mode }, node }, side) => {
+  if (!isStatic(pads)) return unsupported('padding by sizes');
   if (mode !== 'constant') unsupported(`padding by ${mode}`);
   if (pads.some((p) => p < 0)) unsupported('negative pads');
-  const [source, shape] = [side.terms(x!), side.shapeOf(node.id)];
+  const [source, shape] = [side.terms(x), side.shapeOf(node.id)];
   const grown = (v: Vector, axis: number): Vector => {
     if (v.data.length === shape[axis]) return v;
     const data = new Float64Array(shape[axis]);
@@ -80,11 +88,14 @@ const pad: Evaluate = (node, [x, value], side) => {
   return { ...sum(sum(padded, filler, 1, side.ring), inside, -1, side.ring), marks };
 };
 
-const expand: Evaluate = (node, [x], side) => {
+/** An operator that moves the elements of one operand. */
+type OfOne = Evaluate<OpWith<'x'>>;
+
+const expand: OfOne = ({ x, node }, side) => {
   const shape = side.shapeOf(node.id);
-  if (x!.kind !== 'dense') return expanded(side.terms(x!), shape, side.ring);
+  if (x.kind !== 'dense') return expanded(side.terms(x), shape, side.ring);
   // adding 0 broadcasts
-  return side.add(x!, constantTerms(shape, 0), shape);
+  return side.add(x, constantTerms(shape, 0), shape);
 };
 
 /**
@@ -94,9 +105,8 @@ const expand: Evaluate = (node, [x], side) => {
 const moved = (v: Terms, axis: number): Marks | undefined =>
   v.shape[axis] === 1 ? undefined : positions(v.shape[axis]);
 
-const transpose: Evaluate = (node, [x], side) => {
-  const perm = node.attrs.perm as readonly number[];
-  const source = side.terms(x!);
+const transpose: Evaluate<typeof nnTranspose> = ({ x, attrs: { perm }, node }, side) => {
+  const source = side.terms(x);
   return mapped(
     source,
     side.shapeOf(node.id),
@@ -107,10 +117,10 @@ const transpose: Evaluate = (node, [x], side) => {
 };
 
 /** Row-major reshapes; dense values are split and joined along axes known as a whole. */
-const reshape: Evaluate = (node, [x], side) => {
+const reshape: OfOne = ({ x, node }, side) => {
   const shape = side.shapeOf(node.id);
-  if (x!.kind === 'dense') return reshapedDense(x as Dense, shape, side);
-  return reshapedTerms(side.terms(x!), shape, side.ring);
+  if (x.kind === 'dense') return reshapedDense(x, shape, side);
+  return reshapedTerms(side.terms(x), shape, side.ring);
 };
 
 function reshapedDense(x: Dense, shape: readonly number[], side: Side): Dense {
@@ -150,28 +160,27 @@ function indexed(v: Terms, axis: number, indices: readonly number[]): Terms {
   );
 }
 
-const gather: Evaluate = (node, [x, indices], side) => {
-  const source = side.terms(x!);
-  const axis = ((node.attrs.axis as number) + source.shape.length) % source.shape.length;
-  if (indices?.kind !== 'constant' || indices.shape.length !== 1)
+const gather: Evaluate<typeof nnGather> = ({ x, indices, attrs }, side) => {
+  const source = side.terms(x);
+  const axis = (attrs.axis + source.shape.length) % source.shape.length;
+  if (indices.kind !== 'constant' || indices.shape.length !== 1)
     return unsupported('indices that are no constant list');
   const size = source.shape[axis];
-  if (
-    Array.from((indices as Constant).tensor.data as ArrayLike<number>).some(
-      (i) => !(Number(i) < size && Number(i) >= -size),
-    )
-  )
-    return unsupported('indices beyond their axis');
-  const list = Array.from((indices as Constant).tensor.data as ArrayLike<number>, (i) => (Number(i) + size) % size);
-  return indexed(source, axis, list);
+  const list = numbersOf(indices.tensor);
+  if (!list.every((i) => i < size && i >= -size)) return unsupported('indices beyond their axis');
+  return indexed(
+    source,
+    axis,
+    list.map((i) => (i + size) % size),
+  );
 };
 
 /** Each part among zeros, added up. */
-const concat: Evaluate = (node, parts, side) => {
+const concat: Evaluate<typeof nnConcat> = ({ xs, attrs, node }, side) => {
   const shape = side.shapeOf(node.id);
-  const axis = ((node.attrs.axis as number) + shape.length) % shape.length;
+  const axis = (attrs.axis + shape.length) % shape.length;
   let offset = 0;
-  const grown = (parts as Value[]).map((part) => {
+  const grown = xs.map((part) => {
     const v = side.terms(part);
     const at = offset;
     offset += v.shape[axis];
@@ -190,8 +199,10 @@ const concat: Evaluate = (node, parts, side) => {
   return grown.reduce((all, part) => sum(all, part, 1, side.ring));
 };
 
+const identity: OfOne = ({ x }) => x;
+
 export const movements = {
-  nnIdentity: (_, [x]) => x!,
+  nnIdentity: identity,
   nnCast: cast,
   nnRecentre: recentre,
   nnPad: pad,
@@ -200,4 +211,4 @@ export const movements = {
   nnTranspose: transpose,
   nnGather: gather,
   nnConcat: concat,
-} satisfies Readonly<Partial<Record<OpKey, Evaluate>>>;
+} satisfies Evaluators;

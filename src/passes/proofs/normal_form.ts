@@ -9,25 +9,34 @@
  */
 import {
   constantOf,
-  dnnlMatmul,
-  dnnlRequantize,
+  dnnlConv,
   type Graph,
   type ITensor,
   isFused,
   isOp,
-  isQuantizedProduct,
+  isProduct,
+  isStatic,
+  isTensorOf,
   type Node,
+  nnAdd,
+  nnConv,
+  nnConvTranspose,
+  nnNeg,
   nnPad,
   nnRecentre,
   nnSub,
-  productKind,
+  qnnConv,
   type Shape,
   sameShape,
   type ValueId,
+  type View,
+  viewOf,
 } from '../../ir/index.ts';
+import { channelAxis, clampsSums, fusedOf, multiplied } from './fused.ts';
+import { layoutOf } from './layout.ts';
 import { identityOf } from './remember.ts';
 import { withShape } from './terms.ts';
-import type { Layout, Weights } from './weights.ts';
+import type { Weights } from './weights.ts';
 
 /** factor · a vector along an axis, which is counted from the last. */
 interface Line {
@@ -142,42 +151,33 @@ class Forms {
   #of(id: ValueId): Form | undefined {
     const node = this.#producer(id);
     if (node === undefined || this.#side.graph.values[id].type.dtype !== 's32') return undefined;
-    const operand = (i: number): Form | undefined => {
-      const own = node.operands[i] as ValueId;
+    const operand = (own: ValueId): Form | undefined => {
       const constant = constantOf(this.#side.graph, own);
       if (constant) return this.#constant(constant, this.#shape(id));
       return sameShape(this.#shape(own), this.#shape(id)) ? this.#of(own) : undefined;
     };
-    switch (node.op) {
-      case 'nn.add':
-      case 'nn.sub': {
-        const [a, b] = [operand(0), operand(1)];
-        return a && b && added(a, b, isOp(node, nnSub) ? -1 : 1);
-      }
-      case 'nn.neg': {
-        const a = operand(0);
-        return a && added(empty, a, -1);
-      }
-      case 'dnnl.conv':
-      case 'dnnl.conv_transpose':
-      case 'dnnl.matmul':
-      case 'dnnl.requantize':
-        return this.#fused(node);
-      default:
-        return productKind(node) !== undefined ? this.#product(node) : undefined;
+    if (isOp(node, nnAdd, nnSub)) {
+      const seen = viewOf<typeof nnAdd | typeof nnSub>(node);
+      const [a, b] = [operand(seen.a), operand(seen.b)];
+      return a && b && added(a, b, isOp(node, nnSub) ? -1 : 1);
     }
+    if (isOp(node, nnNeg)) {
+      const a = operand(viewOf<typeof nnNeg>(node).x);
+      return a && added(empty, a, -1);
+    }
+    if (isFused(node)) return this.#fused(node);
+    return isProduct(node) ? this.#product(node) : undefined;
   }
 
   /** What a fused operator rounds, or returns to s32: its product, bias and map. */
   #fused(node: Node): Form | undefined {
-    const { to, low, high } = node.attrs as { to: string; low: number; high: number };
-    if (to === 's32' && (low > -(2 ** 31) || high < 2 ** 31 - 1)) return undefined;
-    const isSum = isOp(node, dnnlRequantize);
+    const fused = fusedOf(node);
+    if (fused === undefined || clampsSums(fused)) return undefined;
+    const { x, w, bias, map, row, column } = fused;
     const shape = this.#shape(node.id);
-    const axis = isOp(node, dnnlMatmul) ? shape.length - 1 : Number(node.attrs.axis ?? 1);
-    if (isSum && node.operands.slice(3, 5).some((id) => id)) return undefined;
-    const [bias, map] = node.operands.slice(isSum ? 1 : 2, isOp(node, dnnlMatmul) ? 3 : isSum ? 3 : 4);
-    let form = isSum ? this.#of(node.operands[0] as ValueId) : this.#product(node);
+    const axis = channelAxis(fused, shape.length);
+    if (row || column) return undefined;
+    let form = w ? this.#product(node) : this.#of(x);
     for (const id of [bias, map]) {
       if (!id || form === undefined) continue;
       const constant = constantOf(this.#side.graph, id);
@@ -192,8 +192,8 @@ class Forms {
   /** A constant that varies along one axis at most, broadcast to a shape. */
   #constant(constant: ITensor, shape: Shape): Form | undefined {
     const long = constant.shape.flatMap((size, axis) => (size === 1 ? [] : [constant.shape.length - 1 - axis]));
-    if (constant.dtype !== 's32' || constant.shape.length > shape.length || long.length > 1) return undefined;
-    const values = constant.data as Int32Array;
+    if (!isTensorOf(constant, 's32') || constant.shape.length > shape.length || long.length > 1) return undefined;
+    const values = constant.data;
     if (long.length === 0) return { ...empty, number: values[0] };
     const [axis] = long;
     return shape[shape.length - 1 - axis] === values.length
@@ -201,7 +201,7 @@ class Forms {
       : undefined;
   }
 
-  #scalar(id: ValueId | null | undefined): number | undefined {
+  #scalar(id: ValueId): number | undefined {
     const constant = constantOf(this.#side.graph, id);
     return constant?.data.length === 1 && constant.dtype !== 'f32' ? Number(constant.data[0]) : undefined;
   }
@@ -210,17 +210,18 @@ class Forms {
     if (this.#side.graph.inputs.includes(id)) return { leaf: id, shift: 0 };
     const node = this.#producer(id);
     if (!isOp(node, nnRecentre, nnPad)) return undefined;
-    const source = this.#source(node.operands[0] as ValueId);
-    if (source === undefined || isOp(node, nnPad)) return source && this.#padded(source, node);
+    const source = this.#source(viewOf<typeof nnRecentre | typeof nnPad>(node).x);
+    if (source === undefined) return undefined;
+    if (isOp(node, nnPad)) return this.#padded(source, viewOf<typeof nnPad>(node));
     const by = node.attrs.to === 's8' ? -128 : 128;
     const { outside } = source;
     return { ...source, shift: source.shift + by, ...(outside !== undefined && { outside: outside + by }) };
   }
 
-  #padded(source: Source, { attrs, operands }: Node): Source | undefined {
-    const { pads, mode } = attrs as { pads: readonly number[]; mode: string };
+  #padded(source: Source, { value, attrs: { pads, mode } }: View<typeof nnPad>): Source | undefined {
     const rank = pads.length / 2;
-    const outside = operands[1] ? this.#scalar(operands[1]) : 0;
+    const outside = value ? this.#scalar(value) : 0;
+    if (!isStatic(pads)) return undefined;
     const isSpatial = pads.every((p, i) => (i % rank >= 2 ? p >= 0 : p === 0));
     if (source.pads || outside === undefined || mode !== 'constant' || !isSpatial) return undefined;
     if (pads.every((p) => p === 0)) return source; // its products of 1 would be those of x itself
@@ -229,19 +230,19 @@ class Forms {
 
   /** Σ (x − zx)·(w − zw) of known weights and scalar zx. */
   #product(node: Node): Form | undefined {
-    const [x, w, third, zw] = node.operands;
-    const [fused, isQuantized] = [isFused(node), isQuantizedProduct(node)];
-    const zx = fused ? Number(node.attrs.sourceZeroPoint) : isQuantized && third ? this.#scalar(third) : 0;
-    const zeros = isQuantized && zw ? constantOf(this.#side.graph, zw) : undefined;
-    const [source, known] = [this.#source(x as ValueId), constantOf(this.#side.graph, w)];
+    const { x, w, zx: zero, zw, sourceZeroPoint } = multiplied(node);
+    const zx = zero ? this.#scalar(zero) : sourceZeroPoint;
+    const zeros = constantOf(this.#side.graph, zw);
+    const [source, known] = [this.#source(x), constantOf(this.#side.graph, w)];
     if (source === undefined || known === undefined || zx === undefined) return undefined;
-    const isBiased = !isQuantized && !fused && third;
-    if ((isQuantized && zw && !zeros) || isBiased) return undefined;
-    const weights = zeros ? this.#weights.centred.of(node, known, zeros) : known;
-    const kind = productKind(node);
+    const isBiased = isOp(node, nnConv, nnConvTranspose) && viewOf<typeof nnConv>(node).bias;
+    if ((zw && !zeros) || isBiased) return undefined;
+    const layout = layoutOf(node);
+    const weights = zeros ? this.#weights.centred.of(layout, known, zeros) : known;
+    const { kind } = layout;
     const { strides, pads, dilations, group, outputPadding } = node.attrs;
     const isPadded = source.pads !== undefined;
-    if (isPadded && (kind !== 'conv' || (pads as readonly number[]).some((p) => p !== 0))) return undefined;
+    if (isPadded && (kind !== 'conv' || padsAny(node))) return undefined;
     // A product of 1 depends on what it is cut off by: pads, and the sizes of the source.
     const key = (from: ValueId, cut: unknown): string =>
       [
@@ -265,9 +266,7 @@ class Forms {
       products: new Map<string, Product>([
         [`${own} %${source.leaf}`, { coefficient: 1 }],
         [`${own} 1`, { coefficient: inside - outside, ...(sums && !isPadded && { sums }) }],
-        ...(isPadded
-          ? [[`${key(x as ValueId, pads)} 1`, { coefficient: outside, ...(sums && { sums }) }] as const]
-          : []),
+        ...(isPadded ? [[`${key(x, pads)} 1`, { coefficient: outside, ...(sums && { sums }) }] as const] : []),
       ]),
     };
   }
@@ -275,12 +274,15 @@ class Forms {
   /** Undefined where pads cut taps off, and where there is more than one matrix. */
   #sumsOf(node: Node, w: ITensor): Product['sums'] {
     const rank = this.#shape(node.id).length;
-    if (productKind(node) === 'matmul') {
-      if (w.shape.length !== 2 || this.#shape(node.operands[0] as ValueId).length < 2) return undefined;
-      return () => ({ factor: 1, axis: 0, values: this.#weights.signed(w, { kind: 'matmul' }).total });
+    const layout = layoutOf(node);
+    if (layout.kind === 'matmul') {
+      if (w.shape.length !== 2 || this.#shape(multiplied(node).x).length < 2) return undefined;
+      return () => ({ factor: 1, axis: 0, values: this.#weights.signed(w, layout).total });
     }
-    if (productKind(node) !== 'conv' || (node.attrs.pads as readonly number[]).some((p) => p !== 0)) return undefined;
-    const layout: Layout = { kind: 'conv', group: Number(node.attrs.group) };
+    if (layout.kind !== 'conv' || padsAny(node)) return undefined;
     return () => ({ factor: 1, axis: rank - 2, values: this.#weights.signed(w, layout).total });
   }
 }
+
+/** Whether a convolution is padded. */
+const padsAny = (node: Node): boolean => isOp(node, nnConv, qnnConv, dnnlConv) && node.attrs.pads.some((p) => p !== 0);

@@ -1,5 +1,5 @@
 /** What a rewrite owes, and how it was paid. Plain data: certificates keep it in compiled files and exported models. */
-import { type DType, type Feeds, type ITensor, newArray, numbersOf, sizeOf, tensor } from '../../ir/index.ts';
+import { type DType, type Feeds, type ITensor, numbersOf, sizeOf, tensor } from '../../ir/index.ts';
 
 export type ObligationKind = 'identity' | 'range' | 'rounding' | 'saturation';
 
@@ -57,16 +57,16 @@ export function witnessFeeds(witness: Witness): Feeds {
 
 /** Random elements cover the whole range of an 8-bit type; wider integers stay within ±2^15. */
 export function filledWith(dtype: DType, shape: readonly number[], fill: Fill): ITensor {
-  const data = newArray(dtype, sizeOf(shape)) as Int32Array;
-  if ('value' in fill) data.fill(fill.value);
+  const values = new Float64Array(sizeOf(shape));
+  if ('value' in fill) values.fill(fill.value);
   else {
     let state = fill.seed;
-    for (let i = 0; i < data.length; i++) {
+    for (let i = 0; i < values.length; i++) {
       state = (Math.imul(state, 1664525) + 1013904223) | 0;
-      data[i] = state >> 16; // 8-bit arrays keep the low byte
+      values[i] = state >> 16; // 8-bit arrays keep the low byte
     }
   }
-  return { dtype, shape, data };
+  return tensor(dtype, values, shape);
 }
 
 export const isProved = ({ verdict }: Obligation): boolean => verdict === 'proved';

@@ -6,16 +6,12 @@
  */
 import {
   constantOf,
-  dnnlConv,
   dnnlConvTranspose,
-  dnnlMatmul,
   type Graph,
   type ITensor,
-  isFusedProduct,
   isOp,
   type Node,
   nodesOf,
-  opOf,
   sizeOf,
   type ValueId,
 } from '../../ir/index.ts';
@@ -32,6 +28,8 @@ import {
 } from '../saturation.ts';
 import { inLanes, type Lanes, pairedLanes } from '../saturation_lanes.ts';
 import { needsUnsignedSource, type Target } from '../target.ts';
+import { channelAxis, type Fused, fusedOf } from './fused.ts';
+import { layoutOf } from './layout.ts';
 import type { Obligation } from './obligation.ts';
 import { highest, magnitude, type Ranges } from './range.ts';
 import { bounds, differences, type Recipe, recipeOf, type Step, stepOf } from './rounding.ts';
@@ -47,21 +45,31 @@ const MOST_STEPS = 20_000;
 export function primitiveObligations(graph: Graph, ranges: Ranges, target: Target): Map<ValueId, Obligation[]> {
   const found = new Map<ValueId, Obligation[]>();
   for (const node of nodesOf(graph)) {
-    if (!isFusedProduct(node) || isOurs(graph, node, target.isa)) continue;
+    const fused = fusedOf(node);
+    if (!fused?.w || isOurs(graph, node, target.isa)) continue;
     found.set(node.id, [
-      node.attrs.to === 's32' ? bareSum(graph, node, ranges) : epilogue(graph, node, ranges),
-      ...(needsUnsignedSource(target) ? [saturation(graph, node, target, ranges)] : []),
+      fused.attrs.to === 's32' ? bareSum(graph, fused, ranges) : epilogue(graph, fused, ranges),
+      ...(needsUnsignedSource(target) ? [saturation(graph, fused, fused.w, target, ranges)] : []),
     ]);
   }
   return found;
 }
 
-const operandsOf = (graph: Graph, node: Node): Record<string, ITensor | undefined> =>
-  Object.fromEntries(Object.keys(opOf(node).operands).map((name, i) => [name, constantOf(graph, node.operands[i])]));
+/** Known integers that are added to the sum of a fused product. */
+interface Added {
+  readonly bias: ITensor | undefined;
+  readonly map: ITensor | undefined;
+}
+
+const addedTo = (graph: Graph, { bias, map }: Fused<ValueId>): Added => ({
+  bias: constantOf(graph, bias),
+  map: constantOf(graph, map),
+});
 
 /** Most implementations return s32 sums by way of f32, whatever their source; see codegen/onednn/lower/bare_sum.ts. */
-function bareSum(graph: Graph, node: Node, ranges: Ranges): Obligation {
-  const { bias, map } = operandsOf(graph, node);
+function bareSum(graph: Graph, fused: Fused<ValueId>, ranges: Ranges): Obligation {
+  const { node } = fused;
+  const { bias, map } = addedTo(graph, fused);
   const what = 'the sum that oneDNN returns is the int32 sum';
   const most = magnitude(ranges.sum(node)) + largest(bias) + largest(map);
   const otherwise = isOp(node, dnnlConvTranspose)
@@ -75,8 +83,9 @@ function bareSum(graph: Graph, node: Node, ranges: Ranges): Obligation {
 const largest = (t: ITensor | undefined): number =>
   t === undefined ? 0 : integers(t).reduce((most, v) => Math.max(most, Math.abs(v)), 0);
 
-function epilogue(graph: Graph, node: Node, ranges: Ranges): Obligation {
-  const { bias, map } = operandsOf(graph, node);
+function epilogue(graph: Graph, fused: Fused<ValueId>, ranges: Ranges): Obligation {
+  const { node } = fused;
+  const { bias, map } = addedTo(graph, fused);
   const what = 'oneDNN’s f32 epilogue rounds like the int32 recipe';
   const proved = (method: string): Obligation => ({ kind: 'rounding', what, method, verdict: 'proved' });
   if (bias === undefined && map === undefined)
@@ -87,7 +96,7 @@ function epilogue(graph: Graph, node: Node, ranges: Ranges): Obligation {
   const recipe = recipeOf(graph, node);
   if (!recipe?.rises)
     return { kind: 'rounding', what, method: 'parameters', verdict: { open: 'they do not make steps that rise' } };
-  const added = additions(node, graph, bias, map);
+  const added = additions(graph, fused, { bias, map });
   const channels = added.length;
   let [saturated, compared] = [0, 0];
   for (let c = 0; c < channels; c++) {
@@ -143,14 +152,9 @@ function epilogue(graph: Graph, node: Node, ranges: Ranges): Obligation {
 }
 
 /** By channel, the different pairs of bias and map element. */
-function additions(
-  node: Node,
-  graph: Graph,
-  bias: ITensor | undefined,
-  map: ITensor | undefined,
-): (readonly [number, number])[][] {
-  const { shape } = graph.values[node.id].type;
-  const channels = shape[isOp(node, dnnlMatmul) ? shape.length - 1 : Number(node.attrs.axis ?? 1)] as number;
+function additions(graph: Graph, fused: Fused<ValueId>, { bias, map }: Added): (readonly [number, number])[][] {
+  const { shape } = graph.values[fused.node.id].type;
+  const channels = Number(shape[channelAxis(fused, shape.length)]);
   const biases = bias && integers(bias);
   const maps = map && integers(map);
   const inner = map ? sizeOf(map.shape) / channels : 0;
@@ -182,7 +186,13 @@ const primitiveRecipe = (r: Recipe, c: number, bias: number, map: number): Step 
 };
 
 /** vpmaddubsw adds two neighbouring products and saturates the sum to int16; see passes/saturation.ts. */
-function saturation(graph: Graph, node: Node, target: Target, ranges: Ranges): Obligation {
+function saturation(
+  graph: Graph,
+  { x: source, attrs, node }: Fused<ValueId>,
+  weights: ValueId,
+  target: Target,
+  ranges: Ranges,
+): Obligation {
   const what = `sums are exact on ${target.isa}, where pairs of products are added in int16`;
   const obligation = (method: string, verdict: Obligation['verdict'] = 'proved'): Obligation => ({
     kind: 'saturation',
@@ -191,14 +201,13 @@ function saturation(graph: Graph, node: Node, target: Target, ranges: Ranges): O
     verdict,
   });
   const halves = 'every weight is added in two halves of at most 64';
-  const w = constantOf(graph, node.operands[1]);
-  const source = node.operands[0] as ValueId;
+  const w = constantOf(graph, weights);
   const isSigned = graph.values[source].type.dtype === 's8';
   const shift = isSigned ? 128 : 0;
   const prefix = isSigned ? 'the source is given as u8; ' : '';
   if (w === undefined) return obligation(`${prefix}computed weights: ${halves}`);
-  const reach = Math.max(highest(ranges.of(source)), Number(node.attrs.sourceZeroPoint)) + shift;
-  const view = viewOf(node, w);
+  const reach = Math.max(highest(ranges.of(source)), attrs.sourceZeroPoint ?? 0) + shift;
+  const view = filtersIn(node, w);
   const any = anyPairs(view);
   const told = ({ low, high }: Pairs) => `${low} … ${high}, times ${reach} within int16`;
   if (pairsFit(reach, any)) return obligation(`${prefix}any two weights of a filter add up to ${told(any)}`);
@@ -214,10 +223,9 @@ function saturation(graph: Graph, node: Node, target: Target, ranges: Ranges): O
     : obligation(method, { open: 'the lanes are not the channels' });
 }
 
-function viewOf(node: Node, w: ITensor): FilterView {
-  if (isOp(node, dnnlMatmul)) return columnsOf(w);
-  const group = Number(node.attrs.group);
-  return filtersOf(isOp(node, dnnlConv) ? w : filtersFirst(w as ITensor<'s8'>, group), group);
+function filtersIn(node: Node, w: ITensor): FilterView {
+  const { kind, group } = layoutOf(node);
+  return kind === 'matmul' ? columnsOf(w) : filtersOf(kind === 'conv' ? w : filtersFirst(w, group), group);
 }
 
 /** Whether every channel has its weights in one lane, and the other lanes none. */

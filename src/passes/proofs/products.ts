@@ -1,17 +1,24 @@
 /** Convolutions and matmuls, with zero points and without, and the accumulators of the fused operators, by definition. */
 import {
   dnnlConv,
-  dnnlMatmul,
-  dnnlRequantize,
+  dnnlConvTranspose,
   type ITensor,
   isOp,
-  isQuantizedProduct,
   type Node,
-  type OpKey,
+  type nnConv,
+  type nnConvTranspose,
+  type nnReduceSum,
+  type OpWith,
+  type qnnConv,
+  type qnnConvTranspose,
+  type qnnMatmul,
   sizeOf,
 } from '../../ir/index.ts';
+import type { ConvAttrs } from '../../ir/ops/conv_geometry.ts';
 import { reshapedTerms } from './decompose.ts';
-import type { Evaluate, Learned, Side } from './evaluate.ts';
+import type { Evaluate, Evaluators, Learned, Side } from './evaluate.ts';
+import { channelAxis, clampsSums, type Fused, fusedAs } from './fused.ts';
+import { layoutOf } from './layout.ts';
 import { matrixKinds, matrixProduct, matrixReadings } from './matrices.ts';
 import type { Ring } from './ring.ts';
 import {
@@ -32,7 +39,6 @@ import {
   unknownWindowProduct,
   type Window,
   windowKinds,
-  windowOf,
   windowProduct,
   windowReadings,
   windowSums,
@@ -45,17 +51,26 @@ function shifted(x: Terms, zx: Value | undefined, side: Side, shape?: readonly n
   return sum(x, expanded(zero, x.shape, side.ring), -1, side.ring);
 }
 
-const conv: Evaluate = (node, [x, w, third, zw], side) => {
+/** Of which there are zero points or a bias, by name. */
+interface Factors {
+  readonly x: Value;
+  readonly w: Value;
+  readonly zx?: Value | undefined;
+  readonly zw?: Value | undefined;
+  readonly bias?: Value | undefined;
+  readonly node: Node;
+}
+
+function convolution({ x, w, zx, zw, bias, node }: Factors, attrs: ConvAttrs, side: Side): Value {
   const shape = side.shapeOf(node.id);
-  const window = windowOf(node, w!.shape);
-  const quantized = isQuantizedProduct(node);
-  const source = shifted(side.terms(x!), quantized ? third : undefined, side);
+  const window = { ...attrs, transposed: layoutOf(node).kind === 'conv_transpose', wShape: w.shape };
+  const source = shifted(side.terms(x), zx, side);
   const kinds = () => ({
     kinds: windowKinds(source, window, shape),
     reads: windowReadings(source, window),
     sums: windowSums(window, source),
   });
-  const { known, unknown } = filters(node, w!, quantized ? zw : undefined, window, side);
+  const { known, unknown } = filters(node, w, zw, window, side);
   const parts: Value[] = [];
   if (known) parts.push(side.atPositions(shape, kinds, (at) => windowProduct(source, known, window, shape, at, side)));
   if (unknown)
@@ -67,10 +82,15 @@ const conv: Evaluate = (node, [x, w, third, zw], side) => {
       ),
     );
   const sums = parts.reduce((all, part) => side.add(all, part, shape));
-  if (quantized || third === undefined) return sums;
+  if (bias === undefined) return sums;
   const perChannel = [1, shape[1], ...shape.slice(2).map(() => 1)];
-  return side.add(sums, reshaped(side.terms(third), perChannel, side.ring), shape);
-};
+  return side.add(sums, reshaped(side.terms(bias), perChannel, side.ring), shape);
+}
+
+const conv: Evaluate<typeof nnConv | typeof nnConvTranspose | typeof qnnConv | typeof qnnConvTranspose> = (
+  seen,
+  side,
+) => convolution(seen, seen.attrs, side);
 
 /** Every position reads the same weights; result channels are of a kind each. */
 const weightReadings = (w: Terms, shape: readonly number[]) => readAlong(readingsOf(w.terms), () => shape.map(() => 0));
@@ -90,7 +110,7 @@ function parts(w: Value, side: Side): Parts {
 function filters(node: Node, w: Value, zw: Value | undefined, { transposed, group }: Window, side: Side): Parts {
   if (zw === undefined) return parts(w, side);
   if (w.kind === 'constant' && zw.kind === 'constant')
-    return { known: side.weights.centred.of(node, w.tensor, zw.tensor) };
+    return { known: side.weights.centred.of(layoutOf(node), w.tensor, zw.tensor) };
   const single = sizeOf(zw.shape) === 1;
   const along = single ? [] : w.shape.map((size, axis) => (axis === (transposed ? 1 : 0) ? size : 1));
   const zero =
@@ -128,13 +148,13 @@ const learnedOf = (a: Terms, b: Terms | Constant, shape: readonly number[]): Lea
   sums: [a.shape, b.shape],
 });
 
-const matmul: Evaluate = (node, [a, b, za, zb], side) => {
+function matrixMultiplication({ x: a, w: b, zx: za, zw: zb, node }: Factors, side: Side): Dense {
   const shape = side.shapeOf(node.id);
-  const rows = a!.shape.length > 1 ? a!.shape.length - 2 : -1;
-  const left = matrices(shifted(side.terms(a!), za, side, alongAxis(za, a!.shape, rows)), 'row');
-  const right = rightSide(node, b!, zb, side);
+  const rows = a.shape.length > 1 ? a.shape.length - 2 : -1;
+  const left = matrices(shifted(side.terms(a), za, side, alongAxis(za, a.shape, rows)), 'row');
+  const right = rightSide(b, zb, side);
   const full = [
-    ...shape.slice(0, shape.length - (rows < 0 ? 0 : 1) - (b!.shape.length > 1 ? 1 : 0)),
+    ...shape.slice(0, shape.length - (rows < 0 ? 0 : 1) - (b.shape.length > 1 ? 1 : 0)),
     left.shape[left.shape.length - 2],
     right[0].shape[right[0].shape.length - 1],
   ];
@@ -146,22 +166,26 @@ const matmul: Evaluate = (node, [a, b, za, zb], side) => {
         (at) => matrixProduct(left, factor, full, at, side),
       ),
     )
-    .reduce((all, part) => side.add(all, part, full) as Dense);
+    .reduce((all, part) => side.addDense(all, part, full));
   return dropped(product, shape, [
     ...(rows < 0 ? [full.length - 2] : []),
-    ...(b!.shape.length > 1 ? [] : [full.length - 1]),
+    ...(b.shape.length > 1 ? [] : [full.length - 1]),
   ]);
-};
+}
+
+const matmul: Evaluate<OpWith<'a' | 'b'>> = ({ a, b, node }, side) => matrixMultiplication({ x: a, w: b, node }, side);
+
+const quantizedMatmul: Evaluate<typeof qnnMatmul> = ({ a, b, za, zb, node }, side) =>
+  matrixMultiplication({ x: a, w: b, zx: za, zw: zb, node }, side);
 
 /** A sum along rows or columns is a product with ones. */
-const reduceSum: Evaluate = (node, [x], side) => {
+const reduceSum: Evaluate<typeof nnReduceSum> = ({ x, attrs: { axes, keepdims }, node }, side) => {
   const shape = side.shapeOf(node.id);
-  const { axes, keepdims } = node.attrs as { axes: readonly number[]; keepdims: boolean };
-  const rank = x!.shape.length;
+  const rank = x.shape.length;
   const axis = axes.length === 1 ? (axes[0] + rank) % rank : -1;
   if (rank < 2 || axis < rank - 2 || !keepdims || side.graph.values[node.id].type.dtype !== 's32')
     unsupported(`a sum over the axes [${axes}] of rank ${rank}`);
-  const [source, size] = [side.terms(x!), x!.shape[axis]];
+  const [source, size] = [side.terms(x), x.shape[axis]];
   const isRow = axis === rank - 1;
   const along = constantTerms(isRow ? [size, 1] : [1, size], 1);
   const [left, right] = isRow ? [source, along] : [along, source];
@@ -179,13 +203,13 @@ const alongAxis = (z: Value | undefined, shape: readonly number[], axis: number)
     : shape.map((size, i) => (i === axis ? size : 1));
 
 /** b − zb as matrices whose products are added. */
-function rightSide(node: Node, b: Value, zb: Value | undefined, side: Side): readonly (Terms | Constant)[] {
+function rightSide(b: Value, zb: Value | undefined, side: Side): readonly (Terms | Constant)[] {
   const asMatrix = (tensor: ITensor): Constant => {
     const shape = tensor.shape.length > 1 ? tensor.shape : [tensor.shape[0], 1];
     return { kind: 'constant', shape, tensor: withShape(tensor, shape) };
   };
   if (b.kind === 'constant' && zb?.kind === 'constant')
-    return [asMatrix(side.weights.centred.of(node, b.tensor, zb.tensor))];
+    return [asMatrix(side.weights.centred.of({ kind: 'matmul' }, b.tensor, zb.tensor))];
   const axis = b.shape.length > 1 ? b.shape.length - 1 : -1;
   const zero = zb && reshaped(side.terms(zb), sizeOf(zb.shape) === 1 ? [] : alongAxis(zb, b.shape, axis), side.ring);
   const { known, unknown } = parts(zero ? side.add(b, zero, b.shape, -1) : b, side);
@@ -197,31 +221,28 @@ const dropped = (v: Dense, shape: readonly number[], axes: readonly number[]): D
   axes.length === 0 ? v : { kind: 'dense', shape, at: v.at.filter((_, axis) => !axes.includes(axis)), data: v.data };
 
 /** The accumulator of a fused operator: what it rounds, or returns to s32. */
-export function accumulator(node: Node, operands: readonly (Value | undefined)[], side: Side): Value {
+export function accumulator(fused: Fused<Value>, side: Side): Value {
+  const { bias, map, row, column, node } = fused;
   const shape = side.shapeOf(node.id);
-  const { sourceZeroPoint = 0, axis: ownAxis = 1, low, high, to } = node.attrs as Record<string, number>;
-  if ((to as unknown) === 's32' && (low > -(2 ** 31) || high < 2 ** 31 - 1)) unsupported('a clamped s32');
-  const isMatmul = isOp(node, dnnlMatmul);
-  const axis = isMatmul ? shape.length - 1 : ownAxis;
+  if (clampsSums(fused)) unsupported('a clamped s32');
+  const axis = channelAxis(fused, shape.length);
   const perChannel = shape.map((size, i) => (i === axis ? size : 1));
-  const added = (v: Value, id: Value | undefined, as: readonly number[]): Value =>
-    id === undefined ? v : side.add(v, shapedConstant(id, as), shape);
-  const zero = sourceZeroPoint === 0 ? undefined : constantTerms([], side.ring.reduce(sourceZeroPoint));
-  if (isOp(node, dnnlRequantize)) {
-    const [x, bias, map, row, column] = operands;
-    let v = added(added(x!, bias, perChannel), map, [...shape.slice(0, axis).map(() => 1), ...shape.slice(axis)]);
-    if (row && column) {
-      if (row.shape[axis] !== 1 && row.shape[axis] !== shape[axis]) unsupported('a row shared by groups');
-      v = side.add(v, side.multiply(row, shapedConstant(column, perChannel), shape), shape);
-    }
-    return v;
-  }
-  const [x, w, bias, fourth] = operands;
-  const product = isMatmul
-    ? matmul(node, [x, w, zero], side)
-    : conv({ ...node, op: isOp(node, dnnlConv) ? 'qnn.conv' : 'qnn.conv_transpose' }, [x, w, zero], side);
-  const map = isMatmul ? undefined : fourth;
-  return added(added(product, bias, perChannel), map, [1, ...shape.slice(1)]);
+  const added = (v: Value, constant: Value | undefined, as: readonly number[]): Value =>
+    constant === undefined ? v : side.add(v, shapedConstant(constant, as), shape);
+  const sum = added(begun(fused, side), bias, perChannel);
+  const v = added(sum, map, [...shape.slice(0, axis).map(() => 1), ...shape.slice(axis)]);
+  if (row === undefined || column === undefined) return v;
+  if (row.shape[axis] !== 1 && row.shape[axis] !== shape[axis]) unsupported('a row shared by groups');
+  return side.add(v, side.multiply(row, shapedConstant(column, perChannel), shape), shape);
+}
+
+/** What it begins with: its product, or the sum that it is given. */
+function begun({ x, w, attrs: { sourceZeroPoint = 0 }, node }: Fused<Value>, side: Side): Value {
+  if (w === undefined) return x;
+  const zx = sourceZeroPoint === 0 ? undefined : constantTerms([], side.ring.reduce(sourceZeroPoint));
+  return isOp(node, dnnlConv, dnnlConvTranspose)
+    ? convolution({ x, w, zx, node }, node.attrs, side)
+    : matrixMultiplication({ x, w, zx, node }, side);
 }
 
 /** A constant in a shape of as many elements; a single one is a scalar. */
@@ -232,8 +253,10 @@ function shapedConstant(v: Value, shape: readonly number[]): Value {
 }
 
 /** Fused operators inside of a region: what they round is opaque. */
-const fused: Evaluate = (node, operands, side) =>
-  node.attrs.to === 's32' ? accumulator(node, operands, side) : unsupported('a rounding in between');
+const fused = ({ node }: Pick<Fused<Value>, 'node'>, side: Side): Value => {
+  const seen = fusedAs(node, (id) => side.value(id));
+  return seen?.attrs.to === 's32' ? accumulator(seen, side) : unsupported('a rounding in between');
+};
 
 export const products = {
   nnConv: conv,
@@ -241,10 +264,10 @@ export const products = {
   nnConvTranspose: conv,
   qnnConvTranspose: conv,
   nnMatmul: matmul,
-  qnnMatmul: matmul,
+  qnnMatmul: quantizedMatmul,
   nnReduceSum: reduceSum,
   dnnlConv: fused,
   dnnlConvTranspose: fused,
   dnnlMatmul: fused,
   dnnlRequantize: fused,
-} satisfies Readonly<Partial<Record<OpKey, Evaluate>>>;
+} satisfies Evaluators;

@@ -1,25 +1,43 @@
 /** Obligation (b): between which bounds values lie, from the weights themselves. Per result channel of products. */
+import { assert } from '../../diagnostics/index.ts';
 import {
   constantOf,
-  dnnlRequantize,
   dtypes,
   type Graph,
   type ITensor,
   isFloat,
+  isFused,
   isOp,
-  isQuantizedProduct,
+  isProduct,
+  isStatic,
+  isTensorOf,
   type Node,
+  type NodeOf,
+  nnAdd,
   nnCast,
+  nnConv,
+  nnConvTranspose,
+  nnExpand,
   nnGather,
+  nnIdentity,
+  nnMul,
+  nnRecentre,
+  nnReshape,
+  nnSub,
   nnTranspose,
-  opOf,
   producersOf,
   productKind,
+  qnnRequantize,
+  type Shape,
+  sameShape,
   sizeOf,
   type ValueId,
+  viewOf,
 } from '../../ir/index.ts';
+import { channelAxis, fusedOf, multiplied } from './fused.ts';
+import { layoutOf } from './layout.ts';
 import { integers } from './terms.ts';
-import type { Layout, SignedSums, Weights } from './weights.ts';
+import type { SignedSums, Weights } from './weights.ts';
 
 /** Closed intervals: one for all elements, or one for each channel on `axis` counted from the last. */
 export interface Interval {
@@ -78,10 +96,9 @@ export class Ranges {
 
   /** x − zx of a product, including what padding reads. */
   source(node: Node): Interval {
-    const [x, , third] = node.operands as readonly (ValueId | undefined)[];
-    const range = whole(this.of(x as ValueId));
-    const zero = Number(node.attrs.sourceZeroPoint ?? 0);
-    const zx = isQuantizedProduct(node) && third ? whole(this.of(third)) : single(zero, zero);
+    const { x, zx: zero, sourceZeroPoint } = multiplied(node);
+    const range = whole(this.of(x));
+    const zx = zero ? whole(this.of(zero)) : single(sourceZeroPoint, sourceZeroPoint);
     return single(Math.min(range.low[0] - zx.high[0], 0), Math.max(range.high[0] - zx.low[0], 0));
   }
 
@@ -115,36 +132,31 @@ export class Ranges {
 
   /** What a fused operator rounds. */
   fusedSum(node: Node): Interval {
-    const names = Object.keys(opOf(node).operands);
-    const operand = (name: string): Interval | undefined => {
-      const id = node.operands[names.indexOf(name)];
-      return id ? this.of(id) : undefined;
-    };
-    const x = operand('x') ?? operand('a');
+    const fused = fusedOf(node);
+    assert(fused, `${node.op} is not fused`);
+    const { x, w, bias, map, row, column } = fused;
     const rank = this.#shape(node.id).length;
-    const axis = productKind(node) === 'matmul' ? 0 : rank - 1 - Number(node.attrs.axis ?? 1);
-    const perChannel = (i: Interval): Interval => ({ ...i, axis });
-    let sum = isOp(node, dnnlRequantize) ? (x as Interval) : this.sum(node);
-    for (const name of ['bias', 'map']) {
-      const added = operand(name);
-      if (added) sum = sumOfIntervals(sum, name === 'bias' ? perChannel(added) : added);
-    }
-    const [row, column] = [operand('row'), operand('column')];
-    if (row && column) sum = sumOfIntervals(sum, productOfIntervals(row, perChannel(column)));
+    const axis = rank - 1 - channelAxis(fused, rank);
+    const perChannel = (id: ValueId): Interval => ({ ...this.of(id), axis });
+    let sum = w ? this.sum(node) : this.of(x);
+    if (bias) sum = sumOfIntervals(sum, perChannel(bias));
+    if (map) sum = sumOfIntervals(sum, this.of(map));
+    if (row && column) sum = sumOfIntervals(sum, productOfIntervals(this.of(row), perChannel(column)));
     return sum;
   }
 
   /** What + − · make, where their type holds it or is s32, whose sums are judged by whoever reads them; narrow types wrap. */
   #held(node: Node, made: Interval): Interval | undefined {
     const { dtype } = this.#graph.values[node.id].type;
-    return dtype === 's32' || isFloat(dtype as 'f32') || this.#isOfType(node.id, made) ? made : undefined;
+    return dtype === 's32' || isFloat(dtype) || this.#isOfType(node.id, made) ? made : undefined;
   }
 
   /** An s32 that may have wrapped is anything, what the new type does not hold is cut off, and fractions are rounded. */
-  #cast(node: Node, from: Interval): Interval | undefined {
-    const source = node.operands[0] as ValueId;
+  #cast(node: Node): Interval | undefined {
+    const { x: source } = viewOf<typeof nnCast>(node);
+    const from = this.of(source);
     const isWhole = [...Array.from(from.low), ...Array.from(from.high)].every(Number.isInteger);
-    const isRounded = isFloat(this.#graph.values[source].type.dtype as 'f32') && !isWhole;
+    const isRounded = isFloat(this.#graph.values[source].type.dtype) && !isWhole;
     return !isRounded && this.#isOfType(source, from) && this.#isOfType(node.id, from) ? from : undefined;
   }
 
@@ -153,7 +165,7 @@ export class Ranges {
     return lowest(made) >= type.low[0] && highest(made) <= type.high[0];
   }
 
-  #shape = (id: ValueId): readonly (number | string)[] => this.#graph.values[id].type.shape;
+  #shape = (id: ValueId): Shape => this.#graph.values[id].type.shape;
 
   #ofType(id: ValueId): Interval {
     const { dtype } = this.#graph.values[id].type;
@@ -163,98 +175,78 @@ export class Ranges {
   }
 
   /** A constant, or what casts make of one: its integers stay what they are. */
-  #constant(id: ValueId | null | undefined): ITensor | undefined {
+  #constant(id: ValueId | undefined): ITensor | undefined {
     const node = id ? this.#producers.get(id) : undefined;
-    return isOp(node, nnCast) && node.attrs.to !== 'bool' && dtypes[node.attrs.to as 'f32'].bytes >= 4
-      ? this.#constant(node.operands[0])
+    return isOp(node, nnCast) && node.attrs.to !== 'bool' && dtypes[node.attrs.to].bytes >= 4
+      ? this.#constant(viewOf<typeof nnCast>(node).x)
       : constantOf(this.#graph, id);
   }
 
   #signedSums(node: Node): SignedSums | undefined {
-    const w = this.#constant(node.operands[1]);
+    const factors = multiplied(node);
+    const w = this.#constant(factors.w);
     if (w === undefined || w.shape.length < 2) return undefined;
-    const zeroId = isQuantizedProduct(node) ? node.operands[3] : undefined;
-    const zw = this.#constant(zeroId);
-    if (zeroId && zw === undefined) return undefined;
-    const isMatmul = productKind(node) === 'matmul';
-    if (isMatmul && sizeOf(w.shape.slice(0, -2)) > 1) return undefined;
-    const layout: Layout = isMatmul
-      ? { kind: 'matmul' }
-      : { kind: productKind(node) === 'conv_transpose' ? 'conv_transpose' : 'conv', group: node.attrs.group as number };
-    return this.#weights.signed(zw ? this.#weights.centred.of(node, w, zw) : w, layout);
+    const zw = this.#constant(factors.zw);
+    if (factors.zw && zw === undefined) return undefined;
+    const layout = layoutOf(node);
+    if (layout.kind === 'matmul' && sizeOf(w.shape.slice(0, -2)) > 1) return undefined;
+    return this.#weights.signed(zw ? this.#weights.centred.of(layout, w, zw) : w, layout);
   }
 
   /** |Σ| ≤ K · the largest product. */
   #computedSum(node: Node): Interval {
     const source = magnitude(this.source(node));
-    const [x, w] = [this.#shape(node.operands[0] as ValueId), this.#shape(node.operands[1] as ValueId)];
-    const summed =
-      productKind(node) === 'matmul'
-        ? x[x.length - 1]
-        : productKind(node) === 'conv_transpose'
-          ? sizeOf([w[0] as number, ...(w.slice(2) as number[])])
-          : sizeOf(w.slice(1) as number[]);
-    if (typeof summed !== 'number') return single(-Infinity, Infinity);
-    const weights = whole(this.of(node.operands[1] as ValueId));
-    const zeroId = isQuantizedProduct(node) ? node.operands[3] : undefined;
-    const zero = zeroId ? whole(this.of(zeroId)) : single(0, 0);
-    const most = summed * source * magnitude(single(weights.low[0] - zero.high[0], weights.high[0] - zero.low[0]));
+    const factors = multiplied(node);
+    const [x, w] = [this.#shape(factors.x), this.#shape(factors.w)];
+    const kind = productKind(node);
+    const summed = kind === 'matmul' ? x.slice(-1) : kind === 'conv_transpose' ? [w[0], ...w.slice(2)] : w.slice(1);
+    if (!isStatic(summed)) return single(-Infinity, Infinity);
+    const weights = whole(this.of(factors.w));
+    const zero = factors.zw ? whole(this.of(factors.zw)) : single(0, 0);
+    const most =
+      sizeOf(summed) * source * magnitude(single(weights.low[0] - zero.high[0], weights.high[0] - zero.low[0]));
     return single(-most, most);
   }
 
   #ofNode(node: Node): Interval | undefined {
-    const operand = (i: number): Interval => this.of(node.operands[i] as ValueId);
-    const same = (i: number): boolean => {
-      const [a, b] = [this.#shape(node.id), this.#shape(node.operands[i] as ValueId)];
-      return a.length === b.length && a.every((d, axis) => d === b[axis]);
-    };
-    switch (node.op) {
-      case 'nn.conv':
-      case 'nn.conv_transpose':
-        return node.operands.length > 2 ? undefined : this.sum(node);
-      case 'qnn.conv':
-      case 'qnn.conv_transpose':
-      case 'qnn.matmul':
-      case 'nn.matmul':
-        return this.sum(node);
-      case 'nn.add':
-        return this.#held(node, sumOfIntervals(operand(0), operand(1)));
-      case 'nn.sub':
-        return this.#held(node, sumOfIntervals(operand(0), negated(operand(1))));
-      case 'nn.mul':
-        return this.#held(node, productOfIntervals(operand(0), operand(1)));
-      case 'nn.cast':
-        return this.#cast(node, operand(0));
-      case 'nn.identity':
-        return operand(0);
-      case 'nn.reshape':
-      case 'nn.expand':
-      case 'nn.transpose':
-      case 'nn.gather':
-        return !isOp(node, nnTranspose, nnGather) && same(0) ? operand(0) : whole(operand(0));
-      case 'nn.recentre': {
-        const by = node.attrs.to === 's8' ? -128 : 128;
-        return sumOfIntervals(operand(0), single(by, by));
-      }
-      case 'qnn.requantize':
-      case 'dnnl.conv':
-      case 'dnnl.conv_transpose':
-      case 'dnnl.matmul':
-      case 'dnnl.requantize': {
-        const type = this.#ofType(node.id);
-        return single(Math.max(type.low[0], Number(node.attrs.low)), Math.min(type.high[0], Number(node.attrs.high)));
-      }
-      default:
-        return undefined;
+    if (isFused(node) || isOp(node, qnnRequantize)) return this.#ofRounding(node);
+    if (isProduct(node)) {
+      const isBiased = isOp(node, nnConv, nnConvTranspose) && viewOf<typeof nnConv>(node).bias;
+      return isBiased ? undefined : this.sum(node);
     }
+    if (isOp(node, nnAdd, nnSub, nnMul)) return this.#held(node, this.#arithmetic(node));
+    if (isOp(node, nnCast)) return this.#cast(node);
+    if (isOp(node, nnRecentre)) {
+      const by = node.attrs.to === 's8' ? -128 : 128;
+      return sumOfIntervals(this.of(viewOf<typeof nnRecentre>(node).x), single(by, by));
+    }
+    if (!isOp(node, nnIdentity, nnReshape, nnExpand, nnTranspose, nnGather)) return undefined;
+    const { x } = viewOf<typeof nnReshape | typeof nnGather>(node);
+    const stays = !isOp(node, nnTranspose, nnGather) && sameShape(this.#shape(node.id), this.#shape(x));
+    return stays ? this.of(x) : whole(this.of(x));
+  }
+
+  #arithmetic(node: NodeOf<typeof nnAdd | typeof nnSub | typeof nnMul>): Interval {
+    const { a, b } = viewOf<typeof nnAdd>(node);
+    const [left, right] = [this.of(a), this.of(b)];
+    if (isOp(node, nnMul)) return productOfIntervals(left, right);
+    return sumOfIntervals(left, isOp(node, nnSub) ? negated(right) : right);
+  }
+
+  /** What it clamps to. */
+  #ofRounding({ id, attrs }: Node): Interval {
+    const type = this.#ofType(id);
+    return single(Math.max(type.low[0], Number(attrs.low)), Math.min(type.high[0], Number(attrs.high)));
   }
 }
+
+/** Types whose elements are the numbers that they stand for. */
+const plain = ['u8', 's8', 'u16', 's16', 'u32', 's32', 'f32', 'bool'] as const;
 
 /** A constant varies along one axis at most, or is taken as a whole; a map of [1, C, …] by its channels. */
 function ofConstant(t: ITensor): Interval {
   if (isFloat(t.dtype) && t.dtype !== 'f32') return single(-Infinity, Infinity);
-  const isPlain = dtypes[t.dtype].bytes <= 4;
-  const values = isPlain ? (t.data as Int32Array) : integers(t);
+  const values = isTensorOf(t, ...plain) ? t.data : integers(t);
   if (values.length === 0) return single(0, 0);
   const first = t.shape.findIndex((size) => size !== 1);
   if (first < 0) return single(values[0], values[0]);

@@ -3,11 +3,11 @@ import {
   constantOf,
   type Graph,
   type ITensor,
-  isOp,
-  type Node,
   nnMul,
+  producersOf,
   qnnQuantize,
   type ValueId,
+  view,
 } from '../../ir/index.ts';
 import { reciprocal32 } from '../../numerics/index.ts';
 import type { Obligation } from './obligation.ts';
@@ -15,15 +15,15 @@ import type { Region } from './region.ts';
 
 /** Undefined when the region is no such rewrite; its parameters are compared, so a wrong factor is not proved. */
 export function checkReciprocal({ root, leaves, before, after }: Region): Obligation | undefined {
-  const [left, right] = [before.nodes[root], after.nodes[root]];
-  if (!isOp(left, qnnQuantize) || !isOp(right, qnnQuantize) || leaves.length !== 1) return undefined;
+  const [left, right] = [before, after].map((graph) => view(qnnQuantize, graph.nodes[root]));
+  if (left === undefined || right === undefined || leaves.length !== 1) return undefined;
   if (left.attrs.arithmetic !== 'reciprocal' || right.attrs.arithmetic !== 'divide') return undefined;
-  const product = producer(after, right.operands[0]);
-  const [scale, one] = [scalar(before, left.operands[1]), scalar(after, right.operands[1])];
-  if (scale === undefined || one !== 1 || left.operands[0] !== leaves[0] || !isOp(product, nnMul)) return undefined;
-  const [a, b] = product.operands as readonly ValueId[];
+  const product = view(nnMul, producersOf(after).get(right.x));
+  const [scale, one] = [scalar(before, left.scale), scalar(after, right.scale)];
+  if (scale === undefined || one !== 1 || left.x !== leaves[0] || product === undefined) return undefined;
+  const { a, b } = product;
   const factor = a === leaves[0] ? scalar(after, b) : b === leaves[0] ? scalar(after, a) : undefined;
-  const zeros = [constantOf(before, left.operands[2]), constantOf(after, right.operands[2])];
+  const zeros = [constantOf(before, left.zp), constantOf(after, right.zp)];
   const [p, q] = zeros.map((zero) => (zero && isSingle(zero) ? Number(zero.data[0]) : zero ? Number.NaN : 0));
   if (factor !== reciprocal32(scale) || p !== q || left.attrs.dtype !== right.attrs.dtype) return undefined;
   return {
@@ -34,12 +34,9 @@ export function checkReciprocal({ root, leaves, before, after }: Region): Obliga
   };
 }
 
-const producer = (graph: Graph, id: ValueId | null): Node | undefined =>
-  Object.values(graph.nodes).find((node) => node.results.some((result) => result === id));
-
 const isSingle = (t: ITensor): boolean => t.data.length === 1;
 
-function scalar(graph: Graph, id: ValueId | null): number | undefined {
+function scalar(graph: Graph, id: ValueId): number | undefined {
   const t = constantOf(graph, id);
   return t && isSingle(t) ? Number(t.data[0]) : undefined;
 }

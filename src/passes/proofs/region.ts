@@ -4,7 +4,6 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import {
-  constantOf,
   type Graph,
   type Node,
   type NodeId,
@@ -12,6 +11,7 @@ import {
   opOf,
   producersOf,
   sameShape,
+  type Trait,
   topologicalOrder,
   type ValueId,
 } from '../../ir/index.ts';
@@ -127,8 +127,7 @@ export class GraphPair {
     const leaves = new Set<ValueId>();
     const nodes = new Map<NodeId, Node>();
     const stack = [root];
-    while (stack.length > 0) {
-      const id = stack.pop() as ValueId;
+    for (let id = stack.pop(); id !== undefined; id = stack.pop()) {
       if (graph.values[id].constant !== undefined) continue;
       if (id !== root && stops(id)) {
         leaves.add(id);
@@ -155,9 +154,6 @@ export class GraphPair {
   }
 }
 
-/** The constant operand i of a node. */
-export const operandConstant = (graph: Graph, node: Node, i: number) => constantOf(graph, node.operands[i]);
-
 /** Whether all nodes have a trait. */
-export const haveTrait = (graph: Graph, ...traits: readonly string[]): boolean =>
+export const haveTrait = (graph: Graph, ...traits: readonly Trait[]): boolean =>
   nodesOf(graph).every((node) => opOf(node).traits.some((trait) => traits.includes(trait)));

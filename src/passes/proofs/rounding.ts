@@ -2,17 +2,17 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
   constantOf,
-  dnnlMatmul,
   dtypes,
   type Graph,
   type ITensor,
-  isFused,
   isOp,
   type Node,
-  opOf,
   producersOf,
   qnnRequantize,
+  tensorOfType,
   type ValueId,
+  type View,
+  view,
 } from '../../ir/index.ts';
 import {
   afterFloatSteps,
@@ -22,20 +22,24 @@ import {
   requantizeThresholds,
 } from '../../numerics/index.ts';
 import { type RoundingTail, roundingTail } from '../rounding_tail.ts';
+import { channelAxis, type Fused, fusedOf } from './fused.ts';
 import type { Witness } from './obligation.ts';
 import { highest, type Interval, lowest } from './range.ts';
 
 export type Step = (accumulator: number) => number;
 
+/** A parameter of a recipe. */
+type Parameter = ITensor<'f32' | 'f64' | 's32'>;
+
 /** How a node rounds its accumulator. Its parameters have one element, or one for each result channel. */
 export interface Recipe {
   readonly mode: RequantizeMode;
-  readonly factor: ITensor;
+  readonly factor: Parameter;
   /** Of fixed-point multipliers. */
-  readonly shift?: ITensor | undefined;
+  readonly shift?: Parameter | undefined;
   /** Float steps in front; see numerics/requantize.ts. */
-  readonly scale?: ITensor | undefined;
-  readonly offset?: ITensor | undefined;
+  readonly scale?: Parameter | undefined;
+  readonly offset?: Parameter | undefined;
   /** The axis of result channels, counted from the last. */
   readonly axis: number;
   readonly zeroPoint: number;
@@ -46,8 +50,8 @@ export interface Recipe {
 }
 
 const parametersOf = ({ factor, shift, scale, offset }: Recipe) => [factor, shift, scale, offset];
-const at = (t: ITensor | undefined, channel: number): number | undefined =>
-  t && Number(t.data[t.data.length === 1 ? 0 : channel]);
+const elementOf = ({ data }: Parameter, channel: number): number => data[data.length === 1 ? 0 : channel];
+const at = (t: Parameter | undefined, channel: number): number | undefined => t && elementOf(t, channel);
 /** Whether parameters that differ by channel do so along one axis. */
 export function sameChannels(a: Recipe, b: Recipe): boolean {
   return channelsOf(a) === 1 || channelsOf(b) === 1 || a.axis === b.axis;
@@ -68,42 +72,69 @@ export function tailOf(graph: Graph, node: Node): RoundingTail | undefined {
   );
 }
 
+/** The sum that a requantize rounds. */
+export function roundedSum(graph: Graph, node: Node | undefined): ValueId | undefined {
+  const requantize = view(qnnRequantize, node);
+  return requantize && (tailOf(graph, requantize.node)?.sum ?? requantize.x);
+}
+
 /** The recipe of a node that rounds, from the s32 sum on; undefined where its parameters are computed or vary along several axes. */
 export function recipeOf(graph: Graph, node: Node): Recipe | undefined {
-  const names = Object.keys(opOf(node).operands);
-  const operand = (name: string): ITensor | undefined => constantOf(graph, node.operands[names.indexOf(name)]);
-  const factors = operand('multiplier');
-  const { dtype, shape } = graph.values[node.id].type;
+  const requantize = view(qnnRequantize, node);
+  if (requantize) return recipeOfRequantize(graph, requantize);
+  const fused = fusedOf(node);
+  return fused && recipeOfFused(graph, fused);
+}
+
+function parameter(graph: Graph, id: ValueId | undefined): Parameter | undefined {
+  const t = constantOf(graph, id);
+  return t && tensorOfType(t, 'f32', 'f64', 's32');
+}
+
+/** Where a result of bytes lies, and along which axis its channels; undefined for other results, and for factors along several axes. */
+function limitsOf(
+  graph: Graph,
+  { id, attrs }: Node,
+  factors: Parameter | undefined,
+  channels: (rank: number) => number,
+) {
+  const { dtype, shape } = graph.values[id].type;
   if (factors === undefined || factors.shape.length > 1 || (dtype !== 'u8' && dtype !== 's8')) return undefined;
-  const rank = shape.length;
-  const axis = isOp(node, dnnlMatmul) ? rank - 1 : (Number(node.attrs.axis ?? 1) + rank) % Math.max(rank, 1);
-  const limits = {
-    axis: rank - 1 - axis,
-    low: Math.max(Number(node.attrs.low), dtypes[dtype].min),
-    high: Math.min(Number(node.attrs.high), dtypes[dtype].max),
+  return {
+    axis: shape.length - 1 - channels(shape.length),
+    low: Math.max(Number(attrs.low), dtypes[dtype].min),
+    high: Math.min(Number(attrs.high), dtypes[dtype].max),
   };
-  if (isFused(node)) {
-    const { rounding = 'half-even', zeroPointAt } = node.attrs as { rounding?: RequantizeMode['rounding'] } & {
-      zeroPointAt: RequantizeMode['zeroPoint'];
-    };
-    const arithmetic = factors.dtype === 'f64' ? 'f64' : factors.dtype === 's32' ? 'fixed' : 'f32';
-    const steps = { scale: operand('scale'), offset: operand('offset') };
-    const mode = { arithmetic, rounding, zeroPoint: zeroPointAt } as const;
-    return recipe(mode, factors, operand('shift'), steps, { zeroPoint: Number(node.attrs.zeroPoint), ...limits });
-  }
-  const mode = node.attrs as unknown as RequantizeMode;
-  const [zero, second, tail] = [operand('zy'), operand('second'), tailOf(graph, node)];
-  const isComputed = second === undefined && node.operands[names.indexOf('second')];
+}
+
+function recipeOfFused(graph: Graph, fused: Fused<ValueId>): Recipe | undefined {
+  const factors = parameter(graph, fused.multiplier);
+  const limits = limitsOf(graph, fused.node, factors, (rank) => channelAxis(fused, rank));
+  if (factors === undefined || limits === undefined) return undefined;
+  const { rounding = 'half-even', zeroPointAt, zeroPoint } = fused.attrs;
+  const arithmetic = factors.dtype === 'f64' ? 'f64' : factors.dtype === 's32' ? 'fixed' : 'f32';
+  const steps = { scale: parameter(graph, fused.scale), offset: parameter(graph, fused.offset) };
+  const mode = { arithmetic, rounding, zeroPoint: zeroPointAt } as const;
+  return recipe(mode, factors, parameter(graph, fused.shift), steps, { zeroPoint, ...limits });
+}
+
+function recipeOfRequantize(graph: Graph, requantize: View<typeof qnnRequantize>): Recipe | undefined {
+  const { attrs, node, zy } = requantize;
+  const factors = parameter(graph, requantize.multiplier);
+  const limits = limitsOf(graph, node, factors, (rank) => (attrs.axis + rank) % Math.max(rank, 1));
+  if (factors === undefined || limits === undefined) return undefined;
+  const [zero, second, tail] = [constantOf(graph, zy), parameter(graph, requantize.second), tailOf(graph, node)];
+  const isComputed = second === undefined && requantize.second;
   if (zero === undefined || isComputed || tail === undefined) return undefined;
-  return recipe(mode, factors, second, tail, { zeroPoint: Number(zero.data[0]), ...limits });
+  return recipe(attrs, factors, second, tail, { zeroPoint: Number(zero.data[0]), ...limits });
 }
 
 /** The first factor of two is a float step, and leaves no place for others; fixed point has one way to round. */
 function recipe(
   { arithmetic, rounding, zeroPoint }: RequantizeMode,
-  first: ITensor,
-  second: ITensor | undefined,
-  { scale, offset }: { readonly scale?: ITensor | undefined; readonly offset?: ITensor | undefined },
+  first: Parameter,
+  second: Parameter | undefined,
+  { scale, offset }: Pick<Recipe, 'scale' | 'offset'>,
   end: Pick<Recipe, 'axis' | 'zeroPoint' | 'low' | 'high'>,
 ): Recipe | undefined {
   const isTwoStep = arithmetic === 'f32-two-step';
@@ -125,12 +156,11 @@ function recipe(
   };
 }
 
-const every = (t: ITensor | undefined, is: (v: number) => boolean): boolean =>
-  t === undefined || (t.data as Float32Array).every(is);
+const every = (t: Parameter | undefined, is: (v: number) => boolean): boolean => t === undefined || t.data.every(is);
 
 export function stepOf(recipe: Recipe, channel: number): Step {
   const { mode, shift, scale, offset, zeroPoint, low, high } = recipe;
-  const factor = at(recipe.factor, channel) as number;
+  const factor = elementOf(recipe.factor, channel);
   const multiplier: Multiplier =
     mode.arithmetic === 'fixed'
       ? { arithmetic: 'fixed', mantissa: factor, shift: at(shift, channel) ?? 0 }
@@ -167,9 +197,9 @@ export function unreached({ channel, before, after, at }: Differing): string {
   return `channel ${channel} differs at the sums ${sums.join(', ')}${at.length > 8 ? ', …' : ''} (${before(first)} and ${after(first)} at the first); no input was found that leads to one`;
 }
 
-function sameElements(a: ITensor | undefined, b: ITensor | undefined): boolean {
+function sameElements(a: Parameter | undefined, b: Parameter | undefined): boolean {
   if (a === b || a === undefined || b === undefined) return a === b;
-  const [p, q] = [a.data as ArrayLike<number>, b.data as ArrayLike<number>];
+  const [p, q] = [a.data, b.data];
   if (p.length !== q.length) return false;
   for (let i = 0; i < p.length; i++) if (p[i] !== q[i]) return false;
   return true;

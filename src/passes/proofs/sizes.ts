@@ -8,18 +8,27 @@
  * sizes, no two of them the same. Sizes are those of the region's leaves: where a leaf is (W − 13)/2 + 1 long, W begins at 13.
  */
 import {
+  type AttrValue,
   bindDim,
   type Graph,
+  isOp,
+  isStatic,
   type Node,
+  nnConcat,
+  nnGather,
+  nnGatherElements,
   nnPad,
+  nnSlice,
+  nnTile,
   nodesOf,
+  oneOf,
   opOf,
   productKind,
   type Shape,
   specialize,
   symbolsIn,
-  type ValueId,
 } from '../../ir/index.ts';
+import { multipliedBy } from './fused.ts';
 import { haveTrait, type Region } from './region.ts';
 
 /** Sizes of a symbol under a window that are tried at most, and of all of them together. */
@@ -32,7 +41,7 @@ const MOST_BEYOND = 64;
 /** Of other symbols. Where elements are picked by position: an index from the front is none from the back in all of them. */
 const SIZES = [2, 3];
 const SIZES_OF_PICKED = [2, 5, 11, 32];
-const picking = /^nn\.(slice|gather|gather_elements|concat|pad|tile)$/;
+const isPicking = oneOf(nnSlice, nnGather, nnGatherElements, nnConcat, nnPad, nnTile);
 
 type Sizes = ReadonlyMap<string, number>;
 /** A symbol and the values that it takes. */
@@ -55,10 +64,10 @@ export class SizedRegions implements Iterable<Region> {
     const leaves = region.leaves.map((id) => region.before.values[id].type.shape);
     this.#leaves = leaves;
     this.#given = nodes.flatMap(sizesInAttributes);
-    const pads = nodes.filter(({ op }) => op === nnPad.name).flatMap(sizesInAttributes);
+    const pads = nodes.filter((node) => isOp(node, nnPad)).flatMap(sizesInAttributes);
     // movements alone are followed element by element, which takes long for many sizes
     const isSum = ![region.before, region.after].every((graph) => haveTrait(graph, 'movement', 'identity'));
-    const isWindowed = nodes.some(({ attrs }) => Array.isArray(attrs.strides));
+    const isWindowed = nodes.some((node) => numbersIn(node, 'strides'));
     const spatial = new Set(isSum ? pads.flat().flatMap(symbolsIn) : []);
     for (const shape of isWindowed ? leaves : [])
       for (const symbol of shape.slice(2).flatMap(symbolsIn)) spatial.add(symbol);
@@ -74,15 +83,13 @@ export class SizedRegions implements Iterable<Region> {
       given: this.#given,
       pads,
       count: nodes.reduce((most, node) => Math.max(most, reachOf(region, node)), 4),
-      period: nodes
-        .flatMap(({ attrs }) => (attrs.strides as readonly number[] | undefined) ?? [])
-        .reduce(leastCommonMultiple, 1),
+      period: nodes.flatMap((node) => numbersIn(node, 'strides') ?? []).reduce(leastCommonMultiple, 1),
     };
     this.#spatial = [...spatial].map((symbol) => {
       const value = fixed.get(symbol);
       return [symbol, value === undefined ? everyValue(symbol, sought) : [value]];
     });
-    const few = nodes.some(({ op }) => picking.test(op)) ? SIZES_OF_PICKED : SIZES;
+    const few = nodes.some(isPicking) ? SIZES_OF_PICKED : SIZES;
     const valuesOf = (symbol: string, more: number) =>
       few.map((size) => fixed.get(symbol) ?? valueFor(symbol, leaves, size + more));
     // symbols that nothing relates may have to be one size all the same: those of what is not understood
@@ -178,22 +185,35 @@ function specialized(region: Region, sizes: Sizes): Region | undefined {
 
 /** Attributes that are lists of sizes, of which some are not known. */
 const sizesInAttributes = (node: Node): readonly Shape[] =>
-  Object.entries(node.attrs).flatMap(([name, value]) => {
-    const isShape = opOf(node).attrs[name]?.kind === 'dims';
-    return isShape && (value as Shape).some((dim) => typeof dim === 'string') ? [value as Shape] : [];
+  Object.keys(node.attrs).flatMap((name) => {
+    const sizes = opOf(node).attrs[name]?.kind === 'dims' && listIn(node, name);
+    return sizes && !isStatic(sizes) ? [sizes] : [];
   });
+
+/** An attribute that is a list of numbers or sizes; undefined where a node has none of that name. */
+function listIn({ attrs }: Node, name: string): Shape | undefined {
+  const value = attrs[name];
+  return isList(value) ? value : undefined;
+}
+const isList = (value: AttrValue | undefined): value is Shape => Array.isArray(value);
+
+/** The same of numbers alone. */
+function numbersIn(node: Node, name: string): readonly number[] | undefined {
+  const list = listIn(node, name);
+  return list && isStatic(list) ? list : undefined;
+}
 
 /** Values of symbols for which a matrix product has as many columns on the left as known weights have rows. */
 function fixedByWeights({ before, after }: Region): ReadonlyMap<string, number> {
   const fixed = new Map<string, number>();
   for (const graph of [before, after])
     for (const node of nodesOf(graph)) {
-      const { operands } = node;
-      if (productKind(node) !== 'matmul') continue;
-      const [columns, rows] = [0, 1].map((i) => graph.values[operands[i] as ValueId].type.shape.at(-1 - i));
+      const factors = productKind(node) === 'matmul' ? multipliedBy(node) : undefined;
+      if (factors === undefined) continue;
+      const [columns, rows] = [graph.values[factors.x].type.shape.at(-1), graph.values[factors.w].type.shape.at(-2)];
       const [symbol, ...others] = new Set(symbolsIn(columns ?? 0));
-      if (symbol === undefined || others.length > 0 || typeof rows !== 'number') continue;
-      const sizesFor = dimensions(symbol, [[columns as string]]);
+      if (columns === undefined || symbol === undefined || others.length > 0 || typeof rows !== 'number') continue;
+      const sizesFor = dimensions(symbol, [[columns]]);
       for (let value = 1; value <= MOST_VALUES && !fixed.has(symbol); value++)
         if (sizesFor(value)[0] === rows) fixed.set(symbol, value);
     }
@@ -272,10 +292,12 @@ function leastCommonMultiple(a: number, b: number): number {
 
 /** window + pads + stride along the axis where that is most. */
 function reachOf(region: Region, node: Node): number {
-  const { strides, pads, dilations } = node.attrs as Record<string, readonly number[] | undefined>;
-  if (strides === undefined || pads === undefined || dilations === undefined || !node.operands[1]) return 0;
+  const factors = multipliedBy(node);
+  if (factors === undefined) return 0;
+  const [strides, pads, dilations] = ['strides', 'pads', 'dilations'].map((name) => numbersIn(node, name));
+  if (!strides || !pads || !dilations) return 0;
   const graph: Graph = region.before.nodes[node.id] === node ? region.before : region.after;
-  const kernel = graph.values[node.operands[1] as ValueId].type.shape.slice(2) as readonly number[];
+  const kernel = graph.values[factors.w].type.shape.slice(2).map(Number);
   const rank = strides.length;
   return Math.max(...strides.map((s, i) => dilations[i] * (kernel[i] - 1) + 1 + pads[i] + pads[i + rank] + s));
 }

@@ -6,7 +6,7 @@
  * over them instead of one for every position. Sources of products are sums of few such terms; results of products are
  * dense, at one position of each class (see grid.ts).
  */
-import { dtypes, type ITensor, isFloat, sizeOf, stridesOf } from '../../ir/index.ts';
+import { type ITensor, isStatic, isTensorOf, type Shape, sizeOf, stridesOf } from '../../ir/index.ts';
 import { apart, joined, type Marks, marked, positions } from './marks.ts';
 import { remember } from './remember.ts';
 import type { Ring } from './ring.ts';
@@ -91,6 +91,10 @@ export const unsupported = (what: string): never => {
   throw new Unsupported(what);
 };
 
+/** The sizes of a value where all of them are known. */
+export const sizesOf = (shape: Shape): readonly number[] =>
+  isStatic(shape) ? shape : unsupported('sizes that are not known');
+
 const onesByLength = new Map<number, Vector>();
 /** The vector of ones, one object for each length. */
 export function ones(length: number): Vector {
@@ -149,9 +153,9 @@ export const withShape = (tensor: ITensor, shape: readonly number[]): ITensor =>
   remember(shapes, tensor, shape.join(), () => (shape.join() === tensor.shape.join() ? tensor : { ...tensor, shape }));
 
 /** The elements as exact integers. */
-export function integers({ dtype, data }: ITensor): Float64Array {
-  if (!isFloat(dtype) && dtypes[dtype].bytes <= 4) return new Float64Array(data as Int32Array);
-  const values = Float64Array.from(data as ArrayLike<number>, Number);
+export function integers(t: ITensor): Float64Array {
+  if (isTensorOf(t, 's8', 'u8', 's32', 's16', 'u16', 'u32', 'bool')) return new Float64Array(t.data);
+  const values = Float64Array.from<number | bigint>(t.data, Number);
   if (!values.every(Number.isSafeInteger)) unsupported('constants that are not integers');
   return values;
 }
@@ -234,13 +238,12 @@ export function sampled(v: Terms | Constant, at: readonly Int32Array[], ring: Ri
 }
 
 function sampledConstant({ data, shape }: ITensor, at: readonly Int32Array[], ring: Ring): Float64Array {
-  const values = data as ArrayLike<number>;
   const places = placesIn(at, stridesOf(shape));
   const out = new Float64Array(places.length);
   if (data instanceof Int32Array) for (let i = 0; i < out.length; i++) out[i] = ring.reduce(data[places[i]]);
   else
     for (let i = 0; i < out.length; i++) {
-      const value = Number(values[places[i]]);
+      const value = Number(data[places[i]]);
       if (!Number.isSafeInteger(value)) unsupported('constants that are not integers');
       out[i] = ring.reduce(value);
     }

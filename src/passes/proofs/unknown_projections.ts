@@ -4,10 +4,11 @@
  * differ here, and the sums themselves have to be known.
  */
 import type { ITensor } from '../../ir/index.ts';
+import { type Layout, nameOf } from './layout.ts';
 import { remember, within } from './remember.ts';
 import type { RandomPoints, Ring } from './ring.ts';
 import { isOnes, type Vector } from './terms.ts';
-import { type Layout, nameOf, projectionSize, type Weights } from './weights.ts';
+import { projectionSize, type Weights } from './weights.ts';
 
 /** What evaluation asks of weights. */
 export type Projections = Pick<Weights, 'projection' | 'centred'>;

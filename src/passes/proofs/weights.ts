@@ -1,15 +1,11 @@
 /** Passes over weights: the only work of a proof that grows with the model. Every result is kept as long as the checker. */
-import { dtypes, type ITensor, sizeOf } from '../../ir/index.ts';
+import { type ITensor, isTensorOf, sizeOf } from '../../ir/index.ts';
 import { type ByteSums, byteSums, MOST_ROWS, type Sums } from './byte_sums.ts';
 import { CentredWeights } from './centred_weights.ts';
+import { type Layout, nameOf } from './layout.ts';
 import { remember, within } from './remember.ts';
 import type { Ring } from './ring.ts';
 import { integers, isOnes, type Vector } from './terms.ts';
-
-/** How weights are laid out: [O, C/group, taps…] of a convolution, [C, O/group, taps…] of a transposed one, […, K, N] of a matmul. */
-export type Layout =
-  | { readonly kind: 'conv' | 'conv_transpose'; readonly group: number }
-  | { readonly kind: 'matmul'; readonly group?: undefined };
 
 /** Per result channel (of every batch of a matmul) the sums of its weights, and of its positive ones. */
 export interface SignedSums {
@@ -17,9 +13,7 @@ export interface SignedSums {
   readonly positive: Sums['sums'];
 }
 
-type Elements = Int8Array | Uint8Array | Int16Array | Float64Array;
-
-export const nameOf = ({ kind, group }: Layout): string => `${kind} ${group}`;
+type Elements = Int8Array | Uint8Array | Int16Array | Uint16Array | Float64Array;
 
 /** Weights as they lie in memory: blocks of rows × length, which are summed over the rows. */
 interface Rows {
@@ -93,16 +87,15 @@ export class Weights {
     });
   }
 
-  #add({ data, ...w }: ITensor, blocks: number, rows: number, length: number): Sums {
-    return data instanceof Int8Array && rows <= MOST_ROWS
-      ? this.#byteSums(data, blocks, rows, length)
-      : rowSums(elementsOf({ data, ...w } as ITensor), blocks, rows, length);
+  #add(w: ITensor, blocks: number, rows: number, length: number): Sums {
+    return isTensorOf(w, 's8') && rows <= MOST_ROWS
+      ? this.#byteSums(w.data, blocks, rows, length)
+      : rowSums(elementsOf(w), blocks, rows, length);
   }
 }
 
 /** 8- and 16-bit weights as they are, others as checked integers. */
-const elementsOf = (w: ITensor): Elements =>
-  dtypes[w.dtype].bytes <= 2 && dtypes[w.dtype].kind !== 'float' ? (w.data as Elements) : integers(w);
+const elementsOf = (w: ITensor): Elements => (isTensorOf(w, 's8', 'u8', 's16', 'u16', 'bool') ? w.data : integers(w));
 
 /** The same of elements of any type, exact. */
 function rowSums(data: Elements, blocks: number, rows: number, length: number): Sums {

@@ -1,6 +1,8 @@
 /** Convolutions, transposed or not, of sums of terms: which positions are alike, and the values at some of them. */
-import { type ITensor, type Node, productKind, sizeOf } from '../../ir/index.ts';
+import { type ITensor, sizeOf } from '../../ir/index.ts';
+import type { ConvAttrs } from '../../ir/ops/conv_geometry.ts';
 import type { Side } from './evaluate.ts';
+import type { Layout } from './layout.ts';
 import { type Marks, marked, positions } from './marks.ts';
 import type { Ring } from './ring.ts';
 import {
@@ -15,23 +17,11 @@ import {
   unsupported,
   type Vector,
 } from './terms.ts';
-import type { Layout } from './weights.ts';
 
-interface Geometry {
-  readonly strides: readonly number[];
-  readonly pads: readonly number[];
-  readonly dilations: readonly number[];
-  readonly group: number;
-}
-
-export interface Window extends Geometry {
+export interface Window extends ConvAttrs {
   readonly transposed: boolean;
   /** [O, C/group, taps…], or [C, O/group, taps…] when transposed. */
   readonly wShape: readonly number[];
-}
-
-export function windowOf(node: Node, wShape: readonly number[]): Window {
-  return { ...(node.attrs as unknown as Geometry), transposed: productKind(node) === 'conv_transpose', wShape };
 }
 
 /** The source position that tap k of result position p reads, undefined outside of the source. */

@@ -8,14 +8,17 @@ import {
   type ITensor,
   interpret,
   isFloat,
-  isProduct,
   nodesOf,
   sameShape,
   sizeOf,
+  type TensorType,
+  type ValueId,
 } from '../../ir/index.ts';
 import { indicesOf } from '../../ir/ops/conv_geometry.ts';
+import { multipliedBy } from './fused.ts';
 import { type Fill, filledWith, type Witness, witnessInput } from './obligation.ts';
 import type { Region } from './region.ts';
+import { sizesOf } from './terms.ts';
 
 /** Multiplications that a search may spend on interpreting one side once. */
 const MOST_WORK = 2 ** 30;
@@ -27,18 +30,22 @@ const fills = (dtype: DType, leaf: number): readonly Fill[] => {
   return [{ value: 0 }, ...ends, ...Array.from({ length: 13 }, (_, i) => ({ seed: 2 * i + 1 + 1000 * leaf }))];
 };
 
+/** Whether numbers hold its elements: one of 64-bit integers has none here. */
+const isShort = (type: TensorType): type is TensorType<DType> =>
+  type.dtype !== 'opaque' && dtypes[type.dtype].bytes <= 4;
+
 /** @param region of known sizes */
 export function findWitness(region: Region): Witness | undefined {
   if (Math.max(workOf(region.before), workOf(region.after)) > MOST_WORK) return undefined;
-  const types = region.leaves.map((id) => [id, (region.before.values[id] ?? region.after.values[id]).type] as const);
-  if (types.some(([, { dtype }]) => dtype === 'opaque' || dtypes[dtype].bytes > 4)) return undefined;
-  const lengths = types.map(([, { dtype }], leaf) => fills(dtype as DType, leaf).length);
+  const types = region.leaves.map((id) => (region.before.values[id] ?? region.after.values[id]).type);
+  if (!types.every(isShort)) return undefined;
+  const lengths = types.map(({ dtype }, leaf) => fills(dtype, leaf).length);
   const rounds = lengths.reduce((a, b) => Math.max(a, b), 1);
   for (let i = 0; i < rounds; i++) {
-    const used = types.map(([id, { dtype, shape }], leaf) => {
-      const all = fills(dtype as DType, leaf);
+    const used = types.map(({ dtype, shape }, leaf) => {
+      const all = fills(dtype, leaf);
       const fill = all[(i + leaf) % all.length];
-      return [id, filledWith(dtype as DType, shape as readonly number[], fill), fill] as const;
+      return [region.leaves[leaf], filledWith(dtype, sizesOf(shape), fill), fill] as const;
     });
     const feeds = Object.fromEntries(used.map(([id, t]) => [id, t]));
     const values = bothSides(region, feeds);
@@ -76,7 +83,8 @@ function firstDifference(a: ITensor, b: ITensor): number | undefined {
 /** Elements of the results times the weights that each of them reads, at most. */
 function workOf(graph: Graph): number {
   return nodesOf(graph).reduce((all, node) => {
-    const size = (id: string | null | undefined) => (id ? sizeOf(graph.values[id as never].type.shape as number[]) : 0);
-    return all + size(node.results[0]) * (isProduct(node) ? Math.max(1, size(node.operands[1])) : 1);
+    const size = (id: ValueId) => sizeOf(graph.values[id].type.shape.map(Number));
+    const factors = multipliedBy(node);
+    return all + size(node.id) * (factors ? Math.max(1, size(factors.w)) : 1);
   }, 0);
 }
