@@ -194,7 +194,6 @@ const slices = new WeakMap<ITensor, Map<number, Marks>>();
 const sliceKinds = (t: ITensor, axis: number): Marks => remember(slices, t, axis, () => marksOfSlices(t, axis));
 
 function marksOfSlices({ data, shape }: ITensor, axis: number): Marks {
-  const values = data as ArrayLike<number>;
   const inner = sizeOf(shape.slice(axis + 1));
   const size = shape[axis];
   const outer = sizeOf(shape.slice(0, axis));
@@ -202,13 +201,13 @@ function marksOfSlices({ data, shape }: ITensor, axis: number): Marks {
   for (let o = 0, at = 0; o < outer; o++)
     for (let i = 0; i < size; i++) {
       let hash = hashes[i];
-      for (const end = at + inner; at < end; at++) hash = (Math.imul(hash, 31) + values[at]) | 0;
+      for (const end = at + inner; at < end; at++) hash = (Math.imul(hash, 31) + Number(data[at])) | 0;
       hashes[i] = hash;
     }
   const equal = (a: number, b: number): boolean => {
     for (let o = 0; o < outer; o++)
       for (let j = 0; j < inner; j++)
-        if (values[(o * size + a) * inner + j] !== values[(o * size + b) * inner + j]) return false;
+        if (data[(o * size + a) * inner + j] !== data[(o * size + b) * inner + j]) return false;
     return true;
   };
   const byHash = new Map<number, number[]>();

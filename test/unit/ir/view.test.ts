@@ -12,6 +12,7 @@ import {
   oneOf,
   ops,
   qnnConv,
+  seenAs,
   tensor,
   view,
 } from '../../../src/ir/index.ts';
@@ -36,6 +37,17 @@ describe('a view', () => {
 
   it('has variadic operands as a list', () => {
     expect(view(nnConcat, concatNode)?.xs).toEqual([sum.id, conv.id, sum.id]);
+  });
+
+  it('may have something else in the place of operands, in lists as well', () => {
+    const named = (id: string) => `%${id}`;
+    expect(seenAs<typeof nnAdd, string>(addNode, named)).toEqual({
+      a: named(addNode.operands[0] ?? ''),
+      b: named(addNode.operands[1] ?? ''),
+      attrs: addNode.attrs,
+      node: addNode,
+    });
+    expect(seenAs<typeof nnConcat, string>(concatNode, named).xs).toEqual([sum.id, conv.id, sum.id].map(named));
   });
 
   it('is undefined for another operator, and for no node', () => {

@@ -376,10 +376,29 @@ export const differing: Record<string, Pair> = {
     after: '%y = nn.clip(%x) {min=-1, max=-inf} : f32[1]',
     x: [5],
   },
+  'one of the 64-bit integers that are added': {
+    inputs: '%x: s8[2,2]',
+    before: `%m = qnn.matmul(%x, @w) : s32[2,2] %c = nn.cast(%m) {to="s64"} : s64[2,2]
+  %y = nn.add(%c, @k) : s64[2,2]`,
+    after: `%n = qnn.matmul(%x, @w) : s32[2,2] %d = nn.cast(%n) {to="s64"} : s64[2,2]
+  %y = nn.add(@j, %d) : s64[2,2]`,
+    constants: `@w : s8[2,2] = base64"AQIDBA==" @k : s64[2,2] = base64"AQAAAAAAAAACAAAAAAAAAAMAAAAAAAAABQAAAAAAAAA="
+  @j : s64[2,2] = base64"AQAAAAAAAAACAAAAAAAAAAMAAAAAAAAABgAAAAAAAAA="`,
+    x: [1, 2, 3, 4],
+  },
 };
 
 /** What must not be lost by being careful. */
 export const equal: Record<string, Pair> = {
+  '64-bit integers, added from the left and from the right': {
+    inputs: '%x: s8[2,2]',
+    before: `%m = qnn.matmul(%x, @w) : s32[2,2] %c = nn.cast(%m) {to="s64"} : s64[2,2]
+  %y = nn.add(%c, @k) : s64[2,2]`,
+    after: `%n = qnn.matmul(%x, @w) : s32[2,2] %d = nn.cast(%n) {to="s64"} : s64[2,2]
+  %y = nn.add(@k, %d) : s64[2,2]`,
+    constants: `@w : s8[2,2] = base64"AQIDBA==" @k : s64[2,2] = base64"AQAAAAAAAAACAAAAAAAAAAMAAAAAAAAABQAAAAAAAAA="
+  @j : s64[2,2] = base64"AQAAAAAAAAACAAAAAAAAAAMAAAAAAAAABgAAAAAAAAA="`,
+  },
   'a sum over rows and a product with ones': {
     inputs: '%x: s8[2,3]',
     before: `%a = nn.cast(%x) {to="s32"} : s32[2,3]
