@@ -245,10 +245,10 @@ function identityObligation(report: IdentityReport): Obligation {
   const what = 'both sides are the same polynomial in what they are computed from';
   const method = identityMethod(report);
   if (report.verdict === 'same') return { kind: 'identity', what, method, verdict: 'proved' };
-  if (typeof report.verdict === 'object')
+  if (report.verdict !== 'different')
     return { kind: 'identity', what, method: 'evaluation at random points', verdict: report.verdict };
-  const witness = findWitness(report.at!.region);
-  const at = `[${report.at!.index.join(', ')}]`;
+  const witness = findWitness(report.at.region);
+  const at = `[${report.at.index.join(', ')}]`;
   if (witness === undefined)
     return {
       kind: 'identity',

@@ -29,14 +29,24 @@ import type { SizedRegions } from './sizes.ts';
 import { sizesOf, type Terms, Unsupported, unsupported } from './terms.ts';
 import type { Weights } from './weights.ts';
 
-export interface IdentityReport {
-  readonly verdict: 'same' | 'different' | { readonly open: string };
-  /** The region for known sizes, where both sides differ. */
-  readonly at?: { readonly region: Region; readonly index: readonly number[] };
-  /**
-   * Compared (channel, class) pairs, sizes of symbolic axes that were tried, and the degree of the polynomials: 0 where their
-   * normal forms are equal, and constants were compared.
-   */
+export type IdentityReport = Work & Finding;
+
+type Finding =
+  | { readonly verdict: 'same' }
+  | { readonly verdict: { readonly open: string } }
+  | { readonly verdict: 'different'; readonly at: Place };
+
+/** The region for known sizes in which both sides differ, and where. */
+interface Place {
+  readonly region: Region;
+  readonly index: readonly number[];
+}
+
+/**
+ * Compared (channel, class) pairs, sizes of symbolic axes that were tried, and the degree of the polynomials: 0 where their
+ * normal forms are equal, and constants were compared.
+ */
+interface Work {
   readonly compared: number;
   readonly sizes: number;
   readonly degree: number;
@@ -74,7 +84,7 @@ export function checkIdentity(region: Region, sizes: SizedRegions, session: Sess
 }
 
 /** The difference in the smallest size that has one, for people to look at. @param sizes the largest first */
-function smallest(sizes: readonly Region[], session: Session): IdentityReport['at'] {
+function smallest(sizes: readonly Region[], session: Session): Place | undefined {
   for (const region of sizes.toReversed()) {
     const { index } = new Comparison(region, session).run();
     if (index) return { region, index };
@@ -229,7 +239,7 @@ function coordinates(flat: number, { at }: Grid): number[] {
 }
 
 /** Of a report: how the identity was decided, as the certificate says it. */
-export const identityMethod = ({ compared, sizes, degree }: IdentityReport): string =>
+export const identityMethod = ({ compared, sizes, degree }: Work): string =>
   degree === 0
     ? `equal normal forms: the same products of sources and weights, and the same ${compared} constants modulo 2^32`
     : `constants exactly modulo 2^32, coefficients at a random point over Z/(2^31 − 1), for ${compared} (channel, class of positions)${sizes > 1 ? ` in ${sizes} sizes, which have the classes of all sizes` : ''}; a difference is missed with probability ≤ ${degree}/${PRIME}`;

@@ -1,6 +1,6 @@
 /** What follows from an obligation that is not discharged: the layer takes its next way. */
 import type { Certificate, CertificateEntry } from '../certificate.ts';
-import type { Strategy, StrategyName, StrategyReport } from '../strategies.ts';
+import { isStrategyName, type Strategy, type StrategyName, type StrategyReport } from '../strategies.ts';
 import { isProved, isRefuted } from './obligation.ts';
 
 /** By node the ways that were not proved, cheapest first, and whether none is left to try. */
@@ -36,7 +36,7 @@ export function otherWays(
       way = next?.name ?? [...known.ways].find(([, verdict]) => verdict === 'open')?.[0] ?? way;
       changes ||= way !== report.chosen;
     }
-    return way === 'none' ? [] : [[report.node, way as StrategyName]];
+    return isStrategyName(way) && way !== 'auto' ? [[report.node, way]] : [];
   });
   return changes ? Object.fromEntries(strategy) : undefined;
 }
