@@ -73,8 +73,8 @@ export const running: readonly Mutant[] = [
   {
     name: 'dims may hold another number of elements than there are',
     file: 'src/runtime/feeds.ts',
-    text: 'if (sizeOf(dims) !== elements)',
-    instead: 'if (sizeOf(dims) > elements)',
+    text: 'if (sizeOf(dims) !== data.length)',
+    instead: 'if (sizeOf(dims) > data.length)',
     tests: ['test/unit/runtime/feeds.test.ts'],
   },
   {
