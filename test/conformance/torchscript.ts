@@ -7,6 +7,7 @@ import { importModel } from '../../src/importers/import_model.ts';
 import type { TorchProfile } from '../../src/importers/torch/ops/engine.ts';
 import { constantOf, type Graph, topologicalOrder } from '../../src/ir/graph.ts';
 import { evaluateNode, interpret } from '../../src/ir/interpret.ts';
+import { specialize } from '../../src/ir/specialize.ts';
 import { type ITensor, Tensor } from '../../src/ir/tensor.ts';
 import type { ValueId } from '../../src/ir/types.ts';
 import { legalize } from '../../src/passes/legalize.ts';
@@ -147,7 +148,10 @@ export interface Layers {
 }
 
 /** Every recorded layer, computed from the recorded layers before it. */
-export function compareLayers(graph: Graph, input: ITensor, recorded: ReadonlyMap<string, ITensor>): Layers {
+export function compareLayers(open: Graph, input: ITensor, recorded: ReadonlyMap<string, ITensor>): Layers {
+  const { shape } = open.values[open.inputs[0]].type;
+  const sizes = shape.flatMap((dim, i) => (typeof dim === 'string' ? [[dim, input.shape[i]] as const] : []));
+  const graph = specialize(open, new Map(sizes));
   const plain = (name: string) => name.replaceAll(/\W/g, '_');
   const byName = new Map([...recorded].map(([name, layer]) => [plain(name), layer]));
   const values = new Map<ValueId, ITensor>([[graph.inputs[0], input]]);

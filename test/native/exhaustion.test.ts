@@ -28,10 +28,12 @@ const codeOf = async (body) => { try { await body(); return 'none'; } catch (err
 /** What the script returns. */
 function inChild(script: string): unknown {
   const text = `${prelude}(async () => {${script}})().then((result) => console.log(JSON.stringify(result)))`;
-  const { stdout, stderr, status, signal } = spawnSync(process.execPath, ['--expose-gc', '-e', text], {
-    encoding: 'utf8',
-    timeout: 60_000,
-  });
+  // V8's helpers and the arenas of their threads would take of the address space what is left for the addon
+  const { stdout, stderr, status, signal } = spawnSync(
+    process.execPath,
+    ['--expose-gc', '--single-threaded-gc', '-e', text],
+    { encoding: 'utf8', timeout: 60_000, env: { ...process.env, MALLOC_ARENA_MAX: '1' } },
+  );
   expect({ status, signal, stderr }).toEqual({ status: 0, signal: null, stderr: '' });
   return JSON.parse(stdout);
 }

@@ -64,7 +64,9 @@ export class Attributes {
   word<W extends string>(name: string, spec: AttrSpec<W>, fallback: W): W {
     const word = this.string(name, fallback);
     if (isWordOf(spec, word)) return word;
-    throw new Unsupported(`attribute '${name}' is '${word}', and none of ${spec.values?.join(', ')}`);
+    throw new Unsupported(
+      `attribute '${name}' should be one of ${spec.values?.join(', ')}, but is ${JSON.stringify(word)}`,
+    );
   }
 
   tensor(name: string): ITensor | undefined {

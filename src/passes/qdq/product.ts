@@ -78,6 +78,8 @@ export function productAt(graph: GraphEditor, form: ProductForm, node: Node, ref
     units[o] = a * b;
   }
   const count = y[axis];
+  if (length > 1 && length !== count)
+    refuse(`there are ${length} scales for ${count} channels`, w.scale, 'give inputShapes');
   const channels = { rank: y.length, axis, count: typeof count === 'number' ? count : undefined, units };
   return { form, node, x, w, depth, sx, sw, channels };
 }

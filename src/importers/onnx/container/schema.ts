@@ -116,6 +116,8 @@ export const attributeProto = message('AttributeProto', {
   sparseTensors: [23, 'messages'],
 });
 
+export const segmentProto = message('TensorProto.Segment', { begin: [1, 'int'], end: [2, 'int'] });
+
 export const tensorProto = message('TensorProto', {
   dims: [1, 'ints'],
   dataType: [2, 'int'],

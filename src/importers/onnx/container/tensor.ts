@@ -6,7 +6,7 @@ import { checkLocation } from './external_data.ts';
 import { allocate, type Decoded, eachInt, readFixed, readInts, readMessage } from './message.ts';
 import type { OnnxSparseTensor, OnnxTensor } from './model.ts';
 import { printable } from './printable.ts';
-import { entryProto, sparseTensorProto, tensorProto } from './schema.ts';
+import { entryProto, segmentProto, sparseTensorProto, tensorProto } from './schema.ts';
 import type { Range } from './wire.ts';
 
 const STRING = 8;
@@ -62,7 +62,10 @@ export function readTensor(outer: Context, range: Range): OnnxTensor {
   if (!Number.isSafeInteger(byteLength ?? elements)) fault(`has dims [${dims}], more than any memory holds`);
   const shape = (): string => `${onnxTypeName(onnxType)}[${dims}]`;
   const odd = (what: string): void => warn(context, `tensor '${printable(name)}' ${what}`);
-  if (fields.segment !== undefined) odd('says that it is a part of one; it is read as the whole');
+  if (fields.segment !== undefined) {
+    readMessage(segmentProto, context, fields.segment); // whatever is there is read, damaged or not
+    odd('says that it is a part of one; it is read as the whole');
+  }
 
   const base = { name, onnxType, dtype, dims, byteLength, range };
   const typed = typedFields.filter((field) => fields[field] > 0);
