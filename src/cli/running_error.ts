@@ -14,8 +14,11 @@ import {
   type Node,
   type NodeOf,
   newArray,
+  nnCos,
   nnLogSoftmax,
+  nnSin,
   nnSoftmax,
+  oneOf,
   opOf,
   qnnDynamicQuantize,
   qnnSoftmax,
@@ -81,7 +84,9 @@ export function evaluateBounded(node: Node, operands: Operands, engine: Engine):
       const range = between(tensor, ends, own);
       return range.low ? { ...range, samples: own } : range;
     }
-    const error = nearest(widened(node, operands, tensor, ends, roundings[i]), tensor, own);
+    const most = widened(node, operands, tensor, ends, roundings[i]);
+    // samples of a wave may all lie near one another by chance
+    const error = isPeriodic(node) ? most : nearest(most, tensor, own);
     return { tensor, error, samples: own };
   });
 }
@@ -205,7 +210,9 @@ function widened(
     ? productError(node, operands, a.length)
     : isSoftmax(node)
       ? softmaxError(node, operands[0], center)
-      : new Float64Array(a.length);
+      : isPeriodic(node)
+        ? waveError(operands[0], a.length)
+        : new Float64Array(a.length);
   for (const other of ends) {
     const b = other && floatsOf(other).data;
     for (let i = 0; i < error.length; i++) {
@@ -215,6 +222,11 @@ function widened(
   }
   return rounding ? error.map((e, i) => e + rounding[i]) : error;
 }
+
+/** |sin(x + e) − sin x| ≤ min(2, |e|): between the ends of x there may be whole periods. */
+const isPeriodic = oneOf(nnSin, nnCos);
+const waveError = (x: Bounded | null | undefined, length: number): Float64Array =>
+  x?.error?.map((e) => Math.min(2, e)) ?? new Float64Array(length);
 
 /** The least and the largest of what an integer or a bool may be. */
 function between(tensor: ITensor, ends: readonly (ITensor | undefined)[], samples: readonly ITensor[] = []): Bounded {

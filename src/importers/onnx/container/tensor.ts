@@ -62,8 +62,10 @@ export function readTensor(outer: Context, range: Range): OnnxTensor {
   if (!Number.isSafeInteger(byteLength ?? elements)) fault(`has dims [${dims}], more than any memory holds`);
   const shape = (): string => `${onnxTypeName(onnxType)}[${dims}]`;
   const odd = (what: string): void => warn(context, `tensor '${printable(name)}' ${what}`);
+  // what nobody asks for is read all the same: damaged, it makes the file another one for every other reader
+  for (const entry of [...fields.externalData, ...fields.metadataProps]) readMessage(entryProto, context, entry);
   if (fields.segment !== undefined) {
-    readMessage(segmentProto, context, fields.segment); // whatever is there is read, damaged or not
+    readMessage(segmentProto, context, fields.segment);
     odd('says that it is a part of one; it is read as the whole');
   }
 
