@@ -41,9 +41,9 @@ export interface Meaning {
   readonly groups?: ReadonlyMap<ValueId, Grouped>;
 }
 
-/** What a grouping declares. */
+/** The bound that a grouping declares. */
 export interface Grouped {
-  /** Of a quantize: how far its source may be off beyond the running error. */
+  /** The distance that the source of a quantize may be off by, beyond the running error. */
   readonly slack: number;
   /** A product that may be one of integers, scaled afterwards. */
   readonly isProduct?: boolean;

@@ -218,7 +218,7 @@ export function roundingOf(
   return each((v) => OF_FUNCTION * Math.max(1, factor, v));
 }
 
-/** What a sum adds up. */
+/** The terms of a sum. */
 function sourceOf({ op }: Node, [x]: readonly (ITensor | null)[]): Floats {
   assert(x, `${op} has nothing to add up`);
   return floatsOf(x);

@@ -25,7 +25,7 @@ type Normalization = NodeOf<typeof nnLayerNorm | typeof nnRmsNorm | typeof nnIns
 export const isNormalization = (node: Node): node is Normalization =>
   isOp(node, nnLayerNorm, nnRmsNorm, nnInstanceNorm, nnGroupNorm);
 
-/** How many elements are normalized together; they lie side by side. */
+/** The number of elements that are normalized together, which lie side by side. */
 function laneOf(node: Normalization, shape: readonly number[]): number {
   if (isOp(node, nnInstanceNorm)) return sizeOf(shape.slice(2));
   if (isOp(node, nnGroupNorm)) return sizeOf(shape) / (shape[0] * node.attrs.groups);

@@ -54,7 +54,7 @@ export const list = (value: string, doc: string): Option<readonly string[]> => (
   read: entriesOf,
 });
 
-/** What was given of an option that needs a value. */
+/** The value of an option that needs one. */
 export function entriesOf(given: readonly (string | undefined)[]): readonly string[] {
   return given.filter((entry) => entry !== undefined);
 }

@@ -251,7 +251,7 @@ function between(tensor: ITensor, ends: readonly (ITensor | undefined)[], sample
 const productOf = (node: Node, bias: object | null | undefined) => (p: ITensor, q: ITensor) =>
   evaluateInDoubles(node, [p, q, ...(bias ? [null] : [])]);
 
-/** What a product is given: factors and a bias, whatever its operator calls them. */
+/** The factors and the bias of a product, whatever its operator calls them. */
 function productOperands([a, b, bias]: Operands) {
   assert(a && b, 'a product has two factors');
   const floats = ({ tensor, error }: Bounded) => ({ error, tensor: floatsOf(tensor) });

@@ -13,6 +13,8 @@ export const ops = { ...qnn, ...nn, ...dnnl, opaqueOp } as const;
 export type Op = (typeof ops)[keyof typeof ops];
 /** The names of operators in the text of the IR: `qnn.conv`. */
 export type OpName = Op['name'];
+/** The declaration of a reduction over axes. */
+export type Reduction = Extract<Op, { readonly name: `nn.reduce_${string}` }>;
 /** The declaration of an operator with one result whose operands have just these names, all of them required, and these attributes. */
 export type OpWith<K extends string, A extends AttrSpecs = Record<never, never>> = OpDeclaration<
   Readonly<Record<K, OperandSpec<DType | 'opaque', 'required'>>>,

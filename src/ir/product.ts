@@ -19,9 +19,7 @@ export const isPlainProduct = oneOf(nnConv, nnConvTranspose, nnMatmul);
 /** Of integers with zero points as operands. */
 export const isQuantizedProduct = oneOf(qnnConv, qnnConvTranspose, qnnMatmul);
 
-/** With all that one primitive or kernel does after the sum. */
-export const isFusedProduct = oneOf(dnnlConv, dnnlConvTranspose, dnnlMatmul);
-/** A fused product, or the end of one on its own. */
+/** A product with all that one primitive or kernel does after the sum, or the end of one on its own. */
 export const isFused = oneOf(dnnlConv, dnnlConvTranspose, dnnlMatmul, dnnlRequantize);
 
 /** Which product a node is, at any level; undefined for any other operator. */

@@ -74,7 +74,7 @@ interface Entry {
 }
 const entryOf = byOp<Entry>(table);
 
-/** Whether there is a lowering; the interpreter computes the others. */
+/** True for a node that has a lowering; the interpreter computes the others. */
 export const isLowered = (node: Node): boolean => entryOf(node) !== undefined;
 
 /** Why a node's lowering refuses it, undefined when it does not. */

@@ -19,12 +19,10 @@ import {
   nnReduceProd,
   nnReduceSum,
   nnReduceSumSquare,
-  type Op,
+  type Reduction,
 } from '../../../ir/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
-
-type Reduction = Extract<Op, { readonly name: `nn.reduce_${string}` }>;
 
 /** Axes are an attribute before version `operandSince`, an operand since. No axes: all, or none where that is asked. */
 const reduction = (name: string, op: Reduction, operandSince = 18): OnnxOp =>

@@ -19,7 +19,7 @@ import {
   nnReduceSum,
   nnSqrt,
   nnSub,
-  type Op,
+  type Reduction,
 } from '../../../ir/index.ts';
 import type { GraphTensor } from '../values.ts';
 import type { Arguments } from './arguments.ts';
@@ -28,7 +28,6 @@ import { defineTorchOp, type TorchOp } from './define_torch_op.ts';
 import { globalAverage } from './pool.ts';
 import { dequantized, quantizedPerTensor } from './quantize.ts';
 
-type Reduction = Extract<Op, { readonly name: `nn.reduce_${string}` }>;
 type Position = typeof nnArgMax | typeof nnArgMin;
 
 interface Axes {

@@ -13,15 +13,13 @@ import {
   nnReduceProd,
   nnReduceSum,
   nnSub,
-  type Op,
+  type Reduction,
 } from '../../../../ir/index.ts';
 import { sizeOf } from '../../../../ir/tensor.ts';
 import { isStatic } from '../../../../ir/types.ts';
 import type { ExportContext } from '../context.ts';
 import { defineExportOp, type ExportOp } from '../define_export_op.ts';
 import { asFloat } from './promote.ts';
-
-type Reduction = Extract<Op, { readonly name: `nn.reduce_${string}` }>;
 
 /** None and an empty list stand for all axes. */
 function axesOf(ctx: ExportContext, x: Value): readonly number[] {
