@@ -98,14 +98,14 @@ export class NodeWriter {
   /** A node that computes something on the way; the name of its output. */
   add(opType: string, inputs: readonly string[], attributes: Attributes = {}, domain = ''): string {
     const output = this.#emission.fresh(`${this.node.id}.${opType}`);
-    this.#nodes.push({ opType, domain, inputs: trimmed(inputs), outputs: [output], attributes });
+    this.#push({ opType, domain, inputs: trimmed(inputs), outputs: [output], attributes });
     return output;
   }
 
   /** The node that computes the results. */
   finish(opType: string, inputs: readonly string[], attributes: Attributes = {}, domain = ''): Written {
     const name = this.#emission.nodeName(this.node);
-    this.#nodes.push({
+    this.#push({
       opType,
       domain,
       ...(name !== undefined && { name }),
@@ -119,8 +119,21 @@ export class NodeWriter {
   /** The node that computes one of several results, and its name; `written` are all of them. */
   part(result: ValueId, opType: string, inputs: readonly string[], attributes: Attributes = {}): string {
     const output = this.#emission.name(result);
-    this.#nodes.push({ opType, domain: '', inputs: trimmed(inputs), outputs: [output], attributes });
+    this.#push({ opType, domain: '', inputs: trimmed(inputs), outputs: [output], attributes });
     return output;
+  }
+
+  #push(node: NodeInit): void {
+    for (const [name, attribute] of Object.entries(node.attributes ?? {}))
+      if (attribute.kind === 'float') this.#refuseLost(`the attribute ${name}`, attribute.value);
+    this.#nodes.push(node);
+  }
+
+  /** Numbers of files are binary32: rounded to it they mean the same for all but the very large and the very small. */
+  #refuseLost(what: string, value: number): void {
+    const written = Math.fround(value);
+    if (Number.isFinite(value) && (!Number.isFinite(written) || (written === 0 && value !== 0)))
+      this.refuse(`${what} is ${value}, which is ${written} as f32`);
   }
 
   get written(): Written {
@@ -132,6 +145,7 @@ export class NodeWriter {
   }
 
   scalar(dtype: DType, value: number): string {
+    if (dtype === 'f32') this.#refuseLost('a number it computes with', value);
     const text = String(value).replace('-', 'minus_');
     return this.constant(tensor(dtype, [value], []), `${dtype}_${text}`);
   }

@@ -9,6 +9,7 @@ import { newArray } from '../dtype.ts';
 import { type ITensor, sizeOf } from '../tensor.ts';
 import type { TensorType } from '../types.ts';
 import { broadcastShape, broadcastTo } from './broadcast.ts';
+import { power } from './power.ts';
 import { doublesOf, fromDoubles, isBig } from './strided.ts';
 
 const numeric = tensorOf('f32', 'f64', 's32', 's64', 'u8', 's8', 'u16', 's16', 'u32', 'u64');
@@ -120,9 +121,6 @@ export const nnMod = binary(
     ];
   },
 );
-
-/** JavaScript has NaN for 1 to the power of what is not finite. */
-const power: OnNumbers = (a, b) => (a === 1 || (a === -1 && Math.abs(b) === Number.POSITIVE_INFINITY) ? 1 : a ** b);
 
 /** aᵇ modulo 2^64, so that no intermediate grows. */
 function bigPower(a: bigint, b: bigint): bigint {

@@ -3,6 +3,7 @@ import { attr, defineOp, optional, type Refuse, tensorOf } from '../define_op.ts
 import { type ITensor, sizeOf } from '../tensor.ts';
 import type { Dim, Shape, TensorType } from '../types.ts';
 import { broadcastShape, broadcastTo, normalizeAxis } from './broadcast.ts';
+import { power } from './power.ts';
 import { doublesOf, fromDoubles } from './strided.ts';
 
 const float = tensorOf('f32', 'f64');
@@ -184,7 +185,7 @@ export const nnLrn = defineOp({
       let squares = 0;
       for (let k = Math.max(0, c - below); k <= Math.min(channels - 1, c + above); k++)
         squares += values[i + (k - c) * plane] ** 2;
-      y[i] = values[i] / (bias + (alpha / size) * squares) ** beta;
+      y[i] = values[i] / power(bias + (alpha / size) * squares, beta);
     }
     return fromDoubles(x.dtype, y, shape);
   },

@@ -27,6 +27,54 @@ describe('extremes of nothing', () => {
   });
 });
 
+describe('transposed convolutions of nothing: the output padding alone', () => {
+  const encoded = (values: Int8Array | Float32Array) => `base64"${Buffer.from(values.buffer).toString('base64')}"`;
+  const cases = [
+    { dtype: 's8', sum: 's32', weights: Int8Array.of(3, 4), bias: undefined },
+    { dtype: 'f32', sum: 'f32', weights: Float32Array.of(3, 4), bias: undefined },
+    { dtype: 'f32', sum: 'f32', weights: Float32Array.of(3, 4), bias: Float32Array.of(7, 8) },
+  ] as const;
+  it.each(cases)('$dtype, the bias $bias', ({ dtype, sum, weights, bias }) => {
+    for (const { padding, stride, size } of [
+      { padding: 1, stride: 1, size: 1 },
+      { padding: 3, stride: 1, size: 3 },
+      { padding: 2, stride: 2, size: 1 },
+    ]) {
+      const attrs = `strides=[1,${stride}], pads=[0,0,0,0], dilations=[1,1], outputPadding=[0,${padding}]`;
+      const graph = parse(`graph @main(%x: ${dtype}[N,1,4,0]) -> (%y) {
+  %y = nn.conv_transpose(%x, @w${bias ? ', bias=@b' : ''}) {${attrs}} : ${sum}[N,2,4,${size}]
+}
+constants {
+  @w : ${dtype}[1,2,1,1] = ${encoded(weights)}${bias ? `\n  @b : f32[2] = ${encoded(bias)}` : ''}
+}
+`);
+      expectSame(graph, { x: tensor(dtype, [], [3, 1, 4, 0]) });
+    }
+  });
+});
+
+describe('numbers beyond f32, which the numbers of files are', () => {
+  it.each([
+    ['lrn', 'size=1, beta=1e+300', 'the attribute beta is 1e+300, which is Infinity as f32'],
+    ['lrn', 'size=1, alpha=1e-300', 'the attribute alpha is 1e-300, which is 0 as f32'],
+    ['elu', 'alpha=-1e+39', 'the attribute alpha is -1e+39, which is -Infinity as f32'],
+  ])('%s with %s', (op, attributes, why) => {
+    const graph = parse(`graph @main(%x: f32[1,2]) -> (%y) {
+  %y = nn.${op}(%x) {${attributes}} : f32[1,2]
+}
+`);
+    expect(() => exportOnnx(graph)).toThrow(why);
+  });
+});
+
+it('1 to the power of infinity is 1 in a normalization too', () => {
+  const graph = parse(`graph @main(%x: f32[1,2]) -> (%y) {
+  %y = nn.lrn(%x) {size=1, alpha=0, beta=inf} : f32[1,2]
+}
+`);
+  expect([...interpret(graph, { x: tensor('f32', [2, 0], [1, 2]) }).y.data]).toEqual([2, 0]);
+});
+
 it('an empty shape whose other sizes are computed', () => {
   const graph = parse(`graph @main(%x: f32[1,N,0]) -> (%y) {
   %y = nn.reshape(%x) {shape=[0,3,"N"]} : f32[0,3,N]

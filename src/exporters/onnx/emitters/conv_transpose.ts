@@ -18,6 +18,7 @@ import { ints, type Written } from '../node_writer.ts';
 import { convAttributes } from './conv_attributes.ts';
 import { floatsPadded, sliced } from './pad.ts';
 import { knownOf, rangeOf } from './range.ts';
+import { sizeList } from './sizes.ts';
 
 type ConvTranspose = NodeEmitter<typeof nnConvTranspose | typeof qnnConvTranspose>;
 
@@ -29,6 +30,7 @@ function floatTransposed(e: ConvTranspose, x: string, w: string, bias?: ValueId)
   const { attrs } = e.view;
   const { strides, pads, outputPadding } = attrs;
   const rank = strides.length;
+  if (e.typeOf(e.view.x).shape.slice(2).includes(0)) return ofNothing(e, bias);
   const isLarge = outputPadding.map((count, axis) => count >= strides[axis]);
   const inner = { ...attrs, pads: pads.map((pad, i) => (isLarge[i % rank] ? 0 : pad)) };
   const attributes = {
@@ -45,6 +47,14 @@ function floatTransposed(e: ConvTranspose, x: string, w: string, bias?: ValueId)
   const ends = axes.map((axis) => Math.min(outputPadding[axis] - pads[axis + rank], 0) || 2 ** 31 - 1);
   const shown = sliced(e, grown, { starts, ends, axes: axes.map((axis) => axis + 2), steps: axes.map(() => 1) });
   return bias === undefined ? shown : e.add('Add', [shown, e.alongAxis(bias, 1, rank + 2)]);
+}
+
+/** No tap reaches a result of a source without elements: the bias alone. */
+function ofNothing(e: ConvTranspose, bias?: ValueId): string {
+  e.since(8, 'Expand');
+  const { dtype, shape } = e.resultType;
+  const value = bias === undefined ? e.scalar(isFloat(dtype) ? dtype : 'f32', 0) : e.alongAxis(bias, 1, shape.length);
+  return e.add('Expand', [value, sizeList(e, shape, 'shape')]);
 }
 
 export function convTranspose(e: NodeEmitter<typeof nnConvTranspose>): Written {
