@@ -14,16 +14,27 @@ const LAYERS = {
   'ir/core': { files: /^src\/ir\/(dtype|tensor)\.ts$/, sees: ['diagnostics'] },
   numerics: { files: /^src\/numerics\//, sees: ['diagnostics', 'ir/core'] },
   ir: { files: /^src\/ir\//, sees: ['diagnostics', 'ir/core', 'numerics'] },
-  passes: { files: /^src\/passes\//, sees: BASE },
+  // The checker is given two graphs and sees nothing of the passes whose work it judges.
+  proofs: { files: /^src\/proofs\//, sees: BASE },
+  passes: { files: /^src\/passes\//, sees: [...BASE, 'proofs'] },
   importers: { files: /^src\/importers\//, sees: BASE },
   // Export splices the bytes that import indexed, so it sees the importers.
   exporters: { files: /^src\/exporters\//, sees: [...BASE, 'importers'] },
-  codegen: { files: /^src\/codegen\//, sees: [...BASE, 'passes'] },
+  codegen: { files: /^src\/codegen\//, sees: [...BASE, 'proofs', 'passes'] },
   // compile() takes a path or bytes, so the runtime sees the importers.
-  runtime: { files: /^src\/runtime\//, sees: [...BASE, 'passes', 'importers', 'codegen'] },
-  testing: { files: /^src\/testing\//, sees: [...BASE, 'passes', 'importers', 'exporters', 'codegen', 'runtime'] },
-  index: { files: /^src\/index\.ts$/, sees: [...BASE, 'passes', 'importers', 'exporters', 'codegen', 'runtime'] },
-  cli: { files: /^src\/cli\//, sees: [...BASE, 'passes', 'importers', 'exporters', 'codegen', 'runtime', 'index'] },
+  runtime: { files: /^src\/runtime\//, sees: [...BASE, 'proofs', 'passes', 'importers', 'codegen'] },
+  testing: {
+    files: /^src\/testing\//,
+    sees: [...BASE, 'proofs', 'passes', 'importers', 'exporters', 'codegen', 'runtime'],
+  },
+  index: {
+    files: /^src\/index\.ts$/,
+    sees: [...BASE, 'proofs', 'passes', 'importers', 'exporters', 'codegen', 'runtime'],
+  },
+  cli: {
+    files: /^src\/cli\//,
+    sees: [...BASE, 'proofs', 'passes', 'importers', 'exporters', 'codegen', 'runtime', 'index'],
+  },
 };
 
 /** Packages that only some folders may import. */

@@ -37,11 +37,11 @@ export {
 } from './ir/index.ts';
 export type { Certificate, CertificateEntry } from './passes/certificate.ts';
 export { type LegalizeOptions, type LegalizeResult, legalize } from './passes/legalize.ts';
-export { type Obligation, type Witness, type WitnessInput, witnessFeeds } from './passes/proofs/obligation.ts';
 export type { RemainingZeroPoint } from './passes/remaining.ts';
 export type { Miss } from './passes/rewrite/rule.ts';
 export type { Strategy, StrategyName, StrategyReport, WayReport } from './passes/strategies.ts';
 export type { Target } from './passes/target.ts';
+export { type Obligation, type Witness, type WitnessInput, witnessFeeds } from './proofs/index.ts';
 export { type CompileOptions, compile, type Feed, type Model } from './runtime/compile.ts';
 export type { ValueMetadata } from './runtime/feeds.ts';
 

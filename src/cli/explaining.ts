@@ -9,11 +9,11 @@ import { foldWeights } from '../passes/fold_constants.ts';
 import { type LegalizeOptions, legalize, resolveTarget } from '../passes/legalize.ts';
 import { runPipeline } from '../passes/manager.ts';
 import type { PassTrace } from '../passes/pass.ts';
-import { recipeOf } from '../passes/proofs/rounding.ts';
 import { type Nearness, nearness } from '../passes/rewrite/nearness.ts';
 import type { Miss } from '../passes/rewrite/rule.ts';
 import type { Strategy, StrategyReport } from '../passes/strategies.ts';
 import type { Target } from '../passes/target.ts';
+import { recipeOf } from '../proofs/index.ts';
 import { addonAvailable, loadAddon } from '../runtime/addon.ts';
 import { fittingSizes } from './open_sizes.ts';
 

@@ -20,6 +20,7 @@ export * from './parse.ts';
 export * from './parse_type.ts';
 export * from './print.ts';
 export * from './product.ts';
+export { type RoundingTail, roundingTail } from './rounding_tail.ts';
 export * from './specialize.ts';
 export * from './tensor.ts';
 export * from './types.ts';

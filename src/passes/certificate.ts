@@ -4,13 +4,21 @@
  */
 import type { Diagnostic } from '../diagnostics/index.ts';
 import type { Graph, NodeId, ValueId } from '../ir/index.ts';
+import {
+  type ByteSums,
+  type CheckedRegion,
+  checkGraphs,
+  isProved,
+  isRefuted,
+  type Obligation,
+  type OnProof,
+  Session,
+} from '../proofs/index.ts';
 import { findRule } from './all_rules.ts';
 import { approximateProducts } from './float_products.ts';
 import { lazily } from './lazily.ts';
 import type { PassTrace } from './pass.ts';
-import type { ByteSums } from './proofs/byte_sums.ts';
-import { type CheckedRegion, checkGraphs, checkPrimitives, type OnProof, Session } from './proofs/check.ts';
-import { isProved, isRefuted, type Obligation } from './proofs/obligation.ts';
+import { checkPrimitives } from './primitive_obligations.ts';
 import type { Exactness } from './rewrite/rule.ts';
 import type { Target } from './target.ts';
 

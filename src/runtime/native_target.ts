@@ -1,8 +1,8 @@
 /** This machine as a target, and what its corrections cost. */
 import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
 import { type CostModel, costModel } from '../passes/cost/model.ts';
-import type { ByteSums } from '../passes/proofs/byte_sums.ts';
 import type { Isa, Target } from '../passes/target.ts';
+import type { ByteSums } from '../proofs/index.ts';
 import { machineOf, readCosts } from './cost_cache.ts';
 
 /** What oneDNN dispatches to here and now. */

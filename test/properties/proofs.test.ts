@@ -6,12 +6,13 @@ import { type Graph, interpret, type ValueId } from '../../src/ir/index.ts';
 import { correctionRules } from '../../src/passes/all_rules.ts';
 import { legalize } from '../../src/passes/legalize.ts';
 import { runPipeline } from '../../src/passes/manager.ts';
-import { checkGraphs, Session } from '../../src/passes/proofs/check.ts';
-import { isRefuted, type Obligation, witnessFeeds } from '../../src/passes/proofs/obligation.ts';
-import { GraphPair } from '../../src/passes/proofs/region.ts';
 import type { AnyRule } from '../../src/passes/rewrite/rule.ts';
 import { strategyNames } from '../../src/passes/strategies.ts';
 import { defaultTarget, targetNames } from '../../src/passes/target.ts';
+import { checkGraphs } from '../../src/proofs/check.ts';
+import { isRefuted, type Obligation, witnessFeeds } from '../../src/proofs/obligation.ts';
+import { GraphPair } from '../../src/proofs/region.ts';
+import { Session } from '../../src/proofs/session.ts';
 import {
   applyOnce,
   arbitraryFeeds,

@@ -6,10 +6,11 @@ import { UnskewError } from '../../src/diagnostics/index.ts';
 import { type Feeds, type Graph, interpret } from '../../src/ir/index.ts';
 import { legalize } from '../../src/passes/legalize.ts';
 import { runPipeline } from '../../src/passes/manager.ts';
-import { checkGraphs, Session } from '../../src/passes/proofs/check.ts';
-import { isProved, isRefuted, witnessFeeds } from '../../src/passes/proofs/obligation.ts';
-import { GraphPair } from '../../src/passes/proofs/region.ts';
 import { defaultTarget } from '../../src/passes/target.ts';
+import { checkGraphs } from '../../src/proofs/check.ts';
+import { isProved, isRefuted, witnessFeeds } from '../../src/proofs/obligation.ts';
+import { GraphPair } from '../../src/proofs/region.ts';
+import { Session } from '../../src/proofs/session.ts';
 import { randomSource } from '../../src/testing/contents.ts';
 import {
   arbitraryNet,

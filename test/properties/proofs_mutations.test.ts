@@ -12,8 +12,9 @@ import {
   verify,
 } from '../../src/ir/index.ts';
 import { legalize } from '../../src/passes/legalize.ts';
-import { checkGraphs, Session } from '../../src/passes/proofs/check.ts';
-import { isProved, isRefuted } from '../../src/passes/proofs/obligation.ts';
+import { checkGraphs } from '../../src/proofs/check.ts';
+import { isProved, isRefuted } from '../../src/proofs/obligation.ts';
+import { Session } from '../../src/proofs/session.ts';
 import {
   arbitraryNet,
   buildConv,

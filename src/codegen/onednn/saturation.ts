@@ -4,10 +4,9 @@
  * round, become u8.
  */
 import { type Graph, type Node, sizeOf, tensor, type ValueId } from '../../ir/index.ts';
-import { highest, magnitude, Ranges } from '../../passes/proofs/range.ts';
-import { Weights } from '../../passes/proofs/weights.ts';
 import { anyPairs, type FilterView, neighbouringPairs, pairsFit, stepsOf } from '../../passes/saturation.ts';
 import { halvedLanes, inLanes, type Lanes, pairedLanes } from '../../passes/saturation_lanes.ts';
+import { highest, magnitude, Ranges, Weights } from '../../proofs/index.ts';
 import type { OneDnnBinding, Primitive } from './binding.ts';
 import type { Buffer, Recorder } from './recorder.ts';
 

@@ -3,7 +3,7 @@ import type { Mutant } from '../mutant.ts';
 
 const proofs = (name: string, file: string, text: string, instead: string, ...tests: string[]): Mutant => ({
   name,
-  file: `src/passes/proofs/${file}.ts`,
+  file: `src/proofs/${file}.ts`,
   text,
   instead,
   tests: tests.map((test) => `test/unit/proofs/${test}.test.ts`),

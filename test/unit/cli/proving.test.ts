@@ -1,9 +1,11 @@
 /** Which commands prove what they did, and that they say how far they are. */
 import { afterAll, beforeEach, expect, it, vi } from 'vitest';
-import { checkGraphs, checkPrimitives } from '../../../src/passes/proofs/check.ts';
+import { checkPrimitives } from '../../../src/passes/primitive_obligations.ts';
+import { checkGraphs } from '../../../src/proofs/check.ts';
 import { quantizedConv, unskew, workFolder } from './support.ts';
 
-vi.mock('../../../src/passes/proofs/check.ts', { spy: true });
+vi.mock('../../../src/proofs/check.ts', { spy: true });
+vi.mock('../../../src/passes/primitive_obligations.ts', { spy: true });
 
 const work = workFolder();
 afterAll(work.dispose);

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { byteSums } from '../../../src/passes/proofs/byte_sums.ts';
+import { byteSums } from '../../../src/proofs/byte_sums.ts';
 import { addonAvailable, loadAddon } from '../../../src/runtime/addon.ts';
 import { nativeByteSums } from '../../../src/runtime/native_target.ts';
 import { describeUnless } from '../../support/unless.ts';

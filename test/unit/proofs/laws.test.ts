@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { correctionRules } from '../../../src/passes/all_rules.ts';
-import { differenceOf, laws } from '../../../src/passes/proofs/laws.ts';
-import { equal, formatPolynomial, polynomial } from '../../../src/passes/proofs/polynomial.ts';
+import { differenceOf, laws } from '../../../src/proofs/laws.ts';
+import { equal, formatPolynomial, polynomial } from '../../../src/proofs/polynomial.ts';
 
 describe('polynomials', () => {
   it('have one normal form', () => {

@@ -7,8 +7,8 @@ import { nnMatmul } from '../../../src/ir/ops/nn_matmul.op.ts';
 import { nnPad } from '../../../src/ir/ops/nn_movement.op.ts';
 import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
 import { qnnMatmul } from '../../../src/ir/ops/qnn_matmul.op.ts';
-import { sameForms } from '../../../src/passes/proofs/normal_form.ts';
-import { Weights } from '../../../src/passes/proofs/weights.ts';
+import { sameForms } from '../../../src/proofs/normal_form.ts';
+import { Weights } from '../../../src/proofs/weights.ts';
 
 const w = tensor('s8', [1, -2, 3, 4, 5, -6], [2, 3, 1, 1]);
 const matrix = tensor('s8', [1, -2, 3, 4, 5, -6], [3, 2]);

@@ -19,9 +19,10 @@ import { nnReshape, nnTranspose } from '../../../src/ir/ops/nn_movement.op.ts';
 import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
 import { qnnLut } from '../../../src/ir/ops/qnn_lut.op.ts';
 import { qnnRequantize } from '../../../src/ir/ops/qnn_requantize.op.ts';
-import { checkGraphs, checkPrimitives, checkRegion } from '../../../src/passes/proofs/check.ts';
-import { type Obligation, type Witness, witnessFeeds } from '../../../src/passes/proofs/obligation.ts';
+import { checkPrimitives } from '../../../src/passes/primitive_obligations.ts';
 import { defaultTarget } from '../../../src/passes/target.ts';
+import { checkGraphs, checkRegion } from '../../../src/proofs/check.ts';
+import { type Obligation, type Witness, witnessFeeds } from '../../../src/proofs/obligation.ts';
 
 const root = 'y' as ValueId;
 const plain = { strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1], group: 1 };

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { tensor } from '../../../src/ir/index.ts';
 import { requantizeModes } from '../../../src/numerics/index.ts';
-import { bounds, compareRecipes, type Recipe } from '../../../src/passes/proofs/rounding.ts';
+import { bounds, compareRecipes, type Recipe } from '../../../src/proofs/rounding.ts';
 
 const reach = { low: Float64Array.of(0, -(10 ** 6)), high: Float64Array.of(10, 10 ** 6), axis: 1 };
 

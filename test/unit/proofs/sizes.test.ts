@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { type Graph, parse, type ValueId } from '../../../src/ir/index.ts';
 import { legalize } from '../../../src/passes/legalize.ts';
-import { SizedRegions } from '../../../src/passes/proofs/sizes.ts';
+import { SizedRegions } from '../../../src/proofs/sizes.ts';
 
 /** The leaf's shape in every size. */
 const shapesOf = (graph: Graph): (readonly (number | string)[])[] => {

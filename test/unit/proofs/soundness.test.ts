@@ -4,8 +4,9 @@
  */
 import { describe, expect, it } from 'vitest';
 import { type DType, type Feeds, type Graph, parse, tensor, type ValueId, verify } from '../../../src/ir/index.ts';
-import { checkGraphs, Session } from '../../../src/passes/proofs/check.ts';
-import { isProved, isRefuted } from '../../../src/passes/proofs/obligation.ts';
+import { checkGraphs } from '../../../src/proofs/check.ts';
+import { isProved, isRefuted } from '../../../src/proofs/obligation.ts';
+import { Session } from '../../../src/proofs/session.ts';
 import { compareGraphs, feedsOf } from '../../../src/testing/index.ts';
 import { differing, equal, type Pair } from './pairs.ts';
 

@@ -17,8 +17,9 @@ import {
 import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
 import { qnnConvTranspose } from '../../../src/ir/ops/qnn_conv_transpose.op.ts';
 import { legalize } from '../../../src/passes/legalize.ts';
-import { checkGraphs, Session } from '../../../src/passes/proofs/check.ts';
-import { isProved, isRefuted } from '../../../src/passes/proofs/obligation.ts';
+import { checkGraphs } from '../../../src/proofs/check.ts';
+import { isProved, isRefuted } from '../../../src/proofs/obligation.ts';
+import { Session } from '../../../src/proofs/session.ts';
 
 interface Layer {
   readonly sizes: readonly Dim[];

@@ -12,10 +12,10 @@ import {
   type ValueView,
 } from '../../../ir/index.ts';
 import { type EpilogueTensors, epilogueStep } from '../../../ir/ops/epilogue.ts';
+import { roundingTail } from '../../../ir/rounding_tail.ts';
 import type { RequantizeMode } from '../../../numerics/index.ts';
 import type { Algebra } from '../../../passes/rewrite/algebra.ts';
 import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
-import { roundingTail } from '../../../passes/rounding_tail.ts';
 import { floatEpilogueIsExact } from './exactness.ts';
 import type { SumChain } from './sum_chain.ts';
 

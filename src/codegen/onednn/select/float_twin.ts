@@ -5,10 +5,8 @@
  */
 import type { Graph, ITensor } from '../../../ir/index.ts';
 import { nextFloat32, sameStepsNear } from '../../../numerics/index.ts';
-import { Ranges } from '../../../passes/proofs/range.ts';
-import { bounds } from '../../../passes/proofs/rounding.ts';
-import { Weights } from '../../../passes/proofs/weights.ts';
 import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
+import { bounds, Ranges, Weights } from '../../../proofs/index.ts';
 import { type Requantize, stepOf } from './epilogue.ts';
 
 /** The real factor, then its neighbours. */

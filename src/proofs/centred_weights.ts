@@ -1,0 +1,110 @@
+/**
+ * w − zw as one tensor for all whose elements are equal: what a rewrite made of weights and zero points is then recognized
+ * as the weights of a product without them, and nothing that is known of one has to be computed for the other.
+ */
+import { type ITensor, isTensorOf, sizeOf, tensorOfType } from '../ir/index.ts';
+import { type Layout, nameOf } from './layout.ts';
+import { remember, within } from './remember.ts';
+import { integers, unsupported } from './terms.ts';
+
+/** Weights in runs that share a zero point, or (`step` 1) have one each. */
+interface Runs {
+  readonly length: number;
+  readonly step: 0 | 1;
+  /** The zero point of run k, or of its first element. */
+  readonly zeroOf: (k: number) => number;
+}
+
+/** Zero points are a single one, or one for each result channel; of a matmul also for each batch. */
+function runsOf(layout: Layout, { shape }: ITensor, zeroPoints: ITensor): Runs {
+  if (zeroPoints.data.length === 1) return { length: sizeOf(shape), step: 0, zeroOf: () => 0 };
+  const [first, second] = shape;
+  if (layout.kind === 'matmul') return rowsOf(shape, zeroPoints.shape);
+  const taps = sizeOf(shape.slice(2));
+  if (layout.kind === 'conv') return { length: second * taps, step: 0, zeroOf: (filter) => filter };
+  const perGroup = (first / layout.group) * second;
+  return { length: taps, step: 0, zeroOf: (k) => Math.floor(k / perGroup) * second + (k % second) };
+}
+
+/** Rows of [batch…, K, N] with zero points [batch…, 1, N or 1], or [N]. */
+function rowsOf(shape: readonly number[], zeros: readonly number[]): Runs {
+  const [rows, columns] = shape.length > 1 ? shape.slice(-2) : [1, 1];
+  const own = zeros[zeros.length - 1];
+  const batch = zeros.slice(0, -2);
+  const isByBatch = sizeOf(batch) > 1;
+  if ((own !== 1 && own !== columns) || (isByBatch && batch.join() !== shape.slice(0, -2).join()))
+    return unsupported('zero points that are broadcast to several batches');
+  return {
+    length: columns,
+    step: own === 1 ? 0 : 1,
+    zeroOf: (row) => (isByBatch ? Math.floor(row / rows) * own : 0),
+  };
+}
+
+/** Bytes, and what bytes less bytes are. */
+type Narrow = ITensor<'u8' | 's8' | 's16'>;
+type Elements = Narrow['data'];
+
+export class CentredWeights {
+  readonly #known = new Map<string, Set<Narrow>>();
+  readonly #made = new Map<string, Map<ITensor, Map<ITensor, ITensor>>>();
+
+  /** Weights that w − zw may turn out to be. */
+  know(w: ITensor): void {
+    if (isTensorOf(w, 's8', 's16')) this.#ofShape(w).add(w);
+  }
+
+  /** Which weights a zero point belongs to depends on how they are laid out. */
+  of(layout: Layout, w: ITensor, zeroPoints: ITensor): ITensor {
+    return remember(within(this.#made, nameOf(layout)), w, zeroPoints, () => {
+      const zeros = integers(zeroPoints);
+      if (zeros.every((zero) => zero === 0)) return w;
+      const narrow = tensorOfType(w, 'u8', 's8', 's16');
+      const runs = runsOf(layout, w, zeroPoints);
+      const isEqual = (other: Narrow) => equals(narrow.data, zeros, runs, other.data);
+      return [...this.#ofShape(w)].find(isEqual) ?? this.#centred(narrow, zeros, runs);
+    });
+  }
+
+  #centred(w: Narrow, zeros: Float64Array, { length, step, zeroOf }: Runs): ITensor {
+    const values = w.data;
+    const data = new Int16Array(values.length);
+    for (let k = 0, at = 0; at < data.length; k++)
+      for (let end = at + length, zero = zeroOf(k); at < end; at++, zero += step) data[at] = values[at] - zeros[zero];
+    const made: ITensor<'s16'> = { dtype: 's16', shape: w.shape, data };
+    this.know(made);
+    return made;
+  }
+
+  #ofShape({ shape }: ITensor): Set<Narrow> {
+    const key = shape.join();
+    const known = this.#known.get(key) ?? new Set<Narrow>();
+    this.#known.set(key, known);
+    return known;
+  }
+}
+
+/** Whether values − zeros are `other`: mostly decided by the first element. */
+function equals(values: Elements, zeros: Float64Array, { length, step, zeroOf }: Runs, other: Elements): boolean {
+  for (let k = 0, at = 0; at < values.length; k++)
+    if (!runEquals(values, at, (at += length), zeros, zeroOf(k), step, other)) return false;
+  return true;
+}
+
+function runEquals(
+  values: Elements,
+  from: number,
+  to: number,
+  zeros: Float64Array,
+  first: number,
+  step: number,
+  other: Elements,
+): boolean {
+  if (step === 0) {
+    const zero = zeros[first] | 0;
+    for (let i = from; i < to; i++) if (((values[i] - zero) | 0) !== other[i]) return false;
+    return true;
+  }
+  for (let i = from, zero = first; i < to; i++, zero += step) if (values[i] - zeros[zero] !== other[i]) return false;
+  return true;
+}

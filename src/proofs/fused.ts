@@ -1,0 +1,81 @@
+/** Products and fused operators as proofs read them, whatever an operator calls its operands. */
+import { assert } from '../diagnostics/index.ts';
+import {
+  type AttrValues,
+  dnnlConv,
+  dnnlConvTranspose,
+  dnnlMatmul,
+  dnnlRequantize,
+  type Factors,
+  factorsOf,
+  isOp,
+  isProduct,
+  type Node,
+  seenAs,
+  type ValueId,
+} from '../ir/index.ts';
+import type { epilogueAttrs } from '../ir/ops/epilogue.ts';
+import type { Rounding } from '../numerics/index.ts';
+
+/** A fused operator, its operands given as T. */
+export interface Fused<T> {
+  /** What is multiplied by `w`; of a requantization the sum itself. */
+  readonly x: T;
+  readonly w?: T;
+  readonly bias?: T;
+  readonly map?: T;
+  readonly row?: T;
+  readonly column?: T;
+  readonly multiplier?: T;
+  readonly scale?: T;
+  readonly offset?: T;
+  readonly shift?: T;
+  readonly attrs: AttrValues<typeof epilogueAttrs> & {
+    readonly sourceZeroPoint?: number;
+    readonly axis?: number;
+    readonly rounding?: Rounding;
+  };
+  readonly node: Node;
+}
+
+/** Undefined for any other node. */
+export function fusedAs<T>(node: Node, of: (id: ValueId) => T): Fused<T> | undefined {
+  if (isOp(node, dnnlMatmul)) {
+    const { a, b, ...rest } = seenAs<typeof dnnlMatmul, T>(node, of);
+    return { ...rest, x: a, w: b };
+  }
+  return isOp(node, dnnlConv, dnnlConvTranspose, dnnlRequantize)
+    ? seenAs<typeof dnnlConv | typeof dnnlConvTranspose | typeof dnnlRequantize, T>(node, of)
+    : undefined;
+}
+
+export const fusedOf = (node: Node): Fused<ValueId> | undefined => fusedAs(node, (id) => id);
+
+/** The axis of the channels of a result of that rank. */
+export const channelAxis = ({ node, attrs }: Pick<Fused<unknown>, 'node' | 'attrs'>, rank: number): number =>
+  isOp(node, dnnlMatmul) ? rank - 1 : (attrs.axis ?? 1);
+
+/** Whether the range cuts off sums that are returned as they are. */
+export const clampsSums = ({ attrs: { to, low, high } }: Pick<Fused<unknown>, 'attrs'>): boolean =>
+  to === 's32' && (low > -(2 ** 31) || high < 2 ** 31 - 1);
+
+/** What a product multiplies, at any level. */
+export interface Multiplied extends Factors {
+  /** The source zero point where it is an attribute, else 0. */
+  readonly sourceZeroPoint: number;
+}
+
+/** Undefined for any other node. */
+export function multipliedBy(node: Node): Multiplied | undefined {
+  if (!isProduct(node)) return undefined;
+  const fused = fusedOf(node);
+  if (fused?.w) return { x: fused.x, w: fused.w, sourceZeroPoint: fused.attrs.sourceZeroPoint ?? 0 };
+  const { x, w, zx, zw } = factorsOf(node) ?? {};
+  return x && w && { x, w, zx, zw, sourceZeroPoint: 0 };
+}
+
+export function multiplied(node: Node): Multiplied {
+  const found = multipliedBy(node);
+  assert(found, `${node.op} is not a product`);
+  return found;
+}

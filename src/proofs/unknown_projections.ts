@@ -1,0 +1,34 @@
+/**
+ * Σ w·v of random vectors v as unknowns of their own, which takes no pass over the weights: sides that are equal whatever
+ * these sums are, are equal for what they are. Where sides get one sum from different weights (w split in two, say) they
+ * differ here, and the sums themselves have to be known.
+ */
+import type { ITensor } from '../ir/index.ts';
+import { type Layout, nameOf } from './layout.ts';
+import { remember, within } from './remember.ts';
+import type { RandomPoints, Ring } from './ring.ts';
+import { isOnes, type Vector } from './terms.ts';
+import { projectionSize, type Weights } from './weights.ts';
+
+/** What evaluation asks of weights. */
+export type Projections = Pick<Weights, 'projection' | 'centred'>;
+
+export class UnknownProjections implements Projections {
+  readonly centred: Weights['centred'];
+  readonly #weights: Weights;
+  readonly #random: RandomPoints;
+  readonly #projections = new Map<string, Map<ITensor, Map<Vector, Float64Array>>>();
+
+  constructor(weights: Weights, random: RandomPoints) {
+    this.centred = weights.centred;
+    this.#weights = weights;
+    this.#random = random;
+  }
+
+  projection(w: ITensor, layout: Layout, vector: Vector, ring: Ring): Float64Array {
+    if (isOnes(vector) || !this.#random.made(vector)) return this.#weights.projection(w, layout, vector, ring);
+    const known = within(this.#projections, nameOf(layout));
+    // Elements of Z/p, which are unknown integers modulo 2^32 as well.
+    return remember(known, w, vector, () => this.#random.vector(projectionSize(w, layout)).data);
+  }
+}
