@@ -7,6 +7,7 @@ import { onnxRuntimeSide } from '../../src/cli/sides.ts';
 import { withOutputs } from '../../src/exporters/onnx/splice/index.ts';
 import { openOnnx } from '../../src/importers/onnx/container/index.ts';
 import {
+  type AnyOp,
   constantOf,
   type DType,
   dtypeOfOnnxCode,
@@ -15,9 +16,46 @@ import {
   type Graph,
   type ITensor,
   isFloat,
+  isOp,
+  isPlainProduct,
   type Node,
   type NodeId,
+  nnAveragePool,
+  nnBatchNorm,
+  nnCast,
+  nnClip,
+  nnCumsum,
+  nnDiv,
+  nnGlobalAveragePool,
+  nnGlobalMaxPool,
+  nnGroupNorm,
+  nnInstanceNorm,
+  nnLayerNorm,
+  nnLog,
+  nnLpPool,
+  nnLrn,
+  nnMaxPool,
+  nnPow,
+  nnReciprocal,
+  nnReduceL1,
+  nnReduceL2,
+  nnReduceLogSum,
+  nnReduceLogSumExp,
+  nnReduceMax,
+  nnReduceMean,
+  nnReduceMin,
+  nnReduceProd,
+  nnReduceSum,
+  nnReduceSumSquare,
+  nnRmsNorm,
+  nnSqrt,
   producersOf,
+  qnnAdd,
+  qnnAveragePool,
+  qnnDynamicQuantize,
+  qnnGlobalAveragePool,
+  qnnMul,
+  qnnSoftmax,
   tensor,
   typeOf,
   type ValueId,
@@ -41,13 +79,52 @@ interface Unclaimed {
 const isAnyOf = ({ dtype, data }: ITensor, isSuch: (value: number) => boolean): boolean =>
   isFloat(dtype) && (data as Float32Array).some(isSuch);
 const isVast = (value: number): boolean => !(Math.abs(value) < 2 ** 60);
-const isSum = ({ op }: Node): boolean =>
-  /conv|matmul|norm|reduce_(sum|mean|l|prod)|average_pool|lp_pool|cumsum/.test(op);
+
+/** Floats that are added up, or multiplied one after the other. */
+const isSum = (node: Node): boolean =>
+  isPlainProduct(node) || sums.some((op) => isOp(node, op)) || isOp(node, nnReduceProd);
+const sums: readonly AnyOp[] = [
+  ...[nnReduceSum, nnReduceMean, nnReduceL1, nnReduceL2, nnReduceLogSum, nnReduceLogSumExp, nnReduceSumSquare],
+  ...[nnBatchNorm, nnInstanceNorm, nnGroupNorm, nnLayerNorm, nnRmsNorm, nnLrn],
+  ...[nnAveragePool, nnGlobalAveragePool, nnLpPool, nnCumsum],
+];
+
+/** The largest finite number of a float tensor, 1 at least. */
+const reachOf = ({ dtype, data }: ITensor): number =>
+  isFloat(dtype)
+    ? (data as Float32Array).reduce((most, v) => (Number.isFinite(v) ? Math.max(most, Math.abs(v)) : most), 1)
+    : 1;
+
+/** As many terms as the larger operand has elements, of a factor from each operand; normalizations and norms square the first. */
+function mayOverflow(node: Node, operands: readonly ITensor[]): boolean {
+  const reaches = operands.map(reachOf);
+  const count = Math.max(...operands.map(({ data }) => data.length));
+  const term = reaches.reduce((product, reach) => product * reach, isPlainProduct(node) ? 1 : reaches[0]);
+  const most = isOp(node, nnReduceProd) ? reaches[0] ** count : term * count;
+  return !(most < dtypes.f32.max);
+}
 
 /** Of any engine. */
 const ofSums: Unclaimed = {
   reason: 'a float sum that may be beyond binary32 on its way, in one order or another',
-  isSuch: (node, operands) => isSum(node) && operands.some((x) => isAnyOf(x, (v) => Number.isFinite(v) && isVast(v))),
+  isSuch: (node, operands) => isSum(node) && mayOverflow(node, operands),
+};
+
+/** What is left and right of 0 is far apart, or is not a number on one side: by the place of that operand. */
+const singular: readonly (readonly [AnyOp, number])[] = [
+  [nnDiv, 1],
+  ...[nnLog, nnPow, nnReciprocal, nnSqrt].map((op) => [op, 0] as const),
+];
+
+/** Of operators that are written as several, which round in between. */
+const ofSingularities: Unclaimed = {
+  reason: 'a power, quotient, root or logarithm of what is 0 but for roundings',
+  isSuch(node, operands) {
+    const [, place] = singular.find(([op]) => isOp(node, op)) ?? [];
+    if (place === undefined) return false;
+    const near = 2 ** -20 * reachOf(operands[place]);
+    return isAnyOf(operands[place], (v) => v !== 0 && Math.abs(v) < near);
+  },
 };
 
 const BEYOND = 'a cast beyond the type, which the standard leaves open';
@@ -55,12 +132,13 @@ const BEYOND = 'a cast beyond the type, which the standard leaves open';
 const ofOnnxRuntime: readonly Unclaimed[] = [
   {
     reason: 'a maximum over NaN, of which ONNX Runtime makes one thing or another by its place (docs/decisions.md)',
-    isSuch: ({ op }, operands) =>
-      /^nn\.((global_)?max_pool|reduce_(max|min))$/.test(op) && operands.some((x) => isAnyOf(x, Number.isNaN)),
+    isSuch: (node, operands) =>
+      isOp(node, nnMaxPool, nnGlobalMaxPool, nnReduceMax, nnReduceMin) &&
+      operands.some((x) => isAnyOf(x, Number.isNaN)),
   },
   {
     reason: BEYOND,
-    isSuch: ({ op, attrs }, [x]) => op === 'nn.cast' && x !== undefined && isBeyond(x, attrs.to as DType),
+    isSuch: (node, [x]) => isOp(node, nnCast) && x !== undefined && isBeyond(x, node.attrs.to),
   },
   {
     reason:
@@ -70,21 +148,21 @@ const ofOnnxRuntime: readonly Unclaimed[] = [
   {
     reason:
       'an infinity in a Clip without that bound, which ONNX Runtime takes for the largest number, its reference for none',
-    isSuch: ({ op, attrs }, operands) =>
-      op === 'nn.clip' &&
-      (operands.some((x) => isAnyOf(x, isInfinite)) || attrs.min === Infinity || attrs.max === -Infinity),
+    isSuch: (node, operands) =>
+      isOp(node, nnClip) &&
+      (operands.some((x) => isAnyOf(x, isInfinite)) || node.attrs.min === Infinity || node.attrs.max === -Infinity),
   },
   {
     reason: 'a dynamic range without end, which the standard leaves open',
-    isSuch: ({ op }, operands) =>
-      op === 'qnn.dynamic_quantize' && operands.some((x) => isAnyOf(x, (v) => !Number.isFinite(v))),
+    isSuch: (node, operands) =>
+      isOp(node, qnnDynamicQuantize) && operands.some((x) => isAnyOf(x, (v) => !Number.isFinite(v))),
   },
   {
     reason: 'steps beyond the integers of 32 bits, which operators of com.microsoft convert before they limit them',
-    isSuch: ({ op }, operands) => {
-      if (!/^qnn\.(add|mul|average_pool|global_average_pool|softmax)$/.test(op)) return false;
+    isSuch: (node, operands) => {
+      if (!isOp(node, qnnAdd, qnnMul, qnnAveragePool, qnnGlobalAveragePool, qnnSoftmax)) return false;
       const scales = operands.flatMap(({ dtype, data }) => (dtype === 'f32' ? Array.from(data as Float32Array) : []));
-      const largest = op === 'qnn.mul' ? scales.slice(0, -1).reduce((a, b) => a * b, 1) : Math.max(1, ...scales);
+      const largest = isOp(node, qnnMul) ? scales.slice(0, -1).reduce((a, b) => a * b, 1) : Math.max(1, ...scales);
       return !(Math.abs(largest / (scales.at(-1) as number)) < 2 ** 15);
     },
   },
@@ -133,6 +211,7 @@ async function ofFoldedCasts(graph: Graph, bytes: Uint8Array, feeds: Feeds): Pro
 }
 
 export const unclaimedOfAddon = (strayed: Strayed): string | undefined => reasonOf(strayed, [ofSums]);
+export const unclaimedOfExport = (strayed: Strayed): string | undefined => reasonOf(strayed, [ofSingularities]);
 
 export const unclaimedOfOnnxRuntime = async (
   strayed: Strayed,
