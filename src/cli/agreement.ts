@@ -1,6 +1,7 @@
 /**
- * Whether what an engine computed is what a graph means, claim by claim. Every value that the engine shows is compared with
- * the meaning of its node on the values that the engine itself computed before, so that one difference is one difference:
+ * Compares the values that an engine computed with the meaning of the graph, claim by claim. The meaning of each node
+ * is computed from the values that the engine itself computed before it, so that one wrong node is reported once:
+ *
  *
  *   integers of integers   equal
  *   floats                 within the running error of running_error.ts
@@ -34,7 +35,7 @@ import { type Engine, ofSum } from './float_bounds.ts';
 import { floatsOf, largestOf, magnitude } from './floats.ts';
 import { type Bounded, evaluateBounded } from './running_error.ts';
 
-/** What a side is to compute. */
+/** The graph that a side has to compute, and the engine that computes it. */
 export interface Meaning {
   readonly graph: Graph;
   readonly engine: Engine;
@@ -60,7 +61,7 @@ export interface Ties {
   readonly index: readonly number[];
   readonly expected: number;
   readonly found: number;
-  /** What was rounded, in steps of the result, and how far it may be off. */
+  /** The value before rounding, in steps of the result, and the largest error that it may have. */
   readonly steps?: number;
   readonly error?: number;
   /** Why the engine computes this group in another arithmetic. */

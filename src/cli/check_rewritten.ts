@@ -15,7 +15,7 @@ interface Checked {
   readonly strategy: Strategy | undefined;
 }
 
-/** Whether the only other side is ONNX Runtime, and there is an operator that nothing of ours computes. */
+/** True when ONNX Runtime is the only other side and unskew cannot compute some operator of the graph. */
 export const isForOnnxRuntimeAlone = (graph: Graph, against: readonly string[]): boolean =>
   against.length > 0 && against.every((name) => name === 'onnxruntime') && unknownOperators(graph).length > 0;
 

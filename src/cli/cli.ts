@@ -60,7 +60,7 @@ async function runCommand(command: AnyCommand, args: readonly string[], terminal
   return command.failed?.(result) ? exitCodes.failedCheck : exitCodes.done;
 }
 
-/** What was told of the model stands beside what the command found. */
+/** Adds the notes about the model to the result of the command. */
 const withTold = (result: unknown, { told }: Terminal): unknown =>
   typeof result === 'object' && result !== null && !Array.isArray(result) ? { ...told, ...result } : result;
 

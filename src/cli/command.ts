@@ -11,7 +11,7 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly name: string;
   /** One line. */
   readonly summary: string;
-  /** What else there is to know, a paragraph each. */
+  /** Further paragraphs of the help text. */
   readonly description?: readonly string[];
   readonly arguments: A;
   readonly options: O;
@@ -20,7 +20,7 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   run(values: Values<A, O>, terminal: Terminal): Promise<R>;
   /** The result for people; undefined when all has been written. */
   format(result: R, terminal: Terminal): string | undefined;
-  /** Whether the result says that a check failed: exit code 3. */
+  /** True when the result means that a check failed: exit code 3. */
   failed?(result: R): boolean;
 }
 

@@ -1,4 +1,4 @@
-/** Whether two runs of a model agree, and where they part first. */
+/** Compares two runs of a model and finds the first node at which they differ. */
 import { type Feeds, type Graph, type ITensor, interpret, type Loc, type ValueId, valueId } from '../ir/index.ts';
 
 export interface Difference {
@@ -17,7 +17,7 @@ export interface Difference {
 export const difference = (expected: ITensor, found: ITensor): Difference | undefined =>
   differenceWhere(expected, found, () => false);
 
-/** What differs and is not `allowed`, given the place and the distance. */
+/** Finds the elements that differ and that `allowed` does not accept, given their index and distance. */
 export function differenceWhere(
   expected: ITensor,
   found: ITensor,
@@ -53,7 +53,7 @@ export const sameType = (a: ITensor, b: ITensor): boolean =>
 
 export type Tensors = Readonly<Record<string, ITensor>>;
 
-/** What differs in one output: an element, or so much that there are no elements to compare. */
+/** A difference of one output: an element, or the reason why elements cannot be compared. */
 export interface OutputDifference {
   readonly output: string;
   readonly why?: string;
@@ -73,7 +73,7 @@ export function compareOutputs(expected: Tensors, found: Tensors): OutputDiffere
   });
 }
 
-/** Where two graphs part: the first node, in the order of the first graph, whose value differs. */
+/** The first node, in the order of the first graph, whose value differs between two graphs. */
 export interface Divergence extends Difference {
   readonly node: string;
   readonly location: Loc;

@@ -13,13 +13,15 @@ import { count } from './table.ts';
 import type { Terminal } from './terminal.ts';
 import { compareSides, onnxRuntimeClaim, type Verdict } from './verdict.ts';
 
-/** What ONNX Runtime is given: bytes, or a path where weights lie beside it; undefined where it cannot be given. */
+/**
+ * The model for ONNX Runtime: bytes, or a path when its weights lie beside it; undefined when it cannot load the model.
+ */
 export type OnnxModel = Uint8Array | string | undefined;
 
 export interface ComparedFiles {
   /** The graph whose meaning is to be kept, and the one that was read back. */
   readonly graphs: readonly [Graph, Graph];
-  /** What the first model was read as, before anything was grouped. */
+  /** The graph of the first model, before anything was grouped. */
   readonly original: Graph;
   readonly models: readonly [OnnxModel, OnnxModel];
   readonly seeds: readonly number[];
@@ -88,7 +90,7 @@ async function inOnnxRuntime(files: ComparedFiles, terminal: Terminal) {
     const inputs = new Map<Level, Side>();
     for (const { name, level } of modes) {
       if (before === undefined) {
-        inputs.set(level, interpreterSide(graph, 'the quantized graph')); // what is no ONNX model has no other meaning
+        inputs.set(level, interpreterSide(graph, 'the quantized graph')); // only ONNX models have another meaning
         continue;
       }
       const side = await runnable(() => open(before, `${name} on the input`, level), graph, seeds[0]);
@@ -119,7 +121,7 @@ async function inOnnxRuntime(files: ComparedFiles, terminal: Terminal) {
 
 type Level = NonNullable<PeerOptions['graphOptimizationLevel']>;
 
-/** What ONNX Runtime refuses to load or to run cannot be compared with anything. */
+/** Opens a side and runs it once; undefined when ONNX Runtime refuses to load or to run the model. */
 async function runnable(open: () => Promise<Side>, graph: Graph, seed: number): Promise<Side | undefined> {
   try {
     const side = await open();

@@ -35,7 +35,7 @@ export interface Explanation {
     readonly nearness: Nearness;
   }[];
   readonly correction?: StrategyReport;
-  /** How its sum is rounded, where it ends in a requantize; and on the addon, where that is not the same recipe. */
+  /** The rounding of a sum that ends in a requantize, and the recipe of the addon when it is another one. */
   readonly rounding?: string;
   /** Set when part of it runs on the interpreter. */
   readonly fallback?: string;

@@ -17,7 +17,7 @@ import { STANDARD_STREAM, type Terminal } from './terminal.ts';
 import { type Place, placeOf, writeFile } from './write_file.ts';
 import { externalFiles } from './written_model.ts';
 
-/** What decides how a model is read. */
+/** The options that decide how a model is read. */
 export interface ImportValues {
   readonly profile?: ImportOptions['profile'] | undefined;
   readonly shape?: ReadonlyMap<string, string>;
@@ -25,14 +25,14 @@ export interface ImportValues {
   readonly sizes?: () => Promise<Readonly<Record<string, readonly number[]>>>;
 }
 
-/** What a path holds: a graph to be compiled, or one that is compiled already. */
+/** The contents of a path: a graph to be compiled, or a compiled model. */
 export interface Source {
   /** `-` for standard input. */
   readonly path: string;
   readonly kind: 'onnx' | 'torch' | 'ir' | 'compiled';
   readonly bytes: Uint8Array;
   readonly graph: Graph;
-  /** Of a compiled file. */
+  /** Set for compiled files. */
   readonly compiled?: CompiledModel;
   /** The graph for inputs of these sizes: read anew with them where that says more than binding symbols. */
   sized(shapes: Readonly<Record<string, readonly number[]>>): Promise<Graph>;
@@ -97,7 +97,7 @@ export function parseIr(bytes: Uint8Array, file: string): Graph {
   });
 }
 
-/** What has no graph where one should begin; text may be IR with an error at its beginning, which the parser tells. */
+/** Refuses files of other kinds. Text passes: it may be IR with an error at its beginning, which the parser reports. */
 function refuseOther(bytes: Uint8Array, file: string): void {
   const found = signatureOf(bytes) ?? looksLike(bytes);
   const isText = found?.what === TEXT;
@@ -111,7 +111,7 @@ const IR_HINT = 'unskew rewrite MODEL -o out.onnx --emit-ir FILE writes the text
 export const inputsOf = ({ path, graph }: Source): readonly string[] =>
   path === STANDARD_STREAM ? [] : [path, ...externalFiles(graph).map((file) => join(dirname(path), file))];
 
-/** What a command writes besides: the path of another output, and files that it reads. */
+/** The other files of a command: those that it reads, and the paths of its other outputs. */
 export interface Besides {
   /** The files that were read: nothing overwrites them. */
   readonly inputs?: readonly string[];

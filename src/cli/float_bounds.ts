@@ -1,7 +1,7 @@
 /**
- * What roundings may add to a float, by operator and engine: the bounds that docs/certificates.md states. u = 2^-24 is half a
- * unit in the last place. Sums of n terms may be in any order; (4 + √n)·u·Σ|terms| holds of errors that do not conspire
- * (n·u of those that do) and for the fused or blocked orders that engines take.
+ * Bounds on the roundings of a float, by operator and engine, as docs/certificates.md states them. u = 2^-24 is half a
+ * unit in the last place. Sums of n terms may be in any order; (4 + √n)·u·Σ|terms| holds for independent errors (n·u
+ * would hold for any errors) and for the fused or blocked orders that engines use.
  */
 import { assert } from '../diagnostics/index.ts';
 import {
@@ -89,7 +89,7 @@ export const ofSum = (terms: number): number => (4 + Math.sqrt(terms)) * u;
 const ofSumOver = (terms: number, x: Floats): number =>
   isOfOneSize(x) ? Math.max(ofSum(terms), terms * u) : ofSum(terms);
 
-/** Whether all elements but zeros have one magnitude. */
+/** True when all elements that are not 0 have the same magnitude. */
 const isOfOneSize = ({ data }: Floats): boolean => areOfOneSize(data, 1, () => 0)[0];
 
 /** The same of each lane, of which there are `count`. */
@@ -185,7 +185,7 @@ const grows = oneOf(
 /** In the first operand alone: scales are positive. */
 const growsInFirst = oneOf(qnnQuantize, qnnDequantize, qnnRequantize);
 
-/** Whether results grow with all operands that are not exact, at the places `open`. */
+/** True when the results grow with all operands that are not exact, at the places `open`. */
 export const isIncreasing = (node: Node, open: readonly number[]): boolean =>
   isMovement(node) || grows(node) || (growsInFirst(node) && open.every((at) => at === 0));
 

@@ -1,6 +1,7 @@
 /**
- * What a grouping declares, in numbers: how far the float in front of a quantize may be off when ONNX Runtime, or we, compute
- * the group in integers and the other one in floats. In steps of the result, but for a float bias:
+ * The bound that a grouping declares: the largest error of the float in front of a quantize when one engine computes
+ * the group in integers and the other one in floats. Bounds are in steps of the result, except for a float bias:
+ *
  *
  *   2^-14             a multiplier and a product, or a sum with the zero point added before it is rounded, each rounded to binary32
  *   2^-14·(sa + sb)/s the ratios of an addition
@@ -42,7 +43,7 @@ import { largestOf, magnitude } from './floats.ts';
 
 const ROUNDINGS = 2 ** -14;
 
-/** Of the graph as it was imported, and what was grouped in it. */
+/** The groups of a graph as it was imported, with the bound that the grouping declares for each. */
 export function groupsOf(graph: Graph, grouping: readonly CertificateEntry[]): NonNullable<Meaning['groups']> {
   const entries = new Map(grouping.map((entry) => [entry.node, entry]));
   const groups = new Map<ValueId, Grouped>();
@@ -92,14 +93,14 @@ function slackOf(graph: Graph, quantize: View<typeof qnnQuantize>): Slack {
   return { slack: ROUNDINGS * scales.reduce((sum, s) => sum + s, step), bias: 0 };
 }
 
-/** Of a quantize or dequantize; of anything else 0. */
+/** The largest scale of a quantize or dequantize; 0 for any other node. */
 function largestScale(graph: Graph, node: Node): number {
   const { scale } = view(qnnQuantize, node) ?? view(qnnDequantize, node) ?? {};
   const scales = constantOf(graph, scale);
   return scales ? largestOf(tensorOfType(scales, 'f32').data) : 0;
 }
 
-/** What makes a value, in front of what a product takes along: transposes, pools and their like. */
+/** The node that makes a value, behind all nodes that only move elements: transposes, pools and the like. */
 function unmoved(graph: Graph, id: ValueId): Node | undefined {
   const node = producersOf(graph).get(id);
   const from = node && (view(nnIdentity, node)?.x ?? (isMover(node) ? dataOf(node)[0] : undefined));
@@ -120,7 +121,7 @@ function biasMove(graph: Graph, last: Node, product: Node): number {
   return (unitOf(factors.x) * unitOf(factors.w)) / 2;
 }
 
-/** What half a step of eight bits for every float weight comes to, where the other factor is dequantized. */
+/** Bounds the change when ONNX Runtime quantizes float weights to eight bits: half a step for each of them. */
 function weightsMove(graph: Graph, product: Node): number {
   const factors = factorsOf(product);
   const weights = constantOf(graph, factors?.w);

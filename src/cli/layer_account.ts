@@ -17,13 +17,13 @@ export interface CarriedLayer {
 export interface LayerAccount {
   /** Quantized convolutions and matrix products of the file, those in bodies included. */
   readonly total: number;
-  /** How many of them became operators that unskew computes. */
+  /** Counts the layers that became operators that unskew computes. */
   readonly read: number;
   /** The others: they are as they were. */
   readonly carried: readonly CarriedLayer[];
   /** Zero points that the target does not allow and that are there still. */
   readonly left: readonly RemainingZeroPoint[];
-  /** Whether there are none, on layers that are carried either. */
+  /** True when no zero points are left, on carried layers included. */
   readonly reached: boolean;
 }
 
@@ -87,7 +87,7 @@ interface Placed {
 export const placeOf = ({ layer, bodyOf, within = bodyOf ?? [] }: Placed): string =>
   within.length === 0 ? layer : `${layer} (in ${within.join(' › ')})`;
 
-/** How many zero points are left; undefined where the target was reached. */
+/** Counts the layers with zero points left; undefined when the target was reached. */
 export function leftText(account: LayerAccount | undefined): string | undefined {
   if (account === undefined || account.reached) return undefined;
   const { left, carried } = account;

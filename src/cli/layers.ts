@@ -1,4 +1,4 @@
-/** What a model says about its own quantization: layers, zero points, what is not grouped. */
+/** The quantization of a model, as `inspect` shows it: layers, zero points, operators that were not grouped. */
 import {
   constantOf,
   consumersOf,

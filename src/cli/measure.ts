@@ -32,7 +32,7 @@ export interface Timing {
   readonly rounds: readonly number[];
 }
 
-/** How many times longer `other` takes than `base`: the ratio of medians, and the 10th and 90th percentile over rounds. */
+/** The time of `other` divided by the time of `base`: median, 10th and 90th percentile over rounds. */
 export interface Ratio {
   readonly ratio: number;
   readonly low: number;

@@ -9,7 +9,7 @@ import { costRowsOf, type MeasuredLayer, measureStrategies } from '../runtime/me
 import { count, formatTable, right } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
-/** How near to the best a choice has to be to count as right. */
+/** A choice counts as right when its cost is at most this many times the best one. */
 const NEAR = 1.05;
 
 /** The corrected layers of a model together; costs relative to all of them without zero points. */
@@ -24,7 +24,7 @@ export interface MeasuredTotals {
 
 export interface MeasuredModel {
   readonly rounds: number;
-  /** Where the measurements are kept; absent when they are not. */
+  /** The file that keeps the measurements; absent when none does. */
   readonly kept?: string;
   readonly layers: readonly (MeasuredLayer & { readonly isNearBest: boolean })[];
   readonly nearBest: number;

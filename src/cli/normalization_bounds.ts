@@ -1,6 +1,8 @@
 /**
- * What roundings may add to a normalization: (x − μ)·r·γ + β with r = 1/√(σ² + ε). The mean is a sum, and so is the mean of
- * squares, of which the square of the mean is subtracted: where values lie close together, little is left of either.
+ * Bounds the roundings of a normalization: (x − μ)·r·γ + β with r = 1/√(σ² + ε). The mean is a sum, and so is the mean
+ * of squares, from which the square of the mean is subtracted: for values close together, the difference loses most
+ * digits.
+ *
  *
  *   |γ|·r·(d + |x − μ|·(s·E[x²]·r² + 4u)) + 2u·|y|,  d = s·E|x| + u·|x − μ|,  s = (4 + √n)·u
  */

@@ -53,7 +53,7 @@ export async function createPeer(model: Uint8Array | string, options: PeerOption
   };
 }
 
-/** What ONNX Runtime does not run is no bug of ours. */
+/** Reports a refusal of ONNX Runtime as U5003: it is not a fault of unskew. */
 async function refusing<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call();
@@ -62,7 +62,7 @@ async function refusing<T>(call: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Whether onnxruntime-node can be loaded here. */
+/** True when onnxruntime-node can be loaded here. */
 export async function hasOnnxRuntime(): Promise<boolean> {
   return import('onnxruntime-node').then(
     () => true,

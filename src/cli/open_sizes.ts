@@ -77,7 +77,7 @@ function sizesOfConstants(graph: Graph): readonly number[] {
   return sizes.filter((size) => size > 0 && size <= LARGEST).sort((a, b) => a - b);
 }
 
-/** Whether all types can be inferred; that a size which was open comes out empty is no fit. */
+/** True when all types can be inferred and no open size becomes 0. */
 function fits(graph: Graph, sizes: ReadonlyMap<string, number>): boolean {
   try {
     const { values } = specialize(graph, sizes);

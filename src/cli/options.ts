@@ -7,7 +7,7 @@ export interface Option<T = unknown> {
   readonly doc: string;
   /** One letter. */
   readonly short?: string;
-  /** What stands for the value in help; absent for a flag. */
+  /** The placeholder of the value in the help text; absent for a flag. */
   readonly value?: string;
   /** `--check[=N]`: the value may be left out. */
   readonly isValueOptional?: boolean;
@@ -28,7 +28,7 @@ export type Arguments = Readonly<Record<string, Argument>>;
 export const argument = (name: string, doc: string): Argument<true> => ({ name, doc, isRequired: true });
 export const optionalArgument = (name: string, doc: string): Argument<false> => ({ name, doc, isRequired: false });
 
-/** What `run` gets: options by name in camel case. */
+/** The argument of `run`: options by name in camel case. */
 export type Values<A extends Arguments, O extends Options> = {
   readonly [K in keyof A]: A[K] extends Argument<true> ? string : string | undefined;
 } & { readonly [K in keyof O]: O[K] extends Option<infer T> ? T : never };

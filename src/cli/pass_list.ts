@@ -19,7 +19,7 @@ export interface PassEntry {
   readonly options: Readonly<Record<string, string>>;
 }
 
-/** What the passes of one command have in common. */
+/** The settings that all passes of one command share. */
 export interface PassSetting {
   readonly target: Target;
   readonly strategy: Strategy;

@@ -1,6 +1,6 @@
 /**
- * What is about to be written, read back. A file that does not read as what it was made of never gets its name: that is a
- * fault of ours, and the user hears of it instead of getting the file.
+ * Reads a file back before it gets its name. A file that does not read as the model it was made from never gets its
+ * name: this is a fault of unskew, and the user gets an error in place of the file.
  */
 import { type CompiledModel, readCompiledFile } from '../codegen/compiled_file.ts';
 import { InternalError, UnskewError } from '../diagnostics/index.ts';

@@ -8,5 +8,5 @@ export type Reading = Pick<Terminal, 'readStdin'>;
 export const readInput = (path: string, terminal: Reading): Promise<Uint8Array> =>
   path === STANDARD_STREAM ? terminal.readStdin() : readModelFile(path);
 
-/** What messages call it. */
+/** The name of a path in messages. */
 export const shownPath = (path: string): string => (path === STANDARD_STREAM ? STANDARD_INPUT : path);

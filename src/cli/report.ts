@@ -58,7 +58,7 @@ function describe(
   return { kind: 'internal', code: exitCodes.internal, diagnostics: [diagnostic], text };
 }
 
-/** What is needed to see the error again; undefined when it cannot be written. */
+/** Writes a report from which the error can be reproduced; undefined when it cannot be written. */
 function writeReport(stack: string, { args, version, reports }: Invocation): string | undefined {
   const command = ['unskew', ...args].map((word) =>
     /^[\w./=,:@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`,

@@ -1,4 +1,4 @@
-/** What `rewrite` and `opt` share: a pipeline run in sight of the user. */
+/** The part that `rewrite` and `opt` share: they run a pipeline and report on it. */
 import type { Diagnostic } from '../diagnostics/index.ts';
 import { formatDiagnostic } from '../diagnostics/index.ts';
 import { type Graph, print } from '../ir/index.ts';
@@ -41,11 +41,13 @@ export interface RewritingValues {
 
 export interface Rewritten {
   readonly graph: Graph;
-  /** What `graph` must equal. */
+  /** The graph that `graph` must equal. */
   readonly reference: Graph;
   readonly certificate: Certificate;
   readonly strategies: readonly StrategyReport[];
-  /** What is left of zero points; undefined where passes were listed, which promise nothing about them. */
+  /**
+   * The zero points that are left; undefined when the user listed the passes, which promise nothing about zero points.
+   */
   readonly account: LayerAccount | undefined;
   readonly passes: readonly { readonly pass: string; readonly milliseconds: number; readonly rewrites: number }[];
 }

@@ -1,7 +1,8 @@
 /**
- * How far a value that somebody else computed may be off: every operator once by its meaning, and once more for what roundings
- * may add up to. A float carries a bound on its absolute error; an integer that was made of such a float carries the two
- * integers between which it lies. Integers of integers carry nothing: they are what they are.
+ * Bounds the error of a value that another engine computed: each operator is evaluated once by its meaning, and once
+ * more with the roundings that may add up. A float carries a bound on its absolute error; an integer that was made from
+ * such a float carries the two integers between which it lies. Integers that were made from integers are exact and
+ * carry nothing.
  */
 import { assert, UnskewError } from '../diagnostics/index.ts';
 import { inferTypes } from '../ir/builder.ts';
@@ -44,14 +45,14 @@ import {
 import { areFloats, type Floats, floatsOf, inDoubles, largestOf, magnitude } from './floats.ts';
 import { isNormalization, normalizationRounding } from './normalization_bounds.ts';
 
-/** A tensor, and where it is not exact its error: `error` of floats, from `low` to `high` of what is no float. */
+/** A tensor and, when it is not exact, its error: `error` for floats, from `low` to `high` for other types. */
 export interface Bounded {
   readonly tensor: ITensor;
   /** One for each element; infinite where nothing is known. */
   readonly error?: Float64Array;
   readonly low?: ITensor;
   readonly high?: ITensor;
-  /** What it may be as well: see `sampled`. */
+  /** Other values that the tensor may have: see `sampled`. */
   readonly samples?: readonly ITensor[];
 }
 
@@ -91,7 +92,7 @@ export function evaluateBounded(node: Node, operands: Operands, engine: Engine):
   });
 }
 
-/** What the operator itself rounds, for every element; undefined where it is exact. */
+/** Bounds the rounding of the operator itself, for every element; undefined when the operator is exact. */
 function ownRounding(node: Node, operands: Operands, y: Floats, engine: Engine): Float64Array | undefined {
   const isOnce = engine === 'once' || (engine === 'compiled' && isSoftmax(node));
   if (isOnce && (isPlainProduct(node) || isSoftmax(node))) return inDoubles(y, (v) => OF_ARITHMETIC * Math.abs(v)).data;
@@ -171,7 +172,7 @@ function variants(node: Node, operands: Operands, open: readonly number[]): read
   return [undefined]; // samples alone tell
 }
 
-/** Whether all float operands may be doubles: then an error is not lost in the rounding of the operand itself. */
+/** True when all float operands may be doubles, so that the operand's own rounding does not hide its error. */
 function takesDoubles(node: Node, operands: Operands): boolean {
   const types = operands.map((o): TensorType | null => o && doubled(o.tensor));
   try {

@@ -1,4 +1,4 @@
-/** What `check` compares: each side runs a model and can tell its intermediate values. */
+/** The sides that `check` compares: each runs a model and can show its intermediate values. */
 import type { CompiledModel } from '../codegen/compiled_file.ts';
 import { fail } from '../diagnostics/index.ts';
 import { withOutputs } from '../exporters/onnx/splice/index.ts';
@@ -94,7 +94,9 @@ function shownBy(graph: Graph, model: Uint8Array): string[] {
 
 const isInteger = (dtype: string): boolean => ['u8', 's8', 'u16', 's16', 's32'].includes(dtype);
 
-/** The bytes; the path where weights lie beside it. @throws UnskewError U4002 for a source that is no ONNX model */
+/**
+ * The bytes, or the path when weights lie beside it. @throws UnskewError U4002 for a source that is not an ONNX model
+ */
 export function onnxModelOf({ kind, bytes, path, graph }: Source): Uint8Array | string {
   if (kind === 'onnx') return externalFiles(graph).length > 0 ? path : bytes;
   return fail('U4002', 'onnxruntime runs ONNX models only', { file: shownPath(path) });

@@ -22,7 +22,7 @@ export class StandardStream implements Sink {
     return this.#stream.columns;
   }
 
-  /** What stopped the writing, for good. Nobody at the other end of a pipe is no failure: who has seen enough goes away. */
+  /** The error that ended the writing for good. A closed pipe is not a failure: its reader has seen enough. */
   get failure(): NodeJS.ErrnoException | undefined {
     return this.#failure?.code === 'EPIPE' ? undefined : this.#failure;
   }

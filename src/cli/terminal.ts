@@ -1,10 +1,10 @@
-/** Where a command writes: results on stdout, everything else on stderr. */
+/** The streams of a command: results go to stdout, everything else to stderr. */
 import { type Diagnostic, fail, formatDiagnostic, systemHint, systemReason } from '../diagnostics/index.ts';
 import { UsageError } from './args.ts';
 
 /** Standard input or standard output, where a path stands. */
 export const STANDARD_STREAM = '-';
-/** What messages call it. */
+/** The name of standard input in messages. */
 export const STANDARD_INPUT = '(standard input)';
 export const STANDARD_OUTPUT = '(standard output)';
 
@@ -14,7 +14,7 @@ export interface ReadAs {
   readonly notes?: readonly Diagnostic[];
 }
 
-/** What a stream has to do; `process.stdout` does. */
+/** The part of a stream that is used here; `process.stdout` has it. */
 export interface Sink {
   write(text: string): unknown;
   readonly isTTY?: boolean;
@@ -52,7 +52,7 @@ export class Terminal {
   readonly quiet: boolean;
   #hasProgress = false;
   #hasReadStdin = false;
-  /** Whether stdout is for a file: results then go to stderr. */
+  /** True when stdout carries a file: results then go to stderr. */
   #carriesFile = false;
   #told: ReadAs | undefined;
 
@@ -101,7 +101,7 @@ export class Terminal {
     (this.#carriesFile ? this.#streams.stderr : this.#streams.stdout).write(text);
   }
 
-  /** How a model was read: notes at once; of the first, all of it with the result that --json prints. */
+  /** Prints notes on the reading of a model at once; those of the first model also appear in the result of --json. */
   tell({ profile, notes = [] }: ReadAs): void {
     this.#told ??= { ...(profile !== undefined && { profile }), ...(notes.length > 0 && { notes }) };
     for (const note of notes) this.note(formatDiagnostic(note));
@@ -129,7 +129,7 @@ export class Terminal {
     this.#hasProgress = true;
   }
 
-  /** How far proofs are. */
+  /** Shows the progress of proofs. */
   readonly proving = (done: number, of: number): void => this.progress(`proving: ${done} of ${of}`);
 
   clearProgress(): void {

@@ -22,7 +22,7 @@ export interface Verdict {
   readonly against: string;
   readonly runs: number;
   readonly agrees: boolean;
-  /** What lies on another side of a tie, within the bound that is declared of it: no failure. */
+  /** Integers on the other side of a tie, within the declared bound: they are not a failure. */
   readonly ties: readonly (Ties & { readonly seed: number; readonly side: string })[];
   /** Sides that compute other outputs when their values are read: ONNX Runtime takes other kernels then. */
   readonly swayed?: readonly string[];
@@ -41,9 +41,9 @@ export const onnxRuntimeClaim = (side: Side, graph: Graph, grouping: readonly Ce
   meaning: { graph, engine: 'onnxruntime', groups: groupsOf(graph, grouping) },
 });
 
-/** What decides where outputs are not equal. */
+/** The evidence that decides when outputs are not equal. */
 export interface Grounds {
-  /** What has to hold for a difference to be none. */
+  /** The claims that excuse a difference when all of them hold. */
   readonly claims?: () => readonly Claim[];
   /** By how much an output may differ where a side keeps its values to itself; not at all unless given. */
   readonly allowance?: ReadonlyMap<string, number>;

@@ -15,7 +15,7 @@ import { promisify } from 'node:util';
 import { fail, makeFolder, systemHint, systemReason } from '../diagnostics/index.ts';
 import { openBeside } from '../runtime/beside.ts';
 
-/** Where a path leads. */
+/** The place that a path leads to. */
 export type Place =
   /** A file, to be replaced as a whole; `now`: what is there already. */
   | { readonly kind: 'file'; readonly path: string; readonly now?: Stats }

@@ -1,4 +1,4 @@
-/** What a written ONNX model has in common with the one it was made from. */
+/** A written ONNX model beside its original: the operators that changed, and the files of weights that both read. */
 import { dirname, resolve } from 'node:path';
 import { type OnnxNode, openOnnx } from '../importers/onnx/container/index.ts';
 import { bodiesOf } from '../importers/onnx/node_checks.ts';
@@ -6,7 +6,7 @@ import { originOf } from '../importers/onnx/origin.ts';
 import type { Graph } from '../ir/index.ts';
 import type { Terminal } from './terminal.ts';
 
-/** How many more of each operator the written file has than the one that was read, in bodies of control flow too. */
+/** Counts how many more of each operator the written file has than the original, in bodies of control flow too. */
 export function operatorChanges(before: Graph, after: Uint8Array): Record<string, number> {
   const changes: Record<string, number> = {};
   const tally = (nodes: readonly OnnxNode[], step: number) => {

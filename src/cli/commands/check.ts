@@ -80,7 +80,10 @@ export const check = defineCommand({
 const seedsOf = ({ runs = RUNS, random = 1 }: { runs: number | undefined; random: number | undefined }): number[] =>
   Array.from({ length: runs }, (_, i) => random + i);
 
-/** What the compiled model is compared with, and the graph that says what it is to compute where that is not its own. */
+/**
+ * Opens the side that the compiled model is compared with. `means` is set when that side computes another graph than
+ * its own.
+ */
 async function sideOf(
   name: string,
   source: Source,

@@ -76,7 +76,7 @@ function producerOf(graph: Graph): { producer?: string; opsets?: Record<string, 
   return { producer, opsets };
 }
 
-/** As the model names them; those of the IR where there is no such model. */
+/** Counts operators by their names in the model, or by their names in the IR when the model was not an ONNX file. */
 function operatorsOf(graph: Graph): { operator: string; count: number }[] {
   const names =
     originOf(graph)?.file.graph.nodes.map(({ domain, opType }) => (domain === '' ? opType : `${domain}.${opType}`)) ??

@@ -149,10 +149,10 @@ export const rewrite = defineCommand({
   },
 });
 
-/** What the verdict is about, where a bound of the grouping stands above it. */
+/** Limits the verdict when a bound of the grouping is printed above it. */
 const VERDICT_COVERS = ': no correction changes an integer of the grouped graph';
 
-/** What the grouping may have changed, and how many groups ONNX Runtime computes in float, by reason. */
+/** Prints the bounds of the grouping, and counts the groups that ONNX Runtime computes in float, by reason. */
 function groupedText({
   bounds,
   leftInFloat,
@@ -171,7 +171,7 @@ function groupedText({
   ];
 }
 
-/** How many layers could not take the way that was asked for, by reason. */
+/** Counts the layers that could not use the strategy that was asked for, by reason. */
 function insteadText(layers: readonly Pick<StrategyReport, 'insteadOf'>[]): string[] {
   const reasons = new Map<string, number>();
   for (const { insteadOf } of layers) {

@@ -21,7 +21,7 @@ import { formatTable, right } from '../table.ts';
 import { STANDARD_STREAM, type Terminal } from '../terminal.ts';
 
 const SHOWN = 8;
-/** Of files: 255, less what stands behind. */
+/** File systems allow 255 bytes; the rest is for the suffix of the file. */
 const LONGEST_NAME = 240;
 
 export const run = defineCommand({
@@ -100,7 +100,7 @@ function numbersIn(type: string, data: Tensor['data']): Tensor['data'] {
   return decode && data instanceof Uint16Array ? Float64Array.from(data, decode) : data;
 }
 
-/** The index of the largest value along the last axis, of each row; undefined where there are no rows or many. */
+/** The index of the largest value along the last axis, of each row; undefined for no rows or too many to show. */
 function argmaxOf(data: Tensor['data'], dims: readonly number[]): number[] | undefined {
   const length = dims.at(-1) ?? 0;
   const rows = length === 0 ? 0 : data.length / length;

@@ -114,7 +114,7 @@ interface Result {
   readonly target: Target['name'];
   readonly isa: Target['isa'];
   readonly threads: number;
-  /** Where predicted costs come from. */
+  /** The source of the predicted costs. */
   readonly costs: string;
   readonly layers: readonly StrategyReport[];
   readonly ways: ReturnType<typeof summaryOf>;
