@@ -36,7 +36,8 @@ export {
   verify,
 } from './ir/index.ts';
 export type { Certificate, CertificateEntry } from './passes/certificate.ts';
-export { type LegalizeOptions, type LegalizeResult, legalize } from './passes/legalize.ts';
+export { type LegalizeOptions, legalize } from './passes/legalize.ts';
+export type { LegalizeResult } from './passes/legalize_result.ts';
 export type { RemainingZeroPoint } from './passes/remaining.ts';
 export type { Miss } from './passes/rewrite/rule.ts';
 export type { Strategy, StrategyName, StrategyReport, WayReport } from './passes/strategies.ts';

@@ -3,17 +3,7 @@ import { parseArgs } from 'node:util';
 import { closest } from '../diagnostics/index.ts';
 import { type AnyCommand, commonOptions } from './command.ts';
 import { type Option, type Options, spelled } from './options.ts';
-
-/** The command line is at fault: exit code 2. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError';
-  readonly hint: string | undefined;
-
-  constructor(message: string, hint?: string) {
-    super(message);
-    this.hint = hint;
-  }
-}
+import { UsageError } from './usage_error.ts';
 
 export interface ParsedLine {
   /** Arguments and options by the names of their declaration. */

@@ -1,13 +1,14 @@
 /** The command line as a function: arguments and streams in, an exit code out. */
 import { readFileSync } from 'node:fs';
 import { closest } from '../diagnostics/index.ts';
-import { parseLine, UsageError } from './args.ts';
+import { parseLine } from './args.ts';
 import { type AnyCommand, commonOptions, exitCodes } from './command.ts';
 import { commands } from './command_table.ts';
 import { commandHelp, generalHelp } from './help.ts';
 import { toJson } from './json.ts';
 import { reportError } from './report.ts';
 import { type Streams, Terminal } from './terminal.ts';
+import { UsageError } from './usage_error.ts';
 
 export interface CliOptions {
   /** Commands to choose from: those of unskew, unless a test brings its own. */

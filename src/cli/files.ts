@@ -10,10 +10,10 @@ import { looksLike, signatureOf, TEXT } from '../importers/other_formats.ts';
 import { isZip } from '../importers/torch/archive/index.ts';
 import { type Graph, parse, verify } from '../ir/index.ts';
 import { bindShapes } from '../runtime/bind_shapes.ts';
-import { UsageError } from './args.ts';
 import { readShapes } from './inputs.ts';
 import { type Reading, readInput, shownPath } from './read_input.ts';
 import { STANDARD_STREAM, type Terminal } from './terminal.ts';
+import { UsageError } from './usage_error.ts';
 import { type Place, placeOf, writeFile } from './write_file.ts';
 import { externalFiles } from './written_model.ts';
 

@@ -15,11 +15,11 @@ import {
   toPublic,
 } from '../ir/index.ts';
 import { bindShapes } from '../runtime/bind_shapes.ts';
-import { UsageError } from './args.ts';
 import { readNpy } from './npy.ts';
 import { splitPairs } from './options.ts';
 import { randomFeeds } from './random.ts';
 import { type Reading, readInput, shownPath } from './read_input.ts';
+import { UsageError } from './usage_error.ts';
 
 /** `1,3,224,224`; nothing between the commas of a scalar. */
 export function readShapes(shapes: ReadonlyMap<string, string>): Record<string, readonly number[]> {

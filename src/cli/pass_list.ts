@@ -11,7 +11,7 @@ import { groupQdq } from '../passes/group_qdq.ts';
 import type { Pass } from '../passes/pass.ts';
 import { type Strategy, type StrategyReport, strategyNames } from '../passes/strategies.ts';
 import type { Target } from '../passes/target.ts';
-import { UsageError } from './args.ts';
+import { UsageError } from './usage_error.ts';
 
 /** One pass as it is written. */
 export interface PassEntry {

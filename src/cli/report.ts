@@ -1,9 +1,9 @@
 /** Errors into messages and exit codes. */
 import { type Diagnostic, formatDiagnostic, UnskewError, writeReproducer } from '../diagnostics/index.ts';
-import { UsageError } from './args.ts';
 import { exitCodes } from './command.ts';
 import { toJson } from './json.ts';
 import type { Terminal } from './terminal.ts';
+import { UsageError } from './usage_error.ts';
 
 export interface Invocation {
   readonly args: readonly string[];

@@ -6,10 +6,10 @@ import type { Graph } from '../ir/index.ts';
 import type { Strategy, StrategyName } from '../passes/strategies.ts';
 import { isStrategyName, strategyNames } from '../passes/strategies.ts';
 import { compileGraph, Model } from '../runtime/compile.ts';
-import { UsageError } from './args.ts';
 import type { Source } from './files.ts';
 import { argument, assignments, choice, entriesOf, type Option, optionalChoice, whole } from './options.ts';
 import type { Terminal } from './terminal.ts';
+import { UsageError } from './usage_error.ts';
 
 export const modelArgument = argument(
   'MODEL',

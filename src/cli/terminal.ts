@@ -1,6 +1,6 @@
 /** The streams of a command: results go to stdout, everything else to stderr. */
 import { type Diagnostic, fail, formatDiagnostic, systemHint, systemReason } from '../diagnostics/index.ts';
-import { UsageError } from './args.ts';
+import { UsageError } from './usage_error.ts';
 
 /** Standard input or standard output, where a path stands. */
 export const STANDARD_STREAM = '-';

@@ -1,9 +1,9 @@
 import type { Node } from '../ir/index.ts';
 import { qnnQuantize } from '../ir/index.ts';
 import type { Pass, PassContext } from './pass.ts';
-import { isUnrelated } from './qdq/plan.ts';
 import { applyRulesTo } from './rewrite/driver.ts';
 import { GraphEditor } from './rewrite/editor.ts';
+import { isUnrelated } from './rewrite/plan.ts';
 import type { AnyRule, Miss } from './rewrite/rule.ts';
 import { qdqAdd, qdqMul } from './rules/qdq_binary.rule.ts';
 import { qdqConvComputed, qdqConvTransposeComputed, qdqMatmulComputed } from './rules/qdq_computed.rule.ts';

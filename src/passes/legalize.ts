@@ -1,21 +1,21 @@
 /** `legalize`: the graph rewritten for a target, with the account of what was done. */
 
-import type { Diagnostic } from '../diagnostics/index.ts';
 import { checkOptions, fail, InternalError, type OptionNames } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/index.ts';
 import type { ByteSums, OnProof } from '../proofs/index.ts';
-import { type Certificate, certificateOf, Prover, withSelection } from './certificate.ts';
+import { certificateOf, Prover, withSelection } from './certificate.ts';
 import { productRules } from './correct_zero_points.ts';
 import type { CostModel } from './cost/model.ts';
 import { lazily } from './lazily.ts';
 import { leaveUntouched } from './leave_untouched.ts';
 import { strategiesOf, withBodies } from './legalize_bodies.ts';
+import type { LegalizeResult } from './legalize_result.ts';
 import { guarded, type PipelineOptions, runPipeline } from './manager.ts';
 import { otherWays, refutationsOf, type Tried } from './other_ways.ts';
 import type { PassTrace } from './pass.ts';
 import { correctPipeline, quantizePipeline } from './pipelines.ts';
 import { leftInFloat } from './qdq/left_in_float.ts';
-import { type RemainingZeroPoint, remainingZeroPoints } from './remaining.ts';
+import { remainingZeroPoints } from './remaining.ts';
 import type { Miss } from './rewrite/rule.ts';
 import type { Strategy, StrategyReport } from './strategies.ts';
 import { defaultTarget, type Target, targetNames } from './target.ts';
@@ -49,22 +49,6 @@ const optionNames: OptionNames<LegalizeOptions> = {
   afterPass: true,
   reproducers: true,
 };
-
-export interface LegalizeResult {
-  readonly graph: Graph;
-  /** The graph before any zero point was corrected: what `graph` must equal, bit for bit. */
-  readonly quantized: Graph;
-  /** Those of the graph, then those of the bodies of its control flow. */
-  readonly trace: readonly PassTrace[];
-  readonly certificate: Certificate;
-  /** The certificate of what selection made of `graph`. */
-  certify(selected: Graph): Certificate;
-  readonly strategies: readonly StrategyReport[];
-  /** The zero points that are left on convolutions and matrix products, each with its reason; empty where the target is reached. */
-  readonly remaining: readonly RemainingZeroPoint[];
-  readonly misses: readonly Miss[];
-  readonly notes: readonly Diagnostic[];
-}
 
 /**
  * Rewrites quantized convolutions and matmuls with zero points into symmetric ones plus corrections.

@@ -2,7 +2,8 @@
 import { type Body, type Graph, nodesOf } from '../ir/index.ts';
 import type { Certificate } from './certificate.ts';
 import { lazily } from './lazily.ts';
-import type { LegalizeOptions, LegalizeResult } from './legalize.ts';
+import type { LegalizeResult } from './legalize_result.ts';
+import type { Strategy } from './strategies.ts';
 
 export interface LegalizedBody {
   readonly body: Body;
@@ -10,7 +11,7 @@ export interface LegalizedBody {
 }
 
 /** Options for each of the graphs: a strategy by layer is that of the graphs that have the layer, and of the first where none has. */
-export function strategiesOf(graphs: readonly Graph[], options: LegalizeOptions): LegalizeOptions[] {
+export function strategiesOf<O extends { readonly strategy?: Strategy }>(graphs: readonly Graph[], options: O): O[] {
   const { strategy } = options;
   if (strategy === undefined || typeof strategy === 'string') return graphs.map(() => options);
   const names = graphs.map((graph, i) => (i === 0 ? namesIn(graph) : layerNames(graph)));

@@ -27,9 +27,9 @@ import {
   type ValueId,
 } from '../ir/index.ts';
 import { qdqStages } from './group_qdq.ts';
-import { isUnrelated } from './qdq/plan.ts';
 import { GraphEditor } from './rewrite/editor.ts';
 import { nearness } from './rewrite/nearness.ts';
+import { isUnrelated } from './rewrite/plan.ts';
 import { type AnyRule, type MissReason, matchOf } from './rewrite/rule.ts';
 import type { Target } from './target.ts';
 

@@ -15,7 +15,7 @@ import {
 } from '../ir/index.ts';
 import { Classes } from './classes.ts';
 import { picked } from './dense.ts';
-import { type EvaluationOptions, Side } from './evaluate.ts';
+import { sideOf } from './evaluate.ts';
 import { fusedAs, multipliedBy } from './fused.ts';
 import { Grid } from './grid.ts';
 import { type Expression, sameForms } from './normal_form.ts';
@@ -25,6 +25,7 @@ import type { Region } from './region.ts';
 import { PRIME, primeField, type Ring, wrapping } from './ring.ts';
 import { roundedSum, tailOf } from './rounding.ts';
 import type { Session } from './session.ts';
+import type { EvaluationOptions } from './side.ts';
 import type { SizedRegions } from './sizes.ts';
 import { sizesOf, type Terms, Unsupported, unsupported } from './terms.ts';
 import type { Weights } from './weights.ts';
@@ -213,7 +214,7 @@ class Comparison {
   #both = (point: Point): Float64Array[] => this.#sides.map((side) => this.#evaluate(side, point));
 
   #evaluate({ root, sum, ...expression }: IndexedExpression, point: Point): Float64Array {
-    const side = new Side({ ...expression, ...point, grid: this.grid });
+    const side = sideOf({ ...expression, ...point, grid: this.grid });
     const fused = sum === undefined && root ? fusedAs(root, (id) => side.value(id)) : undefined;
     const value = fused ? accumulator(fused, side) : side.value(sum ?? this.#region.root);
     const dense = side.result(value);

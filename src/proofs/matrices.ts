@@ -1,8 +1,8 @@
 /** Matrix products of sums of terms with known or unknown matrices, at chosen positions. Operands have rank 2 at least. */
 import { sizeOf } from '../ir/index.ts';
 import { picked } from './dense.ts';
-import type { Side } from './evaluate.ts';
 import { joined, type Marks, positions } from './marks.ts';
+import type { Side } from './side.ts';
 import {
   type Constant,
   type Dense,

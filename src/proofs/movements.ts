@@ -14,8 +14,8 @@ import {
   viewOf,
 } from '../ir/index.ts';
 import { reshapedTerms } from './decompose.ts';
-import type { Evaluate, Evaluators, Side } from './evaluate.ts';
 import { type Marks, marked, positions } from './marks.ts';
+import type { Evaluate, Evaluators, Side } from './side.ts';
 import {
   constantTerms,
   type Dense,

@@ -16,11 +16,11 @@ import {
 } from '../ir/index.ts';
 import type { ConvAttrs } from '../ir/ops/conv_geometry.ts';
 import { reshapedTerms } from './decompose.ts';
-import type { Evaluate, Evaluators, Learned, Side } from './evaluate.ts';
 import { channelAxis, clampsSums, type Fused, fusedAs } from './fused.ts';
 import { layoutOf } from './layout.ts';
 import { matrixKinds, matrixProduct, matrixReadings } from './matrices.ts';
 import type { Ring } from './ring.ts';
+import type { Evaluate, Evaluators, Learned, Side } from './side.ts';
 import {
   type Constant,
   constantTerms,

@@ -1,10 +1,10 @@
 /** Convolutions, transposed or not, of sums of terms: which positions are alike, and the values at some of them. */
 import { type ITensor, sizeOf } from '../ir/index.ts';
 import type { ConvAttrs } from '../ir/ops/conv_geometry.ts';
-import type { Side } from './evaluate.ts';
 import type { Layout } from './layout.ts';
 import { type Marks, marked, positions } from './marks.ts';
 import type { Ring } from './ring.ts';
+import type { Side } from './side.ts';
 import {
   type Dense,
   outer,

@@ -27,7 +27,8 @@ import {
 import { carriedName } from '../ir/ops/opaque.op.ts';
 import type { Certificate } from '../passes/certificate.ts';
 import { foldWeights } from '../passes/fold_constants.ts';
-import { type LegalizeOptions, type LegalizeResult, legalize } from '../passes/legalize.ts';
+import { type LegalizeOptions, legalize } from '../passes/legalize.ts';
+import type { LegalizeResult } from '../passes/legalize_result.ts';
 import { runPipeline } from '../passes/manager.ts';
 import type { Strategy, StrategyReport } from '../passes/strategies.ts';
 import { defaultTarget, type Target } from '../passes/target.ts';

@@ -7,7 +7,8 @@ import { openOnnx, type Range } from '../../src/importers/onnx/container/index.t
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { originOf } from '../../src/importers/onnx/origin.ts';
 import { type Feeds, type Graph, type ITensor, interpret, type ValueId } from '../../src/ir/index.ts';
-import { type LegalizeResult, legalize } from '../../src/passes/legalize.ts';
+import { legalize } from '../../src/passes/legalize.ts';
+import type { LegalizeResult } from '../../src/passes/legalize_result.ts';
 import { allCases } from '../conformance/cases.ts';
 import { images } from '../conformance/mobilenet.ts';
 import { describeCorpus, isWhole, many } from '../support/corpus.ts';

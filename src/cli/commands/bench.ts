@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os';
 import type { NodeTime } from '../../runtime/executable.ts';
-import { UsageError } from '../args.ts';
 import { benchRewritten } from '../bench_rewritten.ts';
 import { isForOnnxRuntimeAlone } from '../check_rewritten.ts';
 import { defineCommand } from '../command.ts';
@@ -20,6 +19,7 @@ import {
 import { onnxModelOf } from '../sides.ts';
 import { openWithFeeds } from '../sized.ts';
 import { formatTable, right } from '../table.ts';
+import { UsageError } from '../usage_error.ts';
 
 export const bench = defineCommand({
   name: 'bench',

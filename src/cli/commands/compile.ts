@@ -5,7 +5,6 @@ import { formatBytes } from '../../diagnostics/index.ts';
 import { isStatic } from '../../ir/index.ts';
 import { loadAddon } from '../../runtime/addon.ts';
 import { compileGraph } from '../../runtime/compile.ts';
-import { UsageError } from '../args.ts';
 import { defineCommand } from '../command.ts';
 import { inputsOf, openSource, writeOutput } from '../files.ts';
 import { withShapes } from '../inputs.ts';
@@ -15,6 +14,7 @@ import { readBackCompiled } from '../read_back.ts';
 import { modelArgument, profileOption, shapeOption, strategyOption, threadsOption } from '../shared_options.ts';
 import { count, formatPairs } from '../table.ts';
 import { STANDARD_STREAM } from '../terminal.ts';
+import { UsageError } from '../usage_error.ts';
 
 export const compile = defineCommand({
   name: 'compile',

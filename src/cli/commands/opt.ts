@@ -1,5 +1,4 @@
 import { print } from '../../ir/index.ts';
-import { UsageError } from '../args.ts';
 import { defineCommand } from '../command.ts';
 import { parseIr, writeOutput } from '../files.ts';
 import { argument, text } from '../options.ts';
@@ -9,6 +8,7 @@ import { readInput, shownPath } from '../read_input.ts';
 import { rewriteGraph, rewritingOptions } from '../rewriting.ts';
 import { strategyOption, targetOption } from '../shared_options.ts';
 import { STANDARD_STREAM } from '../terminal.ts';
+import { UsageError } from '../usage_error.ts';
 
 export const opt = defineCommand({
   name: 'opt',

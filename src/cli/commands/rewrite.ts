@@ -2,7 +2,6 @@ import { formatBytes } from '../../diagnostics/index.ts';
 import { exportOnnx } from '../../exporters/onnx/export.ts';
 import { guarded } from '../../passes/manager.ts';
 import type { StrategyReport } from '../../passes/strategies.ts';
-import { UsageError } from '../args.ts';
 import { defineCommand } from '../command.ts';
 import { compareFiles } from '../compare_files.ts';
 import { inputsOf, openSource, writeOutput } from '../files.ts';
@@ -16,6 +15,7 @@ import { modelArgument, profileOption, shapeOption, strategyOption, targetOption
 import { onnxModelOf } from '../sides.ts';
 import { count, formatPairs, formatTable } from '../table.ts';
 import { STANDARD_STREAM } from '../terminal.ts';
+import { UsageError } from '../usage_error.ts';
 import { verdictText } from '../verdict.ts';
 import { adviseOnExternal, externalFiles, operatorChanges } from '../written_model.ts';
 

@@ -8,7 +8,6 @@ import { defaultTarget, type Target } from '../../passes/target.ts';
 import { addonAvailable, loadAddon } from '../../runtime/addon.ts';
 import { nativeCosts, nativeTarget } from '../../runtime/native_target.ts';
 import { usualTiming } from '../../runtime/time_plans.ts';
-import { UsageError } from '../args.ts';
 import { defineCommand } from '../command.ts';
 import { openSource } from '../files.ts';
 import { withShapes } from '../inputs.ts';
@@ -25,6 +24,7 @@ import {
 } from '../shared_options.ts';
 import { count, formatTable, right } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
+import { UsageError } from '../usage_error.ts';
 
 export const strategies = defineCommand({
   name: 'strategies',

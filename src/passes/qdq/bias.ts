@@ -9,8 +9,8 @@ import { isOfType, type Shape, sizeOf, tensor, type Value } from '../../ir/index
 import { biasInteger, type RequantizeProfile } from '../../numerics/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
+import type { Refuse } from '../rewrite/plan.ts';
 import { dequantizeOf, originOf } from './parameters.ts';
-import type { Refuse } from './plan.ts';
 
 /** Quantizers compute sx·sw in binary32 or round it to binary32, once or twice. */
 const SCALE_TOLERANCE = 2 ** -22;

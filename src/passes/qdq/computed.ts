@@ -12,9 +12,9 @@ import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
 import { isPerTensor } from '../../ir/ops/qnn_parameters.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
+import { attempt, type Refusals, type Refuse } from '../rewrite/plan.ts';
 import { dataOf, emitMoved, isMover, sourceOf } from './moved.ts';
 import { dequantizeOf, type Eight, isEight, isEightOrAbsent, originOf } from './parameters.ts';
-import { attempt, type Refusals, type Refuse } from './plan.ts';
 import type { ProductForm } from './product_form.ts';
 
 /** The most terms of which any two bytes less any two zero points always fit int32. */

@@ -33,8 +33,8 @@ import { nnSlice } from '../../ir/ops/nn_slice.op.ts';
 import { dequantize, quantize } from '../../numerics/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
+import { attempt, type Refusals, type Refuse, type Site } from '../rewrite/plan.ts';
 import { type Dequantized, dequantized, dequantizeOf, type Eight } from './parameters.ts';
-import { attempt, type Refusals, type Refuse, type Site } from './plan.ts';
 
 const movers = [
   move.nnReshape,

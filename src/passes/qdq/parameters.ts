@@ -17,8 +17,8 @@ import type { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import { quantize, quantizeByReciprocal, reciprocal32 } from '../../numerics/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
+import type { Refusals, Refuse } from '../rewrite/plan.ts';
 import type { Match } from '../rewrite/rule.ts';
-import type { Refusals, Refuse } from './plan.ts';
 
 export type Eight = 'u8' | 's8';
 export type QuantizeMatch = Match<typeof qnnQuantize.operands, typeof qnnQuantize.attrs>;

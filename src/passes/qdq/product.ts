@@ -22,6 +22,7 @@ import {
 } from '../../numerics/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
+import { attempt, type Refusals, type Refuse } from '../rewrite/plan.ts';
 import { belowClamps, type Clamped, clampsOf, rangeAttrs } from './activation.ts';
 import { type Bias, type Channels, emitBias, integerBias } from './bias.ts';
 import { type Source, sourceOf } from './moved.ts';
@@ -37,7 +38,6 @@ import {
   requirePrivate,
   scalarZeroPoint,
 } from './parameters.ts';
-import { attempt, type Refusals, type Refuse } from './plan.ts';
 import type { Operands, ProductForm } from './product_form.ts';
 
 const INT32 = 2 ** 31 - 1;

@@ -17,8 +17,8 @@ import {
   type ValueId,
 } from '../../ir/index.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
+import type { Refusals } from '../rewrite/plan.ts';
 import { dequantized, dequantizeOf, type Eight, type QuantizeMatch } from './parameters.ts';
-import type { Refusals } from './plan.ts';
 
 /** Longer chains are not looked at: the search for them would not be linear in the graph. */
 const LONGEST = 64;

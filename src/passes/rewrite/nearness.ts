@@ -7,7 +7,7 @@
  *   2  a property of the node itself rules it out
  *   3  the rule is about other operators than those that are there
  */
-import { isUnrelated } from '../qdq/plan.ts';
+import { isUnrelated } from './plan.ts';
 import type { MissReason } from './rule.ts';
 
 export type Nearness = 0 | 1 | 2 | 3;

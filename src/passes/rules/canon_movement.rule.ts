@@ -1,5 +1,5 @@
 import { nnReshape, nnTranspose } from '../../ir/ops/nn_movement.op.ts';
-import { planned } from '../qdq/plan.ts';
+import { planned } from '../rewrite/plan.ts';
 import { defineRule, type Match } from '../rewrite/rule.ts';
 
 type ReshapeMatch = Match<typeof nnReshape.operands, typeof nnReshape.attrs>;

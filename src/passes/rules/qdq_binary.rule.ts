@@ -17,8 +17,8 @@ import {
   scalarScale,
   scalarZeroPoint,
 } from '../qdq/parameters.ts';
-import { planned, type Refusals } from '../qdq/plan.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
+import { planned, type Refusals } from '../rewrite/plan.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
 interface Sum {

@@ -1,8 +1,8 @@
 import { nnConv, nnConvTranspose } from '../../ir/ops/nn_conv.op.ts';
 import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
 import { computedProduct, emitComputed, scaledByWeights } from '../qdq/computed.ts';
-import { planned, type Site } from '../qdq/plan.ts';
 import { convForm, convTransposeForm, matmulForm, type ProductForm } from '../qdq/product_form.ts';
+import { planned, type Site } from '../rewrite/plan.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
 const planOf = (form: ProductForm) =>

@@ -1,10 +1,10 @@
 import { nnConvTranspose } from '../../ir/ops/nn_conv.op.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import type { QuantizeMatch } from '../qdq/parameters.ts';
-import { planned, type Site } from '../qdq/plan.ts';
 import { emitRequantized, emitScaled, requantizedProduct, scaledProduct } from '../qdq/product.ts';
 import { convTransposeForm } from '../qdq/product_form.ts';
 import { ignoringClamps, scaledByFirst } from '../qdq/wrong.ts';
+import { planned, type Site } from '../rewrite/plan.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
 /** As for convolutions; scales of the weights lie along axis 1 and repeat from group to group. */

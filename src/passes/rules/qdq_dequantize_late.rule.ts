@@ -1,9 +1,9 @@
 import type { Value } from '../../ir/index.ts';
 import { dataOf, emitMoved, type Moved, movedAt, movingOps } from '../qdq/moved.ts';
 import { dequantizedAs, dequantizeOf, perTensor } from '../qdq/parameters.ts';
-import { planned, type Refusals, type Site } from '../qdq/plan.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
+import { planned, type Refusals, type Site } from '../rewrite/plan.ts';
 import { type AnyRule, defineRule } from '../rewrite/rule.ts';
 
 function plan({ graph, node }: Site, refusals: Refusals): Moved {

@@ -14,8 +14,8 @@ import {
 import { nnReshape, nnTranspose } from '../../ir/ops/nn_movement.op.ts';
 import { axisAfter } from '../qdq/moved.ts';
 import { type Dequantized, dequantized, dequantizedAs, dequantizeOf, type Eight } from '../qdq/parameters.ts';
-import { planned, type Refusals } from '../qdq/plan.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
+import { planned, type Refusals } from '../rewrite/plan.ts';
 import { type AnyRule, defineRule, type Match, present } from '../rewrite/rule.ts';
 
 interface LateWeights {

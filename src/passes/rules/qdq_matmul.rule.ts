@@ -1,10 +1,10 @@
 import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import type { QuantizeMatch } from '../qdq/parameters.ts';
-import { planned, type Site } from '../qdq/plan.ts';
 import { emitRequantized, emitScaled, requantizedProduct, scaledProduct } from '../qdq/product.ts';
 import { matmulForm } from '../qdq/product_form.ts';
 import { ignoringClamps, scaledByFirst } from '../qdq/wrong.ts';
+import { planned, type Site } from '../rewrite/plan.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
 /** The integers that ONNX Runtime computes for the same group (QLinearMatMul, QGemm). */

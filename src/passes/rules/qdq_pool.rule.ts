@@ -16,8 +16,8 @@ import {
   scalarScale,
   scalarZeroPoint,
 } from '../qdq/parameters.ts';
-import { planned, type Refusals } from '../qdq/plan.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
+import { planned, type Refusals } from '../rewrite/plan.ts';
 import { defineRule, present } from '../rewrite/rule.ts';
 
 type AnyPool = typeof nnAveragePool | typeof nnGlobalAveragePool | typeof nnReduceMean;

@@ -21,9 +21,9 @@ import {
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import { belowClamps, type Clamped, clampsOf } from '../qdq/activation.ts';
 import { type Output, outputOf, type QuantizeMatch, quantized, requirePrivate } from '../qdq/parameters.ts';
-import { planned, type Refusals } from '../qdq/plan.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
+import { planned, type Refusals } from '../rewrite/plan.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
 interface Early {

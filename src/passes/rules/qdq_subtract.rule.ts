@@ -18,9 +18,9 @@ import { elementAt, forEachRun } from '../../ir/ops/qnn_parameters.ts';
 import { isZero } from '../corrections/operands.ts';
 import { dataOf, isMover } from '../qdq/moved.ts';
 import { type Eight, isEight } from '../qdq/parameters.ts';
-import { planned, type Refusals } from '../qdq/plan.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
+import { planned, type Refusals } from '../rewrite/plan.ts';
 import { defineRule, type Match } from '../rewrite/rule.ts';
 
 type DequantizeMatch = Match<typeof qnnDequantize.operands, typeof qnnDequantize.attrs>;

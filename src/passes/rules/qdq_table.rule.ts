@@ -3,9 +3,9 @@ import { qnnLut } from '../../ir/ops/qnn_lut.op.ts';
 import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import { qnnRequantize } from '../../ir/ops/qnn_requantize.op.ts';
 import { outputOf, type QuantizeMatch } from '../qdq/parameters.ts';
-import { planned, type Refusals } from '../qdq/plan.ts';
 import { clampBounds, type Table, tableOf } from '../qdq/table.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
+import { planned, type Refusals } from '../rewrite/plan.ts';
 import { defineRule, type Match } from '../rewrite/rule.ts';
 
 /**

@@ -2,8 +2,8 @@ import { evaluateNode, type ITensor, type Node, sizeOf, tensor, tensorOfType, ty
 import { qnnAdd, qnnMul } from '../../ir/ops/qnn_binary.op.ts';
 import { qnnLut } from '../../ir/ops/qnn_lut.op.ts';
 import type { Eight } from '../qdq/parameters.ts';
-import { planned, type Refusals } from '../qdq/plan.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
+import { planned, type Refusals } from '../rewrite/plan.ts';
 import { defineRule, type Match } from '../rewrite/rule.ts';
 
 /** a ∘ c, c ∘ a or a ∘ a: a function of one byte. The values are the operator's own, in its own order of operands. */

@@ -89,8 +89,8 @@ export const rewrites: readonly Mutant[] = [
   proofs(
     'constants that sizes decide are taken for the same',
     'evaluate',
-    'this.grid.note(identityOf(tensor))',
-    'this.grid.note(node.op)',
+    'side.grid.note(identityOf(tensor))',
+    'side.grid.note(node.op)',
     'symbolic_sizes',
   ),
   proofs(

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseLine, UsageError } from '../../../src/cli/args.ts';
+import { parseLine } from '../../../src/cli/args.ts';
 import { defineCommand } from '../../../src/cli/command.ts';
 import {
   argument,
@@ -13,6 +13,7 @@ import {
   text,
   whole,
 } from '../../../src/cli/options.ts';
+import { UsageError } from '../../../src/cli/usage_error.ts';
 import { closest } from '../../../src/diagnostics/index.ts';
 
 const command = defineCommand({

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { UsageError } from '../../../src/cli/args.ts';
 import { makePasses, namedPasses, type PassEntry, parsePasses, printPasses } from '../../../src/cli/pass_list.ts';
+import { UsageError } from '../../../src/cli/usage_error.ts';
 import { correctPipeline, quantizePipeline } from '../../../src/passes/pipelines.ts';
 import { defaultTarget } from '../../../src/passes/target.ts';
 

@@ -2,7 +2,6 @@
 import { type Diagnostic, fail, type Location } from '../../../diagnostics/index.ts';
 import type { ExternalReader } from './external_data.ts';
 import { printable } from './printable.ts';
-import type { Range } from './wire.ts';
 
 export const MAX_OBJECTS = 2_000_000;
 /** Warnings that are kept of one file. */
@@ -98,8 +97,8 @@ export class Context {
 }
 
 /** Fails with U1004, the offset of the offending bytes in the message. */
-export function invalid(context: Context, what: string, range: Range, hint?: string): never {
-  fail('U1004', `${what} (at byte ${range.at})`, context.location, hint);
+export function invalid(context: Context, what: string, { at }: { readonly at: number }, hint?: string): never {
+  fail('U1004', `${what} (at byte ${at})`, context.location, hint);
 }
 
 /** Says that something departs from the standard and is read nevertheless (U2010). */

@@ -69,11 +69,7 @@ export function readMessage<F extends Fields>(message: Message<F>, context: Cont
         break;
       case 'message':
         if (result[key] !== undefined) {
-          invalid(context, `${message.name}.${key} is given twice`, {
-            at: cursor.at,
-            start: cursor.at,
-            end: cursor.at,
-          });
+          invalid(context, `${message.name}.${key} is given twice`, cursor);
         }
         result[key] = cursor.payload();
         break;

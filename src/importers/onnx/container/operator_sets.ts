@@ -29,7 +29,7 @@ export function readOperatorSets(
   graph: OnnxGraph,
   functions: readonly OnnxFunction[],
 ): Map<string, number> {
-  if (imports.length === 0) invalid(context, 'the model imports no operator set', { at: 0, start: 0, end: 0 });
+  if (imports.length === 0) invalid(context, 'the model imports no operator set', { at: 0 });
   const used = usersOf(graph);
   const opsets = new Map<string, number>();
   for (const range of imports) {

@@ -3,8 +3,8 @@
  * both read the same code, top to bottom, in the order in which a reader would check.
  */
 import type { Value } from '../../ir/index.ts';
-import type { Algebra } from '../rewrite/algebra.ts';
-import type { Match, Miss, MissMaker, MissReason } from '../rewrite/rule.ts';
+import type { Algebra } from './algebra.ts';
+import type { Match, Miss, MissMaker, MissReason } from './rule.ts';
 
 /** Where a rule looks: any match has these. */
 export type Site = Pick<Match, 'graph' | 'node'>;

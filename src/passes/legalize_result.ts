@@ -1,0 +1,24 @@
+import type { Diagnostic } from '../diagnostics/index.ts';
+import type { Graph } from '../ir/index.ts';
+import type { Certificate } from './certificate.ts';
+import type { PassTrace } from './pass.ts';
+import type { RemainingZeroPoint } from './remaining.ts';
+import type { Miss } from './rewrite/rule.ts';
+import type { StrategyReport } from './strategies.ts';
+
+/** A graph rewritten for a target, and the account of it. */
+export interface LegalizeResult {
+  readonly graph: Graph;
+  /** The graph before any zero point was corrected: what `graph` must equal, bit for bit. */
+  readonly quantized: Graph;
+  /** Those of the graph, then those of the bodies of its control flow. */
+  readonly trace: readonly PassTrace[];
+  readonly certificate: Certificate;
+  /** The certificate of what selection made of `graph`. */
+  certify(selected: Graph): Certificate;
+  readonly strategies: readonly StrategyReport[];
+  /** The zero points that are left on convolutions and matrix products, each with its reason; empty where the target is reached. */
+  readonly remaining: readonly RemainingZeroPoint[];
+  readonly misses: readonly Miss[];
+  readonly notes: readonly Diagnostic[];
+}
