@@ -12,9 +12,9 @@ import type { KeptNode, NodeInit } from './splice/index.ts';
 
 /** The new bodies of a node. */
 export interface NewBodies {
-  /** By where the old ones start in the file. */
+  /** The new bodies by the offset of the old ones in the file. */
   readonly bodies: ReadonlyMap<number, Encoded>;
-  /** What all bodies of the node read now. */
+  /** The names that all bodies of the node read now. */
   readonly captured: readonly string[];
 }
 
@@ -54,11 +54,11 @@ function originOfBody({ graph, within }: OnnxBody): OnnxOrigin {
   return origin;
 }
 
-/** What a body has around it. */
+/** The names that a body can see around it. */
 export interface Around {
-  /** All names. */
+  /** All of the names. */
   readonly outer: ReadonlySet<string>;
-  /** Those that the graph of the body has too. */
+  /** The names that the graph of the body has as well. */
   readonly context: ReadonlySet<string>;
 }
 export const nothingAround: Around = { outer: new Set(), context: new Set() };
@@ -97,7 +97,7 @@ export function renewed(
   });
 }
 
-/** What a node defines, in its bodies too. */
+/** The names that a node defines, in its bodies too. */
 const namesInside = (node: OnnxNode): string[] => [
   ...node.outputs,
   ...bodiesOf(node).flatMap(({ nodes, inputs, initializers }) => [

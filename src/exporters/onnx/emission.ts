@@ -23,11 +23,11 @@ import type { Emitting } from './node_writer.ts';
 import type { Unit } from './schedule.ts';
 import type { KeptNode, NodeInit, TensorInit } from './splice/index.ts';
 
-/** What surrounds the emitted nodes: the rest of the file, or nothing. */
+/** The surroundings of the emitted nodes: the rest of the file, or nothing. */
 export interface Site {
   /** The version of the default operator set; undefined: whatever the operators need. */
   readonly opset: number | undefined;
-  /** Whether the operators of com.microsoft may be used. */
+  /** True when the operators of com.microsoft may be used. */
   readonly microsoft: boolean;
   /** Values that are there already, under their own names. */
   isGiven(id: ValueId): boolean;
@@ -55,12 +55,12 @@ export interface Emitted {
   readonly initializers: readonly (TensorInit & { readonly name: string })[];
   /** The given values that the nodes read. */
   readonly read: ReadonlySet<string>;
-  /** What values are called, the given ones too. */
+  /** The names of all values, the given ones included. */
   readonly names: ReadonlyMap<string, string>;
   readonly opset: number;
 }
 
-/** What is written without a file to fit into; 13 is the first version in which quantization has axes. */
+/** The version for a new file; 13 is the first one in which quantization has axes. */
 const LOWEST_OPSET = 13;
 
 export function emitGraph(graph: Graph, site: Site): Emitted {

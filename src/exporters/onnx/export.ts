@@ -56,7 +56,7 @@ function changedModel(graph: Graph, origin: OnnxOrigin, metadata: Readonly<Recor
   return bytes;
 }
 
-/** Of what `around` it a body sees, nothing new may have a name. */
+/** Writes the changed graph into its file. `around` holds names that a body sees; new values get other names. */
 function changedFile(
   graph: Graph,
   origin: OnnxOrigin,

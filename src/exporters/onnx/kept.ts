@@ -1,11 +1,11 @@
 /**
- * What of a file stays when its graph was rewritten. A node of the file is untouched when every IR node that it became
- * is still in the graph as the very same object; it can stay as it is when, besides,
+ * Finds the nodes of a file that stay when its graph was rewritten. A node of the file is untouched when every IR node
+ * that it became is still in the graph as the very same object. An untouched node stays as it is when, besides,
  *
- *   - no new node reads what it computed on the way (a value of the IR that the file has no name for), and
- *   - whatever it reads in the file is there: also what the IR has no operand for, such as the shape of a Reshape.
+ *   - no new node reads a value that it computed on the way (a value of the IR that the file has no name for), and
+ *   - everything it reads in the file is there: even inputs without an operand in the IR, such as the shape of a Reshape.
  *
- * A node that became nothing (a constant, a computation of shapes) stays for what stays and reads it.
+ * A node that became nothing in the IR (a constant, a computation of shapes) stays when a node that stays reads it.
  */
 import { assert, fail } from '../../diagnostics/index.ts';
 import type { OnnxGraph, OnnxNode } from '../../importers/onnx/container/index.ts';
@@ -71,7 +71,7 @@ export class KeptFile {
     this.#support(available);
   }
 
-  /** Whether the file, or what stays of it, computes this value of the graph. */
+  /** True when the file, or the part of it that stays, computes this value of the graph. */
   isGiven(id: ValueId): boolean {
     if (this.#given.has(id)) return true;
     if (this.#graph.values[id].constant !== undefined) return this.#isConstantOfFile(id) && this.#givesConstant(id);
@@ -166,7 +166,7 @@ export class KeptFile {
     return this.#origin.nodes[index].length > 0 && !this.kept.has(index);
   }
 
-  /** Whether the node is not understood, and so carried whatever happens around it. */
+  /** True when the node was not understood: it is carried whatever happens around it. */
   isCarried(index: number): boolean {
     return this.#origin.nodes[index].some((id) => isOp(this.#origin.original[id], opaqueOp));
   }
@@ -231,8 +231,8 @@ export class KeptFile {
   }
 
   /**
-   * Whether the graph has a value of that name and type. What reads it without being an operand in the IR asks for its
-   * shape alone, so that the type says all.
+   * True when the graph has a value of the same name and type. Nodes that read it without an operand in the IR ask for
+   * its shape alone, so an equal type suffices.
    */
   #isStillComputed(name: string): boolean {
     if (!hasValue(this.#graph, name) || !hasValue(this.#origin, name)) return false;
@@ -261,7 +261,10 @@ export class KeptFile {
     return constant !== undefined && constant === this.#origin.values[id]?.constant;
   }
 
-  /** Whether what stays gives a constant of the file: an initializer, or a node that reads nothing, or that is there for others anyway. */
+  /**
+   * True when the part that stays provides a constant of the file: an initializer, a node that reads nothing, or a node
+   * that stays for other reasons.
+   */
   #givesConstant(name: string): boolean {
     if (this.#file.initializers.has(name)) return true;
     const index = this.#producer.get(name);

@@ -1,4 +1,4 @@
-/** What the emitters of operators are given: a node as its declaration has it, and what nodes are written with. */
+/** The argument of an operator's emitter: a node with its declared operands, and the means to write ONNX nodes. */
 import { type AnyOp, type Node, type View, viewOf } from '../../ir/index.ts';
 import { type Emitting, NodeWriter, type Written } from './node_writer.ts';
 

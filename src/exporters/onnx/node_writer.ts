@@ -1,4 +1,4 @@
-/** What ONNX nodes are written with. */
+/** The means to write ONNX nodes: names, constants, casts, versions. */
 import { assert, fail } from '../../diagnostics/index.ts';
 import {
   constantOf,

@@ -1,6 +1,6 @@
 /**
- * What any ONNX model has to be, looked at once more when one was written: a file that no runtime loads is a fault of ours,
- * whatever it was made of.
+ * Validates a model that was just written against the rules of ONNX: a file that no runtime loads is a fault of unskew,
+ * whatever it was made from.
  */
 import { assert, InternalError, UnskewError } from '../../diagnostics/index.ts';
 import { type OnnxGraph, type OnnxNode, openOnnx } from '../../importers/onnx/container/index.ts';
@@ -10,7 +10,7 @@ import type { DType } from '../../ir/index.ts';
 export interface Expected {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  /** Whether nodes have to stand after what they read: not in a file that was out of order before. */
+  /** True when nodes must stand after the values that they read; false for a file that was out of order before. */
   readonly isOrdered: boolean;
   /** Element types of the values that bodies read, before and now: undefined where one of them is not known. */
   readonly types: (name: string) => readonly [DType | undefined, DType | undefined];

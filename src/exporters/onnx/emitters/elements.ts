@@ -34,13 +34,13 @@ export function saturated(e: NodeWriter, x: string, dtype: 'f32' | 'f64', low: n
   return clipped(e, numbers, dtype, -Infinity, high);
 }
 
-/** The inputs of Clip: the infinity beyond all numbers is no bound, the other one is. */
+/** The inputs of Clip. An infinity beyond all numbers is left out: it limits nothing. */
 export const clipBounds = (e: NodeWriter, dtype: DType, low: number, high: number): string[] => [
   low === -Infinity ? '' : e.scalar(dtype, low),
   high === Infinity ? '' : e.scalar(dtype, high),
 ];
 
-/** What ONNX Runtime clips. */
+/** True for the types that ONNX Runtime clips. */
 const isClippable = (dtype: DType): boolean => dtype !== 'u16' && dtype !== 's16';
 
 export const clipAttributes = (low: number, high: number) => ({
@@ -80,8 +80,9 @@ export function widened(dtype: DType): DType | undefined {
 }
 
 /**
- * Where order matters, u32 is computed in f64, which holds it, and not in s64: ONNX Runtime 1.30 compares the low halves
- * of s64 with a sign in Min, Max, Clip and Sign (ONNX Runtime #25280, #32475; not in Less and Greater). u64 has no wider type.
+ * The type in which elements are ordered. u32 uses f64, which holds it, and not s64: ONNX Runtime 1.30 compares the low
+ * halves of s64 with a sign in Min, Max, Clip and Sign (ONNX Runtime #25280, #32475; not in Less and Greater). u64 has
+ * no wider type.
  */
 export function ordered(dtype: DType): DType | undefined {
   if (dtype === 'u64') return undefined;

@@ -1,4 +1,4 @@
-/** How each operator of the IR is written in ONNX. `opaque` operators are carried (emission.ts), `dnnl.*` are refused. */
+/** The emitter of every operator of the IR. `opaque` operators are carried (emission.ts), `dnnl.*` are refused. */
 import { fail } from '../../../diagnostics/index.ts';
 import { keyOf, type Node, type OpKey, type ops } from '../../../ir/index.ts';
 import { type EmitOp, NodeEmitter } from '../node_emitter.ts';

@@ -71,7 +71,7 @@ function padBySizes(e: NodeEmitter<typeof nnPad>, pads: Shape): Written {
     : e.finish('Pad', inputs, attributes);
 }
 
-/** What negative pads leave: they crop before anything is added. */
+/** Crops x by its negative pads. Cropping comes before anything is added. */
 function cropped(e: NodeWriter, x: string, pads: readonly number[], rank: number): string {
   const axes = Array.from({ length: rank }, (_, i) => i).filter((axis) => pads[axis] < 0 || pads[axis + rank] < 0);
   if (axes.length === 0) return x;

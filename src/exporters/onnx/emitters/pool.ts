@@ -1,4 +1,4 @@
-/** Pools. MaxPool takes 8-bit integers since version 12; before, and where there is none for them, they go through f32. */
+/** Pools. MaxPool takes 8-bit integers since version 12; before it, and for other pools, integers go through f32. */
 import {
   dtypes,
   type nnAveragePool,
@@ -61,10 +61,13 @@ export function globalMaxPool(e: NodeEmitter<typeof nnGlobalMaxPool>): Written {
   return ofBytes(e, e.add('GlobalMaxPool', [e.cast(e.value(x), 'f32')]), isSpread(shape));
 }
 
-/** Whether there are elements in space. */
+/** True when the spatial axes hold at least one element. */
 const isSpread = (shape: Shape): boolean => !shape.slice(2).includes(0);
 
-/** A maximum of floats as bytes: that of none is −∞, and the lowest byte. Pads are smaller than windows, but taps may lie apart. */
+/**
+ * A maximum of floats as bytes. The maximum of no elements is −∞, and becomes the lowest byte. Pads are smaller than
+ * windows, but dilated taps may all lie in the pads.
+ */
 function ofBytes(e: NodeWriter, y: string, isOfSome: boolean): Written {
   const { dtype } = e.resultType;
   return e.finish('Cast', [isOfSome ? y : clipped(e, y, 'f32', dtypes[dtype].min, Infinity)], castTo(dtype));

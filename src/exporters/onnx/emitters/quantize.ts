@@ -26,7 +26,7 @@ type Linear = NodeEmitter<typeof qnnQuantize | typeof qnnDequantize>;
 
 const isPerTensor = (shape: Shape): boolean => shape.every((dim) => dim === 1) && shape.length <= 1;
 
-/** Whether the operator of ONNX takes this type and these parameters. */
+/** True when QuantizeLinear and DequantizeLinear of this version take this type and these parameters. */
 function isLinear(e: Linear, dtype: DType): boolean {
   const scale = e.typeOf(e.view.scale).shape;
   if ((dtype === 'u16' || dtype === 's16') && e.opset < 21) return false;

@@ -1,4 +1,4 @@
-/** What is known of integers before the model runs. */
+/** Bounds on integers that are known before the model runs. */
 import {
   evaluateNode,
   type ITensor,
@@ -15,7 +15,7 @@ import type { NodeWriter } from '../node_writer.ts';
 
 export type Range = readonly [low: number, high: number];
 
-/** 0 and all that the values can be, seen from how they are computed; everything where that is not seen. */
+/** A range that holds 0 and all elements, found from the nodes that compute them; infinite when they do not tell. */
 export function rangeOf(e: NodeWriter, id: ValueId): Range {
   const { dtype } = e.typeOf(id);
   const constant = knownOf(e, id);

@@ -92,7 +92,7 @@ function productOf<P>(
   }
 }
 
-/** Whether a constant that broadcasts to the given rank differs along one axis at most. */
+/** True when a constant that broadcasts to the given rank varies along one axis at most. */
 function isPerChannel({ dtype, shape }: ITensor, channels: number, axis: number, rank: number): boolean {
   if (dtype !== 's32' || shape.length > rank) return false;
   const full = [...Array(rank - shape.length).fill(1), ...shape];
@@ -257,7 +257,7 @@ function inSteps(e: Requantize): Written {
   return e.finish('Cast', [limited(e, sum, 'f64', low, high)], castTo(dtype));
 }
 
-/** Of floats, by multipliers that are computed or not finite. */
+/** True when the scaled sum may be NaN: x is a float, or a multiplier is computed or not finite. */
 function mayBeNaN(e: Requantize): boolean {
   const { x, multiplier, second } = e.view;
   const factors = second ? [multiplier, second] : [multiplier];

@@ -51,7 +51,7 @@ const utf8 = new TextEncoder();
 
 export const onnxCode = (type: ElementType): number => (typeof type === 'number' ? type : dtypes[type].onnxCode);
 
-/** What is left out, or empty, is not written. */
+/** Fields that are left out or empty are not written. */
 export function encodeNode({
   opType,
   name,

@@ -42,7 +42,7 @@ export interface Edits {
   /** The nodes of the new graph, in topological order; left out: as they were. */
   readonly nodes?: readonly (KeptNode | NodeInit)[];
   readonly addInitializers?: readonly (TensorInit & { readonly name: string })[];
-  /** Where such an initializer is listed as a graph input too (as IR version 3 has it), that input goes with it. */
+  /** Graph inputs of the same names (IR version 3 lists initializers as inputs too) are dropped with them. */
   readonly dropInitializers?: ReadonlySet<string>;
   /** Other types for inputs and outputs; of the old declaration all else stays. */
   readonly types?: ReadonlyMap<string, ValueInfoInit>;
