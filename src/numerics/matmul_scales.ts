@@ -1,5 +1,6 @@
 /**
- * How matrix products with integer accumulators are scaled (ONNX Runtime). A is the int32 accumulator.
+ * The scales of matrix products with integer accumulators (ONNX Runtime). A is the int32 accumulator.
+ *
  *
  *   QLinearMatMul         m_j = fl(fl(sa·sb_j)/sy)                 requantize, profile ort (multiplier32)
  *   QGemm, quantized      m_j = fl(fl(fl(α·sa)·sb_j)/sy)           requantize A + C

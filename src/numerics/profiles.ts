@@ -1,4 +1,4 @@
-/** What the profiles mean for operators other than requantize. */
+/** The meaning of the profiles for operators other than requantize. */
 import type { RequantizeMode, RequantizeProfile } from './requantize.ts';
 import { roundHalfEven } from './rounding.ts';
 

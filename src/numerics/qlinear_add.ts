@@ -56,8 +56,8 @@ export const swapOperands = (q: QLinearBinary): QLinearBinary => ({
 });
 
 /**
- * Whether A is the broadcast operand of a row, so that ORT adds A before B: at the innermost axis where the result is
- * longer than 1, A has extent 1. Two one-element tensors count as well.
+ * True when A is the broadcast operand of a row, so that ORT adds A before B: at the innermost axis on which the result
+ * is longer than 1, A has extent 1. Two tensors of one element count as well.
  */
 export function qlinearAddSwaps(shapeA: readonly number[], shapeB: readonly number[]): boolean {
   for (let fromEnd = 1; fromEnd <= Math.max(shapeA.length, shapeB.length); fromEnd++) {

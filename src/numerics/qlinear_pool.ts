@@ -42,7 +42,7 @@ export function windowAverage({ sy, zy, low, high }: PoolQuantization, sum: numb
   return clampTo(low, high, roundHalfEven(Math.fround(Math.fround(average / sy) + zy)));
 }
 
-/** Whether QLinearAveragePool takes the global formula. */
+/** True when QLinearAveragePool uses the global formula. */
 export const isGlobalWindow = (
   spatial: readonly number[],
   kernel: readonly number[],

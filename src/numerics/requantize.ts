@@ -20,9 +20,9 @@ export type Rounding = 'half-even' | 'half-up' | 'half-away';
 
 export interface RequantizeMode {
   readonly arithmetic: 'f32' | 'f32-two-step' | 'f64' | 'fixed';
-  /** Of the float forms; 'fixed' rounds its product half up and its shift half away. */
+  /** The rounding of the float forms; 'fixed' rounds its product half up and its shift half away. */
   readonly rounding: Rounding;
-  /** Whether the zero point is added before or after rounding. */
+  /** The zero point is added before or after rounding. */
   readonly zeroPoint: 'before' | 'after';
 }
 
@@ -150,7 +150,7 @@ export function requantizer(
   }
 }
 
-/** What is done to an accumulator in binary32 before it is requantized; either may be absent. */
+/** Steps in binary32 on an accumulator before it is requantized; either may be absent. */
 export interface FloatSteps {
   readonly scale?: number | undefined;
   readonly offset?: number | undefined;
@@ -176,7 +176,7 @@ export const requantizerOf = (
 ): ((accumulator: number) => number) =>
   requantizer(requantizeModes[profile], multiplier(scales.sx, scales.sw, scales.sy, profile), zeroPoint, low, high);
 
-/** How far a fixed multiplier shifts to the left before its product and to the right after it. Beyond these limits all is as at them. */
+/** Shifts of a fixed multiplier: left before its product, right after it. Larger shifts give the same results. */
 export const shiftsOf = (shift: number): { readonly left: number; readonly right: number } => ({
   left: Math.min(Math.max(shift, 0), 31),
   right: Math.min(Math.max(-shift, 0), 40),

@@ -24,8 +24,8 @@ export function requantizeThresholds(
 }
 
 /**
- * Whether two monotone step functions agree on all integers of [min, max]: undefined, or the least accumulator at
- * which they differ.
+ * Compares two monotone step functions on all integers of [min, max]. Returns the least accumulator at which they
+ * differ, or undefined when they agree.
  */
 export function sameRequantize(f: Step, g: Step, min: number, max: number): number | undefined {
   let from = min;
@@ -39,8 +39,8 @@ export function sameRequantize(f: Step, g: Step, min: number, max: number): numb
 }
 
 /**
- * Whether two monotone step functions agree on all integers of [min, max], where it is known about where f steps:
- * four evaluations per level. `near(level)` is about the least accumulator with f ≥ level.
+ * True when two monotone step functions agree on all integers of [min, max]. `near(level)` is about the least
+ * accumulator with f ≥ level, so that a level needs only four evaluations.
  */
 export function sameStepsNear(f: Step, g: Step, near: (level: number) => number, min: number, max: number): boolean {
   const [first, last] = [f(min), f(max)];
@@ -55,7 +55,7 @@ export function sameStepsNear(f: Step, g: Step, near: (level: number) => number,
   return true;
 }
 
-/** How far a guess may be off before it is better to bisect. */
+/** The largest error of a guess; beyond it, bisection is faster. */
 const NEAR = 64;
 
 /** The least x in [from, max] with f(x) ≥ level, or max + 1. Steps lie near each other: gallop, then bisect. */

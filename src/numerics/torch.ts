@@ -101,7 +101,7 @@ export function torchMul(q: QLinearBinary, a: ArrayLike<number>, b: ArrayLike<nu
   }
 }
 
-/** How a table rounds. */
+/** The order of operations in which a lookup table was computed. */
 export interface TableOrder {
   /** The zero point is added before rounding by the lookup tables of QNNPACK, which dequantize `plain`. */
   readonly zeroPoint?: 'before' | 'after';
