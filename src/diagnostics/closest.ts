@@ -1,4 +1,4 @@
-/** What somebody may have meant. */
+/** Suggestions for misspelt words. */
 
 /** The known word within two edits, when there is one. */
 export function closest(word: string, known: readonly string[]): string | undefined {

@@ -1,5 +1,6 @@
 /**
- * What unskew tells its users when a model or an input is at fault: what, where, why, what next.
+ * Messages about a fault in a model or an input: what is wrong, where, why, and what to do next.
+ *
  *
  * Every code is declared once, in `codes`; docs and tests derive from that table.
  */
@@ -62,7 +63,7 @@ export interface Diagnostic {
   /** One sentence: what is wrong, with the values that are wrong. */
   readonly message: string;
   readonly location: Location;
-  /** What to do next. */
+  /** The next step for the user. */
   readonly hint?: string;
 }
 

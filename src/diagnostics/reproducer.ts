@@ -1,11 +1,11 @@
-/** What an internal fault leaves behind: written where it can be, and never a fault of its own. */
+/** Files that an internal fault leaves behind. Writing them never throws: undefined means that no folder can be written to. */
 import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
 import { makeFolder } from './make_folder.ts';
 import { systemCode } from './system_error.ts';
 
-/** Faults of one millisecond ask for one name. */
+/** Limits the search for a free name: faults of the same millisecond want the same one. */
 const MOST_OF_ONE_NAME = 1000;
 
 /**

@@ -1,8 +1,8 @@
-/** What the operating system says no with, in words, and what to do. */
+/** Refusals of the operating system in words, each with a hint. */
 
 interface Refusal {
   readonly reason: string;
-  /** What to do where a file was to be read, or written. */
+  /** The hint when a file was to be read; `write`: to be written. */
   readonly read?: string;
   readonly write?: string;
 }
@@ -50,7 +50,7 @@ export const systemCode = (error: unknown): string | undefined =>
     ? error.code
     : undefined;
 
-/** What an error says, whatever was thrown. */
+/** The message of an error, whatever was thrown. */
 export const messageOf = (error: unknown): string =>
   typeof error === 'object' && error !== null && 'message' in error ? String(error.message) : String(error);
 
@@ -62,5 +62,5 @@ export function systemReason(error: unknown): string {
   return refusal === undefined ? messageOf(error) : `${refusal.reason} (${systemCode(error)})`;
 }
 
-/** What to do about it. */
+/** The hint for an error of the operating system. */
 export const systemHint = (error: unknown, doing: 'read' | 'write'): string | undefined => refusalOf(error)?.[doing];

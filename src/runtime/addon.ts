@@ -13,7 +13,7 @@ import { truncatedOneDnn } from './onednn_library.ts';
 /** The folder of the package; the same from src/ and from dist/. */
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
-/** Where `scripts/setup` puts it. */
+/** `scripts/setup` writes the addon to this path. */
 const addonPath = `${root}build/Release/unskew.node`;
 
 let loaded: OneDnnBinding | undefined;
@@ -30,7 +30,7 @@ export function loadAddon(path: string = addonPath): OneDnnBinding {
   return binding;
 }
 
-/** Whether `loadAddon` would succeed; `reason` is the message of its error. */
+/** True when `loadAddon` would succeed; `reason` is the message of its error. */
 export function addonAvailable():
   | { readonly available: true }
   | { readonly available: false; readonly reason: string } {

@@ -1,6 +1,7 @@
 /**
- * Whether a file is the addon that this unskew's sources build, told before it is loaded: loading a truncated library ends the
+ * Checks, before a file is loaded, that it is the addon built from these sources: loading a truncated library ends the
  * process (SIGBUS), one with a flipped bit computes other numbers, and one of other sources takes other arguments.
+ *
  *
  * `native/seal.cmake` ends the file with a line: a digest of the sources, and a checksum of all that is before it. Both are
  * looked at each time, which takes some 5 ms once per process.
@@ -16,7 +17,8 @@ const CHECKSUM_PART = ', checksum '.length + 64 + 1;
 const MOST_BYTES = 256 << 20;
 
 /**
- * What is wrong with the file, as what follows "the native addon"; undefined when nothing is.
+ * Tells the fault of a file, in words that follow "the native addon"; undefined when it has none.
+ *
  *
  * @param root the folder of the package, with the sources that the addon has to be built from
  */
@@ -69,7 +71,7 @@ function unsealed(file: Buffer): string {
     : 'is not of this version of unskew, or not of unskew: it has no mark of its build';
 }
 
-/** Whether a library (ELF, 64 bits) of that size ends before its last part, the table of sections. */
+/** True when a library (ELF, 64 bits) of the given size ends before its last part, the table of sections. */
 export function isCut(start: Buffer, size: number): boolean {
   if (start.length < 64) return true;
   return Number(start.readBigUInt64LE(0x28)) + start.readUInt16LE(0x3a) * start.readUInt16LE(0x3c) > size;
@@ -87,7 +89,7 @@ function sourcesDigest(root: string): string | undefined {
       .map((path) => `${digestOf(readFileSync(join(root, path)))}  ${path}\n`);
     return digestOf(lines.join(''));
   } catch {
-    return undefined; // sources that are not there are no sources of the addon
+    return undefined; // the sources are missing or unreadable, so they cannot be compared
   }
 }
 

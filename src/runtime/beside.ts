@@ -102,7 +102,7 @@ function isOlderThanADay(path: string): boolean {
 }
 
 let machineName: string | undefined;
-/** Where numbers of processes mean the same: one run of one system, and in it one container. */
+/** Identifies the scope in which a process number is unique: one boot of one system, and one container in it. */
 function machine(): string {
   const of = (read: () => string): string => {
     try {

@@ -54,8 +54,8 @@ export interface CompileOptions {
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
   readonly target?: Target;
   /**
-   * Whether `auto` goes by what `unskew strategies --measure` found on this machine, where it did; true unless said. It
-   * decides about speed alone.
+   * Lets `auto` use the costs that `unskew strategies --measure` found on this machine, if any; true by default. It
+   * affects speed alone.
    */
   readonly measuredCosts?: boolean;
   /** Proves the corrections at once, and gives a layer another way where something is not proved: true for `auto`. */
@@ -240,7 +240,8 @@ async function load(source: Graph | string | Uint8Array, options: CompileOptions
 }
 
 /**
- * What nothing here computes is refused when a model is compiled, not when it is run.
+ * Refuses operators that nothing here computes when a model is compiled, not when it is run.
+ *
  *
  * @throws UnskewError U2008
  */
@@ -284,7 +285,7 @@ function refuseOpenSizes(graph: Graph): void {
   }
 }
 
-/** What was compiled here and now, with what a compiled file does not keep. */
+/** A fresh compilation, with the parts that a compiled file does not keep. */
 export interface Compilation extends CompiledModel, Pick<LegalizeResult, 'quantized' | 'remaining'> {}
 
 /** The graph legalized and selected, as a compiled file holds it. @throws UnskewError U2008 for an operator that nothing here computes */

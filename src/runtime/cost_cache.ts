@@ -37,7 +37,7 @@ export function machineOf({ version, isa }: Pick<OneDnnBinding, 'version' | 'isa
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Where the costs of a machine are kept, whether or not the file exists; undefined for a user without a home. */
+/** The path for the costs of a machine, whether or not the file exists; undefined for a user without a home. */
 export function cachePath(machine: Machine, env: Environment = process.env): string | undefined {
   const folder = cacheFolder(env);
   if (folder === undefined) return undefined;
@@ -57,7 +57,7 @@ function cacheFolder({ XDG_CACHE_HOME: base }: Environment): string | undefined 
   }
 }
 
-/** The rows measured on this machine; none when there is no file that says so. */
+/** The rows measured on this machine; empty when no file holds any. */
 export function readCosts(machine: Machine, env?: Environment): CostRow[] {
   const path = cachePath(machine, env);
   if (path === undefined) return [];

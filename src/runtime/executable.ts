@@ -29,7 +29,7 @@ interface LiveStep {
   readonly session?: NativeSession;
 }
 
-/** Where the time of one run went, per node of the plan. */
+/** The time that one run spent on a node of the plan. */
 export interface NodeTime {
   readonly node: string;
   readonly op: string;
@@ -77,14 +77,15 @@ class Values {
 export class Executable {
   readonly plan: Plan;
   readonly #steps: readonly LiveStep[];
-  /** What is read after the first native step, where `run` waits for the first time. */
+  /** Values that are read after the first native step, at which `run` waits for the first time. */
   readonly #readLater: ReadonlySet<ValueId>;
   readonly #bytesOfRun: number;
   #running = 0;
   #disposed = false;
 
   /**
-   * Of a graph of static shapes.
+   * Plans a graph of static shapes.
+   *
    *
    * @throws UnskewError U1006 when it takes more memory than there is, U5002 when the system gives no more threads
    */

@@ -52,11 +52,13 @@ function toTensor(name: string, feed: TensorLike): ITensor {
   return { dtype, shape: dims, data: dtype === 'bool' ? viewAs(dtype, bytesOf(data)) : data };
 }
 
-/** Whether these are elements of the type; arrays of another realm are. */
+/** True when `data` is an array for elements of the type; arrays of another realm are. */
 const isArrayFor = <D extends DType>(dtype: D, data: unknown): data is ArrayFor<D> =>
   ArrayBuffer.isView(data) && Object.getPrototypeOf(data)?.constructor?.name === dtypes[dtype].array.name;
 
-/** What a model says of an input or output. A dimension that is a string may have any size. */
+/**
+ * The name and type of an input or output, as the model declares them. A dimension that is a string may have any size.
+ */
 export interface ValueMetadata {
   readonly name: string;
   readonly type: string;

@@ -1,4 +1,4 @@
-/** What a model takes of memory and threads, and what is said where the system has no more. */
+/** The memory and threads that a model needs, and the errors when the system has no more of them. */
 import type { Plan } from '../codegen/onednn/plan.ts';
 import { fail, messageOf, systemCode, UnskewError } from '../diagnostics/index.ts';
 import { checkNeed, type Graph, interpreterScratch, memoryNeed, refuseNeed, refuseTooLarge } from '../ir/index.ts';
@@ -18,7 +18,7 @@ export function refuseTooLargePlan({ graph, steps }: Plan): void {
   checkNeed(graph, { bytes: sessions.reduce((sum, bytes) => sum + bytes, 0), node }, 'now');
 }
 
-/** What the system had no more of when this was thrown: by the addon, or by JavaScript. */
+/** The resource that was exhausted when the addon or JavaScript threw the error. */
 function lackOf(error: unknown): 'memory' | 'threads' | undefined {
   if (!(error instanceof Error) || error instanceof UnskewError) return undefined;
   const code = systemCode(error);

@@ -32,13 +32,13 @@ export interface MeasuredLayer {
   readonly layers: readonly string[];
   readonly op: string;
   readonly class: LayerClass;
-  /** Of the layer without a zero point. */
+  /** The time of the layer without a zero point. */
   readonly symmetricMicroseconds: number;
   readonly ways: readonly MeasuredWay[];
   readonly chosen: string;
   /** The way that took the least time. */
   readonly best: string;
-  /** How much longer the chosen way takes than the best one, measured: 1 and more; infinite when it runs on the interpreter. */
+  /** The measured time of the chosen way divided by that of the best one: 1 and more; infinite on the interpreter. */
   readonly overBest: number;
 }
 

@@ -5,7 +5,7 @@ import type { Isa, Target } from '../passes/target.ts';
 import type { ByteSums } from '../proofs/index.ts';
 import { machineOf, readCosts } from './cost_cache.ts';
 
-/** What oneDNN dispatches to here and now. */
+/** The target that oneDNN dispatches to on this machine. */
 export const nativeTarget = (binding: Pick<OneDnnBinding, 'isa' | 'version'>, threads: number): Target => ({
   name: 'onednn',
   isa: isaOf(binding),
@@ -13,7 +13,7 @@ export const nativeTarget = (binding: Pick<OneDnnBinding, 'isa' | 'version'>, th
   onednnMajor: binding.version.major,
 });
 
-/** What was measured here, else what is shipped. */
+/** The costs measured on this machine, else the shipped ones. */
 export const nativeCosts = (binding: Pick<OneDnnBinding, 'isa' | 'version'>, target: Target): CostModel =>
   costModel(target, readCosts(machineOf(binding, target.threads)));
 

@@ -6,7 +6,7 @@ import { type Graph, type Node, type NodeId, nnMaxPool, type ValueId, valueId, v
 export interface TimingOptions {
   /** Turns of every contender; the least time counts. */
   readonly rounds: number;
-  /** What one turn should take, in µs: a plan that is faster runs several times. */
+  /** The intended time of one turn in µs: a faster plan runs several times. */
   readonly turn: number;
 }
 
@@ -15,7 +15,7 @@ export const usualTiming: TimingOptions = { rounds: 32, turn: 400 };
 /** Contenders this much slower than the first are not worth all rounds. */
 const HOPELESS = 2;
 const TURNS_OF_HOPELESS = 8;
-/** Where buffers happen to lie costs a few percent, so sessions are made anew now and then. */
+/** The turns of one session. Times depend on the addresses of its buffers by a few percent, so it is renewed. */
 const TURNS_OF_A_SESSION = 4;
 
 /**
@@ -64,7 +64,7 @@ function runOnce(binding: OneDnnBinding, spec: SessionSpec): number {
   return least;
 }
 
-/** What stands for the layers before: `timePlans` leaves it out. */
+/** Marks nodes that stand for preceding layers: `timePlans` leaves them out. */
 const neighbours = { prefix: 'neighbour.', op: nnMaxPool.name } as const;
 
 /**

@@ -14,7 +14,7 @@ export function applyOnce(graph: Graph, rule: AnyRule): Graph | undefined {
   return fired ? editor.commit().graph : undefined;
 }
 
-/** Whether the rule matches anywhere; nothing is rewritten. A condition that throws is one that a check should look at. */
+/** True when the rule matches anywhere; nothing is rewritten. A condition that throws counts as a match. */
 export function matches(graph: Graph, rule: AnyRule): boolean {
   const editor = new GraphEditor(graph);
   return editor.nodeIds.some((id) => {

@@ -16,7 +16,7 @@ export interface CheckOptions extends Tolerance {
   readonly graphs?: fc.Arbitrary<Graph>;
   /** Graphs in which the rule fires, 200 by default and 10,000 when UNSKEW_DEEP is set. */
   readonly runs?: number;
-  /** Of the draws: UNSKEW_SEED, or a fixed one; with UNSKEW_DEEP another one every time. */
+  /** The seed of the draws: UNSKEW_SEED, or a fixed one; with UNSKEW_DEEP another one every time. */
   readonly seed?: number;
   /** Also on float inputs among which NaN, infinities, zeros of both signs, huge and subnormal numbers are frequent. */
   readonly nonFinite?: boolean;
@@ -35,8 +35,9 @@ export interface CheckReport {
 export const LEAST_SHARE = 0.3;
 
 /**
- * What a rule that is not bit-exact may change, its own bound being text: one step of a quantized result, and of a float
- * the seven roundings to binary32 that separate sx·sw·Σ(x − zx)(w − zw) + b from the product of dequantized operands.
+ * The tolerance of a rule that is not bit-exact, since its own bound is text: one step of a quantized result; for a
+ * float, the seven roundings to binary32 that separate sx·sw·Σ(x − zx)(w − zw) + b from the product of dequantized
+ * operands.
  */
 const bounded: Tolerance = { steps: 1, relative: 2 ** -21 };
 
@@ -50,13 +51,13 @@ export function checkRule(rule: AnyRule, options: CheckOptions = {}): CheckRepor
   return checkTransform({ ...subjectOf(rule, options), ...options });
 }
 
-/** What `checkTransform` checks. */
+/** The subject of `checkTransform`. */
 export interface Transform {
   readonly name: string;
-  /** What has to hold, for the error. */
+  /** The law that has to hold, for the error. */
   readonly law: string;
   readonly graphs: fc.Arbitrary<Graph>;
-  /** The graph rewritten, or what is to be compared; undefined where there is nothing to rewrite. */
+  /** The rewritten graph, or two graphs to be compared; undefined when nothing can be rewritten. */
   transform(graph: Graph): Graph | readonly [before: Graph, after: Graph] | undefined;
 }
 
@@ -131,7 +132,7 @@ export function checkRewrite(before: Graph, after: Graph, options: Omit<CheckOpt
   return { name, drawn: runs, fired: runs };
 }
 
-/** What makes inputs needless: `after` is no graph, or one with other inputs or outputs, in name, type or order. */
+/** A fault that shows without inputs: `after` is invalid, or its inputs or outputs differ in name, type or order. */
 function faultOf(before: Graph, after: Graph): string | undefined {
   const broken = verify(after).map((d) => d.message);
   if (broken.length > 0) return `the rewritten graph is broken: ${broken.join('\n')}`;
@@ -187,7 +188,7 @@ function search(
 
 type Outcome = 'missed' | 'same' | Pick<Refutation, 'before' | 'after' | 'feeds' | 'difference'>;
 
-/** Whether values were compared. */
+/** True when values were compared. */
 const isDecided = (outcome: Outcome): boolean =>
   outcome === 'same' || (outcome !== 'missed' && typeof outcome.difference !== 'string');
 

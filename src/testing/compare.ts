@@ -1,4 +1,4 @@
-/** Whether two graphs mean the same on given inputs. */
+/** Compares the meaning of two graphs on given inputs. */
 import {
   constantOf,
   evaluateNode,
@@ -14,13 +14,16 @@ import {
 } from '../ir/index.ts';
 import { indicesOf } from '../ir/ops/conv_geometry.ts';
 
-/** How much two results may differ. Neither: not at all, down to the sign of zero; NaN equals NaN. */
+/**
+ * The allowed difference of two results. When both are absent, results must be equal down to the sign of zero; NaN
+ * equals NaN.
+ */
 export interface Tolerance {
-  /** For integers: by that many. */
+  /** For integers: the largest distance. */
   readonly steps?: number;
   /**
-   * For floats: by that fraction of the largest finite float that the first graph computes anywhere, sums of products
-   * taken as sums of magnitudes: Σ|x|·|w| is what their roundings are relative to.
+   * For floats: a fraction of the largest finite float that the first graph computes anywhere. Sums of products count
+   * as sums of magnitudes, Σ|x|·|w|: their roundings are relative to it.
    */
   readonly relative?: number;
 }

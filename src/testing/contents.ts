@@ -1,4 +1,4 @@
-/** What tensors hold: extreme patterns and pseudo-random numbers, all of them a function of a pattern and a seed. */
+/** Contents of tensors: extreme patterns and pseudo-random numbers, each a function of a pattern and a seed. */
 
 import { type DType, dtypes, type ITensor, isFloat, isInteger, sizeOf, tensor } from '../ir/index.ts';
 import { numberToBfloat16, numberToHalf } from '../numerics/half.ts';

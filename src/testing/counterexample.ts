@@ -1,4 +1,4 @@
-/** What a refuted rewrite leaves behind: an error to read and files to replay. */
+/** A refuted rewrite: an error to read, and files to replay it. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeFolder, systemReason, UnskewError } from '../diagnostics/index.ts';
@@ -18,7 +18,7 @@ export interface Refutation {
   readonly feeds: Feeds;
   /** The first element that differs, or why there is nothing to compare. */
   readonly difference: Difference | string;
-  /** How it was found. */
+  /** The draw that found it. */
   readonly draws: string;
 }
 
@@ -26,7 +26,7 @@ export interface Refutation {
 export class CounterexampleError extends Error {
   override readonly name = 'CounterexampleError';
   readonly refutation: Refutation;
-  /** Where the files were written. */
+  /** The folder of the files. */
   readonly folder: string;
 
   constructor(refutation: Refutation, folder: string) {

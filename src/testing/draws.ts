@@ -1,4 +1,4 @@
-/** How many graphs are drawn, and from which seed. */
+/** The number of graphs to draw, and the seed. */
 export const isDeep = process.env.UNSKEW_DEEP !== undefined;
 
 export const defaultRuns = isDeep ? 10_000 : 200;

@@ -53,7 +53,7 @@ export interface MetamorphicLaw {
 }
 
 export interface MetamorphicOptions extends Pick<CheckOptions, 'runs' | 'seed' | 'folder'> {
-  /** What is tested: the results of a graph by name. The interpreter unless given. */
+  /** The subject of the test: computes the results of a graph by name. The interpreter by default. */
   readonly run?: (graph: Graph, feeds: Feeds) => Feeds;
 }
 

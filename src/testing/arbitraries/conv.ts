@@ -50,7 +50,7 @@ export interface ConvSpec {
   readonly channelsPerGroup: number;
   readonly filtersPerGroup: number;
   readonly axes: readonly ConvAxis[];
-  /** Of a transposed convolution, as far as its strides and dilations allow. */
+  /** Output padding of a transposed convolution, limited by its strides and dilations. */
   readonly outputPadding: readonly [number, number, number];
   /** The last spatial size is the symbol W. */
   readonly symbolic: boolean;
@@ -66,7 +66,7 @@ export interface ConvSpec {
   readonly tail: Tail;
 }
 
-/** What follows: nothing, another reader, or another reader while the result is an output too. */
+/** The readers of the result: none, one, or one while the result is an output too. */
 export type Tail = 'none' | 'read' | 'shared';
 
 type Emphasis<S> = { readonly [K in keyof S]?: fc.Arbitrary<S[K]> };

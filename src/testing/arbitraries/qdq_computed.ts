@@ -14,7 +14,7 @@ interface ComputedSpec {
   readonly kind: 'conv' | 'conv_transpose' | 'matmul';
   readonly conv: ConvSpec;
   readonly columns: number;
-  /** Of the left side: quantized here, or with parameters of its own, one for all or one for each row. */
+  /** The source of the left operand: quantized here, or with parameters of its own, one for all or one for each row. */
   readonly source: 'dynamic' | 'scalar' | 'rows' | 'rows of full rank' | 'moved';
   readonly dtype: Eight;
   readonly w: Quantization;

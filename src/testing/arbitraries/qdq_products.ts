@@ -126,7 +126,7 @@ function moved(b: GraphBuilder, x: Value<'f32'>, spec: ProductSpec): Value<'f32'
   return b.emit(nnTranspose, { x: b.emit(nnTranspose, { x }, { perm }) }, { perm });
 }
 
-/** Of shape [C] as an operand; with the axes behind the channels when it is added. */
+/** Emits a bias: of shape [C] as an operand; when it is added, with the axes behind the channels as well. */
 function emitBias(
   b: GraphBuilder,
   { kind, bias: spec, x }: ProductSpec,

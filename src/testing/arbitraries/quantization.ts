@@ -84,7 +84,7 @@ export function emitActivation(b: GraphBuilder, x: Value<'f32'>, spec: Activatio
     : b.emit(unary.nnClip, { x }, { min: spec.min, max: spec.max });
 }
 
-/** How the group ends: with a quantize of its own scale, or as a float. */
+/** The end of the group: a quantize with a scale of its own, or a float. */
 export interface End {
   readonly activations: readonly Activation[];
   readonly y: Quantization;

@@ -1,4 +1,4 @@
-/** What is added to an s32 sum between a product and its requantization, and the requantization itself. */
+/** Additions to an s32 sum between a product and its requantization, and the requantization itself. */
 import * as fc from 'fast-check';
 import { assert } from '../../diagnostics/index.ts';
 import { type Dim, dtypes, type Graph, GraphBuilder, tensor, type Value } from '../../ir/index.ts';
@@ -237,7 +237,7 @@ function fixedPair(factor: number): { mantissa: number; shift: number } {
   return m;
 }
 
-/** Where a product has its channels. */
+/** The channel axis of a product. */
 const channelAxis = (kind: 'conv' | 'matmul', y: Value): number =>
   kind === 'conv' ? 1 : Math.max(y.type.shape.length - 1, 0);
 
