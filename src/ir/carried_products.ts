@@ -1,8 +1,10 @@
-/** Operators of files that multiply quantized numbers, by name: what is said of them where they are carried and not understood. */
+/**
+ * Operators of files that multiply quantized numbers, by name: facts about those that are carried and not understood.
+ */
 
 /**
- * Where the zero points of quantized products are among their inputs; none: some are computed there, implied, or packed.
- * Operators of other domains than ONNX's own have theirs in front.
+ * The indices of zero points among the inputs of quantized products; an empty list when some are computed inside,
+ * implied or packed. Operators outside ONNX's own domain carry the name of their domain in front.
  */
 export const carriedIntegerProducts: Readonly<Record<string, readonly number[]>> = {
   ConvInteger: [2, 3],
@@ -29,21 +31,24 @@ const floatProducts: readonly (readonly [RegExp, readonly number[]])[] = [
 ];
 
 /**
- * The operands that a float operator multiplies: it is a quantized layer where one was dequantized; none: it is not a product, as
- * an Einsum of one operand, which moves and adds.
+ * The operands that a float operator multiplies. The operator is a quantized layer when one of them was dequantized.
+ * Empty for operators that are not products, such as an Einsum of one operand, which moves and adds.
  */
 export function carriedFactors(operator: string, operands: number): readonly number[] {
   const factors = floatProducts.find(([names]) => names.test(operator))?.[1] ?? [];
   return operands < 2 ? [] : factors;
 }
 
-/** What hands its first operand on, in another order, shape or type; a concatenation all of them. */
+/**
+ * True for operators that pass their first operand on in another order, shape or type; a concatenation passes all of
+ * them.
+ */
 export const isCarriedMovement = (operator: string): boolean =>
   /^(Transpose|Reshape|Identity|Cast|Squeeze|Unsqueeze|Flatten|Expand|Slice|Concat|Split|Gather(ND|Elements)?|Tile|Pad|DepthToSpace|SpaceToDepth|Dropout|(Global)?MaxPool)$/.test(
     operator,
   );
 
-/** What makes real numbers of quantized ones: operand 2 is the zero point. Quantizers of other domains do it in one. */
+/** True for operators that turn quantized numbers into real ones: operand 2 is the zero point. */
 export const isCarriedDequantize = (operator: string): boolean => /(^|\.)DequantizeLinear$/.test(operator);
 
 /** Operators of training tools that quantize and dequantize in one: what they feed is a quantized layer. */

@@ -46,7 +46,7 @@ export type OperandTensors<O extends OperandSpecs> = Mapped<
 >;
 export type OperandValues<O extends OperandSpecs> = Mapped<O, { [K in keyof O]: Value<DTypesOf<O[K]>> }>;
 
-/** Whether a value has one of the element types. */
+/** True when a value has one of the element types. */
 export const isOfType = <D extends DType>(value: Value, ...dtypes: readonly D[]): value is Value<D> =>
   dtypes.some((dtype) => dtype === value.type.dtype);
 
@@ -69,7 +69,7 @@ export interface Value<D extends DType | 'opaque' = DType> {
 }
 /** A value that may be one which is only carried. */
 export type AnyValue = Value<DType | 'opaque'>;
-/** Whether a value is of an element type that is computed with. */
+/** True when a value has an element type that unskew computes with. */
 export const isComputable = (value: AnyValue): value is Value => value.type.dtype !== 'opaque';
 
 // ---- attributes -------------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ export const isWordOf = <W extends string>(spec: AttrSpec<W>, word: string): wor
 
 export type AttrType<S extends AttrSpec> = S extends AttrSpec<infer T, boolean> ? T : never;
 export type AttrValues<A extends AttrSpecs> = { readonly [K in keyof A]: AttrType<A[K]> };
-/** What a builder call must give: attributes with a default may be left out. */
+/** The attributes of a builder call: those with a default may be left out. */
 export type AttrArguments<A extends AttrSpecs> = {
   readonly [K in keyof A as A[K] extends AttrSpec<infer _T, true> ? never : K]: AttrType<A[K]>;
 } & { readonly [K in keyof A as A[K] extends AttrSpec<infer _T, true> ? K : never]?: AttrType<A[K]> };
@@ -150,7 +150,7 @@ type DTypeAt<K, O extends OperandSpecs, V> = K extends keyof V
       ? DTypesOf<O[K]>
       : never
   : never;
-/** What products of that type add up to. */
+/** The element type of a sum of products. */
 type SumDType<D> = D extends 'f32' | 'f64' ? D : 's32';
 
 /** One result: the value itself; several: a record by name. */
@@ -181,8 +181,8 @@ export interface Refuse extends Fault {
 export type Trait = 'elementwise' | 'movement' | 'commutative' | 'identity';
 
 /**
- * What a graph is made of: `qnn` as imported, zero points anywhere; `nn` as legalized, with the zero points that the target takes;
- * `dnnl` with operators of the back end.
+ * The operators of a graph: `qnn` as imported, zero points anywhere; `nn` as legalized, with the zero points that the
+ * target takes; `dnnl` with operators of the back end.
  */
 export type Level = 'qnn' | 'nn' | 'dnnl';
 

@@ -27,7 +27,7 @@ export function availableMemory(root = '/', machine = freemem()): number {
   return Math.min(machine, ...controlGroups(root).map((group) => leftIn(group) ?? Number.POSITIVE_INFINITY));
 }
 
-/** What `ulimit -v` leaves, on Linux. */
+/** The address space that `ulimit -v` leaves, on Linux. */
 function addressSpaceLeft(): number {
   const limit = /^Max address space\s+(\d+)/m.exec(text('/proc/self/limits') ?? '')?.[1];
   const used = /^VmSize:\s+(\d+) kB/m.exec(text('/proc/self/status') ?? '')?.[1];
@@ -66,7 +66,7 @@ function controlGroups(root: string): ControlGroup[] {
   });
 }
 
-/** Undefined where there is no limit. */
+/** The memory that a control group leaves; undefined when it sets no limit. */
 function leftIn({ folder, limit, usage, reclaimable }: ControlGroup): number | undefined {
   const [most, used] = [limit, usage].map((name) => Number(text(join(folder, name)) ?? Number.NaN));
   if (!Number.isSafeInteger(most) || Number.isNaN(used)) return undefined;

@@ -38,9 +38,11 @@ export interface Graph {
   readonly nodes: Readonly<Record<NodeId, Node>>;
   readonly values: Readonly<Record<ValueId, ValueInfo>>;
   readonly pool: ConstantPool;
-  /** What sizes symbols of the inputs may have; those of other symbols are free. */
+  /** The sizes that symbols of the inputs may have; other symbols may have any size. */
   readonly symbols?: Readonly<Record<string, SymbolRange>>;
-  /** How sums round that passes read as integer ones, `ort` when absent; operators that are there say it themselves. */
+  /**
+   * The rounding of sums that passes turn into integer ones, `ort` when absent; quantized operators state their own.
+   */
   readonly profile?: RequantizeProfile;
   /** The file that the graph was read from, for exporters; see importers. Not part of the graph's meaning. */
   readonly origin?: Origin;
@@ -52,14 +54,14 @@ export interface SymbolRange {
   readonly max?: number;
 }
 
-/** What an importer leaves for the exporter of the same format. `kind` says whose it is. */
+/** Facts that an importer leaves for the exporter of the same format, which `kind` names. */
 export interface Origin {
   readonly kind: string;
-  /** What became an opaque value, and why; not listed: nodes that are opaque because they read one. */
+  /** Values that became opaque, and why; nodes that are opaque because they read such a value are not listed. */
   readonly unsupported: readonly Unsupport[];
   /** Whose arithmetic its quantized operators were read with, where the format leaves that open. */
   readonly profile?: string;
-  /** What a user should know of how the file was read. */
+  /** Notes for the user on the reading of the file. */
   readonly notes?: readonly Diagnostic[];
   /** Graphs inside of operators that are carried. */
   readonly bodies?: readonly Body[];
@@ -80,7 +82,7 @@ export interface Unsupport {
   readonly reason: string;
 }
 
-/** What follows from a graph alone is made when it is first asked for, and once: graphs are frozen. */
+/** Remembers a function of a graph: it is computed when first asked for, and once. Graphs are frozen. */
 export function once<T>(make: (graph: Graph) => T): (graph: Graph) => T {
   const made = new WeakMap<Graph, T>();
   return (graph) => {
@@ -97,7 +99,7 @@ export const nodesOf = once((graph): readonly Node[] => Object.values(graph.node
 
 export const valueIdsOf = ({ values }: Pick<Graph, 'values'>): ValueId[] => Object.keys(values) as ValueId[];
 
-/** Whether that is the name of one of the values. */
+/** True when one of the values has the name. */
 export const hasValue = ({ values }: Pick<Graph, 'values'>, name: string): name is ValueId =>
   Object.hasOwn(values, name);
 

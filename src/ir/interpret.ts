@@ -90,7 +90,10 @@ function named(op: AnyOp, operands: readonly (ITensor | null)[]): Parameters<Any
   return record as Parameters<AnyOp['evaluate']>[0];
 }
 
-/** How often each value is read; outputs are read once more by the caller, constants are nobody's to free. */
+/**
+ * Counts the readers of each value. The caller reads outputs once more, so they are never freed; nobody frees
+ * constants.
+ */
 function usesOf(graph: Graph, order: readonly Node[]): Map<ValueId, number> {
   const uses = new Map<ValueId, number>();
   const use = (id: ValueId | null) => id !== null && uses.set(id, (uses.get(id) ?? 0) + 1);

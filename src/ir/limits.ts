@@ -1,6 +1,6 @@
 /**
- * How large a tensor may be: the one place that says so. Whatever makes types asks here, `inferTypes` above all, so that
- * no operator can forget it. What a machine can hold is less and another question: see memory_need.ts.
+ * The largest sizes of a tensor, stated here alone. Everything that makes types asks this file, `inferTypes` above all,
+ * so that no operator can forget it. The memory of a machine is a smaller limit: see memory_need.ts.
  */
 import { fail, type Location } from '../diagnostics/index.ts';
 import { leastOf } from './dims.ts';

@@ -29,7 +29,7 @@ export function interpreterScratch(graph: Graph, node: Node): number {
 
 export interface MemoryNeed {
   readonly bytes: number;
-  /** Where it is the most; undefined in a graph without nodes. */
+  /** The node that needs the most; undefined in a graph without nodes. */
   readonly node: Node | undefined;
 }
 

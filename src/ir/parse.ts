@@ -369,7 +369,7 @@ function parseItems(dtype: DType, items: readonly string[]): ITensor['data'] {
   return data;
 }
 
-/** Whether the type has the number. */
+/** True when the type can hold the number. */
 function isElement(dtype: DType, item: string): boolean {
   if (isFloat(dtype)) return true;
   if (!/^-?\d+$/.test(item)) return false;

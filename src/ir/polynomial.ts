@@ -19,7 +19,7 @@ export const dimFunctions: Readonly<Record<string, (a: number, b: number) => num
 /** Coefficients by monomial: the texts of its atoms in order, '' for the constant. */
 export type Polynomial = ReadonlyMap<string, number>;
 
-/** What a product is made of, behind its text. */
+/** The content of a factor, found by its text. */
 export type Atom =
   | { readonly kind: 'symbol' }
   | { readonly kind: 'quotient'; readonly above: Polynomial; readonly below: Polynomial }
@@ -122,7 +122,7 @@ function divideByNumber(a: Polynomial, b: number): Polynomial {
 const greatestCommonDivisor = (a: number, b: number): number =>
   b === 0 ? Math.abs(a) : greatestCommonDivisor(b, a % b);
 
-/** What is a multiple of the divisor, term by term, and a quotient of the rest. */
+/** Divides term by term: multiples of the divisor exactly, the rest as a quotient. */
 function divideBySymbols(a: Polynomial, b: Polynomial): Polynomial {
   const [[key, coefficient], ...others] = [...b];
   if (others.length > 0) {
@@ -251,7 +251,7 @@ function rangeOfAtom(text: string, depth: number): readonly [number, number] {
 const factorText = (text: string): string =>
   /^([\w.]+|\w+\(.*\)|\(.*\))$/.test(text) && isOne(text) ? text : `(${text})`;
 
-/** Whether the parenthesis that ends the text is the one that opens first. */
+/** True when the parenthesis that ends the text closes the first one. */
 function isOne(text: string): boolean {
   let depth = 0;
   for (let i = 0; i < text.length; i++) {
@@ -296,7 +296,7 @@ class Reader {
     this.#isText = this.#tokens.join('') === text.replace(/\s+/g, '');
   }
 
-  /** @returns undefined for what is no expression */
+  /** @returns undefined for text that is not an expression */
   read(): Polynomial | undefined {
     const made = this.#isText ? this.#sum(0) : undefined;
     return this.#at === this.#tokens.length ? made : undefined;

@@ -1,4 +1,4 @@
-/** What is made of a polynomial: its value for sizes, its symbols, the same arithmetic by other means. */
+/** Evaluation of a polynomial: its value for sizes, its symbols, the same arithmetic by other means. */
 import { atomOf, atomsIn, dimFunctions, type Polynomial } from './polynomial.ts';
 
 /** The value once symbols are sizes, undefined where one is not. */
@@ -41,7 +41,7 @@ export function symbolsOf(p: Polynomial): ReadonlySet<string> {
   return found;
 }
 
-/** What a polynomial is made with by other means: nodes of a file, say. */
+/** The operations that rebuild a polynomial by other means, such as nodes of a file. */
 export interface DimAlgebra<T> {
   number(value: number): T;
   symbol(name: string): T;

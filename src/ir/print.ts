@@ -89,7 +89,7 @@ const name = (id: string): string => (/^(?!\/\/)[A-Za-z0-9_.$/]+$/.test(id) ? id
 const isInline = (t: ITensor): boolean =>
   t.data.length <= INLINE_LIMIT && t.shape.length <= 1 && !isHalf(t.dtype) && !hasMarkedNaN(t);
 
-/** Whether one of its NaNs is not the one that `nan` stands for. */
+/** True when some NaN differs in its bits from the one that `nan` stands for. */
 function hasMarkedNaN({ dtype, data }: ITensor): boolean {
   if (!isFloat(dtype) || !(data as Float32Array).some(Number.isNaN)) return false;
   const plain = data.slice();

@@ -14,9 +14,9 @@ import { byOp, isOp, oneOf, view, viewOf } from './view.ts';
 
 export type ProductKind = 'conv' | 'conv_transpose' | 'matmul';
 
-/** Of floats or integers, which have no zero points. */
+/** Products of floats, or of integers without zero points. */
 export const isPlainProduct = oneOf(nnConv, nnConvTranspose, nnMatmul);
-/** Of integers with zero points as operands. */
+/** Products of integers with zero points as operands. */
 export const isQuantizedProduct = oneOf(qnnConv, qnnConvTranspose, qnnMatmul);
 
 /** A product with all that one primitive or kernel does after the sum, or the end of one on its own. */

@@ -1,6 +1,7 @@
 /**
- * What stands between an int32 sum and the qnn.requantize that rounds it. Systems that keep the bias in floats put a
- * scale and an offset there:
+ * The float steps between an int32 sum and the qnn.requantize that rounds it. Systems that keep the bias in floats put
+ * a scale and an offset there:
+ *
  *
  *   requantize(t),   t = fl(fl(fl(A)·scale[c]) + offset[c])
  */
@@ -30,7 +31,7 @@ export interface RoundingTail {
   readonly between: readonly ValueId[];
 }
 
-/** Undefined where the requantize rounds floats that are no such function of an s32 sum. */
+/** Undefined when the requantize rounds floats that are not such a function of an s32 sum. */
 export function roundingTail(graph: GraphReader, requantize: Node): RoundingTail | undefined {
   const { x } = viewOf<typeof qnnRequantize>(requantize);
   const { dtype, shape } = graph.type(x);
@@ -63,7 +64,7 @@ export function roundingTail(graph: GraphReader, requantize: Node): RoundingTail
   return { sum, between, ...(scale && { scale }), ...(offset && { offset }) };
 }
 
-/** Whether a constant varies along `axis` of `shape` alone, if at all. */
+/** True when a constant varies along `axis` of `shape` alone, if at all. */
 function isPerChannel({ data, shape: own }: ITensor, shape: TensorType['shape'], axis: number): boolean {
   if (own.length > shape.length) return false;
   if (data.length === 1) return true;

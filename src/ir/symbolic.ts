@@ -22,10 +22,10 @@ export interface KnownElements {
   readonly elements: Elements;
 }
 
-/** Tensors of more elements are no shapes. */
+/** The largest tensor that may hold a shape. */
 export const MOST_ELEMENTS = 1024;
 
-/** Whether a tensor may be followed: numbers of a type that holds sizes. */
+/** True when the elements of a tensor may be followed: it is small, and its type can hold sizes. */
 export const isFollowed = ({ dtype, shape }: TensorType): boolean =>
   /^(bool|s32|s64|f32|f64)$/.test(dtype) && isStatic(shape) && sizeOf(shape) <= MOST_ELEMENTS;
 
@@ -46,7 +46,7 @@ const comparison =
     return sign === undefined ? otherwise?.(a, b) : Number(holds(sign));
   };
 
-/** Whether a ≥ b for all sizes, as 1, or undefined. */
+/** 1 when a ≥ b for all sizes; otherwise undefined. */
 const atLeast = (a: Dim, b: Dim): Dim | undefined => (leastOf(subDims(a, b)) >= 0 ? 1 : undefined);
 const negated = (truth: Dim | undefined): Dim | undefined => (truth === undefined ? undefined : 1 - Number(truth));
 

@@ -9,7 +9,7 @@ export interface Token {
   readonly at: number;
 }
 
-/** What is between tokens, and all tokens but strings: those may be long, and are looked for by hand. */
+/** The gaps between tokens, and all tokens but strings: strings may be long, and are found by hand. */
 const GAP = /(?:\s+|\/\/[^\n]*)+/y;
 const TOKEN =
   /(?<number>-?(?:inf\b|\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.]))|(?<word>[A-Za-z0-9_.$/]+)|(?<mark>->|[%@(){}[\]=:,])/y;
@@ -59,9 +59,9 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * The contents of a string, escapes as in JSON; every other character stands for itself, control characters too.
+ * The contents of a string. Escapes are those of JSON; every other character stands for itself, control characters too.
  *
- * @param refuse called for what is no escape, with its offset
+ * @param refuse called for an invalid escape, with its offset
  */
 export function unquoted(token: string, refuse: (message: string, offset: number) => never): string {
   const inner = token.slice(1, -1);

@@ -21,7 +21,7 @@ export type NodeId = ValueId;
 /** The id of the value of that name, or of the node: nothing else makes one. */
 export const valueId = (name: string): ValueId => name as ValueId;
 
-/** Where in the model something comes from. */
+/** The place in the model that something comes from. */
 export type Loc = Location;
 
 export const isStatic = (shape: Shape): shape is readonly number[] => shape.every((dim) => typeof dim === 'number');

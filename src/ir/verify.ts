@@ -1,5 +1,6 @@
 /**
- * The verifier. What holds of every graph that passes hand on:
+ * The verifier. Every graph that passes hand on has these properties:
+ *
  *
  *  - every operand, output and result has an entry in `values`; every value is defined once: input, constant or result;
  *  - a node is stored under the id of its first result; there are no cycles;

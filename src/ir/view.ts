@@ -10,7 +10,7 @@ export type NodeOf<D extends AnyOp> = D extends AnyOp
   ? Node & { readonly op: D['name']; readonly attrs: AttrValues<D['attrs']> }
   : never;
 
-/** Whether a node is of one of the operators. */
+/** True when a node belongs to one of the operators. */
 export const isOp = <const D extends readonly AnyOp[]>(
   node: Pick<Node, 'op'> | undefined,
   ...declarations: D
@@ -28,7 +28,7 @@ export type View<D extends AnyOp> = Mapped<D['operands'], { [K in keyof D['opera
 export const view = <D extends AnyOp>(op: D, node: Node | undefined): View<D> | undefined =>
   node?.op === op.name ? viewOf<D>(node) : undefined;
 
-/** What operators call their operands and results, as lists: nodes are looked at more often than operators are declared. */
+/** The names of operands and results as lists, computed once per operator, since nodes are looked at more often. */
 const names = new Map(
   allOps.map((op) => [
     op.name,
@@ -93,12 +93,12 @@ export function operandsByName<T>(node: Node, of: (id: ValueId) => T): Record<st
   return named;
 }
 
-/** What operators are called in code, as `nnAdd`. */
+/** The names of operators in code, such as `nnAdd`. */
 export type OpKey = keyof typeof ops;
 
 const keys: ReadonlyMap<OpName, OpKey> = new Map((Object.keys(ops) as OpKey[]).map((key) => [ops[key].name, key]));
 
-/** What the operator of a node is called in code. */
+/** The name of a node's operator in code. */
 export function keyOf({ op }: Pick<Node, 'op'>): OpKey {
   const key = keys.get(op);
   assert(key, `there is no operator ${op}`);
@@ -113,11 +113,11 @@ export function byOp<T>(table: Readonly<Partial<Record<OpKey, T>>>): (node: Pick
   };
 }
 
-/** Whether a node's operator has an entry in the table, or is one of the others. */
+/** Makes a test for nodes whose operator has an entry in the table, or is one of the others. */
 export const among = (table: Readonly<Partial<Record<OpKey, unknown>>>, ...others: readonly AnyOp[]) =>
   oneOf(...(Object.keys(table) as OpKey[]).map((key) => ops[key]), ...others);
 
-/** Whether a node is of one of many operators. */
+/** Makes a test for nodes of one of many operators. */
 export function oneOf(...declarations: readonly AnyOp[]): (node: Pick<Node, 'op'>) => boolean {
   const names: ReadonlySet<OpName> = new Set(declarations.map(({ name }) => name));
   return ({ op }) => names.has(op);

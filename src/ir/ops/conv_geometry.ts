@@ -35,7 +35,7 @@ export function windowedDim(input: Dim, ...[kernel, stride, dilation, padBegin, 
   return addDims(divDims(addDims(input, padBegin + padEnd - dilation * (kernel - 1) - 1), stride), 1);
 }
 
-/** What windows are made of, one entry per spatial axis; pads are all begins, then all ends. */
+/** The geometry of windows, one entry per spatial axis; pads are all begins, then all ends. */
 export interface Window {
   readonly kernel: Shape;
   readonly strides: readonly number[];
@@ -113,7 +113,7 @@ export function filterKernel(x: Shape, w: Shape, refuse: Refuse): readonly numbe
   return w.slice(2);
 }
 
-/** Where one tap of a window reads and where that goes: `output[outputAt[i]]` takes from `input[inputAt[i]]`. */
+/** One tap of a window: `output[outputAt[i]]` takes from `input[inputAt[i]]`. */
 export interface Tap {
   /** Its index in the kernel, row major. */
   readonly index: number;

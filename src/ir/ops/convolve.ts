@@ -9,7 +9,7 @@ export interface SumOptions<A> {
   readonly wShape: readonly number[];
   readonly outShape: readonly number[];
   readonly attrs: A;
-  /** What is subtracted from every x and, per result channel, from every w. */
+  /** The zero points to subtract: one from every x, and one per result channel from every w. */
   readonly zx?: number;
   readonly zw?: (filter: number) => number;
   /** One per result channel. */

@@ -36,7 +36,7 @@ export function checkFusedConv(
     refuse(`'map' should cover [${shape.slice(1)}], but has shape [${map.shape}]`, 'map');
 }
 
-/** What follows the sums of a convolution. */
+/** Applies the epilogue to the sums of a convolution. */
 export const finishedConv = (
   sums: Float64Array,
   shape: readonly number[],

@@ -1,5 +1,6 @@
 /**
- * What follows the sum in a fused operator:
+ * The epilogue: the steps after the sum in a fused operator.
+ *
  *
  *   v = acc + bias[c] + map[c, p]                                                  (int32, wrapping)
  *   y = v                                                                  without a multiplier
@@ -33,7 +34,7 @@ export interface EpilogueTensors {
   readonly scale?: ITensor<'f32'>;
   readonly offset?: ITensor<'f32'>;
   readonly multiplier?: ITensor<'f32' | 'f64' | 's32'>;
-  /** Of a multiplier in s32: see numerics/requantize.ts. */
+  /** The shift of a multiplier in s32: see numerics/requantize.ts. */
   readonly shift?: ITensor<'s32'>;
 }
 

@@ -28,7 +28,7 @@ export interface MatmulOptions {
   readonly aShape: readonly number[];
   readonly b: ArrayLike<number>;
   readonly bShape: readonly number[];
-  /** What is subtracted from `a` (one, or one per row) and from `b` (one, or one per column). */
+  /** The zero points to subtract: from `a` one, or one per row; from `b` one, or one per column. */
   readonly za?: ArrayLike<number>;
   readonly zb?: ArrayLike<number>;
 }
@@ -75,7 +75,7 @@ interface Block {
   readonly columns: number;
 }
 
-/** Where a line of a begins, what is subtracted from it, and where its line of y begins. */
+/** A line of a: its offset, its zero point, and the offset of its result in y. */
 interface Line {
   readonly at: number;
   readonly zero: number;

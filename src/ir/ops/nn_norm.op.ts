@@ -112,7 +112,7 @@ export const nnGroupNorm = defineOp({
   },
 });
 
-/** Whether `scale` and `bias` broadcast to the normalized axes. */
+/** Refuses `scale` and `bias` that do not broadcast to the normalized axes. */
 function checkScale(x: Shape, axis: number, parameters: Readonly<Record<string, TensorType>>, refuse: Refuse): void {
   const first = normalizeAxis(axis, x.length, refuse);
   for (const [name, { shape }] of Object.entries(parameters)) {

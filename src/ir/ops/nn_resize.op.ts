@@ -24,8 +24,9 @@ const scalesFor = (from: readonly number[], to: Shape, scales: readonly number[]
   scales.map((scale, axis) => (scale > 0 ? scale : (to[axis] as number) / from[axis]));
 
 /**
- * Whether a scale leads from one size to the other: it rounds down by the standard and to the nearest under a policy of aspect
- * ratios, and is itself a quotient that was rounded to binary32. Sizes that are symbols are judged once they are known.
+ * True when a scale leads from one size to the other. Sizes round down by the standard, and to the nearest under a
+ * policy of aspect ratios; the scale is itself a quotient that was rounded to binary32. Symbols are judged once they
+ * are known.
  */
 function leadsTo(from: Dim, to: Dim, scale: number): boolean {
   if (scale === 0 || typeof from === 'string' || typeof to === 'string') return true;

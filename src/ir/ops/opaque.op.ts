@@ -6,8 +6,8 @@ import { parseType } from '../parse_type.ts';
 const anything = tensorOf(...allDTypes, 'opaque');
 
 /**
- * What unskew does not know of the source format, or cannot express: carried through every rewrite, named by `inspect`, and
- * refused by name when someone tries to run it.
+ * An operator of the source format that unskew does not know or cannot express: carried through every rewrite, named by
+ * `inspect`, and refused by name when someone tries to run it.
  */
 export const opaqueOp = defineOp({
   name: 'opaque',
@@ -25,6 +25,6 @@ export const opaqueOp = defineOp({
 
 /** An initializer of a type that nobody computes with, as the operator of a node. */
 export const initializerOf = (type: string): string => `initializer of ${type}`;
-/** What messages call what an opaque node stands for. */
+/** The name of an opaque node's operator in messages. */
 export const carriedName = (operator: string): string =>
   `the ${operator.startsWith(initializerOf('')) ? '' : 'operator '}${operator}`;

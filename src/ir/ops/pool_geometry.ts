@@ -1,4 +1,4 @@
-/** What pooling windows share: attributes and output shapes. Which taps are inside the input: conv_geometry.ts. */
+/** The attributes and output shapes that pooling windows share. conv_geometry.ts finds the taps inside the input. */
 import { type AttrValues, attr, type Refuse } from '../define_op.ts';
 import { addDims, divDims } from '../dims.ts';
 import type { Dim, Shape } from '../types.ts';

@@ -18,7 +18,9 @@ export function forEachTapOfPlanes(
   }
 }
 
-/** What an average over each window of one plane is divided by: the taps inside the input or, with the pads, inside both. */
+/**
+ * The divisors of an average over each window of one plane: its taps inside the input or, with the pads, inside both.
+ */
 export function windowCounts(
   xShape: readonly number[],
   yShape: readonly number[],

@@ -17,7 +17,7 @@ export function checkScalar(type: TensorType, name: string, refuse: Refuse): voi
   if (!isPerTensor(type.shape)) refuse.limit(`'${name}' should be a scalar, but is ${formatType(type)}`, name);
 }
 
-/** Refuses a parameter whose shape is none of the three above. */
+/** Refuses a parameter whose shape differs from the three above. */
 export function checkParameter(type: TensorType, x: Shape, axis: number, name: string, refuse: Refuse): void {
   const { shape } = type;
   if (isPerTensor(shape)) return;
@@ -100,7 +100,7 @@ export const unaryQuantized = {
   zy: byte,
 } as const;
 
-/** Refuses parameters that are no scalars and zero points whose type is not that of x. */
+/** Refuses parameters that are not scalars, and zero points with another type than x. */
 export function checkUnary({ x, sx, zx, sy, zy }: OperandTypes<typeof unaryQuantized>, refuse: Refuse): void {
   checkScalar(sx, 'sx', refuse);
   checkScalar(sy, 'sy', refuse);

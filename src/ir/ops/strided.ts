@@ -2,7 +2,7 @@
 import { type DType, dtypes, newArray, type TypedArray } from '../dtype.ts';
 import { type ITensor, sizeOf, stridesOf } from '../tensor.ts';
 
-/** Where element `index` lies: at `offset + Σ index[a]·strides[a]`, in elements. A stride of 0 repeats. */
+/** A strided view: element `index` lies at `offset + Σ index[a]·strides[a]`, in elements. A stride of 0 repeats. */
 export interface View {
   readonly offset: number;
   readonly strides: readonly number[];
