@@ -4,16 +4,13 @@ import { dirname, join, relative, resolve } from 'node:path';
 
 const ROOT = resolve(process.argv[2] ?? join(import.meta.dirname, '..'));
 
-const BASE = ['diagnostics', 'ir/core', 'numerics', 'ir'];
-/**
- * One row per layer: the files it is made of, and the layers it sees besides itself. A file belongs to the first row
- * that matches it. ir/core is apart from ir because an op's `evaluate` needs numerics, and numerics needs tensors.
- */
+const BASE = ['diagnostics', 'tensors', 'numerics', 'ir'];
+/** One row per layer: the files it is made of, and the layers it sees besides itself. */
 const LAYERS = {
   diagnostics: { files: /^src\/diagnostics\//, sees: [] },
-  'ir/core': { files: /^src\/ir\/(dtype|tensor)\.ts$/, sees: ['diagnostics'] },
-  numerics: { files: /^src\/numerics\//, sees: ['diagnostics', 'ir/core'] },
-  ir: { files: /^src\/ir\//, sees: ['diagnostics', 'ir/core', 'numerics'] },
+  tensors: { files: /^src\/tensors\//, sees: ['diagnostics'] },
+  numerics: { files: /^src\/numerics\//, sees: ['diagnostics', 'tensors'] },
+  ir: { files: /^src\/ir\//, sees: ['diagnostics', 'tensors', 'numerics'] },
   // The checker is given two graphs and sees nothing of the passes whose work it judges.
   proofs: { files: /^src\/proofs\//, sees: BASE },
   passes: { files: /^src\/passes\//, sees: [...BASE, 'proofs'] },

@@ -10,8 +10,8 @@
 
 import type { Graph, Tensor, TensorLike } from './ir/index.ts';
 import { interpret as interpretGraph } from './ir/interpret.ts';
-import { toPublic } from './ir/tensor.ts';
 import { toFeeds } from './runtime/feeds.ts';
+import { toPublic } from './tensors/index.ts';
 
 export {
   type Code,

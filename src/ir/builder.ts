@@ -3,6 +3,7 @@
  * unknown attribute is a compile error, and checked by the same declarations at run time.
  */
 import { type Code, fail, type Location } from '../diagnostics/index.ts';
+import { type DType, type ITensor, scalar } from '../tensors/index.ts';
 import { ConstantPool } from './constant_pool.ts';
 import type {
   AnyValue,
@@ -19,12 +20,10 @@ import type {
   Value,
 } from './define_op.ts';
 import { canonicalDim } from './dims.ts';
-import type { DType } from './dtype.ts';
 import type { Graph, Node, Origin, ValueInfo } from './graph.ts';
 import { checkSizes } from './limits.ts';
 import type { AnyOp, OpName } from './op_table.ts';
 import type { opaqueOp } from './ops/opaque.op.ts';
-import { type ITensor, scalar } from './tensor.ts';
 import { formatType, type Loc, type Shape, type TensorType, type ValueId, valueId } from './types.ts';
 
 export interface EmitOptions {

@@ -4,8 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { assert } from '../diagnostics/index.ts';
-import { type DType, viewAs } from './dtype.ts';
-import { bytesOf, type ITensor } from './tensor.ts';
+import { bytesOf, type DType, type ITensor, viewAs } from '../tensors/index.ts';
 
 export type ConstantId = string & { readonly __brand: 'ConstantId' };
 

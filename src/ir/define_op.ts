@@ -3,8 +3,7 @@
  * and exporters derive from it.
  */
 import { InternalError } from '../diagnostics/index.ts';
-import type { DType } from './dtype.ts';
-import type { ITensor } from './tensor.ts';
+import type { DType, ITensor } from '../tensors/index.ts';
 import type { Shape, StaticType, TensorType } from './types.ts';
 
 // ---- operands ---------------------------------------------------------------------------------------------------

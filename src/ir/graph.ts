@@ -8,10 +8,10 @@
  */
 import { assert, type Diagnostic } from '../diagnostics/index.ts';
 import type { RequantizeProfile } from '../numerics/index.ts';
+import type { ITensor } from '../tensors/index.ts';
 import type { ConstantId, ConstantPool } from './constant_pool.ts';
 import type { AttrValue } from './define_op.ts';
 import type { OpName } from './op_table.ts';
-import type { ITensor } from './tensor.ts';
 import type { Loc, NodeId, TensorType, ValueId } from './types.ts';
 
 export interface ValueInfo {

@@ -1,10 +1,11 @@
 /** The IR as the rest of unskew sees it. */
+
+export * from '../tensors/index.ts';
 export * from './builder.ts';
 export * from './carried_products.ts';
 export * from './constant_pool.ts';
 export * from './define_op.ts';
 export * from './dims.ts';
-export * from './dtype.ts';
 export { memoryFor } from './free_memory.ts';
 export * from './graph.ts';
 export * from './interpret.ts';
@@ -22,7 +23,6 @@ export * from './print.ts';
 export * from './product.ts';
 export { type RoundingTail, roundingTail } from './rounding_tail.ts';
 export * from './specialize.ts';
-export * from './tensor.ts';
 export * from './types.ts';
 export * from './verify.ts';
 export * from './view.ts';

@@ -3,6 +3,7 @@
  * addon. Feeds and results are internal tensors; `src/index.ts` wraps it for the public API.
  */
 import { assert, fail, withLocation } from '../diagnostics/index.ts';
+import type { ITensor } from '../tensors/index.ts';
 import { inferTypes } from './builder.ts';
 import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
 import { interpreterScratch, refuseTooLarge } from './memory_need.ts';
@@ -10,7 +11,6 @@ import { type AnyOp, opOf } from './op_table.ts';
 import { opaqueOp } from './ops/opaque.op.ts';
 import { ForeignBuffers } from './owned_results.ts';
 import { specialize } from './specialize.ts';
-import type { ITensor } from './tensor.ts';
 import { formatType, isStaticType, type ValueId } from './types.ts';
 
 export type Feeds = Readonly<Record<string, ITensor>>;

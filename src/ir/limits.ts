@@ -3,8 +3,8 @@
  * so that no operator can forget it. The memory of a machine is a smaller limit: see memory_need.ts.
  */
 import { fail, type Location } from '../diagnostics/index.ts';
+import { dtypes, isDType } from '../tensors/index.ts';
 import { leastOf } from './dims.ts';
-import { dtypes, isDType } from './dtype.ts';
 import { formatType, type TensorType } from './types.ts';
 
 /**

@@ -4,8 +4,8 @@
  * systems promise memory that they do not have, and end the process when it is used.
  */
 import { fail } from '../diagnostics/index.ts';
+import { dtypes, isDType } from '../tensors/index.ts';
 import { leastOf } from './dims.ts';
-import { dtypes, isDType } from './dtype.ts';
 import { LARGEST_ARRAY, memoryFor } from './free_memory.ts';
 import { type Graph, type Node, topologicalOrder } from './graph.ts';
 import { opOf } from './op_table.ts';

@@ -1,7 +1,7 @@
 /** Every operator, by the name of its declaration. Whatever has to treat all of them derives from this table. */
 import { assert } from '../diagnostics/index.ts';
+import type { DType } from '../tensors/index.ts';
 import type { AttrSpecs, OpDeclaration, OperandSpec, OperandSpecs, ResultSpec, ResultSpecs } from './define_op.ts';
-import type { DType } from './dtype.ts';
 import * as dnnl from './ops/dnnl_ops.ts';
 import * as nn from './ops/nn_ops.ts';
 import { opaqueOp } from './ops/opaque.op.ts';

@@ -1,6 +1,5 @@
 /** Keeps results apart from what is not theirs: feeds, constants of the model, and each other. */
-import type { TypedArray } from './dtype.ts';
-import type { ITensor } from './tensor.ts';
+import type { ITensor, TypedArray } from '../tensors/index.ts';
 
 export const copyOf = (t: ITensor): ITensor => ({ ...t, data: (t.data as TypedArray).slice() as ITensor['data'] });
 

@@ -1,14 +1,13 @@
 /** Reads the textual form that `print` writes. Errors name line and column. */
 import { type Code, fail, UnskewError } from '../diagnostics/index.ts';
 import { type RequantizeProfile, requantizeModes } from '../numerics/index.ts';
+import { type DType, dtypes, type ITensor, isDType, isFloat, isHalf, newArray, sizeOf } from '../tensors/index.ts';
 import { GraphBuilder } from './builder.ts';
 import { tensorOfBytes } from './constant_pool.ts';
 import type { AnyValue, AttrValue } from './define_op.ts';
-import { type DType, dtypes, isDType, isFloat, isHalf, newArray } from './dtype.ts';
 import type { Graph, SymbolRange } from './graph.ts';
 import { findOp } from './op_table.ts';
 import { parseDim, typeOfParts } from './parse_type.ts';
-import { type ITensor, sizeOf } from './tensor.ts';
 import { type Token, tokensOf, unquoted } from './tokens.ts';
 import { isStatic, type Loc, sameShape, type TensorType } from './types.ts';
 

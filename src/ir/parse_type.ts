@@ -1,6 +1,7 @@
 /** `u8[1,N,"H+1"]` as a type, sizes in their one spelling; undefined when the text is none. */
+
+import { isDType } from '../tensors/index.ts';
 import { canonicalDim } from './dims.ts';
-import { isDType } from './dtype.ts';
 import { unquoted } from './tokens.ts';
 import type { Dim, TensorType } from './types.ts';
 

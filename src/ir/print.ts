@@ -12,11 +12,10 @@
  * names. Attributes that have their default value are left out.
  */
 import { checkOptions, type OptionNames } from '../diagnostics/index.ts';
+import { bytesOf, type ITensor, isFloat, isHalf, numbersOf } from '../tensors/index.ts';
 import type { AttrValue } from './define_op.ts';
-import { isFloat, isHalf } from './dtype.ts';
 import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
 import { opOf } from './op_table.ts';
-import { bytesOf, type ITensor, numbersOf } from './tensor.ts';
 import { formatType, type Loc, type ValueId } from './types.ts';
 
 export interface PrintOptions {

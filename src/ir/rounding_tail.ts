@@ -6,11 +6,11 @@
  *   requantize(t),   t = fl(fl(fl(A)·scale[c]) + offset[c])
  */
 
+import { type ITensor, isTensorOf } from '../tensors/index.ts';
 import type { Node } from './graph.ts';
 import { nnCast } from './ops/nn_cast.op.ts';
 import { nnAdd, nnMul } from './ops/nn_elementwise_binary.op.ts';
 import type { qnnRequantize } from './ops/qnn_requantize.op.ts';
-import { type ITensor, isTensorOf } from './tensor.ts';
 import type { TensorType, ValueId } from './types.ts';
 import { view, viewOf } from './view.ts';
 

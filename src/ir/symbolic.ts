@@ -2,14 +2,14 @@
  * Small tensors of sizes: what operators make of shapes, element by element, where the elements are numbers or symbols.
  * Each rule is the meaning of its operator, so that binding the symbols and evaluating commute.
  */
+
+import { type DType, type ITensor, isFloat, isInteger, sizeOf, tensor } from '../tensors/index.ts';
 import { addDims, canonicalDim, divDims, leastOf, maxDims, minDims, mulDims, subDims } from './dims.ts';
-import { type DType, isFloat, isInteger } from './dtype.ts';
 import type { Node } from './graph.ts';
 import { evaluateNode } from './interpret.ts';
 import { broadcastTo } from './ops/broadcast.ts';
 import { nnCast } from './ops/nn_cast.op.ts';
 import { nnDiv } from './ops/nn_elementwise_binary.op.ts';
-import { type ITensor, sizeOf, tensor } from './tensor.ts';
 import { type Dim, isStatic, type Shape, type TensorType } from './types.ts';
 import { byOp, isOp } from './view.ts';
 

@@ -1,6 +1,6 @@
 /** Types of values: element type and shape; dimensions are numbers or named symbols (a dynamic batch is normal). */
 import type { Location } from '../diagnostics/index.ts';
-import type { DType } from './dtype.ts';
+import type { DType } from '../tensors/index.ts';
 
 /** A size, or a symbol such as `N`; derived sizes are symbols too, spelled as an expression: `(H+1)/2`. */
 export type Dim = number | string;

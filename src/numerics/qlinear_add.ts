@@ -8,7 +8,7 @@
  * change places (`qlinearAddSwaps`). Length does not matter: ORT's tail runs through the same instructions.
  * Other ISAs of ORT compute otherwise (SSE2 without FMA, NEON in 21-bit fixed point).
  */
-import { type DType, dtypes, type TypedArray } from '../ir/dtype.ts';
+import { type DType, dtypes, type TypedArray } from '../tensors/index.ts';
 import { clampTo, fusedMultiplyAdd32, roundHalfEven } from './rounding.ts';
 
 /** Quantization parameters of y = A ∘ B; scales are binary32 numbers. */

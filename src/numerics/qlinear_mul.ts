@@ -5,7 +5,7 @@
  *
  * The zero point is added before rounding; no FMA is used.
  */
-import { dtypes, type TypedArray } from '../ir/dtype.ts';
+import { dtypes, type TypedArray } from '../tensors/index.ts';
 import type { QLinearBinary } from './qlinear_add.ts';
 import { clampTo, roundHalfEven } from './rounding.ts';
 

@@ -4,7 +4,7 @@
  *   quantize    y = sat(rne(fl(x/s)) + z)         a true binary32 division; NaN gives the least value of the type
  *   dequantize  x = fl(fl(q − z)·s)               q − z in int32, so that s32 wraps
  */
-import { type ArrayFor, type DType, dtypes, newArray, type TypedArray } from '../ir/dtype.ts';
+import { type ArrayFor, type DType, dtypes, newArray, type TypedArray } from '../tensors/index.ts';
 import { clampTo, roundHalfEven } from './rounding.ts';
 
 /** Types QuantizeLinear writes. */

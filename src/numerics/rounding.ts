@@ -1,5 +1,5 @@
 /** Rounding to integers, saturation, and the fused multiply-add of binary32. Everything here is exact for any double. */
-import { type DType, dtypes } from '../ir/dtype.ts';
+import { type DType, dtypes } from '../tensors/index.ts';
 
 /** 1.5·2^52: adding it leaves no fraction bits, so that the hardware rounds to nearest even. */
 const roundsToEven = 6755399441055744;

@@ -6,7 +6,7 @@
  * This is QLinearLeakyRelu and QLinearSigmoid (com.microsoft), each input of QLinearConcat and both of QLinearWhere
  * (f = identity), and any chain of float operators between a DequantizeLinear and a QuantizeLinear.
  */
-import { type ArrayFor, dtypes, newArray } from '../ir/dtype.ts';
+import { type ArrayFor, dtypes, newArray } from '../tensors/index.ts';
 import type { FloatFunction } from './float_functions.ts';
 import { dequantize, quantize } from './quantize_linear.ts';
 

@@ -7,7 +7,7 @@
  *   add, qnnpack  y = sat(rha((A·(a − za) + B·(b − zb))/2^n) + zy)    A = rne(fl(sa/sy)·2^n), B likewise, n = 21 − ⌊log2 max⌋
  *   mul           y = sat(rne(fl(fl((a − za)(b − zb))·m)) + zy)       m = fl(fl(sa·sb)·fl(1/sy))
  */
-import { type ArrayFor, dtypes, newArray, type TypedArray } from '../ir/dtype.ts';
+import { type ArrayFor, dtypes, newArray, type TypedArray } from '../tensors/index.ts';
 import type { FloatFunction } from './float_functions.ts';
 import type { QLinearBinary } from './qlinear_add.ts';
 import type { PoolQuantization } from './qlinear_pool.ts';

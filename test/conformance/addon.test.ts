@@ -1,9 +1,9 @@
 /** The shared corpus on the addon: whatever the interpreter passes, and the interpreter's very integers. */
 import { beforeAll, expect, it } from 'vitest';
 import { type ITensor, isFloat, nodesOf } from '../../src/ir/index.ts';
-import { toPublic } from '../../src/ir/tensor.ts';
 import { addonAvailable } from '../../src/runtime/addon.ts';
 import { compileGraph, Model } from '../../src/runtime/compile.ts';
+import { toPublic } from '../../src/tensors/tensor.ts';
 import { describeCorpus, many } from '../support/corpus.ts';
 import { knownDifferences } from './known.ts';
 import { type Result, runAll } from './results.ts';

@@ -1,8 +1,8 @@
 /** The cases of the corpus in one form, whatever they are stored as. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type DType, dtypeOfOnnxName, viewAs } from '../../src/ir/dtype.ts';
-import { type ITensor, sizeOf } from '../../src/ir/tensor.ts';
+import { type DType, dtypeOfOnnxName, viewAs } from '../../src/tensors/dtype.ts';
+import { type ITensor, sizeOf } from '../../src/tensors/tensor.ts';
 import { type CorpusEntry, corpusEntries, corpusRoot, ortVectors } from '../support/corpus.ts';
 import type { Tolerance, VectorCase, VectorTensor } from '../support/jsonl.ts';
 import { readNpy } from '../support/npy.ts';

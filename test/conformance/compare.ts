@@ -1,7 +1,8 @@
 /** Compares what came out with what is expected. */
-import { dtypes } from '../../src/ir/dtype.ts';
-import type { ITensor } from '../../src/ir/tensor.ts';
+
 import { bfloat16ToNumber, halfToNumber } from '../../src/numerics/half.ts';
+import { dtypes } from '../../src/tensors/dtype.ts';
+import type { ITensor } from '../../src/tensors/tensor.ts';
 import { isWithin, type Tolerance } from '../support/jsonl.ts';
 import type { Expectation } from './cases.ts';
 

@@ -8,10 +8,10 @@ import type { TorchProfile } from '../../src/importers/torch/ops/engine.ts';
 import { constantOf, type Graph, topologicalOrder } from '../../src/ir/graph.ts';
 import { evaluateNode, interpret } from '../../src/ir/interpret.ts';
 import { specialize } from '../../src/ir/specialize.ts';
-import { type ITensor, Tensor } from '../../src/ir/tensor.ts';
 import type { ValueId } from '../../src/ir/types.ts';
 import { legalize } from '../../src/passes/legalize.ts';
 import { compile } from '../../src/runtime/compile.ts';
+import { type ITensor, Tensor } from '../../src/tensors/tensor.ts';
 import { type CorpusEntry, corpusEntries } from '../support/corpus.ts';
 import { readNpy, readNpz } from '../support/npy.ts';
 

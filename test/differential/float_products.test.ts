@@ -10,8 +10,8 @@ import { nnSigmoid } from '../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnMatmul } from '../../src/ir/ops/nn_matmul.op.ts';
 import { qnnDynamicQuantize } from '../../src/ir/ops/qnn_dynamic_quantize.op.ts';
 import { qnnQuantize } from '../../src/ir/ops/qnn_quantize.op.ts';
-import { toPublic } from '../../src/ir/tensor.ts';
 import { compileGraph, Model } from '../../src/runtime/compile.ts';
+import { toPublic } from '../../src/tensors/tensor.ts';
 import { compareTensors, filled, nonFinitePattern, type Pattern } from '../../src/testing/index.ts';
 import { binding, kernelIsas } from '../native/support.ts';
 

@@ -8,8 +8,8 @@ import { type Diagnostic, formatDiagnostic, UnskewError } from '../../src/diagno
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type ITensor, interpret, tensor } from '../../src/ir/index.ts';
-import { toPublic } from '../../src/ir/tensor.ts';
 import { legalize } from '../../src/passes/legalize.ts';
+import { toPublic } from '../../src/tensors/tensor.ts';
 import { lenientLayers, lenientModels } from '../support/lenient_models.ts';
 
 /** What ONNX Runtime computes and unskew refuses, and why. */

@@ -18,8 +18,8 @@ import { nnSlice } from '../../src/ir/ops/nn_slice.op.ts';
 import { nnSoftmax } from '../../src/ir/ops/nn_softmax.op.ts';
 import { qnnDequantize } from '../../src/ir/ops/qnn_dequantize.op.ts';
 import { qnnQuantize } from '../../src/ir/ops/qnn_quantize.op.ts';
-import { toPublic } from '../../src/ir/tensor.ts';
 import { compileGraph, Model } from '../../src/runtime/compile.ts';
+import { toPublic } from '../../src/tensors/tensor.ts';
 import { compareTensors, filled, nonFinitePattern } from '../../src/testing/index.ts';
 import { runOnnx } from '../unit/onnx_export/support.ts';
 

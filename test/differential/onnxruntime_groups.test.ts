@@ -12,9 +12,9 @@ import { groupsOf } from '../../src/cli/group_slack.ts';
 import { openOnnx } from '../../src/importers/onnx/container/index.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { dtypes, type ITensor, interpret, numbersOf, sizeOf, tensor } from '../../src/ir/index.ts';
-import { toPublic } from '../../src/ir/tensor.ts';
 import { legalize } from '../../src/passes/legalize.ts';
 import { leftInFloat } from '../../src/passes/qdq/left_in_float.ts';
+import { toPublic } from '../../src/tensors/tensor.ts';
 import { exactWeights } from '../support/exact_weights.ts';
 import { type ModelAttr, type ModelInitializer, type ModelNode, writeModel } from '../support/onnx.ts';
 

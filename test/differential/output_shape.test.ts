@@ -4,7 +4,7 @@ import { createPeer } from '../../src/cli/onnxruntime.ts';
 import { UnskewError } from '../../src/diagnostics/index.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { interpret, tensor } from '../../src/ir/index.ts';
-import { toPublic } from '../../src/ir/tensor.ts';
+import { toPublic } from '../../src/tensors/tensor.ts';
 import { type ModelAttr, writeModel } from '../support/onnx.ts';
 
 const x = tensor('f32', [1, 2, 3, 4, 5, 6], [1, 1, 6]);

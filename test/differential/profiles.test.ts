@@ -13,10 +13,10 @@ import { nnAdd, nnMul } from '../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
 import { qnnMatmul } from '../../src/ir/ops/qnn_matmul.op.ts';
 import { qnnRequantize } from '../../src/ir/ops/qnn_requantize.op.ts';
-import { toPublic } from '../../src/ir/tensor.ts';
 import { fixedMultiplier, type RequantizeMode } from '../../src/numerics/index.ts';
 import type { Strategy } from '../../src/passes/strategies.ts';
 import { compile } from '../../src/runtime/compile.ts';
+import { toPublic } from '../../src/tensors/tensor.ts';
 import { describeCorpus, isWhole } from '../support/corpus.ts';
 import { expectSame } from './support.ts';
 

@@ -1,8 +1,8 @@
 /** Graphs compiled and interpreted side by side. */
 import { expect } from 'vitest';
 import { type Feeds, type Graph, interpret } from '../../src/ir/index.ts';
-import { toPublic } from '../../src/ir/tensor.ts';
 import { type CompileOptions, compileGraph, Model } from '../../src/runtime/compile.ts';
+import { toPublic } from '../../src/tensors/tensor.ts';
 
 /** Runs a graph on the addon and on the interpreter: equal, element for element. */
 export async function expectSame(graph: Graph, feeds: Feeds, options: CompileOptions = {}): Promise<Model> {

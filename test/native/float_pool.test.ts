@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nnMaxPool } from '../../src/ir/ops/nn_pool.op.ts';
-import { sizeOf, tensor } from '../../src/ir/tensor.ts';
+import { sizeOf, tensor } from '../../src/tensors/tensor.ts';
 import { evaluate } from '../unit/ops/qnn_support.ts';
 import { expectSame, kernelIsas, random, runKernel } from './support.ts';
 

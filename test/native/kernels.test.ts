@@ -2,7 +2,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Kernel } from '../../src/codegen/onednn/binding.ts';
-import { stridesOf } from '../../src/ir/tensor.ts';
 import {
   afterFloatSteps,
   dequantize,
@@ -13,6 +12,7 @@ import {
   quantize,
   requantizer,
 } from '../../src/numerics/index.ts';
+import { stridesOf } from '../../src/tensors/tensor.ts';
 import { type Data, expectSame, kernelIsas, random, rangeOf, requantize, runKernel, typed } from './support.ts';
 
 const int = (min: number, max: number) => fc.integer({ min, max });

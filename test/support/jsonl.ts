@@ -1,7 +1,8 @@
 /** Single-node cases of the corpus (ort-vectors/*.jsonl), one JSON object per line. */
-import { type DType, dtypeOfOnnxName, dtypes, isInteger, newArray, viewAs } from '../../src/ir/dtype.ts';
-import type { ITensor } from '../../src/ir/tensor.ts';
+
 import { numberToBfloat16, numberToHalf } from '../../src/numerics/half.ts';
+import { type DType, dtypeOfOnnxName, dtypes, isInteger, newArray, viewAs } from '../../src/tensors/dtype.ts';
+import type { ITensor } from '../../src/tensors/tensor.ts';
 
 export type VectorAttr =
   | { readonly type: 'int' | 'float'; readonly value: number }

@@ -1,6 +1,6 @@
 /** Models that bend the standard: each is a small valid model with one thing done to it. */
 import onnxProto from 'onnx-proto';
-import { tensor } from '../../src/ir/tensor.ts';
+import { tensor } from '../../src/tensors/tensor.ts';
 import { type Model, type ModelNode, writeModel } from './onnx.ts';
 
 const { onnx } = onnxProto;

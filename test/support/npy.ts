@@ -1,7 +1,7 @@
 /** NumPy files: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html, little endian, C order. */
 import { inflateRawSync } from 'node:zlib';
-import { type DType, viewAs } from '../../src/ir/dtype.ts';
-import { type ITensor, sizeOf } from '../../src/ir/tensor.ts';
+import { type DType, viewAs } from '../../src/tensors/dtype.ts';
+import { type ITensor, sizeOf } from '../../src/tensors/tensor.ts';
 
 const dtypeOf: Readonly<Record<string, DType>> = {
   '|u1': 'u8',

@@ -1,8 +1,8 @@
 /** ONNX files for tests: tensors read, small models written, both by onnx-proto and so apart from the importer. */
 import onnxProto from 'onnx-proto';
-import { carriedOnnxTypes, type DType, dtypeOfOnnxCode, dtypes, newArray, viewAs } from '../../src/ir/dtype.ts';
-import { bytesOf, type ITensor } from '../../src/ir/tensor.ts';
 import type { Dim } from '../../src/ir/types.ts';
+import { carriedOnnxTypes, type DType, dtypeOfOnnxCode, dtypes, newArray, viewAs } from '../../src/tensors/dtype.ts';
+import { bytesOf, type ITensor } from '../../src/tensors/tensor.ts';
 
 const { onnx } = onnxProto;
 

@@ -1,8 +1,8 @@
 /** ONNX Runtime, as it comes, on one thread. */
 import ort from 'onnxruntime-node';
 import type { Tensors } from '../../src/cli/compare.ts';
-import { toPublic } from '../../src/ir/tensor.ts';
 import { toFeeds } from '../../src/runtime/feeds.ts';
+import { toPublic } from '../../src/tensors/tensor.ts';
 import type { Feeds } from './net.ts';
 
 export const modes = ['disabled', 'all'] as const;

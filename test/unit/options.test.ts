@@ -1,8 +1,8 @@
 /** Options of the public functions: each known one is taken, any other is refused with the nearest that is known. */
 import { describe, expect, it } from 'vitest';
 import { compile, exportOnnx, type Graph, importModel, legalize, print } from '../../src/index.ts';
-import { tensor } from '../../src/ir/tensor.ts';
 import { compileGraph } from '../../src/runtime/compile.ts';
+import { tensor } from '../../src/tensors/tensor.ts';
 import { writeModel } from '../support/onnx.ts';
 
 /** A quantized convolution with SAME padding and open sizes. */

@@ -39,8 +39,8 @@ describe('scripts/layers.mjs', () => {
   test('accepts imports that point down, type cycles and comments that look like imports', () => {
     const root = folderWith({
       'src/diagnostics/index.ts': 'export const fail = 1; // import "onnx-proto"\n/* import "../cli/main.ts" */\n',
-      'src/ir/dtype.ts': "import { fail } from '../diagnostics/index.ts';\n",
-      'src/numerics/round.ts': "import { x } from '../ir/dtype.ts';\n",
+      'src/tensors/dtype.ts': "import { fail } from '../diagnostics/index.ts';\n",
+      'src/numerics/round.ts': "import { x } from '../tensors/dtype.ts';\n",
       'src/ir/a.ts': "import '../numerics/round.ts';\nimport type { B } from './b.ts';\n",
       'src/ir/b.ts': "import {\n  a,\n  c,\n} from './a.ts';\n",
       'src/importers/onnx/read.ts':

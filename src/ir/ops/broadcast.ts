@@ -1,7 +1,8 @@
 /** Axes and numpy broadcasting: https://onnx.ai/onnx/repo-docs/Broadcasting.html */
+
+import { type ITensor, stridesOf } from '../../tensors/index.ts';
 import type { Fault } from '../define_op.ts';
 import { maxDims } from '../dims.ts';
-import { type ITensor, stridesOf } from '../tensor.ts';
 import type { Dim, Shape } from '../types.ts';
 import { gatherView } from './strided.ts';
 

@@ -4,10 +4,10 @@
  *   output = ⌊(input + padBegin + padEnd − dilation·(kernel − 1) − 1) / stride⌋ + 1          (ONNX Conv)
  */
 
+import { sizeOf } from '../../tensors/index.ts';
 import { type AttrValues, attr, type Refuse } from '../define_op.ts';
 import { addDims, divDims } from '../dims.ts';
 import { MOST_BYTES } from '../limits.ts';
-import { sizeOf } from '../tensor.ts';
 import { type Dim, isStatic, type Shape } from '../types.ts';
 
 /** Spatial lists have one entry per spatial axis; pads are all begins, then all ends (ONNX order). */

@@ -1,5 +1,5 @@
 /** The sum that every convolution is: accumulated in binary64, in which integer products of 8 and 16 bits are exact. */
-import { sizeOf } from '../tensor.ts';
+import { sizeOf } from '../../tensors/index.ts';
 import { type ConvAttrs, tapsOf } from './conv_geometry.ts';
 
 export interface SumOptions<A> {

@@ -1,7 +1,8 @@
 /** The geometry and the sum of transposed convolution: the adjoint of convolve(). */
+
+import { sizeOf } from '../../tensors/index.ts';
 import { type AttrValues, attr, type Refuse } from '../define_op.ts';
 import { addDims, mulDims } from '../dims.ts';
-import { sizeOf } from '../tensor.ts';
 import type { Dim, Shape } from '../types.ts';
 import { checkWindow, convAttrs, filterKernel, tapsOf } from './conv_geometry.ts';
 import { type SumOptions, shifted } from './convolve.ts';

@@ -1,6 +1,6 @@
+import { type ITensor, sizeOf } from '../../tensors/index.ts';
 import { type AttrValues, attr, defineOp, type OperandTypes, optional, type Refuse, tensorOf } from '../define_op.ts';
 import { elementsOf } from '../dims.ts';
-import { type ITensor, sizeOf } from '../tensor.ts';
 import type { Shape } from '../types.ts';
 import { convAttrs, convShape } from './conv_geometry.ts';
 import { convolve } from './convolve.ts';

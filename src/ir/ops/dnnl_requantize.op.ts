@@ -1,6 +1,6 @@
+import { sizeOf } from '../../tensors/index.ts';
 import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
 import { elementsOf } from '../dims.ts';
-import { sizeOf } from '../tensor.ts';
 import { checkEpilogue, checkPerChannel, epilogue, epilogueAttrs, floatSteps } from './epilogue.ts';
 
 /** The epilogue alone, for accumulators that need int32 arithmetic to the end: our own kernel. */

@@ -10,10 +10,9 @@
  * t = fl(fl(fl(v)·scale[c]) + offset[c]), either step left out where it is absent.
  */
 import { afterFloatSteps, clampTo, type Multiplier, type RequantizeMode, requantizer } from '../../numerics/index.ts';
+import { type DType, dtypes, type ITensor, newArray } from '../../tensors/index.ts';
 import { type AttrValues, attr, type OperandTypes, optional, type Refuse, tensorOf } from '../define_op.ts';
 import { elementsOf } from '../dims.ts';
-import { type DType, dtypes, newArray } from '../dtype.ts';
-import type { ITensor } from '../tensor.ts';
 import type { Dim, TensorType } from '../types.ts';
 
 /** `to` is the element type of the result: s32 without a multiplier. */

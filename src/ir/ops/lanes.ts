@@ -1,5 +1,5 @@
 /** Lanes: the elements that differ only in some axes, laid out one lane after the other. */
-import { type ITensor, sizeOf } from '../tensor.ts';
+import { type ITensor, sizeOf } from '../../tensors/index.ts';
 import { transposed } from './strided.ts';
 
 export interface Lanes<T extends ITensor = ITensor> {

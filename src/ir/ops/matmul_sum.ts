@@ -1,6 +1,7 @@
 /** The shape and the sum of a matrix product with numpy's rules: rank-1 operands and broadcast batches. */
+
+import { sizeOf } from '../../tensors/index.ts';
 import type { Refuse } from '../define_op.ts';
-import { sizeOf } from '../tensor.ts';
 import type { Shape } from '../types.ts';
 import { broadcastShape } from './broadcast.ts';
 import { shifted } from './convolve.ts';

@@ -1,7 +1,6 @@
 import { bfloat16ToNumber, halfToNumber, numberToBfloat16, numberToHalf } from '../../numerics/half.ts';
+import { allDTypes, type DType, type ITensor, isFloat, newArray } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
-import { allDTypes, type DType, isFloat, newArray } from '../dtype.ts';
-import type { ITensor } from '../tensor.ts';
 import { isBig } from './strided.ts';
 
 /** ONNX Cast: https://onnx.ai/onnx/operators/onnx__Cast.html */

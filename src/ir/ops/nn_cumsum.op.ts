@@ -1,5 +1,5 @@
+import { newArray } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
-import { newArray } from '../dtype.ts';
 import { normalizeAxis } from './broadcast.ts';
 import { fromLanes, lanesOf } from './lanes.ts';
 import { doublesOf, fromDoubles, isBig } from './strided.ts';

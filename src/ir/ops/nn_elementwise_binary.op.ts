@@ -4,9 +4,9 @@
  * Numbers are computed in binary64 and stored once: for one + − · ÷ or √ of binary32 that is the IEEE result, integers
  * wrap modulo 2^bits. 64-bit integers are computed exactly.
  */
+
+import { type ITensor, newArray, sizeOf } from '../../tensors/index.ts';
 import { type AttrSpecs, type AttrValues, attr, defineOp, type Refuse, type Trait, tensorOf } from '../define_op.ts';
-import { newArray } from '../dtype.ts';
-import { type ITensor, sizeOf } from '../tensor.ts';
 import type { TensorType } from '../types.ts';
 import { broadcastShape, broadcastTo } from './broadcast.ts';
 import { power } from './power.ts';

@@ -6,9 +6,8 @@
  */
 import * as float from '../../numerics/float_functions.ts';
 import { roundHalfEven } from '../../numerics/rounding.ts';
+import { dtypes, type ITensor, isFloat, newArray } from '../../tensors/index.ts';
 import { type AttrSpecs, type AttrValues, attr, defineOp, tensorOf } from '../define_op.ts';
-import { dtypes, isFloat, newArray } from '../dtype.ts';
-import type { ITensor } from '../tensor.ts';
 import { broadcastShape, broadcastTo } from './broadcast.ts';
 import { doublesOf, fromDoubles, isBig } from './strided.ts';
 

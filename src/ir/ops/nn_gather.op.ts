@@ -1,7 +1,6 @@
 import { fail } from '../../diagnostics/index.ts';
+import { allDTypes, type ITensor, newArray, sizeOf, stridesOf } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
-import { allDTypes, newArray } from '../dtype.ts';
-import { type ITensor, sizeOf, stridesOf } from '../tensor.ts';
 import { normalizeAxis } from './broadcast.ts';
 
 const any = tensorOf(...allDTypes);

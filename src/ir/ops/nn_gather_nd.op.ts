@@ -1,7 +1,6 @@
 import { fail } from '../../diagnostics/index.ts';
+import { allDTypes, newArray, sizeOf } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
-import { allDTypes, newArray } from '../dtype.ts';
-import { sizeOf } from '../tensor.ts';
 import { sameDim } from './broadcast.ts';
 
 /** ONNX GatherND: https://onnx.ai/onnx/operators/onnx__GatherND.html */

@@ -1,8 +1,8 @@
 /** Operators that move or repeat elements of any type. */
+
+import { allDTypes, type ITensor, newArray, sizeOf, stridesOf, tensor } from '../../tensors/index.ts';
 import { attr, defineOp, optional, tensorOf, variadic } from '../define_op.ts';
 import { addDims, divDims, elementsOf, minDims, mulDims } from '../dims.ts';
-import { allDTypes, newArray } from '../dtype.ts';
-import { type ITensor, sizeOf, stridesOf, tensor } from '../tensor.ts';
 import { type Dim, formatType, isStatic, type Shape } from '../types.ts';
 import { broadcastShape, broadcastTo, normalizeAxis, sameDim } from './broadcast.ts';
 import { padded } from './padded.ts';

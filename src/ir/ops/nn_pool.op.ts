@@ -1,6 +1,5 @@
+import { dtypes, type ITensor, sizeOf } from '../../tensors/index.ts';
 import { attr, defineOp, type Refuse, tensorOf } from '../define_op.ts';
-import { dtypes } from '../dtype.ts';
-import { type ITensor, sizeOf } from '../tensor.ts';
 import type { Shape } from '../types.ts';
 import { poolAttrs, poolShape } from './pool_geometry.ts';
 import { forEachTapOfPlanes, windowCounts } from './pool_windows.ts';

@@ -1,5 +1,5 @@
+import { type DType, newArray } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
-import { type DType, newArray } from '../dtype.ts';
 
 /** ONNX Range: https://onnx.ai/onnx/operators/onnx__Range.html */
 export const nnRange = defineOp({

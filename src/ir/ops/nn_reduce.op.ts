@@ -1,7 +1,7 @@
 /** Reductions over some axes: https://onnx.ai/onnx/operators/onnx__ReduceSum.html and its siblings. */
+
+import { type DType, dtypes, type ITensor, newArray } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
-import { type DType, dtypes, newArray } from '../dtype.ts';
-import type { ITensor } from '../tensor.ts';
 import type { Shape } from '../types.ts';
 import { normalizeAxes, normalizeAxis } from './broadcast.ts';
 import { lanesOf } from './lanes.ts';

@@ -1,7 +1,6 @@
 import { roundHalfEven } from '../../numerics/rounding.ts';
+import { allDTypes, type ITensor, newArray, sizeOf, stridesOf, zeros } from '../../tensors/index.ts';
 import { type AttrValues, attr, defineOp, tensorOf } from '../define_op.ts';
-import { allDTypes, newArray } from '../dtype.ts';
-import { type ITensor, sizeOf, stridesOf, zeros } from '../tensor.ts';
 import type { Dim, Shape } from '../types.ts';
 import { interpolatedTypes, linearResize } from './linear_resize.ts';
 import { copyStrided, doublesOf, fromDoubles } from './strided.ts';

@@ -1,7 +1,6 @@
+import { allDTypes, stridesOf } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
 import { ceilDims, maxDims, minDims, subDims, wrapDims } from '../dims.ts';
-import { allDTypes } from '../dtype.ts';
-import { stridesOf } from '../tensor.ts';
 import type { Dim } from '../types.ts';
 import { normalizeAxes } from './broadcast.ts';
 import { gatherView } from './strided.ts';

@@ -1,5 +1,5 @@
+import type { ITensor } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
-import type { ITensor } from '../tensor.ts';
 import { normalizeAxis } from './broadcast.ts';
 import { fromLanes, lanesOf } from './lanes.ts';
 import { doublesOf, fromDoubles } from './strided.ts';

@@ -1,5 +1,5 @@
+import { allDTypes, type DType, newArray } from '../../tensors/index.ts';
 import { defineOp, tensorOf } from '../define_op.ts';
-import { allDTypes, type DType, newArray } from '../dtype.ts';
 import { broadcastShape, broadcastTo } from './broadcast.ts';
 
 /** ONNX Where: https://onnx.ai/onnx/operators/onnx__Where.html */

@@ -1,6 +1,6 @@
 import { fail } from '../../diagnostics/index.ts';
+import { allDTypes } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf, variadic } from '../define_op.ts';
-import { allDTypes } from '../dtype.ts';
 import { parseType } from '../parse_type.ts';
 
 const anything = tensorOf(...allDTypes, 'opaque');

@@ -1,6 +1,5 @@
 /** Padding and cropping: every position of the result reads one position of the source, or the value. */
-import { type DType, newArray } from '../dtype.ts';
-import { type ITensor, sizeOf, stridesOf } from '../tensor.ts';
+import { type DType, type ITensor, newArray, sizeOf, stridesOf } from '../../tensors/index.ts';
 import { copyStrided, gatherView, wholeOf } from './strided.ts';
 
 export type PadMode = 'constant' | 'reflect' | 'edge' | 'wrap';

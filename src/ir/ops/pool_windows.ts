@@ -1,5 +1,5 @@
 /** Walking over the windows of a pool; their geometry is in pool_geometry.ts. */
-import { sizeOf } from '../tensor.ts';
+import { sizeOf } from '../../tensors/index.ts';
 import { type Tap, tapsOf } from './conv_geometry.ts';
 import type { PoolAttrs } from './pool_geometry.ts';
 

@@ -1,7 +1,8 @@
 /** The element types of sums of products: integers of up to 32 bits and any sign give s32, floats their own type. */
+
+import type { ITensor } from '../../tensors/index.ts';
 import type { Refuse } from '../define_op.ts';
 import { tensorOf } from '../define_op.ts';
-import type { ITensor } from '../tensor.ts';
 import type { Dim, TensorType } from '../types.ts';
 
 export const factor = tensorOf('u8', 's8', 's32', 'f32', 'f64');

@@ -1,7 +1,6 @@
 import { dequantizeTable, globalAverage, isGlobalWindow, windowAverage } from '../../numerics/index.ts';
+import { dtypes, sizeOf, zeros } from '../../tensors/index.ts';
 import { attr, defineOp } from '../define_op.ts';
-import { dtypes } from '../dtype.ts';
-import { sizeOf, zeros } from '../tensor.ts';
 import { tapsOf } from './conv_geometry.ts';
 import { poolAttrs, poolShape } from './pool_geometry.ts';
 import { averageRows } from './qnn_global_average_pool.op.ts';

@@ -8,9 +8,8 @@ import {
   torchAdd,
   torchMul,
 } from '../../numerics/index.ts';
+import { type DType, zeros } from '../../tensors/index.ts';
 import { attr, defineOp, type OperandTensors, type OperandTypes, type Refuse, tensorOf } from '../define_op.ts';
-import type { DType } from '../dtype.ts';
-import { zeros } from '../tensor.ts';
 import type { TensorType } from '../types.ts';
 import { broadcastShape, broadcastTo } from './broadcast.ts';
 import { checkScalar, checkZeroPoint } from './qnn_parameters.ts';

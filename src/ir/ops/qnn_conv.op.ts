@@ -1,5 +1,5 @@
+import { zeros } from '../../tensors/index.ts';
 import { defineOp, optional, tensorOf } from '../define_op.ts';
-import { zeros } from '../tensor.ts';
 import { convAttrs, convShape } from './conv_geometry.ts';
 import { convolve } from './convolve.ts';
 import { checkZeroPoint, elementAt } from './qnn_parameters.ts';

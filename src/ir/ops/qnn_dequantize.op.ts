@@ -1,6 +1,6 @@
 import { dequantize } from '../../numerics/index.ts';
+import { zeros } from '../../tensors/index.ts';
 import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
-import { zeros } from '../tensor.ts';
 import { checkParameter, checkZeroPoint, elementAt, forEachRun } from './qnn_parameters.ts';
 
 const quantized = tensorOf('u8', 's8', 'u16', 's16', 's32');

@@ -4,8 +4,8 @@ import {
   quantizeInto,
   torchDynamicParameters,
 } from '../../numerics/index.ts';
+import { scalar, zeros } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
-import { scalar, zeros } from '../tensor.ts';
 
 /** ONNX DynamicQuantizeLinear: https://onnx.ai/onnx/operators/onnx__DynamicQuantizeLinear.html */
 export const qnnDynamicQuantize = defineOp({

@@ -1,7 +1,6 @@
 import { globalAverage, torchAverage } from '../../numerics/index.ts';
+import { dtypes, sizeOf, zeros } from '../../tensors/index.ts';
 import { attr, defineOp } from '../define_op.ts';
-import { dtypes } from '../dtype.ts';
-import { sizeOf, zeros } from '../tensor.ts';
 import { checkUnary, unaryQuantized } from './qnn_parameters.ts';
 
 /** com.microsoft QLinearGlobalAveragePool: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */

@@ -1,7 +1,6 @@
 import { lookUp } from '../../numerics/index.ts';
+import { type ITensor, newArray, tensor, zeros } from '../../tensors/index.ts';
 import { defineOp, tensorOf } from '../define_op.ts';
-import { newArray } from '../dtype.ts';
-import { type ITensor, tensor, zeros } from '../tensor.ts';
 import { formatType } from '../types.ts';
 
 type Byte = 'u8' | 's8';

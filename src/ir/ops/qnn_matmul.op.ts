@@ -1,5 +1,5 @@
+import { type ITensor, tensor } from '../../tensors/index.ts';
 import { defineOp, optional, type Refuse, tensorOf } from '../define_op.ts';
-import { type ITensor, tensor } from '../tensor.ts';
 import type { TensorType } from '../types.ts';
 import { matmulShape, matmulSum } from './matmul_sum.ts';
 import { checkParameter, checkZeroPoint, elementAt, forEachRun } from './qnn_parameters.ts';

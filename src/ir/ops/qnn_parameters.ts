@@ -6,8 +6,9 @@
  *   - per axis: shape [C], C the size of `axis` of x;
  *   - by broadcasting: of the rank of x, every size 1 or that of x (blocks, rows times columns).
  */
+
+import type { ITensor } from '../../tensors/index.ts';
 import { type OperandTypes, type Refuse, tensorOf } from '../define_op.ts';
-import type { ITensor } from '../tensor.ts';
 import { formatType, type Shape, sameShape, type TensorType } from '../types.ts';
 
 export const isPerTensor = (shape: Shape): boolean => shape.length === 0 || (shape.length === 1 && shape[0] === 1);

@@ -1,7 +1,6 @@
 import { type Multiplier, type RequantizeMode, requantizeModes, requantizer } from '../../numerics/index.ts';
+import { type DType, dtypes, zeros } from '../../tensors/index.ts';
 import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
-import { type DType, dtypes } from '../dtype.ts';
-import { zeros } from '../tensor.ts';
 import { formatType, sameShape } from '../types.ts';
 import { checkParameter, checkScalar, forEachRun } from './qnn_parameters.ts';
 

@@ -1,6 +1,6 @@
 import { qlinearSoftmax } from '../../numerics/index.ts';
+import { type ITensor, zeros } from '../../tensors/index.ts';
 import { attr, defineOp, type OperandTensors } from '../define_op.ts';
-import { type ITensor, zeros } from '../tensor.ts';
 import { checkUnary, unaryQuantized } from './qnn_parameters.ts';
 import { transposed } from './strided.ts';
 

@@ -1,6 +1,5 @@
 /** Copying between strided views: what every movement operator and every broadcast comes down to. */
-import { type DType, dtypes, newArray, type TypedArray } from '../dtype.ts';
-import { type ITensor, sizeOf, stridesOf } from '../tensor.ts';
+import { type DType, dtypes, type ITensor, newArray, sizeOf, stridesOf, type TypedArray } from '../../tensors/index.ts';
 
 /** A strided view: element `index` lies at `offset + Σ index[a]·strides[a]`, in elements. A stride of 0 repeats. */
 export interface View {

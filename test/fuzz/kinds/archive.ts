@@ -1,6 +1,6 @@
 /** Archives of PyTorch: scripts (.pt, and .ptl for phones) and programs of torch.export (.pt2). */
 import { readFileSync } from 'node:fs';
-import { tensor } from '../../../src/ir/tensor.ts';
+import { tensor } from '../../../src/tensors/tensor.ts';
 import { type Entry, forward, p, pickle, script, zip } from '../../unit/torch/archives.ts';
 import { programOf } from '../../unit/torch/in_place_programs.ts';
 import { made } from '../../unit/torch/strided_model.ts';

@@ -14,7 +14,7 @@ import { type ConvAttrs, tapsOf } from '../../../src/ir/ops/conv_geometry.ts';
 import { nnRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnExpand, nnReshape, nnTile } from '../../../src/ir/ops/nn_movement.op.ts';
 import { windowCounts } from '../../../src/ir/ops/pool_windows.ts';
-import { zeros } from '../../../src/ir/tensor.ts';
+import { zeros } from '../../../src/tensors/tensor.ts';
 
 function refusal(body: () => unknown): string {
   try {

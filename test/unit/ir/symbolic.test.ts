@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { addDims, bindDim, divDims, maxDims, mulDims, subDims } from '../../../src/ir/dims.ts';
-import type { DType } from '../../../src/ir/dtype.ts';
 import { evaluateNode } from '../../../src/ir/interpret.ts';
 import type { OpName } from '../../../src/ir/op_table.ts';
 import { elementsAfter, type KnownElements } from '../../../src/ir/symbolic.ts';
-import { type ITensor, numbersOf, sizeOf, tensor } from '../../../src/ir/tensor.ts';
 import type { Dim } from '../../../src/ir/types.ts';
+import type { DType } from '../../../src/tensors/dtype.ts';
+import { type ITensor, numbersOf, sizeOf, tensor } from '../../../src/tensors/tensor.ts';
 
 const bindings = fc
   .tuple(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 1, max: 30 }))

@@ -1,7 +1,5 @@
 /** The recorded cases of ONNX Runtime's own tests, integer for integer. */
 import { expect, test } from 'vitest';
-import { dtypes, newArray } from '../../../src/ir/dtype.ts';
-import type { ITensor } from '../../../src/ir/tensor.ts';
 import { leakyRelu, sigmoid } from '../../../src/numerics/float_functions.ts';
 import { halfToNumber, numberToHalf } from '../../../src/numerics/half.ts';
 import { gemmMultiplier, gemmScale, productScale, scaleAccumulator } from '../../../src/numerics/matmul_scales.ts';
@@ -12,6 +10,8 @@ import { qlinearSoftmax } from '../../../src/numerics/qlinear_softmax.ts';
 import { dequantize, dynamicQuantize, quantize } from '../../../src/numerics/quantize_linear.ts';
 import { multiplier, requantizeModes, requantizer } from '../../../src/numerics/requantize.ts';
 import { lookUp, type Quantization, requantizeTable, unaryTable } from '../../../src/numerics/tables.ts';
+import { dtypes, newArray } from '../../../src/tensors/dtype.ts';
+import type { ITensor } from '../../../src/tensors/tensor.ts';
 import { describeCorpus, ortVectors } from '../../support/corpus.ts';
 import { isWithin, type VectorCase } from '../../support/jsonl.ts';
 import { expand, resultShape } from './broadcast.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { tensor } from '../../../src/ir/tensor.ts';
 import * as functions from '../../../src/numerics/float_functions.ts';
+import { tensor } from '../../../src/tensors/tensor.ts';
 import { ortOutput, random } from './ort.ts';
 
 const next = random(3);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { scalar, tensor } from '../../../src/ir/tensor.ts';
 import { bfloat16ToNumber, halfToNumber, numberToBfloat16, numberToHalf } from '../../../src/numerics/half.ts';
+import { scalar, tensor } from '../../../src/tensors/tensor.ts';
 import { ortOutput } from './ort.ts';
 
 const patterns = Uint16Array.from({ length: 65536 }, (_, i) => i);

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { dtypes } from '../../../src/ir/dtype.ts';
-import { type ITensor, scalar, tensor } from '../../../src/ir/tensor.ts';
 import { gemmMultiplier, gemmScale, productScale, scaleAccumulator } from '../../../src/numerics/matmul_scales.ts';
 import { dynamicQuantize } from '../../../src/numerics/quantize_linear.ts';
 import { requantizeModes, requantizer } from '../../../src/numerics/requantize.ts';
+import { dtypes } from '../../../src/tensors/dtype.ts';
+import { type ITensor, scalar, tensor } from '../../../src/tensors/tensor.ts';
 import { exactWeights } from '../../support/exact_weights.ts';
 import { integerBetween, ortOutput, random, randomData, randomScale } from './ort.ts';
 

@@ -1,8 +1,8 @@
 /** One-node models run by onnxruntime-node: the oracle of the numerics tests. */
 import onnxProto from 'onnx-proto';
 import ort from 'onnxruntime-node';
-import { type DType, dtypeOfOnnxName, dtypes, isFloat } from '../../../src/ir/dtype.ts';
-import { bytesOf, type ITensor } from '../../../src/ir/tensor.ts';
+import { type DType, dtypeOfOnnxName, dtypes, isFloat } from '../../../src/tensors/dtype.ts';
+import { bytesOf, type ITensor } from '../../../src/tensors/tensor.ts';
 
 const { onnx } = onnxProto;
 

@@ -1,6 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { dtypes, newArray } from '../../../src/ir/dtype.ts';
-import { scalar, tensor } from '../../../src/ir/tensor.ts';
 import {
   type QLinearBinary,
   qlinearAdd,
@@ -9,6 +7,8 @@ import {
   swapOperands,
 } from '../../../src/numerics/qlinear_add.ts';
 import { qlinearMul } from '../../../src/numerics/qlinear_mul.ts';
+import { dtypes, newArray } from '../../../src/tensors/dtype.ts';
+import { scalar, tensor } from '../../../src/tensors/tensor.ts';
 import { expand, resultShape } from './broadcast.ts';
 import { integerBetween, ortOutput, random, randomScale } from './ort.ts';
 

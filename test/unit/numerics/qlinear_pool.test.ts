@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { dtypes } from '../../../src/ir/dtype.ts';
-import { scalar, tensor } from '../../../src/ir/tensor.ts';
 import { globalAverage, isGlobalWindow, windowAverage } from '../../../src/numerics/qlinear_pool.ts';
 import { dequantize } from '../../../src/numerics/quantize_linear.ts';
+import { dtypes } from '../../../src/tensors/dtype.ts';
+import { scalar, tensor } from '../../../src/tensors/tensor.ts';
 import { integerBetween, ortOutput, random, randomData, randomScale } from './ort.ts';
 
 const layouts = [0, 1] as const;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { dtypes, newArray } from '../../../src/ir/dtype.ts';
-import { scalar, tensor } from '../../../src/ir/tensor.ts';
 import { qlinearSoftmax } from '../../../src/numerics/qlinear_softmax.ts';
+import { dtypes, newArray } from '../../../src/tensors/dtype.ts';
+import { scalar, tensor } from '../../../src/tensors/tensor.ts';
 import { integerBetween, ortOutput, random, randomData, randomScale } from './ort.ts';
 
 describe.each(['u8', 's8'] as const)('QLinearSoftmax %s', (dtype) => {

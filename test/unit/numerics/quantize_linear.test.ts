@@ -1,6 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { dtypes, newArray } from '../../../src/ir/dtype.ts';
-import { type ITensor, scalar, tensor } from '../../../src/ir/tensor.ts';
 import {
   dequantize,
   dequantizeInto,
@@ -8,6 +6,8 @@ import {
   dynamicQuantize,
   quantizeInto,
 } from '../../../src/numerics/quantize_linear.ts';
+import { dtypes, newArray } from '../../../src/tensors/dtype.ts';
+import { type ITensor, scalar, tensor } from '../../../src/tensors/tensor.ts';
 import { integerBetween, ortOutput, random, randomData, randomScale, runOrt } from './ort.ts';
 
 const rounds = Array.from({ length: 16 }, (_, i) => i);

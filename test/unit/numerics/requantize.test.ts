@@ -1,7 +1,5 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { dtypes } from '../../../src/ir/dtype.ts';
-import { scalar, tensor } from '../../../src/ir/tensor.ts';
 import {
   fixedMultiplier,
   multiplier,
@@ -12,6 +10,8 @@ import {
   requantizerOf,
 } from '../../../src/numerics/requantize.ts';
 import { requantizeThresholds, sameRequantize } from '../../../src/numerics/thresholds.ts';
+import { dtypes } from '../../../src/tensors/dtype.ts';
+import { scalar, tensor } from '../../../src/tensors/tensor.ts';
 import { exactWeights } from '../../support/exact_weights.ts';
 import { integerBetween, ortOutput, random, randomData, randomScale } from './ort.ts';
 

@@ -1,6 +1,4 @@
 import { describe, expect, test } from 'vitest';
-import { dtypes, newArray } from '../../../src/ir/dtype.ts';
-import { scalar, tensor } from '../../../src/ir/tensor.ts';
 import { leakyRelu, sigmoid } from '../../../src/numerics/float_functions.ts';
 import {
   dequantizeTable,
@@ -9,6 +7,8 @@ import {
   requantizeTable,
   unaryTable,
 } from '../../../src/numerics/tables.ts';
+import { dtypes, newArray } from '../../../src/tensors/dtype.ts';
+import { scalar, tensor } from '../../../src/tensors/tensor.ts';
 import { integerBetween, ortOutput, random, randomData, randomScale } from './ort.ts';
 
 type Byte = 'u8' | 's8';

@@ -10,7 +10,7 @@ import {
   type OnnxTensor,
   openOnnx,
 } from '../../../src/importers/onnx/container/index.ts';
-import { bytesOf } from '../../../src/ir/tensor.ts';
+import { bytesOf } from '../../../src/tensors/tensor.ts';
 import { describeCorpus, many } from '../../support/corpus.ts';
 import { readTensorProto } from '../../support/onnx.ts';
 import { onnx } from './support.ts';

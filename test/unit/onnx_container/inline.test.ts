@@ -6,8 +6,8 @@ import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { capturedNames } from '../../../src/importers/onnx/node_checks.ts';
 import { originOf } from '../../../src/importers/onnx/origin.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { tensor } from '../../../src/ir/tensor.ts';
 import { verify } from '../../../src/ir/verify.ts';
+import { tensor } from '../../../src/tensors/tensor.ts';
 import { bytes, errorOf, int, text, varint } from './support.ts';
 
 type Message = readonly number[];

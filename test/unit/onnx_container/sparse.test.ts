@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
-import { bytesOf, tensor } from '../../../src/ir/tensor.ts';
+import { bytesOf, tensor } from '../../../src/tensors/tensor.ts';
 import { bytes, errorOf, int, modelOf, text } from './support.ts';
 
 const tensorProto = (name: string, code: number, dims: readonly number[], data: Uint8Array): number[] => [

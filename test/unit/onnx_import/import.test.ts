@@ -5,10 +5,10 @@ import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { originOf } from '../../../src/importers/onnx/origin.ts';
 import { constantOf, type Graph, nodesOf } from '../../../src/ir/graph.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { tensor } from '../../../src/ir/tensor.ts';
 import type { ValueId } from '../../../src/ir/types.ts';
 import { verify } from '../../../src/ir/verify.ts';
 import { legalize } from '../../../src/passes/legalize.ts';
+import { tensor } from '../../../src/tensors/tensor.ts';
 import { type Model, type ModelNode, writeModel } from '../../support/onnx.ts';
 
 const float = (name: string, ...dims: (number | string)[]) => ({ name, type: 'float32', dims });

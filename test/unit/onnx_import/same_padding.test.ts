@@ -3,10 +3,10 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { originOf } from '../../../src/importers/onnx/origin.ts';
-import type { DType } from '../../../src/ir/dtype.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { specialize } from '../../../src/ir/specialize.ts';
-import { sizeOf, tensor } from '../../../src/ir/tensor.ts';
+import type { DType } from '../../../src/tensors/dtype.ts';
+import { sizeOf, tensor } from '../../../src/tensors/tensor.ts';
 import { type ModelNode, writeModel } from '../../support/onnx.ts';
 
 const types: Readonly<Record<string, string>> = { f32: 'float32', u8: 'uint8', s8: 'int8', s32: 'int32' };

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
-import { tensor } from '../../../src/ir/tensor.ts';
+import { tensor } from '../../../src/tensors/tensor.ts';
 import { type Model, type ModelNode, writeModel } from '../../support/onnx.ts';
 
 const float = (name: string, ...dims: (number | string)[]) => ({ name, type: 'float32', dims });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nnConv, nnConvTranspose } from '../../../src/ir/ops/nn_conv.op.ts';
-import { type ITensor, tensor } from '../../../src/ir/tensor.ts';
+import { type ITensor, tensor } from '../../../src/tensors/tensor.ts';
 import { elements, evaluate, indicesOf, listOf, read, tensorOf } from './nn_support.ts';
 
 interface Geometry {

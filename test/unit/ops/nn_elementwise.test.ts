@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type DType, dtypes, isFloat } from '../../../src/ir/dtype.ts';
 import type { AnyOp } from '../../../src/ir/op_table.ts';
 import * as cast from '../../../src/ir/ops/nn_cast.op.ts';
 import * as binary from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
 import * as unary from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnWhere } from '../../../src/ir/ops/nn_where.op.ts';
-import { type ITensor, tensor } from '../../../src/ir/tensor.ts';
+import { type DType, dtypes, isFloat } from '../../../src/tensors/dtype.ts';
+import { type ITensor, tensor } from '../../../src/tensors/tensor.ts';
 import { allTypes, elements, evaluate, indicesOf, listOf, plainTypes, read, shapeOf, tensorOf } from './nn_support.ts';
 
 /** A shape and one that broadcasts with it: each may have 1, or nothing, where the other has a size. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nnGather, nnGatherElements } from '../../../src/ir/ops/nn_gather.op.ts';
-import { tensor } from '../../../src/ir/tensor.ts';
+import { tensor } from '../../../src/tensors/tensor.ts';
 import { anyTensor, evaluate, expectMoved, iota, read, shapeOf } from './nn_support.ts';
 
 describe('nn.gather and nn.gather_elements', () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nnMatmul } from '../../../src/ir/ops/nn_matmul.op.ts';
-import { type ITensor, tensor } from '../../../src/ir/tensor.ts';
+import { type ITensor, tensor } from '../../../src/tensors/tensor.ts';
 import { evaluate, indicesOf, listOf, read, tensorOf } from './nn_support.ts';
 
 const size = fc.integer({ min: 1, max: 4 });

@@ -4,8 +4,8 @@ import { inferTypes } from '../../../src/ir/builder.ts';
 import { addDims, bindDim } from '../../../src/ir/dims.ts';
 import * as movement from '../../../src/ir/ops/nn_movement.op.ts';
 import { nnSlice } from '../../../src/ir/ops/nn_slice.op.ts';
-import { bytesOf, type ITensor, tensor } from '../../../src/ir/tensor.ts';
 import type { Dim } from '../../../src/ir/types.ts';
+import { bytesOf, type ITensor, tensor } from '../../../src/tensors/tensor.ts';
 import { allTypes, anyTensor, evaluate, expectMoved, iota, listOf, shapeOf, tensorOf } from './nn_support.ts';
 
 const shapes = shapeOf({ min: 1, max: 4 }, 4);

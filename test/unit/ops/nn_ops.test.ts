@@ -4,12 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { completeAttrs, inferTypes } from '../../../src/ir/builder.ts';
 import type { AttrValue } from '../../../src/ir/define_op.ts';
 import { bindDim } from '../../../src/ir/dims.ts';
-import { type DType, dtypes } from '../../../src/ir/dtype.ts';
 import { evaluateNode } from '../../../src/ir/interpret.ts';
 import type { AnyOp } from '../../../src/ir/op_table.ts';
 import * as nn from '../../../src/ir/ops/nn_ops.ts';
-import { type ITensor, sizeOf, tensor } from '../../../src/ir/tensor.ts';
 import type { TensorType } from '../../../src/ir/types.ts';
+import { type DType, dtypes } from '../../../src/tensors/dtype.ts';
+import { type ITensor, sizeOf, tensor } from '../../../src/tensors/tensor.ts';
 import { shapeOf, tensorOf } from './nn_support.ts';
 
 interface Sample {

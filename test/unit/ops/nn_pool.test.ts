@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as pool from '../../../src/ir/ops/nn_pool.op.ts';
-import { type ITensor, tensor } from '../../../src/ir/tensor.ts';
+import { type ITensor, tensor } from '../../../src/tensors/tensor.ts';
 import { evaluate, indicesOf, listOf, read, tensorOf } from './nn_support.ts';
 
 interface Case {

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isFloat } from '../../../src/ir/dtype.ts';
 import type { AnyOp } from '../../../src/ir/op_table.ts';
 import { nnCumsum } from '../../../src/ir/ops/nn_cumsum.op.ts';
 import * as norm from '../../../src/ir/ops/nn_norm.op.ts';
 import * as reduce from '../../../src/ir/ops/nn_reduce.op.ts';
 import { nnLogSoftmax, nnSoftmax } from '../../../src/ir/ops/nn_softmax.op.ts';
-import { type ITensor, tensor } from '../../../src/ir/tensor.ts';
+import { isFloat } from '../../../src/tensors/dtype.ts';
+import { type ITensor, tensor } from '../../../src/tensors/tensor.ts';
 import { elements, evaluate, indicesOf, listOf, plainTypes, read, shapeOf, tensorOf } from './nn_support.ts';
 
 type PlainType = (typeof plainTypes)[number];

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parse, specialize, typeOf, type ValueId } from '../../../src/ir/index.ts';
 import { nnResize } from '../../../src/ir/ops/nn_resize.op.ts';
-import { tensor } from '../../../src/ir/tensor.ts';
+import { tensor } from '../../../src/tensors/tensor.ts';
 import { anyTensor, evaluate, expectMoved, iota, listOf } from './nn_support.ts';
 
 describe('nn.resize', () => {

@@ -1,8 +1,8 @@
 /** What the tests of the nn operators share: generators, and reading a tensor by index tuples. */
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import { type DType, dtypes, isFloat } from '../../../src/ir/dtype.ts';
-import { type ITensor, sizeOf, tensor } from '../../../src/ir/tensor.ts';
+import { type DType, dtypes, isFloat } from '../../../src/tensors/dtype.ts';
+import { type ITensor, sizeOf, tensor } from '../../../src/tensors/tensor.ts';
 
 import { indicesOf } from './qnn_support.ts';
 

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
 import { qnnConvTranspose } from '../../../src/ir/ops/qnn_conv_transpose.op.ts';
-import { type ITensor, scalar, tensor, zeros } from '../../../src/ir/tensor.ts';
+import { type ITensor, scalar, tensor, zeros } from '../../../src/tensors/tensor.ts';
 import { at, bytes, elements, evaluate, indicesOf, tensorOf, zeroAt, zeroPointOf } from './qnn_support.ts';
 
 /** One spatial axis of a convolution. */

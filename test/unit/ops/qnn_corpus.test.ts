@@ -16,7 +16,6 @@ import { qnnMatmul } from '../../../src/ir/ops/qnn_matmul.op.ts';
 import { qnnQuantize } from '../../../src/ir/ops/qnn_quantize.op.ts';
 import { qnnRequantize } from '../../../src/ir/ops/qnn_requantize.op.ts';
 import { qnnSoftmax } from '../../../src/ir/ops/qnn_softmax.op.ts';
-import { type ITensor, scalar, tensor } from '../../../src/ir/tensor.ts';
 import {
   type FloatFunction,
   gemmMultiplier,
@@ -28,6 +27,7 @@ import {
   sigmoid,
   unaryTable,
 } from '../../../src/numerics/index.ts';
+import { type ITensor, scalar, tensor } from '../../../src/tensors/tensor.ts';
 import { describeCorpus, isWhole, ortVectors } from '../../support/corpus.ts';
 import { isWithin, type VectorCase } from '../../support/jsonl.ts';
 import { type Byte, evaluate, evaluateAll } from './qnn_support.ts';

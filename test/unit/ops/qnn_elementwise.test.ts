@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { dtypes } from '../../../src/ir/dtype.ts';
 import { qnnAdd, qnnMul } from '../../../src/ir/ops/qnn_binary.op.ts';
 import { lutOf, qnnLut } from '../../../src/ir/ops/qnn_lut.op.ts';
-import { type ITensor, scalar, tensor, zeros } from '../../../src/ir/tensor.ts';
+import { dtypes } from '../../../src/tensors/dtype.ts';
+import { type ITensor, scalar, tensor, zeros } from '../../../src/tensors/tensor.ts';
 import { ortOutput } from '../numerics/ort.ts';
 import { bytes, elementOf, elements, evaluate, indicesOf, scaleBetween, tensorOf } from './qnn_support.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { qnnMatmul } from '../../../src/ir/ops/qnn_matmul.op.ts';
-import { type ITensor, scalar, tensor, zeros } from '../../../src/ir/tensor.ts';
+import { type ITensor, scalar, tensor, zeros } from '../../../src/tensors/tensor.ts';
 import { at, bytes, elements, evaluate, indicesOf, tensorOf } from './qnn_support.ts';
 
 /** The batch axes of one operand: those of the result, some of them 1, some at the front left out. */

@@ -6,7 +6,7 @@ import { poolShape } from '../../../src/ir/ops/pool_geometry.ts';
 import { qnnAveragePool } from '../../../src/ir/ops/qnn_average_pool.op.ts';
 import { qnnGlobalAveragePool } from '../../../src/ir/ops/qnn_global_average_pool.op.ts';
 import { qnnSoftmax } from '../../../src/ir/ops/qnn_softmax.op.ts';
-import { type ITensor, scalar, tensor, zeros } from '../../../src/ir/tensor.ts';
+import { type ITensor, scalar, tensor, zeros } from '../../../src/tensors/tensor.ts';
 import { ortOutput } from '../numerics/ort.ts';
 import { type Byte, bytes, elementOf, elements, evaluate, scaleBetween, tensorOf } from './qnn_support.ts';
 

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type DType, dtypes } from '../../../src/ir/dtype.ts';
 import { GraphBuilder, interpret } from '../../../src/ir/index.ts';
 import { qnnDequantize } from '../../../src/ir/ops/qnn_dequantize.op.ts';
 import { qnnDynamicQuantize } from '../../../src/ir/ops/qnn_dynamic_quantize.op.ts';
 import { qnnQuantize } from '../../../src/ir/ops/qnn_quantize.op.ts';
-import { type ITensor, scalar, sizeOf, tensor, zeros } from '../../../src/ir/tensor.ts';
+import { type DType, dtypes } from '../../../src/tensors/dtype.ts';
+import { type ITensor, scalar, sizeOf, tensor, zeros } from '../../../src/tensors/tensor.ts';
 import { elementOf, elements, evaluate, evaluateAll, scaleBetween, tensorOf } from './qnn_support.ts';
 
 const written = fc.constantFrom('u8', 's8', 'u16', 's16');

@@ -1,10 +1,10 @@
 /** Requantization against rational arithmetic in BigInt. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { dtypes } from '../../../src/ir/dtype.ts';
 import { qnnRequantize } from '../../../src/ir/ops/qnn_requantize.op.ts';
-import { type ITensor, scalar, tensor, zeros } from '../../../src/ir/tensor.ts';
 import { multiplier, type RequantizeProfile, requantizeModes, requantizerOf } from '../../../src/numerics/index.ts';
+import { dtypes } from '../../../src/tensors/dtype.ts';
+import { type ITensor, scalar, tensor, zeros } from '../../../src/tensors/tensor.ts';
 import { bytes, elementOf, elements, evaluate, scaleBetween, tensorOf } from './qnn_support.ts';
 
 type Rounding = 'half-even' | 'half-up' | 'half-away';

@@ -2,10 +2,10 @@
 import fc from 'fast-check';
 import { completeAttrs } from '../../../src/ir/builder.ts';
 import type { AttrValue } from '../../../src/ir/define_op.ts';
-import { type DType, dtypes } from '../../../src/ir/dtype.ts';
 import { evaluateNode } from '../../../src/ir/interpret.ts';
 import type { AnyOp } from '../../../src/ir/op_table.ts';
-import { type ITensor, sizeOf, tensor } from '../../../src/ir/tensor.ts';
+import { type DType, dtypes } from '../../../src/tensors/dtype.ts';
+import { type ITensor, sizeOf, tensor } from '../../../src/tensors/tensor.ts';
 
 type Operand = ITensor | null | undefined;
 

@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { importModel } from '../../../src/importers/import_model.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { tensor } from '../../../src/ir/tensor.ts';
 import { verify } from '../../../src/ir/verify.ts';
+import { tensor } from '../../../src/tensors/tensor.ts';
 import { type Entry, forward, script } from './archives.ts';
 
 const x = tensor('f32', [1, -2], [2]);

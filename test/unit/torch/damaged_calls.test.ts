@@ -21,7 +21,7 @@ import {
   UnknownTensor,
 } from '../../../src/importers/torch/values.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { tensor } from '../../../src/ir/tensor.ts';
+import { tensor } from '../../../src/tensors/tensor.ts';
 import { forward, script } from './archives.ts';
 
 class Refusal extends Error {}

@@ -9,8 +9,8 @@ import { scalarTypes, TorchTensor } from '../../../src/importers/torch/pickle/in
 import { TensorOperators } from '../../../src/importers/torch/torchscript/tensor_operators.ts';
 import { GraphTensor, PackedWeights } from '../../../src/importers/torch/values.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { tensor } from '../../../src/ir/tensor.ts';
 import { reciprocal32 } from '../../../src/numerics/index.ts';
+import { tensor } from '../../../src/tensors/tensor.ts';
 import { forward, script } from './archives.ts';
 
 interface Layer {

@@ -6,9 +6,9 @@ import { describe, expect, it } from 'vitest';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { importModel } from '../../../src/importers/import_model.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { type ITensor, Tensor } from '../../../src/ir/tensor.ts';
 import { legalize } from '../../../src/passes/legalize.ts';
 import { compile } from '../../../src/runtime/compile.ts';
+import { type ITensor, Tensor } from '../../../src/tensors/tensor.ts';
 import { hasVnni, SATURATES } from '../../support/exact_weights.ts';
 import { readNpy } from '../../support/npy.ts';
 

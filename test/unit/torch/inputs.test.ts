@@ -2,9 +2,9 @@
 import { expect, it } from 'vitest';
 import { importModel } from '../../../src/importers/import_model.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { tensor } from '../../../src/ir/tensor.ts';
 import { verify } from '../../../src/ir/verify.ts';
 import { compile } from '../../../src/runtime/compile.ts';
+import { tensor } from '../../../src/tensors/tensor.ts';
 import { forward, script } from './archives.ts';
 
 const table = 't = torch.tensor([[10., 11.], [20., 21.], [30., 31.]], dtype=6)';

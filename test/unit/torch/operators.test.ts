@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { importModel } from '../../../src/importers/import_model.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { tensor } from '../../../src/ir/tensor.ts';
 import { verify } from '../../../src/ir/verify.ts';
+import { tensor } from '../../../src/tensors/tensor.ts';
 import { forward, script } from './archives.ts';
 
 interface Case {

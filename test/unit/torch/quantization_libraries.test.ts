@@ -5,9 +5,9 @@ import { affineOps } from '../../../src/importers/torch/export/ops/affine.ts';
 import { decomposedOps } from '../../../src/importers/torch/export/ops/decomposed.ts';
 import { perTokenOps } from '../../../src/importers/torch/export/ops/per_token.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { tensor } from '../../../src/ir/tensor.ts';
 import { verify } from '../../../src/ir/verify.ts';
 import { legalize } from '../../../src/passes/legalize.ts';
+import { tensor } from '../../../src/tensors/tensor.ts';
 import { dtype, importProgram, type Json, node, t } from '../torch_export/programs.ts';
 import { forward, script } from './archives.ts';
 

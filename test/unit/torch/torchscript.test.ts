@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { type ImportOptions, importModel } from '../../../src/importers/import_model.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { type ITensor, tensor } from '../../../src/ir/tensor.ts';
 import { verify } from '../../../src/ir/verify.ts';
+import { type ITensor, tensor } from '../../../src/tensors/tensor.ts';
 import { forward, p, type Script, script, zip } from './archives.ts';
 
 const shapes = { inputShapes: { x: [2, 3] } } satisfies ImportOptions;

@@ -12,9 +12,9 @@ import {
 } from '../../../src/importers/torch/pickle/index.ts';
 import { TensorOperators } from '../../../src/importers/torch/torchscript/tensor_operators.ts';
 import { GraphTensor, PackedWeights, type TorchValue } from '../../../src/importers/torch/values.ts';
-import { viewAs } from '../../../src/ir/dtype.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { type ITensor, stridesOf } from '../../../src/ir/tensor.ts';
+import { viewAs } from '../../../src/tensors/dtype.ts';
+import { type ITensor, stridesOf } from '../../../src/tensors/tensor.ts';
 import { describeCorpus, itWhole } from '../../support/corpus.ts';
 
 interface Packed {

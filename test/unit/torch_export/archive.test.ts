@@ -6,8 +6,8 @@ import { nodesOf } from '../../../src/ir/graph.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { parse } from '../../../src/ir/parse.ts';
 import { print } from '../../../src/ir/print.ts';
-import { bytesOf, numbersOf, tensor } from '../../../src/ir/tensor.ts';
 import { verify } from '../../../src/ir/verify.ts';
+import { bytesOf, numbersOf, tensor } from '../../../src/tensors/tensor.ts';
 import { type Entry, p, pickle, zip } from '../torch/archives.ts';
 import {
   documentOf,

@@ -1,6 +1,6 @@
 /** Parameters for each token and for each group, on tensors small enough to compute by hand. */
 import { describe, expect, it } from 'vitest';
-import { numbersOf, tensor } from '../../../src/ir/tensor.ts';
+import { numbersOf, tensor } from '../../../src/tensors/tensor.ts';
 import { dtype, evaluate } from './programs.ts';
 
 const x = (values: readonly number[], shape: readonly number[]) => tensor('f32', values, shape);

@@ -2,10 +2,10 @@
 
 import { openArchive } from '../../../src/importers/torch/archive/index.ts';
 import { importExport } from '../../../src/importers/torch/export/index.ts';
-import type { DType } from '../../../src/ir/dtype.ts';
 import type { Graph } from '../../../src/ir/graph.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { bytesOf, type ITensor, stridesOf, tensor } from '../../../src/ir/tensor.ts';
+import type { DType } from '../../../src/tensors/dtype.ts';
+import { bytesOf, type ITensor, stridesOf, tensor } from '../../../src/tensors/tensor.ts';
 import { type Entry, zip } from '../torch/archives.ts';
 
 export const codes = { u8: 1, s8: 2, s16: 3, s32: 4, s64: 5, f16: 6, f32: 7, f64: 8, bool: 12, bf16: 13 } as const;

@@ -1,11 +1,11 @@
 /** quantized_decomposed and torchao: the arithmetic of their definitions, and what grouping makes of them. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type DType, dtypes } from '../../../src/ir/dtype.ts';
 import { nodesOf } from '../../../src/ir/graph.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { type ITensor, numbersOf, sizeOf, tensor } from '../../../src/ir/tensor.ts';
 import { legalize } from '../../../src/passes/legalize.ts';
+import { type DType, dtypes } from '../../../src/tensors/dtype.ts';
+import { type ITensor, numbersOf, sizeOf, tensor } from '../../../src/tensors/tensor.ts';
 import { dtype, evaluate, f, importProgram, type NodeSpec, node, type Size, t } from './programs.ts';
 
 const x = (values: readonly number[], shape: readonly number[] = [values.length]) => tensor('f32', values, shape);

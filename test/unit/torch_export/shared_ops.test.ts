@@ -1,7 +1,7 @@
 /** Operators that are declared for TorchScript and serve programs too; positions along several axes; numbers that JSON lacks. */
 import { describe, expect, it } from 'vitest';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { type ITensor, numbersOf, tensor } from '../../../src/ir/tensor.ts';
+import { type ITensor, numbersOf, tensor } from '../../../src/tensors/tensor.ts';
 import { entriesOf, evaluate, f, importEntries, type Json, node, type ProgramSpec, t } from './programs.ts';
 
 const x = (values: readonly number[], shape = [values.length]) => tensor('f32', values, shape);

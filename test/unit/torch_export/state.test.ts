@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import type { UnskewError } from '../../../src/diagnostics/index.ts';
 import type { Graph } from '../../../src/ir/graph.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { tensor } from '../../../src/ir/tensor.ts';
 import { verify } from '../../../src/ir/verify.ts';
+import { tensor } from '../../../src/tensors/tensor.ts';
 import { dtype, importProgram, type Json, meta, node, type ProgramSpec, t } from './programs.ts';
 
 /** The element type of torch.export that nothing here computes with. */

@@ -3,7 +3,7 @@ import onnxProto from 'onnx-proto';
 import protobuf from 'protobufjs/minimal.js';
 import { assert } from '../../../diagnostics/index.ts';
 import type { OnnxDim } from '../../../importers/onnx/container/index.ts';
-import { type DType, dtypes } from '../../../ir/dtype.ts';
+import { type DType, dtypes } from '../../../tensors/index.ts';
 import { type Encoded, field } from './bytes.ts';
 
 const { onnx } = onnxProto;

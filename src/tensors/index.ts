@@ -1,0 +1,3 @@
+/** Element types and tensors. */
+export * from './dtype.ts';
+export * from './tensor.ts';
