@@ -11,7 +11,7 @@ import { type ModelAttr, readTensorProto, writeModel } from '../support/onnx.ts'
 export interface Expectation {
   /** The position among the graph's outputs. */
   readonly output: number;
-  /** Where several references are recorded, which this is. */
+  /** The name of this reference, when several are recorded. */
   readonly reference?: string;
   /** undefined: of an element type that unskew does not compute with. */
   readonly tensor: ITensor | undefined;

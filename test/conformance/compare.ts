@@ -6,7 +6,7 @@ import type { ITensor } from '../../src/tensors/tensor.ts';
 import { isWithin, type Tolerance } from '../support/jsonl.ts';
 import type { Expectation } from './cases.ts';
 
-/** What is wrong, in a sentence; undefined when nothing is. `step` is the scale of the last dequantize. */
+/** Describes the difference in a sentence; undefined when there is none. `step` is the scale of the last dequantize. */
 export function difference(
   actual: ITensor,
   { tensor, tolerance, steps = 0, sameArgmax = false }: Expectation,

@@ -19,7 +19,7 @@ export interface ExportCase {
   readonly images: ITensor<'f32'>;
   readonly labels: readonly number[];
   readonly expected: ITensor<'f32'>;
-  /** What one step of the result is: of its quantization or, where it ends in floats, 1/255 of its range. */
+  /** One step of the result: of its quantization or, for a float result, 1/255 of its range. */
   readonly step: number;
   /** Images that PyTorch classified as labelled. */
   readonly correct: number;
@@ -28,7 +28,7 @@ export interface ExportCase {
 /** The reference was computed in calls of so many images, which dynamic quantization depends on. */
 const PER_CALL = 60;
 
-/** Of every torch-export entry of the corpus. */
+/** Returns a case for every torch-export entry of the corpus. */
 export function exportCases(root: string): readonly ExportCase[] {
   const load = (path: unknown): ITensor => readNpy(new Uint8Array(readFileSync(join(root, String(path)))));
   const caseOf = (entry: CorpusEntry): ExportCase => {

@@ -23,7 +23,7 @@ export interface TorchCase {
   readonly inputs: ITensor<'f32'>;
   /** Integers of static networks, floats of dynamic ones. */
   readonly expected: ITensor;
-  /** Of the integers. */
+  /** The scale of the integer result. */
   readonly step: number | undefined;
   readonly zeroPoint: number;
   readonly accuracy: number;
@@ -32,7 +32,7 @@ export interface TorchCase {
 
 const load = (root: string, path: unknown): ITensor => readNpy(new Uint8Array(readFileSync(join(root, String(path)))));
 
-/** Of every TorchScript entry of the corpus. */
+/** Returns a case for every TorchScript entry of the corpus. */
 export function torchCases(root: string): TorchCase[] {
   return corpusEntries()
     .filter(({ kind }) => kind === 'torchscript')

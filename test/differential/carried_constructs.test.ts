@@ -66,7 +66,7 @@ const dequantized = (weights: ModelInitializer, ...parameters: [ModelInitializer
 const factors = (by: number): ModelInitializer => ({ name: 's', tensor: tensor('f32', [1, 1, by, by]) });
 const norm = ['a', 'b', 'c', 'd'].map((name) => filled(name, 'f32', [1]));
 
-/** What is computed. */
+/** Constructs that are computed. */
 const computed: Readonly<Record<string, Model>> = {
   'bilinear Resize of bytes': simple(
     'Resize',
@@ -85,7 +85,7 @@ const computed: Readonly<Record<string, Model>> = {
   'an axis that is reduced twice': simple('ReduceMax', [2, 3], [], { axes: [1, 1] }, { opset: 13 }),
   'four spatial axes': simple('Conv', [1, 2, 2, 2, 2, 2], [filled('w', 'f32', [1, 2, 1, 1, 1, 1])]),
 };
-/** What is carried, and the reason that is said. */
+/** Constructs that are carried, each with the reason in the message. */
 const carried: Readonly<Record<string, readonly [Model, RegExp]>> = {
   'a pool over less than its window': [
     simple('MaxPool', [1, 2, 4, 4], [], { kernel_shape: [5, 5] }),
@@ -162,7 +162,7 @@ const carried: Readonly<Record<string, readonly [Model, RegExp]>> = {
     /Cast: a cast to string/,
   ],
 };
-/** What the standard allows, or a tool writes, and ONNX Runtime does not run: carried all the same. */
+/** Constructs that the standard allows or a tool writes, and that ONNX Runtime does not run: carried as well. */
 const carriedBlindly: Readonly<Record<string, readonly [Model, RegExp]>> = {
   'scales that are aligned at the start': [
     dequantized(filled('w', 's8', [8, 3, 3, 3]), [filled('s', 'f32', [8, 1, 1])], { axis: 0 }),

@@ -42,7 +42,7 @@ const geometry = fc.record({
 });
 type Geometry = typeof geometry extends fc.Arbitrary<infer G> ? G : never;
 
-/** What comes behind the product: the product itself is an output too. */
+/** Adds the end behind the product; the product itself is an output too. */
 function ended(b: GraphBuilder, y: Value<'f32'>, end: Geometry['end']): Graph {
   if (end === 'nothing') return b.finish([y]);
   if (end === 'dynamic') return b.finish([y, ...b.emitList(qnnDynamicQuantize, [y], {})]);

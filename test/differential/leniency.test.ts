@@ -1,6 +1,6 @@
 /**
- * What bends the standard: ONNX Runtime is the judge of what is accepted, and of the result. What is read although it departs from
- * the standard is said, in the words of the snapshot.
+ * Files that depart from the standard. ONNX Runtime decides which of them are accepted, and their result. Each one that
+ * is read carries a warning, in the words of the snapshot.
  */
 import { describe, expect, it } from 'vitest';
 import { createPeer, type Feeds } from '../../src/cli/onnxruntime.ts';
@@ -12,7 +12,7 @@ import { legalize } from '../../src/passes/legalize.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';
 import { lenientLayers, lenientModels } from '../support/lenient_models.ts';
 
-/** What ONNX Runtime computes and unskew refuses, and why. */
+/** Files that ONNX Runtime computes and unskew refuses, and why. */
 const refusedHere: Readonly<Record<string, string>> = {
   'ai.onnx imported as 13 and 17': 'ambiguous',
   'ai.onnx imported as 17 and 13': 'ambiguous',
@@ -22,7 +22,7 @@ const refusedHere: Readonly<Record<string, string>> = {
   'one symbol with two sizes': 'the standard has one size for one symbol, and passes rely on it',
   'an input without a shape': 'sizes have to be given with inputShapes',
 };
-/** What ONNX Runtime refuses and unskew reads, and why. */
+/** Files that ONNX Runtime refuses and unskew reads, and why. */
 const readHere: Readonly<Record<string, string>> = {
   'com.microsoft imported as 2': 'a version that is newer than what is known is read with a warning',
   'ai.onnx version 27': 'a version that this ONNX Runtime does not know yet',
@@ -59,7 +59,7 @@ const plain = (tensors: Readonly<Record<string, { dims: readonly number[]; data:
     ]),
   );
 
-/** What ONNX Runtime computes, undefined where it refuses. */
+/** The outputs of ONNX Runtime; undefined when it refuses the file. */
 async function inRuntime(
   bytes: Uint8Array,
   others: Partial<Record<string, ITensor>> = {},

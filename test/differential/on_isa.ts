@@ -34,9 +34,9 @@ import { wrongEnds } from './depthwise_ends.ts';
 export interface IsaReport {
   readonly isa: string;
   readonly runs: number;
-  /** Of the random products: the smallest one that differs, as fast-check tells it. */
+  /** The smallest random product that differs, as fast-check prints it. */
   readonly counterexample: string | undefined;
-  /** Of depthwise convolutions with every end there is, those that differ. */
+  /** The depthwise convolutions that differ, over every epilogue there is. */
   readonly wrongEnds: readonly string[];
   /** Nodes that ran on the interpreter. */
   readonly fallbacks: readonly string[];

@@ -24,7 +24,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Nodes as they are added; every method names its result. */
 class Net {
-  /** What the floats that are quantized first are dequantized to. */
+  /** The names of the dequantized values, for floats that are quantized first. */
   readonly dequantized: string[] = [];
   readonly #ofFloats: boolean;
   readonly nodes: ModelNode[] = [];
@@ -260,7 +260,7 @@ async function onOrt(bytes: Uint8Array, feeds: Record<string, ITensor>) {
 /** Scales at which nearly every result is a tie, and some at which hardly any is. */
 const scales = { ties: [1 / 32, 1 / 16, 1 / 16], others: [0.0213, 0.0107, 0.0391].map(Math.fround) };
 
-/** What ONNX Runtime reads as integers but we as a function of one byte, or as movement: the same for all values. */
+/** Groups that ONNX Runtime reads as integers and unskew as a table of bytes or as movement: results are equal. */
 const movedOrTables = /^(max pool|transpose|where|concat|a float|a difference|tanh|sigmoid|leaky relu|linear resize)/;
 
 describe.each(Object.entries(builds))('%s', (name, build) => {
@@ -358,7 +358,7 @@ describe.each([11, 13, 21])('operator set %i', (opset) => {
     'softmax over channels',
     'average pool',
     'global average pool',
-    ...(opset < 13 ? [] : products), // before 13 there are no scales by channel
+    ...(opset < 13 ? [] : products), // scales by channel need version 13
   ])('%s', async (name) => {
     const [sx, sw, sy] = scales.ties;
     const m = new Net();

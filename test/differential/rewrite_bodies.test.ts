@@ -22,7 +22,7 @@ import { runOnnx } from '../unit/onnx_export/support.ts';
 const shape = [1, 1, 4, 4];
 const float = (name: string, dims: readonly number[] = shape): ModelTensor => ({ name, type: 'float32', dims });
 
-/** Where the constants of a layer are, and where what is computed of them. */
+/** The place of a layer's constants, and of the values computed from them. */
 const sources = ['inside', 'captured', 'captured from Constant nodes', 'computed outside'] as const;
 type Source = (typeof sources)[number];
 
@@ -94,7 +94,7 @@ function inIf(layer: readonly ModelNode[], source: Source): Placed {
   };
 }
 
-/** What is outside is half in the outer body, half around it. */
+/** Puts half of the outside part into the outer body, and half around it. */
 function inNestedIf(layer: readonly ModelNode[], source: Source): Placed {
   const parts = shareOut(layer, source, 'a_', 'x', false);
   const half = source === 'computed outside' ? parts.outside.length - 2 : parts.outside.length;

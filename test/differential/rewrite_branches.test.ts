@@ -23,7 +23,10 @@ function written(graph: Graph): Uint8Array | undefined {
   }
 }
 
-/** Of a last window that starts behind the edge the shape inference of ONNX makes an element, and ONNX Runtime's kernel none. */
+/**
+ * True for pools that may have a last window behind the edge: ONNX infers an element for it, the kernel of ONNX Runtime
+ * computes none.
+ */
 const isMisjudged = (net: Graph): boolean =>
   nodesOf(net).some(({ op, attrs }) => /pool/.test(op) && attrs.ceilMode === true);
 

@@ -33,7 +33,7 @@ const isExactFloat = oneOf(
   ...[ir.nnIdentity, ir.nnReshape, ir.nnTranspose, ir.nnConcat, ir.nnPad, ir.nnSlice, ir.nnExpand, ir.nnTile],
   ...[ir.nnGather, ir.nnGatherElements, ir.nnDepthToSpace, ir.nnSpaceToDepth, ir.qnnDequantize],
 );
-/** What ONNX Runtime fuses between dequantize and quantize, it rounds otherwise. */
+/** True when ONNX Runtime may fuse nodes between dequantize and quantize, which changes their rounding. */
 const isFusable = (graph: Graph): boolean => nodesOf(graph).some((node) => isOp(node, ir.qnnDequantize));
 /** ONNX Runtime 1.30 moves a Pad into a MaxPool behind it, and then refuses pads that are not smaller than the kernel. */
 const isRefused = (graph: Graph): boolean =>

@@ -76,7 +76,7 @@ class Model {
 
 const several = (n: number, from: number, by: number): number[] => Array.from({ length: n }, (_, i) => from + by * i);
 
-/** What each builds, and the type of its output. */
+/** Builds each kind, and returns the name and type of its output. */
 const kinds: Record<string, (m: Model) => readonly [string, 'uint8' | 'float32']> = {};
 
 for (const dtype of ['u8', 's8'] as const) {

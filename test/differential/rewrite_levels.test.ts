@@ -1,4 +1,4 @@
-/** What stays float in a rewritten model: ONNX Runtime reads it as it reads the original, whatever it optimizes. */
+/** Operators that stay float in a rewritten model: ONNX Runtime computes them as before, at any optimization level. */
 import { describe, expect, it } from 'vitest';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';

@@ -45,7 +45,7 @@ const mobilenet = 'real/mobilenet_quantized/mobilenet_quantized-torchexport-opse
 const bytesAt = (bytes: Uint8Array, { at, end }: Range): string =>
   Buffer.from(bytes.subarray(at, end)).toString('base64');
 
-/** Whether a node reads, through nodes that became nothing (a shape that is computed), a value that is fused away. */
+/** True when a node reads a value that is fused away, through nodes that became nothing (a shape that is computed). */
 function readsWhatIsGone(graph: Graph, inputs: readonly string[]): boolean {
   const { file, nodes } = originOf(graph)!;
   return inputs.some((name) => {

@@ -1,4 +1,4 @@
-/** What old operator sets lack is spelled in what they have. */
+/** Operators that old operator sets lack are written with the operators that they have. */
 import { describe, expect, it } from 'vitest';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';

@@ -132,7 +132,7 @@ describeUnless(available ? undefined : 'the addon is not built', 'the addon that
 });
 
 describeUnless(available ? undefined : 'the addon is not built', 'oneDNN', () => {
-  /** What a process says that finds this file for the library. */
+  /** The message of a process that finds this file in the place of the library. */
   const loading = (contents: Uint8Array): string => {
     const libraries = join(folder, `libraries${files++}`);
     mkdirSync(libraries);

@@ -44,7 +44,7 @@ interface Place {
   readonly folder: string;
 }
 
-/** What a command did. */
+/** The outcome of a command. */
 type Outcome =
   | { readonly kind: 'outputs'; readonly runs: readonly Tensors[]; readonly expected?: Tensors }
   | { readonly kind: 'error'; readonly text: string; readonly coded: boolean }
@@ -257,8 +257,8 @@ export const stoodIn = new Set<string>();
 const unjudged = new Set<string>();
 
 /**
- * What ONNX Runtime makes of a file; the interpreter where its products saturate on this machine. Of no inputs there are no
- * outputs: then only that ONNX Runtime loads the file is seen.
+ * The outputs of ONNX Runtime, or of the interpreter when products of the file saturate on this machine. Without inputs
+ * there are no outputs: then only the loading of the file is tested.
  */
 async function peerOutputs(
   file: string,

@@ -21,7 +21,7 @@ export interface Expectation {
   readonly then?: GivenTensors;
   readonly atol?: number;
   readonly rtol?: number;
-  /** What an output may differ by, as a part of the largest number expected. */
+  /** The allowed difference of an output, as a part of the largest expected number. */
   readonly part?: number;
   /** A regular expression on the text of an UnskewError. */
   readonly error?: string;
@@ -37,7 +37,7 @@ export interface Expectation {
   readonly nothingLeft?: boolean;
   /** The written file is the file that was read. */
   readonly unchanged?: boolean;
-  /** What the written file computes in ONNX Runtime by default is what the model does, to this part of the largest. */
+  /** The written file in ONNX Runtime must equal the model, up to this part of the largest number. */
   readonly likeTheModel?: number;
   readonly names?: readonly string[];
   readonly exit?: readonly number[];
@@ -56,7 +56,7 @@ export interface Check {
   readonly inputs?: GivenTensors;
   readonly options?: Readonly<Record<string, unknown>>;
   readonly expect: Expectation;
-  /** Whether a coded refusal is right too: what the construct needs belongs to later work. */
+  /** True when a coded refusal is right too, because the construct needs later work. */
   readonly refusal?: boolean;
 }
 

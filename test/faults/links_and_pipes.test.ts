@@ -1,4 +1,4 @@
-/** What a path may lead to instead of a file, for everything that is read, in every command and in the library. */
+/** Paths that lead to other things than files, for every input of every command and of the library. */
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import onnxProto from 'onnx-proto';

@@ -8,7 +8,7 @@ import { afterAll, beforeEach } from 'vitest';
 const KIBIBYTES = 256;
 
 export interface Mounted {
-  /** Where it is mounted; any folder when it is not. */
+  /** The mount point; any folder when nothing is mounted. */
   readonly folder: string;
   readonly bytes: number;
   remount(options: 'ro' | 'rw'): void;

@@ -1,8 +1,8 @@
 /**
- * What becomes of every model in a folder, as a table and as JSON lines:
- * `node --import tsx test/faults/survey.ts FOLDER [PART] [--json FILE]`. Each is rewritten for the target `symmetric`; zero points
- * left in the written file are counted apart from unskew and set against what the command said; the written file and the model are
- * compared in ONNX Runtime, and the compiled model with it, on one random input.
+ * Surveys all models in a folder, as a table and as JSON lines: `node --import tsx test/faults/survey.ts FOLDER [PART]
+ * [--json FILE]`. Each is rewritten for the target `symmetric`; zero points left in the written file are counted apart
+ * from unskew and set against what the command said; the written file and the model are compared in ONNX Runtime, and
+ * the compiled model with it, on one random input.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,9 +32,9 @@ const [folder, ...rest] = process.argv.slice(2);
 const jsonAt = rest.indexOf('--json');
 const json = jsonAt < 0 ? undefined : rest[jsonAt + 1];
 const part = rest[0]?.startsWith('--') ? '' : (rest[0] ?? '');
-/** What a run may differ from ONNX Runtime by, as a part of the largest number: a step of a quantized value, in a few layers. */
+/** The allowed difference from ONNX Runtime, as a part of the largest number: one quantized step, in a few layers. */
 const PART = 0.02;
-/** What a written file may differ from its model by, in ONNX Runtime. */
+/** The allowed difference of a written file from its model, in ONNX Runtime. */
 const WRITTEN = 0.001;
 const out = mkdtempSync(join(tmpdir(), 'unskew-survey-'));
 

@@ -33,7 +33,7 @@ export function numbersOf({ type, data }: TensorLike): number[] {
   return type === 'float16' ? numbers.map(halfToNumber) : numbers;
 }
 
-/** What differs, in words; undefined where every output is as expected. */
+/** Describes the difference in words; undefined when every output is as expected. */
 export function difference(found: Tensors, expected: Tensors, allowed: Expectation): string | undefined {
   for (const [name, wanted] of Object.entries(expected)) {
     const key = findName(found, name);

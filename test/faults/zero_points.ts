@@ -22,7 +22,7 @@ const zeroPointInputs: Readonly<Record<string, readonly number[]>> = {
 };
 /** Float operators whose operands may be dequantized. */
 const products: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul', 'FusedMatMul', 'FusedGemm']);
-/** What leaves quantized values as they are, in another order or type. */
+/** Operators that keep quantized values, in another order or type. */
 const movements: ReadonlySet<string> = new Set(
   'Identity Cast Transpose Reshape Squeeze Unsqueeze Flatten Expand Slice Dropout'.split(' '),
 );

@@ -20,7 +20,7 @@ export interface CampaignOptions {
   /** Only seeds that every clone has. */
   readonly own: boolean;
   readonly workers: number;
-  /** Whether what is found is minimized and kept. */
+  /** True when faults are minimized and kept. */
   readonly keep: boolean;
   readonly progress?: (state: CampaignState) => void;
 }

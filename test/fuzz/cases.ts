@@ -28,7 +28,7 @@ export interface Case {
   readonly bytes: Uint8Array;
   /** The name of the seed file. */
   readonly from: string;
-  /** How many changes there are to choose from. */
+  /** The number of changes to choose from. */
   readonly steps: number;
 }
 

@@ -12,7 +12,7 @@ export interface Limits {
   readonly waiting: number;
   /** Resident memory. */
   readonly bytes: number;
-  /** Of JavaScript. */
+  /** The heap of JavaScript. */
   readonly heapMegabytes: number;
 }
 
@@ -34,7 +34,7 @@ export class Child {
     this.#limits = limits;
   }
 
-  /** What became of a task; a process that does not answer is killed, and that is a finding. */
+  /** Performs a task. A process that does not answer is killed, and reported as a finding. */
   async perform(task: Task): Promise<Report> {
     const child = await this.#ready();
     const { seconds, waiting, bytes } = this.#limits;

@@ -40,7 +40,7 @@ export const hostileFloats = [
   ...[Number.NaN, Infinity, -Infinity, 255.5, 2 ** 24 + 1, 2 ** 31, 0.1],
 ] as const;
 
-/** What a number becomes: something hostile, or something near. */
+/** Changes a number into a hostile one, or into one nearby. */
 export function changedNumber(draw: Draw, value: number, isFloat: boolean): number {
   switch (draw(isFloat ? 5 : 6)) {
     case 0:

@@ -1,8 +1,8 @@
-/** What was found out about one file. */
+/** The findings about one file. */
 import { formatDiagnostic, InternalError, UnskewError } from '../../src/diagnostics/index.ts';
 import { type Graph, nodesOf } from '../../src/ir/index.ts';
 
-/** How far a file got. */
+/** The last stage that a file reached. */
 export const stages = ['refused', 'imported', 'executed'] as const;
 export type Stage = (typeof stages)[number];
 
@@ -25,7 +25,7 @@ export type FindingClass =
 
 export interface Finding {
   readonly class: FindingClass;
-  /** What was being done. */
+  /** The step at which it happened. */
   readonly during: string;
   readonly message: string;
   /** The same for what is most likely one fault. */

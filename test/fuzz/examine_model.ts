@@ -1,5 +1,6 @@
 /**
- * What has to hold of every model that is read, whatever its format:
+ * Properties of every model that is read, whatever its format:
+ *
  *
  *   it verifies, and printed and parsed it is the same graph
  *   grouped, it computes what the file says, within what grouping declares; corrected, the same as grouped, bit for bit
@@ -146,7 +147,7 @@ async function sized(graph: Graph, examination: Examination): Promise<Graph | un
 }
 
 interface Setting {
-  /** Whether sizes were found with which it can be run here. */
+  /** True when sizes were found with which the model can run here. */
   readonly isRunnable: boolean;
   readonly threads: number;
 }
@@ -195,7 +196,7 @@ interface Meaning {
   readonly values: Observed;
 }
 
-/** What the graph means for each of the inputs, up to those that are refused. */
+/** The meaning of the graph for each of the inputs, up to the first one that is refused. */
 async function meaningsOf(graph: Graph, examination: Examination): Promise<readonly Meaning[]> {
   const meanings: Meaning[] = [];
   for (const feeding of feedings) {
@@ -210,13 +211,13 @@ async function meaningsOf(graph: Graph, examination: Examination): Promise<reado
 /** Operators of com.microsoft between DequantizeLinear and QuantizeLinear: one apart at ties. */
 const stepped = new Set(['qnn.add', 'qnn.mul', 'qnn.average_pool', 'qnn.global_average_pool', 'qnn.softmax']);
 
-/** Whether ONNX has operators that mean the same. Interpolation is written for the arithmetic of ONNX Runtime. */
+/** True when ONNX has operators of the same meaning. Interpolation is written for the arithmetic of ONNX Runtime. */
 const isWrittenAsMeant = (graph: Graph): boolean =>
   nodesOf(graph).every(({ op, attrs }) =>
     op === 'nn.resize' ? attrs.mode === 'nearest' || attrs.recipe === 'ort' : !stepped.has(op),
   );
 
-/** What a scale is that is computed of NaN, nobody claims. */
+/** True when a float is NaN: nothing is claimed about a scale that is computed from it. */
 const holdsNaN = (seen: Observed): boolean =>
   [...seen.values()].some(({ dtype, data }) => isFloat(dtype) && (data as Float32Array).some(Number.isNaN));
 
@@ -231,7 +232,7 @@ const claimed = (graph: Graph, seen: Observed): Observed =>
     }),
   );
 
-/** Whether a compiled model computes what it means, as `unskew check` asks. */
+/** Runs a compiled model and compares it with its meaning, as `unskew check` does. */
 async function runs(
   { reference, compiled, threads }: { reference: Graph; compiled: CompiledModel; threads: number },
   feeding: Feeding,
@@ -281,7 +282,7 @@ async function same(
 }
 
 interface Tolerance {
-  /** Of float results: of the largest of all elements. */
+  /** The relative tolerance of float results, by the largest of all elements. */
   readonly relative?: number;
   /** Why nothing is claimed where results differ by more. */
   readonly unclaimed?: (found: Tensors) => string | undefined;

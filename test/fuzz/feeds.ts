@@ -14,7 +14,7 @@ import {
 } from '../../src/ir/index.ts';
 import { filled } from '../../src/testing/contents.ts';
 
-/** What a model is made for, and what it has to survive: NaN, infinities, integers of the whole range. */
+/** Inputs of the kind that a model is made for, and hostile ones: NaN, infinities, integers of the whole range. */
 export const feedings = ['usual', 'hostile'] as const;
 export type Feeding = (typeof feedings)[number];
 
@@ -57,7 +57,9 @@ export const hasComputedScales = (graph: Graph): boolean =>
     (node) => node.op === 'qnn.dynamic_quantize' || scalesOf(node).some((id) => constantOf(graph, id) === undefined),
   );
 
-/** Whether the product of any two scales is a normal number, which grouping assumes of those that are computed (qdq_computed). */
+/**
+ * True when the product of any two scales is a normal number. Grouping assumes so for computed scales (qdq_computed).
+ */
 export function hasNormalScales(graph: Graph, values: Observed): boolean {
   let [least, most] = [Infinity, 0];
   for (const id of scalesIn(graph))

@@ -15,7 +15,7 @@ import { minimized } from './minimize.ts';
 import { tableOf } from './report.ts';
 import type { Task } from './worker.ts';
 
-/** Of each kind; half a minute on one processor, and on a faster one the same cases in less. */
+/** The cases of each kind: half a minute on one processor. A faster one runs the same cases in less time. */
 const CASES = 50;
 
 it('finds nothing', { timeout: 600_000 }, async () => {

@@ -10,7 +10,7 @@ export interface Minimized {
   readonly bytes: Uint8Array;
 }
 
-/** How many files are tried. */
+/** The number of files to try. */
 const MOST_TRIES = 150;
 
 export async function minimized(id: CaseId, { signature }: Finding, child: Child, own: boolean): Promise<Minimized> {

@@ -1,4 +1,4 @@
-/** What is counted of the cases of one kind. */
+/** Counts over the cases of one kind. */
 import type { Report } from './examination.ts';
 
 export interface KindTally {

@@ -1,6 +1,6 @@
 /**
- * What nobody claims of results, each peculiarity with its reason and its proof: the campaign leaves these differences out. What
- * ONNX Runtime makes of layers that have them by design is judged by the sweep (test/sweep/exceptions.ts).
+ * Results about which nothing is claimed: the campaign leaves these differences out, each peculiarity with its reason
+ * and its proof. The sweep judges layers that have them by design in ONNX Runtime (test/sweep/exceptions.ts).
  */
 import type { Observed } from '../../src/cli/compare.ts';
 import { onnxRuntimeSide } from '../../src/cli/sides.ts';
@@ -66,13 +66,13 @@ export interface Strayed {
   readonly graph: Graph;
   /** The node of it. */
   readonly node: NodeId;
-  /** What the graph means, by value. */
+  /** The meaning of the graph, by value. */
   readonly values: Observed;
 }
 
 interface Unclaimed {
   readonly reason: string;
-  /** Whether a node computes such, given its operands. */
+  /** True when the node has the peculiarity, given its operands. */
   isSuch(node: Node, operands: readonly ITensor[]): boolean;
 }
 
@@ -104,19 +104,19 @@ function mayOverflow(node: Node, operands: readonly ITensor[]): boolean {
   return !(most < dtypes.f32.max);
 }
 
-/** Of any engine. */
+/** A peculiarity of any engine. */
 const ofSums: Unclaimed = {
   reason: 'a float sum that may be beyond binary32 on its way, in one order or another',
   isSuch: (node, operands) => isSum(node) && mayOverflow(node, operands),
 };
 
-/** What is left and right of 0 is far apart, or is not a number on one side: by the place of that operand. */
+/** Operators whose results left and right of 0 are far apart, or are NaN on one side, and the place of the operand. */
 const singular: readonly (readonly [AnyOp, number])[] = [
   [nnDiv, 1],
   ...[nnLog, nnPow, nnReciprocal, nnSqrt].map((op) => [op, 0] as const),
 ];
 
-/** Of operators that are written as several, which round in between. */
+/** A peculiarity of operators that are written as several, which round in between. */
 const ofSingularities: Unclaimed = {
   reason: 'a power, quotient, root or logarithm of what is 0 but for roundings',
   isSuch(node, operands) {

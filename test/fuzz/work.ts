@@ -1,4 +1,4 @@
-/** How much a graph of known sizes computes, before anybody computes it. */
+/** Estimates the work of a graph of known sizes before it is computed. */
 import { type Graph, isStatic, nodesOf, sizeOf } from '../../src/ir/index.ts';
 
 export interface Work {
@@ -6,7 +6,7 @@ export interface Work {
   readonly work: number;
   /** Elements of all values. */
   readonly elements: number;
-  /** Whether a size is known only while the graph runs. */
+  /** True when a size is known only while the graph runs. */
   readonly isOpen: boolean;
 }
 

@@ -1,4 +1,4 @@
-/** What each way to correct a zero point leaves behind, as text. */
+/** The graph that each way to correct a zero point leaves behind, as text. */
 import { describe, expect, it } from 'vitest';
 import { GraphBuilder, print, tensor } from '../../src/ir/index.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';

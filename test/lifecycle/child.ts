@@ -1,4 +1,7 @@
-/** What a process does to models, and what is left of them: `node --expose-gc --import tsx child.ts models|workers COUNT`. */
+/**
+ * Runs and drops models, and measures what they leave behind:
+ * `node --expose-gc --import tsx child.ts models|workers COUNT`.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setTimeout as after, setImmediate as nextTurn } from 'node:timers/promises';
@@ -34,7 +37,7 @@ async function resident(): Promise<number> {
 }
 
 const compiled = compileGraph(await importModel(sums()), { threads: 2 });
-/** Of 4 MiB, as what a session holds and each result. */
+/** A session of this network holds 4 MiB, and so does each result. */
 const large = floats(2 ** 20);
 const disposed = (error: { readonly code?: string }): void => {
   if (error.code !== 'U4002') throw error;

@@ -1,4 +1,4 @@
-/** What models leave behind when they are disposed of, dropped, or end with their worker: nothing. */
+/** Models leave nothing behind when they are disposed of, dropped, or end with their worker. */
 import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';

@@ -45,7 +45,7 @@ export function batch(size: number, seed = 0): Record<string, Tensor> {
   return { x: new Tensor('uint8', data, [size, CHANNELS, SIZE, SIZE]) };
 }
 
-/** What the interpreter makes of batches, each computed once. */
+/** Interprets batches, each of them once. */
 export function expectedOf(graph: Graph): (size: number, seed: number) => Promise<Tensor> {
   const known = new Map<string, Promise<Tensor>>();
   return (size, seed) => {

@@ -1,6 +1,6 @@
 /** A fault that somebody could make in the code, and the tests that are to find it. */
 export interface Mutant {
-  /** What is wrong with the code then. */
+  /** The fault in the changed code. */
   readonly name: string;
   readonly file: string;
   /** A text that the file has exactly once, and what stands in its place. */
@@ -8,13 +8,13 @@ export interface Mutant {
   readonly instead: string;
   /** Files of tests that take seconds, one of which has to fail. */
   readonly tests: readonly string[];
-  /** Of these, the tests whose names contain it: where the rest takes long. */
+  /** Runs only the tests whose names contain this text, when the others take long. */
   readonly only?: string;
   /** The tests compile the file themselves: no addon is made of it. */
   readonly isProgram?: true;
 }
 
-/** Whether the addon has to be built anew. */
+/** True when the addon has to be built anew. */
 export const needsAddon = ({ file, isProgram }: Mutant): boolean => file.startsWith('native/') && !isProgram;
 
 /** The file with the fault. @throws Error where the text is not there exactly once */

@@ -19,10 +19,10 @@ import { dirname, join, resolve } from 'node:path';
 
 export const repository = resolve(import.meta.dirname, '../..');
 
-/** What git does not know and tests need. */
+/** Files that tests need and git does not track. */
 const BUILT = ['build/Release/unskew.node', 'build/Release/.digest'];
 
-/** How a run of tests ended. */
+/** The outcome of a run of tests. */
 export interface Outcome {
   /** The tests that failed. */
   readonly failed: readonly string[];

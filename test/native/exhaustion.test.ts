@@ -25,7 +25,7 @@ const leave = (bytes) => {
 const codeOf = async (body) => { try { await body(); return 'none'; } catch (error) { return error.code ?? error.message; } };
 `;
 
-/** What the script returns. */
+/** Runs a script in a process of its own and returns its result. */
 function inChild(script: string): unknown {
   const text = `${prelude}(async () => {${script}})().then((result) => console.log(JSON.stringify(result)))`;
   // V8's helpers and the arenas of their threads would take of the address space what is left for the addon

@@ -1,4 +1,4 @@
-/** What the tests of the addon share: sessions of one command, and buffers as bytes. */
+/** Helpers for the tests of the addon: sessions of one command, and buffers as bytes. */
 import type {
   BufferRef,
   Kernel,

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 const addon = fileURLToPath(new URL('../../build/Release/unskew.node', import.meta.url));
 
-/** What the scripts of processes and workers begin with. A session is oneDNN's pooling, or our own table. */
+/** The beginning of the scripts of processes and workers. A session is oneDNN's pooling, or our own table. */
 const prelude = `const { readdirSync, readFileSync } = require('node:fs');
 const { availableParallelism } = require('node:os');
 const { Worker, parentPort } = require('node:worker_threads');

@@ -19,7 +19,7 @@ import {
 /** A number from 0 to n − 1. */
 export type Draw = (n: number) => number;
 
-/** What a change makes of a node; `graph` is changed where other nodes or constants are needed. */
+/** Changes a node; returns a changed graph when other nodes or constants are needed. */
 type Mutation = (graph: Graph, node: Node, draw: Draw) => Graph | undefined;
 
 const replaced = (graph: Graph, node: Node): Graph => ({ ...graph, nodes: { ...graph.nodes, [node.id]: node } });
@@ -130,7 +130,9 @@ function changedAttribute(name: string, value: Node['attrs'][string], draw: Draw
   return list.some((v) => v < 0) || list.every((v, k) => v === value[k]) ? undefined : list;
 }
 
-/** The graph with one change, its types inferred again; undefined where that is no graph with these outputs. */
+/**
+ * The graph with one change, its types inferred again; undefined when it is not a graph with these outputs any more.
+ */
 export function mutant(graph: Graph, mutation: Mutation, draw: Draw): Graph | undefined {
   const nodes = nodesOf(graph);
   const changed = nodes.length === 0 ? undefined : mutation(graph, nodes[draw(nodes.length)], draw);

@@ -14,10 +14,10 @@ import { isDeep } from '../../src/testing/draws.ts';
 const ROWS = 4;
 const COLUMNS = 6;
 
-/** Of any of the types below; one stands for all. */
+/** A value of any of the types below; f32 stands for all. */
 type V = Value<'f32'>;
 
-/** How a value is made of earlier ones of its type. s64 and neg run on the interpreter, most of f32 on the addon. */
+/** Make a value from earlier ones of its type. s64 and neg run on the interpreter, most of f32 on the addon. */
 const makers = {
   identity: (b: GraphBuilder, x: V) => b.emit(nnIdentity, { x }),
   reshape: (b: GraphBuilder, x: V) => {
@@ -41,7 +41,7 @@ const byteMakers: readonly Maker[] = (Object.keys(makers) as Maker[]).filter(
 );
 
 const drawn = fc.record({
-  /** Of each type: values that are fed, and constants. */
+  /** The number of values of each type: inputs, and constants. */
   inputs: fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 0, max: 2 }), fc.integer({ min: 0, max: 2 })),
   nodes: fc.array(
     fc.record({

@@ -54,7 +54,7 @@ function* inputsOf(graph: Graph): Generator<Feeds> {
     }
 }
 
-/** Whether an input shows that the graphs differ; a graph that cannot be run on it differs from one that can. */
+/** True when an input shows that the graphs differ. A graph that fails on an input differs from one that does not. */
 function differ(before: Graph, after: Graph): boolean {
   for (const feeds of inputsOf(before)) {
     try {
@@ -67,7 +67,7 @@ function differ(before: Graph, after: Graph): boolean {
   return false;
 }
 
-/** Of every refutation with an input: both sides give what it says. */
+/** Checks every refutation that has an input: both sides compute the values that it states. */
 function expectWitnesses(before: Graph, after: Graph): 'proved' | 'refuted' | 'open' {
   const pair = new GraphPair(before, after);
   const found = [...checkGraphs(before, after, new Session(665))];

@@ -25,7 +25,7 @@ describe('the table of rules', () => {
 
 describe.each(rules.map((rule) => [rule.name, rule] as const))('%s', (_name, rule) => {
   it(`holds: ${rule.law.replaceAll('%', '%%')}`, { timeout: 1_800_000 }, () => {
-    // Bounded rules compare floats with a fraction of the largest one, which is none where that is not finite.
+    // Bounded rules compare floats with a fraction of the largest one, which exists only when it is finite.
     const { drawn, fired } = checkRule(rule, { nonFinite: rule.exactness === 'bit-exact' });
     expect(fired).toBeGreaterThanOrEqual(defaultRuns);
     expect(fired / drawn).toBeGreaterThanOrEqual(LEAST_SHARE);

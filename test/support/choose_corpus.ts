@@ -47,7 +47,7 @@ function takeOneOfEach(
   }
 }
 
-/** Of old versions too what quantized layers are made of; of the rest one case. */
+/** Takes old versions too of operators that quantized layers are made of; of all others one case. */
 const versioned = /Conv|MatMul|Gemm|Quantize|Pool|Clip|Softmax|Resize/;
 const keyOfCase = ({ path, op }: CorpusEntry) =>
   versioned.test(`${op}`) ? `${path.split('/')[1]} ${op}` : `${op ?? path}`;

@@ -12,10 +12,10 @@ export const miniCorpus = join(here, '../corpus');
 
 const has = (folder: string): boolean => existsSync(join(folder, 'index.json'));
 
-/** Whether there is the whole corpus, of which some tests count the cases. */
+/** True when the whole corpus is here; some tests count its cases. */
 export const isWhole = has(sharedCorpus);
 
-/** At least so many of something has the whole corpus; the small one has one. */
+/** The least count to expect: as given for the whole corpus, 1 for the small one. */
 export const many = (count: number): number => (isWhole ? count : 1);
 
 /** The folder of the corpus. */

@@ -21,8 +21,8 @@ const products = /Conv|MatMul|Gemm/;
 const INT8 = 3;
 
 /**
- * Whether ONNX Runtime may add products of a model in int16, on a machine without VNNI: they have an s8 operand that is not
- * small. What was rewritten has s8 operands by nature; that it means the same is known from its interpretation.
+ * True when ONNX Runtime may add products of a model in int16, on a machine without VNNI: they have an s8 operand that
+ * is not small. Rewritten models have s8 operands by nature; their interpretation shows that they mean the same.
  */
 export function mayLeaveInt16(bytes: Uint8Array, feeds: Feeds): boolean {
   const { nodes, initializers } = openOnnx(bytes).graph;

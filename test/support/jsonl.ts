@@ -20,7 +20,7 @@ export interface VectorTensor {
   readonly type: string;
   /** undefined: an element type that unskew does not compute with (float8, int4 …). */
   readonly tensor: ITensor | undefined;
-  /** Whether it was an initializer. */
+  /** True when the operand was an initializer. */
   readonly init: boolean;
 }
 
@@ -37,7 +37,7 @@ export interface VectorCase {
   readonly outputs: readonly (VectorTensor & { readonly tolerance: Tolerance })[];
   /** Zero means exact. */
   readonly tolerance: Tolerance;
-  /** What ONNX Runtime 1.30 made of it: 'pass', 'na' (not run), 'run-error'; and at how many elements it differed. */
+  /** The result of ONNX Runtime 1.30: 'pass', 'na' (not run), 'run-error'; and the number of elements that differed. */
   readonly ort: { readonly status: string; readonly differing: number };
 }
 

@@ -1,4 +1,4 @@
-/** What `npm test` draws by fast-check alone, the kit aside, is the same every time too; deep runs draw anew for every property. */
+/** Fixes the seed of all draws by fast-check, those of the kit aside. Deep runs draw anew for every property. */
 import fc from 'fast-check';
 import { defaultSeed, isDeep } from '../../src/testing/draws.ts';
 

@@ -1,7 +1,7 @@
 /** Compares graphs node by node, constants bit by bit; names of constants that stand where they are used mean nothing. */
 import { bytesOf, constantOf, type Graph, type Node, topologicalOrder, type ValueId } from '../../src/ir/index.ts';
 
-/** What a graph says, as plain data. */
+/** The contents of a graph as plain data. */
 export function contentsOf(graph: Graph): unknown {
   const { values, name, symbols, profile } = graph;
   const isOutput = new Set(graph.outputs);

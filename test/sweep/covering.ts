@@ -12,7 +12,7 @@ const CANDIDATES = 6;
 /** Pairs of values of two dimensions that no row has yet. */
 class OpenPairs {
   readonly #sizes: readonly number[];
-  /** Where the pairs of dimensions a < b begin, at a · dimensions + b. */
+  /** The offsets of the pairs of dimensions a < b, at a · dimensions + b. */
   readonly #starts: Int32Array;
   readonly #isOpen: Uint8Array;
   readonly #order: Int32Array;
@@ -52,7 +52,7 @@ class OpenPairs {
     return undefined;
   }
 
-  /** How many of them a row has. */
+  /** Counts the open pairs of a row. */
   count(row: readonly number[]): number {
     let open = 0;
     for (let a = 0; a < row.length; a++)

@@ -1,4 +1,4 @@
-/** Where ONNX Runtime computes something else than the layer means: each peculiarity with its name, its reason and its proof. */
+/** Layers for which ONNX Runtime strays from the meaning: each peculiarity with its name, its reason and its proof. */
 import { observe, type Tensors } from '../../src/cli/compare.ts';
 import { openOnnx } from '../../src/importers/onnx/container/index.ts';
 import { type Graph, type ITensor, nodesOf } from '../../src/ir/index.ts';
@@ -12,7 +12,7 @@ export interface Strayed {
   readonly graph: Graph;
   readonly bytes: Uint8Array;
   readonly mode: Mode;
-  /** Whether tensors are what the layer means. */
+  /** True when the tensors equal the meaning of the layer. */
   isRight(found: readonly Tensors[]): Promise<boolean>;
 }
 
@@ -26,7 +26,7 @@ type NodeProto = ReturnType<typeof openOnnx>['graph']['nodes'][number];
 
 const SAME = /^SAME/;
 
-/** Whether a node of the file is such. */
+/** True when a node of the file satisfies the predicate. */
 const some = ({ bytes }: Strayed, isSuch: (node: NodeProto) => boolean): boolean =>
   openOnnx(bytes).graph.nodes.some(isSuch);
 
@@ -60,7 +60,7 @@ const beginsLate = (node: NodeProto, { layer }: Strayed): boolean =>
 const again = async ({ layer, bytes, mode, isRight }: Strayed, options: Parameters<typeof onnxRuntime>[3]) =>
   isRight(await onnxRuntime(bytes, layer.feeds, mode, options).catch(() => []));
 
-/** Whether an element of an input or of a float constant is such. */
+/** True when an element of an input or of a float constant satisfies the predicate. */
 function holds({ layer, bytes }: Strayed, isSuch: (value: number) => boolean): boolean {
   const floats = [...openOnnx(bytes).graph.initializers.values()].filter(({ onnxType }) => onnxType === FLOAT);
   const constants = floats.map(({ raw }) => new Float32Array(Uint8Array.from(raw()).buffer));
@@ -70,7 +70,7 @@ function holds({ layer, bytes }: Strayed, isSuch: (value: number) => boolean): b
   return [...constants, ...inputs].some((values) => values.some(isSuch));
 }
 
-/** Of the quantizes of a file. */
+/** The scales of all quantizes of a file. */
 function scalesOf({ bytes }: Strayed, operator = 'QuantizeLinear'): readonly number[] {
   const { nodes, initializers } = openOnnx(bytes).graph;
   return nodes.flatMap(({ opType, inputs }) => {
@@ -90,7 +90,7 @@ function biasOf({ bytes }: Strayed): Float32Array | undefined {
   return undefined;
 }
 
-/** Whether it is the bias alone: with 0 in its place in the file, and added here, results are right. */
+/** True when the bias alone is at fault: results are right with 0 in its place in the file and the bias added here. */
 async function isRightWithoutBias(run: Strayed): Promise<boolean> {
   const bias = biasOf(run);
   const bytes = Buffer.from(run.bytes);
@@ -104,7 +104,9 @@ async function isRightWithoutBias(run: Strayed): Promise<boolean> {
   );
 }
 
-/** Whether a MatMulIntegerToFloat without bias that is all of a layer gives the sums times one scale, then times the others. */
+/**
+ * True when a layer is one MatMulIntegerToFloat without bias that multiplies its sums by one scale, then by the others.
+ */
 async function scalesTwice({ layer, graph, bytes, mode }: Strayed): Promise<boolean> {
   const { nodes, initializers } = openOnnx(bytes).graph;
   const [node, ...others] = nodes;

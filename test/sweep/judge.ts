@@ -32,7 +32,7 @@ import { type Mode, modes, onnxRuntime, Refused } from './onnxruntime.ts';
 export type Verdict = 'equal' | 'tie' | 'refused' | 'excepted' | 'differs';
 
 export interface Outcome {
-  /** What was compared: `meaning`, `onnxruntime` or an instruction set. */
+  /** The subject of the comparison: `meaning`, `onnxruntime` or an instruction set. */
   readonly column: string;
   readonly verdict: Verdict;
   /** The code of a refusal, the name of a peculiarity. */
@@ -99,7 +99,7 @@ export const worstOf = (outcomes: readonly Outcome[]): Outcome =>
 const namesOf = (graph: Graph, tensors: Tensors): Tensors =>
   Object.fromEntries(graph.outputs.map((name) => [name, tensors[name]]));
 
-/** Whether the rewrites keep the meaning, and what ONNX Runtime makes of both files. */
+/** Judges that the rewrites keep the meaning, and that ONNX Runtime computes both files alike. */
 export async function judgeMeaning(layer: Layer): Promise<readonly Outcome[]> {
   const graph = imported(layer);
   if (isOutcome(graph)) return [graph];
@@ -172,7 +172,7 @@ async function judgeOnnxRuntime(
   ];
 }
 
-/** What may be computed as a group, also where nothing had to be corrected. */
+/** The groups that may be computed in integers, even when no layer had to be corrected. */
 const groupingOf = (graph: Graph) => legalize(graph, { target: 'onednn', verify: false }).certificate.grouping;
 
 interface Ran {

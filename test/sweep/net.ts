@@ -23,7 +23,7 @@ export interface Layer {
   readonly threads: number;
 }
 
-/** How the elements of a tensor are drawn. */
+/** The distribution of the elements of a tensor. */
 export type Contents =
   | 'random'
   | 'lowest'

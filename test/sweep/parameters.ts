@@ -19,7 +19,7 @@ export const weightContents = [
 ] as const;
 export const strategies = ['auto', ...strategyNames] as readonly Strategy[];
 export const magnitudes = ['plain', 'power of two', 'tiny', 'huge'] as const;
-/** Where results lie in the range of their type. */
+/** The place of results in the range of their type. */
 export const ranges = ['fit', 'ties', 'saturated', 'narrow'] as const;
 
 export type ZeroPoint = (typeof zeroPoints)[number];

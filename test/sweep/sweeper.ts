@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Outcome } from './judge.ts';
 import type { Answer, Job } from './worker.ts';
 
-/** What oneDNN calls them in DNNL_MAX_CPU_ISA. Below AVX2 our kernels are the scalar ones. */
+/** The names of instruction sets in DNNL_MAX_CPU_ISA. Below AVX2 our kernels are the scalar ones. */
 export const isas: Readonly<Record<string, string>> = {
   amx: 'AVX512_CORE_AMX',
   vnni: 'AVX512_CORE_VNNI',
@@ -22,7 +22,7 @@ class Worker {
   readonly column: string;
   readonly #limit: string | undefined;
   #process: ChildProcess | undefined;
-  /** What oneDNN takes. */
+  /** The instruction set that oneDNN uses. */
   isa = '';
 
   constructor(column: string, limit?: string) {
@@ -41,7 +41,7 @@ class Worker {
     return this;
   }
 
-  /** What the worker makes of a layer. That it dies or hangs is a difference. */
+  /** Lets the worker judge a layer. A worker that dies or hangs is a difference. */
   async judge(kind: string, seed: number, what: Job['what']): Promise<readonly Outcome[]> {
     if (this.#process === undefined) await this.start();
     try {

@@ -1,4 +1,4 @@
-/** What a sweep found, by kind and column. */
+/** The findings of a sweep, by kind and column. */
 import { formatTable, right } from '../../src/cli/table.ts';
 import type { Outcome } from './judge.ts';
 

@@ -19,7 +19,7 @@ export interface Window {
   readonly attrs: Record<string, ModelAttr>;
   readonly batch: number | string;
   readonly space: readonly (number | string)[];
-  /** How many positions results have, about. */
+  /** The approximate number of positions of a result. */
   readonly positions: number;
 }
 

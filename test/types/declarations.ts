@@ -1,6 +1,6 @@
 /**
- * What must not compile: the declarations of operators and rules are types. Checked by `npm run typecheck`; a line that
- * compiles although it is expected not to is an error there.
+ * Code that must not compile: the declarations of operators and rules are types. Checked by `npm run typecheck`; a line
+ * that compiles although it is expected not to is an error there.
  */
 import { arithmetic } from '../../src/exporters/onnx/emitters/binary.ts';
 import { tile } from '../../src/exporters/onnx/emitters/movement.ts';

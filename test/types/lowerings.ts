@@ -1,4 +1,4 @@
-/** What must not compile: a lowering is of one operator, and every operator of the back end's own level has one. */
+/** Code that must not compile: a lowering of several operators, and an operator of the back end without a lowering. */
 import type { Lowering, Lowerings } from '../../src/codegen/onednn/lower/lowering.ts';
 import type { nnAdd, nnPad, nnReshape, OpWith } from '../../src/ir/index.ts';
 

@@ -1,4 +1,4 @@
-/** What is true may be written as any number but 0: it is 1 from the moment that it is read, from whatever it is read. */
+/** Any number but 0 may stand for true: it becomes 1 when it is read, from whatever source. */
 import { describe, expect, it } from 'vitest';
 import { readNpy } from '../../src/cli/npy.ts';
 import { importModel } from '../../src/importers/import_model.ts';

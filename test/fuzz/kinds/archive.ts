@@ -24,7 +24,7 @@ import { defineKind, type KindName, type Seed } from './kind.ts';
 /** Larger files take so long that few cases are seen. */
 const MOST_BYTES = 60_000;
 const STRIDED = [2, 3, 4];
-/** Of the input of every archive that has no shapes of its own. */
+/** The shapes to try for the input of an archive that has no shapes of its own. */
 const shapes = [[1, 4, 4, 4], STRIDED, [1, 1, 8, 8], [1, 1, 32, 32], [1, 3]];
 
 const archiveKind = (name: KindName, own: () => Seed[], ending: RegExp) =>

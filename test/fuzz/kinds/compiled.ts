@@ -21,7 +21,7 @@ interface Parts {
   readonly magic: Uint8Array;
   readonly header: string;
   readonly constants: Uint8Array;
-  /** What is written in the place of the right one. */
+  /** Takes the place of the right checksum. */
   readonly checksum?: number;
 }
 

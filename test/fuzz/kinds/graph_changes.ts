@@ -20,7 +20,7 @@ import {
 import { filled, nonFinitePattern, patterns } from '../../../src/testing/contents.ts';
 import { changedNumber, type Draw, hostileFloats, once, pick, weighted } from '../draw.ts';
 
-/** How often another place and change are tried where types do not fit. */
+/** Limits the tries of another place and change when types do not fit. */
 const MOST_TRIES = 8;
 
 /** A graph with one change; undefined where none of those that were drawn has types that fit. */
@@ -134,7 +134,7 @@ function otherValue({ kind, values }: AttrSpecs[string], now: AttrValue | undefi
   return list;
 }
 
-/** What an operator needs to be there, small. */
+/** Draws small values for the attributes that an operator requires. */
 function drawnAttributes(op: AnyOp, node: Node, draw: Draw): Record<string, AttrValue> {
   const needed = Object.entries(op.attrs).filter(([, spec]) => spec.default === undefined);
   return Object.fromEntries(

@@ -1,4 +1,4 @@
-/** What a kind of file is to the campaign: where it begins, how it is changed, and what has to hold of it. */
+/** A kind of file in the campaign: its seeds, its changes, and the properties that must hold. */
 import type { Draw } from '../draw.ts';
 import type { Examination } from '../examination.ts';
 
@@ -12,7 +12,7 @@ export interface Seed {
 }
 
 export interface ChangeContext<S> {
-  /** What is likely to be read and run, or what is likely to break something. One hostile change undoes ten gentle ones. */
+  /** Gentle changes are likely to be read and run, hostile ones to break something. One of these undoes ten others. */
   readonly mood: 'gentle' | 'hostile';
   /** A structure of another seed, to take parts of. */
   other(): Promise<S>;

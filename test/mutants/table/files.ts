@@ -1,4 +1,4 @@
-/** What comes from files and goes into them. */
+/** Mutants of importers, exporters and file formats. */
 import type { Mutant } from '../mutant.ts';
 
 const importers = (name: string, file: string, text: string, instead: string, ...tests: string[]): Mutant => ({

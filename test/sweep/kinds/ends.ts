@@ -1,4 +1,4 @@
-/** What stands in front of float operators and behind them: dequantize and quantize. */
+/** The ends of float operators: dequantize in front, quantize behind. */
 import type { Net } from '../net.ts';
 import { contents, eight, magnitudes, zeroPoints, zerosOf } from '../parameters.ts';
 

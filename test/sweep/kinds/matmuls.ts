@@ -152,7 +152,7 @@ function matMulInteger(net: Net, c: Drawn): void {
   net.output(net.op('MatMulInteger', [a, b, net.parameters(p.a)[1], net.parameters(p.b)[1]]), 's32');
 }
 
-/** What dynamic quantization writes: DynamicQuantizeLinear, MatMulInteger, Cast, Mul. */
+/** The nodes that dynamic quantization writes: DynamicQuantizeLinear, MatMulInteger, Cast, Mul. */
 function dynamicMatMul(net: Net, c: Drawn): void {
   const p = partsOf(net, c);
   const x = net.input('f32', p.aDims, c.data === 'highest' ? { low: 1, high: 2 } : { low: -3, high: 5 });

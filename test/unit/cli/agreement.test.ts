@@ -1,4 +1,4 @@
-/** What `check` lets pass and what it does not: ties within the stated bound, and nothing else. */
+/** `check` accepts ties within the stated bound, and nothing else. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Agreement, agreement, formatTies } from '../../../src/cli/agreement.ts';
@@ -39,7 +39,7 @@ function numbers(count: number, seed: number, low: number, high: number): number
   });
 }
 
-/** What a mutation changes by the least that its type has. */
+/** The parameters that a mutation changes, by the least amount that their type has. */
 interface Change {
   readonly weight?: number;
   readonly bias?: number;

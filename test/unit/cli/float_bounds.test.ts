@@ -1,4 +1,4 @@
-/** What ONNX Runtime rounds lies within the bounds that are declared of it, where roundings conspire too. */
+/** The roundings of ONNX Runtime lie within the declared bounds, even when all of them go the same way. */
 import { describe, expect, it } from 'vitest';
 import { agreement } from '../../../src/cli/agreement.ts';
 import type { Observed } from '../../../src/cli/compare.ts';

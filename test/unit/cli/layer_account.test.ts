@@ -1,4 +1,4 @@
-/** What a rewrite says of zero points that are left, against what is in the file that it writes. */
+/** The zero points that a rewrite reports as left, compared with those in the file that it writes. */
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { zeroPointsLeft } from '../../faults/zero_points.ts';
@@ -9,7 +9,7 @@ import { json, unskew, workFolder } from './support.ts';
 const files = workFolder();
 afterAll(files.dispose);
 
-/** Where the layer stands. The operator Det is known to nobody here but ONNX Runtime; Unknown to nobody at all. */
+/** The place of the layer. Only ONNX Runtime knows the operator Det; nobody knows Unknown. */
 const places: Readonly<Record<string, (nodes: readonly ModelNode[]) => readonly ModelNode[]>> = {
   'in the graph': (nodes) => [{ op: 'Identity', inputs: ['x'], outputs: ['v'] }, ...nodes],
   'behind an operator that is not known': (nodes) => [

@@ -19,7 +19,7 @@ const model = work.write(
     outputs: names.map((name) => ({ name: `${name}.out`, type: 'float32', dims: ['N'] })),
   }),
 );
-/** What every object of JavaScript has. */
+/** Properties that every object of JavaScript has. */
 const inherited = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', 'valueOf'];
 const npyOf = (name: string, values: ITensor) => work.write(name, writeNpy(values));
 const npy = (name: string, value: number) => npyOf(name, tensor('f32', [value], [1]));

@@ -1,4 +1,4 @@
-/** Where -o may lead: new and old files, links, pipes, standard streams, and places where nothing can be written. */
+/** Targets of -o: new and old files, links, pipes, standard streams, and places where nothing can be written. */
 import { execFileSync, spawn } from 'node:child_process';
 import {
   chmodSync,

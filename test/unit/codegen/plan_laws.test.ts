@@ -74,7 +74,7 @@ const readsOf = (step: Plan['steps'][number]) =>
 const makesOf = (step: Plan['steps'][number]) => (step.kind === 'native' ? step.outputs : step.node.results);
 const nativeOf = ({ steps }: Plan) => steps.filter((step): step is NativeStep => step.kind === 'native');
 
-/** What a command reads and writes; scratchpads are neither. */
+/** True for the arguments that a command writes; it reads the others, except scratchpads. */
 const writes = (name: string): boolean => name === 'destination';
 const sameRef = (a: BufferRef, b: BufferRef): boolean =>
   (a.space === 'arena' && b.space === 'arena' && a.offset === b.offset) ||

@@ -30,7 +30,7 @@ interface Addition {
   readonly kind: 'add' | 'sub' | 'swapped' | 'row' | 'minus row';
   readonly constant: ITensor<'s32'>;
   readonly column: readonly number[];
-  /** Whether somebody else reads the sum before it. */
+  /** True when another node reads the sum before it. */
   readonly isRead: boolean;
 }
 const addition: fc.Arbitrary<Addition> = fc.record({

@@ -1,4 +1,4 @@
-/** What must hold of any model, however faulty: a coded error, or the same result compiled and interpreted. */
+/** The property of any model, however faulty: a coded error, or the same result compiled and interpreted. */
 import { expect } from 'vitest';
 import { randomFeeds } from '../../../src/cli/random.ts';
 import { UnskewError } from '../../../src/diagnostics/index.ts';

@@ -12,7 +12,7 @@ import * as ir from './ir_nodes.ts';
 import * as onnx from './onnx_nodes.ts';
 import { sampled } from './values.ts';
 
-/** What is refused for lack of memory must not depend on the machine, and a test may not take it all. */
+/** Fixes the memory, so that refusals do not depend on the machine and a test cannot use all of it. */
 const MEMORY = 2 ** 28;
 vi.mock('../../../src/ir/free_memory.ts', () => ({ LARGEST_ARRAY: 2 ** 28, memoryFor: () => 2 ** 28 }));
 

@@ -53,7 +53,7 @@ const initializers: readonly ModelInitializer[] = [
 ];
 const names = ['', ...inputs.map(({ name }) => name), ...initializers.map(({ name }) => name)];
 
-/** What inputs of such names are tried with; any name else with everything. */
+/** The values to try for inputs of such names; inputs of other names get every value. */
 const usual: readonly (readonly [name: RegExp, values: readonly string[]])[] = [
   [/zero_point$/i, ['zu', 'zs']],
   [/(^|_)scale$/, ['f', 'c']],

@@ -7,7 +7,7 @@ import { compile } from '../../../src/runtime/compile.ts';
 import { differenceOf } from '../onnx_export/support.ts';
 import { forward, script } from '../torch/archives.ts';
 
-/** What is refused for lack of memory must not depend on the machine, and a test may not take it all. */
+/** Fixes the memory, so that refusals do not depend on the machine and a test cannot use all of it. */
 vi.mock('../../../src/ir/free_memory.ts', () => ({ LARGEST_ARRAY: 2 ** 28, memoryFor: () => 2 ** 28 }));
 
 const conv = (...more: readonly string[]) => `torch.conv2d(x, torch.ones([3, 3, 2, 2]), None, ${more.join(', ')}, 1)`;

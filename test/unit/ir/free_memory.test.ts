@@ -1,4 +1,4 @@
-/** How much memory there is, in machines and containers of every make. */
+/** The free memory, in machines and containers of every kind. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { freemem, tmpdir, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';

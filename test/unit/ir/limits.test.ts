@@ -1,4 +1,4 @@
-/** How large tensors may be, where that is said, and what a run needs. */
+/** The limits of tensor sizes, the places that check them, and the memory that a run needs. */
 import { describe, expect, it } from 'vitest';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
 import {

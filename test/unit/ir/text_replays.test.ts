@@ -1,4 +1,4 @@
-/** What is printed reads back as the same graph, whatever it holds. */
+/** The printed text of any graph reads back as the same graph. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';

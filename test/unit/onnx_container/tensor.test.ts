@@ -17,7 +17,7 @@ const varints = (field: number, packed: boolean, values: (number | bigint)[]): n
 const chunks = (all: Uint8Array, size: number): number[][] =>
   Array.from({ length: all.length / size }, (_, i) => [...all.subarray(i * size, (i + 1) * size)]);
 
-/** How TensorProto keeps elements of a type outside of raw_data: the specification's table, by its comments. */
+/** The fields of TensorProto that hold elements outside of raw_data: the specification's table, by its comments. */
 const homes: Record<DType, { field: number; encode(raw: Uint8Array, packed: boolean): number[] }> = Object.fromEntries(
   (Object.keys(dtypes) as DType[]).map((dtype) => {
     if (dtype === 'f32')

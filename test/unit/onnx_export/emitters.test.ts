@@ -33,7 +33,7 @@ import { arbitraryFeeds, familiesOf, feedsOf } from '../../../src/testing/index.
 import { describeCorpus, many } from '../../support/corpus.ts';
 import { differenceOf, graphCases, touched } from './support.ts';
 
-/** What the exported model means, by way of the importer; the reason where it is refused. */
+/** The meaning of the exported model, by way of the importer; the reason when it is refused. */
 function reimported(graph: Graph, feeds: Feeds): Record<string, ITensor> | string {
   let bytes: Uint8Array;
   try {
@@ -48,7 +48,7 @@ function reimported(graph: Graph, feeds: Feeds): Record<string, ITensor> | strin
 }
 
 describe('random graphs mean the same after export and import', () => {
-  /** What has no ONNX form. */
+  /** Refusals of graphs that ONNX cannot express. */
   const refusals = /computed at run time|no integer ConvTranspose|the size .* is not|neither its scales nor its sizes/;
   /** Quantized operators of com.microsoft between DequantizeLinear and QuantizeLinear: one apart at ties. */
   const steps = oneOf(qnnAdd, qnnMul, qnnAveragePool, qnnGlobalAveragePool, qnnSoftmax);

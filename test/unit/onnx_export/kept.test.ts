@@ -1,4 +1,4 @@
-/** What of a file stays when its graph changes, and what becomes of the rest. */
+/** The part of a file that stays when its graph changes, and the fate of the rest. */
 import { describe, expect, it } from 'vitest';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { openOnnx } from '../../../src/importers/onnx/container/index.ts';

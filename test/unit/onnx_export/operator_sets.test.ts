@@ -1,4 +1,4 @@
-/** What newer operator sets take as inputs is not written as attributes, which runtimes would refuse. */
+/** Inputs of newer operator sets are not written as attributes, which runtimes would refuse. */
 import { expect, it } from 'vitest';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { openOnnx } from '../../../src/importers/onnx/container/index.ts';

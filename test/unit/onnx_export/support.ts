@@ -93,7 +93,7 @@ export const touched = (graph: Graph): Graph => ({
   nodes: Object.fromEntries(Object.entries(graph.nodes).map(([id, node]) => [id, { ...node }])),
 });
 
-/** What differs, in a sentence. Integers are compared exactly, floats up to `relative`. */
+/** Describes the difference in a sentence. Integers are compared exactly, floats up to `relative`. */
 export function differenceOf(
   actual: Readonly<Record<string, ITensor>>,
   expected: Readonly<Record<string, ITensor>>,

@@ -1,4 +1,7 @@
-/** What no zero point of a product has to do with is not touched: alone it comes back byte for byte, beside a corrected layer its nodes do. */
+/**
+ * Nodes that have nothing to do with the zero point of a product stay untouched: a file of such nodes alone comes back
+ * byte for byte; beside a corrected layer, the nodes do.
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compareOutputs } from '../../../src/cli/compare.ts';
@@ -18,7 +21,7 @@ const N = 6;
 interface Part {
   readonly nodes: readonly ModelNode[];
   readonly initializers: readonly ModelInitializer[];
-  /** Whether a product has a zero point to correct. */
+  /** True when a product has a zero point to correct. */
   readonly isCorrected?: boolean;
 }
 

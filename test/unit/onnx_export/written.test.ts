@@ -29,7 +29,7 @@ const values = {
 } as const;
 type Name = keyof typeof values;
 
-/** What looks at a value: nodes with names of their own, and what becomes an output. */
+/** A reader of a value: nodes with names of their own, and an output. */
 interface Onlooker {
   readonly nodes: readonly ModelNode[];
   readonly output: ModelTensor;

@@ -6,7 +6,7 @@ import { type ModelNode, writeModel } from '../../support/onnx.ts';
 
 type Tensor = ReturnType<typeof tensor>;
 
-/** What one node makes of x. */
+/** The result of one node for x. */
 async function resultOf(node: Omit<ModelNode, 'inputs' | 'outputs'>, x: Tensor, constants: readonly Tensor[] = []) {
   const initializers = constants.map((t, i) => ({ name: `c${i}`, tensor: t }));
   const names = { f32: 'float32', u8: 'uint8' } as const;

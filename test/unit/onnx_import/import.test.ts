@@ -1,4 +1,4 @@
-/** What ONNX constructs become, beyond what the conformance cases show. */
+/** The import of ONNX constructs, beyond the conformance cases. */
 import { describe, expect, it } from 'vitest';
 import { importModel } from '../../../src/importers/import_model.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';

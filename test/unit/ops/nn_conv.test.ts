@@ -63,7 +63,7 @@ const caseOf = (transposed: boolean) =>
       fc.record({ attrs: fc.constant(g.attrs), x: tensorOf(xType, g.x), w: tensorOf(wType, g.w) }),
     );
 
-/** Where tap `k` of output position `p` reads, or undefined when that is outside of `size`. */
+/** The position that tap `k` of output position `p` reads, or undefined when it is outside of `size`. */
 function tapAt(p: readonly number[], k: readonly number[], size: readonly number[], a: Geometry['attrs']) {
   const at = p.map((position, i) => position * a.strides[i] - a.pads[i] + k[i] * a.dilations[i]);
   return at.every((position, i) => position >= 0 && position < size[i]) ? at : undefined;
@@ -110,7 +110,7 @@ describe('nn.conv', () => {
   });
 
   it('adds the bias before the one rounding to f32', () => {
-    // 2^24 + 1 is no binary32 number: rounded before the bias came, the sum would stay 2^24
+    // binary32 cannot hold 2^24 + 1: rounded before the bias was added, the sum would stay 2^24
     const x = tensor('f32', [2 ** 24, 1], [1, 2, 1]);
     const w = tensor('f32', [1, 1], [1, 2, 1]);
     const attrs = { strides: [1], pads: [0, 0], dilations: [1] };

@@ -42,7 +42,7 @@ const geometry: fc.Arbitrary<Case> = fc
     };
   });
 
-/** Where windows start, along one axis, by trying every multiple of the stride. */
+/** The starts of windows along one axis, found by trying every multiple of the stride. */
 function starts({ shape, attrs }: Case, axis: number): number[] {
   const { kernel, strides, pads, dilations, ceilMode } = attrs;
   const [begin, end, size] = [pads[axis], pads[axis + kernel.length], shape[axis + 2]];

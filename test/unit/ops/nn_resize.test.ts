@@ -48,7 +48,7 @@ describe('nn.resize', () => {
     expect(() => evaluate(nnResize, [iota('u16', [2])], attrs)).toThrow(/is for f32, s32, s8, u8, not u16/);
   });
 
-  /** What standards and PyTorch make of a size and a scale: rounded down, to the nearest, or the scale made of the sizes. */
+  /** Sizes that standards and PyTorch derive from a scale: rounded down, or to the nearest; or the scale from sizes. */
   const agreeing = [
     [4, 2, 8],
     [4, 1, 4],

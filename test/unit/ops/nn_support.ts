@@ -1,4 +1,4 @@
-/** What the tests of the nn operators share: generators, and reading a tensor by index tuples. */
+/** Helpers for the tests of the nn operators: generators, and reading a tensor by index tuples. */
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { type DType, dtypes, isFloat } from '../../../src/tensors/dtype.ts';
@@ -48,12 +48,12 @@ export const read = ({ shape, data }: ITensor, index: readonly number[]): number
 /** The elements of a tensor of any type. */
 export const listOf = ({ data }: ITensor): (number | bigint)[] => Array.from(data as ArrayLike<number | bigint>);
 
-/** Of any type, rank 1 to 4. */
+/** A tensor of any type, rank 1 to 4. */
 export const anyTensor = fc
   .tuple(fc.constantFrom(...allTypes), shapeOf({ min: 1, max: 4 }, 4))
   .chain(([dtype, shape]) => tensorOf(dtype, shape));
 
-/** What the definition says: element `index` of y is element `source(index)` of x, or the value when there is none. */
+/** Expects a movement: element `index` of y is element `source(index)` of x, or `value` when that is undefined. */
 export function expectMoved(
   y: ITensor,
   x: ITensor,

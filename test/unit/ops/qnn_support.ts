@@ -1,4 +1,4 @@
-/** What the tests of the qnn operators share: calling one operator, and drawing operands. */
+/** Helpers for the tests of the qnn operators: calling one operator, and drawing operands. */
 import fc from 'fast-check';
 import { completeAttrs } from '../../../src/ir/builder.ts';
 import type { AttrValue } from '../../../src/ir/define_op.ts';

@@ -1,4 +1,4 @@
-/** What is put back, and that the pass yields patches that say so. */
+/** The pass puts back nodes that changed for nothing, and yields patches for it. */
 import { applyPatches, enablePatches } from 'immer';
 import { describe, expect, it } from 'vitest';
 import { interpret, parse, print, tensor } from '../../../src/ir/index.ts';

@@ -16,7 +16,7 @@ const attrs = (pad = 0) => ({ strides: [1, 1], pads: [pad, pad, pad, pad], dilat
 
 type Build = (b: GraphBuilder, x: Value<'u8'>) => Value;
 
-/** Whether the forms of both are the same. The weights are one object, as in a pool that graphs share. */
+/** True when both have the same form. The weights are one object, as in a pool that graphs share. */
 function same(before: Build, after: Build, shape: readonly (number | string)[] = [1, 3, 4, 4]): boolean {
   const graphs = [before, after].map((build): Graph => {
     const b = new GraphBuilder();

@@ -388,7 +388,7 @@ export const differing: Record<string, Pair> = {
   },
 };
 
-/** What must not be lost by being careful. */
+/** Equal pairs that a careful checker must still prove. */
 export const equal: Record<string, Pair> = {
   '64-bit integers, added from the left and from the right': {
     inputs: '%x: s8[2,2]',

@@ -232,7 +232,7 @@ constants {
 });
 
 describe('constants that are others in one size alone are found', () => {
-  /** What is added to two channels: 7 and 9, or in `size` rows 9 and 7. */
+  /** Adds to two channels: 7 and 9, or in `size` rows 9 and 7. */
   const verdict = (size: number): string => {
     const graph = (sum: string) =>
       parse(`graph @main(%x: u8[1,2,"H","W"]) -> (%y) {

@@ -1,4 +1,4 @@
-/** What a model takes is told before it is taken, and a system that has no more is no fault of ours. */
+/** A model states its need of memory before it takes any; a system with less is not reported as a fault of unskew. */
 import { describe, expect, it } from 'vitest';
 import { buildPlan, type Plan } from '../../../src/codegen/onednn/plan.ts';
 import { compile, Tensor } from '../../../src/index.ts';

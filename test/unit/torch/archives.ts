@@ -5,7 +5,7 @@ export interface Entry {
   readonly name: string;
   readonly data: Uint8Array | string;
   readonly deflate?: boolean;
-  /** What the directory declares instead of the truth. */
+  /** Declares other facts in the directory than the true ones. */
   readonly declared?: {
     readonly size?: number;
     readonly crc?: number;

@@ -13,7 +13,7 @@ import { type Entry, forward, p, script } from './archives.ts';
 interface Made {
   readonly perChannel?: boolean;
   readonly weightZeroPoint?: number;
-  /** Of the source and the result. */
+  /** The zero point of the source and the result. */
   readonly zeroPoint?: number;
   readonly type?: 12 | 13;
   readonly dynamic?: boolean;

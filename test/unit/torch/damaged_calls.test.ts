@@ -26,7 +26,7 @@ import { forward, script } from './archives.ts';
 
 class Refusal extends Error {}
 
-/** Whether it is refused; what else is thrown is a fault. */
+/** True when the body is refused; any other error is a fault. */
 function isRefused(what: string, body: () => unknown): boolean {
   try {
     body();
@@ -250,7 +250,7 @@ describe('operators on tensors', () => {
   });
 });
 
-/** What `forward` gives for rows of zeros, or the code of the error. */
+/** The result of `forward` for rows of zeros, or the code of the error. */
 async function answer(...lines: readonly string[]): Promise<readonly number[] | string> {
   const bytes = script({ code: forward(...lines) });
   try {

@@ -5,7 +5,7 @@ import * as m from './strided_model.ts';
 
 type Json = Parameters<typeof node>[1][string];
 
-/** What a step does is drawn as numbers, taken modulo what there is. */
+/** A step as drawn numbers, each taken modulo the number of choices. */
 export interface Draw {
   readonly what: number;
   readonly on: number;
@@ -193,7 +193,7 @@ const each =
     };
   };
 
-/** Of two tensors, the second as large as the first or one row of it. */
+/** Writes with two tensors, the second as large as the first or one row of it. */
 const binary =
   (name: string, overload: string, f: (a: number, b: number) => number, argument: string): Write =>
   (x, { by }, other) => {
@@ -248,7 +248,7 @@ const literal = (value: Json): string => {
 const makers: readonly (readonly [string, Maker])[] = Object.entries({ ...views, ...fresh });
 const writers = Object.entries(writes);
 
-/** What to draw for a step of that name. */
+/** The number to draw for a step of this name. */
 export const made = (name: string): number => makers.findIndex(([key]) => key === name) * 8;
 export const written = (name: string): number => writers.findIndex(([key]) => key === name) * 8 + 4;
 

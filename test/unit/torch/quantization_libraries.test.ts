@@ -13,7 +13,7 @@ import { forward, script } from './archives.ts';
 
 const x = tensor('f32', [-3, -1.25, 0.5, 2, 0, 4.5, 1, -0.25], [2, 4]);
 
-/** Of each parameter: what stands in the code, and what in a program. Tensors of a program are inputs or constants beside it. */
+/** Samples of each parameter, in code and in a program. Tensors of a program are inputs, or constants beside it. */
 const samples = (isPerAxis: boolean, isQuantizing: boolean): Readonly<Record<string, readonly [string, Json]>> => ({
   input: isQuantizing ? ['x', t('x')] : ['q', t('q')],
   scale: isPerAxis ? ['s', t('s')] : ['0.03125', 0.03125],

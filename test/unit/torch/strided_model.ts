@@ -18,7 +18,7 @@ export const made = (sizes: readonly number[], values: readonly number[]): Strid
   offset: 0,
 });
 
-/** Where the elements lie, in row-major order of the tensor. */
+/** The positions of the elements, in row-major order of the tensor. */
 export function places({ sizes, strides, offset }: Strided): number[] {
   let all = [offset];
   sizes.forEach((size, axis) => {

@@ -1,4 +1,4 @@
-/** Where an archive keeps its program, its tensors and its sizes. */
+/** The places where an archive keeps its program, its tensors and its sizes. */
 import { describe, expect, it } from 'vitest';
 import { importModel } from '../../../src/importers/import_model.ts';
 import { dimOfExpression } from '../../../src/importers/torch/export/dimension.ts';

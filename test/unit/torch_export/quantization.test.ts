@@ -72,7 +72,7 @@ describe('quantized_decomposed', () => {
       dtype: dtype('u8'),
     };
     if (overload === 'tensor2') {
-      // a range that is computed is none that a graph can have
+      // a graph cannot have a range that is computed
       await expect(evaluate(`quantized_decomposed.quantize_per_tensor.${overload}`, args, ['u8', [3]])).rejects.toThrow(
         'computed while',
       );
