@@ -19,7 +19,7 @@ export interface TensorSpread {
   readonly highest: number;
 }
 
-/** The same model with every output of `opTypes` as an output of the graph, and their names. */
+/** The same model with every output of such an operator as an output of the graph, and their names. */
 function expose(model: Uint8Array, element: 'uint8' | 'int8'): { bytes: Uint8Array; names: string[] } {
   const proto = onnx.ModelProto.decode(model);
   const quantized = /^(QLinear|QGemm|QuantizeLinear)/;

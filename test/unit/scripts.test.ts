@@ -32,17 +32,42 @@ function folderWith(files: Record<string, string>): string {
   return root;
 }
 
+describe('scripts/comments.mjs', () => {
+  test('reports files and names that do not exist', () => {
+    const root = folderWith({
+      'docs/here.md': '',
+      'src/a.ts': [
+        '/** See docs/here.md, a.ts, torch/jit/_script.py, <new>, https://x.org/gone.md, `make` and `make_…`. */',
+        "export const make = '/* `inString` */';",
+        '// see docs/gone.md and `unmade`',
+        '',
+      ].join('\n'),
+    });
+    execFileSync('git', ['init', '-q', root]);
+    const { status, stdout } = spawnSync(process.execPath, [join(repository, 'scripts/comments.mjs'), root], {
+      encoding: 'utf8',
+    });
+    expect(stdout.split('\n')).toEqual([
+      'src/a.ts:3  there is no file docs/gone.md',
+      'src/a.ts:3  unmade does not occur in code: `unmade`',
+      '2 comments checked, 2 name something that does not exist',
+      '',
+    ]);
+    expect(status).toBe(1);
+  });
+});
+
 describe('scripts/layers.mjs', () => {
   const check = (root: string) =>
     spawnSync(process.execPath, [join(repository, 'scripts/layers.mjs'), root], { encoding: 'utf8' });
 
-  test('accepts imports that point down, type cycles and comments that look like imports', () => {
+  test('accepts imports that point down, and comments that look like imports', () => {
     const root = folderWith({
       'src/diagnostics/index.ts': 'export const fail = 1; // import "onnx-proto"\n/* import "../cli/main.ts" */\n',
       'src/tensors/dtype.ts': "import { fail } from '../diagnostics/index.ts';\n",
       'src/numerics/round.ts': "import { x } from '../tensors/dtype.ts';\n",
       'src/ir/a.ts': "import '../numerics/round.ts';\nimport type { B } from './b.ts';\n",
-      'src/ir/b.ts': "import {\n  a,\n  c,\n} from './a.ts';\n",
+      'src/ir/b.ts': "import {\n  a,\n  c,\n} from '../tensors/dtype.ts';\n",
       'src/importers/onnx/read.ts':
         "import { onnx } from 'onnx-proto';\nimport protobuf from 'protobufjs/minimal.js';\n",
       'src/cli/main.ts': "import * as api from '../index.ts';\nconst later = () => import('../runtime/run.ts');\n",
@@ -112,6 +137,21 @@ describe('scripts/layers.mjs', () => {
     const { status, stdout } = check(root);
     expect(status).toBe(1);
     expect(stdout).toContain('import cycle: src/ir/b.ts -> src/ir/c.ts -> src/ir/b.ts');
+  });
+
+  test('reports cycles of types, and of folders', () => {
+    const root = folderWith({
+      'src/ir/a.ts': "import type { B } from './b.ts';\n",
+      'src/ir/b.ts': "import { a } from './a.ts';\n",
+      'src/passes/one/a.ts': "import type { B } from '../two/b.ts';\n",
+      'src/passes/one/c.ts': '',
+      'src/passes/two/b.ts': "import { c } from '../one/c.ts';\n",
+    });
+    const { status, stdout } = check(root);
+    expect(status).toBe(1);
+    expect(stdout).toContain('import cycle: src/ir/a.ts -> src/ir/b.ts -> src/ir/a.ts');
+    expect(stdout).toContain('import cycle: src/passes/one -> src/passes/two -> src/passes/one');
+    expect(stdout).toContain('2 violations');
   });
 
   test('warns of long files without failing', () => {

@@ -99,7 +99,7 @@ export interface PoolingSpec {
   readonly padsEnd: readonly number[];
 }
 
-/** A created primitive: its arguments are named as in `CommandArguments`. */
+/** A created primitive: its arguments are named as in a `Command`. */
 export interface Primitive {
   /** oneDNN's name of the implementation, such as `brgconv:avx512_core_vnni`. */
   readonly implementation: string;

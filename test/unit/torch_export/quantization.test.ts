@@ -21,7 +21,7 @@ interface Quantization {
   readonly low: number;
   readonly high: number;
 }
-/** clamp(round(x · (1/s)) + zp, low, high): _decomposed.py, in binary32. */
+/** clamp(round(x · (1/s)) + zp, low, high): torch/ao/quantization/fx/_decomposed.py, in binary32. */
 const quantize = (v: number, { scale, zeroPoint, low, high }: Quantization) =>
   Math.min(Math.max(rne(fl(v * fl(1 / scale))) + zeroPoint, low), high);
 

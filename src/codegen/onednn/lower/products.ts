@@ -26,7 +26,7 @@ export interface EpilogueOperands {
 }
 
 /**
- * The attributes of a fused end; see NUMERICS.md D-3. In units of the accumulator: bias and map; then scale, offset and
+ * The attributes of a fused end. In units of the accumulator: bias and map; then scale, offset and
  * multiplier per channel, round, clamp, and the zero point last, so that it never meets a tie. With `zeroPointAt` before
  * nothing rounds until the result is converted.
  *

@@ -29,7 +29,7 @@ export interface ExportNode {
   readonly target: string;
   readonly inputs: readonly { readonly name: string; readonly argument: Argument }[];
   readonly outputs: readonly Argument[];
-  /** Where in the model's own source it stands, `net.py:63`, as far as the program says. */
+  /** The file and line of the model's own source, as far as the program says. */
   readonly source?: string;
 }
 

@@ -1,0 +1,57 @@
+// What comments name: every file has to exist, and every name in backticks has to occur in code.
+// Usage: node scripts/comments.mjs [ROOT]; exit code 1 where something does not.
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+
+const ROOT = resolve(process.argv[2] ?? join(import.meta.dirname, '..'));
+const SOURCES = /^(src|native|test|bench|examples|scripts)\/.*\.(ts|mts|mjs|cc|cpp|h|hpp)$/;
+/** A comment, or a string in which none begins. */
+const PART = /('(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`)|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g;
+const URL = /https?:\/\/\S+/g;
+const FILE = /<?[\w./*>-]*\w\.(?:ts|mts|mjs|md|cc|cpp|hpp|h|cmake|py|sh|fbs|json)\b(?!\.)>?/g;
+const QUOTED = /`([^`]+)`/g;
+const WORD = /[A-Za-z_]\w*/g;
+
+/** Files of other projects are named by their path there, and system headers in angle brackets. */
+const ELSEWHERE = /^(torch|torchao|c10)\/|[<*…]/;
+/** Names of other projects and of models. */
+const FOREIGN = new Set(
+  `__getstate__ _save_for_lite_interpreter _weights_config optimize_for_mobile suggest_memory_format FloatStorage sympy srepr
+   ABcd4b16a4b brgconv avx512_core_vnni avx512_core_amx_int8 metadata_props as_graph op_ index_put_ scatter_
+   transpose_ unsqueeze_ bhid bhjd bhij acos features net output_key typecheck NETWORK NODES VALUE COUNT cf`.split(
+    /\s+/,
+  ),
+);
+
+const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: ROOT, encoding: 'utf8' })
+  .split('\n')
+  .filter((file) => file !== '' && existsSync(join(ROOT, file)));
+const ends = new Set(files.flatMap((file) => file.split('/').map((_, i, parts) => parts.slice(i).join('/'))));
+
+const [words, comments] = [new Set(), []];
+for (const file of files.filter((path) => SOURCES.test(path))) {
+  const text = readFileSync(join(ROOT, file), 'utf8');
+  const code = text.replace(PART, (part, string, at) => {
+    if (string !== undefined) return part;
+    comments.push({ file, line: text.slice(0, at).split('\n').length, text: part.replace(URL, '') });
+    return ' ';
+  });
+  for (const [word] of code.matchAll(WORD)) words.add(word);
+}
+
+const faults = [];
+for (const { file, line, text } of comments) {
+  for (const [name] of text.matchAll(FILE))
+    if (!ELSEWHERE.test(name) && !ends.has(name.replace(/^\.?\//, '')))
+      faults.push(`${file}:${line}  there is no file ${name}`);
+  // `gemm_*` and `make_…` stand for many names
+  for (const [, quoted] of text.matchAll(QUOTED))
+    if (!/[*…]/.test(quoted))
+      for (const [word] of quoted.replace(FILE, '').matchAll(WORD))
+        if (!words.has(word) && !FOREIGN.has(word))
+          faults.push(`${file}:${line}  ${word} does not occur in code: \`${quoted}\``);
+}
+for (const fault of faults) console.log(fault);
+console.log(`${comments.length} comments checked, ${faults.length} name something that does not exist`);
+process.exitCode = faults.length > 0 ? 1 : 0;
