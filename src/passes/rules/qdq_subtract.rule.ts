@@ -105,8 +105,9 @@ function emit({ x, scale, zp, axis }: Found, a: Algebra, sign: 1 | -1): Value {
 function computed(x: Value<Eight>, zp: Value<Eight>, axis: number, a: Algebra, sign: 1 | -1): Value<'s32'> {
   const [size, ...more] = zp.type.shape;
   const isLine = size !== undefined && size !== 1 && more.length === 0;
-  const behind = Array<number>(x.type.shape.length - 1 - axis).fill(1);
-  const zero = isLine ? a.reshape(a.toS32(zp), [size, ...behind]) : a.toS32(zp);
+  // the axis of parameters that are one for all says nothing: it may be beyond the rank
+  const behind = (): number[] => Array(x.type.shape.length - 1 - axis).fill(1);
+  const zero = isLine ? a.reshape(a.toS32(zp), [size, ...behind()]) : a.toS32(zp);
   return sign === 1 ? a.sub(a.toS32(x), zero) : a.add(a.toS32(x), zero);
 }
 

@@ -277,8 +277,8 @@ function fixed(e: Requantize): Written {
   const { dtype } = e.resultType;
   const rank = e.typeOf(x).shape.length;
   const own = mantissa.shape;
-  const spread = own.length === 1 && rank > 1 ? [own[0], ...Array(rank - 1 - attrs.axis).fill(1)] : own;
-  const shape = own.length === 1 && own[0] === 1 ? [] : spread;
+  // the axis of a multiplier that is one for all says nothing: it may be beyond the rank
+  const shape = own.length !== 1 ? own : own[0] === 1 ? [] : [own[0], ...Array(rank - 1 - attrs.axis).fill(1)];
   const perAxis = (t: ITensor, name: string) => e.constant(t, `${e.node.id}.${name}`);
   const shifts = numbersOf(shift);
   const powers = (of: (s: number) => number) =>
