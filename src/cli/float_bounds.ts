@@ -9,6 +9,7 @@ import {
   type ITensor,
   isFloat,
   isOp,
+  layoutOf,
   type Node,
   nnAbs,
   nnAdd,
@@ -18,8 +19,6 @@ import {
   nnCelu,
   nnClip,
   nnConcat,
-  nnConv,
-  nnConvTranspose,
   nnCumsum,
   nnDepthToSpace,
   nnDiv,
@@ -34,7 +33,6 @@ import {
   nnHardSwish,
   nnIdentity,
   nnLeakyRelu,
-  nnMatmul,
   nnMax,
   nnMaxPool,
   nnMin,
@@ -66,12 +64,14 @@ import {
   nnWhere,
   oneOf,
   opOf,
+  productKind,
   qnnDequantize,
   qnnQuantize,
   qnnRequantize,
   sizeOf,
   stridesOf,
   tensorOfType,
+  weightsLayout,
 } from '../ir/index.ts';
 import { type Floats, floatsOf, inDoubles, magnitude } from './floats.ts';
 
@@ -112,7 +112,7 @@ function areOfOneSize(data: Floats['data'], count: number, laneOf: (i: number) =
  */
 export function ofProduct(node: Node, a: Floats, b: Floats): (i: number) => number {
   const terms = productTerms(node, a, b);
-  const isMatmul = isOp(node, nnMatmul);
+  const isMatmul = productKind(node) === 'matmul';
   const factors = isMatmul ? [rowsOfOneSize(a), columnsOfOneSize(b)] : [allOfOneSize(a), filtersOfOneSize(node, b)];
   if (!factors.every(({ data }) => data.includes(1))) return () => ofSum(terms);
   const alike = evaluateInDoubles(node, [...factors, ...(isMatmul ? [] : [null])]);
@@ -145,7 +145,7 @@ function columnsOfOneSize(t: Floats): ITensor<'f64'> {
 
 /** Filters of a transposed convolution lie along two axes: all of them together. */
 function filtersOfOneSize(node: Node, t: Floats): ITensor<'f64'> {
-  if (!isOp(node, nnConv)) return allOfOneSize(t);
+  if (productKind(node) !== 'conv') return allOfOneSize(t);
   const size = t.data.length / Math.max(1, t.shape[0]);
   return ofOneSize(t, t.shape[0], (i) => Math.floor(i / size));
 }
@@ -231,10 +231,11 @@ function termsOf(node: Node, x: ITensor, y: ITensor): number {
 
 /** Terms of one sum of a product. */
 export function productTerms(node: Node, a: ITensor, b: ITensor): number {
-  if (isOp(node, nnMatmul)) return a.shape.at(-1) ?? 1;
-  if (isOp(node, nnConv)) return sizeOf(b.shape.slice(1));
-  assert(isOp(node, nnConvTranspose), `${node.op} is not a sum of products`);
-  return (b.shape[0] / node.attrs.group) * sizeOf(b.shape.slice(2));
+  const layout = layoutOf(node);
+  assert(layout, `${node.op} is not a sum of products`);
+  if (layout.kind === 'matmul') return a.shape.at(-1) ?? 1;
+  const { channel, tap } = weightsLayout(layout, b.shape).sizes;
+  return channel * tap;
 }
 
 /** The largest of `values` in the lane of every element along `axis`. */

@@ -12,6 +12,7 @@
  * and of a product whose result stays float 2^-22 of the result, 2^-23 of Σ|x·w| (`groupedRounding` in running_error.ts).
  */
 import {
+  biasOf,
   constantOf,
   factorsOf,
   type Graph,
@@ -21,8 +22,6 @@ import {
   type Node,
   nnAdd,
   nnClip,
-  nnConv,
-  nnConvTranspose,
   nnIdentity,
   nnRelu,
   nnSoftmax,
@@ -111,8 +110,7 @@ function unmoved(graph: Graph, id: ValueId): Node | undefined {
 function biasMove(graph: Graph, last: Node, product: Node): number {
   const producers = producersOf(graph);
   const factors = factorsOf(product);
-  const { bias } = view(nnConv, product) ?? view(nnConvTranspose, product) ?? {};
-  const added = last === product ? bias : last.operands.find((id) => id && producers.get(id) !== product);
+  const added = last === product ? biasOf(product) : last.operands.find((id) => id && producers.get(id) !== product);
   if (!factors || !added || isOp(producers.get(added), qnnDequantize)) return 0;
   const unitOf = (id: ValueId): number => {
     const source = unmoved(graph, id);

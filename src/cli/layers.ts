@@ -1,5 +1,6 @@
 /** The quantization of a model, as `inspect` shows it: layers, zero points, operators that were not grouped. */
 import {
+  biasOf,
   constantOf,
   consumersOf,
   factorsOf,
@@ -10,8 +11,6 @@ import {
   isQuantizedProduct,
   type Node,
   nnAdd,
-  nnConv,
-  nnConvTranspose,
   nodesOf,
   numbersOf,
   opOf,
@@ -19,7 +18,6 @@ import {
   qnnQuantize,
   typeOf,
   type ValueId,
-  view,
 } from '../ir/index.ts';
 import { qdqRules } from '../passes/group_qdq.ts';
 import type { Miss } from '../passes/rewrite/rule.ts';
@@ -45,7 +43,6 @@ export function layersOf(graph: Graph): Layer[] {
     const factors = isPlainProduct(node) || isQuantizedProduct(node) ? factorsOf(node) : undefined;
     if (factors === undefined) return [];
     const { x, w, zx, zw } = factors;
-    const { bias } = view(nnConv, node) ?? view(nnConvTranspose, node) ?? {};
     const isQuantized = isQuantizedProduct(node);
     const isInteger = isQuantized || typeOf(graph, node.id).dtype === 's32';
     return {
@@ -56,7 +53,7 @@ export function layersOf(graph: Graph): Layer[] {
       weights: formatType(typeOf(graph, w)),
       inputZeroPoint: isQuantized ? zeroPointText(graph, zx, 'per row') : 'none',
       weightsZeroPoint: isQuantized ? zeroPointText(graph, zw, 'per channel') : 'none',
-      hasBias: bias !== undefined || isFollowedByBias(graph, consumers.get(node.id) ?? []),
+      hasBias: biasOf(node) !== undefined || isFollowedByBias(graph, consumers.get(node.id) ?? []),
     };
   });
 }

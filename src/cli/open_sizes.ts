@@ -1,19 +1,15 @@
 /** Sizes for dimensions that nobody gave. */
 import { UnskewError } from '../diagnostics/index.ts';
 import {
-  dnnlConv,
-  dnnlMatmul,
+  factorsOf,
   type Graph,
-  type Node,
-  nnConv,
-  nnMatmul,
+  geometryOf,
+  layoutOf,
   nodesOf,
-  qnnConv,
-  qnnMatmul,
+  sourceChannels,
   specialize,
   symbolsIn,
   valueIdsOf,
-  view,
 } from '../ir/index.ts';
 
 /** Small ones first: they are tried in turn, and what fits is run or planned. */
@@ -49,21 +45,14 @@ export function fittingSizes(graph: Graph): ReadonlyMap<string, number> | undefi
 function fixedByWeights(graph: Graph): ReadonlyMap<string, number> {
   const fixed = new Map<string, number>();
   for (const node of nodesOf(graph)) {
-    const factors = factorsAt(node);
-    if (factors === undefined) continue;
+    const [factors, layout] = [factorsOf(node), layoutOf(node)];
+    if (factors === undefined || layout === undefined) continue;
     const [x, w] = [factors.x, factors.w].map((id) => graph.values[id].type.shape);
-    const [symbol, size] = factors.isMatmul ? [x.at(-1), w.at(-2)] : [x[1], w[1]];
-    if (typeof symbol === 'string' && typeof size === 'number') fixed.set(symbol, size * factors.groups);
+    const symbol = x[geometryOf(layout.kind).sourceAxis(x.length)];
+    const size = sourceChannels(layout, w);
+    if (typeof symbol === 'string' && typeof size === 'number') fixed.set(symbol, size);
   }
   return fixed;
-}
-
-/** The factors of a convolution or a matrix product, at any level. */
-function factorsAt(node: Node) {
-  const matmul = view(nnMatmul, node) ?? view(qnnMatmul, node) ?? view(dnnlMatmul, node);
-  if (matmul) return { x: matmul.a, w: matmul.b, groups: 1, isMatmul: true };
-  const conv = view(nnConv, node) ?? view(qnnConv, node) ?? view(dnnlConv, node);
-  return conv && { x: conv.x, w: conv.w, groups: conv.attrs.group, isMatmul: false };
 }
 
 function inRange({ symbols }: Graph, symbol: string, size: number): number {

@@ -4,6 +4,7 @@
  */
 import { InternalError } from '../diagnostics/index.ts';
 import type { DType, ITensor } from '../tensors/index.ts';
+import type { ProductTrait } from './product_geometry.ts';
 import type { Shape, StaticType, TensorType } from './types.ts';
 
 // ---- operands ---------------------------------------------------------------------------------------------------
@@ -199,6 +200,8 @@ export interface OpDeclaration<
   readonly attrs: A;
   readonly results: R;
   readonly traits: readonly Trait[];
+  /** Of the sums of products: which one it is, which says where it has its factors, filters and channels. */
+  readonly product?: ProductTrait;
   /** Types of the results, in declared order; refuses what does not fit. Dimensions may be symbols. */
   infer(types: OperandTypes<O>, attrs: AttrValues<A>, refuse: Refuse): TensorType | readonly TensorType[];
   /** The meaning: slow, obvious, layout-free. Results in declared order. */

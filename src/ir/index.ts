@@ -22,6 +22,7 @@ export * from './parse_type.ts';
 export * from './print.ts';
 export * from './product.ts';
 export { type RoundingTail, roundingTail } from './rounding_tail.ts';
+export * from './product_geometry.ts';
 export * from './specialize.ts';
 export * from './types.ts';
 export * from './verify.ts';

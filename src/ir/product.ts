@@ -1,57 +1,90 @@
-/** The family of the sums of products: convolutions, transposed convolutions and matrix products. */
+/** The family of the sums of products: convolutions, transposed convolutions and matrix products, as their declarations have them. */
+import { assert } from '../diagnostics/index.ts';
 import type { Node } from './graph.ts';
+import { allOps, type OpName } from './op_table.ts';
+import { type ConvAttrs, plainConv } from './ops/conv_geometry.ts';
 import { dnnlConv } from './ops/dnnl_conv.op.ts';
 import { dnnlConvTranspose } from './ops/dnnl_conv_transpose.op.ts';
 import { dnnlMatmul } from './ops/dnnl_matmul.op.ts';
 import { dnnlRequantize } from './ops/dnnl_requantize.op.ts';
 import { nnConv, nnConvTranspose } from './ops/nn_conv.op.ts';
-import { nnMatmul } from './ops/nn_matmul.op.ts';
 import { qnnConv } from './ops/qnn_conv.op.ts';
 import { qnnConvTranspose } from './ops/qnn_conv_transpose.op.ts';
-import { qnnMatmul } from './ops/qnn_matmul.op.ts';
+import {
+  type Factors,
+  geometryOf,
+  type ProductKind,
+  type ProductLayout,
+  type ProductTrait,
+} from './product_geometry.ts';
 import type { ValueId } from './types.ts';
-import { byOp, isOp, oneOf, view, viewOf } from './view.ts';
+import { isOp, oneOf, viewOf } from './view.ts';
 
-export type ProductKind = 'conv' | 'conv_transpose' | 'matmul';
+interface Declared extends ProductTrait {
+  /** Where the factors are among the operands. */
+  readonly at: Factors<number>;
+}
 
+const products: ReadonlyMap<OpName, Declared> = new Map(
+  allOps.flatMap(({ name, product, operands }) => {
+    if (product === undefined) return [];
+    const named = Object.keys(operands);
+    const { x, w, zx, zw } = geometryOf(product.kind).operands;
+    const zero = (own: string) => (named.includes(own) ? named.indexOf(own) : undefined);
+    const [ofX, ofW] = [zero(zx), zero(zw)];
+    const at = {
+      x: named.indexOf(x),
+      w: named.indexOf(w),
+      ...(ofX !== undefined && { zx: ofX }),
+      ...(ofW !== undefined && { zw: ofW }),
+    };
+    return [[name, { ...product, at }]] as const;
+  }),
+);
+
+type AnyNode = Pick<Node, 'op'>;
+
+/** Which product a node is, at any level; undefined for any other operator. */
+export const productKind = ({ op }: AnyNode): ProductKind | undefined => products.get(op)?.kind;
+
+export const isProduct = ({ op }: AnyNode): boolean => products.has(op);
 /** Products of floats, or of integers without zero points. */
-export const isPlainProduct = oneOf(nnConv, nnConvTranspose, nnMatmul);
+export const isPlainProduct = ({ op }: AnyNode): boolean => products.get(op)?.form === 'plain';
 /** Products of integers with zero points as operands. */
-export const isQuantizedProduct = oneOf(qnnConv, qnnConvTranspose, qnnMatmul);
+export const isQuantizedProduct = ({ op }: AnyNode): boolean => products.get(op)?.form === 'quantized';
 
 /** A product with all that one primitive or kernel does after the sum, or the end of one on its own. */
 export const isFused = oneOf(dnnlConv, dnnlConvTranspose, dnnlMatmul, dnnlRequantize);
 
-/** Which product a node is, at any level; undefined for any other operator. */
-export const productKind = byOp<ProductKind>({
-  nnConv: 'conv',
-  nnConvTranspose: 'conv_transpose',
-  nnMatmul: 'matmul',
-  qnnConv: 'conv',
-  qnnConvTranspose: 'conv_transpose',
-  qnnMatmul: 'matmul',
-  dnnlConv: 'conv',
-  dnnlConvTranspose: 'conv_transpose',
-  dnnlMatmul: 'matmul',
-});
-
-/** The operands of a product that is not fused, whatever its operator calls them. */
-export interface Factors {
-  readonly x: ValueId;
-  readonly w: ValueId;
-  readonly zx?: ValueId;
-  readonly zw?: ValueId;
+/** What a product multiplies. */
+export interface Multiplied extends Factors<ValueId> {
+  /** The source zero point where it is an attribute, else 0. */
+  readonly sourceZeroPoint: number;
 }
 
-/** Undefined for any other node. */
-export function factorsOf(node: Node): Factors | undefined {
-  const plain = view(nnMatmul, node);
-  if (plain) return { x: plain.a, w: plain.b };
-  const quantized = view(qnnMatmul, node);
-  if (quantized) return { x: quantized.a, w: quantized.b, zx: quantized.za, zw: quantized.zb };
-  return isOp(node, nnConv, nnConvTranspose, qnnConv, qnnConvTranspose)
-    ? viewOf<typeof qnnConv | typeof qnnConvTranspose>(node)
-    : undefined;
+/** What a node multiplies, whatever its operator calls the operands; undefined for any other node. */
+export function factorsOf(node: Node): Multiplied | undefined {
+  const at = products.get(node.op)?.at;
+  if (at === undefined) return undefined;
+  const operand = (i: number | undefined): ValueId | undefined =>
+    i === undefined ? undefined : (node.operands[i] ?? undefined);
+  const [x, w, zx, zw] = [at.x, at.w, at.zx, at.zw].map(operand);
+  assert(x && w, `${node.op} has two factors`);
+  const sourceZeroPoint = isOp(node, dnnlConv, dnnlConvTranspose, dnnlMatmul) ? node.attrs.sourceZeroPoint : 0;
+  return { x, w, ...(zx && { zx }), ...(zw && { zw }), sourceZeroPoint };
 }
 
-export const isProduct = (node: Pick<Node, 'op'>): boolean => productKind(node) !== undefined;
+/** The bias that a product of floats has as an operand. */
+export const biasOf = (node: Node): ValueId | undefined =>
+  isOp(node, nnConv, nnConvTranspose) ? viewOf<typeof nnConv | typeof nnConvTranspose>(node).bias : undefined;
+
+const convolutions = [nnConv, qnnConv, dnnlConv, nnConvTranspose, qnnConvTranspose, dnnlConvTranspose] as const;
+
+/** The attributes of the convolution that a product is: of a matrix product one without spatial axes. A transposed one has more. */
+export const windowOf = (node: Node): ConvAttrs => (isOp(node, ...convolutions) ? node.attrs : plainConv(0));
+
+/** How the weights of a product are laid out; undefined for any other node. */
+export function layoutOf(node: Node): ProductLayout | undefined {
+  const kind = productKind(node);
+  return kind && { kind, group: windowOf(node).group };
+}

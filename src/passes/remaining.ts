@@ -12,6 +12,7 @@ import {
   constantOf,
   factorsOf,
   type Graph,
+  geometryOf,
   isCarriedDequantize,
   isCarriedMovement,
   isOp,
@@ -23,6 +24,7 @@ import {
   nodesOf,
   opaqueOp,
   opOf,
+  productKind,
   qnnDequantize,
   type ValueId,
 } from '../ir/index.ts';
@@ -59,12 +61,12 @@ interface Side {
 
 /** None of a node that is not a product. */
 function sidesOf(node: Node): readonly Side[] {
-  const factors = factorsOf(node);
-  if (factors === undefined) return [];
-  const [left, right] = Object.keys(opOf(node).operands);
+  const [kind, factors] = [productKind(node), factorsOf(node)];
+  if (kind === undefined || factors === undefined) return [];
+  const { x, w } = geometryOf(kind).operands;
   return [
-    { name: left, value: factors.x, zero: factors.zx },
-    { name: right, value: factors.w, zero: factors.zw },
+    { name: x, value: factors.x, zero: factors.zx },
+    { name: w, value: factors.w, zero: factors.zw },
   ];
 }
 

@@ -6,10 +6,9 @@ import {
   dnnlConvTranspose,
   dnnlMatmul,
   dnnlRequantize,
-  type Factors,
   factorsOf,
   isOp,
-  isProduct,
+  type Multiplied,
   type Node,
   seenAs,
   type ValueId,
@@ -59,20 +58,7 @@ export const channelAxis = ({ node, attrs }: Pick<Fused<unknown>, 'node' | 'attr
 export const clampsSums = ({ attrs: { to, low, high } }: Pick<Fused<unknown>, 'attrs'>): boolean =>
   to === 's32' && (low > -(2 ** 31) || high < 2 ** 31 - 1);
 
-/** What a product multiplies, at any level. */
-export interface Multiplied extends Factors {
-  /** The source zero point where it is an attribute, else 0. */
-  readonly sourceZeroPoint: number;
-}
-
-/** Undefined for any other node. */
-export function multipliedBy(node: Node): Multiplied | undefined {
-  if (!isProduct(node)) return undefined;
-  const fused = fusedOf(node);
-  if (fused?.w) return { x: fused.x, w: fused.w, sourceZeroPoint: fused.attrs.sourceZeroPoint ?? 0 };
-  const { x, w, zx, zw } = factorsOf(node) ?? {};
-  return x && w && { x, w, zx, zw, sourceZeroPoint: 0 };
-}
+export const multipliedBy = factorsOf;
 
 export function multiplied(node: Node): Multiplied {
   const found = multipliedBy(node);

@@ -56,6 +56,7 @@ export const dnnlConv = defineOp({
   operands: fusedConvOperands,
   attrs: { ...convAttrs, ...fusedConvAttrs, by: attr.oneOfOr('onednn', 'onednn', 'depthwise') },
   results: { y: ['u8', 's8', 's32'] },
+  product: { kind: 'conv', form: 'fused' },
   infer(types, attrs, refuse) {
     const shape = convShape(types.x.shape, types.w.shape, attrs, refuse);
     checkFusedConv(types, shape, attrs, refuse);

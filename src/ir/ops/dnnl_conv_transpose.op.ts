@@ -10,6 +10,7 @@ export const dnnlConvTranspose = defineOp({
   operands: fusedConvOperands,
   attrs: { ...deconvAttrs, ...fusedConvAttrs },
   results: { y: ['u8', 's8', 's32'] },
+  product: { kind: 'conv_transpose', form: 'fused' },
   infer(types, attrs, refuse) {
     const shape = deconvShape(types.x.shape, types.w.shape, attrs, refuse);
     checkFusedConv(types, shape, attrs, refuse);

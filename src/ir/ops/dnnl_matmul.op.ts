@@ -16,6 +16,7 @@ export const dnnlMatmul = defineOp({
   },
   attrs: { ...epilogueAttrs, sourceZeroPoint: attr.int(0) },
   results: { y: ['u8', 's8', 's32'] },
+  product: { kind: 'matmul', form: 'fused' },
   infer({ a, b, ...types }, attrs, refuse) {
     if (a.shape.length < 2 || b.shape.length < 2) refuse('needs matrices');
     const shape = matmulShape(a.shape, b.shape, refuse);

@@ -11,6 +11,7 @@ export const nnConv = defineOp({
   operands: { x: factor, w: factor, bias: optional(tensorOf('f32', 'f64')) },
   attrs: convAttrs,
   results: { y: { sumsOf: 'x' } },
+  product: { kind: 'conv', form: 'plain' },
   infer({ x, w, bias }, attrs, refuse) {
     const dtype = productType(x, w, 'w', refuse);
     const shape = convShape(x.shape, w.shape, attrs, refuse);
@@ -30,6 +31,7 @@ export const nnConvTranspose = defineOp({
   operands: { x: factor, w: factor, bias: optional(tensorOf('f32', 'f64')) },
   attrs: deconvAttrs,
   results: { y: { sumsOf: 'x' } },
+  product: { kind: 'conv_transpose', form: 'plain' },
   infer({ x, w, bias }, attrs, refuse) {
     const dtype = productType(x, w, 'w', refuse);
     const shape = deconvShape(x.shape, w.shape, attrs, refuse);

@@ -9,6 +9,7 @@ export const nnMatmul = defineOp({
   operands: { a: factor, b: factor },
   attrs: {},
   results: { y: { sumsOf: 'a' } },
+  product: { kind: 'matmul', form: 'plain' },
   infer({ a, b }, _attrs, refuse) {
     return { dtype: productType(a, b, 'b', refuse), shape: matmulShape(a.shape, b.shape, refuse) };
   },

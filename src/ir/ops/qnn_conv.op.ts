@@ -16,6 +16,7 @@ export const qnnConv = defineOp({
   },
   attrs: convAttrs,
   results: { y: ['s32'] },
+  product: { kind: 'conv', form: 'quantized' },
   infer({ x, w, zx, zw }, attrs, refuse) {
     checkZeroPoint(zx, x, [], 'zx', refuse);
     checkZeroPoint(zw, w, w.shape.slice(0, 1), 'zw', refuse);

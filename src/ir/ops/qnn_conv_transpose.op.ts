@@ -15,6 +15,7 @@ export const qnnConvTranspose = defineOp({
   },
   attrs: deconvAttrs,
   results: { y: ['s32'] },
+  product: { kind: 'conv_transpose', form: 'quantized' },
   infer({ x, w, zx, zw }, attrs, refuse) {
     const shape = deconvShape(x.shape, w.shape, attrs, refuse);
     checkZeroPoint(zx, x, [], 'zx', refuse);

@@ -13,6 +13,7 @@ export const qnnMatmul = defineOp({
   operands: { a: byte, b: byte, za: optional(byte), zb: optional(byte) },
   attrs: {},
   results: { y: ['s32'] },
+  product: { kind: 'matmul', form: 'quantized' },
   infer({ a, b, za, zb }, _attrs, refuse) {
     const shape = matmulShape(a.shape, b.shape, refuse);
     checkLines(za, a, a.shape.length - 2, 'za', refuse);

@@ -1,19 +1,18 @@
 /** What the costs of the ways to correct a layer depend on. */
 import { assert } from '../../diagnostics/index.ts';
 import {
-  isOp,
+  geometryOf,
   isStatic,
+  layoutOf,
   type Node,
-  productKind,
-  qnnConv,
-  qnnConvTranspose,
+  type ProductKind,
   type Shape,
   sizeOf,
+  windowOf,
 } from '../../ir/index.ts';
-import { plainConv } from '../../ir/ops/conv_geometry.ts';
 
 export interface LayerClass {
-  readonly kind: 'conv' | 'conv_transpose' | 'matmul';
+  readonly kind: ProductKind;
   /** One input channel per group. */
   readonly depthwise: boolean;
   readonly padded: boolean;
@@ -31,9 +30,11 @@ export interface LayerClass {
 
 /** The class of a quantized product of source `x` and weights `w`, with result `y`. */
 export function layerClass(node: Node, x: Shape, w: Shape, y: Shape): LayerClass {
-  const { pads, strides, group } = isOp(node, qnnConv, qnnConvTranspose) ? node.attrs : plainConv(0);
-  const kind = productKind(node);
-  assert(kind, `${node.op} is not a product`);
+  const { pads, strides } = windowOf(node);
+  const layout = layoutOf(node);
+  assert(layout, `${node.op} is not a product`);
+  const { kind, group } = layout;
+  const { sourceAxis, channelAxis } = geometryOf(kind);
   const size = (shape: Shape): number | undefined => (isStatic(shape) ? sizeOf(shape) : undefined);
   const known = (dim: number | string | undefined): number | undefined => (typeof dim === 'number' ? dim : undefined);
   const isMatmul = kind === 'matmul';
@@ -44,8 +45,8 @@ export function layerClass(node: Node, x: Shape, w: Shape, y: Shape): LayerClass
     groups: group,
     taps: isMatmul ? 1 : (size(w.slice(2)) ?? 1),
     stride: strides.reduce((a, b) => a * b, 1),
-    inputChannels: known(isMatmul ? x.at(-1) : x[1]),
-    outputChannels: known(isMatmul ? y.at(-1) : y[1]),
+    inputChannels: known(x[sourceAxis(x.length)]),
+    outputChannels: known(y[channelAxis(y.length)]),
     positions: size(isMatmul ? y.slice(0, -1) : y.slice(2)),
   };
 }

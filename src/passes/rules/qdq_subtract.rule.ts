@@ -70,7 +70,7 @@ function productsOf(graph: GraphEditor, node: Node): readonly Node[] {
   return found;
 }
 
-const isOfBytes = (graph: GraphEditor, factors: Factors | undefined): boolean =>
+const isOfBytes = (graph: GraphEditor, factors: Factors<ValueId> | undefined): boolean =>
   factors !== undefined && isBytes(graph, factors.x) && isBytes(graph, factors.w);
 
 /**
