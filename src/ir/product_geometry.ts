@@ -3,10 +3,10 @@
  * ask here; only the evaluators of the operators, which are the meaning, add up by themselves.
  */
 import { assert } from '../diagnostics/index.ts';
+import { type DType, type ITensor, sizeOf, stridesOf } from '../tensors/index.ts';
 import { mulDims } from './dims.ts';
 import { forEachRun } from './ops/qnn_parameters.ts';
 import { transposed } from './ops/strided.ts';
-import { type DType, type ITensor, sizeOf, stridesOf } from '../tensors/index.ts';
 import type { Dim, Shape } from './types.ts';
 
 export type ProductKind = 'conv' | 'conv_transpose' | 'matmul';

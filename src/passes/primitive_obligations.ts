@@ -7,6 +7,7 @@
 import {
   constantOf,
   dnnlConvTranspose,
+  filtersFirst,
   type Graph,
   type ITensor,
   isOp,
@@ -33,7 +34,6 @@ import {
   type Step,
   stepOf,
 } from '../proofs/index.ts';
-import { transposedConvolution } from './corrections/conv_family.ts';
 import { isOurs } from './cost/our_kernel.ts';
 import {
   anyPairs,
@@ -47,7 +47,6 @@ import {
 import { inLanes, type Lanes, pairedLanes } from './saturation_lanes.ts';
 import { needsUnsignedSource, type Target } from './target.ts';
 
-const { filtersFirst } = transposedConvolution;
 /** f32 holds every integer up to here. */
 const EXACT = 2 ** 24;
 /** Sums (channel, constant of the map) whose thresholds are compared per node at most. */
@@ -238,7 +237,7 @@ function saturation(
 
 function filtersIn(node: Node, w: ITensor): FilterView {
   const { kind, group } = layoutOf(node);
-  return kind === 'matmul' ? columnsOf(w) : filtersOf(kind === 'conv' ? w : filtersFirst(w, group), group);
+  return kind === 'matmul' ? columnsOf(w) : filtersOf(filtersFirst(w, { kind, group }), group);
 }
 
 /** Whether every channel has its weights in one lane, and the other lanes none. */

@@ -6,17 +6,15 @@
  *
  * The map is periodic in the stride inside, thins out at the borders, and is 0 where output padding lies beyond all taps.
  */
-import { type ITensor, sizeOf, tensor } from '../../ir/index.ts';
+import { filterCount, type ITensor, type ProductLayout, sizeOf, tensor } from '../../ir/index.ts';
 import { type DeconvAttrs, deconvDim } from '../../ir/ops/deconvolve.ts';
 import { filterSums, type MapAxis, tapMap } from './ones_convolution.ts';
-import { LARGEST_MAP } from './operands.ts';
+import { type Eight, LARGEST_MAP } from './operands.ts';
 
-/** convᵀ(1, w) over an input of spatial size `input`, as [1, O, output…]. w: filters first, [O, C/group, kernel…]. */
-export function onesDeconvolution(
-  w: ITensor<'s8' | 'u8'>,
-  input: readonly number[],
-  attrs: DeconvAttrs,
-): ITensor<'s32'> {
+const layoutOf = ({ group }: DeconvAttrs): ProductLayout => ({ kind: 'conv_transpose', group });
+
+/** convᵀ(1, w) over an input of spatial size `input`, as [1, O, output…]. w: [C, O/group, kernel…]. */
+export function onesDeconvolution(w: ITensor<Eight>, input: readonly number[], attrs: DeconvAttrs): ITensor<'s32'> {
   const axes = input.map((length, axis): MapAxis => {
     const [stride, dilation, begin] = [attrs.strides[axis], attrs.dilations[axis], attrs.pads[axis]];
     const size = deconvDim(length, w.shape[axis + 2], axis, attrs);
@@ -26,7 +24,7 @@ export function onesDeconvolution(
       reaches: (k, p) => strided(k, p) >= 0 && strided(k, p) % stride === 0 && strided(k, p) / stride < length,
     };
   });
-  return tapMap(w, axes);
+  return tapMap(w, layoutOf(attrs), axes);
 }
 
 /**
@@ -34,7 +32,7 @@ export function onesDeconvolution(
  * and pads that crop away all that fewer taps reach), or when the sums of the taps that meet are equal by chance.
  */
 export function uniformSums(
-  w: ITensor<'s8' | 'u8'>,
+  w: ITensor<Eight>,
   input: readonly number[] | undefined,
   attrs: DeconvAttrs,
 ): ITensor<'s32'> | undefined {
@@ -45,10 +43,10 @@ export function uniformSums(
     const end = pads[axis + kernel.length];
     return strides[axis] === 1 && pads[axis] >= reach && end >= reach + outputPadding[axis];
   });
-  if (hasAllTaps) return filterSums(w);
+  if (hasAllTaps) return filterSums(w, layoutOf(attrs));
   if (input === undefined) return undefined;
   const output = input.map((length, axis) => deconvDim(length, kernel[axis], axis, attrs));
-  if (w.shape[0] * sizeOf(output) > LARGEST_MAP) return undefined;
+  if (filterCount(layoutOf(attrs), w.shape) * sizeOf(output) > LARGEST_MAP) return undefined;
   const { data, shape } = onesDeconvolution(w, input, attrs);
   const positions = data.length / shape[1];
   const firsts = Int32Array.from({ length: shape[1] }, (_, o) => data[o * positions]);

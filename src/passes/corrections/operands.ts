@@ -1,11 +1,33 @@
-/** What the correction rules ask of the operands of a convolution. */
-import { type ITensor, isStatic, sizeOf, tensor, type Value } from '../../ir/index.ts';
-import type { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
+/** What the correction rules ask of the operands of a product. */
+import {
+  forEachFilterRun,
+  type ITensor,
+  isStatic,
+  type ProductLayout,
+  sizeOf,
+  tensor,
+  type Value,
+  weightsLayout,
+} from '../../ir/index.ts';
+import type { ConvAttrs } from '../../ir/ops/conv_geometry.ts';
 import { elementAt, forEachRun } from '../../ir/ops/qnn_parameters.ts';
 import type { Match, MissMaker, MissReason } from '../rewrite/rule.ts';
 
 export type Eight = 'u8' | 's8';
-export type ConvMatch = Match<typeof qnnConv.operands, typeof qnnConv.attrs>;
+
+/** The operands of a quantized product, whatever its operator calls them. */
+export type Operands = {
+  readonly x: Value<Eight>;
+  readonly w: Value<Eight>;
+  readonly zx?: Value<Eight>;
+  readonly zw?: Value<Eight>;
+};
+
+/** What a rule sees of a quantized product. */
+export interface ProductMatch extends Operands, Pick<Match, 'node' | 'graph' | 'constant'> {
+  readonly attrs: ConvAttrs;
+  readonly layout: ProductLayout;
+}
 
 /** True when every zero point in the tensor is 0, and for an absent one. */
 export const isZero = (t: ITensor | undefined): boolean =>
@@ -20,7 +42,7 @@ export const spatialOf = (v: Value): readonly number[] | undefined => {
 export const LARGEST_MAP = 2 ** 26;
 
 /** Whether a constant with an element for each position of the result is small enough. */
-export const holdsMap = ({ node, graph }: ConvMatch): boolean => {
+export const holdsMap = ({ node, graph }: ProductMatch): boolean => {
   const shape = graph.type(node.results[0]).shape.slice(1);
   return isStatic(shape) && sizeOf(shape) <= LARGEST_MAP;
 };
@@ -34,46 +56,37 @@ export function needs(
   return failed && miss(failed[1], failed[2], failed[3]);
 }
 
-/** One zero point per filter as a function; a scalar serves all of them. */
-export const perFilter = (zw: ITensor<Eight> | undefined): ((o: number) => number) => {
-  const data = zw?.data;
-  return data === undefined ? () => 0 : data.length === 1 ? () => data[0] : (o) => data[o];
-};
-
-/** w − zw[o] for every weight, as numbers in −255…255, or undefined when one of them is outside [low, high]. w: [O, …]. */
+/** w − zw for every weight, or undefined when one of them is outside of [low, high]. */
 export function centred(
-  w: ITensor<Eight>,
+  { data, shape }: ITensor<Eight>,
   zw: ITensor<Eight> | undefined,
+  of: ProductLayout,
   low: number,
   high: number,
-): Int8Array | undefined {
-  const zero = perFilter(zw);
-  const out = new Int8Array(w.data.length);
-  const perFilterCount = w.data.length / Math.max(w.shape[0], 1);
-  for (let o = 0, at = 0; o < w.shape[0]; o++) {
-    const z = zero(o);
-    for (let i = 0; i < perFilterCount; i++, at++) {
-      const v = w.data[at] - z;
-      if (v < low || v > high) return undefined;
-      out[at] = v;
-    }
-  }
-  return out;
-}
-
-/** b − zb for a matmul's right side […, K, N], zb scalar, by columns or of the rank of b; undefined when some difference is no s8. */
-export function centredColumns(b: ITensor<Eight>, zb: ITensor<Eight> | undefined): Int8Array | undefined {
-  const out = new Int8Array(b.data.length);
+): Int16Array | undefined {
+  const out = new Int16Array(data.length);
   let fits = true;
-  forEachRun(b.shape, zb?.shape ?? [], b.shape.length === 1 ? -1 : b.shape.length - 1, (start, end, index) => {
-    const zero = elementAt(zb, index);
+  forEachZeroPoint(shape, zw, of, (start, end, zero) => {
     for (let i = start; fits && i < end; i++) {
-      const v = b.data[i] - zero;
-      fits = v >= -128 && v <= 127;
+      const v = data[i] - zero;
+      fits = v >= low && v <= high;
       out[i] = v;
     }
   });
   return fits ? out : undefined;
+}
+
+/** Runs of weights with their zero point: one for all, one for each filter, or of a matrix product also by batch. */
+export function forEachZeroPoint(
+  shape: readonly number[],
+  zw: ITensor<Eight> | undefined,
+  of: ProductLayout,
+  visit: (start: number, end: number, zero: number) => void,
+): void {
+  const zero = (index: number) => elementAt(zw, index);
+  if (zw === undefined || zw.data.length === 1) visit(0, sizeOf(shape), zero(0));
+  else if (zw.shape.length > 1) forEachRun(shape, zw.shape, -1, (start, end, i) => visit(start, end, zero(i)));
+  else forEachFilterRun(weightsLayout(of, shape), (start, end, filter) => visit(start, end, zero(filter)));
 }
 
 /** A zero point, or zero points, moved by 128 to the other signedness. */
@@ -84,7 +97,7 @@ export function movedZeroPoint(t: ITensor<Eight>, to: Eight): ITensor<Eight> {
 
 /** What every way to correct a source zero point needs first; `isAny`: of computed weights as well. */
 export function sourceCorrectable(
-  { zx, w, zw, constant }: ConvMatch,
+  { zx, w, zw, constant }: ProductMatch,
   miss: MissMaker,
   isAny = false,
 ): MissReason | undefined {
@@ -98,7 +111,7 @@ export function sourceCorrectable(
 }
 
 /** What every way to correct a weights zero point needs first. */
-export function weightsCorrectable({ w, zw, constant }: ConvMatch, miss: MissMaker): MissReason | undefined {
+export function weightsCorrectable({ w, zw, constant }: ProductMatch, miss: MissMaker): MissReason | undefined {
   return needs(
     miss,
     [zw !== undefined || w.type.dtype === 'u8', 'the weights are s8 without a zero point already', w],

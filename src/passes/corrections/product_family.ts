@@ -1,128 +1,149 @@
 /**
- * What a rule of convolutions asks of its root operator, plain or transposed. The laws are the same for both; they differ
- * in where the weights have their filters, and in conv(1, w).
+ * The three products as the rules of corrections see them. Their laws are the same; they differ in where weights have their filters
+ * (ir/product_geometry.ts), in conv(1, w), and in the words for their sides.
  */
-
 import { assert } from '../../diagnostics/index.ts';
-import { type DType, type ITensor, type Shape, sizeOf, type Value } from '../../ir/index.ts';
+import {
+  factorsOf,
+  layoutOf,
+  type Node,
+  nnConv,
+  nnConvTranspose,
+  nnMatmul,
+  ofType,
+  qnnConv,
+  qnnConvTranspose,
+  qnnMatmul,
+  type Value,
+  type ValueId,
+  windowOf,
+} from '../../ir/index.ts';
 import type { ConvAttrs } from '../../ir/ops/conv_geometry.ts';
 import type { DeconvAttrs } from '../../ir/ops/deconvolve.ts';
-import { nnConv, nnConvTranspose } from '../../ir/ops/nn_conv.op.ts';
-import { nnExpand } from '../../ir/ops/nn_movement.op.ts';
-import { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
-import { qnnConvTranspose } from '../../ir/ops/qnn_conv_transpose.op.ts';
-import { transposed } from '../../ir/ops/strided.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import { present } from '../rewrite/rule.ts';
-import { filterSums, onesConvolution } from './ones_convolution.ts';
-import { onesDeconvolution, uniformSums } from './ones_deconvolution.ts';
-import type { ConvMatch, Eight } from './operands.ts';
+import type { GraphEditor } from '../rewrite/editor.ts';
+import type { AnyRule, Exactness, MissMaker, MissReason } from '../rewrite/rule.ts';
+import type { Eight, Operands, ProductMatch } from './operands.ts';
 
-/** Attributes are passed on as they are; a transposed convolution has one more of them. */
-export interface ConvFamily {
-  readonly root: typeof qnnConv | typeof qnnConvTranspose;
-  readonly plain: typeof nnConv | typeof nnConvTranspose;
-  /** An integer convolution without zero points. */
-  readonly conv: (a: Algebra, x: Value<Eight>, w: Value<Eight>, attrs: ConvAttrs) => Value<'s32'>;
-  /** The name of a rule, and its law in terms of this operator. */
-  readonly rule: (name: string) => string;
-  readonly law: (ofConvolutions: string) => string;
-  /** The weights as [O, C/group, kernel…], and such ones as the operator has them. */
-  readonly filtersFirst: <D extends DType>(w: ITensor<D>, group: number) => ITensor<D>;
-  readonly asWeights: <D extends DType>(filters: ITensor<D>, group: number) => ITensor<D>;
-  /** How many filters weights of that shape have. */
-  readonly filters: (w: readonly number[], group: number) => number;
-  /** The shape of one filter of ones per group, for weights of that shape. */
-  readonly onesShape: (w: readonly number[], group: number) => readonly number[];
-  /** One zero point per filter, shaped to broadcast against weights of that shape. */
-  readonly perFilter: (zeroPoints: Value<'s32'>, w: Shape, group: number, a: Algebra) => Value<'s32'>;
-  /** conv(1, filters) as [1, O, output…]. */
-  readonly ones: (filters: ITensor<Eight>, input: readonly number[], attrs: ConvAttrs) => ITensor<'s32'>;
-  /** conv(1, filters) as [1, O, 1…] where it is one number per filter, else undefined. `input` is undefined for a symbolic size. */
-  readonly uniform: (
-    filters: ITensor<Eight>,
-    input: readonly number[] | undefined,
-    attrs: ConvAttrs,
-  ) => ITensor<'s32'> | undefined;
-  readonly whyNotUniform: string;
-  /** The ways that serve symbolic sizes, for hints. */
-  readonly anySize: string;
+export interface ProductFamily {
+  readonly root: typeof qnnConv | typeof qnnConvTranspose | typeof qnnMatmul;
+  readonly plain: typeof nnConv | typeof nnConvTranspose | typeof nnMatmul;
+  /** The product of integers with zero points. A matrix product has no attributes. */
+  readonly quantized: (a: Algebra, operands: Operands, attrs: ConvAttrs) => Value<'s32'>;
+  /** The same without. */
+  readonly product: (a: Algebra, x: Value<Eight>, w: Value<Eight>, attrs: ConvAttrs) => Value<'s32'>;
+  /** What a rule of convolutions is called here, and its law in terms of this operator. */
+  readonly named: (rule: Named) => Named;
+  /** A sentence about convolutions in this family's words. */
+  readonly say: (text: string) => string;
+}
+
+interface Named {
+  readonly name: string;
+  readonly law: string;
 }
 
 const same = <T>(value: T): T => value;
 
 /** The attributes of a transposed convolution, which the rules pass on. */
-function withPadding(attrs: ConvAttrs & Partial<DeconvAttrs>): DeconvAttrs {
+export function withPadding(attrs: ConvAttrs & Partial<DeconvAttrs>): DeconvAttrs {
   const { outputPadding } = attrs;
   assert(outputPadding, 'a transposed convolution has an output padding');
   return { ...attrs, outputPadding };
 }
 
-export const convolution: ConvFamily = {
+export const convolution = {
   root: qnnConv,
   plain: nnConv,
-  conv: (a, x, w, attrs) => a.emit(nnConv, { x, w }, attrs),
-  rule: same,
-  law: same,
-  filtersFirst: same,
-  asWeights: same,
-  filters: ([filters]) => filters,
-  onesShape: ([, channels, ...kernel], group) => [group, channels, ...kernel],
-  perFilter: (zeroPoints, w, _group, a) => a.reshape(zeroPoints, [w[0], ...w.slice(1).map(() => 1)]),
-  ones: onesConvolution,
-  uniform: (filters, _input, { pads }) => (pads.every((p) => p === 0) ? filterSums(filters) : undefined),
-  whyNotUniform: 'padded borders see fewer taps, so one number per filter would be wrong',
-  anySize: 'pad or native',
-};
+  quantized: (a, operands, attrs) => a.emit(qnnConv, operands, attrs),
+  product: (a, x, w, attrs) => a.emit(nnConv, { x, w }, attrs),
+  named: same,
+  say: same,
+} as const satisfies ProductFamily;
 
-export const transposedConvolution: ConvFamily = {
+export const transposedConvolution = {
   root: qnnConvTranspose,
   plain: nnConvTranspose,
-  conv: (a, x, w, attrs) => a.emit(nnConvTranspose, { x, w }, withPadding(attrs)),
-  rule: (name) => `${name}-transpose`,
-  law: (text) => text.replaceAll('conv(', 'convᵀ('),
-  filtersFirst: ({ dtype, shape: [channels, filters, ...kernel], data }, group) =>
-    exchanged(
-      dtype,
-      data,
-      [group, channels / group, filters, sizeOf(kernel)],
-      [group * filters, channels / group, ...kernel],
-    ),
-  asWeights: ({ dtype, shape: [filters, channels, ...kernel], data }, group) =>
-    exchanged(
-      dtype,
-      data,
-      [group, filters / group, channels, sizeOf(kernel)],
-      [channels * group, filters / group, ...kernel],
-    ),
-  filters: ([, filters], group) => filters * group,
-  onesShape: ([channels, , ...kernel]) => [channels, 1, ...kernel],
-  perFilter(zeroPoints, [channels, filters, ...kernel], group, a) {
-    const ones = kernel.map(() => 1);
-    if (group === 1) return a.reshape(zeroPoints, [1, filters, ...ones]);
-    assert(typeof channels === 'number', 'groups of channels have a known size');
-    const grouped = a.reshape(zeroPoints, [group, 1, filters, ...ones]);
-    const repeated = a.emit(nnExpand, { x: grouped }, { shape: [group, channels / group, filters, ...ones] });
-    return a.reshape(repeated, [channels, filters, ...ones]);
+  quantized: (a, operands, attrs) => a.emit(qnnConvTranspose, operands, withPadding(attrs)),
+  product: (a, x, w, attrs) => a.emit(nnConvTranspose, { x, w }, withPadding(attrs)),
+  named: ({ name, law }) => ({ name: `${name}-transpose`, law: law.replaceAll('conv(', 'convᵀ(') }),
+  say: same,
+} as const satisfies ProductFamily;
+
+/** Σ_k (a − za)(b − zb) = ab − za·colsum(b) − zb·rowsum(a) + K·za·zb, one term at a time. */
+export const matmul = {
+  root: qnnMatmul,
+  plain: nnMatmul,
+  quantized: (a, { x, w, zx, zw }) => a.emit(qnnMatmul, { a: x, b: w, ...(zx && { za: zx }), ...(zw && { zb: zw }) }),
+  product: (a, x, w) => a.matmul(x, w),
+  named(rule) {
+    const own = matmulRules[rule.name];
+    assert(own, `matrix products have no rule ${rule.name}`);
+    return own;
   },
-  ones: (filters, input, attrs) => onesDeconvolution(filters, input, withPadding(attrs)),
-  uniform: (filters, input, attrs) => uniformSums(filters, input, withPadding(attrs)),
-  whyNotUniform: 'taps per position differ with the stride phase and at the borders, so one number per filter is wrong',
-  anySize: 'native',
+  say: (text) => matmulWords.reduce((said, [words, instead]) => said.replace(words, instead), text),
+} as const satisfies ProductFamily;
+
+const matmulRules: Readonly<Partial<Record<string, Named>>> = {
+  'drop-zero-point': {
+    name: 'drop-matmul-zero-point',
+    law: 'qmatmul(a, b; 0, zb) = qmatmul(a, b; zb)   and   qmatmul(a, b; za, 0) = qmatmul(a, b; za)',
+  },
+  'recentre-weights': {
+    name: 'recentre-right',
+    law: 'qmatmul(a, b; za, zb) = qmatmul(a, b − zb; za)   when −128 ≤ b − zb ≤ 127',
+  },
+  fold: { name: 'fold-matmul', law: 'qmatmul(a, b; za) = matmul(a, b) − za·Σ_k b[k, n]' },
+  'zero-point-free': { name: 'zero-point-free-matmul', law: 'qmatmul(a, b) = matmul(a, b)' },
 };
 
-/** The constant weights of a match, filters first: [O, C/group, kernel…]. */
-export const filtersOf = (
-  { filtersFirst }: ConvFamily,
-  { w, attrs, constant }: Pick<ConvMatch, 'w' | 'attrs' | 'constant'>,
-): ITensor<Eight> => filtersFirst(present(constant(w)), attrs.group);
+const matmulWords: readonly (readonly [string, string])[] = [
+  ['the source', 'the left side'],
+  ['the weights are', 'the right side is'],
+  ['the weights have', 'the right side has'],
+  ['the weights and their', 'the right side and its'],
+  ['the weights zero point', 'the right side’s zero point'],
+  ['some w − zw', 'some b − zb'],
+  ['window-sum or split-weights serve', 'row-sum serves'],
+  // of what is left no rule of matrix products is the next
+  ['recentre-weights, window-sum or split-weights', ''],
+  ['recentre-weights', ''],
+];
 
-/** [a, b, c, taps] → [a, c, b, taps], under another name. */
-function exchanged<D extends DType>(
-  dtype: D,
-  data: ITensor<D>['data'],
-  view: readonly number[],
-  shape: readonly number[],
-): ITensor<D> {
-  return { ...transposed({ dtype, data, shape: view }, [0, 2, 1, 3]), shape };
+/** A rule of quantized products: as other rules are, but that operands are called alike whatever the product. */
+export interface ProductRule extends Named {
+  readonly exactness: Exactness;
+  readonly where?: (match: ProductMatch, miss: MissMaker) => MissReason | undefined;
+  readonly rewrite: (match: ProductMatch, algebra: Algebra) => Value;
+  readonly wrong: { readonly what: string; readonly rewrite: ProductRule['rewrite'] };
+}
+
+/** Such a rule of one family. */
+export function productRule(family: ProductFamily, rule: ProductRule): AnyRule {
+  const { where, rewrite, wrong } = rule;
+  return Object.freeze({
+    ...family.named(rule),
+    root: family.root,
+    exactness: rule.exactness,
+    ...(where && {
+      where: (match: Site, miss: MissMaker) =>
+        where(matchOf(match), (reason, operand, hint) => miss(family.say(reason), operand, hint && family.say(hint))),
+    }),
+    rewrite: (match: Site, a: Algebra) => rewrite(matchOf(match), a),
+    wrong: { ...wrong, rewrite: (match: Site, a: Algebra) => wrong.rewrite(matchOf(match), a) },
+  });
+}
+
+interface Site {
+  readonly graph: GraphEditor;
+  readonly node: Node;
+}
+
+function matchOf({ graph, node }: Site): ProductMatch {
+  const [factors, layout] = [factorsOf(node), layoutOf(node)];
+  assert(factors && layout, `${node.op} is not a product`);
+  const value = (id: ValueId): Value<Eight> => ofType(graph.value(id), 'u8', 's8');
+  const { x, w, zx, zw } = factors;
+  const operands = { x: value(x), w: value(w), ...(zx && { zx: value(zx) }), ...(zw && { zw: value(zw) }) };
+  return { ...operands, attrs: windowOf(node), layout, node, graph, constant: graph.tensor };
 }

@@ -20,6 +20,7 @@ import {
   requantizeFactors,
   requantizeModes,
 } from '../../numerics/index.ts';
+import type { Operands } from '../corrections/operands.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
 import { attempt, type Refusals, type Refuse } from '../rewrite/plan.ts';
@@ -38,11 +39,11 @@ import {
   requirePrivate,
   scalarZeroPoint,
 } from './parameters.ts';
-import type { Operands, ProductForm } from './product_form.ts';
+import type { ProductForm } from './product_form.ts';
 
 const INT32 = 2 ** 31 - 1;
 
-export interface Product {
+export interface DequantizedProduct {
   readonly form: ProductForm;
   readonly node: Node;
   readonly x: Source;
@@ -56,7 +57,7 @@ export interface Product {
 }
 
 /** The product at `node`, whose operands are dequantized 8-bit integers. */
-export function productAt(graph: GraphEditor, form: ProductForm, node: Node, refuse: Refuse): Product {
+export function productAt(graph: GraphEditor, form: ProductForm, node: Node, refuse: Refuse): DequantizedProduct {
   const factors = form.factors(graph, node);
   const x = sourceOf(graph, factors.x, form.roles[0], refuse);
   const w = sourceOf(graph, factors.w, form.roles[1], refuse);
@@ -113,7 +114,7 @@ const spread = (values: ArrayLike<number>, times: number): Float32Array =>
  * Refuses a sum that may leave int32: the float it stands for would not wrap.
  * Lengths that only the run knows are taken to be no more than the 33,025 terms that always fit.
  */
-function requireInt32({ form, x, w }: Product, bias: Bias | undefined, refuse: Refuse): void {
+function requireInt32({ form, x, w }: DequantizedProduct, bias: Bias | undefined, refuse: Refuse): void {
   const terms = form.terms(x.shape, w.shape);
   if (terms === undefined) return;
   const largest = (bias?.integers ?? new Int32Array()).reduce((most, b) => Math.max(most, Math.abs(b)), 0);
@@ -146,7 +147,7 @@ function reachOf({ x, zeroPoints }: Dequantized): number {
 
 // ---- quantized result ------------------------------------------------------------------------------------------------
 
-export interface Requantized extends Product {
+export interface Requantized extends DequantizedProduct {
   readonly y: Output;
   readonly bias: Bias | undefined;
   readonly clamped: Clamped;
@@ -213,7 +214,7 @@ function factorOf(graph: GraphEditor, { op }: ProductForm, last: Node | undefine
 }
 
 /** The sum in int32, with its bias. */
-function emitSum(a: Algebra, product: Product, bias: Bias | undefined): Value<'s32'> {
+function emitSum(a: Algebra, product: DequantizedProduct, bias: Bias | undefined): Value<'s32'> {
   const { form, node, x, w, channels } = product;
   a.b.loc = node.loc;
   const [zx, zw] = [sourceZeroPoint(a, x), zeroPointOperand(a, w, form.repeats(node))];
@@ -229,7 +230,7 @@ function emitSum(a: Algebra, product: Product, bias: Bias | undefined): Value<'s
  */
 function emitShift(
   a: Algebra,
-  { form, node, x, depth, channels }: Product,
+  { form, node, x, depth, channels }: DequantizedProduct,
   weights: Pick<Operands, 'w' | 'zw'>,
 ): Value<'s32'> {
   const ones = a.emit(nnExpand, { x: a.b.scalar('u8', 1) }, { shape: [1, ...x.shape.slice(1)] });
@@ -294,7 +295,7 @@ function factorsOf({ sx, sw, y, profile }: Requantized): RequantizeFactors {
 
 // ---- float result ----------------------------------------------------------------------------------------------------
 
-export interface Scaled extends Product {
+export interface Scaled extends DequantizedProduct {
   readonly integers: Bias | undefined;
   /** A bias that is none in integers: added to the float result. */
   readonly real: Value<'f32' | 'f64'> | undefined;

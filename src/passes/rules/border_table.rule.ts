@@ -1,14 +1,14 @@
-import { type ConvFamily, convolution, filtersOf } from '../corrections/conv_family.ts';
+import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
 import { holdsMap, needs, sourceCorrectable, spatialOf } from '../corrections/operands.ts';
-import { defineRule, present } from '../rewrite/rule.ts';
+import { productRule } from '../corrections/product_family.ts';
+import { present } from '../rewrite/rule.ts';
 import { foldInto } from './fold.rule.ts';
 
 /** Zero padding stays; what it should have read is a constant map, one value per filter inside, less at the borders. */
 export const borderTableOf = (family: ConvFamily) =>
-  defineRule({
-    name: family.rule('border-table'),
-    root: family.root,
-    law: family.law('qconv(x, w; zx) = conv(x, w) − zx·conv(1, w)'),
+  productRule(family, {
+    name: 'border-table',
+    law: 'qconv(x, w; zx) = conv(x, w) − zx·conv(1, w)',
     exactness: 'bit-exact',
     where: (match, miss) =>
       sourceCorrectable(match, miss) ??
@@ -24,8 +24,8 @@ export const borderTableOf = (family: ConvFamily) =>
       ),
     rewrite(match, a) {
       const { x, w, zx, attrs } = match;
-      const map = family.ones(filtersOf(family, match), present(spatialOf(x)), attrs);
-      return a.sub(family.conv(a, x, w, attrs), a.mul(a.constant(map), a.toS32(present(zx))));
+      const map = family.ones(present(match.constant(match.w)), present(spatialOf(x)), attrs);
+      return a.sub(family.product(a, x, w, attrs), a.mul(a.constant(map), a.toS32(present(zx))));
     },
     wrong: {
       what: 'Σw[o] instead of conv(1, w): wrong at padded borders (apache/tvm#11127 and others)',

@@ -7,7 +7,7 @@ import { transposedConvolution } from '../corrections/conv_family.ts';
 import { borderTableOf } from './border_table.rule.ts';
 import { dropZeroPointOf } from './drop_zero_point.rule.ts';
 import { f32ShiftOf } from './f32_shift.rule.ts';
-import { foldOf } from './fold.rule.ts';
+import { foldOf, uniformFolding } from './fold.rule.ts';
 import { fourTermOf } from './four_term.rule.ts';
 import { recentreSourceOf } from './recentre_source.rule.ts';
 import { recentreWeightsOf } from './recentre_weights.rule.ts';
@@ -28,7 +28,7 @@ export const convTransposeRules = {
 
 /** The ways to correct the source zero point, by their names. */
 export const convTransposeWays = {
-  fold: foldOf(of),
+  fold: foldOf(of, uniformFolding(of)),
   'border-table': borderTableOf(of),
   'two-conv': twoConvOf(of),
   'four-term': fourTermOf(of),

@@ -2,17 +2,17 @@ import { tensor } from '../../ir/index.ts';
 import { nnCast } from '../../ir/ops/nn_cast.op.ts';
 import { nnSub } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { accumulatorBound } from '../corrections/bounds.ts';
-import { type ConvFamily, convolution, filtersOf } from '../corrections/conv_family.ts';
-import { type ConvMatch, needs, sourceCorrectable } from '../corrections/operands.ts';
+import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
+import { needs, type ProductMatch, sourceCorrectable } from '../corrections/operands.ts';
+import { productRule } from '../corrections/product_family.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import { defineRule, present } from '../rewrite/rule.ts';
+import { present } from '../rewrite/rule.ts';
 
 /** f32 holds every integer up to 2^24, so below that the float convolution is exact whatever its order of summation. */
 export const f32ShiftOf = (family: ConvFamily) =>
-  defineRule({
-    name: family.rule('f32-shift'),
-    root: family.root,
-    law: family.law('qconv(x, w; zx) = s32(conv(f32(x) − f32(zx), f32(w)))   when Σ|x − zx|·|w| ≤ 2^24'),
+  productRule(family, {
+    name: 'f32-shift',
+    law: 'qconv(x, w; zx) = s32(conv(f32(x) − f32(zx), f32(w)))   when Σ|x − zx|·|w| ≤ 2^24',
     exactness: 'bit-exact',
     where: (match, miss) =>
       sourceCorrectable(match, miss) ??
@@ -20,7 +20,7 @@ export const f32ShiftOf = (family: ConvFamily) =>
         miss,
         [match.constant(match.zx) !== undefined, 'the bound needs a known zero point', match.zx],
         [
-          () => accumulatorBound(filtersOf(family, match), match) <= 2 ** 24,
+          () => accumulatorBound(present(match.constant(match.w)), match) <= 2 ** 24,
           'an accumulator may be beyond 2^24',
           match.w,
         ],
@@ -34,12 +34,12 @@ type F32 = import('../../ir/index.ts').Value<'f32'>;
 
 function shifted(
   family: ConvFamily,
-  { x, w, zx, attrs, constant }: ConvMatch,
+  { x, w, zx, attrs, constant }: ProductMatch,
   a: Algebra,
   subtract: (x: F32, zx: F32) => F32,
 ) {
   const source = a.emit(nnCast, { x }, { to: 'f32' });
-  const f32 = (v: ConvMatch['x']): F32 => {
+  const f32 = (v: ProductMatch['x']): F32 => {
     const { data, shape } = present(constant(v));
     return a.constant(tensor('f32', Float32Array.from(data), shape));
   };

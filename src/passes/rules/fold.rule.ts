@@ -1,46 +1,55 @@
-import type { ITensor, Value } from '../../ir/index.ts';
-import { type ConvFamily, convolution, filtersOf } from '../corrections/conv_family.ts';
+import type { Value } from '../../ir/index.ts';
+import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
 import { filterSums } from '../corrections/ones_convolution.ts';
-import { type ConvMatch, needs, sourceCorrectable, spatialOf } from '../corrections/operands.ts';
+import { needs, type ProductMatch, sourceCorrectable, spatialOf } from '../corrections/operands.ts';
+import { type ProductFamily, productRule } from '../corrections/product_family.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import { defineRule, present } from '../rewrite/rule.ts';
+import { type MissMaker, type MissReason, present } from '../rewrite/rule.ts';
+
+/** What a zero point of the source is multiplied by where that is one number for each filter. */
+export interface Folding {
+  /** Why it is not, or what else is needed first. */
+  readonly where: (match: ProductMatch, miss: MissMaker) => MissReason | undefined;
+  readonly sums: (match: ProductMatch, a: Algebra) => Value<'s32'>;
+  /** The zero point as it multiplies them. */
+  readonly zero: (match: ProductMatch, a: Algebra) => Value<'s32'>;
+}
 
 /** gemmlowp's way: where every window holds all taps, the correction is one number per filter. */
-export const foldOf = (family: ConvFamily) =>
-  defineRule({
-    name: family.rule('fold'),
-    root: family.root,
-    law: family.law(
-      'qconv(x, w; zx) = conv(x, w) − zx·s[o]   when conv(1, w) = s[o] everywhere, as Σw[o] where no tap is outside',
-    ),
+export const foldOf = (family: ProductFamily, { where, sums, zero }: Folding) =>
+  productRule(family, {
+    name: 'fold',
+    law: 'qconv(x, w; zx) = conv(x, w) − zx·s[o]   when conv(1, w) = s[o] everywhere, as Σw[o] where no tap is outside',
     exactness: 'bit-exact',
-    where: (match, miss) =>
-      sourceCorrectable(match, miss) ??
-      needs(miss, [
-        uniformOf(family, match) !== undefined,
-        family.whyNotUniform,
-        match.x,
-        `border-table, ${family.anySize}`,
-      ]),
-    rewrite: (match, a) => subtracted(family, match, a, present(uniformOf(family, match))),
+    where,
+    rewrite: (match, a) => a.sub(productOf(family, match, a), a.mul(sums(match, a), zero(match, a))),
     wrong: {
       what: 'forgets that the correction is scaled by zx',
-      rewrite: (match, a) =>
-        a.sub(family.conv(a, match.x, match.w, match.attrs), a.constant(present(uniformOf(family, match)))),
+      rewrite: (match, a) => a.sub(productOf(family, match, a), sums(match, a)),
     },
   });
-export const fold = foldOf(convolution);
 
-const uniformOf = (family: ConvFamily, match: ConvMatch): ITensor<'s32'> | undefined =>
-  family.uniform(filtersOf(family, match), spatialOf(match.x), match.attrs);
+const productOf = (family: ProductFamily, { x, w, attrs }: ProductMatch, a: Algebra): Value<'s32'> =>
+  family.product(a, x, w, attrs);
+
+const scalarZero = ({ zx }: ProductMatch, a: Algebra): Value<'s32'> => a.toS32(present(zx));
+
+/** Of known weights: where conv(1, w) is uniform. */
+export function uniformFolding(family: ConvFamily): Folding {
+  const uniform = ({ x, w, attrs, constant }: ProductMatch) =>
+    family.uniform(present(constant(w)), spatialOf(x), attrs);
+  return {
+    where: (match, miss) =>
+      sourceCorrectable(match, miss) ??
+      needs(miss, [uniform(match) !== undefined, family.whyNotUniform, match.x, `border-table, ${family.anySize}`]),
+    sums: (match, a) => a.constant(present(uniform(match))),
+    zero: scalarZero,
+  };
+}
+export const fold = foldOf(convolution, uniformFolding(convolution));
 
 /** conv(x, w) − zx·Σw: right where every window holds all taps, and wrong wherever padding cuts taps off. */
-export const foldInto = (family: ConvFamily, match: ConvMatch, a: Algebra): Value<'s32'> =>
-  subtracted(family, match, a, filterSums(filtersOf(family, match)));
-
-const subtracted = (
-  family: ConvFamily,
-  { x, w, zx, attrs }: ConvMatch,
-  a: Algebra,
-  sums: ITensor<'s32'>,
-): Value<'s32'> => a.sub(family.conv(a, x, w, attrs), a.mul(a.constant(sums), a.toS32(present(zx))));
+export function foldInto(family: ConvFamily, match: ProductMatch, a: Algebra): Value<'s32'> {
+  const sums = filterSums(present(match.constant(match.w)), match.layout);
+  return a.sub(productOf(family, match, a), a.mul(a.constant(sums), scalarZero(match, a)));
+}

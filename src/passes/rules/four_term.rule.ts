@@ -1,15 +1,15 @@
-import { sizeOf, tensor, type Value } from '../../ir/index.ts';
+import { filterCount, oneFilterEach, sizeOf, tensor, type Value } from '../../ir/index.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
-import { type ConvMatch, holdsMap, isZero, movedZeroPoint, needs, spatialOf } from '../corrections/operands.ts';
+import { holdsMap, isZero, movedZeroPoint, needs, type ProductMatch, spatialOf } from '../corrections/operands.ts';
+import { productRule } from '../corrections/product_family.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import { defineRule, present } from '../rewrite/rule.ts';
+import { present } from '../rewrite/rule.ts';
 
 /** gemmlowp's and TVM QNN's decomposition, each term an operator of its own. */
 export const fourTermOf = (family: ConvFamily) =>
-  defineRule({
-    name: family.rule('four-term'),
-    root: family.root,
-    law: family.law('qconv(x, w; zx, zw) = conv(x, w) − zx·conv(1, w) − zw[o]·conv(x, 1) + zx·zw[o]·conv(1, 1)'),
+  productRule(family, {
+    name: 'four-term',
+    law: 'qconv(x, w; zx, zw) = conv(x, w) − zx·conv(1, w) − zw[o]·conv(x, 1) + zx·zw[o]·conv(1, 1)',
     exactness: 'bit-exact',
     where: (match, miss) => {
       const { x, w, zw, attrs, constant } = match;
@@ -40,24 +40,23 @@ export const fourTerm = fourTermOf(convolution);
 
 function terms(
   family: ConvFamily,
-  { x, w, zx, zw, attrs, constant }: ConvMatch,
+  { x, w, zx, zw, attrs, layout, constant }: ProductMatch,
   a: Algebra,
   combine: (term3: Value<'s32'>, term4: Value<'s32'>) => Value<'s32'>,
 ): Value<'s32'> {
   const weights = a.recentre(w, 's8');
-  const { group } = attrs;
-  const filters = family.filtersFirst(present(a.tensor(weights)), group);
-  const [count, , ...kernel] = filters.shape;
-  const onesShape = family.onesShape(present(constant(w)).shape, group);
+  const known = present(a.tensor(weights));
+  const [count, kernel] = [filterCount(layout, known.shape), known.shape.slice(2)];
+  const onesShape = oneFilterEach(layout, known.shape);
   const ones = tensor('s8', new Int8Array(sizeOf(onesShape)).fill(1), onesShape);
   const zxs = zx ? a.toS32(zx) : a.s32([0], []);
   const moved = w.type.dtype === 'u8' ? (zw ? movedZeroPoint(present(constant(zw)), 's8') : undefined) : constant(zw);
   const zeros = moved ? Array.from(moved.data) : [w.type.dtype === 'u8' ? -128 : 0];
   const zws = a.s32(zeros, zeros.length === 1 ? [] : [1, count, ...kernel.map(() => 1)]);
   const spatial = present(spatialOf(x));
-  const term1 = family.conv(a, x, weights, attrs);
-  const term2 = a.mul(a.constant(family.ones(filters, spatial, attrs)), zxs);
-  const term3 = a.mul(family.conv(a, x, a.constant(ones), attrs), zws);
-  const term4 = a.mul(a.mul(a.constant(family.ones(family.filtersFirst(ones, group), spatial, attrs)), zws), zxs);
+  const term1 = family.product(a, x, weights, attrs);
+  const term2 = a.mul(a.constant(family.ones(known, spatial, attrs)), zxs);
+  const term3 = a.mul(family.product(a, x, a.constant(ones), attrs), zws);
+  const term4 = a.mul(a.mul(a.constant(family.ones(ones, spatial, attrs)), zws), zxs);
   return a.sub(a.sub(term1, term2), combine(term3, term4));
 }

@@ -1,70 +1,22 @@
-/** The rules of the matmul family: Σ_k (a − za)(b − zb) = ab − za·colsum(b) − zb·rowsum(a) + K·za·zb, one term at a time. */
-import { tensor, type Value } from '../../ir/index.ts';
-import { nnReduceSum } from '../../ir/ops/nn_reduce.op.ts';
-import { qnnMatmul } from '../../ir/ops/qnn_matmul.op.ts';
-import { centredColumns, type Eight, isZero, needs } from '../corrections/operands.ts';
+/**
+ * The rules of matrix products. Those of convolutions serve where a matrix product differs in words alone; it has some of its own,
+ * since both sides may be computed, a zero point may differ from row to row, and a side may be a vector.
+ */
+import { nnReduceSum, qnnMatmul, tensor, type Value } from '../../ir/index.ts';
+import { channelSums } from '../corrections/channel_sums.ts';
+import { type Eight, needs, sourceCorrectable } from '../corrections/operands.ts';
+import { matmul } from '../corrections/product_family.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { defineRule, type Match, present } from '../rewrite/rule.ts';
 import type { Way } from '../strategies.ts';
+import { dropZeroPointOf } from './drop_zero_point.rule.ts';
+import { foldOf } from './fold.rule.ts';
+import { recentreWeightsOf } from './recentre_weights.rule.ts';
+import { zeroPointFreeOf } from './zero_point_free.rule.ts';
 
 type MatmulMatch = Match<typeof qnnMatmul.operands, typeof qnnMatmul.attrs>;
 
 const optionals = (za: MatmulMatch['za'], zb: MatmulMatch['zb']) => ({ ...(za && { za }), ...(zb && { zb }) });
-const known = (v: Value<Eight> | undefined, constant: MatmulMatch['constant']): boolean =>
-  v === undefined || constant(v) !== undefined;
-
-export const dropMatmulZeroPoint = defineRule({
-  name: 'drop-matmul-zero-point',
-  root: qnnMatmul,
-  law: 'qmatmul(a, b; 0, zb) = qmatmul(a, b; zb)   and   qmatmul(a, b; za, 0) = qmatmul(a, b; za)',
-  exactness: 'bit-exact',
-  where: ({ za, zb, constant }, miss) =>
-    [za, zb].some((z) => z && constant(z) && isZero(constant(z)))
-      ? undefined
-      : miss('no zero point is known to be 0', za ?? zb),
-  rewrite({ a, b, za, zb, constant }, { emit }) {
-    const keep = (z: typeof za) => (z && constant(z) && isZero(constant(z)) ? undefined : z);
-    return emit(qnnMatmul, { a, b, ...optionals(keep(za), keep(zb)) });
-  },
-  wrong: {
-    what: 'drops every zero point, whatever its value',
-    rewrite: ({ a, b }, { emit }) => emit(qnnMatmul, { a, b }),
-  },
-});
-
-export const recentreRight = defineRule({
-  name: 'recentre-right',
-  root: qnnMatmul,
-  law: 'qmatmul(a, b; za, zb) = qmatmul(a, b − zb; za)   when −128 ≤ b − zb ≤ 127',
-  exactness: 'bit-exact',
-  where: ({ b, zb, constant }, miss) =>
-    needs(
-      miss,
-      [zb !== undefined || b.type.dtype === 'u8', 'the right side is s8 without a zero point already', b],
-      [constant(b) !== undefined && known(zb, constant), 'the right side and its zero point must be constants', b],
-      [
-        () => centredColumns(present(constant(b)), constant(zb)) !== undefined,
-        'some b − zb does not fit s8',
-        b,
-        'row-sum serves',
-      ],
-    ),
-  rewrite({ a, b, za, zb, constant }, { emit, constant: make }) {
-    const right = present(constant(b));
-    const moved = make(tensor('s8', present(centredColumns(right, constant(zb))), right.shape), `${b.id}.centred`);
-    return emit(qnnMatmul, { a, b: moved, ...optionals(za, undefined) });
-  },
-  wrong: {
-    what: 'moves by 128 whatever the zero point',
-    rewrite({ a, b, za }, algebra) {
-      return algebra.emit(qnnMatmul, {
-        a,
-        b: algebra.recentre(b, b.type.dtype === 'u8' ? 's8' : 'u8'),
-        ...optionals(za, undefined),
-      });
-    },
-  },
-});
 
 export const moveRight = defineRule({
   name: 'move-right',
@@ -160,39 +112,34 @@ function rowSums({ a, za }: Pick<MatmulMatch, 'a' | 'za'>, algebra: Algebra): Va
   return algebra.emit(nnReduceSum, { x: shifted }, { axes: [a.type.shape.length - 1] });
 }
 
-export const foldMatmul = defineRule({
-  name: 'fold-matmul',
-  root: qnnMatmul,
-  law: 'qmatmul(a, b; za) = matmul(a, b) − za·Σ_k b[k, n]',
-  exactness: 'bit-exact',
-  where: ({ a, b, za, zb }, miss) =>
+export const foldMatmul = foldOf(matmul, {
+  where: (match, miss) =>
+    sourceCorrectable(match, miss, true) ??
     needs(
       miss,
-      [za !== undefined, 'there is no zero point to correct'],
-      [zb === undefined, 'the right side’s zero point has to go first', zb],
-      [b.type.dtype === 's8', 'the right side has to be s8 first', b],
-      [a.type.shape.length >= 2 && b.type.shape.length >= 2, 'a vector has to be a matrix first', a, 'vector-matmul'],
-      [broadcasts(za, a, 2), OTHER_SIZE, za, 'give inputShapes'],
+      [
+        match.x.type.shape.length >= 2 && match.w.type.shape.length >= 2,
+        'a vector has to be a matrix first',
+        match.x,
+        'vector-matmul',
+      ],
+      [broadcasts(match.zx, match.x, 2), OTHER_SIZE, match.zx, 'give inputShapes'],
     ),
-  rewrite: (match, a) =>
-    a.sub(a.matmul(match.a, match.b), a.mul(columnSums(match, a), rowZeroPoint(present(match.za), a))),
-  wrong: {
-    what: 'forgets that the correction is scaled by za',
-    rewrite: (match, a) => a.sub(a.matmul(match.a, match.b), columnSums(match, a)),
-  },
+  sums: ({ w, constant, layout }, a) => columnSums(w, constant(w) && channelSums(present(constant(w)), layout), a),
+  zero: ({ zx }, a) => rowZeroPoint(present(zx), a),
 });
 
 /** Σ_k b[…, k, n] as […, 1, n]: a constant for constant b, else a product with a row of ones, or a reduction. */
-function columnSums({ b, constant }: MatmulMatch, a: Algebra): Value<'s32'> {
-  const t = constant(b);
-  const inner = b.type.shape.at(-2);
-  if (typeof inner !== 'number') return a.emit(nnReduceSum, { x: a.toS32(b) }, { axes: [b.type.shape.length - 2] });
-  if (t === undefined) return a.matmul(a.constant(tensor('u8', new Uint8Array(inner).fill(1), [1, inner])), b);
-  const columns = t.shape[t.shape.length - 1];
-  const sums = new Int32Array(t.data.length / inner);
-  for (let from = 0, at = 0; from < sums.length; from += columns)
-    for (let row = 0; row < inner; row++) for (let n = 0; n < columns; n++) sums[from + n] += t.data[at++];
-  return a.s32(sums, [...t.shape.slice(0, -2), 1, columns]);
+function columnSums(b: Value<Eight>, known: Int32Array | undefined, a: Algebra): Value<'s32'> {
+  const { shape } = b.type;
+  const inner = shape.at(-2);
+  if (known)
+    return a.s32(
+      known,
+      shape.map((size, axis) => (axis === shape.length - 2 ? 1 : Number(size))),
+    );
+  if (typeof inner !== 'number') return a.emit(nnReduceSum, { x: a.toS32(b) }, { axes: [shape.length - 2] });
+  return a.matmul(a.constant(tensor('u8', new Uint8Array(inner).fill(1), [1, inner])), b);
 }
 
 /** Zero points by rows as a column vector; of the rank of the matrix they are one already. */
@@ -202,28 +149,9 @@ function rowZeroPoint(za: Value<Eight>, a: Algebra): Value<'s32'> {
   return zeros.type.shape.length === 1 && size !== 1 ? a.reshape(zeros, [size, 1]) : zeros;
 }
 
-export const zeroPointFreeMatmul = defineRule({
-  name: 'zero-point-free-matmul',
-  root: qnnMatmul,
-  law: 'qmatmul(a, b) = matmul(a, b)',
-  exactness: 'bit-exact',
-  where: ({ b, za, zb }, miss) =>
-    needs(
-      miss,
-      [za === undefined, 'the left side has a zero point', za],
-      [zb === undefined, 'the right side has a zero point', zb],
-      [b.type.dtype === 's8', 'the right side is u8', b],
-    ),
-  rewrite: ({ a, b }, algebra) => algebra.matmul(a, b),
-  wrong: {
-    what: 'adds the product to itself',
-    rewrite: ({ a, b }, algebra) => algebra.add(algebra.matmul(a, b), algebra.matmul(a, b)),
-  },
-});
-
 export const matmulRules = {
-  weights: [dropMatmulZeroPoint, recentreRight, moveRight, vectorMatmul, rowSum],
-  free: [zeroPointFreeMatmul],
+  weights: [dropZeroPointOf(matmul), recentreWeightsOf(matmul), moveRight, vectorMatmul, rowSum],
+  free: [zeroPointFreeOf(matmul)],
 } as const;
 
 export const matmulWays: readonly Way[] = [

@@ -1,15 +1,14 @@
 import { nnPad } from '../../ir/ops/nn_movement.op.ts';
-import { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
 import { convolution } from '../corrections/conv_family.ts';
-import { type ConvMatch, needs, sourceCorrectable } from '../corrections/operands.ts';
+import { needs, type ProductMatch, sourceCorrectable } from '../corrections/operands.ts';
+import { productRule } from '../corrections/product_family.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import { defineRule, present } from '../rewrite/rule.ts';
+import { present } from '../rewrite/rule.ts';
 import { foldInto } from './fold.rule.ts';
 
 /** TVM QNN's way: pad with the zero point first; then no tap is outside. */
-export const pad = defineRule({
+export const pad = productRule(convolution, {
   name: 'pad',
-  root: qnnConv,
   law: 'qconv(x, w; zx, pads) = conv(pad(x, zx, pads), w) − zx·Σw[o]',
   exactness: 'bit-exact',
   where: (match, miss) =>
@@ -22,7 +21,7 @@ export const pad = defineRule({
   },
 });
 
-function padWith(match: ConvMatch, a: Algebra, value: ConvMatch['zx']) {
+function padWith(match: ProductMatch, a: Algebra, value: ProductMatch['zx']) {
   const { x, attrs } = match;
   const rank = attrs.strides.length;
   const pads = [0, 0, ...attrs.pads.slice(0, rank), 0, 0, ...attrs.pads.slice(rank)];

@@ -1,24 +1,23 @@
 import { nnCast } from '../../ir/ops/nn_cast.op.ts';
 import { nnSub } from '../../ir/ops/nn_elementwise_binary.op.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
-import type { ConvMatch } from '../corrections/operands.ts';
+import type { ProductMatch } from '../corrections/operands.ts';
+import { productRule } from '../corrections/product_family.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import { defineRule } from '../rewrite/rule.ts';
 
 /** The definition itself, slow and always legal: what serves when nothing else does. */
 export const s32ShiftOf = (family: ConvFamily) =>
-  defineRule({
-    name: family.rule('s32-shift'),
-    root: family.root,
-    law: family.law('qconv(x, w; zx, zw) = conv(s32(x) − s32(zx), s32(w) − s32(zw))'),
+  productRule(family, {
+    name: 's32-shift',
+    law: 'qconv(x, w; zx, zw) = conv(s32(x) − s32(zx), s32(w) − s32(zw))',
     exactness: 'bit-exact',
     rewrite: (match, a) => shifted(family, match, a, true),
     wrong: { what: 'forgets the weights zero point', rewrite: (match, a) => shifted(family, match, a, false) },
   });
 export const s32Shift = s32ShiftOf(convolution);
 
-function shifted(family: ConvFamily, { x, w, zx, zw, attrs }: ConvMatch, a: Algebra, subtractWeights: boolean) {
-  const s32 = (v: ConvMatch['x']) => a.emit(nnCast, { x: v }, { to: 's32' });
+function shifted(family: ConvFamily, { x, w, zx, zw, attrs }: ProductMatch, a: Algebra, subtractWeights: boolean) {
+  const s32 = (v: ProductMatch['x']) => a.emit(nnCast, { x: v }, { to: 's32' });
   const source = zx ? a.emit(nnSub, { a: s32(x), b: s32(zx) }) : s32(x);
   const perFilter =
     zw &&

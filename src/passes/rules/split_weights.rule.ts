@@ -1,65 +1,54 @@
-import { type ITensor, tensor } from '../../ir/index.ts';
-import { type ConvFamily, convolution, filtersOf } from '../corrections/conv_family.ts';
-import { type Eight, needs, perFilter, weightsCorrectable } from '../corrections/operands.ts';
-import { defineRule, present } from '../rewrite/rule.ts';
+import { tensor, type Value } from '../../ir/index.ts';
+import { centred, needs, type ProductMatch, weightsCorrectable } from '../corrections/operands.ts';
+import { convolution, type ProductFamily, productRule } from '../corrections/product_family.ts';
+import type { Algebra } from '../rewrite/algebra.ts';
+import { present } from '../rewrite/rule.ts';
 
 /** w − zw lies in −255…255: every such number but 255 is the sum of two s8. */
-export const splitWeightsOf = (family: ConvFamily) =>
-  defineRule({
-    name: family.rule('split-weights'),
-    root: family.root,
-    law: family.law('qconv(x, w; zx, zw) = qconv(x, wa; zx) + qconv(x, wb; zx),   w − zw = wa + wb, both s8'),
+export const splitWeightsOf = (family: ProductFamily) =>
+  productRule(family, {
+    name: 'split-weights',
+    law: 'qconv(x, w; zx, zw) = qconv(x, wa; zx) + qconv(x, wb; zx),   w − zw = wa + wb, both s8',
     exactness: 'bit-exact',
     where(match, miss) {
-      const { w, zw, constant } = match;
       return (
         weightsCorrectable(match, miss) ??
         needs(miss, [
-          () => split(filtersOf(family, match), constant(zw)) !== undefined,
+          () => halves(match) !== undefined,
           'some w − zw is 255: no two s8 add up to it',
-          w,
+          match.w,
           'window-sum serves',
         ])
       );
     },
-    rewrite(match, { emit, constant: make, add }) {
-      const { x, zx, zw, attrs, constant } = match;
-      const filters = filtersOf(family, match);
-      const parts = present(split(filters, constant(zw))).map((half) => {
-        const w = make(family.asWeights(tensor('s8', half, filters.shape), attrs.group));
-        return emit(family.root, { x, w, ...(zx && { zx }) }, attrs);
-      });
-      return add(parts[0], parts[1]);
-    },
+    rewrite: (match, a) => sumOfParts(family, match, a, present(halves(match))),
     wrong: {
       what: 'halves w − zw and forgets that odd numbers have no half',
-      rewrite(match, { emit, constant: make, add }) {
-        const { x, zx, zw, attrs, constant } = match;
-        const { shape, data } = filtersOf(family, match);
-        const zero = perFilter(constant(zw));
-        const per = data.length / shape[0];
-        const half = Int8Array.from(data, (v, i) => Math.floor((v - zero(Math.floor(i / per))) / 2));
-        const part = emit(
-          family.root,
-          { x, w: make(family.asWeights(tensor('s8', half, shape), attrs.group)), ...(zx && { zx }) },
-          attrs,
-        );
-        return add(part, part);
+      rewrite(match, a) {
+        const [, half] = present(halves(match));
+        return sumOfParts(family, match, a, [half, half]);
       },
     },
   });
 export const splitWeights = splitWeightsOf(convolution);
 
-/** The two halves, the larger rounded away from zero; undefined when a value is out of −256…254. */
-function split(w: ITensor<Eight>, zw: ITensor<Eight> | undefined): [Int8Array, Int8Array] | undefined {
-  const zero = perFilter(zw);
-  const per = w.data.length / w.shape[0];
-  const [a, b] = [new Int8Array(w.data.length), new Int8Array(w.data.length)];
-  for (let i = 0; i < w.data.length; i++) {
-    const v = w.data[i] - zero(Math.floor(i / per));
-    if (v > 254 || v < -256) return undefined;
-    a[i] = Math.floor(v / 2);
-    b[i] = v - a[i];
-  }
-  return [a, b];
+function sumOfParts(
+  family: ProductFamily,
+  { x, w, zx, attrs }: ProductMatch,
+  a: Algebra,
+  parts: readonly Int8Array[],
+): Value<'s32'> {
+  const shape = w.type.shape.map(Number);
+  const [one, other] = parts.map((part) =>
+    family.quantized(a, { x, w: a.constant(tensor('s8', part, shape)), ...(zx && { zx }) }, attrs),
+  );
+  return a.add(one, other);
+}
+
+/** ⌊(w − zw)/2⌋ and the rest; undefined when a value is out of −256…254. */
+function halves({ w, zw, layout, constant }: ProductMatch): readonly [Int8Array, Int8Array] | undefined {
+  const whole = centred(present(constant(w)), constant(zw), layout, -256, 254);
+  return (
+    whole && [Int8Array.from(whole, (v) => Math.floor(v / 2)), Int8Array.from(whole, (v) => v - Math.floor(v / 2))]
+  );
 }

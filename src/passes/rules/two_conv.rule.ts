@@ -2,15 +2,15 @@ import { isStatic } from '../../ir/index.ts';
 import { nnExpand } from '../../ir/ops/nn_movement.op.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
 import { needs, sourceCorrectable } from '../corrections/operands.ts';
-import { defineRule, present } from '../rewrite/rule.ts';
+import { productRule } from '../corrections/product_family.ts';
+import { present } from '../rewrite/rule.ts';
 import { foldInto } from './fold.rule.ts';
 
 /** The answer given in oneDNN issue #665: a second convolution, over the zero point broadcast to the input's shape. */
 export const twoConvOf = (family: ConvFamily) =>
-  defineRule({
-    name: family.rule('two-conv'),
-    root: family.root,
-    law: family.law('qconv(x, w; zx) = conv(x, w) − conv(broadcast(zx), w)'),
+  productRule(family, {
+    name: 'two-conv',
+    law: 'qconv(x, w; zx) = conv(x, w) − conv(broadcast(zx), w)',
     exactness: 'bit-exact',
     where: (match, miss) =>
       sourceCorrectable(match, miss, true) ??
@@ -27,12 +27,12 @@ export const twoConvOf = (family: ConvFamily) =>
         },
         { shape },
       );
-      return a.sub(family.conv(a, x, w, attrs), family.conv(a, broadcast, w, attrs));
+      return a.sub(family.product(a, x, w, attrs), family.product(a, broadcast, w, attrs));
     },
     wrong: {
       what: 'takes the broadcast convolution for a constant per filter, and for nothing where the weights are computed',
       rewrite: (match, a) =>
-        match.constant(match.w) ? foldInto(family, match, a) : family.conv(a, match.x, match.w, match.attrs),
+        match.constant(match.w) ? foldInto(family, match, a) : family.product(a, match.x, match.w, match.attrs),
     },
   });
 export const twoConv = twoConvOf(convolution);

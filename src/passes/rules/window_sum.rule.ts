@@ -1,20 +1,16 @@
 import { assert } from '../../diagnostics/index.ts';
-import { isStatic, type Shape, sizeOf, tensor, type Value } from '../../ir/index.ts';
+import { filterCount, isStatic, oneFilterEach, type Shape, sizeOf, tensor, type Value } from '../../ir/index.ts';
 import { nnGather } from '../../ir/ops/nn_gather.op.ts';
 import { nnExpand } from '../../ir/ops/nn_movement.op.ts';
-import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
-import { type ConvMatch, needs } from '../corrections/operands.ts';
+import { needs, type ProductMatch } from '../corrections/operands.ts';
+import { convolution, type ProductFamily, productRule } from '../corrections/product_family.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import { defineRule } from '../rewrite/rule.ts';
 
 /** Weights zero points that no s8 can absorb: one filter of ones per group sums the window, a rank-1 update corrects. */
-export const windowSumOf = (family: ConvFamily) =>
-  defineRule({
-    name: family.rule('window-sum'),
-    root: family.root,
-    law: family.law(
-      'qconv(x, w; zx, zw) = qconv(x, ŵ; zx) − ẑw[o]·qconv(x, 1; zx),   ŵ = w − 128 and ẑw = zw − 128 for u8 weights',
-    ),
+export const windowSumOf = (family: ProductFamily) =>
+  productRule(family, {
+    name: 'window-sum',
+    law: 'qconv(x, w; zx, zw) = qconv(x, ŵ; zx) − ẑw[o]·qconv(x, 1; zx),   ŵ = w − 128 and ẑw = zw − 128 for u8 weights',
     exactness: 'bit-exact',
     where: ({ w, zw }, miss) =>
       needs(
@@ -32,7 +28,7 @@ export const windowSumOf = (family: ConvFamily) =>
 export const windowSum = windowSumOf(convolution);
 
 /** ẑw in s32: one, or one for each filter. */
-function zeroPointsOf({ w, zw }: ConvMatch, a: Algebra): Value<'s32'> {
+function zeroPointsOf({ w, zw }: ProductMatch, a: Algebra): Value<'s32'> {
   if (zw === undefined) return a.s32([w.type.dtype === 'u8' ? -128 : 0], []);
   return a.toS32(a.recentre(zw, 's8'));
 }
@@ -43,20 +39,20 @@ const first = (zeroPoints: Value<'s32'>, a: Algebra): Value<'s32'> =>
     : a.emit(nnGather, { x: zeroPoints, indices: a.constant(tensor('s64', [0n], [1])) }, { axis: 0 });
 
 function update(
-  family: ConvFamily,
-  { x, w, zx, attrs }: ConvMatch,
+  family: ProductFamily,
+  { x, w, zx, attrs, layout }: ProductMatch,
   a: Algebra,
   zeroPoints: Value<'s32'>,
 ): Value<'s32'> {
   const { shape } = w.type;
   assert(isStatic(shape), 'a filter of ones needs a known shape');
   const { group } = attrs;
-  const filters = family.filters(shape, group);
+  const filters = filterCount(layout, shape);
   const rest = zx && { zx };
-  const main = a.emit(family.root, { x, w: a.recentre(w, 's8'), ...rest }, attrs);
-  const onesShape = family.onesShape(shape, group);
+  const main = family.quantized(a, { x, w: a.recentre(w, 's8'), ...rest }, attrs);
+  const onesShape = oneFilterEach(layout, shape);
   const ones = a.constant(tensor('s8', new Int8Array(sizeOf(onesShape)).fill(1), onesShape), `${w.id}.ones`);
-  const sums = a.emit(family.root, { x, w: ones, ...rest }, attrs);
+  const sums = family.quantized(a, { x, w: ones, ...rest }, attrs);
   const factor = alongFilters(zeroPoints, [1, filters, ...shape.slice(2).map(() => 1)], a);
   return a.sub(main, a.mul(perFilterSums(sums, group, filters, a), factor));
 }

@@ -42,16 +42,16 @@ export const rewrites: readonly Mutant[] = [
   {
     name: 'padded layers are folded into the bias',
     file: 'src/passes/corrections/conv_family.ts',
-    text: 'pads.every((p) => p === 0) ? filterSums(filters) : undefined',
-    instead: 'filterSums(filters)',
+    text: "pads.every((p) => p === 0) ? filterSums(w, { kind: 'conv', group }) : undefined",
+    instead: "filterSums(w, { kind: 'conv', group })",
     tests: ['test/properties/rules.test.ts'],
     only: 'fold',
   },
   {
     name: 'weights less their zero point may be -129',
     file: 'src/passes/corrections/operands.ts',
-    text: 'if (v < low || v > high) return undefined;',
-    instead: 'if (v < low - 1 || v > high) return undefined;',
+    text: 'fits = v >= low && v <= high;',
+    instead: 'fits = v >= low - 1 && v <= high;',
     tests: ['test/unit/passes/recentred_weights.test.ts'],
   },
   {

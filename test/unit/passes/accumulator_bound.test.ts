@@ -7,6 +7,7 @@ const bound = (dtype: 'u8' | 's8', zero: number | undefined, filters: readonly n
   accumulatorBound(tensor('s8', filters.flat(), [filters.length, filters[0].length]), {
     x: { id: 'x', type: { dtype, shape: [1, filters[0].length, 1, 1] } },
     zx: zero === undefined ? undefined : { id: 'z', type: { dtype, shape: [] } },
+    layout: { kind: 'conv', group: 1 },
     constant: (value: unknown) => (value === undefined ? undefined : tensor(dtype, [zero ?? 0], [])),
   } as unknown as Parameters<typeof accumulatorBound>[1]);
 

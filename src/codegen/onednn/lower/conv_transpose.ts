@@ -9,11 +9,18 @@
  * - The code that is generated for a row, and the time to generate it, grow with the square of the kernel's extent: 0.7 s for
  *   250 columns, half a minute for 5,000. Beyond MOST_REACH our kernel computes.
  */
-import { dtypes, type ITensor, type nnConvTranspose, type ops, tensor, type View } from '../../../ir/index.ts';
+import {
+  dtypes,
+  filtersFirst,
+  type ITensor,
+  type nnConvTranspose,
+  type ops,
+  tensor,
+  type View,
+} from '../../../ir/index.ts';
 import { indicesOf } from '../../../ir/ops/conv_geometry.ts';
 import type { DeconvAttrs } from '../../../ir/ops/deconvolve.ts';
 import { padded } from '../../../ir/ops/padded.ts';
-import { transposedConvolution } from '../../../passes/corrections/conv_family.ts';
 import { filtersOf } from '../../../passes/saturation.ts';
 import type { PrimitiveAttributes } from '../binding.ts';
 import { offered } from '../known_defects.ts';
@@ -25,7 +32,6 @@ import { recordConvProduct } from './float_product.ts';
 import type { Lowering } from './lowering.ts';
 import type { Epilogue } from './products.ts';
 
-const { filtersFirst } = transposedConvolution;
 /** The largest extent of a kernel, taps of 0 included, that a primitive is made for. */
 const MOST_REACH = 256;
 type ConvTranspose = View<typeof ops.dnnlConvTranspose>;
@@ -41,7 +47,7 @@ export const dnnlConvTranspose: Lowering<typeof ops.dnnlConvTranspose> = {
       lowerExactly(view, r);
       return;
     }
-    const filters = filtersFirst(r.constantOf(w, 's8'), attrs.group);
+    const filters = filtersFirst(r.constantOf(w, 's8'), { kind: 'conv_transpose', group: attrs.group });
     const floatsHold = largestSum(filters, attrs, r.dtypeOf(x, 'u8', 's8')) <= 2 ** 24;
     for (const given of operandsOf(r, x, filtersOf(filters, attrs.group), attrs.sourceZeroPoint, 'second')) {
       const create = creator(view, r, filters.shape, given);

@@ -1,0 +1,43 @@
+/** Sums of weights over the source channels, which is what a zero point of the source is multiplied by. */
+import { type ITensor, type ProductLayout, sizeOf, weightsLayout } from '../../ir/index.ts';
+import type { Eight } from './operands.ts';
+
+const known = new WeakMap<ITensor, Map<string, Int32Array>>();
+
+/**
+ * Σ_c w in int32, wrapping, of all else as it lies in memory: [O, taps] of a convolution, transposed or not, [batches, N] of a
+ * matrix product. Every way asks, weights are read once.
+ */
+export function channelSums(w: ITensor<Eight>, of: ProductLayout): Int32Array {
+  const own = known.get(w) ?? new Map<string, Int32Array>();
+  known.set(w, own);
+  const key = `${of.kind} ${of.group}`;
+  const sums = own.get(key) ?? added(w, of);
+  own.set(key, sums);
+  return sums;
+}
+
+function added({ data, shape }: ITensor<Eight>, of: ProductLayout): Int32Array {
+  const { sizes, steps, order } = weightsLayout(of, shape);
+  const [rows, length] = [sizes.channel, steps.channel];
+  const blocks = sizeOf(order.slice(0, order.indexOf('channel')).map((axis) => sizes[axis]));
+  const sums = new Int32Array(blocks * length);
+  for (let block = 0, at = 0; block < blocks; block++) {
+    if (length === 1) {
+      sums[block] = sumOf(data, at, (at += rows));
+      continue;
+    }
+    const base = block * length;
+    for (let row = 0; row < rows; row++) for (let i = 0; i < length; i++) sums[base + i] += data[at++];
+  }
+  return sums;
+}
+
+/** Of one line, in int32. */
+export function sumOf(data: Int8Array | Uint8Array | Int32Array, from: number, to: number): number {
+  let sum = 0;
+  let i = from;
+  for (; i + 4 <= to; i += 4) sum = (sum + data[i] + data[i + 1] + data[i + 2] + data[i + 3]) | 0;
+  for (; i < to; i++) sum = (sum + data[i]) | 0;
+  return sum;
+}
