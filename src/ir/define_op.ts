@@ -4,7 +4,6 @@
  */
 import { InternalError } from '../diagnostics/index.ts';
 import type { DType, ITensor } from '../tensors/index.ts';
-import type { ProductTrait } from './product_geometry.ts';
 import type { Shape, StaticType, TensorType } from './types.ts';
 
 // ---- operands ---------------------------------------------------------------------------------------------------
@@ -179,6 +178,18 @@ export interface Refuse extends Fault {
  * - `commutative`: operands may be swapped
  */
 export type Trait = 'elementwise' | 'movement' | 'commutative' | 'identity';
+
+export type ProductKind = 'conv' | 'conv_transpose' | 'matmul';
+
+/** What the declaration of an operator says of its product. */
+export interface ProductTrait {
+  readonly kind: ProductKind;
+  /**
+   * `plain`: of floats or integers without zero points; `quantized`: of integers with zero points as operands; `fused`: with all
+   * that one primitive or kernel does after the sum.
+   */
+  readonly form: 'plain' | 'quantized' | 'fused';
+}
 
 /**
  * The operators of a graph: `qnn` as imported, zero points anywhere; `nn` as legalized, with the zero points that the

@@ -1,5 +1,6 @@
 /** The family of the sums of products: convolutions, transposed convolutions and matrix products, as their declarations have them. */
 import { assert } from '../diagnostics/index.ts';
+import type { ProductKind, ProductTrait } from './define_op.ts';
 import type { Node } from './graph.ts';
 import { allOps, type OpName } from './op_table.ts';
 import { type ConvAttrs, plainConv } from './ops/conv_geometry.ts';
@@ -10,13 +11,7 @@ import { dnnlRequantize } from './ops/dnnl_requantize.op.ts';
 import { nnConv, nnConvTranspose } from './ops/nn_conv.op.ts';
 import { qnnConv } from './ops/qnn_conv.op.ts';
 import { qnnConvTranspose } from './ops/qnn_conv_transpose.op.ts';
-import {
-  type Factors,
-  geometryOf,
-  type ProductKind,
-  type ProductLayout,
-  type ProductTrait,
-} from './product_geometry.ts';
+import { type Factors, geometryOf, type ProductLayout } from './product_geometry.ts';
 import type { ValueId } from './types.ts';
 import { isOp, oneOf, viewOf } from './view.ts';
 

@@ -4,22 +4,11 @@
  */
 import { assert } from '../diagnostics/index.ts';
 import { type DType, type ITensor, sizeOf, stridesOf } from '../tensors/index.ts';
+import type { ProductKind } from './define_op.ts';
 import { mulDims } from './dims.ts';
 import { forEachRun } from './ops/qnn_parameters.ts';
 import { transposed } from './ops/strided.ts';
 import type { Dim, Shape } from './types.ts';
-
-export type ProductKind = 'conv' | 'conv_transpose' | 'matmul';
-
-/** What the declaration of an operator says of its product. */
-export interface ProductTrait {
-  readonly kind: ProductKind;
-  /**
-   * `plain`: of floats or integers without zero points; `quantized`: of integers with zero points as operands; `fused`: with all
-   * that one primitive or kernel does after the sum.
-   */
-  readonly form: 'plain' | 'quantized' | 'fused';
-}
 
 /** What is multiplied; zero points may be absent. */
 export interface Factors<T> {
