@@ -2,7 +2,6 @@
  * Compares the values that an engine computed with the meaning of the graph, claim by claim. The meaning of each node
  * is computed from the values that the engine itself computed before it, so that one wrong node is reported once:
  *
- *
  *   integers of integers   equal
  *   floats                 within the running error of running_error.ts
  *   integers of floats     one of those between which the running error leaves the choice: a tie, which is named

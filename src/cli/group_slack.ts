@@ -2,7 +2,6 @@
  * The bound that a grouping declares: the largest error of the float in front of a quantize when one engine computes
  * the group in integers and the other one in floats. Bounds are in steps of the result, except for a float bias:
  *
- *
  *   2^-14             a multiplier and a product, or a sum with the zero point added before it is rounded, each rounded to binary32
  *   2^-14·(sa + sb)/s the ratios of an addition
  *   sx·sw/2           a float bias that becomes an integer, in ONNX Runtime wherever a quantize follows, grouped or not

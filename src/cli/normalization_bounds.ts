@@ -3,7 +3,6 @@
  * of squares, from which the square of the mean is subtracted: for values close together, the difference loses most
  * digits.
  *
- *
  *   |γ|·r·(d + |x − μ|·(s·E[x²]·r² + 4u)) + 2u·|y|,  d = s·E|x| + u·|x − μ|,  s = (4 + √n)·u
  */
 

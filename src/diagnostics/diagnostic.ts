@@ -1,7 +1,6 @@
 /**
  * Messages about a fault in a model or an input: what is wrong, where, why, and what to do next.
  *
- *
  * Every code is declared once, in `codes`; docs and tests derive from that table.
  */
 export type Severity = 'error' | 'warning' | 'note';

@@ -2,7 +2,6 @@
  * The float steps between an int32 sum and the qnn.requantize that rounds it. Systems that keep the bias in floats put
  * a scale and an offset there:
  *
- *
  *   requantize(t),   t = fl(fl(fl(A)·scale[c]) + offset[c])
  */
 

@@ -1,7 +1,6 @@
 /**
  * The scales of matrix products with integer accumulators (ONNX Runtime). A is the int32 accumulator.
  *
- *
  *   QLinearMatMul         m_j = fl(fl(sa·sb_j)/sy)                 requantize, profile ort (multiplier32)
  *   QGemm, quantized      m_j = fl(fl(fl(α·sa)·sb_j)/sy)           requantize A + C
  *   QGemm, float          y = fl(fl(A + C)·fl(fl(α·sa)·sb_j))

@@ -2,7 +2,6 @@
  * Checks, before a file is loaded, that it is the addon built from these sources: loading a truncated library ends the
  * process (SIGBUS), one with a flipped bit computes other numbers, and one of other sources takes other arguments.
  *
- *
  * `native/seal.cmake` ends the file with a line: a digest of the sources, and a checksum of all that is before it. Both are
  * looked at each time, which takes some 5 ms once per process.
  */
@@ -18,7 +17,6 @@ const MOST_BYTES = 256 << 20;
 
 /**
  * Tells the fault of a file, in words that follow "the native addon"; undefined when it has none.
- *
  *
  * @param root the folder of the package, with the sources that the addon has to be built from
  */

@@ -242,7 +242,6 @@ async function load(source: Graph | string | Uint8Array, options: CompileOptions
 /**
  * Refuses operators that nothing here computes when a model is compiled, not when it is run.
  *
- *
  * @throws UnskewError U2008
  */
 function refuseUnknown(graph: Graph): void {

@@ -86,7 +86,6 @@ export class Executable {
   /**
    * Plans a graph of static shapes.
    *
-   *
    * @throws UnskewError U1006 when it takes more memory than there is, U5002 when the system gives no more threads
    */
   constructor(graph: Graph, binding: OneDnnBinding, threads: number) {

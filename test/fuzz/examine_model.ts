@@ -1,7 +1,6 @@
 /**
  * Properties of every model that is read, whatever its format:
  *
- *
  *   it verifies, and printed and parsed it is the same graph
  *   grouped, it computes what the file says, within what grouping declares; corrected, the same as grouped, bit for bit
  *   compiled, written and read, it computes what `unskew check` asks for

@@ -1,7 +1,6 @@
 /**
  * The epilogue: the steps after the sum in a fused operator.
  *
- *
  *   v = acc + bias[c] + map[c, p]                                                  (int32, wrapping)
  *   y = v                                                                  without a multiplier
  *   y = clamp(rne(fl(t·multiplier[c])) + zeroPoint, low, high)             else, or with zeroPointAt 'before'
