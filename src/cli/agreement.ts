@@ -127,10 +127,10 @@ export function agreement({ graph, engine, groups }: Meaning, feeds: Feeds, seen
 const exactly = (tensor: ITensor | undefined): Bounded | undefined => tensor && { tensor };
 
 /**
- * ONNX Runtime makes one Gemm of a product and the bias that is added to it, and may begin the sums with the bias: each term
- * is then rounded in units of the bias. One slack for each operand.
+ * ONNX Runtime makes one Gemm of a product and the bias that is added to it, and may begin the sums with the bias: each
+ * term is then rounded in units of the bias. Returns one slack for each operand.
  *
- * @param products the terms of their sums
+ * @param products the number of terms in each product's sums
  */
 function slackOfBias(
   node: Node,

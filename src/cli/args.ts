@@ -11,7 +11,7 @@ export interface ParsedLine {
   readonly common: { readonly [K in keyof typeof commonOptions]: boolean };
 }
 
-/** @throws UsageError for whatever the declaration does not allow, unless help is asked for */
+/** @throws UsageError for arguments that the declaration does not allow, unless help is asked for */
 export function parseLine(command: AnyCommand, args: readonly string[]): ParsedLine {
   const options: Options = { ...command.options, ...commonOptions };
   const bySpelling = new Map(

@@ -36,7 +36,7 @@ export function rewrittenFor(source: Source, graph: Graph, strategy: Strategy | 
   return { model, written: exportOnnx(symmetric), graphs: [quantized, symmetric] as const };
 }
 
-/** Both compared. */
+/** Compares both models. */
 export async function checkRewritten(
   source: Source,
   graph: Graph,

@@ -11,7 +11,7 @@ import { type Streams, Terminal } from './terminal.ts';
 import { UsageError } from './usage_error.ts';
 
 export interface CliOptions {
-  /** Commands to choose from: those of unskew, unless a test brings its own. */
+  /** The commands to choose from: all commands of unskew, unless a test brings its own. */
   readonly commands?: readonly AnyCommand[];
   /** Folder for reports of internal errors; `reproducers` otherwise, where passes write theirs. */
   readonly reports?: string;

@@ -24,7 +24,7 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   failed?(result: R): boolean;
 }
 
-/** Any command, its parameters forgotten: it is run with what its own declaration has read. */
+/** Any command, its parameters forgotten: it runs with the values that its own declaration has read. */
 export interface AnyCommand extends Omit<Command, 'run'> {
   run(values: Readonly<Record<string, unknown>>, terminal: Terminal): Promise<unknown>;
 }

@@ -81,7 +81,7 @@ export interface Divergence extends Difference {
   readonly ir: string;
 }
 
-/** Values by id; graphs that were rewritten keep the names of what they compute. */
+/** Values by id; a rewritten graph keeps the names of the values that it computes. */
 export type Observed = ReadonlyMap<ValueId, ITensor>;
 
 export const observed = (values: Tensors): Observed =>

@@ -19,7 +19,7 @@ import { compareSides, onnxRuntimeClaim, type Verdict } from './verdict.ts';
 export type OnnxModel = Uint8Array | string | undefined;
 
 export interface ComparedFiles {
-  /** The graph whose meaning is to be kept, and the one that was read back. */
+  /** The graph whose meaning must be kept, and the graph that was read back. */
   readonly graphs: readonly [Graph, Graph];
   /** The graph of the first model, before anything was grouped. */
   readonly original: Graph;

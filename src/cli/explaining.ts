@@ -1,4 +1,4 @@
-/** Why the rules did what they did, layer by layer. */
+/** Explains the decisions of the rules, layer by layer. */
 
 import { buildPlan } from '../codegen/onednn/plan.ts';
 import { select, selectRules } from '../codegen/onednn/select/index.ts';
@@ -75,7 +75,7 @@ export function explainGraph(
   };
 }
 
-/** By requantize: its recipe in words, and the one that stands for it on the addon. */
+/** The recipe of each requantize in words, and the recipe that replaces it on the addon. */
 function roundings(graph: Graph, selected: Graph): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const node of nodesOf(graph)) {
@@ -92,7 +92,7 @@ function roundings(graph: Graph, selected: Graph): ReadonlyMap<string, string> {
 const lawOf = (name: string): string | undefined =>
   (findRule(name) ?? selectRules.flat().find((rule) => rule.name === name))?.law;
 
-/** By node; dimensions that are open get sizes that fit. */
+/** The fallbacks by node; open dimensions get sizes that fit. */
 function fallbacks(graph: Graph): { reasons: Map<string, string>; withoutPlan?: string } {
   const addon = addonAvailable();
   if (!addon.available) return { reasons: new Map(), withoutPlan: addon.reason };

@@ -34,16 +34,17 @@ export interface Source {
   readonly graph: Graph;
   /** Set for compiled files. */
   readonly compiled?: CompiledModel;
-  /** The graph for inputs of these sizes: read anew with them where that says more than binding symbols. */
+  /** The graph for inputs of these sizes: read anew with them when this tells more than binding symbols. */
   sized(shapes: Readonly<Record<string, readonly number[]>>): Promise<Graph>;
 }
 
 /**
  * Reads a model of any kind, told by content: ONNX, an archive of PyTorch, textual IR, or a file that `compile` wrote.
- * Those of --shape are taken at once: an archive has no shapes of its own, and some operators of ONNX need them. The terminal
- * is told whose arithmetic was taken.
+ * The sizes of --shape are used at once: an archive has no shapes of its own, and some operators of ONNX need them. The
+ * terminal is told whose arithmetic was assumed.
  *
- * @throws UnskewError U1… for a file that cannot be read, U2… for a wrong graph, U3001 for wrong IR, U5004 for a wrong compiled file
+ * @throws UnskewError U1… for a file that cannot be read, U2… for a wrong graph, U3001 for wrong IR, U5004 for a wrong
+ * compiled file
  */
 export async function openSource(
   path: string,
@@ -85,7 +86,7 @@ async function read(path: string, { profile, shape, sizes }: ImportValues, termi
 const isIr = (bytes: Uint8Array): boolean =>
   /^(\s|\/\/[^\n]*\n)*graph\s+@/.test(Buffer.from(bytes.subarray(0, 65536)).toString('latin1'));
 
-/** @throws UnskewError U1002 for what is not text at all, U3001, or what the verifier finds */
+/** @throws UnskewError U1002 for a file that is not text, U3001, or any error of the verifier */
 export function parseIr(bytes: Uint8Array, file: string): Graph {
   if (!isIr(bytes)) refuseOther(bytes, file);
   const text = new TextDecoder().decode(bytes);
@@ -107,11 +108,11 @@ function refuseOther(bytes: Uint8Array, file: string): void {
 
 const IR_HINT = 'unskew rewrite MODEL -o out.onnx --emit-ir FILE writes the textual IR of a model';
 
-/** The files that a model was read from: itself, and those that its weights lie in. */
+/** The files that a model was read from: itself, and the files of its weights. */
 export const inputsOf = ({ path, graph }: Source): readonly string[] =>
   path === STANDARD_STREAM ? [] : [path, ...externalFiles(graph).map((file) => join(dirname(path), file))];
 
-/** The other files of a command: those that it reads, and the paths of its other outputs. */
+/** The other files of a command: its inputs, and the paths of its other outputs. */
 export interface Besides {
   /** The files that were read: nothing overwrites them. */
   readonly inputs?: readonly string[];
@@ -120,9 +121,9 @@ export interface Besides {
 }
 
 /**
- * Writes a file, or to standard output where the path is `-`, which has to be claimed before (`claimStdout`).
+ * Writes a file, or to standard output when the path is `-`, which has to be claimed before (`claimStdout`).
  *
- * @throws UnskewError U1007, UsageError when it would overwrite what was read or what the same command writes
+ * @throws UnskewError U1007, UsageError when it would overwrite an input or another output of the same command
  */
 export async function writeOutput(
   path: string,

@@ -85,7 +85,7 @@ export type Engine = 'compiled' | 'once' | 'grouped' | 'onnxruntime';
 export const u = 2 ** -24;
 
 export const ofSum = (terms: number): number => (4 + Math.sqrt(terms)) * u;
-/** The same of terms of a tensor: what is equal rounds alike, again and again, and nothing evens out. */
+/** The bound of a sum over a tensor. Equal terms round alike, so that their errors do not even out. */
 const ofSumOver = (terms: number, x: Floats): number =>
   isOfOneSize(x) ? Math.max(ofSum(terms), terms * u) : ofSum(terms);
 
@@ -165,7 +165,10 @@ export const OF_ARITHMETIC = 2 * u;
 const isArithmetic = oneOf(nnAdd, nnSub, nnMul, nnDiv);
 const sums = [nnReduceSum, nnReduceMean, nnAveragePool, nnGlobalAveragePool, nnCumsum];
 const isSum = oneOf(...sums);
-/** Sums of terms of one sign, each of which ONNX Runtime adds to one sum: what is equal rounds alike, so that nothing evens out. */
+/**
+ * Sums of terms of one sign, which ONNX Runtime adds to one sum: equal terms round alike, so that their errors do not
+ * even out.
+ */
 const isSumOfOneSign = oneOf(nnReduceL1, nnReduceL2, nnReduceSumSquare, nnReduceLogSum, nnReduceLogSumExp);
 /** Operators that choose one of the elements that they read. */
 const choosing = [nnMaxPool, nnGlobalMaxPool, nnReduceMax, nnReduceMin, nnGather, nnGatherElements, nnSlice];

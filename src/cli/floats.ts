@@ -1,4 +1,4 @@
-/** Tensors of binary32 and binary64 numbers: those that are rounded. */
+/** Tensors of binary32 and binary64 numbers, which operators round. */
 import { type ITensor, isTensorOf, tensorOfType } from '../ir/index.ts';
 
 export type Floats = ITensor<'f32' | 'f64'>;
@@ -18,7 +18,7 @@ export const inDoubles = ({ data, shape }: Floats, f: (value: number, i: number)
 /** |x| in doubles. */
 export const magnitude = (x: Floats): ITensor<'f64'> => inDoubles(x, Math.abs);
 
-/** The largest of numbers that are not negative; 0 of none. */
+/** The largest of numbers that are not negative; 0 for an empty list. */
 export function largestOf(values: Iterable<number>): number {
   let most = 0;
   for (const value of values) most = Math.max(most, value);

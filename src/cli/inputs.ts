@@ -38,7 +38,7 @@ export interface Sizes {
 }
 
 /**
- * The graph with the symbols of its inputs bound: by --shape, and by --batch what stands first in each of them.
+ * The graph with the symbols of its inputs bound: by --shape, and the first dimension of each input by --batch.
  *
  * @throws UnskewError U4002 for an input that the graph does not have, or sizes that do not fit
  */
@@ -79,7 +79,7 @@ export async function readTensors(
 }
 
 /**
- * Tensors for all inputs: those given, the others random where there is a seed, of the sizes that the given ones carry.
+ * Tensors for all inputs: the given ones, and random ones when there is a seed, of the sizes that the given ones carry.
  *
  * @throws UnskewError U4001 for an input that is missing, unknown or does not fit
  */
@@ -128,6 +128,6 @@ function refuseOther(found: OtherFormat | undefined, file: string): void {
   if (found !== undefined) fail('U1002', `this is not a tensor: it is ${found.what}`, { file }, hint);
 }
 
-/** As the public API takes them. */
+/** The tensors in the form of the public API. */
 export const publicFeeds = (feeds: Feeds): Record<string, TensorLike> =>
   Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toPublic(tensor)]));

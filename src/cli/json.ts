@@ -1,4 +1,4 @@
-/** JSON for scripts: what JSON cannot say is written as a string. */
+/** JSON for scripts: values that JSON lacks are written as strings. */
 
 /** One object and a line break. Numbers that are not finite and 64-bit integers become strings. */
 export const toJson = (value: unknown): string => `${JSON.stringify(value, replace, 2)}\n`;

@@ -1,4 +1,7 @@
-/** The quantized layers of a file against those that were read and corrected: nothing is left without a word. */
+/**
+ * Compares the quantized layers of a file with the layers that were read and corrected, so that each one is accounted
+ * for.
+ */
 import { fileLayers } from '../importers/onnx/file_layers.ts';
 import { type Graph, isQuantizedProduct, nodesOf } from '../ir/index.ts';
 import type { RemainingZeroPoint } from '../passes/remaining.ts';
@@ -21,7 +24,7 @@ export interface LayerAccount {
   readonly read: number;
   /** The others: they are as they were. */
   readonly carried: readonly CarriedLayer[];
-  /** Zero points that the target does not allow and that are there still. */
+  /** The remaining zero points that the target does not allow. */
   readonly left: readonly RemainingZeroPoint[];
   /** True when no zero points are left, on carried layers included. */
   readonly reached: boolean;
@@ -58,7 +61,7 @@ function ofFile(source: Graph): Counted | undefined {
 /** Operators of PyTorch that multiply quantized numbers. */
 const carriedOfPyTorch = /^(quantized|onednn|quantized_decomposed|_?aten).*(conv|linear|_mm|matmul|lstm|gru)/i;
 
-/** Archives of PyTorch and textual IR: what the graph itself has. */
+/** Counts the layers of the graph itself, for archives of PyTorch and textual IR. */
 function ofGraph(source: Graph, quantized: Graph, remaining: readonly RemainingZeroPoint[]): Counted {
   const layers = new Set(remaining.map(({ layer }) => layer));
   for (const node of nodesOf(quantized)) if (isQuantizedProduct(node)) layers.add(node.loc.node ?? node.id);
@@ -83,7 +86,7 @@ interface Placed {
   readonly within?: readonly string[];
 }
 
-/** The layer, and in the body of what it stands: names of layers are those of one graph. */
+/** The layer and the control-flow nodes in whose bodies it stands: layer names are unique within one graph only. */
 export const placeOf = ({ layer, bodyOf, within = bodyOf ?? [] }: Placed): string =>
   within.length === 0 ? layer : `${layer} (in ${within.join(' › ')})`;
 

@@ -101,7 +101,9 @@ export interface NotGrouped {
 
 const grouping: ReadonlySet<string> = new Set(['group-qdq', ...qdqRules.map(({ name }) => name)]);
 
-/** Why operators between dequantize and quantize stayed float: the misses of grouping for what is still there. */
+/**
+ * The reasons why operators between dequantize and quantize stayed float: the misses of grouping for remaining nodes.
+ */
 export function notGrouped(graph: Graph, misses: readonly Miss[]): NotGrouped[] {
   const seen = new Set<string>();
   return misses.flatMap(({ rule, node, reason, hint }) => {

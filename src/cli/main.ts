@@ -11,7 +11,7 @@ import { STANDARD_OUTPUT } from './terminal.ts';
 const stdout = new StandardStream(process.stdout);
 const stderr = new StandardStream(process.stderr);
 
-// Also what nobody awaits is reported, and ends the command.
+// Rejections that nobody awaits are reported too, and end the command.
 let stop: (error: unknown) => void = () => {};
 const unawaited = new Promise<never>((_resolve, reject) => {
   stop = reject;

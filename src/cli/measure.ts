@@ -28,7 +28,7 @@ export interface Timing {
   readonly minimum: number;
   readonly median: number;
   readonly p99: number;
-  /** Median of each round, in order: what ratios are formed of. */
+  /** The median of each round, in order; ratios are computed from them. */
   readonly rounds: readonly number[];
 }
 

@@ -15,10 +15,10 @@ const NEAR = 1.05;
 /** The corrected layers of a model together; costs relative to all of them without zero points. */
 export interface MeasuredTotals {
   readonly symmetricMicroseconds: number;
-  /** As chosen, and as the best way of every layer. */
+  /** With the chosen ways, and with the best way of every layer. */
   readonly chosen: number;
   readonly best: number;
-  /** One way wherever it is legal and measured; elsewhere what was chosen. */
+  /** With one way wherever it is legal and measured, and the chosen way elsewhere. */
   readonly ways: Readonly<Record<string, number>>;
 }
 

@@ -32,7 +32,7 @@ export function writeNpy({ dtype, shape, data }: ITensor): Uint8Array {
   return Buffer.concat([start, bytesOf(data)]);
 }
 
-/** @throws UnskewError U1002 for a file that is none, or one of a kind that is not read, U1003 for a truncated one */
+/** @throws UnskewError U1002 for another file, or an unsupported kind of .npy; U1003 for a truncated one */
 export function readNpy(bytes: Uint8Array, file: string): ITensor {
   const location: Location = { file };
   const latin1 = (start: number, end: number) => Buffer.from(bytes.subarray(start, end)).toString('latin1');

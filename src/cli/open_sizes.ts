@@ -12,16 +12,16 @@ import {
   valueIdsOf,
 } from '../ir/index.ts';
 
-/** Small ones first: they are tried in turn, and what fits is run or planned. */
+/** The sizes to try, small ones first: the first that fits is run or planned. */
 const USUAL = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 24, 32, 48, 64, 96, 128, 192, 224, 256, 384, 512];
 /** A dimension that has to equal one of the weights is not tried beyond this. */
 const LARGEST = 4096;
 
 /**
- * Sizes for the symbols of the inputs with which every operator of the graph has a result: 1 where that does, else larger
- * ones, the same for all symbols but for those of first axes, which may stay 1.
+ * Sizes for the symbols of the inputs with which every operator of the graph has a result: 1 if possible, else larger
+ * ones, the same for all symbols, except that first axes may stay 1.
  *
- * @returns undefined when none of those that were tried fit
+ * @returns undefined when none of the tried sizes fits
  */
 export function fittingSizes(graph: Graph): ReadonlyMap<string, number> | undefined {
   const dims = (axes: (axis: number) => boolean) =>

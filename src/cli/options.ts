@@ -1,6 +1,6 @@
 /** Kinds of options and arguments: each knows how it is written in help and how its values are read. */
 
-/** Refuses what was given: says what is wrong with it. */
+/** Refuses the given value and says what is wrong with it. */
 export type RefuseOption = (why: string) => never;
 
 export interface Option<T = unknown> {
@@ -73,7 +73,7 @@ export const assignments = (value: string, doc: string): Option<ReadonlyMap<stri
     ),
 });
 
-/** `NAME=FILE`, as often as wanted. Both may hold a `=`: which one is between them is told by names that are known (`splitPairs`). */
+/** `NAME=FILE`, as often as wanted. Both may contain `=`; known names decide where the name ends (`splitPairs`). */
 export const filesByName = (value: string, doc: string): Option<readonly string[]> => ({
   doc,
   value,

@@ -35,11 +35,11 @@ import {
 import { fittingSizes } from './open_sizes.ts';
 
 /**
- * A tensor for every input, the same for the same seed. Bytes take all their values, wider integers 0 to 9, positions in a
- * table (token ids, token types) those that the table has, floats the range that the first quantize behind the input can
- * represent, or −2 to 2. Dimensions that are still symbols get sizes that fit, 1 where that does.
+ * A tensor for every input, the same for the same seed. Bytes take all their values, wider integers 0 to 9, positions
+ * in a table (token ids, token types) all rows of the table, floats the range that the first quantize behind the input
+ * can represent, or −2 to 2. Dimensions that are still symbols get sizes that fit, 1 if possible.
  *
- * @throws UnskewError U4001 where none are found, U1006 where a run needs more memory than is free
+ * @throws UnskewError U4001 when no sizes fit, U1006 when a run needs more memory than is free
  */
 export function randomFeeds(graph: Graph, seed: number): Feeds {
   const random = randomSource(seed);
@@ -86,7 +86,7 @@ function randomTensor(dtype: DType, shape: readonly number[], range: Range, rand
   return { dtype, shape, data };
 }
 
-/** The bits of half floats are those of numbers in [1, 2). */
+/** Draws elements. The bits of half floats are the bits of numbers in [1, 2). */
 function elements(dtype: DType, [low, high]: Range, random: () => number): () => number {
   if (dtype === 'f16') return () => 0x3c00 + Math.floor(random() * 0x400);
   if (dtype === 'bf16') return () => 0x3f80 + Math.floor(random() * 0x80);

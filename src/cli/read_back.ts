@@ -10,9 +10,9 @@ import { formatType, type Graph, parse, type TensorType, type ValueId } from '..
 import { guarded } from '../passes/manager.ts';
 
 /**
- * An ONNX model that was made of `graph`.
+ * Reads back an ONNX model that was made from `graph`.
  *
- * @param beside the model that weights lie beside, where they stay in files of their own
+ * @param beside the model beside which its weights lie, when they stay in files of their own
  * @throws InternalError
  */
 export async function readBackOnnx(bytes: Uint8Array, graph: Graph, beside?: string): Promise<Graph> {
@@ -82,7 +82,10 @@ function compareInterfaces(
 
 const differs = (a: TensorType, b: TensorType): boolean => formatType(a) !== formatType(b);
 
-/** Sizes that a file leaves open are inferred anew, and what is not understood has no type: these say less, not otherwise. */
+/**
+ * True when two types contradict each other. Open sizes are inferred anew, and a value that is not understood has no
+ * type: both say less, but nothing else.
+ */
 function contradicts(a: TensorType, b: TensorType): boolean {
   if (a.dtype === 'opaque' || b.dtype === 'opaque') return false;
   if (a.dtype !== b.dtype || a.shape.length !== b.shape.length) return true;

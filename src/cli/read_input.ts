@@ -1,4 +1,4 @@
-/** Reading what a path names: a file, or standard input. */
+/** Reads the file that a path names, or standard input. */
 import { readModelFile } from '../importers/import_model.ts';
 import { STANDARD_INPUT, STANDARD_STREAM, type Terminal } from './terminal.ts';
 

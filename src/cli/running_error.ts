@@ -57,7 +57,7 @@ export interface Bounded {
 }
 
 const SAMPLES = 3;
-/** Samples are few; what they move is the whole bound of every operator. */
+/** The factor for the small number of samples: they decide the whole bound of every operator. */
 const SAFETY = 2;
 /** The most that a unit in the last place of a binary32 number is of the number. */
 const OF_LAST_PLACE = 2 ** -23;
@@ -108,8 +108,8 @@ type Softmax = NodeOf<typeof nnSoftmax | typeof nnLogSoftmax>;
 const isSoftmax = (node: Node): node is Softmax => isOp(node, nnSoftmax, nnLogSoftmax);
 
 /**
- * Some of the results that the roundings before and in this node may lead to: every element moved up or down by what it may
- * be off, by a hash that is the same in every run, and carried through the operators themselves.
+ * Some results that the roundings before and in this node may lead to: every element moves up or down by its largest
+ * error, by a hash that is the same in every run, and the moved elements pass through the operators themselves.
  */
 function sampled(node: Node, operands: Operands, roundings: readonly (Float64Array | undefined)[]): ITensor[][] {
   return Array.from({ length: SAMPLES }, (_, k) => {
@@ -129,9 +129,10 @@ function moved(y: ITensor, rounding: Float64Array | undefined, k: number): ITens
 }
 
 /**
- * The smaller of an error that was added up and of what samples show, which does not grow with the depth of a network as
- * the former does: SAFETY times the distance of the samples, or the root mean square of all distances if that is more, and one
- * unit in the last place: samples that all round to one number do not show that another one would round to its neighbour.
+ * The smaller of two bounds: the error that was added up, and the one that samples show, which does not grow with the
+ * depth of a network. The latter is SAFETY times the distance of the samples, or the root mean square of all distances
+ * if larger, plus one unit in the last place: samples that all round to one number do not show that another one would
+ * round to its neighbour.
  */
 function nearest(error: Float64Array, { data: center }: Floats, samples: readonly ITensor[]): Float64Array {
   const distance = new Float64Array(center.length);
@@ -148,7 +149,7 @@ function nearest(error: Float64Array, { data: center }: Floats, samples: readonl
   return error.map((e, i) => Math.min(e, SAFETY * Math.max(distance[i], mean) + Math.abs(center[i]) * OF_LAST_PLACE));
 }
 
-/** The results at the ends of what the operands may be. */
+/** The results at the ends of the ranges of the operands. */
 function endsAt(node: Node, operands: Operands, open: readonly number[], results: readonly ITensor[], i: number) {
   if (isPlainProduct(node) || isSoftmax(node)) return [];
   if (isOp(node, qnnDynamicQuantize)) return dynamicEnds(results, operands[0], i);
@@ -198,7 +199,7 @@ function end({ tensor, error, low, high }: Bounded, side: Side, wide: boolean): 
   return { ...x, data: x.data.map((v, i) => v + sign * (error[i] + Math.abs(v) * 2 ** -23)) };
 }
 
-/** The largest distance of an end and the rounding together. What is the same on both sides (NaN, infinities) is near. */
+/** The largest distance of an end plus the rounding. Equal values on both sides (NaN, infinities) have no distance. */
 function widened(
   node: Node,
   operands: Operands,
@@ -229,7 +230,7 @@ const isPeriodic = oneOf(nnSin, nnCos);
 const waveError = (x: Bounded | null | undefined, length: number): Float64Array =>
   x?.error?.map((e) => Math.min(2, e)) ?? new Float64Array(length);
 
-/** The least and the largest of what an integer or a bool may be. */
+/** The least and the largest value that an integer or a bool may have. */
 function between(tensor: ITensor, ends: readonly (ITensor | undefined)[], samples: readonly ITensor[] = []): Bounded {
   const values = tensor.data;
   const [low, high] = [newArray(tensor.dtype, values.length), newArray(tensor.dtype, values.length)];
@@ -252,7 +253,7 @@ function between(tensor: ITensor, ends: readonly (ITensor | undefined)[], sample
 const productOf = (node: Node, bias: object | null | undefined) => (p: ITensor, q: ITensor) =>
   evaluateInDoubles(node, [p, q, ...(bias ? [null] : [])]);
 
-/** The factors and the bias of a product, whatever its operator calls them. */
+/** The factors and the bias of a product, under the same names for every operator. */
 function productOperands([a, b, bias]: Operands) {
   assert(a && b, 'a product has two factors');
   const floats = ({ tensor, error }: Bounded) => ({ error, tensor: floatsOf(tensor) });
@@ -272,8 +273,8 @@ function productRounding(node: Node, operands: Operands, { data: values }: Float
 }
 
 /**
- * fl(fl(sa·sb)·fl(Σ q·r)) + b against the sum of dequantized factors in binary64: these are rounded by 2u together, the product
- * three times, the sum with a bias once, and what it is compared with once.
+ * fl(fl(sa·sb)·fl(Σ q·r)) + b against the sum of dequantized factors in binary64. The factors are rounded by 2u
+ * together, the product three times, the sum with a bias once, and the other result once.
  */
 function groupedRounding(node: Node, operands: Operands, { data: values }: Floats): Float64Array {
   const { left, right, bias } = productOperands(operands);
@@ -282,7 +283,7 @@ function groupedRounding(node: Node, operands: Operands, { data: values }: Float
   return sizes.map((size, i) => u * (2 * size + (bias ? 5 : 4) * Math.abs(values[i]) + 3 * largest));
 }
 
-/** Σ a·b: what the errors of the factors and of the bias add. */
+/** Σ a·b over the errors of the factors, plus the error of the bias. */
 function productError(node: Node, operands: Operands, length: number): Float64Array {
   const { left, right, bias } = productOperands(operands);
   const [x, w] = [magnitude(left.tensor), magnitude(right.tensor)];
@@ -308,7 +309,7 @@ function productError(node: Node, operands: Operands, length: number): Float64Ar
 
 const axisOf = ({ attrs }: Softmax, { shape }: ITensor): number => (attrs.axis + shape.length) % shape.length;
 
-/** The exponential of x − max, which is rounded in units of itself: of a small y that is u·|ln y|. */
+/** The rounding of the exponential of x − max, in units of itself: for a small y, u·|ln y|. */
 function softmaxRounding(node: Softmax, y: Floats): Float64Array {
   const factor = ofSoftmax(y.shape[axisOf(node, y)]);
   const isLog = isOp(node, nnLogSoftmax);

@@ -18,7 +18,7 @@ import { externalFiles } from './written_model.ts';
 export interface Side {
   readonly name: string;
   run(feeds: Feeds): Promise<Tensors>;
-  /** All values that keep their names, outputs among them; undefined for engines that keep them to themselves. */
+  /** All values that keep their names, outputs included; undefined for engines that do not show them. */
   observe?(feeds: Feeds): Promise<Observed>;
   dispose(): Promise<void>;
 }

@@ -1,4 +1,4 @@
-/** Models for the sizes that their feeds carry: what is read for known sizes is understood better, and planned once. */
+/** Models for the sizes of their feeds: a model that is read for known sizes is understood better, and planned once. */
 
 import { type Feeds, type Graph, type ITensor, isStatic } from '../ir/index.ts';
 import { type ImportValues, openSource, type Source } from './files.ts';
@@ -21,7 +21,7 @@ export async function openWithFeeds(
 ): Promise<{ readonly source: Source; readonly graph: Graph; readonly feeds: Feeds }> {
   let read: Readonly<Record<string, ITensor>> | undefined;
   const sizes = async () => {
-    // Names in archives are those of Python: they hold no =.
+    // Names in archives are identifiers of Python: they contain no =.
     read = await readTensors(values.input, [], terminal);
     return shapesOf(read);
   };
@@ -33,7 +33,7 @@ export async function openWithFeeds(
   return { source, feeds, graph: isOpen(open) ? await source.sized(shapesOf(feeds)) : open };
 }
 
-/** The graph of a source for sizes that are given and, where they are not, for those of random inputs. */
+/** The graph of a source for the given sizes; missing ones get the sizes of random inputs. */
 export async function sizedGraph(source: Source, values: Sizes): Promise<Graph> {
   const open = withShapes(source.graph, values);
   const isUnknown = open.inputs.some((id) => open.values[id].type.dtype === 'opaque');

@@ -1,4 +1,7 @@
-/** Standard output and standard error of this process: all of a text is written, and whatever stops that is kept for the end. */
+/**
+ * Standard output and standard error of this process. All of a text is written; an error that prevents it is kept for
+ * the end.
+ */
 import { fstatSync, writeSync } from 'node:fs';
 import type { Sink } from './terminal.ts';
 
@@ -43,7 +46,7 @@ export class StandardStream implements Sink {
     return sent;
   }
 
-  /** Is done when all that was written has left the process, or cannot. */
+  /** Resolves when everything that was written has left the process, or cannot leave it. */
   async flush(): Promise<void> {
     await this.#pending;
   }
@@ -53,13 +56,16 @@ export class StandardStream implements Sink {
   }
 }
 
-/** Files and devices. Node.js loses what a nearly full disk does not take of them: its streams do not look how much was written. */
+/**
+ * True for files and devices. Streams of Node.js do not check how much was written, and so lose text on a nearly full
+ * disk.
+ */
 function isWrittenAtOnce({ fd, isTTY }: NodeJS.WriteStream & { readonly fd: number }): boolean {
   const stat = fstatSync(fd);
   return !isTTY && !stat.isFIFO() && !stat.isSocket();
 }
 
-/** At once, although it gives a promise: what is written by two calls stays in order. */
+/** Writes before it returns a promise, so that the texts of two calls stay in order. */
 async function writeAll(descriptor: number, contents: Uint8Array): Promise<void> {
   for (let at = 0; at < contents.length; ) at += writeSync(descriptor, contents, at);
 }

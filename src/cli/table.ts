@@ -1,7 +1,7 @@
 /** Text in columns. */
 import { stripVTControlCharacters } from 'node:util';
 
-/** A column by its title; `right` for what is read by its last digit. */
+/** A column by its title; `right` aligns numbers by their last digits. */
 export type Column = string | { readonly right: string };
 export type Cell = string | number | undefined;
 

@@ -8,7 +8,7 @@ export const STANDARD_STREAM = '-';
 export const STANDARD_INPUT = '(standard input)';
 export const STANDARD_OUTPUT = '(standard output)';
 
-/** Whose arithmetic a model was read with, and what to know of that. */
+/** The profile that a model was read with, and notes on the reading. */
 export interface ReadAs {
   readonly profile?: string;
   readonly notes?: readonly Diagnostic[];

@@ -1,4 +1,4 @@
-/** Two sides compared on random inputs, and what to say about it. */
+/** Compares two sides on random inputs, and reports the result. */
 import { formatLocation } from '../diagnostics/index.ts';
 import type { Feeds, Graph } from '../ir/index.ts';
 import type { CertificateEntry } from '../passes/certificate.ts';
@@ -13,7 +13,7 @@ import type { Terminal } from './terminal.ts';
 interface Failure {
   readonly seed: number;
   readonly outputs: readonly OutputDifference[];
-  /** The first node at which a side does not compute what it is to compute, and whose value it is. */
+  /** The first node at which a side strays from its claim, and the name of that side. */
   readonly divergence?: Divergence & { readonly side: string };
 }
 
@@ -29,13 +29,13 @@ export interface Verdict {
   readonly failure?: Failure;
 }
 
-/** A side that shows its values, and what they are to be: what decides whether a difference is one. */
+/** A side that shows its values, and their meaning: it decides whether a difference is a failure. */
 export interface Claim {
   readonly side: Side;
   readonly meaning: Meaning;
 }
 
-/** ONNX Runtime is to compute the graph as it was imported, within what grouping declares. */
+/** Claims that ONNX Runtime computes the graph as it was imported, within the declared bounds of grouping. */
 export const onnxRuntimeClaim = (side: Side, graph: Graph, grouping: readonly CertificateEntry[]): Claim => ({
   side,
   meaning: { graph, engine: 'onnxruntime', groups: groupsOf(graph, grouping) },
@@ -45,12 +45,12 @@ export const onnxRuntimeClaim = (side: Side, graph: Graph, grouping: readonly Ce
 export interface Grounds {
   /** The claims that excuse a difference when all of them hold. */
   readonly claims?: () => readonly Claim[];
-  /** By how much an output may differ where a side keeps its values to itself; not at all unless given. */
+  /** The allowed difference of an output when a side does not show its values; absent: none. */
   readonly allowance?: ReadonlyMap<string, number>;
 }
 
 /**
- * Runs seed after seed until something differs. Outputs that are not equal, element for element, are right all the same where
+ * Runs seed after seed until something differs. Outputs that are not equal, element for element, are still right when
  * every claim holds.
  */
 export async function compareSides(
@@ -110,8 +110,9 @@ async function decide(
   const swayed: string[] = [];
   for (const { side, meaning } of claims?.() ?? []) {
     const seen = await side.observe?.(feeds);
-    // What is read along the way has to be what was computed without a reader. ONNX Runtime may take an s8 activation for u8
-    // where nobody reads it: its claims hold or do not hold either way.
+    // Values that are read along the way must equal those computed without a reader. ONNX Runtime may take an s8
+    // activation for u8
+    // when nobody reads it: its claims hold or do not hold either way.
     const isSwayed = seen !== undefined && compareOutputs(ran(side), Object.fromEntries(seen)).length > 0;
     if (seen === undefined || (isSwayed && meaning.engine === 'compiled')) return { outputs: beyond, ties: [], swayed };
     const found = agreement(meaning, feeds, seen);

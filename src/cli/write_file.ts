@@ -1,12 +1,12 @@
 /**
- * Writing a file, whatever the path names:
+ * Writes a file. The path may name:
  *
- *   - a regular file, or none yet: whole or not at all. The new contents go into a file beside it, are synced, read back and
- *     renamed over the old one, whose mode and owner they take over; nothing is left behind by an error or by Ctrl-C.
- *   - a link: what it leads to, also where nothing is there yet.
+ *   - a regular file, or none yet: it is replaced as a whole or not at all. The new contents go into a file beside it, are
+ *     synced, read back and renamed over the old one, whose mode and owner they take over; an error or Ctrl-C leaves nothing.
+ *   - a link: its target is written, even when it does not exist yet.
  *   - a device or a pipe: written through, never replaced.
  *
- * Other hard links of a file that is replaced keep the old contents: that is what replacing a whole means.
+ * Other hard links of a replaced file keep the old contents, since replacing makes a new file.
  */
 import { accessSync, chmodSync, chownSync, closeSync, constants, fsync, openSync, type Stats, write } from 'node:fs';
 import { lstat, open, readFile, readlink, realpath, rename } from 'node:fs/promises';
@@ -17,7 +17,7 @@ import { openBeside } from '../runtime/beside.ts';
 
 /** The place that a path leads to. */
 export type Place =
-  /** A file, to be replaced as a whole; `now`: what is there already. */
+  /** A file to replace as a whole; `now`: the existing file. */
   | { readonly kind: 'file'; readonly path: string; readonly now?: Stats }
   | { readonly kind: 'through'; readonly path: string }
   /** An open file of this process, named through /proc. */
@@ -62,7 +62,7 @@ async function follow(path: string): Promise<Place> {
 }
 
 async function replace(path: string, contents: Uint8Array, now: Stats | undefined): Promise<void> {
-  if (now !== undefined) accessSync(path, constants.W_OK); // what may not be written may not be replaced
+  if (now !== undefined) accessSync(path, constants.W_OK); // a file that may not be written may not be replaced either
   const beside = openBeside(dirname(path), now === undefined ? 0o666 : 0o600);
   try {
     try {
@@ -82,7 +82,7 @@ async function replace(path: string, contents: Uint8Array, now: Stats | undefine
   }
 }
 
-/** Mode and owner of what is replaced; another owner where that is allowed. */
+/** Takes over the mode of the replaced file, and its owner if allowed. */
 function takeOver(path: string, { mode, uid, gid }: Stats): void {
   try {
     chownSync(path, uid, gid);
@@ -92,7 +92,7 @@ function takeOver(path: string, { mode, uid, gid }: Stats): void {
   chmodSync(path, mode & PERMISSIONS);
 }
 
-/** O_NOCTTY: a terminal that is written to does not become ours. */
+/** O_NOCTTY: writing to a terminal does not make it the controlling one. */
 async function writeThrough(path: string, contents: Uint8Array): Promise<void> {
   // not openSync: opening a pipe waits for its reader
   const handle = await open(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOCTTY);

@@ -59,7 +59,7 @@ export type Code = keyof typeof codes;
 export interface Diagnostic {
   readonly code: Code;
   readonly severity: Severity;
-  /** One sentence: what is wrong, with the values that are wrong. */
+  /** One sentence: the fault, with the wrong values. */
   readonly message: string;
   readonly location: Location;
   /** The next step for the user. */
@@ -81,7 +81,7 @@ export function formatDiagnostic(d: Diagnostic): string {
   return lines.join('\n');
 }
 
-/** The one error class for whatever a user can cause. Several diagnostics may be collected before it is thrown. */
+/** The only error class for faults that a user can cause. Several diagnostics may be collected before it is thrown. */
 export class UnskewError extends Error {
   override readonly name = 'UnskewError';
   readonly diagnostics: readonly Diagnostic[];

@@ -3,10 +3,10 @@ import { dirname } from 'node:path';
 import { systemCode } from './system_error.ts';
 
 /**
- * Makes a folder and those around it. Not `mkdir` of Node with `recursive`, which never ends where a folder cannot be made in
- * one that exists (/proc).
+ * Makes a folder and its parents. `mkdir` of Node with `recursive` never ends when a folder cannot be made in an
+ * existing one (/proc).
  *
- * @throws what the system refuses it with
+ * @throws the error of the system
  */
 export function makeFolder(folder: string): void {
   const found = statSync(folder, { throwIfNoEntry: false });

@@ -7,7 +7,7 @@ export type OptionNames<T> = { readonly [K in keyof Required<T>]: true };
 
 /**
  * @param what the function, as callers write it
- * @throws UnskewError U4002 for an option that is not in the table, with the nearest that is
+ * @throws UnskewError U4002 for an option that is not in the table, with the nearest known one
  */
 export function checkOptions<T extends object>(what: string, options: T, names: OptionNames<T>): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options))

@@ -9,10 +9,10 @@ import { systemCode } from './system_error.ts';
 const MOST_OF_ONE_NAME = 1000;
 
 /**
- * Writes a file into the folder, or into one for temporary files where that is not possible. A file of that name stays: the new
- * one is called `name-2`, and so on.
+ * Writes a file into the folder, or into one for temporary files when this fails. An existing file of the same name
+ * stays: the new one is called `name-2`, and so on.
  *
- * @param contents what is in the file; it may throw
+ * @param contents the text of the file; it may throw
  * @returns its path, or undefined when it cannot be written anywhere
  */
 export function writeReproducer(folder: string, name: string, contents: (path: string) => string): string | undefined {
@@ -30,7 +30,7 @@ export function writeReproducer(folder: string, name: string, contents: (path: s
   return undefined;
 }
 
-/** An empty file that nobody else has. @throws what the system refuses it with */
+/** Creates an empty file that nobody else has. @throws the error of the system */
 function reserved(folder: string, name: string): string {
   const { name: stem, ext } = parse(name);
   for (let n = 1; ; n++) {

@@ -56,7 +56,7 @@ export const messageOf = (error: unknown): string =>
 
 const refusalOf = (error: unknown): Refusal | undefined => refusals[systemCode(error) ?? ''];
 
-/** `it is a folder (EISDIR)`; the message of an error without a code, or of one that is not listed. */
+/** `it is a folder (EISDIR)`; the message of an error whose code is absent or not listed. */
 export function systemReason(error: unknown): string {
   const refusal = refusalOf(error);
   return refusal === undefined ? messageOf(error) : `${refusal.reason} (${systemCode(error)})`;

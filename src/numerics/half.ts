@@ -13,7 +13,7 @@ export function halfToNumber(half: number): number {
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
-/** The nearest binary16 pattern, rounded once whatever the precision of `x`; 65520 and more is infinity. */
+/** The nearest binary16 pattern, rounded once from any precision of `x`; 65520 and more is infinity. */
 export function numberToHalf(x: number): number {
   if (Number.isNaN(x)) return 0x7e00;
   const sign = x < 0 || Object.is(x, -0) ? 0x8000 : 0;

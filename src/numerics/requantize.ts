@@ -65,7 +65,10 @@ export function multiplier(sx: number, sw: number, sy: number, profile: Requanti
   return fixedMultiplier((sx * sw) / sy);
 }
 
-/** Multipliers of channels as lists of numbers of one type: those of the operands `multiplier` and `second` of qnn.requantize. */
+/**
+ * Multipliers of channels as lists of numbers of one type, for the operands `multiplier` and `second` of
+ * qnn.requantize.
+ */
 export interface RequantizeFactors {
   readonly dtype: 'f32' | 'f64' | 's32';
   readonly multiplier: readonly number[];

@@ -40,7 +40,7 @@ export function quantizeByReciprocalInto(
   for (let i = 0; i < out.length; i++) out[i] = quantizeByReciprocal(x[i], reciprocal, zeroPoint, min, max);
 }
 
-/** As PyTorch's vector code computes it; the operands are binary32 numbers. */
+/** Dequantizes like PyTorch's vector code; the operands are binary32 numbers. */
 export const dequantizeFused = (q: number, scale: number, zeroPoint: number): number =>
   fusedMultiplyAdd32(scale, q, Math.fround(-scale * zeroPoint));
 

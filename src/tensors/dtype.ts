@@ -119,7 +119,10 @@ export function newArray<D extends DType>(d: D, length: number): ArrayFor<D> {
   return new dtypes[d].array(length) as ArrayFor<D>;
 }
 
-/** The bytes seen as elements of type `d`; copied only where they are misaligned, or where what is true is written as another number than 1. */
+/**
+ * The bytes seen as elements of type `d`. Copied only when they are misaligned, or when a bool is written as another
+ * number than 1.
+ */
 export function viewAs<D extends DType>(d: D, bytes: Uint8Array): ArrayFor<D> {
   const { array, bytes: size } = dtypes[d];
   if (d === 'bool' && bytes.some((byte) => byte > 1)) return bytes.map((byte) => (byte === 0 ? 0 : 1)) as ArrayFor<D>;

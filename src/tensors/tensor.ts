@@ -1,6 +1,4 @@
-/**
- * A concrete tensor: what the interpreter computes with and what constants hold. Row major, no strides.
- */
+/** A concrete tensor, for the interpreter and for constants. Row major, no strides. */
 import { InternalError } from '../diagnostics/index.ts';
 import { type ArrayFor, type DType, dtypeOfOnnxName, dtypes, newArray, type TypedArray } from './dtype.ts';
 

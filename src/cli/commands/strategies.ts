@@ -120,7 +120,7 @@ interface Result {
   readonly ways: ReturnType<typeof summaryOf>;
   /** The rules that corrected weights, in order; not of compiled models. */
   readonly weights?: readonly WeightCorrection[];
-  /** The layers of the file against those that were read and corrected; not of compiled models. */
+  /** The layers of the file, compared with the layers that were read and corrected; not of compiled models. */
   readonly account?: LayerAccount;
   readonly measured?: MeasuredModel;
 }
@@ -147,7 +147,7 @@ interface Wanted {
   readonly ignoreMeasured: boolean;
 }
 
-/** This machine where its addon can be had; without one, what is shipped for a machine with VNNI. */
+/** The costs of this machine when its addon can be loaded; otherwise the shipped costs of a machine with VNNI. */
 function costsFor({ target: name, threads: wanted, measure, ignoreMeasured }: Wanted) {
   const threads = wanted ?? availableParallelism();
   const binding = measure !== undefined || addonAvailable().available ? loadAddon() : undefined;
