@@ -54,7 +54,7 @@ export interface Sink {
 export class Emitter {
   readonly #sink: Sink;
   readonly #fresh = new Map<string, number>();
-  /** Location of what is emitted next, unless a call says otherwise. */
+  /** The location of the next emitted nodes, unless a call gives another one. */
   loc: Loc = {};
 
   constructor(sink: Sink) {
@@ -89,7 +89,10 @@ export class Emitter {
     ) as ResultValues<R, O, V, T>;
   }
 
-  /** The same without static types: operands in declared order, variadic ones spread. Only what is carried gives what is carried. */
+  /**
+   * The same without static types: operands in declared order, variadic ones spread. Only opaque operators give opaque
+   * values.
+   */
   emitList(op: typeof opaqueOp, ...rest: EmitListArguments<AnyValue>): readonly AnyValue[];
   emitList(op: AnyOp, ...rest: EmitListArguments<Value>): readonly Value[];
   emitList(op: AnyOp, ...rest: EmitListArguments<AnyValue>): readonly AnyValue[];
@@ -121,7 +124,7 @@ export class Emitter {
     return this.#define(name, { type: { dtype, shape }, constant: this.#sink.pool.add(tensor) });
   }
 
-  /** A constant that is made when somebody looks at it. */
+  /** A constant that is made when its elements are first read. */
   lazy<D extends DType>(
     { dtype, shape }: TensorType<D>,
     load: () => ITensor<D>,
@@ -188,7 +191,7 @@ export class GraphBuilder extends Emitter {
     return { id, type: { dtype, shape } };
   }
 
-  /** The value of that name, when there is one. */
+  /** The value of this name, when it exists. */
   lookup(name: string): AnyValue | undefined {
     const id = valueId(name);
     const info = this.#graph.values[id];

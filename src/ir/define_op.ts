@@ -30,7 +30,7 @@ export const variadic = <D extends DType | 'opaque'>(spec: OperandSpec<D, 'requi
 
 export type OperandSpecs = Readonly<Record<string, OperandSpec>>;
 
-/** `{ x: T, zx?: T, rest: T[] }`, given what stands for a value of element type D. */
+/** `{ x: T, zx?: T, rest: T[] }`, with the type that V gives for a value of element type D. */
 export type Mapped<O extends OperandSpecs, V extends { readonly [K in keyof O]: unknown }> = {
   readonly [K in keyof O as O[K]['presence'] extends 'optional' ? never : K]: O[K]['presence'] extends 'variadic'
     ? readonly V[K][]
@@ -91,7 +91,7 @@ type Maker<T extends AttrValue> = { (): AttrSpec<T, false>; (fallback: T): AttrS
 const maker = <T extends AttrValue>(kind: AttrSpec['kind']): Maker<T> =>
   ((fallback?: T) => (fallback === undefined ? { kind } : { kind, default: fallback })) as Maker<T>;
 
-/** Kinds of attributes; called with a value they are optional and that is the default. */
+/** Kinds of attributes; called with a value they are optional, with this default. */
 export const attr = {
   int: maker<number>('int'),
   float: maker<number>('float'),
@@ -101,7 +101,7 @@ export const attr = {
   floats: maker<readonly number[]>('floats'),
   dims: maker<Shape>('dims'),
   strings: maker<readonly string[]>('strings'),
-  /** Types as text, `u8[N,3]`: their symbols are bound with those of the graph. */
+  /** Types as text, `u8[N,3]`: their symbols are bound together with the symbols of the graph. */
   types: maker<readonly string[]>('types'),
   /** One of the given words; the first is the default when `optional`. */
   oneOf: <const W extends readonly string[]>(...values: W): AttrSpec<W[number], false> => ({ kind: 'string', values }),
@@ -125,7 +125,10 @@ export type AttrArguments<A extends AttrSpecs> = {
 
 // ---- results ----------------------------------------------------------------------------------------------------
 
-/** The element types a result may have: a fixed list, those of an operand, the one an attribute names, or the sums of an operand. */
+/**
+ * The element types of a result: a fixed list, the type of an operand, the type that an attribute names, or of its
+ * sums.
+ */
 export type ResultSpec =
   | readonly DType[]
   | { readonly like: string }
@@ -164,7 +167,7 @@ type IsUnion<T, U = T> = T extends unknown ? ([U] extends [T] ? false : true) : 
 
 // ---- the operator -----------------------------------------------------------------------------------------------
 
-/** Refuses a node: what is wrong with it (throws). */
+/** Refuses a node with a message about its fault (throws). */
 export type Fault = (message: string, operand?: string) => never;
 
 export interface Refuse extends Fault {
@@ -181,12 +184,12 @@ export type Trait = 'elementwise' | 'movement' | 'commutative' | 'identity';
 
 export type ProductKind = 'conv' | 'conv_transpose' | 'matmul';
 
-/** What the declaration of an operator says of its product. */
+/** The product of an operator, as its declaration states it. */
 export interface ProductTrait {
   readonly kind: ProductKind;
   /**
-   * `plain`: of floats or integers without zero points; `quantized`: of integers with zero points as operands; `fused`: with all
-   * that one primitive or kernel does after the sum.
+   * `plain`: of floats, or of integers without zero points; `quantized`: of integers with zero points as operands;
+   * `fused`: with all steps of one primitive or kernel after the sum.
    */
   readonly form: 'plain' | 'quantized' | 'fused';
 }
@@ -211,9 +214,9 @@ export interface OpDeclaration<
   readonly attrs: A;
   readonly results: R;
   readonly traits: readonly Trait[];
-  /** Of the sums of products: which one it is, which says where it has its factors, filters and channels. */
+  /** The product that the operator computes, if any; it determines the places of factors, filters and channels. */
   readonly product?: ProductTrait;
-  /** Types of the results, in declared order; refuses what does not fit. Dimensions may be symbols. */
+  /** The types of the results, in declared order; refuses operands that do not fit. Dimensions may be symbols. */
   infer(types: OperandTypes<O>, attrs: AttrValues<A>, refuse: Refuse): TensorType | readonly TensorType[];
   /** The meaning: slow, obvious, layout-free. Results in declared order. */
   evaluate(

@@ -1,4 +1,7 @@
-/** Arithmetic on dimensions that may be symbols. A derived symbol is the text of its expression, one for all that are equal. */
+/**
+ * Arithmetic on dimensions that may be symbols. A derived symbol is the text of its expression; equal ones have one
+ * text.
+ */
 import { add, call, dimOf, divide, lowerBound, multiply, polynomialOf, subtract } from './polynomial.ts';
 import { type DimAlgebra, madeWith, symbolsOf, valueWith } from './polynomial_values.ts';
 import type { Dim, Shape } from './types.ts';

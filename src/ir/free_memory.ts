@@ -1,6 +1,7 @@
 /**
- * The memory that this process may still take, and the largest array that this Node.js makes. What a graph needs of it says
- * memory_need.ts, what a plan needs besides and what is said where an allocation fails all the same runtime/means.ts.
+ * The memory that this process may still take, and the largest array that this Node.js makes. memory_need.ts computes
+ * the need of a graph; runtime/means.ts the additional need of a plan, and the error when an allocation fails all the
+ * same.
  */
 import { constants } from 'node:buffer';
 import { readFileSync } from 'node:fs';
@@ -10,7 +11,7 @@ import { join } from 'node:path';
 /** Bytes of the largest array: 4 GiB in Node.js 20, more than any machine has from 22 on. */
 export const LARGEST_ARRAY = constants.MAX_LENGTH;
 
-/** Bytes that are free now, or that the machine or its container has at all; never more than limits of the process leave. */
+/** The bytes that are free now, or that the machine or its container has at all; at most the limits of the process. */
 export function memoryFor(when: 'now' | 'ever'): number {
   const constrained = process.constrainedMemory?.() ?? 0;
   const total = constrained > 0 ? Math.min(constrained, totalmem()) : totalmem();
@@ -51,7 +52,7 @@ const versions = {
   v2: { limit: 'memory.max', usage: 'memory.current', reclaimable: ['inactive_file', 'active_file'] },
 } as const;
 
-/** The group of this process and those around it. A container may see its own as the root. */
+/** The control group of this process and its parents. A container may see its own group as the root. */
 function controlGroups(root: string): ControlGroup[] {
   const lines = (text(join(root, 'proc/self/cgroup')) ?? '').split('\n').map((line) => line.split(':'));
   return lines.flatMap(([id, controllers, ...path]) => {

@@ -23,7 +23,7 @@ export interface ValueInfo {
 export interface Node {
   readonly id: NodeId;
   readonly op: OpName;
-  /** In the order of the declaration; null for an optional operand that is absent; a variadic one takes all the rest. */
+  /** In the order of the declaration; null for an absent optional operand; a variadic one takes all the rest. */
   readonly operands: readonly (ValueId | null)[];
   /** Complete: defaults are filled in. */
   readonly attrs: Readonly<Record<string, AttrValue>>;
@@ -63,7 +63,7 @@ export interface Origin {
   readonly profile?: string;
   /** Notes for the user on the reading of the file. */
   readonly notes?: readonly Diagnostic[];
-  /** Graphs inside of operators that are carried. */
+  /** Graphs inside of carried operators. */
   readonly bodies?: readonly Body[];
 }
 
@@ -75,7 +75,7 @@ export interface Body {
 }
 
 export interface Unsupport {
-  /** The first value that is carried and not computed. */
+  /** The first carried value. */
   readonly value: string;
   /** The operator, `initializer`, `parameter` or `input`. */
   readonly operator: string;

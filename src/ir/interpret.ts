@@ -25,8 +25,8 @@ export interface InterpretOptions {
  *
  * @param feeds a tensor for every graph input, by name; sizes of symbolic dimensions follow from them
  * @returns a tensor for every graph output, by name; none shares memory with a feed, a constant or another result
- * @throws UnskewError U4001 for a feed that is missing, unknown or does not fit, U2008 for an opaque operator, U1006 where
- * more memory is needed than is free
+ * @throws UnskewError U4001 for a feed that is missing, unknown or does not fit, U2008 for an opaque operator, U1006
+ * when it needs more memory than is free
  */
 export function interpret(graph: Graph, feeds: Feeds, { observe }: InterpretOptions = {}): Record<string, ITensor> {
   graph = specialize(graph, checkFeeds(graph, feeds));

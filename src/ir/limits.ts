@@ -13,17 +13,20 @@ import { formatType, type TensorType } from './types.ts';
  */
 export const MOST_BYTES = 2 ** 48;
 
-/** Bytes of an element; of a type that is only carried, 1. */
+/** The bytes of an element; 1 for types that unskew does not compute with. */
 const bytesPerElement = (dtype: string): number => (isDType(dtype) ? dtypes[dtype].bytes : 1);
 
 /**
- * Bytes of the smallest tensor of a type, symbols being at least 1. Axes of size 0 count as 1: what goes around them is
- * still walked over.
+ * The bytes of the smallest tensor of a type, symbols being at least 1. Axes of size 0 count as 1, since operators
+ * still loop over the other axes.
  */
 export const leastBytes = ({ dtype, shape }: TensorType): number =>
   shape.reduce<number>((bytes, dim) => bytes * Math.max(leastOf(dim), 1), bytesPerElement(dtype));
 
-/** Sizes are whole numbers, none negative, and no tensor is beyond what can be addressed. @throws UnskewError U2005, U1006 */
+/**
+ * Checks that sizes are whole numbers, not negative, and that the tensor can be addressed. @throws UnskewError U2005,
+ * U1006
+ */
 export function checkSizes(type: TensorType, where: Location, what: string): void {
   const { shape } = type;
   const wrong = shape.findIndex((dim) => typeof dim === 'number' && !(dim >= 0));

@@ -1,7 +1,7 @@
 /**
- * The memory that a run of a graph needs at least, at the node where that is the most: constants and feeds, results that
- * somebody still reads, and those of the node. A graph that needs more than there is gets refused before anything is tried:
- * systems promise memory that they do not have, and end the process when it is used.
+ * The least memory that a run of a graph needs, at the node that needs the most: constants and feeds, results that are
+ * still to be read, and the results of the node. A graph that needs more than there is gets refused before anything is
+ * tried: systems promise memory that they do not have, and end the process when it is used.
  */
 import { fail } from '../diagnostics/index.ts';
 import { dtypes, isDType } from '../tensors/index.ts';
@@ -20,7 +20,7 @@ const elementsOf = ({ shape }: TensorType): number =>
 /** Bytes of a value, symbols being at least 1. */
 const bytesOf = (type: TensorType): number => elementsOf(type) * (isDType(type.dtype) ? dtypes[type.dtype].bytes : 0);
 
-/** The interpreter computes in binary64, what moves elements aside. */
+/** The interpreter computes in binary64, except for operators that move elements. */
 export function interpreterScratch(graph: Graph, node: Node): number {
   if (opOf(node).traits.includes('movement')) return 0;
   const values = [...node.operands, ...node.results].filter((id) => id !== null);
@@ -58,7 +58,9 @@ export function memoryNeed(graph: Graph, scratch: (node: Node) => number = () =>
   return most;
 }
 
-/** By value, the place of the last node that reads it. Values that are seen through others are the same memory. */
+/**
+ * The place of the last node that reads each value. A value that is a view of another one counts as the same memory.
+ */
 function lastUses(graph: Graph, order: readonly Node[]): ReadonlyMap<ValueId, number> {
   const roots = new Map<ValueId, ValueId>();
   const rootOf = (id: ValueId): ValueId => (roots.size === 0 ? id : (roots.get(id) ?? id));
@@ -97,7 +99,7 @@ function refuseTooLargeValue(graph: Graph, id: ValueId, node: Node): void {
   );
 }
 
-/** @throws UnskewError U1006 when that is more than there is */
+/** @throws UnskewError U1006 when the need exceeds the memory */
 export function checkNeed(graph: Graph, need: MemoryNeed, when: 'now' | 'ever'): void {
   if (need.bytes <= ALWAYS_THERE) return;
   const there = memoryFor(when);

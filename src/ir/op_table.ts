@@ -1,4 +1,4 @@
-/** Every operator, by the name of its declaration. Whatever has to treat all of them derives from this table. */
+/** Every operator, by the name of its declaration. Code that has to treat all of them derives from this table. */
 import { assert } from '../diagnostics/index.ts';
 import type { DType } from '../tensors/index.ts';
 import type { AttrSpecs, OpDeclaration, OperandSpec, OperandSpecs, ResultSpec, ResultSpecs } from './define_op.ts';
@@ -35,7 +35,7 @@ export const allOps: readonly AnyOp[] = Object.values(ops);
 
 const byName: ReadonlyMap<string, AnyOp> = new Map(allOps.map((op) => [op.name, op]));
 
-/** The declaration of that name, undefined for a name nobody declared. */
+/** The declaration of this name, undefined for an unknown one. */
 export const findOp = (name: string): AnyOp | undefined => byName.get(name);
 
 /** The declaration of a node's operator. */

@@ -1,11 +1,11 @@
-/** Keeps results apart from what is not theirs: feeds, constants of the model, and each other. */
+/** Keeps results apart from memory of others: feeds, constants of the model, and each other. */
 import type { ITensor, TypedArray } from '../tensors/index.ts';
 
 export const copyOf = (t: ITensor): ITensor => ({ ...t, data: (t.data as TypedArray).slice() as ITensor['data'] });
 
 /**
- * Operators that only look at a tensor in another way (identity, reshape) hand on its memory. One run notes here whose
- * memory it reads, and what it hands out is then its own, copied where it has to be.
+ * Operators that only view a tensor in another way (identity, reshape) pass its memory on. One run records here whose
+ * memory it reads; the results that it returns own their memory, copied if necessary.
  */
 export class ForeignBuffers {
   readonly #buffers = new Set<ArrayBufferLike>();
@@ -20,7 +20,7 @@ export class ForeignBuffers {
     return this.#buffers.has(t.data.buffer);
   }
 
-  /** The tensor, or a copy of it where its memory is somebody else's; from now on it belongs to whoever asked. */
+  /** The tensor, or a copy when its memory belongs to somebody else; from now on the caller owns it. */
   owned(t: ITensor): ITensor {
     return this.note(this.has(t) ? copyOf(t) : t);
   }

@@ -13,8 +13,8 @@ import { isStatic, type Loc, sameShape, type TensorType } from './types.ts';
 
 /**
  * @param constants contents of the constants whose contents the text leaves out
- * @throws UnskewError with line and column: U3001 for what is not text of this form, the code of the builder for operators that
- * do not fit their operands
+ * @throws UnskewError with line and column: U3001 for other text, and the code of the builder for operators that do not
+ * fit their operands
  */
 export function parse(text: string, file?: string, constants?: ReadonlyMap<string, ITensor>): Graph {
   return new Parser(text, file, constants).graph();
@@ -374,7 +374,7 @@ function isElement(dtype: DType, item: string): boolean {
   if (!/^-?\d+$/.test(item)) return false;
   if (dtype === 's64') return BigInt.asIntN(64, BigInt(item)) === BigInt(item);
   if (dtype === 'u64') return BigInt.asUintN(64, BigInt(item)) === BigInt(item);
-  // what a bool is held in has 8 bits
+  // a bool is held in 8 bits
   const { min, max } = dtypes[dtype === 'bool' ? 'u8' : dtype];
   return Number(item) >= min && Number(item) <= max;
 }

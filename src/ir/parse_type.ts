@@ -12,7 +12,7 @@ export function parseType(text: string): TensorType | undefined {
   return parts.join(',') === match[2] ? typeOfParts(match[1], parts) : undefined;
 }
 
-/** A type of its parts, as they are written; undefined when one is not what it should be. */
+/** A type from the texts of its parts; undefined when one of them is wrong. */
 export function typeOfParts(dtype: string, parts: readonly string[]): TensorType | undefined {
   const shape = parts.map(parseDim);
   const isType = (dtype === 'opaque' || isDType(dtype)) && shape.every((dim) => dim !== undefined);

@@ -1,10 +1,10 @@
 /**
- * Sizes that are not known yet, in one spelling each: a sum of products of atoms, an atom being a symbol, ⌊a/b⌋ or a call of
- * one of `dimFunctions`. What is equal by the laws of sums and products, and by
+ * Sizes that are not known yet, in one spelling each: a sum of products of atoms, an atom being a symbol, ⌊a/b⌋ or a
+ * call of one of `dimFunctions`. Expressions that are equal by the laws of sums and products, and by
  *
  *   ⌊(b·q + r)/b⌋ = q + ⌊r/b⌋        ⌊(⌊x/a⌋ + c)/b⌋ = ⌊(x + a·c)/(a·b)⌋
  *
- * has the same text. The text is what graphs hold, so it reads back as the same polynomial.
+ * have the same text. The text is kept in graphs, so it reads back as the same polynomial.
  */
 import type { Dim } from './types.ts';
 
@@ -32,7 +32,7 @@ const SEPARATOR = '·';
 
 const read = new Map<string, Polynomial>();
 const atoms = new Map<string, Atom>();
-/** Texts that are kept in mind; beyond it they are read again. */
+/** The number of texts to remember; more are read again. */
 const MOST_KEPT = 20_000;
 
 export const constantOf = (value: number): Polynomial => (value === 0 ? new Map() : new Map([['', value]]));
@@ -186,7 +186,7 @@ export function atomOf(text: string): Atom {
   if (/^[\w.]+$/.test(text)) return { kind: 'symbol' };
   if (text.startsWith('(') && isOne(text))
     return { kind: 'quotient', above: polynomialOf(text.slice(1, -1)), below: constantOf(1) };
-  new Reader(text).read(); // remembers what it is made of
+  new Reader(text).read(); // records the atoms of the text
   return atoms.get(text) ?? { kind: 'symbol' };
 }
 

@@ -72,7 +72,7 @@ const formatSymbols = ({ symbols = {} }: Graph): string => {
   return bounds.length === 0 ? '' : ` sizes(${bounds.join(', ')})`;
 };
 
-/** One node as in `print`, without its contents of constants: for diagnostics and traces. */
+/** One node as in `print`, without the contents of constants: for diagnostics and traces. */
 export function printNode(graph: Graph, node: Node): string {
   const reference = (id: ValueId): string => {
     const tensor = constantOf(graph, id);

@@ -16,7 +16,7 @@ import type { ValueId } from './types.ts';
 import { isOp, oneOf, viewOf } from './view.ts';
 
 interface Declared extends ProductTrait {
-  /** Where the factors are among the operands. */
+  /** The positions of the factors among the operands. */
   readonly at: Factors<number>;
 }
 
@@ -48,16 +48,16 @@ export const isPlainProduct = ({ op }: AnyNode): boolean => products.get(op)?.fo
 /** Products of integers with zero points as operands. */
 export const isQuantizedProduct = ({ op }: AnyNode): boolean => products.get(op)?.form === 'quantized';
 
-/** A product with all that one primitive or kernel does after the sum, or the end of one on its own. */
+/** A product with all steps of one primitive or kernel after the sum, or the last of these steps on their own. */
 export const isFused = oneOf(dnnlConv, dnnlConvTranspose, dnnlMatmul, dnnlRequantize);
 
-/** What a product multiplies. */
+/** The factors of a product. */
 export interface Multiplied extends Factors<ValueId> {
   /** The source zero point where it is an attribute, else 0. */
   readonly sourceZeroPoint: number;
 }
 
-/** What a node multiplies, whatever its operator calls the operands; undefined for any other node. */
+/** The factors of a node under the same names for every operator; undefined for any other node. */
 export function factorsOf(node: Node): Multiplied | undefined {
   const at = products.get(node.op)?.at;
   if (at === undefined) return undefined;
@@ -78,7 +78,7 @@ const convolutions = [nnConv, qnnConv, dnnlConv, nnConvTranspose, qnnConvTranspo
 /** The attributes of the convolution that a product is: of a matrix product one without spatial axes. A transposed one has more. */
 export const windowOf = (node: Node): ConvAttrs => (isOp(node, ...convolutions) ? node.attrs : plainConv(0));
 
-/** How the weights of a product are laid out; undefined for any other node. */
+/** The layout of the weights of a product; undefined for any other node. */
 export function layoutOf(node: Node): ProductLayout | undefined {
   const kind = productKind(node);
   return kind && { kind, group: windowOf(node).group };

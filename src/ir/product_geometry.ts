@@ -1,6 +1,7 @@
 /**
- * Where sums of products have what: in their operands, in their weights, in their results. Passes, proofs, costs and back ends
- * ask here; only the evaluators of the operators, which are the meaning, add up by themselves.
+ * The geometry of products: the places of factors, filters and channels in operands, weights and results. Passes,
+ * proofs, costs and back ends use it; only the evaluators of the operators, which are the meaning, add up by
+ * themselves.
  */
 import { assert } from '../diagnostics/index.ts';
 import { type DType, type ITensor, sizeOf, stridesOf } from '../tensors/index.ts';
@@ -10,7 +11,7 @@ import { forEachRun } from './ops/qnn_parameters.ts';
 import { transposed } from './ops/strided.ts';
 import type { Dim, Shape } from './types.ts';
 
-/** What is multiplied; zero points may be absent. */
+/** The factors; zero points may be absent. */
 export interface Factors<T> {
   readonly x: T;
   readonly w: T;
@@ -22,15 +23,18 @@ export interface Factors<T> {
 export type WeightsAxis = 'group' | 'filter' | 'channel' | 'tap';
 
 interface Geometry {
-  /** What its operators call their operands. */
+  /** The names of the factors among the operands. */
   readonly operands: Required<Factors<string>>;
   /** The axes of the weights as they lie in memory, the outermost first. */
   readonly weights: readonly WeightsAxis[];
-  /** The axis of a source of that rank over which sums run. */
+  /** The axis over which sums run, of a source of this rank. */
   readonly sourceAxis: (rank: number) => number;
-  /** The axis of a result of that rank that has one index for each filter, of all groups. */
+  /** The axis with one index for each filter, of all groups, of a result of this rank. */
   readonly channelAxis: (rank: number) => number;
-  /** The axis of weights of that rank along which filters lie, those of a group where groups lie elsewhere; −1 for none. */
+  /**
+   * The axis of filters, of weights of this rank: of one group's filters when groups lie along another axis; −1 for
+   * none.
+   */
   readonly filterAxis: (rank: number) => number;
 }
 
@@ -97,16 +101,19 @@ function weightsSizes(kind: ProductKind, shape: readonly number[], group: number
     : { group, filter: second, channel: first / group, tap };
 }
 
-/** How often the filters along `filterAxis` follow upon one another among the channels of the result. */
+/** Counts the repetitions of the filters along `filterAxis` over the channels of the result. */
 export const filterRepeats = ({ kind, group }: ProductLayout): number => (kind === 'conv_transpose' ? group : 1);
 
-/** How many filters the groups have together, for weights of that shape. */
+/** Counts the filters of all groups, for weights of this shape. */
 export function filterCount(of: ProductLayout, shape: readonly number[]): number {
   const { group, filter } = weightsSizes(of.kind, shape, of.group);
   return group * filter;
 }
 
-/** The shape over the four axes that has the filters of all groups, and size 1 elsewhere: what differs by filter broadcasts from it. */
+/**
+ * The shape over the four axes with the filters of all groups, and size 1 elsewhere, from which values by filter
+ * broadcast.
+ */
 const byFilter = ({ sizes, order }: WeightsLayout): readonly number[] =>
   order.map((axis) => (axis === 'group' || axis === 'filter' ? sizes[axis] : 1));
 
@@ -122,7 +129,7 @@ export const forEachFilterRun = (
     visit,
   );
 
-/** The shape of weights with one filter for each group, beside such ones. */
+/** The shape of weights with one filter for each group, for weights of the given shape. */
 export function oneFilterEach(of: ProductLayout, shape: readonly number[]): readonly number[] {
   const { sizes, order } = weightsLayout(of, shape);
   const [outer, inner] = order.slice(1).map((axis) => (axis === 'filter' ? 1 : sizes[axis]));
@@ -145,7 +152,7 @@ export function summedSizes(kind: ProductKind, w: Shape): Shape {
 export const filtersFirst = <D extends DType>(w: ITensor<D>, of: ProductLayout): ITensor<D> =>
   rearranged(w, of, geometries.conv.weights);
 
-/** Such filters as the operator has them. */
+/** Rearranges such filters into the weights of the operator. */
 export const asWeights = <D extends DType>(filters: ITensor<D>, { kind, group }: ProductLayout): ITensor<D> =>
   rearranged(filters, { kind: 'conv', group }, geometries[kind].weights);
 

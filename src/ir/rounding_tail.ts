@@ -23,7 +23,7 @@ export interface GraphReader {
 export interface RoundingTail {
   /** The accumulator: s32. */
   readonly sum: ValueId;
-  /** One for all channels on the axis of the requantize, or one for each. */
+  /** The scale: one for all channels on the axis of the requantize, or one for each. */
   readonly scale?: ITensor<'f32'>;
   readonly offset?: ITensor<'f32'>;
   /** The floats in between, the requantize's operand first; none where it rounds the sum itself. */

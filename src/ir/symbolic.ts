@@ -1,5 +1,5 @@
 /**
- * Small tensors of sizes: what operators make of shapes, element by element, where the elements are numbers or symbols.
+ * Small tensors of sizes: operators on shapes are followed element by element, where elements are numbers or symbols.
  * Each rule is the meaning of its operator, so that binding the symbols and evaluating commute.
  */
 
@@ -183,7 +183,7 @@ function movedBy(
   movable: number,
 ): Elements | undefined {
   if (Object.values(node.attrs).some((value) => Array.isArray(value) && !isStatic(value as Shape))) return undefined;
-  const all: Dim[] = [0]; // what nn.pad fills with
+  const all: Dim[] = [0]; // the value that nn.pad fills with
   const tensors: (ITensor | null)[] = [];
   for (const [i, operand] of operands.entries()) {
     if (operand !== null && i < movable) {
@@ -203,7 +203,7 @@ function castTo(dtype: DType, { elements, dtype: from }: KnownElements): Element
     const set = elements.map(isSet);
     return set.every((e) => e !== undefined) ? (set as Elements) : undefined;
   }
-  // a size fits whatever holds the element count of a tensor; narrow types wrap
+  // a size fits every type that holds the element count of a tensor; narrow types wrap
   if (!/^(s32|s64|f32|f64)$/.test(dtype)) return undefined;
   return isFloat(from) && isInteger(dtype)
     ? elements.map((e) => (typeof e === 'number' ? Math.trunc(e) : e))

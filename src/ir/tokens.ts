@@ -4,7 +4,7 @@ export type TokenKind = 'string' | 'number' | 'word' | 'mark' | 'end';
 
 export interface Token {
   readonly kind: TokenKind;
-  /** As it is written, the quotes of strings included. */
+  /** The text as written, the quotes of strings included. */
   readonly text: string;
   readonly at: number;
 }
@@ -14,7 +14,7 @@ const GAP = /(?:\s+|\/\/[^\n]*)+/y;
 const TOKEN =
   /(?<number>-?(?:inf\b|\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?![\w.]))|(?<word>[A-Za-z0-9_.$/]+)|(?<mark>->|[%@(){}[\]=:,])/y;
 
-/** @param refuse called with what is wrong, and where */
+/** @param refuse called with a message and the place of the fault */
 export function tokensOf(text: string, refuse: (message: string, at: number) => never): Token[] {
   const tokens: Token[] = [];
   for (let at = 0; ; ) {

@@ -7,8 +7,8 @@ export type Dim = number | string;
 export type Shape = readonly Dim[];
 
 /**
- * The type of a value. `opaque` stands for what we can only carry (an element type we do not compute with, or a shape
- * that nobody knows; the shape is then `[]` and means nothing); only opaque operators read and write such values.
+ * The type of a value. `opaque` stands for values that unskew can only carry (an element type it does not compute with,
+ * or an unknown shape; the shape is then `[]` and means nothing); only opaque operators read and write such values.
  */
 export interface TensorType<D extends DType | 'opaque' = DType | 'opaque'> {
   readonly dtype: D;
@@ -18,7 +18,7 @@ export interface TensorType<D extends DType | 'opaque' = DType | 'opaque'> {
 export type ValueId = string & { readonly __brand: 'ValueId' };
 /** A node is named after its first result. */
 export type NodeId = ValueId;
-/** The id of the value of that name, or of the node: nothing else makes one. */
+/** The id of the value or node of this name. Only this function makes ids. */
 export const valueId = (name: string): ValueId => name as ValueId;
 
 /** The place in the model that something comes from. */

@@ -59,7 +59,7 @@ export function viewOf<D extends AnyOp>(node: Node): View<D> {
   return seen as View<AnyOp> as View<D>;
 }
 
-/** A node whose operands are given as something else than their names: as what is known of each of them. */
+/** A node whose operands are given as facts about each of them instead of names. */
 export type Seen<D extends AnyOp, T> = Mapped<
   D['operands'],
   { readonly [K in keyof D['operands']]: T } & { readonly [operand: string]: T }

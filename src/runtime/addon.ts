@@ -1,6 +1,4 @@
-/**
- * Loads the native addon, once per process or worker, or says why it cannot and what to do.
- */
+/** Loads the native addon, once per process or worker, or explains the failure and its remedy. */
 import { createRequire } from 'node:module';
 import { arch, platform } from 'node:os';
 import { relative } from 'node:path';
@@ -21,7 +19,7 @@ let loaded: OneDnnBinding | undefined;
 /**
  * The binding of oneDNN.
  * @param path another file to load, for tests
- * @throws UnskewError U5001 with what was tried and the command that helps
+ * @throws UnskewError U5001 with the reason and the command that helps
  */
 export function loadAddon(path: string = addonPath): OneDnnBinding {
   if (loaded !== undefined && path === addonPath) return loaded;
@@ -79,7 +77,7 @@ function load(path: string): OneDnnBinding {
 
 const without = "without it backend 'reference' runs models, slowly";
 
-/** As one types it here: in a working copy scripts/setup, in an application node_modules/unskew/scripts/setup. */
+/** The command to type here: in a working copy scripts/setup, in an application node_modules/unskew/scripts/setup. */
 function setupCommand(): string {
   const path = `${root}scripts/setup`;
   try {

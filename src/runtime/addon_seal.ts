@@ -12,7 +12,7 @@ import { systemCode, systemReason } from '../diagnostics/index.ts';
 
 const seal = /\nunskew addon, sources ([0-9a-f]{64}), checksum ([0-9a-f]{64})\n$/;
 const CHECKSUM_PART = ', checksum '.length + 64 + 1;
-/** No addon comes near: what is larger is not read. */
+/** Larger files are not read: no addon comes near this size. */
 const MOST_BYTES = 256 << 20;
 
 /**
@@ -75,7 +75,7 @@ export function isCut(start: Buffer, size: number): boolean {
   return Number(start.readBigUInt64LE(0x28)) + start.readUInt16LE(0x3a) * start.readUInt16LE(0x3c) > size;
 }
 
-/** As `native/seal.cmake` computes it. */
+/** The digest of the sources, computed as in `native/seal.cmake`. */
 function sourcesDigest(root: string): string | undefined {
   try {
     const native = readdirSync(join(root, 'native'), { recursive: true, withFileTypes: true })

@@ -1,6 +1,7 @@
 /**
- * Files beside others, which take their names when they are whole. What a signal or an error leaves unfinished is removed at
- * once; what a process that was killed has left is removed by the next one that writes into the same folder.
+ * Files beside others, which take the others' names when they are whole. Files that a signal or an error leaves
+ * unfinished are removed at once; those of a killed process are removed by the next one that writes into the same
+ * folder.
  */
 import { createHash } from 'node:crypto';
 import { constants, openSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
@@ -24,7 +25,7 @@ const removeLeftOver = (): void => {
   leftOver.clear();
 };
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-/** Cleans up, then lets the signal do what it does. */
+/** Cleans up, then lets the signal take its usual effect. */
 function onSignal(signal: NodeJS.Signals): void {
   removeLeftOver();
   watch('off');
@@ -68,7 +69,10 @@ export function openBeside(folder: string, mode: number): Beside {
 const ours = /^\.unskew-([0-9a-f]{8})-(\d+)-\d+\.part$/;
 const A_DAY = 24 * 60 * 60 * 1000;
 
-/** Files of processes that are gone. Those of other machines, which may write into the same folder, are left for a day. */
+/**
+ * Removes files of processes that are gone. Files of other machines, which may write into the same folder, stay for a
+ * day.
+ */
 function removeOrphans(folder: string): void {
   let names: string[];
   try {

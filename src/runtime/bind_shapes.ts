@@ -5,8 +5,8 @@ import { isAsImported, originOf } from '../importers/onnx/origin.ts';
 import { type Dim, type Graph, specialize } from '../ir/index.ts';
 
 /**
- * The graph for inputs of these shapes alone. One that is as it was read from an ONNX file is read anew: with known sizes
- * more is understood, and padding that follows from them is that of the window.
+ * The graph for inputs of these shapes alone. An unchanged graph from an ONNX file is read anew: with known sizes more
+ * operators are understood, and padding that depends on sizes becomes the window's own.
  *
  * @throws UnskewError U4002 when they do not fit its inputs
  */

@@ -152,8 +152,8 @@ export class Model {
   }
 
   /**
-   * Frees native memory and threads, without waiting: every run that has not ended rejects with U4002, and the memory of
-   * one that is being computed goes when that is through. Await the runs first to have their results. The model cannot run
+   * Frees native memory and threads, without waiting: every run that has not ended rejects with U4002, and the memory
+   * of a run in progress is freed when it ends. Await the runs first to have their results. The model cannot run
    * afterwards. To dispose of it again does nothing.
    */
   dispose(): void {
@@ -187,7 +187,10 @@ export class Model {
     return made;
   }
 
-  /** Disposes of the least recently used sessions but for so many. Those that runs use stay: they go when that is over. */
+  /**
+   * Disposes of the least recently used sessions, except the `kept` latest. Sessions in use stay, and go when their
+   * runs end.
+   */
   #evict(kept: number): void {
     for (const [key, executable] of this.#executables) {
       if (this.#executables.size <= kept) return;
@@ -230,7 +233,7 @@ async function load(source: Graph | string | Uint8Array, options: CompileOptions
       );
     return inputShapes ? { ...compiled, graph: bindShapes(compiled.graph, inputShapes) } : compiled;
   }
-  // of what was read already: a pipe gives its contents once
+  // from the bytes that were read already: a pipe gives its contents once
   const graph = await importBytes(bytes, {
     ...(typeof source === 'string' && { file: source, readExternal: externalReader(source) }),
     ...(profile && { profile }),
@@ -248,7 +251,7 @@ function refuseUnknown(graph: Graph): void {
   const node = topologicalOrder(graph).order.find((node) => isOp(node, opaqueOp));
   if (node === undefined) return;
   const reasonOf = (id: ValueId | null) => graph.origin?.unsupported.find(({ value }) => value === id)?.reason;
-  // what reads a value of no known type says why that has none
+  // a node without a reason of its own is opaque because of an operand
   const reader = node.operands.find((id) => reasonOf(id) !== undefined);
   const own = node.results.map(reasonOf).find((reason) => reason !== undefined);
   const why = own ?? (reader && `of '${reader}' ${reasonOf(reader)}`);

@@ -1,7 +1,7 @@
 /**
  * Measured costs, kept per machine: one JSON file for every processor, oneDNN version, ISA and number of threads, in
- * $XDG_CACHE_HOME/unskew/strategies. A file that is missing, damaged or of another format counts as none: what is in it
- * decides about speed alone.
+ * $XDG_CACHE_HOME/unskew/strategies. A missing or damaged file, or one of another format, counts as empty: its contents
+ * affect speed alone.
  */
 import { createHash } from 'node:crypto';
 import { closeSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ import type { LayerClass } from '../passes/cost/layer_class.ts';
 import { type CostRow, distanceOf } from '../passes/cost/table.ts';
 import { openBeside } from './beside.ts';
 
-/** Rises when rows or what they mean change. */
+/** Rises when rows or their meaning change. */
 const FORMAT = 1;
 /** A file of ours has some hundred rows of some hundred bytes. */
 const MAXIMUM_BYTES = 4 << 20;
@@ -75,9 +75,9 @@ export function readCosts(machine: Machine, env?: Environment): CostRow[] {
 }
 
 /**
- * Adds rows to those of the machine; a layer that was measured before is replaced. Whole or not at all.
+ * Adds rows to the file of the machine; a row replaces an earlier one of the same layer. Writes all of it or nothing.
  *
- * @returns the path, or undefined where nothing can be written
+ * @returns the path, or undefined when nothing can be written
  */
 export function writeCosts(machine: Machine, rows: readonly CostRow[], env?: Environment): string | undefined {
   const path = cachePath(machine, env);

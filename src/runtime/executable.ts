@@ -59,7 +59,9 @@ class Values {
     this.#tensors.set(id, tensor);
   }
 
-  /** Copies what is read from now on and lies in the memory of a feed: the caller may change it while the run waits. */
+  /**
+   * Copies values that are read later and lie in the memory of a feed: the caller may change it while the run waits.
+   */
   keep(read: ReadonlySet<ValueId>): void {
     for (const [id, tensor] of this.#tensors)
       if (read.has(id) && this.#foreign.has(tensor)) this.#tensors.set(id, copyOf(tensor));
@@ -176,7 +178,7 @@ export class Executable {
     return times;
   }
 
-  /** Frees at once what no run computes with, and the rest when the one that does has ended. All runs that have not ended reject. */
+  /** Frees memory at once, that of the run in progress at its end. All runs that have not ended reject. */
   dispose(): void {
     this.#disposed = true;
     for (const { session } of this.#steps) session?.dispose();
@@ -185,7 +187,7 @@ export class Executable {
   /**
    * Every run that waits holds a copy of its inputs and has memory for its outputs.
    *
-   * @throws UnskewError U1006 when another would take what is not there
+   * @throws UnskewError U1006 when another run would need more memory than is free
    */
   #checkQueue(): void {
     const bytes = (this.#running + 1) * this.#bytesOfRun;

@@ -1,4 +1,4 @@
-/** From what callers give to tensors of the IR, with an error that says which input is wrong and why. */
+/** Converts the callers' tensors to tensors of the IR; an error says which input is wrong and why. */
 import { inspect } from 'node:util';
 import { fail } from '../diagnostics/index.ts';
 import {

@@ -28,9 +28,9 @@ function lackOf(error: unknown): 'memory' | 'threads' | undefined {
 }
 
 /**
- * Does for a graph what may find the system without memory or threads.
+ * Runs `body`, which may find the system without memory or threads.
  *
- * @throws UnskewError U1006 for memory, U5002 for threads; whatever else `body` throws
+ * @throws UnskewError U1006 for memory, U5002 for threads; any other error of `body`
  */
 export function withinMeans<T>(graph: Graph, body: () => T): T {
   try {

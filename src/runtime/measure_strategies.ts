@@ -80,7 +80,7 @@ function measureLayer(
   const options = { target, ...(costs && { costs }) };
   const [{ ways: judged, chosen }] = legalize(layer.graph, options).strategies;
   const planned = new Map<string, { plan: Plan; at: number }>();
-  /** Plans that are the same but for numbers are measured once. */
+  /** Equal plans, numbers aside, are measured once. */
   const planOf = (graph: Graph): number => {
     const selected = runPipeline(graph, [select], { target }).graph;
     const key = keyOf(

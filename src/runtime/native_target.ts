@@ -1,4 +1,4 @@
-/** This machine as a target, and what its corrections cost. */
+/** This machine as a target, and the costs of corrections on it. */
 import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
 import { type CostModel, costModel } from '../passes/cost/model.ts';
 import type { Isa, Target } from '../passes/target.ts';
@@ -20,7 +20,7 @@ export const nativeCosts = (binding: Pick<OneDnnBinding, 'isa' | 'version'>, tar
 const isaOf = ({ isa }: Pick<OneDnnBinding, 'isa'>): Isa =>
   isa === 'amx' || isa === 'vnni' || isa === 'avx512' ? isa : 'avx2';
 
-/** Sums over weights, for proofs: the addon's, several times as fast as those in TypeScript. */
+/** Sums over weights, for proofs, by the addon: several times as fast as in TypeScript. */
 export const nativeByteSums =
   (binding: Pick<OneDnnBinding, 'byteSums'>): ByteSums =>
   ({ buffer, byteOffset, length: count }, blocks, rows, length) =>

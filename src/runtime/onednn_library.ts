@@ -29,7 +29,7 @@ function isTruncated(path: string): boolean | undefined {
   try {
     const start = Buffer.alloc(64);
     const length = readSync(descriptor, start, 0, start.length, 0);
-    const isElf = start.subarray(0, 4).toString('latin1') === '\x7fELF'; // the loader says what is not
+    const isElf = start.subarray(0, 4).toString('latin1') === '\x7fELF'; // the loader reports all other faults
     return isElf && isCut(start.subarray(0, length), fstatSync(descriptor).size);
   } catch {
     return undefined;

@@ -1,4 +1,4 @@
-/** Times plans against each other on the addon, without what the border of a model costs. */
+/** Times plans against each other on the addon, without the costs at the border of a model. */
 import type { BufferRef, Command, OneDnnBinding, SessionSpec } from '../codegen/onednn/binding.ts';
 import type { Plan } from '../codegen/onednn/plan.ts';
 import { type Graph, type Node, type NodeId, nnMaxPool, type ValueId, valueId, view } from '../ir/index.ts';
@@ -95,7 +95,7 @@ export function withNeighbours(graph: Graph): Graph {
 
 /**
  * The commands of a plan of one native segment, without neighbours and without the copies that bring inputs and outputs
- * from and to row-major order. What is read and written there become places of the arena.
+ * from and to row-major order. Their buffers become places of the arena.
  */
 function specOf({ steps }: Plan): SessionSpec | undefined {
   const [step] = steps;

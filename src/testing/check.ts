@@ -12,7 +12,7 @@ import { defaultRuns, defaultSeed } from './draws.ts';
 import { arbitraryFeeds, feedsOf } from './feeds.ts';
 
 export interface CheckOptions extends Tolerance {
-  /** The graphs to draw from; by default those of the rule's root operator. */
+  /** The graphs to draw from; by default graphs with the rule's root operator. */
   readonly graphs?: fc.Arbitrary<Graph>;
   /** Graphs in which the rule fires, 200 by default and 10,000 when UNSKEW_DEEP is set. */
   readonly runs?: number;
@@ -26,7 +26,7 @@ export interface CheckOptions extends Tolerance {
 
 export interface CheckReport {
   readonly name: string;
-  /** Graphs drawn, and those among them in which the rule fired. */
+  /** The number of graphs drawn; `fired`: of graphs in which the rule fired. */
   readonly drawn: number;
   readonly fired: number;
 }
@@ -77,10 +77,10 @@ export function checkTransform(subject: Transform & Omit<CheckOptions, 'graphs'>
 }
 
 /**
- * Asserts that the draws that check a rule refute its wrong variant: by a value that differs. Draws in which it makes a
- * graph of other types do not count, because the driver refuses those whatever they mean.
+ * Asserts that the draws that check a rule also refute its wrong variant, by a value that differs. A draw in which it
+ * makes a graph of other types does not count, because the driver refuses such a graph anyway.
  *
- * @returns after how many graphs it was refuted
+ * @returns the number of graphs after which it was refuted
  * @throws Error when the rule has no wrong variant, or when it survives
  */
 export function checkWrong(

@@ -8,7 +8,7 @@ import type { Difference } from './compare.ts';
 import { npy } from './npy.ts';
 
 export interface Refutation {
-  /** The rule, or what else was checked. */
+  /** The rule, or another subject of the check. */
   readonly name: string;
   /** The equation that does not hold. */
   readonly law: string;

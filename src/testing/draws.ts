@@ -3,5 +3,5 @@ export const isDeep = process.env.UNSKEW_DEEP !== undefined;
 
 export const defaultRuns = isDeep ? 10_000 : 200;
 
-/** UNSKEW_SEED or a fixed one, so that what fails is what was changed; with UNSKEW_DEEP another one every time. */
+/** UNSKEW_SEED or a fixed one, so that a new failure comes from a change; with UNSKEW_DEEP another one every time. */
 export const defaultSeed = (): number => Number(process.env.UNSKEW_SEED ?? (isDeep ? Date.now() & 0x7fffffff : 665));

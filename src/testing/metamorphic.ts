@@ -1,6 +1,6 @@
 /**
- * Metamorphic laws: what must stay the same when inputs change in a known way. They need no reference, so that they
- * test whatever runs graphs: the interpreter, the addon, or a backend of your own.
+ * Metamorphic laws: results must stay the same when inputs change in a known way. They need no reference, so they can
+ * test anything that runs graphs: the interpreter, the addon, or a backend of your own.
  */
 import { join } from 'node:path';
 import * as fc from 'fast-check';
@@ -38,7 +38,7 @@ export interface Experiment {
   readonly feeds: Feeds;
 }
 
-/** One instance of a law: `combine` of the results of `parts` has to equal the results of `whole`. */
+/** One instance of a law: `combine`, applied to the results of `parts`, must give the results of `whole`. */
 export interface MetamorphicCase {
   readonly whole: Experiment;
   readonly parts: readonly Experiment[];

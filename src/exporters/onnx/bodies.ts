@@ -1,6 +1,6 @@
 /**
- * Bodies of control flow that were rewritten, each as a graph of its own, back in their nodes. What its graph has of the
- * graphs around it, the body sees there: it is left away, whoever computes it here, since it has the same value.
+ * Puts rewritten bodies of control flow, each a graph of its own, back into their nodes. The body still sees the graphs
+ * around it: nodes of its graph that came from there are left out, since the outer value is the same.
  */
 import { assert } from '../../diagnostics/index.ts';
 import { type OnnxGraph, type OnnxNode, openOnnx } from '../../importers/onnx/container/index.ts';
@@ -24,7 +24,7 @@ export interface WrittenBody {
   readonly encoded: Encoded;
 }
 
-/** By node; `write` gives the model that a body was made of, rewritten. */
+/** The new bodies by node; `write` rewrites the model that a body was made from. */
 export function newBodies(
   origin: OnnxOrigin,
   write: (graph: Graph, origin: OnnxOrigin, context: ReadonlySet<string>) => WrittenBody,
@@ -56,7 +56,7 @@ function originOfBody({ graph, within }: OnnxBody): OnnxOrigin {
 
 /** The names that a body can see around it. */
 export interface Around {
-  /** All of the names. */
+  /** All outer names. */
   readonly outer: ReadonlySet<string>;
   /** The names that the graph of the body has as well. */
   readonly context: ReadonlySet<string>;
@@ -64,8 +64,9 @@ export interface Around {
 export const nothingAround: Around = { outer: new Set(), context: new Set() };
 
 /**
- * The nodes of a body, in their order, after its context changed in part: what is computed anew has another name than outside, and
- * what stays of the context and reads that gets one too, or the body would read what was in its place outside.
+ * The nodes of a body, in their order, after a part of its context changed. Recomputed values have other names than
+ * outside, and so do the results of context nodes that stay and read them; otherwise the body would read the outer
+ * values.
  */
 export function renewed(
   nodes: readonly (KeptNode | NodeInit)[],
@@ -109,7 +110,7 @@ const namesInside = (node: OnnxNode): string[] => [
 
 const numbers = schema.graphProto.fields;
 
-/** The graph of a model without the nodes, initializers and inputs of that names. */
+/** The graph of a model without the nodes, initializers and inputs of the given names. */
 export function withoutContext(bytes: Uint8Array, context: ReadonlySet<string>): WrittenBody {
   const { graph } = openOnnx(bytes);
   const isOuter = ({ outputs }: { readonly outputs: readonly string[] }): boolean =>

@@ -25,17 +25,17 @@ import type { KeptNode, NodeInit, TensorInit } from './splice/index.ts';
 
 /** The surroundings of the emitted nodes: the rest of the file, or nothing. */
 export interface Site {
-  /** The version of the default operator set; undefined: whatever the operators need. */
+  /** The version of the default operator set; undefined: the lowest one that has all operators. */
   readonly opset: number | undefined;
   /** True when the operators of com.microsoft may be used. */
   readonly microsoft: boolean;
-  /** Values that are there already, under their own names. */
+  /** True for values that exist already, under their own names. */
   isGiven(id: ValueId): boolean;
   /** Names that nothing new may have. */
   readonly taken: ReadonlySet<string>;
   /** Names of nodes that stay. */
   readonly nodeNames: ReadonlySet<string>;
-  /** A node of the file that is carried and not understood, reading these operands. */
+  /** Carries a node of the file that was not understood, with these operands. */
   carry?(node: Node, operands: readonly (string | null)[]): Carried;
   /** Names that bodies of carried nodes read. */
   readonly captured: ReadonlySet<string>;
@@ -43,7 +43,10 @@ export interface Site {
   readonly demanded: readonly ValueId[];
 }
 
-/** A carried node, and what its bodies read under names that stand for other values now: name → operand. */
+/**
+ * A carried node, and aliases for its bodies: the names that they read and that stand for other values now → the
+ * operand.
+ */
 export interface Carried {
   readonly item: KeptNode;
   readonly aliases: ReadonlyMap<string, ValueId>;
@@ -131,7 +134,7 @@ class Emission implements Emitting {
     return [...made, { item, reads: [...reads.filter((name) => name !== null), ...captured], outputs: node.results }];
   }
 
-  /** An Identity under the name that a body reads, unless the graph has a value of that name, which is the same. */
+  /** An Identity under the name that a body reads, unless the graph has a value of this name, which is the same one. */
   #alias(name: string, id: ValueId): readonly Unit<NodeInit>[] {
     if (hasValue(this.graph, name)) {
       this.name(name);
@@ -148,7 +151,7 @@ class Emission implements Emitting {
     const known = this.#names.get(id);
     if (known !== undefined) return known;
     const given = this.site.isGiven(id);
-    // outputs have their names whatever else had them in the file: nodes that gave them are gone, or they would be given
+    // an output keeps its name: a node of the file that had it is gone, or the output would be given
     const own = given || this.#outputs.has(id) || (!this.site.taken.has(id) && !this.#used.has(id));
     const name = own ? id : this.fresh(id);
     this.#names.set(id, name);
@@ -161,12 +164,14 @@ class Emission implements Emitting {
     return name;
   }
 
-  /** The node that computes a value, when it is one of those to be emitted. */
+  /** The node that computes a value, when it is to be emitted. */
   producer(id: ValueId | undefined): Node | undefined {
     return id === undefined || this.site.isGiven(id) ? undefined : this.#producers.get(id);
   }
 
-  /** The name of a node of the model for what computes its result now: the last of several, as names are unique. */
+  /**
+   * The name of the model's node for the emitted node that computes its result: the last one, since names are unique.
+   */
   nodeName({ loc }: Node): string | undefined {
     const name = loc.node;
     if (name === undefined || this.site.nodeNames.has(name) || this.#nodeNames.has(name)) return undefined;

@@ -23,7 +23,7 @@ import { buildModel, type KeptNode, type NodeInit, spliceModel, type ValueInfoIn
 import { validateGraph, validateWritten } from './validate.ts';
 
 export interface ExportOptions {
-  /** Entries for the `metadata_props` of the model; those of the same name are replaced. */
+  /** Entries for the `metadata_props` of the model; they replace entries of the same name. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
@@ -33,8 +33,8 @@ const optionNames: OptionNames<ExportOptions> = { metadata: true };
  * The bytes of an ONNX model.
  *
  * @throws UnskewError U2008 for an operator that has no ONNX form, or none in the operator set of the file, and for a
- *   rewritten node of the file that would lose fields which are not understood; U2009 for `dnnl.*` operators; U1006 for
- *   a model of more than 2 GiB; InternalError when what was written is not valid ONNX
+ * rewritten node of the file that would lose fields which are not understood; U2009 for `dnnl.*` operators; U1006 for a
+ * model of more than 2 GiB; InternalError when the result is not valid ONNX
  */
 export function exportOnnx(graph: Graph, options: ExportOptions = {}): Uint8Array {
   checkOptions('exportOnnx', options, optionNames);
@@ -153,7 +153,7 @@ const interfaceOf = ({ inputs, outputs }: Graph) => ({ inputs, outputs });
 const typeNamed = ({ values }: Pick<Graph, 'values'>, name: string): TensorType | undefined =>
   hasValue({ values }, name) ? values[name].type : undefined;
 
-/** The type of a value that is computed with. */
+/** The type of a value; undefined when unskew does not compute with it. */
 function elementType(graph: Pick<Graph, 'values'>, name: string): DType | undefined {
   const dtype = typeNamed(graph, name)?.dtype;
   return dtype === 'opaque' ? undefined : dtype;

@@ -33,7 +33,7 @@ export class KeptFile {
   readonly #producer = new Map<string, number>();
   readonly #owner = new Map<NodeId, number>();
   readonly #reads: readonly (readonly string[])[];
-  /** Inputs, and initializers of types that are carried only. */
+  /** Inputs, and initializers of types that unskew does not compute with. */
   readonly #given: ReadonlySet<string>;
   /** Nodes that became IR nodes and stay. */
   readonly kept: Set<number>;
@@ -89,7 +89,7 @@ export class KeptFile {
     const { inputs, initializers } = this.#file;
     const names = new Set([...inputs.map(({ name }) => name), ...initializers.keys(), ...provided]);
     for (const index of this.#order) {
-      // what nobody needed before is nobody's to remove
+      // nodes that nobody needed before stay too
       const isIdle = !needed.has(index) && this.#reads[index].every((name) => names.has(name));
       if (isIdle) all.add(index);
       if (all.has(index)) for (const name of this.#file.nodes[index].outputs) names.add(name);
@@ -97,7 +97,7 @@ export class KeptFile {
     return all;
   }
 
-  /** Initializers that were read before and are not now; `captures` says what new bodies of a node read. */
+  /** Initializers that were read before and are not now; `captures` gives the names that new bodies of a node read. */
   dropped(
     nodes: ReadonlySet<number>,
     read: ReadonlySet<string>,
@@ -115,7 +115,7 @@ export class KeptFile {
     );
   }
 
-  /** Names that a new value may not have: all of the file but those of touched nodes. */
+  /** Names that a new value may not have: all names of the file, except the results of touched nodes. */
   taken(): ReadonlySet<string> {
     const { nodes, inputs, initializers, sparseInitializers } = this.#file;
     const names = new Set([
@@ -125,7 +125,7 @@ export class KeptFile {
     ]);
     nodes.forEach((node, index) => {
       if (!this.isTouched(index)) for (const name of node.outputs) names.add(name);
-      // what a body gives another meaning has its own here still
+      // a name that a body defines anew still has the body's own meaning there
       for (const name of innerNames(node)) if (!this.#producer.has(name)) names.add(name);
     });
     return names;
@@ -138,7 +138,7 @@ export class KeptFile {
   /**
    * A node that is carried and not understood, reading `operands` (null: absent).
    *
-   * Bodies read outer values by name: what has another name now is given the old one beside it.
+   * Bodies read outer values by name: a value that has another name now gets the old one beside it.
    */
   carry(node: Node, operands: readonly (string | null)[]): Carried {
     const keep = this.#owner.get(node.id);
@@ -153,7 +153,7 @@ export class KeptFile {
     return { item: { keep, inputs: original.inputs.map((_, i) => operands[i] ?? '') }, aliases };
   }
 
-  /** Names that bodies read of nodes that are not understood and not as they were. */
+  /** Names that the bodies of changed opaque nodes read. */
   captured(): ReadonlySet<string> {
     return new Set(
       this.#file.nodes.flatMap((_, index) =>
@@ -188,7 +188,8 @@ export class KeptFile {
     const check = (id: ValueId | null, reader: number | undefined): void => {
       if (id === null) return;
       const owner = owners.get(id);
-      // A node that is kept reads the value of the file, whatever the IR reads in its place (a float before it was rounded).
+      // A kept node reads the value of the file, even when the IR reads another one in its place (a float before it was
+      // rounded).
       if (owner !== undefined && reader === undefined && !this.#file.nodes[owner].outputs.includes(id))
         this.kept.delete(owner);
     };
@@ -208,7 +209,7 @@ export class KeptFile {
     return owners;
   }
 
-  /** Drops nodes that read what is not there any more; the names that are. */
+  /** Drops nodes whose inputs are gone, and returns the names that remain. */
   #dropUnsupported(): ReadonlySet<string> {
     const { inputs, initializers, sparseInitializers, nodes } = this.#file;
     const available = new Set([
@@ -285,7 +286,7 @@ export class KeptFile {
   }
 }
 
-/** @throws UnskewError U2008 for a node that would lose what is not understood */
+/** @throws UnskewError U2008 for a node that would lose fields that are not understood */
 export function refuseLosses({ file }: OnnxOrigin, kept: KeptFile): void {
   file.graph.nodes.forEach(({ name, opType, outputs, unknownFields }, index) => {
     if (!unknownFields || !kept.isTouched(index) || kept.isCarried(index)) return;

@@ -31,9 +31,9 @@ export interface Emitting {
   needed: number;
   /** The name of a value, which from now on somebody reads. */
   name(id: ValueId): string;
-  /** The node that computes a value, when it is one of those to be emitted. */
+  /** The node that computes a value, when it is to be emitted. */
   producer(id: ValueId | undefined): Node | undefined;
-  /** The name of a node of the model for what computes its result now, where that is free. */
+  /** The name of the model's node for the emitted node that computes its result, when it is free. */
   nodeName(node: Node): string | undefined;
   /** A name that nothing has yet. */
   fresh(base: string): string;
@@ -63,7 +63,7 @@ export class NodeWriter {
     return this.#emission.graph;
   }
 
-  /** The names of the operands, '' for one that is absent. */
+  /** The names of the operands, '' for an absent one. */
   inputs(): readonly string[] {
     return this.node.operands.map((id) => this.value(id ?? undefined));
   }
@@ -74,7 +74,7 @@ export class NodeWriter {
 
   // ---- the graph around it
 
-  /** The name of any value of the graph, which is then computed; '' for an operand that is absent. */
+  /** The name of any value of the graph, which is then computed; '' for an absent operand. */
   value(id: ValueId | undefined): string {
     return id === undefined ? '' : this.#emission.name(id);
   }
@@ -171,7 +171,7 @@ export class NodeWriter {
     return this.add('Reshape', [this.value(id), this.list(shape, 'shape')]);
   }
 
-  /** A parameter by axis as it broadcasts to a tensor of that rank: [C] as [C, 1, …], one element as a scalar. */
+  /** A parameter by axis, shaped to broadcast to a tensor of this rank: [C] as [C, 1, …], one element as a scalar. */
   alongAxis(id: ValueId, axis: number, rank: number): string {
     const { shape } = this.typeOf(id);
     if (shape.length !== 1 || rank === 1) return this.value(id);
@@ -183,7 +183,7 @@ export class NodeWriter {
     return isStatic(shape) ? shape : this.refuse(`the size [${shape}] is not known`, 'give inputShapes');
   }
 
-  /** Says that what is written next exists since `version`. With a file to fit into that may be too new. */
+  /** Requires `version` for the next node. A file to fit into may have an older one. */
   since(version: number, what: string): void {
     if (version <= this.opset) return;
     if (this.#emission.site.opset === undefined) this.#emission.needed = Math.max(this.#emission.needed, version);

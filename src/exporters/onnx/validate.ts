@@ -1,6 +1,6 @@
 /**
  * Validates a model that was just written against the rules of ONNX: a file that no runtime loads is a fault of unskew,
- * whatever it was made from.
+ * even when its source was wrong.
  */
 import { assert, InternalError, UnskewError } from '../../diagnostics/index.ts';
 import { type OnnxGraph, type OnnxNode, openOnnx } from '../../importers/onnx/container/index.ts';
@@ -16,7 +16,7 @@ export interface Expected {
   readonly types: (name: string) => readonly [DType | undefined, DType | undefined];
 }
 
-/** @throws InternalError for a value that is used and not defined before, or defined twice, or an interface that is another */
+/** @throws InternalError for a value that is not defined before its use, or defined twice, or for another interface */
 export const validateWritten = (bytes: Uint8Array, expected: Expected): void => validateGraph(opened(bytes), expected);
 
 /** `outer`: values of the graphs around it. @throws InternalError as above */

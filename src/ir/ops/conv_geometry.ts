@@ -82,7 +82,9 @@ export function checkWindow(x: Shape, window: Window, refuse: Refuse): number {
   return rank;
 }
 
-/** `[N, O, spatial…]` of a convolution of `x: [N, C, spatial…]` with `w: [O, C/group, kernel…]`; refuses what does not fit. */
+/**
+ * `[N, O, spatial…]` of a convolution of `x: [N, C, spatial…]` with `w: [O, C/group, kernel…]`; refuses wrong operands.
+ */
 export function convShape(x: Shape, w: Shape, attrs: ConvAttrs, refuse: Refuse): Shape {
   const kernel = filterKernel(x, w, refuse);
   const rank = checkWindow(x, { ...attrs, kernel }, refuse);
@@ -123,8 +125,9 @@ export interface Tap {
 type Positions = Int32Array | Float64Array;
 
 /**
- * The taps of a window that are inside the input anywhere, row major over the kernel, each with all positions at which it is:
- * indices are row-major over the spatial axes. Taps outside contribute nothing, and a kernel may be mostly outside.
+ * The taps of a window that are inside the input somewhere, row major over the kernel, each with all its positions
+ * inside: indices are row-major over the spatial axes. Taps outside contribute nothing, and a kernel may be mostly
+ * outside.
  */
 export function tapsOf(
   kernel: readonly number[],

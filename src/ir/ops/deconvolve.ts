@@ -22,7 +22,7 @@ export function deconvDim(input: Dim, kernel: number, axis: number, attrs: Decon
   return addDims(mulDims(input, strides[axis]), added - strides[axis]);
 }
 
-/** `[N, O, spatial…]` for `x: [N, C, spatial…]` and `w: [C, O/group, kernel…]`; refuses what does not fit. */
+/** `[N, O, spatial…]` for `x: [N, C, spatial…]` and `w: [C, O/group, kernel…]`; refuses wrong operands. */
 export function deconvShape(x: Shape, w: Shape, attrs: DeconvAttrs, refuse: Refuse): Shape {
   const kernel = filterKernel(x, w, refuse);
   checkWindow(x, { ...attrs, kernel }, refuse);

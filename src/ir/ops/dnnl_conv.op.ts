@@ -23,7 +23,7 @@ export const fusedConvOperands = {
 } as const;
 export const fusedConvAttrs = { ...epilogueAttrs, sourceZeroPoint: attr.int(0) } as const;
 
-/** Refuses what does not belong to a result of that shape. */
+/** Refuses operands and attributes that do not fit a result of this shape. */
 export function checkFusedConv(
   { map, ...types }: OperandTypes<typeof fusedConvOperands>,
   shape: Shape,
@@ -48,7 +48,7 @@ export const finishedConv = (
   data: epilogue(sums, shape[1], sizeOf(shape.slice(2)), tensors, attrs),
 });
 
-/** A convolution with everything that one oneDNN primitive (or kernel of ours) does after it. */
+/** A convolution with all steps that one oneDNN primitive (or kernel of ours) applies after it. */
 export const dnnlConv = defineOp({
   name: 'dnnl.conv',
   doc: 'acc = Σ (x − sourceZeroPoint)·w over the taps inside; v = acc + bias[o] + map[o,p]; y = v (to s32) or clamp(rne(fl(t·multiplier[o])) + zeroPoint, low, high), t = fl(v) after the float steps scale and offset (see epilogue.ts). x: [N,C,spatial…], w: s8[O,C/group,kernel…], bias: s32[O], map: s32[1,O,spatial…], multiplier, scale, offset: f32[O] or f32[1]. `by`: who computes it; `onednn` leaves the choice between a primitive and our convolution kernel to the machine.',

@@ -2,7 +2,7 @@ import { defineOp } from '../define_op.ts';
 import { deconvAttrs, deconvolve, deconvShape } from './deconvolve.ts';
 import { checkFusedConv, finishedConv, fusedConvAttrs, fusedConvOperands } from './dnnl_conv.op.ts';
 
-/** A transposed convolution with everything that one oneDNN primitive does after it. */
+/** A transposed convolution with all steps that one oneDNN primitive applies after it. */
 export const dnnlConvTranspose = defineOp({
   name: 'dnnl.conv_transpose',
   doc: 'acc[n,o,p·stride − pad + tap·dilation] += (x[n,c,p] − sourceZeroPoint)·w[c,o,tap]; v = acc + bias[o] + map[o,p]; y = v (to s32) or clamp(rne(fl(t·multiplier[o])) + zeroPoint, low, high), t = fl(v) after the float steps scale and offset (see epilogue.ts). x: [N,C,spatial…], w: s8[C,O/group,kernel…], bias: s32[O], map: s32[1,O,spatial…], multiplier, scale, offset: f32[O] or f32[1].',

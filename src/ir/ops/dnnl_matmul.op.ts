@@ -2,7 +2,7 @@ import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
 import { checkEpilogue, checkSourceZeroPoint, epilogue, epilogueAttrs, floatSteps } from './epilogue.ts';
 import { matmulShape, matmulSum } from './matmul_sum.ts';
 
-/** A matmul with everything that one oneDNN primitive does after it. */
+/** A matmul with all steps that one oneDNN primitive applies after it. */
 export const dnnlMatmul = defineOp({
   name: 'dnnl.matmul',
   doc: 'acc = Σ_k (a − sourceZeroPoint)·b; v = acc + bias[n]; y = v (to s32) or clamp(rne(fl(t·multiplier[n])) + zeroPoint, low, high), t = fl(v) after the float steps scale and offset (see epilogue.ts). a: […,M,K], b: s8[…,K,N], bias: s32[N], multiplier, scale, offset: f32[N] or f32[1].',

@@ -43,7 +43,7 @@ export function checkPerChannel(type: TensorType | undefined, channels: Dim, nam
     refuse(`'${name}' should have ${channels} elements, but has ${count}`, name);
 }
 
-/** Refuses parameters that do not belong to that many channels, or to a result of type `to`. */
+/** Refuses parameters that do not fit this number of channels, or a result of type `to`. */
 export function checkEpilogue(
   types: Partial<Record<'bias' | 'multiplier' | 'shift', TensorType>> & OperandTypes<typeof floatSteps>,
   channels: Dim,

@@ -40,7 +40,9 @@ function neighbours(size: number, stride: number, positions: ArrayLike<number>, 
   return { a, b, weightOfA, weightOfB };
 }
 
-/** The axes that ONNX Runtime goes over together; others are those of a batch. Of ranks it refuses: all that are resized. */
+/**
+ * The axes that ONNX Runtime resizes together; others belong to a batch. For ranks that it refuses: all resized axes.
+ */
 function interpolatedAxes(scales: readonly number[]): { readonly first: number; readonly last: number } {
   const rank = scales.length;
   const resized = scales.flatMap((scale, axis) => (scale === 1 ? [] : [axis]));
@@ -101,7 +103,7 @@ function eachPosition(
   for (let position = 0; position < count; position++) {
     offsets[0] = 0;
     weights[0] = 1;
-    // From the inside out, so that weights are multiplied in that order.
+    // From the inside out, so that weights are multiplied in this order.
     for (let axis = axes.length - 1, made = 1; axis >= 0; axis--, made *= 2) {
       const { [axis]: i } = digits;
       const { a, b, weightOfA, weightOfB } = axes[axis];

@@ -93,7 +93,9 @@ function addLine({ y, a, b, bBase, k, n, from, columns }: Block, { at, zero, to:
   }
 }
 
-/** The same of two lines in the same order, four k for each y that is read and written, and each b read for both. */
+/**
+ * Adds two lines in the same order: each y is read and written once for four k, and each b is read once for both lines.
+ */
 function addTwoLines(block: Block, one: Line, other: Line): void {
   const { y, a, b, bBase, k, n, from, columns } = block;
   const [to, otherTo] = [one.to + from, other.to + from];

@@ -47,7 +47,10 @@ function numberValues(x: ITensor, sticky: boolean): Float64Array {
   return decode ? values.map(decode) : values;
 }
 
-/** Beyond 2^53: the low 11 bits replaced by whether any was set, one place higher. What remains fits 53 bits. */
+/**
+ * Beyond 2^53, replaces the low 11 bits by one bit, set when any of them was, one place higher. The result fits 53
+ * bits.
+ */
 function toOdd(v: bigint): bigint {
   if (BigInt.asIntN(53, v) === v) return v;
   const low = v & 0x7ffn;

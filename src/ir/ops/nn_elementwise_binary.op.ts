@@ -23,7 +23,7 @@ function sameTypes(a: TensorType, b: TensorType, refuse: Refuse): void {
   if (a.dtype !== b.dtype) refuse(`'a' is of type ${a.dtype}, 'b' of type ${b.dtype}`, 'b');
 }
 
-/** Both operands at the shape of the result: from here on loops are flat. */
+/** Both operands at the shape of the result, so that loops are flat. */
 const spread = (a: ITensor, b: ITensor, shape: readonly number[]) => [broadcastTo(a, shape), broadcastTo(b, shape)];
 
 function evaluateNumbers(a: ITensor, b: ITensor, shape: readonly number[], f: OnNumbers, big: OnBigInts): ITensor {

@@ -9,7 +9,9 @@ const floats = tensorOf('f32', 'f64');
 const ordered = tensorOf('u8', 's8', 'f32', 'f64');
 const likeX = { y: { like: 'x' } } as const;
 
-/** A maximum begins with NaN, which any element takes the place of, where there is one; else it is what is below every element. */
+/**
+ * The start of a maximum: NaN, which any element replaces, for types that have it; else a number below every element.
+ */
 function beforeAny({ dtype }: ITensor, count: number): number {
   if (count > 0) return Number.NaN;
   return dtypes[dtype].kind === 'float' ? -Infinity : dtypes[dtype].min;

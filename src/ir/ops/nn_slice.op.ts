@@ -13,7 +13,7 @@ function clampSlice(size: number, start: number, end: number, step: number): { f
   return { first, count: Math.max(0, Math.ceil((clamp(end, low) - first) / step)) };
 }
 
-/** Ends that are meant as "to the end": nothing is that large. */
+/** An end that means "to the end": no axis is that long. */
 const FAR = 2 ** 31 - 1;
 
 /** A position along an axis, counted from the end where it is negative, within [least, most]. */

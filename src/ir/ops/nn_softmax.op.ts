@@ -29,7 +29,7 @@ function softmaxLike<const N extends string>(
   });
 }
 
-/** Subtracts the maximum, and returns Σ eˣ of what is left. */
+/** Subtracts the maximum, and returns Σ eˣ over the differences. */
 function shiftByMaximum(values: Float64Array, from: number, to: number): number {
   let max = -Infinity;
   for (let i = from; i < to; i++) max = Math.max(max, values[i]);

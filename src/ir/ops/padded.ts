@@ -4,7 +4,7 @@ import { copyStrided, gatherView, wholeOf } from './strided.ts';
 
 export type PadMode = 'constant' | 'reflect' | 'edge' | 'wrap';
 
-/** `x` with what negative pads crop taken away and then padded to `shape`. Pads: all begins, then all ends; `value`: one element. */
+/** Crops `x` by the negative pads, then pads it to `shape`. Pads: all begins, then all ends; `value`: one element. */
 export function padded<D extends DType>(
   x: ITensor<D>,
   shape: readonly number[],

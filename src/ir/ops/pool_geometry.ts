@@ -32,7 +32,7 @@ function ceilWindowedDim(
   return divDims(addDims(input, padBegin + Math.min(0, padEnd + stride - extent) + stride - 1), stride);
 }
 
-/** `[N, C, spatial…]` of a pool over `x: [N, C, spatial…]`; refuses what does not fit. */
+/** `[N, C, spatial…]` of a pool over `x: [N, C, spatial…]`; refuses a wrong shape. */
 export function poolShape(x: Shape, attrs: PoolAttrs, refuse: Refuse): Shape {
   const rank = checkWindow(x, attrs, refuse);
   const { kernel, strides, pads, dilations, ceilMode } = attrs;

@@ -25,7 +25,7 @@ export const qnnLut = defineOp({
   },
 });
 
-/** The table of `f` for inputs of type `from`; what `f` returns must fit into `to`. */
+/** The table of `f` for inputs of type `from`; the results of `f` must fit into `to`. */
 export function lutOf<D extends Byte>(from: Byte, to: D, f: (x: number) => number): ITensor<D> {
   const table = newArray(to, 256);
   for (let byte = 0; byte < 256; byte++) table[byte] = f(from === 's8' && byte > 127 ? byte - 256 : byte);

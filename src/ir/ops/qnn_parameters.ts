@@ -1,5 +1,6 @@
 /**
- * Quantization parameters as operands: where they may stand and which element of x each belongs to.
+ * Quantization parameters as operands: their allowed shapes, and the elements of x that each element of them belongs
+ * to.
  *
  * A parameter of x is one of
  *   - per tensor: shape [] or [1];
@@ -34,7 +35,7 @@ export function checkParameter(type: TensorType, x: Shape, axis: number, name: s
     refuse.limit(`'${name}' of shape [${shape.join(', ')}] does not fit an input of shape [${x.join(', ')}]`, name);
 }
 
-/** Refuses a zero point whose element type is not that of the data, or which is neither a scalar nor of `shape`. */
+/** Refuses a zero point that has another element type than the data, or is neither a scalar nor of `shape`. */
 export function checkZeroPoint(
   type: TensorType | undefined,
   data: Pick<TensorType, 'dtype'>,

@@ -1,4 +1,4 @@
-/** Copying between strided views: what every movement operator and every broadcast comes down to. */
+/** Copies between strided views: the core of every movement operator and every broadcast. */
 import { type DType, dtypes, type ITensor, newArray, sizeOf, stridesOf, type TypedArray } from '../../tensors/index.ts';
 
 /** A strided view: element `index` lies at `offset + Σ index[a]·strides[a]`, in elements. A stride of 0 repeats. */

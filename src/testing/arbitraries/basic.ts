@@ -1,6 +1,6 @@
 /**
- * The smallest pieces. Whatever is drawn is plain data with independent fields, from which graphs are built by ordinary
- * functions: so fast-check shrinks every field on its own, towards the first entry of each list here.
+ * The smallest pieces. All draws are plain data with independent fields, from which ordinary functions build graphs: so
+ * fast-check shrinks every field on its own, towards the first entry of each list here.
  */
 import * as fc from 'fast-check';
 import { assert } from '../../diagnostics/index.ts';
@@ -92,7 +92,7 @@ export function emitPresentZeroPoint<D extends Eight>(
     : b.constant(tensor(dtype, values, shape), b.fresh(name));
 }
 
-/** Sizes that are drawn as numbers. */
+/** The sizes of a shape without symbols. */
 export function knownSizes(shape: Shape): readonly number[] {
   assert(isStatic(shape), `the sizes [${shape}] are numbers`);
   return shape;

@@ -176,7 +176,7 @@ export function transposedAttrs(
   };
 }
 
-/** Weights; `narrow` keeps them within 100 of their zero points, `zeroAt` giving that of each element. */
+/** Weights; `narrow` keeps them within 100 of their zero points, which `zeroAt` gives for each element. */
 export function weightsTensor<D extends Eight>(
   dtype: D,
   shape: readonly number[],
@@ -192,7 +192,7 @@ export function weightsTensor<D extends Eight>(
   return tensor(dtype, values, shape);
 }
 
-/** Emits the convolution, over `x` where that is given. Its geometry gives way to the channels of `x`. */
+/** Emits the convolution of `given`, or of an input. Its geometry gives way to the channels of a given source. */
 export function emitConv(b: GraphBuilder, spec: ConvSpec, given?: Value<Eight>): Value<'s32'> {
   const shaped = geometry(spec);
   const channels = spec.group * spec.channelsPerGroup;
@@ -242,7 +242,7 @@ function emitPad(
   return b.emit(nnPad, { x, ...(value && { value }) }, { pads: [0, 0, ...begins, 0, 0, ...ends] });
 }
 
-/** The graph with `y` as its output, and what `tail` asks for. */
+/** The graph with `y` as its output, and the readers that `tail` requires. */
 export function finish(b: GraphBuilder, y: Value, tail: Tail): Graph {
   if (tail === 'none' || !isOfType(y, 's32', 'f32')) return b.finish([y]);
   const read = b.emit(nnAdd, { a: y, b: b.scalar(y.type.dtype, 1) });

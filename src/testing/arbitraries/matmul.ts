@@ -57,7 +57,7 @@ export const matmulSpec = (
     ...emphasis,
   });
 
-/** Emits the product, over `given` as its left side where that is given. */
+/** Emits the product, with `given` as its left side if any. */
 export function emitMatmul(b: GraphBuilder, spec: MatmulSpec, given?: Value<Eight>): Value<'s32'> {
   const { inner, columns, rows } = spec;
   const depth = given?.type.shape.at(-1) ?? inner;

@@ -62,8 +62,8 @@ export const movableShape: fc.Arbitrary<readonly Dim[]> = fc
   .map(({ n, h, w }) => [n, 4, 2 * h, 2 * w]);
 
 /**
- * One movement of x. `more` are further operands of a concatenation, `value` what a pad fills with. A shape of another
- * rank than 4, as movements make them, falls back to what every shape takes.
+ * One movement of x. `more` are further operands of a concatenation, `value` fills a pad. For a shape of another rank
+ * than 4, which movements can produce, it falls back to a movement for every shape.
  */
 export function emitMove(
   b: GraphBuilder,

@@ -35,7 +35,7 @@ export const identities: fc.Arbitrary<Graph> = fc
     return b.finish(spec.output ? [y] : [b.emit(nnCast, { x: y }, { to: 'f64' })]);
   });
 
-/** max or min of x and what is mostly one constant. */
+/** max or min of x and another operand, which is mostly one constant. */
 export const bounds = (op: typeof nnMax | typeof nnMin): fc.Arbitrary<Graph> =>
   fc
     .record({

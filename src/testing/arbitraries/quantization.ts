@@ -27,7 +27,7 @@ const zeroPointOfTensor = zeroPoint({
 export const quantization = (perChannel: fc.Arbitrary<boolean> = fc.constant(false)): fc.Arbitrary<Quantization> =>
   fc.record({ dtype: eight, scale, zp: zeroPointOfTensor, perChannel, shared: mostly(false, 12) });
 
-/** By channels where their number is known. */
+/** Emits the parameters, by channels when their number is known. */
 function parameters(b: GraphBuilder, { dtype, scale: s, zp, perChannel }: Quantization, channels: Dim, first = s) {
   const count = perChannel && typeof channels === 'number' ? channels : undefined;
   const scales = count === undefined ? [first] : scalesAround(first, count);

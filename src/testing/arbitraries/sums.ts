@@ -22,7 +22,7 @@ import { emitMatmul, type MatmulSpec } from './matmul.ts';
 
 export interface Addition {
   /**
-   * `channels` and `map` are what fused operators absorb; `all` covers the batch too; `grow` broadcasts the sum to more
+   * Fused operators absorb `channels` and `map`; `all` covers the batch too; `grow` broadcasts the sum to more
    * elements; `row` is a rank-1 update; `input` and `self` are not constant.
    */
   readonly kind: 'scalar' | 'channels' | 'map' | 'all' | 'grow' | 'row' | 'input' | 'self';

@@ -30,7 +30,7 @@ export const arithmetic =
 
 const isReal = (dtype: DType): boolean => dtype === 'f32' || dtype === 'f64';
 
-/** u64 is beyond s64: what is neither a sum nor a product is left to runtimes that have it. */
+/** u64 is beyond s64: only sums and products can use s64. All other operators need a runtime that has them for u64. */
 const signed = (dtype: DType): DType | undefined => (dtype === 'u64' ? undefined : widened(dtype));
 
 function quotient(e: Binary, opType: string, attributes: Attributes = {}): Written {
@@ -64,7 +64,9 @@ export function mod(e: NodeEmitter<typeof nnMod>): Written {
   return quotient(e, 'Mod', fmod ? { fmod: flag(true) } : {});
 }
 
-/** Min and Max broadcast since version 8 and take integers since 12; before, those of up to 32 bits go through f64. */
+/**
+ * Min and Max broadcast since version 8 and take integers since 12; before, integers of up to 32 bits go through f64.
+ */
 export const extremum =
   (opType: string) =>
   (e: Binary): Written => {

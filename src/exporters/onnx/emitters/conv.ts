@@ -130,7 +130,7 @@ function reducedSum(e: NodeWriter, x: string, rank: number): string {
   return e.opset < 13 ? e.add('ReduceSum', [x], { axes: ints(axes) }) : e.add('ReduceSum', [x, e.list(axes, 'axes')]);
 }
 
-/** Pads of the spatial axes as those of all axes. */
+/** The pads of the spatial axes, extended to all axes. */
 function spatialPads(pads: readonly number[]): readonly number[] {
   const rank = pads.length / 2;
   return [0, 0, ...pads.slice(0, rank), 0, 0, ...pads.slice(rank)];

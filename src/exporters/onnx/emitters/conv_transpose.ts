@@ -1,7 +1,7 @@
 /**
- * Transposed convolutions. ONNX has none of integers, so their sum is computed in f32 where no partial sum can leave
- * ±2^24, which makes it exact whatever the order of summation; weights are split into 16·high + low where that is needed
- * to stay below. Zero points are subtracted first, exactly as well.
+ * Transposed convolutions. ONNX lacks them for integers, so their sum is computed in f32 when no partial sum can leave
+ * ±2^24, which makes it exact in any order of summation; weights are split into 16·high + low when this is needed to
+ * stay below. Zero points are subtracted first, exactly as well.
  */
 import {
   type ITensor,
@@ -23,8 +23,9 @@ import { sizeList } from './sizes.ts';
 type ConvTranspose = NodeEmitter<typeof nnConvTranspose | typeof qnnConvTranspose>;
 
 /**
- * The float sum. Runtimes want an output padding below the stride: along other axes what no tap reaches is added behind the whole
- * of the sum, the bias alone, and what pads cut off is sliced off. (Taps of 0 would reach it too, and make NaN of infinities.)
+ * The float sum. Runtimes want an output padding below the stride. Along other axes, positions that no tap reaches are
+ * added behind the whole sum (they hold the bias alone), and pads are sliced off. (Taps of 0 would reach these
+ * positions too, but 0 times infinity is NaN.)
  */
 function floatTransposed(e: ConvTranspose, x: string, w: string, bias?: ValueId): string {
   const { attrs } = e.view;
@@ -94,7 +95,9 @@ function floatSum(e: ConvTranspose, zx?: ValueId, zw?: ValueId): Written {
   return e.finish('Add', [e.add('Mul', [sum(high, 'high'), e.scalar('s32', 16)]), sum(low, 'low')]);
 }
 
-/** w − zw, zw by result channel: channel k of every group's O/group has that of channel group·(O/group) + k. */
+/**
+ * w − zw, zw by result channel: channel k of every group's O/group uses the zero point of channel group·(O/group) + k.
+ */
 function centred(w: ITensor, zw: ITensor | undefined, group: number): Int32Array {
   const [channels, perGroup, ...kernel] = w.shape;
   const taps = sizeOf(kernel);

@@ -18,7 +18,7 @@ interface Part {
   readonly sign: 1 | -1;
 }
 
-/** v⁺ and v⁻ as u8, those that are not 0 throughout. */
+/** v⁺ and v⁻ as u8, without the ones that are 0 throughout. */
 function partsOf(e: NodeWriter, id: ValueId): readonly Part[] {
   const [low, high] = rangeOf(e, id);
   if (low < -255 || high > 255)

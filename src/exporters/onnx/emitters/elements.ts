@@ -89,7 +89,7 @@ export function ordered(dtype: DType): DType | undefined {
   return dtype === 'u32' ? 'f64' : widened(dtype);
 }
 
-/** The node that computes the result, in `wide` where that is given. */
+/** The node that computes the result, in the type `wide` when given. */
 export function finishVia(
   e: NodeWriter,
   wide: DType | undefined,

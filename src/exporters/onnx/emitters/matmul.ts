@@ -1,6 +1,6 @@
 /**
- * Matrix products: MatMul for floats, MatMulInteger for bytes, MatMul on s32 for what neither takes. All bit-exact (floats up
- * to the order of summation).
+ * Matrix products: MatMul for floats, MatMulInteger for bytes, MatMul on s32 for all other types. All bit-exact (floats
+ * up to the order of summation).
  */
 import { isFloat, type nnMatmul, type qnnMatmul, type ValueId } from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';

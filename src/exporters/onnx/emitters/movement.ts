@@ -61,7 +61,7 @@ export function expand(e: NodeEmitter<typeof nnExpand>): Written {
   const { x } = e.view;
   const { shape } = e.view.attrs;
   const from = e.typeOf(x).shape;
-  // what x has already need not be asked for
+  // x has these sizes already
   const wanted = shape.map((dim, i) => {
     const own = from[i - shape.length + from.length];
     return typeof dim === 'string' && dim === own ? 1 : dim;
@@ -126,7 +126,7 @@ function blocks(
   const { x } = e.view;
   const { dtype } = e.typeOf(x);
   const { bytes } = dtypes[dtype];
-  const wide: DType | undefined = bytes === 1 ? 'f32' : bytes < 8 ? 'f64' : undefined; // what ONNX Runtime has kernels for
+  const wide: DType | undefined = bytes === 1 ? 'f32' : bytes < 8 ? 'f64' : undefined; // types with kernels
   const isReal = dtype === 'f32' || dtype === 'f64';
   if (isReal || wide === undefined) return e.finish(opType, e.inputs(), attributes);
   return e.finish('Cast', [e.add(opType, [e.cast(e.value(x), wide)], attributes)], castTo(dtype));
@@ -142,9 +142,9 @@ export const spaceToDepth = (e: NodeEmitter<typeof nnSpaceToDepth>): Written =>
   blocks(e, 'SpaceToDepth', { blocksize: int(e.view.attrs.block) });
 
 /**
- * By sizes where their quotients are the scales, as a runtime forms them: a scale that was rounded need not give the size
- * that it came from (10 times f32(2.1) is 20 in some). Otherwise by the scales, which decide the coordinates, where they
- * give the shape in binary32 and in binary64.
+ * Resizes by sizes when the scales are their quotients, as a runtime computes them: a rounded scale may not give the
+ * size that it came from (10 times f32(2.1) is 20 in some runtimes). Otherwise by the scales, which decide the
+ * coordinates, when they give the shape in binary32 and in binary64.
  */
 export function resize(e: NodeEmitter<typeof nnResize>): Written {
   e.since(11, 'Resize with coordinates');
@@ -154,7 +154,7 @@ export function resize(e: NodeEmitter<typeof nnResize>): Written {
   const scales = attrs.scales.map(Math.fround);
   const isQuotient = (i: number) => {
     if (scales[i] === 0 || shape[i] === from[i]) return scales[i] === 0 || scales[i] === 1;
-    return Math.fround(Number(shape[i]) / Number(from[i])) === scales[i]; // that of a symbol is none
+    return Math.fround(Number(shape[i]) / Number(from[i])) === scales[i]; // NaN for a symbol
   };
   const fits = (i: number) => {
     const [a, b] = [from[i], shape[i]];

@@ -18,7 +18,7 @@ type Trailing = NodeEmitter<typeof nnLayerNorm | typeof nnRmsNorm>;
 
 const epsilonOf = ({ epsilon }: { readonly epsilon: number }): Attributes => ({ epsilon: float(epsilon) });
 
-/** x and its parameters, all of the type of x: ONNX asks for that, and no number may be rounded on the way. */
+/** x and its parameters, all of the type of x, as ONNX requires; no number may be rounded on the way. */
 function alike(e: NodeWriter, x: ValueId, ...parameters: readonly (ValueId | undefined)[]): string[] {
   const { dtype } = e.typeOf(x);
   const names = [x, ...parameters].map((id) => ({ id, name: e.value(id) }));

@@ -79,7 +79,7 @@ export function softmax(e: NodeEmitter<typeof qnnSoftmax>): Written {
   });
 }
 
-/** The byte of x is the index: that of a negative s8 counts from the end, as the index of a Gather does since version 11. */
+/** The byte of x is the index: a negative s8 counts from the end, as the index of a Gather does since version 11. */
 export function lut(e: NodeEmitter<typeof qnnLut>): Written {
   const { x, table } = e.view;
   const bytes = e.typeOf(x).dtype === 's8' && e.opset < 11 ? e.cast(e.value(x), 'u8') : e.value(x);

@@ -34,7 +34,7 @@ export function rangeOf(e: NodeWriter, id: ValueId): Range {
 
 const isFolded = oneOf(nnCast, nnSub, nnReshape, nnRecentre);
 
-/** A constant, also one that is still computed from others by a Cast or the like. */
+/** A constant, even when a Cast or the like still computes it from others. */
 export function knownOf(e: NodeWriter, id: ValueId): ITensor | undefined {
   const constant = e.constantOf(id);
   const node = constant ? undefined : e.producer(id);

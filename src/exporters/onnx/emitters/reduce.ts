@@ -21,7 +21,7 @@ export const reduction =
     const inputs = isInput && !isNone ? [x, e.list(axes, 'axes')] : [x];
     const attributes: Attributes = isInput || isNone ? { keepdims } : { axes: ints(axes), keepdims };
     if (isBounded && wide !== undefined && axes.some((axis) => shape[axis] === 0)) {
-      const { min, max } = dtypes[dtype]; // the extreme of none is that of the wider type
+      const { min, max } = dtypes[dtype]; // the extreme of no elements is that of the wider type
       return e.finish('Cast', [clipped(e, e.add(opType, inputs, attributes), wide, min, max)], castTo(dtype));
     }
     return finishVia(e, wide, opType, inputs, attributes);

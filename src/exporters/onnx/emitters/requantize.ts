@@ -65,7 +65,7 @@ function termsOf(node: Node): readonly { readonly rest: ValueId; readonly added:
   ];
 }
 
-/** The product behind a chain of added and subtracted per-channel constants, and what is added to channel c, or nothing. */
+/** The product behind a chain of added and subtracted per-channel constants, and the sum of these constants, if any. */
 function productOf<P>(
   e: Requantize,
   find: (node: Node) => P | undefined,
@@ -213,7 +213,7 @@ function writeMoved(e: Requantize, own: 'u8' | 's8', node: (zy: string) => NodeP
 
 const zeroPoint = (e: Requantize): string => e.reshaped(e.view.zy, []);
 
-/** The range of the results, and whether it is narrower than that of their type. */
+/** The range of the results; `isNarrow` when it is narrower than the range of their type. */
 function rangeOf(e: Requantize) {
   const { min, max } = dtypes[e.resultType.dtype];
   const { attrs } = e.view;
@@ -225,7 +225,7 @@ const areFinite = (constant: ITensor): boolean => numbersOf(constant).every(Numb
 
 // ---- alone
 
-/** v = x·m, by the float recipes; its type is that of the arithmetic. */
+/** v = x·m, by the float recipes, in the type of the arithmetic. */
 function scaled(e: Requantize): { v: string; dtype: 'f32' | 'f64' } {
   const { x, multiplier, second, attrs } = e.view;
   const dtype = attrs.arithmetic === 'f64' ? 'f64' : 'f32';
@@ -266,8 +266,9 @@ function mayBeNaN(e: Requantize): boolean {
 }
 
 /**
- * gemmlowp: RDivPOT(SRDHM(x·2^max(shift,0), mantissa), max(−shift, 0)). Only the product needs s64; what is clipped and
- * rounded is below 2^63 with few bits, exact in f64, because ONNX Runtime's Clip and Sign of s64 are not to be trusted.
+ * gemmlowp: RDivPOT(SRDHM(x·2^max(shift,0), mantissa), max(−shift, 0)). Only the product needs s64. The numbers that
+ * are clipped and rounded are below 2^63 with few bits, so exact in f64; ONNX Runtime's Clip and Sign of s64 are
+ * unreliable.
  */
 function fixed(e: Requantize): Written {
   const { x, attrs } = e.view;
@@ -277,7 +278,7 @@ function fixed(e: Requantize): Written {
   const { dtype } = e.resultType;
   const rank = e.typeOf(x).shape.length;
   const own = mantissa.shape;
-  // the axis of a multiplier that is one for all says nothing: it may be beyond the rank
+  // the axis of a multiplier with one element means nothing: it may be beyond the rank
   const shape = own.length !== 1 ? own : own[0] === 1 ? [] : [own[0], ...Array(rank - 1 - attrs.axis).fill(1)];
   const perAxis = (t: ITensor, name: string) => e.constant(t, `${e.node.id}.${name}`);
   const shifts = numbersOf(shift);

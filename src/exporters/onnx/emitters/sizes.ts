@@ -37,7 +37,7 @@ export function sizeList(e: NodeWriter, shape: Shape, base: string): string {
   return parts.length === 1 ? parts[0] : e.add('Concat', parts, { axis: int(0) });
 }
 
-/** One size, as s64[1]. Derived sizes of what is read come off it: what is moved has them already. */
+/** One size, as s64[1]. A derived size is read off an operand that has it, before it is computed from its symbols. */
 export function sizeOf(e: NodeWriter, dim: Dim): string {
   return (
     readOff(e, dim) ??
@@ -63,7 +63,7 @@ function apply(e: NodeWriter, operation: string, a: string, b: string): string {
   if (operation !== '/') return e.add(operators[operation], [a, b]);
   // ⌊a / b⌋ where Div goes towards zero: less 1 where a is negative and a remainder is left
   e.since(10, 'Mod');
-  const remainder = e.add('Mod', [a, b]); // its sign is that of b, and b is positive
+  const remainder = e.add('Mod', [a, b]); // it has the sign of b, and b is positive
   return e.add('Div', [e.add('Sub', [a, remainder]), b]);
 }
 
@@ -79,7 +79,7 @@ function readOff(e: NodeWriter, dim: Dim): string | undefined {
   return undefined;
 }
 
-/** Results of what is not understood: where sizes come from that nobody knows before. */
+/** Results of opaque operators: the sources of sizes that only they determine. */
 const carried = (graph: Graph, dim: string): readonly ValueId[] =>
   symbolsIn(dim)[0] === dim ? nodesOf(graph).flatMap((node) => (isOp(node, opaqueOp) ? node.results : [])) : [];
 

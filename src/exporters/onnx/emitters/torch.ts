@@ -99,7 +99,7 @@ export function multiply(e: NodeEmitter<typeof qnnMul>): Written {
   return quantized(e, e.add('Mul', [product, e.scalar('f32', factor)]), e.reshaped(zy, []));
 }
 
-/** Any other `recipe` than that of ONNX Runtime: Σ(x − zx) over the positions, requantized. */
+/** Recipes other than ONNX Runtime's: Σ(x − zx) over the positions, requantized. */
 export function globalAverage(e: NodeEmitter<typeof qnnGlobalAveragePool>): Written {
   const { x, sx, zx, sy, zy, attrs } = e.view;
   const spatial = e.known(e.typeOf(x).shape.slice(2));

@@ -1,6 +1,6 @@
 /**
- * A changed ONNX file: what an edit does not name is copied byte for byte, fields in their order, unknown ones included.
- * Law: spliceModel(file, {}) equals file.bytes.
+ * A changed ONNX file: all parts that an edit does not name are copied byte for byte, fields in their order, unknown
+ * ones included. Law: spliceModel(file, {}) equals file.bytes.
  */
 import { assert } from '../../../diagnostics/index.ts';
 import type { OnnxFile, OnnxNode, OnnxValueInfo, Range } from '../../../importers/onnx/container/index.ts';
@@ -26,7 +26,7 @@ import {
   type ValueInfoInit,
 } from './encode.ts';
 
-/** A node of the file, by its index there; with changes it keeps whatever they do not name, unknown fields too. */
+/** A node of the file, by its index there; changes leave all other fields as they are, unknown ones too. */
 export interface KeptNode {
   readonly keep: number;
   readonly name?: string;
@@ -34,7 +34,7 @@ export interface KeptNode {
   readonly outputs?: readonly string[];
   /** Attributes to set, or to remove where null. */
   readonly attributes?: Readonly<Record<string, AttributeInit | null>>;
-  /** Other graphs for its bodies, by where those start in the file. */
+  /** New graphs for its bodies, by the offset of the old ones in the file. */
   readonly bodies?: ReadonlyMap<number, Encoded>;
 }
 
@@ -47,7 +47,7 @@ export interface Edits {
   /** Other types for inputs and outputs; of the old declaration all else stays. */
   readonly types?: ReadonlyMap<string, ValueInfoInit>;
   readonly addValueInfos?: readonly ValueInfoInit[];
-  /** Besides those of values that are gone, which are dropped anyway. */
+  /** More value infos to drop; those of values that are gone are dropped anyway. */
   readonly dropValueInfos?: ReadonlySet<string>;
   /** Operator sets to add or to raise. */
   readonly opsets?: ReadonlyMap<string, number>;
@@ -197,7 +197,7 @@ function goneValues(
 const isChanged = ({ name, inputs, outputs, attributes, bodies }: KeptNode): boolean =>
   [name, inputs, outputs, attributes, bodies].some((change) => change !== undefined);
 
-/** The node without what changes, then the changes; bodies in their places. */
+/** The node without its changed fields, then the changes; bodies in their places. */
 function changeNode(
   context: Context,
   original: OnnxNode,
