@@ -9,7 +9,7 @@ const shared = [
 
 /** Deep runs draw thousands of cases per test. */
 const testTimeout = process.env.UNSKEW_DEEP === undefined ? 60_000 : 3_600_000;
-const setupFiles = ['test/support/same_draws.ts'];
+const setupFiles = ['test/support/node_platform.ts', 'test/support/same_draws.ts'];
 const common = { testTimeout, setupFiles, pool: 'forks', maxWorkers: 2 } as const;
 
 export default defineConfig({

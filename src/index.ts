@@ -8,6 +8,7 @@
  *   const out    = await model.run({ x: new Tensor('uint8', data, [1, 3, 32, 32]) });
  */
 
+import './runtime/node_platform.ts';
 import type { Graph, Tensor, TensorLike } from './ir/index.ts';
 import { interpret as interpretGraph } from './ir/interpret.ts';
 import { toFeeds } from './runtime/feeds.ts';
@@ -23,7 +24,7 @@ export {
   UnskewError,
 } from './diagnostics/index.ts';
 export { exportOnnx } from './exporters/onnx/export.ts';
-export { type ImportOptions, importModel } from './importers/import_model.ts';
+export type { ImportOptions } from './importers/import_model.ts';
 export {
   type Graph,
   type Node,
@@ -45,6 +46,7 @@ export type { Target } from './passes/target.ts';
 export { type Obligation, type Witness, type WitnessInput, witnessFeeds } from './proofs/index.ts';
 export { type CompileOptions, compile, type Feed, type Model } from './runtime/compile.ts';
 export type { ValueMetadata } from './runtime/feeds.ts';
+export { importModel } from './runtime/import_model.ts';
 
 /**
  * Evaluates a graph by the meaning of its operators, without the addon.

@@ -5,9 +5,9 @@
 import { type CompiledModel, readCompiledFile } from '../codegen/compiled_file.ts';
 import { InternalError, UnskewError } from '../diagnostics/index.ts';
 import { importBytes } from '../importers/import_model.ts';
-import { externalReader } from '../importers/onnx/container/index.ts';
 import { formatType, type Graph, parse, type TensorType, type ValueId } from '../ir/index.ts';
 import { guarded } from '../passes/manager.ts';
+import { externalReader } from '../runtime/external_data.ts';
 
 /**
  * Reads back an ONNX model that was made from `graph`.

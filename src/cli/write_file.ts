@@ -12,8 +12,9 @@ import { accessSync, chmodSync, chownSync, closeSync, constants, fsync, openSync
 import { lstat, open, readFile, readlink, realpath, rename } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { fail, makeFolder, systemHint, systemReason } from '../diagnostics/index.ts';
+import { fail, systemHint, systemReason } from '../diagnostics/index.ts';
 import { openBeside } from '../runtime/beside.ts';
+import { makeFolder } from '../runtime/make_folder.ts';
 
 /** The place that a path leads to. */
 export type Place =

@@ -14,7 +14,7 @@
  * The graph is host-independent; layouts, packing and memory are planned where the file is loaded. It is kept in its
  * textual form because the parser checks all of it, and people can read it.
  */
-import { crc32 } from 'node:zlib';
+
 import { fail, UnskewError } from '../diagnostics/index.ts';
 import {
   bytesOf,
@@ -34,6 +34,7 @@ import {
 import type { Certificate } from '../passes/certificate.ts';
 import type { StrategyReport } from '../passes/strategies.ts';
 import type { Target } from '../passes/target.ts';
+import { platform } from '../platform/index.ts';
 
 const MAGIC = [0x55, 0x4e, 0x53, 0x4b, 0x45, 0x57, 0, 2] as const;
 const VERSION = MAGIC.length - 1;
@@ -77,7 +78,7 @@ export function writeCompiledFile({ graph, ...rest }: CompiledModel): Uint8Array
     const tensor = constantOf(graph, id);
     if (tensor === undefined) continue;
     const bytes = bytesOf(tensor.data);
-    constants[id] = { dtype: tensor.dtype, shape: tensor.shape, offset: end, crc: crc32(bytes) };
+    constants[id] = { dtype: tensor.dtype, shape: tensor.shape, offset: end, crc: platform.crc32(bytes) };
     payload.push({ bytes, offset: end });
     size = end + bytes.length;
     end = aligned(size);
@@ -96,7 +97,7 @@ export function writeCompiledFile({ graph, ...rest }: CompiledModel): Uint8Array
 }
 
 const headerChecksum = (file: Uint8Array, length: number): number =>
-  crc32(file.subarray(PREFIX, PREFIX + length), crc32(file.subarray(0, CHECKED)));
+  platform.crc32(file.subarray(PREFIX, PREFIX + length), platform.crc32(file.subarray(0, CHECKED)));
 
 /** @throws UnskewError U5004 for a file of another version, a truncated or a damaged one */
 export function readCompiledFile(bytes: Uint8Array, file?: string): CompiledModel {
@@ -124,7 +125,7 @@ export function readCompiledFile(bytes: Uint8Array, file?: string): CompiledMode
     const { dtype, section } =
       sectionOf(bytes.subarray(Math.min(start, bytes.length)), place) ??
       refuse(`is damaged: the constant @${id} is not inside the file`);
-    if (crc32(section) !== place.crc)
+    if (platform.crc32(section) !== place.crc)
       refuse(`is damaged: the constant @${id} does not have the checksum that was written`);
     constants.set(id, tensorOfBytes(dtype, place.shape, section));
   }

@@ -1,7 +1,5 @@
 export { closest } from './closest.ts';
 export * from './diagnostic.ts';
 export { formatBytes } from './format_bytes.ts';
-export { makeFolder } from './make_folder.ts';
 export { checkOptions, type OptionNames } from './options.ts';
-export { writeReproducer } from './reproducer.ts';
 export { messageOf, systemCode, systemHint, systemReason } from './system_error.ts';

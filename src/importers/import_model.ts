@@ -1,20 +1,10 @@
 /** Models of any format into the IR, the format told by content, not by name. */
-import { readdir, readFile } from 'node:fs/promises';
-import {
-  checkOptions,
-  fail,
-  type Location,
-  type OptionNames,
-  systemCode,
-  systemHint,
-  systemReason,
-} from '../diagnostics/index.ts';
+import { fail, type Location, type OptionNames } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/graph.ts';
 import type { Shape } from '../ir/types.ts';
-import { externalReader } from './onnx/container/index.ts';
 import { type ImportOnnxOptions, importOnnx } from './onnx/import.ts';
 import { type OnnxProfile, onnxProfiles } from './onnx/profiles.ts';
-import { folderHint, zipLooksLike } from './other_formats.ts';
+import { zipLooksLike } from './other_formats.ts';
 import { type Archive, isZip, openArchive } from './torch/archive/index.ts';
 import { importExport, isExport } from './torch/export/index.ts';
 import { type StateOption, stateOptions } from './torch/memory/state_option.ts';
@@ -44,24 +34,16 @@ export interface ImportOptions {
 }
 
 /** Every option, once. */
-const optionNames: OptionNames<ImportOptions> = { profile: true, inputShapes: true, state: true };
+export const importOptionNames: OptionNames<ImportOptions> = { profile: true, inputShapes: true, state: true };
 
 export interface ModelSource extends ImportOptions, Pick<ImportOnnxOptions, 'file' | 'readExternal'> {}
 
 /**
- * Imports a model: a path, or the bytes of a file. Weights that an ONNX model keeps in other files are found only
- * when a path is given.
+ * Imports what has been read already.
  *
- * @throws UnskewError U1001 when the file cannot be read, U1002 for a format that is not supported, U4002 for a profile
- * of another format, else as `importOnnx`, `importTorchScript` and `importExport`
+ * @throws UnskewError U1002 for a format that is not supported, U4002 for a profile of another format, else as `importOnnx`,
+ * `importTorchScript` and `importExport`
  */
-export async function importModel(source: string | Uint8Array, options: ImportOptions = {}): Promise<Graph> {
-  checkOptions('importModel', options, optionNames);
-  if (typeof source !== 'string') return importBytes(source, options);
-  return importBytes(await readModelFile(source), { ...options, file: source, readExternal: externalReader(source) });
-}
-
-/** As importModel, of what has been read already: a pipe gives its contents once. */
 export async function importBytes(bytes: Uint8Array, source: ModelSource): Promise<Graph> {
   const { profile, state, ...onnx } = source;
   const { file, inputShapes } = onnx;
@@ -125,16 +107,3 @@ const isLegacy = (bytes: Uint8Array): boolean =>
   [0x80, 2, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19].every(
     (byte, i) => bytes[i] === byte,
   );
-
-/** @throws UnskewError U1001 */
-export async function readModelFile(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    const hint =
-      systemCode(error) === 'EISDIR'
-        ? folderHint(await readdir(path).catch(() => []), path)
-        : systemHint(error, 'read');
-    return fail('U1001', `the file cannot be read: ${systemReason(error)}`, { file: path }, hint);
-  }
-}

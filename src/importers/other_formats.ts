@@ -176,7 +176,7 @@ export function zipLooksLike(names: readonly string[]): OtherFormat {
 }
 
 const latin1 = (bytes: Uint8Array, offset: number, length: number): string =>
-  Buffer.from(bytes.subarray(offset, offset + length)).toString('latin1');
+  String.fromCharCode(...bytes.subarray(offset, offset + length));
 
 /** Where a folder is given for a model: what to name instead, by what lies in it. */
 export function folderHint(names: readonly string[], path: string): string {

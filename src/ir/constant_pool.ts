@@ -2,8 +2,8 @@
  * Constants live beside the graph, never inside immer state: typed arrays are neither drafted nor frozen.
  * A pool only grows; graphs that passes derive from one another share it.
  */
-import { createHash } from 'node:crypto';
 import { assert } from '../diagnostics/index.ts';
+import { platform } from '../platform/index.ts';
 import { bytesOf, type DType, type ITensor, viewAs } from '../tensors/index.ts';
 
 export type ConstantId = string & { readonly __brand: 'ConstantId' };
@@ -35,11 +35,8 @@ export class ConstantPool {
     const known = this.#hashes.get(id);
     if (known !== undefined) return known;
     const { dtype, shape, data } = this.get(id);
-    const digest = createHash('sha256')
-      .update(`${dtype}[${shape.join(',')}]`)
-      .update(bytesOf(data))
-      .digest('hex')
-      .slice(0, 16);
+    const type = new TextEncoder().encode(`${dtype}[${shape.join(',')}]`);
+    const digest = platform.sha256([type, bytesOf(data)]).slice(0, 16);
     this.#hashes.set(id, digest);
     return digest;
   }

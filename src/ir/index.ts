@@ -6,7 +6,6 @@ export * from './carried_products.ts';
 export * from './constant_pool.ts';
 export * from './define_op.ts';
 export * from './dims.ts';
-export { memoryFor } from './free_memory.ts';
 export * from './graph.ts';
 export * from './interpret.ts';
 export * from './limits.ts';

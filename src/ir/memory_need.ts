@@ -4,9 +4,9 @@
  * tried: systems promise memory that they do not have, and end the process when it is used.
  */
 import { fail } from '../diagnostics/index.ts';
+import { platform } from '../platform/index.ts';
 import { dtypes, isDType } from '../tensors/index.ts';
 import { leastOf } from './dims.ts';
-import { LARGEST_ARRAY, memoryFor } from './free_memory.ts';
 import { type Graph, type Node, topologicalOrder } from './graph.ts';
 import { opOf } from './op_table.ts';
 import { formatType, type TensorType, type ValueId } from './types.ts';
@@ -90,10 +90,11 @@ export function refuseTooLarge(graph: Graph, when: 'now' | 'ever', scratch?: (no
 function refuseTooLargeValue(graph: Graph, id: ValueId, node: Node): void {
   const { type } = graph.values[id];
   const bytes = bytesOf(type);
-  if (bytes <= LARGEST_ARRAY) return;
+  const { largestArray } = platform;
+  if (bytes <= largestArray) return;
   fail(
     'U1006',
-    `%${id}: ${formatType(type)} takes ${gibibytes(bytes)}, and this Node.js makes no array of more than ${gibibytes(LARGEST_ARRAY)}`,
+    `%${id}: ${formatType(type)} takes ${gibibytes(bytes)}, and this Node.js makes no array of more than ${gibibytes(largestArray)}`,
     { op: node.op, ...node.loc },
     `${SMALLER}, or a newer Node.js`,
   );
@@ -102,7 +103,7 @@ function refuseTooLargeValue(graph: Graph, id: ValueId, node: Node): void {
 /** @throws UnskewError U1006 when the need exceeds the memory */
 export function checkNeed(graph: Graph, need: MemoryNeed, when: 'now' | 'ever'): void {
   if (need.bytes <= ALWAYS_THERE) return;
-  const there = memoryFor(when);
+  const there = platform.memoryFor(when);
   if (need.bytes > there) refuseNeed(graph, need, `${gibibytes(there)} are ${when === 'now' ? 'free' : 'there'}`);
 }
 

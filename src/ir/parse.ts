@@ -1,6 +1,8 @@
 /** Reads the textual form that `print` writes. Errors name line and column. */
+
 import { type Code, fail, UnskewError } from '../diagnostics/index.ts';
 import { type RequantizeProfile, requantizeModes } from '../numerics/index.ts';
+import { platform } from '../platform/index.ts';
 import { type DType, dtypes, type ITensor, isDType, isFloat, isHalf, newArray, sizeOf } from '../tensors/index.ts';
 import { GraphBuilder } from './builder.ts';
 import { tensorOfBytes } from './constant_pool.ts';
@@ -134,10 +136,10 @@ class Parser {
   #constant(name: string, { dtype, shape }: TensorType, { text }: Token, at: number): ITensor {
     if (dtype === 'opaque' || !isStatic(shape)) return this.#refuse(`@${name} needs a type of known shape`, at);
     const expected = sizeOf(shape) * dtypes[dtype].bytes;
-    const bytes = Buffer.from(text.slice(1, -1), 'base64');
+    const bytes = platform.bytesOfBase64(text.slice(1, -1));
     if (bytes.length !== expected) this.#refuse(`@${name} needs ${expected} bytes, but has ${bytes.length}`, at);
     if (text.length - 2 !== 4 * Math.ceil(expected / 3)) this.#refuse(`the contents of @${name} are not base64`, at);
-    return tensorOfBytes(dtype, shape, new Uint8Array(bytes));
+    return tensorOfBytes(dtype, shape, bytes);
   }
 
   #node(b: GraphBuilder): void {

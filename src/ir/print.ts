@@ -11,8 +11,10 @@
  * named. Constants of up to eight elements stand where they are used; those that are outputs are listed, as outputs have
  * names. Attributes that have their default value are left out.
  */
+
 import { checkOptions, type OptionNames } from '../diagnostics/index.ts';
-import { bytesOf, type ITensor, isFloat, isHalf, numbersOf } from '../tensors/index.ts';
+import { platform } from '../platform/index.ts';
+import { bytesOf, type ITensor, isFloat, isHalf, numbersOf, sameBytes } from '../tensors/index.ts';
 import type { AttrValue } from './define_op.ts';
 import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
 import { opOf } from './op_table.ts';
@@ -57,7 +59,7 @@ export function print(graph: Graph, options: PrintOptions = {}): string {
       const tensor = constantOf(graph, id) as ITensor;
       const contents = elideConstants
         ? `sha256"${graph.pool.hash(graph.values[id].constant as never)}"`
-        : `base64"${Buffer.from(bytesOf(tensor.data)).toString('base64')}"`;
+        : `base64"${platform.base64Of(bytesOf(tensor.data))}"`;
       lines.push(`  @${name(id)} : ${formatType(tensor)} = ${contents}`);
     }
     lines.push('}');
@@ -93,7 +95,7 @@ function hasMarkedNaN({ dtype, data }: ITensor): boolean {
   if (!isFloat(dtype) || !(data as Float32Array).some(Number.isNaN)) return false;
   const plain = data.slice();
   for (const [i, value] of data.entries()) if (Number.isNaN(value)) plain[i] = Number.NaN;
-  return !Buffer.from(bytesOf(data)).equals(bytesOf(plain));
+  return !sameBytes(bytesOf(data), bytesOf(plain));
 }
 
 /** `114:u8`, `[1, 2]:s64`. Floats are printed so that they read back to the same bits. */

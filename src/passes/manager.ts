@@ -2,8 +2,10 @@
  * Runs pipelines: verifies after every pass, measures, calls back between passes (printing hangs on that one hook), and
  * turns a crash inside a pass into a reproducer on disk.
  */
-import { type Diagnostic, InternalError, UnskewError, writeReproducer } from '../diagnostics/index.ts';
+
+import { type Diagnostic, InternalError, UnskewError } from '../diagnostics/index.ts';
 import { type Graph, print, verify } from '../ir/index.ts';
+import { platform } from '../platform/index.ts';
 import type { Pass, PassTrace } from './pass.ts';
 import type { Miss } from './rewrite/rule.ts';
 import type { Target } from './target.ts';
@@ -76,9 +78,10 @@ export function guarded<T>(
     if (error instanceof UnskewError) throw error;
     const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
     const replay = (file: string): string => ['unskew', command, file, ...options].join(' ');
-    const file = writeReproducer(
+    const file = platform.writeReproducer(
       reproducers,
-      `${name}-${process.pid}-${Date.now()}.qir`,
+      name,
+      '.qir',
       (path) => `// ${replay(path)}\n${stack.replace(/^/gm, '// ')}\n${print(graph)}`,
     );
     const message = error instanceof Error ? error.message : String(error);

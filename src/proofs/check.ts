@@ -2,7 +2,7 @@
  * The checker. Given the graph before and after a rewrite it finds what changed, and discharges what is owed for every
  * value whose computation did. It knows operators, not rules: whatever made `after`, right or wrong, is judged by itself.
  */
-import { isDeepStrictEqual } from 'node:util';
+
 import {
   type Graph,
   isFloat,
@@ -15,6 +15,7 @@ import {
   type ValueId,
 } from '../ir/index.ts';
 import { describeMode, type RequantizeMode, requantizeModes } from '../numerics/index.ts';
+import { sameData } from '../tensors/index.ts';
 import { checkFinite } from './finite.ts';
 import { checkIdentity, type IdentityReport, identityMethod } from './identity.ts';
 import { filledWith, type Obligation, type Witness, witnessInput } from './obligation.ts';
@@ -191,7 +192,7 @@ function finiteObligation(regions: Iterable<Region>): Obligation | undefined {
   return last;
 }
 
-const isOrt = (mode: RequantizeMode): boolean => isDeepStrictEqual(mode, requantizeModes.ort);
+const isOrt = (mode: RequantizeMode): boolean => sameData(mode, requantizeModes.ort);
 
 /** The first sum at which both sides differ, as an input where sums are the input, else an input that leads to one. */
 function roundingWitness(region: Region, root: Node, differs: Differing): Witness | undefined {

@@ -2,7 +2,7 @@
  * The part of two graphs that a rewrite changed: everything between a value of both graphs and the nearest values that
  * both graphs have as well. The latter are unknowns: what is shown holds whatever they are.
  */
-import { isDeepStrictEqual } from 'node:util';
+
 import {
   type Graph,
   type Node,
@@ -15,6 +15,7 @@ import {
   topologicalOrder,
   type ValueId,
 } from '../ir/index.ts';
+import { sameData } from '../tensors/index.ts';
 
 /** Both sides as graphs of their own with the same inputs, `leaves`, and the one output `root`. */
 export interface Region {
@@ -109,7 +110,7 @@ export class GraphPair {
       a.results.every((id, i) => id === b.results[i]) &&
       a.operands.length === b.operands.length &&
       a.operands.every((id, i) => this.#sameOperand(id, b.operands[i])) &&
-      (a.attrs === b.attrs || isDeepStrictEqual(a.attrs, b.attrs))
+      (a.attrs === b.attrs || sameData(a.attrs, b.attrs))
     );
   }
 

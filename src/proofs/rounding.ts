@@ -1,5 +1,5 @@
 /** Obligation (c): requantizers are monotone step functions of one integer, so equality is decided by their thresholds. */
-import { isDeepStrictEqual } from 'node:util';
+
 import {
   constantOf,
   dtypes,
@@ -22,6 +22,7 @@ import {
   requantizer,
   requantizeThresholds,
 } from '../numerics/index.ts';
+import { sameData } from '../tensors/index.ts';
 import { channelAxis, type Fused, fusedOf } from './fused.ts';
 import type { Witness } from './obligation.ts';
 import { highest, type Interval, lowest } from './range.ts';
@@ -209,7 +210,7 @@ function sameElements(a: Parameter | undefined, b: Parameter | undefined): boole
 export function compareRecipes(before: Recipe, after: Recipe, reach: Interval): RoundingReport {
   const channels = Math.max(channelsOf(before), channelsOf(after));
   const parameters = ({ mode, zeroPoint, low, high }: Recipe) => ({ mode, zeroPoint, low, high });
-  const alike = isDeepStrictEqual(parameters(before), parameters(after));
+  const alike = sameData(parameters(before), parameters(after));
   const [left, right] = [parametersOf(before), parametersOf(after)];
   const pairs = left.map((t, i) => [t, right[i]] as const).filter(([t, u]) => !sameElements(t, u));
   if (alike && pairs.length === 0) return { compared: 0 };

@@ -4,8 +4,7 @@ import { type CompiledModel, isCompiledFile, readCompiledFile } from '../codegen
 import { MOST_THREADS } from '../codegen/onednn/binding.ts';
 import { select } from '../codegen/onednn/select/index.ts';
 import { checkOptions, fail, type OptionNames } from '../diagnostics/index.ts';
-import { type ImportOptions, importBytes, readModelFile } from '../importers/import_model.ts';
-import { externalReader } from '../importers/onnx/container/index.ts';
+import { type ImportOptions, importBytes } from '../importers/import_model.ts';
 import {
   checkFeeds,
   type Dim,
@@ -35,7 +34,9 @@ import { defaultTarget, type Target } from '../passes/target.ts';
 import { loadAddon } from './addon.ts';
 import { bindShapes } from './bind_shapes.ts';
 import { Executable, type NodeTime } from './executable.ts';
+import { externalReader } from './external_data.ts';
 import { metadataOf, toFeeds, type ValueMetadata } from './feeds.ts';
+import { readModelFile } from './import_model.ts';
 import { withinMeans } from './means.ts';
 import { nativeByteSums, nativeCosts, nativeTarget } from './native_target.ts';
 

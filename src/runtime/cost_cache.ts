@@ -8,11 +8,11 @@ import { closeSync, readFileSync, renameSync, statSync, writeFileSync } from 'no
 import { cpus, homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
-import { makeFolder } from '../diagnostics/index.ts';
 import { keysOf } from '../ir/keys_of.ts';
 import type { LayerClass } from '../passes/cost/layer_class.ts';
 import { type CostRow, distanceOf } from '../passes/cost/table.ts';
 import { openBeside } from './beside.ts';
+import { makeFolder } from './make_folder.ts';
 
 /** Rises when rows or their meaning change. */
 const FORMAT = 1;

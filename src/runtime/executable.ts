@@ -15,13 +15,13 @@ import {
   type Graph,
   type ITensor,
   isStatic,
-  memoryFor,
   newArray,
   refuseTooLarge,
   sizeOf,
   type ValueId,
   viewAs,
 } from '../ir/index.ts';
+import { memoryFor } from './free_memory.ts';
 import { explained, refuseTooLargePlan, withinMeans } from './means.ts';
 
 interface LiveStep {

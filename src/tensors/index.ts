@@ -1,3 +1,5 @@
 /** Element types and tensors. */
+export * from './bytes.ts';
 export * from './dtype.ts';
+export * from './same_data.ts';
 export * from './tensor.ts';

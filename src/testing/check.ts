@@ -1,5 +1,4 @@
 /** The checks: a rule or a rewrite against the meaning of the graphs, on drawn graphs and inputs. */
-import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { type Feeds, formatType, type Graph, verify } from '../ir/index.ts';
 import type { AnyRule } from '../passes/rewrite/rule.ts';
@@ -220,4 +219,4 @@ function tryDraw(
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const folderFor = (name: string, { folder = 'reproducers' }: CheckOptions): string =>
-  join(folder, name.replace(/[^\w.-]+/g, '-'));
+  `${folder}/${name.replace(/[^\w.-]+/g, '-')}`;

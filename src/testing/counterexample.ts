@@ -1,9 +1,9 @@
 /** A refuted rewrite: an error to read, and files to replay it. */
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { makeFolder, systemReason, UnskewError } from '../diagnostics/index.ts';
+
+import { systemReason, UnskewError } from '../diagnostics/index.ts';
 import { exportOnnx } from '../exporters/onnx/export.ts';
 import { type Feeds, formatType, type Graph, type ITensor, numbersOf, print } from '../ir/index.ts';
+import { platform } from '../platform/index.ts';
 import type { Difference } from './compare.ts';
 import { npy } from './npy.ts';
 
@@ -77,13 +77,14 @@ function formatContents(t: ITensor): string {
 /** The names of the files written. */
 function write({ before, after, feeds }: Refutation, folder: string): string[] {
   const model = onnxOf(before);
-  const files: [name: string, contents: string | Uint8Array][] = [['before.qir', print(before)]];
-  if (after) files.push(['after.qir', print(after)]);
-  if (model) files.push(['before.onnx', model]);
-  for (const [id, t] of Object.entries(feeds)) files.push([`${id.replace(/[^\w.-]/g, '_')}.npy`, npy(t)]);
-  makeFolder(folder);
-  for (const [name, contents] of files) writeFileSync(join(folder, name), contents);
-  return files.map(([name]) => name);
+  const files = {
+    'before.qir': print(before),
+    ...(after && { 'after.qir': print(after) }),
+    ...(model && { 'before.onnx': model }),
+    ...Object.fromEntries(Object.entries(feeds).map(([id, t]) => [`${id.replace(/[^\w.-]/g, '_')}.npy`, npy(t)])),
+  };
+  platform.writeFiles(folder, files);
+  return Object.keys(files);
 }
 
 /** For other runtimes; undefined for a graph that ONNX cannot express. */

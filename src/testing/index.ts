@@ -3,6 +3,8 @@
  *
  * Rules and graphs of your own are checked with `checkRule` and `checkRewrite`; see docs/testing.md.
  */
+import '../runtime/node_platform.ts';
+
 export {
   type DType,
   GraphBuilder,

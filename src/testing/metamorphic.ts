@@ -2,7 +2,6 @@
  * Metamorphic laws: results must stay the same when inputs change in a known way. They need no reference, so they can
  * test anything that runs graphs: the interpreter, the addon, or a backend of your own.
  */
-import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { assert } from '../diagnostics/index.ts';
 import {
@@ -86,7 +85,7 @@ export function checkMetamorphic(law: MetamorphicLaw, options: MetamorphicOption
   const { whole, parts } = failing;
   const draws = `found with instance ${details.numRuns} of ${runs}, shrunk ${details.numShrinks} times, seed ${seed}`;
   const refutation = { ...law, before: whole.graph, after: parts[0].graph, feeds: whole.feeds, difference, draws };
-  throw new CounterexampleError(refutation, join(folder, law.name.replace(/[^\w.-]+/g, '-')));
+  throw new CounterexampleError(refutation, `${folder}/${law.name.replace(/[^\w.-]+/g, '-')}`);
 }
 
 // ---- the laws

@@ -1,5 +1,7 @@
 /** Tensors as .npy files, which `unskew run` and numpy read. */
+
 import { bytesOf, type DType, type ITensor } from '../ir/index.ts';
+import { joinedBytes } from '../tensors/index.ts';
 
 /** Half floats are written as their bits: numpy has no bfloat16. */
 const descriptors: Readonly<Record<DType, string>> = {
@@ -22,9 +24,6 @@ const descriptors: Readonly<Record<DType, string>> = {
 export function npy({ dtype, shape, data }: ITensor): Uint8Array {
   const header = `{'descr': '${descriptors[dtype]}', 'fortran_order': False, 'shape': (${shape.map((d) => `${d},`).join('')}), }`;
   const padded = `${header.padEnd(Math.ceil((header.length + 11) / 64) * 64 - 11)}\n`;
-  const start = Buffer.from(
-    `\x93NUMPY\x01\x00${String.fromCharCode(padded.length & 255, padded.length >> 8)}${padded}`,
-    'latin1',
-  );
-  return Buffer.concat([start, bytesOf(data)]);
+  const start = `\x93NUMPY\x01\x00${String.fromCharCode(padded.length & 255, padded.length >> 8)}${padded}`;
+  return joinedBytes([Uint8Array.from(start, (character) => character.charCodeAt(0)), bytesOf(data)]);
 }

@@ -1,7 +1,7 @@
 /** Writes docs/conformance-torch.md: `npx tsx test/conformance/torchscript_report.ts`. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { importModel } from '../../src/importers/import_model.ts';
+import { importModel } from '../../src/runtime/import_model.ts';
 import { corpusRoot, isWhole } from '../support/corpus.ts';
 import {
   accuracyOf,

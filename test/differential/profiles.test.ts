@@ -3,7 +3,6 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { importModel } from '../../src/importers/import_model.ts';
 import { onnxProfiles } from '../../src/importers/onnx/profiles.ts';
 import { torchProfiles } from '../../src/importers/torch/ops/engine.ts';
 import { GraphBuilder, type ITensor, sizeOf, tensor, type Value } from '../../src/ir/index.ts';
@@ -16,6 +15,7 @@ import { qnnRequantize } from '../../src/ir/ops/qnn_requantize.op.ts';
 import { fixedMultiplier, type RequantizeMode } from '../../src/numerics/index.ts';
 import type { Strategy } from '../../src/passes/strategies.ts';
 import { compile } from '../../src/runtime/compile.ts';
+import { importModel } from '../../src/runtime/import_model.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';
 import { describeCorpus, isWhole } from '../support/corpus.ts';
 import { expectSame } from './support.ts';

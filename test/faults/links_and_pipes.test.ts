@@ -5,9 +5,9 @@ import onnxProto from 'onnx-proto';
 import { afterAll, describe, expect, test } from 'vitest';
 import { writeNpy } from '../../src/cli/npy.ts';
 import { UnskewError } from '../../src/diagnostics/index.ts';
-import { importModel } from '../../src/importers/import_model.ts';
 import { print, tensor } from '../../src/ir/index.ts';
 import { compile } from '../../src/runtime/compile.ts';
+import { importModel } from '../../src/runtime/import_model.ts';
 import { quantizedConv, unskew, workFolder } from '../unit/cli/support.ts';
 import { shell } from './program.ts';
 

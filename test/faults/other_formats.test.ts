@@ -5,10 +5,10 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
 import { writeNpy } from '../../src/cli/npy.ts';
 import { UnskewError } from '../../src/diagnostics/index.ts';
-import { importModel } from '../../src/importers/import_model.ts';
 import { looksLike, signatureOf } from '../../src/importers/other_formats.ts';
 import { tensor } from '../../src/ir/index.ts';
 import { compile } from '../../src/runtime/compile.ts';
+import { importModel } from '../../src/runtime/import_model.ts';
 import { quantizedConv, unskew, workFolder } from '../unit/cli/support.ts';
 import { zip } from '../unit/torch/archives.ts';
 

@@ -1,9 +1,9 @@
 /** Any number but 0 may stand for true: it becomes 1 when it is read, from whatever source. */
 import { describe, expect, it } from 'vitest';
 import { readNpy } from '../../src/cli/npy.ts';
-import { importModel } from '../../src/importers/import_model.ts';
 import { compile, Tensor } from '../../src/index.ts';
 import { interpret, parse, print, tensor } from '../../src/ir/index.ts';
+import { importModel } from '../../src/runtime/import_model.ts';
 import { type ModelAttr, writeModel } from '../support/onnx.ts';
 import { forward, p, script } from './torch/archives.ts';
 

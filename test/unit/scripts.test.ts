@@ -112,6 +112,7 @@ describe('scripts/layers.mjs', () => {
       'src/importers/torch/a.ts:1',
       'protobufjs only in',
     ],
+    ['Node.js', 'src/codegen/a.ts', "import { join } from 'node:path';", 'src/codegen/a.ts:1', 'node: only in'],
     [
       'leaving src',
       'src/testing/a.ts',

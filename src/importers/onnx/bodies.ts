@@ -8,12 +8,14 @@
  *
  * Nodes of the context compute what the outer ones compute, under the same names: an exporter leaves the context away again.
  */
+
 import { UnskewError } from '../../diagnostics/index.ts';
 import { isCarriedDequantize, isCarriedMovement } from '../../ir/carried_products.ts';
 import { dtypes } from '../../ir/dtype.ts';
 import type { Graph } from '../../ir/graph.ts';
 import { bytesOf, type ITensor } from '../../ir/tensor.ts';
 import type { TensorType } from '../../ir/types.ts';
+import { joinedBytes } from '../../tensors/index.ts';
 import type { OnnxFile, OnnxGraph, OnnxNode } from './container/index.ts';
 import { Context, type Encoded, eachField, field, intField, Source, schema, textField } from './container/internal.ts';
 import { bodiesOf, capturedIn } from './node_checks.ts';
@@ -145,7 +147,7 @@ function modelOf(body: OnnxGraph, { nodes, names }: BodyContext, around: Surroun
     } else if (number === model.irVersion[0] || number === model.opsetImport[0] || number === model.functions[0])
       pieces.push(bytes(range));
   });
-  return Buffer.concat(pieces);
+  return joinedBytes(pieces);
 }
 
 function tensorProto(name: string, { dtype, shape, data }: ITensor): Encoded {

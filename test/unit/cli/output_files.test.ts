@@ -16,8 +16,8 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { readCompiledFile } from '../../../src/codegen/compiled_file.ts';
-import { importModel } from '../../../src/importers/import_model.ts';
 import { parse, print } from '../../../src/ir/index.ts';
+import { importModel } from '../../../src/runtime/import_model.ts';
 import { quantizedConv, unskew, workFolder } from './support.ts';
 
 const work = workFolder();

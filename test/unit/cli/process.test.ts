@@ -3,8 +3,8 @@ import { execFile, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
-import { importModel } from '../../../src/importers/import_model.ts';
 import { print } from '../../../src/ir/index.ts';
+import { importModel } from '../../../src/runtime/import_model.ts';
 import { quantizedConv, workFolder } from './support.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));

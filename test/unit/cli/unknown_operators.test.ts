@@ -1,9 +1,9 @@
 /** Models with an operator that nothing here computes: rewritten and compared by ONNX Runtime, and not compiled. */
 import { existsSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
-import { importModel } from '../../../src/importers/import_model.ts';
 import { tensor } from '../../../src/ir/index.ts';
 import { compile } from '../../../src/runtime/compile.ts';
+import { importModel } from '../../../src/runtime/import_model.ts';
 import { json, quantizedConv, unskew, workFolder } from './support.ts';
 
 const work = workFolder();

@@ -2,10 +2,11 @@
  * Every operator of ONNX that is understood and every operator of the IR, each attribute and operand made hostile: a coded
  * error, or the same result compiled and interpreted. Samples in `npm test`, all of them with UNSKEW_DEEP.
  */
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { onnxOps } from '../../../src/importers/onnx/op_table.ts';
 import { allOps } from '../../../src/ir/index.ts';
+import { installPlatform } from '../../../src/platform/index.ts';
 import { defaultSeed, isDeep } from '../../../src/testing/draws.ts';
 import { examine } from './examine.ts';
 import * as ir from './ir_nodes.ts';
@@ -14,7 +15,7 @@ import { sampled } from './values.ts';
 
 /** Fixes the memory, so that refusals do not depend on the machine and a test cannot use all of it. */
 const MEMORY = 2 ** 28;
-vi.mock('../../../src/ir/free_memory.ts', () => ({ LARGEST_ARRAY: 2 ** 28, memoryFor: () => 2 ** 28 }));
+installPlatform({ largestArray: 2 ** 28, memoryFor: () => 2 ** 28 });
 
 const each = isDeep ? Number.POSITIVE_INFINITY : 1;
 

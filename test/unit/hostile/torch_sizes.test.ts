@@ -1,14 +1,15 @@
 /** Sizes, strides and positions in the code of an archive that no memory holds: a coded error, or a result, and soon. */
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
-import { importModel } from '../../../src/importers/import_model.ts';
 import { interpret, tensor } from '../../../src/ir/index.ts';
+import { installPlatform } from '../../../src/platform/index.ts';
 import { compile } from '../../../src/runtime/compile.ts';
+import { importModel } from '../../../src/runtime/import_model.ts';
 import { differenceOf } from '../onnx_export/support.ts';
 import { forward, script } from '../torch/archives.ts';
 
 /** Fixes the memory, so that refusals do not depend on the machine and a test cannot use all of it. */
-vi.mock('../../../src/ir/free_memory.ts', () => ({ LARGEST_ARRAY: 2 ** 28, memoryFor: () => 2 ** 28 }));
+installPlatform({ largestArray: 2 ** 28, memoryFor: () => 2 ** 28 });
 
 const conv = (...more: readonly string[]) => `torch.conv2d(x, torch.ones([3, 3, 2, 2]), None, ${more.join(', ')}, 1)`;
 const calls = (n: string): readonly string[] => [

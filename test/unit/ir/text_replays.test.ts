@@ -3,7 +3,6 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { externalReader } from '../../../src/importers/onnx/container/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import {
   allDTypes,
@@ -22,6 +21,7 @@ import {
 import { nnLeakyRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnConcat, nnIdentity } from '../../../src/ir/ops/nn_movement.op.ts';
 import { opaqueOp } from '../../../src/ir/ops/opaque.op.ts';
+import { externalReader } from '../../../src/runtime/external_data.ts';
 import { arbitraryNet } from '../../../src/testing/arbitraries/index.ts';
 import { describeCorpus } from '../../support/corpus.ts';
 import { contentsOf } from '../../support/same_graph.ts';

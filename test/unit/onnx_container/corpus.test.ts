@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { spliceModel } from '../../../src/exporters/onnx/splice/index.ts';
 import {
-  externalReader,
   type OnnxAttribute,
   type OnnxGraph,
   type OnnxTensor,
   openOnnx,
 } from '../../../src/importers/onnx/container/index.ts';
+import { externalReader } from '../../../src/runtime/external_data.ts';
 import { bytesOf } from '../../../src/tensors/tensor.ts';
 import { describeCorpus, many } from '../../support/corpus.ts';
 import { readTensorProto } from '../../support/onnx.ts';

@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { externalReader, type OnnxTensor, openOnnx } from '../../../src/importers/onnx/container/index.ts';
+import { type OnnxTensor, openOnnx } from '../../../src/importers/onnx/container/index.ts';
+import { externalReader } from '../../../src/runtime/external_data.ts';
 import { bytes, errorOf, int, tensorModel, text } from './support.ts';
 
 let top: string;

@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
-import { externalReader } from '../../../src/importers/onnx/container/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
+import { externalReader } from '../../../src/runtime/external_data.ts';
 import { describeCorpus, many } from '../../support/corpus.ts';
 
 describeCorpus('a graph that no pass touched', (root) => {

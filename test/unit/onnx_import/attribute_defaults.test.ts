@@ -1,7 +1,7 @@
 /** Attributes that a node does not have: they are what the standard says, in numbers written down. */
 import { expect, it } from 'vitest';
-import { importModel } from '../../../src/importers/import_model.ts';
 import { interpret, numbersOf, tensor } from '../../../src/ir/index.ts';
+import { importModel } from '../../../src/runtime/import_model.ts';
 import { type ModelNode, writeModel } from '../../support/onnx.ts';
 
 type Tensor = ReturnType<typeof tensor>;

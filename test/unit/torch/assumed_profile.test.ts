@@ -3,10 +3,10 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { importModel } from '../../../src/importers/import_model.ts';
 import { torchProfiles } from '../../../src/importers/torch/ops/engine.ts';
 import { legalize } from '../../../src/passes/legalize.ts';
 import { compile } from '../../../src/runtime/compile.ts';
+import { importModel } from '../../../src/runtime/import_model.ts';
 import { unskew } from '../cli/support.ts';
 import { type Entry, forward, p, script } from './archives.ts';
 

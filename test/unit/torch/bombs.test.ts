@@ -1,6 +1,6 @@
 /** Archives that are small and ask for much: time, memory, or a way out of their folder. */
 import { describe, expect, it } from 'vitest';
-import { importModel } from '../../../src/importers/import_model.ts';
+import { importModel } from '../../../src/runtime/import_model.ts';
 import { type Entry, forward, type Item, p, pickle, script, zip } from './archives.ts';
 
 const code = (...lines: readonly string[]) => ({ name: 'm/code/__torch__.py', data: forward(...lines), deflate: true });

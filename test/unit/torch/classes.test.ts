@@ -1,8 +1,8 @@
 /** Classes of an archive beside modules: NamedTuples, context managers; and what is printed. */
 import { describe, expect, it } from 'vitest';
-import { importModel } from '../../../src/importers/import_model.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { verify } from '../../../src/ir/verify.ts';
+import { importModel } from '../../../src/runtime/import_model.ts';
 import { tensor } from '../../../src/tensors/tensor.ts';
 import { type Entry, forward, script } from './archives.ts';
 

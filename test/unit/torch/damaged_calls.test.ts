@@ -1,7 +1,6 @@
 /** Calls with arguments missing, too many, or of another kind, and code that ends anywhere: refused, never a fault of ours. */
 import { describe, expect, it } from 'vitest';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
-import { importModel } from '../../../src/importers/import_model.ts';
 import { GraphSink } from '../../../src/importers/torch/graph_sink.ts';
 import { PositionsFound, ShapeFound } from '../../../src/importers/torch/ops/context.ts';
 import type { Parameter } from '../../../src/importers/torch/ops/define_torch_op.ts';
@@ -21,6 +20,7 @@ import {
   UnknownTensor,
 } from '../../../src/importers/torch/values.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
+import { importModel } from '../../../src/runtime/import_model.ts';
 import { tensor } from '../../../src/tensors/tensor.ts';
 import { forward, script } from './archives.ts';
 

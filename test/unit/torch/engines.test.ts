@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { importModel } from '../../../src/importers/import_model.ts';
 import { GraphSink } from '../../../src/importers/torch/graph_sink.ts';
 import type { TorchProfile } from '../../../src/importers/torch/ops/engine.ts';
 import { scalarTypes, TorchTensor } from '../../../src/importers/torch/pickle/index.ts';
@@ -10,6 +9,7 @@ import { TensorOperators } from '../../../src/importers/torch/torchscript/tensor
 import { GraphTensor, PackedWeights } from '../../../src/importers/torch/values.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { reciprocal32 } from '../../../src/numerics/index.ts';
+import { importModel } from '../../../src/runtime/import_model.ts';
 import { tensor } from '../../../src/tensors/tensor.ts';
 import { forward, script } from './archives.ts';
 

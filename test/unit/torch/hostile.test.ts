@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
-import { importModel } from '../../../src/importers/import_model.ts';
 import { constantOf, verify } from '../../../src/ir/index.ts';
 import type { ValueId } from '../../../src/ir/types.ts';
+import { importModel } from '../../../src/runtime/import_model.ts';
 import { describeCorpus } from '../../support/corpus.ts';
 import { pickle, zip } from './archives.ts';
 

@@ -2,10 +2,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
-import { importModel } from '../../../src/importers/import_model.ts';
 import type { Graph } from '../../../src/ir/graph.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { verify } from '../../../src/ir/verify.ts';
+import { importModel } from '../../../src/runtime/import_model.ts';
 import { tensor } from '../../../src/tensors/tensor.ts';
 import { codes, importProgram, meta } from '../torch_export/programs.ts';
 import { forward, p, script } from './archives.ts';

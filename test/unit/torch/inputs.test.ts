@@ -1,9 +1,9 @@
 /** Element types of inputs, which archives do not have: positions are int64, all else is float32. */
 import { expect, it } from 'vitest';
-import { importModel } from '../../../src/importers/import_model.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { verify } from '../../../src/ir/verify.ts';
 import { compile } from '../../../src/runtime/compile.ts';
+import { importModel } from '../../../src/runtime/import_model.ts';
 import { tensor } from '../../../src/tensors/tensor.ts';
 import { forward, script } from './archives.ts';
 

@@ -1,8 +1,9 @@
 /** The code of archives: what runs at import, what becomes a graph, and what is refused with its line. */
 import { describe, expect, it } from 'vitest';
-import { type ImportOptions, importModel } from '../../../src/importers/import_model.ts';
+import type { ImportOptions } from '../../../src/importers/import_model.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { verify } from '../../../src/ir/verify.ts';
+import { importModel } from '../../../src/runtime/import_model.ts';
 import { type ITensor, tensor } from '../../../src/tensors/tensor.ts';
 import { forward, p, type Script, script, zip } from './archives.ts';
 

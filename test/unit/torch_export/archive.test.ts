@@ -1,12 +1,12 @@
 /** The places where an archive keeps its program, its tensors and its sizes. */
 import { describe, expect, it } from 'vitest';
-import { importModel } from '../../../src/importers/import_model.ts';
 import { dimOfExpression } from '../../../src/importers/torch/export/dimension.ts';
 import { nodesOf } from '../../../src/ir/graph.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { parse } from '../../../src/ir/parse.ts';
 import { print } from '../../../src/ir/print.ts';
 import { verify } from '../../../src/ir/verify.ts';
+import { importModel } from '../../../src/runtime/import_model.ts';
 import { bytesOf, numbersOf, tensor } from '../../../src/tensors/tensor.ts';
 import { type Entry, p, pickle, zip } from '../torch/archives.ts';
 import {

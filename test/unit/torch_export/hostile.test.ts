@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
-import { importModel } from '../../../src/importers/import_model.ts';
+import { importModel } from '../../../src/runtime/import_model.ts';
 import { zip } from '../torch/archives.ts';
 import {
   documentOf,

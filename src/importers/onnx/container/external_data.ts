@@ -1,11 +1,9 @@
 /**
  * Weights in files of their own. The location comes from the model, so it is not trusted: it must be a relative path
- * that stays inside the model's folder, before and after symbolic links are followed, and name a regular file.
+ * that stays inside the model's folder. Who reads it follows links and asks again (runtime/external_data.ts).
  * Spec: https://github.com/onnx/onnx/blob/main/docs/ExternalData.md
  */
-import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
-import { dirname, isAbsolute, join, normalize, relative, sep } from 'node:path';
-import { fail, type Location, systemCode, systemReason } from '../../../diagnostics/index.ts';
+import { fail, type Location } from '../../../diagnostics/index.ts';
 import { printable } from './printable.ts';
 
 export type ExternalReader = (location: string, offset: number, length: number) => Uint8Array;
@@ -15,74 +13,17 @@ export function checkLocation(location: string, where: Location): void {
   const refuse = (why: string): never => fail('U1005', `external data location '${printable(location)}' ${why}`, where);
   if (location === '') refuse('is empty');
   if (location.includes('\0')) refuse('holds a NUL');
-  if (isAbsolute(location)) refuse('is an absolute path');
-  if (escapes(normalize(location))) refuse('leaves the folder of the model');
+  if (location.startsWith('/')) refuse('is an absolute path');
+  if (leaves(location)) refuse('leaves the folder of the model');
 }
 
-/** Reads ranges of the files beside the model at `modelPath`; throws UnskewError U1005. */
-export function externalReader(modelPath: string): ExternalReader {
-  const folder = dirname(modelPath);
-  return (location, offset, length) => {
-    const where = { file: modelPath };
-    checkLocation(location, where);
-    const shown = printable(location);
-    let file: number;
-    try {
-      const real = realpathSync(join(folder, location));
-      const inside = relative(realpathSync(folder), real);
-      if (escapes(inside) || isAbsolute(inside)) {
-        fail('U1005', `external data '${shown}' is a link that leaves the folder of the model`, where);
-      }
-      // `real` has no links left: O_NOFOLLOW keeps it so. O_NONBLOCK: opening a pipe must not wait for a writer.
-      file = openSync(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    } catch (error) {
-      return unreadable(error, shown, where);
-    }
-    try {
-      return readRange(file, shown, offset, length, where);
-    } catch (error) {
-      return unreadable(error, shown, where);
-    } finally {
-      closeSync(file);
-    }
-  };
-}
-
-function readRange(file: number, shown: string, offset: number, length: number, where: Location): Uint8Array {
-  const stat = fstatSync(file);
-  if (!stat.isFile()) fail('U1005', `external data '${shown}' is not a regular file`, where);
-  if (
-    !Number.isSafeInteger(offset) ||
-    !Number.isSafeInteger(length) ||
-    offset < 0 ||
-    length < 0 ||
-    length > stat.size - offset
-  ) {
-    fail('U1005', `external data '${shown}' has ${stat.size} bytes; the model wants ${length} at ${offset}`, where);
+/** True where some `..` leads out of the folder, whatever is behind it. */
+function leaves(path: string): boolean {
+  let depth = 0;
+  for (const part of path.split('/')) {
+    if (part === '..') depth--;
+    else if (part !== '' && part !== '.') depth++;
+    if (depth < 0) return true;
   }
-  let bytes: Uint8Array;
-  try {
-    bytes = new Uint8Array(length);
-  } catch {
-    fail('U1006', `no memory for ${length} bytes of external data '${shown}'`, where);
-  }
-  for (let done = 0; done < length; ) {
-    const count = readSync(file, bytes, done, Math.min(length - done, 2 ** 30), offset + done);
-    if (count === 0) fail('U1005', `external data '${shown}' became shorter while it was read`, where);
-    done += count;
-  }
-  return bytes;
-}
-
-const escapes = (path: string): boolean => path === '..' || path.startsWith(`..${sep}`);
-
-function unreadable(error: unknown, shown: string, where: Location): never {
-  const code = systemCode(error);
-  if (!(error instanceof Error) || code === undefined || /^U\d/.test(code)) throw error;
-  fail(
-    'U1005',
-    `external data '${shown}' cannot be read: ${systemReason(error)}`,
-    where,
-    'keep the data files in the folder of the model',
-  );
+  return false;
 }

@@ -1,5 +1,7 @@
 /** GraphProto and NodeProto. */
+
 import { fail } from '../../../diagnostics/index.ts';
+import { sameBytes } from '../../../tensors/index.ts';
 import { attributeName, readAttribute } from './attribute.ts';
 import { type Context, invalid, warn } from './context.ts';
 import { readMessage } from './message.ts';
@@ -82,7 +84,7 @@ function isSameTensor(a: OnnxTensor, b: OnnxTensor): boolean {
   const [at, other] = [a.external, b.external];
   if (at || other)
     return at?.location === other?.location && at?.offset === other?.offset && at?.length === other?.length;
-  return a.byteLength !== undefined && Buffer.compare(a.raw(), b.raw()) === 0;
+  return a.byteLength !== undefined && sameBytes(a.raw(), b.raw());
 }
 
 function readNode(outer: Context, range: Range, index: number): OnnxNode {

@@ -1,6 +1,8 @@
 /** TensorProto: sizes are checked at once, elements are decoded only when asked for. */
+
 import { fail, withLocation } from '../../../diagnostics/index.ts';
 import { carriedOnnxTypes, dtypeOfOnnxCode, dtypes, isFloat, viewAs } from '../../../ir/dtype.ts';
+import { sameBytes } from '../../../tensors/index.ts';
 import { type Context, invalid, warn } from './context.ts';
 import { checkLocation } from './external_data.ts';
 import { allocate, type Decoded, eachInt, readFixed, readInts, readMessage } from './message.ts';
@@ -90,7 +92,7 @@ export function readTensor(outer: Context, range: Range): OnnxTensor {
     }
     const bytes = context.source.bytes.subarray(start, end);
     if (given > 0) {
-      const isSame = given === wanted && Buffer.compare(decodeTyped(context, base, field, given), bytes) === 0;
+      const isSame = given === wanted && sameBytes(decodeTyped(context, base, field, given), bytes);
       if (!isSame) fault(`has raw_data and ${field}, and they are not the same`);
       odd(`has its elements in raw_data and in ${field}`);
     }

@@ -2,9 +2,8 @@
  * The ZIP container of PyTorch (.pt, .ptl, .pt2). Entries are found through the central directory; stored ones
  * (tensors) are views of the file, deflated ones (code) are inflated when they are read. Nothing is extracted to disk.
  */
-import { crc32, inflateRawSync } from 'node:zlib';
-import yauzl, { type Entry, type ZipFile } from 'yauzl';
 import { fail, type Location, messageOf, systemCode, UnskewError } from '../../../diagnostics/index.ts';
+import { platform, type ZipEntry } from '../../../platform/index.ts';
 
 /** No archive of PyTorch comes near: a network has one entry for each tensor and each source file. */
 const MOST_ENTRIES = 200_000;
@@ -94,21 +93,24 @@ function commonRoot(names: readonly string[]): string {
   return names.every((name) => name.startsWith(root)) ? root : '';
 }
 
+const zipReader = (where: Location) =>
+  platform.zip ??
+  fail('U1002', 'archives of PyTorch cannot be read here: this platform has no reader of ZIP archives', where);
+
 async function readDirectory(bytes: Uint8Array, where: Location): Promise<[string, Part][]> {
   const entries: [string, Part][] = [];
   const most = Math.max(LEAST_INFLATED, INFLATED_PER_BYTE * bytes.length);
   let inflated = 0;
   try {
-    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    const zip = await yauzl.fromBufferPromise(buffer, { strictFileNames: true });
-    if (zip.entryCount > MOST_ENTRIES)
-      fail('U1006', `the archive declares ${zip.entryCount} entries, more than ${MOST_ENTRIES}`, where);
-    for await (const entry of zip.eachEntry()) {
-      const part = await partOf(zip, entry, where);
+    const { entryCount, entries: found } = await zipReader(where).open(bytes);
+    if (entryCount > MOST_ENTRIES)
+      fail('U1006', `the archive declares ${entryCount} entries, more than ${MOST_ENTRIES}`, where);
+    for await (const entry of found) {
+      const part = await partOf(entry, where);
       if (part.method === DEFLATED) inflated += part.size;
       if (inflated > most)
         fail('U1006', `the deflated entries of the archive declare more than ${most} bytes when inflated`, where);
-      entries.push([entry.fileName, part]);
+      entries.push([entry.name, part]);
     }
   } catch (error) {
     if (error instanceof UnskewError) throw error;
@@ -125,23 +127,21 @@ async function readDirectory(bytes: Uint8Array, where: Location): Promise<[strin
   return entries;
 }
 
-async function partOf(zip: ZipFile, entry: Entry, archive: Location): Promise<Part> {
-  const { fileName, compressionMethod: method, compressedSize: packed, uncompressedSize: size } = entry;
-  const where: Location = { ...archive, node: fileName };
-  if (fileName === '' || fileName.includes('\0') || fileName.split('/').includes('.'))
-    fail('U1004', `an entry of the archive has no plain relative name: ${JSON.stringify(fileName)}`, where);
-  if (entry.isEncrypted()) fail('U1003', 'the entry is encrypted', where);
+async function partOf(entry: ZipEntry, archive: Location): Promise<Part> {
+  const { name, method, packed, size, crc } = entry;
+  const where: Location = { ...archive, node: name };
+  if (name === '' || name.includes('\0') || name.split('/').includes('.'))
+    fail('U1004', `an entry of the archive has no plain relative name: ${JSON.stringify(name)}`, where);
+  if (entry.isEncrypted) fail('U1003', 'the entry is encrypted', where);
   if (method !== STORED && method !== DEFLATED)
     fail('U1003', `the entry is compressed by method ${method}, only stored and deflated ones are read`, where);
-  // which refuses entries that end beyond the file
-  const { fileDataStart: start } = await zip.readLocalFileHeaderPromise(entry, { minimal: true });
-  return { method, start, packed, size, crc: entry.crc32 };
+  return { method, start: await entry.start(), packed, size, crc };
 }
 
 function inflate(packed: Uint8Array, { size, crc }: Part, where: Location): Uint8Array {
   let bytes: Uint8Array;
   try {
-    bytes = inflateRawSync(packed, { maxOutputLength: Math.max(size, 1) });
+    bytes = zipReader(where).inflate(packed, Math.max(size, 1));
   } catch (error) {
     if (systemCode(error) === 'ERR_BUFFER_TOO_LARGE')
       fail('U1006', `the entry inflates to more than the ${size} bytes it declares`, where);
@@ -153,7 +153,7 @@ function inflate(packed: Uint8Array, { size, crc }: Part, where: Location): Uint
 }
 
 function checkSum(bytes: Uint8Array, { crc }: Pick<Part, 'crc'>, where: Location): void {
-  if (crc32(bytes) !== crc)
+  if (platform.crc32(bytes) !== crc)
     fail(
       'U1003',
       'the entry does not have the checksum it declares: the file is damaged',

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { freemem, tmpdir, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { availableMemory } from '../../../src/ir/free_memory.ts';
+import { availableMemory } from '../../../src/runtime/free_memory.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'unskew-memory-'));
 afterEach(() => rmSync(root, { recursive: true, force: true }));

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { writeReproducer } from '../../../src/diagnostics/reproducer.ts';
+import { writeReproducer } from '../../../src/runtime/reproducer.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'unskew-reproducer-'));
 afterAll(() => rmSync(folder, { recursive: true }));

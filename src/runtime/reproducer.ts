@@ -2,8 +2,8 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
+import { systemCode } from '../diagnostics/system_error.ts';
 import { makeFolder } from './make_folder.ts';
-import { systemCode } from './system_error.ts';
 
 /** Limits the search for a free name: faults of the same millisecond want the same one. */
 const MOST_OF_ONE_NAME = 1000;

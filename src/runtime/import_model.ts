@@ -1,0 +1,33 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { checkOptions, fail, systemCode, systemHint, systemReason } from '../diagnostics/index.ts';
+import { type ImportOptions, importBytes, importOptionNames } from '../importers/import_model.ts';
+import { folderHint } from '../importers/other_formats.ts';
+import type { Graph } from '../ir/index.ts';
+import { externalReader } from './external_data.ts';
+import './node_platform.ts';
+
+/**
+ * Imports a model: a path, or the bytes of a file. Weights that an ONNX model keeps in other files are found only
+ * when a path is given.
+ *
+ * @throws UnskewError U1001 when the file cannot be read, U1002 for a format that is not supported, U4002 for a profile
+ * of another format, else as `importOnnx`, `importTorchScript` and `importExport`
+ */
+export async function importModel(source: string | Uint8Array, options: ImportOptions = {}): Promise<Graph> {
+  checkOptions('importModel', options, importOptionNames);
+  if (typeof source !== 'string') return importBytes(source, options);
+  return importBytes(await readModelFile(source), { ...options, file: source, readExternal: externalReader(source) });
+}
+
+/** @throws UnskewError U1001 */
+export async function readModelFile(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const hint =
+      systemCode(error) === 'EISDIR'
+        ? folderHint(await readdir(path).catch(() => []), path)
+        : systemHint(error, 'read');
+    return fail('U1001', `the file cannot be read: ${systemReason(error)}`, { file: path }, hint);
+  }
+}
