@@ -1,6 +1,7 @@
 /**
- * What zero points cost a whole network: every zero point non-zero against every zero point 0, in turns, whole and per
- * layer (least time of the node inside the network): `node --import tsx bench/zero_points.ts [--rounds=N] [--threads=1,2]`.
+ * The cost of zero points in a whole network: every zero point non-zero against every zero point 0, in turns, whole and
+ * per layer (least time of the node inside the network): `node --import tsx bench/zero_points.ts [--rounds=N]
+ * [--threads=1,2]`.
  */
 import { importOnnx } from '../src/importers/onnx/import.ts';
 import { compileGraph, Model } from '../src/runtime/compile.ts';
@@ -45,7 +46,7 @@ for (const [network, build] of Object.entries(networks))
       return compileGraph(importOnnx(bytes, { file: network }), { threads });
     });
     const [symmetric, asymmetric] = compiled.map((): Least => ({ whole: Number.POSITIVE_INFINITY, nodes: new Map() }));
-    // Where buffers happen to lie costs up to a tenth of a layer, so models are loaded anew now and then.
+    // Times depend on the addresses of buffers by up to a tenth of a layer, so models are loaded anew now and then.
     for (let first = 0; first < rounds; first += ROUNDS_OF_A_MODEL) {
       const models = compiled.map((model) => new Model(model, { threads }));
       for (let round = first; round < Math.min(first + ROUNDS_OF_A_MODEL, rounds); round++) {

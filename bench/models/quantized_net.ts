@@ -27,7 +27,7 @@ export interface Activation {
   readonly zeroPoint: number;
   /** Initializers holding scale and zero point. */
   readonly parameters: readonly [scale: string, zeroPoint: string];
-  /** What its real values are expected to look like on the random input of standard normal numbers. */
+  /** The expected moments of its real values, on the random input of standard normal numbers. */
   readonly moments: Moments;
   /** The same before the range clipped them. */
   readonly raw: Moments;
@@ -38,7 +38,7 @@ export interface ConvShape {
   readonly kernel: number;
   readonly stride?: number;
   readonly groups?: number;
-  /** Whether a ReLU (or ReLU6) is folded into the range of the output. */
+  /** True when a ReLU (or ReLU6) is folded into the range of the output. */
   readonly relu: boolean;
 }
 

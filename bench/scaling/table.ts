@@ -35,7 +35,7 @@ export function benchScaling(
       say(`${shape}, ${size} nodes …`);
       return timedAlone(shape, size, limitMs);
     });
-    // Of the smallest graph, which gets the furthest in the same time.
+    // Uses the smallest graph, which gets the furthest in the same time.
     const phases = Object.keys(timed.find((t) => t !== undefined)?.milliseconds ?? {});
     const row = (phase: string, of: (times: PhaseTimes) => number | undefined): ScalingRow => {
       const milliseconds = timed.map((t) => t && of(t));

@@ -13,7 +13,7 @@ import { inTerminal, normalized, readPhoto } from '../01-classify/photo.ts';
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const classes = readFileSync(here('../01-classify/classes.txt'), 'utf8').trim().split('\n');
 const photos = ['dog', 'flower', 'china'];
-/** Of the last layer. */
+/** The quantization of the last layer. */
 const [SCALE, ZERO_POINT] = [0.15309934318065643, 75];
 
 // 1. Import and compile. The archive does not say how large its images are, nor which engine it is for.
