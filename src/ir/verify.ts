@@ -1,9 +1,10 @@
 /**
  * The verifier. Every graph that passes hand on has these properties:
  *
- * - every operand, output and result has an entry in `values`; every value is defined once: input, constant or result;
- * - a node is stored under the id of its first result; there are no cycles; - operators are declared, may occur at this
- * level, and have operands, attributes and result types as declared; - constants have the type that the graph says.
+ *  - every operand, output and result has an entry in `values`; every value is defined once: input, constant or result;
+ *  - a node is stored under the id of its first result; the graph is acyclic;
+ *  - operators are declared, may occur at this level, and have operands, attributes and result types as declared;
+ *  - constants have the type that the graph says.
  *
  * Not checked: unread values (dead code is legal), and the results of `evaluate`.
  */

@@ -1,4 +1,4 @@
-/** What the compiler asks of the machine that it runs on. */
+/** The services that the compiler needs from the machine it runs on. */
 export { base64Of, bytesOfBase64 } from './base64.ts';
 export { crc32 } from './crc32.ts';
 export { installPlatform, type Platform, platform, type Zip, type ZipDirectory, type ZipEntry } from './platform.ts';

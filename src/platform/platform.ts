@@ -16,11 +16,11 @@ export interface Platform {
   /** @param before the checksum of what stands in front */
   crc32(bytes: Uint8Array, before?: number): number;
   base64Of(bytes: Uint8Array): string;
-  /** Of text that is not base64, other bytes than it has digits for. */
+  /** Decodes base64. For other text, the number of bytes differs from the number that its length gives. */
   bytesOfBase64(text: string): Uint8Array;
-  /** Absent where archives cannot be read. */
+  /** Absent when archives cannot be read. */
   readonly zip?: Zip;
-  /** @throws what the system refuses it with */
+  /** @throws the error of the system */
   writeFiles(folder: string, files: Readonly<Record<string, string | Uint8Array>>): void;
   /**
    * Writes what an internal fault leaves behind into a file that nobody else has, and never throws.
