@@ -45,8 +45,9 @@ export function fittingSizes(graph: Graph): ReadonlyMap<string, number> | undefi
 function fixedByWeights(graph: Graph): ReadonlyMap<string, number> {
   const fixed = new Map<string, number>();
   for (const node of nodesOf(graph)) {
-    const [factors, layout] = [factorsOf(node), layoutOf(node)];
-    if (factors === undefined || layout === undefined) continue;
+    const factors = factorsOf(node);
+    if (factors === undefined) continue;
+    const layout = layoutOf(node);
     const [x, w] = [factors.x, factors.w].map((id) => graph.values[id].type.shape);
     const symbol = x[geometryOf(layout.kind).sourceAxis(x.length)];
     const size = sourceChannels(layout, w);

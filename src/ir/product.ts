@@ -78,8 +78,9 @@ const convolutions = [nnConv, qnnConv, dnnlConv, nnConvTranspose, qnnConvTranspo
 /** The attributes of the convolution that a product is: of a matrix product one without spatial axes. A transposed one has more. */
 export const windowOf = (node: Node): ConvAttrs => (isOp(node, ...convolutions) ? node.attrs : plainConv(0));
 
-/** The layout of the weights of a product; undefined for any other node. */
-export function layoutOf(node: Node): ProductLayout | undefined {
+/** The layout of the weights of a product. */
+export function layoutOf(node: Node): ProductLayout {
   const kind = productKind(node);
-  return kind && { kind, group: windowOf(node).group };
+  assert(kind, `${node.op} is not a product`);
+  return { kind, group: windowOf(node).group };
 }

@@ -68,6 +68,8 @@ export interface ProductLayout {
   readonly group: number;
 }
 
+export const layoutKey = ({ kind, group }: ProductLayout): string => `${kind} ${group}`;
+
 /** Weights of one shape as an array over the four axes. */
 export interface WeightsLayout {
   readonly sizes: Readonly<Record<WeightsAxis, number>>;
@@ -101,6 +103,17 @@ function weightsSizes(kind: ProductKind, shape: readonly number[], group: number
     : { group, filter: second, channel: first / group, tap };
 }
 
+/** Weights as they lie in memory: blocks of rows × length elements, each row of one source channel. */
+export function rowsOf({ sizes, steps, order }: WeightsLayout): WeightsRows {
+  const outer = order.slice(0, order.indexOf('channel'));
+  return { blocks: sizeOf(outer.map((axis) => sizes[axis])), rows: sizes.channel, length: steps.channel };
+}
+interface WeightsRows {
+  readonly blocks: number;
+  readonly rows: number;
+  readonly length: number;
+}
+
 /** Counts the repetitions of the filters along `filterAxis` over the channels of the result. */
 export const filterRepeats = ({ kind, group }: ProductLayout): number => (kind === 'conv_transpose' ? group : 1);
 
@@ -128,6 +141,22 @@ export const forEachFilterRun = (
     -1,
     visit,
   );
+
+/** Σ of(w) over the weights of each filter, of all groups. */
+export function sumByFilter(
+  data: ArrayLike<number>,
+  of: ProductLayout,
+  shape: readonly number[],
+  term: (w: number) => number,
+): Float64Array {
+  const sums = new Float64Array(filterCount(of, shape));
+  forEachFilterRun(weightsLayout(of, shape), (start, end, filter) => {
+    let sum = 0;
+    for (let i = start; i < end; i++) sum += term(data[i]);
+    sums[filter] += sum;
+  });
+  return sums;
+}
 
 /** The shape of weights with one filter for each group, for weights of the given shape. */
 export function oneFilterEach(of: ProductLayout, shape: readonly number[]): readonly number[] {

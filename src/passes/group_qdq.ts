@@ -7,12 +7,17 @@ import { isUnrelated } from './rewrite/plan.ts';
 import type { AnyRule, Miss } from './rewrite/rule.ts';
 import { qdqAdd, qdqMul } from './rules/qdq_binary.rule.ts';
 import { qdqConvComputed, qdqConvTransposeComputed, qdqMatmulComputed } from './rules/qdq_computed.rule.ts';
-import { qdqConv, qdqConvToFloat } from './rules/qdq_conv.rule.ts';
-import { qdqConvTranspose, qdqConvTransposeToFloat } from './rules/qdq_conv_transpose.rule.ts';
 import { dequantizeLate } from './rules/qdq_dequantize_late.rule.ts';
 import { dequantizeWeightsLate } from './rules/qdq_dequantize_weights_late.rule.ts';
-import { qdqMatmul, qdqMatmulToFloat } from './rules/qdq_matmul.rule.ts';
 import { qdqAveragePool, qdqGlobalAveragePool } from './rules/qdq_pool.rule.ts';
+import {
+  qdqConv,
+  qdqConvToFloat,
+  qdqConvTranspose,
+  qdqConvTransposeToFloat,
+  qdqMatmul,
+  qdqMatmulToFloat,
+} from './rules/qdq_products.rules.ts';
 import { quantizeEarly } from './rules/qdq_quantize_early.rule.ts';
 import { qdqSoftmax } from './rules/qdq_softmax.rule.ts';
 import { subtractZeroPoint } from './rules/qdq_subtract.rule.ts';

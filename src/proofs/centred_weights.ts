@@ -2,8 +2,15 @@
  * w − zw as one tensor for all whose elements are equal: what a rewrite made of weights and zero points is then recognized
  * as the weights of a product without them, and nothing that is known of one has to be computed for the other.
  */
-import { type ITensor, isTensorOf, sizeOf, tensorOfType } from '../ir/index.ts';
-import { type Layout, nameOf } from './layout.ts';
+import {
+  type ITensor,
+  isTensorOf,
+  layoutKey,
+  type ProductLayout,
+  sizeOf,
+  tensorOfType,
+  weightsLayout,
+} from '../ir/index.ts';
 import { remember, within } from './remember.ts';
 import { integers, unsupported } from './terms.ts';
 
@@ -16,14 +23,17 @@ interface Runs {
 }
 
 /** Zero points are a single one, or one for each result channel; of a matmul also for each batch. */
-function runsOf(layout: Layout, { shape }: ITensor, zeroPoints: ITensor): Runs {
+function runsOf(layout: ProductLayout, { shape }: ITensor, zeroPoints: ITensor): Runs {
   if (zeroPoints.data.length === 1) return { length: sizeOf(shape), step: 0, zeroOf: () => 0 };
-  const [first, second] = shape;
   if (layout.kind === 'matmul') return rowsOf(shape, zeroPoints.shape);
-  const taps = sizeOf(shape.slice(2));
-  if (layout.kind === 'conv') return { length: second * taps, step: 0, zeroOf: (filter) => filter };
-  const perGroup = (first / layout.group) * second;
-  return { length: taps, step: 0, zeroOf: (k) => Math.floor(k / perGroup) * second + (k % second) };
+  const { sizes, steps } = weightsLayout(layout, shape);
+  // runs of a filter follow upon one another, filter by filter
+  const perGroup = steps.group / steps.filter;
+  return {
+    length: steps.filter,
+    step: 0,
+    zeroOf: (k) => Math.floor(k / perGroup) * sizes.filter + (k % sizes.filter),
+  };
 }
 
 /** Rows of [batch…, K, N] with zero points [batch…, 1, N or 1], or [N]. */
@@ -55,8 +65,8 @@ export class CentredWeights {
   }
 
   /** Which weights a zero point belongs to depends on how they are laid out. */
-  of(layout: Layout, w: ITensor, zeroPoints: ITensor): ITensor {
-    return remember(within(this.#made, nameOf(layout)), w, zeroPoints, () => {
+  of(layout: ProductLayout, w: ITensor, zeroPoints: ITensor): ITensor {
+    return remember(within(this.#made, layoutKey(layout)), w, zeroPoints, () => {
       const zeros = integers(zeroPoints);
       if (zeros.every((zero) => zero === 0)) return w;
       const narrow = tensorOfType(w, 'u8', 's8', 's16');

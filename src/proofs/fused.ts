@@ -7,9 +7,11 @@ import {
   dnnlMatmul,
   dnnlRequantize,
   factorsOf,
+  geometryOf,
   isOp,
   type Multiplied,
   type Node,
+  productKind,
   seenAs,
   type ValueId,
 } from '../ir/index.ts';
@@ -51,17 +53,17 @@ export function fusedAs<T>(node: Node, of: (id: ValueId) => T): Fused<T> | undef
 export const fusedOf = (node: Node): Fused<ValueId> | undefined => fusedAs(node, (id) => id);
 
 /** The axis of the channels of a result of that rank. */
-export const channelAxis = ({ node, attrs }: Pick<Fused<unknown>, 'node' | 'attrs'>, rank: number): number =>
-  isOp(node, dnnlMatmul) ? rank - 1 : (attrs.axis ?? 1);
+export function channelAxis({ node, attrs }: Pick<Fused<unknown>, 'node' | 'attrs'>, rank: number): number {
+  const kind = productKind(node);
+  return kind ? geometryOf(kind).channelAxis(rank) : (attrs.axis ?? 1);
+}
 
 /** Whether the range cuts off sums that are returned as they are. */
 export const clampsSums = ({ attrs: { to, low, high } }: Pick<Fused<unknown>, 'attrs'>): boolean =>
   to === 's32' && (low > -(2 ** 31) || high < 2 ** 31 - 1);
 
-export const multipliedBy = factorsOf;
-
 export function multiplied(node: Node): Multiplied {
-  const found = multipliedBy(node);
+  const found = factorsOf(node);
   assert(found, `${node.op} is not a product`);
   return found;
 }

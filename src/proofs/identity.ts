@@ -1,22 +1,20 @@
 /** Obligation (a): both sides of a region are the same polynomial in their unknowns. */
 import {
+  biasOf,
   constantOf,
+  factorsOf,
   type Graph,
-  isOp,
   isProduct,
-  nnConv,
-  nnConvTranspose,
   nodesOf,
   producersOf,
   sameShape,
   sizeOf,
   type ValueId,
-  viewOf,
 } from '../ir/index.ts';
 import { Classes } from './classes.ts';
 import { picked } from './dense.ts';
 import { sideOf } from './evaluate.ts';
-import { fusedAs, multipliedBy } from './fused.ts';
+import { fusedAs } from './fused.ts';
 import { Grid } from './grid.ts';
 import { type Expression, sameForms } from './normal_form.ts';
 import { accumulator } from './products.ts';
@@ -128,7 +126,7 @@ function requireIntegers({ root, ...region }: Region, side: 'before' | 'after', 
     if (rounded.has(node.id)) continue;
     const { dtype } = graph.values[node.id].type;
     const isSum = isProduct(node);
-    if (isOp(node, nnConv, nnConvTranspose) && viewOf<typeof nnConv>(node).bias) unsupported('a bias in floats');
+    if (biasOf(node)) unsupported('a bias in floats');
     if (isSum && side === 'after' && dtype === 'f32') continue;
     const reach = isSum ? (ranges.partialSums(node) ?? Infinity) : magnitude(ranges.of(node.id));
     if (!(reach <= (MOST[dtype] ?? 0))) unsupported(`${dtype} that may be beyond the integers it holds`);
@@ -150,7 +148,7 @@ function requireShort({ before, after }: Region): void {
 function knowWeights({ before, after }: Region, { centred }: Weights): void {
   for (const graph of [before, after])
     for (const node of nodesOf(graph)) {
-      const constant = constantOf(graph, multipliedBy(node)?.w);
+      const constant = constantOf(graph, factorsOf(node)?.w);
       if (constant && constant.shape.length > 1) centred.know(constant);
     }
 }

@@ -1,8 +1,9 @@
 /** The checker: two graphs in, obligations out. It sees nothing of the passes whose work it judges. */
+
+export { layoutOf } from '../ir/index.ts';
 export type { ByteSums } from './byte_sums.ts';
 export { type CheckedRegion, checkGraphs, type OnProof } from './check.ts';
 export { channelAxis, type Fused, fusedOf } from './fused.ts';
-export { layoutOf } from './layout.ts';
 export { isProved, isRefuted, type Obligation, type Witness, type WitnessInput, witnessFeeds } from './obligation.ts';
 export { highest, magnitude, Ranges } from './range.ts';
 export { bounds, differences, type Recipe, recipeOf, type Step, stepOf } from './rounding.ts';

@@ -68,7 +68,7 @@ export function matrixProduct(
     const left = outer(term.scale, rows, ring);
     if (b.kind === 'constant') {
       const kept = b.shape.map((size, own) => (own === b.shape.length - 2 ? 1 : size));
-      const projected = weights.projection(b.tensor, { kind: 'matmul' }, inner, ring);
+      const projected = weights.projection(b.tensor, { kind: 'matmul', group: 1 }, inner, ring);
       const right: Dense = { kind: 'dense', shape: kept, at: kept.map(range), data: projected };
       add(ring.multiply(left, picked(right, at)));
       continue;

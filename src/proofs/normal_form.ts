@@ -8,6 +8,7 @@
  * form, and forms that differ, are left to evaluation; see identity.ts.
  */
 import {
+  biasOf,
   constantOf,
   dnnlConv,
   type Graph,
@@ -17,10 +18,10 @@ import {
   isProduct,
   isStatic,
   isTensorOf,
+  layoutOf,
   type Node,
   nnAdd,
   nnConv,
-  nnConvTranspose,
   nnNeg,
   nnPad,
   nnRecentre,
@@ -33,7 +34,6 @@ import {
   viewOf,
 } from '../ir/index.ts';
 import { channelAxis, clampsSums, fusedOf, multiplied } from './fused.ts';
-import { layoutOf } from './layout.ts';
 import { identityOf } from './remember.ts';
 import { withShape } from './terms.ts';
 import type { Weights } from './weights.ts';
@@ -235,8 +235,7 @@ class Forms {
     const zeros = constantOf(this.#side.graph, zw);
     const [source, known] = [this.#source(x), constantOf(this.#side.graph, w)];
     if (source === undefined || known === undefined || zx === undefined) return undefined;
-    const isBiased = isOp(node, nnConv, nnConvTranspose) && viewOf<typeof nnConv>(node).bias;
-    if ((zw && !zeros) || isBiased) return undefined;
+    if ((zw && !zeros) || biasOf(node)) return undefined;
     const layout = layoutOf(node);
     const weights = zeros ? this.#weights.centred.of(layout, known, zeros) : known;
     const { kind } = layout;

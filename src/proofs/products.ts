@@ -4,6 +4,7 @@ import {
   dnnlConvTranspose,
   type ITensor,
   isOp,
+  layoutOf,
   type Node,
   type nnConv,
   type nnConvTranspose,
@@ -17,7 +18,6 @@ import {
 import type { ConvAttrs } from '../ir/ops/conv_geometry.ts';
 import { reshapedTerms } from './decompose.ts';
 import { channelAxis, clampsSums, type Fused, fusedAs } from './fused.ts';
-import { layoutOf } from './layout.ts';
 import { matrixKinds, matrixProduct, matrixReadings } from './matrices.ts';
 import type { Ring } from './ring.ts';
 import type { Evaluate, Evaluators, Learned, Side } from './side.ts';
@@ -209,7 +209,7 @@ function rightSide(b: Value, zb: Value | undefined, side: Side): readonly (Terms
     return { kind: 'constant', shape, tensor: withShape(tensor, shape) };
   };
   if (b.kind === 'constant' && zb?.kind === 'constant')
-    return [asMatrix(side.weights.centred.of({ kind: 'matmul' }, b.tensor, zb.tensor))];
+    return [asMatrix(side.weights.centred.of({ kind: 'matmul', group: 1 }, b.tensor, zb.tensor))];
   const axis = b.shape.length > 1 ? b.shape.length - 1 : -1;
   const zero = zb && reshaped(side.terms(zb), sizeOf(zb.shape) === 1 ? [] : alongAxis(zb, b.shape, axis), side.ring);
   const { known, unknown } = parts(zero ? side.add(b, zero, b.shape, -1) : b, side);

@@ -1,9 +1,11 @@
 /** Obligation (b): between which bounds values lie, from the weights themselves. Per result channel of products. */
 import { assert } from '../diagnostics/index.ts';
 import {
+  biasOf,
   constantOf,
   dtypes,
   type Graph,
+  geometryOf,
   type ITensor,
   isFloat,
   isFused,
@@ -11,12 +13,11 @@ import {
   isProduct,
   isStatic,
   isTensorOf,
+  layoutOf,
   type Node,
   type NodeOf,
   nnAdd,
   nnCast,
-  nnConv,
-  nnConvTranspose,
   nnExpand,
   nnGather,
   nnIdentity,
@@ -26,16 +27,15 @@ import {
   nnSub,
   nnTranspose,
   producersOf,
-  productKind,
   qnnRequantize,
   type Shape,
   sameShape,
   sizeOf,
+  summedSizes,
   type ValueId,
   viewOf,
 } from '../ir/index.ts';
 import { channelAxis, fusedOf, multiplied } from './fused.ts';
-import { layoutOf } from './layout.ts';
 import { integers } from './terms.ts';
 import type { SignedSums, Weights } from './weights.ts';
 
@@ -117,7 +117,8 @@ export class Ranges {
     const source = this.source(node);
     const [low, high] = [source.low[0], source.high[0]];
     const signed = this.#signedSums(node);
-    const axis = productKind(node) === 'matmul' ? 0 : this.#shape(node.id).length - 2;
+    const rank = this.#shape(node.id).length;
+    const axis = rank - 1 - geometryOf(layoutOf(node).kind).channelAxis(rank);
     if (signed === undefined) return this.#computedSum(node);
     const { positive, total } = signed;
     const channels = positive.length;
@@ -198,8 +199,8 @@ export class Ranges {
     const source = magnitude(this.source(node));
     const factors = multiplied(node);
     const [x, w] = [this.#shape(factors.x), this.#shape(factors.w)];
-    const kind = productKind(node);
-    const summed = kind === 'matmul' ? x.slice(-1) : kind === 'conv_transpose' ? [w[0], ...w.slice(2)] : w.slice(1);
+    const { kind } = layoutOf(node);
+    const summed = kind === 'matmul' ? x.slice(-1) : summedSizes(kind, w);
     if (!isStatic(summed)) return single(-Infinity, Infinity);
     const weights = whole(this.of(factors.w));
     const zero = factors.zw ? whole(this.of(factors.zw)) : single(0, 0);
@@ -211,8 +212,7 @@ export class Ranges {
   #ofNode(node: Node): Interval | undefined {
     if (isFused(node) || isOp(node, qnnRequantize)) return this.#ofRounding(node);
     if (isProduct(node)) {
-      const isBiased = isOp(node, nnConv, nnConvTranspose) && viewOf<typeof nnConv>(node).bias;
-      return isBiased ? undefined : this.sum(node);
+      return biasOf(node) ? undefined : this.sum(node);
     }
     if (isOp(node, nnAdd, nnSub, nnMul)) return this.#held(node, this.#arithmetic(node));
     if (isOp(node, nnCast)) return this.#cast(node);

@@ -10,6 +10,7 @@
 import {
   type AttrValue,
   bindDim,
+  factorsOf,
   type Graph,
   isOp,
   isStatic,
@@ -28,7 +29,6 @@ import {
   specialize,
   symbolsIn,
 } from '../ir/index.ts';
-import { multipliedBy } from './fused.ts';
 import { haveTrait, type Region } from './region.ts';
 
 /** Sizes of a symbol under a window that are tried at most, and of all of them together. */
@@ -208,7 +208,7 @@ function fixedByWeights({ before, after }: Region): ReadonlyMap<string, number> 
   const fixed = new Map<string, number>();
   for (const graph of [before, after])
     for (const node of nodesOf(graph)) {
-      const factors = productKind(node) === 'matmul' ? multipliedBy(node) : undefined;
+      const factors = productKind(node) === 'matmul' ? factorsOf(node) : undefined;
       if (factors === undefined) continue;
       const [columns, rows] = [graph.values[factors.x].type.shape.at(-1), graph.values[factors.w].type.shape.at(-2)];
       const [symbol, ...others] = new Set(symbolsIn(columns ?? 0));
@@ -292,7 +292,7 @@ function leastCommonMultiple(a: number, b: number): number {
 
 /** window + pads + stride along the axis where that is most. */
 function reachOf(region: Region, node: Node): number {
-  const factors = multipliedBy(node);
+  const factors = factorsOf(node);
   if (factors === undefined) return 0;
   const [strides, pads, dilations] = ['strides', 'pads', 'dilations'].map((name) => numbersIn(node, name));
   if (!strides || !pads || !dilations) return 0;

@@ -3,8 +3,9 @@
  * these sums are, are equal for what they are. Where sides get one sum from different weights (w split in two, say) they
  * differ here, and the sums themselves have to be known.
  */
+
 import type { ITensor } from '../ir/index.ts';
-import { type Layout, nameOf } from './layout.ts';
+import { layoutKey, type ProductLayout } from '../ir/index.ts';
 import { remember, within } from './remember.ts';
 import type { RandomPoints, Ring } from './ring.ts';
 import { isOnes, type Vector } from './terms.ts';
@@ -25,9 +26,9 @@ export class UnknownProjections implements Projections {
     this.#random = random;
   }
 
-  projection(w: ITensor, layout: Layout, vector: Vector, ring: Ring): Float64Array {
+  projection(w: ITensor, layout: ProductLayout, vector: Vector, ring: Ring): Float64Array {
     if (isOnes(vector) || !this.#random.made(vector)) return this.#weights.projection(w, layout, vector, ring);
-    const known = within(this.#projections, nameOf(layout));
+    const known = within(this.#projections, layoutKey(layout));
     // Elements of Z/p, which are unknown integers modulo 2^32 as well.
     return remember(known, w, vector, () => this.#random.vector(projectionSize(w, layout)).data);
   }

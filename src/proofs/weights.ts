@@ -1,8 +1,7 @@
 /** Passes over weights: the only work of a proof that grows with the model. Every result is kept as long as the checker. */
-import { type ITensor, isTensorOf, sizeOf } from '../ir/index.ts';
+import { type ITensor, isTensorOf, layoutKey, type ProductLayout, rowsOf, weightsLayout } from '../ir/index.ts';
 import { type ByteSums, byteSums, MOST_ROWS, type Sums } from './byte_sums.ts';
 import { CentredWeights } from './centred_weights.ts';
-import { type Layout, nameOf } from './layout.ts';
 import { remember, within } from './remember.ts';
 import type { Ring } from './ring.ts';
 import { integers, isOnes, type Vector } from './terms.ts';
@@ -15,32 +14,26 @@ export interface SignedSums {
 
 type Elements = Int8Array | Uint8Array | Int16Array | Uint16Array | Float64Array;
 
-/** Weights as they lie in memory: blocks of rows × length, which are summed over the rows. */
-interface Rows {
-  readonly blocks: number;
-  readonly rows: number;
-  readonly length: number;
-  readonly taps: number;
-  /** The source channel of a block's first row. */
-  readonly channelOf: (block: number) => number;
+/** Rows of weights, and what proofs ask of them besides. */
+function rowsIn({ shape }: ITensor, of: ProductLayout) {
+  const layout = weightsLayout(of, shape);
+  const { blocks, rows, length } = rowsOf(layout);
+  const perGroup = blocks / of.group;
+  return {
+    blocks,
+    rows,
+    length,
+    /** Elements of a row that belong to one filter. */
+    taps: layout.steps.filter < layout.steps.channel ? layout.steps.filter : length,
+    /** The source channel of a block's first row. */
+    channelOf: (block: number): number => Math.floor(block / perGroup) * rows,
+  };
 }
-
-function rowsOf({ shape }: ITensor, layout: Layout): Rows {
-  if (layout.kind === 'matmul') {
-    const [rows, length] = shape.slice(-2);
-    return { blocks: sizeOf(shape.slice(0, -2)), rows, length, taps: 1, channelOf: () => 0 };
-  }
-  const [first, second] = shape;
-  const taps = sizeOf(shape.slice(2));
-  const perGroup = first / layout.group;
-  return layout.kind === 'conv'
-    ? { blocks: first, rows: second, length: taps, taps, channelOf: (o) => Math.floor(o / perGroup) * second }
-    : { blocks: layout.group, rows: perGroup, length: second * taps, taps, channelOf: (group) => group * perGroup };
-}
+type Rows = ReturnType<typeof rowsIn>;
 
 /** Elements of a projection. */
-export function projectionSize(w: ITensor, layout: Layout): number {
-  const { blocks, length } = rowsOf(w, layout);
+export function projectionSize(w: ITensor, layout: ProductLayout): number {
+  const { blocks, length } = rowsIn(w, layout);
   return blocks * length;
 }
 
@@ -57,19 +50,19 @@ export class Weights {
   }
 
   /** Σ over the source channels of w·vector[channel], as [result channel, tap] (matmul: [batch, column]). */
-  projection(w: ITensor, layout: Layout, vector: Vector, ring: Ring): Float64Array {
-    const known = within(this.#projections, `${nameOf(layout)} ${ring.name}`);
+  projection(w: ITensor, layout: ProductLayout, vector: Vector, ring: Ring): Float64Array {
+    const known = within(this.#projections, `${layoutKey(layout)} ${ring.name}`);
     return remember(known, w, vector, () => {
-      if (!isOnes(vector)) return products(elementsOf(w), rowsOf(w, layout), vector.data, ring);
-      const isPerChannel = layout.kind === 'conv' && rowsOf(w, layout).length === 1;
+      if (!isOnes(vector)) return products(elementsOf(w), rowsIn(w, layout), vector.data, ring);
+      const isPerChannel = layout.kind === 'conv' && rowsIn(w, layout).length === 1;
       const sums = isPerChannel ? this.signed(w, layout).total : this.#sumsOf(w, layout).sums;
       return new Float64Array(sums).map(ring.reduce);
     });
   }
 
-  signed(w: ITensor, layout: Layout): SignedSums {
-    return remember(this.#signed, w, nameOf(layout), () => {
-      const { blocks, rows, length, taps } = rowsOf(w, layout);
+  signed(w: ITensor, layout: ProductLayout): SignedSums {
+    return remember(this.#signed, w, layoutKey(layout), () => {
+      const { blocks, rows, length, taps } = rowsIn(w, layout);
       // Rows of a filter lie side by side: all of its taps are one run.
       if (layout.kind === 'conv') {
         const { sums, aboves } = this.#add(w, blocks, rows * length, 1);
@@ -80,9 +73,9 @@ export class Weights {
     });
   }
 
-  #sumsOf(w: ITensor, layout: Layout): Sums {
-    return remember(this.#sums, w, nameOf(layout), () => {
-      const { blocks, rows, length } = rowsOf(w, layout);
+  #sumsOf(w: ITensor, layout: ProductLayout): Sums {
+    return remember(this.#sums, w, layoutKey(layout), () => {
+      const { blocks, rows, length } = rowsIn(w, layout);
       return this.#add(w, blocks, rows, length);
     });
   }

@@ -1,7 +1,6 @@
 /** Convolutions, transposed or not, of sums of terms: which positions are alike, and the values at some of them. */
-import { type ITensor, sizeOf } from '../ir/index.ts';
+import { type ITensor, type ProductLayout, sizeOf } from '../ir/index.ts';
 import type { ConvAttrs } from '../ir/ops/conv_geometry.ts';
-import type { Layout } from './layout.ts';
 import { type Marks, marked, positions } from './marks.ts';
 import type { Ring } from './ring.ts';
 import type { Side } from './side.ts';
@@ -114,7 +113,7 @@ export function windowProduct(
   at: readonly Int32Array[],
   { weights, ring }: Side,
 ): Dense {
-  const layout: Layout = { kind: window.transposed ? 'conv_transpose' : 'conv', group: window.group };
+  const layout: ProductLayout = { kind: window.transposed ? 'conv_transpose' : 'conv', group: window.group };
   const [batch, filters] = [at[0].length, shape[1]];
   if (at[1].length !== filters) unsupported('a part of the channels');
   const positions = sizeOf(at.slice(2).map((list) => list.length));

@@ -4,6 +4,7 @@ import {
   type DType,
   dtypes,
   type Feeds,
+  factorsOf,
   type Graph,
   type ITensor,
   interpret,
@@ -15,7 +16,6 @@ import {
   type ValueId,
 } from '../ir/index.ts';
 import { indicesOf } from '../ir/ops/conv_geometry.ts';
-import { multipliedBy } from './fused.ts';
 import { type Fill, filledWith, type Witness, witnessInput } from './obligation.ts';
 import type { Region } from './region.ts';
 import { sizesOf } from './terms.ts';
@@ -84,7 +84,7 @@ function firstDifference(a: ITensor, b: ITensor): number | undefined {
 function workOf(graph: Graph): number {
   return nodesOf(graph).reduce((all, node) => {
     const size = (id: ValueId) => sizeOf(graph.values[id].type.shape.map(Number));
-    const factors = multipliedBy(node);
+    const factors = factorsOf(node);
     return all + size(node.id) * (factors ? Math.max(1, size(factors.w)) : 1);
   }, 0);
 }

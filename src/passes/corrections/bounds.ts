@@ -1,12 +1,5 @@
 /** How large accumulators can become, from the weights themselves. */
-import {
-  dtypes,
-  filterCount,
-  forEachFilterRun,
-  type ITensor,
-  type ProductLayout,
-  weightsLayout,
-} from '../../ir/index.ts';
+import { dtypes, type ITensor, sumByFilter } from '../../ir/index.ts';
 import type { Eight, ProductMatch } from './operands.ts';
 
 /**
@@ -14,22 +7,11 @@ import type { Eight, ProductMatch } from './operands.ts';
  * Needs constant weights and a constant zero point (or none).
  */
 export function accumulatorBound(
-  w: ITensor<Eight>,
+  { data, shape }: ITensor<Eight>,
   { x, zx, layout, constant }: Pick<ProductMatch, 'x' | 'zx' | 'layout' | 'constant'>,
 ): number {
   const zero = constant(zx)?.data[0] ?? 0;
   const { min, max } = dtypes[x.type.dtype];
   const reach = Math.max(max - zero, zero - min);
-  return largestMagnitude(w, layout) * reach;
-}
-
-/** max over filters of Σ|w − zero|, of zero points one for each filter. */
-export function largestMagnitude({ data, shape }: ITensor<Eight>, of: ProductLayout): number {
-  const sums = new Float64Array(filterCount(of, shape));
-  forEachFilterRun(weightsLayout(of, shape), (start, end, filter) => {
-    let sum = 0;
-    for (let at = start; at < end; at++) sum += Math.abs(data[at]);
-    sums[filter] += sum;
-  });
-  return sums.reduce((a, b) => Math.max(a, b), 0);
+  return sumByFilter(data, layout, shape, Math.abs).reduce((a, b) => Math.max(a, b), 0) * reach;
 }

@@ -1,5 +1,5 @@
 /** Sums of weights over the source channels, which is what a zero point of the source is multiplied by. */
-import { type ITensor, type ProductLayout, sizeOf, weightsLayout } from '../../ir/index.ts';
+import { type ITensor, layoutKey, type ProductLayout, rowsOf, weightsLayout } from '../../ir/index.ts';
 import type { Eight } from './operands.ts';
 
 const known = new WeakMap<ITensor, Map<string, Int32Array>>();
@@ -11,16 +11,14 @@ const known = new WeakMap<ITensor, Map<string, Int32Array>>();
 export function channelSums(w: ITensor<Eight>, of: ProductLayout): Int32Array {
   const own = known.get(w) ?? new Map<string, Int32Array>();
   known.set(w, own);
-  const key = `${of.kind} ${of.group}`;
+  const key = layoutKey(of);
   const sums = own.get(key) ?? added(w, of);
   own.set(key, sums);
   return sums;
 }
 
 function added({ data, shape }: ITensor<Eight>, of: ProductLayout): Int32Array {
-  const { sizes, steps, order } = weightsLayout(of, shape);
-  const [rows, length] = [sizes.channel, steps.channel];
-  const blocks = sizeOf(order.slice(0, order.indexOf('channel')).map((axis) => sizes[axis]));
+  const { blocks, rows, length } = rowsOf(weightsLayout(of, shape));
   const sums = new Int32Array(blocks * length);
   for (let block = 0, at = 0; block < blocks; block++) {
     if (length === 1) {

@@ -140,10 +140,10 @@ interface Site {
 }
 
 function matchOf({ graph, node }: Site): ProductMatch {
-  const [factors, layout] = [factorsOf(node), layoutOf(node)];
-  assert(factors && layout, `${node.op} is not a product`);
+  const factors = factorsOf(node);
+  assert(factors, `${node.op} is not a product`);
   const value = (id: ValueId): Value<Eight> => ofType(graph.value(id), 'u8', 's8');
   const { x, w, zx, zw } = factors;
   const operands = { x: value(x), w: value(w), ...(zx && { zx: value(zx) }), ...(zw && { zw: value(zw) }) };
-  return { ...operands, attrs: windowOf(node), layout, node, graph, constant: graph.tensor };
+  return { ...operands, attrs: windowOf(node), layout: layoutOf(node), node, graph, constant: graph.tensor };
 }

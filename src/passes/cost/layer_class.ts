@@ -1,5 +1,4 @@
 /** What the costs of the ways to correct a layer depend on. */
-import { assert } from '../../diagnostics/index.ts';
 import {
   geometryOf,
   isStatic,
@@ -31,9 +30,7 @@ export interface LayerClass {
 /** The class of a quantized product of source `x` and weights `w`, with result `y`. */
 export function layerClass(node: Node, x: Shape, w: Shape, y: Shape): LayerClass {
   const { pads, strides } = windowOf(node);
-  const layout = layoutOf(node);
-  assert(layout, `${node.op} is not a product`);
-  const { kind, group } = layout;
+  const { kind, group } = layoutOf(node);
   const { sourceAxis, channelAxis } = geometryOf(kind);
   const size = (shape: Shape): number | undefined => (isStatic(shape) ? sizeOf(shape) : undefined);
   const known = (dim: number | string | undefined): number | undefined => (typeof dim === 'number' ? dim : undefined);

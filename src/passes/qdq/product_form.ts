@@ -10,7 +10,6 @@ import {
   layoutOf,
   type Node,
   ofType,
-  type ProductLayout,
   productKind,
   type Shape,
   sizeOf,
@@ -58,7 +57,6 @@ interface Words {
 }
 
 const known = (dims: Shape): number | undefined => (isStatic(dims) ? sizeOf(dims) : undefined);
-const layout = (node: Node): ProductLayout => present(layoutOf(node));
 
 function formOf({ plain: op, quantized }: ProductFamily, words: Words): ProductForm {
   const kind = present(productKind({ op: op.name }));
@@ -73,11 +71,11 @@ function formOf({ plain: op, quantized }: ProductFamily, words: Words): ProductF
     weightsAxis: (w) => filterAxis(w.length),
     channelAxis: (y) => channelAxis(y.length),
     depthwise(node, x, w) {
-      const of = layout(node);
+      const of = layoutOf(node);
       const isDepthwise = kind !== 'matmul' && of.group === x[1];
       return isDepthwise && isStatic(w) ? weightsLayout(of, w).sizes.filter : undefined;
     },
-    repeats: (node) => filterRepeats(layout(node)),
+    repeats: (node) => filterRepeats(layoutOf(node)),
     terms: (x, w) => (kind === 'matmul' ? known(x.slice(-1)) : undefined) ?? known(summedSizes(kind, w)),
     emit: (a, operands, node) => quantized(a, operands, windowOf(node)),
   };

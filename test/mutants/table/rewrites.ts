@@ -20,8 +20,8 @@ export const rewrites: readonly Mutant[] = [
   {
     name: 'a bound forgets that weights are negative too',
     file: 'src/passes/corrections/bounds.ts',
-    text: 'sum += Math.abs(data[at])',
-    instead: 'sum += Math.max(data[at], 0)',
+    text: 'sumByFilter(data, layout, shape, Math.abs)',
+    instead: 'sumByFilter(data, layout, shape, (w) => Math.max(w, 0))',
     tests: ['test/unit/passes/accumulator_bound.test.ts'],
   },
   {

@@ -3,9 +3,14 @@ import { describe, expect, test } from 'vitest';
 import { type Graph, type ITensor, interpret, type ValueId } from '../../../src/ir/index.ts';
 import { applyRules } from '../../../src/passes/rewrite/driver.ts';
 import type { AnyRule } from '../../../src/passes/rewrite/rule.ts';
-import { qdqConv, qdqConvToFloat } from '../../../src/passes/rules/qdq_conv.rule.ts';
-import { qdqConvTranspose, qdqConvTransposeToFloat } from '../../../src/passes/rules/qdq_conv_transpose.rule.ts';
-import { qdqMatmul, qdqMatmulToFloat } from '../../../src/passes/rules/qdq_matmul.rule.ts';
+import {
+  qdqConv,
+  qdqConvToFloat,
+  qdqConvTranspose,
+  qdqConvTransposeToFloat,
+  qdqMatmul,
+  qdqMatmulToFloat,
+} from '../../../src/passes/rules/qdq_products.rules.ts';
 import { checkRule, checkWrong } from '../../../src/testing/check.ts';
 import { feedsOf } from '../../../src/testing/feeds.ts';
 import { buildFloatProduct, buildProduct, type ProductSpec, productSpec } from './qdq_graphs.ts';

@@ -18,6 +18,7 @@ import {
   numbersOf,
   type qnnConv,
   sizeOf,
+  sumByFilter,
   tensor,
   type ValueId,
 } from '../../../ir/index.ts';
@@ -118,9 +119,7 @@ function filterSums(e: NodeWriter, id: ValueId, shape: readonly number[]): strin
     const summed = e.cast(e.value(id), 's32');
     return e.add('Reshape', [reducedSum(e, summed, shape.length), e.list(form, 'shape')]);
   }
-  const sums = new Int32Array(form[0]);
-  const each = w.data.length / Math.max(1, form[0]);
-  for (let i = 0; i < w.data.length; i++) sums[Math.floor(i / each)] += Number(w.data[i]);
+  const sums = sumByFilter(numbersOf(w), { kind: 'conv', group: 1 }, shape, Number);
   return e.constant(tensor('s32', sums, form), `${e.node.id}.sums`);
 }
 

@@ -4,15 +4,20 @@
  * stay below. Zero points are subtracted first, exactly as well.
  */
 import {
+  forEachFilterRun,
   type ITensor,
   isFloat,
+  layoutOf,
   type nnConvTranspose,
   numbersOf,
+  type ProductLayout,
   type qnnConvTranspose,
-  sizeOf,
+  sumByFilter,
   tensor,
   type ValueId,
+  weightsLayout,
 } from '../../../ir/index.ts';
+import { elementAt } from '../../../ir/ops/qnn_parameters.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
 import { ints, type Written } from '../node_writer.ts';
 import { convAttributes } from './conv_attributes.ts';
@@ -78,44 +83,32 @@ function floatSum(e: ConvTranspose, zx?: ValueId, zw?: ValueId): Written {
   const zero = Number(source?.data[0] ?? 0);
   const [least, most] = rangeOf(e, x);
   const reach = Math.max(most - zero, zero - least);
-  const weights = centred(w, filters, attrs.group);
+  const layout = layoutOf(e.node);
+  /** The largest Σ|w| that one result can see: over the channels of a group and all taps. */
+  const largestSum = (values: Int32Array): number =>
+    sumByFilter(values, layout, w.shape, Math.abs).reduce((a, b) => Math.max(a, b), 0);
+  const weights = centred(w, filters, layout);
   const shifted = e.add('Sub', [e.cast(e.value(x), 'f32'), e.scalar('f32', zero)]);
   const sum = (values: Int32Array, name: string) => {
-    if (reach * largestSum(values, w.shape, attrs.group) > 2 ** 24)
+    if (reach * largestSum(values) > 2 ** 24)
       return e.refuse(
         'ONNX has no integer ConvTranspose, and the float one would round: an accumulator may be beyond 2^24',
       );
     const filter = e.constant(tensor('f32', Float32Array.from(values), w.shape), `${e.node.id}.${name}`);
     return e.cast(floatTransposed(e, shifted, filter), 's32');
   };
-  if (reach * largestSum(weights, w.shape, attrs.group) <= 2 ** 24)
-    return e.finish('Identity', [sum(weights, 'weights')]);
+  if (reach * largestSum(weights) <= 2 ** 24) return e.finish('Identity', [sum(weights, 'weights')]);
   const high = weights.map((v) => Math.floor(v / 16));
   const low = weights.map((v, i) => v - 16 * high[i]);
   return e.finish('Add', [e.add('Mul', [sum(high, 'high'), e.scalar('s32', 16)]), sum(low, 'low')]);
 }
 
-/**
- * w − zw, zw by result channel: channel k of every group's O/group uses the zero point of channel group·(O/group) + k.
- */
-function centred(w: ITensor, zw: ITensor | undefined, group: number): Int32Array {
-  const [channels, perGroup, ...kernel] = w.shape;
-  const taps = sizeOf(kernel);
-  return Int32Array.from(numbersOf(w), (value, i) => {
-    const k = Math.floor(i / taps) % perGroup;
-    const c = Math.floor(i / taps / perGroup);
-    const o = Math.floor(c / (channels / group)) * perGroup + k;
-    return value - Number(zw?.data[zw.data.length === 1 ? 0 : o] ?? 0);
+/** w − zw, zw by result channel. */
+function centred(w: ITensor, zw: ITensor | undefined, of: ProductLayout): Int32Array {
+  const values = Int32Array.from(numbersOf(w));
+  forEachFilterRun(weightsLayout(of, w.shape), (start, end, filter) => {
+    const zero = elementAt(zw, filter);
+    for (let i = start; i < end; i++) values[i] -= zero;
   });
-}
-
-/** The largest Σ|w| that one result can see: over the channels of a group and all taps. */
-function largestSum(weights: Int32Array, [channels, perGroup, ...kernel]: readonly number[], group: number): number {
-  const taps = sizeOf(kernel);
-  const sums = new Float64Array(group * perGroup);
-  weights.forEach((value, i) => {
-    const c = Math.floor(i / taps / perGroup);
-    sums[Math.floor(c / (channels / group)) * perGroup + (Math.floor(i / taps) % perGroup)] += Math.abs(value);
-  });
-  return sums.reduce((a, b) => Math.max(a, b), 0);
+  return values;
 }
