@@ -8,9 +8,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { legalize } from '../src/codegen/legalize.ts';
 import { importOnnx } from '../src/importers/onnx/import.ts';
 import { interpret, tensor } from '../src/ir/index.ts';
-import { legalize } from '../src/passes/legalize.ts';
 import { compile, compileGraph } from '../src/runtime/compile.ts';
 import {
   feedOf,

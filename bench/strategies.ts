@@ -1,6 +1,6 @@
 /**
  * Measures the ways to correct a zero point on the layers of ResNet-50, MobileNetV2 and some more, and writes the table
- * that is shipped, src/passes/cost/measured_<isa>.ts, for the ISA that oneDNN dispatches to here (DNNL_MAX_CPU_ISA
+ * that is shipped, src/codegen/onednn/costs/measured_<isa>.ts, for the ISA that oneDNN dispatches to here (DNNL_MAX_CPU_ISA
  * restricts it):
  *
  *   node --import tsx bench/strategies.ts [--passes=N] [--threads=1,2] [--raw=FILE]
@@ -10,15 +10,13 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { measurable, measureStrategies } from '../src/codegen/measure_strategies.ts';
 import { importOnnx } from '../src/importers/onnx/import.ts';
 import type { LayerClass } from '../src/passes/cost/layer_class.ts';
-import { costModel } from '../src/passes/cost/model.ts';
-import { legalize } from '../src/passes/legalize.ts';
+import { legalizeFor } from '../src/passes/legalize.ts';
 import { ways } from '../src/passes/strategies.ts';
-import { loadAddon } from '../src/runtime/addon.ts';
+import { backends } from '../src/runtime/backends.ts';
 import { machineOf } from '../src/runtime/cost_cache.ts';
-import { measureStrategies } from '../src/runtime/measure_strategies.ts';
-import { nativeTarget } from '../src/runtime/native_target.ts';
 import { type NetOptions, networks } from './models/index.ts';
 import { layerZoo } from './models/layer_zoo.ts';
 
@@ -36,7 +34,7 @@ const passes = Number(argument('passes') ?? 3);
 const wanted = (argument('threads') ?? '1,2').split(',').map(Number);
 const raw = argument('raw');
 const threadCounts = [1, 2];
-const binding = loadAddon();
+const { here, open, library } = backends.onednn;
 const names = ways.map(({ name }) => name).filter((name) => name !== 's32-shift');
 
 /** Least microseconds by way, `symmetric` among them, at each number of threads. */
@@ -53,11 +51,11 @@ const graphs = [...Object.values(networks).map((build) => build(options)), ...la
 for (let pass = 0; pass < passes; pass++) {
   for (const threads of wanted) {
     const t = threadCounts.indexOf(threads);
-    const target = nativeTarget(binding, threads);
+    const [backend] = open(here(threads));
     for (const [g, graph] of graphs.entries()) {
       process.stderr.write(`pass ${pass + 1} of ${passes}, ${threads} threads, model ${g + 1} of ${graphs.length}\n`);
-      const { quantized } = legalize(graph, { target });
-      for (const measured of measureStrategies(quantized, binding, { target, costs: costModel(target) })) {
+      const { quantized } = legalizeFor(graph, backend);
+      for (const measured of measureStrategies(quantized, measurable(backend), { target: backend })) {
         if (g >= Object.keys(networks).length && !measured.layers.includes('layer')) continue;
         const key = JSON.stringify(measured.class);
         const times: Times = all.get(key) ?? { layer: measured.class, least: threadCounts.map(() => ({})) };
@@ -77,7 +75,8 @@ for (let pass = 0; pass < passes; pass++) {
 
 if (raw) writeFileSync(raw, JSON.stringify([...all.values()]));
 
-const { processor, onednn, isa } = machineOf(binding, 1);
+if (library === undefined) throw new Error('there is no library');
+const { processor, version, isa } = machineOf(library(), 1);
 const rows = [...all.values()].map(({ layer, least }) => {
   const costs = least.map((times) =>
     names.map((name) => {
@@ -94,7 +93,7 @@ const rows = [...all.values()].map(({ layer, least }) => {
     ...costs,
   ]).replaceAll('"', "'");
 });
-const text = `/** Written by bench/strategies.ts: ${processor}, oneDNN ${onednn}. */
+const text = `/** Written by bench/strategies.ts: ${processor}, oneDNN ${version}. */
 import { type MeasuredRow, tablesOf } from './measured_rows.ts';
 
 // kind, depthwise, padded, groups, taps, stride, input channels, output channels, positions, costs at 1 and 2 threads
@@ -105,12 +104,12 @@ ${rows.map((row) => `  ${row.replaceAll(',', ', ')},`).join('\n')}
 
 export const ${isa} = tablesOf(
   '${isa}',
-  ${binding.version.major},
+  ${version.split('.')[0]},
   [${threadCounts.join(', ')}],
   [${names.map((n) => `'${n}'`).join(', ')}],
   rows,
 );
 `;
-const path = fileURLToPath(new URL(`../src/passes/cost/measured_${isa}.ts`, import.meta.url));
+const path = fileURLToPath(new URL(`../src/codegen/onednn/costs/measured_${isa}.ts`, import.meta.url));
 writeFileSync(path, text);
 process.stderr.write(`${rows.length} layers written to ${path}\n`);

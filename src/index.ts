@@ -14,6 +14,8 @@ import { interpret as interpretGraph } from './ir/interpret.ts';
 import { toFeeds } from './runtime/feeds.ts';
 import { toPublic } from './tensors/index.ts';
 
+export { type LegalizeOptions, legalize } from './codegen/legalize.ts';
+export type { TargetDescription as Target } from './codegen/targets.ts';
 export {
   type Code,
   codes,
@@ -37,12 +39,10 @@ export {
   verify,
 } from './ir/index.ts';
 export type { Certificate, CertificateEntry } from './passes/certificate.ts';
-export { type LegalizeOptions, legalize } from './passes/legalize.ts';
 export type { LegalizeResult } from './passes/legalize_result.ts';
 export type { RemainingZeroPoint } from './passes/remaining.ts';
 export type { Miss } from './passes/rewrite/rule.ts';
 export type { Strategy, StrategyName, StrategyReport, WayReport } from './passes/strategies.ts';
-export type { Target } from './passes/target.ts';
 export { type Obligation, type Witness, type WitnessInput, witnessFeeds } from './proofs/index.ts';
 export { type CompileOptions, compile, type Feed, type Model } from './runtime/compile.ts';
 export type { ValueMetadata } from './runtime/feeds.ts';

@@ -3,17 +3,17 @@
  * prints a line of JSON after each phase, so that a process that is ended early leaves what it has timed.
  */
 import { readCompiledFile, writeCompiledFile } from '../../src/codegen/compiled_file.ts';
-import { buildPlan } from '../../src/codegen/onednn/plan.ts';
-import { select } from '../../src/codegen/onednn/select/index.ts';
+import { legalize } from '../../src/codegen/legalize.ts';
+import { planGraph } from '../../src/codegen/partition.ts';
+import { select } from '../../src/codegen/select.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type Graph, interpret, isStatic, nodesOf, parse, print, specialize, tensor } from '../../src/ir/index.ts';
 import { foldWeights } from '../../src/passes/fold_constants.ts';
-import { legalize } from '../../src/passes/legalize.ts';
+import { legalizeFor } from '../../src/passes/legalize.ts';
 import { runPipeline } from '../../src/passes/manager.ts';
-import { loadAddon } from '../../src/runtime/addon.ts';
+import { backends, usualBackend } from '../../src/runtime/backends.ts';
 import { Executable } from '../../src/runtime/executable.ts';
-import { nativeByteSums, nativeTarget } from '../../src/runtime/native_target.ts';
 import { type ShapeName, shapes } from './shapes.ts';
 
 export interface PhaseTimes {
@@ -37,11 +37,13 @@ export function timePhases(shape: ShapeName, size: number, report: (times: Phase
   const graph = timed('import', () => importOnnx(bytes));
   const isRunnable = !nodesOf(graph).some(({ op }) => op === 'opaque');
   if (isRunnable) {
-    const binding = loadAddon();
-    const target = nativeTarget(binding, 1);
-    const legalized = timed('legalize', () => legalize(graph, { target, byteSums: nativeByteSums(binding) }));
+    const machine = backends[usualBackend].here(1);
+    const asked = backends[usualBackend].open(machine);
+    const [target] = asked;
+    const { byteSums } = target;
+    const legalized = timed('legalize', () => legalizeFor(graph, target, byteSums && { byteSums }));
     const selected = timed('select', () => {
-      const chosen = runPipeline(legalized.graph, [select], { target }).graph;
+      const chosen = runPipeline(legalized.graph, [select(target)], { target }).graph;
       return runPipeline(chosen, [foldWeights], { target }).graph;
     });
     const certificate = timed('certify', () => {
@@ -49,10 +51,10 @@ export function timePhases(shape: ShapeName, size: number, report: (times: Phase
       if (whole.verdict === 'differs') throw new Error(`${shape} is refuted`);
       return whole;
     });
-    const compiled = { graph: selected, target, certificate, strategies: legalized.strategies };
+    const compiled = { graph: selected, target: machine, certificate, strategies: legalized.strategies };
     const bound = timed('specialize', () => specialize(selected, new Map([['N', 2]])));
-    timed('plan', () => buildPlan(bound, binding, 1));
-    const executable = timed('plan + sessions', () => new Executable(bound, binding, 1));
+    timed('plan', () => planGraph(bound, asked));
+    const executable = timed('plan + sessions', () => new Executable(bound, asked));
     const feeds = Object.fromEntries(bound.inputs.map((id) => [id, feedOf(bound, id)]));
     timed('run', () => executable.runSync(feeds));
     timed('interpret', () => interpret(bound, feeds));

@@ -6,21 +6,18 @@
  *   npm run example:665 [-- --rounds=N] [--json]
  */
 import { networks } from '../../bench/models/index.ts';
-import { buildPlan } from '../../src/codegen/onednn/plan.ts';
-import { select, selectRules } from '../../src/codegen/onednn/select/index.ts';
+import { type Measured, measurable } from '../../src/codegen/measure_strategies.ts';
+import { select } from '../../src/codegen/select.ts';
+import { usualTiming } from '../../src/codegen/timing.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import type { Graph } from '../../src/ir/index.ts';
 import { type Layer, layersOf, symmetricOf } from '../../src/passes/cost/layers.ts';
-import { costModel } from '../../src/passes/cost/model.ts';
-import { legalize } from '../../src/passes/legalize.ts';
+import { legalizeFor } from '../../src/passes/legalize.ts';
 import { runPipeline } from '../../src/passes/manager.ts';
 import { applyRules } from '../../src/passes/rewrite/driver.ts';
 import type { StrategyName } from '../../src/passes/strategies.ts';
-import type { Target } from '../../src/passes/target.ts';
-import { loadAddon } from '../../src/runtime/addon.ts';
+import { backends } from '../../src/runtime/backends.ts';
 import { machineOf } from '../../src/runtime/cost_cache.ts';
-import { nativeTarget } from '../../src/runtime/native_target.ts';
-import { timePlans, usualTiming, withNeighbours } from '../../src/runtime/time_plans.ts';
 
 interface Contender {
   readonly name: string;
@@ -56,31 +53,30 @@ interface Table {
   readonly rows: readonly Row[];
 }
 
-const binding = loadAddon();
+const { here, open, library } = backends.onednn;
 const rounds = Number(
   process.argv.find((a) => a.startsWith('--rounds='))?.slice('--rounds='.length) ?? usualTiming.rounds,
 );
 const isJson = process.argv.includes('--json');
 
-/** The layer in one way, ready to be timed; undefined where the way is not legal or does not run on the addon as a whole. */
-function planOf(graph: Graph, target: Target, { strategy, isLiteral }: Omit<Contender, 'name' | 'what'>) {
-  const { graph: corrected, strategies } = legalize(graph, { target, strategy, costs: costModel(target) });
+/** The layer in one way, ready to be timed; undefined where the way is not legal. */
+function selectedFor(graph: Graph, target: Measured, { strategy, isLiteral }: Omit<Contender, 'name' | 'what'>) {
+  const { graph: corrected, strategies } = legalizeFor(graph, target, { strategy });
   if (strategy !== 'auto' && strategies.some(({ chosen }) => chosen !== strategy)) return undefined;
-  const selected = isLiteral
-    ? applyRules(corrected, selectRules[2]!).graph
-    : runPipeline(corrected, [select], { target }).graph;
-  return buildPlan(withNeighbours(selected), binding, target.threads);
+  return isLiteral
+    ? applyRules(corrected, target.selection[2]!).graph
+    : runPipeline(corrected, [select(target)], { target }).graph;
 }
 
-/** Microseconds of a layer: without a zero point, then by contender. */
-function timesOf(layer: Layer, target: Target): (number | undefined)[] {
-  const plans = [
-    planOf(symmetricOf(layer), target, { strategy: 'auto' }),
-    ...contenders.map((c) => planOf(layer.graph, target, c)),
+/** Microseconds of a layer: without a zero point, then by contender; undefined for what the addon does not run as a whole. */
+function timesOf(layer: Layer, target: Measured): (number | undefined)[] {
+  const selected = [
+    selectedFor(symmetricOf(layer), target, { strategy: 'auto' }),
+    ...contenders.map((c) => selectedFor(layer.graph, target, c)),
   ];
-  const legal = plans.filter((plan) => plan !== undefined);
-  const times = timePlans(legal, binding, { ...usualTiming, rounds });
-  return plans.map((plan) => plan && times[legal.indexOf(plan)]);
+  const legal = selected.filter((graph) => graph !== undefined);
+  const times = target.timing.time(legal, { ...usualTiming, rounds });
+  return selected.map((graph) => graph && times[legal.indexOf(graph)]);
 }
 
 function tableOf(network: keyof typeof networks, threads: number): Table {
@@ -92,8 +88,8 @@ function tableOf(network: keyof typeof networks, threads: number): Table {
     perChannel: true,
     seed: 1,
   });
-  const target = nativeTarget(binding, threads);
-  const { quantized } = legalize(importOnnx(bytes, { file: network }), { target });
+  const target = measurable(open(here(threads))[0]);
+  const { quantized } = legalizeFor(importOnnx(bytes, { file: network }), target);
   const convolutions = layersOf(quantized, { target, note: () => {} }).filter(({ layer }) => layer.kind === 'conv');
   const distinct = new Map<string, { layer: Layer; count: number }>();
   for (const layer of convolutions) {
@@ -147,11 +143,12 @@ for (const network of ['resnet-50', 'mobilenet-v2'] as const)
     if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
     if (!isJson) print(tables.at(-1)!);
   }
-const { processor, onednn, isa } = machineOf(binding, 1);
-if (isJson) console.log(JSON.stringify({ processor, onednn, isa, rounds, tables }, undefined, 2));
+if (library === undefined) throw new Error('there is no library');
+const { processor, version, isa } = machineOf(library(), 1);
+if (isJson) console.log(JSON.stringify({ processor, onednn: version, isa, rounds, tables }, undefined, 2));
 else {
   for (const { name, what } of contenders) console.log(`  ${name.padEnd(12)} ${what}`);
   console.log(
-    `\n${processor}, oneDNN ${onednn} (${isa}); time of all convolutions of the network, least of ${rounds} rounds, symmetric = 1.00`,
+    `\n${processor}, oneDNN ${version} (${isa}); time of all convolutions of the network, least of ${rounds} rounds, symmetric = 1.00`,
   );
 }

@@ -1,8 +1,9 @@
 /** `check --against onnxruntime` of a model that has an operator which nothing here computes. */
+
+import { legalize } from '../codegen/legalize.ts';
 import { fail } from '../diagnostics/index.ts';
 import { exportOnnx } from '../exporters/onnx/export.ts';
 import type { Graph } from '../ir/index.ts';
-import { legalize } from '../passes/legalize.ts';
 import type { Strategy } from '../passes/strategies.ts';
 import { compareFiles, unknownOperators } from './compare_files.ts';
 import type { Source } from './files.ts';

@@ -2,9 +2,11 @@
  * A written ONNX model against the one that it was made from, on random inputs: by the interpreter where it knows every
  * operator, and by ONNX Runtime with its default options as well as without optimizations, which are two arithmetics.
  */
+
+import { legalize } from '../codegen/legalize.ts';
+import { usualTarget } from '../codegen/targets.ts';
 import { fail, UnskewError } from '../diagnostics/index.ts';
 import { type Graph, isOp, nodesOf, opaqueOp } from '../ir/index.ts';
-import { legalize } from '../passes/legalize.ts';
 import { compareOutputs, type Tensors } from './compare.ts';
 import { hasOnnxRuntime, type PeerOptions } from './onnxruntime.ts';
 import { randomFeeds } from './random.ts';
@@ -105,7 +107,7 @@ async function inOnnxRuntime(files: ComparedFiles, terminal: Terminal) {
       const other = modes.flatMap((mode) => (mode.level === level ? [] : (inputs.get(mode.level) ?? [])))[0];
       const allowance = level === 'all' || other === undefined ? undefined : await spread(input, other, graph, seeds);
       const claims = () => {
-        const { grouping } = legalize(original, { target: 'onednn', verify: false }).certificate;
+        const { grouping } = legalize(original, { target: usualTarget, verify: false }).certificate;
         const engines = before === undefined ? [found] : [input, found];
         return engines.map((side) => onnxRuntimeClaim(side, original, grouping));
       };

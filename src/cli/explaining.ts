@@ -1,20 +1,21 @@
 /** Explains the decisions of the rules, layer by layer. */
 
-import { buildPlan } from '../codegen/onednn/plan.ts';
-import { select, selectRules } from '../codegen/onednn/select/index.ts';
+import { type LegalizeOptions, legalize } from '../codegen/legalize.ts';
+import { fallbacksOf, partition } from '../codegen/partition.ts';
+import { select } from '../codegen/select.ts';
+import { resolveTarget, type TargetName } from '../codegen/targets.ts';
 import { type Graph, isOp, nodesOf, qnnRequantize, specialize } from '../ir/index.ts';
 import { describeMode } from '../numerics/index.ts';
 import { findRule } from '../passes/all_rules.ts';
 import { foldWeights } from '../passes/fold_constants.ts';
-import { type LegalizeOptions, legalize, resolveTarget } from '../passes/legalize.ts';
 import { runPipeline } from '../passes/manager.ts';
 import type { PassTrace } from '../passes/pass.ts';
 import { type Nearness, nearness } from '../passes/rewrite/nearness.ts';
 import type { Miss } from '../passes/rewrite/rule.ts';
 import type { Strategy, StrategyReport } from '../passes/strategies.ts';
-import type { Target } from '../passes/target.ts';
 import { recipeOf } from '../proofs/index.ts';
-import { addonAvailable, loadAddon } from '../runtime/addon.ts';
+import { addonAvailable } from '../runtime/addon.ts';
+import { openHere, portableBackend, usualBackend } from '../runtime/backends.ts';
 import { fittingSizes } from './open_sizes.ts';
 
 export interface Explanation {
@@ -49,7 +50,7 @@ export interface Explained {
 
 export function explainGraph(
   graph: Graph,
-  target: Target['name'],
+  target: TargetName,
   strategy: Strategy | undefined,
   onProof?: LegalizeOptions['onProof'],
 ): Explained {
@@ -58,9 +59,10 @@ export function explainGraph(
   let trace: readonly PassTrace[] = legal.trace;
   let plan: ReturnType<typeof fallbacks> = { reasons: new Map() };
   let selectedGraph = legal.graph;
-  if (target === 'onednn') {
-    const selected = runPipeline(legal.graph, [select, foldWeights], {
-      target: resolveTarget(target),
+  const goal = resolveTarget(target);
+  if (goal.capabilities.executes) {
+    const selected = runPipeline(legal.graph, [select(portableBackend), foldWeights], {
+      target: goal,
       onMiss: (miss) => misses.push(miss),
     });
     trace = [...trace, ...selected.trace];
@@ -90,7 +92,7 @@ function roundings(graph: Graph, selected: Graph): ReadonlyMap<string, string> {
 }
 
 const lawOf = (name: string): string | undefined =>
-  (findRule(name) ?? selectRules.flat().find((rule) => rule.name === name))?.law;
+  (findRule(name) ?? portableBackend.selection.flat().find((rule) => rule.name === name))?.law;
 
 /** The fallbacks by node; open dimensions get sizes that fit. */
 function fallbacks(graph: Graph): { reasons: Map<string, string>; withoutPlan?: string } {
@@ -102,8 +104,8 @@ function fallbacks(graph: Graph): { reasons: Map<string, string>; withoutPlan?: 
       reasons: new Map(),
       withoutPlan: 'no sizes were found that fit its open dimensions; give some with --shape',
     };
-  const { steps } = buildPlan(specialize(graph, sizes), loadAddon(), 1);
-  return { reasons: new Map(steps.flatMap((s) => (s.kind === 'reference' ? [[s.node.id, s.reason]] : []))) };
+  const parts = partition(specialize(graph, sizes), openHere(usualBackend, 1));
+  return { reasons: new Map(fallbacksOf(parts).map(({ node, reason }) => [node, reason])) };
 }
 
 type Draft = {

@@ -1,11 +1,12 @@
 /** `unskew strategies --measure`: the ways of a whole model, timed here and now. */
-import { fail } from '../diagnostics/index.ts';
+
+import type { Backend } from '../codegen/backend.ts';
+import { costRowsOf, type MeasuredLayer, measurable, measureStrategies } from '../codegen/measure_strategies.ts';
+import { assert, fail } from '../diagnostics/index.ts';
 import { type Graph, isStatic } from '../ir/index.ts';
-import type { CostModel } from '../passes/cost/model.ts';
 import type { Target } from '../passes/target.ts';
-import { loadAddon } from '../runtime/addon.ts';
+import { backends, usualBackend } from '../runtime/backends.ts';
 import { machineOf, writeCosts } from '../runtime/cost_cache.ts';
-import { costRowsOf, type MeasuredLayer, measureStrategies } from '../runtime/measure_strategies.ts';
 import { count, formatTable, right } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -33,23 +34,25 @@ export interface MeasuredModel {
 
 export interface MeasureRequest {
   readonly target: Target;
-  readonly costs: CostModel;
+  readonly backend: Backend;
+  readonly threads: number;
   readonly rounds: number;
   readonly keep: boolean;
 }
 
 export function measureModel(quantized: Graph, request: MeasureRequest, terminal: Terminal): MeasuredModel {
-  const { target, costs, rounds, keep } = request;
+  const { target, backend, threads, rounds, keep } = request;
   for (const id of quantized.inputs) {
     if (isStatic(quantized.values[id].type.shape)) continue;
     fail('U4002', 'ways are timed for known sizes', { input: id }, `give them with --shape ${id}=SIZES`);
   }
-  const binding = loadAddon();
+  const { library } = backends[usualBackend];
+  assert(library, `${usualBackend} says nothing of its library`);
   const onProgress = (done: number, total: number, layer: string): void =>
     terminal.progress(`measuring layer ${done + 1} of ${total}: ${layer}`);
-  const layers = measureStrategies(quantized, binding, { target, costs, rounds, onProgress });
+  const layers = measureStrategies(quantized, measurable(backend), { target, rounds, onProgress });
   terminal.clearProgress();
-  const kept = keep ? writeCosts(machineOf(binding, target.threads), costRowsOf(layers)) : undefined;
+  const kept = keep ? writeCosts(machineOf(library(), threads), costRowsOf(layers)) : undefined;
   if (keep && kept === undefined) terminal.note('note: the measurements cannot be kept: the cache cannot be written');
   const judged = layers.map((layer) => ({ ...layer, isNearBest: layer.overBest <= NEAR }));
   return {

@@ -2,15 +2,17 @@
  * Lists of passes on a command line:  fold-constants,group-qdq{families=all},canonicalize
  * Every pass that has a name is one entry of a table, with the values that its options may take.
  */
-import { select } from '../codegen/onednn/select/index.ts';
+import { select } from '../codegen/select.ts';
 import { closest } from '../diagnostics/index.ts';
 import { canonicalize } from '../passes/canonicalize.ts';
 import { correctZeroPoints } from '../passes/correct_zero_points.ts';
 import { foldConstants, foldWeights } from '../passes/fold_constants.ts';
 import { groupQdq } from '../passes/group_qdq.ts';
 import type { Pass } from '../passes/pass.ts';
+import { familiesFor } from '../passes/pipelines.ts';
 import { type Strategy, type StrategyReport, strategyNames } from '../passes/strategies.ts';
 import type { Target } from '../passes/target.ts';
+import { portableBackend } from '../runtime/backends.ts';
 import { UsageError } from './usage_error.ts';
 
 /** One pass as it is written. */
@@ -42,13 +44,13 @@ export const namedPasses: Readonly<Record<string, NamedPass>> = {
   canonicalize: plain(canonicalize),
   'group-qdq': taking({
     options: { families: ['products', 'all'] },
-    make: ({ families }, { target }) => groupQdq(families ?? (target.name === 'symmetric' ? 'products' : 'all')),
+    make: ({ families }, { target }) => groupQdq(families ?? familiesFor(target.capabilities)),
   }),
   'correct-zero-points': taking({
     options: { strategy: strategyNames },
     make: (options, { strategy, report }) => correctZeroPoints(options.strategy ?? strategy, report),
   }),
-  select: plain(select),
+  select: plain(select(portableBackend)),
   'fold-weights': plain(foldWeights),
 };
 

@@ -1,9 +1,11 @@
 /** The part that `rewrite` and `opt` share: they run a pipeline and report on it. */
+
+import { legalize } from '../codegen/legalize.ts';
+import { resolveTarget, type TargetName } from '../codegen/targets.ts';
 import type { Diagnostic } from '../diagnostics/index.ts';
 import { formatDiagnostic } from '../diagnostics/index.ts';
 import { type Graph, print } from '../ir/index.ts';
 import { type Certificate, certificateOf } from '../passes/certificate.ts';
-import { legalize, resolveTarget } from '../passes/legalize.ts';
 import { runPipeline } from '../passes/manager.ts';
 import type { PassTrace } from '../passes/pass.ts';
 import type { Strategy, StrategyReport } from '../passes/strategies.ts';
@@ -31,7 +33,7 @@ function passesOption(): Option<readonly PassEntry[] | undefined> {
 }
 
 export interface RewritingValues {
-  readonly target: 'symmetric' | 'onednn';
+  readonly target: TargetName;
   readonly strategy: Strategy | undefined;
   readonly passes: readonly PassEntry[] | undefined;
   readonly printIrAfterChange: boolean;
@@ -86,7 +88,7 @@ export async function rewriteGraph(
 }
 
 interface Request {
-  readonly target: 'symmetric' | 'onednn';
+  readonly target: TargetName;
   readonly strategy: Strategy;
   readonly afterPass: (pass: { readonly name: string }, graph: Graph) => void;
   readonly onProof?: Terminal['proving'];

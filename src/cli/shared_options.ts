@@ -1,10 +1,13 @@
 /** Options that several commands share, and models made by them. */
+
+import { MOST_THREADS } from '../codegen/backend.ts';
 import type { CompiledModel } from '../codegen/compiled_file.ts';
-import { MOST_THREADS } from '../codegen/onednn/binding.ts';
+import { type TargetName, targetDocs, targetNames } from '../codegen/targets.ts';
 import { importProfiles } from '../importers/import_model.ts';
 import type { Graph } from '../ir/index.ts';
 import type { Strategy, StrategyName } from '../passes/strategies.ts';
 import { isStrategyName, strategyNames } from '../passes/strategies.ts';
+import { type BackendName, backendNames } from '../runtime/backends.ts';
 import { compileGraph, Model } from '../runtime/compile.ts';
 import type { Source } from './files.ts';
 import { argument, assignments, choice, entriesOf, type Option, optionalChoice, whole } from './options.ts';
@@ -36,14 +39,14 @@ export const threadsOption = {
   threads: whole('N', 'Threads of one inference (default: all processors)', 1, MOST_THREADS),
 };
 export const executionOptions = {
-  backend: choice(['onednn', 'reference'], 'What runs the model; reference is the interpreter, the meaning itself'),
+  backend: choice(backendNames, 'What runs the model; reference is the interpreter, the meaning itself'),
   ...threadsOption,
 };
 
-export const targetOption = (fallback: 'symmetric' | 'onednn') => ({
+export const targetOption = (fallback: TargetName) => ({
   target: choice(
-    fallback === 'onednn' ? ['onednn', 'symmetric'] : ['symmetric', 'onednn'],
-    'What may remain; symmetric: no zero point on any convolution or matmul, onednn: one of the source',
+    [fallback, ...targetNames.filter((name) => name !== fallback)],
+    `What may remain; ${targetNames.map((name) => `${name}: ${targetDocs[name]}`).join(', ')}`,
   ),
 });
 
@@ -72,7 +75,7 @@ function strategies(): Option<Strategy | undefined> {
 }
 
 export interface CompileValues {
-  readonly backend: 'onednn' | 'reference';
+  readonly backend: BackendName;
   readonly threads: number | undefined;
   readonly strategy: Strategy | undefined;
   readonly shape: ReadonlyMap<string, string>;

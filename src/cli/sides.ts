@@ -4,7 +4,7 @@ import { fail } from '../diagnostics/index.ts';
 import { withOutputs } from '../exporters/onnx/splice/index.ts';
 import { openOnnx } from '../importers/onnx/container/index.ts';
 import { checkFeeds, type Feeds, type Graph, interpret, nodesOf, specialize } from '../ir/index.ts';
-import { loadAddon } from '../runtime/addon.ts';
+import { openHere, usualBackend } from '../runtime/backends.ts';
 import { Executable } from '../runtime/executable.ts';
 import { toFeeds } from '../runtime/feeds.ts';
 import type { Observed, Tensors } from './compare.ts';
@@ -33,9 +33,9 @@ export const interpreterSide = (graph: Graph, name = 'the interpreter'): Side =>
 
 /** The addon on a compiled graph; `reference` is the graph whose values are asked for. */
 export function compiledSide({ graph }: CompiledModel, reference: Graph, threads: number): Side {
-  const binding = loadAddon();
+  const asked = openHere(usualBackend, threads);
   const execute = (compiled: Graph, feeds: Feeds): Tensors => {
-    const executable = new Executable(specialize(compiled, checkFeeds(compiled, feeds)), binding, threads);
+    const executable = new Executable(specialize(compiled, checkFeeds(compiled, feeds)), asked);
     try {
       return executable.runSync(feeds);
     } finally {

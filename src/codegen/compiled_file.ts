@@ -33,8 +33,8 @@ import {
 } from '../ir/index.ts';
 import type { Certificate } from '../passes/certificate.ts';
 import type { StrategyReport } from '../passes/strategies.ts';
-import type { Target } from '../passes/target.ts';
 import { platform } from '../platform/index.ts';
+import type { TargetDescription } from './targets.ts';
 
 const MAGIC = [0x55, 0x4e, 0x53, 0x4b, 0x45, 0x57, 0, 2] as const;
 const VERSION = MAGIC.length - 1;
@@ -44,7 +44,7 @@ const ALIGNMENT = 64;
 
 export interface CompiledModel {
   readonly graph: Graph;
-  readonly target: Target;
+  readonly target: TargetDescription;
   readonly certificate: Certificate;
   readonly strategies: readonly StrategyReport[];
 }

@@ -28,10 +28,16 @@ export interface InterpretOptions {
  * @throws UnskewError U4001 for a feed that is missing, unknown or does not fit, U2008 for an opaque operator, U1006
  * when it needs more memory than is free
  */
-export function interpret(graph: Graph, feeds: Feeds, { observe }: InterpretOptions = {}): Record<string, ITensor> {
-  graph = specialize(graph, checkFeeds(graph, feeds));
-  const concrete = graph;
-  refuseTooLarge(concrete, 'now', (node) => interpreterScratch(concrete, node));
+export const interpret = (graph: Graph, feeds: Feeds, options?: InterpretOptions): Record<string, ITensor> =>
+  evaluateGraph(specialize(graph, checkFeeds(graph, feeds)), feeds, options);
+
+/**
+ * The same for a graph that is known to fit its feeds.
+ *
+ * @throws UnskewError U2008 for an opaque operator, U1006 where more memory is needed than is free
+ */
+export function evaluateGraph(graph: Graph, feeds: Feeds, { observe }: InterpretOptions = {}): Record<string, ITensor> {
+  refuseTooLarge(graph, 'now', (node) => interpreterScratch(graph, node));
   const foreign = new ForeignBuffers();
   const values = new Map<ValueId, ITensor>(graph.inputs.map((id) => [id, foreign.note(feeds[id])]));
   const valueAt = (id: ValueId): ITensor => {

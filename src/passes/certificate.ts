@@ -18,7 +18,6 @@ import { findRule } from './all_rules.ts';
 import { approximateProducts } from './float_products.ts';
 import { lazily } from './lazily.ts';
 import type { PassTrace } from './pass.ts';
-import { checkPrimitives } from './primitive_obligations.ts';
 import type { Exactness } from './rewrite/rule.ts';
 import type { Target } from './target.ts';
 
@@ -72,9 +71,9 @@ export class Prover {
   corrections = (before: Graph, after: Graph): Checked => checkGraphs(before, after, this.#session, this.#onProof);
 
   /** What selection owes: the fused operators mean the same, and the primitives compute what they mean. */
-  selection(before: Graph, selected: Graph, target: Target): Checked {
+  selection(before: Graph, selected: Graph, by: Pick<Target, 'owes'>): Checked {
     const checked = new Map(checkGraphs(before, selected, this.#session, this.#onProof));
-    for (const [node, obligations] of checkPrimitives(selected, target, this.#session)) {
+    for (const [node, obligations] of by.owes(selected, this.#session)) {
       const region = checked.get(node);
       checked.set(node, {
         nodes: region?.nodes ?? [node],

@@ -7,20 +7,9 @@
  *  3. what has no zero point left becomes a plain convolution.
  */
 import { assert, closest, fail } from '../diagnostics/index.ts';
-import {
-  byOp,
-  factorsOf,
-  type Graph,
-  isProduct,
-  type Node,
-  type NodeId,
-  nodesOf,
-  type OpKey,
-  qnnConv,
-} from '../ir/index.ts';
+import { byOp, factorsOf, type Graph, isProduct, type Node, type NodeId, nodesOf, type OpKey } from '../ir/index.ts';
 import { layerClass } from './cost/layer_class.ts';
-import { type CostModel, costModel } from './cost/model.ts';
-import { prefersOurKernel } from './cost/our_kernel.ts';
+import type { CostModel } from './cost/model.ts';
 import { lazily } from './lazily.ts';
 import type { Pass, PassContext, PassResult } from './pass.ts';
 import { applyRules } from './rewrite/driver.ts';
@@ -44,7 +33,7 @@ import {
   type Way,
   ways,
 } from './strategies.ts';
-import { needsUnsignedSource, prefersUnsignedTransposed, type Target } from './target.ts';
+import type { Capabilities, Target } from './target.ts';
 
 /** What is done about the zero points of weights, and about weights that are u8: not by cost, one of them is right. */
 export const weightRules: readonly AnyRule[] = [
@@ -72,11 +61,11 @@ export const productRules: readonly AnyRule[] = [
 
 /** Zero points of weights, and sources that a target cannot take as they are: what is done before any way is chosen. */
 export const correctWeights = (graph: Graph, context: PassContext): PassResult =>
-  applyRules(graph, [...weightRules, ...sourceRules(context.target)], context);
+  applyRules(graph, [...weightRules, ...sourceRules(context.target.capabilities)], context);
 
-const sourceRules = (target: Target): readonly AnyRule[] => [
-  ...(needsUnsignedSource(target) ? [recentreSource] : []),
-  ...(prefersUnsignedTransposed(target) ? convTransposeRules.source : []),
+const sourceRules = ({ signedSources, signedTransposedSources }: Capabilities): readonly AnyRule[] => [
+  ...(signedSources ? [] : [recentreSource]),
+  ...(signedTransposedSources ? [] : convTransposeRules.source),
 ];
 
 /** `report` receives one entry per layer that had a source zero point to correct. `costs`: what `auto` goes by. */
@@ -94,7 +83,7 @@ export function correctZeroPoints(
       checkNames(strategy);
       const steps: PassResult[] = [correctWeights(graph, context)];
       checkLayers(strategy, [graph, steps[0].graph]);
-      const choice = { strategy, target: context.target, costs: costs ?? costModel(context.target) };
+      const choice = { strategy, target: context.target, costs: costs ?? context.target.costs };
       const chosen = chooseWays(steps[0].graph, choice, report);
       const selected = [...new Set([...chosen.values()].flatMap((way) => way.rule ?? []))];
       steps.push(
@@ -113,9 +102,6 @@ export function correctZeroPoints(
     },
   };
 }
-
-/** The least that another way than our own kernel's costs where that serves; measurements below are noise. */
-const LEAST_DETOUR = 1.01;
 
 interface Choice {
   readonly strategy: Strategy;
@@ -185,7 +171,7 @@ function whyNot(editor: GraphEditor, node: Node, candidates: readonly Way[], wan
   return (asked && judge(editor, node, asked, choice).reason) ?? 'there is no such way here';
 }
 
-/** What a way costs here. By our own kernel a zero point costs nothing, and no detour is shorter than that. */
+/** The cost of a way here. */
 function costFor(
   editor: GraphEditor,
   node: Node,
@@ -194,10 +180,9 @@ function costFor(
   layer = classOf(editor, node),
 ): number {
   const cost = costOf(way, layer, costs);
-  const conv = editor.view(qnnConv, node);
-  const served = conv && prefersOurKernel(conv.w.type.shape, conv.attrs.group, target.isa);
-  if (!served || target.name !== 'onednn') return cost;
-  return way.name === 'native' ? 1 : way.name === 'fold' ? cost : Math.max(cost, LEAST_DETOUR);
+  const weights = factorsOf(node)?.w;
+  if (target.costFor === undefined || weights === undefined) return cost;
+  return target.costFor(node, editor.type(weights).shape, way.name, cost);
 }
 
 const classOf = (editor: GraphEditor, node: Node) => {

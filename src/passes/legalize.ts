@@ -1,6 +1,6 @@
-/** `legalize`: the graph rewritten for a target, with the account of what was done. */
+/** `legalizeFor`: the graph rewritten for a target, with the account of what was done. */
 
-import { checkOptions, fail, InternalError, type OptionNames } from '../diagnostics/index.ts';
+import { InternalError, type OptionNames } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/index.ts';
 import type { ByteSums, OnProof } from '../proofs/index.ts';
 import { certificateOf, Prover, withSelection } from './certificate.ts';
@@ -18,11 +18,9 @@ import { leftInFloat } from './qdq/left_in_float.ts';
 import { remainingZeroPoints } from './remaining.ts';
 import type { Miss } from './rewrite/rule.ts';
 import type { Strategy, StrategyReport } from './strategies.ts';
-import { defaultTarget, type Target, targetNames } from './target.ts';
+import type { Target } from './target.ts';
 
-export interface LegalizeOptions extends Partial<Pick<PipelineOptions, 'onMiss' | 'afterPass' | 'reproducers'>> {
-  /** `symmetric` (no zero point on any convolution or matmul; the default) or `onednn`, or a whole target. */
-  readonly target?: Target['name'] | Target;
+export interface CorrectionOptions extends Partial<Pick<PipelineOptions, 'onMiss' | 'afterPass' | 'reproducers'>> {
   /** How source zero points are corrected: `auto` (default), one way for all layers, or ways by layer. */
   readonly strategy?: Strategy;
   /** What `auto` goes by; the shipped measurements for the target unless given. */
@@ -38,8 +36,7 @@ export interface LegalizeOptions extends Partial<Pick<PipelineOptions, 'onMiss' 
   readonly onProof?: OnProof;
 }
 
-const optionNames: OptionNames<LegalizeOptions> = {
-  target: true,
+export const correctionOptions: OptionNames<CorrectionOptions> = {
   strategy: true,
   costs: true,
   verify: true,
@@ -53,22 +50,20 @@ const optionNames: OptionNames<LegalizeOptions> = {
 /**
  * Rewrites quantized convolutions and matmuls with zero points into symmetric ones plus corrections.
  *
- * @throws UnskewError U4002 for an unknown target or strategy, U6003 for a strategy that is not legal for a named layer;
+ * @throws UnskewError U4002 for an unknown strategy, U6003 for a strategy that is not legal for a named layer;
  * with `verify` InternalError when a rewrite is refuted and no other way is left
  */
-export function legalize(graph: Graph, options: LegalizeOptions = {}): LegalizeResult {
-  checkOptions('legalize', options, optionNames);
+export function legalizeFor(graph: Graph, target: Target, options: CorrectionOptions = {}): LegalizeResult {
   const bodies = graph.origin?.bodies ?? [];
-  if (bodies.length === 0) return legalizeGraph(graph, options);
+  if (bodies.length === 0) return legalizeGraph(graph, target, options);
   const [own, ...others] = strategiesOf([graph, ...bodies.map((body) => body.graph)], options);
   return withBodies(
-    legalizeGraph(graph, own),
-    bodies.map((body, i) => ({ body, result: legalize(body.graph, others[i]) })),
+    legalizeGraph(graph, target, own),
+    bodies.map((body, i) => ({ body, result: legalizeFor(body.graph, target, others[i]) })),
   );
 }
 
-function legalizeGraph(graph: Graph, options: LegalizeOptions): LegalizeResult {
-  const target = resolveTarget(options.target ?? 'symmetric');
+function legalizeGraph(graph: Graph, target: Target, options: CorrectionOptions): LegalizeResult {
   const misses: Miss[] = [];
   const pipeline: PipelineOptions = {
     ...options,
@@ -119,8 +114,8 @@ function legalizeGraph(graph: Graph, options: LegalizeOptions): LegalizeResult {
     quantized: quantized.graph,
     trace: [...quantized.trace, ...corrected.trace],
     certificate,
-    certify: (selected) =>
-      withSelection(certificate, selected, () => prover.selection(corrected.graph, selected, target)),
+    certify: (selected, by = target) =>
+      withSelection(certificate, selected, () => prover.selection(corrected.graph, selected, by)),
     strategies,
     get remaining() {
       return remaining();
@@ -131,8 +126,8 @@ function legalizeGraph(graph: Graph, options: LegalizeOptions): LegalizeResult {
 }
 
 /** Whether the result goes back into a file, of which the rest should stay as it is. */
-const isForFile = ({ origin }: Graph, target: Target): boolean =>
-  target.name === 'symmetric' && origin?.kind === 'onnx';
+const isForFile = ({ origin }: Graph, { capabilities }: Target): boolean =>
+  !capabilities.executes && origin?.kind === 'onnx';
 
 /** The rewrites whose results were not put back. */
 const stillThere = (trace: readonly PassTrace[], before: Graph, after: Graph): readonly PassTrace[] =>
@@ -140,10 +135,3 @@ const stillThere = (trace: readonly PassTrace[], before: Graph, after: Graph): r
     ...step,
     events: step.events.filter(({ root }) => after.nodes[root] !== before.nodes[root]),
   }));
-
-export function resolveTarget(target: Target['name'] | Target): Target {
-  if (typeof target !== 'string') return target;
-  if (!targetNames.includes(target))
-    fail('U4002', `there is no target '${target}'`, {}, `one of: ${targetNames.join(', ')}`);
-  return defaultTarget(target);
-}

@@ -42,7 +42,7 @@ export function withBodies(own: LegalizeResult, bodies: readonly LegalizedBody[]
     quantized: withOrigin(own.quantized, quantized),
     trace: [...own.trace, ...bodies.flatMap(({ result }) => result.trace)],
     certificate: joined(own.certificate, bodies),
-    certify: (selected) => joined(own.certify(selected), bodies),
+    certify: (selected, by) => joined(own.certify(selected, by), bodies),
     strategies: [
       ...own.strategies,
       ...bodies.flatMap(({ body, result }) => result.strategies.map((entry) => inBody(entry, body))),

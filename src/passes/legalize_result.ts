@@ -5,6 +5,7 @@ import type { PassTrace } from './pass.ts';
 import type { RemainingZeroPoint } from './remaining.ts';
 import type { Miss } from './rewrite/rule.ts';
 import type { StrategyReport } from './strategies.ts';
+import type { Target } from './target.ts';
 
 /** A graph rewritten for a target, and the account of it. */
 export interface LegalizeResult {
@@ -14,8 +15,8 @@ export interface LegalizeResult {
   /** Those of the graph, then those of the bodies of its control flow. */
   readonly trace: readonly PassTrace[];
   readonly certificate: Certificate;
-  /** The certificate of what selection made of `graph`. */
-  certify(selected: Graph): Certificate;
+  /** The certificate of what selection made of `graph`; by the target unless another back end selected. */
+  certify(selected: Graph, by?: Pick<Target, 'owes'>): Certificate;
   readonly strategies: readonly StrategyReport[];
   /** The zero points that are left on convolutions and matrix products, each with its reason; empty where the target is reached. */
   readonly remaining: readonly RemainingZeroPoint[];

@@ -3,16 +3,19 @@ import { canonicalize } from './canonicalize.ts';
 import { correctZeroPoints } from './correct_zero_points.ts';
 import type { CostModel } from './cost/model.ts';
 import { foldConstants } from './fold_constants.ts';
-import { groupQdq } from './group_qdq.ts';
+import { groupQdq, type QdqFamilies } from './group_qdq.ts';
 import type { Pass } from './pass.ts';
 import type { Strategy, StrategyReport } from './strategies.ts';
-import type { Target } from './target.ts';
+import type { Capabilities, Target } from './target.ts';
+
+/** The operators between dequantize and quantize that are read as integer ones. */
+export const familiesFor = ({ executes }: Capabilities): QdqFamilies => (executes ? 'all' : 'products');
 
 /** From the graph as imported to quantized operators whose meaning is integer arithmetic. */
-export const quantizePipeline = (target: Target): readonly Pass[] => [
+export const quantizePipeline = ({ capabilities }: Target): readonly Pass[] => [
   foldConstants,
   canonicalize,
-  groupQdq(target.name === 'symmetric' ? 'products' : 'all'),
+  groupQdq(familiesFor(capabilities)),
   foldConstants,
   canonicalize,
 ];

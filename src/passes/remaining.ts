@@ -136,10 +136,10 @@ export function isZeroPoint(graph: Graph, id: ValueId | null | undefined): id is
   return data === undefined || Array.prototype.some.call(data, (value) => Number(value) !== 0);
 }
 
-/** A library that knows zero points takes a constant scalar one of the source of a symmetric product. */
-function isLegal(graph: Graph, node: Node, target: Target): boolean {
+/** A constant scalar zero point of the source of a symmetric product, for a target that takes it. */
+function isLegal(graph: Graph, node: Node, { capabilities }: Target): boolean {
   const { zx, zw } = factorsOf(node) ?? {};
-  return target.name === 'onednn' && zw === undefined && constantOf(graph, zx)?.data.length === 1;
+  return capabilities.sourceZeroPoint && zw === undefined && constantOf(graph, zx)?.data.length === 1;
 }
 
 /** The zero point with which an operand of a float product was dequantized, whatever moved it since. */

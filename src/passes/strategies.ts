@@ -115,5 +115,6 @@ export interface StrategyReport {
 export const costOf = (way: Way, layer: LayerClass, costs: CostModel): number =>
   costs.costOf(way.name, layer) ?? way.cost(layer);
 
-/** Ways that leave no zero point behind serve every target; `native` needs a library that knows zero points. */
-export const servesTarget = (way: Way, target: Target): boolean => way.rule !== undefined || target.name === 'onednn';
+/** Ways that leave no zero point behind serve every target; `native` needs one that takes zero points. */
+export const servesTarget = (way: Way, { capabilities }: Target): boolean =>
+  way.rule !== undefined || capabilities.sourceZeroPoint;

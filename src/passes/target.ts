@@ -1,23 +1,45 @@
-/** What a graph is legalized for: which forms may remain. */
-export type Isa = 'avx2' | 'avx512' | 'vnni' | 'amx';
+/** A target is what a graph is legalized for: the capabilities that a back end states, what ways cost there, and what it owes. */
+import type { Graph, Node, Shape, ValueId } from '../ir/index.ts';
+import type { Obligation, Session } from '../proofs/index.ts';
+import type { CostModel } from './cost/model.ts';
 
-export interface Target {
-  /** `symmetric`: no zero point on any convolution or matmul. `onednn`: a scalar zero point of the source is legal. */
-  readonly name: 'symmetric' | 'onednn';
-  readonly isa: Isa;
-  readonly threads: number;
-  /** The major version of the library; 2 unless said. */
-  readonly onednnMajor?: number;
+export interface Capabilities {
+  /**
+   * Computes graphs, all quantized operators among them. A graph for a target that does not is written into a file, of which
+   * all that no correction needs stays as it is.
+   */
+  readonly executes: boolean;
+  /** Products of symmetric weights take a constant scalar zero point of the source. */
+  readonly sourceZeroPoint: boolean;
+  /** Products of s8 sources are exact, as those of u8 sources are. */
+  readonly signedSources: boolean;
+  /** Transposed convolutions of s8 sources are exact, and as fast as those of u8 sources. */
+  readonly signedTransposedSources: boolean;
 }
 
-export const targetNames = ['symmetric', 'onednn'] as const;
+/** What passes see of a back end. */
+export interface Target {
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  /** The numbers by which `auto` chooses among the ways to correct a layer. */
+  readonly costs: CostModel;
+  /** What a way costs for that very product of that shape of weights, where layers of its class usually cost `usual`; absent: just that. */
+  readonly costFor?: (product: Node, weights: Shape, way: string, usual: number) => number;
+  /** What its primitives owe for computing the operators of a selected graph, by node. */
+  owes(graph: Graph, session?: Session): ReadonlyMap<ValueId, readonly Obligation[]>;
+}
 
-export const defaultTarget = (name: Target['name'] = 'onednn'): Target => ({ name, isa: 'vnni', threads: 1 });
-
-/** Without VNNI oneDNN halves s8 weights against s8 sources and loses bits: such targets are fed u8. */
-export const needsUnsignedSource = (target: Target): boolean =>
-  target.name === 'onednn' && (target.isa === 'avx2' || target.isa === 'avx512');
-
-/** Deconvolutions of oneDNN 2.x take 2.7 to 7.5 times as long over s8 sources as over u8 ones. */
-export const prefersUnsignedTransposed = (target: Target): boolean =>
-  target.name === 'onednn' && (needsUnsignedSource(target) || (target.onednnMajor ?? 2) < 3);
+/** The target without any capability, for files that any runtime may run: no zero point on any convolution or matmul. */
+export const symmetric: Target = {
+  name: 'symmetric',
+  capabilities: {
+    executes: false,
+    sourceZeroPoint: false,
+    signedSources: true,
+    signedTransposedSources: true,
+  },
+  // Nobody knows who will run an exported file, so its forms decide: a folded or padded layer stays one QLinearConv, a map
+  // takes an integer convolution and operators after it.
+  costs: { origin: 'forms in ONNX', costOf: (way) => ({ fold: 1, pad: 1.05, 'border-table': 2 })[way] },
+  owes: () => new Map(),
+};

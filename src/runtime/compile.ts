@@ -1,8 +1,10 @@
 /** `compile`: a graph, a file or bytes become a model that runs. */
 import { availableParallelism } from 'node:os';
+import { MOST_THREADS, type NodeTime } from '../codegen/backend.ts';
 import { type CompiledModel, isCompiledFile, readCompiledFile } from '../codegen/compiled_file.ts';
-import { MOST_THREADS } from '../codegen/onednn/binding.ts';
-import { select } from '../codegen/onednn/select/index.ts';
+import { type Fallback, fallbacksOf } from '../codegen/partition.ts';
+import { select } from '../codegen/select.ts';
+import { type TargetDescription, targetFor } from '../codegen/targets.ts';
 import { checkOptions, fail, type OptionNames } from '../diagnostics/index.ts';
 import { type ImportOptions, importBytes } from '../importers/import_model.ts';
 import {
@@ -11,7 +13,6 @@ import {
   type Feeds,
   type Graph,
   type ITensor,
-  interpret,
   isOp,
   opaqueOp,
   refuseTooLarge,
@@ -26,23 +27,20 @@ import {
 import { carriedName } from '../ir/ops/opaque.op.ts';
 import type { Certificate } from '../passes/certificate.ts';
 import { foldWeights } from '../passes/fold_constants.ts';
-import { type LegalizeOptions, legalize } from '../passes/legalize.ts';
+import { type CorrectionOptions, legalizeFor } from '../passes/legalize.ts';
 import type { LegalizeResult } from '../passes/legalize_result.ts';
 import { runPipeline } from '../passes/manager.ts';
 import type { Strategy, StrategyReport } from '../passes/strategies.ts';
-import { defaultTarget, type Target } from '../passes/target.ts';
-import { loadAddon } from './addon.ts';
+import { type BackendName, backendNames, backends, costsHere, openHere, usualBackend } from './backends.ts';
 import { bindShapes } from './bind_shapes.ts';
-import { Executable, type NodeTime } from './executable.ts';
+import { Executable } from './executable.ts';
 import { externalReader } from './external_data.ts';
 import { metadataOf, toFeeds, type ValueMetadata } from './feeds.ts';
 import { readModelFile } from './import_model.ts';
-import { withinMeans } from './means.ts';
-import { nativeByteSums, nativeCosts, nativeTarget } from './native_target.ts';
 
 export interface CompileOptions {
   /** `onednn` (the native addon; default) or `reference` (the interpreter: slow, the meaning itself). */
-  readonly backend?: 'onednn' | 'reference';
+  readonly backend?: BackendName;
   /** Threads of one inference; all processors by default. */
   readonly threads?: number;
   /**
@@ -53,7 +51,7 @@ export interface CompileOptions {
   readonly strategy?: Strategy;
   /** Sizes for symbolic dimensions, by input: the model is then made for these alone. */
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
-  readonly target?: Target;
+  readonly target?: TargetDescription;
   /**
    * Lets `auto` use the costs that `unskew strategies --measure` found on this machine, if any; true by default. It
    * affects speed alone.
@@ -64,7 +62,7 @@ export interface CompileOptions {
   /** Whose arithmetic requantization follows; `ort` unless the model says otherwise. */
   readonly profile?: ImportOptions['profile'];
   /** Told before each proof how many are done, of how many. */
-  readonly onProof?: LegalizeOptions['onProof'];
+  readonly onProof?: CorrectionOptions['onProof'];
 }
 
 const optionNames: OptionNames<CompileOptions> = {
@@ -89,7 +87,7 @@ export class Model {
   readonly outputs: readonly ValueMetadata[];
   readonly certificate: Certificate;
   readonly strategies: readonly StrategyReport[];
-  readonly backend: 'onednn' | 'reference';
+  readonly backend: BackendName;
   readonly #compiled: CompiledModel;
   readonly #threads: number;
   readonly #keptShapes: number;
@@ -99,7 +97,7 @@ export class Model {
 
   constructor(compiled: CompiledModel, options: Pick<CompileOptions, 'backend' | 'threads' | 'keptShapes'> = {}) {
     const { graph, certificate, strategies } = compiled;
-    this.backend = options.backend ?? 'onednn';
+    this.backend = options.backend ?? usualBackend;
     this.#threads = threadsOf(options);
     this.#keptShapes = keptShapesOf(options);
     this.#compiled = compiled;
@@ -108,7 +106,7 @@ export class Model {
     this.inputs = metadataOf(graph, graph.inputs);
     this.outputs = metadataOf(graph, graph.outputs);
     const isFixed = this.inputs.every(({ dims }) => dims.every((d) => typeof d === 'number'));
-    if (this.backend === 'onednn' && isFixed) this.#executable(new Map());
+    if (isFixed) this.#executable(new Map());
   }
 
   /**
@@ -122,7 +120,6 @@ export class Model {
    */
   async run(feeds: Feed): Promise<Record<string, Tensor>> {
     const { tensors, bindings } = this.#prepare(feeds);
-    if (this.backend === 'reference') return publicly(this.#interpret(tensors, bindings));
     try {
       return publicly(await this.#executable(bindings).run(tensors));
     } finally {
@@ -133,23 +130,20 @@ export class Model {
   /** The same at once, on the calling thread, after the runs of the same sizes that wait. */
   runSync(feeds: Feed): Record<string, Tensor> {
     const { tensors, bindings } = this.#prepare(feeds);
-    if (this.backend === 'reference') return publicly(this.#interpret(tensors, bindings));
     return publicly(this.#executable(bindings).runSync(tensors));
   }
 
   /** The time each node took in one run. */
   profile(feeds: Feed): NodeTime[] {
     const { tensors, bindings } = this.#prepare(feeds);
-    if (this.backend === 'reference') fail('U4002', 'the reference backend keeps no times per node');
+    if (!backends[this.backend].keepsTimes) fail('U4002', `the ${this.backend} backend keeps no times per node`);
     return this.#executable(bindings).profile(tensors);
   }
 
   /** Nodes that run on the interpreter although the backend is native, and why. Known once a shape is. */
-  get fallbacks(): readonly { readonly node: string; readonly op: string; readonly reason: string }[] {
+  get fallbacks(): readonly Fallback[] {
     const [executable] = this.#executables.values();
-    return (executable?.plan.steps ?? []).flatMap((s) =>
-      s.kind === 'reference' ? [{ node: s.node.id, op: s.node.op, reason: s.reason }] : [],
-    );
+    return fallbacksOf(executable?.parts ?? []);
   }
 
   /**
@@ -169,11 +163,6 @@ export class Model {
     return { tensors, bindings: checkFeeds(this.#compiled.graph, tensors) };
   }
 
-  #interpret(tensors: Feeds, bindings: ReadonlyMap<string, number>): Record<string, ITensor> {
-    const graph = specialize(this.#compiled.graph, bindings);
-    return withinMeans(graph, () => interpret(graph, tensors));
-  }
-
   #executable(bindings: ReadonlyMap<string, number>): Executable {
     const key = JSON.stringify([...bindings].sort());
     const known = this.#executables.get(key);
@@ -183,7 +172,7 @@ export class Model {
       return known;
     }
     this.#evict(this.#keptShapes - 1);
-    const made = new Executable(specialize(this.#compiled.graph, bindings), loadAddon(), this.#threads);
+    const made = new Executable(specialize(this.#compiled.graph, bindings), openHere(this.backend, this.#threads));
     this.#executables.set(key, made);
     return made;
   }
@@ -210,9 +199,9 @@ export class Model {
  */
 export async function compile(source: Graph | string | Uint8Array, options: CompileOptions = {}): Promise<Model> {
   checkOptions('compile', options, optionNames);
-  if (options.backend !== undefined && options.backend !== 'onednn' && options.backend !== 'reference') {
-    fail('U4002', `there is no backend '${options.backend}'`, {}, 'one of: onednn, reference');
-  }
+  const { backend } = options;
+  if (backend !== undefined && !backendNames.includes(backend))
+    fail('U4002', `there is no backend '${backend}'`, {}, `one of: ${backendNames.join(', ')}`);
   threadsOf(options);
   keptShapesOf(options);
   return new Model(await load(source, options), options);
@@ -293,28 +282,26 @@ export interface Compilation extends CompiledModel, Pick<LegalizeResult, 'quanti
 
 /** The graph legalized and selected, as a compiled file holds it. @throws UnskewError U2008 for an operator that nothing here computes */
 export function compileGraph(graph: Graph, options: CompileOptions = {}): Compilation {
-  const threads = threadsOf(options);
-  const binding = (options.backend ?? 'onednn') === 'onednn' ? loadAddon() : undefined;
-  const target = options.target ?? (binding ? nativeTarget(binding, threads) : { ...defaultTarget('onednn'), threads });
-  const isOwn = binding !== undefined && options.target === undefined;
-  const costs = isOwn && (options.measuredCosts ?? true) ? nativeCosts(binding, target) : undefined;
-  const bound = options.inputShapes ? bindShapes(graph, options.inputShapes) : graph;
+  const { backend: name = usualBackend, target, measuredCosts = true, inputShapes } = options;
+  const machine = target ?? backends[name].here(threadsOf(options));
+  const own = target === undefined && measuredCosts ? costsHere(name, machine.threads) : [];
+  const [backend] = backends[name].open(machine, own);
+  const bound = inputShapes ? bindShapes(graph, inputShapes) : graph;
   refuseUnknown(bound);
   refuseOpenSizes(bound);
   refuseTooLarge(bound, 'ever');
-  const legalized = legalize(bound, {
-    target,
-    ...(costs && { costs }),
-    ...(binding && { byteSums: nativeByteSums(binding) }),
+  const goal = targetFor(machine, backend);
+  const legalized = legalizeFor(bound, goal, {
+    ...(backend.byteSums && { byteSums: backend.byteSums }),
     ...(options.strategy && { strategy: options.strategy }),
     ...(options.verify !== undefined && { verify: options.verify }),
     ...(options.onProof && { onProof: options.onProof }),
   });
-  const selected = runPipeline(legalized.graph, [select], { target }).graph;
+  const selected = runPipeline(legalized.graph, [select(backend)], { target: goal }).graph;
   return {
-    graph: runPipeline(selected, [foldWeights], { target }).graph,
-    target,
-    certificate: legalized.certify(selected),
+    graph: runPipeline(selected, [foldWeights], { target: goal }).graph,
+    target: machine,
+    certificate: legalized.certify(selected, backend),
     strategies: legalized.strategies,
     quantized: legalized.quantized,
     get remaining() {

@@ -1,5 +1,5 @@
 /**
- * Measured costs, kept per machine: one JSON file for every processor, oneDNN version, ISA and number of threads, in
+ * Measured costs, kept per machine: one JSON file for every processor, version of a library, ISA and number of threads, in
  * $XDG_CACHE_HOME/unskew/strategies. A missing or damaged file, or one of another format, counts as empty: its contents
  * affect speed alone.
  */
@@ -7,8 +7,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { cpus, homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
-import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
-import { keysOf } from '../ir/keys_of.ts';
+import type { Library } from '../codegen/backend.ts';
 import type { LayerClass } from '../passes/cost/layer_class.ts';
 import { type CostRow, distanceOf } from '../passes/cost/table.ts';
 import { openBeside } from './beside.ts';
@@ -19,21 +18,24 @@ const FORMAT = 1;
 /** A file of ours has some hundred rows of some hundred bytes. */
 const MAXIMUM_BYTES = 4 << 20;
 
-export interface Machine {
+export interface Machine extends Library {
   readonly processor: string;
-  readonly onednn: string;
-  readonly isa: string;
   readonly threads: number;
 }
 
-export function machineOf({ version, isa }: Pick<OneDnnBinding, 'version' | 'isa'>, threads: number): Machine {
-  return {
-    processor: cpus()[0]?.model.trim() ?? 'unknown',
-    onednn: `${version.major}.${version.minor}.${version.patch}`,
-    isa,
-    threads,
-  };
-}
+export const machineOf = (library: Library, threads: number): Machine => ({
+  processor: cpus()[0]?.model.trim() ?? 'unknown',
+  ...library,
+  threads,
+});
+
+/** As it is written into a file. */
+const described = ({ processor, name, version, isa, threads }: Machine) => ({
+  processor,
+  [name]: version,
+  isa,
+  threads,
+});
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -41,9 +43,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function cachePath(machine: Machine, env: Environment = process.env): string | undefined {
   const folder = cacheFolder(env);
   if (folder === undefined) return undefined;
-  const { processor, onednn, isa, threads } = machine;
+  const { processor, name, version, isa, threads } = machine;
   const hash = createHash('sha256').update(processor).digest('hex').slice(0, 12);
-  return join(folder, 'unskew', 'strategies', `${hash}-onednn${onednn}-${isa}-${threads}.json`);
+  return join(folder, 'unskew', 'strategies', `${hash}-${name}${version}-${isa}-${threads}.json`);
 }
 
 function cacheFolder({ XDG_CACHE_HOME: base }: Environment): string | undefined {
@@ -67,7 +69,7 @@ export function readCosts(machine: Machine, env?: Environment): CostRow[] {
     const content: unknown = JSON.parse(readFileSync(path, 'utf8'));
     if (!isRecord(content) || content.format !== FORMAT || !isRecord(content.machine)) return [];
     const { machine: stored, rows } = content;
-    const isSame = keysOf(machine).every((key) => stored[key] === machine[key]);
+    const isSame = Object.entries(described(machine)).every(([key, value]) => stored[key] === value);
     return isSame && Array.isArray(rows) ? rows.filter(isRow) : [];
   } catch {
     return [];
@@ -83,7 +85,7 @@ export function writeCosts(machine: Machine, rows: readonly CostRow[], env?: Env
   const path = cachePath(machine, env);
   if (path === undefined) return undefined;
   const kept = readCosts(machine, env).filter(({ layer }) => rows.every((row) => distanceOf(row.layer, layer) > 0));
-  const contents = `${JSON.stringify({ format: FORMAT, machine, rows: [...kept, ...rows] })}\n`;
+  const contents = `${JSON.stringify({ format: FORMAT, machine: described(machine), rows: [...kept, ...rows] })}\n`;
   try {
     makeFolder(dirname(path));
     replaceFile(path, contents);

@@ -1,39 +1,24 @@
-/** A plan brought to life: sessions for its native segments, the interpreter for the rest. */
+/** A graph brought to life: a session of a back end for each of its parts. */
 
-import type { NativeSession, OneDnnBinding } from '../codegen/onednn/binding.ts';
-import { buildPlan, type NativeStep, type Plan, type ReferenceStep } from '../codegen/onednn/plan.ts';
+import type { Backend, NodeTime, Session } from '../codegen/backend.ts';
+import { type Part, planGraph, type Step } from '../codegen/partition.ts';
 import { assert, fail, formatBytes } from '../diagnostics/index.ts';
 import {
-  bytesOf,
   constantOf,
   copyOf,
-  type DType,
-  dtypes,
-  evaluateNode,
   type Feeds,
   ForeignBuffers,
   type Graph,
   type ITensor,
-  isStatic,
-  newArray,
   refuseTooLarge,
-  sizeOf,
   type ValueId,
-  viewAs,
 } from '../ir/index.ts';
 import { memoryFor } from './free_memory.ts';
-import { explained, refuseTooLargePlan, withinMeans } from './means.ts';
+import { explained, refuseTooLargePlans, withinMeans } from './means.ts';
 
 interface LiveStep {
-  readonly step: NativeStep | ReferenceStep;
-  readonly session?: NativeSession;
-}
-
-/** The time that one run spent on a node of the plan. */
-export interface NodeTime {
-  readonly node: string;
-  readonly op: string;
-  readonly microseconds: number;
+  readonly part: Part;
+  readonly session: Session;
 }
 
 /** The values of one run, and whose memory they are in. */
@@ -55,8 +40,12 @@ class Values {
     return this.#foreign.note(constant);
   }
 
-  set(id: ValueId, tensor: ITensor): void {
-    this.#tensors.set(id, tensor);
+  inputsOf = ({ inputs }: Part): ITensor[] => inputs.map((id) => this.read(id));
+
+  setOutputs({ outputs }: Part, tensors: readonly ITensor[]): void {
+    outputs.forEach((id, i) => {
+      this.#tensors.set(id, tensors[i]);
+    });
   }
 
   /**
@@ -77,10 +66,9 @@ class Values {
  * constant of the model and no other result shares it.
  */
 export class Executable {
-  readonly plan: Plan;
+  readonly parts: readonly Part[];
+  readonly #graph: Graph;
   readonly #steps: readonly LiveStep[];
-  /** Values that are read after the first native step, at which `run` waits for the first time. */
-  readonly #readLater: ReadonlySet<ValueId>;
   readonly #bytesOfRun: number;
   #running = 0;
   #disposed = false;
@@ -88,17 +76,17 @@ export class Executable {
   /**
    * Plans a graph of static shapes.
    *
+   * @param backends in the order in which they are asked
    * @throws UnskewError U1006 when it takes more memory than there is, U5002 when the system gives no more threads
    */
-  constructor(graph: Graph, binding: OneDnnBinding, threads: number) {
+  constructor(graph: Graph, backends: readonly Backend[]) {
     refuseTooLarge(graph, 'now');
-    const plan = withinMeans(graph, () => buildPlan(graph, binding, threads));
-    refuseTooLargePlan(plan);
-    this.plan = plan;
-    this.#steps = withinMeans(graph, () => liveSteps(plan, binding));
-    this.#bytesOfRun = bytesOfRun(plan);
-    const later = plan.steps.slice(plan.steps.findIndex(({ kind }) => kind === 'native') + 1);
-    this.#readLater = new Set([...later.flatMap(operandsOf), ...plan.graph.outputs]);
+    const steps = withinMeans(graph, () => planGraph(graph, backends));
+    refuseTooLargePlans(graph, steps);
+    this.#graph = graph;
+    this.parts = steps.map(({ part }) => part);
+    this.#steps = withinMeans(graph, () => liveSteps(steps));
+    this.#bytesOfRun = steps.reduce((sum, { plan }) => sum + plan.bytesOfRun, 0);
   }
 
   /** Runs that have not ended. */
@@ -108,27 +96,23 @@ export class Executable {
 
   async run(feeds: Feeds): Promise<Record<string, ITensor>> {
     this.#checkQueue();
-    const values = new Values(this.plan.graph, feeds);
+    const values = new Values(this.#graph, feeds);
     this.#running++;
     try {
       let waited = false;
-      for (const { step, session } of this.#steps) {
-        if (step.kind === 'reference') this.#evaluate(step, values);
-        else if (session) {
-          const done = session.run(inputsOf(step, values));
-          if (!waited) values.keep(this.#readLater);
+      for (const [at, { part, session }] of this.#steps.entries()) {
+        const done = session.run(values.inputsOf(part));
+        if (done instanceof Promise && !waited) {
+          values.keep(this.#readAfter(at));
           waited = true;
-          const outputs = await done;
-          if (this.#disposed) break;
-          step.outputs.forEach((id, i) => {
-            const { dtype, shape } = typeOfResult(this.plan.graph, id);
-            values.set(id, { dtype, shape, data: viewAs(dtype, outputs[i]) });
-          });
         }
+        const outputs = done instanceof Promise ? await done : done;
+        if (this.#disposed) break;
+        values.setOutputs(part, outputs);
       }
       if (!this.#disposed) return values.results();
     } catch (error) {
-      if (!this.#disposed) throw explained(error, this.plan.graph);
+      if (!this.#disposed) throw explained(error, this.#graph);
     } finally {
       this.#running--;
     }
@@ -136,52 +120,32 @@ export class Executable {
   }
 
   runSync(feeds: Feeds): Record<string, ITensor> {
-    return withinMeans(this.plan.graph, () => this.#runSync(feeds));
-  }
-
-  #runSync(feeds: Feeds): Record<string, ITensor> {
-    const values = new Values(this.plan.graph, feeds);
-    for (const { step, session } of this.#steps) {
-      if (step.kind === 'reference') this.#evaluate(step, values);
-      else {
-        const { inputs, outputs } = this.#buffers(step, values);
-        session?.runSync(inputs, outputs);
-      }
-    }
-    return values.results();
+    return withinMeans(this.#graph, () => {
+      const values = new Values(this.#graph, feeds);
+      for (const { part, session } of this.#steps) values.setOutputs(part, session.runSync(values.inputsOf(part)));
+      return values.results();
+    });
   }
 
   /** One run with the time of every node; layout changes count for the node that asked for them. */
   profile(feeds: Feeds): NodeTime[] {
-    const values = new Values(this.plan.graph, feeds);
-    const times: NodeTime[] = [];
-    for (const { step, session } of this.#steps) {
-      if (step.kind === 'reference') {
-        const start = performance.now();
-        this.#evaluate(step, values);
-        times.push({
-          node: step.node.id,
-          op: `${step.node.op} (interpreter)`,
-          microseconds: (performance.now() - start) * 1000,
-        });
-      } else {
-        const { inputs, outputs } = this.#buffers(step, values);
-        const perCommand = session?.profile(inputs, outputs) ?? [];
-        const byNode = new Map<string, number>();
-        step.labels.forEach((label, i) => {
-          byNode.set(label, (byNode.get(label) ?? 0) + perCommand[i]);
-        });
-        for (const node of step.nodes)
-          times.push({ node: node.id, op: node.op, microseconds: byNode.get(node.id) ?? 0 });
-      }
-    }
-    return times;
+    const values = new Values(this.#graph, feeds);
+    return this.#steps.flatMap(({ part, session }) => {
+      const { outputs, times } = session.profile(values.inputsOf(part));
+      values.setOutputs(part, outputs);
+      return times;
+    });
   }
 
   /** Frees memory at once, that of the run in progress at its end. All runs that have not ended reject. */
   dispose(): void {
     this.#disposed = true;
-    for (const { session } of this.#steps) session?.dispose();
+    for (const { session } of this.#steps) session.dispose();
+  }
+
+  /** What is read behind a step. */
+  #readAfter(at: number): ReadonlySet<ValueId> {
+    return new Set([...this.#steps.slice(at + 1).flatMap(({ part }) => part.inputs), ...this.#graph.outputs]);
   }
 
   /**
@@ -199,58 +163,19 @@ export class Executable {
       'await some of them first',
     );
   }
-
-  #evaluate({ node }: ReferenceStep, values: Values): void {
-    const results = evaluateNode(
-      node,
-      node.operands.map((id) => (id === null ? null : values.read(id))),
-    );
-    node.results.forEach((id, i) => {
-      values.set(id, results[i]);
-    });
-  }
-
-  /** Bytes of a segment's inputs, and fresh results for its outputs. */
-  #buffers(step: NativeStep, values: Values): { inputs: Uint8Array[]; outputs: Uint8Array[] } {
-    const outputs = step.outputs.map((id) => {
-      const { dtype, shape } = typeOfResult(this.plan.graph, id);
-      const data = newArray(dtype, sizeOf(shape));
-      values.set(id, { dtype, shape, data });
-      return bytesOf(data);
-    });
-    return { inputs: inputsOf(step, values), outputs };
-  }
 }
 
 /** A queue of fewer bytes is not worth a look at the system. */
 const LARGE_QUEUE = 2 ** 28;
 
-const bytesOfRun = ({ steps }: Plan): number =>
-  steps
-    .flatMap((step) => (step.kind === 'native' ? [...step.spec.inputBytes, ...step.spec.outputBytes] : []))
-    .reduce((sum, bytes) => sum + bytes, 0);
-
 /** All sessions, or none. */
-function liveSteps({ steps }: Plan, binding: OneDnnBinding): LiveStep[] {
+function liveSteps(steps: readonly Step[]): LiveStep[] {
   const live: LiveStep[] = [];
   try {
-    for (const step of steps)
-      live.push(step.kind === 'native' ? { step, session: binding.session(step.spec) } : { step });
+    for (const { part, plan } of steps) live.push({ part, session: plan.open() });
     return live;
   } catch (error) {
-    for (const { session } of live) session?.dispose();
+    for (const { session } of live) session.dispose();
     throw error;
   }
-}
-
-const inputsOf = ({ inputs }: NativeStep, values: Values): Uint8Array[] =>
-  inputs.map((id) => bytesOf(values.read(id).data));
-
-const operandsOf = (step: NativeStep | ReferenceStep): readonly ValueId[] =>
-  step.kind === 'native' ? step.inputs : step.node.operands.filter((id) => id !== null);
-
-function typeOfResult(graph: Graph, id: ValueId): { readonly dtype: DType; readonly shape: readonly number[] } {
-  const { dtype, shape } = graph.values[id].type;
-  assert(dtype !== 'opaque' && isStatic(shape) && dtypes[dtype], `%${id} has no static type`);
-  return { dtype, shape };
 }

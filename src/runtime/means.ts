@@ -1,21 +1,20 @@
 /** The memory and threads that a model needs, and the errors when the system has no more of them. */
-import type { Plan } from '../codegen/onednn/plan.ts';
+import type { Step } from '../codegen/partition.ts';
 import { fail, messageOf, systemCode, UnskewError } from '../diagnostics/index.ts';
-import { checkNeed, type Graph, interpreterScratch, memoryNeed, refuseNeed, refuseTooLarge } from '../ir/index.ts';
+import { checkNeed, type Graph, memoryNeed, refuseNeed, refuseTooLarge } from '../ir/index.ts';
 
 /**
- * A plan of which the sessions are still to be made: its arenas hold scratchpads and layouts that the graph does not tell of.
+ * Plans of which the sessions are still to be made: they hold scratchpads and layouts that the graph does not tell of.
  *
  * @throws UnskewError U1006
  */
-export function refuseTooLargePlan({ graph, steps }: Plan): void {
-  const interpreted = new Set(steps.flatMap((step) => (step.kind === 'reference' ? [step.node.id] : [])));
-  refuseTooLarge(graph, 'now', (node) => (interpreted.has(node.id) ? interpreterScratch(graph, node) : 0));
-  const sessions = steps.flatMap((step) =>
-    step.kind === 'native' ? [step.spec.arenaBytes, ...step.spec.inputBytes, ...step.spec.outputBytes] : [],
+export function refuseTooLargePlans(graph: Graph, steps: readonly Step[]): void {
+  const scratch = new Map(
+    steps.flatMap(({ part, plan }) => part.nodes.map((node) => [node.id, plan.scratch] as const)),
   );
+  refuseTooLarge(graph, 'now', (node) => scratch.get(node.id)?.(node) ?? 0);
   const { node } = memoryNeed(graph);
-  checkNeed(graph, { bytes: sessions.reduce((sum, bytes) => sum + bytes, 0), node }, 'now');
+  checkNeed(graph, { bytes: steps.reduce((sum, { plan }) => sum + plan.bytes, 0), node }, 'now');
 }
 
 /** The resource that was exhausted when the addon or JavaScript threw the error. */

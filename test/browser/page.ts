@@ -1,8 +1,9 @@
 /** The compiler as a browser has it: rewrites a model and says what became of it. */
+
+import { legalize } from '../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importBytes } from '../../src/importers/import_model.ts';
 import { interpret, numbersOf, print } from '../../src/ir/index.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import { feedsOf } from '../../src/testing/feeds.ts';
 
 /** Plain data, which survives a message as JSON. */

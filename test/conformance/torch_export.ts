@@ -1,9 +1,9 @@
 /** Programs of torch.export in the corpus against what PyTorch computed. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { legalize } from '../../src/codegen/legalize.ts';
 import type { Graph } from '../../src/ir/graph.ts';
 import { interpret } from '../../src/ir/interpret.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { importModel } from '../../src/runtime/import_model.ts';
 import { type ITensor, Tensor } from '../../src/tensors/tensor.ts';

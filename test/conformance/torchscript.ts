@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import { legalize } from '../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import type { TorchProfile } from '../../src/importers/torch/ops/engine.ts';
 import { constantOf, type Graph, topologicalOrder } from '../../src/ir/graph.ts';
 import { evaluateNode, interpret } from '../../src/ir/interpret.ts';
 import { specialize } from '../../src/ir/specialize.ts';
 import type { ValueId } from '../../src/ir/types.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { importModel } from '../../src/runtime/import_model.ts';
 import { type ITensor, Tensor } from '../../src/tensors/tensor.ts';

@@ -4,11 +4,11 @@
  */
 import { describe, expect, it } from 'vitest';
 import { createPeer, type Feeds } from '../../src/cli/onnxruntime.ts';
+import { legalize } from '../../src/codegen/legalize.ts';
 import { type Diagnostic, formatDiagnostic, UnskewError } from '../../src/diagnostics/index.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type ITensor, interpret, tensor } from '../../src/ir/index.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';
 import { lenientLayers, lenientModels } from '../support/lenient_models.ts';
 

@@ -6,6 +6,7 @@
  */
 import { pathToFileURL } from 'node:url';
 import fc from 'fast-check';
+import { defaultTarget } from '../../src/codegen/targets.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import {
   type Feeds,
@@ -23,7 +24,6 @@ import { qnnConvTranspose } from '../../src/ir/ops/qnn_conv_transpose.op.ts';
 import { qnnMatmul } from '../../src/ir/ops/qnn_matmul.op.ts';
 import { qnnRequantize } from '../../src/ir/ops/qnn_requantize.op.ts';
 import { strategyNames } from '../../src/passes/strategies.ts';
-import { defaultTarget } from '../../src/passes/target.ts';
 import { loadAddon } from '../../src/runtime/addon.ts';
 import { type CompileOptions, compileGraph, Model } from '../../src/runtime/compile.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';

@@ -3,10 +3,10 @@
  * and ONNX Runtime computes from the written file what it computes from the original.
  */
 import { describe, expect, it } from 'vitest';
+import { legalize } from '../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type Feeds, tensor } from '../../src/ir/index.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import { zeroPointsLeft } from '../faults/zero_points.ts';
 import { hasVnni, SATURATES } from '../support/exact_weights.ts';
 import {

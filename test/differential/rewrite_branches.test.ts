@@ -2,12 +2,12 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { accountOf } from '../../src/cli/layer_account.ts';
+import { legalize } from '../../src/codegen/legalize.ts';
 import { UnskewError } from '../../src/diagnostics/index.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { openOnnx } from '../../src/importers/onnx/container/index.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type Graph, nodesOf, tensor } from '../../src/ir/index.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import { arbitraryFeeds, arbitraryNet, feedsOf } from '../../src/testing/index.ts';
 import { zeroPointsLeft } from '../faults/zero_points.ts';
 import { hasVnni, SATURATES } from '../support/exact_weights.ts';

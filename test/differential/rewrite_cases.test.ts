@@ -1,7 +1,7 @@
 /** Every case of the corpus legalized for `symmetric`, exported, and run on ONNX Runtime against the original. */
 import { expect, it } from 'vitest';
+import { legalize } from '../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import { describeCorpus, many } from '../support/corpus.ts';
 import { hasVnni, mayLeaveInt16, SATURATES } from '../support/exact_weights.ts';
 import { differenceOf, graphCases, runOnnx } from '../unit/onnx_export/support.ts';

@@ -2,10 +2,10 @@
 import onnxProto from 'onnx-proto';
 import { describe, expect, it } from 'vitest';
 import { accountOf } from '../../src/cli/layer_account.ts';
+import { legalize } from '../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type Feeds, tensor } from '../../src/ir/index.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import { zeroPointsLeft } from '../faults/zero_points.ts';
 import { type ModelGraph, type ModelNode, writeModel } from '../support/onnx.ts';
 import { productConstants, productLayers } from '../support/product_layers.ts';

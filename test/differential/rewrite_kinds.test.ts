@@ -3,10 +3,10 @@
  * ONNX Runtime computes from the written file what it computes from the original, to a step of the result.
  */
 import { describe, expect, it } from 'vitest';
+import { legalize } from '../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type Feeds, type ITensor, sizeOf, tensor } from '../../src/ir/index.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';
 import { zeroPointsLeft } from '../faults/zero_points.ts';

@@ -1,9 +1,9 @@
 /** Operators that stay float in a rewritten model: ONNX Runtime computes them as before, at any optimization level. */
 import { describe, expect, it } from 'vitest';
+import { legalize } from '../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type Feeds, nodesOf, sizeOf, tensor } from '../../src/ir/index.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import { compileGraph } from '../../src/runtime/compile.ts';
 import { hasVnni } from '../support/exact_weights.ts';
 import { type ModelNode, writeModel } from '../support/onnx.ts';

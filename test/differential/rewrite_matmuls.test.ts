@@ -1,6 +1,7 @@
 /** Every matrix product that the IR can express is corrected, and ONNX Runtime computes the same integers from what is written. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { legalize } from '../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import {
@@ -14,7 +15,6 @@ import {
   tensor,
 } from '../../src/ir/index.ts';
 import { qnnMatmul } from '../../src/ir/ops/qnn_matmul.op.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import { arbitraryFeeds, familiesOf, feedsOf } from '../../src/testing/index.ts';
 import { zeroPointsLeft } from '../faults/zero_points.ts';
 import { exactWeights, hasVnni, mayLeaveInt16, SATURATES } from '../support/exact_weights.ts';

@@ -2,12 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
+import { legalize } from '../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { openOnnx, type Range } from '../../src/importers/onnx/container/index.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { originOf } from '../../src/importers/onnx/origin.ts';
 import { type Feeds, type Graph, type ITensor, interpret, type ValueId } from '../../src/ir/index.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import type { LegalizeResult } from '../../src/passes/legalize_result.ts';
 import { allCases } from '../conformance/cases.ts';
 import { images } from '../conformance/mobilenet.ts';

@@ -1,9 +1,9 @@
 /** Operators that old operator sets lack are written with the operators that they have. */
 import { describe, expect, it } from 'vitest';
+import { legalize } from '../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type DType, type ITensor, sizeOf, tensor } from '../../src/ir/index.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import { hasVnni, SATURATES } from '../support/exact_weights.ts';
 import { writeModel } from '../support/onnx.ts';
 import { differenceOf, optimizations, runOnnx } from '../unit/onnx_export/support.ts';

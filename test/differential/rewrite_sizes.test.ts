@@ -1,9 +1,9 @@
 /** Rewritten models whose sizes are known when they run: the same integers on ONNX Runtime for any of them. */
 import { describe, expect, it } from 'vitest';
+import { legalize } from '../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type ITensor, sizeOf, tensor } from '../../src/ir/index.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import { type ModelAttr, writeModel } from '../support/onnx.ts';
 import { differenceOf, runOnnx } from '../unit/onnx_export/support.ts';
 

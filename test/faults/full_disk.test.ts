@@ -90,7 +90,7 @@ test('results on standard output: all of them, or exit code 1 and a sentence', a
 });
 
 describe('costs that were measured', () => {
-  const machine = machineOf({ version: { major: 2, minor: 6, patch: 3 }, isa: 'vnni' }, 1);
+  const machine = machineOf({ name: 'onednn', version: '2.6.3', isa: 'vnni' }, 1);
   const layer = { kind: 'matmul', depthwise: false, padded: false, groups: 1, taps: 1, stride: 1 } as const;
   const rows = (n: number) =>
     Array.from({ length: n }, (_, i) => ({ layer: { ...layer, inputChannels: 2 ** i }, costs: { fold: 1 } }) as never);

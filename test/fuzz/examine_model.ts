@@ -21,6 +21,7 @@ import { fittingSizes } from '../../src/cli/open_sizes.ts';
 import { compiledSide, onnxRuntimeSide } from '../../src/cli/sides.ts';
 import { Terminal } from '../../src/cli/terminal.ts';
 import { type CompiledModel, readCompiledFile, writeCompiledFile } from '../../src/codegen/compiled_file.ts';
+import { legalize } from '../../src/codegen/legalize.ts';
 import { UnskewError } from '../../src/diagnostics/index.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importBytes } from '../../src/importers/import_model.ts';
@@ -37,7 +38,6 @@ import {
   specialize,
   verify,
 } from '../../src/ir/index.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import { compileGraph } from '../../src/runtime/compile.ts';
 import type { Examination } from './examination.ts';
 import { type Feeding, feedings, feedsOf, hasComputedScales, hasNormalScales } from './feeds.ts';

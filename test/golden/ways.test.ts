@@ -1,9 +1,9 @@
 /** The graph that each way to correct a zero point leaves behind, as text. */
 import { describe, expect, it } from 'vitest';
+import { legalize } from '../../src/codegen/legalize.ts';
+import { defaultTarget } from '../../src/codegen/targets.ts';
 import { GraphBuilder, print, tensor } from '../../src/ir/index.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
-import { legalize } from '../../src/passes/legalize.ts';
-import { defaultTarget } from '../../src/passes/target.ts';
 
 /** A 2x2 convolution over 3x3, padded at the end, with zero points on both sides. */
 function graph(zx: number, zw: number, pads = [0, 0, 1, 1]) {

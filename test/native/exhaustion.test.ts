@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { MOST_THREADS } from '../../src/codegen/onednn/binding.ts';
+import { MOST_THREADS } from '../../src/codegen/backend.ts';
 import { describeUnless } from '../support/unless.ts';
 import { binding } from './support.ts';
 

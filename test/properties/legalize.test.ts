@@ -1,6 +1,8 @@
 /** `legalize` on random networks: whatever target and strategy, the meaning stays, and every pass leaves a good graph. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { type LegalizeOptions, legalize } from '../../src/codegen/legalize.ts';
+import { targetNames } from '../../src/codegen/targets.ts';
 import {
   type Graph,
   isOp,
@@ -13,9 +15,7 @@ import {
   qnnRequantize,
   verifyOrThrow,
 } from '../../src/ir/index.ts';
-import { type LegalizeOptions, legalize } from '../../src/passes/legalize.ts';
 import { strategyNames } from '../../src/passes/strategies.ts';
-import { targetNames } from '../../src/passes/target.ts';
 import { arbitraryNet, arbitraryRoot, checkTransform, defaultRuns } from '../../src/testing/index.ts';
 
 const LONG = { timeout: 900_000 };

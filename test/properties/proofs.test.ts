@@ -1,18 +1,19 @@
 /** The checker against the rules, and against the interpreter: what it proves is so, what it refutes its witness shows. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { select } from '../../src/codegen/onednn/select/index.ts';
+import { legalize } from '../../src/codegen/legalize.ts';
+import { select } from '../../src/codegen/select.ts';
+import { resolveTarget, targetNames } from '../../src/codegen/targets.ts';
 import { type Graph, interpret, type ValueId } from '../../src/ir/index.ts';
 import { correctionRules } from '../../src/passes/all_rules.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import { runPipeline } from '../../src/passes/manager.ts';
 import type { AnyRule } from '../../src/passes/rewrite/rule.ts';
 import { strategyNames } from '../../src/passes/strategies.ts';
-import { defaultTarget, targetNames } from '../../src/passes/target.ts';
 import { checkGraphs } from '../../src/proofs/check.ts';
 import { isRefuted, type Obligation, witnessFeeds } from '../../src/proofs/obligation.ts';
 import { GraphPair } from '../../src/proofs/region.ts';
 import { Session } from '../../src/proofs/session.ts';
+import { portableBackend } from '../../src/runtime/backends.ts';
 import {
   applyOnce,
   arbitraryFeeds,
@@ -102,7 +103,7 @@ describe.each(cases)('networks for $target by $strategy', ({ target, strategy })
     fc.assert(
       fc.property(arbitraryNet(), (graph) => {
         const { quantized, graph: corrected } = legalize(graph, { target, strategy });
-        const selected = runPipeline(corrected, [select], { target: defaultTarget() }).graph;
+        const selected = runPipeline(corrected, [select(portableBackend)], { target: resolveTarget('onednn') }).graph;
         for (const [root, { what, verdict }] of [...checked(quantized, corrected), ...checked(corrected, selected)])
           expect([root, what, verdict]).toEqual([root, what, 'proved']);
       }),

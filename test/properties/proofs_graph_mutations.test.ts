@@ -1,16 +1,17 @@
 /** Graphs with one change of any kind: what an input shows to differ is not proved, before and after selection. */
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { select } from '../../src/codegen/onednn/select/index.ts';
+import { legalize } from '../../src/codegen/legalize.ts';
+import { select } from '../../src/codegen/select.ts';
+import { resolveTarget } from '../../src/codegen/targets.ts';
 import { UnskewError } from '../../src/diagnostics/index.ts';
 import { type Feeds, type Graph, interpret } from '../../src/ir/index.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import { runPipeline } from '../../src/passes/manager.ts';
-import { defaultTarget } from '../../src/passes/target.ts';
 import { checkGraphs } from '../../src/proofs/check.ts';
 import { isProved, isRefuted, witnessFeeds } from '../../src/proofs/obligation.ts';
 import { GraphPair } from '../../src/proofs/region.ts';
 import { Session } from '../../src/proofs/session.ts';
+import { portableBackend } from '../../src/runtime/backends.ts';
 import { randomSource } from '../../src/testing/contents.ts';
 import {
   arbitraryNet,
@@ -101,7 +102,7 @@ it.each(Object.entries(sources))('%s', { timeout: 900_000 }, (_name, graphs) => 
       const pairs = [
         [quantized, corrected],
         [quantized, quantized],
-        [corrected, runPipeline(corrected, [select], { target: defaultTarget('onednn') }).graph],
+        [corrected, runPipeline(corrected, [select(portableBackend)], { target: resolveTarget('onednn') }).graph],
       ] as const;
       for (const [before, made] of pairs) {
         const after = mutant(made, kinds[draw(kinds.length)], draw);

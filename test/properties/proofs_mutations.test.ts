@@ -1,6 +1,7 @@
 /** Right rewrites with one number changed: the checker finds every change that matters. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { legalize } from '../../src/codegen/legalize.ts';
 import {
   constantOf,
   dtypes,
@@ -11,7 +12,6 @@ import {
   nodesOf,
   verify,
 } from '../../src/ir/index.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 import { checkGraphs } from '../../src/proofs/check.ts';
 import { isProved, isRefuted } from '../../src/proofs/obligation.ts';
 import { Session } from '../../src/proofs/session.ts';

@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest';
 import { shapes } from '../../bench/scaling/shapes.ts';
 import { formatTable } from '../../src/cli/table.ts';
+import { legalize } from '../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type Graph, nodesOf, parse, print, verify } from '../../src/ir/index.ts';
 import { broadcastShape } from '../../src/ir/ops/broadcast.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 
 /** More than a call takes as arguments: what spreads such a list into one overflows the stack. */
 const MANY = 200_000;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { type ShapeName, shapes } from '../../bench/scaling/shapes.ts';
 import { exponentOf } from '../../bench/scaling/table.ts';
+import { legalize } from '../../src/codegen/legalize.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { parse, print, verify } from '../../src/ir/index.ts';
-import { legalize } from '../../src/passes/legalize.ts';
 
 describe('graphs of any size', () => {
   it.each(Object.keys(shapes) as ShapeName[])('%s: are valid and rewritten', (shape) => {

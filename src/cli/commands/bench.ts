@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
-import type { NodeTime } from '../../runtime/executable.ts';
+import type { NodeTime } from '../../codegen/backend.ts';
+import { backendNames, backends } from '../../runtime/backends.ts';
 import { benchRewritten } from '../bench_rewritten.ts';
 import { isForOnnxRuntimeAlone } from '../check_rewritten.ts';
 import { defineCommand } from '../command.ts';
@@ -50,8 +51,10 @@ export const bench = defineCommand({
   ],
   async run(values, terminal) {
     const { source, graph, feeds: tensors } = await openWithFeeds(values.model, { ...values, random: 1 }, terminal);
-    if (values.perNode && values.backend === 'reference')
-      throw new UsageError('--per-node needs the onednn backend', 'the interpreter keeps no times per node');
+    if (values.perNode && !backends[values.backend].keepsTimes) {
+      const able = backendNames.filter((name) => backends[name].keepsTimes).join(' or ');
+      throw new UsageError(`--per-node needs the ${able} backend`, 'the interpreter keeps no times per node');
+    }
     if (isForOnnxRuntimeAlone(graph, values.vs ? [values.vs] : []))
       return benchRewritten(source, graph, { ...values, feeds: tensors }, terminal);
     const start = performance.now();

@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os';
+import { legalize } from '../../codegen/legalize.ts';
+import { usualTarget } from '../../codegen/targets.ts';
 import type { Graph } from '../../ir/index.ts';
-import { legalize } from '../../passes/legalize.ts';
+import { usualBackend } from '../../runtime/backends.ts';
 import { checkRewritten, isForOnnxRuntimeAlone } from '../check_rewritten.ts';
 import { defineCommand } from '../command.ts';
 import { openSource, type Source } from '../files.ts';
@@ -50,12 +52,12 @@ export const check = defineCommand({
     const graph = await sizedGraph(source, values);
     if (isForOnnxRuntimeAlone(graph, values.against))
       return checkRewritten(source, graph, { ...values, seeds: seedsOf(values) }, terminal);
-    const legal = source.compiled === undefined ? legalize(graph, { target: 'onednn', verify: false }) : undefined;
+    const legal = source.compiled === undefined ? legalize(graph, { target: usualTarget, verify: false }) : undefined;
     const reference = legal?.quantized ?? graph;
     const grouping = legal?.certificate.grouping ?? [];
     const threads = values.threads ?? availableParallelism();
     const ours = compiledSide(
-      compileSource(source, { ...values, backend: 'onednn' }, graph, terminal),
+      compileSource(source, { ...values, backend: usualBackend }, graph, terminal),
       reference,
       threads,
     );

@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { type CompiledModel, writeCompiledFile } from '../../codegen/compiled_file.ts';
-import { buildPlan } from '../../codegen/onednn/plan.ts';
+import { type Fallback, fallbacksOf, partition } from '../../codegen/partition.ts';
 import { formatBytes } from '../../diagnostics/index.ts';
 import { isStatic } from '../../ir/index.ts';
-import { loadAddon } from '../../runtime/addon.ts';
+import { openHere, usualBackend } from '../../runtime/backends.ts';
 import { compileGraph } from '../../runtime/compile.ts';
 import { defineCommand } from '../command.ts';
 import { inputsOf, openSource, writeOutput } from '../files.ts';
@@ -85,23 +85,12 @@ export const compile = defineCommand({
 });
 
 /** Nodes that run on the interpreter, and why; unknown where sizes are open: the plan is made when they are known. */
-function where({ graph }: CompiledModel, threads: number): { readonly interpreted?: readonly Interpreted[] } {
+function where({ graph }: CompiledModel, threads: number): { readonly interpreted?: readonly Fallback[] } {
   if (graph.inputs.some((id) => !isStatic(graph.values[id].type.shape))) return {};
-  const { steps } = buildPlan(graph, loadAddon(), threads);
-  return {
-    interpreted: steps.flatMap((step) =>
-      step.kind === 'reference' ? [{ node: step.node.id, op: step.node.op, reason: step.reason }] : [],
-    ),
-  };
+  return { interpreted: fallbacksOf(partition(graph, openHere(usualBackend, threads))) };
 }
 
-interface Interpreted {
-  readonly node: string;
-  readonly op: string;
-  readonly reason: string;
-}
-
-function placesText(interpreted: readonly Interpreted[] | undefined): string {
+function placesText(interpreted: readonly Fallback[] | undefined): string {
   if (interpreted === undefined) return 'which of them run natively is known with the sizes of the inputs';
   if (interpreted.length === 0) return 'all of them run natively';
   const [{ node, op, reason }] = interpreted;

@@ -1,3 +1,4 @@
+import { usualTarget } from '../../codegen/targets.ts';
 import { closest, fail } from '../../diagnostics/index.ts';
 import { defineCommand } from '../command.ts';
 import { type Explanation, explainGraph } from '../explaining.ts';
@@ -15,7 +16,7 @@ export const explain = defineCommand({
     'Without NODE a table of rules is shown, and whatever runs on the interpreter; with NODE, or -v for all nodes, every rule with its law or its reason.',
   ],
   arguments: { model: modelArgument, node: optionalArgument('NODE', 'a node of the model, or a value of the graph') },
-  options: { ...targetOption('onednn'), ...strategyOption, ...shapeOption, ...profileOption },
+  options: { ...targetOption(usualTarget), ...strategyOption, ...shapeOption, ...profileOption },
   examples: [
     { command: 'unskew explain model.onnx', does: 'rules, how often they fired, and why they did not' },
     { command: 'unskew explain model.onnx /conv1/Conv', does: 'everything about one layer' },

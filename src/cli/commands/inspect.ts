@@ -1,7 +1,8 @@
+import { legalize } from '../../codegen/legalize.ts';
+import { usualTarget } from '../../codegen/targets.ts';
 import { formatBytes } from '../../diagnostics/index.ts';
 import { originOf } from '../../importers/onnx/origin.ts';
 import { type Graph, nodesOf } from '../../ir/index.ts';
-import { legalize } from '../../passes/legalize.ts';
 import { metadataOf } from '../../runtime/feeds.ts';
 import { defineCommand } from '../command.ts';
 import { openSource, type Source } from '../files.ts';
@@ -92,7 +93,7 @@ function quantizationOf({ graph, compiled }: Source) {
     const corrected = strategies.map(({ layer, chosen }) => ({ layer, way: chosen }));
     return { compiled: { target, verdict: certificate.verdict, corrected }, layers: [], notGrouped: [] };
   }
-  const { quantized, misses, remaining } = legalize(graph, { target: 'onednn', verify: false });
+  const { quantized, misses, remaining } = legalize(graph, { target: usualTarget, verify: false });
   return {
     account: accountOf(graph, { quantized, remaining }),
     activations: activationZeroPoints(graph),

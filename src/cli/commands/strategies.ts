@@ -1,13 +1,18 @@
 import { availableParallelism } from 'node:os';
+import {
+  defaultTarget,
+  type TargetDescription,
+  type TargetName,
+  targetFor,
+  usualTarget,
+} from '../../codegen/targets.ts';
+import { usualTiming } from '../../codegen/timing.ts';
 import { weightRules } from '../../passes/correct_zero_points.ts';
-import { costModel } from '../../passes/cost/model.ts';
-import { legalize } from '../../passes/legalize.ts';
+import { legalizeFor } from '../../passes/legalize.ts';
 import type { PassTrace } from '../../passes/pass.ts';
 import { type StrategyReport, type Way, ways } from '../../passes/strategies.ts';
-import { defaultTarget, type Target } from '../../passes/target.ts';
-import { addonAvailable, loadAddon } from '../../runtime/addon.ts';
-import { nativeCosts, nativeTarget } from '../../runtime/native_target.ts';
-import { usualTiming } from '../../runtime/time_plans.ts';
+import { addonAvailable } from '../../runtime/addon.ts';
+import { backends, costsHere, usualBackend } from '../../runtime/backends.ts';
 import { defineCommand } from '../command.ts';
 import { openSource } from '../files.ts';
 import { withShapes } from '../inputs.ts';
@@ -42,7 +47,7 @@ export const strategies = defineCommand({
       usualTiming.rounds,
     ),
     ignoreMeasured: flag('Choose as if nothing had been measured on this machine, and keep nothing'),
-    ...targetOption('onednn'),
+    ...targetOption(usualTarget),
     ...threadsOption,
     ...strategyOption,
     ...shapeOption,
@@ -64,17 +69,23 @@ export const strategies = defineCommand({
       return resultOf(values.model, compiled.target, 'compiled', compiled.strategies);
     }
     const given = withShapes(graph, values);
-    const { target, costs } = costsFor(values);
+    const { machine, backend } = backendFor(values);
+    const target = targetFor(machine, backend);
+    const { costs } = target;
     const { strategy } = values;
-    const legal = legalize(given, { target, costs, ...(strategy && { strategy }), onProof: terminal.proving });
+    const legal = legalizeFor(given, target, { ...(strategy && { strategy }), onProof: terminal.proving });
     const weights = weightsOf(legal.trace);
     const account = accountOf(given, legal);
-    const result = { ...resultOf(values.model, target, costs.origin, legal.strategies), weights, account };
+    const result = { ...resultOf(values.model, machine, costs.origin, legal.strategies), weights, account };
     if (values.measure === undefined) return result;
     const keep = !values.ignoreMeasured;
     return {
       ...result,
-      measured: measureModel(legal.quantized, { target, costs, rounds: values.measure, keep }, terminal),
+      measured: measureModel(
+        legal.quantized,
+        { target, backend, threads: machine.threads, rounds: values.measure, keep },
+        terminal,
+      ),
     };
   },
   failed: ({ target, account }) => target === 'symmetric' && account?.reached === false,
@@ -111,8 +122,8 @@ export const strategies = defineCommand({
 
 interface Result {
   readonly file: string;
-  readonly target: Target['name'];
-  readonly isa: Target['isa'];
+  readonly target: TargetName;
+  readonly isa: TargetDescription['isa'];
   readonly threads: number;
   /** The source of the predicted costs. */
   readonly costs: string;
@@ -130,7 +141,12 @@ interface WeightCorrection {
   readonly rule: string;
 }
 
-const resultOf = (file: string, target: Target, costs: string, layers: readonly StrategyReport[]): Result => ({
+const resultOf = (
+  file: string,
+  target: TargetDescription,
+  costs: string,
+  layers: readonly StrategyReport[],
+): Result => ({
   file,
   target: target.name,
   isa: target.isa,
@@ -141,18 +157,20 @@ const resultOf = (file: string, target: Target, costs: string, layers: readonly 
 });
 
 interface Wanted {
-  readonly target: Target['name'];
+  readonly target: TargetName;
   readonly threads: number | undefined;
   readonly measure: number | undefined;
   readonly ignoreMeasured: boolean;
 }
 
-/** The costs of this machine when its addon can be loaded; otherwise the shipped costs of a machine with VNNI. */
-function costsFor({ target: name, threads: wanted, measure, ignoreMeasured }: Wanted) {
+/** The back end for this machine when its addon can be loaded; otherwise for a machine with VNNI. */
+function backendFor({ target: name, threads: wanted, measure, ignoreMeasured }: Wanted) {
   const threads = wanted ?? availableParallelism();
-  const binding = measure !== undefined || addonAvailable().available ? loadAddon() : undefined;
-  const target: Target = { ...(binding ? nativeTarget(binding, threads) : { ...defaultTarget(), threads }), name };
-  return { target, costs: binding && !ignoreMeasured ? nativeCosts(binding, target) : costModel(target) };
+  const usual = backends[usualBackend];
+  const isHere = measure !== undefined || addonAvailable().available;
+  const machine: TargetDescription = { ...(isHere ? usual.here(threads) : { ...defaultTarget(), threads }), name };
+  const [backend] = usual.open(machine, isHere && !ignoreMeasured ? costsHere(usualBackend, threads) : []);
+  return { machine, backend };
 }
 
 const namesOf = (layers: readonly StrategyReport[]): string[] => [

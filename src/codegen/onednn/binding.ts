@@ -8,9 +8,6 @@ import type { Kernel } from './kernel.ts';
 
 export type { Kernel };
 
-/** More are refused. Of those that are asked for, as many are used as there are processors. */
-export const MOST_THREADS = 4096;
-
 /** Element types the addon computes with. */
 export type NativeType = 'u8' | 's8' | 's32' | 'f32';
 

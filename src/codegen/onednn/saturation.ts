@@ -1,16 +1,15 @@
 /**
- * What products are given where oneDNN has no VNNI, so that its sums are exact (passes/saturation.ts says when): the
+ * What products are given where oneDNN has no VNNI, so that its sums are exact (saturation_pairs.ts says when): the
  * operands as they are, lanes in which neighbours fit, or halved weights; s8 sources, whose weights it would halve and
  * round, become u8.
  */
 import { type Graph, type Node, sizeOf, tensor, type ValueId } from '../../ir/index.ts';
-import { anyPairs, type FilterView, neighbouringPairs, pairsFit, stepsOf } from '../../passes/saturation.ts';
-import { halvedLanes, inLanes, type Lanes, pairedLanes } from '../../passes/saturation_lanes.ts';
 import { highest, magnitude, Ranges, Weights } from '../../proofs/index.ts';
 import type { OneDnnBinding, Primitive } from './binding.ts';
+import { hasVnni } from './machine.ts';
 import type { Buffer, Recorder } from './recorder.ts';
-
-export const hasVnni = (isa: OneDnnBinding['isa']): boolean => isa === 'vnni' || isa === 'amx';
+import { halvedLanes, inLanes, type Lanes, pairedLanes } from './saturation_lanes.ts';
+import { anyPairs, type FilterView, neighbouringPairs, pairsFit, stepsOf } from './saturation_pairs.ts';
 
 /** The operands of Σ (x − zero point)·w: the same sum, whichever lanes it is taken in. */
 export interface Operands {

@@ -2,21 +2,12 @@
  * Measured costs: per class of layers, the time of each way relative to the same layer without a zero point. A layer
  * that was not measured is judged by the measured ones nearest to it.
  */
-import type { Isa } from '../target.ts';
 import type { LayerClass } from './layer_class.ts';
 
 export interface CostRow {
   readonly layer: LayerClass;
   /** Relative to the symmetric layer, by name of the way. */
   readonly costs: Readonly<Record<string, number>>;
-}
-
-/** Costs on one kind of machine. */
-export interface CostTable {
-  readonly isa: Isa;
-  readonly onednnMajor: number;
-  readonly threads: number;
-  readonly rows: readonly CostRow[];
 }
 
 /** Neighbours that have a say. */
@@ -89,7 +80,7 @@ export function distanceOf(a: LayerClass, b: LayerClass): number {
   const isComparable =
     a.kind === b.kind && a.depthwise === b.depthwise && a.padded === b.padded && a.groups > 1 === b.groups > 1;
   if (!isComparable) return Number.POSITIVE_INFINITY;
-  // The kernel and the stride decide which code oneDNN generates, sizes only how long it runs.
+  // The kernel and the stride decide which code computes a layer, sizes only how long it runs.
   return (
     3 * doublings(a.taps, b.taps) +
     2 * doublings(a.stride, b.stride) +

@@ -1,6 +1,7 @@
 /** Textual IR, changed token by token. */
+
+import { legalize } from '../../../src/codegen/legalize.ts';
 import { allOps, dtypes, parse, print } from '../../../src/ir/index.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 import { changedNumber, type Draw, hostileIntegers, once, pick } from '../draw.ts';
 import { examineModel } from '../examine_model.ts';
 import { graphs } from '../own_seeds.ts';

@@ -56,7 +56,7 @@ export const rewrites: readonly Mutant[] = [
   },
   {
     name: 'pairs of negative weights do not saturate',
-    file: 'src/passes/saturation.ts',
+    file: 'src/codegen/onednn/saturation_pairs.ts',
     text: 'reach * sum <= 32767 && reach * sum >= -32768',
     instead: 'reach * sum <= 32767',
     tests: ['test/unit/passes/saturation.test.ts'],

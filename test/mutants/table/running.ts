@@ -37,9 +37,9 @@ export const running: readonly Mutant[] = [
   },
   {
     name: 'what a later segment reads is not kept',
-    file: 'src/codegen/onednn/plan.ts',
+    file: 'src/codegen/partition.ts',
     text: '(lastRead.get(id) ?? 0) > index',
-    instead: 'lastRead.get(id) === groups.length',
+    instead: 'lastRead.get(id) === parts.length',
     tests: ['test/unit/codegen/plan.test.ts', 'test/unit/codegen/plan_laws.test.ts'],
   },
   {
@@ -80,7 +80,7 @@ export const running: readonly Mutant[] = [
   {
     name: 'feeds are read while the run waits',
     file: 'src/runtime/executable.ts',
-    text: 'if (!waited) values.keep(this.#readLater);',
+    text: 'values.keep(this.#readAfter(at));',
     instead: '',
     tests: ['test/properties/ownership.test.ts'],
   },

@@ -5,6 +5,7 @@ import { type Agreement, agreement, formatTies } from '../../../src/cli/agreemen
 import { difference, type Observed, observe } from '../../../src/cli/compare.ts';
 import { randomFeeds } from '../../../src/cli/random.ts';
 import { compiledSide } from '../../../src/cli/sides.ts';
+import { legalize } from '../../../src/codegen/legalize.ts';
 import {
   type Feeds,
   type Graph,
@@ -25,7 +26,6 @@ import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
 import { qnnDequantize } from '../../../src/ir/ops/qnn_dequantize.op.ts';
 import { qnnQuantize } from '../../../src/ir/ops/qnn_quantize.op.ts';
 import { qnnRequantize } from '../../../src/ir/ops/qnn_requantize.op.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 import { compileGraph } from '../../../src/runtime/compile.ts';
 
 type F = Value<'f32'>;

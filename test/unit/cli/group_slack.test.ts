@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { agreement } from '../../../src/cli/agreement.ts';
 import { observe } from '../../../src/cli/compare.ts';
 import { groupsOf } from '../../../src/cli/group_slack.ts';
+import { legalize } from '../../../src/codegen/legalize.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { type Graph, type ITensor, tensor } from '../../../src/ir/index.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 import { type ModelNode, writeModel } from '../../support/onnx.ts';
 
 const [sx, sw, sy] = [0.02, 0.004, 0.05];

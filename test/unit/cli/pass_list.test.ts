@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { makePasses, namedPasses, type PassEntry, parsePasses, printPasses } from '../../../src/cli/pass_list.ts';
 import { UsageError } from '../../../src/cli/usage_error.ts';
+import { resolveTarget } from '../../../src/codegen/targets.ts';
 import { correctPipeline, quantizePipeline } from '../../../src/passes/pipelines.ts';
-import { defaultTarget } from '../../../src/passes/target.ts';
 
 const entry: fc.Arbitrary<PassEntry> = fc.constantFrom(...Object.keys(namedPasses)).chain((name) => {
   const pairs = Object.entries(namedPasses[name].options).map(([key, values]) =>
@@ -47,7 +47,7 @@ test.each([
 });
 
 test('every pass of the pipelines can be named', () => {
-  const target = defaultTarget('symmetric');
+  const target = resolveTarget('symmetric');
   const used = [...quantizePipeline(target), ...correctPipeline('auto', () => {})].map(({ name }) => name);
   const setting = { target, strategy: 'auto', report: () => {} } as const;
   const named = makePasses(

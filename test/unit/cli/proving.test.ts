@@ -1,18 +1,18 @@
 /** Which commands prove what they did, and that they say how far they are. */
 import { afterAll, beforeEach, expect, it, vi } from 'vitest';
-import { checkPrimitives } from '../../../src/passes/primitive_obligations.ts';
+import { owes } from '../../../src/codegen/onednn/owes.ts';
 import { checkGraphs } from '../../../src/proofs/check.ts';
 import { quantizedConv, unskew, workFolder } from './support.ts';
 
 vi.mock('../../../src/proofs/check.ts', { spy: true });
-vi.mock('../../../src/passes/primitive_obligations.ts', { spy: true });
+vi.mock('../../../src/codegen/onednn/owes.ts', { spy: true });
 
 const work = workFolder();
 afterAll(work.dispose);
 const model = work.write('model.onnx', quantizedConv());
 beforeEach(() => void vi.clearAllMocks());
 
-const proofs = () => vi.mocked(checkGraphs).mock.calls.length + vi.mocked(checkPrimitives).mock.calls.length;
+const proofs = () => vi.mocked(checkGraphs).mock.calls.length + vi.mocked(owes).mock.calls.length;
 
 it.each([[[]], [['--json']], [['--shape', 'x=2,1,4,4']]])('inspect %j proves nothing', async (options) => {
   expect((await unskew(['inspect', model, ...options])).code).toBe(0);

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { buildPlan } from '../../../src/codegen/onednn/plan.ts';
+import { onednn } from '../../../src/codegen/onednn/index.ts';
+import { partition } from '../../../src/codegen/partition.ts';
+import { reference } from '../../../src/codegen/reference/index.ts';
 import { type Graph, GraphBuilder, type Value } from '../../../src/ir/index.ts';
 import { nnAdd } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { nnAbs, nnRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
@@ -30,30 +32,30 @@ function stepsByTurns(graph: Graph, isNative: (op: string) => boolean): string[]
       for (const id of node.results) done.add(id);
       return left.delete(node);
     });
-    if (native && taken.length > 0) steps.push(taken.map(({ id }) => id));
-    if (!native) steps.push(...taken.map(({ id }) => [id]));
+    if (taken.length > 0) steps.push(taken.map(({ id }) => id));
   }
   return steps;
 }
 
 const { available } = addonAvailable();
+const native = onednn({ isa: 'vnni', threads: 1 }, loadAddon);
+const interpreter = reference(native);
 
-describeUnless(available ? undefined : 'the addon is not built', 'buildPlan', () => {
+describeUnless(available ? undefined : 'the addon is not built', 'partition', () => {
+  const partsOf = (graph: Graph) => partition(graph, [native, interpreter]);
   const node = fc.record({ interpreted: fc.boolean(), reads: fc.array(fc.nat(1000), { minLength: 1, maxLength: 2 }) });
 
-  it('takes what is ready in turns, native nodes at once, and hands on what is read later', () => {
+  it('takes what is ready in turns, and hands on what is read later', () => {
     fc.assert(
       fc.property(fc.array(node, { minLength: 2, maxLength: 30 }), (nodes) => {
         const graph = graphOf(nodes);
-        const { steps } = buildPlan(graph, loadAddon(), 1);
-        const idsOf = (step: (typeof steps)[number]) =>
-          (step.kind === 'native' ? step.nodes : [step.node]).map((n) => n.id);
-        expect(steps.map(idsOf)).toEqual(stepsByTurns(graph, (op) => op !== 'nn.abs'));
-        steps.forEach((step, i) => {
-          if (step.kind !== 'native') return;
-          const later = steps.slice(i + 1).flatMap((s) => (s.kind === 'native' ? s.inputs : s.node.operands));
-          const wanted = idsOf(step).filter((id) => later.includes(id) || graph.outputs.includes(id));
-          expect(step.outputs).toEqual(wanted);
+        const parts = partsOf(graph);
+        const ids = parts.map(({ nodes }) => nodes.map(({ id }) => id));
+        expect(ids).toEqual(stepsByTurns(graph, (op) => op !== 'nn.abs'));
+        parts.forEach(({ outputs, backend, refusals }, i) => {
+          const later = parts.slice(i + 1).flatMap(({ inputs }) => inputs);
+          expect(outputs).toEqual(ids[i].filter((id) => later.includes(id) || graph.outputs.includes(id)));
+          expect(refusals.size).toBe(backend === interpreter ? ids[i].length : 0);
         });
       }),
       { numRuns: 50 },
@@ -62,6 +64,6 @@ describeUnless(available ? undefined : 'the addon is not built', 'buildPlan', ()
 
   it('makes thousands of segments', () => {
     const nodes = Array.from({ length: 3000 }, (_, i) => ({ interpreted: i % 2 === 1, reads: [i] }));
-    expect(buildPlan(graphOf(nodes), loadAddon(), 1).steps).toHaveLength(3000);
+    expect(partsOf(graphOf(nodes))).toHaveLength(3000);
   });
 });

@@ -2,7 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BufferRef } from '../../../src/codegen/onednn/binding.ts';
-import { buildPlan, type NativeStep, type Plan } from '../../../src/codegen/onednn/plan.ts';
+import { onednn } from '../../../src/codegen/onednn/index.ts';
+import { type Part, partition } from '../../../src/codegen/partition.ts';
+import { reference } from '../../../src/codegen/reference/index.ts';
 import {
   constantOf,
   type Graph,
@@ -20,7 +22,9 @@ import { nnReshape, nnTranspose } from '../../../src/ir/ops/nn_movement.op.ts';
 import { loadAddon } from '../../../src/runtime/addon.ts';
 import { Executable } from '../../../src/runtime/executable.ts';
 
-const binding = loadAddon();
+const native = onednn({ isa: 'vnni', threads: 1 }, loadAddon);
+const interpreter = reference(native);
+const asked = [native, interpreter];
 const SHAPE = [2, 3, 4, 4];
 const ELEMENTS = sizeOf(SHAPE);
 
@@ -62,17 +66,13 @@ function graphOf(nodes: readonly Drawn[]): Graph {
 }
 const graphs = fc.array(drawn, { minLength: 1, maxLength: 25 }).map(graphOf);
 
-const holds = (law: (graph: Graph, plan: Plan) => void) =>
+const holds = (law: (graph: Graph, parts: readonly Part[]) => void) =>
   fc.assert(
-    fc.property(graphs, (graph) => law(graph, buildPlan(graph, binding, 1))),
+    fc.property(graphs, (graph) => law(graph, partition(graph, asked))),
     { numRuns: 120 },
   );
 
-const nodesOf = (step: Plan['steps'][number]) => (step.kind === 'native' ? step.nodes : [step.node]);
-const readsOf = (step: Plan['steps'][number]) =>
-  step.kind === 'native' ? step.inputs : step.node.operands.filter((id) => id !== null);
-const makesOf = (step: Plan['steps'][number]) => (step.kind === 'native' ? step.outputs : step.node.results);
-const nativeOf = ({ steps }: Plan) => steps.filter((step): step is NativeStep => step.kind === 'native');
+const nativeOf = (parts: readonly Part[]) => parts.filter(({ backend }) => backend === native);
 
 /** True for the arguments that a command writes; it reads the others, except scratchpads. */
 const writes = (name: string): boolean => name === 'destination';
@@ -80,17 +80,17 @@ const sameRef = (a: BufferRef, b: BufferRef): boolean =>
   (a.space === 'arena' && b.space === 'arena' && a.offset === b.offset) ||
   (a.space === 'output' && b.space === 'output' && a.index === b.index);
 
-describe('buildPlan', () => {
+describe('a plan', () => {
   it('runs each node once, after all that it reads', () => {
-    holds((graph, plan) => {
+    holds((graph, parts) => {
       const known = new Set<ValueId>(graph.inputs);
-      for (const step of plan.steps)
-        for (const node of nodesOf(step)) {
+      for (const { nodes } of parts)
+        for (const node of nodes) {
           for (const id of node.operands)
             if (id !== null) expect(known.has(id) || constantOf(graph, id) !== undefined).toBe(true);
           for (const id of node.results) known.add(id);
         }
-      const ran = plan.steps.flatMap((step) => nodesOf(step).map(({ id }) => id));
+      const ran = parts.flatMap(({ nodes }) => nodes.map(({ id }) => id));
       expect([...ran].sort()).toEqual(
         topologicalOrder(graph)
           .order.map(({ id }) => id)
@@ -100,44 +100,47 @@ describe('buildPlan', () => {
   });
 
   it('brings from step to step what is read later, and no more', () => {
-    holds((graph, plan) => {
+    holds((graph, parts) => {
       const known = new Set<ValueId>(graph.inputs);
       const isThere = (id: ValueId) => known.has(id) || constantOf(graph, id) !== undefined;
-      for (const [i, step] of plan.steps.entries()) {
-        for (const id of readsOf(step)) expect(isThere(id)).toBe(true);
-        for (const id of makesOf(step)) known.add(id);
-        if (step.kind === 'reference') continue;
-        const later = new Set([...graph.outputs, ...plan.steps.slice(i + 1).flatMap(readsOf)]);
-        for (const id of step.outputs) expect(later.has(id)).toBe(true);
-        expect(new Set(step.inputs).size).toBe(step.inputs.length);
-        expect(new Set(step.outputs).size).toBe(step.outputs.length);
+      for (const [i, { inputs, outputs }] of parts.entries()) {
+        for (const id of inputs) expect(isThere(id)).toBe(true);
+        for (const id of outputs) known.add(id);
+        const later = new Set([...graph.outputs, ...parts.slice(i + 1).flatMap((part) => part.inputs)]);
+        for (const id of outputs) expect(later.has(id)).toBe(true);
+        expect(new Set(inputs).size).toBe(inputs.length);
+        expect(new Set(outputs).size).toBe(outputs.length);
       }
       for (const id of graph.outputs) expect(isThere(id)).toBe(true);
     });
   });
 
-  it('interprets what has no lowering, with the reason, and has no two native steps in a row', () => {
-    holds((_graph, { steps }) => {
-      for (const [i, step] of steps.entries()) {
-        if (step.kind === 'native') {
-          expect(step.nodes.every(({ op }) => op !== 'nn.neg')).toBe(true);
-          expect(steps[i + 1]?.kind).not.toBe('native');
-          expect(step.labels).toHaveLength(step.spec.commands.length);
-          expect(step.labels.every((label) => step.nodes.some(({ id }) => id === label))).toBe(true);
-        } else {
-          expect(step.node.op).toBe('nn.neg');
-          expect(step.reason).not.toBe('');
-        }
+  it('interprets what has no lowering, with the reason, and has no two parts of one back end in a row', () => {
+    holds((_graph, parts) => {
+      for (const [i, part] of parts.entries()) {
+        const { nodes, backend, refusals } = part;
+        expect(parts[i + 1]?.backend).not.toBe(backend);
+        expect(nodes.every(({ op }) => (op === 'nn.neg') === (backend === interpreter))).toBe(true);
+        expect([...refusals.keys()]).toEqual(backend === interpreter ? nodes : []);
+        for (const reason of refusals.values()) expect(reason).not.toBe('');
+        if (backend === interpreter) continue;
+        const { labels, spec } = native.plan(part);
+        expect(labels).toHaveLength(spec.commands.length);
+        expect(labels.every((label) => nodes.some(({ id }) => id === label))).toBe(true);
       }
     });
   });
 
   it('writes every place before it is read, and every output', () => {
-    holds((graph, plan) => {
-      for (const { spec, inputs, outputs } of nativeOf(plan)) {
+    holds((graph, parts) => {
+      for (const part of nativeOf(parts)) {
+        const { inputs, outputs } = part;
+        const { spec, bytes, bytesOfRun } = native.plan(part);
         const bytesOf = (id: ValueId) => sizeOf(graph.values[id].type.shape as number[]) * 4;
         expect(spec.inputBytes).toEqual(inputs.map(bytesOf));
         expect(spec.outputBytes).toEqual(outputs.map(bytesOf));
+        expect(bytesOfRun).toBe([...inputs, ...outputs].map(bytesOf).reduce((a, b) => a + b, 0));
+        expect(bytes).toBe(spec.arenaBytes + bytesOfRun);
         const written: BufferRef[] = [];
         for (const { arguments: given } of spec.commands) {
           for (const [name, ref] of Object.entries(given)) {
@@ -163,7 +166,7 @@ describe('buildPlan', () => {
       return { x: tensor('f32', values(5), SHAPE), y: tensor('f32', values(7), SHAPE) };
     };
     holds((graph) => {
-      const executable = new Executable(graph, binding, 1);
+      const executable = new Executable(graph, asked);
       for (const seed of [0, 5, 0]) expect(executable.runSync(feeds(seed))).toEqual(interpret(graph, feeds(seed)));
       executable.dispose();
     });

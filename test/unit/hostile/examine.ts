@@ -1,11 +1,11 @@
 /** The property of any model, however faulty: a coded error, or the same result compiled and interpreted. */
 import { expect } from 'vitest';
 import { randomFeeds } from '../../../src/cli/random.ts';
+import { legalize } from '../../../src/codegen/legalize.ts';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { type Graph, interpret, parse, print, toPublic, verify } from '../../../src/ir/index.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 import { compile } from '../../../src/runtime/compile.ts';
 import { differenceOf } from '../onnx_export/support.ts';
 

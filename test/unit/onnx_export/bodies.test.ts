@@ -1,12 +1,12 @@
 /** Bodies of control flow: what is rewritten in them, what stays byte for byte, and what is said of bodies that cannot be read. */
 import { describe, expect, it } from 'vitest';
 import { accountOf } from '../../../src/cli/layer_account.ts';
+import { legalize } from '../../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { type OnnxGraph, openOnnx } from '../../../src/importers/onnx/container/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { bodiesOf } from '../../../src/importers/onnx/node_checks.ts';
 import { type Feeds, tensor } from '../../../src/ir/index.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 import type { StrategyName } from '../../../src/passes/strategies.ts';
 import { zeroPointsLeft } from '../../faults/zero_points.ts';
 import {

@@ -5,11 +5,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compareOutputs } from '../../../src/cli/compare.ts';
+import { legalize } from '../../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { type Feeds, type ITensor, tensor } from '../../../src/ir/index.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 import { exactWeights } from '../../support/exact_weights.ts';
 import { type ModelInitializer, type ModelNode, writeModel } from '../../support/onnx.ts';
 import { runOnnx } from './support.ts';

@@ -5,13 +5,13 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { compareOutputs } from '../../../src/cli/compare.ts';
+import { legalize } from '../../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { validateWritten } from '../../../src/exporters/onnx/validate.ts';
 import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { type Dim, type Feeds, GraphBuilder, parse, tensor } from '../../../src/ir/index.ts';
 import { nnResize } from '../../../src/ir/ops/nn_resize.op.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 import { exactWeights } from '../../support/exact_weights.ts';
 import { type Model, type ModelGraph, type ModelNode, type ModelTensor, writeModel } from '../../support/onnx.ts';
 import { runOnnx } from './support.ts';

@@ -1,12 +1,12 @@
 /** The import of ONNX constructs, beyond the conformance cases. */
 import { describe, expect, it } from 'vitest';
+import { legalize } from '../../../src/codegen/legalize.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { originOf } from '../../../src/importers/onnx/origin.ts';
 import { constantOf, type Graph, nodesOf } from '../../../src/ir/graph.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
 import type { ValueId } from '../../../src/ir/types.ts';
 import { verify } from '../../../src/ir/verify.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 import { importModel } from '../../../src/runtime/import_model.ts';
 import { tensor } from '../../../src/tensors/tensor.ts';
 import { type Model, type ModelNode, writeModel } from '../../support/onnx.ts';

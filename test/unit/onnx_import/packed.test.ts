@@ -1,10 +1,10 @@
 /** Weights of 4 and 2 bits between DequantizeLinear and a product are integers of 8 bits here, and stay as they are in the file. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { legalize } from '../../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { interpret, nodesOf, tensor } from '../../../src/ir/index.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 import { writeModel } from '../../support/onnx.ts';
 import { differenceOf, runOnnx, zeroPointsOf } from '../onnx_export/support.ts';
 

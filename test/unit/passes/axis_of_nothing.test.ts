@@ -1,9 +1,9 @@
 /** The axis of parameters that are one for all says nothing: it may be beyond the rank. */
 import { expect, it } from 'vitest';
+import { legalize } from '../../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { interpret, parse, tensor } from '../../../src/ir/index.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 import { compileGraph } from '../../../src/runtime/compile.ts';
 
 const x = tensor('s8', [-128, -1, 0, 1, 7, 127], [1, 2, 3]);

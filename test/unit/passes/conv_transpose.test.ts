@@ -1,8 +1,8 @@
 /** The ways of transposed convolutions: which are legal where, and why not; that s8 sources become u8. */
 import { describe, expect, it } from 'vitest';
+import { legalize } from '../../../src/codegen/legalize.ts';
 import { constantOf, type Graph, GraphBuilder, interpret, nodesOf, tensor } from '../../../src/ir/index.ts';
 import { qnnConvTranspose } from '../../../src/ir/ops/qnn_conv_transpose.op.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 
 interface Layer {
   readonly x?: 'u8' | 's8';

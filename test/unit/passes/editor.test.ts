@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { resolveTarget } from '../../../src/codegen/targets.ts';
 import { type Graph, GraphBuilder, nodesOf, type Value, type ValueId, verify } from '../../../src/ir/index.ts';
 import { nnAbs } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnConcat, nnIdentity } from '../../../src/ir/ops/nn_movement.op.ts';
 import { canonicalize } from '../../../src/passes/canonicalize.ts';
-import { defaultTarget } from '../../../src/passes/target.ts';
 
 const canonical = (graph: Graph): Graph =>
-  canonicalize.run(graph, { target: defaultTarget('onednn'), note: () => {} }).graph;
+  canonicalize.run(graph, { target: resolveTarget('onednn'), note: () => {} }).graph;
 
 describe('a node of many operands', () => {
   it('reads what its operands were rewritten to, each in its place', () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { resolveTarget } from '../../../src/codegen/targets.ts';
 import { constantOf, type Graph, GraphBuilder, interpret, tensor, type Value } from '../../../src/ir/index.ts';
 import { nnAdd, nnMul } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { nnRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
@@ -6,10 +7,10 @@ import { nnExpand, nnIdentity, nnReshape, nnShape, nnTranspose } from '../../../
 import { opaqueOp } from '../../../src/ir/ops/opaque.op.ts';
 import { qnnQuantize } from '../../../src/ir/ops/qnn_quantize.op.ts';
 import { foldConstants, foldWeights } from '../../../src/passes/fold_constants.ts';
-import { defaultTarget } from '../../../src/passes/target.ts';
 import { deq, type Float } from './qdq_graphs.ts';
 
-const run = (graph: Graph): Graph => foldConstants.run(graph, { target: defaultTarget(), note: () => {} }).graph;
+const run = (graph: Graph): Graph =>
+  foldConstants.run(graph, { target: resolveTarget('onednn'), note: () => {} }).graph;
 const opsOf = (graph: Graph): string[] => Object.values(run(graph).nodes).map((node) => node.op);
 const ones = (b: GraphBuilder, shape: readonly number[]): Float =>
   b.constant(tensor('f32', new Float32Array(shape.reduce((a, c) => a * c, 1)).fill(1), shape));
@@ -44,7 +45,7 @@ describe('constants are folded', () => {
     const w = b.constant(tensor('s8', [1, 2, 3, 4], [2, 2])) as Value<'s8'>;
     const relu = b.emit(nnRelu, { x: deq(b, w, { s: 0.25, z: 2 }) });
     const graph = b.finish([b.emit(nnAdd, { a: b.input('x', 'f32', [2, 2]), b: relu })]);
-    const after = foldWeights.run(graph, { target: defaultTarget(), note: () => {} }).graph;
+    const after = foldWeights.run(graph, { target: resolveTarget('onednn'), note: () => {} }).graph;
     expect(opsOf(graph)).toEqual(['qnn.dequantize', 'nn.relu', 'nn.add']);
     const [add, ...others] = Object.values(after.nodes);
     expect(others).toEqual([]);

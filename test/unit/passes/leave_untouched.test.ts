@@ -1,14 +1,14 @@
 /** The pass puts back nodes that changed for nothing, and yields patches for it. */
 import { applyPatches, enablePatches } from 'immer';
 import { describe, expect, it } from 'vitest';
+import { resolveTarget } from '../../../src/codegen/targets.ts';
 import { interpret, parse, print, tensor } from '../../../src/ir/index.ts';
 import { canonicalize } from '../../../src/passes/canonicalize.ts';
 import { leaveUntouched } from '../../../src/passes/leave_untouched.ts';
 import { runPipeline } from '../../../src/passes/manager.ts';
-import { defaultTarget } from '../../../src/passes/target.ts';
 
 enablePatches();
-const target = defaultTarget('symmetric');
+const target = resolveTarget('symmetric');
 /** Two parts that canonicalization tidies up, one of them around a product with a zero point. */
 const graph = parse(`graph @main(%x: u8[2,3], %f: f32[2,3]) -> (%y, %g) {
   %x1 = nn.identity(%x) : u8[2,3]

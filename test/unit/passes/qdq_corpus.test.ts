@@ -2,11 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { resolveTarget, targetNames } from '../../../src/codegen/targets.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { type Graph, type ITensor, interpret } from '../../../src/ir/index.ts';
 import { runPipeline } from '../../../src/passes/manager.ts';
 import { quantizePipeline } from '../../../src/passes/pipelines.ts';
-import { defaultTarget, targetNames } from '../../../src/passes/target.ts';
 import { corpusEntries, describeCorpus } from '../../support/corpus.ts';
 import { readNpy } from '../../support/npy.ts';
 
@@ -23,7 +23,7 @@ describeCorpus('grouping of trained networks', (root) => {
   test.each(models.flatMap(({ path }) => targetNames.map((target) => [path, target] as const)))(
     '%s for %s',
     (path, name) => {
-      const target = defaultTarget(name);
+      const target = resolveTarget(name);
       const graph = importOnnx(readFileSync(join(root, path)));
       const { graph: after } = runPipeline(graph, quantizePipeline(target), { target });
       expect(count(after, integers)).toBe(count(graph, products));
@@ -41,7 +41,7 @@ describeCorpus('grouping of trained networks', (root) => {
     '%s: the results of the float graph',
     (path, inputs) => {
       const graph = importOnnx(readFileSync(join(root, path)));
-      const target = defaultTarget('symmetric');
+      const target = resolveTarget('symmetric');
       const { graph: after } = runPipeline(graph, quantizePipeline(target), { target });
       const x = readNpy(readFileSync(join(root, inputs)));
       const images = {

@@ -1,5 +1,6 @@
 /** Graphs as quantizers write them: operators between dequantize and quantize nodes. */
 import * as fc from 'fast-check';
+import { resolveTarget } from '../../../src/codegen/targets.ts';
 import {
   type DType,
   dtypes,
@@ -18,7 +19,6 @@ import { qnnDequantize } from '../../../src/ir/ops/qnn_dequantize.op.ts';
 import { qnnQuantize } from '../../../src/ir/ops/qnn_quantize.op.ts';
 import { groupQdq, type QdqFamilies } from '../../../src/passes/group_qdq.ts';
 import type { Miss } from '../../../src/passes/rewrite/rule.ts';
-import { defaultTarget } from '../../../src/passes/target.ts';
 
 export type Eight = 'u8' | 's8';
 export type Float = Value<'f32'>;
@@ -270,7 +270,7 @@ export interface Grouped {
 export function group(graph: Graph, families: QdqFamilies = 'all'): Grouped {
   const misses: Miss[] = [];
   const { graph: after } = groupQdq(families).run(graph, {
-    target: defaultTarget(),
+    target: resolveTarget('onednn'),
     onMiss: (miss) => misses.push(miss),
     note: () => {},
   });

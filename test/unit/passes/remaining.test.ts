@@ -1,6 +1,7 @@
 /** Zero points that are left on products are listed with a reason, whatever form the product has. */
 import assert from 'node:assert';
 import { describe, expect, test } from 'vitest';
+import { legalize } from '../../../src/codegen/legalize.ts';
 import { type Graph, GraphBuilder, isComputable, tensor, type Value } from '../../../src/ir/index.ts';
 import { nnCast } from '../../../src/ir/ops/nn_cast.op.ts';
 import { nnMatmul } from '../../../src/ir/ops/nn_matmul.op.ts';
@@ -8,7 +9,6 @@ import { nnTranspose } from '../../../src/ir/ops/nn_movement.op.ts';
 import { opaqueOp } from '../../../src/ir/ops/opaque.op.ts';
 import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
 import { qnnMatmul } from '../../../src/ir/ops/qnn_matmul.op.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 import { deq, weights } from './qdq_graphs.ts';
 
 const attrs = { strides: [1, 1], pads: [1, 1, 1, 1], dilations: [1, 1], group: 1 };

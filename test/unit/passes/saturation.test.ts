@@ -1,7 +1,7 @@
 /** Lanes in which vpmaddubsw does not saturate, and that they are the same product. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { tensor } from '../../../src/ir/index.ts';
+import { halvedLanes, inLanes, type Lanes, pairedLanes } from '../../../src/codegen/onednn/saturation_lanes.ts';
 import {
   anyPairs,
   columnsOf,
@@ -10,8 +10,8 @@ import {
   neighbouringPairs,
   pairsFit,
   stepsOf,
-} from '../../../src/passes/saturation.ts';
-import { halvedLanes, inLanes, type Lanes, pairedLanes } from '../../../src/passes/saturation_lanes.ts';
+} from '../../../src/codegen/onednn/saturation_pairs.ts';
+import { tensor } from '../../../src/ir/index.ts';
 
 const view: fc.Arbitrary<FilterView> = fc
   .record({

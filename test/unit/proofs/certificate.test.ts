@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { legalize } from '../../../src/codegen/legalize.ts';
 import type { Certificate } from '../../../src/passes/certificate.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 import { compileGraph } from '../../../src/runtime/compile.ts';
 import { padded } from './support.ts';
 

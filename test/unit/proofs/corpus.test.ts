@@ -2,12 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
-import { select } from '../../../src/codegen/onednn/select/index.ts';
+import { select } from '../../../src/codegen/select.ts';
+import { defaultTarget, type Isa, resolveTarget } from '../../../src/codegen/targets.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import type { CertificateEntry } from '../../../src/passes/certificate.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
+import { legalizeFor } from '../../../src/passes/legalize.ts';
 import { runPipeline } from '../../../src/passes/manager.ts';
-import { defaultTarget, type Isa } from '../../../src/passes/target.ts';
+import { portableBackend } from '../../../src/runtime/backends.ts';
 import { allCases } from '../../conformance/cases.ts';
 import { describeCorpus, isWhole, many } from '../../support/corpus.ts';
 
@@ -32,9 +33,11 @@ function models(root: string): Model[] {
 }
 
 function certified({ file, bytes }: Model, isa: Isa): readonly CertificateEntry[] {
-  const target = { ...defaultTarget('onednn'), isa };
-  const legal = legalize(importOnnx(bytes, { file }), { target });
-  const { entries, selection = [] } = legal.certify(runPipeline(legal.graph, [select], { target }).graph);
+  const target = resolveTarget({ ...defaultTarget('onednn'), isa });
+  const legal = legalizeFor(importOnnx(bytes, { file }), target);
+  const { entries, selection = [] } = legal.certify(
+    runPipeline(legal.graph, [select(portableBackend)], { target }).graph,
+  );
   return [...entries, ...selection];
 }
 

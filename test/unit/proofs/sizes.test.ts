@@ -1,7 +1,7 @@
 /** The sizes for which a region with symbols is checked. */
 import { expect, it } from 'vitest';
+import { legalize } from '../../../src/codegen/legalize.ts';
 import { type Graph, parse, type ValueId } from '../../../src/ir/index.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 import { SizedRegions } from '../../../src/proofs/sizes.ts';
 
 /** The leaf's shape in every size. */

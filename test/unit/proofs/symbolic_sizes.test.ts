@@ -1,5 +1,6 @@
 /** Proofs over symbolic sizes: what they compare, and that they say what proofs of all sizes say. */
 import { describe, expect, it } from 'vitest';
+import { legalize } from '../../../src/codegen/legalize.ts';
 import {
   constantOf,
   type Dim,
@@ -16,7 +17,6 @@ import {
 } from '../../../src/ir/index.ts';
 import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
 import { qnnConvTranspose } from '../../../src/ir/ops/qnn_conv_transpose.op.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 import { checkGraphs } from '../../../src/proofs/check.ts';
 import { isProved, isRefuted } from '../../../src/proofs/obligation.ts';
 import { Session } from '../../../src/proofs/session.ts';

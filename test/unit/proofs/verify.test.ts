@@ -17,7 +17,7 @@ async function legalizeWith(...broken: readonly ('border_table' | 'pad' | 'drop_
     const changed = Object.entries(actual).map(([key, rule]) => [key, typeof rule === 'object' ? wrong(rule) : rule]);
     vi.doMock(path, () => Object.fromEntries(changed));
   }
-  return (await import('../../../src/passes/legalize.ts')).legalize;
+  return (await import('../../../src/codegen/legalize.ts')).legalize;
 }
 
 beforeEach(() => {

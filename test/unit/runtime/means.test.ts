@@ -1,12 +1,12 @@
 /** A model states its need of memory before it takes any; a system with less is not reported as a fault of unskew. */
 import { describe, expect, it } from 'vitest';
-import { buildPlan, type Plan } from '../../../src/codegen/onednn/plan.ts';
+import { planGraph } from '../../../src/codegen/partition.ts';
 import { compile, Tensor } from '../../../src/index.ts';
 import { GraphBuilder } from '../../../src/ir/index.ts';
 import { nnRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnExpand } from '../../../src/ir/ops/nn_movement.op.ts';
-import { loadAddon } from '../../../src/runtime/addon.ts';
-import { explained, refuseTooLargePlan, withinMeans } from '../../../src/runtime/means.ts';
+import { openHere } from '../../../src/runtime/backends.ts';
+import { explained, refuseTooLargePlans, withinMeans } from '../../../src/runtime/means.ts';
 
 function relu() {
   const b = new GraphBuilder();
@@ -28,14 +28,11 @@ describe('a model that takes more memory than there is', () => {
   });
 
   it('is refused for its plan too, which has scratchpads', () => {
-    const plan = buildPlan(relu(), loadAddon(), 1);
-    expect(() => refuseTooLargePlan(plan)).not.toThrow();
-    const large = (more: object): Plan => ({
-      ...plan,
-      steps: plan.steps.map((step) => (step.kind === 'native' ? { ...step, spec: { ...step.spec, ...more } } : step)),
-    });
-    for (const more of [{ arenaBytes: 2 ** 46 }, { inputBytes: [2 ** 46] }, { outputBytes: [2 ** 46] }])
-      expect(() => refuseTooLargePlan(large(more))).toThrow(/U1006.*65,536 GiB[\s\S]*r \(Relu\)[\s\S]*inputShapes/);
+    const graph = relu();
+    const steps = planGraph(graph, openHere('onednn', 1));
+    expect(() => refuseTooLargePlans(graph, steps)).not.toThrow();
+    const large = steps.map(({ part, plan }) => ({ part, plan: { ...plan, bytes: 2 ** 46 } }));
+    expect(() => refuseTooLargePlans(graph, large)).toThrow(/U1006.*65,536 GiB[\s\S]*r \(Relu\)[\s\S]*inputShapes/);
   });
 });
 

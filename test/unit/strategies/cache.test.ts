@@ -8,7 +8,15 @@ import type { CostRow } from '../../../src/passes/cost/table.ts';
 import { cachePath, type Machine, machineOf, readCosts, writeCosts } from '../../../src/runtime/cost_cache.ts';
 import { layerOf } from './support.ts';
 
-const machine: Machine = { processor: 'Some ../CPU @ 3 GHz', onednn: '2.6.3', isa: 'vnni', threads: 2 };
+const machine: Machine = {
+  processor: 'Some ../CPU @ 3 GHz',
+  name: 'onednn',
+  version: '2.6.3',
+  isa: 'vnni',
+  threads: 2,
+};
+/** As files have it. */
+const stored = { processor: machine.processor, onednn: '2.6.3', isa: 'vnni', threads: 2 };
 const row = (positions: number | undefined, cost: number): CostRow => ({
   layer: layerOf({ positions }),
   costs: { pad: cost, native: 2 * cost },
@@ -28,6 +36,16 @@ test('what is written is read', () => {
   expect(readCosts(machine, env)).toEqual([row(10, 1.1), row(undefined, 1.2)]);
 });
 
+test('what was written before is read', () => {
+  const path = cachePath(machine, env) as string;
+  expect(path.endsWith('-onednn2.6.3-vnni-2.json')).toBe(true);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, JSON.stringify({ format: 1, machine: stored, rows: [row(10, 1.1)] }));
+  expect(readCosts(machine, env)).toEqual([row(10, 1.1)]);
+  writeCosts(machine, [], env);
+  expect(JSON.parse(readFileSync(path, 'utf8')).machine).toEqual(stored);
+});
+
 test('the same layer is replaced, others stay; nothing is left beside', () => {
   writeCosts(machine, [row(10, 1.1), row(20, 1.2)], env);
   writeCosts(machine, [row(20, 1.5), row(30, 1.3)], env);
@@ -37,7 +55,7 @@ test('the same layer is replaced, others stay; nothing is left beside', () => {
 
 test('machines do not share', () => {
   writeCosts(machine, [row(10, 1.1)], env);
-  for (const other of [{ processor: 'x' }, { onednn: '3.1.0' }, { isa: 'amx' }, { threads: 1 }])
+  for (const other of [{ processor: 'x' }, { version: '3.1.0' }, { name: 'other' }, { isa: 'amx' }, { threads: 1 }])
     expect(readCosts({ ...machine, ...other }, env)).toEqual([]);
   expect(cachePath(machine, env)?.startsWith(join(folder, 'unskew', 'strategies'))).toBe(true);
 });
@@ -47,18 +65,18 @@ test('a relative XDG_CACHE_HOME is ignored, as its specification says', () => {
 });
 
 test('a machine is its processor, library, ISA and threads', () => {
-  const found = machineOf({ version: { major: 2, minor: 6, patch: 3 }, isa: 'amx' }, 4);
-  expect(found).toMatchObject({ onednn: '2.6.3', isa: 'amx', threads: 4 });
+  const found = machineOf({ name: 'onednn', version: '2.6.3', isa: 'amx' }, 4);
+  expect(found).toMatchObject({ name: 'onednn', version: '2.6.3', isa: 'amx', threads: 4 });
   expect(found.processor).not.toBe('');
 });
 
-const good = { format: 1, machine, rows: [row(10, 1.1)] };
+const good = { format: 1, machine: stored, rows: [row(10, 1.1)] };
 test.each([
   ['nothing', ''],
   ['half a file', JSON.stringify(good).slice(0, 60)],
   ['no object', '[1]'],
   ['another format', JSON.stringify({ ...good, format: 2 })],
-  ['another machine', JSON.stringify({ ...good, machine: { ...machine, threads: 9 } })],
+  ['another machine', JSON.stringify({ ...good, machine: { ...stored, threads: 9 } })],
   ['no machine', JSON.stringify({ ...good, machine: null })],
   ['no rows', JSON.stringify({ ...good, rows: { length: 1 } })],
   ['a file too large', JSON.stringify({ ...good, more: ' '.repeat(5 << 20) })],

@@ -1,9 +1,9 @@
 /** Cost tables: what is measured counts as it is, the rest by its neighbours; what is shipped predicts what it did not see. */
 import { describe, expect, test } from 'vitest';
-import { measured } from '../../../src/passes/cost/measured.ts';
-import { costModel, shippedFor } from '../../../src/passes/cost/model.ts';
+import { costModel, shippedFor } from '../../../src/codegen/onednn/costs/index.ts';
+import { measured } from '../../../src/codegen/onednn/costs/measured.ts';
+import { defaultTarget, type TargetDescription } from '../../../src/codegen/targets.ts';
 import { type CostRow, costIn, distanceOf } from '../../../src/passes/cost/table.ts';
-import { defaultTarget, type Target } from '../../../src/passes/target.ts';
 import { layerOf } from './support.ts';
 
 const rows: CostRow[] = [
@@ -43,7 +43,7 @@ describe('the cost of a way', () => {
 });
 
 describe('the model of a target', () => {
-  const target = (change: Partial<Target>): Target => ({ ...defaultTarget('onednn'), ...change });
+  const target = (change: Partial<TargetDescription>): TargetDescription => ({ ...defaultTarget('onednn'), ...change });
 
   test('takes the table of the nearest number of threads', () => {
     expect(shippedFor(target({ threads: 1 }))).toMatchObject({ isa: 'vnni', threads: 1 });

@@ -1,9 +1,9 @@
 /** A way that was asked for, for all layers, is taken, or the report says why it is not. */
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { legalize } from '../../../src/passes/legalize.ts';
+import { legalize } from '../../../src/codegen/legalize.ts';
+import { targetNames } from '../../../src/codegen/targets.ts';
 import { strategyNames } from '../../../src/passes/strategies.ts';
-import { targetNames } from '../../../src/passes/target.ts';
 import { arbitraryNet } from '../../../src/testing/index.ts';
 
 const cases = targetNames.flatMap((target) => strategyNames.map((strategy) => [strategy, target] as const));

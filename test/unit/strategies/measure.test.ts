@@ -1,23 +1,24 @@
 /** Layers taken out of a network, timed, and chosen by what was found. */
+import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { costRowsOf, measurable, measureStrategies } from '../../../src/codegen/measure_strategies.ts';
+import { resolveTarget } from '../../../src/codegen/targets.ts';
 import { type Graph, interpret, nodesOf, specialize, tensor, verify } from '../../../src/ir/index.ts';
 import { type Layer, layersOf, symmetricOf } from '../../../src/passes/cost/layers.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
-import { defaultTarget } from '../../../src/passes/target.ts';
-import { addonAvailable, loadAddon } from '../../../src/runtime/addon.ts';
+import { legalizeFor } from '../../../src/passes/legalize.ts';
+import { addonAvailable } from '../../../src/runtime/addon.ts';
+import { backends, costsHere } from '../../../src/runtime/backends.ts';
 import { compileGraph, Model } from '../../../src/runtime/compile.ts';
 import { machineOf, writeCosts } from '../../../src/runtime/cost_cache.ts';
-import { costRowsOf, measureStrategies } from '../../../src/runtime/measure_strategies.ts';
-import { nativeTarget } from '../../../src/runtime/native_target.ts';
 import { describeUnless } from '../../support/unless.ts';
 import { network } from './support.ts';
 
-const target = defaultTarget('onednn');
+const target = resolveTarget('onednn');
 const fixed = specialize(network(), new Map([['N', 1]]));
-const layers = (graph: Graph): Layer[] => layersOf(legalize(graph, { target }).quantized, { target, note: () => {} });
+const layers = (graph: Graph): Layer[] => layersOf(legalizeFor(graph, target).quantized, { target, note: () => {} });
 const image = {
   x: tensor(
     'u8',
@@ -85,7 +86,7 @@ describe('layers of a network', () => {
 
 test.each(['border-table', 'pad', 'native', 'two-conv'] as const)('auto goes by the costs given: %s', (cheapest) => {
   const costs = { origin: 'test', costOf: (way: string) => (way === cheapest ? 0.5 : 2) };
-  const result = legalize(fixed, { target, costs });
+  const result = legalizeFor(fixed, target, { costs });
   expect(result.strategies.map(({ chosen }) => chosen)).toEqual(
     cheapest === 'pad' ? ['pad', 'pad', 'fold'] : [cheapest, cheapest, cheapest],
   );
@@ -106,10 +107,10 @@ describeUnless(addonAvailable().available ? undefined : 'the addon is not built'
   });
 
   test('every legal way but the reference is timed, layers alike once', () => {
-    const binding = loadAddon();
+    const [backend] = backends.onednn.open(backends.onednn.here(1));
     const seen: string[] = [];
-    const found = measureStrategies(legalize(fixed, { target }).quantized, binding, {
-      target: nativeTarget(binding, 1),
+    const found = measureStrategies(legalizeFor(fixed, target).quantized, measurable(backend), {
+      target: backend,
       rounds: 2,
       turn: 20,
       onProgress: (done, total, layer) => seen.push(`${done}/${total} ${layer}`),
@@ -130,11 +131,13 @@ describeUnless(addonAvailable().available ? undefined : 'the addon is not built'
   });
 
   test('compile goes by what was measured here, unless told not to; the results are the same', () => {
-    const binding = loadAddon();
-    const here = nativeTarget(binding, 1);
+    const { library } = backends.onednn;
+    assert(library);
     const rows = layers(fixed).map(({ layer }) => ({ layer, costs: { 'two-conv': 0.1, native: 9, fold: 9, pad: 9 } }));
     const shipped = compileGraph(fixed, { threads: 1 });
-    writeCosts(machineOf(binding, here.threads), rows);
+    writeCosts(machineOf(library(), 1), rows);
+    expect(costsHere('onednn', 1)).toEqual(rows);
+    expect(costsHere('reference', 1)).toEqual([]);
     const measured = compileGraph(fixed, { threads: 1 });
     expect(measured.strategies.map(({ chosen }) => chosen)).toEqual(['two-conv', 'two-conv', 'two-conv']);
     const ignoring = compileGraph(fixed, { threads: 1, measuredCosts: false });

@@ -3,9 +3,9 @@
 import { readFileSync } from 'node:fs';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
+import { legalize } from '../../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 import { compile } from '../../../src/runtime/compile.ts';
 import { importModel } from '../../../src/runtime/import_model.ts';
 import { type ITensor, Tensor } from '../../../src/tensors/tensor.ts';

@@ -1,11 +1,11 @@
 /** quantized_decomposed and torchao in TorchScript: every operator computes what it computes in a program. */
 import { describe, expect, it } from 'vitest';
+import { legalize } from '../../../src/codegen/legalize.ts';
 import { affineOps } from '../../../src/importers/torch/export/ops/affine.ts';
 import { decomposedOps } from '../../../src/importers/torch/export/ops/decomposed.ts';
 import { perTokenOps } from '../../../src/importers/torch/export/ops/per_token.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { verify } from '../../../src/ir/verify.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 import { importModel } from '../../../src/runtime/import_model.ts';
 import { tensor } from '../../../src/tensors/tensor.ts';
 import { dtype, importProgram, type Json, node, t } from '../torch_export/programs.ts';

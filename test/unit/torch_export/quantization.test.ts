@@ -1,9 +1,9 @@
 /** quantized_decomposed and torchao: the arithmetic of their definitions, and what grouping makes of them. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { legalize } from '../../../src/codegen/legalize.ts';
 import { nodesOf } from '../../../src/ir/graph.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
-import { legalize } from '../../../src/passes/legalize.ts';
 import { type DType, dtypes } from '../../../src/tensors/dtype.ts';
 import { type ITensor, numbersOf, sizeOf, tensor } from '../../../src/tensors/tensor.ts';
 import { dtype, evaluate, f, importProgram, type NodeSpec, node, type Size, t } from './programs.ts';

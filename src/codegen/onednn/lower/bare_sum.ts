@@ -3,12 +3,12 @@
  * 2^24: beyond it the source channels are taken in parts, whose sums are added in int32.
  */
 import { tensor } from '../../../ir/index.ts';
-import type { FilterView } from '../../../passes/saturation.ts';
-import { inLanes } from '../../../passes/saturation_lanes.ts';
 import type { Primitive } from '../binding.ts';
 import { offered } from '../known_defects.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { boundOfSums, isExact, type Operands, returnsSums } from '../saturation.ts';
+import { inLanes } from '../saturation_lanes.ts';
+import type { FilterView } from '../saturation_pairs.ts';
 
 /** A primitive that is not recorded yet. */
 export interface Created {

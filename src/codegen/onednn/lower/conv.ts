@@ -11,14 +11,14 @@ import {
   type View,
 } from '../../../ir/index.ts';
 import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
-import { finishedByOurKernel, prefersOurKernel } from '../../../passes/cost/our_kernel.ts';
 import { hasOneMeaning } from '../../../passes/float_products.ts';
-import { filtersOf } from '../../../passes/saturation.ts';
 import type { ConvolutionSpec, PrimitiveAttributes } from '../binding.ts';
 import { offered, trustWithBinaryPostOps, trustWithZeroPoint } from '../known_defects.ts';
 import { inMemoryOrder, layoutOfDesc, type PlainLayout } from '../layout.ts';
+import { finishedByOurKernel, prefersOurKernel } from '../our_kernel.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { floatsHoldSums, isExact, type Operands, operandsOf, returnsSums, sumsOfWeights } from '../saturation.ts';
+import { filtersOf } from '../saturation_pairs.ts';
 import { type Created, recordBareSum } from './bare_sum.ts';
 import { recordConvProduct } from './float_product.ts';
 import type { GraphView, Lowering } from './lowering.ts';

@@ -21,12 +21,12 @@ import {
 import { indicesOf } from '../../../ir/ops/conv_geometry.ts';
 import type { DeconvAttrs } from '../../../ir/ops/deconvolve.ts';
 import { padded } from '../../../ir/ops/padded.ts';
-import { filtersOf } from '../../../passes/saturation.ts';
 import type { PrimitiveAttributes } from '../binding.ts';
 import { offered } from '../known_defects.ts';
 import { layoutOfDesc } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { isExact, type Operands, operandsOf } from '../saturation.ts';
+import { filtersOf } from '../saturation_pairs.ts';
 import { constantWeights, convEnd, geometry, groupedShape, lowerExactly, recordEnd } from './conv.ts';
 import { recordConvProduct } from './float_product.ts';
 import type { Lowering } from './lowering.ts';

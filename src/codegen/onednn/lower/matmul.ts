@@ -10,7 +10,6 @@ import {
   type View,
 } from '../../../ir/index.ts';
 import { hasOneMeaning } from '../../../passes/float_products.ts';
-import { columnsOf } from '../../../passes/saturation.ts';
 import type { PrimitiveAttributes } from '../binding.ts';
 import { offered } from '../known_defects.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
@@ -23,6 +22,7 @@ import {
   returnsSums,
   sumsOfWeights,
 } from '../saturation.ts';
+import { columnsOf } from '../saturation_pairs.ts';
 import { type Created, recordBareSum } from './bare_sum.ts';
 import { recordMatmulProduct } from './float_product.ts';
 import type { Lowering } from './lowering.ts';

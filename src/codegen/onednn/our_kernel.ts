@@ -7,7 +7,18 @@
  * of every register would be empty; windows of one position are worth it from a whole register on. With AMX oneDNN is
  * several times faster than any of this.
  */
-import { dnnlConv, type Graph, isStatic, type Node, type Shape, sizeOf, typeOf, view } from '../../ir/index.ts';
+import {
+  dnnlConv,
+  type Graph,
+  isOp,
+  isStatic,
+  type Node,
+  qnnConv,
+  type Shape,
+  sizeOf,
+  typeOf,
+  view,
+} from '../../ir/index.ts';
 
 const LEAST_INPUTS = 16;
 const LEAST_FILTERS = 24;
@@ -22,6 +33,15 @@ export function prefersOurKernel(weights: Shape, group: number, isa: string): bo
   const isPointwise = group === 1 && sizeOf(kernel) === 1;
   const leastFilters = isPointwise ? LEAST_POINTWISE_FILTERS : LEAST_FILTERS;
   return isWhole && inputs >= LEAST_INPUTS && filters / group >= leastFilters;
+}
+
+/** The least that another way than our own kernel's costs where that serves; measurements below are noise. */
+const LEAST_DETOUR = 1.01;
+
+/** By our own kernel a zero point costs nothing, and no detour is shorter than that. */
+export function costByOurKernel(product: Node, weights: Shape, isa: string, way: string, usual: number): number {
+  if (!isOp(product, qnnConv) || !prefersOurKernel(weights, product.attrs.group, isa)) return usual;
+  return way === 'native' ? 1 : way === 'fold' ? usual : Math.max(usual, LEAST_DETOUR);
 }
 
 /** Whether the kernel knows what follows the sum of a `dnnl.conv`: ONNX Runtime's recipe, without a map or float steps. */

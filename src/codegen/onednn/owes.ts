@@ -15,7 +15,7 @@ import {
   nodesOf,
   sizeOf,
   type ValueId,
-} from '../ir/index.ts';
+} from '../../ir/index.ts';
 import {
   bounds,
   channelAxis,
@@ -33,8 +33,10 @@ import {
   Session,
   type Step,
   stepOf,
-} from '../proofs/index.ts';
-import { isOurs } from './cost/our_kernel.ts';
+} from '../../proofs/index.ts';
+import { hasVnni, type Isa } from './machine.ts';
+import { isOurs } from './our_kernel.ts';
+import { inLanes, type Lanes, pairedLanes } from './saturation_lanes.ts';
 import {
   anyPairs,
   columnsOf,
@@ -43,9 +45,7 @@ import {
   neighbouringPairs,
   type Pairs,
   pairsFit,
-} from './saturation.ts';
-import { inLanes, type Lanes, pairedLanes } from './saturation_lanes.ts';
-import { needsUnsignedSource, type Target } from './target.ts';
+} from './saturation_pairs.ts';
 
 /** f32 holds every integer up to here. */
 const EXACT = 2 ** 24;
@@ -53,15 +53,15 @@ const EXACT = 2 ** 24;
 const MOST_STEPS = 20_000;
 
 /** The obligations of the primitives of a graph at level dnnl, by node. */
-export function checkPrimitives(graph: Graph, target: Target, session = new Session()): Map<ValueId, Obligation[]> {
+export function owes(graph: Graph, isa: Isa, session = new Session()): Map<ValueId, Obligation[]> {
   const ranges = session.ranges(graph);
   const found = new Map<ValueId, Obligation[]>();
   for (const node of nodesOf(graph)) {
     const fused = fusedOf(node);
-    if (!fused?.w || isOurs(graph, node, target.isa)) continue;
+    if (!fused?.w || isOurs(graph, node, isa)) continue;
     found.set(node.id, [
       fused.attrs.to === 's32' ? bareSum(graph, fused, ranges) : epilogue(graph, fused, ranges),
-      ...(needsUnsignedSource(target) ? [saturation(graph, fused, fused.w, target, ranges)] : []),
+      ...(hasVnni(isa) ? [] : [saturation(graph, fused, fused.w, isa, ranges)]),
     ]);
   }
   return found;
@@ -197,15 +197,15 @@ const primitiveRecipe = (r: Recipe, c: number, bias: number, map: number): Step 
   return (a) => step(f(f(f(a) + b) + m));
 };
 
-/** vpmaddubsw adds two neighbouring products and saturates the sum to int16; see passes/saturation.ts. */
+/** vpmaddubsw adds two neighbouring products and saturates the sum to int16; see saturation_pairs.ts. */
 function saturation(
   graph: Graph,
   { x: source, attrs, node }: Fused<ValueId>,
   weights: ValueId,
-  target: Target,
+  isa: Isa,
   ranges: Ranges,
 ): Obligation {
-  const what = `sums are exact on ${target.isa}, where pairs of products are added in int16`;
+  const what = `sums are exact on ${isa}, where pairs of products are added in int16`;
   const obligation = (method: string, verdict: Obligation['verdict'] = 'proved'): Obligation => ({
     kind: 'saturation',
     what,

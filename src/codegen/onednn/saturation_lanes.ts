@@ -1,5 +1,5 @@
 /** The lanes in which the sum of a layer that would saturate is taken instead. */
-import { type FilterView, pairsFit, pairsOf, stepsOf } from './saturation.ts';
+import { type FilterView, pairsFit, pairsOf, stepsOf } from './saturation_pairs.ts';
 
 export type Part = 'whole' | 'none' | 'lower half' | 'upper half';
 

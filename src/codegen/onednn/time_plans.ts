@@ -1,16 +1,23 @@
-/** Times plans against each other on the addon, without the costs at the border of a model. */
-import type { BufferRef, Command, OneDnnBinding, SessionSpec } from '../codegen/onednn/binding.ts';
-import type { Plan } from '../codegen/onednn/plan.ts';
-import { type Graph, type Node, type NodeId, nnMaxPool, type ValueId, valueId, view } from '../ir/index.ts';
-
-export interface TimingOptions {
-  /** Turns of every contender; the least time counts. */
-  readonly rounds: number;
-  /** The intended time of one turn in µs: a faster plan runs several times. */
-  readonly turn: number;
-}
-
-export const usualTiming: TimingOptions = { rounds: 32, turn: 400 };
+/** Times graphs against each other on the addon, without what the border of a model costs. */
+import {
+  type Graph,
+  type Node,
+  type NodeId,
+  nnMaxPool,
+  nodesOf,
+  topologicalOrder,
+  type ValueId,
+  valueId,
+  view,
+} from '../../ir/index.ts';
+import { keyOf } from '../../passes/cost/layers.ts';
+import { wholeOf } from '../partition.ts';
+import { type Timing, type TimingOptions, usualTiming } from '../timing.ts';
+import { whyNotRecorded } from './accepts.ts';
+import type { BufferRef, Command, OneDnnBinding, SessionSpec } from './binding.ts';
+import type { Isa, Machine } from './machine.ts';
+import { isOurs } from './our_kernel.ts';
+import { planRegion } from './plan.ts';
 
 /** Contenders this much slower than the first are not worth all rounds. */
 const HOPELESS = 2;
@@ -18,17 +25,40 @@ const TURNS_OF_HOPELESS = 8;
 /** The turns of one session. Times depend on the addresses of its buffers by a few percent, so it is renewed. */
 const TURNS_OF_A_SESSION = 4;
 
+export const timingOf = ({ isa, threads }: Machine, binding: () => OneDnnBinding): Timing => ({
+  keyOf: (graph) =>
+    keyOf(
+      graph,
+      topologicalOrder(graph).order.map((node) => withoutNumbers(graph, node, isa)),
+    ),
+  time: (graphs, options) =>
+    timeCommands(
+      graphs.map((graph) => commandsOf(graph, binding(), threads)),
+      binding(),
+      options,
+    ),
+});
+
+/** Our kernels take zero point and bias as numbers that sums begin with: nothing depends on whether there are any. */
+const withoutNumbers = (graph: Graph, node: Node, isa: Isa): Node =>
+  isOurs(graph, node, isa)
+    ? {
+        ...node,
+        attrs: { ...node.attrs, sourceZeroPoint: 0 },
+        operands: node.operands.map((id, i) => (i === 2 ? null : id)),
+      }
+    : node;
+
 /**
- * Microseconds of one run of each plan; undefined for one that does not run on the addon as a whole. Turns are
+ * Microseconds of one run of each list of commands; undefined where there is none. Turns are
  * interleaved and their order alternates, so that a busy or slowly clocking machine treats all alike; least times count,
  * since noise only ever adds. Plans run several times in a row: their weights are in cache as far as they fit.
  */
-export function timePlans(
-  plans: readonly Plan[],
+function timeCommands(
+  specs: readonly (SessionSpec | undefined)[],
   binding: OneDnnBinding,
   { rounds, turn }: TimingOptions = usualTiming,
 ): (number | undefined)[] {
-  const specs = plans.map(specOf);
   const reference = specs.find((spec) => spec !== undefined);
   if (reference === undefined) return specs.map(() => undefined);
   const once = Math.max(runOnce(binding, reference), 1);
@@ -64,14 +94,14 @@ function runOnce(binding: OneDnnBinding, spec: SessionSpec): number {
   return least;
 }
 
-/** Marks nodes that stand for preceding layers: `timePlans` leaves them out. */
+/** Marks nodes that stand for preceding layers: `commandsOf` leaves them out. */
 const neighbours = { prefix: 'neighbour.', op: nnMaxPool.name } as const;
 
 /**
  * The graph with a neighbour before every input that has spatial axes, so that the input comes in the layout that
  * layers of a network leave behind, channels last.
  */
-export function withNeighbours(graph: Graph): Graph {
+function withNeighbours(graph: Graph): Graph {
   const nodes: Record<NodeId, Node> = {};
   const values: Record<ValueId, Graph['values'][ValueId]> = { ...graph.values };
   const inputs = graph.inputs.map((id) => {
@@ -94,13 +124,14 @@ export function withNeighbours(graph: Graph): Graph {
 }
 
 /**
- * The commands of a plan of one native segment, without neighbours and without the copies that bring inputs and outputs
- * from and to row-major order. Their buffers become places of the arena.
+ * The commands of a graph with neighbours, without those and without the copies that bring inputs and outputs from and to
+ * row-major order. Their buffers become places of the arena. Undefined for a graph that does not run on the addon as a whole.
  */
-function specOf({ steps }: Plan): SessionSpec | undefined {
-  const [step] = steps;
-  if (steps.length !== 1 || step.kind !== 'native') return undefined;
-  const { threads, arenaBytes, inputBytes, outputBytes, commands } = step.spec;
+function commandsOf(alone: Graph, binding: OneDnnBinding, threads: number): SessionSpec | undefined {
+  const graph = withNeighbours(alone);
+  if (nodesOf(graph).some((node) => whyNotRecorded(node, graph) !== undefined)) return undefined;
+  const { spec, labels } = planRegion(wholeOf(graph), binding, threads);
+  const { arenaBytes, inputBytes, outputBytes, commands } = spec;
   let end = arenaBytes;
   const place = (bytes: number): BufferRef => {
     const offset = Math.ceil(end / 64) * 64;
@@ -111,10 +142,12 @@ function specOf({ steps }: Plan): SessionSpec | undefined {
   const moved = (ref: BufferRef): BufferRef =>
     ref.space === 'input' ? inputs[ref.index] : ref.space === 'output' ? outputs[ref.index] : ref;
   const isNeighbour = new Set<string>(
-    step.nodes.filter((n) => view(nnMaxPool, n)?.x.startsWith(neighbours.prefix)).map((n) => n.id),
+    nodesOf(graph)
+      .filter((n) => view(nnMaxPool, n)?.x.startsWith(neighbours.prefix))
+      .map((n) => n.id),
   );
   const kept = commands
-    .filter((command, i) => !isNeighbour.has(step.labels[i]) && !isBorderCopy(command))
+    .filter((command, i) => !isNeighbour.has(labels[i]) && !isBorderCopy(command))
     .map((command) => ({
       ...command,
       arguments: Object.fromEntries(Object.entries(command.arguments).map(([name, ref]) => [name, moved(ref)])),

@@ -8,7 +8,7 @@
  * and 2k + 1 of one filter and tap. Layers that hold offending pairs are given the same sum in other lanes: a lane reads a
  * channel and has that channel's weights, or zeros.
  */
-import { type ITensor, sizeOf, tensorOfType } from '../ir/index.ts';
+import { type ITensor, sizeOf, tensorOfType } from '../../ir/index.ts';
 
 /** Weights seen as filter × source channel × tap; a filter belongs to one of `groups`, which share no source channels. */
 export interface FilterView {

@@ -1,19 +1,17 @@
 /** Measures, on this machine, every legal way of every distinct layer against the same layer without a zero point. */
-import type { OneDnnBinding } from '../codegen/onednn/binding.ts';
-import { buildPlan, type Plan } from '../codegen/onednn/plan.ts';
-import { select } from '../codegen/onednn/select/index.ts';
 import { assert } from '../diagnostics/index.ts';
-import { type Graph, type Node, topologicalOrder } from '../ir/index.ts';
+import type { Graph } from '../ir/index.ts';
 import type { LayerClass } from '../passes/cost/layer_class.ts';
-import { keyOf, type Layer, layersOf, symmetricOf } from '../passes/cost/layers.ts';
+import { type Layer, layersOf, symmetricOf } from '../passes/cost/layers.ts';
 import type { CostModel } from '../passes/cost/model.ts';
-import { isOurs } from '../passes/cost/our_kernel.ts';
 import type { CostRow } from '../passes/cost/table.ts';
-import { legalize } from '../passes/legalize.ts';
+import { legalizeFor } from '../passes/legalize.ts';
 import { runPipeline } from '../passes/manager.ts';
 import { isStrategyName } from '../passes/strategies.ts';
 import type { Target } from '../passes/target.ts';
-import { type TimingOptions, timePlans, usualTiming, withNeighbours } from './time_plans.ts';
+import type { Backend } from './backend.ts';
+import { select } from './select.ts';
+import { type Timing, type TimingOptions, usualTiming } from './timing.ts';
 
 export interface MeasuredWay {
   readonly name: string;
@@ -22,7 +20,7 @@ export interface MeasuredWay {
   readonly reason?: string;
   /** Relative to the symmetric layer, as the model has it. */
   readonly predicted: number;
-  /** The same, measured; absent where it is not legal or does not run on the addon. */
+  /** The same, measured; absent where it is not legal or is not computed as a whole. */
   readonly measured?: number;
 }
 
@@ -42,6 +40,15 @@ export interface MeasuredLayer {
   readonly overBest: number;
 }
 
+/** A back end that can time graphs. */
+export type Measured = Backend & { readonly timing: Timing };
+
+export function measurable(backend: Backend): Measured {
+  const { timing } = backend;
+  assert(timing, `the ${backend.name} backend times nothing`);
+  return { ...backend, timing };
+}
+
 export interface MeasureOptions extends Partial<TimingOptions> {
   readonly target: Target;
   readonly costs?: CostModel;
@@ -49,16 +56,16 @@ export interface MeasureOptions extends Partial<TimingOptions> {
 }
 
 /**
- * Layers whose symmetric form does not run on the addon are left out.
+ * Layers whose symmetric form the back end does not compute as a whole are left out.
  *
  * @param graph quantized operators, as `legalize(graph).quantized` has them, all sizes known
  */
-export function measureStrategies(graph: Graph, binding: OneDnnBinding, options: MeasureOptions): MeasuredLayer[] {
+export function measureStrategies(graph: Graph, backend: Measured, options: MeasureOptions): MeasuredLayer[] {
   const { target, costs } = options;
   const distinct = new Map<string, { layer: Layer; names: string[] }>();
   for (const layer of layersOf(graph, { target, note: () => {} })) {
     const name = layer.node.loc.node ?? layer.node.id;
-    const { ways } = legalize(layer.graph, { target, ...(costs && { costs }) }).strategies[0];
+    const { ways } = legalizeFor(layer.graph, target, costs && { costs }).strategies[0];
     const key = `${layer.key} ${ways.map(({ legal }) => Number(legal)).join('')}`;
     const known = distinct.get(key);
     if (known) known.names.push(name);
@@ -67,43 +74,37 @@ export function measureStrategies(graph: Graph, binding: OneDnnBinding, options:
   const all = [...distinct.values()];
   return all.flatMap(({ layer, names }, i) => {
     options.onProgress?.(i, all.length, names[0]);
-    return measureLayer(layer, names, binding, options) ?? [];
+    return measureLayer(layer, names, backend, options) ?? [];
   });
 }
 
 function measureLayer(
   layer: Layer,
   names: readonly string[],
-  binding: OneDnnBinding,
+  backend: Measured,
   { target, costs, rounds = usualTiming.rounds, turn = usualTiming.turn }: MeasureOptions,
 ): MeasuredLayer | undefined {
-  const options = { target, ...(costs && { costs }) };
-  const [{ ways: judged, chosen }] = legalize(layer.graph, options).strategies;
-  const planned = new Map<string, { plan: Plan; at: number }>();
-  /** Equal plans, numbers aside, are measured once. */
+  const options = costs && { costs };
+  const [{ ways: judged, chosen }] = legalizeFor(layer.graph, target, options).strategies;
+  const planned = new Map<string, { graph: Graph; at: number }>();
+  /** Equal graphs, numbers aside, are measured once. */
   const planOf = (graph: Graph): number => {
-    const selected = runPipeline(graph, [select], { target }).graph;
-    const key = keyOf(
-      selected,
-      topologicalOrder(selected).order.map((node) => withoutNumbers(selected, node, target)),
-    );
+    const selected = runPipeline(graph, [select(backend)], { target }).graph;
+    const key = backend.timing.keyOf(selected);
     const known = planned.get(key);
     if (known) return known.at;
     const at = planned.size;
-    planned.set(key, { plan: buildPlan(withNeighbours(selected), binding, target.threads), at });
+    planned.set(key, { graph: selected, at });
     return at;
   };
-  const symmetric = planOf(legalize(symmetricOf(layer), options).graph);
+  const symmetric = planOf(legalizeFor(symmetricOf(layer), target, options).graph);
   const plans = judged.map(({ name, legal }) => {
     if (!legal) return undefined;
     assert(isStrategyName(name), `there is no way ${name}`);
-    return planOf(legalize(layer.graph, { ...options, strategy: name }).graph);
+    return planOf(legalizeFor(layer.graph, target, { ...options, strategy: name }).graph);
   });
-  const times = timePlans(
-    [...planned.values()].map(({ plan }) => plan),
-    binding,
-    { rounds, turn },
-  );
+  const graphs = [...planned.values()].map((entry) => entry.graph);
+  const times = backend.timing.time(graphs, { rounds, turn });
   const base = times[symmetric];
   if (base === undefined) return undefined;
   const ways = judged.map(({ name, legal, reason, cost }, i): MeasuredWay => {
@@ -131,16 +132,6 @@ function measureLayer(
     overBest: taken / least,
   };
 }
-
-/** Our kernels take zero point and bias as numbers that sums begin with: nothing depends on whether there are any. */
-const withoutNumbers = (graph: Graph, node: Node, { isa }: Target): Node =>
-  isOurs(graph, node, isa)
-    ? {
-        ...node,
-        attrs: { ...node.attrs, sourceZeroPoint: 0 },
-        operands: node.operands.map((id, i) => (i === 2 ? null : id)),
-      }
-    : node;
 
 /** Measurements as a cost model reads them. */
 export const costRowsOf = (layers: readonly MeasuredLayer[]): CostRow[] =>

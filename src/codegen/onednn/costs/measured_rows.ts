@@ -1,7 +1,16 @@
 /** How measured tables are written down: a line for every layer class. */
-import type { Isa } from '../target.ts';
-import type { LayerClass } from './layer_class.ts';
-import type { CostTable } from './table.ts';
+
+import type { LayerClass } from '../../../passes/cost/layer_class.ts';
+import type { CostRow } from '../../../passes/cost/table.ts';
+import type { Isa } from '../machine.ts';
+
+/** Costs on one kind of machine. */
+export interface CostTable {
+  readonly isa: Isa;
+  readonly onednnMajor: number;
+  readonly threads: number;
+  readonly rows: readonly CostRow[];
+}
 
 /** The fields of a `LayerClass` in order, flags as 0 and 1; then for every number of threads the cost of each way, 0 for none. */
 export type MeasuredRow = readonly [

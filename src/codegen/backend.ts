@@ -1,0 +1,78 @@
+/**
+ * A back end computes parts of a graph. All that knows one is in its folder; whoever compiles or runs a model works over this
+ * interface, and never asks which one it has.
+ */
+import type { Graph, ITensor, Level, Node, ValueId } from '../ir/index.ts';
+import type { AnyRule } from '../passes/rewrite/rule.ts';
+import type { Target } from '../passes/target.ts';
+import type { ByteSums } from '../proofs/index.ts';
+import type { Timing } from './timing.ts';
+
+/** More are refused. Of those that are asked for, as many are used as there are processors. */
+export const MOST_THREADS = 4096;
+
+/** Passes see the target in it. */
+export interface Backend extends Target {
+  /** The level of its own operators. */
+  readonly level: Level;
+  /** The rules that make its own operators of those of a legalized graph, stage by stage. */
+  readonly selection: readonly (readonly AnyRule[])[];
+  /** Undefined for a node that it computes, else why it does not. Sizes are known. */
+  accepts(node: Node, graph: Graph): string | undefined;
+  /** Decides on layouts and memory. */
+  plan(region: Region): Plan;
+  /** Sums over 8-bit weights for proofs, where it has faster ones than TypeScript. */
+  readonly byteSums?: ByteSums;
+  /** Selected graphs timed on this machine, where costs of ways can be measured. */
+  readonly timing?: Timing;
+}
+
+/** The code that computes, as far as costs depend on it. */
+export interface Library {
+  readonly name: string;
+  readonly version: string;
+  /** What it dispatches to here. */
+  readonly isa: string;
+}
+
+/** A part of a graph that one back end computes at once. */
+export interface Region {
+  /** The whole graph, of known sizes. */
+  readonly graph: Graph;
+  /** Each behind those that it reads. */
+  readonly nodes: readonly Node[];
+  /** The values that are made elsewhere, constants aside. */
+  readonly inputs: readonly ValueId[];
+  /** The values that are read elsewhere. */
+  readonly outputs: readonly ValueId[];
+}
+
+/** A region ready to be opened, as often as one likes. */
+export interface Plan {
+  /** Bytes that a session takes besides constants, buffers for inputs and outputs among them. */
+  readonly bytes: number;
+  /** Bytes that a run which waits takes. */
+  readonly bytesOfRun: number;
+  /** Bytes that a node takes while it runs, besides its operands and results; absent: none. */
+  readonly scratch?: (node: Node) => number;
+  open(): Session;
+}
+
+/** Inputs and outputs are in the order of the region. Results are memory of their own. */
+export interface Session {
+  /** Inputs are read before it returns. A session that computes on the calling thread returns the results themselves. */
+  run(inputs: readonly ITensor[]): Promise<readonly ITensor[]> | readonly ITensor[];
+  /** Computes on the calling thread. */
+  runSync(inputs: readonly ITensor[]): readonly ITensor[];
+  /** Computes on the calling thread, with the time of each node. */
+  profile(inputs: readonly ITensor[]): { readonly outputs: readonly ITensor[]; readonly times: readonly NodeTime[] };
+  /** Frees memory at once, or when the run that computes has ended. Idempotent. */
+  dispose(): void;
+}
+
+/** The time that a node took in one run. */
+export interface NodeTime {
+  readonly node: string;
+  readonly op: string;
+  readonly microseconds: number;
+}

@@ -1,0 +1,25 @@
+/** `legalize` for a target by name. */
+import { checkOptions, type OptionNames } from '../diagnostics/index.ts';
+import type { Graph } from '../ir/index.ts';
+import { type CorrectionOptions, correctionOptions, legalizeFor } from '../passes/legalize.ts';
+import type { LegalizeResult } from '../passes/legalize_result.ts';
+import { resolveTarget, type TargetDescription, type TargetName } from './targets.ts';
+
+export interface LegalizeOptions extends CorrectionOptions {
+  /** `symmetric` (no zero point on any convolution or matmul; the default) or `onednn`, or a whole target. */
+  readonly target?: TargetName | TargetDescription;
+}
+
+const optionNames: OptionNames<LegalizeOptions> = { target: true, ...correctionOptions };
+
+/**
+ * Rewrites quantized convolutions and matmuls with zero points into symmetric ones plus corrections.
+ *
+ * @throws UnskewError U4002 for an unknown target or strategy, U6003 for a strategy that is not legal for a named layer;
+ * with `verify` InternalError when a rewrite is refuted and no other way is left
+ */
+export function legalize(graph: Graph, options: LegalizeOptions = {}): LegalizeResult {
+  checkOptions('legalize', options, optionNames);
+  const { target = 'symmetric', ...others } = options;
+  return legalizeFor(graph, resolveTarget(target), others);
+}

@@ -1,0 +1,31 @@
+/** oneDNN as a back end: its primitives, and kernels of our own for what it lacks. */
+import type { CostRow } from '../../passes/cost/table.ts';
+import type { Backend, Region } from '../backend.ts';
+import { whyNotRecorded } from './accepts.ts';
+import type { OneDnnBinding } from './binding.ts';
+import type { Machine } from './machine.ts';
+import { type NativePlan, planRegion } from './plan.ts';
+import { selectRules } from './select/select.rules.ts';
+import { targetOf } from './target.ts';
+import { timingOf } from './time_plans.ts';
+
+export interface OneDnnBackend extends Backend {
+  plan(region: Region): NativePlan;
+}
+
+/**
+ * For that machine. What is decided before a plan is made needs no library.
+ *
+ * @param binding gives the addon, which plans and proofs need
+ * @param own costs that were measured on that machine
+ */
+export const onednn = (machine: Machine, binding: () => OneDnnBinding, own?: readonly CostRow[]): OneDnnBackend => ({
+  ...targetOf(machine, own),
+  level: 'dnnl',
+  selection: selectRules,
+  accepts: whyNotRecorded,
+  plan: (region) => planRegion(region, binding(), machine.threads),
+  byteSums: ({ buffer, byteOffset, length: count }, blocks, rows, length) =>
+    binding().byteSums(new Uint8Array(buffer, byteOffset, count), blocks, rows, length),
+  timing: timingOf(machine, binding),
+});

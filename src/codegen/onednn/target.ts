@@ -1,0 +1,27 @@
+/** The capabilities of a machine that oneDNN runs on. */
+import type { CostRow } from '../../passes/cost/table.ts';
+import type { Target } from '../../passes/target.ts';
+import { costModel } from './costs/index.ts';
+import { hasVnni, type Machine } from './machine.ts';
+import { costByOurKernel } from './our_kernel.ts';
+import { owes } from './owes.ts';
+
+/** @param own costs that were measured on that machine */
+export function targetOf(machine: Machine, own?: readonly CostRow[]): Target {
+  const { isa, onednnMajor = 2 } = machine;
+  // Without VNNI oneDNN halves s8 weights against s8 sources and loses bits.
+  const signedSources = hasVnni(isa);
+  return {
+    name: 'onednn',
+    capabilities: {
+      executes: true,
+      sourceZeroPoint: true,
+      signedSources,
+      // Deconvolutions of oneDNN 2.x take 2.7 to 7.5 times as long over s8 sources as over u8 ones.
+      signedTransposedSources: signedSources && onednnMajor >= 3,
+    },
+    costs: costModel(machine, own),
+    costFor: (product, weights, way, usual) => costByOurKernel(product, weights, isa, way, usual),
+    owes: (graph, session) => owes(graph, isa, session),
+  };
+}

@@ -1,0 +1,101 @@
+/** The parts of a graph that each back end computes: as few as a greedy schedule finds. */
+import { assert } from '../diagnostics/index.ts';
+import { constantOf, type Graph, type Node, topologicalOrder, type ValueId } from '../ir/index.ts';
+import type { Backend, Plan, Region } from './backend.ts';
+
+/** A region, and who computes it. */
+export interface Part<B extends Backend = Backend> extends Region {
+  readonly backend: B;
+  /** Why a back end that was asked before does not compute a node; empty in the parts of the first one. */
+  readonly refusals: ReadonlyMap<Node, string>;
+}
+
+/** A part with its plan. */
+export interface Step {
+  readonly part: Part;
+  readonly plan: Plan;
+}
+
+/** A graph of known sizes, planned part by part. */
+export const planGraph = (graph: Graph, backends: readonly Backend[]): Step[] =>
+  partition(graph, backends).map((part) => ({ part, plan: part.backend.plan(part) }));
+
+/** A node that the first of the back ends leaves to others. */
+export interface Fallback {
+  readonly node: string;
+  readonly op: string;
+  readonly reason: string;
+}
+
+export const fallbacksOf = (parts: readonly Part[]): Fallback[] =>
+  parts.flatMap(({ refusals }) => [...refusals].map(([node, reason]) => ({ node: node.id, op: node.op, reason })));
+
+/**
+ * Each node goes to the first back end that takes it. All that is ready for the first one comes first, then all that is ready
+ * for the second, and so on.
+ *
+ * @param graph of known sizes
+ */
+export function partition<B extends Backend>(graph: Graph, backends: readonly B[]): Part<B>[] {
+  const turns: { readonly nodes: Node[]; readonly refusals: Map<Node, string> }[] = [];
+  const made = new Map<ValueId, number>();
+  for (const node of topologicalOrder(graph).order) {
+    const { at, refusal } = firstThatTakes(node, graph, backends);
+    // turns go round: each node is computed in the first turn of its back end in which its operands are there
+    let turn = at;
+    for (const id of node.operands) if (id !== null) turn = Math.max(turn, made.get(id) ?? 0);
+    turn += (((at - turn) % backends.length) + backends.length) % backends.length;
+    for (const id of node.results) made.set(id, turn);
+    while (turns.length <= turn) turns.push({ nodes: [], refusals: new Map() });
+    turns[turn].nodes.push(node);
+    if (refusal !== undefined) turns[turn].refusals.set(node, refusal);
+  }
+  const parts = turns.flatMap(({ nodes, refusals }, turn) =>
+    nodes.length === 0 ? [] : [{ backend: backends[turn % backends.length], nodes, refusals }],
+  );
+  const lastRead = new Map<ValueId, number>();
+  for (const [index, { nodes }] of parts.entries())
+    for (const { operands } of nodes) for (const id of operands) if (id !== null) lastRead.set(id, index);
+  for (const id of graph.outputs) lastRead.set(id, parts.length);
+  return parts.map((part, index) => ({
+    ...part,
+    graph,
+    ...borderOf(graph, part.nodes, (id) => (lastRead.get(id) ?? 0) > index),
+  }));
+}
+
+function firstThatTakes(
+  node: Node,
+  graph: Graph,
+  backends: readonly Backend[],
+): { readonly at: number; readonly refusal: string | undefined } {
+  let first: string | undefined;
+  for (const [at, backend] of backends.entries()) {
+    const refusal = backend.accepts(node, graph);
+    if (refusal === undefined) return { at, refusal: first };
+    first ??= refusal;
+  }
+  assert(false, `no back end computes ${node.op}: ${first}`);
+}
+
+/** The graph as one region. */
+export function wholeOf(graph: Graph): Region {
+  const nodes = topologicalOrder(graph).order;
+  const isOutput = new Set<ValueId>(graph.outputs);
+  return { graph, nodes, ...borderOf(graph, nodes, (id) => isOutput.has(id)) };
+}
+
+function borderOf(
+  graph: Graph,
+  nodes: readonly Node[],
+  isReadLater: (id: ValueId) => boolean,
+): Pick<Region, 'inputs' | 'outputs'> {
+  const made = new Set(nodes.flatMap((n) => n.results));
+  const read = new Set(nodes.flatMap((n) => n.operands));
+  return {
+    inputs: [...read].filter(
+      (id): id is ValueId => id !== null && !made.has(id) && constantOf(graph, id) === undefined,
+    ),
+    outputs: [...made].filter(isReadLater),
+  };
+}
