@@ -12,13 +12,15 @@
  * are added until a lane might overflow.
  */
 
-/** By block and column of blocks × rows × length bytes: Σ over the rows of all, and of those above 0. */
+/**
+ * The sums over the rows, by block and column of blocks × rows × length bytes: of all bytes, and of the positive ones.
+ */
 export interface Sums {
   readonly sums: Int32Array | Float64Array;
   readonly aboves: Int32Array | Float64Array;
 }
 
-/** Of fewer than 2^24 rows, so that no sum leaves int32. */
+/** Takes fewer than 2^24 rows, so that every sum fits int32. */
 export type ByteSums = (bytes: Int8Array, blocks: number, rows: number, length: number) => Sums;
 export const MOST_ROWS = 2 ** 24 - 1;
 
@@ -54,7 +56,7 @@ const total = (lanes: number): number => (lanes & 0xffff) + (lanes >>> 16);
 /** Words of the buffer that bytes lie in; up to three bytes at its end are in none. */
 const wordsOf = ({ buffer }: Int8Array): Int32Array => new Int32Array(buffer, 0, buffer.byteLength >> 2);
 
-/** Of `count` bytes from `at` on; `words` are those of their buffer. */
+/** Sums `count` bytes from `at` on; `words` are the words of their buffer. */
 function sumRun(bytes: Int8Array, words: Int32Array, at: number, count: number, out: RunSums): void {
   const head = Math.min(-(bytes.byteOffset + at) & 3, count);
   const inPairs = (count - head) & ~7;
@@ -99,14 +101,14 @@ function sumBytes(bytes: Int8Array, at: number, count: number, out: RunSums): vo
 }
 
 /**
- * Sums by column of rows of `length` bytes. Rows that are no whole words are taken several at a time: 9 bytes four times are
- * 9 words.
+ * Sums by column of rows of `length` bytes. When a row does not fill whole words, several rows are taken at once: four
+ * rows of 9 bytes are 9 words.
  */
 class ColumnSums {
   readonly #bytes: Int8Array;
   readonly #words: Int32Array;
   readonly #length: number;
-  /** Rows that are taken as one, which is `#columns` long. */
+  /** The number of rows that are read as one, which is `#columns` long. */
   readonly #joined: number;
   readonly #columns: number;
   /** By word of the joined row: lanes of positive bytes 0 and 2 and of bytes 1 and 3, the same of low bytes, and signs. */
@@ -123,7 +125,7 @@ class ColumnSums {
     this.#zeros = new Int32Array(this.#columns / 4);
   }
 
-  /** Those of `rows` rows from `at` on are added to `sums` and `aboves` from `to` on. */
+  /** Adds the sums of `rows` rows from `at` on to `sums` and `aboves` from `to` on. */
   add(at: number, rows: number, sums: Int32Array, aboves: Int32Array, to: number): void {
     const count = rows * this.#length;
     const skipped = Math.min(-(this.#bytes.byteOffset + at) & 3, count);

@@ -1,6 +1,6 @@
 /**
- * w − zw as one tensor for all whose elements are equal: what a rewrite made of weights and zero points is then recognized
- * as the weights of a product without them, and nothing that is known of one has to be computed for the other.
+ * w − zw, as one tensor for all pairs with equal differences. So the weights that a rewrite made from weights and zero
+ * points are recognized as the weights of a product without zero points, and facts about them are computed once.
  */
 import {
   type ITensor,
@@ -51,7 +51,7 @@ function rowsOf(shape: readonly number[], zeros: readonly number[]): Runs {
   };
 }
 
-/** Bytes, and what bytes less bytes are. */
+/** Bytes, and differences of bytes. */
 type Narrow = ITensor<'u8' | 's8' | 's16'>;
 type Elements = Narrow['data'];
 
@@ -94,7 +94,7 @@ export class CentredWeights {
   }
 }
 
-/** Whether values − zeros are `other`: mostly decided by the first element. */
+/** True when values − zeros equals `other`; the first element mostly decides. */
 function equals(values: Elements, zeros: Float64Array, { length, step, zeroOf }: Runs, other: Elements): boolean {
   for (let k = 0, at = 0; at < values.length; k++)
     if (!runEquals(values, at, (at += length), zeros, zeroOf(k), step, other)) return false;

@@ -1,6 +1,7 @@
 /**
- * The checker. Given the graph before and after a rewrite it finds what changed, and discharges what is owed for every
- * value whose computation did. It knows operators, not rules: whatever made `after`, right or wrong, is judged by itself.
+ * The checker. Given the graph before and after a rewrite, it finds the values whose computation changed, and
+ * discharges an obligation for each. It knows operators, not rules: any `after`, from whatever source, is judged by
+ * itself.
  */
 
 import {
@@ -75,7 +76,7 @@ export interface CheckedRegion {
 class Checker {
   readonly #pair: GraphPair;
   readonly #session: Session;
-  /** Of the whole graphs: what is known of shared values holds on both sides. */
+  /** The ranges of the whole graphs: facts about shared values hold on both sides. */
   readonly #ranges: { readonly before: Ranges; readonly after: Ranges };
 
   constructor(pair: GraphPair, session: Session) {
@@ -108,7 +109,10 @@ class Checker {
     }
   }
 
-  /** Where the sum of the root lies: what it rounds, or its result. Both sides are the same, so either one tells. */
+  /**
+   * The range of the root's sum: the sum that it rounds, or its result. Both sides are equal, so the tighter range
+   * holds.
+   */
   #reach(root: ValueId): Interval {
     const { before, after } = this.#pair;
     const known = sumOf(this.#ranges.before, before, before.nodes[root]);
@@ -139,7 +143,10 @@ class Checker {
     ];
   }
 
-  /** Floats hold a sum of integers whatever its order when no partial sum is beyond what they hold exactly. */
+  /**
+   * A sum of integers in floats is exact in any order when no partial sum is beyond the integers that they hold
+   * exactly.
+   */
   #carriedByFloats(region: Region, node: Node): Obligation {
     const bits = region.after.values[node.id].type.dtype === 'f32' ? 24 : 53;
     const most = this.#ranges.after.partialSums(node);
@@ -182,7 +189,7 @@ class Checker {
   }
 }
 
-/** Of a region that is finite, for all its sizes: the first that is not proved, or any of them. */
+/** The obligation of a finite region over all its sizes: the first one that is not proved, or any of them. */
 function finiteObligation(regions: Iterable<Region>): Obligation | undefined {
   let last: Obligation | undefined;
   for (const region of regions) {
@@ -220,7 +227,7 @@ function roundingWitness(region: Region, root: Node, differs: Differing): Witnes
 const roundsTo8 = (graph: Graph, node: Node): boolean =>
   isOp(node, qnnRequantize) || (isFused(node) && graph.values[node.id].type.dtype !== 's32');
 
-/** Of a node that rounds, what it rounds; of any other, its result. */
+/** The sum that a node rounds; for any other node, its result. */
 function sumOf(ranges: Ranges, graph: Graph, node: Node | undefined): Interval {
   if (node === undefined) return { low: Float64Array.of(-Infinity), high: Float64Array.of(Infinity), axis: 0 };
   return isFused(node) ? ranges.fusedSum(node) : ranges.of(roundedSum(graph, node) ?? node.id);
@@ -228,7 +235,7 @@ function sumOf(ranges: Ranges, graph: Graph, node: Node | undefined): Interval {
 
 const fitsInt32 = (i: Interval): boolean => lowest(i) >= -(2 ** 31) && highest(i) <= 2 ** 31 - 1;
 
-/** Both hold: the narrower one. */
+/** Both intervals hold; returns the narrower one. */
 function tighter(a: Interval, b: Interval): Interval {
   const width = (i: Interval) => highest(i) - lowest(i);
   return width(b) < width(a) ? b : a;

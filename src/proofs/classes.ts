@@ -14,7 +14,7 @@ import type { Grid } from './grid.ts';
 /** Classes of one size beyond which all of them are compared, without being written down. */
 const MOST_CLASSES = 2 ** 12;
 
-/** Of one region, in all its sizes. */
+/** The compared classes of one region, in all its sizes. */
 export class Classes {
   readonly #contexts = new Map<string, number>();
   readonly #compared = new Set<string>();
@@ -44,7 +44,7 @@ export class Classes {
     );
   }
 
-  /** Leaves the grid those coordinates that are part of a class which was not compared yet; whether there are any. */
+  /** Restricts the grid to coordinates of classes that were not compared yet; false when none is left. */
   restrict(grid: Grid): boolean {
     const tuples = this.of(grid);
     if (tuples === undefined) return true;

@@ -1,6 +1,6 @@
 /**
- * Sums of terms for what is of rank one no more: a constant that varies along several axes, and a reshape that splits an
- * axis or joins several. An axis is split by its slices, e_i being 1 at i and 0 elsewhere:
+ * Sums of terms for values that are not of rank one: a constant that varies along several axes, and a reshape that
+ * splits an axis or joins several. An axis is split by its slices, e_i being 1 at i and 0 elsewhere:
  *
  *   v[i, j] = Σ_i e_i ⊗ v[i, ·]
  */
@@ -83,7 +83,7 @@ export function reshapedTerms(v: Terms, shape: readonly number[], ring: Ring): T
   if (long(v.shape) === long(shape)) return reshaped(v, shape, ring);
   if (sizeOf(shape) === 0) return unsupported('a reshape of nothing');
   const groups = groupsOf(v.shape, shape);
-  // What is read along axes that were split or joined is not followed: all their positions are taken to differ.
+  // Readings along split or joined axes are not followed: all positions of such an axis count as different.
   const marks = groups.flatMap(([from, to]) => {
     const isPlain = from.every((axis) => v.marks[axis] === undefined && v.terms.every((t) => isOnes(t.axes[axis])));
     return to.map((axis) => (isPlain || shape[axis] === 1 ? undefined : positions(shape[axis])));
@@ -127,7 +127,7 @@ function joined(vectors: readonly Vector[], ring: Ring): Vector {
   };
 }
 
-/** As sums of products of vectors along axes of these sizes, of which one at least is not 1. */
+/** Splits a vector into sums of products of vectors along axes of these sizes, one of which at least is not 1. */
 function splitTo(vector: Vector, sizes: readonly number[]): Vector[][] {
   if (isOnes(vector)) return [sizes.map(ones)];
   const axis = sizes.findIndex((size) => size !== 1);

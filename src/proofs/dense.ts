@@ -18,7 +18,7 @@ export function picked(v: Dense, at: readonly Int32Array[]): Float64Array {
   return out;
 }
 
-/** Where in a list of coordinates, of `size` that there are, others are. */
+/** The places of the wanted coordinates in a list of coordinates below `size`. */
 function placesOf(list: Int32Array, wanted: Int32Array, size: number): Int32Array {
   if (sameList(list, range(size))) return wanted;
   const place = new Int32Array(size).fill(-1);

@@ -30,7 +30,7 @@ import { type Compute, type Evaluate, type EvaluationOptions, type Evaluators, S
 import { type Constant, unsupported, type Value } from './terms.ts';
 
 const folds = new WeakMap<Node, { readonly operands: readonly (ITensor | undefined)[]; readonly result: ITensor }>();
-/** One object for one node of the same operands: a constant is known to be the same in two sizes where it is one. */
+/** One object for one node with the same operands: a constant counts as equal in two sizes when it is one object. */
 function folded(node: Node, operands: readonly (ITensor | undefined)[]): ITensor {
   const known = folds.get(node);
   if (known?.operands.every((t, i) => t === operands[i])) return known.result;
@@ -42,11 +42,13 @@ function folded(node: Node, operands: readonly (ITensor | undefined)[]): ITensor
   return result;
 }
 
-/** Where elements go: by pads alone, or by all sizes there are. */
+/** The data that decides where elements go: the pads alone, or the attributes and all sizes. */
 const placesOf = (node: Node, operands: readonly (Value | undefined)[]): unknown =>
   isOp(node, nnPad) ? node.attrs.pads : [node.attrs, operands.map((v) => v?.shape)];
 
-/** Narrower integers wrap modulo less than 2^32, which is no homomorphism of the integers they stand for here. */
+/**
+ * Types that hold the integers modulo 2^32. Narrower integers wrap modulo less, so their sums do not determine those.
+ */
 const carriers: ReadonlySet<string> = new Set(['s32', 's64', 'f32', 'f64']);
 const wide =
   <K extends string>(
@@ -77,7 +79,9 @@ interface Entry {
 }
 const evaluatorOf = byOp<Entry['evaluate']>({ ...arithmetic, ...movements, ...products });
 
-/** Elements stay where they are, or products say themselves what they sum: sizes are of no account besides the classes. */
+/**
+ * Operators that keep elements in place, and products, which note their own sums: sizes matter only through classes.
+ */
 const isAlikeInAllSizes = among({ ...arithmetic, ...products }, nnIdentity, nnCast, nnRecentre, nnExpand);
 
 /** Evaluated by their own meaning when all operands are constants; never the products, which may be large. */
@@ -97,7 +101,7 @@ const compute: Compute = (node, operands, side) => {
     return side.constant(tensor);
   }
   const evaluate = evaluatorOf(node) ?? unsupported(`the operator ${node.op}`);
-  // of what is reshaped after a product the grid takes a note itself
+  // the grid itself notes a reshape after a product
   const isNoted = isAlikeInAllSizes(node) || (isOp(node, nnReshape) && first?.kind === 'dense');
   if (side.learning && !isNoted) side.grid.note(placesOf(node, operands));
   return evaluate(side.seen(node), side);

@@ -1,4 +1,4 @@
-/** Regions that are no sums of products: tables and additions of bytes, and movements. */
+/** Regions without sums of products: tables and additions of bytes, and movements. */
 import { assert } from '../diagnostics/index.ts';
 import {
   constantOf,
@@ -39,7 +39,7 @@ const hasScalarConstants = (graph: Graph): boolean =>
     }),
   );
 
-/** All values of one byte, or all pairs of two; `types`: of the leaves. */
+/** Checks all values of one byte, or all pairs of two; `types`: of the leaves. */
 function checkAllBytes(region: Region, types: readonly TensorType<'u8' | 's8'>[]): Obligation {
   const cases = 256 ** region.leaves.length;
   const rank = region.leaves.reduce((most, id) => Math.max(most, typeOf(region.before, id).shape.length), 1);
@@ -122,7 +122,7 @@ function checkMovement(region: Region): Obligation | undefined {
   return { kind: 'identity', what, method, verdict: { open: 'elements end in different places' } };
 }
 
-/** `labelled`: what constants are evaluated as. */
+/** `labelled`: replaces each constant during the evaluation. */
 function evaluateAll(
   graph: Graph,
   feeds: ReadonlyMap<ValueId, ITensor>,

@@ -1,4 +1,4 @@
-/** Products and fused operators as proofs read them, whatever an operator calls its operands. */
+/** Products and fused operators as proofs read them, under the same names of operands for every operator. */
 import { assert } from '../diagnostics/index.ts';
 import {
   type AttrValues,
@@ -20,7 +20,7 @@ import type { Rounding } from '../numerics/index.ts';
 
 /** A fused operator, its operands given as T. */
 export interface Fused<T> {
-  /** What is multiplied by `w`; of a requantization the sum itself. */
+  /** The factor of `w`; in a requantization, the sum itself. */
   readonly x: T;
   readonly w?: T;
   readonly bias?: T;
@@ -58,7 +58,7 @@ export function channelAxis({ node, attrs }: Pick<Fused<unknown>, 'node' | 'attr
   return kind ? geometryOf(kind).channelAxis(rank) : (attrs.axis ?? 1);
 }
 
-/** Whether the range cuts off sums that are returned as they are. */
+/** True when the range cuts off sums that are returned without rounding. */
 export const clampsSums = ({ attrs: { to, low, high } }: Pick<Fused<unknown>, 'attrs'>): boolean =>
   to === 's32' && (low > -(2 ** 31) || high < 2 ** 31 - 1);
 

@@ -56,12 +56,14 @@ export class Grid {
     });
   }
 
-  /** What classes do not say: with equal notes, equal classes of two sizes are alike. */
+  /** Notes a fact that classes leave out: equal classes of two sizes are alike only when their notes are equal too. */
   note(what: unknown): void {
     this.#notes.push(what);
   }
 
-  /** Positions are alike by moving what is read of an unknown along with them, in one step for all that read it. */
+  /**
+   * Records that readings of an unknown move along with positions: all of them in the same step, or positions differ.
+   */
   #steps(leaf: string, axis: number, slope: number): void {
     const known = this.#slopes[axis].get(leaf);
     if (known === undefined) this.#slopes[axis].set(leaf, slope);
@@ -69,8 +71,8 @@ export class Grid {
   }
 
   /**
-   * A value was reshaped. Axes that both shapes begin and end with stay what they are; along the others all coordinates are
-   * taken to differ, there and here. Returns the homes of the axes of `to`.
+   * Refines the grid after a reshape. Axes that both shapes begin and end with keep their meaning; along the others all
+   * coordinates count as different, in both shapes. Returns the homes of the axes of `to`.
    */
   refineByReshape(from: Dense, to: readonly number[]): readonly (number | undefined)[] {
     const { shape } = from;
@@ -96,15 +98,18 @@ export class Grid {
   home = ({ shape, homes }: Pick<Dense, 'shape' | 'homes'>, own: number): number | undefined =>
     homes ? homes[own] : this.#axisOf(shape, own);
 
-  /** One axis is all of these axes of the result; undefined: it is one that is not known. Classes of axes that are one are not relied on. */
+  /**
+   * Requires that these axes are one axis of the result (undefined: an unknown one); else all their positions count as
+   * different.
+   */
   requireOne(homes: readonly (number | undefined)[]): void {
     const all = new Set(homes);
     if (all.size > 1) for (const axis of all) if (axis !== undefined) this.#separateAxis(axis);
   }
 
   /**
-   * The result's axis that axis `own` of a value of this shape is; undefined where that is not known: of values of another
-   * rank it is, counted from the last, as long as all sizes up to it are those of the result.
+   * The axis of the result that axis `own` of a value of this shape corresponds to; undefined when it is not known. For
+   * values of another rank it is counted from the last, as long as all sizes up to it equal the result's.
    */
   #axisOf(shape: readonly number[], own: number): number | undefined {
     const lead = this.shape.length - shape.length;
@@ -168,7 +173,10 @@ export class Grid {
   classesAt = (axis: number): readonly number[] =>
     Array.from(this.at[axis], (coordinate) => this.#kinds[axis]?.[coordinate] ?? -1);
 
-  /** All that must be equal for classes of two sizes to be the same: notes, how unknowns are read, and what lies along axes of one size. */
+  /**
+   * Everything that must be equal for classes of two sizes to be the same: notes, readings of unknowns, and axes of
+   * fixed size.
+   */
   contextOf(fixedAxes: readonly number[]): string {
     const along = (axis: number) => {
       const kinds = this.#kinds[axis];
@@ -177,7 +185,7 @@ export class Grid {
     return JSON.stringify([this.#notes, this.#slopes.map((slopes) => [...slopes]), fixedAxes.map(along)]);
   }
 
-  /** Coordinates differ, and are what they are in every size that has the same notes. */
+  /** Marks the coordinates of an axis as different; the marks are the same in every size with the same notes. */
   #tellApart(axis: number): void {
     if (!this.#separate.has(axis)) this.#kinds[axis] = joined(this.#kinds[axis], positions(this.shape[axis]));
   }

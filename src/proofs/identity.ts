@@ -97,7 +97,7 @@ function degreeOf({ leaves, before }: Region): number {
   return Math.max(1, (ranks[0] ?? 0) + (ranks[1] ?? 0));
 }
 
-/** What is compared: of a value that is rounded, its sum. */
+/** The compared expressions: the sum of a rounded value, else the value. */
 const expressionsOf = ({ root: id, before, after }: Region): Expression[] =>
   [before, after].map((graph) => {
     const root = graph.nodes[id];
@@ -105,13 +105,15 @@ const expressionsOf = ({ root: id, before, after }: Region): Expression[] =>
     return { graph, root, sum };
   });
 
-/** The largest magnitude up to which a type that is no s32 is computed in as s32 would: f32 is exact, the others fit into it. */
+/**
+ * The largest magnitude up to which another type computes as s32 would: f32 is exact up to it, the others fit into s32.
+ */
 const MOST: Partial<Record<string, number>> = { f32: 2 ** 24, f64: 2 ** 31 - 1, s64: 2 ** 31 - 1 };
 
 /**
- * Floats and 64-bit integers stand for integers modulo 2^32 only while they hold them exactly and s32 would as well. What
- * lies between a sum and the node that rounds it is no part of the identity, and a product of the rewritten side owes its
- * bounds apart.
+ * Floats and 64-bit integers stand for integers modulo 2^32 only while they hold them exactly and s32 would as well.
+ * Nodes between a sum and the node that rounds it do not belong to the identity, and a product of the rewritten side
+ * owes its bounds apart.
  */
 function requireIntegers({ root, ...region }: Region, side: 'before' | 'after', session: Session): void {
   const graph = region[side];
@@ -144,7 +146,7 @@ function requireShort({ before, after }: Region): void {
       for (const dim of type.shape) if (Number(dim) > LONGEST) unsupported(`an axis of ${dim} positions`);
 }
 
-/** What weights less their zero points may turn out to be. */
+/** Registers the constant weights, so that weights less their zero points are recognized. */
 function knowWeights({ before, after }: Region, { centred }: Weights): void {
   for (const graph of [before, after])
     for (const node of nodesOf(graph)) {
@@ -153,10 +155,10 @@ function knowWeights({ before, after }: Region, { centred }: Weights): void {
     }
 }
 
-/** Both sides of a region at points: at the positions of one of each class. */
+/** Compares both sides of a region at random points: at one position of each class. */
 class Comparison {
   readonly #session: Session;
-  /** Of the classes of positions on both sides; `run` compares one of each, or what it was restricted to. */
+  /** The classes of positions on both sides; `run` compares one of each, or those that it was restricted to. */
   readonly grid: Grid;
   readonly #sides: readonly IndexedExpression[];
   readonly #region: Region;
@@ -181,7 +183,7 @@ class Comparison {
     // Unknowns at 0 leave the constants, which are compared in the arithmetic of the operators themselves.
     const constants = firstDifference(this.#both({ ring: wrapping, leaves: zero, weights }));
     if (constants >= 0) return differAt(constants);
-    // A multiple of p is 0 in the field, and what differs modulo 2^32 is what counts.
+    // A multiple of p is 0 in the field, and only differences modulo 2^32 count.
     const unlike = (ring: Ring, w: Point['weights']) =>
       firstDifference(this.#both({ ring, leaves: random, weights: w }));
     if (unlike(wrapping, projections) >= 0) {
@@ -197,7 +199,7 @@ class Comparison {
     return at < 0 ? { count } : differAt(at);
   }
 
-  /** Random points, or 0, for what both sides share. */
+  /** Random points, or 0, for the unknowns that both sides share. */
   #points(known: boolean): ReadonlyMap<ValueId, Terms> {
     const { leaves, before, after } = this.#region;
     return new Map(
@@ -237,7 +239,7 @@ function coordinates(flat: number, { at }: Grid): number[] {
   return index;
 }
 
-/** Of a report: how the identity was decided, as the certificate says it. */
+/** The method in a report, as the certificate states it. */
 export const identityMethod = ({ compared, sizes, degree }: Work): string =>
   degree === 0
     ? `equal normal forms: the same products of sources and weights, and the same ${compared} constants modulo 2^32`

@@ -19,11 +19,11 @@
 import { assert } from '../diagnostics/index.ts';
 import { add, constant, equal, formatPolynomial, multiply, type Polynomial, variable } from './polynomial.ts';
 
-/** What the taps of each set add; a factor that is the same at all taps is the same in both. */
+/** The sum over the taps of each set; a factor that is the same at all taps is the same in both. */
 interface Sum {
   readonly inside: Polynomial;
   readonly outside: Polynomial;
-  /** A source that was padded: it has values outside too. */
+  /** True for a padded source, which has values outside too. */
   readonly isPadded?: true;
 }
 type Definitions = ReadonlyMap<string, string>;
@@ -74,7 +74,7 @@ const functions: Readonly<Record<string, (of: readonly Argument[], after: readon
 
 const TOKEN = /Σ_k|Σ|[\p{L}][\p{L}\p{M}\p{N}_]*|\d+|[-+·−(),;]/gu;
 
-/** Reads a sum; names that are defined stand for their definition. */
+/** Reads a sum; a defined name stands for its definition. */
 function sumOf(text: string, definitions: Definitions): Sum {
   // An index says which element, which each tap knows; so do rows and columns, and the pads of a window.
   const tokens = text.replace(/\[[^\]]*\]|\b(rows|columns) of |, pads\b|; pads\b/g, '').match(TOKEN) ?? [];
@@ -154,7 +154,7 @@ function read(law: string): { readonly equations: readonly Equation[]; readonly 
   return { equations, definitions: new Map(parts.flatMap(definitionIn)) };
 }
 
-/** Where the sides of a law differ; undefined when it holds for all shapes and values. */
+/** The first difference between the sides of a law; undefined when it holds for all shapes and values. */
 export function differenceOf(law: string): string | undefined {
   const { equations, definitions } = read(law);
   for (const { left, right } of equations) {

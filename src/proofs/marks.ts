@@ -1,15 +1,16 @@
 /**
- * Which coordinates along an axis are alike. Each has the number of its class, and a class is the same one for every value
- * and in every size of a region. So what was compared in one size need not be compared in another; see classes.ts.
+ * Marks coordinates along an axis that are alike. Each has the number of its class, and a class is the same one for
+ * every value and in every size of a region: a class that was compared in one size needs no comparison in another
+ * (classes.ts).
  */
 
-/** By coordinate. A number is never given twice, which takes more than 32 bits. */
+/** The class of each coordinate. A number is never used twice, which takes more than 32 bits. */
 export type Marks = Float64Array;
 
 let given = 0;
 const distinct = new WeakSet<Marks>();
 
-/** Coordinates that are unlike each other, and unlike all that there are elsewhere. */
+/** Marks coordinates as different from each other, and from all others. */
 export function apart(n: number): Marks {
   const made = new Float64Array(n);
   for (let i = 0; i < n; i++) made[i] = given++;
@@ -17,7 +18,7 @@ export function apart(n: number): Marks {
   return made;
 }
 
-/** Whether each coordinate is of a class of its own, as `apart` makes them. */
+/** True when each coordinate has a class of its own, as `apart` makes them. */
 export const areApart = (marks: Marks): boolean => distinct.has(marks);
 
 const byLength = new Map<number, Marks>();
@@ -29,7 +30,9 @@ export function positions(n: number): Marks {
 }
 
 const byKey = new Map<string, number>();
-/** Keys that are kept in mind. One that was forgotten gets another number: two classes then are one class compared twice. */
+/**
+ * The number of keys to remember. A forgotten one gets another number: one class then counts as two, compared twice.
+ */
 const MOST_KEYS = 2 ** 17;
 
 function numberOf(key: string): number {
@@ -40,7 +43,7 @@ function numberOf(key: string): number {
   return given++;
 }
 
-/** Coordinates with equal keys are alike: a key says all that is of account, of whatever size the axis is. */
+/** Marks coordinates with equal keys as alike: a key states everything that matters, for any size of the axis. */
 export function marked(n: number, keyOf: (i: number) => string): Marks {
   const made = new Float64Array(n);
   for (let i = 0; i < n; i++) made[i] = numberOf(keyOf(i));

@@ -55,7 +55,7 @@ export function matrixProduct(
   const add = (part: Float64Array) => {
     data = ring.add(data, part, 1);
   };
-  /** Of an operand, its vector along an axis of the result; a size of 1 is broadcast. */
+  /** The vector of an operand along an axis of the result; a size of 1 is broadcast. */
   const along = (axes: readonly Vector[], axis: number): Float64Array => {
     const own = axes.length - rank + axis;
     const vector = own < 0 ? undefined : axes[own];

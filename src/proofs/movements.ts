@@ -31,7 +31,7 @@ import {
   type Vector,
 } from './terms.ts';
 
-/** Integers to wider ones and to floats; floats that carry integers back (see range.ts for what they may hold). */
+/** Casts of integers to wider ones and to floats, and of floats with integers back (range.ts bounds those integers). */
 const cast: Evaluate<typeof nnCast> = ({ x, attrs: { to }, node }, side) => {
   const from = side.dtypeOf(viewOf<typeof nnCast>(node).x);
   const widens = dtypes[to].min <= dtypes[from].min && dtypes[to].max >= dtypes[from].max;
@@ -99,8 +99,8 @@ const expand: OfOne = ({ x, node }, side) => {
 };
 
 /**
- * Positions along an axis that is another one now are all taken to differ: classes are of positions of the result, and on
- * the side where the axis stayed equal coordinates mean other elements.
+ * Positions along an axis that was moved all count as different: classes are of positions of the result, and on the
+ * side without the move equal coordinates mean other elements.
  */
 const moved = (v: Terms, axis: number): Marks | undefined =>
   v.shape[axis] === 1 ? undefined : positions(v.shape[axis]);

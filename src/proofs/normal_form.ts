@@ -46,7 +46,7 @@ interface Line {
 }
 
 interface Form {
-  /** By what is multiplied and how. */
+  /** The products by a key of their source, weights and attributes. */
   readonly products: ReadonlyMap<string, Product>;
   readonly lines: readonly Line[];
   readonly number: number;
@@ -54,27 +54,27 @@ interface Form {
 
 interface Product {
   readonly coefficient: number;
-  /** Of 1 with weights, where no pad cuts it off: the sums of the weights, by result channel. */
+  /** The product of 1 with weights when no pad cuts it off: the sums of the weights, by result channel. */
   readonly sums?: () => Line;
 }
 
-/** x + shift for a value x that is not computed here, and where it has been padded, the number that is outside of it. */
+/** x + shift for an unknown x and, when it was padded, the number outside of it. */
 interface Source {
   readonly leaf: ValueId;
   readonly shift: number;
-  /** Of the spatial axes, as convolutions have them. */
+  /** The pads of the spatial axes, in the order of convolutions. */
   readonly pads?: readonly number[];
   readonly outside?: number;
 }
 
-/** What forms are of: a graph, and the value or the fused operator's accumulator that is compared. */
+/** The subject of a form: a graph, and the compared value or accumulator of a fused operator. */
 export interface Expression {
   readonly graph: Graph;
   readonly root: Node | undefined;
   readonly sum: ValueId | undefined;
 }
 
-/** Whether both have a normal form, and the same one; how many constants were compared. */
+/** Counts the compared constants when both have a normal form, and the same one; else undefined. */
 export function sameForms(sides: readonly Expression[], weights: Weights): { readonly constants: number } | undefined {
   const [before, after] = sides.map((side) => new Forms(side, weights).compared());
   if (before === undefined || after === undefined) return undefined;
@@ -169,7 +169,7 @@ class Forms {
     return isProduct(node) ? this.#product(node) : undefined;
   }
 
-  /** What a fused operator rounds, or returns to s32: its product, bias and map. */
+  /** The sum that a fused operator rounds, or returns as s32: its product, bias and map. */
   #fused(node: Node): Form | undefined {
     const fused = fusedOf(node);
     if (fused === undefined || clampsSums(fused)) return undefined;
@@ -224,7 +224,7 @@ class Forms {
     if (!isStatic(pads)) return undefined;
     const isSpatial = pads.every((p, i) => (i % rank >= 2 ? p >= 0 : p === 0));
     if (source.pads || outside === undefined || mode !== 'constant' || !isSpatial) return undefined;
-    if (pads.every((p) => p === 0)) return source; // its products of 1 would be those of x itself
+    if (pads.every((p) => p === 0)) return source; // otherwise its products of 1 would be those of x itself
     return { ...source, pads: [...pads.slice(2, rank), ...pads.slice(rank + 2)], outside };
   }
 
@@ -242,7 +242,7 @@ class Forms {
     const { strides, pads, dilations, group, outputPadding } = node.attrs;
     const isPadded = source.pads !== undefined;
     if (isPadded && (kind !== 'conv' || padsAny(node))) return undefined;
-    // A product of 1 depends on what it is cut off by: pads, and the sizes of the source.
+    // A product of 1 depends on its bounds: pads, and the sizes of the source.
     const key = (from: ValueId, cut: unknown): string =>
       [
         kind,
@@ -259,7 +259,7 @@ class Forms {
     const own = key(source.leaf, source.pads ?? pads);
     const inside = source.shift - zx;
     const outside = (source.outside ?? zx) - zx;
-    // Σ over the taps inside of (x + inside)·w, and over those in the pads of outside·w: all of them less those inside.
+    // Σ (x + inside)·w over the taps inside, plus Σ outside·w over the taps in the pads: all taps less those inside.
     return {
       ...empty,
       products: new Map<string, Product>([
@@ -283,5 +283,5 @@ class Forms {
   }
 }
 
-/** Whether a convolution is padded. */
+/** True when a convolution is padded. */
 const padsAny = (node: Node): boolean => isOp(node, nnConv, qnnConv, dnnlConv) && node.attrs.pads.some((p) => p !== 0);

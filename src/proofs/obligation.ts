@@ -1,4 +1,7 @@
-/** What a rewrite owes, and how it was paid. Plain data: certificates keep it in compiled files and exported models. */
+/**
+ * The obligations of a rewrite and their proofs. Plain data: certificates keep them in compiled files and exported
+ * models.
+ */
 import { type DType, type Feeds, type ITensor, numbersOf, sizeOf, tensor } from '../ir/index.ts';
 
 export type ObligationKind = 'identity' | 'range' | 'rounding' | 'saturation';
@@ -7,7 +10,7 @@ export interface Obligation {
   readonly kind: ObligationKind;
   /** The statement. */
   readonly what: string;
-  /** How it was decided. */
+  /** The method that decided it. */
   readonly method: string;
   readonly verdict: Verdict;
 }
@@ -22,11 +25,11 @@ export interface Witness {
   readonly index: readonly number[];
   readonly before: number;
   readonly after: number;
-  /** All accumulators of that channel at which they differ, as closed intervals. */
+  /** All accumulators of the channel at which the sides differ, as closed intervals. */
   readonly accumulators?: readonly (readonly [from: number, to: number])[];
 }
 
-/** Elements, or, for a tensor too large to print, what fills it. */
+/** Its elements or, for a tensor too large to print, the way to fill it. */
 export interface WitnessInput {
   readonly type: DType;
   readonly shape: readonly number[];

@@ -51,7 +51,7 @@ function shifted(x: Terms, zx: Value | undefined, side: Side, shape?: readonly n
   return sum(x, expanded(zero, x.shape, side.ring), -1, side.ring);
 }
 
-/** Of which there are zero points or a bias, by name. */
+/** The operands of a product by name; zero points and bias may be absent. */
 interface Factors {
   readonly x: Value;
   readonly w: Value;
@@ -95,7 +95,7 @@ const conv: Evaluate<typeof nnConv | typeof nnConvTranspose | typeof qnnConv | t
 /** Every position reads the same weights; result channels are of a kind each. */
 const weightReadings = (w: Terms, shape: readonly number[]) => readAlong(readingsOf(w.terms), () => shape.map(() => 0));
 
-/** What the weights are made of: known and unknown ones, whose products are added. */
+/** The parts of weights: known and unknown ones, whose products are added. */
 interface Parts {
   readonly known?: ITensor;
   readonly unknown?: Terms;
@@ -120,7 +120,7 @@ function filters(node: Node, w: Value, zw: Value | undefined, { transposed, grou
   return parts(side.add(w, zero, w.shape, -1), side);
 }
 
-/** [O] over weights [C, O/group, taps…], each group's part where the channels of that group are. */
+/** [O] over weights [C, O/group, taps…]: each group's part stands at the channels of its group. */
 function byGroups(zero: Terms, [channels, filters, ...taps]: readonly number[], group: number, ring: Ring): Terms {
   const single = taps.map(() => 1);
   const perGroup = reshapedTerms(zero, [group, 1, filters, ...single], ring);
@@ -220,7 +220,7 @@ function rightSide(b: Value, zb: Value | undefined, side: Side): readonly (Terms
 const dropped = (v: Dense, shape: readonly number[], axes: readonly number[]): Dense =>
   axes.length === 0 ? v : { kind: 'dense', shape, at: v.at.filter((_, axis) => !axes.includes(axis)), data: v.data };
 
-/** The accumulator of a fused operator: what it rounds, or returns to s32. */
+/** The accumulator of a fused operator: the sum that it rounds, or returns as s32. */
 export function accumulator(fused: Fused<Value>, side: Side): Value {
   const { bias, map, row, column, node } = fused;
   const shape = side.shapeOf(node.id);
@@ -236,7 +236,7 @@ export function accumulator(fused: Fused<Value>, side: Side): Value {
   return side.add(v, side.multiply(row, shapedConstant(column, perChannel), shape), shape);
 }
 
-/** What it begins with: its product, or the sum that it is given. */
+/** The start of a fused operator: its product, or the sum that it is given. */
 function begun({ x, w, attrs: { sourceZeroPoint = 0 }, node }: Fused<Value>, side: Side): Value {
   if (w === undefined) return x;
   const zx = sourceZeroPoint === 0 ? undefined : constantTerms([], side.ring.reduce(sourceZeroPoint));
@@ -252,7 +252,7 @@ function shapedConstant(v: Value, shape: readonly number[]): Value {
   return { kind: 'constant', shape: as, tensor: withShape(v.tensor, as) };
 }
 
-/** Fused operators inside of a region: what they round is opaque. */
+/** The s32 sum of a fused operator inside of a region; a rounded result is opaque. */
 const fused = ({ node }: Pick<Fused<Value>, 'node'>, side: Side): Value => {
   const seen = fusedAs(node, (id) => side.value(id));
   return seen?.attrs.to === 's32' ? accumulator(seen, side) : unsupported('a rounding in between');

@@ -78,7 +78,7 @@ export class Ranges {
     this.#producers = producersOf(graph);
   }
 
-  /** Where the elements of a value lie; its whole type where nothing is known. */
+  /** The range of the elements of a value; the range of its type when nothing else is known. */
   of(id: ValueId): Interval {
     const known = this.#known.get(id);
     if (known) return known;
@@ -89,12 +89,12 @@ export class Ranges {
     return made;
   }
 
-  /** What is known of a value from elsewhere: of one that another graph was proved to compute alike. */
+  /** Adopts a range from elsewhere: another graph was proved to compute the same value. */
   assume(id: ValueId, interval: Interval): void {
     if (!this.#known.has(id)) this.#known.set(id, interval);
   }
 
-  /** x − zx of a product, including what padding reads. */
+  /** The range of x − zx of a product, values in the pads included. */
   source(node: Node): Interval {
     const { x, zx: zero, sourceZeroPoint } = multiplied(node);
     const range = whole(this.of(x));
@@ -102,7 +102,7 @@ export class Ranges {
     return single(Math.min(range.low[0] - zx.high[0], 0), Math.max(range.high[0] - zx.low[0], 0));
   }
 
-  /** Σ|x − zx|·|w − zw|: no partial sum is larger, in whatever order it is added. Undefined for computed weights. */
+  /** Σ|x − zx|·|w − zw|: no partial sum is larger, in any order of summation. Undefined for computed weights. */
   partialSums(node: Node): number | undefined {
     const signed = this.#signedSums(node);
     if (signed === undefined) return undefined;
@@ -131,7 +131,7 @@ export class Ranges {
     return { low: lows, high: highs, axis };
   }
 
-  /** What a fused operator rounds. */
+  /** The range of the sum that a fused operator rounds. */
   fusedSum(node: Node): Interval {
     const fused = fusedOf(node);
     assert(fused, `${node.op} is not fused`);
@@ -146,13 +146,18 @@ export class Ranges {
     return sum;
   }
 
-  /** What + − · make, where their type holds it or is s32, whose sums are judged by whoever reads them; narrow types wrap. */
+  /**
+   * The range of a sum, difference or product, when the type holds it. s32 may wrap, which the readers of its sums
+   * judge; narrow types wrap and give undefined.
+   */
   #held(node: Node, made: Interval): Interval | undefined {
     const { dtype } = this.#graph.values[node.id].type;
     return dtype === 's32' || isFloat(dtype) || this.#isOfType(node.id, made) ? made : undefined;
   }
 
-  /** An s32 that may have wrapped is anything, what the new type does not hold is cut off, and fractions are rounded. */
+  /**
+   * The range of a cast: any number for an s32 that may have wrapped, cut off by the new type, with fractions rounded.
+   */
   #cast(node: Node): Interval | undefined {
     const { x: source } = viewOf<typeof nnCast>(node);
     const from = this.of(source);
@@ -175,7 +180,7 @@ export class Ranges {
       : single(dtypes[dtype].min, dtypes[dtype].max);
   }
 
-  /** A constant, or what casts make of one: its integers stay what they are. */
+  /** A constant, or casts of one that keep its integers. */
   #constant(id: ValueId | undefined): ITensor | undefined {
     const node = id ? this.#producers.get(id) : undefined;
     return isOp(node, nnCast) && node.attrs.to !== 'bool' && dtypes[node.attrs.to].bytes >= 4
@@ -233,7 +238,7 @@ export class Ranges {
     return sumOfIntervals(left, isOp(node, nnSub) ? negated(right) : right);
   }
 
-  /** What it clamps to. */
+  /** The range that it clamps to. */
   #ofRounding({ id, attrs }: Node): Interval {
     const type = this.#ofType(id);
     return single(Math.max(type.low[0], Number(attrs.low)), Math.min(type.high[0], Number(attrs.high)));

@@ -13,7 +13,7 @@ import { reciprocal32 } from '../numerics/index.ts';
 import type { Obligation } from './obligation.ts';
 import type { Region } from './region.ts';
 
-/** Undefined when the region is no such rewrite; its parameters are compared, so a wrong factor is not proved. */
+/** Undefined when the region is another rewrite. Its parameters are compared, so a wrong factor is not proved. */
 export function checkReciprocal({ root, leaves, before, after }: Region): Obligation | undefined {
   const [left, right] = [before, after].map((graph) => view(qnnQuantize, graph.nodes[root]));
   if (left === undefined || right === undefined || leaves.length !== 1) return undefined;

@@ -1,6 +1,6 @@
 /**
- * The part of two graphs that a rewrite changed: everything between a value of both graphs and the nearest values that
- * both graphs have as well. The latter are unknowns: what is shown holds whatever they are.
+ * The part of two graphs that a rewrite changed: everything between a value of both graphs and the nearest operands
+ * that both graphs have as well. These operands are unknowns: a proof holds for all of their values.
  */
 
 import {
@@ -54,7 +54,7 @@ export class GraphPair {
     });
   }
 
-  /** Whether both take the same inputs and give the same outputs: in name, type and order. */
+  /** True when both graphs have the same inputs and outputs: in name, type and order. */
   get sameInterface(): boolean {
     const { before, after } = this;
     const alike = (a: readonly ValueId[], b: readonly ValueId[]) =>
@@ -84,7 +84,7 @@ export class GraphPair {
           after: this.#part(this.after, root, leaves, right.nodes),
         };
       }
-      // The last of them first: it cannot be what another one is computed from.
+      // The last one first: no other one is computed from it.
       passed.add(lonely.reduce((last, id) => (this.#positionOf(id) > this.#positionOf(last) ? id : last)));
     }
   }
@@ -122,7 +122,7 @@ export class GraphPair {
     return this.before.pool.hash(left) === this.after.pool.hash(right);
   }
 
-  /** The nodes between the root and the shared values, and those of the latter that are reached. */
+  /** The nodes between the root and the shared values, and the shared values that were reached. */
   #cut(side: 0 | 1, root: ValueId, stops: (id: ValueId) => boolean) {
     const graph = side === 0 ? this.before : this.after;
     const leaves = new Set<ValueId>();
@@ -155,6 +155,6 @@ export class GraphPair {
   }
 }
 
-/** Whether all nodes have a trait. */
+/** True when every node has one of the traits. */
 export const haveTrait = (graph: Graph, ...traits: readonly Trait[]): boolean =>
   nodesOf(graph).every((node) => opOf(node).traits.some((trait) => traits.includes(trait)));

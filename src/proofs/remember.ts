@@ -1,4 +1,4 @@
-/** What is computed once for a pair of keys, the first of them an object. */
+/** Results that are computed once for a pair of keys, the first of which is an object. */
 export interface Memory<A extends object, B, T> {
   get(key: A): Map<B, T> | undefined;
   set(key: A, value: Map<B, T>): unknown;

@@ -115,7 +115,7 @@ export class RandomPoints {
       b = (c + (c << 3)) | 0;
       c = (((c << 21) | (c >>> 11)) + sum) | 0;
       data[i] = sum >>> 1;
-      // Another draw for the one number in 2^31 that is no element.
+      // Draws again for the one number in 2^31 that is not an element.
       if (data[i] !== PRIME) i++;
     }
     this.#state = [a, b, c, d];
@@ -126,6 +126,6 @@ export class RandomPoints {
 
   next = (): number => this.vector(1).data[0];
 
-  /** Whether `vector` made it: its elements are independent of everything. */
+  /** True when `vector` made it: its elements are independent of everything. */
   made = (vector: object): boolean => this.#vectors.has(vector);
 }

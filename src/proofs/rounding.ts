@@ -32,11 +32,11 @@ export type Step = (accumulator: number) => number;
 /** A parameter of a recipe. */
 type Parameter = ITensor<'f32' | 'f64' | 's32'>;
 
-/** How a node rounds its accumulator. Its parameters have one element, or one for each result channel. */
+/** The rounding of an accumulator by a node. Its parameters have one element, or one for each result channel. */
 export interface Recipe {
   readonly mode: RequantizeMode;
   readonly factor: Parameter;
-  /** Of fixed-point multipliers. */
+  /** The shift of a fixed-point multiplier. */
   readonly shift?: Parameter | undefined;
   /** Float steps in front; see numerics/requantize.ts. */
   readonly scale?: Parameter | undefined;
@@ -46,14 +46,14 @@ export interface Recipe {
   readonly zeroPoint: number;
   readonly low: number;
   readonly high: number;
-  /** Whether it rises with the sum, as thresholds need: no factor is negative, and all are finite. */
+  /** True when it rises with the sum, as thresholds need: every factor is finite and not negative. */
   readonly rises: boolean;
 }
 
 const parametersOf = ({ factor, shift, scale, offset }: Recipe) => [factor, shift, scale, offset];
 const elementOf = ({ data }: Parameter, channel: number): number => data[data.length === 1 ? 0 : channel];
 const at = (t: Parameter | undefined, channel: number): number | undefined => t && elementOf(t, channel);
-/** Whether parameters that differ by channel do so along one axis. */
+/** True when parameters that differ by channel do so along one axis. */
 export function sameChannels(a: Recipe, b: Recipe): boolean {
   return channelsOf(a) === 1 || channelsOf(b) === 1 || a.axis === b.axis;
 }
@@ -92,7 +92,10 @@ function parameter(graph: Graph, id: ValueId | undefined): Parameter | undefined
   return t && tensorOfType(t, 'f32', 'f64', 's32');
 }
 
-/** Where a result of bytes lies, and along which axis its channels; undefined for other results, and for factors along several axes. */
+/**
+ * The limits of a byte result, and the axis of its channels; undefined for other results, and for factors along several
+ * axes.
+ */
 function limitsOf(
   graph: Graph,
   { id, attrs }: Node,
@@ -191,7 +194,7 @@ export interface Differing {
 
 type Differences = NonNullable<Witness['accumulators']>;
 
-/** Of sums between the bounds that no input is known to lead to. */
+/** Describes sums within the bounds at which the sides differ, without an input that leads to them. */
 export function unreached({ channel, before, after, at }: Differing): string {
   const [[first]] = at;
   const sums = at.slice(0, 8).map(([from, to]) => (from === to ? from : `${from} … ${to}`));
@@ -206,7 +209,7 @@ function sameElements(a: Parameter | undefined, b: Parameter | undefined): boole
   return true;
 }
 
-/** Whether two recipes give the same on all accumulators within `reach`. */
+/** Compares two recipes on all accumulators within `reach`. */
 export function compareRecipes(before: Recipe, after: Recipe, reach: Interval): RoundingReport {
   const channels = Math.max(channelsOf(before), channelsOf(after));
   const parameters = ({ mode, zeroPoint, low, high }: Recipe) => ({ mode, zeroPoint, low, high });

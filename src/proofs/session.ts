@@ -1,4 +1,4 @@
-/** What checks share: passes over weights, ranges, and random points. */
+/** The state that checks share: passes over weights, ranges, and random points. */
 import { type Graph, sizeOf } from '../ir/index.ts';
 import type { ByteSums } from './byte_sums.ts';
 import { Ranges } from './range.ts';
@@ -24,14 +24,16 @@ export class Session {
     this.projections = new UnknownProjections(this.weights, this.#random);
   }
 
-  /** What is known of the values of a graph, for all that is asked of it. */
+  /** The ranges of a graph, shared by all checks of it. */
   ranges(graph: Graph): Ranges {
     const known = this.#ranges.get(graph) ?? new Ranges(graph, this.weights);
     this.#ranges.set(graph, known);
     return known;
   }
 
-  /** One vector for each unknown, axis and size: for other sizes of other axes weights need no other pass. */
+  /**
+   * One vector for each unknown, axis and size, so that weights need no new pass when other axes change their sizes.
+   */
   vector(leaf: string, axis: number, size: number): Vector {
     if (size === 1) return ones(1);
     const key = `${axis} ${size} ${leaf}`;

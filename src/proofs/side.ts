@@ -48,7 +48,10 @@ export interface EvaluationOptions {
   readonly learning?: boolean;
 }
 
-/** Of a product: which coordinates of its result are alike, and what besides says what is summed at each of them. */
+/**
+ * Facts about a product: the coordinates of its result that are alike, and all else that decides the sum at each of
+ * them.
+ */
 export interface Learned {
   readonly kinds: readonly (Marks | undefined)[];
   readonly reads: readonly Reading[];

@@ -38,7 +38,10 @@ const MOST_TOGETHER = 256;
 const MOST_VALUES = 4096;
 const MOST_BEYOND = 64;
 
-/** Of other symbols. Where elements are picked by position: an index from the front is none from the back in all of them. */
+/**
+ * Sizes of other symbols. `SIZES_OF_PICKED` is for elements picked by position: an index counted from the front and one
+ * counted from the back cannot be equal in all of them.
+ */
 const SIZES = [2, 3];
 const SIZES_OF_PICKED = [2, 5, 11, 32];
 const isPicking = oneOf(nnSlice, nnGather, nnGatherElements, nnConcat, nnPad, nnTile);
@@ -47,13 +50,13 @@ type Sizes = ReadonlyMap<string, number>;
 /** A symbol and the values that it takes. */
 type Values = readonly [symbol: string, values: readonly number[]];
 
-/** Made when asked for: what is decided without sizes needs none. */
+/** Regions for known sizes, made on demand: a proof that needs no sizes makes none. */
 export class SizedRegions implements Iterable<Region> {
   readonly #region: Region;
   readonly #leaves: readonly Shape[];
-  /** What sizes decide besides: sizes in attributes. */
+  /** The sizes in attributes, which decide as well. */
   readonly #given: readonly Shape[];
-  /** Under a window, and others. */
+  /** Symbols under a window; `others`: all other symbols. */
   readonly #spatial: readonly Values[];
   readonly #others: readonly Values[];
   readonly #made = new Map<string, Region | undefined>();
@@ -183,14 +186,14 @@ function specialized(region: Region, sizes: Sizes): Region | undefined {
   }
 }
 
-/** Attributes that are lists of sizes, of which some are not known. */
+/** Attributes that are lists of sizes, with unknown ones among them. */
 const sizesInAttributes = (node: Node): readonly Shape[] =>
   Object.keys(node.attrs).flatMap((name) => {
     const sizes = opOf(node).attrs[name]?.kind === 'dims' && listIn(node, name);
     return sizes && !isStatic(sizes) ? [sizes] : [];
   });
 
-/** An attribute that is a list of numbers or sizes; undefined where a node has none of that name. */
+/** An attribute that is a list of numbers or sizes; undefined when a node has none of this name. */
 function listIn({ attrs }: Node, name: string): Shape | undefined {
   const value = attrs[name];
   return isList(value) ? value : undefined;
@@ -220,7 +223,7 @@ function fixedByWeights({ before, after }: Region): ReadonlyMap<string, number> 
   return fixed;
 }
 
-/** What the dimensions that depend on one symbol alone are for a value of it. */
+/** The dimensions that depend on one symbol alone, as a function of its value. */
 function dimensions(symbol: string, shapes: readonly Shape[]): (value: number) => readonly number[] {
   const own = shapes.flat().filter((dim) => new Set(symbolsIn(dim)).size === 1 && symbolsIn(dim).includes(symbol));
   return (value) => own.map((dim) => Number(bindDim(dim, new Map([[symbol, value]]))));
@@ -230,15 +233,15 @@ interface Sought {
   readonly leaves: readonly Shape[];
   readonly given: readonly Shape[];
   readonly pads: readonly Shape[];
-  /** How many sizes, and after how many classes repeat. */
+  /** The number of sizes, and the number of classes after which they repeat. */
   readonly count: number;
   readonly period: number;
 }
 
 /**
- * The values for which dimensions of leaves take their first `count` sizes from 1 on, and others all that they take beside
- * these. Beyond them classes repeat, unless pads change: then one value for each pads and each remainder. Of very many sizes
- * the first half, and those in which a window is whole.
+ * The values for which dimensions of leaves take their first `count` sizes from 1 on, and other dimensions all their
+ * sizes beside these. Beyond them classes repeat, unless pads change: then one value for each pads and each remainder.
+ * Of very many sizes the first half, and the ones in which a window is whole.
  */
 function everyValue(symbol: string, { leaves, given, pads, count, period }: Sought): readonly number[] {
   const [sizesFor, othersFor, padsFor] = [leaves, given, pads].map((shapes) => dimensions(symbol, shapes));
@@ -290,7 +293,7 @@ function leastCommonMultiple(a: number, b: number): number {
   return (a / x) * b;
 }
 
-/** window + pads + stride along the axis where that is most. */
+/** window + pads + stride along the axis where this sum is largest. */
 function reachOf(region: Region, node: Node): number {
   const factors = factorsOf(node);
   if (factors === undefined) return 0;

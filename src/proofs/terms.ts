@@ -1,5 +1,5 @@
 /**
- * The values that expressions are evaluated to.
+ * The values of expressions.
  *
  * An unknown tensor is put at a point of rank one: x[i, j, …] = a[i]·b[j]·…, random vectors a, b, …. Its elements are
  * then different monomials, so a polynomial in x that is not 0 stays one, and a product of x with weights needs one pass
@@ -17,8 +17,8 @@ export interface Vector {
 }
 
 /**
- * How a value reads an unknown: from one position to the next along axis i it moves by `slopes[i]` elements of the unknown,
- * 0 where the unknown is broadcast.
+ * The reading of an unknown by a value: from one position to the next along axis i, it moves by `slopes[i]` elements of
+ * the unknown, 0 when the unknown is broadcast.
  */
 export interface Reading {
   readonly leaf: string;
@@ -34,14 +34,14 @@ export interface Term {
 
 const nothing: readonly Reading[] = [];
 
-/** The same readings, along axes that are others now. */
+/** The same readings along renamed axes. */
 export const readAlong = (
   reads: readonly Reading[],
   along: (slopes: readonly number[]) => readonly number[],
 ): readonly Reading[] =>
   reads.length === 0 ? reads : reads.map(({ leaf, slopes }) => ({ leaf, slopes: along(slopes) }));
 
-/** All that is read by some terms, each once. */
+/** All readings of some terms, each once. */
 export function readingsOf(terms: readonly Term[]): readonly Reading[] {
   const found = new Map<string, Reading>();
   for (const { reads } of terms)
@@ -64,7 +64,7 @@ export interface Constant {
   readonly tensor: ITensor;
 }
 
-/** Known elements plus unknown ones: weights less a zero point that is computed at run time. */
+/** Known elements plus unknown ones: weights less a zero point from run time. */
 export interface Mixed {
   readonly kind: 'mixed';
   readonly shape: readonly number[];
@@ -84,7 +84,7 @@ export interface Dense {
 
 export type Value = Terms | Constant | Mixed | Dense;
 
-/** What this checker does not reason about: the obligation stays open. */
+/** Thrown for graphs that this checker does not reason about: the obligation stays open. */
 export class Unsupported extends Error {}
 
 export const unsupported = (what: string): never => {
@@ -164,7 +164,7 @@ export function integers(t: ITensor): Float64Array {
 const marksOf = (values: Float64Array): Marks =>
   values.length > 64 ? apart(values.length) : marked(values.length, (i) => `element ${values[i]}`);
 
-/** Broadcast to `shape`, whose trailing axes are those of the value. */
+/** Broadcasts to `shape`, whose trailing axes are the value's. */
 export function expanded(v: Terms, shape: readonly number[], ring: Ring): Terms {
   const lead = shape.length - v.shape.length;
   const stays = (axis: number) => axis >= lead && v.shape[axis - lead] === shape[axis];

@@ -1,7 +1,7 @@
 /**
- * Σ w·v of random vectors v as unknowns of their own, which takes no pass over the weights: sides that are equal whatever
- * these sums are, are equal for what they are. Where sides get one sum from different weights (w split in two, say) they
- * differ here, and the sums themselves have to be known.
+ * Takes Σ w·v of random vectors v as unknowns of their own, without a pass over the weights: sides that are equal for
+ * any values of these sums are equal for the true ones. Sides that get one sum from different weights (w split in two,
+ * say) differ here, and the sums themselves have to be known.
  */
 
 import type { ITensor } from '../ir/index.ts';
@@ -11,7 +11,7 @@ import type { RandomPoints, Ring } from './ring.ts';
 import { isOnes, type Vector } from './terms.ts';
 import { projectionSize, type Weights } from './weights.ts';
 
-/** What evaluation asks of weights. */
+/** The part of `Weights` that evaluation uses. */
 export type Projections = Pick<Weights, 'projection' | 'centred'>;
 
 export class UnknownProjections implements Projections {

@@ -119,7 +119,8 @@ function products(
       const factor = vector[first + row];
       if (isSmall) for (let to = from; to < end; to++) out[to] += data[at++] * factor;
       else for (let to = from; to < end; to++) out[to] += ring.mul(ring.reduce(data[at++]), ring.reduce(factor));
-      // |w| < 2^9 and |factor| < 2^31: 2^12 products add up to less than 2^53; those of large weights are below 2^32.
+      // |w| < 2^9 and |factor| < 2^31: 2^12 products add up to less than 2^53; products of large weights are below
+      // 2^32.
       if (row % 2 ** 12 === 2 ** 12 - 1 || row === rows - 1)
         for (let to = from; to < end; to++) out[to] = ring.reduce(out[to]);
     }

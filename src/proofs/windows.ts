@@ -31,8 +31,8 @@ function sourceAt({ transposed, strides, pads, dilations }: Window, axis: number
 }
 
 /**
- * For every axis of the result the kinds of its positions: positions of one kind read the same taps, and what they read
- * is alike.
+ * For every axis of the result the kinds of its positions: positions of one kind read the same taps, and read alike
+ * elements.
  */
 export function windowKinds(x: Terms, window: Window, shape: readonly number[]): (Marks | undefined)[] {
   return shape.map((size, axis) => {
@@ -60,7 +60,7 @@ const readingKinds = (window: Window, axis: number, size: number, source: number
     return key;
   });
 
-/** What a window says to all positions alike, of whatever size the source is. */
+/** The properties of a window that all positions share, whatever the size of the source. */
 export const windowSums = ({ strides, pads, dilations, group, wShape }: Window, x: Terms): readonly unknown[] => [
   strides,
   pads,
@@ -77,7 +77,9 @@ function byChannels(terms: readonly Term[]): Map<Vector, Term[]> {
   return groups;
 }
 
-/** scale · batch ⊗ (what each tap reads at each position): [tap, batch, position], taps and positions row major. */
+/**
+ * scale · batch ⊗ (the element under each tap at each position): [tap, batch, position], taps and positions row major.
+ */
 function readings(term: Term, window: Window, at: readonly Int32Array[], ring: Ring): Float64Array {
   let table = outer(term.scale, [taken(term.axes[0], at[0])], ring);
   let [rows, columns] = [1, at[0].length];
@@ -139,7 +141,7 @@ function batchFirst(sums: Float64Array, filters: number, batch: number, position
   return data;
 }
 
-/** The same for weights that are unknown as well: terms times terms. */
+/** The same for unknown weights: terms times terms. */
 export function unknownWindowProduct(
   x: Terms,
   w: Terms,

@@ -30,7 +30,7 @@ const fills = (dtype: DType, leaf: number): readonly Fill[] => {
   return [{ value: 0 }, ...ends, ...Array.from({ length: 13 }, (_, i) => ({ seed: 2 * i + 1 + 1000 * leaf }))];
 };
 
-/** Whether numbers hold its elements: one of 64-bit integers has none here. */
+/** True when numbers hold the elements; 64-bit integers get no witness here. */
 const isShort = (type: TensorType): type is TensorType<DType> =>
   type.dtype !== 'opaque' && dtypes[type.dtype].bytes <= 4;
 
@@ -64,7 +64,7 @@ export function findWitness(region: Region): Witness | undefined {
   return undefined;
 }
 
-/** What both sides make of it; undefined where one of them refuses the input, or they make different shapes. */
+/** Interprets both sides; undefined when one of them refuses the input, or their shapes differ. */
 function bothSides({ root, before, after }: Region, feeds: Feeds): readonly [ITensor, ITensor] | undefined {
   try {
     const [a, b] = [before, after].map((graph) => interpret(graph, feeds)[root]);
