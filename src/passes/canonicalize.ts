@@ -19,7 +19,7 @@ export const canonicalRules: readonly AnyRule[] = [
   clipOfMin,
 ];
 
-/** Misses are not reported: that a node is canonical already is no news. */
+/** Misses are not reported: a node that is canonical already is not news. */
 export const canonicalize: Pass = {
   name: 'canonicalize',
   doc: 'What does nothing and what nobody reads goes away; what can be written in two ways is written in one.',

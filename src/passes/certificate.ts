@@ -1,6 +1,6 @@
 /**
- * What a rewrite may say about its result: which rules were applied where, what that owed, and how it was paid. The
- * proofs look at the graphs alone (see proofs/check.ts), and are made when the certificate is first read.
+ * The claims of a rewrite about its result: the rules that were applied and where, their obligations, and the proofs.
+ * The proofs look at the graphs alone (see proofs/check.ts), and are made when the certificate is first read.
  */
 import type { Diagnostic } from '../diagnostics/index.ts';
 import type { Graph, NodeId, ValueId } from '../ir/index.ts';
@@ -30,27 +30,30 @@ export interface CertificateEntry {
   readonly rules: readonly string[];
   /** `bit-exact` when the rules say so and every obligation is proved. */
   readonly exactness: Exactness;
-  /** What was owed; absent where proofs look at a larger part (`within`), and of groupings, which follow a recipe. */
+  /** The obligations; absent when proofs look at a larger part (`within`), and for groupings, which follow a recipe. */
   readonly obligations?: readonly Obligation[];
   /** The value with whose obligations this node is proved. */
   readonly within?: string;
-  /** Of a grouping: why ONNX Runtime computes this one in float, so that its integers may be others, within the bound. */
+  /** The reason why ONNX Runtime computes a group in float: its integers may differ, within the bound. */
   readonly onnxruntime?: string;
 }
 
 export interface Certificate {
-  /** Whose arithmetic sums follow; absent: `ort`, or what operators say themselves. */
+  /** The profile of sums; absent: `ort`, or stated by the operators themselves. */
   readonly profile?: string;
-  /** What a user should know of how the file was read: that its profile was assumed (U4003). */
+  /** Notes for the user on the reading of the file: its profile was assumed (U4003). */
   readonly notes?: readonly Diagnostic[];
   /** `bit-exact`: all corrections and fused operators are; `differs`: an obligation is refuted. */
   readonly verdict: 'bit-exact' | 'bounded' | 'differs';
   readonly entries: readonly CertificateEntry[];
-  /** How float operators between dequantize and quantize were read as integer ones. */
+  /** The float operators between dequantize and quantize that were read as integer ones. */
   readonly grouping: readonly CertificateEntry[];
-  /** The operators that primitives and kernels compute, against what they were made of. Of compiled models. */
+  /** The operators of primitives and kernels, compared with those that they were made from; only in compiled models. */
   readonly selection?: readonly CertificateEntry[];
-  /** Floats of a compiled model that are not the interpreter's to the last bit, and what holds for them; absent where all are. */
+  /**
+   * The floats of a compiled model that may differ from the interpreter's in their last bits, and the claim about them;
+   * absent when there are none.
+   */
   readonly floats?: { readonly products: readonly string[]; readonly claim: string };
 }
 
@@ -67,10 +70,10 @@ export class Prover {
     this.#onProof = onProof;
   }
 
-  /** What corrections owe: `before` and `after` mean the same. */
+  /** Checks corrections: `before` and `after` mean the same. */
   corrections = (before: Graph, after: Graph): Checked => checkGraphs(before, after, this.#session, this.#onProof);
 
-  /** What selection owes: the fused operators mean the same, and the primitives compute what they mean. */
+  /** Checks selection: the fused operators mean the same, and the primitives compute their meaning. */
   selection(before: Graph, selected: Graph, by: Pick<Target, 'owes'>): Checked {
     const checked = new Map(checkGraphs(before, selected, this.#session, this.#onProof));
     for (const [node, obligations] of by.owes(selected, this.#session)) {
@@ -85,8 +88,8 @@ export class Prover {
 }
 
 /**
- * Of a corrected graph. Rules know their own exactness; with `checked` every entry lists its obligations as well, and with
- * `leftInFloat` groupings say where ONNX Runtime takes another arithmetic.
+ * The certificate of a corrected graph. Rules know their own exactness; with `checked` every entry lists its
+ * obligations as well, and with `leftInFloat` groupings say where ONNX Runtime takes another arithmetic.
  */
 export function certificateOf(
   graph: Graph,
@@ -126,7 +129,7 @@ function floatsOf(graph: Graph): Pick<Certificate, 'floats'> {
   return products.length > 0 ? { floats: { products, claim: FLOAT_CLAIM } } : {};
 }
 
-/** Of a compiled graph: what was certified before, and the selection of its operators. */
+/** The certificate of a compiled graph: the earlier one, and the selection of its operators. */
 export function withSelection(certificate: Certificate, selected: Graph, checked: () => Checked): Certificate {
   const selection = lazily(() => entriesOf(selected, new Map(), checked()));
   return {
@@ -153,7 +156,7 @@ function verdictOf(entries: readonly CertificateEntry[]): Certificate['verdict']
 
 type Rewrites = ReadonlyMap<NodeId, { readonly layer: string; readonly rules: ReadonlySet<string> }>;
 
-/** Which rules made the nodes that are still there. */
+/** The rules that made the remaining nodes. */
 function rewritesIn(graph: Graph, trace: readonly PassTrace[]): Rewrites {
   const byNode = new Map<NodeId, { layer: string; rules: Set<string> }>();
   for (const { rule, root, loc } of trace.flatMap((step) => step.events)) {

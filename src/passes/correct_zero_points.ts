@@ -1,10 +1,10 @@
 /**
- * The pass the project is named after: every quantized convolution and matmul is rewritten into a symmetric int8 one
- * plus corrections (or into one whose source zero point the target's library takes as an attribute).
+ * The pass that the project is named after: every quantized convolution and matmul is rewritten into a symmetric int8
+ * one plus corrections (or into one whose source zero point the target's library takes as an attribute).
  *
- *  1. weights: zero points vanish into the weights where they fit s8, else into a window sum;
+ *  1. weights: zero points vanish into the weights when these fit s8, else into a window sum;
  *  2. sources: each layer takes the cheapest legal way, or the one it was told to take;
- *  3. what has no zero point left becomes a plain convolution.
+ *  3. products without zero points become plain ones.
  */
 import { assert, closest, fail } from '../diagnostics/index.ts';
 import { byOp, factorsOf, type Graph, isProduct, type Node, type NodeId, nodesOf, type OpKey } from '../ir/index.ts';
@@ -35,7 +35,7 @@ import {
 } from './strategies.ts';
 import type { Capabilities, Target } from './target.ts';
 
-/** What is done about the zero points of weights, and about weights that are u8: not by cost, one of them is right. */
+/** Rules for the zero points of weights, and for u8 weights. Costs play no part: one of the rules is right. */
 export const weightRules: readonly AnyRule[] = [
   dropZeroPoint,
   recentreWeights,
@@ -53,13 +53,13 @@ const waysByProduct: Readonly<Partial<Record<OpKey, readonly Way[]>>> = {
 };
 const waysOf = byOp(waysByProduct);
 
-/** What could have corrected a product: the reasons of these say why a zero point is left. */
+/** Rules that could have corrected a product: their misses say why a zero point is left. */
 export const productRules: readonly AnyRule[] = [
   ...weightRules.filter(({ name }) => !name.startsWith('drop-')),
   ...Object.values(waysByProduct).flatMap((list) => list.flatMap(({ rule }) => rule ?? [])),
 ];
 
-/** Zero points of weights, and sources that a target cannot take as they are: what is done before any way is chosen. */
+/** Corrects zero points of weights, and sources that a target cannot take, before any way is chosen. */
 export const correctWeights = (graph: Graph, context: PassContext): PassResult =>
   applyRules(graph, [...weightRules, ...sourceRules(context.target.capabilities)], context);
 
@@ -68,7 +68,7 @@ const sourceRules = ({ signedSources, signedTransposedSources }: Capabilities): 
   ...(signedTransposedSources ? [] : convTransposeRules.source),
 ];
 
-/** `report` receives one entry per layer that had a source zero point to correct. `costs`: what `auto` goes by. */
+/** `report` receives one entry per layer that had a source zero point to correct. `costs`: the costs for `auto`. */
 export function correctZeroPoints(
   strategy: Strategy,
   report: (entry: StrategyReport) => void,
@@ -141,7 +141,7 @@ function chooseWays(graph: Graph, choice: Choice, report: (entry: StrategyReport
   return chosen;
 }
 
-/** The way that was asked for, where it is legal, else the cheapest legal one. What was asked for this very layer binds. */
+/** The requested way when it is legal, else the cheapest legal one. A way requested for this very layer is binding. */
 function choose(
   editor: GraphEditor,
   node: Node,
@@ -165,7 +165,7 @@ function choose(
   return byCost.find(isLegal);
 }
 
-/** Why a way that was asked for is not taken. */
+/** The reason why a requested way is not taken. */
 function whyNot(editor: GraphEditor, node: Node, candidates: readonly Way[], wanted: string, choice: Choice): string {
   const asked = candidates.find(({ name }) => name === wanted);
   return (asked && judge(editor, node, asked, choice).reason) ?? 'there is no such way here';
@@ -236,7 +236,10 @@ function checkNames(strategy: Strategy): void {
   }
 }
 
-/** Layers are those of the model and, for whoever takes them from a report, the products that corrected weights left. */
+/**
+ * Checks the names of layers. They are the model's and, for users who take them from a report, the products that
+ * corrected weights left.
+ */
 function checkLayers(strategy: Strategy, graphs: readonly Graph[]): void {
   if (typeof strategy === 'string') return;
   const names = (nodes: readonly Node[]) => new Set<string>(nodes.flatMap((n) => [n.id, n.loc.node ?? n.id]));

@@ -1,8 +1,9 @@
 /**
- * Which products of floats have one meaning on all back ends, the sum in binary64 that the operator states: those behind which a
- * quantization, a cast, a comparison or a rounding lies. There the last bit of a sum can move a result by a whole step, and a
- * dynamic scale by its last bit all that is quantized with it. Elsewhere a primitive may sum in binary32, in an order of its own,
- * unless it would multiply what pads by weights that may be infinite, or taps of 0 by what is not finite (transposed convolutions).
+ * Finds the products of floats that have one meaning on all back ends, the sum in binary64 that the operator states:
+ * those in front of a quantization, a cast, a comparison or a rounding. There the last bit of a sum can move a result
+ * by a whole step, and the last bit of a dynamic scale every value that is quantized with it. Elsewhere a primitive may
+ * sum in binary32, in an order of its own, unless it would multiply pads by weights that may be infinite, or taps of 0
+ * by values that may not be finite (transposed convolutions).
  */
 import {
   constantOf,
@@ -30,7 +31,7 @@ import {
 const stepsOf = new WeakMap<Graph, ReadonlySet<ValueId>>();
 const rounds = oneOf(nnRound, nnFloor, nnCeil, nnSign, nnMod);
 
-/** Whether an integer is computed from a float value. */
+/** True when an integer is computed from a float value. */
 export function leadsToStep(graph: Graph, id: ValueId): boolean {
   const known = stepsOf.get(graph) ?? valuesBeforeSteps(graph);
   stepsOf.set(graph, known);
@@ -40,7 +41,7 @@ export function leadsToStep(graph: Graph, id: ValueId): boolean {
 export function hasOneMeaning(graph: Graph, node: Node): boolean {
   if (leadsToStep(graph, node.results[0])) return true;
   if (isOp(node, nnMatmul)) return false;
-  // Primitives read transposed convolutions through taps of 0, which are NaN times what is not finite.
+  // Primitives compute transposed convolutions with taps of 0, which give NaN for infinities.
   if (isOp(node, nnConvTranspose)) return true;
   const weights = constantOf(graph, factorsOf(node)?.w);
   return weights === undefined || (isTensorOf(weights, 'f32', 'f64') && !weights.data.every(Number.isFinite));

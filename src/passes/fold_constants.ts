@@ -16,15 +16,15 @@ import {
 import type { Pass } from './pass.ts';
 import { GraphEditor } from './rewrite/editor.ts';
 
-/** A result above this many elements is folded only when it is no larger than its operands: a broadcast stays one. */
+/** Larger results are folded only when they are not larger than their operands: a broadcast stays one. */
 const LARGE = 2 ** 20;
 
 /** Opaque operators have no meaning here. */
 const isOpaque = oneOf(opaqueOp);
 
 /**
- * Dequantized weights stay: rules look for them, floats are four times the size, and a product that stays float has to be
- * exported with them. ONNX Runtime quantizes anew what it finds as float weights between a dequantize and a quantize.
+ * Dequantized weights stay: rules look for them, floats are four times the size, and a product that stays float has to
+ * be exported with them. ONNX Runtime quantizes float weights between a dequantize and a quantize anew.
  */
 export const foldConstants = folding({
   name: 'fold-constants',
@@ -43,7 +43,7 @@ export const foldWeights = folding({
 
 interface Folding extends Pick<Pass, 'name' | 'doc'> {
   readonly level: Level;
-  /** Operators that are not folded. */
+  /** True for operators that are not folded. */
   readonly kept: (node: Node) => boolean;
 }
 

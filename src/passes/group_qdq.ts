@@ -24,7 +24,7 @@ import { subtractZeroPoint } from './rules/qdq_subtract.rule.ts';
 import { qdqTable, tableOfRequantize, tableOfTable } from './rules/qdq_table.rule.ts';
 import { tableOfAdd, tableOfMul } from './rules/table_of_binary.rule.ts';
 
-/** `products`: convolutions and matmuls, everything else as the model has it. `all`: whatever has an integer form. */
+/** `products`: convolutions and matmuls; all else stays as in the model. `all`: every operator with an integer form. */
 export type QdqFamilies = 'products' | 'all';
 
 const requantizedProducts = [qdqConv, qdqConvTranspose, qdqMatmul];
@@ -79,7 +79,7 @@ export const groupQdq = (families: QdqFamilies): Pass => ({
   },
 });
 
-/** The last reason of every rule for what is still there; a float result that no rule knows is named once. */
+/** Reports the last reason of every rule for remaining nodes; a float result that no rule knows is reported once. */
 function report(editor: GraphEditor, misses: readonly Miss[], { onMiss }: PassContext): void {
   if (onMiss === undefined) return;
   const remains = ({ id, op }: Node): boolean => editor.node(id)?.op === op;

@@ -1,8 +1,8 @@
 /**
- * What needs no correction is not touched. Passes regroup and tidy up the whole graph, since they cannot know yet what it is
- * good for; this one puts back whatever of it no corrected product has to do with, so that a file comes back byte for byte
- * there. That is more than neatness: a runtime may compute the tidied form otherwise (ONNX Runtime quantizes the activations of
- * a MatMul of dequantized weights, and those of the Gemm that it was made of not).
+ * Leaves a graph untouched where it needs no correction. Passes regroup and tidy up the whole graph, since they cannot
+ * know yet which parts will be corrected; this pass puts back every part that has nothing to do with a corrected
+ * product, so that a file comes back byte for byte there. Runtimes may compute the tidied form otherwise: ONNX Runtime
+ * quantizes the activations of a MatMul of dequantized weights, and not those of the Gemm that it was made from.
  *
  * Between the graph before and the graph now, the nodes that went and those that came fall into parts. Two nodes are of one
  * part when they compute the same value before and now, or when one reads what the other computes and that value is only in one
@@ -28,18 +28,20 @@ import { isZeroPoint } from './remaining.ts';
 
 enablePatches();
 
-/** Whether a node is a product with a zero point that is not 0, as far as one knows. */
+/** True when a node is a product with a zero point that is not known to be 0. */
 function hasZeroPoint(graph: Graph, node: Node): boolean {
   const { zx, zw } = factorsOf(node) ?? {};
   return isZeroPoint(graph, zx) || isZeroPoint(graph, zw);
 }
 
-/** Whether a node dequantizes without the zero point that it had: for a float product, see rules/qdq_subtract.rule.ts. */
+/**
+ * True when a node dequantizes without the zero point that it had: for a float product, see rules/qdq_subtract.rule.ts.
+ */
 const lostZeroPoint = (before: Graph, node: Node): boolean =>
   isOp(node, qnnDequantize) && !zeroPointOf(node) && zeroPointOf(before.nodes[node.id]) !== undefined;
 const zeroPointOf = (node: Node | undefined): ValueId | undefined => view(qnnDequantize, node)?.zp;
 
-/** `before`: the graph that is put back where no product with a zero point, before or now, is concerned. */
+/** Puts back the parts of `before` that have nothing to do with a product with a zero point, before or now. */
 export const leaveUntouched = (before: Graph): Pass => ({
   name: 'leave-untouched',
   doc: 'What no product with a zero point has to do with is put back as it was.',
@@ -56,7 +58,7 @@ export const leaveUntouched = (before: Graph): Pass => ({
   },
 });
 
-/** Touches what differs alone: to read an entry of a draft is to make a draft of it. */
+/** Writes only entries that differ: reading an entry of a draft makes a draft of it. */
 function replaceEntries<T>(
   draft: Record<string, T>,
   now: Readonly<Record<string, T>>,

@@ -21,16 +21,16 @@ import type { Strategy, StrategyReport } from './strategies.ts';
 import type { Target } from './target.ts';
 
 export interface CorrectionOptions extends Partial<Pick<PipelineOptions, 'onMiss' | 'afterPass' | 'reproducers'>> {
-  /** How source zero points are corrected: `auto` (default), one way for all layers, or ways by layer. */
+  /** The correction of source zero points: `auto` (default), one way for all layers, or ways by layer. */
   readonly strategy?: Strategy;
-  /** What `auto` goes by; the shipped measurements for the target unless given. */
+  /** The costs for `auto`; the shipped measurements for the target by default. */
   readonly costs?: CostModel;
   /**
-   * Proves the result at once, and takes another way wherever something is not proved: what `auto` does unless told not to.
-   * Without it the proof is made when the certificate is first read.
+   * Proves the result at once, and takes another way for a layer that is not proved: the default of `auto`. Without it
+   * the proof is made when the certificate is first read.
    */
   readonly verify?: boolean;
-  /** How proofs add up 8-bit weights; in TypeScript unless given. */
+  /** Adds up 8-bit weights for proofs; in TypeScript by default. */
   readonly byteSums?: ByteSums;
   /** Told before each proof how many are done, of how many: large models have hundreds. */
   readonly onProof?: OnProof;
@@ -125,7 +125,7 @@ function legalizeGraph(graph: Graph, target: Target, options: CorrectionOptions)
   };
 }
 
-/** Whether the result goes back into a file, of which the rest should stay as it is. */
+/** True when the result goes back into a file, the rest of which should stay unchanged. */
 const isForFile = ({ origin }: Graph, { capabilities }: Target): boolean =>
   !capabilities.executes && origin?.kind === 'onnx';
 

@@ -10,7 +10,10 @@ export interface LegalizedBody {
   readonly result: LegalizeResult;
 }
 
-/** Options for each of the graphs: a strategy by layer is that of the graphs that have the layer, and of the first where none has. */
+/**
+ * The options of each graph. A strategy by layer goes to the graphs with this layer, and to the first graph when none
+ * has it.
+ */
 export function strategiesOf<O extends { readonly strategy?: Strategy }>(graphs: readonly Graph[], options: O): O[] {
   const { strategy } = options;
   if (strategy === undefined || typeof strategy === 'string') return graphs.map(() => options);
@@ -26,7 +29,7 @@ export function strategiesOf<O extends { readonly strategy?: Strategy }>(graphs:
 const namesIn = (graph: Graph): ReadonlySet<string> =>
   new Set(nodesOf(graph).flatMap(({ id, loc }) => (loc.node === undefined ? [id] : [id, loc.node])));
 
-/** Those of its bodies too. */
+/** The names of all layers, in bodies too. */
 const layerNames = (graph: Graph): ReadonlySet<string> =>
   new Set([...namesIn(graph), ...(graph.origin?.bodies ?? []).flatMap((body) => [...layerNames(body.graph)])]);
 

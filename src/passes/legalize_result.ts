@@ -10,15 +10,17 @@ import type { Target } from './target.ts';
 /** A graph rewritten for a target, and the account of it. */
 export interface LegalizeResult {
   readonly graph: Graph;
-  /** The graph before any zero point was corrected: what `graph` must equal, bit for bit. */
+  /** The graph before any zero point was corrected: `graph` must equal it, bit for bit. */
   readonly quantized: Graph;
-  /** Those of the graph, then those of the bodies of its control flow. */
+  /** The traces of the graph, then those of the bodies of its control flow. */
   readonly trace: readonly PassTrace[];
   readonly certificate: Certificate;
   /** The certificate of what selection made of `graph`; by the target unless another back end selected. */
   certify(selected: Graph, by?: Pick<Target, 'owes'>): Certificate;
   readonly strategies: readonly StrategyReport[];
-  /** The zero points that are left on convolutions and matrix products, each with its reason; empty where the target is reached. */
+  /**
+   * The zero points left on convolutions and matrix products, each with its reason; empty when the target is reached.
+   */
   readonly remaining: readonly RemainingZeroPoint[];
   readonly misses: readonly Miss[];
   readonly notes: readonly Diagnostic[];

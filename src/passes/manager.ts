@@ -1,5 +1,5 @@
 /**
- * Runs pipelines: verifies after every pass, measures, calls back between passes (printing hangs on that one hook), and
+ * Runs pipelines: verifies after every pass, measures, calls back between passes (printing uses this one hook), and
  * turns a crash inside a pass into a reproducer on disk.
  */
 
@@ -57,7 +57,7 @@ export function runPipeline(graph: Graph, passes: readonly Pass[], options: Pipe
   return { graph, trace, notes };
 }
 
-/** What is done with a graph, and the arguments of the command that does it again. */
+/** The task on a graph, and the arguments of the command that repeats it. */
 export interface Guarded {
   readonly name: string;
   readonly replay: readonly string[];
@@ -65,7 +65,7 @@ export interface Guarded {
 
 const passCommand = ({ name }: Pass): Guarded => ({ name, replay: ['opt', `--passes=${name}`] });
 
-/** Runs `body`; whatever is not the user's fault is written to disk together with the graph that it was given. */
+/** Runs `body`; an error that is not the user's is written to disk together with the given graph. */
 export function guarded<T>(
   graph: Graph,
   { name, replay: [command, ...options] }: Guarded,

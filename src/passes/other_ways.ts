@@ -1,16 +1,16 @@
-/** What follows from an obligation that is not discharged: the layer takes its next way. */
+/** Gives a layer its next way when an obligation is not discharged. */
 
 import { isProved, isRefuted } from '../proofs/index.ts';
 import type { Certificate, CertificateEntry } from './certificate.ts';
 import { isStrategyName, type Strategy, type StrategyName, type StrategyReport } from './strategies.ts';
 
-/** By node the ways that were not proved, cheapest first, and whether none is left to try. */
+/** The unproved ways of each node, cheapest first; `isSettled` when none is left to try. */
 export type Tried = Map<string, { readonly ways: Map<string, 'open' | 'refuted'>; isSettled: boolean }>;
 
 /**
- * The strategy in which every layer that was not proved takes its cheapest legal way that was not tried, and every other
- * one what it has; undefined when nothing is left to change. Where no way is proved, the first that was not refuted stays:
- * what the checker cannot decide is no reason to be slow.
+ * The strategy in which every layer that was not proved takes its cheapest legal way that was not tried, and every
+ * other layer keeps its way; undefined when nothing is left to change. When no way is proved, the first one that was
+ * not refuted stays: an undecided proof is not a reason to be slow.
  */
 export function otherWays(
   { entries }: Certificate,

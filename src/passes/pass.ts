@@ -13,8 +13,8 @@ export interface PassContext {
 }
 
 /**
- * The contract: given a graph that verifies at level `from`, a graph that verifies at level `to` and means the same
- * (up to what its rules declare). In between it may hold anything.
+ * The contract: given a graph that verifies at level `from`, a pass returns one that verifies at level `to` and means
+ * the same (up to the declared bounds of its rules). In between the graph may be in any state.
  */
 export interface Pass {
   readonly name: string;
@@ -26,7 +26,7 @@ export interface Pass {
 
 export type PassResult = Pick<EditResult, 'graph'> & Partial<EditResult>;
 
-/** What one pass did: the semantic events, and patches that replay and undo it. */
+/** The trace of one pass: its rewrites, and patches that replay and undo it. */
 export interface PassTrace {
   readonly pass: string;
   readonly milliseconds: number;

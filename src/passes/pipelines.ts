@@ -1,4 +1,4 @@
-/** What runs in which order: the table of contents of the compiler. */
+/** The pipelines: the passes in their order, and so the table of contents of the compiler. */
 import { canonicalize } from './canonicalize.ts';
 import { correctZeroPoints } from './correct_zero_points.ts';
 import type { CostModel } from './cost/model.ts';

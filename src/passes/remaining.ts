@@ -1,6 +1,6 @@
 /**
- * The zero points that are still on convolutions and matrix products once a graph is legalized, each with the reason: what a
- * verdict may not be silent about. Products are
+ * The zero points that remain on convolutions and matrix products of a legalized graph, each with the reason: a verdict
+ * must not hide them. Products are
  *
  *   qnn.*    integer products that no rule corrected (or that the target leaves as they are: those are not listed)
  *   nn.*     float products of dequantized operands that were not grouped
@@ -41,14 +41,14 @@ export interface RemainingZeroPoint {
   readonly layer: string;
   /** As in `CertificateEntry`. */
   readonly bodyOf?: readonly string[];
-  /** The operator of the product; where it is carried, that of the file. */
+  /** The operator of the product; for a carried one, the operator of the file. */
   readonly op: string;
   /** The operand that the zero point belongs to, by its name (`x`, `w`, `a`, `b`), or by its index where the product is carried. */
   readonly operand: string;
   /** The zero point itself, where a value holds it. */
   readonly zeroPoint?: string;
   readonly reason: string;
-  /** What would help. */
+  /** A step that would help. */
   readonly hint?: string;
 }
 
@@ -59,7 +59,7 @@ interface Side {
   readonly zero: ValueId | undefined;
 }
 
-/** None of a node that is not a product. */
+/** The sides of a product; empty for any other node. */
 function sidesOf(node: Node): readonly Side[] {
   const [kind, factors] = [productKind(node), factorsOf(node)];
   if (kind === undefined || factors === undefined) return [];
@@ -77,7 +77,7 @@ const carriedBecause: Readonly<Record<string, string>> = {
   'com.microsoft.DynamicQuantizeLSTM': 'its products are inside of a recurrence',
 };
 
-/** `rules`: those that could have corrected an integer product, for reasons. */
+/** `rules`: the rules that could have corrected an integer product, for reasons. */
 export function remainingZeroPoints(graph: Graph, target: Target, rules: readonly AnyRule[]): RemainingZeroPoint[] {
   const editor = new GraphEditor(graph);
   const found: RemainingZeroPoint[] = [];
@@ -129,7 +129,7 @@ function carriedZeroPoints(editor: GraphEditor, node: NodeOf<typeof opaqueOp>, a
   }
 }
 
-/** A zero point that is there and not known to be 0 everywhere. */
+/** True for a zero point that exists and is not known to be 0 everywhere. */
 export function isZeroPoint(graph: Graph, id: ValueId | null | undefined): id is ValueId {
   if (id === null || id === undefined) return false;
   const data = constantOf(graph, id)?.data;
@@ -142,7 +142,7 @@ function isLegal(graph: Graph, node: Node, { capabilities }: Target): boolean {
   return capabilities.sourceZeroPoint && zw === undefined && constantOf(graph, zx)?.data.length === 1;
 }
 
-/** The zero point with which an operand of a float product was dequantized, whatever moved it since. */
+/** The zero point with which an operand of a float product was dequantized, behind any movement. */
 function zeroPointBehind(editor: GraphEditor, id: ValueId | null | undefined): ValueId | undefined {
   const queue = [id];
   for (let at = 0; at < queue.length && at < 64; at++) {
@@ -159,7 +159,7 @@ function zeroPointBehind(editor: GraphEditor, id: ValueId | null | undefined): V
   return undefined;
 }
 
-/** The most helpful reason of the rules that are about this product; the last of a kind knows best. */
+/** The most helpful reason of the rules about this product; among equal ones, the last rule's. */
 function whyNotCorrected(
   editor: GraphEditor,
   node: Node,
@@ -177,7 +177,7 @@ function whyNotGrouped(editor: GraphEditor, node: Node): MissReason {
   return nearest(missesOf(editor, node, toFloat)) ?? { reason: 'the product is computed in float' };
 }
 
-/** What the importer said of the operator, or of the first one behind which everything is carried. */
+/** The importer's reason for carrying the operator, or for the first carried operator in front of it. */
 function whyCarried(graph: Graph, node: Node, operator: string): MissReason {
   const unsupported = graph.origin?.unsupported ?? [];
   const own = unsupported.find(({ value }) => node.results.some((id) => id === value));

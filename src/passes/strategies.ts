@@ -1,9 +1,9 @@
 /**
- * The ways to correct a source zero point, what each costs, and the choice among them.
+ * The ways to correct a source zero point, their costs, and the choice among them.
  *
- * Costs are relative to the symmetric convolution of the same layer. They come from measurements (`cost/`), and where
- * a target was never measured from the rules of thumb below: padded windows cost a border map little where the output
- * is small, and an explicit pad little where it is large. See docs/strategies.md.
+ * Costs are relative to the symmetric convolution of the same layer. They come from measurements (`cost/`) or, for a
+ * target without measurements, from the rules of thumb below: padded windows cost a border map little when the output
+ * is small, and an explicit pad little when it is large. See docs/strategies.md.
  */
 import type { LayerClass } from './cost/layer_class.ts';
 import type { CostModel } from './cost/model.ts';
@@ -23,7 +23,10 @@ export type { LayerClass };
 export interface Way {
   readonly name: string;
   readonly doc: string;
-  /** The rule that performs it; undefined: the layer stays as it is, its zero point an attribute of what computes it. */
+  /**
+   * The rule that performs it; undefined: the layer stays, and its zero point becomes an attribute of the primitive or
+   * kernel.
+   */
   readonly rule?: AnyRule;
   /** A rule of thumb, for targets that nobody measured; relative to the symmetric layer. */
   cost(layer: LayerClass): number;
@@ -62,7 +65,7 @@ export const ways = [
 ] as const satisfies readonly Way[];
 
 const transposedRules: Readonly<Record<string, AnyRule>> = convTransposeWays;
-/** Products that one output of a transposed convolution takes. */
+/** The number of products in one output of a transposed convolution. */
 const products = ({ inputChannels = 64, groups, taps, stride }: LayerClass): number =>
   (inputChannels * taps) / (stride * groups);
 const transposedCosts: Readonly<Record<string, Way['cost']>> = {
@@ -96,7 +99,7 @@ export interface WayReport {
   readonly cost: number;
 }
 
-/** What was decided for one layer. */
+/** The decision for one layer. */
 export interface StrategyReport {
   readonly node: string;
   readonly layer: string;
@@ -107,11 +110,11 @@ export interface StrategyReport {
   readonly zeroPoint?: number;
   readonly ways: readonly WayReport[];
   readonly chosen: string;
-  /** The way that was asked for, for all layers, and why it is not legal for this one. */
+  /** The way that was requested for all layers, and the reason why it is not legal for this one. */
   readonly insteadOf?: { readonly way: string; readonly reason: string };
 }
 
-/** What `auto` goes by: measured where anything comparable was, else the way's own rule of thumb. */
+/** The cost that `auto` uses: measured where anything comparable was, else the way's own rule of thumb. */
 export const costOf = (way: Way, layer: LayerClass, costs: CostModel): number =>
   costs.costOf(way.name, layer) ?? way.cost(layer);
 

@@ -1,12 +1,12 @@
-/** A target is what a graph is legalized for: the capabilities that a back end states, what ways cost there, and what it owes. */
+/** The target of legalization: the capabilities of a back end, the costs of ways there, and its obligations. */
 import type { Graph, Node, Shape, ValueId } from '../ir/index.ts';
 import type { Obligation, Session } from '../proofs/index.ts';
 import type { CostModel } from './cost/model.ts';
 
 export interface Capabilities {
   /**
-   * Computes graphs, all quantized operators among them. A graph for a target that does not is written into a file, of which
-   * all that no correction needs stays as it is.
+   * True when it computes graphs, all quantized operators among them. A graph for another target is written into a
+   * file, whose nodes stay unless a correction needs to change them.
    */
   readonly executes: boolean;
   /** Products of symmetric weights take a constant scalar zero point of the source. */
@@ -17,15 +17,18 @@ export interface Capabilities {
   readonly signedTransposedSources: boolean;
 }
 
-/** What passes see of a back end. */
+/** The part of a back end that passes see. */
 export interface Target {
   readonly name: string;
   readonly capabilities: Capabilities;
   /** The numbers by which `auto` chooses among the ways to correct a layer. */
   readonly costs: CostModel;
-  /** What a way costs for that very product of that shape of weights, where layers of its class usually cost `usual`; absent: just that. */
+  /**
+   * The cost of a way for this very product and shape of weights, when layers of its class usually cost `usual`;
+   * absent: `usual`.
+   */
   readonly costFor?: (product: Node, weights: Shape, way: string, usual: number) => number;
-  /** What its primitives owe for computing the operators of a selected graph, by node. */
+  /** The obligations of its primitives for the operators of a selected graph, by node. */
   owes(graph: Graph, session?: Session): ReadonlyMap<ValueId, readonly Obligation[]>;
 }
 

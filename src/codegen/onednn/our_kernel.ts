@@ -1,11 +1,11 @@
 /**
- * Which convolutions our own kernel (native/kernels/convolution_avx512.cc) computes in place of a primitive. A source zero
- * point costs it nothing: its sums begin with what the zero point contributes.
+ * The convolutions that our own kernel (native/kernels/convolution_avx512.cc) computes in place of a primitive. A
+ * source zero point costs it nothing: its sums begin with the contribution of the zero point.
  *
- * Measured against oneDNN 2.6.3 with VNNI (docs/strategies.md): it wins with and without zero points where there are sums
- * to speak of. oneDNN keeps what has few input channels, as the first layers of networks do, and filters so few that half
- * of every register would be empty; windows of one position are worth it from a whole register on. With AMX oneDNN is
- * several times faster than any of this.
+ * Measured against oneDNN 2.6.3 with VNNI (docs/strategies.md): it wins with and without zero points when sums are
+ * long. oneDNN keeps convolutions with few input channels, such as the first layers of networks, and with so few
+ * filters that half of every register would be empty; windows of one position pay off from a whole register on. With
+ * AMX oneDNN is several times faster than any of these.
  */
 import {
   dnnlConv,
@@ -44,13 +44,15 @@ export function costByOurKernel(product: Node, weights: Shape, isa: string, way:
   return way === 'native' ? 1 : way === 'fold' ? usual : Math.max(usual, LEAST_DETOUR);
 }
 
-/** Whether the kernel knows what follows the sum of a `dnnl.conv`: ONNX Runtime's recipe, without a map or float steps. */
+/**
+ * True when the kernel can compute the epilogue of a `dnnl.conv`: ONNX Runtime's recipe, without a map or float steps.
+ */
 export function finishedByOurKernel(node: Node): boolean {
   const conv = view(dnnlConv, node);
   return !!conv && !conv.map && !conv.scale && !conv.offset && conv.attrs.zeroPointAt !== 'before';
 }
 
-/** A node that one of our kernels computes on that ISA, whatever its zero point and whether it has a bias. */
+/** True when one of our kernels computes the node on this ISA, with any zero point, with or without a bias. */
 export function isOurs(graph: Graph, node: Node, isa: string): boolean {
   const conv = view(dnnlConv, node);
   if (conv === undefined) return false;

@@ -1,6 +1,6 @@
 /**
- * What oneDNN owes: its primitives add bias and map in f32, and without VNNI their products saturate to int16. Our own
- * kernels (convolution, depthwise, requantize) add in int32 and owe nothing.
+ * The obligations of oneDNN: its primitives add bias and map in f32, and without VNNI their products saturate to int16.
+ * Our own kernels (convolution, depthwise, requantize) add in int32 and owe nothing.
  *
  *   accumulator (int32, the source zero point taken care of) → f32, + bias, + map, · scale, + offset, · multiplier, round, clip, + zero point
  */
@@ -67,7 +67,7 @@ export function owes(graph: Graph, isa: Isa, session = new Session()): Map<Value
   return found;
 }
 
-/** Known integers that are added to the sum of a fused product. */
+/** Known integers, added to the sum of a fused product. */
 interface Added {
   readonly bias: ITensor | undefined;
   readonly map: ITensor | undefined;
@@ -78,7 +78,7 @@ const addedTo = (graph: Graph, { bias, map }: Fused<ValueId>): Added => ({
   map: constantOf(graph, map),
 });
 
-/** Most implementations return s32 sums by way of f32, whatever their source; see codegen/onednn/lower/bare_sum.ts. */
+/** Most implementations return s32 sums by way of f32, for any source; see codegen/onednn/lower/bare_sum.ts. */
 function bareSum(graph: Graph, fused: Fused<ValueId>, ranges: Ranges): Obligation {
   const { node } = fused;
   const { bias, map } = addedTo(graph, fused);
@@ -163,7 +163,7 @@ function epilogue(graph: Graph, fused: Fused<ValueId>, ranges: Ranges): Obligati
   return proved(parts.join('; '));
 }
 
-/** By channel, the different pairs of bias and map element. */
+/** The different pairs of bias and map element, by channel. */
 function additions(graph: Graph, fused: Fused<ValueId>, { bias, map }: Added): (readonly [number, number])[][] {
   const { shape } = graph.values[fused.node.id].type;
   const channels = Number(shape[channelAxis(fused, shape.length)]);
@@ -240,7 +240,7 @@ function filtersIn(node: Node, w: ITensor): FilterView {
   return kind === 'matmul' ? columnsOf(w) : filtersOf(filtersFirst(w, { kind, group }), group);
 }
 
-/** Whether every channel has its weights in one lane, and the other lanes none. */
+/** True when every channel has its weights in one lane, and the other lanes hold zeros. */
 function hasAllChannels({ channels, groups }: FilterView, lanes: Lanes): boolean {
   const whole = lanes.channels.filter((_, i) => lanes.parts[i] === 'whole').sort((a, b) => a - b);
   return (

@@ -8,11 +8,11 @@ export interface Lanes {
   readonly perGroup: number;
   /** The source channel, counted over all groups, that each lane reads. */
   readonly channels: readonly number[];
-  /** What of its channel's weights each lane has. */
+  /** The part of its channel's weights that each lane has. */
   readonly parts: readonly Part[];
 }
 
-/** How many partners a channel tries. */
+/** The number of partners that a channel tries. */
 const MOST_TRIES = 24;
 
 /**
@@ -28,7 +28,7 @@ export function pairedLanes(view: FilterView, reach: number): Lanes {
   const all = Array.from({ length: perGroup * view.groups }, (_, i) => [Math.floor(i / perGroup), i % perGroup]);
   return {
     perGroup,
-    // A lane without weights may read anything: what lies there anyway.
+    // A lane without weights may read any channel: the one at its place.
     channels: all.map(([g, lane]) => {
       const channel = at(g, lane);
       return g * view.channels + (channel === FREE ? Math.min(lane, view.channels - 1) : channel);

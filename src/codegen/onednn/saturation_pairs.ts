@@ -39,7 +39,7 @@ export function columnsOf(w: ITensor): FilterView {
   return { data, filters, channels, taps: sizeOf(w.shape.slice(0, -2)), groups: 1, order: 'channels first' };
 }
 
-/** Whether sources from 0 to `reach` times two weights of that sum stay within int16. */
+/** True when the product of any source from 0 to `reach` with this sum of two weights stays within int16. */
 export const pairFits = (reach: number, sum: number): boolean => reach * sum <= 32767 && reach * sum >= -32768;
 
 /** Sums of pairs of weights: least and largest. */

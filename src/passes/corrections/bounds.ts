@@ -1,4 +1,4 @@
-/** How large accumulators can become, from the weights themselves. */
+/** Bounds on accumulators, from the weights themselves. */
 import { dtypes, type ITensor, sumByFilter } from '../../ir/index.ts';
 import type { Eight, ProductMatch } from './operands.ts';
 

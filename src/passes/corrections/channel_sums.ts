@@ -1,4 +1,4 @@
-/** Sums of weights over the source channels, which is what a zero point of the source is multiplied by. */
+/** Sums of weights over the source channels: the factors of a source zero point. */
 import { type ITensor, layoutKey, type ProductLayout, rowsOf, weightsLayout } from '../../ir/index.ts';
 import type { Eight } from './operands.ts';
 
@@ -31,7 +31,7 @@ function added({ data, shape }: ITensor<Eight>, of: ProductLayout): Int32Array {
   return sums;
 }
 
-/** Of one line, in int32. */
+/** The sum of one line, in int32. */
 export function sumOf(data: Int8Array | Uint8Array | Int32Array, from: number, to: number): number {
   let sum = 0;
   let i = from;

@@ -1,4 +1,7 @@
-/** What rules of convolutions alone, plain or transposed, ask of theirs: what filters of ones make of a window, and conv(1, w). */
+/**
+ * The part that only rules of convolutions need, plain or transposed: convolutions with filters of ones, and conv(1,
+ * w).
+ */
 import { assert } from '../../diagnostics/index.ts';
 import type { ITensor, nnConv, nnConvTranspose, Shape, Value } from '../../ir/index.ts';
 import type { ConvAttrs } from '../../ir/ops/conv_geometry.ts';
@@ -11,7 +14,7 @@ import * as products from './product_family.ts';
 
 export interface ConvFamily extends products.ProductFamily {
   readonly plain: typeof nnConv | typeof nnConvTranspose;
-  /** One zero point per filter, shaped to broadcast against weights of that shape. */
+  /** One zero point per filter, shaped to broadcast against weights of the given shape. */
   readonly perFilter: (zeroPoints: Value<'s32'>, w: Shape, group: number, a: Algebra) => Value<'s32'>;
   /** conv(1, w) as [1, O, output…]. */
   readonly ones: (w: ITensor<Eight>, input: readonly number[], attrs: ConvAttrs) => ITensor<'s32'>;

@@ -1,6 +1,6 @@
 /**
- * conv(1, w): what a convolution makes of an input of ones. It is the factor of −zx in the law, constant per filter where
- * the window is inside the input and smaller where padding cuts taps off:
+ * conv(1, w): the convolution of an input of ones. It is the factor of −zx in the law, constant per filter when the
+ * window is inside the input and smaller when padding cuts taps off:
  *
  *   conv(1, w)[o, p] = Σ_{tap inside at p} S[o, tap],    S[o, tap] = Σ_c w[o, c, tap]
  */
@@ -22,7 +22,7 @@ export function filterSums(w: ITensor<Eight>, of: ProductLayout): ITensor<'s32'>
 export interface MapAxis {
   /** Output positions. */
   readonly size: number;
-  /** Whether tap k reaches output position p from inside the input. */
+  /** True when tap k reaches output position p from inside the input. */
   readonly reaches: (k: number, p: number) => boolean;
 }
 

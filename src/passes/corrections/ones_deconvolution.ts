@@ -1,6 +1,6 @@
 /**
- * convᵀ(1, w): what a transposed convolution makes of an input of ones. Input position i reaches output position
- * i·stride − pad + tap·dilation, so which taps meet at an output position depends on its stride phase:
+ * convᵀ(1, w): the transposed convolution of an input of ones. Input position i reaches output position i·stride − pad
+ * + tap·dilation, so the taps that meet at an output position depend on its stride phase:
  *
  *   convᵀ(1, w)[o, p] = Σ_{tap : (p + pad − tap·dilation) = i·stride, i inside} S[o, tap],    S[o, tap] = Σ_c w[o, c, tap]
  *

@@ -1,4 +1,4 @@
-/** What the correction rules ask of the operands of a product. */
+/** Conditions of the correction rules on the operands of a product. */
 import {
   forEachFilterRun,
   type ITensor,
@@ -15,7 +15,7 @@ import type { Match, MissMaker, MissReason } from '../rewrite/rule.ts';
 
 export type Eight = 'u8' | 's8';
 
-/** The operands of a quantized product, whatever its operator calls them. */
+/** The operands of a quantized product, under the same names for every operator. */
 export type Operands = {
   readonly x: Value<Eight>;
   readonly w: Value<Eight>;
@@ -23,7 +23,7 @@ export type Operands = {
   readonly zw?: Value<Eight>;
 };
 
-/** What a rule sees of a quantized product. */
+/** The argument of a rule of quantized products. */
 export interface ProductMatch extends Operands, Pick<Match, 'node' | 'graph' | 'constant'> {
   readonly attrs: ConvAttrs;
   readonly layout: ProductLayout;
@@ -41,13 +41,16 @@ export const spatialOf = (v: Value): readonly number[] | undefined => {
 /** Elements of a constant over all positions of a result: 256 MiB in s32. */
 export const LARGEST_MAP = 2 ** 26;
 
-/** Whether a constant with an element for each position of the result is small enough. */
+/** True when a constant with an element for each position of the result is small enough. */
 export const holdsMap = ({ node, graph }: ProductMatch): boolean => {
   const shape = graph.type(node.results[0]).shape.slice(1);
   return isStatic(shape) && sizeOf(shape) <= LARGEST_MAP;
 };
 
-/** Checks in order; the first that fails is the miss. A check that would not stand without those before it is a function. */
+/**
+ * Checks conditions in order; the first that fails is the miss. A condition that presupposes earlier ones is a
+ * function.
+ */
 export function needs(
   miss: MissMaker,
   ...checks: readonly (readonly [ok: boolean | (() => boolean), reason: string, operand?: Value, hint?: string])[]
@@ -95,7 +98,7 @@ export function movedZeroPoint(t: ITensor<Eight>, to: Eight): ITensor<Eight> {
   return tensor(to, values, t.shape);
 }
 
-/** What every way to correct a source zero point needs first; `isAny`: of computed weights as well. */
+/** The conditions of every way to correct a source zero point; `isAny`: for computed weights as well. */
 export function sourceCorrectable(
   { zx, w, zw, constant }: ProductMatch,
   miss: MissMaker,
@@ -110,7 +113,7 @@ export function sourceCorrectable(
   );
 }
 
-/** What every way to correct a weights zero point needs first. */
+/** The conditions of every way to correct a weights zero point. */
 export function weightsCorrectable({ w, zw, constant }: ProductMatch, miss: MissMaker): MissReason | undefined {
   return needs(
     miss,

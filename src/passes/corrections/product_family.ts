@@ -32,7 +32,7 @@ export interface ProductFamily {
   readonly quantized: (a: Algebra, operands: Operands, attrs: ConvAttrs) => Value<'s32'>;
   /** The same without. */
   readonly product: (a: Algebra, x: Value<Eight>, w: Value<Eight>, attrs: ConvAttrs) => Value<'s32'>;
-  /** What a rule of convolutions is called here, and its law in terms of this operator. */
+  /** The name of a convolution rule for this operator, and its law in terms of it. */
   readonly named: (rule: Named) => Named;
   /** A sentence about convolutions in this family's words. */
   readonly say: (text: string) => string;
@@ -105,12 +105,12 @@ const matmulWords: readonly (readonly [string, string])[] = [
   ['the weights zero point', 'the right side’s zero point'],
   ['some w − zw', 'some b − zb'],
   ['window-sum or split-weights serve', 'row-sum serves'],
-  // of what is left no rule of matrix products is the next
+  // no rule of matrix products corrects the rest
   ['recentre-weights, window-sum or split-weights', ''],
   ['recentre-weights', ''],
 ];
 
-/** A rule of quantized products: as other rules are, but that operands are called alike whatever the product. */
+/** A rule of quantized products: like other rules, with the same names of operands for every product. */
 export interface ProductRule extends Named {
   readonly exactness: Exactness;
   readonly where?: (match: ProductMatch, miss: MissMaker) => MissReason | undefined;

@@ -1,4 +1,4 @@
-/** What the costs of the ways to correct a layer depend on. */
+/** The class of a layer: the properties that the costs of its ways depend on. */
 import {
   geometryOf,
   isStatic,

@@ -18,7 +18,7 @@ export interface Layer {
   /** The quantized product; its source zero point is operand 2. */
   readonly node: Node;
   readonly layer: LayerClass;
-  /** The product with the additions of constants and the requantize that follow it. What it reads are inputs. */
+  /** The product with the additions of constants and the requantize behind it. Their operands are inputs. */
   readonly graph: Graph;
   /** Equal for layers that take the same time: shapes, types and attributes, not the numbers. */
   readonly key: string;
@@ -38,7 +38,7 @@ export function layersOf(graph: Graph, context: PassContext): Layer[] {
   });
 }
 
-/** The product and what follows it alone: constant additions, then a requantize. */
+/** The product and its exclusive successors: constant additions, then a requantize. */
 function chainFrom(graph: Graph, product: Node, readers: ReadonlyMap<ValueId, readonly Node[]>): Node[] {
   const chain = [product];
   for (;;) {
@@ -68,7 +68,7 @@ function subgraph(graph: Graph, nodes: readonly Node[]): Graph {
   };
 }
 
-/** What nodes compute but for the numbers in their constants: equal for equal operators, attributes, types and wiring. */
+/** A key of nodes that leaves out the numbers in constants: equal for equal operators, attributes, types and wiring. */
 export function keyOf(graph: Graph, nodes: readonly Node[]): string {
   const order = new Map<ValueId, number>();
   const value = (id: ValueId | null) => {
@@ -82,7 +82,7 @@ export function keyOf(graph: Graph, nodes: readonly Node[]): string {
   );
 }
 
-/** The layer without a source zero point: what costs are relative to. */
+/** The layer without a source zero point: costs are relative to it. */
 export function symmetricOf({ graph, node }: Pick<Layer, 'graph' | 'node'>): Graph {
   const operands = node.operands.map((id, i) => (i === 2 ? null : id));
   const nodes = { ...graph.nodes, [node.id]: { ...node, operands } };

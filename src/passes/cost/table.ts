@@ -1,6 +1,6 @@
 /**
  * Measured costs: per class of layers, the time of each way relative to the same layer without a zero point. A layer
- * that was not measured is judged by the measured ones nearest to it.
+ * without a measurement is judged by its nearest measured neighbours.
  */
 import type { LayerClass } from './layer_class.ts';
 
@@ -14,8 +14,8 @@ export interface CostRow {
 const NEIGHBOURS = 3;
 
 /**
- * The cost of a way for a layer: the mean of its nearest neighbours in the table, geometric, weighted by 1 / distance²; a
- * layer that was measured itself gets just that. Undefined when nothing within `reach` was measured with this way.
+ * The cost of a way for a layer: the mean of its nearest neighbours in the table, geometric, weighted by 1 / distance²;
+ * a measured layer has its own cost. Undefined when nothing within `reach` was measured with this way.
  */
 export function costIn(
   rows: readonly CostRow[],
@@ -41,7 +41,7 @@ interface Neighbour {
   readonly distance: number;
 }
 
-/** Layers that are remembered: those of a network, not of all that a process compiles. */
+/** The number of layers to remember: enough for one network. */
 const MOST_KNOWN = 500;
 const known = new WeakMap<readonly CostRow[], Map<string, readonly Neighbour[]>>();
 
@@ -56,7 +56,7 @@ function keyOf(layer: LayerClass): string {
   return key;
 }
 
-/** The rows that are comparable, the nearest first: once for all ways of a layer. */
+/** The comparable rows, nearest first: once for all ways of a layer. */
 function nearest(rows: readonly CostRow[], layer: LayerClass): readonly Neighbour[] {
   const byLayer = known.get(rows) ?? new Map<string, readonly Neighbour[]>();
   known.set(rows, byLayer);

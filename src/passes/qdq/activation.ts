@@ -11,7 +11,7 @@ import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
 import { type Eight, type Output, quantized } from './parameters.ts';
 
-/** What is quantized once the clamps are taken off: `value`, and the range that they leave of the integers. */
+/** The value that is quantized without its clamps, and the range of integers that the clamps leave. */
 export interface Clamped {
   readonly value: Value;
   readonly low: number;
@@ -35,7 +35,7 @@ export function clampsOf(graph: GraphEditor, v: Value, y: Output): Clamped {
   return { value: v, low, high, inner };
 }
 
-/** The node that computes what the activations in front of a quantize start from. */
+/** The node that computes the value below the activations in front of a quantize. */
 export function belowClamps(graph: GraphEditor, v: Value): Node | undefined {
   for (let found = clampAt(graph, v); found; found = clampAt(graph, v)) v = found.x;
   return graph.producer(v.id);
@@ -49,7 +49,7 @@ const boundsOf = (node: Node): readonly [number, number] =>
   isOp(node, nnClip) ? [Math.fround(node.attrs.min), Math.fround(node.attrs.max)] : [0, Infinity];
 const clamp = (x: number, low: number, high: number): number => Math.min(Math.max(x, low), high);
 
-/** The attributes of a requantization to that range; a range of the whole type is left to the defaults. */
+/** The attributes of a requantization to this range; empty for the whole range of the type. */
 export const rangeAttrs = ({ low, high }: Clamped, y: Output): { readonly low?: number; readonly high?: number } => ({
   ...(low > y.min && { low }),
   ...(high < y.max && { high }),

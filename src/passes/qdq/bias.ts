@@ -15,7 +15,7 @@ import { dequantizeOf, originOf } from './parameters.ts';
 /** Quantizers compute sx·sw in binary32 or round it to binary32, once or twice. */
 const SCALE_TOLERANCE = 2 ** -22;
 
-/** Of the result that the bias is added to. */
+/** The channels of the result that the bias is added to. */
 export interface Channels {
   readonly rank: number;
   readonly axis: number;
@@ -25,8 +25,8 @@ export interface Channels {
 }
 
 /**
- * `integers`: one per channel, or one for all; undefined for a quantized bias that is computed at run time. `quantized`: the
- * quantized bias itself, where there is one.
+ * `integers`: one per channel, or one for all; undefined for a quantized bias from run time. `quantized`: the quantized
+ * bias itself, if any.
  */
 export type Bias =
   | { readonly integers: Int32Array; readonly quantized?: Value<'s32'> }
@@ -56,7 +56,7 @@ export function integerBias(
   const integers = graph.tensor(x)?.data;
   const scales = graph.tensor(scale)?.data;
   if (scales === undefined) return refuse('the scale of the bias is computed at run time', scale);
-  // of a scale that is not finite zeros are NaN
+  // zero times a scale that is not finite is NaN
   if (integers?.every((b) => b === 0) && scales.every(Number.isFinite)) return { integers };
   checkScales(scales, channels, scale, refuse);
   return { integers, quantized: x };
@@ -95,7 +95,7 @@ function roundedBias(
   });
 }
 
-/** Whether a shape, aligned to the right of the result, has size 1 everywhere, or everywhere but at the channels. */
+/** True when a shape, aligned to the right of the result, has size 1 everywhere, or everywhere but at the channels. */
 function isPerChannel(shape: Shape, { rank, axis, count }: Channels): boolean {
   const at = axis - (rank - shape.length);
   return shape.length <= rank && shape.every((dim, i) => dim === 1 || (i === at && dim === count));

@@ -113,7 +113,7 @@ function sideOf(
   };
 }
 
-/** One scale for all elements stays one, whatever moves them. */
+/** One scale for all elements stays one through any movement. */
 function movedSide(
   graph: GraphEditor,
   node: Node,

@@ -1,7 +1,7 @@
 /**
- * Which groups ONNX Runtime (CPU on x86, default options) computes in float, so that its integers may be others at ties than
- * those of the integer recipe, which is the standard's reading of it and ours everywhere. Measured over every operator and
- * all types in test/differential/onnxruntime_groups.test.ts.
+ * Finds the groups that ONNX Runtime (CPU on x86, default options) computes in float: at ties its integers may differ
+ * from the integer recipe, which is the standard's reading of the group and ours everywhere. Measured over every
+ * operator and all types in test/differential/onnxruntime_groups.test.ts.
  */
 import {
   byOp,
@@ -33,7 +33,7 @@ import {
 
 type Types = { readonly x: string; readonly w?: string; readonly y: string };
 
-/** Whether it has a kernel, by operator, and what it asks for. */
+/** The quantized kernels of ONNX Runtime by operator: the types that each takes, and its requirement in words. */
 const kernels = {
   conv: { takes: ({ x, y }) => x === 'u8' && y === 'u8', needs: 'a convolution of u8 to u8' },
   convTranspose: { takes: () => false, needs: 'no transposed convolution' },
@@ -60,12 +60,13 @@ const kernelOf = byOp<Kernel>({
   nnReduceMean: 'mean',
 });
 
-/** What may stand between a dequantize and the operator: it moves elements, and the dequantize is moved behind it. */
+/** Operators that may stand in between: they move elements, and ONNX Runtime moves the dequantize behind them. */
 const isMover = oneOf(nnIdentity, nnReshape, nnTranspose, nnMaxPool, nnSlice, nnGather);
 
 /**
- * What it takes an s8 activation for: one that is quantized, has one reader behind its dequantize and is no output becomes u8,
- * its zero point 128 higher. One that is read twice (a residual) stays s8, and everything around it is left in float.
+ * The type that ONNX Runtime gives an activation. An s8 activation that is quantized, has one reader behind its
+ * dequantize and is not an output becomes u8, its zero point 128 higher. One that is read twice (a residual) stays s8,
+ * and everything around it is left in float.
  */
 function seenAs(graph: Graph, producers: Producers, id: ValueId): string {
   const { dtype } = graph.values[id].type;
@@ -100,7 +101,7 @@ function readersIn(graph: Graph): ReadonlyMap<ValueId, readonly Node[]> {
   return index;
 }
 
-/** By the value that is quantized: why the group in front of it stays float in ONNX Runtime. `graph` as it was imported. */
+/** The reasons why groups stay float in ONNX Runtime, by their quantized value. `graph` as it was imported. */
 export function leftInFloat(graph: Graph): ReadonlyMap<ValueId, string> {
   const producers = new Map<ValueId, Node>();
   for (const node of nodesOf(graph)) for (const id of node.results) producers.set(id, node);
@@ -156,7 +157,7 @@ function groupOf(graph: Graph, producers: Producers, node: Node): Group | undefi
   if (product) {
     const group = groupOf(graph, producers, product);
     if (!isOp(product, nnMatmul)) return group;
-    // with a bias a product of matrices is a Gemm; one of more dimensions between reshapes, whatever the types
+    // a matrix product with a bias is a Gemm, of any types; with more dimensions, one between reshapes
     return graph.values[product.results[0]].type.shape.length > 2 ? undefined : group && { ...group, kernel: 'gemm' };
   }
   const [x, w] = [typeOf(first), typeOf(second)];
@@ -178,7 +179,7 @@ function addedTo(producers: Producers, { operands }: Node): Node | undefined {
   return undefined;
 }
 
-/** Whether the quantize clamps as much by itself: then ONNX Runtime drops the clamp. */
+/** True when the quantize clamps as much by itself: then ONNX Runtime drops the clamp. */
 function isImplied(graph: Graph, clamp: Node, quantize: Quantize): boolean {
   const [scale, zp] = [quantize.scale, quantize.zp].map((id) => constantOf(graph, id)?.data[0]);
   if (scale === undefined || (quantize.zp && zp === undefined)) return false;

@@ -85,7 +85,7 @@ export function movedAt<S extends Dequantized>(
   return { node, sources, fill: isFilled ? fillOf(graph, node, first, refuse) : undefined };
 }
 
-/** The operands that are moved; others say how. */
+/** The moved operands; the others are parameters of the movement. */
 export const dataOf = (node: Node): readonly ValueId[] =>
   view(nnConcat, node)?.xs ?? [viewOf<Exclude<(typeof movers)[number], typeof nnConcat>>(node).x];
 
@@ -122,7 +122,7 @@ export function emitMoved(
   return ofType(y, 'u8', 's8');
 }
 
-/** How a value was dequantized, whatever moved it since; `integers` emits the integers, moved the same way. */
+/** A dequantized value, whatever moved it since; `integers` emits its integers, moved the same way. */
 export interface Source extends Dequantized {
   readonly shape: Shape;
   readonly integers: (a: Algebra) => Value<Eight>;

@@ -78,12 +78,15 @@ export function perTensor(graph: GraphEditor, v: Value, role: string, refuse: Re
 
 /** The least normal binary32 number: below it floats lose digits. */
 export const NORMAL = 2 ** -126;
-/** A sum of 2^31 units of that scale is finite in binary32; beyond, floats become infinite, and NaN, where integers saturate. */
+/**
+ * A sum of 2^31 units of this scale is finite in binary32; beyond it, floats become infinite, and NaN, where integers
+ * saturate.
+ */
 export const LARGEST_SCALE = 2 ** 96;
 
 /**
- * ONNX Runtime adds the zero points, times the ratio of the scales, to that of the result in binary32: beside 2^15·255 half a unit
- * of it is still held.
+ * ONNX Runtime adds the zero points, times the ratio of the scales, to the zero point of the result in binary32. Beside
+ * 2^15·255, binary32 still holds half a unit.
  */
 export const LARGEST_RATIO = 2 ** 15;
 
@@ -159,7 +162,7 @@ export const scalarZeroPoint = (a: Algebra, zp: Value<Eight> | undefined, dtype:
 const asScalar = <D extends Eight | 'f32'>(a: Algebra, value: Value<D>): Value<D> =>
   value.type.shape.length === 0 ? value : a.reshape(value, []);
 
-/** What stands in the place of a dequantize: an input, a constant, or another operator. */
+/** Names the value that was found in the place of a dequantize: an input, a constant, or another operator. */
 export function originOf(graph: GraphEditor, v: Value): string {
   const producer = graph.producer(v.id);
   if (producer) return `%${v.id} is computed by ${producer.op}`;

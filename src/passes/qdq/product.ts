@@ -48,9 +48,9 @@ export interface DequantizedProduct {
   readonly node: Node;
   readonly x: Source;
   readonly w: Source;
-  /** Result channels for each channel of the input, where those have scales of their own; else 1. */
+  /** The number of result channels for each channel of the input, when these have scales of their own; else 1. */
   readonly depth: number;
-  /** Of result channels: as many as there are, or one for all. */
+  /** Scales of the result channels: one for each, or one for all. */
   readonly sx: Float32Array;
   readonly sw: Float32Array;
   readonly channels: Channels;
@@ -86,8 +86,8 @@ export function productAt(graph: GraphEditor, form: ProductForm, node: Node, ref
 }
 
 /**
- * How many result channels each channel of the input has: where no sum crosses channels, a scale for each of them is one of the
- * result, sx[c]·sw[o].
+ * Counts the result channels for each channel of the input. When no sum crosses channels, a scale of an input channel
+ * is one of the result: sx[c]·sw[o].
  */
 function channelsOf(form: ProductForm, node: Node, x: Source, w: Source, refuse: Refuse): number {
   const depth = form.depthwise(node, x.shape, w.shape);
@@ -181,7 +181,7 @@ export function requantizedProduct(form: ProductForm, match: QuantizeMatch, refu
   return { ...product, y, bias, clamped, profile: graph.base.profile ?? 'ort' };
 }
 
-/** The product itself, or the product below an addition; `added` is what is added to it. */
+/** The product itself, or the product below an addition; `added` is the other summand. */
 function findProduct(
   graph: GraphEditor,
   { op }: ProductForm,
@@ -200,7 +200,7 @@ function findProduct(
   return undefined;
 }
 
-/** What multiplies the product, with or without an addition behind it: alpha of Gemm. */
+/** The factor of the product, with or without an addition behind it: alpha of Gemm. */
 function factorOf(graph: GraphEditor, { op }: ProductForm, last: Node | undefined): Value | undefined {
   const sum = graph.view(nnAdd, last);
   const candidates = sum ? [sum.a, sum.b].map(({ id }) => graph.producer(id)) : [last];
@@ -225,8 +225,8 @@ function emitSum(a: Algebra, product: DequantizedProduct, bias: Bias | undefined
 }
 
 /**
- * Zero points by channel of a depthwise product, which has a channel of its own for each: what is left of them when all have
- * been taken for the first, (zx[c] − zx[0])·conv(1, w − zw). Taps outside of the input contribute nothing to either.
+ * Corrects zero points by channel of a depthwise product, after all channels used the first one: (zx[c] −
+ * zx[0])·conv(1, w − zw). Taps outside of the input contribute nothing to either.
  */
 function emitShift(
   a: Algebra,
@@ -242,7 +242,9 @@ function emitShift(
 
 const isUniform = (values: ArrayLike<number>): boolean => Array.from(values).every((value) => value === values[0]);
 
-/** Of several, the first: emitShift does the rest. */
+/**
+ * The source zero point as an operand: the first one when there are several, since emitShift corrects the differences.
+ */
 const sourceZeroPoint = (a: Algebra, x: Dequantized): Value<Eight> | undefined =>
   x.perTensor || x.zeroPoints[0] === 0
     ? zeroPointOperand(a, { ...x, zeroPoints: [x.zeroPoints[0]] }, 1)
@@ -297,7 +299,7 @@ function factorsOf({ sx, sw, y, profile }: Requantized): RequantizeFactors {
 
 export interface Scaled extends DequantizedProduct {
   readonly integers: Bias | undefined;
-  /** A bias that is none in integers: added to the float result. */
+  /** A bias that integers cannot express: added to the float result. */
   readonly real: Value<'f32' | 'f64'> | undefined;
 }
 

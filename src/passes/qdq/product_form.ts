@@ -1,4 +1,4 @@
-/** The three operators that sum products, as grouping sees them: where their channels are and what they become. */
+/** The three operators that sum products, as grouping sees them: their channels, and their quantized forms. */
 
 import {
   type AnyOp,
@@ -31,7 +31,7 @@ export interface Factors {
   readonly bias?: Value<'f32' | 'f64'>;
 }
 
-/** Nodes that are asked about are of `op`. */
+/** The form of one operator; all methods take nodes of `op`. */
 export interface ProductForm extends Words {
   readonly op: AnyOp;
   factors(graph: GraphEditor, node: Node): Factors;
@@ -39,9 +39,12 @@ export interface ProductForm extends Words {
   weightsAxis(w: Shape): number;
   /** The axis of the result that holds the channels. */
   channelAxis(y: Shape): number;
-  /** How many result channels read one channel of the input, and no other: of depthwise products. Undefined where sums cross channels. */
+  /**
+   * Counts the result channels that read one channel of the input and no other (depthwise); undefined when sums cross
+   * channels.
+   */
   depthwise(node: Node, x: Shape, w: Shape): number | undefined;
-  /** How often one period of the weights axis is repeated over the result channels. */
+  /** Counts the repetitions of one period of the weights axis over the result channels. */
   repeats(node: Node): number;
   /** Terms in one sum, undefined when only the run knows. */
   terms(x: Shape, w: Shape): number | undefined;

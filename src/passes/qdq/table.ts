@@ -69,7 +69,7 @@ export function tableOf({ graph, node, x: v }: QuantizeMatch, { refuse, unrelate
 const elements = (value: Value): number => sizeOf(value.type.shape.map(Number));
 const isSmall = (graph: GraphEditor, node: Node): boolean => isConstant(graph, node.results[0]);
 
-/** A constant, or one that is still dequantized. */
+/** True for a constant, dequantized or not. */
 function isConstant(graph: GraphEditor, id: ValueId): boolean {
   if (graph.isConstant(id)) return true;
   const dequantize = dequantizeOf(graph, graph.value(id));

@@ -1,6 +1,6 @@
 /**
- * Smart constructors for rules: they drop `+ 0`, `· 0` and `· 1` and fold what is constant, so that a rule is its law,
- * line by line, and special cases need no branches.
+ * Smart constructors for rules: they drop `+ 0`, `· 0` and `· 1` and fold constants, so that a rule is its law, line by
+ * line, and special cases need no branches.
  */
 import {
   type AnyOp,

@@ -1,7 +1,8 @@
 /**
- * Editing a frozen graph. Edits are kept beside the graph, so that an editor costs what it changes; reads see them at once.
- * They reach immer in one `produceWithPatches` at the end (a recipe per rewrite would be a hundred times slower), so that a
- * pass yields its next graph, the patches to replay or undo it, and the events that say which rule did what.
+ * Edits a frozen graph. Edits are kept beside the graph, so that an editor costs only its changes; reads see them at
+ * once. They reach immer in one `produceWithPatches` at the end (a recipe per rewrite would be a hundred times slower),
+ * so that a pass yields its next graph, the patches to replay or undo it, and the events that name the rule of each
+ * change.
  */
 import { enablePatches, type Patch, produceWithPatches } from 'immer';
 import { assert } from '../../diagnostics/index.ts';
@@ -34,7 +35,7 @@ import { nnIdentity } from '../../ir/ops/nn_movement.op.ts';
 
 enablePatches();
 
-/** One application of a rule: what it took away and what stands there now. */
+/** One application of a rule: the removed nodes and the new ones. */
 export interface RewriteEvent {
   readonly rule: string;
   readonly root: NodeId;
@@ -78,7 +79,7 @@ const inBase = (graph: Graph, id: NodeId): Node | undefined => {
   return node?.id === id ? node : undefined;
 };
 
-/** Values that are no inputs, and that nothing makes or reads. */
+/** Values that are not inputs, and that nothing makes or reads. */
 const unusedIn = once((graph): readonly ValueId[] => {
   const [borders, producers, readers] = [
     new Set([...graph.inputs, ...graph.outputs]),
@@ -91,12 +92,12 @@ const unusedIn = once((graph): readonly ValueId[] => {
 export class GraphEditor {
   readonly #base: Graph;
   readonly #outputs: Set<ValueId>;
-  /** Nodes that are new, or other than in the base; undefined: that are gone. */
+  /** Nodes that are new or changed since the base; undefined for removed ones. */
   readonly #nodes = new Map<NodeId, Node | undefined>();
-  /** Those of them that stand behind all others. */
+  /** The changed nodes that stand behind all others. */
   readonly #appended = new Set<NodeId>();
   readonly #values = new Map<ValueId, ValueInfo>();
-  /** Of values whose producer or consumers are other than in the base. */
+  /** The producers of values that changed since the base. */
   readonly #producers = new Map<ValueId, NodeId | undefined>();
   readonly #consumers = new Map<ValueId, Set<NodeId>>();
   readonly #events: RewriteEvent[] = [];
@@ -122,7 +123,7 @@ export class GraphEditor {
 
   // ---- reading ----
 
-  /** The graph before the edit. What it says of a value that is still there holds. */
+  /** The graph before the edit. Its facts about remaining values still hold. */
   get base(): Graph {
     return this.#base;
   }
@@ -137,13 +138,13 @@ export class GraphEditor {
     return own !== undefined || this.#nodes.has(id) ? own : inBase(this.#base, id);
   };
   type = (id: ValueId): TensorType => this.#info(id).type;
-  /** No rule sees a value that is only carried. */
+  /** A value; rules never see opaque ones. */
   value = (id: ValueId): Value => {
     const value = { id, type: this.type(id) };
     assert(isComputable(value), `%${id} is only carried`);
     return value;
   };
-  /** The operands of a node by name, of the element types that are declared; undefined for a node of another operator. */
+  /** The operands of a node by name, with the declared element types; undefined for a node of another operator. */
   view = <D extends AnyOp>(op: D, node: Node | undefined): ValueView<D> | undefined =>
     node?.op === op.name ? this.viewOf<D>(node) : undefined;
   /** The view of a node whose operator is known to be D, or one of a union D. */
@@ -172,7 +173,7 @@ export class GraphEditor {
     const ids = own ? [...own] : (readersOf(this.#base).get(id) ?? []).map((node) => node.id);
     return ids.flatMap((node) => this.node(node) ?? []);
   };
-  /** One consumer and not a graph output: whoever rewrites that consumer may take the value away. */
+  /** True for a value with one consumer that is not a graph output: a rewrite of the consumer may remove the value. */
   isPrivate = (id: ValueId): boolean => !this.isOutput(id) && this.#countConsumers(id) <= 1;
   constant = (id: ValueId | null | undefined): ITensor | undefined => {
     const constant = id === null || id === undefined ? undefined : this.#info(id).constant;
@@ -215,7 +216,7 @@ export class GraphEditor {
     return added;
   }
 
-  /** Forgets what a rewrite emitted before it gave up. */
+  /** Forgets the nodes that a rewrite emitted before it gave up. */
   abandon(): void {
     for (const id of this.#added) {
       const node = this.node(id);
@@ -284,7 +285,7 @@ export class GraphEditor {
     return own;
   }
 
-  /** In the order of the base; what was taken away and put there again, and what is new, comes behind. */
+  /** All nodes, in the order of the base; new ones, and removed ones that were put back, come last. */
   #all(): readonly Node[] {
     if (this.#nodes.size === 0) return nodesOf(this.#base);
     const kept = nodesOf(this.#base).filter(({ id }) => !this.#appended.has(id));
@@ -294,7 +295,7 @@ export class GraphEditor {
   #isUsed = (id: ValueId): boolean =>
     this.#outputs.has(id) || this.#countConsumers(id) > 0 || this.#producerId(id) !== undefined;
 
-  /** Values of the base that are no inputs and that no node has to do with any more. */
+  /** Values of the base that are not inputs and that no node makes or reads any more. */
   #unused(): readonly ValueId[] {
     if (this.#nodes.size === 0) return unusedIn(this.#base);
     const inputs = new Set(this.#base.inputs);

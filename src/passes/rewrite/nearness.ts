@@ -1,6 +1,6 @@
 /**
- * How near a rule came to firing. Every miss is of a rule that looked at a node of its root operator; what tells them apart
- * is what the rule found there:
+ * Ranks the misses of rules by how near each rule came to firing. Every miss comes from a rule that looked at a node of
+ * its root operator; its rank depends on what the rule found there:
  *
  *   0  something can be done: the miss says what would help
  *   1  the rule found what it is about, and one of its values does not fit: the miss names the value

@@ -1,19 +1,19 @@
 /**
- * Rules that look at more than their root work out a plan first. `where` keeps what it refused, `rewrite` what it found:
- * both read the same code, top to bottom, in the order in which a reader would check.
+ * Rules that look at more than their root make a plan first. `where` keeps its refusal, `rewrite` its result: both read
+ * the same code, top to bottom, in the order in which a reader would check.
  */
 import type { Value } from '../../ir/index.ts';
 import type { Algebra } from './algebra.ts';
 import type { Match, Miss, MissMaker, MissReason } from './rule.ts';
 
-/** Where a rule looks: any match has these. */
+/** The place that a rule looks at: the part that every match has. */
 export type Site = Pick<Match, 'graph' | 'node'>;
 
-/** Gives a group up: why, at which value, and what would help. */
+/** Gives a group up, with the reason, the value at fault, and a hint. */
 export type Refuse = (reason: string, operand?: Value, hint?: string) => never;
 
 export interface Refusals {
-  /** The group is of this kind, and something about it is not legal: what `explain` shows. */
+  /** The group is of this kind, but something about it is not legal: `explain` shows the reason. */
   readonly refuse: Refuse;
   /** The group is of another kind. */
   readonly unrelated: (reason: string) => never;
@@ -35,10 +35,10 @@ const refusals: Refusals = {
   },
 };
 
-/** Whether a miss only says that the rule is about other operators than those found. */
+/** True when a miss only says that the rule is about other operators than those found. */
 export const isUnrelated = (miss: Miss | MissReason): boolean => 'unrelated' in miss;
 
-/** What `body` returns, or why it refused. */
+/** The result of `body`, or the reason why it refused. */
 export function attempt<T>(body: (refusals: Refusals) => T): { readonly found: T } | { readonly miss: MissReason } {
   try {
     return { found: body(refusals) };

@@ -37,7 +37,7 @@ export interface MissReason {
   readonly hint?: string;
 }
 
-/** What a rule sees: operands by name, attributes, the root node, and read access to what surrounds it. */
+/** The argument of a rule: operands by name, attributes, the root node, and read access to the surrounding graph. */
 export type Match<O extends OperandSpecs = OperandSpecs, A extends AttrSpecs = AttrSpecs> = OperandValues<O> & {
   readonly attrs: AttrValues<A>;
   readonly node: Node;
@@ -55,7 +55,7 @@ export interface Rule<
 > {
   readonly name: string;
   readonly root: OpDeclaration<O, A, R, OpName>;
-  /** The equation, left side the root, right side what is emitted. */
+  /** The equation: the root on the left side, the emitted nodes on the right. */
   readonly law: string;
   readonly exactness: Exactness;
   /** Undefined when the rule applies, else the reason why not, in the order in which a reader would check. */

@@ -4,7 +4,10 @@ import { productRule } from '../corrections/product_family.ts';
 import { present } from '../rewrite/rule.ts';
 import { foldInto } from './fold.rule.ts';
 
-/** Zero padding stays; what it should have read is a constant map, one value per filter inside, less at the borders. */
+/**
+ * Zero padding stays. The difference from padding with zx is a constant map: one value per filter inside, less at the
+ * borders.
+ */
 export const borderTableOf = (family: ConvFamily) =>
   productRule(family, {
     name: 'border-table',

@@ -1,6 +1,6 @@
 /**
- * The rules of transposed convolutions: those of convolutions over another root. What they correct with is periodic in the
- * stride phase instead of constant inside; see corrections/ones_deconvolution.ts. There is no `pad` among them: padding
+ * The rules of transposed convolutions: those of convolutions over another root. Their corrections are periodic in the
+ * stride phase instead of constant inside; see corrections/ones_deconvolution.ts. `pad` is not among them: padding
  * crops the output of a transposed convolution, and no tap ever reads it.
  */
 import { transposedConvolution } from '../corrections/conv_family.ts';

@@ -8,7 +8,7 @@ import { productRule } from '../corrections/product_family.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { present } from '../rewrite/rule.ts';
 
-/** f32 holds every integer up to 2^24, so below that the float convolution is exact whatever its order of summation. */
+/** f32 holds every integer up to 2^24, so below this bound the float convolution is exact in any order of summation. */
 export const f32ShiftOf = (family: ConvFamily) =>
   productRule(family, {
     name: 'f32-shift',

@@ -6,12 +6,12 @@ import { type ProductFamily, productRule } from '../corrections/product_family.t
 import type { Algebra } from '../rewrite/algebra.ts';
 import { type MissMaker, type MissReason, present } from '../rewrite/rule.ts';
 
-/** What a zero point of the source is multiplied by where that is one number for each filter. */
+/** The factor of a source zero point, for products in which it is one number per filter. */
 export interface Folding {
-  /** Why it is not, or what else is needed first. */
+  /** The reason why the factor is not one number per filter, or a step that is needed first. */
   readonly where: (match: ProductMatch, miss: MissMaker) => MissReason | undefined;
   readonly sums: (match: ProductMatch, a: Algebra) => Value<'s32'>;
-  /** The zero point as it multiplies them. */
+  /** The zero point as a factor of the sums. */
   readonly zero: (match: ProductMatch, a: Algebra) => Value<'s32'>;
 }
 
@@ -34,7 +34,7 @@ const productOf = (family: ProductFamily, { x, w, attrs }: ProductMatch, a: Alge
 
 const scalarZero = ({ zx }: ProductMatch, a: Algebra): Value<'s32'> => a.toS32(present(zx));
 
-/** Of known weights: where conv(1, w) is uniform. */
+/** The folding of known weights: legal when conv(1, w) is uniform. */
 export function uniformFolding(family: ConvFamily): Folding {
   const uniform = ({ x, w, attrs, constant }: ProductMatch) =>
     family.uniform(present(constant(w)), spatialOf(x), attrs);

@@ -1,6 +1,6 @@
 /**
- * The rules of matrix products. Those of convolutions serve where a matrix product differs in words alone; it has some of its own,
- * since both sides may be computed, a zero point may differ from row to row, and a side may be a vector.
+ * The rules of matrix products. Rules of convolutions serve when a matrix product differs in words alone; it has some
+ * of its own, since both sides may be computed, a zero point may differ from row to row, and a side may be a vector.
  */
 import { nnReduceSum, qnnMatmul, tensor, type Value } from '../../ir/index.ts';
 import { channelSums } from '../corrections/channel_sums.ts';
@@ -64,7 +64,7 @@ function asMatrices({ a, b, node, graph }: MatmulMatch, algebra: Algebra, zeros:
   return algebra.reshape(product, graph.type(node.results[0]).shape);
 }
 
-/** Whether a zero point has the sizes of the matrix it belongs to, by name where they are symbols: then it broadcasts. */
+/** True when a zero point has the sizes of its matrix, by name for symbols: then it broadcasts. */
 function broadcasts(zero: Value | undefined, matrix: Value, axisFromEnd: 1 | 2): boolean {
   const [shape, sizes] = [zero?.type.shape ?? [], matrix.type.shape];
   if (shape.length === 1) return shape[0] === 1 || shape[0] === sizes.at(-axisFromEnd);

@@ -16,7 +16,7 @@ const exactness = {
     '2^-22 of the real result, where the sum is below 2^24 (it is rounded to binary32) and sx·sw is a normal binary32 number; the float graph itself is off by 2^-23 of Σ|x·w|',
 };
 
-/** Dynamic quantization: scales and zero points that are computed at run time; for each row of a matrix as well. */
+/** Dynamic quantization: scales and zero points from run time; for each row of a matrix as well. */
 export const qdqMatmulComputed = defineRule({
   name: 'qdq-matmul-computed',
   root: nnMatmul,

@@ -18,7 +18,7 @@ function emit(moved: Moved, a: Algebra, graph: GraphEditor): Value {
   return dequantizedAs(a, moved.sources[0], emitMoved(moved, integers, a, graph), 0);
 }
 
-/** One rule for each operator that moves: dequantize-after-reshape, … */
+/** One rule for each operator that moves elements: dequantize-after-reshape, … */
 export const dequantizeLate: readonly AnyRule[] = movingOps.map((root) => {
   const name = root.name.replace(/^nn\./, '');
   return defineRule({

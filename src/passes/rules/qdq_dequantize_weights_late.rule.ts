@@ -51,7 +51,7 @@ function emitWeights({ node, source, integers, shape, axis }: LateWeights, a: Al
   return dequantizedAs(a, source, a.b.lazy({ dtype, shape }, moved, a.b.fresh(`${source.x.id}.moved`)), axis);
 }
 
-/** As `dequantizeLate`, for constants, with a scale for each channel as well. */
+/** Like `dequantizeLate`, for constants, with a scale for each channel as well. */
 const dequantizeLateOf = <A extends AttrSpecs, R extends ResultSpecs>(
   root: OpDeclaration<typeof nnTranspose.operands, A, R, OpName>,
 ): AnyRule =>

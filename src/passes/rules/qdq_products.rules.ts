@@ -9,7 +9,7 @@ import { defineRule } from '../rewrite/rule.ts';
 
 interface Words {
   readonly name: string;
-  /** What sx·sw is called in the law. */
+  /** The name of sx·sw in the law. */
   readonly unit: string;
 }
 

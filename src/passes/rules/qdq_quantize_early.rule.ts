@@ -32,7 +32,7 @@ interface Early {
   readonly clamps: readonly Node[];
   /** The integers that they leave. */
   readonly clamped: Clamped;
-  /** How many leading operands are data; the rest are positions. */
+  /** Counts the leading operands that are data; the rest are positions. */
   readonly data: number;
   readonly y: Output;
   /** The number that nn.pad fills with, where it fills with one. */

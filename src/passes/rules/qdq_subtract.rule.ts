@@ -26,8 +26,8 @@ import { defineRule, type Match } from '../rewrite/rule.ts';
 type DequantizeMatch = Match<typeof qnnDequantize.operands, typeof qnnDequantize.attrs>;
 
 /**
- * What is left for products of bytes that have no integer form, as with scales along the axis that is summed over: they stay
- * float, and their zero points are subtracted in front.
+ * The last resort for products of bytes without an integer form, such as those with scales along the axis of the sum:
+ * they stay float, and their zero points are subtracted in front.
  */
 export const subtractZeroPoint = defineRule({
   name: 'subtract-zero-point',
@@ -74,9 +74,9 @@ const isOfBytes = (graph: GraphEditor, factors: Factors<ValueId> | undefined): b
   factors !== undefined && isBytes(graph, factors.x) && isBytes(graph, factors.w);
 
 /**
- * Whether ONNX Runtime makes a MatMulIntegerToFloat of it: of a MatMul of two DequantizeLinear without a QuantizeLinear behind it,
- * of int32 too, and then it refuses to load the file. Of floats and a DequantizeLinear it makes a MatMulNBits, which
- * quantizes the floats, so that there is no other form of one side to give it either.
+ * True when ONNX Runtime makes a MatMulIntegerToFloat of the node: a MatMul of two DequantizeLinear without a
+ * QuantizeLinear behind it, even of int32, with which it refuses to load the file. Of floats and a DequantizeLinear it
+ * makes a MatMulNBits, which quantizes the floats, so that one side cannot be given in another form either.
  */
 const isFused = (graph: GraphEditor, { op, loc, results }: Node): boolean =>
   op === nnMatmul.name &&
@@ -89,7 +89,7 @@ function isBytes(graph: GraphEditor, id: ValueId, depth = 0): boolean {
   const dequantize = graph.view(qnnDequantize, node);
   if (dequantize === undefined) return isMover(node) && dataOf(node).every((v) => isBytes(graph, v, depth + 1));
   const { x, zp } = dequantize;
-  // s32 is what this rule made of the other side
+  // this rule has turned the other side into s32
   return isEight(x) || (isOfType(x, 's32') && zp === undefined);
 }
 
@@ -105,7 +105,7 @@ function emit({ x, scale, zp, axis }: Found, a: Algebra, sign: 1 | -1): Value {
 function computed(x: Value<Eight>, zp: Value<Eight>, axis: number, a: Algebra, sign: 1 | -1): Value<'s32'> {
   const [size, ...more] = zp.type.shape;
   const isLine = size !== undefined && size !== 1 && more.length === 0;
-  // the axis of parameters that are one for all says nothing: it may be beyond the rank
+  // the axis of parameters with one element means nothing: it may be beyond the rank
   const behind = (): number[] => Array(x.type.shape.length - 1 - axis).fill(1);
   const zero = isLine ? a.reshape(a.toS32(zp), [size, ...behind()]) : a.toS32(zp);
   return sign === 1 ? a.sub(a.toS32(x), zero) : a.add(a.toS32(x), zero);

@@ -10,7 +10,7 @@ import { defineRule, type Match } from '../rewrite/rule.ts';
 
 /**
  * Any elementwise function of one 8-bit tensor, requantization included. Other readers of the floats in between do not
- * matter: they keep what they read, and the table costs less than the quantize alone.
+ * matter: their operands stay, and the table costs less than the quantize alone.
  */
 export const qdqTable = defineRule({
   name: 'qdq-table',
@@ -44,7 +44,7 @@ function lookUp(a: Algebra, { x, table }: Table): Value {
 
 type LutMatch = Match<typeof qnnLut.operands, typeof qnnLut.attrs>;
 
-/** What a table reads, when it is the only reader and the table is a constant. */
+/** The operator that a table reads, when the table is its only reader and a constant. */
 const readBy = <D extends typeof qnnLut | typeof qnnRequantize>(
   { graph, x, table, constant }: LutMatch,
   op: D,

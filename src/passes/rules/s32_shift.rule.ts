@@ -5,7 +5,7 @@ import type { ProductMatch } from '../corrections/operands.ts';
 import { productRule } from '../corrections/product_family.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 
-/** The definition itself, slow and always legal: what serves when nothing else does. */
+/** The definition itself, slow and always legal: the last resort. */
 export const s32ShiftOf = (family: ConvFamily) =>
   productRule(family, {
     name: 's32-shift',

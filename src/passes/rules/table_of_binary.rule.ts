@@ -13,7 +13,7 @@ interface OneByte {
   readonly operands: readonly (ITensor | undefined)[];
 }
 
-/** Where the operands of qnn.add and qnn.mul stand. */
+/** The positions of the operands of qnn.add and qnn.mul. */
 const [A, B] = [0, 3];
 
 function plan({ graph, node, a, b }: Match<typeof qnnAdd.operands>, { refuse, unrelated }: Refusals): OneByte {

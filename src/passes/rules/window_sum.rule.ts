@@ -57,7 +57,7 @@ function update(
   return a.sub(main, a.mul(perFilterSums(sums, group, filters, a), factor));
 }
 
-/** As they multiply the sums; constants one for each filter, which is what fused operators take. */
+/** The zero points as factors of the sums; constants become one for each filter, which fused operators take. */
 function alongFilters(zeroPoints: Value<'s32'>, shape: readonly number[], a: Algebra): Value<'s32'> {
   const data = a.tensor(zeroPoints)?.data;
   if (data)

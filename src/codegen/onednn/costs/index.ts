@@ -5,7 +5,7 @@ import type { Machine } from '../machine.ts';
 import { measured } from './measured.ts';
 import type { CostTable } from './measured_rows.ts';
 
-/** How far, in doublings, a measurement of this machine counts for more than a nearer one of the shipped table. */
+/** Up to this distance, in doublings, a measurement of this machine beats a nearer one of the shipped table. */
 const OWN_REACH = 1;
 
 /** `own`: measurements of the machine itself. */

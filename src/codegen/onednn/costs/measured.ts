@@ -1,4 +1,4 @@
-/** The measurements that are shipped; see docs/strategies.md for where they come from and how to make them anew. */
+/** The shipped measurements; docs/strategies.md tells their origin and how to repeat them. */
 import { amx } from './measured_amx.ts';
 import type { CostTable } from './measured_rows.ts';
 import { vnni } from './measured_vnni.ts';

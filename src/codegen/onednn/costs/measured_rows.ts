@@ -1,4 +1,4 @@
-/** How measured tables are written down: a line for every layer class. */
+/** The written form of measured tables: a line for every layer class. */
 
 import type { LayerClass } from '../../../passes/cost/layer_class.ts';
 import type { CostRow } from '../../../passes/cost/table.ts';
