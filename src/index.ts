@@ -8,14 +8,12 @@
  *   const out    = await model.run({ x: new Tensor('uint8', data, [1, 3, 32, 32]) });
  */
 
-import './runtime/node_platform.ts';
-import type { Graph, Tensor, TensorLike } from './ir/index.ts';
-import { interpret as interpretGraph } from './ir/interpret.ts';
-import { toFeeds } from './runtime/feeds.ts';
+import { type Graph, interpret as interpretGraph, type Tensor, type TensorLike } from './ir/index.ts';
+import { toFeeds } from './runtime/index.ts';
 import { toPublic } from './tensors/index.ts';
 
-export { type LegalizeOptions, legalize } from './codegen/legalize.ts';
-export type { TargetDescription as Target } from './codegen/targets.ts';
+export type { TargetDescription as Target } from './codegen/index.ts';
+export { type LegalizeOptions, legalize } from './codegen/index.ts';
 export {
   type Code,
   codes,
@@ -25,8 +23,8 @@ export {
   type Location,
   UnskewError,
 } from './diagnostics/index.ts';
-export { exportOnnx } from './exporters/onnx/export.ts';
-export type { ImportOptions } from './importers/import_model.ts';
+export { exportOnnx } from './exporters/index.ts';
+export type { ImportOptions } from './importers/index.ts';
 export {
   type Graph,
   type Node,
@@ -38,15 +36,20 @@ export {
   type TensorType,
   verify,
 } from './ir/index.ts';
-export type { Certificate, CertificateEntry } from './passes/certificate.ts';
-export type { LegalizeResult } from './passes/legalize_result.ts';
-export type { RemainingZeroPoint } from './passes/remaining.ts';
-export type { Miss } from './passes/rewrite/rule.ts';
-export type { Strategy, StrategyName, StrategyReport, WayReport } from './passes/strategies.ts';
+export type {
+  Certificate,
+  CertificateEntry,
+  LegalizeResult,
+  Miss,
+  RemainingZeroPoint,
+  Strategy,
+  StrategyName,
+  StrategyReport,
+  WayReport,
+} from './passes/index.ts';
 export { type Obligation, type Witness, type WitnessInput, witnessFeeds } from './proofs/index.ts';
-export { type CompileOptions, compile, type Feed, type Model } from './runtime/compile.ts';
-export type { ValueMetadata } from './runtime/feeds.ts';
-export { importModel } from './runtime/import_model.ts';
+export type { ValueMetadata } from './runtime/index.ts';
+export { type CompileOptions, compile, type Feed, importModel, type Model } from './runtime/index.ts';
 
 /**
  * Evaluates a graph by the meaning of its operators, without the addon.

@@ -28,7 +28,7 @@ import {
   type ValueId,
   view,
 } from '../ir/index.ts';
-import { leadsToStep } from '../passes/float_products.ts';
+import { leadsToStep } from '../passes/index.ts';
 import { type Difference, type Divergence, differenceWhere, indexOf, type Observed, sameType } from './compare.ts';
 import { type Engine, ofSum } from './float_bounds.ts';
 import { floatsOf, largestOf, magnitude } from './floats.ts';

@@ -1,8 +1,8 @@
 /** `bench --vs onnxruntime` of a model that has an operator which nothing here computes. */
 import { availableParallelism } from 'node:os';
-import type { NodeTime } from '../codegen/backend.ts';
+import type { NodeTime } from '../codegen/index.ts';
 import type { Feeds, Graph } from '../ir/index.ts';
-import type { Strategy } from '../passes/strategies.ts';
+import type { Strategy } from '../passes/index.ts';
 import { rewrittenFor } from './check_rewritten.ts';
 import { unknownText } from './compare_files.ts';
 import type { Source } from './files.ts';

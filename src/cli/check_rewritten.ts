@@ -1,10 +1,10 @@
 /** `check --against onnxruntime` of a model that has an operator which nothing here computes. */
 
-import { legalize } from '../codegen/legalize.ts';
+import { legalize } from '../codegen/index.ts';
 import { fail } from '../diagnostics/index.ts';
-import { exportOnnx } from '../exporters/onnx/export.ts';
+import { exportOnnx } from '../exporters/index.ts';
 import type { Graph } from '../ir/index.ts';
-import type { Strategy } from '../passes/strategies.ts';
+import type { Strategy } from '../passes/index.ts';
 import { compareFiles, unknownOperators } from './compare_files.ts';
 import type { Source } from './files.ts';
 import { onnxModelOf } from './sides.ts';

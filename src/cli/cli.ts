@@ -1,5 +1,4 @@
 /** The command line as a function: arguments and streams in, an exit code out. */
-import '../runtime/node_platform.ts';
 import { readFileSync } from 'node:fs';
 import { closest } from '../diagnostics/index.ts';
 import { parseLine } from './args.ts';

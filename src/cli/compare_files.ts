@@ -3,8 +3,7 @@
  * operator, and by ONNX Runtime with its default options as well as without optimizations, which are two arithmetics.
  */
 
-import { legalize } from '../codegen/legalize.ts';
-import { usualTarget } from '../codegen/targets.ts';
+import { legalize, usualTarget } from '../codegen/index.ts';
 import { fail, UnskewError } from '../diagnostics/index.ts';
 import { type Graph, isOp, nodesOf, opaqueOp } from '../ir/index.ts';
 import { compareOutputs, type Tensors } from './compare.ts';

@@ -1,21 +1,29 @@
 /** Explains the decisions of the rules, layer by layer. */
 
-import { type LegalizeOptions, legalize } from '../codegen/legalize.ts';
-import { fallbacksOf, partition } from '../codegen/partition.ts';
-import { select } from '../codegen/select.ts';
-import { resolveTarget, type TargetName } from '../codegen/targets.ts';
+import {
+  fallbacksOf,
+  type LegalizeOptions,
+  legalize,
+  partition,
+  resolveTarget,
+  select,
+  type TargetName,
+} from '../codegen/index.ts';
 import { type Graph, isOp, nodesOf, qnnRequantize, specialize } from '../ir/index.ts';
 import { describeMode } from '../numerics/index.ts';
-import { findRule } from '../passes/all_rules.ts';
-import { foldWeights } from '../passes/fold_constants.ts';
-import { runPipeline } from '../passes/manager.ts';
-import type { PassTrace } from '../passes/pass.ts';
-import { type Nearness, nearness } from '../passes/rewrite/nearness.ts';
-import type { Miss } from '../passes/rewrite/rule.ts';
-import type { Strategy, StrategyReport } from '../passes/strategies.ts';
+import {
+  findRule,
+  foldWeights,
+  type Miss,
+  type Nearness,
+  nearness,
+  type PassTrace,
+  runPipeline,
+  type Strategy,
+  type StrategyReport,
+} from '../passes/index.ts';
 import { recipeOf } from '../proofs/index.ts';
-import { addonAvailable } from '../runtime/addon.ts';
-import { openHere, portableBackend, usualBackend } from '../runtime/backends.ts';
+import { addonAvailable, openHere, portableBackend, usualBackend } from '../runtime/index.ts';
 import { fittingSizes } from './open_sizes.ts';
 
 export interface Explanation {

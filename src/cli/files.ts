@@ -2,14 +2,11 @@
 import type { Stats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type CompiledModel, isCompiledFile, readCompiledFile } from '../codegen/compiled_file.ts';
+import { type CompiledModel, isCompiledFile, readCompiledFile } from '../codegen/index.ts';
 import { fail, UnskewError, withLocation } from '../diagnostics/index.ts';
-import { type ImportOptions, importBytes } from '../importers/import_model.ts';
-import { looksLike, signatureOf, TEXT } from '../importers/other_formats.ts';
-import { isZip } from '../importers/torch/archive/index.ts';
+import { type ImportOptions, importBytes, isZip, looksLike, signatureOf, TEXT } from '../importers/index.ts';
 import { type Graph, parse, verify } from '../ir/index.ts';
-import { bindShapes } from '../runtime/bind_shapes.ts';
-import { externalReader } from '../runtime/external_data.ts';
+import { bindShapes, externalReader } from '../runtime/index.ts';
 import { readShapes } from './inputs.ts';
 import { type Reading, readInput, shownPath } from './read_input.ts';
 import { STANDARD_STREAM, type Terminal } from './terminal.ts';

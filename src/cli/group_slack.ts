@@ -34,8 +34,7 @@ import {
   view,
   viewOf,
 } from '../ir/index.ts';
-import type { CertificateEntry } from '../passes/certificate.ts';
-import { dataOf, isMover } from '../passes/qdq/moved.ts';
+import { type CertificateEntry, dataOf, isMover } from '../passes/index.ts';
 import type { Grouped, Meaning } from './agreement.ts';
 import { largestOf, magnitude } from './floats.ts';
 

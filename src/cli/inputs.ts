@@ -1,10 +1,15 @@
 /** Inputs of a model: shapes and tensors from the command line. */
 import { fail, UnskewError } from '../diagnostics/index.ts';
-import { tensorOf } from '../importers/onnx/attributes.ts';
-import { Context, Source as TensorSource } from '../importers/onnx/container/context.ts';
-import { readTensor as readTensorProto } from '../importers/onnx/container/tensor.ts';
-import { looksLike, type OtherFormat, signatureOf } from '../importers/other_formats.ts';
-import { Unsupported } from '../importers/unsupported.ts';
+import {
+  Context,
+  looksLike,
+  type OtherFormat,
+  readTensor as readTensorProto,
+  signatureOf,
+  Source as TensorSource,
+  tensorOf,
+  Unsupported,
+} from '../importers/index.ts';
 import {
   checkFeeds,
   type Feeds,
@@ -14,7 +19,7 @@ import {
   type TensorLike,
   toPublic,
 } from '../ir/index.ts';
-import { bindShapes } from '../runtime/bind_shapes.ts';
+import { bindShapes } from '../runtime/index.ts';
 import { readNpy } from './npy.ts';
 import { splitPairs } from './options.ts';
 import { randomFeeds } from './random.ts';

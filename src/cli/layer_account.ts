@@ -2,9 +2,9 @@
  * Compares the quantized layers of a file with the layers that were read and corrected, so that each one is accounted
  * for.
  */
-import { fileLayers } from '../importers/onnx/file_layers.ts';
+import { fileLayers } from '../importers/index.ts';
 import { type Graph, isQuantizedProduct, nodesOf } from '../ir/index.ts';
-import type { RemainingZeroPoint } from '../passes/remaining.ts';
+import type { RemainingZeroPoint } from '../passes/index.ts';
 import { count, formatTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 

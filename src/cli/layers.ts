@@ -19,8 +19,7 @@ import {
   typeOf,
   type ValueId,
 } from '../ir/index.ts';
-import { qdqRules } from '../passes/group_qdq.ts';
-import type { Miss } from '../passes/rewrite/rule.ts';
+import { type Miss, qdqRules } from '../passes/index.ts';
 
 export interface Layer {
   readonly layer: string;

@@ -1,12 +1,10 @@
 /** `unskew strategies --measure`: the ways of a whole model, timed here and now. */
 
-import type { Backend } from '../codegen/backend.ts';
-import { costRowsOf, type MeasuredLayer, measurable, measureStrategies } from '../codegen/measure_strategies.ts';
+import { type Backend, costRowsOf, type MeasuredLayer, measurable, measureStrategies } from '../codegen/index.ts';
 import { assert, fail } from '../diagnostics/index.ts';
 import { type Graph, isStatic } from '../ir/index.ts';
-import type { Target } from '../passes/target.ts';
-import { backends, usualBackend } from '../runtime/backends.ts';
-import { machineOf, writeCosts } from '../runtime/cost_cache.ts';
+import type { Target } from '../passes/index.ts';
+import { backends, machineOf, usualBackend, writeCosts } from '../runtime/index.ts';
 import { count, formatTable, right } from './table.ts';
 import type { Terminal } from './terminal.ts';
 

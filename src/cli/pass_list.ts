@@ -2,17 +2,22 @@
  * Lists of passes on a command line:  fold-constants,group-qdq{families=all},canonicalize
  * Every pass that has a name is one entry of a table, with the values that its options may take.
  */
-import { select } from '../codegen/select.ts';
+import { select } from '../codegen/index.ts';
 import { closest } from '../diagnostics/index.ts';
-import { canonicalize } from '../passes/canonicalize.ts';
-import { correctZeroPoints } from '../passes/correct_zero_points.ts';
-import { foldConstants, foldWeights } from '../passes/fold_constants.ts';
-import { groupQdq } from '../passes/group_qdq.ts';
-import type { Pass } from '../passes/pass.ts';
-import { familiesFor } from '../passes/pipelines.ts';
-import { type Strategy, type StrategyReport, strategyNames } from '../passes/strategies.ts';
-import type { Target } from '../passes/target.ts';
-import { portableBackend } from '../runtime/backends.ts';
+import {
+  canonicalize,
+  correctZeroPoints,
+  familiesFor,
+  foldConstants,
+  foldWeights,
+  groupQdq,
+  type Pass,
+  type Strategy,
+  type StrategyReport,
+  strategyNames,
+  type Target,
+} from '../passes/index.ts';
+import { portableBackend } from '../runtime/index.ts';
 import { UsageError } from './usage_error.ts';
 
 /** One pass as it is written. */

@@ -2,12 +2,12 @@
  * Reads a file back before it gets its name. A file that does not read as the model it was made from never gets its
  * name: this is a fault of unskew, and the user gets an error in place of the file.
  */
-import { type CompiledModel, readCompiledFile } from '../codegen/compiled_file.ts';
+import { type CompiledModel, readCompiledFile } from '../codegen/index.ts';
 import { InternalError, UnskewError } from '../diagnostics/index.ts';
-import { importBytes } from '../importers/import_model.ts';
+import { importBytes } from '../importers/index.ts';
 import { formatType, type Graph, parse, type TensorType, type ValueId } from '../ir/index.ts';
-import { guarded } from '../passes/manager.ts';
-import { externalReader } from '../runtime/external_data.ts';
+import { guarded } from '../passes/index.ts';
+import { externalReader } from '../runtime/index.ts';
 
 /**
  * Reads back an ONNX model that was made from `graph`.

@@ -1,5 +1,5 @@
 /** Reads the file that a path names, or standard input. */
-import { readModelFile } from '../runtime/import_model.ts';
+import { readModelFile } from '../runtime/index.ts';
 import { STANDARD_INPUT, STANDARD_STREAM, type Terminal } from './terminal.ts';
 
 export type Reading = Pick<Terminal, 'readStdin'>;

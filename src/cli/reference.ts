@@ -1,5 +1,5 @@
 /** docs/cli.md, from the declarations. */
-import { keysOf } from '../ir/keys_of.ts';
+import { keysOf } from '../ir/index.ts';
 import { type AnyCommand, commonOptions, exitCodeDocs, exitCodes } from './command.ts';
 import { optionSpelling, tagline, usageOf } from './help.ts';
 import type { Options } from './options.ts';

@@ -1,6 +1,6 @@
 /** Errors into messages and exit codes. */
 import { type Diagnostic, formatDiagnostic, UnskewError } from '../diagnostics/index.ts';
-import { writeReproducer } from '../runtime/reproducer.ts';
+import { writeReproducer } from '../runtime/index.ts';
 import { exitCodes } from './command.ts';
 import { toJson } from './json.ts';
 import type { Terminal } from './terminal.ts';

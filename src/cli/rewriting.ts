@@ -1,14 +1,17 @@
 /** The part that `rewrite` and `opt` share: they run a pipeline and report on it. */
 
-import { legalize } from '../codegen/legalize.ts';
-import { resolveTarget, type TargetName } from '../codegen/targets.ts';
+import { legalize, resolveTarget, type TargetName } from '../codegen/index.ts';
 import type { Diagnostic } from '../diagnostics/index.ts';
 import { formatDiagnostic } from '../diagnostics/index.ts';
 import { type Graph, print } from '../ir/index.ts';
-import { type Certificate, certificateOf } from '../passes/certificate.ts';
-import { runPipeline } from '../passes/manager.ts';
-import type { PassTrace } from '../passes/pass.ts';
-import type { Strategy, StrategyReport } from '../passes/strategies.ts';
+import {
+  type Certificate,
+  certificateOf,
+  type PassTrace,
+  runPipeline,
+  type Strategy,
+  type StrategyReport,
+} from '../passes/index.ts';
 import { type Besides, writeOutput } from './files.ts';
 import { accountOf, type LayerAccount } from './layer_account.ts';
 import { flag, type Option, text } from './options.ts';

@@ -5,10 +5,10 @@
  * carry nothing.
  */
 import { assert, UnskewError } from '../diagnostics/index.ts';
-import { inferTypes } from '../ir/builder.ts';
 import {
   evaluateNode,
   type ITensor,
+  inferTypes,
   isOp,
   isPlainProduct,
   isTensorOf,
@@ -23,10 +23,10 @@ import {
   opOf,
   qnnDynamicQuantize,
   qnnSoftmax,
+  softmaxNear,
   type TensorType,
   tensorOfType,
 } from '../ir/index.ts';
-import { softmaxNear } from '../ir/ops/qnn_softmax.op.ts';
 import {
   type Engine,
   evaluateInDoubles,

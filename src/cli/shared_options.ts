@@ -1,14 +1,10 @@
 /** Options that several commands share, and models made by them. */
 
-import { MOST_THREADS } from '../codegen/backend.ts';
-import type { CompiledModel } from '../codegen/compiled_file.ts';
-import { type TargetName, targetDocs, targetNames } from '../codegen/targets.ts';
-import { importProfiles } from '../importers/import_model.ts';
+import { type CompiledModel, MOST_THREADS, type TargetName, targetDocs, targetNames } from '../codegen/index.ts';
+import { importProfiles } from '../importers/index.ts';
 import type { Graph } from '../ir/index.ts';
-import type { Strategy, StrategyName } from '../passes/strategies.ts';
-import { isStrategyName, strategyNames } from '../passes/strategies.ts';
-import { type BackendName, backendNames } from '../runtime/backends.ts';
-import { compileGraph, Model } from '../runtime/compile.ts';
+import { isStrategyName, type Strategy, type StrategyName, strategyNames } from '../passes/index.ts';
+import { type BackendName, backendNames, compileGraph, Model } from '../runtime/index.ts';
 import type { Source } from './files.ts';
 import { argument, assignments, choice, entriesOf, type Option, optionalChoice, whole } from './options.ts';
 import type { Terminal } from './terminal.ts';

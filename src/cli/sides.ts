@@ -1,12 +1,10 @@
 /** The sides that `check` compares: each runs a model and can show its intermediate values. */
-import type { CompiledModel } from '../codegen/compiled_file.ts';
+import type { CompiledModel } from '../codegen/index.ts';
 import { fail } from '../diagnostics/index.ts';
-import { withOutputs } from '../exporters/onnx/splice/index.ts';
-import { openOnnx } from '../importers/onnx/container/index.ts';
+import { withOutputs } from '../exporters/index.ts';
+import { openOnnx } from '../importers/index.ts';
 import { checkFeeds, type Feeds, type Graph, interpret, nodesOf, specialize } from '../ir/index.ts';
-import { openHere, usualBackend } from '../runtime/backends.ts';
-import { Executable } from '../runtime/executable.ts';
-import { toFeeds } from '../runtime/feeds.ts';
+import { Executable, openHere, toFeeds, usualBackend } from '../runtime/index.ts';
 import type { Observed, Tensors } from './compare.ts';
 import { observe, observed } from './compare.ts';
 import type { Source } from './files.ts';

@@ -1,7 +1,7 @@
 /** Compares two sides on random inputs, and reports the result. */
 import { formatLocation } from '../diagnostics/index.ts';
 import type { Feeds, Graph } from '../ir/index.ts';
-import type { CertificateEntry } from '../passes/certificate.ts';
+import type { CertificateEntry } from '../passes/index.ts';
 import { agreement, formatTies, type Meaning, type Ties } from './agreement.ts';
 import { compareOutputs, type Divergence, formatDifference, type OutputDifference, type Tensors } from './compare.ts';
 import { groupsOf } from './group_slack.ts';

@@ -13,8 +13,7 @@ import { lstat, open, readFile, readlink, realpath, rename } from 'node:fs/promi
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { fail, systemHint, systemReason } from '../diagnostics/index.ts';
-import { openBeside } from '../runtime/beside.ts';
-import { makeFolder } from '../runtime/make_folder.ts';
+import { makeFolder, openBeside } from '../runtime/index.ts';
 
 /** The place that a path leads to. */
 export type Place =

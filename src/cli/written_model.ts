@@ -1,8 +1,6 @@
 /** A written ONNX model beside its original: the operators that changed, and the files of weights that both read. */
 import { dirname, resolve } from 'node:path';
-import { type OnnxNode, openOnnx } from '../importers/onnx/container/index.ts';
-import { bodiesOf } from '../importers/onnx/node_checks.ts';
-import { originOf } from '../importers/onnx/origin.ts';
+import { bodiesOf, type OnnxNode, openOnnx, originOf } from '../importers/index.ts';
 import type { Graph } from '../ir/index.ts';
 import type { Terminal } from './terminal.ts';
 

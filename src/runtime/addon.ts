@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { arch, platform } from 'node:os';
 import { relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { OneDnnBinding, OneDnnVersion } from '../codegen/onednn/binding.ts';
+import type { OneDnnBinding, OneDnnVersion } from '../codegen/index.ts';
 import { fail, UnskewError } from '../diagnostics/index.ts';
 import { addonFault } from './addon_seal.ts';
 import { truncatedOneDnn } from './onednn_library.ts';

@@ -1,10 +1,15 @@
 /** The back ends by name: a new one is a folder in codegen, and an entry here. */
-import type { Backend, Library } from '../codegen/backend.ts';
-import { onednn } from '../codegen/onednn/index.ts';
-import { libraryHere, machineHere } from '../codegen/onednn/machine.ts';
-import { reference } from '../codegen/reference/index.ts';
-import { defaultTarget, type TargetDescription } from '../codegen/targets.ts';
-import type { CostRow } from '../passes/cost/table.ts';
+import {
+  type Backend,
+  defaultTarget,
+  type Library,
+  libraryHere,
+  machineHere,
+  onednn,
+  reference,
+  type TargetDescription,
+} from '../codegen/index.ts';
+import type { CostRow } from '../passes/index.ts';
 import { loadAddon } from './addon.ts';
 import { machineOf, readCosts } from './cost_cache.ts';
 

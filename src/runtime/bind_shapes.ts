@@ -1,7 +1,6 @@
 /** Sizes for the symbols of a graph, by its inputs. */
 import { fail } from '../diagnostics/index.ts';
-import { importOnnx } from '../importers/onnx/import.ts';
-import { isAsImported, originOf } from '../importers/onnx/origin.ts';
+import { importOnnx, isAsImported, originOf } from '../importers/index.ts';
 import { type Dim, type Graph, specialize } from '../ir/index.ts';
 
 /**

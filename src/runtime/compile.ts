@@ -1,13 +1,21 @@
 /** `compile`: a graph, a file or bytes become a model that runs. */
 import { availableParallelism } from 'node:os';
-import { MOST_THREADS, type NodeTime } from '../codegen/backend.ts';
-import { type CompiledModel, isCompiledFile, readCompiledFile } from '../codegen/compiled_file.ts';
-import { type Fallback, fallbacksOf } from '../codegen/partition.ts';
-import { select } from '../codegen/select.ts';
-import { type TargetDescription, targetFor } from '../codegen/targets.ts';
-import { checkOptions, fail, type OptionNames } from '../diagnostics/index.ts';
-import { type ImportOptions, importBytes } from '../importers/import_model.ts';
 import {
+  type CompiledModel,
+  type Fallback,
+  fallbacksOf,
+  isCompiledFile,
+  MOST_THREADS,
+  type NodeTime,
+  readCompiledFile,
+  select,
+  type TargetDescription,
+  targetFor,
+} from '../codegen/index.ts';
+import { checkOptions, fail, type OptionNames } from '../diagnostics/index.ts';
+import { type ImportOptions, importBytes } from '../importers/index.ts';
+import {
+  carriedName,
   checkFeeds,
   type Dim,
   type Feeds,
@@ -24,13 +32,16 @@ import {
   topologicalOrder,
   type ValueId,
 } from '../ir/index.ts';
-import { carriedName } from '../ir/ops/opaque.op.ts';
-import type { Certificate } from '../passes/certificate.ts';
-import { foldWeights } from '../passes/fold_constants.ts';
-import { type CorrectionOptions, legalizeFor } from '../passes/legalize.ts';
-import type { LegalizeResult } from '../passes/legalize_result.ts';
-import { runPipeline } from '../passes/manager.ts';
-import type { Strategy, StrategyReport } from '../passes/strategies.ts';
+import {
+  type Certificate,
+  type CorrectionOptions,
+  foldWeights,
+  type LegalizeResult,
+  legalizeFor,
+  runPipeline,
+  type Strategy,
+  type StrategyReport,
+} from '../passes/index.ts';
 import { type BackendName, backendNames, backends, costsHere, openHere, usualBackend } from './backends.ts';
 import { bindShapes } from './bind_shapes.ts';
 import { Executable } from './executable.ts';

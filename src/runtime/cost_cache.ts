@@ -7,9 +7,8 @@ import { createHash } from 'node:crypto';
 import { closeSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { cpus, homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
-import type { Library } from '../codegen/backend.ts';
-import type { LayerClass } from '../passes/cost/layer_class.ts';
-import { type CostRow, distanceOf } from '../passes/cost/table.ts';
+import type { Library } from '../codegen/index.ts';
+import { type CostRow, distanceOf, type LayerClass } from '../passes/index.ts';
 import { openBeside } from './beside.ts';
 import { makeFolder } from './make_folder.ts';
 

@@ -1,7 +1,6 @@
 /** A graph brought to life: a session of a back end for each of its parts. */
 
-import type { Backend, NodeTime, Session } from '../codegen/backend.ts';
-import { type Part, planGraph, type Step } from '../codegen/partition.ts';
+import { type Backend, type NodeTime, type Part, planGraph, type Session, type Step } from '../codegen/index.ts';
 import { assert, fail, formatBytes } from '../diagnostics/index.ts';
 import {
   constantOf,

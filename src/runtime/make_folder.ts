@@ -1,6 +1,6 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { systemCode } from '../diagnostics/system_error.ts';
+import { systemCode } from '../diagnostics/index.ts';
 
 /**
  * Makes a folder and its parents. `mkdir` of Node with `recursive` never ends when a folder cannot be made in an

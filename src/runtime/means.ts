@@ -1,5 +1,5 @@
 /** The memory and threads that a model needs, and the errors when the system has no more of them. */
-import type { Step } from '../codegen/partition.ts';
+import type { Step } from '../codegen/index.ts';
 import { fail, messageOf, systemCode, UnskewError } from '../diagnostics/index.ts';
 import { checkNeed, type Graph, memoryNeed, refuseNeed, refuseTooLarge } from '../ir/index.ts';
 

@@ -2,7 +2,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
-import { systemCode } from '../diagnostics/system_error.ts';
+import { systemCode } from '../diagnostics/index.ts';
 import { makeFolder } from './make_folder.ts';
 
 /** Limits the search for a free name: faults of the same millisecond want the same one. */

@@ -1,7 +1,5 @@
 import type { Graph } from '../ir/index.ts';
-import { tryRule } from '../passes/rewrite/driver.ts';
-import { GraphEditor } from '../passes/rewrite/editor.ts';
-import { type AnyRule, matchOf } from '../passes/rewrite/rule.ts';
+import { type AnyRule, GraphEditor, matchOf, tryRule } from '../passes/index.ts';
 
 /** The graph with the rule applied once at every node where it matches; undefined when there is none. */
 export function applyOnce(graph: Graph, rule: AnyRule): Graph | undefined {

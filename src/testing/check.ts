@@ -1,7 +1,7 @@
 /** The checks: a rule or a rewrite against the meaning of the graphs, on drawn graphs and inputs. */
 import * as fc from 'fast-check';
 import { type Feeds, formatType, type Graph, verify } from '../ir/index.ts';
-import type { AnyRule } from '../passes/rewrite/rule.ts';
+import type { AnyRule } from '../passes/index.ts';
 import { applyOnce } from './apply_once.ts';
 import { graphsFor } from './arbitraries/roots.ts';
 import { compareGraphs, type Difference, type Tolerance } from './compare.ts';

@@ -5,6 +5,7 @@ import {
   type Feeds,
   type Graph,
   type ITensor,
+  indicesOf,
   interpret,
   isFloat,
   isPlainProduct,
@@ -12,7 +13,6 @@ import {
   numbersOf,
   tensor,
 } from '../ir/index.ts';
-import { indicesOf } from '../ir/ops/conv_geometry.ts';
 
 /**
  * The allowed difference of two results. When both are absent, results must be equal down to the sign of zero; NaN

@@ -1,7 +1,7 @@
 /** Contents of tensors: extreme patterns and pseudo-random numbers, each a function of a pattern and a seed. */
 
 import { type DType, dtypes, type ITensor, isFloat, isInteger, sizeOf, tensor } from '../ir/index.ts';
-import { numberToBfloat16, numberToHalf } from '../numerics/half.ts';
+import { numberToBfloat16, numberToHalf } from '../numerics/index.ts';
 
 export const patterns = ['ones', 'min', 'max', 'alternating', 'random'] as const;
 /** Floats among which NaN, infinities, zeros of both signs, huge and subnormal numbers are frequent; integers are random. */

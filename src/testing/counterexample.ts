@@ -1,7 +1,7 @@
 /** A refuted rewrite: an error to read, and files to replay it. */
 
 import { systemReason, UnskewError } from '../diagnostics/index.ts';
-import { exportOnnx } from '../exporters/onnx/export.ts';
+import { exportOnnx } from '../exporters/index.ts';
 import { type Feeds, formatType, type Graph, type ITensor, numbersOf, print } from '../ir/index.ts';
 import { platform } from '../platform/index.ts';
 import type { Difference } from './compare.ts';

@@ -16,8 +16,15 @@ export {
   type View,
   view,
 } from '../ir/index.ts';
-export { applyRules } from '../passes/rewrite/driver.ts';
-export { type AnyRule, defineRule, type Exactness, type Match, type Miss, type Rule } from '../passes/rewrite/rule.ts';
+export {
+  type AnyRule,
+  applyRules,
+  defineRule,
+  type Exactness,
+  type Match,
+  type Miss,
+  type Rule,
+} from '../passes/index.ts';
 export { applyOnce } from './apply_once.ts';
 export * from './arbitraries/index.ts';
 export {

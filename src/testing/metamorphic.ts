@@ -12,16 +12,16 @@ import {
   type Graph,
   GraphBuilder,
   type ITensor,
+  indicesOf,
   interpret,
   numbersOf,
+  qnnConv,
   stridesOf,
   tensor,
   tensorOfType,
   type ValueId,
   view,
 } from '../ir/index.ts';
-import { indicesOf } from '../ir/ops/conv_geometry.ts';
-import { qnnConv } from '../ir/ops/qnn_conv.op.ts';
 import { type Eight, present } from './arbitraries/basic.ts';
 import { buildConv, type ConvSpec, convSpec } from './arbitraries/conv.ts';
 import type { CheckOptions, CheckReport } from './check.ts';

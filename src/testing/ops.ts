@@ -1,24 +1,99 @@
 /** The operators at which rules start and which they emit, `ops.qnnConv` and so on. */
-export * from '../ir/ops/nn_cast.op.ts';
-export * from '../ir/ops/nn_conv.op.ts';
-export * from '../ir/ops/nn_elementwise_binary.op.ts';
-export * from '../ir/ops/nn_elementwise_unary.op.ts';
-export * from '../ir/ops/nn_gather.op.ts';
-export * from '../ir/ops/nn_matmul.op.ts';
-export * from '../ir/ops/nn_movement.op.ts';
-export * from '../ir/ops/nn_pool.op.ts';
-export * from '../ir/ops/nn_reduce.op.ts';
-export * from '../ir/ops/nn_resize.op.ts';
-export * from '../ir/ops/nn_slice.op.ts';
-export * from '../ir/ops/nn_softmax.op.ts';
-export { qnnAveragePool } from '../ir/ops/qnn_average_pool.op.ts';
-export { qnnAdd, qnnMul } from '../ir/ops/qnn_binary.op.ts';
-export { qnnConv } from '../ir/ops/qnn_conv.op.ts';
-export { qnnConvTranspose } from '../ir/ops/qnn_conv_transpose.op.ts';
-export { qnnDequantize } from '../ir/ops/qnn_dequantize.op.ts';
-export { qnnGlobalAveragePool } from '../ir/ops/qnn_global_average_pool.op.ts';
-export { qnnLut } from '../ir/ops/qnn_lut.op.ts';
-export { qnnMatmul } from '../ir/ops/qnn_matmul.op.ts';
-export { qnnQuantize } from '../ir/ops/qnn_quantize.op.ts';
-export { qnnRequantize } from '../ir/ops/qnn_requantize.op.ts';
-export { qnnSoftmax } from '../ir/ops/qnn_softmax.op.ts';
+export {
+  nnAbs,
+  nnAdd,
+  nnAnd,
+  nnArgMax,
+  nnArgMin,
+  nnAveragePool,
+  nnCast,
+  nnCeil,
+  nnCelu,
+  nnClip,
+  nnConcat,
+  nnConv,
+  nnConvTranspose,
+  nnCos,
+  nnDepthToSpace,
+  nnDiv,
+  nnElu,
+  nnEqual,
+  nnErf,
+  nnExp,
+  nnExpand,
+  nnFloor,
+  nnGather,
+  nnGatherElements,
+  nnGelu,
+  nnGlobalAveragePool,
+  nnGlobalMaxPool,
+  nnGreater,
+  nnGreaterOrEqual,
+  nnHardSigmoid,
+  nnHardSwish,
+  nnIdentity,
+  nnLeakyRelu,
+  nnLess,
+  nnLessOrEqual,
+  nnLog,
+  nnLogSoftmax,
+  nnLpPool,
+  nnMatmul,
+  nnMax,
+  nnMaxPool,
+  nnMin,
+  nnMish,
+  nnMod,
+  nnMul,
+  nnNeg,
+  nnNot,
+  nnOr,
+  nnPad,
+  nnPow,
+  nnPrelu,
+  nnRecentre,
+  nnReciprocal,
+  nnReduceL1,
+  nnReduceL2,
+  nnReduceLogSum,
+  nnReduceLogSumExp,
+  nnReduceMax,
+  nnReduceMean,
+  nnReduceMin,
+  nnReduceProd,
+  nnReduceSum,
+  nnReduceSumSquare,
+  nnRelu,
+  nnReshape,
+  nnResize,
+  nnRound,
+  nnSelu,
+  nnShape,
+  nnSigmoid,
+  nnSign,
+  nnSin,
+  nnSlice,
+  nnSoftmax,
+  nnSoftplus,
+  nnSoftsign,
+  nnSpaceToDepth,
+  nnSqrt,
+  nnSub,
+  nnTanh,
+  nnThresholdedRelu,
+  nnTile,
+  nnTranspose,
+  nnXor,
+  qnnAdd,
+  qnnAveragePool,
+  qnnConv,
+  qnnConvTranspose,
+  qnnDequantize,
+  qnnGlobalAveragePool,
+  qnnLut,
+  qnnMatmul,
+  qnnMul,
+  qnnQuantize,
+  qnnRequantize,
+  qnnSoftmax,
+} from '../ir/index.ts';

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
-import type { NodeTime } from '../../codegen/backend.ts';
-import { backendNames, backends } from '../../runtime/backends.ts';
+import type { NodeTime } from '../../codegen/index.ts';
+import { backendNames, backends } from '../../runtime/index.ts';
 import { benchRewritten } from '../bench_rewritten.ts';
 import { isForOnnxRuntimeAlone } from '../check_rewritten.ts';
 import { defineCommand } from '../command.ts';

@@ -1,8 +1,7 @@
 import { availableParallelism } from 'node:os';
-import { legalize } from '../../codegen/legalize.ts';
-import { usualTarget } from '../../codegen/targets.ts';
+import { legalize, usualTarget } from '../../codegen/index.ts';
 import type { Graph } from '../../ir/index.ts';
-import { usualBackend } from '../../runtime/backends.ts';
+import { usualBackend } from '../../runtime/index.ts';
 import { checkRewritten, isForOnnxRuntimeAlone } from '../check_rewritten.ts';
 import { defineCommand } from '../command.ts';
 import { openSource, type Source } from '../files.ts';

@@ -1,10 +1,8 @@
 import { availableParallelism } from 'node:os';
-import { type CompiledModel, writeCompiledFile } from '../../codegen/compiled_file.ts';
-import { type Fallback, fallbacksOf, partition } from '../../codegen/partition.ts';
+import { type CompiledModel, type Fallback, fallbacksOf, partition, writeCompiledFile } from '../../codegen/index.ts';
 import { formatBytes } from '../../diagnostics/index.ts';
 import { isStatic } from '../../ir/index.ts';
-import { openHere, usualBackend } from '../../runtime/backends.ts';
-import { compileGraph } from '../../runtime/compile.ts';
+import { compileGraph, openHere, usualBackend } from '../../runtime/index.ts';
 import { defineCommand } from '../command.ts';
 import { inputsOf, openSource, writeOutput } from '../files.ts';
 import { withShapes } from '../inputs.ts';

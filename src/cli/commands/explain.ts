@@ -1,4 +1,4 @@
-import { usualTarget } from '../../codegen/targets.ts';
+import { usualTarget } from '../../codegen/index.ts';
 import { closest, fail } from '../../diagnostics/index.ts';
 import { defineCommand } from '../command.ts';
 import { type Explanation, explainGraph } from '../explaining.ts';

@@ -1,9 +1,8 @@
-import { legalize } from '../../codegen/legalize.ts';
-import { usualTarget } from '../../codegen/targets.ts';
+import { legalize, usualTarget } from '../../codegen/index.ts';
 import { formatBytes } from '../../diagnostics/index.ts';
-import { originOf } from '../../importers/onnx/origin.ts';
+import { originOf } from '../../importers/index.ts';
 import { type Graph, nodesOf } from '../../ir/index.ts';
-import { metadataOf } from '../../runtime/feeds.ts';
+import { metadataOf } from '../../runtime/index.ts';
 import { defineCommand } from '../command.ts';
 import { openSource, type Source } from '../files.ts';
 

@@ -1,7 +1,6 @@
 import { formatBytes } from '../../diagnostics/index.ts';
-import { exportOnnx } from '../../exporters/onnx/export.ts';
-import { guarded } from '../../passes/manager.ts';
-import type { StrategyReport } from '../../passes/strategies.ts';
+import { exportOnnx } from '../../exporters/index.ts';
+import { guarded, type StrategyReport } from '../../passes/index.ts';
 import { defineCommand } from '../command.ts';
 import { compareFiles } from '../compare_files.ts';
 import { inputsOf, openSource, writeOutput } from '../files.ts';

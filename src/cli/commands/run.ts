@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { sizeOf, type Tensor } from '../../ir/index.ts';
 import { bfloat16ToNumber, halfToNumber } from '../../numerics/index.ts';
-import { toFeeds } from '../../runtime/feeds.ts';
+import { toFeeds } from '../../runtime/index.ts';
 import { defineCommand } from '../command.ts';
 import { writeOutput } from '../files.ts';
 import { publicFeeds } from '../inputs.ts';

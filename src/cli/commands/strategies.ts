@@ -5,14 +5,10 @@ import {
   type TargetName,
   targetFor,
   usualTarget,
-} from '../../codegen/targets.ts';
-import { usualTiming } from '../../codegen/timing.ts';
-import { weightRules } from '../../passes/correct_zero_points.ts';
-import { legalizeFor } from '../../passes/legalize.ts';
-import type { PassTrace } from '../../passes/pass.ts';
-import { type StrategyReport, type Way, ways } from '../../passes/strategies.ts';
-import { addonAvailable } from '../../runtime/addon.ts';
-import { backends, costsHere, usualBackend } from '../../runtime/backends.ts';
+  usualTiming,
+} from '../../codegen/index.ts';
+import { legalizeFor, type PassTrace, type StrategyReport, type Way, ways, weightRules } from '../../passes/index.ts';
+import { addonAvailable, backends, costsHere, usualBackend } from '../../runtime/index.ts';
 import { defineCommand } from '../command.ts';
 import { openSource } from '../files.ts';
 import { withShapes } from '../inputs.ts';

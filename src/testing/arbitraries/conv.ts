@@ -1,23 +1,24 @@
 /** Convolutions with everything random: rank, groups, windows, zero points, data. */
 import * as fc from 'fast-check';
 import {
+  type ConvAttrs,
+  type DeconvAttrs,
   type Dim,
   dtypes,
   type Graph,
   GraphBuilder,
   type ITensor,
   isOfType,
+  nnAdd,
+  nnConv,
+  nnConvTranspose,
+  nnPad,
+  qnnConv,
+  qnnConvTranspose,
   sizeOf,
   tensor,
   type Value,
 } from '../../ir/index.ts';
-import type { ConvAttrs } from '../../ir/ops/conv_geometry.ts';
-import type { DeconvAttrs } from '../../ir/ops/deconvolve.ts';
-import { nnConv, nnConvTranspose } from '../../ir/ops/nn_conv.op.ts';
-import { nnAdd } from '../../ir/ops/nn_elementwise_binary.op.ts';
-import { nnPad } from '../../ir/ops/nn_movement.op.ts';
-import { qnnConv } from '../../ir/ops/qnn_conv.op.ts';
-import { qnnConvTranspose } from '../../ir/ops/qnn_conv_transpose.op.ts';
 import { type Contents, filled } from '../contents.ts';
 import {
   batch,

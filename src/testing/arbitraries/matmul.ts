@@ -1,8 +1,6 @@
 /** Matrix products: vectors, matrices, broadcast batches, zero points by rows and columns. */
 import * as fc from 'fast-check';
-import { type Graph, GraphBuilder, isStatic, sizeOf, tensor, type Value } from '../../ir/index.ts';
-import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
-import { qnnMatmul } from '../../ir/ops/qnn_matmul.op.ts';
+import { type Graph, GraphBuilder, isStatic, nnMatmul, qnnMatmul, sizeOf, tensor, type Value } from '../../ir/index.ts';
 import type { Contents } from '../contents.ts';
 import { contents, type Eight, eight, wrapInto, type ZeroPoint, zeroPoint, zeroPointsOf } from './basic.ts';
 import { finish, type Tail, weightsTensor } from './conv.ts';

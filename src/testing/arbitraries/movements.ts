@@ -7,18 +7,28 @@ import {
   GraphBuilder,
   isOfType,
   isStatic,
+  nnCast,
+  nnConcat,
+  nnDepthToSpace,
+  nnExpand,
+  nnGather,
+  nnGatherElements,
+  nnGlobalMaxPool,
+  nnIdentity,
+  nnMaxPool,
+  nnPad,
+  nnReshape,
+  nnResize,
+  nnSlice,
+  nnSpaceToDepth,
+  nnTile,
+  nnTranspose,
   type OpKey,
   type Shape,
   sizeOf,
   tensor,
   type Value,
 } from '../../ir/index.ts';
-import { nnCast } from '../../ir/ops/nn_cast.op.ts';
-import { nnGather, nnGatherElements } from '../../ir/ops/nn_gather.op.ts';
-import * as move from '../../ir/ops/nn_movement.op.ts';
-import { nnGlobalMaxPool, nnMaxPool } from '../../ir/ops/nn_pool.op.ts';
-import { nnResize } from '../../ir/ops/nn_resize.op.ts';
-import { nnSlice } from '../../ir/ops/nn_slice.op.ts';
 import { randomSource } from '../contents.ts';
 import { batch } from './basic.ts';
 
@@ -81,25 +91,25 @@ export function emitMove(
   const isOfBlocks = image && image[0] % 4 === 0 && image[1] % 2 === 0 && image[2] % 2 === 0;
   switch (spec.kind) {
     case 'nnReshape':
-      return b.emit(move.nnReshape, { x }, { shape: trivial ? shape : reshaped(shape, pick) });
+      return b.emit(nnReshape, { x }, { shape: trivial ? shape : reshaped(shape, pick) });
     case 'nnTranspose':
-      return b.emit(move.nnTranspose, { x }, { perm: trivial ? shape.map((_, i) => i) : permutation(rank, random) });
+      return b.emit(nnTranspose, { x }, { perm: trivial ? shape.map((_, i) => i) : permutation(rank, random) });
     case 'nnPad':
       return b.emit(
-        move.nnPad,
+        nnPad,
         { x, ...(value && { value }) },
         { pads: Array.from({ length: 2 * rank }, () => (trivial ? 0 : pick(3))) },
       );
     case 'nnConcat':
       return b.emit(
-        move.nnConcat,
+        nnConcat,
         { xs: [x, ...more, ...(trivial ? [] : [x])] },
         { axis: rank === 0 ? 0 : pick(2) * (rank - 1) },
       );
     case 'nnExpand':
-      return b.emit(move.nnExpand, { x }, { shape: trivial ? [] : [2, ...shape.map(() => 1)] });
+      return b.emit(nnExpand, { x }, { shape: trivial ? [] : [2, ...shape.map(() => 1)] });
     case 'nnTile':
-      return b.emit(move.nnTile, { x }, { repeats: shape.map(() => (trivial ? 1 : 1 + pick(2))) });
+      return b.emit(nnTile, { x }, { repeats: shape.map(() => (trivial ? 1 : 1 + pick(2))) });
     case 'nnSlice': {
       const axis = shape.findLastIndex((dim) => typeof dim === 'number' && dim > 1);
       const step = pick(2) === 0 ? 1 : 2;
@@ -125,10 +135,10 @@ export function emitMove(
     }
     case 'nnDepthToSpace':
       if (!isOfBlocks) break;
-      return b.emit(move.nnDepthToSpace, { x }, { block: 2, mode: pick(2) === 0 ? 'DCR' : 'CRD' });
+      return b.emit(nnDepthToSpace, { x }, { block: 2, mode: pick(2) === 0 ? 'DCR' : 'CRD' });
     case 'nnSpaceToDepth':
       if (!isOfBlocks) break;
-      return b.emit(move.nnSpaceToDepth, { x }, { block: 2 });
+      return b.emit(nnSpaceToDepth, { x }, { block: 2 });
     case 'nnMaxPool': {
       if (!image || !isOfType(x, 'u8', 's8', 'f32', 'f64')) break;
       return b.emit(nnMaxPool, { x }, poolOf(image.slice(1), pick));
@@ -141,7 +151,7 @@ export function emitMove(
       return b.emit(nnResize, { x }, resized(x, trivial, pick));
     case 'nnIdentity':
   }
-  return b.emit(move.nnIdentity, { x });
+  return b.emit(nnIdentity, { x });
 }
 
 /** [C, H, W] of a shape that has one, none of them 0. */

@@ -1,11 +1,20 @@
 /** Small networks of several layers: convolutions, residual additions, concatenations, pools and a matmul at the end. */
 import * as fc from 'fast-check';
-import { type Dim, type Graph, GraphBuilder, sameShape, sizeOf, tensor, type Value } from '../../ir/index.ts';
-import { nnConv } from '../../ir/ops/nn_conv.op.ts';
-import { nnAdd } from '../../ir/ops/nn_elementwise_binary.op.ts';
-import { nnConcat, nnReshape } from '../../ir/ops/nn_movement.op.ts';
-import { nnMaxPool } from '../../ir/ops/nn_pool.op.ts';
-import { qnnAdd } from '../../ir/ops/qnn_binary.op.ts';
+import {
+  type Dim,
+  type Graph,
+  GraphBuilder,
+  nnAdd,
+  nnConcat,
+  nnConv,
+  nnMaxPool,
+  nnReshape,
+  qnnAdd,
+  sameShape,
+  sizeOf,
+  tensor,
+  type Value,
+} from '../../ir/index.ts';
 import { filled, randomSource } from '../contents.ts';
 import {
   absent,

@@ -1,11 +1,19 @@
 /** Small graphs around operators that canonical forms are about. */
 import * as fc from 'fast-check';
-import { type DType, type Graph, GraphBuilder, tensor, type Value } from '../../ir/index.ts';
-import { nnCast } from '../../ir/ops/nn_cast.op.ts';
-import type { nnMax, nnMin } from '../../ir/ops/nn_elementwise_binary.op.ts';
-import { nnIdentity } from '../../ir/ops/nn_movement.op.ts';
-import { lutOf, qnnLut } from '../../ir/ops/qnn_lut.op.ts';
-import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
+import {
+  type DType,
+  type Graph,
+  GraphBuilder,
+  lutOf,
+  nnCast,
+  nnIdentity,
+  type nnMax,
+  type nnMin,
+  qnnLut,
+  qnnQuantize,
+  tensor,
+  type Value,
+} from '../../ir/index.ts';
 import { type Contents, filled } from '../contents.ts';
 import { contents, type Eight, eight } from './basic.ts';
 import { emitRequantize, requantizeSpec } from './sums.ts';

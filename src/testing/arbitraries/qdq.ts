@@ -1,12 +1,27 @@
 /** Groups of float operators between dequantize and quantize, as quantizers write them. */
 import * as fc from 'fast-check';
-import { type Graph, GraphBuilder, type Shape, tensor, type Value } from '../../ir/index.ts';
-import { nnAdd, nnMul } from '../../ir/ops/nn_elementwise_binary.op.ts';
-import * as unary from '../../ir/ops/nn_elementwise_unary.op.ts';
-import { nnAveragePool, nnGlobalAveragePool } from '../../ir/ops/nn_pool.op.ts';
-import { nnReduceMean } from '../../ir/ops/nn_reduce.op.ts';
-import { nnSoftmax } from '../../ir/ops/nn_softmax.op.ts';
-import type { qnnAdd, qnnMul } from '../../ir/ops/qnn_binary.op.ts';
+import {
+  type Graph,
+  GraphBuilder,
+  nnAdd,
+  nnAveragePool,
+  nnExp,
+  nnGlobalAveragePool,
+  nnHardSwish,
+  nnLeakyRelu,
+  nnMul,
+  nnNeg,
+  nnReduceMean,
+  nnRelu,
+  nnSigmoid,
+  nnSoftmax,
+  nnTanh,
+  type qnnAdd,
+  type qnnMul,
+  type Shape,
+  tensor,
+  type Value,
+} from '../../ir/index.ts';
 import { filled, randomSource } from '../contents.ts';
 import { contents } from './basic.ts';
 import { poolOf } from './movements.ts';
@@ -122,13 +137,13 @@ const steps = [
 
 /** Functions, constants added and multiplied, the tensor with itself. */
 const functions: Readonly<Record<(typeof steps)[number], (b: GraphBuilder, x: Value<'f32'>) => Value<'f32'>>> = {
-  sigmoid: (b, x) => b.emit(unary.nnSigmoid, { x }),
-  tanh: (b, x) => b.emit(unary.nnTanh, { x }),
-  relu: (b, x) => b.emit(unary.nnRelu, { x }),
-  leaky_relu: (b, x) => b.emit(unary.nnLeakyRelu, { x }),
-  hard_swish: (b, x) => b.emit(unary.nnHardSwish, { x }),
-  neg: (b, x) => b.emit(unary.nnNeg, { x }),
-  exp: (b, x) => b.emit(unary.nnExp, { x }),
+  sigmoid: (b, x) => b.emit(nnSigmoid, { x }),
+  tanh: (b, x) => b.emit(nnTanh, { x }),
+  relu: (b, x) => b.emit(nnRelu, { x }),
+  leaky_relu: (b, x) => b.emit(nnLeakyRelu, { x }),
+  hard_swish: (b, x) => b.emit(nnHardSwish, { x }),
+  neg: (b, x) => b.emit(nnNeg, { x }),
+  exp: (b, x) => b.emit(nnExp, { x }),
   shift: (b, x) => b.emit(nnAdd, { a: x, b: b.scalar('f32', 3) }),
   square: (b, x) => b.emit(nnMul, { a: x, b: x }),
   channels(b, x) {

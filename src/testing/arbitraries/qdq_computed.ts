@@ -1,10 +1,16 @@
 /** Products of operands whose scales and zero points are computed at run time. */
 import * as fc from 'fast-check';
-import { type Graph, GraphBuilder, type Shape, tensor, type Value } from '../../ir/index.ts';
-import { nnClip } from '../../ir/ops/nn_elementwise_unary.op.ts';
-import { nnTranspose } from '../../ir/ops/nn_movement.op.ts';
-import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
-import { qnnDynamicQuantize } from '../../ir/ops/qnn_dynamic_quantize.op.ts';
+import {
+  type Graph,
+  GraphBuilder,
+  nnClip,
+  nnTranspose,
+  qnnDequantize,
+  qnnDynamicQuantize,
+  type Shape,
+  tensor,
+  type Value,
+} from '../../ir/index.ts';
 import { type Eight, eight } from './basic.ts';
 import { type ConvSpec, convSpec, weightsTensor } from './conv.ts';
 import { emitFloatProduct, shapesOf } from './qdq_products.ts';

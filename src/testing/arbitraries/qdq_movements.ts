@@ -1,8 +1,17 @@
 /** Movements behind a dequantize and in front of a quantize. */
 import * as fc from 'fast-check';
-import { type DType, type Graph, GraphBuilder, ofType, type Shape, type Value } from '../../ir/index.ts';
-import { nnAdd, nnMul } from '../../ir/ops/nn_elementwise_binary.op.ts';
-import { nnClip, nnRelu } from '../../ir/ops/nn_elementwise_unary.op.ts';
+import {
+  type DType,
+  type Graph,
+  GraphBuilder,
+  nnAdd,
+  nnClip,
+  nnMul,
+  nnRelu,
+  ofType,
+  type Shape,
+  type Value,
+} from '../../ir/index.ts';
 import { filled } from '../contents.ts';
 import { contents } from './basic.ts';
 import { emitMove, type Movement, type MoveSpec, movableShape, movements, moveSpec } from './movements.ts';

@@ -1,11 +1,18 @@
 /** Convolutions, transposed convolutions and matrix products of dequantized operands. */
 import * as fc from 'fast-check';
-import { type Graph, GraphBuilder, type Shape, tensor, type Value } from '../../ir/index.ts';
-import { nnConv, nnConvTranspose } from '../../ir/ops/nn_conv.op.ts';
-import { nnAdd } from '../../ir/ops/nn_elementwise_binary.op.ts';
-import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
-import { nnTranspose } from '../../ir/ops/nn_movement.op.ts';
-import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
+import {
+  type Graph,
+  GraphBuilder,
+  nnAdd,
+  nnConv,
+  nnConvTranspose,
+  nnMatmul,
+  nnTranspose,
+  qnnDequantize,
+  type Shape,
+  tensor,
+  type Value,
+} from '../../ir/index.ts';
 import { type Contents, filled } from '../contents.ts';
 import { contents, scalesAround } from './basic.ts';
 import { type ConvSpec, convSpec, geometry, transposedAttrs, weightsTensor } from './conv.ts';

@@ -1,9 +1,17 @@
 /** Quantize and dequantize with drawn parameters, and how groups between them end. */
 import * as fc from 'fast-check';
-import { type Dim, type Graph, type GraphBuilder, ofType, tensor, type Value } from '../../ir/index.ts';
-import * as unary from '../../ir/ops/nn_elementwise_unary.op.ts';
-import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
-import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
+import {
+  type Dim,
+  type Graph,
+  type GraphBuilder,
+  nnClip,
+  nnRelu,
+  ofType,
+  qnnDequantize,
+  qnnQuantize,
+  tensor,
+  type Value,
+} from '../../ir/index.ts';
 import { type Eight, eight, scale, scalesAround, type ZeroPoint, zeroPoint, zeroPointsOf } from './basic.ts';
 
 export interface Quantization {
@@ -79,9 +87,7 @@ const activations = fc.oneof(
 );
 
 export function emitActivation(b: GraphBuilder, x: Value<'f32'>, spec: Activation): Value<'f32'> {
-  return spec.kind === 'relu'
-    ? b.emit(unary.nnRelu, { x })
-    : b.emit(unary.nnClip, { x }, { min: spec.min, max: spec.max });
+  return spec.kind === 'relu' ? b.emit(nnRelu, { x }) : b.emit(nnClip, { x }, { min: spec.min, max: spec.max });
 }
 
 /** The end of the group: a quantize with a scale of its own, or a float. */

@@ -3,10 +3,8 @@
  * gets mostly draws from the family it fires in most often, and others too, so that its conditions are tested as well.
  */
 import * as fc from 'fast-check';
-import { type AnyOp, allOps, byOp, type Graph, type OpKey } from '../../ir/index.ts';
-import { nnMax, nnMin } from '../../ir/ops/nn_elementwise_binary.op.ts';
-import { qnnAdd, qnnMul } from '../../ir/ops/qnn_binary.op.ts';
-import type { AnyRule } from '../../passes/rewrite/rule.ts';
+import { type AnyOp, allOps, byOp, type Graph, nnMax, nnMin, type OpKey, qnnAdd, qnnMul } from '../../ir/index.ts';
+import type { AnyRule } from '../../passes/index.ts';
 import { matches } from '../apply_once.ts';
 import { absent, present, zeroPoint } from './basic.ts';
 import { buildConv, convSpec, paddedAxes, uniformAxes, unpaddedAxes } from './conv.ts';

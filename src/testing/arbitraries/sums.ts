@@ -1,9 +1,18 @@
 /** Additions to an s32 sum between a product and its requantization, and the requantization itself. */
 import * as fc from 'fast-check';
 import { assert } from '../../diagnostics/index.ts';
-import { type Dim, dtypes, type Graph, GraphBuilder, tensor, type Value } from '../../ir/index.ts';
-import { nnAdd, nnMul, nnSub } from '../../ir/ops/nn_elementwise_binary.op.ts';
-import { qnnRequantize } from '../../ir/ops/qnn_requantize.op.ts';
+import {
+  type Dim,
+  dtypes,
+  type Graph,
+  GraphBuilder,
+  nnAdd,
+  nnMul,
+  nnSub,
+  qnnRequantize,
+  tensor,
+  type Value,
+} from '../../ir/index.ts';
 import { fixedMultiplier, type RequantizeMode, requantizeModes } from '../../numerics/index.ts';
 import { type Contents, filled } from '../contents.ts';
 import {

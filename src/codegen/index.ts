@@ -1,0 +1,22 @@
+/** Back ends and what is planned for them, and compiled files. */
+export { type Backend, type Library, MOST_THREADS, type NodeTime, type Session } from './backend.ts';
+export { type CompiledModel, isCompiledFile, readCompiledFile, writeCompiledFile } from './compiled_file.ts';
+export { type LegalizeOptions, legalize } from './legalize.ts';
+export { costRowsOf, type MeasuredLayer, measurable, measureStrategies } from './measure_strategies.ts';
+export type { OneDnnBinding, OneDnnVersion } from './onednn/binding.ts';
+export { onednn } from './onednn/index.ts';
+export { libraryHere, machineHere } from './onednn/machine.ts';
+export { type Fallback, fallbacksOf, type Part, partition, planGraph, type Step } from './partition.ts';
+export { reference } from './reference/index.ts';
+export { select } from './select.ts';
+export {
+  defaultTarget,
+  resolveTarget,
+  type TargetDescription,
+  type TargetName,
+  targetDocs,
+  targetFor,
+  targetNames,
+  usualTarget,
+} from './targets.ts';
+export { usualTiming } from './timing.ts';

@@ -1,0 +1,32 @@
+/** Rules, passes and pipelines, and the account of what they did. */
+export { findRule } from './all_rules.ts';
+export { canonicalize } from './canonicalize.ts';
+export { type Certificate, type CertificateEntry, certificateOf } from './certificate.ts';
+export { correctZeroPoints, weightRules } from './correct_zero_points.ts';
+export type { LayerClass } from './cost/layer_class.ts';
+export { type CostRow, distanceOf } from './cost/table.ts';
+export { leadsToStep } from './float_products.ts';
+export { foldConstants, foldWeights } from './fold_constants.ts';
+export { groupQdq, qdqRules } from './group_qdq.ts';
+export { type CorrectionOptions, legalizeFor } from './legalize.ts';
+export type { LegalizeResult } from './legalize_result.ts';
+export { guarded, runPipeline } from './manager.ts';
+export type { Pass, PassTrace } from './pass.ts';
+export { familiesFor } from './pipelines.ts';
+export { dataOf, isMover } from './qdq/moved.ts';
+export type { RemainingZeroPoint } from './remaining.ts';
+export { applyRules, tryRule } from './rewrite/driver.ts';
+export { GraphEditor } from './rewrite/editor.ts';
+export { type Nearness, nearness } from './rewrite/nearness.ts';
+export { type AnyRule, defineRule, type Exactness, type Match, type Miss, matchOf, type Rule } from './rewrite/rule.ts';
+export {
+  isStrategyName,
+  type Strategy,
+  type StrategyName,
+  type StrategyReport,
+  strategyNames,
+  type Way,
+  type WayReport,
+  ways,
+} from './strategies.ts';
+export type { Target } from './target.ts';

@@ -1,0 +1,21 @@
+/** Node.js and the addon: files of models, sessions, `compile`. */
+export { addonAvailable } from './addon.ts';
+export {
+  type BackendName,
+  backendNames,
+  backends,
+  costsHere,
+  openHere,
+  portableBackend,
+  usualBackend,
+} from './backends.ts';
+export { openBeside } from './beside.ts';
+export { bindShapes } from './bind_shapes.ts';
+export { type CompileOptions, compile, compileGraph, type Feed, Model } from './compile.ts';
+export { machineOf, writeCosts } from './cost_cache.ts';
+export { Executable } from './executable.ts';
+export { externalReader } from './external_data.ts';
+export { metadataOf, toFeeds, type ValueMetadata } from './feeds.ts';
+export { importModel, readModelFile } from './import_model.ts';
+export { makeFolder } from './make_folder.ts';
+export { writeReproducer } from './reproducer.ts';
