@@ -1,5 +1,6 @@
 /** The quantization of a model, as `inspect` shows it: layers, zero points, operators that were not grouped. */
 import {
+  additionsOf,
   biasOf,
   constantOf,
   consumersOf,
@@ -10,7 +11,6 @@ import {
   isPlainProduct,
   isQuantizedProduct,
   type Node,
-  nnAdd,
   nodesOf,
   numbersOf,
   opOf,
@@ -71,9 +71,7 @@ function zeroPointText(graph: Graph, id: ValueId | undefined, many: string): str
 }
 
 const isFollowedByBias = (graph: Graph, readers: readonly Node[]): boolean =>
-  readers.length === 1 &&
-  isOp(readers[0], nnAdd) &&
-  readers[0].operands.some((id) => id !== null && graph.values[id].constant !== undefined);
+  readers.length === 1 && additionsOf(readers[0]).some(({ added }) => graph.values[added].constant !== undefined);
 
 /** Zero points of activations, one for every place that quantizes or requantizes one; computed ones count as non-zero. */
 export function activationZeroPoints(graph: Graph): { readonly total: number; readonly nonZero: number } {

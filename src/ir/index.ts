@@ -28,6 +28,7 @@ export * from './product.ts';
 export * from './product_geometry.ts';
 export { type RoundingTail, roundingTail } from './rounding_tail.ts';
 export * from './specialize.ts';
+export * from './sum_chain.ts';
 export * from './types.ts';
 export * from './verify.ts';
 export * from './view.ts';

@@ -5,7 +5,7 @@
  *   requantize(t),   t = fl(fl(fl(A)·scale[c]) + offset[c])
  */
 
-import { type ITensor, isTensorOf } from '../tensors/index.ts';
+import { type ITensor, isTensorOf, variesAlong } from '../tensors/index.ts';
 import type { Node } from './graph.ts';
 import { nnCast } from './ops/nn_cast.op.ts';
 import { nnAdd, nnMul } from './ops/nn_elementwise_binary.op.ts';
@@ -49,7 +49,7 @@ export function roundingTail(graph: GraphReader, requantize: Node): RoundingTail
     ]) {
       const factors = graph.constant(other);
       if (factors === undefined || !isTensorOf(factors, 'f32') || graph.constant(rest)) continue;
-      if (!isPerChannel(factors, shape, axis)) continue;
+      if (!variesAlong(factors.shape, shape, axis)) continue;
       if (graph.type(rest).shape.length !== shape.length) continue;
       between.push(rest);
       return { ...factors, shape: factors.data.length === 1 ? [] : [factors.data.length] };
@@ -61,12 +61,4 @@ export function roundingTail(graph: GraphReader, requantize: Node): RoundingTail
   const sum = view(nnCast, graph.producer(between[between.length - 1]))?.x;
   if (sum === undefined || graph.type(sum).dtype !== 's32') return undefined;
   return { sum, between, ...(scale && { scale }), ...(offset && { offset }) };
-}
-
-/** True when a constant varies along `axis` of `shape` alone, if at all. */
-function isPerChannel({ data, shape: own }: ITensor, shape: TensorType['shape'], axis: number): boolean {
-  if (own.length > shape.length) return false;
-  if (data.length === 1) return true;
-  const lead = shape.length - own.length;
-  return own.every((size, i) => (lead + i === axis ? size === shape[axis] : size === 1));
 }

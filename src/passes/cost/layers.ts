@@ -1,11 +1,11 @@
 /** The layers of a graph whose source zero point has to be corrected, each as a graph of its own. */
 import {
+  additionsOf,
   consumersOf,
   factorsOf,
   type Graph,
   isOp,
   type Node,
-  nnAdd,
   nodesOf,
   qnnRequantize,
   type ValueId,
@@ -47,10 +47,11 @@ function chainFrom(graph: Graph, product: Node, readers: ReadonlyMap<ValueId, re
     const isShared = others.length > 0 || graph.outputs.includes(last.results[0]);
     if (next === undefined || isShared) return chain;
     const isConstant = (id: ValueId | null) => id === null || graph.values[id].constant !== undefined;
-    const isFed = next.operands.every((id) => id === last.results[0] || isConstant(id));
-    if (!isFed || !isOp(next, nnAdd, qnnRequantize)) return chain;
+    const isEnd = isOp(next, qnnRequantize) && next.operands.slice(1).every(isConstant);
+    const isAdded = additionsOf(next).some(({ rest, added }) => rest === last.results[0] && isConstant(added));
+    if (!isEnd && !isAdded) return chain;
     chain.push(next);
-    if (isOp(next, qnnRequantize)) return chain;
+    if (isEnd) return chain;
   }
 }
 

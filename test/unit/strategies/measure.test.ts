@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { costRowsOf, measurable, measureStrategies } from '../../../src/codegen/measure_strategies.ts';
 import { resolveTarget } from '../../../src/codegen/targets.ts';
-import { type Graph, interpret, nodesOf, specialize, tensor, verify } from '../../../src/ir/index.ts';
+import { type Graph, interpret, nnSub, nodesOf, specialize, tensor, verify } from '../../../src/ir/index.ts';
 import { type Layer, layersOf, symmetricOf } from '../../../src/passes/cost/layers.ts';
 import { legalizeFor } from '../../../src/passes/legalize.ts';
 import { addonAvailable } from '../../../src/runtime/addon.ts';
@@ -38,6 +38,11 @@ describe('layers of a network', () => {
       feeds = interpret(graph, feeds) as typeof feeds;
     }
     expect(feeds.y2.data).toEqual(interpret(fixed, image).y2.data);
+  });
+
+  test('hold what is subtracted too', () => {
+    const [{ graph }] = layers(specialize(network(6, nnSub), new Map([['N', 1]])));
+    expect(nodesOf(graph).map(({ op }) => op)).toEqual(['qnn.conv', 'nn.sub', 'qnn.requantize']);
   });
 
   test('are alike by shapes, types and attributes, not by numbers', () => {

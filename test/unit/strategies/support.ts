@@ -1,6 +1,6 @@
 /** Layers and graphs for tests of costs. */
 import { type Graph, GraphBuilder, tensor } from '../../../src/ir/index.ts';
-import { nnAdd } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
+import { nnAdd, type nnSub } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
 import { qnnRequantize } from '../../../src/ir/ops/qnn_requantize.op.ts';
 import type { LayerClass } from '../../../src/passes/cost/layer_class.ts';
@@ -19,7 +19,7 @@ export const layerOf = (change: Partial<LayerClass> = {}): LayerClass => ({
 });
 
 /** Two 3x3 convolutions alike, then a 1x1 one; each with bias and requantize, and zero points of 7, 9 and 11. */
-export function network(size: number | string = 6): Graph {
+export function network(size: number | string = 6, addition: typeof nnAdd | typeof nnSub = nnAdd): Graph {
   const b = new GraphBuilder();
   let x = b.input('x', 'u8', ['N', 8, size, size]);
   for (const [i, kernel] of [3, 3, 1].entries()) {
@@ -40,7 +40,7 @@ export function network(size: number | string = 6): Graph {
         [8, 1, 1],
       ),
     );
-    const added = b.emit(nnAdd, { a: sum, b: bias }, {});
+    const added = b.emit(addition, { a: sum, b: bias }, {});
     const multiplier = b.constant(tensor('f32', [0.0005], []));
     x = b.emit(
       qnnRequantize,

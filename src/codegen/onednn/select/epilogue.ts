@@ -6,9 +6,11 @@ import {
   type ITensor,
   ofType,
   type qnnRequantize,
+  type SumChain,
   tensor,
   tensorOfType,
   type Value,
+  type ValueId,
   type ValueView,
 } from '../../../ir/index.ts';
 import { type EpilogueTensors, epilogueStep } from '../../../ir/ops/epilogue.ts';
@@ -17,7 +19,6 @@ import type { RequantizeMode } from '../../../numerics/index.ts';
 import type { Algebra } from '../../../passes/rewrite/algebra.ts';
 import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
 import { floatEpilogueIsExact } from './exactness.ts';
-import type { SumChain } from './sum_chain.ts';
 
 /** A requantize with constant parameters, whatever its recipe, and the s32 sum that it rounds. */
 export interface Requantize {
@@ -130,13 +131,14 @@ export function epilogueOperands(a: Algebra, { bias, map }: Pick<SumChain, 'bias
   };
 }
 
-/** The epilogue as an operator of its own, in int32 to the end; to s32 without a requantize. */
-export function separateEpilogue(a: Algebra, x: Value<'s32'>, chain: SumChain, axis: number, r?: Requantize): Value {
+/** The epilogue of a chain as an operator of its own, in int32 to the end; to s32 without a requantize. */
+export function separateEpilogue(graph: GraphEditor, a: Algebra, chain: SumChain, axis: number, r?: Requantize): Value {
   const shift = r?.factors.shift;
+  const s32 = (id: ValueId) => ofType(graph.value(id), 's32');
   const operands = {
-    x,
+    x: s32(chain.sum),
     ...epilogueOperands(a, chain, r),
-    ...(chain.row && chain.column && { row: chain.row, column: a.constant(chain.column) }),
+    ...(chain.row && chain.column && { row: s32(chain.row), column: a.constant(chain.column) }),
     ...(shift && { shift: a.constant({ ...shift, shape: [shift.data.length] }) }),
   };
   return a.emit(dnnlRequantize, operands, { ...endOf(r), axis, ...(r && { rounding: r.rounding }) });

@@ -11,6 +11,8 @@ import {
   qnnConvTranspose,
   qnnMatmul,
   qnnRequantize,
+  type SumChain,
+  sumChain,
   type Value,
 } from '../../../ir/index.ts';
 import type { Algebra } from '../../../passes/rewrite/algebra.ts';
@@ -20,7 +22,6 @@ import { isFloatRecipe, primitiveMayFinish, type Requantize, requantizeOf, separ
 import { floatTwin } from './float_twin.ts';
 import { emitProduct, productOf, servedByDepthwise } from './products.ts';
 import { selectReciprocal } from './reciprocal.rule.ts';
-import { type SumChain, sumChain } from './sum_chain.ts';
 
 /** What `where` has found to be there: no reason. */
 function found<T extends object>(made: T | string): T {
@@ -38,27 +39,27 @@ export const selectRequantized = defineRule({
     const { x, graph } = match;
     const r = requantizeOf(graph, match);
     if (typeof r === 'string') return miss(r);
-    const chain = sumChain(graph, r.sum, r.axis);
+    const chain = sumChain(graph, r.sum.id, r.axis);
     const product = productOf(graph, chain.sum);
     const isServed = typeof product !== 'string' && product.axis === r.axis;
     // No other kernel takes an update of rank one, or floats between the sum and its rounding.
     if (isServed || chain.row !== undefined || r.sum.id !== x.id) return undefined;
     return miss(
       typeof product === 'string' ? product : 'the channels of the multiplier are not those of the product',
-      chain.sum,
+      graph.value(chain.sum),
     );
   },
   rewrite(match, a) {
     const { graph } = match;
     const r = found(requantizeOf(graph, match));
-    return finish(graph, a, r, sumChain(graph, r.sum, r.axis));
+    return finish(graph, a, r, sumChain(graph, r.sum.id, r.axis));
   },
   wrong: {
     what: 'loses the additions between product and requantize',
     rewrite(match, a) {
       const { graph } = match;
       const r = found(requantizeOf(graph, match));
-      return finish(graph, a, r, { sum: sumChain(graph, r.sum, r.axis).sum, length: 0 });
+      return finish(graph, a, r, { sum: sumChain(graph, r.sum.id, r.axis).sum, length: 0 });
     },
   },
 });
@@ -70,14 +71,14 @@ const isDepthwiseRecipe = (r: Requantize): boolean =>
 function finish(graph: GraphEditor, a: Algebra, given: Requantize, chain: SumChain): Value {
   const product = productOf(graph, chain.sum);
   const r = isFloatRecipe(given) ? given : (floatTwin(graph, given) ?? given);
-  if (typeof product === 'string' || product.axis !== r.axis || !graph.isPrivate(chain.sum.id))
-    return separateEpilogue(a, chain.sum, chain, r.axis, r);
+  if (typeof product === 'string' || product.axis !== r.axis || !graph.isPrivate(chain.sum))
+    return separateEpilogue(graph, a, chain, r.axis, r);
   const depthwise =
     servedByDepthwise(product) && chain.map === undefined && chain.row === undefined && isDepthwiseRecipe(r);
   if (depthwise || primitiveMayFinish(chain, r, product.channels, product.sourceZeroPoint !== 0))
     return emitProduct(a, product, chain, r, depthwise);
   const sum = emitProduct(a, product, {}, undefined, servedByDepthwise(product));
-  return separateEpilogue(a, ofType(sum, 's32'), chain, r.axis, r);
+  return separateEpilogue(graph, a, { ...chain, sum: sum.id }, r.axis, r);
 }
 
 /** Constant additions to an s32 sum that stays s32. */
@@ -95,13 +96,13 @@ const integerSum = (root: typeof nnAdd | typeof nnSub, name: string) =>
     rewrite({ node, graph }, a) {
       const y = ofType(graph.value(node.id), 's32');
       const chain = chainOf(graph, y);
-      return separateEpilogue(a, chain.sum, chain, channelAxis(graph, y));
+      return separateEpilogue(graph, a, chain, channelAxis(graph, y));
     },
     wrong: {
       what: 'keeps the sum and drops what is added',
       rewrite({ node, graph }, a) {
         const y = ofType(graph.value(node.id), 's32');
-        return separateEpilogue(a, chainOf(graph, y).sum, { sum: y, length: 0 }, channelAxis(graph, y));
+        return separateEpilogue(graph, a, { sum: chainOf(graph, y).sum, length: 0 }, channelAxis(graph, y));
       },
     },
   });
@@ -109,10 +110,10 @@ const integerSum = (root: typeof nnAdd | typeof nnSub, name: string) =>
 /** Convolutions have their channels on axis 1, matmuls on the last one: the axis that absorbs more. */
 function channelAxis(graph: GraphEditor, y: Value<'s32'>): number {
   const last = Math.max(y.type.shape.length - 1, 0);
-  return y.type.shape.length > 2 && sumChain(graph, y, 1).length >= sumChain(graph, y, last).length ? 1 : last;
+  return y.type.shape.length > 2 && sumChain(graph, y.id, 1).length >= sumChain(graph, y.id, last).length ? 1 : last;
 }
 const chainOf = (graph: GraphEditor, y: Value<'s32'>): SumChain =>
-  y.type.shape.length === 0 ? { sum: y, length: 0 } : sumChain(graph, y, channelAxis(graph, y));
+  y.type.shape.length === 0 ? { sum: y.id, length: 0 } : sumChain(graph, y.id, channelAxis(graph, y));
 
 export const selectIntegerAdd = integerSum(nnAdd, 'select-integer-add');
 export const selectIntegerSub = integerSum(nnSub, 'select-integer-sub');
@@ -125,17 +126,17 @@ function plain(root: AnyRule['root']): AnyRule {
     law: `${root.name}(x, w; zx) = dnnl.product(x, w; zx) in s32`,
     exactness: 'bit-exact',
     where({ node, graph }, miss) {
-      const product = productOf(graph, graph.value(node.id));
+      const product = productOf(graph, node.id);
       return typeof product === 'string' ? miss(product) : undefined;
     },
     rewrite({ node, graph }, a) {
-      const product = found(productOf(graph, graph.value(node.id)));
+      const product = found(productOf(graph, node.id));
       return emitProduct(a, product, {}, undefined, servedByDepthwise(product));
     },
     wrong: {
       what: 'shifts the source by one more',
       rewrite({ node, graph }, a) {
-        const product = found(productOf(graph, graph.value(node.id)));
+        const product = found(productOf(graph, node.id));
         const sourceZeroPoint = product.sourceZeroPoint === 127 ? 126 : product.sourceZeroPoint + 1;
         return emitProduct(a, { ...product, sourceZeroPoint }, {}, undefined, false);
       },

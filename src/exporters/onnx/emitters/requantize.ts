@@ -15,20 +15,17 @@
  */
 import {
   dtypes,
+  factorsOf,
   type ITensor,
-  type Node,
-  nnAdd,
-  nnConv,
-  nnMatmul,
-  nnSub,
   numbersOf,
-  qnnConv,
-  qnnMatmul,
+  type ProductKind,
+  productKind,
   type qnnRequantize,
+  type SumReader,
+  sumChain,
   tensor,
   type ValueId,
-  type View,
-  view,
+  windowOf,
 } from '../../../ir/index.ts';
 import { shiftsOf } from '../../../numerics/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
@@ -49,54 +46,23 @@ function isOrtRecipe({ view: { attrs } }: Requantize): boolean {
 
 // ---- with the product in front
 
-/** Products; one that has no zero points is like one whose zero points are absent. */
-const convOf = (node: Node): View<typeof qnnConv> | undefined => view(qnnConv, node) ?? view(nnConv, node);
-const matmulOf = (node: Node): View<typeof qnnMatmul> | undefined => view(qnnMatmul, node) ?? view(nnMatmul, node);
-
-/** A sum or difference as `rest + sign·added`, in each way there is. */
-function termsOf(node: Node): readonly { readonly rest: ValueId; readonly added: ValueId; readonly sign: 1 | -1 }[] {
-  const sum = view(nnAdd, node);
-  const difference = view(nnSub, node);
-  if (difference) return [{ rest: difference.a, added: difference.b, sign: -1 }];
-  if (sum === undefined) return [];
-  return [
-    { rest: sum.a, added: sum.b, sign: 1 },
-    { rest: sum.b, added: sum.a, sign: 1 },
-  ];
-}
-
-/** The product behind a chain of added and subtracted per-channel constants, and the sum of these constants, if any. */
-function productOf<P>(
-  e: Requantize,
-  find: (node: Node) => P | undefined,
-  channels: number,
-  axis: number,
-): { readonly product: P; readonly bias: Int32Array | undefined } | undefined {
-  let bias: Int32Array | undefined;
-  for (let id = e.view.x; ; ) {
-    const node = e.producer(id);
-    if (node === undefined) return undefined;
-    const { dtype, shape } = e.typeOf(id);
-    const rank = shape.length;
-    const product = find(node);
-    if (product) return dtype === 's32' && shape[axis] === channels ? { product, bias } : undefined;
-    const [term] = termsOf(node).flatMap(({ rest, added, sign }) => {
-      const constant = e.constantOf(added);
-      return constant && isPerChannel(constant, channels, axis, rank) ? [{ rest, sign, constant }] : [];
-    });
-    if (term === undefined || e.typeOf(term.rest).shape.length !== rank) return undefined;
-    const values = numbersOf(term.constant);
-    bias ??= new Int32Array(channels);
-    for (let c = 0; c < channels; c++) bias[c] += term.sign * values[values.length === 1 ? 0 : c]; // modulo 2^32
-    id = term.rest;
-  }
-}
-
-/** True when a constant that broadcasts to the given rank varies along one axis at most. */
-function isPerChannel({ dtype, shape }: ITensor, channels: number, axis: number, rank: number): boolean {
-  if (dtype !== 's32' || shape.length > rank) return false;
-  const full = [...Array(rank - shape.length).fill(1), ...shape];
-  return full.every((size, i) => size === 1 || (i === axis && size === channels));
+/**
+ * The product behind a chain of added and subtracted per-channel constants, and the sum of these constants, if any. One that has no
+ * zero points is like one whose zero points are absent.
+ */
+function productOf(e: Requantize, kind: ProductKind, axis: number) {
+  const reader: SumReader = {
+    producer: (id) => e.producer(id),
+    constant: (id) => e.constantOf(id ?? undefined),
+    type: (id) => e.typeOf(id),
+    // what others read too is written for them
+    isPrivate: () => true,
+  };
+  const { sum, bias, map, row } = sumChain(reader, e.view.x, axis);
+  const node = e.producer(sum);
+  if (map || row || node === undefined || productKind(node) !== kind) return undefined;
+  const factors = e.typeOf(sum).dtype === 's32' ? factorsOf(node) : undefined;
+  return factors && { ...factors, node, bias };
 }
 
 /** The multiplier as w_scale: one number, or one for each channel; undefined where it is neither. */
@@ -116,10 +82,9 @@ const isRun = (x: string, w: string): boolean => x === 'u8' || w === 's8';
 function qlinearConv(e: Requantize): Written | undefined {
   const channels = e.resultType.shape[1];
   if (typeof channels !== 'number') return undefined;
-  const found = productOf(e, convOf, channels, 1);
+  const found = productOf(e, 'conv', 1);
   if (found === undefined) return undefined;
-  const { product, bias } = found;
-  const { x, w, zx, zw, attrs } = product;
+  const { x, w, zx, zw, bias, node } = found;
   const types = [x, w].map((id) => e.typeOf(id).dtype);
   if (!types.every(isByte) || !isRun(types[0], types[1])) return undefined;
   const weightsZero = zw ? sharedZeroPoint(e, zw) : e.scalar(types[1], 0);
@@ -133,8 +98,8 @@ function qlinearConv(e: Requantize): Written | undefined {
     scale,
     weightsZero,
   ];
-  const biasName = bias === undefined ? '' : e.constant(tensor('s32', bias), `${product.node.id}.bias`);
-  const attributes = convAttributes(attrs, e.known(e.typeOf(w).shape));
+  const biasName = bias === undefined ? '' : e.constant(bias, `${node.id}.bias`);
+  const attributes = convAttributes(windowOf(node), e.known(e.typeOf(w).shape));
   return writeMoved(e, types[0], (zy) => [
     'QLinearConv',
     [...inputs, e.scalar('f32', 1), zy, biasName],
@@ -156,10 +121,9 @@ function qlinearMatmul(e: Requantize): Written | undefined {
   const columns = shape.at(-1);
   if (typeof columns !== 'number' || shape.length < 2) return undefined;
   const axis = shape.length - 1;
-  const found = productOf(e, matmulOf, columns, axis);
+  const found = productOf(e, 'matmul', axis);
   if (found === undefined) return undefined;
-  const { product, bias } = found;
-  const { a, b, za, zb } = product;
+  const { x: a, w: b, zx: za, zw: zb, bias, node } = found;
   const [left, right] = [e.typeOf(a), e.typeOf(b)];
   const types = [left.dtype, right.dtype];
   if (!types.every(isByte) || !isRun(types[0], types[1])) return undefined;
@@ -180,9 +144,9 @@ function qlinearMatmul(e: Requantize): Written | undefined {
   }
   // QGemm wants as many zero points as scales
   const zeroOfB = isSplit
-    ? e.constant(tensor(types[1], Array(columns).fill(zero), [columns]), `${product.node.id}.zero_point`)
+    ? e.constant(tensor(types[1], Array(columns).fill(zero), [columns]), `${node.id}.zero_point`)
     : zeroB;
-  const biasName = e.constant(tensor('s32', bias), `${product.node.id}.bias`);
+  const biasName = e.constant(bias, `${node.id}.bias`);
   return writeMoved(e, types[0], (zy) => [
     'QGemm',
     [...sides, zeroOfB, biasName, e.scalar('f32', 1), zy],
