@@ -6,10 +6,10 @@ import { type ImportOnnxOptions, importOnnx } from './onnx/import.ts';
 import { type OnnxProfile, onnxProfiles } from './onnx/profiles.ts';
 import { zipLooksLike } from './other_formats.ts';
 import { type Archive, isZip, openArchive } from './torch/archive/index.ts';
-import { importExport, isExport } from './torch/export/index.ts';
 import { type StateOption, stateOptions } from './torch/memory/state_option.ts';
-import { type TorchProfile, torchProfiles } from './torch/ops/engine.ts';
-import { type ImportTorchOptions, importTorchScript } from './torch/torchscript/import.ts';
+import { type TorchProfile, torchProfiles } from './torch/operators/engine.ts';
+import { importExport, isExport } from './torch/program/index.ts';
+import { type ImportTorchOptions, importTorchScript } from './torch/script/import.ts';
 
 /** Whose arithmetic quantized operators follow. */
 export type ImportProfile = OnnxProfile | TorchProfile;

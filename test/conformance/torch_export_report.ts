@@ -1,9 +1,9 @@
 /** Writes docs/conformance-export.md: every program of torch.export in the corpus, measured. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { openArchive } from '../../src/importers/torch/archive/index.ts';
-import { importExport } from '../../src/importers/torch/export/index.ts';
-import { exportOps } from '../../src/importers/torch/export/op_table.ts';
-import { torchOps } from '../../src/importers/torch/ops/op_table.ts';
+import { torchOps } from '../../src/importers/torch/operators/op_table.ts';
+import { importExport } from '../../src/importers/torch/program/index.ts';
+import { exportOps } from '../../src/importers/torch/program/op_table.ts';
 import { nodesOf } from '../../src/ir/graph.ts';
 import { corpusRoot, isWhole } from '../support/corpus.ts';
 import { correctOf, differenceOf, type ExportCase, exportCases, modelsOf, resultOf } from './torch_export.ts';

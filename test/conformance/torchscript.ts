@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { legalize } from '../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
-import type { TorchProfile } from '../../src/importers/torch/ops/engine.ts';
+import type { TorchProfile } from '../../src/importers/torch/operators/engine.ts';
 import { constantOf, type Graph, topologicalOrder } from '../../src/ir/graph.ts';
 import { evaluateNode, interpret } from '../../src/ir/interpret.ts';
 import { specialize } from '../../src/ir/specialize.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { onnxProfiles } from '../../src/importers/onnx/profiles.ts';
-import { torchProfiles } from '../../src/importers/torch/ops/engine.ts';
+import { torchProfiles } from '../../src/importers/torch/operators/engine.ts';
 import { GraphBuilder, type ITensor, sizeOf, tensor, type Value } from '../../src/ir/index.ts';
 import { nnCast } from '../../src/ir/ops/nn_cast.op.ts';
 import { nnConvTranspose } from '../../src/ir/ops/nn_conv.op.ts';

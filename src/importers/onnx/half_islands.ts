@@ -6,7 +6,7 @@
  * compute so (all of a normalization's operands that are no initializers, by the names of the file); a DequantizeLinear (of which it makes one for each reader) when its reader does. QuantizeLinear reads what is
  * rounded, and between two Casts of the model a float is.
  */
-import type { Wide } from '../scope.ts';
+import type { Wide } from '../kit/scope.ts';
 import type { OnnxGraph, OnnxNode } from './container/index.ts';
 
 /** Operators with 16-bit kernels. */

@@ -7,8 +7,8 @@ import type { Graph, Node, Unsupport } from '../../ir/graph.ts';
 import { nnIdentity } from '../../ir/index.ts';
 import { initializerOf, opaqueOp } from '../../ir/ops/opaque.op.ts';
 import { formatType, type Loc, type NodeId, type ValueId, valueId } from '../../ir/types.ts';
-import { Scope } from '../scope.ts';
-import { Unsupported } from '../unsupported.ts';
+import { Scope } from '../kit/scope.ts';
+import { Unsupported } from '../kit/unsupported.ts';
 import { tensorOf } from './attributes.ts';
 import { readBodies, type Surroundings } from './bodies.ts';
 import {

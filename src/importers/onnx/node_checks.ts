@@ -2,7 +2,7 @@
 import { fail, type Location } from '../../diagnostics/index.ts';
 import type { Value } from '../../ir/define_op.ts';
 import { formatType, type Loc } from '../../ir/types.ts';
-import { Unsupported } from '../unsupported.ts';
+import { Unsupported } from '../kit/unsupported.ts';
 import type { OnnxGraph, OnnxNode } from './container/index.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
 

@@ -1,7 +1,7 @@
 /** A node of the file as the rules of output types see it. */
 import { type AnyValue, isComputable } from '../../ir/define_op.ts';
 import { isFollowed } from '../../ir/symbolic.ts';
-import type { Scope } from '../scope.ts';
+import type { Scope } from '../kit/scope.ts';
 import { safeInteger } from './attributes.ts';
 import type { OnnxNode } from './container/index.ts';
 import type { PartialType, TypedNode } from './type_rules.ts';

@@ -2,10 +2,10 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { Scope } from '../../../src/importers/kit/scope.ts';
 import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
 import { outputTypes, typeRules } from '../../../src/importers/onnx/output_types.ts';
 import { typedNode } from '../../../src/importers/onnx/typed_node.ts';
-import { Scope } from '../../../src/importers/scope.ts';
 import type { AnyValue } from '../../../src/ir/define_op.ts';
 import type { TensorType, ValueId } from '../../../src/ir/types.ts';
 import { describeCorpus, many } from '../../support/corpus.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { legalize } from '../../../src/codegen/legalize.ts';
-import { torchProfiles } from '../../../src/importers/torch/ops/engine.ts';
+import { torchProfiles } from '../../../src/importers/torch/operators/engine.ts';
 import { compile } from '../../../src/runtime/compile.ts';
 import { importModel } from '../../../src/runtime/import_model.ts';
 import { unskew } from '../cli/support.ts';

@@ -1,16 +1,16 @@
 /** Calls with arguments missing, too many, or of another kind, and code that ends anywhere: refused, never a fault of ours. */
 import { describe, expect, it } from 'vitest';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
-import { GraphSink } from '../../../src/importers/torch/graph_sink.ts';
-import { PositionsFound, ShapeFound } from '../../../src/importers/torch/ops/context.ts';
-import type { Parameter } from '../../../src/importers/torch/ops/define_torch_op.ts';
-import { torchOps } from '../../../src/importers/torch/ops/op_table.ts';
+import { PositionsFound, ShapeFound } from '../../../src/importers/torch/operators/context.ts';
+import type { Parameter } from '../../../src/importers/torch/operators/define_torch_op.ts';
+import { torchOps } from '../../../src/importers/torch/operators/op_table.ts';
 import { scalarTypes, TorchTensor } from '../../../src/importers/torch/pickle/index.ts';
-import { builtins } from '../../../src/importers/torch/torchscript/builtins.ts';
-import { ModuleObject } from '../../../src/importers/torch/torchscript/objects.ts';
-import { parseSource } from '../../../src/importers/torch/torchscript/parser.ts';
-import { specials } from '../../../src/importers/torch/torchscript/specials.ts';
-import { TensorOperators } from '../../../src/importers/torch/torchscript/tensor_operators.ts';
+import { builtins } from '../../../src/importers/torch/script/builtins.ts';
+import { GraphSink } from '../../../src/importers/torch/script/graph_sink.ts';
+import { ModuleObject } from '../../../src/importers/torch/script/objects.ts';
+import { parseSource } from '../../../src/importers/torch/script/parser.ts';
+import { specials } from '../../../src/importers/torch/script/specials.ts';
+import { TensorOperators } from '../../../src/importers/torch/script/tensor_operators.ts';
 import {
   GraphTensor,
   PackedWeights,

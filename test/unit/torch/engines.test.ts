@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { GraphSink } from '../../../src/importers/torch/graph_sink.ts';
-import type { TorchProfile } from '../../../src/importers/torch/ops/engine.ts';
+import type { TorchProfile } from '../../../src/importers/torch/operators/engine.ts';
 import { scalarTypes, TorchTensor } from '../../../src/importers/torch/pickle/index.ts';
-import { TensorOperators } from '../../../src/importers/torch/torchscript/tensor_operators.ts';
+import { GraphSink } from '../../../src/importers/torch/script/graph_sink.ts';
+import { TensorOperators } from '../../../src/importers/torch/script/tensor_operators.ts';
 import { GraphTensor, PackedWeights } from '../../../src/importers/torch/values.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { reciprocal32 } from '../../../src/numerics/index.ts';

@@ -1,9 +1,9 @@
 /** quantized_decomposed and torchao in TorchScript: every operator computes what it computes in a program. */
 import { describe, expect, it } from 'vitest';
 import { legalize } from '../../../src/codegen/legalize.ts';
-import { affineOps } from '../../../src/importers/torch/export/ops/affine.ts';
-import { decomposedOps } from '../../../src/importers/torch/export/ops/decomposed.ts';
-import { perTokenOps } from '../../../src/importers/torch/export/ops/per_token.ts';
+import { affineOps } from '../../../src/importers/torch/program/ops/affine.ts';
+import { decomposedOps } from '../../../src/importers/torch/program/ops/decomposed.ts';
+import { perTokenOps } from '../../../src/importers/torch/program/ops/per_token.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { verify } from '../../../src/ir/verify.ts';
 import { importModel } from '../../../src/runtime/import_model.ts';

@@ -2,15 +2,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { GraphSink } from '../../../src/importers/torch/graph_sink.ts';
-import { type TorchProfile, torchProfiles } from '../../../src/importers/torch/ops/engine.ts';
+import { type TorchProfile, torchProfiles } from '../../../src/importers/torch/operators/engine.ts';
 import {
   type ScalarType,
   scalarTypeOfName,
   scalarTypes,
   TorchTensor,
 } from '../../../src/importers/torch/pickle/index.ts';
-import { TensorOperators } from '../../../src/importers/torch/torchscript/tensor_operators.ts';
+import { GraphSink } from '../../../src/importers/torch/script/graph_sink.ts';
+import { TensorOperators } from '../../../src/importers/torch/script/tensor_operators.ts';
 import { GraphTensor, PackedWeights, type TorchValue } from '../../../src/importers/torch/values.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { viewAs } from '../../../src/tensors/dtype.ts';

@@ -1,6 +1,6 @@
 /** The places where an archive keeps its program, its tensors and its sizes. */
 import { describe, expect, it } from 'vitest';
-import { dimOfExpression } from '../../../src/importers/torch/export/dimension.ts';
+import { dimOfExpression } from '../../../src/importers/torch/program/dimension.ts';
 import { nodesOf } from '../../../src/ir/graph.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { parse } from '../../../src/ir/parse.ts';

@@ -1,6 +1,6 @@
 /** Operators of ATen: what each computes, on tensors small enough to compute by hand. */
 import { describe, expect, it } from 'vitest';
-import { exportOps } from '../../../src/importers/torch/export/op_table.ts';
+import { exportOps } from '../../../src/importers/torch/program/op_table.ts';
 import type { DType } from '../../../src/tensors/dtype.ts';
 import { type ITensor, numbersOf, tensor } from '../../../src/tensors/tensor.ts';
 import { dtype, evaluate, f, type Json } from './programs.ts';

@@ -5,7 +5,7 @@ import { ceilDims, maxDims, elementsOf as sizeOfShape, subDims } from '../../../
 import { nnExpand, nnRange, nnReduceProd, nnShape, nnSlice, nnTile } from '../../../ir/index.ts';
 import { tensor } from '../../../ir/tensor.ts';
 import type { Dim, Shape } from '../../../ir/types.ts';
-import { leftOver } from '../../left_over.ts';
+import { leftOver } from '../../kit/left_over.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 

@@ -8,7 +8,7 @@ import { addDims } from '../../../ir/dims.ts';
 import { nnConcat, nnExpand, nnGather, nnReshape, nnSlice, nnTranspose, nnWhere } from '../../../ir/index.ts';
 import { type ITensor, sizeOf, stridesOf, tensor } from '../../../ir/tensor.ts';
 import { isStatic, type Shape } from '../../../ir/types.ts';
-import type { TypedEmitter } from '../../typed_emitter.ts';
+import type { TypedEmitter } from '../../kit/typed_emitter.ts';
 import type { Strides } from './strides.ts';
 
 /** Where nodes go, whichever front end. */

@@ -1,7 +1,7 @@
 /** Which operators of ATen return memory that they were given: views of it, and operators that do nothing. */
 import { type Dim, isStatic, type Shape } from '../../../ir/types.ts';
-import { Arguments } from '../ops/arguments.ts';
-import { bind, parseSchema, Unsupported } from '../ops/define_torch_op.ts';
+import { Arguments } from '../operators/arguments.ts';
+import { bind, parseSchema, Unsupported } from '../operators/define_torch_op.ts';
 import type { TorchValue } from '../values.ts';
 import { diagonal, expanded, permuted, type Region, reshaped, selected, sliced, strided, windows } from './region.ts';
 import { channelsLast, isPacked, rowMajor, stridesOfView } from './strides.ts';

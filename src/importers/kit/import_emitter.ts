@@ -1,0 +1,256 @@
+/** What the importers of single operators build with, whatever the format: operators, constants, and ways to say no. */
+
+import { type Code, fail, type Location, UnskewError } from '../../diagnostics/index.ts';
+import type { Emitter, GivenAttrs } from '../../ir/builder.ts';
+import type { ConstantPool } from '../../ir/constant_pool.ts';
+import type { OperandSpec, Value } from '../../ir/define_op.ts';
+import { type DType, dtypes, isFloat, isHalf } from '../../ir/dtype.ts';
+import type { Node, ValueInfo } from '../../ir/graph.ts';
+import { isOp, nnCast, nnReshape, nnShape, nnTranspose, qnnDequantize } from '../../ir/index.ts';
+import { evaluateNode } from '../../ir/interpret.ts';
+import type { AnyOp } from '../../ir/op_table.ts';
+import { type Elements, elementsAfter, isFollowed, type KnownElements } from '../../ir/symbolic.ts';
+import { type ITensor, scalar, sizeOf, tensor } from '../../ir/tensor.ts';
+import { formatType, isStatic, type Loc, type Shape, type ValueId } from '../../ir/types.ts';
+import type { Wide } from './scope.ts';
+import { TypedEmitter } from './typed_emitter.ts';
+import { Unsupported } from './unsupported.ts';
+
+/** Results and operands up to this many elements are folded at import. */
+const FOLD_RESULT = 65_536;
+const FOLD_OPERAND = 4 * FOLD_RESULT;
+/** Not folded: rewrites look for it at the weights. */
+const KEPT: AnyOp = qnnDequantize;
+
+/** The graph that operators go into: a journal of a `Scope`, or that of TorchScript. */
+export interface Journal {
+  readonly pool: ConstantPool;
+  /** An emitter into a new journal. */
+  begin(): Emitter;
+  info(id: ValueId): ValueInfo | undefined;
+  /** The node emitted last. */
+  readonly latest: Node;
+  /** Takes it back and returns it. */
+  undo(): Node;
+  /** What is known of the elements of a value that is not a constant. */
+  elementsOf(id: ValueId): Elements | undefined;
+  know(id: ValueId, elements: Elements): void;
+  /** What a float of 16 bits was before it was rounded, where that matters. */
+  wideOf?(id: ValueId): Wide | undefined;
+  knowWide?(id: ValueId, wide: Wide): void;
+}
+
+export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
+  protected readonly scope: J;
+  readonly #emitter: Emitter;
+  protected readonly loc: Loc;
+
+  /** Begins a new journal of the scope. */
+  constructor(scope: J, loc: Loc) {
+    super();
+    this.scope = scope;
+    this.#emitter = scope.begin();
+    this.#emitter.loc = loc;
+    this.loc = loc;
+  }
+
+  constantOf(value: Pick<Value, 'id'> | undefined): ITensor | undefined {
+    const constant = value && this.scope.info(value.id)?.constant;
+    return constant === undefined ? undefined : this.scope.pool.get(constant);
+  }
+
+  /** The elements of a small tensor: numbers, or sizes that follow from those of the inputs. */
+  elementsOf(value: Value): Elements | undefined {
+    const known = this.scope.elementsOf(value.id);
+    if (known !== undefined || !isFollowed(value.type)) return known;
+    const constant = this.constantOf(value);
+    return constant && Array.from<number | bigint, number>(constant.data, clamp);
+  }
+
+  // ---- building
+
+  /** An operator whose operands are small constants is computed at once. */
+  emitList(op: AnyOp, operands: readonly (Value | null)[], attrs: GivenAttrs): readonly Value[] {
+    const halves = new Set(
+      operands.flatMap((o) => (o && isHalf(o.type.dtype) && !takes(op, o.type.dtype) ? [o.type.dtype] : [])),
+    );
+    if (halves.size > 0) {
+      // 16-bit floats are computed in binary32 and rounded once
+      const wides = this.staysWide(operands);
+      const widened = (o: Value) => this.wideOf(o, wides) ?? this.cast(o, 'f32');
+      const wide = operands.map((o) => o && (halves.has(o.type.dtype) ? widened(o) : o));
+      const by = op === KEPT ? 'dequantize' : 'operator';
+      const [half] = halves;
+      return this.emitList(op, wide, attrs).map((y) => {
+        if (y.type.dtype !== 'f32') return y;
+        const narrow = this.cast(y, half);
+        if (wides.length > 0) this.knowWide(narrow, { by, operands: [y] });
+        return narrow;
+      });
+    }
+    const results = this.#located(() => this.#emitter.emitList(op, operands, attrs));
+    if (op === KEPT) return results;
+    this.#rememberMove(op, operands, attrs, results);
+    const folded = this.#folded(operands, results);
+    return folded === results && results.length === 1 ? [this.#followed(operands, results[0])] : folded;
+  }
+
+  /** By what the floats of 16 bits have to be rounded that the node reads unrounded; it then hands on its own so. None: it rounds. */
+  protected staysWide(_operands: readonly (Value | null)[]): readonly Wide['by'][] {
+    return [];
+  }
+
+  protected knowWide(y: Value, wide: Wide): void {
+    if (y.type.dtype === 'f16' && !this.constantOf(y)) this.scope.knowWide?.(y.id, wide);
+  }
+
+  /** What `x` was rounded from, when one of `by` did it. */
+  protected wideOf(x: Value, by: readonly Wide['by'][]): Value | undefined {
+    const wide = this.scope.wideOf?.(x.id);
+    if (wide === undefined || !by.includes(wide.by)) return undefined;
+    if (wide.moved === undefined) return wide.operands[0];
+    const { op, attrs, wides } = wide.moved;
+    const whole = wide.operands.map((o) =>
+      o.type.dtype === 'f16' ? (this.wideOf(o, wides) ?? this.cast(o, 'f32')) : o,
+    );
+    return this.emitList(op, whole, attrs)[0];
+  }
+
+  /** An operator that moves elements which others rounded: it may as well move what they were. */
+  #rememberMove(
+    op: AnyOp,
+    operands: readonly (Value | null)[],
+    attrs: GivenAttrs,
+    [y, ...more]: readonly Value[],
+  ): void {
+    if (more.length > 0 || y.type.dtype !== 'f16' || op === nnCast) return;
+    const given = operands.filter((o) => o !== null);
+    const wides = this.staysWide(given);
+    if (given.length < operands.length || !given.some((o) => wides.some((by) => by === this.scope.wideOf?.(o.id)?.by)))
+      return;
+    this.knowWide(y, { by: 'operator', operands: given, moved: { op, attrs, wides } });
+  }
+
+  constant<D extends DType>(value: ITensor<D>, name?: string): Value<D> {
+    return this.#emitter.constant(value, this.#emitter.fresh(name ?? 'const'));
+  }
+
+  /** A constant of one element; refused where the type does not have the value. */
+  scalar(dtype: DType, value: number, name?: string): Value {
+    if (isHalf(dtype)) return this.cast(this.constant(scalar('f32', value), name), dtype);
+    const { min, max } = dtypes[dtype];
+    if (!isFloat(dtype) && !(Number.isInteger(value) && value >= min && value <= max)) {
+      this.unsupported(`${name ?? 'a constant'} ${value} as ${dtype}`);
+    }
+    return this.constant(scalar(dtype, value), name);
+  }
+
+  reshape(x: Value, shape: Shape): Value {
+    const same = shape.length === x.type.shape.length && shape.every((dim, i) => dim === x.type.shape[i]);
+    return same ? x : this.emit(nnReshape, { x }, { shape });
+  }
+
+  cast(x: Value, to: DType): Value {
+    return x.type.dtype === to ? x : this.emit(nnCast, { x }, { to });
+  }
+
+  transpose(x: Value, perm: readonly number[]): Value {
+    return perm.every((axis, i) => axis === i) ? x : this.emit(nnTranspose, { x }, { perm });
+  }
+
+  // ---- saying no
+
+  /** The model is valid and this is not understood: the node becomes an opaque operator. */
+  unsupported(reason: string): never {
+    throw new Unsupported(reason);
+  }
+
+  /** The model is wrong. */
+  refuse(message: string, input?: string, code: Code = 'U2004'): never {
+    fail(code, message, this.at(input));
+  }
+
+  at(input?: string): Location {
+    return input === undefined ? this.loc : { ...this.loc, input };
+  }
+
+  /** An axis counted from the end or the start, as counted from the start. */
+  axis(axis: number, rank: number, name = 'axis'): number {
+    if (axis < -rank || axis >= Math.max(rank, 1)) {
+      this.refuse(`${name} ${axis} is outside of a tensor of rank ${rank}`, undefined, 'U2005');
+    }
+    return axis < 0 ? axis + rank : axis;
+  }
+
+  /** The shape as numbers, where only that will do. */
+  staticShape(value: Value, why: string): readonly number[] {
+    const { shape } = value.type;
+    return isStatic(shape) ? shape : this.unsupported(`${why} needs a known shape, not ${formatType(value.type)}`);
+  }
+
+  /** Element types that an operator of ours does not take, and limits that it has, are not the model's fault; all else is. */
+  #located<T>(body: () => T): T {
+    try {
+      return body();
+    } catch (error) {
+      if (error instanceof UnskewError && (error.code === 'U2006' || error.code === 'U2008'))
+        throw new Unsupported(error.diagnostics[0].message);
+      throw error;
+    }
+  }
+
+  /** The results of the operator emitted last, computed now when its operands are small constants. */
+  #folded(operands: readonly (Value | null)[], results: readonly Value[]): readonly Value[] {
+    const small = (values: readonly (Value | null)[], limit: number) =>
+      values.every((v) => v === null || (isStatic(v.type.shape) && sizeOf(v.type.shape) <= limit));
+    if (operands.length === 0 || !small(operands, FOLD_OPERAND) || !small(results, FOLD_RESULT)) return results;
+    if (operands.some((o) => o !== null && this.scope.info(o.id)?.constant === undefined)) return results;
+    const tensors = evaluateNode(
+      this.scope.undo(),
+      operands.map((o) => this.constantOf(o ?? undefined) ?? null),
+    );
+    return tensors.map((t, i) => this.#emitter.constant(t, results[i].id));
+  }
+
+  /** What is known of the elements of the operator emitted last; integers that are all numbers become a constant. */
+  #followed(operands: readonly (Value | null)[], result: Value): Value {
+    const elements = this.#elementsAfter(operands, result);
+    if (elements === undefined) return result;
+    const { dtype, shape } = result.type;
+    if (isFloat(dtype) || !isStatic(elements) || !isStatic(shape)) {
+      this.scope.know(result.id, elements);
+      return result;
+    }
+    this.scope.undo();
+    const known = tensor(dtype, elements, shape);
+    return this.#emitter.constant(known, result.id);
+  }
+
+  #elementsAfter(operands: readonly (Value | null)[], { type }: Value): Elements | undefined {
+    const node = this.scope.latest;
+    if (isOp(node, nnShape)) return operands[0]?.type.shape;
+    if (!isFollowed(type)) return undefined;
+    const known: (KnownElements | null)[] = [];
+    for (const operand of operands) {
+      const elements = operand && this.elementsOf(operand);
+      if (operand === null || elements === null) {
+        known.push(null);
+        continue;
+      }
+      const { dtype, shape } = operand.type;
+      if (elements === undefined || !isStatic(shape)) return undefined;
+      known.push({ dtype, shape, elements });
+    }
+    return elementsAfter(node, known, type);
+  }
+}
+
+/** Ends of slices are often the largest int64: clamped to what binary64 holds, which no dimension reaches. */
+const clamp = (value: number | bigint): number =>
+  typeof value === 'number'
+    ? value
+    : Number(BigInt.asIntN(64, value < -LARGE ? -LARGE : value > LARGE ? LARGE : value));
+const LARGE = BigInt(Number.MAX_SAFE_INTEGER);
+
+const takes = (op: AnyOp, dtype: DType): boolean =>
+  Object.values<OperandSpec>(op.operands).some(({ dtypes }) => dtypes.includes(dtype));

@@ -1,0 +1,223 @@
+/**
+ * The graph while it is imported. What one node of the model becomes is written to a journal first: the node may turn out not
+ * to be understood (the journal is dropped), and its values get their final names only when its results are known.
+ */
+import { assert, fail } from '../../diagnostics/index.ts';
+import { Emitter, type GivenAttrs, type Sink } from '../../ir/builder.ts';
+import { ConstantPool } from '../../ir/constant_pool.ts';
+import type { AnyValue, Value } from '../../ir/define_op.ts';
+import type { DType } from '../../ir/dtype.ts';
+import type { Graph, Node, Origin, ValueInfo } from '../../ir/graph.ts';
+import { keysOf } from '../../ir/keys_of.ts';
+import { checkSizes } from '../../ir/limits.ts';
+import type { AnyOp } from '../../ir/op_table.ts';
+import type { Elements } from '../../ir/symbolic.ts';
+import { type Loc, type NodeId, type TensorType, type ValueId, valueId } from '../../ir/types.ts';
+
+/** How to compute a 16-bit float in binary32 from values that were not rounded to it. */
+export interface Wide {
+  /** What rounds it: an operator, a dequantization, or a Cast of the model. */
+  readonly by: 'operator' | 'dequantize' | 'cast';
+  /** The float itself, or the operands of an operator that moves elements. */
+  readonly operands: readonly Value[];
+  readonly moved?: {
+    readonly op: AnyOp;
+    readonly attrs: GivenAttrs;
+    readonly wides: readonly Wide['by'][];
+  };
+}
+
+interface Journal {
+  readonly values: Map<ValueId, ValueInfo>;
+  readonly nodes: Node[];
+  readonly elements: Map<ValueId, Elements>;
+  readonly wide: Map<ValueId, Wide>;
+}
+
+export class Scope {
+  readonly pool = new ConstantPool();
+  readonly values: Record<ValueId, ValueInfo> = Object.create(null);
+  readonly nodes: Record<NodeId, Node> = Object.create(null);
+  readonly inputs: ValueId[] = [];
+  readonly elements = new Map<ValueId, Elements>();
+  readonly wide = new Map<ValueId, Wide>();
+  /** Names of the model: nothing else may be called so. */
+  readonly #reserved: ReadonlySet<string>;
+  #journal: Journal = empty();
+
+  constructor(reserved: ReadonlySet<string>) {
+    this.#reserved = reserved;
+  }
+
+  /** The value of that name, when it is defined by now. */
+  lookup(name: string): AnyValue | undefined {
+    const id = valueId(name);
+    const info = this.info(id);
+    return info && { id, type: info.type };
+  }
+
+  info(id: ValueId): ValueInfo | undefined {
+    return this.#journal.values.get(id) ?? this.values[id];
+  }
+
+  define<D extends DType | 'opaque'>(
+    name: string,
+    info: ValueInfo & { readonly type: TensorType<D> },
+    loc: Loc,
+  ): Value<D> {
+    const id = valueId(name);
+    if (id in this.values) fail('U2002', `the value '${name}' is defined twice`, loc);
+    checkSizes(info.type, loc, info.constant === undefined ? 'the input' : 'the constant');
+    this.values[id] = info;
+    return { id, type: info.type };
+  }
+
+  /** An emitter into a new journal. */
+  begin(): Emitter {
+    this.#journal = empty();
+    const journal = this.#journal;
+    const sink: Sink = {
+      pool: this.pool,
+      has: (id) => journal.values.has(id) || id in this.values,
+      addValue: (id, info) => journal.values.set(id, info),
+      addNode: (node) => journal.nodes.push(node),
+    };
+    return new Emitter(sink);
+  }
+
+  inJournal(id: ValueId): boolean {
+    return this.#journal.values.has(id);
+  }
+
+  /** What is known of the elements of a value that is not a constant. */
+  know(id: ValueId, elements: Elements): void {
+    this.#journal.elements.set(id, elements);
+  }
+
+  elementsOf(id: ValueId): Elements | undefined {
+    return this.#journal.elements.get(id) ?? this.elements.get(id);
+  }
+
+  /** What a 16-bit float was before it was rounded. */
+  knowWide(id: ValueId, wide: Wide): void {
+    this.#journal.wide.set(id, wide);
+  }
+
+  wideOf(id: ValueId): Wide | undefined {
+    return this.#journal.wide.get(id) ?? this.wide.get(id);
+  }
+
+  drop(): void {
+    this.#journal = empty();
+  }
+
+  /** The node emitted last. */
+  get latest(): Node {
+    const node = this.#journal.nodes.at(-1);
+    assert(node, 'nothing was emitted');
+    return node;
+  }
+
+  /** Takes back the node emitted last and returns it. */
+  undo(): Node {
+    const node = this.#journal.nodes.pop();
+    assert(node, 'nothing was emitted');
+    for (const id of node.results) this.#journal.values.delete(id);
+    return node;
+  }
+
+  /** The number of characters of the longest symbolic dimension in the journal; none is long enough for a number beyond 2^53. */
+  longestDim(): number {
+    const dims = [...this.#journal.values.values()].flatMap(({ type }) => type.shape);
+    const all = [...dims, ...[...this.#journal.elements.values()].flat()];
+    return Math.max(
+      0,
+      ...all.map((dim) => (/\d{16}/.test(String(dim)) && typeof dim === 'string' ? Infinity : String(dim).length)),
+    );
+  }
+
+  /**
+   * Takes the journal over. `results` says which values get which names; the rest is named after the first of them.
+   *
+   * @returns the nodes, as they are in the graph
+   */
+  commit(results: ReadonlyMap<ValueId, string>): readonly Node[] {
+    const { values, nodes, elements, wide } = this.#journal;
+    const base = [...results.values()][0] ?? 'value';
+    const names = new Map<ValueId, ValueId>();
+    for (const id of values.keys()) names.set(id, valueId(results.get(id) ?? this.free(`${base}.${id}`)));
+    const renamed = (id: ValueId): ValueId => names.get(id) ?? id;
+    for (const [id, info] of values) {
+      assert(!(renamed(id) in this.values), `${renamed(id)} is defined twice`);
+      this.values[renamed(id)] = info;
+    }
+    for (const [id, known] of elements) this.elements.set(renamed(id), known);
+    for (const [id, { operands, ...how }] of wide)
+      this.wide.set(renamed(id), { ...how, operands: operands.map((value) => ({ ...value, id: renamed(value.id) })) });
+    this.drop();
+    return nodes.map((node) => {
+      const operands = node.operands.map((id) => id && renamed(id));
+      const imported = { ...node, id: renamed(node.id), operands, results: node.results.map(renamed) };
+      this.nodes[imported.id] = imported;
+      return imported;
+    });
+  }
+
+  /** The graph: what the outputs need of it. */
+  finish(name: string, outputs: readonly ValueId[], origin: Origin): Graph {
+    const { inputs, nodes, values, pool } = this;
+    return { name, inputs, outputs, nodes, values, pool, origin };
+  }
+
+  /** What these values are computed from, and the inputs. */
+  reached(outputs: readonly ValueId[]): ReadonlySet<ValueId> {
+    const producers = new Map(
+      Object.values(this.nodes).flatMap((node) => node.results.map((id) => [id, node] as const)),
+    );
+    const needed = new Set<ValueId>(this.inputs);
+    const pending = [...outputs];
+    for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
+      if (needed.has(id)) continue;
+      needed.add(id);
+      const node = producers.get(id);
+      for (const next of [...(node?.operands ?? []), ...(node?.results ?? [])]) if (next !== null) pending.push(next);
+    }
+    return needed;
+  }
+
+  /** Drops what the outputs do not need: shape computations that attributes stand for, constants that were read. */
+  prune(outputs: readonly ValueId[]): void {
+    const needed = this.reached(outputs);
+    for (const id of keysOf(this.values)) if (!needed.has(id)) delete this.values[id];
+    for (const id of keysOf(this.nodes)) if (!needed.has(id)) delete this.nodes[id];
+  }
+
+  /** A name like that which nothing has, nor one of the others. */
+  nameLike(base: string, others: readonly string[] = []): string {
+    const name = base in this.values || others.includes(base) ? this.free(base) : base;
+    return others.includes(name) ? this.nameLike(`${base}.base`, others) : name;
+  }
+
+  /** Gives a value of the graph another name. */
+  rename(from: ValueId, to: ValueId): void {
+    const renamed = (id: ValueId): ValueId => (id === from ? to : id);
+    this.values[to] = this.values[from];
+    delete this.values[from];
+    for (const node of Object.values(this.nodes)) {
+      if (!node.operands.includes(from) && !node.results.includes(from)) continue;
+      const [id, ...others] = node.results.map(renamed);
+      delete this.nodes[node.id];
+      const operands = node.operands.map((operand) => operand && renamed(operand));
+      this.nodes[id] = { ...node, id, results: [id, ...others], operands };
+    }
+  }
+
+  /** A name like `base` that nothing has. */
+  free(base: string): string {
+    let name = base;
+    for (let n = 1; this.#reserved.has(name) || name in this.values; n++) name = `${base}.${n}`;
+    return name;
+  }
+}
+
+const empty = (): Journal => ({ values: new Map(), nodes: [], elements: new Map(), wide: new Map() });
