@@ -1,5 +1,6 @@
 /** Files of models to graphs. */
 export { type ImportOptions, importBytes, importOptionNames, importProfiles } from './import_model.ts';
+export { Unsupported } from './kit/unsupported.ts';
 export { tensorOf } from './onnx/attributes.ts';
 export { Context, Source } from './onnx/container/context.ts';
 export { checkLocation, type ExternalReader, type OnnxNode, openOnnx, printable } from './onnx/container/index.ts';
@@ -10,4 +11,3 @@ export { bodiesOf } from './onnx/node_checks.ts';
 export { isAsImported, originOf } from './onnx/origin.ts';
 export { folderHint, looksLike, type OtherFormat, signatureOf, TEXT } from './other_formats.ts';
 export { isZip } from './torch/archive/index.ts';
-export { Unsupported } from './unsupported.ts';

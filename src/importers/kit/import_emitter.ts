@@ -4,14 +4,14 @@ import { type Code, fail, type Location, UnskewError } from '../../diagnostics/i
 import type { Emitter, GivenAttrs } from '../../ir/builder.ts';
 import type { ConstantPool } from '../../ir/constant_pool.ts';
 import type { OperandSpec, Value } from '../../ir/define_op.ts';
-import { type DType, dtypes, isFloat, isHalf } from '../../ir/dtype.ts';
 import type { Node, ValueInfo } from '../../ir/graph.ts';
 import { isOp, nnCast, nnReshape, nnShape, nnTranspose, qnnDequantize } from '../../ir/index.ts';
 import { evaluateNode } from '../../ir/interpret.ts';
 import type { AnyOp } from '../../ir/op_table.ts';
 import { type Elements, elementsAfter, isFollowed, type KnownElements } from '../../ir/symbolic.ts';
-import { type ITensor, scalar, sizeOf, tensor } from '../../ir/tensor.ts';
-import { formatType, isStatic, type Loc, type Shape, type ValueId } from '../../ir/types.ts';
+import { isStatic, type Loc, type Shape, type TensorType, type ValueId } from '../../ir/types.ts';
+import { type DType, dtypes, isFloat, isHalf } from '../../tensors/dtype.ts';
+import { type ITensor, scalar, sizeOf, tensor } from '../../tensors/tensor.ts';
 import type { Wide } from './scope.ts';
 import { TypedEmitter } from './typed_emitter.ts';
 import { Unsupported } from './unsupported.ts';
@@ -40,17 +40,25 @@ export interface Journal {
   knowWide?(id: ValueId, wide: Wide): void;
 }
 
+/** Where an operator is wrong, and what to do. */
+interface Blame {
+  readonly input?: string | undefined;
+  readonly hint?: string | undefined;
+}
+
 export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
   protected readonly scope: J;
   readonly #emitter: Emitter;
+  /** Kept with the nodes, and named in messages. */
   protected readonly loc: Loc;
+  /** Operators on small constants are computed at once. */
+  protected readonly folds: boolean = true;
 
   /** Begins a new journal of the scope. */
   constructor(scope: J, loc: Loc) {
     super();
     this.scope = scope;
     this.#emitter = scope.begin();
-    this.#emitter.loc = loc;
     this.loc = loc;
   }
 
@@ -88,8 +96,10 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
         return narrow;
       });
     }
-    const results = this.#located(() => this.#emitter.emitList(op, operands, attrs));
-    if (op === KEPT) return results;
+    this.#emitter.loc = this.loc;
+    const names = this.namesOf(op);
+    const results = this.#located(() => this.#emitter.emitList(op, operands, attrs, names && { names }));
+    if (op === KEPT || !this.folds) return results;
     this.#rememberMove(op, operands, attrs, results);
     const folded = this.#folded(operands, results);
     return folded === results && results.length === 1 ? [this.#followed(operands, results[0])] : folded;
@@ -131,8 +141,23 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     this.knowWide(y, { by: 'operator', operands: given, moved: { op, attrs, wides } });
   }
 
-  constant<D extends DType>(value: ITensor<D>, name?: string): Value<D> {
-    return this.#emitter.constant(value, this.#emitter.fresh(name ?? 'const'));
+  /** Names of the results, where an importer has better ones than those of the operator. */
+  protected namesOf(_op: AnyOp): readonly string[] | undefined {
+    return undefined;
+  }
+
+  /** A name that nothing has, like the given one. */
+  protected fresh(base: string): string {
+    return this.#emitter.fresh(base);
+  }
+
+  constant<D extends DType>(value: ITensor<D>, name = 'const'): Value<D> {
+    return this.#emitter.constant(value, this.fresh(name));
+  }
+
+  /** A constant that is made when somebody looks at it. */
+  lazy<D extends DType>(type: TensorType<D>, load: () => ITensor<D>, name = 'const'): Value<D> {
+    return this.#emitter.lazy(type, load, this.fresh(name));
   }
 
   /** A constant of one element; refused where the type does not have the value. */
@@ -140,7 +165,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     if (isHalf(dtype)) return this.cast(this.constant(scalar('f32', value), name), dtype);
     const { min, max } = dtypes[dtype];
     if (!isFloat(dtype) && !(Number.isInteger(value) && value >= min && value <= max)) {
-      this.unsupported(`${name ?? 'a constant'} ${value} as ${dtype}`);
+      this.unsupported(`the number ${value} as ${dtype}`);
     }
     return this.constant(scalar(dtype, value), name);
   }
@@ -166,8 +191,8 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
   }
 
   /** The model is wrong. */
-  refuse(message: string, input?: string, code: Code = 'U2004'): never {
-    fail(code, message, this.at(input));
+  refuse(message: string, code: Code = 'U2004', { input, hint }: Blame = {}): never {
+    return fail(code, message, this.at(input), hint);
   }
 
   at(input?: string): Location {
@@ -177,15 +202,14 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
   /** An axis counted from the end or the start, as counted from the start. */
   axis(axis: number, rank: number, name = 'axis'): number {
     if (axis < -rank || axis >= Math.max(rank, 1)) {
-      this.refuse(`${name} ${axis} is outside of a tensor of rank ${rank}`, undefined, 'U2005');
+      this.refuse(`${name} ${axis} is outside of a tensor of rank ${rank}`, 'U2005');
     }
     return axis < 0 ? axis + rank : axis;
   }
 
   /** The shape as numbers, where only that will do. */
-  staticShape(value: Value, why: string): readonly number[] {
-    const { shape } = value.type;
-    return isStatic(shape) ? shape : this.unsupported(`${why} needs a known shape, not ${formatType(value.type)}`);
+  staticShape(shape: Shape, why: string): readonly number[] {
+    return isStatic(shape) ? shape : this.unsupported(`${why} needs known sizes, not [${shape.join(', ')}]`);
   }
 
   /** Element types that an operator of ours does not take, and limits that it has, are not the model's fault; all else is. */

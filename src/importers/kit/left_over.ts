@@ -1,7 +1,7 @@
 /** The −1 of a reshape. */
 import { divDims, mulDims, elementsOf as sizeOfShape } from '../../ir/dims.ts';
-import { sizeOf } from '../../ir/tensor.ts';
 import type { Dim, Shape } from '../../ir/types.ts';
+import { sizeOf } from '../../tensors/tensor.ts';
 
 /** The number of elements of x divided by those of the known part of its new shape; common symbols cancel. */
 export function leftOver(x: Shape, known: Shape, refuse: (message: string) => never): Dim {

@@ -2,7 +2,7 @@
 import { fail, type Location } from '../../diagnostics/index.ts';
 import { tensorOfBytes } from '../../ir/constant_pool.ts';
 import { type AttrSpec, isWordOf } from '../../ir/define_op.ts';
-import type { ITensor } from '../../ir/tensor.ts';
+import type { ITensor } from '../../tensors/tensor.ts';
 import { Unsupported } from '../kit/unsupported.ts';
 import { type OnnxAttribute, type OnnxNode, type OnnxTensor, onnxTypeName } from './container/index.ts';
 

@@ -2,12 +2,12 @@
 
 import { assert, fail } from '../../diagnostics/index.ts';
 import type { Value } from '../../ir/define_op.ts';
-import type { DType } from '../../ir/dtype.ts';
 import { type AttrType, isWordOf, nnCast, nnIdentity, qnnQuantize } from '../../ir/index.ts';
 import type { Elements } from '../../ir/symbolic.ts';
 import { formatType, isStatic, type Loc } from '../../ir/types.ts';
 import { bfloat16ToNumber, halfToNumber } from '../../numerics/half.ts';
 import { type OperatorWithRecipe, operatorRecipe, type RecipeOf } from '../../numerics/index.ts';
+import type { DType } from '../../tensors/dtype.ts';
 import { ImportEmitter } from '../kit/import_emitter.ts';
 import type { Scope, Wide } from '../kit/scope.ts';
 import { Unsupported } from '../kit/unsupported.ts';
@@ -157,7 +157,7 @@ export class NodeContext extends ImportEmitter<Scope> {
     const constant = this.constantOf(value);
     if (constant === undefined) throw new Unsupported(`'${name}' is computed while the model runs`);
     if (constant.data.length !== 1)
-      this.refuse(`'${name}' should have one element, but is ${formatType(value.type)}`, name);
+      this.refuse(`'${name}' should have one element, but is ${formatType(value.type)}`, 'U2004', { input: name });
     const element = Number(constant.data[0]);
     if (constant.dtype === 'f16') return halfToNumber(element);
     return constant.dtype === 'bf16' ? bfloat16ToNumber(element) : element;

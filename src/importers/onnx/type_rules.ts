@@ -3,9 +3,9 @@
  * Sizes that do not follow are left open.
  */
 import { maxDims } from '../../ir/dims.ts';
-import { type DType, dtypeOfOnnxCode } from '../../ir/dtype.ts';
 import type { Elements } from '../../ir/symbolic.ts';
 import { type Dim, isStatic } from '../../ir/types.ts';
+import { type DType, dtypeOfOnnxCode } from '../../tensors/dtype.ts';
 
 /** A dimension that is undefined is of unknown size; a type without dimensions of unknown rank. */
 export interface PartialType {

@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
 import { PositionsFound, ShapeFound } from '../../../src/importers/torch/operators/context.ts';
-import type { Parameter } from '../../../src/importers/torch/operators/define_torch_op.ts';
 import { torchOps } from '../../../src/importers/torch/operators/op_table.ts';
+import type { Parameter } from '../../../src/importers/torch/operators/schema.ts';
 import { scalarTypes, TorchTensor } from '../../../src/importers/torch/pickle/index.ts';
 import { builtins } from '../../../src/importers/torch/script/builtins.ts';
 import { GraphSink } from '../../../src/importers/torch/script/graph_sink.ts';
@@ -211,6 +211,8 @@ describe('operators on tensors', () => {
 
   const samples: Readonly<Record<Parameter['type'], TorchValue>> = {
     Tensor: null,
+    Operand: null,
+    ScalarType: 1,
     Scalar: 1,
     int: 1,
     float: 0.5,
@@ -221,7 +223,7 @@ describe('operators on tensors', () => {
   };
   function sample({ type, isList }: Parameter, values: readonly TorchValue[], base: number): TorchValue {
     const one =
-      type === 'Tensor' || type === 'any'
+      type === 'Tensor' || type === 'Operand' || type === 'any'
         ? values[base]
         : type === 'packed'
           ? values[base === IMAGE ? PACKED : PACKED_CONV]
@@ -242,9 +244,13 @@ describe('operators on tensors', () => {
           const sink = new GraphSink();
           const values = valuesOf(sink);
           const operators = new TensorOperators(sink, { profile: 'torch-qnnpack' }, {}, new Map());
-          const args = parameters.slice(0, given).map((p, i) => (i === at ? values[other] : sample(p, values, base)));
+          const all = parameters
+            .slice(0, given)
+            .map((p, i) => [p, i === at ? values[other] : sample(p, values, base)] as const);
+          const args = all.flatMap(([p, value]) => (p.isKeyword ? [] : [value]));
+          const keywords = new Map(all.flatMap(([p, value]) => (p.isKeyword ? [[p.name, value] as const] : [])));
           const where = { node: 'code/a.py:1' };
-          const call = { name, args, keywords: new Map(), module: '', variable: undefined, where };
+          const call = { name, args, keywords, module: '', variable: undefined, where };
           isRefused(`argument ${at}: ${other}`, () => expect(operators.apply(call)).not.toBeUndefined());
         }
   });
@@ -266,12 +272,12 @@ async function answer(...lines: readonly string[]): Promise<readonly number[] | 
 describe('numbers that an element type does not have', () => {
   it.each<[string, string | readonly number[]]>([
     ['torch.add(x, torch.full([2], 2.5, dtype=4))', [2, 2]],
-    ['torch.add(x, torch.full([2], inf, dtype=4))', 'a tensor of int64 of what is no integer'],
+    ['torch.add(x, torch.full([2], inf, dtype=4))', 'a tensor of int64 of numbers that are not integers'],
     ['torch.full_like(torch.to(x, 4), 1.5)', [1, 1]],
     ['torch.masked_fill(torch.to(x, 4), torch.eq(x, 0), 0.5)', 'the number 0.5 as s64'],
     ['torch.add(torch.to(x, 3), torch.to(x, 3), alpha=0.5)', 'the number 0.5 as s32'],
     ['torch.full([-1], 1)', 'U2005'],
-    ['torch.add(x, torch.full([1], 0.5, dtype=5))', 'numbers as a tensor of float16'],
+    ['torch.add(x, torch.full([1], 0.5, dtype=5))', [0.5, 0.5]],
     ['torch.add(x, torch.full([1], 0., dtype=5))', [0, 0]],
     ['torch.isinf(torch.to(x, 3))', 'infinities among integers'],
   ])('%s', async (call, expected) => expect(await answer(`return ${call}`)).toEqual(expected));

@@ -1,9 +1,9 @@
 /** quantized_decomposed and torchao in TorchScript: every operator computes what it computes in a program. */
 import { describe, expect, it } from 'vitest';
 import { legalize } from '../../../src/codegen/legalize.ts';
-import { affineOps } from '../../../src/importers/torch/program/ops/affine.ts';
-import { decomposedOps } from '../../../src/importers/torch/program/ops/decomposed.ts';
-import { perTokenOps } from '../../../src/importers/torch/program/ops/per_token.ts';
+import { affineOps } from '../../../src/importers/torch/libraries/affine.ts';
+import { decomposedOps } from '../../../src/importers/torch/libraries/decomposed.ts';
+import { perTokenOps } from '../../../src/importers/torch/libraries/per_token.ts';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { verify } from '../../../src/ir/verify.ts';
 import { importModel } from '../../../src/runtime/import_model.ts';
@@ -51,63 +51,64 @@ const filled = (shape: readonly number[], of: (i: number) => number) => {
 };
 
 describe('operators of quantization libraries', () => {
-  it.each([...decomposedOps, ...perTokenOps, ...affineOps].map((op) => [op.target, op] as const))(
-    '%s',
-    async (target, op) => {
-      const [library, name] = target.split('.');
-      const isQuantizing = !name.startsWith('dequantize');
-      const takesTensors = !/per_tensor\.default$/.test(target) && !/^choose/.test(name);
-      const of = samples(takesTensors, isQuantizing);
-      const shape = shapeOf(target);
-      const [s, z] = [filled(shape, (i) => (i + 1) / 32), filled(shape, (i) => i - 1)];
-      const wanted = op.parameters.filter((p) => p.name in of && p.name !== 'out_dtype');
-      const call = `ops.${library}.${name}(${wanted.map((p) => (p.default === undefined ? '' : `${p.name}=`) + of[p.name][0]).join(', ')})`;
-      const isList = name.includes('choose');
-      const code = forward(
-        `s = torch.tensor(${s.text}, dtype=6)`,
-        `z = torch.tensor(${z.text}, dtype=4)`,
-        'q = torch.to(torch.mul(x, 4.), 1)',
-        isList ? `y, y2, = ${call}` : `y = ${call}`,
-        isList ? 'return torch.add(torch.to(y, 6), torch.to(y2, 6))' : 'return torch.to(y, 6)',
-      );
-      const graph = await importModel(script({ code }), { inputShapes: { x: [2, 4] } });
-      expect(graph.origin?.unsupported).toEqual([]);
-      expect(verify(graph)).toEqual([]);
-      const { output } = interpret(graph, { x });
+  it.each(
+    [...decomposedOps, ...perTokenOps, ...affineOps].map(
+      (op) => [`${op.name.replace('::', '.')}.${op.overload}`, op] as const,
+    ),
+  )('%s', async (target, op) => {
+    const [library, name] = target.split('.');
+    const isQuantizing = !name.startsWith('dequantize');
+    const takesTensors = !/per_tensor\.default$/.test(target) && !/^choose/.test(name);
+    const of = samples(takesTensors, isQuantizing);
+    const shape = shapeOf(target);
+    const [s, z] = [filled(shape, (i) => (i + 1) / 32), filled(shape, (i) => i - 1)];
+    const wanted = op.parameters.filter((p) => p.name in of && p.name !== 'out_dtype');
+    const call = `ops.${library}.${name}(${wanted.map((p) => (p.default === undefined ? '' : `${p.name}=`) + of[p.name][0]).join(', ')})`;
+    const isList = name.includes('choose');
+    const code = forward(
+      `s = torch.tensor(${s.text}, dtype=6)`,
+      `z = torch.tensor(${z.text}, dtype=4)`,
+      'q = torch.to(torch.mul(x, 4.), 1)',
+      isList ? `y, y2, = ${call}` : `y = ${call}`,
+      isList ? 'return torch.add(torch.to(y, 6), torch.to(y2, 6))' : 'return torch.to(y, 6)',
+    );
+    const graph = await importModel(script({ code }), { inputShapes: { x: [2, 4] } });
+    expect(graph.origin?.unsupported).toEqual([]);
+    expect(verify(graph)).toEqual([]);
+    const { output } = interpret(graph, { x });
 
-      const args = Object.fromEntries(wanted.map((p) => [p.name, of[p.name][1]]));
-      const computed =
-        name.includes('per_token') && isList
-          ? ([2, 1] as const)
-          : name.includes('affine') && isList
-            ? ([4] as const)
-            : ([1] as const);
-      const types = name.includes('affine') ? (['f32', 's32'] as const) : (['f64', 's64'] as const);
-      const isToken = target.includes('choose_qparams_per_token.default');
-      const program = await importProgram({
-        inputs: { x: ['f32', [2, 4]] },
-        weights: { s: tensor('f32', s.list, shape), z: tensor('s64', z.list, shape) },
-        nodes: [
-          node('aten.mul.Tensor', { self: t('x'), other: 4 }, 'q0'),
-          node('aten.to.dtype', { self: t('q0'), dtype: dtype('s8') }, 'q'),
-          node(target, args, ...(isList ? ['y', 'y2'] : ['y'])),
-        ],
-        values: {
-          q0: ['f32', [2, 4]],
-          q: ['s8', [2, 4]],
-          y: isList ? [isToken ? 'f32' : types[0], computed] : [isQuantizing ? 's8' : 'f32', [2, 4]],
-          y2: [isToken ? 'f32' : types[1], computed],
-        },
-        outputs: isList ? ['y', 'y2'] : ['y'],
-      });
-      expect(program.origin?.unsupported).toEqual([]);
-      const results = program.outputs.map((id) =>
-        Array.from(interpret(program, { x })[id].data as ArrayLike<number>, Number),
-      );
-      const expected = results[0].map((v, i) => Math.fround(Math.fround(v) + (results[1]?.[i] ?? 0)));
-      expect(Array.from(output.data as Float32Array)).toEqual(expected);
-    },
-  );
+    const args = Object.fromEntries(wanted.map((p) => [p.name, of[p.name][1]]));
+    const computed =
+      name.includes('per_token') && isList
+        ? ([2, 1] as const)
+        : name.includes('affine') && isList
+          ? ([4] as const)
+          : ([1] as const);
+    const types = name.includes('affine') ? (['f32', 's32'] as const) : (['f64', 's64'] as const);
+    const isToken = target.includes('choose_qparams_per_token.default');
+    const program = await importProgram({
+      inputs: { x: ['f32', [2, 4]] },
+      weights: { s: tensor('f32', s.list, shape), z: tensor('s64', z.list, shape) },
+      nodes: [
+        node('aten.mul.Tensor', { self: t('x'), other: 4 }, 'q0'),
+        node('aten.to.dtype', { self: t('q0'), dtype: dtype('s8') }, 'q'),
+        node(target, args, ...(isList ? ['y', 'y2'] : ['y'])),
+      ],
+      values: {
+        q0: ['f32', [2, 4]],
+        q: ['s8', [2, 4]],
+        y: isList ? [isToken ? 'f32' : types[0], computed] : [isQuantizing ? 's8' : 'f32', [2, 4]],
+        y2: [isToken ? 'f32' : types[1], computed],
+      },
+      outputs: isList ? ['y', 'y2'] : ['y'],
+    });
+    expect(program.origin?.unsupported).toEqual([]);
+    const results = program.outputs.map((id) =>
+      Array.from(interpret(program, { x })[id].data as ArrayLike<number>, Number),
+    );
+    const expected = results[0].map((v, i) => Math.fround(Math.fround(v) + (results[1]?.[i] ?? 0)));
+    expect(Array.from(output.data as Float32Array)).toEqual(expected);
+  });
 
   it('make integer layers, as those of programs do', async () => {
     const range = '0, 255, 0';

@@ -143,8 +143,8 @@ describe('programs that are wrong', () => {
     );
     await refused(
       edited(({ graph }) => (graph.tensor_values.x = meta(7, [4, 3]))),
-      'U2004',
-      'inner sizes',
+      'U2005',
+      'rows of 3 elements',
       'aten.linear',
     );
     await refused(

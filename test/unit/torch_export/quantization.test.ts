@@ -146,7 +146,7 @@ describe('quantized_decomposed', () => {
   it.each([
     [{ quant_min: -129 }, 'the range -129 to 127 is none of int8'],
     [{ quant_min: 127 }, 'the range 127 to 127 is none of int8'],
-    [{ zero_point: 300 }, 'zero_point 300 as s8'],
+    [{ zero_point: 300 }, 'the number 300 as s8'],
   ])('refuses %j', async (wrong, message) => {
     const args = {
       input: x([1]),

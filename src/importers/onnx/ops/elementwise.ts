@@ -1,7 +1,6 @@
 /** Operators of two or more operands that broadcast. https://onnx.ai/onnx/repo-docs/Broadcasting.html */
 
 import type { Value } from '../../../ir/define_op.ts';
-import { isFloat } from '../../../ir/dtype.ts';
 import {
   nnAdd,
   nnAnd,
@@ -23,6 +22,7 @@ import {
   nnXor,
   type OpWith,
 } from '../../../ir/index.ts';
+import { isFloat } from '../../../tensors/dtype.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 

@@ -7,8 +7,7 @@ import type { NodeContext } from '../node_context.ts';
 import { requantize, scaled } from './requantize.ts';
 
 const transposed = (ctx: NodeContext, x: Value, flag: string): Value => {
-  if (x.type.shape.length !== 2)
-    ctx.refuse(`the operand has rank ${x.type.shape.length}, it should have 2`, undefined, 'U2005');
+  if (x.type.shape.length !== 2) ctx.refuse(`the operand has rank ${x.type.shape.length}, it should have 2`, 'U2005');
   return ctx.attr.flag(flag) ? ctx.transpose(x, [1, 0]) : x;
 };
 
@@ -22,7 +21,7 @@ function gemm(ctx: NodeContext): Value {
   const c = ctx.find('C');
   if (!c || beta === 0) return product;
   const sum = ctx.emit(nnAdd, { a: product, b: times(beta, c, 'beta') });
-  if (sum.type.shape.length !== 2) ctx.refuse('C does not broadcast to the product', 'C', 'U2005');
+  if (sum.type.shape.length !== 2) ctx.refuse('C does not broadcast to the product', 'U2005', { input: 'C' });
   return sum;
 }
 

@@ -22,31 +22,34 @@ function slice(ctx: NodeContext): Value {
   const { shape } = x.type;
   const rank = shape.length;
   const list = (name: string) => (ctx.opset < 10 ? ctx.attr.ints(name) : ctx.sizesOf(name));
-  const starts = list('starts') ?? ctx.refuse('starts are missing', 'starts');
-  const ends = list('ends') ?? ctx.refuse('ends are missing', 'ends');
+  const starts = list('starts') ?? ctx.refuse('starts are missing', 'U2004', { input: 'starts' });
+  const ends = list('ends') ?? ctx.refuse('ends are missing', 'U2004', { input: 'ends' });
   const axes = ((ctx.opset < 10 ? ctx.attr.ints('axes') : ctx.integersOf('axes')) ?? starts.map((_, i) => i)).map(
     (axis) => ctx.axis(axis, rank, 'axes'),
   );
   const steps = (ctx.opset < 10 ? undefined : ctx.integersOf('steps')) ?? starts.map(() => 1);
   const wrong = [ends, axes, steps].some((other) => other.length !== starts.length) || new Set(axes).size < axes.length;
   if (wrong) ctx.refuse(`starts [${starts}], ends [${ends}], axes [${axes}] and steps [${steps}] do not fit`);
-  if (steps.includes(0)) ctx.refuse('a step is 0', 'steps');
+  if (steps.includes(0)) ctx.refuse('a step is 0', 'U2004', { input: 'steps' });
   return ctx.emit(nnSlice, { x }, { starts, ends, axes, steps });
 }
 
 function split(ctx: NodeContext): readonly Value[] {
   const x = ctx.get('input');
   const axis = ctx.axis(ctx.attr.int('axis', 0), x.type.shape.length);
-  const size = x.type.shape[axis] ?? ctx.refuse('a scalar has no axis along which it is split', 'input', 'U2005');
+  const size =
+    x.type.shape[axis] ?? ctx.refuse('a scalar has no axis along which it is split', 'U2005', { input: 'input' });
   const given = ctx.opset < 13 ? ctx.attr.ints('split') : ctx.sizesOf('split');
   const count = ctx.outputCount;
   if (ctx.attr.int('num_outputs', count) !== count || (given && given.length !== count)) {
-    ctx.refuse(`the node has ${count} outputs, num_outputs or split ask for another number`, 'split');
+    ctx.refuse(`the node has ${count} outputs, num_outputs or split ask for another number`, 'U2004', {
+      input: 'split',
+    });
   }
   const sizes = given ?? parts(size, count);
   const total = sizes.reduce(addDims, 0);
   if (typeof total === 'number' && typeof size === 'number' && total !== size)
-    ctx.refuse(`the parts [${sizes}] do not add up to ${size}`, 'split', 'U2005');
+    ctx.refuse(`the parts [${sizes}] do not add up to ${size}`, 'U2005', { input: 'split' });
   let start: Dim = 0;
   return sizes.map((part) => {
     const end = addDims(start, part);
@@ -67,11 +70,11 @@ function pad(ctx: NodeContext): Value {
   const rank = x.type.shape.length;
   const given =
     (ctx.opset < 2 ? ctx.attr.ints('paddings') : ctx.opset < 11 ? ctx.attr.ints('pads') : ctx.sizesOf('pads')) ??
-    ctx.refuse('pads are missing', 'pads');
+    ctx.refuse('pads are missing', 'U2004', { input: 'pads' });
   const axes = ctx.opset < 18 ? undefined : ctx.integersOf('axes')?.map((axis) => ctx.axis(axis, rank, 'axes'));
   const named = axes ?? Array.from({ length: rank }, (_, i) => i);
   if (given.length !== 2 * named.length)
-    ctx.refuse(`pads should have ${2 * named.length} entries, but are [${given}]`, 'pads', 'U2005');
+    ctx.refuse(`pads should have ${2 * named.length} entries, but are [${given}]`, 'U2005', { input: 'pads' });
   const pads: Dim[] = Array(2 * rank).fill(0);
   named.forEach((axis, i) => {
     pads[axis] = given[i];
@@ -159,7 +162,7 @@ export const movementOps: readonly OnnxOp[] = [
       );
       const valid =
         perm.length === rank && perm.every((axis) => axis >= 0 && axis < rank) && new Set(perm).size === rank;
-      if (!valid) ctx.refuse(`[${perm}] is no permutation of ${rank} axes`, undefined, 'U2005');
+      if (!valid) ctx.refuse(`[${perm}] is no permutation of ${rank} axes`, 'U2005');
       return ctx.emit(nnTranspose, { x }, { perm });
     },
   }),

@@ -15,8 +15,8 @@ import {
   qnnQuantize,
   qnnSoftmax,
 } from '../../../ir/index.ts';
-import { tensor } from '../../../ir/tensor.ts';
 import { type FloatFunction, leakyRelu, type Quantization, sigmoid, unaryTable } from '../../../numerics/index.ts';
+import { tensor } from '../../../tensors/tensor.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 import { poolWindow } from './pool.ts';

@@ -1,9 +1,9 @@
 /** QuantizeLinear, DequantizeLinear and their dynamic form. */
 
 import type { Value } from '../../../ir/define_op.ts';
-import { dtypeOfOnnxCode } from '../../../ir/dtype.ts';
 import { isWordOf, nnExpand, nnSlice, qnnDequantize, qnnDynamicQuantize, qnnQuantize } from '../../../ir/index.ts';
 import { quantizeArithmetic } from '../../../numerics/index.ts';
+import { dtypeOfOnnxCode } from '../../../tensors/dtype.ts';
 import { onnxTypeName } from '../container/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
@@ -50,7 +50,7 @@ function quantize(ctx: NodeContext): Value {
   const dtype = zeroPoint?.type.dtype ?? named ?? 'u8';
   if (!isWordOf(qnnQuantize.attrs.dtype, dtype)) return ctx.unsupported(`quantization to ${dtype}`);
   if (named && named !== dtype)
-    ctx.refuse(`output_dtype is ${named}, the zero point is ${dtype}`, 'y_zero_point', 'U2007');
+    ctx.refuse(`output_dtype is ${named}, the zero point is ${dtype}`, 'U2007', { input: 'y_zero_point' });
   const precision = ctx.attr.int('precision', 0);
   if (precision !== 0 && dtypeOfOnnxCode(precision) !== scale.type.dtype)
     ctx.unsupported(`a division in precision ${precision}`);

@@ -2,8 +2,8 @@
 
 import type { Value } from '../../../ir/define_op.ts';
 import { nnAdd, nnDiv, nnMul, qnnRequantize } from '../../../ir/index.ts';
-import { numbersOf, tensor } from '../../../ir/tensor.ts';
 import { requantizeFactors, requantizeModes } from '../../../numerics/index.ts';
+import { numbersOf, tensor } from '../../../tensors/tensor.ts';
 import type { NodeContext } from '../node_context.ts';
 import type { OnnxProfile } from '../profiles.ts';
 

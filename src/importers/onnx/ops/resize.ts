@@ -4,9 +4,9 @@ import type { Value } from '../../../ir/define_op.ts';
 import { scaledDim } from '../../../ir/dims.ts';
 import { type AttrType, isWordOf, nnResize } from '../../../ir/index.ts';
 import { interpolatedTypes } from '../../../ir/ops/linear_resize.ts';
-import { numbersOf } from '../../../ir/tensor.ts';
 import type { Dim } from '../../../ir/types.ts';
 import { operatorRecipe } from '../../../numerics/index.ts';
+import { numbersOf } from '../../../tensors/tensor.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 
@@ -88,7 +88,8 @@ function resize(ctx: NodeContext): Value {
   if (entries?.length !== axes.length)
     return ctx.refuse(
       `scales or sizes should have ${axes.length} entries, but have ${entries?.length ?? 'none'}`,
-      'scales',
+      'U2004',
+      { input: 'scales' },
     );
   const target = given
     ? byScales(
@@ -122,7 +123,7 @@ function interpolate(
 function upsample(ctx: NodeContext, scales: readonly number[] | undefined): Value {
   const x = ctx.get('X');
   if (scales?.length !== x.type.shape.length)
-    return ctx.refuse(`scales should have ${x.type.shape.length} entries`, 'scales');
+    return ctx.refuse(`scales should have ${x.type.shape.length} entries`, 'U2004', { input: 'scales' });
   return interpolate(ctx, x, byScales(x, scales, ctx), 'asymmetric', 'floor');
 }
 

@@ -3,8 +3,8 @@
 import type { Value } from '../../../ir/define_op.ts';
 import { ceilDims, maxDims, elementsOf as sizeOfShape, subDims } from '../../../ir/dims.ts';
 import { nnExpand, nnRange, nnReduceProd, nnShape, nnSlice, nnTile } from '../../../ir/index.ts';
-import { tensor } from '../../../ir/tensor.ts';
 import type { Dim, Shape } from '../../../ir/types.ts';
+import { tensor } from '../../../tensors/tensor.ts';
 import { leftOver } from '../../kit/left_over.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
@@ -20,27 +20,29 @@ function target(ctx: NodeContext, x: Shape, wanted: readonly Dim[]): Shape {
   const shape = wanted.map((dim, i) => {
     if (dim !== 0 || !copies) return dim;
     return (
-      x[i] ?? ctx.refuse(`dimension ${i} of the new shape copies one that the input does not have`, 'shape', 'U2005')
+      x[i] ??
+      ctx.refuse(`dimension ${i} of the new shape copies one that the input does not have`, 'U2005', { input: 'shape' })
     );
   });
   const unknown = shape.indexOf(-1);
   if (unknown >= 0) {
-    if (shape.lastIndexOf(-1) !== unknown) ctx.refuse('two dimensions of the new shape are -1', 'shape', 'U2005');
+    if (shape.lastIndexOf(-1) !== unknown)
+      ctx.refuse('two dimensions of the new shape are -1', 'U2005', { input: 'shape' });
     shape[unknown] = leftOver(
       x,
       shape.filter((_, i) => i !== unknown),
-      (message) => ctx.refuse(message, 'shape', 'U2005'),
+      (message) => ctx.refuse(message, 'U2005', { input: 'shape' }),
     );
   }
   if (shape.some((dim) => typeof dim === 'number' && dim < 0))
-    ctx.refuse(`the new shape [${shape}] has a negative size`, 'shape', 'U2005');
+    ctx.refuse(`the new shape [${shape}] has a negative size`, 'U2005', { input: 'shape' });
   return shape;
 }
 
 /** max(⌈(limit − start) / delta⌉, 0) */
 function countOf(ctx: NodeContext, start: Value, limit: Value): Dim {
   const step = ctx.number('delta');
-  if (step === 0) ctx.refuse('the step of the range is 0', 'delta');
+  if (step === 0) ctx.refuse('the step of the range is 0', 'U2004', { input: 'delta' });
   if (ctx.constantOf(start) && ctx.constantOf(limit)) {
     const [from, to] = [ctx.number('start'), ctx.number('limit')];
     return Math.max(0, Math.ceil((to - from) / step));
@@ -75,7 +77,7 @@ export const shapeOps: readonly OnnxOp[] = [
     import(ctx) {
       const shape = ctx.sizes(ctx.get('input'), 'input');
       const value = ctx.attr.tensor('value') ?? tensor('f32', [0]);
-      if (value.data.length !== 1) ctx.refuse('the value should have one element', 'value');
+      if (value.data.length !== 1) ctx.refuse('the value should have one element', 'U2004', { input: 'value' });
       const one = ctx.constant({ ...value, shape: [] }, 'value');
       return ctx.emit(nnExpand, { x: one }, { shape });
     },
@@ -137,7 +139,7 @@ export const shapeOps: readonly OnnxOp[] = [
       if (!axes && shape.some((dim) => typeof dim === 'string'))
         ctx.unsupported('all axes of size 1, with unknown sizes');
       const wrong = axes?.find((axis) => typeof shape[axis] === 'number' && shape[axis] !== 1);
-      if (wrong !== undefined) ctx.refuse(`axis ${wrong} of [${shape}] is not of size 1`, 'axes', 'U2005');
+      if (wrong !== undefined) ctx.refuse(`axis ${wrong} of [${shape}] is not of size 1`, 'U2005', { input: 'axes' });
       return ctx.reshape(
         x,
         shape.filter((dim, i) => (axes ? !axes.includes(i) : dim !== 1)),
@@ -151,10 +153,11 @@ export const shapeOps: readonly OnnxOp[] = [
     operandsSince: { axes: 13 },
     import(ctx) {
       const x = ctx.get('data');
-      const given = axesOf(ctx) ?? ctx.refuse('axes are missing', 'axes');
+      const given = axesOf(ctx) ?? ctx.refuse('axes are missing', 'U2004', { input: 'axes' });
       const rank = x.type.shape.length + given.length;
       const axes = given.map((axis) => ctx.axis(axis, rank));
-      if (new Set(axes).size < axes.length) ctx.refuse(`the axes [${given}] name one twice`, 'axes');
+      if (new Set(axes).size < axes.length)
+        ctx.refuse(`the axes [${given}] name one twice`, 'U2004', { input: 'axes' });
       let next = 0;
       return ctx.reshape(
         x,
@@ -168,7 +171,7 @@ export const shapeOps: readonly OnnxOp[] = [
     import(ctx) {
       const shape = ctx.sizes(ctx.get('shape'), 'shape');
       const negative = shape.find((dim) => typeof dim === 'number' && dim < 0);
-      if (negative !== undefined) ctx.refuse(`the size ${negative} is negative`, 'shape', 'U2005');
+      if (negative !== undefined) ctx.refuse(`the size ${negative} is negative`, 'U2005', { input: 'shape' });
       const x = ctx.get('input');
       const rank = Math.max(shape.length, x.type.shape.length);
       const aligned = (dims: Shape) => [...Array(rank - dims.length).fill(1), ...dims];

@@ -1,7 +1,6 @@
 /** Operators of one operand, element by element. */
 
 import type { Value } from '../../../ir/define_op.ts';
-import { dtypeOfOnnxCode, isHalf } from '../../../ir/dtype.ts';
 import {
   nnAbs,
   nnCeil,
@@ -39,6 +38,7 @@ import {
   nnThresholdedRelu,
   type OpWith,
 } from '../../../ir/index.ts';
+import { dtypeOfOnnxCode, isHalf } from '../../../tensors/dtype.ts';
 import { onnxTypeName } from '../container/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
@@ -72,7 +72,7 @@ function clip(ctx: NodeContext): Value {
   }
   const [min, max] = [ctx.find('min'), ctx.find('max')];
   for (const bound of [min, max]) {
-    if (bound && bound.type.shape.length > 1) ctx.refuse('min and max should be scalars', 'min');
+    if (bound && bound.type.shape.length > 1) ctx.refuse('min and max should be scalars', 'U2004', { input: 'min' });
   }
   const constant = [min, max].every((bound) => bound === undefined || ctx.constantOf(bound) !== undefined);
   if (constant && (x.type.dtype === 'f32' || isHalf(x.type.dtype))) {

@@ -23,7 +23,7 @@ export interface Window {
 export function windowOf(ctx: NodeContext, spatial: Shape, kernel: readonly number[]): Window {
   const rank = kernel.length;
   if (spatial.length !== rank)
-    ctx.refuse(`the kernel has ${rank} axes, the input ${spatial.length} spatial ones`, undefined, 'U2005');
+    ctx.refuse(`the kernel has ${rank} axes, the input ${spatial.length} spatial ones`, 'U2005');
   const list = (name: string, length: number, fallback: number, least: number) => {
     const values = ctx.attr.ints(name, Array(length).fill(fallback));
     if (values.length !== length) ctx.refuse(`'${name}' should have ${length} entries, but is [${values}]`);
@@ -82,10 +82,10 @@ export function sourceOf(ctx: NodeContext, x: Value, { open }: Window, fill?: Va
 
 /** The spatial sizes of a filter [O, C, kernel…], which must be known and equal `kernel_shape` where that is given. */
 export function kernelOf(ctx: NodeContext, w: Value, name: string): readonly number[] {
-  const kernel = ctx.staticShape(w, 'a filter').slice(2);
+  const kernel = ctx.staticShape(w.type.shape, 'a filter').slice(2);
   const given = ctx.attr.ints('kernel_shape');
   if (given && (given.length !== kernel.length || given.some((size, i) => size !== kernel[i]))) {
-    ctx.refuse(`kernel_shape is [${given}], the filter has [${kernel}]`, name, 'U2005');
+    ctx.refuse(`kernel_shape is [${given}], the filter has [${kernel}]`, 'U2005', { input: name });
   }
   return kernel;
 }

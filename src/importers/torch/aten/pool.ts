@@ -9,24 +9,29 @@ import {
   nnMaxPool,
   nnMul,
   nnSub,
-  nnTranspose,
   qnnConv,
   qnnGlobalAveragePool,
   qnnRequantize,
 } from '../../../ir/index.ts';
-import { sizeOf, tensor } from '../../../ir/tensor.ts';
 import { isStatic, type Shape } from '../../../ir/types.ts';
 import { globalAverageMultiplier, torchAverageMultiplier } from '../../../numerics/index.ts';
+import { sizeOf, tensor } from '../../../tensors/tensor.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
-import { describe, type GraphTensor, numberOf } from '../values.ts';
+import { describe, type GraphTensor, numberOf, SymInt } from '../values.ts';
 
 /** Tensors of one image lack the batch: it is put in front and taken away again. */
-function batched(ctx: TorchContext, x: GraphTensor, rank: number, pool: (x: GraphTensor) => GraphTensor): GraphTensor {
-  if (x.shape.length === rank + 2) return pool(x);
-  if (x.shape.length !== rank + 1) return ctx.refuse(`a pool over a tensor of rank ${x.shape.length}`, 'U2005');
-  const y = pool(ctx.moved(ctx.reshape(x.value, [1, ...x.shape]), x));
+export function batched(
+  ctx: TorchContext,
+  x: GraphTensor,
+  rank: number,
+  body: (x: GraphTensor) => GraphTensor,
+): GraphTensor {
+  if (x.shape.length === rank + 2) return body(x);
+  if (x.shape.length !== rank + 1)
+    return ctx.refuse(`a tensor of ${x.shape.length} axes for ${rank} spatial ones`, 'U2005');
+  const y = body(ctx.moved(ctx.reshape(x.value, [1, ...x.shape]), x));
   return ctx.moved(ctx.reshape(y.value, y.shape.slice(1)), y);
 }
 
@@ -51,17 +56,26 @@ function windowOf(args: Arguments, rank: number): Window {
   };
 }
 
-const maxPool = (rank: number): readonly TorchOp[] =>
-  defineTorchOp({
-    schema: [
-      `aten::max_pool${rank}d(Tensor self, int[] kernel_size, int[] stride=[], int[] padding=0, int[] dilation=1, bool ceil_mode=False)`,
-      `quantized::max_pool${rank}d(Tensor self, int[] kernel_size, int[] stride, int[] padding, int[] dilation, bool ceil_mode)`,
-    ],
-    import: (ctx, args) =>
-      batched(ctx, ctx.graph(args.tensor('self')), rank, (x) =>
-        pooled(ctx, ctx.emit(nnMaxPool, { x: x.value }, { ...windowOf(args, rank) }), x),
-      ),
-  });
+const windowParameters = 'Tensor self, int[] kernel_size, int[] stride=[], int[] padding=0';
+const maxParameters = `${windowParameters}, int[] dilation=1, bool ceil_mode=False`;
+
+const maxPool = (rank: number): readonly TorchOp[] => {
+  const largest = (ctx: TorchContext, args: Arguments) =>
+    batched(ctx, ctx.graph(args.tensor('self')), rank, (x) =>
+      pooled(ctx, ctx.emit(nnMaxPool, { x: x.value }, { ...windowOf(args, rank) }), x),
+    );
+  return [
+    ...defineTorchOp({
+      schema: ['aten', 'quantized'].map((library) => `${library}::max_pool${rank}d(${maxParameters})`),
+      import: largest,
+    }),
+    // positions are not computed
+    ...defineTorchOp({
+      schema: `aten::max_pool${rank}d_with_indices(${maxParameters})`,
+      import: (ctx, args) => [largest(ctx, args), null],
+    }),
+  ];
+};
 
 /** The result of a pool is channels-last where its source is, gaps excluded, or where QNNPACK computes it; else contiguous. */
 const pooled = (ctx: TorchContext, value: Value, x: GraphTensor): GraphTensor =>
@@ -135,7 +149,7 @@ function byPosition(
 
 const averagePool = (rank: number): readonly TorchOp[] =>
   defineTorchOp({
-    schema: `aten::avg_pool${rank}d(Tensor self, int[] kernel_size, int[] stride=[], int[] padding=0, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None)`,
+    schema: `aten::avg_pool${rank}d(${windowParameters}, bool ceil_mode=False, bool count_include_pad=True, int? divisor_override=None)`,
     import: (ctx, args) =>
       batched(ctx, ctx.graph(args.tensor('self')), rank, (x) => {
         const given = windowOf(args, rank);
@@ -144,14 +158,13 @@ const averagePool = (rank: number): readonly TorchOp[] =>
           ctx.unsupported('a divisor of its own');
         const isPadded = window.pads.some((pad) => pad !== 0);
         const includesPad = args.bool('count_include_pad');
-        if (window.ceilMode && ((isPadded && includesPad) || x.quantization))
-          ctx.unsupported('windows beyond the padding');
+        if (x.quantization && window.ceilMode) ctx.unsupported('windows beyond the padding');
         if (x.quantization) return quantizedAverage(ctx, x, window, includesPad);
         const divides = args.has('divisor_override');
         const attrs = { ...window, countIncludePad: (includesPad || divides) && isPadded };
         const mean = ctx.emit(nnAveragePool, { x: x.value }, attrs);
         if (!divides) return ctx.result(mean, x);
-        const factor = ctx.scalar('f32', sizeOf(window.kernel) / args.number('divisor_override'), 'divisor');
+        const factor = ctx.scalar(x.dtype, sizeOf(window.kernel) / args.number('divisor_override'), 'divisor');
         return ctx.result(ctx.emit(nnMul, { a: mean, b: factor }), x);
       }),
   });
@@ -173,7 +186,7 @@ export function globalAverage(ctx: TorchContext, x: GraphTensor, fixed?: 'torch-
 
 const adaptiveAverage = (rank: number): readonly TorchOp[] =>
   defineTorchOp({
-    schema: `aten::adaptive_avg_pool${rank}d(Tensor self, any output_size)`,
+    schema: ['', '_'].map((mark) => `aten::${mark}adaptive_avg_pool${rank}d(Tensor self, any output_size)`),
     import: (ctx, args) =>
       batched(ctx, ctx.graph(args.tensor('self')), rank, (x) => {
         const spatial = x.shape.slice(2);
@@ -222,9 +235,8 @@ function alongWindows(
   }
   const last = x.type.shape.length - 1;
   const perm = x.type.shape.map((_, i) => (i === axis ? last : i === last ? axis : i));
-  const turned = axis === last ? x : ctx.emit(nnTranspose, { x }, { perm });
-  const sums = ctx.emit(nnMatmul, { a: turned, b: ctx.constant(tensor('f32', weights, [size, count]), 'windows') });
-  return axis === last ? sums : ctx.emit(nnTranspose, { x: sums }, { perm });
+  const windows = ctx.constant(tensor('f32', weights, [size, count]), 'windows');
+  return ctx.transpose(ctx.emit(nnMatmul, { a: ctx.transpose(x, perm), b: windows }), perm);
 }
 
 /** rne(fl(fl(Σ(x − z))·fl(1/n)) + z) over windows of uneven sizes; the sums are exact in binary32. */
@@ -264,10 +276,11 @@ function unevenAverage(
 /** None keeps the size of the input; an integer stands for all axes. */
 function adaptiveTarget(ctx: TorchContext, args: Arguments, spatial: Shape): Shape {
   const given = args.value('output_size');
-  const list = Array.isArray(given) ? given : spatial.map(() => given);
+  const list = Array.isArray(given) && given.length !== 1 ? given : spatial.map(() => [given].flat()[0]);
   if (list.length !== spatial.length) return ctx.unsupported(`${list.length} sizes for ${spatial.length} axes`);
   return spatial.map((size, axis) => {
-    const wanted = list[axis] === null ? size : numberOf(list[axis]);
+    const one = list[axis];
+    const wanted = one === null ? size : one instanceof SymInt ? one.dim : numberOf(one);
     const isSize = typeof wanted === 'string' || (Number.isSafeInteger(wanted) && Number(wanted) > 0);
     return isSize && wanted !== undefined ? wanted : ctx.unsupported(`an adaptive pool to ${describe(list[axis])}`);
   });
@@ -281,6 +294,7 @@ const adaptiveMax = (rank: number): readonly TorchOp[] =>
       const largest = batched(ctx, ctx.graph(args.tensor('self')), rank, (x) => {
         const target = adaptiveTarget(ctx, args, x.shape.slice(2));
         if (target.every((size) => size === 1)) return pooled(ctx, ctx.emit(nnGlobalMaxPool, { x: x.value }), x);
+        if (String(target) === String(x.shape.slice(2))) return x;
         const sizes = ctx.staticShape(x.shape.slice(2), 'an adaptive pool');
         if (sizes.some((size, axis) => size % Number(target[axis]) !== 0)) ctx.unsupported('windows of uneven sizes');
         const kernel = sizes.map((size, axis) => size / Number(target[axis]));

@@ -1,21 +1,19 @@
 /** From floats to quantized tensors and back. */
 
-import { dtypes } from '../../../ir/dtype.ts';
 import { isWordOf, qnnDequantize, qnnLut, qnnQuantize } from '../../../ir/index.ts';
-import { tensor } from '../../../ir/tensor.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
+import { dtypes } from '../../../tensors/dtype.ts';
+import { tensor } from '../../../tensors/tensor.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { PerTensor, TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
-import { type ScalarType, scalarTypeOfCode, scalarTypes, TorchTensor } from '../pickle/index.ts';
+import { type ScalarType, scalarTypes, TorchTensor } from '../pickle/index.ts';
 import { GraphTensor, isUnderstood, numberOf, type TensorLike, type TorchValue } from '../values.ts';
 
 /** The element type of a quantization; integers of 8 bits only. */
-function quantizedType(ctx: TorchContext, code: number): ScalarType {
-  const type = scalarTypeOfCode(code);
-  return type?.isQuantized && type.dtype !== 's32'
-    ? type
-    : ctx.unsupported(`quantization to ${type?.name ?? `the element type ${code}`}`);
+function quantizedType(ctx: TorchContext, args: Arguments): ScalarType {
+  const type = args.scalarType('dtype');
+  return type?.isQuantized && type.dtype !== 's32' ? type : ctx.unsupported(`quantization to ${type?.name}`);
 }
 
 function checkScale(ctx: TorchContext, scale: number): void {
@@ -48,13 +46,13 @@ function stored(ctx: TorchContext, x: TorchTensor, type: ScalarType, to: PerTens
 /** The elements of a stored tensor, or of a constant of the graph. */
 export function numbersOf(ctx: TorchContext, x: TensorLike, name: string): number[] {
   if (x instanceof TorchTensor) return x.numbers();
-  const known = x instanceof GraphTensor ? ctx.sink.constant(x.value.id) : undefined;
+  const known = x instanceof GraphTensor ? ctx.constantOf(x.value) : undefined;
   return known ? Array.from<number | bigint, number>(known.data, Number) : ctx.unsupported(`${name} that are computed`);
 }
 
 function quantizePerChannel(ctx: TorchContext, args: Arguments): GraphTensor {
   const x = ctx.graph(args.tensor('self'));
-  const type = quantizedType(ctx, args.int('dtype'));
+  const type = quantizedType(ctx, args);
   const axis = ctx.axis(args.int('axis'), x.shape.length);
   const scales = numbersOf(ctx, args.tensor('scales'), 'scales');
   const zeroPoints = numbersOf(ctx, args.tensor('zero_points'), 'zero points');
@@ -111,11 +109,11 @@ function scalarOf(ctx: TorchContext, value: TorchValue, name: string): number {
 
 export const quantizeOps: readonly TorchOp[] = [
   ...defineTorchOp({
-    schema: 'aten::quantize_per_tensor(Tensor self, any scale, any zero_point, int dtype)',
+    schema: 'aten::quantize_per_tensor(Tensor self, any scale, any zero_point, ScalarType dtype)',
     keepsShape: true,
     import(ctx, args) {
       const x = args.tensor('self');
-      const type = quantizedType(ctx, args.int('dtype'));
+      const type = quantizedType(ctx, args);
       const to = {
         scale: scalarOf(ctx, args.value('scale'), 'scales'),
         zeroPoint: Math.trunc(scalarOf(ctx, args.value('zero_point'), 'zero points')),
@@ -125,16 +123,16 @@ export const quantizeOps: readonly TorchOp[] = [
     },
   }),
   ...defineTorchOp({
-    schema: 'aten::quantize_per_channel(Tensor self, Tensor scales, Tensor zero_points, int axis, int dtype)',
+    schema: 'aten::quantize_per_channel(Tensor self, Tensor scales, Tensor zero_points, int axis, ScalarType dtype)',
     import: quantizePerChannel,
   }),
   ...defineTorchOp({
-    schema: 'aten::dequantize(Tensor self)',
+    schema: 'aten::dequantize.self(Tensor self)',
     keepsShape: true,
     import: (ctx, args) => dequantized(ctx, args.tensor('self')),
   }),
   ...defineTorchOp({
-    schema: 'aten::dequantize(Tensor[] tensors)',
+    schema: 'aten::dequantize.tensors(Tensor[] tensors)',
     import: (ctx, args) => args.tensors('tensors').map((x) => dequantized(ctx, x)),
   }),
   ...defineTorchOp({

@@ -2,7 +2,6 @@
 
 import type { Value } from '../../../ir/define_op.ts';
 import { elementsOf } from '../../../ir/dims.ts';
-import { isFloat } from '../../../ir/dtype.ts';
 import {
   nnAbs,
   nnAdd,
@@ -21,6 +20,7 @@ import {
   nnSub,
   type Reduction,
 } from '../../../ir/index.ts';
+import { isFloat } from '../../../tensors/dtype.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
@@ -39,26 +39,28 @@ interface Axes {
 function axesOf(ctx: TorchContext, x: GraphTensor, args: Arguments): Axes {
   const rank = x.shape.length;
   const isWhole = !args.has('dim') || (Array.isArray(args.value('dim')) && args.ints('dim').length === 0);
-  const axes = isWhole ? x.shape.map((_, i) => i) : args.ints('dim').map((axis) => ctx.axis(axis, rank));
+  const axes = isWhole ? x.shape.map((_, i) => i) : args.ints('dim').map((axis) => ctx.axis(axis, rank, 'dim'));
   return { axes, keepdims: args.has('keepdim') && args.bool('keepdim') };
 }
 
-const real = (ctx: TorchContext, x: GraphTensor): Value => {
-  if (x.quantization) ctx.unsupported('a quantized operand');
-  return isFloat(x.value.type.dtype) ? x.value : ctx.cast(x.value, 'f32');
-};
+/** Sums of integers and truth values are s64, means are floats; or what is asked for. */
+function converted(ctx: TorchContext, x: GraphTensor, args: Arguments, toFloat: boolean): Value {
+  const value = ctx.plain(x);
+  const to = args.has('dtype') ? args.scalarType('dtype') : undefined;
+  if (to) return ctx.cast(value, to.dtype);
+  return toFloat || isFloat(value.type.dtype) ? ctx.asFloat(value) : ctx.cast(value, 's64');
+}
 
 /** Scalars have nothing to reduce. */
 const reduced = (ctx: TorchContext, op: Reduction, x: Value, { axes, keepdims }: Axes): Value =>
   x.type.shape.length === 0 ? x : ctx.emit(op, { x }, { axes, keepdims });
 
 const reduction = (
-  name: string,
+  schema: readonly string[],
   build: (ctx: TorchContext, x: GraphTensor, axes: Axes, args: Arguments) => Value | GraphTensor,
-  more = ', int? dtype=None',
 ): readonly TorchOp[] =>
   defineTorchOp({
-    schema: [`aten::${name}(Tensor self, int[]? dim, bool keepdim=False${more})`, `aten::${name}(Tensor self${more})`],
+    schema,
     import(ctx, args) {
       const x = ctx.graph(args.tensor('self'));
       const y = build(ctx, x, axesOf(ctx, x, args), args);
@@ -66,10 +68,14 @@ const reduction = (
     },
   });
 
-const plain = (name: string, op: Reduction): readonly TorchOp[] =>
-  reduction(name, (ctx, x, axes) =>
-    x.quantization ? ctx.unsupported('a quantized operand') : reduced(ctx, op, x.value, axes),
-  );
+/** Over some axes or all of them, in a type that may be asked for. */
+const summing = (name: string): readonly string[] => [
+  ...['dim_IntList', 'dim'].map(
+    (form) => `aten::${name}.${form}(Tensor self, int[]? dim, bool keepdim=False, ScalarType? dtype=None)`,
+  ),
+  `aten::${name}.dim_int(Tensor self, int dim, bool keepdim=False, ScalarType? dtype=None)`,
+  `aten::${name}(Tensor self, ScalarType? dtype=None)`,
+];
 
 /**
  * Of quantized tensors, by what PyTorch's kernels do:
@@ -79,8 +85,9 @@ const plain = (name: string, op: Reduction): readonly TorchOp[] =>
  *   all positions, channels-last        as a global pool
  *   else                                in float between dequantize and quantize: ties may fall to the other side, as float sums do
  */
-function mean(ctx: TorchContext, x: GraphTensor, { axes, keepdims }: Axes): Value | GraphTensor {
-  if (x.quantization === undefined) return reduced(ctx, nnReduceMean, real(ctx, x), { axes, keepdims });
+function mean(ctx: TorchContext, x: GraphTensor, { axes, keepdims }: Axes, args: Arguments): Value | GraphTensor {
+  if (x.quantization === undefined)
+    return reduced(ctx, nnReduceMean, converted(ctx, x, args, true), { axes, keepdims });
   const rank = x.shape.length;
   const sorted = [...axes].sort((a, b) => a - b);
   const isSpatial =
@@ -111,7 +118,7 @@ function mean(ctx: TorchContext, x: GraphTensor, { axes, keepdims }: Axes): Valu
 
 /** Σ(x − mean)² / (n − correction) */
 function variance(ctx: TorchContext, x: GraphTensor, { axes, keepdims }: Axes, correction: number): Value {
-  const value = real(ctx, x);
+  const value = ctx.real(x);
   const count = ctx
     .staticShape(
       axes.map((axis) => x.shape[axis]),
@@ -125,25 +132,27 @@ function variance(ctx: TorchContext, x: GraphTensor, { axes, keepdims }: Axes, c
   return ctx.emit(nnMul, { a: spread, b: ctx.scalar(value.type.dtype, factor, 'factor') });
 }
 
+/** 1 unless something else is said. */
+const correctionOf = (args: Arguments): number =>
+  args.optionalNumber('correction') ?? Number(!args.has('unbiased') || args.bool('unbiased'));
+
 const spreads = (name: string, end: (ctx: TorchContext, x: Value) => Value): readonly TorchOp[] =>
   defineTorchOp({
     schema: [
       `aten::${name}(Tensor self, bool unbiased=True)`,
-      `aten::${name}(Tensor self, int[]? dim, bool unbiased=True, bool keepdim=False)`,
-      `aten::${name}(Tensor self, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False)`,
+      `aten::${name}.dim(Tensor self, int[]? dim, bool unbiased=True, bool keepdim=False)`,
+      `aten::${name}.correction(Tensor self, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False)`,
     ],
     import(ctx, args) {
       const x = ctx.graph(args.tensor('self'));
-      const isUnbiased = !args.has('unbiased') || args.bool('unbiased');
-      const correction = args.has('correction') ? args.number('correction') : Number(isUnbiased);
-      return ctx.result(end(ctx, variance(ctx, x, axesOf(ctx, x, args), correction)));
+      return ctx.result(end(ctx, variance(ctx, x, axesOf(ctx, x, args), correctionOf(args))));
     },
   });
 
 /** (Σ|x|^p)^(1/p) for p of 1 and 2, and the greatest magnitude. */
 function norm(ctx: TorchContext, args: Arguments): GraphTensor {
   const x = ctx.graph(args.tensor('self'));
-  const value = real(ctx, x);
+  const value = ctx.real(x);
   const axes = axesOf(ctx, x, args);
   const given = args.has('ord') ? 'ord' : 'p';
   const p = args.has(given) ? (args.value(given) === 'fro' ? 2 : args.number(given)) : 2;
@@ -155,7 +164,7 @@ function norm(ctx: TorchContext, args: Arguments): GraphTensor {
 
 /** max + ln Σe^(x − max) */
 function logSumExp(ctx: TorchContext, x: GraphTensor, { axes, keepdims }: Axes): Value {
-  const value = real(ctx, x);
+  const value = ctx.real(x);
   const greatest = ctx.emit(nnReduceMax, { x: value }, { axes, keepdims: true });
   const sum = ctx.emit(
     nnReduceSum,
@@ -176,7 +185,7 @@ function logSumExp(ctx: TorchContext, x: GraphTensor, { axes, keepdims }: Axes):
 
 function position(ctx: TorchContext, op: Position, x: GraphTensor, args: Arguments): GraphTensor {
   const flat = args.has('dim') ? x.value : ctx.reshape(x.value, [elementsOf(x.shape)]);
-  const axis = args.has('dim') ? ctx.axis(args.int('dim'), x.shape.length) : 0;
+  const axis = args.has('dim') ? ctx.axis(args.int('dim'), x.shape.length, 'dim') : 0;
   return ctx.result(ctx.emit(op, { x: flat }, { axis, keepdims: args.has('dim') && args.bool('keepdim') }));
 }
 
@@ -190,7 +199,7 @@ const extremum = (name: 'max' | 'min', extreme: Reduction, arg: Position): reado
     },
   }),
   ...defineTorchOp({
-    schema: `aten::${name}(Tensor self, int dim, bool keepdim=False)`,
+    schema: `aten::${name}.dim(Tensor self, int dim, bool keepdim=False)`,
     import(ctx, args) {
       const x = ctx.graph(args.tensor('self'));
       const y = reduced(ctx, extreme, x.value, axesOf(ctx, x, args));
@@ -206,42 +215,47 @@ const extremum = (name: 'max' | 'min', extreme: Reduction, arg: Position): reado
 /** Truth values as integers. */
 const quantifier = (name: string, op: Reduction): readonly TorchOp[] =>
   reduction(
-    name,
+    [
+      `aten::${name}.dims(Tensor self, int[]? dim, bool keepdim=False)`,
+      `aten::${name}.dim(Tensor self, int dim, bool keepdim=False)`,
+      `aten::${name}(Tensor self)`,
+    ],
     (ctx, x, axes) => ctx.cast(reduced(ctx, op, ctx.cast(ctx.cast(x.value, 'bool'), 's32'), axes), 'bool'),
-    '',
   );
 
 export const reduceOps: readonly TorchOp[] = [
-  ...reduction('mean', mean),
-  ...plain('sum', nnReduceSum),
-  ...plain('prod', nnReduceProd),
-  ...plain('amax', nnReduceMax),
-  ...plain('amin', nnReduceMin),
-  ...reduction('logsumexp', logSumExp, ''),
+  ...reduction(summing('mean'), mean),
+  ...[['sum', nnReduceSum] as const, ['prod', nnReduceProd] as const].flatMap(([name, op]) =>
+    reduction(summing(name), (ctx, x, axes, args) => reduced(ctx, op, converted(ctx, x, args, false), axes)),
+  ),
+  ...[['amax', nnReduceMax] as const, ['amin', nnReduceMin] as const].flatMap(([name, op]) =>
+    reduction([`aten::${name}(Tensor self, int[] dim=[], bool keepdim=False)`], (ctx, x, axes) =>
+      reduced(ctx, op, ctx.plain(x), axes),
+    ),
+  ),
+  ...reduction(['aten::logsumexp(Tensor self, int[] dim, bool keepdim=False)'], logSumExp),
   ...spreads('var', (_ctx, x) => x),
   ...spreads('std', (ctx, x) => ctx.emit(nnSqrt, { x })),
   ...defineTorchOp({
     schema: [
-      'aten::var_mean(Tensor self, int[]? dim, bool unbiased=True, bool keepdim=False)',
-      'aten::var_mean(Tensor self, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False)',
+      'aten::var_mean.dim(Tensor self, int[]? dim, bool unbiased=True, bool keepdim=False)',
+      'aten::var_mean.correction(Tensor self, int[]? dim=None, *, Scalar? correction=None, bool keepdim=False)',
     ],
     import(ctx, args) {
       const x = ctx.graph(args.tensor('self'));
-      const isUnbiased = !args.has('unbiased') || args.bool('unbiased');
       const axes = axesOf(ctx, x, args);
-      const correction = args.has('correction') ? args.number('correction') : Number(isUnbiased);
       return [
-        ctx.result(variance(ctx, x, axes, correction)),
-        ctx.result(reduced(ctx, nnReduceMean, real(ctx, x), axes)),
+        ctx.result(variance(ctx, x, axes, correctionOf(args))),
+        ctx.result(reduced(ctx, nnReduceMean, ctx.real(x), axes)),
       ];
     },
   }),
   ...defineTorchOp({
     schema: [
-      'aten::norm(Tensor self, Scalar p=2)',
-      'aten::norm(Tensor self, any p, int[] dim, bool keepdim=False, int? dtype=None)',
-      'aten::frobenius_norm(Tensor self, int[] dim, bool keepdim=False)',
-      'aten::linalg_vector_norm(Tensor self, Scalar ord=2, int[]? dim=None, bool keepdim=False, *, int? dtype=None)',
+      'aten::norm.Scalar(Tensor self, Scalar p=2)',
+      'aten::norm.ScalarOpt_dim(Tensor self, any p, int[] dim, bool keepdim=False, ScalarType? dtype=None)',
+      'aten::frobenius_norm.dim(Tensor self, int[] dim, bool keepdim=False)',
+      'aten::linalg_vector_norm(Tensor self, Scalar ord=2, int[]? dim=None, bool keepdim=False, *, ScalarType? dtype=None)',
     ],
     import: norm,
   }),
@@ -250,10 +264,10 @@ export const reduceOps: readonly TorchOp[] = [
   ...quantifier('any', nnReduceMax),
   ...quantifier('all', nnReduceMin),
   ...defineTorchOp({
-    schema: 'aten::cumsum(Tensor self, int dim, *, int? dtype=None)',
+    schema: 'aten::cumsum(Tensor self, int dim, *, ScalarType? dtype=None)',
     import(ctx, args) {
-      const x = ctx.graph(args.tensor('self'));
-      return ctx.result(ctx.emit(nnCumsum, { x: real(ctx, x) }, { axis: ctx.axis(args.int('dim'), x.shape.length) }));
+      const x = converted(ctx, ctx.graph(args.tensor('self')), args, false);
+      return ctx.result(ctx.emit(nnCumsum, { x }, { axis: ctx.axis(args.int('dim'), x.type.shape.length, 'dim') }));
     },
   }),
 ];

@@ -4,20 +4,20 @@
  */
 
 import type { Value } from '../../../ir/define_op.ts';
-import { dtypes, isFloat } from '../../../ir/dtype.ts';
 import { nnExpand, nnSlice, nnWhere } from '../../../ir/index.ts';
-import { sizeOf } from '../../../ir/tensor.ts';
 import { isStatic, type Shape } from '../../../ir/types.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
+import { dtypes, isFloat } from '../../../tensors/dtype.ts';
+import { sizeOf } from '../../../tensors/tensor.ts';
 import { written } from '../memory/place.ts';
 import { type Builder, diagonal, placedAlong, type Region, selected, sliced, whole } from '../memory/region.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
 import { GraphTensor, isUnderstood, numberOf, type TensorLike, type TorchValue } from '../values.ts';
+import { axisOf, FAR } from './parts.ts';
+import { isMask } from './positions.ts';
 import { numbersOf, quantizedPerTensor } from './quantize.ts';
-
-const FAR = 2 ** 31 - 1;
 
 export const builderOf = (ctx: TorchContext): Builder => ({
   emit: ctx.emit.bind(ctx),
@@ -40,7 +40,6 @@ function element(ctx: TorchContext, x: GraphTensor, value: TorchValue, isCut = f
     const q = quantizeByReciprocal(Math.fround(number), reciprocal32(Math.fround(scale)), zeroPoint, min, max);
     return ctx.scalar(x.dtype, q, 'filling');
   }
-  if (x.dtype === 'f16' || x.dtype === 'bf16') return ctx.cast(ctx.scalar('f32', number, 'filling'), x.dtype);
   if (isFloat(x.dtype)) return ctx.scalar(x.dtype, number, 'filling');
   return ctx.scalar(
     x.dtype,
@@ -53,7 +52,7 @@ function element(ctx: TorchContext, x: GraphTensor, value: TorchValue, isCut = f
 function known(ctx: TorchContext, value: TorchValue): number | undefined {
   if (!(value instanceof GraphTensor) || value.quantization || value.dtype === 'f16' || value.dtype === 'bf16')
     return undefined;
-  const constant = ctx.sink.constant(value.value.id);
+  const constant = ctx.constantOf(value.value);
   return constant?.data.length === 1 ? Number(constant.data[0]) : undefined;
 }
 
@@ -105,8 +104,6 @@ function maskFilled(ctx: TorchContext, args: Arguments): GraphTensor {
 }
 
 // ---- positions
-
-const isMask = (x: TensorLike): boolean => !('input' in x) && (x.type.dtype === 'bool' || x.type.name === 'uint8');
 
 /** Positions of which each occurs once; negative ones count from the end. */
 function positionsOf(ctx: TorchContext, at: TensorLike, size: number, mayRepeat: boolean): readonly number[] {
@@ -235,21 +232,20 @@ function scattered(ctx: TorchContext, args: Arguments, name: 'src' | 'value'): G
   );
 }
 
+const wholeOf = ({ shape }: GraphTensor): Region => whole(shape, undefined);
+
 /** `slice_scatter` and its kin: a copy of x with a view of it overwritten. */
-const viewWritten = (schema: string, of: (x: Region, args: Arguments, ctx: TorchContext) => Region | undefined) =>
+const viewWritten = (schema: string, of: (ctx: TorchContext, x: GraphTensor, args: Arguments) => Region | undefined) =>
   defineTorchOp({
     schema,
     import(ctx, args) {
       const x = ctx.graph(args.tensor('self'));
-      const region = of(whole(x.shape, undefined), args, ctx);
+      const region = of(ctx, x, args);
       if (region === undefined) return ctx.unsupported('a part of unknown size');
       const part = spreadOver(ctx, like(ctx, x, args.tensor('src')).value, region.shape);
       return ctx.moved(written(builderOf(ctx), x.value, region.steps, part), x);
     },
   });
-
-const axisOf = ({ shape }: Region, args: Arguments, ctx: TorchContext, name = 'dim') =>
-  ctx.axis(args.int(name), shape.length);
 
 export const scatterOps: readonly TorchOp[] = [
   ...defineTorchOp({ schema: 'aten::copy(Tensor self, any src, bool non_blocking=False)', import: copied }),
@@ -265,29 +261,31 @@ export const scatterOps: readonly TorchOp[] = [
   ...along('aten::index_fill(Tensor self, int dim, Tensor index, any value)', 'value'),
   ...along('aten::index_copy(Tensor self, int dim, Tensor index, Tensor source)', 'source'),
   ...defineTorchOp({
-    schema: 'aten::scatter(Tensor self, int dim, Tensor index, Scalar value)',
+    schema: 'aten::scatter.value(Tensor self, int dim, Tensor index, Scalar value)',
     import: (ctx, args) => scattered(ctx, args, 'value'),
   }),
   ...defineTorchOp({
-    schema: 'aten::scatter(Tensor self, int dim, Tensor index, Tensor src)',
+    schema: 'aten::scatter.src(Tensor self, int dim, Tensor index, Tensor src)',
     import: (ctx, args) => scattered(ctx, args, 'src'),
   }),
   ...viewWritten(
     'aten::slice_scatter(Tensor self, Tensor src, int dim=0, int? start=None, int? end=None, int step=1)',
-    (x, args, ctx) => {
-      const axis = axisOf(x, args, ctx);
+    (ctx, x, args) => {
+      const axis = axisOf(ctx, x, args);
       const end = args.has('end') ? args.dim('end') : FAR;
       const last = end === x.shape[axis] ? FAR : end;
       if (typeof last === 'string') return undefined;
-      return sliced(x, axis, args.has('start') ? args.int('start') : 0, Math.min(last, FAR), args.int('step'));
+      const start = args.has('start') ? args.int('start') : 0;
+      return sliced(wholeOf(x), axis, start, Math.min(last, FAR), args.int('step'));
     },
   ),
-  ...viewWritten('aten::select_scatter(Tensor self, Tensor src, int dim, int index)', (x, args, ctx) =>
-    selected(x, axisOf(x, args, ctx), args.int('index')),
+  ...viewWritten('aten::select_scatter(Tensor self, Tensor src, int dim, int index)', (ctx, x, args) =>
+    selected(wholeOf(x), axisOf(ctx, x, args), args.int('index')),
   ),
   ...viewWritten(
     'aten::diagonal_scatter(Tensor self, Tensor src, int offset=0, int dim1=0, int dim2=1)',
-    (x, args, ctx) => diagonal(x, args.int('offset'), axisOf(x, args, ctx, 'dim1'), axisOf(x, args, ctx, 'dim2')),
+    (ctx, x, args) =>
+      diagonal(wholeOf(x), args.int('offset'), axisOf(ctx, x, args, 'dim1'), axisOf(ctx, x, args, 'dim2')),
   ),
   ...defineTorchOp({
     schema: 'aten::fill_diagonal(Tensor self, Scalar fill_value, bool wrap=False)',
@@ -296,7 +294,7 @@ export const scatterOps: readonly TorchOp[] = [
       const [rows, columns] = x.shape;
       if (x.shape.length !== 2 || !isStatic(x.shape) || (args.bool('wrap') && Number(rows) > Number(columns)))
         return ctx.unsupported(`the diagonal of [${x.shape}]`);
-      const region = diagonal(whole(x.shape, undefined), 0, 0, 1);
+      const region = diagonal(wholeOf(x), 0, 0, 1);
       if (region === undefined) return ctx.unsupported('a diagonal of unknown size');
       const part = spreadOver(ctx, element(ctx, x, args.value('fill_value')), region.shape);
       return ctx.moved(written(builderOf(ctx), x.value, region.steps, part), x);

@@ -6,8 +6,8 @@ import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import type { TorchOp } from '../operators/define_torch_op.ts';
 import type { GraphTensor } from '../values.ts';
-import { mover } from './movement.ts';
 import { quantizedPerTensor } from './quantize.ts';
+import { mover } from './shape.ts';
 
 type Mode = 'nearest' | 'linear';
 
@@ -23,7 +23,8 @@ function upsample(ctx: TorchContext, x: GraphTensor, args: Arguments, mode: Mode
   const factors = given.length === spatial.length ? given : [];
   const output = args.has('output_size')
     ? args.ints('output_size', spatial.length)
-    : spatial.map((size, i) => Math.floor(size * (factors[i] ?? 1)));
+    : spatial.map((size, i) => Math.floor(size * (factors[i] ?? Number.NaN)));
+  if (output.some((size) => !(size >= 1))) ctx.refuse(`[${spatial}] cannot be resized to [${output}]`, 'U2005');
   const align = mode === 'linear' && args.bool('align_corners');
   const attrs = {
     shape: [...x.shape.slice(0, 2), ...output],
@@ -56,8 +57,8 @@ const family = (name: string, rank: number, mode: Mode): readonly TorchOp[] => {
   const corners = mode === 'linear' ? ', bool align_corners' : '';
   return mover(
     [
-      `aten::${name}(Tensor self, int[]? output_size${corners}, ${scales[rank - 1]})`,
-      `aten::${name}(Tensor self, int[]? output_size${corners}, float[]? scale_factors)`,
+      `aten::${name}(Tensor self, int[] output_size${corners}, ${scales[rank - 1]})`,
+      `aten::${name}.vec(Tensor input, int[]? output_size${corners}, float[]? scale_factors=None)`,
     ],
     (ctx, x, args) => upsample(ctx, x, args, mode),
   );

@@ -6,8 +6,8 @@
 import type { Value } from '../../../ir/define_op.ts';
 import { addDims } from '../../../ir/dims.ts';
 import { nnConcat, nnExpand, nnGather, nnReshape, nnSlice, nnTranspose, nnWhere } from '../../../ir/index.ts';
-import { type ITensor, sizeOf, stridesOf, tensor } from '../../../ir/tensor.ts';
 import { isStatic, type Shape } from '../../../ir/types.ts';
+import { type ITensor, sizeOf, stridesOf, tensor } from '../../../tensors/tensor.ts';
 import type { TypedEmitter } from '../../kit/typed_emitter.ts';
 import type { Strides } from './strides.ts';
 

@@ -1,7 +1,9 @@
 /** Which operators of ATen return memory that they were given: views of it, and operators that do nothing. */
+
 import { type Dim, isStatic, type Shape } from '../../../ir/types.ts';
+import { Unsupported } from '../../kit/unsupported.ts';
 import { Arguments } from '../operators/arguments.ts';
-import { bind, parseSchema, Unsupported } from '../operators/define_torch_op.ts';
+import { bind, isBound, parseSchema, type Schema } from '../operators/schema.ts';
 import type { TorchValue } from '../values.ts';
 import { diagonal, expanded, permuted, type Region, reshaped, selected, sliced, strided, windows } from './region.ts';
 import { channelsLast, isPacked, rowMajor, stridesOfView } from './strides.ts';
@@ -24,7 +26,7 @@ export interface Operand {
 type Body = (x: Operand, args: Arguments, results: readonly Result[]) => Answer | Region | undefined;
 
 interface ViewOp {
-  readonly schema: ReturnType<typeof parseSchema>;
+  readonly schema: Schema;
   readonly body: Body;
 }
 
@@ -49,7 +51,7 @@ export function viewsOf(
   if (overloads === undefined) return 'new';
   for (const { schema, body } of overloads) {
     const bound = bind(schema, args, keywords);
-    if (bound === undefined) continue;
+    if (!isBound(bound)) continue;
     try {
       const answer = body(operand, new Arguments(bound), results) ?? 'unsure';
       return typeof answer === 'object' && 'steps' in answer ? [answer] : answer;

@@ -1,50 +1,62 @@
 /** The arguments of one call, by the names of the schema. */
 import { assert } from '../../../diagnostics/index.ts';
 import type { Dim } from '../../../ir/types.ts';
+import type { DType } from '../../../tensors/dtype.ts';
+import { Unsupported } from '../../kit/unsupported.ts';
+import { type ScalarType, scalarTypeOfCode } from '../pickle/index.ts';
 import { dimOf, isUnderstood, numberOf, PackedWeights, SymInt, type TensorLike, type TorchValue } from '../values.ts';
-import { Unsupported } from './define_torch_op.ts';
+import type { Bound } from './schema.ts';
 
 const isOptional = (value: TorchValue): value is TensorLike | null => value === null || isUnderstood(value);
 
 export class Arguments {
-  readonly #values: ReadonlyMap<string, TorchValue>;
+  readonly #values: Bound;
+  readonly #floats: ReadonlySet<string>;
 
-  constructor(values: ReadonlyMap<string, TorchValue>) {
+  /** `floats` names numbers that are written as floats, whatever their values; TorchScript does not tell. */
+  constructor(values: Bound, floats: ReadonlySet<string> = new Set()) {
     this.#values = values;
+    this.#floats = floats;
+  }
+
+  /** The names of the schema, in its order. */
+  get names(): readonly string[] {
+    return [...this.#values.keys()];
   }
 
   value(name: string): TorchValue {
     const value = this.#values.get(name);
-    assert(value !== undefined, `the schema has no parameter '${name}'`);
+    assert(value !== undefined, `the schema does not have the parameter '${name}'`);
     return value;
   }
 
+  /** Whether the schema has the parameter, and it is not None. */
   has(name: string): boolean {
     return this.#values.has(name) && this.value(name) !== null;
   }
 
   tensor(name: string): TensorLike {
     const value = this.value(name);
-    assert(isUnderstood(value), `'${name}' is no tensor`);
+    assert(isUnderstood(value), `'${name}' is not a tensor`);
     return value;
   }
 
   tensors(name: string): readonly TensorLike[] {
     const list = this.#list(name);
-    assert(list.every(isUnderstood), `'${name}' is no list of tensors`);
+    assert(list.every(isUnderstood), `'${name}' is not a list of tensors`);
     return list;
   }
 
   /** Of `Tensor?[]`. */
   optionalTensors(name: string): readonly (TensorLike | null)[] {
     const list = this.#list(name);
-    assert(list.every(isOptional), `'${name}' is no list of tensors`);
+    assert(list.every(isOptional), `'${name}' is not a list of tensors`);
     return list;
   }
 
   packed(name: string): PackedWeights {
     const value = this.value(name);
-    assert(value instanceof PackedWeights, `'${name}' is no packed weights`);
+    assert(value instanceof PackedWeights, `'${name}' is not packed weights`);
     return value;
   }
 
@@ -53,18 +65,48 @@ export class Arguments {
     return this.#known(this.value(name), name);
   }
 
+  /** The same, undefined where the parameter is None or the schema does not have it. */
+  optionalNumber(name: string): number | undefined {
+    return this.has(name) ? this.number(name) : undefined;
+  }
+
+  /** Whether a number is written as a float. */
+  isFloat(name: string): boolean {
+    return this.#floats.has(name);
+  }
+
   int(name: string): number {
     return Math.trunc(this.number(name));
   }
 
+  /** False also where the schema does not have the parameter. */
   bool(name: string): boolean {
-    return Boolean(this.value(name));
+    return this.#values.has(name) && Boolean(this.value(name));
   }
 
   string(name: string): string {
     const value = this.value(name);
-    assert(typeof value === 'string', `'${name}' is no string`);
+    assert(typeof value === 'string', `'${name}' is not a string`);
     return value;
+  }
+
+  /** An element type, undefined for None. */
+  scalarType(name: string): ScalarType | undefined {
+    if (!this.has(name)) return undefined;
+    const code = this.int(name);
+    const type = scalarTypeOfCode(code);
+    if (type === undefined) throw new Unsupported(`the element type ${code}`);
+    return type;
+  }
+
+  optionalDtype(name: string): DType | undefined {
+    return this.scalarType(name)?.dtype;
+  }
+
+  dtype(name: string): DType {
+    const dtype = this.optionalDtype(name);
+    assert(dtype, `'${name}' is not an element type`);
+    return dtype;
   }
 
   floats(name: string): readonly number[] {

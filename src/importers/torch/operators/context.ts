@@ -1,19 +1,16 @@
 /** What the importer of one PyTorch operator sees: the graph, the engine, and ways to say no. */
 
-import { assert, type Code, fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
-import type { EmitOptions, Emitter, GivenAttrs } from '../../../ir/builder.ts';
+import { assert, fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
+import type { GivenAttrs } from '../../../ir/builder.ts';
 import type { AnyValue, Value } from '../../../ir/define_op.ts';
-import { type DType, dtypes, isFloat } from '../../../ir/dtype.ts';
-import { nnCast, nnReshape } from '../../../ir/index.ts';
 import type { AnyOp } from '../../../ir/op_table.ts';
-import { type ITensor, scalar, tensor } from '../../../ir/tensor.ts';
-import { isStatic, type Loc, type Shape, type TensorType, type ValueId } from '../../../ir/types.ts';
-import type { Journal } from '../../kit/import_emitter.ts';
-import { TypedEmitter } from '../../kit/typed_emitter.ts';
+import { isStatic, type Loc, type Shape, type ValueId } from '../../../ir/types.ts';
+import { type DType, isFloat } from '../../../tensors/dtype.ts';
+import { tensor } from '../../../tensors/tensor.ts';
+import { ImportEmitter, type Journal } from '../../kit/import_emitter.ts';
 import { type ScalarType, scalarTypes, type TorchTensor } from '../pickle/index.ts';
 import { GraphTensor, type TensorLike, UnknownTensor } from '../values.ts';
 import { ProfileEvidence } from './assumed_profile.ts';
-import { Unsupported } from './define_torch_op.ts';
 import type { TorchProfile } from './engine.ts';
 
 /** An input's shape that its first reader tells: the model is imported anew with it. */
@@ -51,20 +48,9 @@ const isPerTensor = (x: GraphTensor): x is QuantizedTensor => x.quantization?.ki
 /** Symbols of the axes of an image batch. */
 const spatialSymbols: Readonly<Record<number, readonly string[]>> = { 1: ['L'], 2: ['H', 'W'], 3: ['D', 'H', 'W'] };
 
-/** What emits: constants are made at once, or when somebody looks at them. */
-export interface TorchEmitter extends Pick<Emitter, 'loc'> {
-  fresh(base: string): string;
-  constant<D extends DType>(value: ITensor<D>, name: string): Value<D>;
-  lazy<D extends DType>(type: TensorType<D>, load: () => ITensor<D>, name: string): Value<D>;
-  emitList(op: AnyOp, operands: readonly (Value | null)[], attrs: GivenAttrs, options?: EmitOptions): readonly Value[];
-}
-
 /** Where operators go: a graph under construction. */
-export interface TorchSink {
-  readonly emitter: TorchEmitter;
-  /** The elements of a constant, undefined for what a node computes. */
-  constant(id: ValueId): ITensor | undefined;
-  /** The input whose elements a value has, in whatever arrangement. */
+export interface TorchJournal extends Journal {
+  /** The input whose elements a value has, in whatever arrangement: its type or its shape may be a guess. */
   inputBehind?(id: ValueId): ValueId | undefined;
 }
 
@@ -79,51 +65,47 @@ const plainFormat = ({ channelsLast, shape }: GraphTensor): MemoryFormat => {
   return { isContiguous: !channelsLast || isBoth, isChannelsLast: channelsLast || isBoth };
 };
 
-export const isJournal = (sink: TorchSink): sink is TorchSink & Journal => 'undo' in sink;
-
 const MOST_ELEMENTS = 2 ** 22;
+const GIVE_SHAPES = 'give the shapes of the inputs: inputShapes in the API, --shape on the command line';
 
-export class TorchContext extends TypedEmitter {
-  readonly sink: TorchSink;
+interface TorchSurroundings {
+  readonly profile?: TorchProfile;
+  readonly evidence?: ProfileEvidence;
+  readonly formatOf?: (x: GraphTensor) => MemoryFormat;
+  /** What the results are called; those of programs have names. */
+  readonly name?: string;
+  /** Where in the model the operator stands: kept with the nodes. */
+  readonly loc: Loc;
+  /** Where in the code, for messages. */
+  readonly where?: Location;
+  /** Constants that are in the graph already. */
+  readonly constants?: Map<TorchTensor, Value>;
+  readonly folds?: boolean;
+  /** The targets of all nodes that read a result, where the whole program is known. */
+  readonly readersOf?: (output: number) => readonly string[] | undefined;
+}
+
+export class TorchContext extends ImportEmitter<TorchJournal> {
   readonly profile: TorchProfile;
   /** What the layers look like, from which the profile is told. */
   readonly evidence: ProfileEvidence;
   readonly formatOf: (x: GraphTensor) => MemoryFormat;
-  /** What the results are called. */
-  readonly name: string;
-  readonly #loc: Loc;
+  protected override readonly folds: boolean;
+  readonly #name: string | undefined;
   readonly #where: Location;
   readonly #constants: Map<TorchTensor, Value>;
+  readonly #readersOf: (output: number) => readonly string[] | undefined;
 
-  constructor(
-    sink: TorchSink,
-    options: {
-      readonly profile: TorchProfile;
-      readonly evidence?: ProfileEvidence;
-      readonly formatOf?: (x: GraphTensor) => MemoryFormat;
-      readonly name: string;
-      /** Where in the model the operator stands: kept with the nodes. */
-      readonly loc: Loc;
-      /** Where in the code, for messages. */
-      readonly where: Location;
-      /** Constants that are in the graph already. */
-      readonly constants: Map<TorchTensor, Value>;
-    },
-  ) {
-    super();
-    this.sink = sink;
-    this.profile = options.profile;
-    this.formatOf = options.formatOf ?? plainFormat;
-    this.evidence = options.evidence ?? new ProfileEvidence();
-    this.name = options.name;
-    this.#loc = options.loc;
-    this.#where = options.where;
-    this.#constants = options.constants;
-  }
-
-  /** Where the operator stands, in the model and in its code. */
-  get place(): Loc {
-    return { ...this.#loc, ...this.#where };
+  constructor(journal: TorchJournal, around: TorchSurroundings) {
+    super(journal, around.loc);
+    this.profile = around.profile ?? 'torch-x86';
+    this.formatOf = around.formatOf ?? plainFormat;
+    this.evidence = around.evidence ?? new ProfileEvidence();
+    this.#name = around.name;
+    this.#where = around.where ?? around.loc;
+    this.#constants = around.constants ?? new Map();
+    this.folds = around.folds ?? true;
+    this.#readersOf = around.readersOf ?? (() => []);
   }
 
   // ---- tensors
@@ -136,6 +118,21 @@ export class TorchContext extends TypedEmitter {
     return new GraphTensor(this.#stored(x), x.type, { quantization });
   }
 
+  /** The value of a tensor that is not quantized. */
+  plain(x: TensorLike): Value {
+    const { value, quantization } = this.graph(x);
+    return quantization ? this.unsupported('a quantized operand') : value;
+  }
+
+  /** The same as floats: PyTorch computes integers in binary32. */
+  real(x: TensorLike): Value {
+    return this.asFloat(this.plain(x));
+  }
+
+  asFloat(value: Value): Value {
+    return isFloat(value.type.dtype) ? value : this.cast(value, 'f32');
+  }
+
   /** A quantized tensor with one scale and zero point. */
   quantized(x: TensorLike): QuantizedTensor {
     const tensor = this.graph(x);
@@ -143,11 +140,12 @@ export class TorchContext extends TypedEmitter {
     return this.unsupported(tensor.quantization ? 'a tensor quantized by channels' : 'a tensor that is not quantized');
   }
 
-  /** Positions in another tensor, as int64. Floats are none, but that an input holds floats was a guess. */
+  /** Positions in another tensor. Floats are not positions, but that an input holds floats was a guess. */
   positions(x: TensorLike): Value {
     const { value, dtype } = this.graph(x);
+    if (dtype === 's32') return value;
     if (!isFloat(dtype)) return this.cast(value, 's64');
-    const input = this.sink.inputBehind?.(value.id);
+    const input = this.scope.inputBehind?.(value.id);
     if (input !== undefined) throw new PositionsFound(input);
     return value;
   }
@@ -165,7 +163,7 @@ export class TorchContext extends TypedEmitter {
     const last = tensor.shape.at(-1);
     if (typeof last === 'number' && last !== size)
       this.refuse(`the input has rows of ${last} elements, the weights of ${size}`, 'U2005');
-    if (typeof last === 'string') this.#checkBatch(last, size);
+    if (typeof last === 'string' && this.takesShapes) this.#checkBatch(last, size);
     return tensor;
   }
 
@@ -187,62 +185,35 @@ export class TorchContext extends TypedEmitter {
   #stored(x: TorchTensor): Value {
     const known = this.#constants.get(x);
     if (known) return known;
-    const value = this.sink.emitter.lazy(
-      { dtype: x.type.dtype, shape: x.shape },
-      () => x.tensor(),
-      this.sink.emitter.fresh(`${this.name}.constant`),
-    );
+    const value = this.lazy({ dtype: x.type.dtype, shape: x.shape }, () => x.tensor(), 'constant');
     this.#constants.set(x, value);
     return value;
   }
 
   // ---- building
 
-  emitList(op: AnyOp, operands: readonly (Value | null)[], attrs: GivenAttrs): readonly Value[] {
-    const { emitter } = this.sink;
-    const names = Object.keys(op.results).map((result) =>
-      emitter.fresh(
-        `${this.name}.${op.name.replace(/^\w+\./, '')}${Object.keys(op.results).length > 1 ? `.${result}` : ''}`,
-      ),
-    );
-    emitter.loc = this.#loc;
+  override emitList(op: AnyOp, operands: readonly (Value | null)[], attrs: GivenAttrs): readonly Value[] {
     try {
-      return emitter.emitList(op, operands, attrs, { names });
+      return super.emitList(op, operands, attrs);
     } catch (error) {
       if (!(error instanceof UnskewError)) throw error;
-      if (error.code === 'U2006') this.unsupported(error.diagnostics[0].message);
       throw new UnskewError(error.diagnostics.map((d) => ({ ...d, location: this.#where })));
     }
   }
 
-  constant<D extends DType>(value: ITensor<D>, name: string): Value<D> {
-    return this.sink.emitter.constant(value, this.sink.emitter.fresh(`${this.name}.${name}`));
+  protected override namesOf({ name, results }: AnyOp): readonly string[] | undefined {
+    if (this.#name === undefined) return undefined;
+    const base = name.replace(/^\w+\./, '');
+    const all = Object.keys(results);
+    return all.map((result) => this.fresh(all.length > 1 ? `${base}.${result}` : base));
   }
 
-  /** A constant that is made when somebody looks at it. */
-  lazy(type: TensorType<DType>, load: () => ITensor, name: string): Value {
-    return this.sink.emitter.lazy(type, load, this.sink.emitter.fresh(`${this.name}.${name}`));
-  }
-
-  /** A number as a constant of an element type that has it: PyTorch converts none that it would change. */
-  scalar(dtype: DType, value: number, name: string): Value {
-    const { min, max } = dtypes[dtype];
-    if (!isFloat(dtype) && !(Number.isInteger(value) && value >= min && value <= max))
-      this.unsupported(`the number ${value} as ${dtype}`);
-    return this.constant(scalar(dtype, value), name);
+  protected override fresh(base: string): string {
+    return super.fresh(this.#name === undefined ? base : `${this.#name}.${base}`);
   }
 
   floats(values: readonly number[], name: string): Value {
     return this.constant(tensor('f32', Float32Array.from(values)), name);
-  }
-
-  reshape(x: Value, shape: Shape): Value {
-    const same = shape.length === x.type.shape.length && shape.every((dim, i) => dim === x.type.shape[i]);
-    return same ? x : this.emit(nnReshape, { x }, { shape });
-  }
-
-  cast(x: Value, to: DType): Value {
-    return x.type.dtype === to ? x : this.emit(nnCast, { x }, { to });
   }
 
   /** A float or integer result, its type told by its value. */
@@ -262,37 +233,42 @@ export class TorchContext extends TypedEmitter {
 
   // ---- checks
 
-  axis(axis: number, rank: number): number {
-    if (axis < -rank || axis >= Math.max(rank, 1))
-      this.refuse(`the axis ${axis} is outside of a tensor of rank ${rank}`, 'U2005');
-    return axis < 0 ? axis + rank : axis;
+  override at(input?: string): Location {
+    return input === undefined ? this.#where : { ...this.#where, input };
   }
 
-  staticShape(shape: Shape, why: string): readonly number[] {
-    return isStatic(shape)
-      ? shape
-      : this.refuse(
-          `${why} needs known sizes, not [${shape.join(', ')}]`,
-          'U2005',
-          'give the shapes of the inputs: inputShapes in the API, --shape on the command line',
-        );
+  /** Whether the archive does not say the shapes of its inputs: they are given, or guessed. */
+  get takesShapes(): boolean {
+    return this.scope.inputBehind !== undefined;
+  }
+
+  refuseSizes(message: string, input?: string): never {
+    return this.refuse(message, 'U2005', { input, hint: this.takesShapes ? GIVE_SHAPES : undefined });
+  }
+
+  override staticShape(shape: Shape, why: string): readonly number[] {
+    if (isStatic(shape) || !this.takesShapes) return super.staticShape(shape, why);
+    return this.refuseSizes(`${why} needs known sizes, not [${shape.join(', ')}]`);
+  }
+
+  /** Whether operators of these libraries alone read a result; in TorchScript nobody tells. */
+  isReadOnlyBy(output: number, libraries: readonly string[]): boolean {
+    const isOurs = (target: string) => libraries.some((library) => target.startsWith(`${library}.`));
+    return this.#readersOf(output)?.every(isOurs) ?? false;
+  }
+
+  /** PyTorch computes something else each time. */
+  inTraining(why: string): never {
+    return this.unsupported(`the model was saved in training mode, ${why}: call model.eval() before it is saved`);
   }
 
   /** A number of elements that a constant of this importer may have: the code could ask for any. */
   bounded(count: number, what: string): number {
     return count >= 0 && count <= MOST_ELEMENTS ? count : this.unsupported(`${what} of ${count} elements`);
   }
-
-  unsupported(reason: string): never {
-    throw new Unsupported(reason);
-  }
-
-  refuse(message: string, code: Code = 'U2004', hint?: string): never {
-    return fail(code, message, this.#where, hint);
-  }
 }
 
-const plain: Readonly<Partial<Record<DType, ScalarType>>> = {
+const plainTypes: Readonly<Partial<Record<DType, ScalarType>>> = {
   u8: scalarTypes.uint8,
   s8: scalarTypes.int8,
   s16: scalarTypes.int16,
@@ -306,7 +282,7 @@ const plain: Readonly<Partial<Record<DType, ScalarType>>> = {
 };
 
 export function typeOf(dtype: DType): ScalarType {
-  const type = plain[dtype];
+  const type = plainTypes[dtype];
   assert(type, `PyTorch has no ${dtype}`);
   return type;
 }

@@ -1,18 +1,25 @@
 /** Every PyTorch operator on tensors that is understood. */
 import { arrangementOps } from '../aten/arrangement.ts';
 import { attentionOps } from '../aten/attention.ts';
+import { binaryOps } from '../aten/binary.ts';
+import { castOps } from '../aten/cast.ts';
+import { compositionOps } from '../aten/composition.ts';
 import { createOps } from '../aten/create.ts';
-import { floatElementwiseOps } from '../aten/elementwise.ts';
-import { floatLogicOps } from '../aten/logic.ts';
-import { movementOps } from '../aten/movement.ts';
+import { normalizationOps } from '../aten/normalization.ts';
+import { partOps } from '../aten/parts.ts';
 import { poolOps } from '../aten/pool.ts';
-import { floatProductOps } from '../aten/products.ts';
+import { positionOps } from '../aten/positions.ts';
+import { productOps } from '../aten/products.ts';
 import { quantizeOps } from '../aten/quantize.ts';
 import { reduceOps } from '../aten/reduce.ts';
 import { scatterOps } from '../aten/scatter.ts';
+import { shapeOps } from '../aten/shape.ts';
+import { unaryOps } from '../aten/unary.ts';
 import { upsampleOps } from '../aten/upsample.ts';
 import { viewOps } from '../aten/views.ts';
-import { quantizationLibraryOps } from '../libraries/quantization_libraries.ts';
+import { affineOps } from '../libraries/affine.ts';
+import { decomposedOps } from '../libraries/decomposed.ts';
+import { perTokenOps } from '../libraries/per_token.ts';
 import { quantizedConvOps } from '../quantized/conv.ts';
 import { quantizedElementwiseOps } from '../quantized/elementwise.ts';
 import { quantizedEmbeddingOps } from '../quantized/embedding.ts';
@@ -25,23 +32,30 @@ export const torchOps: readonly TorchOp[] = [
   ...quantizedConvOps,
   ...quantizedLinearOps,
   ...quantizedEmbeddingOps,
-  ...quantizeOps,
-  ...quantizationLibraryOps,
   ...quantizedElementwiseOps,
   ...quantizedScalarOps,
   ...quantizedNormalizationOps,
+  ...decomposedOps,
+  ...perTokenOps,
+  ...affineOps,
+  ...quantizeOps,
   ...poolOps,
-  ...movementOps,
+  ...shapeOps,
+  ...partOps,
+  ...positionOps,
   ...arrangementOps,
   ...scatterOps,
   ...viewOps,
   ...upsampleOps,
   ...createOps,
-  ...floatElementwiseOps,
-  ...floatProductOps,
+  ...castOps,
+  ...unaryOps,
+  ...binaryOps,
+  ...compositionOps,
+  ...productOps,
+  ...normalizationOps,
   ...attentionOps,
   ...reduceOps,
-  ...floatLogicOps,
 ];
 
 const byName = new Map<string, TorchOp[]>();

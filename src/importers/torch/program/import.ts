@@ -11,17 +11,14 @@ import type { Archive } from '../archive/index.ts';
 import { adviceOn, doesMore, writesSilently } from '../memory/mutating.ts';
 import type { StateOption } from '../memory/state_option.ts';
 import { TorchTensor } from '../pickle/index.ts';
-import { ExportContext, type Surroundings } from './context.ts';
-import type { ExportOp } from './define_export_op.ts';
 import { dimOfExpression } from './dimension.ts';
 import { ChangesFound, declaredChanges, keptState, type StateOptions } from './held_state.ts';
 import { ProgramMemory, writes } from './memory.ts';
-import { findExportOp } from './op_table.ts';
+import { compute, first, type Surroundings, torchValueOf } from './operator.ts';
 import { readProgram, type StoredProgram } from './program.ts';
 import { readersOf, symbolsOf } from './program_facts.ts';
 import { scalarTypeOf } from './scalar_type.ts';
 import type { Argument, ExportedProgram, ExportNode, Size, TensorMeta } from './schema.ts';
-import { sharedOp, torchValueOf } from './shared_ops.ts';
 
 /** What the importer leaves: there is no exporter to this format. */
 export interface ExportOrigin extends Origin {
@@ -182,8 +179,8 @@ class Importer {
     const names = tensorNames(node.outputs);
     const isWrite = writes(node);
     if (!node.outputs.some(isTensorOutput) && !isWrite) return; // integers are known by their expressions; checks have no result
-    const [first] = names;
-    const loc = { ...this.#where, ...(first !== undefined && { node: first }), op: node.target };
+    const [own] = names;
+    const loc = { ...this.#where, ...(own !== undefined && { node: own }), op: node.target };
     const twice = names.find((name, i) => this.#values.has(name) || names.indexOf(name) !== i);
     if (twice !== undefined) fail('U2002', `the value '${twice}' is defined twice`, loc);
     const operands = node.inputs.flatMap(({ argument }) =>
@@ -195,19 +192,13 @@ class Importer {
 
   /** Names that share the memory of the first operand are read anew by whoever needs them. */
   #write(node: ExportNode, names: readonly string[], loc: Loc): void {
-    const value = this.#memory.write(node, names[0], loc, (twin) => {
-      const op = findExportOp(twin.target) ?? sharedOp(twin, loc, this.#around);
-      if (op === undefined) throw new Unsupported('what it computes is not known');
-      const ctx = new ExportContext(this.#scope, op, named(twin, op), loc, this.#around);
-      const given = op.import(ctx);
-      const result = 'id' in given ? given : given[0];
-      return [ctx, result ?? ctx.unsupported('it computes nothing')];
-    });
+    const value = this.#memory.write(node, names[0], loc, (twin) =>
+      first(compute(this.#scope, twin, loc, this.#around)),
+    );
     for (const name of this.#memory.alias(node, names)) this.#values.set(name, value);
   }
 
   #compute(node: ExportNode, names: readonly string[], operands: readonly AnyValue[], loc: Loc): void {
-    const [first] = names;
     if (operands.every(isComputable)) {
       try {
         this.#understood(node, names, loc);
@@ -219,7 +210,7 @@ class Importer {
         const [library, name] = node.target.split('.');
         if (writesSilently(library, name))
           fail('U2008', `${node.target} writes to an operand: ${error.message}`, loc, adviceOn(name));
-        this.#note(first, node.target, error.message);
+        this.#note(names[0], node.target, error.message);
       }
     }
     this.#opaque(node.target, operands, names, loc);
@@ -228,11 +219,7 @@ class Importer {
 
   /** @throws Unsupported */
   #understood(node: ExportNode, names: readonly string[], loc: Loc): void {
-    const op = findExportOp(node.target) ?? sharedOp(node, loc, this.#around);
-    if (op === undefined) throw new Unsupported('the operator is not known');
-    const ctx = new ExportContext(this.#scope, op, node, loc, this.#around);
-    const result = op.import(ctx);
-    const results = 'id' in result ? [result] : result;
+    const { ctx, results } = compute(this.#scope, node, loc, this.#around);
     const own = new Map<ValueId, ValueId>();
     names.forEach((name, i) => {
       const value = results[i];
@@ -377,12 +364,6 @@ class Importer {
     this.#unsupported.push({ value, operator, reason });
   }
 }
-
-/** Operators in place may call their first operand otherwise than those they are derived from. */
-const named = (node: ExportNode, { parameters }: ExportOp): ExportNode => {
-  const [first, ...others] = node.inputs;
-  return { ...node, inputs: [{ ...first, name: parameters[0]?.name ?? first.name }, ...others] };
-};
 
 const tensorNames = (list: readonly Argument[]): readonly string[] =>
   list.flatMap((argument) => (argument.kind === 'tensor' ? argument.names.filter((name) => name !== undefined) : []));

@@ -4,8 +4,8 @@
  */
 import { fail } from '../../../diagnostics/index.ts';
 import { type AnyValue, isComputable, type Value } from '../../../ir/define_op.ts';
-import { type DType, isFloat } from '../../../ir/dtype.ts';
 import { type Loc, type ValueId, valueId } from '../../../ir/types.ts';
+import { type DType, isFloat } from '../../../tensors/dtype.ts';
 import { ImportEmitter } from '../../kit/import_emitter.ts';
 import type { Scope } from '../../kit/scope.ts';
 import { Unsupported } from '../../kit/unsupported.ts';
@@ -192,7 +192,7 @@ export class ProgramMemory {
     node: ExportNode,
     result: string | undefined,
     loc: Loc,
-    compute: (twin: ExportNode) => [ImportEmitter, Value],
+    compute: (twin: ExportNode) => readonly [ImportEmitter, Value],
   ): AnyValue {
     const refuse = (why: string): never =>
       fail(

@@ -83,11 +83,11 @@ const legacy =
 
 const family = (rank: number): readonly TorchOp[] => [
   ...defineTorchOp({
-    schema: [`quantized::conv${rank}d${parameters}`, `quantized::conv${rank}d${legacy}`],
+    schema: [`quantized::conv${rank}d.new${parameters}`, `quantized::conv${rank}d${legacy}`],
     import: (ctx, args) => conv(ctx, args, rank, false),
   }),
   ...defineTorchOp({
-    schema: [`quantized::conv${rank}d_relu${parameters}`, `quantized::conv${rank}d_relu${legacy}`],
+    schema: [`quantized::conv${rank}d_relu.new${parameters}`, `quantized::conv${rank}d_relu${legacy}`],
     import: (ctx, args) => conv(ctx, args, rank, true),
   }),
   ...defineTorchOp({

@@ -1,8 +1,6 @@
 /** Operators from quantized tensors to quantized tensors that are neither products nor pools. */
 
-import { dtypes } from '../../../ir/dtype.ts';
 import { nnConcat, qnnAdd, qnnLut, qnnMul } from '../../../ir/index.ts';
-import { tensor } from '../../../ir/tensor.ts';
 import {
   elu,
   type FloatFunction,
@@ -15,6 +13,8 @@ import {
   tanh,
   torchTable,
 } from '../../../numerics/index.ts';
+import { dtypes } from '../../../tensors/dtype.ts';
+import { tensor } from '../../../tensors/tensor.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { PerTensor, TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';

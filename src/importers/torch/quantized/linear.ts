@@ -1,10 +1,12 @@
 /** quantized::linear and its dynamic form. */
 import { nnAdd, nnMatmul, nnRelu, qnnMatmul } from '../../../ir/index.ts';
-import { type ITensor, tensor } from '../../../ir/tensor.ts';
 import { halfToNumber, numberToHalf } from '../../../numerics/index.ts';
+import { type ITensor, tensor } from '../../../tensors/tensor.ts';
+import { dequantized, quantizedPerTensor } from '../aten/quantize.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
+import { outputOf } from './elementwise.ts';
 import {
   checkAxis,
   dynamicallyQuantized,
@@ -105,5 +107,13 @@ export const quantizedLinearOps: readonly TorchOp[] = [
   ...defineTorchOp({
     schema: 'quantized::linear_relu_dynamic_fp16(Tensor x, packed packed_weight)',
     import: (ctx, args) => linearHalf(ctx, args, true),
+  }),
+  ...defineTorchOp({
+    schema: 'quantized::matmul(Tensor qa, Tensor qb, float output_scale, int output_zero_point)',
+    import(ctx, args) {
+      const [a, b] = ['qa', 'qb'].map((name) => ctx.quantized(args.tensor(name)));
+      const product = ctx.emit(nnMatmul, { a: dequantized(ctx, a).value, b: dequantized(ctx, b).value });
+      return quantizedPerTensor(ctx, ctx.result(product), a.type, outputOf(args));
+    },
   }),
 ];

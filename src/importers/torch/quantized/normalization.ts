@@ -1,7 +1,6 @@
 /** Normalizations, softmax and PReLU of quantized tensors. */
 
 import type { Value } from '../../../ir/define_op.ts';
-import { dtypes } from '../../../ir/dtype.ts';
 import {
   nnAdd,
   nnClip,
@@ -13,9 +12,10 @@ import {
   nnSub,
   qnnRequantize,
 } from '../../../ir/index.ts';
-import { tensor } from '../../../ir/tensor.ts';
 import type { Dim } from '../../../ir/types.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
+import { dtypes } from '../../../tensors/dtype.ts';
+import { tensor } from '../../../tensors/tensor.ts';
 import { dequantized, numbersOf, quantizedPerTensor } from '../aten/quantize.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';

@@ -2,8 +2,8 @@
 
 import type { Value } from '../../../ir/define_op.ts';
 import { nnAdd, nnMul, qnnDynamicQuantize, qnnRequantize } from '../../../ir/index.ts';
-import { type ITensor, tensor } from '../../../ir/tensor.ts';
 import { reciprocal32, roundHalfEven, saturate } from '../../../numerics/index.ts';
+import { type ITensor, tensor } from '../../../tensors/tensor.ts';
 import type { PerTensor, TorchContext } from '../operators/context.ts';
 import { engineOf, type TorchEngine } from '../operators/engine.ts';
 import type { ScalarType, TensorQuantization } from '../pickle/index.ts';

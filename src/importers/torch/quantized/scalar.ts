@@ -1,9 +1,9 @@
 /** Sums and products of a quantized tensor and a number: mostly, only the parameters change. */
 
-import { dtypes } from '../../../ir/dtype.ts';
 import { qnnLut } from '../../../ir/index.ts';
-import { tensor } from '../../../ir/tensor.ts';
 import { reciprocal32, roundHalfEven } from '../../../numerics/index.ts';
+import { dtypes } from '../../../tensors/dtype.ts';
+import { tensor } from '../../../tensors/tensor.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { PerTensor, TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
@@ -56,12 +56,12 @@ function multiplyScalar(ctx: TorchContext, args: Arguments): GraphTensor {
 
 const family = (name: string, build: (ctx: TorchContext, args: Arguments) => GraphTensor): readonly TorchOp[] => [
   ...defineTorchOp({
-    schema: [`${name}_scalar`, name].map((form) => `quantized::${form}(Tensor qa, Scalar b)`),
+    schema: [`${name}_scalar`, `${name}.Scalar`].map((form) => `quantized::${form}(Tensor qa, Scalar b)`),
     keepsShape: true,
     import: build,
   }),
   ...defineTorchOp({
-    schema: [`${name}_scalar_relu`, `${name}_relu`].map((form) => `quantized::${form}(Tensor qa, Scalar b)`),
+    schema: [`${name}_scalar_relu`, `${name}_relu.Scalar`].map((form) => `quantized::${form}(Tensor qa, Scalar b)`),
     keepsShape: true,
     import: (ctx, args) => relu(ctx, build(ctx, args)),
   }),

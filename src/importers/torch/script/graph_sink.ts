@@ -3,12 +3,12 @@ import { assert } from '../../../diagnostics/index.ts';
 import { Emitter, type Sink } from '../../../ir/builder.ts';
 import { ConstantPool } from '../../../ir/constant_pool.ts';
 import type { AnyValue, Value } from '../../../ir/define_op.ts';
-import type { DType } from '../../../ir/dtype.ts';
 import type { Graph, Node, Origin, ValueInfo } from '../../../ir/graph.ts';
 import { nnCast, nnExpand, nnIdentity, nnReshape, nnSlice, nnTile, nnTranspose, oneOf } from '../../../ir/index.ts';
 import { checkSizes } from '../../../ir/limits.ts';
-import type { ITensor } from '../../../ir/tensor.ts';
 import { type NodeId, type TensorType, type ValueId, valueId } from '../../../ir/types.ts';
+import type { DType } from '../../../tensors/dtype.ts';
+import type { ITensor } from '../../../tensors/tensor.ts';
 
 /** Names of outputs, and of nothing else: `output`, `output_0`, `output_key`. Others may start so: `output.constant`. */
 const RESERVED = /^output(_\w*)?$/;

@@ -1,10 +1,12 @@
 /** Operators on tensors, as the interpreter meets them, into nodes of a graph. */
+
 import { fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
 import type { AnyValue, Value } from '../../../ir/define_op.ts';
-import { isFloat } from '../../../ir/dtype.ts';
 import type { Unsupport } from '../../../ir/graph.ts';
 import { opaqueOp } from '../../../ir/ops/opaque.op.ts';
 import type { Loc } from '../../../ir/types.ts';
+import { isFloat } from '../../../tensors/dtype.ts';
+import { Unsupported } from '../../kit/unsupported.ts';
 import { builderOf } from '../aten/scatter.ts';
 import { adviceOn, doesMore, writesSilently } from '../memory/mutating.ts';
 import type { Builder } from '../memory/region.ts';
@@ -12,9 +14,10 @@ import { isViewName } from '../memory/views.ts';
 import { Arguments } from '../operators/arguments.ts';
 import { ProfileEvidence } from '../operators/assumed_profile.ts';
 import { TorchContext } from '../operators/context.ts';
-import { bind, readsGraph, type TorchOp, Unsupported } from '../operators/define_torch_op.ts';
+import { readsGraph, type TorchOp } from '../operators/define_torch_op.ts';
 import type { TorchProfile } from '../operators/engine.ts';
 import { findTorchOps } from '../operators/op_table.ts';
+import { bind, isBound } from '../operators/schema.ts';
 import { type ScalarType, scalarTypes, TorchTensor } from '../pickle/index.ts';
 import {
   type AnyTensor,
@@ -103,7 +106,7 @@ export class TensorOperators implements Operators {
     const overloads = findTorchOps(name);
     for (const op of overloads) {
       const bound = bind(op, args, keywords);
-      if (bound) return this.#import(op, new Arguments(bound), call, base);
+      if (isBound(bound)) return this.#import(op, new Arguments(bound), call, base);
     }
     // sizes of an input that is not known fit no schema: it has to be known
     for (const value of all) if (value instanceof UnknownTensor) this.valueOf(value, where);
@@ -118,7 +121,7 @@ export class TensorOperators implements Operators {
     const [first] = call.args;
     if (op.keepsShape && first instanceof UnknownTensor) return first;
     const mark = this.#sink.mark();
-    const ctx = this.#context(call.name, base, call.where);
+    const ctx = this.#context(call.name, base, call.where, op.folds);
     try {
       return this.#named(op.import(ctx, args), base, mark);
     } catch (error) {
@@ -185,7 +188,7 @@ export class TensorOperators implements Operators {
     return builderOf(this.#context(op, name, where));
   }
 
-  #context(op: string, name: string, where: Location): TorchContext {
+  #context(op: string, name: string, where: Location, folds = false): TorchContext {
     const loc: Loc = { ...this.#file, node: name, op };
     return new TorchContext(this.#sink, {
       profile: this.#profile,
@@ -195,6 +198,7 @@ export class TensorOperators implements Operators {
       loc,
       where: { ...where, op },
       constants: this.#constants,
+      folds,
     });
   }
 

@@ -3,7 +3,7 @@
  * torch/ao/quantization/fx/_decomposed.py of PyTorch. Computed in the type of the scales, the zero point added before rounding.
  */
 
-import type { Value } from '../../../../ir/define_op.ts';
+import type { Value } from '../../../ir/define_op.ts';
 import {
   nnAbs,
   nnAdd,
@@ -17,10 +17,12 @@ import {
   nnRound,
   nnSub,
   nnWhere,
-} from '../../../../ir/index.ts';
-import type { Dim } from '../../../../ir/types.ts';
-import type { ExportContext } from '../context.ts';
-import { defineExportOp, type ExportOp } from '../define_export_op.ts';
+} from '../../../ir/index.ts';
+import type { Dim } from '../../../ir/types.ts';
+import type { Arguments } from '../operators/arguments.ts';
+import type { TorchContext } from '../operators/context.ts';
+import type { TorchOp } from '../operators/define_torch_op.ts';
+import { libraryOp, optional } from './library_op.ts';
 import { rangeOf } from './quantization.ts';
 
 interface Parameters {
@@ -29,17 +31,21 @@ interface Parameters {
   readonly zeroPoint: Value | undefined;
 }
 
-function parametersOf(ctx: ExportContext, shapeOf: (given: readonly Dim[]) => readonly Dim[]): Parameters {
-  const scale = ctx.tensor('scales');
-  const zeroPoint = ctx.optionalTensor('zero_points');
+function parametersOf(
+  ctx: TorchContext,
+  args: Arguments,
+  shapeOf: (given: readonly Dim[]) => readonly Dim[],
+): Parameters {
+  const scale = ctx.plain(args.tensor('scales'));
+  const zeroPoint = optional(ctx, args, 'zero_points');
   const shaped = (v: Value): Value => ctx.reshape(v, shapeOf(v.type.shape));
   return { scale: shaped(scale), zeroPoint: zeroPoint && ctx.cast(shaped(zeroPoint), scale.type.dtype) };
 }
 
 /** clamp(rne(x·(1/s) + z), low, high) */
-function quantized(ctx: ExportContext, x: Value, { scale, zeroPoint }: Parameters): Value {
-  const to = ctx.dtype('dtype') ?? ctx.refuse("'dtype' is missing", 'dtype');
-  const { low, high } = rangeOf(ctx, to, ctx.number('quant_min'), ctx.number('quant_max'));
+function quantized(ctx: TorchContext, args: Arguments, x: Value, { scale, zeroPoint }: Parameters): Value {
+  const to = args.dtype('dtype');
+  const { low, high } = rangeOf(ctx, to, args.number('quant_min'), args.number('quant_max'));
   const real = ctx.cast(x, scale.type.dtype);
   const steps = ctx.emit(nnMul, { a: real, b: ctx.emit(nnReciprocal, { x: scale }) });
   const moved = zeroPoint ? ctx.emit(nnAdd, { a: steps, b: zeroPoint }) : steps;
@@ -47,34 +53,34 @@ function quantized(ctx: ExportContext, x: Value, { scale, zeroPoint }: Parameter
 }
 
 /** (q − z)·s */
-function dequantized(ctx: ExportContext, q: Value, { scale, zeroPoint }: Parameters): Value {
+function dequantized(ctx: TorchContext, args: Arguments, q: Value, { scale, zeroPoint }: Parameters): Value {
   const real = ctx.cast(q, scale.type.dtype);
   const centred = zeroPoint ? ctx.emit(nnSub, { a: real, b: zeroPoint }) : real;
-  const to = ctx.parameters().includes('output_dtype') ? ctx.dtype('output_dtype') : undefined;
+  const to = args.optionalDtype('output_dtype');
   return ctx.cast(ctx.emit(nnMul, { a: centred, b: scale }), to ?? 'f32');
 }
 
 /** The last axis in groups, each with its own parameters: [rows, groups] of them. */
-function inGroups(ctx: ExportContext, body: (x: Value, parameters: Parameters) => Value): Value {
-  const x = ctx.tensor('input');
-  ctx.requireRank(x, 1, 'input');
+function inGroups(ctx: TorchContext, args: Arguments, body: (x: Value, parameters: Parameters) => Value): Value {
+  const x = ctx.plain(args.tensor('input'));
   const { shape } = x.type;
+  if (shape.length === 0) ctx.refuse('a number does not divide into groups', 'U2005', { input: 'input' });
   const size = shape[shape.length - 1];
-  const group = ctx.int('group_size') === -1 ? size : ctx.int('group_size');
+  const group = args.int('group_size') === -1 ? size : args.int('group_size');
   if (typeof size !== 'number' || typeof group !== 'number') return ctx.unsupported(`groups along the size ${size}`);
   if (group < 1 || size % group !== 0)
-    return ctx.refuse(`an axis of ${size} does not divide into groups of ${group}`, 'group_size', 'U2007');
+    return ctx.refuse(`an axis of ${size} does not divide into groups of ${group}`, 'U2007', { input: 'group_size' });
   const split = [...shape.slice(0, -1), size / group];
-  const parameters = parametersOf(ctx, () => [...split, 1]);
+  const parameters = parametersOf(ctx, args, () => [...split, 1]);
   return ctx.reshape(body(ctx.reshape(x, [...split, group]), parameters), shape);
 }
 
 const EPSILON = 2 ** -23;
 
 /** s = max(max|x|, 1e-5)/127, z = 0 */
-function chooseSymmetric(ctx: ExportContext): readonly Value[] {
-  if (ctx.dtype('dtype') !== 's8') ctx.unsupported('parameters of other integers than int8');
-  const magnitude = ctx.emit(nnAbs, { x: ctx.cast(ctx.tensor('input'), 'f32') });
+function chooseSymmetric(ctx: TorchContext, args: Arguments): readonly Value[] {
+  if (args.dtype('dtype') !== 's8') ctx.unsupported('parameters of other integers than int8');
+  const magnitude = ctx.emit(nnAbs, { x: ctx.cast(ctx.plain(args.tensor('input')), 'f32') });
   const greatest = ctx.emit(nnReduceMax, { x: magnitude }, { axes: [-1], keepdims: true });
   const scale = ctx.emit(nnDiv, { a: ctx.emit(nnClip, { x: greatest }, { min: 1e-5 }), b: ctx.scalar('f32', 127) });
   return [scale, ctx.emit(nnMul, { a: scale, b: ctx.scalar('f32', 0) })];
@@ -84,8 +90,8 @@ function chooseSymmetric(ctx: ExportContext): readonly Value[] {
  * lo = min(x, 0), hi = max(x, 0), s = max((hi − lo)/255, ε), z = rne(clamp(−128 − lo/s or 127 − hi/s)): of the two the one whose
  * end of the range has the smaller error.
  */
-function chooseAsymmetric(ctx: ExportContext): readonly Value[] {
-  const x = ctx.cast(ctx.tensor('input'), 'f32');
+function chooseAsymmetric(ctx: TorchContext, args: Arguments): readonly Value[] {
+  const x = ctx.cast(ctx.plain(args.tensor('input')), 'f32');
   const extreme = (op: typeof nnReduceMin | typeof nnReduceMax) => ctx.emit(op, { x }, { axes: [-1], keepdims: true });
   const number = (value: number) => ctx.scalar('f32', value);
   const low = ctx.emit(nnClip, { x: extreme(nnReduceMin) }, { max: 0 });
@@ -108,31 +114,28 @@ function chooseAsymmetric(ctx: ExportContext): readonly Value[] {
 
 const given = 'Tensor input, Tensor scales';
 const range = 'int quant_min, int quant_max, ScalarType dtype';
-const perToken = (ctx: ExportContext) => parametersOf(ctx, (shape) => shape);
+const perToken = (ctx: TorchContext, args: Arguments) => parametersOf(ctx, args, (shape) => shape);
 
-export const perTokenOps: readonly ExportOp[] = [
-  ...defineExportOp(`quantized_decomposed.quantize_per_token.default(${given}, Tensor zero_points, ${range})`, (ctx) =>
-    quantized(ctx, ctx.tensor('input'), perToken(ctx)),
+export const perTokenOps: readonly TorchOp[] = [
+  ...libraryOp(`quantized_decomposed::quantize_per_token(${given}, Tensor zero_points, ${range})`, (ctx, args) =>
+    quantized(ctx, args, ctx.plain(args.tensor('input')), perToken(ctx, args)),
   ),
-  ...defineExportOp(
-    `quantized_decomposed.dequantize_per_token.default(${given}, Tensor zero_points, ${range}, ScalarType? output_dtype=None)`,
-    (ctx) => dequantized(ctx, ctx.tensor('input'), perToken(ctx)),
+  ...libraryOp(
+    `quantized_decomposed::dequantize_per_token(${given}, Tensor zero_points, ${range}, ScalarType? output_dtype=None)`,
+    (ctx, args) => dequantized(ctx, args, ctx.plain(args.tensor('input')), perToken(ctx, args)),
   ),
-  ...defineExportOp(
-    `quantized_decomposed.quantize_per_channel_group.default(${given}, Tensor zero_points, ${range}, int group_size=128)`,
-    (ctx) => inGroups(ctx, (x, parameters) => quantized(ctx, x, parameters)),
+  ...libraryOp(
+    `quantized_decomposed::quantize_per_channel_group(${given}, Tensor zero_points, ${range}, int group_size=128)`,
+    (ctx, args) => inGroups(ctx, args, (x, parameters) => quantized(ctx, args, x, parameters)),
   ),
-  ...defineExportOp(
-    `quantized_decomposed.dequantize_per_channel_group.default(${given}, Tensor? zero_points, ${range}, int group_size=128, ScalarType? output_dtype=None)`,
-    (ctx) => inGroups(ctx, (q, parameters) => dequantized(ctx, q, parameters)),
+  ...libraryOp(
+    `quantized_decomposed::dequantize_per_channel_group(${given}, Tensor? zero_points, ${range}, int group_size=128, ScalarType? output_dtype=None)`,
+    (ctx, args) => inGroups(ctx, args, (q, parameters) => dequantized(ctx, args, q, parameters)),
   ),
-  ...defineExportOp(
-    'quantized_decomposed.choose_qparams_per_token.default(Tensor input, ScalarType dtype)',
-    chooseSymmetric,
-  ),
-  ...defineExportOp(
+  ...libraryOp('quantized_decomposed::choose_qparams_per_token(Tensor input, ScalarType dtype)', chooseSymmetric),
+  ...libraryOp(
     ['choose_qparams_per_token_asymmetric', '_choose_qparams_per_token_asymmetric_impl'].map(
-      (name) => `quantized_decomposed.${name}.default(Tensor input, ScalarType dtype)`,
+      (name) => `quantized_decomposed::${name}(Tensor input, ScalarType dtype)`,
     ),
     chooseAsymmetric,
   ),

@@ -1,7 +1,6 @@
 /** What the operators of both quantization libraries, quantized_decomposed and torchao, are made of. */
 
-import type { Value } from '../../../../ir/define_op.ts';
-import { type DType, dtypes } from '../../../../ir/dtype.ts';
+import type { Value } from '../../../ir/define_op.ts';
 import {
   isWordOf,
   nnAdd,
@@ -17,12 +16,13 @@ import {
   qnnDequantize,
   qnnLut,
   qnnQuantize,
-} from '../../../../ir/index.ts';
-import { lutOf } from '../../../../ir/ops/qnn_lut.op.ts';
-import { isPerTensor } from '../../../../ir/ops/qnn_parameters.ts';
-import { numbersOf, tensor } from '../../../../ir/tensor.ts';
-import { quantizeByReciprocal, reciprocal32 } from '../../../../numerics/index.ts';
-import type { ExportContext } from '../context.ts';
+} from '../../../ir/index.ts';
+import { lutOf } from '../../../ir/ops/qnn_lut.op.ts';
+import { isPerTensor } from '../../../ir/ops/qnn_parameters.ts';
+import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
+import { type DType, dtypes } from '../../../tensors/dtype.ts';
+import { numbersOf, tensor } from '../../../tensors/tensor.ts';
+import type { TorchContext } from '../operators/context.ts';
 
 /** Scales and zero points of x: one, one for each index of `axis`, or broadcast to x. */
 export interface Parameters {
@@ -40,10 +40,10 @@ export interface Range {
 }
 
 /** Refuses bounds outside of the type. */
-export function rangeOf(ctx: ExportContext, dtype: DType, low: number, high: number): Range {
+export function rangeOf(ctx: TorchContext, dtype: DType, low: number, high: number): Range {
   const { min, max, onnx } = dtypes[dtype];
   if (!(low >= min && high <= max && low < high))
-    ctx.refuse(`the range ${low} to ${high} is none of ${onnx}`, 'quant_min', 'U2007');
+    ctx.refuse(`the range ${low} to ${high} is none of ${onnx}`, 'U2007', { input: 'quant_min' });
   return { dtype, low, high };
 }
 
@@ -54,7 +54,7 @@ const isWhole = ({ dtype, low, high }: Range): boolean => low === dtypes[dtype].
  * of x where that says the same, since quantization is monotone: rewrites look for a clip in front of a quantize.
  * PyTorch divides by a scale in binary64; here it is rounded to binary32 first, which is what quantizers store.
  */
-export function quantized(ctx: ExportContext, x: Value, parameters: Parameters, range: Range): Value {
+export function quantized(ctx: TorchContext, x: Value, parameters: Parameters, range: Range): Value {
   const real = ctx.cast(x, 'f32');
   const scale = ctx.cast(parameters.scale, 'f32');
   const { axis } = parameters;
@@ -71,7 +71,7 @@ export function quantized(ctx: ExportContext, x: Value, parameters: Parameters, 
 
 /** The reals that the ends of the range stand for, of those ends that bound at all. */
 function realBounds(
-  ctx: ExportContext,
+  ctx: TorchContext,
   scale: Value,
   zp: Value | undefined,
   { dtype, low, high }: Range,
@@ -87,14 +87,14 @@ function realBounds(
 }
 
 /** Integers limited to the range. */
-function clamped(ctx: ExportContext, q: Value, { dtype, low, high }: Range): Value {
+function clamped(ctx: TorchContext, q: Value, { dtype, low, high }: Range): Value {
   if (dtype !== 'u8' && dtype !== 's8') return ctx.emit(nnClip, { x: q }, { min: low, max: high });
   const table = lutOf(dtype, dtype, (value) => Math.min(Math.max(value, low), high));
   return ctx.emit(qnnLut, { x: q, table: ctx.constant(table, 'range') });
 }
 
 /** The same in float arithmetic, for types that qnn.quantize does not write. */
-function literally(ctx: ExportContext, x: Value, { scale, zeroPoint, axis }: Parameters, range: Range): Value {
+function literally(ctx: TorchContext, x: Value, { scale, zeroPoint, axis }: Parameters, range: Range): Value {
   const rank = x.type.shape.length;
   const spread = (v: Value): Value =>
     v.type.shape.length === 1 && v.type.shape[0] !== 1
@@ -106,7 +106,7 @@ function literally(ctx: ExportContext, x: Value, { scale, zeroPoint, axis }: Par
 }
 
 /** (q − zp)·scale as `to`. */
-export function dequantized(ctx: ExportContext, q: Value, parameters: Parameters, to: DType): Value {
+export function dequantized(ctx: TorchContext, q: Value, parameters: Parameters, to: DType): Value {
   const dtype = q.type.dtype;
   const zp = zeroPointAs(ctx, parameters.zeroPoint, dtype);
   const scale = ctx.cast(parameters.scale, 'f32');
@@ -114,7 +114,7 @@ export function dequantized(ctx: ExportContext, q: Value, parameters: Parameters
 }
 
 /** Zero points in the type of the integers they belong to: programs hold them as int64. */
-function zeroPointAs(ctx: ExportContext, zeroPoint: Value | undefined, dtype: DType): Value | undefined {
+function zeroPointAs(ctx: TorchContext, zeroPoint: Value | undefined, dtype: DType): Value | undefined {
   if (zeroPoint === undefined || zeroPoint.type.dtype === dtype) return zeroPoint;
   const known = ctx.constantOf(zeroPoint);
   if (known === undefined) return ctx.cast(zeroPoint, dtype);
@@ -140,7 +140,7 @@ export interface Choice {
  * @returns the scale and the zero point as f32
  */
 export function chosen(
-  ctx: ExportContext,
+  ctx: TorchContext,
   least: Value,
   greatest: Value,
   { low, high }: Range,

@@ -1,0 +1,80 @@
+/** Element types of binary operators: https://docs.pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc */
+import type { Value } from '../../../ir/define_op.ts';
+import { type DType, dtypes, isFloat, isHalf } from '../../../tensors/dtype.ts';
+import type { Arguments } from '../operators/arguments.ts';
+import type { TorchContext } from '../operators/context.ts';
+import { TorchTensor } from '../pickle/index.ts';
+import { describe, type GraphTensor, isUnderstood, numberOf, type TorchValue } from '../values.ts';
+
+/** A number in the place of a tensor, in the type that it has by itself. */
+interface Constant {
+  readonly number: number;
+  readonly dtype: DType;
+}
+export type Side = GraphTensor | Constant;
+
+const isConstant = (side: Side): side is Constant => 'number' in side;
+
+export const constantSide = (number: number, isWrittenAsFloat = false): Constant => ({
+  number,
+  dtype: isWrittenAsFloat || !Number.isInteger(number) ? 'f32' : 's64',
+});
+
+/** A tensor, or a number: a stored tensor without axes is one, and takes part in promotion as its type has it. */
+export function sideOf(ctx: TorchContext, value: TorchValue, isWrittenAsFloat = false): Side {
+  if (value instanceof TorchTensor && value.shape.length === 0 && !isHalf(value.type.dtype)) {
+    const number = numberOf(value);
+    if (number !== undefined) return { number, dtype: value.type.dtype };
+  }
+  if (isUnderstood(value)) return tensorSide(ctx, ctx.graph(value));
+  const number = numberOf(value);
+  if (number !== undefined) return constantSide(number, isWrittenAsFloat);
+  return ctx.unsupported(`arithmetic of ${describe(value)}`);
+}
+
+export const operand = (ctx: TorchContext, args: Arguments, name: string): Side =>
+  sideOf(ctx, args.value(name), args.isFloat(name));
+
+const tensorSide = (ctx: TorchContext, x: GraphTensor): GraphTensor =>
+  x.quantization ? ctx.unsupported('arithmetic of a quantized tensor') : x;
+
+/** Truth values, integers, floats: a tensor with axes yields to a higher one alone. */
+const category = (dtype: DType): number => (dtype === 'bool' ? 0 : isFloat(dtype) ? 2 : 1);
+
+/** The signed integers of twice the bytes, as far as there are any. */
+const signedAbove: Readonly<Record<number, DType>> = { 1: 's16', 2: 's32', 4: 's64', 8: 's64' };
+
+/** The type of both. u8 with s8 gives s16, f16 with bf16 f32. */
+export function promoted(a: DType, b: DType): DType {
+  if (a === b) return a;
+  const [x, y] = [dtypes[a], dtypes[b]];
+  if (category(a) !== category(b)) return category(a) > category(b) ? a : b;
+  if (isFloat(a)) return x.bytes === y.bytes ? 'f32' : x.bytes > y.bytes ? a : b;
+  const [small, large] = x.bytes <= y.bytes ? [a, b] : [b, a];
+  if (dtypes[large].kind === 'signed' && dtypes[small].bytes < dtypes[large].bytes) return large;
+  if (dtypes[large].kind === dtypes[small].kind) return large;
+  return signedAbove[dtypes[large].bytes];
+}
+
+/** Numbers yield to tensors, tensors without axes to those with some. */
+const strength = (side: Side): number => (isConstant(side) ? 0 : side.shape.length === 0 ? 1 : 2);
+
+function resultType(a: Side, b: Side): DType {
+  if (strength(a) === strength(b)) return promoted(a.dtype, b.dtype);
+  const [strong, yielding] = strength(a) > strength(b) ? [a.dtype, b.dtype] : [b.dtype, a.dtype];
+  return category(yielding) > category(strong) ? (category(yielding) === 2 ? 'f32' : yielding) : strong;
+}
+
+/** Two operands of one type. */
+export function samePromoted(ctx: TorchContext, a: Side, b: Side, isFloating = false): readonly [Value, Value] {
+  const common = resultType(a, b);
+  const dtype = isFloating && !isFloat(common) ? 'f32' : common;
+  const as = (x: Side) => (isConstant(x) ? ctx.scalar(dtype, x.number, 'scalar') : ctx.cast(x.value, dtype));
+  return [as(a), as(b)];
+}
+
+/** The tensor among operands that their result lies in memory like. */
+export function likeOf(...sides: readonly Side[]): GraphTensor | undefined {
+  const tensors = sides.filter((side): side is GraphTensor => !isConstant(side));
+  return tensors.find(({ channelsLast }) => channelsLast) ?? tensors[0];
+}

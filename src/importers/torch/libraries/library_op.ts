@@ -1,0 +1,28 @@
+/** Operators of libraries that keep quantization beside PyTorch's tensors: quantized_decomposed and torchao. */
+import type { Value } from '../../../ir/define_op.ts';
+import type { Arguments } from '../operators/arguments.ts';
+import type { TorchContext } from '../operators/context.ts';
+import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
+
+/** Of shapes that are not known yet: only these keep that of their first operand. */
+const KEEPS_SHAPE = /::(de)?quantize_per_(tensor|channel|token)[.(]/;
+
+/** Weights are quantized, and parameters computed, where they are constants. */
+export const libraryOp = (
+  schema: string | readonly string[],
+  body: (ctx: TorchContext, args: Arguments) => Value | readonly Value[],
+): readonly TorchOp[] =>
+  [schema].flat().flatMap((text) =>
+    defineTorchOp({
+      schema: text,
+      keepsShape: KEEPS_SHAPE.test(text),
+      folds: true,
+      import(ctx, args) {
+        const y = body(ctx, args);
+        return 'id' in y ? ctx.result(y) : y.map((value) => ctx.result(value));
+      },
+    }),
+  );
+
+export const optional = (ctx: TorchContext, args: Arguments, name: string): Value | undefined =>
+  args.has(name) ? ctx.plain(args.tensor(name)) : undefined;

@@ -1,2 +1,0 @@
-/** Importers still name it here. */
-export * from '../tensors/dtype.ts';
