@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { defineCommand } from '../../../src/cli/command.ts';
 import { commands } from '../../../src/cli/command_table.ts';
 import { argument, flag, text } from '../../../src/cli/options.ts';
-import { cliReference } from '../../../src/cli/reference.ts';
 import { unskew } from './support.ts';
 
 const shout = defineCommand({
@@ -77,9 +75,4 @@ test('results: for people, as JSON, and not at all', async () => {
   expect(await unskew(['shout', 'hi', '-t'], setting)).toEqual({ code: 0, stdout: 'HI HI\n', stderr: '' });
   expect((await unskew(['shout', 'hi', '--json'], setting)).stdout).toBe('{\n  "said": "hi"\n}\n');
   expect((await unskew(['shout', 'hi', '-q'], setting)).stdout).toBe('');
-});
-
-test('docs/cli.md is what the declarations say', () => {
-  const written = readFileSync(new URL('../../../docs/cli.md', import.meta.url), 'utf8');
-  expect(written, 'run: npx tsx test/unit/cli/write_reference.ts').toBe(cliReference(commands));
 });
