@@ -3,7 +3,7 @@ import { type AnyCommand, commonOptions, exitCodeDocs, exitCodes } from '../../s
 import { commands } from '../../src/cli/command_table.ts';
 import { optionSpelling, tagline, usageOf } from '../../src/cli/help.ts';
 import type { Options } from '../../src/cli/options.ts';
-import { keysOf } from '../../src/ir/keys_of.ts';
+import { keysOf } from '../../src/ir/index.ts';
 import { table } from './markdown.ts';
 
 export function cliPage(): string {

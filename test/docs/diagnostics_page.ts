@@ -1,6 +1,6 @@
 /** docs/diagnostics.md, from the table of codes. */
 import { codes } from '../../src/diagnostics/index.ts';
-import { keysOf } from '../../src/ir/keys_of.ts';
+import { keysOf } from '../../src/ir/index.ts';
 import { code, table } from './markdown.ts';
 
 const chapters: Readonly<Record<string, string>> = {

@@ -1,6 +1,13 @@
 /** docs/operators.md, from the declarations. */
-import { type AnyOp, type AttrSpec, allOps, dtypes, type OperandSpec, type ResultSpec } from '../../src/ir/index.ts';
-import { keysOf } from '../../src/ir/keys_of.ts';
+import {
+  type AnyOp,
+  type AttrSpec,
+  allOps,
+  dtypes,
+  keysOf,
+  type OperandSpec,
+  type ResultSpec,
+} from '../../src/ir/index.ts';
 import { code, table } from './markdown.ts';
 
 const levels = [

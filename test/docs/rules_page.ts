@@ -1,22 +1,19 @@
 /** docs/rules.md: passes and rewrite rules, from the declarations. */
 import { namedPasses } from '../../src/cli/pass_list.ts';
-import { select, selectRules } from '../../src/codegen/onednn/select/index.ts';
-import { keysOf } from '../../src/ir/keys_of.ts';
+import { keysOf } from '../../src/ir/index.ts';
 import { correctionRules } from '../../src/passes/all_rules.ts';
-import { canonicalize, canonicalRules } from '../../src/passes/canonicalize.ts';
-import { correctZeroPoints } from '../../src/passes/correct_zero_points.ts';
-import { groupQdq, qdqRules } from '../../src/passes/group_qdq.ts';
-import type { AnyRule } from '../../src/passes/rewrite/rule.ts';
-import { defaultTarget } from '../../src/passes/target.ts';
+import { canonicalRules } from '../../src/passes/canonicalize.ts';
+import { type AnyRule, qdqRules } from '../../src/passes/index.ts';
+import { portableBackend } from '../../src/runtime/index.ts';
 import { code, table } from './markdown.ts';
 
-const setting = { target: defaultTarget(), strategy: 'auto', report: () => {} } as const;
+const setting = { target: portableBackend, strategy: 'auto', report: () => {} } as const;
 
-const groups: readonly { readonly pass: string; readonly rules: readonly AnyRule[] }[] = [
-  { pass: canonicalize.name, rules: canonicalRules },
-  { pass: groupQdq('all').name, rules: qdqRules },
-  { pass: correctZeroPoints('auto', () => {}).name, rules: correctionRules },
-  { pass: select.name, rules: selectRules.flat() },
+const groups: readonly { readonly pass: keyof typeof namedPasses; readonly rules: readonly AnyRule[] }[] = [
+  { pass: 'canonicalize', rules: canonicalRules },
+  { pass: 'group-qdq', rules: qdqRules },
+  { pass: 'correct-zero-points', rules: correctionRules },
+  { pass: 'select', rules: portableBackend.selection.flat() },
 ];
 
 export function rulesPage(): string {
