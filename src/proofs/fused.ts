@@ -6,6 +6,7 @@ import {
   dnnlConvTranspose,
   dnnlMatmul,
   dnnlRequantize,
+  type epilogueAttrs,
   factorsOf,
   geometryOf,
   isOp,
@@ -15,7 +16,6 @@ import {
   seenAs,
   type ValueId,
 } from '../ir/index.ts';
-import type { epilogueAttrs } from '../ir/ops/epilogue.ts';
 import type { Rounding } from '../numerics/index.ts';
 
 /** A fused operator, its operands given as T. */

@@ -1,5 +1,6 @@
 /** Convolutions and matmuls, with zero points and without, and the accumulators of the fused operators, by definition. */
 import {
+  type ConvAttrs,
   dnnlConv,
   dnnlConvTranspose,
   type ITensor,
@@ -15,7 +16,6 @@ import {
   type qnnMatmul,
   sizeOf,
 } from '../ir/index.ts';
-import type { ConvAttrs } from '../ir/ops/conv_geometry.ts';
 import { reshapedTerms } from './decompose.ts';
 import { channelAxis, clampsSums, type Fused, fusedAs } from './fused.ts';
 import { matrixKinds, matrixProduct, matrixReadings } from './matrices.ts';

@@ -9,12 +9,13 @@ import {
   type Node,
   producersOf,
   qnnRequantize,
+  type RoundingTail,
+  roundingTail,
   tensorOfType,
   type ValueId,
   type View,
   view,
 } from '../ir/index.ts';
-import { type RoundingTail, roundingTail } from '../ir/rounding_tail.ts';
 import {
   afterFloatSteps,
   type Multiplier,

@@ -1,6 +1,5 @@
 /** Convolutions, transposed or not, of sums of terms: which positions are alike, and the values at some of them. */
-import { type ITensor, type ProductLayout, sizeOf } from '../ir/index.ts';
-import type { ConvAttrs } from '../ir/ops/conv_geometry.ts';
+import { type ConvAttrs, type ITensor, type ProductLayout, sizeOf } from '../ir/index.ts';
 import { type Marks, marked, positions } from './marks.ts';
 import type { Ring } from './ring.ts';
 import type { Side } from './side.ts';

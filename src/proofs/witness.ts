@@ -7,6 +7,7 @@ import {
   factorsOf,
   type Graph,
   type ITensor,
+  indicesOf,
   interpret,
   isFloat,
   nodesOf,
@@ -15,7 +16,6 @@ import {
   type TensorType,
   type ValueId,
 } from '../ir/index.ts';
-import { indicesOf } from '../ir/ops/conv_geometry.ts';
 import { type Fill, filledWith, type Witness, witnessInput } from './obligation.ts';
 import type { Region } from './region.ts';
 import { sizesOf } from './terms.ts';

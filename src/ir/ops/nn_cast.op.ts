@@ -1,4 +1,4 @@
-import { bfloat16ToNumber, halfToNumber, numberToBfloat16, numberToHalf } from '../../numerics/half.ts';
+import { bfloat16ToNumber, halfToNumber, numberToBfloat16, numberToHalf } from '../../numerics/index.ts';
 import { allDTypes, type DType, type ITensor, isFloat, newArray } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
 import { isBig } from './strided.ts';

@@ -4,8 +4,20 @@
  * Transcendental functions mean the real function rounded once; what is arithmetic only rounds after every step. The
  * activations shared with the 256-entry tables of quantized operators are those of numerics/float_functions.
  */
-import * as float from '../../numerics/float_functions.ts';
-import { roundHalfEven } from '../../numerics/rounding.ts';
+import {
+  elu,
+  erf,
+  gelu,
+  geluTanh,
+  hardSigmoid,
+  hardSwish,
+  leakyRelu,
+  roundHalfEven,
+  sigmoid,
+  softplus,
+  softsign,
+  tanh,
+} from '../../numerics/index.ts';
 import { dtypes, type ITensor, isFloat, newArray } from '../../tensors/index.ts';
 import { type AttrSpecs, type AttrValues, attr, defineOp, tensorOf } from '../define_op.ts';
 import { broadcastShape, broadcastTo } from './broadcast.ts';
@@ -53,11 +65,9 @@ const step = Math.fround;
 const selu = { alpha: attr.float(1.6732631921768188), gamma: attr.float(1.0507010221481323) } as const;
 
 export const nnLeakyRelu = activation('leaky_relu', 'x ≥ 0 ? x : α·x', { alpha: attr.float(0.01) }, (a) =>
-  float.leakyRelu(step(a.alpha)),
+  leakyRelu(step(a.alpha)),
 );
-export const nnElu = activation('elu', 'x ≥ 0 ? x : α·(eˣ − 1)', { alpha: attr.float(1) }, (a) =>
-  float.elu(step(a.alpha)),
-);
+export const nnElu = activation('elu', 'x ≥ 0 ? x : α·(eˣ − 1)', { alpha: attr.float(1) }, (a) => elu(step(a.alpha)));
 export const nnSelu = activation('selu', 'γ·(x > 0 ? x : α·(eˣ − 1))', selu, (a) => {
   const [alpha, gamma] = [step(a.alpha), step(a.gamma)];
   return (x) => gamma * (x > 0 ? x : alpha * Math.expm1(x));
@@ -76,14 +86,14 @@ export const nnHardSigmoid = activation(
   'hard_sigmoid',
   'max(0, min(1, α·x + β))',
   { alpha: attr.float(0.2), beta: attr.float(0.5) },
-  (a) => float.hardSigmoid(step(a.alpha), step(a.beta)),
+  (a) => hardSigmoid(step(a.alpha), step(a.beta)),
 );
-export const nnHardSwish = activation('hard_swish', 'x·max(0, min(1, x/6 + 1/2))', {}, () => float.hardSwish);
-export const nnSigmoid = activation('sigmoid', '1 / (1 + e^−x)', {}, () => float.sigmoid);
-export const nnTanh = activation('tanh', 'tanh x', {}, () => float.tanh);
-export const nnErf = activation('erf', '2/√π · ∫₀ˣ e^(−t²) dt', {}, () => float.erf);
-export const nnSoftplus = activation('softplus', 'ln(1 + eˣ)', {}, () => float.softplus);
-export const nnSoftsign = activation('softsign', 'x / (1 + |x|)', {}, () => float.softsign);
+export const nnHardSwish = activation('hard_swish', 'x·max(0, min(1, x/6 + 1/2))', {}, () => hardSwish);
+export const nnSigmoid = activation('sigmoid', '1 / (1 + e^−x)', {}, () => sigmoid);
+export const nnTanh = activation('tanh', 'tanh x', {}, () => tanh);
+export const nnErf = activation('erf', '2/√π · ∫₀ˣ e^(−t²) dt', {}, () => erf);
+export const nnSoftplus = activation('softplus', 'ln(1 + eˣ)', {}, () => softplus);
+export const nnSoftsign = activation('softsign', 'x / (1 + |x|)', {}, () => softsign);
 export const nnMish = activation('mish', 'x·tanh(ln(1 + eˣ))', {}, () => (x) => {
   const softplus = Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
   return x * Math.tanh(softplus);
@@ -92,7 +102,7 @@ export const nnGelu = activation(
   'gelu',
   'x·Φ(x); with approximate = tanh: x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))',
   { approximate: attr.oneOfOr('none', 'none', 'tanh') },
-  (a) => (a.approximate === 'tanh' ? float.geluTanh : float.gelu),
+  (a) => (a.approximate === 'tanh' ? geluTanh : gelu),
 );
 
 /** A function of f32 and f64. */

@@ -1,4 +1,4 @@
-import { roundHalfEven } from '../../numerics/rounding.ts';
+import { roundHalfEven } from '../../numerics/index.ts';
 import { allDTypes, type ITensor, newArray, sizeOf, stridesOf, zeros } from '../../tensors/index.ts';
 import { type AttrValues, attr, defineOp, tensorOf } from '../define_op.ts';
 import type { Dim, Shape } from '../types.ts';

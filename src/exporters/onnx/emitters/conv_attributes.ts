@@ -1,5 +1,5 @@
 /** The attributes of every convolution of ONNX, those of the filter included. */
-import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
+import type { ConvAttrs } from '../../../ir/index.ts';
 import { type Attributes, int, ints } from '../node_writer.ts';
 
 export const convAttributes = ({ strides, pads, dilations, group }: ConvAttrs, w: readonly number[]): Attributes => ({

@@ -4,6 +4,7 @@
  * stay below. Zero points are subtracted first, exactly as well.
  */
 import {
+  elementAt,
   forEachFilterRun,
   type ITensor,
   isFloat,
@@ -17,7 +18,6 @@ import {
   type ValueId,
   weightsLayout,
 } from '../../../ir/index.ts';
-import { elementAt } from '../../../ir/ops/qnn_parameters.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
 import { ints, type Written } from '../node_writer.ts';
 import { convAttributes } from './conv_attributes.ts';

@@ -1,6 +1,5 @@
 /** Operators that move elements. Sizes that are symbols stay computed: copied, left over, or read off an input. */
 
-import { scaledDim } from '../../../ir/dims.ts';
 import {
   type DType,
   dtypes,
@@ -19,6 +18,7 @@ import {
   type nnTile,
   type nnTranspose,
   numbersOf,
+  scaledDim,
   tensor,
 } from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';

@@ -1,6 +1,5 @@
 /** nn.pad. Pad takes integers and its lists as inputs since version 11; before, 8-bit integers are padded as f32. */
-import { leastOf } from '../../../ir/dims.ts';
-import { isStatic, type nnPad, type nnSlice, numbersOf, type Shape, type View } from '../../../ir/index.ts';
+import { isStatic, leastOf, type nnPad, type nnSlice, numbersOf, type Shape, type View } from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
 import { type Attributes, castTo, float, ints, type NodeWriter, text, type Written } from '../node_writer.ts';
 import { sizeList } from './sizes.ts';

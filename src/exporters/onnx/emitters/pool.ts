@@ -5,10 +5,10 @@ import {
   type nnGlobalMaxPool,
   type nnLpPool,
   type nnMaxPool,
+  type PoolAttrs,
   type qnnAveragePool,
   type Shape,
 } from '../../../ir/index.ts';
-import type { PoolAttrs } from '../../../ir/ops/pool_geometry.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
 import { type Attributes, castTo, flag, int, ints, type NodeWriter, type Written } from '../node_writer.ts';
 import { clipped, isByte } from './elements.ts';

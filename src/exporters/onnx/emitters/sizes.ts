@@ -1,7 +1,7 @@
 /** Sizes as the file computes them: read off the shapes of values, derived ones by the arithmetic of their expression. */
 
-import { buildDim } from '../../../ir/dims.ts';
 import {
+  buildDim,
   type Dim,
   type DType,
   type Graph,
