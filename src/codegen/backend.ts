@@ -3,8 +3,7 @@
  * interface, and never asks which one it has.
  */
 import type { Graph, ITensor, Level, Node, ValueId } from '../ir/index.ts';
-import type { AnyRule } from '../passes/rewrite/rule.ts';
-import type { Target } from '../passes/target.ts';
+import type { AnyRule, Target } from '../passes/index.ts';
 import type { ByteSums } from '../proofs/index.ts';
 import type { Timing } from './timing.ts';
 

@@ -31,8 +31,7 @@ import {
   valueIdsOf,
   verify,
 } from '../ir/index.ts';
-import type { Certificate } from '../passes/certificate.ts';
-import type { StrategyReport } from '../passes/strategies.ts';
+import type { Certificate, StrategyReport } from '../passes/index.ts';
 import { platform } from '../platform/index.ts';
 import type { TargetDescription } from './targets.ts';
 

@@ -1,8 +1,7 @@
 /** `legalize` for a target by name. */
 import { checkOptions, type OptionNames } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/index.ts';
-import { type CorrectionOptions, correctionOptions, legalizeFor } from '../passes/legalize.ts';
-import type { LegalizeResult } from '../passes/legalize_result.ts';
+import { type CorrectionOptions, correctionOptions, type LegalizeResult, legalizeFor } from '../passes/index.ts';
 import { resolveTarget, type TargetDescription, type TargetName } from './targets.ts';
 
 export interface LegalizeOptions extends CorrectionOptions {

@@ -1,14 +1,18 @@
 /** Measures, on this machine, every legal way of every distinct layer against the same layer without a zero point. */
 import { assert } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/index.ts';
-import type { LayerClass } from '../passes/cost/layer_class.ts';
-import { type Layer, layersOf, symmetricOf } from '../passes/cost/layers.ts';
-import type { CostModel } from '../passes/cost/model.ts';
-import type { CostRow } from '../passes/cost/table.ts';
-import { legalizeFor } from '../passes/legalize.ts';
-import { runPipeline } from '../passes/manager.ts';
-import { isStrategyName } from '../passes/strategies.ts';
-import type { Target } from '../passes/target.ts';
+import {
+  type CostModel,
+  type CostRow,
+  isStrategyName,
+  type Layer,
+  type LayerClass,
+  layersOf,
+  legalizeFor,
+  runPipeline,
+  symmetricOf,
+  type Target,
+} from '../passes/index.ts';
 import type { Backend } from './backend.ts';
 import { select } from './select.ts';
 import { type Timing, type TimingOptions, usualTiming } from './timing.ts';

@@ -1,6 +1,5 @@
 /** The pass from level nn to the level of a back end. Host-independent: a compiled file stores its result. */
-import type { Pass, PassResult } from '../passes/pass.ts';
-import { applyRules } from '../passes/rewrite/driver.ts';
+import { applyRules, type Pass, type PassResult } from '../passes/index.ts';
 import type { Backend } from './backend.ts';
 
 export const select = ({ level, selection }: Pick<Backend, 'level' | 'selection'>): Pass => ({

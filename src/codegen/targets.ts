@@ -1,6 +1,6 @@
 /** Targets by name, as users give them. */
 import { fail } from '../diagnostics/index.ts';
-import { symmetric, type Target } from '../passes/target.ts';
+import { symmetric, type Target } from '../passes/index.ts';
 import type { Machine } from './onednn/machine.ts';
 import { targetOf } from './onednn/target.ts';
 

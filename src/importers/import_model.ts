@@ -1,7 +1,6 @@
 /** Models of any format into the IR, the format told by content, not by name. */
 import { fail, type Location, type OptionNames } from '../diagnostics/index.ts';
-import type { Graph } from '../ir/graph.ts';
-import type { Shape } from '../ir/types.ts';
+import type { Graph, Shape } from '../ir/index.ts';
 import { type ImportOnnxOptions, importOnnx } from './onnx/import.ts';
 import { type OnnxProfile, onnxProfiles } from './onnx/profiles.ts';
 import { zipLooksLike } from './other_formats.ts';

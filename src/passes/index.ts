@@ -4,17 +4,20 @@ export { canonicalize } from './canonicalize.ts';
 export { type Certificate, type CertificateEntry, certificateOf } from './certificate.ts';
 export { correctZeroPoints, weightRules } from './correct_zero_points.ts';
 export type { LayerClass } from './cost/layer_class.ts';
-export { type CostRow, distanceOf } from './cost/table.ts';
-export { leadsToStep } from './float_products.ts';
+export { keyOf, type Layer, layersOf, symmetricOf } from './cost/layers.ts';
+export type { CostModel } from './cost/model.ts';
+export { type CostRow, costIn, distanceOf } from './cost/table.ts';
+export { hasOneMeaning, leadsToStep } from './float_products.ts';
 export { foldConstants, foldWeights } from './fold_constants.ts';
 export { groupQdq, qdqRules } from './group_qdq.ts';
-export { type CorrectionOptions, legalizeFor } from './legalize.ts';
+export { type CorrectionOptions, correctionOptions, legalizeFor } from './legalize.ts';
 export type { LegalizeResult } from './legalize_result.ts';
 export { guarded, runPipeline } from './manager.ts';
-export type { Pass, PassTrace } from './pass.ts';
+export type { Pass, PassResult, PassTrace } from './pass.ts';
 export { familiesFor } from './pipelines.ts';
 export { dataOf, isMover } from './qdq/moved.ts';
 export type { RemainingZeroPoint } from './remaining.ts';
+export { Algebra } from './rewrite/algebra.ts';
 export { applyRules, tryRule } from './rewrite/driver.ts';
 export { GraphEditor } from './rewrite/editor.ts';
 export { type Nearness, nearness } from './rewrite/nearness.ts';
@@ -29,4 +32,4 @@ export {
   type WayReport,
   ways,
 } from './strategies.ts';
-export type { Target } from './target.ts';
+export { symmetric, type Target } from './target.ts';

@@ -64,15 +64,15 @@ describe('scripts/layers.mjs', () => {
   test('accepts imports that point down, and comments that look like imports', () => {
     const root = folderWith({
       'src/diagnostics/index.ts': 'export const fail = 1; // import "onnx-proto"\n/* import "../cli/main.ts" */\n',
-      'src/tensors/dtype.ts': "import { fail } from '../diagnostics/index.ts';\n",
-      'src/numerics/round.ts': "import { x } from '../tensors/dtype.ts';\n",
-      'src/ir/a.ts': "import '../numerics/round.ts';\nimport type { B } from './b.ts';\n",
-      'src/ir/b.ts': "import {\n  a,\n  c,\n} from '../tensors/dtype.ts';\n",
+      'src/tensors/index.ts': "import { fail } from '../diagnostics/index.ts';\n",
+      'src/numerics/index.ts': "import { x } from '../tensors/index.ts';\n",
+      'src/ir/a.ts': "import '../numerics/index.ts';\nimport type { B } from './b.ts';\n",
+      'src/ir/b.ts': "import {\n  a,\n  c,\n} from '../tensors/index.ts';\n",
       'src/importers/onnx/read.ts':
         "import { onnx } from 'onnx-proto';\nimport protobuf from 'protobufjs/minimal.js';\n",
-      'src/cli/main.ts': "import * as api from '../index.ts';\nconst later = () => import('../runtime/run.ts');\n",
-      'src/index.ts': "export { run } from './runtime/run.ts';\n",
-      'src/runtime/run.ts': "import { readFileSync } from 'node:fs';\n",
+      'src/cli/main.ts': "import * as api from '../index.ts';\nconst later = () => import('../runtime/index.ts');\n",
+      'src/index.ts': "export { run } from './runtime/index.ts';\nimport './runtime/node_platform.ts';\n",
+      'src/runtime/index.ts': "import { readFileSync } from 'node:fs';\n",
     });
     const { status, stdout } = check(root);
     expect(stdout).toBe('9 files checked, 0 violations\n');
@@ -119,6 +119,13 @@ describe('scripts/layers.mjs', () => {
       "import '../../test/support/x.ts';",
       'src/testing/a.ts:1',
       'nothing outside src',
+    ],
+    [
+      'past a door',
+      'src/cli/a.ts',
+      "import { f } from '../ir/graph.ts';",
+      'src/cli/a.ts:1',
+      'the door of ir is src/ir/index.ts',
     ],
     ['unknown layer', 'src/new/a.ts', '', 'src/new/a.ts', 'no layer is declared'],
   ])('reports an import: %s', (_, file, text, where, why) => {

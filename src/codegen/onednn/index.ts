@@ -1,5 +1,5 @@
 /** oneDNN as a back end: its primitives, and kernels of our own for what it lacks. */
-import type { CostRow } from '../../passes/cost/table.ts';
+import type { CostRow } from '../../passes/index.ts';
 import type { Backend, Region } from '../backend.ts';
 import { whyNotRecorded } from './accepts.ts';
 import type { OneDnnBinding } from './binding.ts';

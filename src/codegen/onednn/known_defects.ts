@@ -2,7 +2,7 @@
  * Implementations of oneDNN that give wrong integers, found by test/differential: each with what was seen. The lowering
  * goes around them.
  */
-import type { ConvAttrs } from '../../ir/ops/conv_geometry.ts';
+import type { ConvAttrs } from '../../ir/index.ts';
 
 /**
  * How far an implementation can be trusted with a source zero point as its attribute. Of 2.6.3 (8000 random

@@ -7,6 +7,7 @@ import { assert } from '../../diagnostics/index.ts';
 import {
   bytesOf,
   constantOf,
+  copyStrided,
   type DType,
   dtypes,
   type Graph,
@@ -21,7 +22,6 @@ import {
   typeOf,
   type ValueId,
 } from '../../ir/index.ts';
-import { copyStrided } from '../../ir/ops/strided.ts';
 import type {
   BufferRef,
   Command,

@@ -1,6 +1,5 @@
 /** The capabilities of a machine that oneDNN runs on. */
-import type { CostRow } from '../../passes/cost/table.ts';
-import type { Target } from '../../passes/target.ts';
+import type { CostRow, Target } from '../../passes/index.ts';
 import { costModel } from './costs/index.ts';
 import { hasVnni, type Machine } from './machine.ts';
 import { costByOurKernel } from './our_kernel.ts';

@@ -10,7 +10,7 @@ import {
   valueId,
   view,
 } from '../../ir/index.ts';
-import { keyOf } from '../../passes/cost/layers.ts';
+import { keyOf } from '../../passes/index.ts';
 import { wholeOf } from '../partition.ts';
 import { type Timing, type TimingOptions, usualTiming } from '../timing.ts';
 import { whyNotRecorded } from './accepts.ts';

@@ -3,10 +3,22 @@
  * around it: nodes of its graph that came from there are left out, since the outer value is the same.
  */
 import { assert } from '../../diagnostics/index.ts';
-import { type OnnxGraph, type OnnxNode, openOnnx } from '../../importers/onnx/container/index.ts';
-import { Context, type Encoded, eachField, Source, schema } from '../../importers/onnx/container/internal.ts';
-import { bodiesOf, capturedIn } from '../../importers/onnx/node_checks.ts';
-import { isBodyAsImported, type OnnxBody, type OnnxOrigin, originOf } from '../../importers/onnx/origin.ts';
+import {
+  bodiesOf,
+  Context,
+  capturedIn,
+  type Encoded,
+  eachField,
+  isBodyAsImported,
+  type OnnxBody,
+  type OnnxGraph,
+  type OnnxNode,
+  type OnnxOrigin,
+  openOnnx,
+  originOf,
+  Source,
+  schema,
+} from '../../importers/index.ts';
 import type { Graph } from '../../ir/index.ts';
 import type { KeptNode, NodeInit } from './splice/index.ts';
 

@@ -12,8 +12,14 @@
  * the lowest version, 13 or above, that its operators need.
  */
 import { assert, checkOptions, fail, type OptionNames } from '../../diagnostics/index.ts';
-import type { OnnxGraph, OnnxValueInfo } from '../../importers/onnx/container/index.ts';
-import { capturedBy, isAsImported, type OnnxOrigin, originOf } from '../../importers/onnx/origin.ts';
+import {
+  capturedBy,
+  isAsImported,
+  type OnnxGraph,
+  type OnnxOrigin,
+  type OnnxValueInfo,
+  originOf,
+} from '../../importers/index.ts';
 import { type DType, type Graph, hasValue, type TensorType, typeOf, type ValueId } from '../../ir/index.ts';
 import { type Around, newBodies, nothingAround, renewed, type WrittenBody, withoutContext } from './bodies.ts';
 import { emitGraph } from './emission.ts';

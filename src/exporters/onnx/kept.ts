@@ -8,9 +8,7 @@
  * A node that became nothing in the IR (a constant, a computation of shapes) stays when a node that stays reads it.
  */
 import { assert, fail } from '../../diagnostics/index.ts';
-import type { OnnxGraph, OnnxNode } from '../../importers/onnx/container/index.ts';
-import { nodeOrder } from '../../importers/onnx/node_checks.ts';
-import { capturedBy, type OnnxOrigin } from '../../importers/onnx/origin.ts';
+import { capturedBy, nodeOrder, type OnnxGraph, type OnnxNode, type OnnxOrigin } from '../../importers/index.ts';
 import {
   type Graph,
   hasValue,

@@ -3,8 +3,7 @@
  * even when its source was wrong.
  */
 import { assert, InternalError, UnskewError } from '../../diagnostics/index.ts';
-import { type OnnxGraph, type OnnxNode, openOnnx } from '../../importers/onnx/container/index.ts';
-import { capturedNames } from '../../importers/onnx/node_checks.ts';
+import { capturedNames, type OnnxGraph, type OnnxNode, openOnnx } from '../../importers/index.ts';
 import type { DType } from '../../ir/index.ts';
 
 export interface Expected {

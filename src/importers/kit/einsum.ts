@@ -1,8 +1,5 @@
 /** Sums of products in Einstein's notation, as one matrix product with batches: `bhid,bhjd->bhij`. */
-import type { Value } from '../../ir/define_op.ts';
-import { elementsOf } from '../../ir/dims.ts';
-import { nnMatmul } from '../../ir/index.ts';
-import type { Dim } from '../../ir/types.ts';
+import { type Dim, elementsOf, nnMatmul, type Value } from '../../ir/index.ts';
 import type { ImportEmitter } from './import_emitter.ts';
 
 /** The letters of the operands and of the result; without an arrow, those that occur once, in alphabetical order. */

@@ -1,17 +1,33 @@
 /** What the importers of single operators build with, whatever the format: operators, constants, and ways to say no. */
 
 import { type Code, fail, type Location, UnskewError } from '../../diagnostics/index.ts';
-import type { Emitter, GivenAttrs } from '../../ir/builder.ts';
-import type { ConstantPool } from '../../ir/constant_pool.ts';
-import type { OperandSpec, Value } from '../../ir/define_op.ts';
-import type { Node, ValueInfo } from '../../ir/graph.ts';
-import { isOp, nnCast, nnReshape, nnShape, nnTranspose, qnnDequantize } from '../../ir/index.ts';
-import { evaluateNode } from '../../ir/interpret.ts';
-import type { AnyOp } from '../../ir/op_table.ts';
-import { type Elements, elementsAfter, isFollowed, type KnownElements } from '../../ir/symbolic.ts';
-import { isStatic, type Loc, type Shape, type TensorType, type ValueId } from '../../ir/types.ts';
-import { type DType, dtypes, isFloat, isHalf } from '../../tensors/dtype.ts';
-import { type ITensor, scalar, sizeOf, tensor } from '../../tensors/tensor.ts';
+import {
+  type AnyOp,
+  type ConstantPool,
+  type Elements,
+  type Emitter,
+  elementsAfter,
+  evaluateNode,
+  type GivenAttrs,
+  isFollowed,
+  isOp,
+  isStatic,
+  type KnownElements,
+  type Loc,
+  type Node,
+  nnCast,
+  nnReshape,
+  nnShape,
+  nnTranspose,
+  type OperandSpec,
+  qnnDequantize,
+  type Shape,
+  type TensorType,
+  type Value,
+  type ValueId,
+  type ValueInfo,
+} from '../../ir/index.ts';
+import { type DType, dtypes, type ITensor, isFloat, isHalf, scalar, sizeOf, tensor } from '../../tensors/index.ts';
 import type { Wide } from './scope.ts';
 import { TypedEmitter } from './typed_emitter.ts';
 import { Unsupported } from './unsupported.ts';

@@ -1,7 +1,6 @@
 /** The −1 of a reshape. */
-import { divDims, mulDims, elementsOf as sizeOfShape } from '../../ir/dims.ts';
-import type { Dim, Shape } from '../../ir/types.ts';
-import { sizeOf } from '../../tensors/tensor.ts';
+import { type Dim, divDims, mulDims, type Shape, elementsOf as sizeOfShape } from '../../ir/index.ts';
+import { sizeOf } from '../../tensors/index.ts';
 
 /** The number of elements of x divided by those of the known part of its new shape; common symbols cancel. */
 export function leftOver(x: Shape, known: Shape, refuse: (message: string) => never): Dim {

@@ -3,16 +3,28 @@
  * to be understood (the journal is dropped), and its values get their final names only when its results are known.
  */
 import { assert, fail } from '../../diagnostics/index.ts';
-import { Emitter, type GivenAttrs, type Sink } from '../../ir/builder.ts';
-import { ConstantPool } from '../../ir/constant_pool.ts';
-import type { AnyValue, Value } from '../../ir/define_op.ts';
-import type { Graph, Node, Origin, ValueInfo } from '../../ir/graph.ts';
-import { keysOf } from '../../ir/keys_of.ts';
-import { checkSizes } from '../../ir/limits.ts';
-import type { AnyOp } from '../../ir/op_table.ts';
-import type { Elements } from '../../ir/symbolic.ts';
-import { type Loc, type NodeId, type TensorType, type ValueId, valueId } from '../../ir/types.ts';
-import type { DType } from '../../tensors/dtype.ts';
+import {
+  type AnyOp,
+  type AnyValue,
+  ConstantPool,
+  checkSizes,
+  type Elements,
+  Emitter,
+  type GivenAttrs,
+  type Graph,
+  keysOf,
+  type Loc,
+  type Node,
+  type NodeId,
+  type Origin,
+  type Sink,
+  type TensorType,
+  type Value,
+  type ValueId,
+  type ValueInfo,
+  valueId,
+} from '../../ir/index.ts';
+import type { DType } from '../../tensors/index.ts';
 
 /** How to compute a 16-bit float in binary32 from values that were not rounded to it. */
 export interface Wide {

@@ -1,16 +1,19 @@
 /** Emits operators whose operands have names, and element types that are known at run time only. */
-import { type GivenAttrs, type GivenOperands, operandList } from '../../ir/builder.ts';
-import type {
-  AnyOperands,
-  AnyResults,
-  AttrArguments,
-  AttrSpecs,
-  OpDeclaration,
-  OperandSpecs,
-  ResultSpecs,
-  Value,
-} from '../../ir/define_op.ts';
-import type { AnyOp, OpName } from '../../ir/op_table.ts';
+import {
+  type AnyOp,
+  type AnyOperands,
+  type AnyResults,
+  type AttrArguments,
+  type AttrSpecs,
+  type GivenAttrs,
+  type GivenOperands,
+  type OpDeclaration,
+  type OperandSpecs,
+  type OpName,
+  operandList,
+  type ResultSpecs,
+  type Value,
+} from '../../ir/index.ts';
 
 export abstract class TypedEmitter {
   /** The operator on its operands in declared order, null for an absent one; its results in declared order. */

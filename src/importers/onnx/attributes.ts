@@ -1,8 +1,7 @@
 /** Typed access to the attributes of a node: absent ones read as the default. */
 import { fail, type Location } from '../../diagnostics/index.ts';
-import { tensorOfBytes } from '../../ir/constant_pool.ts';
-import { type AttrSpec, isWordOf } from '../../ir/define_op.ts';
-import type { ITensor } from '../../tensors/tensor.ts';
+import { type AttrSpec, isWordOf, tensorOfBytes } from '../../ir/index.ts';
+import type { ITensor } from '../../tensors/index.ts';
 import { Unsupported } from '../kit/unsupported.ts';
 import { type OnnxAttribute, type OnnxNode, type OnnxTensor, onnxTypeName } from './container/index.ts';
 

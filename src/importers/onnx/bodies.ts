@@ -10,12 +10,8 @@
  */
 
 import { UnskewError } from '../../diagnostics/index.ts';
-import { isCarriedDequantize, isCarriedMovement } from '../../ir/carried_products.ts';
-import type { Graph } from '../../ir/graph.ts';
-import type { TensorType } from '../../ir/types.ts';
-import { dtypes } from '../../tensors/dtype.ts';
-import { joinedBytes } from '../../tensors/index.ts';
-import { bytesOf, type ITensor } from '../../tensors/tensor.ts';
+import { type Graph, isCarriedDequantize, isCarriedMovement, type TensorType } from '../../ir/index.ts';
+import { bytesOf, dtypes, type ITensor, joinedBytes } from '../../tensors/index.ts';
 import type { OnnxFile, OnnxGraph, OnnxNode } from './container/index.ts';
 import { Context, type Encoded, eachField, field, intField, Source, schema, textField } from './container/internal.ts';
 import { bodiesOf, capturedIn } from './node_checks.ts';

@@ -1,7 +1,6 @@
 /** The types that a graph declares for its values: those of inputs are taken, those of results are checked. */
 import { type Diagnostic, fail, type Location } from '../../diagnostics/index.ts';
-import type { Dim, Shape, TensorType } from '../../ir/types.ts';
-import { formatType } from '../../ir/types.ts';
+import { type Dim, formatType, type Shape, type TensorType } from '../../ir/index.ts';
 import { type OnnxGraph, type OnnxType, onnxTypeName } from './container/index.ts';
 import type { PartialType } from './type_rules.ts';
 

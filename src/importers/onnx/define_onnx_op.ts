@@ -2,7 +2,7 @@
  * The declaration of an ONNX operator: what the importer, `inspect` and the documentation know of it.
  */
 import { assert } from '../../diagnostics/index.ts';
-import type { Value } from '../../ir/define_op.ts';
+import type { Value } from '../../ir/index.ts';
 import type { NodeContext } from './node_context.ts';
 
 export interface OnnxOp {

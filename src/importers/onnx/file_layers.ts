@@ -5,12 +5,13 @@
 import {
   carriedFactors,
   carriedIntegerProducts,
+  type Graph,
   isCarriedDequantize,
   isCarriedFakeQuantize,
   isCarriedMovement,
-} from '../../ir/carried_products.ts';
-import type { Graph } from '../../ir/graph.ts';
-import { isOp, opaqueOp } from '../../ir/index.ts';
+  isOp,
+  opaqueOp,
+} from '../../ir/index.ts';
 import type { OnnxGraph, OnnxNode, OnnxTensor } from './container/index.ts';
 import { bodiesOf } from './node_checks.ts';
 import { type OnnxOrigin, originOf } from './origin.ts';

@@ -1,12 +1,23 @@
 /** ONNX models into the IR. */
 
 import { type Diagnostic, fail, formatDiagnostic, type Location } from '../../diagnostics/index.ts';
-import type { Emitter } from '../../ir/builder.ts';
-import { type AnyValue, isComputable, type Value } from '../../ir/define_op.ts';
-import type { Graph, Node, Unsupport } from '../../ir/graph.ts';
-import { nnIdentity } from '../../ir/index.ts';
-import { initializerOf, opaqueOp } from '../../ir/ops/opaque.op.ts';
-import { formatType, type Loc, type NodeId, type ValueId, valueId } from '../../ir/types.ts';
+import {
+  type AnyValue,
+  type Emitter,
+  formatType,
+  type Graph,
+  initializerOf,
+  isComputable,
+  type Loc,
+  type Node,
+  type NodeId,
+  nnIdentity,
+  opaqueOp,
+  type Unsupport,
+  type Value,
+  type ValueId,
+  valueId,
+} from '../../ir/index.ts';
 import { Scope } from '../kit/scope.ts';
 import { Unsupported } from '../kit/unsupported.ts';
 import { tensorOf } from './attributes.ts';

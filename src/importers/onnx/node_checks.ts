@@ -1,7 +1,6 @@
 /** What must hold of the nodes of any ONNX graph, whatever their operators. */
 import { fail, type Location } from '../../diagnostics/index.ts';
-import type { Value } from '../../ir/define_op.ts';
-import { formatType, type Loc } from '../../ir/types.ts';
+import { formatType, type Loc, type Value } from '../../ir/index.ts';
 import { Unsupported } from '../kit/unsupported.ts';
 import type { OnnxGraph, OnnxNode } from './container/index.ts';
 import type { OnnxOp } from './define_onnx_op.ts';

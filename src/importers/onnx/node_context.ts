@@ -1,13 +1,26 @@
 /** What the importer of one ONNX operator sees: the operands by name, attributes, and a way to emit operators. */
 
 import { assert, fail } from '../../diagnostics/index.ts';
-import type { Value } from '../../ir/define_op.ts';
-import { type AttrType, isWordOf, nnCast, nnIdentity, qnnQuantize } from '../../ir/index.ts';
-import type { Elements } from '../../ir/symbolic.ts';
-import { formatType, isStatic, type Loc } from '../../ir/types.ts';
-import { bfloat16ToNumber, halfToNumber } from '../../numerics/half.ts';
-import { type OperatorWithRecipe, operatorRecipe, type RecipeOf } from '../../numerics/index.ts';
-import type { DType } from '../../tensors/dtype.ts';
+import {
+  type AttrType,
+  type Elements,
+  formatType,
+  isStatic,
+  isWordOf,
+  type Loc,
+  nnCast,
+  nnIdentity,
+  qnnQuantize,
+  type Value,
+} from '../../ir/index.ts';
+import {
+  bfloat16ToNumber,
+  halfToNumber,
+  type OperatorWithRecipe,
+  operatorRecipe,
+  type RecipeOf,
+} from '../../numerics/index.ts';
+import type { DType } from '../../tensors/index.ts';
 import { ImportEmitter } from '../kit/import_emitter.ts';
 import type { Scope, Wide } from '../kit/scope.ts';
 import { Unsupported } from '../kit/unsupported.ts';

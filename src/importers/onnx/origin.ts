@@ -1,8 +1,15 @@
 /** What the importer leaves for the exporter: the file, and what became of each of its nodes. */
 
-import type { Body, Graph, Node, Origin, ValueInfo } from '../../ir/graph.ts';
-import { keysOf } from '../../ir/keys_of.ts';
-import type { NodeId, ValueId } from '../../ir/types.ts';
+import {
+  type Body,
+  type Graph,
+  keysOf,
+  type Node,
+  type NodeId,
+  type Origin,
+  type ValueId,
+  type ValueInfo,
+} from '../../ir/index.ts';
 import type { OnnxFile, OnnxGraph } from './container/index.ts';
 import { capturedNames } from './node_checks.ts';
 

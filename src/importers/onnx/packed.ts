@@ -1,5 +1,5 @@
 /** Integers of 4 and 2 bits: several in a byte, the lowest bits first. As constants they are integers of 8 bits. */
-import { type ITensor, sizeOf, tensor } from '../../tensors/tensor.ts';
+import { type ITensor, sizeOf, tensor } from '../../tensors/index.ts';
 import type { OnnxTensor } from './container/index.ts';
 
 interface Packing {

@@ -2,10 +2,8 @@
  * How the types of results follow from those of inputs: the standard's shape inference, as far as it says something of the rank.
  * Sizes that do not follow are left open.
  */
-import { maxDims } from '../../ir/dims.ts';
-import type { Elements } from '../../ir/symbolic.ts';
-import { type Dim, isStatic } from '../../ir/types.ts';
-import { type DType, dtypeOfOnnxCode } from '../../tensors/dtype.ts';
+import { type Dim, type Elements, isStatic, maxDims } from '../../ir/index.ts';
+import { type DType, dtypeOfOnnxCode } from '../../tensors/index.ts';
 
 /** A dimension that is undefined is of unknown size; a type without dimensions of unknown rank. */
 export interface PartialType {

@@ -1,6 +1,5 @@
 /** A node of the file as the rules of output types see it. */
-import { type AnyValue, isComputable } from '../../ir/define_op.ts';
-import { isFollowed } from '../../ir/symbolic.ts';
+import { type AnyValue, isComputable, isFollowed } from '../../ir/index.ts';
 import type { Scope } from '../kit/scope.ts';
 import { safeInteger } from './attributes.ts';
 import type { OnnxNode } from './container/index.ts';

@@ -1,7 +1,6 @@
 /** What the code of a PyTorch model computes with while it is imported: numbers and lists at once, tensors as graph values. */
-import { type AnyValue, isComputable, type Value } from '../../ir/define_op.ts';
-import type { Dim } from '../../ir/types.ts';
-import type { DType } from '../../tensors/dtype.ts';
+import { type AnyValue, type Dim, isComputable, type Value } from '../../ir/index.ts';
+import type { DType } from '../../tensors/index.ts';
 import { type ScalarType, type TensorQuantization, TorchTensor, type Unread } from './pickle/index.ts';
 
 /** An integer that follows from the sizes of the inputs. */

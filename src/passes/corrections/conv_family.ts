@@ -3,9 +3,15 @@
  * w).
  */
 import { assert } from '../../diagnostics/index.ts';
-import type { ITensor, nnConv, nnConvTranspose, Shape, Value } from '../../ir/index.ts';
-import type { ConvAttrs } from '../../ir/ops/conv_geometry.ts';
-import { nnExpand } from '../../ir/ops/nn_movement.op.ts';
+import {
+  type ConvAttrs,
+  type ITensor,
+  type nnConv,
+  type nnConvTranspose,
+  nnExpand,
+  type Shape,
+  type Value,
+} from '../../ir/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { filterSums, onesConvolution } from './ones_convolution.ts';
 import { onesDeconvolution, uniformSums } from './ones_deconvolution.ts';

@@ -4,8 +4,15 @@
  *
  *   conv(1, w)[o, p] = Σ_{tap inside at p} S[o, tap],    S[o, tap] = Σ_c w[o, c, tap]
  */
-import { filterCount, type ITensor, type ProductLayout, sizeOf, tensor } from '../../ir/index.ts';
-import { type ConvAttrs, windowedDim } from '../../ir/ops/conv_geometry.ts';
+import {
+  type ConvAttrs,
+  filterCount,
+  type ITensor,
+  type ProductLayout,
+  sizeOf,
+  tensor,
+  windowedDim,
+} from '../../ir/index.ts';
 import { channelSums, sumOf } from './channel_sums.ts';
 import type { Eight } from './operands.ts';
 

@@ -6,8 +6,15 @@
  *
  * The map is periodic in the stride inside, thins out at the borders, and is 0 where output padding lies beyond all taps.
  */
-import { filterCount, type ITensor, type ProductLayout, sizeOf, tensor } from '../../ir/index.ts';
-import { type DeconvAttrs, deconvDim } from '../../ir/ops/deconvolve.ts';
+import {
+  type DeconvAttrs,
+  deconvDim,
+  filterCount,
+  type ITensor,
+  type ProductLayout,
+  sizeOf,
+  tensor,
+} from '../../ir/index.ts';
 import { filterSums, type MapAxis, tapMap } from './ones_convolution.ts';
 import { type Eight, LARGEST_MAP } from './operands.ts';
 

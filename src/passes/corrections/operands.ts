@@ -1,6 +1,9 @@
 /** Conditions of the correction rules on the operands of a product. */
 import {
+  type ConvAttrs,
+  elementAt,
   forEachFilterRun,
+  forEachRun,
   type ITensor,
   isStatic,
   type ProductLayout,
@@ -9,8 +12,6 @@ import {
   type Value,
   weightsLayout,
 } from '../../ir/index.ts';
-import type { ConvAttrs } from '../../ir/ops/conv_geometry.ts';
-import { elementAt, forEachRun } from '../../ir/ops/qnn_parameters.ts';
 import type { Match, MissMaker, MissReason } from '../rewrite/rule.ts';
 
 export type Eight = 'u8' | 's8';

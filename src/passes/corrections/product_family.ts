@@ -4,6 +4,8 @@
  */
 import { assert } from '../../diagnostics/index.ts';
 import {
+  type ConvAttrs,
+  type DeconvAttrs,
   factorsOf,
   layoutOf,
   type Node,
@@ -18,8 +20,6 @@ import {
   type ValueId,
   windowOf,
 } from '../../ir/index.ts';
-import type { ConvAttrs } from '../../ir/ops/conv_geometry.ts';
-import type { DeconvAttrs } from '../../ir/ops/deconvolve.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
 import type { AnyRule, Exactness, MissMaker, MissReason } from '../rewrite/rule.ts';

@@ -4,9 +4,17 @@
  *   quantize(clip(v, a, b)) = clamp(quantize(v), quantize(a), quantize(b))
  */
 
-import type { Node, Value, ValueId, ValueView } from '../../ir/index.ts';
-import { isOp, nnClip, nnRelu } from '../../ir/index.ts';
-import { lutOf, qnnLut } from '../../ir/ops/qnn_lut.op.ts';
+import {
+  isOp,
+  lutOf,
+  type Node,
+  nnClip,
+  nnRelu,
+  qnnLut,
+  type Value,
+  type ValueId,
+  type ValueView,
+} from '../../ir/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
 import { type Eight, type Output, quantized } from './parameters.ts';

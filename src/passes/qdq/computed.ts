@@ -5,11 +5,21 @@
  *
  * A scale for each row of a matrix is one for each row of the result.
  */
-import { isOp, type Node, nnMaxPool, nnPad, nnResize, type Shape, tensor, type Value } from '../../ir/index.ts';
-import { nnCast } from '../../ir/ops/nn_cast.op.ts';
-import { nnAdd, nnMul } from '../../ir/ops/nn_elementwise_binary.op.ts';
-import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
-import { isPerTensor } from '../../ir/ops/qnn_parameters.ts';
+import {
+  isOp,
+  isPerTensor,
+  type Node,
+  nnAdd,
+  nnCast,
+  nnMatmul,
+  nnMaxPool,
+  nnMul,
+  nnPad,
+  nnResize,
+  type Shape,
+  tensor,
+  type Value,
+} from '../../ir/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
 import { attempt, type Refusals, type Refuse } from '../rewrite/plan.ts';

@@ -11,8 +11,18 @@ import {
   type Node,
   type NodeOf,
   nnConcat,
+  nnDepthToSpace,
+  nnExpand,
+  nnGather,
+  nnGatherElements,
+  nnGlobalMaxPool,
+  nnMaxPool,
   nnPad,
   nnReshape,
+  nnResize,
+  nnSlice,
+  nnSpaceToDepth,
+  nnTile,
   nnTranspose,
   ofType,
   oneOf,
@@ -25,11 +35,6 @@ import {
   view,
   viewOf,
 } from '../../ir/index.ts';
-import { nnGather, nnGatherElements } from '../../ir/ops/nn_gather.op.ts';
-import * as move from '../../ir/ops/nn_movement.op.ts';
-import { nnGlobalMaxPool, nnMaxPool } from '../../ir/ops/nn_pool.op.ts';
-import { nnResize } from '../../ir/ops/nn_resize.op.ts';
-import { nnSlice } from '../../ir/ops/nn_slice.op.ts';
 import { dequantize, quantize } from '../../numerics/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
@@ -37,14 +42,14 @@ import { attempt, type Refusals, type Refuse, type Site } from '../rewrite/plan.
 import { type Dequantized, dequantized, dequantizeOf, type Eight } from './parameters.ts';
 
 const movers = [
-  move.nnReshape,
-  move.nnTranspose,
-  move.nnExpand,
-  move.nnTile,
-  move.nnPad,
-  move.nnConcat,
-  move.nnDepthToSpace,
-  move.nnSpaceToDepth,
+  nnReshape,
+  nnTranspose,
+  nnExpand,
+  nnTile,
+  nnPad,
+  nnConcat,
+  nnDepthToSpace,
+  nnSpaceToDepth,
   nnResize,
   nnSlice,
   nnGather,

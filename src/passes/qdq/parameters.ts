@@ -4,16 +4,16 @@ import {
   dtypes,
   isOfType,
   isOp,
+  isPerTensor,
   type Node,
   nnCast,
   opOf,
+  qnnDequantize,
+  type qnnQuantize,
   type Value,
   type ValueId,
   type ValueView,
 } from '../../ir/index.ts';
-import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
-import { isPerTensor } from '../../ir/ops/qnn_parameters.ts';
-import type { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import { quantize, quantizeByReciprocal, reciprocal32 } from '../../numerics/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';

@@ -6,12 +6,22 @@
  * The bracket is an int32 sum when the bias is one; what is left is a requantization, or a product with a float.
  */
 
-import { dtypes, type ITensor, isStatic, type Node, ofType, sizeOf, tensor, type Value } from '../../ir/index.ts';
-import { nnCast } from '../../ir/ops/nn_cast.op.ts';
-import { nnAdd, nnMul } from '../../ir/ops/nn_elementwise_binary.op.ts';
-import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
-import { nnExpand } from '../../ir/ops/nn_movement.op.ts';
-import { qnnRequantize } from '../../ir/ops/qnn_requantize.op.ts';
+import {
+  dtypes,
+  type ITensor,
+  isStatic,
+  type Node,
+  nnAdd,
+  nnCast,
+  nnExpand,
+  nnMatmul,
+  nnMul,
+  ofType,
+  qnnRequantize,
+  sizeOf,
+  tensor,
+  type Value,
+} from '../../ir/index.ts';
 import {
   multiplier32,
   productScale,

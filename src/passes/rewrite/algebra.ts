@@ -11,15 +11,18 @@ import {
   type ITensor,
   isOfType,
   type Loc,
+  nnAdd,
+  nnCast,
+  nnMatmul,
+  nnMul,
+  nnRecentre,
+  nnReshape,
+  nnSub,
   ofType,
   tensor,
   tensorOfType,
   type Value,
 } from '../../ir/index.ts';
-import { nnCast, nnRecentre } from '../../ir/ops/nn_cast.op.ts';
-import { nnAdd, nnMul, nnSub } from '../../ir/ops/nn_elementwise_binary.op.ts';
-import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
-import { nnReshape } from '../../ir/ops/nn_movement.op.ts';
 import type { GraphEditor } from './editor.ts';
 
 type S32 = Value<'s32'>;

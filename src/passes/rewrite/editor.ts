@@ -17,6 +17,7 @@ import {
   type Loc,
   type Node,
   type NodeId,
+  nnIdentity,
   nodesOf,
   once,
   operandsByName,
@@ -31,7 +32,6 @@ import {
   type ValueView,
   valueIdsOf,
 } from '../../ir/index.ts';
-import { nnIdentity } from '../../ir/ops/nn_movement.op.ts';
 
 enablePatches();
 

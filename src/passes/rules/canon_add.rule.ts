@@ -1,5 +1,4 @@
-import { isOfType, type Value, type ValueId } from '../../ir/index.ts';
-import { nnAdd } from '../../ir/ops/nn_elementwise_binary.op.ts';
+import { isOfType, nnAdd, type Value, type ValueId } from '../../ir/index.ts';
 import { planned, type Refusals, type Site } from '../rewrite/plan.ts';
 import { defineRule } from '../rewrite/rule.ts';
 

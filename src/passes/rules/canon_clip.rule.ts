@@ -1,6 +1,4 @@
-import { isOfType, type Value } from '../../ir/index.ts';
-import { nnMax, nnMin } from '../../ir/ops/nn_elementwise_binary.op.ts';
-import { nnClip } from '../../ir/ops/nn_elementwise_unary.op.ts';
+import { isOfType, nnClip, nnMax, nnMin, type Value } from '../../ir/index.ts';
 import { planned, type Refusals } from '../rewrite/plan.ts';
 import { defineRule, type Match } from '../rewrite/rule.ts';
 

@@ -2,6 +2,10 @@ import {
   type AttrSpecs,
   type AttrValues,
   type DType,
+  nnCast,
+  nnIdentity,
+  nnReshape,
+  nnTranspose,
   type OpDeclaration,
   type OperandSpec,
   type OpName,
@@ -9,8 +13,6 @@ import {
   sameShape,
   type Value,
 } from '../../ir/index.ts';
-import { nnCast } from '../../ir/ops/nn_cast.op.ts';
-import * as move from '../../ir/ops/nn_movement.op.ts';
 import { type AnyRule, defineRule } from '../rewrite/rule.ts';
 
 /** Operators that change nothing: identity, cast to the same type, reshape to the same shape, transpose by the identity. */
@@ -26,7 +28,7 @@ function vanishing<A extends AttrSpecs, R extends ResultSpecs>(
     exactness: 'bit-exact',
     where({ x, attrs, graph, node }, miss) {
       if (!changesNothing(attrs, x)) return miss('it does something');
-      if (root.name === move.nnIdentity.name && graph.isOutput(node.results[0]))
+      if (root.name === nnIdentity.name && graph.isOutput(node.results[0]))
         return miss('it names an output of the graph');
       return undefined;
     },
@@ -38,11 +40,11 @@ function vanishing<A extends AttrSpecs, R extends ResultSpecs>(
   });
 }
 
-export const noIdentity = vanishing(move.nnIdentity, 'identity(x) = x', () => true);
+export const noIdentity = vanishing(nnIdentity, 'identity(x) = x', () => true);
 export const noCast = vanishing(nnCast, 'cast(x: T, to T) = x', ({ to }, x) => to === x.type.dtype);
-export const noReshape = vanishing(move.nnReshape, 'reshape(x, shape of x) = x', ({ shape }, x) =>
+export const noReshape = vanishing(nnReshape, 'reshape(x, shape of x) = x', ({ shape }, x) =>
   sameShape(shape, x.type.shape),
 );
-export const noTranspose = vanishing(move.nnTranspose, 'transpose(x, 0 1 2 …) = x', ({ perm }) =>
+export const noTranspose = vanishing(nnTranspose, 'transpose(x, 0 1 2 …) = x', ({ perm }) =>
   perm.every((axis, i) => axis === i),
 );

@@ -1,4 +1,4 @@
-import { nnReshape, nnTranspose } from '../../ir/ops/nn_movement.op.ts';
+import { nnReshape, nnTranspose } from '../../ir/index.ts';
 import { planned } from '../rewrite/plan.ts';
 import { defineRule, type Match } from '../rewrite/rule.ts';
 

@@ -1,6 +1,4 @@
-import { tensor } from '../../ir/index.ts';
-import { nnCast } from '../../ir/ops/nn_cast.op.ts';
-import { nnSub } from '../../ir/ops/nn_elementwise_binary.op.ts';
+import { nnCast, nnSub, tensor } from '../../ir/index.ts';
 import { accumulatorBound } from '../corrections/bounds.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
 import { needs, type ProductMatch, sourceCorrectable } from '../corrections/operands.ts';

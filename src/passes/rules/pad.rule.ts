@@ -1,4 +1,4 @@
-import { nnPad } from '../../ir/ops/nn_movement.op.ts';
+import { nnPad } from '../../ir/index.ts';
 import { convolution } from '../corrections/conv_family.ts';
 import { needs, type ProductMatch, sourceCorrectable } from '../corrections/operands.ts';
 import { productRule } from '../corrections/product_family.ts';

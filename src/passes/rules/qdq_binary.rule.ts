@@ -1,7 +1,4 @@
-import type { Value } from '../../ir/index.ts';
-import { nnAdd, nnMul } from '../../ir/index.ts';
-import { qnnAdd, qnnMul } from '../../ir/ops/qnn_binary.op.ts';
-import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
+import { nnAdd, nnMul, qnnAdd, qnnMul, qnnQuantize, type Value } from '../../ir/index.ts';
 import { operatorRecipe } from '../../numerics/index.ts';
 import { belowClamps, type Clamped, clampsOf, clampTo } from '../qdq/activation.ts';
 import {

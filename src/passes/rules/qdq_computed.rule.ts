@@ -1,5 +1,4 @@
-import { nnConv, nnConvTranspose } from '../../ir/ops/nn_conv.op.ts';
-import { nnMatmul } from '../../ir/ops/nn_matmul.op.ts';
+import { nnConv, nnConvTranspose, nnMatmul } from '../../ir/index.ts';
 import { computedProduct, emitComputed, scaledByWeights } from '../qdq/computed.ts';
 import { convForm, convTransposeForm, matmulForm, type ProductForm } from '../qdq/product_form.ts';
 import { planned, type Site } from '../rewrite/plan.ts';

@@ -4,6 +4,8 @@ import {
   type ITensor,
   isStatic,
   type Node,
+  nnReshape,
+  nnTranspose,
   type OpDeclaration,
   type OpName,
   type ResultSpecs,
@@ -11,7 +13,6 @@ import {
   tensorOfType,
   type Value,
 } from '../../ir/index.ts';
-import { nnReshape, nnTranspose } from '../../ir/ops/nn_movement.op.ts';
 import { axisAfter } from '../qdq/moved.ts';
 import { type Dequantized, dequantized, dequantizedAs, dequantizeOf, type Eight } from '../qdq/parameters.ts';
 import type { Algebra } from '../rewrite/algebra.ts';

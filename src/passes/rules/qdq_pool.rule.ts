@@ -1,8 +1,15 @@
-import type { AttrValues, Node, Value } from '../../ir/index.ts';
-import { isOp, nnAveragePool, nnGlobalAveragePool, nnReduceMean } from '../../ir/index.ts';
-import { qnnAveragePool } from '../../ir/ops/qnn_average_pool.op.ts';
-import { qnnGlobalAveragePool } from '../../ir/ops/qnn_global_average_pool.op.ts';
-import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
+import {
+  type AttrValues,
+  isOp,
+  type Node,
+  nnAveragePool,
+  nnGlobalAveragePool,
+  nnReduceMean,
+  qnnAveragePool,
+  qnnGlobalAveragePool,
+  qnnQuantize,
+  type Value,
+} from '../../ir/index.ts';
 import { operatorRecipe } from '../../numerics/index.ts';
 import { belowClamps, type Clamped, clampsOf, clampTo } from '../qdq/activation.ts';
 import {

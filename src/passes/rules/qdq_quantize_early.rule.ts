@@ -15,10 +15,10 @@ import {
   ofType,
   oneOf,
   opOf,
+  qnnQuantize,
   type Value,
   type ValueView,
 } from '../../ir/index.ts';
-import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
 import { belowClamps, type Clamped, clampsOf } from '../qdq/activation.ts';
 import { type Output, outputOf, type QuantizeMatch, quantized, requirePrivate } from '../qdq/parameters.ts';
 import type { Algebra } from '../rewrite/algebra.ts';

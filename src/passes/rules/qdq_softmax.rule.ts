@@ -1,6 +1,4 @@
-import { nnSoftmax } from '../../ir/index.ts';
-import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
-import { qnnSoftmax } from '../../ir/ops/qnn_softmax.op.ts';
+import { nnSoftmax, qnnQuantize, qnnSoftmax } from '../../ir/index.ts';
 import { operatorRecipe } from '../../numerics/index.ts';
 import { belowClamps, type Clamped, clampsOf, clampTo } from '../qdq/activation.ts';
 import {

@@ -1,20 +1,21 @@
 import {
   type DType,
+  elementAt,
   type Factors,
   factorsOf,
+  forEachRun,
   type ITensor,
   isOfType,
   isOp,
   isPlainProduct,
   type Node,
   nnMatmul,
+  qnnDequantize,
   qnnQuantize,
   tensor,
   type Value,
   type ValueId,
 } from '../../ir/index.ts';
-import { qnnDequantize } from '../../ir/ops/qnn_dequantize.op.ts';
-import { elementAt, forEachRun } from '../../ir/ops/qnn_parameters.ts';
 import { isZero } from '../corrections/operands.ts';
 import { dataOf, isMover } from '../qdq/moved.ts';
 import { type Eight, isEight } from '../qdq/parameters.ts';

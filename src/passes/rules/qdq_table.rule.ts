@@ -1,7 +1,4 @@
-import { tensor, type Value } from '../../ir/index.ts';
-import { qnnLut } from '../../ir/ops/qnn_lut.op.ts';
-import { qnnQuantize } from '../../ir/ops/qnn_quantize.op.ts';
-import { qnnRequantize } from '../../ir/ops/qnn_requantize.op.ts';
+import { qnnLut, qnnQuantize, qnnRequantize, tensor, type Value } from '../../ir/index.ts';
 import { outputOf, type QuantizeMatch } from '../qdq/parameters.ts';
 import { clampBounds, type Table, tableOf } from '../qdq/table.ts';
 import type { Algebra } from '../rewrite/algebra.ts';

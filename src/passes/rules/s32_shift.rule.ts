@@ -1,5 +1,4 @@
-import { nnCast } from '../../ir/ops/nn_cast.op.ts';
-import { nnSub } from '../../ir/ops/nn_elementwise_binary.op.ts';
+import { nnCast, nnSub } from '../../ir/index.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
 import type { ProductMatch } from '../corrections/operands.ts';
 import { productRule } from '../corrections/product_family.ts';

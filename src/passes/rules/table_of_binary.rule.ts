@@ -1,6 +1,15 @@
-import { evaluateNode, type ITensor, type Node, sizeOf, tensor, tensorOfType, type Value } from '../../ir/index.ts';
-import { qnnAdd, qnnMul } from '../../ir/ops/qnn_binary.op.ts';
-import { qnnLut } from '../../ir/ops/qnn_lut.op.ts';
+import {
+  evaluateNode,
+  type ITensor,
+  type Node,
+  qnnAdd,
+  qnnLut,
+  qnnMul,
+  sizeOf,
+  tensor,
+  tensorOfType,
+  type Value,
+} from '../../ir/index.ts';
 import type { Eight } from '../qdq/parameters.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { planned, type Refusals } from '../rewrite/plan.ts';

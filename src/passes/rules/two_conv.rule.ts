@@ -1,5 +1,4 @@
-import { isStatic } from '../../ir/index.ts';
-import { nnExpand } from '../../ir/ops/nn_movement.op.ts';
+import { isStatic, nnExpand } from '../../ir/index.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
 import { needs, sourceCorrectable } from '../corrections/operands.ts';
 import { productRule } from '../corrections/product_family.ts';

@@ -1,7 +1,15 @@
 import { assert } from '../../diagnostics/index.ts';
-import { filterCount, isStatic, oneFilterEach, type Shape, sizeOf, tensor, type Value } from '../../ir/index.ts';
-import { nnGather } from '../../ir/ops/nn_gather.op.ts';
-import { nnExpand } from '../../ir/ops/nn_movement.op.ts';
+import {
+  filterCount,
+  isStatic,
+  nnExpand,
+  nnGather,
+  oneFilterEach,
+  type Shape,
+  sizeOf,
+  tensor,
+  type Value,
+} from '../../ir/index.ts';
 import { needs, type ProductMatch } from '../corrections/operands.ts';
 import { convolution, type ProductFamily, productRule } from '../corrections/product_family.ts';
 import type { Algebra } from '../rewrite/algebra.ts';

@@ -1,6 +1,5 @@
 /** The costs of corrections: what was measured on this machine first, then what is shipped, else nothing. */
-import type { CostModel } from '../../../passes/cost/model.ts';
-import { type CostRow, costIn } from '../../../passes/cost/table.ts';
+import { type CostModel, type CostRow, costIn } from '../../../passes/index.ts';
 import type { Machine } from '../machine.ts';
 import { measured } from './measured.ts';
 import type { CostTable } from './measured_rows.ts';

@@ -1,7 +1,6 @@
 /** The written form of measured tables: a line for every layer class. */
 
-import type { LayerClass } from '../../../passes/cost/layer_class.ts';
-import type { CostRow } from '../../../passes/cost/table.ts';
+import type { CostRow, LayerClass } from '../../../passes/index.ts';
 import type { Isa } from '../machine.ts';
 
 /** Costs on one kind of machine. */

@@ -1,5 +1,6 @@
 /** Convolutions, and what transposed ones (conv_transpose.ts) share with them. */
 import {
+  type ConvAttrs,
   dnnlConvTranspose,
   type ITensor,
   isOp,
@@ -10,8 +11,7 @@ import {
   type ValueId,
   type View,
 } from '../../../ir/index.ts';
-import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
-import { hasOneMeaning } from '../../../passes/float_products.ts';
+import { hasOneMeaning } from '../../../passes/index.ts';
 import type { ConvolutionSpec, PrimitiveAttributes } from '../binding.ts';
 import { offered, trustWithBinaryPostOps, trustWithZeroPoint } from '../known_defects.ts';
 import { inMemoryOrder, layoutOfDesc, type PlainLayout } from '../layout.ts';

@@ -10,17 +10,17 @@
  *   250 columns, half a minute for 5,000. Beyond MOST_REACH our kernel computes.
  */
 import {
+  type DeconvAttrs,
   dtypes,
   filtersFirst,
   type ITensor,
+  indicesOf,
   type nnConvTranspose,
   type ops,
+  padded,
   tensor,
   type View,
 } from '../../../ir/index.ts';
-import { indicesOf } from '../../../ir/ops/conv_geometry.ts';
-import type { DeconvAttrs } from '../../../ir/ops/deconvolve.ts';
-import { padded } from '../../../ir/ops/padded.ts';
 import type { PrimitiveAttributes } from '../binding.ts';
 import { offered } from '../known_defects.ts';
 import { layoutOfDesc } from '../layout.ts';

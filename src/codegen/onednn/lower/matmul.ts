@@ -9,7 +9,7 @@ import {
   type ValueId,
   type View,
 } from '../../../ir/index.ts';
-import { hasOneMeaning } from '../../../passes/float_products.ts';
+import { hasOneMeaning } from '../../../passes/index.ts';
 import type { PrimitiveAttributes } from '../binding.ts';
 import { offered } from '../known_defects.ts';
 import type { Buffer, Recorder } from '../recorder.ts';

@@ -1,5 +1,6 @@
 /** The slow, exact way for convolutions and matmuls that no primitive computes exactly on this machine. */
 import {
+  type ConvAttrs,
   type ITensor,
   isOp,
   nnConvTranspose,
@@ -9,7 +10,6 @@ import {
   tensor,
   type ValueId,
 } from '../../../ir/index.ts';
-import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import type { Lowering } from './lowering.ts';
 

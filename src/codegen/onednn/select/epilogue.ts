@@ -3,9 +3,12 @@ import { assert } from '../../../diagnostics/index.ts';
 import {
   dnnlRequantize,
   dtypes,
+  type EpilogueTensors,
+  epilogueStep,
   type ITensor,
   ofType,
   type qnnRequantize,
+  roundingTail,
   type SumChain,
   tensor,
   tensorOfType,
@@ -13,11 +16,8 @@ import {
   type ValueId,
   type ValueView,
 } from '../../../ir/index.ts';
-import { type EpilogueTensors, epilogueStep } from '../../../ir/ops/epilogue.ts';
-import { roundingTail } from '../../../ir/rounding_tail.ts';
 import type { RequantizeMode } from '../../../numerics/index.ts';
-import type { Algebra } from '../../../passes/rewrite/algebra.ts';
-import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
+import type { Algebra, GraphEditor } from '../../../passes/index.ts';
 import { floatEpilogueIsExact } from './exactness.ts';
 
 /** A requantize with constant parameters, whatever its recipe, and the s32 sum that it rounds. */

@@ -5,7 +5,7 @@
  */
 import type { Graph, ITensor } from '../../../ir/index.ts';
 import { nextFloat32, sameStepsNear } from '../../../numerics/index.ts';
-import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
+import type { GraphEditor } from '../../../passes/index.ts';
 import { bounds, Ranges, Weights } from '../../../proofs/index.ts';
 import { type Requantize, stepOf } from './epilogue.ts';
 

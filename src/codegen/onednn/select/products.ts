@@ -19,8 +19,7 @@ import {
   type Value,
   type ValueId,
 } from '../../../ir/index.ts';
-import type { Algebra } from '../../../passes/rewrite/algebra.ts';
-import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
+import type { Algebra, GraphEditor } from '../../../passes/index.ts';
 import { endOf, epilogueOperands, type Requantize } from './epilogue.ts';
 
 /** An 8-bit source, s8 weights without a zero point, a source zero point that is a known scalar. */

@@ -1,9 +1,7 @@
 import { assert } from '../../../diagnostics/index.ts';
-import { nnMul, qnnQuantize, tensor, type Value } from '../../../ir/index.ts';
-import { isPerTensor } from '../../../ir/ops/qnn_parameters.ts';
+import { isPerTensor, nnMul, qnnQuantize, tensor, type Value } from '../../../ir/index.ts';
 import { reciprocal32 } from '../../../numerics/index.ts';
-import type { Algebra } from '../../../passes/rewrite/algebra.ts';
-import { defineRule, type Match } from '../../../passes/rewrite/rule.ts';
+import { type Algebra, defineRule, type Match } from '../../../passes/index.ts';
 
 /** PyTorch multiplies by a reciprocal; the kernel divides, and a division by 1 changes nothing. */
 export const selectReciprocal = defineRule({

@@ -15,9 +15,7 @@ import {
   sumChain,
   type Value,
 } from '../../../ir/index.ts';
-import type { Algebra } from '../../../passes/rewrite/algebra.ts';
-import type { GraphEditor } from '../../../passes/rewrite/editor.ts';
-import { type AnyRule, defineRule } from '../../../passes/rewrite/rule.ts';
+import { type Algebra, type AnyRule, defineRule, type GraphEditor } from '../../../passes/index.ts';
 import { isFloatRecipe, primitiveMayFinish, type Requantize, requantizeOf, separateEpilogue } from './epilogue.ts';
 import { floatTwin } from './float_twin.ts';
 import { emitProduct, productOf, servedByDepthwise } from './products.ts';

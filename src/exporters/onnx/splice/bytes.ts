@@ -1,9 +1,8 @@
 /** Files put together from pieces. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import { MAX_MODEL_BYTES } from '../../../importers/onnx/container/index.ts';
-import { type Encoded, lengthOf } from '../../../importers/onnx/container/internal.ts';
+import { type Encoded, lengthOf, MAX_MODEL_BYTES } from '../../../importers/index.ts';
 
-export { type Encoded, field, intField, lengthOf } from '../../../importers/onnx/container/internal.ts';
+export { type Encoded, field, intField, lengthOf } from '../../../importers/index.ts';
 
 /** @throws UnskewError U1006 when the result would not be a protobuf message any more */
 export function join(pieces: Encoded, location: Location): Uint8Array {

@@ -2,7 +2,7 @@
 import onnxProto from 'onnx-proto';
 import protobuf from 'protobufjs/minimal.js';
 import { assert } from '../../../diagnostics/index.ts';
-import type { OnnxDim } from '../../../importers/onnx/container/index.ts';
+import type { OnnxDim } from '../../../importers/index.ts';
 import { type DType, dtypes } from '../../../tensors/index.ts';
 import { type Encoded, field } from './bytes.ts';
 

@@ -3,16 +3,19 @@
  * ones included. Law: spliceModel(file, {}) equals file.bytes.
  */
 import { assert } from '../../../diagnostics/index.ts';
-import type { OnnxFile, OnnxNode, OnnxValueInfo, Range } from '../../../importers/onnx/container/index.ts';
 import {
   Context,
   canonicalDomain,
   eachField,
+  type OnnxFile,
+  type OnnxNode,
+  type OnnxValueInfo,
+  type Range,
   readMessage,
   replaced,
   Source,
   schema,
-} from '../../../importers/onnx/container/internal.ts';
+} from '../../../importers/index.ts';
 import { type Encoded, field, intField, join } from './bytes.ts';
 import {
   type AttributeInit,

@@ -1,6 +1,6 @@
 /** The typed view of an ONNX file: what `openOnnx` gives. All of it is checked, none of it is a copy of weights. */
 import type { Diagnostic } from '../../../diagnostics/index.ts';
-import type { DType } from '../../../tensors/dtype.ts';
+import type { DType } from '../../../tensors/index.ts';
 import type { ExternalReader } from './external_data.ts';
 import type { Range } from './wire.ts';
 

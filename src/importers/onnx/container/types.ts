@@ -1,7 +1,7 @@
 /** TypeProto and ValueInfoProto. */
 
-import { keysOf } from '../../../ir/keys_of.ts';
-import { dtypeOfOnnxCode } from '../../../tensors/dtype.ts';
+import { keysOf } from '../../../ir/index.ts';
+import { dtypeOfOnnxCode } from '../../../tensors/index.ts';
 import { type Context, invalid } from './context.ts';
 import { readMessage } from './message.ts';
 import type { OnnxDim, OnnxType, OnnxValueInfo } from './model.ts';

@@ -1,8 +1,6 @@
 /** Convolutions, float and quantized. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { nnAdd, nnConv, nnConvTranspose, qnnConv } from '../../../ir/index.ts';
-import type { Shape } from '../../../ir/types.ts';
+import { nnAdd, nnConv, nnConvTranspose, qnnConv, type Shape, type Value } from '../../../ir/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 import { requantize } from './requantize.ts';

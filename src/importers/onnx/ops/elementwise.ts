@@ -1,6 +1,5 @@
 /** Operators of two or more operands that broadcast. https://onnx.ai/onnx/repo-docs/Broadcasting.html */
 
-import type { Value } from '../../../ir/define_op.ts';
 import {
   nnAdd,
   nnAnd,
@@ -21,8 +20,9 @@ import {
   nnWhere,
   nnXor,
   type OpWith,
+  type Value,
 } from '../../../ir/index.ts';
-import { isFloat } from '../../../tensors/dtype.ts';
+import { isFloat } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 

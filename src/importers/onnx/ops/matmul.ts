@@ -1,7 +1,6 @@
 /** Matrix products, float and quantized. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { nnAdd, nnMatmul, nnMul, qnnDynamicQuantize, qnnMatmul } from '../../../ir/index.ts';
+import { nnAdd, nnMatmul, nnMul, qnnDynamicQuantize, qnnMatmul, type Value } from '../../../ir/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 import { requantize, scaled } from './requantize.ts';

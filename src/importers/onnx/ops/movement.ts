@@ -1,8 +1,12 @@
 /** Operators that move elements. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { addDims, ceilDims, maxDims, minDims, mulDims, subDims } from '../../../ir/dims.ts';
 import {
+  addDims,
+  ceilDims,
+  type Dim,
+  maxDims,
+  minDims,
+  mulDims,
   nnConcat,
   nnDepthToSpace,
   nnGather,
@@ -12,8 +16,9 @@ import {
   nnSlice,
   nnSpaceToDepth,
   nnTranspose,
+  subDims,
+  type Value,
 } from '../../../ir/index.ts';
-import type { Dim } from '../../../ir/types.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 

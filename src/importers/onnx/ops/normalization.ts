@@ -1,7 +1,5 @@
 /** Normalizations and softmax. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { elementsOf as sizeOfShape } from '../../../ir/dims.ts';
 import {
   nnAdd,
   nnBatchNorm,
@@ -22,6 +20,8 @@ import {
   nnSqrt,
   nnSub,
   nnWhere,
+  elementsOf as sizeOfShape,
+  type Value,
 } from '../../../ir/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';

@@ -1,8 +1,14 @@
 /** Pools. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { nnAveragePool, nnGlobalAveragePool, nnGlobalMaxPool, nnLpPool, nnMaxPool } from '../../../ir/index.ts';
-import { dtypes, isFloat } from '../../../tensors/dtype.ts';
+import {
+  nnAveragePool,
+  nnGlobalAveragePool,
+  nnGlobalMaxPool,
+  nnLpPool,
+  nnMaxPool,
+  type Value,
+} from '../../../ir/index.ts';
+import { dtypes, isFloat } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 import { sourceOf, toChannelsFirst, toChannelsLast, type Window, windowAttributes, windowOf } from './windows.ts';

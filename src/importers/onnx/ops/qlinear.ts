@@ -1,6 +1,5 @@
 /** com.microsoft operators on quantized tensors: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
 
-import type { Value } from '../../../ir/define_op.ts';
 import {
   nnConcat,
   nnLeakyRelu,
@@ -14,9 +13,10 @@ import {
   qnnMul,
   qnnQuantize,
   qnnSoftmax,
+  type Value,
 } from '../../../ir/index.ts';
 import { type FloatFunction, leakyRelu, type Quantization, sigmoid, unaryTable } from '../../../numerics/index.ts';
-import { tensor } from '../../../tensors/tensor.ts';
+import { tensor } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 import { poolWindow } from './pool.ts';

@@ -1,9 +1,16 @@
 /** QuantizeLinear, DequantizeLinear and their dynamic form. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { isWordOf, nnExpand, nnSlice, qnnDequantize, qnnDynamicQuantize, qnnQuantize } from '../../../ir/index.ts';
+import {
+  isWordOf,
+  nnExpand,
+  nnSlice,
+  qnnDequantize,
+  qnnDynamicQuantize,
+  qnnQuantize,
+  type Value,
+} from '../../../ir/index.ts';
 import { quantizeArithmetic } from '../../../numerics/index.ts';
-import { dtypeOfOnnxCode } from '../../../tensors/dtype.ts';
+import { dtypeOfOnnxCode } from '../../../tensors/index.ts';
 import { onnxTypeName } from '../container/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';

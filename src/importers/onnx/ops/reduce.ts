@@ -1,6 +1,5 @@
 /** Reductions. */
 
-import type { Value } from '../../../ir/define_op.ts';
 import {
   nnAbs,
   nnArgMax,
@@ -20,6 +19,7 @@ import {
   nnReduceSum,
   nnReduceSumSquare,
   type Reduction,
+  type Value,
 } from '../../../ir/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';

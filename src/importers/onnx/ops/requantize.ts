@@ -1,9 +1,8 @@
 /** From an int32 accumulator to a quantized tensor, or to a float one. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { nnAdd, nnDiv, nnMul, qnnRequantize } from '../../../ir/index.ts';
+import { nnAdd, nnDiv, nnMul, qnnRequantize, type Value } from '../../../ir/index.ts';
 import { requantizeFactors, requantizeModes } from '../../../numerics/index.ts';
-import { numbersOf, tensor } from '../../../tensors/tensor.ts';
+import { numbersOf, tensor } from '../../../tensors/index.ts';
 import type { NodeContext } from '../node_context.ts';
 import type { OnnxProfile } from '../profiles.ts';
 

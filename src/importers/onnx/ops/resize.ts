@@ -1,12 +1,16 @@
 /** Resize and Upsample. https://onnx.ai/onnx/operators/onnx__Resize.html */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { scaledDim } from '../../../ir/dims.ts';
-import { type AttrType, isWordOf, nnResize } from '../../../ir/index.ts';
-import { interpolatedTypes } from '../../../ir/ops/linear_resize.ts';
-import type { Dim } from '../../../ir/types.ts';
+import {
+  type AttrType,
+  type Dim,
+  interpolatedTypes,
+  isWordOf,
+  nnResize,
+  scaledDim,
+  type Value,
+} from '../../../ir/index.ts';
 import { operatorRecipe } from '../../../numerics/index.ts';
-import { numbersOf } from '../../../tensors/tensor.ts';
+import { numbersOf } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 

@@ -1,10 +1,21 @@
 /** Operators on shapes, and those that change nothing else. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { ceilDims, maxDims, elementsOf as sizeOfShape, subDims } from '../../../ir/dims.ts';
-import { nnExpand, nnRange, nnReduceProd, nnShape, nnSlice, nnTile } from '../../../ir/index.ts';
-import type { Dim, Shape } from '../../../ir/types.ts';
-import { tensor } from '../../../tensors/tensor.ts';
+import {
+  ceilDims,
+  type Dim,
+  maxDims,
+  nnExpand,
+  nnRange,
+  nnReduceProd,
+  nnShape,
+  nnSlice,
+  nnTile,
+  type Shape,
+  elementsOf as sizeOfShape,
+  subDims,
+  type Value,
+} from '../../../ir/index.ts';
+import { tensor } from '../../../tensors/index.ts';
 import { leftOver } from '../../kit/left_over.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';

@@ -1,6 +1,5 @@
 /** Operators of one operand, element by element. */
 
-import type { Value } from '../../../ir/define_op.ts';
 import {
   nnAbs,
   nnCeil,
@@ -37,8 +36,9 @@ import {
   nnTanh,
   nnThresholdedRelu,
   type OpWith,
+  type Value,
 } from '../../../ir/index.ts';
-import { dtypeOfOnnxCode, isHalf } from '../../../tensors/dtype.ts';
+import { dtypeOfOnnxCode, isHalf } from '../../../tensors/index.ts';
 import { onnxTypeName } from '../container/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';

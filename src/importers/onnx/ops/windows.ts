@@ -1,10 +1,18 @@
 /** The attributes that convolutions and pools share. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { addDims, ceilDims, divDims, maxDims, mulDims, subDims } from '../../../ir/dims.ts';
-import { nnPad } from '../../../ir/index.ts';
-import type { ConvAttrs } from '../../../ir/ops/conv_geometry.ts';
-import { isStatic, type Shape } from '../../../ir/types.ts';
+import {
+  addDims,
+  type ConvAttrs,
+  ceilDims,
+  divDims,
+  isStatic,
+  maxDims,
+  mulDims,
+  nnPad,
+  type Shape,
+  subDims,
+  type Value,
+} from '../../../ir/index.ts';
 import type { NodeContext } from '../node_context.ts';
 
 export const windowAttributes = ['auto_pad', 'dilations', 'kernel_shape', 'pads', 'strides'];

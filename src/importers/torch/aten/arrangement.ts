@@ -1,9 +1,8 @@
 /** Operators that arrange elements otherwise: mirrored, rolled, tiled, padded, shuffled, masked by their place. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { elementsOf } from '../../../ir/dims.ts';
 import {
   type AttrType,
+  elementsOf,
   nnConcat,
   nnDepthToSpace,
   nnExpand,
@@ -11,10 +10,10 @@ import {
   nnSlice,
   nnTile,
   nnWhere,
+  type Value,
 } from '../../../ir/index.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
-import { dtypes } from '../../../tensors/dtype.ts';
-import { tensor } from '../../../tensors/tensor.ts';
+import { dtypes, tensor } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import type { TorchOp } from '../operators/define_torch_op.ts';

@@ -1,8 +1,7 @@
 /** Attention. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { nnAdd, nnExpand, nnMatmul, nnSoftmax, nnWhere } from '../../../ir/index.ts';
-import { zeros } from '../../../tensors/tensor.ts';
+import { nnAdd, nnExpand, nnMatmul, nnSoftmax, nnWhere, type Value } from '../../../ir/index.ts';
+import { zeros } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';

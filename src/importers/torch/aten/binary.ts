@@ -1,6 +1,5 @@
 /** Functions of two tensors, element by element, and choices between them. */
 
-import type { Value } from '../../../ir/define_op.ts';
 import {
   nnAdd,
   nnAnd,
@@ -22,8 +21,9 @@ import {
   nnWhere,
   nnXor,
   type OpWith,
+  type Value,
 } from '../../../ir/index.ts';
-import { isFloat } from '../../../tensors/dtype.ts';
+import { isFloat } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';

@@ -1,6 +1,5 @@
 /** Functions that are compositions of simpler ones. */
 
-import type { Value } from '../../../ir/define_op.ts';
 import {
   nnAbs,
   nnAdd,
@@ -23,8 +22,9 @@ import {
   nnSoftplus,
   nnSub,
   nnWhere,
+  type Value,
 } from '../../../ir/index.ts';
-import { isFloat } from '../../../tensors/dtype.ts';
+import { isFloat } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';

@@ -1,10 +1,8 @@
 /** Tensors that a model makes of numbers: stored ones where their size is known. */
 
-import { nnExpand } from '../../../ir/index.ts';
-import { isStatic, type Shape } from '../../../ir/types.ts';
+import { isStatic, nnExpand, type Shape } from '../../../ir/index.ts';
 import { numberToBfloat16, numberToHalf } from '../../../numerics/index.ts';
-import { isFloat } from '../../../tensors/dtype.ts';
-import { sizeOf } from '../../../tensors/tensor.ts';
+import { isFloat, sizeOf } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';

@@ -1,7 +1,8 @@
 /** Normalizations and softmax, of floats. */
 
-import type { Value } from '../../../ir/define_op.ts';
 import {
+  type Dim,
+  isStatic,
   nnBatchNorm,
   nnGroupNorm,
   nnInstanceNorm,
@@ -9,8 +10,8 @@ import {
   nnLogSoftmax,
   nnRmsNorm,
   nnSoftmax,
+  type Value,
 } from '../../../ir/index.ts';
-import { type Dim, isStatic } from '../../../ir/types.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';

@@ -1,8 +1,6 @@
 /** Operators that take a tensor apart along an axis, or join several. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { nnConcat, nnSlice } from '../../../ir/index.ts';
-import type { Shape } from '../../../ir/types.ts';
+import { nnConcat, nnSlice, type Shape, type Value } from '../../../ir/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';

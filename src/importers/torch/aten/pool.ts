@@ -1,7 +1,7 @@
 /** Pools, of floats and of quantized tensors. */
 
-import type { Value } from '../../../ir/define_op.ts';
 import {
+  isStatic,
   nnAveragePool,
   nnGlobalAveragePool,
   nnGlobalMaxPool,
@@ -12,10 +12,11 @@ import {
   qnnConv,
   qnnGlobalAveragePool,
   qnnRequantize,
+  type Shape,
+  type Value,
 } from '../../../ir/index.ts';
-import { isStatic, type Shape } from '../../../ir/types.ts';
 import { globalAverageMultiplier, torchAverageMultiplier } from '../../../numerics/index.ts';
-import { sizeOf, tensor } from '../../../tensors/tensor.ts';
+import { sizeOf, tensor } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';

@@ -1,8 +1,7 @@
 /** Operators that take elements by positions which are a tensor. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { nnAdd, nnGather, nnGatherElements, nnMod, nnMul } from '../../../ir/index.ts';
-import { sizeOf, tensor } from '../../../tensors/tensor.ts';
+import { nnAdd, nnGather, nnGatherElements, nnMod, nnMul, type Value } from '../../../ir/index.ts';
+import { sizeOf, tensor } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';

@@ -1,7 +1,6 @@
 /** Convolutions and products of matrices, of floats. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { nnAdd, nnConv, nnConvTranspose, nnMatmul, nnMul, qnnMatmul } from '../../../ir/index.ts';
+import { nnAdd, nnConv, nnConvTranspose, nnMatmul, nnMul, qnnMatmul, type Value } from '../../../ir/index.ts';
 import { einsum } from '../../kit/einsum.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';

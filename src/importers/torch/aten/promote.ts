@@ -1,6 +1,6 @@
 /** Element types of binary operators: https://docs.pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc */
-import type { Value } from '../../../ir/define_op.ts';
-import { type DType, dtypes, isFloat, isHalf } from '../../../tensors/dtype.ts';
+import type { Value } from '../../../ir/index.ts';
+import { type DType, dtypes, isFloat, isHalf } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { TorchTensor } from '../pickle/index.ts';

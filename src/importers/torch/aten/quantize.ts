@@ -2,8 +2,7 @@
 
 import { isWordOf, qnnDequantize, qnnLut, qnnQuantize } from '../../../ir/index.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
-import { dtypes } from '../../../tensors/dtype.ts';
-import { tensor } from '../../../tensors/tensor.ts';
+import { dtypes, tensor } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { PerTensor, TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';

@@ -1,8 +1,7 @@
 /** Reductions of floats, and what of them quantized tensors know. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { elementsOf } from '../../../ir/dims.ts';
 import {
+  elementsOf,
   nnAbs,
   nnAdd,
   nnArgMax,
@@ -19,8 +18,9 @@ import {
   nnSqrt,
   nnSub,
   type Reduction,
+  type Value,
 } from '../../../ir/index.ts';
-import { isFloat } from '../../../tensors/dtype.ts';
+import { isFloat } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';

@@ -3,12 +3,9 @@
  * Positions have to be known; those that truth values give may be computed where one value fills all of them.
  */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { nnExpand, nnSlice, nnWhere } from '../../../ir/index.ts';
-import { isStatic, type Shape } from '../../../ir/types.ts';
+import { isStatic, nnExpand, nnSlice, nnWhere, type Shape, type Value } from '../../../ir/index.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
-import { dtypes, isFloat } from '../../../tensors/dtype.ts';
-import { sizeOf } from '../../../tensors/tensor.ts';
+import { dtypes, isFloat, sizeOf } from '../../../tensors/index.ts';
 import { written } from '../memory/place.ts';
 import { type Builder, diagonal, placedAlong, type Region, selected, sliced, whole } from '../memory/region.ts';
 import type { Arguments } from '../operators/arguments.ts';

@@ -1,9 +1,6 @@
 /** Operators that give the same elements another shape or another order of axes, or do nothing. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { elementsOf } from '../../../ir/dims.ts';
-import { nnExpand } from '../../../ir/index.ts';
-import type { Dim, Shape } from '../../../ir/types.ts';
+import { type Dim, elementsOf, nnExpand, type Shape, type Value } from '../../../ir/index.ts';
 import { leftOver } from '../../kit/left_over.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';

@@ -1,6 +1,5 @@
 /** Operators of one tensor, element by element: of floats as they are, of quantized tensors by tables. */
 
-import type { Value } from '../../../ir/define_op.ts';
 import {
   isWordOf,
   nnAbs,
@@ -34,9 +33,10 @@ import {
   nnSqrt,
   nnTanh,
   type OpWith,
+  type Value,
 } from '../../../ir/index.ts';
 import { gelu, geluTanh, leakyRelu } from '../../../numerics/index.ts';
-import { dtypes, isFloat } from '../../../tensors/dtype.ts';
+import { dtypes, isFloat } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';

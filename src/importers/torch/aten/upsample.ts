@@ -1,7 +1,6 @@
 /** Interpolation of images. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { type AttrArguments, nnResize, nnSub } from '../../../ir/index.ts';
+import { type AttrArguments, nnResize, nnSub, type Value } from '../../../ir/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import type { TorchOp } from '../operators/define_torch_op.ts';

@@ -1,5 +1,5 @@
 /** Views that nothing else declares: what they are of their operand says the table of views. */
-import { isStatic } from '../../../ir/types.ts';
+import { isStatic } from '../../../ir/index.ts';
 import { type Region, whole } from '../memory/region.ts';
 import { viewsOf } from '../memory/views.ts';
 import type { TorchContext } from '../operators/context.ts';

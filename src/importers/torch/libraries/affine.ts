@@ -1,9 +1,7 @@
 /** torchao: torchao/quantization/quant_primitives.py. A block of elements shares a scale and a zero point. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { nnReduceMax, nnReduceMin } from '../../../ir/index.ts';
-import type { Dim, Shape } from '../../../ir/types.ts';
-import { type DType, dtypes, isFloat } from '../../../tensors/dtype.ts';
+import { type Dim, nnReduceMax, nnReduceMin, type Shape, type Value } from '../../../ir/index.ts';
+import { type DType, dtypes, isFloat } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import type { TorchOp } from '../operators/define_torch_op.ts';

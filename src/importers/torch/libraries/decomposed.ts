@@ -1,8 +1,7 @@
 /** quantized_decomposed, the operators of PT2E: torch/ao/quantization/fx/_decomposed.py of PyTorch. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { nnReduceMax, nnReduceMin } from '../../../ir/index.ts';
-import type { DType } from '../../../tensors/dtype.ts';
+import { nnReduceMax, nnReduceMin, type Value } from '../../../ir/index.ts';
+import type { DType } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import type { TorchOp } from '../operators/define_torch_op.ts';

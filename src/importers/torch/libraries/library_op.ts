@@ -1,5 +1,5 @@
 /** Operators of libraries that keep quantization beside PyTorch's tensors: quantized_decomposed and torchao. */
-import type { Value } from '../../../ir/define_op.ts';
+import type { Value } from '../../../ir/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';

@@ -3,8 +3,8 @@
  * torch/ao/quantization/fx/_decomposed.py of PyTorch. Computed in the type of the scales, the zero point added before rounding.
  */
 
-import type { Value } from '../../../ir/define_op.ts';
 import {
+  type Dim,
   nnAbs,
   nnAdd,
   nnClip,
@@ -17,8 +17,8 @@ import {
   nnRound,
   nnSub,
   nnWhere,
+  type Value,
 } from '../../../ir/index.ts';
-import type { Dim } from '../../../ir/types.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import type { TorchOp } from '../operators/define_torch_op.ts';

@@ -1,8 +1,9 @@
 /** What the operators of both quantization libraries, quantized_decomposed and torchao, are made of. */
 
-import type { Value } from '../../../ir/define_op.ts';
 import {
+  isPerTensor,
   isWordOf,
+  lutOf,
   nnAdd,
   nnClip,
   nnDiv,
@@ -16,12 +17,10 @@ import {
   qnnDequantize,
   qnnLut,
   qnnQuantize,
+  type Value,
 } from '../../../ir/index.ts';
-import { lutOf } from '../../../ir/ops/qnn_lut.op.ts';
-import { isPerTensor } from '../../../ir/ops/qnn_parameters.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
-import { type DType, dtypes } from '../../../tensors/dtype.ts';
-import { numbersOf, tensor } from '../../../tensors/tensor.ts';
+import { type DType, dtypes, numbersOf, tensor } from '../../../tensors/index.ts';
 import type { TorchContext } from '../operators/context.ts';
 
 /** Scales and zero points of x: one, one for each index of `axis`, or broadcast to x. */

@@ -1,6 +1,6 @@
 /** What PyTorch calls a tensor: a view of a storage that others may share. Writes go to the storage. */
 import { assert } from '../../../diagnostics/index.ts';
-import { type AnyValue, isComputable, type Value } from '../../../ir/define_op.ts';
+import { type AnyValue, isComputable, type Value } from '../../../ir/index.ts';
 import { areApart, areSame, type Builder, type Region, type Step } from './region.ts';
 
 /** A piece of memory: what it holds now, as a tensor of the graph. */

@@ -3,11 +3,20 @@
  * from; `put` is that with the part replaced: put(x, take(x)) = x, take(put(x, p)) = p.
  */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { addDims } from '../../../ir/dims.ts';
-import { nnConcat, nnExpand, nnGather, nnReshape, nnSlice, nnTranspose, nnWhere } from '../../../ir/index.ts';
-import { isStatic, type Shape } from '../../../ir/types.ts';
-import { type ITensor, sizeOf, stridesOf, tensor } from '../../../tensors/tensor.ts';
+import {
+  addDims,
+  isStatic,
+  nnConcat,
+  nnExpand,
+  nnGather,
+  nnReshape,
+  nnSlice,
+  nnTranspose,
+  nnWhere,
+  type Shape,
+  type Value,
+} from '../../../ir/index.ts';
+import { type ITensor, sizeOf, stridesOf, tensor } from '../../../tensors/index.ts';
 import type { TypedEmitter } from '../../kit/typed_emitter.ts';
 import type { Strides } from './strides.ts';
 

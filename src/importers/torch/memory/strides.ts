@@ -1,6 +1,5 @@
 /** How a tensor lies in memory: strides in elements, as far as they are known, and when PyTorch's reshape is a view. */
-import { bindDim, mulDims, symbolsIn } from '../../../ir/dims.ts';
-import type { Dim, Shape } from '../../../ir/types.ts';
+import { bindDim, type Dim, mulDims, type Shape, symbolsIn } from '../../../ir/index.ts';
 
 /** One for each axis; undefined where the layout is not known. */
 export type Strides = readonly Dim[] | undefined;

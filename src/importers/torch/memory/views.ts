@@ -1,6 +1,6 @@
 /** Which operators of ATen return memory that they were given: views of it, and operators that do nothing. */
 
-import { type Dim, isStatic, type Shape } from '../../../ir/types.ts';
+import { type Dim, isStatic, type Shape } from '../../../ir/index.ts';
 import { Unsupported } from '../../kit/unsupported.ts';
 import { Arguments } from '../operators/arguments.ts';
 import { bind, isBound, parseSchema, type Schema } from '../operators/schema.ts';

@@ -1,12 +1,17 @@
 /** What the importer of one PyTorch operator sees: the graph, the engine, and ways to say no. */
 
 import { assert, fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
-import type { GivenAttrs } from '../../../ir/builder.ts';
-import type { AnyValue, Value } from '../../../ir/define_op.ts';
-import type { AnyOp } from '../../../ir/op_table.ts';
-import { isStatic, type Loc, type Shape, type ValueId } from '../../../ir/types.ts';
-import { type DType, isFloat } from '../../../tensors/dtype.ts';
-import { tensor } from '../../../tensors/tensor.ts';
+import {
+  type AnyOp,
+  type AnyValue,
+  type GivenAttrs,
+  isStatic,
+  type Loc,
+  type Shape,
+  type Value,
+  type ValueId,
+} from '../../../ir/index.ts';
+import { type DType, isFloat, tensor } from '../../../tensors/index.ts';
 import { ImportEmitter, type Journal } from '../../kit/import_emitter.ts';
 import { type ScalarType, scalarTypes, type TorchTensor } from '../pickle/index.ts';
 import { GraphTensor, type TensorLike, UnknownTensor } from '../values.ts';

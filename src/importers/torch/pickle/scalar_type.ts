@@ -2,7 +2,7 @@
  * Element types of PyTorch: c10::ScalarType. The codes are those of TorchScript; the JSON of torch.export numbers them
  * otherwise.
  */
-import type { DType } from '../../../tensors/dtype.ts';
+import type { DType } from '../../../tensors/index.ts';
 
 export interface ScalarType {
   readonly name: string;

@@ -1,7 +1,6 @@
 /** Tensors as PyTorch stores them: a strided view of a storage that others may share. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import { dtypes, newArray, viewAs } from '../../../tensors/dtype.ts';
-import { type ITensor, sizeOf, stridesOf, tensor } from '../../../tensors/tensor.ts';
+import { dtypes, type ITensor, newArray, sizeOf, stridesOf, tensor, viewAs } from '../../../tensors/index.ts';
 import type { ScalarType } from './scalar_type.ts';
 
 export interface Storage {

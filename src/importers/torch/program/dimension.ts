@@ -1,6 +1,5 @@
 /** Symbolic sizes: sympy expressions, as `sympy.srepr` writes them, as dimensions of the IR. */
-import { addDims, divDims, maxDims, mulDims } from '../../../ir/dims.ts';
-import type { Dim } from '../../../ir/types.ts';
+import { addDims, type Dim, divDims, maxDims, mulDims } from '../../../ir/index.ts';
 
 const LONGEST = 4000;
 const DEEPEST = 64;

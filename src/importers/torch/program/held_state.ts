@@ -1,6 +1,6 @@
 /** State of programs: which names a call changes and the next one reads, and what they become. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import { type ValueId, valueId } from '../../../ir/types.ts';
+import { type ValueId, valueId } from '../../../ir/index.ts';
 import type { Scope } from '../../kit/scope.ts';
 import { STATE_HINT, type StateOption } from '../memory/state_option.ts';
 import type { ProgramMemory } from './memory.ts';

@@ -1,10 +1,21 @@
 /** Programs of torch.export into the IR. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import { type AnyValue, isComputable, type Value } from '../../../ir/define_op.ts';
-import type { Graph, Origin, Unsupport } from '../../../ir/graph.ts';
-import { nnIdentity } from '../../../ir/ops/nn_movement.op.ts';
-import { opaqueOp } from '../../../ir/ops/opaque.op.ts';
-import { type Dim, formatType, type Loc, type TensorType, type ValueId, valueId } from '../../../ir/types.ts';
+import {
+  type AnyValue,
+  type Dim,
+  formatType,
+  type Graph,
+  isComputable,
+  type Loc,
+  nnIdentity,
+  type Origin,
+  opaqueOp,
+  type TensorType,
+  type Unsupport,
+  type Value,
+  type ValueId,
+  valueId,
+} from '../../../ir/index.ts';
 import { Scope } from '../../kit/scope.ts';
 import { Unsupported } from '../../kit/unsupported.ts';
 import type { Archive } from '../archive/index.ts';

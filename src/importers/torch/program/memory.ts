@@ -3,9 +3,8 @@
  * the memory of its first operand, and every name that shares it is read anew.
  */
 import { fail } from '../../../diagnostics/index.ts';
-import { type AnyValue, isComputable, type Value } from '../../../ir/define_op.ts';
-import { type Loc, type ValueId, valueId } from '../../../ir/types.ts';
-import { type DType, isFloat } from '../../../tensors/dtype.ts';
+import { type AnyValue, isComputable, type Loc, type Value, type ValueId, valueId } from '../../../ir/index.ts';
+import { type DType, isFloat } from '../../../tensors/index.ts';
 import { ImportEmitter } from '../../kit/import_emitter.ts';
 import type { Scope } from '../../kit/scope.ts';
 import { Unsupported } from '../../kit/unsupported.ts';

@@ -1,6 +1,5 @@
 /** A node of a program as a call of an operator that is declared for all of PyTorch. */
-import type { Value } from '../../../ir/define_op.ts';
-import type { Dim, Loc } from '../../../ir/types.ts';
+import type { Dim, Loc, Value } from '../../../ir/index.ts';
 import type { Scope } from '../../kit/scope.ts';
 import { Arguments } from '../operators/arguments.ts';
 import { TorchContext, typeOf } from '../operators/context.ts';

@@ -1,5 +1,5 @@
 /** What a program says beside its nodes: who reads a value, and what sizes its symbols may have. */
-import type { SymbolRange } from '../../../ir/graph.ts';
+import type { SymbolRange } from '../../../ir/index.ts';
 import type { Scope } from '../../kit/scope.ts';
 import type { Argument, ExportedProgram } from './schema.ts';
 

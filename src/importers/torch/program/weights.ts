@@ -3,7 +3,7 @@
  * or each in an entry of its own, raw, described by a config.
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import { dtypes } from '../../../tensors/dtype.ts';
+import { dtypes } from '../../../tensors/index.ts';
 import { type Archive, isZip, openArchive } from '../archive/index.ts';
 import { type PickleValue, type Storage, TorchTensor, unpickleTorch } from '../pickle/index.ts';
 import { Json } from './json.ts';

@@ -13,8 +13,7 @@ import {
   tanh,
   torchTable,
 } from '../../../numerics/index.ts';
-import { dtypes } from '../../../tensors/dtype.ts';
-import { tensor } from '../../../tensors/tensor.ts';
+import { dtypes, tensor } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { PerTensor, TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';

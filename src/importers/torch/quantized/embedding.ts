@@ -1,7 +1,7 @@
 /** quantized::embedding_byte: rows of bytes, each with a scale and a zero point in float. */
 import { nnGather } from '../../../ir/index.ts';
 import { fusedMultiplyAdd32 } from '../../../numerics/index.ts';
-import { tensor } from '../../../tensors/tensor.ts';
+import { tensor } from '../../../tensors/index.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
 import type { TorchTensor } from '../pickle/index.ts';
 

@@ -1,7 +1,7 @@
 /** quantized::linear and its dynamic form. */
 import { nnAdd, nnMatmul, nnRelu, qnnMatmul } from '../../../ir/index.ts';
 import { halfToNumber, numberToHalf } from '../../../numerics/index.ts';
-import { type ITensor, tensor } from '../../../tensors/tensor.ts';
+import { type ITensor, tensor } from '../../../tensors/index.ts';
 import { dequantized, quantizedPerTensor } from '../aten/quantize.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';

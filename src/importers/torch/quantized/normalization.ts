@@ -1,7 +1,7 @@
 /** Normalizations, softmax and PReLU of quantized tensors. */
 
-import type { Value } from '../../../ir/define_op.ts';
 import {
+  type Dim,
   nnAdd,
   nnClip,
   nnDiv,
@@ -11,11 +11,10 @@ import {
   nnSqrt,
   nnSub,
   qnnRequantize,
+  type Value,
 } from '../../../ir/index.ts';
-import type { Dim } from '../../../ir/types.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
-import { dtypes } from '../../../tensors/dtype.ts';
-import { tensor } from '../../../tensors/tensor.ts';
+import { dtypes, tensor } from '../../../tensors/index.ts';
 import { dequantized, numbersOf, quantizedPerTensor } from '../aten/quantize.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';

@@ -1,9 +1,8 @@
 /** quantized::conv and quantized::linear: the integer sum, and its end as each engine computes it. */
 
-import type { Value } from '../../../ir/define_op.ts';
-import { nnAdd, nnMul, qnnDynamicQuantize, qnnRequantize } from '../../../ir/index.ts';
+import { nnAdd, nnMul, qnnDynamicQuantize, qnnRequantize, type Value } from '../../../ir/index.ts';
 import { reciprocal32, roundHalfEven, saturate } from '../../../numerics/index.ts';
-import { type ITensor, tensor } from '../../../tensors/tensor.ts';
+import { type ITensor, tensor } from '../../../tensors/index.ts';
 import type { PerTensor, TorchContext } from '../operators/context.ts';
 import { engineOf, type TorchEngine } from '../operators/engine.ts';
 import type { ScalarType, TensorQuantization } from '../pickle/index.ts';

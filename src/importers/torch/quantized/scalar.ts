@@ -2,8 +2,7 @@
 
 import { qnnLut } from '../../../ir/index.ts';
 import { reciprocal32, roundHalfEven } from '../../../numerics/index.ts';
-import { dtypes } from '../../../tensors/dtype.ts';
-import { tensor } from '../../../tensors/tensor.ts';
+import { dtypes, tensor } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { PerTensor, TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';

@@ -1,6 +1,6 @@
 /** What code computes without tensors of the graph: numbers, sizes, lists, strings. */
-import { addDims, divDims, mulDims } from '../../../ir/dims.ts';
-import { isFloat } from '../../../tensors/dtype.ts';
+import { addDims, divDims, mulDims } from '../../../ir/index.ts';
+import { isFloat } from '../../../tensors/index.ts';
 import { TorchTensor } from '../pickle/index.ts';
 import {
   describe,

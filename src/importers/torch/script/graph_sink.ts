@@ -1,14 +1,30 @@
 /** A graph under construction in which what was emitted last can still be renamed or taken back. */
 import { assert } from '../../../diagnostics/index.ts';
-import { Emitter, type Sink } from '../../../ir/builder.ts';
-import { ConstantPool } from '../../../ir/constant_pool.ts';
-import type { AnyValue, Value } from '../../../ir/define_op.ts';
-import type { Graph, Node, Origin, ValueInfo } from '../../../ir/graph.ts';
-import { nnCast, nnExpand, nnIdentity, nnReshape, nnSlice, nnTile, nnTranspose, oneOf } from '../../../ir/index.ts';
-import { checkSizes } from '../../../ir/limits.ts';
-import { type NodeId, type TensorType, type ValueId, valueId } from '../../../ir/types.ts';
-import type { DType } from '../../../tensors/dtype.ts';
-import type { ITensor } from '../../../tensors/tensor.ts';
+import {
+  type AnyValue,
+  ConstantPool,
+  checkSizes,
+  Emitter,
+  type Graph,
+  type Node,
+  type NodeId,
+  nnCast,
+  nnExpand,
+  nnIdentity,
+  nnReshape,
+  nnSlice,
+  nnTile,
+  nnTranspose,
+  type Origin,
+  oneOf,
+  type Sink,
+  type TensorType,
+  type Value,
+  type ValueId,
+  type ValueInfo,
+  valueId,
+} from '../../../ir/index.ts';
+import type { DType, ITensor } from '../../../tensors/index.ts';
 
 /** Names of outputs, and of nothing else: `output`, `output_0`, `output_key`. Others may start so: `output.constant`. */
 const RESERVED = /^output(_\w*)?$/;

@@ -1,8 +1,6 @@
 /** What a call does beside its results, and a graph cannot: told once it is known what the results need. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import type { Value } from '../../../ir/define_op.ts';
-import type { Graph } from '../../../ir/graph.ts';
-import { isOp, opaqueOp } from '../../../ir/index.ts';
+import { type Graph, isOp, opaqueOp, type Value } from '../../../ir/index.ts';
 import type { TorchTensor } from '../pickle/index.ts';
 import { describe } from '../values.ts';
 import type { State } from './state.ts';

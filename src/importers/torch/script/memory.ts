@@ -3,7 +3,7 @@
  * stand for one tensor, several tensors for one storage. Who reads a handle gets what its memory holds now.
  */
 import { assert, fail, type Location } from '../../../diagnostics/index.ts';
-import type { AnyValue } from '../../../ir/define_op.ts';
+import type { AnyValue } from '../../../ir/index.ts';
 import { Place, Storage } from '../memory/place.ts';
 import { type Builder, type Region, whole } from '../memory/region.ts';
 import { channelsLast, isLastOrder, isPacked, rowMajor, type Strides } from '../memory/strides.ts';

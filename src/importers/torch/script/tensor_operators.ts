@@ -1,11 +1,8 @@
 /** Operators on tensors, as the interpreter meets them, into nodes of a graph. */
 
 import { fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
-import type { AnyValue, Value } from '../../../ir/define_op.ts';
-import type { Unsupport } from '../../../ir/graph.ts';
-import { opaqueOp } from '../../../ir/ops/opaque.op.ts';
-import type { Loc } from '../../../ir/types.ts';
-import { isFloat } from '../../../tensors/dtype.ts';
+import { type AnyValue, type Loc, opaqueOp, type Unsupport, type Value } from '../../../ir/index.ts';
+import { isFloat } from '../../../tensors/index.ts';
 import { Unsupported } from '../../kit/unsupported.ts';
 import { builderOf } from '../aten/scatter.ts';
 import { adviceOn, doesMore, writesSilently } from '../memory/mutating.ts';
