@@ -67,7 +67,7 @@ interface Place {
   readonly channels: number;
 }
 
-/** The chain one addition further down, undefined when there is none of ours. */
+/** The chain one addition further down; undefined when no addition belongs to it. */
 function absorbed(graph: SumReader, chain: SumChain, at: Place): Omit<SumChain, 'length'> | undefined {
   for (const { rest: sum, added, sign } of additionsOf(graph.producer(chain.sum))) {
     const isSum = [sum, added].every((id) => graph.type(id).dtype === 's32');

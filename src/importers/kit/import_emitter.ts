@@ -1,4 +1,4 @@
-/** What the importers of single operators build with, whatever the format: operators, constants, and ways to say no. */
+/** The emitter for importers of single operators, whatever the format: operators, constants, and refusals. */
 
 import { type Code, fail, type Location, UnskewError } from '../../diagnostics/index.ts';
 import {
@@ -38,7 +38,7 @@ const FOLD_OPERAND = 4 * FOLD_RESULT;
 /** Not folded: rewrites look for it at the weights. */
 const KEPT: AnyOp = qnnDequantize;
 
-/** The graph that operators go into: a journal of a `Scope`, or that of TorchScript. */
+/** The graph that receives operators: a journal of a `Scope`, or TorchScript's. */
 export interface Journal {
   readonly pool: ConstantPool;
   /** An emitter into a new journal. */
@@ -48,15 +48,15 @@ export interface Journal {
   readonly latest: Node;
   /** Takes it back and returns it. */
   undo(): Node;
-  /** What is known of the elements of a value that is not a constant. */
+  /** The known elements of a value that is not a constant. */
   elementsOf(id: ValueId): Elements | undefined;
   know(id: ValueId, elements: Elements): void;
-  /** What a float of 16 bits was before it was rounded, where that matters. */
+  /** The unrounded values of a 16-bit float, when they matter. */
   wideOf?(id: ValueId): Wide | undefined;
   knowWide?(id: ValueId, wide: Wide): void;
 }
 
-/** Where an operator is wrong, and what to do. */
+/** The faulty input of an operator, and a hint. */
 interface Blame {
   readonly input?: string | undefined;
   readonly hint?: string | undefined;
@@ -83,7 +83,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     return constant === undefined ? undefined : this.scope.pool.get(constant);
   }
 
-  /** The elements of a small tensor: numbers, or sizes that follow from those of the inputs. */
+  /** The elements of a small tensor: numbers, or expressions in the sizes of the inputs. */
   elementsOf(value: Value): Elements | undefined {
     const known = this.scope.elementsOf(value.id);
     if (known !== undefined || !isFollowed(value.type)) return known;
@@ -121,7 +121,10 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     return folded === results && results.length === 1 ? [this.#followed(operands, results[0])] : folded;
   }
 
-  /** By what the floats of 16 bits have to be rounded that the node reads unrounded; it then hands on its own so. None: it rounds. */
+  /**
+   * The causes of rounding that the node undoes by reading unrounded 16-bit floats; its results stay unrounded too.
+   * Empty: it rounds.
+   */
   protected staysWide(_operands: readonly (Value | null)[]): readonly Wide['by'][] {
     return [];
   }
@@ -130,7 +133,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     if (y.type.dtype === 'f16' && !this.constantOf(y)) this.scope.knowWide?.(y.id, wide);
   }
 
-  /** What `x` was rounded from, when one of `by` did it. */
+  /** The value that `x` was rounded from, when one of `by` rounded it. */
   protected wideOf(x: Value, by: readonly Wide['by'][]): Value | undefined {
     const wide = this.scope.wideOf?.(x.id);
     if (wide === undefined || !by.includes(wide.by)) return undefined;
@@ -142,7 +145,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     return this.emitList(op, whole, attrs)[0];
   }
 
-  /** An operator that moves elements which others rounded: it may as well move what they were. */
+  /** An operator that moves rounded elements: it may as well move the unrounded ones. */
   #rememberMove(
     op: AnyOp,
     operands: readonly (Value | null)[],
@@ -157,7 +160,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     this.knowWide(y, { by: 'operator', operands: given, moved: { op, attrs, wides } });
   }
 
-  /** Names of the results, where an importer has better ones than those of the operator. */
+  /** Names of the results, when an importer has better ones than the operator's. */
   protected namesOf(_op: AnyOp): readonly string[] | undefined {
     return undefined;
   }
@@ -171,7 +174,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     return this.#emitter.constant(value, this.fresh(name));
   }
 
-  /** A constant that is made when somebody looks at it. */
+  /** A constant that is made when its elements are first read. */
   lazy<D extends DType>(type: TensorType<D>, load: () => ITensor<D>, name = 'const'): Value<D> {
     return this.#emitter.lazy(type, load, this.fresh(name));
   }
@@ -252,7 +255,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     return tensors.map((t, i) => this.#emitter.constant(t, results[i].id));
   }
 
-  /** What is known of the elements of the operator emitted last; integers that are all numbers become a constant. */
+  /** Follows the elements of the operator emitted last; integers that are all numbers become a constant. */
   #followed(operands: readonly (Value | null)[], result: Value): Value {
     const elements = this.#elementsAfter(operands, result);
     if (elements === undefined) return result;
@@ -285,7 +288,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
   }
 }
 
-/** Ends of slices are often the largest int64: clamped to what binary64 holds, which no dimension reaches. */
+/** Ends of slices are often the largest int64: clamped to the integers of binary64, which no dimension reaches. */
 const clamp = (value: number | bigint): number =>
   typeof value === 'number'
     ? value

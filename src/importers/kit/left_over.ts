@@ -2,7 +2,7 @@
 import { type Dim, divDims, mulDims, type Shape, elementsOf as sizeOfShape } from '../../ir/index.ts';
 import { sizeOf } from '../../tensors/index.ts';
 
-/** The number of elements of x divided by those of the known part of its new shape; common symbols cancel. */
+/** The number of elements of x divided by that of the known part of its new shape; common symbols cancel. */
 export function leftOver(x: Shape, known: Shape, refuse: (message: string) => never): Dim {
   const rest = [...known];
   const remaining = x.filter((dim) => {

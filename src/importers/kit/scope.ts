@@ -1,6 +1,6 @@
 /**
- * The graph while it is imported. What one node of the model becomes is written to a journal first: the node may turn out not
- * to be understood (the journal is dropped), and its values get their final names only when its results are known.
+ * The graph during the import. Nodes for one node of the model go to a journal first: the node may turn out not to be
+ * understood (then the journal is dropped), and its values get their final names only when its results are known.
  */
 import { assert, fail } from '../../diagnostics/index.ts';
 import {
@@ -26,9 +26,9 @@ import {
 } from '../../ir/index.ts';
 import type { DType } from '../../tensors/index.ts';
 
-/** How to compute a 16-bit float in binary32 from values that were not rounded to it. */
+/** The way to compute a 16-bit float in binary32 from values that were not rounded to it. */
 export interface Wide {
-  /** What rounds it: an operator, a dequantization, or a Cast of the model. */
+  /** The cause of the rounding: an operator, a dequantization, or a Cast of the model. */
   readonly by: 'operator' | 'dequantize' | 'cast';
   /** The float itself, or the operands of an operator that moves elements. */
   readonly operands: readonly Value[];
@@ -61,7 +61,7 @@ export class Scope {
     this.#reserved = reserved;
   }
 
-  /** The value of that name, when it is defined by now. */
+  /** The value of this name, when it is defined by now. */
   lookup(name: string): AnyValue | undefined {
     const id = valueId(name);
     const info = this.info(id);
@@ -101,7 +101,7 @@ export class Scope {
     return this.#journal.values.has(id);
   }
 
-  /** What is known of the elements of a value that is not a constant. */
+  /** Records the known elements of a value that is not a constant. */
   know(id: ValueId, elements: Elements): void {
     this.#journal.elements.set(id, elements);
   }
@@ -110,7 +110,7 @@ export class Scope {
     return this.#journal.elements.get(id) ?? this.elements.get(id);
   }
 
-  /** What a 16-bit float was before it was rounded. */
+  /** Records the unrounded values of a 16-bit float. */
   knowWide(id: ValueId, wide: Wide): void {
     this.#journal.wide.set(id, wide);
   }
@@ -175,13 +175,13 @@ export class Scope {
     });
   }
 
-  /** The graph: what the outputs need of it. */
+  /** The graph: the nodes that the outputs need. */
   finish(name: string, outputs: readonly ValueId[], origin: Origin): Graph {
     const { inputs, nodes, values, pool } = this;
     return { name, inputs, outputs, nodes, values, pool, origin };
   }
 
-  /** What these values are computed from, and the inputs. */
+  /** The values that these depend on, and the inputs. */
   reached(outputs: readonly ValueId[]): ReadonlySet<ValueId> {
     const producers = new Map(
       Object.values(this.nodes).flatMap((node) => node.results.map((id) => [id, node] as const)),
@@ -197,7 +197,7 @@ export class Scope {
     return needed;
   }
 
-  /** Drops what the outputs do not need: shape computations that attributes stand for, constants that were read. */
+  /** Drops nodes that the outputs do not need: shape computations that became attributes, constants that were read. */
   prune(outputs: readonly ValueId[]): void {
     const needed = this.reached(outputs);
     for (const id of keysOf(this.values)) if (!needed.has(id)) delete this.values[id];

@@ -1,4 +1,4 @@
-/** Emits operators whose operands have names, and element types that are known at run time only. */
+/** Emits operators with named operands, whose element types are known at run time only. */
 import {
   type AnyOp,
   type AnyOperands,

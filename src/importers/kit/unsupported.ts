@@ -1,4 +1,4 @@
-/** Thrown by an importer for what is valid and not understood here: the node becomes an opaque operator. */
+/** Thrown by an importer for a valid node that it does not understand: the node becomes an opaque operator. */
 export class Unsupported extends Error {
   override readonly name = 'Unsupported';
 }

@@ -30,7 +30,7 @@ export class Attributes {
     return value === undefined ? fallback : safeInteger(value);
   }
 
-  /** 0 or 1. Of other numbers runtimes think differently: keepdims of 2 is no for ONNX Runtime, transA of 2 is yes. */
+  /** 0 or 1. Runtimes disagree on other numbers: ONNX Runtime reads keepdims of 2 as false, transA of 2 as true. */
   flag(name: string, fallback = false): boolean {
     const value = this.int(name, fallback ? 1 : 0);
     if (value !== 0 && value !== 1)
@@ -44,7 +44,7 @@ export class Attributes {
     return this.#get(name, 'ints')?.map((value) => safeInteger(value)) ?? fallback;
   }
 
-  /** Defaults are binary32 numbers, as those in files are. */
+  /** Defaults are binary32 numbers, like the ones in files. */
   float(name: string, fallback: number): number;
   float(name: string): number | undefined;
   float(name: string, fallback?: number): number | undefined {
@@ -59,7 +59,7 @@ export class Attributes {
     return this.#get(name, 'string') ?? fallback;
   }
 
-  /** One of the words that the attribute `spec` of an operator of ours takes; another one may be of a later version. */
+  /** One of the words of the attribute `spec` of an operator of ours; another word may belong to a later version. */
   word<W extends string>(name: string, spec: AttrSpec<W>, fallback: W): W {
     const word = this.string(name, fallback);
     if (isWordOf(spec, word)) return word;
@@ -88,7 +88,7 @@ export class Attributes {
   }
 }
 
-/** Ends of slices are often the largest int64: clamped to what binary64 holds, which no dimension reaches. */
+/** Ends of slices are often the largest int64: clamped to the integers of binary64, which no dimension reaches. */
 export function safeInteger(value: number | bigint): number {
   return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(value)));
 }

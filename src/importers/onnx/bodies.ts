@@ -1,12 +1,13 @@
 /**
- * The bodies of control flow as graphs of their own. A body that holds quantized layers is made a model: its own graph, and in
- * front of it the context, which is what it sees of the graphs around it:
+ * Reads bodies of control flow as graphs of their own. A body with quantized layers is made a model: its own graph,
+ * behind its context, the values that it sees of the graphs around it:
  *
  *   constants                 initializers, so that zero points and weights are known
  *   dequantized, and moved    the nodes that do it, so that integers and constants behind a value are seen
  *   anything else             inputs of the types that are known outside
  *
- * Nodes of the context compute what the outer ones compute, under the same names: an exporter leaves the context away again.
+ * Nodes of the context compute the values of the outer ones, under the same names: an exporter leaves the context out
+ * again.
  */
 
 import { UnskewError } from '../../diagnostics/index.ts';
@@ -17,7 +18,7 @@ import { Context, type Encoded, eachField, field, intField, Source, schema, text
 import { bodiesOf, capturedIn } from './node_checks.ts';
 import type { OnnxBody, UnreadBody } from './origin.ts';
 
-/** What the graph around a body knows of its values. */
+/** The values that a body can see around it. */
 export interface Surroundings {
   readonly file: OnnxFile;
   producer(name: string): OnnxNode | undefined;
@@ -40,7 +41,10 @@ const tensor = schema.tensorProto.fields;
 const info = schema.valueInfoProto.fields;
 const dimension = schema.dimensionProto.fields;
 
-/** What a node reads of the graph around it once its bodies are graphs of their own: in their order, without what they capture. */
+/**
+ * The surroundings of bodies that become graphs of their own: all names that they capture, and the nodes that
+ * dequantize or move constants for them, which the new graphs take along.
+ */
 export function contextOf(bodies: readonly OnnxGraph[], around: Surroundings): BodyContext {
   const names = new Set<string>();
   const nodes = new Set<OnnxNode>();
@@ -62,7 +66,7 @@ const isConstant = (name: string, around: Surroundings): boolean =>
 
 const operatorOf = ({ domain, opType }: OnnxNode): string => (domain === '' ? opType : `${domain}.${opType}`);
 
-/** Whether a value is what a dequantize gives, or a constant, moved or not. */
+/** True when a value is the result of a dequantize, or a constant, moved or not. */
 function isFollowed(name: string, around: Surroundings): boolean {
   let at = name;
   for (let depth = 0; depth < 64 && !isConstant(at, around); depth++) {
@@ -76,7 +80,7 @@ function isFollowed(name: string, around: Surroundings): boolean {
 }
 
 /**
- * The bodies of a node that are worth reading, each as a graph.
+ * The bodies of a node that hold quantized layers, each as a graph.
  *
  * @param read imports a model
  */
@@ -155,7 +159,7 @@ function tensorProto(name: string, { dtype, shape, data }: ITensor): Encoded {
   ];
 }
 
-/** What is not known is not declared; symbols of the body are its own. */
+/** Declares a value. Unknown types are left out; symbols of the body are its own. */
 function valueInfoProto(name: string, type: TensorType | undefined): Encoded {
   const named = textField(info.name[0], name);
   if (type === undefined || type.dtype === 'opaque') return named;

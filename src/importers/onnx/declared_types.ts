@@ -1,4 +1,4 @@
-/** The types that a graph declares for its values: those of inputs are taken, those of results are checked. */
+/** The declared types of a graph's values: the types of inputs are used, the types of results are checked. */
 import { type Diagnostic, fail, type Location } from '../../diagnostics/index.ts';
 import { type Dim, formatType, type Shape, type TensorType } from '../../ir/index.ts';
 import { type OnnxGraph, type OnnxType, onnxTypeName } from './container/index.ts';
@@ -18,12 +18,12 @@ export class DeclaredTypes {
   readonly #bound = new Map<string, number>();
   /** Shapes of inputs that declare none. */
   readonly #given = new Map<string, Shape>();
-  /** Of declared sizes that are not those that are computed. */
+  /** Warnings on declared sizes that differ from the computed ones. */
   readonly warnings: Diagnostic[] = [];
 
   /**
    * @param inputShapes shapes of inputs by name; a size that is text leaves the dimension open
-   * @throws UnskewError U4002 when they are not those of inputs, or not of one model
+   * @throws UnskewError U4002 when they do not fit the inputs, or contradict each other
    */
   constructor({ inputs, outputs, valueInfos, initializers }: OnnxGraph, inputShapes: InputShapes = {}, where = {}) {
     const infos = [...valueInfos, ...outputs, ...inputs];
@@ -71,8 +71,8 @@ export class DeclaredTypes {
   }
 
   /**
-   * The type of a result that nobody computes: what follows from the operator, and where it does not what is declared; sizes
-   * that neither knows are symbols of their own. `opaque[]` where the element type or the rank is known to neither.
+   * The type of a result that nobody computes: the operator's rule decides, then the declaration; sizes that neither
+   * knows are new symbols. `opaque[]` when neither knows the element type or the rank.
    */
   complete(name: string, { dtype: follows, dims: sizes }: PartialType): TensorType {
     const type = this.#types.get(name);
@@ -86,7 +86,7 @@ export class DeclaredTypes {
     return { dtype, shape: dims.map((dim, axis) => (sizes && given(dim)) ?? this.#dim(hints[axis], name, axis)) };
   }
 
-  /** What is declared, in words. */
+  /** The declaration in words. */
   describe(name: string): string {
     const type = this.#types.get(name);
     if (type === undefined) return 'no type is declared';
@@ -95,8 +95,8 @@ export class DeclaredTypes {
   }
 
   /**
-   * Refuses a result, or an input with a default, of another element type than the model declares. Other sizes are hints, which tools
-   * forget to update when they change a batch size; those of inputs and outputs are worth a warning.
+   * Refuses a result, or an input with a default, with another element type than the declared one. Declared sizes are
+   * hints, which tools forget to update when they change a batch size; wrong ones of inputs and outputs give a warning.
    */
   check(name: string, actual: TensorType, loc: Location): void {
     const declared = this.#types.get(name);

@@ -1,6 +1,4 @@
-/**
- * The declaration of an ONNX operator: what the importer, `inspect` and the documentation know of it.
- */
+/** The declaration of an ONNX operator, for the importer, `inspect` and the documentation. */
 import { assert } from '../../diagnostics/index.ts';
 import type { Value } from '../../ir/index.ts';
 import type { NodeContext } from './node_context.ts';
@@ -12,7 +10,7 @@ export interface OnnxOp {
   /** The first operator set version whose meaning `import` gives; older models get an opaque operator. */
   readonly since: number;
   readonly inputs: readonly OnnxInput[];
-  /** How many outputs the operator has at most. */
+  /** The largest number of outputs. */
   readonly outputs: number;
   /** The attributes that `import` understands; a node with another one becomes an opaque operator. */
   readonly attributes: readonly string[];
@@ -20,7 +18,7 @@ export interface OnnxOp {
   readonly operandsSince: Readonly<Record<string, number>>;
   /** Attributes that mean nothing from a version on. */
   readonly attributesUntil: Readonly<Record<string, number>>;
-  /** The results in the order of the node's outputs; one that is undefined cannot be computed. */
+  /** The results in the order of the node's outputs; undefined for a result that cannot be computed. */
   import(ctx: NodeContext): Value | readonly (Value | undefined)[];
 }
 

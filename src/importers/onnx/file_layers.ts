@@ -1,6 +1,6 @@
 /**
- * The quantized layers that an ONNX file holds, read off the file itself: convolutions and matrix products of quantized numbers in
- * its graph and in the bodies of its control flow, whatever the importer made of them.
+ * The quantized layers of an ONNX file, read off the file itself, independently of the import: convolutions and matrix
+ * products of quantized numbers in its graph and in the bodies of its control flow.
  */
 import {
   carriedFactors,
@@ -22,7 +22,7 @@ export interface FileLayer {
   readonly operator: string;
   /** The control-flow nodes in whose bodies it stands, outermost first; none: it stands in the graph of the model. */
   readonly within: readonly string[];
-  /** Whether one of its zero points is not known to be 0. */
+  /** True when one of its zero points is not known to be 0. */
   readonly hasZeroPoint: boolean;
   /** Why it is carried as it is; absent: it became operators that unskew computes. */
   readonly carried?: string;
@@ -37,20 +37,23 @@ export function fileLayers(graph: Graph): FileLayer[] | undefined {
   return found;
 }
 
-/** Whether a body of control flow holds quantized layers, in bodies of its own too. */
+/** True when a body of control flow holds quantized layers, in bodies of its own too. */
 export function hasQuantizedLayers(body: OnnxGraph, outer: OnnxGraph): boolean {
   const found: FileLayer[] = [];
   collect(new Scope(body, new Scope(outer)), { origin: undefined, carried: undefined }, [], found);
   return found.length > 0;
 }
 
-/** How a graph was read: what became of its nodes; without an origin it was not, for one reason for all of it. */
+/** The result of reading a graph: the operators of its nodes. Without an origin none was read, all for one reason. */
 interface Reading {
   readonly origin: OnnxOrigin | undefined;
   readonly carried: string | undefined;
 }
 
-/** Why the nodes of a graph are carried, by their first results: in a body that was read there are others in front. */
+/**
+ * The reasons why nodes of a graph are carried, by their first results: a body that was read has context nodes in
+ * front.
+ */
 function carriedIn({ origin, carried }: Reading): (node: OnnxNode) => string | undefined {
   if (origin === undefined) return () => carried;
   const { file, nodes, original, unsupported } = origin;
@@ -65,7 +68,7 @@ function carriedIn({ origin, carried }: Reading): (node: OnnxNode) => string | u
   };
 }
 
-/** A body of a node, and how it was read: what was read has what the body sees around it in front, which holds no layers. */
+/** A body of a node, and its reading. A body that was read has its context in front, which holds no layers. */
 function readBody(body: OnnxGraph, { origin }: Reading, carried: string | undefined): [OnnxGraph, Reading] {
   const read = origin?.bodies.find((other) => other.body === body);
   const own = read && originOf(read.graph);
@@ -97,7 +100,7 @@ function collect(scope: Scope, reading: Reading, within: readonly string[], foun
   }
 }
 
-/** Producers and constants that a graph sees, its own and those of the graphs around it. */
+/** The producers and constants that a graph can see: its own, and those of the graphs around it. */
 class Scope {
   readonly graph: OnnxGraph;
   readonly #outer: Scope | undefined;

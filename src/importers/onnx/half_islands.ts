@@ -1,10 +1,11 @@
 /**
- * Where ONNX Runtime rounds floats of 16 bits on CPUs (measured with 1.30 and 1.32, optimizations off and on).
+ * The places where ONNX Runtime rounds 16-bit floats on CPUs (measured with 1.30 and 1.32, optimizations off and on).
  *
- * It has few kernels of that type: operators that have none compute in binary32, and between two of them nothing is rounded.
- * A node that has one is run in binary32 too when an operator computed the first of its operands in binary32, and all that read it
- * compute so (all of a normalization's operands that are no initializers, by the names of the file); a DequantizeLinear (of which it makes one for each reader) when its reader does. QuantizeLinear reads what is
- * rounded, and between two Casts of the model a float is.
+ * It has few kernels for this type. Operators without one compute in binary32, and values between two of them are not
+ * rounded. A node with one also runs in binary32 when an operator computed its first operand in binary32 and all
+ * readers of the node compute in binary32 (for a normalization: all operands that are not initializers, by the names of
+ * the file); a DequantizeLinear, which ONNX Runtime copies for each reader, does so when its reader does.
+ * QuantizeLinear reads rounded values, and a float between two Casts of the model is rounded.
  */
 import type { Wide } from '../kit/scope.ts';
 import type { OnnxGraph, OnnxNode } from './container/index.ts';
@@ -34,27 +35,33 @@ export class HalfIslands {
     }
   }
 
-  /** Whether a node computes the value: not an initializer, a Constant, or an input of the graph. */
+  /** True when a node computes the value: it is not an initializer, a Constant, or an input of the graph. */
   isComputed(name: string): boolean {
     return this.#computed.has(name);
   }
 
-  /** Whether a Cast to 16 bits hands on what it rounds: not the second of two Casts, when its 16 bits are wanted elsewhere. */
+  /**
+   * True when a Cast to 16 bits passes its unrounded operand on: the second of two Casts does not, if its 16 bits are
+   * read.
+   */
   isHandedOn(cast: OnnxNode): boolean {
     return !(this.#isRead(cast) && this.#casts.has(cast.inputs[0]));
   }
 
-  /** Whether an output, or a node with a 16-bit kernel, wants what the node writes as it is in 16 bits. */
+  /** True when an output, or a node with a 16-bit kernel, reads the results of the node in 16 bits. */
   #isRead({ outputs }: OnnxNode): boolean {
     return outputs.some((name) => this.#rounded.has(name));
   }
 
-  /** By what the floats have to be rounded that a node reads unrounded; `first`: by what the first that a node computed is. */
+  /**
+   * The causes of rounding that a node undoes by reading unrounded floats; `first`: the cause for its first computed
+   * operand.
+   */
   staysWide(node: OnnxNode, first: Wide['by'] | undefined): readonly Wide['by'][] {
     const { opType, inputs } = node;
     if (!native.has(opType)) return ['operator', 'dequantize', 'cast'];
     if (opType === 'DequantizeLinear') return this.#computed.has(inputs[0]) ? ['operator'] : [];
-    // what an Identity makes of an initializer is not one
+    // an Identity of an initializer is not an initializer
     if (opType.endsWith('Normalization') && inputs.slice(1).some((name) => this.#computed.has(name))) return [];
     const isIsolated = first === 'operator' && !this.#isRead(node);
     return isIsolated && !alwaysRounds.has(opType) ? ['operator'] : [];

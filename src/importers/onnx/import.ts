@@ -48,23 +48,24 @@ import { typedNode } from './typed_node.ts';
 export interface ImportOnnxOptions {
   /** The path, for messages. */
   readonly file?: string;
-  /** Reads weights that are kept in files of their own; `externalReader(path)` for a model on disk. */
+  /** Reads weights from files of their own; `externalReader(path)` for a model on disk. */
   readonly readExternal?: ExternalReader;
-  /** How requantization rounds; `ort` unless said otherwise. */
+  /** The rounding of requantization; `ort` by default. */
   readonly profile?: OnnxProfile;
   /**
-   * Sizes for symbolic dimensions, by input: before anything is imported, since some operators are understood only when
-   * sizes are known, as padding that follows from them. A size that is text leaves a dimension open.
+   * Sizes for symbolic dimensions, by input: they apply before anything is imported, since some operators are
+   * understood only with known sizes, such as padding that depends on them. A size that is text leaves a dimension
+   * open.
    */
   readonly inputShapes?: InputShapes;
 }
 
 /**
- * The graph of an ONNX model, at level `qnn`. Values keep the names of the model, constants are views of `bytes`.
- * What is not understood becomes an `opaque` operator, listed in the origin of the graph.
+ * The graph of an ONNX model, at level `qnn`. Values keep the names of the model, constants are views of `bytes`. An
+ * operator that is not understood becomes an `opaque` one, listed in the origin of the graph.
  *
- * @throws UnskewError U1002 … U1006 for a bad file, U2001 … U2007 for a graph that is not valid ONNX, U4002
- * for `inputShapes` that are not those of its inputs
+ * @throws UnskewError U1002 … U1006 for a bad file, U2001 … U2007 for a graph that is not valid ONNX, U4002 for
+ * `inputShapes` that do not fit its inputs
  */
 export function importOnnx(bytes: Uint8Array, options: ImportOnnxOptions = {}): Graph {
   const file = openOnnx(bytes, options);
@@ -74,7 +75,7 @@ export function importOnnx(bytes: Uint8Array, options: ImportOnnxOptions = {}): 
     : new Importer(openOnnx(inlined, options), options, file).run();
 }
 
-/** Whether an operand is absent or computed with, rather than carried. */
+/** True when an operand is absent, or of a type that unskew computes with. */
 const isUnderstood = (operand: AnyValue | undefined): operand is Value | undefined =>
   operand === undefined || isComputable(operand);
 
@@ -196,7 +197,7 @@ class Importer {
     return this.#opaque(operator, [...operands, ...captured], node.outputs, loc, types);
   }
 
-  /** What the bodies of a node read of this graph; those that hold quantized layers become graphs of their own. */
+  /** The outer values that the bodies of a node read; bodies that hold quantized layers become graphs of their own. */
   #capture(node: OnnxNode, index: number): readonly string[] {
     const names = capturedNames(node);
     for (const name of names)
@@ -275,7 +276,10 @@ class Importer {
     return { op, opset };
   }
 
-  /** Initializers of less than 8 bits that are dequantized, as integers of 8 bits; everywhere else they are carried. */
+  /**
+   * Initializers of less than 8 bits become integers of 8 bits when they are dequantized; everywhere else they are
+   * carried.
+   */
   #unpacked({ opType }: OnnxNode, name: string): AnyValue | undefined {
     const packed = opType === 'DequantizeLinear' ? this.#file.graph.initializers.get(name) : undefined;
     const dtype = packed && unpackedType(packed);
@@ -323,7 +327,7 @@ class Importer {
     this.#warnings.push({ code: 'U2010', severity: 'warning', message, location });
   }
 
-  /** What departs from the standard and was read nevertheless; each is said once, whatever else reads it. */
+  /** Departures from the standard that were read nevertheless, each of them once. */
   #notes(): readonly Diagnostic[] {
     const all = [
       ...this.#file.warnings,

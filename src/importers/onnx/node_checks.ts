@@ -1,4 +1,4 @@
-/** What must hold of the nodes of any ONNX graph, whatever their operators. */
+/** Checks of the nodes of any ONNX graph, whatever their operators. */
 import { fail, type Location } from '../../diagnostics/index.ts';
 import { formatType, type Loc, type Value } from '../../ir/index.ts';
 import { Unsupported } from '../kit/unsupported.ts';
@@ -6,7 +6,7 @@ import type { OnnxGraph, OnnxNode } from './container/index.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
 
 /**
- * The nodes in an order in which values are defined before they are used; that of the file where it is one.
+ * The nodes in an order in which values are defined before they are used: the order of the file if possible.
  *
  * @throws UnskewError U2002 for a value that two nodes define, U2003 for a cycle
  */
@@ -76,7 +76,10 @@ export function bodiesOf({ attributes }: OnnxNode): readonly OnnxGraph[] {
   return [...attributes.values()].flatMap((a) => (a.kind === 'graph' ? [a.value] : a.kind === 'graphs' ? a.value : []));
 }
 
-/** What an operator of that version does not have would be passed over without a word. @throws Unsupported */
+/**
+ * Refuses inputs and attributes that this version of the operator lacks: they would be ignored silently. @throws
+ * Unsupported
+ */
 export function checkVersion(
   { inputs, operandsSince, attributesUntil }: OnnxOp,
   opset: number,

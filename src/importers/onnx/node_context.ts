@@ -1,4 +1,4 @@
-/** What the importer of one ONNX operator sees: the operands by name, attributes, and a way to emit operators. */
+/** The context of the importer of one ONNX operator: operands by name, attributes, and a way to emit operators. */
 
 import { assert, fail } from '../../diagnostics/index.ts';
 import {
@@ -73,7 +73,7 @@ export class NodeContext extends ImportEmitter<Scope> {
     return fail('U4002', `the profile '${this.profile}' ${why}`, this.loc, hint);
   }
 
-  /** The element type of x as that of a quantization. */
+  /** The element type of x, as an element type of quantized numbers. */
   quantizedType({ type }: Value): AttrType<typeof qnnQuantize.attrs.dtype> {
     return isWordOf(qnnQuantize.attrs.dtype, type.dtype)
       ? type.dtype
@@ -120,7 +120,7 @@ export class NodeContext extends ImportEmitter<Scope> {
     });
   }
 
-  /** Whether the node's i-th output is used. */
+  /** True when the node's i-th output is used. */
   wants(output: number): boolean {
     return (this.#node.outputs[output] ?? '') !== '';
   }
@@ -129,9 +129,9 @@ export class NodeContext extends ImportEmitter<Scope> {
     return this.#node.outputs.length;
   }
 
-  // ---- what is known of values
+  // ---- known elements
 
-  /** Sizes or positions that an operand must give: numbers, or what follows from the sizes of the inputs. */
+  /** Sizes or positions from an operand: numbers, or expressions in the sizes of the inputs. */
   sizes(value: Value, name: string): Elements {
     return this.elementsOf(value) ?? this.unsupported(`'${name}' is computed while the model runs`);
   }

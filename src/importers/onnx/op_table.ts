@@ -1,4 +1,4 @@
-/** Every ONNX operator that is understood. */
+/** Every ONNX operator that unskew understands. */
 import type { OnnxOp } from './define_onnx_op.ts';
 import { convOps } from './ops/conv.ts';
 import { elementwiseOps } from './ops/elementwise.ts';
@@ -33,6 +33,6 @@ const byName: ReadonlyMap<string, OnnxOp> = new Map(onnxOps.map((op) => [`${op.d
 
 export const findOnnxOp = (domain: string, name: string): OnnxOp | undefined => byName.get(`${domain}:${name}`);
 
-/** Whether the standard or ONNX Runtime has an operator of that name, as far as it is known here. */
+/** True when the standard or ONNX Runtime is known to have an operator of this name. */
 export const isOperator = (domain: string, name: string): boolean =>
   findOnnxOp(domain, name) !== undefined || typeRules.has(domain === '' ? name : `${domain}.${name}`);

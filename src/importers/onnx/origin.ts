@@ -1,4 +1,4 @@
-/** What the importer leaves for the exporter: the file, and what became of each of its nodes. */
+/** The record that the importer leaves for the exporter: the file, and the IR nodes of each of its nodes. */
 
 import {
   type Body,
@@ -13,7 +13,9 @@ import {
 import type { OnnxFile, OnnxGraph } from './container/index.ts';
 import { capturedNames } from './node_checks.ts';
 
-/** A body of control flow that was read as a graph of its own: its inputs are those of the body and the values that it captures. */
+/**
+ * A body of control flow that was read as a graph of its own: its inputs are the body's inputs and the captured values.
+ */
 export interface OnnxBody extends Body {
   /** The index of the node in `file.graph.nodes` whose body it is. */
   readonly node: number;
@@ -31,7 +33,7 @@ export interface UnreadBody {
 export interface OnnxOrigin extends Origin {
   readonly kind: 'onnx';
   readonly file: OnnxFile;
-  /** The file that was read, where `file` has its functions written out. */
+  /** The file before its functions were written out; `file` has them written out. */
   readonly source?: OnnxFile;
   /**
    * For every node of `file.graph.nodes` the IR nodes that it became. Empty for a node whose results are constants or
@@ -44,7 +46,10 @@ export interface OnnxOrigin extends Origin {
   readonly values: Readonly<Record<ValueId, ValueInfo>>;
   readonly bodies: readonly OnnxBody[];
   readonly unread: readonly UnreadBody[];
-  /** What the bodies of a node read of the graph around them, where that is not all that they capture, by the index of the node. */
+  /**
+   * The outer values that the bodies of a node read, by the index of the node, when they do not read all that they
+   * capture.
+   */
   readonly captured: ReadonlyMap<number, readonly string[]>;
 }
 
@@ -55,11 +60,11 @@ export function originOf({ origin }: Graph): OnnxOrigin | undefined {
   return origin && isOnnx(origin) ? origin : undefined;
 }
 
-/** What the bodies of a node of the file read, as operands of its IR node behind its inputs. */
+/** The outer values that the bodies of a node read: operands of its IR node behind its inputs. */
 export const capturedBy = ({ captured, file }: OnnxOrigin, index: number): readonly string[] =>
   captured.get(index) ?? capturedNames(file.graph.nodes[index]);
 
-/** Whether the graph is all of what was read, and no pass has changed it since. */
+/** True when the graph is all of the file, and no pass has changed it. */
 export function isAsImported(graph: Graph, { original, file, bodies }: OnnxOrigin): boolean {
   const ids = keysOf(graph.nodes);
   const outputs = file.graph.outputs.map(({ name }) => name);

@@ -1,5 +1,6 @@
 /**
- * What types an operator makes that is not understood, one line for each kind of operator, so that what reads its results is.
+ * The result types of operators that unskew does not know, one line for each kind, so that their readers are
+ * understood.
  *
  * https://onnx.ai/onnx/operators, https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
  */
@@ -50,7 +51,7 @@ const microsoft = (rule: Rule, names: string): readonly (readonly [string, Rule]
   table(rule, names).map(([name]) => [`com.microsoft.${name}`, rule]);
 
 export const typeRules: ReadonlyMap<string, Rule> = new Map([
-  // elementwise, and what keeps the shape for other reasons
+  // elementwise operators, and others that keep the shape
   ...table(
     like(),
     `Abs Acos Acosh Asin Asinh Atan Atanh BitwiseNot Ceil Celu Clip Cos Cosh CumProd CumSum Elu Erf Exp Floor

@@ -15,7 +15,7 @@ const packings: Readonly<Record<number, Packing>> = {
   26: { bits: 2, dtype: 's8' },
 };
 
-/** Of an initializer that is packed: the type it is unpacked to. */
+/** The type that a packed initializer is unpacked to. */
 export const unpackedType = ({ onnxType }: OnnxTensor): Packing['dtype'] | undefined => packings[onnxType]?.dtype;
 
 export function unpacked({ onnxType, dims, raw }: OnnxTensor): ITensor<'u8' | 's8'> {

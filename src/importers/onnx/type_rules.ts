@@ -1,11 +1,11 @@
 /**
- * How the types of results follow from those of inputs: the standard's shape inference, as far as it says something of the rank.
- * Sizes that do not follow are left open.
+ * Rules for the types of results: the standard's shape inference, as far as it determines the rank. Sizes that it does
+ * not determine are left open.
  */
 import { type Dim, type Elements, isStatic, maxDims } from '../../ir/index.ts';
 import { type DType, dtypeOfOnnxCode } from '../../tensors/index.ts';
 
-/** A dimension that is undefined is of unknown size; a type without dimensions of unknown rank. */
+/** An undefined dimension has an unknown size; a type without dimensions has an unknown rank. */
 export interface PartialType {
   readonly dtype?: DType | undefined;
   readonly dims?: readonly (Dim | undefined)[] | undefined;
@@ -31,7 +31,7 @@ export interface TypedNode {
 export type Rule = (node: TypedNode) => readonly PartialType[];
 export type Dims = PartialType['dims'];
 
-/** What a wrong model says of axes is no rank. */
+/** Larger ranks come from wrong models, and count as unknown. */
 const MOST_AXES = 64;
 export const unknown = (rank: number): Dims =>
   Number.isInteger(rank) && rank >= 0 && rank <= MOST_AXES ? Array(rank).fill(undefined) : undefined;
@@ -49,7 +49,7 @@ export const resized = one((node) => {
   const { dtype, dims } = node.input(0);
   return { dtype, dims: dims && unknown(dims.length) };
 });
-/** As `resized`, the first two sizes kept: what windows do. */
+/** Like `resized`, with the first two sizes kept, as windows do. */
 export const windowed: Rule = (node) => {
   const { dtype, dims } = node.input(0);
   const type = { dtype, dims: dims?.map((dim, axis) => (axis < 2 ? dim : undefined)) };
@@ -119,7 +119,7 @@ export const reduced: Rule = one((node) => {
   };
 });
 
-/** A shape that an input gives: its rank is known where the length of that input is. */
+/** A shape from an input: its rank is known when the length of the input is. */
 export const shaped = (
   index: number,
   dtype: (node: TypedNode) => DType | undefined = (node) => node.input(0).dtype,
@@ -217,7 +217,7 @@ export const moved: Rule = one((node) => {
   return { dtype, dims: dims && perm?.map((axis) => dims[axis]) };
 });
 
-/** Both branches make the type, sizes open where they differ. */
+/** The common type of both branches; sizes that differ are open. */
 export const branches: Rule = (node) => {
   const [yes, no] = [node.body('then_branch') ?? [], node.body('else_branch') ?? []];
   return yes.map(({ dtype, dims }, i) => {
@@ -227,7 +227,7 @@ export const branches: Rule = (node) => {
     return { dtype, dims: dims.map((dim, axis) => (dim === other.dims?.[axis] ? dim : undefined)) };
   });
 };
-/** What goes round, its sizes open, and what each turn adds, along a new axis. */
+/** The results of a loop: carried values, with open sizes, and values that each turn adds along a new axis. */
 const turns = (outputs: readonly PartialType[], carried: number): readonly PartialType[] =>
   outputs.map(({ dtype, dims }, i) => ({
     dtype,
@@ -245,7 +245,7 @@ export const scan: Rule = (node) => {
   return turns(node.body('body') ?? [], node.inputs - scanned);
 };
 
-/** query: [B, S, heads·size] with the sizes of V, then whatever is kept for the next step: [B, heads, S, size]. */
+/** query: [B, S, heads·size] with the sizes of V, then the values kept for the next step: [B, heads, S, size]. */
 export const attention: Rule = (node) => {
   const [q, k, v] = [node.input(0), node.input(1), node.input(2)];
   const dims = q.dims && [...q.dims.slice(0, -1), q.dims.length === 4 ? v.dims?.at(-1) : undefined];

@@ -1,4 +1,6 @@
-/** What the code of a PyTorch model computes with while it is imported: numbers and lists at once, tensors as graph values. */
+/**
+ * Values of the code of a PyTorch model during the import: numbers and lists are computed, tensors are graph values.
+ */
 import { type AnyValue, type Dim, isComputable, type Value } from '../../ir/index.ts';
 import type { DType } from '../../tensors/index.ts';
 import { type ScalarType, type TensorQuantization, TorchTensor, type Unread } from './pickle/index.ts';
@@ -17,9 +19,9 @@ export class GraphTensor<V extends AnyValue = Value> {
   readonly value: V;
   readonly type: ScalarType;
   readonly quantization: TensorQuantization | undefined;
-  /** Whether PyTorch would hold it channels-last: some of its kernels round by that. */
+  /** True when PyTorch would hold it channels-last: some of its kernels round by that. */
   readonly channelsLast: boolean;
-  /** The operator that is not supported and would compute it. */
+  /** The unsupported operator that would compute it. */
   readonly operator: string | undefined;
 
   constructor(
@@ -47,7 +49,7 @@ export class GraphTensor<V extends AnyValue = Value> {
   }
 }
 
-/** An input whose shape is not known, or what has its shape: only its first reader can tell. */
+/** An input of unknown shape, or a value with the same shape: only its first reader can tell. */
 export class UnknownTensor {
   readonly input: string;
 
@@ -89,7 +91,7 @@ export interface PackedConv {
   readonly transposed: boolean;
 }
 
-/** Lists and tuples are arrays, dicts are Maps; what else is an object belongs to the interpreter of the code. */
+/** Lists and tuples are arrays, dicts are Maps; other objects belong to the interpreter of the code. */
 export type TorchValue =
   | null
   | boolean
@@ -115,12 +117,12 @@ export const isCodeObject = (value: TorchValue): value is CodeObject =>
   typeof value === 'object' && value !== null && 'codeKind' in value;
 
 export type TensorLike = GraphTensor | TorchTensor | UnknownTensor;
-/** One that may be the result of an operator that is not understood. */
+/** A tensor that may be the result of an unknown operator. */
 export type AnyTensor = TensorLike | GraphTensor<AnyValue>;
 export const isTensor = (value: TorchValue): value is AnyTensor =>
   value instanceof GraphTensor || value instanceof TorchTensor || value instanceof UnknownTensor;
 
-/** Whether a tensor is computed with, rather than carried. */
+/** True when a tensor is computed with, rather than carried. */
 export const isUnderstood = (value: TorchValue): value is TensorLike =>
   isTensor(value) && (!(value instanceof GraphTensor) || isComputable(value.value));
 
@@ -134,7 +136,7 @@ export function numberOf(value: TorchValue): number | undefined {
   return value instanceof TorchTensor && value.count === 1 && !value.type.isQuantized ? value.numbers()[0] : undefined;
 }
 
-/** How a value is named in messages. */
+/** The name of a value in messages. */
 export function describe(value: TorchValue): string {
   if (value === null) return 'None';
   if (typeof value === 'string') return 'a string';

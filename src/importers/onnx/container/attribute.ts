@@ -11,7 +11,7 @@ import type { Range } from './wire.ts';
 type Fields = Decoded<(typeof attributeProto)['fields']>;
 type ValueKey = (typeof valueKeys)[number];
 
-/** By AttributeProto.AttributeType, 1 to 14. */
+/** The keys of values by AttributeProto.AttributeType, 1 to 14. */
 const valueKeys = [
   'f',
   'i',

@@ -1,13 +1,13 @@
-/** Where reading is: the file as a whole, and the way down to the current message. */
+/** The position of the reader: the file as a whole, and the path to the current message. */
 import { type Diagnostic, fail, type Location } from '../../../diagnostics/index.ts';
 import type { ExternalReader } from './external_data.ts';
 import { printable } from './printable.ts';
 
 export const MAX_OBJECTS = 2_000_000;
-/** Warnings that are kept of one file. */
+/** The number of warnings to keep for one file. */
 const MAX_WARNINGS = 100;
 
-/** What all messages of one file share. */
+/** The state that all messages of one file share. */
 export class Source {
   readonly bytes: Uint8Array;
   readonly view: DataView;
@@ -15,7 +15,7 @@ export class Source {
   readonly readExternal: ExternalReader | undefined;
   /** Objects that may still be created: bounds the memory that a small file can ask for. */
   private budget = MAX_OBJECTS;
-  /** What departs from the standard and was read nevertheless. */
+  /** Departures from the standard that were read nevertheless. */
   readonly warnings: Diagnostic[] = [];
 
   constructor(bytes: Uint8Array, file: string | undefined, readExternal: ExternalReader | undefined) {

@@ -78,7 +78,7 @@ function distinct(context: Context, role: 'input' | 'output', ranges: readonly R
 
 const hasGraphs = ({ kind }: OnnxAttribute): boolean => kind === 'graph' || kind === 'graphs';
 
-/** Whether two tensors are of one type and hold the same bytes, or name the same ones. */
+/** True when two tensors have the same type, shape and bytes, or refer to the same external bytes. */
 function isSameTensor(a: OnnxTensor, b: OnnxTensor): boolean {
   if (a.onnxType !== b.onnxType || a.dims.join() !== b.dims.join()) return false;
   const [at, other] = [a.external, b.external];

@@ -1,9 +1,9 @@
 /**
- * Functions of a model, written out where they are called: names inside get a prefix, references to attributes of the function
- * become those of the call or their defaults. https://onnx.ai/onnx/repo-docs/IR.html#functions
+ * Writes the functions of a model out at their calls: names inside get a prefix, references to attributes of the
+ * function become attributes of the call or their defaults. https://onnx.ai/onnx/repo-docs/IR.html#functions
  *
- * A function of another version of an operator set than the model's stays a call: its operators may mean something else there. One
- * that has the name of an operator is passed over, as in ONNX Runtime.
+ * A function with another version of an operator set than the model's stays a call: its operators may have another
+ * meaning there. A function with the name of an operator is ignored, as in ONNX Runtime.
  */
 import { fail } from '../../../diagnostics/index.ts';
 import { Context, Source } from './context.ts';
@@ -39,7 +39,7 @@ interface FunctionParts {
 
 interface Names {
   of(name: string): string;
-  /** What nodes are called in front of their own name. */
+  /** The prefix of the names of nodes. */
   readonly prefix: string;
   /** Attributes of the call, without their names. */
   readonly attributes: ReadonlyMap<string, Encoded>;
@@ -86,7 +86,7 @@ class Inliner {
     );
   }
 
-  /** All names of a graph and its bodies: new ones have to be others. */
+  /** Collects all names of a graph and its bodies: new names must differ from them. */
   #collect(range: Range): void {
     const { node: nodes, input, initializer } = readMessage(schema.graphProto, this.#context, range);
     for (const info of input) this.#used.add(readMessage(schema.valueInfoProto, this.#context, info).name);
@@ -195,7 +195,7 @@ class Inliner {
     called.outputs.forEach((formal, i) => {
       const actual = fields.output[i] ?? '';
       if (actual === '') return;
-      // an output that is an input, or an output already, has another name beside its own
+      // an output that is also an input, or another output, needs a second name
       const other = known.get(formal);
       if (other === undefined) known.set(formal, outer.of(actual));
       else identities.push([...textField(1, other), ...textField(2, outer.of(actual)), ...textField(4, 'Identity')]);
@@ -230,7 +230,7 @@ class Inliner {
     return value === undefined ? [] : field(node.attribute[0], [...textField(attribute.name[0], name), ...value]);
   }
 
-  /** Its fields but the name, names in its graphs being those of the place. */
+  /** The fields of the attribute without its name; names in its graphs become the names at the call. */
   #bare(range: Range, names: Names, stack: readonly string[]): Encoded {
     const { refAttrName } = readMessage(schema.attributeProto, this.#context, range);
     if (refAttrName !== '') return names.attributes.get(refAttrName) ?? [];

@@ -190,7 +190,7 @@ function inside(cursor: Cursor): Cursor {
   return new Cursor(cursor.context, start, end);
 }
 
-/** How many elements the current field of a repeated run brings; moves past it and checks it. */
+/** Counts the elements in the current field of a repeated run; moves past the field and checks it. */
 function countRun(cursor: Cursor, wire: number): number {
   if (wire === BYTES || cursor.wire !== BYTES) {
     cursor.skip();

@@ -1,4 +1,4 @@
-/** The typed view of an ONNX file: what `openOnnx` gives. All of it is checked, none of it is a copy of weights. */
+/** The typed view of an ONNX file, as `openOnnx` returns it. All of it is checked; weights are not copied. */
 import type { Diagnostic } from '../../../diagnostics/index.ts';
 import type { DType } from '../../../tensors/index.ts';
 import type { ExternalReader } from './external_data.ts';
@@ -7,22 +7,25 @@ import type { Range } from './wire.ts';
 export interface OnnxFile {
   readonly bytes: Uint8Array;
   readonly file?: string | undefined;
-  /** How weights in files of their own were to be read. */
+  /** The reader for weights in files of their own. */
   readonly readExternal?: ExternalReader | undefined;
   readonly irVersion: number;
   readonly producerName: string;
   readonly producerVersion: string;
   readonly domain: string;
   readonly modelVersion: number | bigint;
-  /** Domain to version, those that are used without being imported too; the default domain is '' (also when the file says `ai.onnx`). */
+  /**
+   * Versions by domain, including domains that are used without an import; the default domain is '' (also when the file
+   * says `ai.onnx`).
+   */
   readonly opsets: ReadonlyMap<string, number>;
   readonly metadata: ReadonlyMap<string, string>;
   readonly graph: OnnxGraph;
-  /** Model-local functions: named and carried; what they hold is not looked at. */
+  /** Model-local functions: named and carried; their contents are not read. */
   readonly functions: readonly OnnxFunction[];
-  /** Field numbers that are not known here, the first few; such fields are carried. */
+  /** The first few unknown field numbers; such fields are carried. */
   readonly unknownFields: readonly number[];
-  /** What departs from the standard and was read nevertheless. */
+  /** Departures from the standard that were read nevertheless. */
   readonly warnings: readonly Diagnostic[];
 }
 
@@ -40,7 +43,7 @@ export interface OnnxGraph {
   readonly inputs: readonly OnnxValueInfo[];
   readonly outputs: readonly OnnxValueInfo[];
   readonly valueInfos: readonly OnnxValueInfo[];
-  /** Their dense tensors are among `initializers`, behind those that the file has. */
+  /** Sparse initializers; their dense tensors are among `initializers`, behind the ones of the file. */
   readonly sparseInitializers: readonly OnnxSparseTensor[];
   readonly range: Range;
   /** As in `OnnxFile`. */
@@ -59,7 +62,7 @@ export interface OnnxNode {
   readonly outputs: readonly string[];
   readonly attributes: ReadonlyMap<string, OnnxAttribute>;
   readonly range: Range;
-  /** Whether the node or one of its attributes has fields that are not known here. */
+  /** True when the node or one of its attributes has fields that are not known here. */
   readonly unknownFields: boolean;
 }
 
@@ -92,7 +95,7 @@ export interface OnnxTensor {
   readonly name: string;
   /** TensorProto.DataType. */
   readonly onnxType: number;
-  /** Undefined for types that are carried only (strings, complex, float8, 4-bit, …). */
+  /** Undefined for types that unskew does not compute with (strings, complex, float8, 4-bit, …). */
   readonly dtype: DType | undefined;
   readonly dims: readonly number[];
   /** The bytes of the elements; undefined for strings and for types not known here. */

@@ -10,7 +10,7 @@ import { readOperatorSets } from './operator_sets.ts';
 import { entryProto, functionProto, modelProto } from './schema.ts';
 import type { Range } from './wire.ts';
 
-/** The newest version of the format that is known: fields of later ones are carried and not looked at. */
+/** The newest known version of the format: fields of later ones are carried and not read. */
 const NEWEST_IR = 13;
 
 /** A protobuf message is at most this long. */

@@ -1,6 +1,6 @@
 /**
- * The operator sets of a model. As ONNX Runtime has it, one that is used need not be imported where it is known here: the newest
- * version is taken.
+ * The operator sets of a model. As in ONNX Runtime, a known operator set need not be imported to be used: its newest
+ * version is assumed.
  */
 import { type Context, invalid, warn } from './context.ts';
 import { canonicalDomain } from './graph.ts';
@@ -35,7 +35,7 @@ export function readOperatorSets(
   for (const range of imports) {
     const fields = readMessage(operatorSetProto, context, range);
     const [domain, version] = [canonicalDomain(fields.domain), Number(fields.version ?? 0)];
-    // what functions use is not looked at
+    // the insides of functions are not read: they may use any domain
     const wrong = (what: string): unknown =>
       used.has(domain) || functions.length > 0
         ? invalid(context, what, range)
@@ -49,7 +49,7 @@ export function readOperatorSets(
   return opsets;
 }
 
-/** Takes a version where none is imported, and says where a version is newer than those that are known. */
+/** Assumes a version for a missing import, and warns about versions newer than the known ones. */
 function complete(context: Context, opsets: Map<string, number>, domain: string, user: OnnxNode): void {
   const newest = newestOperatorSets.get(domain);
   if (newest === undefined) return;
@@ -68,7 +68,7 @@ function complete(context: Context, opsets: Map<string, number>, domain: string,
 
 const shown = (domain: string): string => (domain === '' ? 'ai.onnx' : printable(domain));
 
-/** A node for each domain that is used, in bodies too. */
+/** A node for each used domain, in bodies too. */
 function usersOf(root: OnnxGraph): ReadonlyMap<string, OnnxNode> {
   const users = new Map<string, OnnxNode>();
   const visit = ({ nodes }: OnnxGraph): void => {

@@ -1,12 +1,11 @@
 /**
- * The messages of onnx.proto3 (IR versions 1 to 13) as data: field names, numbers and how each is read.
- * A field that is not listed is unknown: carried through, never interpreted.
- * Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
+ * The messages of onnx.proto3 (IR versions 1 to 13) as data: field names, numbers and kinds. A field that is not listed
+ * is unknown: carried through, never interpreted. Source: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3
  */
 import { BYTES, FIXED32, FIXED64, VARINT } from './wire.ts';
 
 /**
- * How a field is read. `run` kinds are repeated and possibly large: validated and counted, decoded on demand; scalars
+ * The kinds of fields. `run` kinds are repeated and possibly large: validated and counted, decoded on demand; scalars
  * may be packed or not. `present` fields are checked for their wire type and otherwise left alone.
  */
 export const kinds = {

@@ -14,7 +14,7 @@ const STRING = 8;
 const EXTERNAL = 1;
 const MAX_RANK = 1024;
 
-/** Bits of an element of the types that are carried only. */
+/** The bits of an element, for types that unskew does not compute with. */
 const carriedBits: Readonly<Record<number, number>> = {
   14: 64,
   15: 128,
@@ -63,7 +63,7 @@ export function readTensor(outer: Context, range: Range): OnnxTensor {
   if (!Number.isSafeInteger(byteLength ?? elements)) fault(`has dims [${dims}], more than any memory holds`);
   const shape = (): string => `${onnxTypeName(onnxType)}[${dims}]`;
   const odd = (what: string): void => warn(context, `tensor '${printable(name)}' ${what}`);
-  // what nobody asks for is read all the same: damaged, it makes the file another one for every other reader
+  // unused entries are read too: when they are damaged, other readers would see another file
   for (const entry of [...fields.externalData, ...fields.metadataProps]) readMessage(entryProto, context, entry);
   if (fields.segment !== undefined) {
     readMessage(segmentProto, context, fields.segment);
@@ -164,7 +164,7 @@ function readDims(context: Context, range: Range, rank: number, fault: (what: st
   });
 }
 
-/** Where TensorProto keeps the elements of a type that are not in raw_data. */
+/** The field of TensorProto that keeps elements of a type outside of raw_data. */
 function fieldOf(onnxType: number): TypedField | undefined {
   switch (onnxTypeName(onnxType)) {
     case 'float32':
@@ -213,7 +213,7 @@ function decodeTyped(
   eachInt(context, range, number, (value, i) => {
     if (big) array[i] = BigInt(value);
     else if (dtype === 'bool') array[i] = value === 0 ? 0 : 1;
-    // what does not fit is cut down to its lowest bits
+    // larger values are cut down to their lowest bits
     else array[i] = typeof value === 'bigint' ? Number(BigInt.asIntN(32, value)) : value;
   });
   return bytes;

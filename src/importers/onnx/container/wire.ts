@@ -37,7 +37,7 @@ export class Cursor {
   readonly end: number;
   readonly context: Context;
   pos: number;
-  /** Of the current field: the offset of its tag, its number and its wire type. */
+  /** The offset of the tag of the current field, its number and its wire type. */
   at: number;
   field = 0;
   wire = 0;
@@ -62,7 +62,7 @@ export class Cursor {
     return true;
   }
 
-  /** A varint as a signed 64-bit integer: a number where that is exact, else a bigint. */
+  /** A varint as a signed 64-bit integer: a number when it is exact, else a bigint. */
   varint(): number | bigint {
     const from = this.pos;
     let value = 0;

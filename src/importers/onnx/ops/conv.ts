@@ -42,11 +42,11 @@ function convTranspose(ctx: NodeContext): Value {
 
 interface TransposedPads {
   readonly pads: readonly number[];
-  /** What the output has at its end beyond all taps, one entry per axis: only the bias is there. */
+  /** The end of the output beyond all taps, one entry per axis: only the bias is there. */
   readonly room: readonly number[];
 }
 
-/** `output_shape` overrides pads: what the output would have beyond it is cut off on both sides. */
+/** `output_shape` overrides pads: the rest of the output is cut off on both sides. */
 function transposedPads(
   ctx: NodeContext,
   spatial: Shape,
@@ -81,7 +81,7 @@ function transposedPads(
   return { pads: splitPads(totals, auto), room: none };
 }
 
-/** What is to be cut off, and where that is negative, what is missing at the end: as ONNX Runtime has it. */
+/** Splits the total pads as ONNX Runtime does: positive ones are cut off, negative ones are missing at the end. */
 const split = (totals: readonly number[], auto: AutoPad): TransposedPads => ({
   pads: splitPads(
     totals.map((total) => Math.max(0, total)),
@@ -90,7 +90,7 @@ const split = (totals: readonly number[], auto: AutoPad): TransposedPads => ({
   room: totals.map((total) => Math.max(0, -total)),
 });
 
-/** QLinearConv: https://onnx.ai/onnx/operators/onnx__QLinearConv.html; that of com.microsoft has `channels_last`. */
+/** QLinearConv: https://onnx.ai/onnx/operators/onnx__QLinearConv.html; com.microsoft's has `channels_last`. */
 function qlinearConv(ctx: NodeContext): Value {
   const channelsLast = ctx.attr.flag('channels_last');
   const [given, w] = [ctx.get('x'), ctx.get('w')];

@@ -64,7 +64,7 @@ function split(ctx: NodeContext): readonly Value[] {
   });
 }
 
-/** ⌈size / count⌉ each; the last ones take what is left. */
+/** ⌈size / count⌉ each; the last ones take the rest. */
 function parts(size: Dim, count: number): readonly Dim[] {
   const each = ceilDims(size, count);
   return Array.from({ length: count }, (_, i) => maxDims(minDims(each, subDims(size, mulDims(each, i))), 0));

@@ -157,7 +157,7 @@ export const normalizationOps: readonly OnnxOp[] = [
       const axis = ctx.axis(ctx.attr.int('axis', -1), x.type.shape.length);
       const norm = ctx.attr.int('p', 2) === 1 ? nnReduceL1 : nnReduceL2;
       const length = ctx.emit(norm, { x }, { axes: [axis], keepdims: true });
-      // what has no length stays as it is
+      // a vector of length 0 stays as it is
       const divisor = ctx.emit(nnWhere, {
         cond: ctx.emit(nnEqual, { a: length, b: ctx.scalar('f32', 0, 'zero') }),
         a: ctx.scalar('f32', 1, 'one'),

@@ -20,7 +20,7 @@ export function poolWindow(ctx: NodeContext, x: Value): Window {
   return window;
 }
 
-/** Around the input is what no maximum is: the lowest value. */
+/** The padding holds the lowest value, which is never a maximum. */
 function maxPool(ctx: NodeContext, x: Value): Value {
   const kernel = ctx.attr.ints('kernel_shape') ?? ctx.refuse('kernel_shape is missing');
   const window = windowOf(ctx, x.type.shape.slice(2), kernel);
@@ -51,7 +51,7 @@ export const poolOps: readonly OnnxOp[] = [
     outputs: 2,
     attributes: [...windowAttributes, 'ceil_mode', 'storage_order'],
     import(ctx) {
-      if (ctx.wants(1)) ctx.unsupported('the indices are used'); // storage_order is that of the indices
+      if (ctx.wants(1)) ctx.unsupported('the indices are used'); // storage_order is for the indices
       return maxPool(ctx, ctx.get('X'));
     },
   }),

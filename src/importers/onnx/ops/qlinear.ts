@@ -24,7 +24,7 @@ import { toChannelsFirst, toChannelsLast, windowAttributes } from './windows.ts'
 
 const domain = 'com.microsoft';
 
-/** The zero point of that name, 0 of the type of `like` when absent. */
+/** The zero point of this name; 0 of the type of `like` when absent. */
 const zeroPoint = (ctx: NodeContext, name: string, like: Value): Value =>
   ctx.find(name) ?? ctx.scalar(like.type.dtype, 0, 'zero_point');
 
@@ -105,7 +105,7 @@ const unary = (
 
 const poolInputs = ['X: T', 'x_scale: S', 'x_zero_point?: T', 'y_scale: S', 'y_zero_point?: T'];
 
-/** x, its scale and zero point, and those of the result. */
+/** x with its scale and zero point, and the scale and zero point of the result. */
 const quantizedUnary = (ctx: NodeContext, x: Value) => ({
   x,
   sx: ctx.get('x_scale'),

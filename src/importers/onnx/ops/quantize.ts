@@ -15,7 +15,10 @@ import { onnxTypeName } from '../container/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 
-/** The axis of parameters [C]; a tensor of rank 1 has one alone, whatever is said, and parameters with one element none. */
+/**
+ * The axis of parameters [C]. A tensor of rank 1 has only axis 0, whatever the attribute says; parameters with one
+ * element have none.
+ */
 function axisOf(ctx: NodeContext, x: Value, scale: Value): number {
   const perTensor = scale.type.shape.length === 0 || scale.type.shape[0] === 1;
   return perTensor || x.type.shape.length === 1 ? 0 : ctx.axis(ctx.attr.int('axis', 1), x.type.shape.length);

@@ -24,7 +24,10 @@ import {
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 
-/** Axes are an attribute before version `operandSince`, an operand since. No axes: all, or none where that is asked. */
+/**
+ * Axes are an attribute before version `operandSince`, an operand since. Without axes: all, or none with
+ * `noop_with_empty_axes`.
+ */
 const reduction = (name: string, op: Reduction, operandSince = 18): OnnxOp =>
   defineOnnxOp({
     name,

@@ -32,7 +32,7 @@ export function requantize(
   return ctx.emit(qnnRequantize, { x: accumulator, multiplier, zy: zeroPoint }, attrs);
 }
 
-/** Whether the multiplier is a·b/y, each operation rounded to one type: it may be computed while the model runs. */
+/** True when the multiplier is a·b/y, each operation rounded to one type: it may be computed while the model runs. */
 const isQuotient = (profile: OnnxProfile): profile is (typeof quotients)[number] =>
   quotients.some((known) => known === profile);
 const quotients = ['ort', 'onnx-spec', 'torch-fbgemm'] as const;

@@ -27,7 +27,7 @@ function constants(ctx: NodeContext, name: string): readonly number[] | undefine
   return constant.data.length === 0 ? undefined : numbersOf(constant);
 }
 
-/** One entry for each axis of x, from one for each of `axes`. */
+/** One entry for each axis of x, from the entries of `axes`. */
 const onAxes = <T>(rank: number, axes: readonly number[], values: readonly T[], other: (axis: number) => T): T[] =>
   Array.from({ length: rank }, (_, axis) => values[axes.indexOf(axis)] ?? other(axis));
 

@@ -1,4 +1,4 @@
-/** Operators on shapes, and those that change nothing else. */
+/** Operators on shapes, and operators that only change the shape. */
 
 import {
   ceilDims,
@@ -25,7 +25,7 @@ function axesOf(ctx: NodeContext): readonly number[] | undefined {
   return ctx.opset < 13 ? ctx.attr.ints('axes') : ctx.integersOf('axes');
 }
 
-/** The target of a Reshape: 0 copies a dimension, −1 is what is left. */
+/** The target of a Reshape: 0 copies a dimension, −1 is the rest. */
 function target(ctx: NodeContext, x: Shape, wanted: readonly Dim[]): Shape {
   const copies = !ctx.attr.flag('allowzero');
   const shape = wanted.map((dim, i) => {

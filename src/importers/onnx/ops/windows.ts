@@ -23,7 +23,7 @@ export interface Window {
   readonly strides: readonly number[];
   readonly pads: readonly number[];
   readonly dilations: readonly number[];
-  /** SAME padding over sizes that are not known yet: to be made by nn.pad, for `pads` are 0. */
+  /** SAME padding over unknown sizes: nn.pad must make it, and `pads` are 0. */
   readonly open?: Shape;
 }
 
@@ -80,7 +80,7 @@ export function splitPads(totals: Shape, auto: AutoPad): Shape {
   return auto === 'SAME_LOWER' ? [...large, ...small] : [...small, ...large];
 }
 
-/** The source of a window with what SAME puts around it where that follows from sizes; `fill` is 0 unless given. */
+/** The source of a window with its SAME padding, when this depends on sizes; `fill` is 0 by default. */
 export function sourceOf(ctx: NodeContext, x: Value, { open }: Window, fill?: Value): Value {
   if (open === undefined) return x;
   const pads = [0, 0, ...open.slice(0, open.length / 2), 0, 0, ...open.slice(open.length / 2)];
@@ -88,7 +88,7 @@ export function sourceOf(ctx: NodeContext, x: Value, { open }: Window, fill?: Va
   return ctx.emit(nnPad, { x, value }, { pads, mode: 'constant' });
 }
 
-/** The spatial sizes of a filter [O, C, kernel…], which must be known and equal `kernel_shape` where that is given. */
+/** The spatial sizes of a filter [O, C, kernel…], which must be known and equal a given `kernel_shape`. */
 export function kernelOf(ctx: NodeContext, w: Value, name: string): readonly number[] {
   const kernel = ctx.staticShape(w.type.shape, 'a filter').slice(2);
   const given = ctx.attr.ints('kernel_shape');
@@ -98,7 +98,7 @@ export function kernelOf(ctx: NodeContext, w: Value, name: string): readonly num
   return kernel;
 }
 
-/** The source and the attributes of a convolution of x with w; `zero` is what x has around it. */
+/** The source and the attributes of a convolution of x with w; `zero` fills the padding of x. */
 export function convOf(
   ctx: NodeContext,
   x: Value,

@@ -7,7 +7,7 @@ import { platform, type ZipEntry } from '../../../platform/index.ts';
 
 /** No archive of PyTorch comes near: a network has one entry for each tensor and each source file. */
 const MOST_ENTRIES = 200_000;
-/** Deflated entries are source text. What they may grow to, all together: this, or so many times the file. */
+/** Deflated entries are source text. Together they may grow to this size, or to a multiple of the file's. */
 const LEAST_INFLATED = 64 * 2 ** 20;
 const INFLATED_PER_BYTE = 32;
 
@@ -26,7 +26,7 @@ export interface Archive {
   /** In the order of the directory. */
   readonly names: readonly string[];
   has(name: string): boolean;
-  /** @throws UnskewError U1004 when there is no such entry, U1003 when it cannot be inflated or its checksum is another */
+  /** @throws UnskewError U1004 for an unknown entry, U1003 when it cannot be inflated or its checksum is wrong */
   bytes(name: string): Uint8Array;
   /** As UTF-8. */
   text(name: string): string;
@@ -42,7 +42,7 @@ interface Part {
   readonly crc: number;
 }
 
-/** The magic of a local file header, which is what a file made of entries begins with. */
+/** True for the magic of a local file header, with which a file of entries begins. */
 export const isZip = (bytes: Uint8Array): boolean =>
   bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3 && bytes[3] === 4;
 

@@ -40,7 +40,7 @@ function roll(ctx: TorchContext, x: GraphTensor, args: Arguments): Value {
   }, x.value);
 }
 
-/** As often along each axis, new ones in front included. */
+/** Repeats x along each axis, new axes in front included. */
 function tiled(ctx: TorchContext, x: GraphTensor, repeats: readonly number[]): Value {
   const lead = Array<number>(repeats.length - x.shape.length).fill(1);
   return ctx.emit(nnTile, { x: ctx.reshape(x.value, [...lead, ...x.shape]) }, { repeats });

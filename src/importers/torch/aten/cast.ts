@@ -24,7 +24,7 @@ const cast = (schema: string | readonly string[], typeOf: (args: Arguments) => S
     },
   });
 
-/** That of another tensor, which may not be known. */
+/** The type of another tensor, which may be unknown. */
 const typeOfOther = (args: Arguments): ScalarType | undefined => {
   const other = args.tensor('other');
   return other instanceof UnknownTensor ? undefined : other.type;

@@ -13,7 +13,7 @@ const MOST_ELEMENTS = 2 ** 20;
 /** More equal elements than these are repeated while the model runs. */
 const MOST_STORED = 2 ** 16;
 
-/** The type that is asked for, else another one. */
+/** The requested type, else the given one. */
 function typeOf(ctx: TorchContext, args: Arguments, otherwise: ScalarType): ScalarType {
   const type = args.scalarType('dtype') ?? otherwise;
   return type.isQuantized ? ctx.unsupported(`a tensor of ${type.name}`) : type;
@@ -23,7 +23,7 @@ function typeOf(ctx: TorchContext, args: Arguments, otherwise: ScalarType): Scal
 const typeOfNumbers = (args: Arguments, names: readonly string[], values: readonly number[]): ScalarType =>
   values.every(Number.isInteger) && !names.some((name) => args.isFloat(name)) ? scalarTypes.int64 : scalarTypes.float32;
 
-/** How elements are stored: halves as bits, integers cut off, as PyTorch does. */
+/** The stored form of elements: halves as bits, integers truncated, as PyTorch does. */
 function elements(type: ScalarType, values: readonly number[]): readonly number[] {
   if (type.dtype === 'f16') return values.map(numberToHalf);
   if (type.dtype === 'bf16') return values.map(numberToBfloat16);
@@ -76,11 +76,11 @@ function range(ctx: TorchContext, args: Arguments): TorchValue {
   );
 }
 
-/** Where and how PyTorch would keep the tensor. */
+/** Parameters that say where and how PyTorch keeps the tensor. */
 const kept = 'ScalarType? dtype=None, any layout=None, any device=None, any pin_memory=None';
 const keptLike = `${kept}, any memory_format=None`;
 
-/** Of a size, or of the size and the type of another tensor. */
+/** Creates a tensor with a given size, or with the size and the type of another tensor. */
 const constant = (value: number, schema: readonly string[]): readonly TorchOp[] =>
   defineTorchOp({
     schema,
@@ -115,7 +115,7 @@ function linspace(ctx: TorchContext, args: Arguments): TorchValue {
 export const createOps: readonly TorchOp[] = [
   ...family('zeros', 0),
   ...family('ones', 1),
-  // memory that nobody has written to yet: PyTorch does not say what it holds
+  // fresh memory: PyTorch does not say what it holds
   ...family('empty', 0),
   ...constant(0, [
     `aten::empty.memory_format(int[] size, *, ${keptLike})`,

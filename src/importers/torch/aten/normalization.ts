@@ -18,7 +18,7 @@ import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
 import type { GraphTensor } from '../values.ts';
 import { optional, real } from './products.ts';
 
-/** Images or rows, [N, C, …], at least of that rank. */
+/** Images or rows, [N, C, …], of at least this rank. */
 function source(ctx: TorchContext, args: Arguments, rank: number): Value {
   const x = real(ctx, args, 'input');
   const { shape } = x.type;

@@ -134,7 +134,7 @@ function stacked(ctx: TorchContext, args: Arguments): GraphTensor {
   return ctx.moved(joined(ctx, rows, axis), all[0], false);
 }
 
-/** hstack, vstack, dstack: along an axis that is there, or made. */
+/** hstack, vstack, dstack: along an existing axis, or a new one. */
 const stack = (name: string, rank: number, shapeOf: (shape: Shape) => Shape, axisOfRank: (rank: number) => number) =>
   defineTorchOp({
     schema: `aten::${name}(Tensor[] tensors)`,

@@ -170,7 +170,7 @@ const averagePool = (rank: number): readonly TorchOp[] =>
       }),
   });
 
-/** Whether no window reaches beyond the end, so that rounding up or down is the same. */
+/** True when no window reaches beyond the end, so that rounding up or down is the same. */
 const fitsExactly = (sizes: Shape, { kernel, strides, pads }: Window): boolean =>
   isStatic(sizes) && sizes.every((size, axis) => (size + 2 * pads[axis] - kernel[axis]) % strides[axis] === 0);
 

@@ -13,7 +13,7 @@ import { numbersOf } from './quantize.ts';
 export const isMask = (x: TensorLike): boolean =>
   !('input' in x) && (x.type.dtype === 'bool' || x.type.name === 'uint8');
 
-/** Where a list of truth values is true, which has to be known. */
+/** The positions at which a known list of truth values is true. */
 function truePositions(ctx: TorchContext, at: TensorLike): Value {
   if (ctx.graph(at).shape.length !== 1) return ctx.unsupported('positions given by truth values');
   const positions = numbersOf(ctx, at, 'positions given by truth values').flatMap((v, i) => (v === 0 ? [] : [i]));

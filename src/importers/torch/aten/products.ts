@@ -11,7 +11,7 @@ import type { GraphTensor } from '../values.ts';
 import { batched } from './pool.ts';
 import { times } from './unary.ts';
 
-/** The operand of that name as floats. */
+/** The operand of this name as floats. */
 export const real = (ctx: TorchContext, args: Arguments, name: string): Value => ctx.real(args.tensor(name));
 
 export const optional = (ctx: TorchContext, args: Arguments, name: string): Value | undefined =>

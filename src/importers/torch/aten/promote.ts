@@ -56,7 +56,7 @@ export function promoted(a: DType, b: DType): DType {
   return signedAbove[dtypes[large].bytes];
 }
 
-/** Numbers yield to tensors, tensors without axes to those with some. */
+/** The strength of a side in type promotion: numbers yield to tensors, tensors without axes to those with axes. */
 const strength = (side: Side): number => (isConstant(side) ? 0 : side.shape.length === 0 ? 1 : 2);
 
 function resultType(a: Side, b: Side): DType {

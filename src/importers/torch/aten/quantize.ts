@@ -80,7 +80,7 @@ export function dequantized(ctx: TorchContext, input: TensorLike): GraphTensor {
   return ctx.result(y, x);
 }
 
-/** What a trained network does at the places where it will be quantized: clamp(rne(x·fl(1/s) + z), low, high), dequantized. */
+/** Fake quantization of a trained network: clamp(rne(x·fl(1/s) + z), low, high), dequantized. */
 function fakeQuantized(ctx: TorchContext, args: Arguments): GraphTensor {
   const x = ctx.graph(args.tensor('self'));
   const [low, high] = [args.int('quant_min'), args.int('quant_max')];

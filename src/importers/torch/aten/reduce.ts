@@ -1,4 +1,4 @@
-/** Reductions of floats, and what of them quantized tensors know. */
+/** Reductions of floats, and the ones that quantized tensors have. */
 
 import {
   elementsOf,
@@ -43,7 +43,7 @@ function axesOf(ctx: TorchContext, x: GraphTensor, args: Arguments): Axes {
   return { axes, keepdims: args.has('keepdim') && args.bool('keepdim') };
 }
 
-/** Sums of integers and truth values are s64, means are floats; or what is asked for. */
+/** Converts to the requested type; by default, sums of integers and truth values are s64, means are floats. */
 function converted(ctx: TorchContext, x: GraphTensor, args: Arguments, toFloat: boolean): Value {
   const value = ctx.plain(x);
   const to = args.has('dtype') ? args.scalarType('dtype') : undefined;
@@ -78,7 +78,7 @@ const summing = (name: string): readonly string[] => [
 ];
 
 /**
- * Of quantized tensors, by what PyTorch's kernels do:
+ * The mean. For quantized tensors PyTorch's kernels compute:
  *
  *   qnnpack, all positions of images    as its global pool
  *   the last axes, contiguous           rne(fl(fl(Σ − n·z)·fl(1/n)) + z)
@@ -189,7 +189,10 @@ function position(ctx: TorchContext, op: Position, x: GraphTensor, args: Argumen
   return ctx.result(ctx.emit(op, { x: flat }, { axis, keepdims: args.has('dim') && args.bool('keepdim') }));
 }
 
-/** Of all elements, along an axis with positions, or of two tensors. Integers of quantized tensors are ordered as what they stand for. */
+/**
+ * The extremum of all elements, along an axis with positions, or of two tensors. Quantized integers are ordered like
+ * their real values.
+ */
 const extremum = (name: 'max' | 'min', extreme: Reduction, arg: Position): readonly TorchOp[] => [
   ...defineTorchOp({
     schema: `aten::${name}(Tensor self)`,

@@ -1,6 +1,6 @@
 /**
- * A tensor with some of its elements replaced: the functional forms of `copy_`, `fill_`, `index_put_`, `scatter_` and their kin.
- * Positions have to be known; those that truth values give may be computed where one value fills all of them.
+ * A tensor with some of its elements replaced: the functional forms of `copy_`, `fill_`, `index_put_`, `scatter_` and
+ * their kin. Positions have to be known; positions from truth values may be computed when one value fills all of them.
  */
 
 import { isStatic, nnExpand, nnSlice, nnWhere, type Shape, type Value } from '../../../ir/index.ts';
@@ -22,7 +22,7 @@ export const builderOf = (ctx: TorchContext): Builder => ({
   refuse: (message) => ctx.refuse(message, 'U2008'),
 });
 
-/** One number as an element of x: quantized, cut off where that is what PyTorch does, or a truth value, as x has it. */
+/** One number as an element of x: quantized, truncated if PyTorch does so, or a truth value, depending on x. */
 function element(ctx: TorchContext, x: GraphTensor, value: TorchValue, isCut = false): Value {
   const number = numberOf(value) ?? known(ctx, value);
   if (number === undefined) {

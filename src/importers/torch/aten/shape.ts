@@ -8,7 +8,7 @@ import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
 import { TorchTensor } from '../pickle/index.ts';
 import type { GraphTensor } from '../values.ts';
 
-/** One operand, which comes first. */
+/** Defines a movement of one operand, which comes first. */
 export const mover = (
   schema: string | readonly string[],
   move: (ctx: TorchContext, x: GraphTensor, args: Arguments) => Value | GraphTensor,
@@ -51,7 +51,7 @@ const arranged = (name: string, otherwise: (x: GraphTensor) => boolean): readonl
 
 // ---- another shape
 
-/** `sizes` with its −1, if there is one, replaced by what is left of x. Sizes that were guessed have to divide. */
+/** `sizes` with its −1, if any, replaced by the rest of x. Guessed sizes have to divide. */
 function completed(ctx: TorchContext, x: Shape, sizes: readonly Dim[], name: string): Shape {
   const unknown = sizes.indexOf(-1);
   if (unknown < 0) return sizes;
@@ -81,7 +81,7 @@ function unflatten(ctx: TorchContext, x: GraphTensor, args: Arguments): Value {
   return ctx.reshape(x.value, [...x.shape.slice(0, axis), ...sizes, ...x.shape.slice(axis + 1)]);
 }
 
-/** With an axis of size 1 in front of the one of that number. */
+/** Adds an axis of size 1 in front of the given axis. */
 export const withAxis = (shape: Shape, axis: number): Shape => [...shape.slice(0, axis), 1, ...shape.slice(axis)];
 
 /** Axes of size 1 go; others stay. Whether a symbolic size is 1 only a run knows: PyTorch takes it not to be. */
@@ -91,7 +91,7 @@ const squeezed = (ctx: TorchContext, x: GraphTensor, axes: readonly number[]): V
     x.shape.filter((dim, i) => dim !== 1 || !axes.includes(i)),
   );
 
-/** Sizes from the right; −1 keeps that of x. */
+/** Sizes from the right; −1 keeps the size of x. */
 function expanded(ctx: TorchContext, x: GraphTensor, sizes: readonly Dim[]): Value {
   const lead = sizes.length - x.shape.length;
   if (lead < 0) ctx.refuse(`[${x.shape}] does not expand to [${sizes}]`, 'U2005', { input: 'size' });

@@ -57,24 +57,24 @@ const unary = (schema: string | readonly string[], real: OnValue, quantized?: On
     },
   });
 
-/** The result is of floats, whatever the operand. */
+/** Defines an operator whose result is a float, for any operand. */
 export const floating = (schema: string | readonly string[], real: OnValue, quantized?: OnQuantized) =>
   unary(schema, (ctx, x, args) => real(ctx, ctx.asFloat(x), args), quantized);
 
-/** One of ours without more. */
+/** Emits one operator of ours, without attributes. */
 const by =
   (op: OpWith<'x'>): OnValue =>
   (ctx, x) =>
     ctx.emit(op, { x });
 
-/** By their names. */
+/** Defines operators by their names. */
 const all = (define: typeof unary, named: Readonly<Record<string, OpWith<'x'>>>): readonly TorchOp[] =>
   Object.entries(named).flatMap(([name, op]) => define(`aten::${name}(Tensor self)`, by(op)));
 
 export const times = (ctx: TorchContext, x: Value, factor: number): Value =>
   factor === 1 ? x : ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype, factor, 'factor') });
 
-/** A clamp of reals, or of the integers of a quantized tensor. Bounds that are None or infinite do not bound. */
+/** A clamp of reals, or of the integers of a quantized tensor. A bound that is None or infinite limits nothing. */
 const clamping = (schema: string, low: string | number, high: string | number): readonly TorchOp[] => {
   const bound = (args: Arguments, end: string | number) => (typeof end === 'number' ? end : args.optionalNumber(end));
   const bounds = (args: Arguments) => [bound(args, low), bound(args, high)] as const;

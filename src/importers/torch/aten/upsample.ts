@@ -10,7 +10,7 @@ import { mover } from './shape.ts';
 
 type Mode = 'nearest' | 'linear';
 
-/** Factors for each axis, of those overloads that have them; None where sizes alone are given. */
+/** The factors of each axis, for overloads that have them; None when only sizes are given. */
 function factorsOf(args: Arguments): readonly (number | undefined)[] {
   if (args.has('scale_factors')) return args.floats('scale_factors');
   return ['scales_d', 'scales_h', 'scales_w', 'scales'].flatMap((name) => (args.has(name) ? [args.number(name)] : []));
@@ -36,7 +36,7 @@ function upsample(ctx: TorchContext, x: GraphTensor, args: Arguments, mode: Mode
   return isInterpolated ? interpolated(ctx, x, attrs) : ctx.emit(nnResize, { x: x.value }, attrs);
 }
 
-/** Of the integers as they are: rne(fl(Σ − z)) + z. */
+/** Interpolates the integers themselves: rne(fl(Σ − z)) + z. */
 function interpolated(ctx: TorchContext, input: GraphTensor, attrs: AttrArguments<typeof nnResize.attrs>): GraphTensor {
   const x = ctx.quantized(input);
   const { zeroPoint } = x.quantization;

@@ -1,4 +1,4 @@
-/** Views that nothing else declares: what they are of their operand says the table of views. */
+/** Views that no other file declares: the table of views relates them to their operand. */
 import { isStatic } from '../../../ir/index.ts';
 import { type Region, whole } from '../memory/region.ts';
 import { viewsOf } from '../memory/views.ts';

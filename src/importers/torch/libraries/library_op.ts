@@ -4,7 +4,7 @@ import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
 
-/** Of shapes that are not known yet: only these keep that of their first operand. */
+/** Operators whose result has the shape of the first operand, even when that shape is not known yet. */
 const KEEPS_SHAPE = /::(de)?quantize_per_(tensor|channel|token)[.(]/;
 
 /** Weights are quantized, and parameters computed, where they are constants. */

@@ -1,4 +1,4 @@
-/** What the operators of both quantization libraries, quantized_decomposed and torchao, are made of. */
+/** The building blocks of both quantization libraries, quantized_decomposed and torchao. */
 
 import {
   isPerTensor,
@@ -50,8 +50,8 @@ const isWhole = ({ dtype, low, high }: Range): boolean => low === dtypes[dtype].
 
 /**
  * clamp(rne(x·fl(1/scale)) + zp, low, high), as both libraries define it. A range narrower than the type becomes bounds
- * of x where that says the same, since quantization is monotone: rewrites look for a clip in front of a quantize.
- * PyTorch divides by a scale in binary64; here it is rounded to binary32 first, which is what quantizers store.
+ * of x when this means the same, since quantization is monotone: rewrites look for a clip in front of a quantize.
+ * PyTorch divides by a scale in binary64; here it is rounded to binary32 first, as quantizers store it.
  */
 export function quantized(ctx: TorchContext, x: Value, parameters: Parameters, range: Range): Value {
   const real = ctx.cast(x, 'f32');
@@ -68,7 +68,7 @@ export function quantized(ctx: TorchContext, x: Value, parameters: Parameters, r
   return clamped(ctx, quantize(real), range);
 }
 
-/** The reals that the ends of the range stand for, of those ends that bound at all. */
+/** The real values of the ends of the range, except for ends that limit nothing. */
 function realBounds(
   ctx: TorchContext,
   scale: Value,
@@ -124,7 +124,7 @@ function zeroPointAs(ctx: TorchContext, zeroPoint: Value | undefined, dtype: DTy
   return ctx.constant(tensor(dtype, numbers, known.shape), 'zero_point');
 }
 
-/** How parameters follow from the least and the greatest value, both with 0 among the values. */
+/** The rule that chooses parameters from the least and the greatest value, with 0 among the values. */
 export interface Choice {
   readonly symmetric: boolean;
   readonly eps: number;

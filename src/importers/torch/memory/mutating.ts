@@ -1,4 +1,7 @@
-/** Operators of ATen that write to an operand although their names do not end in `_`: statistics, and what observers keep. */
+/**
+ * Operators of ATen that write to an operand although their names do not end in `_`: statistics, and the state of
+ * observers.
+ */
 const names = new Set([
   '_native_batch_norm_legit',
   '_batch_norm_with_update',
@@ -10,7 +13,7 @@ const names = new Set([
   '_cummin_helper',
 ]);
 
-/** What to do about an archive that was written while its model was being trained. */
+/** Advice for an archive that was written while its model was being trained. */
 export const adviceOn = (name: string): string | undefined =>
   name.includes('moving_avg_obs')
     ? 'this is a model whose observers still watch: call torch.ao.quantization.convert(model.eval()) before it is saved'
@@ -18,11 +21,11 @@ export const adviceOn = (name: string): string | undefined =>
 
 export const writesSilently = (library: string, name: string): boolean => library === 'aten' && names.has(name);
 
-/** Libraries whose operators only compute; of those of others nobody knows what else they do. */
+/** Libraries whose operators only compute; operators of other libraries may have any effect. */
 const computing = new Set([
   ...['aten', 'prim', 'prims', 'quantized', 'quantized_decomposed', 'torchao', 'torchvision', 'onednn'],
   ...['_operator', 'math', 'torch', 'builtins'],
 ]);
 
-/** Whether an operator may be there for what it does beside its results: it is refused where nobody reads them. */
+/** True when an operator may have effects beside its results: it is refused when nobody reads them. */
 export const doesMore = (library: string): boolean => !computing.has(library);

@@ -1,16 +1,16 @@
-/** What PyTorch calls a tensor: a view of a storage that others may share. Writes go to the storage. */
+/** A tensor in the sense of PyTorch: a view of a storage that others may share. Writes go to the storage. */
 import { assert } from '../../../diagnostics/index.ts';
 import { type AnyValue, isComputable, type Value } from '../../../ir/index.ts';
 import { areApart, areSame, type Builder, type Region, type Step } from './region.ts';
 
-/** A piece of memory: what it holds now, as a tensor of the graph. */
+/** A piece of memory: its current contents, as a tensor of the graph. */
 export class Storage {
   contents: AnyValue;
   /** Counts the writes. */
   version = 0;
   /** Storages that may be this one: only the layout in memory, which is not known, would tell. */
   readonly unsure = new Set<Storage>();
-  /** Who wrote to one of those: what this one holds is not known any more. */
+  /** The operator that wrote to one of these: the contents of this one are not known any more. */
   doubt: string | undefined;
 
   /** Whose memory it is. */
@@ -26,7 +26,7 @@ export class Storage {
     other.unsure.add(this);
   }
 
-  /** All that may be this one, over any number of others. */
+  /** All storages that may be this one, over any number of others. */
   #related(): ReadonlySet<Storage> {
     const found = new Set<Storage>([this]);
     for (const storage of found) for (const next of storage.unsure) found.add(next);
@@ -110,7 +110,7 @@ export class Place {
     this.#version = this.storage.version;
   }
 
-  /** Whether an operator that reads `other` while it writes here reads what it has written. */
+  /** True when an operator that reads `other` while it writes here would read its own writes. */
   isDisturbedBy(other: Place): boolean {
     if (other.storage !== this.storage) return this.storage.unsure.has(other.storage);
     return !areSame(this.#region, other.#region) && !areApart(this.#region, other.#region);
@@ -125,7 +125,7 @@ export function written(b: Builder, base: AnyValue, [step, ...rest]: readonly St
   return step.put(b, whole, inner);
 }
 
-/** What is only carried has no views. */
+/** Requires a computable value: a value that is only carried has no views. */
 function known(value: AnyValue): Value {
   assert(isComputable(value), `%${value.id} is only carried`);
   return value;

@@ -1,6 +1,6 @@
 /**
- * The part of a storage that a view is: steps from the base, each with its way back. `take` is the part of what the step starts
- * from; `put` is that with the part replaced: put(x, take(x)) = x, take(put(x, p)) = p.
+ * The part of a storage that a view shows: steps from the base, each with its inverse. `take` returns the part of a
+ * tensor; `put` returns the tensor with the part replaced: put(x, take(x)) = x, take(put(x, p)) = p.
  */
 
 import {
@@ -20,7 +20,7 @@ import { type ITensor, sizeOf, stridesOf, tensor } from '../../../tensors/index.
 import type { TypedEmitter } from '../../kit/typed_emitter.ts';
 import type { Strides } from './strides.ts';
 
-/** Where nodes go, whichever front end. */
+/** The receiver of nodes, for either front end. */
 export interface Builder {
   readonly emit: TypedEmitter['emit'];
   constant(value: ITensor, name: string): Value;
@@ -30,9 +30,9 @@ export interface Builder {
 export interface Step {
   /** Steps of the same text are the same. */
   readonly text: string;
-  /** Whether elements of the part share one of the base: only one number for all can be written. */
+  /** True when elements of the part share one of the base: only one number for all of them can be written. */
   readonly overlaps: boolean;
-  /** Positions along an axis, where that is all that the step does. */
+  /** Positions along an axis, when the step only selects these. */
   readonly along?: { readonly axis: number; readonly positions: readonly number[] };
   take(b: Builder, x: Value): Value;
   put(b: Builder, x: Value, part: Value): Value;
@@ -45,7 +45,7 @@ export interface Region {
 }
 
 const FAR = 2 ** 31 - 1;
-/** Elements of a view that are listed one by one. */
+/** The largest number of elements of a view that are listed one by one. */
 const MOST_PLACES = 2 ** 22;
 
 export const reshape = (b: Builder, x: Value, shape: Shape): Value => {
@@ -117,7 +117,7 @@ export function sliced(region: Region, axis: number, start: number, end: number,
   });
 }
 
-/** Of a size that is not known: the first, the last, all but those. */
+/** Slices an axis of unknown size: its first element, its last one, or all but one of these. */
 function slicedSymbol(
   region: Region,
   axis: number,
@@ -159,7 +159,7 @@ function joined(b: Builder, axis: number, parts: readonly (Value | false)[]): Va
   return given.length === 1 ? given[0] : b.emit(nnConcat, { xs: given }, { axis });
 }
 
-/** x with the positions along an axis replaced by those of the part. */
+/** x with the positions along an axis replaced by the part's. */
 function spread(b: Builder, x: Value, part: Value, axis: number, size: number, positions: readonly number[]): Value {
   if (positions.length === 0) return x;
   const from = Array<number>(size).fill(0);
@@ -281,7 +281,7 @@ export function windows(region: Region, axis: number, size: number, step: number
   return part && { ...part, strides: known && [...known.map((s, i) => (i === axis ? s * step : s)), known[axis]] };
 }
 
-/** Whether two regions of one storage certainly have no element in common. */
+/** True when two regions of one storage certainly have no element in common. */
 export function areApart(a: Region, b: Region): boolean {
   const at = a.steps.findIndex((step, i) => step.text !== b.steps[i]?.text);
   const [x, y] = [a.steps[at]?.along, b.steps[at]?.along];

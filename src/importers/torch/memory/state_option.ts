@@ -1,6 +1,6 @@
 /** State: stored tensors that a call changes and the next one reads. */
 
-/** What is done about state. */
+/** The treatments of state. */
 export const stateOptions = ['refuse', 'inputs-and-outputs'] as const;
 export type StateOption = (typeof stateOptions)[number];
 

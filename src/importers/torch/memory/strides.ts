@@ -1,4 +1,7 @@
-/** How a tensor lies in memory: strides in elements, as far as they are known, and when PyTorch's reshape is a view. */
+/**
+ * The layout of a tensor in memory: strides in elements, as far as they are known, and when PyTorch's reshape is a
+ * view.
+ */
 import { bindDim, type Dim, mulDims, type Shape, symbolsIn } from '../../../ir/index.ts';
 
 /** One for each axis; undefined where the layout is not known. */
@@ -36,7 +39,7 @@ function forAllSizes<T>(dims: readonly Dim[], answer: (number: (dim: Dim) => num
   return answers.every((other) => other === answers[0]) ? answers[0] : undefined;
 }
 
-/** Whether the elements lie as those of a new tensor of the shape would; undefined where that is not known. */
+/** True when the elements lie like those of a new tensor of the shape; undefined when their layout is not known. */
 export function isPacked(shape: Shape, strides: Strides, like: Strides = rowMajor(shape)): boolean | undefined {
   if (strides === undefined || like === undefined) return undefined;
   return forAllSizes([...shape, ...strides, ...like], (number) => {
@@ -47,8 +50,9 @@ export function isPacked(shape: Shape, strides: Strides, like: Strides = rowMajo
 }
 
 /**
- * Whether PyTorch takes the order of the axes for channels-last (`suggest_memory_format`), gaps or not: the strides grow from the
- * channels over the last spatial axis to the batch. Results of elementwise operators lie like that, without gaps.
+ * True when PyTorch takes the order of the axes for channels-last (`suggest_memory_format`), gaps or not: the strides
+ * grow from the channels over the last spatial axis to the batch. Results of elementwise operators lie like that,
+ * without gaps.
  */
 export function isLastOrder(shape: Shape, strides: Strides): boolean | undefined {
   if (strides === undefined) return undefined;
@@ -73,9 +77,9 @@ export function isLastOrder(shape: Shape, strides: Strides): boolean | undefined
 }
 
 /**
- * The strides of the same elements under another shape, where they have such (then `reshape` is a view); `copy` where they do
- * not; undefined where that is not known. Neighbouring axes i, i+1 are one run when stride[i] = size[i+1]·stride[i+1]; every run
- * has to be a product of sizes of the target.
+ * The strides of the same elements under another shape, when it has strides (then `reshape` is a view); `copy` when it
+ * has not; undefined when it is not known. Neighbouring axes i, i+1 are one run when stride[i] = size[i+1]·stride[i+1];
+ * every run has to be a product of sizes of the target.
  */
 export function stridesOfView(shape: Shape, strides: Strides, target: Shape): readonly Dim[] | 'copy' | undefined {
   if (strides === undefined) return undefined;

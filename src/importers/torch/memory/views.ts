@@ -10,7 +10,10 @@ import { channelsLast, isPacked, rowMajor, stridesOfView } from './strides.ts';
 
 const FAR = 2 ** 31 - 1;
 
-/** What a result is: views of the operand, the operand itself, new memory, or either, as the layout in memory has it. */
+/**
+ * The results of a call: views of the operand, the operand itself, new memory, or either, depending on the layout in
+ * memory.
+ */
 export type Answer = readonly (Region | undefined)[] | 'self' | 'new' | 'unsure';
 
 /** The shapes and element types of the results, which the importer of the operator has found. */
@@ -39,7 +42,7 @@ function define(names: string, parameters: string, body: Body): void {
   }
 }
 
-/** What the results of a call are of its first operand; `new` for operators that are no views. */
+/** Relates the results of a call to its first operand; `new` for operators that are not views. */
 export function viewsOf(
   name: string,
   operand: Operand,
@@ -73,7 +76,7 @@ const axisOf = ({ shape }: Region, axis: number, more = 0): number => (axis < 0 
 const same: Body = ({ region }) => region;
 const itself: Body = () => 'self';
 
-/** `to` and its kin return what they are given where nothing is to be converted. */
+/** `to` and its kin return their operand when nothing is to be converted. */
 const converted: Body = (x, args, [result]) => {
   const isCopied = args.has('copy') && args.bool('copy');
   const format = args.has('memory_format') ? args.value('memory_format') : null;
@@ -216,7 +219,7 @@ define('unfold', 'int dimension, int size, int step', ({ region }, args) =>
   windows(region, axisOf(region, args.int('dimension')), args.int('size'), args.int('step')),
 );
 
-/** Of a tensor whose elements lie in row-major order, and are all there are. */
+/** For a tensor whose elements lie in row-major order, without gaps and complete. */
 define('as_strided', 'int[] size, int[] stride, int? storage_offset=None', ({ region }, args) => {
   const { shape, strides, steps } = region;
   const isPlain = isPacked(shape, strides) === true && steps.every(({ text }) => text.startsWith('reshape'));

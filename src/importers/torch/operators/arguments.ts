@@ -13,7 +13,10 @@ export class Arguments {
   readonly #values: Bound;
   readonly #floats: ReadonlySet<string>;
 
-  /** `floats` names numbers that are written as floats, whatever their values; TorchScript does not tell. */
+  /**
+   * `floats` names numbers that are written as floats, whatever their values; absent for TorchScript, which does not
+   * tell.
+   */
   constructor(values: Bound, floats: ReadonlySet<string> = new Set()) {
     this.#values = values;
     this.#floats = floats;
@@ -30,7 +33,7 @@ export class Arguments {
     return value;
   }
 
-  /** Whether the schema has the parameter, and it is not None. */
+  /** True when the schema has the parameter and its value is not None. */
   has(name: string): boolean {
     return this.#values.has(name) && this.value(name) !== null;
   }
@@ -47,7 +50,7 @@ export class Arguments {
     return list;
   }
 
-  /** Of `Tensor?[]`. */
+  /** The value of `Tensor?[]`. */
   optionalTensors(name: string): readonly (TensorLike | null)[] {
     const list = this.#list(name);
     assert(list.every(isOptional), `'${name}' is not a list of tensors`);
@@ -60,7 +63,7 @@ export class Arguments {
     return value;
   }
 
-  /** A number that is known now. */
+  /** A number that is known during the import. */
   number(name: string): number {
     return this.#known(this.value(name), name);
   }
@@ -70,7 +73,7 @@ export class Arguments {
     return this.has(name) ? this.number(name) : undefined;
   }
 
-  /** Whether a number is written as a float. */
+  /** True when a number is written as a float. */
   isFloat(name: string): boolean {
     return this.#floats.has(name);
   }

@@ -1,6 +1,6 @@
 /**
- * Whose arithmetic an archive follows. It does not say so; what its layers look like does, as far as PyTorch's own
- * configurations of quantization differ:
+ * Infers whose arithmetic an archive follows. It does not say so; its layers do, as far as PyTorch's own configurations
+ * of quantization differ:
  *
  *   configuration   weights      activations
  *   x86, fbgemm     by channel   128 integers (`reduce_range`): zero points up to 127
@@ -11,7 +11,7 @@ import type { Diagnostic, Location } from '../../../diagnostics/index.ts';
 import type { ScalarType, TensorQuantization } from '../pickle/index.ts';
 import { type TorchProfile, torchProfiles } from './engine.ts';
 
-/** What the layers of an archive look like. */
+/** Facts about the layers of an archive that suggest its profile. */
 export class ProfileEvidence {
   /** Products of quantized tensors whose source has parameters of its own. */
   layers = 0;
@@ -19,7 +19,7 @@ export class ProfileEvidence {
   perChannel = false;
   hasWeightZeroPoints = false;
   signedSources = false;
-  /** The greatest zero point that was chosen for an unsigned tensor. */
+  /** The greatest zero point of an unsigned tensor. */
   greatestZeroPoint = 0;
   /** Made by `optimize_for_mobile`, or with byte code for phones. */
   isMobile = false;
@@ -50,7 +50,7 @@ export interface AssumedProfile {
 
 const GREATEST_OF_REDUCED_RANGE = 127;
 
-/** The profile, and what speaks for it. */
+/** The profile, and the reason for it. */
 export function assumedProfile(seen: ProfileEvidence): AssumedProfile {
   const isWhole = seen.greatestZeroPoint > GREATEST_OF_REDUCED_RANGE;
   if (seen.signedSources)
@@ -73,7 +73,7 @@ function looksLike(configuration: string, { perChannel, hasWeightZeroPoints, gre
   return `${weights} and zero points up to ${greatestZeroPoint} are what PyTorch's configuration for ${configuration} makes`;
 }
 
-/** What users are told. */
+/** The note to users. */
 export const profileNote = ({ profile, reason }: AssumedProfile, location: Location): Diagnostic => ({
   code: 'U4003',
   severity: 'note',

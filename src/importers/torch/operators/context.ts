@@ -1,4 +1,4 @@
-/** What the importer of one PyTorch operator sees: the graph, the engine, and ways to say no. */
+/** The context of the importer of one PyTorch operator: the graph, the engine, and refusals. */
 
 import { assert, fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
 import {
@@ -53,13 +53,13 @@ const isPerTensor = (x: GraphTensor): x is QuantizedTensor => x.quantization?.ki
 /** Symbols of the axes of an image batch. */
 const spatialSymbols: Readonly<Record<number, readonly string[]>> = { 1: ['L'], 2: ['H', 'W'], 3: ['D', 'H', 'W'] };
 
-/** Where operators go: a graph under construction. */
+/** The receiver of operators: a graph under construction. */
 export interface TorchJournal extends Journal {
   /** The input whose elements a value has, in whatever arrangement: its type or its shape may be a guess. */
   inputBehind?(id: ValueId): ValueId | undefined;
 }
 
-/** How elements lie in memory: kernels of pools and means round by that. */
+/** The order of elements in memory: kernels of pools and means round by it. */
 export interface MemoryFormat {
   readonly isContiguous: boolean;
   readonly isChannelsLast: boolean;
@@ -77,13 +77,13 @@ interface TorchSurroundings {
   readonly profile?: TorchProfile;
   readonly evidence?: ProfileEvidence;
   readonly formatOf?: (x: GraphTensor) => MemoryFormat;
-  /** What the results are called; those of programs have names. */
+  /** The name of the results; those of programs have names. */
   readonly name?: string;
-  /** Where in the model the operator stands: kept with the nodes. */
+  /** The place of the operator in the model: kept with the nodes. */
   readonly loc: Loc;
-  /** Where in the code, for messages. */
+  /** The place in the code, for messages. */
   readonly where?: Location;
-  /** Constants that are in the graph already. */
+  /** The constants in the graph so far. */
   readonly constants?: Map<TorchTensor, Value>;
   readonly folds?: boolean;
   /** The targets of all nodes that read a result, where the whole program is known. */
@@ -92,7 +92,7 @@ interface TorchSurroundings {
 
 export class TorchContext extends ImportEmitter<TorchJournal> {
   readonly profile: TorchProfile;
-  /** What the layers look like, from which the profile is told. */
+  /** Facts about the layers, from which the profile is inferred. */
   readonly evidence: ProfileEvidence;
   readonly formatOf: (x: GraphTensor) => MemoryFormat;
   protected override readonly folds: boolean;
@@ -242,7 +242,7 @@ export class TorchContext extends ImportEmitter<TorchJournal> {
     return input === undefined ? this.#where : { ...this.#where, input };
   }
 
-  /** Whether the archive does not say the shapes of its inputs: they are given, or guessed. */
+  /** True when the archive does not state the shapes of its inputs: they are given, or guessed. */
   get takesShapes(): boolean {
     return this.scope.inputBehind !== undefined;
   }
@@ -256,7 +256,7 @@ export class TorchContext extends ImportEmitter<TorchJournal> {
     return this.refuseSizes(`${why} needs known sizes, not [${shape.join(', ')}]`);
   }
 
-  /** Whether operators of these libraries alone read a result; in TorchScript nobody tells. */
+  /** True when only operators of these libraries read a result; never for TorchScript, which does not tell. */
   isReadOnlyBy(output: number, libraries: readonly string[]): boolean {
     const isOurs = (target: string) => libraries.some((library) => target.startsWith(`${library}.`));
     return this.#readersOf(output)?.every(isOurs) ?? false;

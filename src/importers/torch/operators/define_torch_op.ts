@@ -1,23 +1,23 @@
-/** The declaration of a PyTorch operator: its schema, and what it becomes. TorchScript and torch.export share it. */
+/** The declaration of a PyTorch operator: its schema, and its import. TorchScript and torch.export share it. */
 import { GraphTensor, type TorchValue, UnknownTensor } from '../values.ts';
 import type { Arguments } from './arguments.ts';
 import type { TorchContext } from './context.ts';
 import { parseSchema, type Schema } from './schema.ts';
 
 export interface TorchOp extends Schema {
-  /** The result has the shape of the first operand, whatever that is. */
+  /** True when the result has the shape of the first operand, known or not. */
   readonly keepsShape: boolean;
   /**
-   * It is computed at once where its operands are small constants, also in TorchScript, where a stored tensor may be state: whoever
-   * folds one takes it for a weight.
+   * True when it is computed at once for small constants, in TorchScript as well: there a stored tensor may be state,
+   * and folding treats it as a weight.
    */
   readonly folds: boolean;
-  /** One result, or a list of them: null for one that cannot be computed. */
+  /** One result, or a list of them: null for a result that cannot be computed. */
   import(ctx: TorchContext, args: Arguments): TorchValue;
 }
 
 interface Declaration {
-  /** One schema, or several that differ in name and arguments alone. */
+  /** One schema, or several that differ only in name and arguments. */
   readonly schema: string | readonly string[];
   readonly keepsShape?: boolean;
   readonly folds?: boolean;
@@ -30,6 +30,6 @@ export const defineTorchOp = ({ schema, keepsShape = false, folds = false, impor
     (text): TorchOp => Object.freeze({ ...parseSchema(text), keepsShape, folds, import: body }),
   );
 
-/** Whether an operator is about tensors of the graph at all. */
+/** True when an operator involves tensors of the graph. */
 export const readsGraph = (value: TorchValue): boolean =>
   value instanceof GraphTensor || value instanceof UnknownTensor || (Array.isArray(value) && value.some(readsGraph));

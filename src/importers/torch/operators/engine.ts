@@ -11,9 +11,9 @@ export type TorchEngine = Exclude<TorchProfile, 'torch-x86'>;
 const MOST_GROUPS = 100;
 
 /**
- * What prepares the weights of a layer. On Linux, with AVX512-VNNI, the engine `x86` takes oneDNN for convolutions of at most 100
- * groups whose weights have no zero points and whose output is not padded, and FBGEMM for all else, linear layers included.
- * Transposed convolutions with weights by channel count as if they had zero points.
+ * The engine that prepares the weights of a layer. On Linux, with AVX512-VNNI, the engine `x86` takes oneDNN for
+ * convolutions of at most 100 groups whose weights have no zero points and whose output is not padded, and FBGEMM for
+ * all else, linear layers included. Transposed convolutions with weights by channel count as if they had zero points.
  */
 export function engineOf(
   profile: TorchProfile,

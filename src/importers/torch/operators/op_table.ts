@@ -1,4 +1,4 @@
-/** Every PyTorch operator on tensors that is understood. */
+/** Every PyTorch operator on tensors that unskew understands. */
 import { arrangementOps } from '../aten/arrangement.ts';
 import { attentionOps } from '../aten/attention.ts';
 import { binaryOps } from '../aten/binary.ts';

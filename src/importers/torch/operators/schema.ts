@@ -89,7 +89,7 @@ export interface Misfit {
   /** The name of the argument. */
   readonly input: string;
   readonly why: string;
-  /** The schema does not have the argument: that of a newer PyTorch may. */
+  /** True for an argument that the schema lacks: a newer PyTorch may have it. */
   readonly isUnknown?: boolean;
 }
 

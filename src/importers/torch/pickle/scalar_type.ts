@@ -1,5 +1,5 @@
 /**
- * Element types of PyTorch: c10::ScalarType. The codes are those of TorchScript; the JSON of torch.export numbers them
+ * Element types of PyTorch: c10::ScalarType. The codes are TorchScript's; the JSON of torch.export numbers the types
  * otherwise.
  */
 import type { DType } from '../../../tensors/index.ts';
@@ -9,7 +9,7 @@ export interface ScalarType {
   readonly code: number;
   /** The integers or floats it is stored as. */
   readonly dtype: DType;
-  /** Whether a scale and a zero point belong to it. */
+  /** True when a scale and a zero point belong to the type. */
   readonly isQuantized: boolean;
   /** The prefix of the storage's class: `Float` for `torch.FloatStorage`. */
   readonly storage: string;

@@ -7,7 +7,7 @@ import { PickleGlobal, type PickleValue, unpickle } from './unpickle.ts';
 
 export interface TorchPickleOptions {
   readonly where: Location;
-  /** The bytes of the storage with that key. */
+  /** The bytes of the storage with this key. */
   storage(key: string): Uint8Array;
 }
 
@@ -30,7 +30,7 @@ export function unpickleTorch(bytes: Uint8Array, options: TorchPickleOptions): P
   });
 }
 
-/** What puts tensors of classes of a library together: their layout is known to nobody else. */
+/** Functions that build tensors of a library's classes: only the library knows their layout. */
 const subclass = /^torch\._tensor\._rebuild_from_type|\._rebuild_wrapper_subclass$|^torchao\./;
 
 function refuseSubclass(name: string, where: Location): never {

@@ -1,14 +1,14 @@
 /**
- * A reader of pickles that executes nothing: the opcodes that PyTorch writes, and globals from a list that the caller
- * gives. Whatever else occurs is an error that names it. Nothing here recurses, and every opcode allocates no more than
- * the bytes it consumes, so that time and memory are bounded by the length of the pickle.
+ * A reader of pickles that executes nothing: it knows the opcodes that PyTorch writes, and globals from a list of the
+ * caller. Anything else is an error that names it. Nothing here recurses, and every opcode allocates no more than the
+ * bytes it consumes, so that time and memory are bounded by the length of the pickle.
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import type { Storage, TorchTensor } from './tensor.ts';
 
 /** Tuples and lists are both arrays; a dict is a Map. */
 export type PickleValue = null | boolean | number | string | TorchTensor | PickleValue[] | PickleDict | Unread;
-/** What is no value of the code, or not yet. */
+/** Objects that are not values of the code, or not yet. */
 export type Unread = PickleObject | PickleGlobal | Storage | Uint8Array;
 export type PickleDict = Map<PickleValue, PickleValue>;
 
@@ -22,7 +22,7 @@ export class PickleObject {
   }
 }
 
-/** What a GLOBAL stands for: a function that is allowed to be called, a class of the archive, or just a name. */
+/** The referent of a GLOBAL: a function that may be called, a class of the archive, or just a name. */
 export class PickleGlobal {
   readonly name: string;
   readonly kind: 'function' | 'class' | 'name';
@@ -37,9 +37,9 @@ export class PickleGlobal {
 
 export interface UnpickleOptions {
   readonly where: Location;
-  /** What `module.name` stands for; undefined when it is not allowed. */
+  /** Resolves `module.name`; undefined when it is not allowed. */
   global(name: string): PickleGlobal | undefined;
-  /** What a persistent id stands for. */
+  /** Resolves a persistent id. */
   persistent(id: PickleValue): PickleValue;
 }
 
@@ -81,7 +81,7 @@ class Unpickler {
     }
   }
 
-  /** What the opcodes see. */
+  /** The interface of the opcodes. */
   readonly #machine: Machine = {
     u8: () => this.#u8(),
     u16: () => this.#number(2, (at) => this.#view.getUint16(at, true)),
@@ -253,7 +253,7 @@ function build(m: Machine): void {
 
 const STOP = 0x2e;
 
-/** By opcode: https://github.com/python/cpython/blob/main/Lib/pickletools.py */
+/** The steps by opcode: https://github.com/python/cpython/blob/main/Lib/pickletools.py */
 const steps: Readonly<Record<number, (m: Machine) => void>> = {
   // PROTO, FRAME
   128: (m) => {

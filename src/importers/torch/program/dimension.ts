@@ -39,7 +39,7 @@ export function dimOfExpression(text: string): Dim | undefined {
   let at = 0;
   const take = (token: string): boolean => tokens[at] === token && ++at > 0;
 
-  /** Skips what a symbol says of itself: `, positive=True`. */
+  /** Skips the assumptions of a symbol: `, positive=True`. */
   const assumptions = (): boolean => {
     while (take(',')) at += 3;
     return take(')');

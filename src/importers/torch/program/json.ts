@@ -1,10 +1,10 @@
 /**
- * Reads JSON of the export schema field by field. A field that is missing or of another kind is an error that says
- * where it lies; fields that nobody asks for are ignored, since newer minor versions of the schema add some.
+ * Reads JSON of the export schema field by field. A missing field, or one of another kind, is an error that says where
+ * it lies; unused fields are ignored, since newer minor versions of the schema add some.
  */
 import { fail, type Location, messageOf } from '../../../diagnostics/index.ts';
 
-/** No program comes near; parsing what is deeper or larger would not end in bounded time. */
+/** No program comes near this size; deeper or larger texts would not be parsed in bounded time. */
 const LARGEST_TEXT = 2 ** 28;
 
 /** A value of the document and the way to it: `graph_module.graph.nodes[3].target`. */
@@ -19,7 +19,7 @@ export class Json {
     this.#where = where;
   }
 
-  /** @throws UnskewError U1003 when the text is no JSON, U1006 when it is too long */
+  /** @throws UnskewError U1003 when the text is not JSON, U1006 when it is too long */
   static parse(text: string, where: Location): Json {
     if (text.length > LARGEST_TEXT) fail('U1006', `the JSON has ${text.length} characters`, where);
     try {
@@ -50,7 +50,7 @@ export class Json {
     return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, value));
   }
 
-  /** What JSON has no number for is written as a word. */
+  /** A float. Infinities and NaN, which JSON lacks, are written as words. */
   float(): number {
     const { value } = this;
     if (typeof value === 'number') return value;
@@ -76,7 +76,7 @@ export class Json {
     return this.find(name) ?? fail('U1004', `${this.path || 'the document'} has no field '${name}'`, this.where);
   }
 
-  /** undefined for a field that is absent or null. */
+  /** undefined for an absent or null field. */
   find(name: string): Json | undefined {
     const object = this.#object();
     const value = Object.hasOwn(object, name) ? object[name] : undefined;
@@ -113,7 +113,7 @@ export class Json {
 export const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Python writes what JSON has no number for as bare words, newer versions as strings: strings both. */
+/** Quotes numbers that JSON lacks. Python writes them as bare words, newer versions as strings: both become strings. */
 const quoted = (text: string): string =>
   /[[:,]\s*-?(?:Infinity|NaN)/.test(text)
     ? text.replace(/"[^"\\]*(?:\\.[^"\\]*)*"|-?Infinity|NaN/g, (part) => (part.startsWith('"') ? part : `"${part}"`))

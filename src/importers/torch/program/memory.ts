@@ -1,6 +1,6 @@
 /**
- * Which memory the tensors of a program share. A name of the program means what its memory holds now: a node in place writes to
- * the memory of its first operand, and every name that shares it is read anew.
+ * The memory that tensors of a program share. A name of the program means the current contents of its memory: a node in
+ * place writes to the memory of its first operand, and every name that shares it is read anew.
  */
 import { fail } from '../../../diagnostics/index.ts';
 import { type AnyValue, isComputable, type Loc, type Value, type ValueId, valueId } from '../../../ir/index.ts';
@@ -15,20 +15,20 @@ import { isViewName, viewsOf } from '../memory/views.ts';
 import { isTensor, type TorchValue } from '../values.ts';
 import type { Argument, ExportedProgram, ExportNode } from './schema.ts';
 
-/** What the memory asks the importer. */
+/** The questions of the memory to the importer. */
 export interface Names {
   value(name: string, loc: Loc): AnyValue;
   strides(name: string): Strides;
   argument(argument: Argument, loc: Loc): TorchValue;
 }
 
-/** A node that writes: the name it writes to, and the node that computes what it writes. */
+/** A node that writes: the name of its target, and the node that computes the written value. */
 interface Writer {
   readonly target: string;
   readonly twin: ExportNode;
 }
 
-/** Overloads in place that have other names than those they are derived from. */
+/** Overloads in place that have other names than the overloads they are derived from. */
 const overloads: Readonly<Record<string, string>> = {
   'aten.pow.Scalar': 'aten.pow.Tensor_Scalar',
   'aten.pow.Tensor': 'aten.pow.Tensor_Tensor',
@@ -61,12 +61,12 @@ function writerOf(node: ExportNode): Writer | undefined {
 const HINT = 'write it without an operator in place, or call run_decompositions() on the program before it is saved';
 
 export class ProgramMemory {
-  /** Whether any node writes: else all names mean what they were given. */
+  /** True when some node writes; otherwise all names keep their values. */
   readonly isUsed: boolean;
   readonly #scope: Scope;
   readonly #names: Names;
   readonly #places = new Map<string, Place>();
-  /** Names of stored tensors and inputs that nodes write to, and by what first. */
+  /** Names of stored tensors and inputs that nodes write to, each with its first writer. */
   readonly written = new Map<string, string>();
   readonly #given: ReadonlySet<string>;
 
@@ -81,7 +81,7 @@ export class ProgramMemory {
     );
   }
 
-  /** What a name means now; undefined when it is what it was given. */
+  /** The current value of a name; undefined when it never changed. */
   current(name: string, loc: Loc): AnyValue | undefined {
     const place = this.#places.get(name);
     if (!place?.isStale) return place?.value;
@@ -124,7 +124,7 @@ export class ProgramMemory {
     return this.#places.get(name)?.region ?? whole(value.type.shape, this.#names.strides(name));
   }
 
-  /** Notes what the results of a node share with its operands. */
+  /** Records the memory that the results of a node share with its operands. */
   place(node: ExportNode, names: readonly string[], loc: Loc): void {
     if (!this.isUsed) return;
     const aten = /^aten\.(\w+)\./.exec(node.target)?.[1];
@@ -183,9 +183,10 @@ export class ProgramMemory {
   // ---- writing
 
   /**
-   * A node that writes. `compute` emits what its twin gives into the journal; what comes back is the value of the target.
+   * Imports a node that writes. `compute` emits the results of its twin into the journal; returns the value of the
+   * target.
    *
-   * @throws UnskewError U2008 where the write cannot be expressed
+   * @throws UnskewError U2008 when the write cannot be expressed
    */
   write(
     node: ExportNode,
@@ -270,7 +271,7 @@ export class ProgramMemory {
   }
 }
 
-/** Whether PyTorch converts elements of the one type to the other in place: from truth values over integers to floats. */
+/** True when PyTorch converts elements of one type to the other in place: from truth values over integers to floats. */
 function holds(to: DType, from: DType): boolean {
   const rank = (dtype: DType) => (dtype === 'bool' ? 0 : isFloat(dtype) ? 2 : 1);
   return rank(from) <= rank(to);

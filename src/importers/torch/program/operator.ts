@@ -1,4 +1,4 @@
-/** A node of a program as a call of an operator that is declared for all of PyTorch. */
+/** A node of a program as a call of an operator from the table of PyTorch's operators. */
 import type { Dim, Loc, Value } from '../../../ir/index.ts';
 import type { Scope } from '../../kit/scope.ts';
 import { Arguments } from '../operators/arguments.ts';
@@ -10,23 +10,23 @@ import { GraphTensor, integerOf, isTensor, isUnderstood, type TorchValue } from 
 import { nameOfScalarType, scalarTypeOf } from './scalar_type.ts';
 import type { Argument, ExportNode } from './schema.ts';
 
-/** What the importer of a program knows of it beside the node. */
+/** The rest of the program, as the importer of a node can see it. */
 export interface Surroundings {
-  /** The value of that name; refuses one that is not defined. */
+  /** The value of this name; refuses an undefined one. */
   tensor(name: string, loc: Loc): Value;
-  /** The size that an integer of that name is. */
+  /** The size that an integer of the program stands for. */
   integer(name: string, loc: Loc): Dim;
   /** The targets of all nodes that read a value; `output` for an output of the program. */
   readersOf(name: string): readonly string[];
 }
 
-/** What a node gives, in the order of its outputs; undefined for what cannot be computed. */
+/** The results of a node, in the order of its outputs; undefined for a result that cannot be computed. */
 export interface Computed {
   readonly ctx: TorchContext;
   readonly results: readonly (Value | undefined)[];
 }
 
-/** `aten.conv2d.padding` is `aten::conv2d.padding`. @throws Unsupported for what is not known */
+/** `aten.conv2d.padding` is `aten::conv2d.padding`. @throws Unsupported for an unknown operator */
 export function compute(scope: Scope, node: ExportNode, loc: Loc, around: Surroundings): Computed {
   const ctx = new TorchContext(scope, {
     loc,
@@ -49,7 +49,7 @@ interface Called {
   readonly args: Arguments;
 }
 
-/** The overload of that name, or else the first one that the arguments fit. */
+/** The overload of this name, or else the first one that the arguments fit. */
 function called(ctx: TorchContext, node: ExportNode, around: Surroundings): Called {
   const [, library, name, overload] = /^(\w+)\.(\w+)\.(\w+)$/.exec(node.target) ?? [];
   const all = findTorchOps(`${library}::${name}`);
@@ -68,7 +68,9 @@ function called(ctx: TorchContext, node: ExportNode, around: Surroundings): Call
   return ctx.unsupported(named.length === 1 ? why : 'the operator is not known for these arguments');
 }
 
-/** Operators in place may call their first tensor otherwise than those they are derived from. */
+/**
+ * Binds the arguments. An operator in place may name its first tensor otherwise than the operator it is derived from.
+ */
 function bound(op: TorchOp, { inputs: [first] }: ExportNode, values: Bound): Bound | Misfit {
   const self = first && values.get(first.name);
   if (self === undefined || !isTensor(self) || op.parameters.some(({ name }) => name === first.name))
@@ -82,7 +84,7 @@ function argumentOf(ctx: TorchContext, name: string, argument: Argument, around:
   return torchValueOf(argument, ctx.at(name), around);
 }
 
-/** Element types that are carried by name only have no code. */
+/** The value of an argument. Element types that unskew only knows by name have no code. */
 export function torchValueOf(argument: Argument, loc: Loc, around: Surroundings): TorchValue {
   const list = <T>(values: readonly T[], isList: boolean, of: (value: T) => TorchValue): TorchValue =>
     isList ? values.map(of) : of(values[0]);

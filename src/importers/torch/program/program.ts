@@ -1,4 +1,4 @@
-/** Where an archive keeps its program and its tensors, in the layouts that PyTorch has used. */
+/** The places where an archive keeps its program and its tensors, in the layouts that PyTorch has used. */
 import { fail } from '../../../diagnostics/index.ts';
 import type { Archive } from '../archive/index.ts';
 import { Json } from './json.ts';

@@ -1,4 +1,4 @@
-/** What a program says beside its nodes: who reads a value, and what sizes its symbols may have. */
+/** Facts about a program beside its nodes: the readers of a value, and the sizes that its symbols may have. */
 import type { SymbolRange } from '../../../ir/index.ts';
 import type { Scope } from '../../kit/scope.ts';
 import type { Argument, ExportedProgram } from './schema.ts';

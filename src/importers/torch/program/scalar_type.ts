@@ -14,7 +14,7 @@ const byCode: ReadonlyMap<number, ScalarType> = new Map([
   [13, scalarTypes.bfloat16],
 ]);
 
-/** Types that are carried by name only. */
+/** Types that unskew only knows by name. */
 const names: Readonly<Record<number, string>> = {
   9: 'complex32',
   10: 'complex64',

@@ -1,12 +1,12 @@
 /**
- * The parts of an ExportedProgram that the importer reads, decoded and checked.
- * Schema: torch/_export/serde/schema.py of PyTorch. Unions are objects with one field, enumerations integers; newer minor
- * versions add fields and kinds, so that only a kind that is used and not known is refused, by whoever needs it.
+ * The parts of an ExportedProgram that the importer reads, decoded and checked. Schema: torch/_export/serde/schema.py
+ * of PyTorch. Unions are objects with one field, enumerations integers. Newer minor versions add fields and kinds, so
+ * that an unknown kind is refused only by code that needs it.
  */
 import { fail } from '../../../diagnostics/index.ts';
 import { isObject, type Json } from './json.ts';
 
-/** The schema that is read: its major version says when a change breaks readers. */
+/** The version of the schema: a new major version means a change that breaks readers. */
 const MAJOR = 8;
 
 export interface ExportedProgram {
@@ -14,7 +14,7 @@ export interface ExportedProgram {
   readonly graph: ExportGraph;
   readonly inputs: readonly InputSpec[];
   readonly outputs: readonly OutputSpec[];
-  /** What sizes the symbols may have; an absent bound is none. */
+  /** The sizes that the symbols may have; an absent bound limits nothing. */
   readonly ranges: ReadonlyMap<string, { readonly min?: number; readonly max?: number }>;
 }
 
@@ -36,7 +36,7 @@ export interface ExportNode {
 export type Argument =
   | { readonly kind: 'none' }
   | { readonly kind: 'tensor'; readonly names: readonly (string | undefined)[]; readonly isList: boolean }
-  /** A name is that of an integer which follows from the sizes of the inputs. */
+  /** A name stands for an integer that depends on the sizes of the inputs. */
   | { readonly kind: 'int'; readonly values: readonly (number | string)[]; readonly isList: boolean }
   | { readonly kind: 'float'; readonly values: readonly number[]; readonly isList: boolean }
   | { readonly kind: 'bool'; readonly values: readonly boolean[]; readonly isList: boolean }
@@ -63,18 +63,18 @@ export type InputSpec =
 
 export type OutputSpec =
   | { readonly kind: 'user'; readonly argument: Argument }
-  /** What a stored tensor, by its key, or an input becomes. */
+  /** The new value of a stored tensor (by its key) or of an input. */
   | { readonly kind: 'mutation'; readonly name: string; readonly of: 'stored' | 'input'; readonly target: string }
   | { readonly kind: 'other'; readonly field: string };
 
-/** What one entry of a weights or constants config says. */
+/** One entry of a weights or constants config. */
 export interface PayloadMeta {
   readonly path: string;
   readonly usesPickle: boolean;
   readonly meta: TensorMeta | undefined;
 }
 
-/** @throws UnskewError U1002 for another major version of the schema, U1004 for what does not fit the schema */
+/** @throws UnskewError U1002 for another major version of the schema, U1004 for JSON that does not fit the schema */
 export function decodeProgram(json: Json): ExportedProgram {
   const version = json.get('schema_version');
   const [major, minor] = [version.get('major').int(), version.get('minor').int()];
@@ -208,7 +208,7 @@ function decodeInput(json: Json): InputSpec {
   return { kind: 'stored', name: nameOf(spec.get('arg')), key: spec.get(storedKeys[field]).string() };
 }
 
-/** Which field of the spec holds what is changed. */
+/** The field of the spec that holds the changed name. */
 const changedKeys: Readonly<Record<string, readonly [of: 'stored' | 'input', key: string]>> = {
   buffer_mutation: ['stored', 'buffer_name'],
   parameter_mutation: ['stored', 'parameter_name'],

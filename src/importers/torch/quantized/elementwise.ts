@@ -1,4 +1,4 @@
-/** Operators from quantized tensors to quantized tensors that are neither products nor pools. */
+/** Operators from quantized tensors to quantized tensors, except products and pools. */
 
 import { nnConcat, qnnAdd, qnnLut, qnnMul } from '../../../ir/index.ts';
 import {
@@ -98,7 +98,7 @@ export const outputOf = (args: Arguments): PerTensor => ({
   zeroPoint: args.int('output_zero_point'),
 });
 
-/** quantized::add and quantized::mul; the recipe of a sum is that of the engine. */
+/** quantized::add and quantized::mul; a sum follows the recipe of the engine. */
 function binary(op: typeof qnnAdd | typeof qnnMul, hasRelu: boolean) {
   return (ctx: TorchContext, args: Arguments): GraphTensor => {
     const [a, b] = [ctx.quantized(args.tensor('qa')), ctx.quantized(args.tensor('qb'))];

@@ -145,8 +145,8 @@ function softmax(ctx: TorchContext, args: Arguments): GraphTensor {
 }
 
 /**
- * rne(fl((q⁺·one + q⁻·w)·m)) + zy with m = fl(fl(sx·sw)·fl(1/sy)); q⁺ and q⁻ are q − zx above and below 0, w the integers of the
- * slopes less their zero point, one what 1 is quantized to.
+ * rne(fl((q⁺·one + q⁻·w)·m)) + zy with m = fl(fl(sx·sw)·fl(1/sy)); q⁺ and q⁻ are q − zx above and below 0, w the
+ * integers of the slopes less their zero point, one the quantized 1.
  */
 function prelu(ctx: TorchContext, args: Arguments): GraphTensor {
   const x = ctx.quantized(args.tensor('qx'));

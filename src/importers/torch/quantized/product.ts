@@ -21,7 +21,7 @@ export interface Weights {
   readonly engine: TorchEngine;
 }
 
-/** How the integers of a weight are laid out for an operator; done when they are first looked at. */
+/** The layout of the integers of a weight for an operator; arranged when they are first read. */
 export interface Layout {
   readonly shape: readonly number[];
   readonly arrange?: (integers: ITensor) => ITensor;
@@ -63,7 +63,7 @@ function checkScales(ctx: TorchContext, scales: readonly number[]): void {
   if (wrong !== undefined) ctx.refuse(`a scale is ${wrong}, it has to be positive and finite`, 'U2007');
 }
 
-/** The axis along which weights are quantized has to be that of the output channels. */
+/** Checks that weights are quantized along the axis of the output channels. */
 export function checkAxis(ctx: TorchContext, q: TensorQuantization | undefined, axis: number): void {
   if (q?.kind === 'per-channel' && q.axis !== axis) ctx.unsupported(`weights quantized along axis ${q.axis}`);
 }
@@ -164,7 +164,7 @@ export function dynamicEnd(
   return bias ? ctx.emit(nnAdd, { a: y, b: perChannel(bias, 'bias') }) : y;
 }
 
-/** A layer whose source has fixed parameters: what it looks like tells the engine. */
+/** Notes a layer whose source has fixed parameters: it helps to infer the engine. */
 export function noteLayer(ctx: TorchContext, x: GraphTensor, { weight }: PackedWeights): void {
   if (weight.quantization) ctx.evidence.layer(x.type, weight.quantization);
 }

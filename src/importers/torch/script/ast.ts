@@ -1,4 +1,4 @@
-/** TorchScript's subset of Python as PyTorch prints it: what the interpreter understands. Lines count from 1. */
+/** The syntax tree of TorchScript, the subset of Python that PyTorch prints. Lines count from 1. */
 export type Expression = { readonly line: number } & (
   | { readonly kind: 'number'; readonly value: number; readonly isFloat: boolean } // 2. is a float, although it is whole
   | { readonly kind: 'string'; readonly value: string }
@@ -65,7 +65,7 @@ export interface ClassCode {
   readonly methods: ReadonlyMap<string, FunctionCode>;
   /** `stride : Final[int] = 2`: attributes that the class itself gives. */
   readonly constants: ReadonlyMap<string, Expression>;
-  /** Of a NamedTuple, in their order. */
+  /** The fields of a NamedTuple, in their order. */
   readonly fields: readonly string[] | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** What code computes without tensors of the graph: numbers, sizes, lists, strings. */
+/** Functions of the code without tensors of the graph: on numbers, sizes, lists, strings. */
 import { addDims, divDims, mulDims } from '../../../ir/index.ts';
 import { isFloat } from '../../../tensors/index.ts';
 import { TorchTensor } from '../pickle/index.ts';
@@ -27,7 +27,7 @@ export interface Call {
 const argument = ({ args, refuse }: Call, i: number): TorchValue =>
   i < args.length ? args[i] : refuse(`with ${args.length} arguments`);
 
-/** An argument that is a number, and known. */
+/** A number that is known during the import. */
 const numberAt = (call: Call, i: number): number =>
   numberOf(argument(call, i)) ?? call.refuse(`of ${describe(call.args[i])}: a number is needed`);
 
@@ -40,7 +40,7 @@ const integral = (value: TorchValue): number | SymInt | undefined => {
   return value instanceof TorchTensor && value.shape.length > 0 ? undefined : numberOf(value);
 };
 
-/** Whether arithmetic on it happens now. */
+/** True when arithmetic on it happens during the import. */
 export const isPlain = (value: TorchValue): boolean =>
   value === null ||
   typeof value === 'string' ||
@@ -151,7 +151,7 @@ const comparison =
       : call.refuse(`of ${describe(a ?? null)} and ${describe(b ?? null)}`);
   };
 
-/** What is true of a value; undefined when only a run can tell. */
+/** The truth of a value; undefined when only a run can tell. */
 export function truth(value: TorchValue): boolean | undefined {
   if (
     value instanceof Undetermined ||
@@ -237,7 +237,10 @@ const typeOf = (call: Call) => {
 const rounded = (round: (x: number) => number) => (call: Call) => toNumber(call, round);
 const first = ({ args }: Call): TorchValue => args[0] ?? null;
 
-/** By the name of the operator. Those that operators on tensors share are used when all arguments are plain. */
+/**
+ * The functions by the name of the operator. Names that operators on tensors share are used when all arguments are
+ * plain.
+ */
 export const builtins: Readonly<Record<string, (call: Call) => TorchValue>> = {
   'aten::add': add,
   'aten::sub': arithmetic({ numbers: (a, b) => a - b, dims: difference }),

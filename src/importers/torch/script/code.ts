@@ -5,7 +5,7 @@ import type { ClassCode, FunctionCode, SourceFile } from './ast.ts';
 import { ClassObject } from './objects.ts';
 import { parseSource } from './parser.ts';
 
-/** Where code stands, for messages. */
+/** The place of code, for messages. */
 export interface CodePlace {
   /** The entry of the archive. */
   readonly path: string;
@@ -19,7 +19,7 @@ export interface FoundFunction extends CodePlace {
   readonly code: FunctionCode;
 }
 
-/** Characters of source text of the largest file that is read. */
+/** The largest number of characters in a source file. */
 const LONGEST_SOURCE = 2 ** 24;
 
 export class CodeBase {

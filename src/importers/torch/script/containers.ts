@@ -180,7 +180,7 @@ const dicts: Table<Dict> = {
   'aten::items': (dict) => [...dict].map(([key, value]) => [key, value]),
 };
 
-/** What a call does to the list or dict that is its first argument; undefined when it is none of theirs. */
+/** The method of the list or dict that is the first argument of a call; undefined for an unknown name. */
 export function containerCall(
   name: string,
   container: TorchValue | undefined,

@@ -1,7 +1,7 @@
 /** A place among tokens, and the ways to go on from it. */
 import type { Refuse, Token } from './tokens.ts';
 
-/** How deep expressions and blocks may nest. */
+/** The deepest nesting of expressions and blocks. */
 const DEEPEST = 400;
 
 export class Cursor {

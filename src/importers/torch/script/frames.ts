@@ -11,13 +11,13 @@ export interface Frame {
   readonly self: ModuleObject | undefined;
 }
 
-/** How a block ended before its end. */
+/** The statement that left a block before its end. */
 export type Ending = { readonly kind: 'return'; readonly value: TorchValue } | { readonly kind: 'break' | 'continue' };
 
 /** Statements and expressions evaluated for one model, and how deep they may nest. */
 const MOST_STEPS = 3_000_000;
 const DEEPEST = 1200;
-/** Elements of the lists that one operator gets. */
+/** The largest number of list elements in the arguments of one operator. */
 const MOST_LEAVES = 2_000_000;
 
 export class Frames {
@@ -64,7 +64,7 @@ export class Frames {
       this.refuse(line, `lists of more than ${MOST_LEAVES} elements, counted as often as they occur`, 'U1006');
   }
 
-  /** Whether a condition holds; refused when only a run can tell. */
+  /** The truth of a condition; refused when only a run can tell. */
   protected decided(value: TorchValue, line: number): boolean {
     const known = truth(value);
     if (known !== undefined) return known;

@@ -1,4 +1,4 @@
-/** A graph under construction in which what was emitted last can still be renamed or taken back. */
+/** A graph under construction, whose latest nodes can still be renamed or taken back. */
 import { assert } from '../../../diagnostics/index.ts';
 import {
   type AnyValue,
@@ -72,7 +72,7 @@ export class GraphSink {
     return { id, type };
   }
 
-  /** The elements of a constant, undefined for what a node computes. */
+  /** The elements of a constant, undefined for a computed value. */
   constant(id: ValueId): ITensor | undefined {
     const constant = this.#values.get(id)?.constant;
     return constant === undefined ? undefined : this.#pool.get(constant);
@@ -91,7 +91,7 @@ export class GraphSink {
     return this.#values.has(id);
   }
 
-  // ---- as the journal of operators that are declared for programs
+  // ---- the interface of a journal, for operators shared with programs
 
   get pool(): ConstantPool {
     return this.#pool;
@@ -137,7 +137,7 @@ export class GraphSink {
     for (const id of this.#emitted.splice(nodes)) this.#nodes.delete(id);
   }
 
-  /** Names a result emitted since the mark, which nothing but what was emitted since reads; any other value keeps its name. */
+  /** Renames a result emitted since the mark, when only nodes emitted since read it; any other value keeps its name. */
   rename<D extends DType | 'opaque'>(value: Value<D>, name: string, { nodes }: Mark): Value<D> {
     let at = this.#emitted.length - 1;
     while (at >= nodes && !this.#nodes.get(this.#emitted[at])?.results.includes(value.id)) at--;
@@ -163,7 +163,7 @@ export class GraphSink {
     return { id, type: value.type };
   }
 
-  /** The graph with these outputs; one that is an input, a constant or an output already is copied. */
+  /** The graph with these outputs; an output that is an input, a constant or another output is copied. */
   finish(name: string, outputs: readonly (readonly [string, AnyValue])[], origin: Origin): Graph {
     const names = new Map<ValueId, ValueId>();
     const produced = new Set([...this.#nodes.values()].flatMap(({ results }) => results));
@@ -199,7 +199,7 @@ export class GraphSink {
     return node;
   }
 
-  /** What the outputs need: code may compute what it never uses. */
+  /** The nodes that the outputs need: code may compute values that it never uses. */
   #reachable(outputs: readonly AnyValue[]): { live: Node[]; used: ReadonlySet<ValueId> } {
     const used = new Set<ValueId>([...this.#inputs, ...outputs.map(({ id }) => id)]);
     const live: Node[] = [];

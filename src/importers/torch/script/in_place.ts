@@ -1,4 +1,4 @@
-/** Operators that write to one of their operands: which, and the operator that computes what they write. */
+/** Operators that write to one of their operands, and the operators that compute the written values. */
 import { isTensor, SymInt, type TorchValue } from '../values.ts';
 import type { OperatorCall } from './objects.ts';
 
@@ -12,7 +12,7 @@ export interface Writer {
 const harmless = new Set(['aten::requires_grad_', 'aten::retains_grad_', 'aten::rename_']);
 export const isHarmless = (name: string): boolean => harmless.has(name);
 
-/** Of all elements the same: those may be written through a view that repeats elements. */
+/** True for operators that write the same to all elements: they may write through a view that repeats elements. */
 export const isUniform = (name: string): boolean => name === 'aten::fill' || name === 'aten::zero';
 
 const twinOf = (name: string): string | undefined =>
@@ -22,10 +22,10 @@ const twinOf = (name: string): string | undefined =>
       ? name.replace('__i', '__')
       : undefined;
 
-/** Whether a name is that of an operator in place; lists have some too. */
+/** True for the name of an operator in place; lists have some too. */
 const isInPlace = (name: string): boolean => twinOf(name) !== undefined;
 
-/** Tensors without axes are numbers here: such a one that is written to is another number from then on. */
+/** Tensors without axes are numbers here: a write gives such a tensor another number. */
 export const writesNumber = (name: string, [target]: readonly TorchValue[]): boolean =>
   isInPlace(name) && (typeof target === 'number' || target instanceof SymInt);
 
@@ -39,7 +39,7 @@ export function writerOf(call: OperatorCall): Writer | undefined {
     const others = new Map([...keywords].filter(([key]) => key !== 'out'));
     return { target: out, call: { ...call, keywords: others } };
   }
-  // of the operators of the engine, one alone does what its flag says
+  // among the operators of the engine, only this one obeys its flag
   const isFlagged = name === 'quantized::relu6' && (args[1] === true || keywords.get('inplace') === true);
   return isFlagged && isTensor(args[0])
     ? { target: args[0], call: { ...call, args: [args[0]], keywords: new Map() } }

@@ -27,7 +27,7 @@ export class Interpreter extends Frames {
   readonly #operators: Operators;
   readonly #modules: Modules;
   #variable: string | undefined;
-  /** Methods under way that bring modules to life: what they assign is the module. */
+  /** The number of running methods that create modules: their assignments define the module. */
   #loading = 0;
   readonly state = new State();
 
@@ -157,7 +157,7 @@ export class Interpreter extends Frames {
     }
   }
 
-  /** The branch that is taken. Of a check on sizes that only a run can decide, the one that does not raise. */
+  /** The branch to take. For a check on sizes that only a run can decide, the branch that does not raise. */
   #branch({ test, then, otherwise, line }: Extract<Statement, { kind: 'if' }>): Block {
     const value = this.#now(this.#evaluate(test), line);
     const known = truth(value);

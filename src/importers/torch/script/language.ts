@@ -1,8 +1,8 @@
-/** What the language itself knows: roots of names, words, and the operators its signs stand for. */
+/** The language itself: roots of names, words, and the operators that its signs stand for. */
 import type { TorchValue } from '../values.ts';
 import type { Block, Expression } from './ast.ts';
 
-/** Whether a block does nothing but raise. */
+/** True when a block only raises. */
 export const raises = (block: Block): boolean =>
   block.some(
     (s) =>
@@ -13,7 +13,7 @@ export const raises = (block: Block): boolean =>
         s.value.callee.name === 'RaiseException'),
   );
 
-/** What an exception of the code says. */
+/** The message of an exception in the code. */
 export const raised = ([message]: readonly TorchValue[]): string =>
   `the code raises: ${String(message ?? 'an exception').slice(0, 500)}`;
 

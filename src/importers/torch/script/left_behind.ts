@@ -1,4 +1,6 @@
-/** What a call does beside its results, and a graph cannot: told once it is known what the results need. */
+/**
+ * Effects of a call beside its results, which a graph cannot have: reported once the needs of the results are known.
+ */
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import { type Graph, isOp, opaqueOp, type Value } from '../../../ir/index.ts';
 import type { TorchTensor } from '../pickle/index.ts';
@@ -14,8 +16,8 @@ export interface Kept {
 }
 
 /**
- * State: a stored tensor whose old elements the results need, and which the call changes. Where they do not need them, every call
- * computes the same whatever the last one left.
+ * State: a stored tensor that the call changes, and whose old elements the results need. If they do not need them,
+ * every call computes the same, whatever the last one left.
  */
 export function stateOf(
   graph: Graph,
@@ -40,7 +42,7 @@ export function stateOf(
   return [...replaced, ...written].filter(({ tensor }) => isNeeded(tensor));
 }
 
-/** An operator that is not understood and whose results nobody reads is there for what else it does. */
+/** Refuses an unknown operator whose results nobody reads: it must be there for other effects. */
 export function refuseDropped(
   graph: Graph,
   foreign: readonly { readonly operator: string; readonly where: Location }[],

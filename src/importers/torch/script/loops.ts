@@ -1,4 +1,4 @@
-/** What a loop goes through. */
+/** The items of a loop. */
 import { describe, numberOf, type TorchValue } from '../values.ts';
 import type { Expression } from './ast.ts';
 import { counted } from './language.ts';

@@ -1,6 +1,6 @@
 /**
- * Which memory the tensors of a running program share. What variables, lists, dicts and attributes hold are handles: several may
- * stand for one tensor, several tensors for one storage. Who reads a handle gets what its memory holds now.
+ * The memory that tensors of a running program share. Variables, lists, dicts and attributes hold handles: several may
+ * stand for one tensor, several tensors for one storage. Reading a handle gives the current contents of its memory.
  */
 import { assert, fail, type Location } from '../../../diagnostics/index.ts';
 import type { AnyValue } from '../../../ir/index.ts';
@@ -20,7 +20,7 @@ export const isHandle = (value: TorchValue | undefined): value is Handle =>
 /** Operators whose results lie in memory as a kernel likes it. */
 const arranged = /^aten::(scaled_dot_product_attention|_native_multi_head_attention|einsum|lstm|gru|rnn_\w+)$/;
 
-/** Where a write to a stored tensor stands. */
+/** A write to a stored tensor, and its place. */
 export interface StoredWrite {
   readonly by: string;
   readonly where: Location;
@@ -28,9 +28,9 @@ export interface StoredWrite {
 
 export class Memory {
   readonly #places = new WeakMap<Handle, Place>();
-  /** What a tensor is now, with its element type and parameters. */
+  /** The current tensors, with their element types and parameters. */
   readonly #latest = new WeakMap<Place, GraphTensor<AnyValue>>();
-  /** Places that are no longer what their stored tensor is. */
+  /** Places that differ from their stored tensors by now. */
   readonly #changed = new WeakSet<Place>();
   /** Results whose layout in memory is not known; others are row-major or channels-last. */
   readonly #unknownLayout = new WeakSet<GraphTensor<AnyValue>>();
@@ -46,7 +46,7 @@ export class Memory {
 
   // ---- reading
 
-  /** A tensor as it is now; lists and dicts are what they are. Who only writes to it does not read it. */
+  /** The current tensor; lists and dicts are returned unchanged. A call that only writes to it does not read it. */
   current(value: Handle, b: Builder, where: Location, isRead?: boolean): Handle;
   current(value: TorchValue, b: Builder, where: Location, isRead?: boolean): TorchValue;
   current(value: TorchValue, b: Builder, where: Location, isRead = true): TorchValue {
@@ -64,7 +64,7 @@ export class Memory {
     return isNested ? value.map((item) => this.currentDeep(item, b, where)) : value;
   }
 
-  /** Whether something has read a stored number: it may have become a number of the code. */
+  /** True when something has read a stored number: it may have become a number of the code. */
   wasRead(x: TorchTensor): boolean {
     return this.#read.has(x);
   }
@@ -86,7 +86,7 @@ export class Memory {
     return place.isStale ? this.#become(place, place.read(b), known) : known;
   }
 
-  /** A place that is known under its latest handle. */
+  /** Registers a place under its latest handle. */
   #become(place: Place, value: AnyValue, like: GraphTensor<AnyValue>): GraphTensor<AnyValue> {
     const { type, quantization, channelsLast: isLast } = like;
     const tensor = new GraphTensor(value, type, { quantization, channelsLast: isLast });
@@ -129,7 +129,10 @@ export class Memory {
 
   // ---- results
 
-  /** Notes what the results of a call share with its operands: `call` has the handles, `now` the tensors as they are. */
+  /**
+   * Records the memory that the results of a call share with its operands: `call` has the handles, `now` the current
+   * tensors.
+   */
   place(call: OperatorCall, now: OperatorCall, result: TorchValue): TorchValue {
     const results = Array.isArray(result) ? result : [result];
     const [self] = call.args;
@@ -151,7 +154,7 @@ export class Memory {
     return Array.isArray(result) ? placed : placed[0];
   }
 
-  /** How the elements of a tensor lie: as those of a new one, channels-last, both (axes of size 1), or neither. */
+  /** The order of a tensor's elements: that of a new one, channels-last, both (axes of size 1), or neither. */
   formatOf(x: GraphTensor): MemoryFormat {
     const { shape, strides } = this.#regionOf(x);
     const last = channelsLast(shape);
@@ -171,7 +174,7 @@ export class Memory {
     this.#placeOf(x, where).storage.mayBe(source.storage);
   }
 
-  /** New memory: never that of an operand, although the elements may be the same. */
+  /** New memory: never an operand's, although the elements may be the same. */
   #renewed(call: OperatorCall, result: TorchValue): TorchValue {
     const operands = operandsOf(call);
     const isKnown = !arranged.test(call.name) && operands.every((x) => this.#isPlain(x));
@@ -189,7 +192,7 @@ export class Memory {
     return isPacked(shape, strides) ?? false;
   }
 
-  /** Nobody knows what an operator returns that is not understood. */
+  /** The results of an unknown operator may share any memory. */
   #mayShare(call: OperatorCall, results: readonly TorchValue[], result: TorchValue): TorchValue {
     for (const x of results.filter(isHandle))
       for (const operand of operandsOf(call))

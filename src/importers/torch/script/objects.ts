@@ -1,4 +1,4 @@
-/** What the code of an archive handles besides numbers, lists and tensors. */
+/** Objects in the code of an archive besides numbers, lists and tensors. */
 import type { Location } from '../../../diagnostics/index.ts';
 import type { CodeObject, TorchValue } from '../values.ts';
 import type { ClassCode, FunctionCode } from './ast.ts';
@@ -41,7 +41,7 @@ export function namedTuple(fields: readonly string[], values: readonly TorchValu
 
 export const fieldsOf = (value: readonly TorchValue[]): readonly string[] | undefined => fieldsOfTuples.get(value);
 
-/** The element of that name; undefined where there is none. */
+/** The element of this name; undefined when it does not exist. */
 export const fieldOf = (value: readonly TorchValue[], name: string): TorchValue | undefined =>
   value[fieldsOf(value)?.indexOf(name) ?? -1];
 
@@ -58,7 +58,7 @@ export class ClassObject implements CodeObject {
     this.isAllocator = isAllocator;
   }
 
-  /** What a call of the class makes; `refuse` says why it makes nothing. */
+  /** Calls the class; `refuse` says why it cannot make an object. */
   make(
     args: readonly TorchValue[],
     keywords: ReadonlyMap<string, TorchValue>,
@@ -77,7 +77,7 @@ export class ClassObject implements CodeObject {
   }
 }
 
-/** What an operator on tensors becomes; given by the importer. */
+/** The operators on tensors, implemented by the importer. */
 export interface Operators {
   has(name: string): boolean;
   apply(call: OperatorCall): TorchValue;

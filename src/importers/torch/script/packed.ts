@@ -1,6 +1,6 @@
 /**
  * Packed weights as PyTorch serializes them: the state of `__torch__.torch.classes.quantized.*`, in every version, and
- * what the `prepack` operators make of a weight and a bias.
+ * the results of the `prepack` operators.
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import { type PickleObject, TorchTensor } from '../pickle/index.ts';
@@ -11,7 +11,7 @@ export const isPackedClass = (name: string): boolean => name.startsWith('__torch
 const CONV = /^__torch__\.torch\.classes\.quantized\.Conv[123]dPackedParamsBase$/;
 const LINEAR = '__torch__.torch.classes.quantized.LinearPackedParamsBase';
 
-/** @throws UnskewError U1004 for a state that is none of the known versions, U2008 for a class that is not known */
+/** @throws UnskewError U1004 for a state of an unknown version, U2008 for an unknown class */
 export function packedOf({ className, state }: PickleObject, where: Location): PackedWeights {
   const refuse = (why: string): never => fail('U1004', `the packed weights of ${className} ${why}`, where);
   if (!Array.isArray(state)) return refuse('have no state');

@@ -6,13 +6,13 @@ import type { Expression, FunctionCode } from './ast.ts';
 interface Call {
   readonly args: readonly TorchValue[];
   readonly keywords: ReadonlyMap<string, TorchValue>;
-  /** Those of the function, which has none yet. */
+  /** The variables of the function, empty so far. */
   readonly variables: Map<string, TorchValue>;
   readonly evaluate: (e: Expression) => TorchValue;
   readonly where: Location;
 }
 
-/** A traced call leaves out what the callee never reads: a read of it is refused. */
+/** Binds parameters. A traced call leaves out arguments that the callee never reads: a read of one is refused. */
 export function bindParameters(
   { name, parameters }: FunctionCode,
   { args, keywords, variables, evaluate, where }: Call,

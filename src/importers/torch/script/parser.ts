@@ -3,7 +3,7 @@ import type { Block, ClassCode, Expression, FunctionCode, Manager, Parameter, So
 import { Cursor } from './cursor.ts';
 import { type Refuse, tokenize } from './tokens.ts';
 
-/** @param refuse called with the line of what cannot be parsed */
+/** @param refuse called with the line that cannot be parsed */
 export const parseSource = (text: string, refuse: Refuse): SourceFile =>
   new Parser(tokenize(text, refuse), refuse).file();
 
@@ -102,7 +102,7 @@ class Parser extends Cursor {
     this.expect('(');
     while (!this.take(')')) {
       this.take('*');
-      if (this.take(',')) continue; // what follows is given by keyword
+      if (this.take(',')) continue; // the following parameters are given by keyword
       parameters.push({
         name: this.name(),
         type: this.take(':') ? this.#expression() : undefined,
@@ -205,7 +205,7 @@ class Parser extends Cursor {
     return { line, kind: 'if', test, then, otherwise: this.take('else') ? this.#block() : [] };
   }
 
-  /** What a loop assigns to: names, without the operator `in`. */
+  /** The targets of a loop: names, without the operator `in`. */
   #targets(): Expression {
     const { line } = this.peek();
     const items = [this.#postfix()];

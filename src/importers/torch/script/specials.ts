@@ -1,4 +1,4 @@
-/** Functions of the language that are no operators. */
+/** Functions of the language that are not operators. */
 import { TorchTensor } from '../pickle/index.ts';
 import {
   describe,
@@ -12,7 +12,7 @@ import {
 import type { Expression } from './ast.ts';
 import { ModuleObject } from './objects.ts';
 
-/** What the functions of the language itself see. */
+/** The interface for functions of the language itself. */
 export interface Special {
   evaluate(e: Expression): TorchValue;
   apply(name: string, args: readonly TorchValue[], line: number): TorchValue;
@@ -24,7 +24,7 @@ export type CallExpression = Extract<Expression, { kind: 'call' }>;
 
 type Body = (this: Special, e: CallExpression) => TorchValue;
 
-/** A function of that many arguments, none by keyword: its body reads no others. */
+/** A function of this many arguments, none by keyword: its body reads no others. */
 const taking = (count: number, body: Body): Body =>
   function (e) {
     const { args, keywords, line } = e;
@@ -33,17 +33,17 @@ const taking = (count: number, body: Body): Body =>
     return this.refuse(line, `a function of the language that takes ${count} arguments is given ${given}`);
   };
 
-/** One that an operator computes. */
+/** A function that an operator computes. */
 const computed = (operator: string): Body =>
   taking(1, function ({ args: [value], line }) {
     return this.apply(operator, [this.evaluate(value)], line);
   });
 
-/** Functions that are no operators: types as arguments are not evaluated. */
+/** Functions that are not operators: types as arguments are not evaluated. */
 export const specials: Readonly<Record<string, Body>> = Object.assign(Object.create(null), {
   annotate: taking(2, function ({ args: [type, value] }) {
     const given = this.evaluate(value);
-    // a scalar that is kept as a tensor
+    // a scalar kept as a tensor
     const isNumber = type.kind === 'name' && (type.name === 'float' || type.name === 'int' || type.name === 'number');
     return isNumber && given instanceof TorchTensor ? (numberOf(given) ?? given) : given;
   }),
@@ -64,7 +64,7 @@ export const specials: Readonly<Record<string, Body>> = Object.assign(Object.cre
       module instanceof ModuleObject && name.kind === 'string' && this.attribute(module, name.value, line) !== undefined
     );
   }),
-  /** What is printed is computed, since that may write to a tensor. */
+  /** Computes the printed values, since that may write to a tensor. */
   print: printed,
   int: computed('aten::Int'),
   float: computed('aten::Float'),

@@ -61,7 +61,7 @@ export class TensorOperators implements Operators {
     return findTorchOps(name).length > 0;
   }
 
-  /** A tensor as it is now, after all writes; what is no tensor is what it is. */
+  /** The current tensor, after all writes; other values are returned unchanged. */
   current(value: TorchValue, where: Location): TorchValue {
     return isHandle(value) ? this.#current(value, where) : value;
   }
@@ -77,7 +77,7 @@ export class TensorOperators implements Operators {
     return this.memory.place(call, now, this.#compute(now));
   }
 
-  /** The value of a tensor that is an output. */
+  /** The value of an output tensor. */
   valueOf(x: AnyTensor, where: Location): AnyValue {
     const ctx = this.#context('output', 'output', where);
     return ctx.graph<AnyValue>(isHandle(x) ? this.#current(x, where) : x).value;
@@ -105,7 +105,7 @@ export class TensorOperators implements Operators {
       const bound = bind(op, args, keywords);
       if (isBound(bound)) return this.#import(op, new Arguments(bound), call, base);
     }
-    // sizes of an input that is not known fit no schema: it has to be known
+    // an input of unknown sizes fits no schema: they have to be known
     for (const value of all) if (value instanceof UnknownTensor) this.valueOf(value, where);
     const given = all.map(describe).join(', ').slice(0, 500);
     if (overloads.length === 0 && all.some(readsGraph)) return this.#unknown(call, base, 'the operator is not known');
@@ -131,7 +131,9 @@ export class TensorOperators implements Operators {
 
   // ---- writing
 
-  /** `op_(x, …)`: what `op(x, …)` gives is written to the memory of x. Nothing that writes is carried without being understood. */
+  /**
+   * `op_(x, …)`: writes the result of `op(x, …)` to the memory of x. An unknown operator that writes cannot be carried.
+   */
   #write(call: OperatorCall, { target, call: twin }: Writer): TorchValue {
     const { name, where } = call;
     const refuse = (why: string): never =>
@@ -199,7 +201,7 @@ export class TensorOperators implements Operators {
     });
   }
 
-  /** Constants that went with a rollback are no longer in the graph. */
+  /** Forgets constants that a rollback has removed from the graph. */
   #forget(): void {
     for (const [tensor, value] of this.#constants) if (!this.#sink.has(value.id)) this.#constants.delete(tensor);
   }
@@ -245,7 +247,7 @@ export class TensorOperators implements Operators {
 
 const baseOf = ({ module, variable, name }: OperatorCall): string => module || variable || name.replace(/^\w+::/, '');
 
-/** Whether PyTorch converts elements of the one type to the other in place: from truth values over integers to floats. */
+/** True when PyTorch converts elements of one type to the other in place: from truth values over integers to floats. */
 function holds(to: ScalarType, from: ScalarType): boolean {
   const rank = ({ dtype }: ScalarType) => (dtype === 'bool' ? 0 : isFloat(dtype) ? 2 : 1);
   return !to.isQuantized && !from.isQuantized && rank(from) <= rank(to);

@@ -2,7 +2,7 @@
 
 export interface Token {
   readonly kind: 'name' | 'number' | 'string' | 'operator' | 'newline' | 'indent' | 'dedent' | 'end';
-  /** Of a string: its contents. */
+  /** The text of the token; the contents of a string. */
   readonly text: string;
   readonly line: number;
 }
