@@ -1,20 +1,20 @@
 /**
- * A back end computes parts of a graph. All that knows one is in its folder; whoever compiles or runs a model works over this
- * interface, and never asks which one it has.
+ * A back end computes parts of a graph. All code that depends on one is in its folder; the code that compiles or runs a
+ * model uses this interface, and never asks which back end it has.
  */
 import type { Graph, ITensor, Level, Node, ValueId } from '../ir/index.ts';
 import type { AnyRule, Target } from '../passes/index.ts';
 import type { ByteSums } from '../proofs/index.ts';
 import type { Timing } from './timing.ts';
 
-/** More are refused. Of those that are asked for, as many are used as there are processors. */
+/** The largest number of threads. At most as many as there are processors are used. */
 export const MOST_THREADS = 4096;
 
 /** Passes see the target in it. */
 export interface Backend extends Target {
   /** The level of its own operators. */
   readonly level: Level;
-  /** The rules that make its own operators of those of a legalized graph, stage by stage. */
+  /** The rules that turn nodes of a legalized graph into operators of its own, stage by stage. */
   readonly selection: readonly (readonly AnyRule[])[];
   /** Undefined for a node that it computes, else why it does not. Sizes are known. */
   accepts(node: Node, graph: Graph): string | undefined;
@@ -30,7 +30,7 @@ export interface Backend extends Target {
 export interface Library {
   readonly name: string;
   readonly version: string;
-  /** What it dispatches to here. */
+  /** The instruction set that it dispatches to here. */
   readonly isa: string;
 }
 
@@ -38,9 +38,9 @@ export interface Library {
 export interface Region {
   /** The whole graph, of known sizes. */
   readonly graph: Graph;
-  /** Each behind those that it reads. */
+  /** The nodes, each behind the nodes that it reads. */
   readonly nodes: readonly Node[];
-  /** The values that are made elsewhere, constants aside. */
+  /** The values from elsewhere, constants aside. */
   readonly inputs: readonly ValueId[];
   /** The values that are read elsewhere. */
   readonly outputs: readonly ValueId[];

@@ -59,11 +59,11 @@ interface Place {
 interface Header extends Omit<CompiledModel, 'graph'> {
   readonly graph: string;
   readonly constants: Readonly<Record<string, Place>>;
-  /** Bytes of the constants, those between them included. */
+  /** The bytes of the constants, gaps included. */
   readonly size: number;
 }
 
-/** By the magic alone: the version is judged when it is read. */
+/** Checks the magic alone: the version is judged when the file is read. */
 export const isCompiledFile = (bytes: Uint8Array): boolean =>
   MAGIC.slice(0, VERSION).every((byte, i) => bytes[i] === byte);
 

@@ -6,7 +6,7 @@ import { targetOf } from './onednn/target.ts';
 
 export type { Isa } from './onednn/machine.ts';
 
-/** What may remain for each of them. */
+/** The zero points that may remain for each of them. */
 export const targetDocs = {
   symmetric: 'no zero point on any convolution or matmul',
   onednn: 'one of the source',

@@ -142,7 +142,7 @@ export class Executable {
     for (const { session } of this.#steps) session.dispose();
   }
 
-  /** What is read behind a step. */
+  /** The values that are read behind a step. */
   #readAfter(at: number): ReadonlySet<ValueId> {
     return new Set([...this.#steps.slice(at + 1).flatMap(({ part }) => part.inputs), ...this.#graph.outputs]);
   }

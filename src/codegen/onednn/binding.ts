@@ -1,6 +1,6 @@
 /**
- * What the native addon offers: a thin, typed binding of oneDNN (memory descriptors, primitives with attributes and
- * post-ops, an executable command list) plus the few kernels oneDNN lacks. Decisions stay in TypeScript.
+ * The interface of the native addon: a thin, typed binding of oneDNN (memory descriptors, primitives with attributes
+ * and post-ops, an executable command list) plus the few kernels that oneDNN lacks. Decisions stay in TypeScript.
  *
  * `runtime/addon.ts` loads the addon and gives it this type; native/ implements it; nothing else talks to native code.
  */
@@ -105,7 +105,7 @@ export interface Primitive {
   readonly descs: Readonly<Record<string, MemoryDesc>>;
 }
 
-/** Where an argument lives while a session runs. */
+/** The memory of an argument while a session runs. */
 export type BufferRef =
   | { readonly space: 'arena'; readonly offset: number }
   | { readonly space: 'constant'; readonly memory: NativeMemory }
@@ -169,9 +169,9 @@ export interface OneDnnVersion {
  * that; others are faults of the caller.
  */
 export interface OneDnnBinding {
-  /** Of the library that was found. */
+  /** The version of the library that was found. */
   readonly version: OneDnnVersion;
-  /** Of the headers that the addon was compiled with. */
+  /** The version of the headers that the addon was compiled with. */
   readonly builtFor: OneDnnVersion;
   /** The ISA oneDNN dispatches to here and now (DNNL_MAX_CPU_ISA applied). */
   readonly isa: 'sse41' | 'avx' | 'avx2' | 'avx512' | 'vnni' | 'amx';
@@ -208,8 +208,8 @@ export interface OneDnnBinding {
   session(spec: SessionSpec): NativeSession;
 
   /**
-   * By block and column of blocks × rows × length signed bytes, the sums over the rows of all of them and of those above 0.
-   * At most 2^24 − 1 rows.
+   * The sums over the rows, by block and column of blocks × rows × length signed bytes: of all bytes, and of the
+   * positive ones. At most 2^24 − 1 rows.
    */
   byteSums(
     bytes: Uint8Array,
@@ -220,15 +220,15 @@ export interface OneDnnBinding {
 
   /** For tests: kernels of sessions made afterwards use this instruction set; undefined means the best there is. Throws where the CPU lacks it. */
   setKernelIsa(isa: KernelIsa | undefined): void;
-  /** What kernels use now. */
+  /** The instruction set that kernels use now. */
   readonly kernelIsa: KernelIsa;
 
   /**
-   * Integer convolutions and matmuls try an implementation on a small problem of the same kind before they use it, once per
-   * process, and pass over it where it gives wrong integers. For tests: implementations whose name contains `part` give one
-   * wrong sum in self-tests from now on; undefined ends that. What was found before is forgotten.
+   * Integer convolutions and matmuls try an implementation on a small problem of the same kind before they use it, once
+   * per process, and skip it when it gives wrong integers. For tests: implementations whose name contains `part` give
+   * one wrong sum in self-tests from now on; undefined ends this. Earlier verdicts are forgotten.
    */
   simulateWrongSums(part: string | undefined): void;
-  /** How many self-tests this process has run so far, and how long they took. */
+  /** Counts the self-tests of this process so far, and their time. */
   readonly selfTests: { readonly count: number; readonly microseconds: number };
 }

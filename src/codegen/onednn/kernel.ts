@@ -1,6 +1,8 @@
 type Three = readonly [number, number, number];
 
-/** What convolutions of our own share, in two dimensions; the result has the rows and columns of `output`. */
+/**
+ * The fields that our convolution kernels share, in two dimensions; the result has the rows and columns of `output`.
+ */
 interface WindowKernel {
   readonly sourceType: 'u8' | 's8';
   readonly type: 'u8' | 's8' | 's32';

@@ -1,4 +1,4 @@
-/** How a tensor lies in memory: row major, channels last, or blocked as oneDNN chose. */
+/** The layout of a tensor in memory: row major, channels last, or blocked as oneDNN chose. */
 import { sizeOf, stridesOf } from '../../ir/index.ts';
 import type { MemoryDesc } from './binding.ts';
 

@@ -11,7 +11,7 @@ export interface Machine {
   readonly onednnMajor?: number;
 }
 
-/** What oneDNN dispatches to here and now. */
+/** The machine as oneDNN dispatches to it here and now. */
 export const machineHere = ({ isa, version }: Pick<OneDnnBinding, 'isa' | 'version'>, threads: number): Machine => ({
   isa: isa === 'amx' || isa === 'vnni' || isa === 'avx512' ? isa : 'avx2',
   threads,

@@ -1,6 +1,7 @@
 /**
- * One arena for all that is alive only while a plan runs: offsets by lifetime. Buffers whose lifetimes overlap never
- * share bytes; larger buffers are placed first, each at the lowest offset that is free for its whole life.
+ * Plans one arena for all buffers that live only while a plan runs: offsets by lifetime. Buffers whose lifetimes
+ * overlap never share bytes; larger buffers are placed first, each at the lowest offset that is free for its whole
+ * life.
  */
 import { firstNotBelow, Occupancy } from './occupancy.ts';
 

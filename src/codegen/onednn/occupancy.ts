@@ -1,13 +1,15 @@
 /**
- * Which bytes of an arena are taken, and when: a segment tree over points of time. Each node has the bytes that are taken all
- * the time that it stands for, and those that are taken at any time of it. Ranges that touch grow together, so that room is
- * found in little more than the depth of the tree, however many buffers there are.
+ * The occupied bytes of an arena over time: a segment tree over points of time. Each node has the bytes that are
+ * occupied all the time that it stands for, and the ones that are occupied at any time of it. Ranges that touch grow
+ * together, so that room is found in little more than the depth of the tree, however many buffers there are.
  */
 export class Occupancy {
   readonly #points: number;
   readonly #always: (Ranges | undefined)[] = [];
   readonly #ever: (Ranges | undefined)[] = [];
-  /** All that is taken at a few points of time: where many lives meet, one of them says how far up everything is full. */
+  /**
+   * The occupied bytes at a few points of time: where many lives meet, one of them tells how far up everything is full.
+   */
   readonly #landmarks: { readonly point: number; readonly taken: Ranges }[] = [];
 
   /** @param points of time, from 0 */
@@ -49,7 +51,7 @@ export class Occupancy {
     return this.#landmarks.filter(({ point }) => first <= point && point <= last).map(({ taken }) => taken);
   }
 
-  /** The fewest nodes that stand for these points together, and those above them, which stand for more. */
+  /** Visits the fewest nodes that stand for these points together, and their parents, which stand for more. */
   #visit(first: number, last: number, body: (node: number, isWhole: boolean) => void): void {
     const visit = (node: number, from: number, to: number): void => {
       if (to < first || last < from) return;
@@ -66,11 +68,11 @@ export class Occupancy {
 
 const LANDMARKS = 64;
 
-/** Disjoint ranges of numbers, in order; those that touch are one. */
+/** Disjoint ranges of numbers, in order; ranges that touch are joined. */
 class Ranges {
   readonly #starts: number[] = [];
   readonly #ends: number[] = [];
-  /** All that is in them. */
+  /** The sum of their lengths. */
   total = 0;
 
   add(start: number, end: number): void {

@@ -38,7 +38,10 @@ export function prefersOurKernel(weights: Shape, group: number, isa: string): bo
 /** The least that another way than our own kernel's costs where that serves; measurements below are noise. */
 const LEAST_DETOUR = 1.01;
 
-/** By our own kernel a zero point costs nothing, and no detour is shorter than that. */
+/**
+ * The cost of a way when our own kernel computes the product: it corrects a zero point for nothing, and no other way is
+ * faster.
+ */
 export function costByOurKernel(product: Node, weights: Shape, isa: string, way: string, usual: number): number {
   if (!isOp(product, qnnConv) || !prefersOurKernel(weights, product.attrs.group, isa)) return usual;
   return way === 'native' ? 1 : way === 'fold' ? usual : Math.max(usual, LEAST_DETOUR);

@@ -1,7 +1,7 @@
 /**
- * Records the commands of one native segment: which buffers there are, in which layouts each value exists, and when
- * each buffer is first and last touched. Lowerings ask for operands in the layout they want; a conversion is recorded
- * only where a value does not exist in that layout yet.
+ * Records the commands of one native segment: its buffers, the layouts of each value, and the first and last use of
+ * each buffer. Lowerings ask for operands in the layout they want; a conversion is recorded only when a value does not
+ * exist in this layout yet.
  */
 import { assert } from '../../diagnostics/index.ts';
 import {
@@ -93,7 +93,7 @@ export class Recorder {
     this.#outputs = new Map(outputs.map((id, index) => [id, new Buffer(this.bytesOf(id), { space: 'output', index })]));
   }
 
-  // ---- what lowerings ask ----
+  // ---- questions of lowerings ----
 
   shape(id: ValueId): readonly number[] {
     const { shape } = typeOf(this.graph, id);
@@ -112,7 +112,7 @@ export class Recorder {
 
   isConstant = (id: ValueId): boolean => this.constant(id) !== undefined;
   constant = (id: ValueId | undefined): ITensor | undefined => constantOf(this.graph, id);
-  /** The tensor of what is a constant of one of these element types. */
+  /** The tensor of a constant with one of these element types. */
   constantOf<const D extends DType>(id: ValueId, ...wanted: readonly D[]): ITensor<D> {
     const value = this.constant(id);
     if (value && isTensorOf(value, ...wanted)) return value;
@@ -147,7 +147,7 @@ export class Recorder {
   }
   anyDesc = (id: ValueId): MemoryDesc => this.binding.desc(this.nativeType(id), this.shape(id), 'any');
 
-  /** The value in that layout; converted when it is not there yet. */
+  /** The value in this layout; converted when it does not exist yet. */
   use(id: ValueId, layout: BufferLayout): Buffer {
     const wanted = isPlain(layout) ? normalized(layout, this.shape(id)) : layoutOfDesc(layout);
     const places = this.#places.get(id) ?? this.#materialize(id, wanted);

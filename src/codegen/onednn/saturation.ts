@@ -1,7 +1,7 @@
 /**
- * What products are given where oneDNN has no VNNI, so that its sums are exact (saturation_pairs.ts says when): the
- * operands as they are, lanes in which neighbours fit, or halved weights; s8 sources, whose weights it would halve and
- * round, become u8.
+ * Operands of products that keep sums exact when oneDNN has no VNNI (saturation_pairs.ts says when): the operands
+ * unchanged, lanes in which neighbours fit, or halved weights. s8 sources become u8, because oneDNN would halve and
+ * round their weights.
  */
 import { type Graph, type Node, sizeOf, tensor, type ValueId } from '../../ir/index.ts';
 import { highest, magnitude, Ranges, Weights } from '../../proofs/index.ts';
@@ -21,7 +21,7 @@ export interface Operands {
   readonly assumesNeighbours: boolean;
   /** The source, channels last (of a matmul row major). */
   readonly source: () => Buffer;
-  /** Weights that are computed at run time, row major. */
+  /** Weights from run time, row major. */
   readonly weights?: () => Buffer;
 }
 
@@ -66,7 +66,9 @@ export function* operandsOf(
   yield inThose(halvedLanes(view));
 }
 
-/** Of a matmul whose right side is computed at run time: as it is, or halved like `halvedLanes`, by tables. */
+/**
+ * Operands of a matmul whose right side is computed at run time: unchanged, or halved like `halvedLanes`, by tables.
+ */
 export function* halvedAtRunTime(r: Recorder, a: ValueId, b: ValueId, zeroPoint: number): Generator<Operands> {
   const [aShape, bShape] = [r.shape(a), r.shape(b)];
   const [depth, filters] = bShape.slice(-2);
@@ -133,13 +135,13 @@ function rangesOf({ graph }: Pick<Recorder, 'graph'>): Ranges {
 }
 
 /**
- * Whether an implementation returns s32 sums as they are: those on brgemm do, of u8 sources without a zero point. All
+ * True when an implementation returns s32 sums unchanged: those on brgemm do, for u8 sources without a zero point. All
  * others convert them to f32 and back.
  */
 export const returnsSums = (implementation: string, { type, zeroPoint }: Operands): boolean =>
   implementation.startsWith('brg') && type === 'u8' && zeroPoint === 0;
 
-/** Whether f32 holds the sums Σ(x − zx)·w of a product: integers up to 2^24. */
+/** True when f32 holds the sums Σ(x − zx)·w of a product: integers up to 2^24. */
 export const floatsHoldSums = (r: Pick<Recorder, 'graph'>, node: Node): boolean =>
   magnitude(rangesOf(r).sum(node)) <= 2 ** 24;
 
@@ -205,7 +207,7 @@ function doubles(r: Recorder, primitive: Primitive, view: FilterView): boolean {
   return true;
 }
 
-/** Pairs that are tried at least: each that is added against the assumption shows with probability 1/2. */
+/** The least number of pairs to try: a pair that breaks the assumption shows with probability 1/2. */
 const LEAST_PAIRS = 64;
 
 /** ±`by` in channels 2k, the opposite in 2k + 1. */

@@ -1,4 +1,4 @@
-/** The costs of corrections: what was measured on this machine first, then what is shipped, else nothing. */
+/** The costs of corrections: measurements of this machine first, then the shipped ones. */
 import { type CostModel, type CostRow, costIn } from '../../../passes/index.ts';
 import type { Machine } from '../machine.ts';
 import { measured } from './measured.ts';

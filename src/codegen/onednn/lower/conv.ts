@@ -1,4 +1,4 @@
-/** Convolutions, and what transposed ones (conv_transpose.ts) share with them. */
+/** Convolutions, and code that transposed ones (conv_transpose.ts) share with them. */
 import {
   type ConvAttrs,
   dnnlConvTranspose,
@@ -26,7 +26,7 @@ import { clamps, type Epilogue, epilogue, kernelRecipe, perChannel } from './pro
 import { referenceScratch } from './reference.ts';
 
 type Conv = View<typeof ops.dnnlConv>;
-/** Transposed or not: what both have. */
+/** The fields of a convolution, transposed or not. */
 type Fused = View<typeof ops.dnnlConv | typeof ops.dnnlConvTranspose>;
 
 export const constantWeights = ({ w }: Fused, graph: GraphView): string | undefined =>
@@ -40,13 +40,13 @@ export const dnnlConv: Lowering<typeof ops.dnnlConv> = {
   },
 };
 
-/** Whether our convolution kernel computes a node here. It is fast in its vector version only. */
+/** True when our convolution kernel computes a node on this machine. Only its vector version is fast. */
 function isOurs({ w, attrs, node }: Conv, r: Recorder): boolean {
   const { isa, kernelIsa } = r.binding;
   return kernelIsa === 'avx512' && finishedByOurKernel(node) && prefersOurKernel(r.shape(w), attrs.group, isa);
 }
 
-/** Where no primitive of this machine is exact: the slow sum, then the epilogue in int32. */
+/** Computes the slow sum and then the epilogue in int32, when no primitive of this machine is exact. */
 export function lowerExactly(view: Fused, r: Recorder): void {
   const { x, w, y, attrs, node } = view;
   const zero = attrs.sourceZeroPoint === 0 ? undefined : r.data(tensor('s32', Int32Array.of(attrs.sourceZeroPoint)));
@@ -65,7 +65,7 @@ export function lowerExactly(view: Fused, r: Recorder): void {
   recordEnd(view, r, referenceScratch(r, sum), 'row-major');
 }
 
-/** The epilogue of an s32 sum in that layout, in int32; `more` is added per channel. */
+/** Records the epilogue of an s32 sum in the given layout, in int32; `more` is added per channel. */
 export function recordEnd(view: Fused, r: Recorder, source: Buffer, layout: PlainLayout, more?: Int32Array): void {
   const { bias, map, multiplier, scale, offset, y, attrs } = view;
   const [batch, channels, ...spatial] = r.shape(y);
@@ -242,7 +242,7 @@ function recordFloatConv({ x, w, bias, y, attrs }: View<typeof nnConv>, r: Recor
   r.primitive(primitive, { source, weights, bias: bias && r.use(bias, 'row-major'), destination });
 }
 
-/** By one of our own kernels, which take the source zero point for nothing and finish in registers. */
+/** Uses one of our own kernels, which correct the source zero point for nothing and finish in registers. */
 function lowerKernel({ x, w, bias, multiplier, y, attrs }: Conv, r: Recorder): void {
   const [batch, channels, ...input] = r.shape(x);
   const [, outputChannels, ...output] = r.shape(y);

@@ -1,6 +1,6 @@
 /**
- * Transposed convolutions. What deconvolution primitives of oneDNN 2.6.3 get wrong, and how it is gone around (25,000
- * random ones per instruction set, native source zero points among them; 0 mismatches else):
+ * Transposed convolutions. The deconvolution primitives of oneDNN 2.6.3 have faults, each with its way around (25,000
+ * random ones per instruction set, native source zero points among them; no other mismatches):
  *
  * - JIT kernels write wrong sums where output padding exceeds the end pad or the stride exceeds the extent of the kernel:
  *   there the filters get taps of 0 until neither is so.
@@ -77,7 +77,7 @@ export const dnnlConvTranspose: Lowering<typeof ops.dnnlConvTranspose> = {
   },
 };
 
-/** Creates the primitive with other ends: the destination channels last, whatever its type. */
+/** Creates the primitive with other ends: the destination is channels last, in any type. */
 function creator(
   { x, bias, y, attrs: given }: ConvTranspose,
   r: Recorder,
@@ -126,7 +126,7 @@ function withZeroTaps(
   };
 }
 
-/** How many taps of 0 each axis needs. */
+/** Counts the taps of 0 that each axis needs. */
 function zeroTaps(kernel: readonly number[], { strides, dilations, pads, outputPadding }: DeconvAttrs): number[] {
   return kernel.map((size, axis) => {
     const missing = strides[axis] - (dilations[axis] * (size - 1) + 1);
@@ -140,7 +140,7 @@ function reachOf(kernel: readonly number[], attrs: DeconvAttrs): number {
   return Math.max(...kernel.map((size, axis) => attrs.dilations[axis] * (size + added[axis] - 1) + 1));
 }
 
-/** The most that |Σ (x − zero point)·w| can be: over the taps that meet, those of the same residue modulo the strides. */
+/** The largest |Σ (x − zero point)·w|: over the taps that meet, which have the same residue modulo the strides. */
 function largestSum(filters: ITensor<'s8'>, attrs: ConvTranspose['attrs'], source: 'u8' | 's8'): number {
   const [count, , ...kernel] = filters.shape;
   const { min, max } = dtypes[source];

@@ -88,7 +88,7 @@ function floatPool(
       strides: three(strides, 1),
       dilations: three(dilations, 1),
       padsBegin: three(pads.slice(0, kernel.length), 0),
-      padsEnd: three(pads.slice(kernel.length), 0), // those of the operator: they are what an average counts
+      padsEnd: three(pads.slice(kernel.length), 0), // the pads of the operator: an average counts them
     },
     { source: r.use(x, 'channels-last'), destination: r.define(y, 'channels-last') },
   );

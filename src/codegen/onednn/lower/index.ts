@@ -1,4 +1,4 @@
-/** Which operators the back end has, and how each becomes commands. What is not here runs on the interpreter. */
+/** The operators of the back end, each with its lowering. All other operators run on the interpreter. */
 import { type AnyOp, byOp, type Node, type ResultSpec, viewOf } from '../../../ir/index.ts';
 import type { Recorder } from '../recorder.ts';
 import * as conv from './conv.ts';

@@ -1,4 +1,4 @@
-/** Sums of s32 tensors: what the literal ways to correct a zero point need. */
+/** Sums of s32 tensors, for the literal ways to correct a zero point. */
 import { type OpWith, type Shape, sameShape, sizeOf, tensor } from '../../../ir/index.ts';
 import type { Lowering } from './lowering.ts';
 

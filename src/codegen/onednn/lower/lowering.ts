@@ -1,4 +1,4 @@
-/** How one operator becomes commands. */
+/** Lowering: turns one operator into commands. */
 import {
   type AnyOp,
   constantOf,
@@ -20,12 +20,12 @@ export interface Lowering<D extends AnyOp> {
   readonly lower: (view: View<D>, r: Recorder) => void;
 }
 
-/** Lowerings by operator. Nothing else computes those of the back end's own level: each of them has one. */
+/** Lowerings by operator. Operators of the back end's own level must have one: nothing else computes them. */
 export type Lowerings = { readonly [K in OpKey]?: Lowering<(typeof ops)[K]> } & {
   readonly [K in Extract<OpKey, `dnnl${string}`>]: Lowering<(typeof ops)[K]>;
 };
 
-/** What a lowering may ask before anything is recorded. */
+/** The questions that a lowering may ask before anything is recorded. */
 export class GraphView {
   readonly graph: Graph;
   constructor(graph: Graph) {
@@ -34,7 +34,7 @@ export class GraphView {
   dtype = (id: ValueId): string => typeOf(this.graph, id).dtype;
   shape = (id: ValueId): Shape => typeOf(this.graph, id).shape;
   constant = (id: ValueId | undefined): ITensor | undefined => constantOf(this.graph, id);
-  /** A reason when one of the operands is no constant. */
+  /** A reason when one of the operands is not a constant. */
   needsConstants = (...operands: readonly (ValueId | undefined)[]): string | undefined =>
     operands.every((id) => id === undefined || this.constant(id) !== undefined)
       ? undefined

@@ -1,4 +1,4 @@
-/** Operators that move elements: views where that is possible, copies else. */
+/** Operators that move elements: views when possible, else copies. */
 import { assert } from '../../../diagnostics/index.ts';
 import {
   dtypes,

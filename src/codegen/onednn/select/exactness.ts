@@ -18,7 +18,7 @@ export interface EpilogueShape {
   readonly added: (channel: number) => number;
   /** The rounding of channel c, monotone. */
   readonly step: (channel: number) => (v: number) => number;
-  /** The channel that saturates last, where that is known. */
+  /** The channel that saturates last, if known. */
   readonly last?: number | undefined;
   readonly low: number;
   readonly high: number;

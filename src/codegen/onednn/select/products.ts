@@ -22,7 +22,7 @@ import {
 import type { Algebra, GraphEditor } from '../../../passes/index.ts';
 import { endOf, epilogueOperands, type Requantize } from './epilogue.ts';
 
-/** An 8-bit source, s8 weights without a zero point, a source zero point that is a known scalar. */
+/** An 8-bit source, s8 weights without a zero point, and a source zero point that is a known scalar. */
 export interface Product {
   readonly node: Node;
   readonly x: Value<'u8' | 's8'>;
