@@ -1,4 +1,4 @@
-// What comments name: every file has to exist, and every name in backticks has to occur in code.
+// What comments and documents name: files have to exist, and of comments each word in backticks has to occur in code.
 // Usage: node scripts/comments.mjs [ROOT]; exit code 1 where something does not.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -9,12 +9,12 @@ const SOURCES = /^(src|native|test|bench|examples|scripts)\/.*\.(ts|mts|mjs|cc|c
 /** A comment, or a string in which none begins. */
 const PART = /('(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`)|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g;
 const URL = /https?:\/\/\S+/g;
-const FILE = /<?[\w./*>-]*\w\.(?:ts|mts|mjs|md|cc|cpp|hpp|h|cmake|py|sh|fbs|json)\b(?!\.)>?/g;
+const FILE = /<?[\w./*>-]*\w\.(?:ts|mts|mjs|md|cc|cpp|hpp|h|cmake|py|sh|fbs|json)\b(?!\.\w)>?/g;
 const QUOTED = /`([^`]+)`/g;
 const WORD = /[A-Za-z_]\w*/g;
 
 /** Files of other projects are named by their path there, and system headers in angle brackets. */
-const ELSEWHERE = /^(torch|torchao|c10)\/|[<*…]/;
+const ELSEWHERE = /^(torch|torchao|c10|node_modules)\/|[<*{…]/;
 /** Names of other projects and of models. */
 const FOREIGN = new Set(
   `__getstate__ _save_for_lite_interpreter _weights_config optimize_for_mobile suggest_memory_format FloatStorage sympy srepr
@@ -40,11 +40,26 @@ for (const file of files.filter((path) => SOURCES.test(path))) {
   for (const [word] of code.matchAll(WORD)) words.add(word);
 }
 
+/** Commands in documents also name files of the reader's: those have other endings. */
+const OURS = /\.(ts|mts|mjs|md|cc|cpp|hpp|h|cmake)$/;
+const texts = files
+  .filter((path) => path.endsWith('.md'))
+  .flatMap((file) =>
+    readFileSync(join(ROOT, file), 'utf8')
+      .split('\n')
+      .map((text, i) => ({ file, line: i + 1, text: text.replace(URL, '') })),
+  );
+
 const faults = [];
-for (const { file, line, text } of comments) {
+for (const { file, line, text } of [...comments, ...texts])
   for (const [name] of text.matchAll(FILE))
-    if (!ELSEWHERE.test(name) && !ends.has(name.replace(/^\.?\//, '')))
+    if (
+      !ELSEWHERE.test(name) &&
+      !ends.has(name.replace(/^(\.?\.?\/)+/, '')) &&
+      (!file.endsWith('.md') || OURS.test(name))
+    )
       faults.push(`${file}:${line}  there is no file ${name}`);
+for (const { file, line, text } of comments) {
   // `gemm_*` and `make_…` stand for many names
   for (const [, quoted] of text.matchAll(QUOTED))
     if (!/[*…]/.test(quoted))
@@ -53,5 +68,7 @@ for (const { file, line, text } of comments) {
           faults.push(`${file}:${line}  ${word} does not occur in code: \`${quoted}\``);
 }
 for (const fault of faults) console.log(fault);
-console.log(`${comments.length} comments checked, ${faults.length} name something that does not exist`);
+console.log(
+  `${comments.length} comments and ${new Set(texts.map(({ file }) => file)).size} documents checked, ${faults.length} name something that does not exist`,
+);
 process.exitCode = faults.length > 0 ? 1 : 0;

@@ -35,7 +35,7 @@ function folderWith(files: Record<string, string>): string {
 describe('scripts/comments.mjs', () => {
   test('reports files and names that do not exist', () => {
     const root = folderWith({
-      'docs/here.md': '',
+      'docs/here.md': 'See a.ts, node_modules/b/c.ts, net.json.\nAnd b.ts.',
       'src/a.ts': [
         '/** See docs/here.md, a.ts, torch/jit/_script.py, <new>, https://x.org/gone.md, `make` and `make_…`. */',
         "export const make = '/* `inString` */';",
@@ -49,8 +49,9 @@ describe('scripts/comments.mjs', () => {
     });
     expect(stdout.split('\n')).toEqual([
       'src/a.ts:3  there is no file docs/gone.md',
+      'docs/here.md:2  there is no file b.ts',
       'src/a.ts:3  unmade does not occur in code: `unmade`',
-      '2 comments checked, 2 name something that does not exist',
+      '2 comments and 1 documents checked, 3 name something that does not exist',
       '',
     ]);
     expect(status).toBe(1);
