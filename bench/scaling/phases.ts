@@ -44,7 +44,7 @@ export function timePhases(shape: ShapeName, size: number, report: (times: Phase
     const legalized = timed('legalize', () => legalizeFor(graph, target, byteSums && { byteSums }));
     const selected = timed('select', () => {
       const chosen = runPipeline(legalized.graph, [select(target)], { target }).graph;
-      return runPipeline(chosen, [foldWeights], { target }).graph;
+      return runPipeline(chosen, [foldWeights(target.level)], { target }).graph;
     });
     const certificate = timed('certify', () => {
       const whole = legalized.certify(selected);

@@ -69,7 +69,7 @@ export function explainGraph(
   let selectedGraph = legal.graph;
   const goal = resolveTarget(target);
   if (goal.capabilities.executes) {
-    const selected = runPipeline(legal.graph, [select(portableBackend), foldWeights], {
+    const selected = runPipeline(legal.graph, [select(portableBackend), foldWeights(portableBackend.level)], {
       target: goal,
       onMiss: (miss) => misses.push(miss),
     });

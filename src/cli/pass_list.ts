@@ -56,7 +56,7 @@ export const namedPasses: Readonly<Record<string, NamedPass>> = {
     make: (options, { strategy, report }) => correctZeroPoints(options.strategy ?? strategy, report),
   }),
   select: plain(select(portableBackend)),
-  'fold-weights': plain(foldWeights),
+  'fold-weights': plain(foldWeights(portableBackend.level)),
 };
 
 /** @throws UsageError for a list that is not well formed, or a pass, option or value that does not exist */

@@ -3,11 +3,9 @@ export { type Backend, type Library, MOST_THREADS, type NodeTime, type Session }
 export { type CompiledModel, isCompiledFile, readCompiledFile, writeCompiledFile } from './compiled_file.ts';
 export { type LegalizeOptions, legalize } from './legalize.ts';
 export { costRowsOf, type MeasuredLayer, measurable, measureStrategies } from './measure_strategies.ts';
-export type { OneDnnBinding, OneDnnVersion } from './onednn/binding.ts';
-export { onednn } from './onednn/index.ts';
-export { libraryHere, machineHere } from './onednn/machine.ts';
+export * from './onednn/index.ts';
 export { type Fallback, fallbacksOf, type Part, partition, planGraph, type Step } from './partition.ts';
-export { reference } from './reference/index.ts';
+export * from './reference/index.ts';
 export { select } from './select.ts';
 export {
   defaultTarget,

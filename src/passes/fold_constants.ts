@@ -34,12 +34,13 @@ export const foldConstants = folding({
 });
 
 /** For graphs that run here: after selection, and never before an export. */
-export const foldWeights = folding({
-  name: 'fold-weights',
-  doc: 'As fold-constants, weights of what stays float too: they are not dequantized at every run.',
-  level: 'dnnl',
-  kept: isOpaque,
-});
+export const foldWeights = (level: Level): Pass =>
+  folding({
+    name: 'fold-weights',
+    doc: 'As fold-constants, weights of what stays float too: they are not dequantized at every run.',
+    level,
+    kept: isOpaque,
+  });
 
 interface Folding extends Pick<Pass, 'name' | 'doc'> {
   readonly level: Level;

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { OneDnnBinding, OneDnnVersion } from '../codegen/index.ts';
 import { fail, UnskewError } from '../diagnostics/index.ts';
 import { addonFault } from './addon_seal.ts';
-import { truncatedOneDnn } from './onednn_library.ts';
+import { truncatedLibrary } from './linked_library.ts';
 
 /** The folder of the package; the same from src/ and from dist/. */
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -54,7 +54,7 @@ function load(path: string): OneDnnBinding {
   const fault = addonFault(path, root);
   if (fault !== undefined)
     return fail('U5001', `the native addon ${fault}`, { file: path }, `run ${setup}, which builds it; ${without}`);
-  const truncated = truncatedOneDnn(path);
+  const truncated = truncatedLibrary(path);
   if (truncated !== undefined)
     return fail('U5001', 'the library of oneDNN is truncated', { file: truncated }, `install it again; ${without}`);
   let binding: OneDnnBinding;

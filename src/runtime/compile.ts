@@ -310,7 +310,7 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}): Compil
   });
   const selected = runPipeline(legalized.graph, [select(backend)], { target: goal }).graph;
   return {
-    graph: runPipeline(selected, [foldWeights], { target: goal }).graph,
+    graph: runPipeline(selected, [foldWeights(backend.level)], { target: goal }).graph,
     target: machine,
     certificate: legalized.certify(selected, backend),
     strategies: legalized.strategies,

@@ -9,6 +9,9 @@ import { selectRules } from './select/select.rules.ts';
 import { targetOf } from './target.ts';
 import { timingOf } from './time_plans.ts';
 
+export type { OneDnnBinding, OneDnnVersion } from './binding.ts';
+export { libraryHere, machineHere } from './machine.ts';
+
 export interface OneDnnBackend extends Backend {
   plan(region: Region): NativePlan;
 }

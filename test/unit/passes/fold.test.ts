@@ -45,7 +45,7 @@ describe('constants are folded', () => {
     const w = b.constant(tensor('s8', [1, 2, 3, 4], [2, 2])) as Value<'s8'>;
     const relu = b.emit(nnRelu, { x: deq(b, w, { s: 0.25, z: 2 }) });
     const graph = b.finish([b.emit(nnAdd, { a: b.input('x', 'f32', [2, 2]), b: relu })]);
-    const after = foldWeights.run(graph, { target: resolveTarget('onednn'), note: () => {} }).graph;
+    const after = foldWeights('dnnl').run(graph, { target: resolveTarget('onednn'), note: () => {} }).graph;
     expect(opsOf(graph)).toEqual(['qnn.dequantize', 'nn.relu', 'nn.add']);
     const [add, ...others] = Object.values(after.nodes);
     expect(others).toEqual([]);

@@ -148,6 +148,11 @@ const emitAs = <K extends ExportedKey>(key: K, emission: Emitting, node: Node): 
 export function emitNode(emission: Emitting, node: Node): Written {
   const key = keyOf(node);
   if (!isExported(key))
-    fail('U2009', `${node.op} has no ONNX form`, node.loc, 'export the graph before operators of oneDNN are selected');
+    fail(
+      'U2009',
+      `${node.op} has no ONNX form`,
+      node.loc,
+      'export the graph before the operators of a back end are selected',
+    );
   return emitAs(key, emission, node);
 }

@@ -1,4 +1,4 @@
-/** The file of oneDNN, as the loader will look for it: a truncated one ends the process that loads it (SIGBUS). */
+/** The library that the addon is linked with, as the loader will look for it: a truncated one ends the process that loads it (SIGBUS). */
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { isCut } from './addon_seal.ts';
@@ -6,7 +6,7 @@ import { isCut } from './addon_seal.ts';
 const systemFolders = ['/lib/x86_64-linux-gnu', '/usr/lib/x86_64-linux-gnu', '/lib64', '/usr/lib64', '/usr/local/lib'];
 
 /** The truncated library that the addon would be loaded with; undefined when there is none, or where it lies is not known. */
-export function truncatedOneDnn(addon: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
+export function truncatedLibrary(addon: string, env: NodeJS.ProcessEnv = process.env): string | undefined {
   const file = readFileSync(addon);
   const at = file.indexOf('libdnnl.so.');
   const name = /^libdnnl\.so\.\d+/.exec(file.toString('latin1', at, at + 32))?.[0];
