@@ -71,8 +71,10 @@ const withoutComments = (source) =>
 // `import x from 'y'`, `export … from 'y'`, `import 'y'`, `import('y')`, each with or without `type`: who reads a file reads types too.
 const IMPORT = /\b(?:import|export)\b(?:\s+type\b)?(?:[\w\s{},*$]*?\bfrom)?\s*\(?\s*(['"])(?<target>[^'"\n]+)\1/g;
 
-function importsOf(file) {
-  const source = withoutComments(readFileSync(join(ROOT, file), 'utf8'));
+/** What Node.js has without any import; `globalThis.process?.` asks whether it is there. */
+const OF_NODE = /(?<!\.)\b(process|Buffer)\.\w+/g;
+
+function importsOf(file, source) {
   return Array.from(source.matchAll(IMPORT), ({ index, groups }) => {
     const local = groups.target.startsWith('.');
     return {
@@ -142,7 +144,10 @@ function printTable(title, rows) {
 const files = [...filesUnder('src', /\.ts$/)].sort();
 const [violations, graph] = [[], new Map()];
 for (const file of files) {
-  const imports = importsOf(file);
+  const source = withoutComments(readFileSync(join(ROOT, file), 'utf8'));
+  if (!PACKAGES['node:'].test(file))
+    for (const [found] of source.matchAll(OF_NODE)) violations.push([file, `${found} is Node.js's`]);
+  const imports = importsOf(file, source);
   if (layerOf(file) === undefined) violations.push([file, 'no layer is declared for this file']);
   else
     for (const found of imports) {

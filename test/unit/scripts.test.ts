@@ -121,6 +121,7 @@ describe('scripts/layers.mjs', () => {
       'src/testing/a.ts:1',
       'nothing outside src',
     ],
+    ['a global of Node.js', 'src/ir/a.ts', 'const file = process.env.FILE;', 'src/ir/a.ts', "process.env is Node.js's"],
     [
       'past a door',
       'src/cli/a.ts',
