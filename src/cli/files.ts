@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type CompiledModel, isCompiledFile, readCompiledFile } from '../codegen/index.ts';
 import { fail, UnskewError, withLocation } from '../diagnostics/index.ts';
-import { type ImportOptions, importBytes, isZip, looksLike, signatureOf, TEXT } from '../importers/index.ts';
+import { type ImportOptions, importBytes, importerOf, looksLike, signatureOf, TEXT } from '../importers/index.ts';
 import { type Graph, parse, verify } from '../ir/index.ts';
 import { bindShapes, externalReader } from '../runtime/index.ts';
 import { readShapes } from './inputs.ts';
@@ -26,7 +26,7 @@ export interface ImportValues {
 export interface Source {
   /** `-` for standard input. */
   readonly path: string;
-  readonly kind: 'onnx' | 'torch' | 'ir' | 'compiled';
+  readonly kind: ReturnType<typeof importerOf>['kind'] | 'ir' | 'compiled';
   readonly bytes: Uint8Array;
   readonly graph: Graph;
   /** Set for compiled files. */
@@ -67,7 +67,7 @@ async function read(path: string, { profile, shape, sizes }: ImportValues, termi
     const graph = parseIr(bytes, file);
     return { path, kind: 'ir', bytes, graph, sized: async (shapes) => bindShapes(graph, shapes) };
   }
-  const kind = isZip(bytes) ? 'torch' : 'onnx';
+  const { kind, takesShapes } = importerOf(bytes);
   const imported = (inputShapes: Readonly<Record<string, readonly number[]>>): Promise<Graph> =>
     importBytes(bytes, {
       file,
@@ -75,7 +75,7 @@ async function read(path: string, { profile, shape, sizes }: ImportValues, termi
       ...(profile && { profile }),
       ...(Object.keys(inputShapes).length > 0 && { inputShapes }),
     });
-  const given = { ...(kind === 'torch' && (await sizes?.())), ...(shape && readShapes(shape)) };
+  const given = { ...(takesShapes && (await sizes?.())), ...(shape && readShapes(shape)) };
   return { path, kind, bytes, graph: await imported(given), sized: (shapes) => imported({ ...given, ...shapes }) };
 }
 

@@ -1,5 +1,5 @@
 /** Files of models to graphs. */
-export { type ImportOptions, importBytes, importOptionNames, importProfiles } from './import_model.ts';
+export { type ImportOptions, importBytes, importerOf, importOptionNames, importProfiles } from './import_model.ts';
 export { Unsupported } from './kit/unsupported.ts';
 export { tensorOf } from './onnx/attributes.ts';
 export { Context, Source } from './onnx/container/context.ts';
@@ -33,4 +33,3 @@ export { importOnnx } from './onnx/import.ts';
 export { bodiesOf, capturedIn, capturedNames, nodeOrder } from './onnx/node_checks.ts';
 export { capturedBy, isAsImported, isBodyAsImported, type OnnxBody, type OnnxOrigin, originOf } from './onnx/origin.ts';
 export { folderHint, looksLike, type OtherFormat, signatureOf, TEXT } from './other_formats.ts';
-export { isZip } from './torch/archive/index.ts';

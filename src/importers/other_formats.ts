@@ -41,6 +41,13 @@ const signatures: readonly Signature[] = [
   [0, '\x89PNG', 'a PNG image', again],
   [0, '\xff\xd8\xff', 'a JPEG image', again],
   [0, '%PDF', 'a PDF document', again],
+  // the magic number 0x1950a86a20f9469cfc6c, pickled
+  [
+    0,
+    '\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19',
+    'a pickle of PyTorch before 1.6',
+    'load it in PyTorch and save it with torch.jit.save',
+  ],
   ...['\x02', '\x03', '\x04', '\x05'].map(
     (version): Signature => [
       0,

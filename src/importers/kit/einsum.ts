@@ -1,9 +1,13 @@
-/** Sums of products in Einstein's notation, as one matrix product with batches: `bhid,bhjd->bhij`. */
-import { type Dim, elementsOf, nnMatmul, type Value } from '../../ir/index.ts';
+/** Sums of products in Einstein's notation, as matrix products with batches: `bhid,bhjd->bhij`. */
+
+import { type Dim, elementsOf, isStatic, nnMatmul, nnReduceSum, type Value } from '../../ir/index.ts';
+
 import type { ImportEmitter } from './import_emitter.ts';
 
+type Letters = readonly string[];
+
 /** The letters of the operands and of the result; without an arrow, those that occur once, in alphabetical order. */
-function lettersOf(equation: string): { inputs: string[][]; output: string[] } | undefined {
+function lettersOf(equation: string): { inputs: readonly Letters[]; output: Letters } | undefined {
   const match = /^([a-zA-Z]*(?:,[a-zA-Z]*)*)(?:->([a-zA-Z]*))?$/.exec(equation.replaceAll(' ', ''));
   if (match === null) return undefined;
   const [, left, right] = match;
@@ -13,43 +17,73 @@ function lettersOf(equation: string): { inputs: string[][]; output: string[] } |
   return { inputs: left.split(',').map((word) => [...word]), output: [...(right ?? once.sort().join(''))] };
 }
 
+/** An operand and the letters of its axes. */
+interface Term {
+  readonly x: Value;
+  readonly letters: Letters;
+}
+
+/** The axes of the letters that nobody else has are summed over. */
+function summed(ctx: ImportEmitter, { x, letters }: Term, kept: Letters): Term {
+  const axes = letters.flatMap((letter, axis) => (kept.includes(letter) ? [] : [axis]));
+  if (axes.length === 0) return { x, letters };
+  return {
+    x: ctx.emit(nnReduceSum, { x }, { axes, keepdims: false }),
+    letters: letters.filter((letter) => kept.includes(letter)),
+  };
+}
+
+function product(ctx: ImportEmitter, a: Term, b: Term, output: Letters, sizeOf: (letter: string) => Dim): Term {
+  const shared = a.letters.filter((letter) => b.letters.includes(letter));
+  const batch = shared.filter((letter) => output.includes(letter));
+  const inner = shared.filter((letter) => !output.includes(letter));
+  const rows = a.letters.filter((letter) => !shared.includes(letter));
+  const columns = b.letters.filter((letter) => !shared.includes(letter));
+  const arranged = ({ x, letters }: Term, first: Letters, last: Letters): Value => {
+    const perm = [...batch, ...first, ...last].map((letter) => letters.indexOf(letter));
+    const joined = (list: Letters) => elementsOf(list.map(sizeOf));
+    return ctx.reshape(ctx.transpose(x, perm), [...batch.map(sizeOf), joined(first), joined(last)]);
+  };
+  const y = ctx.emit(nnMatmul, { a: arranged(a, rows, inner), b: arranged(b, inner, columns) });
+  const letters = [...batch, ...rows, ...columns];
+  return { x: ctx.reshape(y, letters.map(sizeOf)), letters };
+}
+
 /**
- * Two operands; every letter occurs once in each, and those of one operand alone occur in the result.
+ * One operand or two; every letter occurs once in each.
  *
  * @throws Unsupported for other sums
  */
 export function einsum(ctx: ImportEmitter, equation: string, operands: readonly Value[]): Value {
-  const letters = lettersOf(equation);
-  const refuse = (): never => ctx.unsupported(`einsum of '${equation}'`);
-  if (letters === undefined || letters.inputs.length !== 2) return refuse();
-  const { inputs, output } = letters;
-  if (operands.length !== 2) return ctx.refuse(`'${equation}' has two operands, not ${operands.length}`);
-  if ([...inputs, output].some((list) => new Set(list).size !== list.length)) return refuse();
-  const [left, right] = inputs;
+  const given = lettersOf(equation);
+  if (given === undefined || given.inputs.length > 2) return ctx.unsupported(`einsum of '${equation}'`);
+  const { inputs, output } = given;
+  if (operands.length !== inputs.length)
+    return ctx.refuse(`'${equation}' is for ${inputs.length} operands, not ${operands.length}`);
   const sizes = new Map<string, Dim>();
-  for (const [i, list] of inputs.entries()) {
+  for (const [i, letters] of inputs.entries()) {
     const { shape } = operands[i].type;
-    if (list.length !== shape.length) ctx.refuse(`'${equation}' does not fit its operands`, 'U2005');
-    for (const [axis, letter] of list.entries()) sizes.set(letter, shape[axis]);
+    if (letters.length !== shape.length) ctx.refuse(`'${equation}' does not fit its operands`, 'U2005');
+    for (const [axis, letter] of letters.entries()) {
+      const [known, size] = [sizes.get(letter) ?? shape[axis], shape[axis]];
+      if (known !== size && isStatic([known, size]) && known !== 1 && size !== 1)
+        ctx.refuse(`the axis '${letter}' of '${equation}' has the sizes ${known} and ${size}`, 'U2005');
+      if (known !== size) ctx.unsupported(`einsum of '${equation}' with an axis of the sizes ${known} and ${size}`);
+      sizes.set(letter, size);
+    }
   }
-  const size = (letter: string): Dim => sizes.get(letter) ?? refuse();
-  const batch = left.filter((l) => right.includes(l) && output.includes(l));
-  const inner = left.filter((l) => right.includes(l) && !output.includes(l));
-  const [rows, columns] = [left.filter((l) => !right.includes(l)), right.filter((l) => !left.includes(l))];
-  if (![...rows, ...columns].every((l) => output.includes(l))) return refuse();
-  const arranged = (x: Value, from: readonly string[], first: readonly string[], last: readonly string[]): Value => {
-    const perm = [...batch, ...first, ...last].map((letter) => from.indexOf(letter));
-    const joined = (list: readonly string[]) => elementsOf(list.map(size));
-    return ctx.reshape(ctx.transpose(x, perm), [...batch.map(size), joined(first), joined(last)]);
-  };
-  const product = ctx.emit(nnMatmul, {
-    a: arranged(operands[0], left, rows, inner),
-    b: arranged(operands[1], right, inner, columns),
+  const isTwice = (letters: Letters) => new Set(letters).size !== letters.length;
+  if ([...inputs, output].some(isTwice)) return ctx.unsupported(`einsum of '${equation}'`);
+  const sizeOf = (letter: string): Dim =>
+    sizes.get(letter) ?? ctx.refuse(`the result of '${equation}' has an axis '${letter}' that no operand has`);
+  output.forEach(sizeOf);
+  const terms = inputs.map((letters, i) => {
+    const others = inputs.flatMap((list, k) => (k === i ? [] : list));
+    return summed(ctx, { x: operands[i], letters }, [...output, ...others]);
   });
-  const natural = [...batch, ...rows, ...columns];
-  const wide = ctx.reshape(product, natural.map(size));
+  const { x, letters } = terms.reduce((a, b) => product(ctx, a, b, output, sizeOf));
   return ctx.transpose(
-    wide,
-    output.map((letter) => natural.indexOf(letter)),
+    x,
+    output.map((letter) => letters.indexOf(letter)),
   );
 }

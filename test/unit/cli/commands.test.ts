@@ -63,12 +63,12 @@ describe('inspect', () => {
   });
 
   test('what is not supported is named', async () => {
-    const nodes = [{ op: 'Einsum', inputs: ['x', 'x'], outputs: ['y'], name: 'sum' }];
-    const odd = work.write('einsum.onnx', quantizedConv({ nodes, initializers: [] }));
+    const nodes = [{ op: 'Det', inputs: ['x'], outputs: ['y'], name: 'sum' }];
+    const odd = work.write('det.onnx', quantizedConv({ nodes, initializers: [] }));
     const { result, code } = await json(['inspect', odd]);
     expect(code).toBe(0);
-    expect(result.unsupported).toEqual([{ value: 'y', operator: 'Einsum', reason: 'the operator is not known' }]);
-    expect((await unskew(['inspect', odd])).stdout).toContain('Einsum    y            the operator is not known');
+    expect(result.unsupported).toEqual([{ value: 'y', operator: 'Det', reason: 'the operator is not known' }]);
+    expect((await unskew(['inspect', odd])).stdout).toContain('Det       y            the operator is not known');
   });
 });
 

@@ -95,7 +95,7 @@ test.each(['inspect', 'strategies', 'compile', 'rewrite'])('%s counts the layers
 
 describe('products that nothing here computes are quantized layers too, of which the zero points are left', () => {
   const factors: Readonly<Record<string, ModelNode>> = {
-    Einsum: { op: 'Einsum', inputs: ['m', 'dw'], outputs: ['y'], attrs: { equation: 'abij,jk->abik' } },
+    Einsum: { op: 'Einsum', inputs: ['m', 'dw'], outputs: ['y'], attrs: { equation: '...ij,jk->...ik' } },
     ...Object.fromEntries(
       ['LSTM', 'GRU', 'RNN'].map((op) => [
         op,

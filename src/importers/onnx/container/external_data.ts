@@ -4,9 +4,10 @@
  * Spec: https://github.com/onnx/onnx/blob/main/docs/ExternalData.md
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
+import type { ImportSource } from '../../kit/importer.ts';
 import { printable } from './printable.ts';
 
-export type ExternalReader = (location: string, offset: number, length: number) => Uint8Array;
+export type ExternalReader = NonNullable<ImportSource['readExternal']>;
 
 /** @throws UnskewError U1005 when `location` is not a relative path that stays inside */
 export function checkLocation(location: string, where: Location): void {

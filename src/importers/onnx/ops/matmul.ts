@@ -1,6 +1,7 @@
 /** Matrix products, float and quantized. */
 
 import { nnAdd, nnMatmul, nnMul, qnnDynamicQuantize, qnnMatmul, type Value } from '../../../ir/index.ts';
+import { einsum } from '../../kit/einsum.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 import { requantize, scaled } from './requantize.ts';
@@ -98,6 +99,16 @@ export const matmulOps: readonly OnnxOp[] = [
     inputs: ['A: T', 'B: T', 'C?: T'],
     attributes: ['alpha', 'beta', 'transA', 'transB', 'broadcast'],
     import: gemm,
+  }),
+  defineOnnxOp({
+    name: 'Einsum',
+    inputs: ['Inputs...: T'],
+    attributes: ['equation'],
+    since: 12,
+    import(ctx) {
+      if (!ctx.attr.has('equation')) ctx.refuse("the attribute 'equation' is missing");
+      return einsum(ctx, ctx.attr.string('equation', ''), ctx.rest());
+    },
   }),
   defineOnnxOp({
     name: 'MatMulInteger',

@@ -2,7 +2,7 @@
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import { type ValueId, valueId } from '../../../ir/index.ts';
 import type { Scope } from '../../kit/scope.ts';
-import { STATE_HINT, type StateOption } from '../memory/state_option.ts';
+import { STATE_HINT, type StateOption } from '../../kit/state_option.ts';
 import type { ProgramMemory } from './memory.ts';
 import type { ExportedProgram } from './schema.ts';
 

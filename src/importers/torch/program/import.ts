@@ -17,10 +17,10 @@ import {
   valueId,
 } from '../../../ir/index.ts';
 import { Scope } from '../../kit/scope.ts';
+import type { StateOption } from '../../kit/state_option.ts';
 import { Unsupported } from '../../kit/unsupported.ts';
 import type { Archive } from '../archive/index.ts';
 import { adviceOn, doesMore, writesSilently } from '../memory/mutating.ts';
-import type { StateOption } from '../memory/state_option.ts';
 import { TorchTensor } from '../pickle/index.ts';
 import { dimOfExpression } from './dimension.ts';
 import { ChangesFound, declaredChanges, keptState, type StateOptions } from './held_state.ts';

@@ -1,7 +1,7 @@
 /** State as inputs and outputs: a stored tensor that calls change is fed, and what it becomes is returned. */
 import { fail } from '../../../diagnostics/index.ts';
 import type { AnyValue } from '../../../ir/index.ts';
-import { STATE_HINT, type StateOption } from '../memory/state_option.ts';
+import { STATE_HINT, type StateOption } from '../../kit/state_option.ts';
 import { describe, GraphTensor, isTensor } from '../values.ts';
 import type { GraphSink } from './graph_sink.ts';
 import type { Kept } from './left_behind.ts';

@@ -1,8 +1,8 @@
 /** TorchScript archives (`torch.jit.save`, `_save_for_lite_interpreter`) into the IR. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import type { AnyValue, Dim, Graph, Origin, Shape, Unsupport, Value, ValueId } from '../../../ir/index.ts';
+import type { StateOption } from '../../kit/state_option.ts';
 import type { Archive } from '../archive/index.ts';
-import type { StateOption } from '../memory/state_option.ts';
 import { type AssumedProfile, assumedProfile, ProfileEvidence, profileNote } from '../operators/assumed_profile.ts';
 import { PositionsFound, ShapeFound } from '../operators/context.ts';
 import type { TorchProfile } from '../operators/engine.ts';

@@ -3,7 +3,7 @@
  * an attribute is a variable of the call, and one whose old value a call reads before it gives it a new one is refused.
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import { STATE_HINT } from '../memory/state_option.ts';
+import { STATE_HINT } from '../../kit/state_option.ts';
 import { TorchTensor } from '../pickle/index.ts';
 import { describe, type TorchValue } from '../values.ts';
 import type { ModuleObject } from './objects.ts';
