@@ -2,31 +2,11 @@
 import { assert } from '../../diagnostics/index.ts';
 import type { Value } from '../../ir/index.ts';
 import type { NodeContext } from './node_context.ts';
+import type { OnnxInput, OnnxSignature } from './signature.ts';
 
-export interface OnnxOp {
-  /** `''` is ai.onnx. */
-  readonly domain: '' | 'com.microsoft';
-  readonly name: string;
-  /** The first operator set version whose meaning `import` gives; older models get an opaque operator. */
-  readonly since: number;
-  readonly inputs: readonly OnnxInput[];
-  /** The largest number of outputs. */
-  readonly outputs: number;
-  /** The attributes that `import` understands; a node with another one becomes an opaque operator. */
-  readonly attributes: readonly string[];
-  /** Operands that came with a version of the operator set; an attribute of the same name means nothing from then on. */
-  readonly operandsSince: Readonly<Record<string, number>>;
-  /** Attributes that mean nothing from a version on. */
-  readonly attributesUntil: Readonly<Record<string, number>>;
+export interface OnnxOp extends OnnxSignature {
   /** The results in the order of the node's outputs; undefined for a result that cannot be computed. */
   import(ctx: NodeContext): Value | readonly (Value | undefined)[];
-}
-
-export interface OnnxInput {
-  readonly name: string;
-  readonly presence: 'required' | 'optional' | 'variadic';
-  /** Inputs with the same letter have the same element type. */
-  readonly type?: string;
 }
 
 interface Declaration {

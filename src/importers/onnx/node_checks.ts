@@ -1,9 +1,10 @@
 /** Checks of the nodes of any ONNX graph, whatever their operators. */
+
 import { fail, type Location } from '../../diagnostics/index.ts';
 import { formatType, type Loc, type Value } from '../../ir/index.ts';
 import { Unsupported } from '../kit/unsupported.ts';
 import type { OnnxGraph, OnnxNode } from './container/index.ts';
-import type { OnnxOp } from './define_onnx_op.ts';
+import type { OnnxSignature } from './signature.ts';
 
 /**
  * The nodes in an order in which values are defined before they are used: the order of the file if possible.
@@ -81,7 +82,7 @@ export function bodiesOf({ attributes }: OnnxNode): readonly OnnxGraph[] {
  * Unsupported
  */
 export function checkVersion(
-  { inputs, operandsSince, attributesUntil }: OnnxOp,
+  { inputs, operandsSince, attributesUntil }: OnnxSignature,
   opset: number,
   { inputs: given, attributes }: OnnxNode,
 ): void {
@@ -97,7 +98,12 @@ export function checkVersion(
 }
 
 /** @throws UnskewError U2004 for a wrong number of inputs or outputs, U2006 or U2007 where element types should agree */
-export function checkOperands(op: OnnxOp, node: OnnxNode, operands: readonly (Value | undefined)[], loc: Loc): void {
+export function checkOperands(
+  op: OnnxSignature,
+  node: OnnxNode,
+  operands: readonly (Value | undefined)[],
+  loc: Loc,
+): void {
   const { inputs, name } = op;
   const last = inputs.at(-1);
   if (last?.presence !== 'variadic' && operands.length > inputs.length) {

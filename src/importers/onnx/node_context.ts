@@ -26,12 +26,12 @@ import type { Scope, Wide } from '../kit/scope.ts';
 import { Unsupported } from '../kit/unsupported.ts';
 import { Attributes } from './attributes.ts';
 import type { OnnxNode } from './container/index.ts';
-import type { OnnxOp } from './define_onnx_op.ts';
 import type { HalfIslands } from './half_islands.ts';
 import { type OnnxProfile, onnxProfiles } from './profiles.ts';
+import type { OnnxSignature } from './signature.ts';
 
 interface NodeParts {
-  readonly op: OnnxOp;
+  readonly op: OnnxSignature;
   readonly node: OnnxNode;
   readonly operands: readonly (Value | undefined)[];
   readonly opset: number;
@@ -46,7 +46,7 @@ export class NodeContext extends ImportEmitter<Scope> {
   readonly profile: OnnxProfile;
   readonly #node: OnnxNode;
   readonly #halves: HalfIslands;
-  readonly #op: OnnxOp;
+  readonly #op: OnnxSignature;
   readonly #operands: readonly (Value | undefined)[];
 
   constructor(scope: Scope, { op, node, operands, opset, loc, profile, halves }: NodeParts) {
