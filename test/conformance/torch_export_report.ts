@@ -1,7 +1,7 @@
 /** Writes docs/conformance-export.md: every program of torch.export in the corpus, measured. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { openArchive } from '../../src/importers/torch/archive/index.ts';
-import { torchOps } from '../../src/importers/torch/operators/op_table.ts';
+import { torchOps } from '../../src/importers/torch/op_table.ts';
 import { importExport } from '../../src/importers/torch/program/index.ts';
 import { nodesOf } from '../../src/ir/graph.ts';
 import { corpusRoot, isWhole } from '../support/corpus.ts';

@@ -1,6 +1,6 @@
 /** Operators of ATen: what each computes, on tensors small enough to compute by hand. */
 import { describe, expect, it } from 'vitest';
-import { torchOps } from '../../../src/importers/torch/operators/op_table.ts';
+import { torchOps } from '../../../src/importers/torch/op_table.ts';
 import type { DType } from '../../../src/tensors/dtype.ts';
 import { type ITensor, numbersOf, tensor } from '../../../src/tensors/tensor.ts';
 import { dtype, evaluate, f, type Json } from './programs.ts';

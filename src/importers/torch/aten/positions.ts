@@ -5,9 +5,9 @@ import { sizeOf, tensor } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
+import { numbersOf } from '../quantized/quantize.ts';
 import type { GraphTensor, TensorLike } from '../values.ts';
 import { axisOf } from './parts.ts';
-import { numbersOf } from './quantize.ts';
 
 /** Truth values in the place of positions. */
 export const isMask = (x: TensorLike): boolean =>

@@ -24,9 +24,9 @@ import { isFloat } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
+import { dequantized, quantizedPerTensor } from '../quantized/quantize.ts';
 import type { GraphTensor } from '../values.ts';
 import { globalAverage } from './pool.ts';
-import { dequantized, quantizedPerTensor } from './quantize.ts';
 
 type Position = typeof nnArgMax | typeof nnArgMin;
 

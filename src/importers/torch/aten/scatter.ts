@@ -11,10 +11,10 @@ import { type Builder, diagonal, placedAlong, type Region, selected, sliced, who
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
+import { numbersOf, quantizedPerTensor } from '../quantized/quantize.ts';
 import { GraphTensor, isUnderstood, numberOf, type TensorLike, type TorchValue } from '../values.ts';
 import { axisOf, FAR } from './parts.ts';
 import { isMask } from './positions.ts';
-import { numbersOf, quantizedPerTensor } from './quantize.ts';
 
 export const builderOf = (ctx: TorchContext): Builder => ({
   emit: ctx.emit.bind(ctx),

@@ -4,8 +4,8 @@ import { type AttrArguments, nnResize, nnSub, type Value } from '../../../ir/ind
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import type { TorchOp } from '../operators/define_torch_op.ts';
+import { quantizedPerTensor } from '../quantized/quantize.ts';
 import type { GraphTensor } from '../values.ts';
-import { quantizedPerTensor } from './quantize.ts';
 import { mover } from './shape.ts';
 
 type Mode = 'nearest' | 'linear';

@@ -1,10 +1,10 @@
 /** A node of a program as a call of an operator from the table of PyTorch's operators. */
 import type { Dim, Loc, Value } from '../../../ir/index.ts';
 import type { Scope } from '../../kit/scope.ts';
+import { findTorchOps } from '../op_table.ts';
 import { Arguments } from '../operators/arguments.ts';
 import { TorchContext, typeOf } from '../operators/context.ts';
 import type { TorchOp } from '../operators/define_torch_op.ts';
-import { findTorchOps } from '../operators/op_table.ts';
 import { type Bound, bind, isBound, type Misfit } from '../operators/schema.ts';
 import { GraphTensor, integerOf, isTensor, isUnderstood, type TorchValue } from '../values.ts';
 import { nameOfScalarType, scalarTypeOf } from './scalar_type.ts';

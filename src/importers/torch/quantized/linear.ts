@@ -2,7 +2,6 @@
 import { nnAdd, nnMatmul, nnRelu, qnnMatmul } from '../../../ir/index.ts';
 import { halfToNumber, numberToHalf } from '../../../numerics/index.ts';
 import { type ITensor, tensor } from '../../../tensors/index.ts';
-import { dequantized, quantizedPerTensor } from '../aten/quantize.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
@@ -17,6 +16,7 @@ import {
   type Weights,
   weightsOf,
 } from './product.ts';
+import { dequantized, quantizedPerTensor } from './quantize.ts';
 
 /** [out, in] -> [in, out], which is how a matmul has it. */
 export function transposed({ dtype, shape: [rows, columns], data }: ITensor): ITensor {

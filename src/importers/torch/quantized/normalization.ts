@@ -15,12 +15,12 @@ import {
 } from '../../../ir/index.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
 import { dtypes, tensor } from '../../../tensors/index.ts';
-import { dequantized, numbersOf, quantizedPerTensor } from '../aten/quantize.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
 import type { GraphTensor } from '../values.ts';
 import { byteOf, outputOf, outputParameters, relu } from './elementwise.ts';
+import { dequantized, numbersOf, quantizedPerTensor } from './quantize.ts';
 
 type Quantized = ReturnType<TorchContext['quantized']>;
 

@@ -8,12 +8,12 @@ import { builderOf } from '../aten/scatter.ts';
 import { adviceOn, doesMore, writesSilently } from '../memory/mutating.ts';
 import type { Builder } from '../memory/region.ts';
 import { isViewName } from '../memory/views.ts';
+import { findTorchOps } from '../op_table.ts';
 import { Arguments } from '../operators/arguments.ts';
 import { ProfileEvidence } from '../operators/assumed_profile.ts';
 import { TorchContext } from '../operators/context.ts';
 import { readsGraph, type TorchOp } from '../operators/define_torch_op.ts';
 import type { TorchProfile } from '../operators/engine.ts';
-import { findTorchOps } from '../operators/op_table.ts';
 import { bind, isBound } from '../operators/schema.ts';
 import { type ScalarType, scalarTypes, TorchTensor } from '../pickle/index.ts';
 import {
