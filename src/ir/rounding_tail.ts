@@ -6,7 +6,7 @@
  */
 
 import { type ITensor, isTensorOf, variesAlong } from '../tensors/index.ts';
-import type { Node } from './graph.ts';
+import { constantOf, type Graph, type Node, producersOf } from './graph.ts';
 import { nnCast } from './ops/nn_cast.op.ts';
 import { nnAdd, nnMul } from './ops/nn_elementwise_binary.op.ts';
 import type { qnnRequantize } from './ops/qnn_requantize.op.ts';
@@ -19,6 +19,13 @@ export interface GraphReader {
   constant(id: ValueId | null | undefined): ITensor | undefined;
   type(id: ValueId): TensorType;
 }
+
+/** A graph that is not edited. */
+export const readerOf = (graph: Graph): GraphReader => ({
+  producer: (id) => producersOf(graph).get(id),
+  constant: (id) => constantOf(graph, id),
+  type: (id) => graph.values[id].type,
+});
 
 export interface RoundingTail {
   /** The accumulator: s32. */

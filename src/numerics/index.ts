@@ -7,6 +7,7 @@ export * from './qlinear_mul.ts';
 export * from './qlinear_pool.ts';
 export * from './qlinear_softmax.ts';
 export * from './quantize_linear.ts';
+export * from './requantization.ts';
 export * from './requantize.ts';
 export * from './rounding.ts';
 export * from './tables.ts';

@@ -57,7 +57,7 @@ const roundings = {
 } as const;
 
 /** A mode in words, for certificates. */
-export const describeMode = ({ arithmetic, rounding, zeroPoint }: RequantizeMode): string =>
+export const describeMode = ({ arithmetic, rounding, zeroPointAt }: RequantizeMode): string =>
   arithmetic === 'fixed'
     ? arithmetics.fixed
-    : `${arithmetics[arithmetic]}, ${roundings[rounding]}, zero point ${zeroPoint} rounding`;
+    : `${arithmetics[arithmetic]}, ${roundings[rounding]}, zero point ${zeroPointAt} rounding`;

@@ -6,8 +6,8 @@
  *   'f64'           v = A·m in binary64                 m = sx·sw/sy
  *   'fixed'         v = RDivPOT(SRDHM(A·2^l, M), r)     M·2^(shift − 31) ≈ sx·sw/sy   (gemmlowp: two roundings)
  *
- *   zeroPoint 'after':  y = sat(round(v) + zy)
- *   zeroPoint 'before': y = sat(round(fl(v + zy)))
+ *   zeroPointAt 'after':   y = sat(round(v) + zy)
+ *   zeroPointAt 'before': y = sat(round(fl(v + zy)))
  *
  * Systems that keep the bias in floats put t = fl(fl(fl(A)·scale) + offset) in the place of A (`afterFloatSteps`).
  *
@@ -23,7 +23,7 @@ export interface RequantizeMode {
   /** The rounding of the float forms; 'fixed' rounds its product half up and its shift half away. */
   readonly rounding: Rounding;
   /** The zero point is added before or after rounding. */
-  readonly zeroPoint: 'before' | 'after';
+  readonly zeroPointAt: 'before' | 'after';
 }
 
 /**
@@ -32,12 +32,12 @@ export interface RequantizeMode {
  * is added before, and QNNPACK in the multiplier (`multiplierByReciprocal`); 'torch-onednn' is PyTorch's `onednn` engine.
  */
 export const requantizeModes = {
-  'onnx-spec': { arithmetic: 'f64', rounding: 'half-even', zeroPoint: 'after' },
-  ort: { arithmetic: 'f32', rounding: 'half-even', zeroPoint: 'after' },
-  'torch-fbgemm': { arithmetic: 'f32', rounding: 'half-even', zeroPoint: 'after' },
-  'torch-onednn': { arithmetic: 'f32-two-step', rounding: 'half-even', zeroPoint: 'before' },
-  'torch-qnnpack': { arithmetic: 'f32', rounding: 'half-even', zeroPoint: 'after' },
-  tflite: { arithmetic: 'fixed', rounding: 'half-away', zeroPoint: 'after' },
+  'onnx-spec': { arithmetic: 'f64', rounding: 'half-even', zeroPointAt: 'after' },
+  ort: { arithmetic: 'f32', rounding: 'half-even', zeroPointAt: 'after' },
+  'torch-fbgemm': { arithmetic: 'f32', rounding: 'half-even', zeroPointAt: 'after' },
+  'torch-onednn': { arithmetic: 'f32-two-step', rounding: 'half-even', zeroPointAt: 'before' },
+  'torch-qnnpack': { arithmetic: 'f32', rounding: 'half-even', zeroPointAt: 'after' },
+  tflite: { arithmetic: 'fixed', rounding: 'half-away', zeroPointAt: 'after' },
 } as const satisfies Record<string, RequantizeMode>;
 
 export type RequantizeProfile = keyof typeof requantizeModes;
@@ -130,7 +130,7 @@ export function requantizer(
 ): (accumulator: number) => number {
   assert(mode.arithmetic === m.arithmetic, `a multiplier for ${m.arithmetic} does not fit ${mode.arithmetic}`);
   const round = rounders[mode.rounding];
-  const before = mode.zeroPoint === 'before';
+  const before = mode.zeroPointAt === 'before';
   switch (m.arithmetic) {
     case 'f32': {
       const { factor } = m;

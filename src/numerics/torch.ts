@@ -175,10 +175,10 @@ export const torchAverageMultiplier = (sx: number, sy: number, size: number): Mu
 export const torchAverage = (
   q: PoolQuantization,
   size: number,
-  zeroPoint: 'before' | 'after',
+  zeroPointAt: 'before' | 'after',
 ): ((sum: number) => number) =>
   requantizer(
-    { arithmetic: 'f32', rounding: 'half-even', zeroPoint },
+    { arithmetic: 'f32', rounding: 'half-even', zeroPointAt },
     torchAverageMultiplier(q.sx, q.sy, size),
     q.zy,
     q.low,

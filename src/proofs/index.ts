@@ -6,7 +6,7 @@ export { type CheckedRegion, checkGraphs, type OnProof } from './check.ts';
 export { channelAxis, type Fused, fusedOf } from './fused.ts';
 export { isProved, isRefuted, type Obligation, type Witness, type WitnessInput, witnessFeeds } from './obligation.ts';
 export { highest, magnitude, Ranges } from './range.ts';
-export { bounds, differences, type Recipe, recipeOf, type Step, stepOf } from './rounding.ts';
+export { bounds, differences, type Recipe, recipeOf, type Step } from './rounding.ts';
 export { Session } from './session.ts';
 export { integers } from './terms.ts';
 export { Weights } from './weights.ts';

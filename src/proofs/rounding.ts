@@ -1,59 +1,35 @@
 /** Obligation (c): requantizers are monotone step functions of one integer, so equality is decided by their thresholds. */
 
 import {
-  constantOf,
-  dtypes,
   type Graph,
-  type ITensor,
   isOp,
   type Node,
-  producersOf,
   qnnRequantize,
   type RoundingTail,
+  readerOf,
+  requantizationOf,
   roundingTail,
-  tensorOfType,
   type ValueId,
-  type View,
   view,
 } from '../ir/index.ts';
-import {
-  afterFloatSteps,
-  type Multiplier,
-  type RequantizeMode,
-  requantizer,
-  requantizeThresholds,
-} from '../numerics/index.ts';
-import { sameData } from '../tensors/index.ts';
-import { channelAxis, type Fused, fusedOf } from './fused.ts';
+import { type Requantization, requantizeThresholds, stepOf } from '../numerics/index.ts';
+import { atChannel, sameData } from '../tensors/index.ts';
 import type { Witness } from './obligation.ts';
 import { highest, type Interval, lowest } from './range.ts';
 
 export type Step = (accumulator: number) => number;
 
-/** A parameter of a recipe. */
-type Parameter = ITensor<'f32' | 'f64' | 's32'>;
-
-/** The rounding of an accumulator by a node. Its parameters have one element, or one for each result channel. */
-export interface Recipe {
-  readonly mode: RequantizeMode;
-  readonly factor: Parameter;
-  /** The shift of a fixed-point multiplier. */
-  readonly shift?: Parameter | undefined;
-  /** Float steps in front; see numerics/requantize.ts. */
-  readonly scale?: Parameter | undefined;
-  readonly offset?: Parameter | undefined;
+/** The rounding of an accumulator by a node. */
+export interface Recipe extends Requantization {
   /** The axis of result channels, counted from the last. */
   readonly axis: number;
-  readonly zeroPoint: number;
-  readonly low: number;
-  readonly high: number;
   /** True when it rises with the sum, as thresholds need: every factor is finite and not negative. */
   readonly rises: boolean;
 }
 
-const parametersOf = ({ factor, shift, scale, offset }: Recipe) => [factor, shift, scale, offset];
-const elementOf = ({ data }: Parameter, channel: number): number => data[data.length === 1 ? 0 : channel];
-const at = (t: Parameter | undefined, channel: number): number | undefined => t && elementOf(t, channel);
+const parametersOf = ({ multiplier, shift, scale, offset }: Recipe) => [multiplier, shift, scale, offset];
+type Parameter = Requantization['multiplier'];
+const at = (t: Parameter | undefined, channel: number): number | undefined => t && atChannel(t.data, channel);
 /** True when parameters that differ by channel do so along one axis. */
 export function sameChannels(a: Recipe, b: Recipe): boolean {
   return channelsOf(a) === 1 || channelsOf(b) === 1 || a.axis === b.axis;
@@ -61,18 +37,8 @@ export function sameChannels(a: Recipe, b: Recipe): boolean {
 const channelsOf = (recipe: Recipe): number => Math.max(...parametersOf(recipe).map((t) => t?.data.length ?? 1));
 
 /** The floats between an s32 sum and the node that rounds it; undefined for nodes that round nothing of the kind. */
-export function tailOf(graph: Graph, node: Node): RoundingTail | undefined {
-  if (!isOp(node, qnnRequantize)) return undefined;
-  let producers: ReadonlyMap<ValueId, Node> | undefined;
-  return roundingTail(
-    {
-      producer: (id) => (producers ??= producersOf(graph)).get(id),
-      constant: (id) => constantOf(graph, id),
-      type: (id) => graph.values[id].type,
-    },
-    node,
-  );
-}
+export const tailOf = (graph: Graph, node: Node): RoundingTail | undefined =>
+  isOp(node, qnnRequantize) ? roundingTail(readerOf(graph), node) : undefined;
 
 /** The sum that a requantize rounds. */
 export function roundedSum(graph: Graph, node: Node | undefined): ValueId | undefined {
@@ -82,99 +48,15 @@ export function roundedSum(graph: Graph, node: Node | undefined): ValueId | unde
 
 /** The recipe of a node that rounds, from the s32 sum on; undefined where its parameters are computed or vary along several axes. */
 export function recipeOf(graph: Graph, node: Node): Recipe | undefined {
-  const requantize = view(qnnRequantize, node);
-  if (requantize) return recipeOfRequantize(graph, requantize);
-  const fused = fusedOf(node);
-  return fused && recipeOfFused(graph, fused);
-}
-
-function parameter(graph: Graph, id: ValueId | undefined): Parameter | undefined {
-  const t = constantOf(graph, id);
-  return t && tensorOfType(t, 'f32', 'f64', 's32');
-}
-
-/**
- * The limits of a byte result, and the axis of its channels; undefined for other results, and for factors along several
- * axes.
- */
-function limitsOf(
-  graph: Graph,
-  { id, attrs }: Node,
-  factors: Parameter | undefined,
-  channels: (rank: number) => number,
-) {
-  const { dtype, shape } = graph.values[id].type;
-  if (factors === undefined || factors.shape.length > 1 || (dtype !== 'u8' && dtype !== 's8')) return undefined;
-  return {
-    axis: shape.length - 1 - channels(shape.length),
-    low: Math.max(Number(attrs.low), dtypes[dtype].min),
-    high: Math.min(Number(attrs.high), dtypes[dtype].max),
-  };
-}
-
-function recipeOfFused(graph: Graph, fused: Fused<ValueId>): Recipe | undefined {
-  const factors = parameter(graph, fused.multiplier);
-  const limits = limitsOf(graph, fused.node, factors, (rank) => channelAxis(fused, rank));
-  if (factors === undefined || limits === undefined) return undefined;
-  const { rounding = 'half-even', zeroPointAt, zeroPoint } = fused.attrs;
-  const arithmetic = factors.dtype === 'f64' ? 'f64' : factors.dtype === 's32' ? 'fixed' : 'f32';
-  const steps = { scale: parameter(graph, fused.scale), offset: parameter(graph, fused.offset) };
-  const mode = { arithmetic, rounding, zeroPoint: zeroPointAt } as const;
-  return recipe(mode, factors, parameter(graph, fused.shift), steps, { zeroPoint, ...limits });
-}
-
-function recipeOfRequantize(graph: Graph, requantize: View<typeof qnnRequantize>): Recipe | undefined {
-  const { attrs, node, zy } = requantize;
-  const factors = parameter(graph, requantize.multiplier);
-  const limits = limitsOf(graph, node, factors, (rank) => (attrs.axis + rank) % Math.max(rank, 1));
-  if (factors === undefined || limits === undefined) return undefined;
-  const [zero, second, tail] = [constantOf(graph, zy), parameter(graph, requantize.second), tailOf(graph, node)];
-  const isComputed = second === undefined && requantize.second;
-  if (zero === undefined || isComputed || tail === undefined) return undefined;
-  return recipe(attrs, factors, second, tail, { zeroPoint: Number(zero.data[0]), ...limits });
-}
-
-/** The first factor of two is a float step, and leaves no place for others; fixed point has one way to round. */
-function recipe(
-  { arithmetic, rounding, zeroPoint }: RequantizeMode,
-  first: Parameter,
-  second: Parameter | undefined,
-  { scale, offset }: Pick<Recipe, 'scale' | 'offset'>,
-  end: Pick<Recipe, 'axis' | 'zeroPoint' | 'low' | 'high'>,
-): Recipe | undefined {
-  const isTwoStep = arithmetic === 'f32-two-step';
-  if (isTwoStep && (scale || offset)) return undefined;
-  const factors = [first, isTwoStep ? second : undefined, scale];
-  const rises = factors.every((t) => every(t, (v) => v >= 0 && v < Infinity)) && every(offset, Number.isFinite);
-  const [factor, before] = isTwoStep && second ? [second, first] : [first, scale];
-  return {
-    mode:
-      arithmetic === 'fixed'
-        ? { arithmetic, rounding: 'half-even', zeroPoint: 'after' }
-        : { arithmetic: isTwoStep ? 'f32' : arithmetic, rounding, zeroPoint },
-    factor,
-    ...(arithmetic === 'fixed' && { shift: second }),
-    scale: before,
-    offset,
-    rises,
-    ...end,
-  };
+  const found = requantizationOf(readerOf(graph), node);
+  if (found === undefined) return undefined;
+  const { multiplier, scale, offset, axis } = found;
+  const isFactor = (v: number): boolean => v >= 0 && v < Infinity;
+  const rises = every(multiplier, isFactor) && every(scale, isFactor) && every(offset, Number.isFinite);
+  return { ...found, axis: graph.values[node.id].type.shape.length - 1 - axis, rises };
 }
 
 const every = (t: Parameter | undefined, is: (v: number) => boolean): boolean => t === undefined || t.data.every(is);
-
-export function stepOf(recipe: Recipe, channel: number): Step {
-  const { mode, shift, scale, offset, zeroPoint, low, high } = recipe;
-  const factor = elementOf(recipe.factor, channel);
-  const multiplier: Multiplier =
-    mode.arithmetic === 'fixed'
-      ? { arithmetic: 'fixed', mantissa: factor, shift: at(shift, channel) ?? 0 }
-      : { arithmetic: mode.arithmetic === 'f64' ? 'f64' : 'f32', factor };
-  return afterFloatSteps(requantizer(mode, multiplier, zeroPoint, low, high), {
-    scale: at(scale, channel),
-    offset: at(offset, channel),
-  });
-}
 
 export interface RoundingReport {
   /** Channels whose functions are not the same by their parameters: their thresholds were compared. */

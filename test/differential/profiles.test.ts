@@ -101,7 +101,7 @@ function end(b: GraphBuilder, l: Layer, sum: Value<'s32'>, axis: number, channel
   const mode: RequantizeMode = {
     arithmetic: l.arithmetic === 'f32-steps' || l.arithmetic === 'f32-offset' ? 'f32' : l.arithmetic,
     rounding: l.rounding,
-    zeroPoint: l.order,
+    zeroPointAt: l.order,
   };
   const range = l.relu ? { low: l.zy } : {};
   return b.emit(qnnRequantize, { x, zy: b.scalar(l.to, l.zy), ...operands }, { axis, ...mode, ...range });

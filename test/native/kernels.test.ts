@@ -241,7 +241,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           { destination },
           { isa, threads: c.threads },
         );
-        const mode = { arithmetic: c.arithmetic, rounding: c.rounding, zeroPoint: zeroPointAt } as const;
+        const mode = { arithmetic: c.arithmetic, rounding: c.rounding, zeroPointAt } as const;
         const stepOf = (k: number) =>
           afterFloatSteps(
             requantizer(

@@ -55,7 +55,6 @@ function through(graph: Graph, node: Node, at: number, op: string, attrs: Node['
 
 const words: Readonly<Record<string, readonly string[]>> = {
   rounding: ['half-even', 'half-up', 'half-away'],
-  zeroPoint: ['before', 'after'],
   zeroPointAt: ['before', 'after'],
   to: ['u8', 's8'],
 };

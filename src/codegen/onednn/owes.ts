@@ -16,6 +16,7 @@ import {
   sizeOf,
   type ValueId,
 } from '../../ir/index.ts';
+import { stepOf } from '../../numerics/index.ts';
 import {
   bounds,
   channelAxis,
@@ -32,7 +33,6 @@ import {
   recipeOf,
   Session,
   type Step,
-  stepOf,
 } from '../../proofs/index.ts';
 import { hasVnni, type Isa } from './machine.ts';
 import { isOurs } from './our_kernel.ts';

@@ -8,8 +8,10 @@
  *
  * t = fl(fl(fl(v)·scale[c]) + offset[c]), either step left out where it is absent.
  */
-import { afterFloatSteps, clampTo, type Multiplier, type RequantizeMode, requantizer } from '../../numerics/index.ts';
+
+import { clampTo, modeOf, type RequantizationFactors, type Rounding, stepOf } from '../../numerics/index.ts';
 import { type DType, dtypes, type ITensor, newArray } from '../../tensors/index.ts';
+import { atChannel } from '../../tensors/per_channel.ts';
 import { type AttrValues, attr, type OperandTypes, optional, type Refuse, tensorOf } from '../define_op.ts';
 import { elementsOf } from '../dims.ts';
 import type { Dim, TensorType } from '../types.ts';
@@ -26,14 +28,9 @@ export const epilogueAttrs = {
 /** The float steps of an epilogue: absent, or of one element, or of one for each channel. */
 export const floatSteps = { scale: optional(tensorOf('f32')), offset: optional(tensorOf('f32')) } as const;
 
-export interface EpilogueTensors {
+export interface EpilogueTensors extends Partial<RequantizationFactors> {
   readonly bias?: ITensor<'s32'>;
   readonly map?: ITensor<'s32'>;
-  readonly scale?: ITensor<'f32'>;
-  readonly offset?: ITensor<'f32'>;
-  readonly multiplier?: ITensor<'f32' | 'f64' | 's32'>;
-  /** The shift of a multiplier in s32: see numerics/requantize.ts. */
-  readonly shift?: ITensor<'s32'>;
 }
 
 /** One value per output channel, or a single one. */
@@ -73,27 +70,6 @@ export function checkSourceZeroPoint({ dtype }: TensorType, sourceZeroPoint: num
     refuse(`sourceZeroPoint ${sourceZeroPoint} is outside of ${dtype}`);
 }
 
-const at = (t: ITensor | undefined, c: number): number | undefined => t && Number(t.data[t.data.length === 1 ? 0 : c]);
-
-const arithmetics = { f32: 'f32', f64: 'f64', s32: 'fixed' } as const;
-
-/** v -> y for channel c; undefined without a multiplier. `low` and `high` lie inside the type. */
-export function epilogueStep(
-  { multiplier, shift, scale, offset }: EpilogueTensors,
-  c: number,
-  attrs: { readonly zeroPoint: number; readonly zeroPointAt: RequantizeMode['zeroPoint'] },
-  rounding: RequantizeMode['rounding'],
-  [low, high]: readonly [number, number],
-): ((v: number) => number) | undefined {
-  const first = at(multiplier, c);
-  if (multiplier === undefined || first === undefined) return undefined;
-  const arithmetic = arithmetics[multiplier.dtype];
-  const m: Multiplier =
-    arithmetic === 'fixed' ? { arithmetic, mantissa: first, shift: at(shift, c) ?? 0 } : { arithmetic, factor: first };
-  const step = requantizer({ arithmetic, rounding, zeroPoint: attrs.zeroPointAt }, m, attrs.zeroPoint, low, high);
-  return afterFloatSteps(step, { scale: at(scale, c), offset: at(offset, c) });
-}
-
 /** `sums` is [outer, channels, inner] row major; `map` is [channels, inner]. */
 export function epilogue(
   sums: Float64Array,
@@ -101,18 +77,20 @@ export function epilogue(
   inner: number,
   tensors: EpilogueTensors,
   attrs: AttrValues<typeof epilogueAttrs>,
-  rounding: RequantizeMode['rounding'] = 'half-even',
+  rounding: Rounding = 'half-even',
 ): ITensor['data'] {
-  const { bias, map } = tensors;
+  const { bias, map, multiplier } = tensors;
   const y = newArray(attrs.to as DType, sums.length) as Int32Array;
   const limit = { u8: [0, 255], s8: [-128, 127], s32: [-(2 ** 31), 2 ** 31 - 1] }[attrs.to];
   const [low, high] = [Math.max(attrs.low, limit[0]), Math.min(attrs.high, limit[1])];
+  const factors = multiplier && { ...tensors, multiplier };
+  const record = factors && { ...factors, mode: modeOf(factors, { ...attrs, rounding }), ...attrs, low, high };
   for (let base = 0; base < sums.length; base += inner) {
     const c = (base / inner) % channels;
-    const step = epilogueStep(tensors, c, attrs, rounding, [low, high]);
-    const added = at(bias, c) ?? 0;
+    const step = record && stepOf(record, c);
+    const added = bias ? atChannel(bias.data, c) : 0;
     for (let i = 0; i < inner; i++) {
-      const v = (sums[base + i] + added + (map ? map.data[map.data.length === 1 ? 0 : c * inner + i] : 0)) | 0;
+      const v = (sums[base + i] + added + (map ? atChannel(map.data, c * inner + i) : 0)) | 0;
       y[base + i] = step ? step(v) : clampTo(low, high, v);
     }
   }

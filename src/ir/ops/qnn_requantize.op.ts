@@ -1,4 +1,4 @@
-import { type Multiplier, type RequantizeMode, requantizeModes, requantizer } from '../../numerics/index.ts';
+import { factorsFor, modeOf, type RequantizeMode, requantizeModes, stepOf } from '../../numerics/index.ts';
 import { type DType, dtypes, zeros } from '../../tensors/index.ts';
 import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
 import { formatType, sameShape } from '../types.ts';
@@ -8,7 +8,7 @@ import { checkParameter, checkScalar, forEachRun } from './qnn_parameters.ts';
 const modeAttrs = {
   arithmetic: attr.oneOfOr(requantizeModes.ort.arithmetic, 'f32', 'f32-two-step', 'f64', 'fixed'),
   rounding: attr.oneOfOr(requantizeModes.ort.rounding, 'half-even', 'half-up', 'half-away'),
-  zeroPoint: attr.oneOfOr(requantizeModes.ort.zeroPoint, 'before', 'after'),
+  zeroPointAt: attr.oneOfOr(requantizeModes.ort.zeroPointAt, 'before', 'after'),
 };
 
 /** Element types of `multiplier` and `second` for each arithmetic; see numerics/requantize.ts. */
@@ -59,15 +59,10 @@ x of type f32 is an accumulator with a float bias added (PyTorch).`,
   evaluate({ x, multiplier, zy, second }, { axis, low, high, ...mode }) {
     const y = zeros(zy.dtype, x.shape);
     const { min, max } = dtypes[zy.dtype];
-    const steps = Array.from(multiplier.data, (factor, i) =>
-      requantizer(
-        mode,
-        multiplierOf(mode.arithmetic, factor, second?.data[i] ?? 0),
-        zy.data[0],
-        Math.max(low, min),
-        Math.min(high, max),
-      ),
-    );
+    const factors = factorsFor(mode.arithmetic, multiplier, second);
+    const range = { low: Math.max(low, min), high: Math.min(high, max) };
+    const record = { ...factors, mode: modeOf(factors, mode), zeroPoint: zy.data[0], ...range };
+    const steps = Array.from(multiplier.data, (_, i) => stepOf(record, i));
     forEachRun(x.shape, multiplier.shape, axis, (start, end, index) => {
       const step = steps[index];
       for (let i = start; i < end; i++) y.data[i] = step(x.data[i]);
@@ -75,15 +70,3 @@ x of type f32 is an accumulator with a float bias added (PyTorch).`,
     return y;
   },
 });
-
-function multiplierOf(arithmetic: RequantizeMode['arithmetic'], first: number, second: number): Multiplier {
-  switch (arithmetic) {
-    case 'f32':
-    case 'f64':
-      return { arithmetic, factor: first };
-    case 'f32-two-step':
-      return { arithmetic, first, second };
-    case 'fixed':
-      return { arithmetic, mantissa: first, shift: second };
-  }
-}

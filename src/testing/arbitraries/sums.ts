@@ -142,7 +142,7 @@ const anyMode: fc.Arbitrary<RequantizeMode> = fc.oneof(
     arbitrary: fc.record({
       arithmetic: fc.constantFrom('f32', 'f64', 'f32-two-step' as const),
       rounding,
-      zeroPoint: fc.constantFrom('before', 'after' as const),
+      zeroPointAt: fc.constantFrom('before', 'after' as const),
     }),
   },
 );

@@ -110,7 +110,7 @@ describe('requantize', () => {
   it.each(recipes)('computed factors, $arithmetic, zero point $zeroPoint the rounding', ({ arithmetic, zeroPoint }) => {
     for (const range of ranges)
       for (const type of ['s32', 'f32'] as const) {
-        const recipe = `axis=1, arithmetic="${arithmetic}", zeroPoint="${zeroPoint}"${range}`;
+        const recipe = `axis=1, arithmetic="${arithmetic}", zeroPointAt="${zeroPoint}"${range}`;
         const graph =
           parse(`graph @main(%x: ${type}[${sums.length},${factors.length}], %m: ${arithmetic}[${factors.length}]) -> (%y) {
   %y = qnn.requantize(%x, %m, 3:s8) {${recipe}} : s8[${sums.length},${factors.length}]

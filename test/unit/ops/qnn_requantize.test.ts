@@ -60,7 +60,7 @@ test('powers of two: exact, ties and both orders of the zero point', () => {
             : divideRounded(BigInt(a) + scaledZ, k, rounding);
         return clamp(y, min, max);
       });
-      expect(elements(qnnRequantize, operands, { rounding, zeroPoint })).toEqual(expected);
+      expect(elements(qnnRequantize, operands, { rounding, zeroPointAt: zeroPoint })).toEqual(expected);
     }),
     { numRuns: 500 },
   );
@@ -88,7 +88,7 @@ test('is monotone and stays between low and high', () => {
       m: scaleBetween(1e-5, 1),
       zy: elementOf(dtype),
       ends: fc.tuple(elementOf(dtype), elementOf(dtype)),
-      zeroPoint: fc.constantFrom('before', 'after'),
+      zeroPointAt: fc.constantFrom('before', 'after'),
       rounding: fc.constantFrom('half-even', 'half-up', 'half-away'),
     }),
   );

@@ -70,7 +70,7 @@ describe('f32 that carries sums', () => {
 });
 
 describe('rounding', () => {
-  const rounding = (change: Partial<{ multiplier: number; zeroPoint: 'before' | 'after'; low: number }>) => {
+  const rounding = (change: Partial<{ multiplier: number; zeroPointAt: 'before' | 'after'; low: number }>) => {
     const make = (options: typeof change) =>
       graphOf((b, y) =>
         b.emit(
@@ -87,7 +87,7 @@ describe('rounding', () => {
             multiplier: b.scalar('f32', options.multiplier ?? 0.03125),
             zy: b.scalar('u8', 37),
           },
-          { zeroPoint: options.zeroPoint ?? 'after', low: options.low ?? 0 },
+          { zeroPointAt: options.zeroPointAt ?? 'after', low: options.low ?? 0 },
           y,
         ),
       );
@@ -110,7 +110,7 @@ describe('rounding', () => {
   });
 
   it('the zero point before rounding flips ties where it is odd', () => {
-    const witness = refutation(rounding({ zeroPoint: 'before' }));
+    const witness = refutation(rounding({ zeroPointAt: 'before' }));
     expect(witness.accumulators!.every(([from, to]) => from === to && Math.abs((from * 0.03125) % 1) === 0.5)).toBe(
       true,
     );

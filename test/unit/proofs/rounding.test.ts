@@ -15,7 +15,7 @@ it('a channel reaches what its own axis says, and all channels do along any othe
 it('multipliers that differ beyond the reach of a channel are the same, those of another axis are not', () => {
   const recipe = (factors: readonly number[], axis: number): Recipe => ({
     mode: requantizeModes.ort,
-    factor: tensor('f32', factors, [factors.length]),
+    multiplier: tensor('f32', factors, [factors.length]),
     axis,
     zeroPoint: 0,
     low: 0,

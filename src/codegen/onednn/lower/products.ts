@@ -9,7 +9,7 @@ import {
   tensor,
   type ValueId,
 } from '../../../ir/index.ts';
-import type { Rounding } from '../../../numerics/index.ts';
+import { arithmeticOf, type Rounding } from '../../../numerics/index.ts';
 import type { PostOp, PrimitiveAttributes } from '../binding.ts';
 import { type Buffer, type Recorder, transposed } from '../recorder.ts';
 import type { Lowering } from './lowering.ts';
@@ -112,11 +112,10 @@ export function kernelRecipe(
   { rounding, zeroPointAt }: { readonly rounding: Rounding; readonly zeroPointAt: Epilogue['zeroPointAt'] },
   channels: number,
 ) {
-  const dtype = multiplier?.dtype;
   const buffer = (t: ITensor<Factor> | undefined) => t && r.data(perChannel(t, channels));
   return {
     fields: {
-      arithmetic: dtype === 'f64' ? 'f64' : dtype === 's32' ? 'fixed' : 'f32',
+      arithmetic: multiplier ? arithmeticOf({ multiplier }) : 'f32',
       rounding,
       zeroPointAt,
     } as const,

@@ -23,6 +23,7 @@ import {
   type View,
 } from '../../../ir/index.ts';
 import {
+  factorsFor,
   globalAverageMultiplier,
   isGlobalWindow,
   qlinearAddSwaps,
@@ -325,17 +326,14 @@ export const requantize: Lowering<typeof qnnRequantize> = {
     return graph.needsConstants(mayBeComputed ? undefined : multiplier, zy, second);
   },
   lower({ x, multiplier, zy, second, y, attrs }, r) {
-    const { axis, low, high, arithmetic, rounding, zeroPoint } = attrs;
+    const { axis, low, high, arithmetic, rounding, zeroPointAt } = attrs;
     const { layout, ...channels } = channelView(r, x, multiplier, axis);
     const type = r.dtypeOf(y, ...bytes);
     const { min, max } = dtypes[type];
     const a = r.isConstant(multiplier) ? r.constantOf(multiplier, 'f32', 'f64', 's32') : undefined;
     const b = second && r.constantOf(second, 'f32', 's32');
-    const factors =
-      arithmetic === 'f32-two-step'
-        ? { scale: a, multiplier: b }
-        : { multiplier: a, ...(arithmetic === 'fixed' && { shift: b }) };
-    const recipe = kernelRecipe(r, factors, { rounding, zeroPointAt: zeroPoint }, channels.channels);
+    const factors = a ? factorsFor(arithmetic, a, b) : {};
+    const recipe = kernelRecipe(r, factors, { rounding, zeroPointAt }, channels.channels);
     r.kernel(
       {
         name: 'requantize',

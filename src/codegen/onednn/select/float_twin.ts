@@ -4,10 +4,10 @@
  * binary32 number next to the real one: the one whose own roundings fall right.
  */
 import type { Graph, ITensor } from '../../../ir/index.ts';
-import { nextFloat32, sameStepsNear } from '../../../numerics/index.ts';
+import { modeOf, nextFloat32, sameStepsNear, stepOf } from '../../../numerics/index.ts';
 import type { GraphEditor } from '../../../passes/index.ts';
 import { bounds, Ranges, Weights } from '../../../proofs/index.ts';
-import { type Requantize, stepOf } from './epilogue.ts';
+import type { Requantize } from './epilogue.ts';
 
 /** The real factor, then its neighbours. */
 const NEIGHBOURS = [0, 1, -1, 2, -2, 3, -3];
@@ -21,13 +21,14 @@ function ranges(graph: Graph): Ranges {
 
 /** Undefined when no multiplier does in some channel; decided channel by channel, and given up at the first. */
 export function floatTwin(graph: GraphEditor, r: Requantize): Requantize | undefined {
-  const { multiplier, shift, scale, offset } = r.factors;
+  const { multiplier, shift, scale, offset } = r;
   if (scale || offset) return undefined;
-  const reach = ranges(graph.base).of(r.sum.id);
+  const reach = ranges(graph.base).of(r.sum);
   // One multiplier for all channels has to do for the sums of all of them.
-  const axis = multiplier.data.length > 1 ? r.sum.type.shape.length - 1 - r.axis : undefined;
+  const axis = multiplier.data.length > 1 ? graph.type(r.sum).shape.length - 1 - r.axis : undefined;
   const factors = new Float32Array(multiplier.data.length);
-  const twin = { ...r, rounding: 'half-even', factors: { multiplier: multiplierOf(factors) } } as const;
+  const own = { multiplier: multiplierOf(factors), shift: undefined };
+  const twin = { ...r, ...own, mode: modeOf(own, { ...r.mode, rounding: 'half-even' }) };
   for (let c = 0; c < factors.length; c++) {
     const [low, high] = bounds(reach, c, axis);
     const real = realFactor(multiplier, shift, c);

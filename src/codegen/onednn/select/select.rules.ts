@@ -35,13 +35,13 @@ export const selectRequantized = defineRule({
   exactness: 'bit-exact',
   where(match, miss) {
     const { x, graph } = match;
-    const r = requantizeOf(graph, match);
+    const r = requantizeOf(graph, match.node);
     if (typeof r === 'string') return miss(r);
-    const chain = sumChain(graph, r.sum.id, r.axis);
+    const chain = sumChain(graph, r.sum, r.axis);
     const product = productOf(graph, chain.sum);
     const isServed = typeof product !== 'string' && product.axis === r.axis;
     // No other kernel takes an update of rank one, or floats between the sum and its rounding.
-    if (isServed || chain.row !== undefined || r.sum.id !== x.id) return undefined;
+    if (isServed || chain.row !== undefined || r.sum !== x.id) return undefined;
     return miss(
       typeof product === 'string' ? product : 'the channels of the multiplier are not those of the product',
       graph.value(chain.sum),
@@ -49,22 +49,22 @@ export const selectRequantized = defineRule({
   },
   rewrite(match, a) {
     const { graph } = match;
-    const r = found(requantizeOf(graph, match));
-    return finish(graph, a, r, sumChain(graph, r.sum.id, r.axis));
+    const r = found(requantizeOf(graph, match.node));
+    return finish(graph, a, r, sumChain(graph, r.sum, r.axis));
   },
   wrong: {
     what: 'loses the additions between product and requantize',
     rewrite(match, a) {
       const { graph } = match;
-      const r = found(requantizeOf(graph, match));
-      return finish(graph, a, r, { sum: sumChain(graph, r.sum.id, r.axis).sum, length: 0 });
+      const r = found(requantizeOf(graph, match.node));
+      return finish(graph, a, r, { sum: sumChain(graph, r.sum, r.axis).sum, length: 0 });
     },
   },
 });
 
 /** What the depthwise kernel rounds like: the recipe of ONNX Runtime. */
 const isDepthwiseRecipe = (r: Requantize): boolean =>
-  isFloatRecipe(r) && r.zeroPointAt === 'after' && !r.factors.scale && !r.factors.offset;
+  isFloatRecipe(r) && r.mode.zeroPointAt === 'after' && !r.scale && !r.offset;
 
 function finish(graph: GraphEditor, a: Algebra, given: Requantize, chain: SumChain): Value {
   const product = productOf(graph, chain.sum);

@@ -41,7 +41,7 @@ export function requantize(e: Requantize): Written {
 }
 
 function isOrtRecipe({ view: { attrs } }: Requantize): boolean {
-  return attrs.arithmetic === 'f32' && attrs.rounding === 'half-even' && attrs.zeroPoint === 'after';
+  return attrs.arithmetic === 'f32' && attrs.rounding === 'half-even' && attrs.zeroPointAt === 'after';
 }
 
 // ---- with the product in front
@@ -213,7 +213,7 @@ function inSteps(e: Requantize): Written {
     return e.finish('QuantizeLinear', [inside, e.scalar('f32', 1), zeroPoint(e)]);
   }
   // in f64 every intermediate of the other recipes is exact; the zero point is added where the recipe adds it
-  const before = attrs.zeroPoint === 'before';
+  const before = attrs.zeroPointAt === 'before';
   const added = before ? e.add('Add', [v, e.cast(zeroPoint(e), arithmetic)]) : v;
   const wide = arithmetic === 'f64' ? added : e.cast(added, 'f64');
   const whole = rounded(e, wide, attrs.rounding);

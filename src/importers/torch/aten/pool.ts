@@ -121,7 +121,7 @@ function quantizedAverage(ctx: TorchContext, input: GraphTensor, window: Window,
     { x: sum, multiplier, zy: ctx.scalar(x.dtype, zeroPoint, 'zero_point') },
     {
       axis: 1,
-      zeroPoint: order,
+      zeroPointAt: order,
     },
   );
   return pooled(ctx, y, x);
@@ -269,7 +269,7 @@ function unevenAverage(
   const y = ctx.emit(
     qnnRequantize,
     { x: ctx.cast(sum, 's32'), multiplier, zy: ctx.scalar(x.dtype, zeroPoint, 'zero_point') },
-    { axis: 1, zeroPoint: ctx.formatOf(x).isChannelsLast ? 'after' : 'before' },
+    { axis: 1, zeroPointAt: ctx.formatOf(x).isChannelsLast ? 'after' : 'before' },
   );
   return pooled(ctx, y, x);
 }

@@ -110,7 +110,7 @@ export function requantize(
     let t = ctx.emit(nnMul, { a: ctx.cast(sum, 'f32'), b: perChannel(product, f32, 'scale') });
     if (bias) t = ctx.emit(nnAdd, { a: t, b: perChannel(bias, f32, 'bias') });
     const inverse = ctx.scalar('f32', Math.fround(1 / end.scale), 'multiplier'); // this engine inverts in binary64
-    return ctx.emit(qnnRequantize, { x: t, multiplier: inverse, zy }, { axis, zeroPoint: 'before', ...bounds });
+    return ctx.emit(qnnRequantize, { x: t, multiplier: inverse, zy }, { axis, zeroPointAt: 'before', ...bounds });
   }
   const isFbgemm = engine === 'torch-fbgemm';
   const [sy, inverse] = [Math.fround(end.scale), reciprocal32(end.scale)];
