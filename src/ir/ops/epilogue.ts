@@ -10,8 +10,7 @@
  */
 
 import { clampTo, modeOf, type RequantizationFactors, type Rounding, stepOf } from '../../numerics/index.ts';
-import { type DType, dtypes, type ITensor, newArray } from '../../tensors/index.ts';
-import { atChannel } from '../../tensors/per_channel.ts';
+import { atChannel, type DType, dtypes, type ITensor, newArray } from '../../tensors/index.ts';
 import { type AttrValues, attr, type OperandTypes, optional, type Refuse, tensorOf } from '../define_op.ts';
 import { elementsOf } from '../dims.ts';
 import type { Dim, TensorType } from '../types.ts';
