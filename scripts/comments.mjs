@@ -1,4 +1,4 @@
-// What comments and documents name: files have to exist, and of comments each word in backticks has to occur in code.
+// Asks whether what comments and documents name exists: files, and in code the words that comments have in backticks or spell like code.
 // Usage: node scripts/comments.mjs [ROOT]; exit code 1 where something does not.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -11,6 +11,8 @@ const PART = /('(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`)|\/\*[\
 const URL = /https?:\/\/\S+/g;
 const FILE = /<?[\w./*>-]*\w\.(?:ts|mts|mjs|md|cc|cpp|hpp|h|cmake|py|sh|fbs|json)\b(?!\.\w)>?/g;
 const QUOTED = /`([^`]+)`/g;
+/** Nothing but code is spelled so. */
+const CAMEL = /\b[a-z]{2,}[A-Z]\w*\b/g;
 const WORD = /[A-Za-z_]\w*/g;
 
 /** Files of other projects are named by their path there, and system headers in angle brackets. */
@@ -60,6 +62,9 @@ for (const { file, line, text } of [...comments, ...texts])
     )
       faults.push(`${file}:${line}  there is no file ${name}`);
 for (const { file, line, text } of comments) {
+  for (const [word] of text.replace(QUOTED, '').matchAll(CAMEL))
+    if (!words.has(word) && !text.includes('biome-ignore'))
+      faults.push(`${file}:${line}  ${word} does not occur in code`);
   // `gemm_*` and `make_…` stand for many names
   for (const [, quoted] of text.matchAll(QUOTED))
     if (!/[*…]/.test(quoted))

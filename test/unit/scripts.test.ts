@@ -39,7 +39,7 @@ describe('scripts/comments.mjs', () => {
       'src/a.ts': [
         '/** See docs/here.md, a.ts, torch/jit/_script.py, <new>, https://x.org/gone.md, `make` and `make_…`. */',
         "export const make = '/* `inString` */';",
-        '// see docs/gone.md and `unmade`',
+        '// see docs/gone.md, `unmade` and noSuchThing',
         '',
       ].join('\n'),
     });
@@ -50,8 +50,9 @@ describe('scripts/comments.mjs', () => {
     expect(stdout.split('\n')).toEqual([
       'src/a.ts:3  there is no file docs/gone.md',
       'docs/here.md:2  there is no file b.ts',
+      'src/a.ts:3  noSuchThing does not occur in code',
       'src/a.ts:3  unmade does not occur in code: `unmade`',
-      '2 comments and 1 documents checked, 3 name something that does not exist',
+      '2 comments and 1 documents checked, 4 name something that does not exist',
       '',
     ]);
     expect(status).toBe(1);
