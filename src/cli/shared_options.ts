@@ -1,6 +1,6 @@
 /** Options that several commands share, and models made by them. */
 
-import { type CompiledModel, MOST_THREADS, type TargetName, targetDocs, targetNames } from '../codegen/index.ts';
+import { type CompiledModel, MOST_THREADS, type TargetName, targetNames, targets } from '../codegen/index.ts';
 import { importProfiles } from '../importers/index.ts';
 import type { Graph } from '../ir/index.ts';
 import { isStrategyName, type Strategy, type StrategyName, strategyNames } from '../passes/index.ts';
@@ -42,7 +42,7 @@ export const executionOptions = {
 export const targetOption = (fallback: TargetName) => ({
   target: choice(
     [fallback, ...targetNames.filter((name) => name !== fallback)],
-    `What may remain; ${targetNames.map((name) => `${name}: ${targetDocs[name]}`).join(', ')}`,
+    `What may remain; ${targetNames.map((name) => `${name}: ${targets[name].doc}`).join(', ')}`,
   ),
 });
 

@@ -12,9 +12,9 @@ export {
   resolveTarget,
   type TargetDescription,
   type TargetName,
-  targetDocs,
   targetFor,
   targetNames,
+  targets,
   usualTarget,
 } from './targets.ts';
 export { usualTiming } from './timing.ts';

@@ -1,19 +1,25 @@
 /** Targets by name, as users give them. */
 import { fail } from '../diagnostics/index.ts';
+import { keysOf } from '../ir/index.ts';
 import { symmetric, type Target } from '../passes/index.ts';
 import type { Machine } from './onednn/machine.ts';
 import { targetOf } from './onednn/target.ts';
 
 export type { Isa } from './onednn/machine.ts';
 
-/** The zero points that may remain for each of them. */
-export const targetDocs = {
-  symmetric: 'no zero point on any convolution or matmul',
-  onednn: 'one of the source',
-} as const;
+interface Entry {
+  /** The zero points that may remain. */
+  readonly doc: string;
+  readonly of: (machine: Machine) => Target;
+}
 
-export type TargetName = keyof typeof targetDocs;
-export const targetNames = ['symmetric', 'onednn'] as const satisfies readonly TargetName[];
+export const targets = {
+  symmetric: { doc: 'no zero point on any convolution or matmul', of: () => symmetric },
+  onednn: { doc: 'one of the source', of: (machine) => targetOf(machine) },
+} as const satisfies Record<string, Entry>;
+
+export type TargetName = keyof typeof targets;
+export const targetNames = keysOf(targets);
 
 /** A machine to compile for. */
 export interface TargetDescription extends Machine {
@@ -28,10 +34,10 @@ export const defaultTarget = (name: TargetName = usualTarget): TargetDescription
 
 /** @throws UnskewError U4002 for an unknown target */
 export function resolveTarget(given: TargetName | TargetDescription): Target {
-  if (typeof given !== 'string') return given.name === 'symmetric' ? symmetric : targetOf(given);
-  if (!targetNames.includes(given))
-    fail('U4002', `there is no target '${given}'`, {}, `one of: ${targetNames.join(', ')}`);
-  return resolveTarget(defaultTarget(given));
+  const machine = typeof given === 'string' ? defaultTarget(given) : given;
+  if (!targetNames.includes(machine.name))
+    fail('U4002', `there is no target '${machine.name}'`, {}, `one of: ${targetNames.join(', ')}`);
+  return targets[machine.name].of(machine);
 }
 
 /** The same, where a back end for that machine is there. */

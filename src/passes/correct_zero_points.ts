@@ -63,9 +63,9 @@ export const productRules: readonly AnyRule[] = [
 export const correctWeights = (graph: Graph, context: PassContext): PassResult =>
   applyRules(graph, [...weightRules, ...sourceRules(context.target.capabilities)], context);
 
-const sourceRules = ({ signedSources, signedTransposedSources }: Capabilities): readonly AnyRule[] => [
-  ...(signedSources ? [] : [recentreSource]),
-  ...(signedTransposedSources ? [] : convTransposeRules.source),
+const sourceRules = ({ unsignedSources, unsignedTransposedSources }: Capabilities): readonly AnyRule[] => [
+  ...(unsignedSources ? [recentreSource] : []),
+  ...(unsignedTransposedSources ? convTransposeRules.source : []),
 ];
 
 /** `report` receives one entry per layer that had a source zero point to correct. `costs`: the costs for `auto`. */

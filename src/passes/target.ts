@@ -11,10 +11,10 @@ export interface Capabilities {
   readonly executes: boolean;
   /** Products of symmetric weights take a constant scalar zero point of the source. */
   readonly sourceZeroPoint: boolean;
-  /** Products of s8 sources are exact, as those of u8 sources are. */
-  readonly signedSources: boolean;
-  /** Transposed convolutions of s8 sources are exact, and as fast as those of u8 sources. */
-  readonly signedTransposedSources: boolean;
+  /** Products are exact for u8 sources alone. */
+  readonly unsignedSources: boolean;
+  /** Transposed convolutions are exact, or fast, for u8 sources alone. */
+  readonly unsignedTransposedSources: boolean;
 }
 
 /** The part of a back end that passes see. */
@@ -38,8 +38,8 @@ export const symmetric: Target = {
   capabilities: {
     executes: false,
     sourceZeroPoint: false,
-    signedSources: true,
-    signedTransposedSources: true,
+    unsignedSources: false,
+    unsignedTransposedSources: false,
   },
   // Nobody knows who will run an exported file, so its forms decide: a folded or padded layer stays one QLinearConv, a map
   // takes an integer convolution and operators after it.

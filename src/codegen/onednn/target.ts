@@ -9,15 +9,15 @@ import { owes } from './owes.ts';
 export function targetOf(machine: Machine, own?: readonly CostRow[]): Target {
   const { isa, onednnMajor = 2 } = machine;
   // Without VNNI oneDNN halves s8 weights against s8 sources and loses bits.
-  const signedSources = hasVnni(isa);
+  const unsignedSources = !hasVnni(isa);
   return {
     name: 'onednn',
     capabilities: {
       executes: true,
       sourceZeroPoint: true,
-      signedSources,
+      unsignedSources,
       // Deconvolutions of oneDNN 2.x take 2.7 to 7.5 times as long over s8 sources as over u8 ones.
-      signedTransposedSources: signedSources && onednnMajor >= 3,
+      unsignedTransposedSources: unsignedSources || onednnMajor < 3,
     },
     costs: costModel(machine, own),
     costFor: (product, weights, way, usual) => costByOurKernel(product, weights, isa, way, usual),

@@ -1,0 +1,42 @@
+/** Targets by name and by machine: what each takes, and what none has. */
+import { describe, expect, it } from 'vitest';
+import { type Isa, resolveTarget, targetNames } from '../../../src/codegen/targets.ts';
+import { compile, legalize } from '../../../src/index.ts';
+import { GraphBuilder } from '../../../src/ir/index.ts';
+import { nnRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
+
+const relu = () => {
+  const b = new GraphBuilder();
+  return b.finish([b.emit(nnRelu, { x: b.input('x', 'f32', [4]) })]);
+};
+
+describe('capabilities', () => {
+  it('are none for symmetric', () => {
+    const { capabilities } = resolveTarget('symmetric');
+    expect(Object.values(capabilities)).not.toContain(true);
+  });
+
+  it.each<[Isa, number | undefined, boolean, boolean]>([
+    ['avx2', undefined, true, true],
+    ['avx512', 3, true, true],
+    ['vnni', undefined, false, true],
+    ['vnni', 3, false, false],
+    ['amx', 2, false, true],
+  ])('are those of the machine: %s, oneDNN %s', (isa, onednnMajor, unsignedSources, unsignedTransposedSources) => {
+    const machine = { name: 'onednn', isa, threads: 1, ...(onednnMajor && { onednnMajor }) } as const;
+    expect(resolveTarget(machine).capabilities).toEqual({
+      executes: true,
+      sourceZeroPoint: true,
+      unsignedSources,
+      unsignedTransposedSources,
+    });
+  });
+});
+
+it.each([['other'], [{ name: 'other', isa: 'vnni', threads: 1 }]])('there is no target %j', async (target) => {
+  const names = targetNames.join(', ');
+  expect(() => legalize(relu(), { target: target as never })).toThrow(`one of: ${names}`);
+  await expect(compile(relu(), { target: { ...(target as object) } as never, backend: 'reference' })).rejects.toThrow(
+    /U4002/,
+  );
+});
