@@ -1,8 +1,9 @@
 /** From an int32 accumulator to a quantized tensor, or to a float one. */
 
 import { nnAdd, nnDiv, nnMul, qnnRequantize, type Value } from '../../../ir/index.ts';
-import { requantizeFactors, requantizeModes } from '../../../numerics/index.ts';
-import { numbersOf, tensor } from '../../../tensors/index.ts';
+import { requantizeModes } from '../../../numerics/index.ts';
+import { numbersOf } from '../../../tensors/index.ts';
+import { type KnownScales, requantized } from '../../kit/requantize.ts';
 import type { NodeContext } from '../node_context.ts';
 import type { OnnxProfile } from '../profiles.ts';
 
@@ -21,14 +22,14 @@ export function requantize(
   axis: number,
 ): Value {
   const { profile } = ctx;
-  const attrs = { axis, ...requantizeModes[profile] };
   if (!isQuotient(profile)) {
-    const { multiplier, second } = knownFactors(ctx, scales);
-    return ctx.emit(qnnRequantize, { x: accumulator, multiplier, zy: zeroPoint, second }, attrs);
+    const { known, shape } = knownScales(ctx, scales);
+    return requantized(ctx, profile, accumulator, known, zeroPoint, { axis }, shape);
   }
   const { arithmetic } = requantizeModes[profile];
   const [sa, sb, sy] = [scales.a, scales.b, scales.y].map((scale) => ctx.cast(scale, arithmetic));
   const multiplier = ctx.emit(nnDiv, { a: ctx.emit(nnMul, { a: sa, b: sb }), b: sy });
+  const attrs = { axis, ...requantizeModes[profile] };
   return ctx.emit(qnnRequantize, { x: accumulator, multiplier, zy: zeroPoint }, attrs);
 }
 
@@ -37,22 +38,16 @@ const isQuotient = (profile: OnnxProfile): profile is (typeof quotients)[number]
   quotients.some((known) => known === profile);
 const quotients = ['ort', 'onnx-spec', 'torch-fbgemm'] as const;
 
-/** The factors of the other profiles, which are worked out here. */
-function knownFactors(ctx: NodeContext, { a, b, y }: Scales) {
+/** The scales that the other profiles make factors of. */
+function knownScales(ctx: NodeContext, { a, b, y }: Scales): { known: KnownScales; shape: number[] } {
   const [sa, sb, sy] = [a, b, y].map((scale) => {
     const t = ctx.constantOf(ctx.cast(scale, 'f32'));
     return t ?? ctx.refuseProfile('needs scales that are constants', 'ort takes scales that are computed');
   });
   if (sa.data.length !== 1 || sy.data.length !== 1)
     ctx.refuseProfile('takes one scale of the source and one of the result', 'ort takes one for each row');
-  const sw = numbersOf(sb);
-  const { dtype, ...factors } = requantizeFactors(ctx.profile, Number(sa.data[0]), sw, Number(sy.data[0]));
-  const constant = (values: readonly number[], name: string) =>
-    ctx.constant(tensor(dtype, values, sb.data.length === 1 ? [] : sb.shape), name);
-  return {
-    multiplier: constant(factors.multiplier, 'multiplier'),
-    second: factors.second && constant(factors.second, 'second'),
-  };
+  const known = { source: Number(sa.data[0]), weights: numbersOf(sb), result: Number(sy.data[0]) };
+  return { known, shape: sb.data.length === 1 ? [] : [...sb.shape] };
 }
 
 /** fl(fl(fl(acc)·scale) + bias) */

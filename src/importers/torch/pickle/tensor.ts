@@ -1,6 +1,7 @@
 /** Tensors as PyTorch stores them: a strided view of a storage that others may share. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import { dtypes, type ITensor, newArray, sizeOf, stridesOf, tensor, viewAs } from '../../../tensors/index.ts';
+import { copyStrided, type View } from '../../kit/layouts.ts';
 import type { ScalarType } from './scalar_type.ts';
 
 export interface Storage {
@@ -21,13 +22,6 @@ export type TensorQuantization =
       readonly zeroPoints: readonly number[];
       readonly axis: number;
     };
-
-export interface View {
-  readonly offset: number;
-  readonly sizes: readonly number[];
-  /** In elements. */
-  readonly strides: readonly number[];
-}
 
 /** A view may repeat elements (stride 0), but a file cannot ask for more than this without holding them. */
 const MOST_REPEATED = 2 ** 24;
@@ -113,21 +107,6 @@ export class TorchTensor {
     const data = newArray(dtype, count);
     copyStrided(all, this.view, data);
     return { dtype, shape: sizes, data };
-  }
-}
-
-function copyStrided(from: ITensor['data'], { offset, sizes, strides }: View, to: ITensor['data']): void {
-  const last = sizes.length - 1;
-  const index = new Array<number>(sizes.length).fill(0);
-  let at = offset;
-  for (let i = 0; i < to.length; ) {
-    for (let k = 0, p = at; k < sizes[last]; k++, p += strides[last]) to[i++] = from[p];
-    for (let axis = last - 1; axis >= 0; axis--) {
-      at += strides[axis];
-      if (++index[axis] < sizes[axis]) break;
-      at -= strides[axis] * sizes[axis];
-      index[axis] = 0;
-    }
   }
 }
 

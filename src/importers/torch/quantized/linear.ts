@@ -2,6 +2,7 @@
 import { nnAdd, nnMatmul, nnRelu, qnnMatmul } from '../../../ir/index.ts';
 import { halfToNumber, numberToHalf } from '../../../numerics/index.ts';
 import { type ITensor, tensor } from '../../../tensors/index.ts';
+import { permuted } from '../../kit/layouts.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
@@ -19,11 +20,7 @@ import {
 import { dequantized, quantizedPerTensor } from './quantize.ts';
 
 /** [out, in] -> [in, out], which is how a matmul has it. */
-export function transposed({ dtype, shape: [rows, columns], data }: ITensor): ITensor {
-  const to = data.slice();
-  for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) to[c * rows + r] = data[r * columns + c];
-  return { dtype, shape: [columns, rows], data: to };
-}
+const transposed = (weight: ITensor): ITensor => permuted(weight, [1, 0]);
 
 function linearWeights(ctx: TorchContext, args: Arguments): Weights & { readonly inputs: number } {
   const packed = args.packed('packed_weight');

@@ -3,6 +3,7 @@
 import { nnAdd, nnMul, qnnDynamicQuantize, qnnRequantize, type Value } from '../../../ir/index.ts';
 import { reciprocal32, roundHalfEven, saturate } from '../../../numerics/index.ts';
 import { type ITensor, tensor } from '../../../tensors/index.ts';
+import { requantized } from '../../kit/requantize.ts';
 import type { PerTensor, TorchContext } from '../operators/context.ts';
 import { engineOf, type TorchEngine } from '../operators/engine.ts';
 import type { ScalarType, TensorQuantization } from '../pickle/index.ts';
@@ -105,7 +106,7 @@ export function requantize(
   const scaleAt = (c: number): number => product[product.length === 1 ? 0 : c];
   const { zeroPoint, relu } = end;
   const zy = ctx.scalar(end.type.dtype, zeroPoint, 'zero_point');
-  const bounds: Readonly<Record<string, number>> = relu ? { low: zeroPoint } : {};
+  const bounds = relu ? { low: zeroPoint } : {};
   if (engine === 'torch-onednn') {
     let t = ctx.emit(nnMul, { a: ctx.cast(sum, 'f32'), b: perChannel(product, f32, 'scale') });
     if (bias) t = ctx.emit(nnAdd, { a: t, b: perChannel(bias, f32, 'bias') });
@@ -113,12 +114,6 @@ export function requantize(
     return ctx.emit(qnnRequantize, { x: t, multiplier: inverse, zy }, { axis, zeroPointAt: 'before', ...bounds });
   }
   const isFbgemm = engine === 'torch-fbgemm';
-  const [sy, inverse] = [Math.fround(end.scale), reciprocal32(end.scale)];
-  const factors = product.map((s) => Math.fround(isFbgemm ? s / sy : s * inverse));
-  const multiplier = ctx.constant(
-    tensor('f32', Float32Array.from(factors), factors.length === 1 ? [] : undefined),
-    'multiplier',
-  );
   let x = sum;
   if (bias && isFbgemm) {
     const scaled = bias.map((b, c) => Math.fround(b / scaleAt(c)));
@@ -127,7 +122,8 @@ export function requantize(
     const integers = bias.map((b, c) => saturate('s32', roundHalfEven(Math.fround(b * reciprocal32(scaleAt(c))))));
     x = ctx.emit(nnAdd, { a: sum, b: perChannel(integers, (v) => tensor('s32', Int32Array.from(v)), 'bias') });
   }
-  return ctx.emit(qnnRequantize, { x, multiplier, zy }, { axis, ...bounds });
+  const known = { source: sx, weights: scales, result: Math.fround(end.scale) };
+  return requantized(ctx, engine, x, known, zy, { axis, ...bounds });
 }
 
 /** The zero point of a source, absent when 0. */
