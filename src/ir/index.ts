@@ -11,6 +11,7 @@ export * from './interpret.ts';
 export { keysOf } from './keys_of.ts';
 export * from './limits.ts';
 export * from './memory_need.ts';
+export type { OnnxForm } from './onnx_form.ts';
 export * from './op_table.ts';
 export { type ConvAttrs, indicesOf, windowedDim } from './ops/conv_geometry.ts';
 export { type DeconvAttrs, deconvDim } from './ops/deconvolve.ts';

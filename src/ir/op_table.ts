@@ -2,6 +2,7 @@
 import { assert } from '../diagnostics/index.ts';
 import type { DType } from '../tensors/index.ts';
 import type { AttrSpecs, OpDeclaration, OperandSpec, OperandSpecs, ResultSpec, ResultSpecs } from './define_op.ts';
+import type { OnnxForm } from './onnx_form.ts';
 import * as dnnl from './ops/dnnl_ops.ts';
 import * as nn from './ops/nn_ops.ts';
 import { opaqueOp } from './ops/opaque.op.ts';
@@ -44,3 +45,12 @@ export function opOf({ op }: { readonly op: OpName }): AnyOp {
   assert(found, `there is no operator ${op}`);
   return found;
 }
+
+/** The declarations of operators that name their form in ONNX. */
+type OpOfForm = Extract<Op, { readonly onnx: OnnxForm }>;
+export const onnxForms: readonly OpOfForm[] = Object.values(ops).filter((op): op is OpOfForm => 'onnx' in op);
+
+const formsByName: ReadonlyMap<string, OnnxForm> = new Map(onnxForms.map(({ name, onnx }) => [name, onnx]));
+
+/** The form of a node's operator in ONNX; undefined where importer and exporter have to know more. */
+export const onnxFormOf = ({ op }: { readonly op: OpName }): OnnxForm | undefined => formsByName.get(op);

@@ -4,12 +4,11 @@
  */
 import { arithmetic } from '../../src/exporters/onnx/emitters/binary.ts';
 import { tile } from '../../src/exporters/onnx/emitters/movement.ts';
-import { same } from '../../src/exporters/onnx/emitters/unary.ts';
 import type { EmitOp } from '../../src/exporters/onnx/node_emitter.ts';
 import { byOp, GraphBuilder, isOp, type Node, tensor, view } from '../../src/ir/index.ts';
+import { withOnnx } from '../../src/ir/onnx_form.ts';
 import { nnCast } from '../../src/ir/ops/nn_cast.op.ts';
 import { nnAdd } from '../../src/ir/ops/nn_elementwise_binary.op.ts';
-import type { nnLeakyRelu } from '../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnMatmul } from '../../src/ir/ops/nn_matmul.op.ts';
 import { nnPad, nnReshape } from '../../src/ir/ops/nn_movement.op.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
@@ -92,10 +91,11 @@ if (node.op === 'qnn.convolution') throw new Error();
 byOp<number>({ nnAdd: 1, nnPlus: 2 });
 
 // What writes one operator as ONNX writes no other, unless that has all that it reads.
-export const slope: EmitOp<typeof nnLeakyRelu> = same('LeakyRelu', 6, ['alpha']);
-// @ts-expect-error nn.leaky_relu has no attribute 'gamma'
-export const scaled: EmitOp<typeof nnLeakyRelu> = same('LeakyRelu', 6, ['gamma']);
 // @ts-expect-error nn.pad has no repeats
 export const padding: EmitOp<typeof nnPad> = tile;
 // @ts-expect-error nn.reshape has no operand 'b'
 export const shaped: EmitOp<typeof nnReshape> = arithmetic('Add');
+
+// The form in ONNX is that of an operator whose attributes are floats that may be left out.
+// @ts-expect-error nn.cast has the attribute 'to'
+withOnnx(nnCast, 'Cast');

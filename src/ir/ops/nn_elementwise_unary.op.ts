@@ -20,6 +20,7 @@ import {
 } from '../../numerics/index.ts';
 import { dtypes, type ITensor, isFloat, newArray } from '../../tensors/index.ts';
 import { type AttrSpecs, type AttrValues, attr, defineOp, tensorOf } from '../define_op.ts';
+import { withOnnx } from '../onnx_form.ts';
 import { broadcastShape, broadcastTo } from './broadcast.ts';
 import { doublesOf, fromDoubles, isBig } from './strided.ts';
 
@@ -64,36 +65,62 @@ function activation<const N extends string, const A extends AttrSpecs>(
 const step = Math.fround;
 const selu = { alpha: attr.float(1.6732631921768188), gamma: attr.float(1.0507010221481323) } as const;
 
-export const nnLeakyRelu = activation('leaky_relu', 'x ≥ 0 ? x : α·x', { alpha: attr.float(0.01) }, (a) =>
-  leakyRelu(step(a.alpha)),
+export const nnLeakyRelu = withOnnx(
+  activation('leaky_relu', 'x ≥ 0 ? x : α·x', { alpha: attr.float(0.01) }, (a) => leakyRelu(step(a.alpha))),
+  'LeakyRelu',
+  6,
 );
-export const nnElu = activation('elu', 'x ≥ 0 ? x : α·(eˣ − 1)', { alpha: attr.float(1) }, (a) => elu(step(a.alpha)));
-export const nnSelu = activation('selu', 'γ·(x > 0 ? x : α·(eˣ − 1))', selu, (a) => {
-  const [alpha, gamma] = [step(a.alpha), step(a.gamma)];
-  return (x) => gamma * (x > 0 ? x : alpha * Math.expm1(x));
-});
+export const nnElu = withOnnx(
+  activation('elu', 'x ≥ 0 ? x : α·(eˣ − 1)', { alpha: attr.float(1) }, (a) => elu(step(a.alpha))),
+  'Elu',
+  6,
+);
+export const nnSelu = withOnnx(
+  activation('selu', 'γ·(x > 0 ? x : α·(eˣ − 1))', selu, (a) => {
+    const [alpha, gamma] = [step(a.alpha), step(a.gamma)];
+    return (x) => gamma * (x > 0 ? x : alpha * Math.expm1(x));
+  }),
+  'Selu',
+  6,
+);
 export const nnCelu = activation('celu', 'max(0, x) + min(0, α·(e^(x/α) − 1))', { alpha: attr.float(1) }, (a) => {
   const alpha = step(a.alpha);
   return (x) => Math.max(0, x) + Math.min(0, alpha * Math.expm1(x / alpha));
 });
-export const nnThresholdedRelu = activation(
-  'thresholded_relu',
-  'x > α ? x : 0',
-  { alpha: attr.float(1) },
-  (a) => (x) => (x > step(a.alpha) ? x : 0),
+export const nnThresholdedRelu = withOnnx(
+  activation('thresholded_relu', 'x > α ? x : 0', { alpha: attr.float(1) }, (a) => (x) => (x > step(a.alpha) ? x : 0)),
+  'ThresholdedRelu',
+  10,
 );
-export const nnHardSigmoid = activation(
-  'hard_sigmoid',
-  'max(0, min(1, α·x + β))',
-  { alpha: attr.float(0.2), beta: attr.float(0.5) },
-  (a) => hardSigmoid(step(a.alpha), step(a.beta)),
+export const nnHardSigmoid = withOnnx(
+  activation('hard_sigmoid', 'max(0, min(1, α·x + β))', { alpha: attr.float(0.2), beta: attr.float(0.5) }, (a) =>
+    hardSigmoid(step(a.alpha), step(a.beta)),
+  ),
+  'HardSigmoid',
+  6,
 );
 export const nnHardSwish = activation('hard_swish', 'x·max(0, min(1, x/6 + 1/2))', {}, () => hardSwish);
-export const nnSigmoid = activation('sigmoid', '1 / (1 + e^−x)', {}, () => sigmoid);
-export const nnTanh = activation('tanh', 'tanh x', {}, () => tanh);
-export const nnErf = activation('erf', '2/√π · ∫₀ˣ e^(−t²) dt', {}, () => erf);
-export const nnSoftplus = activation('softplus', 'ln(1 + eˣ)', {}, () => softplus);
-export const nnSoftsign = activation('softsign', 'x / (1 + |x|)', {}, () => softsign);
+export const nnSigmoid = withOnnx(
+  activation('sigmoid', '1 / (1 + e^−x)', {}, () => sigmoid),
+  'Sigmoid',
+);
+export const nnTanh = withOnnx(
+  activation('tanh', 'tanh x', {}, () => tanh),
+  'Tanh',
+);
+export const nnErf = withOnnx(
+  activation('erf', '2/√π · ∫₀ˣ e^(−t²) dt', {}, () => erf),
+  'Erf',
+  9,
+);
+export const nnSoftplus = withOnnx(
+  activation('softplus', 'ln(1 + eˣ)', {}, () => softplus),
+  'Softplus',
+);
+export const nnSoftsign = withOnnx(
+  activation('softsign', 'x / (1 + |x|)', {}, () => softsign),
+  'Softsign',
+);
 export const nnMish = activation('mish', 'x·tanh(ln(1 + eˣ))', {}, () => (x) => {
   const softplus = Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
   return x * Math.tanh(softplus);
@@ -119,15 +146,22 @@ function floatFunction<const N extends string>(name: N, doc: string, f: OnNumber
   });
 }
 
-export const nnExp = floatFunction('exp', 'eˣ', Math.exp);
-export const nnLog = floatFunction('log', 'ln x', Math.log);
-export const nnSqrt = floatFunction('sqrt', '√x', Math.sqrt);
-export const nnReciprocal = floatFunction('reciprocal', '1 / x', (x) => 1 / x);
-export const nnSin = floatFunction('sin', 'sin x', Math.sin);
-export const nnCos = floatFunction('cos', 'cos x', Math.cos);
-export const nnFloor = floatFunction('floor', '⌊x⌋', Math.floor);
-export const nnCeil = floatFunction('ceil', '⌈x⌉', Math.ceil);
-export const nnRound = floatFunction('round', 'the nearest integer, ties to even', roundHalfEven);
+export const nnExp = withOnnx(floatFunction('exp', 'eˣ', Math.exp), 'Exp');
+export const nnLog = withOnnx(floatFunction('log', 'ln x', Math.log), 'Log');
+export const nnSqrt = withOnnx(floatFunction('sqrt', '√x', Math.sqrt), 'Sqrt');
+export const nnReciprocal = withOnnx(
+  floatFunction('reciprocal', '1 / x', (x) => 1 / x),
+  'Reciprocal',
+);
+export const nnSin = withOnnx(floatFunction('sin', 'sin x', Math.sin), 'Sin', 7);
+export const nnCos = withOnnx(floatFunction('cos', 'cos x', Math.cos), 'Cos', 7);
+export const nnFloor = withOnnx(floatFunction('floor', '⌊x⌋', Math.floor), 'Floor');
+export const nnCeil = withOnnx(floatFunction('ceil', '⌈x⌉', Math.ceil), 'Ceil');
+export const nnRound = withOnnx(
+  floatFunction('round', 'the nearest integer, ties to even', roundHalfEven),
+  'Round',
+  11,
+);
 
 /** A function of every number type. */
 function numberFunction<const N extends string>(name: N, doc: string, f: OnNumber, big: OnBigInt) {
@@ -188,16 +222,19 @@ export const nnClip = defineOp({
   },
 });
 
-export const nnNot = defineOp({
-  name: 'nn.not',
-  doc: '¬x',
-  operands: { x: tensorOf('bool') },
-  attrs: {},
-  results: { y: ['bool'] },
-  traits: ['elementwise'],
-  infer: ({ x }) => x,
-  evaluate: ({ x }, _attrs, [{ shape }]) => mapped(x, shape, (v) => 1 - v),
-});
+export const nnNot = withOnnx(
+  defineOp({
+    name: 'nn.not',
+    doc: '¬x',
+    operands: { x: tensorOf('bool') },
+    attrs: {},
+    results: { y: ['bool'] },
+    traits: ['elementwise'],
+    infer: ({ x }) => x,
+    evaluate: ({ x }, _attrs, [{ shape }]) => mapped(x, shape, (v) => 1 - v),
+  }),
+  'Not',
+);
 
 /** ONNX PRelu: https://onnx.ai/onnx/operators/onnx__PRelu.html */
 export const nnPrelu = defineOp({

@@ -74,7 +74,7 @@ export const quantizedConvTranspose = (e: NodeEmitter<typeof qnnConvTranspose>):
 
 /** The integer sum in f32: exact while Σ|x|·|w| ≤ 2^24 for each result. */
 function floatSum(e: ConvTranspose, zx?: ValueId, zw?: ValueId): Written {
-  const { x, attrs } = e.view;
+  const { x } = e.view;
   const w = knownOf(e, e.view.w);
   if (w === undefined)
     return e.refuse('ONNX has no integer ConvTranspose, and the float one is exact only for known weights');

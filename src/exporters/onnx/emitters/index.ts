@@ -1,6 +1,6 @@
 /** The emitter of every operator of the IR. `opaque` operators are carried (emission.ts), `dnnl.*` are refused. */
 import { fail } from '../../../diagnostics/index.ts';
-import { keyOf, type Node, type OpKey, type ops } from '../../../ir/index.ts';
+import { keyOf, type Node, type OnnxForm, type OpKey, onnxFormOf, type ops } from '../../../ir/index.ts';
 import { type EmitOp, NodeEmitter } from '../node_emitter.ts';
 import type { Emitting, Written } from '../node_writer.ts';
 import * as binary from './binary.ts';
@@ -20,7 +20,9 @@ import * as unary from './unary.ts';
 
 const { same } = unary;
 
-type ExportedKey = Exclude<OpKey, 'opaqueOp' | `dnnl${string}`>;
+/** Operators that are written by the form in their declaration. */
+type FormKey = { [K in OpKey]: (typeof ops)[K] extends { readonly onnx: OnnxForm } ? K : never }[OpKey];
+type ExportedKey = Exclude<OpKey, FormKey | 'opaqueOp' | `dnnl${string}`>;
 
 const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   qnnConv: conv.quantizedConv,
@@ -61,34 +63,14 @@ const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   nnPrelu: binary.prelu,
 
   nnRelu: unary.relu,
-  nnLeakyRelu: same('LeakyRelu', 6, ['alpha']),
-  nnElu: same('Elu', 6, ['alpha']),
-  nnSelu: same('Selu', 6, ['alpha', 'gamma']),
   nnCelu: unary.celu,
-  nnThresholdedRelu: same('ThresholdedRelu', 10, ['alpha']),
-  nnHardSigmoid: same('HardSigmoid', 6, ['alpha', 'beta']),
   nnHardSwish: unary.hardSwish,
-  nnSigmoid: same('Sigmoid'),
-  nnTanh: same('Tanh'),
-  nnErf: same('Erf', 9),
-  nnSoftplus: same('Softplus'),
-  nnSoftsign: same('Softsign'),
   nnMish: unary.mish,
   nnGelu: unary.gelu,
-  nnExp: same('Exp'),
-  nnLog: same('Log'),
-  nnSqrt: same('Sqrt'),
-  nnReciprocal: same('Reciprocal'),
-  nnSin: same('Sin', 7),
-  nnCos: same('Cos', 7),
-  nnFloor: same('Floor'),
-  nnCeil: same('Ceil'),
-  nnRound: same('Round', 11),
   nnNeg: unary.number('Neg', 6),
   nnAbs: unary.number('Abs', 6),
   nnSign: unary.number('Sign', 9),
   nnClip: unary.clip,
-  nnNot: same('Not'),
   nnCast: unary.cast,
   nnRecentre: unary.recentre,
 
@@ -146,6 +128,8 @@ const emitAs = <K extends ExportedKey>(key: K, emission: Emitting, node: Node): 
 
 /** @throws UnskewError U2009 for an operator of the level dnnl */
 export function emitNode(emission: Emitting, node: Node): Written {
+  const form = onnxFormOf(node);
+  if (form) return same(form.opType, form.since)(new NodeEmitter(emission, node));
   const key = keyOf(node);
   if (!isExported(key))
     fail(

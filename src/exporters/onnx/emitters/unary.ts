@@ -1,6 +1,5 @@
 /** Elementwise operators on one tensor. Younger operators are spelled out for older operator sets. */
 import {
-  type AttrSpec,
   dtypes,
   type nnCast,
   type nnCelu,
@@ -10,16 +9,16 @@ import {
   type OpWith,
 } from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
-import { castTo, float, text, type Written } from '../node_writer.ts';
+import { castTo, float, type NodeWriter, text, type Written } from '../node_writer.ts';
 import { clipAttributes, clipBounds, clipped, finishVia, moved, ordered, via, widened } from './elements.ts';
 
 /** The same operator, float attributes under the same names. */
 export const same =
-  <K extends string = never>(opType: string, since = 1, attributes: readonly K[] = []) =>
-  (e: NodeEmitter<OpWith<'x', Readonly<Record<K, AttrSpec<number>>>>>): Written => {
+  (opType: string, since = 1) =>
+  (e: NodeWriter): Written => {
     e.since(since, opType);
-    const { attrs } = e.view;
-    return e.finish(opType, e.inputs(), Object.fromEntries(attributes.map((name) => [name, float(attrs[name])])));
+    const attributes = Object.entries(e.node.attrs).map(([name, value]) => [name, float(Number(value))]);
+    return e.finish(opType, e.inputs(), Object.fromEntries(attributes));
   };
 
 type Unary = NodeEmitter<OpWith<'x'>>;

@@ -1,41 +1,24 @@
 /** Operators of one operand, element by element. */
 
 import {
+  type AttrSpec,
   nnAbs,
-  nnCeil,
   nnCelu,
   nnClip,
-  nnCos,
-  nnElu,
-  nnErf,
-  nnExp,
   nnExpand,
-  nnFloor,
   nnGelu,
-  nnHardSigmoid,
   nnHardSwish,
   nnIdentity,
-  nnLeakyRelu,
-  nnLog,
   nnMax,
   nnMin,
   nnMish,
   nnMul,
   nnNeg,
-  nnNot,
-  nnReciprocal,
   nnRelu,
-  nnRound,
-  nnSelu,
   nnSigmoid,
   nnSign,
-  nnSin,
-  nnSoftplus,
-  nnSoftsign,
-  nnSqrt,
-  nnTanh,
-  nnThresholdedRelu,
   type OpWith,
+  onnxForms,
   type Value,
 } from '../../../ir/index.ts';
 import { dtypeOfOnnxCode, isHalf } from '../../../tensors/index.ts';
@@ -43,21 +26,17 @@ import { onnxTypeName } from '../container/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 
-/** `attributes`: name in ONNX, its default, and its name here where that differs. */
-const unary = (
-  name: string,
-  op: OpWith<'x'>,
-  attributes: Readonly<Record<string, number | readonly [fallback: number, name: string]>> = {},
-): OnnxOp =>
+/** An operator of the same meaning; its attributes are floats of the same names and defaults. */
+const unary = (name: string, op: OpWith<'x'>): OnnxOp =>
   defineOnnxOp({
     name,
     inputs: ['X'],
-    attributes: [...Object.keys(attributes), 'consumed_inputs'],
+    attributes: [...Object.keys(op.attrs), 'consumed_inputs'],
     import(ctx) {
-      const attrs = Object.entries(attributes).map(([key, spec]) => {
-        const [fallback, ours] = typeof spec === 'number' ? [spec, key] : spec;
-        return [ours, ctx.attr.float(key, fallback)];
-      });
+      const attrs = Object.entries<AttrSpec>(op.attrs).map(([key, { default: fallback }]) => [
+        key,
+        ctx.attr.float(key, Number(fallback)),
+      ]);
       return ctx.emit(op, { x: ctx.get('X') }, Object.fromEntries(attrs));
     },
   });
@@ -88,33 +67,14 @@ function clip(ctx: NodeContext): Value {
 }
 
 export const unaryOps: readonly OnnxOp[] = [
+  ...onnxForms.map((op) => unary(op.onnx.opType, op)),
   unary('Relu', nnRelu),
-  unary('LeakyRelu', nnLeakyRelu, { alpha: 0.01 }),
-  unary('Elu', nnElu, { alpha: 1 }),
-  unary('Selu', nnSelu, { alpha: 1.6732631921768188, gamma: 1.0507010221481323 }),
-  unary('Celu', nnCelu, { alpha: 1 }),
-  unary('Sigmoid', nnSigmoid),
-  unary('HardSigmoid', nnHardSigmoid, { alpha: 0.2, beta: 0.5 }),
+  unary('Celu', nnCelu),
   unary('HardSwish', nnHardSwish),
-  unary('Tanh', nnTanh),
-  unary('Softplus', nnSoftplus),
-  unary('Softsign', nnSoftsign),
-  unary('ThresholdedRelu', nnThresholdedRelu, { alpha: 1 }),
   unary('Mish', nnMish),
-  unary('Exp', nnExp),
-  unary('Log', nnLog),
-  unary('Sqrt', nnSqrt),
-  unary('Erf', nnErf),
   unary('Neg', nnNeg),
   unary('Abs', nnAbs),
-  unary('Floor', nnFloor),
-  unary('Ceil', nnCeil),
-  unary('Round', nnRound),
-  unary('Reciprocal', nnReciprocal),
   unary('Sign', nnSign),
-  unary('Not', nnNot),
-  unary('Sin', nnSin),
-  unary('Cos', nnCos),
   defineOnnxOp({
     name: 'Gelu',
     inputs: ['X'],
