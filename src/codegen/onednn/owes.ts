@@ -7,11 +7,9 @@
 import {
   constantOf,
   dnnlConvTranspose,
-  filtersFirst,
   type Graph,
   type ITensor,
   isOp,
-  type Node,
   nodesOf,
   sizeOf,
   type ValueId,
@@ -37,15 +35,7 @@ import {
 import { hasVnni, type Isa } from './machine.ts';
 import { isOurs } from './our_kernel.ts';
 import { inLanes, type Lanes, pairedLanes } from './saturation_lanes.ts';
-import {
-  anyPairs,
-  columnsOf,
-  type FilterView,
-  filtersOf,
-  neighbouringPairs,
-  type Pairs,
-  pairsFit,
-} from './saturation_pairs.ts';
+import { anyPairs, type FilterView, filterView, neighbouringPairs, type Pairs, pairsFit } from './saturation_pairs.ts';
 
 /** f32 holds every integer up to here. */
 const EXACT = 2 ** 24;
@@ -219,7 +209,7 @@ function saturation(
   const prefix = isSigned ? 'the source is given as u8; ' : '';
   if (w === undefined) return obligation(`${prefix}computed weights: ${halves}`);
   const reach = Math.max(highest(ranges.of(source)), attrs.sourceZeroPoint ?? 0) + shift;
-  const view = filtersIn(node, w);
+  const view = filterView(w, layoutOf(node));
   const any = anyPairs(view);
   const told = ({ low, high }: Pairs) => `${low} … ${high}, times ${reach} within int16`;
   if (pairsFit(reach, any)) return obligation(`${prefix}any two weights of a filter add up to ${told(any)}`);
@@ -233,11 +223,6 @@ function saturation(
   return pairsFit(reach, laned) && hasAllChannels(view, lanes)
     ? obligation(method)
     : obligation(method, { open: 'the lanes are not the channels' });
-}
-
-function filtersIn(node: Node, w: ITensor): FilterView {
-  const { kind, group } = layoutOf(node);
-  return kind === 'matmul' ? columnsOf(w) : filtersOf(filtersFirst(w, { kind, group }), group);
 }
 
 /** True when every channel has its weights in one lane, and the other lanes hold zeros. */

@@ -8,7 +8,7 @@
  * and 2k + 1 of one filter and tap. Layers that hold offending pairs are given the same sum in other lanes: a lane reads a
  * channel and has that channel's weights, or zeros.
  */
-import { type ITensor, sizeOf, tensorOfType } from '../../ir/index.ts';
+import { filtersFirst, type ITensor, type ProductLayout, tensorOfType, weightsLayout } from '../../ir/index.ts';
 
 /** Weights seen as filter × source channel × tap; a filter belongs to one of `groups`, which share no source channels. */
 export interface FilterView {
@@ -25,18 +25,19 @@ export interface FilterView {
 export const stepsOf = ({ order, filters, channels, taps }: FilterView): readonly [number, number, number] =>
   order === 'filters first' ? [channels * taps, taps, 1] : [1, filters, channels * filters];
 
-/** [O, C/group, taps…] */
-export function filtersOf(w: ITensor, groups: number): FilterView {
-  const [filters, channels, ...kernel] = w.shape;
-  const { data } = tensorOfType(w, 's8');
-  return { data, filters, channels, taps: sizeOf(kernel), groups, order: 'filters first' };
-}
-
-/** […, K, N]: columns are filters, K are channels, batches are taps, which meet no other. */
-export function columnsOf(w: ITensor): FilterView {
-  const [channels, filters] = w.shape.slice(-2);
-  const { data } = tensorOfType(w, 's8');
-  return { data, filters, channels, taps: sizeOf(w.shape.slice(0, -2)), groups: 1, order: 'channels first' };
+/** The weights of a product. Columns of matrices are filters, and batches are taps, which meet no other. */
+export function filterView(w: ITensor, of: ProductLayout): FilterView {
+  const isMatmul = of.kind === 'matmul';
+  const { data } = tensorOfType(isMatmul ? w : filtersFirst(w, of), 's8');
+  const { group: groups, filter, channel: channels, tap: taps } = weightsLayout(of, w.shape).sizes;
+  return {
+    data,
+    filters: groups * filter,
+    channels,
+    taps,
+    groups,
+    order: isMatmul ? 'channels first' : 'filters first',
+  };
 }
 
 /** True when the product of any source from 0 to `reach` with this sum of two weights stays within int16. */

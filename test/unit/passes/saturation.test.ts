@@ -4,9 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { halvedLanes, inLanes, type Lanes, pairedLanes } from '../../../src/codegen/onednn/saturation_lanes.ts';
 import {
   anyPairs,
-  columnsOf,
   type FilterView,
-  filtersOf,
+  filterView,
   neighbouringPairs,
   pairsFit,
   stepsOf,
@@ -29,8 +28,8 @@ const view: fc.Arbitrary<FilterView> = fc
       .array(weight, { minLength: size, maxLength: size })
       .map((data) =>
         columns
-          ? columnsOf(tensor('s8', data, [taps, channels, each]))
-          : filtersOf(tensor('s8', data, [groups * each, channels, taps]), groups),
+          ? filterView(tensor('s8', data, [taps, channels, each]), { kind: 'matmul', group: 1 })
+          : filterView(tensor('s8', data, [groups * each, channels, taps]), { kind: 'conv', group: groups }),
       );
   });
 const reach = fc.constantFrom(255, 255, 200, 127);
@@ -82,7 +81,8 @@ describe('lanes', () => {
   });
 
   it('leave channels where they fit, and pair others with opposite signs', () => {
-    const filters = (rows: number[][]) => filtersOf(tensor('s8', rows.flat(), [rows.length, rows[0].length, 1]), 1);
+    const filters = (rows: number[][]) =>
+      filterView(tensor('s8', rows.flat(), [rows.length, rows[0].length, 1]), { kind: 'conv', group: 1 });
     expect(pairedLanes(filters([[100, 28, 5, 5]]), 255).channels).toEqual([0, 1, 2, 3]);
     // 1 and 3 change places.
     expect(pairedLanes(filters([[100, 90, -100, -90]]), 255)).toMatchObject({

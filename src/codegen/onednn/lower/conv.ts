@@ -2,27 +2,27 @@
 import {
   type ConvAttrs,
   dnnlConvTranspose,
-  type ITensor,
   isOp,
+  layoutOf,
   type nnConv,
   type ops,
   sizeOf,
   tensor,
-  type ValueId,
   type View,
 } from '../../../ir/index.ts';
 import { hasOneMeaning } from '../../../passes/index.ts';
 import type { ConvolutionSpec, PrimitiveAttributes } from '../binding.ts';
 import { offered, trustWithBinaryPostOps, trustWithZeroPoint } from '../known_defects.ts';
-import { inMemoryOrder, layoutOfDesc, type PlainLayout } from '../layout.ts';
+import { inMemoryOrder, layoutOfDesc } from '../layout.ts';
 import { finishedByOurKernel, prefersOurKernel } from '../our_kernel.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
-import { floatsHoldSums, isExact, type Operands, operandsOf, returnsSums, sumsOfWeights } from '../saturation.ts';
-import { filtersOf } from '../saturation_pairs.ts';
+import { type Operands, operandsOf } from '../saturation.ts';
+import { filterView } from '../saturation_pairs.ts';
 import { type Created, recordBareSum } from './bare_sum.ts';
 import { recordConvProduct } from './float_product.ts';
 import type { GraphView, Lowering } from './lowering.ts';
-import { clamps, type Epilogue, epilogue, kernelRecipe, perChannel } from './products.ts';
+import { holdsResults, lowerProduct, type ProductPrimitives, type Whole } from './product.ts';
+import { clamps, type Epilogue, perChannel } from './products.ts';
 import { referenceScratch } from './reference.ts';
 
 type Conv = View<typeof ops.dnnlConv>;
@@ -36,7 +36,7 @@ export const dnnlConv: Lowering<typeof ops.dnnlConv> = {
   refuses: constantWeights,
   lower(view, r) {
     if (view.attrs.by === 'depthwise' || isOurs(view, r)) lowerKernel(view, r);
-    else lowerPrimitive(view, r);
+    else lowerProduct(view, r, primitivesOf(view, r));
   },
 };
 
@@ -46,11 +46,10 @@ function isOurs({ w, attrs, node }: Conv, r: Recorder): boolean {
   return kernelIsa === 'avx512' && finishedByOurKernel(node) && prefersOurKernel(r.shape(w), attrs.group, isa);
 }
 
-/** Computes the slow sum and then the epilogue in int32, when no primitive of this machine is exact. */
-export function lowerExactly(view: Fused, r: Recorder): void {
-  const { x, w, y, attrs, node } = view;
+/** The slow sum in scratch memory, when no primitive of this machine is exact. */
+export function slowSum({ x, w, y, attrs, node }: Fused, r: Recorder): Buffer {
   const zero = attrs.sourceZeroPoint === 0 ? undefined : r.data(tensor('s32', Int32Array.of(attrs.sourceZeroPoint)));
-  const sum = {
+  return referenceScratch(r, {
     x,
     xShape: r.shape(x),
     w: r.use(w, 'row-major'),
@@ -61,83 +60,26 @@ export function lowerExactly(view: Fused, r: Recorder): void {
     transposed: isOp(node, dnnlConvTranspose),
     zx: zero,
     zw: undefined,
-  } as const;
-  recordEnd(view, r, referenceScratch(r, sum), 'row-major');
+  });
 }
 
-/** Records the epilogue of an s32 sum in the given layout, in int32; `more` is added per channel. */
-export function recordEnd(view: Fused, r: Recorder, source: Buffer, layout: PlainLayout, more?: Int32Array): void {
-  const { bias, map, multiplier, scale, offset, y, attrs } = view;
-  const [batch, channels, ...spatial] = r.shape(y);
-  const positions = sizeOf(spatial);
-  const last = layout === 'channels-last';
-  // A map varies along positions as well: then every position of every channel is a channel of its own.
-  const count = map ? channels * positions : channels;
-  const inner = map || last ? 1 : positions;
-  const at = (id: ValueId | undefined, c: number): number => {
-    const t = r.constant(id);
-    return t ? Number(t.data[t.data.length === 1 ? 0 : c]) : 0;
-  };
-  const channelOf = (i: number): number => (last ? i % channels : Math.floor((i * channels) / count));
-  const mapIndex = (i: number): number => (last ? channelOf(i) * positions + Math.floor(i / channels) : i);
-  const added = Int32Array.from(
-    { length: count },
-    (_, i) => at(bias, channelOf(i)) + at(map, mapIndex(i)) + (more?.[channelOf(i)] ?? 0),
-  );
-  const spread = (id: ValueId | undefined): ITensor<'f32'> | undefined =>
-    id &&
-    tensor(
-      'f32',
-      Float32Array.from({ length: count }, (_, i) => at(id, channelOf(i))),
-    );
-  const factors = { multiplier: spread(multiplier), scale: spread(scale), offset: spread(offset) };
-  const recipe = kernelRecipe(r, factors, { ...attrs, rounding: 'half-even' }, count);
-  r.kernel(
-    {
-      name: 'requantize',
-      type: attrs.to,
-      outer: (batch * channels * positions) / (count * inner),
-      channels: count,
-      inner,
-      groups: 1,
-      mapRows: 0,
-      ...clamps(attrs),
-      ...recipe.fields,
-    },
-    {
-      source,
-      bias: bias || map || more ? r.data(tensor('s32', added)) : undefined,
-      ...recipe.buffers,
-      destination: r.define(y, layout),
-    },
-  );
-}
-
-/**
- * A primitive with all of the end; where its f32 epilogue or its source zero point would not be exact, one for the bare
- * sum over a source whose padding is written out, and our kernel for the end: Σ(x − zx)·w = Σx·w − zx·Σw in int32.
- */
-function lowerPrimitive(view: Conv, r: Recorder): void {
-  const { x, w, bias, y, attrs } = view;
-  const filters = filtersOf(r.constantOf(w, 's8'), attrs.group);
-  for (const given of operandsOf(r, x, filters, attrs.sourceZeroPoint, 'second')) {
-    const make = creator(view, r, given);
-    const whole = wholeConv(view, r, given, make);
-    if (whole && isExact(r, given, whole.primitive, () => make(whole.padding, {}, 's32').primitive)) {
-      const more = { bias: bias && r.use(bias, 'row-major'), ...whole.buffers };
-      whole.record(r.define(y, layoutOfDesc(whole.primitive.descs.destination)), more);
-      return;
-    }
+/** A bare sum with a source zero point is over a source whose padding is written out. */
+const primitivesOf = (view: Conv, r: Recorder): ProductPrimitives => ({
+  candidates: operandsOf(
+    r,
+    view.x,
+    filterView(r.constantOf(view.w, 's8'), layoutOf(view.node)),
+    view.attrs.sourceZeroPoint,
+    'second',
+  ),
+  whole: (given, attributes) => wholeConv(view, r, given, attributes),
+  sum(given) {
     const padding = given.zeroPoint === 0 ? 'within' : 'written out';
     const sum = recordBareSum(r, given, (part) => creator(view, r, part)(padding, {}, 's32'));
-    if (sum === undefined) continue;
-    const folded =
-      given.zeroPoint === 0 ? undefined : sumsOfWeights(filters).map((v) => Math.imul(v, -given.zeroPoint));
-    recordEnd(view, r, sum, 'channels-last', folded);
-    return;
-  }
-  lowerExactly(view, r);
-}
+    return { sum, isShifted: false };
+  },
+  slowSum: () => slowSum(view, r),
+});
 
 type Padding = 'within' | 'written out';
 
@@ -170,30 +112,19 @@ function creator({ x, w, bias, y, attrs }: Conv, r: Recorder, { view, type, zero
 }
 
 /** The primitive that does all of the node, where there is one that can be trusted. */
-function wholeConv(view: Conv, r: Recorder, given: Operands, make: ReturnType<typeof creator>) {
-  const { bias, map, y, attrs, node } = view;
-  const { zeroPoint } = given;
-  const { attributes, buffers } = convEnd(view, r, zeroPoint);
-  const isBare = attrs.to === 's32';
-  if (isBare && (bias || map)) return undefined;
+function wholeConv(view: Conv, r: Recorder, given: Operands, attributes: PrimitiveAttributes): Whole | undefined {
+  const { bias, map, y, attrs } = view;
+  if (attrs.to === 's32' && (bias || map)) return undefined;
+  const make = creator(view, r, given);
   const create = (padding: Padding) => offered(() => make(padding, attributes, attrs.to));
   const first = create('within');
-  const trust = zeroPoint === 0 || !first ? 'whole' : trustWithZeroPoint(first.primitive.implementation, attrs);
+  const trust = given.zeroPoint === 0 || !first ? 'whole' : trustWithZeroPoint(first.primitive.implementation, attrs);
   const chosen = trust === 'unpadded' ? create('written out') : trust === 'whole' ? first : undefined;
   const [, channels] = r.shape(y);
-  const { postOps = [] } = attributes;
-  const isBinary = postOps.some(({ kind }) => kind === 'binary');
+  const isBinary = attributes.postOps?.some(({ kind }) => kind === 'binary');
   if (isBinary && !trustWithBinaryPostOps(chosen?.primitive.implementation ?? '', attrs, channels)) return undefined;
-  const isHeld = !isBare || floatsHoldSums(r, node) || returnsSums(chosen?.primitive.implementation ?? '', given);
-  return chosen && isHeld ? { ...chosen, buffers } : undefined;
-}
-
-/** The end of a convolution as attributes of its primitive. */
-export function convEnd(view: Fused, r: Recorder, sourceZeroPoint: number) {
-  const shape = r.shape(view.y);
-  const perChannel = (length: number) => [1, length, ...shape.slice(2).map(() => 1)];
-  const mapShape = view.map && [1, ...shape.slice(1)];
-  return epilogue(r, view, { ...view.attrs, sourceZeroPoint }, perChannel, mapShape);
+  if (chosen === undefined || !holdsResults(view, r, chosen, given)) return undefined;
+  return { ...chosen, bare: () => make(chosen.padding, {}, 's32').primitive };
 }
 
 /** A channels-last source surrounded by a value; nothing to do without pads. */

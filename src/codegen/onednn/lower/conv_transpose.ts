@@ -15,6 +15,7 @@ import {
   filtersFirst,
   type ITensor,
   indicesOf,
+  layoutOf,
   type nnConvTranspose,
   type ops,
   padded,
@@ -23,13 +24,14 @@ import {
 } from '../../../ir/index.ts';
 import type { PrimitiveAttributes } from '../binding.ts';
 import { offered } from '../known_defects.ts';
-import { layoutOfDesc } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { isExact, type Operands, operandsOf } from '../saturation.ts';
-import { filtersOf } from '../saturation_pairs.ts';
-import { constantWeights, convEnd, geometry, groupedShape, lowerExactly, recordEnd } from './conv.ts';
+import { filterView } from '../saturation_pairs.ts';
+import type { Created } from './bare_sum.ts';
+import { constantWeights, geometry, groupedShape, slowSum } from './conv.ts';
 import { recordConvProduct } from './float_product.ts';
 import type { Lowering } from './lowering.ts';
+import { lowerProduct, type ProductPrimitives, type Whole } from './product.ts';
 import type { Epilogue } from './products.ts';
 
 /** The largest extent of a kernel, taps of 0 included, that a primitive is made for. */
@@ -42,40 +44,43 @@ export const floatConvTranspose: Lowering<typeof nnConvTranspose> = { lower: rec
 export const dnnlConvTranspose: Lowering<typeof ops.dnnlConvTranspose> = {
   refuses: constantWeights,
   lower(view, r) {
-    const { x, w, bias, map, y, attrs } = view;
-    if (reachOf(r.shape(w).slice(2), attrs) > MOST_REACH) {
-      lowerExactly(view, r);
-      return;
-    }
-    const filters = filtersFirst(r.constantOf(w, 's8'), { kind: 'conv_transpose', group: attrs.group });
-    const floatsHold = largestSum(filters, attrs, r.dtypeOf(x, 'u8', 's8')) <= 2 ** 24;
-    for (const given of operandsOf(r, x, filtersOf(filters, attrs.group), attrs.sourceZeroPoint, 'second')) {
-      const create = creator(view, r, filters.shape, given);
-      const bare = () => create({}, 's32', false);
-      if (attrs.to !== 's32') {
-        const { attributes, buffers } = convEnd(view, r, given.zeroPoint);
-        const fused = offered(() => create(attributes, attrs.to, bias !== undefined));
-        if (fused && isExact(r, given, fused.primitive, () => bare().primitive)) {
-          const more = { bias: bias && r.use(bias, 'row-major'), ...buffers };
-          fused.record(r.define(y, layoutOfDesc(fused.primitive.descs.destination)), more);
-          return;
-        }
-      }
-      const shift = given.zeroPoint === 0 ? {} : { sourceZeroPoint: given.zeroPoint };
-      const sum = floatsHold ? offered(() => create(shift, 's32', false)) : undefined;
-      if (sum === undefined || !isExact(r, given, sum.primitive, () => bare().primitive)) continue;
-      if (attrs.to === 's32' && !bias && !map) {
-        sum.record(r.define(y, layoutOfDesc(sum.primitive.descs.destination)));
-        return;
-      }
-      const scratch = r.scratch(sum.primitive.descs.destination.bytes);
-      sum.record(scratch);
-      recordEnd(view, r, scratch, 'channels-last');
-      return;
-    }
-    lowerExactly(view, r);
+    const isFar = reachOf(r.shape(view.w).slice(2), view.attrs) > MOST_REACH;
+    const primitives = primitivesOf(view, r);
+    lowerProduct(view, r, isFar ? { ...primitives, candidates: [] } : primitives);
   },
 };
+
+function primitivesOf(view: ConvTranspose, r: Recorder): ProductPrimitives {
+  const { x, w, bias, map, attrs, node } = view;
+  const filters = filtersFirst(r.constantOf(w, 's8'), layoutOf(node));
+  const floatsHold = largestSum(filters, attrs, r.dtypeOf(x, 'u8', 's8')) <= 2 ** 24;
+  const isBare = attrs.to === 's32' && !bias && !map;
+  const made = (given: Operands, attributes: PrimitiveAttributes, to: Epilogue['to']): Whole | undefined => {
+    const create = creator(view, r, filters.shape, given);
+    const primitive = offered(() => create(attributes, to));
+    return primitive && { ...primitive, bare: () => create({}, 's32').primitive };
+  };
+  return {
+    candidates: operandsOf(
+      r,
+      x,
+      filterView(filters, { kind: 'conv', group: attrs.group }),
+      attrs.sourceZeroPoint,
+      'second',
+    ),
+    whole: (given, attributes) =>
+      attrs.to !== 's32' || (isBare && floatsHold) ? made(given, attributes, attrs.to) : undefined,
+    sum(given) {
+      const shift = given.zeroPoint === 0 ? {} : { sourceZeroPoint: given.zeroPoint };
+      const sum = floatsHold ? made(given, shift, 's32') : undefined;
+      if (sum === undefined || !isExact(r, given, sum.primitive, sum.bare)) return { sum: undefined, isShifted: true };
+      const scratch = r.scratch(sum.primitive.descs.destination.bytes);
+      sum.record(scratch);
+      return { sum: scratch, isShifted: true };
+    },
+    slowSum: () => slowSum(view, r),
+  };
+}
 
 /** Creates the primitive with other ends: the destination is channels last, in any type. */
 function creator(
@@ -88,14 +93,14 @@ function creator(
   const { filters, attrs } = withZeroTaps(laned, given);
   const dims = groupedShape(filters.shape, attrs.group);
   const [batch, , ...spatial] = r.shape(x);
-  return (attributes: PrimitiveAttributes, to: Epilogue['to'], biased: boolean) => {
+  return (attributes: PrimitiveAttributes, to: Epilogue['to']): Created => {
     const primitive = r.binding.convolution(
       {
         ...geometry(filters.shape, attrs),
         transposed: true,
         source: r.binding.desc(type, [batch, view.channels * attrs.group, ...spatial], 'channels-last'),
         weights: r.binding.desc('s8', dims, 'any'),
-        ...(biased && bias && { bias: r.binding.desc('s32', r.shape(bias), 'row-major') }),
+        ...(bias && to !== 's32' && { bias: r.binding.desc('s32', r.shape(bias), 'row-major') }),
         destination: r.binding.desc(to, r.shape(y), 'channels-last'),
         attributes,
       },

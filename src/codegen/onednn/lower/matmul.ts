@@ -1,5 +1,6 @@
 /** Matrix products. */
 import {
+  layoutOf,
   type nnMatmul,
   type ops,
   type Shape,
@@ -13,62 +14,44 @@ import { hasOneMeaning } from '../../../passes/index.ts';
 import type { PrimitiveAttributes } from '../binding.ts';
 import { offered } from '../known_defects.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
-import {
-  floatsHoldSums,
-  halvedAtRunTime,
-  isExact,
-  type Operands,
-  operandsOf,
-  returnsSums,
-  sumsOfWeights,
-} from '../saturation.ts';
-import { columnsOf } from '../saturation_pairs.ts';
+import { halvedAtRunTime, type Operands, operandsOf } from '../saturation.ts';
+import { filterView } from '../saturation_pairs.ts';
 import { type Created, recordBareSum } from './bare_sum.ts';
 import { recordMatmulProduct } from './float_product.ts';
 import type { Lowering } from './lowering.ts';
-import { clamps, type Epilogue, epilogue, factorsOf, kernelRecipe } from './products.ts';
+import { holdsResults, lowerProduct, type ProductPrimitives } from './product.ts';
+import type { Epilogue } from './products.ts';
 
 const isMatrix = (shape: Shape): boolean => shape.slice(0, -2).every((d) => d === 1);
 
 type Matmul = View<typeof ops.dnnlMatmul>;
 
-/**
- * One primitive with all of the end; where its f32 epilogue or its source zero point would not be exact, one for the bare
- * sum and our kernel for the end, Σ(a − za)·b = Σa·b − za·Σb in int32; else the slow kernel.
- */
 export const dnnlMatmul: Lowering<typeof ops.dnnlMatmul> = {
-  lower(view, r) {
-    const { a, b, bias, y, attrs, node } = view;
-    const constant = r.isConstant(b) ? r.constantOf(b, 's8') : undefined;
-    const candidates = constant
-      ? operandsOf(r, a, columnsOf(constant), attrs.sourceZeroPoint, 'last')
-      : halvedAtRunTime(r, a, b, attrs.sourceZeroPoint);
-    for (const given of candidates) {
-      const make = creator(view, r, given);
-      const { attributes, buffers } = matmulEnd(view, r, given.zeroPoint);
-      const whole = attrs.to === 's32' && bias ? undefined : offered(() => make(attributes, attrs.to));
-      const isHeld =
-        attrs.to !== 's32' || floatsHoldSums(r, node) || returnsSums(whole?.primitive.implementation ?? '', given);
-      if (whole && isHeld && isExact(r, given, whole.primitive, () => make({}, 's32').primitive)) {
-        const more = { bias: bias && r.use(bias, 'row-major'), ...buffers };
-        whole.record(r.define(y, 'row-major'), more);
-        return;
-      }
-      const folds = given.zeroPoint === 0 || (constant !== undefined && isMatrix(constant.shape));
-      const sum = folds ? recordBareSum(r, given, (part) => creator(view, r, part)({}, 's32')) : undefined;
-      if (sum === undefined) continue;
-      const columns = given.zeroPoint === 0 ? undefined : sumsOfWeights(given.view);
-      recordEnd(
-        view,
-        r,
-        sum,
-        columns?.map((v) => Math.imul(v, -given.zeroPoint)),
-      );
-      return;
-    }
-    lowerExactly(view, r);
-  },
+  lower: (view, r) => lowerProduct(view, r, primitivesOf(view, r)),
 };
+
+/** A source zero point is folded with the columns of one matrix that is known. */
+function primitivesOf(view: Matmul, r: Recorder): ProductPrimitives {
+  const { a, b, bias, attrs, node } = view;
+  const constant = r.isConstant(b) ? r.constantOf(b, 's8') : undefined;
+  const sum = (given: Operands) => recordBareSum(r, given, (part) => creator(view, r, part)({}, 's32'));
+  return {
+    candidates: constant
+      ? operandsOf(r, a, filterView(constant, layoutOf(node)), attrs.sourceZeroPoint, 'last')
+      : halvedAtRunTime(r, a, b, attrs.sourceZeroPoint),
+    whole(given, attributes) {
+      const make = creator(view, r, given);
+      const whole = attrs.to === 's32' && bias ? undefined : offered(() => make(attributes, attrs.to));
+      const isTrusted = whole && holdsResults(view, r, whole, given);
+      return isTrusted ? { ...whole, bare: () => make({}, 's32').primitive } : undefined;
+    },
+    sum(given) {
+      const folds = given.zeroPoint === 0 || (constant !== undefined && isMatrix(constant.shape));
+      return { sum: folds ? sum(given) : undefined, isShifted: false };
+    },
+    slowSum: () => slowSum(view, r),
+  };
+}
 
 export const floatMatmul: Lowering<typeof nnMatmul> = {
   refuses: ({ a }, graph) => (graph.dtype(a) === 'f32' ? undefined : 'an integer matmul that no primitive serves'),
@@ -130,47 +113,8 @@ function creator({ a, b, bias, y }: Matmul, r: Recorder, { type, view, source, w
   };
 }
 
-function matmulEnd(view: Matmul, r: Recorder, sourceZeroPoint: number) {
-  const rank = r.shape(view.y).length;
-  const perChannel = (length: number) => [...Array(rank - 1).fill(1), length];
-  return epilogue(r, view, { ...view.attrs, sourceZeroPoint }, perChannel, undefined);
-}
-
-/** The end of an s32 sum in int32; `more` is added per column. */
-function recordEnd(view: Matmul, r: Recorder, source: Buffer, more?: Int32Array): void {
-  const { y, attrs } = view;
-  const shape = r.shape(y);
-  const channels = shape[shape.length - 1];
-  const bias = view.bias && r.constantOf(view.bias, 's32');
-  const added = Int32Array.from(
-    { length: channels },
-    (_, c) => (bias?.data[bias.data.length === 1 ? 0 : c] ?? 0) + (more?.[c] ?? 0),
-  );
-  const recipe = kernelRecipe(r, factorsOf(r, view), { ...attrs, rounding: 'half-even' }, channels);
-  r.kernel(
-    {
-      name: 'requantize',
-      type: attrs.to,
-      outer: sizeOf(shape) / channels,
-      channels,
-      inner: 1,
-      groups: 1,
-      mapRows: 0,
-      ...clamps(attrs),
-      ...recipe.fields,
-    },
-    {
-      source,
-      bias: bias || more ? r.data(tensor('s32', added)) : undefined,
-      ...recipe.buffers,
-      destination: r.define(y, 'row-major'),
-    },
-  );
-}
-
 /** Batches, each a group of a 1-D convolution over the columns of b, whose filters are the rows of a. */
-function lowerExactly(view: Matmul, r: Recorder): void {
-  const { a, b, y, attrs } = view;
+function slowSum({ a, b, y, attrs }: Matmul, r: Recorder): Buffer {
   const shape = r.shape(y);
   const columns = shape[shape.length - 1];
   const batch = shape.slice(0, -2);
@@ -201,7 +145,7 @@ function lowerExactly(view: Matmul, r: Recorder): void {
       destination,
     },
   );
-  recordEnd(view, r, destination);
+  return destination;
 }
 
 /** Matrices repeated for every batch they broadcast to. */
