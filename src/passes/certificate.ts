@@ -15,11 +15,10 @@ import {
   Session,
 } from '../proofs/index.ts';
 import { findRule } from './all_rules.ts';
-import { approximateProducts } from './float_products.ts';
 import { lazily } from './lazily.ts';
 import type { PassTrace } from './pass.ts';
 import type { Exactness } from './rewrite/rule.ts';
-import type { Target } from './target.ts';
+import type { FloatClaim, Target } from './target.ts';
 
 export interface CertificateEntry {
   /** The value whose computation was rewritten. */
@@ -54,7 +53,7 @@ export interface Certificate {
    * The floats of a compiled model that may differ from the interpreter's in their last bits, and the claim about them;
    * absent when there are none.
    */
-  readonly floats?: { readonly products: readonly string[]; readonly claim: string };
+  readonly floats?: FloatClaim;
 }
 
 type Checked = ReadonlyMap<ValueId, CheckedRegion>;
@@ -120,17 +119,13 @@ function readAs({ profile, origin }: Graph): Pick<Certificate, 'profile' | 'note
   return { ...(followed && { profile: followed }), ...(notes.length > 0 && { notes }) };
 }
 
-/** Nothing that ends in an integer is computed from them. */
-const FLOAT_CLAIM =
-  'Summed in binary32 in an order of the primitive: within n·2^-23·Σ|x|·|w| of the sum of n terms, a bias among them; NaN and infinite where that is. Only where Σ|x|·|w| of finite operands leaves binary32 may it be infinite or NaN where the sum is not.';
-
-function floatsOf(graph: Graph): Pick<Certificate, 'floats'> {
-  const products = approximateProducts(graph);
-  return products.length > 0 ? { floats: { products, claim: FLOAT_CLAIM } } : {};
-}
-
 /** The certificate of a compiled graph: the earlier one, and the selection of its operators. */
-export function withSelection(certificate: Certificate, selected: Graph, checked: () => Checked): Certificate {
+export function withSelection(
+  certificate: Certificate,
+  selected: Graph,
+  checked: () => Checked,
+  floats: FloatClaim | undefined,
+): Certificate {
   const selection = lazily(() => entriesOf(selected, new Map(), checked()));
   return {
     ...(certificate.profile && { profile: certificate.profile }),
@@ -142,7 +137,7 @@ export function withSelection(certificate: Certificate, selected: Graph, checked
       return certificate.entries;
     },
     grouping: certificate.grouping,
-    ...floatsOf(selected),
+    ...(floats && { floats }),
     get selection() {
       return selection();
     },

@@ -7,9 +7,9 @@ export type { LayerClass } from './cost/layer_class.ts';
 export { keyOf, type Layer, layersOf, symmetricOf } from './cost/layers.ts';
 export type { CostModel } from './cost/model.ts';
 export { type CostRow, costIn, distanceOf } from './cost/table.ts';
-export { hasOneMeaning, leadsToStep } from './float_products.ts';
 export { foldConstants, foldWeights } from './fold_constants.ts';
 export { groupQdq, qdqRules } from './group_qdq.ts';
+export { leadsToStep } from './leads_to_step.ts';
 export { type CorrectionOptions, correctionOptions, legalizeFor } from './legalize.ts';
 export type { LegalizeResult } from './legalize_result.ts';
 export { guarded, runPipeline } from './manager.ts';
@@ -32,4 +32,4 @@ export {
   type WayReport,
   ways,
 } from './strategies.ts';
-export { symmetric, type Target } from './target.ts';
+export { type FloatClaim, symmetric, type Target } from './target.ts';

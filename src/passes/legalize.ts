@@ -115,7 +115,12 @@ function legalizeGraph(graph: Graph, target: Target, options: CorrectionOptions)
     trace: [...quantized.trace, ...corrected.trace],
     certificate,
     certify: (selected, by = target) =>
-      withSelection(certificate, selected, () => prover.selection(corrected.graph, selected, by)),
+      withSelection(
+        certificate,
+        selected,
+        () => prover.selection(corrected.graph, selected, by),
+        by.floats?.(selected),
+      ),
     strategies,
     get remaining() {
       return remaining();

@@ -16,7 +16,7 @@ export interface LegalizeResult {
   readonly trace: readonly PassTrace[];
   readonly certificate: Certificate;
   /** The certificate of what selection made of `graph`; by the target unless another back end selected. */
-  certify(selected: Graph, by?: Pick<Target, 'owes'>): Certificate;
+  certify(selected: Graph, by?: Pick<Target, 'owes' | 'floats'>): Certificate;
   readonly strategies: readonly StrategyReport[];
   /**
    * The zero points left on convolutions and matrix products, each with its reason; empty when the target is reached.

@@ -30,6 +30,14 @@ export interface Target {
   readonly costFor?: (product: Node, weights: Shape, way: string, usual: number) => number;
   /** The obligations of its primitives for the operators of a selected graph, by node. */
   owes(graph: Graph, session?: Session): ReadonlyMap<ValueId, readonly Obligation[]>;
+  /** The floats of a selected graph that it does not compute to the last bit as the interpreter does; absent: none. */
+  floats?(graph: Graph): FloatClaim | undefined;
+}
+
+/** Products of floats, and what holds for their results. */
+export interface FloatClaim {
+  readonly products: readonly string[];
+  readonly claim: string;
 }
 
 /** The target without any capability, for files that any runtime may run: no zero point on any convolution or matmul. */

@@ -1,6 +1,7 @@
 /** The capabilities of a machine that oneDNN runs on. */
 import type { CostRow, Target } from '../../passes/index.ts';
 import { costModel } from './costs/index.ts';
+import { floats } from './floats.ts';
 import { hasVnni, type Machine } from './machine.ts';
 import { costByOurKernel } from './our_kernel.ts';
 import { owes } from './owes.ts';
@@ -22,5 +23,6 @@ export function targetOf(machine: Machine, own?: readonly CostRow[]): Target {
     costs: costModel(machine, own),
     costFor: (product, weights, way, usual) => costByOurKernel(product, weights, isa, way, usual),
     owes: (graph, session) => owes(graph, isa, session),
+    floats,
   };
 }

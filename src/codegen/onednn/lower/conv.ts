@@ -10,8 +10,8 @@ import {
   tensor,
   type View,
 } from '../../../ir/index.ts';
-import { hasOneMeaning } from '../../../passes/index.ts';
 import type { ConvolutionSpec, PrimitiveAttributes } from '../binding.ts';
+import { hasOneMeaning } from '../floats.ts';
 import { offered, trustWithBinaryPostOps, trustWithZeroPoint } from '../known_defects.ts';
 import { inMemoryOrder, layoutOfDesc } from '../layout.ts';
 import { finishedByOurKernel, prefersOurKernel } from '../our_kernel.ts';

@@ -10,8 +10,8 @@ import {
   type ValueId,
   type View,
 } from '../../../ir/index.ts';
-import { hasOneMeaning } from '../../../passes/index.ts';
 import type { PrimitiveAttributes } from '../binding.ts';
+import { hasOneMeaning } from '../floats.ts';
 import { offered } from '../known_defects.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { halvedAtRunTime, type Operands, operandsOf } from '../saturation.ts';

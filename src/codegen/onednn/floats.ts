@@ -1,0 +1,42 @@
+/**
+ * Products of floats. Some have one meaning, the sum in binary64 that the operator states: those in front of a quantization, a
+ * cast, a comparison or a rounding. There the last bit of a sum can move a result by a whole step, and the last bit of a dynamic
+ * scale every value that is quantized with it. Elsewhere a primitive sums in binary32, in an order of its own, unless it would
+ * multiply pads by weights that may be infinite, or taps of 0 by values that may not be finite (transposed convolutions).
+ */
+import {
+  constantOf,
+  factorsOf,
+  type Graph,
+  isOp,
+  isPlainProduct,
+  isTensorOf,
+  type Node,
+  nnConvTranspose,
+  nnMatmul,
+  nodesOf,
+  typeOf,
+} from '../../ir/index.ts';
+import { type FloatClaim, leadsToStep } from '../../passes/index.ts';
+
+export function hasOneMeaning(graph: Graph, node: Node): boolean {
+  if (leadsToStep(graph, node.results[0])) return true;
+  if (isOp(node, nnMatmul)) return false;
+  // Primitives compute transposed convolutions with taps of 0, which give NaN for infinities.
+  if (isOp(node, nnConvTranspose)) return true;
+  const weights = constantOf(graph, factorsOf(node)?.w);
+  return weights === undefined || (isTensorOf(weights, 'f32', 'f64') && !weights.data.every(Number.isFinite));
+}
+
+/** Nothing that ends in an integer is computed from them. */
+const CLAIM =
+  'Summed in binary32 in an order of the primitive: within n·2^-23·Σ|x|·|w| of the sum of n terms, a bias among them; NaN and infinite where that is. Only where Σ|x|·|w| of finite operands leaves binary32 may it be infinite or NaN where the sum is not.';
+
+/** The products that primitives sum, by the value that they compute. */
+export function floats(graph: Graph): FloatClaim | undefined {
+  const products = nodesOf(graph)
+    .filter((node) => isPlainProduct(node) && typeOf(graph, node.results[0]).dtype === 'f32')
+    .filter((node) => !hasOneMeaning(graph, node))
+    .map(({ id }) => id);
+  return products.length > 0 ? { products, claim: CLAIM } : undefined;
+}
