@@ -116,7 +116,7 @@ export function readCompiledFile(bytes: Uint8Array, file?: string): CompiledMode
   if (headerChecksum(bytes, length) !== view.getUint32(CHECKED, true))
     refuse('is damaged: its header does not have the checksum that was written');
   const header =
-    readHeader(bytes.subarray(PREFIX, PREFIX + length)) ?? refuse('is damaged: its header is none of ours');
+    readHeader(bytes.subarray(PREFIX, PREFIX + length)) ?? refuse('is damaged: its header is not one of ours');
   const start = aligned(PREFIX + length);
   if (start + header.size !== bytes.length) refuse(`should have ${start + header.size} bytes, but has ${bytes.length}`);
   const constants = new Map<string, ITensor>();

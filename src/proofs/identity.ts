@@ -118,7 +118,7 @@ const MOST: Partial<Record<string, number>> = { f32: 2 ** 24, f64: 2 ** 31 - 1, 
 function requireIntegers({ root, ...region }: Region, side: 'before' | 'after', session: Session): void {
   const graph = region[side];
   const isOther = (id: ValueId) => !narrow.has(graph.values[id].type.dtype);
-  if (graph.inputs.some(isOther)) unsupported('sources that are no integers of at most 32 bits');
+  if (graph.inputs.some(isOther)) unsupported('sources that are not integers of at most 32 bits');
   const nodes = nodesOf(graph).filter(({ id }) => isOther(id));
   if (nodes.length === 0) return;
   const rounding = graph.nodes[root];

@@ -164,7 +164,7 @@ const gather: Evaluate<typeof nnGather> = ({ x, indices, attrs }, side) => {
   const source = side.terms(x);
   const axis = (attrs.axis + source.shape.length) % source.shape.length;
   if (indices.kind !== 'constant' || indices.shape.length !== 1)
-    return unsupported('indices that are no constant list');
+    return unsupported('indices that are not a constant list');
   const size = source.shape[axis];
   const list = numbersOf(indices.tensor);
   if (!list.every((i) => i < size && i >= -size)) return unsupported('indices beyond their axis');

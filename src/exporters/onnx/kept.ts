@@ -140,7 +140,7 @@ export class KeptFile {
    */
   carry(node: Node, operands: readonly (string | null)[]): Carried {
     const keep = this.#owner.get(node.id);
-    assert(keep !== undefined && isOp(node, opaqueOp), `%${node.id} is no node of the file`);
+    assert(keep !== undefined && isOp(node, opaqueOp), `%${node.id} is not a node of the file`);
     const original = this.#file.nodes[keep];
     const aliases = new Map<string, ValueId>();
     capturedBy(this.#origin, keep).forEach((name, i) => {

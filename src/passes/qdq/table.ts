@@ -52,7 +52,7 @@ export function tableOf({ graph, node, x: v }: QuantizeMatch, { refuse, unrelate
       nodes.push(leaf);
       return;
     }
-    if (!opOf(producer).traits.includes('elementwise')) unrelated(`${producer.op} is no function of one element`);
+    if (!opOf(producer).traits.includes('elementwise')) unrelated(`${producer.op} is not a function of one element`);
     if (seen.size > LONGEST) unrelated(`the chain is longer than ${LONGEST} operators`);
     for (const id of producer.operands) if (id !== null) visit(graph.value(id));
     nodes.push(producer);

@@ -13,7 +13,7 @@ export const reshapeOfReshape = defineRule({
   exactness: 'bit-exact',
   ...planned(
     ({ graph, x }: ReshapeMatch, { refuse }) =>
-      graph.view(nnReshape, graph.producer(x.id)) ?? refuse('the operand is no reshape'),
+      graph.view(nnReshape, graph.producer(x.id)) ?? refuse('the operand is not a reshape'),
     ({ x }, { emit }, { attrs }) => emit(nnReshape, { x }, attrs),
     {
       what: 'takes the elements column by column',
@@ -32,7 +32,7 @@ export const transposeOfTranspose = defineRule({
   exactness: 'bit-exact',
   ...planned(
     ({ graph, x }: TransposeMatch, { refuse }) =>
-      graph.view(nnTranspose, graph.producer(x.id)) ?? refuse('the operand is no transpose'),
+      graph.view(nnTranspose, graph.producer(x.id)) ?? refuse('the operand is not a transpose'),
     ({ x, attrs: { perm: p } }, { emit }, { attrs: { perm: q } }) =>
       emit(nnTranspose, { x }, { perm: q.map((axis) => p[axis]) }),
     {

@@ -33,9 +33,9 @@ function planWeights(
   { refuse, unrelated }: Refusals,
 ): LateWeights {
   const constant = dequantizeOf(graph, v)?.x;
-  if (!constant || !graph.isConstant(constant.id)) return unrelated('the operand is no dequantized constant');
+  if (!constant || !graph.isConstant(constant.id)) return unrelated('the operand is not a dequantized constant');
   const source = dequantized(graph, v, 'the constant', refuse);
-  const integers = graph.loader(source.x) ?? unrelated('the operand is no dequantized constant');
+  const integers = graph.loader(source.x) ?? unrelated('the operand is not a dequantized constant');
   const { shape } = graph.type(node.results[0]);
   if (!isStatic(shape)) return unrelated('the result has symbolic sizes');
   if (source.perTensor) return { node, source, integers, shape, axis: 0 };

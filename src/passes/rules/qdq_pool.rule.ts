@@ -123,7 +123,7 @@ export const qdqAveragePool = defineRule({
           pool.x.x,
         );
       if (dilations.some((d) => d > 1) && (ceilMode || pads.some((p) => p > 0)))
-        refusals.refuse('a window with dilation may lie outside the input, where the mean is no number', pool.x.x);
+        refusals.refuse('a window with dilation may lie outside the input, where the mean is not a number', pool.x.x);
       return { ...pool, attrs };
     },
     emitAverage,

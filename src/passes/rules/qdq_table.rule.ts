@@ -101,7 +101,7 @@ export const tableOfRequantize = defineRule({
       const [min, max] = dtype === 'u8' ? [0, 255] : [-128, 127];
       const { low, high } = producer.attrs;
       const bounds = outer.dtype === dtype ? clampBounds(outer, Math.max(low, min), Math.min(high, max)) : undefined;
-      if (bounds === undefined) return refusals.unrelated('the table is no clamp of integers');
+      if (bounds === undefined) return refusals.unrelated('the table is not a clamp of integers');
       return { producer: producer.node, bounds };
     },
     ({ producer, bounds: [low, high] }, a, { graph }) => narrowed(a, graph, producer, { low, high }),

@@ -128,7 +128,7 @@ export function encodeOpset(domain: string, version: number): Encoded {
 /** Numbers go as they are; protobufjs takes bigints as Long only. */
 function int64(value: number | bigint): number | protobuf.Long {
   if (typeof value === 'number') {
-    assert(Number.isSafeInteger(value), `${value} is no integer attribute`);
+    assert(Number.isSafeInteger(value), `${value} is not an integer attribute`);
     return value;
   }
   assert(BigInt.asIntN(64, value) === value, `${value} does not fit 64 bits`);

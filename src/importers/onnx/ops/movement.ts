@@ -167,7 +167,7 @@ export const movementOps: readonly OnnxOp[] = [
       );
       const valid =
         perm.length === rank && perm.every((axis) => axis >= 0 && axis < rank) && new Set(perm).size === rank;
-      if (!valid) ctx.refuse(`[${perm}] is no permutation of ${rank} axes`, 'U2005');
+      if (!valid) ctx.refuse(`[${perm}] is not a permutation of ${rank} axes`, 'U2005');
       return ctx.emit(nnTranspose, { x }, { perm });
     },
   }),

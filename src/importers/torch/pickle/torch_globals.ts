@@ -63,13 +63,13 @@ const schemes = new Set([
 /** ('storage', torch.FloatStorage, key, device, elements) */
 function storageOf(id: PickleValue, storages: Map<string, Storage>, options: TorchPickleOptions): Storage {
   const wrong = (why: string): never => fail('U1004', `a storage of the pickle is wrong: ${why}`, options.where);
-  if (!Array.isArray(id) || id.length < 5 || id[0] !== 'storage') return wrong('it is no storage');
+  if (!Array.isArray(id) || id.length < 5 || id[0] !== 'storage') return wrong('it is not a storage');
   const [, global, key, , length] = id;
   const name = global instanceof PickleGlobal ? global.name : '';
   const prefix = /(\w+)Storage$/.exec(name)?.[1];
   const type = prefix === 'Untyped' ? scalarTypes.uint8 : scalarTypeOfStorage(prefix ?? '');
   if (type === undefined) return wrong(`the element type of '${name}' is not supported`);
-  if (typeof key !== 'string') return wrong('its key is no string');
+  if (typeof key !== 'string') return wrong('its key is not a string');
   if (typeof length !== 'number' || !Number.isSafeInteger(length) || length < 0)
     return wrong(`it has ${length} elements`);
   const known = storages.get(key);

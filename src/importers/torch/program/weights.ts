@@ -42,14 +42,14 @@ export async function configuredWeights(archive: Archive, config: string): Promi
 }
 
 async function pickled(archive: Archive, entry: string): Promise<Stored> {
-  if (!isZip(archive.bytes(entry))) return { unsupported: 'an object that is no tensor' };
+  if (!isZip(archive.bytes(entry))) return { unsupported: 'an object that is not a tensor' };
   const value = await loadSaved(archive, entry);
-  return value instanceof TorchTensor ? value : { unsupported: 'an object that is no tensor' };
+  return value instanceof TorchTensor ? value : { unsupported: 'an object that is not a tensor' };
 }
 
 function raw(archive: Archive, entry: string, name: string, { meta }: PayloadMeta): Stored {
   const where: Location = { ...archive.at(entry), input: name };
-  if (meta === undefined) return { unsupported: 'an object that is no tensor' };
+  if (meta === undefined) return { unsupported: 'an object that is not a tensor' };
   const type = scalarTypeOf(meta.dtype);
   if (type === undefined) return { unsupported: `the element type ${nameOfScalarType(meta.dtype)}` };
   if (meta.layout !== STRIDED) return { unsupported: `the layout ${meta.layout}` };

@@ -40,7 +40,7 @@ const equals = (a: TorchValue, b: TorchValue): boolean =>
 function sortedList(list: List, call: ContainerCall): List {
   const isDown = call.args[1] === true;
   const items = list.filter((item) => typeof item === 'number' || typeof item === 'string');
-  if (items.length < list.length) call.refuse('of what is no number');
+  if (items.length < list.length) call.refuse('of values that are not numbers');
   const sorted = items.sort((a, b) => (a === b ? 0 : a < b ? -1 : 1));
   return isDown ? sorted.reverse() : sorted;
 }

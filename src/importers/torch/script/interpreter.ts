@@ -229,7 +229,7 @@ export class Interpreter extends Frames {
         return;
       }
       default:
-        this.refuse(target.line, 'an assignment to what is no variable');
+        this.refuse(target.line, 'an assignment to an expression that is not a variable');
     }
   }
 

@@ -59,7 +59,7 @@ export class Modules {
       return module;
     }
     if (object.state === null) return module;
-    if (!(object.state instanceof Map)) return fail('U1004', `the state of ${object.className} is no dict`, where);
+    if (!(object.state instanceof Map)) return fail('U1004', `the state of ${object.className} is not a dict`, where);
     for (const [name, value] of object.state) module.attributes.set(String(name), value);
     return module;
   }

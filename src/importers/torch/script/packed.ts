@@ -39,7 +39,7 @@ function embedding([, weights]: readonly TorchValue[], refuse: Refuse): PackedWe
 
 function biasOf(bias: TorchValue | undefined, refuse: Refuse): TorchTensor | undefined {
   if (bias === null || bias === undefined) return undefined;
-  return bias instanceof TorchTensor ? bias : refuse('have a bias that is no tensor');
+  return bias instanceof TorchTensor ? bias : refuse('have a bias that is not a tensor');
 }
 
 /**
@@ -117,7 +117,7 @@ export function prepack(name: string, args: readonly TorchValue[], where: Locati
   if (match === null) return undefined;
   const refuse = (why: string): never => fail('U1004', `the weights given to ${name} ${why}`, where);
   const [weight, bias, ...rest] = args;
-  if (!(weight instanceof TorchTensor)) return refuse('are no stored tensor');
+  if (!(weight instanceof TorchTensor)) return refuse('are not a stored tensor');
   if (match[1] === 'linear') return linear([weight, bias], refuse);
   if (match[1] === 'embedding_bag') return new PackedWeights(weight, undefined);
   const isTransposed = match[2] !== undefined;

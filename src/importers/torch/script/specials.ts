@@ -53,7 +53,7 @@ export const specials: Readonly<Record<string, Body>> = Object.assign(Object.cre
   uninitialized: taking(1, () => new Undetermined('a variable that was never set')),
   getattr: taking(2, function ({ args: [object, name], line }) {
     const module = this.evaluate(object);
-    if (name.kind !== 'string') return this.refuse(line, 'the name of an attribute is no string');
+    if (name.kind !== 'string') return this.refuse(line, 'the name of an attribute is not a string');
     if (!(module instanceof ModuleObject)) return this.refuse(line, `an attribute of ${describe(module)}`);
     const found = this.attribute(module, name.value, line);
     return found === undefined ? this.refuse(line, `there is no attribute '${name.value}'`) : found;

@@ -145,7 +145,7 @@ export class TensorOperators implements Operators {
     const stored = to instanceof TorchTensor ? this.#context(name, baseOf(call), where).graph(to) : to;
     const others = this.#now({ ...twin, args: twin.args.map((arg) => (arg === target ? null : arg)) });
     const now = { ...others, args: others.args.map((arg, i) => (twin.args[i] === target ? stored : arg)) };
-    if (!isTensor(to)) return refuse(`${describe(to)} is no tensor`);
+    if (!isTensor(to)) return refuse(`${describe(to)} is not a tensor`);
     if ([to, ...now.args, ...now.keywords.values()].some(isOpaque)) refuse('an operand is not understood');
     if (findTorchOps(twin.name).length === 0) refuse('what it computes is not known');
     const before = this.unsupported.length;
@@ -153,7 +153,7 @@ export class TensorOperators implements Operators {
     if (this.unsupported.length > before) refuse(`is not supported here: ${this.unsupported[before].reason}`);
     if (!isHandle(target) || !isHandle(to))
       return result instanceof UnknownTensor ? target : refuse(`${describe(target)} is unknown`);
-    if (!isUnderstood(result)) return refuse('its result is no tensor');
+    if (!isUnderstood(result)) return refuse('its result is not a tensor');
     const part = this.#context(name, baseOf(call), where).graph(result);
     if (isViewName(twin.name) && this.memory.turn(target, now, part)) return target;
     this.#put(target, to, twin, part, name, refuse);
