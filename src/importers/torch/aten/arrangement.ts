@@ -14,11 +14,12 @@ import {
 } from '../../../ir/index.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
 import { dtypes, tensor } from '../../../tensors/index.ts';
+import { FAR } from '../memory/region.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import type { TorchOp } from '../operators/define_torch_op.ts';
 import type { GraphTensor } from '../values.ts';
-import { axisSize, FAR, sliced } from './parts.ts';
+import { axisSize, sliced } from './parts.ts';
 import { mover } from './shape.ts';
 
 function flip(ctx: TorchContext, x: GraphTensor, args: Arguments): Value {

@@ -1,6 +1,7 @@
 /** Operators that take a tensor apart along an axis, or join several. */
 
 import { nnConcat, nnSlice, type Shape, type Value } from '../../../ir/index.ts';
+import { FAR } from '../memory/region.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
@@ -9,8 +10,6 @@ import type { GraphTensor } from '../values.ts';
 import { promoted } from './promote.ts';
 import { mover, withAxis } from './shape.ts';
 
-/** The end of every axis. */
-export const FAR = 2 ** 31 - 1;
 const MOST_PARTS = 4096;
 
 export const axisOf = (ctx: TorchContext, x: GraphTensor, args: Arguments, name = 'dim'): number =>

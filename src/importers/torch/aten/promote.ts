@@ -1,7 +1,9 @@
 /** Element types of binary operators: https://docs.pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc */
+
 import type { Value } from '../../../ir/index.ts';
 import { type DType, dtypes, isFloat, isHalf } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
+import { categoryOf } from '../operators/category.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { TorchTensor } from '../pickle/index.ts';
 import { describe, type GraphTensor, isUnderstood, numberOf, type TorchValue } from '../values.ts';
@@ -38,9 +40,6 @@ export const operand = (ctx: TorchContext, args: Arguments, name: string): Side 
 const tensorSide = (ctx: TorchContext, x: GraphTensor): GraphTensor =>
   x.quantization ? ctx.unsupported('arithmetic of a quantized tensor') : x;
 
-/** Truth values, integers, floats: a tensor with axes yields to a higher one alone. */
-const category = (dtype: DType): number => (dtype === 'bool' ? 0 : isFloat(dtype) ? 2 : 1);
-
 /** The signed integers of twice the bytes, as far as there are any. */
 const signedAbove: Readonly<Record<number, DType>> = { 1: 's16', 2: 's32', 4: 's64', 8: 's64' };
 
@@ -48,7 +47,7 @@ const signedAbove: Readonly<Record<number, DType>> = { 1: 's16', 2: 's32', 4: 's
 export function promoted(a: DType, b: DType): DType {
   if (a === b) return a;
   const [x, y] = [dtypes[a], dtypes[b]];
-  if (category(a) !== category(b)) return category(a) > category(b) ? a : b;
+  if (categoryOf(a) !== categoryOf(b)) return categoryOf(a) > categoryOf(b) ? a : b;
   if (isFloat(a)) return x.bytes === y.bytes ? 'f32' : x.bytes > y.bytes ? a : b;
   const [small, large] = x.bytes <= y.bytes ? [a, b] : [b, a];
   if (dtypes[large].kind === 'signed' && dtypes[small].bytes < dtypes[large].bytes) return large;
@@ -62,7 +61,7 @@ const strength = (side: Side): number => (isConstant(side) ? 0 : side.shape.leng
 function resultType(a: Side, b: Side): DType {
   if (strength(a) === strength(b)) return promoted(a.dtype, b.dtype);
   const [strong, yielding] = strength(a) > strength(b) ? [a.dtype, b.dtype] : [b.dtype, a.dtype];
-  return category(yielding) > category(strong) ? (category(yielding) === 2 ? 'f32' : yielding) : strong;
+  return categoryOf(yielding) > categoryOf(strong) ? (categoryOf(yielding) === 2 ? 'f32' : yielding) : strong;
 }
 
 /** Two operands of one type. */

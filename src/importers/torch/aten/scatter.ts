@@ -7,13 +7,13 @@ import { isStatic, nnExpand, nnSlice, nnWhere, type Shape, type Value } from '..
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
 import { dtypes, isFloat, sizeOf } from '../../../tensors/index.ts';
 import { written } from '../memory/place.ts';
-import { type Builder, diagonal, placedAlong, type Region, selected, sliced, whole } from '../memory/region.ts';
+import { type Builder, diagonal, FAR, placedAlong, type Region, selected, sliced, whole } from '../memory/region.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
 import { numbersOf, quantizedPerTensor } from '../quantized/quantize.ts';
 import { GraphTensor, isUnderstood, numberOf, type TensorLike, type TorchValue } from '../values.ts';
-import { axisOf, FAR } from './parts.ts';
+import { axisOf } from './parts.ts';
 import { isMask } from './positions.ts';
 
 export const builderOf = (ctx: TorchContext): Builder => ({

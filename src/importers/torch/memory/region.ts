@@ -44,7 +44,8 @@ export interface Region {
   readonly steps: readonly Step[];
 }
 
-const FAR = 2 ** 31 - 1;
+/** The end of every axis. */
+export const FAR = 2 ** 31 - 1;
 /** The largest number of elements of a view that are listed one by one. */
 const MOST_PLACES = 2 ** 22;
 

@@ -5,10 +5,19 @@ import { Unsupported } from '../../kit/unsupported.ts';
 import { Arguments } from '../operators/arguments.ts';
 import { bind, isBound, parseSchema, type Schema } from '../operators/schema.ts';
 import type { TorchValue } from '../values.ts';
-import { diagonal, expanded, permuted, type Region, reshaped, selected, sliced, strided, windows } from './region.ts';
+import {
+  diagonal,
+  expanded,
+  FAR,
+  permuted,
+  type Region,
+  reshaped,
+  selected,
+  sliced,
+  strided,
+  windows,
+} from './region.ts';
 import { channelsLast, isPacked, rowMajor, stridesOfView } from './strides.ts';
-
-const FAR = 2 ** 31 - 1;
 
 /**
  * The results of a call: views of the operand, the operand itself, new memory, or either, depending on the layout in

@@ -29,7 +29,14 @@ import { compute, first, type Surroundings, torchValueOf } from './operator.ts';
 import { readProgram, type StoredProgram } from './program.ts';
 import { readersOf, symbolsOf } from './program_facts.ts';
 import { scalarTypeOf } from './scalar_type.ts';
-import type { Argument, ExportedProgram, ExportNode, Size, TensorMeta } from './schema.ts';
+import {
+  type Argument,
+  type ExportedProgram,
+  type ExportNode,
+  type Size,
+  type TensorMeta,
+  tensorNames,
+} from './schema.ts';
 
 /** What the importer leaves: there is no exporter to this format. */
 export interface ExportOrigin extends Origin {
@@ -375,8 +382,5 @@ class Importer {
     this.#unsupported.push({ value, operator, reason });
   }
 }
-
-const tensorNames = (list: readonly Argument[]): readonly string[] =>
-  list.flatMap((argument) => (argument.kind === 'tensor' ? argument.names.filter((name) => name !== undefined) : []));
 
 const mayBe = (size: Size, dim: Dim): boolean => typeof size !== 'number' || typeof dim !== 'number' || size === dim;

@@ -2,9 +2,9 @@
  * The memory that tensors of a program share. A name of the program means the current contents of its memory: a node in
  * place writes to the memory of its first operand, and every name that shares it is read anew.
  */
+
 import { fail } from '../../../diagnostics/index.ts';
 import { type AnyValue, isComputable, type Loc, type Value, type ValueId, valueId } from '../../../ir/index.ts';
-import { type DType, isFloat } from '../../../tensors/index.ts';
 import { ImportEmitter } from '../../kit/import_emitter.ts';
 import type { Scope } from '../../kit/scope.ts';
 import { Unsupported } from '../../kit/unsupported.ts';
@@ -12,8 +12,9 @@ import { Place, Storage } from '../memory/place.ts';
 import { type Builder, type Region, whole } from '../memory/region.ts';
 import type { Strides } from '../memory/strides.ts';
 import { isViewName, viewsOf } from '../memory/views.ts';
+import { canHold } from '../operators/category.ts';
 import { isTensor, type TorchValue } from '../values.ts';
-import type { Argument, ExportedProgram, ExportNode } from './schema.ts';
+import { type Argument, type ExportedProgram, type ExportNode, tensorNames } from './schema.ts';
 
 /** The questions of the memory to the importer. */
 export interface Names {
@@ -76,7 +77,7 @@ export class ProgramMemory {
     this.#names = names;
     this.#given = new Set(
       program.inputs.flatMap((spec) =>
-        spec.kind === 'stored' ? [spec.name] : spec.kind === 'user' ? namesOf(spec.argument) : [],
+        spec.kind === 'stored' ? [spec.name] : spec.kind === 'user' ? tensorNames([spec.argument]) : [],
       ),
     );
   }
@@ -217,7 +218,7 @@ export class ProgramMemory {
       const aten = twin.target.replace(/^(\w+)\.(\w+)\.\w+$/, '$1::$2');
       if (isViewName(aten)) return this.#turn(twin, aten, place, part, self, loc, refuse);
       if (String(part.type.shape) !== String(shape)) refuse(`its result is [${part.type.shape.join(', ')}]`);
-      if (!holds(dtype, part.type.dtype)) refuse(`${dtype} cannot hold its ${part.type.dtype}`);
+      if (!canHold(dtype, part.type.dtype)) refuse(`${dtype} cannot hold its ${part.type.dtype}`);
       const isUniform = /^aten::(fill|zero)$/.test(aten);
       this.#noteWrite(place, node);
       place.write(builderOf(emitter, loc), emitter.cast(part, dtype), node.target, isUniform);
@@ -271,16 +272,7 @@ export class ProgramMemory {
   }
 }
 
-/** True when PyTorch converts elements of one type to the other in place: from truth values over integers to floats. */
-function holds(to: DType, from: DType): boolean {
-  const rank = (dtype: DType) => (dtype === 'bool' ? 0 : isFloat(dtype) ? 2 : 1);
-  return rank(from) <= rank(to);
-}
-
-const namesOf = (argument: Argument): readonly string[] =>
-  argument.kind === 'tensor' ? argument.names.filter((name): name is string => name !== undefined) : [];
-
-const operandsOf = ({ inputs }: ExportNode): readonly string[] => inputs.flatMap(({ argument }) => namesOf(argument));
+const operandsOf = ({ inputs }: ExportNode): readonly string[] => tensorNames(inputs.map(({ argument }) => argument));
 
 const builderOf = (emitter: ImportEmitter, loc: Loc): Builder => ({
   emit: emitter.emit.bind(emitter),

@@ -45,6 +45,10 @@ export type Argument =
   /** Everything else, by the name of its field: `as_graph`. */
   | { readonly kind: 'other'; readonly field: string };
 
+/** The names of all tensors among arguments. */
+export const tensorNames = (list: readonly Argument[]): readonly string[] =>
+  list.flatMap((argument) => (argument.kind === 'tensor' ? argument.names.filter((name) => name !== undefined) : []));
+
 /** A number, or the sympy expression of one. */
 export type Size = number | { readonly expression: string };
 

@@ -2,7 +2,6 @@
 
 import { fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
 import { type AnyValue, type Loc, opaqueOp, type Unsupport, type Value } from '../../../ir/index.ts';
-import { isFloat } from '../../../tensors/index.ts';
 import { Unsupported } from '../../kit/unsupported.ts';
 import { builderOf } from '../aten/scatter.ts';
 import { adviceOn, doesMore, writesSilently } from '../memory/mutating.ts';
@@ -11,6 +10,7 @@ import { isViewName } from '../memory/views.ts';
 import { findTorchOps } from '../op_table.ts';
 import { Arguments } from '../operators/arguments.ts';
 import { ProfileEvidence } from '../operators/assumed_profile.ts';
+import { canHold } from '../operators/category.ts';
 import { TorchContext } from '../operators/context.ts';
 import { readsGraph, type TorchOp } from '../operators/define_torch_op.ts';
 import type { TorchProfile } from '../operators/engine.ts';
@@ -247,11 +247,9 @@ export class TensorOperators implements Operators {
 
 const baseOf = ({ module, variable, name }: OperatorCall): string => module || variable || name.replace(/^\w+::/, '');
 
-/** True when PyTorch converts elements of one type to the other in place: from truth values over integers to floats. */
-function holds(to: ScalarType, from: ScalarType): boolean {
-  const rank = ({ dtype }: ScalarType) => (dtype === 'bool' ? 0 : isFloat(dtype) ? 2 : 1);
-  return !to.isQuantized && !from.isQuantized && rank(from) <= rank(to);
-}
+/** True for tensors that are not quantized whose elements PyTorch converts in place. */
+const holds = (to: ScalarType, from: ScalarType): boolean =>
+  !to.isQuantized && !from.isQuantized && canHold(to.dtype, from.dtype);
 
 const isOpaque = (value: TorchValue): boolean =>
   (isTensor(value) && !isUnderstood(value)) || (Array.isArray(value) && value.some(isOpaque));

@@ -1,4 +1,4 @@
-/** Operators that are declared for TorchScript and serve programs too; positions along several axes; numbers that JSON lacks. */
+/** Rarer operators of ATen in programs; positions along several axes; numbers that JSON lacks. */
 import { describe, expect, it } from 'vitest';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { type ITensor, numbersOf, tensor } from '../../../src/tensors/tensor.ts';
@@ -51,7 +51,7 @@ const cases: readonly Case[] = [
   ],
 ];
 
-describe('operators of ATen declared for TorchScript', () => {
+describe('rarer operators of ATen', () => {
   it.each(cases)('%s', async (target, args, expected, shape) => {
     const [y] = await evaluate(target, args, ['f32', shape]);
     expect({ shape: y.shape, values: numbersOf(y) }).toEqual({ shape, values: expected });
