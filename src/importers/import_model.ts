@@ -21,8 +21,8 @@ export const importProfiles: readonly ImportProfile[] = [...new Set([...onnxProf
 
 export interface ImportOptions extends Pick<ImportSource, 'inputShapes' | 'state'> {
   /**
-   * `ort` for ONNX unless said otherwise. Archives of PyTorch take those of PyTorch alone; without one it is told from their
-   * layers, and a note (U4003) in `graph.origin.notes` and in the certificate says which was taken.
+   * `ort` for ONNX by default. Archives of PyTorch accept PyTorch's profiles only; without one it is inferred from
+   * their layers, and a note (U4003) in `graph.origin.notes` and in the certificate names it.
    */
   readonly profile?: ImportProfile;
 }

@@ -1,4 +1,4 @@
-/** What a file is that is not a model unskew reads, told by content, and what to do with it. */
+/** Recognizes, by content, files that are not models for unskew, with advice for each. */
 // biome-ignore-all lint/suspicious/noControlCharactersInRegex: binary formats begin with them
 
 export interface OtherFormat {
@@ -70,7 +70,7 @@ type Look = readonly [pattern: RegExp, what: string, hint: string];
 
 const tf2onnx = 'convert it: python -m tf2onnx.convert';
 
-/** Of bytes that are not text. */
+/** The looks of binary files. */
 const looks: readonly Look[] = [
   [
     /^.{4}\0{4}\{\s*"/s,
@@ -97,7 +97,7 @@ const looks: readonly Look[] = [
   [/^MZ/, 'a program or a library', again],
 ];
 
-/** Of text. */
+/** The looks of text files. */
 const textLooks: readonly Look[] = [
   [
     /^\s*<(?:!doctype\s+html|html|head)/i,
@@ -139,9 +139,9 @@ const textLooks: readonly Look[] = [
 ];
 
 /**
- * What bytes look like that were found not to be a model; `undefined` where nothing tells.
+ * Recognizes bytes that were found not to be a model; `undefined` for unknown ones.
  *
- * @param file its name, which tells weights that lie beside a model
+ * @param file its name, which identifies weights that lie beside a model
  */
 export function looksLike(bytes: Uint8Array, file?: string): OtherFormat | undefined {
   const start = latin1(bytes, 0, 4096);
@@ -158,7 +158,7 @@ export function looksLike(bytes: Uint8Array, file?: string): OtherFormat | undef
   return undefined;
 }
 
-/** Of a zip archive that is not one of a PyTorch program, by the names in it. */
+/** Recognizes a zip archive that is not a PyTorch program, by the names in it. */
 export function zipLooksLike(names: readonly string[]): OtherFormat {
   const has = (pattern: RegExp): string | undefined => names.find((name) => pattern.test(name));
   if (has(/^(?:.*\/)?data\.pkl$/))
@@ -185,7 +185,7 @@ export function zipLooksLike(names: readonly string[]): OtherFormat {
 const latin1 = (bytes: Uint8Array, offset: number, length: number): string =>
   String.fromCharCode(...bytes.subarray(offset, offset + length));
 
-/** Where a folder is given for a model: what to name instead, by what lies in it. */
+/** Advice for a folder in the place of a model, by the files in it. */
 export function folderHint(names: readonly string[], path: string): string {
   if (names.includes('saved_model.pb'))
     return `it is a SavedModel of TensorFlow: ${tf2onnx} --saved-model ${path} --output model.onnx`;

@@ -1,4 +1,4 @@
-/** oneDNN as a back end: its primitives, and kernels of our own for what it lacks. */
+/** oneDNN as a back end: its primitives, and kernels of our own for operators that it lacks. */
 import type { CostRow } from '../../passes/index.ts';
 import type { Backend, Region } from '../backend.ts';
 import { whyNotRecorded } from './accepts.ts';
@@ -17,10 +17,10 @@ export interface OneDnnBackend extends Backend {
 }
 
 /**
- * For that machine. What is decided before a plan is made needs no library.
+ * The back end for a machine. All decisions before a plan need no library.
  *
  * @param binding gives the addon, which plans and proofs need
- * @param own costs that were measured on that machine
+ * @param own costs that were measured on this machine
  */
 export const onednn = (machine: Machine, binding: () => OneDnnBinding, own?: readonly CostRow[]): OneDnnBackend => ({
   ...targetOf(machine, own),

@@ -167,11 +167,11 @@ export function boundOfSums(view: FilterView): number {
 const knownPairs = new WeakMap<OneDnnBinding, Map<string, boolean>>();
 
 /**
- * Whether what the operands assume holds of a primitive: it adds no other pairs of products in int16 than those of
- * channels 2k and 2k + 1. `sum` makes the primitive of the bare s32 sum. Tried once per implementation, layout and sizes (with
- * one tap there are no pairs of taps, with another padding other ones), on the product itself with sources of 255: with
- * weights ±126 that cancel in such pairs and have random signs otherwise, any other pair would saturate half of the time, and
- * sums would not be twice those with weights ±63. Small products are tried with many signs.
+ * True when a primitive meets the assumption of its operands: it adds no other pairs of products in int16 than those of
+ * channels 2k and 2k + 1. `sum` makes the primitive of the bare s32 sum. Tried once per implementation, layout and
+ * sizes (with one tap no pairs of taps exist, with another padding other ones), on the product itself with sources of
+ * 255: with weights ±126 that cancel in such pairs and have random signs otherwise, any other pair would saturate half
+ * of the time, and sums would not be twice those with weights ±63. Small products are tried with many signs.
  */
 export function isExact(
   r: Recorder,

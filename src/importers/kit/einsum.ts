@@ -6,7 +6,9 @@ import type { ImportEmitter } from './import_emitter.ts';
 
 type Letters = readonly string[];
 
-/** The letters of the operands and of the result; without an arrow, those that occur once, in alphabetical order. */
+/**
+ * The letters of the operands and of the result; without an arrow, the letters that occur once, in alphabetical order.
+ */
 function lettersOf(equation: string): { inputs: readonly Letters[]; output: Letters } | undefined {
   const match = /^([a-zA-Z]*(?:,[a-zA-Z]*)*)(?:->([a-zA-Z]*))?$/.exec(equation.replaceAll(' ', ''));
   if (match === null) return undefined;

@@ -16,8 +16,8 @@ export interface ImportSource {
    */
   readonly inputShapes?: Readonly<Record<string, Shape>>;
   /**
-   * What is done about state in archives of PyTorch, stored tensors that a call changes and the next one reads: `refuse` unless
-   * said otherwise; `inputs-and-outputs` makes of each an input `h`, and an output `h.next` of what it becomes.
+   * The treatment of state in archives of PyTorch: stored tensors that a call changes and the next one reads. `refuse`
+   * by default; `inputs-and-outputs` makes an input `h` of each, and an output `h.next` of its new value.
    */
   readonly state?: StateOption;
 }

@@ -12,10 +12,12 @@ export interface KnownScales {
   readonly result: number;
 }
 
-/** Where the channels lie, and bounds of the result. */
+/** The axis of the channels, and bounds of the result. */
 type Attrs = Pick<AttrArguments<typeof qnnRequantize.attrs>, 'axis' | 'low' | 'high'>;
 
-/** round(sum·source·weights/result) + zeroPoint as the profile computes it; `shape` is that of the weights' scales. */
+/**
+ * round(sum·source·weights/result) + zeroPoint as the profile computes it; `shape` is the shape of the weights' scales.
+ */
 export function requantized(
   ctx: ImportEmitter,
   profile: RequantizeProfile,

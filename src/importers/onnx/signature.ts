@@ -1,4 +1,4 @@
-/** What an operator takes: read by its checks and by the context of a node. */
+/** The signature of an operator, for its checks and for the context of a node. */
 export interface OnnxSignature {
   /** `''` is ai.onnx. */
   readonly domain: '' | 'com.microsoft';

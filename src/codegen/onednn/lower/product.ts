@@ -24,11 +24,11 @@ export interface Whole extends Created {
   readonly bare: () => Primitive;
 }
 
-/** What the three products differ in. */
+/** The differences between the three products. */
 export interface ProductPrimitives {
-  /** The operands that the product may be given, the cheapest first. */
+  /** The possible operands of the product, the cheapest first. */
   readonly candidates: Iterable<Operands>;
-  /** The primitive with such an end; undefined when there is none that can be trusted. */
+  /** The primitive with these attributes; undefined when no primitive can be trusted. */
   readonly whole: (given: Operands, attributes: PrimitiveAttributes) => Whole | undefined;
   /** The s32 sum alone, channels last, with the source zero point or without; undefined when no primitive has it. */
   readonly sum: (given: Operands) => { readonly sum: Buffer | undefined; readonly isShifted: boolean };

@@ -14,7 +14,7 @@ import type { PostOp, PrimitiveAttributes } from '../binding.ts';
 import { type Buffer, type Recorder, transposed } from '../recorder.ts';
 import type { Lowering } from './lowering.ts';
 
-/** What all products have, a matmul nothing else. */
+/** The attributes that all products have; a matmul has only these. */
 export type Epilogue = AttrValues<(typeof ops.dnnlMatmul)['attrs']>;
 
 /** The constants of a fused end besides the bias, which is an argument of the primitive. */
@@ -81,7 +81,7 @@ export const clamps = ({ to, zeroPoint, low, high }: Omit<Epilogue, 'sourceZeroP
   return { zeroPoint, low: Math.max(low, min), high: Math.min(high, max) };
 };
 
-/** Element types of what the epilogue multiplies by or adds. */
+/** The element types of factors and summands of an epilogue. */
 type Factor = 'f32' | 'f64' | 's32';
 
 /** A number for every channel, a common one repeated. */
@@ -92,7 +92,7 @@ export function perChannel(t: ITensor<Factor>, channels: number): ITensor<Factor
 
 type Factors<T> = Readonly<Partial<Record<'multiplier' | 'scale' | 'offset' | 'shift', T | undefined>>>;
 
-/** Those of an operator, all of them constants. */
+/** The factors of an operator, all of them constants. */
 export function factorsOf(
   r: Recorder,
   { multiplier, scale, offset, shift }: Factors<ValueId>,
@@ -105,7 +105,7 @@ export function factorsOf(
   };
 }
 
-/** How our requantize kernel rounds: its fields, and its arguments for `channels` channels. */
+/** The rounding of our requantize kernel: its fields, and its arguments for `channels` channels. */
 export function kernelRecipe(
   r: Recorder,
   { multiplier, scale, offset, shift }: Factors<ITensor<Factor>>,

@@ -1,4 +1,4 @@
-/** Quantized operators that are kernels of ours. */
+/** Quantized operators with kernels of ours. */
 import {
   dtypes,
   evaluateNode,
@@ -236,7 +236,7 @@ export function broadcastStrides(operand: readonly number[], shape: readonly num
 type Unary = View<typeof qnnAveragePool | typeof qnnGlobalAveragePool | typeof qnnSoftmax>;
 const parametersOf = ({ sx, zx, sy, zy }: Unary): readonly ValueId[] => [sx, zx, sy, zy];
 
-/** Both pools whose window is the whole image are the integer formula. */
+/** Pools whose window is the whole image use the integer formula. */
 function globalPool({ x, sx, zx, sy, zy, y }: Unary, r: Recorder, byTorch: boolean): void {
   const [batch, channels, ...spatial] = r.shape(x);
   const size = sizeOf(spatial);

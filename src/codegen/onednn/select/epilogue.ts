@@ -1,4 +1,4 @@
-/** The fused end of a sum: what of it a primitive may take, and what our own epilogue kernel has to do. */
+/** The epilogue of a sum: the part that a primitive may take, and the part for our own epilogue kernel. */
 import { assert } from '../../../diagnostics/index.ts';
 import {
   dnnlRequantize,
@@ -19,7 +19,7 @@ import { stepOf } from '../../../numerics/index.ts';
 import type { Algebra, GraphEditor } from '../../../passes/index.ts';
 import { floatEpilogueIsExact } from './exactness.ts';
 
-/** A requantize with constant parameters, whatever its recipe, and the s32 sum that it rounds. */
+/** A requantize with constant parameters, of any recipe, and the s32 sum that it rounds. */
 export type Requantize = RequantizationOfSum;
 
 /** A requantize whose end can be fused, or why it cannot. */
@@ -33,11 +33,14 @@ export function requantizeOf(graph: GraphEditor, node: Node): Requantize | strin
   return found.between.length > 0 && arithmetic !== 'f32' ? whyNotFloats(arithmetic) : found;
 }
 
-/** Whether a primitive can round like that: in f32, half to even. */
+/** True when a primitive can round like this recipe: in f32, half to even. */
 export const isFloatRecipe = ({ mode: { arithmetic, rounding } }: Requantize): boolean =>
   arithmetic === 'f32' && rounding === 'half-even';
 
-/** Whether oneDNN's own epilogue is exact for this chain: see exactness.ts. `shifted`: the primitive corrects a source zero point. */
+/**
+ * True when oneDNN's own epilogue is exact for this chain: see exactness.ts. `shifted`: the primitive corrects a source
+ * zero point.
+ */
 export function primitiveMayFinish(
   { bias, map, row }: SumChain,
   r: Requantize,

@@ -21,7 +21,7 @@ import { floatTwin } from './float_twin.ts';
 import { emitProduct, productOf, servedByDepthwise } from './products.ts';
 import { selectReciprocal } from './reciprocal.rule.ts';
 
-/** What `where` has found to be there: no reason. */
+/** Unwraps a result that `where` has found, and that cannot be a reason. */
 function found<T extends object>(made: T | string): T {
   if (typeof made === 'string') throw new Error(made);
   return made;
@@ -62,7 +62,7 @@ export const selectRequantized = defineRule({
   },
 });
 
-/** What the depthwise kernel rounds like: the recipe of ONNX Runtime. */
+/** True when the depthwise kernel rounds like this recipe, which is ONNX Runtime's. */
 const isDepthwiseRecipe = (r: Requantize): boolean =>
   isFloatRecipe(r) && r.mode.zeroPointAt === 'after' && !r.scale && !r.offset;
 
@@ -143,7 +143,9 @@ function plain(root: AnyRule['root']): AnyRule {
   return Object.freeze(rule);
 }
 
-/** First what ends in a requantize, then sums, then bare products; last what kernels compute in two steps. */
+/**
+ * First products that end in a requantize, then sums, then bare products; last, ends that kernels compute in two steps.
+ */
 export const selectRules: readonly (readonly AnyRule[])[] = [
   [selectRequantized],
   [selectIntegerAdd, selectIntegerSub],

@@ -55,7 +55,7 @@ function clip(ctx: NodeContext): Value {
   }
   const constant = [min, max].every((bound) => bound === undefined || ctx.constantOf(bound) !== undefined);
   if (constant && (x.type.dtype === 'f32' || isHalf(x.type.dtype))) {
-    // One operator, which rounds halves once; a bound that is not a number bounds nothing.
+    // One operator, which rounds halves once; a NaN bound limits nothing.
     const bound = (name: 'min' | 'max', none: number): number => {
       const given = ctx.scalarOf(name) ?? none;
       return Number.isNaN(given) ? none : given;
@@ -119,7 +119,8 @@ export const unaryOps: readonly OnnxOp[] = [
       if (training) ctx.unsupported('dropout in training mode');
       const y = ctx.emit(nnIdentity, { x });
       if (!ctx.wants(1)) return y;
-      // nothing is dropped: all ones since version 12. What it meant before nobody said, and ONNX Runtime writes zeros
+      // nothing is dropped: all ones since version 12. Before, its meaning was not defined, and ONNX Runtime writes
+      // zeros
       const mask = ctx.scalar(ctx.opset < 10 ? x.type.dtype : 'bool', ctx.opset < 12 ? 0 : 1, 'mask');
       return [y, ctx.emit(nnExpand, { x: mask }, { shape: x.type.shape })];
     },

@@ -1,4 +1,4 @@
-/** State of programs: which names a call changes and the next one reads, and what they become. */
+/** State of programs: the names that a call changes and the next one reads, and their new values. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import { type ValueId, valueId } from '../../../ir/index.ts';
 import type { Scope } from '../../kit/scope.ts';
@@ -17,7 +17,7 @@ export class ChangesFound extends Error {
   }
 }
 
-/** Stored tensors and inputs that the signature of a program says it changes, by name, with the names of what they become. */
+/** Stored tensors and inputs that a program declares to change, by name, with the names of their new values. */
 export function declaredChanges({ inputs, outputs }: ExportedProgram): ReadonlyMap<string, string> {
   const names = new Map(inputs.flatMap((spec) => (spec.kind === 'stored' ? [[spec.key, spec.name] as const] : [])));
   return new Map(
@@ -43,10 +43,10 @@ interface Importing {
 }
 
 /**
- * Outputs of what state becomes. Stored tensors that are changed are no constants, so that the results show whether they need
- * them: only then they are state, and become inputs. `copied` gives the elements of a name another name.
+ * The outputs for state. Changed stored tensors are not constants, so that the results show which of them they need:
+ * only those are state, and become inputs. `copied` gives the elements of a name another name.
  *
- * @throws ChangesFound, UnskewError U2008 where state is refused
+ * @throws ChangesFound, UnskewError U2008 when state is refused
  */
 export function keptState(
   { state, changed }: StateOptions,

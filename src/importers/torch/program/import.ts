@@ -38,15 +38,15 @@ import {
   tensorNames,
 } from './schema.ts';
 
-/** What the importer leaves: there is no exporter to this format. */
+/** The record that the importer leaves. No exporter writes this format. */
 export interface ExportOrigin extends Origin {
   readonly kind: 'torch-export';
   readonly torchVersion: string;
 }
 
 /**
- * The graph of an archive of `torch.export.save`, at level `qnn`. Values keep the names of the program, weights are views
- * of the archive. What is not understood becomes an `opaque` operator, listed in the origin of the graph.
+ * The graph of an archive of `torch.export.save`, at level `qnn`. Values keep the names of the program, weights are
+ * views of the archive. An operator that is not understood becomes an `opaque` one, listed in the origin of the graph.
  *
  * @throws UnskewError U1002 … U1006 for a bad archive, U2001 … U2008 for a program that is wrong or keeps state
  */
@@ -124,7 +124,7 @@ class Importer {
     return { ...this.#scope.finish('main', results, origin), ...symbolsOf(this.#program, this.#scope) };
   }
 
-  /** A node of a foreign library whose results nobody reads is there for what else it does. */
+  /** Refuses a node of a foreign library whose results nobody reads: it must be there for other effects. */
   #refuseDropped(): void {
     for (const { target, inputs, outputs, source } of this.#program.graph.nodes) {
       const isDropped = tensorNames(outputs).every((name) => !(name in this.#scope.values));
@@ -208,7 +208,7 @@ class Importer {
     else this.#compute(node, names, operands, loc);
   }
 
-  /** Names that share the memory of the first operand are read anew by whoever needs them. */
+  /** Writes to memory. Names that share the memory of the first operand are read anew when needed. */
   #write(node: ExportNode, names: readonly string[], loc: Loc): void {
     const value = this.#memory.write(node, names[0], loc, (twin) =>
       first(compute(this.#scope, twin, loc, this.#around)),
@@ -298,7 +298,7 @@ class Importer {
     throw new Unsupported(`the operand '${name}' is not understood`);
   }
 
-  /** What a name means after all writes. */
+  /** The value of a name after all writes. */
   #current(name: string, loc: Loc): AnyValue {
     const value = this.#memory.current(name, loc);
     if (value) this.#values.set(name, value);
@@ -338,7 +338,10 @@ class Importer {
     return dtype === undefined || !shape.every((dim) => dim !== undefined) ? opaqueType : { dtype, shape };
   }
 
-  /** None is no output. What is no result of its own gets one, so that the output has the name of the program. */
+  /**
+   * None gives no output. A value that is not a result of its own gets a node, so that the output has the program's
+   * name.
+   */
   #output(argument: Argument): readonly ValueId[] {
     if (argument.kind === 'none') return [];
     const names = tensorNames([argument]);
@@ -360,7 +363,7 @@ class Importer {
     return id;
   }
 
-  /** The name of an output, taken from what it meant before it was written to; inputs keep theirs. */
+  /** The name of an output, taken from the value that had it before a write; inputs keep their names. */
   #vacated(name: string): string {
     const id = valueId(name);
     if (!(id in this.#scope.values)) return name;
@@ -373,7 +376,7 @@ class Importer {
     return name;
   }
 
-  /** What changes the module from call to call cannot be a graph. */
+  /** Refuses a module that a call changes: a graph cannot express it. */
   #stateful(message: string): never {
     return fail('U2008', message, this.#where, 'export the model in evaluation mode, with tensors in and tensors out');
   }

@@ -1,4 +1,4 @@
-/** State as inputs and outputs: a stored tensor that calls change is fed, and what it becomes is returned. */
+/** State as inputs and outputs: a stored tensor that calls change is fed, and its new value is returned. */
 import { fail } from '../../../diagnostics/index.ts';
 import type { AnyValue } from '../../../ir/index.ts';
 import { STATE_HINT, type StateOption } from '../../kit/state_option.ts';
@@ -8,14 +8,14 @@ import type { Kept } from './left_behind.ts';
 import type { State } from './state.ts';
 import type { TensorOperators } from './tensor_operators.ts';
 
-/** State is found while a model is imported: it is imported anew with what has been found. */
+/** Thrown when the import finds state: the model is imported anew with the state found so far. */
 export class StateFound extends Error {
   override readonly name = 'StateFound';
 }
 
 export class HeldState {
   readonly #option: StateOption;
-  /** By the name of the input. */
+  /** The state by the name of the input. */
   readonly #held = new Map<string, Kept>();
 
   constructor(option: StateOption) {
@@ -45,7 +45,7 @@ export class HeldState {
     }
   }
 
-  /** What state becomes: outputs `h.next` for inputs `h`. */
+  /** The outputs for state: `h.next` for each input `h`. */
   outputs(state: State, operators: TensorOperators): (readonly [string, AnyValue])[] {
     return [...this.#held].map(([name, { tensor, where }]) => {
       const next = operators.current(state.next(tensor) ?? tensor, where);

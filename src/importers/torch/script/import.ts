@@ -21,23 +21,23 @@ import { TensorOperators } from './tensor_operators.ts';
 export interface ImportTorchOptions {
   /** Whose kernels quantized operators follow; the file does not say. Told from its layers unless given (U4003 says so). */
   readonly profile?: TorchProfile;
-  /** Shapes of inputs by name; sizes may be symbols. What is not given is found from the first layer, or asked for. */
+  /** Shapes of inputs by name; sizes may be symbols. A missing shape is inferred from the first layer, or asked for. */
   readonly inputShapes?: Readonly<Record<string, Shape>>;
   /**
-   * What is done about stored tensors that calls change: they are refused unless they shall be inputs `h`, and outputs `h.next`
-   * of what they become.
+   * The treatment of stored tensors that calls change: refused, or made inputs `h`, and outputs `h.next` of their new
+   * values.
    */
   readonly state?: StateOption;
 }
 
-/** What the importer leaves: no exporter writes archives. */
+/** The record that the importer leaves. No exporter writes archives. */
 export interface TorchOrigin extends Origin {
   readonly kind: 'torchscript';
   /** Absent where no layer depends on it. */
   readonly profile?: TorchProfile;
 }
 
-/** What `optimize_for_mobile` calls the weights that it packs. */
+/** The names that `optimize_for_mobile` gives to weights that it packs. */
 const HOISTED = /^_jit_pass_hoist_conv_packed_params/;
 /** Quantized layers moved to `torch.ao` with PyTorch 1.13. */
 const OLD_CODE = /^code\/__torch__\/torch\/nn\/(intrinsic\/)?quantized\//;
@@ -65,7 +65,7 @@ class Importer {
   readonly #constants: readonly TorchValue[];
   readonly #modules: Modules;
   readonly #shapes: Map<string, Shape>;
-  /** Inputs that hold integers; whatever is not found to be read as positions holds floats. */
+  /** Inputs that hold integers; inputs that are not read as positions hold floats. */
   readonly #positions = new Set<string>();
   readonly #inputs = new Map<ValueId, string>();
   readonly #held: HeldState;
@@ -214,7 +214,7 @@ class Importer {
   }
 }
 
-/** Tensors are inputs; whatever else has to have a default. */
+/** True for tensors; other parameters must have a default. */
 function isInput({ name, type, default: fallback }: Parameter, where: Location): boolean {
   if (fallback !== undefined) return false;
   if (isTensorType(type)) return true;
@@ -232,7 +232,7 @@ function isTensorType(type: Expression | undefined): boolean {
   );
 }
 
-/** A tensor is `output`; several are `output_0`, … in their order, those of a dict or NamedTuple `output_key`. */
+/** A tensor is `output`; several are `output_0`, … in their order, elements of a dict or NamedTuple `output_key`. */
 function outputsOf(result: TorchValue, operators: TensorOperators, where: Location): (readonly [string, AnyValue])[] {
   const outputs: (readonly [string, AnyValue])[] = [];
   const visit = (value: TorchValue, name: string): void => {

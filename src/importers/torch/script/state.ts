@@ -1,6 +1,7 @@
 /**
- * What a model keeps from call to call: attributes that the code assigns, lists and dicts of the archive. A graph keeps nothing:
- * an attribute is a variable of the call, and one whose old value a call reads before it gives it a new one is refused.
+ * The state of a model between calls: attributes that the code assigns, lists and dicts of the archive. A graph has no
+ * state: an attribute becomes a variable of the call, and a call that reads an attribute's old value before it assigns
+ * a new one is refused.
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import { STATE_HINT } from '../../kit/state_option.ts';
@@ -24,7 +25,7 @@ export class State {
   readonly #read: Attributes = new Map();
   readonly #kept = new WeakSet<object>();
   readonly #paths = new Map<TorchTensor, string>();
-  /** Whether an old value matters only a graph can tell. */
+  /** Replaced tensors: only the graph tells which of their old values matter. */
   readonly replaced: Replaced[] = [];
 
   /** The value that this call gave to an attribute. */
@@ -32,7 +33,7 @@ export class State {
     return this.#assigned.get(object)?.get(name);
   }
 
-  /** Notes that a call reads what the last one left, or the archive holds. */
+  /** Notes that a call reads a value of the last call, or of the archive. */
   read(object: ModuleObject, name: string, value: TorchValue): void {
     put(this.#read, object, name, value);
     if (value instanceof TorchTensor && !this.#paths.has(value)) this.#paths.set(value, pathOf(object, name));
@@ -58,7 +59,7 @@ export class State {
     return this.#paths.get(tensor);
   }
 
-  /** What the attribute of a stored tensor holds at the end, where it was given another value. */
+  /** The final value of the attribute that held a stored tensor, when it was assigned another one. */
   next(tensor: TorchTensor): TorchValue | undefined {
     const found = this.replaced.find((item) => item.tensor === tensor);
     return found && this.assigned(found.object, found.name);
