@@ -1,6 +1,8 @@
 /** Regions without sums of products: tables and additions of bytes, and movements. */
+
 import { assert } from '../diagnostics/index.ts';
 import {
+  atChannel,
   constantOf,
   dtypes,
   evaluateNode,
@@ -56,7 +58,7 @@ function checkAllBytes(region: Region, types: readonly TensorType<'u8' | 's8'>[]
   const method = `all ${cases} inputs`;
   const [before, after] = [region.before, region.after].map((graph) => evaluateAll(graph, feeds, region.root));
   // A side that reads no byte is one element for all of them.
-  const of = ({ data }: ITensor, i: number) => data[data.length === 1 ? 0 : i];
+  const of = ({ data }: ITensor, i: number) => atChannel<number | bigint>(data, i);
   const at = range(cases).findIndex((i) => !Object.is(of(before, i), of(after, i)));
   if (at < 0) return { kind: 'identity', what, method, verdict: 'proved' };
   const inputs = Object.fromEntries(

@@ -4,7 +4,9 @@
  *
  *   accumulator (int32, the source zero point taken care of) → f32, + bias, + map, · scale, + offset, · multiplier, round, clip, + zero point
  */
+
 import {
+  atChannel,
   constantOf,
   dnnlConvTranspose,
   type Graph,
@@ -161,7 +163,7 @@ function additions(graph: Graph, fused: Fused<ValueId>, { bias, map }: Added): (
   const maps = map && integers(map);
   const inner = map ? sizeOf(map.shape) / channels : 0;
   return Array.from({ length: channels }, (_, c) => {
-    const b = biases ? biases[biases.length === 1 ? 0 : c] : 0;
+    const b = biases ? atChannel(biases, c) : 0;
     return maps ? distinct(maps, c * inner, inner).map((m) => [b, m] as const) : [[b, 0] as const];
   });
 }

@@ -1,4 +1,4 @@
-import { sizeOf } from '../../tensors/index.ts';
+import { atChannel, sizeOf } from '../../tensors/index.ts';
 import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
 import { elementsOf } from '../dims.ts';
 import { checkEpilogue, checkPerChannel, epilogue, epilogueAttrs, floatSteps } from './epilogue.ts';
@@ -52,7 +52,7 @@ export const dnnlRequantize = defineOp({
         const c = Math.floor(i / inner) % channels;
         const n = Math.floor(i / (inner * channels));
         const r = row.data[(n * groups + Math.floor((c * groups) / channels)) * inner + (i % inner)];
-        sums[i] += Math.imul(r, column.data[column.data.length === 1 ? 0 : c]);
+        sums[i] += Math.imul(r, atChannel(column.data, c));
       }
     }
     return { dtype: attrs.to, shape: x.shape, data: epilogue(sums, channels, inner, rest, attrs, attrs.rounding) };

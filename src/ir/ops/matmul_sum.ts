@@ -1,6 +1,6 @@
 /** The shape and the sum of a matrix product with numpy's rules: rank-1 operands and broadcast batches. */
 
-import { sizeOf } from '../../tensors/index.ts';
+import { atChannel, sizeOf } from '../../tensors/index.ts';
 import type { Refuse } from '../define_op.ts';
 import type { Shape } from '../types.ts';
 import { broadcastShape } from './broadcast.ts';
@@ -51,7 +51,7 @@ export function matmulSum({ a, aShape, b, bShape, za = [0], zb = [0] }: MatmulOp
     const bBase = batchIndex(t, batch, bBatch) * k * n;
     const line = (i: number): Line => ({
       at: aBase + i * k,
-      zero: za[za.length === 1 ? 0 : i],
+      zero: atChannel(za, i),
       to: (t * m + i) * n,
     });
     // Columns in blocks whose part of b stays in the cache while rows of a go by.

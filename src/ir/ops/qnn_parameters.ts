@@ -8,7 +8,7 @@
  *   - by broadcasting: of the rank of x, every size 1 or that of x (blocks, rows times columns).
  */
 
-import type { ITensor } from '../../tensors/index.ts';
+import { atChannel, type ITensor } from '../../tensors/index.ts';
 import { type OperandTypes, type Refuse, tensorOf } from '../define_op.ts';
 import { formatType, type Shape, sameShape, type TensorType } from '../types.ts';
 
@@ -57,7 +57,7 @@ const mayEqual = (a: Shape[number], b: Shape[number]): boolean =>
 /** The element of a parameter that may be absent (0) or one for all. */
 export function elementAt(parameter: ITensor | undefined, index: number): number {
   if (parameter === undefined) return 0;
-  return Number(parameter.data[parameter.data.length === 1 ? 0 : index]);
+  return Number(atChannel<number | bigint>(parameter.data, index));
 }
 
 /**

@@ -5,7 +5,7 @@
  *   float constant                   rne(b / (sx·sw[o])), as the profile divides: moves the bias by at most sx·sw[o]/2
  */
 
-import { isOfType, type Shape, sizeOf, tensor, type Value } from '../../ir/index.ts';
+import { atChannel, isOfType, type Shape, sizeOf, tensor, type Value } from '../../ir/index.ts';
 import { biasInteger, type RequantizeProfile } from '../../numerics/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
@@ -67,7 +67,7 @@ function checkScales(scales: Float32Array, { units, count }: Channels, at: Value
   if (scales.length > 1 && scales.length !== count)
     refuse(`the bias has ${scales.length} scales, the result ${count} channels`, at);
   for (let o = 0; o < length; o++) {
-    const [sb, unit] = [scales[scales.length === 1 ? 0 : o], units[units.length === 1 ? 0 : o]];
+    const [sb, unit] = [atChannel(scales, o), atChannel(units, o)];
     if (Math.abs(sb / unit - 1) <= SCALE_TOLERANCE) continue;
     const which = units.length === 1 ? 'sx·sw' : `sx·sw[${o}]`;
     refuse(
@@ -88,7 +88,7 @@ function roundedBias(
   const length = Math.max(real.length, units.length);
   if (units.length > 1 && length !== count) refuse(`the bias has ${real.length} elements for ${count} channels`, at);
   return Int32Array.from({ length }, (_, o) => {
-    const b = biasInteger(real[real.length === 1 ? 0 : o], units[units.length === 1 ? 0 : o], profile);
+    const b = biasInteger(atChannel(real, o), atChannel(units, o), profile);
     if (!(b >= -(2 ** 31) && b < 2 ** 31))
       refuse(`the bias ${real[o]} is ${b} in units of sx·sw, which does not fit int32`, at);
     return b;

@@ -7,6 +7,7 @@
  */
 
 import {
+  atChannel,
   dtypes,
   type ITensor,
   isStatic,
@@ -82,7 +83,7 @@ export function productAt(graph: GraphEditor, form: ProductForm, node: Node, ref
   const length = Math.max(sx.length, sw.length);
   const units = new Float64Array(length);
   for (let o = 0; o < length; o++) {
-    const [a, b] = [at(sx, o), at(sw, o)];
+    const [a, b] = [atChannel(sx, o), atChannel(sw, o)];
     if (!(productScale(a, b) >= NORMAL)) refuse(`sx·sw = ${a}·${b} is no normal binary32 number`, w.scale);
     if (productScale(a, b) > LARGEST_SCALE)
       refuse(`sx·sw = ${a}·${b} is above 2^96, where float sums overflow`, w.scale);
@@ -110,8 +111,6 @@ function channelsOf(form: ProductForm, node: Node, x: Source, w: Source, refuse:
     refuse(`${form.roles[0]} has zero points by channel and a size that only the run knows`, x.zp, 'give inputShapes');
   return depth;
 }
-
-const at = (values: ArrayLike<number>, i: number): number => values[values.length === 1 ? 0 : i];
 
 const repeated = <A extends ArrayLike<number>>(values: A, times: number): Float32Array =>
   Float32Array.from({ length: values.length * times }, (_, i) => values[i % values.length]);
@@ -142,7 +141,7 @@ function sumOfMagnitudes({ data, shape }: ITensor<Eight>, axis: number, zeroPoin
   const sums = new Float64Array(axis < 0 ? 1 : shape[axis]);
   for (let i = 0; i < data.length; i++) {
     const o = Math.floor(i / inner) % sums.length;
-    sums[o] += Math.abs(data[i] - zeroPoints[zeroPoints.length === 1 ? 0 : o]);
+    sums[o] += Math.abs(data[i] - atChannel(zeroPoints, o));
   }
   return sums.reduce((a, b) => Math.max(a, b), 0);
 }
@@ -186,7 +185,9 @@ export function requantizedProduct(form: ProductForm, match: QuantizeMatch, refu
   requirePrivate(graph, [...clamped.inner, below.node.results[0]], refuse);
   requireInt32(product, bias, refuse);
   const { sx, sw } = product;
-  const beyond = product.channels.units.some((_, o) => multiplier32(at(sx, o), at(sw, o), y.s) === Infinity);
+  const beyond = product.channels.units.some(
+    (_, o) => multiplier32(atChannel(sx, o), atChannel(sw, o), y.s) === Infinity,
+  );
   if (beyond) refuse('sx·sw/sy is beyond binary32', match.scale);
   return { ...product, y, bias, clamped, profile: graph.base.profile ?? 'ort' };
 }
@@ -296,7 +297,7 @@ export function emitRequantized(plan: Requantized, a: Algebra): Value {
 /** sx·sw/sy of every result channel as the profile holds them. */
 function factorsOf({ sx, sw, y, profile }: Requantized): RequantizeFactors {
   if (sx.length === 1) return requantizeFactors(profile, sx[0], sw, y.s);
-  const each = Array.from(sx, (s, o) => requantizeFactors(profile, s, [at(sw, o)], y.s));
+  const each = Array.from(sx, (s, o) => requantizeFactors(profile, s, [atChannel(sw, o)], y.s));
   const [{ dtype, second }] = each;
   return {
     dtype,
@@ -329,7 +330,7 @@ export function emitScaled(plan: Scaled, a: Algebra): Value {
   const { sx, sw, integers, real, channels } = plan;
   const sum = a.emit(nnCast, { x: emitSum(a, plan, integers) }, { to: 'f32' });
   const tail = Array(channels.rank - 1 - channels.axis).fill(1);
-  const factors = Array.from(channels.units, (_, o) => productScale(at(sx, o), at(sw, o)));
+  const factors = Array.from(channels.units, (_, o) => productScale(atChannel(sx, o), atChannel(sw, o)));
   const shape = factors.length === 1 ? [] : [factors.length, ...tail];
   const scaled = a.emit(nnMul, { a: sum, b: a.constant(tensor('f32', factors, shape)) });
   return real ? a.emit(nnAdd, { a: scaled, b: a.reshape(real, [...real.type.shape, ...tail]) }) : scaled;

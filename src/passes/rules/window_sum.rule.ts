@@ -1,5 +1,6 @@
 import { assert } from '../../diagnostics/index.ts';
 import {
+  atChannel,
   filterCount,
   isStatic,
   nnExpand,
@@ -70,7 +71,7 @@ function alongFilters(zeroPoints: Value<'s32'>, shape: readonly number[], a: Alg
   const data = a.tensor(zeroPoints)?.data;
   if (data)
     return a.s32(
-      Int32Array.from({ length: shape[1] }, (_, o) => data[data.length === 1 ? 0 : o]),
+      Int32Array.from({ length: shape[1] }, (_, o) => atChannel(data, o)),
       shape,
     );
   return a.reshape(zeroPoints, zeroPoints.type.shape.every((dim) => dim === 1) ? [] : shape);

@@ -1,6 +1,8 @@
 /** Convolutions with everything random: rank, groups, windows, zero points, data. */
+
 import * as fc from 'fast-check';
 import {
+  atChannel,
   type ConvAttrs,
   type DeconvAttrs,
   type Dim,
@@ -224,7 +226,7 @@ function emitWeights(b: GraphBuilder, spec: ConvSpec, kernel: readonly number[])
   const zeroAt = (i: number): number => {
     const [first, second] = [Math.floor(i / sizeOf(shape.slice(1))), Math.floor(i / sizeOf(kernel)) % shape[1]];
     const filter = transposed ? Math.floor(first / channelsPerGroup) * filtersPerGroup + second : first;
-    return zeros[zeros.length === 1 ? 0 : filter];
+    return atChannel(zeros, filter);
   };
   return b.constant(weightsTensor(spec.w, shape, spec.weights, spec.narrow, zeroAt), b.fresh('w'));
 }

@@ -1,14 +1,19 @@
 /** Products of floats by the kernel whose sums are the interpreter's: where a quantization lies behind, or a weight is not finite. */
+
 import {
+  copyStrided,
   isOp,
+  layoutOf,
   type nnConv,
   nnConvTranspose,
   type nnMatmul,
+  type ProductLayout,
   sizeOf,
   stridesOf,
   tensor,
   type ValueId,
   type View,
+  weightsLayout,
 } from '../../../ir/index.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
@@ -39,27 +44,22 @@ export function recordConvProduct({ x, w, bias, y, attrs, node }: View<typeof nn
     { name: 'float-product', ...product },
     {
       source: r.use(x, 'channels-last'),
-      weights: tapsOfChannels(r, w, product),
+      weights: tapsOfChannels(r, w, layoutOf(node)),
       bias: bias && r.use(bias, 'row-major'),
       destination: r.define(y, 'channels-last'),
     },
   );
 }
 
-/** [groups, channels, taps, outputs] of [groups·outputs, channels, taps], transposed of [groups·channels, outputs, taps]. */
-function tapsOfChannels(r: Recorder, w: ValueId, { channels, outputs, groups, kernel, transposed }: Product): Buffer {
-  const [c, o, taps] = [channels / groups, outputs / groups, sizeOf(kernel)];
-  const [channelStride, outputStride] = transposed ? [o * taps, taps] : [taps, c * taps];
-  const shape = [groups, c, taps, o];
-  const strides = [c * o * taps, channelStride, 1, outputStride];
+/** The weights as [groups, channels, taps, outputs], whichever way the operator has them. */
+function tapsOfChannels(r: Recorder, w: ValueId, of: ProductLayout): Buffer {
+  const { sizes, steps } = weightsLayout(of, r.shape(w));
+  const axes = ['group', 'channel', 'tap', 'filter'] as const;
+  const [shape, strides] = [sizes, steps].map((by) => axes.map((axis) => by[axis]));
   if (!r.isConstant(w)) return copied(r, w, shape, strides);
   const constant = r.constantOf(w, 'f32');
   const data = new Float32Array(constant.data.length);
-  let to = 0;
-  for (let g = 0; g < groups; g++)
-    for (let i = 0; i < c; i++)
-      for (let t = 0; t < taps; t++)
-        for (let k = 0; k < o; k++) data[to++] = constant.data[g * strides[0] + i * strides[1] + t + k * strides[3]];
+  copyStrided(shape, constant.data, { offset: 0, strides }, data, { offset: 0, strides: stridesOf(shape) });
   return r.data(tensor('f32', data));
 }
 

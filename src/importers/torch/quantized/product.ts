@@ -1,6 +1,6 @@
 /** quantized::conv and quantized::linear: the integer sum, and its end as each engine computes it. */
 
-import { nnAdd, nnMul, qnnDynamicQuantize, qnnRequantize, type Value } from '../../../ir/index.ts';
+import { atChannel, nnAdd, nnMul, qnnDynamicQuantize, qnnRequantize, type Value } from '../../../ir/index.ts';
 import { reciprocal32, roundHalfEven, saturate } from '../../../numerics/index.ts';
 import { type ITensor, tensor } from '../../../tensors/index.ts';
 import { requantized } from '../../kit/requantize.ts';
@@ -103,7 +103,7 @@ export function requantize(
   };
   const f32 = (values: readonly number[]): ITensor => tensor('f32', Float32Array.from(values));
   const product = scales.map((sw) => Math.fround(sx * sw));
-  const scaleAt = (c: number): number => product[product.length === 1 ? 0 : c];
+  const scaleAt = (c: number): number => atChannel(product, c);
   const { zeroPoint, relu } = end;
   const zy = ctx.scalar(end.type.dtype, zeroPoint, 'zero_point');
   const bounds = relu ? { low: zeroPoint } : {};
