@@ -53,7 +53,7 @@ export function requantizationOfSum(
   if (!multiplier || !zero || (requantize.second && !second)) return 'its parameters are computed at run time';
   if (multiplier.shape.length > 1) return 'the multiplier varies along several axes';
   const tail = roundingTail(graph, node);
-  if (tail === undefined) return 'it rounds floats that are no sum with a scale and an offset for each channel';
+  if (tail === undefined) return 'it rounds floats that are not a sum with a scale and an offset for each channel';
   const { sum, between, scale, offset } = tail;
   if (attrs.arithmetic === 'f32-two-step' && (scale || offset)) return whyNotFloats(attrs.arithmetic);
   const factors = {

@@ -202,7 +202,7 @@ const utf8 = (bytes: Uint8Array): string => decoder.decode(bytes);
 
 function setItems(m: Machine, items: readonly PickleValue[]): void {
   const dict = m.top();
-  if (!(dict instanceof Map)) m.refuse('items are set on what is no dict');
+  if (!(dict instanceof Map)) m.refuse('items are set on a value that is not a dict');
   if (items.length % 2 !== 0) m.refuse('a key without a value');
   for (let i = 0; i < items.length; i += 2) {
     const key = items[i];

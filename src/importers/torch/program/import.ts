@@ -315,7 +315,7 @@ class Importer {
       this.#program.graph.integers.get(name) ??
       fail('U2001', `the integer '${name}' is used and never defined`, { ...loc, input: name });
     const dim = this.#dim(size);
-    if (dim === undefined) throw new Unsupported(`the integer '${name}' is no size that can be expressed`);
+    if (dim === undefined) throw new Unsupported(`the integer '${name}' is not a size that can be expressed`);
     return dim;
   }
 
@@ -345,7 +345,7 @@ class Importer {
   #output(argument: Argument): readonly ValueId[] {
     if (argument.kind === 'none') return [];
     const names = tensorNames([argument]);
-    if (names.length === 0) this.#stateful('an output of the program is no tensor');
+    if (names.length === 0) this.#stateful('an output of the program is not a tensor');
     return names.map((name) => {
       const value = this.#current(name, { ...this.#where, input: name });
       return value.id === name ? value.id : this.#copied(name, this.#vacated(name));

@@ -84,7 +84,7 @@ class Importer {
     this.#root = root;
     const constants = archive.has('constants.pkl') ? this.#unpickle('constants.pkl', 'constants/') : [];
     if (!Array.isArray(constants))
-      fail('U1004', 'the constants of the archive are no tuple', archive.at('constants.pkl'));
+      fail('U1004', 'the constants of the archive are not a tuple', archive.at('constants.pkl'));
     this.#constants = constants;
     this.#shapes = new Map(Object.entries(inputShapes));
   }
