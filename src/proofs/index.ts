@@ -1,6 +1,5 @@
 /** The checker: two graphs in, obligations out. It sees nothing of the passes whose work it judges. */
 
-export { layoutOf } from '../ir/index.ts';
 export type { ByteSums } from './byte_sums.ts';
 export { type CheckedRegion, checkGraphs, type OnProof } from './check.ts';
 export { channelAxis, type Fused, fusedOf } from './fused.ts';
