@@ -5,6 +5,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 const ROOT = resolve(process.argv[2] ?? join(import.meta.dirname, '..'));
 
 const BASE = ['platform', 'diagnostics', 'tensors', 'numerics', 'ir'];
+const FORMATS = ['formats/onnx', 'formats/torch', 'formats/other'];
 /** One row per layer: the files it is made of, and the layers it sees besides itself. */
 const LAYERS = {
   platform: { files: /^src\/platform\//, sees: [] },
@@ -15,30 +16,34 @@ const LAYERS = {
   // The checker is given two graphs and sees nothing of the passes whose work it judges.
   proofs: { files: /^src\/proofs\//, sees: BASE },
   passes: { files: /^src\/passes\//, sees: [...BASE, 'proofs'] },
-  importers: { files: /^src\/importers\//, sees: BASE },
-  // Export splices the bytes that import indexed, so it sees the importers.
-  exporters: { files: /^src\/exporters\//, sees: [...BASE, 'importers'] },
+  // Bytes and records, without a meaning.
+  'formats/other': { files: /^src\/formats\/other\//, sees: ['diagnostics'] },
+  'formats/onnx': { files: /^src\/formats\/onnx\//, sees: ['diagnostics', 'tensors', 'formats/other'] },
+  'formats/torch': { files: /^src\/formats\/torch\//, sees: ['platform', 'diagnostics', 'tensors'] },
+  importers: { files: /^src\/importers\//, sees: [...BASE, ...FORMATS] },
+  // An exporter asks where values came from, which importers say.
+  exporters: { files: /^src\/exporters\//, sees: [...BASE, ...FORMATS, 'importers'] },
   codegen: { files: /^src\/codegen\//, sees: [...BASE, 'proofs', 'passes'] },
   // compile() takes a path or bytes, so the runtime sees the importers.
-  runtime: { files: /^src\/runtime\//, sees: [...BASE, 'proofs', 'passes', 'importers', 'codegen'] },
+  runtime: { files: /^src\/runtime\//, sees: [...BASE, ...FORMATS, 'proofs', 'passes', 'importers', 'codegen'] },
   testing: {
     files: /^src\/testing\//,
-    sees: [...BASE, 'proofs', 'passes', 'importers', 'exporters', 'codegen', 'runtime'],
+    sees: [...BASE, ...FORMATS, 'proofs', 'passes', 'importers', 'exporters', 'codegen', 'runtime'],
   },
   index: {
     files: /^src\/index\.ts$/,
-    sees: [...BASE, 'proofs', 'passes', 'importers', 'exporters', 'codegen', 'runtime'],
+    sees: [...BASE, ...FORMATS, 'proofs', 'passes', 'importers', 'exporters', 'codegen', 'runtime'],
   },
   cli: {
     files: /^src\/cli\//,
-    sees: [...BASE, 'proofs', 'passes', 'importers', 'exporters', 'codegen', 'runtime', 'index'],
+    sees: [...BASE, ...FORMATS, 'proofs', 'passes', 'importers', 'exporters', 'codegen', 'runtime', 'index'],
   },
 };
 
 /** Packages that only some folders may import, by what their names begin with. Without Node.js the compiler runs in a browser. */
 const PACKAGES = {
-  'onnx-proto': /^src\/(importers|exporters)\/onnx\//,
-  protobufjs: /^src\/(importers|exporters)\/onnx\//,
+  'onnx-proto': /^src\/formats\/onnx\//,
+  protobufjs: /^src\/formats\/onnx\//,
   'node:': /^src\/(runtime|cli)\//,
   yauzl: /^src\/runtime\//,
 };

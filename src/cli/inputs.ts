@@ -1,15 +1,8 @@
 /** Inputs of a model: shapes and tensors from the command line. */
 import { fail, UnskewError } from '../diagnostics/index.ts';
-import {
-  Context,
-  looksLike,
-  type OtherFormat,
-  readTensor as readTensorProto,
-  signatureOf,
-  Source as TensorSource,
-  tensorOf,
-  Unsupported,
-} from '../importers/index.ts';
+import { Context, readTensor as readTensorProto, Source as TensorSource } from '../formats/onnx/index.ts';
+import { looksLike, type OtherFormat, signatureOf } from '../formats/other/index.ts';
+import { tensorOf, Unsupported } from '../importers/index.ts';
 import {
   checkFeeds,
   type Feeds,

@@ -2,7 +2,7 @@
 import type { CompiledModel } from '../codegen/index.ts';
 import { fail } from '../diagnostics/index.ts';
 import { withOutputs } from '../exporters/index.ts';
-import { openOnnx } from '../importers/index.ts';
+import { openOnnx } from '../formats/onnx/index.ts';
 import { checkFeeds, type Feeds, type Graph, interpret, nodesOf, specialize } from '../ir/index.ts';
 import { Executable, openHere, toFeeds, usualBackend } from '../runtime/index.ts';
 import type { Observed, Tensors } from './compare.ts';

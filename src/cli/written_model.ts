@@ -1,6 +1,7 @@
 /** A written ONNX model beside its original: the operators that changed, and the files of weights that both read. */
 import { dirname, resolve } from 'node:path';
-import { bodiesOf, type OnnxNode, openOnnx, originOf } from '../importers/index.ts';
+import { type OnnxNode, openOnnx } from '../formats/onnx/index.ts';
+import { bodiesOf, originOf } from '../importers/index.ts';
 import type { Graph } from '../ir/index.ts';
 import type { Terminal } from './terminal.ts';
 

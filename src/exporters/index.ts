@@ -1,3 +1,4 @@
 /** Graphs to files. */
+
+export { withOutputs } from '../formats/onnx/index.ts';
 export { exportOnnx } from './onnx/export.ts';
-export { withOutputs } from './onnx/splice/index.ts';

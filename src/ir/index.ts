@@ -1,6 +1,7 @@
 /** The IR as the rest of unskew sees it. */
 
 export * from '../tensors/index.ts';
+export { copyStrided } from '../tensors/index.ts';
 export * from './builder.ts';
 export * from './carried_products.ts';
 export * from './constant_pool.ts';
@@ -8,7 +9,6 @@ export * from './define_op.ts';
 export * from './dims.ts';
 export * from './graph.ts';
 export * from './interpret.ts';
-export { keysOf } from './keys_of.ts';
 export * from './limits.ts';
 export * from './memory_need.ts';
 export type { OnnxForm } from './onnx_form.ts';
@@ -26,7 +26,6 @@ export { lutOf } from './ops/qnn_lut.op.ts';
 export * from './ops/qnn_ops.ts';
 export { elementAt, forEachRun, isPerTensor } from './ops/qnn_parameters.ts';
 export { softmaxNear } from './ops/qnn_softmax.op.ts';
-export { copyStrided } from './ops/strided.ts';
 export * from './owned_results.ts';
 export * from './parse.ts';
 export * from './parse_type.ts';

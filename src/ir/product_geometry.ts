@@ -4,11 +4,10 @@
  * themselves.
  */
 import { assert } from '../diagnostics/index.ts';
-import { type DType, type ITensor, sizeOf, stridesOf } from '../tensors/index.ts';
+import { type DType, type ITensor, sizeOf, stridesOf, transposed } from '../tensors/index.ts';
 import type { ProductKind } from './define_op.ts';
 import { mulDims } from './dims.ts';
 import { forEachRun } from './ops/qnn_parameters.ts';
-import { transposed } from './ops/strided.ts';
 import type { Dim, Shape } from './types.ts';
 
 /** The factors; zero points may be absent. */

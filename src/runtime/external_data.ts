@@ -5,7 +5,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { fail, type Location, systemCode, systemReason } from '../diagnostics/index.ts';
-import { checkLocation, type ExternalReader, printable } from '../importers/index.ts';
+import { checkLocation, type ExternalReader, printable } from '../formats/onnx/index.ts';
 
 /** Reads ranges of the files beside the model at `modelPath`; throws UnskewError U1005. */
 export function externalReader(modelPath: string): ExternalReader {

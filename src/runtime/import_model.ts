@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { checkOptions, fail, systemCode, systemHint, systemReason } from '../diagnostics/index.ts';
-import { folderHint, type ImportOptions, importBytes, importOptionNames } from '../importers/index.ts';
+import { folderHint } from '../formats/other/index.ts';
+import { type ImportOptions, importBytes, importOptionNames } from '../importers/index.ts';
 import type { Graph } from '../ir/index.ts';
 import { externalReader } from './external_data.ts';
 import './node_platform.ts';

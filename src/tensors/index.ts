@@ -1,6 +1,8 @@
 /** Element types and tensors. */
 export * from './bytes.ts';
 export * from './dtype.ts';
+export * from './keys_of.ts';
 export * from './per_channel.ts';
 export * from './same_data.ts';
+export * from './strided.ts';
 export * from './tensor.ts';

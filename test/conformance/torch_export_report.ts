@@ -1,6 +1,6 @@
 /** Writes docs/conformance-export.md: every program of torch.export in the corpus, measured. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { openArchive } from '../../src/importers/torch/archive/index.ts';
+import { openArchive } from '../../src/formats/torch/archive/index.ts';
 import { torchOps } from '../../src/importers/torch/op_table.ts';
 import { importExport } from '../../src/importers/torch/program/index.ts';
 import { nodesOf } from '../../src/ir/graph.ts';

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { createPeer, type Feeds } from '../../src/cli/onnxruntime.ts';
 import { legalize } from '../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
-import { openOnnx } from '../../src/importers/onnx/container/index.ts';
+import { openOnnx } from '../../src/formats/onnx/index.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type DType, dtypes, tensor } from '../../src/ir/index.ts';
 import { compileGraph } from '../../src/runtime/compile.ts';

@@ -10,7 +10,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { agreement } from '../../src/cli/agreement.ts';
 import { groupsOf } from '../../src/cli/group_slack.ts';
 import { legalize } from '../../src/codegen/legalize.ts';
-import { openOnnx } from '../../src/importers/onnx/container/index.ts';
+import { openOnnx } from '../../src/formats/onnx/index.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { dtypes, type ITensor, interpret, numbersOf, sizeOf, tensor } from '../../src/ir/index.ts';
 import { leftInFloat } from '../../src/passes/qdq/left_in_float.ts';

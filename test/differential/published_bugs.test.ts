@@ -1,6 +1,6 @@
 /** Published bugs of other systems that no other test names: see docs/published-bugs.md. On the addon as on the interpreter. */
 import { describe, expect, it } from 'vitest';
-import { scalarTypes } from '../../src/importers/torch/pickle/index.ts';
+import { scalarTypes } from '../../src/formats/torch/pickle/index.ts';
 import { scalarTypeOf } from '../../src/importers/torch/program/scalar_type.ts';
 import { GraphBuilder, type ITensor, interpret, sizeOf, tensor, type Value } from '../../src/ir/index.ts';
 import { type ConvAttrs, indicesOf } from '../../src/ir/ops/conv_geometry.ts';

@@ -5,7 +5,7 @@ import { accountOf } from '../../src/cli/layer_account.ts';
 import { legalize } from '../../src/codegen/legalize.ts';
 import { UnskewError } from '../../src/diagnostics/index.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
-import { openOnnx } from '../../src/importers/onnx/container/index.ts';
+import { openOnnx } from '../../src/formats/onnx/index.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type Graph, nodesOf, tensor } from '../../src/ir/index.ts';
 import { arbitraryFeeds, arbitraryNet, feedsOf } from '../../src/testing/index.ts';

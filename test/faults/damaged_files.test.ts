@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
 import { readCompiledFile } from '../../src/codegen/compiled_file.ts';
-import { openArchive } from '../../src/importers/torch/archive/index.ts';
+import { openArchive } from '../../src/formats/torch/archive/index.ts';
 import { quantizedConv, unskew, workFolder } from '../unit/cli/support.ts';
 import { zip } from '../unit/torch/archives.ts';
 

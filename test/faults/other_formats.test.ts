@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
 import { writeNpy } from '../../src/cli/npy.ts';
 import { UnskewError } from '../../src/diagnostics/index.ts';
-import { looksLike, signatureOf } from '../../src/importers/other_formats.ts';
+import { looksLike, signatureOf } from '../../src/formats/other/other_formats.ts';
 import { tensor } from '../../src/ir/index.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { importModel } from '../../src/runtime/import_model.ts';

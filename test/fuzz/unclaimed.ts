@@ -4,8 +4,8 @@
  */
 import type { Observed } from '../../src/cli/compare.ts';
 import { onnxRuntimeSide } from '../../src/cli/sides.ts';
-import { withOutputs } from '../../src/exporters/onnx/splice/index.ts';
-import { openOnnx } from '../../src/importers/onnx/container/index.ts';
+import { openOnnx } from '../../src/formats/onnx/index.ts';
+import { withOutputs } from '../../src/formats/onnx/splice/index.ts';
 import {
   type AnyOp,
   constantOf,

@@ -3,7 +3,7 @@
  * int16, which saturates (ONNX Runtime #5849) from 2 · 255 · 65 on.
  */
 import { readFileSync } from 'node:fs';
-import { openOnnx } from '../../src/importers/onnx/container/index.ts';
+import { openOnnx } from '../../src/formats/onnx/index.ts';
 import type { Feeds } from '../../src/ir/index.ts';
 
 export const hasVnni = /\bavx(512)?_?vnni\b/.test(readFileSync('/proc/cpuinfo', 'utf8'));

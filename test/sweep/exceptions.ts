@@ -1,6 +1,6 @@
 /** Layers for which ONNX Runtime strays from the meaning: each peculiarity with its name, its reason and its proof. */
 import { observe, type Tensors } from '../../src/cli/compare.ts';
-import { openOnnx } from '../../src/importers/onnx/container/index.ts';
+import { openOnnx } from '../../src/formats/onnx/index.ts';
 import { type Graph, type ITensor, nodesOf } from '../../src/ir/index.ts';
 import { hasVnni, mayLeaveInt16 } from '../support/exact_weights.ts';
 import type { Layer } from './net.ts';

@@ -17,7 +17,7 @@ import { onnxRuntimeSide } from '../../src/cli/sides.ts';
 import { legalize } from '../../src/codegen/legalize.ts';
 import { UnskewError } from '../../src/diagnostics/index.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
-import { openOnnx } from '../../src/importers/onnx/container/index.ts';
+import { openOnnx } from '../../src/formats/onnx/index.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type Graph, interpret, isFloat, nodesOf } from '../../src/ir/index.ts';
 import type { LegalizeResult } from '../../src/passes/legalize_result.ts';

@@ -70,8 +70,7 @@ describe('scripts/layers.mjs', () => {
       'src/numerics/index.ts': "import { x } from '../tensors/index.ts';\n",
       'src/ir/a.ts': "import '../numerics/index.ts';\nimport type { B } from './b.ts';\n",
       'src/ir/b.ts': "import {\n  a,\n  c,\n} from '../tensors/index.ts';\n",
-      'src/importers/onnx/read.ts':
-        "import { onnx } from 'onnx-proto';\nimport protobuf from 'protobufjs/minimal.js';\n",
+      'src/formats/onnx/read.ts': "import { onnx } from 'onnx-proto';\nimport protobuf from 'protobufjs/minimal.js';\n",
       'src/cli/main.ts': "import * as api from '../index.ts';\nconst later = () => import('../runtime/index.ts');\n",
       'src/index.ts': "export { run } from './runtime/index.ts';\nimport './runtime/node_platform.ts';\n",
       'src/runtime/index.ts': "import { readFileSync } from 'node:fs';\n",

@@ -3,24 +3,26 @@
  * around it: nodes of its graph that came from there are left out, since the outer value is the same.
  */
 import { assert } from '../../diagnostics/index.ts';
+import type { KeptNode, NodeInit } from '../../formats/onnx/index.ts';
 import {
-  bodiesOf,
   Context,
-  capturedIn,
   type Encoded,
   eachField,
-  isBodyAsImported,
-  type OnnxBody,
   type OnnxGraph,
   type OnnxNode,
-  type OnnxOrigin,
   openOnnx,
-  originOf,
   Source,
   schema,
+} from '../../formats/onnx/index.ts';
+import {
+  bodiesOf,
+  capturedIn,
+  isBodyAsImported,
+  type OnnxBody,
+  type OnnxOrigin,
+  originOf,
 } from '../../importers/index.ts';
 import type { Graph } from '../../ir/index.ts';
-import type { KeptNode, NodeInit } from './splice/index.ts';
 
 /** The new bodies of a node. */
 export interface NewBodies {

@@ -5,6 +5,7 @@
  * inside QLinearConv) is emitted only when somebody else reads it as well.
  */
 import { fail } from '../../diagnostics/index.ts';
+import type { KeptNode, NodeInit, TensorInit } from '../../formats/onnx/index.ts';
 import {
   bytesOf,
   constantOf,
@@ -21,7 +22,6 @@ import {
 import { emitNode } from './emitters/index.ts';
 import type { Emitting } from './node_writer.ts';
 import type { Unit } from './schedule.ts';
-import type { KeptNode, NodeInit, TensorInit } from './splice/index.ts';
 
 /** The surroundings of the emitted nodes: the rest of the file, or nothing. */
 export interface Site {

@@ -13,19 +13,20 @@
  */
 import { assert, checkOptions, fail, type OptionNames } from '../../diagnostics/index.ts';
 import {
-  capturedBy,
-  isAsImported,
+  buildModel,
+  type KeptNode,
+  type NodeInit,
   type OnnxGraph,
-  type OnnxOrigin,
   type OnnxValueInfo,
-  originOf,
-} from '../../importers/index.ts';
+  spliceModel,
+  type ValueInfoInit,
+} from '../../formats/onnx/index.ts';
+import { capturedBy, isAsImported, type OnnxOrigin, originOf } from '../../importers/index.ts';
 import { type DType, type Graph, hasValue, type TensorType, typeOf, type ValueId } from '../../ir/index.ts';
 import { type Around, newBodies, nothingAround, renewed, type WrittenBody, withoutContext } from './bodies.ts';
 import { emitGraph } from './emission.ts';
 import { KeptFile, refuseLosses } from './kept.ts';
 import { schedule, type Unit } from './schedule.ts';
-import { buildModel, type KeptNode, type NodeInit, spliceModel, type ValueInfoInit } from './splice/index.ts';
 import { validateGraph, validateWritten } from './validate.ts';
 
 export interface ExportOptions {

@@ -8,7 +8,8 @@
  * A node that became nothing in the IR (a constant, a computation of shapes) stays when a node that stays reads it.
  */
 import { assert, fail } from '../../diagnostics/index.ts';
-import { capturedBy, nodeOrder, type OnnxGraph, type OnnxNode, type OnnxOrigin } from '../../importers/index.ts';
+import type { OnnxGraph, OnnxNode } from '../../formats/onnx/index.ts';
+import { capturedBy, nodeOrder, type OnnxOrigin } from '../../importers/index.ts';
 import {
   type Graph,
   hasValue,

@@ -1,5 +1,6 @@
 /** The means to write ONNX nodes: names, constants, casts, versions. */
 import { assert, fail } from '../../diagnostics/index.ts';
+import type { AttributeInit, NodeInit } from '../../formats/onnx/index.ts';
 import {
   constantOf,
   type DType,
@@ -15,7 +16,6 @@ import {
   typeOf,
   type ValueId,
 } from '../../ir/index.ts';
-import type { AttributeInit, NodeInit } from './splice/index.ts';
 
 /** The nodes that compute one operator, the last of them its results. */
 export type Written = readonly NodeInit[];

@@ -3,7 +3,8 @@
  * even when its source was wrong.
  */
 import { assert, InternalError, UnskewError } from '../../diagnostics/index.ts';
-import { capturedNames, type OnnxGraph, type OnnxNode, openOnnx } from '../../importers/index.ts';
+import { type OnnxGraph, type OnnxNode, openOnnx } from '../../formats/onnx/index.ts';
+import { capturedNames } from '../../importers/index.ts';
 import type { DType } from '../../ir/index.ts';
 
 export interface Expected {

@@ -1,5 +1,6 @@
 /** An importer: which files are its own, and how they become graphs. `import_model.ts` lists them all. */
 import { fail, type Location } from '../../diagnostics/index.ts';
+import type { ExternalReader } from '../../formats/onnx/index.ts';
 import type { Graph, Shape } from '../../ir/index.ts';
 
 import type { StateOption } from './state_option.ts';
@@ -9,7 +10,7 @@ export interface ImportSource {
   /** The path, for messages. */
   readonly file?: string;
   /** Reads a range of a file beside the model. */
-  readonly readExternal?: (location: string, offset: number, length: number) => Uint8Array;
+  readonly readExternal?: ExternalReader;
   /**
    * Shapes of inputs by name, sizes may be symbols. TorchScript archives may need them: they have none of their own. In ONNX
    * models they bind symbolic dimensions.

@@ -1,9 +1,9 @@
 /** Typed access to the attributes of a node: absent ones read as the default. */
 import { fail, type Location } from '../../diagnostics/index.ts';
+import { type OnnxAttribute, type OnnxNode, type OnnxTensor, onnxTypeName } from '../../formats/onnx/index.ts';
 import { type AttrSpec, isWordOf, tensorOfBytes } from '../../ir/index.ts';
 import type { ITensor } from '../../tensors/index.ts';
 import { Unsupported } from '../kit/unsupported.ts';
-import { type OnnxAttribute, type OnnxNode, type OnnxTensor, onnxTypeName } from './container/index.ts';
 
 type Kind = OnnxAttribute['kind'];
 type Values = { readonly [A in OnnxAttribute as A['kind']]: A['value'] };

@@ -11,10 +11,19 @@
  */
 
 import { UnskewError } from '../../diagnostics/index.ts';
+import type { OnnxFile, OnnxGraph, OnnxNode } from '../../formats/onnx/index.ts';
+import {
+  Context,
+  type Encoded,
+  eachField,
+  field,
+  intField,
+  Source,
+  schema,
+  textField,
+} from '../../formats/onnx/index.ts';
 import { type Graph, isCarriedDequantize, isCarriedMovement, type TensorType } from '../../ir/index.ts';
 import { bytesOf, dtypes, type ITensor, joinedBytes } from '../../tensors/index.ts';
-import type { OnnxFile, OnnxGraph, OnnxNode } from './container/index.ts';
-import { Context, type Encoded, eachField, field, intField, Source, schema, textField } from './container/internal.ts';
 import { bodiesOf, capturedIn } from './node_checks.ts';
 import type { OnnxBody, UnreadBody } from './origin.ts';
 

@@ -1,7 +1,7 @@
 /** The declared types of a graph's values: the types of inputs are used, the types of results are checked. */
 import { type Diagnostic, fail, type Location } from '../../diagnostics/index.ts';
+import { type OnnxGraph, type OnnxType, onnxTypeName } from '../../formats/onnx/index.ts';
 import { type Dim, formatType, type Shape, type TensorType } from '../../ir/index.ts';
-import { type OnnxGraph, type OnnxType, onnxTypeName } from './container/index.ts';
 import type { PartialType } from './type_rules.ts';
 
 /** Shapes of inputs by name. */

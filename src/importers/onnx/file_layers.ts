@@ -2,6 +2,8 @@
  * The quantized layers of an ONNX file, read off the file itself, independently of the import: convolutions and matrix
  * products of quantized numbers in its graph and in the bodies of its control flow.
  */
+
+import type { OnnxGraph, OnnxNode, OnnxTensor } from '../../formats/onnx/index.ts';
 import {
   carriedFactors,
   carriedIntegerProducts,
@@ -12,7 +14,6 @@ import {
   isOp,
   opaqueOp,
 } from '../../ir/index.ts';
-import type { OnnxGraph, OnnxNode, OnnxTensor } from './container/index.ts';
 import { bodiesOf } from './node_checks.ts';
 import { type OnnxOrigin, originOf } from './origin.ts';
 

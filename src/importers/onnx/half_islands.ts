@@ -7,8 +7,9 @@
  * the file); a DequantizeLinear, which ONNX Runtime copies for each reader, does so when its reader does.
  * QuantizeLinear reads rounded values, and a float between two Casts of the model is rounded.
  */
+
+import type { OnnxGraph, OnnxNode } from '../../formats/onnx/index.ts';
 import type { Wide } from '../kit/scope.ts';
-import type { OnnxGraph, OnnxNode } from './container/index.ts';
 
 /** Operators with 16-bit kernels. */
 const native: ReadonlySet<string> = new Set(

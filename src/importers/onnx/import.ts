@@ -2,6 +2,15 @@
 
 import { type Diagnostic, fail, formatDiagnostic, type Location } from '../../diagnostics/index.ts';
 import {
+  type ExternalReader,
+  inlineFunctions,
+  type OnnxFile,
+  type OnnxGraph,
+  type OnnxNode,
+  onnxTypeName,
+  openOnnx,
+} from '../../formats/onnx/index.ts';
+import {
   type AnyValue,
   type Emitter,
   formatType,
@@ -22,15 +31,6 @@ import { Scope } from '../kit/scope.ts';
 import { Unsupported } from '../kit/unsupported.ts';
 import { tensorOf } from './attributes.ts';
 import { readBodies, type Surroundings } from './bodies.ts';
-import {
-  type ExternalReader,
-  inlineFunctions,
-  type OnnxFile,
-  type OnnxGraph,
-  type OnnxNode,
-  onnxTypeName,
-  openOnnx,
-} from './container/index.ts';
 import { DeclaredTypes, type InputShapes } from './declared_types.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
 import { hasQuantizedLayers } from './file_layers.ts';

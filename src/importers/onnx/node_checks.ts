@@ -1,9 +1,9 @@
 /** Checks of the nodes of any ONNX graph, whatever their operators. */
 
 import { fail, type Location } from '../../diagnostics/index.ts';
+import type { OnnxGraph, OnnxNode } from '../../formats/onnx/index.ts';
 import { formatType, type Loc, type Value } from '../../ir/index.ts';
 import { Unsupported } from '../kit/unsupported.ts';
-import type { OnnxGraph, OnnxNode } from './container/index.ts';
 import type { OnnxSignature } from './signature.ts';
 
 /**

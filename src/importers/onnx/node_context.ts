@@ -1,6 +1,7 @@
 /** The context of the importer of one ONNX operator: operands by name, attributes, and a way to emit operators. */
 
 import { assert, fail } from '../../diagnostics/index.ts';
+import type { OnnxNode } from '../../formats/onnx/index.ts';
 import {
   type AttrType,
   type Elements,
@@ -25,7 +26,6 @@ import { ImportEmitter } from '../kit/import_emitter.ts';
 import type { Scope, Wide } from '../kit/scope.ts';
 import { Unsupported } from '../kit/unsupported.ts';
 import { Attributes } from './attributes.ts';
-import type { OnnxNode } from './container/index.ts';
 import type { HalfIslands } from './half_islands.ts';
 import { type OnnxProfile, onnxProfiles } from './profiles.ts';
 import type { OnnxSignature } from './signature.ts';

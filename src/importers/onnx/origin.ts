@@ -1,5 +1,6 @@
 /** The record that the importer leaves for the exporter: the file, and the IR nodes of each of its nodes. */
 
+import type { OnnxFile, OnnxGraph } from '../../formats/onnx/index.ts';
 import {
   type Body,
   type Graph,
@@ -10,7 +11,6 @@ import {
   type ValueId,
   type ValueInfo,
 } from '../../ir/index.ts';
-import type { OnnxFile, OnnxGraph } from './container/index.ts';
 import { capturedNames } from './node_checks.ts';
 
 /**

@@ -1,6 +1,7 @@
 /** Integers of 4 and 2 bits: several in a byte, the lowest bits first. As constants they are integers of 8 bits. */
+
+import type { OnnxTensor } from '../../formats/onnx/index.ts';
 import { type ITensor, sizeOf, tensor } from '../../tensors/index.ts';
-import type { OnnxTensor } from './container/index.ts';
 
 interface Packing {
   readonly bits: 2 | 4;

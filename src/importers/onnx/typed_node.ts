@@ -1,8 +1,9 @@
 /** A node of the file as the rules of output types see it. */
+
+import type { OnnxNode } from '../../formats/onnx/index.ts';
 import { type AnyValue, isComputable, isFollowed } from '../../ir/index.ts';
 import type { Scope } from '../kit/scope.ts';
 import { safeInteger } from './attributes.ts';
-import type { OnnxNode } from './container/index.ts';
 import type { PartialType, TypedNode } from './type_rules.ts';
 
 export function typedNode(node: OnnxNode, operands: readonly (AnyValue | undefined)[], scope: Scope): TypedNode {

@@ -1,8 +1,8 @@
 /** Archives of PyTorch, of either kind. */
 import { fail, type Location } from '../../diagnostics/index.ts';
+import { zipLooksLike } from '../../formats/other/index.ts';
+import { isZip, openArchive } from '../../formats/torch/index.ts';
 import { defineImporter } from '../kit/importer.ts';
-import { zipLooksLike } from '../other_formats.ts';
-import { isZip, openArchive } from './archive/index.ts';
 import { torchProfiles } from './operators/engine.ts';
 import { importExport, isExport } from './program/index.ts';
 import { importTorchScript } from './script/import.ts';

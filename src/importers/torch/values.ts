@@ -1,9 +1,10 @@
 /**
  * Values of the code of a PyTorch model during the import: numbers and lists are computed, tensors are graph values.
  */
+
+import { type ScalarType, type TensorQuantization, TorchTensor, type Unread } from '../../formats/torch/index.ts';
 import { type AnyValue, type Dim, isComputable, type Value } from '../../ir/index.ts';
 import type { DType } from '../../tensors/index.ts';
-import { type ScalarType, type TensorQuantization, TorchTensor, type Unread } from './pickle/index.ts';
 
 /** An integer that follows from the sizes of the inputs. */
 export class SymInt {

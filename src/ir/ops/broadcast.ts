@@ -1,10 +1,9 @@
 /** Axes and numpy broadcasting: https://onnx.ai/onnx/repo-docs/Broadcasting.html */
 
-import { type ITensor, stridesOf } from '../../tensors/index.ts';
+import { gatherView, type ITensor, stridesOf } from '../../tensors/index.ts';
 import type { Fault } from '../define_op.ts';
 import { maxDims } from '../dims.ts';
 import type { Dim, Shape } from '../types.ts';
-import { gatherView } from './strided.ts';
 
 /** The axis in [0, rank); negative ones count from the end. */
 export function normalizeAxis(axis: number, rank: number, refuse: Fault): number {

@@ -1,6 +1,5 @@
 /** Lanes: the elements that differ only in some axes, laid out one lane after the other. */
-import { type ITensor, sizeOf } from '../../tensors/index.ts';
-import { transposed } from './strided.ts';
+import { type ITensor, sizeOf, transposed } from '../../tensors/index.ts';
 
 export interface Lanes<T extends ITensor = ITensor> {
   /** `[kept…, reduced…]`, row major: lane i is elements i·length to (i + 1)·length. */

@@ -5,8 +5,7 @@
  * innermost axis fastest, everything rounded to binary32: four products for two axes, eight for three. Integers are
  * truncated. Bytes with their channels last take weights of 10 bits instead: trunc(Σ w·x / 2^20), w = ⌊1024·at⌋ − 1024·a.
  */
-import { type ITensor, sizeOf } from '../../tensors/index.ts';
-import { fromDoubles } from './strided.ts';
+import { fromDoubles, type ITensor, sizeOf } from '../../tensors/index.ts';
 
 /** Element types that are interpolated. */
 export const interpolatedTypes: readonly string[] = ['f32', 's32', 's8', 'u8'];

@@ -1,7 +1,6 @@
 import { bfloat16ToNumber, halfToNumber, numberToBfloat16, numberToHalf } from '../../numerics/index.ts';
-import { allDTypes, type DType, type ITensor, isFloat, newArray } from '../../tensors/index.ts';
+import { allDTypes, type DType, type ITensor, isBig, isFloat, newArray } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
-import { isBig } from './strided.ts';
 
 /** ONNX Cast: https://onnx.ai/onnx/operators/onnx__Cast.html */
 export const nnCast = defineOp({

@@ -1,8 +1,7 @@
-import { newArray } from '../../tensors/index.ts';
+import { doublesOf, fromDoubles, isBig, newArray } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
 import { normalizeAxis } from './broadcast.ts';
 import { fromLanes, lanesOf } from './lanes.ts';
-import { doublesOf, fromDoubles, isBig } from './strided.ts';
 
 /** ONNX CumSum: https://onnx.ai/onnx/operators/onnx__CumSum.html */
 export const nnCumsum = defineOp({

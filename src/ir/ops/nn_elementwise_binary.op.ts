@@ -5,12 +5,11 @@
  * wrap modulo 2^bits. 64-bit integers are computed exactly.
  */
 
-import { type ITensor, newArray, sizeOf } from '../../tensors/index.ts';
+import { doublesOf, fromDoubles, type ITensor, isBig, newArray, sizeOf } from '../../tensors/index.ts';
 import { type AttrSpecs, type AttrValues, attr, defineOp, type Refuse, type Trait, tensorOf } from '../define_op.ts';
 import type { TensorType } from '../types.ts';
 import { broadcastShape, broadcastTo } from './broadcast.ts';
 import { power } from './power.ts';
-import { doublesOf, fromDoubles, isBig } from './strided.ts';
 
 const numeric = tensorOf('f32', 'f64', 's32', 's64', 'u8', 's8', 'u16', 's16', 'u32', 'u64');
 const comparable = tensorOf('f32', 'f64', 's32', 's64', 'u8', 's8', 'u16', 's16', 'u32', 'u64', 'bool');

@@ -18,11 +18,10 @@ import {
   softsign,
   tanh,
 } from '../../numerics/index.ts';
-import { dtypes, type ITensor, isFloat, newArray } from '../../tensors/index.ts';
+import { doublesOf, dtypes, fromDoubles, type ITensor, isBig, isFloat, newArray } from '../../tensors/index.ts';
 import { type AttrSpecs, type AttrValues, attr, defineOp, tensorOf } from '../define_op.ts';
 import { withOnnx } from '../onnx_form.ts';
 import { broadcastShape, broadcastTo } from './broadcast.ts';
-import { doublesOf, fromDoubles, isBig } from './strided.ts';
 
 const f32 = tensorOf('f32');
 const floats = tensorOf('f32', 'f64');

@@ -1,12 +1,22 @@
 /** Operators that move or repeat elements of any type. */
 
-import { allDTypes, type ITensor, newArray, sizeOf, stridesOf, tensor } from '../../tensors/index.ts';
+import {
+  allDTypes,
+  copyStrided,
+  gatherView,
+  type ITensor,
+  newArray,
+  sizeOf,
+  stridesOf,
+  tensor,
+  transposed,
+  wholeOf,
+} from '../../tensors/index.ts';
 import { attr, defineOp, optional, tensorOf, variadic } from '../define_op.ts';
 import { addDims, divDims, elementsOf, minDims, mulDims } from '../dims.ts';
 import { type Dim, formatType, isStatic, type Shape } from '../types.ts';
 import { broadcastShape, broadcastTo, normalizeAxis, sameDim } from './broadcast.ts';
 import { padded } from './padded.ts';
-import { copyStrided, gatherView, transposed, wholeOf } from './strided.ts';
 
 const any = tensorOf(...allDTypes);
 const likeX = { y: { like: 'x' } } as const;

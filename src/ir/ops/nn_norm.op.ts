@@ -1,11 +1,10 @@
 /** Normalizations, computed in binary64 and rounded once. ONNX leaves the order of operations open. */
 
-import { type ITensor, sizeOf } from '../../tensors/index.ts';
+import { doublesOf, fromDoubles, type ITensor, sizeOf } from '../../tensors/index.ts';
 import { attr, defineOp, optional, type Refuse, tensorOf } from '../define_op.ts';
 import type { Dim, Shape, TensorType } from '../types.ts';
 import { broadcastShape, broadcastTo, normalizeAxis } from './broadcast.ts';
 import { power } from './power.ts';
-import { doublesOf, fromDoubles } from './strided.ts';
 
 const float = tensorOf('f32', 'f64');
 const likeX = { y: { like: 'x' } } as const;

@@ -1,9 +1,8 @@
-import { dtypes, type ITensor, sizeOf } from '../../tensors/index.ts';
+import { doublesOf, dtypes, fromDoubles, type ITensor, sizeOf } from '../../tensors/index.ts';
 import { attr, defineOp, type Refuse, tensorOf } from '../define_op.ts';
 import type { Shape } from '../types.ts';
 import { poolAttrs, poolShape } from './pool_geometry.ts';
 import { forEachTapOfPlanes, windowCounts } from './pool_windows.ts';
-import { doublesOf, fromDoubles } from './strided.ts';
 
 const floats = tensorOf('f32', 'f64');
 const ordered = tensorOf('u8', 's8', 'f32', 'f64');

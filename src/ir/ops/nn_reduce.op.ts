@@ -1,11 +1,10 @@
 /** Reductions over some axes: https://onnx.ai/onnx/operators/onnx__ReduceSum.html and its siblings. */
 
-import { type DType, dtypes, type ITensor, newArray } from '../../tensors/index.ts';
+import { type DType, doublesOf, dtypes, fromDoubles, type ITensor, isBig, newArray } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
 import type { Shape } from '../types.ts';
 import { normalizeAxes, normalizeAxis } from './broadcast.ts';
 import { lanesOf } from './lanes.ts';
-import { doublesOf, fromDoubles, isBig } from './strided.ts';
 
 const numeric = tensorOf('f32', 'f64', 's32', 's64', 'u8', 's8', 'u16', 's16', 'u32', 'u64');
 const floats = tensorOf('f32', 'f64');

@@ -1,9 +1,18 @@
 import { roundHalfEven } from '../../numerics/index.ts';
-import { allDTypes, type ITensor, newArray, sizeOf, stridesOf, zeros } from '../../tensors/index.ts';
+import {
+  allDTypes,
+  copyStrided,
+  doublesOf,
+  fromDoubles,
+  type ITensor,
+  newArray,
+  sizeOf,
+  stridesOf,
+  zeros,
+} from '../../tensors/index.ts';
 import { type AttrValues, attr, defineOp, tensorOf } from '../define_op.ts';
 import type { Dim, Shape } from '../types.ts';
 import { interpolatedTypes, linearResize } from './linear_resize.ts';
-import { copyStrided, doublesOf, fromDoubles } from './strided.ts';
 
 const attrs = {
   shape: attr.dims(),

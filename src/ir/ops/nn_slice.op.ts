@@ -1,9 +1,8 @@
-import { allDTypes, stridesOf } from '../../tensors/index.ts';
+import { allDTypes, gatherView, stridesOf } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
 import { ceilDims, maxDims, minDims, subDims, wrapDims } from '../dims.ts';
 import type { Dim } from '../types.ts';
 import { normalizeAxes } from './broadcast.ts';
-import { gatherView } from './strided.ts';
 
 /** First position, number of positions and step along an axis of known size, clamped as ONNX says. */
 function clampSlice(size: number, start: number, end: number, step: number): { first: number; count: number } {

@@ -1,8 +1,8 @@
 import type { ITensor } from '../../tensors/index.ts';
+import { doublesOf, fromDoubles } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
 import { normalizeAxis } from './broadcast.ts';
 import { fromLanes, lanesOf } from './lanes.ts';
-import { doublesOf, fromDoubles } from './strided.ts';
 
 /** `one(values, from, to)` overwrites one lane along `axis`; computed in binary64, rounded once. */
 function softmaxLike<const N extends string>(

@@ -1,6 +1,14 @@
 /** Padding and cropping: every position of the result reads one position of the source, or the value. */
-import { type DType, type ITensor, newArray, sizeOf, stridesOf } from '../../tensors/index.ts';
-import { copyStrided, gatherView, wholeOf } from './strided.ts';
+import {
+  copyStrided,
+  type DType,
+  gatherView,
+  type ITensor,
+  newArray,
+  sizeOf,
+  stridesOf,
+  wholeOf,
+} from '../../tensors/index.ts';
 
 export type PadMode = 'constant' | 'reflect' | 'edge' | 'wrap';
 

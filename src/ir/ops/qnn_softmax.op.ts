@@ -1,8 +1,7 @@
 import { qlinearSoftmax } from '../../numerics/index.ts';
-import { type ITensor, zeros } from '../../tensors/index.ts';
+import { type ITensor, transposed, zeros } from '../../tensors/index.ts';
 import { attr, defineOp, type OperandTensors } from '../define_op.ts';
 import { checkUnary, unaryQuantized } from './qnn_parameters.ts';
-import { transposed } from './strided.ts';
 
 /** com.microsoft QLinearSoftmax: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
 export const qnnSoftmax = defineOp({

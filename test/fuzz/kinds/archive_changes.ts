@@ -1,5 +1,5 @@
 /** Changes of PyTorch's archives that leave them archives: pickle opcodes, fields of JSON, tokens of source text, entries of the ZIP. */
-import { openArchive } from '../../../src/importers/torch/archive/index.ts';
+import { openArchive } from '../../../src/formats/torch/archive/index.ts';
 import type { Entry } from '../../unit/torch/archives.ts';
 import { damaged } from '../bytes.ts';
 import { type Draw, once, pick } from '../draw.ts';

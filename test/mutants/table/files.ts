@@ -1,63 +1,63 @@
 /** Mutants of importers, exporters and file formats. */
 import type { Mutant } from '../mutant.ts';
 
-const importers = (name: string, file: string, text: string, instead: string, ...tests: string[]): Mutant => ({
+const reading = (name: string, file: string, text: string, instead: string, ...tests: string[]): Mutant => ({
   name,
-  file: `src/importers/${file}.ts`,
+  file: `src/${file}.ts`,
   text,
   instead,
   tests: tests.map((test) => `test/unit/${test}.test.ts`),
 });
 
 export const files: readonly Mutant[] = [
-  importers(
+  reading(
     'SAME_UPPER puts the odd pad before',
-    'onnx/ops/windows',
+    'importers/onnx/ops/windows',
     "auto === 'SAME_LOWER' ? [...large",
     "auto !== 'SAME_LOWER' ? [...large",
     'onnx_import/same_padding',
     'onnx_import/import',
   ),
-  importers(
+  reading(
     'no auto_pad is VALID',
-    'onnx/ops/windows',
+    'importers/onnx/ops/windows',
     "ctx.attr.string('auto_pad', 'NOTSET') || 'NOTSET'",
     "ctx.attr.string('auto_pad', 'VALID') || 'VALID'",
     'onnx_import/attribute_defaults',
     'onnx_import/import',
     'onnx_import/same_padding',
   ),
-  importers(
+  reading(
     'an average counts the pads',
-    'onnx/ops/pool',
+    'importers/onnx/ops/pool',
     "countIncludePad: ctx.attr.flag('count_include_pad'),",
     "countIncludePad: !ctx.attr.flag('count_include_pad'),",
     'onnx_import/attribute_defaults',
   ),
-  importers(
+  reading(
     'a maximum rounds its size up',
-    'onnx/ops/pool',
+    'importers/onnx/ops/pool',
     "      dilations,\n      ceilMode: ctx.attr.flag('ceil_mode'),",
     "      dilations,\n      ceilMode: !ctx.attr.flag('ceil_mode'),",
     'onnx_import/attribute_defaults',
   ),
-  importers(
+  reading(
     'channels of parameters lie on the last axis unless said',
-    'onnx/ops/quantize',
+    'importers/onnx/ops/quantize',
     "? 0 : ctx.axis(ctx.attr.int('axis', 1), x.type.shape.length);",
     "? 0 : ctx.axis(ctx.attr.int('axis', -1), x.type.shape.length);",
     'onnx_import/attribute_defaults',
   ),
-  importers(
+  reading(
     'a Gather gathers along the last axis unless said',
-    'onnx/ops/movement',
+    'importers/onnx/ops/movement',
     "  const axis = ctx.axis(ctx.attr.int('axis', 0), x.type.shape.length);\n  return ctx.emit(nnGather",
     "  const axis = ctx.axis(ctx.attr.int('axis', -1), x.type.shape.length);\n  return ctx.emit(nnGather",
     'onnx_import/attribute_defaults',
   ),
-  importers(
+  reading(
     'external data may lie in the folder above',
-    'onnx/container/external_data',
+    'formats/onnx/external_data',
     'if (leaves(location)) refuse(',
     "if (location === '..') refuse(",
     'onnx_container/external_data',
@@ -69,32 +69,32 @@ export const files: readonly Mutant[] = [
     instead: 'if (isAbsolute(inside)) {',
     tests: ['test/unit/onnx_container/external_data.test.ts'],
   },
-  importers(
+  reading(
     'deflated entries may grow to anything',
-    'torch/archive/archive',
+    'formats/torch/archive/archive',
     'if (part.method === DEFLATED) inflated += part.size;',
     '',
     'torch/bombs',
     'torch/archive',
   ),
-  importers(
+  reading(
     'stored entries are not under a checksum',
-    'torch/archive/archive',
+    'formats/torch/archive/archive',
     'if (!checked.has(part) && part.crc !== NO_CRC)',
     'if (part.crc === NO_CRC)',
     'torch/archive',
   ),
-  importers(
+  reading(
     'any global of a pickle is a name',
-    'torch/pickle/unpickle',
+    'formats/torch/pickle/unpickle',
     'const found = this.#options.global(name);',
     "const found = this.#options.global(name) ?? new PickleGlobal(name, 'name');",
     'torch/hostile',
     'torch/pickle',
   ),
-  importers(
+  reading(
     'an unknown opcode of a pickle is passed over',
-    'torch/pickle/unpickle',
+    'formats/torch/pickle/unpickle',
     'if (step === undefined) {',
     'if (step === undefined) continue;\n      if (step === undefined) {',
     'torch/pickle',

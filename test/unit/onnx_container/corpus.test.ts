@@ -2,13 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { spliceModel } from '../../../src/exporters/onnx/splice/index.ts';
-import {
-  type OnnxAttribute,
-  type OnnxGraph,
-  type OnnxTensor,
-  openOnnx,
-} from '../../../src/importers/onnx/container/index.ts';
+import { type OnnxAttribute, type OnnxGraph, type OnnxTensor, openOnnx } from '../../../src/formats/onnx/index.ts';
+import { spliceModel } from '../../../src/formats/onnx/splice/index.ts';
 import { externalReader } from '../../../src/runtime/external_data.ts';
 import { bytesOf } from '../../../src/tensors/tensor.ts';
 import { describeCorpus, many } from '../../support/corpus.ts';

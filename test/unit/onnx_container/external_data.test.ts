@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type OnnxTensor, openOnnx } from '../../../src/importers/onnx/container/index.ts';
+import { type OnnxTensor, openOnnx } from '../../../src/formats/onnx/index.ts';
 import { externalReader } from '../../../src/runtime/external_data.ts';
 import { bytes, errorOf, int, tensorModel, text } from './support.ts';
 

@@ -1,7 +1,7 @@
 /** Functions of a model, written out: the model computes what the same model without functions computes. */
 import { describe, expect, it } from 'vitest';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
-import { inlineFunctions, openOnnx } from '../../../src/importers/onnx/container/index.ts';
+import { inlineFunctions, openOnnx } from '../../../src/formats/onnx/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { capturedNames } from '../../../src/importers/onnx/node_checks.ts';
 import { originOf } from '../../../src/importers/onnx/origin.ts';

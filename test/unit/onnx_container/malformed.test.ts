@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
-import { type OnnxGraph, openOnnx } from '../../../src/importers/onnx/container/index.ts';
+import { type OnnxGraph, openOnnx } from '../../../src/formats/onnx/index.ts';
 import {
   attributeModel,
   bytes,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
+import { openOnnx } from '../../../src/formats/onnx/index.ts';
 import { attributeModel, bytes, int, modelOf, nodeModel, text, varint } from './support.ts';
 
 const attributeOf = (model: Uint8Array) => openOnnx(model).graph.nodes[0].attributes.get('a');

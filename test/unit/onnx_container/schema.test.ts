@@ -1,7 +1,7 @@
 /** The table of messages against onnx-proto's generated code, which knows ONNX 1.10. */
 import { describe, expect, it } from 'vitest';
-import * as schema from '../../../src/importers/onnx/container/schema.ts';
-import { kinds, type Message } from '../../../src/importers/onnx/container/schema.ts';
+import * as schema from '../../../src/formats/onnx/schema.ts';
+import { kinds, type Message } from '../../../src/formats/onnx/schema.ts';
 import { onnx } from './support.ts';
 
 interface Generated {

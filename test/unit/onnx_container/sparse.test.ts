@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
-import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
+import { openOnnx } from '../../../src/formats/onnx/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { bytesOf, tensor } from '../../../src/tensors/tensor.ts';
 import { bytes, errorOf, int, modelOf, text } from './support.ts';

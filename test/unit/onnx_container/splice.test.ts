@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { buildModel, type Edits, spliceModel } from '../../../src/exporters/onnx/splice/index.ts';
-import { type OnnxFile, openOnnx } from '../../../src/importers/onnx/container/index.ts';
+import { type OnnxFile, openOnnx } from '../../../src/formats/onnx/index.ts';
+import { buildModel, type Edits, spliceModel } from '../../../src/formats/onnx/splice/index.ts';
 import { bytes, int, model, modelOf, onnx, text, unknownField, varint } from './support.ts';
 
 /** x → a (A) → b (B) → c (C), one weight each, unknown fields and metadata on B. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Diagnostic } from '../../../src/diagnostics/index.ts';
-import { type OnnxTensor, openOnnx } from '../../../src/importers/onnx/container/index.ts';
+import { type OnnxTensor, openOnnx } from '../../../src/formats/onnx/index.ts';
 import { type DType, dtypes, viewAs } from '../../../src/tensors/dtype.ts';
 import { bytes, errorOf, int, tensorModel, text, varint } from './support.ts';
 

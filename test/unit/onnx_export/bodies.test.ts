@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { accountOf } from '../../../src/cli/layer_account.ts';
 import { legalize } from '../../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
-import { type OnnxGraph, openOnnx } from '../../../src/importers/onnx/container/index.ts';
+import { type OnnxGraph, openOnnx } from '../../../src/formats/onnx/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { bodiesOf } from '../../../src/importers/onnx/node_checks.ts';
 import { type Feeds, tensor } from '../../../src/ir/index.ts';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
-import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
+import { openOnnx } from '../../../src/formats/onnx/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { originOf } from '../../../src/importers/onnx/origin.ts';
 import {

@@ -1,7 +1,7 @@
 /** Inputs of newer operator sets are not written as attributes, which runtimes would refuse. */
 import { expect, it } from 'vitest';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
-import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
+import { openOnnx } from '../../../src/formats/onnx/index.ts';
 import { parse } from '../../../src/ir/index.ts';
 
 const nodesOf = (text: string) => {

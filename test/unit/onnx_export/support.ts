@@ -1,7 +1,7 @@
 /** Models run by onnxruntime-node, and the cases of the corpus as graphs with feeds. */
 import ort from 'onnxruntime-node';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
-import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
+import { openOnnx } from '../../../src/formats/onnx/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { originOf } from '../../../src/importers/onnx/origin.ts';
 import {

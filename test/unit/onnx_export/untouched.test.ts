@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { compareOutputs } from '../../../src/cli/compare.ts';
 import { legalize } from '../../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
-import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
+import { openOnnx } from '../../../src/formats/onnx/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { type Feeds, type ITensor, tensor } from '../../../src/ir/index.ts';
 import { exactWeights } from '../../support/exact_weights.ts';

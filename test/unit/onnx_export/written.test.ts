@@ -8,7 +8,7 @@ import { compareOutputs } from '../../../src/cli/compare.ts';
 import { legalize } from '../../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { validateWritten } from '../../../src/exporters/onnx/validate.ts';
-import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
+import { openOnnx } from '../../../src/formats/onnx/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { type Dim, type Feeds, GraphBuilder, parse, tensor } from '../../../src/ir/index.ts';
 import { nnResize } from '../../../src/ir/ops/nn_resize.op.ts';

@@ -2,8 +2,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { openOnnx } from '../../../src/formats/onnx/index.ts';
 import { Scope } from '../../../src/importers/kit/scope.ts';
-import { openOnnx } from '../../../src/importers/onnx/container/index.ts';
 import { outputTypes, typeRules } from '../../../src/importers/onnx/output_types.ts';
 import { typedNode } from '../../../src/importers/onnx/typed_node.ts';
 import type { AnyValue } from '../../../src/ir/define_op.ts';

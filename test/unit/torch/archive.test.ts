@@ -1,6 +1,6 @@
 /** ZIP containers: what PyTorch writes, and what nobody should. */
 import { describe, expect, it } from 'vitest';
-import { openArchive } from '../../../src/importers/torch/archive/index.ts';
+import { openArchive } from '../../../src/formats/torch/archive/index.ts';
 import { type Entry, zip } from './archives.ts';
 
 const open = (entries: readonly Entry[], options?: Parameters<typeof zip>[1]) =>

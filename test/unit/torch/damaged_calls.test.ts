@@ -1,10 +1,10 @@
 /** Calls with arguments missing, too many, or of another kind, and code that ends anywhere: refused, never a fault of ours. */
 import { describe, expect, it } from 'vitest';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
+import { scalarTypes, TorchTensor } from '../../../src/formats/torch/pickle/index.ts';
 import { torchOps } from '../../../src/importers/torch/op_table.ts';
 import { PositionsFound, ShapeFound } from '../../../src/importers/torch/operators/context.ts';
 import type { Parameter } from '../../../src/importers/torch/operators/schema.ts';
-import { scalarTypes, TorchTensor } from '../../../src/importers/torch/pickle/index.ts';
 import { builtins } from '../../../src/importers/torch/script/builtins.ts';
 import { GraphSink } from '../../../src/importers/torch/script/graph_sink.ts';
 import { ModuleObject } from '../../../src/importers/torch/script/objects.ts';

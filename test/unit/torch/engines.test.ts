@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { scalarTypes, TorchTensor } from '../../../src/formats/torch/pickle/index.ts';
 import type { TorchProfile } from '../../../src/importers/torch/operators/engine.ts';
-import { scalarTypes, TorchTensor } from '../../../src/importers/torch/pickle/index.ts';
 import { GraphSink } from '../../../src/importers/torch/script/graph_sink.ts';
 import { TensorOperators } from '../../../src/importers/torch/script/tensor_operators.ts';
 import { GraphTensor, PackedWeights } from '../../../src/importers/torch/values.ts';

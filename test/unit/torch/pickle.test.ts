@@ -1,6 +1,6 @@
 /** Pickles: values, tensors, and what is refused. */
 import { describe, expect, it } from 'vitest';
-import { PickleObject, type TorchTensor, unpickleTorch } from '../../../src/importers/torch/pickle/index.ts';
+import { PickleObject, type TorchTensor, unpickleTorch } from '../../../src/formats/torch/pickle/index.ts';
 import { type Item, p, pickle } from './archives.ts';
 
 const where = { file: 'm.pt', node: 'data.pkl' };

@@ -2,13 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { type TorchProfile, torchProfiles } from '../../../src/importers/torch/operators/engine.ts';
 import {
   type ScalarType,
   scalarTypeOfName,
   scalarTypes,
   TorchTensor,
-} from '../../../src/importers/torch/pickle/index.ts';
+} from '../../../src/formats/torch/pickle/index.ts';
+import { type TorchProfile, torchProfiles } from '../../../src/importers/torch/operators/engine.ts';
 import { GraphSink } from '../../../src/importers/torch/script/graph_sink.ts';
 import { TensorOperators } from '../../../src/importers/torch/script/tensor_operators.ts';
 import { GraphTensor, PackedWeights, type TorchValue } from '../../../src/importers/torch/values.ts';

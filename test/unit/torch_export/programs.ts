@@ -1,6 +1,6 @@
 /** Programs of torch.export made by hand: what `torch.export.save` writes, in the layout of PyTorch 2.14. */
 
-import { openArchive } from '../../../src/importers/torch/archive/index.ts';
+import { openArchive } from '../../../src/formats/torch/archive/index.ts';
 import { importExport } from '../../../src/importers/torch/program/index.ts';
 import type { Graph } from '../../../src/ir/graph.ts';
 import { interpret } from '../../../src/ir/interpret.ts';

@@ -1,5 +1,6 @@
 /** QuantizeLinear, DequantizeLinear and their dynamic form. */
 
+import { onnxTypeName } from '../../../formats/onnx/index.ts';
 import {
   isWordOf,
   nnExpand,
@@ -11,7 +12,6 @@ import {
 } from '../../../ir/index.ts';
 import { quantizeArithmetic } from '../../../numerics/index.ts';
 import { dtypeOfOnnxCode } from '../../../tensors/index.ts';
-import { onnxTypeName } from '../container/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 

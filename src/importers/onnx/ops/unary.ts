@@ -1,5 +1,6 @@
 /** Operators of one operand, element by element. */
 
+import { onnxTypeName } from '../../../formats/onnx/index.ts';
 import {
   type AttrSpec,
   nnAbs,
@@ -22,7 +23,6 @@ import {
   type Value,
 } from '../../../ir/index.ts';
 import { dtypeOfOnnxCode, isHalf } from '../../../tensors/index.ts';
-import { onnxTypeName } from '../container/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 

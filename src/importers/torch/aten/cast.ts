@@ -1,9 +1,9 @@
 /** Operators that give a tensor another element type. */
 
+import { type ScalarType, scalarTypes } from '../../../formats/torch/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
-import { type ScalarType, scalarTypes } from '../pickle/index.ts';
 import { GraphTensor, type TensorLike, UnknownTensor } from '../values.ts';
 
 function converted(ctx: TorchContext, input: TensorLike, type: ScalarType): GraphTensor {

@@ -1,12 +1,12 @@
 /** Tensors that a model makes of numbers: stored ones where their size is known. */
 
+import { type ScalarType, scalarTypes, TorchTensor } from '../../../formats/torch/index.ts';
 import { isStatic, nnExpand, type Shape } from '../../../ir/index.ts';
 import { numberToBfloat16, numberToHalf } from '../../../numerics/index.ts';
 import { isFloat, sizeOf } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
-import { type ScalarType, scalarTypes, TorchTensor } from '../pickle/index.ts';
 import type { TorchValue } from '../values.ts';
 
 const MOST_ELEMENTS = 2 ** 20;

@@ -1,12 +1,12 @@
 /** Convolutions and products of matrices, of floats. */
 
+import { TorchTensor } from '../../../formats/torch/index.ts';
 import { nnAdd, nnConv, nnConvTranspose, nnMatmul, nnMul, qnnMatmul, type Value } from '../../../ir/index.ts';
+import { transposed } from '../../../tensors/index.ts';
 import { einsum } from '../../kit/einsum.ts';
-import { permuted } from '../../kit/layouts.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
-import { TorchTensor } from '../pickle/index.ts';
 import type { GraphTensor } from '../values.ts';
 import { batched } from './pool.ts';
 import { times } from './unary.ts';
@@ -62,7 +62,7 @@ function linear(ctx: TorchContext, args: Arguments): GraphTensor {
   const x = ctx.real(typeof inputs === 'number' ? ctx.rows(args.tensor('input'), inputs) : args.tensor('input'));
   const w =
     given instanceof TorchTensor && given.shape.length === 2
-      ? ctx.lazy({ dtype, shape: [given.shape[1], given.shape[0]] }, () => permuted(given.tensor(), [1, 0]), 'weight')
+      ? ctx.lazy({ dtype, shape: [given.shape[1], given.shape[0]] }, () => transposed(given.tensor(), [1, 0]), 'weight')
       : shape.length === 2
         ? ctx.transpose(ctx.real(given), [1, 0])
         : ctx.real(given);

@@ -1,11 +1,11 @@
 /** Element types of binary operators: https://docs.pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc */
 
+import { TorchTensor } from '../../../formats/torch/index.ts';
 import type { Value } from '../../../ir/index.ts';
 import { type DType, dtypes, isFloat, isHalf } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import { categoryOf } from '../operators/category.ts';
 import type { TorchContext } from '../operators/context.ts';
-import { TorchTensor } from '../pickle/index.ts';
 import { describe, type GraphTensor, isUnderstood, numberOf, type TorchValue } from '../values.ts';
 
 /** A number in the place of a tensor, in the type that it has by itself. */

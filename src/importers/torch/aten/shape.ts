@@ -1,11 +1,11 @@
 /** Operators that give the same elements another shape or another order of axes, or do nothing. */
 
+import { TorchTensor } from '../../../formats/torch/index.ts';
 import { type Dim, elementsOf, nnExpand, type Shape, type Value } from '../../../ir/index.ts';
 import { leftOver } from '../../kit/left_over.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
-import { TorchTensor } from '../pickle/index.ts';
 import type { GraphTensor } from '../values.ts';
 
 /** Defines a movement of one operand, which comes first. */

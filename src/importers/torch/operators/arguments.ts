@@ -1,9 +1,9 @@
 /** The arguments of one call, by the names of the schema. */
 import { assert } from '../../../diagnostics/index.ts';
+import { type ScalarType, scalarTypeOfCode } from '../../../formats/torch/index.ts';
 import type { Dim } from '../../../ir/index.ts';
 import type { DType } from '../../../tensors/index.ts';
 import { Unsupported } from '../../kit/unsupported.ts';
-import { type ScalarType, scalarTypeOfCode } from '../pickle/index.ts';
 import { dimOf, isUnderstood, numberOf, PackedWeights, SymInt, type TensorLike, type TorchValue } from '../values.ts';
 import type { Bound } from './schema.ts';
 

@@ -8,7 +8,7 @@
  *   qnnpack         by tensor    256 integers
  */
 import type { Diagnostic, Location } from '../../../diagnostics/index.ts';
-import type { ScalarType, TensorQuantization } from '../pickle/index.ts';
+import type { ScalarType, TensorQuantization } from '../../../formats/torch/index.ts';
 import { type TorchProfile, torchProfiles } from './engine.ts';
 
 /** Facts about the layers of an archive that suggest its profile. */

@@ -1,6 +1,7 @@
 /** The context of the importer of one PyTorch operator: the graph, the engine, and refusals. */
 
 import { assert, fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
+import { type ScalarType, scalarTypes, type TorchTensor } from '../../../formats/torch/index.ts';
 import {
   type AnyOp,
   type AnyValue,
@@ -13,7 +14,6 @@ import {
 } from '../../../ir/index.ts';
 import { type DType, isFloat, tensor } from '../../../tensors/index.ts';
 import { ImportEmitter, type Journal } from '../../kit/import_emitter.ts';
-import { type ScalarType, scalarTypes, type TorchTensor } from '../pickle/index.ts';
 import { GraphTensor, type TensorLike, UnknownTensor } from '../values.ts';
 import { ProfileEvidence } from './assumed_profile.ts';
 import type { TorchProfile } from './engine.ts';

@@ -1,5 +1,5 @@
 /** Which of PyTorch's engines computes a layer. */
-import type { TensorQuantization } from '../pickle/index.ts';
+import type { TensorQuantization } from '../../../formats/torch/index.ts';
 import type { PackedConv } from '../values.ts';
 
 /** Whose kernels quantized operators follow; `torch-x86`, the default of PyTorch, gives each layer to one of two others. */

@@ -1,5 +1,7 @@
 /** Programs of torch.export into the IR. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
+import type { Archive } from '../../../formats/torch/index.ts';
+import { TorchTensor } from '../../../formats/torch/index.ts';
 import {
   type AnyValue,
   type Dim,
@@ -19,9 +21,7 @@ import {
 import { Scope } from '../../kit/scope.ts';
 import type { StateOption } from '../../kit/state_option.ts';
 import { Unsupported } from '../../kit/unsupported.ts';
-import type { Archive } from '../archive/index.ts';
 import { adviceOn, doesMore, writesSilently } from '../memory/mutating.ts';
-import { TorchTensor } from '../pickle/index.ts';
 import { dimOfExpression } from './dimension.ts';
 import { ChangesFound, declaredChanges, keptState, type StateOptions } from './held_state.ts';
 import { ProgramMemory, writes } from './memory.ts';

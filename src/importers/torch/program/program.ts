@@ -1,6 +1,6 @@
 /** The places where an archive keeps its program and its tensors, in the layouts that PyTorch has used. */
 import { fail } from '../../../diagnostics/index.ts';
-import type { Archive } from '../archive/index.ts';
+import type { Archive } from '../../../formats/torch/index.ts';
 import { Json } from './json.ts';
 import { decodeProgram, type ExportedProgram } from './schema.ts';
 import { configuredWeights, pickledWeights, requireLittleEndian, type Weights } from './weights.ts';

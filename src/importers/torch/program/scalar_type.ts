@@ -1,5 +1,5 @@
 /** Element types as torch.export numbers them: another enumeration than c10::ScalarType, which TorchScript writes. */
-import { type ScalarType, scalarTypes } from '../pickle/index.ts';
+import { type ScalarType, scalarTypes } from '../../../formats/torch/index.ts';
 
 const byCode: ReadonlyMap<number, ScalarType> = new Map([
   [1, scalarTypes.uint8],

@@ -3,9 +3,16 @@
  * or each in an entry of its own, raw, described by a config.
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
+import {
+  type Archive,
+  isZip,
+  openArchive,
+  type PickleValue,
+  type Storage,
+  TorchTensor,
+  unpickleTorch,
+} from '../../../formats/torch/index.ts';
 import { dtypes } from '../../../tensors/index.ts';
-import { type Archive, isZip, openArchive } from '../archive/index.ts';
-import { type PickleValue, type Storage, TorchTensor, unpickleTorch } from '../pickle/index.ts';
 import { Json } from './json.ts';
 import { nameOfScalarType, scalarTypeOf } from './scalar_type.ts';
 import { decodePayloads, type PayloadMeta, type Size, type TensorMeta } from './schema.ts';

@@ -1,9 +1,10 @@
 /** quantized::embedding_byte: rows of bytes, each with a scale and a zero point in float. */
+
+import type { TorchTensor } from '../../../formats/torch/index.ts';
 import { nnGather } from '../../../ir/index.ts';
 import { fusedMultiplyAdd32 } from '../../../numerics/index.ts';
 import { tensor } from '../../../tensors/index.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
-import type { TorchTensor } from '../pickle/index.ts';
 
 /** fma(s, q, fl(−z·s)) of every element: [rows, size] */
 function rowsOf(weight: TorchTensor, scales: readonly number[], zeroPoints: readonly number[]): Float32Array {

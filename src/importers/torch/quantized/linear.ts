@@ -1,8 +1,7 @@
 /** quantized::linear and its dynamic form. */
 import { nnAdd, nnMatmul, nnRelu, qnnMatmul } from '../../../ir/index.ts';
 import { halfToNumber, numberToHalf } from '../../../numerics/index.ts';
-import { type ITensor, tensor } from '../../../tensors/index.ts';
-import { permuted } from '../../kit/layouts.ts';
+import { type ITensor, tensor, transposed } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
@@ -20,7 +19,7 @@ import {
 import { dequantized, quantizedPerTensor } from './quantize.ts';
 
 /** [out, in] -> [in, out], which is how a matmul has it. */
-const transposed = (weight: ITensor): ITensor => permuted(weight, [1, 0]);
+const asFactor = (weight: ITensor): ITensor => transposed(weight, [1, 0]);
 
 function linearWeights(ctx: TorchContext, args: Arguments): Weights & { readonly inputs: number } {
   const packed = args.packed('packed_weight');
@@ -28,7 +27,7 @@ function linearWeights(ctx: TorchContext, args: Arguments): Weights & { readonly
   if (packed.conv || shape.length !== 2) return ctx.refuse(`weights of shape [${shape}] in a linear layer`, 'U2005');
   checkAxis(ctx, quantization, 0);
   return {
-    ...weightsOf(ctx, packed, { shape: [shape[1], shape[0]], arrange: transposed }, shape[0]),
+    ...weightsOf(ctx, packed, { shape: [shape[1], shape[0]], arrange: asFactor }, shape[0]),
     inputs: shape[1],
   };
 }
@@ -67,7 +66,7 @@ function linearHalf(ctx: TorchContext, args: Arguments, relu: boolean) {
   const x = ctx.rows(args.tensor('x'), shape[1]);
   const turned = [shape[1], shape[0]];
   const load = () => {
-    const { data } = transposed(weight.tensor());
+    const { data } = asFactor(weight.tensor());
     return tensor(
       'f32',
       Array.from<number | bigint, number>(data, (w) => halfToNumber(numberToHalf(Number(w)))),

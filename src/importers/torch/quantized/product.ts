@@ -1,12 +1,12 @@
 /** quantized::conv and quantized::linear: the integer sum, and its end as each engine computes it. */
 
+import type { ScalarType, TensorQuantization } from '../../../formats/torch/index.ts';
 import { atChannel, nnAdd, nnMul, qnnDynamicQuantize, qnnRequantize, type Value } from '../../../ir/index.ts';
 import { reciprocal32, roundHalfEven, saturate } from '../../../numerics/index.ts';
 import { type ITensor, tensor } from '../../../tensors/index.ts';
 import { requantized } from '../../kit/requantize.ts';
 import type { PerTensor, TorchContext } from '../operators/context.ts';
 import { engineOf, type TorchEngine } from '../operators/engine.ts';
-import type { ScalarType, TensorQuantization } from '../pickle/index.ts';
 import type { GraphTensor, PackedWeights } from '../values.ts';
 
 /** Weights as the integer operators take them. */

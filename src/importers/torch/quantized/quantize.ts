@@ -1,12 +1,12 @@
 /** From floats to quantized tensors and back. */
 
+import { type ScalarType, scalarTypes, TorchTensor } from '../../../formats/torch/index.ts';
 import { isWordOf, qnnDequantize, qnnLut, qnnQuantize } from '../../../ir/index.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
 import { dtypes, tensor } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { PerTensor, TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
-import { type ScalarType, scalarTypes, TorchTensor } from '../pickle/index.ts';
 import { GraphTensor, isUnderstood, numberOf, type TensorLike, type TorchValue } from '../values.ts';
 
 /** The element type of a quantization; integers of 8 bits only. */

@@ -1,7 +1,8 @@
 /** Functions of the code without tensors of the graph: on numbers, sizes, lists, strings. */
+
+import { TorchTensor } from '../../../formats/torch/index.ts';
 import { addDims, divDims, mulDims } from '../../../ir/index.ts';
 import { isFloat } from '../../../tensors/index.ts';
-import { TorchTensor } from '../pickle/index.ts';
 import {
   describe,
   dimOf,

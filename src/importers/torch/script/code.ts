@@ -1,6 +1,6 @@
 /** The source files of an archive: parsed when something of them is needed. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import type { Archive } from '../archive/index.ts';
+import type { Archive } from '../../../formats/torch/index.ts';
 import type { ClassCode, FunctionCode, SourceFile } from './ast.ts';
 import { ClassObject } from './objects.ts';
 import { parseSource } from './parser.ts';

@@ -1,12 +1,18 @@
 /** TorchScript archives (`torch.jit.save`, `_save_for_lite_interpreter`) into the IR. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
+import type { Archive } from '../../../formats/torch/index.ts';
+import {
+  PickleObject,
+  type PickleValue,
+  scalarTypes,
+  type TorchTensor,
+  unpickleTorch,
+} from '../../../formats/torch/index.ts';
 import type { AnyValue, Dim, Graph, Origin, Shape, Unsupport, Value, ValueId } from '../../../ir/index.ts';
 import type { StateOption } from '../../kit/state_option.ts';
-import type { Archive } from '../archive/index.ts';
 import { type AssumedProfile, assumedProfile, ProfileEvidence, profileNote } from '../operators/assumed_profile.ts';
 import { PositionsFound, ShapeFound } from '../operators/context.ts';
 import type { TorchProfile } from '../operators/engine.ts';
-import { PickleObject, type PickleValue, scalarTypes, type TorchTensor, unpickleTorch } from '../pickle/index.ts';
 import { describe, GraphTensor, isTensor, leafCount, type TorchValue, UnknownTensor } from '../values.ts';
 import type { Expression, Parameter } from './ast.ts';
 import { CodeBase } from './code.ts';

@@ -3,7 +3,7 @@
  * modules and functions inlined; operators on tensors become nodes of a graph. A branch that depends on data is refused.
  */
 import type { Location } from '../../../diagnostics/index.ts';
-import { PickleObject } from '../pickle/index.ts';
+import { PickleObject } from '../../../formats/torch/index.ts';
 import { describe, GraphTensor, isTensor, type TorchValue, Undetermined } from '../values.ts';
 import type { Block, Expression, Statement } from './ast.ts';
 import { builtins, isPlain, truth } from './builtins.ts';

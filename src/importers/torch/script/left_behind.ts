@@ -2,8 +2,8 @@
  * Effects of a call beside its results, which a graph cannot have: reported once the needs of the results are known.
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
+import type { TorchTensor } from '../../../formats/torch/index.ts';
 import { type Graph, isOp, opaqueOp, type Value } from '../../../ir/index.ts';
-import type { TorchTensor } from '../pickle/index.ts';
 import { describe } from '../values.ts';
 import type { State } from './state.ts';
 import type { TensorOperators } from './tensor_operators.ts';

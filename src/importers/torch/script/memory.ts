@@ -3,13 +3,13 @@
  * stand for one tensor, several tensors for one storage. Reading a handle gives the current contents of its memory.
  */
 import { assert, fail, type Location } from '../../../diagnostics/index.ts';
+import { TorchTensor } from '../../../formats/torch/index.ts';
 import type { AnyValue } from '../../../ir/index.ts';
 import { Place, Storage } from '../memory/place.ts';
 import { type Builder, type Region, whole } from '../memory/region.ts';
 import { channelsLast, isLastOrder, isPacked, rowMajor, type Strides } from '../memory/strides.ts';
 import { viewsOf } from '../memory/views.ts';
 import type { MemoryFormat } from '../operators/context.ts';
-import { TorchTensor } from '../pickle/index.ts';
 import { GraphTensor, isTensor, isUnderstood, type TorchValue } from '../values.ts';
 import type { OperatorCall } from './objects.ts';
 

@@ -1,6 +1,6 @@
 /** The tree of modules: pickled objects, brought to life when they are reached. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import { PickleObject } from '../pickle/index.ts';
+import { PickleObject } from '../../../formats/torch/index.ts';
 import type { PackedWeights, TorchValue } from '../values.ts';
 import type { Expression } from './ast.ts';
 import type { CodeBase } from './code.ts';

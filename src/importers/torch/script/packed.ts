@@ -3,7 +3,7 @@
  * the results of the `prepack` operators.
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import { type PickleObject, TorchTensor } from '../pickle/index.ts';
+import { type PickleObject, TorchTensor } from '../../../formats/torch/index.ts';
 import { type PackedConv, PackedWeights, type TorchValue } from '../values.ts';
 
 export const isPackedClass = (name: string): boolean => name.startsWith('__torch__.torch.classes.');

@@ -1,5 +1,5 @@
 /** Functions of the language that are not operators. */
-import { TorchTensor } from '../pickle/index.ts';
+import { TorchTensor } from '../../../formats/torch/index.ts';
 import {
   describe,
   GraphTensor,

@@ -4,8 +4,8 @@
  * a new one is refused.
  */
 import { fail, type Location } from '../../../diagnostics/index.ts';
+import { TorchTensor } from '../../../formats/torch/index.ts';
 import { STATE_HINT } from '../../kit/state_option.ts';
-import { TorchTensor } from '../pickle/index.ts';
 import { describe, type TorchValue } from '../values.ts';
 import type { ModuleObject } from './objects.ts';
 

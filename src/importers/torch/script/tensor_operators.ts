@@ -1,6 +1,7 @@
 /** Operators on tensors, as the interpreter meets them, into nodes of a graph. */
 
 import { fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
+import { type ScalarType, scalarTypes, TorchTensor } from '../../../formats/torch/index.ts';
 import { type AnyValue, type Loc, opaqueOp, type Unsupport, type Value } from '../../../ir/index.ts';
 import { Unsupported } from '../../kit/unsupported.ts';
 import { builderOf } from '../aten/scatter.ts';
@@ -15,7 +16,6 @@ import { TorchContext } from '../operators/context.ts';
 import { readsGraph, type TorchOp } from '../operators/define_torch_op.ts';
 import type { TorchProfile } from '../operators/engine.ts';
 import { bind, isBound } from '../operators/schema.ts';
-import { type ScalarType, scalarTypes, TorchTensor } from '../pickle/index.ts';
 import {
   type AnyTensor,
   describe,

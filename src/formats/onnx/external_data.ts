@@ -3,11 +3,11 @@
  * that stays inside the model's folder. Who reads it follows links and asks again (runtime/external_data.ts).
  * Spec: https://github.com/onnx/onnx/blob/main/docs/ExternalData.md
  */
-import { fail, type Location } from '../../../diagnostics/index.ts';
-import type { ImportSource } from '../../kit/importer.ts';
+import { fail, type Location } from '../../diagnostics/index.ts';
 import { printable } from './printable.ts';
 
-export type ExternalReader = NonNullable<ImportSource['readExternal']>;
+/** Reads a range of a file beside the model. */
+export type ExternalReader = (location: string, offset: number, length: number) => Uint8Array;
 
 /** @throws UnskewError U1005 when `location` is not a relative path that stays inside */
 export function checkLocation(location: string, where: Location): void {

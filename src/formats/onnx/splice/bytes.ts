@@ -1,8 +1,9 @@
 /** Files put together from pieces. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import { type Encoded, lengthOf, MAX_MODEL_BYTES } from '../../../importers/index.ts';
+import { MAX_MODEL_BYTES } from '../open.ts';
+import { type Encoded, lengthOf } from '../write.ts';
 
-export { type Encoded, field, intField, lengthOf } from '../../../importers/index.ts';
+export { type Encoded, field, intField, lengthOf } from '../write.ts';
 
 /** @throws UnskewError U1006 when the result would not be a protobuf message any more */
 export function join(pieces: Encoded, location: Location): Uint8Array {

@@ -3,19 +3,13 @@
  * ones included. Law: spliceModel(file, {}) equals file.bytes.
  */
 import { assert } from '../../../diagnostics/index.ts';
-import {
-  Context,
-  canonicalDomain,
-  eachField,
-  type OnnxFile,
-  type OnnxNode,
-  type OnnxValueInfo,
-  type Range,
-  readMessage,
-  replaced,
-  Source,
-  schema,
-} from '../../../importers/index.ts';
+import { Context, Source } from '../context.ts';
+import { canonicalDomain } from '../graph.ts';
+import { readMessage } from '../message.ts';
+import type { OnnxFile, OnnxNode, OnnxValueInfo } from '../model.ts';
+import * as schema from '../schema.ts';
+import type { Range } from '../wire.ts';
+import { eachField, replaced } from '../write.ts';
 import { type Encoded, field, intField, join } from './bytes.ts';
 import {
   type AttributeInit,

@@ -6,7 +6,7 @@
  * against the enclosing message before it is used, and every error is a located diagnostic.
  * Spec: https://protobuf.dev/programming-guides/encoding
  */
-import { fail } from '../../../diagnostics/index.ts';
+import { fail } from '../../diagnostics/index.ts';
 import type { Context } from './context.ts';
 
 /** One field of a message, as byte offsets into the file. */

@@ -1,7 +1,6 @@
 /** TypeProto and ValueInfoProto. */
 
-import { keysOf } from '../../../ir/index.ts';
-import { dtypeOfOnnxCode } from '../../../tensors/index.ts';
+import { dtypeOfOnnxCode, keysOf } from '../../tensors/index.ts';
 import { type Context, invalid } from './context.ts';
 import { readMessage } from './message.ts';
 import type { OnnxDim, OnnxType, OnnxValueInfo } from './model.ts';

@@ -1,21 +1,22 @@
 /** Copies between strided views: the core of every movement operator and every broadcast. */
-import { type DType, dtypes, type ITensor, newArray, sizeOf, stridesOf, type TypedArray } from '../../tensors/index.ts';
+import { type DType, dtypes, newArray, type TypedArray } from './dtype.ts';
+import { type ITensor, sizeOf, stridesOf } from './tensor.ts';
 
 /** A strided view: element `index` lies at `offset + Σ index[a]·strides[a]`, in elements. A stride of 0 repeats. */
-export interface View {
+export interface StridedView {
   readonly offset: number;
   readonly strides: readonly number[];
 }
 
-export const wholeOf = (shape: readonly number[]): View => ({ offset: 0, strides: stridesOf(shape) });
+export const wholeOf = (shape: readonly number[]): StridedView => ({ offset: 0, strides: stridesOf(shape) });
 
 /** `target[index] = source[index]` for every index of `shape`; the arrays are of the same element type. */
 export function copyStrided(
   shape: readonly number[],
   source: TypedArray,
-  from: View,
+  from: StridedView,
   target: TypedArray,
-  to: View,
+  to: StridedView,
 ): void {
   if (sizeOf(shape) === 0) return;
   const [src, dst] = [wordsOf(source), wordsOf(target)];
@@ -75,7 +76,7 @@ function wordsOf({ buffer, byteOffset, byteLength, BYTES_PER_ELEMENT: size }: Ty
 }
 
 /** A new tensor of `shape` that reads `x` through a view. */
-export function gatherView<D extends DType>(x: ITensor<D>, shape: readonly number[], view: View): ITensor<D> {
+export function gatherView<D extends DType>(x: ITensor<D>, shape: readonly number[], view: StridedView): ITensor<D> {
   const data = newArray(x.dtype, sizeOf(shape));
   copyStrided(shape, x.data, view, data, wholeOf(shape));
   return { dtype: x.dtype, shape, data };

@@ -1,6 +1,6 @@
 /** The typed view of an ONNX file, as `openOnnx` returns it. All of it is checked; weights are not copied. */
-import type { Diagnostic } from '../../../diagnostics/index.ts';
-import type { DType } from '../../../tensors/index.ts';
+import type { Diagnostic } from '../../diagnostics/index.ts';
+import type { DType } from '../../tensors/index.ts';
 import type { ExternalReader } from './external_data.ts';
 import type { Range } from './wire.ts';
 

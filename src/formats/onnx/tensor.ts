@@ -1,7 +1,7 @@
 /** TensorProto: sizes are checked at once, elements are decoded only when asked for. */
 
-import { fail, withLocation } from '../../../diagnostics/index.ts';
-import { carriedOnnxTypes, dtypeOfOnnxCode, dtypes, isFloat, sameBytes, viewAs } from '../../../tensors/index.ts';
+import { fail, withLocation } from '../../diagnostics/index.ts';
+import { carriedOnnxTypes, dtypeOfOnnxCode, dtypes, isFloat, sameBytes, viewAs } from '../../tensors/index.ts';
 import { type Context, invalid, warn } from './context.ts';
 import { checkLocation } from './external_data.ts';
 import { allocate, type Decoded, eachInt, readFixed, readInts, readMessage } from './message.ts';

@@ -5,7 +5,7 @@
  * A function with another version of an operator set than the model's stays a call: its operators may have another
  * meaning there. A function with the name of an operator is ignored, as in ONNX Runtime.
  */
-import { fail } from '../../../diagnostics/index.ts';
+import { fail } from '../../diagnostics/index.ts';
 import { Context, Source } from './context.ts';
 import { canonicalDomain } from './graph.ts';
 import { readMessage } from './message.ts';

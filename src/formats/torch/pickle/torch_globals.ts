@@ -2,9 +2,8 @@
 
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import { dtypes } from '../../../tensors/index.ts';
-import type { View } from '../../kit/layouts.ts';
 import { type ScalarType, scalarTypeOfName, scalarTypeOfStorage, scalarTypes } from './scalar_type.ts';
-import { type Storage, type TensorQuantization, TorchTensor } from './tensor.ts';
+import { type Storage, type TensorQuantization, TorchTensor, type View } from './tensor.ts';
 import { PickleGlobal, type PickleValue, unpickle } from './unpickle.ts';
 
 export interface TorchPickleOptions {

@@ -1,6 +1,6 @@
 /** Opens the bytes of an ONNX file as a checked, typed view. */
-import { fail, type Location, UnskewError } from '../../../diagnostics/index.ts';
-import { looksLike, type OtherFormat, signatureOf } from '../../other_formats.ts';
+import { fail, type Location, UnskewError } from '../../diagnostics/index.ts';
+import { looksLike, type OtherFormat, signatureOf } from '../other/index.ts';
 import { Context, invalid, Source, warn } from './context.ts';
 import type { ExternalReader } from './external_data.ts';
 import { canonicalDomain, readGraph } from './graph.ts';

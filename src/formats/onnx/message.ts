@@ -3,7 +3,7 @@
  * Scalars: the last occurrence wins, as protobuf has it. Repeated fields: occurrences are concatenated, packed or not.
  * A singular sub-message that occurs twice is refused: C++ merges the two, protobufjs takes the last.
  */
-import { fail } from '../../../diagnostics/index.ts';
+import { fail } from '../../diagnostics/index.ts';
 import { type Context, invalid } from './context.ts';
 import { type Fields, kinds, type Message } from './schema.ts';
 import { BYTES, Cursor, FIXED32, malformed, type Range, VARINT } from './wire.ts';

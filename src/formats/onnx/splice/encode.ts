@@ -2,8 +2,8 @@
 import onnxProto from 'onnx-proto';
 import protobuf from 'protobufjs/minimal.js';
 import { assert } from '../../../diagnostics/index.ts';
-import type { OnnxDim } from '../../../importers/index.ts';
 import { type DType, dtypes } from '../../../tensors/index.ts';
+import type { OnnxDim } from '../model.ts';
 import { type Encoded, field } from './bytes.ts';
 
 const { onnx } = onnxProto;

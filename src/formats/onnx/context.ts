@@ -1,5 +1,5 @@
 /** The position of the reader: the file as a whole, and the path to the current message. */
-import { type Diagnostic, fail, type Location } from '../../../diagnostics/index.ts';
+import { type Diagnostic, fail, type Location } from '../../diagnostics/index.ts';
 import type { ExternalReader } from './external_data.ts';
 import { printable } from './printable.ts';
 

@@ -1,8 +1,23 @@
 /** Tensors as PyTorch stores them: a strided view of a storage that others may share. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import { dtypes, type ITensor, newArray, sizeOf, stridesOf, tensor, viewAs } from '../../../tensors/index.ts';
-import { copyStrided, type View } from '../../kit/layouts.ts';
+import {
+  copyStrided,
+  dtypes,
+  type ITensor,
+  newArray,
+  type StridedView,
+  sizeOf,
+  stridesOf,
+  tensor,
+  viewAs,
+  wholeOf,
+} from '../../../tensors/index.ts';
 import type { ScalarType } from './scalar_type.ts';
+
+/** A part of a storage. */
+export interface View extends StridedView {
+  readonly sizes: readonly number[];
+}
 
 export interface Storage {
   readonly type: ScalarType;
@@ -105,7 +120,7 @@ export class TorchTensor {
     if (sizes.every((size, axis) => size <= 1 || strides[axis] === rowMajor[axis]))
       return { dtype, shape: sizes, data: all.subarray(offset, offset + count) };
     const data = newArray(dtype, count);
-    copyStrided(all, this.view, data);
+    copyStrided(sizes, all, { offset, strides }, data, wholeOf(sizes));
     return { dtype, shape: sizes, data };
   }
 }

@@ -1,7 +1,7 @@
 /** GraphProto and NodeProto. */
 
-import { fail } from '../../../diagnostics/index.ts';
-import { sameBytes } from '../../../tensors/index.ts';
+import { fail } from '../../diagnostics/index.ts';
+import { sameBytes } from '../../tensors/index.ts';
 import { attributeName, readAttribute } from './attribute.ts';
 import { type Context, invalid, warn } from './context.ts';
 import { readMessage } from './message.ts';

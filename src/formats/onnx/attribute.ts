@@ -1,5 +1,5 @@
 /** AttributeProto: one of fourteen kinds of value, or a reference to an attribute of the enclosing function. */
-import { fail } from '../../../diagnostics/index.ts';
+import { fail } from '../../diagnostics/index.ts';
 import { type Context, invalid } from './context.ts';
 import { checkList, type Decoded, MAX_STRING, readBlobs, readFixed, readInts } from './message.ts';
 import type { OnnxAttribute, OnnxGraph, OnnxType } from './model.ts';
