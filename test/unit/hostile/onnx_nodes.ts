@@ -62,6 +62,7 @@ const usual: readonly (readonly [name: RegExp, values: readonly string[]])[] = [
   [/^condition$/, ['b2']],
   [/^(bias|mean|var)$/, ['c', 'c32', 'f']],
   [/^(B|b|w|W|C|Scale)$/, ['ws4', 'w4', 'b2', 'w2', 'ws2', 'wu2', 'c', 'c32', 'f', 'zu', 'q2', 'q4', 'x2']],
+  [/^Inputs$/, ['x2', 'w2', 'x4']],
   [/^(X|x|A|a|data|input)$/, ['q4', 'x4', 'q2', 'x2', 's2', 'b2', 'i1', 'two']],
 ];
 const triedFor = (name: string): readonly string[] => usual.find(([pattern]) => pattern.test(name))?.[1] ?? names;
@@ -76,6 +77,7 @@ const needed: Readonly<Record<string, ModelAttr>> = {
   axis: 1,
   num_groups: 2,
   opset: 13,
+  equation: 'ij->ji',
 };
 
 export interface Baseline {
