@@ -29,7 +29,15 @@ const FOREIGN = new Set(
 const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard'], { cwd: ROOT, encoding: 'utf8' })
   .split('\n')
   .filter((file) => file !== '' && existsSync(join(ROOT, file)));
-const ends = new Set(files.flatMap((file) => file.split('/').map((_, i, parts) => parts.slice(i).join('/'))));
+/** Files that a page makes step by step, in blocks that begin with three backticks, `ts` and a path. */
+const taught = files
+  .filter((path) => path.endsWith('.md'))
+  .flatMap((path) =>
+    Array.from(readFileSync(join(ROOT, path), 'utf8').matchAll(/^```ts (src\/\S+)$/gm), ([, made]) => made),
+  );
+const ends = new Set(
+  [...files, ...taught].flatMap((file) => file.split('/').map((_, i, parts) => parts.slice(i).join('/'))),
+);
 
 const [words, comments] = [new Set(), []];
 for (const file of files.filter((path) => SOURCES.test(path))) {
