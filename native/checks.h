@@ -14,6 +14,11 @@ struct InvalidArgument : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The request is sound, and the library computes nothing of the kind.
+struct NoImplementation : InvalidArgument {
+  using InvalidArgument::InvalidArgument;
+};
+
 inline void require(bool condition, const std::string& message) {
   if (!condition) throw InvalidArgument(message);
 }

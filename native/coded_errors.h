@@ -1,4 +1,4 @@
-// Errors as JavaScript gets them: those of a system that has no more memory or threads carry a `code` (binding.ts lists them).
+// Errors as JavaScript gets them: those that the caller tells apart carry a `code` (binding.ts lists them).
 #pragma once
 
 #include <napi.h>
@@ -6,6 +6,7 @@
 #include <exception>
 #include <system_error>
 
+#include "checks.h"
 #include "exhaustion.h"
 #include "onednn_compat.h"
 
@@ -15,6 +16,7 @@ inline const char* code_of(const std::exception& error) {
   if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return "ERR_OUT_OF_MEMORY";
   const auto* refused = dynamic_cast<const dnnl::error*>(&error);
   if (refused != nullptr && refused->status == dnnl_out_of_memory) return "ERR_OUT_OF_MEMORY";
+  if (dynamic_cast<const NoImplementation*>(&error) != nullptr) return "ERR_NO_IMPLEMENTATION";
   const bool no_thread = dynamic_cast<const OutOfThreads*>(&error) != nullptr || dynamic_cast<const std::system_error*>(&error) != nullptr;
   return no_thread ? "ERR_OUT_OF_THREADS" : nullptr;
 }

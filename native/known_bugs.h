@@ -1,7 +1,9 @@
-// Implementations of oneDNN that give wrong results, or worse, for some arguments; they are passed over.
+// Implementations of oneDNN that give wrong results, or worse, for some arguments. They are passed over, but for those that
+// serve all the same when the caller goes around a defect.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "primitive_core.h"
 
@@ -9,6 +11,10 @@ namespace unskew {
 
 // Why this implementation, which chose that layout of the weights, must not serve this convolution, or null.
 const char* known_bug(const std::string& implementation, const ConvolutionSpec& spec, const Desc& weights);
+
+// The parts of a convolution that this implementation computes wrongly, by the names of binding.ts (Defect): the lowering takes
+// another path for them.
+std::vector<std::string> defects_of(const std::string& implementation, const ConvolutionSpec& spec);
 
 // Why weights of which any layout was good cannot be brought to the chosen one, or null.
 const char* known_weights_bug(const Desc& given, const Desc& chosen);

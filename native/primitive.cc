@@ -175,7 +175,10 @@ Primitive::Primitive(const Napi::CallbackInfo& info) : Wrapped(info) {
   for (const PrimitiveArgument& argument : state_->arguments) {
     if (argument.id != DNNL_ARG_SCRATCHPAD) descs.Set(argument.name, MemoryDesc::make(env, argument.desc));
   }
+  Napi::Array defects = Napi::Array::New(env);
+  for (const std::string& defect : state_->defects) defects.Set(defects.Length(), Napi::String::New(env, defect));
   info.This().As<Napi::Object>().DefineProperties({
+      fixed("defects", frozen(defects)),
       fixed("implementation", Napi::String::New(env, state_->implementation)),
       fixed("scratchpadBytes", Napi::Number::New(env, static_cast<double>(state_->scratchpad_bytes))),
       fixed("descs", frozen(descs)),

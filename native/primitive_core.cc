@@ -63,7 +63,7 @@ auto creating(const std::string& what, const Create& create) {
     return create();
   } catch (const dnnl::error& error) {
     if (error.status == dnnl_out_of_memory) throw OutOfMemory("oneDNN has no memory for " + what);
-    if (error.status == dnnl_unimplemented) throw InvalidArgument("oneDNN has no implementation of " + what);
+    if (error.status == dnnl_unimplemented) throw NoImplementation("oneDNN has no implementation of " + what);
     throw InvalidArgument("oneDNN refused " + what + ": " + error.what());
   }
 }
@@ -101,7 +101,7 @@ std::shared_ptr<PrimitiveCore> build(const std::string& what, Described<Descript
       }
       return core;
     } while (next_implementation(descriptor));
-    throw InvalidArgument("oneDNN has no working implementation of " + what + passed_over);
+    throw NoImplementation("oneDNN has no working implementation of " + what + passed_over);
   });
 }
 
@@ -141,6 +141,7 @@ PrimitiveHandle build_convolution(const std::string& what, dnnl::algorithm algor
                                  const char* bug = known_bug(implementation, spec, chosen.weights_desc());
                                  return bug != nullptr ? bug : self_test(implementation, spec);
                                });
+  core->defects = defects_of(core->implementation, spec);
   add_attributes(*core, spec.attributes, attributes);
   return core;
 }

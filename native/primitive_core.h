@@ -21,6 +21,7 @@ struct PrimitiveArgument {
 struct PrimitiveCore {
   dnnl::primitive primitive;
   std::string implementation;
+  std::vector<std::string> defects;  // of a convolution; known_bugs.h
   int64_t scratchpad_bytes = 0;
   std::vector<PrimitiveArgument> arguments;
   std::vector<std::pair<int, dnnl::memory>> memories;  // fixed arguments of the attributes
@@ -50,7 +51,7 @@ struct PoolingSpec {
   Dims kernel, strides, dilations, begin, end;
 };
 
-// Dilations are as in the specification (1 means dense). All throw InvalidArgument with a sentence.
+// Dilations are as in the specification (1 means dense). All throw NoImplementation where oneDNN has none, and InvalidArgument with a sentence.
 PrimitiveHandle make_convolution(ConvolutionSpec spec, int threads);
 PrimitiveHandle make_matmul(MatmulSpec spec, int threads);
 PrimitiveHandle make_pooling(PoolingSpec spec, int threads);

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect } from 'vitest';
 import type { PostOp } from '../../src/codegen/onednn/binding.ts';
-import { offered } from '../../src/codegen/onednn/known_defects.ts';
+import { offered } from '../../src/codegen/onednn/offered.ts';
 import { itUnless } from '../support/unless.ts';
 import { binding, bytesOf, expectSame, random, rangeOf, requantize, runPrimitive, typed } from './support.ts';
 

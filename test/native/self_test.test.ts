@@ -56,6 +56,7 @@ describe.each([
     // Every name has a colon.
     binding.simulateWrongSums(':');
     expect(create).toThrow(/^oneDNN has no working implementation of a .* was passed over: its self-test gave wrong/s);
+    expect(create).toThrow(expect.objectContaining({ code: 'ERR_NO_IMPLEMENTATION' }));
   });
 });
 

@@ -96,10 +96,18 @@ export interface PoolingSpec {
   readonly padsEnd: readonly number[];
 }
 
+/**
+ * A part of a convolution that an implementation computes wrongly: a source zero point, one where there is padding besides,
+ * additions and multiplications by channel as post-ops.
+ */
+export type Defect = 'source-zero-point' | 'padded-source-zero-point' | 'binary-post-ops';
+
 /** A created primitive: its arguments are named as in a `Command`. */
 export interface Primitive {
   /** oneDNN's name of the implementation, such as `brgconv:avx512_core_vnni`. */
   readonly implementation: string;
+  /** Known of that implementation for such arguments (native/known_bugs.cc lists them): the lowering goes around them. */
+  readonly defects: readonly Defect[];
   readonly scratchpadBytes: number;
   /** Descriptors as chosen: `source`, `weights`, `bias`, `destination`. */
   readonly descs: Readonly<Record<string, MemoryDesc>>;
@@ -166,7 +174,8 @@ export interface OneDnnVersion {
 
 /**
  * Errors of functions and sessions have the `code` ERR_OUT_OF_MEMORY or ERR_OUT_OF_THREADS where the system has no more of
- * that; others are faults of the caller.
+ * that, and ERR_NO_IMPLEMENTATION where oneDNN has no primitive, or none that gives right integers; others are faults of the
+ * caller.
  */
 export interface OneDnnBinding {
   /** The version of the library that was found. */

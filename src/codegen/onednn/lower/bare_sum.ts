@@ -4,7 +4,7 @@
  */
 import { tensor } from '../../../ir/index.ts';
 import type { Primitive } from '../binding.ts';
-import { offered } from '../known_defects.ts';
+import { offered } from '../offered.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { boundOfSums, isExact, type Operands, returnsSums } from '../saturation.ts';
 import { inLanes } from '../saturation_lanes.ts';

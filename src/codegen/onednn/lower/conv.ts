@@ -10,10 +10,10 @@ import {
   tensor,
   type View,
 } from '../../../ir/index.ts';
-import type { ConvolutionSpec, PrimitiveAttributes } from '../binding.ts';
+import type { ConvolutionSpec, Defect, PrimitiveAttributes } from '../binding.ts';
 import { hasOneMeaning } from '../floats.ts';
-import { offered, trustWithBinaryPostOps, trustWithZeroPoint } from '../known_defects.ts';
 import { inMemoryOrder, layoutOfDesc } from '../layout.ts';
+import { offered } from '../offered.ts';
 import { finishedByOurKernel, prefersOurKernel } from '../our_kernel.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { type Operands, operandsOf } from '../saturation.ts';
@@ -113,16 +113,17 @@ function creator({ x, w, bias, y, attrs }: Conv, r: Recorder, { view, type, zero
 
 /** The primitive that does all of the node, where there is one that can be trusted. */
 function wholeConv(view: Conv, r: Recorder, given: Operands, attributes: PrimitiveAttributes): Whole | undefined {
-  const { bias, map, y, attrs } = view;
+  const { bias, map, attrs } = view;
+  const { zeroPoint } = given;
   if (attrs.to === 's32' && (bias || map)) return undefined;
   const make = creator(view, r, given);
   const create = (padding: Padding) => offered(() => make(padding, attributes, attrs.to));
   const first = create('within');
-  const trust = given.zeroPoint === 0 || !first ? 'whole' : trustWithZeroPoint(first.primitive.implementation, attrs);
-  const chosen = trust === 'unpadded' ? create('written out') : trust === 'whole' ? first : undefined;
-  const [, channels] = r.shape(y);
+  const has = (made: CreatedConv | undefined, defect: Defect) => made?.primitive.defects.includes(defect) ?? false;
+  if (zeroPoint !== 0 && has(first, 'source-zero-point')) return undefined;
+  const chosen = zeroPoint !== 0 && has(first, 'padded-source-zero-point') ? create('written out') : first;
   const isBinary = attributes.postOps?.some(({ kind }) => kind === 'binary');
-  if (isBinary && !trustWithBinaryPostOps(chosen?.primitive.implementation ?? '', attrs, channels)) return undefined;
+  if (isBinary && has(chosen, 'binary-post-ops')) return undefined;
   if (chosen === undefined || !holdsResults(view, r, chosen, given)) return undefined;
   return { ...chosen, bare: () => make(chosen.padding, {}, 's32').primitive };
 }

@@ -23,7 +23,7 @@ import {
   type View,
 } from '../../../ir/index.ts';
 import type { PrimitiveAttributes } from '../binding.ts';
-import { offered } from '../known_defects.ts';
+import { offered } from '../offered.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { isExact, type Operands, operandsOf } from '../saturation.ts';
 import { filterView } from '../saturation_pairs.ts';

@@ -12,7 +12,7 @@ import {
 } from '../../../ir/index.ts';
 import type { PrimitiveAttributes } from '../binding.ts';
 import { hasOneMeaning } from '../floats.ts';
-import { offered } from '../known_defects.ts';
+import { offered } from '../offered.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { halvedAtRunTime, type Operands, operandsOf } from '../saturation.ts';
 import { filterView } from '../saturation_pairs.ts';
