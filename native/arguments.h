@@ -1,5 +1,5 @@
-// Reading of what JavaScript passes: every access is checked and every error names the place, what was expected there
-// and what was received.
+// Reads arguments from JavaScript: every access is checked, and every error names the place, the expected value and the
+// received one.
 #pragma once
 
 #include <napi.h>
@@ -13,7 +13,7 @@
 
 namespace unskew {
 
-// How a received value reads in an error message.
+// The text of a received value in an error message.
 std::string received(const Napi::Value& value);
 
 // A value and the way to it, such as `convolution: spec.padsBegin`.

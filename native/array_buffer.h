@@ -1,4 +1,4 @@
-// Memory of JavaScript's own. N-API's function for it ends the process where there is none; the constructor throws.
+// Memory of JavaScript's own. N-API's function for it ends the process when none is left; the constructor throws.
 #pragma once
 
 #include "exhaustion.h"

@@ -1,4 +1,4 @@
-// Arithmetic on sizes that come from outside, and the error for whatever they get wrong.
+// Arithmetic on sizes from outside, with an error for wrong ones.
 #pragma once
 
 #include <cstddef>

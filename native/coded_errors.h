@@ -1,4 +1,4 @@
-// Errors as JavaScript gets them: those that the caller tells apart carry a `code` (binding.ts lists them).
+// Errors for JavaScript. An error that the caller tells apart carries a `code` (binding.ts lists the codes).
 #pragma once
 
 #include <napi.h>
@@ -27,7 +27,7 @@ inline Napi::Error error_of(Napi::Env env, const std::exception& error) {
   return result;
 }
 
-// Runs `body`; what it throws becomes an error of JavaScript.
+// Runs `body`; its exceptions become errors of JavaScript.
 template <class Body>
 auto with_codes(Napi::Env env, const Body& body) {
   try {

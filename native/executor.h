@@ -21,7 +21,7 @@ class Executor {
   // Throws std::system_error when the system gives no thread.
   void submit(Work work);
 
-  // Ends the thread, when it is through with what it has been given. Nothing may be submitted afterwards.
+  // Ends the thread after all submitted work. Nothing may be submitted afterwards.
   void end();
 
   // The one on which all run that use more than one thread: they have one team, so several would wait for each other.
@@ -37,7 +37,7 @@ class Executor {
 
   static void serve(State& state);
 
-  // Shared with the thread, which may outlive the executor: the last work may be what destroys it.
+  // Shared with the thread, which may outlive the executor: the last work may destroy it.
   std::shared_ptr<State> state_;
 };
 

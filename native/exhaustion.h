@@ -1,4 +1,6 @@
-// What the system has no more of, told from wrong arguments: the caller may ask for less, or again later.
+// Errors of a system without more memory or threads, told apart from wrong arguments: the caller may ask for less, or
+// again
+// later.
 #pragma once
 
 #include <new>

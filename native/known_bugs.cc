@@ -27,7 +27,7 @@ struct Facts {
   bool has_strides() const {
     return std::any_of(spec.strides.begin(), spec.strides.end(), [](auto stride) { return stride > 1; });
   }
-  // Whether strides leap over elements that no tap reaches.
+  // True when strides leap over elements that no tap reaches.
   bool has_gaps() const {
     for (size_t axis = 0; axis < spec.strides.size(); axis++) {
       if (spec.strides[axis] > span(axis)) return true;
@@ -38,7 +38,7 @@ struct Facts {
     const Dims weights = dims_of(spec.weights);
     return (weights[weights.size() - spec.strides.size() + axis] - 1) * spec.dilations[axis] + 1;
   }
-  // Whether some window of a convolution (not transposed) lies in the padding entirely.
+  // True when some window of a convolution (not transposed) lies in the padding entirely.
   bool has_empty_window() const {
     const Dims source = dims_of(spec.source), destination = dims_of(spec.destination);
     for (size_t axis = 0; axis < spec.strides.size(); axis++) {
@@ -119,7 +119,7 @@ const Defect kDefects[] = {
      }},
 };
 
-// Whether the blocks of a layout do not divide its dims, so that some are filled up with zeros.
+// True when the blocks of a layout do not divide its dims, so that some are filled up with zeros.
 bool has_partial_blocks(const Desc& desc) {
   const BlockedLayout layout = layout_of(desc);
   if (!layout.known) return false;

@@ -19,8 +19,9 @@ std::vector<std::string> defects_of(const std::string& implementation, const Con
 // Why weights of which any layout was good cannot be brought to the chosen one, or null.
 const char* known_weights_bug(const Desc& given, const Desc& chosen);
 
-// Whether reorders between these layouts lose elements. Seen with 3.7.2: from a plain layout to blocks that are not full,
-// as of s8[1,1,2] to ABc4b16a4b, all but the first position of such a block arrive as zeros.
+// True when reorders between these layouts lose elements. Seen with 3.7.2: from a plain layout to blocks that are not
+// full,
+// such as s8[1,1,2] to ABc4b16a4b, all but the first position of a block arrive as zeros.
 bool reorder_is_wrong(const Desc& source, const Desc& destination);
 
 }  // namespace unskew

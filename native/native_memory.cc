@@ -11,7 +11,7 @@ NativeMemory::NativeMemory(const Napi::CallbackInfo& info) : Wrapped(info) {
   const Napi::Env env = info.Env();
   info.This().As<Napi::Object>().DefineProperties(
       {fixed("bytes", Napi::Number::New(env, static_cast<double>(state_->bytes())))});
-  // So that the garbage collector knows what the small object holds.
+  // Tells the garbage collector how much memory the small object holds.
   Napi::MemoryManagement::AdjustExternalMemory(env, state_->bytes());
 }
 

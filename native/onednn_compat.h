@@ -73,7 +73,7 @@ inline BlockedLayout layout_of(const Desc& desc) {
   return layout;
 }
 
-// How many elements a block has along each axis: 1 where there are none.
+// The size of a block along each axis: 1 for an axis without blocks.
 inline Dims block_sizes(const BlockedLayout& layout) {
   Dims block(layout.dims.size(), 1);
   for (size_t i = 0; i < layout.inner_blocks.size(); i++) block[layout.inner_axes[i]] *= layout.inner_blocks[i];

@@ -1,9 +1,12 @@
-// What oneDNN (and GCC, for our own kernels) calls of OpenMP, on our team instead of libgomp's. The dynamic linker takes
-// these before those of libgomp, since it looks into the addon before it looks into what the addon needs.
+// The functions of OpenMP that oneDNN (and GCC, for our own kernels) calls, on our team instead of libgomp's. The
+// dynamic
+// linker takes these before libgomp's, since it searches the addon before the libraries of the addon.
 //
 // libgomp gives each thread that starts regions a team of its own. As soon as there are more threads in such teams than
-// processors, it stops looking out for the next region, and every region begins by waking threads up: five times as slow for
-// a network of small layers. One thread that starts all regions would do; but then `runSync` is two wake-ups slower, and a
+// processors, it stops looking out for the next region, and every region begins by waking threads up: five times as
+// slow for
+// a network of small layers. One thread that starts all regions would do; but then `runSync` is two wake-ups slower,
+// and a
 // member that is kept from its processor still keeps all others waiting.
 #include <algorithm>
 

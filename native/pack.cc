@@ -13,7 +13,8 @@ namespace unskew {
 
 namespace {
 
-// Where the elements along each axis lie: the place of an element is the sum over the axes. An index of an axis with
+// The places of the elements along each axis: the place of an element is the sum over the axes. An index of an axis
+// with
 // blocks b1, b2 is the digits (outer, d1, d2), innermost last, and each digit has a stride of its own.
 std::vector<std::vector<int64_t>> places(const BlockedLayout& layout) {
   const size_t count = layout.inner_blocks.size();

@@ -32,7 +32,7 @@ Results& results() {
 
 bool is_byte(const Desc& desc) { return type_of(desc) == Type::u8 || type_of(desc) == Type::s8; }
 
-// What blocks of 16 leave over stays, many blocks become one.
+// Keeps the remainder of blocks of 16, and makes one block of many.
 int64_t fewer(int64_t channels) { return channels <= 24 ? channels : 16 + channels % 16; }
 
 // Strides of a dense layout whose axes, slowest first, are `order`.
@@ -91,7 +91,7 @@ struct Data {
   }
 };
 
-// Executes what is described; the sums as the plain destination has them.
+// Executes the described primitive, and returns its sums in the order of the plain destination.
 template <class Primitive, class Descriptor>
 std::vector<int32_t> sums_of(const Descriptor& descriptor, const Attributes& attributes, const Data& data,
                              const Desc& weights) {
@@ -147,7 +147,7 @@ std::optional<ConvolutionSpec> smaller(const ConvolutionSpec& spec) {
     const int64_t pads = spec.begin[axis] + spec.end[axis];
     const int64_t before = source[axis + 2], after = std::min(before, spec.transposed ? int64_t{4} : span + 2 * stride);
     source[axis + 2] = after;
-    // Output padding, and what a stride leaves over, stay.
+    // Keeps output padding, and the remainder of a stride.
     destination[axis + 2] = spec.transposed ? destination[axis + 2] - (before - after) * stride
                                             : (after + pads - span) / stride + 1;
     if (destination[axis + 2] < 1 || (!spec.transposed && after + pads < span)) return std::nullopt;
@@ -226,7 +226,7 @@ bool gives_right_sums(const std::string& implementation, const ConvolutionSpec& 
                    expected_sums(spec, data));
 }
 
-// What decides over the path that an implementation takes.
+// The properties that decide on an implementation's path.
 std::string kind_of(const std::string& implementation, const ConvolutionSpec& spec) {
   const Dims weights = dims_of(spec.weights);
   const size_t rank = spec.strides.size(), first = weights.size() - rank;

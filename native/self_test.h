@@ -17,7 +17,7 @@ const char* self_test(const std::string& implementation, const MatmulSpec& spec)
 // was found before is forgotten.
 void simulate_wrong_sums(const std::string& part);
 
-// How many self-tests this process has run, and the microseconds they took.
+// Counts the self-tests of this process, and their microseconds.
 struct SelfTestTimes {
   int64_t count = 0;
   double microseconds = 0;

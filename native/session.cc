@@ -133,7 +133,7 @@ void Session::check_distinct(const BufferList& inputs, const BufferList& outputs
   add(inputs, state_->input_bytes(), false);
   add(outputs, state_->output_bytes(), true);
   std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) { return a.begin < b.begin; });
-  // What reaches furthest of all before, and of the outputs before: inputs may be one memory.
+  // The ranges that reach furthest among all earlier ones, and among earlier outputs: inputs may be one memory.
   const Range* any = nullptr;
   const Range* output = nullptr;
   for (const Range& range : ranges) {

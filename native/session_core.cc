@@ -63,7 +63,7 @@ void SessionCore::run_steps(size_t first, size_t last, double* microseconds) {
   }
 }
 
-// Without inputs: what `take` has begun.
+// Without inputs it continues the run that `take` has begun.
 void SessionCore::execute(const BufferList* inputs, const BufferList& outputs, double* microseconds, Next next) {
   const TeamScope team(threads_, next);
   const ThreadScope scope(threads_);
@@ -145,7 +145,7 @@ void SessionCore::schedule() {
 void SessionCore::run_next() {
   Job job;
   {
-    // Nobody else runs: `run` waits until there are no jobs, and its caller is the thread that submits them.
+    // No other thread runs: `run` waits until all jobs are done, and its caller is the thread that submits them.
     const std::lock_guard lock(mutex_);
     scheduled_ = false;
     if (jobs_.empty()) return;

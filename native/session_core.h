@@ -28,9 +28,11 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   // Runs on the calling thread, after the submitted runs. `microseconds` (may be null) receives the time of each step.
   void run(const BufferList& inputs, const BufferList& outputs, double* microseconds = nullptr);
 
-  // Runs on an executor: that of the team, where sessions take turns, or the session's own where it uses one thread. The inputs are read before it
-  // returns: copied, or, if nothing else runs, by the first steps where those are as quick. The outputs stay valid until
-  // `finished`.
+  // Runs on an executor: the team's, where sessions take turns, or the session's own when it uses one thread. The
+  // inputs are
+  // read before it returns: copied or, if nothing else runs, read by the first steps when these are as quick. The
+  // outputs stay
+  // valid until `finished`.
   void submit(const BufferList& inputs, BufferList outputs, Finished finished);
 
   // Finishes the runs that have not begun with an error, and frees everything, after the run that has begun where there is

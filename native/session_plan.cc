@@ -6,7 +6,7 @@ namespace unskew {
 
 namespace {
 
-// One argument of a command: what it needs and where it lies.
+// One argument of a command: its rule and its place.
 struct Placed {
   ArgumentRule rule;
   const BufferRef* ref;  // null: absent

@@ -33,7 +33,7 @@ struct SessionPlan {
   std::vector<Command> commands;
 };
 
-// A command whose addresses are known but for those of inputs and outputs.
+// A command with all addresses except those of inputs and outputs.
 struct Step {
   std::string name;
   PrimitiveHandle primitive;
@@ -44,7 +44,7 @@ struct Step {
   std::vector<std::shared_ptr<const AlignedBuffer>> constants;  // kept alive
 };
 
-// Where the address of an input or output goes before each run.
+// The place that the address of an input or output is written to before each run.
 struct Patch {
   bool output;
   size_t index;

@@ -23,8 +23,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::microseconds;
 
-// How long a member looks out before it sleeps: while a run goes on the next region is near, and so is the end of a part
-// that another has begun, unless the system has taken its processor from that one, and then ours is of use to it.
+// The time that a member looks out before it sleeps. During a run the next region is near, and so is the end of a part
+// that
+// another member has begun, unless the system has taken that member's processor away: then ours is of use to it.
 constexpr int kMicrosecondsWithinRun = 100, kMicrosecondsBeforeAnother = 20;
 
 template <class Condition, class Limit>
@@ -177,8 +178,9 @@ class Team {
     part = before;
   }
 
-  // A claim is of the newest region, or of an older one whose parts have all been taken: only who gets a claim knows that
-  // the region still lasts, and may read what it consists of.
+  // A claim is for the newest region, or for an older one whose parts have all been taken: only a member with a claim
+  // knows
+  // that the region still lasts, and may read it.
   bool claim(uint64_t region, int part) {
     std::atomic<uint64_t>& claimed = claims_[static_cast<size_t>(part)].region;
     uint64_t last = claimed.load(std::memory_order_relaxed);

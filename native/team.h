@@ -1,11 +1,15 @@
-// The threads that compute together. There is one team in a process: whoever runs something on several threads (a run on
-// the executor, `runSync` on a thread of JavaScript, packing) holds the team meanwhile and is its first member, so that
-// never more threads compute together than processors are there. openmp.cc gives it to oneDNN as OpenMP's threads.
+// The threads that compute together. There is one team in a process: a thread that runs something on several threads (a
+// run
+// on the executor, `runSync` on a thread of JavaScript, packing) holds the team meanwhile and is its first member, so
+// that
+// never more threads compute together than there are processors. openmp.cc gives it to oneDNN as OpenMP's threads.
 //
-// A region has a number of parts. Member k takes part k, and whoever is through with its own takes parts that nobody has
-// begun: a member that the system keeps from its processor delays no part but the one it is in, and one that sleeps need
-// not be waited for. Parts may wait for each other (barriers): there is a member for each, so one that waits is never what
-// keeps another from being begun.
+// A region has a number of parts. Member k takes part k, and a member that has finished its own takes parts that nobody
+// has
+// begun: a member that the system keeps from its processor delays only the part it is in, and nobody waits for one that
+// sleeps. Parts may wait for each other (barriers): there is a member for each, so a waiting part never keeps another
+// one
+// from being begun.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +18,7 @@ namespace unskew {
 
 using PartBody = void (*)(void* data);
 
-// What OpenMP's functions tell of the calling thread.
+// The answers of OpenMP's functions for the calling thread.
 struct PartOfThread {
   int number = 0;
   int count = 1;
@@ -26,8 +30,9 @@ PartOfThread& part_of_thread();
 // Processors that this process might run on when it asked first: primitives count on a team that stays as large as it was.
 int processors();
 
-// What follows when the team is no longer held: something soon, for which members look out a little, or JavaScript, which
-// wants a processor at once and should not have to wait until the system takes it from one who looks out.
+// The next activity after the team is released: something soon, for which members look out a little, or JavaScript,
+// which
+// wants a processor at once and should not have to wait until the system takes it from a member that looks out.
 enum class Next { soon, javascript };
 
 // Holds the team for the calling thread; scopes may be nested. Others wait, and get it in the order in which they came.

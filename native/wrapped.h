@@ -8,7 +8,7 @@
 
 namespace unskew {
 
-// What belongs to one environment (the main thread or a worker); there is no global state.
+// The data of one environment (the main thread or a worker); no state is global.
 struct AddonData {
   Napi::FunctionReference memory_desc, native_memory, primitive, session;
   Napi::FunctionReference array_buffer;  // JavaScript's constructor

@@ -56,7 +56,7 @@ void prepare(ConvolutionPlan& plan, const ConvolutionParams& p, const KernelTarg
   for (int64_t o = 0; o < p.outputs; o++) {
     double magnitude = std::abs(static_cast<double>(plan.plain_bias[o]));
     for (int64_t i = 0; i < size; i++) magnitude += 255.0 * std::abs(weights[o * size + i]);
-    // A multiplier that is no number goes the way that clamps.
+    // A NaN multiplier takes the path that clamps.
     plan.overflows = plan.overflows || !(magnitude * std::abs(plan.plain_multiplier[o]) < 2e9);
   }
   if (target.isa == Isa::avx512) {

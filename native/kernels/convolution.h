@@ -1,4 +1,4 @@
-// The parts of the convolution kernel: what is prepared from the constants, and one function per version.
+// The parts of the convolution kernel: data prepared from the constants, and one function per version.
 #pragma once
 
 #include "kernels/elementwise.h"
@@ -19,7 +19,7 @@ struct ChannelBlock {
   int64_t weights;              // where its packed weights begin, in bytes
 };
 
-// Where the window of an output coordinate begins along one axis, which may be outside.
+// The start of the window of an output coordinate along one axis, which may be outside.
 struct WindowStart {
   int64_t at;      // input coordinate
   int64_t offset;  // of it, in the source
@@ -32,15 +32,15 @@ struct ConvolutionPlan {
   int64_t inputs = 0, outputs = 0;  // channels of a group
   ConvolutionPart compute = nullptr;
   std::vector<ChannelBlock> blocks;
-  int64_t positions = 1;  // that are computed in one go: a part
-  // Whether parts go by one after another, each with all blocks: where the weights are few, so that what is written is
-  // written once, and by one thread. Else blocks do, each with all parts, and each thread reads its own weights only.
+  int64_t positions = 1;  // computed in one go: a part
+  // True when parts are the outer loop, each with all blocks: for few weights, so that every result is written once,
+  // and by one thread. Otherwise blocks are, each with all parts, and each thread reads its own weights only.
   bool by_parts = false;
 
   std::vector<int8_t> plain_weights;          // [output channels, inputs, taps]
   std::vector<int32_t> plain_bias;            // [output channels]
   std::vector<float> plain_multiplier;        // [output channels]
-  // Of the vector version, by lane.
+  // The fields of the vector version, by lane.
   std::vector<WindowStart> rows, columns;     // by output coordinate
   int64_t lanes = 0;
   std::unique_ptr<AlignedBuffer> weights;     // s8 [block][tap][inputs / 4][lane of the block][4]
@@ -53,7 +53,7 @@ struct ConvolutionPlan {
   int64_t taps() const { return p.kernel[0] * p.kernel[1]; }
 };
 
-// Each version sets blocks, positions and compute, and packs what the plain constants hold.
+// Each version sets blocks, positions and compute, and packs the plain constants.
 void prepare_convolution_scalar(ConvolutionPlan& plan);
 void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target);
 

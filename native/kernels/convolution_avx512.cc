@@ -54,7 +54,7 @@ bool is_packed(const ConvolutionPlan& plan, const ChannelBlock& block) {
   return block.vectors == 4 && plan.p.type != OutputType::s32;
 }
 
-// The output channel of a lane of a block; beyond its last one where there is none.
+// The output channel of a lane of a block; beyond its last channel for an unused lane.
 int64_t channel_of(const ConvolutionPlan& plan, const ChannelBlock& block, int64_t vector, int64_t lane) {
   return is_packed(plan, block) ? packed_channel(vector, lane) : vector * 16 + lane;
 }
@@ -94,8 +94,10 @@ void pack_block(const ConvolutionPlan& plan, const ChannelBlock& block, const st
   }
 }
 
-// How many steps of kPositions make a part, so that threads, which take one run of (block, part) pairs each, have equal
-// work; as many as there are where that is so without dividing the positions, since then each reads its own weights only.
+// The number of steps of kPositions in a part, so that threads, which take one run of (block, part) pairs each, have
+// equal
+// work; all steps when the work is equal without dividing the positions, since then each thread reads its own weights
+// only.
 int64_t divide(const ConvolutionPlan& plan, int64_t positions, int threads) {
   const int64_t steps = (positions + kPositions - 1) / kPositions, blocks = static_cast<int64_t>(plan.blocks.size());
   int64_t best = steps, least = INT64_MAX;
@@ -117,7 +119,7 @@ int64_t divide(const ConvolutionPlan& plan, int64_t positions, int threads) {
 
 // Weights that stay near while parts go by.
 constexpr int64_t kFewWeights = 64 << 10;
-// Steps of kPositions of such a part: what they read and write stays in the first cache.
+// Steps of kPositions in such a part: the data that they read and write stays in the first cache.
 constexpr int64_t kPartSteps = 8;
 
 int64_t part_steps(int64_t positions, int64_t threads) {

@@ -14,7 +14,7 @@ inline constexpr int kPositions = 7;
 [[gnu::always_inline]] UNSKEW_AVX512 inline void add_products(__m512i& acc, __m512i x, __m512i w) {
   asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(x), "v"(w));
 }
-// The weights read from memory: with 28 accumulators there is no register left for the fourth vector.
+// The weights, read from memory: 28 accumulators leave no register for the fourth vector.
 [[gnu::always_inline]] UNSKEW_AVX512 inline void add_from_memory(__m512i& acc, __m512i x, const __m512i* w) {
   asm("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(x), "m"(*w));
 }
@@ -101,7 +101,7 @@ class Part {
     store(acc, first, count);
   }
 
-  // Those of `count` positions, and what else there is room for.
+  // Finds the windows of `count` positions, and fills the remaining places.
   [[gnu::always_inline]] inline void find(int64_t first, int count, Cursor& cursor, Windows& windows) const {
     windows.whole = count == kPositions;
     if (plan_.pointwise) {
@@ -153,7 +153,7 @@ class Part {
 
   bool is_inside(int64_t at, int axis) const { return at >= 0 && at < p_.input[axis]; }
 
-  // Of one tap, for the positions that have it inside. At the left and right of an image it mostly is one that has not.
+  // Adds one tap, for the positions that have it inside. At the left and right of an image mostly one position has not.
   [[gnu::always_inline]] UNSKEW_AVX512 inline void add_tap(unsigned found, const uint8_t* const* from, const __m512i* weights,
                                                            Accumulators& acc) const {
     if (found < 1u << 2) {

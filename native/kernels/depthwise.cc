@@ -62,7 +62,7 @@ std::shared_ptr<const DepthwisePlan> prepare(const DepthwiseParams& p, const Ker
         wrapping_subtract(bias != nullptr ? bias[o] : 0, wrapping_multiply(p.source_zero_point, sum));
     if (multiplier != nullptr) {
       plan.multiplier->as<float>()[o] = multiplier[o];
-      // A multiplier that is no number goes the way that clamps.
+      // A NaN multiplier takes the path that clamps.
       plan.overflows = plan.overflows || !(magnitude * std::abs(multiplier[o]) < 2e9);
     }
   }

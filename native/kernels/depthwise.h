@@ -1,4 +1,4 @@
-// The parts of the depthwise kernel: what is prepared from the constants, and one function per version.
+// The parts of the depthwise kernel: data prepared from the constants, and one function per version.
 #pragma once
 
 #include "kernels/elementwise.h"
@@ -37,13 +37,13 @@ struct DepthwisePlan {
   }
 };
 
-// Each version sets block_width, compute and its scratch, then packs what plain_weights, base and multiplier hold.
-// `prepare_…` returns false where the version cannot serve these parameters.
+// Each version sets block_width, compute and its scratch, then packs plain_weights, base and multiplier.
+// `prepare_…` returns false when the version cannot serve these parameters.
 void prepare_depthwise_scalar(DepthwisePlan& plan);
 bool prepare_depthwise_avx2(DepthwisePlan& plan);
 bool prepare_depthwise_avx512(DepthwisePlan& plan);
 
-// Where the AVX-512 version divides the output channels in two plans, or `outputs`.
+// The channel at which the AVX-512 version divides the output channels into two plans, or `outputs`.
 int64_t divide_depthwise_avx512(int64_t outputs);
 
 }  // namespace unskew

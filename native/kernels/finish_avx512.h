@@ -21,8 +21,9 @@ class Finish {
         low_bytes_(_mm512_set1_epi8(static_cast<char>(to.low))),
         high_bytes_(_mm512_set1_epi8(static_cast<char>(to.high))) {}
 
-  // kCount vectors of accumulators as bytes: of every lane of 16 bytes, four from each vector (what more than kCount would
-  // give is left undefined). The multipliers of vector v are at multipliers[v · step]. kOverflows: accumulators times
+  // kCount vectors of accumulators as bytes: of every lane of 16 bytes, four come from each vector (bytes beyond kCount
+  // are
+  // undefined). The multipliers of vector v are at multipliers[v · step]. kOverflows: accumulators times
   // multipliers may leave the range of s32.
   template <OutputType kType, bool kOverflows, int kCount = 4>
   [[gnu::always_inline]] UNSKEW_AVX512 inline __m512i bytes(const __m512i* acc, const float* multipliers, int step) const {

@@ -17,7 +17,7 @@ struct Vectors {
   typedef float Floats __attribute__((vector_size(kLanes * sizeof(float))));
 };
 
-// Where a tap reads the source (from the place of its output position) and the weights.
+// The place that a tap reads in the source (from the place of its output position) and in the weights.
 struct Term {
   int64_t source, weights;
 };
@@ -29,7 +29,7 @@ struct Chunk {
   const std::vector<std::pair<int64_t, int64_t>>* taps;  // (tap, input column) of the first
 };
 
-// What does not change between the chunks of a group.
+// The values that all chunks of a group share.
 struct Group {
   const float* weights;
   const float* bias;
@@ -128,7 +128,8 @@ bool same_taps(const TapList& a, const TapList& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) { return x.first == y.first; });
 }
 
-// Positions of the last axis, those with the same taps together: their input positions differ by one distance for all taps.
+// Positions of the last axis, joined when they have the same taps: their input positions differ by one distance for all
+// taps.
 std::vector<Chunk> chunks_of(const std::vector<TapList>& columns, int64_t channels) {
   std::vector<Chunk> chunks;
   std::vector<size_t> open;  // chunks that have room, at most one for each list of taps
@@ -148,7 +149,7 @@ std::vector<Chunk> chunks_of(const std::vector<TapList>& columns, int64_t channe
   return chunks;
 }
 
-// What a program needs, made once; Chunks point into `columns`.
+// The data of a program, made once; Chunks point into `columns`.
 struct Layout {
   std::array<std::vector<TapList>, 3> axes;
   std::vector<Chunk> chunks;

@@ -1,4 +1,4 @@
-// What a kernel is to a session: the arguments it needs and a function over their addresses.
+// A kernel as a session sees it: its arguments, and a function over their addresses.
 #pragma once
 
 #include <omp.h>

@@ -7,7 +7,7 @@ namespace {
 // The terms map + row·column of a run of elements.
 enum class Terms { none, one_row, row_each };
 
-// What runs along with a run of elements, or holds for all of it.
+// The parameters of a run of elements: by element, or for all of it.
 struct Run {
   const int32_t* bias;
   const int32_t* map;

@@ -1,5 +1,5 @@
-// From an int32 sum to an 8-bit integer, as each system computes it (src/numerics/requantize.ts has the formulas).
-// A recipe is made of what holds for a whole tensor (`End`) and applied to a sum with the factors of its channel.
+// Rounds an int32 sum to an 8-bit integer, as each system computes it (src/numerics/requantize.ts has the formulas).
+// A recipe is made from the parameters of a whole tensor (`End`), and applied to a sum with the factors of its channel.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 
 namespace unskew {
 
-// The factors of channels; a recipe reads those that its arithmetic has.
+// The factors of channels; a recipe reads the ones of its arithmetic.
 struct Factors {
   const float* multiplier;
   const double* factor;
@@ -22,8 +22,9 @@ struct Factors {
   }
 };
 
-// round(clamp(v + before, low, high)) + after. One of `before` and `after` is the zero point, the other 0, which changes
-// nothing when it is added; `low` and `high` are less what is added after. Clamping to integers and rounding commute.
+// round(clamp(v + before, low, high)) + after. One of `before` and `after` is the zero point, the other 0, which
+// changes
+// nothing; `after` is already subtracted from `low` and `high`. Clamping to integers and rounding commute.
 struct End {
   double before, low, high;
   int32_t after;
@@ -98,8 +99,9 @@ struct InDouble {
   }
 };
 
-// gemmlowp: RDivPOT(SRDHM(v·2^left, mantissa), right), v·2^left saturated to int32; halves go up in the product and away
-// from zero in the shift. Shifts beyond these limits do what the limits do.
+// gemmlowp: RDivPOT(SRDHM(v·2^left, mantissa), right), v·2^left saturated to int32; halves go up in the product and
+// away
+// from zero in the shift. Larger shifts give the same results as the limits.
 struct FixedPoint {
   int64_t low, high;
   int32_t zero_point;

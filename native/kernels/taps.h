@@ -1,4 +1,4 @@
-// Where a window of one axis lies.
+// The place of a window along one axis.
 #pragma once
 
 #include <algorithm>

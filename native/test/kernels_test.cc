@@ -1,6 +1,7 @@
-// Every kernel on buffers of exactly the promised size, each version against the scalar one, and sessions from several
-// threads. Meant for AddressSanitizer, UndefinedBehaviorSanitizer and valgrind (see native/check_memory); what the
-// results should be is tested from TypeScript.
+// Runs every kernel on buffers of exactly the promised size, each version against the scalar one, and sessions from
+// several
+// threads. Meant for AddressSanitizer, UndefinedBehaviorSanitizer and valgrind (see native/check_memory); the results
+// themselves are tested from TypeScript.
 #include <cstdio>
 #include <future>
 #include <random>

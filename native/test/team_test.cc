@@ -18,7 +18,7 @@ void check(bool holds, const char* what) {
   if (!holds) std::fprintf(stderr, "team_test: %s\n", what), std::exit(1);
 }
 
-// Each part in turn sleeps, so that others take what its member would have taken.
+// Each part in turn sleeps, so that other members take the parts of its member.
 void every_part_once(int threads) {
   for (int late = -1; late < threads; late++) {
     std::vector<int> seen(static_cast<size_t>(threads));
