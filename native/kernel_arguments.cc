@@ -173,13 +173,6 @@ KernelProgram global_average_pool(const Reader& r) {
                                   r.target);
 }
 
-KernelProgram window_sum(const Reader& r) {
-  return make_window_sum({r.byte_type("sourceType"), r.size("batch"), r.size("channels"), r.size("groups", 1),
-                          r.tuple<3>("input", 0), r.tuple<3>("output", 0), r.tuple<3>("kernel", 1),
-                          r.tuple<3>("strides", 1), r.tuple<3>("dilations", 1), r.tuple<3>("padsBegin", 0)},
-                         r.target);
-}
-
 KernelProgram dynamic_quantize(const Reader& r) { return make_dynamic_quantize({r.size("count")}, r.target); }
 
 KernelProgram reference_convolution(const Reader& r) {
@@ -245,7 +238,6 @@ constexpr std::pair<const char*, KernelProgram (*)(const Reader&)> kKernels[] = 
     {"qlinear-mul", qlinear_binary<QLinearOperation::multiply>},
     {"binary-table", binary_table},
     {"global-average-pool", global_average_pool},
-    {"window-sum", window_sum},
     {"cast", cast},
     {"float-unary", float_unary},
     {"float-pool", float_pool},

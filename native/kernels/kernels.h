@@ -119,13 +119,6 @@ struct GlobalAveragePoolParams {
 };
 KernelProgram make_global_average_pool(const GlobalAveragePoolParams&, const KernelTarget&);
 
-struct WindowSumParams {
-  ByteType source_type;
-  int64_t batch, channels, groups;
-  Triple input, output, kernel, strides, dilations, begin;
-};
-KernelProgram make_window_sum(const WindowSumParams&, const KernelTarget&);
-
 enum class ElementType { u8, s8, s32, f32 };
 struct CastParams {
   ElementType from, to;

@@ -173,9 +173,6 @@ void windows() {
   const auto dilations = random_tuple<3>(1, 2), begin = random_tuple<3>(0, 2);
   const auto output = output_size(input, kernel, strides, dilations, begin);
   const int64_t groups = random_int(1, 3), channels = groups * random_int(1, 30);
-  check("window-sum", [=, type = byte_type()](auto& t) {
-    return make_window_sum({type, 2, channels, groups, input, output, kernel, strides, dilations, begin}, t);
-  });
   check("float-pool", [=, operation = static_cast<PoolOperation>(random_int(0, 2))](auto& t) {
     return make_float_pool({operation, 2, channels, input, output, kernel, strides, dilations, begin, begin}, t);
   });

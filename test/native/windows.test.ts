@@ -1,4 +1,4 @@
-/** window-sum and reference-convolution: the kernels over N-D windows. */
+/** reference-convolution: the kernel over N-D windows. */
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import { expectSame, kernelIsas, random, rangeOf, runKernel, typed } from './support.ts';
@@ -61,51 +61,6 @@ function taps(
 const product = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
 
 describe.each(kernelIsas)('%s', (isa) => {
-  it('window-sum', () => {
-    fc.assert(
-      fc.property(geometry, (g) => {
-        const next = random(g.seed);
-        const output = forward(g);
-        const channels = g.channels * g.groups;
-        const [positions, outputs] = [product(g.input), product(output)];
-        const { low } = rangeOf(g.sourceType);
-        const source = typed(g.sourceType, g.batch * positions * channels, () => Math.floor(next() * 256) + low);
-        const destination = new Int32Array(g.batch * outputs * g.groups);
-        const { batch, groups, input, kernel, strides, dilations, padsBegin, sourceType } = g;
-        runKernel(
-          {
-            name: 'window-sum',
-            sourceType,
-            batch,
-            channels,
-            groups,
-            input,
-            output,
-            kernel,
-            strides,
-            dilations,
-            padsBegin,
-          },
-          { source },
-          { destination },
-          { isa, threads: g.threads },
-        );
-        const expected = new Int32Array(destination.length);
-        for (let n = 0; n < batch; n++) {
-          taps(g, output, (o, at) => {
-            for (let c = 0; c < channels; c++) {
-              expected[(n * outputs + o) * groups + Math.floor(c / g.channels)] += Number(
-                source[(n * positions + at) * channels + c],
-              );
-            }
-          });
-        }
-        expectSame(destination, expected);
-      }),
-      { numRuns: 60 },
-    );
-  });
-
   it('reference-convolution, transposed or not', () => {
     fc.assert(
       fc.property(geometry, (g) => {

@@ -150,20 +150,6 @@ export type Kernel =
       readonly multiplier: number;
       readonly zeroPoint: number;
     }
-  /** destination s32[batch, output…, groups] = Σ over window and the group's channels of source (channels last, padding adds 0). */
-  | {
-      readonly name: 'window-sum';
-      readonly sourceType: 'u8' | 's8';
-      readonly batch: number;
-      readonly channels: number;
-      readonly groups: number;
-      readonly input: readonly [number, number, number];
-      readonly output: readonly [number, number, number];
-      readonly kernel: readonly [number, number, number];
-      readonly strides: readonly [number, number, number];
-      readonly dilations: readonly [number, number, number];
-      readonly padsBegin: readonly [number, number, number];
-    }
   /** destination[i] = source[i] as another type: floats truncated, then modulo 2^bits; NaN and infinities give 0. */
   | {
       readonly name: 'cast';

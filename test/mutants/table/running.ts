@@ -142,11 +142,4 @@ export const running: readonly Mutant[] = [
     tests: ['test/native/openmp.test.ts'],
     isProgram: true,
   },
-  native(
-    'a session forgets one of the taps of a window sum',
-    'kernels/window_sum.cc',
-    'for (int64_t k = tx.first; k < tx.last; k++) {',
-    'for (int64_t k = tx.first; k + 1 < tx.last; k++) {',
-    'windows',
-  ),
 ];
