@@ -1,8 +1,8 @@
 // The exports of the addon: OneDnnBinding of src/codegen/onednn/binding.ts.
 #include "arguments.h"
+#include "array_buffer.h"
 #include "byte_sums.h"
 #include "coded_errors.h"
-#include "array_buffer.h"
 #include "memory_desc.h"
 #include "native_memory.h"
 #include "primitive.h"

@@ -42,7 +42,8 @@ std::vector<Argument> Argument::elements() const {
   if (!value_.IsArray()) refuse("an array");
   const auto array = value_.As<Napi::Array>();
   std::vector<Argument> result;
-  for (uint32_t i = 0; i < array.Length(); i++) result.emplace_back(array.Get(i), path_ + "[" + std::to_string(i) + "]");
+  for (uint32_t i = 0; i < array.Length(); i++)
+    result.emplace_back(array.Get(i), path_ + "[" + std::to_string(i) + "]");
   return result;
 }
 
@@ -58,7 +59,8 @@ double Argument::number() const {
 
 int64_t Argument::integer(int64_t minimum, int64_t maximum) const {
   const double value = value_.IsNumber() ? value_.As<Napi::Number>().DoubleValue() : std::nan("");
-  const bool good = std::trunc(value) == value && value >= static_cast<double>(minimum) && value <= static_cast<double>(maximum);
+  const bool good =
+      std::trunc(value) == value && value >= static_cast<double>(minimum) && value <= static_cast<double>(maximum);
   if (!good) refuse("an integer from " + std::to_string(minimum) + " to " + std::to_string(maximum));
   return static_cast<int64_t>(value);
 }
@@ -83,7 +85,8 @@ Napi::Object Argument::object() const {
 }
 
 Napi::Uint8Array Argument::bytes() const {
-  if (!value_.IsTypedArray() || value_.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) refuse("a Uint8Array");
+  if (!value_.IsTypedArray() || value_.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
+    refuse("a Uint8Array");
   return value_.As<Napi::Uint8Array>();
 }
 

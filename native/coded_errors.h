@@ -17,7 +17,8 @@ inline const char* code_of(const std::exception& error) {
   const auto* refused = dynamic_cast<const dnnl::error*>(&error);
   if (refused != nullptr && refused->status == dnnl_out_of_memory) return "ERR_OUT_OF_MEMORY";
   if (dynamic_cast<const NoImplementation*>(&error) != nullptr) return "ERR_NO_IMPLEMENTATION";
-  const bool no_thread = dynamic_cast<const OutOfThreads*>(&error) != nullptr || dynamic_cast<const std::system_error*>(&error) != nullptr;
+  const bool no_thread =
+      dynamic_cast<const OutOfThreads*>(&error) != nullptr || dynamic_cast<const std::system_error*>(&error) != nullptr;
   return no_thread ? "ERR_OUT_OF_THREADS" : nullptr;
 }
 

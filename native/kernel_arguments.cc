@@ -103,21 +103,22 @@ KernelProgram requantize(const Reader& r) {
 KernelProgram depthwise(const Reader& r) {
   const OutputType type = r.output_type("type");
   const ByteType source_type = r.byte_type("sourceType");
-  return make_depthwise({source_type, type, r.size("batch"), r.size("channels"), r.size("multiplier", 1),
-                         r.tuple<2>("input", 0), r.tuple<2>("output", 0), r.tuple<2>("kernel", 1),
-                         r.tuple<2>("strides", 1), r.tuple<2>("dilations", 1), r.tuple<2>("padsBegin", 0),
-                         r.zero_point("sourceZeroPoint", source_type), r.requantization(type)},
-                        r.target);
+  return make_depthwise(
+      {source_type, type, r.size("batch"), r.size("channels"), r.size("multiplier", 1), r.tuple<2>("input", 0),
+       r.tuple<2>("output", 0), r.tuple<2>("kernel", 1), r.tuple<2>("strides", 1), r.tuple<2>("dilations", 1),
+       r.tuple<2>("padsBegin", 0), r.zero_point("sourceZeroPoint", source_type), r.requantization(type)},
+      r.target);
 }
 
 KernelProgram convolution(const Reader& r) {
   const OutputType type = r.output_type("type");
   const ByteType source_type = r.byte_type("sourceType");
-  return make_convolution({source_type, type, r.size("batch"), r.size("channels"), r.size("outputChannels"),
-                           r.size("groups", 1), r.tuple<2>("input", 0), r.tuple<2>("output", 0), r.tuple<2>("kernel", 1),
-                           r.tuple<2>("strides", 1), r.tuple<2>("dilations", 1), r.tuple<2>("padsBegin", 0),
-                           r.zero_point("sourceZeroPoint", source_type), r.requantization(type)},
-                          r.target);
+  return make_convolution(
+      {source_type, type, r.size("batch"), r.size("channels"), r.size("outputChannels"), r.size("groups", 1),
+       r.tuple<2>("input", 0), r.tuple<2>("output", 0), r.tuple<2>("kernel", 1), r.tuple<2>("strides", 1),
+       r.tuple<2>("dilations", 1), r.tuple<2>("padsBegin", 0), r.zero_point("sourceZeroPoint", source_type),
+       r.requantization(type)},
+      r.target);
 }
 
 KernelProgram copy(const Reader& r) {
@@ -137,8 +138,8 @@ KernelProgram pad(const Reader& r) {
 }
 
 KernelProgram gather_channels(const Reader& r) {
-  return make_gather_channels({r.size("rows"), r.size("channels"), r["lanes"].integers(-1, 0, kMaximumCount), r["flip"].boolean()},
-                              r.target);
+  return make_gather_channels(
+      {r.size("rows"), r.size("channels"), r["lanes"].integers(-1, 0, kMaximumCount), r["flip"].boolean()}, r.target);
 }
 
 template <QLinearOperation operation>
@@ -201,21 +202,24 @@ KernelProgram float_pool(const Reader& r) {
       {"max", PoolOperation::maximum},
       {"average-include-padding", PoolOperation::average_include_padding},
       {"average-exclude-padding", PoolOperation::average_exclude_padding}};
-  return make_float_pool({r["operation"].choice(kOperations), r.size("batch"), r.size("channels"), r.tuple<3>("input", 0),
-                          r.tuple<3>("output", 0), r.tuple<3>("kernel", 1), r.tuple<3>("strides", 1),
-                          r.tuple<3>("dilations", 1), r.tuple<3>("padsBegin", 0), r.tuple<3>("padsEnd", 0)},
-                         r.target);
+  return make_float_pool(
+      {r["operation"].choice(kOperations), r.size("batch"), r.size("channels"), r.tuple<3>("input", 0),
+       r.tuple<3>("output", 0), r.tuple<3>("kernel", 1), r.tuple<3>("strides", 1), r.tuple<3>("dilations", 1),
+       r.tuple<3>("padsBegin", 0), r.tuple<3>("padsEnd", 0)},
+      r.target);
 }
 
 KernelProgram float_product(const Reader& r) {
-  return make_float_product({r.size("batch"), r.size("channels"), r.size("outputs"), r.size("groups", 1), r.tuple<3>("input", 0),
-                             r.tuple<3>("output", 0), r.tuple<3>("kernel", 1), r.tuple<3>("strides", 1),
-                             r.tuple<3>("dilations", 1), r.tuple<3>("padsBegin", 0), r["transposed"].boolean(),
-                             r["weightsByBatch"].boolean()},
-                            r.target);
+  return make_float_product(
+      {r.size("batch"), r.size("channels"), r.size("outputs"), r.size("groups", 1), r.tuple<3>("input", 0),
+       r.tuple<3>("output", 0), r.tuple<3>("kernel", 1), r.tuple<3>("strides", 1), r.tuple<3>("dilations", 1),
+       r.tuple<3>("padsBegin", 0), r["transposed"].boolean(), r["weightsByBatch"].boolean()},
+      r.target);
 }
 
-KernelProgram softmax(const Reader& r) { return make_softmax({r.size("outer"), r.size("length"), r.size("inner", 1)}, r.target); }
+KernelProgram softmax(const Reader& r) {
+  return make_softmax({r.size("outer"), r.size("length"), r.size("inner", 1)}, r.target);
+}
 
 KernelProgram qlinear_softmax(const Reader& r) {
   const ByteType type = r.byte_type("type");

@@ -21,7 +21,9 @@ struct Facts {
   }
   bool has_source_zero_point() const { return spec.attributes.source_zero_point.value_or(0) != 0; }
   bool is_padded() const {
-    const auto some = [](const Dims& pads) { return std::any_of(pads.begin(), pads.end(), [](auto pad) { return pad > 0; }); };
+    const auto some = [](const Dims& pads) {
+      return std::any_of(pads.begin(), pads.end(), [](auto pad) { return pad > 0; });
+    };
     return some(spec.begin) || some(spec.end);
   }
   bool has_strides() const {
@@ -42,7 +44,8 @@ struct Facts {
   bool has_empty_window() const {
     const Dims source = dims_of(spec.source), destination = dims_of(spec.destination);
     for (size_t axis = 0; axis < spec.strides.size(); axis++) {
-      const auto last = (destination[axis + 2] - 1) * spec.strides[axis] - spec.begin[axis];  // where the last window begins
+      const auto last =
+          (destination[axis + 2] - 1) * spec.strides[axis] - spec.begin[axis];  // where the last window begins
       if (spec.begin[axis] >= span(axis) || last >= source[axis + 2]) return true;
     }
     return false;
@@ -73,8 +76,10 @@ const Bug kBugs[] = {
     {"a 1x1 convolution in the place of a transposed one reads outside its buffers",
      [](const Facts& f) { return f.spec.transposed && f.implementation.starts_with("jit_int8_1x1"); }},
     // 2.6.3 and 3.7.2 choose these for some grouped convolutions although the CPU has VNNI.
-    {"int8 implementations without VNNI saturate sums of two products to 16 bits", [](const Facts& f) {
-       const bool vnni = (static_cast<int>(dnnl::get_effective_cpu_isa()) & dnnl_cpu_isa_avx512_core_vnni) == dnnl_cpu_isa_avx512_core_vnni;
+    {"int8 implementations without VNNI saturate sums of two products to 16 bits",
+     [](const Facts& f) {
+       const bool vnni = (static_cast<int>(dnnl::get_effective_cpu_isa()) & dnnl_cpu_isa_avx512_core_vnni) ==
+                         dnnl_cpu_isa_avx512_core_vnni;
        const bool older = f.is(":sse41") || f.is(":avx2") || f.implementation.ends_with(":avx512_core");
        return vnni && f.is_byte_source() && older && !f.is("vnni");
      }},

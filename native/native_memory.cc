@@ -30,7 +30,8 @@ Napi::Value pack_function(const Napi::CallbackInfo& info) {
   const Desc source = MemoryDesc::from({info[1], "pack: source"}).desc();
   const Desc destination = MemoryDesc::from({info[2], "pack: destination"}).desc();
   const int threads = thread_count({info[3], "pack: threads"});
-  if (bytes.ByteLength() != source.get_size()) argument.refuse(std::to_string(source.get_size()) + " bytes, as source has");
+  if (bytes.ByteLength() != source.get_size())
+    argument.refuse(std::to_string(source.get_size()) + " bytes, as source has");
   return NativeMemory::make(info.Env(), pack(bytes.Data(), source, destination, threads));
 }
 

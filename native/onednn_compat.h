@@ -194,12 +194,14 @@ struct Described {
 
 #if UNSKEW_DNNL3
 template <class Operation, class... Arguments>
-Described<typename Operation::primitive_desc> describe_primitive(const dnnl::primitive_attr& attr, const Arguments&... arguments) {
+Described<typename Operation::primitive_desc> describe_primitive(const dnnl::primitive_attr& attr,
+                                                                 const Arguments&... arguments) {
   return {{engine(), arguments..., attr}, nullptr};
 }
 #else
 template <class Operation, class... Arguments>
-Described<typename Operation::primitive_desc> describe_primitive(const dnnl::primitive_attr& attr, const Arguments&... arguments) {
+Described<typename Operation::primitive_desc> describe_primitive(const dnnl::primitive_attr& attr,
+                                                                 const Arguments&... arguments) {
   auto operation = std::make_shared<const typename Operation::desc>(arguments...);
   return {{*operation, attr, engine()}, operation};
 }
@@ -214,8 +216,8 @@ auto convolution_descriptor(dnnl::algorithm algorithm, const Desc& source, const
                             const dnnl::primitive_attr& attr) {
   return bias ? describe_primitive<Operation>(attr, kForward, algorithm, source, weights, *bias, destination, strides,
                                               dilations, begin, end)
-              : describe_primitive<Operation>(attr, kForward, algorithm, source, weights, destination, strides, dilations,
-                                              begin, end);
+              : describe_primitive<Operation>(attr, kForward, algorithm, source, weights, destination, strides,
+                                              dilations, begin, end);
 }
 
 inline auto matmul_descriptor(const Desc& source, const Desc& weights, const std::optional<Desc>& bias,
@@ -233,11 +235,12 @@ using Pooling = dnnl::pooling_v2_forward;
 inline auto pooling_descriptor(dnnl::algorithm algorithm, const Desc& source, const Desc& destination,
                                const Dims& strides, const Dims& kernel, const Dims& dilations, const Dims& begin,
                                const Dims& end, const dnnl::primitive_attr& attr) {
-  return describe_primitive<Pooling>(attr, kForward, algorithm, source, destination, strides, kernel, dilations, begin, end);
+  return describe_primitive<Pooling>(attr, kForward, algorithm, source, destination, strides, kernel, dilations, begin,
+                                     end);
 }
 
-inline auto binary_descriptor(dnnl::algorithm algorithm, const Desc& source, const Desc& source1, const Desc& destination,
-                              const dnnl::primitive_attr& attr) {
+inline auto binary_descriptor(dnnl::algorithm algorithm, const Desc& source, const Desc& source1,
+                              const Desc& destination, const dnnl::primitive_attr& attr) {
   return describe_primitive<dnnl::binary>(attr, algorithm, source, source1, destination);
 }
 

@@ -10,24 +10,15 @@ namespace {
 using Algorithm = dnnl::algorithm;
 using Table = std::vector<std::pair<const char*, Algorithm>>;
 
-const Table kEltwise = {{"relu", Algorithm::eltwise_relu},
-                        {"linear", Algorithm::eltwise_linear},
-                        {"clip", Algorithm::eltwise_clip},
-                        {"round", Algorithm::eltwise_round},
-                        {"logistic", Algorithm::eltwise_logistic},
-                        {"tanh", Algorithm::eltwise_tanh},
-                        {"elu", Algorithm::eltwise_elu},
-                        {"hardswish", Algorithm::eltwise_hardswish},
-                        {"sqrt", Algorithm::eltwise_sqrt},
-                        {"exp", Algorithm::eltwise_exp},
-                        {"log", Algorithm::eltwise_log},
-                        {"abs", Algorithm::eltwise_abs},
-                        {"square", Algorithm::eltwise_square},
-                        {"pow", Algorithm::eltwise_pow},
-                        {"swish", Algorithm::eltwise_swish},
-                        {"mish", Algorithm::eltwise_mish},
-                        {"gelu_erf", Algorithm::eltwise_gelu_erf},
-                        {"gelu_tanh", Algorithm::eltwise_gelu_tanh}};
+const Table kEltwise = {{"relu", Algorithm::eltwise_relu},         {"linear", Algorithm::eltwise_linear},
+                        {"clip", Algorithm::eltwise_clip},         {"round", Algorithm::eltwise_round},
+                        {"logistic", Algorithm::eltwise_logistic}, {"tanh", Algorithm::eltwise_tanh},
+                        {"elu", Algorithm::eltwise_elu},           {"hardswish", Algorithm::eltwise_hardswish},
+                        {"sqrt", Algorithm::eltwise_sqrt},         {"exp", Algorithm::eltwise_exp},
+                        {"log", Algorithm::eltwise_log},           {"abs", Algorithm::eltwise_abs},
+                        {"square", Algorithm::eltwise_square},     {"pow", Algorithm::eltwise_pow},
+                        {"swish", Algorithm::eltwise_swish},       {"mish", Algorithm::eltwise_mish},
+                        {"gelu_erf", Algorithm::eltwise_gelu_erf}, {"gelu_tanh", Algorithm::eltwise_gelu_tanh}};
 const Table kBinary = {{"add", Algorithm::binary_add}, {"mul", Algorithm::binary_mul}, {"sub", Algorithm::binary_sub},
                        {"max", Algorithm::binary_max}, {"min", Algorithm::binary_min}, {"div", Algorithm::binary_div}};
 const Table kReduction = {{"mean", Algorithm::reduction_mean},
@@ -81,7 +72,9 @@ AttributeSpec read_attributes(const Argument& attributes) {
   return spec;
 }
 
-Dims read_dims(const Argument& spec, const char* name) { return spec.property(name).integers(-1, 0, kMaximumDimension); }
+Dims read_dims(const Argument& spec, const char* name) {
+  return spec.property(name).integers(-1, 0, kMaximumDimension);
+}
 
 PrimitiveHandle convolution(const Napi::CallbackInfo& info) {
   const Argument argument(info[0], "convolution:");

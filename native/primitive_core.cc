@@ -19,9 +19,8 @@ std::string text_of(const Dims& dims) {
 }
 
 void require_dims(const Dims& values, size_t count, int64_t minimum, const char* what) {
-  const bool good = values.size() == count && std::all_of(values.begin(), values.end(), [&](auto v) {
-                      return v >= minimum && v <= INT32_MAX;
-                    });
+  const bool good = values.size() == count &&
+                    std::all_of(values.begin(), values.end(), [&](auto v) { return v >= minimum && v <= INT32_MAX; });
   require(good, std::string(what) + " must be " + std::to_string(count) + " integers of at least " +
                     std::to_string(minimum) + ", received " + text_of(values));
 }
@@ -71,9 +70,8 @@ auto creating(const std::string& what, const Create& create) {
 // The first implementation that has no `bug` (a sentence, or null) and can be made: oneDNN 2.6 offers some whose code
 // generation then fails. `arguments_of` names the arguments, whose layouts depend on the implementation.
 template <class Primitive, class Descriptor, class ArgumentsOf, class Bug = std::nullptr_t>
-std::shared_ptr<PrimitiveCore> build(const std::string& what, Described<Descriptor> described, const ArgumentsOf& arguments_of,
-                                     int threads,
-                                     const Bug& bug = nullptr) {
+std::shared_ptr<PrimitiveCore> build(const std::string& what, Described<Descriptor> described,
+                                     const ArgumentsOf& arguments_of, int threads, const Bug& bug = nullptr) {
   Descriptor& descriptor = described.descriptor;
   std::string passed_over;
   return creating(what, [&] {
@@ -205,9 +203,9 @@ PrimitiveHandle make_convolution(ConvolutionSpec spec, int threads) {
   const size_t rank = destination.size();
   const std::string what = std::string(spec.transposed ? "a transposed convolution of " : "a convolution of ") +
                            describe(spec.source) + " with " + describe(spec.weights) +
-                           (spec.bias ? " and bias " + describe(*spec.bias) : "") + " to " + describe(spec.destination) +
-                           ", strides " + text_of(spec.strides) + ", dilations " + text_of(spec.dilations) + ", pads " +
-                           text_of(spec.begin) + text_of(spec.end);
+                           (spec.bias ? " and bias " + describe(*spec.bias) : "") + " to " +
+                           describe(spec.destination) + ", strides " + text_of(spec.strides) + ", dilations " +
+                           text_of(spec.dilations) + ", pads " + text_of(spec.begin) + text_of(spec.end);
   require(rank >= 3 && rank <= 5, "destination must have 3 to 5 dims, received " + describe(spec.destination));
   require(dims_of(spec.source).size() == rank, "source must have as many dims as destination: " + what);
   require(spec.groups >= 1, "groups must be at least 1");
@@ -222,7 +220,8 @@ PrimitiveHandle make_convolution(ConvolutionSpec spec, int threads) {
   spec.attributes.channel_axis = 1;
   require_attributes(spec.attributes, destination);
   return spec.transposed
-             ? build_convolution<dnnl::deconvolution_forward>(what, dnnl::algorithm::deconvolution_direct, spec, threads)
+             ? build_convolution<dnnl::deconvolution_forward>(what, dnnl::algorithm::deconvolution_direct, spec,
+                                                              threads)
              : build_convolution<dnnl::convolution_forward>(what, dnnl::algorithm::convolution_direct, spec, threads);
 }
 
@@ -244,10 +243,10 @@ PrimitiveHandle make_matmul(MatmulSpec spec, int threads) {
     return matmul_descriptor(spec.source, spec.weights, spec.bias, spec.destination, attributes.value);
   });
   auto core = build<dnnl::matmul>(what, descriptor, weighted_arguments(spec.bias.has_value()), threads,
-                                   [&](const std::string& implementation, const auto& chosen) {
-                                     const char* bug = known_weights_bug(spec.weights, chosen.weights_desc());
-                                     return bug != nullptr ? bug : self_test(implementation, spec);
-                                   });
+                                  [&](const std::string& implementation, const auto& chosen) {
+                                    const char* bug = known_weights_bug(spec.weights, chosen.weights_desc());
+                                    return bug != nullptr ? bug : self_test(implementation, spec);
+                                  });
   add_attributes(*core, spec.attributes, attributes);
   return core;
 }
@@ -272,18 +271,21 @@ PrimitiveHandle make_pooling(PoolingSpec spec, int threads) {
     return pooling_descriptor(spec.algorithm, spec.source, spec.destination, spec.strides, spec.kernel,
                               minus_one(spec.dilations), spec.begin, spec.end, attributes.value);
   });
-  return build<Pooling>(what, descriptor, [&](const auto& chosen) {
-    return ArgumentList{{"source", DNNL_ARG_SRC, chosen.src_desc(), Access::read},
-                         {"destination", DNNL_ARG_DST, chosen.dst_desc(), Access::write}};
-  }, threads);
+  return build<Pooling>(
+      what, descriptor,
+      [&](const auto& chosen) {
+        return ArgumentList{{"source", DNNL_ARG_SRC, chosen.src_desc(), Access::read},
+                            {"destination", DNNL_ARG_DST, chosen.dst_desc(), Access::write}};
+      },
+      threads);
 }
 
 PrimitiveHandle make_binary(dnnl::algorithm algorithm, const Desc& source, const Desc& source1, const Desc& destination,
                             int threads) {
   threads = usable_threads(threads);
   const ThreadScope scope(threads);
-  const std::string what = "a binary operation on " + describe(source) + " and " + describe(source1) + " to " +
-                           describe(destination);
+  const std::string what =
+      "a binary operation on " + describe(source) + " and " + describe(source1) + " to " + describe(destination);
   require_broadcast(dims_of(source), dims_of(destination), "source");
   require_broadcast(dims_of(source1), dims_of(destination), "source1");
   require_given_layout(source, "source");
@@ -291,11 +293,14 @@ PrimitiveHandle make_binary(dnnl::algorithm algorithm, const Desc& source, const
   const Attributes attributes = make_attributes({}, 0);
   const auto descriptor =
       creating(what, [&] { return binary_descriptor(algorithm, source, source1, destination, attributes.value); });
-  return build<dnnl::binary>(what, descriptor, [&](const auto& chosen) {
-    return ArgumentList{{"source", DNNL_ARG_SRC_0, chosen.src0_desc(), Access::read, true},
-                              {"source1", DNNL_ARG_SRC_1, chosen.src1_desc(), Access::read, true},
-                              {"destination", DNNL_ARG_DST, chosen.dst_desc(), Access::write}};
-  }, threads);
+  return build<dnnl::binary>(
+      what, descriptor,
+      [&](const auto& chosen) {
+        return ArgumentList{{"source", DNNL_ARG_SRC_0, chosen.src0_desc(), Access::read, true},
+                            {"source1", DNNL_ARG_SRC_1, chosen.src1_desc(), Access::read, true},
+                            {"destination", DNNL_ARG_DST, chosen.dst_desc(), Access::write}};
+      },
+      threads);
 }
 
 PrimitiveHandle make_eltwise(dnnl::algorithm algorithm, float alpha, float beta, const Desc& desc, int threads) {
@@ -305,10 +310,15 @@ PrimitiveHandle make_eltwise(dnnl::algorithm algorithm, float alpha, float beta,
   require_given_layout(desc, "desc");
   normalize_eltwise(algorithm, alpha, beta);
   const Attributes attributes = make_attributes({}, 0);
-  const auto descriptor = creating(what, [&] { return eltwise_descriptor(algorithm, desc, alpha, beta, attributes.value); });
-  return build<dnnl::eltwise_forward>(what, descriptor, [&](const auto&) {
-    return ArgumentList{{"source", DNNL_ARG_SRC, desc, Access::read, true}, {"destination", DNNL_ARG_DST, desc, Access::write}};
-  }, threads);
+  const auto descriptor =
+      creating(what, [&] { return eltwise_descriptor(algorithm, desc, alpha, beta, attributes.value); });
+  return build<dnnl::eltwise_forward>(
+      what, descriptor,
+      [&](const auto&) {
+        return ArgumentList{{"source", DNNL_ARG_SRC, desc, Access::read, true},
+                            {"destination", DNNL_ARG_DST, desc, Access::write}};
+      },
+      threads);
 }
 
 PrimitiveHandle make_softmax(int axis, const Desc& desc, int threads) {
@@ -319,9 +329,13 @@ PrimitiveHandle make_softmax(int axis, const Desc& desc, int threads) {
   require_given_layout(desc, "desc");
   const Attributes attributes = make_attributes({}, 0);
   const auto descriptor = creating(what, [&] { return softmax_descriptor(desc, axis, attributes.value); });
-  return build<dnnl::softmax_forward>(what, descriptor, [&](const auto&) {
-    return ArgumentList{{"source", DNNL_ARG_SRC, desc, Access::read, true}, {"destination", DNNL_ARG_DST, desc, Access::write}};
-  }, threads);
+  return build<dnnl::softmax_forward>(
+      what, descriptor,
+      [&](const auto&) {
+        return ArgumentList{{"source", DNNL_ARG_SRC, desc, Access::read, true},
+                            {"destination", DNNL_ARG_DST, desc, Access::write}};
+      },
+      threads);
 }
 
 PrimitiveHandle make_reduction(dnnl::algorithm algorithm, const Desc& source, const Desc& destination, int threads) {
@@ -333,10 +347,13 @@ PrimitiveHandle make_reduction(dnnl::algorithm algorithm, const Desc& source, co
   const Attributes attributes = make_attributes({}, 0);
   const auto descriptor =
       creating(what, [&] { return reduction_descriptor(algorithm, source, destination, attributes.value); });
-  return build<dnnl::reduction>(what, descriptor, [&](const auto& chosen) {
-    return ArgumentList{{"source", DNNL_ARG_SRC, chosen.src_desc(), Access::read},
-                                 {"destination", DNNL_ARG_DST, chosen.dst_desc(), Access::write}};
-  }, threads);
+  return build<dnnl::reduction>(
+      what, descriptor,
+      [&](const auto& chosen) {
+        return ArgumentList{{"source", DNNL_ARG_SRC, chosen.src_desc(), Access::read},
+                            {"destination", DNNL_ARG_DST, chosen.dst_desc(), Access::write}};
+      },
+      threads);
 }
 
 PrimitiveHandle make_reorder(const Desc& source, const Desc& destination, int threads) {
@@ -349,14 +366,17 @@ PrimitiveHandle make_reorder(const Desc& source, const Desc& destination, int th
   // oneDNN 2.6 writes past such a view; the copy kernel is the way.
   require(!is_plain(destination) || is_dense(destination), "destination must have no gaps: " + what);
   const Attributes attributes = make_attributes({}, 0);
-  const auto descriptor = creating(what, [&] {
-    return reorder_descriptor(source, destination, attributes.value);
-  });
-  return build<dnnl::reorder>(what, descriptor, [&](const auto&) {
-    return ArgumentList{{"source", DNNL_ARG_FROM, source, Access::read}, {"destination", DNNL_ARG_TO, destination, Access::write}};
-  }, threads, [&](const auto&...) -> const char* {
-    return reorder_is_wrong(source, destination) ? "it loses elements of blocks that are not full" : nullptr;
-  });
+  const auto descriptor = creating(what, [&] { return reorder_descriptor(source, destination, attributes.value); });
+  return build<dnnl::reorder>(
+      what, descriptor,
+      [&](const auto&) {
+        return ArgumentList{{"source", DNNL_ARG_FROM, source, Access::read},
+                            {"destination", DNNL_ARG_TO, destination, Access::write}};
+      },
+      threads,
+      [&](const auto&...) -> const char* {
+        return reorder_is_wrong(source, destination) ? "it loses elements of blocks that are not full" : nullptr;
+      });
 }
 
 }  // namespace unskew

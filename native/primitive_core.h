@@ -55,7 +55,8 @@ struct PoolingSpec {
 PrimitiveHandle make_convolution(ConvolutionSpec spec, int threads);
 PrimitiveHandle make_matmul(MatmulSpec spec, int threads);
 PrimitiveHandle make_pooling(PoolingSpec spec, int threads);
-PrimitiveHandle make_binary(dnnl::algorithm, const Desc& source, const Desc& source1, const Desc& destination, int threads);
+PrimitiveHandle make_binary(dnnl::algorithm, const Desc& source, const Desc& source1, const Desc& destination,
+                            int threads);
 PrimitiveHandle make_eltwise(dnnl::algorithm, float alpha, float beta, const Desc&, int threads);
 PrimitiveHandle make_softmax(int axis, const Desc&, int threads);
 PrimitiveHandle make_reduction(dnnl::algorithm, const Desc& source, const Desc& destination, int threads);

@@ -58,7 +58,9 @@ std::vector<size_t> channels_last(size_t rank) {
   return order;
 }
 
-Desc plain(const Dims& dims, Type type, const std::vector<size_t>& order) { return {dims, type, strides_in(dims, order)}; }
+Desc plain(const Dims& dims, Type type, const std::vector<size_t>& order) {
+  return {dims, type, strides_in(dims, order)};
+}
 
 // Bytes from a linear congruential generator.
 class Random {
@@ -148,8 +150,8 @@ std::optional<ConvolutionSpec> smaller(const ConvolutionSpec& spec) {
     const int64_t before = source[axis + 2], after = std::min(before, spec.transposed ? int64_t{4} : span + 2 * stride);
     source[axis + 2] = after;
     // Keeps output padding, and the remainder of a stride.
-    destination[axis + 2] = spec.transposed ? destination[axis + 2] - (before - after) * stride
-                                            : (after + pads - span) / stride + 1;
+    destination[axis + 2] =
+        spec.transposed ? destination[axis + 2] - (before - after) * stride : (after + pads - span) / stride + 1;
     if (destination[axis + 2] < 1 || (!spec.transposed && after + pads < span)) return std::nullopt;
   }
   small.source = plain(source, type_of(spec.source), channels_last(rank + 2));
@@ -272,7 +274,8 @@ std::vector<int32_t> expected_sums(const MatmulSpec& spec, const Data& data) {
   const Dims source = dims_of(spec.source), weights = dims_of(spec.weights), destination = dims_of(spec.destination);
   const size_t rank = source.size();
   const int64_t rows = source[rank - 2], depth = source[rank - 1], columns = weights[rank - 1];
-  const int32_t zero = spec.attributes.source_zero_point.value_or(0), weights_zero = spec.attributes.weights_zero_point.value_or(0);
+  const int32_t zero = spec.attributes.source_zero_point.value_or(0),
+                weights_zero = spec.attributes.weights_zero_point.value_or(0);
   std::vector<int32_t> sums;
   const int64_t batches = checked_product(destination) / (rows * columns);
   for (int64_t batch = 0; batch < batches; batch++) {

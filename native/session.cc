@@ -59,8 +59,10 @@ struct Session::Run {
 
 Napi::Function Session::define(Napi::Env env) {
   return DefineClass(env, kName,
-                     {InstanceMethod<&Session::coded<&Session::run>>("run"), InstanceMethod<&Session::coded<&Session::run_sync>>("runSync"),
-                      InstanceMethod<&Session::coded<&Session::profile>>("profile"), InstanceMethod<&Session::coded<&Session::dispose>>("dispose")});
+                     {InstanceMethod<&Session::coded<&Session::run>>("run"),
+                      InstanceMethod<&Session::coded<&Session::run_sync>>("runSync"),
+                      InstanceMethod<&Session::coded<&Session::profile>>("profile"),
+                      InstanceMethod<&Session::coded<&Session::dispose>>("dispose")});
 }
 
 Session::Session(const Napi::CallbackInfo& info) : Wrapped(info), env_(info.Env()) {
@@ -152,7 +154,8 @@ void Session::check_distinct(const BufferList& inputs, const BufferList& outputs
 Napi::Value Session::run_sync(const Napi::CallbackInfo& info) {
   require(!state_->closed(), "runSync: the session was disposed");
   const BufferList inputs = addresses({info[0], "runSync: inputs"}, state_->input_bytes(), state_->input_alignment());
-  const BufferList outputs = addresses({info[1], "runSync: outputs"}, state_->output_bytes(), state_->output_alignment());
+  const BufferList outputs =
+      addresses({info[1], "runSync: outputs"}, state_->output_bytes(), state_->output_alignment());
   check_distinct(inputs, outputs);
   state_->run(inputs, outputs);
   return info.Env().Undefined();
@@ -161,10 +164,12 @@ Napi::Value Session::run_sync(const Napi::CallbackInfo& info) {
 Napi::Value Session::profile(const Napi::CallbackInfo& info) {
   require(!state_->closed(), "profile: the session was disposed");
   const BufferList inputs = addresses({info[0], "profile: inputs"}, state_->input_bytes(), state_->input_alignment());
-  const BufferList outputs = addresses({info[1], "profile: outputs"}, state_->output_bytes(), state_->output_alignment());
+  const BufferList outputs =
+      addresses({info[1], "profile: outputs"}, state_->output_bytes(), state_->output_alignment());
   check_distinct(inputs, outputs);
   const size_t steps = state_->step_count();
-  Napi::Float64Array times = Napi::Float64Array::New(info.Env(), steps, new_array_buffer(info.Env(), steps * sizeof(double)), 0);
+  Napi::Float64Array times =
+      Napi::Float64Array::New(info.Env(), steps, new_array_buffer(info.Env(), steps * sizeof(double)), 0);
   state_->run(inputs, outputs, times.Data());
   return times;
 }
@@ -200,17 +205,16 @@ Napi::Value Session::run(const Napi::CallbackInfo& info) {
   }
   const Napi::Array arrays = Napi::Array::New(env, state_->output_bytes().size());
   BufferList outputs = allocate_outputs(env, arrays);
-  auto run = std::make_unique<Run>(
-      Run{Napi::Promise::Deferred::New(env), Napi::Persistent(arrays.As<Napi::Object>()), {}});
+  auto run =
+      std::make_unique<Run>(Run{Napi::Promise::Deferred::New(env), Napi::Persistent(arrays.As<Napi::Object>()), {}});
   const Napi::Promise promise = run->deferred.Promise();
   Run* pending = run.get();
-  state_->submit(inputs, std::move(outputs),
-                 [channel = channel_, pending](std::exception_ptr error) {
-                   pending->error = std::move(error);
-                   // Refused only while the environment goes away; then nobody waits for the promise either, and the
-                   // reference to its outputs has gone with it.
-                   if (channel.NonBlockingCall(pending) != napi_ok) deliver(Napi::Env(nullptr), {}, nullptr, pending);
-                 });
+  state_->submit(inputs, std::move(outputs), [channel = channel_, pending](std::exception_ptr error) {
+    pending->error = std::move(error);
+    // Refused only while the environment goes away; then nobody waits for the promise either, and the
+    // reference to its outputs has gone with it.
+    if (channel.NonBlockingCall(pending) != napi_ok) deliver(Napi::Env(nullptr), {}, nullptr, pending);
+  });
   run.release();  // `deliver` owns it now
   if (pending_++ == 0) {
     Ref();  // neither the session nor the event loop ends before the run
@@ -264,7 +268,8 @@ Napi::Value session_function(const Napi::CallbackInfo& info) {
   plan.input_bytes = spec.property("inputBytes").integers(-1, 0, kMaximumSize);
   plan.output_bytes = spec.property("outputBytes").integers(-1, 0, kMaximumSize);
   const KernelTarget target{addon_data(info.Env()).kernel_isa, plan.threads};
-  for (const Argument& command : spec.property("commands").elements()) plan.commands.push_back(read_command(command, target));
+  for (const Argument& command : spec.property("commands").elements())
+    plan.commands.push_back(read_command(command, target));
   return Session::make(info.Env(), std::make_shared<SessionCore>(std::move(plan)));
 }
 

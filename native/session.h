@@ -36,7 +36,8 @@ class Session : public Wrapped<Session, std::shared_ptr<SessionCore>> {
   Napi::Value profile(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
 
-  BufferList addresses(const Argument& arrays, const std::vector<int64_t>& bytes, const std::vector<int64_t>& alignment) const;
+  BufferList addresses(const Argument& arrays, const std::vector<int64_t>& bytes,
+                       const std::vector<int64_t>& alignment) const;
   void check_distinct(const BufferList& inputs, const BufferList& outputs) const;
   BufferList allocate_outputs(Napi::Env env, Napi::Array arrays) const;
   void close();

@@ -45,8 +45,9 @@ void SessionCore::run_steps(size_t first, size_t last, double* microseconds) {
   for (size_t i = first; i < last; i++) {
     const Step& step = plan_.steps[i];
     if (step.primitive) {
-      const dnnl_status_t status = dnnl_primitive_execute(step.primitive->primitive.get(), stream_.get(),
-                                                          static_cast<int>(step.arguments.size()), step.arguments.data());
+      const dnnl_status_t status =
+          dnnl_primitive_execute(step.primitive->primitive.get(), stream_.get(),
+                                 static_cast<int>(step.arguments.size()), step.arguments.data());
       if (status != dnnl_success) {
         const std::string what = "commands[" + std::to_string(i) + "] (" + step.name + ")";
         if (status == dnnl_out_of_memory) throw OutOfMemory("oneDNN has no memory for " + what);

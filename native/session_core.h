@@ -88,8 +88,8 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   std::vector<std::unique_ptr<Copies>> idle_copies_;
   bool busy_ = false;
   bool scheduled_ = false;  // the executor has been told that there are jobs
-  bool closed_ = false;  // written by the owner's thread only
-  Executor own_executor_;  // starts no thread unless it is used
+  bool closed_ = false;     // written by the owner's thread only
+  Executor own_executor_;   // starts no thread unless it is used
 };
 
 }  // namespace unskew

@@ -129,20 +129,21 @@ class Compiler {
     switch (ref.space) {
       case Space::arena:
         require(ref.offset >= 0 && ref.offset <= plan_.arena_bytes, name + " starts outside the arena");
-        require(ref.offset % rule.alignment == 0,
-                name + " must start at a multiple of " + std::to_string(rule.alignment) + ", not at " + std::to_string(ref.offset));
+        require(ref.offset % rule.alignment == 0, name + " must start at a multiple of " +
+                                                      std::to_string(rule.alignment) + ", not at " +
+                                                      std::to_string(ref.offset));
         available = plan_.arena_bytes - ref.offset;
         break;
-      case Space::constant:
-        available = ref.memory->bytes();
-        break;
+      case Space::constant: available = ref.memory->bytes(); break;
       case Space::input:
-        require(ref.index < plan_.input_bytes.size(), name + " names input " + std::to_string(ref.index) + ", which is not there");
+        require(ref.index < plan_.input_bytes.size(),
+                name + " names input " + std::to_string(ref.index) + ", which is not there");
         available = plan_.input_bytes[ref.index];
         alignment = &compiled_.input_alignment[ref.index];
         break;
       case Space::output:
-        require(ref.index < plan_.output_bytes.size(), name + " names output " + std::to_string(ref.index) + ", which is not there");
+        require(ref.index < plan_.output_bytes.size(),
+                name + " names output " + std::to_string(ref.index) + ", which is not there");
         available = plan_.output_bytes[ref.index];
         alignment = &compiled_.output_alignment[ref.index];
         break;

@@ -76,8 +76,10 @@ class FairLock {
 
 class Team {
  public:
-  Team() : most_(processors()), claims_(std::make_unique<Claim[]>(static_cast<size_t>(most_))),
-           threads_(std::make_unique<std::atomic<pid_t>[]>(static_cast<size_t>(most_))) {}
+  Team()
+      : most_(processors()),
+        claims_(std::make_unique<Claim[]>(static_cast<size_t>(most_))),
+        threads_(std::make_unique<std::atomic<pid_t>[]>(static_cast<size_t>(most_))) {}
 
   void hold(int threads) {
     if (held_by_thread()++ > 0) return;
@@ -105,7 +107,8 @@ class Team {
     maximum_ = part_of_thread().maximum;
     unfinished_.store(parts, std::memory_order_relaxed);
     arrived_.store(0, std::memory_order_relaxed);
-    const uint64_t region = ((region_.load(std::memory_order_relaxed) >> kPartsBits) + 1) << kPartsBits | static_cast<uint64_t>(parts);
+    const uint64_t region =
+        ((region_.load(std::memory_order_relaxed) >> kPartsBits) + 1) << kPartsBits | static_cast<uint64_t>(parts);
     // Whoever goes to sleep says so first and looks at the region then. It is woken once: it may take long to come.
     region_.store(region);
     if (anyone_sleeps_.load() && anyone_sleeps_.exchange(false)) {
@@ -225,13 +228,13 @@ class Team {
   int maximum_ = 0;
   std::unique_ptr<Claim[]> claims_;
   std::unique_ptr<std::atomic<pid_t>[]> threads_;  // of the members, 0 until they run
-  alignas(64) std::atomic<uint64_t> region_{0};  // counted, with the number of its parts in the low bits
+  alignas(64) std::atomic<uint64_t> region_{0};    // counted, with the number of its parts in the low bits
   alignas(64) std::atomic<int> unfinished_{0};
   alignas(64) std::atomic<int> arrived_{0};
   std::atomic<uint32_t> passed_{0};
   alignas(64) std::atomic<bool> anyone_sleeps_{false};
   std::atomic<int> patience_{0};  // microseconds
-  int kept_off_ = -1;  // the processor where no member may run: that of who last rang
+  int kept_off_ = -1;             // the processor where no member may run: that of who last rang
   std::atomic<uint32_t> bell_{0};
 };
 

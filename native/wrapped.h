@@ -42,7 +42,8 @@ class Wrapped : public Napi::ObjectWrap<Self> {
  protected:
   explicit Wrapped(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Self>(info) {
     const void*& state = addon_data(info.Env()).under_construction;
-    if (state == nullptr) throw Napi::TypeError::New(info.Env(), std::string(Self::kName) + " has no public constructor");
+    if (state == nullptr)
+      throw Napi::TypeError::New(info.Env(), std::string(Self::kName) + " has no public constructor");
     state_ = *static_cast<const State*>(std::exchange(state, nullptr));
     info.This().template As<Napi::Object>().TypeTag(&Self::kTag);
   }

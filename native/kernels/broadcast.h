@@ -26,8 +26,9 @@ KernelProgram make_broadcast_binary(const std::vector<int64_t>& shape, const std
   space.finish();
 
   KernelProgram program;
-  program.arguments = {{.name = "source", .bytes = count == 0 ? 0 : bytes_of(source_strides), .in_place = source_strides == dense},
-                       {.name = "source1", .bytes = count == 0 ? 0 : bytes_of(source1_strides), .in_place = source1_strides == dense}};
+  program.arguments = {
+      {.name = "source", .bytes = count == 0 ? 0 : bytes_of(source_strides), .in_place = source_strides == dense},
+      {.name = "source1", .bytes = count == 0 ? 0 : bytes_of(source1_strides), .in_place = source1_strides == dense}};
   program.arguments.insert(program.arguments.end(), extra.begin(), extra.end());
   program.arguments.push_back({.name = "destination", .bytes = count, .access = Access::write});
   const size_t destination = program.arguments.size() - 1;

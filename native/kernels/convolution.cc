@@ -9,7 +9,8 @@ constexpr int64_t kScalarChannels = 64;
 void compute_scalar(const ConvolutionPlan& plan, const uint8_t* source, uint8_t* destination, int64_t block,
                     int64_t begin, int64_t end) {
   const ConvolutionParams& p = plan.p;
-  const auto low = static_cast<float>(p.to.low - p.to.zero_point), high = static_cast<float>(p.to.high - p.to.zero_point);
+  const auto low = static_cast<float>(p.to.low - p.to.zero_point),
+             high = static_cast<float>(p.to.high - p.to.zero_point);
   const ChannelBlock& channels = plan.blocks[block];
   const auto value = [&](int64_t at) {
     return p.source_type == ByteType::u8 ? int32_t{source[at]} : int32_t{static_cast<int8_t>(source[at])};
@@ -33,7 +34,8 @@ void compute_scalar(const ConvolutionPlan& plan, const uint8_t* source, uint8_t*
       if (p.type == OutputType::s32) {
         reinterpret_cast<int32_t*>(destination)[at] = sum;
       } else {
-        destination[at] = static_cast<uint8_t>(requantize_value(sum, plan.plain_multiplier[o], low, high, p.to.zero_point));
+        destination[at] =
+            static_cast<uint8_t>(requantize_value(sum, plan.plain_multiplier[o], low, high, p.to.zero_point));
       }
     }
   }
@@ -73,13 +75,15 @@ void prepare_convolution_scalar(ConvolutionPlan& plan) {
   plan.compute = compute_scalar;
   for (int64_t first = 0; first < plan.p.outputs;) {
     const int64_t group = first / plan.outputs, end = std::min(first + kScalarChannels, (group + 1) * plan.outputs);
-    plan.blocks.push_back({.group = group, .first = first, .count = end - first, .vectors = 0, .lane = 0, .weights = 0});
+    plan.blocks.push_back(
+        {.group = group, .first = first, .count = end - first, .vectors = 0, .lane = 0, .weights = 0});
     first = end;
   }
 }
 
 KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& target) {
-  require(p.channels % p.groups == 0 && p.outputs % p.groups == 0, "convolution: groups must divide channels and outputChannels");
+  require(p.channels % p.groups == 0 && p.outputs % p.groups == 0,
+          "convolution: groups must divide channels and outputChannels");
   const int64_t taps = checked_product(p.kernel[0], p.kernel[1]), inputs = p.channels / p.groups;
   const int64_t element = p.type == OutputType::s32 ? 4 : 1;
   KernelProgram program;
@@ -87,7 +91,11 @@ KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& t
       {.name = "source", .bytes = checked_product(p.batch, p.input[0], p.input[1], p.channels)},
       {.name = "weights", .bytes = checked_product(p.outputs, inputs, taps), .constant = true},
       {.name = "bias", .bytes = checked_product(p.outputs, 4), .alignment = 4, .required = false, .constant = true},
-      {.name = "multiplier", .bytes = checked_product(p.outputs, 4), .alignment = 4, .required = element == 1, .constant = true},
+      {.name = "multiplier",
+       .bytes = checked_product(p.outputs, 4),
+       .alignment = 4,
+       .required = element == 1,
+       .constant = true},
       {.name = "destination",
        .bytes = checked_product(p.batch, p.output[0], p.output[1], p.outputs, element),
        .access = Access::write,
@@ -98,7 +106,8 @@ KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& t
     const int64_t positions = p.batch * p.output[0] * p.output[1];
     const int64_t parts = (positions + plan->positions - 1) / plan->positions;
     const int64_t blocks = static_cast<int64_t>(plan->blocks.size());
-    const int64_t work = blocks == 0 || parts == 0 ? 0 : positions * p.outputs * (4 + taps * inputs / 4) / 16 / blocks / parts;
+    const int64_t work =
+        blocks == 0 || parts == 0 ? 0 : positions * p.outputs * (4 + taps * inputs / 4) / 16 / blocks / parts;
     parallel(target.threads, blocks * parts, work, plan->by_parts ? blocks : 1, [&](int64_t begin, int64_t end, int) {
       for (int64_t unit = begin; unit < end; unit++) {
         const int64_t block = plan->by_parts ? unit % blocks : unit / parts;

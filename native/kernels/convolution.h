@@ -37,18 +37,18 @@ struct ConvolutionPlan {
   // and by one thread. Otherwise blocks are, each with all parts, and each thread reads its own weights only.
   bool by_parts = false;
 
-  std::vector<int8_t> plain_weights;          // [output channels, inputs, taps]
-  std::vector<int32_t> plain_bias;            // [output channels]
-  std::vector<float> plain_multiplier;        // [output channels]
+  std::vector<int8_t> plain_weights;    // [output channels, inputs, taps]
+  std::vector<int32_t> plain_bias;      // [output channels]
+  std::vector<float> plain_multiplier;  // [output channels]
   // The fields of the vector version, by lane.
-  std::vector<WindowStart> rows, columns;     // by output coordinate
+  std::vector<WindowStart> rows, columns;  // by output coordinate
   int64_t lanes = 0;
-  std::unique_ptr<AlignedBuffer> weights;     // s8 [block][tap][inputs / 4][lane of the block][4]
-  std::unique_ptr<AlignedBuffer> base;        // s32 [row class][column class][lane]: bias − zero point · Σ of the taps inside
+  std::unique_ptr<AlignedBuffer> weights;  // s8 [block][tap][inputs / 4][lane of the block][4]
+  std::unique_ptr<AlignedBuffer> base;  // s32 [row class][column class][lane]: bias − zero point · Σ of the taps inside
   std::unique_ptr<AlignedBuffer> multiplier;  // f32 [lane]
   std::unique_ptr<AlignedBuffer> padding;     // what a tap outside the input reads: zeros
   bool pointwise = false;  // whether each output position reads just the input position of the same index
-  bool overflows = true;  // whether some accumulator times its multiplier may leave the range of s32
+  bool overflows = true;   // whether some accumulator times its multiplier may leave the range of s32
 
   int64_t taps() const { return p.kernel[0] * p.kernel[1]; }
 };

@@ -23,7 +23,8 @@ std::vector<Taps> classify(const ConvolutionParams& p, int axis, int64_t offset,
     const int64_t last = std::min(p.kernel[axis], at >= p.input[axis] ? 0 : (p.input[axis] - 1 - at) / step + 1);
     const Taps taps = first < last ? Taps{first, last} : Taps{0, 0};
     const auto found = std::find(classes.begin(), classes.end(), taps);
-    starts.push_back({.at = at, .offset = at * offset, .base = found - classes.begin(), .whole = taps == Taps{0, p.kernel[axis]}});
+    starts.push_back(
+        {.at = at, .offset = at * offset, .base = found - classes.begin(), .whole = taps == Taps{0, p.kernel[axis]}});
     if (found == classes.end()) classes.push_back(taps);
   }
   return classes;
@@ -59,7 +60,8 @@ int64_t channel_of(const ConvolutionPlan& plan, const ChannelBlock& block, int64
   return is_packed(plan, block) ? packed_channel(vector, lane) : vector * 16 + lane;
 }
 
-void pack_block(const ConvolutionPlan& plan, const ChannelBlock& block, const std::vector<Taps>& rows, const std::vector<Taps>& columns) {
+void pack_block(const ConvolutionPlan& plan, const ChannelBlock& block, const std::vector<Taps>& rows,
+                const std::vector<Taps>& columns) {
   const ConvolutionParams& p = plan.p;
   const int64_t steps = (plan.inputs + 3) / 4, taps = plan.taps();
   for (int64_t vector = 0; vector < block.vectors; vector++) {
@@ -165,7 +167,8 @@ void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& targe
   plan.pointwise = p.kernel == kOnes && p.strides == kOnes && p.begin == Pair{0, 0} && p.input == p.output;
   const int64_t positions = p.batch * p.output[0] * p.output[1];
   plan.by_parts = weight_bytes <= kFewWeights;
-  plan.positions = kPositions * (plan.by_parts ? part_steps(positions, target.threads) : divide(plan, positions, target.threads));
+  plan.positions =
+      kPositions * (plan.by_parts ? part_steps(positions, target.threads) : divide(plan, positions, target.threads));
   plan.compute = p.source_type == ByteType::s8 ? compute<true> : compute<false>;
 }
 

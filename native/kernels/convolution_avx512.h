@@ -33,9 +33,16 @@ template <int kCount, class Body>
 template <int kVectors, bool kSigned>
 class Part {
  public:
-  UNSKEW_AVX512 Part(const ConvolutionPlan& plan, const ChannelBlock& block, const uint8_t* source, uint8_t* destination)
-      : plan_(plan), p_(plan.p), block_(block), source_(source + block.group * plan.inputs), destination_(destination),
-        finish_(plan.p.to), inputs_(plan.inputs), mask_(first_lanes(block.count)) {}
+  UNSKEW_AVX512 Part(const ConvolutionPlan& plan, const ChannelBlock& block, const uint8_t* source,
+                     uint8_t* destination)
+      : plan_(plan),
+        p_(plan.p),
+        block_(block),
+        source_(source + block.group * plan.inputs),
+        destination_(destination),
+        finish_(plan.p.to),
+        inputs_(plan.inputs),
+        mask_(first_lanes(block.count)) {}
 
   UNSKEW_AVX512 void run(int64_t begin, int64_t end) const {
     if (plan_.pointwise && inputs_ % 4 == 0) {
@@ -132,7 +139,8 @@ class Part {
     cursor.image += image_bytes();
   }
 
-  [[gnu::always_inline]] UNSKEW_AVX512 inline void accumulate(const Windows& windows, int count, Accumulators& acc) const {
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void accumulate(const Windows& windows, int count,
+                                                              Accumulators& acc) const {
     const auto* weights = reinterpret_cast<const __m512i*>(plan_.weights->data() + block_.weights);
     const int64_t step = (inputs_ + 3) / 4 * kVectors;
     for (int64_t i = 0; i < p_.kernel[0]; i++) {
@@ -142,7 +150,8 @@ class Part {
         const uint8_t* from[kPositions];
         unsigned found = 0;
         for (int k = 0; k < kPositions; k++) {
-          const bool inside = windows.whole || (k < count && is_inside(windows.row[k] + down, 0) && is_inside(windows.column[k] + right, 1));
+          const bool inside = windows.whole || (k < count && is_inside(windows.row[k] + down, 0) &&
+                                                is_inside(windows.column[k] + right, 1));
           from[k] = inside ? source_ + windows.offset[k] + offset : plan_.padding->data();
           found |= (inside ? 1u : 0u) << k;
         }
@@ -154,8 +163,8 @@ class Part {
   bool is_inside(int64_t at, int axis) const { return at >= 0 && at < p_.input[axis]; }
 
   // Adds one tap, for the positions that have it inside. At the left and right of an image mostly one position has not.
-  [[gnu::always_inline]] UNSKEW_AVX512 inline void add_tap(unsigned found, const uint8_t* const* from, const __m512i* weights,
-                                                           Accumulators& acc) const {
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void add_tap(unsigned found, const uint8_t* const* from,
+                                                           const __m512i* weights, Accumulators& acc) const {
     if (found < 1u << 2) {
       add_channels<0, 2>(from, weights, acc);
     } else if (found < 1u << 4) {
@@ -171,13 +180,15 @@ class Part {
 
   // All input channels, for the positions [kBegin, kEnd).
   template <int kBegin, int kEnd>
-  [[gnu::always_inline]] UNSKEW_AVX512 inline void add_channels(const uint8_t* const* from, const __m512i* weights, Accumulators& acc) const {
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void add_channels(const uint8_t* const* from, const __m512i* weights,
+                                                                Accumulators& acc) const {
     const uint8_t* last[kPositions];
     alignas(4) uint8_t rest[kPositions][4];
     int64_t c = 0;
-    for (const int64_t whole = inputs_ & ~int64_t{3}; c < whole; c += 4, weights += kVectors) add<kBegin, kEnd>(from, c, weights, acc);
+    for (const int64_t whole = inputs_ & ~int64_t{3}; c < whole; c += 4, weights += kVectors)
+      add<kBegin, kEnd>(from, c, weights, acc);
     if (c == inputs_) return;
-    // Nothing is read beyond the source.
+      // Nothing is read beyond the source.
 #pragma GCC unroll 7
     for (int k = 0; k < kPositions; k++) {
       last[k] = std::copy_n(from[k] + c, inputs_ - c, rest[k]) - (inputs_ - c);
@@ -187,8 +198,8 @@ class Part {
 
   // Four input channels.
   template <int kBegin, int kEnd>
-  [[gnu::always_inline]] UNSKEW_AVX512 inline static void add(const uint8_t* const* from, int64_t c, const __m512i* weights,
-                                                              Accumulators& acc) {
+  [[gnu::always_inline]] UNSKEW_AVX512 inline static void add(const uint8_t* const* from, int64_t c,
+                                                              const __m512i* weights, Accumulators& acc) {
     constexpr int kInRegisters = kVectors < 4 ? kVectors : 3;
     __m512i w[kInRegisters];
     repeat<kInRegisters>([&](auto v) UNSKEW_BODY { w[v] = _mm512_load_si512(weights + v); });
@@ -207,9 +218,11 @@ class Part {
     switch (p_.type) {
       case OutputType::s32: return store_sums(acc, first, count);
       case OutputType::s8:
-        return plan_.overflows ? store_bytes<OutputType::s8, true>(acc, first, count) : store_bytes<OutputType::s8, false>(acc, first, count);
+        return plan_.overflows ? store_bytes<OutputType::s8, true>(acc, first, count)
+                               : store_bytes<OutputType::s8, false>(acc, first, count);
       default:
-        return plan_.overflows ? store_bytes<OutputType::u8, true>(acc, first, count) : store_bytes<OutputType::u8, false>(acc, first, count);
+        return plan_.overflows ? store_bytes<OutputType::u8, true>(acc, first, count)
+                               : store_bytes<OutputType::u8, false>(acc, first, count);
     }
   }
 
@@ -224,7 +237,8 @@ class Part {
   }
 
   template <OutputType kType, bool kOverflows>
-  [[gnu::always_inline]] UNSKEW_AVX512 inline void store_bytes(const Accumulators& acc, int64_t first, int count) const {
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void store_bytes(const Accumulators& acc, int64_t first,
+                                                               int count) const {
     // Copies, since bytes that are written might be anything's.
     const Finish finish = finish_;
     const int64_t outputs = p_.outputs;
@@ -252,8 +266,10 @@ class Part {
   // The first 16 · kVectors bytes. Stores with masks take longer.
   [[gnu::always_inline]] UNSKEW_AVX512 inline static void store_full(uint8_t* to, __m512i bytes) {
     if constexpr (kVectors == 4) _mm512_storeu_si512(to, bytes);
-    if constexpr (kVectors == 2 || kVectors == 3) _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(bytes));
-    if constexpr (kVectors == 3) _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 32), _mm512_extracti32x4_epi32(bytes, 2));
+    if constexpr (kVectors == 2 || kVectors == 3)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(bytes));
+    if constexpr (kVectors == 3)
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 32), _mm512_extracti32x4_epi32(bytes, 2));
     if constexpr (kVectors == 1) _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_castsi512_si128(bytes));
   }
 

@@ -15,7 +15,8 @@ using Copy = StridedSpace<2>;  // source, destination
 void require_distinct(const std::vector<int64_t>& shape, const std::vector<int64_t>& strides) {
   std::vector<size_t> order(shape.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return std::abs(strides[a]) < std::abs(strides[b]); });
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return std::abs(strides[a]) < std::abs(strides[b]); });
   int64_t reach = 0;
   for (size_t axis : order) {
     if (shape[axis] <= 1) continue;
@@ -32,7 +33,8 @@ Copy make_space(const CopyParams& params) {
     return std::abs(params.destination_strides[a]) > std::abs(params.destination_strides[b]);
   });
   Copy space;
-  for (size_t axis : order) space.add_axis(params.shape[axis], {params.source_strides[axis], params.destination_strides[axis]});
+  for (size_t axis : order)
+    space.add_axis(params.shape[axis], {params.source_strides[axis], params.destination_strides[axis]});
   space.finish();
   return space;
 }
@@ -51,7 +53,10 @@ template <class T>
 class Copier {
  public:
   Copier(const CopyParams& params, const KernelTarget& target)
-      : space_(make_space(params)), target_(target), source_offset_(params.source_offset), destination_offset_(params.destination_offset) {
+      : space_(make_space(params)),
+        target_(target),
+        source_offset_(params.source_offset),
+        destination_offset_(params.destination_offset) {
     const size_t last = space_.shape.size() - 1;
     if (space_.strides[last][1] == 1 && space_.strides[last][0] != 1) {
       for (size_t axis = 0; axis < last; axis++) {
@@ -79,17 +84,20 @@ class Copier {
     const auto [source_stride, destination_stride] = space_.strides.back();
     const int64_t length = space_.shape.back();
     // One long row is split as well.
-    const int64_t piece = outer_ >= target_.threads ? length : std::max<int64_t>(1, (length + target_.threads - 1) / target_.threads);
+    const int64_t piece =
+        outer_ >= target_.threads ? length : std::max<int64_t>(1, (length + target_.threads - 1) / target_.threads);
     const int64_t pieces = (length + piece - 1) / piece;
-    parallel(target_.threads, outer_ * pieces, piece * static_cast<int64_t>(sizeof(T)), 1, [&](int64_t begin, int64_t end, int) {
-      Walk<2> walk(space_, outer_axes, begin / pieces);
-      for (int64_t unit = begin; unit < end; unit++) {
-        const int64_t from = unit % pieces * piece;
-        copy_row(source + walk.offset[0] + from * source_stride, source_stride,
-                 destination + walk.offset[1] + from * destination_stride, destination_stride, std::min(piece, length - from));
-        if (unit % pieces == pieces - 1) walk.next();
-      }
-    });
+    parallel(target_.threads, outer_ * pieces, piece * static_cast<int64_t>(sizeof(T)), 1,
+             [&](int64_t begin, int64_t end, int) {
+               Walk<2> walk(space_, outer_axes, begin / pieces);
+               for (int64_t unit = begin; unit < end; unit++) {
+                 const int64_t from = unit % pieces * piece;
+                 copy_row(source + walk.offset[0] + from * source_stride, source_stride,
+                          destination + walk.offset[1] + from * destination_stride, destination_stride,
+                          std::min(piece, length - from));
+                 if (unit % pieces == pieces - 1) walk.next();
+               }
+             });
   }
 
  private:

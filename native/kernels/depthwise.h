@@ -21,15 +21,15 @@ struct DepthwisePlan {
   DepthwiseRow compute = nullptr;
 
   // From the constants, as the version wants them; first as they are, for all output channels.
-  std::vector<int8_t> plain_weights;            // [output channels, taps]
-  std::unique_ptr<AlignedBuffer> weights;       // of the version
-  std::unique_ptr<AlignedBuffer> base;          // s32: bias − source zero point · Σ weights
-  std::unique_ptr<AlignedBuffer> multiplier;    // f32
-  std::unique_ptr<AlignedBuffer> padding;       // bytes of the source zero point
-  std::unique_ptr<AlignedBuffer> scratch;       // scratch_bytes for each thread
+  std::vector<int8_t> plain_weights;          // [output channels, taps]
+  std::unique_ptr<AlignedBuffer> weights;     // of the version
+  std::unique_ptr<AlignedBuffer> base;        // s32: bias − source zero point · Σ weights
+  std::unique_ptr<AlignedBuffer> multiplier;  // f32
+  std::unique_ptr<AlignedBuffer> padding;     // bytes of the source zero point
+  std::unique_ptr<AlignedBuffer> scratch;     // scratch_bytes for each thread
   int64_t scratch_bytes = 0;
-  int64_t tile = 0;         // output columns that share a scratch
-  bool overflows = true;    // whether some accumulator times its multiplier may leave the range of s32
+  int64_t tile = 0;       // output columns that share a scratch
+  bool overflows = true;  // whether some accumulator times its multiplier may leave the range of s32
 
   int64_t blocks() const { return (end - begin + block_width - 1) / block_width; }
   int64_t input_row(int64_t row, int64_t tap) const {

@@ -18,7 +18,8 @@ struct AccumulateTap {
 };
 
 struct Finish {
-  UNSKEW_INLINE static void run(const int32_t* sums, const float* multiplier, const Requantization& to, uint8_t* result) {
+  UNSKEW_INLINE static void run(const int32_t* sums, const float* multiplier, const Requantization& to,
+                                uint8_t* result) {
     const auto low = static_cast<float>(to.low - to.zero_point), high = static_cast<float>(to.high - to.zero_point);
     const int32_t zero_point = to.zero_point;
     for (int64_t c = 0; c < kBlock; c++) {
@@ -50,7 +51,8 @@ UNSKEW_AVX2 void compute(const DepthwisePlan& plan, const uint8_t* source, uint8
         const bool inside = in_y >= 0 && in_y < p.input[0] && in_x >= 0 && in_x < p.input[1];
         const S* from = padding;
         if (inside) {
-          from = reinterpret_cast<const S*>(source) + ((n * p.input[0] + in_y) * p.input[1] + in_x) * p.channels + first;
+          from =
+              reinterpret_cast<const S*>(source) + ((n * p.input[0] + in_y) * p.input[1] + in_x) * p.channels + first;
           if (width < kBlock) from = std::copy_n(from, width, partial) - width;
         }
         AccumulateTap<S>::run(from, weights + (i * p.kernel[1] + j) * kBlock, sums);
@@ -77,7 +79,8 @@ bool prepare_depthwise_avx2(DepthwisePlan& plan) {
   plan.weights = std::make_unique<AlignedBuffer>(checked_product(plan.blocks(), taps, kBlock, 2));
   for (int64_t c = 0; c < plan.end - plan.begin; c++) {
     for (int64_t t = 0; t < taps; t++) {
-      plan.weights->as<int16_t>()[(c / kBlock * taps + t) * kBlock + c % kBlock] = plan.plain_weights[(plan.begin + c) * taps + t];
+      plan.weights->as<int16_t>()[(c / kBlock * taps + t) * kBlock + c % kBlock] =
+          plan.plain_weights[(plan.begin + c) * taps + t];
     }
   }
   plan.padding = std::make_unique<AlignedBuffer>(kBlock);

@@ -13,7 +13,6 @@ namespace {
 constexpr int64_t kScratchBytes = 32 * 1024;   // of a tile, to stay in L1
 constexpr int64_t kScratchLimit = 512 * 1024;  // beyond that (huge dilations) another version serves
 
-
 // The bytes of the input channels that a block's output channels read, one for each output channel.
 void expand_scalar(const uint8_t* input, const uint8_t* index, uint8_t* output, int64_t) {
   for (int64_t c = 0; c < 64; c++) output[c] = input[index[c]];
@@ -54,7 +53,8 @@ struct Row {
     uint8_t* to = expansion + tap % 4 * count * 64;
     for (int64_t column = 0; column < count; column++) {
       const int64_t x = first + column;
-      if (x >= 0 && x < p.input[1]) expand(from + x * p.channels + input, index, to + column * 64, last / p.multiplier - input + 1);
+      if (x >= 0 && x < p.input[1])
+        expand(from + x * p.channels + input, index, to + column * 64, last / p.multiplier - input + 1);
     }
     return to;
   }
@@ -72,7 +72,8 @@ struct Row {
       __m512i* to = scratch + group * Block::kVectors;
       for (int64_t column = 0; column < count; column++) {
         if (column == begin) column = end;
-        for (int v = 0; v < Block::kVectors && column < count; v++) _mm512_store_si512(to + column * stride + v, outside);
+        for (int v = 0; v < Block::kVectors && column < count; v++)
+          _mm512_store_si512(to + column * stride + v, outside);
       }
       const uint8_t* rows[4];
       int64_t steps[4];
@@ -112,7 +113,8 @@ struct Row {
         .base = plan.base->as<__m512i>() + block * Block::kVectors,
         .finish = Finish(plan.p.to),
         .multiplier = plan.multiplier->as<float>() + block * Block::kWidth,
-        .destination = destination + ((row * plan.p.output[1] + x) * plan.outputs + first) * (kType == OutputType::s32 ? 4 : 1),
+        .destination =
+            destination + ((row * plan.p.output[1] + x) * plan.outputs + first) * (kType == OutputType::s32 ? 4 : 1),
         .outputs = plan.outputs,
         .mask = first_lanes(std::min(Block::kWidth, plan.end - first))};
     int64_t at = 0;
@@ -127,18 +129,27 @@ struct Row {
 };
 
 template <class Block, class Size, OutputType kType, bool kOverflows>
-void compute(const DepthwisePlan& plan, const uint8_t* source, uint8_t* destination, int64_t row, int64_t block, int thread) {
+void compute(const DepthwisePlan& plan, const uint8_t* source, uint8_t* destination, int64_t row, int64_t block,
+             int thread) {
   const DepthwiseParams& p = plan.p;
   uint8_t* scratch = plan.scratch->data() + thread * plan.scratch_bytes;
   const int64_t groups = (p.kernel[0] + 3) / 4, reach = (p.kernel[1] - 1) * p.dilations[1];
   const int64_t columns = (plan.tile - 1) * p.strides[1] + reach + 1;
-  const Row<Block> work{plan, source, destination, row, block, groups, reinterpret_cast<__m512i*>(scratch),
+  const Row<Block> work{plan,
+                        source,
+                        destination,
+                        row,
+                        block,
+                        groups,
+                        reinterpret_cast<__m512i*>(scratch),
                         scratch + columns * groups * Block::kVectors * 64};
-  const bool plain = p.source_type == ByteType::u8 && p.multiplier == 1 && plan.begin + (block + 1) * Block::kWidth <= plan.end;
+  const bool plain =
+      p.source_type == ByteType::u8 && p.multiplier == 1 && plan.begin + (block + 1) * Block::kWidth <= plan.end;
   for (int64_t x = 0; x < p.output[1]; x += plan.tile) {
     const int64_t width = std::min(plan.tile, p.output[1] - x);
     const int64_t first = x * p.strides[1] - p.begin[1], count = (width - 1) * p.strides[1] + reach + 1;
-    plain ? work.template interleave_columns<true>(first, count) : work.template interleave_columns<false>(first, count);
+    plain ? work.template interleave_columns<true>(first, count)
+          : work.template interleave_columns<false>(first, count);
     work.template outputs<Size, kType, kOverflows>(x, width);
   }
 }
@@ -181,12 +192,14 @@ template <class Block>
 std::unique_ptr<AlignedBuffer> pack_weights(const DepthwisePlan& plan, int64_t groups) {
   const DepthwiseParams& p = plan.p;
   const int64_t taps = p.kernel[0] * p.kernel[1], blocks = (plan.end - plan.begin + Block::kWidth - 1) / Block::kWidth;
-  std::unique_ptr<AlignedBuffer> packed = std::make_unique<AlignedBuffer>(checked_product(blocks, p.kernel[1], groups, Block::kWidth, 4));
+  std::unique_ptr<AlignedBuffer> packed =
+      std::make_unique<AlignedBuffer>(checked_product(blocks, p.kernel[1], groups, Block::kWidth, 4));
   auto* to = packed->as<int8_t>();
   for (int64_t block = 0; block < blocks; block++) {
     for (int64_t x = 0; x < p.kernel[1]; x++) {
       for (int64_t at = 0; at < groups * Block::kWidth * 4; at++, to++) {
-        const int64_t lane = at / 4 % 16, vector = at / 64 % Block::kVectors, y = at / 64 / Block::kVectors * 4 + at % 4;
+        const int64_t lane = at / 4 % 16, vector = at / 64 % Block::kVectors,
+                      y = at / 64 / Block::kVectors * 4 + at % 4;
         const int64_t o = plan.begin + block * Block::kWidth + Block::channel(vector, lane);
         if (o < plan.end && y < p.kernel[0]) *to = plan.plain_weights[o * taps + y * p.kernel[1] + x];
       }

@@ -112,8 +112,8 @@ struct Columns {
 
   // Up to four columns of 16 channels are narrowed together.
   template <int kColumns>
-  [[gnu::always_inline]] UNSKEW_AVX512 inline void store_four(const __m512i (&acc)[kColumns][Block::kVectors], int first,
-                                                              uint8_t* to) const {
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void store_four(const __m512i (&acc)[kColumns][Block::kVectors],
+                                                              int first, uint8_t* to) const {
     __m512i four[4];
     for (int c = 0; c < 4; c++) four[c] = acc[std::min(first + c, kColumns - 1)][0];
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);

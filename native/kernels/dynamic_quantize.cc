@@ -32,14 +32,14 @@ struct FindLimits {
   }
 };
 struct Convert {
-  UNSKEW_INLINE static void run(const float* source, float scale, int32_t zero_point, uint8_t* destination, int64_t count) {
+  UNSKEW_INLINE static void run(const float* source, float scale, int32_t zero_point, uint8_t* destination,
+                                int64_t count) {
     const float low = static_cast<float>(-zero_point), high = static_cast<float>(255 - zero_point);
     for (int64_t i = 0; i < count; i++) {
       destination[i] = static_cast<uint8_t>(round_to_int(clamp_float(source[i] / scale, low, high)) + zero_point);
     }
   }
 };
-
 
 }  // namespace
 

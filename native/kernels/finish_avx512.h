@@ -26,7 +26,8 @@ class Finish {
   // undefined). The multipliers of vector v are at multipliers[v · step]. kOverflows: accumulators times
   // multipliers may leave the range of s32.
   template <OutputType kType, bool kOverflows, int kCount = 4>
-  [[gnu::always_inline]] UNSKEW_AVX512 inline __m512i bytes(const __m512i* acc, const float* multipliers, int step) const {
+  [[gnu::always_inline]] UNSKEW_AVX512 inline __m512i bytes(const __m512i* acc, const float* multipliers,
+                                                            int step) const {
     __m512i rounded[kCount];
     for (int v = 0; v < kCount; v++) {
       __m512 value = _mm512_mul_ps(_mm512_cvtepi32_ps(acc[v]), _mm512_load_ps(multipliers + v * step));

@@ -28,7 +28,9 @@ struct Sum {
 // Taps of a window of an axis that lie in the input or, to be counted, in input and pads.
 int64_t counted_taps(const FloatPoolParams& p, const Taps& taps, int axis, int64_t position) {
   if (p.operation != PoolOperation::average_include_padding) return taps.last - taps.first;
-  return taps_of(position, p.strides[axis], 0, p.dilations[axis], p.kernel[axis], p.begin[axis] + p.input[axis] + p.end[axis]).count();
+  return taps_of(position, p.strides[axis], 0, p.dilations[axis], p.kernel[axis],
+                 p.begin[axis] + p.input[axis] + p.end[axis])
+      .count();
 }
 
 }  // namespace
@@ -39,16 +41,19 @@ KernelProgram make_float_pool(const FloatPoolParams& p, const KernelTarget& targ
   const bool is_maximum = p.operation == PoolOperation::maximum;
   const auto join = is_maximum ? version_of<Maximum>(target.isa) : version_of<Sum>(target.isa);
   KernelProgram program;
-  program.arguments = {
-      {.name = "source", .bytes = checked_product(p.batch, input, p.channels, 4), .alignment = 4},
-      {.name = "destination", .bytes = checked_product(p.batch, output, p.channels, 4), .access = Access::write, .alignment = 4}};
+  program.arguments = {{.name = "source", .bytes = checked_product(p.batch, input, p.channels, 4), .alignment = 4},
+                       {.name = "destination",
+                        .bytes = checked_product(p.batch, output, p.channels, 4),
+                        .access = Access::write,
+                        .alignment = 4}};
   program.run = [=, threads = target.threads](Addresses a) {
     const auto* source = reinterpret_cast<const float*>(a[0]);
     auto* destination = reinterpret_cast<float*>(a[1]);
     const int64_t taps = p.kernel[0] * p.kernel[1] * p.kernel[2];
     parallel(threads, p.batch * output, taps * p.channels * 4, 1, [&](int64_t begin, int64_t end, int) {
       for (int64_t i = begin; i < end; i++) {
-        const std::array<int64_t, 3> at{i / p.output[2] / p.output[1] % p.output[0], i / p.output[2] % p.output[1], i % p.output[2]};
+        const std::array<int64_t, 3> at{i / p.output[2] / p.output[1] % p.output[0], i / p.output[2] % p.output[1],
+                                        i % p.output[2]};
         const float* image = source + i / output * input * p.channels;
         std::array<Taps, 3> t;
         int64_t counted = 1, inside = 1;
@@ -71,7 +76,8 @@ KernelProgram make_float_pool(const FloatPoolParams& p, const KernelTarget& targ
             }
           }
           float* to = destination + i * p.channels + first;
-          for (int64_t c = 0; c < count; c++) to[c] = static_cast<float>(is_maximum ? results[c] : results[c] / static_cast<double>(counted));
+          for (int64_t c = 0; c < count; c++)
+            to[c] = static_cast<float>(is_maximum ? results[c] : results[c] / static_cast<double>(counted));
         }
       }
     });

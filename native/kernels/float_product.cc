@@ -50,8 +50,8 @@ UNSKEW_INLINE void load(const float* from, int64_t lanes, typename Vectors<kLane
 
 // kVectors·kLanes output channels of kCount positions; lanes from `lanes` on are left out (a single vector only).
 template <int kLanes, int kVectors, int kCount>
-UNSKEW_INLINE void block(const Group& group, const float* source, const Chunk& chunk, const Term* terms, int64_t term_count,
-                         int64_t first, int64_t lanes, float* const* destinations) {
+UNSKEW_INLINE void block(const Group& group, const float* source, const Chunk& chunk, const Term* terms,
+                         int64_t term_count, int64_t first, int64_t lanes, float* const* destinations) {
   using Doubles = typename Vectors<kLanes>::Doubles;
   using Floats = typename Vectors<kLanes>::Floats;
   Doubles sums[kCount][kVectors];
@@ -85,20 +85,21 @@ UNSKEW_INLINE void block(const Group& group, const float* source, const Chunk& c
 }
 
 template <int kLanes, int kVectors, int kCount>
-UNSKEW_INLINE void blocks(const Group& group, const float* source, const Chunk& chunk, const Term* terms, int64_t term_count,
-                          float* const* destinations) {
+UNSKEW_INLINE void blocks(const Group& group, const float* source, const Chunk& chunk, const Term* terms,
+                          int64_t term_count, float* const* destinations) {
   int64_t first = 0;
   for (; first + kVectors * kLanes <= group.outputs; first += kVectors * kLanes)
     block<kLanes, kVectors, kCount>(group, source, chunk, terms, term_count, first, kLanes, destinations);
   for (; first < group.outputs; first += kLanes)
-    block<kLanes, 1, kCount>(group, source, chunk, terms, term_count, first, std::min<int64_t>(kLanes, group.outputs - first), destinations);
+    block<kLanes, 1, kCount>(group, source, chunk, terms, term_count, first,
+                             std::min<int64_t>(kLanes, group.outputs - first), destinations);
 }
 
 // As many sums as registers hold: 16 of 8 lanes, or 8 of 4.
 template <int kLanes, int kVectors>
 struct Products {
-  UNSKEW_INLINE static void run(const Group* group, const float* source, const Chunk* chunk, const Term* terms, int64_t term_count,
-                                float* const* destinations) {
+  UNSKEW_INLINE static void run(const Group* group, const float* source, const Chunk* chunk, const Term* terms,
+                                int64_t term_count, float* const* destinations) {
     switch (chunk->count) {
       case 4: return blocks<kLanes, kVectors, 4>(*group, source, *chunk, terms, term_count, destinations);
       case 3: return blocks<kLanes, kVectors, 3>(*group, source, *chunk, terms, term_count, destinations);
@@ -115,7 +116,8 @@ std::vector<TapList> taps_of_axis(const FloatProductParams& p, int axis) {
   std::vector<TapList> all(static_cast<size_t>(p.output[axis]));
   for (int64_t o = 0; o < p.output[axis]; o++) {
     for (int64_t tap = 0; tap < p.kernel[axis]; tap++) {
-      int64_t at = p.transposed ? o + p.begin[axis] - tap * p.dilations[axis] : o * p.strides[axis] - p.begin[axis] + tap * p.dilations[axis];
+      int64_t at = p.transposed ? o + p.begin[axis] - tap * p.dilations[axis]
+                                : o * p.strides[axis] - p.begin[axis] + tap * p.dilations[axis];
       if (at < 0 || (p.transposed && at % p.strides[axis] != 0)) continue;
       if (p.transposed) at /= p.strides[axis];
       if (at < p.input[axis]) all[static_cast<size_t>(o)].emplace_back(tap, at);
@@ -125,7 +127,8 @@ std::vector<TapList> taps_of_axis(const FloatProductParams& p, int axis) {
 }
 
 bool same_taps(const TapList& a, const TapList& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const auto& x, const auto& y) { return x.first == y.first; });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto& x, const auto& y) { return x.first == y.first; });
 }
 
 // Positions of the last axis, joined when they have the same taps: their input positions differ by one distance for all
@@ -134,7 +137,8 @@ std::vector<Chunk> chunks_of(const std::vector<TapList>& columns, int64_t channe
   std::vector<Chunk> chunks;
   std::vector<size_t> open;  // chunks that have room, at most one for each list of taps
   for (size_t o = 0; o < columns.size(); o++) {
-    const auto found = std::find_if(open.begin(), open.end(), [&](size_t c) { return same_taps(*chunks[c].taps, columns[o]); });
+    const auto found =
+        std::find_if(open.begin(), open.end(), [&](size_t c) { return same_taps(*chunks[c].taps, columns[o]); });
     if (found == open.end()) {
       open.push_back(chunks.size());
       chunks.push_back({.count = 1, .positions = {static_cast<int64_t>(o)}, .shifts = {}, .taps = &columns[o]});
@@ -162,7 +166,8 @@ struct Layout {
 }  // namespace
 
 KernelProgram make_float_product(const FloatProductParams& p, const KernelTarget& target) {
-  require(p.groups >= 1 && p.channels % p.groups == 0 && p.outputs % p.groups == 0, "float-product: groups must divide channels");
+  require(p.groups >= 1 && p.channels % p.groups == 0 && p.outputs % p.groups == 0,
+          "float-product: groups must divide channels");
   require(!p.weights_by_batch || p.groups == 1, "float-product: weights by batch have one group");
   const int64_t input = checked_product(p.input[0], p.input[1], p.input[2]);
   const int64_t output = checked_product(p.output[0], p.output[1], p.output[2]);
@@ -171,46 +176,54 @@ KernelProgram make_float_product(const FloatProductParams& p, const KernelTarget
   const int64_t weights = checked_product(group_channels, taps, p.outputs);
   checked_product(std::max<int64_t>(1, target.threads), taps, sizeof(Term));
   const auto layout = std::make_shared<const Layout>(p);
-  const auto products = target.isa == Isa::avx512 ? version_of<Products<8, 4>>(target.isa) : version_of<Products<4, 2>>(target.isa);
+  const auto products =
+      target.isa == Isa::avx512 ? version_of<Products<8, 4>>(target.isa) : version_of<Products<4, 2>>(target.isa);
   auto scratch = std::make_shared<std::vector<Term>>(static_cast<size_t>(std::max(1, target.threads) * taps));
   KernelProgram program;
   program.arguments = {
       {.name = "source", .bytes = checked_product(p.batch, input, p.channels, 4), .alignment = 4},
       {.name = "weights", .bytes = checked_product(weights, p.weights_by_batch ? p.batch : 1, 4), .alignment = 4},
       {.name = "bias", .bytes = checked_product(p.outputs, 4), .alignment = 4, .required = false},
-      {.name = "destination", .bytes = checked_product(p.batch, output, p.outputs, 4), .access = Access::write, .alignment = 4}};
+      {.name = "destination",
+       .bytes = checked_product(p.batch, output, p.outputs, 4),
+       .access = Access::write,
+       .alignment = 4}};
   program.run = [=, threads = target.threads](Addresses a) {
     const auto* source = reinterpret_cast<const float*>(a[0]);
     const auto* all_weights = reinterpret_cast<const float*>(a[1]);
     const auto* bias = reinterpret_cast<const float*>(a[2]);
     auto* destination = reinterpret_cast<float*>(a[3]);
     const int64_t chunks = static_cast<int64_t>(layout->chunks.size()), rows = p.output[0] * p.output[1];
-    parallel(threads, p.batch * rows * chunks, taps * group_channels * p.outputs * 4, 1, [&](int64_t begin, int64_t end, int thread) {
-      Term* terms = scratch->data() + thread * taps;
-      for (int64_t unit = begin; unit < end; unit++) {
-        const Chunk& chunk = layout->chunks[static_cast<size_t>(unit % chunks)];
-        const int64_t row = unit / chunks % rows, n = unit / chunks / rows;
-        int64_t count = 0;
-        for (const auto& [tz, z] : layout->axes[0][static_cast<size_t>(row / p.output[1])]) {
-          for (const auto& [ty, y] : layout->axes[1][static_cast<size_t>(row % p.output[1])]) {
-            for (const auto& [tx, x] : *chunk.taps) {
-              const int64_t tap = (tz * p.kernel[1] + ty) * p.kernel[2] + tx;
-              terms[count++] = {((z * p.input[1] + y) * p.input[2] + x) * p.channels, tap * group_outputs};
-            }
-          }
-        }
-        for (int64_t g = 0; g < p.groups; g++) {
-          const Group group{all_weights + (p.weights_by_batch ? n * weights : g * group_channels * taps * group_outputs),
-                            bias != nullptr ? bias + g * group_outputs : nullptr, group_channels, group_outputs, taps * group_outputs};
-          float* destinations[kPositions] = {};
-          for (int64_t i = 0; i < chunk.count; i++) {
-            const int64_t at = (n * rows + row) * p.output[2] + chunk.positions[static_cast<size_t>(i)];
-            destinations[i] = destination + at * p.outputs + g * group_outputs;
-          }
-          products(&group, source + n * input * p.channels + g * group_channels, &chunk, terms, count, destinations);
-        }
-      }
-    });
+    parallel(threads, p.batch * rows * chunks, taps * group_channels * p.outputs * 4, 1,
+             [&](int64_t begin, int64_t end, int thread) {
+               Term* terms = scratch->data() + thread * taps;
+               for (int64_t unit = begin; unit < end; unit++) {
+                 const Chunk& chunk = layout->chunks[static_cast<size_t>(unit % chunks)];
+                 const int64_t row = unit / chunks % rows, n = unit / chunks / rows;
+                 int64_t count = 0;
+                 for (const auto& [tz, z] : layout->axes[0][static_cast<size_t>(row / p.output[1])]) {
+                   for (const auto& [ty, y] : layout->axes[1][static_cast<size_t>(row % p.output[1])]) {
+                     for (const auto& [tx, x] : *chunk.taps) {
+                       const int64_t tap = (tz * p.kernel[1] + ty) * p.kernel[2] + tx;
+                       terms[count++] = {((z * p.input[1] + y) * p.input[2] + x) * p.channels, tap * group_outputs};
+                     }
+                   }
+                 }
+                 for (int64_t g = 0; g < p.groups; g++) {
+                   const Group group{
+                       all_weights + (p.weights_by_batch ? n * weights : g * group_channels * taps * group_outputs),
+                       bias != nullptr ? bias + g * group_outputs : nullptr, group_channels, group_outputs,
+                       taps * group_outputs};
+                   float* destinations[kPositions] = {};
+                   for (int64_t i = 0; i < chunk.count; i++) {
+                     const int64_t at = (n * rows + row) * p.output[2] + chunk.positions[static_cast<size_t>(i)];
+                     destinations[i] = destination + at * p.outputs + g * group_outputs;
+                   }
+                   products(&group, source + n * input * p.channels + g * group_channels, &chunk, terms, count,
+                            destinations);
+                 }
+               }
+             });
   };
   return program;
 }

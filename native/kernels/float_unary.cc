@@ -67,13 +67,16 @@ template <class From, class To>
 KernelProgram make_cast_between(int64_t count, const KernelTarget& target) {
   const auto loop = version_of<Cast<From, To>>(target.isa);
   KernelProgram program;
-  program.arguments = {
-      {.name = "source", .bytes = checked_product(count, sizeof(From)), .alignment = sizeof(From)},
-      {.name = "destination", .bytes = checked_product(count, sizeof(To)), .access = Access::write, .alignment = sizeof(To)}};
+  program.arguments = {{.name = "source", .bytes = checked_product(count, sizeof(From)), .alignment = sizeof(From)},
+                       {.name = "destination",
+                        .bytes = checked_product(count, sizeof(To)),
+                        .access = Access::write,
+                        .alignment = sizeof(To)}};
   program.run = [=, threads = target.threads](Addresses a) {
     const auto* source = reinterpret_cast<const From*>(a[0]);
     auto* destination = reinterpret_cast<To*>(a[1]);
-    parallel(threads, count, 4, 64, [&](int64_t begin, int64_t end, int) { loop(source + begin, destination + begin, end - begin); });
+    parallel(threads, count, 4, 64,
+             [&](int64_t begin, int64_t end, int) { loop(source + begin, destination + begin, end - begin); });
   };
   return program;
 }

@@ -65,7 +65,8 @@ struct Blocks {
   }
 };
 
-UNSKEW_AVX2 void gather_blocks(const uint8_t* source, uint8_t* destination, const std::vector<Block>& blocks, uint8_t flip) {
+UNSKEW_AVX2 void gather_blocks(const uint8_t* source, uint8_t* destination, const std::vector<Block>& blocks,
+                               uint8_t flip) {
   const __m128i flipped = _mm_set1_epi8(static_cast<char>(flip));
   for (const Block& block : blocks) {
     __m128i bytes = flipped;
@@ -91,7 +92,8 @@ KernelProgram make_gather_channels(const GatherChannelsParams& params, const Ker
   program.arguments = {{.name = "source", .bytes = checked_multiply(params.rows, params.channels)},
                        {.name = "destination", .bytes = checked_multiply(params.rows, count), .access = Access::write}};
   const uint8_t flip = params.flip ? 0x80 : 0;
-  const auto one_by_one = [=, lanes = params.lanes, channels = params.channels](Addresses a, int64_t begin, int64_t end) {
+  const auto one_by_one = [=, lanes = params.lanes, channels = params.channels](Addresses a, int64_t begin,
+                                                                                int64_t end) {
     for (int64_t row = begin; row < end; row++) gather_row(a[0] + row * channels, a[1] + row * count, lanes, flip);
   };
   if (target.isa == Isa::scalar) {

@@ -23,14 +23,12 @@ struct Sum {
   }
 };
 
-
 template <class S, class T>
 KernelProgram make_program(const GlobalAveragePoolParams& p, const KernelTarget& target) {
   const auto sum = version_of<Sum<S>>(target.isa);
   KernelProgram program;
-  program.arguments = {
-      {.name = "source", .bytes = checked_product(p.batch, p.spatial, p.channels)},
-      {.name = "destination", .bytes = checked_product(p.batch, p.channels), .access = Access::write}};
+  program.arguments = {{.name = "source", .bytes = checked_product(p.batch, p.spatial, p.channels)},
+                       {.name = "destination", .bytes = checked_product(p.batch, p.channels), .access = Access::write}};
   program.run = [=, threads = target.threads](Addresses a) {
     const auto* source = reinterpret_cast<const S*>(a[0]);
     auto* destination = reinterpret_cast<T*>(a[1]);
@@ -58,7 +56,8 @@ KernelProgram make_program(const GlobalAveragePoolParams& p, const KernelTarget&
 
 KernelProgram make_global_average_pool(const GlobalAveragePoolParams& p, const KernelTarget& target) {
   if (p.source_type == ByteType::u8) {
-    return p.type == ByteType::u8 ? make_program<uint8_t, uint8_t>(p, target) : make_program<uint8_t, int8_t>(p, target);
+    return p.type == ByteType::u8 ? make_program<uint8_t, uint8_t>(p, target)
+                                  : make_program<uint8_t, int8_t>(p, target);
   }
   return p.type == ByteType::u8 ? make_program<int8_t, uint8_t>(p, target) : make_program<int8_t, int8_t>(p, target);
 }

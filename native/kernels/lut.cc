@@ -34,9 +34,8 @@ KernelProgram make_lut(const LutParams& params, const KernelTarget& target) {
                        {.name = "table", .bytes = 256},
                        {.name = "destination", .bytes = count, .access = Access::write}};
   program.run = [=, threads = target.threads](Addresses a) {
-    parallel(threads, count, 1, 64, [&](int64_t begin, int64_t end, int) {
-      lookup(a[0] + begin, a[1], a[2] + begin, end - begin);
-    });
+    parallel(threads, count, 1, 64,
+             [&](int64_t begin, int64_t end, int) { lookup(a[0] + begin, a[1], a[2] + begin, end - begin); });
   };
   return program;
 }

@@ -10,7 +10,8 @@ namespace {
 template <class T>
 class Padder {
  public:
-  Padder(const PadParams& params, const KernelTarget& target) : threads_(target.threads), value_(static_cast<T>(params.value)) {
+  Padder(const PadParams& params, const KernelTarget& target)
+      : threads_(target.threads), value_(static_cast<T>(params.value)) {
     // Innermost axes without pads are one block of elements with the axis before them.
     int64_t block = 1;
     size_t rank = params.shape.size();

@@ -19,7 +19,8 @@ struct Constants {
 
 template <QLinearOperation kOperation, class A, class B, class T, bool kStepA, bool kStepB>
 struct QLinear {
-  UNSKEW_INLINE static void run(const uint8_t* source, const uint8_t* source1, const Constants& constants, uint8_t* destination, int64_t count) {
+  UNSKEW_INLINE static void run(const uint8_t* source, const uint8_t* source1, const Constants& constants,
+                                uint8_t* destination, int64_t count) {
     constexpr float low = std::numeric_limits<T>::min(), high = std::numeric_limits<T>::max();
     const Constants k = constants;
     for (int64_t i = 0; i < count; i++) {
@@ -36,7 +37,6 @@ struct QLinear {
   }
 };
 
-
 // The same with AVX-512, 64 elements at a time.
 template <QLinearOperation kOperation, class A, class B, class T, bool kStepA, bool kStepB>
 struct QLinear512 {
@@ -48,16 +48,20 @@ struct QLinear512 {
 
   UNSKEW_AVX512 static void run(const uint8_t* source, const uint8_t* source1, const Constants& k, uint8_t* destination,
                                 int64_t count) {
-    const __m512 low = _mm512_set1_ps(std::numeric_limits<T>::min()), high = _mm512_set1_ps(std::numeric_limits<T>::max());
-    const __m512 ratio_a = _mm512_set1_ps(k.ratio_a), ratio_b = _mm512_set1_ps(k.ratio_b), fixed = _mm512_set1_ps(k.fixed);
-    const __m512 zero_a = _mm512_set1_ps(static_cast<float>(k.zero_a)), zero_b = _mm512_set1_ps(static_cast<float>(k.zero_b));
+    const __m512 low = _mm512_set1_ps(std::numeric_limits<T>::min()),
+                 high = _mm512_set1_ps(std::numeric_limits<T>::max());
+    const __m512 ratio_a = _mm512_set1_ps(k.ratio_a), ratio_b = _mm512_set1_ps(k.ratio_b),
+                 fixed = _mm512_set1_ps(k.fixed);
+    const __m512 zero_a = _mm512_set1_ps(static_cast<float>(k.zero_a)),
+                 zero_b = _mm512_set1_ps(static_cast<float>(k.zero_b));
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512 one_a = _mm512_set1_ps(static_cast<A>(*source)), one_b = _mm512_set1_ps(static_cast<B>(*source1));
     int64_t i = 0;
     for (; i + 64 <= count; i += 64) {
       __m512i rounded[4];
       for (int v = 0; v < 4; v++) {
-        const __m512 a = kStepA ? load<A>(source + i + v * 16) : one_a, b = kStepB ? load<B>(source1 + i + v * 16) : one_b;
+        const __m512 a = kStepA ? load<A>(source + i + v * 16) : one_a,
+                     b = kStepB ? load<B>(source1 + i + v * 16) : one_b;
         __m512 value;
         if constexpr (kOperation == QLinearOperation::add) {
           value = _mm512_fmadd_ps(a, ratio_a, _mm512_fmadd_ps(b, ratio_b, fixed));
@@ -67,13 +71,15 @@ struct QLinear512 {
         }
         rounded[v] = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(value, low), high));
       }
-      const __m512i first = _mm512_packs_epi32(rounded[0], rounded[1]), second = _mm512_packs_epi32(rounded[2], rounded[3]);
-      const __m512i bytes = std::is_signed_v<T> ? _mm512_packs_epi16(first, second) : _mm512_packus_epi16(first, second);
+      const __m512i first = _mm512_packs_epi32(rounded[0], rounded[1]),
+                    second = _mm512_packs_epi32(rounded[2], rounded[3]);
+      const __m512i bytes =
+          std::is_signed_v<T> ? _mm512_packs_epi16(first, second) : _mm512_packus_epi16(first, second);
       _mm512_storeu_si512(destination + i, _mm512_permutexvar_epi32(order, bytes));
     }
     if (i == count) return;
-    QLinear<kOperation, A, B, T, kStepA, kStepB>::run(source + (kStepA ? i : 0), source1 + (kStepB ? i : 0), k, destination + i,
-                                                      count - i);
+    QLinear<kOperation, A, B, T, kStepA, kStepB>::run(source + (kStepA ? i : 0), source1 + (kStepB ? i : 0), k,
+                                                      destination + i, count - i);
   }
 };
 
@@ -108,7 +114,8 @@ template <QLinearOperation kOperation>
 Loops choose_loops(const QLinearBinaryParams& p, Isa isa) {
   return with_type(p.source_type, [&](auto a) {
     return with_type(p.source1_type, [&](auto b) {
-      return with_type(p.type, [&](auto t) { return loops_for<kOperation, decltype(a), decltype(b), decltype(t)>(isa); });
+      return with_type(p.type,
+                       [&](auto t) { return loops_for<kOperation, decltype(a), decltype(b), decltype(t)>(isa); });
     });
   });
 }
@@ -120,7 +127,8 @@ Constants constants_of(const QLinearBinaryParams& p) {
   if (p.operation == QLinearOperation::add) {
     k.ratio_a = scale_a / scale_c;
     k.ratio_b = scale_b / scale_c;
-    k.fixed = static_cast<float>(zero_c) - std::fma(k.ratio_a, static_cast<float>(zero_a), k.ratio_b * static_cast<float>(zero_b));
+    k.fixed = static_cast<float>(zero_c) -
+              std::fma(k.ratio_a, static_cast<float>(zero_a), k.ratio_b * static_cast<float>(zero_b));
   } else {
     k.ratio_a = scale_a * scale_b / scale_c;
     k.fixed = static_cast<float>(zero_c);
@@ -132,17 +140,19 @@ Constants constants_of(const QLinearBinaryParams& p) {
 
 KernelProgram make_qlinear_binary(const QLinearBinaryParams& params, const KernelTarget& target) {
   const Constants constants = constants_of(params);
-  const Loops loops = params.operation == QLinearOperation::add ? choose_loops<QLinearOperation::add>(params, target.isa)
-                                                                : choose_loops<QLinearOperation::multiply>(params, target.isa);
-  return make_broadcast_binary(
-      params.shape, params.source_strides, params.source1_strides, target.threads, {},
-      [=](const uint8_t* a, int64_t step_a, const uint8_t* b, int64_t step_b, uint8_t* d, int64_t count, const uint8_t*) {
-        if ((step_a == 0 || step_a == 1) && (step_b == 0 || step_b == 1)) {
-          loops.step[step_a][step_b](a, b, constants, d, count);
-        } else {
-          for (int64_t i = 0; i < count; i++) loops.step[0][0](a + i * step_a, b + i * step_b, constants, d + i, 1);
-        }
-      });
+  const Loops loops = params.operation == QLinearOperation::add
+                          ? choose_loops<QLinearOperation::add>(params, target.isa)
+                          : choose_loops<QLinearOperation::multiply>(params, target.isa);
+  return make_broadcast_binary(params.shape, params.source_strides, params.source1_strides, target.threads, {},
+                               [=](const uint8_t* a, int64_t step_a, const uint8_t* b, int64_t step_b, uint8_t* d,
+                                   int64_t count, const uint8_t*) {
+                                 if ((step_a == 0 || step_a == 1) && (step_b == 0 || step_b == 1)) {
+                                   loops.step[step_a][step_b](a, b, constants, d, count);
+                                 } else {
+                                   for (int64_t i = 0; i < count; i++)
+                                     loops.step[0][0](a + i * step_a, b + i * step_b, constants, d + i, 1);
+                                 }
+                               });
 }
 
 }  // namespace unskew

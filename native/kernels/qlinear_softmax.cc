@@ -19,7 +19,8 @@ struct Quotient {
   template <class T>
   T at(int64_t distance) const {
     constexpr double kLow = std::numeric_limits<T>::min(), kHigh = std::numeric_limits<T>::max();
-    const double value = std::nearbyint(static_cast<double>(table[distance]) * steps / static_cast<double>(sum)) + zero_point;
+    const double value =
+        std::nearbyint(static_cast<double>(table[distance]) * steps / static_cast<double>(sum)) + zero_point;
     return static_cast<T>(value >= kLow ? std::min(value, kHigh) : kLow);  // NaN is the least
   }
 };

@@ -7,7 +7,8 @@ namespace {
 // kVector: scale and zero point are arrays that run along; else one of each.
 template <class T, bool kVector>
 struct Quantize {
-  UNSKEW_INLINE static void run(const float* source, const float* scale, const int32_t* zero_point, T* destination, int64_t count) {
+  UNSKEW_INLINE static void run(const float* source, const float* scale, const int32_t* zero_point, T* destination,
+                                int64_t count) {
     constexpr auto low = std::numeric_limits<T>::min(), high = std::numeric_limits<T>::max();
     for (int64_t i = 0; i < count; i++) {
       const int32_t zero = zero_point[kVector ? i : 0];
@@ -20,14 +21,14 @@ struct Quantize {
 
 template <class T, bool kVector>
 struct Dequantize {
-  UNSKEW_INLINE static void run(const T* source, const float* scale, const int32_t* zero_point, float* destination, int64_t count) {
+  UNSKEW_INLINE static void run(const T* source, const float* scale, const int32_t* zero_point, float* destination,
+                                int64_t count) {
     for (int64_t i = 0; i < count; i++) {
       const int32_t difference = wrapping_subtract(source[i], zero_point[kVector ? i : 0]);
       destination[i] = static_cast<float>(difference) * scale[kVector ? i : 0];
     }
   }
 };
-
 
 // The frame of both: `From` and `To` elements, parameters per channel in arguments 1 and 2.
 template <class From, class To, class Loop>
@@ -39,7 +40,10 @@ KernelProgram make_program(const ChannelView& view, const KernelTarget& target, 
       {.name = "source", .bytes = checked_product(view.count, sizeof(From)), .alignment = sizeof(From)},
       {.name = "scale", .bytes = checked_product(view.channels, 4), .alignment = 4},
       {.name = "zeroPoint", .bytes = checked_product(view.channels, 4), .alignment = 4, .required = false},
-      {.name = "destination", .bytes = checked_product(view.count, sizeof(To)), .access = Access::write, .alignment = sizeof(To)}};
+      {.name = "destination",
+       .bytes = checked_product(view.count, sizeof(To)),
+       .access = Access::write,
+       .alignment = sizeof(To)}};
   program.run = [=, threads = target.threads](Addresses a) {
     const auto* source = reinterpret_cast<const From*>(a[0]);
     const auto* scale = reinterpret_cast<const float*>(a[1]);
@@ -58,12 +62,14 @@ KernelProgram make_program(const ChannelView& view, const KernelTarget& target, 
 
 template <class T>
 KernelProgram quantize_to(const ChannelView& view, const KernelTarget& target) {
-  return make_program<float, T>(view, target, version_of<Quantize<T, false>>(target.isa), version_of<Quantize<T, true>>(target.isa));
+  return make_program<float, T>(view, target, version_of<Quantize<T, false>>(target.isa),
+                                version_of<Quantize<T, true>>(target.isa));
 }
 
 template <class T>
 KernelProgram dequantize_from(const ChannelView& view, const KernelTarget& target) {
-  return make_program<T, float>(view, target, version_of<Dequantize<T, false>>(target.isa), version_of<Dequantize<T, true>>(target.isa));
+  return make_program<T, float>(view, target, version_of<Dequantize<T, false>>(target.isa),
+                                version_of<Dequantize<T, true>>(target.isa));
 }
 
 }  // namespace

@@ -23,7 +23,8 @@ class ReferenceConvolution {
         const int32_t zw = zero_w != nullptr ? zero_w[p_.weights_zero_points == 1 ? 0 : o] : 0;
         for (int64_t i = 0; i < output; i++) {
           const Triple at = {i / p_.output[2] / p_.output[1], i / p_.output[2] % p_.output[1], i % p_.output[2]};
-          destination[plane * output + i] = element(reinterpret_cast<const X*>(a[0]), reinterpret_cast<const W*>(a[1]), n, o, at, zx, zw);
+          destination[plane * output + i] =
+              element(reinterpret_cast<const X*>(a[0]), reinterpret_cast<const W*>(a[1]), n, o, at, zx, zw);
         }
       }
     });
@@ -87,7 +88,10 @@ KernelProgram make_program(const ReferenceConvolutionParams& p, const KernelTarg
       {.name = "source", .bytes = checked_product(p.batch, p.input_channels, p.input[0], p.input[1], p.input[2])},
       {.name = "weights", .bytes = checked_product(p.input_channels, p.output_channels, taps) / p.groups},
       {.name = "sourceZeroPoint", .bytes = 4, .alignment = 4, .required = false},
-      {.name = "weightsZeroPoint", .bytes = checked_product(p.weights_zero_points, 4), .alignment = 4, .required = false},
+      {.name = "weightsZeroPoint",
+       .bytes = checked_product(p.weights_zero_points, 4),
+       .alignment = 4,
+       .required = false},
       {.name = "destination",
        .bytes = checked_product(p.batch, p.output_channels, p.output[0], p.output[1], p.output[2], 4),
        .access = Access::write,
@@ -100,9 +104,11 @@ KernelProgram make_program(const ReferenceConvolutionParams& p, const KernelTarg
 
 KernelProgram make_reference_convolution(const ReferenceConvolutionParams& p, const KernelTarget& target) {
   if (p.source_type == ByteType::u8) {
-    return p.weights_type == ByteType::u8 ? make_program<uint8_t, uint8_t>(p, target) : make_program<uint8_t, int8_t>(p, target);
+    return p.weights_type == ByteType::u8 ? make_program<uint8_t, uint8_t>(p, target)
+                                          : make_program<uint8_t, int8_t>(p, target);
   }
-  return p.weights_type == ByteType::u8 ? make_program<int8_t, uint8_t>(p, target) : make_program<int8_t, int8_t>(p, target);
+  return p.weights_type == ByteType::u8 ? make_program<int8_t, uint8_t>(p, target)
+                                        : make_program<int8_t, int8_t>(p, target);
 }
 
 }  // namespace unskew

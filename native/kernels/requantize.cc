@@ -94,7 +94,9 @@ struct Requantize {
 
   void operator()(Addresses a) const {
     const auto* source = reinterpret_cast<const int32_t*>(a[0]);
-    const auto pointer = [&](int i) { return a[i] != nullptr ? reinterpret_cast<const int32_t*>(a[i]) : zeros.as<int32_t>(); };
+    const auto pointer = [&](int i) {
+      return a[i] != nullptr ? reinterpret_cast<const int32_t*>(a[i]) : zeros.as<int32_t>();
+    };
     const bool has_row = a[3] != nullptr, has_map = params.map_rows > 0;
     const int32_t *bias = pointer(1), *row = pointer(3), *column = pointer(4);
     const int32_t* map = has_map ? pointer(2) : zeros.as<int32_t>();
@@ -141,14 +143,20 @@ KernelProgram make_program(const RequantizeParams& params, const KernelTarget& t
   program.arguments = {
       {.name = "source", .bytes = checked_product(kernel->count, 4), .alignment = 4, .in_place = sizeof(T) == 4},
       {.name = "bias", .bytes = channel_bytes, .alignment = 4, .required = false},
-      {.name = "map", .bytes = checked_product(params.map_rows, channel_bytes), .alignment = 4, .required = params.map_rows > 0},
+      {.name = "map",
+       .bytes = checked_product(params.map_rows, channel_bytes),
+       .alignment = 4,
+       .required = params.map_rows > 0},
       {.name = "row", .bytes = checked_product(params.outer, params.groups, 4), .alignment = 4, .required = false},
       {.name = "column", .bytes = channel_bytes, .alignment = 4, .required = false},
       {.name = "multiplier", .bytes = factor_bytes, .alignment = is_double ? 8 : 4, .required = sizeof(T) != 4},
       {.name = "scale", .bytes = channel_bytes, .alignment = 4, .required = false},
       {.name = "offset", .bytes = channel_bytes, .alignment = 4, .required = false},
       {.name = "shift", .bytes = channel_bytes, .alignment = 4, .required = is_fixed && sizeof(T) != 4},
-      {.name = "destination", .bytes = checked_product(kernel->count, sizeof(T)), .access = Access::write, .alignment = sizeof(T)}};
+      {.name = "destination",
+       .bytes = checked_product(kernel->count, sizeof(T)),
+       .access = Access::write,
+       .alignment = sizeof(T)}};
   program.run = [kernel](Addresses a) { (*kernel)(a); };
   return program;
 }

@@ -18,7 +18,8 @@ struct Factors {
   const int32_t* shift;
 
   Factors from(int64_t channel) const {
-    return {multiplier + channel, factor + channel, mantissa + channel, scale + channel, offset + channel, shift + channel};
+    return {multiplier + channel, factor + channel, mantissa + channel,
+            scale + channel,      offset + channel, shift + channel};
   }
 };
 
@@ -32,7 +33,8 @@ struct End {
 
 inline End end_of(const Requantization& to, bool zero_point_before) {
   const int32_t after = zero_point_before ? 0 : to.zero_point;
-  return {static_cast<double>(to.zero_point - after), static_cast<double>(to.low - after), static_cast<double>(to.high - after), after};
+  return {static_cast<double>(to.zero_point - after), static_cast<double>(to.low - after),
+          static_cast<double>(to.high - after), after};
 }
 
 template <class Real>
@@ -78,7 +80,10 @@ struct InFloat {
   float before, low, high;
   int32_t after;
   UNSKEW_INLINE explicit InFloat(const End& end)
-      : before(static_cast<float>(end.before)), low(static_cast<float>(end.low)), high(static_cast<float>(end.high)), after(end.after) {}
+      : before(static_cast<float>(end.before)),
+        low(static_cast<float>(end.low)),
+        high(static_cast<float>(end.high)),
+        after(end.after) {}
   UNSKEW_INLINE int32_t operator()(int32_t v, const Factors& f, int64_t c) const {
     float t = static_cast<float>(v) * f.scale[c];
     t = t + f.offset[c];
@@ -92,7 +97,8 @@ template <Rounding rounding>
 struct InDouble {
   double before, low, high;
   int32_t after;
-  UNSKEW_INLINE explicit InDouble(const End& end) : before(end.before), low(end.low), high(end.high), after(end.after) {}
+  UNSKEW_INLINE explicit InDouble(const End& end)
+      : before(end.before), low(end.low), high(end.high), after(end.after) {}
   UNSKEW_INLINE int32_t operator()(int32_t v, const Factors& f, int64_t c) const {
     const double t = static_cast<double>(v) * f.factor[c];
     return round_real<rounding>(clamp_real(t + before, low, high)) + after;

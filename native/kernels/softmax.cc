@@ -16,9 +16,9 @@ UNSKEW_INLINE double exponential(double x) {
   const double shifted = x * kLog2E + kShifter, k = shifted - kShifter;
   const double r = (x - k * kLn2High) - k * kLn2Low;
   // Σ rⁿ/n!: with |r| < 0.3466 the term n = 14 is below 2^-57.
-  constexpr double kTerms[] = {1.0 / 6227020800.0, 1.0 / 479001600.0, 1.0 / 39916800.0, 1.0 / 3628800.0, 1.0 / 362880.0,
-                               1.0 / 40320.0,      1.0 / 5040.0,      1.0 / 720.0,      1.0 / 120.0,     1.0 / 24.0,
-                               1.0 / 6.0,          0.5};
+  constexpr double kTerms[] = {1.0 / 6227020800.0, 1.0 / 479001600.0, 1.0 / 39916800.0, 1.0 / 3628800.0,
+                               1.0 / 362880.0,     1.0 / 40320.0,     1.0 / 5040.0,     1.0 / 720.0,
+                               1.0 / 120.0,        1.0 / 24.0,        1.0 / 6.0,        0.5};
   double series = kTerms[0];
   for (int n = 1; n < 12; n++) series = series * r + kTerms[n];
   const double mantissa = 1.0 + (r + r * r * series);

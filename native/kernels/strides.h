@@ -68,7 +68,8 @@ template <size_t kViews>
 class Walk {
  public:
   // `outer_axes` are the first axes of the space; starts at position `start` of them.
-  Walk(const StridedSpace<kViews>& space, size_t outer_axes, int64_t start) : space_(space), axes_(outer_axes), index_(outer_axes) {
+  Walk(const StridedSpace<kViews>& space, size_t outer_axes, int64_t start)
+      : space_(space), axes_(outer_axes), index_(outer_axes) {
     for (size_t axis = outer_axes; axis-- > 0;) {
       index_[axis] = start % space.shape[axis];
       start /= space.shape[axis];

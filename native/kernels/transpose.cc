@@ -68,7 +68,8 @@ void transpose_16x16(const uint8_t* source, int64_t source_stride, uint8_t* dest
   round(odd, even);
   round(even, odd);
   round(odd, even);
-  for (int i = 0; i < 16; i++) _mm_storeu_si128(reinterpret_cast<__m128i*>(destination + i * destination_stride), even[i]);
+  for (int i = 0; i < 16; i++)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(destination + i * destination_stride), even[i]);
 }
 
 // Whole tiles by 16 x 16, the rest one by one.
@@ -77,13 +78,14 @@ void transpose_bytes(const uint8_t* source, int64_t source_stride, uint8_t* dest
   const int64_t whole_rows = rows / 16 * 16, whole_columns = columns / 16 * 16;
   for (int64_t r = 0; r < whole_rows; r += 16) {
     for (int64_t c = 0; c < whole_columns; c += 16) {
-      transpose_16x16(source + c * source_stride + r, source_stride, destination + r * destination_stride + c, destination_stride);
+      transpose_16x16(source + c * source_stride + r, source_stride, destination + r * destination_stride + c,
+                      destination_stride);
     }
   }
-  transpose_scalar(source + whole_columns * source_stride, source_stride, destination + whole_columns, destination_stride,
-                   whole_rows, columns - whole_columns);
-  transpose_scalar(source + whole_rows, source_stride, destination + whole_rows * destination_stride, destination_stride,
-                   rows - whole_rows, columns);
+  transpose_scalar(source + whole_columns * source_stride, source_stride, destination + whole_columns,
+                   destination_stride, whole_rows, columns - whole_columns);
+  transpose_scalar(source + whole_rows, source_stride, destination + whole_rows * destination_stride,
+                   destination_stride, rows - whole_rows, columns);
 }
 
 }  // namespace

@@ -81,7 +81,8 @@ void check(const char* name, const Make& make) {
       for (size_t i = 0; i < outputs.size(); i++) {
         if (reference.arguments[i].access != Access::write) continue;
         if (std::memcmp(outputs[i].memory.get(), expected[i].memory.get(), outputs[i].bytes) != 0) {
-          std::fprintf(stderr, "%s: version %d with %d threads differs from the scalar one\n", name, static_cast<int>(isa), threads);
+          std::fprintf(stderr, "%s: version %d with %d threads differs from the scalar one\n", name,
+                       static_cast<int>(isa), threads);
           std::exit(1);
         }
       }
@@ -98,13 +99,16 @@ Requantization requantization(OutputType type) {
 void elementwise() {
   check("gather-channels", [rows = random_int(0, 40), channels = random_int(1, 70), flip = coin()](auto& t) {
     std::vector<int64_t> lanes(static_cast<size_t>(channels + 3));
-    for (size_t lane = 0; lane < lanes.size(); lane++) lanes[lane] = static_cast<int64_t>(lane * lane % 7 + lane) % channels;
+    for (size_t lane = 0; lane < lanes.size(); lane++)
+      lanes[lane] = static_cast<int64_t>(lane * lane % 7 + lane) % channels;
     return make_gather_channels({rows, channels, lanes, flip}, t);
   });
   check("lut", [count = random_int(0, 300)](auto& t) { return make_lut({count}, t); });
   const int64_t outer = random_int(0, 5), channels = random_int(1, 70), inner = random_int(1, 20);
   check("quantize", [=, type = byte_type()](auto& t) { return make_quantize({type, outer, channels, inner}, t); });
-  check("dequantize", [=, type = output_type()](auto& t) { return make_dequantize({type, outer, channels, inner}, t); });
+  check("dequantize", [=, type = output_type()](auto& t) {
+    return make_dequantize({type, outer, channels, inner}, t);
+  });
   const OutputType type = output_type();
   const Requantization to = requantization(type);
   const int64_t map_rows = inner == 1 ? random_int(0, 3) : 0, groups = coin() ? channels : 1;
@@ -112,7 +116,8 @@ void elementwise() {
   const auto rounding = static_cast<Rounding>(random_int(0, 2));
   const bool zero_point_before = arithmetic != Arithmetic::fixed && coin();
   check("requantize", [=](auto& t) {
-    return make_requantize({type, outer, channels, inner, groups, map_rows, to, arithmetic, rounding, zero_point_before}, t);
+    return make_requantize(
+        {type, outer, channels, inner, groups, map_rows, to, arithmetic, rounding, zero_point_before}, t);
   });
   const auto element_type = [] { return static_cast<ElementType>(random_int(0, 3)); };
   check("cast", [count = random_int(0, 300), from = element_type(), to = element_type()](auto& t) {
@@ -139,7 +144,14 @@ void binary() {
     if (coin()) b[axis] = 0;
   }
   const QLinearBinaryParams params{coin() ? QLinearOperation::add : QLinearOperation::multiply,
-                                   byte_type(), byte_type(), byte_type(), shape, a, b, {0.1f, 0.2f, 0.3f}, {1, 2, 3}};
+                                   byte_type(),
+                                   byte_type(),
+                                   byte_type(),
+                                   shape,
+                                   a,
+                                   b,
+                                   {0.1f, 0.2f, 0.3f},
+                                   {1, 2, 3}};
   check("qlinear", [=](auto& t) { return make_qlinear_binary(params, t); });
   check("binary-table", [=](auto& t) { return make_binary_table({shape, a, b}, t); });
 }
@@ -147,7 +159,8 @@ void binary() {
 void movement() {
   const std::vector<int64_t> shape = random_shape(0, 20);
   const int64_t bytes = int64_t{1} << random_int(0, 3);
-  std::vector<int64_t> reversed(shape.rbegin(), shape.rend()), from = row_major_strides(reversed), to = row_major_strides(shape);
+  std::vector<int64_t> reversed(shape.rbegin(), shape.rend()), from = row_major_strides(reversed),
+                                                               to = row_major_strides(shape);
   std::reverse(from.begin(), from.end());
   check("copy", [=](auto& t) { return make_copy({bytes, shape, to, to, 0, 0}, t); });
   check("transpose", [=](auto& t) { return make_copy({bytes, shape, from, to, 0, 0}, t); });
@@ -178,36 +191,46 @@ void windows() {
   });
   const int64_t outputs = groups * random_int(1, 2);
   check("reference-convolution", [=, transposed = coin()](auto& t) {
-    return make_reference_convolution({ByteType::u8, ByteType::s8, 1, channels, outputs, groups, outputs, input, output, kernel,
-                                       strides, dilations, begin, transposed}, t);
+    return make_reference_convolution({ByteType::u8, ByteType::s8, 1, channels, outputs, groups, outputs, input, output,
+                                       kernel, strides, dilations, begin, transposed},
+                                      t);
   });
   check("float-product", [=, transposed = coin(), by_batch = coin()](auto& t) {
     const int64_t count = by_batch ? 1 : groups;
-    return make_float_product({2, count * 3, count * outputs, count, input, output, kernel, strides, dilations, begin, transposed, by_batch}, t);
+    return make_float_product(
+        {2, count * 3, count * outputs, count, input, output, kernel, strides, dilations, begin, transposed, by_batch},
+        t);
   });
-  const auto size = random_tuple<2>(1, 10), taps = coin() ? Pair{3, 3} : random_tuple<2>(1, 6), steps = random_tuple<2>(1, 2);
+  const auto size = random_tuple<2>(1, 10), taps = coin() ? Pair{3, 3} : random_tuple<2>(1, 6),
+             steps = random_tuple<2>(1, 2);
   const auto apart = coin() ? Pair{1, 1} : random_tuple<2>(1, 3), before = random_tuple<2>(0, 3);
   const auto result = output_size(size, taps, steps, apart, before);
   const OutputType type = output_type();
-  const DepthwiseParams params{byte_type(), type, 2, random_int(1, 150), random_int(1, 2), size, result,
-                               taps, steps, apart, before, 100, requantization(type)};
+  const DepthwiseParams params{
+      byte_type(), type,   2,   random_int(1, 150),  random_int(1, 2), size, result, taps, steps,
+      apart,       before, 100, requantization(type)};
   check("depthwise", [=](auto& t) { return make_depthwise(params, t); });
 }
 
 void convolutions() {
-  const auto input = random_tuple<2>(1, 12), kernel = coin() ? Pair{3, 3} : random_tuple<2>(1, 5), strides = random_tuple<2>(1, 2);
+  const auto input = random_tuple<2>(1, 12), kernel = coin() ? Pair{3, 3} : random_tuple<2>(1, 5),
+             strides = random_tuple<2>(1, 2);
   const auto dilations = coin() ? Pair{1, 1} : random_tuple<2>(1, 3), begin = random_tuple<2>(0, 3);
   const int64_t groups = random_int(1, 2), channels = groups * random_int(1, 20), outputs = groups * random_int(1, 140);
   const OutputType type = output_type();
-  const ConvolutionParams params{byte_type(), type, 2, channels, outputs, groups, input,
-                                 output_size(input, kernel, strides, dilations, begin), kernel, strides, dilations, begin,
-                                 100, requantization(type)};
+  const ConvolutionParams params{byte_type(), type,
+                                 2,           channels,
+                                 outputs,     groups,
+                                 input,       output_size(input, kernel, strides, dilations, begin),
+                                 kernel,      strides,
+                                 dilations,   begin,
+                                 100,         requantization(type)};
   check("convolution", [=](auto& t) { return make_convolution(params, t); });
   // Windows of one position; at times with weights too many for parts to take them all in turn.
   const bool heavy = random_int(0, 3) == 0;
   const int64_t wide = heavy ? 160 : 4 * random_int(1, 12), many = heavy ? 420 : random_int(1, 200);
-  const ConvolutionParams pointwise{byte_type(), type, 2, wide, many, 1, input, input, {1, 1}, {1, 1}, {1, 1}, {0, 0}, 100,
-                                    requantization(type)};
+  const ConvolutionParams pointwise{byte_type(), type,   2,      wide,   many,   1,   input,
+                                    input,       {1, 1}, {1, 1}, {1, 1}, {0, 0}, 100, requantization(type)};
   check("convolution", [=](auto& t) { return make_convolution(pointwise, t); });
 }
 
@@ -248,7 +271,8 @@ SessionPlan plan(int threads) {
   for (int i = 0; i < 256; i++) table->data()[i] = static_cast<uint8_t>(255 - i);
   second.name = "lut";
   second.kernel = make_lut({bytes}, {best_isa(), threads});
-  second.arguments = {{"source", arena(0)}, {"table", {Space::constant, 0, 0, table}}, {"destination", {Space::output, 0, 0, nullptr}}};
+  second.arguments = {
+      {"source", arena(0)}, {"table", {Space::constant, 0, 0, table}}, {"destination", {Space::output, 0, 0, nullptr}}};
   SessionPlan result;
   result.threads = threads;
   result.arena_bytes = 4096 + convolution->scratchpad_bytes;

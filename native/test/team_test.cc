@@ -25,7 +25,8 @@ void every_part_once(int threads) {
 #pragma omp parallel num_threads(threads)
     {
       const int number = omp_get_thread_num();
-      check(omp_get_num_threads() == threads && (omp_in_parallel() != 0) == (threads > 1), "a region has as many threads as were asked for");
+      check(omp_get_num_threads() == threads && (omp_in_parallel() != 0) == (threads > 1),
+            "a region has as many threads as were asked for");
       if (number == late) usleep(500);
       seen[static_cast<size_t>(number)]++;
     }
