@@ -75,7 +75,7 @@ for (let pass = 0; pass < passes; pass++) {
 
 if (raw) writeFileSync(raw, JSON.stringify([...all.values()]));
 
-if (library === undefined) throw new Error('there is no library');
+if (library === undefined) throw new Error('the back end has no library');
 const { processor, version, isa } = machineOf(library(), 1);
 const rows = [...all.values()].map(({ layer, least }) => {
   const costs = least.map((times) =>

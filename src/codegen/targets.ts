@@ -36,7 +36,7 @@ export const defaultTarget = (name: TargetName = usualTarget): TargetDescription
 export function resolveTarget(given: TargetName | TargetDescription): Target {
   const machine = typeof given === 'string' ? defaultTarget(given) : given;
   if (!targetNames.includes(machine.name))
-    fail('U4002', `there is no target '${machine.name}'`, {}, `one of: ${targetNames.join(', ')}`);
+    fail('U4002', `'${machine.name}' is not a target`, {}, `one of: ${targetNames.join(', ')}`);
   return targets[machine.name].of(machine);
 }
 

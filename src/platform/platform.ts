@@ -62,7 +62,7 @@ export const platform: Platform = {
   base64Of,
   bytesOfBase64,
   writeFiles() {
-    throw new Error('there are no files here');
+    throw new Error('files cannot be read here');
   },
   writeReproducer: () => undefined,
 };

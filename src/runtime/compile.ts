@@ -212,7 +212,7 @@ export async function compile(source: Graph | string | Uint8Array, options: Comp
   checkOptions('compile', options, optionNames);
   const { backend } = options;
   if (backend !== undefined && !backendNames.includes(backend))
-    fail('U4002', `there is no backend '${backend}'`, {}, `one of: ${backendNames.join(', ')}`);
+    fail('U4002', `'${backend}' is not a backend`, {}, `one of: ${backendNames.join(', ')}`);
   threadsOf(options);
   keptShapesOf(options);
   return new Model(await load(source, options), options);

@@ -258,7 +258,7 @@ const unjudged = new Set<string>();
 
 /**
  * The outputs of ONNX Runtime, or of the interpreter when products of the file saturate on this machine. Without inputs
- * there are no outputs: then only the loading of the file is tested.
+ * nothing is computed, and only the loading of the file is tested.
  */
 async function peerOutputs(
   file: string,

@@ -144,8 +144,8 @@ describe('quantized_decomposed', () => {
   });
 
   it.each([
-    [{ quant_min: -129 }, 'the range -129 to 127 is none of int8'],
-    [{ quant_min: 127 }, 'the range 127 to 127 is none of int8'],
+    [{ quant_min: -129 }, 'the range -129 to 127 is not one of int8'],
+    [{ quant_min: 127 }, 'the range 127 to 127 is not one of int8'],
     [{ zero_point: 300 }, 'the number 300 as s8'],
   ])('refuses %j', async (wrong, message) => {
     const args = {
@@ -225,7 +225,7 @@ describe('torchao', () => {
       zero_point_domain: 'FLOAT',
     };
     await expect(evaluate('torchao.quantize_affine.default', args, ['s8', [1]])).rejects.toThrow(
-      'zero points that are no integers',
+      'zero points that are not integers',
     );
   });
 });

@@ -145,7 +145,7 @@ function quantizationOf(
     return wrong(`a quantized tensor with parameters along axis ${axis}`);
   const isFloat = name === 'torch.per_channel_affine_float_qparams'; // of embeddings
   if (zeroPoint.type.dtype.startsWith('f') && !isFloat)
-    wrong('a quantized tensor with zero points that are no integers');
+    wrong('a quantized tensor with zero points that are not integers');
   if (scale.count !== sizes[axis] || zeroPoint.count !== sizes[axis])
     wrong(
       `a quantized tensor with ${scale.count} scales and ${zeroPoint.count} zero points for ${sizes[axis]} channels`,

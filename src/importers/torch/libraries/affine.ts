@@ -54,7 +54,7 @@ const reduced = (shape: Shape, inside: readonly number[]): Shape =>
   shape.map((dim, axis) => (inside.includes(axis) ? 1 : dim));
 
 function rangeOfNode(ctx: TorchContext, args: Arguments, dtype: DType): Range {
-  if (args.string('zero_point_domain') !== 'INT') ctx.unsupported('zero points that are no integers');
+  if (args.string('zero_point_domain') !== 'INT') ctx.unsupported('zero points that are not integers');
   const { min, max } = dtypes[dtype];
   return rangeOf(ctx, dtype, args.optionalNumber('quant_min') ?? min, args.optionalNumber('quant_max') ?? max);
 }

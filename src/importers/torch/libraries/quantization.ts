@@ -42,7 +42,7 @@ export interface Range {
 export function rangeOf(ctx: TorchContext, dtype: DType, low: number, high: number): Range {
   const { min, max, onnx } = dtypes[dtype];
   if (!(low >= min && high <= max && low < high))
-    ctx.refuse(`the range ${low} to ${high} is none of ${onnx}`, 'U2007', { input: 'quant_min' });
+    ctx.refuse(`the range ${low} to ${high} is not one of ${onnx}`, 'U2007', { input: 'quant_min' });
   return { dtype, low, high };
 }
 

@@ -57,7 +57,7 @@ function quantizePerChannel(ctx: TorchContext, args: Arguments): GraphTensor {
   const zeroPoints = numbersOf(ctx, args.tensor('zero_points'), 'zero points');
   if (scales.length !== x.shape[axis] || zeroPoints.length !== scales.length)
     ctx.refuse(`${scales.length} scales, ${zeroPoints.length} zero points along an axis of ${x.shape[axis]}`, 'U2007');
-  if (zeroPoints.some((z) => !Number.isInteger(z))) ctx.unsupported('zero points that are no integers');
+  if (zeroPoints.some((z) => !Number.isInteger(z))) ctx.unsupported('zero points that are not integers');
   for (const scale of scales) checkScale(ctx, Math.fround(scale));
   const scale = ctx.floats(scales, 'scale');
   const zp = ctx.constant(tensor(type.dtype, zeroPoints), 'zero_point');
@@ -72,7 +72,7 @@ export function dequantized(ctx: TorchContext, input: TensorLike): GraphTensor {
   if (q === undefined) return x; // a float tensor stays what it is
   const isPerTensor = q.kind === 'per-tensor';
   const [scales, zeroPoints] = isPerTensor ? [[q.scale], [q.zeroPoint]] : [q.scales, q.zeroPoints];
-  if (zeroPoints.some((z) => !Number.isInteger(z))) ctx.unsupported('zero points that are no integers');
+  if (zeroPoints.some((z) => !Number.isInteger(z))) ctx.unsupported('zero points that are not integers');
   const shape = isPerTensor ? [] : undefined;
   const scale = ctx.constant(tensor('f32', Float32Array.from(scales), shape), 'scale');
   const zero = ctx.constant(tensor(x.dtype, zeroPoints, shape), 'zero_point');
