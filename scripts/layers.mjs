@@ -5,7 +5,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 const ROOT = resolve(process.argv[2] ?? join(import.meta.dirname, '..'));
 
 const BASE = ['platform', 'diagnostics', 'tensors', 'numerics', 'ir'];
-const FORMATS = ['formats/onnx', 'formats/torch', 'formats/other'];
+const FORMATS = ['formats/onnx', 'formats/torch', 'formats/tflite', 'formats/other'];
 /** One row per layer: the files it is made of, and the layers it sees besides itself. */
 const LAYERS = {
   platform: { files: /^src\/platform\//, sees: [] },
@@ -20,6 +20,7 @@ const LAYERS = {
   'formats/other': { files: /^src\/formats\/other\//, sees: ['diagnostics'] },
   'formats/onnx': { files: /^src\/formats\/onnx\//, sees: ['diagnostics', 'tensors', 'formats/other'] },
   'formats/torch': { files: /^src\/formats\/torch\//, sees: ['platform', 'diagnostics', 'tensors'] },
+  'formats/tflite': { files: /^src\/formats\/tflite\//, sees: ['diagnostics'] },
   importers: { files: /^src\/importers\//, sees: [...BASE, ...FORMATS] },
   // An exporter asks where values came from, which importers say.
   exporters: { files: /^src\/exporters\//, sees: [...BASE, ...FORMATS, 'importers'] },
@@ -44,6 +45,7 @@ const LAYERS = {
 const PACKAGES = {
   'onnx-proto': /^src\/formats\/onnx\//,
   protobufjs: /^src\/formats\/onnx\//,
+  flatbuffers: /^src\/formats\/tflite\//,
   'node:': /^src\/(runtime|cli)\//,
   yauzl: /^src\/runtime\//,
 };

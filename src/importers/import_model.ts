@@ -5,19 +5,23 @@ import type { ImportSource } from './kit/importer.ts';
 import { stateOptions } from './kit/state_option.ts';
 import { onnxImporter } from './onnx/importer.ts';
 import { type OnnxProfile, onnxProfiles } from './onnx/profiles.ts';
+import { tfliteImporter } from './tflite/importer.ts';
+import { type TfliteProfile, tfliteProfiles } from './tflite/profiles.ts';
 import { torchImporter } from './torch/import.ts';
 import { type TorchProfile, torchProfiles } from './torch/operators/engine.ts';
 
 /** Every format that is read. The first one that recognizes the bytes reads them. */
-const importers = [torchImporter, onnxImporter] as const;
+const importers = [torchImporter, tfliteImporter, onnxImporter] as const;
 
 /** The importer of a file, by its bytes. ONNX takes what no other format knows for its own. */
 export const importerOf = (bytes: Uint8Array): (typeof importers)[number] =>
   importers.find((importer) => importer.recognizes(bytes)) ?? onnxImporter;
 
 /** Whose arithmetic quantized operators follow. */
-export type ImportProfile = OnnxProfile | TorchProfile;
-export const importProfiles: readonly ImportProfile[] = [...new Set([...onnxProfiles, ...torchProfiles])];
+export type ImportProfile = OnnxProfile | TorchProfile | TfliteProfile;
+export const importProfiles: readonly ImportProfile[] = [
+  ...new Set([...onnxProfiles, ...torchProfiles, ...tfliteProfiles]),
+];
 
 export interface ImportOptions extends Pick<ImportSource, 'inputShapes' | 'state'> {
   /**

@@ -11,5 +11,6 @@ export * from './requantization.ts';
 export * from './requantize.ts';
 export * from './rounding.ts';
 export * from './tables.ts';
+export * from './tflite.ts';
 export * from './thresholds.ts';
 export * from './torch.ts';

@@ -38,6 +38,7 @@ export const requantizeModes = {
   'torch-onednn': { arithmetic: 'f32-two-step', rounding: 'half-even', zeroPointAt: 'before' },
   'torch-qnnpack': { arithmetic: 'f32', rounding: 'half-even', zeroPointAt: 'after' },
   tflite: { arithmetic: 'fixed', rounding: 'half-away', zeroPointAt: 'after' },
+  xnnpack: { arithmetic: 'f32', rounding: 'half-even', zeroPointAt: 'after' },
 } as const satisfies Record<string, RequantizeMode>;
 
 export type RequantizeProfile = keyof typeof requantizeModes;
@@ -76,15 +77,17 @@ export interface RequantizeFactors {
 }
 
 /** The factors sx·sw[c]/sy as a system holds them. */
-export function requantizeFactors(
+export const requantizeFactors = (
   profile: RequantizeProfile,
   sx: number,
   sw: ArrayLike<number>,
   sy: number,
-): RequantizeFactors {
-  const all = Array.from(sw, (s) => multiplier(sx, s, sy, profile));
-  const list = (of: (m: Multiplier) => number): number[] => all.map(of);
-  switch (requantizeModes[profile].arithmetic) {
+): RequantizeFactors => factorsOf(Array.from(sw, (s) => multiplier(sx, s, sy, profile)));
+
+/** Multipliers of one arithmetic as operands of qnn.requantize. */
+export function factorsOf(multipliers: readonly Multiplier[]): RequantizeFactors {
+  const list = (of: (m: Multiplier) => number): number[] => multipliers.map(of);
+  switch (multipliers[0].arithmetic) {
     case 'fixed':
       return {
         dtype: 's32',
@@ -99,7 +102,7 @@ export function requantizeFactors(
       };
     default:
       return {
-        dtype: requantizeModes[profile].arithmetic === 'f64' ? 'f64' : 'f32',
+        dtype: multipliers[0].arithmetic === 'f64' ? 'f64' : 'f32',
         multiplier: list((m) => ('factor' in m ? m.factor : 0)),
       };
   }

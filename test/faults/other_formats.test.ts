@@ -41,7 +41,6 @@ const others: readonly (readonly [what: string, contents: Uint8Array, says: stri
   ['GGUF', latin1('GGUF\x03\0\0\0'), 'GGUF', 'torch.onnx'],
   ['NumPy', array, '.npy', '--input'],
   ['NumPy archive', zip([{ name: 'a.npy', data: array }]), '.npz', 'np.save'],
-  ['TensorFlow Lite', latin1('\x1c\0\0\0TFL3\0\0'), 'TensorFlow Lite', 'tf2onnx'],
   ['SavedModel', latin1('\x08\x01\x12\xca\x10\x0a\x05\x12\x05serve'), 'SavedModel', '--saved-model'],
   ['GraphDef', latin1('\x0a\x1c\x0a\x05input\x12\x0bPlaceholder*\x06\x0a\x01T'), 'GraphDef', '--graphdef'],
   ['HDF5', latin1('\x89HDF\r\n\x1a\n\0'), 'HDF5', '.h5'],

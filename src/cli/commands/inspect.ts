@@ -66,7 +66,13 @@ export const inspect = defineCommand({
   },
 });
 
-const formatNames = { onnx: 'ONNX', torch: 'PyTorch archive', ir: 'textual IR', compiled: 'compiled model' } as const;
+const formatNames = {
+  onnx: 'ONNX',
+  torch: 'PyTorch archive',
+  tflite: 'TensorFlow Lite',
+  ir: 'textual IR',
+  compiled: 'compiled model',
+} as const;
 
 function producerOf(graph: Graph): { producer?: string; opsets?: Record<string, number> } {
   const file = originOf(graph)?.file;

@@ -28,7 +28,7 @@ const signatures: readonly Signature[] = [
   [0, '7z\xbc\xaf\x27\x1c', 'a 7-Zip archive', unpack],
   [0, 'Rar!\x1a', 'a RAR archive', unpack],
   [0, '\x89HDF', 'an HDF5 file', 'this looks like a Keras model (.h5): convert it with tf2onnx.convert.from_keras'],
-  [4, 'TFL3', 'a TensorFlow Lite model', 'convert it: python -m tf2onnx.convert --tflite FILE --output model.onnx'],
+  [4, 'TFL3', 'a TensorFlow Lite model', 'importModel and every command read it'],
   [4, 'ORTM', 'a model in ORT format (.ort)', original],
   [0, 'GGUF', 'a GGUF file', 'it holds weights and no graph: export the network that they belong to with torch.onnx'],
   [0, 'tjgg', 'a GGML file', 'it holds weights and no graph: export the network that they belong to with torch.onnx'],

@@ -1,6 +1,13 @@
 /** From the sum of a product to its result where all scales are known: the factors that each system works out of them. */
 import { type AttrArguments, qnnRequantize, type Value } from '../../ir/index.ts';
-import { type RequantizeProfile, requantizeFactors, requantizeModes } from '../../numerics/index.ts';
+import {
+  factorsOf,
+  type Multiplier,
+  multiplier,
+  type RequantizeMode,
+  type RequantizeProfile,
+  requantizeModes,
+} from '../../numerics/index.ts';
 import { tensor } from '../../tensors/index.ts';
 import type { ImportEmitter } from './import_emitter.ts';
 
@@ -25,10 +32,29 @@ export function requantized(
   { source, weights, result }: KnownScales,
   zeroPoint: Value,
   attrs: Attrs,
-  shape = weights.length === 1 ? [] : [weights.length],
+  shape?: readonly number[],
 ): Value {
-  const { dtype, multiplier, second } = requantizeFactors(profile, source, weights, result);
+  const multipliers = weights.map((scale) => multiplier(source, scale, result, profile));
+  return requantizedBy(ctx, { multipliers, mode: requantizeModes[profile] }, sum, zeroPoint, attrs, shape);
+}
+
+/** Multipliers, one or one for each output channel, and how their products are rounded. */
+export interface Requantize {
+  readonly multipliers: readonly Multiplier[];
+  readonly mode: RequantizeMode;
+}
+
+/** round(sum·multiplier) + zeroPoint. */
+export function requantizedBy(
+  ctx: ImportEmitter,
+  { multipliers, mode }: Requantize,
+  sum: Value,
+  zeroPoint: Value,
+  attrs: Attrs,
+  shape: readonly number[] = multipliers.length === 1 ? [] : [multipliers.length],
+): Value {
+  const { dtype, multiplier: factor, second } = factorsOf(multipliers);
   const constant = (values: readonly number[], name: string) => ctx.constant(tensor(dtype, values, shape), name);
-  const factors = { multiplier: constant(multiplier, 'multiplier'), second: second && constant(second, 'second') };
-  return ctx.emit(qnnRequantize, { x: sum, ...factors, zy: zeroPoint }, { ...attrs, ...requantizeModes[profile] });
+  const factors = { multiplier: constant(factor, 'multiplier'), second: second && constant(second, 'second') };
+  return ctx.emit(qnnRequantize, { x: sum, ...factors, zy: zeroPoint }, { ...attrs, ...mode });
 }

@@ -1,0 +1,67 @@
+/** A TensorFlow Lite file, its indices followed and checked: no meaning yet. */
+import type { FlatBuffer, Path } from './flatbuffer.ts';
+import type { TensorTypeName } from './schema.ts';
+
+export interface TfliteModel {
+  readonly source: FlatBuffer;
+  readonly version: number;
+  readonly description: string;
+  readonly subgraphs: readonly TfliteSubgraph[];
+  readonly signatures: readonly TfliteSignature[];
+}
+
+/** Names that the model's author gave inputs and outputs; places are those in the subgraph's lists of tensors. */
+export interface TfliteSignature {
+  readonly key: string;
+  readonly subgraph: number;
+  readonly inputs: ReadonlyMap<number, string>;
+  readonly outputs: ReadonlyMap<number, string>;
+}
+
+export interface TfliteSubgraph {
+  readonly name: string;
+  readonly tensors: readonly TfliteTensor[];
+  /** Places of tensors. */
+  readonly inputs: readonly number[];
+  readonly outputs: readonly number[];
+  readonly operators: readonly TfliteOperator[];
+}
+
+export interface TfliteTensor {
+  readonly name: string;
+  /** Undefined: a number that the schema did not have in 2025. */
+  readonly type: TensorTypeName | undefined;
+  readonly shape: readonly number[];
+  /** -1 for a size that is given when the model runs; empty where all sizes are known. */
+  readonly signature: readonly number[];
+  /** The bytes of a constant, not copied. */
+  readonly data: Uint8Array | undefined;
+  readonly quantization: TfliteQuantization | undefined;
+  readonly isVariable: boolean;
+  readonly isSparse: boolean;
+}
+
+export interface TfliteQuantization {
+  /** One scale and zero point, or one for each position along `axis`. */
+  readonly scale: readonly number[];
+  readonly zeroPoint: readonly number[];
+  readonly axis: number;
+  /** Scales by blocks, or by rules of somebody's own: not read. */
+  readonly isForeign: boolean;
+}
+
+export interface TfliteOperator {
+  /** Of the schema (`CONV_2D`), or the name of a custom operator. */
+  readonly name: string;
+  readonly isCustom: boolean;
+  readonly version: number;
+  /** Places of tensors; -1 for an absent one. */
+  readonly inputs: readonly number[];
+  readonly outputs: readonly number[];
+  readonly intermediates: readonly number[];
+  readonly customOptions: Uint8Array | undefined;
+  /** The member of the union of options, and the position of its table. */
+  readonly optionsType: number;
+  readonly optionsAt: number | undefined;
+  readonly path: Path;
+}

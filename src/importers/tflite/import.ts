@@ -1,0 +1,317 @@
+/** TensorFlow Lite models into the IR. */
+import { type Diagnostic, fail, type Location } from '../../diagnostics/index.ts';
+import {
+  openTflite,
+  type TfliteModel,
+  type TfliteOperator,
+  type TfliteSubgraph,
+  type TfliteTensor,
+} from '../../formats/tflite/index.ts';
+import {
+  type AnyValue,
+  type Emitter,
+  formatType,
+  type Graph,
+  isStatic,
+  type Loc,
+  nnIdentity,
+  type Origin,
+  opaqueOp,
+  type Shape,
+  type TensorType,
+  tensorOfBytes,
+  type Unsupport,
+  type Value,
+  type ValueId,
+  valueId,
+} from '../../ir/index.ts';
+import { type DType, dtypes, sizeOf } from '../../tensors/index.ts';
+import { Scope } from '../kit/scope.ts';
+import { Unsupported } from '../kit/unsupported.ts';
+import type { Result } from './define_tflite_op.ts';
+import { dtypeOfTensor } from './element_types.ts';
+import { type Layout, LEAST_RANK, Placed, shapeWithChannelsLast } from './layouts.ts';
+import { findTfliteOp } from './op_table.ts';
+import { OperatorContext } from './operator_context.ts';
+import { type TfliteProfile, tfliteProfiles } from './profiles.ts';
+
+export interface ImportTfliteOptions {
+  /** The path, for messages. */
+  readonly file?: string;
+  /** `xnnpack` by default. */
+  readonly profile?: TfliteProfile;
+  /** Other shapes for inputs, by name: LiteRT's resize_tensor_input. */
+  readonly inputShapes?: Readonly<Record<string, Shape>>;
+}
+
+/** Facts about a TensorFlow Lite file. */
+export interface TfliteOrigin extends Origin {
+  readonly kind: 'tflite';
+  readonly model: TfliteModel;
+}
+
+/**
+ * The graph of a model's first subgraph, at level `qnn`. Inputs and outputs keep their names, order and layout; constants are views
+ * of `bytes`. An operator that is not understood becomes an `opaque` one, listed in the origin of the graph.
+ *
+ * @throws UnskewError U1002 … U1006 for a bad file, U2001 … U2007 for a graph that is not valid, U4002 for `inputShapes` that do
+ * not fit its inputs
+ */
+export function importTflite(bytes: Uint8Array, options: ImportTfliteOptions = {}): Graph {
+  return new Importer(openTflite(bytes, options.file), options).run();
+}
+
+class Importer {
+  readonly #model: TfliteModel;
+  readonly #subgraph: TfliteSubgraph;
+  readonly #profile: TfliteProfile;
+  readonly #isAssumed: boolean;
+  readonly #shapes: Readonly<Record<string, Shape>>;
+  readonly #where: Location;
+  readonly #names: readonly string[];
+  readonly #scope: Scope;
+  readonly #placed = new Map<number, Placed>();
+  readonly #unsupported: Unsupport[] = [];
+
+  constructor(model: TfliteModel, { file, profile, inputShapes = {} }: ImportTfliteOptions) {
+    this.#model = model;
+    this.#subgraph = model.subgraphs[0];
+    this.#profile = profile ?? tfliteProfiles[0];
+    this.#isAssumed = profile === undefined;
+    this.#shapes = inputShapes;
+    this.#where = file === undefined ? {} : { file };
+    this.#names = uniqueNames(this.#subgraph);
+    this.#scope = new Scope(new Set(this.#names));
+  }
+
+  run(): Graph {
+    const { inputs, outputs, operators, tensors } = this.#subgraph;
+    this.#importInputs(inputs);
+    for (const [index, tensor] of tensors.entries()) if (tensor.data) this.#importConstant(index, tensor);
+    for (const operator of operators) this.#importOperator(operator);
+    const ids = outputs.map((index, i) => this.#output(index, outputs.indexOf(index) === i));
+    this.#scope.prune(ids);
+    const origin: TfliteOrigin = {
+      kind: 'tflite',
+      model: this.#model,
+      unsupported: this.#unsupported.filter(({ value }) => value in this.#scope.values),
+      profile: this.#profile,
+      notes: this.#isAssumed ? [profileNote(this.#profile, this.#where)] : [],
+    };
+    return { ...this.#scope.finish(this.#subgraph.name || 'main', ids, origin), profile: this.#profile };
+  }
+
+  // ---- inputs and constants
+
+  #importInputs(inputs: readonly number[]): void {
+    const known = inputs.map((index) => this.#names[index]);
+    const unknown = Object.keys(this.#shapes).find((name) => !known.includes(name));
+    if (unknown !== undefined) fail('U4002', `inputShapes: the model has no input '${unknown}'`, this.#where);
+    for (const index of inputs) {
+      const [name, tensor] = [this.#names[index], this.#subgraph.tensors[index]];
+      if (this.#placed.has(index)) fail('U2002', `the input '${name}' is given twice`, this.#where);
+      const dtype = dtypeOfTensor(tensor.type);
+      const shape = this.#shapes[name] ?? tensor.shape;
+      const loc = { ...this.#where, input: name };
+      if (shape.length !== tensor.shape.length)
+        fail('U4002', `inputShapes: '${name}' has rank ${tensor.shape.length}, not ${shape.length}`, loc);
+      const type = dtype === undefined ? opaque : { dtype, shape };
+      const value = this.#scope.define(name, { type }, loc);
+      this.#scope.inputs.push(value.id);
+      this.#place(index, value);
+      if (dtype === undefined) this.#note(name, 'input', `the element type ${tensor.type}`);
+    }
+  }
+
+  #importConstant(index: number, tensor: TfliteTensor): void {
+    const { data = new Uint8Array(0), shape, isSparse, isVariable } = tensor;
+    const dtype = dtypeOfTensor(tensor.type);
+    if (dtype === undefined || isVariable || this.#placed.has(index)) return;
+    const loc = { ...this.#where, input: this.#names[index] };
+    if (isSparse) fail('U2008', 'sparse constants are not supported', loc, 'convert the model without sparsity');
+    const bytes = sizeOf(shape) * dtypes[dtype].bytes;
+    if (bytes !== data.length)
+      fail('U1004', `the constant has ${data.length} bytes; [${shape.join(', ')}] of ${tensor.type} has ${bytes}`, loc);
+    const constant = this.#scope.pool.add(() => tensorOfBytes(dtype, shape, data));
+    this.#place(index, this.#scope.define(this.#names[index], { type: { dtype, shape }, constant }, loc));
+  }
+
+  #place(index: number, value: AnyValue): void {
+    this.#placed.set(index, new Placed(this.#names[index], 'last', value));
+  }
+
+  // ---- operators
+
+  #importOperator(operator: TfliteOperator): void {
+    const { name, inputs, outputs } = operator;
+    const loc: Loc = { ...this.#where, node: outputs.length > 0 ? this.#names[outputs[0]] : name, op: name };
+    for (const index of outputs)
+      if (this.#placed.has(index)) fail('U2002', `the value '${this.#names[index]}' is defined twice`, loc);
+    const operands = inputs.map((index) => (index < 0 ? undefined : this.#operand(index, loc)));
+    try {
+      this.#understood(operator, operands, loc);
+    } catch (error) {
+      if (!(error instanceof Unsupported)) throw error;
+      this.#scope.drop();
+      if (outputs.length > 0) this.#note(this.#names[outputs[0]], name, error.message);
+      this.#opaque(operator, operands, loc);
+    }
+  }
+
+  #operand(index: number, loc: Loc): Placed {
+    const name = this.#names[index];
+    const placed = this.#placed.get(index);
+    if (placed) return placed;
+    if (this.#subgraph.tensors[index].isVariable)
+      fail('U2008', `'${name}' is state that one run leaves for the next`, { ...loc, input: name });
+    return fail('U2001', `the value '${name}' is used and never defined`, { ...loc, input: name });
+  }
+
+  /** @throws Unsupported */
+  #understood(operator: TfliteOperator, operands: readonly (Placed | undefined)[], loc: Loc): void {
+    const op = operator.isCustom ? undefined : findTfliteOp(operator.name);
+    if (op === undefined) throw new Unsupported(operator.isCustom ? 'a custom operator' : 'the operator is not known');
+    if (operands.some((placed) => placed?.dtype === 'opaque'))
+      throw new Unsupported('it reads a value that is carried');
+    const { inputs } = op;
+    const most = inputs.at(-1)?.endsWith('...') ? Number.POSITIVE_INFINITY : inputs.length;
+    const least = inputs.filter((input) => !/[?.]$/.test(input)).length;
+    if (operands.length < least || operands.length > most)
+      fail('U2004', `the operator takes ${least} to ${most} inputs, but has ${operands.length}`, loc);
+    const ctx = this.#context(operator, inputs, operands, loc);
+    const imported = op.import(ctx);
+    this.#name(operator, ctx, 'value' in imported ? [imported] : imported);
+  }
+
+  /** Gives results their names, in the layout in which they were computed. */
+  #name({ outputs }: TfliteOperator, ctx: OperatorContext, results: readonly Result[]): void {
+    const names = new Map<ValueId, string>(ctx.made.map(({ value, name }) => [value.id, name]));
+    const placed = outputs.map((index, i) => {
+      const { value, layout } = results[i] ?? ctx.unsupported(`the output ${i} is not computed`);
+      this.#checkType(index, i, { value, layout }, ctx);
+      const isOwn = this.#scope.inJournal(value.id) && !names.has(value.id);
+      if (isOwn) names.set(value.id, this.#nameFor(index, layout, value));
+      const name = names.get(value.id);
+      const renamed = name === undefined ? value : { id: valueId(name), type: value.type };
+      return { index, value: new Placed(this.#names[index], layout, renamed) };
+    });
+    this.#scope.commit(names);
+    for (const made of ctx.made)
+      if (valueId(made.name) in this.#scope.values) made.placed.remember(made.value, made.name);
+    for (const { index, value } of placed) this.#placed.set(index, value);
+  }
+
+  /** An output of the model has its name with channels last; any other tensor has it in the layout in which it was computed. */
+  #nameFor(index: number, layout: Layout, { type }: Value): string {
+    const name = this.#names[index];
+    const isOther = layout === 'first' && type.shape.length >= LEAST_RANK && this.#subgraph.outputs.includes(index);
+    return isOther ? this.#scope.free(`${name}:channels_first`) : name;
+  }
+
+  /** The file declares the types of results; a result of another one was not understood. */
+  #checkType(index: number, output: number, { value, layout }: Result, ctx: OperatorContext): void {
+    const { shape, signature } = this.#subgraph.tensors[index];
+    const dtype = ctx.outputType(output);
+    if (value.type.dtype !== dtype)
+      ctx.unsupported(`the result is ${formatType(value.type)}, and ${dtype} is declared`);
+    const computed = shapeWithChannelsLast(layout, value.type.shape);
+    const isFixed = Object.keys(this.#shapes).length === 0 && !signature.includes(-1) && isStatic(computed);
+    if (isFixed && (computed.length !== shape.length || computed.some((size, axis) => size !== shape[axis])))
+      ctx.unsupported(`the result has the shape [${computed.join(', ')}], and [${shape.join(', ')}] is declared`);
+  }
+
+  /** Values with channels last, in a journal of their own. */
+  #withChannelsLast(operator: TfliteOperator, placed: readonly (Placed | undefined)[], loc: Loc): (AnyValue | null)[] {
+    const missing = placed.filter((p) => p && !p.known('last'));
+    if (missing.length > 0) {
+      const ctx = this.#context(operator, [], placed, loc);
+      for (const p of missing) if (p) ctx.in('last', p);
+      this.#name({ ...operator, outputs: [] }, ctx, []);
+    }
+    return placed.map((p) => p?.known('last') ?? null);
+  }
+
+  #opaque(operator: TfliteOperator, operands: readonly (Placed | undefined)[], loc: Loc): void {
+    const values = this.#withChannelsLast(operator, operands, loc);
+    const { outputs, name, isCustom } = operator;
+    if (outputs.length === 0) return;
+    const emitter: Emitter = this.#scope.begin();
+    emitter.loc = loc;
+    const types = outputs.map((index) => this.#declaredType(index));
+    const attrs = { operator: `tflite.${isCustom ? 'custom.' : ''}${name}`, results: types.map(formatType) };
+    const results = emitter.emitList(opaqueOp, values, attrs);
+    this.#scope.commit(new Map(outputs.map((index, i) => [results[i].id, this.#names[index]])));
+    for (const [i, index] of outputs.entries()) this.#place(index, { id: valueId(this.#names[index]), type: types[i] });
+  }
+
+  #declaredType(index: number): TensorType<DType | 'opaque'> {
+    const { type, shape } = this.#subgraph.tensors[index];
+    const dtype = dtypeOfTensor(type);
+    return dtype === undefined ? opaque : { dtype, shape };
+  }
+
+  // ---- outputs
+
+  #output(index: number, isFirst: boolean): ValueId {
+    const name = this.#names[index];
+    const where = { ...this.#where, input: name };
+    const placed = this.#placed.get(index) ?? fail('U2001', `the output '${name}' is never defined`, where);
+    const known = placed.known('last');
+    if (known && isFirst && (known.id === name || known.type.dtype === 'opaque')) return known.id;
+    const ctx = this.#context(undefined, [], [placed], where);
+    const value = ctx.in('last', placed);
+    const own = this.#scope.inJournal(value.id) ? value : ctx.emit(nnIdentity, { x: value });
+    const free = isFirst && !(name in this.#scope.values) ? name : this.#scope.free(`${name}:output`);
+    this.#scope.commit(new Map([[own.id, free]]));
+    return valueId(free);
+  }
+
+  #context(
+    operator: TfliteOperator | undefined,
+    inputs: readonly string[],
+    operands: readonly (Placed | undefined)[],
+    loc: Loc,
+  ): OperatorContext {
+    const { tensors } = this.#subgraph;
+    return new OperatorContext(this.#scope, {
+      model: this.#model,
+      operator,
+      inputs,
+      tensors,
+      operands,
+      profile: this.#profile,
+      loc,
+    });
+  }
+
+  #note(value: string, operator: string, reason: string): void {
+    this.#unsupported.push({ value, operator, reason });
+  }
+}
+
+const opaque: TensorType<'opaque'> = { dtype: 'opaque', shape: [] };
+
+/** Names of tensors; those of inputs and outputs stay as they are, others that are empty or given twice get a number. */
+function uniqueNames({ tensors, inputs, outputs }: TfliteSubgraph): readonly string[] {
+  const names: string[] = [];
+  const taken = new Set<string>();
+  const all = [...inputs, ...outputs, ...tensors.keys()];
+  for (const index of all) {
+    if (names[index] !== undefined) continue;
+    const base = tensors[index].name === '' ? `tensor_${index}` : tensors[index].name;
+    let name = base;
+    for (let n = 1; taken.has(name); n++) name = `${base}.${n}`;
+    taken.add(name);
+    names[index] = name;
+  }
+  return names;
+}
+
+/** The note to users: a file does not say which kernels it is for. */
+const profileNote = (profile: TfliteProfile, location: Location): Diagnostic => ({
+  code: 'U4003',
+  severity: 'note',
+  message: `the file does not say whose arithmetic it follows; '${profile}' is taken: it is what LiteRT runs unless told otherwise`,
+  location,
+  hint: `another one of ${tfliteProfiles.join(', ')}: { profile } in the API, --profile NAME on the command line`,
+});

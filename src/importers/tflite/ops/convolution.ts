@@ -1,0 +1,122 @@
+/** CONV_2D, DEPTHWISE_CONV_2D and TRANSPOSE_CONV. */
+import { tfliteOptions } from '../../../formats/tflite/index.ts';
+import {
+  type ConvAttrs,
+  nnAdd,
+  nnConv,
+  nnConvTranspose,
+  qnnConv,
+  qnnConvTranspose,
+  type Value,
+} from '../../../ir/index.ts';
+import { activated } from '../activation.ts';
+import { defineTfliteOp, first, type Result, type TfliteOp } from '../define_tflite_op.ts';
+import type { Operand, OperatorContext } from '../operator_context.ts';
+import { isByte, perChannel, requantizedProduct, weightScales, zeroPointOf } from '../quantized_product.ts';
+import { halved, isValid, type WindowOptions, windowsOf } from '../windows.ts';
+
+interface Convolution extends WindowOptions {
+  readonly activation: Parameters<typeof activated>[2];
+}
+
+/** The sizes of a filter of four axes. */
+function filterSizes(ctx: OperatorContext, { shape }: Operand): readonly [number, number, number, number] {
+  const [o, h, w, i] = ctx.staticShape(shape, 'a filter');
+  return shape.length === 4 ? [o, h, w, i] : ctx.refuse(`the filter has rank ${shape.length}, not 4`, 'U2005');
+}
+
+/** The sum, and its end by the types of source and filter. */
+function convolved(
+  ctx: OperatorContext,
+  [x, filter]: readonly [Operand, Operand],
+  { w, attrs, axis }: { readonly w: Value; readonly attrs: ConvAttrs; readonly axis: number },
+  activation: Convolution['activation'],
+): Result {
+  const bias = ctx.find('bias');
+  const source = ctx.first(x);
+  if (isByte(x.dtype) && isByte(filter.dtype)) {
+    const scales = weightScales(ctx, filter, axis);
+    const zeroPoints = { zx: zeroPointOf(ctx, x), zw: zeroPointOf(ctx, filter) };
+    const sum = ctx.emit(qnnConv, { x: source, w, ...zeroPoints }, attrs);
+    return first(requantizedProduct(ctx, sum, { kind: 'convolution', source: x, scales, bias, activation, axis: 1 }));
+  }
+  if (x.dtype === 'f32' && filter.dtype === 'f32') {
+    const y = ctx.emit(nnConv, { x: source, w, bias: bias && ctx.last(bias) }, attrs);
+    return first(activated(ctx, y, activation));
+  }
+  return ctx.unsupported(`a convolution of ${x.dtype} with a filter of ${filter.dtype}`);
+}
+
+const conv2d = defineTfliteOp({
+  name: 'CONV_2D',
+  inputs: ['x', 'filter', 'bias?'],
+  options: tfliteOptions.conv2dOptions,
+  import(ctx, options) {
+    const [x, filter] = [ctx.get('x'), ctx.get('filter')];
+    const [filters, height, width, depth] = filterSizes(ctx, filter);
+    const channels = x.shape.at(-1);
+    if (x.shape.length !== 4 || typeof channels !== 'number' || channels % depth !== 0)
+      ctx.refuse(`a filter of depth ${depth} does not fit [${x.shape.join(', ')}]`, 'U2005');
+    const windows = windowsOf(ctx, options, x.shape.slice(1, 3), [height, width]);
+    const attrs = { ...windows, group: Number(channels) / depth };
+    const w = ctx.permuted(filter, [0, 3, 1, 2], [filters, depth, height, width]);
+    return convolved(ctx, [x, filter], { w, attrs, axis: 0 }, options.activation);
+  },
+});
+
+/** The filter is [1, H, W, C·multiplier]: output channel o reads channel ⌊o/multiplier⌋. */
+const depthwiseConv2d = defineTfliteOp({
+  name: 'DEPTHWISE_CONV_2D',
+  inputs: ['x', 'filter', 'bias?'],
+  options: tfliteOptions.depthwiseConv2dOptions,
+  import(ctx, options) {
+    const [x, filter] = [ctx.get('x'), ctx.get('filter')];
+    const [one, height, width, filters] = filterSizes(ctx, filter);
+    const channels = x.shape.at(-1);
+    if (one !== 1 || x.shape.length !== 4 || typeof channels !== 'number' || filters % channels !== 0)
+      ctx.refuse(`a filter of [${filter.shape.join(', ')}] does not fit [${x.shape.join(', ')}]`, 'U2005');
+    const windows = windowsOf(ctx, options, x.shape.slice(1, 3), [height, width]);
+    const attrs = { ...windows, group: Number(channels) };
+    const w = ctx.permuted(filter, [3, 0, 1, 2], [filters, 1, height, width]);
+    return convolved(ctx, [x, filter], { w, attrs, axis: 3 }, options.activation);
+  },
+});
+
+/** The filter is [O, H, W, C]; `output_shape` [N, H, W, O] says how much of the end is cut. */
+const transposeConv = defineTfliteOp({
+  name: 'TRANSPOSE_CONV',
+  inputs: ['output_shape', 'filter', 'x', 'bias?'],
+  options: tfliteOptions.transposeConvOptions,
+  import(ctx, options) {
+    const [x, filter] = [ctx.get('x'), ctx.get('filter')];
+    const [filters, height, width, channels] = filterSizes(ctx, filter);
+    const output = ctx.integers(ctx.get('output_shape')).slice(1, 3);
+    const input = ctx.staticShape(x.shape, 'a transposed convolution').slice(1, 3);
+    const strides = [options.strideH, options.strideW];
+    const wholes = [height, width].map((size, i) => (input[i] - 1) * strides[i] + size);
+    const isCut = !isValid(ctx, options);
+    const pads = [...halved(wholes.map((whole, i) => (isCut ? Math.max(whole - output[i], 0) : 0)))];
+    // the end of the output that no tap reaches, or taps beyond it
+    const room = wholes.map((whole, i) => output[i] - (whole - pads[i] - pads[i + 2]));
+    for (const [i, size] of room.entries()) if (size < 0) pads[i + 2] -= size;
+    const outputPadding = room.map((size) => Math.max(size, 0));
+    const attrs = { strides, dilations: [1, 1], pads, group: 1, outputPadding };
+    const w = ctx.permuted(filter, [3, 0, 1, 2], [channels, filters, height, width]);
+    const { activation } = options;
+    const bias = ctx.find('bias');
+    const source = ctx.first(x);
+    if (isByte(x.dtype) && isByte(filter.dtype)) {
+      const scales = weightScales(ctx, filter, 0);
+      const zeroPoints = { zx: zeroPointOf(ctx, x), zw: zeroPointOf(ctx, filter) };
+      const sum = ctx.emit(qnnConvTranspose, { x: source, w, ...zeroPoints }, attrs);
+      return first(requantizedProduct(ctx, sum, { kind: 'convolution', source: x, scales, bias, activation, axis: 1 }));
+    }
+    if (x.dtype !== 'f32' || filter.dtype !== 'f32')
+      ctx.unsupported(`a transposed convolution of ${x.dtype} with a filter of ${filter.dtype}`);
+    const sum = ctx.emit(nnConvTranspose, { x: source, w }, attrs);
+    const y = bias ? ctx.emit(nnAdd, { a: sum, b: perChannel(ctx, bias, 2) }) : sum;
+    return first(activated(ctx, y, activation));
+  },
+});
+
+export const convolutionOps: readonly TfliteOp[] = [conv2d, depthwiseConv2d, transposeConv];

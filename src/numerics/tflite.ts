@@ -1,0 +1,62 @@
+/**
+ * What TensorFlow Lite computes, by its sources (tensorflow/lite/kernels/internal) and as measured on ai-edge-litert 2.3.0. Scales are
+ * binary32 numbers; quotients of them are binary64 where nothing is said.
+ *
+ *   reference kernels   products by fixed point, rounded twice (multiplyFixed); FULLY_CONNECTED once, in binary64, ties away from zero
+ *   XNNPACK             products by a binary32 factor, rounded once, ties to even: as ONNX Runtime
+ */
+import { dtypes } from '../tensors/index.ts';
+import { fixedMultiplier, type Multiplier, multiplier32, type RequantizeMode, requantizeModes } from './requantize.ts';
+import { roundHalfAway } from './rounding.ts';
+
+/** A tensor of integers: x = scale·(q − zeroPoint). */
+export interface TfliteQuantized {
+  readonly dtype: 'u8' | 's8' | 's16';
+  readonly scale: number;
+  readonly zeroPoint: number;
+}
+
+/** A fused activation, as the range of integers that it leaves. */
+export function activationRange(
+  activation: 'NONE' | 'RELU' | 'RELU_N1_TO_1' | 'RELU6',
+  { dtype, scale, zeroPoint }: TfliteQuantized,
+): { readonly low: number; readonly high: number } {
+  const { min, max } = dtypes[dtype];
+  const at = (real: number): number => zeroPoint + roundHalfAway(Math.fround(real / scale));
+  switch (activation) {
+    case 'NONE':
+      return { low: min, high: max };
+    case 'RELU':
+      return { low: Math.max(min, zeroPoint), high: max };
+    case 'RELU6':
+      return { low: Math.max(min, zeroPoint), high: Math.min(max, at(6)) };
+    case 'RELU_N1_TO_1':
+      return { low: Math.max(min, at(-1)), high: Math.min(max, at(1)) };
+  }
+}
+
+/** The operators whose sums the reference kernels round in one way or the other. */
+export type TfliteProduct = 'convolution' | 'fully-connected';
+
+export const tfliteModes = {
+  convolution: requantizeModes.tflite,
+  'fully-connected': { arithmetic: 'f64', rounding: 'half-away', zeroPointAt: 'after' },
+} as const satisfies Readonly<Record<TfliteProduct, RequantizeMode>>;
+
+/** The factor of a sum under the reference kernels: unsigned convolutions round the product of scales to binary32 first. */
+export function tfliteMultiplier(
+  kind: TfliteProduct,
+  dtype: 'u8' | 's8',
+  sx: number,
+  sw: number,
+  sy: number,
+): Multiplier {
+  if (kind === 'fully-connected') return { arithmetic: 'f64', factor: (sx * sw) / sy };
+  return fixedMultiplier(dtype === 'u8' ? Math.fround(sx * sw) / sy : (sx * sw) / sy);
+}
+
+/** The factor of a sum under XNNPACK: fl(fl(sx·sw)/sy). */
+export const xnnpackMultiplier = (sx: number, sw: number, sy: number): Multiplier => ({
+  arithmetic: 'f32',
+  factor: multiplier32(sx, sw, sy),
+});
