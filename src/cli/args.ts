@@ -40,7 +40,9 @@ export function parseLine(command: AnyCommand, args: readonly string[]): ParsedL
     if (token.kind === 'positional') positionals.push(token.value);
     if (token.kind !== 'option') continue;
     const known = bySpelling.get(token.name);
-    const fault = known ? faultOf(known.option, token) : unknownOption(token.rawName, [...bySpelling.keys()]);
+    const fault = known
+      ? faultOf(known.option, token)
+      : unknownOption(token.rawName, command.name, [...bySpelling.keys()]);
     if (fault !== undefined) faults.push(fault);
     else given.get(known!.name)!.push(token.value);
   }
@@ -78,9 +80,9 @@ function faultOf(option: Option, { rawName, value, inlineValue }: OptionToken): 
   return isForgotten ? `${rawName} needs a value: ${option.value}` : undefined;
 }
 
-function unknownOption(rawName: string, known: readonly string[]): string {
+function unknownOption(rawName: string, command: string, known: readonly string[]): string {
   const near = closest(rawName.replace(/^-+/, ''), known);
-  return `there is no option ${rawName}${near === undefined ? '' : `; did you mean --${near}?`}`;
+  return `${rawName} is not an option of ${command}${near === undefined ? '' : `; did you mean --${near}?`}`;
 }
 
 function readPositionals(
@@ -91,6 +93,7 @@ function readPositionals(
   const declared = Object.entries(command.arguments);
   const missing = declared.find(([, { isRequired }], i) => isRequired && given[i] === undefined);
   if (missing) throw new UsageError(`${missing[1].name} is missing`, help);
-  if (given.length > declared.length) throw new UsageError(`there is no place for '${given[declared.length]}'`, help);
+  if (given.length > declared.length)
+    throw new UsageError(`the argument '${given[declared.length]}' is one too many`, help);
   return Object.fromEntries(declared.map(([key], i) => [key, given[i]]));
 }

@@ -70,9 +70,7 @@ function find(name: string, known: readonly AnyCommand[]): AnyCommand {
   if (found !== undefined) return found;
   const names = known.map((command) => command.name);
   const near = closest(name, names);
-  const what = name.startsWith('-')
-    ? `the first word should be a command, not ${name}`
-    : `there is no command '${name}'`;
+  const what = name.startsWith('-') ? `the first word should be a command, not ${name}` : `'${name}' is not a command`;
   throw new UsageError(
     `${what}${near === undefined ? '' : `; did you mean '${near}'?`}`,
     `the commands are: ${names.join(', ')}`,

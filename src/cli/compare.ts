@@ -63,7 +63,7 @@ export interface OutputDifference {
 export function compareOutputs(expected: Tensors, found: Tensors): OutputDifference[] {
   return Object.entries(expected).flatMap(([output, tensor]): OutputDifference[] => {
     const other = found[output];
-    if (other === undefined) return [{ output, why: 'there is no such output' }];
+    if (other === undefined) return [{ output, why: 'the output is missing' }];
     if (!sameType(tensor, other)) {
       const show = ({ dtype, shape }: ITensor) => `${dtype}[${shape}]`;
       return [{ output, why: `it is ${show(other)} and should be ${show(tensor)}` }];

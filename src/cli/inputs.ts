@@ -24,7 +24,7 @@ export function readShapes(shapes: ReadonlyMap<string, string>): Record<string, 
   const read = (name: string, text: string): readonly number[] => {
     const sizes = text.split(/[,x]/).map((size) => (/^\d{1,15}$/.test(size) ? Number(size) : Number.NaN));
     if (sizes.some(Number.isNaN))
-      throw new UsageError(`--shape ${name}: '${text}' is no list of sizes`, 'write it like: --shape x=1,3,224,224');
+      throw new UsageError(`--shape ${name}: '${text}' is not a list of sizes`, 'write it like: --shape x=1,3,224,224');
     return sizes;
   };
   return Object.fromEntries([...shapes].map(([name, text]) => [name, read(name, text)]));
@@ -87,7 +87,7 @@ export function feedsFor(graph: Graph, given: Readonly<Record<string, ITensor>>,
   if (missing.length > 0 && Object.keys(feeds).every((name) => graph.inputs.some((id) => id === name)))
     fail(
       'U4001',
-      `there is no tensor for the ${missing.length === 1 ? 'input' : 'inputs'} ${missing.map((id) => `'${id}'`).join(', ')}`,
+      `${missing.map((id) => `'${id}'`).join(', ')} ${missing.length === 1 ? 'is an input without a tensor' : 'are inputs without tensors'}`,
       { input: missing[0] },
       `give one with --input ${missing[0]}=FILE.npy, or random ones with --random SEED`,
     );

@@ -36,7 +36,7 @@ export function writeNpy({ dtype, shape, data }: ITensor): Uint8Array {
 export function readNpy(bytes: Uint8Array, file: string): ITensor {
   const location: Location = { file };
   const latin1 = (start: number, end: number) => Buffer.from(bytes.subarray(start, end)).toString('latin1');
-  if (latin1(0, 6) !== MAGIC) fail('U1002', 'this is no .npy file: it does not begin with \\x93NUMPY', location);
+  if (latin1(0, 6) !== MAGIC) fail('U1002', 'this is not a .npy file: it does not begin with \\x93NUMPY', location);
   const version = bytes[6];
   if (bytes.length < 12) fail('U1003', 'the .npy file ends in its header', location);
   if (version < 1 || version > 3) fail('U1002', `version ${version} of the .npy format is not known`, location);

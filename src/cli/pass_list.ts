@@ -94,7 +94,7 @@ function checkedEntry(name: string, optionText: string | undefined): PassEntry {
   if (!Object.hasOwn(namedPasses, name)) {
     const near = closest(name, known);
     const meant = near === undefined ? '' : `; did you mean '${near}'?`;
-    throw new UsageError(`--passes: there is no pass '${name}'${meant}`, `the passes are: ${known.join(', ')}`);
+    throw new UsageError(`--passes: '${name}' is not a pass${meant}`, `the passes are: ${known.join(', ')}`);
   }
   const { options } = namedPasses[name];
   const given: Record<string, string> = {};

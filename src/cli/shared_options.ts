@@ -58,7 +58,8 @@ function strategies(): Option<Strategy | undefined> {
       for (const entry of entriesOf(given)) {
         const at = entry.lastIndexOf('=');
         const name = entry.slice(at + 1);
-        if (!isStrategyName(name)) return refuse(`there is no strategy '${name}'; one of: ${strategyNames.join(', ')}`);
+        if (!isStrategyName(name))
+          return refuse(`'${name}' is not a strategy; the strategies are: ${strategyNames.join(', ')}`);
         if (at < 0) forAll = name;
         else byLayer[entry.slice(0, at)] = name;
       }

@@ -104,7 +104,7 @@ function measureLayer(
   const symmetric = planOf(legalizeFor(symmetricOf(layer), target, options).graph);
   const plans = judged.map(({ name, legal }) => {
     if (!legal) return undefined;
-    assert(isStrategyName(name), `there is no way ${name}`);
+    assert(isStrategyName(name), `${name} is not a way`);
     return planOf(legalizeFor(layer.graph, target, { ...options, strategy: name }).graph);
   });
   const graphs = [...planned.values()].map((entry) => entry.graph);

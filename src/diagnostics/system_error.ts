@@ -11,7 +11,7 @@ const space = 'free some space, or choose another place';
 const limit = 'close some, or raise the limit: ulimit -n';
 
 const refusals: Readonly<Record<string, Refusal>> = {
-  ENOENT: { reason: 'there is no such file or folder', write: 'choose another place: no folder can be made there' },
+  ENOENT: { reason: 'the file or folder does not exist', write: 'choose another place: no folder can be made there' },
   EACCES: {
     reason: 'permission is denied',
     read: 'change its permissions',
@@ -31,7 +31,7 @@ const refusals: Readonly<Record<string, Refusal>> = {
   EMFILE: { reason: 'too many files are open', read: limit, write: limit },
   ENFILE: { reason: 'too many files are open', read: limit, write: limit },
   ENXIO: { reason: 'nobody is at the other end' },
-  ENODEV: { reason: 'there is no such device' },
+  ENODEV: { reason: 'the device does not exist' },
   ENOMEM: { reason: 'there is not enough memory' },
   EIO: { reason: 'the device failed' },
   ESTALE: { reason: 'it has gone from its server' },

@@ -42,7 +42,7 @@ export const findOp = (name: string): AnyOp | undefined => byName.get(name);
 /** The declaration of a node's operator. */
 export function opOf({ op }: { readonly op: OpName }): AnyOp {
   const found = byName.get(op);
-  assert(found, `there is no operator ${op}`);
+  assert(found, `${op} is not an operator`);
   return found;
 }
 

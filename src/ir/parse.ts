@@ -151,7 +151,7 @@ class Parser {
     } while (this.#accept(','));
     this.#mark('=');
     const opName = this.#expect('word').text;
-    const op = findOp(opName) ?? this.#refuse(`there is no operator '${opName}'`, start);
+    const op = findOp(opName) ?? this.#refuse(`'${opName}' is not an operator`, start);
     const specs = Object.entries(op.operands);
     const operands: (AnyValue | null)[] = [];
     this.#list('(', ')', () => {

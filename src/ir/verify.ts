@@ -39,7 +39,7 @@ export function verify(graph: Graph, level?: Level): readonly Diagnostic[] {
     const missing = node.operands.filter((id): id is ValueId => id !== null && !exists(id));
     for (const id of missing) report('U2001', `%${node.id} reads %${id}, which is not defined`, where);
     const op = findOp(node.op);
-    if (op === undefined) report('U2004', `there is no operator '${node.op}'`, where);
+    if (op === undefined) report('U2004', `'${node.op}' is not an operator`, where);
     else if (level !== undefined && op.level !== undefined && op.level !== level)
       report('U2009', `${node.op} may not occur at level ${level}`, where);
     else if (missing.length === 0) collect(() => verifyNode(graph, node.id), found);

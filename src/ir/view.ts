@@ -44,7 +44,7 @@ const names = new Map(
 
 function namesOf({ op }: Node) {
   const found = names.get(op);
-  assert(found, `there is no operator ${op}`);
+  assert(found, `${op} is not an operator`);
   return found;
 }
 
@@ -101,7 +101,7 @@ const keys: ReadonlyMap<OpName, OpKey> = new Map((Object.keys(ops) as OpKey[]).m
 /** The name of a node's operator in code. */
 export function keyOf({ op }: Pick<Node, 'op'>): OpKey {
   const key = keys.get(op);
-  assert(key, `there is no operator ${op}`);
+  assert(key, `${op} is not an operator`);
   return key;
 }
 

@@ -168,7 +168,7 @@ function choose(
 /** The reason why a requested way is not taken. */
 function whyNot(editor: GraphEditor, node: Node, candidates: readonly Way[], wanted: string, choice: Choice): string {
   const asked = candidates.find(({ name }) => name === wanted);
-  return (asked && judge(editor, node, asked, choice).reason) ?? 'there is no such way here';
+  return (asked && judge(editor, node, asked, choice).reason) ?? 'the way does not apply to this layer';
 }
 
 /** The cost of a way here. */
@@ -231,8 +231,7 @@ function nativeMiss(editor: GraphEditor, node: Node): string | undefined {
 function checkNames(strategy: Strategy): void {
   const names = typeof strategy === 'string' ? [strategy] : Object.values(strategy);
   for (const name of names) {
-    if (!isStrategyName(name))
-      fail('U4002', `there is no strategy '${name}'`, {}, `one of: ${strategyNames.join(', ')}`);
+    if (!isStrategyName(name)) fail('U4002', `'${name}' is not a strategy`, {}, `one of: ${strategyNames.join(', ')}`);
   }
 }
 

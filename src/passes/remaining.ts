@@ -70,7 +70,7 @@ function sidesOf(node: Node): readonly Side[] {
   ];
 }
 
-/** Why the zero points of an operator of the file are none of a tensor or a channel. */
+/** Reasons for which an operator of the file has zero points that belong neither to a tensor nor to a channel. */
 const carriedBecause: Readonly<Record<string, string>> = {
   'com.microsoft.MatMulNBits': 'its weights are packed, with a zero point for each block',
   'com.microsoft.MatMulBnb4': 'its weights are packed, with a table for each block',

@@ -178,7 +178,7 @@ class Checker {
     if (before === undefined || after === undefined) return undecided('the parameters are computed');
     if (!sameChannels(before, after)) return undecided('the parameters lie along different axes');
     const { compared, falls, differs } = compareRecipes(before, after, this.#reach(region.root));
-    if (falls) return undecided('a factor is negative or no number, so that there are no thresholds');
+    if (falls) return undecided('a factor is negative or not a number, for which thresholds are not defined');
     const method =
       compared === 0
         ? `the same recipe and parameters${isOrt(after.mode) ? '' : `: ${describeMode(after.mode)}`}`

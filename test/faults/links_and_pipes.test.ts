@@ -24,8 +24,8 @@ symlinkSync('nowhere', work.path('dangling'));
 symlinkSync('conv.onnx', work.path('link'));
 
 const paths: readonly (readonly [what: string, path: string, says: string])[] = [
-  ['no file', work.path('none'), 'there is no such file or folder (ENOENT)'],
-  ['a link to nowhere', work.path('dangling'), 'there is no such file or folder (ENOENT)'],
+  ['no file', work.path('none'), 'the file or folder does not exist (ENOENT)'],
+  ['a link to nowhere', work.path('dangling'), 'the file or folder does not exist (ENOENT)'],
   ['a circle of links', work.path('circle'), 'its links lead in a circle (ELOOP)'],
   ['a folder', work.path('folder'), 'it is a folder (EISDIR)'],
   ['below a file', `${model}/below`, 'a part of the path is not a folder (ENOTDIR)'],
@@ -88,7 +88,7 @@ describe('external data', () => {
   }
 
   test.each([
-    ['that is not there', 'none.data', 'there is no such file or folder (ENOENT)'],
+    ['that is not there', 'none.data', 'the file or folder does not exist (ENOENT)'],
     ['behind a circle of links', 'circle', 'its links lead in a circle (ELOOP)'],
     ['that is a folder', 'folder', 'is not a regular file'],
     ['below a file', 'conv.onnx/below', 'a part of the path is not a folder (ENOTDIR)'],

@@ -51,7 +51,7 @@ const found = (words: string): Kind[] => {
     exact.length > 0 ? exact : kinds.filter(({ name }) => name.toLowerCase().includes(words.toLowerCase()));
   return chosen.length > 0
     ? chosen
-    : refuse(`there is no kind '${words}'; kinds: ${kinds.map((k) => k.name).join(', ')}`);
+    : refuse(`'${words}' is not a kind; the kinds are: ${kinds.map((k) => k.name).join(', ')}`);
 };
 
 const replayed = values.replay?.match(/^(.*):(\d+)$/);
@@ -63,7 +63,7 @@ const each = Math.ceil(layers / chosen.length);
 
 const names = values.isa ?? Object.keys(isas);
 for (const name of names)
-  if (!(name in isas)) refuse(`there is no instruction set '${name}': ${Object.keys(isas).join(', ')}`);
+  if (!(name in isas)) refuse(`'${name}' is not an instruction set; the sets are: ${Object.keys(isas).join(', ')}`);
 const sweeper = await Sweeper.start(names);
 for (const reason of sweeper.absent) console.error(reason);
 

@@ -203,7 +203,7 @@ function newModel(graph: Graph, metadata: Readonly<Record<string, string>>): Uin
 }
 
 function newNode(item: KeptNode | NodeInit): NodeInit {
-  assert(!('keep' in item), 'there is no file of which a node may stay');
+  assert(!('keep' in item), 'a node can be kept only where a file is rewritten');
   return item;
 }
 

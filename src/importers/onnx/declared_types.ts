@@ -39,7 +39,7 @@ export class DeclaredTypes {
   #bind(name: string, shape: Shape, where: Location): void {
     const refuse = (why: string): never => fail('U4002', `inputShapes: ${why}`, where);
     const wrong = shape.find((dim) => typeof dim === 'number' && !(Number.isSafeInteger(dim) && dim >= 0));
-    if (wrong !== undefined) refuse(`'${wrong}' is no size of '${name}'`);
+    if (wrong !== undefined) refuse(`'${wrong}' is not a legal size for '${name}'`);
     const type = this.#types.get(name);
     if (type?.kind !== 'tensor' || type.dims === undefined) {
       this.#given.set(name, shape);

@@ -107,7 +107,7 @@ export function sourceCorrectable(
 ): MissReason | undefined {
   return needs(
     miss,
-    [zx !== undefined, 'there is no zero point to correct'],
+    [zx !== undefined, 'the source has no zero point to correct'],
     [zw === undefined, 'the weights zero point has to go first', zw, 'recentre-weights, window-sum or split-weights'],
     [w.type.dtype === 's8', 'the weights have to be s8 first', w, 'recentre-weights'],
     [isAny || constant(w) !== undefined, 'the weights are computed at run time', w, 'two-conv serves'],

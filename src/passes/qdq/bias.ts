@@ -45,7 +45,7 @@ export function integerBias(
   const dequantize = dequantizeOf(graph, v);
   if (dequantize === undefined) {
     const real = isOfType(v, 'f32') ? graph.tensor(v)?.data : undefined;
-    if (real === undefined) return refuse(`the bias is no constant: ${originOf(graph, v)}`, v);
+    if (real === undefined) return refuse(`the bias is not a constant: ${originOf(graph, v)}`, v);
     return { integers: roundedBias(real, channels, graph.base.profile, v, refuse) };
   }
   const { x, scale, zp } = dequantize;

@@ -99,7 +99,7 @@ function sideOf(
       integers,
       scale,
       zp,
-      along: scaled ?? refuse(`${role} has scales that are none of the result's rows or channels`, scale),
+      along: scaled ?? refuse(`${role} has scales that do not belong to the result's rows or channels`, scale),
       isComputed: false,
       isKnown: constant.found.known !== undefined,
     };
@@ -117,7 +117,7 @@ function sideOf(
     integers: () => x,
     scale,
     zp,
-    along: scaled ?? refuse(`${role} has scales that are none of the result's rows or channels`, scale),
+    along: scaled ?? refuse(`${role} has scales that do not belong to the result's rows or channels`, scale),
     isComputed: [scale, zp].some((value) => value && !graph.isConstant(value.id)),
     isKnown: graph.isConstant(x.id),
   };

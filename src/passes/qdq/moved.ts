@@ -110,7 +110,7 @@ function fillOf(
   if (value === undefined) return refuse('the pad value is computed at run time', padding);
   const [low, high] = x.type.dtype === 'u8' ? [0, 255] : [-128, 127];
   const q = quantize(Number(value), s, z, low, high);
-  if (dequantize(q, s, z) !== Number(value)) refuse(`the pad value ${value} is no integer times the scale ${s}`, x);
+  if (dequantize(q, s, z) !== Number(value)) refuse(`the pad value ${value} is not an integer times the scale ${s}`, x);
   return q;
 }
 
@@ -180,7 +180,7 @@ function movedConstant(
   const known = (): ITensor<Eight> => (moved ??= tensorOfType(evaluateNode(node, [source.known()])[0], 'u8', 's8'));
   const axis = source.perTensor ? 0 : axisAfter(node, source, shape);
   if (source.scale.type.shape.length > 1) refuse(`${role} has a scale for each block`, source.scale);
-  if (axis < 0) refuse(`the axis of the scales, ${source.axis}, is none of ${role} behind ${node.op}`, source.x);
+  if (axis < 0) refuse(`the axis of the scales, ${source.axis}, is not an axis of ${role} behind ${node.op}`, source.x);
   const integers = (a: Algebra): Value<Eight> => a.b.lazy({ dtype, shape }, known, a.b.fresh(`${source.x.id}.moved`));
   return { ...source, shape, axis, integers, known };
 }

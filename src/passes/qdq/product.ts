@@ -84,7 +84,7 @@ export function productAt(graph: GraphEditor, form: ProductForm, node: Node, ref
   const units = new Float64Array(length);
   for (let o = 0; o < length; o++) {
     const [a, b] = [atChannel(sx, o), atChannel(sw, o)];
-    if (!(productScale(a, b) >= NORMAL)) refuse(`sx·sw = ${a}·${b} is no normal binary32 number`, w.scale);
+    if (!(productScale(a, b) >= NORMAL)) refuse(`sx·sw = ${a}·${b} is not a normal binary32 number`, w.scale);
     if (productScale(a, b) > LARGEST_SCALE)
       refuse(`sx·sw = ${a}·${b} is above 2^96, where float sums overflow`, w.scale);
     units[o] = a * b;

@@ -45,7 +45,7 @@ export const vectorMatmul = defineRule({
     needs(
       miss,
       [a.type.shape.length === 1 || b.type.shape.length === 1, 'both sides are matrices'],
-      [za !== undefined || zb !== undefined, 'there is no zero point to correct'],
+      [za !== undefined || zb !== undefined, 'neither side has a zero point to correct'],
     ),
   rewrite: (match, algebra) => asMatrices(match, algebra, optionals(match.za, match.zb)),
   wrong: {

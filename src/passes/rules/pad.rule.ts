@@ -13,7 +13,7 @@ export const pad = productRule(convolution, {
   exactness: 'bit-exact',
   where: (match, miss) =>
     sourceCorrectable(match, miss) ??
-    needs(miss, [match.attrs.pads.some((p) => p > 0), 'there is no padding', match.x, 'fold']),
+    needs(miss, [match.attrs.pads.some((p) => p > 0), 'the convolution has no padding', match.x, 'fold']),
   rewrite: (match, a) => padWith(match, a, present(match.zx)),
   wrong: {
     what: 'pads with 0 instead of the zero point (microsoft/onnxscript FuseConvIntegerPad, reversed)',

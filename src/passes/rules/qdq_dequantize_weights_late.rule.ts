@@ -41,7 +41,7 @@ function planWeights(
   if (source.perTensor) return { node, source, integers, shape, axis: 0 };
   if (source.scale.type.shape.length !== 1) refuse('the constant has a scale for each block', source.scale);
   const axis = axisAfter(node, { shape: v.type.shape, axis: source.axis }, shape);
-  if (axis < 0) refuse(`the axis of the scales, ${source.axis}, is none of the result`, source.x);
+  if (axis < 0) refuse(`the axis of the scales, ${source.axis}, is not an axis of the result`, source.x);
   return { node, source, integers, shape, axis };
 }
 

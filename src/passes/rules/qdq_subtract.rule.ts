@@ -45,7 +45,7 @@ type Found = Pick<DequantizeMatch, 'scale'> & { readonly x: Value<Eight>; readon
 
 function plan({ x, scale, zp, attrs, node, graph, constant }: DequantizeMatch, { refuse, unrelated }: Refusals): Found {
   if (!isEight(x) || zp === undefined || !isEight(zp) || isZero(constant(zp)))
-    return unrelated('there is no zero point of bytes');
+    return unrelated('the dequantize has no 8-bit zero point to subtract');
   const { shape } = zp.type;
   const sizes = shape.length === 1 && shape[0] !== 1 ? [x.type.shape[attrs.axis]] : x.type.shape;
   if (shape.length > 0 && !shape.every((dim, i) => dim === 1 || dim === sizes[i]))

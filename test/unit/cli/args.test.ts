@@ -85,9 +85,9 @@ describe('a command line', () => {
 
   test.each([
     [[], 'MODEL is missing'],
-    [['m', 'n', 'o'], "there is no place for 'o'"],
-    [['m', '--thread', '2'], 'there is no option --thread; did you mean --threads?'],
-    [['m', '-z'], 'there is no option -z'],
+    [['m', 'n', 'o'], "the argument 'o' is one too many"],
+    [['m', '--thread', '2'], '--thread is not an option of try; did you mean --threads?'],
+    [['m', '-z'], '-z is not an option of try'],
     [['m', '--threads'], '--threads needs a value: N'],
     [['m', '--output', '--json'], '--output needs a value: FILE'],
     [['m', '--threads', '0'], "--threads: '0' is not a whole number from 1"],

@@ -23,11 +23,11 @@ afterAll(work.dispose);
 describe('the model or an input is at fault: exit code 1', () => {
   const missing = work.path('missing.onnx');
   test.each([
-    ['a missing file', ['inspect', missing], 'U1001', 'there is no such file'],
+    ['a missing file', ['inspect', missing], 'U1001', 'the file or folder does not exist'],
     ['a truncated file', ['inspect', truncated], 'U1003', truncated],
     ['a text file', ['run', garbage, '--random', '1'], 'U1002', 'it is a text file'],
     ['a folder', ['inspect', work.folder], 'U1001', 'EISDIR'],
-    ['no input', ['run', model], 'U4001', "there is no tensor for the input 'x'"],
+    ['no input', ['run', model], 'U4001', "'x' is an input without a tensor"],
     ['an unknown input', ['run', model, '--input', `z=${npy}`], 'U4001', "the model has no input 'z'"],
     ['a wrong shape', ['run', model, '--input', `x=${wide}`], 'U4001', 'should be f32[N,1,4,4], but is f32[1,1,5,5]'],
     ['a wrong type', ['run', model, '--input', `x=${bytesNpy}`], 'U4001', 'but is u8[1,1,4,4]'],
@@ -40,7 +40,7 @@ describe('the model or an input is at fault: exit code 1', () => {
     ],
     ['a batch that is fixed', ['check', broken, '--batch', '2'], 'U3001', 'nn.reluu'],
     ['IR for ONNX Runtime', ['bench', good, '--vs', 'onnxruntime'], 'U4002', 'onnxruntime runs ONNX models only'],
-    ['wrong IR', ['opt', broken], 'U3001', "line 2, column 3: there is no operator 'nn.reluu'"],
+    ['wrong IR', ['opt', broken], 'U3001', "line 2, column 3: 'nn.reluu' is not an operator"],
     ['a layer that is not there', ['check', model, '--strategy', 'conv9=pad'], 'U4002', "'conv9'"],
     ['a way that is not legal', ['strategies', model, '--strategy', 'conv1=fold'], 'U6003', 'legal here: '],
     ['an output that cannot be written', ['compile', model, '-o', `${model}/x`], 'U1007', 'cannot be written'],
@@ -59,18 +59,18 @@ describe('the model or an input is at fault: exit code 1', () => {
 
 describe('the command line is at fault: exit code 2', () => {
   test.each([
-    [['rnu'], "there is no command 'rnu'; did you mean 'run'?"],
+    [['rnu'], "'rnu' is not a command; did you mean 'run'?"],
     [['--json'], 'the first word should be a command, not --json'],
     [['run'], 'MODEL is missing'],
     [['run', model, '--radnom', '1'], 'did you mean --random?'],
-    [['run', model, '--random', '1', '--shape', 'x=big'], "--shape x: 'big' is no list of sizes"],
+    [['run', model, '--random', '1', '--shape', 'x=big'], "--shape x: 'big' is not a list of sizes"],
     [['compile', model], '--output is missing'],
     [['compile', model, '-o', model], 'would overwrite the input'],
     [['rewrite', model], '--output is missing'],
-    [['check', model, '--strategy', 'fast'], "there is no strategy 'fast'"],
+    [['check', model, '--strategy', 'fast'], "'fast' is not a strategy"],
     [['check', model, '--strategy', 'pad', '--strategy', 'conv1=fold'], 'cannot be combined'],
     [['inspect', broken, '--profile', 'ort'], '--profile is for ONNX models'],
-    [['opt', model, '--passes=inline'], "there is no pass 'inline'"],
+    [['opt', model, '--passes=inline'], "'inline' is not a pass"],
     [['bench', model, '--per-node', '--backend', 'reference'], '--per-node needs the onednn backend'],
   ])('%j', async (args, message) => {
     const { code, stderr } = await unskew(args);

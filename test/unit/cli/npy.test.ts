@@ -66,7 +66,7 @@ describe('.npy files', () => {
   });
 
   test.each([
-    ['another file', Buffer.from('PK\x03\x04 a zip archive'), 'U1002', 'this is no .npy file'],
+    ['another file', Buffer.from('PK\x03\x04 a zip archive'), 'U1002', 'this is not a .npy file'],
     ['a header cut off', Buffer.from('\x93NUMPY\x01\x00\xff\x00{', 'latin1'), 'U1003', 'ends in its header'],
     ['nothing but the magic', Buffer.from('\x93NUMPY\x01', 'latin1'), 'U1003', 'ends in its header'],
     ['an unknown version', Buffer.from('\x93NUMPY\x09\x00\x00\x00\x00\x00', 'latin1'), 'U1002', 'version 9'],

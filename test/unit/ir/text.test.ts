@@ -84,7 +84,7 @@ describe('the textual form', () => {
     ['graph @g(%x: u9[1]) -> (%x) {\n}', "'u9' is not an element type"],
     [
       'graph @g(%x: u8[1]) -> (%x) {\n  %y = nn.nothing(%x) : u8[1]\n}',
-      "line 2, column 3: there is no operator 'nn.nothing'",
+      "line 2, column 3: 'nn.nothing' is not an operator",
     ],
     ['graph @g(%x: u8[1]) -> (%x) {', "'}' is missing"],
     ['graph @g(%x: u8[1]) -> (%x) ~', 'line 1, column 29: unexpected character "~"'],

@@ -100,7 +100,7 @@ describe('shapes of inputs', () => {
     [{ y: [1] }, "the model has no input 'y'"],
     [{ x: [1, 2] }, "'x' has rank 3, not 2"],
     [{ x: [1, 3, 4] }, "axis 1 of 'x' is 2, not 3"],
-    [{ x: [1, 2, -4] }, "'-4' is no size of 'x'"],
+    [{ x: [1, 2, -4] }, "'-4' is not a legal size for 'x'"],
     [{ x: [1, 2, 4], other: [2, 2] }, "'N' cannot be both 1 and 2"],
   ])('are refused where they do not fit: %j', (given, message) =>
     expect(() => bound(pool('VALID', ['N', 2, 'L']), given)).toThrow(message),
@@ -374,7 +374,7 @@ describe('importModel', () => {
       /U1003.*the archive is malformed/,
     );
     await expect(importModel('/nowhere/model.onnx')).rejects.toThrow(
-      /U1001.*no such file.*\n {2}at \/nowhere\/model\.onnx/,
+      /U1001.*does not exist.*\n {2}at \/nowhere\/model\.onnx/,
     );
   });
 });

@@ -63,7 +63,7 @@ it('a map needs a known size; there is no pad', () => {
   expect(reasonOf(open, 'border-table')).toBe('the map needs a known spatial size');
   expect(waysOf(open).map(({ name }) => name)).not.toContain('pad');
   const [{ id }] = nodesOf(open);
-  expect(() => legalize(open, { strategy: { [id]: 'pad' } })).toThrow('there is no such way here');
+  expect(() => legalize(open, { strategy: { [id]: 'pad' } })).toThrow('the way does not apply to this layer');
 });
 
 it('s8 sources are moved to u8 for deconvolutions of oneDNN 2, which are slow over them', () => {

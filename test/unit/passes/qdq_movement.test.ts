@@ -163,7 +163,7 @@ describe('constants with a scale for each channel', () => {
     const b = new GraphBuilder();
     const w = deq(b, weights(b, 's8', [4, 3], 1), { s: [1, 2, 3, 4], axis: 0 });
     expect(group(b.finish([b.emit(move.nnReshape, { x: w }, { shape: [2, 2, 3] })])).reasons).toContain(
-      'dequantize-weights-after-reshape: the axis of the scales, 0, is none of the result',
+      'dequantize-weights-after-reshape: the axis of the scales, 0, is not an axis of the result',
     );
   });
 });
@@ -199,7 +199,7 @@ describe('whole groups', () => {
     const feeds = { x0: weightsOf([2, 3]), x1: weightsOf([2, 4]), x2: weightsOf([2, 5]) };
     expect(interpret(after, feeds)).toEqual(interpret(graph, feeds));
   });
-  test('a pad value that is no integer times the scale stays behind its quantize', () => {
+  test('a pad value that is not an integer times the scale stays behind its quantize', () => {
     const graph = between('u8', [[2, 4, 4, 6]], [plain], other, (b, [x]) =>
       emit(b, { ...movers.pad, more: (g) => [g.scalar('f32', 0.123)] }, x, plain, 'u8'),
     );
@@ -210,7 +210,7 @@ describe('whole groups', () => {
       emit(b, { ...movers.pad, more: (g) => [g.scalar('f32', 0.123)] }, real, plain, 'u8'),
     ]);
     expect(group(unquantized).reasons).toEqual([
-      expect.stringMatching(/^dequantize-after-pad: the pad value 0\.123\d* is no integer times the scale 0\.1/),
+      expect.stringMatching(/^dequantize-after-pad: the pad value 0\.123\d* is not an integer times the scale 0\.1/),
     ]);
   });
   test('a pad value that is computed', () => {

@@ -97,7 +97,7 @@ describe('the bias', () => {
   });
   test('a bias that is computed', () => {
     expect(reasons(layer({ bias: (b) => b.input('bias', 'f32', [3]) }))).toEqual([
-      'the bias is no constant: %bias is an input of the graph',
+      'the bias is not a constant: %bias is an input of the graph',
     ]);
   });
   test('a sum that may leave int32', () => {
@@ -180,7 +180,7 @@ describe('scales', () => {
     ]);
   });
   test('a product of scales below binary32', () => {
-    expect(reasons(layer({ x: { s: 1e-30 }, w: { s: 1e-30 } }))[0]).toMatch(/is no normal binary32 number$/);
+    expect(reasons(layer({ x: { s: 1e-30 }, w: { s: 1e-30 } }))[0]).toMatch(/is not a normal binary32 number$/);
   });
   test('a multiplier beyond binary32', () => {
     expect(reasons(layer({ x: { s: 1e18 }, w: { s: 1e10 }, y: { s: 1e-20, z: 0 } }))).toEqual([

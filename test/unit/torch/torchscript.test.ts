@@ -268,7 +268,7 @@ describe('code that is refused', () => {
     ['an assertion', ['assert 1 > 2', 'return x'], 'U2005', 'assertion'],
     ['a variable without a value', ['return y'], 'U1004', "'y' has no value"],
     ['an attribute that is not there', ['return self.y'], 'U1004', "no attribute 'y'"],
-    ['a constant that is not there', ['return CONSTANTS.c3'], 'U1004', 'none of the 0 constants'],
+    ['a constant that is not there', ['return CONSTANTS.c3'], 'U1004', 'not one of the 0 constants'],
     ['a function that is not there', ['return __torch__.nothing(x)'], 'U2008', '__torch__.nothing'],
     ['an index outside of a list', ['return torch.add(x, [1, 2][5])'], 'U1004', 'outside of a list of 2'],
     ['too many values', ['a, b, = [1, 2, 3]', 'return x'], 'U1004', '3 values for 2 variables'],
@@ -302,17 +302,17 @@ describe('code that is refused', () => {
       'very long string',
     ],
     ['a try statement', ['try:', '  y = x', 'return x'], 'U1004', /'try' is not supported[\s\S]*:5/],
-    ['a with of what is no object', ['with torch.no_grad():', '  y = x', 'return x'], 'U2008', 'aten::no_grad'],
-    ['what is no code', ['return x ? y'], 'U1004', /no TorchScript[\s\S]*:5/],
+    ['a with of a value that is not an object', ['with torch.no_grad():', '  y = x', 'return x'], 'U2008', 'aten::no_grad'],
+    ['a line that is not TorchScript', ['return x ? y'], 'U1004', /is not TorchScript[\s\S]*:5/],
     ['an open bracket', ['return torch.add(x,'], 'U1004', 'expected'],
     ['brackets without end', [`return ${'('.repeat(5000)}x${')'.repeat(5000)}`], 'U1004', 'levels of nesting'],
   ])('%s', (_what, lines, code, part) => refused({ code: forward(...lines) }, code, part));
 
-  it('inputs that are no tensors', () =>
+  it('refuses inputs that are not tensors', () =>
     refused(
       { code: 'class M(Module):\n  def forward(self: __torch__.M, x: int) -> int:\n    return x\n' },
       'U2008',
-      "'x' is no tensor",
+      "'x' is not a tensor",
       {},
     ));
   it('modules that contain themselves', () => {
@@ -345,7 +345,8 @@ describe('options', () => {
     expect(graph.values[graph.outputs[0]].type.shape).toEqual(['N', 'L*2']);
   });
   it('refuses shapes of other inputs', () => refused({ code }, 'U4002', "no input 'y'", { inputShapes: { y: [1] } }));
-  it('refuses what is no size', () => refused({ code }, 'U4002', "'-1' is no size", { inputShapes: { x: [-1] } }));
+  it('refuses a size that is not legal', () =>
+    refused({ code }, 'U4002', "'-1' is not a legal size", { inputShapes: { x: [-1] } }));
   it('refuses profiles of ONNX', () => refused({ code }, 'U4002', "'ort' is not one for PyTorch", { profile: 'ort' }));
   it.each([
     [
@@ -363,7 +364,7 @@ describe('options', () => {
   );
 });
 
-describe('operators on what is no tensor', () => {
+describe('operators on values that are not tensors', () => {
   const weights = p.quantized(p.storage('QInt8', 'w', 4), [2, 2], [2, 1], p.perTensor(0.5, 0));
   const packed = p.object('__torch__.torch.classes.quantized.LinearPackedParamsBase', p.tuple(weights, p.none));
   const files = [{ name: 'm/constants/w', data: new Uint8Array(4) }];

@@ -103,7 +103,7 @@ class Unpickler {
     mark: () => {
       this.#marks.push(this.#stack.length);
     },
-    popToMark: () => this.#stack.splice(this.#marks.pop() ?? this.#refuse('there is no mark')),
+    popToMark: () => this.#stack.splice(this.#marks.pop() ?? this.#refuse('the mark is missing')),
     memoize: (key) => {
       this.#memo.set(key, this.#machine.top());
     },
@@ -213,7 +213,7 @@ function setItems(m: Machine, items: readonly PickleValue[]): void {
 
 function append(m: Machine, items: readonly PickleValue[]): void {
   const list = m.top();
-  if (!Array.isArray(list)) m.refuse('an append to what is no list');
+  if (!Array.isArray(list)) m.refuse('an append to a value that is not a list');
   for (const item of items) list.push(item);
 }
 
@@ -233,14 +233,17 @@ function reduce(m: Machine): void {
   const callable = m.pop();
   if (!Array.isArray(args)) m.refuse('a call without arguments');
   if (!(callable instanceof PickleGlobal) || callable.call === undefined)
-    m.refuse(`a call of ${callable instanceof PickleGlobal ? `'${callable.name}'` : 'what is no function'}`, 'U1004');
+    m.refuse(
+      `a call of ${callable instanceof PickleGlobal ? `'${callable.name}'` : 'a value that is not a function'}`,
+      'U1004',
+    );
   m.push(callable.call(args));
 }
 
 function newObject(m: Machine): void {
   m.pop();
   const type = m.pop();
-  if (!(type instanceof PickleGlobal) || type.kind !== 'class') m.refuse('an instance of what is no class');
+  if (!(type instanceof PickleGlobal) || type.kind !== 'class') m.refuse('an instance of a value that is not a class');
   m.push(new PickleObject(type.name));
 }
 
@@ -248,7 +251,7 @@ function build(m: Machine): void {
   const state = m.pop();
   const object = m.top();
   if (object instanceof PickleObject) object.state = state;
-  else if (!(object instanceof Map)) m.refuse('a state for what is no object'); // an OrderedDict's own attributes
+  else if (!(object instanceof Map)) m.refuse('a state for a value that is not an object'); // an OrderedDict's own attributes
 }
 
 const STOP = 0x2e;

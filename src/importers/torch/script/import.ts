@@ -211,7 +211,7 @@ class Importer {
     if (shape === undefined) return new UnknownTensor(name);
     for (const dim of shape) {
       const isSize = typeof dim === 'number' ? Number.isSafeInteger(dim) && dim >= 0 : /^[A-Za-z_]\w*$/.test(dim);
-      if (!isSize) fail('U4002', `inputShapes: '${dim}' is no size of '${name}'`, this.#where);
+      if (!isSize) fail('U4002', `inputShapes: '${dim}' is not a legal size for '${name}'`, this.#where);
     }
     const type = this.#positions.has(name) ? scalarTypes.int64 : scalarTypes.float32;
     const value = sink.input(name, { dtype: type.dtype, shape });
@@ -224,7 +224,7 @@ class Importer {
 function isInput({ name, type, default: fallback }: Parameter, where: Location): boolean {
   if (fallback !== undefined) return false;
   if (isTensorType(type)) return true;
-  return fail('U2008', `the input '${name}' is no tensor: only tensors can be fed`, where);
+  return fail('U2008', `the input '${name}' is not a tensor: only tensors can be fed`, where);
 }
 
 function isTensorType(type: Expression | undefined): boolean {

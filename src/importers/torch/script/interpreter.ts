@@ -316,7 +316,7 @@ export class Interpreter extends Frames {
     if (dotted.startsWith('CONSTANTS.c')) {
       const constant = this.#constants[Number(dotted.slice(11))];
       if (constant === undefined)
-        return this.refuse(line, `${dotted} is none of the ${this.#constants.length} constants`);
+        return this.refuse(line, `${dotted} is not one of the ${this.#constants.length} constants`);
       const value = this.#reached(constant, line);
       this.state.keep(value);
       return value;

@@ -56,7 +56,7 @@ export const specials: Readonly<Record<string, Body>> = Object.assign(Object.cre
     if (name.kind !== 'string') return this.refuse(line, 'the name of an attribute is not a string');
     if (!(module instanceof ModuleObject)) return this.refuse(line, `an attribute of ${describe(module)}`);
     const found = this.attribute(module, name.value, line);
-    return found === undefined ? this.refuse(line, `there is no attribute '${name.value}'`) : found;
+    return found === undefined ? this.refuse(line, `the module has no attribute '${name.value}'`) : found;
   }),
   hasattr: taking(2, function ({ args: [object, name], line }) {
     const module = this.evaluate(object);

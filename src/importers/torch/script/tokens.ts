@@ -52,7 +52,7 @@ export function tokenize(text: string, refuse: Refuse): Token[] {
     }
     pattern.lastIndex = at;
     const match = pattern.exec(text);
-    if (match === null) return refuse(line, `'${text.slice(at, at + 10).split('\n')[0]}' is no TorchScript`);
+    if (match === null) return refuse(line, `'${text.slice(at, at + 10).split('\n')[0]}' is not TorchScript`);
     at += match[0].length;
     const [, space, newline, name, number, string, operator] = match;
     if (newline !== undefined) {
