@@ -57,7 +57,7 @@ function reading(read: () => Graph): Graph {
 }
 
 const unreadable = (cause: UnskewError): InternalError =>
-  new InternalError(`what was to be written cannot be read back:\n${cause.message}`, { cause });
+  new InternalError(`the file that was to be written cannot be read back:\n${cause.message}`, { cause });
 
 /** Names, types and shapes of inputs and outputs, in their order. */
 function compareInterfaces(
@@ -75,7 +75,7 @@ function compareInterfaces(
       });
     if (!isSame)
       throw new InternalError(
-        `the ${side} of what was to be written are (${shown(found)}) and should be (${shown(expected)})`,
+        `the ${side} of the file that was to be written are (${shown(found)}) and should be (${shown(expected)})`,
       );
   }
 }

@@ -133,9 +133,9 @@ export function verdictText(
   const inputs = count(runs, 'random input');
   if (agrees) {
     const equal = `${found} ${terminal.paint('green', 'equals')} ${against} on ${inputs}`;
-    const reserve = ties.length > 0 ? ', but for ties within the bound of what is rounded' : '';
+    const reserve = ties.length > 0 ? ', but for ties within the bound of the rounded value' : '';
     const notes = swayed.map(
-      (side) => `  ${side} computes other outputs when its integers are read; these are what is compared`,
+      (side) => `  ${side} computes other outputs when its integers are read; those outputs are compared`,
     );
     return [`${equal}${reserve}`, ...tieLines(ties), ...notes].join('\n');
   }

@@ -72,8 +72,7 @@ async function replace(path: string, contents: Uint8Array, now: Stats | undefine
     } finally {
       closeSync(beside.descriptor);
     }
-    if (!(await readFile(beside.path)).equals(contents))
-      throw new Error('what was written reads back as something else');
+    if (!(await readFile(beside.path)).equals(contents)) throw new Error('the written file reads back as other bytes');
     await rename(beside.path, path);
     beside.keep();
     await syncFolder(dirname(path));

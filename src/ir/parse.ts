@@ -174,7 +174,7 @@ class Parser {
     const same =
       results.length === types.length &&
       results.every((r, i) => r.type.dtype === types[i].dtype && sameShape(r.type.shape, types[i].shape));
-    if (!same) this.#refuse(`the result types written here are not those that ${opName} has`, start);
+    if (!same) this.#refuse(`the result types written here differ from the types that ${opName} gives`, start);
   }
 
   #attrs(): Record<string, AttrValue> {

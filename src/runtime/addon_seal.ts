@@ -35,7 +35,7 @@ export function addonFault(path: string, root: string): string | undefined {
   const [, sources, checksum] = found;
   if (checksum !== digestOf(file.subarray(0, file.length - CHECKSUM_PART)))
     return 'is damaged: it does not have the checksum that it was built with';
-  if (sources !== sourcesDigest(root)) return 'was built from other sources than those of this unskew';
+  if (sources !== sourcesDigest(root)) return 'was built from other sources than this unskew has';
   return undefined;
 }
 

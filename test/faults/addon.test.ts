@@ -122,12 +122,12 @@ describeUnless(available ? undefined : 'the addon is not built', 'the addon that
     cpSync(`${root}native`, `${other}/native`, { recursive: true });
     cpSync(`${root}CMakeLists.txt`, `${other}/CMakeLists.txt`);
     expect(addonFault(addon, `${other}/`)).toBeUndefined();
-    writeFileSync(`${other}/native/test/more.cc`, '// tests are no part of it');
+    writeFileSync(`${other}/native/test/more.cc`, '// tests do not belong to it');
     expect(addonFault(addon, `${other}/`)).toBeUndefined();
     writeFileSync(`${other}/native/kernels/more.h`, '');
-    expect(addonFault(addon, `${other}/`)).toBe('was built from other sources than those of this unskew');
+    expect(addonFault(addon, `${other}/`)).toBe('was built from other sources than this unskew has');
     rmSync(`${other}/native`, { recursive: true });
-    expect(addonFault(addon, `${other}/`)).toBe('was built from other sources than those of this unskew');
+    expect(addonFault(addon, `${other}/`)).toBe('was built from other sources than this unskew has');
   });
 });
 

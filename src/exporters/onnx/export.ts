@@ -221,7 +221,7 @@ function checkInterface({ inputs, outputs }: Graph, { file }: OnnxOrigin): void 
     )
   )
     return;
-  fail('U2008', 'a graph whose inputs or outputs are not those of its file cannot be written into it');
+  fail('U2008', 'a graph cannot be written into its file when their inputs or outputs differ');
 }
 
 /** Declarations of values whose names now stand for something else. */

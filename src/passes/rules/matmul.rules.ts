@@ -70,7 +70,7 @@ function broadcasts(zero: Value | undefined, matrix: Value, axisFromEnd: 1 | 2):
   if (shape.length === 1) return shape[0] === 1 || shape[0] === sizes.at(-axisFromEnd);
   return shape.every((dim, axis) => dim === 1 || dim === sizes[axis]);
 }
-const OTHER_SIZE = 'the zero point has a symbolic size that is not known to be that of the matrix';
+const OTHER_SIZE = 'the zero point has a symbolic size that may differ from the size of the matrix';
 
 export const rowSum = defineRule({
   name: 'row-sum',

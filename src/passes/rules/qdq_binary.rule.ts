@@ -52,7 +52,7 @@ function plan(op: typeof nnAdd | typeof nnMul, match: QuantizeMatch, refusals: R
   const product = Math.fround(left.scales[0] * right.scales[0]);
   if (op === nnMul && !(product >= NORMAL && product <= LARGEST_SCALE && Math.fround(product / y.s) < Infinity))
     refuse(
-      'the product of the scales is not between 2^-126 and 2^96, or beyond binary32 over that of the result',
+      'the product of the scales is not between 2^-126 and 2^96, or beyond binary32 over the scale of the result',
       scale,
     );
   const { profile } = graph.base;

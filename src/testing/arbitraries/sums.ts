@@ -260,7 +260,7 @@ export interface SumSpec {
 
 function emitProduct(b: GraphBuilder, { conv, matmul }: SumSpec): Value<'s32'> {
   if (conv) return emitConv(b, conv);
-  assert(matmul, 'a sum is that of a convolution or of a matmul');
+  assert(matmul, 'a sum belongs to a convolution or to a matmul');
   return emitMatmul(b, matmul);
 }
 

@@ -106,7 +106,7 @@ describe.each([
     );
     const why = {
       add: 'a ratio of scales is above 32768: fused, the zero points would be lost beside it',
-      mul: 'the product of the scales is not between 2^-126 and 2^96, or beyond binary32 over that of the result',
+      mul: 'the product of the scales is not between 2^-126 and 2^96, or beyond binary32 over the scale of the result',
     };
     expect(group(graph).reasons).toContain(`qdq-${name}: ${why[name]}`);
   });

@@ -302,7 +302,12 @@ describe('code that is refused', () => {
       'very long string',
     ],
     ['a try statement', ['try:', '  y = x', 'return x'], 'U1004', /'try' is not supported[\s\S]*:5/],
-    ['a with of a value that is not an object', ['with torch.no_grad():', '  y = x', 'return x'], 'U2008', 'aten::no_grad'],
+    [
+      'a with of a value that is not an object',
+      ['with torch.no_grad():', '  y = x', 'return x'],
+      'U2008',
+      'aten::no_grad',
+    ],
     ['a line that is not TorchScript', ['return x ? y'], 'U1004', /is not TorchScript[\s\S]*:5/],
     ['an open bracket', ['return torch.add(x,'], 'U1004', 'expected'],
     ['brackets without end', [`return ${'('.repeat(5000)}x${')'.repeat(5000)}`], 'U1004', 'levels of nesting'],

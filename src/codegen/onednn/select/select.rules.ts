@@ -43,7 +43,7 @@ export const selectRequantized = defineRule({
     // No other kernel takes an update of rank one, or floats between the sum and its rounding.
     if (isServed || chain.row !== undefined || r.sum !== x.id) return undefined;
     return miss(
-      typeof product === 'string' ? product : 'the channels of the multiplier are not those of the product',
+      typeof product === 'string' ? product : 'the channels of the multiplier differ from the channels of the product',
       graph.value(chain.sum),
     );
   },

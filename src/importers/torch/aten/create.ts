@@ -51,7 +51,7 @@ function flattened(ctx: TorchContext, value: TorchValue): { values: number[]; sh
   if (!Array.isArray(value)) {
     const number = typeof value === 'boolean' ? Number(value) : value;
     return {
-      values: [typeof number === 'number' ? number : ctx.unsupported('a tensor of what is not a number')],
+      values: [typeof number === 'number' ? number : ctx.unsupported('a tensor of a value that is not a number')],
       shape: [],
     };
   }

@@ -131,7 +131,7 @@ class Importer {
       const operands = tensorNames(inputs.map(({ argument }) => argument));
       if (!isDropped || operands.length === 0 || !doesMore(target.split('.')[0])) continue;
       const what = `the operator ${target} is not known, and nothing reads its result`;
-      fail('U2008', `${what}: it may be there for what else it does${source ? ` (${source})` : ''}`, this.#where);
+      fail('U2008', `${what}: it may be there for another effect${source ? ` (${source})` : ''}`, this.#where);
     }
   }
 

@@ -20,7 +20,7 @@ function unpadded(
   { weight, conv }: PackedWeights,
   rank: number,
 ): { shape: readonly number[]; conv: PackedConv } {
-  if (conv === undefined) return ctx.refuse('the weights are those of a linear layer');
+  if (conv === undefined) return ctx.refuse('the weights belong to a linear layer');
   const { shape } = weight;
   const drop = shape.length - 2 - rank;
   if (drop === 0) return { shape, conv };

@@ -93,7 +93,7 @@ const changingLists: Table<List> = {
   },
   'aten::remove'(list, call) {
     const at = list.findIndex((item) => equals(item, argument(call, 1)));
-    if (at < 0) call.refuse('of what is not in the list');
+    if (at < 0) call.refuse('of a value that is not in the list');
     list.splice(at, 1);
     return null;
   },
@@ -163,7 +163,7 @@ const lists: Table<List> = {
   'aten::__getitem__': (list, call) => list[positionIn(list, call, 1)],
   'aten::index'(list, call) {
     const at = list.findIndex((item) => equals(item, argument(call, 1)));
-    return at < 0 ? call.refuse('of what is not in the list') : at;
+    return at < 0 ? call.refuse('of a value that is not in the list') : at;
   },
   'aten::count': (list, call) => list.filter((item) => equals(item, argument(call, 1))).length,
 };

@@ -58,7 +58,7 @@ export function refuseDropped(
     if (left < 0)
       fail(
         'U2008',
-        `the operator ${operator} is not known, and nothing reads its result: it may be there for what else it does`,
+        `the operator ${operator} is not known, and nothing reads its result: it may be there for another effect`,
         where,
         'take the call out of the model before it is saved',
       );

@@ -147,7 +147,7 @@ export class TensorOperators implements Operators {
     const now = { ...others, args: others.args.map((arg, i) => (twin.args[i] === target ? stored : arg)) };
     if (!isTensor(to)) return refuse(`${describe(to)} is not a tensor`);
     if ([to, ...now.args, ...now.keywords.values()].some(isOpaque)) refuse('an operand is not understood');
-    if (findTorchOps(twin.name).length === 0) refuse('what it computes is not known');
+    if (findTorchOps(twin.name).length === 0) refuse('its meaning is not known');
     const before = this.unsupported.length;
     const result = this.#compute(now);
     if (this.unsupported.length > before) refuse(`is not supported here: ${this.unsupported[before].reason}`);
