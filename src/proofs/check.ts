@@ -88,7 +88,7 @@ class Checker {
   check(root: ValueId): CheckedRegion {
     const region = this.#pair.region(root);
     if (region === undefined)
-      return { obligations: [open('the sides share no values that they are computed from')], nodes: [root] };
+      return { obligations: [open('both sides are computed from different values')], nodes: [root] };
     return { obligations: this.#obligations(region), nodes: nodesOf(region.after).map((n) => n.id) };
   }
 
@@ -242,7 +242,7 @@ function tighter(a: Interval, b: Interval): Interval {
 }
 
 function identityObligation(report: IdentityReport): Obligation {
-  const what = 'both sides are the same polynomial in what they are computed from';
+  const what = 'both sides are the same polynomial in the values that they share';
   const method = identityMethod(report);
   if (report.verdict === 'same') return { kind: 'identity', what, method, verdict: 'proved' };
   if (report.verdict !== 'different')
