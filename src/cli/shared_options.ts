@@ -19,7 +19,7 @@ export const profileOption = {
   profile: optionalChoice(
     'NAME',
     importProfiles,
-    `Whose arithmetic quantized operators follow: ${importProfiles.join(', ')} (default: ort; archives of PyTorch take those of PyTorch alone, by default the one that their layers look like)`,
+    `The runtime whose arithmetic quantized operators follow: ${importProfiles.join(', ')} (default: ort; archives of PyTorch take only the profiles of PyTorch, by default the one that suits their layers)`,
   ),
 };
 export const strategyOption = {
@@ -35,21 +35,21 @@ export const threadsOption = {
   threads: whole('N', 'Threads of one inference (default: all processors)', 1, MOST_THREADS),
 };
 export const executionOptions = {
-  backend: choice(backendNames, 'What runs the model; reference is the interpreter, the meaning itself'),
+  backend: choice(backendNames, 'The back end that runs the model; reference is the interpreter'),
   ...threadsOption,
 };
 
 export const targetOption = (fallback: TargetName) => ({
   target: choice(
     [fallback, ...targetNames.filter((name) => name !== fallback)],
-    `What may remain; ${targetNames.map((name) => `${name}: ${targets[name].doc}`).join(', ')}`,
+    `The zero points that may remain; ${targetNames.map((name) => `${name}: ${targets[name].doc}`).join(', ')}`,
   ),
 });
 
 /** `NAME` for all layers, `LAYER=NAME` for one. */
 function strategies(): Option<Strategy | undefined> {
   return {
-    doc: `How source zero points are corrected: ${strategyNames.join(', ')}; or LAYER=NAME for one layer`,
+    doc: `The way to correct source zero points: ${strategyNames.join(', ')}; or LAYER=NAME for one layer`,
     value: 'NAME',
     repeats: true,
     read(given, refuse) {

@@ -27,7 +27,7 @@ export const bench = defineCommand({
   summary: 'Time inferences, alone or interleaved with ONNX Runtime',
   description: [
     'Untimed runs go first. Contenders take turns in one process, so that a busy machine treats them alike; the ratio is of medians, with its 10th and 90th percentile over the rounds.',
-    'Where an operator is not supported, --vs onnxruntime times the model against the one that rewrite would write, both in ONNX Runtime.',
+    'Where an operator is not supported, --vs onnxruntime times the model against the file that rewrite would write, both in ONNX Runtime.',
   ],
   arguments: { model: modelArgument },
   options: {
@@ -38,7 +38,7 @@ export const bench = defineCommand({
       'Interleave with another engine: onnxruntime (the package onnxruntime-node has to be installed)',
     ),
     ...executionOptions,
-    batch: whole('N', 'The first dimension of every input, where that is a symbol', 1),
+    batch: whole('N', 'The first dimension of every input, where it is a symbol', 1),
     input: filesByName('NAME=FILE', 'A tensor for an input; the others are random'),
     ...strategyOption,
     ...shapeOption,
@@ -47,7 +47,7 @@ export const bench = defineCommand({
   examples: [
     { command: 'unskew bench model.onnx --threads 1', does: 'min, median and p99 on one thread' },
     { command: 'unskew bench model.onnx --vs onnxruntime', does: 'the same, next to ONNX Runtime' },
-    { command: 'unskew bench model.onnx --per-node', does: 'where the time goes' },
+    { command: 'unskew bench model.onnx --per-node', does: 'the time of every node' },
   ],
   async run(values, terminal) {
     const { source, graph, feeds: tensors } = await openWithFeeds(values.model, { ...values, random: 1 }, terminal);

@@ -26,16 +26,16 @@ export const check = defineCommand({
   name: 'check',
   summary: 'Compare the compiled model with its meaning on random inputs',
   description: [
-    'The reference is the interpreter on the quantized graph, before any zero point is corrected. Integers that follow from integers have to be equal. Floats may differ by the rounding errors that their operators may add up to, and integers that are rounded from such floats lie on either side of a tie where that error leaves the choice: such ties are named and do not fail the check. With onnxruntime, groups between dequantize and quantize have the bound of their grouping besides, and where it computes one in float it is said why (docs/certificates.md). Anything else is a difference: the first node that computes something else is named, and the exit code is 3.',
-    'Where an operator is not supported, --against onnxruntime compares the model that rewrite would write with the model itself.',
+    'The reference is the interpreter on the quantized graph, before any zero point is corrected. Integers computed from integers have to be equal. Floats may differ by the sum of the rounding errors of their operators. Integers rounded from such floats may fall to either side of a tie where this error leaves the choice: such ties are named and do not fail the check. With onnxruntime, groups between dequantize and quantize may also differ by the bound of their grouping, and the check gives the reason where onnxruntime computes a group in float (docs/certificates.md). Any other difference fails: the check names the first node that differs, and the exit code is 3.',
+    'Where an operator is not supported, --against onnxruntime compares the file that rewrite would write with the model itself.',
   ],
   arguments: { model: modelArgument },
   options: {
-    against: list('SIDE', 'What to compare with: interpreter (default), onnxruntime, or another model file'),
+    against: list('SIDE', 'The side to compare with: interpreter (default), onnxruntime, or another model file'),
     runs: whole('N', `Random inputs to try (default: ${RUNS})`, 1),
     random: whole('SEED', 'The first seed (default: 1)', 0),
     ...threadsOption,
-    batch: whole('N', 'The first dimension of every input, where that is a symbol', 1),
+    batch: whole('N', 'The first dimension of every input, where it is a symbol', 1),
     ...strategyOption,
     ...shapeOption,
     ...profileOption,
@@ -44,7 +44,7 @@ export const check = defineCommand({
     { command: 'unskew check model.onnx', does: 'the addon against the interpreter' },
     { command: 'unskew check model.onnx --strategy fold --runs 20', does: 'one way of correcting, more inputs' },
     { command: 'unskew check model.onnx --against onnxruntime', does: 'against another engine' },
-    { command: 'unskew check a.qir --against b.qir', does: 'whether two graphs compute the same' },
+    { command: 'unskew check a.qir --against b.qir', does: 'two graphs, one against the other' },
   ],
   async run(values, terminal) {
     const source = await openSource(values.model, values, terminal);

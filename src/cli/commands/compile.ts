@@ -18,13 +18,13 @@ export const compile = defineCommand({
   name: 'compile',
   summary: 'Write a compiled model, which run, bench, check and compile() load without importing',
   description: [
-    'A compiled model holds what was decided: operators fused, zero points corrected. Memory layouts are chosen where it is loaded, so it may be moved between machines.',
+    'A compiled model holds the decisions of the compiler: fused operators, corrected zero points. Memory layouts are chosen when it is loaded, so it may be moved between machines.',
   ],
   arguments: { model: modelArgument },
   options: {
-    output: text('FILE', 'Where to write it, - for standard output', 'o'),
+    output: text('FILE', 'The file to write, - for standard output', 'o'),
     ...threadsOption,
-    batch: whole('N', 'The first dimension of every input, where that is a symbol', 1),
+    batch: whole('N', 'The first dimension of every input, where it is a symbol', 1),
     ...strategyOption,
     ...shapeOption,
     ...profileOption,
@@ -35,7 +35,7 @@ export const compile = defineCommand({
   ],
   async run(values, terminal) {
     const { model, output } = values;
-    if (output === undefined) throw new UsageError('--output is missing', 'say where to write it: -o FILE');
+    if (output === undefined) throw new UsageError('--output is missing', 'name the file to write: -o FILE');
     if (output === STANDARD_STREAM) terminal.claimStdout();
     const source = await openSource(model, values, terminal);
     if (source.compiled !== undefined) throw new UsageError(`${model} is a compiled model already`);

@@ -11,9 +11,9 @@ import type { Terminal } from '../terminal.ts';
 
 export const explain = defineCommand({
   name: 'explain',
-  summary: 'Show why each rewrite rule fired or did not, and what runs on the interpreter',
+  summary: 'Show why each rewrite rule fired or did not, and the nodes that run on the interpreter',
   description: [
-    'Without NODE a table of rules is shown, and whatever runs on the interpreter; with NODE, or -v for all nodes, every rule with its law or its reason.',
+    'Without NODE, shows a table of rules and the nodes that run on the interpreter; with NODE, or -v for all nodes, every rule with its law or its reason.',
   ],
   arguments: { model: modelArgument, node: optionalArgument('NODE', 'a node of the model, or a value of the graph') },
   options: { ...targetOption(usualTarget), ...strategyOption, ...shapeOption, ...profileOption },

@@ -14,11 +14,11 @@ import type { Terminal } from '../terminal.ts';
 
 export const inspect = defineCommand({
   name: 'inspect',
-  summary: 'Show inputs, outputs, operators, zero points, and what is not supported',
+  summary: 'Show inputs, outputs, operators, zero points, and operators that are not supported',
   arguments: { model: modelArgument },
   options: { ...profileOption, ...shapeOption },
   examples: [
-    { command: 'unskew inspect model.onnx', does: 'what is in the model, and which layers have zero points' },
+    { command: 'unskew inspect model.onnx', does: 'the contents of the model, and the zero points of its layers' },
     { command: 'unskew inspect model.onnx --json | jq .activations', does: 'how many zero points are not zero' },
   ],
   async run({ model, ...values }, terminal) {

@@ -18,7 +18,7 @@ export const opt = defineCommand({
   ],
   arguments: { file: argument('FILE', 'textual IR (.qir), - for standard input') },
   options: {
-    output: text('FILE', 'Where to write the graph (default: standard output)', 'o'),
+    output: text('FILE', 'The file for the graph (default: standard output)', 'o'),
     ...targetOption('symmetric'),
     ...strategyOption,
     ...rewritingOptions,

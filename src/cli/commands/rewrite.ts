@@ -22,12 +22,12 @@ export const rewrite = defineCommand({
   name: 'rewrite',
   summary: 'Write an ONNX model without zero points in its convolutions and matmuls',
   description: [
-    'What no rule touched is copied byte for byte. With --check the written file is compared, on random inputs, with the quantized graph by the interpreter, and with the input by ONNX Runtime where that is installed; when they differ, the exit code is 3.',
-    'The quantized layers of the file, those in bodies of control flow included, are counted against those that were read; where the target is not reached, the file is written, the layers that keep a zero point are listed with the reason, and the exit code is 3.',
+    'Nodes that no rule touches are copied byte for byte. With --check, the interpreter compares the written file with the quantized graph on random inputs, and ONNX Runtime, where it is installed, compares the file with the input; when they differ, the exit code is 3.',
+    'The quantized layers of the file, also in bodies of control flow, are counted against the layers that were read. Where the target is not reached, the file is written nevertheless, the layers that keep a zero point are listed with the reason, and the exit code is 3.',
   ],
   arguments: { model: modelArgument },
   options: {
-    output: text('FILE', 'Where to write the model, - for standard output', 'o'),
+    output: text('FILE', 'The file to write, - for standard output', 'o'),
     ...targetOption('symmetric'),
     ...strategyOption,
     check: optionalWhole('N', 'Compare on N random inputs (default: 3)', 3),
@@ -39,18 +39,21 @@ export const rewrite = defineCommand({
     { command: 'unskew rewrite model.onnx -o symmetric.onnx --check', does: 'rewrite, and compare the two' },
     {
       command: 'unskew rewrite model.onnx -o out.onnx --strategy fold',
-      does: 'one way of correcting where it is legal',
+      does: 'one way of correcting, where it is legal',
     },
     {
       command: 'unskew rewrite model.onnx -o out.onnx --shape x=1,3,224,224',
       does: 'for these sizes alone: more ways are legal',
     },
     { command: 'unskew rewrite model.pt -o model.onnx --shape x=1,3,224,224', does: 'an archive of PyTorch to ONNX' },
-    { command: 'unskew rewrite model.onnx -o out.onnx --timing --emit-ir out.qir', does: 'see what the passes do' },
+    {
+      command: 'unskew rewrite model.onnx -o out.onnx --timing --emit-ir out.qir',
+      does: 'the time of every pass, and the graph behind the last',
+    },
   ],
   async run(values, terminal) {
     const { model, output } = values;
-    if (output === undefined) throw new UsageError('--output is missing', 'say where to write it: -o FILE');
+    if (output === undefined) throw new UsageError('--output is missing', 'name the file to write: -o FILE');
     if (output === STANDARD_STREAM) terminal.claimStdout();
     terminal.progress(`reading ${shownPath(model)}`);
     const source = await openSource(model, values, terminal);
@@ -129,7 +132,7 @@ export const rewrite = defineCommand({
       ...(left ? [['left', left] as const] : []),
       [
         'verdict',
-        `${r.verdict}${left ? ', of what was corrected' : ''}${r.verdict === 'bit-exact' ? VERDICT_COVERS : ''}`,
+        `${r.verdict}${left ? ', for the corrected layers' : ''}${r.verdict === 'bit-exact' ? VERDICT_COVERS : ''}`,
       ],
       ...r.bounds.map((bound): [string, string] => ['', `within ${bound}`]),
       ['dropped', changes(-1)],

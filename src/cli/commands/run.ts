@@ -28,7 +28,7 @@ export const run = defineCommand({
   name: 'run',
   summary: 'Run a model on tensors from files, or on random ones',
   description: [
-    'Tensors are NumPy arrays (.npy) or TensorProtos (.pb, as in the test data of ONNX). Outputs are shown by their first values and, where that makes sense, by the index of the largest one; -o writes all of them.',
+    'Tensors are NumPy arrays (.npy) or TensorProtos (.pb, as in the test data of ONNX). Outputs are shown by their first values and, where they have few rows, by the index of the largest value of each row; -o writes all of them.',
   ],
   arguments: { model: modelArgument },
   options: {

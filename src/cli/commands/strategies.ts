@@ -32,8 +32,8 @@ export const strategies = defineCommand({
   summary: 'Show, layer by layer, the ways to correct a zero point, their costs and the one chosen',
   description: [
     'Costs are relative to the same layer without a zero point, from measurements. A layer whose input has no zero point needs no correction and is not listed.',
-    '--measure times every legal way of every distinct layer here and now, interleaved with the layer without a zero point, and keeps what it finds for this machine; from then on auto goes by it. Which way is taken changes the speed, never a result.',
-    'The quantized layers of the file are counted against those that were read; with --target symmetric the exit code is 3 where one of them keeps a zero point.',
+    '--measure times every legal way of every distinct layer here and now, interleaved with the layer without a zero point, and keeps the times for this machine; from then on auto uses them. The choice affects the speed, never a result.',
+    'The quantized layers of the file are counted against the layers that were read; with --target symmetric the exit code is 3 where one of them keeps a zero point.',
   ],
   arguments: { model: modelArgument },
   options: {
@@ -50,7 +50,7 @@ export const strategies = defineCommand({
     ...profileOption,
   },
   examples: [
-    { command: 'unskew strategies model.onnx', does: 'what was chosen for each layer, and what it costs' },
+    { command: 'unskew strategies model.onnx', does: 'the chosen way of each layer, and its cost' },
     {
       command: 'unskew strategies model.onnx --measure --threads 1',
       does: 'time all ways here, at one thread, and remember',
@@ -99,7 +99,7 @@ export const strategies = defineCommand({
       layers.map((l) => [placeOf(l), l.op, l.chosen, ...names.map((name) => costOf(l, name))]),
     );
     const totals = formatTable(
-      ['way', right('legal'), right('chosen'), 'exact', 'what it does'],
+      ['way', right('legal'), right('chosen'), 'exact', 'computes'],
       summary.map((s) => [s.way, s.legal, s.chosen, s.exactness, s.doc]),
     );
     return [
