@@ -14,7 +14,7 @@ export const chromium = ['chromium', 'chromium-browser', 'google-chrome'].find(
 /**
  * Loads a module in a page and waits for its answer.
  *
- * @param files what the page may fetch, by path
+ * @param files the files that the page may fetch, by path
  * @param script the page's module; it sends its answer with `fetch('/answer', { method: 'POST', body })`
  */
 export async function answerOf(script: string, files: Readonly<Record<string, string | Uint8Array>>): Promise<string> {

@@ -1,4 +1,4 @@
-/** The compiler knows no platform: in a browser it makes of a model what it makes of it here, to the last byte. */
+/** The compiler does not depend on a platform: in a browser it makes the same file of a model as here, to the last byte. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'vite';

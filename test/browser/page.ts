@@ -1,4 +1,4 @@
-/** The compiler as a browser has it: rewrites a model and says what became of it. */
+/** The compiler as a browser has it: rewrites a model and reports the result. */
 
 import { legalize } from '../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';

@@ -1,4 +1,4 @@
-/** The shared corpus on the addon: whatever the interpreter passes, and the interpreter's very integers. */
+/** The shared corpus on the addon: it passes every case that the interpreter passes, with the interpreter's very integers. */
 import { beforeAll, expect, it } from 'vitest';
 import { type ITensor, isFloat, nodesOf } from '../../src/ir/index.ts';
 import { addonAvailable } from '../../src/runtime/addon.ts';

@@ -1,4 +1,4 @@
-/** The cases of the corpus in one form, whatever they are stored as. */
+/** The cases of the corpus in one form, for all forms in which they are stored. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type DType, dtypeOfOnnxName, viewAs } from '../../src/tensors/dtype.ts';

@@ -1,4 +1,4 @@
-/** Compares what came out with what is expected. */
+/** Compares outputs with the expected ones. */
 
 import { bfloat16ToNumber, halfToNumber } from '../../src/numerics/half.ts';
 import { dtypes } from '../../src/tensors/dtype.ts';
@@ -6,7 +6,7 @@ import type { ITensor } from '../../src/tensors/tensor.ts';
 import { isWithin, type Tolerance } from '../support/jsonl.ts';
 import type { Expectation } from './cases.ts';
 
-/** Describes the difference in a sentence; undefined when there is none. `step` is the scale of the last dequantize. */
+/** Describes the difference in a sentence; undefined without one. `step` is the scale of the last dequantize. */
 export function difference(
   actual: ITensor,
   { tensor, tolerance, steps = 0, sameArgmax = false }: Expectation,

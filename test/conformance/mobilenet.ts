@@ -30,7 +30,7 @@ export interface Agreement {
 }
 
 /**
- * The integers of every quantized layer for the first image, on those that PyTorch (qnnpack) recorded before it.
+ * The integers of every quantized layer for the first image, computed from the integers that PyTorch (qnnpack) recorded before it.
  *
  * torch.onnx.export truncates bias/(sx·sw) to int32 where PyTorch rounds it, so that a bias of the file is up to one
  * unit of the accumulator nearer to zero: results may be one step off, against the sign of the bias.
@@ -68,7 +68,7 @@ export function compareLayers(root: string, graph: Graph): Agreement {
   return result;
 }
 
-/** The int32 bias of the convolution or matrix product that a quantize follows, undefined where there is none. */
+/** The int32 bias of the convolution or matrix product that a quantize follows, undefined where the product has no bias. */
 function biasBehind(graph: Graph, producers: ReadonlyMap<ValueId, Node>, quantize: Node): ITensor | undefined {
   let node = producers.get(quantize.operands[0] as ValueId);
   if (node?.op === 'nn.relu') node = producers.get(node.operands[0] as ValueId);

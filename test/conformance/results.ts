@@ -1,4 +1,4 @@
-/** Outcomes of all cases, their listing for docs/conformance.md, and the record of what passes. */
+/** Outcomes of all cases, their listing for docs/conformance.md, and the record of the passing ones. */
 import type { Accuracy } from './accuracy.ts';
 import { allCases, type Case } from './cases.ts';
 import { knownDifferences } from './known.ts';
@@ -144,7 +144,7 @@ function mobilenetSection(
   ];
 }
 
-/** Cases that do not pass, those with the same reason together. */
+/** Cases that do not pass; cases with the same reason are together. */
 function listing(results: readonly Result[]): readonly string[] {
   if (results.length === 0) return ['All pass.'];
   const groups = new Map<string, string[]>();

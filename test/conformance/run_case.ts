@@ -51,8 +51,8 @@ export async function runCase(c: Case, backend: Backend): Promise<Outcome> {
 }
 
 /**
- * Node tests give everything as an input, also what must be known at import: axes, shapes, pads. Where that is what
- * is missing, scalars, small integer inputs and lists after the first input become initializers, as in real models.
+ * Node tests give every operand as an input, also operands that must be known at import: axes, shapes, pads. Where such an
+ * operand is missing, scalars, small integer inputs and lists after the first input become initializers, as in real models. /
  */
 function importCase(c: Case): { readonly graph: Graph; readonly tensors: readonly (ITensor | undefined)[] } {
   const bytes = c.model();
@@ -73,7 +73,7 @@ const isParameter = ({ dtype, shape }: ITensor, input: number): boolean =>
 /** Operators through which a value keeps its quantization step. */
 const movement = new Set(['nn.reshape', 'nn.transpose', 'nn.identity', 'nn.slice', 'nn.gather']);
 
-/** The scale of the dequantize that makes the value; 0 where there is none. */
+/** The scale of the dequantize that makes the value; 0 for other values. */
 function stepOf(graph: Graph, output: ValueId): number {
   const producers = producersOf(graph);
   for (let node = producers.get(output); node; node = producers.get(node.operands[0] as ValueId)) {

@@ -1,4 +1,4 @@
-/** Programs of torch.export in the corpus against what PyTorch computed. */
+/** Programs of torch.export in the corpus against PyTorch's results. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { legalize } from '../../src/codegen/legalize.ts';

@@ -1,4 +1,4 @@
-/** TorchScript archives of the corpus against what PyTorch computed, network by network and layer by layer. */
+/** TorchScript archives of the corpus against PyTorch's results, network by network and layer by layer. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';

@@ -1,6 +1,7 @@
 /**
- * A construct that one operator cannot express never refuses the file: what ONNX Runtime runs is imported, as operators that are
- * computed or as one that is carried, with the reason; a rewrite writes it back, and ONNX Runtime computes the same.
+ * A construct that one operator cannot express never refuses the file: constructs that ONNX Runtime runs are imported, as
+ * computed operators or as one carried operator with the reason; a rewrite writes them back, and ONNX Runtime computes the
+ * same. /
  */
 import { describe, expect, it } from 'vitest';
 import { createPeer, type Feeds } from '../../src/cli/onnxruntime.ts';

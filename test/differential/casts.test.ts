@@ -45,7 +45,8 @@ describe('casts', () => {
     (await expectSame(b.finish([y]), { x })).dispose();
   });
 
-  // What C++ leaves open: floats beyond int32 to smaller integers, beyond 64 bits, and negative floats to unsigned types.
+  // Casts that C++ leaves undefined: floats beyond int32 to smaller integers, beyond 64 bits, and negative floats to unsigned
+  // types.
   it.each(pairs.filter(([from, to]) => from !== 'bf16' && to !== 'bf16'))(
     '%s to %s as ONNX Runtime',
     async (from, to) => {

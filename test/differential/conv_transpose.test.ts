@@ -20,7 +20,7 @@ import { expectSame } from './support.ts';
 
 const runs = process.env.UNSKEW_DEEP ? 20_000 : 300;
 
-/** Channel counts on both sides of what oneDNN blocks by. */
+/** Channel counts on both sides of oneDNN's block sizes. */
 const wide = {
   op: fc.constant('qnnConvTranspose' as const),
   channelsPerGroup: fc.constantFrom(1, 3, 4, 16, 20),

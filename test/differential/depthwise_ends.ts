@@ -49,7 +49,7 @@ function graphOf({ transposed, factors, steps, batch, channels }: Layer): Graph 
   return b.finish([b.emit(qnnRequantize, { x: sum, ...parameters }, mode)]);
 }
 
-/** Those of which the addon makes something else. @param differenceOf what it says of one */
+/** The cases that the addon computes differently. @param differenceOf describes the difference of a case */
 export const wrongEnds = (
   differenceOf: (graph: Graph, feeds: Feeds, options: CompileOptions) => string | undefined,
 ): readonly string[] =>

@@ -44,7 +44,7 @@ const size = 8;
 const half = (values: ArrayLike<number>, shape: readonly number[]): ITensor =>
   tensor('f16', Uint16Array.from(values, numberToHalf), shape);
 
-/** Without the signs of zeros: Relu of ONNX Runtime keeps that of −0. */
+/** Without the signs of zeros: Relu of ONNX Runtime keeps the sign of −0. */
 const plain = (t: ITensor): ITensor =>
   tensor(
     'f16',

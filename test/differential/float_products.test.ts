@@ -1,6 +1,6 @@
 /**
- * Products of floats have one meaning where a quantization lies behind: the addon's sums are the interpreter's to the last
- * bit, whatever the values, so that nothing quantized from them differs. Elsewhere a primitive sums in binary32.
+ * Products of floats have one meaning where a quantization lies behind: the addon's sums are the interpreter's to the last bit,
+ * for all values, so that nothing quantized from them differs. Elsewhere a primitive sums in binary32. /
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -186,7 +186,7 @@ describe('products of floats that nothing quantizes', () => {
         const found = model.runSync({ [graph!.inputs[0]]: toPublic(x) })[y].data as Float32Array;
         model.dispose();
         const expected = interpret(graph!, { [graph!.inputs[0]]: x })[y].data as Float32Array;
-        // Σ|x|·|w| of the whole tensor bounds that of every window.
+        // Σ|x|·|w| of the whole tensor bounds the same sum of every window.
         const size = (data: Float32Array) => data.reduce((sum, v) => sum + (Number.isFinite(v) ? Math.abs(v) : 0), 0);
         const largest = filled('f32', [512], { pattern: 'random', seed: g.seed + 7 }).data.reduce(
           (m, v) => Math.max(m, Math.abs(v)),

@@ -1,6 +1,6 @@
 /**
- * Chains of float operators on NaN, infinities, zeros of both signs, huge and tiny numbers: the addon computes what the
- * interpreter does, and what ONNX Runtime does where that is the same for every position of an element.
+ * Chains of float operators on NaN, infinities, zeros of both signs, huge and tiny numbers: the addon gives the interpreter's
+ * results, and ONNX Runtime's where they do not depend on the position of an element. /
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * A process of its own, whose DNNL_MAX_CPU_ISA says what oneDNN may use: random products and the networks of the corpus on
- * the addon against the interpreter, and what oneDNN gives when it is asked without our care. Prints a report as JSON.
+ * A process of its own, whose DNNL_MAX_CPU_ISA limits oneDNN. It compares random products and the networks of the corpus on the
+ * addon with the interpreter, and with oneDNN as it computes without our care. Prints a report as JSON.
  *
  *   DNNL_MAX_CPU_ISA=AVX2 node --import tsx test/differential/on_isa.ts RUNS SEED NETWORKS
  */
@@ -51,7 +51,7 @@ const int = (min: number, max: number) => fc.integer({ min, max });
 const fills = fc.constantFrom<Fill>('uniform', 'bell', 'bell', 'extreme');
 const eight = fc.constantFrom('u8' as const, 's8' as const);
 
-/** Bytes of full range; bell-shaped ones like those of trained filters, or the ends alone. */
+/** Bytes of full range; bell-shaped ones like trained filters, or the ends alone. */
 function filled(dtype: 'u8' | 's8', shape: readonly number[], fill: Fill, seed: number): ITensor {
   const next = randomSource(seed);
   const low = dtype === 'u8' ? 0 : -128;
@@ -154,7 +154,10 @@ const depthwise = {
   dilation: 1,
   computed: false,
 } as const;
-/** Products of one implementation and layout, which adds other pairs where filters are few: what is learnt of one is not of the next. */
+/**
+ * Products of one implementation and layout, which adds other pairs where filters are few: a result for one product does not
+ * hold for the next.
+ */
 const ofOneKind: readonly Product[] = [
   {
     ...{ ...depthwise, filters: 17, size: [7, 1, 1], kernel: [3, 3, 2], pads: [0, 2, 1, 1, 1, 1], zx: null },

@@ -1,6 +1,6 @@
 /**
- * Which operators between dequantize and quantize ONNX Runtime reads as integers, and that the profile `ort` computes them as
- * it does: the table of docs/profiles.md. What it leaves in float is foretold, with the reason.
+ * The table of docs/profiles.md: the operators between dequantize and quantize that ONNX Runtime reads as integers; the profile
+ * `ort` computes them alike. Groups that ONNX Runtime leaves in float are foretold, with the reason. /
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -94,7 +94,7 @@ interface Types {
   readonly y: Eight;
 }
 const zero = (dtype: Eight) => (dtype === 'u8' ? 121 : -7);
-/** As many rows of 256 as an operator of two tensors needs for all pairs. */
+/** Rows of 256 elements, as many as an operator of two tensors needs for all pairs. */
 const all = [256, 256];
 
 /** The float value in front of the quantize. */
@@ -283,13 +283,13 @@ describe.each(Object.entries(builds))('%s', (name, build) => {
       const differences = ours.map((q, i) => Math.abs(q - y[i])).filter((d) => d > 0);
       const isFloat = ops.includes('QuantizeLinear') && !ops.some((op) => /^Q(Linear|Gemm)/.test(op));
       if (!movedOrTables.test(name)) {
-        // foretold which it is, by a kernel of ONNX Runtime or by the reason why there is none
+        // The forecast names a kernel of ONNX Runtime, or the reason why it has none
         expect(left.length > 0, `${ops} ${left}`).toBe(isFloat);
       }
       if (differences.length > 0) expect(said).toEqual(left);
       if (left.length === 0) expect(differences.length, `${ops}`).toBe(0);
       expect(differences.every((d) => d === 1)).toBe(true);
-      // What check says of ONNX Runtime: nothing but ties, and nothing lets another integer pass
+      // The report of check about ONNX Runtime names nothing but ties, and no tie lets another integer pass
       const [id] = graph.outputs;
       const meaning = { graph, engine: 'onnxruntime', groups: groupsOf(graph, certificate.grouping) } as const;
       const see = (data: readonly number[]) =>
@@ -348,7 +348,7 @@ describe.each(['conv, s32 bias', 'matmul', 'two tensors added', 'softmax', 'aver
   });
 });
 
-/** The operator set does not matter, but for Softmax before 13, which flattens what lies behind its axis. */
+/** The operator set does not matter, but for Softmax before 13, which flattens the axes behind its own. */
 describe.each([11, 13, 21])('operator set %i', (opset) => {
   const products = ['conv, s32 bias', 'conv, float bias', 'matmul', 'gemm, s32 bias'];
   it.each([

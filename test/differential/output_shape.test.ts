@@ -23,7 +23,7 @@ function modelOf(op: string, attrs: Readonly<Record<string, ModelAttr>>): Uint8A
   });
 }
 
-/** The elements of the result, or that there is none. */
+/** The elements of the result, or its absence. */
 async function theirs(bytes: Uint8Array): Promise<readonly number[] | 'refused'> {
   try {
     const peer = await createPeer(bytes, { threads: 1 });

@@ -1,6 +1,6 @@
 /**
- * Quantized layers in bodies of If, Loop and Scan: their zero points are corrected there, wherever the body has its constants from,
- * and ONNX Runtime computes from the written file what it computes from the original.
+ * Quantized layers in bodies of If, Loop and Scan: their zero points are corrected there, for constants of the body and of the
+ * graph around it, and ONNX Runtime computes the same from the written file as from the original. /
  */
 import { describe, expect, it } from 'vitest';
 import { legalize } from '../../src/codegen/legalize.ts';
@@ -54,7 +54,7 @@ function shareOut(layer: readonly ModelNode[], source: Source, prefix: string, f
     }));
     return { body: nodes, constants: [], outside, outsideConstants: [] };
   }
-  // whatever in front of the product does not depend on the body
+  // nodes in front of the product that do not depend on the body
   const inner = new Set(varies ? [from] : []);
   const at = nodes.findIndex(({ name }) => name === 'layer');
   const isOutside = nodes.map((node, i) => {
@@ -181,7 +181,10 @@ const feedsOf = (condition: boolean): Feeds => ({
   condition: tensor('bool', [condition ? 1 : 0], []),
 });
 
-/** Optimized, ONNX Runtime 1.30 takes the scales of square weights for those of the other axis: the original computes something else. */
+/**
+ * Optimized, ONNX Runtime 1.30 takes the scales of square weights for scales of the other axis: the original computes other
+ * numbers.
+ */
 const confused = 'Gemm of scales along the axis that is summed over';
 
 /** ONNX Runtime 1.30 ends the process when it optimizes a Gemm in a branch whose operands are dequantized outside. */

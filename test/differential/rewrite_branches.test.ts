@@ -1,4 +1,7 @@
-/** Random networks cut in two, the second part in the branches of an If: rewritten they are what they were, and nothing is left unsaid. */
+/**
+ * Random networks cut in two, the second part in the branches of an If: the rewritten networks compute the same, and every
+ * layer left is named.
+ */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { accountOf } from '../../src/cli/layer_account.ts';

@@ -20,8 +20,8 @@ const refused = (body: () => Uint8Array): Uint8Array | undefined => {
 };
 
 /**
- * Operators whose ONNX Runtime kernels round otherwise than the interpreter: float sums in another order and functions
- * that are not rounded once, and what these make of ties after a quantization.
+ * Operators whose ONNX Runtime kernels round otherwise than the interpreter: float sums in another order, functions that are
+ * not rounded once, and the effect of both on ties after a quantization. /
  */
 const isExact = (graph: Graph): boolean =>
   nodesOf(graph).every((node) => {

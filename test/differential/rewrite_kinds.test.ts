@@ -1,6 +1,6 @@
 /**
  * The kinds of layers that quantizers write between DequantizeLinear and QuantizeLinear: each is corrected for `symmetric`, and
- * ONNX Runtime computes from the written file what it computes from the original, to a step of the result.
+ * ONNX Runtime computes the same from the written file as from the original, to a step of the result. /
  */
 import { describe, expect, it } from 'vitest';
 import { legalize } from '../../src/codegen/legalize.ts';
@@ -194,7 +194,7 @@ for (const filters of ['known', 'computed'] as const)
     return [m.add('Conv', [x, w], { pads: [1, 1, 1, 1] }), 'float32'];
   };
 
-// Sums of these are none of integers: zero points are subtracted in front.
+// These sums are not sums of integers: zero points are subtracted in front.
 for (const end of ['float', 'quantized'] as const) {
   const finish = (m: Model, y: string) =>
     end === 'float' ? ([y, 'float32'] as const) : ([m.quantize(y, 0.5), 'uint8'] as const);
@@ -258,7 +258,7 @@ describe.each(Object.keys(kinds))('%s', (name) => {
   });
 });
 
-// ONNX Runtime fuses a MatMul of two DequantizeLinear, whatever integers they are of, and refuses what it fused of int32.
+// ONNX Runtime fuses a MatMul of two DequantizeLinear of any integers, and refuses the fused operator for int32.
 describe('products of bytes that are not integer products load where the original does', () => {
   const operands = {
     u8: { type: 'uint8', low: 0, high: 255, zeros: (n: number) => several(n, 77, 5) },

@@ -1,4 +1,6 @@
-/** Every matrix product that the IR can express is corrected, and ONNX Runtime computes the same integers from what is written. */
+/**
+ * Every matrix product that the IR can express is corrected, and ONNX Runtime computes the same integers from the written file.
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { legalize } from '../../src/codegen/legalize.ts';
@@ -118,7 +120,7 @@ describe.each(cases)('%s, left zero point %s, right %s, constant: %s', (op, left
   });
 });
 
-/** Operators of com.microsoft that are products: each with what the standard ones cannot say. */
+/** Operators of com.microsoft that are products, each with a feature that the standard operators lack. */
 const microsoft: Readonly<
   Record<
     string,
@@ -217,7 +219,7 @@ describe.each(Object.keys(microsoft))('%s', (name) => {
   });
 });
 
-/** Integer convolutions with whatever may be computed: nothing is left of their zero points. */
+/** Integer convolutions with computed operands: none of their zero points is left. */
 describe.each([qnnConv, qnnConvTranspose])('$name', (op) => {
   it.each(familiesOf(op)!)(
     '%s: has no zero point left',

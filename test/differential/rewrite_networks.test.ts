@@ -1,4 +1,4 @@
-/** Legalized for `symmetric` and exported, every model of the corpus gives on ONNX Runtime what it gave before. */
+/** Legalized for `symmetric` and exported, every model of the corpus gives the same on ONNX Runtime as before. */
 import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
@@ -122,9 +122,9 @@ describeCorpus('networks of the corpus without zero points', (root) => {
   }, 300_000);
 
   /**
-   * Unoptimized, ONNX Runtime computes such a network in floats, which break ties otherwise than integers. So the
-   * correction alone is compared, and the whole where ONNX Runtime groups it to integers as well. Where it does not group
-   * what we do, the meaning of our grouping counts.
+   * Unoptimized, ONNX Runtime computes such a network in floats, which break ties otherwise than integers. So the correction
+   * alone is compared, and the whole where ONNX Runtime groups it to integers as well. Where ONNX Runtime does not make our
+   * groups, the meaning of our grouping counts. /
    */
   it('between dequantize and quantize give what ONNX Runtime makes of them as integers', async ({ skip }) => {
     skip(!hasVnni, SATURATES);

@@ -14,7 +14,7 @@ const filled = (dtype: 'u8' | 's8', shape: readonly number[]): ITensor =>
     shape,
   );
 
-/** Two convolutions by groups, of several filters each; the sizes of the second are what the first leaves. */
+/** Two convolutions by groups, of several filters each; the second takes the sizes that the first leaves. */
 function twoByGroups(attrs: Readonly<Record<string, ModelAttr>>): Uint8Array {
   const conv = (x: string, w: string, y: string) => ({
     op: 'ConvInteger',

@@ -1,6 +1,6 @@
 /**
- * Processors without VNNI, which add pairs of products in int16: what is compiled equals the interpreter, where oneDNN
- * without our care is wrong.
+ * Processors without VNNI, which add pairs of products in int16: compiled models equal the interpreter, where oneDNN without
+ * our care is wrong. /
  */
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';

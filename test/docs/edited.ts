@@ -1,4 +1,4 @@
-/** A text with one edit: lines that begin with a space or `-` stand there, those with `+` come in. */
+/** A text with one edit: the text has the lines that begin with a space or `-`, and gets the lines with `+`. */
 export function edited(text: string, diff: string): string {
   const lines = diff.split('\n').filter((line) => line !== '');
   const before = lines.filter((line) => line[0] !== '+').map((line) => line.slice(1));

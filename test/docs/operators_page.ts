@@ -46,7 +46,7 @@ export function operatorsPage(): string {
   return `${parts.join('\n\n')}\n`;
 }
 
-/** By name: the order of declarations is that of imports. */
+/** Sorted by name: declarations are in the order of imports. */
 const sorted = (some: readonly AnyOp[]): readonly AnyOp[] => [...some].sort((a, b) => (a.name < b.name ? -1 : 1));
 
 const row = ({ name, doc, operands, attrs, results }: AnyOp): string[] => [

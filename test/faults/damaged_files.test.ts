@@ -1,4 +1,4 @@
-/** Files whose own tables point outside of them, with every checksum right: what is beyond the end is never read as if it were there. */
+/** Files whose own tables point outside of them, with every checksum right: bytes beyond the end are never read. */
 
 import { readFileSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
@@ -70,7 +70,7 @@ describe('a compiled file', async () => {
       change(header.constants[last], header);
       Object.assign(header.constants[last], more);
     };
-    // the checksum of nothing, which is what would be read, had nobody looked where the file ends
+    // the checksum of no bytes: a reader that ignores the end of the file would find it right
     for (const more of [{}, { crc: crc32('') }])
       expect(() => readCompiledFile(withHeader(whole, damage(more)), 'm.unskew')).toThrow(
         /U5004.*is damaged: the constant @\S+ is not inside the file\n {2}at m\.unskew/,

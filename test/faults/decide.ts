@@ -1,4 +1,4 @@
-/** Decides an entry: whether unskew does what is right, refuses as it may, or falls short. */
+/** Judges an entry: unskew gives the right result, refuses as it may, or falls short. */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -126,7 +126,7 @@ async function run({ root, file }: Place, check: Check, backend: 'onednn' | 'ref
   }
 }
 
-/** On random inputs; what ONNX Runtime makes of them is expected. */
+/** On random inputs; ONNX Runtime's results are expected. */
 async function runLikeOnnxRuntime(file: string): Promise<Outcome> {
   const feeds = publicly(await importModel(file));
   const expected = await peerOutputs(file, feeds);
@@ -163,7 +163,7 @@ async function writtenNames({ file, folder }: Place): Promise<string[][]> {
   return names;
 }
 
-/** Why an outcome is not what is expected; undefined where it is. */
+/** The reason why an outcome is not the expected one; undefined for the expected outcome. */
 async function fallsShort(
   place: Place,
   expect: Expectation,
@@ -219,7 +219,7 @@ async function commandFallsShort(
   }
   if (check.cmd === 'cli') return undefined;
   if (expect.unchanged)
-    // 3: what is not touched keeps its zero points, and the command says so
+    // 3: layers that no rule touches keep their zero points, and the command names them
     return (code === 0 || code === 3) && readFileSync(file).equals(readFileSync(out))
       ? undefined
       : `exit ${code}, or other bytes`;
@@ -252,7 +252,7 @@ async function commandFallsShort(
   return undefined;
 }
 
-/** Files of which the interpreter said what they compute, since ONNX Runtime saturates here. */
+/** Files whose expected results are the interpreter's, since ONNX Runtime saturates here. */
 export const stoodIn = new Set<string>();
 const unjudged = new Set<string>();
 
@@ -276,7 +276,7 @@ async function peerOutputs(
   }
 }
 
-/** Undefined where an operator is carried: then nobody says what the file computes. */
+/** Undefined where an operator is carried: then no result of the file is known. */
 async function interpreted(file: string, inputs: ReturnType<typeof readTensors>): Promise<Tensors | undefined> {
   stoodIn.add(file);
   try {

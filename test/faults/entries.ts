@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../../../shared/faults');
 
-/** The folder of the faults, or undefined where there is none. */
+/** The folder of the faults, or undefined where it does not exist. */
 export const faultsRoot = (): string | undefined => (existsSync(join(root, 'index.json')) ? root : undefined);
 
 /** A tensor as a check gives it: a file, or type, dims and data ('nan', 'inf' and '-inf' are strings). */
@@ -113,8 +113,8 @@ const exporterFaults = (entries: readonly ExporterEntry[]): Fault[] =>
   });
 
 /**
- * Those of zoo/ say in words what is right; ONNX Runtime on random inputs is what they are compared with. Where it is the exact
- * value (a tie of QLinearSoftmax, which 1.30 itself missed) numerics/qlinear_softmax.test.ts asks for that.
+ * Entries of zoo/ state the right result in words; they are compared with ONNX Runtime on random inputs. Where the exact value
+ * is right (a tie of QLinearSoftmax, which 1.30 itself missed), numerics/qlinear_softmax.test.ts checks it. /
  */
 const zooFaults = (entries: readonly { readonly file: string; readonly right: string }[]): Fault[] =>
   entries.map(({ file, right }) => ({

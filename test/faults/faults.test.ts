@@ -14,7 +14,7 @@ else
       test(`${fault.file}: ${fault.kind}${reason ? ` (falls short: ${reason})` : ''}`, async () => {
         const { verdict, why } = await decide(root, fault);
         const isRight = verdict === 'right' || verdict === 'refused-as-right';
-        // What has become right leaves the list.
+        // A fault that has become right leaves the list.
         expect(isRight, `${verdict}: ${why}`).toBe(reason === undefined);
       });
     }

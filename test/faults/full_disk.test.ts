@@ -1,4 +1,4 @@
-/** A disk that is full, or read-only: old files stay as they were, and a sentence says what happened. */
+/** A disk that is full, or read-only: old files stay as they were, and a sentence names the fault. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';

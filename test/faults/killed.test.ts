@@ -1,4 +1,4 @@
-/** A process that is killed while it writes: the old file is whole, and what it left goes with the next write. */
+/** A process that is killed while it writes: the old file is whole, and the next write removes the remains. */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -17,7 +17,7 @@ const fresh = (): string => {
 };
 const parts = (folder: string): string[] => readdirSync(folder).filter((name) => name.endsWith('.part'));
 
-/** Kills a process as soon as a byte of what it writes is in the folder. */
+/** Kills a process as soon as a byte of its file is in the folder. */
 async function killWhileWriting(folder: string, path: string): Promise<void> {
   const script = work.write(
     'write.mts',

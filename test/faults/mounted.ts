@@ -1,4 +1,7 @@
-/** A small file system of its own, for what only a full or a read-only disk does. Mounting takes root; without it tests say why they skip. */
+/**
+ * A small file system of its own, for effects of a full or a read-only disk. Mounting takes root; without it tests say why they
+ * skip.
+ */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

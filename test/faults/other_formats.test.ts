@@ -1,4 +1,4 @@
-/** Files that are not models are named for what they are, with what to do next, wherever a model or a tensor is read. */
+/** A file that is not a model is named by its format, with the next step, by every reader of models or tensors. */
 
 import { mkdirSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';

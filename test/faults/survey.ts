@@ -1,8 +1,8 @@
 /**
- * Surveys all models in a folder, as a table and as JSON lines: `node --import tsx test/faults/survey.ts FOLDER [PART]
- * [--json FILE]`. Each is rewritten for the target `symmetric`; zero points left in the written file are counted apart
- * from unskew and set against what the command said; the written file and the model are compared in ONNX Runtime, and
- * the compiled model with it, on one random input.
+ * Surveys all models in a folder, as a table and as JSON lines: `node --import tsx test/faults/survey.ts FOLDER [PART] [--json
+ * FILE]`. Each is rewritten for the target `symmetric`; zero points left in the written file are counted apart from unskew and
+ * compared with the report of the command; the written file and the model are compared in ONNX Runtime, and the compiled model
+ * with it, on one random input. /
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,9 +21,9 @@ interface Row {
   /** `reached`, `named` (zero points are left, and the exit code says so), `silent`, `refused`, `crash`. */
   readonly rewrite: 'reached' | 'named' | 'silent' | 'refused' | 'crash';
   readonly left: number;
-  /** Written file against model in ONNX Runtime, by optimization level: what differs. */
+  /** The differences of the written file from the model in ONNX Runtime, by optimization level. */
   readonly written: Readonly<Record<string, string>>;
-  /** `right`, what differs from ONNX Runtime, or why it does not run. */
+  /** `right`, the difference from ONNX Runtime, or the reason why it does not run. */
   readonly run: string;
   readonly said: string;
 }

@@ -40,7 +40,7 @@ export function difference(found: Tensors, expected: Tensors, allowed: Expectati
     if (key === undefined) return `there is no output ${name}, only ${Object.keys(found).join(', ')}`;
     const got = found[key];
     if (got.type !== wanted.type) return `${key} is of ${got.type}, not ${wanted.type}`;
-    // what stored the expected scalars stored them as [1]
+    // the expected scalars were stored as [1]
     const isScalar = got.dims.length === 0 && String(wanted.dims) === '1';
     if (!isScalar && String(got.dims) !== String(wanted.dims)) return `${key} is [${got.dims}], not [${wanted.dims}]`;
     const [a, b] = [numbersOf(got), numbersOf(wanted)];

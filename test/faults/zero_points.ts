@@ -9,7 +9,7 @@ const { onnx } = onnxProto;
 type NodeProto = InstanceType<typeof onnx.NodeProto>;
 type TensorProto = InstanceType<typeof onnx.TensorProto>;
 
-/** Which inputs of a quantized operator are zero points of its operands. */
+/** The inputs of a quantized operator that are zero points of its operands. */
 const zeroPointInputs: Readonly<Record<string, readonly number[]>> = {
   QLinearConv: [2, 5],
   ConvInteger: [2, 3],

@@ -1,4 +1,4 @@
-/** Damage that knows nothing of what it damages. */
+/** Damage of bytes without knowledge of their format. */
 import type { Draw } from './draw.ts';
 
 /** Flips a bit, removes, inserts or repeats some bytes, or cuts off the end. */

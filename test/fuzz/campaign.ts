@@ -11,7 +11,7 @@ import { minimized } from './minimize.ts';
 import { type KindTally, newTally, tally } from './tally.ts';
 
 export interface CampaignOptions {
-  /** The campaign ends with the time or with the cases of each kind; what is not given does not end it. */
+  /** The campaign ends with the time or with the cases of each kind; an absent limit does not end it. */
   readonly seconds?: number;
   readonly cases?: number;
   readonly kinds: readonly KindName[];

@@ -7,7 +7,7 @@ import type { Kind, KindName, Seed } from './kinds/kind.ts';
 export interface CaseId {
   readonly kind: KindName;
   readonly seed: number;
-  /** Which of the changes are made; all unless given. */
+  /** The changes that are made; all by default. */
   readonly steps?: readonly number[];
 }
 

@@ -17,7 +17,7 @@ export interface Limits {
 }
 
 const usualLimits: Limits = { seconds: 10, waiting: 60, bytes: 2.5 * 2 ** 30, heapMegabytes: 1024 };
-/** Beyond these a child is replaced, so that what one case leaves behind does not count for another. */
+/** Beyond these a child is replaced, so that the remains of one case do not count for another. */
 const LARGE_BYTES = 2 ** 30;
 const CASES_PER_CHILD = 5000;
 const POLL_MILLISECONDS = 100;

@@ -9,7 +9,7 @@ export type Stage = (typeof stages)[number];
 /**
  * `uncaught`: an error without a code. `internal`: one of the code that says it is ours. `nowhere`: a code without a location.
  * `invalid`: a graph that the verifier refuses. `text`: printed and parsed it is another graph. `differs`: other numbers.
- * `died`, `hang`, `memory`: what became of the process. `peer`: other numbers than ONNX Runtime's.
+ * `died`, `hang`, `memory`: the end of the process. `peer`: other numbers than ONNX Runtime's. /
  */
 export type FindingClass =
   | 'uncaught'
@@ -28,7 +28,7 @@ export interface Finding {
   /** The step at which it happened. */
   readonly during: string;
   readonly message: string;
-  /** The same for what is most likely one fault. */
+  /** The same for reports of what is most likely one fault. */
   readonly signature: string;
 }
 
@@ -37,7 +37,7 @@ export interface Report {
   readonly codes: readonly string[];
   /** Operators that were executed. */
   readonly operators: readonly string[];
-  /** Why it was not executed, or not compared with another engine. */
+  /** The reason why it was not executed, or not compared with another engine. */
   readonly skipped?: string;
   readonly findings: readonly Finding[];
 }
@@ -50,7 +50,7 @@ export class Examination {
   readonly #findings: Finding[] = [];
   readonly #begin: (during: string) => void;
 
-  /** @param begin is told what is being done, before it is done: it may be the last */
+  /** @param begin is told each step before it begins, which may be the last */
   constructor(begin: (during: string) => void = () => {}) {
     this.#begin = begin;
   }
@@ -126,7 +126,7 @@ export const findingOf = (kind: FindingClass, during: string, message: string): 
   signature: `${kind} ${during} ${signatureOf(message)}`,
 });
 
-/** The first line without what is drawn (numbers, names in quotes), and the innermost frame of ours. */
+/** The first line without drawn parts (numbers, names in quotes), and the innermost frame of ours. */
 function signatureOf(message: string): string {
   const [first] = message.split('\n');
   const frame = /\/src\/([\w/.]+):\d+:\d+/.exec(message)?.[1] ?? '';

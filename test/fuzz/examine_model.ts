@@ -1,9 +1,9 @@
 /**
- * Properties of every model that is read, whatever its format:
+ * Properties of every model that is read, in any format:
  *
  *   it verifies, and printed and parsed it is the same graph
- *   grouped, it computes what the file says, within what grouping declares; corrected, the same as grouped, bit for bit
- *   compiled, written and read, it computes what `unskew check` asks for
+ *   grouped, it computes the meaning of the file, within the declared bounds of grouping; corrected, the same as grouped, bit for bit
+ *   compiled, written and read, it satisfies `unskew check`
  *   exported and imported again, it computes the same
  */
 import { agreement } from '../../src/cli/agreement.ts';
@@ -80,7 +80,7 @@ export async function examineModel(
     await examinePeer(source.bytes, graph, examination);
 }
 
-/** With the first of the shapes that fits; where none does, what is said of the first. */
+/** With the first of the shapes that fits; where none fits, the refusal of the first. */
 async function opened(bytes: Uint8Array, [first = [], ...others]: ModelOptions['shapes'] = []): Promise<Source> {
   const read = (sizes: readonly number[]) => {
     const shape = new Map(sizes.length > 0 ? [['x', sizes.join(',')]] : []);
@@ -100,7 +100,7 @@ async function opened(bytes: Uint8Array, [first = [], ...others]: ModelOptions['
   }
 }
 
-/** Somebody who sends the file by standard input and does not look at what is said. */
+/** A caller that sends the file by standard input and ignores the output. */
 export function terminalOf(bytes: Uint8Array): Terminal {
   const sink = { write: () => {} };
   const streams = { stdout: sink, stderr: sink, sendFile: async () => {}, readStdin: async () => bytes, env: {} };
@@ -169,7 +169,7 @@ async function examineGraph(graph: Graph, { isRunnable, threads }: Setting, exam
     await examination.holding('interpret grouped', () => {
       const grouped = claimed(graph, observe(legal.quantized, feeds));
       const groups = groupsOf(graph, legal.certificate.grouping);
-      // grouping declares what ONNX Runtime's bounds allow: sums of products in any order
+      // grouping declares the bounds of ONNX Runtime: sums of products in any order
       const { divergence } = agreement({ graph, engine: 'onnxruntime', groups }, feeds, grouped);
       if (divergence && isClaimed)
         examination.found('differs', `group, ${feeding}`, `${divergence.ir}\n${formatDifference(divergence)}`);
@@ -283,13 +283,13 @@ async function same(
 interface Tolerance {
   /** The relative tolerance of float results, by the largest of all elements. */
   readonly relative?: number;
-  /** Why nothing is claimed where results differ by more. */
+  /** The reason why nothing is claimed where results differ by more. */
   readonly unclaimed?: (found: Tensors) => string | undefined;
 }
 
 const ROUNDINGS = 'within what roundings add up to';
 
-/** Why results may differ, whatever engine rounds; integers that are made of floats too. */
+/** The reason why results may differ on any engine; for integers made of floats too. */
 function unclaimedRoundings(graph: Graph, feeds: Feeds, found: Tensors): string | undefined {
   const seen = new Map(graph.outputs.map((id) => [id, found[id]]));
   const { divergence } = agreement({ graph, engine: 'onnxruntime' }, feeds, seen);
@@ -313,7 +313,7 @@ async function examineCompiled(compiled: CompiledModel, { threads }: Setting, ex
   }
 }
 
-/** Another engine decides nothing about us by itself: what it refuses is left out. */
+/** Another engine decides nothing about us by itself: models that it refuses are left out. */
 async function examinePeer(bytes: Uint8Array, graph: Graph, examination: Examination): Promise<void> {
   await examination.refusing('peer', async () => {
     const side = await onnxRuntimeSide(bytes, 'onnxruntime', { threads: 1, graphOptimizationLevel: 'disabled' }, graph);

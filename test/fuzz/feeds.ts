@@ -31,7 +31,9 @@ export function feedsOf(graph: Graph, feeding: Feeding): Feeds {
   );
 }
 
-/** Products of these do not overflow: what a sum of infinities of both signs is depends on its order, which nobody claims. */
+/**
+ * Products of these do not overflow: a sum of infinities of both signs depends on its order, about which nobody makes a claim.
+ */
 const LARGEST = 1e15;
 
 function hostile({ dtype, shape }: ITensor, seed: number, onlyNumbers: boolean): ITensor {

@@ -91,7 +91,7 @@ it('a case that shows something is reduced to what shows it', async () => {
   const textOf = async (task: CaseId) => Buffer.from((await caseOf(task, true)).bytes).toString();
   const changed = await textOf(id);
   const [, ...nodes] = (await textOf({ ...id, steps: [] })).split('\n');
-  const line = nodes.find((text) => text.includes(' = ') && changed.includes(text)) as string; // what no change has touched
+  const line = nodes.find((text) => text.includes(' = ') && changed.includes(text)) as string; // structures that no change has touched
   expect((await caseOf(id, true)).steps).toBeGreaterThan(1);
   expect(line).toBeDefined();
   const finding = findingOf('differs', 'run', 'y: 1, should be 2');
@@ -106,7 +106,7 @@ it('a case that shows something is reduced to what shows it', async () => {
   expect(Buffer.from(reduced.bytes).toString().trim()).toBe(line.trim());
 });
 
-/** Nodes that make `m` of `x`, what `x` holds at some places that shows it, and the reason. */
+/** Nodes that make `m` of `x`, the elements of `x` that show the difference, and the reason. */
 const leftOut: readonly (readonly [string, readonly ModelNode[], number, RegExp])[] = [
   ['MaxPool', [of('MaxPool', { kernel_shape: [2, 2] })], Number.NaN, /a maximum over NaN/],
   ['GlobalMaxPool', [of('GlobalMaxPool')], Number.NaN, /a maximum over NaN/],

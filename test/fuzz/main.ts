@@ -3,10 +3,10 @@
  *
  *   --seed N      the first case; drawn unless given
  *   --workers N   child processes (1)
- *   --own         only seed files that every clone has, not those of the corpus beside the repository
+ *   --own         only seed files that every clone has, without the corpus beside the repository
  *   --peer        ONNX models are compared with ONNX Runtime too
  *   --save FILE   with --replay: where the file of the case is written
- *   --no-keep     what is found is neither minimized nor kept
+ *   --no-keep     found cases are neither minimized nor kept
  *   --json        the result as one object
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -61,7 +61,7 @@ async function run(): Promise<number> {
     keep: !values['no-keep'],
     progress(now) {
       const { isTTY } = process.stderr;
-      // at once: a campaign that is ended early has said what it found
+      // at once: a campaign that is ended early has shown its findings
       for (const { id, finding } of now.faults.slice(told)) {
         process.stderr.write(
           `${lines > 0 ? `\x1b[${lines}A\x1b[J` : ''}${finding.class} during ${finding.during} in ${id}\n`,

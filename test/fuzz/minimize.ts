@@ -58,7 +58,7 @@ function* candidates(kind: Kind, structure: unknown): Generator<Uint8Array> {
     try {
       yield kind.write(smaller);
     } catch {
-      // what cannot be written is not tried
+      // structures that cannot be written are not tried
     }
   }
 }

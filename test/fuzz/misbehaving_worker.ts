@@ -1,4 +1,4 @@
-/** A child process that does what none should: the name of its fault comes as the file. */
+/** A child process that misbehaves: the name of its fault comes as the file. */
 import type { Answer, Task } from './worker.ts';
 
 const send = (answer: Answer): void => void process.send?.(answer);
@@ -25,6 +25,6 @@ process.on('message', ({ file }: Task) => {
   send({ type: 'begins', during: fault });
   if (fault === 'nothing')
     send({ type: 'done', report: { stage: 'executed', codes: [], operators: [], findings: [] } });
-  else setTimeout(faults[fault]); // what was sent has left by then
+  else setTimeout(faults[fault]); // the message has left by then
 });
 send({ type: 'ready' });

@@ -145,7 +145,7 @@ const lines: readonly Line[] = [
   [ms('DynamicQuantizeMatMul'), 'm qk t z'],
 ];
 
-/** A model of one operator, with only what it reads. */
+/** A model of one operator, with only its operands. */
 function operatorModel([name, operands, attrs = {}]: Line, opset: number): Uint8Array {
   const [domain, op] = name.includes(':') ? name.split(':') : ['', name];
   const read = operands.split(' ');

@@ -40,7 +40,7 @@ function sumOf(tallies: readonly KindTally[]): KindTally {
   };
 }
 
-/** Everything at the end: what was skipped and why, and each fault with the way to see it again. */
+/** The report at the end: skipped cases with their reasons, and each fault with the way to see it again. */
 export function summaryOf(state: CampaignState, own: boolean): string {
   const skipped = new Map<string, number>();
   for (const t of state.tallies.values())

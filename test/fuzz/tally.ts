@@ -10,7 +10,7 @@ export interface KindTally {
   findings: number;
   readonly codes: Set<string>;
   readonly operators: Set<string>;
-  /** Why what was imported was not executed, or not compared with another engine. */
+  /** The reasons why imported models were not executed, or not compared with another engine. */
   readonly skipped: Map<string, number>;
 }
 

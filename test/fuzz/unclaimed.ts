@@ -95,7 +95,10 @@ const reachOf = ({ dtype, data }: ITensor): number =>
     ? (data as Float32Array).reduce((most, v) => (Number.isFinite(v) ? Math.max(most, Math.abs(v)) : most), 1)
     : 1;
 
-/** As many terms as the larger operand has elements, of a factor from each operand; normalizations and norms square the first. */
+/**
+ * The terms, as many as the larger operand has elements, each with a factor from each operand; normalizations and norms square
+ * the first.
+ */
 function mayOverflow(node: Node, operands: readonly ITensor[]): boolean {
   const reaches = operands.map(reachOf);
   const count = Math.max(...operands.map(({ data }) => data.length));
@@ -175,10 +178,10 @@ function isBeyond(x: ITensor, to: DType): boolean {
   return !isFloat(to) && isAnyOf(x, (v) => !(Math.trunc(v) >= min && Math.trunc(v) <= max));
 }
 
-/** Why nothing is claimed of a result that hangs on such a node by way of floats. */
+/** The reason why nothing is claimed of a result that depends on such a node by way of floats. */
 function reasonOf({ graph, node: at, values }: Strayed, kinds: readonly Unclaimed[]): string | undefined {
   const producers = producersOf(graph);
-  const nodes = new Set([graph.nodes[at]]); // a set shows what is added while it is walked
+  const nodes = new Set([graph.nodes[at]]); // a set also visits members that are added during the walk
   for (const node of nodes) {
     const given = node.operands.filter((id): id is ValueId => id !== null);
     const operands = given.flatMap((id) => values.get(id) ?? constantOf(graph, id) ?? []);

@@ -2,7 +2,7 @@
 import { type Graph, isStatic, nodesOf, sizeOf } from '../../src/ir/index.ts';
 
 export interface Work {
-  /** Multiplications, or what comes near to one. */
+  /** Multiplications, or operations of about the same cost. */
   readonly work: number;
   /** Elements of all values. */
   readonly elements: number;

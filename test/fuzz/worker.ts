@@ -1,4 +1,4 @@
-/** The child process: builds cases, examines them, and says what it does before it does it. */
+/** The child process: builds cases, examines them, and announces each step before it begins. */
 import { type CaseId, caseOf } from './cases.ts';
 import { Examination, findingOf, type Report } from './examination.ts';
 import { kinds } from './kinds/index.ts';

@@ -1,7 +1,4 @@
-/**
- * Runs and drops models, and measures what they leave behind:
- * `node --expose-gc --import tsx child.ts models|workers COUNT`.
- */
+/** Runs and drops models, and measures their remains: `node --expose-gc --import tsx child.ts models|workers COUNT`. / */
 import { readdirSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setTimeout as after, setImmediate as nextTurn } from 'node:timers/promises';
@@ -100,7 +97,7 @@ for (const [name, one] of Object.entries(all)) {
   for (let i = 0; i < warming; i++) await one(i);
   const before = await resident();
   for (let i = 0; i < Number(count); i++) await one(warming + i);
-  // what was dropped ends its threads when it is collected, what was disposed of at once
+  // a dropped model ends its threads when it is collected, a disposed one at once
   if (name.startsWith('dropped')) await settle();
   const left = await threadsLeft();
   results[name] = { grown: (await resident()) - before, threads: left };

@@ -9,7 +9,7 @@ const expected = expectedOf(graph);
 
 const isDeep = process.env.UNSKEW_DEEP !== undefined;
 
-/** `disposed`, or what else it is. */
+/** `disposed`, or the other outcome. */
 const codeOf = (reason: unknown): unknown => (reason instanceof UnskewError ? reason.code : reason);
 
 describe('runs at once', () => {
@@ -64,7 +64,7 @@ describe('runs at once', () => {
 
   it('of two models take turns', async () => {
     const [busy, other] = await Promise.all([1, 2].map(() => compile(network(false), { threads: 2 })));
-    // A run takes longer than its promise: those that end together are told of together, model by model.
+    // A run takes longer than its promise: runs that end together settle together, model by model.
     const large = batch(4000);
     await Promise.all([busy.run(large), other.run(batch(1))]);
     let ended = 0;

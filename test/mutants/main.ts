@@ -1,9 +1,9 @@
 /**
- * Breaks the code in one place after the other, and says which test finds each.
+ * Breaks the code in one place after the other, and names the test that finds each.
  *
  *   npm run mutants -- [--only TEXT]… [--jobs N] [--list] [--json]
  *
- * The working tree is copied and stays as it is. First the tests run on the code as it is: what fails then tells nothing.
+ * The working tree is copied and stays as it is. First the tests run on the unchanged code: a test that fails there proves nothing.
  */
 import { parseArgs } from 'node:util';
 import { formatTable, right } from '../../src/cli/table.ts';

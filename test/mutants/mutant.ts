@@ -3,7 +3,7 @@ export interface Mutant {
   /** The fault in the changed code. */
   readonly name: string;
   readonly file: string;
-  /** A text that the file has exactly once, and what stands in its place. */
+  /** A text that the file has exactly once, and its replacement. */
   readonly text: string;
   readonly instead: string;
   /** Files of tests that take seconds, one of which has to fail. */

@@ -27,7 +27,7 @@ export interface Outcome {
   /** The tests that failed. */
   readonly failed: readonly string[];
   readonly passed: number;
-  /** Why no test failed although the run did: a file that does not load, a run that does not end. */
+  /** The reason why no test failed although the run did: a file that does not load, a run that does not end. */
   readonly trouble?: string;
 }
 

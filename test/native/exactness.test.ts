@@ -1,7 +1,7 @@
 /**
- * The recipe that makes oneDNN's requantization that of the specification, bit for bit, on every ISA it may choose:
- * bias in units of the accumulator, scales, `round` as a post-op, then the destination zero point.
- * Half of the scales are powers of two, so that ties occur.
+ * The recipe by which oneDNN's requantization equals the specification, bit for bit, on every ISA it may choose: bias in units
+ * of the accumulator, scales, `round` as a post-op, then the destination zero point. Half of the scales are powers of two, so
+ * that ties occur. /
  */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

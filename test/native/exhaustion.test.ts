@@ -28,7 +28,7 @@ const codeOf = async (body) => { try { await body(); return 'none'; } catch (err
 /** Runs a script in a process of its own and returns its result. */
 function inChild(script: string): unknown {
   const text = `${prelude}(async () => {${script}})().then((result) => console.log(JSON.stringify(result)))`;
-  // V8's helpers and the arenas of their threads would take of the address space what is left for the addon
+  // V8's helpers and the arenas of their threads would take the address space that is left for the addon
   const { stdout, stderr, status, signal } = spawnSync(
     process.execPath,
     ['--expose-gc', '--single-threaded-gc', '-e', text],

@@ -1,4 +1,4 @@
-/** Softmax of bytes on the addon: what numerics/qlinear_softmax.ts says, for every axis, type and length. */
+/** Softmax of bytes on the addon equals numerics/qlinear_softmax.ts, for every axis, type and length. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { GraphBuilder, sizeOf, tensor } from '../../src/ir/index.ts';

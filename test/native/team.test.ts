@@ -1,4 +1,4 @@
-/** Which threads a process has, and whose they are: one team for all that computes on several threads. */
+/** The threads of a process: one team serves all sessions and kernels that compute on several threads. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-/** Changes of a graph at a random place, of every kind that keeps it a graph: what a mistaken rewrite could have left. */
+/** Changes of a graph at a random place, of every kind that keeps it a graph, as a mistaken rewrite might make it. */
 import {
   constantOf,
   type Graph,

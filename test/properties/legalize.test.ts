@@ -1,4 +1,4 @@
-/** `legalize` on random networks: whatever target and strategy, the meaning stays, and every pass leaves a good graph. */
+/** `legalize` on random networks: for every target and strategy the meaning stays, and every pass leaves a valid graph. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type LegalizeOptions, legalize } from '../../src/codegen/legalize.ts';

@@ -1,4 +1,4 @@
-/** Laws of whole operators and graphs: what must stay the same when inputs change in a known way. */
+/** Laws of whole operators and graphs: the change of results when inputs change in a known way. */
 import { mkdtempSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -81,7 +81,7 @@ describe.each(Object.values(laws).map((law) => [law.name, law] as const))('the l
 describe('a law', () => {
   const folder = mkdtempSync(join(tmpdir(), 'unskew-laws-'));
 
-  /** A backend that pads with the number 0, whatever the zero point: Σ over the taps inside is all that is right of it. */
+  /** A back end that pads with the number 0, for every zero point: only its Σ over the taps inside is right. */
   const padsWithZero = (graph: Graph, feeds: Feeds): Feeds =>
     Object.fromEntries(
       Object.entries(interpret(graph, feeds)).map(([name, y]) => {

@@ -1,6 +1,6 @@
 /**
- * Whose memory feeds and results are: `run` takes its feeds before it returns, wherever in the model they are read, and no
- * result shares memory with a feed, with the model or with another result.
+ * Ownership of feeds and results: `run` takes its feeds before it returns, for all readers in the model, and no result shares
+ * memory with a feed, with the model or with another result. /
  */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-/** The checker against the rules, and against the interpreter: what it proves is so, what it refutes its witness shows. */
+/** The checker against the rules, and against the interpreter: its proofs hold, and its witnesses show what it refutes. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { legalize } from '../../src/codegen/legalize.ts';
@@ -85,7 +85,7 @@ describe.each(correctionRules.map((rule) => [rule.name, rule] as const))('%s', (
   });
 });
 
-/** Undefined where the variant makes a graph of other types: the driver refuses that whatever it means. */
+/** Undefined where the variant makes a graph of other types, which the driver refuses in any case. */
 function wrongly(graph: Graph, rule: AnyRule): Graph | undefined {
   try {
     return applyOnce(graph, { ...rule, rewrite: rule.wrong!.rewrite });

@@ -1,4 +1,4 @@
-/** Graphs with one change of any kind: what an input shows to differ is not proved, before and after selection. */
+/** Graphs with one change of any kind: a difference that an input shows is never proved away, before and after selection. */
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { legalize } from '../../src/codegen/legalize.ts';

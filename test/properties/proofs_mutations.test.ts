@@ -31,7 +31,7 @@ const LONG = { timeout: 900_000 };
 const constant = fc.constant(false);
 const conv = convSpec({ zx: present, symbolic: constant, computed: constant }).map(buildConv);
 
-/** The graph with one element of one constant changed; undefined when there is none. */
+/** The graph with one element of one constant changed; undefined for a graph without constants. */
 function mutated(
   graph: Graph,
   choice: number,

@@ -1,6 +1,7 @@
 /**
- * The example of docs/testing.md: a rule as a user writes it, with the mistake of a published optimizer. Folding a pad of
- * zeros into the pads of a convolution is right only when the source's zero point is 0, because those read the zero point.
+ * The example of docs/testing.md: a rule as a user writes it, with the mistake of a published optimizer. Folding a pad of zeros
+ * into the pads of a convolution is right only when the source's zero point is 0, because the pads of a convolution read the
+ * zero point. /
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
 /**
- * Makes `test/corpus` of the shared corpus: what is small, of every suite, and what it needs. Run after the shared one changes:
+ * Makes `test/corpus` of the shared corpus: small entries of every suite, with the files that they need. Run it after the shared one changes:
  *
  *   node --import tsx test/support/choose_corpus.ts
  */

@@ -13,7 +13,7 @@ export const exactWeights: Readonly<Record<'u8' | 's8', readonly [number, number
   ? { u8: [0, 255], s8: [-128, 127] }
   : { u8: [64, 191], s8: [-64, 63] };
 
-/** Why a test that ONNX Runtime judges is skipped. */
+/** The reason why a test that ONNX Runtime judges is skipped. */
 export const SATURATES = 'without VNNI ONNX Runtime adds products of bytes in int16, which saturates';
 
 /** Operators that multiply bytes, or floats that were bytes. */

@@ -3,7 +3,10 @@ import onnxProto from 'onnx-proto';
 
 const { onnx } = onnxProto;
 
-/** `cut`: the index of the first node inside; `inner`: whether constants that only those read are inside too. Needs an opset for If. */
+/**
+ * `cut`: the index of the first node inside; `inner`: true when constants that only the inner nodes read are inside too. Needs
+ * an opset for If.
+ */
 export function intoBranches(bytes: Uint8Array, cut: number, inner: boolean): Uint8Array | undefined {
   const model = onnx.ModelProto.decode(bytes);
   const { node: nodes = [], initializer = [], input = [], output = [] } = model.graph ?? {};

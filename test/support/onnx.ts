@@ -6,7 +6,7 @@ import { bytesOf, type ITensor } from '../../src/tensors/tensor.ts';
 
 const { onnx } = onnxProto;
 
-/** The code of an ONNX element type name, also of those that unskew only carries. */
+/** The code of an ONNX element type name, also of types that unskew only carries. */
 export function onnxTypeCode(name: string): number {
   const carried = Object.entries(carriedOnnxTypes).find(([, n]) => n === name);
   const known = Object.values(dtypes).find((d) => d.onnx === name);
@@ -54,7 +54,7 @@ export interface ModelTensor {
 export interface ModelInitializer {
   readonly name: string;
   readonly tensor: ITensor;
-  /** Written in the place of the type and elements of `tensor`: those of an ONNX type that the IR does not have. */
+  /** The type and elements, of an ONNX type that the IR does not have, that are written in place of those of `tensor`. */
   readonly raw?: { readonly onnxType: number; readonly bytes: Uint8Array };
 }
 export type ModelAttr =

@@ -1,4 +1,4 @@
-/** Suites and tests that need what is not everywhere: where there is a reason against one, a skipped test says it. */
+/** Suites and tests that need a feature of the machine: where it is missing, a skipped test gives the reason. */
 import { describe, it, type TestFunction } from 'vitest';
 
 export function describeUnless(reason: string | undefined, name: string, body: () => void): void {

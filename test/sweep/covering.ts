@@ -81,7 +81,7 @@ export function coveringDesign(sizes: readonly number[], random: () => number): 
   return rows;
 }
 
-/** A row that has the pair `first`, and for every other dimension takes what covers most. */
+/** A row that has the pair `first`, and for every other dimension takes the value that covers most. */
 function candidate(
   sizes: readonly number[],
   first: readonly number[],

@@ -125,7 +125,7 @@ async function scalesTwice({ layer, graph, bytes, mode }: Strayed): Promise<bool
   });
 }
 
-/** The least product of two scales of what is dequantized. */
+/** The least product of the scales of two dequantized tensors. */
 function unitOf(run: Strayed): number {
   const [first = 1, second = first] = scalesOf(run, 'DequantizeLinear')
     .map(Math.abs)

@@ -1,7 +1,7 @@
 /**
- * One layer on every engine, and whether each computes what the layer means. The meaning is the imported graph, interpreted.
+ * One layer on every engine, each compared with the meaning of the layer, the interpreted imported graph.
  *
- *   quantized    what grouping made of it        within what the grouping declares
+ *   quantized    the grouped graph               within the bounds of the grouping
  *   corrected    without zero points             as the quantized graph, integers exactly
  *   compiled     the addon                       as the quantized graph, integers exactly
  *   onnxruntime  the file, and the written file  as the meaning, or by a peculiarity that has a name
@@ -69,7 +69,7 @@ export interface Comparison {
   readonly feeds: Feeds;
   readonly expected: Tensors;
   readonly found: Tensors;
-  /** The values along the way, where it tells them: one step there is one step, and not what follows of it. */
+  /** The values along the way, where the engine shows them: one step there counts as one step, without its consequences. */
   readonly observe?: () => Observed | Promise<Observed | undefined> | undefined;
 }
 
@@ -92,7 +92,7 @@ export async function compared({ column, what, claim, feeds, expected, found, ob
 }
 
 const worst: readonly Verdict[] = ['equal', 'tie', 'refused', 'excepted', 'differs'];
-/** The one to report of several. */
+/** The outcome to report, of several. */
 export const worstOf = (outcomes: readonly Outcome[]): Outcome =>
   outcomes.reduce((a, b) => (worst.indexOf(b.verdict) > worst.indexOf(a.verdict) ? b : a));
 

@@ -30,7 +30,7 @@ export function designOf({ dimensions }: Kind): readonly (readonly number[])[] {
 
 const hashOf = (text: string): number => [...text].reduce((h, c) => Math.imul(h ^ c.charCodeAt(0), 0x01000193), 7);
 
-/** The layer of a seed: the first seeds walk through the covering design, those beyond draw every dimension. */
+/** The layer of a seed: the first seeds walk through the covering design, later seeds draw every dimension. */
 export function layerOf(kind: Kind, seed: number): Layer {
   const design = designOf(kind);
   const random = numbersFrom(Math.imul(seed + 1, 0x2545f491) ^ hashOf(kind.name));

@@ -1,10 +1,10 @@
 /**
- * Every kind of layer on every instruction set that there is, against the interpreter and ONNX Runtime.
+ * Every kind of layer on every instruction set of the machine, against the interpreter and ONNX Runtime.
  *
  *   npm run sweep -- [LAYERS] [--kind WORDS] [--isa NAME] [--seed FIRST] [--json]
  *   npm run sweep -- --replay KIND:SEED
  *
- * LAYERS are shared out among the kinds. A layer that differs is stored with its inputs, and the table is followed by what differs
+ * LAYERS are shared out among the kinds. A layer that differs is stored with its inputs, and the table is followed by the differences
  * and how it is replayed. The exit code is 3 when anything differs.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';

@@ -35,7 +35,7 @@ export type Contents =
   | { readonly of: readonly number[] }
   /** Floats uniform in a range. */
   | { readonly low: number; readonly high: number }
-  /** Multiples of a half of `step`: what lies between two integers is frequent. */
+  /** Multiples of a half of `step`: values halfway between two integers are frequent. */
   | { readonly halves: number };
 
 export interface Quantization {
@@ -156,7 +156,7 @@ export class Net {
 
   output(name: string, dtype: DType): void {
     const own = `y${this.#outputs.length}`;
-    // An operator of its own would hide what follows from being the last, so the producer is renamed
+    // An Identity would hide that the producer is the last node, so the producer is renamed
     const at = this.#nodes.findIndex(({ outputs }) => outputs.includes(name));
     const node = this.#nodes[at];
     this.#nodes[at] = { ...node, outputs: node.outputs.map((o) => (o === name ? own : o)) };

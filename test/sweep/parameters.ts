@@ -1,4 +1,4 @@
-/** Values that dimensions of several kinds share, and what they stand for. */
+/** Values that dimensions of several kinds share, with their meanings. */
 import { type DType, dtypes } from '../../src/ir/index.ts';
 import { type Strategy, strategyNames } from '../../src/passes/strategies.ts';
 import type { Contents, Eight, Net, Quantization } from './net.ts';

@@ -1,4 +1,4 @@
-/** A slice of the sweep (`npm run sweep`): a layer of each kind on each engine; and that the sweep sees what is wrong. */
+/** A slice of the sweep (`npm run sweep`): a layer of each kind on each engine; and the sweep finds wrong results. */
 import { describe, expect, it } from 'vitest';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type ITensor, interpret } from '../../src/ir/index.ts';

@@ -14,7 +14,9 @@ export function countsOf(counts: Counts, kind: string, { column, verdict, code }
   verdicts[key] = (verdicts[key] ?? 0) + 1;
 }
 
-/** A row for each kind and column: what is equal, what is a tie, what is refused or excepted by name, what differs. */
+/**
+ * A row for each kind and column, with the counts of equal layers, ties, layers refused or excepted by name, and differences.
+ */
 export function table(counts: Counts): string {
   const rows = [...counts].flatMap(([kind, columns]) =>
     [...columns].map(([column, verdicts], i) => {

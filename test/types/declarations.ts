@@ -74,7 +74,7 @@ defineRule({
   rewrite: ({ zx }) => zx.type && zx,
 });
 
-// Nodes are told apart by declarations: what follows knows operands and attributes.
+// Declarations tell nodes apart: the code behind the test knows operands and attributes.
 declare const node: Node;
 if (isOp(node, nnPad)) {
   const mode: 'constant' | 'edge' | 'reflect' | 'wrap' = node.attrs.mode;
@@ -90,12 +90,12 @@ if (node.op === 'qnn.convolution') throw new Error();
 // @ts-expect-error a table has entries for operators alone
 byOp<number>({ nnAdd: 1, nnPlus: 2 });
 
-// What writes one operator as ONNX writes no other, unless that has all that it reads.
+// An emitter of one operator emits no other operator, unless the other has all fields that it reads.
 // @ts-expect-error nn.pad has no repeats
 export const padding: EmitOp<typeof nnPad> = tile;
 // @ts-expect-error nn.reshape has no operand 'b'
 export const shaped: EmitOp<typeof nnReshape> = arithmetic('Add');
 
-// The form in ONNX is that of an operator whose attributes are floats that may be left out.
+// The form in ONNX belongs to an operator whose attributes are floats that may be left out.
 // @ts-expect-error nn.cast has the attribute 'to'
 withOnnx(nnCast, 'Cast');

@@ -7,7 +7,7 @@ declare const ofPad: Lowering<typeof nnPad>;
 declare const own: Pick<Lowerings, 'dnnlConv' | 'dnnlConvTranspose' | 'dnnlMatmul' | 'dnnlRequantize'>;
 
 export const all: Lowerings = { ...own, nnReshape: ofAny, nnPad: ofPad };
-// @ts-expect-error a lowering that reads what the operator does not have
+// @ts-expect-error a lowering that reads a field that the operator lacks
 export const padding: Lowering<typeof nnReshape> = ofPad;
 // @ts-expect-error a lowering that reads other operands
 export const sum: Lowerings = { ...own, nnAdd: ofAny };

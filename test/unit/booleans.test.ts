@@ -1,4 +1,4 @@
-/** Any number but 0 may stand for true: it becomes 1 when it is read, from whatever source. */
+/** Any number but 0 may stand for true: it becomes 1 when it is read, from any source. */
 import { describe, expect, it } from 'vitest';
 import { readNpy } from '../../src/cli/npy.ts';
 import { compile, Tensor } from '../../src/index.ts';

@@ -7,7 +7,7 @@ import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type Graph, nodesOf, parse, print, verify } from '../../src/ir/index.ts';
 import { broadcastShape } from '../../src/ir/ops/broadcast.ts';
 
-/** More than a call takes as arguments: what spreads such a list into one overflows the stack. */
+/** More than a call takes as arguments: spreading such a list into a call overflows the stack. */
 const MANY = 200_000;
 
 const concat = (graph: Graph) => nodesOf(graph).find(({ op }) => op === 'nn.concat')!;

@@ -27,7 +27,7 @@ const bytes = writeModel({
 const graph = await importModel(bytes);
 const backend = 'reference';
 
-/** By function: a call with these options, and what is nearest to a name that it does not know. */
+/** By function: a call with these options, and the known name nearest to an unknown one. */
 const functions: Readonly<
   Record<string, { call(options: object): unknown; readonly near: Readonly<Record<string, string>> }>
 > = {

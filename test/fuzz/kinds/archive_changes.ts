@@ -131,7 +131,7 @@ function otherNumbers(data: Buffer, draw: Draw): Buffer {
   return Buffer.from(`${text.slice(0, index)}${changed}${text.slice(index + old.length)}`);
 }
 
-/** One entry is changed by its kind; sometimes its name, its place, or what the directory says of it. */
+/** One entry is changed by its kind; sometimes its name, its place, or its record in the directory. */
 export function changeEntries(entries: readonly Entry[], draw: Draw, mood: 'gentle' | 'hostile'): readonly Entry[] {
   if (mood === 'gentle') return changeNumbers(entries, draw);
   const telling = entries.filter(({ name }) => /\.(py|pkl|json|pt)$/.test(name));

@@ -1,4 +1,4 @@
-/** Compiled files: header and constants changed under checksums that are right, and under those that are not. */
+/** Compiled files: header and constants changed under right checksums, and under wrong ones. */
 import { crc32 } from 'node:zlib';
 import { writeCompiledFile } from '../../../src/codegen/compiled_file.ts';
 import { type DType, dtypes, sizeOf } from '../../../src/ir/index.ts';
@@ -110,7 +110,7 @@ function edited(text: string, edit: (header: Header) => void): string {
   }
 }
 
-/** The constants that the header lists get the checksums of what is there. */
+/** The constants that the header lists get the checksums of their bytes. */
 function withChecksums(header: Header, constants: Uint8Array): void {
   for (const place of Object.values(header.constants as Record<string, Place>))
     place.crc = crc32(constants.subarray(place.offset, place.offset + sizeOf(place.shape) * dtypes[place.dtype].bytes));

@@ -23,7 +23,7 @@ import { changedNumber, type Draw, hostileFloats, once, pick, weighted } from '.
 /** Limits the tries of another place and change when types do not fit. */
 const MOST_TRIES = 8;
 
-/** A graph with one change; undefined where none of those that were drawn has types that fit. */
+/** A graph with one change; undefined where no drawn change has types that fit. */
 export function changeGraph(graph: Graph, draw: Draw): Graph | undefined {
   for (let i = 0; i < MOST_TRIES; i++) {
     try {

@@ -20,13 +20,13 @@ export interface ChangeContext<S> {
 
 export interface Kind<S = unknown> {
   readonly name: KindName;
-  /** Those that every clone has (`own`), or those of the corpus beside the repository too. */
+  /** The seeds that every clone has (`own`), or also the seeds of the corpus beside the repository. */
   seeds(own: boolean): Promise<readonly Seed[]>;
   open(bytes: Uint8Array): S | Promise<S>;
   /** One change of the structure, by draws alone. */
   change(structure: S, draw: Draw, context: ChangeContext<S>): S | Promise<S>;
   write(structure: S): Uint8Array;
-  /** Structures with a part less, for the reduction of what was found. */
+  /** Structures with a part less, for the reduction of a found case. */
   smaller(structure: S): Iterable<S>;
   examine(bytes: Uint8Array, examination: Examination): Promise<void>;
 }

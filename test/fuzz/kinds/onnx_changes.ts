@@ -127,7 +127,7 @@ function changeNodes(graph: Graph, draw: Draw): void {
       [nodes[at], nodes[to]] = [nodes[to], nodes[at]];
       return;
     }
-    default: // what read its first output reads its first input
+    default: // readers of its first output read its first input
       for (const node of nodes)
         node.input = (node.input ?? []).map((name) =>
           name === nodes[at].output?.[0] ? (nodes[at].input?.[0] ?? '') : name,
@@ -135,7 +135,7 @@ function changeNodes(graph: Graph, draw: Draw): void {
   }
 }
 
-/** A node of any operator on values of the graph; what read one of them may read its result from then on. */
+/** A node of any operator on values of the graph; readers of one of them may read its result from then on. */
 function insertNode(graph: Graph, draw: Draw, isGentle: boolean): void {
   const nodes = nodesOf(graph);
   const op =

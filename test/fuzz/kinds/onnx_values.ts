@@ -1,4 +1,4 @@
-/** Changes of what ONNX nodes are given: attributes and constant tensors. */
+/** Changes of the parameters of ONNX nodes: attributes and constant tensors. */
 import onnxProto from 'onnx-proto';
 import { onnxOps } from '../../../src/importers/onnx/op_table.ts';
 import { dtypes } from '../../../src/ir/index.ts';

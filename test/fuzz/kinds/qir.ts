@@ -50,7 +50,7 @@ const words = [
   '"\\t"',
 ];
 
-/** One or two tokens become others of their kind, or whatever; a line goes, comes twice, or moves. */
+/** One or two tokens become others of their kind, or any text; a line goes, comes twice, or moves. */
 export function changeText(text: string, draw: Draw): string {
   if (once(draw, 5)) {
     const lines = text.split('\n');

@@ -202,7 +202,7 @@ export const pbKind = defineKind<Proto>({
   examine: (bytes, examination) => examineTensor(bytes, examination, () => truths(readTensorProto(bytes).tensor)),
 });
 
-/** onnx-proto leaves open what a number is that should be 0 or 1. */
+/** onnx-proto does not define other numbers where 0 or 1 is meant. */
 const truths = (tensor: ITensor | undefined): ITensor | undefined =>
   tensor?.dtype === 'bool' ? { ...tensor, data: (tensor.data as Uint8Array).map((v) => Math.min(v, 1)) } : tensor;
 

@@ -1,4 +1,4 @@
-/** Corrections, what is proved of them, and sizes that are symbols. */
+/** Corrections, their proofs, and sizes that are symbols. */
 import type { Mutant } from '../mutant.ts';
 
 const proofs = (name: string, file: string, text: string, instead: string, ...tests: string[]): Mutant => ({

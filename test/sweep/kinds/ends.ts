@@ -3,7 +3,7 @@ import type { Net } from '../net.ts';
 import { contents, eight, magnitudes, zeroPoints, zerosOf } from '../parameters.ts';
 
 export const lengths = [1, 3, 15, 16, 17, 31, 33, 65] as const;
-/** Scales of results, relative to those of operands. */
+/** Scales of results, relative to the scales of operands. */
 export const ratios = [1, 2, 0.5, 1 / 3, 0.02, 20] as const;
 
 export const shared = {

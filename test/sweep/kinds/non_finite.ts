@@ -135,7 +135,7 @@ const products = defineKind({
   },
 });
 
-/** The operands of a QLinearMatMul in the place of those of a convolution. */
+/** The operands of a QLinearMatMul, made of the operands of a convolution. */
 function matrix(net: Net, c: { readonly x: 'u8' | 's8'; readonly w: 'u8' | 's8' }, given: readonly string[]): string[] {
   const middle = c.w === 'u8' ? 128 : 0;
   const [a, b] = [

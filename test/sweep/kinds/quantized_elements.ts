@@ -8,7 +8,7 @@ import { windowDimensions, windowOf } from '../windows.ts';
 const microsoft = 'com.microsoft';
 const sizes = [1, 3, 15, 16, 17, 31, 33, 65] as const;
 
-/** Scales of results, relative to those of operands: a result that fits, ties, clamps, or collapses. */
+/** Scales of results, relative to the scales of operands: a result that fits, ties, clamps, or collapses. */
 const ratios = [1, 2, 0.5, 1 / 3, 0.013, 37, 2.56] as const;
 
 const shared = {

@@ -99,7 +99,7 @@ function wide(seed: number, change: Change = {}): Graph {
 
 const meant = (graph: Graph, feeds: Feeds, seen: Observed): Agreement =>
   agreement({ graph, engine: 'compiled' }, feeds, seen);
-/** Only outputs, and what is named in the graph: as an engine that fuses would show it. */
+/** Only outputs and named values of the graph, as an engine that fuses shows them. */
 const shown = (graph: Graph, feeds: Feeds, ids: readonly string[]): Observed =>
   new Map([...observe(graph, feeds)].filter(([id]) => ids.includes(id)));
 

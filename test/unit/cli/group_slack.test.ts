@@ -1,4 +1,6 @@
-/** The bound of a float bias is half a unit of the sum, whatever stands between a product and what dequantizes its operands. */
+/**
+ * The bound of a float bias is half a unit of the sum, for all operators between a product and the dequantize of its operands.
+ */
 import { describe, expect, it } from 'vitest';
 import { agreement } from '../../../src/cli/agreement.ts';
 import { observe } from '../../../src/cli/compare.ts';

@@ -1,4 +1,4 @@
-/** The zero points that a rewrite reports as left, compared with those in the file that it writes. */
+/** The zero points that a rewrite reports as left, compared with the zero points in the written file. */
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { zeroPointsLeft } from '../../faults/zero_points.ts';

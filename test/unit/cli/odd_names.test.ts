@@ -1,4 +1,4 @@
-/** Names of inputs and outputs that hold what the command line has a use for, and names as long as files cannot have them. */
+/** Names of inputs and outputs with characters that the command line uses itself, and names that are too long for files. */
 import { readdirSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { writeNpy } from '../../../src/cli/npy.ts';

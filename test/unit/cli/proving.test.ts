@@ -1,4 +1,4 @@
-/** Which commands prove what they did, and that they say how far they are. */
+/** The commands that prove their corrections, and their progress. */
 import { afterAll, beforeEach, expect, it, vi } from 'vitest';
 import { owes } from '../../../src/codegen/onednn/owes.ts';
 import { checkGraphs } from '../../../src/proofs/check.ts';

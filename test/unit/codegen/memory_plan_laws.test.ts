@@ -1,4 +1,4 @@
-/** The laws of the arena: what is alive together lies apart, and nothing takes more room than it must. */
+/** The laws of the arena: buffers that are alive together lie apart, and no buffer takes more room than it must. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Lifetime, planMemory } from '../../../src/codegen/onednn/memory_plan.ts';

@@ -9,7 +9,7 @@ import { nnAbs, nnRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { addonAvailable, loadAddon } from '../../../src/runtime/addon.ts';
 import { describeUnless } from '../../support/unless.ts';
 
-/** A graph of f32[4] whose nodes each read one or two earlier values; those of `interpreted` have no kernel. */
+/** A graph of f32[4] whose nodes each read one or two earlier values; the nodes in `interpreted` have no kernel. */
 function graphOf(nodes: readonly { readonly interpreted: boolean; readonly reads: readonly number[] }[]): Graph {
   const b = new GraphBuilder();
   const values: Value<'f32'>[] = [b.input('x', 'f32', [4])];

@@ -1,4 +1,4 @@
-/** The laws of a plan: each node runs once, after what it reads; each buffer is written before it is read. */
+/** The laws of a plan: each node runs once, after its operands are computed; each buffer is written before it is read. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BufferRef } from '../../../src/codegen/onednn/binding.ts';
@@ -42,7 +42,7 @@ const drawn: fc.Arbitrary<Drawn> = fc.record({
   isOutput: fc.boolean(),
 });
 
-/** Negations run on the interpreter, views move nothing, sums and products read what is made long before. */
+/** Negations run on the interpreter, views move nothing, sums and products read values made long before. */
 function graphOf(nodes: readonly Drawn[]): Graph {
   const b = new GraphBuilder();
   const values: Value<'f32'>[] = [b.input('x', 'f32', SHAPE), b.input('y', 'f32', SHAPE)];

@@ -1,4 +1,4 @@
-/** Targets by name and by machine: what each takes, and what none has. */
+/** Targets by name and by machine: the zero points that each takes, and unknown names. */
 import { describe, expect, it } from 'vitest';
 import { type Isa, resolveTarget, targetNames } from '../../../src/codegen/targets.ts';
 import { compile, legalize } from '../../../src/index.ts';

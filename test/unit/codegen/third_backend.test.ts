@@ -1,4 +1,4 @@
-/** A back end of a test between the two: parts go to the first that takes them, and what they compute together is the meaning. */
+/** A back end of a test between the two: parts go to the first that takes them, and together they compute the meaning. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Backend, Session } from '../../../src/codegen/backend.ts';

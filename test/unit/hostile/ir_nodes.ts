@@ -1,4 +1,4 @@
-/** A graph around each operator of the IR, found by trying, and what can be done to it. */
+/** A graph around each operator of the IR, found by trying, and changes of it. */
 import { UnskewError } from '../../../src/diagnostics/index.ts';
 import {
   type AnyOp,
@@ -38,7 +38,7 @@ const shapes: readonly Shape[] = [
 export interface Baseline {
   readonly op: AnyOp;
   readonly types: readonly (TensorType | null)[];
-  /** Which operands are constants. */
+  /** The operands that are constants. */
   readonly constant: readonly boolean[];
   readonly attrs: Readonly<Record<string, AttrValue>>;
 }
@@ -70,7 +70,7 @@ export function baselineOf(op: AnyOp): Baseline | undefined {
   return undefined;
 }
 
-/** Lists of windows over two axes: most random ones are none. */
+/** Lists of windows over two axes; most random lists are not valid. */
 function windowList(name: string, draw: (limit: number) => number): readonly number[] | undefined {
   const lists: Readonly<Record<string, readonly (readonly number[])[]>> = {
     strides: [[2, 1]],

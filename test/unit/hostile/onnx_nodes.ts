@@ -1,4 +1,4 @@
-/** A node of each ONNX operator that is understood, found by trying, and what can be done to it. */
+/** A node of each ONNX operator that is understood, found by trying, and changes of it. */
 import { UnskewError } from '../../../src/diagnostics/index.ts';
 import type { OnnxOp } from '../../../src/importers/onnx/define_onnx_op.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';

@@ -1,4 +1,4 @@
-/** Numbers, lists and words that nobody expects, and what takes part in a baseline that they are put into. */
+/** Numbers, lists and words that nobody expects, and the baselines that they are put into. */
 export const hostileIntegers = [0, -1, 2, 7, 2 ** 31, 2 ** 33, -(2 ** 31) - 1, 2 ** 48, 2 ** 53, -(2 ** 62)] as const;
 export const hostileFloats = [0, -1, Number.NaN, Infinity, -Infinity, 3e38, 1e-45, 2 ** 31, 0.3] as const;
 export const hostileWords = ['', 'x', 'NaN', 'SAME_UPPER', '9007199254740993'] as const;

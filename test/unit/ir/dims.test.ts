@@ -40,7 +40,7 @@ describe('dimensions', () => {
   const { tree } = fc.letrec<{ tree: Tree }>((tie) => ({
     tree: fc.oneof({ maxDepth: 4 }, leaf, fc.tuple(fc.constantFrom(...Object.keys(steps)), tie('tree'), tie('tree'))),
   }));
-  /** Division is by what is positive: sizes, and numbers. */
+  /** Divisors are positive: sizes, and numbers. */
   const divisor = (d: Dim): Dim => (leastOf(d) >= 1 ? d : 3);
   const dimOf = (t: Tree): Dim => {
     if (!Array.isArray(t)) return t as Dim;

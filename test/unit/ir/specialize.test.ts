@@ -1,4 +1,4 @@
-/** Symbols bound to sizes: types are inferred anew, and what is carried only is bound with them. */
+/** Symbols bound to sizes: types are inferred anew, and types of carried operators are bound with them. */
 import { expect, it } from 'vitest';
 import { parse, print, specialize, verify } from '../../../src/ir/index.ts';
 

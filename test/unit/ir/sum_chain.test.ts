@@ -1,4 +1,4 @@
-/** The law of sumChain: the value is what is left, plus all that was absorbed, in wrapping int32. */
+/** The law of sumChain: the value is the rest plus all absorbed terms, in wrapping int32. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Graph, GraphBuilder, type ITensor, interpret, tensor, type Value } from '../../../src/ir/index.ts';

@@ -32,7 +32,7 @@ function expectReplay(graph: Graph): void {
   expect(print(again)).toBe(print(graph));
 }
 
-/** Any JavaScript string, also with lone surrogates, and what looks like the text around it. */
+/** Any JavaScript string, also with lone surrogates, and strings that look like the text around them. */
 const anyString = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 12 }),
   fc.array(fc.nat(0xffff), { maxLength: 8 }).map((codes) => String.fromCharCode(...codes)),

@@ -29,7 +29,7 @@ describe('arithmetic functions equal ONNX Runtime', () => {
 });
 
 describe('transcendental functions are within the error of ONNX Runtime', () => {
-  // Bounds: what was measured over 200,001 arguments in [-10, 10], times at most 2.
+  // Bounds: the differences measured over 200,001 arguments in [-10, 10], times at most 2.
   test.each([
     ['Sigmoid', 13, {}, functions.sigmoid, 4e-7, 0],
     ['Tanh', 13, {}, functions.tanh, 6e-7, 0],

@@ -31,7 +31,7 @@ function compareTensor(file: Uint8Array, tensor: OnnxTensor): void {
     tensor.dtype === undefined
       ? proto.rawData
       : bytesOf(readTensorProto(file.subarray(tensor.range.start, tensor.range.end)).tensor!.data);
-  // 4-bit types, for example, may come as int32 entries: those are compared by the tests of typed data
+  // 4-bit types, for example, may come as int32 entries, which the tests of typed data compare
   if (tensor.dtype !== undefined || expected.length > 0) expect(Buffer.from(tensor.raw()).equals(expected)).toBe(true);
 }
 

@@ -1,4 +1,4 @@
-/** Functions of a model, written out: the model computes what the same model without functions computes. */
+/** Functions of a model, written out: the model computes the same as one without functions. */
 import { describe, expect, it } from 'vitest';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { inlineFunctions, openOnnx } from '../../../src/formats/onnx/index.ts';

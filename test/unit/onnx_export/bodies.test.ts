@@ -1,4 +1,7 @@
-/** Bodies of control flow: what is rewritten in them, what stays byte for byte, and what is said of bodies that cannot be read. */
+/**
+ * Bodies of control flow: their rewritten nodes, the nodes that stay byte for byte, and the warnings about bodies that cannot
+ * be read.
+ */
 import { describe, expect, it } from 'vitest';
 import { accountOf } from '../../../src/cli/layer_account.ts';
 import { legalize } from '../../../src/codegen/legalize.ts';

@@ -25,7 +25,7 @@ const open = (model: Model) => importOnnx(writeModel(model));
 const nodesIn = (bytes: Uint8Array) => openOnnx(bytes).graph.nodes;
 const ops = (bytes: Uint8Array) => nodesIn(bytes).map(({ opType }) => opType);
 
-/** Puts x·2 in the place of what computes `id`, its first operand being x. */
+/** Puts x·2 in the place of the node that computes `id`, its first operand being x. */
 function doubled(graph: Graph, id: string): Graph {
   const editor = new GraphEditor(graph);
   const node = editor.node(id as ValueId)!;

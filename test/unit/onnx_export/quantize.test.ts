@@ -1,6 +1,6 @@
 /**
- * Quantization in operator sets that have no operator for it, where it is spelled out: read again and in ONNX Runtime it is what
- * the interpreter computes, also of numbers that are not finite.
+ * Quantization in operator sets that have no operator for it, where it is spelled out: read again and in ONNX Runtime it
+ * computes the interpreter's results, also of numbers that are not finite. /
  */
 import { describe, expect, it } from 'vitest';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
@@ -33,7 +33,7 @@ const parameters = (dtype: Written, dims: readonly number[]) => {
   };
 };
 
-/** A file whose QuantizeLinear is that of com.microsoft, which has all types in all versions. */
+/** A file whose QuantizeLinear comes from com.microsoft, which has all types in all versions. */
 function imported(dtype: Written, dims: readonly number[], opset: number) {
   const { scale, zp } = parameters(dtype, dims);
   return importOnnx(

@@ -1,4 +1,4 @@
-/** Operators with sizes for attributes are written with the arithmetic of those sizes, and read back as what they were. */
+/** Operators with sizes for attributes are written with the arithmetic of those sizes, and read back as the same operators. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';

@@ -57,7 +57,7 @@ export interface GraphCase {
   readonly expected: Readonly<Record<string, ITensor>>;
 }
 
-/** The cases of the corpus that are understood whole, what must be known at import being initializers. */
+/** The cases of the corpus that are understood whole; operands that must be known at import are initializers. */
 export function* graphCases(isWanted: (c: Case) => boolean): Generator<GraphCase> {
   for (const c of allCases()) {
     if (!isWanted(c)) continue;

@@ -182,7 +182,7 @@ const parts: Readonly<Record<string, (p: string) => Part>> = {
     ),
 };
 
-/** A Gemm of bytes with a zero point: what is to be corrected. */
+/** A Gemm of bytes with a zero point, which is to be corrected. */
 const corrected = (p: string): Part => ({
   ...joined(
     activation(p, 'u8', 117),

@@ -1,6 +1,6 @@
 /**
- * Written files are valid ONNX, whatever of a rewritten part the rest of the model looks at, and compute in ONNX Runtime what
- * the model computed: with its default options as well as without optimizations.
+ * Written files are valid ONNX, for every value of a rewritten part that the rest of the model reads, and compute the same as
+ * the model in ONNX Runtime: with its default options as well as without optimizations. /
  */
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';

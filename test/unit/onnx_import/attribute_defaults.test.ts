@@ -1,4 +1,4 @@
-/** Attributes that a node does not have: they are what the standard says, in numbers written down. */
+/** Attributes that a node does not have take the defaults of the standard, written down here as numbers. */
 import { expect, it } from 'vitest';
 import { interpret, numbersOf, tensor } from '../../../src/ir/index.ts';
 import { importModel } from '../../../src/runtime/import_model.ts';

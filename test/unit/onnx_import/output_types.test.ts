@@ -1,4 +1,4 @@
-/** The types of what is not understood, held against what the standard's own test models declare. */
+/** The types of operators that are not understood, compared with the declarations in the standard's own test models. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';

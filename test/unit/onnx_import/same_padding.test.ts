@@ -1,4 +1,4 @@
-/** SAME padding over sizes that are not known: what it makes of a feed is what the model with these sizes makes of it. */
+/** SAME padding over unknown sizes: a feed gives the same result as on the model with these sizes. */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';

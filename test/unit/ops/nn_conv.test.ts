@@ -177,7 +177,7 @@ describe('nn.conv_transpose', () => {
           forward.shape,
         );
         const rank = attrs.strides.length;
-        // what the strides leave over at the end of the input is what outputPadding gives back
+        // outputPadding gives back the elements that the strides leave over at the end of the input
         const outputPadding = attrs.strides.map((stride, i) => {
           const extent = attrs.dilations[i] * (w.shape[i + 2] - 1) + 1;
           return (x.shape[i + 2] + attrs.pads[i] + attrs.pads[i + rank] - extent) % stride;

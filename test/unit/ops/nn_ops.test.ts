@@ -27,7 +27,7 @@ const plain = (rank: number): Attrs => ({
 });
 const window = (rank: number): Attrs => ({ ...plain(rank), kernel: Array(rank).fill(2), ceilMode: true });
 
-/** Operands of one element type out of those of the first, at the given shapes. */
+/** Operands of one element type, which the first operand allows, at the given shapes. */
 const alike =
   (shapes: readonly (readonly number[])[], attrs: Attrs = {}) =>
   (op: AnyOp): fc.Arbitrary<Sample> =>

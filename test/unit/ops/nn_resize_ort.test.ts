@@ -1,4 +1,4 @@
-/** Linear Resize under the profile `ort` is what ONNX Runtime computes, bit for bit; under the others it is exact. */
+/** Linear Resize under the profile `ort` equals ONNX Runtime, bit for bit; under the others it is exact. */
 import fc from 'fast-check';
 import ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
@@ -7,7 +7,7 @@ import { dtypes, interpret, sizeOf, tensor } from '../../../src/ir/index.ts';
 import { writeModel } from '../../support/onnx.ts';
 
 const coordinates = ['half_pixel', 'pytorch_half_pixel', 'asymmetric', 'align_corners'] as const;
-/** Which axes of each layout are resized. */
+/** The resized axes of each layout. */
 const layouts = [
   [1, 1],
   [1, 1, 1],

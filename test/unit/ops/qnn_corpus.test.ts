@@ -161,7 +161,7 @@ function linear(c: VectorCase, [x, scale, zp]: Inputs): ITensor {
 
 type Compose = (c: VectorCase, inputs: Inputs) => ITensor | readonly ITensor[];
 
-/** By operator: file, how many of its cases ONNX Runtime runs and we have types for, and what they are made of. */
+/** By operator: file, the number of its cases that ONNX Runtime runs and we have types for, and the parts of a case. */
 const composed: Record<string, readonly [file: string, cases: number, compose: Compose]> = {
   ConvInteger: ['conv_integer_test', 5, convolution],
   QLinearConv: ['qlinearconv_op_test', 150, qlinearConv],
@@ -223,7 +223,7 @@ describeCorpus('vectors of ONNX Runtime', () => {
         expect([results[o].dtype, actual.length], c.id).toEqual([recorded!.dtype, expected.length]);
         const missed = expected.filter((e, i) => !isWithin(actual[i], e, tolerance));
         expect(missed, c.id).toEqual([]);
-        // Integers are exact, but for those of the pools that ORT itself misses: its tests compute them otherwise.
+        // Integers are exact, except integers of the pools that ORT itself misses: its tests compute them otherwise.
         const differing = expected.filter((e, i) => e !== actual[i]).length;
         const integer = !['f16', 'f32'].includes(recorded!.dtype);
         if (integer) expect(differing, c.id).toBe(c.outputs.length === 1 ? c.ort.differing : 0);

@@ -4,7 +4,7 @@ import { qnnMatmul } from '../../../src/ir/ops/qnn_matmul.op.ts';
 import { type ITensor, scalar, tensor, zeros } from '../../../src/tensors/tensor.ts';
 import { at, bytes, elements, evaluate, indicesOf, tensorOf } from './qnn_support.ts';
 
-/** The batch axes of one operand: those of the result, some of them 1, some at the front left out. */
+/** The batch axes of one operand: the axes of the result, some of them 1, some at the front left out. */
 const batchOf = (batch: readonly number[]) =>
   fc
     .tuple(fc.nat(batch.length), fc.array(fc.boolean(), { minLength: batch.length, maxLength: batch.length }))

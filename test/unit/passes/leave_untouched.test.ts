@@ -41,7 +41,7 @@ describe('what needs no correction', () => {
     const [{ patches, inversePatches }] = trace;
     expect(print(applyPatches(tidy, [...patches]))).toBe(print(after));
     expect(print(applyPatches(after, [...inversePatches]))).toBe(print(tidy));
-    expect(patches.length).toBeLessThan(12); // what differs, not the whole graph
+    expect(patches.length).toBeLessThan(12); // the difference, not the whole graph
   });
 
   it('is all of a graph without zero points: the graph itself', () => {

@@ -1,4 +1,4 @@
-/** Which way a layer takes after one that was not proved. */
+/** The way that a layer takes after one that was not proved. */
 import { expect, it } from 'vitest';
 import type { Certificate } from '../../../src/passes/certificate.ts';
 import { otherWays, type Tried } from '../../../src/passes/other_ways.ts';

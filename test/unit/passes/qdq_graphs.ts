@@ -130,7 +130,7 @@ export const productSpec = (emphasis: Emphasis<ProductSpec>): fc.Arbitrary<Produ
     ...emphasis,
   });
 
-/** The real result in front of the quantize, and what to quantize it with. */
+/** The real result in front of the quantize, and the parameters of the quantize. */
 function emitProduct(b: GraphBuilder, spec: ProductSpec): { y: Float; unit: number } {
   const next = random(spec.seed);
   const { kind, rank, group, perGroupIn, perGroupOut, kernel } = spec;

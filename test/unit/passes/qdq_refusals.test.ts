@@ -1,4 +1,6 @@
-/** Groups that look like products and are none: each reason, and the published bugs behind them (C-7 in docs/published-bugs.md). */
+/**
+ * Groups that look like products and are not: each reason, and the published bugs behind them (C-7 in docs/published-bugs.md).
+ */
 import { describe, expect, test } from 'vitest';
 import { type Graph, GraphBuilder, interpret, tensor } from '../../../src/ir/index.ts';
 import { nnConv, nnConvTranspose } from '../../../src/ir/ops/nn_conv.op.ts';

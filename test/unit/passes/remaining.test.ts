@@ -1,4 +1,4 @@
-/** Zero points that are left on products are listed with a reason, whatever form the product has. */
+/** Zero points that are left on products are listed with a reason, for every form of product. */
 import assert from 'node:assert';
 import { describe, expect, test } from 'vitest';
 import { legalize } from '../../../src/codegen/legalize.ts';

@@ -1,4 +1,4 @@
-/** What the compiler has without any platform, against Node's. */
+/** The services that the compiler has without any platform, compared with Node's. */
 import { createHash } from 'node:crypto';
 import { crc32 as crc32OfNode } from 'node:zlib';
 import fc from 'fast-check';

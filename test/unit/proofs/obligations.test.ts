@@ -120,7 +120,7 @@ describe('rounding', () => {
   it('a multiplier that steps at the same sums is proved by thresholds', () => {
     const next = Math.fround(0.03125 * (1 + 2 ** -23));
     const found = rounding({ multiplier: next });
-    // exact ties of the one are none of the other
+    // exact ties of the one are not ties of the other
     expect(refutation(found).accumulators!.length).toBeGreaterThan(0);
     expect(rounding({ low: -5 })).toMatchObject({ verdict: 'proved', method: 'the same recipe and parameters' });
   });

@@ -1,4 +1,4 @@
-/** Pairs of graphs, each about one argument of the checker: those that differ must not be proved, the others must be. */
+/** Pairs of graphs, each about one argument of the checker: the differing pairs must not be proved, the equal ones must be. */
 
 export interface Pair {
   readonly inputs: string;

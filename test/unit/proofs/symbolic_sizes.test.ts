@@ -1,4 +1,4 @@
-/** Proofs over symbolic sizes: what they compare, and that they say what proofs of all sizes say. */
+/** Proofs over symbolic sizes: the sizes that they compare, and their agreement with proofs of each size. */
 import { describe, expect, it } from 'vitest';
 import { legalize } from '../../../src/codegen/legalize.ts';
 import {

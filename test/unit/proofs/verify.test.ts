@@ -17,7 +17,7 @@ async function legalizeWith(...broken: readonly ('border_table' | 'pad' | 'drop_
     const changed = Object.entries(actual).map(([key, rule]) => [key, typeof rule === 'object' ? wrong(rule) : rule]);
     vi.doMock(path, () => Object.fromEntries(changed));
   }
-  await import('../../../src/runtime/node_platform.ts'); // what was installed went with the modules
+  await import('../../../src/runtime/node_platform.ts'); // the installed platform went with the modules
   return (await import('../../../src/codegen/legalize.ts')).legalize;
 }
 

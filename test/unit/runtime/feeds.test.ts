@@ -1,4 +1,4 @@
-/** Feeds whose type, dims and data do not belong together are refused, whatever made them. */
+/** Feeds whose type, dims and data do not belong together are refused, from every maker. */
 import { describe, expect, it } from 'vitest';
 import { toFeeds } from '../../../src/runtime/feeds.ts';
 

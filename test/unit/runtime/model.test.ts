@@ -37,7 +37,7 @@ describe('a model', () => {
 
 describe('a model whose sizes follow from values', () => {
   const rest = { inputs: [{ name: 'x', type: 'float32', dims: ['N', 4] }], outputs: [{ name: 'y', type: 'float32' }] };
-  // The last size of what is found: its count, which nobody knows before it runs.
+  // The last size of the result is its count of elements, which nobody knows before the run.
   const found = (op: string, axis: number) =>
     writeModel({
       ...rest,

@@ -1,4 +1,4 @@
-/** Sizes of symbols: those that feeds have, and those that are given. */
+/** Sizes of symbols: sizes of feeds, and given sizes. */
 import { describe, expect, it } from 'vitest';
 import { checkFeeds, type Graph, parse, tensor, type ValueId } from '../../../src/ir/index.ts';
 import { bindShapes } from '../../../src/runtime/bind_shapes.ts';

@@ -15,7 +15,7 @@ const machine: Machine = {
   isa: 'vnni',
   threads: 2,
 };
-/** As files have it. */
+/** A row as files have it. */
 const stored = { processor: machine.processor, onednn: '2.6.3', isa: 'vnni', threads: 2 };
 const row = (positions: number | undefined, cost: number): CostRow => ({
   layer: layerOf({ positions }),

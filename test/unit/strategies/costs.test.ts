@@ -1,4 +1,6 @@
-/** Cost tables: what is measured counts as it is, the rest by its neighbours; what is shipped predicts what it did not see. */
+/**
+ * Cost tables: a measured class counts as it is, another by its neighbours; the shipped tables predict classes that they lack.
+ */
 import { describe, expect, test } from 'vitest';
 import { costModel, shippedFor } from '../../../src/codegen/onednn/costs/index.ts';
 import { measured } from '../../../src/codegen/onednn/costs/measured.ts';

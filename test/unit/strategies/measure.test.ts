@@ -1,4 +1,4 @@
-/** Layers taken out of a network, timed, and chosen by what was found. */
+/** Layers taken out of a network and timed; the times decide the choice. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** ZIP containers: what PyTorch writes, and what nobody should. */
+/** ZIP containers: the files that PyTorch writes, and files that nobody should write. */
 import { describe, expect, it } from 'vitest';
 import { openArchive } from '../../../src/formats/torch/archive/index.ts';
 import { type Entry, zip } from './archives.ts';

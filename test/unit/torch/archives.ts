@@ -1,4 +1,4 @@
-/** Archives made by hand: a ZIP writer and a pickle writer, for tests of what nobody's tools would write. */
+/** Archives made by hand: a ZIP writer and a pickle writer, for tests of files that no tool would write. */
 import { crc32, deflateRawSync } from 'node:zlib';
 
 export interface Entry {

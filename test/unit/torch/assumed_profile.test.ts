@@ -1,4 +1,4 @@
-/** Which profile an archive is read with when none is given, and who is told. */
+/** The profile of an archive when none is given, and the places that name it. */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -83,7 +83,7 @@ describe('the profile of an archive that is given none', () => {
     expect(note).toMatchObject({ code: 'U4003', severity: 'note', hint: expect.stringContaining('--profile') });
     expect(note.message).toContain(`'${profile}' is taken: `);
     expect(note.message).toContain(reason);
-    // what was imported is what that profile gives
+    // the import equals an import with this profile
     const given = await importModel(archive(made), { ...shapes, profile });
     expect({ ...graph, origin: undefined, pool: undefined }).toEqual({ ...given, origin: undefined, pool: undefined });
   });

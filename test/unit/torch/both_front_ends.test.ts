@@ -1,4 +1,4 @@
-/** One call in TorchScript and in a program of torch.export: both compute what PyTorch does, in its element type. */
+/** One call in TorchScript and in a program of torch.export: both compute PyTorch's result, in its element type. */
 import { describe, expect, it } from 'vitest';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { importModel } from '../../../src/runtime/import_model.ts';

@@ -1,4 +1,4 @@
-/** Classes of an archive beside modules: NamedTuples, context managers; and what is printed. */
+/** Classes of an archive beside modules: NamedTuples, context managers; and arguments of print. */
 import { describe, expect, it } from 'vitest';
 import { interpret } from '../../../src/ir/interpret.ts';
 import { verify } from '../../../src/ir/verify.ts';

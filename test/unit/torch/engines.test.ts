@@ -1,4 +1,4 @@
-/** Layers, pools and means against what each engine of PyTorch 2.15 computed (make_engines.py). */
+/** Layers, pools and means against the results of each engine of PyTorch 2.15 (make_engines.py). */
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

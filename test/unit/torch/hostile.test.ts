@@ -19,7 +19,7 @@ const files = [
 /** Longest time for one damaged file, which a sound one takes a twentieth of. */
 const MOST_MILLISECONDS = 2000;
 
-/** Imports and looks at every constant; what it is refused with, undefined when it is not. */
+/** Imports and looks at every constant; returns the refusal, undefined without one. */
 async function outcome(bytes: Uint8Array): Promise<UnskewError | undefined> {
   const start = performance.now();
   try {

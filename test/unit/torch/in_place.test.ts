@@ -198,7 +198,7 @@ describe('state that lives beyond a call', () => {
       ['x', 'h'],
       ['output', 'h.next'],
     ]);
-    // two calls, the second with what the first one left
+    // two calls, the second with the state that the first one left
     const step: Record<string, (h: number[]) => [number[], number[]]> = {
       'a buffer that is written to': (h) => [h.map((v, i) => v + 10 * (i + 1)), h.map((v, i) => v + 10 * (i + 1))],
       'a row of a buffer': (h) => [

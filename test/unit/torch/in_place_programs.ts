@@ -1,4 +1,6 @@
-/** Programs that write in place, drawn step by step: each is text of TorchScript and nodes of torch.export, with what it returns. */
+/**
+ * Programs that write in place, drawn step by step: each is text of TorchScript and nodes of torch.export, with its results.
+ */
 import type { NodeSpec } from '../torch_export/programs.ts';
 import { node, t } from '../torch_export/programs.ts';
 import * as m from './strided_model.ts';
@@ -230,7 +232,7 @@ export interface Program {
   readonly lines: readonly string[];
   readonly nodes: readonly NodeSpec[];
   readonly shapes: Readonly<Record<string, m.Strided>>;
-  /** Names of the variables that are returned, and what they hold at the end. */
+  /** Names of the returned variables, and their values at the end. */
   readonly outputs: readonly { readonly script: string; readonly program: string; readonly x: m.Strided }[];
 }
 

@@ -1,4 +1,4 @@
-/** Operators of TorchScript against what PyTorch 1.13 computed (make_operators.py). */
+/** Operators of TorchScript against the results of PyTorch 1.13 (make_operators.py). */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { interpret } from '../../../src/ir/interpret.ts';

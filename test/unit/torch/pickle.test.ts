@@ -1,4 +1,4 @@
-/** Pickles: values, tensors, and what is refused. */
+/** Pickles: values, tensors, and refusals. */
 import { describe, expect, it } from 'vitest';
 import { PickleObject, type TorchTensor, unpickleTorch } from '../../../src/formats/torch/pickle/index.ts';
 import { type Item, p, pickle } from './archives.ts';

@@ -1,4 +1,4 @@
-/** quantized_decomposed and torchao in TorchScript: every operator computes what it computes in a program. */
+/** quantized_decomposed and torchao in TorchScript: every operator computes the same as in a program. */
 import { describe, expect, it } from 'vitest';
 import { legalize } from '../../../src/codegen/legalize.ts';
 import { affineOps } from '../../../src/importers/torch/libraries/affine.ts';

@@ -1,4 +1,4 @@
-/** The code of archives: what runs at import, what becomes a graph, and what is refused with its line. */
+/** The code of archives: code that runs at import, code that becomes a graph, and code that is refused with its line. */
 import { describe, expect, it } from 'vitest';
 import type { ImportOptions } from '../../../src/importers/import_model.ts';
 import { interpret } from '../../../src/ir/interpret.ts';

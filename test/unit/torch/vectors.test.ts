@@ -105,7 +105,7 @@ function argumentsOf(c: VectorCase, tensor: (name: string) => GraphTensor): Torc
   }
 }
 
-/** Elements that differ from what PyTorch computed. */
+/** Elements that differ from PyTorch's. */
 function differing(c: VectorCase, profile: TorchProfile): number {
   const sink = new GraphSink();
   const operators = new TensorOperators(sink, { profile }, {}, new Map());

@@ -1,4 +1,4 @@
-/** Operators of ATen: what each computes, on tensors small enough to compute by hand. */
+/** Operators of ATen: the result of each, on tensors small enough to compute by hand. */
 import { describe, expect, it } from 'vitest';
 import { torchOps } from '../../../src/importers/torch/op_table.ts';
 import type { DType } from '../../../src/tensors/dtype.ts';

@@ -1,4 +1,4 @@
-/** Programs of torch.export made by hand: what `torch.export.save` writes, in the layout of PyTorch 2.14. */
+/** Programs of torch.export made by hand, as `torch.export.save` writes them, in the layout of PyTorch 2.14. */
 
 import { openArchive } from '../../../src/formats/torch/archive/index.ts';
 import { importExport } from '../../../src/importers/torch/program/index.ts';
@@ -66,7 +66,7 @@ export interface ProgramSpec {
   readonly inputs?: Readonly<Record<string, readonly [Coded, readonly Size[]]>>;
   readonly weights?: Readonly<Record<string, ITensor>>;
   readonly nodes: readonly NodeSpec[];
-  /** Types of what the nodes compute. */
+  /** Types of the results of the nodes. */
   readonly values: Readonly<Record<string, readonly [Coded, readonly Size[]]>>;
   readonly outputs: readonly string[];
   readonly ranges?: Json;

@@ -1,4 +1,4 @@
-/** quantized_decomposed and torchao: the arithmetic of their definitions, and what grouping makes of them. */
+/** quantized_decomposed and torchao: the arithmetic of their definitions, and their grouping. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { legalize } from '../../../src/codegen/legalize.ts';

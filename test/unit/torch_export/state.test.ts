@@ -1,4 +1,4 @@
-/** State of programs: buffers and inputs that nodes write to, and those that the signature says are changed. */
+/** State of programs: buffers and inputs that nodes write to, and those that the signature declares as changed. */
 import { describe, expect, it } from 'vitest';
 import type { UnskewError } from '../../../src/diagnostics/index.ts';
 import type { Graph } from '../../../src/ir/graph.ts';
