@@ -1,3 +1,4 @@
+export * from './dynamic_rows.ts';
 export * from './float_functions.ts';
 export * from './half.ts';
 export * from './matmul_scales.ts';

@@ -60,3 +60,22 @@ export const xnnpackMultiplier = (sx: number, sw: number, sy: number): Multiplie
   arithmetic: 'f32',
   factor: multiplier32(sx, sw, sy),
 });
+
+/**
+ * MultiplyByQuantizedMultiplier of a 64-bit sum |x| < 2^47, for 16-bit activations: the mantissa M is cut to 15 bits.
+ *
+ *   r = (M + 2^15) >> 16, 2^15 − 1 for M ≥ 2^31 − 2^16;   y = ⌊(x·r + 2^(14 − shift)) / 2^(15 − shift)⌋
+ *
+ * x·r needs up to 62 bits: x = h·2^16 + l is taken in two halves, h·r and l·r being exact in binary64.
+ */
+export function multiplyWide(x: number, mantissa: number, shift: number): number {
+  const r = mantissa >= 0x7fff0000 ? 0x7fff : Math.floor((mantissa + 2 ** 15) / 2 ** 16);
+  const divisor = 2 ** (15 - shift);
+  const high = Math.floor(x / 2 ** 16);
+  const low = (x - high * 2 ** 16) * r + divisor / 2;
+  if (divisor < 2 ** 16) return high * r * (2 ** 16 / divisor) + Math.floor(low / divisor);
+  const step = divisor / 2 ** 16;
+  const quotient = Math.floor((high * r) / step);
+  const rest = high * r - quotient * step;
+  return quotient + Math.floor((rest * 2 ** 16 + low) / divisor);
+}

@@ -12,6 +12,7 @@ import { tensor } from '../../tensors/index.ts';
 import { type Requantize, requantizedBy } from '../kit/requantize.ts';
 import { rangeOf } from './activation.ts';
 import type { Operand, OperatorContext } from './operator_context.ts';
+import type { TfliteProfile } from './profiles.ts';
 
 export type Byte = 'u8' | 's8';
 
@@ -41,7 +42,8 @@ export function weightScales(
   return q.scale;
 }
 
-interface End {
+/** The end of a product: everything behind its sum. */
+export interface ProductEnd {
   readonly kind: TfliteProduct;
   readonly source: Operand;
   readonly scales: readonly number[];
@@ -49,10 +51,12 @@ interface End {
   readonly activation: Activation | undefined;
   /** The axis of the channels in the sum. */
   readonly axis: number;
+  /** That of the profile, unless its kernels leave the operator to others. */
+  readonly arithmetic?: TfliteProfile;
 }
 
 /** clamp(round((sum + bias)·m) + zy): the end of a product under the profile. */
-export function requantizedProduct(ctx: OperatorContext, sum: Value, end: End): Value {
+export function requantizedProduct(ctx: OperatorContext, sum: Value, end: ProductEnd): Value {
   const { kind, source, scales, bias, activation, axis } = end;
   const dtype = ctx.outputType();
   if (!isByte(dtype) || !isByte(source.dtype))
@@ -61,7 +65,7 @@ export function requantizedProduct(ctx: OperatorContext, sum: Value, end: End): 
   const { scale } = ctx.perTensor(source.tensor);
   const type = source.dtype;
   const how: Requantize =
-    ctx.profile === 'tflite'
+    (end.arithmetic ?? ctx.profile) === 'tflite'
       ? {
           multipliers: scales.map((sw) => tfliteMultiplier(kind, type, scale, sw, result.scale)),
           mode: tfliteModes[kind],

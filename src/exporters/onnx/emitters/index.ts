@@ -6,6 +6,7 @@ import type { Emitting, Written } from '../node_writer.ts';
 import * as binary from './binary.ts';
 import * as conv from './conv.ts';
 import { convTranspose, quantizedConvTranspose } from './conv_transpose.ts';
+import { dynamicQuantizeRows } from './dynamic_rows.ts';
 import * as matmul from './matmul.ts';
 import * as movement from './movement.ts';
 import * as normalization from './normalization.ts';
@@ -15,6 +16,7 @@ import * as qlinear from './qlinear.ts';
 import * as quantize from './quantize.ts';
 import { argument, cumsum, reduction } from './reduce.ts';
 import { requantize } from './requantize.ts';
+import { rescale } from './rescale.ts';
 import { softmax } from './softmax.ts';
 import * as unary from './unary.ts';
 
@@ -31,7 +33,9 @@ const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   qnnQuantize: quantize.quantize,
   qnnDequantize: quantize.dequantize,
   qnnDynamicQuantize: quantize.dynamicQuantize,
+  qnnDynamicQuantizeRows: dynamicQuantizeRows,
   qnnRequantize: requantize,
+  qnnRescale: rescale,
   qnnAdd: qlinear.add,
   qnnMul: qlinear.multiply,
   qnnAveragePool: qlinear.averagePool,

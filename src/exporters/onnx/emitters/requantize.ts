@@ -27,11 +27,11 @@ import {
   type ValueId,
   windowOf,
 } from '../../../ir/index.ts';
-import { shiftsOf } from '../../../numerics/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
 import { type Attributes, castTo, type Written } from '../node_writer.ts';
 import { convAttributes } from './conv_attributes.ts';
 import { clipped, isByte, moved, rounded, saturated } from './elements.ts';
+import { factorsInFixedPoint, fixedPoint } from './fixed_point.ts';
 
 type Requantize = NodeEmitter<typeof qnnRequantize>;
 
@@ -229,50 +229,10 @@ function mayBeNaN(e: Requantize): boolean {
   return e.typeOf(x).dtype !== 's32' || !constants.every((constant) => constant && areFinite(constant));
 }
 
-/**
- * gemmlowp: RDivPOT(SRDHM(x·2^max(shift,0), mantissa), max(−shift, 0)). Only the product needs s64. The numbers that
- * are clipped and rounded are below 2^63 with few bits, so exact in f64; ONNX Runtime's Clip and Sign of s64 are
- * unreliable.
- */
+/** The two roundings of gemmlowp on a sum. */
 function fixed(e: Requantize): Written {
-  const { x, attrs } = e.view;
-  const [mantissa, shift] = [e.view.multiplier, e.view.second].map((id) => e.constantOf(id));
-  if (mantissa === undefined || shift === undefined)
-    return e.refuse('its multiplier is computed at run time', 'give constant scales');
-  const { dtype } = e.resultType;
-  const rank = e.typeOf(x).shape.length;
-  const own = mantissa.shape;
-  // the axis of a multiplier with one element means nothing: it may be beyond the rank
-  const shape = own.length !== 1 ? own : own[0] === 1 ? [] : [own[0], ...Array(rank - 1 - attrs.axis).fill(1)];
-  const perAxis = (t: ITensor, name: string) => e.constant(t, `${e.node.id}.${name}`);
-  const shifts = numbersOf(shift);
-  const powers = (of: (s: number) => number) =>
-    tensor(
-      'f64',
-      shifts.map((s) => 2 ** of(s)),
-      shape,
-    );
-  const scalar = (value: bigint) => e.constant(tensor('s64', BigInt64Array.of(value), []), 'integer');
-  const widened = e.add('Mul', [
-    e.cast(e.value(x), 'f64'),
-    perAxis(
-      powers((s) => shiftsOf(s).left),
-      'left',
-    ),
-  ]);
-  const a = e.cast(clipped(e, widened, 'f64', -(2 ** 31), 2 ** 31 - 1), 's64');
-  const factors = tensor('s64', numbersOf(mantissa), shape);
-  const sum = e.add('Add', [e.add('Mul', [a, perAxis(factors, 'mantissa')]), scalar(1n << 30n)]);
-  const rest = e.add('Mod', [sum, scalar(1n << 31n)]); // not negative, so that the division below floors
-  const high = e.cast(e.add('Div', [e.add('Sub', [sum, rest]), scalar(1n << 31n)]), 'f64');
-  const quotient = e.add('Mul', [
-    high,
-    perAxis(
-      powers((s) => -shiftsOf(s).right),
-      'right',
-    ),
-  ]);
+  const quotient = fixedPoint(e, factorsInFixedPoint(e));
   const value = e.add('Add', [rounded(e, quotient, 'half-away'), e.cast(zeroPoint(e), 'f64')]);
   const { low, high: top } = rangeOf(e);
-  return e.finish('Cast', [clipped(e, value, 'f64', low, top)], castTo(dtype));
+  return e.finish('Cast', [clipped(e, value, 'f64', low, top)], castTo(e.resultType.dtype));
 }

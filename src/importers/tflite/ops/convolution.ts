@@ -1,22 +1,21 @@
 /** CONV_2D, DEPTHWISE_CONV_2D and TRANSPOSE_CONV. */
-import { tfliteOptions } from '../../../formats/tflite/index.ts';
-import {
-  type ConvAttrs,
-  nnAdd,
-  nnConv,
-  nnConvTranspose,
-  qnnConv,
-  qnnConvTranspose,
-  type Value,
-} from '../../../ir/index.ts';
+import { type Activation, tfliteOptions } from '../../../formats/tflite/index.ts';
+import { type ConvAttrs, nnConv, nnConvTranspose, qnnConv, qnnConvTranspose, type Value } from '../../../ir/index.ts';
 import { activated } from '../activation.ts';
 import { defineTfliteOp, first, type Result, type TfliteOp } from '../define_tflite_op.ts';
 import type { Operand, OperatorContext } from '../operator_context.ts';
-import { isByte, perChannel, requantizedProduct, weightScales, zeroPointOf } from '../quantized_product.ts';
-import { halved, isValid, type WindowOptions, windowsOf } from '../windows.ts';
+import { isByte, requantizedProduct, weightScales, zeroPointOf } from '../quantized_product.ts';
+import { rescaledProduct, wideSum } from '../wide_product.ts';
+import { halved, isValid, windowsOf } from '../windows.ts';
 
-interface Convolution extends WindowOptions {
-  readonly activation: Parameters<typeof activated>[2];
+/** The operators that a kind of convolution becomes. */
+interface Emitted {
+  /** The axis of the output channels in the file's filter. */
+  readonly axis: number;
+  /** The number of products in a sum. */
+  readonly length: number;
+  integer(operands: { readonly x: Value; readonly zx?: Value | undefined; readonly zw: Value | undefined }): Value;
+  float(operands: { readonly x: Value; readonly bias: Value | undefined }): Value;
 }
 
 /** The sizes of a filter of four axes. */
@@ -25,27 +24,38 @@ function filterSizes(ctx: OperatorContext, { shape }: Operand): readonly [number
   return shape.length === 4 ? [o, h, w, i] : ctx.refuse(`the filter has rank ${shape.length}, not 4`, 'U2005');
 }
 
-/** The sum, and its end by the types of source and filter. */
-function convolved(
+/** A product of integers or floats, and its end by the types of source and filter. */
+function ended(
   ctx: OperatorContext,
   [x, filter]: readonly [Operand, Operand],
-  { w, attrs, axis }: { readonly w: Value; readonly attrs: ConvAttrs; readonly axis: number },
-  activation: Convolution['activation'],
+  activation: Activation | undefined,
+  { axis, length, integer, float }: Emitted,
 ): Result {
   const bias = ctx.find('bias');
   const source = ctx.first(x);
-  if (isByte(x.dtype) && isByte(filter.dtype)) {
+  if (isByte(filter.dtype) && (isByte(x.dtype) || x.dtype === 's16')) {
     const scales = weightScales(ctx, filter, axis);
-    const zeroPoints = { zx: zeroPointOf(ctx, x), zw: zeroPointOf(ctx, filter) };
-    const sum = ctx.emit(qnnConv, { x: source, w, ...zeroPoints }, attrs);
-    return first(requantizedProduct(ctx, sum, { kind: 'convolution', source: x, scales, bias, activation, axis: 1 }));
+    const zw = zeroPointOf(ctx, filter);
+    const end = { kind: 'convolution', source: x, scales, bias, activation, axis: 1 } as const;
+    if (x.dtype !== 's16')
+      return first(requantizedProduct(ctx, integer({ x: source, zx: zeroPointOf(ctx, x), zw }), end));
+    return first(
+      rescaledProduct(
+        ctx,
+        wideSum(ctx, source, length, (bytes) => integer({ x: bytes, zw })),
+        end,
+      ),
+    );
   }
-  if (x.dtype === 'f32' && filter.dtype === 'f32') {
-    const y = ctx.emit(nnConv, { x: source, w, bias: bias && ctx.last(bias) }, attrs);
-    return first(activated(ctx, y, activation));
-  }
-  return ctx.unsupported(`a convolution of ${x.dtype} with a filter of ${filter.dtype}`);
+  if (x.dtype !== 'f32' || filter.dtype !== 'f32')
+    return ctx.unsupported(`a convolution of ${x.dtype} with a filter of ${filter.dtype}`);
+  return first(activated(ctx, float({ x: source, bias: bias && ctx.last(bias) }), activation));
 }
+
+const convolution = (ctx: OperatorContext, w: Value, attrs: ConvAttrs): Pick<Emitted, 'integer' | 'float'> => ({
+  integer: (operands) => ctx.emit(qnnConv, { w, ...operands }, attrs),
+  float: (operands) => ctx.emit(nnConv, { w, ...operands }, attrs),
+});
 
 const conv2d = defineTfliteOp({
   name: 'CONV_2D',
@@ -60,7 +70,11 @@ const conv2d = defineTfliteOp({
     const windows = windowsOf(ctx, options, x.shape.slice(1, 3), [height, width]);
     const attrs = { ...windows, group: Number(channels) / depth };
     const w = ctx.permuted(filter, [0, 3, 1, 2], [filters, depth, height, width]);
-    return convolved(ctx, [x, filter], { w, attrs, axis: 0 }, options.activation);
+    return ended(ctx, [x, filter], options.activation, {
+      axis: 0,
+      length: height * width * depth,
+      ...convolution(ctx, w, attrs),
+    });
   },
 });
 
@@ -78,7 +92,11 @@ const depthwiseConv2d = defineTfliteOp({
     const windows = windowsOf(ctx, options, x.shape.slice(1, 3), [height, width]);
     const attrs = { ...windows, group: Number(channels) };
     const w = ctx.permuted(filter, [3, 0, 1, 2], [filters, 1, height, width]);
-    return convolved(ctx, [x, filter], { w, attrs, axis: 3 }, options.activation);
+    return ended(ctx, [x, filter], options.activation, {
+      axis: 3,
+      length: height * width,
+      ...convolution(ctx, w, attrs),
+    });
   },
 });
 
@@ -102,20 +120,12 @@ const transposeConv = defineTfliteOp({
     const outputPadding = room.map((size) => Math.max(size, 0));
     const attrs = { strides, dilations: [1, 1], pads, group: 1, outputPadding };
     const w = ctx.permuted(filter, [3, 0, 1, 2], [channels, filters, height, width]);
-    const { activation } = options;
-    const bias = ctx.find('bias');
-    const source = ctx.first(x);
-    if (isByte(x.dtype) && isByte(filter.dtype)) {
-      const scales = weightScales(ctx, filter, 0);
-      const zeroPoints = { zx: zeroPointOf(ctx, x), zw: zeroPointOf(ctx, filter) };
-      const sum = ctx.emit(qnnConvTranspose, { x: source, w, ...zeroPoints }, attrs);
-      return first(requantizedProduct(ctx, sum, { kind: 'convolution', source: x, scales, bias, activation, axis: 1 }));
-    }
-    if (x.dtype !== 'f32' || filter.dtype !== 'f32')
-      ctx.unsupported(`a transposed convolution of ${x.dtype} with a filter of ${filter.dtype}`);
-    const sum = ctx.emit(nnConvTranspose, { x: source, w }, attrs);
-    const y = bias ? ctx.emit(nnAdd, { a: sum, b: perChannel(ctx, bias, 2) }) : sum;
-    return first(activated(ctx, y, activation));
+    return ended(ctx, [x, filter], options.activation, {
+      axis: 0,
+      length: height * width * channels,
+      integer: (operands) => ctx.emit(qnnConvTranspose, { w, ...operands }, attrs),
+      float: (operands) => ctx.emit(nnConvTranspose, { w, ...operands }, attrs),
+    });
   },
 });
 

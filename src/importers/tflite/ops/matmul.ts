@@ -3,8 +3,10 @@ import { tfliteOptions } from '../../../formats/tflite/index.ts';
 import { elementsOf, nnAdd, nnMatmul, qnnMatmul, type Value } from '../../../ir/index.ts';
 import { activated } from '../activation.ts';
 import { defineTfliteOp, last, type TfliteOp } from '../define_tflite_op.ts';
+import { dequantizedProduct, quantizedRows } from '../hybrid_product.ts';
 import type { Operand, OperatorContext } from '../operator_context.ts';
-import { isByte, requantizedProduct, weightScales, zeroPointOf } from '../quantized_product.ts';
+import { isByte, type ProductEnd, requantizedProduct, weightScales, zeroPointOf } from '../quantized_product.ts';
+import { rescaledProduct, wideProduct, wideSum } from '../wide_product.ts';
 
 /** x as rows of `depth` elements, whatever axes it has: the last axis need not be the depth. */
 function rowsOf(ctx: OperatorContext, x: Operand, depth: number): Value {
@@ -33,12 +35,29 @@ const fullyConnected = defineTfliteOp({
     const bias = ctx.find('bias');
     const { activation } = options;
     const shaped = (y: Value) => last(options.keepNumDims ? ctx.reshape(y, [...x.shape.slice(0, -1), filters]) : y);
-    if (isByte(x.dtype) && isByte(weights.dtype)) {
-      const scales = weightScales(ctx, weights, 0);
-      const sum = ctx.emit(qnnMatmul, { a: rows, b: w, za: zeroPointOf(ctx, x), zb: zeroPointOf(ctx, weights) });
+    if (isByte(weights.dtype) && (isByte(x.dtype) || x.dtype === 's16')) {
+      const end = {
+        kind: 'fully-connected',
+        source: x,
+        scales: weightScales(ctx, weights, 0),
+        bias,
+        activation,
+        axis: 1,
+      } as const;
+      const zb = zeroPointOf(ctx, weights);
+      const product = (a: Value, za?: Value) => ctx.emit(qnnMatmul, { a, b: w, za, zb });
       return shaped(
-        requantizedProduct(ctx, sum, { kind: 'fully-connected', source: x, scales, bias, activation, axis: 1 }),
+        x.dtype === 's16'
+          ? rescaledProduct(ctx, wideSum(ctx, rows, depth, product), end)
+          : requantizedProduct(ctx, product(rows, zeroPointOf(ctx, x)), end),
       );
+    }
+    if (x.dtype === 'f32' && weights.dtype === 's8') {
+      const { y, scale, zp } = quantizedRows(ctx, rows, options.asymmetricQuantizeInputs);
+      const sum = ctx.emit(qnnMatmul, { a: y, b: w, za: zp, zb: zeroPointOf(ctx, weights) });
+      const parts = { scale, scales: weightScales(ctx, weights, 0), bias: bias && ctx.last(bias) };
+      const row = (v: Value) => ctx.reshape(v, [...v.type.shape, 1]);
+      return shaped(activated(ctx, dequantizedProduct(ctx, sum, parts, { row, channel: (v) => v }), activation));
     }
     if (x.dtype !== 'f32' || weights.dtype !== 'f32')
       ctx.unsupported(`a fully connected layer of ${x.dtype} with weights of ${weights.dtype}`);
@@ -48,4 +67,39 @@ const fullyConnected = defineTfliteOp({
   },
 });
 
-export const matmulOps: readonly TfliteOp[] = [fullyConnected];
+/** Both operands are computed, or one of them constant; `adjX` and `adjY` transpose the last two axes. */
+const batchMatmul = defineTfliteOp({
+  name: 'BATCH_MATMUL',
+  inputs: ['x', 'y'],
+  options: tfliteOptions.batchMatMulOptions,
+  import(ctx, { adjX, adjY }) {
+    const [x, y] = [ctx.get('x'), ctx.get('y')];
+    const [a, b] = [transposedIf(ctx, adjX, ctx.last(x)), transposedIf(ctx, adjY, ctx.last(y))];
+    if (x.dtype === 'f32' && y.dtype === 'f32') return last(ctx.emit(nnMatmul, { a, b }));
+    if (x.dtype !== y.dtype) return ctx.unsupported(`a product of ${x.dtype} and ${y.dtype}`);
+    const end: ProductEnd = {
+      kind: 'convolution',
+      source: x,
+      scales: [ctx.perTensor(y.tensor).scale],
+      bias: undefined,
+      activation: 'NONE',
+      axis: 0,
+      // XNNPACK takes weights that are constant
+      ...(ctx.constantOf(b) === undefined && { arithmetic: 'tflite' }),
+    };
+    if (x.dtype === 's16') {
+      const depth = Number(a.type.shape.at(-1) ?? 0);
+      return last(rescaledProduct(ctx, wideProduct(ctx, a, b, depth), end));
+    }
+    const sum = ctx.emit(qnnMatmul, { a, b, za: zeroPointOf(ctx, x), zb: zeroPointOf(ctx, y) });
+    return last(requantizedProduct(ctx, sum, end));
+  },
+});
+
+function transposedIf(ctx: OperatorContext, isTransposed: boolean, x: Value): Value {
+  const rank = x.type.shape.length;
+  const perm = Array.from({ length: rank }, (_, axis) => axis);
+  return isTransposed ? ctx.transpose(x, [...perm.slice(0, -2), rank - 1, rank - 2]) : x;
+}
+
+export const matmulOps: readonly TfliteOp[] = [fullyConnected, batchMatmul];

@@ -1,0 +1,26 @@
+/** qnn.rescale from factors: round(x·factor) + zero point in wider integers. */
+import { type AttrArguments, qnnRescale, type Value } from '../../ir/index.ts';
+import { factorsOf, fixedMultiplier, type Multiplier } from '../../numerics/index.ts';
+import { scalar, tensor } from '../../tensors/index.ts';
+import type { OperatorContext } from './operator_context.ts';
+
+interface RescaleTo extends AttrArguments<typeof qnnRescale.attrs> {
+  readonly to: 'u8' | 's8' | 's16' | 's32';
+  readonly zeroPoint?: number;
+}
+
+/** x of s32 or s64; one factor, or one for each position along `axis`. */
+export function rescaled(
+  ctx: OperatorContext,
+  x: Value,
+  factors: readonly number[],
+  { to, zeroPoint = 0, ...attrs }: RescaleTo,
+): Value {
+  const inF64 = (factor: number): Multiplier => ({ arithmetic: 'f64', factor });
+  const { dtype, multiplier, second } = factorsOf(factors.map(attrs.arithmetic === 'f64' ? inF64 : fixedMultiplier));
+  const shape = factors.length === 1 ? [] : [factors.length];
+  const constant = (values: readonly number[], name: string) => ctx.constant(tensor(dtype, values, shape), name);
+  const parts = { multiplier: constant(multiplier, 'multiplier'), second: second && constant(second, 'shift') };
+  const zy = ctx.constant(scalar(to, zeroPoint), 'zero_point');
+  return ctx.emit(qnnRescale, { x, ...parts, zy }, attrs);
+}

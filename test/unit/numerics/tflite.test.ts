@@ -1,0 +1,75 @@
+/** TensorFlow Lite's arithmetic against independent computations in exact integers and rationals. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  activationRange,
+  fixedMultiplier,
+  multiplyWide,
+  quantizationOfRow,
+  tfliteMultiplier,
+} from '../../../src/numerics/index.ts';
+
+describe('multiplyWide', () => {
+  it('is ⌊(x·r + half)/2^t⌋ in exact integers for every 48-bit sum', () => {
+    const sums = fc.bigInt({ min: -(1n << 47n), max: (1n << 47n) - 1n });
+    fc.assert(
+      fc.property(sums, fc.integer({ min: 2 ** 30, max: 2 ** 31 - 1 }), fc.integer({ min: -31, max: 7 }), (x, m, e) => {
+        const r = m >= 0x7fff0000 ? 0x7fffn : (BigInt(m) + 0x8000n) >> 16n;
+        const t = BigInt(15 - e);
+        const exact = (x * r + (1n << (t - 1n))) >> t;
+        // results beyond binary64 are far beyond every integer type, and saturate
+        if (exact < 2n ** 53n && exact > -(2n ** 53n)) expect(BigInt(multiplyWide(Number(x), m, e))).toBe(exact);
+        else expect(Math.abs(multiplyWide(Number(x), m, e))).toBeGreaterThan(2 ** 52);
+      }),
+    );
+  });
+
+  it('takes ties up', () => {
+    const { mantissa, shift } = fixedMultiplier(0.5) as { mantissa: number; shift: number };
+    expect([1, -1, 3, -3].map((x) => multiplyWide(x, mantissa, shift))).toEqual([1, 0, 2, -1]);
+  });
+});
+
+describe('activationRange', () => {
+  const q = { dtype: 'u8', scale: Math.fround(0.05), zeroPoint: 10 } as const;
+  it.each([
+    ['NONE', 0, 255],
+    ['RELU', 10, 255],
+    ['RELU6', 10, 130],
+    ['RELU_N1_TO_1', 0, 30],
+  ] as const)('%s leaves %d to %d', (activation, low, high) => {
+    expect(activationRange(activation, q)).toEqual({ low, high });
+  });
+});
+
+it('rounds the product of scales to binary32 for unsigned convolutions alone', () => {
+  const [sx, sw, sy] = [0.1, 0.3, 0.7].map(Math.fround);
+  expect(tfliteMultiplier('convolution', 's8', sx, sw, sy)).toEqual(fixedMultiplier((sx * sw) / sy));
+  expect(tfliteMultiplier('convolution', 'u8', sx, sw, sy)).toEqual(fixedMultiplier(Math.fround(sx * sw) / sy));
+  expect(tfliteMultiplier('fully-connected', 'u8', sx, sw, sy)).toEqual({ arithmetic: 'f64', factor: (sx * sw) / sy });
+});
+
+describe.each(['symmetric', 'asymmetric', 'xnnpack'] as const)('rows quantized by the recipe %s', (recipe) => {
+  const rows = fc.float32Array({ minLength: 1, maxLength: 20, noNaN: true, min: -1000, max: 1000 });
+
+  it('are near what they stand for, and 0 stands for 0', () => {
+    fc.assert(
+      fc.property(rows, (row) => {
+        const q = quantizationOfRow(recipe, row);
+        const most = Math.max(0, ...row) - Math.min(0, ...row);
+        fc.pre(most > 1e-30);
+        expect(q.quantize(0) - q.zeroPoint).toBe(0);
+        for (const x of row) {
+          const y = q.quantize(x);
+          expect(Number.isInteger(y) && y >= -128 && y <= 127).toBe(true);
+          expect(Math.abs(q.scale * (y - q.zeroPoint) - x)).toBeLessThanOrEqual(q.scale * 1.01);
+        }
+      }),
+    );
+  });
+
+  it('are 0 for a row of zeros', () => {
+    const { scale, zeroPoint, quantize } = quantizationOfRow(recipe, new Float32Array(3));
+    expect([scale * (quantize(0) - zeroPoint), Number.isFinite(scale)]).toEqual([0, true]);
+  });
+});
