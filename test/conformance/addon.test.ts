@@ -55,7 +55,7 @@ describeCorpus('conformance of the addon', () => {
     expect(results.filter(({ outcome }) => outcome.status === 'pass').length).toBeGreaterThanOrEqual(many(1690));
   });
 
-  it('computes what the interpreter computes, integers exactly', ({ skip }) => {
+  it('computes the interpreter’s results, integers exactly', ({ skip }) => {
     if (!available) skip('the addon is not built');
     expect(unequal).toEqual([]);
     expect(fallbacks).toBeGreaterThan(0); // operators without a primitive do occur in the corpus

@@ -114,7 +114,7 @@ const few: Channels = { group: [1, 1, 2, 3], perGroup: [1, 3, 4], filters: [1, 2
 const many: Channels = { group: [1, 1, 1, 2], perGroup: [32, 37, 40, 64], filters: [24, 40, 65, 80] };
 
 describe('convolutions on the addon', () => {
-  it('equal the interpreter, whatever the geometry, the types, the zero points and the strategy', async () => {
+  it('equal the interpreter, for every geometry, type, zero point and strategy', async () => {
     await fc.assert(fc.asyncProperty(layer(few, 3), checkLayer), {
       numRuns: process.env.UNSKEW_DEEP ? 20_000 : 300,
     });

@@ -167,7 +167,7 @@ describe('products of floats that nothing quantizes', () => {
     odd: fc.array(fc.tuple(fc.nat(), fc.constantFrom(Number.NaN, Infinity, -Infinity)), { maxLength: 4 }),
   });
 
-  it('keep NaN and infinities, and else stay within what the certificate says', () => {
+  it('keep NaN and infinities, and else stay within the bound of the certificate', () => {
     fc.assert(
       fc.property(draw, ({ g, odd }) => {
         const graph = fits(() =>

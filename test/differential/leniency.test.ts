@@ -106,7 +106,7 @@ describe.each(Object.keys(lenientModels))('%s', (name) => {
 });
 
 describe.each(Object.keys(lenientLayers))('a layer beside: %s', (name) => {
-  it('is corrected, and ONNX Runtime loads what is written', async () => {
+  it('is corrected, and ONNX Runtime loads the written file', async () => {
     const bytes = lenientLayers[name]();
     const graph = importOnnx(bytes, { file: 'm.onnx' });
     expect(Buffer.compare(exportOnnx(graph), bytes)).toBe(0);
@@ -120,7 +120,7 @@ describe.each(Object.keys(lenientLayers))('a layer beside: %s', (name) => {
   });
 });
 
-it('what is read although it departs from the standard is said', () => {
+it('every departure from the standard that is read is a warning', () => {
   const said = Object.entries(lenientModels).flatMap(([name, make]) => {
     const { outputs, said: all } = inUnskew(make());
     return outputs === undefined ? [] : all.map((one) => `${name}: ${formatDiagnostic(one).replaceAll('\n', '')}`);

@@ -194,7 +194,7 @@ describe('operators of two numbers', () => {
     [144],
   );
   const operators = { add: binary.nnAdd, sub: binary.nnSub, mul: binary.nnMul, div: binary.nnDiv, pow: binary.nnPow };
-  it.each(Object.keys(operators))('%s is what ONNX Runtime computes of numbers that are special', async (name) => {
+  it.each(Object.keys(operators))('%s equals ONNX Runtime on special numbers', async (name) => {
     const builder = new GraphBuilder();
     const operands = { a: builder.input('a', 'f32', [144]) as F32, b: builder.input('b', 'f32', [144]) as F32 };
     const graph = builder.finish([builder.emit(operators[name as keyof typeof operators], operands)]);

@@ -215,7 +215,7 @@ describeCorpus('ONNX networks', (root) => {
     },
   );
 
-  it('of quantized operators: what a profile has no recipe for is refused by name', async () => {
+  it('of quantized operators: an operator without a recipe in the profile is refused by name', async () => {
     const refused = importModel(file('digits_a-qop-u8s8-pc.onnx'), { profile: 'tflite' });
     await expect(refused).rejects.toThrow(
       /the profile 'tflite' has no recipe for QLinearAdd[\s\S]*profiles that have one: onnx-spec, ort/,

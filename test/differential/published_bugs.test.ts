@@ -127,7 +127,7 @@ describe('published bugs of requantization', () => {
   });
 });
 
-it('the numbers of element types in TorchScript are not those of torch.export', () => {
+it('TorchScript and torch.export number element types differently', () => {
   // From c10/core/ScalarType.h and torch/_export/serde/schema.py.
   expect(
     [scalarTypes.uint8, scalarTypes.float32, scalarTypes.bool, scalarTypes.bfloat16].map(({ code }) => code),

@@ -11,7 +11,7 @@ const deep = process.env.UNSKEW_DEEP !== undefined;
 
 describeCorpus('the corpus, rewritten and exported', () => {
   for (const strategy of deep ? strategies : (['auto', 's32-shift'] as const)) {
-    it(`gives what it gave, integers exactly: ${strategy}`, async ({ skip }) => {
+    it(`gives the same results, integers exactly: ${strategy}`, async ({ skip }) => {
       const wrong: string[] = [];
       let [changed, unjudged] = [0, 0];
       const isWanted = ({ id }: { id: string }) =>

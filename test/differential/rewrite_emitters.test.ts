@@ -74,7 +74,7 @@ describe('random graphs give the same integers on ONNX Runtime', () => {
 describeCorpus('the corpus, every node exported anew', () => {
   const isWanted = ({ id }: { id: string }) => process.env.UNSKEW_DEEP !== undefined || !id.startsWith('nets/mbv2');
 
-  it('gives what its own model gives on ONNX Runtime, integers exactly', async () => {
+  it('gives the same as its own model on ONNX Runtime, integers exactly', async () => {
     const wrong: string[] = [];
     let count = 0;
     for (const { id, bytes, graph, feeds } of graphCases(isWanted)) {

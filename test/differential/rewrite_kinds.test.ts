@@ -228,7 +228,7 @@ async function compiled(bytes: Uint8Array, feeds: Feeds, backend: 'onednn' | 're
 }
 
 describe.each(Object.keys(kinds))('%s', (name) => {
-  it('is corrected, ONNX Runtime computes the same, and the addon what the interpreter does', async ({ skip }) => {
+  it('is corrected, ONNX Runtime computes the same, and the addon equals the interpreter', async ({ skip }) => {
     if (name === 'attention, both sides quantized dynamically' && !hasVnni)
       skip(`${SATURATES}, and the run decides how large both operands are`);
     const m = new Model();

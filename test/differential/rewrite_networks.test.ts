@@ -107,7 +107,7 @@ describeCorpus('networks of the corpus without zero points', (root) => {
     expect(kept).toBeGreaterThanOrEqual(many(1000));
   });
 
-  it('of integer operators and of floats give bit for bit what they gave on ONNX Runtime, optimized and not', async ({
+  it('of integer operators and of floats give the same bits as before on ONNX Runtime, optimized and not', async ({
     skip,
   }) => {
     skip(!hasVnni, SATURATES);
@@ -126,7 +126,7 @@ describeCorpus('networks of the corpus without zero points', (root) => {
    * alone is compared, and the whole where ONNX Runtime groups it to integers as well. Where ONNX Runtime does not make our
    * groups, the meaning of our grouping counts. /
    */
-  it('between dequantize and quantize give what ONNX Runtime makes of them as integers', async ({ skip }) => {
+  it('between dequantize and quantize give the integers that ONNX Runtime gives', async ({ skip }) => {
     skip(!hasVnni, SATURATES);
     const wrong: string[] = [];
     for (const { id, bytes, feeds, exported, result } of all.filter(isQdq)) {

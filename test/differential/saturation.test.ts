@@ -41,7 +41,7 @@ describe.each(Object.keys(isas))('oneDNN limited to %s', (name) => {
     expect(of().fallbacks.filter((reason) => /satur|2\^24|primitive serves/.test(reason))).toEqual([]);
   });
 
-  it('computes depthwise convolutions exactly, whatever follows their sums', () => {
+  it('computes depthwise convolutions exactly, with every epilogue', () => {
     expect(of().wrongEnds).toEqual([]);
   });
 

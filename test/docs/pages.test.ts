@@ -5,7 +5,7 @@ import { allOps } from '../../src/ir/index.ts';
 import { allRules } from '../../src/passes/all_rules.ts';
 import { pages, pathOf } from './pages.ts';
 
-test.each(Object.entries(pages))('docs/%s is what the declarations say', (page, text) => {
+test.each(Object.entries(pages))('docs/%s is made of the declarations', (page, text) => {
   expect(readFileSync(pathOf(page), 'utf8'), 'run: npm run docs').toBe(text());
 });
 

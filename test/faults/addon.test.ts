@@ -44,7 +44,7 @@ function refusalOf(path: string): string {
   throw new Error(`${path} was loaded`);
 }
 
-describe('what is not an addon', () => {
+describe('a file that is not an addon', () => {
   test.each([
     ['an empty file', '', 'is an empty file'],
     ['text', 'module.exports = {}\n', 'is not a native addon at all'],

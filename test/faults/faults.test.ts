@@ -18,11 +18,11 @@ else
         expect(isRight, `${verdict}: ${why}`).toBe(reason === undefined);
       });
     }
-    test('ONNX Runtime says what files compute', ({ skip }) => {
+    test('ONNX Runtime computes the expected results of files', ({ skip }) => {
       skip(!hasVnni, `${SATURATES}: the interpreter stands in for it`);
       expect([...stoodIn]).toEqual([]);
     });
-    test('the list of what falls short names entries', () => {
+    test('the list of entries that fall short names entries', () => {
       expect(Object.keys(fallingShort).filter((file) => !faults().some((fault) => fault.file === file))).toEqual([]);
     });
   });

@@ -113,7 +113,7 @@ describe('costs that were measured', () => {
     expect(writeCosts(machine, rows(2), env)).toBeUndefined();
   });
 
-  test('a read-only home is no reason to fail', async () => {
+  test('a read-only home does not fail a command', async () => {
     small.remount('ro');
     const { code, stderr } = await shell(`unskew strategies ${model}`, {
       HOME: small.folder,

@@ -39,7 +39,7 @@ async function killWhileWriting(folder: string, path: string): Promise<void> {
 }
 
 describe('kill -9 in a write', () => {
-  test('leaves the old file, and the next write takes away what is left', async () => {
+  test('leaves the old file, and the next write takes away the remains', async () => {
     const folder = fresh();
     const out = `${folder}/out`;
     writeFileSync(out, 'old');

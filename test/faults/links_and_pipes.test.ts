@@ -116,7 +116,7 @@ describe('external data', () => {
     expect(readFileSync(path).equals(before)).toBe(true);
   });
 
-  test('is not overwritten by what is made of the model', async () => {
+  test('is not overwritten by a file made of the model', async () => {
     work.write('w.data', new Uint8Array(18).fill(1));
     const path = work.write('external.onnx', withExternal('w.data'));
     for (const args of [
@@ -129,7 +129,7 @@ describe('external data', () => {
   });
 });
 
-describe('what gives its contents once', () => {
+describe('a file that gives its contents once', () => {
   /** A pipe that a process writes the file into. */
   const piped = (file: string): string => {
     const pipe = work.path(`pipe${piped.count++}`);

@@ -122,7 +122,7 @@ describe.each(others)('%s', (_what, contents, says, hint) => {
   });
 });
 
-test('a zip that holds weights of Keras, or arrays, is no program of PyTorch for commands either', async () => {
+test('a zip of weights of Keras, or of arrays, is not a program of PyTorch for commands either', async () => {
   const { code, stderr } = await unskew(['inspect', work.write('a.npz', zip([{ name: 'a.npy', data: array }]))]);
   expect(code).toBe(1);
   expect(stderr).toContain('an archive of NumPy arrays (.npz)');
@@ -136,12 +136,12 @@ test('weights that lie beside a model are told by their name', async () => {
   expect(message).toContain('give the .onnx file');
 });
 
-test('a model is none of these, whole or cut', () => {
+test('a model, whole or cut, is not taken for another format', () => {
   for (const length of [model.length, model.length - 1, model.length >> 1, 20])
     expect([signatureOf(model), looksLike(model.subarray(0, length))]).toEqual([undefined, undefined]);
 });
 
-test('a folder is told by what lies in it', async () => {
+test('a folder is recognized by its contents', async () => {
   const folder = work.path('folder');
   mkdirSync(folder);
   expect((await unskew(['inspect', folder])).stderr).toMatch(/it is a folder \(EISDIR\)[\s\S]*name a file in it/);

@@ -86,7 +86,7 @@ describe('a child process that', () => {
   });
 });
 
-it('a case that shows something is reduced to what shows it', async () => {
+it('a case that shows a fault is reduced to the part that shows it', async () => {
   const id = { kind: 'qir', seed: 3 } as const;
   const textOf = async (task: CaseId) => Buffer.from((await caseOf(task, true)).bytes).toString();
   const changed = await textOf(id);

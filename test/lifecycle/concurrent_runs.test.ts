@@ -82,7 +82,7 @@ describe('dispose', () => {
     ['of several', true],
   ] as const)
     for (const threads of [1, 2])
-      it(`during runs ${name} on ${threads} threads: those that have not ended reject`, async () => {
+      it(`during runs ${name} on ${threads} threads: runs that have not ended reject`, async () => {
         const model = await compile(network(interpreted), { threads });
         const ended = await model.run(batch(3));
         const runs = Array.from({ length: 20 }, (_, i) => model.run(batch(1 + (i % 4))));

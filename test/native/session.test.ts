@@ -40,7 +40,7 @@ describe('a session', () => {
     }
   });
 
-  it.each([1, 2])('runs synchronously after what was submitted before, on %d threads', async (threads) => {
+  it.each([1, 2])('runs synchronously after the runs submitted before, on %d threads', async (threads) => {
     const session = counter(1_000_000, 20, threads);
     const runs = Array.from({ length: 5 }, (_, i) => session.run([new Uint8Array(1_000_000).fill(i)]));
     session.runSync([new Uint8Array(1_000_000)], [new Uint8Array(1_000_000)]);

@@ -57,7 +57,7 @@ interface Counted {
 }
 
 describe('threads that compute', () => {
-  it('are as many as there are processors, whatever runs on several threads and from where', () => {
+  it('are as many as the processors, for all work on several threads and all callers', () => {
     const { processors, names, others } = process_(`
       const binding = require(addon), before = tasks().length;
       const sessions = ['primitive', 'kernel', 'primitive', 'kernel'].map((kind, i) => made(binding, kind, i < 2 ? 64 : availableParallelism()));

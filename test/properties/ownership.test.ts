@@ -112,7 +112,7 @@ function expectOwn(results: Results, feeds: Results): void {
 }
 
 describe('feeds and results', () => {
-  it('are the caller’s own on both back ends, whatever reads or makes them', async () => {
+  it('are the caller’s own on both back ends, for every reader and maker', async () => {
     await fc.assert(
       fc.asyncProperty(drawn, async (choice) => {
         const graph = graphOf(choice);

@@ -80,7 +80,7 @@ constants { @c : s32[2,1] = base64"AAAAAAAAAAA=" }`);
 });
 
 describe('select-requantized', () => {
-  it('leaves an addition alone that broadcasts the sum, whatever else is added to it', () => {
+  it('leaves an addition alone that broadcasts the sum, with any other term added to it', () => {
     const graph = `graph @main(%x: u8[N,2,1]) -> (%y) {
   %conv = qnn.conv(%x, @w) {strides=[1], pads=[0,0], dilations=[1], group=2} : s32[N,2,1]
   %sum = nn.add(%conv, @map) : s32[N,2,2]

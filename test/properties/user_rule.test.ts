@@ -106,7 +106,7 @@ function refutationOf(check: () => unknown): CounterexampleError {
   throw new Error('the check passed');
 }
 
-describe('a rule that folds a pad of zeros whatever the zero point', () => {
+describe('a rule that folds a pad of zeros for every zero point', () => {
   it('is refuted by a small graph, and the error has the law and the first difference', () => {
     const { message, refutation } = refutationOf(() => checkRule(wrongRule, { folder, seed: 1, runs: 200 }));
     expect(message).toContain(`fold-pad-into-conv is refuted: ${wrongRule.law}`);
@@ -115,7 +115,7 @@ describe('a rule that folds a pad of zeros whatever the zero point', () => {
     expect(refutation.feeds.x.data.length).toBeLessThan(5);
   });
 
-  it('prints what the documentation shows, run as it stands there', () => {
+  it('prints the output in the documentation, run as it stands there', () => {
     const documented = readFileSync('docs/testing.md', 'utf8');
     const [, code, printed] = /```ts\nimport [^\n]*\n([\s\S]*?)```[\s\S]*?```text\n([\s\S]*?)\n```/.exec(documented)!;
     const check = (rule: AnyRule, options: object) => checkRule(rule, { ...options, folder, runs: 200 });

@@ -70,7 +70,7 @@ describe('a compiled file', () => {
     expect(accepted).toBeLessThan(8 * 3 * 64);
   });
 
-  it('names what is damaged: the header, or the constant', () => {
+  it('names the damaged part: the header, or the constant', () => {
     const bytes = writeCompiledFile(model());
     const flipped = (at: number) => {
       const damaged = bytes.slice();

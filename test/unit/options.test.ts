@@ -55,7 +55,7 @@ describe('inputShapes', () => {
   const compiled = (source: Graph, inputShapes?: typeof shapes) =>
     print(compileGraph(source, { backend, ...(inputShapes && { inputShapes }) }).graph);
 
-  it('make of a graph what they make of its file', async () => {
+  it('make the same of a graph as of its file', async () => {
     const fromFile = await importModel(bytes, { inputShapes: shapes });
     expect(compiled(graph, shapes)).toBe(compiled(fromFile));
     expect(compiled(graph, shapes)).not.toBe(compiled(graph));

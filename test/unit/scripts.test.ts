@@ -259,7 +259,7 @@ describe('scripts/setup', () => {
     expect(run(['--quiet']).log).toBe('');
   });
 
-  test('contents decide what is rebuilt, not modification times', () => {
+  test('contents decide about rebuilding, not modification times', () => {
     const { root, run } = project();
     run();
     utimesSync(join(root, 'src/index.ts'), 2e9, 2e9);
@@ -346,7 +346,7 @@ describe('.ci/summary.mjs', () => {
     testResults: [],
   });
 
-  test('counts what vitest counted', () => {
+  test('counts the tests that vitest counted', () => {
     expect(summary(report())).toEqual({ status: 0, last: '7 passed, 0 failed, 2 skipped' });
     expect(summary(report(3), 'tests')).toEqual({ status: 1, last: '7 passed, 3 failed, 2 skipped' });
   });

@@ -114,7 +114,7 @@ describe.each([
   ['bytes and floats', network],
   ['16-bit activations', wide],
 ] as const)('%s', (_name, build) => {
-  it('the compiled model computes what it is to compute', async () => {
+  it('the compiled model computes its meaning', async () => {
     for (let seed = 1; seed <= 6; seed++) {
       const { quantized } = legalize(build(seed), { target: 'onednn' });
       const feeds = wordsFor(quantized, seed);
@@ -173,7 +173,7 @@ describe('a tie', () => {
   const see = (q: readonly number[], feeds: readonly number[]) =>
     meant(graph, { x: tensor('f32', feeds, [1, 2]) }, new Map([['q' as ValueId, tensor('u8', q, [1, 2])]]));
 
-  it('is named, with what was rounded', () => {
+  it('is named, with the rounded value', () => {
     const { ties, divergence } = see([128, 127], [0.3, 0.3]);
     expect(divergence).toBeUndefined();
     expect(ties.map(formatTies)).toEqual([
@@ -184,7 +184,7 @@ describe('a tie', () => {
     expect(see([129, 127], [0.3, 0.3]).divergence?.node).toBe('q');
     expect(see([126, 127], [0.3, 0.3]).divergence?.node).toBe('q');
   });
-  it('is none where the value is not at it', () => {
+  it('does not count where the value is not at it', () => {
     expect(see([127, 127], [0.31, 0.3]).divergence?.node).toBe('q');
   });
 });
@@ -230,7 +230,7 @@ describe('operators after a float that may be off', () => {
     expect(off(1e-4).divergence?.node).toBe('z');
   });
 
-  it('has no word for what it does not know: an unknown operator leaves its output open', () => {
+  it('leaves the output of an unknown operator open', () => {
     const graph = network(3);
     expect(nodesOf(graph).every(({ op }) => op !== 'opaque')).toBe(true);
     expect(meant(graph, randomFeeds(graph, 1), new Map()).unknown).toEqual([]);

@@ -100,7 +100,7 @@ describe('a command line', () => {
     expect(() => values(...args)).toThrow(expect.objectContaining({ name: UsageError.name, message }));
   });
 
-  test('help wins over what is wrong', () => {
+  test('help wins over faults', () => {
     expect(parseLine(command, ['--nonsense', '-h']).common.help).toBe(true);
   });
 });

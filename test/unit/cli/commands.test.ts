@@ -62,7 +62,7 @@ describe('inspect', () => {
     expect(result).toMatchObject({ format: 'onnx', activations: { total: 2, nonZero: 2 }, opsets: { 'ai.onnx': 17 } });
   });
 
-  test('what is not supported is named', async () => {
+  test('operators that are not supported are named', async () => {
     const nodes = [{ op: 'Det', inputs: ['x'], outputs: ['y'], name: 'sum' }];
     const odd = work.write('det.onnx', quantizedConv({ nodes, initializers: [] }));
     const { result, code } = await json(['inspect', odd]);
@@ -137,7 +137,7 @@ describe('check', () => {
 });
 
 describe('strategies and explain', () => {
-  test('strategies: what is legal, what it costs, what was chosen', async () => {
+  test('strategies: the legal ways, their costs, and the chosen one', async () => {
     const { result } = await json(['strategies', model]);
     const [layer] = result.layers;
     expect(layer).toMatchObject({ layer: 'conv1', op: 'qnn.conv' });
@@ -152,7 +152,7 @@ describe('strategies and explain', () => {
     expect(stdout).toMatch(/native +1 +a symmetric target has no zero points/);
   });
 
-  test('strategies: what is done about the zero points of weights', async () => {
+  test('strategies: the corrections of weights zero points', async () => {
     const text = `graph @main(%x: u8[1,1,4,4]) -> (%y) {
   %y = qnn.conv(%x, @w, zx=3:u8, zw=5:s8) {strides=[1,1], pads=[0,0,0,0], dilations=[1,1]} : s32[1,1,3,3]
 }
@@ -167,7 +167,7 @@ constants {
     expect(stdout).toMatch(/Weights, whose zero points are corrected first:\n.*\n.*\nwindow-sum +1 +qconv/);
   });
 
-  test('explain: what fired with its law, what did not with its reason', async () => {
+  test('explain: rules that fired with their laws, the others with their reasons', async () => {
     const { stdout, code } = await unskew(['explain', model, 'conv1']);
     expect(code).toBe(0);
     expect(stdout).toContain('conv1 (QLinearConv)\n  fired\n');
@@ -202,7 +202,7 @@ describe('rewrite for given sizes', () => {
   );
   const out = work.path('sizes.onnx');
 
-  test('corrects what needs them, and declares them', async () => {
+  test('corrects the layers that need sizes, and declares the sizes', async () => {
     const { result } = await json(['rewrite', padded, '-o', out, '--shape', 'x=1,1,8,9', '--check']);
     expect(Object.values(result.corrected)).toEqual([1]);
     expect(result.checks.map(({ agrees }: { agrees: boolean }) => agrees)).toEqual([true, true, true]);
@@ -213,7 +213,7 @@ describe('rewrite for given sizes', () => {
     ]);
   });
 
-  test('corrects without them too: what is padded is computed from the size', async () => {
+  test('corrects without sizes too: pads are computed from the size', async () => {
     const { result } = await json(['rewrite', padded, '-o', out, '--check']);
     expect(result.corrected).toEqual({ fold: 1 });
     expect(result.checks.map(({ agrees }: { agrees: boolean }) => agrees)).toEqual([true, true, true]);
@@ -259,7 +259,7 @@ describe('compile and bench', () => {
 });
 
 describe('opt', () => {
-  test('standard streams, passes, and what is printed can be read again', async () => {
+  test('standard streams and passes; the printed text can be read again', async () => {
     const { stdout, code } = await unskew(['opt', '-'], { stdin: print(graph) });
     expect(code).toBe(0);
     expect(stdout).toContain('nn.conv(');
@@ -301,7 +301,7 @@ describe('rewrite', () => {
     });
   });
 
-  test('textual IR and what is no ONNX model: the written file in both modes of ONNX Runtime against the interpreter', async () => {
+  test('textual IR and files that are not ONNX models: the written file in both modes of ONNX Runtime against the interpreter', async () => {
     const { result, code } = await json(['rewrite', qir, '-o', work.path('of-ir.onnx'), '--check=2']);
     expect(code).toBe(0);
     expect(
@@ -313,7 +313,7 @@ describe('rewrite', () => {
     ]);
   });
 
-  test('what passes were asked for', async () => {
+  test('the passes that were asked for', async () => {
     const output = work.path('same.onnx');
     expect((await unskew(['rewrite', model, '-o', output, '--passes=canonicalize'])).code).toBe(0);
     expect(new Uint8Array(readFileSync(output))).toEqual(new Uint8Array(readFileSync(model)));

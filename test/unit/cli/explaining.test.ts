@@ -37,7 +37,7 @@ describe('explain', () => {
     expect(missed?.map(({ nearness }) => nearness)).toEqual(missed?.map(({ nearness }) => nearness).sort());
   });
 
-  it('prints what nearly fired apart from what does not apply', () => {
+  it('prints rules that nearly fired apart from rules that do not apply', () => {
     const terminal = { verbose: true, paint: (_style: string, text: string) => text };
     const result = { file: 'm.qir', target: 'onednn' as const, ...explainGraph(mixed, 'onednn', undefined) };
     expect(explain.format(result, terminal as never)).toMatchInlineSnapshot(`

@@ -80,7 +80,7 @@ describe.each(Object.entries(sums))('%s', (_name, { nodes, initializers = [], x 
   const seen = (y: ITensor) =>
     agreement({ graph: importOnnx(model), engine: 'onnxruntime' }, { x }, new Map([['y', y]]) as unknown as Observed);
 
-  it.each(['disabled', 'all'] as const)('is what onnxruntime may compute, optimizations %s', async (mode) => {
+  it.each(['disabled', 'all'] as const)('holds for onnxruntime, optimizations %s', async (mode) => {
     const { y } = await runOnnx(model, { x }, mode);
     expect(seen(y).divergence).toBeUndefined();
   });

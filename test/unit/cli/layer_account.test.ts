@@ -120,7 +120,7 @@ describe('products that nothing here computes are quantized layers too, of which
   };
   for (const [product, node] of Object.entries(factors))
     for (const [moved, movement] of Object.entries(movements))
-      test.each([0, 114])(`${product} of what ${moved} moves, zero point %i`, async (zero) => {
+      test.each([0, 114])(`${product} of a tensor that ${moved} moves, zero point %i`, async (zero) => {
         const nodes = [...places['in the graph'](dequantized), movement, weights('wm'), { ...node, name: 'layer' }];
         const input = files.write('model.onnx', model(nodes, zero));
         const { code, result } = await json(['rewrite', input, '-o', files.path('out.onnx')]);

@@ -23,7 +23,7 @@ const withHeader = (header: string, data = 0): Uint8Array => {
 };
 
 describe('.npy files', () => {
-  test('what is written is read, and by others too', () => {
+  test('a written file is read, and by others too', () => {
     const all = (Object.keys(dtypes) as DType[]).filter((dtype) => dtype !== 'bf16');
     fc.assert(
       fc.property(

@@ -62,7 +62,7 @@ test('an unknown name is said as it was written', async () => {
   expect(stderr).toContain('1=');
 });
 
-test('outputs with names longer than those of files are written', async () => {
+test('outputs with names too long for files are written', async () => {
   const long = ['x'.repeat(300), `${'x'.repeat(300)}y`];
   const path = work.write(
     'long.onnx',

@@ -37,14 +37,14 @@ describe('sizes of open dimensions', () => {
   it('are 1 where that fits', () => expect(fittingSizes(windowed(['N', 1, 3, 5]))).toEqual(new Map([['N', 1]])));
   it('reach windows, and the first axis stays 1', () =>
     expect(fittingSizes(windowed())).toEqual(new Map(Object.entries({ N: 1, H: 5, W: 5 }))));
-  it('are those of the weights', () => expect(fittingSizes(products([37]))).toEqual(new Map([['K', 37]])));
+  it('fit the weights', () => expect(fittingSizes(products([37]))).toEqual(new Map([['K', 37]])));
   it('are not found where nothing fits', () => expect(fittingSizes(products([3, 5]))).toBeUndefined());
-  it('keep to the bounds of a symbol, and bind what is derived from it', () => {
+  it('keep to the bounds of a symbol, and bind sizes derived from it', () => {
     const graph = windowed(['N', 1, '2*H', 'W']);
     const bounded = { ...graph, symbols: { H: { min: 9 }, W: { max: 6 } } };
     expect(fittingSizes(bounded)).toEqual(new Map(Object.entries({ N: 1, H: 9, W: 5 })));
   });
-  it('are those of random inputs', () => {
+  it('equal the sizes of random inputs', () => {
     const feeds = randomFeeds(windowed(), 1);
     expect(feeds.x.shape).toEqual([1, 1, 5, 5]);
     expect(Object.values(interpret(windowed(), feeds))[0].shape).toEqual([1, 1, 2, 1]);
@@ -66,7 +66,7 @@ describe('explain', () => {
 
 const floats = (count: number): string => Buffer.from(new Float32Array(count).buffer).toString('base64');
 
-it('random positions in a table are those that it has, moved and cast or not', () => {
+it('random positions in a table lie inside of it, moved and cast or not', () => {
   const graph = parse(
     `graph @main(%ids: s64[2,3], %types: s32[3], %count: s64[3]) -> (%a, %b, %c) {
   %moved = nn.reshape(%ids) {shape=[6]} : s64[6]

@@ -79,7 +79,7 @@ describe.each(writers)('%s -o', (command, input) => {
     },
   );
 
-  test('follows links: to a file, over several, to what is not there yet', async () => {
+  test('follows links: to a file, over several, to a file that is not there yet', async () => {
     const folder = fresh();
     mkdirSync(`${folder}/there`);
     writeFileSync(`${folder}/there/file`, 'old');
@@ -150,7 +150,7 @@ describe.each(writers)('%s -o', (command, input) => {
     expect(stderr).toContain(sentence);
   });
 
-  test('what was read is not overwritten, by whatever name', async () => {
+  test('a file that was read is not overwritten, under any name', async () => {
     const folder = fresh();
     symlinkSync(input, `${folder}/link`);
     linkSync(input, `${folder}/same`);
@@ -214,7 +214,7 @@ describe('- as an input', () => {
     expect(again.stderr).toContain("'x' should be f32[N,1,4,4]"); // the output has two channels
   });
 
-  test('what is wrong with it is said of the standard input', async () => {
+  test('its faults are located in the standard input', async () => {
     const { code, stderr } = await unskew(['inspect', '-'], { stdin: 'no model' });
     expect(code).toBe(1);
     expect(stderr).toContain('(standard input)');

@@ -14,7 +14,7 @@ const entry: fc.Arbitrary<PassEntry> = fc.constantFrom(...Object.keys(namedPasse
     .map((given) => ({ name, options: Object.fromEntries(given.filter((pair) => pair !== null)) }));
 });
 
-test('what is printed is parsed', () => {
+test('the printed list is parsed', () => {
   fc.assert(
     fc.property(fc.array(entry, { minLength: 1, maxLength: 6 }), (entries) => {
       expect(parsePasses(printPasses(entries))).toEqual(

@@ -40,7 +40,7 @@ test('exit codes reach the caller, and no native thread keeps the process alive'
   expect((await unskew('inspect')).code).toBe(2);
 });
 
-test('a reader that closes its end is no error; a file gets all of it', async () => {
+test('a reader that closes its end is not an error; a file gets all of it', async () => {
   const nodes = Array.from({ length: 6000 }, (_, i) => ({
     op: 'Neg',
     inputs: [i === 0 ? 'x' : `v${i}`],
@@ -65,7 +65,7 @@ test('standard input', async () => {
 test.each([
   ['a promise that nobody awaits', "void Promise.reject(new Error('nobody awaits this'))"],
   ['an error in a callback', "setImmediate(() => { throw new Error('nobody awaits this'); })"],
-])('what no command awaits is an internal error like any other: %s', async (_, fault) => {
+])('a failure that no command awaits is an internal error like any other: %s', async (_, fault) => {
   const whenReady = `setInterval(() => process.listenerCount('uncaughtException') > 0 && !globalThis.done && (globalThis.done = true, ${fault}), 1).unref()`;
   const faulty = `data:text/javascript,${encodeURIComponent(whenReady)}`;
   const child = spawn(process.execPath, ['--import', faulty, ...program, 'inspect', '-', '--json'], {

@@ -62,7 +62,7 @@ describe('the terminal', () => {
     expect(caught(true, { NO_COLOR: '1' }).terminal.paint('red', 'x')).toBe('x');
   });
 
-  test('control characters in what a model says are shown, not sent', () => {
+  test('control characters in texts of a model are shown, not sent', () => {
     const { terminal, out } = caught(true);
     terminal.print('a\x1b]0;title\x07\r\nb\x9b2J');
     expect(out()).toBe('a\\x1b]0;title\\x07\\x0d\nb\\x9b2J\n');

@@ -70,7 +70,7 @@ describe.each(Object.keys(unknown))('%s', (name) => {
     expect(await unskew(['bench', model])).toMatchObject(isRefused);
   });
 
-  test('compile writes nothing and names the operator, the node and what to do', async () => {
+  test('compile writes nothing and names the operator, the node and the next step', async () => {
     const out = work.path(`${name}.unskew`);
     expect(await unskew(['compile', model, '-o', out])).toMatchObject({ ...isRefused, stdout: '' });
     expect(existsSync(out)).toBe(false);
@@ -89,7 +89,7 @@ test('compile says where a model runs that has sizes, and that it is not known y
   expect(result.interpreted).toEqual([]);
 });
 
-test('what ONNX Runtime refuses too cannot be compared, and the reason is the true one', async () => {
+test('a file that ONNX Runtime refuses too cannot be compared, and the reason is the true one', async () => {
   const model = work.write(
     'nobody.onnx',
     quantizedConv({

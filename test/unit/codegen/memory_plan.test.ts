@@ -40,7 +40,7 @@ describe('planMemory', () => {
     );
   });
 
-  it('packs what is alive at once without a gap, however much that is', () => {
+  it('packs buffers that are alive at once without a gap, for any number of them', () => {
     const count = 10_000;
     const nested = Array.from({ length: count }, (_, i) => ({
       first: i,
@@ -54,7 +54,7 @@ describe('planMemory', () => {
 });
 
 describe('Occupancy', () => {
-  it('finds room between and above what is taken, at the times that are asked for', () => {
+  it('finds room between and above taken ranges, at the times that are asked for', () => {
     const occupancy = new Occupancy(100);
     occupancy.take(0, 10, 0, 50);
     occupancy.take(20, 10, 40, 99);

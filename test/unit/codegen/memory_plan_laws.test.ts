@@ -35,7 +35,7 @@ describe('planMemory', () => {
     });
   });
 
-  it('keeps apart what is alive at the same time, also for a moment', () => {
+  it('keeps buffers apart that are alive at the same time, also for a moment', () => {
     holds((buffers, { offsets }) => {
       for (const [i, a] of buffers.entries())
         for (const [j, b] of buffers.slice(0, i).entries())
@@ -44,7 +44,7 @@ describe('planMemory', () => {
     });
   });
 
-  it('takes at least what is alive at once, and at most all', () => {
+  it('takes at least the bytes that are alive at once, and at most all', () => {
     holds((buffers, { bytes }) => {
       const moments = buffers.map(({ first }) => sum(buffers.filter((b) => b.first <= first && first <= b.last)));
       expect(bytes).toBeGreaterThanOrEqual(Math.max(0, ...moments));
@@ -66,7 +66,7 @@ describe('planMemory', () => {
     });
   });
 
-  it('uses the same bytes again for what lives later', () => {
+  it('uses the same bytes again for buffers that live later', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 1, maxLength: 30 }), (sizes) => {
         const chain = sizes.map((bytes, i) => ({ bytes, first: 2 * i, last: 2 * i + 1 }));

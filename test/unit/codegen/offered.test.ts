@@ -6,9 +6,9 @@ const failing = (message: string, code?: string) => () => {
   throw Object.assign(new Error(message), code !== undefined && { code });
 };
 
-it('gives what is made', () => expect(offered(() => 7)).toBe(7));
+it('gives the result', () => expect(offered(() => 7)).toBe(7));
 
-it('gives nothing where there is no implementation', () =>
+it('gives nothing where oneDNN has no implementation', () =>
   expect(offered(failing('oneDNN has no implementation of it', 'ERR_NO_IMPLEMENTATION'))).toBeUndefined());
 
 it.each([

@@ -45,7 +45,7 @@ describeUnless(available ? undefined : 'the addon is not built', 'partition', ()
   const partsOf = (graph: Graph) => partition(graph, [native, interpreter]);
   const node = fc.record({ interpreted: fc.boolean(), reads: fc.array(fc.nat(1000), { minLength: 1, maxLength: 2 }) });
 
-  it('takes what is ready in turns, and hands on what is read later', () => {
+  it('takes ready nodes in turns, and hands on values that are read later', () => {
     fc.assert(
       fc.property(fc.array(node, { minLength: 2, maxLength: 30 }), (nodes) => {
         const graph = graphOf(nodes);

@@ -99,7 +99,7 @@ describe('a plan', () => {
     });
   });
 
-  it('brings from step to step what is read later, and no more', () => {
+  it('brings from step to step the values that are read later, and no more', () => {
     holds((graph, parts) => {
       const known = new Set<ValueId>(graph.inputs);
       const isThere = (id: ValueId) => known.has(id) || constantOf(graph, id) !== undefined;
@@ -115,7 +115,7 @@ describe('a plan', () => {
     });
   });
 
-  it('interprets what has no lowering, with the reason, and has no two parts of one back end in a row', () => {
+  it('interprets nodes without a lowering, with the reason, and never has two parts of one back end in a row', () => {
     holds((_graph, parts) => {
       for (const [i, part] of parts.entries()) {
         const { nodes, backend, refusals } = part;
@@ -160,7 +160,7 @@ describe('a plan', () => {
     });
   });
 
-  it('computes what the graph means, also where memory is used again: by a second run and by a first one', () => {
+  it('computes the meaning of the graph, also where memory is used again: by a second run and by a first one', () => {
     const feeds = (seed: number) => {
       const values = (by: number) => Float32Array.from({ length: ELEMENTS }, (_, i) => ((i * by + seed) % 17) - 8);
       return { x: tensor('f32', values(5), SHAPE), y: tensor('f32', values(7), SHAPE) };

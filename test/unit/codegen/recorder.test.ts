@@ -26,7 +26,7 @@ describeUnless(available ? undefined : 'the addon is not built', 'Recorder', () 
     expect(() => recorder.dtypeOf(y, 'u8', 's8')).toThrow(`qnn.conv: %${y} is s32 and should be u8 or s8`);
   });
 
-  it('gives constants of an element type, and names those that are none', () => {
+  it('gives constants of an element type, and names operands that are not constants', () => {
     const { recorder, x, w } = recording();
     expect(recorder.constantOf(w, 's8').data).toEqual(Int8Array.of(3));
     expect(recorder.scalar(w)).toBe(3);
@@ -36,7 +36,7 @@ describeUnless(available ? undefined : 'the addon is not built', 'Recorder', () 
   });
 });
 
-it('puts the channels of a constant last, whatever its element type', () => {
+it('puts the channels of a constant last, for every element type', () => {
   const dtype = fc.constantFrom('u8', 's16', 's32', 's64', 'f64');
   const shape = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 3, maxLength: 5 });
   fc.assert(

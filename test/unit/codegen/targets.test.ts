@@ -33,7 +33,7 @@ describe('capabilities', () => {
   });
 });
 
-it.each([['other'], [{ name: 'other', isa: 'vnni', threads: 1 }]])('there is no target %j', async (target) => {
+it.each([['other'], [{ name: 'other', isa: 'vnni', threads: 1 }]])('%j is not a target', async (target) => {
   const names = targetNames.join(', ');
   expect(() => legalize(relu(), { target: target as never })).toThrow(`one of: ${names}`);
   await expect(compile(relu(), { target: { ...(target as object) } as never, backend: 'reference' })).rejects.toThrow(

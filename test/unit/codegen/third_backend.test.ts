@@ -78,7 +78,7 @@ describe.each([false, true])('three back ends, the second of which answers later
   const asked = [first, second, rest];
   const homes: Record<string, Backend> = { 'nn.abs': first, 'nn.reshape': first, 'nn.add': second, 'nn.neg': rest };
 
-  it('each take what those before have left, with the first reason', () => {
+  it('each take the nodes that the ones before have left, with the first reason', () => {
     fc.assert(
       fc.property(graphs, (graph) => {
         const parts = partition(graph, asked);

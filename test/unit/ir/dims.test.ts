@@ -81,7 +81,7 @@ describe('dimensions', () => {
     );
   });
 
-  it('are the same text in whatever order sums and products are made, and however multiples are divided', () => {
+  it('are the same text for every order of sums and products, and every division of multiples', () => {
     fc.assert(
       fc.property(tree, tree, tree, fc.integer({ min: 1, max: 7 }), (s, t, u, n) => {
         const [a, b, c] = [s, t, u].map(dimOf);

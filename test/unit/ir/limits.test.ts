@@ -138,7 +138,7 @@ describe('the memory that a run needs', () => {
     return b.finish(hold ? all : [x]);
   }
 
-  it('is that of what is alive at once, and views take none', () => {
+  it('is the memory of values that are alive at once, and views take none', () => {
     expect(memoryNeed(chain(10, false)).bytes).toBe(3 * MiB);
     expect(memoryNeed(chain(10, true)).bytes).toBe(11 * MiB);
   });

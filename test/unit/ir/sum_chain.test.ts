@@ -93,7 +93,7 @@ const cases = fc.record({
 });
 
 describe('sumChain', () => {
-  it('leaves a sum that makes the value with what it absorbed', () => {
+  it('leaves a sum that makes the value together with the absorbed terms', () => {
     fc.assert(
       fc.property(cases, ({ additions, rowChannels }) => {
         const { graph, value } = built(additions, rowChannels);

@@ -125,7 +125,7 @@ describe('elements that are sizes', () => {
     },
   );
 
-  it('are not followed through what is not the same for all sizes', () => {
+  it('are not followed through operators that depend on the sizes', () => {
     const vector = (...elements: Dim[]): KnownElements => ({ dtype: 's64', shape: [elements.length], elements });
     const followed = (op: OpName, ...operands: KnownElements[]) =>
       elementsAfter({ op, attrs: {}, loc: {} }, operands, { dtype: op === 'nn.equal' ? 'bool' : 's64', shape: [1] });

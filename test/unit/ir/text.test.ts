@@ -41,7 +41,7 @@ describe('the textual form', () => {
     `);
   });
 
-  it('reads back what it prints', () => {
+  it('reads back its own text', () => {
     const graph = convGraph();
     const text = print(graph);
     const again = parse(text);

@@ -95,7 +95,7 @@ function endsOf(dtype: DType, count: number): readonly (number | bigint)[] {
   return Array.from({ length: count }, (_, i) => all[i % all.length]);
 }
 
-describe('what is printed', () => {
+describe('the printed text', () => {
   it('reads back with any names, locations, strings and numbers', () => {
     const spec = fc.record({
       names: fc.uniqueArray(anyString, { minLength: 5, maxLength: 5 }),

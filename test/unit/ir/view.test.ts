@@ -57,7 +57,7 @@ describe('a view', () => {
 });
 
 describe('operators', () => {
-  it('call no two of their operands and results the same, nor what else a view has', () => {
+  it('give their operands and results different names, and none that a view uses itself', () => {
     for (const { name, operands, results } of allOps) {
       const words = ['attrs', 'node', ...Object.keys(operands), ...Object.keys(results)];
       expect(new Set(words).size, name).toBe(words.length);

@@ -32,7 +32,7 @@ describe.each(['u8', 's8'] as const)('QLinearSoftmax %s', (dtype) => {
     }
   });
 
-  test('a quotient that only binary32 rounds to a tie is no tie', () => {
+  test('a quotient that only binary32 rounds to a tie is not a tie', () => {
     // Element 14 is 8.50000017 steps of 1/256; fl of it is 8.5. ONNX Runtime 1.32 computes 9, 1.30 computed 8.
     const row = [115, 139, 123, 115, 128, 122, 110, 147, 121, 109, 105, 111, 115, 111, 113, 124];
     const x = tensor(

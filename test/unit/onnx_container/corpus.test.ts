@@ -122,7 +122,7 @@ describeCorpus('the ONNX container on the corpus', (root) => {
     }
   });
 
-  it('says what onnx-proto says', () => {
+  it('agrees with onnx-proto', () => {
     for (const path of models) {
       const bytes = readFileSync(join(root, path));
       const file = openOnnx(bytes, { file: path, readExternal: externalReader(join(root, path)) });

@@ -119,7 +119,7 @@ describe('external data', () => {
     );
   });
 
-  it('of a model given as bytes says what to do', () => {
+  it('of a model given as bytes names the next step', () => {
     const file = tensorModel(int(1, 2), int(2, 2), int(14, 1), entry('location', 'weights.bin'));
     const error = errorOf(() => openOnnx(file).graph.initializers.get('t')!.raw());
     expect(error.code).toBe('U1005');

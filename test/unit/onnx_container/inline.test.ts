@@ -177,7 +177,7 @@ describe('functions are written out', () => {
     expect(exportOnnx(graph)).toEqual(file); // as it was: nothing is rewritten
   });
 
-  it('in bodies too, whose names are those of the place', () => {
+  it('in bodies too, whose names belong to the place', () => {
     const branch = (op: string) => [
       ...bytes(1, node(op, ['inner'], ['r'])),
       ...bytes(1, call('twice', ['r'], ['s'])),
@@ -214,7 +214,7 @@ describe('functions are written out', () => {
     ]);
   });
 
-  it('and what nobody calls is left alone', () => {
+  it('and functions that nobody calls are left alone', () => {
     const file = model([node('Neg', ['x'], ['y'])], [twice], 'y');
     expect(inlineFunctions(openOnnx(file))).toBeUndefined();
     expect(exportOnnx(importOnnx(file))).toEqual(file);

@@ -17,7 +17,7 @@ import {
 
 const failure = (file: Uint8Array): UnskewError => errorOf(() => openOnnx(file, { file: 'm.onnx' }));
 
-describe('what is not an ONNX model', () => {
+describe('bytes that are not an ONNX model', () => {
   it.each([
     ['', 'is empty'],
     ['PK\x03\x04\x14\x00', 'zip archive', 'PyTorch'],

@@ -68,7 +68,7 @@ describe('the model', () => {
 });
 
 describe('nodes', () => {
-  it('keep absent inputs, domain, overload, and say whether something is unknown', () => {
+  it('keep absent inputs, domain, overload, and a mark for unknown fields', () => {
     const named = openOnnx(
       nodeModel(
         text(1, 'x'),

@@ -113,7 +113,7 @@ describe('nodes', () => {
     expect(names(openOnnx(spliceModel(openOnnx(modelOf([])), { nodes: [D] })))).toEqual(['OpD']);
   });
 
-  it('come out in the order asked for, whatever it is', () => {
+  it('come out in any order asked for', () => {
     fc.assert(
       fc.property(model, fc.array(fc.option(fc.nat()), { maxLength: 6 }), (original, list) => {
         const file = openOnnx(original);
@@ -127,7 +127,7 @@ describe('nodes', () => {
     );
   });
 
-  it('that change keep what is not named: unknown fields, metadata, overload, other attributes', () => {
+  it('that change keep all parts that are not named: unknown fields, metadata, overload, other attributes', () => {
     const file = edited({
       nodes: [
         { keep: 0 },
@@ -180,7 +180,7 @@ describe('nodes', () => {
 });
 
 describe('values', () => {
-  it('that are gone take their value infos and annotations with them, and only those', () => {
+  it('that are gone take their own value infos and annotations with them, and no others', () => {
     const file = edited({ nodes: [{ keep: 0 }, { opType: 'BC', inputs: ['a'], outputs: ['c'] }] });
     expect(infos(file)).toEqual(['a', 'never defined']);
     expect(contains(file.bytes, bytes(14, text(1, 'b')))).toBe(false);
@@ -218,7 +218,7 @@ describe('initializers', () => {
     expect(file.irVersion).toBe(8);
   });
 
-  it('of IR version 3: a dropped one is no input any more, an added one need not be one', () => {
+  it('of IR version 3: a dropped one leaves the inputs, an added one need not be an input', () => {
     const graph = [
       ...bytes(11, text(1, 'x')),
       ...bytes(11, text(1, 'w')),
@@ -299,7 +299,7 @@ describe('a built model', () => {
     }
   });
 
-  it('is what onnx-proto reads, too', () => {
+  it('is read alike by onnx-proto', () => {
     const { graph, opsetImport } = onnx.ModelProto.decode(built());
     expect(opsetImport).toMatchObject([{ version: { low: 17 } }, { domain: 'com.microsoft' }]);
     expect(graph?.node?.[0]).toMatchObject({ opType: 'Op', input: ['x', '', 'w'], output: ['y'] });

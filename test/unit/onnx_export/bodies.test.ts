@@ -186,7 +186,7 @@ describe('a body', () => {
     expect(zeroPointsLeft(written)).toEqual([]);
   });
 
-  it('may hand captured values on, and what is dequantized outside', async () => {
+  it('may hand on captured values, and values dequantized outside', async () => {
     const outside = layer('MatMul of two activations', 'o_', 'x').slice(0, 2);
     const names = ['y', 'y_d', 'y_q', 'y_s'];
     const results = (prefix: string) =>
@@ -230,7 +230,7 @@ describe('a body', () => {
   });
 });
 
-describe('what is dequantized and moved outside is corrected in the body', () => {
+describe('a product of values dequantized and moved outside is corrected in the body', () => {
   const integers = (name: string, values: readonly number[]) => ({
     name,
     tensor: tensor('s64', values.map(BigInt) as never),

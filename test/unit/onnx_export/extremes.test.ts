@@ -127,7 +127,7 @@ describe('requantize', () => {
   });
 });
 
-it('an output padding beyond the stride, of what is not finite', () => {
+it('an output padding beyond the stride, of numbers that are not finite', () => {
   for (const special of [Number.NaN, Infinity, 2])
     for (const end of [0, 1, 4])
       for (const padding of [1, 2, 3]) {

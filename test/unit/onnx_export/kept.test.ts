@@ -51,7 +51,7 @@ const chain: Model = {
 };
 
 describe('a rewritten node', () => {
-  it('takes its place between those that stay, under its name and its value', () => {
+  it('takes its place between the nodes that stay, under its name and its value', () => {
     const out = exportOnnx(doubled(open(chain), 'b'));
     expect(nodesIn(out)).toMatchObject([
       { name: 'first', opType: 'Relu' },
@@ -102,17 +102,17 @@ describe('nodes that became nothing', () => {
     ],
   };
 
-  it('stay for those that read them, also beside a rewritten value', () => {
+  it('stay for their readers, also beside a rewritten value', () => {
     const all = ['Shape', 'Constant', 'Gather', 'Unsqueeze', 'Concat', 'Reshape'];
     expect(ops(exportOnnx(doubled(open(reshaped), 'y')))).toEqual(['Relu', ...all, 'Mul']);
     expect(ops(exportOnnx(doubled(open(reshaped), 'a')))).toEqual(['Mul', ...all, 'Neg']);
   });
 
-  it('go when nobody reads them, and so does what computed for them alone', () => {
+  it('go when nobody reads them, with the nodes that computed for them alone', () => {
     expect(ops(exportOnnx(doubled(open(reshaped), 'b')))).toEqual(['Relu', 'Mul', 'Neg']);
   });
 
-  it('are replaced by sizes when what they measured is gone', () => {
+  it('are replaced by sizes when the value that they measured is gone', () => {
     const editor = new GraphEditor(open(reshaped));
     const node = editor.node('b' as ValueId)!;
     editor.update('test', { ...node, operands: ['x' as ValueId] }); // a is not there any more

@@ -218,7 +218,7 @@ const looks = fc.array(
   { minLength: 1, maxLength: 4 },
 );
 
-describe('what looks at a rewritten part', () => {
+describe('readers of a rewritten part', () => {
   it.each(Object.keys(onlookers).flatMap((what) => Object.keys(values).map((v) => [what, v] as [string, Name])))(
     '%s of %s',
     async (what, v) => {
@@ -244,7 +244,7 @@ describe('what looks at a rewritten part', () => {
 });
 
 describe('an image that is resized to a size', () => {
-  it('gets that size, whatever its scale rounds to', async () => {
+  it('gets that size, for every rounding of its scale', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 90 }), async (from, to) => {
         const b = new GraphBuilder('net');
@@ -307,7 +307,7 @@ describe('an axis of an open size that is resized by a scale', () => {
   });
 });
 
-describe('a file that is no valid ONNX is not written', () => {
+describe('a file that is not valid ONNX is not written', () => {
   const f32 = (name: string): ModelTensor => ({ name, type: 'float32', dims: [2] });
   const body = (reads: string): ModelNode => ({ ...branch(reads, reads, 'y') });
   const base: Model = { inputs: [f32('x')], outputs: [f32('y')], nodes: [node('Neg', ['x'], 'y')] };

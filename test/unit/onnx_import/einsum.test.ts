@@ -78,7 +78,7 @@ describe('Einsum', () => {
     );
   });
 
-  it('has the letters that occur once as its result where none is written', () => {
+  it('has the letters that occur once as its result where no result is written', () => {
     const operands = [filled([2, 3], 1), filled([3, 2], 2)];
     const graph = imported('kj, ji', operands, [2, 2]);
     const { y } = interpret(graph, { x0: operands[0], x1: operands[1] });

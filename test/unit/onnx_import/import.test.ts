@@ -32,7 +32,7 @@ describe('names', () => {
     outputs: [float('y.matmul', 'N', 3)],
   });
 
-  it('are those of the model; what lies between is named after the result and never collides', () => {
+  it('come from the model; values in between are named after the result and never collide', () => {
     expect(nodesOf(graph).map(({ id }) => id)).toEqual(['y.matmul.1', 'y', 'y.matmul']);
   });
 
@@ -110,7 +110,7 @@ describe('shapes of inputs', () => {
 describe('constants', () => {
   const add = (a: string, b: string, to: string): ModelNode => ({ op: 'Add', inputs: [a, b], outputs: [to] });
 
-  it('are folded when small, and what nobody reads any more is gone', () => {
+  it('are folded when small, and values without readers are gone', () => {
     const graph = imported({
       nodes: [add('a', 'b', 'sum'), add('x', 'sum', 'y')],
       inputs: [float('x', 2)],
@@ -241,11 +241,11 @@ describe('shapes that follow from the input', () => {
   });
 });
 
-describe('what is not understood', () => {
+describe('an operator that is not understood', () => {
   const unsupported = (graph: Graph) =>
     originOf(graph)?.unsupported.map(({ operator, reason }) => `${operator}: ${reason}`);
 
-  it('becomes an opaque operator, as does what reads it, until a declared type makes it a tensor again', () => {
+  it('becomes an opaque operator, as do its readers, until a declared type makes it a tensor again', () => {
     const graph = imported({
       nodes: [
         { op: 'Mystery', inputs: ['x', ''], outputs: ['a', 'b'], domain: 'acme' },
@@ -311,7 +311,7 @@ describe('what is not understood', () => {
     expect(typeOf(graph, 'y')).toEqual({ dtype: 'f32', shape: [2] });
   });
 
-  it('is not what a newer version of the operator set has: it is read as the newest that is known, and that is said', () => {
+  it('of a newer version of the operator set is read as the newest known version, with a warning', () => {
     const graph = imported({
       nodes: [relu('x', 'y')],
       inputs: [float('x', 1)],
@@ -379,7 +379,7 @@ describe('importModel', () => {
   });
 });
 
-describe('what is behind an operator that is not understood', () => {
+describe('nodes behind an operator that is not understood', () => {
   /** A layer of quantize_dynamic behind one unknown operator, for each way in which its type is known. */
   const behind = (unknown: ModelNode, valueInfo: Model['valueInfo'] = []) =>
     imported({

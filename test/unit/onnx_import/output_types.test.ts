@@ -18,7 +18,7 @@ describeCorpus('types of operators that are not understood', (root) => {
       .filter(existsSync),
   );
 
-  it('are those that the models of the standard declare, as far as the rules say something', () => {
+  it('equal the declarations in the models of the standard, as far as the rules decide', () => {
     const seen = new Map<string, number>();
     const wrong: string[] = [];
     for (const file of files) {

@@ -145,13 +145,13 @@ describe('operators', () => {
     ],
   ])('%s', (_, model, message) => expect(refusal({ initializers, ...model })).toContain(message));
 
-  it('says what to do about element types', () => {
+  it('names the next step for element types', () => {
     expect(refusal({ initializers, nodes: [node('Add', ['x', 'u8'])] })).toContain(
       'help: their element types should be the same',
     );
   });
 
-  it('takes stale declarations of values in between for what they are', () => {
+  it('passes over stale declarations of values in between', () => {
     const model = { nodes: [node('Relu', ['x'], ['a']), node('Relu', ['a'])], valueInfo: [float('a', 7, 3, 8, 8)] };
     expect(refusal(model)).toBe('imported');
   });

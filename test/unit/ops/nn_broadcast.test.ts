@@ -11,7 +11,7 @@ const shape = fc.array(fc.constantFrom<Dim>(1, 3, 'N', 'M'), { maxLength: 3 });
 const size = fc.constantFrom(1, 3, 4);
 
 describe('broadcastShape', () => {
-  it('of symbols, once these are bound, is that of the sizes, whenever the sizes broadcast', () => {
+  it('of symbols, once they are bound, equals the broadcast of the sizes, whenever the sizes broadcast', () => {
     fc.assert(
       fc.property(shape, shape, size, size, (a, b, n, m) => {
         const bindings = new Map([

@@ -124,7 +124,7 @@ describe('nn.conv', () => {
     expect(elements(nnConv, [x, tensor('f32', [Infinity, 1], [1, 1, 2])], attrs)).toEqual([0, NaN, Infinity]);
   });
 
-  it('refuses what does not fit', () => {
+  it('refuses operands that do not fit', () => {
     const plain = { strides: [1], pads: [0, 0], dilations: [1] };
     const call = (x: ITensor, w: ITensor, bias?: ITensor) => () => evaluate(nnConv, [x, w, bias], plain);
     const [f, u, s] = (['f32', 'u8', 's8'] as const).map((d) => tensor(d, [1, 2], [1, 2, 1]));

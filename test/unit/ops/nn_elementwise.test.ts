@@ -134,7 +134,7 @@ describe('elementwise operators of two operands', () => {
     expect(listOf(inverse)).toEqual([0n, -1n, 1n]);
   });
 
-  it('and, or, xor and not are those of logic', () => {
+  it('and, or, xor and not follow logic', () => {
     const [a, b] = [tensor('bool', [0, 0, 1, 1]), tensor('bool', [0, 1, 0, 1])];
     expect(elements(binary.nnAnd, [a, b])).toEqual([0, 0, 0, 1]);
     expect(elements(binary.nnOr, [a, b])).toEqual([0, 1, 1, 1]);

@@ -18,7 +18,7 @@ describe('nn.gather and nn.gather_elements', () => {
   const type = fc.constantFrom('s32' as const, 's64' as const);
   const wrap = (i: number | bigint, size: number) => (Number(i) < 0 ? Number(i) + size : Number(i));
 
-  it('gather replaces the axis by those of the indices', () => {
+  it('gather replaces the axis by the axes of the indices', () => {
     const cases = fc
       .tuple(indexed, shapeOf({ min: 0, max: 2 }, 3, 0), type)
       .chain(([{ x, axis, index }, shape, dtype]) =>

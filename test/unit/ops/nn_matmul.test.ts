@@ -56,14 +56,14 @@ describe('nn.matmul', () => {
     expect(listOf(evaluate(nnMatmul, [a, tensor('f32', [1, 1, 1], [3, 1])]))).toEqual([1]);
   });
 
-  it('of f64 keeps what f32 rounds away, and the two do not mix', () => {
+  it('of f64 keeps bits that f32 rounds away, and the two do not mix', () => {
     const a = tensor('f64', [1, 2 ** -40], [1, 2]);
     const b = tensor('f64', [1, 1], [2, 1]);
     expect(listOf(evaluate(nnMatmul, [a, b]))).toEqual([1 + 2 ** -40]);
     expect(() => evaluate(nnMatmul, [a, tensor('f32', [1, 1], [2, 1])])).toThrow(/of type f64 and f32/);
   });
 
-  it('refuses what does not fit', () => {
+  it('refuses operands that do not fit', () => {
     const call = (a: ITensor, b: ITensor) => () => evaluate(nnMatmul, [a, b]);
     expect(call(tensor('f32', [1, 2]), tensor('f32', [1, 2, 3]))).toThrow(/inner sizes 2 and 3 differ/);
     expect(call(tensor('f32', [1]), tensor('u8', [1]))).toThrow(/do not mix/);

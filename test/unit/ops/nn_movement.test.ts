@@ -35,7 +35,7 @@ describe('nn.transpose', () => {
     const y = evaluate(movement.nnTranspose, [tensor('s64', bits, [2, 2])], { perm: [1, 0] });
     expect(listOf(y)).toEqual([-1n, -0x000fffffffffffffn, 0x7ff0000000000001n, 5n]);
   });
-  it('refuses what is no permutation', () => {
+  it('refuses a list that is not a permutation', () => {
     expect(() => evaluate(movement.nnTranspose, [iota('u8', [2, 2])], { perm: [0, 0] })).toThrow(
       /no|not a permutation/,
     );

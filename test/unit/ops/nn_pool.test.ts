@@ -93,7 +93,7 @@ const caseWith = (...dtypes: readonly ('u8' | 's8' | 'f32' | 'f64')[]) =>
 const outputShape = (c: Case) => [...c.shape.slice(0, 2), ...c.attrs.kernel.map((_, axis) => starts(c, axis).length)];
 
 describe('nn.max_pool', () => {
-  it('is the maximum of what each window finds inside', () => {
+  it('is the maximum of the elements that each window has inside', () => {
     fc.assert(
       fc.property(caseWith('u8', 's8', 'f32', 'f64'), ({ c, x }) => {
         const y = evaluate(pool.nnMaxPool, [x], c.attrs);
@@ -103,7 +103,7 @@ describe('nn.max_pool', () => {
       }),
     );
   });
-  it('passes over NaN for any number, and is NaN where there is no number', () => {
+  it('passes over NaN for any number, and is NaN for a window without numbers', () => {
     const withNaN = fc.tuple(caseWith('f32', 'f64'), fc.integer({ min: 1, max: 3 }), fc.nat(100));
     let alone = 0;
     fc.assert(

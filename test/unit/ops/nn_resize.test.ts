@@ -10,7 +10,7 @@ describe('nn.resize', () => {
     const x = tensor('f32', values, [1, values.length]);
     return listOf(evaluate(nnResize, [x], { shape: [1, to], scales: [1, to / values.length], ...attrs } as never));
   };
-  it('repeats elements by an integer factor, whatever the coordinates of the nearest', () => {
+  it('repeats elements by an integer factor, for all coordinates of the nearest', () => {
     fc.assert(
       fc.property(anyTensor, fc.integer({ min: 1, max: 3 }), (x, factor) => {
         const last = x.shape.length - 1;
@@ -42,7 +42,7 @@ describe('nn.resize', () => {
     expect(at('round_prefer_ceil')).toEqual([11, 13]);
     expect(at('ceil')).toEqual([11, 13]);
   });
-  it('truncates integers, and refuses those that nothing interpolates', () => {
+  it('truncates integers, and refuses types without interpolation', () => {
     const attrs = { shape: [4], scales: [2], mode: 'linear' };
     expect(listOf(evaluate(nnResize, [iota('u8', [2])], attrs))).toEqual([1, 1, 1, 2]);
     expect(() => evaluate(nnResize, [iota('u16', [2])], attrs)).toThrow(/is for f32, s32, s8, u8, not u16/);
@@ -92,7 +92,7 @@ describe('nn.resize', () => {
           `a scale of ${scale} does not lead from ${from} to ${to}`,
         );
   });
-  it.each(ways)('has nothing larger on its way than what it begins and ends with: $mode, $recipe', (way) => {
+  it.each(ways)('holds nothing larger on its way than its operand and its result: $mode, $recipe', (way) => {
     const [few, many] = [2, 2 ** 20];
     const x = tensor('f32', new Float32Array(few * many).fill(3), [few, many]);
     const y = evaluate(nnResize, [x], { shape: [many, few], scales: [many / few, few / many], ...way });

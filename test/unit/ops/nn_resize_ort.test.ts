@@ -67,7 +67,7 @@ function inputOf({ dtype, seed }: Resize, shape: readonly number[]) {
 }
 
 describe('linear Resize', () => {
-  it('is what ONNX Runtime computes: every type, layout and way to place positions', async () => {
+  it('equals ONNX Runtime: every type, layout and way to place positions', async () => {
     await fc.assert(
       fc.asyncProperty(resizes, async (resize) => {
         const model = modelOf(resize);

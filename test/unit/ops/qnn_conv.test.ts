@@ -138,7 +138,7 @@ test('sums beyond int32 wrap', () => {
   expect(elements(qnnConv, [x, w], attrs)).toEqual([Number(BigInt.asIntN(32, 255n * 255n * BigInt(length)))]);
 });
 
-describe('refusals name what is wrong', () => {
+describe('refusals name the fault', () => {
   const [x, w] = [zeros('u8', [1, 4, 5, 5]), zeros('s8', [6, 4, 3, 3])];
   const attrs = { strides: [1, 1], dilations: [1, 1], pads: [0, 0, 0, 0] };
   const refused = (operands: Parameters<typeof evaluate>[1], changes = {}) =>

@@ -85,7 +85,7 @@ test('sums beyond int32 wrap', () => {
   expect(elements(qnnMatmul, [tensor('u8', a), tensor('u8', b)])).toEqual([Number(BigInt.asIntN(32, 2601000000n))]);
 });
 
-describe('refusals name what is wrong', () => {
+describe('refusals name the fault', () => {
   const [a, b] = [zeros('u8', [2, 3]), zeros('s8', [3, 4])];
   const refused = (...operands: Parameters<typeof evaluate>[1]) => expect(() => evaluate(qnnMatmul, operands));
 

@@ -145,7 +145,7 @@ describe('the shape of a pool', () => {
     );
   });
 
-  test('symbols: inferred sizes become what the numbers give', () => {
+  test('symbols: inferred sizes, once bound, equal the sizes for the numbers', () => {
     for (const ceilMode of [false, true]) {
       const b = new GraphBuilder();
       const x = b.input('x', 'u8', [1, 1, 'L']);
@@ -159,7 +159,7 @@ describe('the shape of a pool', () => {
     }
   });
 
-  test('refuses what does not fit', () => {
+  test('refuses operands that do not fit', () => {
     const shape = (x: readonly number[], changes = {}) => expect(() => poolShape(x, { ...attrs, ...changes }, refuse));
     shape([1, 1, 2]).toThrow('a window of 3 does not fit into 2');
     shape([1, 5]).toThrow('has rank 2');

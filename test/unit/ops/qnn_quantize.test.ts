@@ -11,7 +11,7 @@ import { elementOf, elements, evaluate, evaluateAll, scaleBetween, tensorOf } fr
 const written = fc.constantFrom('u8', 's8', 'u16', 's16');
 const scales = scaleBetween(2 ** -60, 2 ** 60);
 
-test('quantize undoes dequantize, whatever the scale and the zero point', () => {
+test('quantize undoes dequantize, for every scale and zero point', () => {
   const cases = written.chain((dtype) => fc.tuple(tensorOf(dtype, [40]), scales, elementOf(dtype)));
   fc.assert(
     fc.property(cases, ([q, s, z]) => {
@@ -23,7 +23,7 @@ test('quantize undoes dequantize, whatever the scale and the zero point', () => 
   );
 });
 
-test('dequantize misses what quantize was given by half a step, and by more only where it saturates', () => {
+test('dequantize is off the number given to quantize by at most half a step, and by more only where it saturates', () => {
   const cases = written.chain((dtype) =>
     fc.tuple(fc.constant(dtype), scales, elementOf(dtype), fc.double({ min: -1e5, max: 1e5, noNaN: true })),
   );
@@ -72,7 +72,7 @@ describe('parameters per axis', () => {
       });
     });
 
-  test('are those of every slice along it', () => {
+  test('apply to every slice along it', () => {
     fc.assert(
       fc.property(cases, ({ axis, q, scale, zp }) => {
         const x = evaluate(qnnDequantize, [q, scale, zp], { axis });
@@ -138,7 +138,7 @@ test('a builder gives the results of dynamic_quantize by name', () => {
   Array.from(feed.data, (v, i) => expect(Math.abs(Number(result.data[i]) - v)).toBeLessThan(0.006));
 });
 
-describe('refusals name what is wrong', () => {
+describe('refusals name the fault', () => {
   const x = zeros('f32', [2, 3, 4]);
   const one = scalar('f32', 1);
   const refused = (operands: Parameters<typeof evaluate>[1], attrs = {}) =>

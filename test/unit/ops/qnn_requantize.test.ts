@@ -109,7 +109,7 @@ test('is monotone and stays between low and high', () => {
   );
 });
 
-test('multipliers per axis are those of every channel', () => {
+test('multipliers per axis apply to their channels', () => {
   const cases = fc.record({
     x: tensorOf('s32', [2, 3, 4]),
     multipliers: fc.tuple(scaleBetween(1e-9, 1e-6), scaleBetween(1e-9, 1e-6), scaleBetween(1e-9, 1e-6)),
@@ -155,7 +155,7 @@ test('a float accumulator is taken as it is', () => {
   expect(elements(qnnRequantize, [x, scalar('f32', 2), scalar('s8', 1)])).toEqual([3, 3, 6, -6]);
 });
 
-describe('refusals name what is wrong', () => {
+describe('refusals name the fault', () => {
   const x = zeros('s32', [1, 2, 2]);
   const [m, zy] = [scalar('f32', 0.5), scalar('s8', 0)];
   const refused = (operands: Parameters<typeof evaluate>[1], attrs = {}) =>

@@ -48,6 +48,6 @@ it.each([
   }
 });
 
-it('without a zero point it is that of 0', () => {
+it('without a zero point it equals the bound for 0', () => {
   expect(bound('s8', undefined, [[1, -2]])).toBe(128 * 3);
 });

@@ -25,7 +25,7 @@ const always = (graph: Graph): fc.Arbitrary<Graph> => fc.constant(graph);
 const apply = (b: GraphBuilder, op: AnyOp, x: Value, attrs: Readonly<Record<string, AttrValue>> = {}): Value =>
   b.emitList(op, [x], attrs)[0];
 
-describe('what does nothing', () => {
+describe('an operator that does nothing', () => {
   test.each([
     [noIdentity, nnIdentity, {}],
     [noCast, nnCast, { to: 'f32' }],
@@ -141,7 +141,7 @@ describe('clips', () => {
   });
 });
 
-test('what nobody reads goes away, with the constants it read', () => {
+test('a node that nobody reads goes away, with the constants it read', () => {
   const b = new GraphBuilder();
   const x = b.input('x', 'f32', [2]);
   b.emit(nnAdd, { a: b.emit(nnRelu, { x }), b: b.constant(tensor('f32', [1, 2]), 'unread') });

@@ -58,7 +58,7 @@ it('the map repeats with the stride: taps 1 and 3, then tap 2, by turns', () => 
   expect(Array.from(map.data as Int32Array, (v) => v / 5).slice(0, 9)).toEqual([1, 2, 4, 2, 4, 2, 4, 2, 3]);
 });
 
-it('a map needs a known size; there is no pad', () => {
+it('a map needs a known size; pad does not apply', () => {
   const open = layer({ kernel: 3, stride: 2, size: 'W' });
   expect(reasonOf(open, 'border-table')).toBe('the map needs a known spatial size');
   expect(waysOf(open).map(({ name }) => name)).not.toContain('pad');

@@ -10,7 +10,7 @@ const canonical = (graph: Graph): Graph =>
   canonicalize.run(graph, { target: resolveTarget('onednn'), note: () => {} }).graph;
 
 describe('a node of many operands', () => {
-  it('reads what its operands were rewritten to, each in its place', () => {
+  it('reads the replacements of its operands, each in its place', () => {
     // each operand: a number of identities over one of a few values, or over an operand before
     const operand = fc.record({ over: fc.nat(60), identities: fc.nat(3) });
     fc.assert(

@@ -40,7 +40,7 @@ describe('constants are folded', () => {
     const [dequantize] = Object.values(after.nodes);
     expect(constantOf(after, dequantize.operands[0])).toEqual(tensor('s8', [4, 4, 4, 4], [2, 2]));
   });
-  test('dequantized weights and what is made of them, once that is asked for', () => {
+  test('dequantized weights and values made of them, on request', () => {
     const b = new GraphBuilder();
     const w = b.constant(tensor('s8', [1, 2, 3, 4], [2, 2])) as Value<'s8'>;
     const relu = b.emit(nnRelu, { x: deq(b, w, { s: 0.25, z: 2 }) });

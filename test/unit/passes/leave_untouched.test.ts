@@ -25,7 +25,7 @@ constants {
 `);
 const feeds = { x: tensor('u8', [9, 8, 7, 6, 5, 4], [2, 3]), f: tensor('f32', [1, -1, 2, -2, 3, -3], [2, 3]) };
 
-describe('what needs no correction', () => {
+describe('a layer that needs no correction', () => {
   const tidy = runPipeline(graph, [canonicalize], { target }).graph;
   const { graph: after, trace } = runPipeline(tidy, [leaveUntouched(graph)], { target });
 

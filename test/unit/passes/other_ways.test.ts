@@ -33,7 +33,7 @@ it('the next cheapest is taken until one is proved', () => {
   expect(taken({ fold: refuted, pad: open, 'four-term': 'proved' })).toEqual(['fold', 'pad', 'four-term']);
 });
 
-it('where none is, the cheapest that was not refuted stays', () => {
+it('where no way is proved, the cheapest that was not refuted stays', () => {
   expect(taken({ fold: open, pad: open, 'four-term': open })).toEqual(['fold', 'pad', 'four-term', 'fold']);
   expect(taken({ fold: refuted, pad: open, 'four-term': open })).toEqual(['fold', 'pad', 'four-term', 'pad']);
 });

@@ -88,7 +88,7 @@ const concats = (equal: boolean): fc.Arbitrary<Graph> =>
 
 const lateRule = (op: AnyOp): AnyRule => dequantizeLate.find((rule) => rule.root === op)!;
 
-describe('dequantization comes after what moves', () => {
+describe('dequantization comes after movements', () => {
   test.each(Object.entries(movers))('%s', (name, mover) => {
     const rule = lateRule(mover.op);
     checkRule(rule, { graphs: late(mover), runs: 60 });
@@ -116,7 +116,7 @@ describe('dequantization comes after what moves', () => {
 });
 const lateRoot = (name: string): AnyOp => dequantizeLate.find((rule) => rule.root.name === name)!.root;
 
-describe('quantization comes before what moves', () => {
+describe('quantization comes before movements', () => {
   const movable = Object.entries(movers).filter(([name]) => !/slice|gather|resize/.test(name));
   test.each(movable)('%s', (_name, mover) => {
     checkRule(quantizeEarly, { graphs: early(mover), runs: 60 });

@@ -243,7 +243,7 @@ describe('average pools', () => {
       'qdq-average-pool: a last partial window is divided by the taps in the padded input, the integer pool divides by all',
     );
   });
-  test('a mean over other axes is none', () => {
+  test('a mean over other axes is not such a pool', () => {
     const graph = between(
       'u8',
       [[2, 3, 4, 4]],

@@ -62,7 +62,7 @@ describe.each(kinds)('%s', (kind, requantized, toFloat) => {
     checkWrong(toFloat, { graphs: floatGraphs({ perChannel: yes }) });
   });
 
-  test('the integers are those nearest to the exact real numbers', () => {
+  test('the integers are the nearest to the exact real numbers', () => {
     const specs = fc.sample(
       productSpec({ ...ofKind, exact: no, bias: fc.constantFrom('none', 's32'), activation: fc.constant('none') }),
       {

@@ -140,7 +140,7 @@ describe('the bias', () => {
       'nn.conv has a bias, and another one is added',
     ]);
   });
-  test('what is added is not one number for each channel', () => {
+  test('an added tensor is not one number for each channel', () => {
     const behind = (b: GraphBuilder, v: Float) => b.emit(nnAdd, { a: v, b: b.constant(tensor('f32', [1, 2])) });
     expect(reasons(layer({ behind }))).toEqual(['the bias of shape [2] is not one number per channel']);
   });
@@ -211,7 +211,7 @@ describe('scales', () => {
   });
 });
 
-describe('what is in between', () => {
+describe('operators in between', () => {
   test('ONNX Runtime #28130: alpha of Gemm', () => {
     const b = new GraphBuilder();
     const product = b.emit(nnMatmul, {

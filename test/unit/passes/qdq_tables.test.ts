@@ -126,7 +126,7 @@ describe('a chain of elementwise operators is a table', () => {
   });
 });
 
-describe('tables and what is in front of them', () => {
+describe('tables and the operators in front of them', () => {
   const tables = fc.record({ x: eight, y: eight, z: eight, seed: fc.nat(0xffff) }).map(({ x, y, z, seed }): Graph => {
     const b = new GraphBuilder();
     const next = random(seed);
@@ -177,7 +177,7 @@ describe('tables and what is in front of them', () => {
   });
 });
 
-describe('why a chain is no table', () => {
+describe('a chain that is not a table', () => {
   const reasons = (graph: Graph): readonly string[] => group(graph).reasons;
   const plain = { s: 0.1, z: 4 };
 

@@ -46,7 +46,7 @@ describe('nothing is listed', () => {
   });
 });
 
-describe('nothing is left of what the run computes', () => {
+describe('no zero point that the run computes is left', () => {
   const shape = [3, 2, 3, 3];
   test.each(['u8', 's8'] as const)('filters of %s and their zero points', (dtype) => {
     for (const zero of [[], [1], [3]]) {
@@ -60,8 +60,8 @@ describe('nothing is left of what the run computes', () => {
   });
 });
 
-describe('what is left', () => {
-  test('by sizes of zero points that are not known to be those of their side', () => {
+describe('zero points that are left', () => {
+  test('by sizes of zero points that may differ from the sizes of their side', () => {
     for (const [a, b] of [
       [
         ['M', 4],
@@ -111,7 +111,7 @@ describe('what is left', () => {
       expect.objectContaining({ op: 'nn.matmul', operand: 'a', reason: expect.stringContaining('u16') }),
     ]);
   });
-  test('on a float product of one dequantized operand, whatever moved it', () => {
+  test('on a float product of one dequantized operand, moved by any operator', () => {
     const graph = build((b) => {
       const w = deq(b, weights(b, 'u8', [4, 3], 1), { s: [1, 2, 3, 4], z: [1, 2, 3, 4], axis: 0 });
       return b.emit(nnMatmul, { a: b.input('a', 'f32', [2, 3]), b: b.emit(nnTranspose, { x: w }, { perm: [1, 0] }) });
@@ -143,7 +143,7 @@ describe('what is left', () => {
     });
     expect(left(graph)).toEqual(['Gemm 0', 'Gemm 1']);
   });
-  test('under the other target: what takes the reference kernel', () => {
+  test('under the other target: products on the reference kernel', () => {
     const graph = build((b) =>
       b.emit(qnnMatmul, {
         a: b.input('a', 'u8', [2, 3]),

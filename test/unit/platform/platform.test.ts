@@ -15,7 +15,7 @@ it('hashes are SHA-256, of any number of parts', () => {
   );
 });
 
-it('checksums are CRC-32, also of what stands behind other bytes', () => {
+it('checksums are CRC-32, also of bytes behind other bytes', () => {
   fc.assert(
     fc.property(bytes, bytes, (first, second) => {
       expect(crc32(second, crc32(first))).toBe(crc32OfNode(Buffer.concat([first, second])));
@@ -23,7 +23,7 @@ it('checksums are CRC-32, also of what stands behind other bytes', () => {
   );
 });
 
-it('base64 is that of Node.js, in both directions and beyond one call', () => {
+it('base64 equals Node.js, in both directions and beyond one call', () => {
   fc.assert(
     fc.property(
       fc.oneof(

@@ -33,7 +33,7 @@ const { byteSums: ofBackend } = portableBackend;
 const native = ofBackend && addonAvailable().available ? [['the addon', ofBackend] as const] : [];
 
 describe.each([['TypeScript', byteSums] as const, ...native])('sums by %s', (_, sums) => {
-  it('are those of one byte after another', () => {
+  it('equal the sums of one byte after another', () => {
     const property = fc.property(blocked, ([{ blocks, rows, length, before, after }, list]) => {
       const data = new Int8Array(new ArrayBuffer(before + list.length + after), before, list.length);
       data.set(list);
@@ -55,7 +55,7 @@ describe.each([['TypeScript', byteSums] as const, ...native])('sums by %s', (_, 
 });
 
 describeUnless(native.length === 0 ? 'the addon is not built' : undefined, 'the addon', () => {
-  it('refuses sizes that are not those of the bytes', () => {
+  it('refuses sizes that do not fit the bytes', () => {
     const { byteSums: sums } = loadAddon();
     expect(() => sums(new Uint8Array(12), 2, 3, 3)).toThrow('blocks · rows · length');
     expect(() => sums(new Uint8Array(0), 2, 3, 3)).toThrow('blocks · rows · length');

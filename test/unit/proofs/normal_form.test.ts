@@ -51,7 +51,7 @@ describe('convolutions', () => {
     expect(same(quantized(10, 1), folded([20, 30], 1))).toBe(false);
   });
 
-  it('pads, zero points and weights are part of what a product is', () => {
+  it('pads, zero points and weights are parts of a product', () => {
     expect(same(quantized(10, 1), quantized(10, 1))).toBe(true);
     expect(same(quantized(10, 1), quantized(11, 1))).toBe(false);
     expect(same(quantized(10, 1), quantized(10))).toBe(false);
@@ -100,7 +100,7 @@ describe('convolutions', () => {
     expect(same(quantized(10, 1), recentred)).toBe(true);
   });
 
-  it('what is added along different axes is compared as a whole', () => {
+  it('terms added along different axes are compared as a whole', () => {
     const line = (b: GraphBuilder, values: readonly number[], shape: readonly number[]) =>
       b.constant(tensor('s32', values, shape));
     const along =
@@ -118,7 +118,7 @@ describe('convolutions', () => {
   });
 });
 
-it('what a zero point adds depends on the size of the source', () => {
+it('the contribution of a zero point depends on the size of the source', () => {
   // 5 and 6 positions, stride 2, pads of 1: three results each, whose last windows are cut off in one of them.
   const kernel = tensor('s8', [1, 2, 3], [1, 1, 3]);
   const sum = (zeros: readonly number[]): Graph => {

@@ -183,7 +183,7 @@ describe('bytes and movements', () => {
   });
 });
 
-describe('what both sides share', () => {
+describe('values that both sides share', () => {
   it('is unknown: two values in exchanged order are proved, one twice is refuted', () => {
     const three = (order: (a: Value<'s32'>, b: Value<'s32'>) => [Value<'s32'>, Value<'s32'>]) =>
       graphOf((b, y) => {

@@ -5,14 +5,14 @@ import { bounds, compareRecipes, type Recipe } from '../../../src/proofs/roundin
 
 const reach = { low: Float64Array.of(0, -(10 ** 6)), high: Float64Array.of(10, 10 ** 6), axis: 1 };
 
-it('a channel reaches what its own axis says, and all channels do along any other', () => {
+it('a channel reaches the sums of its own axis, and all channels the sums along any other', () => {
   expect(bounds(reach, 0, 1)).toEqual([0, 10]);
   expect(bounds(reach, 0, 0)).toEqual([-(10 ** 6), 10 ** 6]);
   expect(bounds(reach, 0, undefined)).toEqual([-(10 ** 6), 10 ** 6]);
   expect(bounds({ ...reach, high: Float64Array.of(2 ** 31, 5) }, 0, 1)).toEqual([-(2 ** 31), 2 ** 31 - 1]);
 });
 
-it('multipliers that differ beyond the reach of a channel are the same, those of another axis are not', () => {
+it('multipliers that differ beyond the reach of a channel are the same, multipliers along another axis are not', () => {
   const recipe = (factors: readonly number[], axis: number): Recipe => ({
     mode: requantizeModes.ort,
     multiplier: tensor('f32', factors, [factors.length]),

@@ -160,7 +160,7 @@ function verdictOfAll(before: Graph, after: Graph): ReturnType<typeof verdictOf>
   return all;
 }
 
-describe('a proof over symbolic sizes says what proofs of all sizes say', () => {
+describe('a proof over symbolic sizes agrees with proofs of all sizes', () => {
   const cases: Record<string, Layer> = {
     'one axis': { sizes: ['W'], kernel: 3 },
     'two axes': { sizes: ['H', 'W'], kernel: 2, pads: [1, 0, 0, 1] },
@@ -211,7 +211,7 @@ constants {
     return verdictOf(before, after);
   };
 
-  it('those that are right are proved', () => {
+  it('right ones are proved', () => {
     expect(verdict('(0*H)')).toBe('proved');
     expect(verdict(`${isEqual('H', 0)}`)).toBe('proved');
     expect(verdict(`${isEqual('H', 0)}`, '"H","H"')).toBe('proved');
@@ -265,7 +265,7 @@ constants {
     const one = `%t = nn.pad(@both, 0:s32) {mode="constant", pads=["0-${e}",0,0,"${e}-1",0,0]} : s32[1,1,1]`;
     return verdictOf(graph('%y = nn.add(%s, 7:s32)'), graph(`${one}\n  %y = nn.add(%s, %t)`));
   };
-  it('those that are right are proved', () => {
+  it('right ones are proved', () => {
     expect(verdict(0)).toBe('proved');
     expect(picked(0)).toBe('proved');
   });

@@ -30,13 +30,13 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-test('what is written is read', () => {
+test('written costs are read', () => {
   expect(readCosts(machine, env)).toEqual([]);
   expect(writeCosts(machine, [row(10, 1.1), row(undefined, 1.2)], env)).toBe(cachePath(machine, env));
   expect(readCosts(machine, env)).toEqual([row(10, 1.1), row(undefined, 1.2)]);
 });
 
-test('what was written before is read', () => {
+test('costs written before are read', () => {
   const path = cachePath(machine, env) as string;
   expect(path.endsWith('-onednn2.6.3-vnni-2.json')).toBe(true);
   mkdirSync(dirname(path), { recursive: true });

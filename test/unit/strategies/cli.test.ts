@@ -31,7 +31,7 @@ describeUnless(addonAvailable().available ? undefined : 'the addon is not built'
     expect(existsSync(join(cache, 'unskew'))).toBe(false);
   });
 
-  test('every way with what was predicted and measured; kept, and gone by from then on', async () => {
+  test('every way with its predicted and measured cost, which is kept and used from then on', async () => {
     const { result, code } = await json(['strategies', model, '--measure=4', ...shape]);
     expect(code).toBe(0);
     expect(result).toMatchObject({ target: 'onednn', threads: 1, layers: [{ layer: 'conv1' }] });

@@ -14,7 +14,7 @@ const rows: CostRow[] = [
 ];
 
 describe('the cost of a way', () => {
-  test('is what was measured for that very layer', () => {
+  test('is the measurement of the very layer', () => {
     expect(costIn(rows, 'pad', layerOf({ positions: 100 }))).toBe(1.1);
     expect(costIn(rows, 'pad', layerOf({ positions: 400 }))).toBe(1.3);
   });

@@ -28,7 +28,7 @@ const image = {
 };
 
 describe('layers of a network', () => {
-  test('are the products with what follows, and mean the same', () => {
+  test('are the products with their epilogues, and mean the same', () => {
     const found = layers(fixed);
     expect(found.map(({ node }) => node.loc.node)).toEqual(['layer0', 'layer1', 'layer2']);
     let feeds: Record<string, typeof image.x> = image;
@@ -40,7 +40,7 @@ describe('layers of a network', () => {
     expect(feeds.y2.data).toEqual(interpret(fixed, image).y2.data);
   });
 
-  test('hold what is subtracted too', () => {
+  test('hold subtracted terms too', () => {
     const [{ graph }] = layers(specialize(network(6, nnSub), new Map([['N', 1]])));
     expect(nodesOf(graph).map(({ op }) => op)).toEqual(['qnn.conv', 'nn.sub', 'qnn.requantize']);
   });
@@ -135,7 +135,7 @@ describeUnless(addonAvailable().available ? undefined : 'the addon is not built'
     expect(costRowsOf(found)[1].costs).toMatchObject({ fold: 1 });
   });
 
-  test('compile goes by what was measured here, unless told not to; the results are the same', () => {
+  test('compile uses the measurements of this machine, unless told not to; the results are the same', () => {
     const { library } = backends.onednn;
     assert(library);
     const rows = layers(fixed).map(({ layer }) => ({ layer, costs: { 'two-conv': 0.1, native: 9, fold: 9, pad: 9 } }));

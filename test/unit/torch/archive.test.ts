@@ -57,7 +57,7 @@ describe('archives', () => {
     expect([archive.text('x'), archive.text('y').length]).toEqual(['abc', 1000]);
   });
 
-  it('name what is not there', async () => {
+  it('name the missing entry', async () => {
     const archive = await open([
       { name: 'r/x', data: '' },
       { name: 'r/z', data: '' },
@@ -67,7 +67,7 @@ describe('archives', () => {
 });
 
 describe('hostile archives', () => {
-  it.each(['../x', 'a/../../x', '/etc/passwd', 'C:/x', 'a\\b', 'a/./b', 'a\0b'])('%j is no name', (name) =>
+  it.each(['../x', 'a/../../x', '/etc/passwd', 'C:/x', 'a\\b', 'a/./b', 'a\0b'])('%j is not a legal name', (name) =>
     refused([{ name, data: '' }], 'U1004', 'no plain relative name'),
   );
   it('have no two entries of one name', () =>
@@ -85,14 +85,14 @@ describe('hostile archives', () => {
     refused([{ name: 'x', data: 'abc', deflate: true, declared: { flags: 0x801 } }], 'U1003', 'encrypted'));
   it('have stored entries no longer than the file', () =>
     refused([{ name: 'x', data: 'abc', declared: { size: 1e6 } }], 'U1003', 'malformed'));
-  it('declare no more entries than they have', () =>
+  it('may not declare more entries than they have', () =>
     refused([{ name: 'x', data: '' }], 'U1003', 'malformed', { count: 9 }));
-  it('declare no absurd number of entries', () =>
+  it('may not declare an absurd number of entries', () =>
     refused([{ name: 'x', data: '' }], 'U1006', 'entries', { count: 10_000_000, zip64: true }));
-  it('declare no absurd size of what is deflated', () =>
+  it('may not declare an absurd size of a deflated entry', () =>
     refused([{ name: 'x', data: 'a', deflate: true, declared: { size: 2 ** 31 } }], 'U1006', 'deflated entries'));
 
-  it('inflate to what they declare and no more', async () => {
+  it('inflate to the declared size and no more', async () => {
     const bomb = await open([
       { name: 'r/x', data: new Uint8Array(1e6), deflate: true, declared: { size: 1000 } },
       { name: 'r/y', data: '' },
@@ -143,7 +143,7 @@ describe('hostile archives', () => {
     }
   });
 
-  it('are no shorter than they were', async () => {
+  it('may not be shorter than before', async () => {
     const whole = zip([
       { name: 'r/a', data: 'a'.repeat(500), deflate: true },
       { name: 'r/b', data: 'b'.repeat(500) },

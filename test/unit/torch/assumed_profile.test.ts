@@ -96,7 +96,7 @@ describe('the profile of an archive that is given none', () => {
     }
   });
 
-  it('is none where no layer depends on it', async () => {
+  it('is absent where no layer depends on it', async () => {
     const graph = await importModel(script({ code: forward('return torch.relu(x)') }), shapes);
     expect(graph.origin).not.toHaveProperty('profile');
     expect(graph.origin).not.toHaveProperty('notes');

@@ -70,7 +70,7 @@ describe('NamedTuples', () => {
     expect(await run(pair, ...lines)).toEqual(expected);
   });
 
-  it('name the outputs; None is none', async () => {
+  it('name the outputs; None is left out', async () => {
     expect(await run(pair, 'return p')).toEqual({ output_first: [-1, 2], output_second: [2, -4] });
     expect(await run(pair, 'return __torch__.tools.Outer(p, torch.add(p.first, p.second))')).toEqual({
       output_pair_first: [-1, 2],
@@ -105,7 +105,7 @@ describe('with', () => {
     });
   });
 
-  it('gives what __enter__ returns, and does what __exit__ does', async () => {
+  it('gives the result of __enter__, and runs __exit__', async () => {
     const lines = [...made('Adding'), 'y = _0.prev', 'with _0 as z:', '  a = torch.add(y, z)', 'return (a, y)'];
     expect(await run(...lines)).toEqual({ output_0: [14, 2], output_1: [102, 96] });
   });
@@ -118,13 +118,13 @@ describe('with', () => {
     expect(await run(...nested)).toEqual({ output: [14, 5] });
   });
 
-  it('is refused of what cannot be entered', async () => {
+  it('is refused for a value that cannot be entered', async () => {
     for (const what of ['x', '3'])
       await expect(run(`with ${what}:`, '  y = x', 'return y')).rejects.toMatchObject({ code: 'U2008' });
   });
 });
 
-it('prints nothing, and computes what is printed', async () => {
+it('prints nothing, and computes the arguments', async () => {
   expect(await run('print("shape", torch.size(x))', 'return torch.neg(x)')).toEqual({ output: [-1, 2] });
   expect(await run('y = torch.neg(x)', 'print(torch.add_(y, 5.))', 'return y')).toEqual({ output: [4, 7] });
 });

@@ -129,7 +129,7 @@ describe('scales set by hand', () => {
   );
 });
 
-describe('pools and means, by the order in memory of what they read', () => {
+describe('pools and means, by the order in memory of their operands', () => {
   const x = tensor(
     'f32',
     Array.from({ length: 384 }, (_, i) => (((i * 37 + Math.floor(i / 7)) % 256) - 113) / 4),

@@ -91,7 +91,7 @@ describe('writes in place', () => {
   });
 });
 
-describe('what cannot be expressed is refused with its line', () => {
+describe('a write that cannot be expressed is refused with its line', () => {
   it.each([
     [['y = torch.relu(x)', 'z = torch.frobnicate_(y)', 'return y'], /frobnicate_ writes in place/],
     [

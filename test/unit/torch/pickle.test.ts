@@ -37,7 +37,7 @@ describe('pickles', () => {
     expect(read(p.raw('\x8a\x08\x00\x00\x00\x00\x00\x00\x00\x40'))).toBe(2 ** 62);
   });
 
-  it('share what is memoized', () => {
+  it('share memoized values', () => {
     const [a, b] = read(p.tuple(p.memo(p.list(p.int(1)), 70000), p.recall(70000))) as unknown[];
     expect(a).toBe(b);
   });

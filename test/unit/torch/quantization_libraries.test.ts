@@ -110,7 +110,7 @@ describe('operators of quantization libraries', () => {
     expect(Array.from(output.data as Float32Array)).toEqual(expected);
   });
 
-  it('make integer layers, as those of programs do', async () => {
+  it('make integer layers, as in programs', async () => {
     const range = '0, 255, 0';
     const weights = 'torch.tensor([[1, -2, 3, 4], [5, 6, -7, 8]], dtype=1)';
     const code = forward(

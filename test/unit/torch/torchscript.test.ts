@@ -104,7 +104,7 @@ describe('code that runs at import', () => {
     expect(await output({ code, state: p.tuple(p.int(3), p.int(5)) })).toEqual(minus.map((v) => v + 15));
   });
 
-  it('overwrites what operators in place overwrite, under every name', async () => {
+  it('overwrites the operands of in-place operators, under every name', async () => {
     expect(await output({ code: forward('y = x', 'z = torch.relu_(x)', 'return torch.add(y, x)') })).toEqual(
       minus.map((v) => 2 * Math.max(v, 0)),
     );
@@ -139,7 +139,7 @@ describe('graphs', () => {
     expect(graph.outputs).toEqual(['output_0', 'output_1_0', 'output_1_1', 'output_2_sum']);
   });
 
-  it('leave out what nothing needs', async () => {
+  it('leave out nodes that nothing needs', async () => {
     const graph = await load({ code: forward('y = torch.exp(x)', 'return torch.relu(x)') });
     expect(Object.values(graph.nodes).map(({ op }) => op)).toEqual(['nn.relu']);
   });
@@ -374,7 +374,7 @@ describe('operators on values that are not tensors', () => {
   const packed = p.object('__torch__.torch.classes.quantized.LinearPackedParamsBase', p.tuple(weights, p.none));
   const files = [{ name: 'm/constants/w', data: new Uint8Array(4) }];
 
-  it('are named with what they got', async () => {
+  it('are named with their operands', async () => {
     const s = { code: forward('return torch.add(x, CONSTANTS.c0)'), constants: p.tuple(packed), files };
     await refused(s, 'U2008', 'not supported for these arguments: a tensor of float32[2, 3], packed linear weights');
   });

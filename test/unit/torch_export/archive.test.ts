@@ -263,7 +263,7 @@ describe('programs', () => {
     expect(nodesOf(graph)[1].loc).toEqual({ file: 'm.pt2', node: 'y', op: 'aten.silu.default' });
   });
 
-  it('carry what is not understood as opaque operators, with their types', async () => {
+  it('carry operators that are not understood as opaque ones, with their types', async () => {
     const graph = await importProgram({
       ...sum,
       nodes: [

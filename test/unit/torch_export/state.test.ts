@@ -69,7 +69,7 @@ describe.each(Object.entries({ traced, decomposed }))('a buffer that is read and
   });
 });
 
-describe('what no result needs is no state', () => {
+describe('a tensor that no result needs is not state', () => {
   it('a buffer that is only counted up', async () => {
     const nodes = [
       node('aten.add_.Tensor', { self: t('h'), other: t('x') }, 'sum'),
@@ -112,7 +112,7 @@ describe('inputs', () => {
   });
 });
 
-describe('what cannot be expressed is refused', () => {
+describe('state that cannot be expressed is refused', () => {
   it.each([
     ['aten.frobnicate_.default', {}, /frobnicate_.*writes in place/],
     ['aten.bernoulli_.float', { p: 0.5 }, /bernoulli_.*writes in place/],
