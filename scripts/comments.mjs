@@ -68,7 +68,7 @@ for (const { file, line, text } of [...comments, ...texts])
       !ends.has(name.replace(/^(\.?\.?\/)+/, '')) &&
       (!file.endsWith('.md') || OURS.test(name))
     )
-      faults.push(`${file}:${line}  there is no file ${name}`);
+      faults.push(`${file}:${line}  the file ${name} does not exist`);
 for (const { file, line, text } of comments) {
   for (const [word] of text.replace(QUOTED, '').matchAll(CAMEL))
     if (!words.has(word) && !text.includes('biome-ignore'))

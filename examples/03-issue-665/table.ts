@@ -143,7 +143,7 @@ for (const network of ['resnet-50', 'mobilenet-v2'] as const)
     if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
     if (!isJson) print(tables.at(-1)!);
   }
-if (library === undefined) throw new Error('there is no library');
+if (library === undefined) throw new Error('the library is missing');
 const { processor, version, isa } = machineOf(library(), 1);
 if (isJson) console.log(JSON.stringify({ processor, onednn: version, isa, rounds, tables }, undefined, 2));
 else {

@@ -49,7 +49,7 @@ export function compareLayers(root: string, graph: Graph): Agreement {
     if (node.op === 'qnn.quantize') {
       const expected = recorded[result.layers++];
       if (expected.shape.join() !== y.shape.join())
-        throw new Error(`${node.id} is no layer of shape [${expected.shape}]`);
+        throw new Error(`${node.id} is not a layer of shape [${expected.shape}]`);
       const bias = biasBehind(graph, producers, node);
       const inner = sizeOf(y.shape.slice(2));
       for (let i = 0; i < y.data.length; i++) {

@@ -9,7 +9,7 @@ import { interpreter } from './run_case.ts';
 const started = performance.now();
 const results = await runAll(interpreter);
 const root = corpusRoot();
-if (!isWhole) throw new Error('the tables are made of the whole corpus, and there is none beside the repository');
+if (!isWhole) throw new Error('the tables are made of the whole corpus, which does not lie beside the repository');
 const graph = mobilenet(root);
 const findings = {
   accuracies: await accuracies(root, interpreter),

@@ -43,7 +43,7 @@ async function rowOf(c: ExportCase): Promise<string> {
 }
 
 const root = corpusRoot();
-if (!isWhole) throw new Error('the tables are made of the whole corpus, and there is none beside the repository');
+if (!isWhole) throw new Error('the tables are made of the whole corpus, which does not lie beside the repository');
 const cases = exportCases(root);
 const table: string[] = [];
 for (const c of cases) table.push(await rowOf(c));
@@ -53,17 +53,17 @@ writeFileSync(
   'docs/conformance-export.md',
   `# Programs of torch.export (.pt2)
 
-Written by \`npx tsx test/conformance/torch_export_report.ts\`; test/conformance/torch_export.test.ts holds what it says.
+Written by \`npx tsx test/conformance/torch_export_report.ts\`; test/conformance/torch_export.test.ts checks its figures.
 
-PyTorch computes these programs in float: every convolution between a dequantize and a quantize. Three of our own
-computations stand against its outputs, ${outputs} for each program (64 images; ${cases[0].labels.length} for the accuracy):
+PyTorch computes these programs in float: every convolution between a dequantize and a quantize. This page compares three
+computations of unskew with its outputs, ${outputs} for each program (64 images; ${cases[0].labels.length} for the accuracy):
 
-* **program**: the graph as imported, by the interpreter. It differs from PyTorch in the order of float sums alone: a value
-  near a tie between two integers may move by one step, and what follows moves with it.
+* **program**: the imported graph, by the interpreter. It differs from PyTorch in the order of float sums alone: a value
+  near a tie between two integers may move by one step, and the values behind it move too.
 * **integers**: after grouping. Biases are rounded to integers, pools and sums computed in integers.
-* **oneDNN**: what \`compile\` makes, against **integers**.
+* **oneDNN**: the compiled model, compared with **integers**.
 
-A cell gives the outputs further than 1e-4 from PyTorch's and, in parentheses, the greatest difference in steps of the
+A cell gives the number of outputs further than 1e-4 from PyTorch's and, in parentheses, the greatest difference in steps of the
 result (of its quantization or, where a program ends in floats, 1/255 of its range).
 
 | program | products in integers | program | integers | oneDNN | other class | correct here / PyTorch | import, ms |

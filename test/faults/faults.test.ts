@@ -6,7 +6,7 @@ import { faults, faultsRoot } from './entries.ts';
 import { fallingShort } from './falling_short.ts';
 
 const root = faultsRoot();
-if (root === undefined) test('faults', ({ skip }) => skip('there is no shared/faults beside the repository'));
+if (root === undefined) test('faults', ({ skip }) => skip('shared/faults does not lie beside the repository'));
 else
   describe('faults', () => {
     for (const fault of faults()) {

@@ -51,7 +51,7 @@ describe('kill -9 in a write', () => {
     expect(readFileSync(out).length).toBeGreaterThan(100);
   });
 
-  test('leaves no half file where there was none', async () => {
+  test('leaves no half file where no file was before', async () => {
     const folder = fresh();
     await killWhileWriting(folder, `${folder}/out`);
     expect(readdirSync(folder)).toEqual(parts(folder));

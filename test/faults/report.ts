@@ -5,7 +5,7 @@ import { faults, faultsRoot } from './entries.ts';
 
 const [part = ''] = process.argv.slice(2);
 const root = faultsRoot();
-if (root === undefined) throw new Error('there are no faults beside the repository');
+if (root === undefined) throw new Error('shared/faults does not lie beside the repository');
 const counts = new Map<string, Map<Verdict, number>>();
 for (const fault of faults().filter(({ file, issue }) => `${issue} ${file}`.includes(part))) {
   const start = performance.now();

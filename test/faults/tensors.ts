@@ -37,7 +37,7 @@ export function numbersOf({ type, data }: TensorLike): number[] {
 export function difference(found: Tensors, expected: Tensors, allowed: Expectation): string | undefined {
   for (const [name, wanted] of Object.entries(expected)) {
     const key = findName(found, name);
-    if (key === undefined) return `there is no output ${name}, only ${Object.keys(found).join(', ')}`;
+    if (key === undefined) return `output ${name} is missing among ${Object.keys(found).join(', ')}`;
     const got = found[key];
     if (got.type !== wanted.type) return `${key} is of ${got.type}, not ${wanted.type}`;
     // the expected scalars were stored as [1]

@@ -40,7 +40,7 @@ function inChild(script: string): unknown {
 
 const hasPrlimit = spawnSync('prlimit', ['--version']).status === 0;
 
-describeUnless(hasPrlimit ? undefined : 'there is no prlimit (util-linux)', 'without memory', () => {
+describeUnless(hasPrlimit ? undefined : 'prlimit (util-linux) is missing', 'without memory', () => {
   it.each([
     ['a session', 'made(1, 2 * GiB)'],
     ['outputs of a run', 'made(GiB).run([one])'],

@@ -94,7 +94,7 @@ describe('threads that compute', () => {
     expect(names.length).toBeLessThanOrEqual(Math.max(processors, 4));
   });
 
-  it('are none for runSync with one thread, and one for each session for run', () => {
+  it('are absent for runSync with one thread, and one for each session for run', () => {
     expect(
       process_(`
         const binding = require(addon), before = tasks().length;

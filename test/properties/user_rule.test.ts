@@ -209,7 +209,7 @@ describe('the checks themselves', () => {
       'the inputs are %x: u8[2] before',
     ],
     [
-      'an index that is none',
+      'an index outside of the axis',
       '(%x: u8[2]) -> (%y)',
       '%y = nn.gather(%x, [0, 2]:s64) {axis=0} : u8[2]',
       'cannot be evaluated',

@@ -29,7 +29,7 @@ export function describeCorpus(name: string, body: (root: string) => void): void
 /** A test that only the whole corpus has the files for. */
 export function itWhole(name: string, body: () => void | Promise<void>, timeout?: number): void {
   if (isWhole) it(name, body, timeout);
-  else it(name, ({ skip }) => skip(`it needs the whole corpus, and there is none at ${sharedCorpus}`));
+  else it(name, ({ skip }) => skip(`it needs the whole corpus, which is not at ${sharedCorpus}`));
 }
 
 export interface CorpusEntry {

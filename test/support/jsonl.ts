@@ -104,7 +104,7 @@ function fill(dtype: DType, values: readonly (number | string)[]): ITensor['data
     else if (dtype === 'bf16') array[i] = numberToBfloat16(x);
     else array[i] = x;
     const fits = !isInteger(dtype) || (x >= dtypes[dtype].min && x <= dtypes[dtype].max);
-    if (!fits) throw new RangeError(`${x} is no ${dtype}`);
+    if (!fits) throw new RangeError(`${x} is not of type ${dtype}`);
   });
   return array;
 }

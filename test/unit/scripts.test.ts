@@ -48,8 +48,8 @@ describe('scripts/comments.mjs', () => {
       encoding: 'utf8',
     });
     expect(stdout.split('\n')).toEqual([
-      'src/a.ts:3  there is no file docs/gone.md',
-      'docs/here.md:2  there is no file b.ts',
+      'src/a.ts:3  the file docs/gone.md does not exist',
+      'docs/here.md:2  the file b.ts does not exist',
       'src/a.ts:3  noSuchThing does not occur in code',
       'src/a.ts:3  unmade does not occur in code: `unmade`',
       '2 comments and 1 documents checked, 4 name something that does not exist',

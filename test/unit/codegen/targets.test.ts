@@ -11,7 +11,7 @@ const relu = () => {
 };
 
 describe('capabilities', () => {
-  it('are none for symmetric', () => {
+  it('are absent for symmetric', () => {
     const { capabilities } = resolveTarget('symmetric');
     expect(Object.values(capabilities)).not.toContain(true);
   });

@@ -50,7 +50,7 @@ describe.each(messages.map((message) => [message.name, message] as const))('%s',
       try {
         encoded = known.encode({ [key]: samples[kind] }).finish();
       } catch (error) {
-        throw new Error(`${name}.${key} is no ${kind}: ${error}`);
+        throw new Error(`${name}.${key} is not a ${kind}: ${error}`);
       }
       let tag = 0;
       for (let i = 0, shift = 0; ; i++, shift += 7) {

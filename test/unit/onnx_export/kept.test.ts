@@ -190,7 +190,7 @@ describe('sizes that are given', () => {
     ]);
   });
 
-  it('change nothing where there are none: the file stays as it is, byte for byte', () => {
+  it('change nothing in their absence: the file stays as it is, byte for byte', () => {
     const open: readonly Record<string, (number | string)[]>[] = [{}, { x: ['N', 2] }, { 'never read': ['B', 3] }];
     for (const given of open) expect(Buffer.compare(written(given), writeModel(model))).toBe(0);
   });

@@ -187,7 +187,7 @@ describe('state that lives beyond a call', () => {
     ['a counter that nothing reads', ['w = torch.add_(self.n, 1)', 'return torch.mul(x, 2.)'], [20, 40, 60, 80]],
     ['a copy of a buffer', ['h = torch.clone(self.h)', 'w = torch.add_(h, x)', 'return h'], [11, 22, 33, 44]],
     ['the input', ['w = torch.add_(x, 1)', 'return torch.mul(x, 2.)'], [22, 42, 62, 82]],
-  ])('%s is none', async (_name, lines, expected) => {
+  ])('%s is not state', async (_name, lines, expected) => {
     expect(output(await importModel(stateful(...lines), shapes))).toEqual(expected);
   });
 
