@@ -1,5 +1,5 @@
 /**
- * What TensorFlow Lite computes, by its sources (tensorflow/lite/kernels/internal) and as measured on ai-edge-litert 2.3.0. Scales are
+ * The arithmetic of TensorFlow Lite, by its sources (tensorflow/lite/kernels/internal) and as measured on ai-edge-litert 2.3.0. Scales are
  * binary32 numbers; quotients of them are binary64 where nothing is said.
  *
  *   reference kernels   products by fixed point, rounded twice (multiplyFixed); FULLY_CONNECTED once, in binary64, ties away from zero

@@ -51,7 +51,7 @@ export interface TfliteQuantization {
 }
 
 export interface TfliteOperator {
-  /** Of the schema (`CONV_2D`), or the name of a custom operator. */
+  /** The name in the schema (`CONV_2D`), or the name of a custom operator. */
   readonly name: string;
   readonly isCustom: boolean;
   readonly version: number;
