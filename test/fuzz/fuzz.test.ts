@@ -53,7 +53,7 @@ it('a case is the same every time, and is named by its number', async () => {
     expect(await caseOf(id, true)).toEqual(await caseOf(id, true));
   }
   expect(formatCase(parseCase('onnx:5:0,2'))).toBe('onnx:5:0,2');
-  expect(() => parseCase('tflite:1')).toThrow('tflite:1 is not a case');
+  expect(() => parseCase('gguf:1')).toThrow('gguf:1 is not a case');
 });
 
 describe('a child process that', () => {

@@ -260,7 +260,12 @@ const attributeOf = (draw: Draw): ModelAttr =>
 export function corpusFiles(ending: RegExp, most: number, own: boolean): Seed[] {
   const root = own ? miniCorpus : corpusRoot();
   return (readdirSync(root, { recursive: true, encoding: 'utf8' }) as string[])
-    .filter((name) => ending.test(name) && statSync(join(root, name)).size <= most)
+    .filter((name) => ending.test(name) && isFileUpTo(join(root, name), most))
     .sort()
     .map((name) => ({ name, read: () => readFileSync(join(root, name)) }));
+}
+
+function isFileUpTo(path: string, most: number): boolean {
+  const found = statSync(path);
+  return found.isFile() && found.size <= most;
 }

@@ -53,6 +53,7 @@ import {
   qnnAdd,
   qnnAveragePool,
   qnnDynamicQuantize,
+  qnnDynamicQuantizeRows,
   qnnGlobalAveragePool,
   qnnMul,
   qnnSoftmax,
@@ -158,7 +159,8 @@ const ofOnnxRuntime: readonly Unclaimed[] = [
   {
     reason: 'a dynamic range without end, which the standard leaves open',
     isSuch: (node, operands) =>
-      isOp(node, qnnDynamicQuantize) && operands.some((x) => isAnyOf(x, (v) => !Number.isFinite(v))),
+      isOp(node, qnnDynamicQuantize, qnnDynamicQuantizeRows) &&
+      operands.some((x) => isAnyOf(x, (v) => !Number.isFinite(v))),
   },
   {
     reason: 'steps beyond the integers of 32 bits, which operators of com.microsoft convert before they limit them',

@@ -5,5 +5,16 @@ import type { Kind } from './kind.ts';
 import { onnxKind } from './onnx.ts';
 import { qirKind } from './qir.ts';
 import { npyKind, pbKind } from './tensors.ts';
+import { tfliteKind } from './tflite.ts';
 
-export const kinds: readonly Kind[] = [onnxKind, ptKind, ptlKind, pt2Kind, compiledKind, qirKind, npyKind, pbKind];
+export const kinds: readonly Kind[] = [
+  onnxKind,
+  ptKind,
+  ptlKind,
+  pt2Kind,
+  tfliteKind,
+  compiledKind,
+  qirKind,
+  npyKind,
+  pbKind,
+];

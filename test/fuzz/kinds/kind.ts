@@ -2,7 +2,7 @@
 import type { Draw } from '../draw.ts';
 import type { Examination } from '../examination.ts';
 
-export const kindNames = ['onnx', 'pt', 'ptl', 'pt2', 'unskew', 'qir', 'npy', 'pb'] as const;
+export const kindNames = ['onnx', 'pt', 'ptl', 'pt2', 'tflite', 'unskew', 'qir', 'npy', 'pb'] as const;
 export type KindName = (typeof kindNames)[number];
 
 /** A sound file to begin with. */
