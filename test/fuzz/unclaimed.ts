@@ -131,9 +131,17 @@ const ofSingularities: Unclaimed = {
   },
 };
 
+/** XNNPACK and the reference kernels leave it to their instructions. */
+const ofRows: Unclaimed = {
+  reason: 'a row without a range: NaN, or an infinity',
+  isSuch: (node, operands) =>
+    isOp(node, qnnDynamicQuantizeRows) && operands.some((x) => isAnyOf(x, (v) => !Number.isFinite(v))),
+};
+
 const BEYOND = 'a cast beyond the type, which the standard leaves open';
 
 const ofOnnxRuntime: readonly Unclaimed[] = [
+  ofRows,
   {
     reason: 'a maximum over NaN, of which ONNX Runtime makes one thing or another by its place (docs/decisions.md)',
     isSuch: (node, operands) =>
@@ -159,8 +167,7 @@ const ofOnnxRuntime: readonly Unclaimed[] = [
   {
     reason: 'a dynamic range without end, which the standard leaves open',
     isSuch: (node, operands) =>
-      isOp(node, qnnDynamicQuantize, qnnDynamicQuantizeRows) &&
-      operands.some((x) => isAnyOf(x, (v) => !Number.isFinite(v))),
+      isOp(node, qnnDynamicQuantize) && operands.some((x) => isAnyOf(x, (v) => !Number.isFinite(v))),
   },
   {
     reason: 'steps beyond the integers of 32 bits, which operators of com.microsoft convert before they limit them',
@@ -216,7 +223,7 @@ async function ofFoldedCasts(graph: Graph, bytes: Uint8Array, feeds: Feeds): Pro
 }
 
 export const unclaimedOfAddon = (strayed: Strayed): string | undefined => reasonOf(strayed, [ofSums]);
-export const unclaimedOfExport = (strayed: Strayed): string | undefined => reasonOf(strayed, [ofSingularities]);
+export const unclaimedOfExport = (strayed: Strayed): string | undefined => reasonOf(strayed, [ofSingularities, ofRows]);
 
 export const unclaimedOfOnnxRuntime = async (
   strayed: Strayed,
