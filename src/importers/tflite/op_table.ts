@@ -3,8 +3,9 @@ import type { TfliteOp } from './define_tflite_op.ts';
 import { convolutionOps } from './ops/convolution.ts';
 import { matmulOps } from './ops/matmul.ts';
 import { movementOps } from './ops/movement.ts';
+import { poolOps } from './ops/pool.ts';
 
-export const tfliteOps: readonly TfliteOp[] = [...convolutionOps, ...matmulOps, ...movementOps];
+export const tfliteOps: readonly TfliteOp[] = [...convolutionOps, ...matmulOps, ...movementOps, ...poolOps];
 
 const byName: ReadonlyMap<string, TfliteOp> = new Map(tfliteOps.map((op) => [op.name, op]));
 

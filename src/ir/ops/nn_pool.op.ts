@@ -5,7 +5,7 @@ import { poolAttrs, poolShape } from './pool_geometry.ts';
 import { forEachTapOfPlanes, windowCounts } from './pool_windows.ts';
 
 const floats = tensorOf('f32', 'f64');
-const ordered = tensorOf('u8', 's8', 'f32', 'f64');
+const ordered = tensorOf('u8', 's8', 's16', 'f32', 'f64');
 const likeX = { y: { like: 'x' } } as const;
 
 /**

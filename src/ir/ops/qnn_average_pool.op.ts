@@ -1,24 +1,32 @@
-import { dequantizeTable, globalAverage, isGlobalWindow, windowAverage } from '../../numerics/index.ts';
-import { dtypes, sizeOf, zeros } from '../../tensors/index.ts';
+import { averageOfRaw, dequantizeTable, globalAverage, isGlobalWindow, windowAverage } from '../../numerics/index.ts';
+import { dtypes, type ITensor, sizeOf, zeros } from '../../tensors/index.ts';
 import { attr, defineOp } from '../define_op.ts';
 import { tapsOf } from './conv_geometry.ts';
-import { poolAttrs, poolShape } from './pool_geometry.ts';
+import { type PoolAttrs, poolAttrs, poolShape } from './pool_geometry.ts';
+import { forEachTapOfPlanes, windowCounts } from './pool_windows.ts';
 import { averageRows } from './qnn_global_average_pool.op.ts';
 import { checkUnary, unaryQuantized } from './qnn_parameters.ts';
 
 /** com.microsoft QLinearAveragePool: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
 export const qnnAveragePool = defineOp({
   name: 'qnn.average_pool',
-  doc: 'The mean over every window, as QLinearAveragePool of ONNX Runtime computes it: dequantized, summed in f32 in row-major order, divided, quantized with the zero point added before rounding; a window that is the whole input counts as qnn.global_average_pool. Taps outside add 0; they count in the divisor with `countIncludePad`. x: [N,C,spatial…]; scales and zero points are scalars.',
+  doc: 'The mean over every window, as QLinearAveragePool of ONNX Runtime computes it: dequantized, summed in f32 in row-major order, divided, quantized with the zero point added before rounding; a window that is the whole input counts as qnn.global_average_pool. Taps outside add 0; they count in the divisor with `countIncludePad`. With `recipe` tflite the rounded mean of the integers of x as they are, see numerics/tflite_pool.ts: x and y have the same scale and zero point, which cancel. x: [N,C,spatial…]; scales and zero points are scalars.',
   operands: unaryQuantized,
-  attrs: { ...poolAttrs, countIncludePad: attr.bool(false) },
+  attrs: { ...poolAttrs, countIncludePad: attr.bool(false), recipe: attr.oneOfOr('ort', 'ort', 'tflite') },
   results: { y: { like: 'x' } },
   infer(types, attrs, refuse) {
     checkUnary(types, refuse);
+    if (attrs.recipe === 'tflite' && (attrs.countIncludePad || attrs.ceilMode))
+      refuse('the recipe tflite counts neither padding nor windows that reach beyond it');
     return { dtype: types.x.dtype, shape: poolShape(types.x.shape, attrs, refuse) };
   },
-  evaluate({ x, sx, zx, sy, zy }, { kernel, countIncludePad, ...geometry }, [type]) {
+  evaluate({ x, sx, zx, sy, zy }, { recipe, countIncludePad, ...window }, [type]) {
     const y = zeros(x.dtype, type.shape);
+    if (recipe === 'tflite') {
+      averageRaw(x, y, window);
+      return y;
+    }
+    const { kernel, ...geometry } = window;
     const [input, output] = [x.shape.slice(2), y.shape.slice(2)];
     const { min: low, max: high } = dtypes[x.dtype];
     const q = { sx: sx.data[0], sy: sy.data[0], zy: zy.data[0], low, high };
@@ -42,3 +50,13 @@ export const qnnAveragePool = defineOp({
     return y;
   },
 });
+
+/** The recipe tflite. */
+function averageRaw(x: ITensor<'u8' | 's8'>, y: ITensor<'u8' | 's8'>, attrs: PoolAttrs): void {
+  const counts = windowCounts(x.shape, y.shape, attrs, false);
+  const sums = new Float64Array(y.data.length);
+  forEachTapOfPlanes(x.shape, y.shape, attrs, ({ inputAt, outputAt }, xBase, yBase) => {
+    for (let i = 0; i < inputAt.length; i++) sums[yBase + outputAt[i]] += x.data[xBase + inputAt[i]];
+  });
+  for (let i = 0; i < sums.length; i++) y.data[i] = averageOfRaw(sums[i], counts[i % counts.length]);
+}

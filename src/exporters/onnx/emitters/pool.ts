@@ -1,6 +1,7 @@
-/** Pools. MaxPool takes 8-bit integers since version 12; before it, and for other pools, integers go through f32. */
+/** Pools. MaxPool takes 8-bit integers since version 12; before it, for 16 bits and for other pools, integers go through f32. */
 import {
   dtypes,
+  isFloat,
   type nnAveragePool,
   type nnGlobalMaxPool,
   type nnLpPool,
@@ -35,14 +36,17 @@ export function maxPool(e: NodeEmitter<typeof nnMaxPool>): Written {
   const { x, attrs } = e.view;
   const { dtype, shape } = e.typeOf(x);
   const attributes = windowAttributes(e, attrs, { dilations: 10, ceilMode: 10 });
-  if (!isByte(dtype) || e.opset >= 12) return e.finish('MaxPool', e.inputs(), attributes);
+  if (isFloat(dtype) || (isByte(dtype) && e.opset >= 12)) return e.finish('MaxPool', e.inputs(), attributes);
   const isOfSome = isSpread(shape) && attrs.dilations.every((d) => d === 1);
-  return ofBytes(e, e.add('MaxPool', [e.cast(e.value(x), 'f32')], attributes), isOfSome);
+  return ofIntegers(e, e.add('MaxPool', [e.cast(e.value(x), 'f32')], attributes), isOfSome);
 }
 
-export const averagePoolAttributes = (e: NodeEmitter<typeof nnAveragePool | typeof qnnAveragePool>): Attributes => ({
+export const averagePoolAttributes = (
+  e: NodeEmitter<typeof nnAveragePool | typeof qnnAveragePool>,
+  countsPad = e.view.attrs.countIncludePad,
+): Attributes => ({
   ...windowAttributes(e, e.view.attrs, { dilations: 19, ceilMode: 10 }),
-  count_include_pad: flag(e.view.attrs.countIncludePad),
+  count_include_pad: flag(countsPad),
 });
 
 export const averagePool = (e: NodeEmitter<typeof nnAveragePool>): Written =>
@@ -57,18 +61,18 @@ export function lpPool(e: NodeEmitter<typeof nnLpPool>): Written {
 export function globalMaxPool(e: NodeEmitter<typeof nnGlobalMaxPool>): Written {
   const { x } = e.view;
   const { dtype, shape } = e.typeOf(x);
-  if (dtype === 'f32' || dtype === 'f64') return e.finish('GlobalMaxPool', e.inputs());
-  return ofBytes(e, e.add('GlobalMaxPool', [e.cast(e.value(x), 'f32')]), isSpread(shape));
+  if (isFloat(dtype)) return e.finish('GlobalMaxPool', e.inputs());
+  return ofIntegers(e, e.add('GlobalMaxPool', [e.cast(e.value(x), 'f32')]), isSpread(shape));
 }
 
 /** True when the spatial axes hold at least one element. */
 const isSpread = (shape: Shape): boolean => !shape.slice(2).includes(0);
 
 /**
- * A maximum of floats as bytes. The maximum of no elements is −∞, and becomes the lowest byte. Pads are smaller than
+ * A maximum of floats as integers. The maximum of no elements is −∞, and becomes the lowest integer. Pads are smaller than
  * windows, but dilated taps may all lie in the pads.
  */
-function ofBytes(e: NodeWriter, y: string, isOfSome: boolean): Written {
+function ofIntegers(e: NodeWriter, y: string, isOfSome: boolean): Written {
   const { dtype } = e.resultType;
   return e.finish('Cast', [isOfSome ? y : clipped(e, y, 'f32', dtypes[dtype].min, Infinity)], castTo(dtype));
 }

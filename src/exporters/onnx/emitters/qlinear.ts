@@ -20,6 +20,7 @@ import type { NodeEmitter } from '../node_emitter.ts';
 import { type Attributes, int, type NodeWriter, type Written } from '../node_writer.ts';
 import { averagePoolAttributes } from './pool.ts';
 import { lastAxisSoftmax } from './softmax.ts';
+import * as tflite from './tflite.ts';
 import * as torch from './torch.ts';
 
 const microsoft = 'com.microsoft';
@@ -61,6 +62,7 @@ const unary = (
 };
 
 export function averagePool(e: NodeEmitter<typeof qnnAveragePool>): Written {
+  if (e.view.attrs.recipe === 'tflite') return tflite.averagePool(e);
   const attributes = averagePoolAttributes(e);
   return unary(e, 'QLinearAveragePool', attributes, (x) => e.add('AveragePool', [x], attributes));
 }
