@@ -13,6 +13,7 @@ export * from './requantize.ts';
 export * from './rounding.ts';
 export * from './tables.ts';
 export * from './tflite.ts';
+export * from './tflite_concatenation.ts';
 export * from './tflite_pool.ts';
 export * from './thresholds.ts';
 export * from './torch.ts';

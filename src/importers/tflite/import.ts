@@ -160,11 +160,18 @@ class Importer {
 
   #operand(index: number, loc: Loc): Placed {
     const name = this.#names[index];
+    if (this.#isEmpty(index)) this.#importConstant(index, this.#subgraph.tensors[index]);
     const placed = this.#placed.get(index);
     if (placed) return placed;
     if (this.#subgraph.tensors[index].isVariable)
       fail('U2008', `'${name}' is state that one run leaves for the next`, { ...loc, input: name });
     return fail('U2001', `the value '${name}' is used and never defined`, { ...loc, input: name });
+  }
+
+  /** True for a tensor without elements that nothing defines: a constant, which needs no bytes. */
+  #isEmpty(index: number): boolean {
+    const { shape, isVariable } = this.#subgraph.tensors[index];
+    return !isVariable && !this.#placed.has(index) && sizeOf(shape) === 0;
   }
 
   /** @throws Unsupported */

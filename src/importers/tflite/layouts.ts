@@ -57,6 +57,11 @@ export class Placed {
     return this.#value.type.dtype;
   }
 
+  /** The layout in which it was computed; `last` where layouts do not differ. */
+  get layout(): Layout {
+    return this.#value.type.shape.length < LEAST_RANK ? 'last' : this.#layout;
+  }
+
   /** The value in a layout, when it is there already. */
   known(layout: Layout): AnyValue | undefined {
     const isEither = this.#layout === layout || this.#value.type.shape.length < LEAST_RANK;

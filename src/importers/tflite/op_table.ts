@@ -1,11 +1,28 @@
 /** Every operator of TensorFlow Lite that unskew understands. */
 import type { TfliteOp } from './define_tflite_op.ts';
 import { convolutionOps } from './ops/convolution.ts';
+import { fillingOps } from './ops/filling.ts';
+import { gatherOps } from './ops/gather.ts';
+import { joinOps } from './ops/join.ts';
 import { matmulOps } from './ops/matmul.ts';
 import { movementOps } from './ops/movement.ts';
+import { padOps } from './ops/pad.ts';
 import { poolOps } from './ops/pool.ts';
+import { sliceOps } from './ops/slice.ts';
+import { spaceOps } from './ops/space.ts';
 
-export const tfliteOps: readonly TfliteOp[] = [...convolutionOps, ...matmulOps, ...movementOps, ...poolOps];
+export const tfliteOps: readonly TfliteOp[] = [
+  ...convolutionOps,
+  ...matmulOps,
+  ...movementOps,
+  ...joinOps,
+  ...sliceOps,
+  ...padOps,
+  ...gatherOps,
+  ...spaceOps,
+  ...fillingOps,
+  ...poolOps,
+];
 
 const byName: ReadonlyMap<string, TfliteOp> = new Map(tfliteOps.map((op) => [op.name, op]));
 
