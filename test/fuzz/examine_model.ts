@@ -294,7 +294,7 @@ function unclaimedRoundings(graph: Graph, feeds: Feeds, found: Tensors): string 
   const seen = new Map(graph.outputs.map((id) => [id, found[id]]));
   const { divergence } = agreement({ graph, engine: 'onnxruntime' }, feeds, seen);
   if (divergence === undefined) return ROUNDINGS;
-  return unclaimedOfExport({ graph, node: divergence.node as NodeId, values: observe(graph, feeds) });
+  return unclaimedOfExport({ graph, node: divergence.node as NodeId, values: valuesOf(graph, feeds) });
 }
 
 const told = (outputs: readonly OutputDifference[]): string =>
@@ -326,7 +326,7 @@ async function examinePeer(bytes: Uint8Array, graph: Graph, examination: Examina
       const meaning = { graph, engine: 'onnxruntime' as const, groups: groupsOf(graph, grouping) };
       const { divergence } = agreement(meaning, feeds, (await side.observe?.(feeds)) as Observed);
       const node = divergence?.node as NodeId | undefined;
-      const strayed = node && { graph, node, values: observe(graph, feeds) };
+      const strayed = node && { graph, node, values: valuesOf(graph, feeds) };
       const reason = strayed && (await unclaimedOfOnnxRuntime(strayed, bytes, feeds));
       if (reason !== undefined) return examination.skip(reason);
       if (divergence) examination.found('peer', 'peer', `${divergence.ir}\n${formatDifference(divergence)}`);
@@ -335,3 +335,7 @@ async function examinePeer(bytes: Uint8Array, graph: Graph, examination: Examina
     }
   });
 }
+
+/** The values of a run, those of the inputs among them. */
+const valuesOf = (graph: Graph, feeds: Feeds): Observed =>
+  new Map([...graph.inputs.map((id) => [id, feeds[id]] as const), ...observe(graph, feeds)]);

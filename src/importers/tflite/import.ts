@@ -145,8 +145,8 @@ class Importer {
   #importOperator(operator: TfliteOperator): void {
     const { name, inputs, outputs } = operator;
     const loc: Loc = { ...this.#where, node: outputs.length > 0 ? this.#names[outputs[0]] : name, op: name };
-    for (const index of outputs)
-      if (this.#placed.has(index)) fail('U2002', `the value '${this.#names[index]}' is defined twice`, loc);
+    const twice = outputs.find((index, i) => this.#placed.has(index) || outputs.indexOf(index) < i);
+    if (twice !== undefined) fail('U2002', `the value '${this.#names[twice]}' is defined twice`, loc);
     const operands = inputs.map((index) => (index < 0 ? undefined : this.#operand(index, loc)));
     try {
       this.#understood(operator, operands, loc);
