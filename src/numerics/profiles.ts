@@ -4,6 +4,8 @@ import { roundHalfEven } from './rounding.ts';
 
 type ByProfile<R extends string> = Readonly<Partial<Record<RequantizeProfile, R>>>;
 
+const byTflite: ByProfile<'tflite' | 'xnnpack'> = { tflite: 'tflite', xnnpack: 'xnnpack' };
+
 const byEngine = <R extends string>(qnnpack: R): ByProfile<R | 'ort' | 'torch'> => ({
   ort: 'ort',
   'onnx-spec': 'ort',
@@ -14,8 +16,8 @@ const byEngine = <R extends string>(qnnpack: R): ByProfile<R | 'ort' | 'torch'> 
 
 /** The `recipe` of operators that have one. Absent: none is known here, and the operator is refused or stays float. */
 export const operatorRecipes = {
-  add: byEngine('qnnpack'),
-  mul: byEngine('torch'),
+  add: { ...byEngine('qnnpack'), ...byTflite },
+  mul: { ...byEngine('torch'), ...byTflite },
   globalAveragePool: byEngine('qnnpack'),
   averagePool: { ort: 'ort', 'onnx-spec': 'ort' },
   softmax: { ort: 'ort', 'onnx-spec': 'ort' },

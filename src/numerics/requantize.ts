@@ -14,7 +14,7 @@
  * All of them are monotone in A (scales are positive), which makes equality of two of them decidable: see thresholds.ts.
  */
 import { assert } from '../diagnostics/index.ts';
-import { clampTo, roundHalfAway, roundHalfEven, roundHalfUp } from './rounding.ts';
+import { clampTo, exponentOf, roundHalfAway, roundHalfEven, roundHalfUp } from './rounding.ts';
 
 export type Rounding = 'half-even' | 'half-up' | 'half-away';
 
@@ -46,8 +46,14 @@ export type RequantizeProfile = keyof typeof requantizeModes;
 export type Multiplier =
   | { readonly arithmetic: 'f32' | 'f64'; readonly factor: number }
   | { readonly arithmetic: 'f32-two-step'; readonly first: number; readonly second: number }
-  /** mantissa·2^(shift − 31), mantissa in [2^30, 2^31) or 0. */
-  | { readonly arithmetic: 'fixed'; readonly mantissa: number; readonly shift: number };
+  | FixedMultiplier;
+
+/** mantissa·2^(shift − 31), |mantissa| in [2^30, 2^31) or 0. */
+export interface FixedMultiplier {
+  readonly arithmetic: 'fixed';
+  readonly mantissa: number;
+  readonly shift: number;
+}
 
 /** fl(fl(sx·sw)/sy): the multiplier of ONNX Runtime (QLinearConv, QLinearMatMul). */
 export const multiplier32 = (sx: number, sw: number, sy: number): number => Math.fround(Math.fround(sx * sw) / sy);
@@ -109,16 +115,20 @@ export function factorsOf(multipliers: readonly Multiplier[]): RequantizeFactors
 }
 
 /** TFLite's QuantizeMultiplier: `factor` = m·2^shift with m in [1/2, 1), M = rha(m·2^31); below 2^-32 it is 0. */
-export function fixedMultiplier(factor: number): Multiplier {
-  let shift = factor === 0 ? 0 : Math.floor(Math.log2(factor)) + 1;
-  if (factor / 2 ** shift >= 1) shift++;
-  else if (factor !== 0 && factor / 2 ** shift < 0.5) shift--;
+export function fixedMultiplier(factor: number): FixedMultiplier {
+  let shift = factor === 0 ? 0 : exponentOf(factor) + 1;
   let mantissa = roundHalfAway((factor / 2 ** shift) * 2 ** 31);
   if (mantissa === 2 ** 31) {
     mantissa = 2 ** 30;
     shift++;
   }
   return shift < -31 ? { arithmetic: 'fixed', mantissa: 0, shift: 0 } : { arithmetic: 'fixed', mantissa, shift };
+}
+
+/** The same of a factor of either sign. */
+export function signedFixedMultiplier(factor: number): FixedMultiplier {
+  const size = fixedMultiplier(Math.abs(factor));
+  return factor < 0 ? { ...size, mantissa: -size.mantissa } : size;
 }
 
 const rounders = { 'half-even': roundHalfEven, 'half-up': roundHalfUp, 'half-away': roundHalfAway };

@@ -43,6 +43,13 @@ export function fusedMultiplyAdd32(a: number, b: number, c: number): number {
   return isTie && dropped > 0 === toSum > 0 ? other : rounded;
 }
 
+/** ⌊log2 x⌋ of a positive number, exact where Math.log2 is not. */
+export function exponentOf(x: number): number {
+  const near = Math.floor(Math.log2(x));
+  if (x / 2 ** near < 1) return near - 1;
+  return x / 2 ** near >= 2 ? near + 1 : near;
+}
+
 const bits = new DataView(new ArrayBuffer(4));
 
 /** The binary32 number `steps` away from fl(x), x positive: neighbours are ±1. Below the least normal number 0. */

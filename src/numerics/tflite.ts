@@ -7,7 +7,7 @@
  */
 import { dtypes } from '../tensors/index.ts';
 import { fixedMultiplier, type Multiplier, multiplier32, type RequantizeMode, requantizeModes } from './requantize.ts';
-import { roundHalfAway } from './rounding.ts';
+import { roundHalfAway, roundHalfEven } from './rounding.ts';
 
 /** A tensor of integers: x = scale·(q − zeroPoint). */
 export interface TfliteQuantized {
@@ -16,13 +16,22 @@ export interface TfliteQuantized {
   readonly zeroPoint: number;
 }
 
-/** A fused activation, as the range of integers that it leaves. */
+/**
+ * A fused activation, as the range of integers that it leaves. The ends are rounded otherwise by each engine; it shows at ties:
+ *
+ *   tflite    zeroPoint + rha(fl(x/scale))
+ *   xnnpack   rne(fl(fl(x/scale) + zeroPoint))
+ */
 export function activationRange(
   activation: 'NONE' | 'RELU' | 'RELU_N1_TO_1' | 'RELU6',
   { dtype, scale, zeroPoint }: TfliteQuantized,
+  engine: 'tflite' | 'xnnpack' = 'tflite',
 ): { readonly low: number; readonly high: number } {
   const { min, max } = dtypes[dtype];
-  const at = (real: number): number => zeroPoint + roundHalfAway(Math.fround(real / scale));
+  const at = (real: number): number => {
+    const steps = Math.fround(real / scale);
+    return engine === 'tflite' ? zeroPoint + roundHalfAway(steps) : roundHalfEven(Math.fround(steps + zeroPoint));
+  };
   switch (activation) {
     case 'NONE':
       return { low: min, high: max };

@@ -13,7 +13,7 @@ import type { QLinearBinary } from './qlinear_add.ts';
 import type { PoolQuantization } from './qlinear_pool.ts';
 import type { DynamicParameters, QuantizedDType } from './quantize_linear.ts';
 import { type Multiplier, requantizer } from './requantize.ts';
-import { clampTo, fusedMultiplyAdd32, roundHalfAway, roundHalfEven } from './rounding.ts';
+import { clampTo, exponentOf, fusedMultiplyAdd32, roundHalfAway, roundHalfEven } from './rounding.ts';
 import type { Quantization } from './tables.ts';
 
 /** quantize_per_tensor: `reciprocal` = fl(1/scale). */
@@ -68,10 +68,7 @@ export function qnnpackAddConstants({ scaleA, scaleB, scaleC }: QLinearBinary): 
   const [ratioA, ratioB] = [Math.fround(scaleA / scaleC), Math.fround(scaleB / scaleC)];
   const [least, greatest] = [Math.min(ratioA, ratioB), Math.max(ratioA, ratioB)];
   if (!(least >= 2 ** -14 && greatest < 2 ** 8)) return undefined;
-  let exponent = Math.floor(Math.log2(greatest));
-  if (2 ** exponent > greatest) exponent--;
-  else if (2 ** (exponent + 1) <= greatest) exponent++;
-  const shift = 21 - exponent;
+  const shift = 21 - exponentOf(greatest);
   const multiplier = (ratio: number) => roundHalfEven(Math.fround(ratio * 2 ** shift));
   return { multiplierA: multiplier(ratioA), multiplierB: multiplier(ratioB), shift };
 }

@@ -83,7 +83,7 @@ export class Placed {
 }
 
 /** A transposition; a reshape where it moves axes of one position only. */
-function moved(ctx: ImportEmitter, x: Value, perm: readonly number[]): Value {
+export function moved(ctx: ImportEmitter, x: Value, perm: readonly number[]): Value {
   const { shape } = x.type;
   const long = perm.filter((axis) => shape[axis] !== 1);
   const staysInOrder = long.every((axis, i) => i === 0 || axis > long[i - 1]);

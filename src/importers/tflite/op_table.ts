@@ -1,5 +1,6 @@
 /** Every operator of TensorFlow Lite that unskew understands. */
 import type { TfliteOp } from './define_tflite_op.ts';
+import { arithmeticOps } from './ops/arithmetic.ts';
 import { convolutionOps } from './ops/convolution.ts';
 import { fillingOps } from './ops/filling.ts';
 import { gatherOps } from './ops/gather.ts';
@@ -12,6 +13,7 @@ import { sliceOps } from './ops/slice.ts';
 import { spaceOps } from './ops/space.ts';
 
 export const tfliteOps: readonly TfliteOp[] = [
+  ...arithmeticOps,
   ...convolutionOps,
   ...matmulOps,
   ...movementOps,

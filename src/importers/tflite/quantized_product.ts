@@ -64,8 +64,9 @@ export function requantizedProduct(ctx: OperatorContext, sum: Value, end: Produc
   const result = { dtype, ...ctx.perTensor(ctx.output()) };
   const { scale } = ctx.perTensor(source.tensor);
   const type = source.dtype;
+  const engine = end.arithmetic ?? ctx.profile;
   const how: Requantize =
-    (end.arithmetic ?? ctx.profile) === 'tflite'
+    engine === 'tflite'
       ? {
           multipliers: scales.map((sw) => tfliteMultiplier(kind, type, scale, sw, result.scale)),
           mode: tfliteModes[kind],
@@ -75,7 +76,7 @@ export function requantizedProduct(ctx: OperatorContext, sum: Value, end: Produc
     ? ctx.emit(nnAdd, { a: sum, b: perChannel(ctx, bias, sum.type.shape.length - 1 - axis) })
     : sum;
   const zy = ctx.scalar(dtype, result.zeroPoint, 'zero_point');
-  return requantizedBy(ctx, how, accumulator, zy, { axis, ...rangeOf(ctx, activation, result) });
+  return requantizedBy(ctx, how, accumulator, zy, { axis, ...rangeOf(ctx, activation, result, engine) });
 }
 
 /** A bias with one element for each channel, and `after` axes behind that of the channels. */

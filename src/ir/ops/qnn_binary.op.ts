@@ -5,8 +5,12 @@ import {
   qlinearMul,
   qnnpackAdd,
   swapOperands,
+  tfliteAdd,
+  tfliteMul,
   torchAdd,
   torchMul,
+  xnnpackAdd,
+  xnnpackMul,
 } from '../../numerics/index.ts';
 import { type DType, zeros } from '../../tensors/index.ts';
 import { attr, defineOp, type OperandTensors, type OperandTypes, type Refuse, tensorOf } from '../define_op.ts';
@@ -20,12 +24,15 @@ const operands = { a: byte, sa: scale, za: byte, b: byte, sb: scale, zb: byte, s
 
 const parameters = 'Scales and zero points are scalars; a, b and y are of one type; a and b broadcast as in numpy.';
 
+const sums = { torch: torchAdd, qnnpack: qnnpackAdd, tflite: tfliteAdd, xnnpack: xnnpackAdd } as const;
+const products = { ort: qlinearMul, torch: torchMul, tflite: tfliteMul, xnnpack: xnnpackMul } as const;
+
 /** com.microsoft QLinearAdd: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
 export const qnnAdd = defineOp({
   name: 'qnn.add',
-  doc: `y = sat(rne((sa·(a − za) + sb·(b − zb))/sy + zy)), rounded in between as QLinearAdd of ONNX Runtime does on x86: see numerics/qlinear_add.ts; with another \`recipe\` as PyTorch does: \`torch\` by its own kernels, \`qnnpack\` in fixed point, see numerics/torch.ts. ${parameters}`,
+  doc: `y = sat(rne((sa·(a − za) + sb·(b − zb))/sy + zy)), rounded in between as QLinearAdd of ONNX Runtime does on x86: see numerics/qlinear_add.ts; with another \`recipe\` as PyTorch does: \`torch\` by its own kernels, \`qnnpack\` in fixed point, see numerics/torch.ts; or as TensorFlow Lite does: \`tflite\` by its reference kernels, \`xnnpack\` by XNNPACK, see numerics/tflite_binary.ts and xnnpack_binary.ts. With sb below zero it is a difference. ${parameters}`,
   operands,
-  attrs: { recipe: attr.oneOfOr('ort', 'ort', 'torch', 'qnnpack') },
+  attrs: { recipe: attr.oneOfOr('ort', 'ort', 'torch', 'qnnpack', 'tflite', 'xnnpack') },
   results: { y: { like: 'a' } },
   infer: (types, _attrs, refuse) => binaryType(types, refuse),
   evaluate(tensors, { recipe }, [{ shape }]) {
@@ -33,7 +40,7 @@ export const qnnAdd = defineOp({
     const y = zeros(a.dtype, shape);
     const [left, right] = [broadcastTo(a, y.shape).data, broadcastTo(b, y.shape).data];
     const q = quantizationOf(tensors);
-    if (recipe !== 'ort') (recipe === 'torch' ? torchAdd : qnnpackAdd)(q, left, right, y.data);
+    if (recipe !== 'ort') sums[recipe](q, left, right, y.data);
     else if (qlinearAddSwaps(a.shape, b.shape)) qlinearAdd(swapOperands(q), right, left, y.data);
     else qlinearAdd(q, left, right, y.data);
     return y;
@@ -43,16 +50,15 @@ export const qnnAdd = defineOp({
 /** com.microsoft QLinearMul: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
 export const qnnMul = defineOp({
   name: 'qnn.mul',
-  doc: `y = sat(rne(sa·(a − za)·sb·(b − zb)/sy + zy)), rounded in between as QLinearMul of ONNX Runtime does on x86: see numerics/qlinear_mul.ts; with \`recipe\` torch as PyTorch does: see numerics/torch.ts. ${parameters}`,
+  doc: `y = sat(rne(sa·(a − za)·sb·(b − zb)/sy + zy)), rounded in between as QLinearMul of ONNX Runtime does on x86: see numerics/qlinear_mul.ts; with another \`recipe\` as PyTorch does (\`torch\`: see numerics/torch.ts), TensorFlow Lite or XNNPACK. ${parameters}`,
   operands,
-  attrs: { recipe: attr.oneOfOr('ort', 'ort', 'torch') },
+  attrs: { recipe: attr.oneOfOr('ort', 'ort', 'torch', 'tflite', 'xnnpack') },
   results: { y: { like: 'a' } },
   infer: (types, _attrs, refuse) => binaryType(types, refuse),
   evaluate(tensors, { recipe }, [{ shape }]) {
     const { a, b } = tensors;
     const y = zeros(a.dtype, shape);
-    const multiply = recipe === 'torch' ? torchMul : qlinearMul;
-    multiply(quantizationOf(tensors), broadcastTo(a, y.shape).data, broadcastTo(b, y.shape).data, y.data);
+    products[recipe](quantizationOf(tensors), broadcastTo(a, y.shape).data, broadcastTo(b, y.shape).data, y.data);
     return y;
   },
 });

@@ -1,8 +1,9 @@
 /** Products in fixed point, spelled out in integer and binary64 operators. */
 import { type ITensor, numbersOf, type qnnRequantize, type qnnRescale, tensor } from '../../../ir/index.ts';
-import { shiftsOf } from '../../../numerics/index.ts';
+import { type FixedMultiplier, shiftsOf } from '../../../numerics/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
-import { clipped } from './elements.ts';
+import type { NodeWriter } from '../node_writer.ts';
+import { clipped, rounded } from './elements.ts';
 
 type Emitter = NodeEmitter<typeof qnnRequantize> | NodeEmitter<typeof qnnRescale>;
 
@@ -26,32 +27,41 @@ export function factorsInFixedPoint(e: Emitter): FixedFactors {
   return { mantissa, shift, shape };
 }
 
-const integer = (e: Emitter, values: readonly bigint[], shape: readonly number[], name: string) =>
+const integer = (e: NodeWriter, values: readonly bigint[], shape: readonly number[], name: string) =>
   e.constant(tensor('s64', BigInt64Array.from(values), shape), `${e.node.id}.${name}`);
 
 /** ⌊sum/divisor⌋ in s64: the rest of Mod is not negative, so that the division floors. */
-const floorDivided = (e: Emitter, sum: string, divisor: string): string =>
+const floorDivided = (e: NodeWriter, sum: string, divisor: string): string =>
   e.add('Div', [e.add('Sub', [sum, e.add('Mod', [sum, divisor])]), divisor]);
 
 /**
- * gemmlowp, before its last rounding: SRDHM(x·2^max(shift,0), mantissa)·2^min(shift,0) as f64. Only the product needs s64. The
+ * gemmlowp, before its last rounding: SRDHM(x·2^max(shift,0), mantissa)·2^min(shift,0) as f64, of integers x in f64. Only the product needs s64. The
  * numbers that are clipped and rounded are below 2^63 with few bits, so exact in f64; ONNX Runtime's Clip and Sign of s64 are
  * unreliable.
  */
-export function fixedPoint(e: Emitter, { mantissa, shift, shape }: FixedFactors): string {
+function fixedPointOf(e: NodeWriter, x: string, { mantissa, shift, shape }: FixedFactors): string {
   const shifts = numbersOf(shift);
   const powers = (of: (s: number) => number, name: string) => {
     const values = shifts.map((s) => 2 ** of(s));
     return e.constant(tensor('f64', values, shape), `${e.node.id}.${name}`);
   };
   const left = powers((s) => shiftsOf(s).left, 'left');
-  const widened = e.add('Mul', [e.cast(e.value(e.view.x), 'f64'), left]);
+  const widened = e.add('Mul', [x, left]);
   const a = e.cast(clipped(e, widened, 'f64', -(2 ** 31), 2 ** 31 - 1), 's64');
   const factors = integer(e, numbersOf(mantissa).map(BigInt), shape, 'mantissa');
   const half = integer(e, [1n << 30n], [], 'half');
   const sum = e.add('Add', [e.add('Mul', [a, factors]), half]);
   const high = e.cast(floorDivided(e, sum, integer(e, [1n << 31n], [], 'divisor')), 'f64');
   return e.add('Mul', [high, powers((s) => -shiftsOf(s).right, 'right')]);
+}
+
+export const fixedPoint = (e: Emitter, factors: FixedFactors): string =>
+  fixedPointOf(e, e.cast(e.value(e.view.x), 'f64'), factors);
+
+/** multiplyFixed of the numerics, of integers x in f64; so is the result. */
+export function timesFixed(e: NodeWriter, x: string, { mantissa, shift }: FixedMultiplier): string {
+  const factors = { mantissa: tensor('s32', [mantissa], []), shift: tensor('s32', [shift], []), shape: [] };
+  return rounded(e, fixedPointOf(e, x, factors), 'half-away');
 }
 
 /** ⌊(x·r + 2^(14 − shift))/2^(15 − shift)⌋ as s64: see multiplyWide in numerics/tflite.ts. */

@@ -21,6 +21,7 @@ import { type Attributes, int, type NodeWriter, type Written } from '../node_wri
 import { averagePoolAttributes } from './pool.ts';
 import { lastAxisSoftmax } from './softmax.ts';
 import * as tflite from './tflite.ts';
+import * as tfliteBinary from './tflite_binary.ts';
 import * as torch from './torch.ts';
 
 const microsoft = 'com.microsoft';
@@ -44,11 +45,25 @@ function binary(e: NodeEmitter<typeof qnnAdd | typeof qnnMul>, qlinear: string, 
   return e.finish('QuantizeLinear', [e.add(standard, [real(e, a, sa, za), real(e, b, sb, zb)]), ...scalars(e, sy, zy)]);
 }
 
-export const add = (e: NodeEmitter<typeof qnnAdd>): Written =>
-  e.view.attrs.recipe === 'ort' ? binary(e, 'QLinearAdd', 'Add') : torch.add(e);
+type Writer<D extends typeof qnnAdd | typeof qnnMul> = (e: NodeEmitter<D>) => Written;
 
-export const multiply = (e: NodeEmitter<typeof qnnMul>): Written =>
-  e.view.attrs.recipe === 'ort' ? binary(e, 'QLinearMul', 'Mul') : torch.multiply(e);
+const sums = {
+  ort: (e) => binary(e, 'QLinearAdd', 'Add'),
+  torch: torch.add,
+  qnnpack: torch.add,
+  tflite: tfliteBinary.add,
+  xnnpack: tfliteBinary.add,
+} as const satisfies Readonly<Record<string, Writer<typeof qnnAdd>>>;
+
+const products = {
+  ort: (e) => binary(e, 'QLinearMul', 'Mul'),
+  torch: torch.multiply,
+  tflite: tfliteBinary.multiply,
+  xnnpack: tfliteBinary.multiply,
+} as const satisfies Readonly<Record<string, Writer<typeof qnnMul>>>;
+
+export const add: Writer<typeof qnnAdd> = (e) => sums[e.view.attrs.recipe](e);
+export const multiply: Writer<typeof qnnMul> = (e) => products[e.view.attrs.recipe](e);
 
 const unary = (
   e: NodeEmitter<typeof qnnAveragePool | typeof qnnGlobalAveragePool | typeof qnnSoftmax>,

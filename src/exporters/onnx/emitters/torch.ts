@@ -33,7 +33,7 @@ const number = (e: NodeWriter, id: ValueId): number => {
 };
 
 /** sat(rne(x) + z) of a float tensor. */
-const quantized = (e: NodeWriter, x: string, zeroPoint: string): Written =>
+export const quantized = (e: NodeWriter, x: string, zeroPoint: string): Written =>
   e.finish('QuantizeLinear', [x, e.scalar('f32', 1), zeroPoint]);
 
 /**
@@ -55,7 +55,8 @@ function dequantized(e: NodeWriter, x: ValueId, scale: number, zeroPoint: number
   return e.cast(e.add('Add', [product, e.scalar('f64', Math.fround(-scale * zeroPoint))]), 'f32');
 }
 
-function binaryOf(e: NodeEmitter<typeof qnnAdd | typeof qnnMul>): QLinearBinary {
+/** The parameters of a sum or product, which must be constant. */
+export function binaryOf(e: NodeEmitter<typeof qnnAdd | typeof qnnMul>): QLinearBinary {
   const { sa, za, sb, zb, sy, zy } = e.view;
   return {
     dtype: e.resultType.dtype,
@@ -68,6 +69,10 @@ function binaryOf(e: NodeEmitter<typeof qnnAdd | typeof qnnMul>): QLinearBinary 
   };
 }
 
+/** x − z as a float; exact. */
+export const centred = (e: NodeWriter, x: ValueId, zeroPoint: number, dtype: 'f32' | 'f64'): string =>
+  e.add('Sub', [e.cast(e.value(x), dtype), e.scalar(dtype, zeroPoint)]);
+
 /** `recipe` torch or qnnpack. */
 export function add(e: NodeEmitter<typeof qnnAdd>): Written {
   const { a, b, zy, attrs } = e.view;
@@ -79,10 +84,7 @@ export function add(e: NodeEmitter<typeof qnnAdd>): Written {
     return quantized(e, e.add('Mul', [sum, e.scalar('f32', reciprocal32(q.scaleC))]), e.reshaped(zy, []));
   }
   const side = (x: ValueId, zeroPoint: number, multiplier: number) =>
-    e.add('Mul', [
-      e.add('Sub', [e.cast(e.value(x), 'f64'), e.scalar('f64', zeroPoint)]),
-      e.scalar('f64', multiplier / 2 ** fixed.shift),
-    ]);
+    e.add('Mul', [centred(e, x, zeroPoint, 'f64'), e.scalar('f64', multiplier / 2 ** fixed.shift)]);
   const sum = e.add('Add', [side(a, q.zeroPointA, fixed.multiplierA), side(b, q.zeroPointB, fixed.multiplierB)]);
   const whole = e.add('Add', [rounded(e, sum, 'half-away'), e.scalar('f64', q.zeroPointC)]);
   const { min, max } = dtypes[q.dtype];
@@ -93,8 +95,7 @@ export function add(e: NodeEmitter<typeof qnnAdd>): Written {
 export function multiply(e: NodeEmitter<typeof qnnMul>): Written {
   const { a, b, zy } = e.view;
   const q = binaryOf(e);
-  const side = (x: ValueId, zeroPoint: number) => e.add('Sub', [e.cast(e.value(x), 'f32'), e.scalar('f32', zeroPoint)]);
-  const product = e.add('Mul', [side(a, q.zeroPointA), side(b, q.zeroPointB)]);
+  const product = e.add('Mul', [centred(e, a, q.zeroPointA, 'f32'), centred(e, b, q.zeroPointB, 'f32')]);
   const factor = Math.fround(Math.fround(q.scaleA * q.scaleB) * reciprocal32(q.scaleC));
   return quantized(e, e.add('Mul', [product, e.scalar('f32', factor)]), e.reshaped(zy, []));
 }

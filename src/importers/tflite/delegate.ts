@@ -1,0 +1,9 @@
+/** Limits of LiteRT's XNNPACK delegate that hold for all operators. */
+import type { Operand, OperatorContext } from './operator_context.ts';
+
+/** The most axes that the delegate takes. */
+const MOST_AXES = 6;
+
+/** True when the profile has the delegate, and tensors of these ranks are taken. */
+export const isDelegable = (ctx: OperatorContext, operands: readonly Operand[]): boolean =>
+  ctx.profile === 'xnnpack' && operands.every(({ shape }) => shape.length <= MOST_AXES);

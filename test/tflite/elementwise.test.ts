@@ -1,0 +1,91 @@
+/** Operators that work element by element: the recipes in every reader of them, and every recorded case. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { exportOnnx } from '../../src/exporters/onnx/export.ts';
+import { importOnnx } from '../../src/importers/onnx/import.ts';
+import { type Graph, GraphBuilder, type ITensor, interpret, qnnAdd, qnnMul, tensor } from '../../src/ir/index.ts';
+import { expectSame } from '../differential/support.ts';
+import { itWhole } from '../support/corpus.ts';
+import { runOnnx } from '../unit/onnx_export/support.ts';
+import { operatorCases, outcomeOf } from './operator_cases.ts';
+
+/** The recorded cases that are equal at least: all of 8-bit integers and floats. */
+const equalCases = { ADD: 36, SUB: 23, MUL: 29 } as const;
+
+/** Every fifth byte, both ends among them: operands of shape [52, 1] and [1, 52]. */
+const COUNT = 52;
+function someBytes(dtype: 'u8' | 's8', shape: readonly number[]): ITensor {
+  const bytes = Uint8Array.from({ length: COUNT }, (_, i) => 5 * i);
+  return tensor(dtype, dtype === 'u8' ? bytes : bytes.map((byte) => byte ^ 0x80), shape);
+}
+
+interface Drawn {
+  readonly dtype: 'u8' | 's8';
+  readonly scales: readonly [number, number, number];
+  readonly zeros: readonly [number, number, number];
+}
+
+const scale = fc.oneof(
+  fc.integer({ min: -8, max: 0 }).map((e) => 2 ** e),
+  fc.float({ min: Math.fround(2 ** -8), max: 1, noNaN: true }),
+);
+const zero = fc.oneof(fc.integer({ min: 0, max: 255 }), fc.constantFrom(0, 128, 255));
+const drawn: fc.Arbitrary<Drawn> = fc
+  .record({
+    dtype: fc.constantFrom('u8' as const, 's8' as const),
+    scales: fc.tuple(scale, scale, scale),
+    zeros: fc.tuple(zero, zero, zero),
+  })
+  .map(({ dtype, scales, zeros: [a, b, c] }) => {
+    const least = dtype === 'u8' ? 0 : -128;
+    return { dtype, scales, zeros: [a + least, b + least, c + least] };
+  });
+
+function pairGraph(
+  op: typeof qnnAdd | typeof qnnMul,
+  recipe: 'tflite' | 'xnnpack',
+  sign: 1 | -1,
+  { dtype, scales: [sa, sb, sy], zeros: [za, zb, zy] }: Drawn,
+): Graph {
+  const g = new GraphBuilder();
+  const [a, b] = [g.input('a', dtype, [COUNT, 1]), g.input('b', dtype, [1, COUNT])];
+  const real = (value: number) => g.scalar('f32', value);
+  const integer = (value: number) => g.scalar(dtype, value);
+  const sides = { a, sa: real(sa), za: integer(za), b, sb: real(sign * sb), zb: integer(zb) };
+  const [y] = g.emitList(op, Object.values({ ...sides, sy: real(sy), zy: integer(zy) }), { recipe });
+  return g.finish([y]);
+}
+
+describe.each([
+  ['ADD', qnnAdd, 1],
+  ['SUB', qnnAdd, -1],
+  ['MUL', qnnMul, 1],
+] as const)('%s', (_, op, sign) => {
+  it.each(['tflite', 'xnnpack'] as const)('in the recipe %s: one meaning for all who read it', async (recipe) => {
+    await fc.assert(
+      fc.asyncProperty(drawn, async (parameters) => {
+        const graph = pairGraph(op, recipe, sign, parameters);
+        const feeds = { a: someBytes(parameters.dtype, [COUNT, 1]), b: someBytes(parameters.dtype, [1, COUNT]) };
+        const expected = interpret(graph, feeds);
+        const bytes = exportOnnx(graph);
+        expect(interpret(importOnnx(bytes), feeds)).toEqual(expected);
+        expect(await runOnnx(bytes, feeds, 'all')).toEqual(expected);
+        (await expectSame(graph, feeds)).dispose();
+      }),
+      { numRuns: 10 },
+    );
+  });
+});
+
+describe.each(['tflite', 'xnnpack'] as const)('every recorded case under the profile %s', (profile) => {
+  for (const [operator, least] of Object.entries(equalCases))
+    itWhole(`${operator}: none is wrong`, async () => {
+      let equal = 0;
+      for (const c of operatorCases(operator)) {
+        const { status, ...outcome } = await outcomeOf(c, profile, async (graph, feeds) => interpret(graph, feeds));
+        if (status === 'wrong') expect.fail(`${c.id}: ${JSON.stringify(outcome)}`);
+        if (status === 'equal') equal++;
+      }
+      expect(equal).toBeGreaterThanOrEqual(least);
+    });
+});
