@@ -29,7 +29,8 @@ const maxPool = defineTfliteOp({
     const { dtype } = x;
     const y = ctx.emit(nnMaxPool, { x: ctx.first(x) }, poolAttrs(ctx, x, options));
     if (!isByte(dtype) && dtype !== 's16') return first(activated(ctx, y, options.activation));
-    return first(clamped(ctx, y, options.activation, { dtype, ...ctx.perTensor(ctx.output()) }));
+    const engine = isByte(dtype) ? ctx.profile : 'tflite';
+    return first(clamped(ctx, y, options.activation, { dtype, ...ctx.perTensor(ctx.output()) }, engine));
   },
 });
 
