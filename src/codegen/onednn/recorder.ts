@@ -169,10 +169,10 @@ export class Recorder {
     return buffer;
   }
 
-  /** Says that a value is another one seen with a new shape: both row major, no bytes move. */
-  alias(id: ValueId, of: ValueId): void {
-    const buffer = this.use(of, 'row-major');
-    this.#places.set(id, [{ layout: 'row-major', buffer }]);
+  /** Says that a value in the layout `layout` has the bytes of another one in the layout `from`: none move. */
+  alias(id: ValueId, of: ValueId, layout: PlainLayout = 'row-major', from: PlainLayout = 'row-major'): void {
+    const buffer = this.use(of, from);
+    this.#places.set(id, [{ layout: normalized(layout, this.shape(id)), buffer }]);
   }
 
   scratch(bytes: number): Buffer {

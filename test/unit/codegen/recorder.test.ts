@@ -1,9 +1,22 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { lower } from '../../../src/codegen/onednn/lower/index.ts';
 import { Recorder, transposed } from '../../../src/codegen/onednn/recorder.ts';
-import { dtypes, GraphBuilder, numbersOf, sizeOf, stridesOf, tensor, type ValueId } from '../../../src/ir/index.ts';
+import {
+  dtypes,
+  GraphBuilder,
+  interpret,
+  nnTranspose,
+  numbersOf,
+  sizeOf,
+  stridesOf,
+  tensor,
+  toPublic,
+  type ValueId,
+} from '../../../src/ir/index.ts';
 import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
 import { addonAvailable, loadAddon } from '../../../src/runtime/addon.ts';
+import { compile } from '../../../src/runtime/compile.ts';
 import { describeUnless } from '../../support/unless.ts';
 
 const { available } = addonAvailable();
@@ -33,6 +46,42 @@ describeUnless(available ? undefined : 'the addon is not built', 'Recorder', () 
     expect(() => recorder.constantOf(w, 'u8', 's32')).toThrow('qnn.conv: %w is s8 and should be u8 or s32');
     expect(() => recorder.constantOf(x, 'u8')).toThrow('qnn.conv: %x is computed and should be u8');
     expect(() => recorder.scalar(x)).toThrow('qnn.conv: %x is computed and should be constant');
+  });
+});
+
+describeUnless(available ? undefined : 'the addon is not built', 'transpositions', () => {
+  const shapes = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 3, maxLength: 5 });
+  /** Two transpositions in turn, the second of which is an output. */
+  function commandsOf(shape: readonly number[], first: readonly number[], second: readonly number[]) {
+    const b = new GraphBuilder();
+    const x = b.input('x', 'u8', shape);
+    const y = b.emit(nnTranspose, { x: b.emit(nnTranspose, { x }, { perm: first }) }, { perm: second });
+    return { graph: b.finish([y]), x: x.id, y: y.id };
+  }
+
+  it('between channels last and channels first move no bytes, and others the right ones', async () => {
+    await fc.assert(
+      fc.asyncProperty(shapes, fc.boolean(), async (shape, isLast) => {
+        const axes = shape.map((_, axis) => axis);
+        const spatial = axes.slice(1, -1);
+        const toFirst = [0, shape.length - 1, ...spatial];
+        const toLast = [0, ...spatial.map((axis) => axis + 1), 1];
+        const perms = isLast ? [toFirst, toLast] : [axes.toReversed(), toFirst];
+        const { graph, x, y } = commandsOf(shape, perms[0], perms[1]);
+        const recorder = new Recorder(graph, loadAddon(), 1, [x], [y]);
+        for (const node of Object.values(graph.nodes)) lower(node, recorder);
+        const kinds = recorder.finish().spec.commands.map((c) => (c.kind === 'kernel' ? c.kernel.name : c.kind));
+        // the output is a buffer of its own, which is filled by one copy
+        if (isLast) expect(kinds).toEqual(['copy']);
+        const data = Uint8Array.from({ length: sizeOf(shape) }, (_, i) => i);
+        const feeds = { [x]: tensor('u8', data, shape) };
+        const model = await compile(graph, { threads: 1 });
+        expect(Object.values(await model.run({ x: toPublic(feeds[x]) }))[0].data).toEqual(
+          interpret(graph, feeds)[y].data,
+        );
+      }),
+      { numRuns: 40 },
+    );
   });
 });
 

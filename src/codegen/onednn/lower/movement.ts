@@ -12,7 +12,7 @@ import {
   stridesOf,
   type ValueId,
 } from '../../../ir/index.ts';
-import { inMemoryOrder, plainStrides } from '../layout.ts';
+import { axisOrder, inMemoryOrder, type PlainLayout, plainStrides } from '../layout.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Lowering } from './lowering.ts';
 
@@ -23,9 +23,24 @@ export const alias: Lowering<OpWith<'x'>> = {
   lower: ({ x, y }, r) => r.alias(y, x),
 };
 
+const layouts = ['row-major', 'channels-last'] as const satisfies readonly PlainLayout[];
+
+/** The layout in which the transposed tensor has the bytes of the other one in the layout `from`. */
+const layoutAfter = (perm: readonly number[], from: PlainLayout): PlainLayout | undefined => {
+  const order = axisOrder(from, perm.length);
+  return layouts.find((to) => axisOrder(to, perm.length).every((axis, i) => perm[axis] === order[i]));
+};
+
+/** [N, H, W, C] row major is [N, C, H, W] with channels last: such a transposition moves no bytes. */
 export const transpose: Lowering<typeof nnTranspose> = {
   lower({ x, y, attrs: { perm } }, r) {
-    const strides = plainStrides(r.preferredLayout(x), r.shape(x));
+    const from = r.preferredLayout(x);
+    const to = layoutAfter(perm, from);
+    if (to !== undefined) {
+      r.alias(y, x, to, from);
+      return;
+    }
+    const strides = plainStrides(from, r.shape(x));
     copy(
       r,
       x,
