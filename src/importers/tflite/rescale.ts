@@ -1,6 +1,6 @@
 /** qnn.rescale from factors: round(x·factor) + zero point in wider integers. */
 import { type AttrArguments, qnnRescale, type Value } from '../../ir/index.ts';
-import { factorsOf, fixedMultiplier, type Multiplier } from '../../numerics/index.ts';
+import { factorsOf, type Multiplier, signedFixedMultiplier } from '../../numerics/index.ts';
 import { scalar, tensor } from '../../tensors/index.ts';
 import type { OperatorContext } from './operator_context.ts';
 
@@ -17,7 +17,9 @@ export function rescaled(
   { to, zeroPoint = 0, ...attrs }: RescaleTo,
 ): Value {
   const inF64 = (factor: number): Multiplier => ({ arithmetic: 'f64', factor });
-  const { dtype, multiplier, second } = factorsOf(factors.map(attrs.arithmetic === 'f64' ? inF64 : fixedMultiplier));
+  const { dtype, multiplier, second } = factorsOf(
+    factors.map(attrs.arithmetic === 'f64' ? inF64 : signedFixedMultiplier),
+  );
   const shape = factors.length === 1 ? [] : [factors.length];
   const constant = (values: readonly number[], name: string) => ctx.constant(tensor(dtype, values, shape), name);
   const parts = { multiplier: constant(multiplier, 'multiplier'), second: second && constant(second, 'shift') };

@@ -15,9 +15,12 @@ import { defineTfliteOp, type Result, type TfliteOp } from '../define_tflite_op.
 import { isDelegable } from '../delegate.ts';
 import type { Operand, OperatorContext } from '../operator_context.ts';
 import { isByte } from '../quantized_product.ts';
+import { productOfWords, sumOfWords } from '../word_arithmetic.ts';
 
 interface Fused {
   readonly activation: Parameters<typeof activated>[2];
+  /** 16-bit sums may be shifted where scales are powers of two. */
+  readonly potScaleInt16?: boolean;
 }
 
 /** The operator on floats and plain integers, and the sum or product of bytes. */
@@ -93,6 +96,18 @@ function ofBytes(
   return clamped(ctx, y, activation, { dtype, ...qy }, engine);
 }
 
+function ofWords(
+  ctx: OperatorContext,
+  { quantized, sign }: Arithmetic,
+  [a, b]: readonly [Operand, Operand],
+  { values }: Aligned,
+  { activation, potScaleInt16 = false }: Fused,
+): Value {
+  const quantizations = [ctx.perTensor(a.tensor), ctx.perTensor(b.tensor), ctx.perTensor(ctx.output())] as const;
+  const words = { values, quantizations, activation };
+  return quantized === qnnMul ? productOfWords(ctx, words) : sumOfWords(ctx, words, sign, potScaleInt16);
+}
+
 const arithmetic = <O extends Fused>(name: string, options: OptionsType<O>, how: Arithmetic): TfliteOp =>
   defineTfliteOp({
     name,
@@ -103,6 +118,7 @@ const arithmetic = <O extends Fused>(name: string, options: OptionsType<O>, how:
       const [{ dtype }, other] = operands;
       const both = aligned(ctx, operands);
       if (isByte(dtype)) return both.result(ofBytes(ctx, how, operands, both, fused));
+      if (dtype === 's16' && other.dtype === 's16') return both.result(ofWords(ctx, how, operands, both, fused));
       if (!how.types.includes(dtype) || other.dtype !== dtype)
         ctx.unsupported(`${name} of ${dtype} and ${other.dtype}`);
       const [a, b] = both.values;
