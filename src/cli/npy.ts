@@ -1,6 +1,6 @@
 /** NumPy's .npy files: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
 import { fail, type Location } from '../diagnostics/index.ts';
-import { allDTypes, bytesOf, type DType, dtypes, type ITensor, sizeOf, tensorOfBytes } from '../ir/index.ts';
+import { allDTypes, byteLengthOf, bytesOf, type DType, type ITensor, sizeOf, tensorOfBytes } from '../ir/index.ts';
 
 /** NumPy has no bfloat16: its bits are written as uint16. */
 const descriptors: Readonly<Record<DType, string>> = {
@@ -55,7 +55,7 @@ export function readNpy(bytes: Uint8Array, file: string): ITensor {
   if (dtype === undefined) fail('U1002', `arrays of type '${descriptor}' are not read`, location, hint);
   if (order === 'True') fail('U1002', 'arrays in Fortran order are not read', location, hint);
   const shape = (dims.match(/\d+/g) ?? []).map(Number);
-  const expected = sizeOf(shape) * dtypes[dtype].bytes;
+  const expected = byteLengthOf(dtype, sizeOf(shape));
   if (shape.length > MAX_RANK || !Number.isSafeInteger(expected))
     fail('U1003', `the .npy file has the shape [${shape.slice(0, MAX_RANK)}], more than any memory holds`, location);
   const data = bytes.subarray(headerAt + length);

@@ -108,9 +108,9 @@ function floatRange(graph: Graph, input: ValueId): Range {
 
 function integerRange(graph: Graph, input: ValueId, dtype: DType): Range {
   const rows = tablesOf(graph, input).reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
-  if (Number.isFinite(rows)) return [0, Math.min(rows - 1, isInteger(dtype) && dtypes[dtype].bytes === 1 ? 255 : 9)];
-  const { bytes, min, max } = dtypes[dtype];
-  return !isInteger(dtype) ? [0, 1] : bytes === 1 ? [min, max] : [0, 9];
+  const { bits, min, max } = dtypes[dtype];
+  if (Number.isFinite(rows)) return [0, Math.min(rows - 1, isInteger(dtype) && bits === 8 ? 255 : 9)];
+  return !isInteger(dtype) ? [0, 1] : bits === 8 ? [min, max] : [0, 9];
 }
 
 /** Sizes of the axes that an input, moved or cast, is a position on. */

@@ -17,10 +17,10 @@
 
 import { fail, UnskewError } from '../diagnostics/index.ts';
 import {
+  byteLengthOf,
   bytesOf,
   constantOf,
   type DType,
-  dtypes,
   type Graph,
   type ITensor,
   isDType,
@@ -149,7 +149,7 @@ function sectionOf(
 ): { readonly dtype: DType; readonly section: Uint8Array } | undefined {
   const isSize = (n: unknown): n is number => typeof n === 'number' && Number.isSafeInteger(n) && n >= 0;
   if (!isDType(dtype) || !Array.isArray(shape) || !shape.every(isSize) || !isSize(offset)) return undefined;
-  const length = sizeOf(shape) * dtypes[dtype].bytes;
+  const length = byteLengthOf(dtype, sizeOf(shape));
   const end = offset + length;
   return end <= constants.length ? { dtype, section: constants.subarray(offset, end) } : undefined;
 }

@@ -3,7 +3,7 @@
  * so that no operator can forget it. The memory of a machine is a smaller limit: see memory_need.ts.
  */
 import { fail, type Location } from '../diagnostics/index.ts';
-import { dtypes, isDType } from '../tensors/index.ts';
+import { byteLengthOf, isDType } from '../tensors/index.ts';
 import { leastOf } from './dims.ts';
 import { formatType, type TensorType } from './types.ts';
 
@@ -13,15 +13,12 @@ import { formatType, type TensorType } from './types.ts';
  */
 export const MOST_BYTES = 2 ** 48;
 
-/** The bytes of an element; 1 for types that unskew does not compute with. */
-const bytesPerElement = (dtype: string): number => (isDType(dtype) ? dtypes[dtype].bytes : 1);
-
 /**
- * The bytes of the smallest tensor of a type, symbols being at least 1. Axes of size 0 count as 1, since operators
- * still loop over the other axes.
+ * The bytes of the smallest tensor of a type, symbols being at least 1, an element that is only carried one byte. Axes
+ * of size 0 count as 1, since operators still loop over the other axes.
  */
 export const leastBytes = ({ dtype, shape }: TensorType): number =>
-  shape.reduce<number>((bytes, dim) => bytes * Math.max(leastOf(dim), 1), bytesPerElement(dtype));
+  shape.reduce<number>((bytes, dim) => bytes * Math.max(leastOf(dim), 1), isDType(dtype) ? byteLengthOf(dtype, 1) : 1);
 
 /**
  * Checks that sizes are whole numbers, not negative, and that the tensor can be addressed. @throws UnskewError U2005,

@@ -5,7 +5,7 @@
  */
 import { fail } from '../diagnostics/index.ts';
 import { platform } from '../platform/index.ts';
-import { dtypes, isDType } from '../tensors/index.ts';
+import { byteLengthOf, isDType } from '../tensors/index.ts';
 import { leastOf } from './dims.ts';
 import { type Graph, type Node, topologicalOrder } from './graph.ts';
 import { opOf } from './op_table.ts';
@@ -18,7 +18,7 @@ const elementsOf = ({ shape }: TensorType): number =>
   shape.reduce<number>((count, dim) => count * Math.max(leastOf(dim), typeof dim === 'number' ? 0 : 1), 1);
 
 /** Bytes of a value, symbols being at least 1. */
-const bytesOf = (type: TensorType): number => elementsOf(type) * (isDType(type.dtype) ? dtypes[type.dtype].bytes : 0);
+const bytesOf = (type: TensorType): number => (isDType(type.dtype) ? byteLengthOf(type.dtype, elementsOf(type)) : 0);
 
 /** The interpreter computes in binary64, except for operators that move elements. */
 export function interpreterScratch(graph: Graph, node: Node): number {

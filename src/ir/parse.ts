@@ -3,7 +3,17 @@
 import { type Code, fail, UnskewError } from '../diagnostics/index.ts';
 import { type RequantizeProfile, requantizeModes } from '../numerics/index.ts';
 import { platform } from '../platform/index.ts';
-import { type DType, dtypes, type ITensor, isDType, isFloat, isHalf, newArray, sizeOf } from '../tensors/index.ts';
+import {
+  byteLengthOf,
+  type DType,
+  dtypes,
+  type ITensor,
+  isDType,
+  isFloat,
+  isHalf,
+  newArray,
+  sizeOf,
+} from '../tensors/index.ts';
 import { GraphBuilder } from './builder.ts';
 import { tensorOfBytes } from './constant_pool.ts';
 import type { AnyValue, AttrValue } from './define_op.ts';
@@ -135,7 +145,7 @@ class Parser {
 
   #constant(name: string, { dtype, shape }: TensorType, { text }: Token, at: number): ITensor {
     if (dtype === 'opaque' || !isStatic(shape)) return this.#refuse(`@${name} needs a type of known shape`, at);
-    const expected = sizeOf(shape) * dtypes[dtype].bytes;
+    const expected = byteLengthOf(dtype, sizeOf(shape));
     const bytes = platform.bytesOfBase64(text.slice(1, -1));
     if (bytes.length !== expected) this.#refuse(`@${name} needs ${expected} bytes, but has ${bytes.length}`, at);
     if (text.length - 2 !== 4 * Math.ceil(expected / 3)) this.#refuse(`the contents of @${name} are not base64`, at);

@@ -183,7 +183,7 @@ export class Ranges {
   /** A constant, or casts of one that keep its integers. */
   #constant(id: ValueId | undefined): ITensor | undefined {
     const node = id ? this.#producers.get(id) : undefined;
-    return isOp(node, nnCast) && node.attrs.to !== 'bool' && dtypes[node.attrs.to].bytes >= 4
+    return isOp(node, nnCast) && node.attrs.to !== 'bool' && dtypes[node.attrs.to].bits >= 32
       ? this.#constant(viewOf<typeof nnCast>(node).x)
       : constantOf(this.#graph, id);
   }

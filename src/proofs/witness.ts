@@ -26,13 +26,13 @@ const MOST_WORK = 2 ** 30;
 /** `leaf`: its position; leaves get different seeds, and meet different ends of their ranges. */
 const fills = (dtype: DType, leaf: number): readonly Fill[] => {
   const { min, max } = isFloat(dtype) ? { min: -128, max: 127 } : dtypes[dtype];
-  const ends = dtypes[dtype].bytes === 1 ? [{ value: min }, { value: max }] : [{ value: -1 }, { value: 1 }];
+  const ends = dtypes[dtype].bits === 8 ? [{ value: min }, { value: max }] : [{ value: -1 }, { value: 1 }];
   return [{ value: 0 }, ...ends, ...Array.from({ length: 13 }, (_, i) => ({ seed: 2 * i + 1 + 1000 * leaf }))];
 };
 
 /** True when numbers hold the elements; 64-bit integers get no witness here. */
 const isShort = (type: TensorType): type is TensorType<DType> =>
-  type.dtype !== 'opaque' && dtypes[type.dtype].bytes <= 4;
+  type.dtype !== 'opaque' && dtypes[type.dtype].bits <= 32;
 
 /** @param region of known sizes */
 export function findWitness(region: Region): Witness | undefined {

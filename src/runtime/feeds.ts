@@ -36,7 +36,7 @@ function toTensor(name: string, feed: TensorLike): ITensor {
     const what = data?.constructor?.name ?? typeof data;
     fail(
       'U4001',
-      `the data of '${name}' should be a ${dtypes[dtype].array.name} for ${dtypes[dtype].onnx}, but is a ${what}`,
+      `the data of '${name}' should be a ${dtypes[dtype].storage.name} for ${dtypes[dtype].onnx}, but is a ${what}`,
       location,
     );
   }
@@ -54,7 +54,7 @@ function toTensor(name: string, feed: TensorLike): ITensor {
 
 /** True when `data` is an array for elements of the type; arrays of another realm are. */
 const isArrayFor = <D extends DType>(dtype: D, data: unknown): data is ArrayFor<D> =>
-  ArrayBuffer.isView(data) && Object.getPrototypeOf(data)?.constructor?.name === dtypes[dtype].array.name;
+  ArrayBuffer.isView(data) && Object.getPrototypeOf(data)?.constructor?.name === dtypes[dtype].storage.name;
 
 /**
  * The name and type of an input or output, as the model declares them. A dimension that is a string may have any size.

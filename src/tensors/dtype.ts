@@ -2,121 +2,126 @@
  * Element types: one table, everything else derived.
  *
  * Short names (`u8`) are used in the IR and its text, ONNX names (`uint8`) in the public API. The ONNX codes are those
- * of TensorProto.DataType; 17 to 26 are not in onnx-proto 8.0.1 and are carried, never computed with.
+ * of TensorProto.DataType; 17 to 26 are not in onnx-proto 8.0.1.
  */
-type ArrayOf = {
-  u8: Uint8Array;
-  s8: Int8Array;
-  u16: Uint16Array;
-  s16: Int16Array;
-  s32: Int32Array;
-  u32: Uint32Array;
-  s64: BigInt64Array;
-  u64: BigUint64Array;
-  f16: Uint16Array;
-  bf16: Uint16Array;
-  f32: Float32Array;
-  f64: Float64Array;
-  bool: Uint8Array;
-};
+import { keysOf } from './keys_of.ts';
 
-/** Types that the interpreter computes with; `f16` and `bf16` are held as bit patterns and only cast. */
-export type DType = keyof ArrayOf;
-export type TypedArray = ArrayOf[DType];
-export type ArrayFor<D extends DType> = ArrayOf[D];
-
-type ElementBytes = 1 | 2 | 4 | 8;
-
-interface DTypeInfo {
+/** Types that are only carried have no more than these. */
+interface ElementInfo<Bits = number | undefined> {
   readonly onnx: string;
   readonly onnxCode: number;
-  readonly bytes: ElementBytes;
-  readonly kind: 'unsigned' | 'signed' | 'float' | 'bool';
+  readonly kind: 'unsigned' | 'signed' | 'float' | 'bool' | 'complex' | 'string';
+  /** Of an element in a file, where elements of less than a byte are packed. Undefined: they are of different sizes. */
+  readonly bits: Bits;
+}
+
+/** A type that unskew computes with: in memory each element is an entry of a typed array, `storage`. */
+interface DTypeInfo<A> extends ElementInfo<number> {
   readonly min: number;
   readonly max: number;
-  readonly array: {
-    new (length: number): TypedArray;
-    new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): TypedArray;
-  };
+  readonly storage: Storage<A>;
 }
 
-function integer(onnx: string, onnxCode: number, bytes: ElementBytes, signed: boolean, array: unknown): DTypeInfo {
-  const bits = 8 * bytes;
-  const max = signed ? 2 ** (bits - 1) - 1 : 2 ** bits - 1;
-  const kind = signed ? 'signed' : 'unsigned';
-  return {
-    onnx,
-    onnxCode,
-    bytes,
-    kind,
-    min: signed ? -(2 ** (bits - 1)) : 0,
-    max,
-    array: array as DTypeInfo['array'],
-  };
+interface Storage<A> {
+  readonly prototype: A;
+  readonly BYTES_PER_ELEMENT: number;
+  new (length: number): NoInfer<A>;
+  new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): NoInfer<A>;
 }
 
-function float(onnx: string, onnxCode: number, bytes: ElementBytes, max: number, array: unknown): DTypeInfo {
-  return { onnx, onnxCode, bytes, kind: 'float', min: -max, max, array: array as DTypeInfo['array'] };
+const carried = <B>(kind: ElementInfo['kind'], onnx: string, onnxCode: number, bits: B): ElementInfo<B> => ({
+  onnx,
+  onnxCode,
+  kind,
+  bits,
+});
+
+function unsigned<A>(onnx: string, onnxCode: number, bits: number, storage: Storage<A>): DTypeInfo<A> {
+  return { ...carried('unsigned', onnx, onnxCode, bits), min: 0, max: 2 ** bits - 1, storage };
 }
 
-export const dtypes: Readonly<Record<DType, DTypeInfo>> = {
-  u8: integer('uint8', 2, 1, false, Uint8Array),
-  s8: integer('int8', 3, 1, true, Int8Array),
-  u16: integer('uint16', 4, 2, false, Uint16Array),
-  s16: integer('int16', 5, 2, true, Int16Array),
-  s32: integer('int32', 6, 4, true, Int32Array),
-  u32: integer('uint32', 12, 4, false, Uint32Array),
-  s64: integer('int64', 7, 8, true, BigInt64Array),
-  u64: integer('uint64', 13, 8, false, BigUint64Array),
-  f16: float('float16', 10, 2, 65504, Uint16Array),
-  bf16: float('bfloat16', 16, 2, 3.3895313892515355e38, Uint16Array),
-  f32: float('float32', 1, 4, 3.4028234663852886e38, Float32Array),
-  f64: float('float64', 11, 8, Number.MAX_VALUE, Float64Array),
-  bool: {
-    onnx: 'bool',
-    onnxCode: 9,
-    bytes: 1,
-    kind: 'bool',
-    min: 0,
-    max: 1,
-    array: Uint8Array as unknown as DTypeInfo['array'],
-  },
+function signed<A>(onnx: string, onnxCode: number, bits: number, storage: Storage<A>): DTypeInfo<A> {
+  return { ...carried('signed', onnx, onnxCode, bits), min: -(2 ** (bits - 1)), max: 2 ** (bits - 1) - 1, storage };
+}
+
+function float<A>(onnx: string, onnxCode: number, bits: number, max: number, storage: Storage<A>): DTypeInfo<A> {
+  return { ...carried('float', onnx, onnxCode, bits), min: -max, max, storage };
+}
+
+function bool<A>(storage: Storage<A>): DTypeInfo<A> {
+  return { ...carried('bool', 'bool', 9, 8), min: 0, max: 1, storage };
+}
+
+const computedTypes = {
+  u8: unsigned('uint8', 2, 8, Uint8Array),
+  s8: signed('int8', 3, 8, Int8Array),
+  u16: unsigned('uint16', 4, 16, Uint16Array),
+  s16: signed('int16', 5, 16, Int16Array),
+  s32: signed('int32', 6, 32, Int32Array),
+  u32: unsigned('uint32', 12, 32, Uint32Array),
+  s64: signed('int64', 7, 64, BigInt64Array),
+  u64: unsigned('uint64', 13, 64, BigUint64Array),
+  f16: float('float16', 10, 16, 65504, Uint16Array),
+  bf16: float('bfloat16', 16, 16, 3.3895313892515355e38, Uint16Array),
+  f32: float('float32', 1, 32, 3.4028234663852886e38, Float32Array),
+  f64: float('float64', 11, 64, Number.MAX_VALUE, Float64Array),
+  bool: bool(Uint8Array),
 };
 
-export const allDTypes = Object.keys(dtypes) as DType[];
-
-/** Element types of ONNX that unskew carries by name and cannot compute with. */
-export const carriedOnnxTypes: Readonly<Record<number, string>> = {
-  8: 'string',
-  14: 'complex64',
-  15: 'complex128',
-  17: 'float8e4m3fn',
-  18: 'float8e4m3fnuz',
-  19: 'float8e5m2',
-  20: 'float8e5m2fnuz',
-  21: 'uint4',
-  22: 'int4',
-  23: 'float4e2m1',
-  24: 'float8e8m0',
-  25: 'uint2',
-  26: 'int2',
+/** Element types of ONNX: those that unskew computes with, and those that it carries by name. */
+export const elementTypes = {
+  ...computedTypes,
+  string: carried('string', 'string', 8, undefined),
+  c64: carried('complex', 'complex64', 14, 64),
+  c128: carried('complex', 'complex128', 15, 128),
+  f8e4m3fn: carried('float', 'float8e4m3fn', 17, 8),
+  f8e4m3fnuz: carried('float', 'float8e4m3fnuz', 18, 8),
+  f8e5m2: carried('float', 'float8e5m2', 19, 8),
+  f8e5m2fnuz: carried('float', 'float8e5m2fnuz', 20, 8),
+  u4: carried('unsigned', 'uint4', 21, 4),
+  s4: carried('signed', 'int4', 22, 4),
+  f4e2m1: carried('float', 'float4e2m1', 23, 4),
+  f8e8m0: carried('float', 'float8e8m0', 24, 8),
+  u2: carried('unsigned', 'uint2', 25, 2),
+  s2: carried('signed', 'int2', 26, 2),
 };
 
-const byCode = new Map(allDTypes.map((d) => [dtypes[d].onnxCode, d]));
+export type ElementType = keyof typeof elementTypes;
+/** Types that the interpreter computes with; `f16` and `bf16` are held as bit patterns and only cast. */
+export type DType = keyof typeof computedTypes;
+type ArrayOf = { [D in DType]: (typeof computedTypes)[D]['storage']['prototype'] };
+export type ArrayFor<D extends DType> = ArrayOf[D];
+export type TypedArray = ArrayOf[DType];
+
+/** The rows of the types that unskew computes with. */
+export const dtypes: { readonly [D in DType]: DTypeInfo<ArrayOf[D]> } = computedTypes;
+
+export const allDTypes = keysOf(dtypes);
+
+const byCode = new Map(keysOf(elementTypes).map((type) => [elementTypes[type].onnxCode, type]));
 const byOnnxName = new Map(allDTypes.map((d) => [dtypes[d].onnx, d]));
 
-export const dtypeOfOnnxCode = (code: number): DType | undefined => byCode.get(code);
-export const dtypeOfOnnxName = (name: string): DType | undefined => byOnnxName.get(name);
 export const isDType = (name: string): name is DType => Object.hasOwn(dtypes, name);
-export const isInteger = (d: DType): boolean => dtypes[d].kind === 'signed' || dtypes[d].kind === 'unsigned';
+export const elementTypeOfOnnxCode = (code: number): ElementType | undefined => byCode.get(code);
+export const dtypeOfOnnxCode = (code: number): DType | undefined => {
+  const type = byCode.get(code);
+  return type !== undefined && isDType(type) ? type : undefined;
+};
+export const dtypeOfOnnxName = (name: string): DType | undefined => byOnnxName.get(name);
+export const isInteger = (d: DType): boolean => isSigned(d) || dtypes[d].kind === 'unsigned';
+export const isSigned = (d: DType): boolean => dtypes[d].kind === 'signed';
 /** `opaque` is not one: nobody computes with it. */
 export const isFloat = (d: DType | 'opaque'): boolean => d !== 'opaque' && dtypes[d].kind === 'float';
 /** Floats of 16 bits, which are computed in binary32. */
 export const isHalf = (dtype: DType): boolean => dtype === 'f16' || dtype === 'bf16';
 
+/** Bytes of `count` elements in a file; packed elements fill up the last byte. */
+export const byteLengthOf = (type: Exclude<ElementType, 'string'>, count: number): number =>
+  Math.ceil((count * elementTypes[type].bits) / 8);
+
 /** A zeroed array for `length` elements of type `d`. */
 export function newArray<D extends DType>(d: D, length: number): ArrayFor<D> {
-  return new dtypes[d].array(length) as ArrayFor<D>;
+  return new dtypes[d].storage(length);
 }
 
 /**
@@ -124,8 +129,9 @@ export function newArray<D extends DType>(d: D, length: number): ArrayFor<D> {
  * number than 1.
  */
 export function viewAs<D extends DType>(d: D, bytes: Uint8Array): ArrayFor<D> {
-  const { array, bytes: size } = dtypes[d];
-  if (d === 'bool' && bytes.some((byte) => byte > 1)) return bytes.map((byte) => (byte === 0 ? 0 : 1)) as ArrayFor<D>;
-  const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
-  return new array(aligned.buffer, aligned.byteOffset, Math.floor(aligned.byteLength / size)) as ArrayFor<D>;
+  const { storage } = dtypes[d];
+  const size = storage.BYTES_PER_ELEMENT;
+  const valid = d === 'bool' && bytes.some((byte) => byte > 1) ? bytes.map((byte) => (byte === 0 ? 0 : 1)) : bytes;
+  const aligned = valid.byteOffset % size === 0 ? valid : new Uint8Array(valid);
+  return new storage(aligned.buffer, aligned.byteOffset, Math.floor(aligned.byteLength / size));
 }

@@ -1,6 +1,6 @@
 /** Copies between strided views: the core of every movement operator and every broadcast. */
-import { type DType, dtypes, newArray, type TypedArray } from './dtype.ts';
-import { type ITensor, sizeOf, stridesOf } from './tensor.ts';
+import { type DType, newArray, type TypedArray } from './dtype.ts';
+import { type ITensor, isTensorOf, sizeOf, stridesOf } from './tensor.ts';
 
 /** A strided view: element `index` lies at `offset + Σ index[a]·strides[a]`, in elements. A stride of 0 repeats. */
 export interface StridedView {
@@ -105,4 +105,4 @@ export function fromDoubles(dtype: ITensor['dtype'], values: Float64Array, shape
   return { dtype, shape, data };
 }
 
-export const isBig = (x: ITensor): x is ITensor<'s64' | 'u64'> => dtypes[x.dtype].bytes === 8 && x.dtype !== 'f64';
+export const isBig = (x: ITensor): x is ITensor<'s64' | 'u64'> => isTensorOf(x, 's64', 'u64');

@@ -26,7 +26,7 @@ export function tensor<D extends DType>(
   data: ArrayLike<number> | ArrayLike<bigint> | ArrayFor<D>,
   shape?: readonly number[],
 ): ITensor<D> {
-  const array = data instanceof dtypes[dtype].array ? (data as ArrayFor<D>) : fill(dtype, data as ArrayLike<number>);
+  const array = data instanceof dtypes[dtype].storage ? (data as ArrayFor<D>) : fill(dtype, data as ArrayLike<number>);
   return { dtype, shape: shape ?? [array.length], data: array };
 }
 
@@ -79,8 +79,8 @@ export class Tensor {
     const dtype = dtypeOfOnnxName(type);
     if (dtype === undefined) throw new TypeError(`Tensor: unknown element type '${type}'`);
     const array = Array.isArray(data) ? fill(dtype, data) : (data as TypedArray);
-    if (!(array instanceof dtypes[dtype].array)) {
-      throw new TypeError(`Tensor: '${type}' wants a ${dtypes[dtype].array.name}, not a ${array?.constructor?.name}`);
+    if (!(array instanceof dtypes[dtype].storage)) {
+      throw new TypeError(`Tensor: '${type}' wants a ${dtypes[dtype].storage.name}, not a ${array?.constructor?.name}`);
     }
     this.type = type;
     this.data = array;

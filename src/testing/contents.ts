@@ -74,8 +74,8 @@ const special = [NaN, Infinity, -Infinity, -0, 0, 3.4028234663852886e38, -3e38, 
 
 function rangeOf(dtype: DType): readonly [number, number] {
   if (isFloat(dtype)) return [-1000.5, 1000.5];
-  const { bytes, min, max } = dtypes[dtype];
-  return bytes === 8 ? [min === 0 ? 0 : -(2 ** 40), 2 ** 40] : [min, max];
+  const { bits, min, max } = dtypes[dtype];
+  return bits === 64 ? [min === 0 ? 0 : -(2 ** 40), 2 ** 40] : [min, max];
 }
 
 function randomInteger(dtype: DType, random: () => number): number {

@@ -55,7 +55,7 @@ describe('casts', () => {
       const given = valuesOf(from, isOpen ? 2 ** 31 - 128 : Infinity);
       const isNegative = (v: number) => (from === 'f16' ? v >= 0x8000 : v < 0);
       const x =
-        isOpen && dtypes[to].bytes >= 4 && dtypes[to].kind === 'unsigned'
+        isOpen && dtypes[to].bits >= 32 && dtypes[to].kind === 'unsigned'
           ? tensor(
               from,
               Array.from(given.data as Float32Array).filter((v) => !isNegative(v)),

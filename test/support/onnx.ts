@@ -1,17 +1,16 @@
 /** ONNX files for tests: tensors read, small models written, both by onnx-proto and so apart from the importer. */
 import onnxProto from 'onnx-proto';
 import type { Dim } from '../../src/ir/types.ts';
-import { carriedOnnxTypes, type DType, dtypeOfOnnxCode, dtypes, newArray, viewAs } from '../../src/tensors/dtype.ts';
+import { type DType, dtypeOfOnnxCode, dtypes, elementTypes, newArray, viewAs } from '../../src/tensors/dtype.ts';
 import { bytesOf, type ITensor } from '../../src/tensors/tensor.ts';
 
 const { onnx } = onnxProto;
 
 /** The code of an ONNX element type name, also of types that unskew only carries. */
 export function onnxTypeCode(name: string): number {
-  const carried = Object.entries(carriedOnnxTypes).find(([, n]) => n === name);
-  const known = Object.values(dtypes).find((d) => d.onnx === name);
-  if (!carried && !known) throw new Error(`no ONNX element type ${name}`);
-  return known?.onnxCode ?? Number(carried?.[0]);
+  const known = Object.values(elementTypes).find((type) => type.onnx === name);
+  if (!known) throw new Error(`no ONNX element type ${name}`);
+  return known.onnxCode;
 }
 
 /** A TensorProto as a tensor; undefined for an element type that unskew does not compute with, and for no tensor. */

@@ -89,10 +89,10 @@ export type Kernel =
       readonly outputChannels: number;
       readonly groups: number;
     })
-  /** N-D gather-scatter copy of `elementBytes`-sized elements: transposes, concatenations, slices, layout changes. */
+  /** N-D gather-scatter copy of elements of 1, 2, 4 or 8 bytes: transposes, concatenations, slices, layout changes. */
   | {
       readonly name: 'copy';
-      readonly elementBytes: 1 | 2 | 4 | 8;
+      readonly elementBytes: number;
       readonly shape: readonly number[];
       readonly sourceStrides: readonly number[];
       readonly destinationStrides: readonly number[];
@@ -102,7 +102,7 @@ export type Kernel =
   /** destination (dense, `shape` + pads) = source surrounded by `value` (raw bits of one element). Pads are not negative. */
   | {
       readonly name: 'pad';
-      readonly elementBytes: 1 | 2 | 4 | 8;
+      readonly elementBytes: number;
       readonly shape: readonly number[];
       readonly padsBegin: readonly number[];
       readonly padsEnd: readonly number[];

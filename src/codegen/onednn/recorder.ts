@@ -5,11 +5,11 @@
  */
 import { assert } from '../../diagnostics/index.ts';
 import {
+  byteLengthOf,
   bytesOf,
   constantOf,
   copyStrided,
   type DType,
-  dtypes,
   type Graph,
   type ITensor,
   isDType,
@@ -123,7 +123,7 @@ export class Recorder {
     const value = this.constant(id);
     return value ? Number(value.data[0]) : this.#refuse(id, 'computed', 'constant');
   }
-  bytesOf = (id: ValueId): number => Math.max(sizeOf(this.shape(id)) * dtypes[this.dtype(id)].bytes, 1);
+  bytesOf = (id: ValueId): number => Math.max(byteLengthOf(this.dtype(id), sizeOf(this.shape(id))), 1);
   nativeType = (id: ValueId): NativeType => {
     const dtype = this.dtype(id);
     assert(dtype === 'u8' || dtype === 's8' || dtype === 's32' || dtype === 'f32', `oneDNN has no type ${dtype}`);
@@ -275,7 +275,7 @@ export class Recorder {
     this.kernel(
       {
         name: 'copy',
-        elementBytes: dtypes[this.dtype(id)].bytes,
+        elementBytes: byteLengthOf(this.dtype(id), 1),
         shape: shape.length === 0 ? [1] : inMemoryOrder(to, shape),
         sourceStrides: shape.length === 0 ? [1] : inMemoryOrder(to, plainStrides(from, shape)),
         destinationStrides: shape.length === 0 ? [1] : inMemoryOrder(to, plainStrides(to, shape)),

@@ -1,7 +1,18 @@
 /** TensorProto: sizes are checked at once, elements are decoded only when asked for. */
 
 import { fail, withLocation } from '../../diagnostics/index.ts';
-import { carriedOnnxTypes, dtypeOfOnnxCode, dtypes, isFloat, sameBytes, viewAs } from '../../tensors/index.ts';
+import {
+  byteLengthOf,
+  dtypeOfOnnxCode,
+  dtypes,
+  type ElementType,
+  elementTypeOfOnnxCode,
+  elementTypes,
+  isFloat,
+  sameBytes,
+  sizeOf,
+  viewAs,
+} from '../../tensors/index.ts';
 import { type Context, invalid, warn } from './context.ts';
 import { checkLocation } from './external_data.ts';
 import { allocate, type Decoded, eachInt, readFixed, readInts, readMessage } from './message.ts';
@@ -10,25 +21,8 @@ import { printable } from './printable.ts';
 import { entryProto, segmentProto, sparseTensorProto, tensorProto } from './schema.ts';
 import type { Range } from './wire.ts';
 
-const STRING = 8;
 const EXTERNAL = 1;
 const MAX_RANK = 1024;
-
-/** The bits of an element, for types that unskew does not compute with. */
-const carriedBits: Readonly<Record<number, number>> = {
-  14: 64,
-  15: 128,
-  17: 8,
-  18: 8,
-  19: 8,
-  20: 8,
-  21: 4,
-  22: 4,
-  23: 4,
-  24: 8,
-  25: 2,
-  26: 2,
-};
 
 type Fields = Decoded<(typeof tensorProto)['fields']>;
 type TypedField = 'floatData' | 'int32Data' | 'int64Data' | 'doubleData' | 'uint64Data' | 'stringData';
@@ -42,8 +36,8 @@ const typedFields: readonly TypedField[] = [
 ];
 
 export const onnxTypeName = (code: number): string => {
-  const dtype = dtypeOfOnnxCode(code);
-  return dtype !== undefined ? dtypes[dtype].onnx : (carriedOnnxTypes[code] ?? `type ${code}`);
+  const type = elementTypeOfOnnxCode(code);
+  return type === undefined ? `type ${code}` : elementTypes[type].onnx;
 };
 
 /** @throws UnskewError U1003, U1004, U1005 (location of external data), U1006 */
@@ -56,10 +50,9 @@ export function readTensor(outer: Context, range: Range): OnnxTensor {
   const onnxType = Number(fields.dataType ?? 0);
   if (onnxType === 0) fault('has no element type');
   const dims = readDims(context, range, fields.dims, fault);
-  const dtype = dtypeOfOnnxCode(onnxType);
-  const bits = dtype !== undefined ? dtypes[dtype].bytes * 8 : carriedBits[onnxType];
+  const type = elementTypeOfOnnxCode(onnxType);
   const elements = dims.reduce((product, dim) => product * dim, dims.includes(0) ? 0 : 1);
-  const byteLength = bits === undefined ? undefined : Math.ceil((elements * bits) / 8);
+  const byteLength = type === undefined || type === 'string' ? undefined : byteLengthOf(type, elements);
   if (!Number.isSafeInteger(byteLength ?? elements)) fault(`has dims [${dims}], more than any memory holds`);
   const shape = (): string => `${onnxTypeName(onnxType)}[${dims}]`;
   const odd = (what: string): void => warn(context, `tensor '${printable(name)}' ${what}`);
@@ -70,21 +63,21 @@ export function readTensor(outer: Context, range: Range): OnnxTensor {
     odd('says that it is a part of one; it is read as the whole');
   }
 
-  const base = { name, onnxType, dtype, dims, byteLength, range };
+  const base = { name, onnxType, dtype: dtypeOfOnnxCode(onnxType), dims, byteLength, range };
   const typed = typedFields.filter((field) => fields[field] > 0);
   if (Number(fields.dataLocation ?? 0) === EXTERNAL) {
     if (fields.rawData !== undefined || typed.length > 0) fault('has external data and data of its own');
     const external = readExternalInfo(context, fields, byteLength, fault);
     return { ...base, external, raw: once(() => readExternal(context, name, external)) };
   }
-  const field = fieldOf(onnxType);
+  const field = fieldOf(type);
   const given = field === undefined ? 0 : fields[field];
-  const wanted = countOf(onnxType, elements);
+  const wanted = countOf(type, elements);
   // a value of another field is nobody's
   for (const other of typed)
     if (other !== field && (given > 0 || fields.rawData))
       odd(`is ${shape()} and has ${other} besides, which is passed over`);
-  if (fields.rawData !== undefined && onnxType !== STRING) {
+  if (fields.rawData !== undefined && type !== 'string') {
     const { start, end } = fields.rawData;
     if (byteLength !== undefined && byteLength !== end - start) {
       fault(`is ${shape()}, ${byteLength} bytes, but has ${end - start} bytes of data`);
@@ -121,13 +114,13 @@ export function readSparseTensor(context: Context, range: Range): OnnxSparseTens
   const indices = fields.indices && readTensor(context, fields.indices);
   const dims = readInts(context, range, sparseTensorProto.fields.dims[0], fields.dims).map(Number);
   if (dims.length > MAX_RANK || dims.some((dim) => !Number.isSafeInteger(dim) || dim < 0)) fault(`has dims [${dims}]`);
-  const elements = dims.reduce((product, dim) => product * dim, 1);
-  const bytes = dtype && dtypes[dtype].bytes;
-  const byteLength = bytes === undefined ? undefined : elements * bytes;
+  const elements = sizeOf(dims);
+  const byteLength = dtype && byteLengthOf(dtype, elements);
   if (!Number.isSafeInteger(byteLength ?? elements)) fault(`has dims [${dims}], more than any memory holds`);
   const raw = once(() => {
-    if (bytes === undefined) return fault('has elements that are carried only');
-    const dense = allocate(context, elements * bytes);
+    if (dtype === undefined) return fault('has elements that are carried only');
+    const bytes = byteLengthOf(dtype, 1);
+    const dense = allocate(context, byteLengthOf(dtype, elements));
     const [from, at] = [values.raw(), positionsOf(indices, dims, fault)];
     if (at.length * bytes !== from.length) fault(`has ${at.length} indices and ${from.length / bytes} values`);
     for (const [i, to] of at.entries()) dense.set(from.subarray(i * bytes, (i + 1) * bytes), to * bytes);
@@ -146,7 +139,7 @@ function positionsOf(
   if (indices.dtype !== 's64') fault('has indices that are not int64');
   const list = Array.from(viewAs('s64', indices.raw()), Number);
   const width = indices.dims.length === 2 ? dims.length : 1;
-  const sizes = indices.dims.length === 2 ? dims : [dims.reduce((product, dim) => product * dim, 1)];
+  const sizes = indices.dims.length === 2 ? dims : [sizeOf(dims)];
   if (list.length % width !== 0) fault(`has indices of shape [${indices.dims}]`);
   return Array.from({ length: list.length / width }, (_, row) =>
     sizes.reduce((position, size, axis) => {
@@ -165,31 +158,32 @@ function readDims(context: Context, range: Range, rank: number, fault: (what: st
 }
 
 /** The field of TensorProto that keeps elements of a type outside of raw_data. */
-function fieldOf(onnxType: number): TypedField | undefined {
-  switch (onnxTypeName(onnxType)) {
-    case 'float32':
-    case 'complex64':
+function fieldOf(type: ElementType | undefined): TypedField | undefined {
+  switch (type) {
+    case 'f32':
+    case 'c64':
       return 'floatData';
-    case 'float64':
-    case 'complex128':
+    case 'f64':
+    case 'c128':
       return 'doubleData';
-    case 'int64':
+    case 's64':
       return 'int64Data';
-    case 'uint32':
-    case 'uint64':
+    case 'u32':
+    case 'u64':
       return 'uint64Data';
     case 'string':
       return 'stringData';
     default:
-      return dtypeOfOnnxCode(onnxType) !== undefined || carriedBits[onnxType] !== undefined ? 'int32Data' : undefined;
+      return type && 'int32Data';
   }
 }
 
 /** Entries of the typed field: complex numbers take two, sub-byte types come a byte at a time. */
-function countOf(onnxType: number, elements: number): number {
-  if (onnxType === 14 || onnxType === 15) return 2 * elements;
-  const bits = carriedBits[onnxType] ?? 8;
-  return bits < 8 ? Math.ceil((elements * bits) / 8) : elements;
+function countOf(type: ElementType | undefined, elements: number): number {
+  if (type === undefined || type === 'string') return elements;
+  const { kind, bits } = elementTypes[type];
+  if (kind === 'complex') return 2 * elements;
+  return bits < 8 ? byteLengthOf(type, elements) : elements;
 }
 
 function decodeTyped(
@@ -208,7 +202,7 @@ function decodeTyped(
   if (field === 'doubleData') return readFixed(context, range, number, count, 8);
 
   const big = field === 'int64Data' || dtype === 'u64';
-  const bytes = allocate(context, count * (dtype === undefined ? 1 : dtypes[dtype].bytes));
+  const bytes = allocate(context, byteLengthOf(dtype ?? 'u8', count));
   const array = viewAs(dtype ?? 'u8', bytes);
   eachInt(context, range, number, (value, i) => {
     if (big) array[i] = BigInt(value);

@@ -40,7 +40,7 @@ import { NodeContext } from './node_context.ts';
 import { findOnnxOp, isOperator } from './op_table.ts';
 import type { OnnxBody, OnnxOrigin, UnreadBody } from './origin.ts';
 import { outputTypes } from './output_types.ts';
-import { unpacked, unpackedType } from './packed.ts';
+import { unpacked } from './packed.ts';
 import type { OnnxProfile } from './profiles.ts';
 import type { PartialType } from './type_rules.ts';
 import { typedNode } from './typed_node.ts';
@@ -282,14 +282,15 @@ class Importer {
    */
   #unpacked({ opType }: OnnxNode, name: string): AnyValue | undefined {
     const packed = opType === 'DequantizeLinear' ? this.#file.graph.initializers.get(name) : undefined;
-    const dtype = packed && unpackedType(packed);
-    if (packed === undefined || dtype === undefined) return undefined;
+    const integers = packed && unpacked(packed);
+    if (packed === undefined || integers === undefined) return undefined;
     const known = this.#unpackedNames.get(name);
     if (known !== undefined) return this.#scope.lookup(known);
     const own = this.#scope.free(`${name}.unpacked`);
     this.#unpackedNames.set(name, own);
-    const constant = this.#scope.pool.add(() => unpacked(packed));
-    return this.#scope.define(own, { type: { dtype, shape: packed.dims }, constant }, { ...this.#where, input: name });
+    const constant = this.#scope.pool.add(integers.read);
+    const type = { dtype: integers.dtype, shape: packed.dims };
+    return this.#scope.define(own, { type, constant }, { ...this.#where, input: name });
   }
 
   #operand(name: string, loc: Loc): AnyValue {

@@ -1,31 +1,29 @@
 /** Integers of 4 and 2 bits: several in a byte, the lowest bits first. As constants they are integers of 8 bits. */
 
 import type { OnnxTensor } from '../../formats/onnx/index.ts';
-import { type ITensor, sizeOf, tensor } from '../../tensors/index.ts';
+import { elementTypes, type ITensor, keysOf, sizeOf, tensor } from '../../tensors/index.ts';
 
-interface Packing {
-  readonly bits: 2 | 4;
-  readonly dtype: 'u8' | 's8';
+/** The integers of 8 bits that hold those of less. */
+const wider = { u4: 'u8', s4: 's8', u2: 'u8', s2: 's8' } as const;
+
+interface Unpacked {
+  readonly dtype: (typeof wider)[keyof typeof wider];
+  readonly read: () => ITensor;
 }
 
-/** By the element type of ONNX. */
-const packings: Readonly<Record<number, Packing>> = {
-  21: { bits: 4, dtype: 'u8' },
-  22: { bits: 4, dtype: 's8' },
-  25: { bits: 2, dtype: 'u8' },
-  26: { bits: 2, dtype: 's8' },
-};
-
-/** The type that a packed initializer is unpacked to. */
-export const unpackedType = ({ onnxType }: OnnxTensor): Packing['dtype'] | undefined => packings[onnxType]?.dtype;
-
-export function unpacked({ onnxType, dims, raw }: OnnxTensor): ITensor<'u8' | 's8'> {
-  const { bits, dtype } = packings[onnxType];
-  const bytes = raw();
+/** A packed tensor as integers of 8 bits; undefined for a tensor of any other type. */
+export function unpacked({ onnxType, dims, raw }: OnnxTensor): Unpacked | undefined {
+  const packed = keysOf(wider).find((type) => elementTypes[type].onnxCode === onnxType);
+  if (packed === undefined) return undefined;
+  const [dtype, { bits, kind }] = [wider[packed], elementTypes[packed]];
   const [each, mask, sign] = [8 / bits, (1 << bits) - 1, 1 << (bits - 1)];
-  const values = Int16Array.from({ length: sizeOf(dims) }, (_, i) => {
-    const value = (bytes[Math.floor(i / each)] >> (bits * (i % each))) & mask;
-    return dtype === 's8' && value >= sign ? value - 2 * sign : value;
-  });
-  return tensor(dtype, values, dims);
+  const read = () => {
+    const bytes = raw();
+    const values = Int16Array.from({ length: sizeOf(dims) }, (_, i) => {
+      const value = (bytes[Math.floor(i / each)] >> (bits * (i % each))) & mask;
+      return kind === 'signed' && value >= sign ? value - 2 * sign : value;
+    });
+    return tensor(dtype, values, dims);
+  };
+  return { dtype, read };
 }

@@ -25,7 +25,7 @@ import {
   type ValueId,
   valueId,
 } from '../../ir/index.ts';
-import { type DType, dtypes, sizeOf } from '../../tensors/index.ts';
+import { byteLengthOf, type DType, sizeOf } from '../../tensors/index.ts';
 import { Scope } from '../kit/scope.ts';
 import { Unsupported } from '../kit/unsupported.ts';
 import type { Result } from './define_tflite_op.ts';
@@ -129,7 +129,7 @@ class Importer {
     if (dtype === undefined || isVariable || this.#placed.has(index)) return;
     const loc = { ...this.#where, input: this.#names[index] };
     if (isSparse) fail('U2008', 'sparse constants are not supported', loc, 'convert the model without sparsity');
-    const bytes = sizeOf(shape) * dtypes[dtype].bytes;
+    const bytes = byteLengthOf(dtype, sizeOf(shape));
     if (bytes !== data.length)
       fail('U1004', `the constant has ${data.length} bytes; [${shape.join(', ')}] of ${tensor.type} has ${bytes}`, loc);
     const constant = this.#scope.pool.add(() => tensorOfBytes(dtype, shape, data));

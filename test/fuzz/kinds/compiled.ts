@@ -1,7 +1,7 @@
 /** Compiled files: header and constants changed under right checksums, and under wrong ones. */
 import { crc32 } from 'node:zlib';
 import { writeCompiledFile } from '../../../src/codegen/compiled_file.ts';
-import { type DType, dtypes, sizeOf } from '../../../src/ir/index.ts';
+import { byteLengthOf, type DType, sizeOf } from '../../../src/ir/index.ts';
 import { compileGraph } from '../../../src/runtime/compile.ts';
 import { damaged } from '../bytes.ts';
 import { changedNumber, type Draw, once, pick } from '../draw.ts';
@@ -113,7 +113,7 @@ function edited(text: string, edit: (header: Header) => void): string {
 /** The constants that the header lists get the checksums of their bytes. */
 function withChecksums(header: Header, constants: Uint8Array): void {
   for (const place of Object.values(header.constants as Record<string, Place>))
-    place.crc = crc32(constants.subarray(place.offset, place.offset + sizeOf(place.shape) * dtypes[place.dtype].bytes));
+    place.crc = crc32(constants.subarray(place.offset, place.offset + byteLengthOf(place.dtype, sizeOf(place.shape))));
 }
 
 /** Any value of the document. */

@@ -177,7 +177,7 @@ function otherContents(tensor: ITensor, draw: Draw): ITensor {
     const pattern = isFloat(dtype) && once(draw, 3) ? nonFinitePattern : pick(draw, patterns);
     return filled(dtype, shape, { pattern, seed: draw(1000) }) as ITensor;
   }
-  if (data.length === 0 || !(isFloat(dtype) ? dtype === 'f32' : dtypes[dtype].bytes < 8)) return tensor;
+  if (data.length === 0 || !(isFloat(dtype) ? dtype === 'f32' : dtypes[dtype].bits < 64)) return tensor;
   const { min = 0, max = 1 } = dtypes[dtype] as { min?: number; max?: number };
   data[draw(data.length)] = isFloat(dtype) ? pick<number>(draw, hostileFloats) : pick(draw, [min, max, 0, 1, max - 1]);
   return { ...tensor, data } as ITensor;

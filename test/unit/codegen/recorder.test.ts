@@ -104,7 +104,7 @@ it('puts the channels of a constant last, for every element type', () => {
       });
       const result = transposed(t);
       expect(numbersOf(result)).toEqual(expected);
-      expect(result.data).toBeInstanceOf(dtypes[dtype].array);
+      expect(result.data).toBeInstanceOf(dtypes[dtype].storage);
     }),
   );
 });

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import {
   allDTypes,
+  byteLengthOf,
   constantOf,
   type DType,
   dtypes,
@@ -76,7 +77,7 @@ const anyTensor: fc.Arbitrary<ITensor> = fc
   .chain(([dtype, shape, stream]) =>
     fc.constantFrom('bits', 'ends').map((kind): ITensor => {
       const count = sizeOf(shape);
-      const bytes = new Uint8Array(count * dtypes[dtype].bytes);
+      const bytes = new Uint8Array(byteLengthOf(dtype, count));
       for (let i = 0; i < bytes.length; i++) bytes[i] = dtype === 'bool' ? i & 1 : (stream.next().value ?? 0);
       const t = tensorOfBytes(dtype, shape, bytes);
       if (kind === 'ends') t.data.set(endsOf(dtype, count) as never);

@@ -1,7 +1,7 @@
 /** One-node models run by onnxruntime-node: the oracle of the numerics tests. */
 import onnxProto from 'onnx-proto';
 import ort from 'onnxruntime-node';
-import { type DType, dtypeOfOnnxName, dtypes, isFloat } from '../../../src/tensors/dtype.ts';
+import { type DType, dtypeOfOnnxName, dtypes, isFloat, newArray } from '../../../src/tensors/dtype.ts';
 import { bytesOf, type ITensor } from '../../../src/tensors/tensor.ts';
 
 const { onnx } = onnxProto;
@@ -120,8 +120,8 @@ export const randomScale = (next: () => number, low = 1e-3, high = 1): number =>
 
 /** Uniform over the whole range of an integer type. */
 export function randomData<D extends DType>(next: () => number, dtype: D, length: number): ITensor<D>['data'] {
-  const { array, min, max } = dtypes[dtype];
-  const data = new array(length) as ITensor<D>['data'];
+  const { min, max } = dtypes[dtype];
+  const data = newArray(dtype, length);
   for (let i = 0; i < length; i++) data[i] = isFloat(dtype) ? next() * 2 - 1 : integerBetween(next, min, max);
   return data;
 }

@@ -36,7 +36,8 @@ const homes: Record<DType, { field: number; encode(raw: Uint8Array, packed: bool
 ) as never;
 
 describe.each(Object.keys(dtypes) as DType[])('%s', (dtype) => {
-  const { bytes: size, onnxCode } = dtypes[dtype];
+  const { bits, onnxCode } = dtypes[dtype];
+  const size = bits / 8;
   const data = fc
     .array(fc.uint8Array({ minLength: size, maxLength: size }), { maxLength: 9 })
     .map((elements) =>

@@ -35,8 +35,8 @@ const pairOf = (dtypes: readonly DType[]) =>
 const integerTypes = plainTypes.filter((d) => !isFloat(d));
 const big = (v: number | bigint): bigint => BigInt(v);
 const wrapTo = (dtype: DType, v: bigint): bigint => {
-  const bits = dtypes[dtype].bytes * 8;
-  return dtypes[dtype].kind === 'unsigned' ? BigInt.asUintN(bits, v) : BigInt.asIntN(bits, v);
+  const { bits, kind } = dtypes[dtype];
+  return kind === 'unsigned' ? BigInt.asUintN(bits, v) : BigInt.asIntN(bits, v);
 };
 
 describe('elementwise operators of two operands', () => {

@@ -165,7 +165,7 @@ describe('every nn operator', () => {
           types.map(({ dtype, shape }) => ({ dtype, shape })),
         );
         for (const { dtype, shape, data } of results) {
-          expect(data).toBeInstanceOf(dtypes[dtype].array);
+          expect(data).toBeInstanceOf(dtypes[dtype].storage);
           expect(data.length).toBe(sizeOf(shape));
         }
       }),

@@ -55,7 +55,7 @@ function modelOf({ layout, dims, factors, bySizes, how, dtype }: Resize) {
 }
 
 function inputOf({ dtype, seed }: Resize, shape: readonly number[]) {
-  const { array, min, max } = dtypes[dtype as 'u8'];
+  const { storage, min, max } = dtypes[dtype as 'u8'];
   let state = seed | 1;
   const next = () => ((state = Math.imul(state, 0x2c1b3c6d) + 0x9e3779b9) >>> 8) / 2 ** 24;
   const data = Array.from({ length: sizeOf(shape) }, () =>
@@ -63,7 +63,7 @@ function inputOf({ dtype, seed }: Resize, shape: readonly number[]) {
       ? Math.fround(next() * 4 - 2)
       : Math.floor(dtype === 's32' ? next() * 1e5 - 5e4 : min + next() * (max - min + 1)),
   );
-  return (array as unknown as { from(values: number[]): Uint8Array }).from(data);
+  return (storage as unknown as { from(values: number[]): Uint8Array }).from(data);
 }
 
 describe('linear Resize', () => {

@@ -1,7 +1,7 @@
 /** Operators that move elements: views when possible, else copies. */
 import { assert } from '../../../diagnostics/index.ts';
 import {
-  dtypes,
+  byteLengthOf,
   type ITensor,
   isStatic,
   type nnConcat,
@@ -16,7 +16,7 @@ import { axisOrder, inMemoryOrder, type PlainLayout, plainStrides } from '../lay
 import type { Recorder } from '../recorder.ts';
 import type { Lowering } from './lowering.ts';
 
-const elementBytes = (r: Recorder, id: ValueId) => dtypes[r.dtype(id)].bytes;
+const elementBytes = (r: Recorder, id: ValueId) => byteLengthOf(r.dtype(id), 1);
 
 /** The same bytes under another name or shape. */
 export const alias: Lowering<OpWith<'x'>> = {

@@ -71,7 +71,7 @@ export const extremum =
   (opType: string) =>
   (e: Binary): Written => {
     const dtype = dtypeOf(e);
-    e.since(isReal(dtype) || dtypes[dtype].bytes < 8 ? 8 : 12, `${opType} of ${dtype}`);
+    e.since(isReal(dtype) || dtypes[dtype].bits < 64 ? 8 : 12, `${opType} of ${dtype}`);
     const wide = isReal(dtype) ? undefined : e.opset < 12 ? 'f64' : ordered(dtype);
     return finishVia(e, wide, opType, operands(e, wide));
   };

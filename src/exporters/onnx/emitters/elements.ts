@@ -22,7 +22,7 @@ export function clipped(e: NodeWriter, x: string, dtype: DType, low: number, hig
     const above = low === -Infinity ? x : e.add('Max', [x, e.scalar(dtype, low)]);
     return high === Infinity ? above : e.add('Min', [above, e.scalar(dtype, high)]);
   }
-  if (dtypes[dtype].bytes === 8) e.since(12, 'a Clip of 64-bit integers');
+  if (dtypes[dtype].bits === 64) e.since(12, 'a Clip of 64-bit integers');
   return e.cast(clipped(e, e.cast(x, 'f64'), 'f64', low, high), dtype);
 }
 

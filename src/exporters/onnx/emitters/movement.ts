@@ -125,8 +125,8 @@ function blocks(
 ): Written {
   const { x } = e.view;
   const { dtype } = e.typeOf(x);
-  const { bytes } = dtypes[dtype];
-  const wide: DType | undefined = bytes === 1 ? 'f32' : bytes < 8 ? 'f64' : undefined; // types with kernels
+  const { bits } = dtypes[dtype];
+  const wide: DType | undefined = bits === 8 ? 'f32' : bits < 64 ? 'f64' : undefined; // types with kernels
   const isReal = dtype === 'f32' || dtype === 'f64';
   if (isReal || wide === undefined) return e.finish(opType, e.inputs(), attributes);
   return e.finish('Cast', [e.add(opType, [e.cast(e.value(x), wide)], attributes)], castTo(dtype));

@@ -25,7 +25,7 @@ function alike(e: NodeWriter, x: ValueId, ...parameters: readonly (ValueId | und
   return names.map(({ id, name }) => {
     const own = id === undefined ? dtype : e.typeOf(id).dtype;
     if (own === dtype) return name;
-    if (dtypes[own].bytes >= dtypes[dtype].bytes)
+    if (dtypes[own].bits >= dtypes[dtype].bits)
       e.refuse(`its parameters are ${own}, and ONNX takes them of the type of the input alone, ${dtype}`);
     return e.cast(name, dtype);
   });

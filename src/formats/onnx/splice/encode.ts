@@ -2,18 +2,18 @@
 import onnxProto from 'onnx-proto';
 import protobuf from 'protobufjs/minimal.js';
 import { assert } from '../../../diagnostics/index.ts';
-import { type DType, dtypes } from '../../../tensors/index.ts';
+import { byteLengthOf, type DType, dtypes, sizeOf } from '../../../tensors/index.ts';
 import type { OnnxDim } from '../model.ts';
 import { type Encoded, field } from './bytes.ts';
 
 const { onnx } = onnxProto;
 
 /** A type that unskew computes with, or the TensorProto.DataType of any other. */
-export type ElementType = DType | number;
+type TypeOrCode = DType | number;
 
 export interface TensorInit {
   readonly name?: string;
-  readonly type: ElementType;
+  readonly type: TypeOrCode;
   readonly dims: readonly number[];
   /** The elements, row major, little endian; goes to `raw_data` without being copied before the file is written. */
   readonly data: Uint8Array;
@@ -21,7 +21,7 @@ export interface TensorInit {
 
 export interface ValueInfoInit {
   readonly name: string;
-  readonly type: ElementType;
+  readonly type: TypeOrCode;
   /** Left out when the rank is unknown. */
   readonly dims?: readonly OnnxDim[];
 }
@@ -49,7 +49,7 @@ export interface NodeInit {
 const RAW_DATA = 9;
 const utf8 = new TextEncoder();
 
-export const onnxCode = (type: ElementType): number => (typeof type === 'number' ? type : dtypes[type].onnxCode);
+export const onnxCode = (type: TypeOrCode): number => (typeof type === 'number' ? type : dtypes[type].onnxCode);
 
 /** Fields that are left out or empty are not written. */
 export function encodeNode({
@@ -95,7 +95,7 @@ export function encodeAttribute(name: string, attribute: AttributeInit): Encoded
 
 export function encodeTensor({ name, type, dims, data }: TensorInit): Encoded {
   if (typeof type === 'string') {
-    const bytes = dims.reduce((product, dim) => product * dim, dtypes[type].bytes);
+    const bytes = byteLengthOf(type, sizeOf(dims));
     assert(bytes === data.length, `tensor '${name}' is ${type}[${dims}], ${bytes} bytes, but has ${data.length}`);
   }
   const head = onnx.TensorProto.encode({ dims: [...dims], dataType: onnxCode(type), ...(name && { name }) }).finish();

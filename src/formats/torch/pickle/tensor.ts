@@ -1,8 +1,8 @@
 /** Tensors as PyTorch stores them: a strided view of a storage that others may share. */
 import { fail, type Location } from '../../../diagnostics/index.ts';
 import {
+  byteLengthOf,
   copyStrided,
-  dtypes,
   type ITensor,
   newArray,
   type StridedView,
@@ -112,9 +112,7 @@ export class TorchTensor {
   #materialize(): ITensor {
     const { dtype } = this.type;
     const { offset, sizes, strides } = this.view;
-    const { bytes: width } = dtypes[dtype];
-    const { length } = this.storage;
-    const all = viewAs(dtype, this.storage.bytes().subarray(0, length * width));
+    const all = viewAs(dtype, this.storage.bytes().subarray(0, byteLengthOf(dtype, this.storage.length)));
     const count = sizeOf(sizes);
     const rowMajor = stridesOf(sizes);
     if (sizes.every((size, axis) => size <= 1 || strides[axis] === rowMajor[axis]))

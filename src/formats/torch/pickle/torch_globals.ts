@@ -1,7 +1,7 @@
 /** The globals of PyTorch's pickles: functions that put tensors together, and classes of the archive. */
 
 import { fail, type Location } from '../../../diagnostics/index.ts';
-import { dtypes } from '../../../tensors/index.ts';
+import { byteLengthOf } from '../../../tensors/index.ts';
 import { type ScalarType, scalarTypeOfName, scalarTypeOfStorage, scalarTypes } from './scalar_type.ts';
 import { type Storage, type TensorQuantization, TorchTensor, type View } from './tensor.ts';
 import { PickleGlobal, type PickleValue, unpickle } from './unpickle.ts';
@@ -74,7 +74,7 @@ function storageOf(id: PickleValue, storages: Map<string, Storage>, options: Tor
   const known = storages.get(key);
   if (known && known.type === type && known.length === length) return known;
   const bytes = options.storage(key);
-  const needed = length * dtypes[type.dtype].bytes;
+  const needed = byteLengthOf(type.dtype, length);
   if (bytes.length < needed)
     wrong(`it should have ${needed} bytes for ${length} elements, but the entry '${key}' has ${bytes.length}`);
   const storage: Storage = { type, key, length, bytes: () => bytes };

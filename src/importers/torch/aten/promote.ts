@@ -2,7 +2,7 @@
 
 import { TorchTensor } from '../../../formats/torch/index.ts';
 import type { Value } from '../../../ir/index.ts';
-import { type DType, dtypes, isFloat, isHalf } from '../../../tensors/index.ts';
+import { type DType, dtypes, isFloat, isHalf, isSigned } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import { categoryOf } from '../operators/category.ts';
 import type { TorchContext } from '../operators/context.ts';
@@ -40,19 +40,19 @@ export const operand = (ctx: TorchContext, args: Arguments, name: string): Side 
 const tensorSide = (ctx: TorchContext, x: GraphTensor): GraphTensor =>
   x.quantization ? ctx.unsupported('arithmetic of a quantized tensor') : x;
 
-/** The signed integers of twice the bytes, as far as there are any. */
-const signedAbove: Readonly<Record<number, DType>> = { 1: 's16', 2: 's32', 4: 's64', 8: 's64' };
+/** The signed integers of twice the bits, as far as there are any. */
+const signedAbove: Readonly<Record<number, DType>> = { 8: 's16', 16: 's32', 32: 's64', 64: 's64' };
 
 /** The type of both. u8 with s8 gives s16, f16 with bf16 f32. */
 export function promoted(a: DType, b: DType): DType {
   if (a === b) return a;
   const [x, y] = [dtypes[a], dtypes[b]];
   if (categoryOf(a) !== categoryOf(b)) return categoryOf(a) > categoryOf(b) ? a : b;
-  if (isFloat(a)) return x.bytes === y.bytes ? 'f32' : x.bytes > y.bytes ? a : b;
-  const [small, large] = x.bytes <= y.bytes ? [a, b] : [b, a];
-  if (dtypes[large].kind === 'signed' && dtypes[small].bytes < dtypes[large].bytes) return large;
+  if (isFloat(a)) return x.bits === y.bits ? 'f32' : x.bits > y.bits ? a : b;
+  const [small, large] = x.bits <= y.bits ? [a, b] : [b, a];
+  if (isSigned(large) && dtypes[small].bits < dtypes[large].bits) return large;
   if (dtypes[large].kind === dtypes[small].kind) return large;
-  return signedAbove[dtypes[large].bytes];
+  return signedAbove[dtypes[large].bits];
 }
 
 /** The strength of a side in type promotion: numbers yield to tensors, tensors without axes to those with axes. */

@@ -12,7 +12,7 @@ import {
   TorchTensor,
   unpickleTorch,
 } from '../../../formats/torch/index.ts';
-import { dtypes } from '../../../tensors/index.ts';
+import { byteLengthOf } from '../../../tensors/index.ts';
 import { Json } from './json.ts';
 import { nameOfScalarType, scalarTypeOf } from './scalar_type.ts';
 import { decodePayloads, type PayloadMeta, type Size, type TensorMeta } from './schema.ts';
@@ -61,7 +61,7 @@ function raw(archive: Archive, entry: string, name: string, { meta }: PayloadMet
   if (type === undefined) return { unsupported: `the element type ${nameOfScalarType(meta.dtype)}` };
   if (meta.layout !== STRIDED) return { unsupported: `the layout ${meta.layout}` };
   const bytes = archive.bytes(entry);
-  const length = Math.floor(bytes.length / dtypes[type.dtype].bytes);
+  const length = Math.floor(bytes.length / byteLengthOf(type.dtype, 1));
   const storage: Storage = { type, key: entry, length, bytes: () => bytes };
   return new TorchTensor(storage, viewOf(meta, where), where);
 }
