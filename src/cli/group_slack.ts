@@ -15,6 +15,7 @@ import {
   constantOf,
   factorsOf,
   type Graph,
+  isByteType,
   isOp,
   isPlainProduct,
   isTensorOf,
@@ -124,7 +125,7 @@ function weightsMove(graph: Graph, product: Node): number {
   const source = factors && view(qnnDequantize, unmoved(graph, factors.x));
   if (!weights || !isTensorOf(weights, 'f32') || !source) return 0;
   const integers = graph.values[source.x].type.dtype;
-  if (integers !== 'u8' && integers !== 's8') return 0;
+  if (!isByteType(integers)) return 0;
   const largest = largestOf(magnitude(weights).data);
   const terms =
     weights.data.length / Math.max(1, weights.shape[weights.shape.length > 2 ? 0 : weights.shape.length - 1]);

@@ -6,6 +6,7 @@
  */
 import { assert, UnskewError } from '../diagnostics/index.ts';
 import {
+  byteTypes,
   evaluateNode,
   type ITensor,
   inferTypes,
@@ -335,10 +336,10 @@ function softmaxOf(
   if (engine !== 'onnxruntime') return { tensor: y };
   assert(x && sx && sy && zy, 'a softmax of integers has scales and a zero point');
   const operands = {
-    x: tensorOfType(x, 'u8', 's8'),
+    x: tensorOfType(x, ...byteTypes),
     sx: tensorOfType(sx, 'f32'),
     sy: tensorOfType(sy, 'f32'),
-    zy: tensorOfType(zy, 'u8', 's8'),
+    zy: tensorOfType(zy, ...byteTypes),
   };
   const near = [1 - OF_QUOTIENT, 1 + OF_QUOTIENT];
   return between(

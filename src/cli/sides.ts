@@ -4,6 +4,7 @@ import { fail } from '../diagnostics/index.ts';
 import { withOutputs } from '../exporters/index.ts';
 import { openOnnx } from '../formats/onnx/index.ts';
 import { checkFeeds, type Feeds, type Graph, interpret, nodesOf, specialize } from '../ir/index.ts';
+import { quantizedTypes } from '../numerics/index.ts';
 import { Executable, openHere, toFeeds, usualBackend } from '../runtime/index.ts';
 import type { Observed, Tensors } from './compare.ts';
 import { observe, observed } from './compare.ts';
@@ -90,7 +91,7 @@ function shownBy(graph: Graph, model: Uint8Array): string[] {
     .filter((id) => names.has(id) && !graph.outputs.includes(id) && isInteger(graph.values[id].type.dtype));
 }
 
-const isInteger = (dtype: string): boolean => ['u8', 's8', 'u16', 's16', 's32'].includes(dtype);
+const isInteger = (dtype: string): boolean => [...quantizedTypes, 's32'].includes(dtype);
 
 /**
  * The bytes, or the path when weights lie beside it. @throws UnskewError U4002 for a source that is not an ONNX model

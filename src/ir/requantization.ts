@@ -6,7 +6,7 @@ import {
   type RequantizationFactors,
   type RequantizeMode,
 } from '../numerics/index.ts';
-import { dtypes, type ITensor, tensorOfType } from '../tensors/index.ts';
+import { type ByteType, byteTypes, dtypes, type ITensor, tensorOfType } from '../tensors/index.ts';
 import type { Node } from './graph.ts';
 import { dnnlConv } from './ops/dnnl_conv.op.ts';
 import { dnnlConvTranspose } from './ops/dnnl_conv_transpose.op.ts';
@@ -22,7 +22,7 @@ import { isOp, type NodeOf, type View, view, viewOf } from './view.ts';
 export interface RequantizationOfNode extends Requantization {
   /** The axis of the result along which channels lie. */
   readonly axis: number;
-  readonly to: 'u8' | 's8';
+  readonly to: ByteType;
 }
 
 /** That of a qnn.requantize, and the s32 sum that it rounds. */
@@ -63,7 +63,7 @@ export function requantizationOfSum(
   };
   const rank = graph.type(requantize.x).shape.length;
   const axis = (attrs.axis + rank) % Math.max(rank, 1);
-  const zy = tensorOfType(zero, 'u8', 's8');
+  const zy = tensorOfType(zero, ...byteTypes);
   return { ...completed(factors, attrs, zy.dtype, zy.data[0]), axis, sum, between };
 }
 
@@ -101,7 +101,7 @@ function completed(
     low,
     high,
   }: Omit<RequantizeMode, 'arithmetic'> & { readonly low: number; readonly high: number },
-  to: 'u8' | 's8',
+  to: ByteType,
   zeroPoint: number,
 ): Omit<RequantizationOfNode, 'axis'> {
   const { min, max } = dtypes[to];

@@ -9,11 +9,11 @@
  * 1.30 it took the quotient in binary32, which is another one where that rounds to a tie (16 of 8·10^7 values drawn), and
  * failed where e_i·floor(1/sy) exceeds binary32, which is floor(1/sy) > 148·n (n = 1 with sy = 1/256 is one).
  */
-import { dtypes } from '../tensors/index.ts';
+import { type ByteType, dtypes } from '../tensors/index.ts';
 import { clampTo, roundHalfEven } from './rounding.ts';
 
 export interface SoftmaxQuantization {
-  readonly dtype: 'u8' | 's8';
+  readonly dtype: ByteType;
   readonly sx: number;
   readonly sy: number;
   readonly zy: number;

@@ -4,11 +4,12 @@
  *   quantize    y = sat(rne(fl(x/s)) + z)         a true binary32 division; NaN gives the least value of the type
  *   dequantize  x = fl(fl(q − z)·s)               q − z in int32, so that s32 wraps
  */
-import { type ArrayFor, type DType, dtypes, newArray, type TypedArray } from '../tensors/index.ts';
+import { type ArrayFor, type ByteType, byteTypes, dtypes, newArray, type TypedArray } from '../tensors/index.ts';
 import { clampTo, roundHalfEven } from './rounding.ts';
 
 /** Types QuantizeLinear writes. */
-export type QuantizedDType = Extract<DType, 'u8' | 's8' | 'u16' | 's16'>;
+export const quantizedTypes = [...byteTypes, 'u16', 's16'] as const;
+export type QuantizedDType = (typeof quantizedTypes)[number];
 
 export function quantize(x: number, scale: number, zeroPoint: number, low: number, high: number): number {
   return clampTo(low, high, roundHalfEven(Math.fround(x / scale)) + zeroPoint);
@@ -48,7 +49,7 @@ export interface DynamicParameters {
  * evaluator s = 1/255; the quantized values are the zero point either way. NaNs in x are passed over (ORT does so, or
  * not, by their position), and 0/0 makes z the greatest value.
  */
-export function dynamicParameters(x: ArrayLike<number>, dtype: 'u8' | 's8' = 'u8'): DynamicParameters {
+export function dynamicParameters(x: ArrayLike<number>, dtype: ByteType = 'u8'): DynamicParameters {
   const { min, max } = dtypes[dtype];
   let low = 0;
   let high = 0;
@@ -62,7 +63,7 @@ export function dynamicParameters(x: ArrayLike<number>, dtype: 'u8' | 's8' = 'u8
 }
 
 /** DynamicQuantizeLinear. */
-export function dynamicQuantize<D extends 'u8' | 's8'>(
+export function dynamicQuantize<D extends ByteType>(
   x: ArrayLike<number>,
   dtype: D,
 ): DynamicParameters & { readonly data: ArrayFor<D> } {

@@ -6,13 +6,11 @@
  * This is QLinearLeakyRelu and QLinearSigmoid (com.microsoft), each input of QLinearConcat and both of QLinearWhere
  * (f = identity), and any chain of float operators between a DequantizeLinear and a QuantizeLinear.
  */
-import { type ArrayFor, dtypes, newArray } from '../tensors/index.ts';
+import { type ArrayFor, type ByteType, dtypes, newArray } from '../tensors/index.ts';
 import type { FloatFunction } from './float_functions.ts';
 import { dequantize, quantize } from './quantize_linear.ts';
 
-type Byte = 'u8' | 's8';
-
-export interface Quantization<D extends Byte = Byte> {
+export interface Quantization<D extends ByteType = ByteType> {
   readonly dtype: D;
   readonly scale: number;
   readonly zeroPoint: number;
@@ -26,7 +24,7 @@ export function dequantizeTable({ dtype, scale, zeroPoint }: Quantization): Floa
   return table;
 }
 
-export function unaryTable<D extends Byte>(x: Quantization, f: FloatFunction, y: Quantization<D>): ArrayFor<D> {
+export function unaryTable<D extends ByteType>(x: Quantization, f: FloatFunction, y: Quantization<D>): ArrayFor<D> {
   const table = newArray(y.dtype, 256);
   const { min, max } = dtypes[y.dtype];
   dequantizeTable(x).forEach((value, byte) => {
@@ -36,10 +34,10 @@ export function unaryTable<D extends Byte>(x: Quantization, f: FloatFunction, y:
 }
 
 /** From one quantization to another; the identity where they are equal. */
-export const requantizeTable = <D extends Byte>(x: Quantization, y: Quantization<D>): ArrayFor<D> =>
+export const requantizeTable = <D extends ByteType>(x: Quantization, y: Quantization<D>): ArrayFor<D> =>
   unaryTable(x, (value) => value, y);
 
 /** out[i] = table[q[i] & 255]. */
-export function lookUp<D extends Byte>(q: ArrayFor<Byte>, table: ArrayFor<D>, out: ArrayFor<D>): void {
+export function lookUp<D extends ByteType>(q: ArrayFor<ByteType>, table: ArrayFor<D>, out: ArrayFor<D>): void {
   for (let i = 0; i < out.length; i++) out[i] = table[q[i] & 255];
 }

@@ -7,7 +7,7 @@
  *   add, qnnpack  y = sat(rha((A·(a − za) + B·(b − zb))/2^n) + zy)    A = rne(fl(sa/sy)·2^n), B likewise, n = 21 − ⌊log2 max⌋
  *   mul           y = sat(rne(fl(fl((a − za)(b − zb))·m)) + zy)       m = fl(fl(sa·sb)·fl(1/sy))
  */
-import { type ArrayFor, dtypes, newArray, type TypedArray } from '../tensors/index.ts';
+import { type ArrayFor, type ByteType, dtypes, newArray, type TypedArray } from '../tensors/index.ts';
 import type { FloatFunction } from './float_functions.ts';
 import type { QLinearBinary } from './qlinear_add.ts';
 import type { PoolQuantization } from './qlinear_pool.ts';
@@ -107,7 +107,7 @@ export interface TableOrder {
 }
 
 /** The table of a unary operator: dequantized, f, quantized by the reciprocal. */
-export function torchTable<D extends 'u8' | 's8'>(
+export function torchTable<D extends ByteType>(
   x: Quantization,
   f: FloatFunction,
   y: Quantization<D>,

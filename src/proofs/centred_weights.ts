@@ -3,6 +3,8 @@
  * points are recognized as the weights of a product without zero points, and facts about them are computed once.
  */
 import {
+  type ByteType,
+  byteTypes,
   type ITensor,
   isTensorOf,
   layoutKey,
@@ -52,7 +54,7 @@ function rowsOf(shape: readonly number[], zeros: readonly number[]): Runs {
 }
 
 /** Bytes, and differences of bytes. */
-type Narrow = ITensor<'u8' | 's8' | 's16'>;
+type Narrow = ITensor<ByteType | 's16'>;
 type Elements = Narrow['data'];
 
 export class CentredWeights {
@@ -69,7 +71,7 @@ export class CentredWeights {
     return remember(within(this.#made, layoutKey(layout)), w, zeroPoints, () => {
       const zeros = integers(zeroPoints);
       if (zeros.every((zero) => zero === 0)) return w;
-      const narrow = tensorOfType(w, 'u8', 's8', 's16');
+      const narrow = tensorOfType(w, ...byteTypes, 's16');
       const runs = runsOf(layout, w, zeroPoints);
       const isEqual = (other: Narrow) => equals(narrow.data, zeros, runs, other.data);
       return [...this.#ofShape(w)].find(isEqual) ?? this.#centred(narrow, zeros, runs);

@@ -3,11 +3,13 @@
 import { assert } from '../diagnostics/index.ts';
 import {
   atChannel,
+  type ByteType,
   constantOf,
   dtypes,
   evaluateNode,
   type Graph,
   type ITensor,
+  isByteType,
   isOp,
   newArray,
   qnnLut,
@@ -30,7 +32,7 @@ export function checkFinite(region: Region): Obligation | undefined {
   return types.length <= 2 && types.every(isOfBytes) ? checkAllBytes(region, types) : undefined;
 }
 
-const isOfBytes = (type: TensorType): type is TensorType<'u8' | 's8'> => type.dtype === 'u8' || type.dtype === 's8';
+const isOfBytes = (type: TensorType): type is TensorType<ByteType> => isByteType(type.dtype);
 
 /** A known table counts as one: its element is chosen by the value alone. */
 const hasScalarConstants = (graph: Graph): boolean =>
@@ -42,7 +44,7 @@ const hasScalarConstants = (graph: Graph): boolean =>
   );
 
 /** Checks all values of one byte, or all pairs of two; `types`: of the leaves. */
-function checkAllBytes(region: Region, types: readonly TensorType<'u8' | 's8'>[]): Obligation {
+function checkAllBytes(region: Region, types: readonly TensorType<ByteType>[]): Obligation {
   const cases = 256 ** region.leaves.length;
   const rank = region.leaves.reduce((most, id) => Math.max(most, typeOf(region.before, id).shape.length), 1);
   const shape = [...Array<number>(rank - 1).fill(1), cases];

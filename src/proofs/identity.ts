@@ -25,7 +25,7 @@ import { roundedSum, tailOf } from './rounding.ts';
 import type { Session } from './session.ts';
 import type { EvaluationOptions } from './side.ts';
 import type { SizedRegions } from './sizes.ts';
-import { sizesOf, type Terms, Unsupported, unsupported } from './terms.ts';
+import { shortIntegers, sizesOf, type Terms, Unsupported, unsupported } from './terms.ts';
 import type { Weights } from './weights.ts';
 
 export type IdentityReport = Work & Finding;
@@ -135,7 +135,7 @@ function requireIntegers({ root, ...region }: Region, side: 'before' | 'after', 
   }
 }
 
-const narrow: ReadonlySet<string> = new Set(['u8', 's8', 'u16', 's16', 'u32', 's32', 'bool']);
+const narrow: ReadonlySet<string> = new Set(shortIntegers);
 
 /** Axes are walked over position by position, and each unknown is a vector for each of them. */
 const LONGEST = 2 ** 25;

@@ -11,6 +11,7 @@ import {
   type nnTranspose,
   numbersOf,
   type OpWith,
+  shiftTo,
   viewOf,
 } from '../ir/index.ts';
 import { reshapedTerms } from './decompose.ts';
@@ -41,7 +42,7 @@ const cast: Evaluate<typeof nnCast> = ({ x, attrs: { to }, node }, side) => {
 
 const recentre: Evaluate<typeof nnRecentre> = ({ x, attrs, node }, side) => {
   const shape = side.shapeOf(node.id);
-  const by = constantTerms(shape, side.ring.reduce(attrs.to === 's8' ? -128 : 128));
+  const by = constantTerms(shape, side.ring.reduce(shiftTo(attrs.to)));
   return sum(side.terms(x), by, 1, side.ring);
 };
 

@@ -29,6 +29,7 @@ import {
   qnnConv,
   type Shape,
   sameShape,
+  shiftTo,
   type ValueId,
   type View,
   viewOf,
@@ -213,7 +214,7 @@ class Forms {
     const source = this.#source(viewOf<typeof nnRecentre | typeof nnPad>(node).x);
     if (source === undefined) return undefined;
     if (isOp(node, nnPad)) return this.#padded(source, viewOf<typeof nnPad>(node));
-    const by = node.attrs.to === 's8' ? -128 : 128;
+    const by = shiftTo(node.attrs.to);
     const { outside } = source;
     return { ...source, shift: source.shift + by, ...(outside !== undefined && { outside: outside + by }) };
   }

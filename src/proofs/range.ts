@@ -30,13 +30,14 @@ import {
   qnnRequantize,
   type Shape,
   sameShape,
+  shiftTo,
   sizeOf,
   summedSizes,
   type ValueId,
   viewOf,
 } from '../ir/index.ts';
 import { channelAxis, fusedOf, multiplied } from './fused.ts';
-import { integers } from './terms.ts';
+import { integers, shortIntegers } from './terms.ts';
 import type { SignedSums, Weights } from './weights.ts';
 
 /** Closed intervals: one for all elements, or one for each channel on `axis` counted from the last. */
@@ -222,7 +223,7 @@ export class Ranges {
     if (isOp(node, nnAdd, nnSub, nnMul)) return this.#held(node, this.#arithmetic(node));
     if (isOp(node, nnCast)) return this.#cast(node);
     if (isOp(node, nnRecentre)) {
-      const by = node.attrs.to === 's8' ? -128 : 128;
+      const by = shiftTo(node.attrs.to);
       return sumOfIntervals(this.of(viewOf<typeof nnRecentre>(node).x), single(by, by));
     }
     if (!isOp(node, nnIdentity, nnReshape, nnExpand, nnTranspose, nnGather)) return undefined;
@@ -246,7 +247,7 @@ export class Ranges {
 }
 
 /** Types whose elements are the numbers that they stand for. */
-const plain = ['u8', 's8', 'u16', 's16', 'u32', 's32', 'f32', 'bool'] as const;
+const plain = [...shortIntegers, 'f32'] as const;
 
 /** A constant varies along one axis at most, or is taken as a whole; a map of [1, C, …] by its channels. */
 function ofConstant(t: ITensor): Interval {

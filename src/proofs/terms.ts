@@ -6,7 +6,7 @@
  * over them instead of one for every position. Sources of products are sums of few such terms; results of products are
  * dense, at one position of each class (see grid.ts).
  */
-import { type ITensor, isStatic, isTensorOf, type Shape, sizeOf, stridesOf } from '../ir/index.ts';
+import { byteTypes, type ITensor, isStatic, isTensorOf, type Shape, sizeOf, stridesOf } from '../ir/index.ts';
 import { apart, joined, type Marks, marked, positions } from './marks.ts';
 import { remember } from './remember.ts';
 import type { Ring } from './ring.ts';
@@ -152,9 +152,12 @@ const shapes = new WeakMap<ITensor, Map<string, ITensor>>();
 export const withShape = (tensor: ITensor, shape: readonly number[]): ITensor =>
   remember(shapes, tensor, shape.join(), () => (shape.join() === tensor.shape.join() ? tensor : { ...tensor, shape }));
 
+/** Types of integers that are numbers in memory. */
+export const shortIntegers = [...byteTypes, 'u16', 's16', 'u32', 's32', 'bool'] as const;
+
 /** The elements as exact integers. */
 export function integers(t: ITensor): Float64Array {
-  if (isTensorOf(t, 's8', 'u8', 's32', 's16', 'u16', 'u32', 'bool')) return new Float64Array(t.data);
+  if (isTensorOf(t, ...shortIntegers)) return new Float64Array(t.data);
   const values = Float64Array.from<number | bigint>(t.data, Number);
   if (!values.every(Number.isSafeInteger)) unsupported('constants that are not integers');
   return values;

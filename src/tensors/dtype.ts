@@ -36,36 +36,33 @@ const carried = <B>(kind: ElementInfo['kind'], onnx: string, onnxCode: number, b
   bits,
 });
 
-function unsigned<A>(onnx: string, onnxCode: number, bits: number, storage: Storage<A>): DTypeInfo<A> {
-  return { ...carried('unsigned', onnx, onnxCode, bits), min: 0, max: 2 ** bits - 1, storage };
-}
-
-function signed<A>(onnx: string, onnxCode: number, bits: number, storage: Storage<A>): DTypeInfo<A> {
-  return { ...carried('signed', onnx, onnxCode, bits), min: -(2 ** (bits - 1)), max: 2 ** (bits - 1) - 1, storage };
-}
-
-function float<A>(onnx: string, onnxCode: number, bits: number, max: number, storage: Storage<A>): DTypeInfo<A> {
-  return { ...carried('float', onnx, onnxCode, bits), min: -max, max, storage };
-}
-
-function bool<A>(storage: Storage<A>): DTypeInfo<A> {
-  return { ...carried('bool', 'bool', 9, 8), min: 0, max: 1, storage };
+/** Integers with a sign reach one further below 0 than above it, floats as far. */
+function computed<A>(
+  kind: 'unsigned' | 'signed' | 'float' | 'bool',
+  onnx: string,
+  onnxCode: number,
+  bits: number,
+  storage: Storage<A>,
+  max: number,
+): DTypeInfo<A> {
+  const min = kind === 'signed' ? -max - 1 : kind === 'float' ? -max : 0;
+  return { ...carried(kind, onnx, onnxCode, bits), min, max, storage };
 }
 
 const computedTypes = {
-  u8: unsigned('uint8', 2, 8, Uint8Array),
-  s8: signed('int8', 3, 8, Int8Array),
-  u16: unsigned('uint16', 4, 16, Uint16Array),
-  s16: signed('int16', 5, 16, Int16Array),
-  s32: signed('int32', 6, 32, Int32Array),
-  u32: unsigned('uint32', 12, 32, Uint32Array),
-  s64: signed('int64', 7, 64, BigInt64Array),
-  u64: unsigned('uint64', 13, 64, BigUint64Array),
-  f16: float('float16', 10, 16, 65504, Uint16Array),
-  bf16: float('bfloat16', 16, 16, 3.3895313892515355e38, Uint16Array),
-  f32: float('float32', 1, 32, 3.4028234663852886e38, Float32Array),
-  f64: float('float64', 11, 64, Number.MAX_VALUE, Float64Array),
-  bool: bool(Uint8Array),
+  u8: computed('unsigned', 'uint8', 2, 8, Uint8Array, 2 ** 8 - 1),
+  s8: computed('signed', 'int8', 3, 8, Int8Array, 2 ** 7 - 1),
+  u16: computed('unsigned', 'uint16', 4, 16, Uint16Array, 2 ** 16 - 1),
+  s16: computed('signed', 'int16', 5, 16, Int16Array, 2 ** 15 - 1),
+  s32: computed('signed', 'int32', 6, 32, Int32Array, 2 ** 31 - 1),
+  u32: computed('unsigned', 'uint32', 12, 32, Uint32Array, 2 ** 32 - 1),
+  s64: computed('signed', 'int64', 7, 64, BigInt64Array, 2 ** 63 - 1),
+  u64: computed('unsigned', 'uint64', 13, 64, BigUint64Array, 2 ** 64 - 1),
+  f16: computed('float', 'float16', 10, 16, Uint16Array, 65504),
+  bf16: computed('float', 'bfloat16', 16, 16, Uint16Array, 3.3895313892515355e38),
+  f32: computed('float', 'float32', 1, 32, Float32Array, 3.4028234663852886e38),
+  f64: computed('float', 'float64', 11, 64, Float64Array, Number.MAX_VALUE),
+  bool: computed('bool', 'bool', 9, 8, Uint8Array, 1),
 };
 
 /** Element types of ONNX: those that unskew computes with, and those that it carries by name. */

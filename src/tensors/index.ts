@@ -1,4 +1,5 @@
 /** Element types and tensors. */
+export * from './byte_type.ts';
 export * from './bytes.ts';
 export * from './dtype.ts';
 export * from './keys_of.ts';

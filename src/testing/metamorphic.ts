@@ -5,6 +5,7 @@
 import * as fc from 'fast-check';
 import { assert } from '../diagnostics/index.ts';
 import {
+  byteTypes,
   constantOf,
   type DType,
   dtypes,
@@ -151,7 +152,7 @@ function takenApart(conv: ConvSpec, inputs: Contents) {
   const operand = (id: ValueId): ITensor<Eight> => {
     const found = feeds[id] ?? constantOf(graph, id);
     assert(found, `%${id} is an input or a constant`);
-    return tensorOfType(found, 'u8', 's8');
+    return tensorOfType(found, ...byteTypes);
   };
   const [zx, zw] = [layer.zx, layer.zw].map((id) => id && operand(id));
   const x = operand(layer.x);

@@ -4,15 +4,21 @@ import { describe, expect, it } from 'vitest';
 import {
   allDTypes,
   byteLengthOf,
+  byteTypes,
   dtypeOfOnnxCode,
   dtypeOfOnnxName,
   dtypes,
   elementTypeOfOnnxCode,
   elementTypes,
+  isByteType,
   isDType,
   isInteger,
   keysOf,
   newArray,
+  otherByteType,
+  shiftBetween,
+  shiftTo,
+  viewAs,
 } from '../../src/tensors/index.ts';
 
 const all = keysOf(elementTypes);
@@ -92,5 +98,27 @@ describe('bytes of elements', () => {
         return 8n * BigInt(bytes) >= bits && 8n * (BigInt(bytes) - 1n) < bits;
       }),
     );
+  });
+});
+
+describe('the integers of 8 bits', () => {
+  it('are the integer types of one byte, in the order of their codes', () => {
+    expect(byteTypes).toEqual(allDTypes.filter((type) => isInteger(type) && dtypes[type].bits === 8));
+    expect(all.filter(isByteType)).toEqual(byteTypes);
+    expect(['', 'opaque', 'U8'].filter(isByteType)).toEqual([]);
+  });
+
+  it.each(byteTypes)('move to %s by as much as flips bit 7', (to) => {
+    const from = otherByteType(to);
+    expect(otherByteType(from)).toBe(to);
+    expect(shiftTo(to)).toBe(-shiftTo(from));
+    expect(shiftBetween(from, to)).toBe(shiftTo(to));
+    expect(shiftBetween(to, to)).toBe(0);
+    const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+    const flipped = viewAs(
+      to,
+      bytes.map((byte) => byte ^ 0x80),
+    );
+    expect([...flipped]).toEqual(Array.from(viewAs(from, bytes), (value) => value + shiftTo(to)));
   });
 });

@@ -4,12 +4,10 @@
  *
  * `runtime/addon.ts` loads the addon and gives it this type; native/ implements it; nothing else talks to native code.
  */
-import type { Kernel } from './kernel.ts';
 
-export type { Kernel };
+import type { Kernel, NativeType } from './kernel.ts';
 
-/** Element types the addon computes with. */
-export type NativeType = 'u8' | 's8' | 's32' | 'f32';
+export type { Kernel, NativeType };
 
 /** A oneDNN memory descriptor (immutable). Logical dims are always N, C, spatial… or the matmul's batch…, M, N. */
 export interface MemoryDesc {

@@ -1,11 +1,17 @@
+import { type ByteType, byteTypes } from '../../ir/index.ts';
+
+/** Element types the addon computes with. */
+export const nativeTypes = [...byteTypes, 's32', 'f32'] as const;
+export type NativeType = (typeof nativeTypes)[number];
+
 type Three = readonly [number, number, number];
 
 /**
  * The fields that our convolution kernels share, in two dimensions; the result has the rows and columns of `output`.
  */
 interface WindowKernel {
-  readonly sourceType: 'u8' | 's8';
-  readonly type: 'u8' | 's8' | 's32';
+  readonly sourceType: ByteType;
+  readonly type: ByteType | 's32';
   readonly batch: number;
   readonly channels: number;
   readonly input: readonly [number, number];
@@ -31,7 +37,7 @@ export type Kernel =
   /** destination = sat(rne(fl(source / scale)) + zeroPoint), NaN gives the lowest value; arguments `scale` f32[channels], `zeroPoint` s32[channels] [?]. */
   | {
       readonly name: 'quantize';
-      readonly type: 'u8' | 's8';
+      readonly type: ByteType;
       readonly outer: number;
       readonly channels: number;
       readonly inner: number;
@@ -39,7 +45,7 @@ export type Kernel =
   /** destination f32 = fl(fl(source − zeroPoint) · scale), the difference in wrapping s32; source of `type`; arguments as above. */
   | {
       readonly name: 'dequantize';
-      readonly type: 'u8' | 's8' | 's32';
+      readonly type: ByteType | 's32';
       readonly outer: number;
       readonly channels: number;
       readonly inner: number;
@@ -58,7 +64,7 @@ export type Kernel =
    */
   | {
       readonly name: 'requantize';
-      readonly type: 'u8' | 's8' | 's32';
+      readonly type: ByteType | 's32';
       readonly outer: number;
       readonly channels: number;
       readonly inner: number;
@@ -122,9 +128,9 @@ export type Kernel =
    */
   | {
       readonly name: 'qlinear-add' | 'qlinear-mul';
-      readonly sourceType: 'u8' | 's8';
-      readonly source1Type: 'u8' | 's8';
-      readonly type: 'u8' | 's8';
+      readonly sourceType: ByteType;
+      readonly source1Type: ByteType;
+      readonly type: ByteType;
       readonly shape: readonly number[];
       readonly sourceStrides: readonly number[];
       readonly source1Strides: readonly number[];
@@ -141,8 +147,8 @@ export type Kernel =
   /** acc[n, c] = Σ over `spatial` positions of (x − sourceZeroPoint) (channels last); destination as in requantize with one multiplier. */
   | {
       readonly name: 'global-average-pool';
-      readonly sourceType: 'u8' | 's8';
-      readonly type: 'u8' | 's8';
+      readonly sourceType: ByteType;
+      readonly type: ByteType;
       readonly batch: number;
       readonly spatial: number;
       readonly channels: number;
@@ -153,8 +159,8 @@ export type Kernel =
   /** destination[i] = source[i] as another type: floats truncated, then modulo 2^bits; NaN and infinities give 0. */
   | {
       readonly name: 'cast';
-      readonly from: 'u8' | 's8' | 's32' | 'f32';
-      readonly to: 'u8' | 's8' | 's32' | 'f32';
+      readonly from: NativeType;
+      readonly to: NativeType;
       readonly count: number;
     }
   /** f32: relu max(0, x), leaky-relu x ≥ 0 ? x : alpha·x, clip min(max(x, alpha), beta); NaN stays NaN, which no eltwise primitive of oneDNN keeps. In place. */
@@ -204,7 +210,7 @@ export type Kernel =
   /** Bytes [outer, length, inner] along `length`, by numerics/qlinear_softmax.ts; arguments source, `table` f32[256], destination. In place. */
   | {
       readonly name: 'qlinear-softmax';
-      readonly type: 'u8' | 's8';
+      readonly type: ByteType;
       readonly outer: number;
       readonly length: number;
       readonly inner: number;
@@ -219,8 +225,8 @@ export type Kernel =
    *  `sourceZeroPoint` s32[1] [?], `weightsZeroPoint` s32[weightsZeroPoints] [?], destination s32[N, O, …]. */
   | {
       readonly name: 'reference-convolution';
-      readonly sourceType: 'u8' | 's8';
-      readonly weightsType: 'u8' | 's8';
+      readonly sourceType: ByteType;
+      readonly weightsType: ByteType;
       readonly batch: number;
       readonly inputChannels: number;
       readonly outputChannels: number;

@@ -5,8 +5,10 @@
  */
 import { assert } from '../../diagnostics/index.ts';
 import {
+  type ByteType,
   byteLengthOf,
   bytesOf,
+  byteTypes,
   constantOf,
   copyStrided,
   type DType,
@@ -33,6 +35,7 @@ import type {
   Primitive,
   SessionSpec,
 } from './binding.ts';
+import { nativeTypes } from './kernel.ts';
 import {
   type BufferLayout,
   inMemoryOrder,
@@ -124,11 +127,8 @@ export class Recorder {
     return value ? Number(value.data[0]) : this.#refuse(id, 'computed', 'constant');
   }
   bytesOf = (id: ValueId): number => Math.max(byteLengthOf(this.dtype(id), sizeOf(this.shape(id))), 1);
-  nativeType = (id: ValueId): NativeType => {
-    const dtype = this.dtype(id);
-    assert(dtype === 'u8' || dtype === 's8' || dtype === 's32' || dtype === 'f32', `oneDNN has no type ${dtype}`);
-    return dtype;
-  };
+  byteType = (id: ValueId): ByteType => this.dtypeOf(id, ...byteTypes);
+  nativeType = (id: ValueId): NativeType => this.dtypeOf(id, ...nativeTypes);
 
   /** The plain layout in which the value exists already, row major when there is a choice to make. */
   preferredLayout(id: ValueId): PlainLayout {

@@ -3,7 +3,7 @@
  * unchanged, lanes in which neighbours fit, or halved weights. s8 sources become u8, because oneDNN would halve and
  * round their weights.
  */
-import { type Graph, type Node, sizeOf, tensor, type ValueId } from '../../ir/index.ts';
+import { type ByteType, type Graph, type Node, sizeOf, tensor, type ValueId } from '../../ir/index.ts';
 import { highest, magnitude, Ranges, Weights } from '../../proofs/index.ts';
 import type { OneDnnBinding, Primitive } from './binding.ts';
 import { hasVnni } from './machine.ts';
@@ -13,7 +13,7 @@ import { anyPairs, type FilterView, neighbouringPairs, pairsFit, stepsOf } from 
 
 /** The operands of Σ (x − zero point)·w: the same sum, whichever lanes it is taken in. */
 export interface Operands {
-  readonly type: 'u8' | 's8';
+  readonly type: ByteType;
   readonly zeroPoint: number;
   /** The weights, with the lanes of a group in the place of its channels. */
   readonly view: FilterView;
@@ -36,7 +36,7 @@ export function* operandsOf(
   zeroPoint: number,
   axis: 'second' | 'last',
 ): Generator<Operands> {
-  const type = r.dtypeOf(x, 'u8', 's8');
+  const type = r.byteType(x);
   const layout = axis === 'second' ? 'channels-last' : 'row-major';
   const shape = r.shape(x);
   const channels = axis === 'second' ? shape[1] : shape[shape.length - 1];
@@ -73,7 +73,7 @@ export function* halvedAtRunTime(r: Recorder, a: ValueId, b: ValueId, zeroPoint:
   const [aShape, bShape] = [r.shape(a), r.shape(b)];
   const [depth, filters] = bShape.slice(-2);
   const batches = sizeOf(bShape.slice(0, -2));
-  const type = r.dtypeOf(a, 'u8', 's8');
+  const type = r.byteType(a);
   const view: FilterView = {
     data: new Int8Array(0),
     filters,

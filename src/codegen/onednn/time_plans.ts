@@ -1,6 +1,7 @@
 /** Times graphs against each other on the addon, without what the border of a model costs. */
 import {
   type Graph,
+  isByteType,
   type Node,
   type NodeId,
   nnMaxPool,
@@ -106,7 +107,7 @@ function withNeighbours(graph: Graph): Graph {
   const values: Record<ValueId, Graph['values'][ValueId]> = { ...graph.values };
   const inputs = graph.inputs.map((id) => {
     const { type } = graph.values[id];
-    if (type.shape.length < 3 || (type.dtype !== 'u8' && type.dtype !== 's8')) return id;
+    if (type.shape.length < 3 || !isByteType(type.dtype)) return id;
     const before = valueId(`${neighbours.prefix}${id}`);
     const [ones, zeros] = [1, 0].map((n) => type.shape.slice(2).map(() => n));
     values[before] = { type };

@@ -1,13 +1,13 @@
 /** Integers of 4 and 2 bits: several in a byte, the lowest bits first. As constants they are integers of 8 bits. */
 
 import type { OnnxTensor } from '../../formats/onnx/index.ts';
-import { elementTypes, type ITensor, keysOf, sizeOf, tensor } from '../../tensors/index.ts';
+import { type ByteType, elementTypes, type ITensor, keysOf, sizeOf, tensor } from '../../tensors/index.ts';
 
 /** The integers of 8 bits that hold those of less. */
 const wider = { u4: 'u8', s4: 's8', u2: 'u8', s2: 's8' } as const;
 
 interface Unpacked {
-  readonly dtype: (typeof wider)[keyof typeof wider];
+  readonly dtype: ByteType;
   readonly read: () => ITensor;
 }
 

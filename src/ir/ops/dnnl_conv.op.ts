@@ -10,11 +10,13 @@ import {
   type EpilogueTensors,
   epilogue,
   epilogueAttrs,
+  epilogueTypes,
   floatSteps,
 } from './epilogue.ts';
+import { byte } from './operand_types.ts';
 
 export const fusedConvOperands = {
-  x: tensorOf('u8', 's8'),
+  x: byte,
   w: tensorOf('s8'),
   bias: optional(tensorOf('s32')),
   map: optional(tensorOf('s32')),
@@ -55,7 +57,7 @@ export const dnnlConv = defineOp({
   level: 'dnnl',
   operands: fusedConvOperands,
   attrs: { ...convAttrs, ...fusedConvAttrs, by: attr.oneOfOr('onednn', 'onednn', 'depthwise') },
-  results: { y: ['u8', 's8', 's32'] },
+  results: { y: epilogueTypes },
   product: { kind: 'conv', form: 'fused' },
   infer(types, attrs, refuse) {
     const shape = convShape(types.x.shape, types.w.shape, attrs, refuse);

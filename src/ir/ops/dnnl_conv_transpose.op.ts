@@ -1,6 +1,7 @@
 import { defineOp } from '../define_op.ts';
 import { deconvAttrs, deconvolve, deconvShape } from './deconvolve.ts';
 import { checkFusedConv, finishedConv, fusedConvAttrs, fusedConvOperands } from './dnnl_conv.op.ts';
+import { epilogueTypes } from './epilogue.ts';
 
 /** A transposed convolution with all steps that one oneDNN primitive applies after it. */
 export const dnnlConvTranspose = defineOp({
@@ -9,7 +10,7 @@ export const dnnlConvTranspose = defineOp({
   level: 'dnnl',
   operands: fusedConvOperands,
   attrs: { ...deconvAttrs, ...fusedConvAttrs },
-  results: { y: ['u8', 's8', 's32'] },
+  results: { y: epilogueTypes },
   product: { kind: 'conv_transpose', form: 'fused' },
   infer(types, attrs, refuse) {
     const shape = deconvShape(types.x.shape, types.w.shape, attrs, refuse);

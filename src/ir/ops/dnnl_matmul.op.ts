@@ -1,6 +1,7 @@
 import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
-import { checkEpilogue, checkSourceZeroPoint, epilogue, epilogueAttrs, floatSteps } from './epilogue.ts';
+import { checkEpilogue, checkSourceZeroPoint, epilogue, epilogueAttrs, epilogueTypes, floatSteps } from './epilogue.ts';
 import { matmulShape, matmulSum } from './matmul_sum.ts';
+import { byte } from './operand_types.ts';
 
 /** A matmul with all steps that one oneDNN primitive applies after it. */
 export const dnnlMatmul = defineOp({
@@ -8,14 +9,14 @@ export const dnnlMatmul = defineOp({
   doc: 'acc = Σ_k (a − sourceZeroPoint)·b; v = acc + bias[n]; y = v (to s32) or clamp(rne(fl(t·multiplier[n])) + zeroPoint, low, high), t = fl(v) after the float steps scale and offset (see epilogue.ts). a: […,M,K], b: s8[…,K,N], bias: s32[N], multiplier, scale, offset: f32[N] or f32[1].',
   level: 'dnnl',
   operands: {
-    a: tensorOf('u8', 's8'),
+    a: byte,
     b: tensorOf('s8'),
     bias: optional(tensorOf('s32')),
     multiplier: optional(tensorOf('f32')),
     ...floatSteps,
   },
   attrs: { ...epilogueAttrs, sourceZeroPoint: attr.int(0) },
-  results: { y: ['u8', 's8', 's32'] },
+  results: { y: epilogueTypes },
   product: { kind: 'matmul', form: 'fused' },
   infer({ a, b, ...types }, attrs, refuse) {
     if (a.shape.length < 2 || b.shape.length < 2) refuse('needs matrices');

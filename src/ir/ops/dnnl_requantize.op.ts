@@ -1,7 +1,7 @@
 import { atChannel, sizeOf } from '../../tensors/index.ts';
 import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
 import { elementsOf } from '../dims.ts';
-import { checkEpilogue, checkPerChannel, epilogue, epilogueAttrs, floatSteps } from './epilogue.ts';
+import { checkEpilogue, checkPerChannel, epilogue, epilogueAttrs, epilogueTypes, floatSteps } from './epilogue.ts';
 
 /** The epilogue alone, for accumulators that need int32 arithmetic to the end: our own kernel. */
 export const dnnlRequantize = defineOp({
@@ -23,7 +23,7 @@ export const dnnlRequantize = defineOp({
     axis: attr.int(1),
     rounding: attr.oneOfOr('half-even', 'half-even', 'half-up', 'half-away'),
   },
-  results: { y: ['u8', 's8', 's32'] },
+  results: { y: epilogueTypes },
   infer({ x, map, row, column, ...types }, attrs, refuse) {
     const { axis, to } = attrs;
     if (axis < 0 || axis >= x.shape.length) refuse(`axis ${axis} is outside of rank ${x.shape.length}`);

@@ -10,14 +10,16 @@
  */
 
 import { clampTo, modeOf, type RequantizationFactors, type Rounding, stepOf } from '../../numerics/index.ts';
-import { atChannel, type DType, dtypes, type ITensor, newArray } from '../../tensors/index.ts';
+import { atChannel, byteTypes, type DType, dtypes, type ITensor, newArray } from '../../tensors/index.ts';
 import { type AttrValues, attr, type OperandTypes, optional, type Refuse, tensorOf } from '../define_op.ts';
 import { elementsOf } from '../dims.ts';
 import type { Dim, TensorType } from '../types.ts';
 
+export const epilogueTypes = [...byteTypes, 's32'] as const;
+
 /** `to` is the element type of the result: s32 without a multiplier. */
 export const epilogueAttrs = {
-  to: attr.oneOf('u8', 's8', 's32'),
+  to: attr.oneOf(...epilogueTypes),
   zeroPoint: attr.int(0),
   zeroPointAt: attr.oneOfOr('after', 'before', 'after'),
   low: attr.int(-(2 ** 31)),
@@ -80,8 +82,8 @@ export function epilogue(
 ): ITensor['data'] {
   const { bias, map, multiplier } = tensors;
   const y = newArray(attrs.to as DType, sums.length) as Int32Array;
-  const limit = { u8: [0, 255], s8: [-128, 127], s32: [-(2 ** 31), 2 ** 31 - 1] }[attrs.to];
-  const [low, high] = [Math.max(attrs.low, limit[0]), Math.min(attrs.high, limit[1])];
+  const { min, max } = dtypes[attrs.to];
+  const [low, high] = [Math.max(attrs.low, min), Math.min(attrs.high, max)];
   const factors = multiplier && { ...tensors, multiplier };
   const record = factors && { ...factors, mode: modeOf(factors, { ...attrs, rounding }), ...attrs, low, high };
   for (let base = 0; base < sums.length; base += inner) {

@@ -5,7 +5,7 @@
  * innermost axis fastest, everything rounded to binary32: four products for two axes, eight for three. Integers are
  * truncated. Bytes with their channels last take weights of 10 bits instead: trunc(Σ w·x / 2^20), w = ⌊1024·at⌋ − 1024·a.
  */
-import { fromDoubles, type ITensor, sizeOf } from '../../tensors/index.ts';
+import { fromDoubles, type ITensor, isByteType, sizeOf } from '../../tensors/index.ts';
 
 /** Element types that are interpolated. */
 export const interpolatedTypes: readonly string[] = ['f32', 's32', 's8', 'u8'];
@@ -61,7 +61,7 @@ export function linearResize(x: ITensor, scales: readonly number[], positions: r
   const shape = positions.map(({ length }) => length);
   if (shape.every((to, axis) => to === x.shape[axis])) return x; // whatever the scales
   const { first, last } = interpolatedAxes(scales);
-  const isBytes = x.dtype === 'u8' || x.dtype === 's8';
+  const isBytes = isByteType(x.dtype);
   const tenBits = isBytes && x.shape.length === 4 && scales[1] !== 1 && first === 1 && last === 2;
   const [outer, inner] = [sizeOf(x.shape.slice(0, first)), sizeOf(x.shape.slice(last + 1))];
   const axes = positions

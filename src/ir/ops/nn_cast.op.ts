@@ -1,6 +1,7 @@
 import { bfloat16ToNumber, halfToNumber, numberToBfloat16, numberToHalf } from '../../numerics/index.ts';
-import { allDTypes, type DType, type ITensor, isBig, isFloat, newArray } from '../../tensors/index.ts';
+import { allDTypes, byteTypes, type DType, type ITensor, isBig, isFloat, newArray } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
+import { byte } from './operand_types.ts';
 
 /** ONNX Cast: https://onnx.ai/onnx/operators/onnx__Cast.html */
 export const nnCast = defineOp({
@@ -60,8 +61,8 @@ function toOdd(v: bigint): bigint {
 export const nnRecentre = defineOp({
   name: 'nn.recentre',
   doc: 'u8 to s8: y = x − 128; s8 to u8: y = x + 128. Exact: bit 7 is flipped.',
-  operands: { x: tensorOf('u8', 's8') },
-  attrs: { to: attr.oneOf('u8', 's8') },
+  operands: { x: byte },
+  attrs: { to: attr.oneOf(...byteTypes) },
   results: { y: { given: 'to' } },
   traits: ['elementwise'],
   infer({ x }, { to }, refuse) {

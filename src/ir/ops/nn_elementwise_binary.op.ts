@@ -9,10 +9,10 @@ import { doublesOf, fromDoubles, type ITensor, isBig, newArray, sizeOf } from '.
 import { type AttrSpecs, type AttrValues, attr, defineOp, type Refuse, type Trait, tensorOf } from '../define_op.ts';
 import type { TensorType } from '../types.ts';
 import { broadcastShape, broadcastTo } from './broadcast.ts';
+import { numeric } from './operand_types.ts';
 import { power } from './power.ts';
 
-const numeric = tensorOf('f32', 'f64', 's32', 's64', 'u8', 's8', 'u16', 's16', 'u32', 'u64');
-const comparable = tensorOf('f32', 'f64', 's32', 's64', 'u8', 's8', 'u16', 's16', 'u32', 'u64', 'bool');
+const comparable = tensorOf(...numeric.dtypes, 'bool');
 const bool = tensorOf('bool');
 
 type OnNumbers = (a: number, b: number) => number;

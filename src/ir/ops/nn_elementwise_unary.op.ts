@@ -22,10 +22,10 @@ import { doublesOf, dtypes, fromDoubles, type ITensor, isBig, isFloat, newArray 
 import { type AttrSpecs, type AttrValues, attr, defineOp, tensorOf } from '../define_op.ts';
 import { withOnnx } from '../onnx_form.ts';
 import { broadcastShape, broadcastTo } from './broadcast.ts';
+import { numeric } from './operand_types.ts';
 
 const f32 = tensorOf('f32');
 const floats = tensorOf('f32', 'f64');
-const numeric = tensorOf('f32', 'f64', 's32', 's64', 'u8', 's8', 'u16', 's16', 'u32', 'u64');
 
 type OnNumber = (x: number) => number;
 type OnBigInt = (x: bigint) => bigint;

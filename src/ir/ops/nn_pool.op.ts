@@ -1,11 +1,11 @@
-import { doublesOf, dtypes, fromDoubles, type ITensor, sizeOf } from '../../tensors/index.ts';
+import { byteTypes, doublesOf, dtypes, fromDoubles, type ITensor, isFloat, sizeOf } from '../../tensors/index.ts';
 import { attr, defineOp, type Refuse, tensorOf } from '../define_op.ts';
 import type { Shape } from '../types.ts';
 import { poolAttrs, poolShape } from './pool_geometry.ts';
 import { forEachTapOfPlanes, windowCounts } from './pool_windows.ts';
 
 const floats = tensorOf('f32', 'f64');
-const ordered = tensorOf('u8', 's8', 's16', 'f32', 'f64');
+const ordered = tensorOf(...byteTypes, 's16', 'f32', 'f64');
 const likeX = { y: { like: 'x' } } as const;
 
 /**
@@ -13,7 +13,7 @@ const likeX = { y: { like: 'x' } } as const;
  */
 function beforeAny({ dtype }: ITensor, count: number): number {
   if (count > 0) return Number.NaN;
-  return dtypes[dtype].kind === 'float' ? -Infinity : dtypes[dtype].min;
+  return isFloat(dtype) ? -Infinity : dtypes[dtype].min;
 }
 
 /** maximumNumber of IEEE 754: a number is greater than NaN. */

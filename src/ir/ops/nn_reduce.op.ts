@@ -5,8 +5,8 @@ import { attr, defineOp, tensorOf } from '../define_op.ts';
 import type { Shape } from '../types.ts';
 import { normalizeAxes, normalizeAxis } from './broadcast.ts';
 import { lanesOf } from './lanes.ts';
+import { numeric } from './operand_types.ts';
 
-const numeric = tensorOf('f32', 'f64', 's32', 's64', 'u8', 's8', 'u16', 's16', 'u32', 'u64');
 const floats = tensorOf('f32', 'f64');
 
 /** Without attribute, or with none, all axes are reduced. */

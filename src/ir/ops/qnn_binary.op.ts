@@ -16,9 +16,9 @@ import { type DType, zeros } from '../../tensors/index.ts';
 import { attr, defineOp, type OperandTensors, type OperandTypes, type Refuse, tensorOf } from '../define_op.ts';
 import type { TensorType } from '../types.ts';
 import { broadcastShape, broadcastTo } from './broadcast.ts';
+import { byte } from './operand_types.ts';
 import { checkScalar, checkZeroPoint } from './qnn_parameters.ts';
 
-const byte = tensorOf('u8', 's8');
 const scale = tensorOf('f32');
 const operands = { a: byte, sa: scale, za: byte, b: byte, sb: scale, zb: byte, sy: scale, zy: byte } as const;
 

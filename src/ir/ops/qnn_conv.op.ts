@@ -1,7 +1,8 @@
 import { zeros } from '../../tensors/index.ts';
-import { defineOp, optional, tensorOf } from '../define_op.ts';
+import { defineOp, optional } from '../define_op.ts';
 import { convAttrs, convShape } from './conv_geometry.ts';
 import { convolve } from './convolve.ts';
+import { byte } from './operand_types.ts';
 import { checkZeroPoint, elementAt } from './qnn_parameters.ts';
 
 /** ONNX ConvInteger: https://onnx.ai/onnx/operators/onnx__ConvInteger.html */
@@ -9,10 +10,10 @@ export const qnnConv = defineOp({
   name: 'qnn.conv',
   doc: 'y[n,o,p] = Σ (x − zx)·(w − zw[o]) in int32 over the taps inside the input; taps outside read zx, that is, contribute 0. N-D, grouped. x: [N,C,spatial…], w: [O,C/group,kernel…], zx: scalar, zw: scalar or [O].',
   operands: {
-    x: tensorOf('u8', 's8'),
-    w: tensorOf('u8', 's8'),
-    zx: optional(tensorOf('u8', 's8')),
-    zw: optional(tensorOf('u8', 's8')),
+    x: byte,
+    w: byte,
+    zx: optional(byte),
+    zw: optional(byte),
   },
   attrs: convAttrs,
   results: { y: ['s32'] },

@@ -1,6 +1,7 @@
 import { zeros } from '../../tensors/index.ts';
-import { defineOp, optional, tensorOf } from '../define_op.ts';
+import { defineOp, optional } from '../define_op.ts';
 import { deconvAttrs, deconvolve, deconvShape } from './deconvolve.ts';
+import { byte } from './operand_types.ts';
 import { checkZeroPoint, elementAt } from './qnn_parameters.ts';
 
 /** ONNX ConvTranspose between DequantizeLinear and QuantizeLinear; PyTorch quantized::conv_transpose. */
@@ -8,10 +9,10 @@ export const qnnConvTranspose = defineOp({
   name: 'qnn.conv_transpose',
   doc: 'y[n,o,p·stride − pad + tap·dilation] += (x[n,c,p] − zx)·(w[c,o,tap] − zw[o]) in int32, what falls outside the output is dropped; N-D, grouped. x: [N,C,spatial…], w: [C,O/group,kernel…], zx: scalar, zw: scalar or [O].',
   operands: {
-    x: tensorOf('u8', 's8'),
-    w: tensorOf('u8', 's8'),
-    zx: optional(tensorOf('u8', 's8')),
-    zw: optional(tensorOf('u8', 's8')),
+    x: byte,
+    w: byte,
+    zx: optional(byte),
+    zw: optional(byte),
   },
   attrs: deconvAttrs,
   results: { y: ['s32'] },

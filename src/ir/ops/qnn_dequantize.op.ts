@@ -1,9 +1,9 @@
-import { dequantize } from '../../numerics/index.ts';
+import { dequantize, quantizedTypes } from '../../numerics/index.ts';
 import { zeros } from '../../tensors/index.ts';
 import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
 import { checkParameter, checkZeroPoint, elementAt, forEachRun } from './qnn_parameters.ts';
 
-const quantized = tensorOf('u8', 's8', 'u16', 's16', 's32');
+const quantized = tensorOf(...quantizedTypes, 's32');
 
 /** ONNX DequantizeLinear: https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html */
 export const qnnDequantize = defineOp({

@@ -24,7 +24,7 @@ export const qnnDynamicQuantize = defineOp({
   },
   evaluate({ x }, { recipe, high }) {
     const isTorch = recipe === 'torch';
-    const { scale, zeroPoint } = isTorch ? torchDynamicParameters(x.data, high) : dynamicParameters(x.data, 'u8');
+    const { scale, zeroPoint } = isTorch ? torchDynamicParameters(x.data, high) : dynamicParameters(x.data);
     const y = zeros('u8', x.shape);
     (isTorch ? quantizeByReciprocalInto : quantizeInto)(x.data, scale, zeroPoint, 'u8', y.data);
     return [y, scalar('f32', scale), scalar('u8', zeroPoint)];

@@ -1,15 +1,14 @@
 import { lookUp } from '../../numerics/index.ts';
-import { type ITensor, newArray, tensor, zeros } from '../../tensors/index.ts';
-import { defineOp, tensorOf } from '../define_op.ts';
+import { type ByteType, type ITensor, newArray, tensor, zeros } from '../../tensors/index.ts';
+import { defineOp } from '../define_op.ts';
 import { formatType } from '../types.ts';
-
-type Byte = 'u8' | 's8';
+import { byte } from './operand_types.ts';
 
 /** Any function of one 8-bit value: sigmoid, leaky ReLU, requantization of an operand of a concatenation. */
 export const qnnLut = defineOp({
   name: 'qnn.lut',
   doc: 'y = table[x & 255]: the index is the byte of x taken as unsigned, so that for s8 the entries of −128…−1 follow those of 0…127. table: [256], y of its type.',
-  operands: { x: tensorOf('u8', 's8'), table: tensorOf('u8', 's8') },
+  operands: { x: byte, table: byte },
   attrs: {},
   results: { y: { like: 'table' } },
   traits: ['elementwise'],
@@ -26,7 +25,7 @@ export const qnnLut = defineOp({
 });
 
 /** The table of `f` for inputs of type `from`; the results of `f` must fit into `to`. */
-export function lutOf<D extends Byte>(from: Byte, to: D, f: (x: number) => number): ITensor<D> {
+export function lutOf<D extends ByteType>(from: ByteType, to: D, f: (x: number) => number): ITensor<D> {
   const table = newArray(to, 256);
   for (let byte = 0; byte < 256; byte++) table[byte] = f(from === 's8' && byte > 127 ? byte - 256 : byte);
   return tensor(to, table);

@@ -1,10 +1,9 @@
-import { type ITensor, tensor } from '../../tensors/index.ts';
-import { defineOp, optional, type Refuse, tensorOf } from '../define_op.ts';
+import { type ByteType, type ITensor, tensor } from '../../tensors/index.ts';
+import { defineOp, optional, type Refuse } from '../define_op.ts';
 import type { TensorType } from '../types.ts';
 import { matmulShape, matmulSum } from './matmul_sum.ts';
+import { byte } from './operand_types.ts';
 import { checkParameter, checkZeroPoint, elementAt, forEachRun } from './qnn_parameters.ts';
-
-const byte = tensorOf('u8', 's8');
 
 /** ONNX MatMulInteger: https://onnx.ai/onnx/operators/onnx__MatMulInteger.html */
 export const qnnMatmul = defineOp({
@@ -56,7 +55,7 @@ function checkLines(
 }
 
 /** x − zero point, in binary64. */
-function centred(x: ITensor<'u8' | 's8'>, zeroPoint: ITensor | undefined, axis: number): Float64Array {
+function centred(x: ITensor<ByteType>, zeroPoint: ITensor | undefined, axis: number): Float64Array {
   const result = new Float64Array(x.data);
   if (zeroPoint === undefined) return result;
   forEachRun(x.shape, zeroPoint.shape, axis, (start, end, index) => {

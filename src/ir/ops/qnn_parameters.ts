@@ -11,6 +11,7 @@
 import { atChannel, type ITensor } from '../../tensors/index.ts';
 import { type OperandTypes, type Refuse, tensorOf } from '../define_op.ts';
 import { formatType, type Shape, sameShape, type TensorType } from '../types.ts';
+import { byte } from './operand_types.ts';
 
 export const isPerTensor = (shape: Shape): boolean => shape.length === 0 || (shape.length === 1 && shape[0] === 1);
 
@@ -92,7 +93,6 @@ function broadcastForm(rank: number, parameter: readonly number[], axis: number)
   return form;
 }
 
-const byte = tensorOf('u8', 's8');
 /** The operands of an operator from one quantized tensor to another; all parameters are scalars. */
 export const unaryQuantized = {
   x: byte,

@@ -2,6 +2,7 @@ import { factorsFor, modeOf, type RequantizeMode, requantizeModes, stepOf } from
 import { type DType, dtypes, zeros } from '../../tensors/index.ts';
 import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
 import { formatType, sameShape } from '../types.ts';
+import { byte } from './operand_types.ts';
 import { checkParameter, checkScalar, forEachRun } from './qnn_parameters.ts';
 
 /** The attributes are a `RequantizeMode`: `{ ...requantizeModes.ort }` fits. */
@@ -32,7 +33,7 @@ x of type f32 is an accumulator with a float bias added (PyTorch).`,
   operands: {
     x: tensorOf('s32', 'f32'),
     multiplier: tensorOf('f32', 'f64', 's32'),
-    zy: tensorOf('u8', 's8'),
+    zy: byte,
     second: optional(tensorOf('f32', 's32')),
   },
   attrs: { axis: attr.int(1), ...modeAttrs, low: attr.int(-128), high: attr.int(255) },

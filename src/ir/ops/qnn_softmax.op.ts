@@ -1,5 +1,5 @@
 import { qlinearSoftmax } from '../../numerics/index.ts';
-import { type ITensor, transposed, zeros } from '../../tensors/index.ts';
+import { type ByteType, type ITensor, transposed, zeros } from '../../tensors/index.ts';
 import { attr, defineOp, type OperandTensors } from '../define_op.ts';
 import { checkUnary, unaryQuantized } from './qnn_parameters.ts';
 
@@ -24,7 +24,7 @@ export function softmaxNear(
   { x, sx, sy, zy }: Omit<OperandTensors<typeof unaryQuantized>, 'zx'>,
   { axis }: { readonly axis: number },
   near = 1,
-): ITensor<'u8' | 's8'> {
+): ITensor<ByteType> {
   const others = x.shape.map((_, a) => a).filter((a) => a !== axis);
   const perm = [...others, axis];
   const rows = transposed(x, perm);
@@ -32,5 +32,5 @@ export function softmaxNear(
   const quantization = { dtype: x.dtype, sx: sx.data[0], sy: sy.data[0], zy: zy.data[0] };
   qlinearSoftmax(quantization, x.shape[axis], rows.data as typeof x.data, results.data, near);
   const back = perm.map((_, a) => perm.indexOf(a));
-  return transposed(results, back) as ITensor<'u8' | 's8'>;
+  return transposed(results, back) as ITensor<ByteType>;
 }

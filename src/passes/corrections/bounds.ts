@@ -1,13 +1,13 @@
 /** Bounds on accumulators, from the weights themselves. */
-import { dtypes, type ITensor, sumByFilter } from '../../ir/index.ts';
-import type { Eight, ProductMatch } from './operands.ts';
+import { type ByteType, dtypes, type ITensor, sumByFilter } from '../../ir/index.ts';
+import type { ProductMatch } from './operands.ts';
 
 /**
  * max over filters of Σ |x − zx|·|w|, the most that any partial sum of the product can be, in any order of summation.
  * Needs constant weights and a constant zero point (or none).
  */
 export function accumulatorBound(
-  { data, shape }: ITensor<Eight>,
+  { data, shape }: ITensor<ByteType>,
   { x, zx, layout, constant }: Pick<ProductMatch, 'x' | 'zx' | 'layout' | 'constant'>,
 ): number {
   const zero = constant(zx)?.data[0] ?? 0;

@@ -1,6 +1,5 @@
 /** Sums of weights over the source channels: the factors of a source zero point. */
-import { type ITensor, layoutKey, type ProductLayout, rowsOf, weightsLayout } from '../../ir/index.ts';
-import type { Eight } from './operands.ts';
+import { type ByteType, type ITensor, layoutKey, type ProductLayout, rowsOf, weightsLayout } from '../../ir/index.ts';
 
 const known = new WeakMap<ITensor, Map<string, Int32Array>>();
 
@@ -8,7 +7,7 @@ const known = new WeakMap<ITensor, Map<string, Int32Array>>();
  * Σ_c w in int32, wrapping, of all else as it lies in memory: [O, taps] of a convolution, transposed or not, [batches, N] of a
  * matrix product. Every way asks, weights are read once.
  */
-export function channelSums(w: ITensor<Eight>, of: ProductLayout): Int32Array {
+export function channelSums(w: ITensor<ByteType>, of: ProductLayout): Int32Array {
   const own = known.get(w) ?? new Map<string, Int32Array>();
   known.set(w, own);
   const key = layoutKey(of);
@@ -17,7 +16,7 @@ export function channelSums(w: ITensor<Eight>, of: ProductLayout): Int32Array {
   return sums;
 }
 
-function added({ data, shape }: ITensor<Eight>, of: ProductLayout): Int32Array {
+function added({ data, shape }: ITensor<ByteType>, of: ProductLayout): Int32Array {
   const { blocks, rows, length } = rowsOf(weightsLayout(of, shape));
   const sums = new Int32Array(blocks * length);
   for (let block = 0, at = 0; block < blocks; block++) {

@@ -4,6 +4,7 @@
  */
 import { assert } from '../../diagnostics/index.ts';
 import {
+  type ByteType,
   type ConvAttrs,
   type ITensor,
   type nnConv,
@@ -15,7 +16,6 @@ import {
 import type { Algebra } from '../rewrite/algebra.ts';
 import { filterSums, onesConvolution } from './ones_convolution.ts';
 import { onesDeconvolution, uniformSums } from './ones_deconvolution.ts';
-import type { Eight } from './operands.ts';
 import * as products from './product_family.ts';
 
 export interface ConvFamily extends products.ProductFamily {
@@ -23,10 +23,10 @@ export interface ConvFamily extends products.ProductFamily {
   /** One zero point per filter, shaped to broadcast against weights of the given shape. */
   readonly perFilter: (zeroPoints: Value<'s32'>, w: Shape, group: number, a: Algebra) => Value<'s32'>;
   /** conv(1, w) as [1, O, output…]. */
-  readonly ones: (w: ITensor<Eight>, input: readonly number[], attrs: ConvAttrs) => ITensor<'s32'>;
+  readonly ones: (w: ITensor<ByteType>, input: readonly number[], attrs: ConvAttrs) => ITensor<'s32'>;
   /** conv(1, w) as [1, O, 1…] where it is one number per filter, else undefined. `input` is undefined for a symbolic size. */
   readonly uniform: (
-    w: ITensor<Eight>,
+    w: ITensor<ByteType>,
     input: readonly number[] | undefined,
     attrs: ConvAttrs,
   ) => ITensor<'s32'> | undefined;

@@ -5,6 +5,7 @@
  *   conv(1, w)[o, p] = Σ_{tap inside at p} S[o, tap],    S[o, tap] = Σ_c w[o, c, tap]
  */
 import {
+  type ByteType,
   type ConvAttrs,
   filterCount,
   type ITensor,
@@ -14,10 +15,9 @@ import {
   windowedDim,
 } from '../../ir/index.ts';
 import { channelSums, sumOf } from './channel_sums.ts';
-import type { Eight } from './operands.ts';
 
 /** Σw per filter as [1, O, 1, …]: conv(1, w) wherever every tap is inside. */
-export function filterSums(w: ITensor<Eight>, of: ProductLayout): ITensor<'s32'> {
+export function filterSums(w: ITensor<ByteType>, of: ProductLayout): ITensor<'s32'> {
   const kernel = w.shape.slice(2);
   const [sums, taps, filters] = [channelSums(w, of), sizeOf(kernel), filterCount(of, w.shape)];
   const totals = new Int32Array(filters);
@@ -34,7 +34,7 @@ export interface MapAxis {
 }
 
 /** Σ of the taps that reach each output position, as [1, O, output…]. Separable in the taps: one axis is summed at a time. */
-export function tapMap(w: ITensor<Eight>, of: ProductLayout, axes: readonly MapAxis[]): ITensor<'s32'> {
+export function tapMap(w: ITensor<ByteType>, of: ProductLayout, axes: readonly MapAxis[]): ITensor<'s32'> {
   const [kernel, filters] = [w.shape.slice(2), filterCount(of, w.shape)];
   let map = channelSums(w, of); // [O, k0, k1, …]: axis by axis, kernel positions become output positions
   const output: number[] = [];
@@ -59,7 +59,7 @@ export function tapMap(w: ITensor<Eight>, of: ProductLayout, axes: readonly MapA
 }
 
 /** conv(1, w) over an input of spatial size `input`, as [1, O, output…]. */
-export function onesConvolution(w: ITensor<Eight>, input: readonly number[], attrs: ConvAttrs): ITensor<'s32'> {
+export function onesConvolution(w: ITensor<ByteType>, input: readonly number[], attrs: ConvAttrs): ITensor<'s32'> {
   const rank = input.length;
   const axes = input.map((length, axis): MapAxis => {
     const [kernel, stride, dilation] = [w.shape[axis + 2], attrs.strides[axis], attrs.dilations[axis]];

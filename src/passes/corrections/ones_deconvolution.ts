@@ -7,6 +7,7 @@
  * The map is periodic in the stride inside, thins out at the borders, and is 0 where output padding lies beyond all taps.
  */
 import {
+  type ByteType,
   type DeconvAttrs,
   deconvDim,
   filterCount,
@@ -16,12 +17,12 @@ import {
   tensor,
 } from '../../ir/index.ts';
 import { filterSums, type MapAxis, tapMap } from './ones_convolution.ts';
-import { type Eight, LARGEST_MAP } from './operands.ts';
+import { LARGEST_MAP } from './operands.ts';
 
 const layoutOf = ({ group }: DeconvAttrs): ProductLayout => ({ kind: 'conv_transpose', group });
 
 /** convᵀ(1, w) over an input of spatial size `input`, as [1, O, output…]. w: [C, O/group, kernel…]. */
-export function onesDeconvolution(w: ITensor<Eight>, input: readonly number[], attrs: DeconvAttrs): ITensor<'s32'> {
+export function onesDeconvolution(w: ITensor<ByteType>, input: readonly number[], attrs: DeconvAttrs): ITensor<'s32'> {
   const axes = input.map((length, axis): MapAxis => {
     const [stride, dilation, begin] = [attrs.strides[axis], attrs.dilations[axis], attrs.pads[axis]];
     const size = deconvDim(length, w.shape[axis + 2], axis, attrs);
@@ -39,7 +40,7 @@ export function onesDeconvolution(w: ITensor<Eight>, input: readonly number[], a
  * and pads that crop away all that fewer taps reach), or when the sums of the taps that meet are equal by chance.
  */
 export function uniformSums(
-  w: ITensor<Eight>,
+  w: ITensor<ByteType>,
   input: readonly number[] | undefined,
   attrs: DeconvAttrs,
 ): ITensor<'s32'> | undefined {

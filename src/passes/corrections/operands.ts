@@ -1,5 +1,6 @@
 /** Conditions of the correction rules on the operands of a product. */
 import {
+  type ByteType,
   type ConvAttrs,
   elementAt,
   forEachFilterRun,
@@ -8,20 +9,17 @@ import {
   isStatic,
   type ProductLayout,
   sizeOf,
-  tensor,
   type Value,
   weightsLayout,
 } from '../../ir/index.ts';
 import type { Match, MissMaker, MissReason } from '../rewrite/rule.ts';
 
-export type Eight = 'u8' | 's8';
-
 /** The operands of a quantized product, under the same names for every operator. */
 export type Operands = {
-  readonly x: Value<Eight>;
-  readonly w: Value<Eight>;
-  readonly zx?: Value<Eight>;
-  readonly zw?: Value<Eight>;
+  readonly x: Value<ByteType>;
+  readonly w: Value<ByteType>;
+  readonly zx?: Value<ByteType>;
+  readonly zw?: Value<ByteType>;
 };
 
 /** The argument of a rule of quantized products. */
@@ -62,8 +60,8 @@ export function needs(
 
 /** w − zw for every weight, or undefined when one of them is outside of [low, high]. */
 export function centred(
-  { data, shape }: ITensor<Eight>,
-  zw: ITensor<Eight> | undefined,
+  { data, shape }: ITensor<ByteType>,
+  zw: ITensor<ByteType> | undefined,
   of: ProductLayout,
   low: number,
   high: number,
@@ -83,7 +81,7 @@ export function centred(
 /** Runs of weights with their zero point: one for all, one for each filter, or of a matrix product also by batch. */
 export function forEachZeroPoint(
   shape: readonly number[],
-  zw: ITensor<Eight> | undefined,
+  zw: ITensor<ByteType> | undefined,
   of: ProductLayout,
   visit: (start: number, end: number, zero: number) => void,
 ): void {
@@ -91,12 +89,6 @@ export function forEachZeroPoint(
   if (zw === undefined || zw.data.length === 1) visit(0, sizeOf(shape), zero(0));
   else if (zw.shape.length > 1) forEachRun(shape, zw.shape, -1, (start, end, i) => visit(start, end, zero(i)));
   else forEachFilterRun(weightsLayout(of, shape), (start, end, filter) => visit(start, end, zero(filter)));
-}
-
-/** A zero point, or zero points, moved by 128 to the other signedness. */
-export function movedZeroPoint(t: ITensor<Eight>, to: Eight): ITensor<Eight> {
-  const values = Array.from(t.data, (v) => v + (to === 'u8' ? 128 : -128));
-  return tensor(to, values, t.shape);
 }
 
 /** The conditions of every way to correct a source zero point; `isAny`: for computed weights as well. */

@@ -4,6 +4,8 @@
  */
 import { assert } from '../../diagnostics/index.ts';
 import {
+  type ByteType,
+  byteTypes,
   type ConvAttrs,
   type DeconvAttrs,
   factorsOf,
@@ -23,7 +25,7 @@ import {
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
 import type { AnyRule, Exactness, MissMaker, MissReason } from '../rewrite/rule.ts';
-import type { Eight, Operands, ProductMatch } from './operands.ts';
+import type { Operands, ProductMatch } from './operands.ts';
 
 export interface ProductFamily {
   readonly root: typeof qnnConv | typeof qnnConvTranspose | typeof qnnMatmul;
@@ -31,7 +33,7 @@ export interface ProductFamily {
   /** The product of integers with zero points. A matrix product has no attributes. */
   readonly quantized: (a: Algebra, operands: Operands, attrs: ConvAttrs) => Value<'s32'>;
   /** The same without. */
-  readonly product: (a: Algebra, x: Value<Eight>, w: Value<Eight>, attrs: ConvAttrs) => Value<'s32'>;
+  readonly product: (a: Algebra, x: Value<ByteType>, w: Value<ByteType>, attrs: ConvAttrs) => Value<'s32'>;
   /** The name of a convolution rule for this operator, and its law in terms of it. */
   readonly named: (rule: Named) => Named;
   /** A sentence about convolutions in this family's words. */
@@ -142,7 +144,7 @@ interface Site {
 function matchOf({ graph, node }: Site): ProductMatch {
   const factors = factorsOf(node);
   assert(factors, `${node.op} is not a product`);
-  const value = (id: ValueId): Value<Eight> => ofType(graph.value(id), 'u8', 's8');
+  const value = (id: ValueId): Value<ByteType> => ofType(graph.value(id), ...byteTypes);
   const { x, w, zx, zw } = factors;
   const operands = { x: value(x), w: value(w), ...(zx && { zx: value(zx) }), ...(zw && { zw: value(zw) }) };
   return { ...operands, attrs: windowOf(node), layout: layoutOf(node), node, graph, constant: graph.tensor };

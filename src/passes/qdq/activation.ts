@@ -5,6 +5,7 @@
  */
 
 import {
+  type ByteType,
   isOp,
   lutOf,
   type Node,
@@ -17,7 +18,7 @@ import {
 } from '../../ir/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
-import { type Eight, type Output, quantized } from './parameters.ts';
+import { type Output, quantized } from './parameters.ts';
 
 /** The value that is quantized without its clamps, and the range of integers that the clamps leave. */
 export interface Clamped {
@@ -64,7 +65,7 @@ export const rangeAttrs = ({ low, high }: Clamped, y: Output): { readonly low?: 
 });
 
 /** clamp(x, low, high) on integers, for operators without a range of their own. */
-export function clampTo(a: Algebra, x: Value<Eight>, { low, high }: Clamped, y: Output): Value<Eight> {
+export function clampTo(a: Algebra, x: Value<ByteType>, { low, high }: Clamped, y: Output): Value<ByteType> {
   if (low <= y.min && high >= y.max) return x;
   return a.emit(qnnLut, { x, table: a.constant(lutOf(y.dtype, y.dtype, (q) => clamp(q, low, high))) });
 }

@@ -6,6 +6,7 @@
  * A scale for each row of a matrix is one for each row of the result.
  */
 import {
+  type ByteType,
   isOp,
   isPerTensor,
   type Node,
@@ -24,16 +25,16 @@ import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
 import { attempt, type Refusals, type Refuse } from '../rewrite/plan.ts';
 import { dataOf, emitMoved, isMover, sourceOf } from './moved.ts';
-import { dequantizeOf, type Eight, isEight, isEightOrAbsent, originOf } from './parameters.ts';
+import { dequantizeOf, isByteOrAbsent, isByteValue, originOf } from './parameters.ts';
 import type { ProductForm } from './product_form.ts';
 
 /** The most terms of which any two bytes less any two zero points always fit int32. */
 const ALWAYS = 33025;
 
 interface Side {
-  readonly integers: (a: Algebra) => Value<Eight>;
+  readonly integers: (a: Algebra) => Value<ByteType>;
   readonly scale: Value<'f32'>;
-  readonly zp: Value<Eight> | undefined;
+  readonly zp: Value<ByteType> | undefined;
   /** In which shape the scale multiplies the result. */
   readonly along: Shape;
   readonly isComputed: boolean;
@@ -109,7 +110,7 @@ function sideOf(
   if (mover && isMover(mover)) return movedSide(graph, mover, role, along, refuse);
   if (dequantize === undefined) return refuse(`${role} is not dequantized: ${originOf(graph, v)}`, v);
   const { x, scale, zp, attrs } = dequantize;
-  if (!isEight(x) || !isEightOrAbsent(zp))
+  if (!isByteValue(x) || !isByteOrAbsent(zp))
     return refuse(`${role} is of ${x.type.dtype}, only 8-bit integers are grouped`, x);
   const { shape } = scale.type;
   const scaled = isPerTensor(shape) ? [] : along(shape, attrs.axis);
@@ -137,13 +138,13 @@ function movedSide(
   if (isOp(node, nnResize) && node.attrs.mode !== 'nearest') return refuse(`${role} is interpolated`);
   const side = sideOf(graph, graph.value(data), role, along, refuse);
   if (side.along.length > 0) refuse(`${role} has scales along an axis, and is moved by ${node.op}`, side.scale);
-  const integers = (a: Algebra): Value<Eight> =>
+  const integers = (a: Algebra): Value<ByteType> =>
     emitMoved({ node, sources: [], fill: undefined }, [side.integers(a)], a, graph);
   return { ...side, integers };
 }
 
 export function emitComputed({ form, node, x, w, bias }: Computed, a: Algebra): Value {
-  const operand = (zp: Value<Eight> | undefined): Value<Eight> | undefined =>
+  const operand = (zp: Value<ByteType> | undefined): Value<ByteType> | undefined =>
     zp && isPerTensor(zp.type.shape) ? a.reshape(zp, []) : zp;
   const [zx, zw] = [operand(x.zp), operand(w.zp)];
   const sum = form.emit(a, { x: x.integers(a), w: w.integers(a), ...(zx && { zx }), ...(zw && { zw }) }, node);

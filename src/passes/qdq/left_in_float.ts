@@ -8,6 +8,7 @@ import {
   constantOf,
   dtypes,
   type Graph,
+  isByteType,
   isOp,
   isPlainProduct,
   type Node,
@@ -120,7 +121,7 @@ type Quantize = View<typeof qnnQuantize>;
 
 function reasonAt(graph: Graph, producers: Producers, quantize: Quantize): string | undefined {
   const y = seenAs(graph, producers, quantize.y);
-  if (y !== 'u8' && y !== 's8') return undefined;
+  if (!isByteType(y)) return undefined;
   let clamp: string | undefined;
   let node = producers.get(quantize.x);
   for (; isOp(node, nnRelu, nnClip); node = producers.get(viewOf<typeof nnRelu | typeof nnClip>(node).x))
@@ -150,7 +151,7 @@ function groupOf(graph: Graph, producers: Producers, node: Node): Group | undefi
     while (at && isMover(at)) at = at.operands[0] ? producers.get(at.operands[0]) : undefined;
     const source = view(qnnDequantize, at);
     const dtype = source && seenAs(graph, producers, source.x);
-    return dtype === 'u8' || dtype === 's8' ? dtype : undefined;
+    return dtype && isByteType(dtype) ? dtype : undefined;
   };
   const [first, second] = node.operands;
   const product = isOp(node, nnAdd) ? addedTo(producers, node) : undefined;

@@ -4,6 +4,9 @@
  */
 import {
   type AnyOp,
+  type ByteType,
+  byteTypes,
+  dtypes,
   evaluateNode,
   type ITensor,
   isOp,
@@ -39,7 +42,7 @@ import { dequantize, quantize } from '../../numerics/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
 import { attempt, type Refusals, type Refuse, type Site } from '../rewrite/plan.ts';
-import { type Dequantized, dequantized, dequantizeOf, type Eight } from './parameters.ts';
+import { type Dequantized, dequantized, dequantizeOf } from './parameters.ts';
 
 const movers = [
   nnReshape,
@@ -108,8 +111,8 @@ function fillOf(
   const { value: padding } = graph.viewOf<typeof nnPad>(node);
   const value = padding === undefined ? 0 : graph.tensor(padding)?.data[0];
   if (value === undefined) return refuse('the pad value is computed at run time', padding);
-  const [low, high] = x.type.dtype === 'u8' ? [0, 255] : [-128, 127];
-  const q = quantize(Number(value), s, z, low, high);
+  const { min, max } = dtypes[x.type.dtype];
+  const q = quantize(Number(value), s, z, min, max);
   if (dequantize(q, s, z) !== Number(value)) refuse(`the pad value ${value} is not an integer times the scale ${s}`, x);
   return q;
 }
@@ -117,22 +120,22 @@ function fillOf(
 /** The same mover over integers. */
 export function emitMoved(
   { node, fill }: Moved,
-  integers: readonly Value<Eight>[],
+  integers: readonly Value<ByteType>[],
   a: Algebra,
   graph: GraphEditor,
-): Value<Eight> {
+): Value<ByteType> {
   const operands = node.operands.map((id, i) => integers[i] ?? (id && graph.value(id)));
   if (fill !== undefined) operands[1] = a.b.scalar(integers[0].type.dtype, fill);
   const [y] = a.b.emitList(opOf(node), operands, node.attrs, { loc: node.loc });
-  return ofType(y, 'u8', 's8');
+  return ofType(y, ...byteTypes);
 }
 
 /** A dequantized value, whatever moved it since; `integers` emits its integers, moved the same way. */
 export interface Source extends Dequantized {
   readonly shape: Shape;
-  readonly integers: (a: Algebra) => Value<Eight>;
+  readonly integers: (a: Algebra) => Value<ByteType>;
   /** The integers, where they are constants: moved when somebody looks at them. */
-  readonly known: (() => ITensor<Eight>) | undefined;
+  readonly known: (() => ITensor<ByteType>) | undefined;
 }
 
 /** Longer chains are not looked at. */
@@ -155,7 +158,7 @@ export function sourceOf(graph: GraphEditor, v: Value, role: string, refuse: Ref
   const outcome = attempt((to) => movedAt({ graph, node }, () => sources, to));
   if ('miss' in outcome) return refuse(`${role} is moved by ${node.op}: ${outcome.miss.reason}`, v);
   const { found } = outcome;
-  const integers = (a: Algebra): Value<Eight> =>
+  const integers = (a: Algebra): Value<ByteType> =>
     emitMoved(
       found,
       found.sources.map((source) => source.integers(a)),
@@ -170,18 +173,18 @@ const isRearrangement = oneOf(nnTranspose, nnReshape);
 /** Gemm with transB, Unsqueeze of a filter: the axis of the scales goes with the integers. */
 function movedConstant(
   node: Node,
-  source: Source & { readonly known: () => ITensor<Eight> },
+  source: Source & { readonly known: () => ITensor<ByteType> },
   shape: readonly number[],
   role: string,
   refuse: Refuse,
 ): Source {
   const { dtype } = source.x.type;
-  let moved: ITensor<Eight> | undefined;
-  const known = (): ITensor<Eight> => (moved ??= tensorOfType(evaluateNode(node, [source.known()])[0], 'u8', 's8'));
+  let moved: ITensor<ByteType> | undefined;
+  const known = () => (moved ??= tensorOfType(evaluateNode(node, [source.known()])[0], ...byteTypes));
   const axis = source.perTensor ? 0 : axisAfter(node, source, shape);
   if (source.scale.type.shape.length > 1) refuse(`${role} has a scale for each block`, source.scale);
   if (axis < 0) refuse(`the axis of the scales, ${source.axis}, is not an axis of ${role} behind ${node.op}`, source.x);
-  const integers = (a: Algebra): Value<Eight> => a.b.lazy({ dtype, shape }, known, a.b.fresh(`${source.x.id}.moved`));
+  const integers = (a: Algebra) => a.b.lazy({ dtype, shape }, known, a.b.fresh(`${source.x.id}.moved`));
   return { ...source, shape, axis, integers, known };
 }
 

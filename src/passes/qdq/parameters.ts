@@ -1,7 +1,10 @@
 /** Dequantize and quantize nodes as the grouping rules see them: 8-bit integers with constant parameters. */
 
 import {
+  type ByteType,
+  byteTypes,
   dtypes,
+  isByteType,
   isOfType,
   isOp,
   isPerTensor,
@@ -20,15 +23,14 @@ import type { GraphEditor } from '../rewrite/editor.ts';
 import type { Refusals, Refuse } from '../rewrite/plan.ts';
 import type { Match } from '../rewrite/rule.ts';
 
-export type Eight = 'u8' | 's8';
 export type QuantizeMatch = Match<typeof qnnQuantize.operands, typeof qnnQuantize.attrs>;
 
 /** dequantize(x; scale, zp): positive finite scales, one per tensor or one along `axis`. */
 export interface Dequantized {
   readonly node: Node;
-  readonly x: Value<Eight>;
+  readonly x: Value<ByteType>;
   readonly scale: Value<'f32'>;
-  readonly zp: Value<Eight> | undefined;
+  readonly zp: Value<ByteType> | undefined;
   readonly scales: Float32Array;
   /** As many as scales, or one. */
   readonly zeroPoints: ArrayLike<number>;
@@ -36,10 +38,10 @@ export interface Dequantized {
   readonly perTensor: boolean;
 }
 
-/** Eight bits, or absent: zero points have the type of their tensor. */
-export const isEightOrAbsent = (value: Value | undefined): value is Value<Eight> | undefined =>
-  value === undefined || isEight(value);
-export const isEight = (value: Value): value is Value<Eight> => isOfType(value, 'u8', 's8');
+/** Of bytes, or absent: zero points have the type of their tensor. */
+export const isByteOrAbsent = (value: Value | undefined): value is Value<ByteType> | undefined =>
+  value === undefined || isByteValue(value);
+export const isByteValue = (value: Value): value is Value<ByteType> => isOfType(value, ...byteTypes);
 
 /** The dequantize that computes `v`, undefined when something else does. */
 export const dequantizeOf = (graph: GraphEditor, v: Value): ValueView<typeof qnnDequantize> | undefined =>
@@ -48,7 +50,7 @@ export const dequantizeOf = (graph: GraphEditor, v: Value): ValueView<typeof qnn
 /** `role` is how the value is called in reasons: 'the input', 'the weights'. */
 export function dequantized(graph: GraphEditor, v: Value, role: string, refuse: Refuse): Dequantized {
   const { node, x, scale, zp, attrs } = dequantizeOf(graph, v) ?? notDequantized(graph, v, role, refuse);
-  if (!isEight(x) || !isEightOrAbsent(zp))
+  if (!isByteValue(x) || !isByteOrAbsent(zp))
     return refuse(
       `${role} is of ${x.type.dtype}, only 8-bit integers are grouped`,
       x,
@@ -125,9 +127,9 @@ function scalesOf(graph: GraphEditor, scale: Value<'f32'>, role: string, refuse:
 
 /** quantize(·; scale, zp) per tensor. */
 export interface Output {
-  readonly dtype: Eight;
+  readonly dtype: ByteType;
   readonly scale: Value<'f32'>;
-  readonly zp: Value<Eight> | undefined;
+  readonly zp: Value<ByteType> | undefined;
   readonly s: number;
   readonly zeroPoint: number;
   readonly arithmetic: 'divide' | 'reciprocal';
@@ -137,7 +139,7 @@ export interface Output {
 
 export function outputOf({ graph, scale, zp, attrs }: QuantizeMatch, { refuse }: Refusals): Output {
   const { dtype, arithmetic } = attrs;
-  if ((dtype !== 'u8' && dtype !== 's8') || !isEightOrAbsent(zp))
+  if (!isByteType(dtype) || !isByteOrAbsent(zp))
     return refuse(`the result is of ${dtype}, only 8-bit integers are grouped`);
   if (!isPerTensor(scale.type.shape))
     refuse(`the result has a scale for each index of axis ${attrs.axis}, only weights may`, scale);
@@ -156,10 +158,10 @@ export const quantized = ({ s, zeroPoint, arithmetic, min, max }: Output, real: 
 
 /** A parameter as a scalar of shape []; an absent zero point is 0. */
 export const scalarScale = (a: Algebra, scale: Value<'f32'>): Value<'f32'> => asScalar(a, scale);
-export const scalarZeroPoint = (a: Algebra, zp: Value<Eight> | undefined, dtype: Eight): Value<Eight> =>
+export const scalarZeroPoint = (a: Algebra, zp: Value<ByteType> | undefined, dtype: ByteType): Value<ByteType> =>
   zp === undefined ? a.b.scalar(dtype, 0) : asScalar(a, zp);
 
-const asScalar = <D extends Eight | 'f32'>(a: Algebra, value: Value<D>): Value<D> =>
+const asScalar = <D extends ByteType | 'f32'>(a: Algebra, value: Value<D>): Value<D> =>
   value.type.shape.length === 0 ? value : a.reshape(value, []);
 
 /** Names the value that was found in the place of a dequantize: an input, a constant, or another operator. */
@@ -180,5 +182,5 @@ export function requirePrivate(graph: GraphEditor, inner: readonly ValueId[], re
 }
 
 /** dequantize(y) with the parameters of another. */
-export const dequantizedAs = (a: Algebra, { scale, zp }: Dequantized, x: Value<Eight>, axis: number): Value =>
+export const dequantizedAs = (a: Algebra, { scale, zp }: Dequantized, x: Value<ByteType>, axis: number): Value =>
   a.emit(qnnDequantize, { x, scale, ...(zp && { zp }) }, { axis });

@@ -8,6 +8,7 @@
 
 import {
   atChannel,
+  type ByteType,
   dtypes,
   type ITensor,
   isStatic,
@@ -41,7 +42,6 @@ import { type Source, sourceOf } from './moved.ts';
 import {
   type Dequantized,
   dequantizeOf,
-  type Eight,
   LARGEST_SCALE,
   NORMAL,
   type Output,
@@ -136,7 +136,7 @@ function requireInt32({ form, x, w }: DequantizedProduct, bias: Bias | undefined
 }
 
 /** The largest Σ|w − zw| of a channel. */
-function sumOfMagnitudes({ data, shape }: ITensor<Eight>, axis: number, zeroPoints: ArrayLike<number>): number {
+function sumOfMagnitudes({ data, shape }: ITensor<ByteType>, axis: number, zeroPoints: ArrayLike<number>): number {
   const inner = sizeOf(shape.slice(axis + 1));
   const sums = new Float64Array(axis < 0 ? 1 : shape[axis]);
   for (let i = 0; i < data.length; i++) {
@@ -256,7 +256,7 @@ const isUniform = (values: ArrayLike<number>): boolean => Array.from(values).eve
 /**
  * The source zero point as an operand: the first one when there are several, since emitShift corrects the differences.
  */
-const sourceZeroPoint = (a: Algebra, x: Dequantized): Value<Eight> | undefined =>
+const sourceZeroPoint = (a: Algebra, x: Dequantized): Value<ByteType> | undefined =>
   x.perTensor || x.zeroPoints[0] === 0
     ? zeroPointOperand(a, { ...x, zeroPoints: [x.zeroPoints[0]] }, 1)
     : a.b.scalar(x.x.type.dtype, x.zeroPoints[0]);
@@ -266,7 +266,7 @@ function zeroPointOperand(
   a: Algebra,
   { x, zp, zeroPoints, perTensor: one }: Dequantized,
   repeats: number,
-): Value<Eight> | undefined {
+): Value<ByteType> | undefined {
   if (zp === undefined || isZero(zeroPoints)) return undefined;
   if (one) return scalarZeroPoint(a, zp, x.type.dtype);
   return repeats === 1 ? zp : a.constant(tensor(x.type.dtype, repeated(zeroPoints, repeats)));

@@ -5,34 +5,36 @@
  */
 import { assert } from '../../diagnostics/index.ts';
 import {
+  type ByteType,
+  byteTypes,
   evaluateNode,
   type ITensor,
+  lutOf,
   type Node,
   opOf,
   sameShape,
   sizeOf,
-  tensor,
   tensorOfType,
   type Value,
   type ValueId,
 } from '../../ir/index.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
 import type { Refusals } from '../rewrite/plan.ts';
-import { dequantized, dequantizeOf, type Eight, type QuantizeMatch } from './parameters.ts';
+import { dequantized, dequantizeOf, type QuantizeMatch } from './parameters.ts';
 
 /** Longer chains are not looked at: the search for them would not be linear in the graph. */
 const LONGEST = 64;
 
 export interface Table {
-  readonly x: Value<Eight>;
-  readonly table: ITensor<Eight>;
+  readonly x: Value<ByteType>;
+  readonly table: ITensor<ByteType>;
 }
 
 /** The table from the integers that all paths start at to the result of the quantize. */
 export function tableOf({ graph, node, x: v }: QuantizeMatch, { refuse, unrelated }: Refusals): Table {
   const nodes: Node[] = [];
   const seen = new Set<ValueId>();
-  const source: { found?: Value<Eight> } = {};
+  const source: { found?: Value<ByteType> } = {};
 
   const visit = (value: Value): void => {
     if (seen.has(value.id)) return;
@@ -76,12 +78,12 @@ function isConstant(graph: GraphEditor, id: ValueId): boolean {
   return dequantize?.node.operands.every((operand) => operand === null || graph.isConstant(operand)) ?? false;
 }
 
-/** Runs the very nodes on all 256 values, in the order of the bytes. */
-function evaluate(graph: GraphEditor, x: Value<Eight>, nodes: readonly Node[]): ITensor<Eight> {
-  const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
-  const values = new Map<ValueId, ITensor>([
-    [x.id, x.type.dtype === 'u8' ? tensor('u8', bytes) : tensor('s8', new Int8Array(bytes.buffer))],
-  ]);
+/** The 256 values that an element may have, in the order of the bytes. */
+export const allValues = ({ type: { dtype } }: Value<ByteType>): ITensor => lutOf(dtype, dtype, (q) => q);
+
+/** Runs the very nodes on all values. */
+function evaluate(graph: GraphEditor, x: Value<ByteType>, nodes: readonly Node[]): ITensor<ByteType> {
+  const values = new Map<ValueId, ITensor>([[x.id, allValues(x)]]);
   const valueAt = (id: ValueId): ITensor => {
     const known = values.get(id) ?? graph.constant(id) ?? dequantizedConstant(graph, id);
     values.set(id, known);
@@ -96,7 +98,7 @@ function evaluate(graph: GraphEditor, x: Value<Eight>, nodes: readonly Node[]): 
     values.set(node.results[0], last);
   }
   assert(last?.data.length === 256, 'a table has 256 entries');
-  return { ...tensorOfType(last, 'u8', 's8'), shape: [256] };
+  return { ...tensorOfType(last, ...byteTypes), shape: [256] };
 }
 
 function dequantizedConstant(graph: GraphEditor, id: ValueId): ITensor {
@@ -108,7 +110,7 @@ function dequantizedConstant(graph: GraphEditor, id: ValueId): ITensor {
 
 /** The bounds when the table clamps the integers of [from, to] and does nothing else. */
 export function clampBounds(
-  { dtype, data }: ITensor<Eight>,
+  { dtype, data }: ITensor<ByteType>,
   from: number,
   to: number,
 ): readonly [number, number] | undefined {

@@ -5,6 +5,7 @@
 import {
   type AnyOp,
   type AttrValue,
+  type ByteType,
   type DType,
   type Emitter,
   evaluateNode,
@@ -61,10 +62,10 @@ export class Algebra {
             ? x
             : this.#fold('s32', nnMul, [x, y]);
 
-  matmul = (a: Value<'u8' | 's8'>, b: Value<'u8' | 's8'>): S32 => this.emit(nnMatmul, { a, b });
+  matmul = (a: Value<ByteType>, b: Value<ByteType>): S32 => this.emit(nnMatmul, { a, b });
   toS32 = (x: Value<DType>): S32 => this.#fold('s32', nnCast, [x], { to: 's32' });
   /** u8 ↔ s8 by 128. */
-  recentre = <D extends 'u8' | 's8'>(x: Value<'u8' | 's8'>, to: D): Value<D> =>
+  recentre = <D extends ByteType>(x: Value<ByteType>, to: D): Value<D> =>
     isOfType(x, to) ? x : this.#fold(to, nnRecentre, [x], { to });
   reshape = <D extends DType>(x: Value<D>, shape: Value['type']['shape']): Value<D> =>
     this.#fold(x.type.dtype, nnReshape, [x], { shape });

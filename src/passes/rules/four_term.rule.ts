@@ -1,6 +1,6 @@
-import { filterCount, oneFilterEach, sizeOf, tensor, type Value } from '../../ir/index.ts';
+import { filterCount, oneFilterEach, shiftBetween, sizeOf, tensor, type Value } from '../../ir/index.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
-import { holdsMap, isZero, movedZeroPoint, needs, type ProductMatch, spatialOf } from '../corrections/operands.ts';
+import { holdsMap, isZero, needs, type ProductMatch, spatialOf } from '../corrections/operands.ts';
 import { productRule } from '../corrections/product_family.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { present } from '../rewrite/rule.ts';
@@ -50,8 +50,8 @@ function terms(
   const onesShape = oneFilterEach(layout, known.shape);
   const ones = tensor('s8', new Int8Array(sizeOf(onesShape)).fill(1), onesShape);
   const zxs = zx ? a.toS32(zx) : a.s32([0], []);
-  const moved = w.type.dtype === 'u8' ? (zw ? movedZeroPoint(present(constant(zw)), 's8') : undefined) : constant(zw);
-  const zeros = moved ? Array.from(moved.data) : [w.type.dtype === 'u8' ? -128 : 0];
+  const shift = shiftBetween(w.type.dtype, 's8');
+  const zeros = Array.from(zw ? present(constant(zw)).data : [0], (zero) => zero + shift);
   const zws = a.s32(zeros, zeros.length === 1 ? [] : [1, count, ...kernel.map(() => 1)]);
   const spatial = present(spatialOf(x));
   const term1 = family.product(a, x, weights, attrs);

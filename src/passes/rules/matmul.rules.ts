@@ -2,9 +2,9 @@
  * The rules of matrix products. Rules of convolutions serve when a matrix product differs in words alone; it has some
  * of its own, since both sides may be computed, a zero point may differ from row to row, and a side may be a vector.
  */
-import { nnReduceSum, qnnMatmul, tensor, type Value } from '../../ir/index.ts';
+import { type ByteType, nnReduceSum, qnnMatmul, tensor, type Value } from '../../ir/index.ts';
 import { channelSums } from '../corrections/channel_sums.ts';
-import { type Eight, needs, sourceCorrectable } from '../corrections/operands.ts';
+import { needs, sourceCorrectable } from '../corrections/operands.ts';
 import { matmul } from '../corrections/product_family.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { defineRule, type Match, present } from '../rewrite/rule.ts';
@@ -93,7 +93,7 @@ export const rowSum = defineRule({
   },
 });
 
-function subtractRowSums({ a, b, za }: MatmulMatch, algebra: Algebra, zb: Value<Eight>): Value<'s32'> {
+function subtractRowSums({ a, b, za }: MatmulMatch, algebra: Algebra, zb: Value<ByteType>): Value<'s32'> {
   return algebra.sub(
     algebra.emit(qnnMatmul, { a, b, ...optionals(za, undefined) }),
     algebra.mul(rowSums({ a, za }, algebra), algebra.toS32(zb)),
@@ -130,7 +130,7 @@ export const foldMatmul = foldOf(matmul, {
 });
 
 /** Σ_k b[…, k, n] as […, 1, n]: a constant for constant b, else a product with a row of ones, or a reduction. */
-function columnSums(b: Value<Eight>, known: Int32Array | undefined, a: Algebra): Value<'s32'> {
+function columnSums(b: Value<ByteType>, known: Int32Array | undefined, a: Algebra): Value<'s32'> {
   const { shape } = b.type;
   const inner = shape.at(-2);
   if (known)
@@ -143,7 +143,7 @@ function columnSums(b: Value<Eight>, known: Int32Array | undefined, a: Algebra):
 }
 
 /** Zero points by rows as a column vector; of the rank of the matrix they are one already. */
-function rowZeroPoint(za: Value<Eight>, a: Algebra): Value<'s32'> {
+function rowZeroPoint(za: Value<ByteType>, a: Algebra): Value<'s32'> {
   const zeros = a.toS32(za);
   const [size] = zeros.type.shape;
   return zeros.type.shape.length === 1 && size !== 1 ? a.reshape(zeros, [size, 1]) : zeros;

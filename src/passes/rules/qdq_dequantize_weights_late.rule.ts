@@ -1,5 +1,7 @@
 import {
   type AttrSpecs,
+  type ByteType,
+  byteTypes,
   evaluateNode,
   type ITensor,
   isStatic,
@@ -14,7 +16,7 @@ import {
   type Value,
 } from '../../ir/index.ts';
 import { axisAfter } from '../qdq/moved.ts';
-import { type Dequantized, dequantized, dequantizedAs, dequantizeOf, type Eight } from '../qdq/parameters.ts';
+import { type Dequantized, dequantized, dequantizedAs, dequantizeOf } from '../qdq/parameters.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { planned, type Refusals } from '../rewrite/plan.ts';
 import { type AnyRule, defineRule, type Match, present } from '../rewrite/rule.ts';
@@ -22,7 +24,7 @@ import { type AnyRule, defineRule, type Match, present } from '../rewrite/rule.t
 interface LateWeights {
   readonly node: Node;
   readonly source: Dequantized;
-  readonly integers: () => ITensor<Eight>;
+  readonly integers: () => ITensor<ByteType>;
   readonly shape: Shape;
   readonly axis: number;
 }
@@ -48,7 +50,7 @@ function planWeights(
 /** The weights are moved when somebody looks at them: grouping does not. */
 function emitWeights({ node, source, integers, shape, axis }: LateWeights, a: Algebra): Value {
   const { dtype } = source.x.type;
-  const moved = () => tensorOfType(evaluateNode(node, [integers()])[0], 'u8', 's8');
+  const moved = () => tensorOfType(evaluateNode(node, [integers()])[0], ...byteTypes);
   return dequantizedAs(a, source, a.b.lazy({ dtype, shape }, moved, a.b.fresh(`${source.x.id}.moved`)), axis);
 }
 

@@ -1,4 +1,5 @@
 import {
+  type ByteType,
   type DType,
   elementAt,
   type Factors,
@@ -18,7 +19,7 @@ import {
 } from '../../ir/index.ts';
 import { isZero } from '../corrections/operands.ts';
 import { dataOf, isMover } from '../qdq/moved.ts';
-import { type Eight, isEight } from '../qdq/parameters.ts';
+import { isByteValue } from '../qdq/parameters.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
 import { planned, type Refusals } from '../rewrite/plan.ts';
@@ -41,10 +42,10 @@ export const subtractZeroPoint = defineRule({
   }),
 });
 
-type Found = Pick<DequantizeMatch, 'scale'> & { readonly x: Value<Eight>; readonly zp: Value<Eight>; axis: number };
+type Found = Pick<DequantizeMatch, 'scale'> & Record<'x' | 'zp', Value<ByteType>> & { readonly axis: number };
 
 function plan({ x, scale, zp, attrs, node, graph, constant }: DequantizeMatch, { refuse, unrelated }: Refusals): Found {
-  if (!isEight(x) || zp === undefined || !isEight(zp) || isZero(constant(zp)))
+  if (!isByteValue(x) || zp === undefined || !isByteValue(zp) || isZero(constant(zp)))
     return unrelated('the dequantize has no 8-bit zero point to subtract');
   const { shape } = zp.type;
   const sizes = shape.length === 1 && shape[0] !== 1 ? [x.type.shape[attrs.axis]] : x.type.shape;
@@ -91,7 +92,7 @@ function isBytes(graph: GraphEditor, id: ValueId, depth = 0): boolean {
   if (dequantize === undefined) return isMover(node) && dataOf(node).every((v) => isBytes(graph, v, depth + 1));
   const { x, zp } = dequantize;
   // this rule has turned the other side into s32
-  return isEight(x) || (isOfType(x, 's32') && zp === undefined);
+  return isByteValue(x) || (isOfType(x, 's32') && zp === undefined);
 }
 
 function emit({ x, scale, zp, axis }: Found, a: Algebra, sign: 1 | -1): Value {
@@ -103,7 +104,7 @@ function emit({ x, scale, zp, axis }: Found, a: Algebra, sign: 1 | -1): Value {
   return a.emit(qnnDequantize, { x: difference, scale }, { axis });
 }
 
-function computed(x: Value<Eight>, zp: Value<Eight>, axis: number, a: Algebra, sign: 1 | -1): Value<'s32'> {
+function computed(x: Value<ByteType>, zp: Value<ByteType>, axis: number, a: Algebra, sign: 1 | -1): Value<'s32'> {
   const [size, ...more] = zp.type.shape;
   const isLine = size !== undefined && size !== 1 && more.length === 0;
   // the axis of parameters with one element means nothing: it may be beyond the rank
@@ -114,8 +115,8 @@ function computed(x: Value<Eight>, zp: Value<Eight>, axis: number, a: Algebra, s
 
 /** In s8 where that holds all of it. */
 function subtracted(
-  x: ITensor<Eight>,
-  zp: ITensor<Eight>,
+  x: ITensor<ByteType>,
+  zp: ITensor<ByteType>,
   axis: number,
   sign: 1 | -1,
 ): ITensor<DType & ('s8' | 's32')> {

@@ -1,4 +1,4 @@
-import { qnnLut, qnnQuantize, qnnRequantize, tensor, type Value } from '../../ir/index.ts';
+import { dtypes, qnnLut, qnnQuantize, qnnRequantize, tensor, type Value } from '../../ir/index.ts';
 import { outputOf, type QuantizeMatch } from '../qdq/parameters.ts';
 import { clampBounds, type Table, tableOf } from '../qdq/table.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
@@ -98,7 +98,7 @@ export const tableOfRequantize = defineRule({
     (match: LutMatch, refusals) => {
       const { producer, outer } = readBy(match, qnnRequantize, refusals);
       const { dtype } = match.x.type;
-      const [min, max] = dtype === 'u8' ? [0, 255] : [-128, 127];
+      const { min, max } = dtypes[dtype];
       const { low, high } = producer.attrs;
       const bounds = outer.dtype === dtype ? clampBounds(outer, Math.max(low, min), Math.min(high, max)) : undefined;
       if (bounds === undefined) return refusals.unrelated('the table is not a clamp of integers');

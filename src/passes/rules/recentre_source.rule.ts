@@ -1,7 +1,6 @@
 import { tensor } from '../../ir/index.ts';
-import { movedZeroPoint, needs } from '../corrections/operands.ts';
+import { needs } from '../corrections/operands.ts';
 import { convolution, type ProductFamily, productRule } from '../corrections/product_family.ts';
-import { present } from '../rewrite/rule.ts';
 
 /** s8 activations become u8: exact, one XOR per element, and free when the zero point was −128. */
 export const recentreSourceOf = (family: ProductFamily) =>
@@ -15,9 +14,10 @@ export const recentreSourceOf = (family: ProductFamily) =>
         [x.type.dtype === 's8', 'the source is u8 already', x],
         [zx === undefined || constant(zx) !== undefined, 'the zero point is computed at run time', zx],
       ),
-    rewrite({ x, w, zx, zw, attrs, constant }, a) {
-      const moved = zx ? movedZeroPoint(present(constant(zx)), 'u8') : tensor('u8', [128], []);
-      return family.quantized(a, { x: a.recentre(x, 'u8'), w, zx: a.constant(moved), ...(zw && { zw }) }, attrs);
+    rewrite({ x, w, zx, zw, attrs }, a) {
+      const source = a.recentre(x, 'u8');
+      const moved = zx ? a.recentre(zx, 'u8') : a.constant(tensor('u8', [128], []));
+      return family.quantized(a, { x: source, w, zx: moved, ...(zw && { zw }) }, attrs);
     },
     wrong: {
       what: 'moves the source and leaves the zero point where it was',

@@ -1,4 +1,6 @@
 import {
+  type ByteType,
+  byteTypes,
   evaluateNode,
   type ITensor,
   type Node,
@@ -6,18 +8,17 @@ import {
   qnnLut,
   qnnMul,
   sizeOf,
-  tensor,
   tensorOfType,
   type Value,
 } from '../../ir/index.ts';
-import type { Eight } from '../qdq/parameters.ts';
+import { allValues } from '../qdq/table.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { planned, type Refusals } from '../rewrite/plan.ts';
 import { defineRule, type Match } from '../rewrite/rule.ts';
 
 /** a ∘ c, c ∘ a or a ∘ a: a function of one byte. The values are the operator's own, in its own order of operands. */
 interface OneByte {
-  readonly x: Value<Eight>;
+  readonly x: Value<ByteType>;
   readonly node: Node;
   readonly operands: readonly (ITensor | undefined)[];
 }
@@ -44,11 +45,10 @@ function plan({ graph, node, a, b }: Match<typeof qnnAdd.operands>, { refuse, un
 }
 
 function emit({ x, node, operands }: OneByte, a: Algebra): Value {
-  const bytes = Uint8Array.from({ length: 256 }, (_, byte) => byte);
-  const all = x.type.dtype === 'u8' ? tensor('u8', bytes) : tensor('s8', new Int8Array(bytes.buffer));
+  const all = allValues(x);
   const flat = operands.map((c) => (c === undefined ? all : { ...c, shape: sizeOf(c.shape) === 1 ? [] : c.shape }));
   const [table] = evaluateNode(node, flat);
-  return a.emit(qnnLut, { x, table: a.constant(tensorOfType(table, 'u8', 's8')) });
+  return a.emit(qnnLut, { x, table: a.constant(tensorOfType(table, ...byteTypes)) });
 }
 
 const law = (op: string) =>

@@ -7,6 +7,7 @@ import {
   nnGather,
   oneFilterEach,
   type Shape,
+  shiftBetween,
   sizeOf,
   tensor,
   type Value,
@@ -38,7 +39,7 @@ export const windowSum = windowSumOf(convolution);
 
 /** ẑw in s32: one, or one for each filter. */
 function zeroPointsOf({ w, zw }: ProductMatch, a: Algebra): Value<'s32'> {
-  if (zw === undefined) return a.s32([w.type.dtype === 'u8' ? -128 : 0], []);
+  if (zw === undefined) return a.s32([shiftBetween(w.type.dtype, 's8')], []);
   return a.toS32(a.recentre(zw, 's8'));
 }
 

@@ -5,11 +5,12 @@
 import * as fc from 'fast-check';
 import { assert } from '../../diagnostics/index.ts';
 import { type Dim, dtypes, type GraphBuilder, isStatic, type Shape, tensor, type Value } from '../../ir/index.ts';
+import { type ByteType, byteTypes } from '../../tensors/index.ts';
 import { type Contents, patterns, randomSource } from '../contents.ts';
 
-export type Eight = 'u8' | 's8';
+export type Eight = ByteType;
 
-export const eight: fc.Arbitrary<Eight> = fc.constantFrom('u8', 's8');
+export const eight: fc.Arbitrary<Eight> = fc.constantFrom(...byteTypes);
 
 /** Half of the draws are random, half extreme. */
 export const contents: fc.Arbitrary<Contents> = fc.record({

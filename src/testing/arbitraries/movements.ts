@@ -1,6 +1,7 @@
 /** Operators that move, repeat or choose elements, over [n, 4, 2h, 2w], where every one of them applies. */
 import * as fc from 'fast-check';
 import {
+  byteTypes,
   type Dim,
   type DType,
   type Graph,
@@ -140,11 +141,11 @@ export function emitMove(
       if (!isOfBlocks) break;
       return b.emit(nnSpaceToDepth, { x }, { block: 2 });
     case 'nnMaxPool': {
-      if (!image || !isOfType(x, 'u8', 's8', 'f32', 'f64')) break;
+      if (!image || !isOfType(x, ...byteTypes, 'f32', 'f64')) break;
       return b.emit(nnMaxPool, { x }, poolOf(image.slice(1), pick));
     }
     case 'nnGlobalMaxPool':
-      if (!image || !isOfType(x, 'u8', 's8', 'f32', 'f64')) break;
+      if (!image || !isOfType(x, ...byteTypes, 'f32', 'f64')) break;
       return b.emit(nnGlobalMaxPool, { x });
     case 'nnResize':
       if (!image) break;
@@ -207,7 +208,7 @@ function permutation(rank: number, random: () => number): number[] {
     .map((p) => p.axis);
 }
 
-const dtype = fc.constantFrom<DType>('u8', 's8', 'f32', 's32');
+const dtype = fc.constantFrom<DType>(...byteTypes, 'f32', 's32');
 
 /** A chain of movements, as many as `kinds` has entries, over a tensor of any type. */
 export const chains = (...kinds: readonly (readonly Movement[])[]): fc.Arbitrary<Graph> =>

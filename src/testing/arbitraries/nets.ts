@@ -1,6 +1,7 @@
 /** Small networks of several layers: convolutions, residual additions, concatenations, pools and a matmul at the end. */
 import * as fc from 'fast-check';
 import {
+  byteTypes,
   type Dim,
   type Graph,
   GraphBuilder,
@@ -245,7 +246,7 @@ function emitQdqConv(b: GraphBuilder, spec: LayerSpec, x: Value<Eight>, pick: (n
   return emitQuantize(
     b,
     sum,
-    { ...spec.y, dtype: pick(2) === 0 ? 'u8' : 's8' },
+    { ...spec.y, dtype: byteTypes[pick(2)] },
     (spec.y.scale * spec.weights.scale) / spread(spec.scale, termsOf(conv)),
   );
 }

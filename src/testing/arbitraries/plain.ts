@@ -1,7 +1,9 @@
 /** Small graphs around operators that canonical forms are about. */
 import * as fc from 'fast-check';
 import {
+  byteTypes,
   type DType,
+  dtypes,
   type Graph,
   GraphBuilder,
   lutOf,
@@ -18,7 +20,7 @@ import { type Contents, filled } from '../contents.ts';
 import { contents, type Eight, eight } from './basic.ts';
 import { emitRequantize, requantizeSpec } from './sums.ts';
 
-const dtype = fc.constantFrom<DType>('u8', 's8', 's32', 'f32');
+const dtype = fc.constantFrom<DType>(...byteTypes, 's32', 'f32');
 
 /** A cast, half of the time to the type that it already is. */
 export const casts: fc.Arbitrary<Graph> = fc
@@ -77,7 +79,7 @@ const tableSpec = (clamp: boolean): fc.Arbitrary<Table> =>
 
 function emitTable(b: GraphBuilder, x: Value<Eight>, to: Eight, spec: Table, computed: boolean): Value<Eight> {
   const { dtype } = x.type;
-  const [min, max] = to === 'u8' ? [0, 255] : [-128, 127];
+  const { min, max } = dtypes[to];
   const clamp = (v: number, low: number, high: number): number => Math.min(Math.max(v, low), high);
   const contents =
     spec.kind === 'any'

@@ -19,11 +19,12 @@ import {
   type qnnAdd,
   type qnnMul,
   type Shape,
+  shiftBetween,
   tensor,
   type Value,
 } from '../../ir/index.ts';
 import { filled, randomSource } from '../contents.ts';
-import { contents } from './basic.ts';
+import { contents, eight } from './basic.ts';
 import { poolOf } from './movements.ts';
 import { movedQuantize } from './qdq_movements.ts';
 import { product } from './qdq_products.ts';
@@ -104,7 +105,7 @@ export const ofOneTensor = (op: typeof qnnAdd | typeof qnnMul): fc.Arbitrary<Gra
   fc
     .record({
       shape: fc.constantFrom<Shape>([2, 3], ['N', 4, 1], ['N'], [5, 1, 1]),
-      dtype: fc.constantFrom('u8' as const, 's8' as const),
+      dtype: eight,
       side: fc.constantFrom('left', 'right', 'both'),
       scales: fc.array(
         fc.integer({ min: 1, max: 4000 }).map((n) => Math.fround(n / 8191)),
@@ -115,7 +116,7 @@ export const ofOneTensor = (op: typeof qnnAdd | typeof qnnMul): fc.Arbitrary<Gra
     .map(({ shape, dtype, side, scales, zeroPoints }) => {
       const g = new GraphBuilder();
       const x = g.input('x', dtype, shape);
-      const [constant, ...zeros] = zeroPoints.map((z) => g.scalar(dtype, dtype === 'u8' ? z : z - 128));
+      const [constant, ...zeros] = zeroPoints.map((z) => g.scalar(dtype, z + shiftBetween('u8', dtype)));
       const [sa, sb, sy] = scales.map((s) => g.scalar('f32', s));
       const [a, b] = side === 'both' ? [x, x] : side === 'left' ? [constant, x] : [x, constant];
       const y = g.emit(op, { a, sa, za: zeros[0], b, sb, zb: zeros[1], sy, zy: zeros[2] });

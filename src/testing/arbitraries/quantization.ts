@@ -1,6 +1,7 @@
 /** Quantize and dequantize with drawn parameters, and how groups between them end. */
 import * as fc from 'fast-check';
 import {
+  byteTypes,
   type Dim,
   type Graph,
   type GraphBuilder,
@@ -65,7 +66,7 @@ export function emitDequantize(
 
 export function emitQuantize(b: GraphBuilder, x: Value<'f32'>, q: Quantization, first = q.scale): Value<Eight> {
   const operands = { x, ...parameters(b, q, x.type.shape[1], first) };
-  return ofType(b.emit(qnnQuantize, operands, { dtype: q.dtype }), 'u8', 's8');
+  return ofType(b.emit(qnnQuantize, operands, { dtype: q.dtype }), ...byteTypes);
 }
 
 export type Activation =

@@ -185,7 +185,7 @@ function lowerKernel({ x, w, bias, multiplier, y, attrs }: Conv, r: Recorder): v
   const destination = r.define(y, 'channels-last');
   const factors = multiplier && r.data(perChannel(r.constantOf(multiplier, 'f32'), outputChannels));
   const window = {
-    sourceType: r.dtypeOf(x, 'u8', 's8'),
+    sourceType: r.byteType(x),
     type: attrs.to,
     batch,
     channels,

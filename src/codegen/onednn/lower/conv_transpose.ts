@@ -10,6 +10,7 @@
  *   250 columns, half a minute for 5,000. Beyond MOST_REACH our kernel computes.
  */
 import {
+  type ByteType,
   type DeconvAttrs,
   dtypes,
   filtersFirst,
@@ -53,7 +54,7 @@ export const dnnlConvTranspose: Lowering<typeof ops.dnnlConvTranspose> = {
 function primitivesOf(view: ConvTranspose, r: Recorder): ProductPrimitives {
   const { x, w, bias, map, attrs, node } = view;
   const filters = filtersFirst(r.constantOf(w, 's8'), layoutOf(node));
-  const floatsHold = largestSum(filters, attrs, r.dtypeOf(x, 'u8', 's8')) <= 2 ** 24;
+  const floatsHold = largestSum(filters, attrs, r.byteType(x)) <= 2 ** 24;
   const isBare = attrs.to === 's32' && !bias && !map;
   const made = (given: Operands, attributes: PrimitiveAttributes, to: Epilogue['to']): Whole | undefined => {
     const create = creator(view, r, filters.shape, given);
@@ -146,7 +147,7 @@ function reachOf(kernel: readonly number[], attrs: DeconvAttrs): number {
 }
 
 /** The largest |Σ (x − zero point)·w|: over the taps that meet, which have the same residue modulo the strides. */
-function largestSum(filters: ITensor<'s8'>, attrs: ConvTranspose['attrs'], source: 'u8' | 's8'): number {
+function largestSum(filters: ITensor<'s8'>, attrs: ConvTranspose['attrs'], source: ByteType): number {
   const [count, , ...kernel] = filters.shape;
   const { min, max } = dtypes[source];
   const reach = Math.max(max - attrs.sourceZeroPoint, attrs.sourceZeroPoint - min);

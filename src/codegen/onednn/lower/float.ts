@@ -1,5 +1,6 @@
 /** f32 operators, pools and casts. Where oneDNN's primitives lose NaN the kernels are ours. */
 import {
+  isByteType,
   type nnAveragePool,
   type nnCast,
   type nnMaxPool,
@@ -11,6 +12,7 @@ import {
   type View,
 } from '../../../ir/index.ts';
 import type { Kernel } from '../kernel.ts';
+import { nativeTypes } from '../kernel.ts';
 import type { Recorder } from '../recorder.ts';
 import type { GraphView, Lowering } from './lowering.ts';
 import { alias } from './movement.ts';
@@ -26,7 +28,7 @@ export const maxPool: Lowering<typeof nnMaxPool> = {
   refuses(pool, graph) {
     const dtype = graph.dtype(pool.x);
     if (dtype === 'f32') return tooManyAxes(pool);
-    return dtype === 'u8' || dtype === 's8' ? undefined : `oneDNN pools no ${dtype}`;
+    return isByteType(dtype) ? undefined : `oneDNN pools no ${dtype}`;
   },
   lower: (pool, r) => (r.dtype(pool.x) === 'f32' ? floatPool(pool, r, 'max') : bytesMaxPool(pool, r)),
 };
@@ -160,14 +162,12 @@ export const softmax: Lowering<typeof nnSoftmax> = {
   },
 };
 
-const castTypes = ['u8', 's8', 's32', 'f32'] as const;
-
 /** Between the types of the addon; the others, which are 16 or 64 bits wide or bool, are cast by the interpreter. */
 export const cast: Lowering<typeof nnCast> = {
   refuses({ x, attrs: { to } }, graph) {
     const from = graph.dtype(x);
     if (from === to) return undefined;
-    const isServed = [from, to].every((type) => castTypes.some((served) => served === type));
+    const isServed = [from, to].every((type) => nativeTypes.some((served) => served === type));
     return isServed ? undefined : `a cast from ${from} to ${to}`;
   },
   lower(view, r) {
@@ -176,7 +176,7 @@ export const cast: Lowering<typeof nnCast> = {
       alias.lower(view, r);
       return;
     }
-    const [from, to] = [r.dtypeOf(x, ...castTypes), r.dtypeOf(y, ...castTypes)];
+    const [from, to] = [r.nativeType(x), r.nativeType(y)];
     const layout = r.preferredLayout(x);
     r.kernel(
       { name: 'cast', from, to, count: sizeOf(r.shape(x)) },

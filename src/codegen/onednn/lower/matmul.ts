@@ -124,7 +124,7 @@ function slowSum({ a, b, y, attrs }: Matmul, r: Recorder): Buffer {
     {
       name: 'reference-convolution',
       sourceType: 's8',
-      weightsType: r.dtypeOf(a, 'u8', 's8'),
+      weightsType: r.byteType(a),
       batch: 1,
       inputChannels: sizeOf(batch) * depth,
       outputChannels: sizeOf(shape) / columns,

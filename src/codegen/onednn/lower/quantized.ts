@@ -1,8 +1,11 @@
 /** Quantized operators with kernels of ours. */
 import {
+  type ByteType,
+  byteTypes,
   dtypes,
   evaluateNode,
   type ITensor,
+  isByteType,
   isStatic,
   type Node,
   type nnRecentre,
@@ -19,6 +22,7 @@ import {
   sizeOf,
   stridesOf,
   tensor,
+  tensorOfBytes,
   type ValueId,
   type View,
 } from '../../../ir/index.ts';
@@ -36,9 +40,6 @@ import { inMemoryOrder, type PlainLayout, plainStrides } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import type { GraphView, Lowering } from './lowering.ts';
 import { kernelRecipe } from './products.ts';
-
-const bytes = ['u8', 's8'] as const;
-const isByte = (dtype: string): boolean => bytes.some((one) => one === dtype);
 
 /** The row-major view of a tensor around the axis that has parameters; one row for per-tensor ones. */
 interface ChannelView {
@@ -88,14 +89,14 @@ const perTensorOrAxis = ({ scale, zp }: Scaled, graph: GraphView): string | unde
 export const quantize: Lowering<typeof qnnQuantize> = {
   refuses(view, graph) {
     const dtype = graph.dtype(view.y);
-    if (!isByte(dtype)) return `it writes ${dtype}`;
+    if (!isByteType(dtype)) return `it writes ${dtype}`;
     if (view.attrs.arithmetic !== 'divide') return 'the kernel divides by a scale that is a constant';
     return perTensorOrAxis(view, graph);
   },
   lower({ x, scale, zp, y, attrs }, r) {
     const { layout, ...channels } = channelView(r, x, scale, attrs.axis);
     r.kernel(
-      { name: 'quantize', type: r.dtypeOf(y, ...bytes), ...channels },
+      { name: 'quantize', type: r.byteType(y), ...channels },
       {
         source: r.use(x, layout),
         scale: r.use(scale, 'row-major'),
@@ -109,13 +110,13 @@ export const quantize: Lowering<typeof qnnQuantize> = {
 export const dequantize: Lowering<typeof qnnDequantize> = {
   refuses(view, graph) {
     const dtype = graph.dtype(view.x);
-    if (!isByte(dtype) && dtype !== 's32') return `it reads ${dtype}`;
+    if (!isByteType(dtype) && dtype !== 's32') return `it reads ${dtype}`;
     return perTensorOrAxis(view, graph);
   },
   lower({ x, scale, zp, y, attrs }, r) {
     const { layout, ...channels } = channelView(r, x, scale, attrs.axis);
     r.kernel(
-      { name: 'dequantize', type: r.dtypeOf(x, ...bytes, 's32'), ...channels },
+      { name: 'dequantize', type: r.dtypeOf(x, ...byteTypes, 's32'), ...channels },
       {
         source: r.use(x, layout),
         scale: r.use(scale, 'row-major'),
@@ -129,7 +130,7 @@ export const dequantize: Lowering<typeof qnnDequantize> = {
 export const lut: Lowering<typeof qnnLut> = {
   refuses({ table, y }, graph) {
     const dtype = graph.dtype(y);
-    return isByte(dtype) ? graph.needsConstants(table) : `it writes ${dtype}`;
+    return isByteType(dtype) ? graph.needsConstants(table) : `it writes ${dtype}`;
   },
   lower({ x, table, y }, r) {
     const layout = r.preferredLayout(x);
@@ -167,7 +168,7 @@ const binary = (name: 'qlinear-add' | 'qlinear-mul'): Lowering<typeof qnnAdd | t
     const shape = r.shape(y);
     const whole = [p, q].find((o) => sizeOf(r.shape(o.id)) === sizeOf(shape) && r.shape(o.id).length === shape.length);
     const layout = whole ? r.preferredLayout(whole.id) : 'row-major';
-    const type = r.dtypeOf(y, ...bytes);
+    const type = r.byteType(y);
     const strided = {
       shape: inMemoryOrder(layout, shape),
       sourceStrides: broadcastStrides(r.shape(p.id), shape, layout),
@@ -185,8 +186,8 @@ const binary = (name: 'qlinear-add' | 'qlinear-mul'): Lowering<typeof qnnAdd | t
     r.kernel(
       {
         name,
-        sourceType: r.dtypeOf(p.id, ...bytes),
-        source1Type: r.dtypeOf(q.id, ...bytes),
+        sourceType: r.byteType(p.id),
+        source1Type: r.byteType(q.id),
         type,
         ...strided,
         scales: [p.scale, q.scale, result.scale],
@@ -200,11 +201,11 @@ const binary = (name: 'qlinear-add' | 'qlinear-mul'): Lowering<typeof qnnAdd | t
 type Quantization = { readonly scale: number; readonly zero: number };
 
 /** The operator's own meaning on all pairs of bytes: element a·256 + b, both as unsigned bytes. */
-function tableOfPairs(node: Node, dtype: 'u8' | 's8', [a, b, y]: readonly Quantization[]): ITensor {
+function tableOfPairs(node: Node, dtype: ByteType, [a, b, y]: readonly Quantization[]): ITensor {
   const pairs = 65536;
   const operand = (of: (i: number) => number) => {
     const data = Uint8Array.from({ length: pairs }, (_, i) => of(i));
-    return tensor(dtype, dtype === 'u8' ? data : new Int8Array(data.buffer));
+    return tensorOfBytes(dtype, [pairs], data);
   };
   const parameters = ({ scale, zero }: Quantization) => [tensor('f32', [scale], []), tensor(dtype, [zero], [])];
   const operands = [
@@ -250,8 +251,8 @@ function globalPool({ x, y }: Unary, r: Recorder, { factor, sourceZeroPoint, zer
   r.kernel(
     {
       name: 'global-average-pool',
-      sourceType: r.dtypeOf(x, ...bytes),
-      type: r.dtypeOf(y, ...bytes),
+      sourceType: r.byteType(x),
+      type: r.byteType(y),
       batch,
       spatial: sizeOf(spatial),
       channels,
@@ -311,7 +312,7 @@ export const softmax: Lowering<typeof qnnSoftmax> = {
     r.kernel(
       {
         name: 'qlinear-softmax',
-        type: r.dtypeOf(x, ...bytes),
+        type: r.byteType(x),
         outer: sizeOf(shape.slice(0, axis)),
         length,
         inner: sizeOf(shape.slice(axis + 1)),
@@ -354,7 +355,7 @@ export const requantize: Lowering<typeof qnnRequantize> = {
   lower({ x, multiplier, zy, second, y, attrs }, r) {
     const { axis, low, high, arithmetic, rounding, zeroPointAt } = attrs;
     const { layout, ...channels } = channelView(r, x, multiplier, axis);
-    const type = r.dtypeOf(y, ...bytes);
+    const type = r.byteType(y);
     const { min, max } = dtypes[type];
     const a = r.isConstant(multiplier) ? r.constantOf(multiplier, 'f32', 'f64', 's32') : undefined;
     const b = second && r.constantOf(second, 'f32', 's32');

@@ -1,7 +1,10 @@
 /** The slow, exact way for convolutions and matmuls that no primitive computes exactly on this machine. */
 import {
+  type ByteType,
+  byteTypes,
   type ConvAttrs,
   type ITensor,
+  isByteType,
   isOp,
   nnConvTranspose,
   type qnnConv,
@@ -21,19 +24,17 @@ export function three(list: readonly number[], filler: number): Three {
   return [depth, height, width];
 }
 
-const bytes = ['u8', 's8'] as const;
-
 export interface ReferenceSum {
   readonly x: ValueId;
   readonly xShape: readonly number[];
   readonly w: Buffer;
-  readonly wType: 'u8' | 's8';
+  readonly wType: ByteType;
   readonly wShape: readonly number[];
   readonly yShape: readonly number[];
   readonly attrs: ConvAttrs;
   readonly transposed: boolean;
   readonly zx: Buffer | undefined;
-  readonly zw: ITensor<'u8' | 's8'> | undefined;
+  readonly zw: ITensor<ByteType> | undefined;
   readonly destination: Buffer;
 }
 
@@ -47,7 +48,7 @@ export function recordReferenceSum(
   r.kernel(
     {
       name: 'reference-convolution',
-      sourceType: r.dtypeOf(x, ...bytes),
+      sourceType: r.byteType(x),
       weightsType: wType,
       batch: xShape[0],
       inputChannels: xShape[1],
@@ -69,8 +70,8 @@ export function recordReferenceSum(
 /** Convolutions that selection left alone: u8 weights, weights zero points, weights or zero points known at run time. */
 export const referenceConv: Lowering<typeof qnnConv> = {
   refuses({ x, w, zx, zw }, graph) {
-    const eight = [x, w].every((id) => bytes.some((dtype) => dtype === graph.dtype(id)));
-    if (!eight || graph.shape(x).length > 5) return `a convolution of ${graph.dtype(x)} and ${graph.dtype(w)}`;
+    const isOfBytes = [x, w].every((id) => isByteType(graph.dtype(id)));
+    if (!isOfBytes || graph.shape(x).length > 5) return `a convolution of ${graph.dtype(x)} and ${graph.dtype(w)}`;
     if (zx && graph.constant(zx) === undefined) return 'its source zero point is computed at run time';
     return zw && graph.constant(zw) === undefined ? 'its weights zero point is computed at run time' : undefined;
   },
@@ -79,13 +80,13 @@ export const referenceConv: Lowering<typeof qnnConv> = {
       x,
       xShape: r.shape(x),
       w: r.use(w, 'row-major'),
-      wType: r.dtypeOf(w, ...bytes),
+      wType: r.byteType(w),
       wShape: r.shape(w),
       yShape: r.shape(y),
       attrs,
       transposed: isOp(node, nnConvTranspose, qnnConvTranspose),
       zx: zx && r.data(tensor('s32', Int32Array.of(r.scalar(zx)))),
-      zw: zw && r.constantOf(zw, ...bytes),
+      zw: zw && r.constantOf(zw, ...byteTypes),
       destination: r.define(y, 'row-major'),
     });
   },

@@ -1,5 +1,7 @@
 /** Which convolutions and matmuls a primitive computes, and how they are emitted. */
 import {
+  type ByteType,
+  byteTypes,
   dnnlConv,
   dnnlConvTranspose,
   dnnlMatmul,
@@ -25,7 +27,7 @@ import { endOf, epilogueOperands, type Requantize } from './epilogue.ts';
 /** An 8-bit source, s8 weights without a zero point, and a source zero point that is a known scalar. */
 export interface Product {
   readonly node: Node;
-  readonly x: Value<'u8' | 's8'>;
+  readonly x: Value<ByteType>;
   readonly w: Value<'s8'>;
   readonly sourceZeroPoint: number;
   /** The axis of the result that has the channels. */
@@ -39,7 +41,7 @@ export function productOf(graph: GraphEditor, id: ValueId): Product | string {
   const factors = node && !isFused(node) ? factorsOf(node) : undefined;
   if (node === undefined || factors === undefined) return 'it is neither a convolution nor a matmul';
   const [x, w, zero] = [graph.value(factors.x), graph.value(factors.w), graph.constant(factors.zx)];
-  if (!isOfType(x, 'u8', 's8')) return `the source is ${x.type.dtype}`;
+  if (!isOfType(x, ...byteTypes)) return `the source is ${x.type.dtype}`;
   if (!isOfType(w, 's8') || factors.zw) return 'the weights are not symmetric s8';
   if (factors.zx && zero?.data.length !== 1) return 'the source zero point is not a known scalar';
   const { kind } = layoutOf(node);

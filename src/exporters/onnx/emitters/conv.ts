@@ -13,6 +13,7 @@
 import {
   bytesOf,
   type DType,
+  isByteType,
   isFloat,
   type nnConv,
   numbersOf,
@@ -26,7 +27,7 @@ import type { NodeEmitter } from '../node_emitter.ts';
 import { type Attributes, ints, type NodeWriter, type Written } from '../node_writer.ts';
 import { convAttributes } from './conv_attributes.ts';
 import { wideConv } from './conv_wide.ts';
-import { isByte, moved } from './elements.ts';
+import { moved } from './elements.ts';
 import { padded } from './pad.ts';
 
 const offset = (dtype: DType): number => (dtype === 's8' ? 128 : 0);
@@ -36,7 +37,7 @@ export function conv(e: NodeEmitter<typeof nnConv>): Written {
   const [source, filter] = [x, w].map((id) => e.typeOf(id).dtype);
   const shape = e.known(e.typeOf(w).shape);
   if (isFloat(source)) return e.finish('Conv', e.inputs(), convAttributes(attrs, shape));
-  if (!isByte(source) || !isByte(filter)) return wideConv(e);
+  if (!isByteType(source) || !isByteType(filter)) return wideConv(e);
   const isPadded = source === 's8' && attrs.pads.some((pad) => pad > 0);
   const recentred = toU8(e, x);
   const inner = isPadded ? padded(e, recentred, spatialPads(attrs.pads), e.scalar('u8', 128)) : recentred;

@@ -1,11 +1,9 @@
 /** Small pieces that several emitters share. */
-import { type DType, dtypes, type ValueId } from '../../../ir/index.ts';
+import { type ByteType, type DType, dtypes, isInteger, type ValueId } from '../../../ir/index.ts';
 import { type Attributes, castTo, float, type NodeWriter, type Written } from '../node_writer.ts';
 
-export const isByte = (dtype: DType): dtype is 'u8' | 's8' => dtype === 'u8' || dtype === 's8';
-
 /** u8 to s8 and back by 128. */
-export function moved(e: NodeWriter, x: string, to: 'u8' | 's8'): string {
+export function moved(e: NodeWriter, x: string, to: ByteType): string {
   return e.cast(e.add(to === 'u8' ? 'Add' : 'Sub', [e.cast(x, 's32'), e.scalar('s32', 128)]), to);
 }
 
@@ -75,7 +73,7 @@ export function via(e: NodeWriter, wide: DType | undefined, ...operands: readonl
 
 /** 8- and 16-bit integers are computed in s32, u32 in s64; results are wrapped back by a Cast. */
 export function widened(dtype: DType): DType | undefined {
-  if (dtype === 'u8' || dtype === 's8' || dtype === 'u16' || dtype === 's16') return 's32';
+  if (isInteger(dtype) && dtypes[dtype].bits <= 16) return 's32';
   return dtype === 'u32' || dtype === 'u64' ? 's64' : undefined;
 }
 

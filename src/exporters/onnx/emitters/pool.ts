@@ -1,6 +1,7 @@
 /** Pools. MaxPool takes 8-bit integers since version 12; before it, for 16 bits and for other pools, integers go through f32. */
 import {
   dtypes,
+  isByteType,
   isFloat,
   type nnAveragePool,
   type nnGlobalMaxPool,
@@ -12,7 +13,7 @@ import {
 } from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
 import { type Attributes, castTo, flag, int, ints, type NodeWriter, type Written } from '../node_writer.ts';
-import { clipped, isByte } from './elements.ts';
+import { clipped } from './elements.ts';
 
 /** `newest`: the versions in which the operator got dilations and ceil_mode. */
 function windowAttributes(
@@ -36,7 +37,7 @@ export function maxPool(e: NodeEmitter<typeof nnMaxPool>): Written {
   const { x, attrs } = e.view;
   const { dtype, shape } = e.typeOf(x);
   const attributes = windowAttributes(e, attrs, { dilations: 10, ceilMode: 10 });
-  if (isFloat(dtype) || (isByte(dtype) && e.opset >= 12)) return e.finish('MaxPool', e.inputs(), attributes);
+  if (isFloat(dtype) || (isByteType(dtype) && e.opset >= 12)) return e.finish('MaxPool', e.inputs(), attributes);
   const isOfSome = isSpread(shape) && attrs.dilations.every((d) => d === 1);
   return ofIntegers(e, e.add('MaxPool', [e.cast(e.value(x), 'f32')], attributes), isOfSome);
 }

@@ -1,7 +1,9 @@
 /** Bounds on integers that are known before the model runs. */
 import {
+  dtypes,
   evaluateNode,
   type ITensor,
+  isByteType,
   nnCast,
   nnRecentre,
   nnReshape,
@@ -21,8 +23,7 @@ export function rangeOf(e: NodeWriter, id: ValueId): Range {
   const constant = knownOf(e, id);
   if (constant !== undefined)
     return numbersOf(constant).reduce<Range>(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [0, 0]);
-  if (dtype === 'u8') return [0, 255];
-  if (dtype === 's8') return [-128, 127];
+  if (isByteType(dtype)) return [dtypes[dtype].min, dtypes[dtype].max];
   const node = e.producer(id);
   const same = view(nnCast, node) ?? view(nnReshape, node);
   if (same) return rangeOf(e, same.x);

@@ -14,14 +14,18 @@
  * Other recipes are spelled out, bit-exact as well: in f64, the product of `fixed` in s64.
  */
 import {
+  type ByteType,
   dtypes,
   factorsOf,
   type ITensor,
+  isByteType,
   numbersOf,
+  otherByteType,
   type ProductKind,
   productKind,
   type qnnRequantize,
   type SumReader,
+  shiftTo,
   sumChain,
   tensor,
   type ValueId,
@@ -30,7 +34,7 @@ import {
 import type { NodeEmitter } from '../node_emitter.ts';
 import { type Attributes, castTo, type Written } from '../node_writer.ts';
 import { convAttributes } from './conv_attributes.ts';
-import { clipped, isByte, moved, rounded, saturated } from './elements.ts';
+import { clipped, moved, rounded, saturated } from './elements.ts';
 import { factorsInFixedPoint, fixedPoint } from './fixed_point.ts';
 
 type Requantize = NodeEmitter<typeof qnnRequantize>;
@@ -86,7 +90,7 @@ function qlinearConv(e: Requantize): Written | undefined {
   if (found === undefined) return undefined;
   const { x, w, zx, zw, bias, node } = found;
   const types = [x, w].map((id) => e.typeOf(id).dtype);
-  if (!types.every(isByte) || !isRun(types[0], types[1])) return undefined;
+  if (!types.every(isByteType) || !isRun(types[0], types[1])) return undefined;
   const weightsZero = zw ? sharedZeroPoint(e, zw) : e.scalar(types[1], 0);
   const scale = weightsZero && weightsScale(e, channels, 1);
   if (scale === undefined || weightsZero === undefined) return undefined;
@@ -126,7 +130,7 @@ function qlinearMatmul(e: Requantize): Written | undefined {
   const { x: a, w: b, zx: za, zw: zb, bias, node } = found;
   const [left, right] = [e.typeOf(a), e.typeOf(b)];
   const types = [left.dtype, right.dtype];
-  if (!types.every(isByte) || !isRun(types[0], types[1])) return undefined;
+  if (!types.every(isByteType) || !isRun(types[0], types[1])) return undefined;
   if (left.shape.length < 2 || right.shape.length < 2) return undefined;
   if ([za, zb].some((id) => id && e.typeOf(id).shape.some((dim) => dim !== 1))) return undefined;
   const zero = zb ? Number(e.constantOf(zb)?.data[0]) : 0;
@@ -158,7 +162,7 @@ function qlinearMatmul(e: Requantize): Written | undefined {
 type NodeParts = readonly [opType: string, inputs: readonly string[], attributes: Attributes, domain: string];
 
 /** Writes a node that gives the type `own`, then moves to the type of the result and clips. */
-function writeMoved(e: Requantize, own: 'u8' | 's8', node: (zy: string) => NodeParts): Written {
+function writeMoved(e: Requantize, own: ByteType, node: (zy: string) => NodeParts): Written {
   const { dtype } = e.resultType;
   const { low, high, isNarrow } = rangeOf(e);
   const multiplier = e.constantOf(e.view.multiplier);
@@ -170,9 +174,8 @@ function writeMoved(e: Requantize, own: 'u8' | 's8', node: (zy: string) => NodeP
   const name = own === dtype ? e.add(...node(zeroPoint(e))) : undefined;
   if (name !== undefined) return e.finish('Identity', [bounded(name)]);
   const constant = e.constantOf(e.view.zy);
-  const [other, shift] = own === 'u8' ? (['s8', 128] as const) : (['u8', -128] as const);
-  const zy = constant === undefined ? moved(e, zeroPoint(e), own) : e.scalar(own, Number(constant.data[0]) + shift);
-  return e.finish('Identity', [bounded(moved(e, e.add(...node(zy)), other))]);
+  const zy = constant ? e.scalar(own, Number(constant.data[0]) + shiftTo(own)) : moved(e, zeroPoint(e), own);
+  return e.finish('Identity', [bounded(moved(e, e.add(...node(zy)), otherByteType(own)))]);
 }
 
 const zeroPoint = (e: Requantize): string => e.reshaped(e.view.zy, []);

@@ -16,7 +16,7 @@ import {
   type Value,
 } from '../../../ir/index.ts';
 import { type FloatFunction, leakyRelu, type Quantization, sigmoid, unaryTable } from '../../../numerics/index.ts';
-import { tensor } from '../../../tensors/index.ts';
+import { isByteType, tensor } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 import { poolWindow } from './pool.ts';
@@ -60,7 +60,7 @@ interface Scaling {
 function quantization(ctx: NodeContext, x: Value, { scale, zp }: Scaling): Quantization | undefined {
   const [s, z] = [ctx.constantOf(scale), zp ? ctx.constantOf(zp) : tensor('u8', [0])];
   const { dtype } = x.type;
-  if (dtype !== 'u8' && dtype !== 's8') return ctx.unsupported(`a table for ${dtype}`);
+  if (!isByteType(dtype)) return ctx.unsupported(`a table for ${dtype}`);
   if (s?.data.length !== 1 || z?.data.length !== 1) return undefined;
   return { dtype, scale: Number(s.data[0]), zeroPoint: Number(z.data[0]) };
 }

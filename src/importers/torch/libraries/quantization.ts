@@ -20,7 +20,7 @@ import {
   type Value,
 } from '../../../ir/index.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
-import { type DType, dtypes, numbersOf, tensor } from '../../../tensors/index.ts';
+import { type DType, dtypes, isByteType, numbersOf, tensor } from '../../../tensors/index.ts';
 import type { TorchContext } from '../operators/context.ts';
 
 /** Scales and zero points of x: one, one for each index of `axis`, or broadcast to x. */
@@ -87,7 +87,7 @@ function realBounds(
 
 /** Integers limited to the range. */
 function clamped(ctx: TorchContext, q: Value, { dtype, low, high }: Range): Value {
-  if (dtype !== 'u8' && dtype !== 's8') return ctx.emit(nnClip, { x: q }, { min: low, max: high });
+  if (!isByteType(dtype)) return ctx.emit(nnClip, { x: q }, { min: low, max: high });
   const table = lutOf(dtype, dtype, (value) => Math.min(Math.max(value, low), high));
   return ctx.emit(qnnLut, { x: q, table: ctx.constant(table, 'range') });
 }

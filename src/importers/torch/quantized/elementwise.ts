@@ -1,6 +1,6 @@
 /** Operators from quantized tensors to quantized tensors, except products and pools. */
 
-import { nnConcat, qnnAdd, qnnLut, qnnMul } from '../../../ir/index.ts';
+import { lutOf, nnConcat, qnnAdd, qnnLut, qnnMul } from '../../../ir/index.ts';
 import {
   elu,
   type FloatFunction,
@@ -13,17 +13,15 @@ import {
   tanh,
   torchTable,
 } from '../../../numerics/index.ts';
-import { dtypes, tensor } from '../../../tensors/index.ts';
+import { type ByteType, dtypes, isByteType, tensor } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { PerTensor, TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
 import type { GraphTensor, TensorLike } from '../values.ts';
 
-type Byte = 'u8' | 's8';
-
-export function byteOf(ctx: TorchContext, x: GraphTensor): Byte {
+export function byteOf(ctx: TorchContext, x: GraphTensor): ByteType {
   const { dtype } = x;
-  return dtype === 'u8' || dtype === 's8' ? dtype : ctx.unsupported(`a quantized tensor of ${x.type.name}`);
+  return isByteType(dtype) ? dtype : ctx.unsupported(`a quantized tensor of ${x.type.name}`);
 }
 
 /** y = quantize(f(dequantize(x))) by a table. */
@@ -63,11 +61,8 @@ export function clamped(
   const bound = (real: number | undefined, fallback: number) =>
     real === undefined ? fallback : quantizeByReciprocal(Math.fround(real), reciprocal32(scale), zeroPoint, min, max);
   const [least, greatest] = [bound(low, min), bound(high, max)];
-  const table = Array.from({ length: 256 }, (_, byte) => {
-    const q = dtype === 's8' && byte > 127 ? byte - 256 : byte;
-    return Math.min(Math.max(q, least), greatest);
-  });
-  const y = ctx.emit(qnnLut, { x: x.value, table: ctx.constant(tensor(dtype, table), 'table') });
+  const table = lutOf(dtype, dtype, (q) => Math.min(Math.max(q, least), greatest));
+  const y = ctx.emit(qnnLut, { x: x.value, table: ctx.constant(table, 'table') });
   return ctx.moved(y, x);
 }
 

@@ -1,13 +1,14 @@
 /** From floats to quantized tensors and back. */
 
 import { type ScalarType, scalarTypes, TorchTensor } from '../../../formats/torch/index.ts';
-import { isWordOf, qnnDequantize, qnnLut, qnnQuantize } from '../../../ir/index.ts';
+import { isWordOf, lutOf, qnnDequantize, qnnLut, qnnQuantize } from '../../../ir/index.ts';
 import { quantizeByReciprocal, reciprocal32 } from '../../../numerics/index.ts';
 import { dtypes, tensor } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { PerTensor, TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
 import { GraphTensor, isUnderstood, numberOf, type TensorLike, type TorchValue } from '../values.ts';
+import { byteOf } from './elementwise.ts';
 
 /** The element type of a quantization; integers of 8 bits only. */
 function quantizedType(ctx: TorchContext, args: Arguments): ScalarType {
@@ -89,13 +90,10 @@ function fakeQuantized(ctx: TorchContext, args: Arguments): GraphTensor {
   if (low < min || high > max) ctx.unsupported(`a range of ${low} to ${high}`);
   const to = { scale: args.number('scale'), zeroPoint: args.int('zero_point') };
   const q = quantizedPerTensor(ctx, x, type, to);
-  const table = Array.from({ length: 256 }, (_, byte) =>
-    Math.min(Math.max(low < 0 && byte > 127 ? byte - 256 : byte, low), high),
-  );
+  const dtype = byteOf(ctx, q);
+  const table = lutOf(dtype, dtype, (v) => Math.min(Math.max(v, low), high));
   const bounded =
-    low === min && high === max
-      ? q.value
-      : ctx.emit(qnnLut, { x: q.value, table: ctx.constant(tensor(type.dtype, table), 'range') });
+    low === min && high === max ? q.value : ctx.emit(qnnLut, { x: q.value, table: ctx.constant(table, 'range') });
   return dequantized(ctx, ctx.moved(bounded, q));
 }
 

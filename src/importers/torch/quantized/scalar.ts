@@ -1,8 +1,8 @@
 /** Sums and products of a quantized tensor and a number: mostly, only the parameters change. */
 
-import { qnnLut } from '../../../ir/index.ts';
+import { lutOf, qnnLut } from '../../../ir/index.ts';
 import { reciprocal32, roundHalfEven } from '../../../numerics/index.ts';
-import { dtypes, tensor } from '../../../tensors/index.ts';
+import { dtypes } from '../../../tensors/index.ts';
 import type { Arguments } from '../operators/arguments.ts';
 import type { PerTensor, TorchContext } from '../operators/context.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
@@ -15,11 +15,8 @@ type Quantized = ReturnType<TorchContext['quantized']>;
 function looked(ctx: TorchContext, x: Quantized, of: (q: number) => number, to: PerTensor): GraphTensor {
   const dtype = byteOf(ctx, x);
   const { min, max } = dtypes[dtype];
-  const table = Array.from({ length: 256 }, (_, byte) => {
-    const y = of(dtype === 's8' && byte > 127 ? byte - 256 : byte);
-    return Math.min(Math.max(y, min), max);
-  });
-  const y = ctx.emit(qnnLut, { x: x.value, table: ctx.constant(tensor(dtype, table), 'table') });
+  const table = lutOf(dtype, dtype, (q) => Math.min(Math.max(of(q), min), max));
+  const y = ctx.emit(qnnLut, { x: x.value, table: ctx.constant(table, 'table') });
   return ctx.requantized(y, x.type, to, x.channelsLast);
 }
 
