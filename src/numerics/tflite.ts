@@ -5,13 +5,13 @@
  *   reference kernels   products by fixed point, rounded twice (multiplyFixed); FULLY_CONNECTED once, in binary64, ties away from zero
  *   XNNPACK             products by a binary32 factor, rounded once, ties to even: as ONNX Runtime
  */
-import { dtypes } from '../tensors/index.ts';
+import { type ByteType, dtypes } from '../tensors/index.ts';
 import { fixedMultiplier, type Multiplier, multiplier32, type RequantizeMode, requantizeModes } from './requantize.ts';
 import { roundHalfAway, roundHalfEven } from './rounding.ts';
 
 /** A tensor of integers: x = scale·(q − zeroPoint). */
 export interface TfliteQuantized {
-  readonly dtype: 'u8' | 's8' | 's16';
+  readonly dtype: ByteType | 's16';
   readonly scale: number;
   readonly zeroPoint: number;
 }
@@ -53,13 +53,7 @@ export const tfliteModes = {
 } as const satisfies Readonly<Record<TfliteProduct, RequantizeMode>>;
 
 /** The factor of a sum under the reference kernels: unsigned convolutions round the product of scales to binary32 first. */
-export function tfliteMultiplier(
-  kind: TfliteProduct,
-  dtype: 'u8' | 's8',
-  sx: number,
-  sw: number,
-  sy: number,
-): Multiplier {
+export function tfliteMultiplier(kind: TfliteProduct, dtype: ByteType, sx: number, sw: number, sy: number): Multiplier {
   if (kind === 'fully-connected') return { arithmetic: 'f64', factor: (sx * sw) / sy };
   return fixedMultiplier(dtype === 'u8' ? Math.fround(sx * sw) / sy : (sx * sw) / sy);
 }

@@ -8,15 +8,11 @@ import {
   tfliteMultiplier,
   xnnpackMultiplier,
 } from '../../numerics/index.ts';
-import { tensor } from '../../tensors/index.ts';
+import { isByteType, tensor } from '../../tensors/index.ts';
 import { type Requantize, requantizedBy } from '../kit/requantize.ts';
 import { rangeOf } from './activation.ts';
 import type { Operand, OperatorContext } from './operator_context.ts';
 import type { TfliteProfile } from './profiles.ts';
-
-export type Byte = 'u8' | 's8';
-
-export const isByte = (dtype: string): dtype is Byte => dtype === 'u8' || dtype === 's8';
 
 /** The zero point of a tensor as an operand of a product; absent where it is 0. */
 export function zeroPointOf(
@@ -59,7 +55,7 @@ export interface ProductEnd {
 export function requantizedProduct(ctx: OperatorContext, sum: Value, end: ProductEnd): Value {
   const { kind, source, scales, bias, activation, axis } = end;
   const dtype = ctx.outputType();
-  if (!isByte(dtype) || !isByte(source.dtype))
+  if (!isByteType(dtype) || !isByteType(source.dtype))
     return ctx.unsupported(`a product of ${source.dtype} that becomes ${dtype}`);
   const result = { dtype, ...ctx.perTensor(ctx.output()) };
   const { scale } = ctx.perTensor(source.tensor);

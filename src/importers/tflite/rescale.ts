@@ -1,11 +1,11 @@
 /** qnn.rescale from factors: round(x·factor) + zero point in wider integers. */
 import { type AttrArguments, qnnRescale, type Value } from '../../ir/index.ts';
 import { factorsOf, type Multiplier, signedFixedMultiplier } from '../../numerics/index.ts';
-import { scalar, tensor } from '../../tensors/index.ts';
+import { type ByteType, scalar, tensor } from '../../tensors/index.ts';
 import type { OperatorContext } from './operator_context.ts';
 
 interface RescaleTo extends AttrArguments<typeof qnnRescale.attrs> {
-  readonly to: 'u8' | 's8' | 's16' | 's32';
+  readonly to: ByteType | 's16' | 's32';
   readonly zeroPoint?: number;
 }
 

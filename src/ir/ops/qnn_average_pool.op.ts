@@ -1,5 +1,5 @@
 import { averageOfRaw, dequantizeTable, globalAverage, isGlobalWindow, windowAverage } from '../../numerics/index.ts';
-import { dtypes, type ITensor, sizeOf, zeros } from '../../tensors/index.ts';
+import { type ByteType, dtypes, type ITensor, sizeOf, zeros } from '../../tensors/index.ts';
 import { attr, defineOp } from '../define_op.ts';
 import { tapsOf } from './conv_geometry.ts';
 import { type PoolAttrs, poolAttrs, poolShape } from './pool_geometry.ts';
@@ -52,7 +52,7 @@ export const qnnAveragePool = defineOp({
 });
 
 /** The recipe tflite. */
-function averageRaw(x: ITensor<'u8' | 's8'>, y: ITensor<'u8' | 's8'>, attrs: PoolAttrs): void {
+function averageRaw(x: ITensor<ByteType>, y: ITensor<ByteType>, attrs: PoolAttrs): void {
   const counts = windowCounts(x.shape, y.shape, attrs, false);
   const sums = new Float64Array(y.data.length);
   forEachTapOfPlanes(x.shape, y.shape, attrs, ({ inputAt, outputAt }, xBase, yBase) => {

@@ -1,5 +1,5 @@
 import { clampTo, type Multiplier, multiplyWide, requantizer } from '../../numerics/index.ts';
-import { type DType, dtypes, zeros } from '../../tensors/index.ts';
+import { byteTypes, type DType, dtypes, zeros } from '../../tensors/index.ts';
 import { attr, defineOp, optional, tensorOf } from '../define_op.ts';
 import { formatType, sameShape } from '../types.ts';
 import { checkParameter, checkScalar, forEachRun } from './qnn_parameters.ts';
@@ -24,7 +24,7 @@ multiplier, second: scalar, or [C] along \`axis\`. By \`arithmetic\`:
   operands: {
     x: tensorOf('s32', 's64'),
     multiplier: tensorOf('f64', 's32'),
-    zy: tensorOf('u8', 's8', 's16', 's32'),
+    zy: tensorOf(...byteTypes, 's16', 's32'),
     second: optional(tensorOf('s32')),
   },
   attrs: {

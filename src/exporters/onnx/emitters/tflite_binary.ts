@@ -1,5 +1,5 @@
 /** The recipes of TensorFlow Lite and XNNPACK for sums and products of two tensors, spelled out in standard operators, bit-exact. */
-import { dtypes, type qnnAdd, type qnnMul, tensor, type ValueId } from '../../../ir/index.ts';
+import { type ByteType, dtypes, type qnnAdd, type qnnMul, tensor, type ValueId } from '../../../ir/index.ts';
 import {
   type FixedMultiplier,
   type QLinearBinary,
@@ -25,7 +25,7 @@ function saturated(e: Binary, whole: string, { dtype, zeroPointC }: QLinearBinar
 }
 
 /** The addends of `tfliteAdd` are below 2^31: a table of 256 numbers in f64, whose index counts from the least value of the type. */
-function addend(e: NodeWriter, x: ValueId, zeroPoint: number, m: FixedMultiplier, dtype: 'u8' | 's8'): string {
+function addend(e: NodeWriter, x: ValueId, zeroPoint: number, m: FixedMultiplier, dtype: ByteType): string {
   const { min } = dtypes[dtype];
   const values = Array.from({ length: 256 }, (_, i) => tfliteAddend(min + i, zeroPoint, m));
   const bytes = e.cast(e.value(x), 's32');

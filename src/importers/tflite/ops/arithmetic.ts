@@ -9,12 +9,12 @@ import {
   xnnpackTakesMul,
 } from '../../../numerics/index.ts';
 import type { DType } from '../../../tensors/index.ts';
+import { isByteType } from '../../../tensors/index.ts';
 import { activated, clamped } from '../activation.ts';
 import { type Aligned, aligned } from '../aligned.ts';
 import { defineTfliteOp, type Result, type TfliteOp } from '../define_tflite_op.ts';
 import { isDelegable } from '../delegate.ts';
 import type { Operand, OperatorContext } from '../operator_context.ts';
-import { isByte } from '../quantized_product.ts';
 import { productOfWords, sumOfWords } from '../word_arithmetic.ts';
 
 interface Fused {
@@ -62,7 +62,7 @@ function ofBytes(
   { activation }: Fused,
 ): Value {
   const dtype = ctx.outputType();
-  if (!isByte(dtype) || a.dtype !== dtype || b.dtype !== dtype)
+  if (!isByteType(dtype) || a.dtype !== dtype || b.dtype !== dtype)
     return ctx.unsupported(`a sum or product of ${a.dtype} and ${b.dtype} that becomes ${dtype}`);
   const [qa, qb, qy] = [a.tensor, b.tensor, ctx.output()].map((tensor) => ctx.perTensor(tensor));
   const q: QLinearBinary = {
@@ -117,7 +117,7 @@ const arithmetic = <O extends Fused>(name: string, options: OptionsType<O>, how:
       const operands = [ctx.get('a'), ctx.get('b')] as const;
       const [{ dtype }, other] = operands;
       const both = aligned(ctx, operands);
-      if (isByte(dtype)) return both.result(ofBytes(ctx, how, operands, both, fused));
+      if (isByteType(dtype)) return both.result(ofBytes(ctx, how, operands, both, fused));
       if (dtype === 's16' && other.dtype === 's16') return both.result(ofWords(ctx, how, operands, both, fused));
       if (!how.types.includes(dtype) || other.dtype !== dtype)
         ctx.unsupported(`${name} of ${dtype} and ${other.dtype}`);

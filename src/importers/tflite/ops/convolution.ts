@@ -1,10 +1,11 @@
 /** CONV_2D, DEPTHWISE_CONV_2D and TRANSPOSE_CONV. */
 import { type Activation, tfliteOptions } from '../../../formats/tflite/index.ts';
 import { type ConvAttrs, nnConv, nnConvTranspose, qnnConv, qnnConvTranspose, type Value } from '../../../ir/index.ts';
+import { isByteType } from '../../../tensors/index.ts';
 import { activated } from '../activation.ts';
 import { defineTfliteOp, first, type Result, type TfliteOp } from '../define_tflite_op.ts';
 import type { Operand, OperatorContext } from '../operator_context.ts';
-import { isByte, requantizedProduct, weightScales, zeroPointOf } from '../quantized_product.ts';
+import { requantizedProduct, weightScales, zeroPointOf } from '../quantized_product.ts';
 import { rescaledProduct, wideSum } from '../wide_product.ts';
 import { halved, isValid, windowsOf } from '../windows.ts';
 
@@ -33,7 +34,7 @@ function ended(
 ): Result {
   const bias = ctx.find('bias');
   const source = ctx.first(x);
-  if (isByte(filter.dtype) && (isByte(x.dtype) || x.dtype === 's16')) {
+  if (isByteType(filter.dtype) && (isByteType(x.dtype) || x.dtype === 's16')) {
     const scales = weightScales(ctx, filter, axis);
     const zw = zeroPointOf(ctx, filter);
     const end = { kind: 'convolution', source: x, scales, bias, activation, axis: 1 } as const;

@@ -2,7 +2,7 @@
 import { tfliteOptions } from '../../../formats/tflite/index.ts';
 import { nnConcat, nnSlice, qnnLut, type Value } from '../../../ir/index.ts';
 import { concatenationTable } from '../../../numerics/index.ts';
-import { tensor } from '../../../tensors/index.ts';
+import { isByteType, tensor } from '../../../tensors/index.ts';
 import { axisOf, type Laid, laid, layoutOf, regrouped, withNew, without } from '../axes.ts';
 import { defineTfliteOp, type Result, type TfliteOp } from '../define_tflite_op.ts';
 import { axisIn } from '../layouts.ts';
@@ -11,7 +11,7 @@ import type { Operand, OperatorContext } from '../operator_context.ts';
 /** An operand of a concatenation with the scale and zero point of the result. */
 function rescaled(ctx: OperatorContext, operand: Operand, value: Value): Value {
   const { dtype, name } = operand;
-  if (dtype !== 'u8' && dtype !== 's8') return value;
+  if (!isByteType(dtype)) return value;
   const [from, to] = [ctx.perTensor(operand.tensor), ctx.perTensor(ctx.output())];
   if (from.scale === to.scale && from.zeroPoint === to.zeroPoint) return value;
   // no kernel takes signed operands of another scale

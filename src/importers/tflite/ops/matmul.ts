@@ -1,11 +1,12 @@
 /** FULLY_CONNECTED and BATCH_MATMUL. */
 import { tfliteOptions } from '../../../formats/tflite/index.ts';
 import { elementsOf, nnAdd, nnMatmul, qnnMatmul, type Value } from '../../../ir/index.ts';
+import { isByteType } from '../../../tensors/index.ts';
 import { activated } from '../activation.ts';
 import { defineTfliteOp, last, type TfliteOp } from '../define_tflite_op.ts';
 import { dequantizedProduct, quantizedRows } from '../hybrid_product.ts';
 import type { Operand, OperatorContext } from '../operator_context.ts';
-import { isByte, type ProductEnd, requantizedProduct, weightScales, zeroPointOf } from '../quantized_product.ts';
+import { type ProductEnd, requantizedProduct, weightScales, zeroPointOf } from '../quantized_product.ts';
 import { rescaledProduct, wideProduct, wideSum } from '../wide_product.ts';
 
 /** x as rows of `depth` elements, whatever axes it has: the last axis need not be the depth. */
@@ -35,7 +36,7 @@ const fullyConnected = defineTfliteOp({
     const bias = ctx.find('bias');
     const { activation } = options;
     const shaped = (y: Value) => last(options.keepNumDims ? ctx.reshape(y, [...x.shape.slice(0, -1), filters]) : y);
-    if (isByte(weights.dtype) && (isByte(x.dtype) || x.dtype === 's16')) {
+    if (isByteType(weights.dtype) && (isByteType(x.dtype) || x.dtype === 's16')) {
       const end = {
         kind: 'fully-connected',
         source: x,

@@ -1,10 +1,10 @@
 /** Pools. Windows never reach into the padding: means divide by the number of cells that they cover. */
 import { tfliteOptions } from '../../../formats/tflite/index.ts';
 import { nnAveragePool, nnMaxPool, nnMul, nnSqrt, type PoolAttrs, qnnAveragePool } from '../../../ir/index.ts';
+import { isByteType } from '../../../tensors/index.ts';
 import { activated, clamped } from '../activation.ts';
 import { defineTfliteOp, first, type TfliteOp } from '../define_tflite_op.ts';
 import type { Operand, OperatorContext } from '../operator_context.ts';
-import { isByte } from '../quantized_product.ts';
 import { type WindowOptions, windowsOf } from '../windows.ts';
 
 interface Pool extends WindowOptions {
@@ -28,8 +28,8 @@ const maxPool = defineTfliteOp({
     const x = ctx.get('x');
     const { dtype } = x;
     const y = ctx.emit(nnMaxPool, { x: ctx.first(x) }, poolAttrs(ctx, x, options));
-    if (!isByte(dtype) && dtype !== 's16') return first(activated(ctx, y, options.activation));
-    const engine = isByte(dtype) ? ctx.profile : 'tflite';
+    if (!isByteType(dtype) && dtype !== 's16') return first(activated(ctx, y, options.activation));
+    const engine = isByteType(dtype) ? ctx.profile : 'tflite';
     return first(clamped(ctx, y, options.activation, { dtype, ...ctx.perTensor(ctx.output()) }, engine));
   },
 });
@@ -46,7 +46,7 @@ const averagePool = defineTfliteOp({
     const source = ctx.first(x);
     if (dtype === 'f32')
       return first(activated(ctx, ctx.emit(nnAveragePool, { x: source }, attrs), options.activation));
-    if (!isByte(dtype)) return ctx.unsupported(`a mean of ${dtype}`);
+    if (!isByteType(dtype)) return ctx.unsupported(`a mean of ${dtype}`);
     const { scale, zeroPoint } = ctx.perTensor(ctx.output());
     const [s, z] = [ctx.scalar('f32', scale, 'scale'), ctx.scalar(dtype, zeroPoint, 'zero_point')];
     const operands = { x: source, sx: s, zx: z, sy: s, zy: z };
