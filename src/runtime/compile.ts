@@ -13,7 +13,7 @@ import {
   targetFor,
 } from '../codegen/index.ts';
 import { checkOptions, fail, type OptionNames } from '../diagnostics/index.ts';
-import { type ImportOptions, importBytes } from '../importers/index.ts';
+import { type ImportOptions, importBytes, originOf } from '../importers/index.ts';
 import {
   carriedName,
   checkFeeds,
@@ -264,9 +264,14 @@ function refuseUnknown(graph: Graph): void {
     'U2008',
     `${carriedName(node.attrs.operator)} is not supported and cannot be run${why === undefined ? '' : `: ${why}`}`,
     node.loc,
-    `${isOpen ? 'sizes may help: inputShapes in the API, --shape on the command line; ' : ''}unskew inspect lists what is not supported, and unskew rewrite carries it through into ONNX that other runtimes run`,
+    `${isOpen ? 'sizes may help: inputShapes in the API, --shape on the command line; ' : ''}unskew inspect lists what is not supported${isCarriedOn(graph) ? `, and ${CARRIES}` : ''}`,
   );
 }
+
+const CARRIES = 'unskew rewrite carries it through into ONNX that other runtimes run';
+
+/** Operators of ONNX that nobody here knows stay as they are in a rewritten file; those of other formats have no form in ONNX. */
+const isCarriedOn = (graph: Graph): boolean => originOf(graph) !== undefined;
 
 /**
  * A size that depends on the values of a tensor and on no size of an input: nobody can say how large the results are.
@@ -283,7 +288,7 @@ function refuseOpenSizes(graph: Graph): void {
       'U2008',
       `the size ${open} of the result of ${node.op} follows from the values of a tensor, not from sizes of inputs, and such a model cannot be run`,
       node.loc,
-      'unskew rewrite carries it through into ONNX that other runtimes run',
+      ...(isCarriedOn(graph) ? [CARRIES] : []),
     );
   }
 }

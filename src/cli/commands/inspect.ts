@@ -60,7 +60,7 @@ export const inspect = defineCommand({
       `${title('Outputs')}\n${types(r.outputs)}`,
       `${title('Operators')}\n${operators}`,
       ...quantizationText(r, terminal),
-      unsupportedText(r.unsupported, terminal),
+      unsupportedText(r.unsupported, r.format, terminal),
     ];
     return sections.join('\n\n');
   },
@@ -147,10 +147,11 @@ const layerTable = (layers: readonly Layer[]): string =>
 
 function unsupportedText(
   unsupported: readonly { value: string; operator: string; reason: string }[],
+  format: keyof typeof formatNames,
   terminal: Terminal,
 ): string {
   if (unsupported.length === 0) return `${terminal.paint('bold', 'Unsupported')}: nothing`;
   const rows = unsupported.map(({ value, operator, reason }) => [operator, value, reason]);
   const table = formatTable(['operator', 'first value', 'reason'], rows);
-  return `${terminal.paint('bold', 'Unsupported')}: carried through a rewrite untouched, cannot be run\n${table}`;
+  return `${terminal.paint('bold', 'Unsupported')}: ${format === 'onnx' ? 'carried through a rewrite untouched, ' : ''}cannot be run\n${table}`;
 }

@@ -1,0 +1,65 @@
+/**
+ * A MobileNet that TensorFlow Lite quantized to uint8 classifies photographs: source, weights and results all have zero points that
+ * are not 0. The file is read as it is, and the integers are those of LiteRT.
+ *
+ *   npm run example:tensorflow
+ */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { compile, importModel, Tensor } from 'unskew';
+import { type Photo, readPhoto } from '../01-classify/photo.ts';
+
+const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+/** TensorFlow puts a class for the background in front. */
+const classes = ['background', ...readFileSync(here('../01-classify/classes.txt'), 'utf8').trim().split('\n')];
+const SIDE = 128;
+
+const photos = ['dog', 'flower', 'china'];
+/** What LiteRT 2.3.0 computes for the photographs (make_fixture.py): uint8 [3, 1001] behind a header of 128 bytes. */
+const recorded = (profile: string): Uint8Array => readFileSync(here(`scores_${profile}.npy`)).subarray(128);
+
+let differing = 0;
+for (const profile of ['xnnpack', 'tflite'] as const) {
+  const graph = await importModel(here('mobilenet_v1_0.25_128_quant.tflite'), { profile });
+  const model = await compile(graph);
+  const [input] = model.inputs;
+  const [output] = model.outputs;
+  console.log(`In the arithmetic of ${profile}:`);
+  const scores: number[] = [];
+  for (const name of photos) {
+    const photo = readPhoto(here(`../01-classify/photos/${name}.ppm`));
+    const feeds = { [input.name]: new Tensor('uint8', shrunk(photo, SIDE), [1, SIDE, SIDE, 3]) };
+    const result = (await model.run(feeds))[output.name].data as Uint8Array;
+    const top = [...result.keys()].sort((a, b) => result[b] - result[a]).slice(0, 3);
+    console.log(
+      `  ${name}.ppm: ${top.map((c) => `${classes[c]} ${((100 * result[c]) / 256).toFixed(0)} %`).join(', ')}`,
+    );
+    scores.push(...result);
+  }
+  const wrong = scores.filter((score, i) => score !== recorded(profile)[i]).length;
+  console.log(
+    `  ${model.strategies.length} layers had zero points to correct; corrections: ${model.certificate.verdict}`,
+  );
+  console.log(`  integers that differ from LiteRT's: ${wrong} of ${scores.length}\n`);
+  differing += wrong;
+  model.dispose();
+}
+if (differing > 0) process.exitCode = 3;
+
+/** The photograph as [side, side, 3] bytes; every pixel is the mean of the pixels that it covers, at least one. */
+function shrunk({ width, height, rgb }: Photo, side: number): Uint8Array {
+  const small = new Uint8Array(side * side * 3);
+  const range = (i: number, size: number) => [Math.floor((i * size) / side), Math.ceil(((i + 1) * size) / side)];
+  for (let y = 0; y < side; y++) {
+    for (let x = 0; x < side; x++) {
+      const [top, bottom] = range(y, height);
+      const [left, right] = range(x, width);
+      for (let c = 0; c < 3; c++) {
+        let sum = 0;
+        for (let v = top; v < bottom; v++) for (let u = left; u < right; u++) sum += rgb[3 * (v * width + u) + c];
+        small[3 * (y * side + x) + c] = Math.round(sum / ((bottom - top) * (right - left)));
+      }
+    }
+  }
+  return small;
+}
