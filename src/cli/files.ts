@@ -58,7 +58,9 @@ async function read(path: string, { profile, shape, sizes }: ImportValues, termi
   const bytes = await readInput(path, terminal);
   const file = shownPath(path);
   if (profile !== undefined && (isCompiledFile(bytes) || isIr(bytes)))
-    throw new UsageError(`--profile is for ONNX models and PyTorch archives: ${file} says itself how it rounds`);
+    throw new UsageError(
+      `--profile is for ONNX, PyTorch and TensorFlow Lite models: ${file} says itself how it rounds`,
+    );
   if (isCompiledFile(bytes)) {
     const compiled = readCompiledFile(bytes, file);
     const { graph } = compiled;

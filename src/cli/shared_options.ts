@@ -12,14 +12,14 @@ import { UsageError } from './usage_error.ts';
 
 export const modelArgument = argument(
   'MODEL',
-  'an ONNX model, an archive of PyTorch, a compiled model or textual IR; told by content',
+  'an ONNX model, an archive of PyTorch, a TensorFlow Lite model, a compiled model or textual IR; told by content',
 );
 
 export const profileOption = {
   profile: optionalChoice(
     'NAME',
     importProfiles,
-    `The runtime whose arithmetic quantized operators follow: ${importProfiles.join(', ')} (default: ort; archives of PyTorch take only the profiles of PyTorch, by default the one that suits their layers)`,
+    `The runtime whose arithmetic quantized operators follow: ${importProfiles.join(', ')} (default: ort; archives of PyTorch take only the profiles of PyTorch, by default the one that suits their layers; TensorFlow Lite files take xnnpack, the default, or tflite)`,
   ),
 };
 export const strategyOption = {
