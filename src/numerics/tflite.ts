@@ -23,7 +23,7 @@ export interface TfliteQuantized {
  *   xnnpack   rne(fl(fl(x/scale) + zeroPoint))
  */
 export function activationRange(
-  activation: 'NONE' | 'RELU' | 'RELU_N1_TO_1' | 'RELU6',
+  activation: 'NONE' | 'RELU' | 'RELU_N1_TO_1' | 'RELU_0_TO_1' | 'RELU6',
   { dtype, scale, zeroPoint }: TfliteQuantized,
   engine: 'tflite' | 'xnnpack' = 'tflite',
 ): { readonly low: number; readonly high: number } {
@@ -39,6 +39,8 @@ export function activationRange(
       return { low: Math.max(min, zeroPoint), high: max };
     case 'RELU6':
       return { low: Math.max(min, zeroPoint), high: Math.min(max, at(6)) };
+    case 'RELU_0_TO_1':
+      return { low: Math.max(min, zeroPoint), high: Math.min(max, at(1)) };
     case 'RELU_N1_TO_1':
       return { low: Math.max(min, at(-1)), high: Math.min(max, at(1)) };
   }

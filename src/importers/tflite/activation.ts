@@ -1,7 +1,8 @@
 /** Fused activations. */
 import type { Activation } from '../../formats/tflite/index.ts';
-import { lutOf, nnClip, nnRelu, qnnLut, type Value } from '../../ir/index.ts';
+import { nnClip, nnRelu, type Value } from '../../ir/index.ts';
 import { activationRange, clampTo, type TfliteQuantized } from '../../numerics/index.ts';
+import { tabulated } from './byte_table.ts';
 import type { OperatorContext } from './operator_context.ts';
 import type { TfliteProfile } from './profiles.ts';
 
@@ -34,15 +35,21 @@ export function clamped(
   if (activation === 'NONE') return x;
   const { dtype } = q;
   if (dtype === 's16') return ctx.emit(nnClip, { x }, { min, max });
-  const table = lutOf(dtype, dtype, (value) => clampTo(min, max, value));
-  return ctx.emit(qnnLut, { x, table: ctx.constant(table, 'clamp') });
+  return tabulated(ctx, x, [dtype, dtype], (value) => clampTo(min, max, value));
 }
 
-const bounds = { RELU6: { min: 0, max: 6 }, RELU_N1_TO_1: { min: -1, max: 1 } } as const;
+const bounds = {
+  RELU6: { min: 0, max: 6 },
+  RELU_N1_TO_1: { min: -1, max: 1 },
+  RELU_0_TO_1: { min: 0, max: 1 },
+} as const;
+
+/** A clamp on floats and plain integers. */
+export const bounded = (ctx: OperatorContext, x: Value, kind: 'RELU' | keyof typeof bounds): Value =>
+  kind === 'RELU' ? ctx.emit(nnRelu, { x }) : ctx.emit(nnClip, { x }, bounds[kind]);
 
 /** A fused activation on floats and plain integers. */
 export function activated(ctx: OperatorContext, x: Value, activation: Activation | undefined): Value {
   const kind = clampOf(ctx, activation);
-  if (kind === 'NONE') return x;
-  return kind === 'RELU' ? ctx.emit(nnRelu, { x }) : ctx.emit(nnClip, { x }, bounds[kind]);
+  return kind === 'NONE' ? x : bounded(ctx, x, kind);
 }

@@ -11,9 +11,11 @@ import { padOps } from './ops/pad.ts';
 import { poolOps } from './ops/pool.ts';
 import { sliceOps } from './ops/slice.ts';
 import { spaceOps } from './ops/space.ts';
+import { unaryOps } from './ops/unary.ts';
 
 export const tfliteOps: readonly TfliteOp[] = [
   ...arithmeticOps,
+  ...unaryOps,
   ...convolutionOps,
   ...matmulOps,
   ...movementOps,
