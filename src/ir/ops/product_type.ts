@@ -1,8 +1,7 @@
 /** The element types of sums of products: integers of up to 32 bits and any sign give s32, floats their own type. */
 
 import { byteTypes, type ITensor } from '../../tensors/index.ts';
-import type { Refuse } from '../define_op.ts';
-import { tensorOf } from '../define_op.ts';
+import { type Refuse, tensorOf } from '../define_op.ts';
 import type { Dim, TensorType } from '../types.ts';
 
 export const factor = tensorOf(...byteTypes, 's32', 'f32', 'f64');

@@ -11,8 +11,7 @@ import {
   type ValueId,
   type View,
 } from '../../../ir/index.ts';
-import type { Kernel } from '../kernel.ts';
-import { nativeTypes } from '../kernel.ts';
+import { type Kernel, nativeTypes } from '../kernel.ts';
 import type { Recorder } from '../recorder.ts';
 import type { GraphView, Lowering } from './lowering.ts';
 import { alias } from './movement.ts';

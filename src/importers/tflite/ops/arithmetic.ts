@@ -8,8 +8,7 @@ import {
   xnnpackTakesAdd,
   xnnpackTakesMul,
 } from '../../../numerics/index.ts';
-import type { DType } from '../../../tensors/index.ts';
-import { isByteType } from '../../../tensors/index.ts';
+import { type DType, isByteType } from '../../../tensors/index.ts';
 import { activated, clamped } from '../activation.ts';
 import { type Aligned, aligned } from '../aligned.ts';
 import { defineTfliteOp, type Result, type TfliteOp } from '../define_tflite_op.ts';
