@@ -241,6 +241,18 @@ describe('shapes that follow from the input', () => {
   });
 });
 
+it.each(['Add', 'Pow'])('before version 7, B of %s lies along the axes of A from one on', (op) => {
+  const graph = imported({
+    nodes: [{ op, inputs: ['a', 'b'], outputs: ['y'], attrs: { broadcast: 1, axis: 0 } }],
+    inputs: [float('a', 2, 3), float('b', 2)],
+    outputs: [float('y', 2, 3)],
+    opsets: { '': 6 },
+  });
+  const feeds = { a: tensor('f32', [1, 2, 3, 4, 5, 6], [2, 3]), b: tensor('f32', [1, 2], [2]) };
+  const expected = op === 'Add' ? [2, 3, 4, 6, 7, 8] : [1, 2, 3, 16, 25, 36];
+  expect(interpret(graph, feeds).y).toEqual(tensor('f32', expected, [2, 3]));
+});
+
 describe('an operator that is not understood', () => {
   const unsupported = (graph: Graph) =>
     originOf(graph)?.unsupported.map(({ operator, reason }) => `${operator}: ${reason}`);

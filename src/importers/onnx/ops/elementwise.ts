@@ -29,8 +29,8 @@ import type { NodeContext } from '../node_context.ts';
 /** Before version 7, B was broadcast onto A, its axes starting at `axis`, and only when `broadcast` said so. */
 const legacyAttributes = ['axis', 'broadcast', 'consumed_inputs'];
 
-function operands(ctx: NodeContext): { readonly a: Value; readonly b: Value } {
-  const [a, b] = [ctx.get('A'), ctx.get('B')];
+function operands(ctx: NodeContext, first = 'A', second = 'B'): { readonly a: Value; readonly b: Value } {
+  const [a, b] = [ctx.get(first), ctx.get(second)];
   if (ctx.opset >= 7 || !ctx.attr.flag('broadcast')) return { a, b };
   const rank = b.type.shape.length;
   const axis = ctx.attr.int('axis', a.type.shape.length - rank);
@@ -94,7 +94,7 @@ export const elementwiseOps: readonly OnnxOp[] = [
     attributes: legacyAttributes,
     attributesUntil: { axis: 7, broadcast: 7 },
     import(ctx) {
-      const [x, y] = [ctx.get('X'), ctx.get('Y')];
+      const { a: x, b: y } = operands(ctx, 'X', 'Y');
       if (x.type.dtype === y.type.dtype) return ctx.emit(nnPow, { a: x, b: y });
       if (isFloat(x.type.dtype)) return ctx.emit(nnPow, { a: x, b: ctx.cast(y, x.type.dtype) });
       return ctx.cast(ctx.emit(nnPow, { a: ctx.cast(x, 'f64'), b: ctx.cast(y, 'f64') }), x.type.dtype);
