@@ -4,6 +4,7 @@
  */
 import { InternalError } from '../diagnostics/index.ts';
 import type { DType, ITensor } from '../tensors/index.ts';
+import type { OnnxForm } from './onnx_form.ts';
 import type { Shape, StaticType, TensorType } from './types.ts';
 
 // ---- operands ---------------------------------------------------------------------------------------------------
@@ -78,6 +79,8 @@ export type AttrValue = number | string | boolean | readonly number[] | Shape | 
 export interface AttrBytes {
   readonly bytes: Uint8Array;
 }
+/** True for lists of numbers, sizes or words. */
+export const isList = (value: AttrValue): value is Shape => typeof value === 'object' && !('bytes' in value);
 
 export interface AttrSpec<T extends AttrValue = AttrValue, Optional extends boolean = boolean> {
   readonly kind: 'int' | 'float' | 'bool' | 'string' | 'ints' | 'floats' | 'dims' | 'strings' | 'types';
@@ -226,14 +229,28 @@ export interface OpDeclaration<
   ): ITensor | readonly ITensor[];
 }
 
-/** Declares an operator. `traits` may be left out. */
+type Declared<O extends OperandSpecs, A extends AttrSpecs, R extends ResultSpecs, N extends string> = Omit<
+  OpDeclaration<O, A, R, N>,
+  'traits'
+> & { readonly traits?: readonly Trait[] };
+
+/** Declares an operator. `traits` may be left out; one that files of ONNX have as well names its form there. */
+export function defineOp<
+  const O extends OperandSpecs,
+  const A extends AttrSpecs,
+  const R extends ResultSpecs,
+  const N extends string,
+>(declaration: Declared<O, A, R, N> & { readonly onnx?: undefined }): OpDeclaration<O, A, R, N>;
 export function defineOp<
   const O extends OperandSpecs,
   const A extends AttrSpecs,
   const R extends ResultSpecs,
   const N extends string,
 >(
-  declaration: Omit<OpDeclaration<O, A, R, N>, 'traits'> & { readonly traits?: readonly Trait[] },
+  declaration: Declared<O, A, R, N> & { readonly onnx: OnnxForm<keyof A> },
+): OpDeclaration<O, A, R, N> & { readonly onnx: OnnxForm };
+export function defineOp<O extends OperandSpecs, A extends AttrSpecs, R extends ResultSpecs, N extends string>(
+  declaration: Declared<O, A, R, N>,
 ): OpDeclaration<O, A, R, N> {
   return Object.freeze({ traits: [], ...declaration });
 }

@@ -46,11 +46,8 @@ export function opOf({ op }: { readonly op: OpName }): AnyOp {
   return found;
 }
 
-/** The declarations of operators that name their form in ONNX. */
-type OpOfForm = Extract<Op, { readonly onnx: OnnxForm }>;
-export const onnxForms: readonly OpOfForm[] = Object.values(ops).filter((op): op is OpOfForm => 'onnx' in op);
-
-const formsByName: ReadonlyMap<string, OnnxForm> = new Map(onnxForms.map(({ name, onnx }) => [name, onnx]));
-
-/** The form of a node's operator in ONNX; undefined where importer and exporter have to know more. */
-export const onnxFormOf = ({ op }: { readonly op: OpName }): OnnxForm | undefined => formsByName.get(op);
+/** An operator that names its form in ONNX. */
+export interface OpOfForm extends AnyOp {
+  readonly onnx: OnnxForm;
+}
+export const hasOnnxForm = (op: AnyOp): op is OpOfForm => 'onnx' in op;

@@ -2,13 +2,13 @@
  * Code that must not compile: the declarations of operators and rules are types. Checked by `npm run typecheck`; a line
  * that compiles although it is expected not to is an error there.
  */
-import { arithmetic } from '../../src/exporters/onnx/emitters/binary.ts';
-import { tile } from '../../src/exporters/onnx/emitters/movement.ts';
+import { orEqual } from '../../src/exporters/onnx/emitters/binary.ts';
+import { resize } from '../../src/exporters/onnx/emitters/movement.ts';
 import type { EmitOp } from '../../src/exporters/onnx/node_emitter.ts';
-import { byOp, GraphBuilder, isOp, type Node, tensor, view } from '../../src/ir/index.ts';
-import { withOnnx } from '../../src/ir/onnx_form.ts';
+import { attr, byOp, defineOp, GraphBuilder, isOp, type Node, tensor, view } from '../../src/ir/index.ts';
 import { nnCast } from '../../src/ir/ops/nn_cast.op.ts';
 import { nnAdd } from '../../src/ir/ops/nn_elementwise_binary.op.ts';
+import { nnElu } from '../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnMatmul } from '../../src/ir/ops/nn_matmul.op.ts';
 import { nnPad, nnReshape } from '../../src/ir/ops/nn_movement.op.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
@@ -91,11 +91,13 @@ if (node.op === 'qnn.convolution') throw new Error();
 byOp<number>({ nnAdd: 1, nnPlus: 2 });
 
 // An emitter of one operator emits no other operator, unless the other has all fields that it reads.
-// @ts-expect-error nn.pad has no repeats
-export const padding: EmitOp<typeof nnPad> = tile;
+// @ts-expect-error nn.pad has no scales
+export const padding: EmitOp<typeof nnPad> = resize;
 // @ts-expect-error nn.reshape has no operand 'b'
-export const shaped: EmitOp<typeof nnReshape> = arithmetic('Add');
+export const shaped: EmitOp<typeof nnReshape> = orEqual('Less');
 
-// The form in ONNX belongs to an operator whose attributes are floats that may be left out.
-// @ts-expect-error nn.cast has the attribute 'to'
-withOnnx(nnCast, 'Cast');
+// The form in ONNX names attributes of the operator.
+const elu = { ...nnElu, attrs: { alpha: attr.float(1) } };
+export const { onnx } = defineOp({ ...elu, onnx: { opType: 'Elu', attributes: { alpha: { since: 6 } } } });
+// @ts-expect-error it has no attribute 'axis'
+defineOp({ ...elu, onnx: { opType: 'Elu', attributes: { axis: { since: 6 } } } });

@@ -1,7 +1,7 @@
 /** Typed access to the attributes of a node: absent ones read as the default. */
 import { fail, type Location } from '../../diagnostics/index.ts';
 import { type OnnxAttribute, type OnnxNode, type OnnxTensor, onnxTypeName } from '../../formats/onnx/index.ts';
-import { type AttrSpec, isWordOf, tensorOfBytes } from '../../ir/index.ts';
+import { type AttrSpec, type AttrValue, isWordOf, tensorOfBytes } from '../../ir/index.ts';
 import type { ITensor } from '../../tensors/index.ts';
 import { Unsupported } from '../kit/unsupported.ts';
 
@@ -9,6 +9,7 @@ type Kind = OnnxAttribute['kind'];
 type Values = { readonly [A in OnnxAttribute as A['kind']]: A['value'] };
 type OfKind<K extends Kind> = OnnxAttribute & { readonly value: Values[K] };
 const isOfKind = <K extends Kind>(attribute: OnnxAttribute, kind: K): attribute is OfKind<K> => attribute.kind === kind;
+const isWord = (spec: AttrSpec): spec is AttrSpec<string> => spec.kind === 'string';
 
 export class Attributes {
   readonly #node: OnnxNode;
@@ -66,6 +67,14 @@ export class Attributes {
     throw new Unsupported(
       `attribute '${name}' should be one of ${spec.values?.join(', ')}, but is ${JSON.stringify(word)}`,
     );
+  }
+
+  /** An attribute in the kind of one of ours. */
+  as(name: string, spec: AttrSpec): AttrValue | undefined {
+    if (spec.kind === 'int') return this.int(name);
+    if (spec.kind === 'float') return this.float(name, Number(spec.default));
+    if (spec.kind === 'bool') return this.flag(name, spec.default === true);
+    return isWord(spec) ? this.word(name, spec, spec.default ?? '') : this.ints(name);
   }
 
   tensor(name: string): ITensor | undefined {

@@ -112,6 +112,11 @@ export class NodeContext extends ImportEmitter<Scope> {
     return this.#operands[index];
   }
 
+  /** The operand of the i-th input, undefined when absent. */
+  operand(i: number): Value | undefined {
+    return this.#operands[i];
+  }
+
   /** The operands of the variadic input, which is the last. */
   rest(): readonly Value[] {
     return this.#operands.slice(this.#op.inputs.length - 1).map((value) => {

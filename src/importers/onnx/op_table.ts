@@ -1,4 +1,6 @@
 /** Every ONNX operator that unskew understands. */
+import { allOps, hasOnnxForm } from '../../ir/index.ts';
+import { definedByForm } from './by_form.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
 import { convOps } from './ops/conv.ts';
 import { elementwiseOps } from './ops/elementwise.ts';
@@ -14,7 +16,8 @@ import { shapeOps } from './ops/shape.ts';
 import { unaryOps } from './ops/unary.ts';
 import { typeRules } from './output_types.ts';
 
-export const onnxOps: readonly OnnxOp[] = [
+/** Operators that the importer has to know more of than their form, if they have one. */
+const own: readonly OnnxOp[] = [
   ...convOps,
   ...matmulOps,
   ...quantizeOps,
@@ -28,6 +31,10 @@ export const onnxOps: readonly OnnxOp[] = [
   ...movementOps,
   ...resizeOps,
 ];
+const ownNames = new Set(own.map(({ domain, name }) => `${domain}:${name}`));
+const forms = allOps.filter(hasOnnxForm).filter(({ onnx }) => !ownNames.has(`:${onnx.opType}`));
+
+export const onnxOps: readonly OnnxOp[] = [...own, ...forms.map((op) => definedByForm(op))];
 
 const byName: ReadonlyMap<string, OnnxOp> = new Map(onnxOps.map((op) => [`${op.domain}:${op.name}`, op]));
 

@@ -11,7 +11,7 @@ export interface OnnxSignature {
   /** The attributes that `import` understands; a node with another one becomes an opaque operator. */
   readonly attributes: readonly string[];
   /** Operands that came with a version of the operator set; an attribute of the same name means nothing from then on. */
-  readonly operandsSince: Readonly<Record<string, number>>;
+  readonly operandsSince: Readonly<Record<string, number | undefined>>;
   /** Attributes that mean nothing from a version on. */
   readonly attributesUntil: Readonly<Record<string, number>>;
 }

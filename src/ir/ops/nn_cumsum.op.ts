@@ -40,4 +40,5 @@ export const nnCumsum = defineOp({
     }
     return fromLanes(fromDoubles(x.dtype, values, tensor.shape), perm);
   },
+  onnx: { opType: 'CumSum', since: 11, inputs: ['x'], inputsSince: { axis: 1 }, wider: 'modular' },
 });

@@ -7,6 +7,7 @@
 
 import { doublesOf, fromDoubles, type ITensor, isBig, newArray, sizeOf } from '../../tensors/index.ts';
 import { type AttrSpecs, type AttrValues, attr, defineOp, type Refuse, type Trait, tensorOf } from '../define_op.ts';
+import type { OnnxForm } from '../onnx_form.ts';
 import type { TensorType } from '../types.ts';
 import { broadcastShape, broadcastTo } from './broadcast.ts';
 import { numeric } from './operand_types.ts';
@@ -37,9 +38,19 @@ function evaluateNumbers(a: ITensor, b: ITensor, shape: readonly number[], f: On
   return fromDoubles(x.dtype, left, shape);
 }
 
+/** The form of an operator on a and b. */
+const broadcasting = <const F extends Omit<OnnxForm<never>, 'opType'>>(opType: string, rest: F) => ({
+  opType,
+  inputs: ['A: T', 'B: T'],
+  broadcasts: true,
+  ...rest,
+});
+const modular = (opType: string) => broadcasting(opType, { wider: 'modular' });
+
 /** An operator whose result has the type of its operands; the functions may depend on attributes and on the type. */
 function binary<const N extends string, const A extends AttrSpecs>(
   name: N,
+  onnx: OnnxForm<keyof A>,
   doc: string,
   attrs: A,
   functions: (attrs: AttrValues<A>, dtype: string) => readonly [OnNumbers, OnBigInts],
@@ -59,6 +70,7 @@ function binary<const N extends string, const A extends AttrSpecs>(
     evaluate({ a, b }, attrs, [{ shape }]) {
       return evaluateNumbers(a, b, shape, ...functions(attrs, a.dtype));
     },
+    onnx,
   });
 }
 
@@ -66,27 +78,36 @@ const commutative = ['commutative'] as const;
 const isFloatName = (dtype: string) => dtype === 'f32' || dtype === 'f64';
 const wide = (dtype: string) => dtype === 's32' || dtype === 'u32';
 
-export const nnAdd = binary('add', 'a + b', {}, () => [(a, b) => a + b, (a, b) => a + b], commutative);
-export const nnSub = binary('sub', 'a − b', {}, () => [(a, b) => a - b, (a, b) => a - b]);
+export const nnAdd = binary('add', modular('Add'), 'a + b', {}, () => [(a, b) => a + b, (a, b) => a + b], commutative);
+export const nnSub = binary('sub', modular('Sub'), 'a − b', {}, () => [(a, b) => a - b, (a, b) => a - b]);
 export const nnMul = binary(
   'mul',
+  modular('Mul'),
   'a · b',
   {},
   (_, dtype) => [wide(dtype) ? Math.imul : (a, b) => a * b, (a, b) => a * b],
   commutative,
 );
-export const nnDiv = binary('div', 'a / b; integers truncate towards zero, and a / 0 is 0', {}, (_, dtype) => [
-  isFloatName(dtype) ? (a, b) => a / b : (a, b) => (b === 0 ? 0 : Math.trunc(a / b)),
-  (a, b) => (b === 0n ? 0n : a / b),
-]);
+export const nnDiv = binary(
+  'div',
+  broadcasting('Div', { wider: 'exact' }),
+  'a / b; integers truncate towards zero, and a / 0 is 0',
+  {},
+  (_, dtype) => [
+    isFloatName(dtype) ? (a, b) => a / b : (a, b) => (b === 0 ? 0 : Math.trunc(a / b)),
+    (a, b) => (b === 0n ? 0n : a / b),
+  ],
+);
 export const nnPow = binary(
   'pow',
+  broadcasting('Pow', { inputs: ['X: T', 'Y: T1'], wider: 'powers' }),
   'a to the power of b, of floats as IEEE 754 has it: 1 for a = 1 and any b, for a = −1 and an infinite b; 8 to 32-bit integers: the binary64 power, truncated; 64-bit ones: exact modulo 2^64, truncated for b < 0',
   {},
   () => [power, bigPower],
 );
 export const nnMin = binary(
   'min',
+  { opType: 'Min', inputs: ['data_0...: T'], ignored: ['consumed_inputs'], wider: 'extremes' },
   'the smaller of a and b, NaN if either is',
   {},
   () => [Math.min, (a, b) => (a < b ? a : b)],
@@ -94,6 +115,7 @@ export const nnMin = binary(
 );
 export const nnMax = binary(
   'max',
+  { opType: 'Max', inputs: ['data_0...: T'], ignored: ['consumed_inputs'], wider: 'extremes' },
   'the larger of a and b, NaN if either is',
   {},
   () => [Math.max, (a, b) => (a > b ? a : b)],
@@ -101,6 +123,14 @@ export const nnMax = binary(
 );
 export const nnMod = binary(
   'mod',
+  {
+    opType: 'Mod',
+    since: 10,
+    readSince: 10,
+    inputs: ['A: T', 'B: T'],
+    attributes: { fmod: { since: 10 } },
+    wider: 'exact',
+  },
   'the remainder of a / b with the sign of b, or, when fmod, with the sign of a; for integers a mod 0 is 0',
   { fmod: attr.bool(false) },
   ({ fmod }, dtype) => {
@@ -134,7 +164,14 @@ function bigPower(a: bigint, b: bigint): bigint {
 
 type Test = <T extends number | bigint>(a: T, b: T) => boolean;
 
-function comparison<const N extends string>(name: N, doc: string, test: Test, traits: readonly Trait[] = []) {
+function comparison<const N extends string>(
+  name: N,
+  opType: string,
+  since: number,
+  doc: string,
+  test: Test,
+  traits: readonly Trait[] = [],
+) {
   return defineOp({
     name: `nn.${name}` as const,
     doc: `${doc}, as bool; operands broadcast. NaN compares false.`,
@@ -156,16 +193,17 @@ function comparison<const N extends string>(name: N, doc: string, test: Test, tr
       }
       return { dtype: 'bool', shape: x.shape, data };
     },
+    onnx: broadcasting(opType, { since, wider: 'exact' }),
   });
 }
 
-export const nnEqual = comparison('equal', 'a = b', (a, b) => a === b, commutative);
-export const nnGreater = comparison('greater', 'a > b', (a, b) => a > b);
-export const nnLess = comparison('less', 'a < b', (a, b) => a < b);
-export const nnGreaterOrEqual = comparison('greater_or_equal', 'a ≥ b', (a, b) => a >= b);
-export const nnLessOrEqual = comparison('less_or_equal', 'a ≤ b', (a, b) => a <= b);
+export const nnEqual = comparison('equal', 'Equal', 9, 'a = b', (a, b) => a === b, commutative);
+export const nnGreater = comparison('greater', 'Greater', 9, 'a > b', (a, b) => a > b);
+export const nnLess = comparison('less', 'Less', 9, 'a < b', (a, b) => a < b);
+export const nnGreaterOrEqual = comparison('greater_or_equal', 'GreaterOrEqual', 12, 'a ≥ b', (a, b) => a >= b);
+export const nnLessOrEqual = comparison('less_or_equal', 'LessOrEqual', 12, 'a ≤ b', (a, b) => a <= b);
 
-function logical<const N extends string>(name: N, doc: string, f: OnNumbers) {
+function logical<const N extends string>(name: N, opType: string, doc: string, f: OnNumbers) {
   return defineOp({
     name: `nn.${name}` as const,
     doc: `${doc}; operands broadcast.`,
@@ -179,9 +217,10 @@ function logical<const N extends string>(name: N, doc: string, f: OnNumbers) {
       const data = Uint8Array.from(x.data as Uint8Array, (v, i) => f(v, y.data[i] as number));
       return { dtype: 'bool', shape: x.shape, data };
     },
+    onnx: broadcasting(opType, {}),
   });
 }
 
-export const nnAnd = logical('and', 'a ∧ b', (a, b) => a & b);
-export const nnOr = logical('or', 'a ∨ b', (a, b) => a | b);
-export const nnXor = logical('xor', 'a ≠ b', (a, b) => a ^ b);
+export const nnAnd = logical('and', 'And', 'a ∧ b', (a, b) => a & b);
+export const nnOr = logical('or', 'Or', 'a ∨ b', (a, b) => a | b);
+export const nnXor = logical('xor', 'Xor', 'a ≠ b', (a, b) => a ^ b);

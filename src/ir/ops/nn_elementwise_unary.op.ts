@@ -20,12 +20,15 @@ import {
 } from '../../numerics/index.ts';
 import { doublesOf, dtypes, fromDoubles, type ITensor, isBig, isFloat, newArray } from '../../tensors/index.ts';
 import { type AttrSpecs, type AttrValues, attr, defineOp, tensorOf } from '../define_op.ts';
-import { withOnnx } from '../onnx_form.ts';
+import type { OnnxForm } from '../onnx_form.ts';
 import { broadcastShape, broadcastTo } from './broadcast.ts';
 import { numeric } from './operand_types.ts';
 
 const f32 = tensorOf('f32');
 const floats = tensorOf('f32', 'f64');
+
+/** Of version 1: which inputs may be overwritten. */
+const ignored = ['consumed_inputs'];
 
 type OnNumber = (x: number) => number;
 type OnBigInt = (x: bigint) => bigint;
@@ -45,6 +48,7 @@ function mapped(x: ITensor, shape: readonly number[], f: OnNumber, big?: OnBigIn
 /** An activation: f32 to f32, a function of its attributes. */
 function activation<const N extends string, const A extends AttrSpecs>(
   name: N,
+  onnx: OnnxForm<keyof A>,
   doc: string,
   attrs: A,
   make: (attrs: AttrValues<A>) => OnNumber,
@@ -58,81 +62,81 @@ function activation<const N extends string, const A extends AttrSpecs>(
     traits: ['elementwise'],
     infer: ({ x }) => x,
     evaluate: ({ x }, attrs, [{ shape }]) => mapped(x, shape, make(attrs)),
+    onnx: { ignored, ...onnx },
   });
 }
 
 const step = Math.fround;
 const selu = { alpha: attr.float(1.6732631921768188), gamma: attr.float(1.0507010221481323) } as const;
 
-export const nnLeakyRelu = withOnnx(
-  activation('leaky_relu', 'x ≥ 0 ? x : α·x', { alpha: attr.float(0.01) }, (a) => leakyRelu(step(a.alpha))),
-  'LeakyRelu',
-  6,
+export const nnLeakyRelu = activation(
+  'leaky_relu',
+  { opType: 'LeakyRelu', since: 6 },
+  'x ≥ 0 ? x : α·x',
+  { alpha: attr.float(0.01) },
+  (a) => leakyRelu(step(a.alpha)),
 );
-export const nnElu = withOnnx(
-  activation('elu', 'x ≥ 0 ? x : α·(eˣ − 1)', { alpha: attr.float(1) }, (a) => elu(step(a.alpha))),
-  'Elu',
-  6,
+export const nnElu = activation(
+  'elu',
+  { opType: 'Elu', since: 6 },
+  'x ≥ 0 ? x : α·(eˣ − 1)',
+  { alpha: attr.float(1) },
+  (a) => elu(step(a.alpha)),
 );
-export const nnSelu = withOnnx(
-  activation('selu', 'γ·(x > 0 ? x : α·(eˣ − 1))', selu, (a) => {
-    const [alpha, gamma] = [step(a.alpha), step(a.gamma)];
-    return (x) => gamma * (x > 0 ? x : alpha * Math.expm1(x));
-  }),
-  'Selu',
-  6,
-);
-export const nnCelu = activation('celu', 'max(0, x) + min(0, α·(e^(x/α) − 1))', { alpha: attr.float(1) }, (a) => {
-  const alpha = step(a.alpha);
-  return (x) => Math.max(0, x) + Math.min(0, alpha * Math.expm1(x / alpha));
+export const nnSelu = activation('selu', { opType: 'Selu', since: 6 }, 'γ·(x > 0 ? x : α·(eˣ − 1))', selu, (a) => {
+  const [alpha, gamma] = [step(a.alpha), step(a.gamma)];
+  return (x) => gamma * (x > 0 ? x : alpha * Math.expm1(x));
 });
-export const nnThresholdedRelu = withOnnx(
-  activation('thresholded_relu', 'x > α ? x : 0', { alpha: attr.float(1) }, (a) => (x) => (x > step(a.alpha) ? x : 0)),
-  'ThresholdedRelu',
-  10,
+export const nnCelu = activation(
+  'celu',
+  { opType: 'Celu', since: 12 },
+  'max(0, x) + min(0, α·(e^(x/α) − 1))',
+  { alpha: attr.float(1) },
+  (a) => {
+    const alpha = step(a.alpha);
+    return (x) => Math.max(0, x) + Math.min(0, alpha * Math.expm1(x / alpha));
+  },
 );
-export const nnHardSigmoid = withOnnx(
-  activation('hard_sigmoid', 'max(0, min(1, α·x + β))', { alpha: attr.float(0.2), beta: attr.float(0.5) }, (a) =>
-    hardSigmoid(step(a.alpha), step(a.beta)),
-  ),
-  'HardSigmoid',
-  6,
+export const nnThresholdedRelu = activation(
+  'thresholded_relu',
+  { opType: 'ThresholdedRelu', since: 10 },
+  'x > α ? x : 0',
+  { alpha: attr.float(1) },
+  (a) => (x) => (x > step(a.alpha) ? x : 0),
 );
-export const nnHardSwish = activation('hard_swish', 'x·max(0, min(1, x/6 + 1/2))', {}, () => hardSwish);
-export const nnSigmoid = withOnnx(
-  activation('sigmoid', '1 / (1 + e^−x)', {}, () => sigmoid),
-  'Sigmoid',
+export const nnHardSigmoid = activation(
+  'hard_sigmoid',
+  { opType: 'HardSigmoid', since: 6 },
+  'max(0, min(1, α·x + β))',
+  { alpha: attr.float(0.2), beta: attr.float(0.5) },
+  (a) => hardSigmoid(step(a.alpha), step(a.beta)),
 );
-export const nnTanh = withOnnx(
-  activation('tanh', 'tanh x', {}, () => tanh),
-  'Tanh',
+export const nnHardSwish = activation(
+  'hard_swish',
+  { opType: 'HardSwish', since: 14 },
+  'x·max(0, min(1, x/6 + 1/2))',
+  {},
+  () => hardSwish,
 );
-export const nnErf = withOnnx(
-  activation('erf', '2/√π · ∫₀ˣ e^(−t²) dt', {}, () => erf),
-  'Erf',
-  9,
-);
-export const nnSoftplus = withOnnx(
-  activation('softplus', 'ln(1 + eˣ)', {}, () => softplus),
-  'Softplus',
-);
-export const nnSoftsign = withOnnx(
-  activation('softsign', 'x / (1 + |x|)', {}, () => softsign),
-  'Softsign',
-);
-export const nnMish = activation('mish', 'x·tanh(ln(1 + eˣ))', {}, () => (x) => {
+export const nnSigmoid = activation('sigmoid', { opType: 'Sigmoid' }, '1 / (1 + e^−x)', {}, () => sigmoid);
+export const nnTanh = activation('tanh', { opType: 'Tanh' }, 'tanh x', {}, () => tanh);
+export const nnErf = activation('erf', { opType: 'Erf', since: 9 }, '2/√π · ∫₀ˣ e^(−t²) dt', {}, () => erf);
+export const nnSoftplus = activation('softplus', { opType: 'Softplus' }, 'ln(1 + eˣ)', {}, () => softplus);
+export const nnSoftsign = activation('softsign', { opType: 'Softsign' }, 'x / (1 + |x|)', {}, () => softsign);
+export const nnMish = activation('mish', { opType: 'Mish', since: 18 }, 'x·tanh(ln(1 + eˣ))', {}, () => (x) => {
   const softplus = Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
   return x * Math.tanh(softplus);
 });
 export const nnGelu = activation(
   'gelu',
+  { opType: 'Gelu', since: 20 },
   'x·Φ(x); with approximate = tanh: x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³)))',
   { approximate: attr.oneOfOr('none', 'none', 'tanh') },
   (a) => (a.approximate === 'tanh' ? geluTanh : gelu),
 );
 
 /** A function of f32 and f64. */
-function floatFunction<const N extends string>(name: N, doc: string, f: OnNumber) {
+function floatFunction<const N extends string>(name: N, onnx: OnnxForm<never>, doc: string, f: OnNumber) {
   return defineOp({
     name: `nn.${name}` as const,
     doc,
@@ -142,28 +146,33 @@ function floatFunction<const N extends string>(name: N, doc: string, f: OnNumber
     traits: ['elementwise'],
     infer: ({ x }) => x,
     evaluate: ({ x }, _attrs, [{ shape }]) => mapped(x, shape, f),
+    onnx: { ignored, ...onnx },
   });
 }
 
-export const nnExp = withOnnx(floatFunction('exp', 'eˣ', Math.exp), 'Exp');
-export const nnLog = withOnnx(floatFunction('log', 'ln x', Math.log), 'Log');
-export const nnSqrt = withOnnx(floatFunction('sqrt', '√x', Math.sqrt), 'Sqrt');
-export const nnReciprocal = withOnnx(
-  floatFunction('reciprocal', '1 / x', (x) => 1 / x),
-  'Reciprocal',
-);
-export const nnSin = withOnnx(floatFunction('sin', 'sin x', Math.sin), 'Sin', 7);
-export const nnCos = withOnnx(floatFunction('cos', 'cos x', Math.cos), 'Cos', 7);
-export const nnFloor = withOnnx(floatFunction('floor', '⌊x⌋', Math.floor), 'Floor');
-export const nnCeil = withOnnx(floatFunction('ceil', '⌈x⌉', Math.ceil), 'Ceil');
-export const nnRound = withOnnx(
-  floatFunction('round', 'the nearest integer, ties to even', roundHalfEven),
-  'Round',
-  11,
+export const nnExp = floatFunction('exp', { opType: 'Exp' }, 'eˣ', Math.exp);
+export const nnLog = floatFunction('log', { opType: 'Log' }, 'ln x', Math.log);
+export const nnSqrt = floatFunction('sqrt', { opType: 'Sqrt' }, '√x', Math.sqrt);
+export const nnReciprocal = floatFunction('reciprocal', { opType: 'Reciprocal' }, '1 / x', (x) => 1 / x);
+export const nnSin = floatFunction('sin', { opType: 'Sin', since: 7 }, 'sin x', Math.sin);
+export const nnCos = floatFunction('cos', { opType: 'Cos', since: 7 }, 'cos x', Math.cos);
+export const nnFloor = floatFunction('floor', { opType: 'Floor' }, '⌊x⌋', Math.floor);
+export const nnCeil = floatFunction('ceil', { opType: 'Ceil' }, '⌈x⌉', Math.ceil);
+export const nnRound = floatFunction(
+  'round',
+  { opType: 'Round', since: 11 },
+  'the nearest integer, ties to even',
+  roundHalfEven,
 );
 
 /** A function of every number type. */
-function numberFunction<const N extends string>(name: N, doc: string, f: OnNumber, big: OnBigInt) {
+function numberFunction<const N extends string>(
+  name: N,
+  onnx: OnnxForm<never>,
+  doc: string,
+  f: OnNumber,
+  big: OnBigInt,
+) {
   return defineOp({
     name: `nn.${name}` as const,
     doc,
@@ -173,24 +182,37 @@ function numberFunction<const N extends string>(name: N, doc: string, f: OnNumbe
     traits: ['elementwise'],
     infer: ({ x }) => x,
     evaluate: ({ x }, _attrs, [{ shape }]) => mapped(x, shape, f, big),
+    onnx: { ignored, ...onnx },
   });
 }
 
 export const nnRelu = numberFunction(
   'relu',
+  { opType: 'Relu' },
   'max(0, x); NaN stays',
   (x) => Math.max(0, x),
   (x) => (x > 0n ? x : 0n),
 );
 export const nnNeg = numberFunction(
   'neg',
+  { opType: 'Neg', since: 6, wider: 'modular' },
   '−x, wrapping',
   (x) => -x,
   (x) => -x,
 );
-export const nnAbs = numberFunction('abs', '|x|, wrapping', Math.abs, (x) => (x < 0n ? -x : x));
-export const nnSign = numberFunction('sign', '−1, 0 or 1; NaN stays', Math.sign, (x) =>
-  x > 0n ? 1n : x < 0n ? -1n : 0n,
+export const nnAbs = numberFunction(
+  'abs',
+  { opType: 'Abs', since: 6, wider: 'modular' },
+  '|x|, wrapping',
+  Math.abs,
+  (x) => (x < 0n ? -x : x),
+);
+export const nnSign = numberFunction(
+  'sign',
+  { opType: 'Sign', since: 9, wider: 'ordered' },
+  '−1, 0 or 1; NaN stays',
+  Math.sign,
+  (x) => (x > 0n ? 1n : x < 0n ? -1n : 0n),
 );
 
 /** ONNX Clip: https://onnx.ai/onnx/operators/onnx__Clip.html */
@@ -221,19 +243,17 @@ export const nnClip = defineOp({
   },
 });
 
-export const nnNot = withOnnx(
-  defineOp({
-    name: 'nn.not',
-    doc: '¬x',
-    operands: { x: tensorOf('bool') },
-    attrs: {},
-    results: { y: ['bool'] },
-    traits: ['elementwise'],
-    infer: ({ x }) => x,
-    evaluate: ({ x }, _attrs, [{ shape }]) => mapped(x, shape, (v) => 1 - v),
-  }),
-  'Not',
-);
+export const nnNot = defineOp({
+  name: 'nn.not',
+  doc: '¬x',
+  operands: { x: tensorOf('bool') },
+  attrs: {},
+  results: { y: ['bool'] },
+  traits: ['elementwise'],
+  infer: ({ x }) => x,
+  evaluate: ({ x }, _attrs, [{ shape }]) => mapped(x, shape, (v) => 1 - v),
+  onnx: { opType: 'Not', ignored },
+});
 
 /** ONNX PRelu: https://onnx.ai/onnx/operators/onnx__PRelu.html */
 export const nnPrelu = defineOp({
@@ -255,4 +275,5 @@ export const nnPrelu = defineOp({
     for (let i = 0; i < values.length; i++) values[i] = values[i] >= 0 ? values[i] : slopes[i] * values[i];
     return fromDoubles(x.dtype, values, shape);
   },
+  onnx: { opType: 'PRelu', since: 7, inputs: ['X: T', 'slope: T'], ignored },
 });

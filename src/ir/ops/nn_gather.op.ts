@@ -44,6 +44,7 @@ export const nnGather = defineOp({
     }
     return { dtype: x.dtype, shape, data };
   },
+  onnx: { opType: 'Gather', inputs: ['data', 'indices'] },
 });
 
 /** ONNX GatherElements: https://onnx.ai/onnx/operators/onnx__GatherElements.html */
@@ -78,4 +79,5 @@ export const nnGatherElements = defineOp({
     }
     return { dtype: x.dtype, shape, data };
   },
+  onnx: { opType: 'GatherElements', inputs: ['data', 'indices'] },
 });

@@ -43,4 +43,11 @@ export const nnGatherNd = defineOp({
     }
     return { dtype: x.dtype, shape: shape, data };
   },
+  onnx: {
+    opType: 'GatherND',
+    since: 11,
+    readSince: 11,
+    inputs: ['data', 'indices'],
+    attributes: { batchDims: { name: 'batch_dims', since: 12 } },
+  },
 });

@@ -30,6 +30,7 @@ export const nnIdentity = defineOp({
   traits: ['identity', 'movement', 'elementwise'],
   infer: ({ x }) => x,
   evaluate: ({ x }) => x,
+  onnx: { opType: 'Identity', inputs: ['input'] },
 });
 
 /** ONNX Reshape, its 0 and −1 resolved: https://onnx.ai/onnx/operators/onnx__Reshape.html */
@@ -63,6 +64,7 @@ export const nnTranspose = defineOp({
     return { dtype: x.dtype, shape: perm.map((axis) => x.shape[axis]) };
   },
   evaluate: ({ x }, { perm }) => transposed(x, perm),
+  onnx: { opType: 'Transpose', inputs: ['data'] },
 });
 
 /** ONNX Concat: https://onnx.ai/onnx/operators/onnx__Concat.html */
@@ -97,6 +99,7 @@ export const nnConcat = defineOp({
     }
     return { dtype: type.dtype, shape, data };
   },
+  onnx: { opType: 'Concat', inputs: ['inputs...: T'] },
 });
 
 /** ONNX Expand: https://onnx.ai/onnx/operators/onnx__Expand.html */
@@ -134,6 +137,7 @@ export const nnTile = defineOp({
     );
     return { ...repeated, shape: shape };
   },
+  onnx: { opType: 'Tile', since: 6, readSince: 6, inputs: ['input'], inputsSince: { repeats: 1 } },
 });
 
 /** ONNX Pad: https://onnx.ai/onnx/operators/onnx__Pad.html */
@@ -201,6 +205,12 @@ export const nnDepthToSpace = defineOp({
     };
     return { ...transposed(split, mode === 'DCR' ? [0, 3, 4, 1, 5, 2] : [0, 1, 4, 2, 5, 3]), shape: shape };
   },
+  onnx: {
+    opType: 'DepthToSpace',
+    inputs: ['input'],
+    attributes: { block: { name: 'blocksize' }, mode: { since: 11 } },
+    wider: 'blocks',
+  },
 });
 
 /** ONNX SpaceToDepth: https://onnx.ai/onnx/operators/onnx__SpaceToDepth.html */
@@ -223,4 +233,5 @@ export const nnSpaceToDepth = defineOp({
     const split: ITensor = { ...x, shape: [n, c, h / b, b, w / b, b] };
     return { ...transposed(split, [0, 3, 5, 1, 2, 4]), shape: shape };
   },
+  onnx: { opType: 'SpaceToDepth', inputs: ['input'], attributes: { block: { name: 'blocksize' } }, wider: 'blocks' },
 });

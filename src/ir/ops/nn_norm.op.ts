@@ -46,6 +46,7 @@ export const nnBatchNorm = defineOp({
     }
     return fromDoubles(x.dtype, y, shape);
   },
+  onnx: { opType: 'BatchNormalization', since: 7, inputs: ['X', 'scale', 'B', 'mean', 'var'] },
 });
 
 /** Every run of `length` elements to mean 0 (unless `centre` is false) and mean square 1, in place. */
@@ -89,6 +90,7 @@ export const nnInstanceNorm = defineOp({
     normalizeRuns(values, sizeOf(x.shape.slice(2)), epsilon);
     return perChannelAffine(values, x, scale, bias);
   },
+  onnx: { opType: 'InstanceNormalization', since: 6, readSince: 6, inputs: ['input', 'scale', 'B'] },
 });
 
 /** ONNX GroupNormalization since opset 21: https://onnx.ai/onnx/operators/onnx__GroupNormalization.html */
@@ -109,6 +111,14 @@ export const nnGroupNorm = defineOp({
     const values = doublesOf(x);
     normalizeRuns(values, (x.shape[1] / groups) * sizeOf(x.shape.slice(2)), epsilon);
     return perChannelAffine(values, x, scale, bias);
+  },
+  onnx: {
+    opType: 'GroupNormalization',
+    since: 21,
+    readSince: 21, // before, scale and bias were per group
+    inputs: ['X', 'scale', 'bias'],
+    attributes: { groups: { name: 'num_groups' } },
+    ignored: ['stash_type'],
   },
 });
 
@@ -147,6 +157,7 @@ export const nnLayerNorm = defineOp({
     return x;
   },
   evaluate: ({ x, scale, bias }, { axis, epsilon }) => evaluateTrailing(x, axis, epsilon, true, scale, bias),
+  onnx: { opType: 'LayerNormalization', since: 17, inputs: ['X', 'Scale', 'B?'], ignored: ['stash_type'] },
 });
 
 /** ONNX RMSNormalization: https://onnx.ai/onnx/operators/onnx__RMSNormalization.html */
@@ -161,6 +172,7 @@ export const nnRmsNorm = defineOp({
     return x;
   },
   evaluate: ({ x, scale }, { axis, epsilon }) => evaluateTrailing(x, axis, epsilon, false, scale),
+  onnx: { opType: 'RMSNormalization', since: 23, inputs: ['X', 'scale'], ignored: ['stash_type'] },
 });
 
 /** ONNX LRN: https://onnx.ai/onnx/operators/onnx__LRN.html */
@@ -189,4 +201,5 @@ export const nnLrn = defineOp({
     }
     return fromDoubles(x.dtype, y, shape);
   },
+  onnx: { opType: 'LRN' },
 });

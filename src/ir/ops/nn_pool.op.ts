@@ -108,6 +108,7 @@ export const nnGlobalAveragePool = defineOp({
     const y = perPlane(x, 0, (sum, value) => sum + value).map((sum) => sum / size);
     return fromDoubles(x.dtype, y, shape);
   },
+  onnx: { opType: 'GlobalAveragePool' },
 });
 
 /** ONNX GlobalMaxPool: https://onnx.ai/onnx/operators/onnx__GlobalMaxPool.html */
@@ -120,6 +121,7 @@ export const nnGlobalMaxPool = defineOp({
   infer: ({ x }, _attrs, refuse) => ({ dtype: x.dtype, shape: globalShape(x.shape, refuse) }),
   evaluate: ({ x }, _attrs, [{ shape }]) =>
     fromDoubles(x.dtype, perPlane(x, beforeAny(x, sizeOf(x.shape.slice(2))), greater), shape),
+  onnx: { opType: 'GlobalMaxPool' },
 });
 
 /** One value for every plane of `[N, C, spatial…]`. */

@@ -2,6 +2,7 @@
 
 import { type DType, doublesOf, dtypes, fromDoubles, type ITensor, isBig, newArray } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
+import type { OnnxForm } from '../onnx_form.ts';
 import type { Shape } from '../types.ts';
 import { normalizeAxes, normalizeAxis } from './broadcast.ts';
 import { lanesOf } from './lanes.ts';
@@ -26,10 +27,12 @@ type BigLane = (values: BigInt64Array | BigUint64Array, from: number, to: number
 /** With `big`, integers are reduced as well. */
 function reduction<const N extends string, D extends DType>(
   name: N,
+  opType: string,
   doc: string,
   operand: { readonly dtypes: readonly D[]; readonly presence: 'required' },
   lane: Lane,
   big?: BigLane,
+  { wider = 'modular', axesSince = 18 }: { readonly wider?: OnnxForm['wider']; readonly axesSince?: number } = {},
 ) {
   return defineOp({
     name: `nn.reduce_${name}` as const,
@@ -56,6 +59,7 @@ function reduction<const N extends string, D extends DType>(
       for (let i = 0; i < count; i++) y[i] = lane(values, i * length, (i + 1) * length, x.dtype);
       return fromDoubles(x.dtype, y, shape);
     },
+    onnx: { opType, inputs: ['data'], inputsSince: { axes: axesSince }, wider },
   });
 }
 
@@ -103,6 +107,7 @@ const logSumExp: Lane = (values, from, to) => {
 
 export const nnReduceSum = reduction(
   'sum',
+  'ReduceSum',
   'Σ x',
   numeric,
   sumOf((x) => x),
@@ -110,9 +115,11 @@ export const nnReduceSum = reduction(
     () => 0n,
     (a, b) => a + b,
   ),
+  { axesSince: 13 },
 );
 export const nnReduceProd = reduction(
   'prod',
+  'ReduceProd',
   'Π x',
   numeric,
   product,
@@ -123,42 +130,49 @@ export const nnReduceProd = reduction(
 );
 export const nnReduceMax = reduction(
   'max',
+  'ReduceMax',
   'max x (NaN if any is)',
   numeric,
   fold(lowest, Math.max),
   bigFold(bigLowest, (a, b) => (a > b ? a : b)),
+  { wider: 'ordered' },
 );
 export const nnReduceMin = reduction(
   'min',
+  'ReduceMin',
   'min x (NaN if any is)',
   numeric,
   fold(highest, Math.min),
   bigFold(bigHighest, (a, b) => (a < b ? a : b)),
+  { wider: 'ordered' },
 );
 export const nnReduceMean = reduction(
   'mean',
+  'ReduceMean',
   'Σ x / n',
   floats,
   (values, from, to) => sumOf((x) => x)(values, from, to, 'f64') / (to - from),
 );
-export const nnReduceL1 = reduction('l1', 'Σ |x|', floats, sumOf(Math.abs));
-export const nnReduceL2 = reduction('l2', '√Σ x²', floats, (values, from, to) =>
+export const nnReduceL1 = reduction('l1', 'ReduceL1', 'Σ |x|', floats, sumOf(Math.abs));
+export const nnReduceL2 = reduction('l2', 'ReduceL2', '√Σ x²', floats, (values, from, to) =>
   Math.sqrt(sumOf((x) => x * x)(values, from, to, 'f64')),
 );
 export const nnReduceSumSquare = reduction(
   'sum_square',
+  'ReduceSumSquare',
   'Σ x²',
   floats,
   sumOf((x) => x * x),
 );
-export const nnReduceLogSum = reduction('log_sum', 'ln Σ x', floats, (values, from, to) =>
+export const nnReduceLogSum = reduction('log_sum', 'ReduceLogSum', 'ln Σ x', floats, (values, from, to) =>
   Math.log(sumOf((x) => x)(values, from, to, 'f64')),
 );
-export const nnReduceLogSumExp = reduction('log_sum_exp', 'ln Σ eˣ', floats, logSumExp);
+export const nnReduceLogSumExp = reduction('log_sum_exp', 'ReduceLogSumExp', 'ln Σ eˣ', floats, logSumExp);
 
 /** `better(value, best)`: whether a later element takes over. */
 function argument<const N extends string>(
   name: N,
+  opType: string,
   doc: string,
   better: <T extends number | bigint>(value: T, best: T) => boolean,
 ) {
@@ -186,8 +200,14 @@ function argument<const N extends string>(
       }
       return { dtype: 's64', shape: type.shape, data };
     },
+    onnx: {
+      opType,
+      inputs: ['data'],
+      attributes: { selectLast: { name: 'select_last_index', since: 12 } },
+      wider: 'positions',
+    },
   });
 }
 
-export const nnArgMax = argument('arg_max', 'The position of the maximum', (value, best) => value > best);
-export const nnArgMin = argument('arg_min', 'The position of the minimum', (value, best) => value < best);
+export const nnArgMax = argument('arg_max', 'ArgMax', 'The position of the maximum', (value, best) => value > best);
+export const nnArgMin = argument('arg_min', 'ArgMin', 'The position of the minimum', (value, best) => value < best);

@@ -7,6 +7,7 @@ import { fromLanes, lanesOf } from './lanes.ts';
 /** `one(values, from, to)` overwrites one lane along `axis`; computed in binary64, rounded once. */
 function softmaxLike<const N extends string>(
   name: N,
+  opType: string,
   doc: string,
   one: (values: Float64Array, from: number, to: number) => void,
 ) {
@@ -26,6 +27,7 @@ function softmaxLike<const N extends string>(
       for (let i = 0; i < lanes.count; i++) one(values, i * lanes.length, (i + 1) * lanes.length);
       return fromLanes(fromDoubles(x.dtype, values, lanes.tensor.shape), lanes.perm);
     },
+    onnx: { opType, inputs: ['input'] },
   });
 }
 
@@ -39,13 +41,18 @@ function shiftByMaximum(values: Float64Array, from: number, to: number): number 
 }
 
 /** ONNX Softmax since opset 13: https://onnx.ai/onnx/operators/onnx__Softmax.html */
-export const nnSoftmax = softmaxLike('softmax', 'eˣ / Σ eˣ along one axis', (values, from, to) => {
+export const nnSoftmax = softmaxLike('softmax', 'Softmax', 'eˣ / Σ eˣ along one axis', (values, from, to) => {
   const sum = shiftByMaximum(values, from, to);
   for (let i = from; i < to; i++) values[i] = Math.exp(values[i]) / sum;
 });
 
 /** ONNX LogSoftmax since opset 13: https://onnx.ai/onnx/operators/onnx__LogSoftmax.html */
-export const nnLogSoftmax = softmaxLike('log_softmax', 'x − ln Σ eˣ along one axis', (values, from, to) => {
-  const logSum = Math.log(shiftByMaximum(values, from, to));
-  for (let i = from; i < to; i++) values[i] -= logSum;
-});
+export const nnLogSoftmax = softmaxLike(
+  'log_softmax',
+  'LogSoftmax',
+  'x − ln Σ eˣ along one axis',
+  (values, from, to) => {
+    const logSum = Math.log(shiftByMaximum(values, from, to));
+    for (let i = from; i < to; i++) values[i] -= logSum;
+  },
+);

@@ -21,4 +21,5 @@ export const nnWhere = defineOp({
     for (let i = 0; i < data.length; i++) data[i] = cond[i] !== 0 ? a[i] : b[i];
     return { dtype: type.dtype, shape, data };
   },
+  onnx: { opType: 'Where', since: 9, readSince: 9, inputs: ['condition', 'X: T', 'Y: T'], wider: 'choices' },
 });

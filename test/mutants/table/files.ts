@@ -50,9 +50,9 @@ export const files: readonly Mutant[] = [
   ),
   reading(
     'a Gather gathers along the last axis unless said',
-    'importers/onnx/ops/movement',
-    "  const axis = ctx.axis(ctx.attr.int('axis', 0), x.type.shape.length);\n  return ctx.emit(nnGather",
-    "  const axis = ctx.axis(ctx.attr.int('axis', -1), x.type.shape.length);\n  return ctx.emit(nnGather",
+    'ir/ops/nn_gather.op',
+    "; negative indices count from the end.',\n  operands: { x: any, indices: index },\n  attrs: { axis: attr.int(0) },",
+    "; negative indices count from the end.',\n  operands: { x: any, indices: index },\n  attrs: { axis: attr.int(-1) },",
     'onnx_import/attribute_defaults',
   ),
   reading(

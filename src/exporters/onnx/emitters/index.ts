@@ -1,9 +1,10 @@
 /** The emitter of every operator of the IR. `opaque` operators are carried (emission.ts), `dnnl.*` are refused. */
 import { fail } from '../../../diagnostics/index.ts';
-import { keyOf, type Node, type OnnxForm, type OpKey, onnxFormOf, type ops } from '../../../ir/index.ts';
+import { hasOnnxForm, keyOf, type Node, type OpKey, type OpOfForm, ops } from '../../../ir/index.ts';
 import { type EmitOp, NodeEmitter } from '../node_emitter.ts';
 import type { Emitting, Written } from '../node_writer.ts';
 import * as binary from './binary.ts';
+import { byForm } from './by_form.ts';
 import * as conv from './conv.ts';
 import { convTranspose, quantizedConvTranspose } from './conv_transpose.ts';
 import { dynamicQuantizeRows } from './dynamic_rows.ts';
@@ -14,16 +15,13 @@ import { pad } from './pad.ts';
 import * as pool from './pool.ts';
 import * as qlinear from './qlinear.ts';
 import * as quantize from './quantize.ts';
-import { argument, cumsum, reduction } from './reduce.ts';
+import { extreme } from './reduce.ts';
 import { requantize } from './requantize.ts';
 import { rescale } from './rescale.ts';
 import { softmax } from './softmax.ts';
 import * as unary from './unary.ts';
 
-const { same } = unary;
-
-/** Operators that are written by the form in their declaration. */
-type FormKey = { [K in OpKey]: (typeof ops)[K] extends { readonly onnx: OnnxForm } ? K : never }[OpKey];
+type FormKey = { [K in OpKey]: (typeof ops)[K] extends OpOfForm ? K : never }[OpKey];
 type ExportedKey = Exclude<OpKey, FormKey | 'opaqueOp' | `dnnl${string}`>;
 
 const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
@@ -47,33 +45,6 @@ const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   nnConvTranspose: convTranspose,
   nnMatmul: matmul.matmul,
 
-  nnAdd: binary.arithmetic('Add'),
-  nnSub: binary.arithmetic('Sub'),
-  nnMul: binary.arithmetic('Mul'),
-  nnDiv: binary.div,
-  nnPow: binary.pow,
-  nnMin: binary.extremum('Min'),
-  nnMax: binary.extremum('Max'),
-  nnMod: binary.mod,
-  nnEqual: binary.comparison('Equal'),
-  nnGreater: binary.comparison('Greater'),
-  nnLess: binary.comparison('Less'),
-  nnGreaterOrEqual: binary.orEqual('GreaterOrEqual'),
-  nnLessOrEqual: binary.orEqual('LessOrEqual'),
-  nnAnd: binary.logical('And'),
-  nnOr: binary.logical('Or'),
-  nnXor: binary.logical('Xor'),
-  nnWhere: binary.where,
-  nnPrelu: binary.prelu,
-
-  nnRelu: unary.relu,
-  nnCelu: unary.celu,
-  nnHardSwish: unary.hardSwish,
-  nnMish: unary.mish,
-  nnGelu: unary.gelu,
-  nnNeg: unary.number('Neg', 6),
-  nnAbs: unary.number('Abs', 6),
-  nnSign: unary.number('Sign', 9),
   nnClip: unary.clip,
   nnCast: unary.cast,
   nnRecentre: unary.recentre,
@@ -81,60 +52,70 @@ const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   nnMaxPool: pool.maxPool,
   nnAveragePool: pool.averagePool,
   nnLpPool: pool.lpPool,
-  nnGlobalAveragePool: same('GlobalAveragePool'),
-  nnGlobalMaxPool: pool.globalMaxPool,
 
-  nnSoftmax: softmax('Softmax'),
-  nnLogSoftmax: softmax('LogSoftmax'),
-  nnReduceSum: reduction('ReduceSum', 13),
-  nnReduceProd: reduction('ReduceProd'),
-  nnReduceMax: reduction('ReduceMax'),
-  nnReduceMin: reduction('ReduceMin'),
-  nnReduceMean: reduction('ReduceMean'),
-  nnReduceL1: reduction('ReduceL1'),
-  nnReduceL2: reduction('ReduceL2'),
-  nnReduceSumSquare: reduction('ReduceSumSquare'),
-  nnReduceLogSum: reduction('ReduceLogSum'),
-  nnReduceLogSumExp: reduction('ReduceLogSumExp'),
-  nnArgMax: argument('ArgMax'),
-  nnArgMin: argument('ArgMin'),
-  nnCumsum: cumsum,
+  nnReshape: movement.reshape,
+  nnExpand: movement.expand,
+  nnRange: movement.range,
+  nnPad: pad,
+  nnShape: (e) => e.finish('Shape', e.inputs()),
+  nnSlice: movement.slice,
+  nnResize: movement.resize,
+};
 
-  nnBatchNorm: normalization.batchNorm,
-  nnInstanceNorm: normalization.instanceNorm,
+/** Operators of a form, spelled out for operator sets that do not have them yet. */
+const older: { readonly [K in FormKey]?: EmitOp<(typeof ops)[K]> } = {
+  nnGreaterOrEqual: binary.orEqual('Greater'),
+  nnLessOrEqual: binary.orEqual('Less'),
+  nnCelu: unary.celu,
+  nnHardSwish: unary.hardSwish,
+  nnMish: unary.mish,
+  nnGelu: unary.gelu,
   nnGroupNorm: normalization.groupNorm,
   nnLayerNorm: normalization.layerNorm,
   nnRmsNorm: normalization.rmsNorm,
-  nnLrn: normalization.lrn,
+};
 
-  nnIdentity: same('Identity'),
-  nnReshape: movement.reshape,
-  nnTranspose: movement.transpose,
-  nnConcat: movement.concat,
-  nnExpand: movement.expand,
-  nnTile: movement.tile,
-  nnRange: movement.range,
-  nnGatherNd: movement.gatherNd,
-  nnPad: pad,
-  nnShape: same('Shape'),
-  nnDepthToSpace: movement.depthToSpace,
-  nnSpaceToDepth: movement.spaceToDepth,
-  nnSlice: movement.slice,
-  nnGather: movement.gather('Gather'),
-  nnGatherElements: movement.gather('GatherElements'),
-  nnResize: movement.resize,
+/** Operators of a form that needs a version, or another spelling, in some cases; undefined leaves it to the form. */
+const special: { readonly [K in FormKey]?: (e: NodeEmitter<(typeof ops)[K]>) => Written | undefined } = {
+  nnDiv: binary.div,
+  nnMod: binary.mod,
+  nnPow: binary.pow,
+  nnMin: binary.extremum,
+  nnMax: binary.extremum,
+  nnEqual: binary.equal,
+  nnRelu: unary.relu,
+  nnGlobalMaxPool: pool.globalMaxPool,
+  nnSoftmax: softmax,
+  nnLogSoftmax: softmax,
+  nnReduceMax: extreme,
+  nnReduceMin: extreme,
+  nnBatchNorm: normalization.normalization,
+  nnInstanceNorm: normalization.normalization,
+  nnGroupNorm: normalization.normalization,
+  nnLayerNorm: normalization.normalization,
+  nnRmsNorm: normalization.normalization,
+  nnGather: movement.gather,
+  nnGatherElements: movement.gather,
 };
 
 const isExported = (key: OpKey): key is ExportedKey => key in emitters;
 
+const isOfForm = (key: OpKey): key is FormKey => hasOnnxForm(ops[key]);
+
 const emitAs = <K extends ExportedKey>(key: K, emission: Emitting, node: Node): Written =>
   emitters[key](new NodeEmitter(emission, node));
 
+function emitByForm<K extends FormKey>(key: K, emission: Emitting, node: Node): Written {
+  const e = new NodeEmitter<(typeof ops)[K]>(emission, node);
+  const isOlder = e.opset < (ops[key].onnx.since ?? 1);
+  const spelled = (isOlder && older[key]) || special[key];
+  return spelled?.(e) ?? byForm(e);
+}
+
 /** @throws UnskewError U2009 for an operator of the level dnnl */
 export function emitNode(emission: Emitting, node: Node): Written {
-  const form = onnxFormOf(node);
-  if (form) return same(form.opType, form.since)(new NodeEmitter(emission, node));
   const key = keyOf(node);
+  if (isOfForm(key)) return emitByForm(key, emission, node);
   if (!isExported(key))
     fail(
       'U2009',

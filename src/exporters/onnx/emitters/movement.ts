@@ -1,32 +1,23 @@
 /** Operators that move elements. Sizes that are symbols stay computed: copied, left over, or read off an input. */
 
 import {
-  type DType,
-  dtypes,
   isStatic,
-  type nnConcat,
-  type nnDepthToSpace,
   type nnExpand,
   type nnGather,
   type nnGatherElements,
-  type nnGatherNd,
   type nnRange,
   type nnReshape,
   type nnResize,
   type nnSlice,
-  type nnSpaceToDepth,
-  type nnTile,
-  type nnTranspose,
   numbersOf,
   scaledDim,
   tensor,
 } from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
-import { type Attributes, castTo, int, ints, text, type Written } from '../node_writer.ts';
+import { int, text, type Written } from '../node_writer.ts';
+import { formOf } from './by_form.ts';
 import { sliceParts } from './pad.ts';
 import { sizeAs, sizeList } from './sizes.ts';
-
-const normal = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
 
 /** The shape input of a Reshape: 0 copies a size, −1 is what is left over, other symbols are read off a value. */
 export function reshape(e: NodeEmitter<typeof nnReshape>): Written {
@@ -69,20 +60,6 @@ export function expand(e: NodeEmitter<typeof nnExpand>): Written {
   return e.finish('Expand', [e.value(x), sizeList(e, wanted, 'shape')]);
 }
 
-export const transpose = (e: NodeEmitter<typeof nnTranspose>): Written =>
-  e.finish('Transpose', e.inputs(), { perm: ints(e.view.attrs.perm) });
-
-export function concat(e: NodeEmitter<typeof nnConcat>): Written {
-  const { xs, attrs } = e.view;
-  return e.finish('Concat', e.inputs(), { axis: int(normal(attrs.axis, e.typeOf(xs[0]).shape.length)) });
-}
-
-export function tile(e: NodeEmitter<typeof nnTile>): Written {
-  e.since(6, 'Tile');
-  const { x, attrs } = e.view;
-  return e.finish('Tile', [e.value(x), sizeList(e, attrs.repeats, 'repeats')]);
-}
-
 export function slice(e: NodeEmitter<typeof nnSlice>): Written {
   const { x, attrs } = e.view;
   const { inputs, attributes } = sliceParts(e, attrs);
@@ -100,46 +77,12 @@ export function range(e: NodeEmitter<typeof nnRange>): Written {
 }
 
 /** Negative indices count from the end since version 11. */
-export const gather =
-  (opType: 'Gather' | 'GatherElements') =>
-  (e: NodeEmitter<typeof nnGather | typeof nnGatherElements>): Written => {
-    const { x, indices, attrs } = e.view;
-    const known = e.constantOf(indices);
-    const mayBeNegative = known === undefined || numbersOf(known).some((index) => index < 0);
-    if (opType === 'GatherElements' || mayBeNegative) e.since(11, `${opType} with any index`);
-    return e.finish(opType, e.inputs(), { axis: int(normal(attrs.axis, e.typeOf(x).shape.length)) });
-  };
-
-export function gatherNd(e: NodeEmitter<typeof nnGatherNd>): Written {
-  e.since(11, 'GatherND');
-  const batch = e.view.attrs.batchDims;
-  if (batch > 0) e.since(12, 'GatherND with axes that go along');
-  return e.finish('GatherND', e.inputs(), batch > 0 ? { batch_dims: int(batch) } : {});
+export function gather(e: NodeEmitter<typeof nnGather | typeof nnGatherElements>): undefined {
+  const { opType } = formOf(e).onnx;
+  const known = e.constantOf(e.view.indices);
+  const mayBeNegative = known === undefined || numbersOf(known).some((index) => index < 0);
+  if (opType === 'GatherElements' || mayBeNegative) e.since(11, `${opType} with any index`);
 }
-
-/** Blocks of integers go through floats that hold them. */
-function blocks(
-  e: NodeEmitter<typeof nnDepthToSpace | typeof nnSpaceToDepth>,
-  opType: string,
-  attributes: Attributes,
-): Written {
-  const { x } = e.view;
-  const { dtype } = e.typeOf(x);
-  const { bits } = dtypes[dtype];
-  const wide: DType | undefined = bits === 8 ? 'f32' : bits < 64 ? 'f64' : undefined; // types with kernels
-  const isReal = dtype === 'f32' || dtype === 'f64';
-  if (isReal || wide === undefined) return e.finish(opType, e.inputs(), attributes);
-  return e.finish('Cast', [e.add(opType, [e.cast(e.value(x), wide)], attributes)], castTo(dtype));
-}
-
-export function depthToSpace(e: NodeEmitter<typeof nnDepthToSpace>): Written {
-  const { mode, block } = e.view.attrs;
-  if (mode !== 'DCR') e.since(11, `DepthToSpace in mode ${mode}`);
-  return blocks(e, 'DepthToSpace', { blocksize: int(block), ...(mode !== 'DCR' && { mode: text(mode) }) });
-}
-
-export const spaceToDepth = (e: NodeEmitter<typeof nnSpaceToDepth>): Written =>
-  blocks(e, 'SpaceToDepth', { blocksize: int(e.view.attrs.block) });
 
 /**
  * Resizes by sizes when the scales are their quotients, as a runtime computes them: a rounded scale may not give the

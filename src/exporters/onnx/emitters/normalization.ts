@@ -1,77 +1,45 @@
 /** Normalizations. LayerNormalization is of version 17, GroupNormalization per channel of 21, RMSNormalization of 23. */
-import {
-  dtypes,
-  type nnBatchNorm,
-  type nnGroupNorm,
-  type nnInstanceNorm,
-  type nnLayerNorm,
-  type nnLrn,
-  type nnRmsNorm,
-  tensor,
-  type ValueId,
-} from '../../../ir/index.ts';
+import { dtypes, type nnGroupNorm, type nnLayerNorm, type nnRmsNorm, tensor, type ValueId } from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
-import { type Attributes, float, int, ints, type NodeWriter, type Written } from '../node_writer.ts';
+import { float, ints, type NodeWriter, type Written } from '../node_writer.ts';
+import { byForm } from './by_form.ts';
 
 /** Normalizations along the axes from one on. */
 type Trailing = NodeEmitter<typeof nnLayerNorm | typeof nnRmsNorm>;
 
-const epsilonOf = ({ epsilon }: { readonly epsilon: number }): Attributes => ({ epsilon: float(epsilon) });
-
 /** x and its parameters, all of the type of x, as ONNX requires; no number may be rounded on the way. */
-function alike(e: NodeWriter, x: ValueId, ...parameters: readonly (ValueId | undefined)[]): string[] {
-  const { dtype } = e.typeOf(x);
-  const names = [x, ...parameters].map((id) => ({ id, name: e.value(id) }));
-  return names.map(({ id, name }) => {
-    const own = id === undefined ? dtype : e.typeOf(id).dtype;
-    if (own === dtype) return name;
+function alike(e: NodeWriter): readonly string[] {
+  const operands = e.node.operands.filter((id) => id !== null);
+  const { dtype } = e.typeOf(operands[0]);
+  const names = operands.map((id) => e.value(id));
+  return operands.map((id, i) => {
+    const own = e.typeOf(id).dtype;
+    if (own === dtype) return names[i];
     if (dtypes[own].bits >= dtypes[dtype].bits)
       e.refuse(`its parameters are ${own}, and ONNX takes them of the type of the input alone, ${dtype}`);
-    return e.cast(name, dtype);
+    return e.cast(names[i], dtype);
   });
 }
 
-export function batchNorm(e: NodeEmitter<typeof nnBatchNorm>): Written {
-  e.since(7, 'BatchNormalization in inference');
-  const { x, scale, bias, mean, variance, attrs } = e.view;
-  return e.finish('BatchNormalization', alike(e, x, scale, bias, mean, variance), epsilonOf(attrs));
-}
+export const normalization = (e: NodeWriter): Written => byForm(e, alike(e));
 
-export function instanceNorm(e: NodeEmitter<typeof nnInstanceNorm>): Written {
-  const { x, scale, bias, attrs } = e.view;
-  return e.finish('InstanceNormalization', alike(e, x, scale, bias), epsilonOf(attrs));
-}
-
-export function lrn(e: NodeEmitter<typeof nnLrn>): Written {
-  const { size, alpha, beta, bias } = e.view.attrs;
-  return e.finish('LRN', e.inputs(), { size: int(size), alpha: float(alpha), beta: float(beta), bias: float(bias) });
-}
-
+/** Before version 17. */
 export function layerNorm(e: NodeEmitter<typeof nnLayerNorm>): Written {
-  const { x, scale, bias, attrs } = e.view;
-  if (e.opset >= 17) {
-    const attributes = { axis: int(attrs.axis), ...epsilonOf(attrs) };
-    return e.finish('LayerNormalization', alike(e, x, scale, bias), attributes);
-  }
-  const centred = e.add('Sub', [e.value(x), trailingMean(e, e.value(x))]);
-  return scaleTrailing(e, centred, bias);
+  const x = e.value(e.view.x);
+  return scaleTrailing(e, e.add('Sub', [x, trailingMean(e, x)]));
 }
 
-export function rmsNorm(e: NodeEmitter<typeof nnRmsNorm>): Written {
-  const { x, scale, attrs } = e.view;
-  if (e.opset >= 23)
-    return e.finish('RMSNormalization', alike(e, x, scale), { axis: int(attrs.axis), ...epsilonOf(attrs) });
-  return scaleTrailing(e, e.value(x));
-}
+/** Before version 23. */
+export const rmsNorm = (e: NodeEmitter<typeof nnRmsNorm>): Written => scaleTrailing(e, e.value(e.view.x));
 
 /** centred / √(mean centred² + ε)·scale + bias */
-function scaleTrailing(e: Trailing, centred: string, bias?: ValueId): Written {
+function scaleTrailing(e: Trailing, centred: string): Written {
   const { x, attrs } = e.view;
   const power = trailingMean(e, e.add('Mul', [centred, centred]));
   const root = e.add('Sqrt', [e.add('Add', [power, e.scalar(e.typeOf(x).dtype, attrs.epsilon)])]);
-  const [, factor, shift] = alike(e, x, e.view.scale, bias);
+  const [, factor, shift] = alike(e);
   const scaled = [e.add('Div', [centred, root]), factor];
-  return bias ? e.finish('Add', [e.add('Mul', scaled), shift]) : e.finish('Mul', scaled);
+  return shift ? e.finish('Add', [e.add('Mul', scaled), shift]) : e.finish('Mul', scaled);
 }
 
 /** The mean over `axis` and all after it. */
@@ -92,13 +60,9 @@ export function groupNorm(e: NodeEmitter<typeof nnGroupNorm>): Written {
   const { groups } = attrs;
   const { dtype, shape } = e.typeOf(x);
   if ([scale, bias].some((id) => e.typeOf(id).dtype !== dtype)) e.since(21, `${e.node.op} of two types`);
-  if (e.opset >= 21) {
-    const attributes = { num_groups: int(groups), ...epsilonOf(attrs) };
-    return e.finish('GroupNormalization', alike(e, x, scale, bias), attributes);
-  }
   const each = (value: number) => e.constant(tensor(dtype, Array(groups).fill(value), [groups]), `${e.node.id}.affine`);
   const grouped = e.add('Reshape', [e.value(x), e.list([0, groups, -1], 'shape')]);
-  const normal = e.add('InstanceNormalization', [grouped, each(1), each(0)], epsilonOf(attrs));
+  const normal = e.add('InstanceNormalization', [grouped, each(1), each(0)], { epsilon: float(attrs.epsilon) });
   const restored = e.add('Reshape', [normal, e.add('Shape', [e.value(x)])]);
   const perChannel = (id: ValueId) => e.alongAxis(id, 1, shape.length);
   return e.finish('Add', [e.add('Mul', [restored, perChannel(scale)]), perChannel(bias)]);

@@ -59,10 +59,10 @@ export function lpPool(e: NodeEmitter<typeof nnLpPool>): Written {
   return e.finish('LpPool', e.inputs(), { ...window, p: int(attrs.p) });
 }
 
-export function globalMaxPool(e: NodeEmitter<typeof nnGlobalMaxPool>): Written {
+export function globalMaxPool(e: NodeEmitter<typeof nnGlobalMaxPool>): Written | undefined {
   const { x } = e.view;
   const { dtype, shape } = e.typeOf(x);
-  if (isFloat(dtype)) return e.finish('GlobalMaxPool', e.inputs());
+  if (isFloat(dtype)) return undefined;
   return ofIntegers(e, e.add('GlobalMaxPool', [e.cast(e.value(x), 'f32')]), isSpread(shape));
 }
 

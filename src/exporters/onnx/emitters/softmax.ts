@@ -2,16 +2,14 @@
 import type { nnLogSoftmax, nnSoftmax } from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
 import { int, ints, type NodeWriter, type Written } from '../node_writer.ts';
+import { formOf } from './by_form.ts';
 
-export function softmax(opType: string) {
-  return (e: NodeEmitter<typeof nnSoftmax | typeof nnLogSoftmax>): Written => {
-    const { x, attrs } = e.view;
-    const rank = e.typeOf(x).shape.length;
-    const axis = attrs.axis < 0 ? attrs.axis + rank : attrs.axis;
-    const parts = lastAxisSoftmax(e, opType, e.value(x), rank, axis);
-    if (parts.perm === undefined) return e.finish(parts.opType, parts.inputs, parts.attributes);
-    return e.finish('Transpose', [e.add(parts.opType, parts.inputs, parts.attributes)], { perm: ints(parts.perm) });
-  };
+export function softmax(e: NodeEmitter<typeof nnSoftmax | typeof nnLogSoftmax>): Written | undefined {
+  const { x, attrs } = e.view;
+  const rank = e.typeOf(x).shape.length;
+  const axis = attrs.axis < 0 ? attrs.axis + rank : attrs.axis;
+  const { opType, inputs, attributes, perm } = lastAxisSoftmax(e, formOf(e).onnx.opType, e.value(x), rank, axis);
+  return perm && e.finish('Transpose', [e.add(opType, inputs, attributes)], { perm: ints(perm) });
 }
 
 /** The node along an axis, or along the last one between two Transposes. */

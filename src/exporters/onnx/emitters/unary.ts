@@ -1,6 +1,7 @@
 /** Elementwise operators on one tensor. Younger operators are spelled out for older operator sets. */
 import {
   dtypes,
+  isFloat,
   type nnCast,
   type nnCelu,
   type nnClip,
@@ -9,35 +10,23 @@ import {
   type OpWith,
 } from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
-import { castTo, float, type NodeWriter, text, type Written } from '../node_writer.ts';
-import { clipAttributes, clipBounds, clipped, finishVia, moved, ordered, via, widened } from './elements.ts';
-
-/** The same operator, float attributes under the same names. */
-export const same =
-  (opType: string, since = 1) =>
-  (e: NodeWriter): Written => {
-    e.since(since, opType);
-    const attributes = Object.entries(e.node.attrs).map(([name, value]) => [name, float(Number(value))]);
-    return e.finish(opType, e.inputs(), Object.fromEntries(attributes));
-  };
+import { castTo, float, type Written } from '../node_writer.ts';
+import { clipAttributes, clipBounds, clipped, finishVia, moved, via, widened } from './elements.ts';
 
 type Unary = NodeEmitter<OpWith<'x'>>;
 
 export function hardSwish(e: Unary): Written {
-  if (e.opset >= 14) return e.finish('HardSwish', e.inputs());
   const gate = e.add('HardSigmoid', e.inputs(), { alpha: float(1 / 6), beta: float(0.5) });
   return e.finish('Mul', [e.value(e.view.x), gate]);
 }
 
 export function mish(e: Unary): Written {
-  if (e.opset >= 18) return e.finish('Mish', e.inputs());
   return e.finish('Mul', [e.value(e.view.x), e.add('Tanh', [e.add('Softplus', e.inputs())])]);
 }
 
 /** α·elu(x/α) */
 export function celu(e: NodeEmitter<typeof nnCelu>): Written {
   const { alpha } = e.view.attrs;
-  if (e.opset >= 12) return e.finish('Celu', e.inputs(), { alpha: float(alpha) });
   const scaled = e.add('Div', [e.value(e.view.x), e.scalar('f32', alpha)]);
   return e.finish('Mul', [e.add('Elu', [scaled]), e.scalar('f32', alpha)]);
 }
@@ -45,7 +34,6 @@ export function celu(e: NodeEmitter<typeof nnCelu>): Written {
 /** x/2·(1 + erf(x/√2)), or with tanh(√(2/π)·(x + 0.044715·x³)) for the error function. */
 export function gelu(e: NodeEmitter<typeof nnGelu>): Written {
   const { approximate } = e.view.attrs;
-  if (e.opset >= 20) return e.finish('Gelu', e.inputs(), { approximate: text(approximate) });
   e.since(9, 'Erf');
   const x = e.value(e.view.x);
   const times = (value: string, factor: number) => e.add('Mul', [value, e.scalar('f32', factor)]);
@@ -58,21 +46,11 @@ export function gelu(e: NodeEmitter<typeof nnGelu>): Written {
   return e.finish('Mul', [times(x, 0.5), weight]);
 }
 
-/** Floats as they are; small integers in a wider type, wrapped back. */
-export const number =
-  (opType: string, since: number) =>
-  (e: Unary): Written => {
-    const { dtype } = e.typeOf(e.view.x);
-    e.since(since, opType);
-    const wide = opType === 'Sign' ? ordered(dtype) : widened(dtype);
-    return finishVia(e, wide, opType, via(e, wide, e.view.x));
-  };
-
 /** max(x, 0); unsigned integers are that already. */
-export function relu(e: Unary): Written {
+export function relu(e: Unary): Written | undefined {
   const { x } = e.view;
   const { dtype } = e.typeOf(x);
-  if (dtype === 'f32' || dtype === 'f64') return e.finish('Relu', e.inputs());
+  if (isFloat(dtype)) return undefined;
   if (dtype.startsWith('u')) return e.finish('Identity', e.inputs());
   const wide = dtype === 's64' ? undefined : e.opset < 12 ? 'f64' : (widened(dtype) ?? 's32');
   if (dtype === 's64') e.since(12, 'Max of s64');
@@ -84,11 +62,10 @@ export function clip(e: NodeEmitter<typeof nnClip>): Written {
   const { x, attrs } = e.view;
   const { dtype } = e.typeOf(x);
   const { min: low, max: high } = attrs;
-  const isReal = dtype === 'f32' || dtype === 'f64';
   if (low === -Infinity && high === Infinity) return e.finish('Identity', e.inputs());
   if (dtype === 'f32' && e.opset < 11) return e.finish('Clip', e.inputs(), clipAttributes(low, high));
   if (dtype === 'f32') return e.finish('Clip', [e.value(x), ...clipBounds(e, dtype, low, high)]);
-  if (isReal) return e.finish('Identity', [clipped(e, e.value(x), dtype, low, high)]);
+  if (isFloat(dtype)) return e.finish('Identity', [clipped(e, e.value(x), dtype, low, high)]);
   // bounds beyond the type never bind, and would not be constants of it
   const { min, max } = dtypes[dtype];
   return e.finish('Identity', [

@@ -8,17 +8,13 @@ import {
   minDims,
   mulDims,
   nnConcat,
-  nnDepthToSpace,
-  nnGather,
-  nnGatherElements,
-  nnGatherNd,
   nnPad,
   nnSlice,
-  nnSpaceToDepth,
   nnTranspose,
   subDims,
   type Value,
 } from '../../../ir/index.ts';
+import { definedByForm } from '../by_form.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 
@@ -95,22 +91,21 @@ function pad(ctx: NodeContext): Value {
   return ctx.emit(nnPad, { x, value: mode === 'constant' ? scalar : undefined }, { pads, mode });
 }
 
-function concat(ctx: NodeContext): Value {
-  const values = ctx.rest();
-  if (values.length === 0) ctx.refuse('Concat needs at least one input');
-  const rank = values[0].type.shape.length;
-  const axis = ctx.axis(ctx.attr.int('axis') ?? (ctx.opset < 4 ? 1 : ctx.refuse('axis is missing')), rank);
-  return ctx.emit(nnConcat, { xs: values }, { axis });
-}
-
-function gather(ctx: NodeContext): Value {
-  const [x, indices] = [ctx.get('data'), ctx.get('indices')];
-  const axis = ctx.axis(ctx.attr.int('axis', 0), x.type.shape.length);
-  return ctx.emit(nnGather, { x, indices }, { axis });
+function transpose(ctx: NodeContext): Value | undefined {
+  const x = ctx.get('data');
+  const rank = x.type.shape.length;
+  const perm = ctx.attr.ints('perm');
+  if (perm === undefined) return ctx.emit(nnTranspose, { x }, { perm: x.type.shape.map((_, i) => rank - 1 - i) });
+  const valid = perm.length === rank && perm.every((axis) => axis >= 0 && axis < rank) && new Set(perm).size === rank;
+  if (!valid) ctx.refuse(`[${perm}] is not a permutation of ${rank} axes`, 'U2005');
+  return undefined;
 }
 
 export const movementOps: readonly OnnxOp[] = [
-  defineOnnxOp({ name: 'Concat', inputs: ['inputs...: T'], attributes: ['axis'], import: concat }),
+  definedByForm(nnConcat, {
+    import: (ctx) =>
+      ctx.opset < 4 && !ctx.attr.has('axis') ? ctx.emit(nnConcat, { xs: ctx.rest() }, { axis: 1 }) : undefined,
+  }),
   defineOnnxOp({
     name: 'Split',
     since: 2,
@@ -127,50 +122,7 @@ export const movementOps: readonly OnnxOp[] = [
     operandsSince: { starts: 10, ends: 10, axes: 10, steps: 10 },
     import: slice,
   }),
-  defineOnnxOp({ name: 'Gather', inputs: ['data', 'indices'], attributes: ['axis'], import: gather }),
-  defineOnnxOp({
-    name: 'GatherElements',
-    inputs: ['data', 'indices'],
-    attributes: ['axis'],
-    import(ctx) {
-      const x = ctx.get('data');
-      return ctx.emit(
-        nnGatherElements,
-        { x, indices: ctx.get('indices') },
-        {
-          axis: ctx.axis(ctx.attr.int('axis', 0), x.type.shape.length),
-        },
-      );
-    },
-  }),
-  defineOnnxOp({
-    name: 'GatherND',
-    since: 11,
-    inputs: ['data', 'indices'],
-    attributes: ['batch_dims'],
-    import(ctx) {
-      const indices = ctx.get('indices');
-      if (typeof indices.type.shape.at(-1) !== 'number') ctx.unsupported('indices of an unknown number of axes');
-      return ctx.emit(nnGatherNd, { x: ctx.get('data'), indices }, { batchDims: ctx.attr.int('batch_dims', 0) });
-    },
-  }),
-  defineOnnxOp({
-    name: 'Transpose',
-    inputs: ['data'],
-    attributes: ['perm'],
-    import(ctx) {
-      const x = ctx.get('data');
-      const rank = x.type.shape.length;
-      const perm = ctx.attr.ints(
-        'perm',
-        Array.from({ length: rank }, (_, i) => rank - 1 - i),
-      );
-      const valid =
-        perm.length === rank && perm.every((axis) => axis >= 0 && axis < rank) && new Set(perm).size === rank;
-      if (!valid) ctx.refuse(`[${perm}] is not a permutation of ${rank} axes`, 'U2005');
-      return ctx.emit(nnTranspose, { x }, { perm });
-    },
-  }),
+  definedByForm(nnTranspose, { import: transpose }),
   defineOnnxOp({
     name: 'Pad',
     inputs: ['data: T', 'pads?', 'constant_value?: T', 'axes?'],
@@ -178,27 +130,5 @@ export const movementOps: readonly OnnxOp[] = [
     operandsSince: { pads: 11, constant_value: 11, axes: 18 },
     attributesUntil: { paddings: 2, value: 11 },
     import: pad,
-  }),
-  defineOnnxOp({
-    name: 'DepthToSpace',
-    inputs: ['input'],
-    attributes: ['blocksize', 'mode'],
-    import(ctx) {
-      const block = ctx.attr.int('blocksize') ?? ctx.refuse('blocksize is missing');
-      return ctx.emit(
-        nnDepthToSpace,
-        { x: ctx.get('input') },
-        { block, mode: ctx.attr.word('mode', nnDepthToSpace.attrs.mode, 'DCR') },
-      );
-    },
-  }),
-  defineOnnxOp({
-    name: 'SpaceToDepth',
-    inputs: ['input'],
-    attributes: ['blocksize'],
-    import(ctx) {
-      const block = ctx.attr.int('blocksize') ?? ctx.refuse('blocksize is missing');
-      return ctx.emit(nnSpaceToDepth, { x: ctx.get('input') }, { block });
-    },
   }),
 ];

@@ -1,13 +1,6 @@
 /** Pools. */
 
-import {
-  nnAveragePool,
-  nnGlobalAveragePool,
-  nnGlobalMaxPool,
-  nnLpPool,
-  nnMaxPool,
-  type Value,
-} from '../../../ir/index.ts';
+import { nnAveragePool, nnLpPool, nnMaxPool, type Value } from '../../../ir/index.ts';
 import { dtypes, isFloat } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
@@ -40,9 +33,6 @@ function maxPool(ctx: NodeContext, x: Value): Value {
     },
   );
 }
-
-const globalPool = (name: string, op: typeof nnGlobalAveragePool | typeof nnGlobalMaxPool): OnnxOp =>
-  defineOnnxOp({ name, inputs: ['X'], import: (ctx) => ctx.emit(op, { x: ctx.get('X') }) });
 
 export const poolOps: readonly OnnxOp[] = [
   defineOnnxOp({
@@ -95,6 +85,4 @@ export const poolOps: readonly OnnxOp[] = [
       return ctx.emit(nnLpPool, { x }, { kernel, strides, pads, dilations, ceilMode: ctx.attr.flag('ceil_mode'), p });
     },
   }),
-  globalPool('GlobalAveragePool', nnGlobalAveragePool),
-  globalPool('GlobalMaxPool', nnGlobalMaxPool),
 ];

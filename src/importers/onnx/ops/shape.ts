@@ -9,7 +9,6 @@ import {
   nnReduceProd,
   nnShape,
   nnSlice,
-  nnTile,
   type Shape,
   elementsOf as sizeOfShape,
   subDims,
@@ -190,12 +189,6 @@ export const shapeOps: readonly OnnxOp[] = [
       // both ways: a 1 on either side gives way to the other
       return ctx.emit(nnExpand, { x }, { shape: aligned(shape).map((dim, i) => (dim === 1 ? from[i] : dim)) });
     },
-  }),
-  defineOnnxOp({
-    name: 'Tile',
-    since: 6,
-    inputs: ['input', 'repeats'],
-    import: (ctx) => ctx.emit(nnTile, { x: ctx.get('input') }, { repeats: ctx.sizes(ctx.get('repeats'), 'repeats') }),
   }),
   defineOnnxOp({
     name: 'Range',

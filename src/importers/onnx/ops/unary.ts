@@ -1,47 +1,10 @@
 /** Operators of one operand, element by element. */
 
 import { onnxTypeName } from '../../../formats/onnx/index.ts';
-import {
-  type AttrSpec,
-  nnAbs,
-  nnCelu,
-  nnClip,
-  nnExpand,
-  nnGelu,
-  nnHardSwish,
-  nnIdentity,
-  nnMax,
-  nnMin,
-  nnMish,
-  nnMul,
-  nnNeg,
-  nnRelu,
-  nnSigmoid,
-  nnSign,
-  type OpWith,
-  onnxForms,
-  type Value,
-} from '../../../ir/index.ts';
+import { nnClip, nnExpand, nnIdentity, nnMax, nnMin, nnMul, nnSigmoid, type Value } from '../../../ir/index.ts';
 import { dtypeOfOnnxCode, isHalf } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
-
-/** An operator of the same meaning; its attributes are floats of the same names and defaults. */
-const unary = (name: string, op: OpWith<'x'>): OnnxOp =>
-  defineOnnxOp({
-    name,
-    inputs: ['X'],
-    attributes: [...Object.keys(op.attrs), 'consumed_inputs'],
-    import(ctx) {
-      const attrs = Object.entries<AttrSpec>(op.attrs).map(([key, { default: fallback }]) => [
-        key,
-        ctx.attr.float(key, Number(fallback)),
-      ]);
-      return ctx.emit(op, { x: ctx.get('X') }, Object.fromEntries(attrs));
-    },
-  });
-
-const identity = (ctx: NodeContext, x: Value): Value => ctx.emit(nnIdentity, { x });
 
 /** Min and max of Clip: attributes before version 11, operands since. */
 function clip(ctx: NodeContext): Value {
@@ -67,25 +30,6 @@ function clip(ctx: NodeContext): Value {
 }
 
 export const unaryOps: readonly OnnxOp[] = [
-  ...onnxForms.map((op) => unary(op.onnx.opType, op)),
-  unary('Relu', nnRelu),
-  unary('Celu', nnCelu),
-  unary('HardSwish', nnHardSwish),
-  unary('Mish', nnMish),
-  unary('Neg', nnNeg),
-  unary('Abs', nnAbs),
-  unary('Sign', nnSign),
-  defineOnnxOp({
-    name: 'Gelu',
-    inputs: ['X'],
-    attributes: ['approximate'],
-    import: (ctx) =>
-      ctx.emit(
-        nnGelu,
-        { x: ctx.get('X') },
-        { approximate: ctx.attr.word('approximate', nnGelu.attrs.approximate, 'none') },
-      ),
-  }),
   defineOnnxOp({
     name: 'Swish',
     inputs: ['X'],
@@ -105,7 +49,6 @@ export const unaryOps: readonly OnnxOp[] = [
     operandsSince: { min: 11, max: 11 },
     import: clip,
   }),
-  defineOnnxOp({ name: 'Identity', inputs: ['input'], import: (ctx) => identity(ctx, ctx.get('input')) }),
   defineOnnxOp({
     name: 'Dropout',
     inputs: ['data', 'ratio?', 'training_mode?'],
