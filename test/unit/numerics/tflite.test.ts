@@ -6,7 +6,10 @@ import {
   fixedMultiplier,
   multiplyWide,
   quantizationOfRow,
+  tfliteLogisticWord,
   tfliteMultiplier,
+  tfliteTanhWord,
+  tfliteWordTable,
 } from '../../../src/numerics/index.ts';
 
 describe('multiplyWide', () => {
@@ -71,5 +74,32 @@ describe.each(['symmetric', 'asymmetric', 'xnnpack'] as const)('rows quantized b
   it('are 0 for a row of zeros', () => {
     const { scale, zeroPoint, quantize } = quantizationOfRow(recipe, new Float32Array(3));
     expect([scale * (quantize(0) - zeroPoint), Number.isFinite(scale)]).toEqual([0, true]);
+  });
+});
+
+describe('functions of 16-bit integers', () => {
+  const words = Array.from({ length: 1024 }, (_, i) => 64 * i - 32768);
+  const unit = { dtype: 's16', scale: 2 ** -15, zeroPoint: 0 } as const;
+
+  it.each([0.0001, 0.001, 2 ** -12, 0.003])(
+    'sigmoid and tanh are within 2 units of the real function, scale %d',
+    (scale) => {
+      const x = { dtype: 's16', scale: Math.fround(scale), zeroPoint: 0 } as const;
+      const [logistic, tanh] = [tfliteLogisticWord(x), tfliteTanhWord(x)];
+      for (const q of words) {
+        const real = x.scale * q;
+        expect(Math.abs(logistic(q) - 32768 / (1 + Math.exp(-real)))).toBeLessThan(4);
+        expect(Math.abs(tanh(q) - 32768 * Math.tanh(real))).toBeLessThan(12);
+        expect(Math.abs(logistic(q) + logistic(-Math.max(q, -32767)) - 32768)).toBeLessThanOrEqual(1);
+      }
+    },
+  );
+
+  it('tables of 513 entries hold a straight line exactly, and a bell within its curvature (2) and two roundings', () => {
+    const x = { dtype: 's16', scale: 2 ** -13, zeroPoint: 0 } as const;
+    const line = tfliteWordTable((v) => v / 4, x, unit);
+    for (const q of words) expect(Math.abs(line(q) - q)).toBeLessThanOrEqual(1);
+    const bell = tfliteWordTable((v) => Math.exp(-v * v), x, unit);
+    for (const q of words) expect(Math.abs(bell(q) - 32768 * Math.exp(-((x.scale * q) ** 2)))).toBeLessThan(4);
   });
 });

@@ -33,11 +33,14 @@ import {
   tfliteFunctions,
   tfliteHardSwish,
   tfliteLeakyRelu,
+  tfliteLogisticWord,
   tfliteNegate,
   tfliteRelu,
   tfliteRsqrt,
   tfliteSqrt,
   tfliteTable,
+  tfliteTanhWord,
+  tfliteWordTable,
   xnnpackLeakyRelu,
   xnnpackTable,
 } from '../../../numerics/index.ts';
@@ -48,10 +51,11 @@ import { tabulated } from '../byte_table.ts';
 import { defineTfliteOp, type TfliteOp } from '../define_tflite_op.ts';
 import { isDelegable } from '../delegate.ts';
 import type { OperatorContext } from '../operator_context.ts';
+import { tabulatedWords } from '../word_table.ts';
 
-/** The function on bytes by each engine; the delegate may leave it to the reference kernels. */
+/** The function on integers by each engine; the delegate may leave it to the reference kernels. */
 interface OnBytes<R> {
-  readonly types: readonly ByteType[];
+  readonly types: readonly (ByteType | 's16')[];
   tflite(x: TfliteQuantized, y: TfliteQuantized, options: R): ByteFunction | undefined;
   xnnpack?(x: TfliteQuantized, y: TfliteQuantized, options: R): ByteFunction | undefined;
 }
@@ -65,11 +69,17 @@ interface Unary<R> {
   readonly bytes?: OnBytes<R>;
 }
 
-function ofBytes<R>(ctx: OperatorContext, name: string, dtype: ByteType, bytes: OnBytes<R>, options: R): ByteFunction {
+function ofBytes<R>(
+  ctx: OperatorContext,
+  name: string,
+  dtype: ByteType | 's16',
+  bytes: OnBytes<R>,
+  options: R,
+): ByteFunction {
   const x = ctx.get('x');
   const own = { dtype, ...ctx.perTensor(x.tensor) };
   const result = { dtype, ...ctx.perTensor(ctx.output()) };
-  const delegated = isDelegable(ctx, [x]) ? bytes.xnnpack?.(own, result, options) : undefined;
+  const delegated = dtype !== 's16' && isDelegable(ctx, [x]) ? bytes.xnnpack?.(own, result, options) : undefined;
   const f = delegated ?? bytes.tflite(own, result, options);
   return f ?? ctx.unsupported(`${name} with these scales, which TensorFlow Lite refuses too`);
 }
@@ -84,14 +94,25 @@ function unary<R>({ name, options, types, plain, bytes }: Unary<R>): TfliteOp {
       const { dtype } = operand;
       const { x, result } = held(ctx, operand);
       if (types.includes(dtype)) return result(plain(ctx, x, given));
-      if (!isByteType(dtype) || !bytes?.types.includes(dtype)) return ctx.unsupported(`${name} of ${dtype}`);
-      return result(tabulated(ctx, x, [dtype, dtype], ofBytes(ctx, name, dtype, bytes, given)));
+      const isWord = dtype === 's16';
+      if (!(isWord || isByteType(dtype)) || !bytes?.types.includes(dtype))
+        return ctx.unsupported(`${name} of ${dtype}`);
+      const f = ofBytes(ctx, name, dtype, bytes, given);
+      return result(isWord ? tabulatedWords(ctx, x, dtype, f) : tabulated(ctx, x, [dtype, dtype], f));
     },
   });
 }
 
 const both: readonly ByteType[] = ['u8', 's8'];
 const signed: readonly ByteType[] = ['s8'];
+const all = [...both, 's16'] as const;
+
+/** Bytes in one way, and 16-bit integers in another. */
+const withWords = <R>(bytes: OnBytes<R>, words: OnBytes<R>['tflite']): OnBytes<R> => ({
+  types: [...bytes.types, 's16'],
+  tflite: (x, y, options) => (x.dtype === 's16' ? words : bytes.tflite)(x, y, options),
+  ...(bytes.xnnpack && { xnnpack: bytes.xnnpack }),
+});
 const by =
   (op: OpWith<'x'>) =>
   (ctx: OperatorContext, x: Value): Value =>
@@ -113,7 +134,7 @@ const relu = (name: 'RELU' | 'RELU6' | 'RELU_N1_TO_1' | 'RELU_0_TO_1'): TfliteOp
     name,
     types: ['f32'],
     plain: (ctx, x) => bounded(ctx, x, name),
-    bytes: { types: both, tflite: (x, y) => tfliteRelu(name, x, y) },
+    bytes: { types: all, tflite: (x, y) => tfliteRelu(name, x, y) },
   });
 
 const logistic = table(both, tfliteFunctions.LOGISTIC, true);
@@ -135,9 +156,19 @@ export const unaryOps: readonly TfliteOp[] = [
     types: ['f32'],
     plain: by(nnSigmoid),
     // the reference kernels take results in steps of 1/256 alone
-    bytes: { ...logistic, tflite: (x, y) => (y.scale === 1 / 256 ? logistic.tflite(x, y, {}) : undefined) },
+    bytes: withWords(
+      { ...logistic, tflite: (x, y) => (y.scale === 1 / 256 ? logistic.tflite(x, y, {}) : undefined) },
+      (x, y) => (y.scale === 2 ** -15 ? tfliteLogisticWord(x) : undefined),
+    ),
   }),
-  unary({ name: 'TANH', types: ['f32'], plain: by(nnTanh), bytes: table(both, tfliteFunctions.TANH, true) }),
+  unary({
+    name: 'TANH',
+    types: ['f32'],
+    plain: by(nnTanh),
+    bytes: withWords(table(both, tfliteFunctions.TANH, true), (x, y) =>
+      y.scale === 2 ** -15 ? tfliteTanhWord(x) : undefined,
+    ),
+  }),
   unary({ name: 'ELU', types: ['f32'], plain: by(nnElu), bytes: table(signed, tfliteFunctions.ELU, true) }),
   unary({
     name: 'GELU',
@@ -155,13 +186,18 @@ export const unaryOps: readonly TfliteOp[] = [
     types: ['f32'],
     plain: (ctx, x, { alpha }) => ctx.emit(nnLeakyRelu, { x }, { alpha }),
     bytes: {
-      types: both,
+      types: all,
       tflite: (x, y, { alpha }) => tfliteLeakyRelu(alpha, x, y),
       xnnpack: (x, y, { alpha }) => xnnpackLeakyRelu(alpha, x, y),
     },
   }),
   unary({ name: 'HARD_SWISH', types: ['f32'], plain: hardSwish, bytes: { types: both, tflite: tfliteHardSwish } }),
-  unary({ name: 'EXP', types: ['f32'], plain: by(nnExp), bytes: table(signed, tfliteFunctions.EXP) }),
+  unary({
+    name: 'EXP',
+    types: ['f32'],
+    plain: by(nnExp),
+    bytes: withWords(table(signed, tfliteFunctions.EXP), (x, y) => tfliteWordTable(Math.exp, x, y)),
+  }),
   unary({ name: 'LOG', types: ['f32'], plain: by(nnLog), bytes: table(signed, tfliteFunctions.LOG) }),
   unary({ name: 'SQRT', types: ['f32'], plain: by(nnSqrt), bytes: { types: signed, tflite: tfliteSqrt } }),
   unary({
@@ -170,7 +206,7 @@ export const unaryOps: readonly TfliteOp[] = [
     plain: (ctx, x) => ctx.emit(nnReciprocal, { x: ctx.emit(nnSqrt, { x }) }),
     bytes: { types: signed, tflite: tfliteRsqrt },
   }),
-  unary({ name: 'ABS', types: ['f32', 's32'], plain: by(nnAbs), bytes: { types: signed, tflite: tfliteAbs } }),
+  unary({ name: 'ABS', types: ['f32', 's32'], plain: by(nnAbs), bytes: { types: ['s8', 's16'], tflite: tfliteAbs } }),
   unary({
     name: 'NEG',
     types: ['f32', 's32', 's64'],

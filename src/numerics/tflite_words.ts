@@ -1,0 +1,114 @@
+/**
+ * Functions of one 16-bit tensor in the reference kernels of TensorFlow Lite, from word to word; zero points are 0.
+ *
+ *   LOGISTIC, TANH   v = (q·m + half) >> k with m/2^k ≈ sx·3·2^12: steps of 1/24·2^-9 and 1/24·2^-8; between two entries of the table
+ *                    σ(i/24)·2^16 on a straight line  (internal/reference/integer_ops, logistic and tanh)
+ *   EXP              a table of 513 entries, see `lookUpTable16`  (LUTPopulate and LUTLookup of internal/common)
+ */
+import { clampTo, roundHalfAway } from './rounding.ts';
+import type { TfliteQuantized } from './tflite.ts';
+import type { ByteFunction } from './tflite_unary.ts';
+
+/** The shipped table is one above the rounded value at these places. */
+const RAISED = [
+  ...[4, 8, 12, 14, 15, 16, 17, 19, 20, 21, 22, 25, 27, 28, 29, 30, 31, 33, 34, 35, 37, 39, 40, 41, 43, 44, 45, 46, 49],
+  ...[50, 54, 62, 63, 64, 66, 82, 86, 93, 100, 103, 112, 116, 135, 255],
+];
+
+/** σ(i/24)·2^16. */
+const sigmoids: readonly number[] = Array.from({ length: 256 }, (_, i) => {
+  const rounded = Math.min(65535, Math.floor(65536 / (1 + Math.exp(-i / 24)) + 0.5));
+  return RAISED.includes(i) ? rounded + 1 : rounded;
+});
+
+interface Steps {
+  readonly multiplier: number;
+  readonly shift: number;
+}
+
+/** The scale as steps of the table; a power of two that the kernel takes as it is needs no shift. */
+function stepsOf(scale: number, exponents: readonly number[]): Steps {
+  const exponent = Math.log2(scale);
+  const nearest = Math.round(exponent);
+  const power = 12 + nearest;
+  if (Math.abs(exponent - nearest) < 1e-3 && exponents.includes(power)) return { multiplier: 3 * 2 ** power, shift: 0 };
+  let factor = scale * 4096 * 3;
+  let shift = 0;
+  while (factor <= 32767 / 2 && shift <= 30) {
+    factor *= 2;
+    shift++;
+  }
+  return { multiplier: Math.trunc(factor), shift };
+}
+
+const stepped = (q: number, { multiplier, shift }: Steps): number =>
+  Math.floor((q * multiplier + (shift > 0 ? 2 ** (shift - 1) : 0)) / 2 ** shift);
+
+/** σ of a number of steps of 1/24·2^-bits, with 16 + bits bits behind the point. */
+function sigmoidAt(steps: number, bits: number): number {
+  const unit = 2 ** bits;
+  const index = Math.floor(steps / unit);
+  if (index >= 255) return (bits === 9 ? 0x7fff * 2 : 0xffff) * unit;
+  return sigmoids[index] * unit + (steps % unit) * (sigmoids[index + 1] - sigmoids[index]);
+}
+
+/** Results have 15 bits behind the point. */
+export function tfliteLogisticWord({ scale }: TfliteQuantized): ByteFunction {
+  const steps = stepsOf(scale, [0]);
+  return (q) => {
+    const v = stepped(q, steps);
+    const y = sigmoidAt(Math.abs(v), 9);
+    return Math.floor((v >= 0 ? y + 512 : 2 ** 25 - y + 511) / 2 ** 10);
+  };
+}
+
+/** 2σ(2x) − 1. */
+export function tfliteTanhWord({ scale }: TfliteQuantized): ByteFunction {
+  const steps = stepsOf(scale, [0, 1]);
+  return (q) => {
+    const v = stepped(q, steps);
+    const y = sigmoidAt(Math.abs(v), 8);
+    return Math.floor((v >= 0 ? y - 2 ** 23 + 128 : 2 ** 23 - y + 127) / 2 ** 8);
+  };
+}
+
+/** The ends of a range of reals. */
+export interface RealRange {
+  readonly low: number;
+  readonly high: number;
+}
+
+const STEPS = 512;
+
+/**
+ * 513 values of f over a range, in words of the range of results. Each is moved by half of the error that a straight line to the next one
+ * has in the middle.
+ */
+export function lookUpTable16(f: (x: number) => number, from: RealRange, to: RealRange): Int16Array {
+  const step = (from.high - from.low) / STEPS;
+  const unit = 65536 / (to.high - to.low);
+  const word = (x: number): number => clampTo(-32768, 32767, x);
+  return Int16Array.from({ length: STEPS + 1 }, (_, i) => {
+    if (i === STEPS) return word(roundHalfAway(f(from.high) * unit));
+    const here = roundHalfAway(f(from.low + i * step) * unit);
+    const straight = roundHalfAway((f(from.low + (i + 1) * step) * unit + here) / 2);
+    const middle = roundHalfAway(f(from.low + i * step + step / 2) * unit);
+    return word(here - roundHalfAway((straight - middle) / 2));
+  });
+}
+
+/** The value at a word: on the line between two entries, rounded half up. */
+export function lookUpWord(table: Int16Array, q: number): number {
+  const index = 256 + (q >> 7);
+  return table[index] + (((table[index + 1] - table[index]) * (q & 127) + 64) >> 7);
+}
+
+/** A function by a table of 513 entries over all that a tensor may hold. */
+export function tfliteWordTable(f: (x: number) => number, x: TfliteQuantized, y: TfliteQuantized): ByteFunction {
+  const range = ({ scale, zeroPoint }: TfliteQuantized): RealRange => ({
+    low: scale * (-32768 - zeroPoint),
+    high: scale * (32767 - zeroPoint),
+  });
+  const table = lookUpTable16(f, range(x), range(y));
+  return (q) => lookUpWord(table, q);
+}
