@@ -9,6 +9,7 @@ import { matmulOps } from './ops/matmul.ts';
 import { movementOps } from './ops/movement.ts';
 import { padOps } from './ops/pad.ts';
 import { poolOps } from './ops/pool.ts';
+import { reduceOps } from './ops/reduce.ts';
 import { sliceOps } from './ops/slice.ts';
 import { spaceOps } from './ops/space.ts';
 import { unaryOps } from './ops/unary.ts';
@@ -26,6 +27,7 @@ export const tfliteOps: readonly TfliteOp[] = [
   ...spaceOps,
   ...fillingOps,
   ...poolOps,
+  ...reduceOps,
 ];
 
 const byName: ReadonlyMap<string, TfliteOp> = new Map(tfliteOps.map((op) => [op.name, op]));

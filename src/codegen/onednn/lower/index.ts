@@ -10,6 +10,7 @@ import { dnnlMatmul, floatMatmul } from './matmul.ts';
 import * as movement from './movement.ts';
 import * as products from './products.ts';
 import * as quantized from './quantized.ts';
+import * as quantizedPool from './quantized_pool.ts';
 import { referenceConv } from './reference.ts';
 
 /** f32 results take the first, others the second. */
@@ -41,8 +42,8 @@ const table = {
   qnnLut: quantized.lut,
   qnnAdd: quantized.add,
   qnnMul: quantized.multiply,
-  qnnAveragePool: quantized.averagePool,
-  qnnGlobalAveragePool: quantized.globalAveragePool,
+  qnnAveragePool: quantizedPool.averagePool,
+  qnnGlobalAveragePool: quantizedPool.globalAveragePool,
   qnnSoftmax: quantized.softmax,
   qnnDynamicQuantize: quantized.dynamicQuantize,
   nnRecentre: quantized.recentre,

@@ -6,14 +6,11 @@ import {
   evaluateNode,
   type ITensor,
   isByteType,
-  isStatic,
   type Node,
   type nnRecentre,
   type qnnAdd,
-  type qnnAveragePool,
   type qnnDequantize,
   type qnnDynamicQuantize,
-  type qnnGlobalAveragePool,
   type qnnLut,
   type qnnMul,
   type qnnQuantize,
@@ -26,16 +23,7 @@ import {
   type ValueId,
   type View,
 } from '../../../ir/index.ts';
-import {
-  averageFactor,
-  factorsFor,
-  globalAverageMultiplier,
-  isGlobalWindow,
-  qlinearAddSwaps,
-  softmaxSteps,
-  softmaxTable,
-  torchAverageMultiplier,
-} from '../../../numerics/index.ts';
+import { factorsFor, qlinearAddSwaps, softmaxSteps, softmaxTable } from '../../../numerics/index.ts';
 import { inMemoryOrder, type PlainLayout, plainStrides } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import type { GraphView, Lowering } from './lowering.ts';
@@ -235,77 +223,8 @@ export function broadcastStrides(operand: readonly number[], shape: readonly num
   );
 }
 
-type Unary = View<typeof qnnAveragePool | typeof qnnGlobalAveragePool | typeof qnnSoftmax>;
-const parametersOf = ({ sx, zx, sy, zy }: Unary): readonly ValueId[] => [sx, zx, sy, zy];
-
-interface Mean {
-  /** A binary32 number: y = sat(rne(fl(Σ(x − sourceZeroPoint)·factor)) + zeroPoint). */
-  readonly factor: number;
-  readonly sourceZeroPoint: number;
-  readonly zeroPoint: number;
-}
-
-/** A mean over the whole image. */
-function globalPool({ x, y }: Unary, r: Recorder, { factor, sourceZeroPoint, zeroPoint }: Mean): void {
-  const [batch, channels, ...spatial] = r.shape(x);
-  r.kernel(
-    {
-      name: 'global-average-pool',
-      sourceType: r.byteType(x),
-      type: r.byteType(y),
-      batch,
-      spatial: sizeOf(spatial),
-      channels,
-      sourceZeroPoint,
-      multiplier: factor,
-      zeroPoint,
-    },
-    { source: r.use(x, 'channels-last'), destination: r.define(y, 'channels-last') },
-  );
-}
-
-/** Pools whose window is the whole image use the integer formula. */
-function meanOf({ x, sx, zx, sy, zy }: Unary, r: Recorder, multiplierOf: typeof globalAverageMultiplier): Mean {
-  const multiplier = multiplierOf(r.scalar(sx), r.scalar(sy), sizeOf(r.shape(x).slice(2)));
-  const factor = multiplier.arithmetic === 'f32' ? multiplier.factor : Number.NaN;
-  return { factor, sourceZeroPoint: r.scalar(zx), zeroPoint: r.scalar(zy) };
-}
-
-export const globalAveragePool: Lowering<typeof qnnGlobalAveragePool> = {
-  refuses: (view, graph) =>
-    view.attrs.recipe === 'torch-contiguous'
-      ? 'the zero point is added before rounding'
-      : graph.needsConstants(...parametersOf(view)),
-  lower(view, r) {
-    const isTorch = view.attrs.recipe === 'torch';
-    globalPool(view, r, meanOf(view, r, isTorch ? torchAverageMultiplier : globalAverageMultiplier));
-  },
-};
-
-/** The factor for the mean of raw integers over the whole image, where there is one. */
-function rawFactor(spatial: readonly number[], dtype: string): number | undefined {
-  const { min, max } = dtypes[dtype === 'u8' ? 'u8' : 's8'];
-  return averageFactor(sizeOf(spatial), min, max);
-}
-
-export const averagePool: Lowering<typeof qnnAveragePool> = {
-  refuses(view, graph) {
-    const { kernel, pads, recipe } = view.attrs;
-    const spatial = graph.shape(view.x).slice(2);
-    if (!isStatic(spatial) || !isGlobalWindow(spatial, kernel, pads))
-      return 'a quantized average pool over part of the image';
-    if (recipe === 'ort') return graph.needsConstants(...parametersOf(view));
-    return rawFactor(spatial, graph.dtype(view.x)) === undefined ? 'no factor rounds like the integers' : undefined;
-  },
-  lower(view, r) {
-    if (view.attrs.recipe === 'ort') return globalPool(view, r, meanOf(view, r, globalAverageMultiplier));
-    const factor = rawFactor(r.shape(view.x).slice(2), r.dtype(view.x)) ?? Number.NaN;
-    globalPool(view, r, { factor, sourceZeroPoint: 0, zeroPoint: 0 });
-  },
-};
-
 export const softmax: Lowering<typeof qnnSoftmax> = {
-  refuses: (view, graph) => graph.needsConstants(...parametersOf(view)),
+  refuses: ({ sx, zx, sy, zy }, graph) => graph.needsConstants(sx, zx, sy, zy),
   lower({ x, sx, sy, zy, y, attrs: { axis } }, r) {
     const shape = r.shape(x);
     const length = shape[axis];

@@ -82,10 +82,17 @@ export function averagePool(e: NodeEmitter<typeof qnnAveragePool>): Written {
   return unary(e, 'QLinearAveragePool', attributes, (x) => e.add('AveragePool', [x], attributes));
 }
 
+const means = {
+  ort: (e) => unary(e, 'QLinearGlobalAveragePool', {}, (x) => e.add('GlobalAveragePool', [x])),
+  qnnpack: torch.globalAverage,
+  torch: torch.globalAverage,
+  'torch-contiguous': torch.globalAverage,
+  tflite: tflite.globalAverage,
+  xnnpack: tflite.globalAverage,
+} as const satisfies Readonly<Record<string, (e: NodeEmitter<typeof qnnGlobalAveragePool>) => Written>>;
+
 export const globalAveragePool = (e: NodeEmitter<typeof qnnGlobalAveragePool>): Written =>
-  e.view.attrs.recipe !== 'ort'
-    ? torch.globalAverage(e)
-    : unary(e, 'QLinearGlobalAveragePool', {}, (x) => e.add('GlobalAveragePool', [x]));
+  means[e.view.attrs.recipe](e);
 
 export function softmax(e: NodeEmitter<typeof qnnSoftmax>): Written {
   const { axis } = e.view.attrs;

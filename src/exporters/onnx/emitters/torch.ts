@@ -25,7 +25,7 @@ import type { NodeEmitter } from '../node_emitter.ts';
 import { castTo, int, ints, type NodeWriter, type Written } from '../node_writer.ts';
 import { clipped, rounded } from './elements.ts';
 
-const number = (e: NodeWriter, id: ValueId): number => {
+export const number = (e: NodeWriter, id: ValueId): number => {
   const constant = e.constantOf(id);
   return constant === undefined
     ? e.refuse('its scales are computed at run time', 'give constant scales')
@@ -100,18 +100,24 @@ export function multiply(e: NodeEmitter<typeof qnnMul>): Written {
   return quantized(e, e.add('Mul', [product, e.scalar('f32', factor)]), e.reshaped(zy, []));
 }
 
-/** Recipes other than ONNX Runtime's: Σ(x − zx) over the positions, requantized. */
-export function globalAverage(e: NodeEmitter<typeof qnnGlobalAveragePool>): Written {
-  const { x, sx, zx, sy, zy, attrs } = e.view;
+/** Σ(x − zeroPoint) over the positions in f64, and their number. */
+export function sumOverImage(e: NodeWriter, x: ValueId, zeroPoint: number) {
   const spatial = e.known(e.typeOf(x).shape.slice(2));
   const axes = spatial.map((_, i) => i + 2);
-  const centred = e.add('Sub', [e.cast(e.value(x), 'f64'), e.scalar('f64', number(e, zx))]);
+  const terms = centred(e, x, zeroPoint, 'f64');
   const sum =
     e.opset >= 13
-      ? e.add('ReduceSum', [centred, e.list(axes, 'axes')])
-      : e.add('ReduceSum', [centred], { axes: ints(axes) });
+      ? e.add('ReduceSum', [terms, e.list(axes, 'axes')])
+      : e.add('ReduceSum', [terms], { axes: ints(axes) });
+  return { sum, count: sizeOf(spatial) };
+}
+
+/** The recipes of PyTorch: Σ(x − zx) over the positions, requantized. */
+export function globalAverage(e: NodeEmitter<typeof qnnGlobalAveragePool>): Written {
+  const { x, sx, zx, sy, zy, attrs } = e.view;
+  const { sum, count } = sumOverImage(e, x, number(e, zx));
   const multiplier = attrs.recipe === 'qnnpack' ? globalAverageMultiplier : torchAverageMultiplier;
-  const m = multiplier(number(e, sx), number(e, sy), sizeOf(spatial));
+  const m = multiplier(number(e, sx), number(e, sy), count);
   const v = e.add('Mul', [e.cast(sum, 'f32'), e.scalar('f32', m.arithmetic === 'f32' ? m.factor : Number.NaN)]);
   if (attrs.recipe !== 'torch-contiguous') return quantized(e, v, e.reshaped(zy, []));
   const shifted = e.add('Add', [v, e.scalar('f32', number(e, zy))]);

@@ -1,0 +1,141 @@
+/** Means of bytes over whole images. */
+import { assert } from '../../../diagnostics/index.ts';
+import {
+  constantOf,
+  dtypes,
+  type Graph,
+  globalAverageOf,
+  isByteType,
+  isStatic,
+  type qnnAveragePool,
+  type qnnGlobalAveragePool,
+  type Shape,
+  sizeOf,
+  typeOf,
+  type ValueId,
+  type View,
+} from '../../../ir/index.ts';
+import {
+  averageFactor,
+  factorLike,
+  globalAverageMultiplier,
+  isGlobalWindow,
+  type Multiplier,
+  torchAverageMultiplier,
+} from '../../../numerics/index.ts';
+import type { Recorder } from '../recorder.ts';
+import type { Lowering } from './lowering.ts';
+
+type Pool = View<typeof qnnAveragePool | typeof qnnGlobalAveragePool>;
+type GlobalPool = View<typeof qnnGlobalAveragePool>;
+
+/** y = sat(rne(fl(Σ(x − sourceZeroPoint)·factor)) + zeroPoint): the kernel's. */
+interface Mean {
+  readonly factor: number;
+  readonly sourceZeroPoint: number;
+  readonly zeroPoint: number;
+}
+
+function globalPool({ x, y }: Pool, r: Recorder, { factor, sourceZeroPoint, zeroPoint }: Mean): void {
+  const [batch, channels, ...spatial] = r.shape(x);
+  r.kernel(
+    {
+      name: 'global-average-pool',
+      sourceType: r.byteType(x),
+      type: r.byteType(y),
+      batch,
+      spatial: sizeOf(spatial),
+      channels,
+      sourceZeroPoint,
+      multiplier: factor,
+      zeroPoint,
+    },
+    { source: r.use(x, 'channels-last'), destination: r.define(y, 'channels-last') },
+  );
+}
+
+/** A parameter, where it is a constant. */
+const numberOf = (graph: Graph, id: ValueId): number => Number(constantOf(graph, id)?.data[0]);
+
+/** The parameters of a pool over so many positions; undefined where they are computed, or sizes are open. */
+function endsOf(graph: Graph, { x, sx, zx, sy, zy }: Pool) {
+  const spatial = typeOf(graph, x).shape.slice(2);
+  const [scaleX, zeroX, scaleY, zeroY] = [sx, zx, sy, zy].map((id) => numberOf(graph, id));
+  const isKnown = isStatic(spatial) && [scaleX, zeroX, scaleY, zeroY].every((number) => !Number.isNaN(number));
+  return isKnown ? { scaleX, zeroX, scaleY, zeroY, size: sizeOf(spatial) } : undefined;
+}
+
+/** A factor that has been worked out before, and rounds as the kernel does. */
+function meanBy(graph: Graph, pool: Pool, multiplierOf: (sx: number, sy: number, size: number) => Multiplier) {
+  const ends = endsOf(graph, pool);
+  const multiplier = ends && multiplierOf(ends.scaleX, ends.scaleY, ends.size);
+  return ends && multiplier?.arithmetic === 'f32'
+    ? { factor: multiplier.factor, sourceZeroPoint: ends.zeroX, zeroPoint: ends.zeroY }
+    : undefined;
+}
+
+const rangeOf = (graph: Graph, x: ValueId) => {
+  const { dtype } = typeOf(graph, x);
+  return dtypes[isByteType(dtype) ? dtype : 'u8'];
+};
+
+/** For a recipe that rounds in another way: a factor that makes no difference, where there is one. */
+function meanLike(graph: Graph, pool: GlobalPool): Mean | undefined {
+  const ends = endsOf(graph, pool);
+  if (ends === undefined) return undefined;
+  const { scaleX, zeroX, scaleY, zeroY, size } = ends;
+  const { min: low, max: high } = rangeOf(graph, pool.x);
+  const q = { sx: scaleX, sy: scaleY, zy: zeroY, low, high };
+  const sums = { least: size * (low - zeroX), most: size * (high - zeroX), zeroPoint: zeroY, low, high };
+  const factor = factorLike(globalAverageOf(pool.attrs.recipe, q, zeroX, size), scaleX / scaleY / size, sums);
+  return factor === undefined ? undefined : { factor, sourceZeroPoint: zeroX, zeroPoint: zeroY };
+}
+
+/** The mean of a recipe as the kernel computes it; undefined where it does not. */
+function meanOf(graph: Graph, pool: GlobalPool): Mean | undefined {
+  switch (pool.attrs.recipe) {
+    case 'ort':
+    case 'qnnpack':
+      return meanBy(graph, pool, globalAverageMultiplier);
+    case 'torch':
+      return meanBy(graph, pool, torchAverageMultiplier);
+    default:
+      return meanLike(graph, pool);
+  }
+}
+
+/** Lowers what the kernel can compute. */
+const byKernel = <P extends Pool>(mean: (graph: Graph, pool: P) => Mean | undefined) => ({
+  lower(pool: P, r: Recorder): void {
+    const found = mean(r.graph, pool);
+    assert(found, `%${pool.y} was refused`);
+    globalPool(pool, r, found);
+  },
+});
+
+export const globalAveragePool: Lowering<typeof qnnGlobalAveragePool> = {
+  refuses: (pool, graph) =>
+    graph.needsConstants(pool.sx, pool.zx, pool.sy, pool.zy) ??
+    (meanOf(graph.graph, pool) ? undefined : `no factor rounds like the recipe ${pool.attrs.recipe}`),
+  ...byKernel(meanOf),
+};
+
+/** Over the whole image; the recipe tflite is of the integers as they are. */
+function meanOfWindow(graph: Graph, pool: View<typeof qnnAveragePool>): Mean | undefined {
+  if (pool.attrs.recipe === 'ort') return meanBy(graph, pool, globalAverageMultiplier);
+  const { min, max } = rangeOf(graph, pool.x);
+  const factor = averageFactor(sizeOf(pool.attrs.kernel), min, max);
+  return factor === undefined ? undefined : { factor, sourceZeroPoint: 0, zeroPoint: 0 };
+}
+
+const isWhole = (spatial: Shape, { attrs: { kernel, pads } }: View<typeof qnnAveragePool>): boolean =>
+  isStatic(spatial) && isGlobalWindow(spatial, kernel, pads);
+
+export const averagePool: Lowering<typeof qnnAveragePool> = {
+  refuses(pool, graph) {
+    if (!isWhole(graph.shape(pool.x).slice(2), pool)) return 'a quantized average pool over part of the image';
+    if (pool.attrs.recipe === 'ort') return graph.needsConstants(pool.sx, pool.zx, pool.sy, pool.zy);
+    return meanOfWindow(graph.graph, pool) ? undefined : 'no factor rounds like the integers';
+  },
+  ...byKernel(meanOfWindow),
+};
