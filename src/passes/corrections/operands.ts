@@ -9,6 +9,7 @@ import {
   isStatic,
   type ProductLayout,
   sizeOf,
+  tensor,
   type Value,
   weightsLayout,
 } from '../../ir/index.ts';
@@ -90,6 +91,10 @@ export function forEachZeroPoint(
   else if (zw.shape.length > 1) forEachRun(shape, zw.shape, -1, (start, end, i) => visit(start, end, zero(i)));
   else forEachFilterRun(weightsLayout(of, shape), (start, end, filter) => visit(start, end, zero(filter)));
 }
+
+/** Weights of ones: their product sums the source. */
+export const onesOf = (shape: readonly number[]): ITensor<'s8'> =>
+  tensor('s8', new Int8Array(sizeOf(shape)).fill(1), shape);
 
 /** The conditions of every way to correct a source zero point; `isAny`: for computed weights as well. */
 export function sourceCorrectable(

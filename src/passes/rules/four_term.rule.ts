@@ -1,6 +1,6 @@
-import { filterCount, oneFilterEach, shiftBetween, sizeOf, tensor, type Value } from '../../ir/index.ts';
+import { filterCount, oneFilterEach, shiftBetween, type Value } from '../../ir/index.ts';
 import { type ConvFamily, convolution } from '../corrections/conv_family.ts';
-import { holdsMap, isZero, needs, type ProductMatch, spatialOf } from '../corrections/operands.ts';
+import { holdsMap, isZero, needs, onesOf, type ProductMatch, spatialOf } from '../corrections/operands.ts';
 import { productRule } from '../corrections/product_family.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { present } from '../rewrite/rule.ts';
@@ -47,8 +47,7 @@ function terms(
   const weights = a.recentre(w, 's8');
   const known = present(a.tensor(weights));
   const [count, kernel] = [filterCount(layout, known.shape), known.shape.slice(2)];
-  const onesShape = oneFilterEach(layout, known.shape);
-  const ones = tensor('s8', new Int8Array(sizeOf(onesShape)).fill(1), onesShape);
+  const ones = onesOf(oneFilterEach(layout, known.shape));
   const zxs = zx ? a.toS32(zx) : a.s32([0], []);
   const shift = shiftBetween(w.type.dtype, 's8');
   const zeros = Array.from(zw ? present(constant(zw)).data : [0], (zero) => zero + shift);

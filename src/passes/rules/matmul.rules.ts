@@ -4,7 +4,7 @@
  */
 import { type ByteType, nnReduceSum, qnnMatmul, tensor, type Value } from '../../ir/index.ts';
 import { channelSums } from '../corrections/channel_sums.ts';
-import { needs, sourceCorrectable } from '../corrections/operands.ts';
+import { needs, onesOf, sourceCorrectable } from '../corrections/operands.ts';
 import { matmul } from '../corrections/product_family.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { defineRule, type Match, present } from '../rewrite/rule.ts';
@@ -104,7 +104,7 @@ function subtractRowSums({ a, b, za }: MatmulMatch, algebra: Algebra, zb: Value<
 function rowSums({ a, za }: Pick<MatmulMatch, 'a' | 'za'>, algebra: Algebra): Value<'s32'> {
   const inner = a.type.shape.at(-1);
   if (typeof inner === 'number') {
-    const ones = algebra.constant(tensor('s8', new Int8Array(inner).fill(1), [inner, 1]));
+    const ones = algebra.constant(onesOf([inner, 1]));
     return algebra.emit(qnnMatmul, { a, b: ones, ...optionals(za, undefined) });
   }
   const wide = algebra.toS32(a);

@@ -8,11 +8,10 @@ import {
   oneFilterEach,
   type Shape,
   shiftBetween,
-  sizeOf,
   tensor,
   type Value,
 } from '../../ir/index.ts';
-import { needs, type ProductMatch } from '../corrections/operands.ts';
+import { needs, onesOf, type ProductMatch } from '../corrections/operands.ts';
 import { convolution, type ProductFamily, productRule } from '../corrections/product_family.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 
@@ -60,8 +59,7 @@ function update(
   const filters = filterCount(layout, shape);
   const rest = zx && { zx };
   const main = family.quantized(a, { x, w: a.recentre(w, 's8'), ...rest }, attrs);
-  const onesShape = oneFilterEach(layout, shape);
-  const ones = a.constant(tensor('s8', new Int8Array(sizeOf(onesShape)).fill(1), onesShape), `${w.id}.ones`);
+  const ones = a.constant(onesOf(oneFilterEach(layout, shape)), `${w.id}.ones`);
   const sums = family.quantized(a, { x, w: ones, ...rest }, attrs);
   const factor = alongFilters(zeroPoints, [1, filters, ...shape.slice(2).map(() => 1)], a);
   return a.sub(main, a.mul(perFilterSums(sums, group, filters, a), factor));
