@@ -24,7 +24,7 @@ export { padded } from './ops/padded.ts';
 export type { PoolAttrs } from './ops/pool_geometry.ts';
 export { windowCounts } from './ops/pool_windows.ts';
 export { globalAverageOf } from './ops/qnn_global_average_pool.op.ts';
-export { lutOf } from './ops/qnn_lut.op.ts';
+export { lutOf, pairLutOf } from './ops/qnn_lut.op.ts';
 export * from './ops/qnn_ops.ts';
 export { elementAt, forEachRun, isPerTensor } from './ops/qnn_parameters.ts';
 export { softmaxNear } from './ops/qnn_softmax.op.ts';

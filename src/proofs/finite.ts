@@ -13,6 +13,7 @@ import {
   isOp,
   newArray,
   qnnLut,
+  qnnPairLut,
   sizeOf,
   type TensorType,
   topologicalOrder,
@@ -34,12 +35,14 @@ export function checkFinite(region: Region): Obligation | undefined {
 
 const isOfBytes = (type: TensorType): type is TensorType<ByteType> => isByteType(type.dtype);
 
-/** A known table counts as one: its element is chosen by the value alone. */
+/** A known table counts as one: its element is chosen by the values alone. */
 const hasScalarConstants = (graph: Graph): boolean =>
   Object.values(graph.nodes).every((node) =>
     node.operands.every((id, i) => {
       const t = constantOf(graph, id);
-      return isOp(node, qnnLut) && i > 0 ? t?.data.length === 256 : t === undefined || t.data.length === 1;
+      if (isOp(node, qnnLut) && i === 1) return t?.data.length === 256;
+      if (isOp(node, qnnPairLut) && i === 2) return t?.data.length === 65536;
+      return t === undefined || t.data.length === 1;
     }),
   );
 

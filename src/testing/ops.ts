@@ -93,6 +93,7 @@ export {
   qnnLut,
   qnnMatmul,
   qnnMul,
+  qnnPairLut,
   qnnQuantize,
   qnnRequantize,
   qnnSoftmax,

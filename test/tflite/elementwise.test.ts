@@ -3,7 +3,17 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
-import { type Graph, GraphBuilder, type ITensor, interpret, qnnAdd, qnnMul, tensor } from '../../src/ir/index.ts';
+import {
+  type Graph,
+  GraphBuilder,
+  type ITensor,
+  interpret,
+  pairLutOf,
+  qnnAdd,
+  qnnMul,
+  qnnPairLut,
+  tensor,
+} from '../../src/ir/index.ts';
 import { expectSame } from '../differential/support.ts';
 import { itWhole } from '../support/corpus.ts';
 import { runOnnx } from '../unit/onnx_export/support.ts';
@@ -14,6 +24,7 @@ const equalCases = {
   ...{ ADD: 36, SUB: 23, MUL: 29 },
   ...{ LOGISTIC: 12, TANH: 12, RELU: 5, RELU6: 5, RELU_N1_TO_1: 4, LEAKY_RELU: 15, HARD_SWISH: 18 },
   ...{ GELU: 5, EXP: 2, ABS: 3, RSQRT: 3 },
+  ...{ SQUARED_DIFFERENCE: 12, MINIMUM: 5, MAXIMUM: 5, PRELU: 14, EQUAL: 2, LESS: 4, GREATER_EQUAL: 2 },
 } as const;
 
 /** Every fifth byte, both ends among them: operands of shape [52, 1] and [1, 52]. */
@@ -78,6 +89,27 @@ describe.each([
       }),
       { numRuns: 10 },
     );
+  });
+});
+
+describe('a table of pairs', () => {
+  const dtypes = ['u8', 's8'] as const;
+  const types = dtypes.flatMap((a) =>
+    dtypes.flatMap((b) => [...dtypes, 'bool' as const].map((y) => [a, b, y] as const)),
+  );
+  it.each(types)('of %s and %s to %s: one meaning for all who read it', async (a, b, to) => {
+    const g = new GraphBuilder();
+    const table = g.constant(pairLutOf('u8', to, (p, q) => (to === 'bool' ? Number(p > q) : (p * 37 + q * 11) % 100)));
+    const y = g.emit(qnnPairLut, { a: g.input('a', a, [COUNT, 1]), b: g.input('b', b, [1, COUNT]), table });
+    const graph = g.finish([y]);
+    const feeds = { a: someBytes(a, [COUNT, 1]), b: someBytes(b, [1, COUNT]) };
+    const expected = interpret(graph, feeds);
+    const bytes = exportOnnx(graph);
+    expect(interpret(importOnnx(bytes), feeds)).toEqual(expected);
+    expect(await runOnnx(bytes, feeds, 'all')).toEqual(expected);
+    const model = await expectSame(graph, feeds);
+    expect(model.fallbacks.length).toBe(to === 'bool' ? 1 : 0);
+    model.dispose();
   });
 });
 

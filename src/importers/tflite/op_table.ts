@@ -1,6 +1,7 @@
 /** Every operator of TensorFlow Lite that unskew understands. */
 import type { TfliteOp } from './define_tflite_op.ts';
 import { arithmeticOps } from './ops/arithmetic.ts';
+import { comparisonOps } from './ops/comparisons.ts';
 import { convolutionOps } from './ops/convolution.ts';
 import { fillingOps } from './ops/filling.ts';
 import { gatherOps } from './ops/gather.ts';
@@ -8,6 +9,7 @@ import { joinOps } from './ops/join.ts';
 import { matmulOps } from './ops/matmul.ts';
 import { movementOps } from './ops/movement.ts';
 import { padOps } from './ops/pad.ts';
+import { pairOps } from './ops/pairs.ts';
 import { poolOps } from './ops/pool.ts';
 import { reduceOps } from './ops/reduce.ts';
 import { sliceOps } from './ops/slice.ts';
@@ -17,6 +19,8 @@ import { unaryOps } from './ops/unary.ts';
 export const tfliteOps: readonly TfliteOp[] = [
   ...arithmeticOps,
   ...unaryOps,
+  ...pairOps,
+  ...comparisonOps,
   ...convolutionOps,
   ...matmulOps,
   ...movementOps,

@@ -10,6 +10,7 @@ import { dnnlMatmul, floatMatmul } from './matmul.ts';
 import * as movement from './movement.ts';
 import * as products from './products.ts';
 import * as quantized from './quantized.ts';
+import * as quantizedBinary from './quantized_binary.ts';
 import * as quantizedPool from './quantized_pool.ts';
 import { referenceConv } from './reference.ts';
 
@@ -40,10 +41,11 @@ const table = {
   qnnDequantize: quantized.dequantize,
   qnnRequantize: quantized.requantize,
   qnnLut: quantized.lut,
-  qnnAdd: quantized.add,
-  qnnMul: quantized.multiply,
   qnnAveragePool: quantizedPool.averagePool,
   qnnGlobalAveragePool: quantizedPool.globalAveragePool,
+  qnnPairLut: quantizedBinary.pairLut,
+  qnnAdd: quantizedBinary.add,
+  qnnMul: quantizedBinary.multiply,
   qnnSoftmax: quantized.softmax,
   qnnDynamicQuantize: quantized.dynamicQuantize,
   nnRecentre: quantized.recentre,

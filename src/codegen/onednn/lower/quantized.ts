@@ -1,30 +1,22 @@
 /** Quantized operators with kernels of ours. */
 import {
-  type ByteType,
   byteTypes,
   dtypes,
-  evaluateNode,
-  type ITensor,
   isByteType,
-  type Node,
   type nnRecentre,
-  type qnnAdd,
   type qnnDequantize,
   type qnnDynamicQuantize,
   type qnnLut,
-  type qnnMul,
   type qnnQuantize,
   type qnnRequantize,
   type qnnSoftmax,
   sizeOf,
-  stridesOf,
   tensor,
-  tensorOfBytes,
   type ValueId,
   type View,
 } from '../../../ir/index.ts';
-import { factorsFor, qlinearAddSwaps, softmaxSteps, softmaxTable } from '../../../numerics/index.ts';
-import { inMemoryOrder, type PlainLayout, plainStrides } from '../layout.ts';
+import { factorsFor, softmaxSteps, softmaxTable } from '../../../numerics/index.ts';
+import type { PlainLayout } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import type { GraphView, Lowering } from './lowering.ts';
 import { kernelRecipe } from './products.ts';
@@ -143,85 +135,6 @@ export const recentre: Lowering<typeof nnRecentre> = {
     );
   },
 };
-
-const binary = (name: 'qlinear-add' | 'qlinear-mul'): Lowering<typeof qnnAdd | typeof qnnMul> => ({
-  refuses: ({ sa, za, sb, zb, sy, zy }, graph) => graph.needsConstants(sa, za, sb, zb, sy, zy),
-  lower({ a, sa, za, b, sb, zb, sy, zy, y, attrs, node }, r) {
-    const left = { id: a, scale: r.scalar(sa), zero: r.scalar(za) };
-    const right = { id: b, scale: r.scalar(sb), zero: r.scalar(zb) };
-    const result = { scale: r.scalar(sy), zero: r.scalar(zy) };
-    const byTable = attrs.recipe !== 'ort';
-    const swapped = !byTable && name === 'qlinear-add' && qlinearAddSwaps(r.shape(a), r.shape(b));
-    const [p, q] = swapped ? [right, left] : [left, right];
-    const shape = r.shape(y);
-    const whole = [p, q].find((o) => sizeOf(r.shape(o.id)) === sizeOf(shape) && r.shape(o.id).length === shape.length);
-    const layout = whole ? r.preferredLayout(whole.id) : 'row-major';
-    const type = r.byteType(y);
-    const strided = {
-      shape: inMemoryOrder(layout, shape),
-      sourceStrides: broadcastStrides(r.shape(p.id), shape, layout),
-      source1Strides: broadcastStrides(r.shape(q.id), shape, layout),
-    };
-    const operands = {
-      source: r.use(p.id, operandLayout(r, p.id, shape, layout)),
-      source1: r.use(q.id, operandLayout(r, q.id, shape, layout)),
-    };
-    if (byTable) {
-      const table = r.data(tableOfPairs(node, type, [left, right, result]));
-      r.kernel({ name: 'binary-table', ...strided }, { ...operands, table, destination: r.define(y, layout) });
-      return;
-    }
-    r.kernel(
-      {
-        name,
-        sourceType: r.byteType(p.id),
-        source1Type: r.byteType(q.id),
-        type,
-        ...strided,
-        scales: [p.scale, q.scale, result.scale],
-        zeroPoints: [p.zero, q.zero, result.zero],
-      },
-      { ...operands, destination: r.define(y, layout) },
-    );
-  },
-});
-
-type Quantization = { readonly scale: number; readonly zero: number };
-
-/** The operator's own meaning on all pairs of bytes: element a·256 + b, both as unsigned bytes. */
-function tableOfPairs(node: Node, dtype: ByteType, [a, b, y]: readonly Quantization[]): ITensor {
-  const pairs = 65536;
-  const operand = (of: (i: number) => number) => {
-    const data = Uint8Array.from({ length: pairs }, (_, i) => of(i));
-    return tensorOfBytes(dtype, [pairs], data);
-  };
-  const parameters = ({ scale, zero }: Quantization) => [tensor('f32', [scale], []), tensor(dtype, [zero], [])];
-  const operands = [
-    operand((i) => i >> 8),
-    ...parameters(a),
-    operand((i) => i & 255),
-    ...parameters(b),
-    ...parameters(y),
-  ];
-  return evaluateNode(node, operands)[0];
-}
-
-export const add = binary('qlinear-add');
-export const multiply = binary('qlinear-mul');
-
-/** Operands of lower rank are small and lie row major. */
-const operandLayout = (r: Recorder, id: ValueId, shape: readonly number[], layout: PlainLayout): PlainLayout =>
-  r.shape(id).length === shape.length ? layout : 'row-major';
-
-/** Strides of an operand over the result's axes in memory order; 0 where it is broadcast. */
-export function broadcastStrides(operand: readonly number[], shape: readonly number[], layout: PlainLayout): number[] {
-  const padded = [...Array(shape.length - operand.length).fill(1), ...operand];
-  const strides = operand.length === shape.length ? plainStrides(layout, operand) : stridesOf(padded);
-  return inMemoryOrder(
-    layout,
-    strides.map((s, axis) => (padded[axis] === 1 ? 0 : s)),
-  );
-}
 
 export const softmax: Lowering<typeof qnnSoftmax> = {
   refuses: ({ sx, zx, sy, zy }, graph) => graph.needsConstants(sx, zx, sy, zy),

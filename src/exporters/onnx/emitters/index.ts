@@ -40,6 +40,7 @@ const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   qnnGlobalAveragePool: qlinear.globalAveragePool,
   qnnSoftmax: qlinear.softmax,
   qnnLut: qlinear.lut,
+  qnnPairLut: qlinear.pairLut,
 
   nnConv: conv.conv,
   nnConvTranspose: convTranspose,

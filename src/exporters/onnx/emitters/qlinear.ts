@@ -13,6 +13,7 @@ import type {
   qnnGlobalAveragePool,
   qnnLut,
   qnnMul,
+  qnnPairLut,
   qnnSoftmax,
   ValueId,
 } from '../../../ir/index.ts';
@@ -108,4 +109,18 @@ export function lut(e: NodeEmitter<typeof qnnLut>): Written {
   const { x, table } = e.view;
   const bytes = e.typeOf(x).dtype === 's8' && e.opset < 11 ? e.cast(e.value(x), 'u8') : e.value(x);
   return e.finish('Gather', [e.value(table), e.cast(bytes, 's32')], { axis: int(0) });
+}
+
+/** The index is a·256 + b, both as unsigned bytes: the rest of Mod has the sign of the divisor. */
+export function pairLut(e: NodeEmitter<typeof qnnPairLut>): Written {
+  const { a, b, table } = e.view;
+  const s32 = (value: number) => e.scalar('s32', value);
+  const unsigned = (x: ValueId): string => {
+    const whole = e.cast(e.value(x), 's32');
+    if (e.typeOf(x).dtype === 'u8') return whole;
+    e.since(10, 'Mod');
+    return e.add('Mod', [whole, s32(256)]);
+  };
+  const index = e.add('Add', [e.add('Mul', [unsigned(a), s32(256)]), unsigned(b)]);
+  return e.finish('Gather', [e.value(table), index], { axis: int(0) });
 }
