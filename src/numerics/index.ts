@@ -20,6 +20,7 @@ export * from './tflite_hard_swish.ts';
 export * from './tflite_mean.ts';
 export * from './tflite_pairs.ts';
 export * from './tflite_pool.ts';
+export * from './tflite_svdf.ts';
 export * from './tflite_unary.ts';
 export * from './tflite_words.ts';
 export * from './thresholds.ts';

@@ -21,6 +21,7 @@ export interface TensorInit {
   readonly zeroPoint?: number | readonly number[];
   /** A constant. */
   readonly data?: ITensor;
+  readonly isVariable?: boolean;
 }
 
 export interface OperatorInit {
@@ -28,6 +29,7 @@ export interface OperatorInit {
   /** Places in the list of tensors; -1 for an absent one. */
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
+  readonly intermediates?: readonly number[];
   readonly options?: OptionsInit;
 }
 
@@ -75,7 +77,7 @@ class Writer {
     return this.b.endObject();
   }
 
-  tensor({ dtype, shape, scale, zeroPoint = 0 }: TensorInit, buffer: number, name: string): number {
+  tensor({ dtype, shape, scale, zeroPoint = 0, isVariable = false }: TensorInit, buffer: number, name: string): number {
     const [dims, text] = [this.int32s(shape), this.b.createString(name)];
     let quantization = 0;
     if (scale !== undefined) {
@@ -92,11 +94,12 @@ class Writer {
       b.addFieldInt32(2, buffer, 0);
       b.addFieldOffset(3, text, 0);
       b.addFieldOffset(4, quantization, 0);
+      b.addFieldInt8(5, Number(isVariable), 0);
     });
   }
 
-  operator({ inputs, outputs, options }: OperatorInit, code: number): number {
-    const [ins, outs] = [this.int32s(inputs), this.int32s(outputs)];
+  operator({ inputs, outputs, intermediates = [], options }: OperatorInit, code: number): number {
+    const [ins, outs, inner] = [inputs, outputs, intermediates].map((list) => this.int32s(list));
     const table = options ? this.options(options) : 0;
     return this.table(12, (b) => {
       b.addFieldInt32(0, code, 0);
@@ -104,6 +107,7 @@ class Writer {
       b.addFieldOffset(2, outs, 0);
       b.addFieldInt8(3, options?.number ?? 0, 0);
       b.addFieldOffset(4, table, 0);
+      b.addFieldOffset(8, inner, 0);
     });
   }
 

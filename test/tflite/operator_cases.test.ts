@@ -2,12 +2,12 @@
 import { describe, expect } from 'vitest';
 import { UnskewError } from '../../src/diagnostics/index.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
-import { importTflite } from '../../src/importers/tflite/import.ts';
 import { tfliteProfiles } from '../../src/importers/tflite/profiles.ts';
 import { interpret, isOp, nodesOf, opaqueOp } from '../../src/ir/index.ts';
 import { itWhole } from '../support/corpus.ts';
 import { differenceOf, runOnnx } from '../unit/onnx_export/support.ts';
-import { type OperatorCase, operatorCases, outcomeOf, tensorOfRecord } from './operator_cases.ts';
+import { graphOf, inputsOfRuns, type OperatorCase, operatorCases, outcomeOf } from './operator_cases.ts';
+import { startOf } from './runs.ts';
 
 /** Float sums that LiteRT adds in an order of its own: the last bits differ. */
 const inAnotherOrder = ({ options: { kind } }: OperatorCase): boolean => /hybrid_asym|^f32$/.test(kind);
@@ -32,16 +32,11 @@ describe.each(tfliteProfiles)('single operators in the profile %s', (profile) =>
       const wrong: string[] = [];
       let compared = 0;
       for (const c of operatorCases()) {
-        const graph = unlessRefused(() => importTflite(Buffer.from(c.model, 'base64'), { profile }));
+        const graph = unlessRefused(() => graphOf(c, profile));
         if (graph === undefined || nodesOf(graph).some((node) => isOp(node, opaqueOp))) continue;
         const bytes = unlessRefused(() => exportOnnx(graph));
         if (bytes === undefined) continue;
-        const feeds = Object.fromEntries(
-          graph.inputs.map((id, i) => [
-            id as string,
-            tensorOfRecord((c.inputs as OperatorCase['inputs'] & never[])[i]),
-          ]),
-        );
+        const feeds = { ...inputsOfRuns(c, graph)[0], ...startOf(graph) };
         const why = differenceOf(
           await runOnnx(bytes, feeds, 'all'),
           interpret(graph, feeds),

@@ -14,6 +14,7 @@ import {
   tensorOfBytes,
 } from '../../src/ir/index.ts';
 import { sharedCorpus } from '../support/corpus.ts';
+import { runsOf } from './runs.ts';
 
 interface Recorded {
   readonly dtype: string;
@@ -66,24 +67,38 @@ export type Outcome =
   | { readonly status: 'wrong'; readonly why: string };
 
 /** Runs a graph on named tensors. */
-export type Run = (graph: Graph, feeds: Record<string, ITensor>) => Promise<Record<string, ITensor>>;
+export type Run = (
+  graph: Graph,
+  feeds: Readonly<Record<string, ITensor>>,
+) => Promise<Readonly<Record<string, ITensor>>>;
+
+export const graphOf = (c: OperatorCase, profile: TfliteProfile): Graph =>
+  importTflite(Buffer.from(c.model, 'base64'), { file: `${c.id}.tflite`, profile, state: 'inputs-and-outputs' });
+
+/** Runs one after the other; cases without state have one. */
+export const stepsOf = (records: Answers | readonly Answers[]): readonly Answers[] =>
+  records.every((record) => Array.isArray(record)) ? (records as readonly Answers[]) : [records as Answers];
+
+/** The inputs of every run by their names. */
+export const inputsOfRuns = (c: OperatorCase, graph: Graph): readonly Record<string, ITensor>[] =>
+  stepsOf(c.inputs).map((given) =>
+    Object.fromEntries(given.map((record, i) => [graph.inputs[i] as string, tensorOfRecord(record)])),
+  );
 
 /** Floats may differ by as much as sums in another order do: `slack` times the largest element. */
 export async function outcomeOf(c: OperatorCase, profile: TfliteProfile, run: Run, slack = 0): Promise<Outcome> {
   const want = expected(c, profile);
   if (want === undefined) return { status: 'refused', why: 'no answer is recorded' };
   try {
-    const graph = importTflite(Buffer.from(c.model, 'base64'), { file: `${c.id}.tflite`, profile });
+    const graph = graphOf(c, profile);
     const carried = nodesOf(graph).find((node) => isOp(node, opaqueOp));
     if (carried) return { status: 'refused', why: graph.origin?.unsupported[0]?.reason ?? 'carried' };
-    const isStateful = Array.isArray(want[0]);
-    if (isStateful) return { status: 'refused', why: 'state' };
-    const given = c.inputs as Answers;
-    const feeds = Object.fromEntries(graph.inputs.map((id, i) => [id as string, tensorOfRecord(given[i])]));
-    const results = await run(graph, feeds);
-    for (const [i, id] of graph.outputs.entries()) {
-      const why = difference(tensorOfRecord((want as Answers)[i]), results[id], slack);
-      if (why !== undefined) return { status: 'wrong', why };
+    const results = await runsOf(graph, inputsOfRuns(c, graph), (feeds) => run(graph, feeds));
+    for (const [step, answers] of stepsOf(want).entries()) {
+      for (const [i, answer] of answers.entries()) {
+        const why = difference(tensorOfRecord(answer), results[step][graph.outputs[i]], slack);
+        if (why !== undefined) return { status: 'wrong', why: `run ${step + 1}: ${why}` };
+      }
     }
     return { status: 'equal' };
   } catch (error) {

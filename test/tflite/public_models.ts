@@ -15,12 +15,14 @@ import {
   transposed,
 } from '../../src/ir/index.ts';
 import { sharedCorpus } from '../support/corpus.ts';
+import { nextOf, startOf } from './runs.ts';
 
 export const publicFolder = join(sharedCorpus, 'public');
 const expectedFolder = join(publicFolder, 'expected');
 
 interface RecordedModel {
-  readonly stateful?: boolean;
+  /** A sentence: how often each set was run. */
+  readonly stateful?: string;
   readonly layers?: string;
   readonly inputs?: readonly { readonly dtype: string; readonly shape: readonly number[] }[];
   readonly sets?: readonly { readonly set: number; readonly input_sha256: readonly string[] }[];
@@ -94,7 +96,8 @@ interface Layer {
   readonly outputs: readonly {
     readonly tensor: number;
     readonly dtype: string;
-    readonly ref: readonly string[];
+    /** By set; by set and run where the model has state. */
+    readonly ref: readonly (string | readonly string[])[];
     readonly xnnpack?: readonly string[] | '=';
   }[];
 }
@@ -119,7 +122,7 @@ export interface LayerReport {
   readonly unseen: number;
 }
 
-/** Runs a model on a set and compares every layer of integers (floats too with `floats`). */
+/** Runs a model on a set, twice where it has state, and compares every layer of integers (floats too with `floats`). */
 export function compareLayers(
   graph: Graph,
   name: string,
@@ -128,24 +131,32 @@ export function compareLayers(
   set: number,
   floats = false,
 ): LayerReport {
-  const seen = new Map<string, ITensor>();
-  interpret(graph, inputsOf(graph, model, set), {
-    observe: ({ results }, tensors) => {
-      for (const [i, id] of results.entries()) seen.set(id, tensors[i]);
-    },
-  });
   const { tensors } = (graph.origin as TfliteOrigin).model.subgraphs[0];
   const wrong: string[] = [];
   let [equal, unseen] = [0, 0];
-  for (const { name: op, outputs } of layersOf(name)) {
-    for (const { tensor: index, dtype, ref, xnnpack = '=' } of outputs) {
-      if (dtype.startsWith('float') && !floats) continue;
-      const label = tensors[index].name;
-      const value = seen.get(label) ?? seen.get(`${label}:channels_first`);
-      const want = profile === 'tflite' || xnnpack === '=' ? ref[set] : xnnpack[set];
-      if (value === undefined) unseen++;
-      else if (digestsOf(value).includes(want)) equal++;
-      else wrong.push(`${op} ${label}`);
+  let state = startOf(graph);
+  for (let run = 0; run < (model.stateful ? 2 : 1); run++) {
+    const seen = new Map<string, ITensor>();
+    const results = interpret(
+      graph,
+      { ...inputsOf(graph, model, set, run), ...state },
+      {
+        observe: ({ results }, tensors) => {
+          for (const [i, id] of results.entries()) seen.set(id, tensors[i]);
+        },
+      },
+    );
+    state = nextOf(graph, results);
+    for (const { name: op, outputs } of layersOf(name)) {
+      for (const { tensor: index, dtype, ref, xnnpack = '=' } of outputs) {
+        if (dtype.startsWith('float') && !floats) continue;
+        const label = tensors[index].name;
+        const value = seen.get(label) ?? seen.get(`${label}:channels_first`);
+        const want = profile === 'tflite' || xnnpack === '=' ? ref[set] : xnnpack[set];
+        if (value === undefined) unseen++;
+        else if (digestsOf(value).includes(typeof want === 'string' ? want : want[run])) equal++;
+        else wrong.push(`${op} ${label}`);
+      }
     }
   }
   return { equal, wrong, unseen };

@@ -17,8 +17,8 @@ export interface ImportSource {
    */
   readonly inputShapes?: Readonly<Record<string, Shape>>;
   /**
-   * The treatment of state in archives of PyTorch: stored tensors that a call changes and the next one reads. `refuse`
-   * by default; `inputs-and-outputs` makes an input `h` of each, and an output `h.next` of its new value.
+   * The treatment of state: stored tensors of PyTorch and variables of TensorFlow Lite that a call changes and the next one reads.
+   * `refuse` by default; `inputs-and-outputs` makes an input `h` of each, and an output `h.next` of its new value.
    */
   readonly state?: StateOption;
 }

@@ -27,9 +27,11 @@ import {
 } from '../../ir/index.ts';
 import { byteLengthOf, type DType, sizeOf } from '../../tensors/index.ts';
 import { Scope } from '../kit/scope.ts';
+import type { StateOption } from '../kit/state_option.ts';
 import { Unsupported } from '../kit/unsupported.ts';
 import type { Result } from './define_tflite_op.ts';
 import { dtypeOfTensor } from './element_types.ts';
+import { HeldState, type TfliteState } from './held_state.ts';
 import { type Layout, LEAST_RANK, Placed, shapeWithChannelsLast } from './layouts.ts';
 import { findTfliteOp } from './op_table.ts';
 import { OperatorContext } from './operator_context.ts';
@@ -42,20 +44,27 @@ export interface ImportTfliteOptions {
   readonly profile?: TfliteProfile;
   /** Other shapes for inputs, by name: LiteRT's resize_tensor_input. */
   readonly inputShapes?: Readonly<Record<string, Shape>>;
+  /**
+   * The treatment of variables, which one run leaves for the next: `refuse` by default; `inputs-and-outputs` makes an input `h` of
+   * each, and an output `h.next` of its new value. The first run is fed `start` of `TfliteOrigin.state`.
+   */
+  readonly state?: StateOption;
 }
 
 /** Facts about a TensorFlow Lite file. */
 export interface TfliteOrigin extends Origin {
   readonly kind: 'tflite';
   readonly model: TfliteModel;
+  /** The variables that operators read. */
+  readonly state: readonly TfliteState[];
 }
 
 /**
  * The graph of a model's first subgraph, at level `qnn`. Inputs and outputs keep their names, order and layout; constants are views
  * of `bytes`. An operator that is not understood becomes an `opaque` one, listed in the origin of the graph.
  *
- * @throws UnskewError U1002 … U1006 for a bad file, U2001 … U2007 for a graph that is not valid, U4002 for `inputShapes` that do
- * not fit its inputs
+ * @throws UnskewError U1002 … U1006 for a bad file, U2001 … U2007 for a graph that is not valid, U2008 for state that is
+ * refused, U4002 for `inputShapes` that do not fit its inputs
  */
 export function importTflite(bytes: Uint8Array, options: ImportTfliteOptions = {}): Graph {
   return new Importer(openTflite(bytes, options.file), options).run();
@@ -71,9 +80,10 @@ class Importer {
   readonly #names: readonly string[];
   readonly #scope: Scope;
   readonly #placed = new Map<number, Placed>();
+  readonly #state: HeldState;
   readonly #unsupported: Unsupport[] = [];
 
-  constructor(model: TfliteModel, { file, profile, inputShapes = {} }: ImportTfliteOptions) {
+  constructor(model: TfliteModel, { file, profile, inputShapes = {}, state }: ImportTfliteOptions) {
     this.#model = model;
     this.#subgraph = model.subgraphs[0];
     this.#profile = profile ?? tfliteProfiles[0];
@@ -82,6 +92,7 @@ class Importer {
     this.#where = file === undefined ? {} : { file };
     this.#names = uniqueNames(this.#subgraph);
     this.#scope = new Scope(new Set(this.#names));
+    this.#state = new HeldState(state, this.#scope);
   }
 
   run(): Graph {
@@ -89,11 +100,15 @@ class Importer {
     this.#importInputs(inputs);
     for (const [index, tensor] of tensors.entries()) if (tensor.data) this.#importConstant(index, tensor);
     for (const operator of operators) this.#importOperator(operator);
-    const ids = outputs.map((index, i) => this.#output(index, outputs.indexOf(index) === i));
+    const ids = [
+      ...outputs.map((index, i) => this.#output(index, outputs.indexOf(index) === i)),
+      ...this.#state.outputs((input) => this.#context(undefined, [], [], { ...this.#where, input })),
+    ];
     this.#scope.prune(ids);
     const origin: TfliteOrigin = {
       kind: 'tflite',
       model: this.#model,
+      state: this.#state.all,
       unsupported: this.#unsupported.filter(({ value }) => value in this.#scope.values),
       profile: this.#profile,
       notes: this.#isAssumed ? [profileNote(this.#profile, this.#where)] : [],
@@ -161,11 +176,12 @@ class Importer {
   #operand(index: number, loc: Loc): Placed {
     const name = this.#names[index];
     if (this.#isEmpty(index)) this.#importConstant(index, this.#subgraph.tensors[index]);
-    const placed = this.#placed.get(index);
-    if (placed) return placed;
-    if (this.#subgraph.tensors[index].isVariable)
-      fail('U2008', `'${name}' is state that one run leaves for the next`, { ...loc, input: name });
-    return fail('U2001', `the value '${name}' is used and never defined`, { ...loc, input: name });
+    const here = { ...loc, input: name };
+    return (
+      this.#placed.get(index) ??
+      this.#state.read(index, name, this.#subgraph.tensors[index], here) ??
+      fail('U2001', `the value '${name}' is used and never defined`, here)
+    );
   }
 
   /** True for a tensor without elements that nothing defines: a constant, which needs no bytes. */
@@ -190,7 +206,7 @@ class Importer {
     this.#name(operator, ctx, 'value' in imported ? [imported] : imported);
   }
 
-  /** Gives results their names, in the layout in which they were computed. */
+  /** Gives results and new state their names, results in the layout in which they were computed. */
   #name({ outputs }: TfliteOperator, ctx: OperatorContext, results: readonly Result[]): void {
     const names = new Map<ValueId, string>(ctx.made.map(({ value, name }) => [value.id, name]));
     const placed = outputs.map((index, i) => {
@@ -202,7 +218,13 @@ class Importer {
       const renamed = name === undefined ? value : { id: valueId(name), type: value.type };
       return { index, value: new Placed(this.#names[index], layout, renamed) };
     });
+    for (const [index, value] of ctx.newState) {
+      const isOwn = this.#scope.inJournal(value.id) && !names.has(value.id);
+      const { id } = isOwn ? value : ctx.emit(nnIdentity, { x: value });
+      names.set(id, this.#state.nameOfNext(index, ctx.at()));
+    }
     this.#scope.commit(names);
+    for (const [index, value] of ctx.newState) this.#state.change(index, value);
     for (const made of ctx.made)
       if (valueId(made.name) in this.#scope.values) made.placed.remember(made.value, made.name);
     for (const { index, value } of placed) this.#placed.set(index, value);
@@ -240,15 +262,23 @@ class Importer {
 
   #opaque(operator: TfliteOperator, operands: readonly (Placed | undefined)[], loc: Loc): void {
     const values = this.#withChannelsLast(operator, operands, loc);
-    const { outputs, name, isCustom } = operator;
-    if (outputs.length === 0) return;
+    const { inputs, outputs, name, isCustom } = operator;
+    // an operator that is not understood may change whatever state it reads
+    const state = this.#state.among(inputs);
+    if (outputs.length + state.length === 0) return;
     const emitter: Emitter = this.#scope.begin();
     emitter.loc = loc;
-    const types = outputs.map((index) => this.#declaredType(index));
+    const types = [...outputs, ...state].map((index) => this.#declaredType(index));
     const attrs = { operator: `tflite.${isCustom ? 'custom.' : ''}${name}`, results: types.map(formatType) };
     const results = emitter.emitList(opaqueOp, values, attrs);
-    this.#scope.commit(new Map(outputs.map((index, i) => [results[i].id, this.#names[index]])));
-    for (const [i, index] of outputs.entries()) this.#place(index, { id: valueId(this.#names[index]), type: types[i] });
+    const names = [
+      ...outputs.map((index) => this.#names[index]),
+      ...state.map((index) => this.#state.nameOfNext(index, loc)),
+    ];
+    this.#scope.commit(new Map(names.map((given, i) => [results[i].id, given])));
+    for (const [i, index] of outputs.entries()) this.#place(index, { id: valueId(names[i]), type: types[i] });
+    for (const index of state)
+      this.#state.change(index, { id: valueId(this.#names[index]), type: this.#declaredType(index) });
   }
 
   #declaredType(index: number): TensorType<DType | 'opaque'> {

@@ -14,6 +14,7 @@ import { poolOps } from './ops/pool.ts';
 import { reduceOps } from './ops/reduce.ts';
 import { sliceOps } from './ops/slice.ts';
 import { spaceOps } from './ops/space.ts';
+import { svdfOps } from './ops/svdf.ts';
 import { unaryOps } from './ops/unary.ts';
 
 export const tfliteOps: readonly TfliteOp[] = [
@@ -32,6 +33,7 @@ export const tfliteOps: readonly TfliteOp[] = [
   ...fillingOps,
   ...poolOps,
   ...reduceOps,
+  ...svdfOps,
 ];
 
 const byName: ReadonlyMap<string, TfliteOp> = new Map(tfliteOps.map((op) => [op.name, op]));

@@ -7,7 +7,7 @@ import {
   type TfliteOperator,
   type TfliteTensor,
 } from '../../formats/tflite/index.ts';
-import { isComputable, isStatic, type Loc, type Shape, type Value } from '../../ir/index.ts';
+import { formatType, isComputable, isStatic, type Loc, type Shape, type Value } from '../../ir/index.ts';
 import { type DType, type ITensor, transposed } from '../../tensors/index.ts';
 import { ImportEmitter } from '../kit/import_emitter.ts';
 import type { Scope } from '../kit/scope.ts';
@@ -18,6 +18,8 @@ import type { TfliteProfile } from './profiles.ts';
 /** A tensor that an operator reads. */
 export interface Operand {
   readonly name: string;
+  /** The place in the list of tensors. */
+  readonly place: number;
   readonly tensor: TfliteTensor;
   readonly placed: Placed;
   readonly dtype: DType;
@@ -93,9 +95,10 @@ export class OperatorContext extends ImportEmitter<Scope> {
     const { operands, tensors } = this.#parts;
     const placed = operands[index];
     if (placed === undefined) return undefined;
-    const tensor = tensors[this.#operator.inputs[index]];
+    const place = this.#operator.inputs[index];
+    const tensor = tensors[place];
     const dtype = dtypeOfTensor(tensor.type) ?? this.unsupported(`the element type ${tensor.type}`);
-    return { name, tensor, placed, dtype, shape: placed.shape };
+    return { name, place, tensor, placed, dtype, shape: placed.shape };
   }
 
   /** The value of an operand with channels last: as the file has it. */
@@ -146,6 +149,12 @@ export class OperatorContext extends ImportEmitter<Scope> {
     return this.#parts.tensors[this.#operator.outputs[i]] ?? this.refuse(`the operator has no output ${i}`);
   }
 
+  /** A tensor that the kernel itself fills: only its quantization is read. */
+  intermediate(i: number): TfliteTensor {
+    const { tensors } = this.#parts;
+    return tensors[this.#operator.intermediates[i]] ?? this.unsupported(`there is no intermediate tensor ${i}`);
+  }
+
   get outputCount(): number {
     return this.#operator.outputs.length;
   }
@@ -154,6 +163,20 @@ export class OperatorContext extends ImportEmitter<Scope> {
   outputType(i = 0): DType {
     const { type } = this.output(i);
     return dtypeOfTensor(type) ?? this.unsupported(`the element type ${type}`);
+  }
+
+  // ---- state
+
+  /** New values of variables, by their places in the list of tensors. */
+  readonly newState = new Map<number, Value>();
+
+  /** The value that a variable has after the operator, with channels last. */
+  setState({ name, place, tensor, dtype, shape }: Operand, value: Value): void {
+    if (!tensor.isVariable) this.refuse(`the input '${name}' should be a variable`);
+    const declared = formatType({ dtype, shape });
+    if (formatType(value.type) !== declared)
+      this.refuse(`the state '${name}' becomes ${formatType(value.type)}, and ${declared} is declared`, 'U2005');
+    this.newState.set(place, value);
   }
 
   // ---- quantization

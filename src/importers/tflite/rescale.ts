@@ -26,3 +26,10 @@ export function rescaled(
   const zy = ctx.constant(scalar(to, zeroPoint), 'zero_point');
   return ctx.emit(qnnRescale, { x, ...parts, zy }, attrs);
 }
+
+/** Refuses a factor from 1 up where the kernels' left shift of a sum of that size could leave int32. */
+export function checkSums(ctx: OperatorContext, most: number, factor: number): void {
+  const { shift } = signedFixedMultiplier(factor);
+  if (most * 2 ** Math.max(shift, 0) >= 2 ** 31)
+    ctx.unsupported(`the factor ${factor} is so large that integers overflow`);
+}
