@@ -1,4 +1,5 @@
 export * from './dynamic_rows.ts';
+export * from './fixed_point_words.ts';
 export * from './float_functions.ts';
 export * from './half.ts';
 export * from './matmul_scales.ts';
@@ -17,6 +18,7 @@ export * from './tflite.ts';
 export * from './tflite_binary.ts';
 export * from './tflite_concatenation.ts';
 export * from './tflite_hard_swish.ts';
+export * from './tflite_lstm.ts';
 export * from './tflite_mean.ts';
 export * from './tflite_pairs.ts';
 export * from './tflite_pool.ts';

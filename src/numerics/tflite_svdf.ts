@@ -1,6 +1,6 @@
 /**
- * SVDF on bytes in the reference kernels of TensorFlow Lite (tensorflow/lite/kernels/internal/reference/svdf.h, EvalIntegerSVDF, and
- * Prepare in kernels/svdf.cc for the factors):
+ * SVDF on bytes in the reference kernels of TensorFlow Lite (tensorflow/lite/kernels/internal/reference/svdf, EvalIntegerSVDF, and
+ * Prepare in kernels/svdf for the factors):
  *
  *   two(s, d)   s·d by a fixed multiplier, rounded twice: multiplyFixed
  *

@@ -6,6 +6,7 @@ import { convolutionOps } from './ops/convolution.ts';
 import { fillingOps } from './ops/filling.ts';
 import { gatherOps } from './ops/gather.ts';
 import { joinOps } from './ops/join.ts';
+import { lstmOps } from './ops/lstm.ts';
 import { matmulOps } from './ops/matmul.ts';
 import { movementOps } from './ops/movement.ts';
 import { padOps } from './ops/pad.ts';
@@ -33,6 +34,7 @@ export const tfliteOps: readonly TfliteOp[] = [
   ...fillingOps,
   ...poolOps,
   ...reduceOps,
+  ...lstmOps,
   ...svdfOps,
 ];
 

@@ -1,0 +1,167 @@
+/** Models with state: variables as inputs and outputs, and the layers that read them. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { UnskewError } from '../../src/diagnostics/index.ts';
+import { importTflite, type TfliteOrigin } from '../../src/importers/tflite/import.ts';
+import { tfliteProfiles } from '../../src/importers/tflite/profiles.ts';
+import { interpret, isOp, nodesOf, opaqueOp, tensor, verify } from '../../src/ir/index.ts';
+import { itWhole } from '../support/corpus.ts';
+import { sameEverywhere } from './everywhere.ts';
+import { type ModelInit, modelBytes } from './model_writer.ts';
+import { operatorCases, outcomeOf } from './operator_cases.ts';
+import { type Drawn, lstm, svdf } from './recurrent_layers.ts';
+import { runsOf, startOf } from './runs.ts';
+
+const state = 'inputs-and-outputs';
+
+/** SVDF of two units with a memory of three runs; the state is t3. */
+const floats: ModelInit = {
+  tensors: [
+    { dtype: 'f32', shape: [1, 1] },
+    { dtype: 'f32', shape: [2, 1], data: tensor('f32', [1, 10], [2, 1]) },
+    { dtype: 'f32', shape: [2, 3], data: tensor('f32', [1, 2, 4, 1, 1, 1], [2, 3]) },
+    { dtype: 'f32', shape: [1, 6], isVariable: true },
+    { dtype: 'f32', shape: [1, 2] },
+  ],
+  inputs: [0],
+  outputs: [4],
+  operators: [{ name: 'SVDF', inputs: [0, 1, 2, -1, 3], outputs: [4], options: { number: 6, fields: [[0, 1]] } }],
+};
+
+const add = (a: number, b: number, y: number) => ({ name: 'ADD', inputs: [a, b], outputs: [y] });
+/** y = x + h, where nothing changes the variable h. */
+const reading: ModelInit = {
+  tensors: [
+    { dtype: 'f32', shape: [2] },
+    { dtype: 'f32', shape: [2], isVariable: true },
+    { dtype: 'f32', shape: [2] },
+  ],
+  inputs: [0],
+  outputs: [2],
+  operators: [add(0, 1, 2)],
+};
+
+const feeds = (values: readonly number[], shape: readonly number[] = [values.length]) => tensor('f32', values, shape);
+
+describe('a variable', () => {
+  it('is refused by its name, with the option that takes it', () => {
+    const error = (() => {
+      try {
+        return importTflite(modelBytes(floats), { file: 'm.tflite' });
+      } catch (e) {
+        return e;
+      }
+    })();
+    expect((error as UnskewError).diagnostics[0]).toMatchObject({
+      code: 'U2008',
+      message: "'t3' is state that one run leaves for the next",
+      location: { file: 'm.tflite', op: 'SVDF', input: 't3' },
+      hint: expect.stringContaining("state: 'inputs-and-outputs'"),
+    });
+  });
+
+  it('becomes an input, and an output of its new value', () => {
+    const graph = importTflite(modelBytes(floats), { state });
+    expect(verify(graph)).toEqual([]);
+    expect([graph.inputs, graph.outputs]).toEqual([
+      ['t0', 't3'],
+      ['t4', 't3.next'],
+    ]);
+    expect((graph.origin as TfliteOrigin).state).toEqual([{ input: 't3', output: 't3.next', start: 0 }]);
+    const first = interpret(graph, { t0: feeds([5], [1, 1]), t3: feeds([0, 1, 2, 0, 10, 20], [1, 6]) });
+    expect(first).toEqual({
+      t4: feeds([1 + 4 + 20, 10 + 20 + 50], [1, 2]),
+      't3.next': feeds([1, 2, 5, 10, 20, 50], [1, 6]),
+    });
+  });
+
+  it('is returned as it is where nothing changes it', () => {
+    const graph = importTflite(modelBytes(reading), { state });
+    const results = interpret(graph, { t0: feeds([1, 2]), t1: feeds([10, 20]) });
+    expect(results).toEqual({ t2: feeds([11, 22]), 't1.next': feeds([10, 20]) });
+  });
+
+  it('is left alone where no operator reads it', () => {
+    const graph = importTflite(modelBytes({ ...reading, operators: [add(0, 0, 2)] }));
+    expect([graph.inputs, graph.outputs]).toEqual([['t0'], ['t2']]);
+  });
+
+  it('begins at its zero point', () => {
+    const { model } = lstm(1);
+    const graph = importTflite(model, { state });
+    const { tensors } = (graph.origin as TfliteOrigin).model.subgraphs[0];
+    const zeros = tensors.filter(({ isVariable }) => isVariable).map(({ quantization }) => quantization?.zeroPoint[0]);
+    expect(Object.values(startOf(graph)).map(({ data }) => data[0])).toEqual(zeros);
+  });
+
+  it('is changed by an operator that is carried', () => {
+    const tensors = floats.tensors.map((init, i) =>
+      i === 2 ? { ...init, dtype: 's32' as const, data: tensor('s32', [1, 2, 4, 1, 1, 1], [2, 3]) } : init,
+    );
+    const graph = importTflite(modelBytes({ ...floats, tensors }), { state });
+    const carried = nodesOf(graph).filter((node) => isOp(node, opaqueOp));
+    expect(carried.map(({ operands, results }) => [operands, results])).toEqual([
+      [
+        ['t0', 't1', 't2', null, 't3'],
+        ['t4', 't3.next'],
+      ],
+    ]);
+    expect(graph.outputs).toEqual(['t4', 't3.next']);
+  });
+
+  it('is not changed by two operators', () => {
+    const [operator] = floats.operators;
+    const operators = [operator, { ...operator, outputs: [5] }];
+    const bytes = modelBytes({ ...floats, tensors: [...floats.tensors, floats.tensors[4]], operators });
+    expect(() => importTflite(bytes, { state })).toThrow(/two operators change this state/);
+  });
+
+  it('is asked for where an operator changes a tensor', () => {
+    const tensors = floats.tensors.map((init, i) => (i === 3 ? { ...init, isVariable: false } : init));
+    const bytes = modelBytes({ ...floats, tensors, inputs: [0, 3] });
+    expect(() => importTflite(bytes, { state })).toThrow(/the input 'state' should be a variable/);
+  });
+});
+
+const layers: readonly (readonly [string, (seed: number) => Drawn])[] = [
+  ['SVDF', svdf],
+  ['UNIDIRECTIONAL_SEQUENCE_LSTM', lstm],
+];
+
+describe.each(layers)('%s on bytes', (_name, draw) => {
+  it('gives the integers of its equations, run after run', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.nat(), fc.constantFrom(...tfliteProfiles), async (seed, profile) => {
+        const { model, runs } = draw(seed);
+        const graph = importTflite(model, { profile, state });
+        expect(graph.origin?.unsupported).toEqual([]);
+        expect(verify(graph)).toEqual([]);
+        const results = await runsOf(
+          graph,
+          runs.map(({ x }) => ({ [graph.inputs[0]]: x })),
+          async (given) => interpret(graph, given),
+        );
+        expect(results.map((result) => result[graph.outputs[0]])).toEqual(runs.map(({ y }) => y));
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('gives the same integers on the addon and on ONNX Runtime', async () => {
+    for (const seed of [1, 2, 3]) {
+      const { model, runs } = draw(seed);
+      const graph = importTflite(model, { state });
+      await sameEverywhere(graph, { [graph.inputs[0]]: runs[0].x, ...startOf(graph) });
+    }
+  });
+});
+
+describe.each(tfliteProfiles)('the recorded cases in the profile %s', (profile) => {
+  itWhole('are what LiteRT computes, run after run', async () => {
+    const cases = layers.flatMap(([name]) => operatorCases(name));
+    const outcomes = await Promise.all(
+      cases.map((c) => outcomeOf(c, profile, async (graph, given) => interpret(graph, given))),
+    );
+    expect(outcomes).toEqual(Array(12).fill({ status: 'equal' }));
+  });
+});
