@@ -79,5 +79,5 @@ export const nnGatherElements = defineOp({
     }
     return { dtype: x.dtype, shape, data };
   },
-  onnx: { opType: 'GatherElements', inputs: ['data', 'indices'] },
+  onnx: { opType: 'GatherElements', since: 11, inputs: ['data', 'indices'] },
 });

@@ -96,7 +96,6 @@ const special: { readonly [K in FormKey]?: (e: NodeEmitter<(typeof ops)[K]>) => 
   nnLayerNorm: normalization.normalization,
   nnRmsNorm: normalization.normalization,
   nnGather: movement.gather,
-  nnGatherElements: movement.gather,
 };
 
 const isExported = (key: OpKey): key is ExportedKey => key in emitters;

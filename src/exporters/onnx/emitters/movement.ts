@@ -4,7 +4,6 @@ import {
   isStatic,
   type nnExpand,
   type nnGather,
-  type nnGatherElements,
   type nnRange,
   type nnReshape,
   type nnResize,
@@ -15,7 +14,6 @@ import {
 } from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
 import { int, text, type Written } from '../node_writer.ts';
-import { formOf } from './by_form.ts';
 import { sliceParts } from './pad.ts';
 import { sizeAs, sizeList } from './sizes.ts';
 
@@ -77,11 +75,10 @@ export function range(e: NodeEmitter<typeof nnRange>): Written {
 }
 
 /** Negative indices count from the end since version 11. */
-export function gather(e: NodeEmitter<typeof nnGather | typeof nnGatherElements>): undefined {
-  const { opType } = formOf(e).onnx;
+export function gather(e: NodeEmitter<typeof nnGather>): undefined {
   const known = e.constantOf(e.view.indices);
   const mayBeNegative = known === undefined || numbersOf(known).some((index) => index < 0);
-  if (opType === 'GatherElements' || mayBeNegative) e.since(11, `${opType} with any index`);
+  if (mayBeNegative) e.since(11, 'Gather with any index');
 }
 
 /**
