@@ -22,6 +22,7 @@ export * from './tflite_lstm.ts';
 export * from './tflite_mean.ts';
 export * from './tflite_pairs.ts';
 export * from './tflite_pool.ts';
+export * from './tflite_resize.ts';
 export * from './tflite_svdf.ts';
 export * from './tflite_unary.ts';
 export * from './tflite_words.ts';

@@ -13,6 +13,7 @@ import { padOps } from './ops/pad.ts';
 import { pairOps } from './ops/pairs.ts';
 import { poolOps } from './ops/pool.ts';
 import { reduceOps } from './ops/reduce.ts';
+import { resizeOps } from './ops/resize.ts';
 import { sliceOps } from './ops/slice.ts';
 import { spaceOps } from './ops/space.ts';
 import { svdfOps } from './ops/svdf.ts';
@@ -34,6 +35,7 @@ export const tfliteOps: readonly TfliteOp[] = [
   ...fillingOps,
   ...poolOps,
   ...reduceOps,
+  ...resizeOps,
   ...lstmOps,
   ...svdfOps,
 ];
