@@ -14,8 +14,8 @@
  */
 import { dtypes } from '../tensors/index.ts';
 import { elu, exp, type FloatFunction, gelu, geluTanh, tanh } from './float_functions.ts';
-import { type FixedMultiplier, multiplyFixed, signedFixedMultiplier } from './requantize.ts';
-import { clampTo, roundHalfAway } from './rounding.ts';
+import { type FixedMultiplier, multiplyFixed, shiftsOf, signedFixedMultiplier } from './requantize.ts';
+import { clampTo, roundHalfAway, roundHalfUp } from './rounding.ts';
 import { activationRange, type TfliteQuantized } from './tflite.ts';
 
 /** From one byte to another. */
@@ -68,6 +68,16 @@ export const tfliteSqrt =
 export function tfliteRequantize(x: TfliteQuantized, y: TfliteQuantized): ByteFunction {
   const factor = signedFixedMultiplier(x.scale / y.scale);
   return (q) => stored(y, times(q - x.zeroPoint, factor));
+}
+
+/** The same in the vector code of the optimized kernels: ties of the shift go up, as those of the product do. */
+export function optimizedRequantize(x: TfliteQuantized, y: TfliteQuantized): ByteFunction {
+  const factor = signedFixedMultiplier(x.scale / y.scale);
+  const { left, right } = shiftsOf(factor.shift);
+  return (q) => {
+    const product = times(q - x.zeroPoint, { ...factor, shift: left });
+    return stored(y, roundHalfUp(product / 2 ** right));
+  };
 }
 
 export function tfliteRelu(

@@ -25,6 +25,7 @@ const equalCases = {
   ...{ LOGISTIC: 12, TANH: 12, RELU: 5, RELU6: 5, RELU_N1_TO_1: 4, LEAKY_RELU: 15, HARD_SWISH: 18 },
   ...{ GELU: 5, EXP: 2, ABS: 3, RSQRT: 3 },
   ...{ SQUARED_DIFFERENCE: 12, MINIMUM: 5, MAXIMUM: 5, PRELU: 14, EQUAL: 2, LESS: 4, GREATER_EQUAL: 2 },
+  ...{ QUANTIZE: 58, DEQUANTIZE: 10 },
 } as const;
 
 /** Every fifth byte, both ends among them: operands of shape [52, 1] and [1, 52]. */

@@ -1,6 +1,7 @@
 /** Every operator of TensorFlow Lite that unskew understands. */
 import type { TfliteOp } from './define_tflite_op.ts';
 import { arithmeticOps } from './ops/arithmetic.ts';
+import { castOps } from './ops/cast.ts';
 import { comparisonOps } from './ops/comparisons.ts';
 import { convolutionOps } from './ops/convolution.ts';
 import { fillingOps } from './ops/filling.ts';
@@ -12,6 +13,7 @@ import { movementOps } from './ops/movement.ts';
 import { padOps } from './ops/pad.ts';
 import { pairOps } from './ops/pairs.ts';
 import { poolOps } from './ops/pool.ts';
+import { quantizeOps } from './ops/quantize.ts';
 import { reduceOps } from './ops/reduce.ts';
 import { resizeOps } from './ops/resize.ts';
 import { sliceOps } from './ops/slice.ts';
@@ -23,6 +25,8 @@ export const tfliteOps: readonly TfliteOp[] = [
   ...arithmeticOps,
   ...unaryOps,
   ...pairOps,
+  ...quantizeOps,
+  ...castOps,
   ...comparisonOps,
   ...convolutionOps,
   ...matmulOps,

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   type ByteFunction,
+  optimizedRequantize,
   type TfliteQuantized,
   tfliteAbs,
   tfliteFunctions,
@@ -20,7 +21,7 @@ import {
   xnnpackTable,
 } from '../../../src/numerics/index.ts';
 import { dtypes } from '../../../src/tensors/index.ts';
-import { clamp, exactly, nearest, two } from '../../tflite/exact.ts';
+import { clamp, exactly, nearest, split, two } from '../../tflite/exact.ts';
 
 const scale = fc.oneof(
   fc.integer({ min: -8, max: 1 }).map((e) => 2 ** e),
@@ -52,6 +53,18 @@ describe('the reference kernels in fixed point', () => {
   it('QUANTIZE between integers: the quotient of scales in binary64', () => {
     fc.assert(
       fc.property(pair, ([x, y]) => expectExact(tfliteRequantize(x, y), x, y, (v) => two(v, x.scale / y.scale))),
+    );
+  });
+
+  it('QUANTIZE in vectors: ties of the shift go up', () => {
+    fc.assert(
+      fc.property(pair, ([x, y]) => {
+        const { m, e } = split(x.scale / y.scale);
+        expectExact(optimizedRequantize(x, y), x, y, (v) => {
+          const high = nearest((e > 0 ? v << BigInt(e) : v) * m, 1n << 31n, 'up');
+          return e >= 0 ? high : nearest(high, 1n << BigInt(-e), 'up');
+        });
+      }),
     );
   });
 
