@@ -4,8 +4,9 @@
  *   reference kernels   fl(bias + fl(Σ·fl(scale·sw)))
  *   XNNPACK             fma(fl(Σ·scale), sw, bias): computed in binary64 and rounded once more, which only an exact tie would show
  */
-import { nnAdd, nnMul, qnnDynamicQuantizeRows, type Value } from '../../ir/index.ts';
-import { tensor } from '../../tensors/index.ts';
+import { nnAdd, nnConcat, nnMul, nnSlice, qnnDynamicQuantizeRows, type Value } from '../../ir/index.ts';
+import type { RowRecipe } from '../../numerics/index.ts';
+import { sizeOf, tensor } from '../../tensors/index.ts';
 import type { OperatorContext } from './operator_context.ts';
 
 /** Rows as integers; scales and zero points are [M]. */
@@ -16,11 +17,67 @@ interface QuantizedRows {
   readonly zp: Value | undefined;
 }
 
-/** The rows of x: [M, K]. `isAsymmetric` is an option that only the reference kernels heed. */
-export function quantizedRows(ctx: OperatorContext, x: Value, isAsymmetric: boolean): QuantizedRows {
-  const recipe = ctx.profile === 'xnnpack' ? 'xnnpack' : isAsymmetric ? 'asymmetric' : 'symmetric';
+/** The rows of x: [M, K]. */
+export function quantizedRows(ctx: OperatorContext, x: Value, recipe: RowRecipe): QuantizedRows {
   const { y, scale, zp } = ctx.emit(qnnDynamicQuantizeRows, { x }, { recipe });
   return { y, scale, zp: recipe === 'symmetric' ? undefined : zp };
+}
+
+/** Images whose sums are computed one by one: the zero point of a convolution is one for all of its source. */
+const MOST_IMAGES = 16;
+
+interface HybridConvolution {
+  readonly end: 'fused' | 'weights-first' | 'scales-first';
+  readonly scales: readonly number[];
+  readonly bias: Value | undefined;
+  /** The sum of products of an image of bytes. */
+  sum(x: Value, zx: Value): Value;
+}
+
+/**
+ * A convolution of floats, [N, C, H, W], by int8 filters: every image is a row that is quantized. Beside `fused`, the ends are
+ * fl(fl(fl(Σ·sw)·scale) + bias) of the reference CONV_2D and the optimized DEPTHWISE_CONV_2D (`weights-first`), and
+ * fl(fl(Σ·fl(sw·scale)) + bias) of the reference DEPTHWISE_CONV_2D (`scales-first`). They are exact but for a last bit now and then.
+ */
+export function hybridConvolution(
+  ctx: OperatorContext,
+  x: Value,
+  { end, scales, bias, sum }: HybridConvolution,
+): Value {
+  const shape = ctx.staticShape(x.type.shape, 'a convolution of floats by integers');
+  const [images, ...image] = shape;
+  if (images > MOST_IMAGES) ctx.unsupported(`a batch of ${images} images that are quantized one by one`);
+  const rows = ctx.reshape(x, [images, sizeOf(image)]);
+  const { y, scale, zp } = ctx.emit(
+    qnnDynamicQuantizeRows,
+    { x: rows },
+    { recipe: end === 'fused' ? 'xnnpack' : 'asymmetric' },
+  );
+  const one = (list: Value, n: number) =>
+    images === 1 ? list : ctx.emit(nnSlice, { x: list }, { starts: [n], ends: [n + 1], axes: [0], steps: [1] });
+  const perChannel = (v: Value) => ctx.reshape(v, [...v.type.shape, ...Array<number>(image.length - 1).fill(1)]);
+  const results = Array.from({ length: images }, (_, n) => {
+    const bytes = ctx.reshape(one(y, n), [1, ...image]);
+    const total = sum(bytes, ctx.reshape(one(zp, n), []));
+    const own = ctx.reshape(one(scale, n), []);
+    const integer = ctx.cast(total, 'f32');
+    const weights = perChannel(scaleList(ctx, scales));
+    if (end === 'fused') return fusedEnd(ctx, integer, own, weights, bias && perChannel(bias));
+    const times = (a: Value, b: Value) => ctx.emit(nnMul, { a, b });
+    const real = end === 'scales-first' ? times(integer, times(weights, own)) : times(times(integer, weights), own);
+    return bias ? ctx.emit(nnAdd, { a: real, b: perChannel(bias) }) : real;
+  });
+  return images === 1 ? results[0] : ctx.emit(nnConcat, { xs: results }, { axis: 0 });
+}
+
+const scaleList = (ctx: OperatorContext, scales: readonly number[]): Value =>
+  ctx.constant(tensor('f32', scales, [scales.length]), 'scale');
+
+/** fma(fl(sum·scale), weights, bias). */
+function fusedEnd(ctx: OperatorContext, sum: Value, scale: Value, weights: Value, bias: Value | undefined): Value {
+  const scaled = ctx.cast(ctx.emit(nnMul, { a: sum, b: scale }), 'f64');
+  const product = ctx.emit(nnMul, { a: scaled, b: ctx.cast(weights, 'f64') });
+  return ctx.cast(bias ? ctx.emit(nnAdd, { a: product, b: ctx.cast(bias, 'f64') }) : product, 'f32');
 }
 
 /**
@@ -37,14 +94,10 @@ export function dequantizedProduct(
   }: { readonly scale: Value; readonly scales: readonly number[]; readonly bias: Value | undefined },
   { row, channel }: { row(x: Value): Value; channel(x: Value): Value },
 ): Value {
-  const weights = channel(ctx.constant(tensor('f32', scales, [scales.length]), 'scale'));
+  const weights = channel(scaleList(ctx, scales));
   const offset = bias && channel(bias);
   const real = ctx.cast(sum, 'f32');
-  if (ctx.profile === 'xnnpack') {
-    const scaled = ctx.cast(ctx.emit(nnMul, { a: real, b: row(scale) }), 'f64');
-    const product = ctx.emit(nnMul, { a: scaled, b: ctx.cast(weights, 'f64') });
-    return ctx.cast(offset ? ctx.emit(nnAdd, { a: product, b: ctx.cast(offset, 'f64') }) : product, 'f32');
-  }
+  if (ctx.profile === 'xnnpack') return fusedEnd(ctx, real, row(scale), weights, offset);
   const factor = ctx.emit(nnMul, { a: row(scale), b: weights });
   // exact in binary64, so rounded once; ONNX Runtime 1.30 makes an operator of its own of a product in binary32, which is wrong for s8
   const product = ctx.cast(ctx.emit(nnMul, { a: ctx.cast(real, 'f64'), b: ctx.cast(factor, 'f64') }), 'f32');

@@ -4,6 +4,8 @@ import { type ConvAttrs, nnConv, nnConvTranspose, qnnConv, qnnConvTranspose, typ
 import { isByteType } from '../../../tensors/index.ts';
 import { activated } from '../activation.ts';
 import { defineTfliteOp, first, type Result, type TfliteOp } from '../define_tflite_op.ts';
+import { isDelegable } from '../delegate.ts';
+import { hybridConvolution } from '../hybrid_product.ts';
 import type { Operand, OperatorContext } from '../operator_context.ts';
 import { requantizedProduct, weightScales, zeroPointOf } from '../quantized_product.ts';
 import { rescaledProduct, wideSum } from '../wide_product.ts';
@@ -13,6 +15,8 @@ import { halved, isValid, windowsOf } from '../windows.ts';
 interface Emitted {
   /** The axis of the output channels in the file's filter. */
   readonly axis: number;
+  /** The end of sums of floats and int8 filters; absent where no kernel is known for them. */
+  readonly hybrid?: Parameters<typeof hybridConvolution>[2]['end'];
   /** The number of products in a sum. */
   readonly length: number;
   integer(operands: { readonly x: Value; readonly zx?: Value | undefined; readonly zw: Value | undefined }): Value;
@@ -30,7 +34,7 @@ function ended(
   ctx: OperatorContext,
   [x, filter]: readonly [Operand, Operand],
   activation: Activation | undefined,
-  { axis, length, integer, float }: Emitted,
+  { axis, length, hybrid, integer, float }: Emitted,
 ): Result {
   const bias = ctx.find('bias');
   const source = ctx.first(x);
@@ -48,6 +52,16 @@ function ended(
       ),
     );
   }
+  if (x.dtype === 'f32' && filter.dtype === 's8' && hybrid !== undefined) {
+    const zw = zeroPointOf(ctx, filter);
+    const y = hybridConvolution(ctx, source, {
+      end: hybrid,
+      scales: weightScales(ctx, filter, axis),
+      bias: bias && ctx.last(bias),
+      sum: (bytes, zx) => integer({ x: bytes, zx, zw }),
+    });
+    return first(activated(ctx, y, activation));
+  }
   if (x.dtype !== 'f32' || filter.dtype !== 'f32')
     return ctx.unsupported(`a convolution of ${x.dtype} with a filter of ${filter.dtype}`);
   return first(activated(ctx, float({ x: source, bias: bias && ctx.last(bias) }), activation));
@@ -57,6 +71,12 @@ const convolution = (ctx: OperatorContext, w: Value, attrs: ConvAttrs): Pick<Emi
   integer: (operands) => ctx.emit(qnnConv, { w, ...operands }, attrs),
   float: (operands) => ctx.emit(nnConv, { w, ...operands }, attrs),
 });
+
+/** The reference kernel computes something else for the second image of a batch and the ones after it. */
+function hybridConv2d(ctx: OperatorContext, x: Operand): Pick<Emitted, 'hybrid'> {
+  if (isDelegable(ctx, [x])) return { hybrid: 'fused' };
+  return x.shape[0] === 1 ? { hybrid: 'weights-first' } : {};
+}
 
 const conv2d = defineTfliteOp({
   name: 'CONV_2D',
@@ -73,6 +93,7 @@ const conv2d = defineTfliteOp({
     const w = ctx.permuted(filter, [0, 3, 1, 2], [filters, depth, height, width]);
     return ended(ctx, [x, filter], options.activation, {
       axis: 0,
+      ...hybridConv2d(ctx, x),
       length: height * width * depth,
       ...convolution(ctx, w, attrs),
     });
@@ -95,6 +116,7 @@ const depthwiseConv2d = defineTfliteOp({
     const w = ctx.permuted(filter, [3, 0, 1, 2], [filters, 1, height, width]);
     return ended(ctx, [x, filter], options.activation, {
       axis: 3,
+      hybrid: ctx.profile === 'xnnpack' ? 'weights-first' : 'scales-first',
       length: height * width,
       ...convolution(ctx, w, attrs),
     });

@@ -54,7 +54,9 @@ const fullyConnected = defineTfliteOp({
       );
     }
     if (x.dtype === 'f32' && weights.dtype === 's8') {
-      const { y, scale, zp } = quantizedRows(ctx, rows, options.asymmetricQuantizeInputs);
+      const reference = options.asymmetricQuantizeInputs ? 'asymmetric' : 'symmetric';
+      const recipe = ctx.profile === 'xnnpack' ? 'xnnpack' : reference;
+      const { y, scale, zp } = quantizedRows(ctx, rows, recipe);
       const sum = ctx.emit(qnnMatmul, { a: y, b: w, za: zp, zb: zeroPointOf(ctx, weights) });
       const parts = { scale, scales: weightScales(ctx, weights, 0), bias: bias && ctx.last(bias) };
       const row = (v: Value) => ctx.reshape(v, [...v.type.shape, 1]);
