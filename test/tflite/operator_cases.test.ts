@@ -9,8 +9,9 @@ import { differenceOf, runOnnx } from '../unit/onnx_export/support.ts';
 import { graphOf, inputsOfRuns, type OperatorCase, operatorCases, outcomeOf } from './operator_cases.ts';
 import { startOf } from './runs.ts';
 
-/** Float sums that LiteRT adds in an order of its own: the last bits differ. */
-const inAnotherOrder = ({ options: { kind } }: OperatorCase): boolean => /hybrid_asym|^f32$/.test(kind);
+/** Floats whose last bits differ: LiteRT adds in an order of its own, or scales in one. */
+const inAnotherOrder = ({ op, options: { kind } }: OperatorCase): boolean =>
+  /hybrid_asym|^f32$/.test(kind) || (kind === 'hybrid' && op.includes('CONV'));
 const slackOf = (c: OperatorCase): number => (inAnotherOrder(c) ? 2 ** -22 : 0);
 
 describe.each(tfliteProfiles)('single operators in the profile %s', (profile) => {
@@ -23,7 +24,7 @@ describe.each(tfliteProfiles)('single operators in the profile %s', (profile) =>
       if (outcome.status === 'equal') equal++;
     }
     expect(wrong).toEqual([]);
-    expect(equal).toBeGreaterThanOrEqual(228);
+    expect(equal).toBeGreaterThanOrEqual(800);
   });
 
   itWhole(
@@ -46,7 +47,7 @@ describe.each(tfliteProfiles)('single operators in the profile %s', (profile) =>
         if (why !== undefined) wrong.push(`${c.id}: ${why}`);
       }
       expect(wrong).toEqual([]);
-      expect(compared).toBeGreaterThanOrEqual(228);
+      expect(compared).toBeGreaterThanOrEqual(700);
     },
     60_000,
   );

@@ -108,7 +108,9 @@ export async function outcomeOf(c: OperatorCase, profile: TfliteProfile, run: Ru
 }
 
 export function difference(want: ITensor, got: ITensor, slack: number): string | undefined {
-  if (got.dtype !== want.dtype || `${got.shape}` !== `${want.shape}`)
+  // LiteRT reports a scalar as a vector of one element
+  const shape = got.shape.length === 0 ? [1] : got.shape;
+  if (got.dtype !== want.dtype || (`${got.shape}` !== `${want.shape}` && `${shape}` !== `${want.shape}`))
     return `${got.dtype}[${got.shape}] instead of ${want.dtype}[${want.shape}]`;
   const [a, b] = [want.data, got.data];
   const most = slack === 0 ? 0 : Math.max(...Array.from(a as Float32Array, (x) => Math.abs(Number(x))));
