@@ -5,7 +5,7 @@
  *   table        sat(rha(fl(f(fl(sx·v))·fl(1/sy))) + zy): LOGISTIC, TANH, ELU, GELU, EXP, LOG
  *   SQRT         sat(⌊fl(fl(√fl(sx·v))/sy)⌋ + zy)
  *   RELU…        clamp(two(v, fl(sx/sy)) + zy): the ends as those of a fused activation
- *   LEAKY_RELU   v ≥ 0: two(v, fl(sx/sy));  v < 0: two(v, fl(fl(sx·α)/sy))
+ *   LEAKY_RELU   v ≥ 0: two(v, fl(sx/sy));  v < 0: two(v, |fl(fl(sx·α)/sy)|) with the sign of α
  *   PRELU        v ≥ 0: two(v, sx/sy);      v < 0: two(v·(a − za), sx·sa/sy)
  *   ABS          two(|v|, fl(sx/sy)); |v| itself where the scales are equal
  *   NEG          −q, wrapping: no scale is looked at
@@ -90,11 +90,15 @@ export function tfliteRelu(
   return (q) => clampTo(low, high, times(q - x.zeroPoint, factor) + y.zeroPoint);
 }
 
-/** α is a binary32 number. */
+/** α is a binary32 number; its sign is that of the result, so that ties go down below the zero point where it is negative. */
 export function tfliteLeakyRelu(alpha: number, x: TfliteQuantized, y: TfliteQuantized): ByteFunction {
   const above = signedFixedMultiplier(Math.fround(x.scale / y.scale));
-  const below = signedFixedMultiplier(Math.fround(Math.fround(x.scale * alpha) / y.scale));
-  return (q) => stored(y, times(q - x.zeroPoint, q >= x.zeroPoint ? above : below));
+  const below = signedFixedMultiplier(Math.abs(Math.fround(Math.fround(x.scale * alpha) / y.scale)));
+  const sign = alpha < 0 ? -1 : 1;
+  return (q) => {
+    const v = q - x.zeroPoint;
+    return stored(y, v >= 0 ? times(v, above) : sign * times(v, below));
+  };
 }
 
 /** A function of the tensor and of its slope. */

@@ -68,13 +68,19 @@ describe('the reference kernels in fixed point', () => {
     );
   });
 
-  it('LEAKY_RELU: quotients in binary32, the factor below zero of either sign', () => {
+  it('LEAKY_RELU: quotients in binary32, the sign of the slope applied last', () => {
     fc.assert(
       fc.property(pair, alpha, ([x, y], a) => {
-        const below = Math.fround(Math.fround(x.scale * a) / y.scale);
-        expectExact(tfliteLeakyRelu(a, x, y), x, y, (v) => two(v, v >= 0n ? ratio(x, y) : below));
+        const below = Math.abs(Math.fround(Math.fround(x.scale * a) / y.scale));
+        const sign = a < 0 ? -1n : 1n;
+        expectExact(tfliteLeakyRelu(a, x, y), x, y, (v) => (v >= 0n ? two(v, ratio(x, y)) : sign * two(v, below)));
       }),
     );
+  });
+
+  it('LEAKY_RELU: −1.5 times −1 and −3 are ties that go down, as LiteRT has them', () => {
+    const x: TfliteQuantized = { dtype: 's8', scale: 0.5, zeroPoint: 0 };
+    expect([-1, -2, -3].map(tfliteLeakyRelu(-1.5, x, x))).toEqual([1, 3, 4]);
   });
 
   it('PRELU: the slope is a factor of the integer, quotients in binary64', () => {

@@ -120,6 +120,7 @@ const arithmetic = <O extends Fused>(name: string, options: OptionsType<O>, how:
       if (dtype === 's16' && other.dtype === 's16') return both.result(ofWords(ctx, how, operands, both, fused));
       if (!how.types.includes(dtype) || other.dtype !== dtype)
         ctx.unsupported(`${name} of ${dtype} and ${other.dtype}`);
+      if (dtype === 'u32' && fused.activation !== 'NONE') ctx.unsupported(`${name} of u32 with a fused activation`);
       const [a, b] = both.values;
       return both.result(activated(ctx, ctx.emit(how.plain, { a, b }), fused.activation));
     },
