@@ -10,17 +10,20 @@ interface RescaleTo extends AttrArguments<typeof qnnRescale.attrs> {
 }
 
 /** x of s32 or s64; one factor, or one for each position along `axis`. */
-export function rescaled(
+export function rescaled(ctx: OperatorContext, x: Value, factors: readonly number[], to: RescaleTo): Value {
+  const inF64 = (factor: number): Multiplier => ({ arithmetic: 'f64', factor });
+  return rescaledBy(ctx, x, factors.map(to.arithmetic === 'f64' ? inF64 : signedFixedMultiplier), to);
+}
+
+/** The same by multipliers of the arithmetic. */
+export function rescaledBy(
   ctx: OperatorContext,
   x: Value,
-  factors: readonly number[],
+  multipliers: readonly Multiplier[],
   { to, zeroPoint = 0, ...attrs }: RescaleTo,
 ): Value {
-  const inF64 = (factor: number): Multiplier => ({ arithmetic: 'f64', factor });
-  const { dtype, multiplier, second } = factorsOf(
-    factors.map(attrs.arithmetic === 'f64' ? inF64 : signedFixedMultiplier),
-  );
-  const shape = factors.length === 1 ? [] : [factors.length];
+  const { dtype, multiplier, second } = factorsOf(multipliers);
+  const shape = multipliers.length === 1 ? [] : [multipliers.length];
   const constant = (values: readonly number[], name: string) => ctx.constant(tensor(dtype, values, shape), name);
   const parts = { multiplier: constant(multiplier, 'multiplier'), second: second && constant(second, 'shift') };
   const zy = ctx.constant(scalar(to, zeroPoint), 'zero_point');

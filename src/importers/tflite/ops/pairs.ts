@@ -121,8 +121,8 @@ export const pairOps: readonly TfliteOp[] = [
   // of s32, C leaves open what becomes of a power that is too large
   pairwise({ name: 'POW', types: ['f32'], plain: (ctx, a, b) => ctx.emit(nnPow, { a, b }) }),
   // of integers, these look at no scale
-  pairwise({ name: 'MINIMUM', types: numbers, plain: (ctx, a, b) => ctx.emit(nnMin, { a, b }) }),
-  pairwise({ name: 'MAXIMUM', types: numbers, plain: (ctx, a, b) => ctx.emit(nnMax, { a, b }) }),
+  pairwise({ name: 'MINIMUM', types: [...numbers, 's16'], plain: (ctx, a, b) => ctx.emit(nnMin, { a, b }) }),
+  pairwise({ name: 'MAXIMUM', types: [...numbers, 's16'], plain: (ctx, a, b) => ctx.emit(nnMax, { a, b }) }),
   pairwise({
     name: 'FLOOR_DIV',
     types: ['f32', 's32'],

@@ -29,6 +29,7 @@ import { axesOf, axisOf, laid, regrouped, without } from '../axes.ts';
 import { defineTfliteOp, type Result, type TfliteOp } from '../define_tflite_op.ts';
 import { isDelegable } from '../delegate.ts';
 import type { Operand, OperatorContext, PerTensor } from '../operator_context.ts';
+import { rescaledBy } from '../rescale.ts';
 
 type Reducer = typeof nnReduceSum | typeof nnReduceProd | typeof nnReduceMax | typeof nnReduceMin | typeof nnReduceMean;
 
@@ -88,6 +89,21 @@ function ofBytes(ctx: OperatorContext, kind: 'mean' | 'sum', x: Operand, value: 
   );
 }
 
+/** Of 16-bit integers: the reference kernel's mean of bytes, in more bits. */
+function meanOfWords(ctx: OperatorContext, x: Operand, value: Value, axes: readonly number[]): Value {
+  const [from, to] = [ctx.perTensor(x.tensor), ctx.perTensor(ctx.output())];
+  const count = countOf(ctx, value, axes);
+  if (ctx.outputType() !== 's16' || count > MOST_WORDS) ctx.unsupported(`a mean of ${count} 16-bit integers`);
+  const ends = { sx: from.scale, zx: from.zeroPoint, sy: to.scale, zy: to.zeroPoint, count };
+  const wide = ctx.cast(value, 's32');
+  const centred = ctx.emit(nnSub, { a: wide, b: ctx.scalar('s32', from.zeroPoint, 'zero_point') });
+  const sum = over(ctx, nnReduceSum, from.zeroPoint === 0 ? wide : centred, axes);
+  return rescaledBy(ctx, sum, [referenceReduction('mean', ends)], { to: 's16', zeroPoint: to.zeroPoint });
+}
+
+/** So many differences of words add up in 32 bits. */
+const MOST_WORDS = 2 ** 15 - 1;
+
 /** round(fl(fl(Σ·factor) + offset)) + zeroPoint */
 function endedInFloats(ctx: OperatorContext, dtype: ByteType, sum: Value, end: FloatEnd): Value {
   const product = ctx.emit(nnMul, { a: ctx.cast(sum, 'f32'), b: ctx.scalar('f32', end.factor, 'factor') });
@@ -115,6 +131,7 @@ const mean = defineTfliteOp({
     reduced(ctx, keepDims, (value, axes, x) => {
       if (isFloat(x.dtype)) return over(ctx, nnReduceMean, value, axes);
       if (isByteType(x.dtype)) return ofBytes(ctx, 'mean', x, value, axes);
+      if (x.dtype === 's16') return meanOfWords(ctx, x, value, axes);
       if (x.dtype !== 's32' && x.dtype !== 's64') return ctx.unsupported(`a mean of ${x.dtype}`);
       // in 64 bits, cut towards zero
       const sum = over(ctx, nnReduceSum, ctx.cast(value, 's64'), axes);
