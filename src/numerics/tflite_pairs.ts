@@ -1,5 +1,5 @@
 /**
- * Functions of two 8-bit tensors in TensorFlow Lite's reference kernels that are no sums or products, from two bytes to one.
+ * Functions of two 8-bit tensors in TensorFlow Lite's reference kernels that are not sums or products, from two bytes to one.
  * v = a − za, w = b − zb; two(x, d) is multiplyFixed, with d in binary64 where nothing is said.
  *
  *   SQUARED_DIFFERENCE   t = 2·max(sa, sb);  sat(two((two(v·2^7, sa/t) − two(w·2^7, sb/t))², t²/(2^14·sy)) + zy)

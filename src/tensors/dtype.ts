@@ -11,7 +11,7 @@ interface ElementInfo<Bits = number | undefined> {
   readonly onnx: string;
   readonly onnxCode: number;
   readonly kind: 'unsigned' | 'signed' | 'float' | 'bool' | 'complex' | 'string';
-  /** Of an element in a file, where elements of less than a byte are packed. Undefined: they are of different sizes. */
+  /** The bits of an element in a file, where elements of less than a byte are packed. Undefined: sizes differ. */
   readonly bits: Bits;
 }
 

@@ -12,7 +12,7 @@ import {
 import { defineOnnxOp, type OnnxOp } from './define_onnx_op.ts';
 import type { NodeContext } from './node_context.ts';
 
-/** What files have besides the form: attributes, outputs, and nodes that it does not read. */
+/** Parts of files besides the form: attributes, outputs, and nodes that it does not read. */
 interface Besides<D extends OpOfForm> extends Partial<Pick<OnnxOp, 'outputs' | 'attributes' | 'attributesUntil'>> {
   /** Reads a node in another way; undefined for one that is left to the form. */
   readonly import?: (ctx: NodeContext, op: D) => Value | readonly Value[] | undefined;

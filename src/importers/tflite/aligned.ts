@@ -26,7 +26,7 @@ function spread(ctx: OperatorContext, operand: Operand, rank: number, layout: La
 }
 
 export interface Aligned {
-  /** Of one layout; they broadcast as in numpy. */
+  /** Values of one layout; they broadcast as in numpy. */
   readonly values: readonly Value[];
   readonly layout: Layout;
   /** A result in that layout. */

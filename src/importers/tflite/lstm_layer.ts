@@ -28,7 +28,7 @@ export interface Gate {
   readonly peephole: Operand | undefined;
 }
 
-/** B sequences of T steps of I numbers; C cells, O outputs: as many as cells where there is no projection. */
+/** B sequences of T steps of I numbers; C cells, O outputs: as many as cells without a projection. */
 export interface LstmLayer {
   readonly x: Operand;
   readonly gates: readonly Gate[];

@@ -152,7 +152,7 @@ export class OperatorContext extends ImportEmitter<Scope> {
   /** A tensor that the kernel itself fills: only its quantization is read. */
   intermediate(i: number): TfliteTensor {
     const { tensors } = this.#parts;
-    return tensors[this.#operator.intermediates[i]] ?? this.unsupported(`there is no intermediate tensor ${i}`);
+    return tensors[this.#operator.intermediates[i]] ?? this.unsupported(`the intermediate tensor ${i} is absent`);
   }
 
   get outputCount(): number {

@@ -27,7 +27,7 @@ import { numeric } from './operand_types.ts';
 const f32 = tensorOf('f32');
 const floats = tensorOf('f32', 'f64');
 
-/** Of version 1: which inputs may be overwritten. */
+/** An attribute of version 1: the inputs that may be overwritten. */
 const ignored = ['consumed_inputs'];
 
 type OnNumber = (x: number) => number;

@@ -38,7 +38,7 @@ export interface Dequantized {
   readonly perTensor: boolean;
 }
 
-/** Of bytes, or absent: zero points have the type of their tensor. */
+/** A zero point of bytes, or none: zero points have the type of their tensor. */
 export const isByteOrAbsent = (value: Value | undefined): value is Value<ByteType> | undefined =>
   value === undefined || isByteValue(value);
 export const isByteValue = (value: Value): value is Value<ByteType> => isOfType(value, ...byteTypes);

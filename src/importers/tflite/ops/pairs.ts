@@ -1,4 +1,4 @@
-/** Functions of two tensors that are no sums or products. Bytes are looked up in tables of pairs. */
+/** Functions of two tensors that are not sums or products. Bytes are looked up in tables of pairs. */
 import { type OptionsType, tfliteOptions } from '../../../formats/tflite/index.ts';
 import {
   nnCast,

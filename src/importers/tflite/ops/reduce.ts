@@ -61,7 +61,7 @@ const countOf = (ctx: OperatorContext, { type }: Value, axes: readonly number[])
     )
     .reduce((a, b) => a * b, 1);
 
-/** Of bytes: see numerics/tflite_mean.ts. */
+/** A mean or a sum of bytes: see numerics/tflite_mean.ts. */
 function ofBytes(ctx: OperatorContext, kind: 'mean' | 'sum', x: Operand, value: Value, axes: readonly number[]): Value {
   const dtype = ctx.outputType();
   if (dtype !== x.dtype || !isByteType(dtype)) return ctx.unsupported(`a ${kind} of ${x.dtype} that becomes ${dtype}`);
@@ -89,7 +89,7 @@ function ofBytes(ctx: OperatorContext, kind: 'mean' | 'sum', x: Operand, value: 
   );
 }
 
-/** Of 16-bit integers: the reference kernel's mean of bytes, in more bits. */
+/** A mean of 16-bit integers: the reference kernel's mean of bytes, in more bits. */
 function meanOfWords(ctx: OperatorContext, x: Operand, value: Value, axes: readonly number[]): Value {
   const [from, to] = [ctx.perTensor(x.tensor), ctx.perTensor(ctx.output())];
   const count = countOf(ctx, value, axes);
@@ -171,7 +171,7 @@ const product = defineTfliteOp({
     }),
 });
 
-/** Of truth values: ∃ is their maximum as bytes, ∀ their minimum. */
+/** Quantifiers over truth values: ∃ is their maximum as bytes, ∀ their minimum. */
 const quantifier = (name: string, op: typeof nnReduceMax | typeof nnReduceMin): TfliteOp =>
   defineTfliteOp({
     name,

@@ -43,7 +43,7 @@ function layerOf(ctx: OperatorContext, rank: number): Layer {
   return { x, features, time, bias, state, batch, depth, filters, memory, units };
 }
 
-/** What is remembered after this run: [B, F, M], the oldest run first and `latest`, [B, F], at the end. */
+/** The memory after this run: [B, F, M], the oldest run first and `latest`, [B, F], at the end. */
 function remembered(ctx: OperatorContext, { state, batch, filters, memory }: Layer, latest: Value): Value {
   const old = ctx.reshape(ctx.last(state), [batch, filters, memory]);
   const kept = ctx.emit(nnSlice, { x: old }, { starts: [1], ends: [memory], axes: [2], steps: [1] });
