@@ -69,7 +69,7 @@ export const isCompiledFile = (bytes: Uint8Array): boolean =>
 
 const aligned = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
 
-export function writeCompiledFile({ graph, ...rest }: CompiledModel): Uint8Array {
+export function writeCompiledFile({ graph, target, certificate, strategies }: CompiledModel): Uint8Array {
   const constants: Record<string, Place> = {};
   const payload: { readonly bytes: Uint8Array; readonly offset: number }[] = [];
   let [end, size] = [0, 0];
@@ -82,7 +82,8 @@ export function writeCompiledFile({ graph, ...rest }: CompiledModel): Uint8Array
     size = end + bytes.length;
     end = aligned(size);
   }
-  const header: Header = { graph: print(graph, { elideConstants: true }), constants, size, ...rest };
+  const text = print(graph, { elideConstants: true });
+  const header: Header = { graph: text, constants, size, target, certificate, strategies };
   const json = new TextEncoder().encode(JSON.stringify(header));
   const start = aligned(PREFIX + json.length);
   const file = new Uint8Array(start + size);

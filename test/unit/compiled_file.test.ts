@@ -40,6 +40,12 @@ describe('a compiled file', () => {
     expect(await (await compile(bytes, { threads: 1 })).run(feeds)).toEqual(expected);
   });
 
+  it('holds nothing but the model: not the graphs that it was made of', () => {
+    const compiled = model();
+    const { graph, target, certificate, strategies } = compiled;
+    expect(writeCompiledFile(compiled)).toEqual(writeCompiledFile({ graph, target, certificate, strategies }));
+  });
+
   it('is refused when truncated anywhere, of another version or damaged, with a located sentence', () => {
     const bytes = writeCompiledFile(model());
     for (let length = 8; length < bytes.length; length += 7) {
