@@ -18,6 +18,7 @@ import { externalFiles } from './written_model.ts';
 /** The options that decide how a model is read. */
 export interface ImportValues {
   readonly profile?: ImportOptions['profile'] | undefined;
+  readonly state?: ImportOptions['state'] | undefined;
   readonly shape?: ReadonlyMap<string, string>;
   /** Sizes that tensors carry, asked for by archives, which have none of their own. */
   readonly sizes?: () => Promise<Readonly<Record<string, readonly number[]>>>;
@@ -54,12 +55,16 @@ export async function openSource(
   return source;
 }
 
-async function read(path: string, { profile, shape, sizes }: ImportValues, terminal: Reading): Promise<Source> {
+async function read(path: string, { profile, state, shape, sizes }: ImportValues, terminal: Reading): Promise<Source> {
   const bytes = await readInput(path, terminal);
   const file = shownPath(path);
   if (profile !== undefined && (isCompiledFile(bytes) || isIr(bytes)))
     throw new UsageError(
       `--profile is for ONNX, PyTorch and TensorFlow Lite models: ${file} says itself how it rounds`,
+    );
+  if (state !== undefined && (isCompiledFile(bytes) || isIr(bytes)))
+    throw new UsageError(
+      `--state is for PyTorch and TensorFlow Lite models: ${file} has its inputs and outputs already`,
     );
   if (isCompiledFile(bytes)) {
     const compiled = readCompiledFile(bytes, file);
@@ -76,6 +81,7 @@ async function read(path: string, { profile, shape, sizes }: ImportValues, termi
       file,
       ...(path !== STANDARD_STREAM && { readExternal: externalReader(path) }),
       ...(profile && { profile }),
+      ...(state && { state }),
       ...(Object.keys(inputShapes).length > 0 && { inputShapes }),
     });
   const given = { ...(takesShapes && (await sizes?.())), ...(shape && readShapes(shape)) };

@@ -1,7 +1,7 @@
 /** Options that several commands share, and models made by them. */
 
 import { type CompiledModel, MOST_THREADS, type TargetName, targetNames, targets } from '../codegen/index.ts';
-import { importProfiles } from '../importers/index.ts';
+import { importProfiles, stateOptions } from '../importers/index.ts';
 import type { Graph } from '../ir/index.ts';
 import { isStrategyName, type Strategy, type StrategyName, strategyNames } from '../passes/index.ts';
 import { type BackendName, backendNames, compileGraph, Model } from '../runtime/index.ts';
@@ -20,6 +20,13 @@ export const profileOption = {
     'NAME',
     importProfiles,
     `The runtime whose arithmetic quantized operators follow: ${importProfiles.join(', ')} (default: ort; archives of PyTorch take only the profiles of PyTorch, by default the one that suits their layers; TensorFlow Lite files take xnnpack, the default, or tflite)`,
+  ),
+};
+export const stateOption = {
+  state: optionalChoice(
+    'NAME',
+    stateOptions,
+    `The treatment of tensors that one run leaves for the next: ${stateOptions.join(', ')} (default: ${stateOptions[0]}); inputs and outputs: an input h, and an output h.next of its new value`,
   ),
 };
 export const strategyOption = {

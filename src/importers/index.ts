@@ -1,5 +1,6 @@
 /** Files of models to graphs. */
 export { type ImportOptions, importBytes, importerOf, importOptionNames, importProfiles } from './import_model.ts';
+export { stateOptions } from './kit/state_option.ts';
 export { Unsupported } from './kit/unsupported.ts';
 export { tensorOf } from './onnx/attributes.ts';
 export { fileLayers } from './onnx/file_layers.ts';

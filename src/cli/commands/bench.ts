@@ -15,6 +15,7 @@ import {
   noteFallbacks,
   profileOption,
   shapeOption,
+  stateOption,
   strategyOption,
 } from '../shared_options.ts';
 import { onnxModelOf } from '../sides.ts';
@@ -43,6 +44,7 @@ export const bench = defineCommand({
     ...strategyOption,
     ...shapeOption,
     ...profileOption,
+    ...stateOption,
   },
   examples: [
     { command: 'unskew bench model.onnx --threads 1', does: 'min, median and p99 on one thread' },

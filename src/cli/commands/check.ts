@@ -12,6 +12,7 @@ import {
   modelArgument,
   profileOption,
   shapeOption,
+  stateOption,
   strategyOption,
   threadsOption,
 } from '../shared_options.ts';
@@ -39,6 +40,7 @@ export const check = defineCommand({
     ...strategyOption,
     ...shapeOption,
     ...profileOption,
+    ...stateOption,
   },
   examples: [
     { command: 'unskew check model.onnx', does: 'the addon against the interpreter' },

@@ -9,7 +9,14 @@ import { withShapes } from '../inputs.ts';
 import { accountOf, accountTables, accountText, leftText } from '../layer_account.ts';
 import { text, whole } from '../options.ts';
 import { readBackCompiled } from '../read_back.ts';
-import { modelArgument, profileOption, shapeOption, strategyOption, threadsOption } from '../shared_options.ts';
+import {
+  modelArgument,
+  profileOption,
+  shapeOption,
+  stateOption,
+  strategyOption,
+  threadsOption,
+} from '../shared_options.ts';
 import { count, formatPairs } from '../table.ts';
 import { STANDARD_STREAM } from '../terminal.ts';
 import { UsageError } from '../usage_error.ts';
@@ -28,6 +35,7 @@ export const compile = defineCommand({
     ...strategyOption,
     ...shapeOption,
     ...profileOption,
+    ...stateOption,
   },
   examples: [
     { command: 'unskew compile model.onnx -o model.unskew', does: 'compile once …' },

@@ -5,7 +5,14 @@ import { type Explanation, explainGraph } from '../explaining.ts';
 import { openSource } from '../files.ts';
 import { withShapes } from '../inputs.ts';
 import { optionalArgument } from '../options.ts';
-import { modelArgument, profileOption, shapeOption, strategyOption, targetOption } from '../shared_options.ts';
+import {
+  modelArgument,
+  profileOption,
+  shapeOption,
+  stateOption,
+  strategyOption,
+  targetOption,
+} from '../shared_options.ts';
 import { formatPairs, formatTable, right } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -16,7 +23,7 @@ export const explain = defineCommand({
     'Without NODE, shows a table of rules and the nodes that run on the interpreter; with NODE, or -v for all nodes, every rule with its law or its reason.',
   ],
   arguments: { model: modelArgument, node: optionalArgument('NODE', 'a node of the model, or a value of the graph') },
-  options: { ...targetOption(usualTarget), ...strategyOption, ...shapeOption, ...profileOption },
+  options: { ...targetOption(usualTarget), ...strategyOption, ...shapeOption, ...profileOption, ...stateOption },
   examples: [
     { command: 'unskew explain model.onnx', does: 'rules, how often they fired, and why they did not' },
     { command: 'unskew explain model.onnx /conv1/Conv', does: 'everything about one layer' },

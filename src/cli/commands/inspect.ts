@@ -8,7 +8,7 @@ import { openSource, type Source } from '../files.ts';
 
 import { accountOf, accountTables, accountText } from '../layer_account.ts';
 import { activationZeroPoints, type Layer, layersOf, notGrouped } from '../layers.ts';
-import { modelArgument, profileOption, shapeOption } from '../shared_options.ts';
+import { modelArgument, profileOption, shapeOption, stateOption } from '../shared_options.ts';
 import { count, formatTable, right } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -16,7 +16,7 @@ export const inspect = defineCommand({
   name: 'inspect',
   summary: 'Show inputs, outputs, operators, zero points, and operators that are not supported',
   arguments: { model: modelArgument },
-  options: { ...profileOption, ...shapeOption },
+  options: { ...profileOption, ...stateOption, ...shapeOption },
   examples: [
     { command: 'unskew inspect model.onnx', does: 'the contents of the model, and the zero points of its layers' },
     { command: 'unskew inspect model.onnx --json | jq .activations', does: 'how many zero points are not zero' },

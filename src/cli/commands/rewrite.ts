@@ -10,7 +10,14 @@ import { optionalWhole, text } from '../options.ts';
 import { readBackOnnx } from '../read_back.ts';
 import { shownPath } from '../read_input.ts';
 import { rewriteGraph, rewritingOptions } from '../rewriting.ts';
-import { modelArgument, profileOption, shapeOption, strategyOption, targetOption } from '../shared_options.ts';
+import {
+  modelArgument,
+  profileOption,
+  shapeOption,
+  stateOption,
+  strategyOption,
+  targetOption,
+} from '../shared_options.ts';
 import { onnxModelOf } from '../sides.ts';
 import { count, formatPairs, formatTable } from '../table.ts';
 import { STANDARD_STREAM } from '../terminal.ts';
@@ -34,6 +41,7 @@ export const rewrite = defineCommand({
     ...rewritingOptions,
     ...shapeOption,
     ...profileOption,
+    ...stateOption,
   },
   examples: [
     { command: 'unskew rewrite model.onnx -o symmetric.onnx --check', does: 'rewrite, and compare the two' },

@@ -14,6 +14,7 @@ import {
   noteFallbacks,
   profileOption,
   shapeOption,
+  stateOption,
   strategyOption,
 } from '../shared_options.ts';
 import { openWithFeeds } from '../sized.ts';
@@ -42,6 +43,7 @@ export const run = defineCommand({
     ...strategyOption,
     ...shapeOption,
     ...profileOption,
+    ...stateOption,
   },
   examples: [
     { command: 'unskew run model.onnx --input x=image.npy', does: 'one inference' },

@@ -19,6 +19,7 @@ import {
   modelArgument,
   profileOption,
   shapeOption,
+  stateOption,
   strategyOption,
   targetOption,
   threadsOption,
@@ -48,6 +49,7 @@ export const strategies = defineCommand({
     ...strategyOption,
     ...shapeOption,
     ...profileOption,
+    ...stateOption,
   },
   examples: [
     { command: 'unskew strategies model.onnx', does: 'the chosen way of each layer, and its cost' },

@@ -5,4 +5,4 @@ export const stateOptions = ['refuse', 'inputs-and-outputs'] as const;
 export type StateOption = (typeof stateOptions)[number];
 
 export const STATE_HINT =
-  "a graph has no state: importModel(file, { state: 'inputs-and-outputs' }) makes stored tensors inputs, and outputs of what they become";
+  "a graph has no state: importModel(file, { state: 'inputs-and-outputs' }), or --state inputs-and-outputs, makes stored tensors inputs, and outputs of their new values";

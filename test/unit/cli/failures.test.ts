@@ -69,7 +69,8 @@ describe('the command line is at fault: exit code 2', () => {
     [['rewrite', model], '--output is missing'],
     [['check', model, '--strategy', 'fast'], "'fast' is not a strategy"],
     [['check', model, '--strategy', 'pad', '--strategy', 'conv1=fold'], 'cannot be combined'],
-    [['inspect', broken, '--profile', 'ort'], '--profile is for ONNX models'],
+    [['inspect', broken, '--profile', 'ort'], '--profile is for ONNX, PyTorch and TensorFlow Lite models'],
+    [['inspect', broken, '--state', 'refuse'], '--state is for PyTorch and TensorFlow Lite models'],
     [['opt', model, '--passes=inline'], "'inline' is not a pass"],
     [['bench', model, '--per-node', '--backend', 'reference'], '--per-node needs the onednn backend'],
   ])('%j', async (args, message) => {
