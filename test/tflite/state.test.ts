@@ -5,10 +5,13 @@ import type { UnskewError } from '../../src/diagnostics/index.ts';
 import { importTflite, type TfliteOrigin } from '../../src/importers/tflite/import.ts';
 import { tfliteProfiles } from '../../src/importers/tflite/profiles.ts';
 import { interpret, isOp, nodesOf, opaqueOp, tensor, verify } from '../../src/ir/index.ts';
+import { doublesOf } from '../../src/tensors/index.ts';
 import { itWhole } from '../support/corpus.ts';
+import { json, unskew, workFolder } from '../unit/cli/support.ts';
 import { sameEverywhere } from './everywhere.ts';
+import * as floatLayers from './float_layers.ts';
 import { type ModelInit, modelBytes } from './model_writer.ts';
-import { operatorCases, outcomeOf } from './operator_cases.ts';
+import { difference, operatorCases, outcomeOf } from './operator_cases.ts';
 import { type Drawn, lstm, svdf } from './recurrent_layers.ts';
 import { runsOf, startOf } from './runs.ts';
 
@@ -123,6 +126,24 @@ describe('a variable', () => {
   });
 });
 
+describe('the command line', () => {
+  it('takes state as inputs and outputs', async () => {
+    const work = workFolder();
+    try {
+      const file = work.write('m.tflite', modelBytes(floats));
+      expect((await unskew(['inspect', file])).stderr).toContain('--state inputs-and-outputs');
+      const { result } = await json(['inspect', file, '--state', state]);
+      const names = (list: readonly { readonly name: string }[]) => list.map(({ name }) => name);
+      expect([names(result.inputs), names(result.outputs)]).toEqual([
+        ['t0', 't3'],
+        ['t4', 't3.next'],
+      ]);
+    } finally {
+      work.dispose();
+    }
+  });
+});
+
 const layers: readonly (readonly [string, (seed: number) => Drawn])[] = [
   ['SVDF', svdf],
   ['UNIDIRECTIONAL_SEQUENCE_LSTM', lstm],
@@ -154,6 +175,33 @@ describe.each(layers)('%s on bytes', (_name, draw) => {
       await sameEverywhere(graph, { [graph.inputs[0]]: runs[0].x, ...startOf(graph) });
     }
   });
+});
+
+const onFloats: typeof layers = [
+  ['SVDF', floatLayers.svdf],
+  ['UNIDIRECTIONAL_SEQUENCE_LSTM', floatLayers.lstm],
+];
+
+it.each(onFloats)('%s on floats gives the numbers of its equations, run after run', async (_name, draw) => {
+  await fc.assert(
+    fc.asyncProperty(fc.nat(), fc.constantFrom(...tfliteProfiles), async (seed, profile) => {
+      const { model, runs } = draw(seed);
+      const graph = importTflite(model, { profile, state });
+      expect(graph.origin?.unsupported).toEqual([]);
+      const results = await runsOf(
+        graph,
+        runs.map(({ x }) => ({ [graph.inputs[0]]: x })),
+        async (given) => interpret(graph, given),
+      );
+      for (const [i, { y }] of runs.entries()) {
+        const got = results[i][graph.outputs[0]];
+        const largest = Math.max(...doublesOf(y).map(Math.abs));
+        // roundings of 2^-24, which normalization raises by up to 1/√1e-8 where the sums of all cells are nearly equal
+        expect(difference(y, got, 2 ** -12 / largest)).toBeUndefined();
+      }
+    }),
+    { numRuns: 60 },
+  );
 });
 
 describe.each(tfliteProfiles)('the recorded cases in the profile %s', (profile) => {

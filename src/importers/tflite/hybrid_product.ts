@@ -8,6 +8,7 @@ import { nnAdd, nnConcat, nnMul, nnSlice, qnnDynamicQuantizeRows, type Value } f
 import type { RowRecipe } from '../../numerics/index.ts';
 import { sizeOf, tensor } from '../../tensors/index.ts';
 import type { OperatorContext } from './operator_context.ts';
+import type { TfliteProfile } from './profiles.ts';
 
 /** Rows as integers; scales and zero points are [M]. */
 interface QuantizedRows {
@@ -82,7 +83,7 @@ function fusedEnd(ctx: OperatorContext, sum: Value, scale: Value, weights: Value
 
 /**
  * From integer sums to floats. `scales` are those of the weights, one or one for each channel; `row` and `channel` bring a list of
- * one for each row or channel to the shape in which it broadcasts with the sums.
+ * one for each row or channel to the shape in which it broadcasts with the sums; `engine` computes the operator.
  */
 export function dequantizedProduct(
   ctx: OperatorContext,
@@ -93,11 +94,12 @@ export function dequantizedProduct(
     bias,
   }: { readonly scale: Value; readonly scales: readonly number[]; readonly bias: Value | undefined },
   { row, channel }: { row(x: Value): Value; channel(x: Value): Value },
+  engine: TfliteProfile = ctx.profile,
 ): Value {
   const weights = channel(scaleList(ctx, scales));
   const offset = bias && channel(bias);
   const real = ctx.cast(sum, 'f32');
-  if (ctx.profile === 'xnnpack') return fusedEnd(ctx, real, row(scale), weights, offset);
+  if (engine === 'xnnpack') return fusedEnd(ctx, real, row(scale), weights, offset);
   const factor = ctx.emit(nnMul, { a: row(scale), b: weights });
   // exact in binary64, so rounded once; ONNX Runtime 1.30 makes an operator of its own of a product in binary32, which is wrong for s8
   const product = ctx.cast(ctx.emit(nnMul, { a: ctx.cast(real, 'f64'), b: ctx.cast(factor, 'f64') }), 'f32');

@@ -11,7 +11,15 @@ import {
   tanhTable,
 } from '../../numerics/index.ts';
 import { tensor } from '../../tensors/index.ts';
-import { type GateName, inARow, type LstmArithmetic, type LstmLayer, sideBySide, sliced } from './lstm_layer.ts';
+import {
+  type GateName,
+  inARow,
+  type LstmArithmetic,
+  type LstmClips,
+  type LstmLayer,
+  sideBySide,
+  sliced,
+} from './lstm_layer.ts';
 import type { Operand, OperatorContext, PerTensor } from './operator_context.ts';
 import { zeroPointOf } from './quantized_product.ts';
 import { checkSums, rescaled } from './rescale.ts';
@@ -19,11 +27,6 @@ import { checkSums, rescaled } from './rescale.ts';
 /** The largest product of two bytes, one of them less a zero point. */
 const LARGEST_PRODUCT = 255 * 128;
 const WORD = { min: -(2 ** 15), max: 2 ** 15 - 1 } as const;
-
-interface Clips {
-  readonly cellClip: number;
-  readonly projectionClip: number;
-}
 
 /** The scale of an operand that has no zero point. */
 function scaleOf(ctx: OperatorContext, { name, tensor: t, dtype }: Operand, wanted: string): number {
@@ -48,10 +51,11 @@ function halved(ctx: OperatorContext, a: Value, b: Value, shift: number): Value 
 export function integerLstm(
   ctx: OperatorContext,
   layer: LstmLayer,
-  { cellClip, projectionClip }: Clips,
+  { cellClip, projectionClip }: LstmClips,
 ): LstmArithmetic {
   const { x, gates, outputState, cellState, depth, cells, outputs } = layer;
   const [source, fed] = [ctx.perTensor(x.tensor), ctx.perTensor(outputState.tensor)];
+  if (gates.some(({ norm }) => norm)) ctx.unsupported('layer normalization of integers');
   if (outputState.dtype !== 's8' || ctx.outputType() !== 's8') ctx.unsupported(`outputs of ${outputState.dtype}`);
   const cellScale = scaleOf(ctx, cellState, 's16');
   const bits = cellBits(cellScale) ?? ctx.unsupported(`cells of the scale ${cellScale}`);

@@ -23,9 +23,17 @@ export interface Gate {
   readonly weights: Operand;
   /** [C, O]. */
   readonly recurrence: Operand;
-  /** [C], as the peephole. */
+  /** [C], as peephole and norm. */
   readonly bias: Operand;
   readonly peephole: Operand | undefined;
+  /** The coefficients of layer normalization. */
+  readonly norm: Operand | undefined;
+}
+
+/** Limits of the cells and of what a projection gives, above and below zero; 0 stands for none. */
+export interface LstmClips {
+  readonly cellClip: number;
+  readonly projectionClip: number;
 }
 
 /** B sequences of T steps of I numbers; C cells, O outputs: as many as cells without a projection. */
@@ -58,6 +66,7 @@ export function lstmLayer(ctx: OperatorContext, isTimeMajor: boolean): LstmLayer
     recurrence: ctx.get(`${name} recurrence`),
     bias: ctx.get(`${name} bias`),
     peephole: name === 'cell' ? undefined : ctx.find(`${name} peephole`),
+    norm: ctx.find(`${name} norm`),
   }));
   const [cells, outputs] = ctx.staticShape(ctx.get('output recurrence').shape, 'weights');
   const [projection, projectionBias] = [ctx.find('projection'), ctx.find('projection bias')];
@@ -66,16 +75,19 @@ export function lstmLayer(ctx: OperatorContext, isTimeMajor: boolean): LstmLayer
     if (operand && String(operand.shape) !== String(shape))
       ctx.refuse(`'${operand.name}' is [${operand.shape.join(', ')}], not [${shape.join(', ')}]`, 'U2005');
   };
-  for (const { weights, recurrence, bias, peephole } of gates) {
+  for (const { weights, recurrence, bias, peephole, norm } of gates) {
     check(weights, [cells, depth]);
     check(recurrence, [cells, outputs]);
     check(bias, [cells]);
     check(peephole, [cells]);
+    check(norm, [cells]);
   }
   check(projection, [outputs, cells]);
   check(projectionBias, [outputs]);
   check(outputState, outputState.shape.length === 1 ? [batch * outputs] : [batch, outputs]);
   check(cellState, cellState.shape.length === 1 ? [batch * cells] : [batch, cells]);
+  if (gates.some(({ norm }) => (norm === undefined) !== (gates[0].norm === undefined)))
+    ctx.refuse('some gates are normalized, and some are not');
   if (projection === undefined && cells !== outputs)
     ctx.refuse(`${cells} cells do not become ${outputs} outputs without a projection`, 'U2005');
   const sizes = { isTimeMajor, batch, steps, depth, cells, outputs };

@@ -1,6 +1,7 @@
 /** UNIDIRECTIONAL_SEQUENCE_LSTM, step by step. */
 import { tfliteOptions } from '../../../formats/tflite/index.ts';
 import { defineTfliteOp, last, type TfliteOp } from '../define_tflite_op.ts';
+import { floatLstm } from '../lstm_floats.ts';
 import { integerLstm } from '../lstm_integers.ts';
 import { lstmInputs, lstmLayer, unrolled } from '../lstm_layer.ts';
 
@@ -11,15 +12,22 @@ const lstm = defineTfliteOp({
   name: 'UNIDIRECTIONAL_SEQUENCE_LSTM',
   inputs: lstmInputs,
   options: tfliteOptions.unidirectionalSequenceLstmOptions,
-  import(ctx, { cellClip, projClip, timeMajor }) {
-    if (['forget', 'cell', 'output', 'input'].some((gate) => ctx.find(`${gate} norm`)))
-      ctx.unsupported('layer normalization');
+  import(ctx, { activation, cellClip, projClip, timeMajor, diagonalRecurrentTensors }) {
+    if (diagonalRecurrentTensors) ctx.unsupported('diagonal recurrent weights');
     const layer = lstmLayer(ctx, timeMajor);
     const { x, gates, steps } = layer;
     if (steps < 1 || steps > MOST_STEPS) ctx.unsupported(`a sequence of ${steps} steps`);
-    if (x.dtype !== 's8' || gates[0].weights.dtype !== 's8')
-      return ctx.unsupported(`a layer of ${x.dtype} with weights of ${gates[0].weights.dtype}`);
-    return last(unrolled(ctx, layer, integerLstm(ctx, layer, { cellClip, projectionClip: projClip })));
+    const clips = { cellClip, projectionClip: projClip };
+    switch (`${x.dtype} ${gates[0].weights.dtype}`) {
+      case 's8 s8':
+        return last(unrolled(ctx, layer, integerLstm(ctx, layer, clips)));
+      case 'f32 f32':
+        // the kernel leaves out the function of the cells then, and reads memory that nothing wrote
+        if (activation === 'NONE') ctx.unsupported('a layer of floats without an activation');
+        return last(unrolled(ctx, layer, floatLstm(ctx, layer, clips, activation)));
+      default:
+        return ctx.unsupported(`a layer of ${x.dtype} with weights of ${gates[0].weights.dtype}`);
+    }
   },
 });
 

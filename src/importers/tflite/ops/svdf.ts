@@ -1,9 +1,10 @@
 /** SVDF: a layer whose weights are of low rank in time and features, and that remembers the features of earlier runs. */
-import { tfliteOptions } from '../../../formats/tflite/index.ts';
+import { type Activation, tfliteOptions } from '../../../formats/tflite/index.ts';
 import { nnAdd, nnConcat, nnMatmul, nnMul, nnReduceSum, nnSlice, qnnMatmul, type Value } from '../../../ir/index.ts';
 import { svdfFactors } from '../../../numerics/index.ts';
 import { activated } from '../activation.ts';
 import { defineTfliteOp, last, type TfliteOp } from '../define_tflite_op.ts';
+import { dequantizedProduct, quantizedRows } from '../hybrid_product.ts';
 import type { Operand, OperatorContext } from '../operator_context.ts';
 import { zeroPointOf } from '../quantized_product.ts';
 import { checkSums, rescaled } from '../rescale.ts';
@@ -43,6 +44,10 @@ function layerOf(ctx: OperatorContext, rank: number): Layer {
   return { x, features, time, bias, state, batch, depth, filters, memory, units };
 }
 
+/** The weights of the features, to be multiplied from the right: [I, F]. */
+const columns = (ctx: OperatorContext, { features, depth, filters }: Layer): Value =>
+  ctx.permuted(features, [1, 0], [depth, filters]);
+
 /** The memory after this run: [B, F, M], the oldest run first and `latest`, [B, F], at the end. */
 function remembered(ctx: OperatorContext, { state, batch, filters, memory }: Layer, latest: Value): Value {
   const old = ctx.reshape(ctx.last(state), [batch, filters, memory]);
@@ -61,41 +66,74 @@ function summed(ctx: OperatorContext, { bias, batch, filters, units }: Layer, ru
   return bias ? ctx.emit(nnAdd, { a: sum, b: ctx.last(bias) }) : sum;
 }
 
-/** Bytes, with words for time; the kernel passes over the fused activation. */
+/** Bytes, with words for time; the kernel asks for RELU, and passes over it. */
 function ofIntegers(ctx: OperatorContext, layer: Layer): Value {
-  const { x, features, time, state, depth, filters } = layer;
-  const [qx, qw, qt, qs, qy] = [x.tensor, features.tensor, time.tensor, state.tensor, ctx.output()].map((tensor) =>
-    ctx.perTensor(tensor),
-  );
-  if (qw.zeroPoint !== 0 || qt.zeroPoint !== 0 || qs.zeroPoint !== 0)
-    ctx.unsupported('weights or state with a zero point');
+  const { x, features, time, state, depth } = layer;
+  const y = ctx.perTensor(ctx.output());
   if (ctx.outputType() !== 's8') ctx.unsupported(`a result of ${ctx.outputType()}`);
-  const factors = svdfFactors({ x: qx.scale, features: qw.scale, time: qt.scale, state: qs.scale, y: qy.scale });
-  const weights = ctx.permuted(features, [1, 0], [depth, filters]);
-  const sum = ctx.emit(qnnMatmul, { a: ctx.last(x), b: weights, za: zeroPointOf(ctx, x) });
+  const factors = svdfFactors({
+    x: ctx.perTensor(x.tensor).scale,
+    features: symmetric(ctx, features),
+    time: symmetric(ctx, time),
+    state: symmetric(ctx, state),
+    y: y.scale,
+  });
+  const sum = ctx.emit(qnnMatmul, { a: ctx.last(x), b: columns(ctx, layer), za: zeroPointOf(ctx, x) });
   checkSums(ctx, depth * 255 * 128, factors.feature);
   const latest = rescaled(ctx, sum, [factors.feature], { to: 's16' });
   const runs = ctx.cast(remembered(ctx, layer, latest), 's32');
   checkSums(ctx, 2 ** 31 - 1, factors.result);
   const total = summed(ctx, layer, runs, ctx.cast(ctx.last(time), 's32'));
-  return rescaled(ctx, total, [factors.result], { to: 's8', zeroPoint: qy.zeroPoint });
+  return rescaled(ctx, total, [factors.result], { to: 's8', zeroPoint: y.zeroPoint });
+}
+
+const ofFloats = (ctx: OperatorContext, layer: Layer, latest: Value, time: Value, activation: Activation | undefined) =>
+  activated(ctx, summed(ctx, layer, remembered(ctx, layer, latest), time), activation);
+
+/** The features of a float source by weights of bytes, as the kernels compute a fully connected layer. */
+function ofQuantizedRows(ctx: OperatorContext, layer: Layer, isAsymmetric: boolean): Value {
+  const { y, scale, zp } = quantizedRows(ctx, ctx.last(layer.x), isAsymmetric ? 'asymmetric' : 'symmetric');
+  const sum = ctx.emit(qnnMatmul, { a: y, b: columns(ctx, layer), za: zp });
+  const scales = [symmetric(ctx, layer.features)];
+  const row = (v: Value) => ctx.reshape(v, [...v.type.shape, 1]);
+  return dequantizedProduct(ctx, sum, { scale, scales, bias: undefined }, { row, channel: (v) => v }, 'tflite');
+}
+
+/** fl(q·scale). */
+const dequantized = (ctx: OperatorContext, weights: Operand): Value =>
+  ctx.emit(nnMul, { a: ctx.cast(ctx.last(weights), 'f32'), b: ctx.scalar('f32', symmetric(ctx, weights), 'scale') });
+
+/** The scale of a tensor without a zero point. */
+function symmetric(ctx: OperatorContext, { name, tensor }: Operand): number {
+  const { scale, zeroPoint } = ctx.perTensor(tensor);
+  return zeroPoint === 0 ? scale : ctx.unsupported(`'${name}' with a zero point`);
 }
 
 const svdf = defineTfliteOp({
   name: 'SVDF',
   inputs: ['x', 'features', 'time', 'bias?', 'state'],
   options: tfliteOptions.svdfOptions,
-  import(ctx, { rank, activation }) {
+  import(ctx, { rank, activation, asymmetricQuantizeInputs }) {
     const layer = layerOf(ctx, rank);
-    const { x, features, time, bias, state, depth, filters } = layer;
-    const types = [x, features, time, ...(bias ? [bias] : []), state].map(({ dtype }) => dtype);
-    const are = (...wanted: string[]) => String(types) === String(bias ? wanted : wanted.toSpliced(3, 1));
-    if (are('s8', 's8', 's16', 's32', 's16')) return last(ofIntegers(ctx, layer));
-    if (!are('f32', 'f32', 'f32', 'f32', 'f32')) return ctx.unsupported(`SVDF of ${types.join(', ')}`);
-    const weights = ctx.permuted(features, [1, 0], [depth, filters]);
-    const latest = ctx.emit(nnMatmul, { a: ctx.last(x), b: weights });
-    const total = summed(ctx, layer, remembered(ctx, layer, latest), ctx.last(time));
-    return last(activated(ctx, total, activation));
+    const { x, features, time, bias, state } = layer;
+    switch ([x, features, time, bias ?? { dtype: 'no bias' }, state].map(({ dtype }) => dtype).join(' ')) {
+      case 's8 s8 s16 s32 s16':
+      case 's8 s8 s16 no bias s16':
+        if (activation !== 'RELU') ctx.unsupported(`the fused activation ${activation} of bytes`);
+        return last(ofIntegers(ctx, layer));
+      case 'f32 f32 f32 f32 f32':
+      case 'f32 f32 f32 no bias f32': {
+        const latest = ctx.emit(nnMatmul, { a: ctx.last(x), b: columns(ctx, layer) });
+        return last(ofFloats(ctx, layer, latest, ctx.last(time), activation));
+      }
+      case 'f32 s8 s8 f32 f32':
+      case 'f32 s8 s8 no bias f32': {
+        const latest = ofQuantizedRows(ctx, layer, asymmetricQuantizeInputs);
+        return last(ofFloats(ctx, layer, latest, dequantized(ctx, time), activation));
+      }
+      default:
+        return ctx.unsupported(`weights of ${features.dtype} and ${time.dtype}, and state of ${state.dtype}`);
+    }
   },
 });
 
