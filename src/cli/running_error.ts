@@ -333,7 +333,7 @@ function softmaxOf(
   y: ITensor,
   engine: Engine,
 ): Bounded {
-  if (engine !== 'onnxruntime') return { tensor: y };
+  if (engine !== 'onnxruntime' || attrs.recipe !== 'ort') return { tensor: y };
   assert(x && sx && sy && zy, 'a softmax of integers has scales and a zero point');
   const operands = {
     x: tensorOfType(x, ...byteTypes),

@@ -14,6 +14,7 @@
  * All of them are monotone in A (scales are positive), which makes equality of two of them decidable: see thresholds.ts.
  */
 import { assert } from '../diagnostics/index.ts';
+import { highProduct } from './fixed_point.ts';
 import { clampTo, exponentOf, roundHalfAway, roundHalfEven, roundHalfUp } from './rounding.ts';
 
 export type Rounding = 'half-even' | 'half-up' | 'half-away';
@@ -199,15 +200,10 @@ export const shiftsOf = (shift: number): { readonly left: number; readonly right
 });
 
 /**
- * gemmlowp: RDivPOT(SRDHM(A·2^max(shift,0), M), max(−shift,0)), with A·2^l saturated to int32.
- * SRDHM(a, M) = floor((a·M + 2^30) / 2^31), exact here by splitting a into 16-bit halves; RDivPOT rounds half away.
+ * gemmlowp: RDivPOT(SRDHM(A·2^max(shift,0), M), max(−shift,0)), with A·2^l saturated to int32; RDivPOT rounds half away.
  */
 export function multiplyFixed(accumulator: number, mantissa: number, shift: number): number {
   const { left, right } = shiftsOf(shift);
   const a = clampTo(-(2 ** 31), 2 ** 31 - 1, accumulator * 2 ** left);
-  const high = Math.floor(a / 2 ** 16) * mantissa;
-  const low = (a & 0xffff) * mantissa;
-  const quotient = Math.floor(high / 2 ** 15);
-  const rest = (high - quotient * 2 ** 15) * 2 ** 16 + low;
-  return roundHalfAway((quotient + Math.floor((rest + 2 ** 30) / 2 ** 31)) / 2 ** right);
+  return roundHalfAway(highProduct(a, mantissa) / 2 ** right);
 }

@@ -75,6 +75,15 @@ export const concatenationOptions = options(
 );
 export const addOptions = options(11, table({ ...fused, potScaleInt16: field(1, bool, true) }));
 export const l2NormOptions = options(12, table(fused));
+export const localResponseNormalizationOptions = options(
+  13,
+  table({
+    radius: field(0, int32, 0),
+    bias: field(1, float32, 0),
+    alpha: field(2, float32, 0),
+    beta: field(3, float32, 0),
+  }),
+);
 export const resizeBilinearOptions = options(
   15,
   table({ alignCorners: field(2, bool, false), halfPixelCenters: field(3, bool, false) }),

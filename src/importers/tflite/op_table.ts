@@ -10,6 +10,7 @@ import { joinOps } from './ops/join.ts';
 import { lstmOps } from './ops/lstm.ts';
 import { matmulOps } from './ops/matmul.ts';
 import { movementOps } from './ops/movement.ts';
+import { normalizationOps } from './ops/normalization.ts';
 import { padOps } from './ops/pad.ts';
 import { pairOps } from './ops/pairs.ts';
 import { poolOps } from './ops/pool.ts';
@@ -39,6 +40,7 @@ export const tfliteOps: readonly TfliteOp[] = [
   ...fillingOps,
   ...poolOps,
   ...reduceOps,
+  ...normalizationOps,
   ...resizeOps,
   ...lstmOps,
   ...svdfOps,

@@ -12,4 +12,5 @@ export { qnnMatmul } from './qnn_matmul.op.ts';
 export { qnnQuantize } from './qnn_quantize.op.ts';
 export { qnnRequantize } from './qnn_requantize.op.ts';
 export { qnnRescale } from './qnn_rescale.op.ts';
+export { qnnL2Normalize, qnnLogSoftmax } from './qnn_row_norms.op.ts';
 export { qnnSoftmax } from './qnn_softmax.op.ts';

@@ -1,36 +1,37 @@
-import { qlinearSoftmax } from '../../numerics/index.ts';
-import { type ByteType, type ITensor, transposed, zeros } from '../../tensors/index.ts';
+import { qlinearSoftmax, tfliteSoftmax } from '../../numerics/index.ts';
+import type { ByteType, ITensor } from '../../tensors/index.ts';
 import { attr, defineOp, type OperandTensors } from '../define_op.ts';
+import { byRows } from './byte_rows.ts';
 import { checkUnary, unaryQuantized } from './qnn_parameters.ts';
 
 /** com.microsoft QLinearSoftmax: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
 export const qnnSoftmax = defineOp({
   name: 'qnn.softmax',
-  doc: 'Softmax along `axis`, as QLinearSoftmax of ONNX Runtime computes it; see numerics/qlinear_softmax.ts. zx cancels. Scales and zero points are scalars, y is of the type of x.',
+  doc: 'Softmax along `axis`, as QLinearSoftmax of ONNX Runtime computes it; see numerics/qlinear_softmax.ts. With `recipe` tflite or litert the softmax of beta·x as the reference or the optimized kernels of TensorFlow Lite compute it: see numerics/tflite_softmax.ts. zx cancels. Scales and zero points are scalars, y is of the type of x.',
   operands: unaryQuantized,
-  attrs: { axis: attr.int() },
+  attrs: { axis: attr.int(), beta: attr.float(1), recipe: attr.oneOfOr('ort', 'ort', 'tflite', 'litert') },
   results: { y: { like: 'x' } },
-  infer(types, { axis }, refuse) {
+  infer(types, { axis, beta, recipe }, refuse) {
     checkUnary(types, refuse);
     const { dtype, shape } = types.x;
     if (axis < 0 || axis >= shape.length) refuse(`axis ${axis} is outside the input of rank ${shape.length}`, 'x');
+    if (!(beta > 0) || (beta !== 1 && recipe === 'ort')) refuse(`beta is ${beta}`);
     return { dtype, shape };
   },
-  evaluate: (tensors, attrs) => softmaxNear(tensors, attrs),
+  evaluate(tensors, { axis, beta, recipe }) {
+    if (recipe === 'ort') return softmaxNear(tensors, { axis });
+    const { x, sx, sy, zy } = tensors;
+    const softmax = { dtype: x.dtype, sx: sx.data[0], beta, sy: sy.data[0], zy: zy.data[0] };
+    return byRows(x, axis, (length, from, to) => tfliteSoftmax(recipe, softmax, length, from, to));
+  },
 });
 
-/** The result, with quotients multiplied by `near`: see qlinearSoftmax. */
+/** The result of the recipe ort, with quotients multiplied by `near`: see qlinearSoftmax. */
 export function softmaxNear(
   { x, sx, sy, zy }: Omit<OperandTensors<typeof unaryQuantized>, 'zx'>,
   { axis }: { readonly axis: number },
   near = 1,
 ): ITensor<ByteType> {
-  const others = x.shape.map((_, a) => a).filter((a) => a !== axis);
-  const perm = [...others, axis];
-  const rows = transposed(x, perm);
-  const results = zeros(x.dtype, rows.shape);
   const quantization = { dtype: x.dtype, sx: sx.data[0], sy: sy.data[0], zy: zy.data[0] };
-  qlinearSoftmax(quantization, x.shape[axis], rows.data as typeof x.data, results.data, near);
-  const back = perm.map((_, a) => perm.indexOf(a));
-  return transposed(results, back) as ITensor<ByteType>;
+  return byRows(x, axis, (length, from, to) => qlinearSoftmax(quantization, length, from, to, near));
 }

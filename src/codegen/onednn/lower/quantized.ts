@@ -137,7 +137,8 @@ export const recentre: Lowering<typeof nnRecentre> = {
 };
 
 export const softmax: Lowering<typeof qnnSoftmax> = {
-  refuses: ({ sx, zx, sy, zy }, graph) => graph.needsConstants(sx, zx, sy, zy),
+  refuses: ({ sx, zx, sy, zy, attrs: { recipe } }, graph) =>
+    recipe === 'ort' ? graph.needsConstants(sx, zx, sy, zy) : `the recipe ${recipe}`,
   lower({ x, sx, sy, zy, y, attrs: { axis } }, r) {
     const shape = r.shape(x);
     const length = shape[axis];

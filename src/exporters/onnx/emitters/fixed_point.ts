@@ -49,11 +49,19 @@ function fixedPointOf(e: NodeWriter, x: string, { mantissa, shift, shape }: Fixe
   const widened = e.add('Mul', [x, left]);
   const a = e.cast(clipped(e, widened, 'f64', -(2 ** 31), 2 ** 31 - 1), 's64');
   const factors = integer(e, numbersOf(mantissa).map(BigInt), shape, 'mantissa');
-  const half = integer(e, [1n << 30n], [], 'half');
-  const sum = e.add('Add', [e.add('Mul', [a, factors]), half]);
-  const high = e.cast(floorDivided(e, sum, integer(e, [1n << 31n], [], 'divisor')), 'f64');
-  return e.add('Mul', [high, powers((s) => -shiftsOf(s).right, 'right')]);
+  return e.add('Mul', [highProductOf(e, a, factors), powers((s) => -shiftsOf(s).right, 'right')]);
 }
+
+/** ⌊(a·b + 2^30)/2^31⌋ as f64, of 32-bit numbers in s64. */
+function highProductOf(e: NodeWriter, a: string, b: string): string {
+  const half = integer(e, [1n << 30n], [], 'half');
+  const sum = e.add('Add', [e.add('Mul', [a, b]), half]);
+  return e.cast(floorDivided(e, sum, integer(e, [1n << 31n], [], 'divisor')), 'f64');
+}
+
+/** The same of 32-bit numbers in f64. */
+export const highProduct = (e: NodeWriter, a: string, b: string): string =>
+  highProductOf(e, e.cast(a, 's64'), e.cast(b, 's64'));
 
 export const fixedPoint = (e: Emitter, factors: FixedFactors): string =>
   fixedPointOf(e, e.cast(e.value(e.view.x), 'f64'), factors);

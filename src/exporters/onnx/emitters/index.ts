@@ -19,6 +19,7 @@ import { extreme } from './reduce.ts';
 import { requantize } from './requantize.ts';
 import { rescale } from './rescale.ts';
 import { softmax } from './softmax.ts';
+import * as tfliteRows from './tflite_rows.ts';
 import * as unary from './unary.ts';
 
 type FormKey = { [K in OpKey]: (typeof ops)[K] extends OpOfForm ? K : never }[OpKey];
@@ -39,6 +40,8 @@ const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   qnnAveragePool: qlinear.averagePool,
   qnnGlobalAveragePool: qlinear.globalAveragePool,
   qnnSoftmax: qlinear.softmax,
+  qnnLogSoftmax: tfliteRows.logSoftmax,
+  qnnL2Normalize: tfliteRows.l2Normalize,
   qnnLut: qlinear.lut,
   qnnPairLut: qlinear.pairLut,
 

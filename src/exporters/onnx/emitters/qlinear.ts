@@ -23,6 +23,7 @@ import { averagePoolAttributes } from './pool.ts';
 import { lastAxisSoftmax } from './softmax.ts';
 import * as tflite from './tflite.ts';
 import * as tfliteBinary from './tflite_binary.ts';
+import * as tfliteRows from './tflite_rows.ts';
 import * as torch from './torch.ts';
 
 const microsoft = 'com.microsoft';
@@ -96,6 +97,7 @@ export const globalAveragePool = (e: NodeEmitter<typeof qnnGlobalAveragePool>): 
   means[e.view.attrs.recipe](e);
 
 export function softmax(e: NodeEmitter<typeof qnnSoftmax>): Written {
+  if (e.view.attrs.recipe !== 'ort') return tfliteRows.softmax(e);
   const { axis } = e.view.attrs;
   const rank = e.typeOf(e.view.x).shape.length;
   return unary(e, 'QLinearSoftmax', { axis: int(axis), opset: int(13) }, (x) => {
