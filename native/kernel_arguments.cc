@@ -160,6 +160,37 @@ KernelProgram qlinear_binary(const Reader& r) {
   return make_qlinear_binary(params, r.target);
 }
 
+ByteBinaryParams byte_binary(const Reader& r) {
+  ByteBinaryParams params;
+  params.type = r.byte_type("type");
+  params.shape = r.shape();
+  params.source_strides = r.strides("sourceStrides", params.shape.size());
+  params.source1_strides = r.strides("source1Strides", params.shape.size());
+  params.how.zero_point = r.zero_point("zeroPoint", params.type);
+  return params;
+}
+
+KernelProgram byte_sum(const Reader& r) {
+  ByteBinaryParams params = byte_binary(r);
+  const auto multipliers = r["multipliers"].tuple<2>(INT32_MIN, INT32_MAX);
+  params.how.multiplier_a = static_cast<int32_t>(multipliers[0]);
+  params.how.multiplier_b = static_cast<int32_t>(multipliers[1]);
+  params.how.offset = r.int32("offset");
+  params.how.shift = static_cast<int32_t>(r["shift"].integer(0, 31));
+  return make_byte_binary(params, r.target);
+}
+
+KernelProgram byte_product(const Reader& r) {
+  ByteBinaryParams params = byte_binary(r);
+  params.how.is_sum = false;
+  const auto [low, high] = range_of(params.type);
+  const auto zero_points = r["zeroPoints"].tuple<2>(low, high);
+  params.how.zero_a = static_cast<int32_t>(zero_points[0]);
+  params.how.zero_b = static_cast<int32_t>(zero_points[1]);
+  params.how.factor = static_cast<float>(r["factor"].number());
+  return make_byte_binary(params, r.target);
+}
+
 KernelProgram binary_table(const Reader& r) {
   const std::vector<int64_t> shape = r.shape();
   return make_binary_table({shape, r.strides("sourceStrides", shape.size()), r.strides("source1Strides", shape.size())},
@@ -240,6 +271,8 @@ constexpr std::pair<const char*, KernelProgram (*)(const Reader&)> kKernels[] = 
     {"gather-channels", gather_channels},
     {"qlinear-add", qlinear_binary<QLinearOperation::add>},
     {"qlinear-mul", qlinear_binary<QLinearOperation::multiply>},
+    {"byte-sum", byte_sum},
+    {"byte-product", byte_product},
     {"binary-table", binary_table},
     {"global-average-pool", global_average_pool},
     {"cast", cast},

@@ -105,6 +105,21 @@ struct QLinearBinaryParams {
 };
 KernelProgram make_qlinear_binary(const QLinearBinaryParams&, const KernelTarget&);
 
+// A sum in fixed point, or a product with a float factor.
+struct ByteBinary {
+  bool is_sum = true;
+  int32_t multiplier_a = 0, multiplier_b = 0, offset = 0, shift = 0;  // of a sum
+  int32_t zero_a = 0, zero_b = 0;                                     // of a product, as is the factor
+  float factor = 0;
+  int32_t zero_point = 0;
+};
+struct ByteBinaryParams {
+  ByteType type;  // of both operands and the result
+  std::vector<int64_t> shape, source_strides, source1_strides;
+  ByteBinary how;
+};
+KernelProgram make_byte_binary(const ByteBinaryParams&, const KernelTarget&);
+
 struct BinaryTableParams {
   std::vector<int64_t> shape, source_strides, source1_strides;
 };

@@ -153,6 +153,18 @@ void binary() {
                                    {0.1f, 0.2f, 0.3f},
                                    {1, 2, 3}};
   check("qlinear", [=](auto& t) { return make_qlinear_binary(params, t); });
+  ByteBinary how{.is_sum = coin(), .zero_point = 3};
+  if (how.is_sum) {
+    how.multiplier_a = 1 << 20;
+    how.multiplier_b = -(1 << 19);
+    how.offset = (1 << 19) - 7 * how.multiplier_a;
+    how.shift = 20;
+  } else {
+    how.zero_a = 7;
+    how.factor = 0.01f;
+  }
+  const ByteBinaryParams bytes{byte_type(), shape, a, b, how};
+  check("byte-binary", [=](auto& t) { return make_byte_binary(bytes, t); });
   check("binary-table", [=](auto& t) { return make_binary_table({shape, a, b}, t); });
 }
 

@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Kernel } from '../../src/codegen/onednn/binding.ts';
+import { byteKernel } from '../../src/codegen/onednn/lower/byte_binary.ts';
 import {
   afterFloatSteps,
   dequantize,
@@ -11,7 +12,10 @@ import {
   qlinearMul,
   quantize,
   requantizer,
+  xnnpackAdd,
+  xnnpackMul,
 } from '../../src/numerics/index.ts';
+import { newArray } from '../../src/tensors/index.ts';
 import { stridesOf } from '../../src/tensors/tensor.ts';
 import { type Data, expectSame, kernelIsas, random, rangeOf, requantize, runKernel, typed } from './support.ts';
 
@@ -544,6 +548,53 @@ describe.each(kernelIsas)('%s', (isa) => {
       expectSame(destination, expected);
     }
   });
+
+  it.each(['qlinear-add', 'qlinear-mul'] as const)(
+    'sums and products of bytes in the arithmetic of XNNPACK: %s',
+    (name) => {
+      const scale = fc.double({ min: 0.01, max: 2, noNaN: true }).map(Math.fround);
+      const isAdd = name === 'qlinear-add';
+      fc.assert(
+        fc.property(
+          broadcast,
+          byteType,
+          fc.tuple(scale, scale, scale),
+          seed,
+          threads,
+          (b, type, [sa, sb, sy], s, t) => {
+            const next = random(s);
+            const [source, source1] = [values(type, b.a.count, next), values(type, b.b.count, next)];
+            const [za, zb, zy] = Array.from(values(type, 3, next), Number);
+            const q = {
+              dtype: type,
+              scaleA: sa,
+              zeroPointA: za,
+              scaleB: isAdd && s % 2 === 1 ? -sb : sb,
+              zeroPointB: zb,
+              scaleC: sy,
+              zeroPointC: zy,
+            };
+            const own = byteKernel(name, 'xnnpack', q);
+            if (own === undefined) throw new Error('the kernel takes these scales');
+            const destination = newArray(type, product(b.shape));
+            runKernel(
+              { ...own, type, shape: b.shape, sourceStrides: b.a.strides, source1Strides: b.b.strides },
+              { source, source1 },
+              { destination },
+              { isa, threads: t },
+            );
+            const spread = (from: Data, strides: readonly number[]) =>
+              Array.from(destination, (_, i) => Number(from[offsetOf(i, b.shape, strides)]));
+            const [left, right] = [spread(source, b.a.strides), spread(source1, b.b.strides)];
+            const expected = newArray(type, destination.length);
+            (isAdd ? xnnpackAdd : xnnpackMul)(q, left, right, expected);
+            expectSame(destination, expected);
+          },
+        ),
+        { numRuns: 60 },
+      );
+    },
+  );
 
   it('binary-table', () => {
     const table = Uint8Array.from({ length: 65536 }, (_, i) => (Math.imul(i, 2654435761) >>> 24) & 255);

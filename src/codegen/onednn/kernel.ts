@@ -26,6 +26,22 @@ interface WindowKernel {
   readonly high: number;
 }
 
+/** y = clamp(((A·a + B·b + offset) >> shift) + zeroPoint), or clamp(rne(fl((a − za)(b − zb)·factor)) + zeroPoint). */
+export type ByteSumOrProduct =
+  | {
+      readonly name: 'byte-sum';
+      readonly multipliers: readonly [number, number];
+      readonly offset: number;
+      readonly shift: number;
+      readonly zeroPoint: number;
+    }
+  | {
+      readonly name: 'byte-product';
+      readonly zeroPoints: readonly [number, number];
+      readonly factor: number;
+      readonly zeroPoint: number;
+    };
+
 /**
  * The kernels that oneDNN lacks; native/kernels implements them. Tensors are dense; `outer × channels × inner` is the row-major view of a tensor around its
  * channel axis (channels-last: inner = 1; per-tensor parameters: channels = 1). Arguments are source and destination
@@ -137,6 +153,13 @@ export type Kernel =
       readonly scales: readonly [number, number, number];
       readonly zeroPoints: readonly [number, number, number];
     }
+  /** Sums in fixed point and products of bytes of one type, by numerics/xnnpack_binary.ts; arguments source, source1, destination; broadcast as above. In place. */
+  | (ByteSumOrProduct & {
+      readonly type: ByteType;
+      readonly shape: readonly number[];
+      readonly sourceStrides: readonly number[];
+      readonly source1Strides: readonly number[];
+    })
   /** destination[i] = table[a·256 + b] for any recipe of two 8-bit operands; arguments source, source1, `table`; broadcast as above. In place. */
   | {
       readonly name: 'binary-table';

@@ -17,6 +17,7 @@ import {
 import { qlinearAddSwaps } from '../../../numerics/index.ts';
 import { inMemoryOrder, type PlainLayout, plainStrides } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
+import { byteKernel } from './byte_binary.ts';
 import type { Lowering } from './lowering.ts';
 
 /** Two operands and their result as a kernel walks them: all in one layout, where one of them has the shape of the result. */
@@ -50,6 +51,20 @@ const binary = (name: 'qlinear-add' | 'qlinear-mul'): Lowering<typeof qnnAdd | t
     const right = { id: b, scale: r.scalar(sb), zero: r.scalar(zb) };
     const result = { scale: r.scalar(sy), zero: r.scalar(zy) };
     const type = r.byteType(y);
+    const own = byteKernel(name, attrs.recipe, {
+      dtype: type,
+      scaleA: left.scale,
+      zeroPointA: left.zero,
+      scaleB: right.scale,
+      zeroPointB: right.zero,
+      scaleC: result.scale,
+      zeroPointC: result.zero,
+    });
+    if (own) {
+      const { layout, strides, operands } = strided(r, [a, b], y);
+      r.kernel({ ...own, type, ...strides }, { ...operands, destination: r.define(y, layout) });
+      return;
+    }
     if (attrs.recipe !== 'ort') {
       byTable(r, [a, b], y, r.data(tableOfPairs(node, type, [left, right, result])));
       return;

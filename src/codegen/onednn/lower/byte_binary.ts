@@ -1,0 +1,27 @@
+/** Kernels of our own for sums and products of bytes in the arithmetic of XNNPACK. */
+import { type QLinearBinary, xnnpackAddConstants, xnnpackMulMultiplier } from '../../../numerics/index.ts';
+import type { ByteSumOrProduct } from '../kernel.ts';
+
+/** Multipliers of sums have at most 21 bits, so that a sum of two products with bytes fits into an int32. */
+const MOST = 2 ** 21;
+
+/** The arithmetic of the kernel; undefined where the recipe, or scales that the delegate would not take, need a table. */
+export function byteKernel(
+  name: 'qlinear-add' | 'qlinear-mul',
+  recipe: string,
+  q: QLinearBinary,
+): ByteSumOrProduct | undefined {
+  if (recipe !== 'xnnpack') return undefined;
+  const { zeroPointA, zeroPointB, zeroPointC: zeroPoint } = q;
+  if (name === 'qlinear-mul') {
+    const factor = xnnpackMulMultiplier(q);
+    // products have 17 bits
+    if (!(factor < 2 ** 14)) return undefined;
+    return { name: 'byte-product', zeroPoints: [zeroPointA, zeroPointB], factor, zeroPoint };
+  }
+  const { multiplierA, multiplierB, shift } = xnnpackAddConstants(q);
+  const fits = Math.max(Math.abs(multiplierA), Math.abs(multiplierB)) <= MOST && shift >= 1 && shift <= 30;
+  if (!fits) return undefined;
+  const offset = 2 ** (shift - 1) - multiplierA * zeroPointA - multiplierB * zeroPointB;
+  return { name: 'byte-sum', multipliers: [multiplierA, multiplierB], offset, shift, zeroPoint };
+}
