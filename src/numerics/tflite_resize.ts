@@ -93,7 +93,7 @@ export function floatResizeAxis(how: ResizeConvention, from: number, to: number)
   );
 }
 
-/** The nearest element of every position. */
+/** The nearest element of every position: by the reference kernel, which LiteRT's optimized kernels follow but for one way. */
 export function nearestPositions(how: ResizeConvention, from: number, to: number): readonly number[] {
   const scale = scaleOf(how, from, to);
   return Array.from({ length: to }, (_, i) => {
@@ -101,4 +101,10 @@ export function nearestPositions(how: ResizeConvention, from: number, to: number
     const nearest = how.alignCorners ? roundHalfAway(position) : Math.floor(position);
     return Math.max(0, Math.min(nearest, from - 1));
   });
+}
+
+/** The optimized kernel of bytes, where neither corners nor halves count: i·s/2^16, s = ⌊2^16·from/to⌋ + 1, cut. */
+export function optimizedNearestPositions(from: number, to: number): readonly number[] {
+  const scale = Math.floor((2 ** 16 * from) / to) + 1;
+  return Array.from({ length: to }, (_, i) => Math.min(Math.floor((i * scale) / 2 ** 16), from - 1));
 }

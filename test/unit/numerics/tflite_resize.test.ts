@@ -5,6 +5,7 @@ import {
   floatResizeAxis,
   integerResizeAxis,
   nearestPositions,
+  optimizedNearestPositions,
   type ResizeConvention,
   xnnpackResizeAxis,
 } from '../../../src/numerics/index.ts';
@@ -49,4 +50,17 @@ it('the nearest element is at most one position from the real one', () => {
       });
     }),
   );
+});
+
+/** Recorded from ai-edge-litert 2.3.0: where a product of binary32 falls below a whole position, the optimized kernel does not. */
+it.each([
+  [2, 110, 55],
+  [4, 332, 83],
+  [3, 291, 97],
+  [2, 188, 94],
+])('from %i to %i the two kernels differ at %i', (from, to, at) => {
+  const reference = nearestPositions({ alignCorners: false, halfPixelCenters: false }, from, to);
+  const optimized = optimizedNearestPositions(from, to);
+  expect(optimized.findIndex((place, i) => place !== reference[i])).toBe(at);
+  expect([optimized[at], reference[at]]).toEqual([reference[at] + 1, (at * from) / to - 1]);
 });

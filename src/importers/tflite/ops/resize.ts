@@ -5,6 +5,7 @@ import {
   floatResizeAxis,
   integerResizeAxis,
   nearestPositions,
+  optimizedNearestPositions,
   type ResizeAxis,
   type ResizeConvention,
   xnnpackResizeAxis,
@@ -113,8 +114,11 @@ const nearest = defineTfliteOp({
   options: tfliteOptions.resizeNearestNeighborOptions,
   import(ctx, how) {
     const { x, layout, result } = held(ctx, ctx.get('x'));
-    const axes = axesOf(ctx, layout);
-    return result(axes.reduce((y, { at, from, to }) => gathered(ctx, y, at, nearestPositions(how, from, to)), x));
+    const isPlain = !how.alignCorners && !how.halfPixelCenters;
+    const isOptimized = ctx.profile === 'xnnpack' && isByteType(x.type.dtype) && isPlain;
+    const positions = (from: number, to: number) =>
+      isOptimized ? optimizedNearestPositions(from, to) : nearestPositions(how, from, to);
+    return result(axesOf(ctx, layout).reduce((y, { at, from, to }) => gathered(ctx, y, at, positions(from, to)), x));
   },
 });
 
