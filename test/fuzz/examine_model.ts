@@ -25,6 +25,7 @@ import { legalize } from '../../src/codegen/legalize.ts';
 import { UnskewError } from '../../src/diagnostics/index.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importBytes } from '../../src/importers/import_model.ts';
+import type { StateOption } from '../../src/importers/kit/state_option.ts';
 import {
   type Dim,
   type Feeds,
@@ -56,6 +57,7 @@ export interface ModelOptions {
   readonly shapes?: readonly (readonly number[])[];
   /** Compares with ONNX Runtime too. */
   readonly peer?: boolean;
+  readonly state?: StateOption;
 }
 
 export async function examineModel(
@@ -63,7 +65,7 @@ export async function examineModel(
   examination: Examination,
   options: ModelOptions = {},
 ): Promise<void> {
-  const source = await examination.refusing('import', () => opened(bytes, options.shapes));
+  const source = await examination.refusing('import', () => opened(bytes, options));
   if (source === undefined) return;
   examination.reached('imported');
   const level = source.kind === 'compiled' ? 'dnnl' : source.kind === 'ir' ? undefined : 'qnn';
@@ -81,10 +83,11 @@ export async function examineModel(
 }
 
 /** With the first of the shapes that fits; where none fits, the refusal of the first. */
-async function opened(bytes: Uint8Array, [first = [], ...others]: ModelOptions['shapes'] = []): Promise<Source> {
+async function opened(bytes: Uint8Array, { shapes = [], state }: ModelOptions): Promise<Source> {
+  const [first = [], ...others] = shapes;
   const read = (sizes: readonly number[]) => {
     const shape = new Map(sizes.length > 0 ? [['x', sizes.join(',')]] : []);
-    return openSource('-', { shape }, terminalOf(bytes));
+    return openSource('-', { shape, state }, terminalOf(bytes));
   };
   try {
     return await read(first);

@@ -1,5 +1,6 @@
 /** Small TensorFlow Lite models that every clone has. */
 import { writeTflite } from '../support/tflite.ts';
+import { lstm, svdf } from './recurrent_layers.ts';
 
 const int8 = { type: 'INT8', scale: [0.5], zeroPoint: [3] } as const;
 
@@ -28,4 +29,8 @@ export const convolution = {
   outputs: [3],
 } as const;
 
-export const ownTfliteModels: Readonly<Record<string, Uint8Array>> = { convolution: writeTflite(convolution) };
+export const ownTfliteModels: Readonly<Record<string, Uint8Array>> = {
+  convolution: writeTflite(convolution),
+  svdf: svdf(2).model,
+  lstm: lstm(2).model,
+};

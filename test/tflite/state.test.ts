@@ -119,6 +119,24 @@ describe('a variable', () => {
     expect(() => importTflite(bytes, { state })).toThrow(/two operators change this state/);
   });
 
+  it('may be a result too', () => {
+    const graph = importTflite(modelBytes({ ...floats, outputs: [4, 3] }), { state });
+    const results = interpret(graph, { t0: feeds([5], [1, 1]), t3: feeds([0, 1, 2, 0, 10, 20], [1, 6]) });
+    expect(Object.keys(results)).toEqual(['t4', 't3:output', 't3.next']);
+    expect(results['t3:output']).toEqual(results['t3.next']);
+  });
+
+  it('is not changed by a result', () => {
+    const bytes = modelBytes({ ...reading, operators: [add(0, 1, 2), add(0, 0, 1)] });
+    expect(() => importTflite(bytes, { state })).toThrow(/a result takes the place of the state 't1'/);
+  });
+
+  it('is not state where a result is written to it before it is read', () => {
+    const graph = importTflite(modelBytes({ ...reading, operators: [add(0, 0, 1), add(0, 1, 2)] }));
+    expect(graph.inputs).toEqual(['t0']);
+    expect(interpret(graph, { t0: feeds([1, 2]) })).toEqual({ t2: feeds([3, 6]) });
+  });
+
   it('is asked for where an operator changes a tensor', () => {
     const tensors = floats.tensors.map((init, i) => (i === 3 ? { ...init, isVariable: false } : init));
     const bytes = modelBytes({ ...floats, tensors, inputs: [0, 3] });

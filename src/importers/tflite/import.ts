@@ -163,6 +163,9 @@ class Importer {
     const twice = outputs.find((index, i) => this.#placed.has(index) || outputs.indexOf(index) < i);
     if (twice !== undefined) fail('U2002', `the value '${this.#names[twice]}' is defined twice`, loc);
     const operands = inputs.map((index) => (index < 0 ? undefined : this.#operand(index, loc)));
+    // a variable that is written before it is read holds nothing for the next run
+    const [changed] = this.#state.among(outputs);
+    if (changed !== undefined) fail('U2008', `a result takes the place of the state '${this.#names[changed]}'`, loc);
     try {
       this.#understood(operator, operands, loc);
     } catch (error) {
@@ -292,7 +295,10 @@ class Importer {
   #output(index: number, isFirst: boolean): ValueId {
     const name = this.#names[index];
     const where = { ...this.#where, input: name };
-    const placed = this.#placed.get(index) ?? fail('U2001', `the output '${name}' is never defined`, where);
+    const placed =
+      this.#placed.get(index) ??
+      this.#state.read(index, name, this.#subgraph.tensors[index], where) ??
+      fail('U2001', `the output '${name}' is never defined`, where);
     const known = placed.known('last');
     if (known && isFirst && (known.id === name || known.type.dtype === 'opaque')) return known.id;
     const ctx = this.#context(undefined, [], [placed], where);

@@ -24,7 +24,7 @@ export const tfliteKind = defineKind<Uint8Array>({
     mood === 'hostile' && once(draw, 3) ? damaged(bytes, draw) : changed(bytes, draw),
   write: (bytes) => bytes,
   *smaller() {},
-  examine: (bytes, examination) => examineModel(bytes, examination),
+  examine: (bytes, examination) => examineModel(bytes, examination, { state: 'inputs-and-outputs' }),
 });
 
 /** Another number at an aligned place. */

@@ -40,6 +40,7 @@ function layerOf(ctx: OperatorContext, rank: number): Layer {
   for (const [operand, shape] of expected)
     if (operand && String(operand.shape) !== String(shape))
       ctx.refuse(`'${operand.name}' is [${operand.shape.join(', ')}], not [${shape.join(', ')}]`, 'U2005');
+  if (memory < 1) ctx.refuse('a memory of no runs', 'U2005');
   if (!Number.isInteger(units)) ctx.refuse(`${filters} filters do not divide into units of rank ${rank}`, 'U2005');
   return { x, features, time, bias, state, batch, depth, filters, memory, units };
 }
