@@ -12,6 +12,7 @@ import { sameEverywhere } from './everywhere.ts';
 import * as floatLayers from './float_layers.ts';
 import { type ModelInit, modelBytes } from './model_writer.ts';
 import { difference, operatorCases, outcomeOf } from './operator_cases.ts';
+import { compareLayers, fileOf, layersOf, recordedModels, SETS } from './public_models.ts';
 import { type Drawn, lstm, svdf } from './recurrent_layers.ts';
 import { runsOf, startOf } from './runs.ts';
 
@@ -222,12 +223,23 @@ it.each(onFloats)('%s on floats gives the numbers of its equations, run after ru
   );
 });
 
-describe.each(tfliteProfiles)('the recorded cases in the profile %s', (profile) => {
-  itWhole('are what LiteRT computes, run after run', async () => {
+describe.each(tfliteProfiles)('records of LiteRT in the profile %s', (profile) => {
+  itWhole('are the single operators, run after run', async () => {
     const cases = layers.flatMap(([name]) => operatorCases(name));
     const outcomes = await Promise.all(
       cases.map((c) => outcomeOf(c, profile, async (graph, given) => interpret(graph, given))),
     );
     expect(outcomes).toEqual(Array(12).fill({ status: 'equal' }));
+  });
+
+  itWhole('are the layers of public models, which LiteRT ran twice', () => {
+    const models = [...recordedModels()].filter(([, { stateful }]) => stateful);
+    expect(models).toHaveLength(3);
+    for (const [name, model] of models) {
+      const graph = importTflite(fileOf(name), { profile, state });
+      const reports = SETS.map((set) => compareLayers(graph, name, model, profile, set));
+      const layers = 2 * layersOf(name).length;
+      expect([name, reports]).toEqual([name, SETS.map(() => ({ equal: layers, wrong: [], unseen: 0 }))]);
+    }
   });
 });
