@@ -7,7 +7,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { compile, importModel, Tensor } from 'unskew';
-import { type Photo, readPhoto } from '../01-classify/photo.ts';
+import { readPhoto, shrunk } from '../01-classify/photo.ts';
 
 const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 /** TensorFlow puts a class for the background in front. */
@@ -45,21 +45,3 @@ for (const profile of ['xnnpack', 'tflite'] as const) {
   model.dispose();
 }
 if (differing > 0) process.exitCode = 3;
-
-/** The photograph as [side, side, 3] bytes; every pixel is the mean of the pixels that it covers, at least one. */
-function shrunk({ width, height, rgb }: Photo, side: number): Uint8Array {
-  const small = new Uint8Array(side * side * 3);
-  const range = (i: number, size: number) => [Math.floor((i * size) / side), Math.ceil(((i + 1) * size) / side)];
-  for (let y = 0; y < side; y++) {
-    for (let x = 0; x < side; x++) {
-      const [top, bottom] = range(y, height);
-      const [left, right] = range(x, width);
-      for (let c = 0; c < 3; c++) {
-        let sum = 0;
-        for (let v = top; v < bottom; v++) for (let u = left; u < right; u++) sum += rgb[3 * (v * width + u) + c];
-        small[3 * (y * side + x) + c] = Math.round(sum / ((bottom - top) * (right - left)));
-      }
-    }
-  }
-  return small;
-}
