@@ -65,6 +65,17 @@ export interface Origin {
   readonly notes?: readonly Diagnostic[];
   /** Graphs inside of carried operators. */
   readonly bodies?: readonly Body[];
+  /** Variables that became inputs and outputs. */
+  readonly state?: readonly HeldTensor[];
+}
+
+/** A tensor that one run leaves for the next. */
+export interface HeldTensor {
+  readonly input: string;
+  /** The output of its new value, which the next run is fed. */
+  readonly output: string;
+  /** Every element before the first run: zero in real terms, that is, the zero point. */
+  readonly start: number;
 }
 
 /** A graph inside of an operator, such as a branch of an If. */

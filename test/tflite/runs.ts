@@ -1,10 +1,9 @@
 /** Runs of a model one after the other, each fed the state that the one before it left. */
-import type { TfliteOrigin } from '../../src/importers/tflite/import.ts';
 import { type DType, type Graph, type ITensor, sizeOf, type TensorType, tensor, valueId } from '../../src/ir/index.ts';
 
 type Tensors = Readonly<Record<string, ITensor>>;
 
-const stateOf = (graph: Graph) => (graph.origin as TfliteOrigin).state;
+const stateOf = (graph: Graph) => graph.origin?.state ?? [];
 
 /** The state before the first run, as feeds. */
 export const startOf = (graph: Graph): Tensors =>

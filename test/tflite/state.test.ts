@@ -71,7 +71,7 @@ describe('a variable', () => {
       ['t0', 't3'],
       ['t4', 't3.next'],
     ]);
-    expect((graph.origin as TfliteOrigin).state).toEqual([{ input: 't3', output: 't3.next', start: 0 }]);
+    expect(graph.origin?.state).toEqual([{ input: 't3', output: 't3.next', start: 0 }]);
     const first = interpret(graph, { t0: feeds([5], [1, 1]), t3: feeds([0, 1, 2, 0, 10, 20], [1, 6]) });
     expect(first).toEqual({
       t4: feeds([1 + 4 + 20, 10 + 20 + 50], [1, 2]),

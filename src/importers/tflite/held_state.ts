@@ -1,27 +1,18 @@
 /** State of a model: a variable, which one run leaves for the next, is fed, and its new value is returned. */
 import { assert, fail, type Location } from '../../diagnostics/index.ts';
 import type { TfliteTensor } from '../../formats/tflite/index.ts';
-import { type AnyValue, nnIdentity, type ValueId, valueId } from '../../ir/index.ts';
+import { type AnyValue, type HeldTensor, nnIdentity, type ValueId, valueId } from '../../ir/index.ts';
 import type { Scope } from '../kit/scope.ts';
 import { STATE_HINT, type StateOption } from '../kit/state_option.ts';
 import { dtypeOfTensor } from './element_types.ts';
 import { Placed } from './layouts.ts';
 import type { OperatorContext } from './operator_context.ts';
 
-/** A variable of a model, as an input and an output of its graph. */
-export interface TfliteState {
-  readonly input: string;
-  /** The output of the new value, which the next run is fed. */
-  readonly output: string;
-  /** Every element before the first run: zero in real terms, that is, the zero point. */
-  readonly start: number;
-}
-
 export class HeldState {
   readonly #option: StateOption;
   readonly #scope: Scope;
   /** By the place of the variable in the list of tensors. */
-  readonly #held = new Map<number, TfliteState>();
+  readonly #held = new Map<number, HeldTensor>();
   readonly #latest = new Map<number, Placed>();
   readonly #changed = new Set<number>();
 
@@ -30,7 +21,7 @@ export class HeldState {
     this.#scope = scope;
   }
 
-  get all(): readonly TfliteState[] {
+  get all(): readonly HeldTensor[] {
     return [...this.#held.values()];
   }
 
@@ -90,7 +81,7 @@ export class HeldState {
     return placed;
   }
 
-  #stateAt(place: number): TfliteState {
+  #stateAt(place: number): HeldTensor {
     const state = this.#held.get(place);
     assert(state, `the tensor ${place} is not a variable that was read`);
     return state;

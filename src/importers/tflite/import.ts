@@ -31,7 +31,7 @@ import type { StateOption } from '../kit/state_option.ts';
 import { Unsupported } from '../kit/unsupported.ts';
 import type { Result } from './define_tflite_op.ts';
 import { dtypeOfTensor } from './element_types.ts';
-import { HeldState, type TfliteState } from './held_state.ts';
+import { HeldState } from './held_state.ts';
 import { type Layout, LEAST_RANK, Placed, shapeWithChannelsLast } from './layouts.ts';
 import { findTfliteOp } from './op_table.ts';
 import { OperatorContext } from './operator_context.ts';
@@ -46,7 +46,7 @@ export interface ImportTfliteOptions {
   readonly inputShapes?: Readonly<Record<string, Shape>>;
   /**
    * The treatment of variables, which one run leaves for the next: `refuse` by default; `inputs-and-outputs` makes an input `h` of
-   * each, and an output `h.next` of its new value. The first run is fed `start` of `TfliteOrigin.state`.
+   * each, and an output `h.next` of its new value. The first run is fed `start` of `origin.state`.
    */
   readonly state?: StateOption;
 }
@@ -55,8 +55,6 @@ export interface ImportTfliteOptions {
 export interface TfliteOrigin extends Origin {
   readonly kind: 'tflite';
   readonly model: TfliteModel;
-  /** The variables that operators read. */
-  readonly state: readonly TfliteState[];
 }
 
 /**
