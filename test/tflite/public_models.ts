@@ -152,7 +152,8 @@ export function compareLayers(
         if (dtype.startsWith('float') && !floats) continue;
         const label = tensors[index].name;
         const value = seen.get(label) ?? seen.get(`${label}:channels_first`);
-        const want = profile === 'tflite' || xnnpack === '=' ? ref[set] : xnnpack[set];
+        const other = profile === 'tflite' ? '=' : xnnpack[xnnpack === '=' ? 0 : set];
+        const want = other === '=' ? ref[set] : other;
         if (value === undefined) unseen++;
         else if (digestsOf(value).includes(typeof want === 'string' ? want : want[run])) equal++;
         else wrong.push(`${op} ${label}`);
