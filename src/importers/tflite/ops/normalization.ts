@@ -7,6 +7,7 @@ import {
   nnLrn,
   nnMul,
   nnReduceL2,
+  nnSlice,
   nnSoftmax,
   qnnL2Normalize,
   qnnLogSoftmax,
@@ -15,7 +16,7 @@ import {
 } from '../../../ir/index.ts';
 import { L2_NORMALIZATION_SCALE, LOG_SOFTMAX_SCALE } from '../../../numerics/index.ts';
 import { type ByteType, dtypes, isByteType } from '../../../tensors/index.ts';
-import { laid } from '../axes.ts';
+import { FAR, laid } from '../axes.ts';
 import { defineTfliteOp, first, type Result, type TfliteOp } from '../define_tflite_op.ts';
 import type { OperatorContext } from '../operator_context.ts';
 
@@ -101,7 +102,10 @@ const l2Normalization = defineTfliteOp({
   },
 });
 
-/** y = x·(bias + α·Σx²)^−β over the channels up to `radius` away. */
+/**
+ * y = x·(bias + α·Σx²)^−β over the channels up to `radius` away; the reference kernel leaves out the last of them, which is a window of
+ * even size on channels in the other order.
+ */
 const localResponse = defineTfliteOp({
   name: 'LOCAL_RESPONSE_NORMALIZATION',
   inputs: ['x'],
@@ -110,9 +114,17 @@ const localResponse = defineTfliteOp({
     const x = ctx.get('x');
     if (x.dtype !== 'f32' || x.shape.length !== 4) ctx.unsupported(`a normalization of ${x.dtype}[${x.shape}]`);
     if (radius < 0) ctx.refuse(`a radius of ${radius}`);
-    const size = 2 * radius + 1;
-    return first(ctx.emit(nnLrn, { x: ctx.first(x) }, { size, alpha: alpha * size, beta, bias }));
+    const value = ctx.first(x);
+    const over = (source: Value, size: number) =>
+      ctx.emit(nnLrn, { x: source }, { size, alpha: alpha * size, beta, bias });
+    if (ctx.profile === 'xnnpack') return first(over(value, 2 * radius + 1));
+    if (radius === 0) return first(ctx.emit(nnMul, { a: value, b: ctx.scalar('f32', bias ** -beta, 'factor') }));
+    return first(turned(ctx, over(turned(ctx, value), 2 * radius)));
   },
 });
+
+/** Channels in the other order. */
+const turned = (ctx: OperatorContext, x: Value): Value =>
+  ctx.emit(nnSlice, { x }, { starts: [-1], ends: [-FAR], axes: [1], steps: [-1] });
 
 export const normalizationOps: readonly TfliteOp[] = [softmax, logSoftmax, l2Normalization, localResponse];
