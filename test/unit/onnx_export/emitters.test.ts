@@ -27,6 +27,7 @@ import {
 import { nnCast } from '../../../src/ir/ops/nn_cast.op.ts';
 import { nnConvTranspose } from '../../../src/ir/ops/nn_conv.op.ts';
 import { nnClip } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
+import { nnGatherNd } from '../../../src/ir/ops/nn_gather_nd.op.ts';
 import { nnInstanceNorm, nnLayerNorm, nnRmsNorm } from '../../../src/ir/ops/nn_norm.op.ts';
 import { qnnRequantize } from '../../../src/ir/ops/qnn_requantize.op.ts';
 import { arbitraryFeeds, familiesOf, feedsOf } from '../../../src/testing/index.ts';
@@ -101,6 +102,16 @@ describe('operands that ONNX takes of one type or leaves out', () => {
     const feeds = { x: tensor('s32', [-5, 0, 7], [3]) };
     expect(reimported(graphOf({ low: 64 }), feeds)).toEqual(interpret(graphOf({ low: 64 }), feeds));
     expect(reimported(graphOf({}), feeds)).toEqual(interpret(graphOf({}), feeds));
+  });
+
+  it.each(['s32', 's64'] as const)('indices of %s of a GatherND, which has them of 64 bits', (dtype) => {
+    const b = new GraphBuilder();
+    const operands = { x: b.input('x', 'f32', [2, 3]), indices: b.input('indices', dtype, [2, 1]) };
+    const graph = b.finish([b.emit(nnGatherNd, operands)]);
+    const feeds = { x, indices: tensor(dtype, dtype === 's64' ? [1n, 0n] : [1, 0], [2, 1]) };
+    expect(reimported(graph, feeds)).toEqual(interpret(graph, feeds));
+    const { nodes } = openOnnx(exportOnnx(graph)).graph;
+    expect(nodes.map(({ opType }) => opType)).toEqual(dtype === 's64' ? ['GatherND'] : ['Cast', 'GatherND']);
   });
 
   const norms: Readonly<Record<string, AnyOp>> = { nnLayerNorm, nnRmsNorm, nnInstanceNorm };

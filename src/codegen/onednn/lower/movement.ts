@@ -131,7 +131,10 @@ export const pad: Lowering<typeof nnPad> = {
     if (mode !== 'constant') return `padding of mode ${mode}`;
     if (!isStatic(pads)) return 'a shape depends on run-time values';
     if (pads.some((p) => p < 0)) return 'negative pads';
-    return value === undefined || graph.constant(value) ? undefined : 'its value is computed at run time';
+    if (value === undefined) return undefined;
+    const constant = graph.constant(value);
+    if (!constant) return 'its value is computed at run time';
+    return Number.isSafeInteger(bitsOf(constant)) ? undefined : 'the bits of its value exceed 53';
   },
   lower({ x, value, y, attrs: { pads } }, r) {
     const shape = r.shape(x);

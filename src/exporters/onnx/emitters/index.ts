@@ -99,6 +99,7 @@ const special: { readonly [K in FormKey]?: (e: NodeEmitter<(typeof ops)[K]>) => 
   nnLayerNorm: normalization.normalization,
   nnRmsNorm: normalization.normalization,
   nnGather: movement.gather,
+  nnGatherNd: movement.gatherNd,
 };
 
 const isExported = (key: OpKey): key is ExportedKey => key in emitters;

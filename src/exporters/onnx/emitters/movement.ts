@@ -4,6 +4,7 @@ import {
   isStatic,
   type nnExpand,
   type nnGather,
+  type nnGatherNd,
   type nnRange,
   type nnReshape,
   type nnResize,
@@ -14,6 +15,8 @@ import {
 } from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
 import { int, text, type Written } from '../node_writer.ts';
+import { byForm } from './by_form.ts';
+import { via } from './elements.ts';
 import { sliceParts } from './pad.ts';
 import { sizeAs, sizeList } from './sizes.ts';
 
@@ -79,6 +82,12 @@ export function gather(e: NodeEmitter<typeof nnGather>): undefined {
   const known = e.constantOf(e.view.indices);
   const mayBeNegative = known === undefined || numbersOf(known).some((index) => index < 0);
   if (mayBeNegative) e.since(11, 'Gather with any index');
+}
+
+/** GatherND has indices of 64 bits only. */
+export function gatherNd(e: NodeEmitter<typeof nnGatherNd>): Written {
+  const { x, indices } = e.view;
+  return byForm(e, [e.value(x), ...via(e, 's64', indices)]);
 }
 
 /**
