@@ -61,7 +61,7 @@ export const arithmetic: readonly Mutant[] = [
   ),
   numerics(
     'a fixed-point product is not rounded',
-    'requantize',
+    'fixed_point',
     'Math.floor((rest + 2 ** 30) / 2 ** 31)',
     'Math.floor(rest / 2 ** 31)',
     'requantize',

@@ -14,6 +14,7 @@ import {
   inferTypes,
   isDType,
   isStatic,
+  qnnPairLut,
   type Shape,
   sizeOf,
   type TensorType,
@@ -35,6 +36,9 @@ const shapes: readonly Shape[] = [
   [2, 1],
 ];
 
+/** The operand of qnn.pair_lut that has an entry for each pair of bytes: no other operand is as long. */
+const pairTable: unknown = qnnPairLut.operands.table;
+
 export interface Baseline {
   readonly op: AnyOp;
   readonly types: readonly (TensorType | null)[];
@@ -54,7 +58,10 @@ export function baselineOf(op: AnyOp): Baseline | undefined {
       if (spec.presence === 'optional' && draw(3) > 0) return [null];
       const of = (): TensorType => {
         const known = spec.dtypes.filter(isDType);
-        return { dtype: known.includes(chosen) && draw(3) > 0 ? chosen : pick(known), shape: pick(shapes) };
+        return {
+          dtype: known.includes(chosen) && draw(3) > 0 ? chosen : pick(known),
+          shape: spec === pairTable ? [65_536] : pick(shapes),
+        };
       };
       return spec.presence === 'variadic' ? Array.from({ length: 1 + draw(3) }, of) : [of()];
     });
