@@ -15,7 +15,7 @@ const classes = ['background', ...readFileSync(here('../01-classify/classes.txt'
 const SIDE = 128;
 
 const photos = ['dog', 'flower', 'china'];
-/** What LiteRT 2.3.0 computes for the photographs (make_fixture.py): uint8 [3, 1001] behind a header of 128 bytes. */
+/** The scores that LiteRT 2.3.0 computes for the photographs (make_fixture.py): uint8 [3, 1001] behind a header of 128 bytes. */
 const recorded = (profile: string): Uint8Array => readFileSync(here(`scores_${profile}.npy`)).subarray(128);
 
 let differing = 0;

@@ -1,4 +1,4 @@
-/** Functions of two bytes in TensorFlow Lite that are no sums or products, against exact integers and against their laws. */
+/** Functions of two bytes in TensorFlow Lite that are not sums or products, against exact integers and against their laws. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
