@@ -6,12 +6,16 @@ import { tfliteProfiles } from '../../src/importers/tflite/profiles.ts';
 import { interpret, isOp, nodesOf, opaqueOp } from '../../src/ir/index.ts';
 import { itWhole } from '../support/corpus.ts';
 import { differenceOf, runOnnx } from '../unit/onnx_export/support.ts';
-import { graphOf, inputsOfRuns, type OperatorCase, operatorCases, outcomeOf } from './operator_cases.ts';
+import {
+  graphOf,
+  inAnotherOrder,
+  inputsOfRuns,
+  type OperatorCase,
+  operatorCases,
+  outcomeOf,
+} from './operator_cases.ts';
 import { startOf } from './runs.ts';
 
-/** Floats whose last bits differ: LiteRT adds in an order of its own, or scales in one. */
-const inAnotherOrder = ({ op, options: { kind } }: OperatorCase): boolean =>
-  /hybrid_asym|^f32$/.test(kind) || (kind === 'hybrid' && op.includes('CONV'));
 const slackOf = (c: OperatorCase): number => (inAnotherOrder(c) ? 2 ** -22 : 0);
 
 describe.each(tfliteProfiles)('single operators in the profile %s', (profile) => {

@@ -15,17 +15,23 @@ import {
   transposed,
 } from '../../src/ir/index.ts';
 import { sharedCorpus } from '../support/corpus.ts';
+import type { RecordedRun } from './public_outputs.ts';
 import { nextOf, startOf } from './runs.ts';
 
 export const publicFolder = join(sharedCorpus, 'public');
-const expectedFolder = join(publicFolder, 'expected');
+export const expectedFolder = join(publicFolder, 'expected');
 
-interface RecordedModel {
+export interface RecordedModel {
   /** A sentence: how often each set was run. */
   readonly stateful?: string;
   readonly layers?: string;
   readonly inputs?: readonly { readonly dtype: string; readonly shape: readonly number[] }[];
-  readonly sets?: readonly { readonly set: number; readonly input_sha256: readonly string[] }[];
+  readonly sets?: readonly (RecordedRun & { readonly input_sha256: readonly string[] })[];
+  /** The reason why LiteRT does not run the file. */
+  readonly fails?: string;
+  readonly dies?: Readonly<Record<string, string>>;
+  /** Set where the answers are those of the operators before one without a kernel. */
+  readonly cut?: { readonly before_op: number };
 }
 
 export const SETS = [0, 1, 2, 3] as const;
@@ -41,7 +47,7 @@ export const fileOf = (name: string): Uint8Array => readFileSync(join(publicFold
 const types = { uint8: 'u8', int8: 's8', int16: 's16', int32: 's32', float32: 'f32' } as const;
 
 /** Element i of a random input; the generator is documented in the corpus. */
-function random(seed: number, i: number): number {
+export function random(seed: number, i: number): number {
   let h = (seed + Math.imul(i + 1, 0x9e3779b9)) | 0;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
