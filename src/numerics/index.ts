@@ -29,6 +29,7 @@ export * from './tflite_resize.ts';
 export * from './tflite_softmax.ts';
 export * from './tflite_svdf.ts';
 export * from './tflite_unary.ts';
+export * from './tflite_word_softmax.ts';
 export * from './tflite_words.ts';
 export * from './thresholds.ts';
 export * from './torch.ts';

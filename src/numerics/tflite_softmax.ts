@@ -1,11 +1,13 @@
 /**
  * SOFTMAX of 8-bit integers over one row, d = q − max q, in the kernels of TensorFlow Lite (Softmax of its reference_ops and
- * optimized_ops). The zero point of x cancels.
+ * optimized_ops). The zero point of x cancels; y has w bits, 8 or 16.
  *
  *   tflite   E = exp(d·β·sx) in Q0.31, the exponent in Q5.26: SRDHM(d·2^e, M), M·2^(e − 31) ≈ min(β·sx·2^26, 2^31 − 1)
  *            S = Σ down(E, 12) in Q12.19    R = 1/S by Newton, with n bits before the point
- *            y = sat(down(SRDHM(E, R), n + 23) + least)           least where d < −⌊31·2^26/2^e⌋
+ *            y = sat(down(SRDHM(E, R), n + 31 − w) + least)       least where d < −⌊31·2^26/2^e⌋
  *   litert   E = fl(exp(fl(fl(−sx·β)·−d)))    S = ΣE, in order    y = sat(⌊fl(fl(E·fl(1/fl(S·sy))) + ½)⌋ + zy)
+ *
+ * fl rounds to binary32.
  */
 import { type ByteType, dtypes } from '../tensors/index.ts';
 import { expOfNegative, highProduct, reciprocalOfOnePlus, shifted } from './fixed_point.ts';
@@ -13,7 +15,8 @@ import { fixedMultiplier } from './requantize.ts';
 import { clampTo } from './rounding.ts';
 
 export interface TfliteSoftmax {
-  readonly dtype: ByteType;
+  /** Of the result. */
+  readonly dtype: ByteType | 's16';
   readonly sx: number;
   readonly beta: number;
   readonly sy: number;
@@ -40,7 +43,7 @@ export function reciprocalOf(x: number): { readonly value: number; readonly bits
 }
 
 function inFixedPoint({ dtype, sx, beta }: TfliteSoftmax): RowFunction {
-  const { min, max } = dtypes[dtype];
+  const { min, max, bits: width } = dtypes[dtype];
   const { most, fixedAt } = scaledDifferences(beta * sx);
   const exponentials = byDistance((distance) => (distance > most ? 0 : expOfNegative(fixedAt(distance))));
   return (distances) => {
@@ -50,7 +53,7 @@ function inFixedPoint({ dtype, sx, beta }: TfliteSoftmax): RowFunction {
     return (distance) =>
       distance > most
         ? min
-        : clampTo(min, max, shifted(highProduct(exponentials[distance], value), -(bits + 23)) + min);
+        : clampTo(min, max, shifted(highProduct(exponentials[distance], value), width - 31 - bits) + min);
   };
 }
 
@@ -80,7 +83,7 @@ export function tfliteSoftmax(
   softmax: TfliteSoftmax,
   length: number,
   x: Uint8Array | Int8Array,
-  out: Uint8Array | Int8Array,
+  out: Uint8Array | Int8Array | Int16Array,
 ): void {
   forEachRow(length, x, recipes[recipe](softmax), out);
 }
@@ -90,7 +93,7 @@ export function forEachRow(
   length: number,
   x: Uint8Array | Int8Array,
   row: RowFunction,
-  out: Uint8Array | Int8Array,
+  out: Uint8Array | Int8Array | Int16Array,
 ): void {
   const distances = new Uint8Array(length);
   for (let from = 0; from < x.length; from += length) {

@@ -103,9 +103,11 @@ export function lookUpWord(table: Int16Array, q: number): number {
   return table[index] + (((table[index + 1] - table[index]) * (q & 127) + 64) >> 7);
 }
 
+type WordQuantized = Omit<TfliteQuantized, 'dtype'>;
+
 /** A function by a table of 513 entries over all that a tensor may hold. */
-export function tfliteWordTable(f: (x: number) => number, x: TfliteQuantized, y: TfliteQuantized): ByteFunction {
-  const range = ({ scale, zeroPoint }: TfliteQuantized): RealRange => ({
+export function tfliteWordTable(f: (x: number) => number, x: WordQuantized, y: WordQuantized): ByteFunction {
+  const range = ({ scale, zeroPoint }: WordQuantized): RealRange => ({
     low: scale * (-32768 - zeroPoint),
     high: scale * (32767 - zeroPoint),
   });

@@ -24,6 +24,17 @@ const softmaxes = [
   [0.03360395133495331, [15, 32, 33], [56, 98, 102], [56, 99, 102]],
   [0.005966227501630783, [4, 12, 24, 24, 18], [47, 50, 54, 54, 52], [48, 50, 54, 54, 52]],
 ] as const;
+/** Results of 16 bits, of rows of s8. */
+const wideSoftmaxes = [
+  [
+    0.41016843914985657,
+    2,
+    [6, 0, -2, -15, 7, -3, 12, 0, -1, -3],
+    [-32302, -32765, -32767, -32768, -31709, -32768, 31234, -32765, -32767, -32768],
+    [-32302, -32765, -32767, -32768, -31709, -32768, 31233, -32765, -32767, -32768],
+  ],
+  [0.021241938695311546, Math.fround(0.3), [-57, -108], [5278, -5278], [5278, -5278]],
+] as const;
 const logSoftmaxes = [
   ['u8', 0.24370825290679932, [26, 0, 23, 55, 20], [142, 41, 130, 255, 118], [142, 41, 130, 255, 119]],
   ['u8', 0.3736903667449951, [1, 35, 28, 21, 13], [50, 254, 212, 170, 122], [51, 254, 212, 170, 122]],
@@ -48,6 +59,15 @@ describe('both kernels of LiteRT', () => {
         tfliteSoftmax(recipe, { dtype, sx, beta: 1, sy: 1 / 256, zy: -middle }, q.length, x, y);
         expect(Array.from(y, (value) => value + middle)).toEqual(answers[i]);
       }
+  });
+
+  it.each(wideSoftmaxes)('softmax of %s·%s·%s in 16 bits', (sx, beta, q, ...answers) => {
+    for (const [i, recipe] of kernels.entries()) {
+      const y = newArray('s16', q.length);
+      const softmax = { dtype: 's16', sx, beta, sy: 2 ** -16, zy: -32768 } as const;
+      tfliteSoftmax(recipe, softmax, q.length, tensor('s8', [...q]).data, y);
+      expect(Array.from(y)).toEqual(answers[i]);
+    }
   });
 
   it.each(logSoftmaxes)('logarithm of the softmax of %s, %s·%s', (dtype, sx, q, ...answers) => {
@@ -111,15 +131,16 @@ function bytes(dtype: ByteType, shape: readonly number[], seed: number, near: bo
 describe('the interpreter, the addon and ONNX Runtime give the same bytes', () => {
   it('of a softmax', async () => {
     await fc.assert(
-      fc.asyncProperty(rows, async ({ dtype, recipe, shape, axis, sx, beta, zx, near, seed }) => {
+      fc.asyncProperty(rows, fc.boolean(), async ({ dtype, recipe, shape, axis, sx, beta, zx, near, seed }, isWide) => {
         const b = new GraphBuilder();
         const { min } = dtypes[dtype];
+        const to = isWide ? 's16' : dtype;
         const operands = {
           x: b.input('x', dtype, shape),
           sx: b.scalar('f32', sx),
           zx: b.scalar(dtype, zx + min),
-          sy: b.scalar('f32', 1 / 256),
-          zy: b.scalar(dtype, min),
+          sy: b.scalar('f32', 2 ** -dtypes[to].bits),
+          zy: b.scalar(to, dtypes[to].min),
         };
         const y = b.emit(qnnSoftmax, operands, { axis: axis % shape.length, beta, recipe });
         await sameEverywhere(b.finish([y]), { x: bytes(dtype, shape, seed, near) });

@@ -1,17 +1,16 @@
 /** Functions of rows of bytes along any axis. */
-import { type ByteType, type ITensor, newArray } from '../../tensors/index.ts';
+import { type ArrayFor, type ByteType, type ITensor, newArray } from '../../tensors/index.ts';
 import { fromLanes, lanesOf } from './lanes.ts';
 
-type Bytes = Uint8Array | Int8Array;
-
-/** `f` writes the results of rows that lie one after the other. */
-export function byRows(
+/** `f` writes the results of rows that lie one after the other, of the element type `to`. */
+export function byRows<T extends ByteType | 's16'>(
   x: ITensor<ByteType>,
   axis: number,
-  f: (length: number, x: Bytes, out: Bytes) => void,
-): ITensor<ByteType> {
+  to: T,
+  f: (length: number, x: Uint8Array | Int8Array, out: ArrayFor<T>) => void,
+): ITensor<T> {
   const { tensor, length, perm } = lanesOf(x, [axis]);
-  const data = newArray(x.dtype, tensor.data.length);
+  const data = newArray(to, tensor.data.length);
   f(length, tensor.data, data);
-  return fromLanes({ dtype: x.dtype, shape: tensor.shape, data }, perm) as ITensor<ByteType>;
+  return fromLanes({ dtype: to, shape: tensor.shape, data }, perm) as ITensor<T>;
 }

@@ -20,7 +20,7 @@ export const qnnLogSoftmax = defineOp({
   },
   evaluate({ x, sx }, { axis, recipe }) {
     const parameters = { dtype: x.dtype, sx: sx.data[0] };
-    return byRows(x, axis < 0 ? axis + x.shape.length : axis, (length, from, to) =>
+    return byRows(x, axis < 0 ? axis + x.shape.length : axis, x.dtype, (length, from, to) =>
       tfliteLogSoftmax(recipe, parameters, length, from, to),
     );
   },
@@ -39,7 +39,7 @@ export const qnnL2Normalize = defineOp({
     return x;
   },
   evaluate: ({ x, zx }, { axis }) =>
-    byRows(x, axis < 0 ? axis + x.shape.length : axis, (length, from, to) =>
+    byRows(x, axis < 0 ? axis + x.shape.length : axis, x.dtype, (length, from, to) =>
       tfliteL2Normalization(x.dtype, zx.data[0], length, from, to),
     ),
 });

@@ -126,10 +126,12 @@ export function softmax(e: NodeEmitter<typeof qnnSoftmax>): Written {
   const factor = attrs.beta * number(e, sx);
   if (attrs.recipe === 'litert') {
     const { terms, sum } = floatExponentials(rows, distance, Math.fround(factor));
-    const scale = e.add('Div', [e.scalar('f32', 1), e.add('Mul', [sum, e.scalar('f32', number(e, sy))])]);
+    // both halved: of 1/n·m ONNX Runtime makes m/n, which has another last bit
+    const scale = e.add('Div', [e.scalar('f32', 0.5), e.add('Mul', [sum, e.scalar('f32', number(e, sy) / 2)])]);
     const quotient = e.add('Add', [e.add('Mul', [terms, scale]), e.scalar('f32', 0.5)]);
     return finished(e, plus(e, e.cast(e.add('Floor', [quotient]), 'f64'), number(e, zy)));
   }
+  const { min, bits: width } = dtypes[e.resultType.dtype];
   const { most, fixedAt } = scaledDifferences(factor);
   const terms = byDistance((d) => (d > most ? 0 : expOfNegative(fixedAt(d))));
   const sum = reduced(
@@ -159,9 +161,9 @@ export function softmax(e: NodeEmitter<typeof qnnSoftmax>): Written {
   const quotient = times(
     e,
     product(e, lookedUp(e, 'f64', terms, distance), value),
-    of((bits) => 2 ** -(bits + 3)),
+    of((bits) => 2 ** (width - 11 - bits)),
   );
-  return finished(e, plus(e, rounded(e, quotient, 'half-away'), rangeOf(e).min));
+  return finished(e, plus(e, rounded(e, quotient, 'half-away'), min));
 }
 
 /** fl(exp(fl(−factor·d))) and their sum, rounded after every addition: CumSum adds one after the other. */

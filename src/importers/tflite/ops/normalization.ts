@@ -19,13 +19,14 @@ import { type ByteType, dtypes, isByteType } from '../../../tensors/index.ts';
 import { FAR, laid } from '../axes.ts';
 import { defineTfliteOp, first, type Result, type TfliteOp } from '../define_tflite_op.ts';
 import type { OperatorContext } from '../operator_context.ts';
+import { softmaxOfWords } from '../word_softmax.ts';
 
 /** The parameters that the kernels ask of a result; others they refuse. */
-function checkResult(ctx: OperatorContext, dtype: ByteType, scale: number, zeroPoint: number): void {
+function checkResult(ctx: OperatorContext, dtype: ByteType | 's16', scale: number, zeroPoint: number): void {
   const to = ctx.perTensor(ctx.output());
   const isNear = Math.abs(to.scale - scale) <= 0.001 * scale;
   if (ctx.outputType() !== dtype || !isNear || to.zeroPoint !== zeroPoint)
-    ctx.unsupported(`${dtype} that becomes ${ctx.outputType()} of scale ${to.scale} and zero point ${to.zeroPoint}`);
+    ctx.unsupported(`a result of ${ctx.outputType()} with the scale ${to.scale} and the zero point ${to.zeroPoint}`);
 }
 
 /** The operand x in its layout, and where its channels are. */
@@ -52,15 +53,22 @@ const softmax = defineTfliteOp({
       const scaled = beta === 1 ? value : ctx.emit(nnMul, { a: value, b: ctx.scalar('f32', beta, 'beta') });
       return result(ctx.emit(nnSoftmax, { x: scaled }, { axis }));
     }
+    if (dtype === 's16') {
+      const { scale: sx, zeroPoint } = ctx.perTensor(x.tensor);
+      if (zeroPoint !== 0) ctx.unsupported('16-bit integers with a zero point');
+      checkResult(ctx, dtype, 2 ** -15, 0);
+      return result(softmaxOfWords(ctx, value, { axis, sx, beta }));
+    }
     if (!isByteType(dtype)) return ctx.unsupported(`a softmax of ${dtype}`);
-    checkResult(ctx, dtype, 1 / 256, dtypes[dtype].min);
+    const type = ctx.outputType() === 's16' ? 's16' : dtype;
+    checkResult(ctx, type, 2 ** -dtypes[type].bits, dtypes[type].min);
     const [from, to] = [ctx.perTensor(x.tensor), ctx.perTensor(ctx.output())];
     const operands = {
       x: value,
       sx: ctx.scalar('f32', from.scale, 'scale'),
       zx: ctx.scalar(dtype, from.zeroPoint, 'zero_point'),
       sy: ctx.scalar('f32', to.scale, 'scale'),
-      zy: ctx.scalar(dtype, to.zeroPoint, 'zero_point'),
+      zy: ctx.scalar(type, to.zeroPoint, 'zero_point'),
     };
     return result(ctx.emit(qnnSoftmax, operands, { axis, beta, recipe: recipeOf(ctx) }));
   },
