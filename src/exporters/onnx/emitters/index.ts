@@ -98,6 +98,7 @@ const special: { readonly [K in FormKey]?: (e: NodeEmitter<(typeof ops)[K]>) => 
   nnGroupNorm: normalization.normalization,
   nnLayerNorm: normalization.normalization,
   nnRmsNorm: normalization.normalization,
+  nnLrn: normalization.localResponse,
   nnGather: movement.gather,
   nnGatherNd: movement.gatherNd,
 };

@@ -1,8 +1,17 @@
 /** Normalizations. LayerNormalization is of version 17, GroupNormalization per channel of 21, RMSNormalization of 23. */
-import { dtypes, type nnGroupNorm, type nnLayerNorm, type nnRmsNorm, tensor, type ValueId } from '../../../ir/index.ts';
+import {
+  dtypes,
+  isStatic,
+  type nnGroupNorm,
+  type nnLayerNorm,
+  type nnLrn,
+  type nnRmsNorm,
+  tensor,
+  type ValueId,
+} from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
-import { float, ints, type NodeWriter, type Written } from '../node_writer.ts';
-import { byForm } from './by_form.ts';
+import { flag, float, ints, type NodeWriter, type Written } from '../node_writer.ts';
+import { byForm, partsOf } from './by_form.ts';
 
 /** Normalizations along the axes from one on. */
 type Trailing = NodeEmitter<typeof nnLayerNorm | typeof nnRmsNorm>;
@@ -66,4 +75,40 @@ export function groupNorm(e: NodeEmitter<typeof nnGroupNorm>): Written {
   const restored = e.add('Reshape', [normal, e.add('Shape', [e.value(x)])]);
   const perChannel = (id: ValueId) => e.alongAxis(id, 1, shape.length);
   return e.finish('Add', [e.add('Mul', [restored, perChannel(scale)]), perChannel(bias)]);
+}
+
+/** ONNX Runtime has LRN for windows of odd size on tensors of rank 4. */
+export function localResponse(e: NodeEmitter<typeof nnLrn>): Written | undefined {
+  const { x, attrs } = e.view;
+  const { shape } = e.typeOf(x);
+  const isOdd = attrs.size % 2 === 1;
+  if (isOdd && shape.length === 4) return undefined;
+  if (shape.includes(0)) return e.finish('Identity', [e.value(x)]);
+  const source = e.value(x);
+  const back = isStatic(shape) ? e.list(shape, 'shape') : e.add('Shape', [source]);
+  if (!isOdd) return localResponseOf(e, source, back);
+  const { opType, attributes } = partsOf(e);
+  const rows = e.add('Reshape', [source, e.list([0, 0, -1, 1], 'shape')]);
+  return e.finish('Reshape', [e.add(opType, [rows], attributes), back]);
+}
+
+/** x / (bias + α·mean)^β, `mean` the sum of the squares of the window over its size: an average pool along [N, 1, C, …] with pads of 0. */
+function localResponseOf(e: NodeEmitter<typeof nnLrn>, source: string, back: string): Written {
+  const { x, attrs } = e.view;
+  const { dtype } = e.typeOf(x);
+  const { size, alpha, beta, bias } = attrs;
+  const squares = e.add('Reshape', [e.add('Mul', [source, source]), e.list([0, 0, -1], 'shape')]);
+  const planes =
+    e.opset >= 13
+      ? e.add('Unsqueeze', [squares, e.list([1], 'axes')])
+      : e.add('Unsqueeze', [squares], { axes: ints([1]) });
+  const [below, above] = [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)];
+  const mean = e.add('AveragePool', [planes], {
+    kernel_shape: ints([size, 1]),
+    pads: ints([below, 0, above, 0]),
+    count_include_pad: flag(true),
+  });
+  const scaled = e.add('Mul', [e.add('Reshape', [mean, back]), e.scalar(dtype, alpha)]);
+  const base = e.add('Add', [scaled, e.scalar(dtype, bias)]);
+  return e.finish('Div', [source, e.add('Pow', [base, e.scalar(dtype, beta)])]);
 }
