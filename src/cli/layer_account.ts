@@ -5,7 +5,7 @@
 import { fileLayers } from '../importers/index.ts';
 import { type Graph, isQuantizedProduct, nodesOf } from '../ir/index.ts';
 import type { RemainingZeroPoint } from '../passes/index.ts';
-import { count, formatTable } from './table.ts';
+import { type Column, count, formatTable, named } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface CarriedLayer {
@@ -105,7 +105,7 @@ const LISTED = 12;
 export function accountTables({ left, carried }: LayerAccount, terminal: Terminal): string[] {
   const listed = new Set(left.map(placeOf));
   const others = carried.filter((layer) => !listed.has(placeOf(layer)));
-  const table = (title: string, columns: readonly string[], rows: readonly (readonly string[])[]): string[] => {
+  const table = (title: string, columns: readonly Column[], rows: readonly (readonly string[])[]): string[] => {
     if (rows.length === 0) return [];
     const shown = terminal.verbose ? rows : rows.slice(0, LISTED);
     const more = rows.length - shown.length;
@@ -116,10 +116,10 @@ export function accountTables({ left, carried }: LayerAccount, terminal: Termina
     ];
   };
   return [
-    ...table('Zero points left', ['layer', 'operator', 'operand', 'reason'], leftRows(left)),
+    ...table('Zero points left', [named('layer'), 'operator', 'operand', 'reason'], leftRows(left)),
     ...table(
       'Not read, and carried as they are',
-      ['layer', 'operator', 'in the body of', 'zero points', 'reason'],
+      [named('layer'), 'operator', named('in the body of'), 'zero points', 'reason'],
       others.map((l) => [l.layer, l.operator, l.within.join(' › '), l.hasZeroPoint ? 'not 0' : 'none', l.reason]),
     ),
   ];

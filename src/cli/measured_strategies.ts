@@ -5,7 +5,7 @@ import { assert, fail } from '../diagnostics/index.ts';
 import { type Graph, isStatic } from '../ir/index.ts';
 import type { Target } from '../passes/index.ts';
 import { backends, machineOf, usualBackend, writeCosts } from '../runtime/index.ts';
-import { count, formatTable, right } from './table.ts';
+import { count, formatTable, named, right } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
 /** A choice counts as right when its cost is at most this many times the best one. */
@@ -108,7 +108,7 @@ export function formatMeasured(found: MeasuredModel, { paint }: Terminal): strin
   return [
     `${paint('bold', 'Measured')} in ${count(rounds, 'round')}, predicted/measured, per distinct layer; symmetric: the layer without a zero point`,
     formatTable(
-      ['layer', right('times'), right('symmetric us'), ...names.map(right), 'chosen', 'best', 'within 5 %'],
+      [named('layer'), right('times'), right('symmetric us'), ...names.map(right), 'chosen', 'best', 'within 5 %'],
       rows,
     ),
     '',

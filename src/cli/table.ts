@@ -1,16 +1,39 @@
 /** Text in columns. */
 import { stripVTControlCharacters } from 'node:util';
 
-/** A column by its title; `right` aligns numbers by their last digits. */
-export type Column = string | { readonly right: string };
+/** A column by its title; `right` aligns numbers by their last digits, `named` shortens names. */
+export type Column = string | { readonly right: string } | { readonly named: string };
 export type Cell = string | number | undefined;
 
 export const right = (title: string): Column => ({ right: title });
+export const named = (title: string): Column => ({ named: title });
+
+/** Columns of a name in a table: TensorFlow joins the names of operators that it folds into one, to hundreds of characters. */
+const WIDEST_NAME = 60;
+
+/** A name for people: a long one with an ellipsis in its middle. */
+export function shortened(name: string, widest = WIDEST_NAME): string {
+  if (textWidth(name) <= widest) return name;
+  const characters = [...name];
+  const before = fitting(characters, Math.ceil((widest - 1) / 2));
+  const after = fitting(characters.toReversed(), Math.floor((widest - 1) / 2)).toReversed();
+  return `${before.join('')}…${after.join('')}`;
+}
+
+/** The first characters that take no more than so many columns. */
+function fitting(characters: readonly string[], columns: number): readonly string[] {
+  let width = 0;
+  const end = characters.findIndex((character) => {
+    width += textWidth(character);
+    return width > columns;
+  });
+  return end < 0 ? characters : characters.slice(0, end);
+}
 
 /** Aligned columns under a header; no trailing blanks. The last line has no newline. */
 export function formatTable(columns: readonly Column[], rows: readonly (readonly Cell[])[]): string {
-  const titles = columns.map((column) => (typeof column === 'string' ? column : column.right));
-  const texts = rows.map((row) => columns.map((_, c) => String(row[c] ?? '')));
+  const titles = columns.map(titleOf);
+  const texts = rows.map((row) => columns.map((column, c) => textOf(column, row[c])));
   const widths = titles.map((title, c) =>
     texts.reduce((most, row) => Math.max(most, textWidth(row[c])), textWidth(title)),
   );
@@ -18,12 +41,25 @@ export function formatTable(columns: readonly Column[], rows: readonly (readonly
     cells
       .map((cell, c) => {
         const blank = ' '.repeat(widths[c] - textWidth(cell));
-        return typeof columns[c] === 'string' ? cell + blank : blank + cell;
+        return isRight(columns[c]) ? blank + cell : cell + blank;
       })
       .join('  ')
       .trimEnd();
   return [line(titles), line(widths.map((width) => '-'.repeat(width))), ...texts.map(line)].join('\n');
 }
+
+const isRight = (column: Column): column is { readonly right: string } =>
+  typeof column !== 'string' && 'right' in column;
+
+const isNamed = (column: Column): column is { readonly named: string } =>
+  typeof column !== 'string' && 'named' in column;
+
+const titleOf = (column: Column): string => (isRight(column) ? column.right : isNamed(column) ? column.named : column);
+
+const textOf = (column: Column, cell: Cell): string => {
+  const text = String(cell ?? '');
+  return isNamed(column) ? shortened(text) : text;
+};
 
 /** `name  text` lines, the names aligned. */
 export function formatPairs(pairs: readonly (readonly [string, string])[], indent = ''): string {

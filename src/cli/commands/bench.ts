@@ -20,7 +20,7 @@ import {
 } from '../shared_options.ts';
 import { onnxModelOf } from '../sides.ts';
 import { openWithFeeds } from '../sized.ts';
-import { formatTable, right } from '../table.ts';
+import { formatTable, named, right } from '../table.ts';
 import { UsageError } from '../usage_error.ts';
 
 export const bench = defineCommand({
@@ -113,7 +113,7 @@ const ratioText = ({ ratio, low, high }: Ratio, [base, other]: readonly Timing[]
 function nodeTable(nodes: readonly NodeTime[]): string {
   const total = nodes.reduce((sum, { microseconds }) => sum + microseconds, 0);
   const table = formatTable(
-    ['node', 'operator', right('µs'), right('share')],
+    [named('node'), 'operator', right('µs'), right('share')],
     nodes.map(({ node, op, microseconds: us }) => [node, op, us.toFixed(1), `${((100 * us) / total).toFixed(1)} %`]),
   );
   return `${table}\ntotal ${(total / 1000).toFixed(3)} ms`;

@@ -13,7 +13,7 @@ import {
   strategyOption,
   targetOption,
 } from '../shared_options.ts';
-import { formatPairs, formatTable, right } from '../table.ts';
+import { formatPairs, formatTable, named, right, shortened } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 
 export const explain = defineCommand({
@@ -63,7 +63,7 @@ export const explain = defineCommand({
   format(r, terminal) {
     const isDetailed = r.node !== undefined || terminal.verbose;
     const sections = isDetailed
-      ? r.layers.map((layer) => layerText(layer, terminal))
+      ? r.layers.map((layer) => layerText(layer, r.node === undefined ? shortened(layer.layer) : layer.layer, terminal))
       : [ruleTable(r.layers), ...(r.withoutPlan ? [] : [fallbackText(r.layers)])];
     return [...sections, ...(r.withoutPlan ? [`Nothing is known about the interpreter: ${r.withoutPlan}`] : [])].join(
       '\n\n',
@@ -72,10 +72,11 @@ export const explain = defineCommand({
 });
 
 function layerText(
-  { layer, op, fired, missed, correction, rounding, fallback }: Explanation,
+  { op, fired, missed, correction, rounding, fallback }: Explanation,
+  name: string,
   { paint }: Terminal,
 ): string {
-  const lines = [paint('bold', `${layer} (${op})`)];
+  const lines = [paint('bold', `${name} (${op})`)];
   const section = (title: string, pairs: readonly (readonly [string, string])[]) => {
     if (pairs.length > 0) lines.push(`  ${title}`, formatPairs(pairs, '    '));
   };
@@ -89,7 +90,7 @@ function layerText(
     'nearly fired',
     near.map(({ rule, reason, hint, value }) => [
       rule,
-      `${reason}${value ? ` [%${value}]` : ''}${hint ? `; what helps: ${hint}` : ''}`,
+      `${reason}${value ? ` [%${shortened(value)}]` : ''}${hint ? `; what helps: ${hint}` : ''}`,
     ]),
   );
   section('do not apply', byReason(far));
@@ -147,5 +148,5 @@ function mostFrequent(reasons: readonly string[]): string | undefined {
 function fallbackText(layers: readonly Explanation[]): string {
   const rows = layers.flatMap(({ layer, op, fallback }) => (fallback === undefined ? [] : [[layer, op, fallback]]));
   if (rows.length === 0) return 'Everything runs natively.';
-  return `On the interpreter:\n${formatTable(['node', 'operator', 'reason'], rows)}`;
+  return `On the interpreter:\n${formatTable([named('node'), 'operator', 'reason'], rows)}`;
 }

@@ -9,7 +9,7 @@ import { openSource, type Source } from '../files.ts';
 import { accountOf, accountTables, accountText } from '../layer_account.ts';
 import { activationZeroPoints, type Layer, layersOf, notGrouped } from '../layers.ts';
 import { modelArgument, profileOption, shapeOption, stateOption } from '../shared_options.ts';
-import { count, formatTable, right } from '../table.ts';
+import { count, formatTable, named, right } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 
 export const inspect = defineCommand({
@@ -47,7 +47,7 @@ export const inspect = defineCommand({
     ];
     const types = (values: typeof r.inputs) =>
       formatTable(
-        ['name', 'type', 'dims'],
+        [named('name'), 'type', 'dims'],
         values.map(({ name, type, dims }) => [name, type, `[${dims.join(', ')}]`]),
       );
     const operators = formatTable(
@@ -124,7 +124,7 @@ function quantizationText(r: ReturnType<typeof quantizationOf>, terminal: Termin
   const texts = [`${title('Quantization')}: ${summary}${r.layers.length === 0 ? '' : `\n${layerTable(r.layers)}`}`];
   if (r.notGrouped.length > 0) {
     const rows = r.notGrouped.map(({ layer, op, reason }) => [layer, op, reason]);
-    texts.push(`${title('Left in float')}, because:\n${formatTable(['layer', 'operator', 'reason'], rows)}`);
+    texts.push(`${title('Left in float')}, because:\n${formatTable([named('layer'), 'operator', 'reason'], rows)}`);
   }
   const carried = r.account ? accountTables({ ...r.account, left: [] }, terminal) : [];
   if (carried.length > 0) texts.push(carried.join('\n'));
@@ -133,7 +133,7 @@ function quantizationText(r: ReturnType<typeof quantizationOf>, terminal: Termin
 
 const layerTable = (layers: readonly Layer[]): string =>
   formatTable(
-    ['layer', 'computed as', 'input', 'weights', right('input zp'), right('weights zp'), 'bias'],
+    [named('layer'), 'computed as', 'input', 'weights', right('input zp'), right('weights zp'), 'bias'],
     layers.map((l) => [
       l.layer,
       l.op,
@@ -152,6 +152,6 @@ function unsupportedText(
 ): string {
   if (unsupported.length === 0) return `${terminal.paint('bold', 'Unsupported')}: nothing`;
   const rows = unsupported.map(({ value, operator, reason }) => [operator, value, reason]);
-  const table = formatTable(['operator', 'first value', 'reason'], rows);
+  const table = formatTable(['operator', named('first value'), 'reason'], rows);
   return `${terminal.paint('bold', 'Unsupported')}: ${format === 'onnx' ? 'carried through a rewrite untouched, ' : ''}cannot be run\n${table}`;
 }

@@ -19,7 +19,7 @@ import {
   targetOption,
 } from '../shared_options.ts';
 import { onnxModelOf } from '../sides.ts';
-import { count, formatPairs, formatTable } from '../table.ts';
+import { count, formatPairs, formatTable, named } from '../table.ts';
 import { STANDARD_STREAM } from '../terminal.ts';
 import { UsageError } from '../usage_error.ts';
 import { verdictText } from '../verdict.ts';
@@ -147,7 +147,7 @@ export const rewrite = defineCommand({
       ['added', changes(1)],
     ]);
     const layers = formatTable(
-      ['layer', 'corrected by'],
+      [named('layer'), 'corrected by'],
       r.layers.map(({ way, ...layer }) => [placeOf(layer), way]),
     );
     return [

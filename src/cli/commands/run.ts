@@ -18,7 +18,7 @@ import {
   strategyOption,
 } from '../shared_options.ts';
 import { openWithFeeds } from '../sized.ts';
-import { formatTable, right } from '../table.ts';
+import { formatTable, named, right } from '../table.ts';
 import { STANDARD_STREAM, type Terminal } from '../terminal.ts';
 
 const SHOWN = 8;
@@ -73,7 +73,7 @@ export const run = defineCommand({
   format: ({ outputs, milliseconds }) =>
     [
       formatTable(
-        ['output', 'type', 'dims', right('largest at'), 'first values'],
+        [named('output'), 'type', 'dims', right('largest at'), 'first values'],
         outputs.map(({ name, type, dims, argmax, values, file }) => [
           name,
           type,

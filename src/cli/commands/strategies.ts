@@ -24,7 +24,7 @@ import {
   targetOption,
   threadsOption,
 } from '../shared_options.ts';
-import { count, formatTable, right } from '../table.ts';
+import { count, formatTable, named, right } from '../table.ts';
 import type { Terminal } from '../terminal.ts';
 import { UsageError } from '../usage_error.ts';
 
@@ -97,7 +97,7 @@ export const strategies = defineCommand({
       return [`No layer has a zero point of its input to correct${none}.`, ...ofWeights, ...ofFile].join('\n');
     const names = namesOf(layers);
     const table = formatTable(
-      ['layer', 'operator', 'chosen', ...names.map(right)],
+      [named('layer'), 'operator', 'chosen', ...names.map(right)],
       layers.map((l) => [placeOf(l), l.op, l.chosen, ...names.map((name) => costOf(l, name))]),
     );
     const totals = formatTable(
@@ -209,7 +209,7 @@ function weightsText(weights: readonly WeightCorrection[], { verbose, paint }: T
     return [
       title,
       formatTable(
-        ['layer', 'rule'],
+        [named('layer'), 'rule'],
         weights.map(({ layer, rule }) => [layer, rule]),
       ),
     ];
@@ -234,7 +234,7 @@ function reasonTexts(layers: readonly StrategyReport[], { verbose, paint }: Term
     return [
       title,
       formatTable(
-        ['layer', 'way', 'reason'],
+        [named('layer'), 'way', 'reason'],
         rows.map((r) => [r.layer, r.name, r.reason]),
       ),
     ];

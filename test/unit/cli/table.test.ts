@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { count, formatPairs, formatTable, right, textWidth, wrap } from '../../../src/cli/table.ts';
+import { count, formatPairs, formatTable, named, right, shortened, textWidth, wrap } from '../../../src/cli/table.ts';
 import { Terminal } from '../../../src/cli/terminal.ts';
 import { formatBytes } from '../../../src/diagnostics/index.ts';
 
@@ -18,6 +18,16 @@ describe('tables', () => {
   test('columns are counted as a terminal shows them', () => {
     expect(['abc', '日本', 'e\u0301', '\x1b[31mred\x1b[0m', '👍', 'Σ·zx'].map(textWidth)).toEqual([3, 4, 1, 3, 2, 4]);
     expect(formatTable(['名', right('n')], [['a', 1]])).toBe('名  n\n--  -\na   1');
+  });
+
+  test('long names lose their middle, in columns of names alone', () => {
+    const folded = `${'a/'.repeat(40)}Conv2D;${'b/'.repeat(40)}BiasAdd`;
+    const cut = `${'a/'.repeat(15)}…${'b/'.repeat(11)}BiasAdd`;
+    expect(shortened(folded)).toBe(cut);
+    expect(formatTable([named('layer'), 'reason'], [[folded, folded]]).split('\n')[2]).toBe(`${cut}  ${folded}`);
+    expect(shortened('x'.repeat(60))).toBe('x'.repeat(60));
+    expect(textWidth(shortened('x'.repeat(61)))).toBe(60);
+    expect(shortened('日'.repeat(31))).toBe(`${'日'.repeat(15)}…${'日'.repeat(14)}`);
   });
 
   test('pairs, counts, bytes, wrapping', () => {
