@@ -77,6 +77,17 @@ describe.each(['symmetric', 'asymmetric', 'xnnpack'] as const)('rows quantized b
   });
 });
 
+// answers of ai-edge-litert 2.3.0: a scale from a rounded range, and integers next to a tie
+it.each([
+  [[-0.21826069056987762, 2.2553603649139404, 1.7637887001037598], 0.009700475260615349, [-23, 232, 182]],
+  [[-0.04931001737713814, 0.2951846122741699, 0.23140308260917664], 0.0013509594136849046, [-36, 218, 171]],
+  [[-0.3549405634403229, 0.6914160251617432, -0.24663273990154266], 0.004103358834981918, [-87, 168, -60]],
+])('the asymmetric row %j', (row, scale, steps) => {
+  const q = quantizationOfRow('asymmetric', Float32Array.from(row));
+  expect(q.scale).toBe(scale);
+  expect(row.map((x) => q.quantize(x) - q.zeroPoint)).toEqual(steps);
+});
+
 describe('functions of 16-bit integers', () => {
   const words = Array.from({ length: 1024 }, (_, i) => 64 * i - 32768);
   const unit = { dtype: 's16', scale: 2 ** -15, zeroPoint: 0 } as const;

@@ -55,11 +55,11 @@ function symmetric(e: Rows): RowParts {
 
 function asymmetric(e: Rows): RowParts {
   const x = e.value(e.view.x);
-  const [least, most] = [endOf(e, 'Min', x), endOf(e, 'Max', x)].map((end) => e.cast(end, 'f64'));
-  const whole = e.add('Div', [e.add('Sub', [most, least]), f64(e, 255)]);
+  const ends = [endOf(e, 'Min', x), endOf(e, 'Max', x)];
+  const whole = e.add('Div', [e.cast(e.add('Sub', ends.toReversed()), 'f64'), f64(e, 255)]);
   const isEmpty = e.add('Equal', [whole, f64(e, 0)]);
   const step = e.add('Where', [isEmpty, f64(e, 1), whole]);
-  const [below, above] = [least, most].map((end) => e.add('Div', [end, step]));
+  const [below, above] = ends.map((end) => e.add('Div', [e.cast(end, 'f64'), step]));
   const errors = [
     e.add('Add', [f64(e, 128), e.add('Abs', [below])]),
     e.add('Add', [f64(e, 127), e.add('Abs', [above])]),
@@ -68,9 +68,8 @@ function asymmetric(e: Rows): RowParts {
   const chosen = clipped(e, e.add('Where', [e.add('Less', errors), ...fromEnds]), 'f64', -128, 127);
   const zeroPoint = e.add('Where', [isEmpty, f64(e, 0), rounded(e, chosen, 'half-away')]);
   const scale = e.cast(step, 'f32');
-  const steps = e.add('Mul', [x, quotient(e, f32(e, 1), scale)]);
-  const moved = e.cast(e.add('Add', [e.cast(zeroPoint, 'f32'), steps]), 'f64');
-  const q = clipped(e, rounded(e, moved, 'half-away'), 'f64', -128, 127);
+  const steps = e.cast(e.add('Mul', [x, quotient(e, f32(e, 1), scale)]), 'f64');
+  const q = clipped(e, e.add('Add', [rounded(e, steps, 'half-away'), zeroPoint]), 'f64', -128, 127);
   return { scale, zeroPoint, q };
 }
 

@@ -1,11 +1,20 @@
 /** CONV_2D, DEPTHWISE_CONV_2D and TRANSPOSE_CONV. */
 import { type Activation, tfliteOptions } from '../../../formats/tflite/index.ts';
-import { type ConvAttrs, nnConv, nnConvTranspose, qnnConv, qnnConvTranspose, type Value } from '../../../ir/index.ts';
+import {
+  type ConvAttrs,
+  elementsOf,
+  nnConv,
+  nnConvTranspose,
+  qnnConv,
+  qnnConvTranspose,
+  type Value,
+} from '../../../ir/index.ts';
+import type { RowRecipe } from '../../../numerics/index.ts';
 import { isByteType } from '../../../tensors/index.ts';
 import { activated } from '../activation.ts';
-import { defineTfliteOp, first, type Result, type TfliteOp } from '../define_tflite_op.ts';
+import { defineTfliteOp, first, last, type Result, type TfliteOp } from '../define_tflite_op.ts';
 import { isDelegable } from '../delegate.ts';
-import { hybridConvolution } from '../hybrid_product.ts';
+import { type HybridEnd, hybridConvolution, hybridRows } from '../hybrid_product.ts';
 import type { Operand, OperatorContext } from '../operator_context.ts';
 import { requantizedProduct, weightScales, zeroPointOf } from '../quantized_product.ts';
 import { rescaledProduct, wideSum } from '../wide_product.ts';
@@ -16,7 +25,7 @@ interface Emitted {
   /** The axis of the output channels in the file's filter. */
   readonly axis: number;
   /** The end of sums of floats and int8 filters; absent where no kernel is known for them. */
-  readonly hybrid?: Parameters<typeof hybridConvolution>[2]['end'];
+  readonly hybrid?: { readonly end: HybridEnd; readonly recipe: RowRecipe };
   /** The number of products in a sum. */
   readonly length: number;
   integer(operands: { readonly x: Value; readonly zx?: Value | undefined; readonly zw: Value | undefined }): Value;
@@ -55,7 +64,7 @@ function ended(
   if (x.dtype === 'f32' && filter.dtype === 's8' && hybrid !== undefined) {
     const zw = zeroPointOf(ctx, filter);
     const y = hybridConvolution(ctx, source, {
-      end: hybrid,
+      ...hybrid,
       scales: weightScales(ctx, filter, axis),
       bias: bias && ctx.last(bias),
       sum: (bytes, zx) => integer({ x: bytes, zx, zw }),
@@ -72,10 +81,16 @@ const convolution = (ctx: OperatorContext, w: Value, attrs: ConvAttrs): Pick<Emi
   float: (operands) => ctx.emit(nnConv, { w, ...operands }, attrs),
 });
 
-/** The reference kernel computes something else for the second image of a batch and the ones after it. */
-function hybridConv2d(ctx: OperatorContext, x: Operand): Pick<Emitted, 'hybrid'> {
-  if (isDelegable(ctx, [x])) return { hybrid: 'fused' };
-  return x.shape[0] === 1 ? { hybrid: 'weights-first' } : {};
+/** Filters with one scale for all channels have a kernel of their own. */
+function hybridConv2d(
+  ctx: OperatorContext,
+  [x, filter]: readonly [Operand, Operand],
+  group: number,
+): Pick<Emitted, 'hybrid'> {
+  if (filter.dtype !== 's8') return {};
+  if (isDelegable(ctx, [x])) return { hybrid: { end: 'fused', recipe: 'xnnpack' } };
+  if (new Set(weightScales(ctx, filter, 0)).size > 1) return { hybrid: { end: 'weights-first', recipe: 'asymmetric' } };
+  return group === 1 ? { hybrid: { end: 'scales-first', recipe: 'symmetric' } } : {};
 }
 
 const conv2d = defineTfliteOp({
@@ -90,10 +105,19 @@ const conv2d = defineTfliteOp({
       ctx.refuse(`a filter of depth ${depth} does not fit [${x.shape.join(', ')}]`, 'U2005');
     const windows = windowsOf(ctx, options, x.shape.slice(1, 3), [height, width]);
     const attrs = { ...windows, group: Number(channels) / depth };
+    // XNNPACK makes a fully connected layer of the pixels, each quantized on its own; a filter of one weight is not taken for one
+    const isOfPixels =
+      [height, width, attrs.group, ...attrs.strides].every((size) => size === 1) && filters * depth > 1;
+    if (isOfPixels && x.dtype === 'f32' && filter.dtype === 's8' && isDelegable(ctx, [x])) {
+      const rows = ctx.reshape(ctx.last(x), [elementsOf(x.shape.slice(0, -1)), depth]);
+      const w = ctx.permuted(filter, [1, 2, 3, 0], [depth, filters]);
+      const y = hybridRows(ctx, rows, w, { weights: filter, bias: ctx.find('bias'), recipe: 'xnnpack' });
+      return last(activated(ctx, ctx.reshape(y, [...x.shape.slice(0, -1), filters]), options.activation));
+    }
     const w = ctx.permuted(filter, [0, 3, 1, 2], [filters, depth, height, width]);
     return ended(ctx, [x, filter], options.activation, {
       axis: 0,
-      ...hybridConv2d(ctx, x),
+      ...hybridConv2d(ctx, [x, filter], attrs.group),
       length: height * width * depth,
       ...convolution(ctx, w, attrs),
     });
@@ -116,7 +140,7 @@ const depthwiseConv2d = defineTfliteOp({
     const w = ctx.permuted(filter, [3, 0, 1, 2], [filters, 1, height, width]);
     return ended(ctx, [x, filter], options.activation, {
       axis: 3,
-      hybrid: ctx.profile === 'xnnpack' ? 'weights-first' : 'scales-first',
+      hybrid: { end: ctx.profile === 'xnnpack' ? 'lanes' : 'scales-first', recipe: 'asymmetric' },
       length: height * width,
       ...convolution(ctx, w, attrs),
     });

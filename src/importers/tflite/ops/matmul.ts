@@ -4,7 +4,7 @@ import { elementsOf, nnAdd, nnMatmul, qnnMatmul, type Value } from '../../../ir/
 import { isByteType } from '../../../tensors/index.ts';
 import { activated } from '../activation.ts';
 import { defineTfliteOp, last, type TfliteOp } from '../define_tflite_op.ts';
-import { dequantizedProduct, quantizedRows } from '../hybrid_product.ts';
+import { hybridRows } from '../hybrid_product.ts';
 import type { Operand, OperatorContext } from '../operator_context.ts';
 import { type ProductEnd, requantizedProduct, weightScales, zeroPointOf } from '../quantized_product.ts';
 import { rescaledProduct, wideProduct, wideSum } from '../wide_product.ts';
@@ -56,11 +56,7 @@ const fullyConnected = defineTfliteOp({
     if (x.dtype === 'f32' && weights.dtype === 's8') {
       const reference = options.asymmetricQuantizeInputs ? 'asymmetric' : 'symmetric';
       const recipe = ctx.profile === 'xnnpack' ? 'xnnpack' : reference;
-      const { y, scale, zp } = quantizedRows(ctx, rows, recipe);
-      const sum = ctx.emit(qnnMatmul, { a: y, b: w, za: zp, zb: zeroPointOf(ctx, weights) });
-      const parts = { scale, scales: weightScales(ctx, weights, 0), bias: bias && ctx.last(bias) };
-      const row = (v: Value) => ctx.reshape(v, [...v.type.shape, 1]);
-      return shaped(activated(ctx, dequantizedProduct(ctx, sum, parts, { row, channel: (v) => v }), activation));
+      return shaped(activated(ctx, hybridRows(ctx, rows, w, { weights, bias, recipe }), activation));
     }
     if (x.dtype !== 'f32' || weights.dtype !== 'f32')
       ctx.unsupported(`a fully connected layer of ${x.dtype} with weights of ${weights.dtype}`);
