@@ -28,7 +28,7 @@ export interface ReductionEnds {
 export interface FloatEnd {
   readonly factor: number;
   readonly offset: number;
-  readonly rounding: Rounding;
+  readonly rounding: Exclude<Rounding, 'half-up'>;
   readonly zeroPoint: number;
 }
 

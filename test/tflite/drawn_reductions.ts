@@ -1,6 +1,6 @@
 /** Reductions drawn at random, with what they give: integers by exact arithmetic. */
 import type { TfliteProfile } from '../../src/importers/tflite/profiles.ts';
-import { type ITensor, sizeOf, tensor } from '../../src/tensors/index.ts';
+import { dtypes, type ITensor, sizeOf, tensor } from '../../src/tensors/index.ts';
 import { type Draw, once, pick } from '../fuzz/draw.ts';
 import { between, type Case, constant, negativeOrNot, read, shapeOf } from './drawn.ts';
 
@@ -40,12 +40,12 @@ export function endOf(kind: 'MEAN' | 'SUM', profile: TfliteProfile, dtype: strin
   const count = q.length;
   const sum = q.reduce((a, b) => a + b, 0);
   const step = Math.fround;
-  if (profile === 'xnnpack') {
+  if (profile === 'xnnpack' && dtype !== 's16') {
     const ratio = step(sx / sy);
     const m = kind === 'SUM' ? ratio : step(ratio * step(1 / count));
     return nearestEven(step(step(sum * m) + step(step(-zx * count * m) + zy)));
   }
-  if (kind === 'SUM' && dtype === 's8') {
+  if (kind === 'SUM' && dtype !== 'u8') {
     const m = step(sx / sy);
     const v = step(step(sum * m) + step(step(-zx * m) * count));
     return Math.sign(v) * Math.floor(Math.abs(v) + 0.5) + zy;
@@ -100,10 +100,10 @@ function positionsOf(shape: readonly number[]): readonly (readonly number[])[] {
   });
 }
 
-/** MEAN or SUM of bytes; many sums lie in the middle of two results. */
+/** MEAN or SUM of bytes or words; many sums lie in the middle of two results. */
 export function drawnMean(draw: Draw, kind: 'MEAN' | 'SUM', profile: TfliteProfile): Case {
-  const dtype = pick(draw, ['u8', 's8'] as const);
-  const [low, high] = dtype === 'u8' ? [0, 255] : [-128, 127];
+  const dtype = pick(draw, ['u8', 's8', 's16'] as const);
+  const { min: low, max: high } = dtypes[dtype];
   const shape = shapeOf(draw, 5);
   const value = tensor(
     dtype,

@@ -25,7 +25,8 @@ function expectLaw(draw: (d: Draw) => Case, profile: (typeof tfliteProfiles)[num
 describe('reductions are the same on channels first and on channels last', () => {
   for (const profile of tfliteProfiles)
     for (const kind of ['MEAN', 'SUM'] as const)
-      it(`${kind} of bytes under ${profile}`, () => expectLaw((draw) => drawnMean(draw, kind, profile), profile, 150));
+      it(`${kind} of bytes and words under ${profile}`, () =>
+        expectLaw((draw) => drawnMean(draw, kind, profile), profile, 150));
   for (const [name, draw] of Object.entries(drawnFolds)) it(name, () => expectLaw(draw, 'tflite', 40));
   for (const name of ['ARG_MAX', 'ARG_MIN'] as const)
     it(name, () => expectLaw((draw) => drawnArgument(draw, name), 'tflite', 40));

@@ -5,21 +5,7 @@
  *   of floats     reference: rha(fl(x/s));  delegate: rne(fl(x·fl(1/s)));  optimized: as the delegate, the rest rha(x/s) in binary64
  *   of integers   see numerics/tflite_unary.ts and xnnpack_unary.ts
  */
-import {
-  nnAbs,
-  nnAdd,
-  nnClip,
-  nnConcat,
-  nnDiv,
-  nnFloor,
-  nnMul,
-  nnRound,
-  nnSign,
-  nnSlice,
-  nnSub,
-  qnnRequantize,
-  type Value,
-} from '../../../ir/index.ts';
+import { nnConcat, nnDiv, nnMul, nnSlice, nnSub, qnnRequantize, type Value } from '../../../ir/index.ts';
 import {
   type ByteFunction,
   optimizedRequantize,
@@ -35,8 +21,8 @@ import { defineTfliteOp, last, type Result, type TfliteOp } from '../define_tfli
 import { isDelegable } from '../delegate.ts';
 import type { Operand, OperatorContext, PerTensor } from '../operator_context.ts';
 import { rescaled } from '../rescale.ts';
+import { type StoredRounding, stored } from '../stored.ts';
 
-type Rounding = 'half-even' | 'half-away';
 type Target = PerTensor & { readonly dtype: ByteType | 's16' };
 
 /** `body` of the elements that fill vectors of `width`, in the order of the file, and `rest` of those behind them. */
@@ -60,23 +46,11 @@ function inVectors(
 
 // ---- of floats
 
-/** round(v) + zero point of binary64 numbers v, saturated: rha(v) = sign(v)·⌊|v| + 1/2⌋. */
-function stored(ctx: OperatorContext, v: Value, { dtype, zeroPoint }: Target, rounding: Rounding): Value {
-  const number = (value: number) => ctx.scalar('f64', value);
-  const away = () => {
-    const size = ctx.emit(nnFloor, { x: ctx.emit(nnAdd, { a: ctx.emit(nnAbs, { x: v }), b: number(0.5) }) });
-    return ctx.emit(nnMul, { a: size, b: ctx.emit(nnSign, { x: v }) });
-  };
-  const whole = rounding === 'half-even' ? ctx.emit(nnRound, { x: v }) : away();
-  const { min, max } = dtypes[dtype];
-  return ctx.cast(ctx.emit(nnClip, { x: ctx.emit(nnAdd, { a: whole, b: number(zeroPoint) }) }, { min, max }), dtype);
-}
-
 /**
  * round(fl(x·factor)) + zero point, saturated. It is not a qnn.quantize: between one and a qnn.dequantize passes compute floats in
  * integers, which ONNX means by it and TensorFlow Lite does not.
  */
-function scaled(ctx: OperatorContext, x: Value, factor: number, to: Target, rounding: Rounding): Value {
+function scaled(ctx: OperatorContext, x: Value, factor: number, to: Target, rounding: StoredRounding): Value {
   const multiplier = ctx.scalar('f32', factor, 'multiplier');
   if (to.dtype === 's16') return stored(ctx, ctx.cast(ctx.emit(nnMul, { a: x, b: multiplier }), 'f64'), to, rounding);
   const zy = ctx.scalar(to.dtype, to.zeroPoint, 'zero_point');

@@ -30,6 +30,7 @@ import { defineTfliteOp, type Result, type TfliteOp } from '../define_tflite_op.
 import { isDelegable } from '../delegate.ts';
 import type { Operand, OperatorContext, PerTensor } from '../operator_context.ts';
 import { rescaledBy } from '../rescale.ts';
+import { stored } from '../stored.ts';
 
 type Reducer = typeof nnReduceSum | typeof nnReduceProd | typeof nnReduceMax | typeof nnReduceMin | typeof nnReduceMean;
 
@@ -89,13 +90,14 @@ function ofBytes(ctx: OperatorContext, kind: 'mean' | 'sum', x: Operand, value: 
   );
 }
 
-/** A mean of 16-bit integers: the reference kernel's mean of bytes, in more bits. */
-function meanOfWords(ctx: OperatorContext, x: Operand, value: Value, axes: readonly number[]): Value {
+/** Of 16-bit integers: a mean is the reference kernel's mean of bytes in more bits, and a sum the optimized one of signed bytes. */
+function ofWords(ctx: OperatorContext, kind: 'mean' | 'sum', x: Operand, value: Value, axes: readonly number[]): Value {
   const [from, to] = [ctx.perTensor(x.tensor), ctx.perTensor(ctx.output())];
   const count = countOf(ctx, value, axes);
-  if (ctx.outputType() !== 's16' || count > MOST_WORDS) ctx.unsupported(`a mean of ${count} 16-bit integers`);
+  if (ctx.outputType() !== 's16' || count > MOST_WORDS) ctx.unsupported(`a ${kind} of ${count} 16-bit integers`);
   const ends = { sx: from.scale, zx: from.zeroPoint, sy: to.scale, zy: to.zeroPoint, count };
   const wide = ctx.cast(value, 's32');
+  if (kind === 'sum') return endedInFloats(ctx, 's16', over(ctx, nnReduceSum, wide, axes), optimizedSum(ends));
   const centred = ctx.emit(nnSub, { a: wide, b: ctx.scalar('s32', from.zeroPoint, 'zero_point') });
   const sum = over(ctx, nnReduceSum, from.zeroPoint === 0 ? wide : centred, axes);
   return rescaledBy(ctx, sum, [referenceReduction('mean', ends)], { to: 's16', zeroPoint: to.zeroPoint });
@@ -105,11 +107,13 @@ function meanOfWords(ctx: OperatorContext, x: Operand, value: Value, axes: reado
 const MOST_WORDS = 2 ** 15 - 1;
 
 /** round(fl(fl(Σ·factor) + offset)) + zeroPoint */
-function endedInFloats(ctx: OperatorContext, dtype: ByteType, sum: Value, end: FloatEnd): Value {
-  const product = ctx.emit(nnMul, { a: ctx.cast(sum, 'f32'), b: ctx.scalar('f32', end.factor, 'factor') });
-  const x = ctx.emit(nnAdd, { a: product, b: ctx.scalar('f32', end.offset, 'offset') });
-  const operands = { x, multiplier: ctx.scalar('f32', 1, 'one'), zy: ctx.scalar(dtype, end.zeroPoint, 'zero_point') };
-  return ctx.emit(qnnRequantize, operands, { rounding: end.rounding });
+function endedInFloats(ctx: OperatorContext, dtype: ByteType | 's16', sum: Value, end: FloatEnd): Value {
+  const { factor, offset, rounding, zeroPoint } = end;
+  const product = ctx.emit(nnMul, { a: ctx.cast(sum, 'f32'), b: ctx.scalar('f32', factor, 'factor') });
+  const x = ctx.emit(nnAdd, { a: product, b: ctx.scalar('f32', offset, 'offset') });
+  if (dtype === 's16') return stored(ctx, ctx.cast(x, 'f64'), { dtype, zeroPoint }, rounding);
+  const operands = { x, multiplier: ctx.scalar('f32', 1, 'one'), zy: ctx.scalar(dtype, zeroPoint, 'zero_point') };
+  return ctx.emit(qnnRequantize, operands, { rounding });
 }
 
 /** A mean over all positions of an image. */
@@ -131,7 +135,7 @@ const mean = defineTfliteOp({
     reduced(ctx, keepDims, (value, axes, x) => {
       if (isFloat(x.dtype)) return over(ctx, nnReduceMean, value, axes);
       if (isByteType(x.dtype)) return ofBytes(ctx, 'mean', x, value, axes);
-      if (x.dtype === 's16') return meanOfWords(ctx, x, value, axes);
+      if (x.dtype === 's16') return ofWords(ctx, 'mean', x, value, axes);
       if (x.dtype !== 's32' && x.dtype !== 's64') return ctx.unsupported(`a mean of ${x.dtype}`);
       // in 64 bits, cut towards zero
       const sum = over(ctx, nnReduceSum, ctx.cast(value, 's64'), axes);
@@ -146,6 +150,7 @@ const sum = defineTfliteOp({
   import: (ctx, { keepDims }) =>
     reduced(ctx, keepDims, (value, axes, x) => {
       if (isByteType(x.dtype)) return ofBytes(ctx, 'sum', x, value, axes);
+      if (x.dtype === 's16') return ofWords(ctx, 'sum', x, value, axes);
       if (!isFloat(x.dtype) && x.dtype !== 's32' && x.dtype !== 's64') ctx.unsupported(`a sum of ${x.dtype}`);
       return over(ctx, nnReduceSum, value, axes);
     }),
