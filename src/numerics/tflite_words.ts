@@ -4,7 +4,10 @@
  *   LOGISTIC, TANH   v = (q·m + half) >> k with m/2^k ≈ sx·3·2^12: steps of 1/24·2^-9 and 1/24·2^-8; between two entries of the table
  *                    σ(i/24)·2^16 on a straight line  (internal/reference/integer_ops, logistic and tanh)
  *   EXP              a table of 513 entries, see `lookUpTable16`  (LUTPopulate and LUTLookup of internal/common)
+ *   optimized        LOGISTIC and TANH of steps of 2^−12 (of TANH also 2^−11) in fixed point: fixed_point_words.ts
  */
+import { logisticOfWord, tanhOfWord } from './fixed_point_words.ts';
+import { exp } from './float_functions.ts';
 import { clampTo, roundHalfAway } from './rounding.ts';
 import type { TfliteQuantized } from './tflite.ts';
 import type { ByteFunction } from './tflite_unary.ts';
@@ -28,10 +31,8 @@ interface Steps {
 
 /** The scale as steps of the table; a power of two that the kernel takes as it is needs no shift. */
 function stepsOf(scale: number, exponents: readonly number[]): Steps {
-  const exponent = Math.log2(scale);
-  const nearest = Math.round(exponent);
-  const power = 12 + nearest;
-  if (Math.abs(exponent - nearest) < 1e-3 && exponents.includes(power)) return { multiplier: 3 * 2 ** power, shift: 0 };
+  const power = powerOf(scale, exponents);
+  if (power !== undefined) return { multiplier: 3 * 2 ** power, shift: 0 };
   let factor = scale * 4096 * 3;
   let shift = 0;
   while (factor <= 32767 / 2 && shift <= 30) {
@@ -80,19 +81,30 @@ export interface RealRange {
 
 const STEPS = 512;
 
+/** The rounding of every step in the computation of a table. */
+type StepRounding = (x: number) => number;
+const inBinary64: StepRounding = (x) => x;
+
 /**
  * 513 values of f over a range, in words of the range of results. Each is moved by half of the error that a straight line to the next one
  * has in the middle.
  */
-export function lookUpTable16(f: (x: number) => number, from: RealRange, to: RealRange): Int16Array {
-  const step = (from.high - from.low) / STEPS;
-  const unit = 65536 / (to.high - to.low);
+export function lookUpTable16(
+  f: (x: number) => number,
+  from: RealRange,
+  to: RealRange,
+  r: StepRounding = inBinary64,
+): Int16Array {
+  const step = r(r(from.high - from.low) / STEPS);
+  const unit = r(65536 / r(to.high - to.low));
+  const scaled = (x: number): number => r(f(x) * unit);
   const word = (x: number): number => clampTo(-32768, 32767, x);
   return Int16Array.from({ length: STEPS + 1 }, (_, i) => {
-    if (i === STEPS) return word(roundHalfAway(f(from.high) * unit));
-    const here = roundHalfAway(f(from.low + i * step) * unit);
-    const straight = roundHalfAway((f(from.low + (i + 1) * step) * unit + here) / 2);
-    const middle = roundHalfAway(f(from.low + i * step + step / 2) * unit);
+    if (i === STEPS) return word(roundHalfAway(scaled(from.high)));
+    const at = r(from.low + r(i * step));
+    const here = roundHalfAway(scaled(at));
+    const straight = roundHalfAway(r(scaled(r(from.low + r((i + 1) * step))) + here) / 2);
+    const middle = roundHalfAway(scaled(r(at + step / 2)));
     return word(here - roundHalfAway((straight - middle) / 2));
   });
 }
@@ -106,11 +118,37 @@ export function lookUpWord(table: Int16Array, q: number): number {
 type WordQuantized = Omit<TfliteQuantized, 'dtype'>;
 
 /** A function by a table of 513 entries over all that a tensor may hold. */
-export function tfliteWordTable(f: (x: number) => number, x: WordQuantized, y: WordQuantized): ByteFunction {
+export function tfliteWordTable(
+  f: (x: number) => number,
+  x: WordQuantized,
+  y: WordQuantized,
+  r: StepRounding = inBinary64,
+): ByteFunction {
   const range = ({ scale, zeroPoint }: WordQuantized): RealRange => ({
-    low: scale * (-32768 - zeroPoint),
-    high: scale * (32767 - zeroPoint),
+    low: r(scale * (-32768 - zeroPoint)),
+    high: r(scale * (32767 - zeroPoint)),
   });
-  const table = lookUpTable16(f, range(x), range(y));
+  const table = lookUpTable16(f, range(x), range(y), r);
   return (q) => lookUpWord(table, q);
+}
+
+/** eˣ: the kernel computes its table in binary32. */
+export const tfliteExpWord = (x: TfliteQuantized, y: TfliteQuantized): ByteFunction =>
+  tfliteWordTable(exp, x, y, Math.fround);
+
+/** The exponent of the steps of a power of two that the kernels take as it is. */
+function powerOf(scale: number, exponents: readonly number[]): number | undefined {
+  const exponent = Math.log2(scale);
+  const nearest = Math.round(exponent);
+  return Math.abs(exponent - nearest) < 1e-3 && exponents.includes(12 + nearest) ? 12 + nearest : undefined;
+}
+
+/** The optimized kernels take steps of 2^−12 for fixed point with three bits before it, and leave others to the reference kernels. */
+export const optimizedLogisticWord = (x: TfliteQuantized): ByteFunction =>
+  powerOf(x.scale, [0]) === undefined ? tfliteLogisticWord(x) : logisticOfWord;
+
+/** Likewise, and steps of 2^−11. */
+export function optimizedTanhWord(x: TfliteQuantized): ByteFunction {
+  const power = powerOf(x.scale, [0, 1]);
+  return power === undefined ? tfliteTanhWord(x) : (q) => tanhOfWord(clampTo(-32768, 32767, q * 2 ** power), 3);
 }

@@ -5,7 +5,10 @@ import {
   activationRange,
   fixedMultiplier,
   multiplyWide,
+  optimizedLogisticWord,
+  optimizedTanhWord,
   quantizationOfRow,
+  tfliteExpWord,
   tfliteLogisticWord,
   tfliteMultiplier,
   tfliteTanhWord,
@@ -105,6 +108,28 @@ describe('functions of 16-bit integers', () => {
       }
     },
   );
+
+  // answers of the optimized kernels of ai-edge-litert 2.3.0; those of the reference kernels differ
+  it.each([
+    [optimizedLogisticWord, -12, [11, 243, 3279, 13935, 16369, 16384, 16398, 17932, 24302, 32122, 32756]],
+    [optimizedTanhWord, -12, [-32767, -32767, -31972, -9580, -64, 0, 36, 6144, 25684, 32740, 32767]],
+    [optimizedTanhWord, -11, [-32767, -32767, -32764, -17652, -104, 0, 76, 11864, 31820, 32767, 32767]],
+  ] as const)('fixed point stands in for tables (%#)', (function_, exponent, answers) => {
+    const f = function_({ dtype: 's16', scale: 2 ** exponent, zeroPoint: 0 });
+    expect([-32768, -20001, -9000, -1234, -7, 0, 5, 777, 4321, 16000, 32767].map(f)).toEqual(answers);
+    const other = { dtype: 's16', scale: 0.0003, zeroPoint: 0 } as const;
+    const reference = function_ === optimizedTanhWord ? tfliteTanhWord : tfliteLogisticWord;
+    expect(words.map(function_(other))).toEqual(words.map(reference(other)));
+  });
+
+  it.each([
+    [7.368522346951067e-5, 0.00017065259453374892, [23245, 10728, -26544], [32488, 12917, 829]],
+    [9.765040158526972e-5, 0.0007484796806238592, [-10373, 27192, 30820], [485, 19010, 27091]],
+    [0.00010145800479222089, 0.0004239691188558936, [23624, 25485, -18051], [25917, 31301, 378]],
+  ])('an exponential of %s in units of %s, as LiteRT answered', (sx, sy, q, answers) => {
+    const of = (scale: number) => ({ dtype: 's16', scale, zeroPoint: 0 }) as const;
+    expect(q.map(tfliteExpWord(of(sx), of(sy)))).toEqual(answers);
+  });
 
   it('tables of 513 entries hold a straight line exactly, and a bell within its curvature (2) and two roundings', () => {
     const x = { dtype: 's16', scale: 2 ** -13, zeroPoint: 0 } as const;

@@ -28,8 +28,11 @@ import {
 import {
   type ByteFunction,
   type FloatFunction,
+  optimizedLogisticWord,
+  optimizedTanhWord,
   type TfliteQuantized,
   tfliteAbs,
+  tfliteExpWord,
   tfliteFunctions,
   tfliteHardSwish,
   tfliteLeakyRelu,
@@ -40,7 +43,6 @@ import {
   tfliteSqrt,
   tfliteTable,
   tfliteTanhWord,
-  tfliteWordTable,
   xnnpackLeakyRelu,
   xnnpackTable,
 } from '../../../numerics/index.ts';
@@ -58,6 +60,8 @@ interface OnBytes<R> {
   readonly types: readonly (ByteType | 's16')[];
   tflite(x: TfliteQuantized, y: TfliteQuantized, options: R): ByteFunction | undefined;
   xnnpack?(x: TfliteQuantized, y: TfliteQuantized, options: R): ByteFunction | undefined;
+  /** Of words, which the delegate does not take. */
+  optimized?(x: TfliteQuantized, y: TfliteQuantized, options: R): ByteFunction | undefined;
 }
 
 interface Unary<R> {
@@ -80,7 +84,8 @@ function ofBytes<R>(
   const own = { dtype, ...ctx.perTensor(x.tensor) };
   const result = { dtype, ...ctx.perTensor(ctx.output()) };
   const delegated = dtype !== 's16' && isDelegable(ctx, [x]) ? bytes.xnnpack?.(own, result, options) : undefined;
-  const f = delegated ?? bytes.tflite(own, result, options);
+  const behind = dtype === 's16' && ctx.profile !== 'tflite' ? bytes.optimized : undefined;
+  const f = delegated ?? (behind ?? bytes.tflite)(own, result, options);
   return f ?? ctx.unsupported(`${name} with these scales, which TensorFlow Lite refuses too`);
 }
 
@@ -107,11 +112,16 @@ const both: readonly ByteType[] = ['u8', 's8'];
 const signed: readonly ByteType[] = ['s8'];
 const all = [...both, 's16'] as const;
 
-/** Bytes in one way, and 16-bit integers in another. */
-const withWords = <R>(bytes: OnBytes<R>, words: OnBytes<R>['tflite']): OnBytes<R> => ({
+/** Bytes in one way, and 16-bit integers in another: by the reference kernels, and by the optimized ones where they differ. */
+const withWords = <R>(
+  bytes: OnBytes<R>,
+  words: OnBytes<R>['tflite'],
+  optimized?: OnBytes<R>['tflite'],
+): OnBytes<R> => ({
   types: [...bytes.types, 's16'],
   tflite: (x, y, options) => (x.dtype === 's16' ? words : bytes.tflite)(x, y, options),
   ...(bytes.xnnpack && { xnnpack: bytes.xnnpack }),
+  ...(optimized && { optimized }),
 });
 const by =
   (op: OpWith<'x'>) =>
@@ -137,6 +147,12 @@ const relu = (name: 'RELU' | 'RELU6' | 'RELU_N1_TO_1' | 'RELU_0_TO_1'): TfliteOp
     bytes: { types: all, tflite: (x, y) => tfliteRelu(name, x, y) },
   });
 
+/** Results of words in steps of 2^−15, and no others. */
+const inUnits =
+  (f: (x: TfliteQuantized) => ByteFunction): OnBytes<unknown>['tflite'] =>
+  (x, y) =>
+    y.scale === 2 ** -15 ? f(x) : undefined;
+
 const logistic = table(both, tfliteFunctions.LOGISTIC, true);
 
 /** x·clip(x + 3, 0, 6)/6, rounded after every step. */
@@ -158,16 +174,15 @@ export const unaryOps: readonly TfliteOp[] = [
     // the reference kernels take results in steps of 1/256 alone
     bytes: withWords(
       { ...logistic, tflite: (x, y) => (y.scale === 1 / 256 ? logistic.tflite(x, y, {}) : undefined) },
-      (x, y) => (y.scale === 2 ** -15 ? tfliteLogisticWord(x) : undefined),
+      inUnits(tfliteLogisticWord),
+      inUnits(optimizedLogisticWord),
     ),
   }),
   unary({
     name: 'TANH',
     types: ['f32'],
     plain: by(nnTanh),
-    bytes: withWords(table(both, tfliteFunctions.TANH, true), (x, y) =>
-      y.scale === 2 ** -15 ? tfliteTanhWord(x) : undefined,
-    ),
+    bytes: withWords(table(both, tfliteFunctions.TANH, true), inUnits(tfliteTanhWord), inUnits(optimizedTanhWord)),
   }),
   unary({ name: 'ELU', types: ['f32'], plain: by(nnElu), bytes: table(signed, tfliteFunctions.ELU, true) }),
   unary({
@@ -196,7 +211,7 @@ export const unaryOps: readonly TfliteOp[] = [
     name: 'EXP',
     types: ['f32'],
     plain: by(nnExp),
-    bytes: withWords(table(signed, tfliteFunctions.EXP), (x, y) => tfliteWordTable(Math.exp, x, y)),
+    bytes: withWords(table(signed, tfliteFunctions.EXP), tfliteExpWord),
   }),
   unary({ name: 'LOG', types: ['f32'], plain: by(nnLog), bytes: table(signed, tfliteFunctions.LOG) }),
   unary({ name: 'SQRT', types: ['f32'], plain: by(nnSqrt), bytes: { types: signed, tflite: tfliteSqrt } }),
