@@ -104,7 +104,7 @@ KernelProgram depthwise(const Reader& r) {
   const OutputType type = r.output_type("type");
   const ByteType source_type = r.byte_type("sourceType");
   return make_depthwise(
-      {source_type, type, r.size("batch"), r.size("channels"), r.size("multiplier", 1), r.tuple<2>("input", 0),
+      {source_type, r.byte_type("weightsType"), type, r.size("batch"), r.size("channels"), r.size("multiplier", 1), r.tuple<2>("input", 0),
        r.tuple<2>("output", 0), r.tuple<2>("kernel", 1), r.tuple<2>("strides", 1), r.tuple<2>("dilations", 1),
        r.tuple<2>("padsBegin", 0), r.zero_point("sourceZeroPoint", source_type), r.requantization(type)},
       r.target);
@@ -114,7 +114,7 @@ KernelProgram convolution(const Reader& r) {
   const OutputType type = r.output_type("type");
   const ByteType source_type = r.byte_type("sourceType");
   return make_convolution(
-      {source_type, type, r.size("batch"), r.size("channels"), r.size("outputChannels"), r.size("groups", 1),
+      {source_type, r.byte_type("weightsType"), type, r.size("batch"), r.size("channels"), r.size("outputChannels"), r.size("groups", 1),
        r.tuple<2>("input", 0), r.tuple<2>("output", 0), r.tuple<2>("kernel", 1), r.tuple<2>("strides", 1),
        r.tuple<2>("dilations", 1), r.tuple<2>("padsBegin", 0), r.zero_point("sourceZeroPoint", source_type),
        r.requantization(type)},

@@ -42,14 +42,25 @@ void compute_scalar(const ConvolutionPlan& plan, const uint8_t* source, uint8_t*
 }
 
 void prepare(ConvolutionPlan& plan, const ConvolutionParams& p, const KernelTarget& target, Addresses a) {
-  const auto* weights = reinterpret_cast<const int8_t*>(a[1]);
+  const bool is_unsigned = p.weights_type == ByteType::u8;
+  const auto weight_at = [is_unsigned](const uint8_t* from, int64_t i) {
+    return is_unsigned ? int32_t{from[i]} : int32_t{static_cast<int8_t>(from[i])};
+  };
   const auto* bias = reinterpret_cast<const int32_t*>(a[2]);
   const auto* multiplier = reinterpret_cast<const float*>(a[3]);
   plan.p = p;
   plan.inputs = p.channels / p.groups;
   plan.outputs = p.outputs / p.groups;
   const int64_t size = plan.inputs * plan.taps();
-  plan.plain_weights.assign(weights, weights + p.outputs * size);
+  plan.plain_weights.resize(p.outputs * size);
+  plan.plain_zero_points.assign(p.outputs, is_unsigned ? -128 : 0);
+  for (int64_t o = 0; o < p.outputs; o++) {
+    const int32_t zero_point = a[5] == nullptr ? 0 : weight_at(a[5], o);
+    plan.plain_zero_points[o] += zero_point;
+    plan.sums.wanted = plan.sums.wanted || plan.plain_zero_points[o] != 0;
+    for (int64_t i = o * size; i < (o + 1) * size; i++)
+      plan.plain_weights[i] = static_cast<int16_t>(weight_at(a[1], i) - zero_point);
+  }
   plan.plain_bias.assign(p.outputs, 0);
   if (bias != nullptr) std::copy_n(bias, p.outputs, plan.plain_bias.data());
   plan.plain_multiplier.assign(p.outputs, 1);
@@ -57,7 +68,7 @@ void prepare(ConvolutionPlan& plan, const ConvolutionParams& p, const KernelTarg
   plan.overflows = false;
   for (int64_t o = 0; o < p.outputs; o++) {
     double magnitude = std::abs(static_cast<double>(plan.plain_bias[o]));
-    for (int64_t i = 0; i < size; i++) magnitude += 255.0 * std::abs(weights[o * size + i]);
+    for (int64_t i = 0; i < size; i++) magnitude += 255.0 * std::abs(plan.plain_weights[o * size + i]);
     // A NaN multiplier takes the path that clamps.
     plan.overflows = plan.overflows || !(magnitude * std::abs(plan.plain_multiplier[o]) < 2e9);
   }
@@ -99,7 +110,8 @@ KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& t
       {.name = "destination",
        .bytes = checked_product(p.batch, p.output[0], p.output[1], p.outputs, element),
        .access = Access::write,
-       .alignment = element}};
+       .alignment = element},
+      {.name = "weightsZeroPoint", .bytes = p.outputs, .required = false, .constant = true}};
   auto plan = std::make_shared<ConvolutionPlan>();
   program.prepare = [=](Addresses a) { prepare(*plan, p, target, a); };
   program.run = [=](Addresses a) {
@@ -108,6 +120,7 @@ KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& t
     const int64_t blocks = static_cast<int64_t>(plan->blocks.size());
     const int64_t work =
         blocks == 0 || parts == 0 ? 0 : positions * p.outputs * (4 + taps * inputs / 4) / 16 / blocks / parts;
+    if (plan->sums.sums != nullptr) sum_windows(*plan, a[0], target.threads);
     parallel(target.threads, blocks * parts, work, plan->by_parts ? blocks : 1, [&](int64_t begin, int64_t end, int) {
       for (int64_t unit = begin; unit < end; unit++) {
         const int64_t block = plan->by_parts ? unit % blocks : unit / parts;

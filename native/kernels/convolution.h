@@ -7,6 +7,9 @@ namespace unskew {
 
 struct ConvolutionPlan;
 
+// The most output positions that a version computes together.
+inline constexpr int64_t kStepLimit = 8;
+
 // Computes the output positions [begin, end) (of batch · output height · output width) of one block of output channels.
 using ConvolutionPart = void (*)(const ConvolutionPlan&, const uint8_t* source, uint8_t* destination, int64_t block,
                                  int64_t begin, int64_t end);
@@ -27,6 +30,32 @@ struct WindowStart {
   bool whole;      // whether all taps are inside
 };
 
+// Σ of the source over each window, which weights with a zero point need: Σ x·(w − z) = Σ x·w − z·Σ x.
+struct WindowSums {
+  bool wanted = false;
+  bool wide = false;         // beyond kPairs
+  bool uniform = false;      // one zero point for all channels: sums have their factor already
+  int32_t factor = 1;        // −z, where uniform
+  int64_t positions = 0;     // of a group, with room for a step beyond the last one
+  int64_t pixels = 0;        // of a group
+  // [group][position], as `finished` leaves them.
+  std::unique_ptr<AlignedBuffer> sums;
+  std::unique_ptr<AlignedBuffer> pixel_sums;  // s32 [group][pixel]; absent where positions are pixels
+  std::unique_ptr<AlignedBuffer> rows;        // s32 [thread][column]: kernel rows of pixel sums, added
+  std::unique_ptr<AlignedBuffer> factors;     // [lane]: −z, packed likewise
+
+  // A sum as two s16 numbers, lo + 128·hi, and its factor as (f, 128·f): one vpdpwssd adds f·sum. Larger sums are
+  // s32 as they are.
+  static constexpr int64_t kPairs = int64_t{1} << 22;
+  int32_t finished(int32_t sum) const {
+    if (uniform || wide) return wrapping_multiply(sum, factor);
+    return static_cast<int32_t>(static_cast<uint32_t>(sum & 127) | static_cast<uint32_t>(sum >> 7) << 16);
+  }
+  static constexpr int32_t pack_factor(int32_t f) {
+    return static_cast<int32_t>((static_cast<uint32_t>(f) & 0xffff) | static_cast<uint32_t>(f * 128) << 16);
+  }
+};
+
 struct ConvolutionPlan {
   ConvolutionParams p;
   int64_t inputs = 0, outputs = 0;  // channels of a group
@@ -37,16 +66,22 @@ struct ConvolutionPlan {
   // and by one thread. Otherwise blocks are, each with all parts, and each thread reads its own weights only.
   bool by_parts = false;
 
-  std::vector<int8_t> plain_weights;    // [output channels, inputs, taps]
+  std::vector<int16_t> plain_weights;   // [output channels, inputs, taps]: without their zero point
+  std::vector<int32_t> plain_zero_points;  // [output channels], of the weights as s8
   std::vector<int32_t> plain_bias;      // [output channels]
   std::vector<float> plain_multiplier;  // [output channels]
   // The fields of the vector version, by lane.
   std::vector<WindowStart> rows, columns;  // by output coordinate
   int64_t lanes = 0;
-  std::unique_ptr<AlignedBuffer> weights;  // s8 [block][tap][inputs / 4][lane of the block][4]
+  std::unique_ptr<AlignedBuffer> weights;  // s8 [block][run][run_bytes / 4][lane of the block][4]
   std::unique_ptr<AlignedBuffer> base;  // s32 [row class][column class][lane]: bias − zero point · Σ of the taps inside
   std::unique_ptr<AlignedBuffer> multiplier;  // f32 [lane]
   std::unique_ptr<AlignedBuffer> padding;     // what a tap outside the input reads: zeros
+  // Bytes of the source that a window reads one after another: the channels of a tap, or of all taps of a kernel row
+  // where these are few.
+  int64_t runs = 0, run_bytes = 0;
+  bool by_rows = false;  // whether a run is a kernel row
+  WindowSums sums;
   bool pointwise = false;  // whether each output position reads just the input position of the same index
   bool overflows = true;   // whether some accumulator times its multiplier may leave the range of s32
 
@@ -56,5 +91,9 @@ struct ConvolutionPlan {
 // Each version sets blocks, positions and compute, and packs the plain constants.
 void prepare_convolution_scalar(ConvolutionPlan& plan);
 void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target);
+
+// Allocates the sums; computes them for a source.
+void prepare_window_sums(ConvolutionPlan& plan, int threads);
+void sum_windows(const ConvolutionPlan& plan, const uint8_t* source, int threads);
 
 }  // namespace unskew

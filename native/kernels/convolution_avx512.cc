@@ -34,7 +34,7 @@ std::vector<Taps> classify(const ConvolutionParams& p, int axis, int64_t offset,
 std::vector<ChannelBlock> channel_blocks(const ConvolutionPlan& plan) {
   std::vector<ChannelBlock> blocks;
   int64_t lane = 0, weights = 0;
-  const int64_t steps = (plan.inputs + 3) / 4;
+  const int64_t steps = (plan.run_bytes + 3) / 4;
   for (int64_t group = 0; group < plan.p.groups; group++) {
     int64_t first = group * plan.outputs;
     const int64_t end = first + plan.outputs;
@@ -44,7 +44,7 @@ std::vector<ChannelBlock> channel_blocks(const ConvolutionPlan& plan) {
       const int64_t count = std::min<int64_t>(vectors * 16, end - first);
       blocks.push_back({group, first, count, vectors, lane, weights});
       lane += vectors * 16;
-      weights = checked_add(weights, checked_product(plan.taps(), steps, vectors, 64));
+      weights = checked_add(weights, checked_product(plan.runs, steps, vectors, 64));
       first += count;
     }
   }
@@ -63,19 +63,22 @@ int64_t channel_of(const ConvolutionPlan& plan, const ChannelBlock& block, int64
 void pack_block(const ConvolutionPlan& plan, const ChannelBlock& block, const std::vector<Taps>& rows,
                 const std::vector<Taps>& columns) {
   const ConvolutionParams& p = plan.p;
-  const int64_t steps = (plan.inputs + 3) / 4, taps = plan.taps();
+  const int64_t steps = (plan.run_bytes + 3) / 4, taps = plan.taps();
   for (int64_t vector = 0; vector < block.vectors; vector++) {
     for (int64_t lane = 0; lane < 16; lane++) {
       const int64_t channel = channel_of(plan, block, vector, lane);
       if (channel >= block.count) continue;
       const int64_t o = block.first + channel, at = vector * 16 + lane;
-      const int8_t* from = plan.plain_weights.data() + o * plan.inputs * taps;
+      const int16_t* from = plan.plain_weights.data() + o * plan.inputs * taps;
       int8_t* to = plan.weights->as<int8_t>() + block.weights;
       std::vector<int32_t> sums(taps);
       for (int64_t c = 0; c < plan.inputs; c++) {
         for (int64_t tap = 0; tap < taps; tap++) {
-          const int8_t weight = from[c * taps + tap];
-          to[((tap * steps + c / 4) * block.vectors * 16 + at) * 4 + c % 4] = weight;
+          const int32_t weight = from[c * taps + tap];
+          const int64_t run = plan.by_rows ? tap / p.kernel[1] : tap;
+          const int64_t in_run = plan.by_rows ? tap % p.kernel[1] * plan.inputs + c : c;
+          to[((run * steps + in_run / 4) * block.vectors * 16 + at) * 4 + in_run % 4] =
+              static_cast<int8_t>(weight + plan.plain_zero_points[o]);
           sums[tap] = wrapping_add(sums[tap], weight);
         }
       }
@@ -92,6 +95,10 @@ void pack_block(const ConvolutionPlan& plan, const ChannelBlock& block, const st
         }
       }
       plan.multiplier->as<float>()[block.lane + at] = plan.plain_multiplier[o];
+      if (plan.sums.factors != nullptr) {
+        const int32_t factor = -plan.plain_zero_points[o];
+        plan.sums.factors->as<int32_t>()[block.lane + at] = plan.sums.wide ? factor : WindowSums::pack_factor(factor);
+      }
     }
   }
 }
@@ -146,12 +153,18 @@ UNSKEW_AVX512 void compute(const ConvolutionPlan& plan, const uint8_t* source, u
 
 void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target) {
   const ConvolutionParams& p = plan.p;
+  constexpr Pair kOnes = {1, 1};
+  plan.pointwise = p.kernel == kOnes && p.strides == kOnes && p.begin == Pair{0, 0} && p.input == p.output;
+  plan.by_rows = p.groups == 1 && p.dilations[1] == 1 && plan.inputs % 4 != 0 && p.kernel[1] > 1 &&
+                 plan.inputs * p.kernel[1] <= kRunLimit;
+  plan.runs = plan.by_rows ? p.kernel[0] : plan.taps();
+  plan.run_bytes = plan.by_rows ? plan.inputs * p.kernel[1] : plan.inputs;
   plan.blocks = channel_blocks(plan);
   if (plan.blocks.empty()) return;
   const ChannelBlock& last = plan.blocks.back();
-  const int64_t steps = (plan.inputs + 3) / 4;
+  const int64_t steps = (plan.run_bytes + 3) / 4;
   plan.lanes = last.lane + last.vectors * 16;
-  const int64_t weight_bytes = last.weights + checked_product(plan.taps(), steps, last.vectors, 64);
+  const int64_t weight_bytes = last.weights + checked_product(plan.runs, steps, last.vectors, 64);
   plan.weights = std::make_unique<AlignedBuffer>(weight_bytes);
   const std::vector<Taps> rows = classify(p, 0, p.input[1] * p.channels, plan.rows);
   const std::vector<Taps> columns = classify(p, 1, p.channels, plan.columns);
@@ -162,9 +175,11 @@ void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& targe
   plan.multiplier = std::make_unique<AlignedBuffer>(plan.lanes * 4 + 192);
   plan.padding = std::make_unique<AlignedBuffer>(steps * 4);
   if (p.source_type == ByteType::s8) std::memset(plan.padding->data(), 128, static_cast<size_t>(steps * 4));
+  if (plan.sums.wanted) {
+    prepare_window_sums(plan, target.threads);
+    plan.sums.factors = std::make_unique<AlignedBuffer>(plan.lanes * 4);
+  }
   for (const ChannelBlock& block : plan.blocks) pack_block(plan, block, rows, columns);
-  constexpr Pair kOnes = {1, 1};
-  plan.pointwise = p.kernel == kOnes && p.strides == kOnes && p.begin == Pair{0, 0} && p.input == p.output;
   const int64_t positions = p.batch * p.output[0] * p.output[1];
   plan.by_parts = weight_bytes <= kFewWeights;
   plan.positions =

@@ -9,6 +9,10 @@ namespace unskew {
 // Output positions that are computed together: 7 · 4 accumulators leave four of the 32 registers, and 7 divides the
 // sizes of most networks (7, 14, 28, 56, 112).
 inline constexpr int kPositions = 7;
+static_assert(kPositions <= kStepLimit);
+
+// The most bytes of a kernel row that are read as one run.
+inline constexpr int64_t kRunLimit = 64;
 
 // acc += x · w in place: with intrinsics GCC 12 moves accumulators between registers in some loops.
 [[gnu::always_inline]] UNSKEW_AVX512 inline void add_products(__m512i& acc, __m512i x, __m512i w) {
@@ -42,16 +46,29 @@ class Part {
         destination_(destination),
         finish_(plan.p.to),
         inputs_(plan.inputs),
-        mask_(first_lanes(block.count)) {}
+        mask_(first_lanes(block.count)),
+        end_(source + plan.p.batch * plan.p.input[0] * plan.p.input[1] * plan.p.channels) {
+    if (plan.sums.sums != nullptr) sums_ = plan.sums.sums->as<int32_t>() + block.group * plan.sums.positions;
+  }
 
   UNSKEW_AVX512 void run(int64_t begin, int64_t end) const {
     if (plan_.pointwise && inputs_ % 4 == 0) {
-      for (; begin + kPositions <= end; begin += kPositions) compute_pointwise(begin);
+      const int32_t* base = plan_.base->as<int32_t>() + block_.lane;
+      for (; begin + kPositions <= end; begin += kPositions)
+        compute_inside(begin, source_ + begin * p_.channels, p_.channels, base);
       if (begin == end) return;
     }
     Cursor cursor = at(begin);
     for (int64_t first = begin; first < end; first += kPositions) {
-      compute(first, static_cast<int>(std::min<int64_t>(kPositions, end - first)), cursor);
+      const int count = static_cast<int>(std::min<int64_t>(kPositions, end - first));
+      if (count == kPositions && is_inside(cursor)) {
+        const WindowStart &row = plan_.rows[cursor.y], &column = plan_.columns[cursor.x];
+        compute_inside(first, source_ + cursor.image + row.offset + column.offset, p_.strides[1] * p_.channels,
+                       plan_.base->as<int32_t>() + block_.lane + row.base + column.base);
+        advance(cursor, kPositions);
+      } else {
+        compute(first, count, cursor);
+      }
     }
   }
 
@@ -76,22 +93,38 @@ class Part {
   }
   int64_t image_bytes() const { return p_.input[0] * p_.input[1] * p_.channels; }
 
-  // kPositions positions that read the source positions of the same indices: layers of few input channels spend more on
-  // finding windows than on sums.
-  [[gnu::always_inline]] UNSKEW_AVX512 inline void compute_pointwise(int64_t first) const {
+  // True when kPositions positions from here on lie in one row, and all taps of their windows in the input: the windows
+  // are of one class, and `step` apart. Layers of few input channels spend more on finding windows than on sums.
+  bool is_inside(const Cursor& cursor) const {
+    if (plan_.pointwise || cursor.x + kPositions > p_.output[1] || !plan_.rows[cursor.y].whole ||
+        !plan_.columns[cursor.x].whole || !plan_.columns[cursor.x + kPositions - 1].whole)
+      return false;
+    // Nothing is read beyond the source.
+    const uint8_t* start =
+        source_ + cursor.image + plan_.rows[cursor.y].offset + plan_.columns[cursor.x + kPositions - 1].offset;
+    return !plan_.by_rows || end_ - start >= (p_.kernel[0] - 1) * row_step() + rounded_run();
+  }
+  int64_t row_step() const { return p_.dilations[0] * p_.input[1] * p_.channels; }
+  int64_t rounded_run() const { return (plan_.run_bytes + 3) / 4 * 4; }
+
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void compute_inside(int64_t first, const uint8_t* start, int64_t step,
+                                                                  const int32_t* base) const {
     const auto* weights = reinterpret_cast<const __m512i*>(plan_.weights->data() + block_.weights);
-    const int32_t* base = plan_.base->as<int32_t>() + block_.lane;
-    const uint8_t* from = source_ + first * p_.channels;
     Accumulators acc;
     repeat<kVectors>([&](auto v) UNSKEW_BODY {
-      const __m512i start = _mm512_load_si512(base + v * 16);
-      repeat<kPositions>([&](auto k) UNSKEW_BODY { acc[k][v] = start; });
+      const __m512i own = _mm512_load_si512(base + v * 16);
+      repeat<kPositions>([&](auto k) UNSKEW_BODY { acc[k][v] = own; });
     });
-    const int64_t channels = p_.channels;
-    for (int64_t c = 0; c < inputs_; c += 4, weights += kVectors) {
-      const uint8_t* positions[kPositions];
-      repeat<kPositions>([&](auto k) UNSKEW_BODY { positions[k] = from + k * channels; });
-      add<0, kPositions>(positions, c, weights, acc);
+    if (sums_ != nullptr) correct(first, acc);
+    const int64_t down = row_step(), right = p_.dilations[1] * p_.channels;
+    const int64_t columns = plan_.by_rows ? 1 : p_.kernel[1], bytes = plan_.by_rows ? rounded_run() : inputs_;
+    for (int64_t i = 0; i < p_.kernel[0]; i++, start += down) {
+      const uint8_t* tap = start;
+      for (int64_t j = 0; j < columns; j++, tap += right, weights += (bytes + 3) / 4 * kVectors) {
+        const uint8_t* from[kPositions];
+        repeat<kPositions>([&](auto k) UNSKEW_BODY { from[k] = tap + k * step; });
+        add_channels<0, kPositions>(from, bytes, weights, acc);
+      }
     }
     store(acc, first, kPositions);
   }
@@ -104,8 +137,34 @@ class Part {
     repeat<kPositions>([&](auto k) UNSKEW_BODY {
       repeat<kVectors>([&](auto v) UNSKEW_BODY { acc[k][v] = _mm512_load_si512(base + windows.base[k] + v * 16); });
     });
-    accumulate(windows, count, acc);
+    if (sums_ != nullptr) correct(first, acc);
+    if (plan_.by_rows) {
+      accumulate_rows(windows, count, acc);
+    } else {
+      accumulate(windows, count, acc);
+    }
     store(acc, first, count);
+  }
+
+  // − z·Σ x of each window, z the zero point of the weights of each channel.
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void correct(int64_t first, Accumulators& acc) const {
+    const auto* factors = reinterpret_cast<const __m512i*>(plan_.sums.factors->as<int32_t>() + block_.lane);
+    if (plan_.sums.uniform) {
+      repeat<kPositions>([&](auto k) UNSKEW_BODY {
+        const __m512i sum = _mm512_set1_epi32(sums_[first + k]);
+        repeat<kVectors>([&](auto v) UNSKEW_BODY { acc[k][v] = _mm512_add_epi32(acc[k][v], sum); });
+      });
+      return;
+    }
+    __m512i own[kVectors];
+    repeat<kVectors>([&](auto v) UNSKEW_BODY { own[v] = _mm512_load_si512(factors + v); });
+    repeat<kPositions>([&](auto k) UNSKEW_BODY {
+      const __m512i sum = _mm512_set1_epi32(sums_[first + k]);
+      repeat<kVectors>([&](auto v) UNSKEW_BODY {
+        acc[k][v] = plan_.sums.wide ? _mm512_add_epi32(acc[k][v], _mm512_mullo_epi32(sum, own[v]))
+                                    : _mm512_dpwssd_epi32(acc[k][v], sum, own[v]);
+      });
+    });
   }
 
   // Finds the windows of `count` positions, and fills the remaining places.
@@ -131,8 +190,9 @@ class Part {
     }
   }
 
-  [[gnu::always_inline]] inline void advance(Cursor& cursor) const {
-    if (++cursor.x < p_.output[1]) return;
+  [[gnu::always_inline]] inline void advance(Cursor& cursor, int64_t by = 1) const {
+    cursor.x += by;
+    if (cursor.x < p_.output[1]) return;
     cursor.x = 0;
     if (++cursor.y < p_.output[0]) return;
     cursor.y = 0;
@@ -160,38 +220,71 @@ class Part {
     }
   }
 
+  // The same where a run is a kernel row: the taps of a row that are outside are written out as zeros.
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void accumulate_rows(const Windows& windows, int count,
+                                                                   Accumulators& acc) const {
+    const auto* weights = reinterpret_cast<const __m512i*>(plan_.weights->data() + block_.weights);
+    const int64_t bytes = rounded_run();
+    alignas(64) uint8_t copies[kPositions][kRunLimit];
+    for (int64_t i = 0; i < p_.kernel[0]; i++) {
+      const int64_t down = i * p_.dilations[0];
+      const uint8_t* from[kPositions];
+      bool found = false;
+      for (int k = 0; k < kPositions; k++) {
+        from[k] = plan_.padding->data();
+        if (!windows.whole && (k >= count || !is_inside(windows.row[k] + down, 0))) continue;
+        found = true;
+        const int64_t x = windows.column[k], offset = windows.offset[k] + i * row_step();
+        if (windows.whole || (x >= 0 && x + p_.kernel[1] <= p_.input[1])) {
+          from[k] = source_ + offset;
+          if (end_ - from[k] >= bytes) continue;
+        }
+        const int64_t begin = std::clamp<int64_t>(-x, 0, p_.kernel[1]);
+        const int64_t end = std::clamp<int64_t>(p_.input[1] - x, begin, p_.kernel[1]);
+        std::memcpy(copies[k], plan_.padding->data(), bytes);
+        std::memcpy(copies[k] + begin * inputs_, source_ + offset + begin * inputs_, (end - begin) * inputs_);
+        from[k] = copies[k];
+      }
+      if (!found) {
+        weights += bytes / 4 * kVectors;
+        continue;
+      }
+      for (int64_t c = 0; c < bytes; c += 4, weights += kVectors) add<0, kPositions>(from, c, weights, acc);
+    }
+  }
+
   bool is_inside(int64_t at, int axis) const { return at >= 0 && at < p_.input[axis]; }
 
   // Adds one tap, for the positions that have it inside. At the left and right of an image mostly one position has not.
   [[gnu::always_inline]] UNSKEW_AVX512 inline void add_tap(unsigned found, const uint8_t* const* from,
                                                            const __m512i* weights, Accumulators& acc) const {
     if (found < 1u << 2) {
-      add_channels<0, 2>(from, weights, acc);
+      add_channels<0, 2>(from, inputs_, weights, acc);
     } else if (found < 1u << 4) {
-      add_channels<0, 4>(from, weights, acc);
+      add_channels<0, 4>(from, inputs_, weights, acc);
     } else if (found < 1u << (kPositions - 1)) {
-      add_channels<0, kPositions - 1>(from, weights, acc);
+      add_channels<0, kPositions - 1>(from, inputs_, weights, acc);
     } else if ((found & 1u) == 0) {
-      add_channels<1, kPositions>(from, weights, acc);
+      add_channels<1, kPositions>(from, inputs_, weights, acc);
     } else {
-      add_channels<0, kPositions>(from, weights, acc);
+      add_channels<0, kPositions>(from, inputs_, weights, acc);
     }
   }
 
-  // All input channels, for the positions [kBegin, kEnd).
+  // `bytes` bytes of a run, for the positions [kBegin, kEnd).
   template <int kBegin, int kEnd>
-  [[gnu::always_inline]] UNSKEW_AVX512 inline void add_channels(const uint8_t* const* from, const __m512i* weights,
-                                                                Accumulators& acc) const {
+  [[gnu::always_inline]] UNSKEW_AVX512 inline static void add_channels(const uint8_t* const* from, int64_t bytes,
+                                                                       const __m512i* weights, Accumulators& acc) {
     const uint8_t* last[kPositions];
     alignas(4) uint8_t rest[kPositions][4];
     int64_t c = 0;
-    for (const int64_t whole = inputs_ & ~int64_t{3}; c < whole; c += 4, weights += kVectors)
+    for (const int64_t whole = bytes & ~int64_t{3}; c < whole; c += 4, weights += kVectors)
       add<kBegin, kEnd>(from, c, weights, acc);
-    if (c == inputs_) return;
+    if (c == bytes) return;
       // Nothing is read beyond the source.
 #pragma GCC unroll 7
     for (int k = 0; k < kPositions; k++) {
-      last[k] = std::copy_n(from[k] + c, inputs_ - c, rest[k]) - (inputs_ - c);
+      last[k] = std::copy_n(from[k] + c, bytes - c, rest[k]) - (bytes - c);
     }
     add<kBegin, kEnd>(last, 0, weights, acc);
   }
@@ -281,6 +374,8 @@ class Part {
   Finish finish_;
   int64_t inputs_;
   __mmask64 mask_;  // of the channels there are
+  const uint8_t* end_;             // of the source
+  const int32_t* sums_ = nullptr;  // of the windows of the group, where weights have zero points
 };
 
 }  // namespace unskew

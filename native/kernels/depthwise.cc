@@ -36,7 +36,9 @@ void compute_scalar(const DepthwisePlan& plan, const uint8_t* source, uint8_t* d
 
 std::shared_ptr<const DepthwisePlan> prepare(const DepthwiseParams& p, const KernelTarget& target, int64_t outputs,
                                              int64_t begin, int64_t end, Addresses a) {
-  const auto* weights = reinterpret_cast<const int8_t*>(a[1]);
+  const auto weight_at = [&](const uint8_t* from, int64_t i) {
+    return p.weights_type == ByteType::u8 ? int32_t{from[i]} : int32_t{static_cast<int8_t>(from[i])};
+  };
   const auto* bias = reinterpret_cast<const int32_t*>(a[2]);
   const auto* multiplier = reinterpret_cast<const float*>(a[3]);
   const int64_t taps = p.kernel[0] * p.kernel[1];
@@ -47,7 +49,11 @@ std::shared_ptr<const DepthwisePlan> prepare(const DepthwiseParams& p, const Ker
   plan.outputs = outputs;
   plan.begin = begin;
   plan.end = end;
-  plan.plain_weights.assign(weights, weights + outputs * taps);
+  plan.plain_weights.resize(outputs * taps);
+  for (int64_t i = 0; i < outputs * taps; i++) {
+    const int32_t zero_point = a[5] == nullptr ? 0 : weight_at(a[5], i / taps);
+    plan.plain_weights[i] = static_cast<int16_t>(weight_at(a[1], i) - zero_point);
+  }
   plan.base = std::make_unique<AlignedBuffer>(outputs * 4);
   plan.multiplier = std::make_unique<AlignedBuffer>(outputs * 4);
   plan.overflows = false;
@@ -55,8 +61,8 @@ std::shared_ptr<const DepthwisePlan> prepare(const DepthwiseParams& p, const Ker
     int32_t sum = 0;
     double magnitude = bias != nullptr ? std::abs(static_cast<double>(bias[o])) : 0;
     for (int64_t t = 0; t < taps; t++) {
-      sum = wrapping_add(sum, weights[o * taps + t]);
-      magnitude += 255.0 * std::abs(weights[o * taps + t]);
+      sum = wrapping_add(sum, plan.plain_weights[o * taps + t]);
+      magnitude += 255.0 * std::abs(plan.plain_weights[o * taps + t]);
     }
     plan.base->as<int32_t>()[o] =
         wrapping_subtract(bias != nullptr ? bias[o] : 0, wrapping_multiply(p.source_zero_point, sum));
@@ -76,7 +82,7 @@ std::shared_ptr<const DepthwisePlan> prepare(const DepthwiseParams& p, const Ker
 
 void prepare_depthwise_scalar(DepthwisePlan& plan) {
   plan.block_width = std::max<int64_t>(1, plan.end - plan.begin);
-  plan.compute = compute_scalar;
+  plan.compute.assign(plan.blocks(), compute_scalar);
 }
 
 KernelProgram make_depthwise(const DepthwiseParams& p, const KernelTarget& target) {
@@ -96,7 +102,8 @@ KernelProgram make_depthwise(const DepthwiseParams& p, const KernelTarget& targe
       {.name = "destination",
        .bytes = checked_product(p.batch, p.output[0], p.output[1], outputs, element),
        .access = Access::write,
-       .alignment = element}};
+       .alignment = element},
+      {.name = "weightsZeroPoint", .bytes = outputs, .required = false, .constant = true}};
   auto plans = std::make_shared<std::vector<std::shared_ptr<const DepthwisePlan>>>();
   program.prepare = [=](Addresses a) {
     const int64_t middle = target.isa == Isa::avx512 ? divide_depthwise_avx512(outputs) : outputs;
@@ -115,7 +122,7 @@ KernelProgram make_depthwise(const DepthwiseParams& p, const KernelTarget& targe
           block -= plan->blocks();
           plan = plans->back().get();
         }
-        plan->compute(*plan, a[0], a[4], unit / blocks, block, thread);
+        plan->compute[block](*plan, a[0], a[4], unit / blocks, block, thread);
       }
     });
   };

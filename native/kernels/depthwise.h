@@ -18,10 +18,10 @@ struct DepthwisePlan {
   int64_t outputs = 0;  // all output channels
   int64_t begin = 0, end = 0;
   int64_t block_width = 0;  // output channels of a block
-  DepthwiseRow compute = nullptr;
+  std::vector<DepthwiseRow> compute;  // of each block
 
   // From the constants, as the version wants them; first as they are, for all output channels.
-  std::vector<int8_t> plain_weights;          // [output channels, taps]
+  std::vector<int16_t> plain_weights;         // [output channels, taps], without their zero points
   std::unique_ptr<AlignedBuffer> weights;     // of the version
   std::unique_ptr<AlignedBuffer> base;        // s32: bias − source zero point · Σ weights
   std::unique_ptr<AlignedBuffer> multiplier;  // f32

@@ -75,7 +75,7 @@ bool prepare_depthwise_avx2(DepthwisePlan& plan) {
   if (p.multiplier != 1) return false;
   const int64_t taps = p.kernel[0] * p.kernel[1];
   plan.block_width = kBlock;
-  plan.compute = p.source_type == ByteType::u8 ? compute<uint8_t> : compute<int8_t>;
+  plan.compute.assign(plan.blocks(), p.source_type == ByteType::u8 ? compute<uint8_t> : compute<int8_t>);
   plan.weights = std::make_unique<AlignedBuffer>(checked_product(plan.blocks(), taps, kBlock, 2));
   for (int64_t c = 0; c < plan.end - plan.begin; c++) {
     for (int64_t t = 0; t < taps; t++) {

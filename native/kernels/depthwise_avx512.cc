@@ -4,6 +4,8 @@
 //
 //   scratch[column][rows/4] = bytes (row 0, row 1, row 2, row 3) for each channel     taps outside: the source zero point
 //   acc[channel] = base[channel] + Σ over kernel columns and row groups of scratch · weights
+//
+// Weights less their zero point may have nine bits: then each is the sum of two bytes, and both are multiplied.
 #include "kernels/depthwise_avx512.h"
 
 namespace unskew {
@@ -110,6 +112,8 @@ struct Row {
         .size = size,
         .scratch = scratch,
         .weights = plan.weights->as<__m512i>() + block * size.taps() * size.groups() * Block::kVectors,
+        .second = plan.weights->as<__m512i>() +
+                  (plan.blocks() + block) * size.taps() * size.groups() * Block::kVectors,
         .base = plan.base->as<__m512i>() + block * Block::kVectors,
         .finish = Finish(plan.p.to),
         .multiplier = plan.multiplier->as<float>() + block * Block::kWidth,
@@ -154,24 +158,24 @@ void compute(const DepthwisePlan& plan, const uint8_t* source, uint8_t* destinat
   }
 }
 
-template <class Block, OutputType kType>
+template <class Block, OutputType kType, int kParts>
 DepthwiseRow choose_size(const DepthwisePlan& plan) {
   const int64_t width = plan.p.kernel[1], groups = (plan.p.kernel[0] + 3) / 4, stride = plan.p.strides[1];
   if (plan.p.dilations[1] == 1 && !plan.overflows) {
-    if (width == 3 && groups == 1 && stride == 1) return compute<Block, FixedSize<3, 1, 1>, kType, false>;
-    if (width == 3 && groups == 1 && stride == 2) return compute<Block, FixedSize<3, 1, 2>, kType, false>;
-    if (width == 5 && groups == 2 && stride == 1) return compute<Block, FixedSize<5, 2, 1>, kType, false>;
-    if (width == 5 && groups == 2 && stride == 2) return compute<Block, FixedSize<5, 2, 2>, kType, false>;
+    if (width == 3 && groups == 1 && stride == 1) return compute<Block, FixedSize<kParts, 3, 1, 1>, kType, false>;
+    if (width == 3 && groups == 1 && stride == 2) return compute<Block, FixedSize<kParts, 3, 1, 2>, kType, false>;
+    if (width == 5 && groups == 2 && stride == 1) return compute<Block, FixedSize<kParts, 5, 2, 1>, kType, false>;
+    if (width == 5 && groups == 2 && stride == 2) return compute<Block, FixedSize<kParts, 5, 2, 2>, kType, false>;
   }
-  return compute<Block, AnySize, kType, true>;
+  return compute<Block, AnySize<kParts>, kType, true>;
 }
 
-template <class Block>
+template <class Block, int kParts>
 DepthwiseRow choose_compute(const DepthwisePlan& plan) {
   switch (plan.p.type) {
-    case OutputType::u8: return choose_size<Block, OutputType::u8>(plan);
-    case OutputType::s8: return choose_size<Block, OutputType::s8>(plan);
-    default: return compute<Block, AnySize, OutputType::s32, true>;
+    case OutputType::u8: return choose_size<Block, OutputType::u8, kParts>(plan);
+    case OutputType::s8: return choose_size<Block, OutputType::s8, kParts>(plan);
+    default: return compute<Block, AnySize<kParts>, OutputType::s32, true>;
   }
 }
 
@@ -187,21 +191,28 @@ std::unique_ptr<AlignedBuffer> in_lanes(const T* from, int64_t outputs) {
   return result;
 }
 
-// weights[block][kernel column][row group][vector][lane][row in group]
+// Part `part` of a weight; 255, which is not the sum of two, has none.
+int8_t part_of(int16_t weight, int64_t part) {
+  const int first = std::clamp<int>(weight, -128, 127);
+  return static_cast<int8_t>(part == 0 ? first : weight - first);
+}
+
+// weights[part][block][kernel column][row group][vector][lane][row in group]
 template <class Block>
-std::unique_ptr<AlignedBuffer> pack_weights(const DepthwisePlan& plan, int64_t groups) {
+std::unique_ptr<AlignedBuffer> pack_weights(const DepthwisePlan& plan, int64_t groups, int64_t parts) {
   const DepthwiseParams& p = plan.p;
   const int64_t taps = p.kernel[0] * p.kernel[1], blocks = (plan.end - plan.begin + Block::kWidth - 1) / Block::kWidth;
   std::unique_ptr<AlignedBuffer> packed =
-      std::make_unique<AlignedBuffer>(checked_product(blocks, p.kernel[1], groups, Block::kWidth, 4));
+      std::make_unique<AlignedBuffer>(checked_product(parts, blocks, p.kernel[1], groups, Block::kWidth, 4));
   auto* to = packed->as<int8_t>();
-  for (int64_t block = 0; block < blocks; block++) {
+  for (int64_t block = 0; block < parts * blocks; block++) {
     for (int64_t x = 0; x < p.kernel[1]; x++) {
       for (int64_t at = 0; at < groups * Block::kWidth * 4; at++, to++) {
         const int64_t lane = at / 4 % 16, vector = at / 64 % Block::kVectors,
                       y = at / 64 / Block::kVectors * 4 + at % 4;
-        const int64_t o = plan.begin + block * Block::kWidth + Block::channel(vector, lane);
-        if (o < plan.end && y < p.kernel[0]) *to = plan.plain_weights[o * taps + y * p.kernel[1] + x];
+        const int64_t o = plan.begin + block % blocks * Block::kWidth + Block::channel(vector, lane);
+        if (o < plan.end && y < p.kernel[0])
+          *to = part_of(plan.plain_weights[o * taps + y * p.kernel[1] + x], block / blocks);
       }
     }
   }
@@ -212,6 +223,8 @@ template <class Block>
 bool prepare(DepthwisePlan& plan) {
   const DepthwiseParams& p = plan.p;
   const int64_t taps = p.kernel[0] * p.kernel[1], groups = (p.kernel[0] + 3) / 4;
+  const auto own = std::pair{plan.plain_weights.begin() + plan.begin * taps, plan.plain_weights.begin() + plan.end * taps};
+  if (std::find(own.first, own.second, 255) != own.second) return false;
   const int64_t column_bytes = groups * Block::kVectors * 64;
   const int64_t reach = checked_multiply(p.kernel[1] - 1, p.dilations[1]) + 1;
   const int64_t fitting = (kScratchBytes / column_bytes - reach) / p.strides[1];
@@ -230,11 +243,16 @@ bool prepare(DepthwisePlan& plan) {
   plan.base = in_lanes<Block>(base.data() + plan.begin, plan.end - plan.begin);
   const std::vector<float> multiplier(plan.multiplier->as<float>(), plan.multiplier->as<float>() + plan.outputs);
   plan.multiplier = in_lanes<Block>(multiplier.data() + plan.begin, plan.end - plan.begin);
-  plan.weights = pack_weights<Block>(plan, groups);
+  plan.weights = pack_weights<Block>(plan, groups, 2);
   plan.padding = std::make_unique<AlignedBuffer>(64);
   std::memset(plan.padding->data(), p.source_zero_point, 64);
   plan.block_width = Block::kWidth;
-  plan.compute = choose_compute<Block>(plan);
+  for (int64_t block = 0; block < plan.blocks(); block++) {
+    const auto first = own.first + block * Block::kWidth * taps;
+    const bool are_bytes = std::all_of(first, std::min(first + Block::kWidth * taps, own.second),
+                                       [](int16_t weight) { return weight >= -128 && weight <= 127; });
+    plan.compute.push_back(are_bytes ? choose_compute<Block, 1>(plan) : choose_compute<Block, 2>(plan));
+  }
   return true;
 }
 

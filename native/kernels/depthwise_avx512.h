@@ -51,9 +51,11 @@ struct Block16 {
 };
 
 // The kernel's width, its groups of four rows and its stride, known when compiling or not. Distances are in columns.
-template <int kTaps, int kGroups, int kStride>
+// kParts: a weight is the sum of that many bytes.
+template <int kWeightParts, int kTaps, int kGroups, int kStride>
 struct FixedSize {
   static constexpr bool kFixed = true;
+  static constexpr int kParts = kWeightParts;
   FixedSize(const DepthwiseParams&, int64_t) {}
   static constexpr int64_t taps() { return kTaps; }
   static constexpr int64_t groups() { return kGroups; }
@@ -61,9 +63,11 @@ struct FixedSize {
   static constexpr int64_t dilation() { return 1; }
 };
 
+template <int kWeightParts>
 class AnySize {
  public:
   static constexpr bool kFixed = false;
+  static constexpr int kParts = kWeightParts;
   AnySize(const DepthwiseParams& p, int64_t groups)
       : taps_(p.kernel[1]), groups_(groups), stride_(p.strides[1]), dilation_(p.dilations[1]) {}
   int64_t taps() const { return taps_; }
@@ -81,6 +85,7 @@ struct Columns {
   Size size;
   const __m512i* scratch;
   const __m512i* weights;
+  const __m512i* second;  // the second parts of the weights
   const __m512i* base;
   Finish finish;
   const float* multiplier;
@@ -93,11 +98,13 @@ struct Columns {
   [[gnu::always_inline]] UNSKEW_AVX512 inline void add(const __m512i* from, int64_t tap, int64_t group,
                                                        __m512i (&acc)[kColumns][Block::kVectors]) const {
     constexpr int kVectors = Block::kVectors;
+    const int64_t own = (tap * size.groups() + group) * kVectors;
     for (int v = 0; v < kVectors; v++) {
-      const __m512i weight = weights[(tap * size.groups() + group) * kVectors + v];
       for (int c = 0; c < kColumns; c++) {
         const int64_t column = c * size.stride() + tap * size.dilation();
-        acc[c][v] = _mm512_dpbusd_epi32(acc[c][v], from[(column * size.groups() + group) * kVectors + v], weight);
+        const __m512i x = from[(column * size.groups() + group) * kVectors + v];
+        acc[c][v] = _mm512_dpbusd_epi32(acc[c][v], x, weights[own + v]);
+        if constexpr (Size::kParts == 2) acc[c][v] = _mm512_dpbusd_epi32(acc[c][v], x, second[own + v]);
       }
     }
   }

@@ -55,7 +55,7 @@ struct RequantizeParams {
 KernelProgram make_requantize(const RequantizeParams&, const KernelTarget&);
 
 struct DepthwiseParams {
-  ByteType source_type;
+  ByteType source_type, weights_type;
   OutputType type;
   int64_t batch, channels, multiplier;
   Pair input, output, kernel, strides, dilations, begin;
@@ -65,7 +65,7 @@ struct DepthwiseParams {
 KernelProgram make_depthwise(const DepthwiseParams&, const KernelTarget&);
 
 struct ConvolutionParams {
-  ByteType source_type;
+  ByteType source_type, weights_type;
   OutputType type;
   int64_t batch, channels, outputs, groups;
   Pair input, output, kernel, strides, dilations, begin;

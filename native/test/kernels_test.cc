@@ -219,7 +219,7 @@ void windows() {
   const auto result = output_size(size, taps, steps, apart, before);
   const OutputType type = output_type();
   const DepthwiseParams params{
-      byte_type(), type,   2,   random_int(1, 150),  random_int(1, 2), size, result, taps, steps,
+      byte_type(), byte_type(), type,   2,   random_int(1, 150),  random_int(1, 2), size, result, taps, steps,
       apart,       before, 100, requantization(type)};
   check("depthwise", [=](auto& t) { return make_depthwise(params, t); });
 }
@@ -230,7 +230,7 @@ void convolutions() {
   const auto dilations = coin() ? Pair{1, 1} : random_tuple<2>(1, 3), begin = random_tuple<2>(0, 3);
   const int64_t groups = random_int(1, 2), channels = groups * random_int(1, 20), outputs = groups * random_int(1, 140);
   const OutputType type = output_type();
-  const ConvolutionParams params{byte_type(), type,
+  const ConvolutionParams params{byte_type(), byte_type(), type,
                                  2,           channels,
                                  outputs,     groups,
                                  input,       output_size(input, kernel, strides, dilations, begin),
@@ -241,9 +241,13 @@ void convolutions() {
   // Windows of one position; at times with weights too many for parts to take them all in turn.
   const bool heavy = random_int(0, 3) == 0;
   const int64_t wide = heavy ? 160 : 4 * random_int(1, 12), many = heavy ? 420 : random_int(1, 200);
-  const ConvolutionParams pointwise{byte_type(), type,   2,      wide,   many,   1,   input,
+  const ConvolutionParams pointwise{byte_type(), byte_type(), type,   2,      wide,   many,   1,   input,
                                     input,       {1, 1}, {1, 1}, {1, 1}, {0, 0}, 100, requantization(type)};
   check("convolution", [=](auto& t) { return make_convolution(pointwise, t); });
+  // Sums of windows that no two s16 numbers hold.
+  const ConvolutionParams large{byte_type(), byte_type(), type,   1,      1900,   3,      1,  {4, 4},
+                                {4, 4},      {3, 3},      {1, 1}, {1, 1}, {1, 1}, 100, requantization(type)};
+  if (heavy) check("convolution", [=](auto& t) { return make_convolution(large, t); });
 }
 
 BufferRef arena(int64_t offset) { return {Space::arena, offset, 0, nullptr}; }

@@ -35,7 +35,7 @@ export * from './print.ts';
 export * from './product.ts';
 export * from './product_geometry.ts';
 export * from './requantization.ts';
-export { type RoundingTail, readerOf, roundingTail } from './rounding_tail.ts';
+export { type GraphReader, type RoundingTail, readerOf, roundingTail } from './rounding_tail.ts';
 export * from './specialize.ts';
 export * from './sum_chain.ts';
 export { type Elements, elementsAfter, isFollowed, type KnownElements } from './symbolic.ts';

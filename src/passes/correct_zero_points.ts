@@ -7,7 +7,17 @@
  *  3. products without zero points become plain ones.
  */
 import { assert, closest, fail } from '../diagnostics/index.ts';
-import { byOp, factorsOf, type Graph, isProduct, type Node, type NodeId, nodesOf, type OpKey } from '../ir/index.ts';
+import {
+  byOp,
+  factorsOf,
+  type Graph,
+  type GraphReader,
+  isProduct,
+  type Node,
+  type NodeId,
+  nodesOf,
+  type OpKey,
+} from '../ir/index.ts';
 import { layerClass } from './cost/layer_class.ts';
 import type { CostModel } from './cost/model.ts';
 import { lazily } from './lazily.ts';
@@ -26,6 +36,7 @@ import {
   costOf,
   isStrategyName,
   type Strategy,
+  type StrategyName,
   type StrategyReport,
   servesTarget,
   strategyNames,
@@ -59,9 +70,23 @@ export const productRules: readonly AnyRule[] = [
   ...Object.values(waysByProduct).flatMap((list) => list.flatMap(({ rule }) => rule ?? [])),
 ];
 
-/** Corrects zero points of weights, and sources that a target cannot take, before any way is chosen. */
-export const correctWeights = (graph: Graph, context: PassContext): PassResult =>
-  applyRules(graph, [...weightRules, ...sourceRules(context.target.capabilities)], context);
+/**
+ * Corrects zero points of weights, and sources that a target cannot take, before any way is chosen. Weights that the target
+ * takes as they are stay where the layer takes the native way.
+ */
+export function correctWeights(graph: Graph, context: PassContext, strategy: Strategy = 'auto'): PassResult {
+  const { target } = context;
+  const stays = (node: Node, edited: GraphReader): boolean =>
+    ['auto', 'native'].includes(wantedFor(strategy, node)) && (target.takesWeightsZeroPoint?.(node, edited) ?? false);
+  return applyRules(graph, [...weightRules, ...sourceRules(target.capabilities)], {
+    ...context,
+    filter: (rule, node, edited) => rule !== windowSum || !stays(node, edited),
+  });
+}
+
+/** The way that was asked for a layer. */
+const wantedFor = (strategy: Strategy, node: Node): StrategyName | 'auto' =>
+  typeof strategy === 'string' ? strategy : (strategy[node.id] ?? strategy[node.loc.node ?? ''] ?? 'auto');
 
 const sourceRules = ({ unsignedSources, unsignedTransposedSources }: Capabilities): readonly AnyRule[] => [
   ...(unsignedSources ? [recentreSource] : []),
@@ -81,7 +106,7 @@ export function correctZeroPoints(
     to: 'nn',
     run(graph, context) {
       checkNames(strategy);
-      const steps: PassResult[] = [correctWeights(graph, context)];
+      const steps: PassResult[] = [correctWeights(graph, context, strategy)];
       checkLayers(strategy, [graph, steps[0].graph]);
       const choice = { strategy, target: context.target, costs: costs ?? context.target.costs };
       const chosen = chooseWays(steps[0].graph, choice, report);
@@ -118,8 +143,7 @@ function chooseWays(graph: Graph, choice: Choice, report: (entry: StrategyReport
     const candidates = waysOf(node) ?? [];
     const zeroPoint = factorsOf(node)?.zx;
     if (candidates.length === 0 || zeroPoint === undefined) continue;
-    const wanted =
-      typeof strategy === 'string' ? strategy : (strategy[node.id] ?? strategy[node.loc.node ?? ''] ?? 'auto');
+    const wanted = wantedFor(strategy, node);
     const zero = editor.constant(zeroPoint);
     const way = choose(editor, node, candidates, wanted, choice);
     if (way) chosen.set(node.id, way);
@@ -211,7 +235,7 @@ function reasonAgainst(
   { target }: Pick<Choice, 'target'>,
 ): string | undefined {
   if (!servesTarget(way, target)) return `a ${target.name} target has no zero points`;
-  return way.rule ? missOf(editor, node, way.rule) : nativeMiss(editor, node);
+  return way.rule ? missOf(editor, node, way.rule) : nativeMiss(editor, node, target);
 }
 
 function missOf(editor: GraphEditor, node: Node, rule: AnyRule): string | undefined {
@@ -219,8 +243,9 @@ function missOf(editor: GraphEditor, node: Node, rule: AnyRule): string | undefi
 }
 
 /** The primitive takes a scalar source zero point that is known when it is created. */
-function nativeMiss(editor: GraphEditor, node: Node): string | undefined {
+function nativeMiss(editor: GraphEditor, node: Node, target: Target): string | undefined {
   const factors = factorsOf(node);
+  if (target.takesWeightsZeroPoint?.(node, editor)) return undefined;
   if (factors?.zw) return 'the weights have a zero point, which no convolution primitive knows';
   if (factors === undefined || editor.type(factors.w).dtype !== 's8') return 'the weights have to be s8 first';
   const zero = editor.constant(factors.zx);

@@ -26,6 +26,7 @@ import {
   opOf,
   productKind,
   qnnDequantize,
+  readerOf,
   type ValueId,
 } from '../ir/index.ts';
 import { qdqStages } from './group_qdq.ts';
@@ -136,9 +137,11 @@ export function isZeroPoint(graph: Graph, id: ValueId | null | undefined): id is
   return data === undefined || Array.prototype.some.call(data, (value) => Number(value) !== 0);
 }
 
-/** A constant scalar zero point of the source of a symmetric product, for a target that takes it. */
-function isLegal(graph: Graph, node: Node, { capabilities }: Target): boolean {
+/** Zero points that the target takes: of known weights, or a constant scalar of the source of a symmetric product. */
+function isLegal(graph: Graph, node: Node, target: Target): boolean {
+  const { capabilities } = target;
   const { zx, zw } = factorsOf(node) ?? {};
+  if (target.takesWeightsZeroPoint?.(node, readerOf(graph))) return true;
   return capabilities.sourceZeroPoint && zw === undefined && constantOf(graph, zx)?.data.length === 1;
 }
 

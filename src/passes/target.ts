@@ -1,5 +1,5 @@
 /** The target of legalization: the capabilities of a back end, the costs of ways there, and its obligations. */
-import type { Graph, Node, Shape, ValueId } from '../ir/index.ts';
+import type { Graph, GraphReader, Node, Shape, ValueId } from '../ir/index.ts';
 import type { Obligation, Session } from '../proofs/index.ts';
 import type { CostModel } from './cost/model.ts';
 
@@ -28,6 +28,8 @@ export interface Target {
    * absent: `usual`.
    */
   readonly costFor?: (product: Node, weights: Shape, way: string, usual: number) => number;
+  /** True for a product whose constant weights it takes as they are, u8 and with their zero points; absent: for none. */
+  takesWeightsZeroPoint?(product: Node, graph: GraphReader): boolean;
   /** The obligations of its primitives for the operators of a selected graph, by node. */
   owes(graph: Graph, session?: Session): ReadonlyMap<ValueId, readonly Obligation[]>;
   /** The floats of a selected graph that it does not compute to the last bit as the interpreter does; absent: none. */

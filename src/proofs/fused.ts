@@ -23,6 +23,8 @@ export interface Fused<T> {
   /** The factor of `w`; in a requantization, the sum itself. */
   readonly x: T;
   readonly w?: T;
+  /** The zero point of the weights. */
+  readonly zw?: T;
   readonly bias?: T;
   readonly map?: T;
   readonly row?: T;

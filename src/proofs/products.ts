@@ -237,11 +237,11 @@ export function accumulator(fused: Fused<Value>, side: Side): Value {
 }
 
 /** The start of a fused operator: its product, or the sum that it is given. */
-function begun({ x, w, attrs: { sourceZeroPoint = 0 }, node }: Fused<Value>, side: Side): Value {
+function begun({ x, w, zw, attrs: { sourceZeroPoint = 0 }, node }: Fused<Value>, side: Side): Value {
   if (w === undefined) return x;
   const zx = sourceZeroPoint === 0 ? undefined : constantTerms([], side.ring.reduce(sourceZeroPoint));
   return isOp(node, dnnlConv, dnnlConvTranspose)
-    ? convolution({ x, w, zx, node }, node.attrs, side)
+    ? convolution({ x, w, zx, zw, node }, node.attrs, side)
     : matrixMultiplication({ x, w, zx, node }, side);
 }
 

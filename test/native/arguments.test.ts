@@ -27,6 +27,7 @@ const command = (kernel: Any, args: Any): Command => ({ kind: 'kernel', kernel, 
 const depthwise: Any = {
   name: 'depthwise',
   sourceType: 'u8',
+  weightsType: 's8',
   type: 'u8',
   batch: 1,
   channels: 4,

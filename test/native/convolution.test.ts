@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
-import { expectSame, kernelIsas, random, requantize, runKernel, typed } from './support.ts';
+import { expectSame, kernelIsas, random, requantize, runKernel, typed, zeroPointsOf } from './support.ts';
 
 const pair = (min: number, max: number) => fc.tuple(fc.integer({ min, max }), fc.integer({ min, max }));
 const usual = (value: number, max: number) => fc.oneof(fc.constant([value, value] as [number, number]), pair(1, max));
@@ -15,6 +15,8 @@ const config = fc
   .record({
     special: fc.constantFrom('none', 'none', 'none', 'pointwise', 'pointwise', 'heavy'),
     sourceType: fc.constantFrom('u8' as const, 's8' as const),
+    weightsType: fc.constantFrom('u8' as const, 's8' as const),
+    weightsZeroPoints: fc.constantFrom('none', 'one', 'each', 'ends'),
     type: fc.constantFrom('u8' as const, 's8' as const, 's32' as const),
     batch: fc.integer({ min: 1, max: 2 }),
     inputs: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constantFrom(4, 8, 16)),
@@ -56,16 +58,19 @@ describe('convolution', () => {
         const limits = { low: c.relu ? zeroPoint : low, high: low + 255 };
         const [channels, outputs, taps] = [c.groups * c.inputs, c.groups * c.outputs, c.kernel[0] * c.kernel[1]];
         const source = typed(c.sourceType, c.batch * c.input[0] * c.input[1] * channels, () => byte() + sourceLow);
-        const weights = Int8Array.from({ length: outputs * c.inputs * taps }, () => byte() - 128);
+        const weightsLow = c.weightsType === 's8' ? -128 : 0;
+        const weights = typed(c.weightsType, outputs * c.inputs * taps, () => byte() + weightsLow);
+        const weightsZeroPoint = typed(c.weightsType, outputs, zeroPointsOf(c.weightsZeroPoints, next, weightsLow));
         const bias = Int32Array.from({ length: outputs }, () => Math.floor((next() - 0.5) * 20000));
         const multiplier = Float32Array.from({ length: outputs }, () => c.scale * (next() < 0.5 ? 1 : next()));
         const destination = typed(c.type, c.batch * c.output[0] * c.output[1] * outputs, () => 0);
-        const { sourceType, type, batch, groups, input, output, kernel, strides, dilations, padsBegin } = c;
+        const { sourceType, weightsType, type, batch, groups, input, output, kernel, strides, dilations, padsBegin } =
+          c;
         const geometry = { batch, groups, input, output, kernel, strides, dilations, padsBegin };
         runKernel(
           {
             name: 'convolution',
-            ...{ sourceType, type, channels, outputChannels: outputs, ...geometry },
+            ...{ sourceType, weightsType, type, channels, outputChannels: outputs, ...geometry },
             ...{ sourceZeroPoint, zeroPoint, ...limits },
           },
           { source },
@@ -73,9 +78,16 @@ describe('convolution', () => {
           {
             isa,
             threads: c.threads,
-            constants: { weights, ...(c.hasBias && { bias }), ...(type !== 's32' && { multiplier }) },
+            constants: {
+              weights,
+              ...(c.weightsZeroPoints !== 'none' && { weightsZeroPoint }),
+              ...(c.hasBias && { bias }),
+              ...(type !== 's32' && { multiplier }),
+            },
           },
         );
+        const weightOf = (i: number, o: number): number =>
+          Number(weights[i]) - (c.weightsZeroPoints === 'none' ? 0 : Number(weightsZeroPoint[o]));
         const expected: number[] = [];
         for (let position = 0; position < batch * output[0] * output[1]; position++) {
           const n = Math.floor(position / output[0] / output[1]);
@@ -88,7 +100,7 @@ describe('convolution', () => {
               if (iy < 0 || iy >= input[0] || ix < 0 || ix >= input[1]) continue;
               const at = ((n * input[0] + iy) * input[1] + ix) * channels + Math.floor(o / c.outputs) * c.inputs;
               for (let i = 0; i < c.inputs; i++)
-                sum += (Number(source[at + i]) - sourceZeroPoint) * weights[(o * c.inputs + i) * taps + t];
+                sum += (Number(source[at + i]) - sourceZeroPoint) * weightOf((o * c.inputs + i) * taps + t, o);
             }
             expected.push(type === 's32' ? sum : requantize(sum, multiplier[o], zeroPoint, limits.low, limits.high));
           }

@@ -1,12 +1,14 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
-import { expectSame, kernelIsas, random, requantize, runKernel, typed } from './support.ts';
+import { expectSame, kernelIsas, random, requantize, runKernel, typed, zeroPointsOf } from './support.ts';
 
 const pair = (min: number, max: number) => fc.tuple(fc.integer({ min, max }), fc.integer({ min, max }));
 
 const config = fc
   .record({
     sourceType: fc.constantFrom('u8' as const, 's8' as const),
+    weightsType: fc.constantFrom('u8' as const, 's8' as const),
+    weightsZeroPoints: fc.constantFrom('none', 'one', 'each', 'ends'),
     type: fc.constantFrom('u8' as const, 's8' as const, 's32' as const),
     batch: fc.integer({ min: 1, max: 2 }),
     channels: fc.oneof(fc.integer({ min: 1, max: 140 }), fc.constantFrom(16, 32, 64, 96, 128)),
@@ -49,7 +51,11 @@ describe('depthwise', () => {
           () => Math.floor(next() * 256) + sourceLow,
         );
         const taps = c.kernel[0] * c.kernel[1];
-        const weights = Int8Array.from({ length: outputs * taps }, () => Math.floor(next() * 256) - 128);
+        const weightsLow = c.weightsType === 's8' ? -128 : 0;
+        const weights = typed(c.weightsType, outputs * taps, () => Math.floor(next() * 256) + weightsLow);
+        const weightsZeroPoint = typed(c.weightsType, outputs, zeroPointsOf(c.weightsZeroPoints, next, weightsLow));
+        const weightOf = (o: number, t: number): number =>
+          Number(weights[o * taps + t]) - (c.weightsZeroPoints === 'none' ? 0 : Number(weightsZeroPoint[o]));
         const bias = Int32Array.from({ length: outputs }, () => Math.floor((next() - 0.5) * 20000));
         const multiplier = Float32Array.from({ length: outputs }, () => c.scale * (next() < 0.5 ? 1 : next()));
         const length = c.batch * c.output[0] * c.output[1] * outputs;
@@ -58,6 +64,7 @@ describe('depthwise', () => {
           {
             name: 'depthwise',
             sourceType: c.sourceType,
+            weightsType: c.weightsType,
             type: c.type,
             batch: c.batch,
             channels: c.channels,
@@ -77,7 +84,12 @@ describe('depthwise', () => {
           {
             isa,
             threads: c.threads,
-            constants: { weights, ...(c.hasBias && { bias }), ...(c.type !== 's32' && { multiplier }) },
+            constants: {
+              weights,
+              ...(c.weightsZeroPoints !== 'none' && { weightsZeroPoint }),
+              ...(c.hasBias && { bias }),
+              ...(c.type !== 's32' && { multiplier }),
+            },
           },
         );
         const expected: number[] = [];
@@ -91,7 +103,7 @@ describe('depthwise', () => {
                   const ix = x * c.strides[1] - c.padsBegin[1] + (t % c.kernel[1]) * c.dilations[1];
                   if (iy < 0 || iy >= c.input[0] || ix < 0 || ix >= c.input[1]) continue;
                   const at = ((n * c.input[0] + iy) * c.input[1] + ix) * c.channels + Math.floor(o / c.multiplier);
-                  sum += (Number(source[at]) - sourceZeroPoint) * weights[o * taps + t];
+                  sum += (Number(source[at]) - sourceZeroPoint) * weightOf(o, t);
                 }
                 expected.push(
                   c.type === 's32' ? sum : requantize(sum, multiplier[o], zeroPoint, limits.low, limits.high),

@@ -126,3 +126,10 @@ export function requantize(v: number, multiplier: number, zeroPoint: number, low
   const rounded = fraction > 0.5 || (fraction === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
   return rounded + zeroPoint;
 }
+
+/** Zero points of weights, one for each filter: 'none' is not given to the kernel. */
+export function zeroPointsOf(kind: string, next: () => number, low: number): () => number {
+  const one = Math.floor(next() * 256);
+  if (kind === 'ends') return () => low + (next() < 0.5 ? 0 : 255);
+  return () => low + (kind === 'each' ? Math.floor(next() * 256) : one);
+}

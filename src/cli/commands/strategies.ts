@@ -7,7 +7,16 @@ import {
   usualTarget,
   usualTiming,
 } from '../../codegen/index.ts';
-import { legalizeFor, type PassTrace, type StrategyReport, type Way, ways, weightRules } from '../../passes/index.ts';
+import { factorsOf, type Graph, type Node, nodesOf, readerOf, typeOf } from '../../ir/index.ts';
+import {
+  legalizeFor,
+  type PassTrace,
+  type StrategyReport,
+  type Target,
+  type Way,
+  ways,
+  weightRules,
+} from '../../passes/index.ts';
 import { addonAvailable, backends, costsHere, usualBackend } from '../../runtime/index.ts';
 import { defineCommand } from '../command.ts';
 import { openSource } from '../files.ts';
@@ -72,7 +81,7 @@ export const strategies = defineCommand({
     const { costs } = target;
     const { strategy } = values;
     const legal = legalizeFor(given, target, { ...(strategy && { strategy }), onProof: terminal.proving });
-    const weights = weightsOf(legal.trace);
+    const weights = [...weightsOf(legal.trace), ...weightsLeft(legal.graph, target)];
     const account = accountOf(given, legal);
     const result = { ...resultOf(values.model, machine, costs.origin, legal.strategies), weights, account };
     if (values.measure === undefined) return result;
@@ -127,7 +136,7 @@ interface Result {
   readonly costs: string;
   readonly layers: readonly StrategyReport[];
   readonly ways: ReturnType<typeof summaryOf>;
-  /** The rules that corrected weights, in order; not of compiled models. */
+  /** The rules that corrected weights, in order, then the layers whose kernel takes them; not of compiled models. */
   readonly weights?: readonly WeightCorrection[];
   /** The layers of the file, compared with the layers that were read and corrected; not of compiled models. */
   readonly account?: LayerAccount;
@@ -201,6 +210,22 @@ const weightsOf = (trace: readonly PassTrace[]): WeightCorrection[] =>
     .flatMap(({ events }) => events)
     .flatMap(({ rule, root, loc }) => (lawOf.has(rule) ? [{ layer: loc.node ?? root, rule }] : []));
 
+/** The law of a product whose kernel takes the weights as they are. */
+const LEFT = 'native';
+const lawOfLeft = 'qconv(x, w; zx, zw) as it is: our kernel multiplies by w − zw';
+
+const weightsLeft = (graph: Graph, target: Target): WeightCorrection[] =>
+  nodesOf(graph).flatMap((node) =>
+    target.takesWeightsZeroPoint?.(node, readerOf(graph)) && hasOpenWeights(graph, node)
+      ? [{ layer: node.loc.node ?? node.id, rule: LEFT }]
+      : [],
+  );
+
+function hasOpenWeights(graph: Graph, node: Node): boolean {
+  const factors = factorsOf(node);
+  return factors !== undefined && (factors.zw !== undefined || typeOf(graph, factors.w).dtype === 'u8');
+}
+
 /** Zero points of weights: no choice is made there, so they have no costs. */
 function weightsText(weights: readonly WeightCorrection[], { verbose, paint }: Terminal): string[] {
   if (weights.length === 0) return [];
@@ -218,7 +243,11 @@ function weightsText(weights: readonly WeightCorrection[], { verbose, paint }: T
     title,
     formatTable(
       ['rule', right('times'), 'law'],
-      rules.map((name) => [name, weights.filter(({ rule }) => rule === name).length, lawOf.get(name) ?? '']),
+      rules.map((name) => [
+        name,
+        weights.filter(({ rule }) => rule === name).length,
+        name === LEFT ? lawOfLeft : (lawOf.get(name) ?? ''),
+      ]),
     ),
   ];
 }

@@ -11,6 +11,7 @@ type Three = readonly [number, number, number];
  */
 interface WindowKernel {
   readonly sourceType: ByteType;
+  readonly weightsType: ByteType;
   readonly type: ByteType | 's32';
   readonly batch: number;
   readonly channels: number;
@@ -95,17 +96,17 @@ export type Kernel =
       readonly zeroPointAt?: 'before' | 'after';
     }
   /** Depthwise convolution, channels last, any padding: padded taps read the source zero point, so they contribute 0.
-   *  acc = Σ (x − zeroPoint)·w + bias[c]; then as in requantize (type 's32' gives acc). The output has channels · multiplier
-   *  channels; output channel o reads input channel floor(o / multiplier). Arguments `weights` s8[output channels, kh·kw],
-   *  `bias` s32[output channels] [?], `multiplier` f32[output channels] (absent for 's32'): these three are constants,
+   *  acc = Σ (x − zeroPoint)·(w − weightsZeroPoint[c]) + bias[c]; then as in requantize (type 's32' gives acc). The output has channels · multiplier
+   *  channels; output channel o reads input channel floor(o / multiplier). Arguments `weights` [output channels, kh·kw], `weightsZeroPoint` [output channels] [?] of the same type,
+   *  `bias` s32[output channels] [?], `multiplier` f32[output channels] (absent for 's32'): these are constants,
    *  packed when the session is made. */
   | (WindowKernel & {
       readonly name: 'depthwise';
       readonly multiplier: number;
     })
   /** Convolution, channels last, of constant weights; the sum, `multiplier`, types and padding as in `depthwise`. Arguments `weights`
-   *  s8[outputChannels, channels / groups, kh, kw], `bias` s32[outputChannels] [?], `multiplier` f32[outputChannels]
-   *  (absent for 's32'): these three are constants, packed when the session is made. */
+   *  [outputChannels, channels / groups, kh, kw], `weightsZeroPoint` [outputChannels] [?] of the same type, `bias` s32[outputChannels] [?], `multiplier` f32[outputChannels]
+   *  (absent for 's32'): these are constants, packed when the session is made. */
   | (WindowKernel & {
       readonly name: 'convolution';
       readonly outputChannels: number;

@@ -34,6 +34,7 @@ import {
   Session,
   type Step,
 } from '../../proofs/index.ts';
+import { primitiveFinishes } from './epilogue_exactness.ts';
 import { hasVnni, type Isa } from './machine.ts';
 import { isOurs } from './our_kernel.ts';
 import { inLanes, type Lanes, pairedLanes } from './saturation_lanes.ts';
@@ -44,15 +45,26 @@ const EXACT = 2 ** 24;
 /** Sums (channel, constant of the map) whose thresholds are compared per node at most. */
 const MOST_STEPS = 20_000;
 
-/** The obligations of the primitives of a graph at level dnnl, by node. */
-export function owes(graph: Graph, isa: Isa, session = new Session()): Map<ValueId, Obligation[]> {
+/**
+ * The obligations of the primitives of a graph at level dnnl, by node.
+ *
+ * @param finishes the predicate by which lowering leaves the end of a product to a primitive
+ */
+export function owes(
+  graph: Graph,
+  isa: Isa,
+  session = new Session(),
+  finishes = primitiveFinishes,
+): Map<ValueId, Obligation[]> {
   const ranges = session.ranges(graph);
   const found = new Map<ValueId, Obligation[]>();
   for (const node of nodesOf(graph)) {
     const fused = fusedOf(node);
-    if (!fused?.w || isOurs(graph, node, isa)) continue;
+    if (!fused?.w || isOurs(graph, node, isa, finishes)) continue;
     found.set(node.id, [
-      fused.attrs.to === 's32' ? bareSum(graph, fused, ranges) : epilogue(graph, fused, ranges),
+      fused.attrs.to !== 's32' && finishes(graph, node)
+        ? epilogue(graph, fused, ranges)
+        : bareSum(graph, fused, ranges),
       ...(hasVnni(isa) ? [] : [saturation(graph, fused, fused.w, isa, ranges)]),
     ]);
   }

@@ -14,6 +14,7 @@ import {
   floatSteps,
 } from './epilogue.ts';
 import { byte } from './operand_types.ts';
+import { checkZeroPoint, elementAt } from './qnn_parameters.ts';
 
 export const fusedConvOperands = {
   x: byte,
@@ -27,7 +28,7 @@ export const fusedConvAttrs = { ...epilogueAttrs, sourceZeroPoint: attr.int(0) }
 
 /** Refuses operands and attributes that do not fit a result of this shape. */
 export function checkFusedConv(
-  { map, ...types }: OperandTypes<typeof fusedConvOperands>,
+  { map, ...types }: Omit<OperandTypes<typeof fusedConvOperands>, 'w'>,
   shape: Shape,
   attrs: AttrValues<typeof fusedConvAttrs>,
   refuse: Refuse,
@@ -53,20 +54,29 @@ export const finishedConv = (
 /** A convolution with all steps that one oneDNN primitive (or kernel of ours) applies after it. */
 export const dnnlConv = defineOp({
   name: 'dnnl.conv',
-  doc: 'acc = Σ (x − sourceZeroPoint)·w over the taps inside; v = acc + bias[o] + map[o,p]; y = v (to s32) or clamp(rne(fl(t·multiplier[o])) + zeroPoint, low, high), t = fl(v) after the float steps scale and offset (see epilogue.ts). x: [N,C,spatial…], w: s8[O,C/group,kernel…], bias: s32[O], map: s32[1,O,spatial…], multiplier, scale, offset: f32[O] or f32[1]. `by`: who computes it; `onednn` leaves the choice between a primitive and our convolution kernel to the machine.',
+  doc: 'acc = Σ (x − sourceZeroPoint)·(w − zw[o]) over the taps inside; v = acc + bias[o] + map[o,p]; y = v (to s32) or clamp(rne(fl(t·multiplier[o])) + zeroPoint, low, high), t = fl(v) after the float steps scale and offset (see epilogue.ts). x: [N,C,spatial…], w: [O,C/group,kernel…], zw: of the type of w, a scalar or [O], bias: s32[O], map: s32[1,O,spatial…], multiplier, scale, offset: f32[O] or f32[1]. `by`: who computes it; `onednn` leaves the choice between a primitive and our convolution kernel to the machine. Only our kernels take weights that are u8 or have a zero point.',
   level: 'dnnl',
-  operands: fusedConvOperands,
+  operands: { ...fusedConvOperands, w: byte, zw: optional(byte) },
   attrs: { ...convAttrs, ...fusedConvAttrs, by: attr.oneOfOr('onednn', 'onednn', 'depthwise') },
   results: { y: epilogueTypes },
   product: { kind: 'conv', form: 'fused' },
-  infer(types, attrs, refuse) {
+  infer({ zw, ...types }, attrs, refuse) {
     const shape = convShape(types.x.shape, types.w.shape, attrs, refuse);
+    checkZeroPoint(zw, types.w, types.w.shape.slice(0, 1), 'zw', refuse);
     checkFusedConv(types, shape, attrs, refuse);
     return { dtype: attrs.to, shape };
   },
-  evaluate({ x, w, ...rest }, attrs, [{ shape }]) {
-    const zx = attrs.sourceZeroPoint;
-    const sums = convolve({ x: x.data, xShape: x.shape, w: w.data, wShape: w.shape, outShape: shape, attrs, zx });
+  evaluate({ x, w, zw, ...rest }, attrs, [{ shape }]) {
+    const sums = convolve({
+      x: x.data,
+      xShape: x.shape,
+      w: w.data,
+      wShape: w.shape,
+      outShape: shape,
+      attrs,
+      zx: attrs.sourceZeroPoint,
+      zw: (filter) => elementAt(zw, filter),
+    });
     return finishedConv(sums, shape, rest, attrs);
   },
 });

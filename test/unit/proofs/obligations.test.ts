@@ -251,6 +251,8 @@ describe('primitives', () => {
       );
     });
   const owed = (f: Fused, isa: 'vnni' | 'avx2' = 'vnni') => owes(fused(f), isa).get(root)!;
+  /** With the end left to the primitive in any case. */
+  const trusting = (f: Fused) => owes(fused(f), 'vnni', undefined, () => true).get(root)!;
 
   it('add bias in f32, exactly up to 2^24', () => {
     expect(owed({ channels: 100, weight: 127, bias: 1000, multiplier: 1e-4 })).toMatchObject([
@@ -270,14 +272,21 @@ describe('primitives', () => {
   });
 
   it('are refuted at the sums that f32 rounds away, else proved by thresholds', () => {
-    const witness = refutation(owed({ channels: 4000, weight: 127, bias: 1001, multiplier: 5e-6 })[0]);
+    const large = { channels: 4000, weight: 127, bias: 1001, multiplier: 5e-6 };
+    const witness = refutation(trusting(large)[0]);
     const [[from]] = witness.accumulators!;
     expect(Math.abs(from)).toBeGreaterThan(2 ** 24);
     const exact = (a: number) => Math.min(127, rne(Math.fround(Math.fround(a + 1001) * Math.fround(5e-6))));
     const f = Math.fround;
     const inF32 = (a: number) => Math.min(127, rne(f(f(f(a) + f(1001)) * f(5e-6))));
     expect([witness.before, witness.after]).toEqual([exact(from), inF32(from)]);
-    expect(owed({ channels: 4000, weight: 127, bias: 1024, multiplier: 2 ** -18 })[0].verdict).toBe('proved');
+    expect(trusting({ channels: 4000, weight: 127, bias: 1024, multiplier: 2 ** -18 })[0].verdict).toBe('proved');
+    // Kernels add in int32: the one of convolutions with VNNI, elsewhere the one of ends.
+    expect(owes(fused(large), 'vnni').get(root)).toBeUndefined();
+    expect(owed(large, 'avx2')[0]).toMatchObject({
+      verdict: 'proved',
+      method: expect.stringMatching(/^sums may reach/),
+    });
   });
 
   it('return sums by way of f32, where it holds them', () => {

@@ -1,5 +1,7 @@
 /** Convolutions, and code that transposed ones (conv_transpose.ts) share with them. */
 import {
+  type ByteType,
+  byteTypes,
   type ConvAttrs,
   dnnlConvTranspose,
   isOp,
@@ -8,13 +10,14 @@ import {
   type ops,
   sizeOf,
   tensor,
+  type ValueId,
   type View,
 } from '../../../ir/index.ts';
 import type { ConvolutionSpec, Defect, PrimitiveAttributes } from '../binding.ts';
 import { hasOneMeaning } from '../floats.ts';
 import { inMemoryOrder, layoutOfDesc } from '../layout.ts';
 import { offered } from '../offered.ts';
-import { finishedByOurKernel, prefersOurKernel } from '../our_kernel.ts';
+import { isOurs } from '../our_kernel.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { type Operands, operandsOf } from '../saturation.ts';
 import { filterView } from '../saturation_pairs.ts';
@@ -35,15 +38,19 @@ export const constantWeights = ({ w }: Fused, graph: GraphView): string | undefi
 export const dnnlConv: Lowering<typeof ops.dnnlConv> = {
   refuses: constantWeights,
   lower(view, r) {
-    if (view.attrs.by === 'depthwise' || isOurs(view, r)) lowerKernel(view, r);
+    if (byOurKernel(view, r)) lowerKernel(view, r);
     else lowerProduct(view, r, primitivesOf(view, r));
   },
 };
 
-/** True when our convolution kernel computes a node on this machine. Only its vector version is fast. */
-function isOurs({ w, attrs, node }: Conv, r: Recorder): boolean {
+/**
+ * True when our convolution kernel computes a node on this machine. Only its vector version is fast; no primitive takes
+ * weights that are u8 or have a zero point.
+ */
+function byOurKernel({ w, zw, attrs, node }: Conv, r: Recorder): boolean {
+  if (zw || attrs.by === 'depthwise' || r.dtype(w) === 'u8') return true;
   const { isa, kernelIsa } = r.binding;
-  return kernelIsa === 'avx512' && finishedByOurKernel(node) && prefersOurKernel(r.shape(w), attrs.group, isa);
+  return kernelIsa === 'avx512' && isOurs(r.graph, node, isa);
 }
 
 /** The slow sum in scratch memory, when no primitive of this machine is exact. */
@@ -175,7 +182,7 @@ function recordFloatConv({ x, w, bias, y, attrs }: View<typeof nnConv>, r: Recor
 }
 
 /** Uses one of our own kernels, which correct the source zero point for nothing and finish in registers. */
-function lowerKernel({ x, w, bias, multiplier, y, attrs }: Conv, r: Recorder): void {
+function lowerKernel({ x, w, zw, bias, multiplier, y, attrs }: Conv, r: Recorder): void {
   const [batch, channels, ...input] = r.shape(x);
   const [, outputChannels, ...output] = r.shape(y);
   // One spatial axis is a row of a plane.
@@ -183,9 +190,11 @@ function lowerKernel({ x, w, bias, multiplier, y, attrs }: Conv, r: Recorder): v
     input.length === 1 ? [leading, list[0]] : [list[0], list[1]];
   const source = r.use(x, 'channels-last');
   const destination = r.define(y, 'channels-last');
-  const factors = multiplier && r.data(perChannel(r.constantOf(multiplier, 'f32'), outputChannels));
+  const each = <D extends 'f32' | ByteType>(id: ValueId | undefined, ...types: readonly D[]) =>
+    id && r.data(perChannel(r.constantOf(id, ...types), outputChannels));
   const window = {
     sourceType: r.byteType(x),
+    weightsType: r.byteType(w),
     type: attrs.to,
     batch,
     channels,
@@ -204,9 +213,10 @@ function lowerKernel({ x, w, bias, multiplier, y, attrs }: Conv, r: Recorder): v
       : { name: 'convolution', ...window, outputChannels, groups: attrs.group },
     {
       source,
-      weights: r.data(r.constantOf(w, 's8')),
+      weights: r.data(r.constantOf(w, ...byteTypes)),
+      weightsZeroPoint: each(zw, ...byteTypes),
       bias: bias && r.use(bias, 'row-major'),
-      multiplier: factors,
+      multiplier: each(multiplier, 'f32'),
       destination,
     },
   );

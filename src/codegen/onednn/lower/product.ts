@@ -5,6 +5,7 @@
 import { geometryOf, layoutOf, type Node, sizeOf, tensor, type ValueId } from '../../../ir/index.ts';
 import { atChannel, type ITensor } from '../../../tensors/index.ts';
 import type { Primitive, PrimitiveAttributes } from '../binding.ts';
+import { primitiveFinishes } from '../epilogue_exactness.ts';
 import { layoutOfDesc, type PlainLayout } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { floatsHoldSums, isExact, type Operands, returnsSums, sumsOfWeights } from '../saturation.ts';
@@ -37,10 +38,11 @@ export interface ProductPrimitives {
 }
 
 export function lowerProduct(view: FusedProduct, r: Recorder, primitives: ProductPrimitives): void {
-  const { bias, y } = view;
+  const { bias, y, node } = view;
+  const mayFinish = primitiveFinishes(r.graph, node);
   for (const given of primitives.candidates) {
     const { attributes, buffers } = endOf(view, r, given.zeroPoint);
-    const whole = primitives.whole(given, attributes);
+    const whole = mayFinish ? primitives.whole(given, attributes) : undefined;
     if (whole && isExact(r, given, whole.primitive, whole.bare)) {
       const more = { bias: bias && r.use(bias, 'row-major'), ...buffers };
       whole.record(r.define(y, layoutOfDesc(whole.primitive.descs.destination)), more);

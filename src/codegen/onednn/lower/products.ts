@@ -1,6 +1,7 @@
 /** The fused end of every product, and requantization on its own. */
 import {
   type AttrValues,
+  type ByteType,
   dtypes,
   type ITensor,
   newArray,
@@ -85,7 +86,7 @@ export const clamps = ({ to, zeroPoint, low, high }: Omit<Epilogue, 'sourceZeroP
 type Factor = 'f32' | 'f64' | 's32';
 
 /** A number for every channel, a common one repeated. */
-export function perChannel(t: ITensor<Factor>, channels: number): ITensor<Factor> {
+export function perChannel(t: ITensor<Factor | ByteType>, channels: number): ITensor<Factor | ByteType> {
   if (t.data.length === channels) return { ...t, shape: [channels] };
   return { ...t, shape: [channels], data: newArray(t.dtype, channels).fill(t.data[0]) };
 }

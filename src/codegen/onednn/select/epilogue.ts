@@ -15,9 +15,7 @@ import {
   view,
   whyNotFloats,
 } from '../../../ir/index.ts';
-import { stepOf } from '../../../numerics/index.ts';
 import type { Algebra, GraphEditor } from '../../../passes/index.ts';
-import { floatEpilogueIsExact } from './exactness.ts';
 
 /** A requantize with constant parameters, of any recipe, and the s32 sum that it rounds. */
 export type Requantize = RequantizationOfSum;
@@ -36,40 +34,6 @@ export function requantizeOf(graph: GraphEditor, node: Node): Requantize | strin
 /** True when a primitive can round like this recipe: in f32, half to even. */
 export const isFloatRecipe = ({ mode: { arithmetic, rounding } }: Requantize): boolean =>
   arithmetic === 'f32' && rounding === 'half-even';
-
-/**
- * True when oneDNN's own epilogue is exact for this chain: see exactness.ts. `shifted`: the primitive corrects a source
- * zero point.
- */
-export function primitiveMayFinish(
-  { bias, map, row }: SumChain,
-  r: Requantize,
-  channels: number,
-  shifted: boolean,
-): boolean {
-  if (row !== undefined || !isFloatRecipe(r) || !isFiniteTensor(r.multiplier)) return false;
-  if (bias === undefined && map === undefined && !shifted) return true;
-  const inner = map ? map.data.length / channels : 0;
-  const added = (c: number): number => {
-    const b = Math.abs(bias?.data[c] ?? 0);
-    let largest = 0;
-    for (let i = c * inner; i < (c + 1) * inner; i++) largest = Math.max(largest, Math.abs(map?.data[i] ?? 0));
-    return b + largest;
-  };
-  const last = leastFactor(r);
-  return floatEpilogueIsExact({ low: r.low, high: r.high, channels, added, last, step: (c) => stepOf(r, c) });
-}
-
-/** The ends of primitives make the largest integer of NaN, and not the least. */
-const isFiniteTensor = ({ data }: ITensor<'f32' | 'f64' | 's32'>): boolean => data.every(Number.isFinite);
-
-/** The channel with the least multiplier, where channels differ in nothing else. */
-function leastFactor({ multiplier, scale, offset }: Requantize): number | undefined {
-  if (scale || offset) return undefined;
-  let least = 0;
-  for (let c = 0; c < multiplier.data.length; c++) if (multiplier.data[c] < multiplier.data[least]) least = c;
-  return multiplier.data[least] > 0 ? least : undefined;
-}
 
 /** The operands of a fused epilogue as constants. */
 export function epilogueOperands(a: Algebra, { bias, map }: Pick<SumChain, 'bias' | 'map'>, r?: Requantize) {

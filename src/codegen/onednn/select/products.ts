@@ -24,25 +24,30 @@ import {
 import type { Algebra, GraphEditor } from '../../../passes/index.ts';
 import { endOf, epilogueOperands, type Requantize } from './epilogue.ts';
 
-/** An 8-bit source, s8 weights without a zero point, and a source zero point that is a known scalar. */
+/** An 8-bit source, weights, and a source zero point that is a known scalar. */
 export interface Product {
   readonly node: Node;
   readonly x: Value<ByteType>;
-  readonly w: Value<'s8'>;
+  /** s8 without a zero point, but for convolutions of known weights. */
+  readonly w: Value<ByteType>;
+  readonly zw?: Value<ByteType>;
   readonly sourceZeroPoint: number;
   /** The axis of the result that has the channels. */
   readonly axis: number;
   readonly channels: number;
 }
 
-/** The product that computes a value, when a primitive can; else the reason. */
+/** The product that computes a value, when a primitive or a kernel can; else the reason. */
 export function productOf(graph: GraphEditor, id: ValueId): Product | string {
   const node = graph.producer(id);
   const factors = node && !isFused(node) ? factorsOf(node) : undefined;
   if (node === undefined || factors === undefined) return 'it is neither a convolution nor a matmul';
   const [x, w, zero] = [graph.value(factors.x), graph.value(factors.w), graph.constant(factors.zx)];
   if (!isOfType(x, ...byteTypes)) return `the source is ${x.type.dtype}`;
-  if (!isOfType(w, 's8') || factors.zw) return 'the weights are not symmetric s8';
+  const zw = factors.zw && graph.value(factors.zw);
+  if (!isOfType(w, ...byteTypes) || (zw && !isOfType(zw, ...byteTypes))) return `the weights are ${w.type.dtype}`;
+  if (!isSymmetric({ w, zw }) && !(isOp(node, qnnConv) && graph.isConstant(w.id) && (!zw || graph.isConstant(zw.id))))
+    return 'the weights are not symmetric s8';
   if (factors.zx && zero?.data.length !== 1) return 'the source zero point is not a known scalar';
   const { kind } = layoutOf(node);
   const isMatmul = kind === 'matmul';
@@ -52,8 +57,11 @@ export function productOf(graph: GraphEditor, id: ValueId): Product | string {
   const channels = shape[axis];
   if (typeof channels !== 'number') return 'the number of channels is not known';
   if (!isMatmul && !graph.isConstant(w.id)) return 'the weights are computed at run time';
-  return { node, x, w, sourceZeroPoint: zero ? Number(zero.data[0]) : 0, axis, channels };
+  return { node, x, w, ...(zw && { zw }), sourceZeroPoint: zero ? Number(zero.data[0]) : 0, axis, channels };
 }
+
+/** True for weights that primitives take. */
+export const isSymmetric = ({ w, zw }: Pick<Product, 'w' | 'zw'>): boolean => !zw && w.type.dtype === 's8';
 
 /** Our depthwise kernel: 2-D, one input channel per group. It adds in int32 and reads padding as the zero point. */
 export const servedByDepthwise = ({ node, w }: Product): boolean =>
@@ -66,14 +74,17 @@ export function emitProduct(
   r: Requantize | undefined,
   depthwise: boolean,
 ): Value {
-  const { node, x, w, sourceZeroPoint } = product;
+  const { node, x, w, zw, sourceZeroPoint } = product;
   const end = { ...endOf(r), sourceZeroPoint };
   const { map, multiplier, ...others } = epilogueOperands(a, chain, r);
   const operands = { ...others, ...(multiplier && { multiplier: ofType(multiplier, 'f32') }) };
-  const fused = { x, w, ...operands, ...(map && { map }) };
-  if (isOp(node, nnConv, qnnConv))
-    return a.emit(dnnlConv, fused, { ...node.attrs, ...end, by: depthwise ? 'depthwise' : 'onednn' });
+  const fused = { x, ...operands, ...(map && { map }) };
+  if (isOp(node, nnConv, qnnConv)) {
+    const by = depthwise ? 'depthwise' : 'onednn';
+    return a.emit(dnnlConv, { ...fused, w, ...(zw && { zw }) }, { ...node.attrs, ...end, by });
+  }
+  const symmetric = ofType(w, 's8');
   return isOp(node, nnConvTranspose, qnnConvTranspose)
-    ? a.emit(dnnlConvTranspose, fused, { ...node.attrs, ...end })
-    : a.emit(dnnlMatmul, { a: x, b: w, ...operands }, end);
+    ? a.emit(dnnlConvTranspose, { ...fused, w: symmetric }, { ...node.attrs, ...end })
+    : a.emit(dnnlMatmul, { a: x, b: symmetric, ...operands }, end);
 }

@@ -16,9 +16,9 @@ import {
   type Value,
 } from '../../../ir/index.ts';
 import { type Algebra, type AnyRule, defineRule, type GraphEditor } from '../../../passes/index.ts';
-import { isFloatRecipe, primitiveMayFinish, type Requantize, requantizeOf, separateEpilogue } from './epilogue.ts';
+import { isFloatRecipe, type Requantize, requantizeOf, separateEpilogue } from './epilogue.ts';
 import { floatTwin } from './float_twin.ts';
-import { emitProduct, productOf, servedByDepthwise } from './products.ts';
+import { emitProduct, isSymmetric, productOf, servedByDepthwise } from './products.ts';
 import { selectReciprocal } from './reciprocal.rule.ts';
 
 /** Unwraps a result that `where` has found, and that cannot be a reason. */
@@ -62,8 +62,8 @@ export const selectRequantized = defineRule({
   },
 });
 
-/** True when the depthwise kernel rounds like this recipe, which is ONNX Runtime's. */
-const isDepthwiseRecipe = (r: Requantize): boolean =>
+/** True when our convolution kernels round like this recipe, which is ONNX Runtime's. */
+const isKernelRecipe = (r: Requantize): boolean =>
   isFloatRecipe(r) && r.mode.zeroPointAt === 'after' && !r.scale && !r.offset;
 
 function finish(graph: GraphEditor, a: Algebra, given: Requantize, chain: SumChain): Value {
@@ -71,10 +71,10 @@ function finish(graph: GraphEditor, a: Algebra, given: Requantize, chain: SumCha
   const r = isFloatRecipe(given) ? given : (floatTwin(graph, given) ?? given);
   if (typeof product === 'string' || product.axis !== r.axis || !graph.isPrivate(chain.sum))
     return separateEpilogue(graph, a, chain, r.axis, r);
-  const depthwise =
-    servedByDepthwise(product) && chain.map === undefined && chain.row === undefined && isDepthwiseRecipe(r);
-  if (depthwise || primitiveMayFinish(chain, r, product.channels, product.sourceZeroPoint !== 0))
-    return emitProduct(a, product, chain, r, depthwise);
+  const byKernel = chain.map === undefined && isKernelRecipe(r);
+  const depthwise = byKernel && servedByDepthwise(product);
+  const isTaken = isFloatRecipe(r) && chain.row === undefined && (byKernel || isSymmetric(product));
+  if (isTaken) return emitProduct(a, product, chain, r, depthwise);
   const sum = emitProduct(a, product, {}, undefined, servedByDepthwise(product));
   return separateEpilogue(graph, a, { ...chain, sum: sum.id }, r.axis, r);
 }
