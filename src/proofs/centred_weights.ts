@@ -79,10 +79,9 @@ export class CentredWeights {
   }
 
   #centred(w: Narrow, zeros: Float64Array, { length, step, zeroOf }: Runs): ITensor {
-    const values = w.data;
-    const data = new Int16Array(values.length);
+    const data = new Int16Array(w.data);
     for (let k = 0, at = 0; at < data.length; k++)
-      for (let end = at + length, zero = zeroOf(k); at < end; at++, zero += step) data[at] = values[at] - zeros[zero];
+      for (let end = at + length, zero = zeroOf(k); at < end; at++, zero += step) data[at] -= zeros[zero];
     const made: ITensor<'s16'> = { dtype: 's16', shape: w.shape, data };
     this.know(made);
     return made;

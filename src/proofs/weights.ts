@@ -83,46 +83,118 @@ export class Weights {
   #add(w: ITensor, blocks: number, rows: number, length: number): Sums {
     return isTensorOf(w, 's8') && rows <= MOST_ROWS
       ? this.#byteSums(w.data, blocks, rows, length)
-      : rowSums(elementsOf(w), blocks, rows, length);
+      : rowSums(elementsOf(w), { blocks, rows, length });
   }
 }
 
 /** 8- and 16-bit weights as they are, others as checked integers. */
 const elementsOf = (w: ITensor): Elements => (isTensorOf(w, 's8', 'u8', 's16', 'u16', 'bool') ? w.data : integers(w));
 
+/** Blocks of elements as doubles, one at a time: loops over arrays of one type are several times as fast as over any. */
+class Blocks {
+  readonly #elements: Elements;
+  readonly #doubles: Float64Array;
+
+  constructor(elements: Elements, { rows, length }: Size) {
+    this.#elements = elements;
+    this.#doubles = new Float64Array(rows * length);
+  }
+
+  /** The elements of a block, until the next one is asked for. */
+  get(block: number): Float64Array {
+    const { length } = this.#doubles;
+    this.#doubles.set(this.#elements.subarray(block * length, (block + 1) * length));
+    return this.#doubles;
+  }
+}
+
+type Size = Pick<Rows, 'blocks' | 'rows' | 'length'>;
+
 /** The same of elements of any type, exact. */
-function rowSums(data: Elements, blocks: number, rows: number, length: number): Sums {
+function rowSums(elements: Elements, size: Size): Sums {
+  const { blocks, length } = size;
   const [sums, aboves] = [new Float64Array(blocks * length), new Float64Array(blocks * length)];
-  for (let block = 0, at = 0; block < blocks; block++)
-    for (let row = 0; row < rows; row++)
+  const all = new Blocks(elements, size);
+  for (let block = 0; block < blocks; block++) {
+    const data = all.get(block);
+    if (length === 1) {
+      [sums[block], aboves[block]] = sumsOf(data);
+      continue;
+    }
+    for (let at = 0; at < data.length; ) {
       for (let to = block * length, end = to + length; to < end; to++) {
         const v = data[at++];
         sums[to] += v;
         aboves[to] += Math.max(v, 0);
       }
+    }
+  }
   return { sums, aboves };
 }
 
+function sumsOf(data: Float64Array): readonly [sum: number, above: number] {
+  let sum = 0;
+  let above = 0;
+  for (let i = 0; i < data.length; i++) {
+    const v = data[i];
+    sum += v;
+    if (v > 0) above += v;
+  }
+  return [sum, above];
+}
+
 /** Σw·vector by block and place in a row. */
-function products(
-  data: Elements,
+function products(elements: Elements, rows: Rows, vector: Float64Array, ring: Ring): Float64Array {
+  if (elements instanceof Float64Array) return largeProducts(elements, rows, vector, ring);
+  const { blocks, length, channelOf } = rows;
+  const out = new Float64Array(blocks * length);
+  const all = new Blocks(elements, rows);
+  for (let block = 0; block < blocks; block++) {
+    const data = all.get(block);
+    if (length === 1) out[block] = dotProduct(data, vector, channelOf(block), ring);
+    else addRowProducts(data, vector, channelOf(block), ring, out.subarray(block * length, (block + 1) * length));
+  }
+  return out;
+}
+
+/** |w| < 2^16 and |factor| < 2^31: 2^6 products add up to no more than 2^53. */
+const UNREDUCED = 2 ** 6;
+
+function dotProduct(data: Float64Array, vector: Float64Array, first: number, ring: Ring): number {
+  let total = 0;
+  for (let i = 0; i < data.length; ) {
+    let sum = 0;
+    for (const end = Math.min(i + UNREDUCED, data.length); i < end; i++) sum += data[i] * vector[first + i];
+    total = ring.reduce(total + ring.reduce(sum));
+  }
+  return total;
+}
+
+/** Rows as long as `out`, each by its element of the vector. */
+function addRowProducts(data: Float64Array, vector: Float64Array, first: number, ring: Ring, out: Float64Array): void {
+  const rows = data.length / out.length;
+  for (let row = 0, at = 0; row < rows; row++) {
+    const factor = vector[first + row];
+    for (let i = 0; i < out.length; i++) out[i] += data[at++] * factor;
+    // a representative and UNREDUCED − 1 products
+    if (row % (UNREDUCED - 1) === UNREDUCED - 2 || row === rows - 1)
+      for (let i = 0; i < out.length; i++) out[i] = ring.reduce(out[i]);
+  }
+}
+
+/** Products in the ring: weights of any size. */
+function largeProducts(
+  data: Float64Array,
   { blocks, rows, length, channelOf }: Rows,
   vector: Float64Array,
   ring: Ring,
 ): Float64Array {
   const out = new Float64Array(blocks * length);
-  const isSmall = !(data instanceof Float64Array);
   for (let block = 0, at = 0; block < blocks; block++) {
-    const first = channelOf(block);
-    const [from, end] = [block * length, (block + 1) * length];
     for (let row = 0; row < rows; row++) {
-      const factor = vector[first + row];
-      if (isSmall) for (let to = from; to < end; to++) out[to] += data[at++] * factor;
-      else for (let to = from; to < end; to++) out[to] += ring.mul(ring.reduce(data[at++]), ring.reduce(factor));
-      // |w| < 2^9 and |factor| < 2^31: 2^12 products add up to less than 2^53; products of large weights are below
-      // 2^32.
-      if (row % 2 ** 12 === 2 ** 12 - 1 || row === rows - 1)
-        for (let to = from; to < end; to++) out[to] = ring.reduce(out[to]);
+      const factor = ring.reduce(vector[channelOf(block) + row]);
+      for (let to = block * length, end = to + length; to < end; to++)
+        out[to] = ring.reduce(out[to] + ring.mul(ring.reduce(data[at++]), factor));
     }
   }
   return out;

@@ -1,5 +1,14 @@
 import { bfloat16ToNumber, halfToNumber, numberToBfloat16, numberToHalf } from '../../numerics/index.ts';
-import { allDTypes, byteTypes, type DType, type ITensor, isBig, isFloat, newArray } from '../../tensors/index.ts';
+import {
+  allDTypes,
+  bytesOf,
+  byteTypes,
+  type DType,
+  type ITensor,
+  isBig,
+  isFloat,
+  newArray,
+} from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
 import { byte } from './operand_types.ts';
 
@@ -71,7 +80,8 @@ export const nnRecentre = defineOp({
   },
   evaluate({ x }, { to }) {
     const data = newArray(to, x.data.length);
-    for (let i = 0; i < data.length; i++) data[i] = x.data[i] ^ 0x80;
+    const [from, into] = [bytesOf(x.data), bytesOf(data)];
+    for (let i = 0; i < into.length; i++) into[i] = from[i] ^ 0x80;
     return { dtype: to, shape: x.shape, data };
   },
 });

@@ -67,16 +67,22 @@ export function centred(
   low: number,
   high: number,
 ): Int16Array | undefined {
-  const out = new Int16Array(data.length);
+  const out = new Int16Array(data);
   let fits = true;
   forEachZeroPoint(shape, zw, of, (start, end, zero) => {
-    for (let i = start; fits && i < end; i++) {
-      const v = data[i] - zero;
-      fits = v >= low && v <= high;
-      out[i] = v;
-    }
+    fits &&= subtracted(out, start, end, zero, low, high);
   });
   return fits ? out : undefined;
+}
+
+/** Subtracts `zero` from a run in place, as far as the differences are within the limits: true when all of them are. */
+function subtracted(values: Int16Array, start: number, end: number, zero: number, low: number, high: number): boolean {
+  for (let i = start; i < end; i++) {
+    const v = values[i] - zero;
+    if (v < low || v > high) return false;
+    values[i] = v;
+  }
+  return true;
 }
 
 /** Runs of weights with their zero point: one for all, one for each filter, or of a matrix product also by batch. */
