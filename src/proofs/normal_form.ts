@@ -4,8 +4,12 @@
  *   Σ coefficient · (a product of one source with one tensor of weights)  +  Σ a vector along one axis  +  a number
  *
  * all modulo 2^32. Equal forms are equal for all sources, and for all sizes: nothing is evaluated. A source x − z becomes
- * two products, of x and of 1 (which pads cut off like x), so a zero point ends up in a coefficient. What has no such
- * form, and forms that differ, are left to evaluation; see identity.ts.
+ * two products, of x and of 1 (which pads cut off like x), so a zero point ends up in a coefficient. A window sum times a
+ * number for each filter is a product with that number in the place of every weight, and goes into other weights:
+ *
+ *   conv(x, w) − z[o]·conv(x, 1) = conv(x, w − z[o])
+ *
+ * What has no such form, and forms that differ, are left to evaluation; see identity.ts.
  */
 import {
   biasOf,
@@ -22,14 +26,18 @@ import {
   type Node,
   nnAdd,
   nnConv,
+  nnMul,
   nnNeg,
   nnPad,
   nnRecentre,
   nnSub,
+  numbersOf,
+  type ProductLayout,
   qnnConv,
   type Shape,
   sameShape,
   shiftTo,
+  tensor,
   type ValueId,
   type View,
   viewOf,
@@ -47,7 +55,7 @@ interface Line {
 }
 
 interface Form {
-  /** The products by a key of their source, weights and attributes. */
+  /** The products by their place and weights. */
   readonly products: ReadonlyMap<string, Product>;
   readonly lines: readonly Line[];
   readonly number: number;
@@ -55,9 +63,19 @@ interface Form {
 
 interface Product {
   readonly coefficient: number;
+  /** Its source, attributes and shapes. */
+  readonly place: string;
+  readonly layout: ProductLayout;
+  readonly weights: Filters;
   /** The product of 1 with weights when no pad cuts it off: the sums of the weights, by result channel. */
-  readonly sums?: () => Line;
+  readonly sums?: (weights: ITensor) => Line;
 }
+
+/** A tensor, or one number for all weights of a filter. */
+type Filters = { readonly tensor: ITensor } | { readonly numbers: ITensor };
+
+const keyOf = ({ place, weights }: Pick<Product, 'place' | 'weights'>): string =>
+  `${place} @${identityOf('tensor' in weights ? weights.tensor : weights.numbers)}`;
 
 /** x + shift for an unknown x and, when it was padded, the number outside of it. */
 interface Source {
@@ -111,8 +129,9 @@ function withSums(form: Form, other: Form): Form {
   const kept = new Map<string, Product>();
   for (const [key, product] of form.products) {
     if (product.coefficient === 0) continue;
-    if (product.sums && other.products.get(key)?.coefficient !== product.coefficient)
-      out = added(out, { ...empty, lines: [product.sums()] }, product.coefficient);
+    const { sums, weights } = product;
+    if (sums && 'tensor' in weights && other.products.get(key)?.coefficient !== product.coefficient)
+      out = added(out, { ...empty, lines: [sums(weights.tensor)] }, product.coefficient);
     else kept.set(key, product);
   }
   return { ...out, products: kept };
@@ -142,7 +161,28 @@ class Forms {
 
   compared(): Form | undefined {
     const { root, sum } = this.#side;
-    return sum ? this.#of(sum) : root && (isFused(root) ? this.#fused(root) : this.#of(root.id));
+    const form = sum ? this.#of(sum) : root && (isFused(root) ? this.#fused(root) : this.#of(root.id));
+    return form && this.#centred(form);
+  }
+
+  /** c·conv(x, w) − c·conv(x, z[o]) as c·conv(x, w − z[o]); undefined where numbers of filters are left over. */
+  #centred(form: Form): Form | undefined {
+    const products = new Map(form.products);
+    for (const [key, one] of form.products) {
+      if (!('numbers' in one.weights)) continue;
+      products.delete(key);
+      if (one.coefficient === 0) continue;
+      const isOther = (other: Product) =>
+        other.place === one.place && ((other.coefficient + one.coefficient) | 0) === 0 && 'tensor' in other.weights;
+      const [otherKey, other] = [...products].find(([, product]) => isOther(product)) ?? [];
+      if (otherKey === undefined || other === undefined || !('tensor' in other.weights)) return undefined;
+      const tensor = this.#weights.centred.of(other.layout, other.weights.tensor, one.weights.numbers);
+      const made = { ...other, weights: { tensor } };
+      const known = products.get(keyOf(made))?.coefficient ?? 0;
+      products.delete(otherKey);
+      products.set(keyOf(made), { ...made, coefficient: (known + other.coefficient) | 0 });
+    }
+    return { ...form, products };
   }
 
   /** A node has the id of its first result, and all that have a form have one. */
@@ -166,6 +206,10 @@ class Forms {
       const a = operand(viewOf<typeof nnNeg>(node).x);
       return a && added(empty, a, -1);
     }
+    if (isOp(node, nnMul)) {
+      const { a, b } = viewOf<typeof nnMul>(node);
+      return this.#spread(a, b, this.#shape(id)) ?? this.#spread(b, a, this.#shape(id));
+    }
     if (isFused(node)) return this.#fused(node);
     return isProduct(node) ? this.#product(node) : undefined;
   }
@@ -177,8 +221,11 @@ class Forms {
     const { x, w, bias, map, row, column } = fused;
     const shape = this.#shape(node.id);
     const axis = channelAxis(fused, shape.length);
-    if (row || column) return undefined;
     let form = w ? this.#product(node) : this.#of(x);
+    if (row && column) {
+      const spread = this.#spread(row, column, shape);
+      form = form && spread && added(form, spread, 1);
+    }
     for (const id of [bias, map]) {
       if (!id || form === undefined) continue;
       const constant = constantOf(this.#side.graph, id);
@@ -229,8 +276,50 @@ class Forms {
     return { ...source, pads: [...pads.slice(2, rank), ...pads.slice(rank + 2)], outside };
   }
 
-  /** Σ (x − zx)·(w − zw) of known weights and scalar zx. */
-  #product(node: Node): Form | undefined {
+  /** Sums of windows, with or without a constant, times a number for each filter. */
+  #spread(sums: ValueId, numbers: ValueId, shape: Shape): Form | undefined {
+    const node = this.#producer(sums);
+    const factors = this.#perFilter(numbers, shape);
+    if (node === undefined || factors === undefined) return undefined;
+    if (!isOp(node, nnAdd, nnSub)) return this.#spreadProduct(node, factors, shape);
+    const { a, b } = viewOf<typeof nnAdd | typeof nnSub>(node);
+    const [product, terms] = [this.#producer(a), this.#perFilter(b, shape)];
+    const form = product && terms && this.#spreadProduct(product, factors, shape);
+    const values = factors.map((factor, o) => Math.imul(factor, terms?.[o] ?? 0));
+    const line = { factor: 1, axis: shape.length - 2, values };
+    return form && added(form, { ...empty, lines: [line] }, isOp(node, nnSub) ? -1 : 1);
+  }
+
+  /** conv(x, 1)·numbers[o], one filter of ones for all result channels or for each: the weights are the numbers. */
+  #spreadProduct(node: Node, numbers: Int32Array, shape: Shape): Form | undefined {
+    if (!isOp(node, nnConv, qnnConv, dnnlConv) || !isBare(node)) return undefined;
+    if (this.#side.graph.values[node.id].type.dtype !== 's32') return undefined;
+    const { w, zw } = multiplied(node);
+    const ones = constantOf(this.#side.graph, w);
+    const [batch, channels, ...spatial] = this.#shape(node.id);
+    const isOnes = !zw && ones?.shape[0] === node.attrs.group && numbersOf(ones).every((v) => v === 1);
+    const isSpread = (channels === 1 || channels === shape[1]) && sameShape([batch, shape[1], ...spatial], shape);
+    if (!isOnes || !isSpread || !numbers.every((v) => v >= -128 && v <= 127)) return undefined;
+    return this.#product(node, { numbers: tensor('s8', numbers, [numbers.length]) }, shape);
+  }
+
+  /** A constant with a number for each channel of a shape, or with one for all. */
+  #perFilter(id: ValueId, shape: Shape): Int32Array | undefined {
+    const constant = constantOf(this.#side.graph, id);
+    const channels = shape[1];
+    if (constant === undefined || !isTensorOf(constant, 's32') || typeof channels !== 'number') return undefined;
+    const { data } = constant;
+    if (data.length === 1) return new Int32Array(channels).fill(data[0]);
+    const long = constant.shape.findIndex((size) => size !== 1);
+    const isAlong = data.length === channels && constant.shape.length - long === shape.length - 1;
+    return isAlong ? data : undefined;
+  }
+
+  /**
+   * Σ (x − zx)·(w − zw) of known weights and scalar zx; of other weights, and of as many result channels as `shape` has,
+   * where they are given.
+   */
+  #product(node: Node, given?: Filters, shape = this.#shape(node.id)): Form | undefined {
     const { x, w, zx: zero, zw, sourceZeroPoint } = multiplied(node);
     const zx = zero ? this.#scalar(zero) : sourceZeroPoint;
     const zeros = constantOf(this.#side.graph, zw);
@@ -238,50 +327,47 @@ class Forms {
     if (source === undefined || known === undefined || zx === undefined) return undefined;
     if ((zw && !zeros) || biasOf(node)) return undefined;
     const layout = layoutOf(node);
-    const weights = zeros ? this.#weights.centred.of(layout, known, zeros) : known;
+    const weights = given ?? { tensor: zeros ? this.#weights.centred.of(layout, known, zeros) : known };
     const { kind } = layout;
     const { strides, pads, dilations, group, outputPadding } = node.attrs;
     const isPadded = source.pads !== undefined;
     if (isPadded && (kind !== 'conv' || padsAny(node))) return undefined;
     // A product of 1 depends on its bounds: pads, and the sizes of the source.
-    const key = (from: ValueId, cut: unknown): string =>
-      [
-        kind,
-        strides,
-        cut,
-        dilations,
-        group,
-        outputPadding,
-        `@${identityOf(weights)}`,
-        this.#shape(from),
-        this.#shape(node.id),
-      ].join(' ');
-    const sums = this.#sumsOf(node, weights);
-    const own = key(source.leaf, source.pads ?? pads);
+    const placeOf = (from: ValueId, cut: unknown): string =>
+      [kind, strides, cut, dilations, group, outputPadding, this.#shape(from), shape].join(' ');
+    const sums = this.#sumsOf(node, known);
+    const own = placeOf(source.leaf, source.pads ?? pads);
     const inside = source.shift - zx;
     const outside = (source.outside ?? zx) - zx;
     // Σ (x + inside)·w over the taps inside, plus Σ outside·w over the taps in the pads: all taps less those inside.
-    return {
-      ...empty,
-      products: new Map<string, Product>([
-        [`${own} %${source.leaf}`, { coefficient: 1 }],
-        [`${own} 1`, { coefficient: inside - outside, ...(sums && !isPadded && { sums }) }],
-        ...(isPadded ? [[`${key(x, pads)} 1`, { coefficient: outside, ...(sums && { sums }) }] as const] : []),
-      ]),
-    };
+    const products: Product[] = [
+      { coefficient: 1, place: `${own} %${source.leaf}`, layout, weights },
+      { coefficient: inside - outside, place: `${own} 1`, layout, weights, ...(sums && !isPadded && { sums }) },
+      ...(isPadded
+        ? [{ coefficient: outside, place: `${placeOf(x, pads)} 1`, layout, weights, ...(sums && { sums }) }]
+        : []),
+    ];
+    return { ...empty, products: new Map(products.map((product) => [keyOf(product), product])) };
   }
 
   /** Undefined where pads cut taps off, and where there is more than one matrix. */
-  #sumsOf(node: Node, w: ITensor): Product['sums'] {
+  #sumsOf(node: Node, { shape }: ITensor): Product['sums'] {
     const rank = this.#shape(node.id).length;
     const layout = layoutOf(node);
     if (layout.kind === 'matmul') {
-      if (w.shape.length !== 2 || this.#shape(multiplied(node).x).length < 2) return undefined;
-      return () => ({ factor: 1, axis: 0, values: this.#weights.signed(w, layout).total });
+      if (shape.length !== 2 || this.#shape(multiplied(node).x).length < 2) return undefined;
+      return (w) => ({ factor: 1, axis: 0, values: this.#weights.signed(w, layout).total });
     }
     if (layout.kind !== 'conv' || padsAny(node)) return undefined;
-    return () => ({ factor: 1, axis: rank - 2, values: this.#weights.signed(w, layout).total });
+    return (w) => ({ factor: 1, axis: rank - 2, values: this.#weights.signed(w, layout).total });
   }
+}
+
+/** True for a product to which nothing is added. */
+function isBare(node: Node): boolean {
+  if (!isFused(node)) return biasOf(node) === undefined;
+  const fused = fusedOf(node);
+  return fused !== undefined && !clampsSums(fused) && !fused.bias && !fused.map && !fused.row;
 }
 
 /** True when a convolution is padded. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type Graph, GraphBuilder, tensor, type Value, type ValueId } from '../../../src/ir/index.ts';
 import { nnRecentre } from '../../../src/ir/ops/nn_cast.op.ts';
 import { nnConv } from '../../../src/ir/ops/nn_conv.op.ts';
-import { nnAdd, nnSub } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
+import { nnAdd, nnMul, nnSub } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { nnMatmul } from '../../../src/ir/ops/nn_matmul.op.ts';
 import { nnPad } from '../../../src/ir/ops/nn_movement.op.ts';
 import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
@@ -100,6 +100,84 @@ describe('convolutions', () => {
     expect(same(quantized(10, 1), recentred)).toBe(true);
   });
 
+  describe('a window sum goes into the weights', () => {
+    const [bytes, zeros] = [tensor('u8', [129, 126, 131, 132, 133, 122], [2, 3, 1, 1]), tensor('u8', [3, 250], [2])];
+    const whole: Build = (b, x) =>
+      b.emit(qnnConv, { x, w: b.constant(bytes), zx: b.scalar('u8', 10), zw: b.constant(zeros) }, attrs(1));
+    interface Change {
+      readonly factors?: readonly number[];
+      readonly ones?: readonly number[];
+      readonly zx?: number;
+      readonly sign?: typeof nnAdd | typeof nnSub;
+    }
+    const split =
+      ({ factors = [-125, 122], ones = [1, 1, 1], zx = 10, sign = nnSub }: Change = {}): Build =>
+      (b, x) => {
+        const main = b.emit(qnnConv, { x, w: b.constant(w), zx: b.scalar('u8', 10) }, attrs(1)) as Value<'s32'>;
+        const filter = b.constant(tensor('s8', ones, [1, 3, 1, 1]));
+        const window = b.emit(qnnConv, { x, w: filter, zx: b.scalar('u8', zx) }, attrs(1)) as Value<'s32'>;
+        const scaled = b.emit(nnMul, { a: window, b: sums(b, factors) }) as Value<'s32'>;
+        return b.emit(sign, { a: main, b: scaled });
+      };
+
+    it.each([{ shape: [1, 3, 4, 4] }, { shape: [1, 3, 'H', 'W'] }])('of a source [$shape]', ({ shape }) => {
+      expect(same(whole, split(), shape)).toBe(true);
+      expect(same(split(), whole, shape)).toBe(true);
+      expect(same(split(), split(), shape)).toBe(true);
+    });
+
+    const wrong: readonly Change[] = [
+      { factors: [-125, -125] },
+      { factors: [-125, 121] },
+      { factors: [122, -125] },
+      { ones: [1, 1, 2] },
+      { ones: [0, 1, 1] },
+      { zx: 11 },
+      { sign: nnAdd },
+    ];
+    it.each(wrong)('and not with %o', (change) => {
+      expect(same(whole, split(change))).toBe(false);
+    });
+
+    it('whose zero point is folded too', () => {
+      const whole: Build = (b, x) =>
+        b.emit(qnnConv, { x, w: b.constant(bytes), zx: b.scalar('u8', 10), zw: b.constant(zeros) }, attrs());
+      const folded =
+        (less: number): Build =>
+        (b, x) => {
+          const main = b.emit(nnConv, { x, w: b.constant(w) }, attrs()) as Value<'s32'>;
+          const window = b.emit(nnConv, { x, w: b.constant(tensor('s8', [1, 1, 1], [1, 3, 1, 1])) }, attrs());
+          const sum = b.emit(nnSub, { a: window as Value<'s32'>, b: sums(b, [less]) }) as Value<'s32'>;
+          const scaled = b.emit(nnMul, { a: sum, b: sums(b, [-125, 122]) }) as Value<'s32'>;
+          const moved = b.emit(nnSub, { a: main, b: sums(b, [20, 30]) }) as Value<'s32'>;
+          return b.emit(nnSub, { a: moved, b: scaled });
+        };
+      expect(same(whole, folded(30))).toBe(true);
+      expect(same(whole, folded(31))).toBe(false);
+    });
+
+    it('by groups, and where the zero point of its source is folded', () => {
+      const depthwise = { ...attrs(), group: 3 };
+      const [own, moved] = [tensor('u8', [7, 130, 255], [3, 1, 1, 1]), tensor('s8', [-121, 2, 127], [3, 1, 1, 1])];
+      const before: Build = (b, x) => {
+        const zw = b.constant(tensor('u8', [1, 2, 3], [3]));
+        return b.emit(qnnConv, { x, w: b.constant(own), zx: b.scalar('u8', 5), zw }, depthwise);
+      };
+      const rewritten =
+        (last: number): Build =>
+        (b, x) => {
+          const ones = b.constant(tensor('s8', [1, 1, 1], [3, 1, 1, 1]));
+          const main = b.emit(nnConv, { x, w: b.constant(moved) }, depthwise) as Value<'s32'>;
+          const window = b.emit(nnConv, { x, w: ones }, depthwise) as Value<'s32'>;
+          const scaled = b.emit(nnMul, { a: sums(b, [-127, -126, -125]), b: window }) as Value<'s32'>;
+          const difference = b.emit(nnSub, { a: main, b: scaled }) as Value<'s32'>;
+          return b.emit(nnSub, { a: difference, b: sums(b, [30, 640, last]) });
+        };
+      expect(same(before, rewritten(1260))).toBe(true);
+      expect(same(before, rewritten(1261))).toBe(false);
+    });
+  });
+
   it('terms added along different axes are compared as a whole', () => {
     const line = (b: GraphBuilder, values: readonly number[], shape: readonly number[]) =>
       b.constant(tensor('s32', values, shape));
@@ -142,13 +220,13 @@ it('the contribution of a zero point depends on the size of the source', () => {
 it('matmuls have theirs by column', () => {
   const shape = [5, 3];
   const before: Build = (b, a) => b.emit(qnnMatmul, { a, b: b.constant(matrix), za: b.scalar('u8', 10) }, {});
-  const after =
+  const rewritten =
     (values: readonly number[]): Build =>
     (b, a) =>
       b.emit(nnSub, {
         a: b.emit(nnMatmul, { a, b: b.constant(matrix) }, {}) as Value<'s32'>,
         b: b.constant(tensor('s32', values, [2])),
       });
-  expect(same(before, after([90, -40]), shape)).toBe(true);
-  expect(same(before, after([90, -41]), shape)).toBe(false);
+  expect(same(before, rewritten([90, -40]), shape)).toBe(true);
+  expect(same(before, rewritten([90, -41]), shape)).toBe(false);
 });

@@ -35,7 +35,7 @@ interface Layer {
   readonly filters?: number;
 }
 
-/** A depthwise layer with zero points of source and weights. */
+/** A layer of a group for each channel, with zero points of source and weights. One filter for each would have a normal form. */
 function graphOf({
   sizes,
   batch = 1,
@@ -43,7 +43,7 @@ function graphOf({
   stride = 1,
   dilation = 1,
   transposed = false,
-  filters = 1,
+  filters = transposed ? 1 : 2,
   ...given
 }: Layer): Graph {
   const b = new GraphBuilder();
@@ -87,8 +87,8 @@ const layers: Record<string, Layer & { readonly most: number }> = {
   'sizes that are computed': { sizes: ['((H+1)/2)', '(2*W)-1'], kernel: 3, most: 4 },
   'axes of one symbol': { sizes: ['H+W', 'H'], kernel: 3, most: 12 },
   transposed: { sizes: ['H', 'W'], kernel: 4, stride: 2, pads: [1, 1, 1, 1], transposed: true, most: 4 },
-  'several filters of each channel': { sizes: ['H', 'W'], batch: 'N', kernel: 3, filters: 2, most: 3 },
-  'several filters, three axes': { sizes: ['D', 'H', 'W'], batch: 'N', kernel: 3, filters: 2, most: 4 },
+  'several filters of each channel': { sizes: ['H', 'W'], batch: 'N', kernel: 3, filters: 3, most: 3 },
+  'several filters, three axes': { sizes: ['D', 'H', 'W'], batch: 'N', kernel: 3, filters: 3, most: 4 },
 };
 
 /** A machine that takes zero points of sources, but none of weights: these are corrected. */
@@ -171,7 +171,8 @@ describe('a proof over symbolic sizes agrees with proofs of all sizes', () => {
     'two axes': { sizes: ['H', 'W'], kernel: 2, pads: [1, 0, 0, 1] },
     'squares with a stride': { sizes: ['H', 'H'], kernel: 3, stride: 2 },
     'a transposed layer': { sizes: ['W'], kernel: 3, stride: 2, pads: [1, 1], transposed: true },
-    'several filters of each channel': { sizes: ['W'], batch: 'N', kernel: 3, filters: 2 },
+    'several filters of each channel': { sizes: ['W'], batch: 'N', kernel: 3, filters: 3 },
+    'one filter for each channel': { sizes: ['W'], batch: 'N', kernel: 3, filters: 1 },
   };
   it.each(Object.entries(cases))('%s', (_name, layer) => {
     let [proved, refuted] = [0, 0];
