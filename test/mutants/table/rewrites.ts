@@ -50,8 +50,8 @@ export const rewrites: readonly Mutant[] = [
   {
     name: 'weights less their zero point may be -129',
     file: 'src/passes/corrections/operands.ts',
-    text: 'fits = v >= low && v <= high;',
-    instead: 'fits = v >= low - 1 && v <= high;',
+    text: 'if (v < low || v > high) return false;',
+    instead: 'if (v < low - 1 || v > high) return false;',
     tests: ['test/unit/passes/recentred_weights.test.ts'],
   },
   {
@@ -61,6 +61,13 @@ export const rewrites: readonly Mutant[] = [
     instead: 'reach * sum <= 32767',
     tests: ['test/unit/passes/saturation.test.ts'],
   },
+  proofs(
+    'a window sum with another factor goes into the weights',
+    'normal_form',
+    '((other.coefficient + one.coefficient) | 0) === 0',
+    'other.coefficient !== 0',
+    'normal_form',
+  ),
   proofs(
     'a proof says yes always',
     'identity',
