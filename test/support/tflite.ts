@@ -26,6 +26,7 @@ export interface OperatorInit {
   readonly outputs: readonly number[];
   readonly optionsType?: number;
   readonly options?: readonly OptionInit[];
+  readonly customOptions?: Uint8Array;
 }
 
 export interface ModelInit {
@@ -94,7 +95,8 @@ const adders = {
 
 function operator(b: Builder, init: OperatorInit, code: number): Offset {
   const [inputs, outputs] = [ints(b, init.inputs), ints(b, init.outputs)];
-  const { options, optionsType = 0 } = init;
+  const { options, optionsType = 0, customOptions } = init;
+  const custom = customOptions && b.createByteVector(customOptions);
   const written =
     options &&
     table(b, 1 + Math.max(0, ...options.map(([field]) => field)), () => {
@@ -106,6 +108,7 @@ function operator(b: Builder, init: OperatorInit, code: number): Offset {
     b.addFieldOffset(2, outputs, 0);
     b.addFieldInt8(3, optionsType, 0);
     if (written !== undefined) b.addFieldOffset(4, written, 0);
+    if (custom !== undefined) b.addFieldOffset(5, custom, 0);
   });
 }
 

@@ -1,4 +1,5 @@
 /** Files of TensorFlow Lite: everything that one says, typed and checked, and what its numbers mean left to the importer. */
+export { numbersOfFlexMap } from './flexbuffer.ts';
 export type * from './model.ts';
 export { isTflite, openTflite, readOptions } from './open.ts';
 export type { Activation, OptionsType } from './options.ts';

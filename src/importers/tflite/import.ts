@@ -193,7 +193,7 @@ class Importer {
 
   /** @throws Unsupported */
   #understood(operator: TfliteOperator, operands: readonly (Placed | undefined)[], loc: Loc): void {
-    const op = operator.isCustom ? undefined : findTfliteOp(operator.name);
+    const op = findTfliteOp(operator.name, operator.isCustom);
     if (op === undefined) throw new Unsupported(operator.isCustom ? 'a custom operator' : 'the operator is not known');
     if (operands.some((placed) => placed?.dtype === 'opaque'))
       throw new Unsupported('it reads a value that is carried');

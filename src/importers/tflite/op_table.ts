@@ -4,6 +4,7 @@ import { arithmeticOps } from './ops/arithmetic.ts';
 import { castOps } from './ops/cast.ts';
 import { comparisonOps } from './ops/comparisons.ts';
 import { convolutionOps } from './ops/convolution.ts';
+import { customOps } from './ops/detection.ts';
 import { fillingOps } from './ops/filling.ts';
 import { gatherOps } from './ops/gather.ts';
 import { joinOps } from './ops/join.ts';
@@ -46,6 +47,9 @@ export const tfliteOps: readonly TfliteOp[] = [
   ...svdfOps,
 ];
 
-const byName: ReadonlyMap<string, TfliteOp> = new Map(tfliteOps.map((op) => [op.name, op]));
+const byName = (ops: readonly TfliteOp[]): ReadonlyMap<string, TfliteOp> => new Map(ops.map((op) => [op.name, op]));
+const builtin = byName(tfliteOps);
+const custom = byName(customOps);
 
-export const findTfliteOp = (name: string): TfliteOp | undefined => byName.get(name);
+export const findTfliteOp = (name: string, isCustom: boolean): TfliteOp | undefined =>
+  (isCustom ? custom : builtin).get(name);

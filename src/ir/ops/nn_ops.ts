@@ -2,6 +2,7 @@
 export * from './nn_cast.op.ts';
 export * from './nn_conv.op.ts';
 export * from './nn_cumsum.op.ts';
+export * from './nn_detection_postprocess.op.ts';
 export * from './nn_elementwise_binary.op.ts';
 export * from './nn_elementwise_unary.op.ts';
 export * from './nn_gather.op.ts';

@@ -133,6 +133,21 @@ const generators: Readonly<Record<string, (op: AnyOp) => fc.Arbitrary<Sample>>> 
   depth_to_space: alike([[3, 4, 2, 3]], { block: 2 }),
   space_to_depth: alike([[3, 1, 4, 6]], { block: 2 }),
   resize: alike([[3, 2]], { shape: [3, 4], scales: [1, 2] }),
+  detection_postprocess: alike(
+    [
+      [1, 5, 4],
+      [1, 5, 3],
+      [5, 4],
+    ],
+    {
+      classes: 2,
+      max_detections: 3,
+      classes_per_detection: 2,
+      score_threshold: 0,
+      overlap_threshold: 0.5,
+      scales: [1, 1, 1, 1],
+    },
+  ),
 };
 
 const nnOps: readonly AnyOp[] = Object.values(nn);

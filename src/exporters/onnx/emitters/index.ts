@@ -61,6 +61,7 @@ const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   nnExpand: movement.expand,
   nnRange: movement.range,
   nnPad: pad,
+  nnDetectionPostprocess: (e) => e.refuse('ONNX has no operator that selects boxes in this order'),
   nnShape: (e) => e.finish('Shape', e.inputs()),
   nnSlice: movement.slice,
   nnResize: movement.resize,
