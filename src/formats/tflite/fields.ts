@@ -75,7 +75,7 @@ export const numbers = (kind: NumberKind): ValueType<readonly number[]> => ({
     const { width } = kinds[kind];
     const { start, length } = source.vector(at, width, path);
     source.spend(width * length, path);
-    return Array.from({ length }, (_, i) => source.number(kind, start + width * i, path));
+    return source.numbers(kind, start, length);
   },
 });
 

@@ -63,6 +63,14 @@ export class FlatBuffer {
     return kinds[kind].read(this.#numbers, at);
   }
 
+  /** So many numbers from `at` on, which are inside the file. */
+  numbers(kind: NumberKind, at: number, length: number): readonly number[] {
+    const { width, read } = kinds[kind];
+    const values: number[] = [];
+    for (let i = 0; i < length; i++) values.push(read(this.#numbers, at + width * i));
+    return values;
+  }
+
   inside(at: number, length: number, path: Path | undefined): void {
     if (at + length > this.bytes.length)
       this.malformed(`${length} bytes at ${at} end beyond the file of ${this.bytes.length} bytes`, path);

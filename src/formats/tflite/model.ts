@@ -2,12 +2,21 @@
 import type { FlatBuffer, Path } from './flatbuffer.ts';
 import type { TensorTypeName } from './schema.ts';
 
-export interface TfliteModel {
+/** The records of a file. They are not state of a graph: immer leaves instances of classes alone, and would freeze plain objects down to every scale. */
+export class TfliteModel {
   readonly source: FlatBuffer;
   readonly version: number;
   readonly description: string;
   readonly subgraphs: readonly TfliteSubgraph[];
   readonly signatures: readonly TfliteSignature[];
+
+  constructor({ source, version, description, subgraphs, signatures }: TfliteModel) {
+    this.source = source;
+    this.version = version;
+    this.description = description;
+    this.subgraphs = subgraphs;
+    this.signatures = signatures;
+  }
 }
 
 /** Names that the model's author gave inputs and outputs; places are those in the subgraph's lists of tensors. */

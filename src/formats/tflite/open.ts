@@ -1,7 +1,13 @@
 /** Opens the bytes of a TensorFlow Lite file as a checked view. */
 import { fail } from '../../diagnostics/index.ts';
 import { FlatBuffer, type Path } from './flatbuffer.ts';
-import type { TfliteModel, TfliteOperator, TfliteQuantization, TfliteSubgraph, TfliteTensor } from './model.ts';
+import {
+  TfliteModel,
+  type TfliteOperator,
+  type TfliteQuantization,
+  type TfliteSubgraph,
+  type TfliteTensor,
+} from './model.ts';
 import { builtinOperators } from './operators.ts';
 import type { OptionsType } from './options.ts';
 import {
@@ -44,7 +50,8 @@ export function openTflite(bytes: Uint8Array, file?: string): TfliteModel {
     inputs: new Map(inputs.map(({ name, tensorIndex }) => [tensorIndex, name])),
     outputs: new Map(outputs.map(({ name, tensorIndex }) => [tensorIndex, name])),
   }));
-  return { source, version: record.version, description: record.description, subgraphs, signatures };
+  const { version, description } = record;
+  return new TfliteModel({ source, version, description, subgraphs, signatures });
 }
 
 /**
