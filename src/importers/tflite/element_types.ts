@@ -18,5 +18,12 @@ const elementTypes: Readonly<Partial<Record<TensorTypeName, DType>>> = {
   UINT64: 'u64',
 };
 
+/** Two integers of four bits in a byte, the lower half first. */
+export const isPacked = (type: TensorTypeName | undefined): boolean => type === 'INT4';
+
+/** `count` integers of four bits, one in each byte. */
+export const unpacked = (bytes: Uint8Array, count: number): Int8Array =>
+  Int8Array.from({ length: count }, (_, i) => (bytes[i >> 1] << (i % 2 === 0 ? 28 : 24)) >> 28);
+
 /** Undefined for types that are carried only: strings, resources, packed integers. */
 export const dtypeOfTensor = (type: TensorTypeName | undefined): DType | undefined => type && elementTypes[type];

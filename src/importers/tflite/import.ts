@@ -30,7 +30,7 @@ import { Scope } from '../kit/scope.ts';
 import type { StateOption } from '../kit/state_option.ts';
 import { Unsupported } from '../kit/unsupported.ts';
 import type { Result } from './define_tflite_op.ts';
-import { dtypeOfTensor } from './element_types.ts';
+import { dtypeOfTensor, isPacked, unpacked } from './element_types.ts';
 import { HeldState } from './held_state.ts';
 import { type Layout, LEAST_RANK, Placed, shapeWithChannelsLast } from './layouts.ts';
 import { findTfliteOp } from './op_table.ts';
@@ -138,14 +138,18 @@ class Importer {
 
   #importConstant(index: number, tensor: TfliteTensor): void {
     const { data = new Uint8Array(0), shape, isSparse, isVariable } = tensor;
-    const dtype = dtypeOfTensor(tensor.type);
+    const packed = isPacked(tensor.type);
+    const dtype = packed ? 's8' : dtypeOfTensor(tensor.type);
     if (dtype === undefined || isVariable || this.#placed.has(index)) return;
     const loc = { ...this.#where, input: this.#names[index] };
     if (isSparse) fail('U2008', 'sparse constants are not supported', loc, 'convert the model without sparsity');
-    const bytes = byteLengthOf(dtype, sizeOf(shape));
+    const count = sizeOf(shape);
+    const bytes = packed ? Math.ceil(count / 2) : byteLengthOf(dtype, count);
     if (bytes !== data.length)
       fail('U1004', `the constant has ${data.length} bytes; [${shape.join(', ')}] of ${tensor.type} has ${bytes}`, loc);
-    const constant = this.#scope.pool.add(() => tensorOfBytes(dtype, shape, data));
+    const constant = this.#scope.pool.add(() =>
+      packed ? { dtype: 's8', shape, data: unpacked(data, count) } : tensorOfBytes(dtype, shape, data),
+    );
     this.#place(index, this.#scope.define(this.#names[index], { type: { dtype, shape }, constant }, loc));
   }
 

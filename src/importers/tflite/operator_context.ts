@@ -11,7 +11,7 @@ import { formatType, isComputable, isStatic, type Loc, type Shape, type Value } 
 import { type DType, type ITensor, transposed } from '../../tensors/index.ts';
 import { ImportEmitter } from '../kit/import_emitter.ts';
 import type { Scope } from '../kit/scope.ts';
-import { dtypeOfTensor } from './element_types.ts';
+import { dtypeOfTensor, isPacked } from './element_types.ts';
 import type { Layout, Placed } from './layouts.ts';
 import type { TfliteProfile } from './profiles.ts';
 
@@ -76,10 +76,20 @@ export class OperatorContext extends ImportEmitter<Scope> {
   }
 
   find(name: string): Operand | undefined {
-    const { inputs } = this.#parts;
-    const index = inputs.findIndex((input) => input.replace(/[?.]+$/, '') === name);
+    return this.#operand(this.#indexOf(name), name);
+  }
+
+  /** Weights, which may be integers of four bits: the reference kernels take them for bytes. */
+  weights(name: string): Operand {
+    const index = this.#indexOf(name);
+    const packed = this.profile === 'tflite' ? 's8' : undefined;
+    return this.#operand(index, name, packed) ?? this.refuse(`the input '${name}' is absent`);
+  }
+
+  #indexOf(name: string): number {
+    const index = this.#parts.inputs.findIndex((input) => input.replace(/[?.]+$/, '') === name);
     assert(index >= 0, `the operator declares no input '${name}'`);
-    return this.#operand(index, name);
+    return index;
   }
 
   /** The operands of the variadic input, which is the last. */
@@ -91,13 +101,16 @@ export class OperatorContext extends ImportEmitter<Scope> {
       .map((_, i) => this.#operand(from + i, `${i}`) ?? this.unsupported('an operand of the list is absent'));
   }
 
-  #operand(index: number, name: string): Operand | undefined {
+  #operand(index: number, name: string, packed?: DType): Operand | undefined {
     const { operands, tensors } = this.#parts;
     const placed = operands[index];
     if (placed === undefined) return undefined;
     const place = this.#operator.inputs[index];
     const tensor = tensors[place];
-    const dtype = dtypeOfTensor(tensor.type) ?? this.unsupported(`the element type ${tensor.type}`);
+    const dtype =
+      dtypeOfTensor(tensor.type) ??
+      (isPacked(tensor.type) ? packed : undefined) ??
+      this.unsupported(`the element type ${tensor.type}`);
     return { name, place, tensor, placed, dtype, shape: placed.shape };
   }
 

@@ -98,7 +98,7 @@ const conv2d = defineTfliteOp({
   inputs: ['x', 'filter', 'bias?'],
   options: tfliteOptions.conv2dOptions,
   import(ctx, options) {
-    const [x, filter] = [ctx.get('x'), ctx.get('filter')];
+    const [x, filter] = [ctx.get('x'), ctx.weights('filter')];
     const [filters, height, width, depth] = filterSizes(ctx, filter);
     const channels = x.shape.at(-1);
     if (x.shape.length !== 4 || typeof channels !== 'number' || channels % depth !== 0)
@@ -130,7 +130,9 @@ const depthwiseConv2d = defineTfliteOp({
   inputs: ['x', 'filter', 'bias?'],
   options: tfliteOptions.depthwiseConv2dOptions,
   import(ctx, options) {
-    const [x, filter] = [ctx.get('x'), ctx.get('filter')];
+    const x = ctx.get('x');
+    // the kernel of words takes packed filters for bytes, and there is none of floats
+    const filter = x.dtype === 's8' ? ctx.weights('filter') : ctx.get('filter');
     const [one, height, width, filters] = filterSizes(ctx, filter);
     const channels = x.shape.at(-1);
     if (one !== 1 || x.shape.length !== 4 || typeof channels !== 'number' || filters % channels !== 0)

@@ -27,7 +27,7 @@ const fullyConnected = defineTfliteOp({
   inputs: ['x', 'weights', 'bias?'],
   options: tfliteOptions.fullyConnectedOptions,
   import(ctx, options) {
-    const [x, weights] = [ctx.get('x'), ctx.get('weights')];
+    const [x, weights] = [ctx.get('x'), ctx.weights('weights')];
     if (options.weightsFormat !== 0) ctx.unsupported('shuffled weights');
     const [filters, depth] = ctx.staticShape(weights.shape, 'weights');
     if (weights.shape.length !== 2) ctx.refuse(`the weights have rank ${weights.shape.length}, not 2`, 'U2005');
