@@ -127,11 +127,13 @@ export const binary = (algorithm: string, commutative: boolean): Lowering<OpWith
     const layout = isWhole(other) || sizeIsOne(r.shape(other)) ? r.preferredLayout(whole) : 'row-major';
     const dims = [...Array(shape.length - r.shape(other).length).fill(1), ...r.shape(other)];
     const otherLayout = isWhole(other) ? layout : 'row-major';
+    const along = isWhole(other) || sizeIsOne(dims) ? undefined : alongOneAxis(shape, dims);
+    const result = along ? r.binding.desc('f32', along.whole, layout) : r.desc(y, layout);
     const primitive = r.binding.binary(
       algorithm,
-      r.desc(whole, layout),
-      r.binding.desc('f32', dims, otherLayout),
-      r.desc(y, layout),
+      along ? result : r.desc(whole, layout),
+      r.binding.desc('f32', along?.other ?? dims, otherLayout),
+      result,
       r.threads,
     );
     r.primitive(primitive, {
@@ -141,6 +143,18 @@ export const binary = (algorithm: string, commutative: boolean): Lowering<OpWith
     });
   },
 });
+
+/**
+ * Row-major tensors as [outer, length, inner] and [1, length, 1], where the second one varies along neighbouring axes alone: oneDNN
+ * takes its reference implementation for a tensor that is broadcast along its last axes, unless it is a number for each channel.
+ */
+function alongOneAxis(shape: readonly number[], other: readonly number[]) {
+  const first = other.findIndex((size) => size !== 1);
+  const end = other.findLastIndex((size) => size !== 1) + 1;
+  if (!sameShape(other.slice(first, end), shape.slice(first, end))) return undefined;
+  const [outer, length, inner] = [[0, first], [first, end], [end]].map(([from, to]) => sizeOf(shape.slice(from, to)));
+  return { whole: [outer, length, inner], other: [1, length, 1] };
+}
 
 const sizeIsOne = (shape: readonly number[]): boolean => shape.every((d) => d === 1);
 
