@@ -111,14 +111,24 @@ KernelProgram depthwise(const Reader& r) {
 }
 
 KernelProgram convolution(const Reader& r) {
+  const Argument channels_first = r["channelsFirst"];
   const OutputType type = r.output_type("type");
   const ByteType source_type = r.byte_type("sourceType");
   return make_convolution(
-      {source_type, r.byte_type("weightsType"), type, r.size("batch"), r.size("channels"), r.size("outputChannels"), r.size("groups", 1),
+      {source_type, r.byte_type("weightsType"), !channels_first.absent() && channels_first.boolean(), type, r.size("batch"), r.size("channels"), r.size("outputChannels"), r.size("groups", 1),
        r.tuple<2>("input", 0), r.tuple<2>("output", 0), r.tuple<2>("kernel", 1), r.tuple<2>("strides", 1),
        r.tuple<2>("dilations", 1), r.tuple<2>("padsBegin", 0), r.zero_point("sourceZeroPoint", source_type),
        r.requantization(type)},
       r.target);
+}
+
+KernelProgram linear_resize(const Reader& r) {
+  static constexpr std::pair<const char*, ResizeRounding> kRoundings[] = {
+      {"half-up", ResizeRounding::half_up}, {"half-away", ResizeRounding::half_away}, {"in-f32", ResizeRounding::in_f32}};
+  return make_linear_resize({r.byte_type("type"), r.size("outer"), r.tuple<2>("input", 1), r.tuple<2>("output", 1),
+                             r.size("inner"), static_cast<int32_t>(r["bits"].integer(0, 11)),
+                             r["rounding"].choice(kRoundings)},
+                            r.target);
 }
 
 KernelProgram copy(const Reader& r) {
@@ -266,6 +276,7 @@ constexpr std::pair<const char*, KernelProgram (*)(const Reader&)> kKernels[] = 
     {"requantize", requantize},
     {"depthwise", depthwise},
     {"convolution", convolution},
+    {"linear-resize", linear_resize},
     {"copy", copy},
     {"pad", pad},
     {"gather-channels", gather_channels},

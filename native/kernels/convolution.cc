@@ -58,8 +58,17 @@ void prepare(ConvolutionPlan& plan, const ConvolutionParams& p, const KernelTarg
     const int32_t zero_point = a[5] == nullptr ? 0 : weight_at(a[5], o);
     plan.plain_zero_points[o] += zero_point;
     plan.sums.wanted = plan.sums.wanted || plan.plain_zero_points[o] != 0;
-    for (int64_t i = o * size; i < (o + 1) * size; i++)
-      plan.plain_weights[i] = static_cast<int16_t>(weight_at(a[1], i) - zero_point);
+  }
+  const int64_t taps = plan.taps(), step = p.channels_first ? p.outputs * taps : taps;
+  const int64_t first = p.channels_first ? taps : size;  // of the next output channel
+  for (int64_t o = 0; o < p.outputs; o++) {
+    const int32_t zero_point = plan.plain_zero_points[o] + (is_unsigned ? 128 : 0);
+    for (int64_t c = 0; c < plan.inputs; c++) {
+      for (int64_t tap = 0; tap < taps; tap++) {
+        plan.plain_weights[(o * plan.inputs + c) * taps + tap] =
+            static_cast<int16_t>(weight_at(a[1], o * first + c * step + tap) - zero_point);
+      }
+    }
   }
   plan.plain_bias.assign(p.outputs, 0);
   if (bias != nullptr) std::copy_n(bias, p.outputs, plan.plain_bias.data());
@@ -95,6 +104,7 @@ void prepare_convolution_scalar(ConvolutionPlan& plan) {
 KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& target) {
   require(p.channels % p.groups == 0 && p.outputs % p.groups == 0,
           "convolution: groups must divide channels and outputChannels");
+  require(p.groups == 1 || !p.channels_first, "convolution: channelsFirst takes one group");
   const int64_t taps = checked_product(p.kernel[0], p.kernel[1]), inputs = p.channels / p.groups;
   const int64_t element = p.type == OutputType::s32 ? 4 : 1;
   KernelProgram program;

@@ -66,6 +66,7 @@ KernelProgram make_depthwise(const DepthwiseParams&, const KernelTarget&);
 
 struct ConvolutionParams {
   ByteType source_type, weights_type;
+  bool channels_first;  // weights [channels, outputs, taps], of one group
   OutputType type;
   int64_t batch, channels, outputs, groups;
   Pair input, output, kernel, strides, dilations, begin;
@@ -73,6 +74,17 @@ struct ConvolutionParams {
   Requantization to;
 };
 KernelProgram make_convolution(const ConvolutionParams&, const KernelTarget&);
+
+enum class ResizeRounding { half_up, half_away, in_f32 };
+struct LinearResizeParams {
+  ByteType type;
+  int64_t outer;
+  Pair input, output;
+  int64_t inner;
+  int32_t bits;
+  ResizeRounding rounding;
+};
+KernelProgram make_linear_resize(const LinearResizeParams&, const KernelTarget&);
 
 struct CopyParams {
   int64_t element_bytes;

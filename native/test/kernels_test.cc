@@ -224,13 +224,20 @@ void windows() {
   check("depthwise", [=](auto& t) { return make_depthwise(params, t); });
 }
 
+void resizing() {
+  const auto input = random_tuple<2>(1, 9), output = random_tuple<2>(1, 9);
+  const LinearResizeParams params{byte_type(), random_int(1, 2), input, output, random_int(1, 70),
+                                  static_cast<int32_t>(random_int(0, 11)), static_cast<ResizeRounding>(random_int(0, 2))};
+  check("linear-resize", [=](auto& t) { return make_linear_resize(params, t); });
+}
+
 void convolutions() {
   const auto input = random_tuple<2>(1, 12), kernel = coin() ? Pair{3, 3} : random_tuple<2>(1, 5),
              strides = random_tuple<2>(1, 2);
   const auto dilations = coin() ? Pair{1, 1} : random_tuple<2>(1, 3), begin = random_tuple<2>(0, 3);
   const int64_t groups = random_int(1, 2), channels = groups * random_int(1, 20), outputs = groups * random_int(1, 140);
   const OutputType type = output_type();
-  const ConvolutionParams params{byte_type(), byte_type(), type,
+  const ConvolutionParams params{byte_type(), byte_type(), groups == 1 && coin(), type,
                                  2,           channels,
                                  outputs,     groups,
                                  input,       output_size(input, kernel, strides, dilations, begin),
@@ -241,11 +248,11 @@ void convolutions() {
   // Windows of one position; at times with weights too many for parts to take them all in turn.
   const bool heavy = random_int(0, 3) == 0;
   const int64_t wide = heavy ? 160 : 4 * random_int(1, 12), many = heavy ? 420 : random_int(1, 200);
-  const ConvolutionParams pointwise{byte_type(), byte_type(), type,   2,      wide,   many,   1,   input,
+  const ConvolutionParams pointwise{byte_type(), byte_type(), coin(), type,   2,      wide,   many,   1,   input,
                                     input,       {1, 1}, {1, 1}, {1, 1}, {0, 0}, 100, requantization(type)};
   check("convolution", [=](auto& t) { return make_convolution(pointwise, t); });
   // Sums of windows that no two s16 numbers hold.
-  const ConvolutionParams large{byte_type(), byte_type(), type,   1,      1900,   3,      1,  {4, 4},
+  const ConvolutionParams large{byte_type(), byte_type(), false, type,   1,      1900,   3,      1,  {4, 4},
                                 {4, 4},      {3, 3},      {1, 1}, {1, 1}, {1, 1}, 100, requantization(type)};
   if (heavy) check("convolution", [=](auto& t) { return make_convolution(large, t); });
 }
@@ -327,6 +334,7 @@ int main(int argc, char** argv) {
     unskew::movement();
     unskew::windows();
     unskew::convolutions();
+    unskew::resizing();
   }
   unskew::sessions();
   std::printf("kernels_test: %d rounds passed\n", rounds);

@@ -8,7 +8,11 @@
  *   xnnpack    positions in binary32, weights of 11 bits:        y = ⌊Σ w·x / 2^22 + ½⌋
  *   floats     everything in binary32 (bytes without a sign):    y = ⌊Σ + ½⌋
  */
+import type { DType } from '../tensors/index.ts';
 import { roundHalfAway, roundHalfEven } from './rounding.ts';
+
+export type ResizeCoordinates = 'asymmetric' | 'half_pixel' | 'align_corners';
+export type ResizeRecipe = 'xnnpack' | 'tflite';
 
 export interface ResizeConvention {
   readonly alignCorners: boolean;
@@ -91,6 +95,44 @@ export function floatResizeAxis(how: ResizeConvention, from: number, to: number)
     },
     1,
   );
+}
+
+/** The arithmetic of bytes: in integers with a rounding of the quotient by unit², or in binary32, cut after a half is added. */
+export interface ByteResize {
+  readonly rows: ResizeAxis;
+  readonly columns: ResizeAxis;
+  readonly rounding: 'half-up' | 'half-away' | 'in-f32';
+  /** From the four neighbours, and the weights of the lower ones and of the right ones. */
+  readonly finish: (top: number, bottom: number, topRight: number, bottomRight: number, v: number, h: number) => number;
+}
+
+/** What a recipe does with bytes; sizes are those of the two axes, before and after. */
+export function byteResize(
+  recipe: ResizeRecipe,
+  dtype: DType,
+  coordinates: ResizeCoordinates,
+  from: readonly number[],
+  to: readonly number[],
+): ByteResize {
+  const how = { alignCorners: coordinates === 'align_corners', halfPixelCenters: coordinates === 'half_pixel' };
+  const isFloat = recipe === 'tflite' && dtype === 'u8';
+  const axisFor = isFloat ? floatResizeAxis : recipe === 'tflite' ? integerResizeAxis : xnnpackResizeAxis;
+  const [rows, columns] = from.map((size, i) => axisFor(how, size, to[i]));
+  if (isFloat) return { rows, columns, rounding: 'in-f32', finish: inFloats };
+  const rounding = recipe === 'tflite' ? 'half-away' : 'half-up';
+  const round = rounding === 'half-away' ? roundHalfAway : (x: number) => Math.floor(x + 0.5);
+  const { unit } = rows;
+  const finish: ByteResize['finish'] = (a, b, c, d, v, h) =>
+    round(((unit - h) * ((unit - v) * a + v * b) + h * ((unit - v) * c + v * d)) / unit ** 2);
+  return { rows, columns, rounding, finish };
+}
+
+/** Four products in binary32, by rows first; the sum in the order of the operands. */
+function inFloats(a: number, b: number, c: number, d: number, v: number, h: number): number {
+  const [top, left] = [fl(1 - v), fl(1 - h)];
+  const product = (x: number, row: number, column: number) => fl(fl(x * row) * column);
+  const sum = fl(fl(fl(product(a, top, left) + product(b, v, left)) + product(c, top, h)) + product(d, v, h));
+  return Math.trunc(fl(sum + 0.5));
 }
 
 /** The nearest element of every position: by the reference kernel, which LiteRT's optimized kernels follow but for one way. */

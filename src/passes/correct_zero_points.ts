@@ -27,7 +27,7 @@ import { GraphEditor, type RewriteEvent } from './rewrite/editor.ts';
 import { type AnyRule, matchOf } from './rewrite/rule.ts';
 import { convTransposeRules } from './rules/conv_transpose.rules.ts';
 import { dropZeroPoint } from './rules/drop_zero_point.rule.ts';
-import { matmulRules, matmulWays } from './rules/matmul.rules.ts';
+import { matmulRules, matmulWays, moveRight, rowSum } from './rules/matmul.rules.ts';
 import { recentreSource } from './rules/recentre_source.rule.ts';
 import { recentreWeights } from './rules/recentre_weights.rule.ts';
 import { windowSum } from './rules/window_sum.rule.ts';
@@ -70,6 +70,9 @@ export const productRules: readonly AnyRule[] = [
   ...Object.values(waysByProduct).flatMap((list) => list.flatMap(({ rule }) => rule ?? [])),
 ];
 
+/** The rules that a target saves which takes weights as they are; the others cost nothing when a graph runs. */
+const secondProducts: ReadonlySet<AnyRule> = new Set<AnyRule>([windowSum, moveRight, rowSum]);
+
 /**
  * Corrects zero points of weights, and sources that a target cannot take, before any way is chosen. Weights that the target
  * takes as they are stay where the layer takes the native way.
@@ -80,7 +83,7 @@ export function correctWeights(graph: Graph, context: PassContext, strategy: Str
     ['auto', 'native'].includes(wantedFor(strategy, node)) && (target.takesWeightsZeroPoint?.(node, edited) ?? false);
   return applyRules(graph, [...weightRules, ...sourceRules(target.capabilities)], {
     ...context,
-    filter: (rule, node, edited) => rule !== windowSum || !stays(node, edited),
+    filter: (rule, node, edited) => !secondProducts.has(rule) || !stays(node, edited),
   });
 }
 

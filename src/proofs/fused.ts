@@ -44,8 +44,8 @@ export interface Fused<T> {
 /** Undefined for any other node. */
 export function fusedAs<T>(node: Node, of: (id: ValueId) => T): Fused<T> | undefined {
   if (isOp(node, dnnlMatmul)) {
-    const { a, b, ...rest } = seenAs<typeof dnnlMatmul, T>(node, of);
-    return { ...rest, x: a, w: b };
+    const { a, b, zb, ...rest } = seenAs<typeof dnnlMatmul, T>(node, of);
+    return { ...rest, x: a, w: b, ...(zb !== undefined && { zw: zb }) };
   }
   return isOp(node, dnnlConv, dnnlConvTranspose, dnnlRequantize)
     ? seenAs<typeof dnnlConv | typeof dnnlConvTranspose | typeof dnnlRequantize, T>(node, of)

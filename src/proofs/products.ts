@@ -242,7 +242,7 @@ function begun({ x, w, zw, attrs: { sourceZeroPoint = 0 }, node }: Fused<Value>,
   const zx = sourceZeroPoint === 0 ? undefined : constantTerms([], side.ring.reduce(sourceZeroPoint));
   return isOp(node, dnnlConv, dnnlConvTranspose)
     ? convolution({ x, w, zx, zw, node }, node.attrs, side)
-    : matrixMultiplication({ x, w, zx, node }, side);
+    : matrixMultiplication({ x, w, zx, zw, node }, side);
 }
 
 /** A constant in a shape of as many elements; a single one is a scalar. */

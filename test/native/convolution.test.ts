@@ -22,6 +22,7 @@ const config = fc
     inputs: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.constantFrom(4, 8, 16)),
     outputs: fc.oneof(fc.integer({ min: 1, max: 70 }), fc.constantFrom(16, 32, 48, 64, 80, 96, 128, 144)),
     groups: fc.constantFrom(1, 1, 1, 2, 3),
+    channelsFirst: fc.boolean(),
     input: pair(1, 9),
     kernel: fc.oneof(pair(1, 4), fc.constantFrom([1, 1] as [number, number], [3, 3] as [number, number])),
     strides: usual(1, 3),
@@ -64,13 +65,14 @@ describe('convolution', () => {
         const bias = Int32Array.from({ length: outputs }, () => Math.floor((next() - 0.5) * 20000));
         const multiplier = Float32Array.from({ length: outputs }, () => c.scale * (next() < 0.5 ? 1 : next()));
         const destination = typed(c.type, c.batch * c.output[0] * c.output[1] * outputs, () => 0);
+        const channelsFirst = c.channelsFirst && c.groups === 1;
         const { sourceType, weightsType, type, batch, groups, input, output, kernel, strides, dilations, padsBegin } =
           c;
         const geometry = { batch, groups, input, output, kernel, strides, dilations, padsBegin };
         runKernel(
           {
             name: 'convolution',
-            ...{ sourceType, weightsType, type, channels, outputChannels: outputs, ...geometry },
+            ...{ sourceType, weightsType, type, channelsFirst, channels, outputChannels: outputs, ...geometry },
             ...{ sourceZeroPoint, zeroPoint, ...limits },
           },
           { source },
@@ -100,7 +102,9 @@ describe('convolution', () => {
               if (iy < 0 || iy >= input[0] || ix < 0 || ix >= input[1]) continue;
               const at = ((n * input[0] + iy) * input[1] + ix) * channels + Math.floor(o / c.outputs) * c.inputs;
               for (let i = 0; i < c.inputs; i++)
-                sum += (Number(source[at + i]) - sourceZeroPoint) * weightOf((o * c.inputs + i) * taps + t, o);
+                sum +=
+                  (Number(source[at + i]) - sourceZeroPoint) *
+                  weightOf(channelsFirst ? (i * outputs + o) * taps + t : (o * c.inputs + i) * taps + t, o);
             }
             expected.push(type === 's32' ? sum : requantize(sum, multiplier[o], zeroPoint, limits.low, limits.high));
           }

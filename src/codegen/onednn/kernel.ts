@@ -111,7 +111,27 @@ export type Kernel =
       readonly name: 'convolution';
       readonly outputChannels: number;
       readonly groups: number;
+      /** True for weights [channels, outputChannels, kh, kw], of one group; false unless given. */
+      readonly channelsFirst?: boolean;
     })
+  /**
+   * Rows and columns at other sizes, channels last: with the neighbours a, b above and below on the left and c, d on the right, the
+   * weights v of the lower ones and h of the right ones, and u = 2^bits,
+   *   half-up, half-away   round(((u − h)((u − v)·a + v·b) + h((u − v)·c + v·d)) / u²), clamped
+   *   in-f32               ⌊Σ + ½⌋, Σ of the four products in binary32: see src/numerics/tflite_resize.ts; bits are 0
+   * source [outer, input, inner]; arguments `rows` and `columns`: s32[2, size], the places of the first neighbours and of the
+   * second ones, `rowWeights`, `columnWeights` s32 or f32 [size]: all four are constants.
+   */
+  | {
+      readonly name: 'linear-resize';
+      readonly type: ByteType;
+      readonly outer: number;
+      readonly input: readonly [number, number];
+      readonly output: readonly [number, number];
+      readonly inner: number;
+      readonly bits: number;
+      readonly rounding: 'half-up' | 'half-away' | 'in-f32';
+    }
   /** N-D gather-scatter copy of elements of 1, 2, 4 or 8 bytes: transposes, concatenations, slices, layout changes. */
   | {
       readonly name: 'copy';

@@ -8,20 +8,25 @@
  * windows of one position pay off from a whole register on. With AMX oneDNN is several times faster than any of these.
  */
 import {
+  constantOf,
   dnnlConv,
+  dnnlMatmul,
+  factorsOf,
   type Graph,
   type GraphReader,
   isOp,
   isStatic,
   type Node,
   qnnConv,
+  qnnMatmul,
   type Shape,
   sizeOf,
   typeOf,
-  view,
-  viewOf,
+  type ValueId,
 } from '../../ir/index.ts';
+import { type Fused, fusedOf } from '../../proofs/index.ts';
 import { primitiveFinishes } from './epilogue_exactness.ts';
+import type { Recorder } from './recorder.ts';
 
 const LEAST_INPUTS = 16;
 const LEAST_FILTERS = 24;
@@ -31,6 +36,13 @@ const LONGEST_RUN = 64;
 
 /** One or two spatial axes; only the vector version of the kernel is fast. */
 const servesShape = ({ length }: Shape, isa: string): boolean => isa === 'vnni' && (length === 3 || length === 4);
+
+/** `weights`: summed size, columns. A matrix product is a convolution over positions. */
+const prefersForMatrices = ([inner, columns, ...more]: readonly number[], isa: string): boolean =>
+  isa === 'vnni' &&
+  more.length === 0 &&
+  columns >= LEAST_POINTWISE_FILTERS &&
+  (inner % 4 === 0 || inner >= LONGEST_RUN);
 
 /** `weights`: filters, input channels of a group, spatial axes. */
 export function prefersOurKernel(weights: Shape, group: number, isa: string): boolean {
@@ -51,20 +63,26 @@ const LEAST_DETOUR = 1.01;
  * faster.
  */
 export function costByOurKernel(product: Node, weights: Shape, isa: string, way: string, usual: number): number {
-  if (!isOp(product, qnnConv) || !prefersOurKernel(weights, product.attrs.group, isa)) return usual;
+  const isPreferred = isOp(product, qnnConv)
+    ? prefersOurKernel(weights, product.attrs.group, isa)
+    : isOp(product, qnnMatmul) && isStatic(weights) && prefersForMatrices(weights, isa);
+  if (!isPreferred) return usual;
   return way === 'native' ? 1 : way === 'fold' ? usual : Math.max(usual, LEAST_DETOUR);
 }
 
 /**
- * True for a convolution over one or two axes whose known weights, u8 or with zero points, our kernels take as they are:
- * depthwise ones on any machine, others where the vector version runs. Anywhere else two products of a primitive are faster.
+ * True for a convolution over one or two axes, or a product with one matrix, whose known weights, u8 or with zero points, our kernels
+ * take as they are: depthwise ones on any machine, others where the vector version runs. Anywhere else two products of a
+ * primitive are faster.
  */
 export function takesWeightsZeroPoint(product: Node, graph: GraphReader, isa: string): boolean {
-  if (!isOp(product, qnnConv)) return false;
-  const { w, zw, zx } = viewOf<typeof qnnConv>(product);
-  const [weights, zero] = [graph.constant(w), graph.constant(zx)];
-  if (weights === undefined || (zw && !graph.constant(zw)) || (zx && zero?.data.length !== 1)) return false;
+  if (!isOp(product, qnnConv, qnnMatmul)) return false;
+  const { w, zw, zx } = factorsOf(product) ?? {};
+  const [weights, zeros, zero] = [w, zw, zx].map((id) => graph.constant(id));
+  if (weights === undefined || (zw && !zeros) || (zx && zero?.data.length !== 1)) return false;
   const [filters, inputs, ...kernel] = weights.shape;
+  if (isOp(product, qnnMatmul))
+    return isa === 'vnni' && weights.shape.length === 2 && [undefined, 1, inputs].includes(zeros?.data.length);
   const { group } = product.attrs;
   if (kernel.length < 1 || kernel.length > 2) return false;
   if (group > 1 && inputs === 1) return kernel.length === 2;
@@ -72,25 +90,37 @@ export function takesWeightsZeroPoint(product: Node, graph: GraphReader, isa: st
 }
 
 /**
- * True when the kernel can compute the epilogue of a `dnnl.conv`: ONNX Runtime's recipe, without a map or float steps.
+ * True when the kernel can compute the end of a fused product: ONNX Runtime's recipe, without a map or float steps.
  */
-function finishedByOurKernel(node: Node): boolean {
-  const conv = view(dnnlConv, node);
-  return !!conv && !conv.map && !conv.scale && !conv.offset && conv.attrs.zeroPointAt !== 'before';
-}
+const finishedByOurKernel = ({ map, scale, offset, attrs }: Fused<ValueId>): boolean =>
+  !map && !scale && !offset && attrs.zeroPointAt !== 'before';
 
 /**
  * True when one of our kernels computes the node on this ISA, with any zero point, with or without a bias: where it is the
  * faster one, where no primitive takes the weights, and where a primitive would leave the end to another kernel.
  */
 export function isOurs(graph: Graph, node: Node, isa: string, finishes = primitiveFinishes): boolean {
-  const conv = view(dnnlConv, node);
-  if (conv === undefined) return false;
-  const { by, group } = conv.attrs;
-  const { dtype, shape } = typeOf(graph, conv.w);
-  if (by === 'depthwise' || conv.zw || dtype === 'u8') return true;
+  const fused = fusedOf(node);
+  if (fused?.w === undefined || !isOp(node, dnnlConv, dnnlMatmul)) return false;
+  const { dtype, shape } = typeOf(graph, fused.w);
+  if (fused.zw || dtype === 'u8') return true;
+  if (isOp(node, dnnlMatmul))
+    return (
+      finishedByOurKernel(fused) &&
+      constantOf(graph, fused.w) !== undefined &&
+      isStatic(shape) &&
+      prefersForMatrices(shape, isa)
+    );
+  const { by, group } = node.attrs;
   return (
-    finishedByOurKernel(node) &&
-    (prefersOurKernel(shape, group, isa) || (servesShape(shape, isa) && !finishes(graph, node)))
+    by === 'depthwise' ||
+    (finishedByOurKernel(fused) &&
+      (prefersOurKernel(shape, group, isa) || (servesShape(shape, isa) && !finishes(graph, node))))
   );
+}
+
+/** The same on the machine where a graph is recorded, whose kernels may be limited to fewer instructions. */
+export function isOursHere(node: Node, { graph, binding }: Pick<Recorder, 'graph' | 'binding'>): boolean {
+  const isa = binding.kernelIsa === 'avx512' ? binding.isa : 'avx2';
+  return isOurs(graph, node, isa);
 }

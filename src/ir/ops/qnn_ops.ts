@@ -7,6 +7,7 @@ export { qnnDequantize } from './qnn_dequantize.op.ts';
 export { qnnDynamicQuantize } from './qnn_dynamic_quantize.op.ts';
 export { qnnDynamicQuantizeRows } from './qnn_dynamic_quantize_rows.op.ts';
 export { qnnGlobalAveragePool } from './qnn_global_average_pool.op.ts';
+export { qnnLinearResize } from './qnn_linear_resize.op.ts';
 export { qnnLut, qnnPairLut } from './qnn_lut.op.ts';
 export { qnnMatmul } from './qnn_matmul.op.ts';
 export { qnnQuantize } from './qnn_quantize.op.ts';

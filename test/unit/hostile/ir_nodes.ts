@@ -88,6 +88,7 @@ function windowList(name: string, draw: (limit: number) => number): readonly num
       [0, 0, 0, 0, 0, 1, 1, 1],
     ],
     outputPadding: [[0, 1]],
+    sizes: [[3, 2]],
   };
   const known = lists[name];
   return known?.[draw(known.length)];

@@ -17,7 +17,7 @@ import type { ConvolutionSpec, Defect, PrimitiveAttributes } from '../binding.ts
 import { hasOneMeaning } from '../floats.ts';
 import { inMemoryOrder, layoutOfDesc } from '../layout.ts';
 import { offered } from '../offered.ts';
-import { isOurs } from '../our_kernel.ts';
+import { isOursHere } from '../our_kernel.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { type Operands, operandsOf } from '../saturation.ts';
 import { filterView } from '../saturation_pairs.ts';
@@ -25,7 +25,7 @@ import { type Created, recordBareSum } from './bare_sum.ts';
 import { recordConvProduct } from './float_product.ts';
 import type { GraphView, Lowering } from './lowering.ts';
 import { holdsResults, lowerProduct, type ProductPrimitives, type Whole } from './product.ts';
-import { clamps, type Epilogue, perChannel } from './products.ts';
+import { clamps, constantsPerChannel, type Epilogue } from './products.ts';
 import { referenceScratch } from './reference.ts';
 
 type Conv = View<typeof ops.dnnlConv>;
@@ -38,20 +38,10 @@ export const constantWeights = ({ w }: Fused, graph: GraphView): string | undefi
 export const dnnlConv: Lowering<typeof ops.dnnlConv> = {
   refuses: constantWeights,
   lower(view, r) {
-    if (byOurKernel(view, r)) lowerKernel(view, r);
+    if (isOursHere(view.node, r)) lowerKernel(view, r);
     else lowerProduct(view, r, primitivesOf(view, r));
   },
 };
-
-/**
- * True when our convolution kernel computes a node on this machine. Only its vector version is fast; no primitive takes
- * weights that are u8 or have a zero point.
- */
-function byOurKernel({ w, zw, attrs, node }: Conv, r: Recorder): boolean {
-  if (zw || attrs.by === 'depthwise' || r.dtype(w) === 'u8') return true;
-  const { isa, kernelIsa } = r.binding;
-  return kernelIsa === 'avx512' && isOurs(r.graph, node, isa);
-}
 
 /** The slow sum in scratch memory, when no primitive of this machine is exact. */
 export function slowSum({ x, w, y, attrs, node }: Fused, r: Recorder): Buffer {
@@ -190,8 +180,7 @@ function lowerKernel({ x, w, zw, bias, multiplier, y, attrs }: Conv, r: Recorder
     input.length === 1 ? [leading, list[0]] : [list[0], list[1]];
   const source = r.use(x, 'channels-last');
   const destination = r.define(y, 'channels-last');
-  const each = <D extends 'f32' | ByteType>(id: ValueId | undefined, ...types: readonly D[]) =>
-    id && r.data(perChannel(r.constantOf(id, ...types), outputChannels));
+  const each = constantsPerChannel(r, outputChannels);
   const window = {
     sourceType: r.byteType(x),
     weightsType: r.byteType(w),

@@ -5,6 +5,7 @@ import * as conv from './conv.ts';
 import { dnnlConvTranspose, floatConvTranspose } from './conv_transpose.ts';
 import * as float from './float.ts';
 import { integerSum } from './integers.ts';
+import { linearResize } from './linear_resize.ts';
 import type { GraphView, Lowering, Lowerings } from './lowering.ts';
 import { dnnlMatmul, floatMatmul } from './matmul.ts';
 import * as movement from './movement.ts';
@@ -40,6 +41,7 @@ const table = {
   qnnQuantize: quantized.quantize,
   qnnDequantize: quantized.dequantize,
   qnnRequantize: quantized.requantize,
+  qnnLinearResize: linearResize,
   qnnLut: quantized.lut,
   qnnAveragePool: quantizedPool.averagePool,
   qnnGlobalAveragePool: quantizedPool.globalAveragePool,

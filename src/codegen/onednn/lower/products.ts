@@ -86,10 +86,16 @@ export const clamps = ({ to, zeroPoint, low, high }: Omit<Epilogue, 'sourceZeroP
 type Factor = 'f32' | 'f64' | 's32';
 
 /** A number for every channel, a common one repeated. */
-export function perChannel(t: ITensor<Factor | ByteType>, channels: number): ITensor<Factor | ByteType> {
+function perChannel(t: ITensor<Factor | ByteType>, channels: number): ITensor<Factor | ByteType> {
   if (t.data.length === channels) return { ...t, shape: [channels] };
   return { ...t, shape: [channels], data: newArray(t.dtype, channels).fill(t.data[0]) };
 }
+
+/** Constants as buffers of a number for each channel; undefined for an absent one. */
+export const constantsPerChannel =
+  (r: Recorder, channels: number) =>
+  <D extends Factor | ByteType>(id: ValueId | undefined, ...types: readonly D[]): Buffer | undefined =>
+    id && r.data(perChannel(r.constantOf(id, ...types), channels));
 
 type Factors<T> = Readonly<Partial<Record<'multiplier' | 'scale' | 'offset' | 'shift', T | undefined>>>;
 

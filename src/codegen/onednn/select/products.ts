@@ -17,6 +17,7 @@ import {
   ofType,
   qnnConv,
   qnnConvTranspose,
+  qnnMatmul,
   type SumChain,
   type Value,
   type ValueId,
@@ -28,7 +29,7 @@ import { endOf, epilogueOperands, type Requantize } from './epilogue.ts';
 export interface Product {
   readonly node: Node;
   readonly x: Value<ByteType>;
-  /** s8 without a zero point, but for convolutions of known weights. */
+  /** s8 without a zero point, but for convolutions of known weights, and products with one known matrix. */
   readonly w: Value<ByteType>;
   readonly zw?: Value<ByteType>;
   readonly sourceZeroPoint: number;
@@ -46,8 +47,7 @@ export function productOf(graph: GraphEditor, id: ValueId): Product | string {
   if (!isOfType(x, ...byteTypes)) return `the source is ${x.type.dtype}`;
   const zw = factors.zw && graph.value(factors.zw);
   if (!isOfType(w, ...byteTypes) || (zw && !isOfType(zw, ...byteTypes))) return `the weights are ${w.type.dtype}`;
-  if (!isSymmetric({ w, zw }) && !(isOp(node, qnnConv) && graph.isConstant(w.id) && (!zw || graph.isConstant(zw.id))))
-    return 'the weights are not symmetric s8';
+  if (!isSymmetric({ w, zw }) && !servesWeights(graph, node, w, zw)) return 'the weights are not symmetric s8';
   if (factors.zx && zero?.data.length !== 1) return 'the source zero point is not a known scalar';
   const { kind } = layoutOf(node);
   const isMatmul = kind === 'matmul';
@@ -58,6 +58,15 @@ export function productOf(graph: GraphEditor, id: ValueId): Product | string {
   if (typeof channels !== 'number') return 'the number of channels is not known';
   if (!isMatmul && !graph.isConstant(w.id)) return 'the weights are computed at run time';
   return { node, x, w, ...(zw && { zw }), sourceZeroPoint: zero ? Number(zero.data[0]) : 0, axis, channels };
+}
+
+/** True for weights that our convolution kernel takes as they are. */
+function servesWeights(graph: GraphEditor, node: Node, w: Value, zw: Value | undefined): boolean {
+  if (!graph.isConstant(w.id) || (zw && !graph.isConstant(zw.id))) return false;
+  const [size, columns] = [graph.constant(zw?.id)?.data.length ?? 1, w.type.shape.at(-1)];
+  return (
+    isOp(node, qnnConv) || (isOp(node, qnnMatmul) && w.type.shape.length === 2 && (size === 1 || size === columns))
+  );
 }
 
 /** True for weights that primitives take. */
@@ -83,8 +92,9 @@ export function emitProduct(
     const by = depthwise ? 'depthwise' : 'onednn';
     return a.emit(dnnlConv, { ...fused, w, ...(zw && { zw }) }, { ...node.attrs, ...end, by });
   }
-  const symmetric = ofType(w, 's8');
-  return isOp(node, nnConvTranspose, qnnConvTranspose)
-    ? a.emit(dnnlConvTranspose, { ...fused, w: symmetric }, { ...node.attrs, ...end })
-    : a.emit(dnnlMatmul, { a: x, b: symmetric, ...operands }, end);
+  if (isOp(node, nnConvTranspose, qnnConvTranspose))
+    return a.emit(dnnlConvTranspose, { ...fused, w: ofType(w, 's8') }, { ...node.attrs, ...end });
+  const zero = zw && a.tensor(zw);
+  const zb = zero && { zb: a.constant({ ...zero, shape: zero.data.length === 1 ? [] : [zero.data.length] }) };
+  return a.emit(dnnlMatmul, { a: x, b: w, ...zb, ...operands }, end);
 }

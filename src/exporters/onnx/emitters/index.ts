@@ -8,6 +8,7 @@ import { byForm } from './by_form.ts';
 import * as conv from './conv.ts';
 import { convTranspose, quantizedConvTranspose } from './conv_transpose.ts';
 import { dynamicQuantizeRows } from './dynamic_rows.ts';
+import { linearResize } from './linear_resize.ts';
 import * as matmul from './matmul.ts';
 import * as movement from './movement.ts';
 import * as normalization from './normalization.ts';
@@ -42,6 +43,7 @@ const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   qnnSoftmax: qlinear.softmax,
   qnnLogSoftmax: tfliteRows.logSoftmax,
   qnnL2Normalize: tfliteRows.l2Normalize,
+  qnnLinearResize: linearResize,
   qnnLut: qlinear.lut,
   qnnPairLut: qlinear.pairLut,
 

@@ -1,16 +1,25 @@
 /** RESIZE_BILINEAR and RESIZE_NEAREST_NEIGHBOR: elements are gathered along both axes, and weighted. */
 import { tfliteOptions } from '../../../formats/tflite/index.ts';
-import { nnAdd, nnGather, nnMul, nnResize, qnnRequantize, type Value } from '../../../ir/index.ts';
 import {
-  floatResizeAxis,
+  type ByteType,
+  byteTypes,
+  isOfType,
+  nnAdd,
+  nnGather,
+  nnMul,
+  nnResize,
+  qnnLinearResize,
+  type Value,
+} from '../../../ir/index.ts';
+import {
   integerResizeAxis,
   nearestPositions,
   optimizedNearestPositions,
   type ResizeAxis,
   type ResizeConvention,
-  xnnpackResizeAxis,
+  type ResizeCoordinates,
 } from '../../../numerics/index.ts';
-import { type DType, isByteType, scalar, tensor } from '../../../tensors/index.ts';
+import { type DType, isByteType, tensor } from '../../../tensors/index.ts';
 import { held } from '../aligned.ts';
 import { defineTfliteOp, type TfliteOp } from '../define_tflite_op.ts';
 import { isDelegable } from '../delegate.ts';
@@ -54,40 +63,25 @@ function weighted(ctx: OperatorContext, x: Value, axis: number, { low, high, wei
   return ctx.emit(nnAdd, { a: term(low, rest), b: term(high, weight) });
 }
 
-/** Integers, by 10 bits and halves away from zero, or by 11 bits and halves up: exact up to the last rounding. */
-function ofIntegers(ctx: OperatorContext, x: Value, axes: readonly Axis[], how: ResizeConvention): Value {
-  const { dtype } = x.type;
-  const isXnnpack = isByteType(dtype) && isDelegable(ctx, [ctx.get('x')]);
-  const axisFor = isXnnpack ? xnnpackResizeAxis : integerResizeAxis;
-  const wide = ctx.cast(x, dtype === 's16' ? 's64' : 's32');
-  const sum = axes.reduce((y, { at, from, to }) => weighted(ctx, y, at, axisFor(how, from, to)), wide);
-  const [factor, rounding] = isXnnpack ? ([2 ** -22, 'half-up'] as const) : ([2 ** -20, 'half-away'] as const);
-  if (dtype === 's16') return rescaled(ctx, sum, [factor], { to: 's16', arithmetic: 'f64', rounding });
-  const parts = { multiplier: ctx.scalar('f64', factor, 'multiplier'), zy: ctx.scalar(dtype, 0, 'zero_point') };
-  const type = { arithmetic: 'f64', rounding, zeroPointAt: 'after' } as const;
-  return ctx.emit(qnnRequantize, { x: sum, ...parts }, type);
+/** 16-bit integers, by 10 bits and halves away from zero: exact up to the last rounding. */
+function ofWords(ctx: OperatorContext, x: Value, axes: readonly Axis[], how: ResizeConvention): Value {
+  const wide = ctx.cast(x, 's64');
+  const sum = axes.reduce((y, { at, from, to }) => weighted(ctx, y, at, integerResizeAxis(how, from, to)), wide);
+  return rescaled(ctx, sum, [2 ** -20], { to: 's16', arithmetic: 'f64', rounding: 'half-away' });
 }
 
-/** Bytes without a sign under the reference kernels: four products in binary32, rows innermost, plus a half, and cut. */
-function ofUnsigned(ctx: OperatorContext, x: Value, [rows, columns]: readonly Axis[], how: ResizeConvention): Value {
-  const [v, h] = [rows, columns].map(({ from, to }) => floatResizeAxis(how, from, to));
-  const real = ctx.cast(x, 'f32');
-  const weights = ({ at }: Axis, { weight }: ResizeAxis, isHigh: boolean) =>
-    along(ctx, 'f32', at, isHigh ? weight : weight.map((w) => Math.fround(1 - w)));
-  const corner = (isLower: boolean, isRight: boolean): Value => {
-    const row = gathered(ctx, real, rows.at, isLower ? v.high : v.low);
-    const taps = gathered(ctx, row, columns.at, isRight ? h.high : h.low);
-    const inRow = ctx.emit(nnMul, { a: taps, b: weights(rows, v, isLower) });
-    return ctx.emit(nnMul, { a: inRow, b: weights(columns, h, isRight) });
-  };
-  const corners = [corner(false, false), corner(true, false), corner(false, true), corner(true, true)];
-  const sum = corners.reduce((a, b) => ctx.emit(nnAdd, { a, b }));
-  return ctx.cast(ctx.emit(nnAdd, { a: sum, b: ctx.constant(scalar('f32', 0.5), 'half') }), x.type.dtype);
+function ofBytes(ctx: OperatorContext, x: Value<ByteType>, axes: readonly Axis[], how: ResizeConvention): Value {
+  const recipe = isDelegable(ctx, [ctx.get('x')]) ? 'xnnpack' : 'tflite';
+  const sizes = axes.map(({ to }) => to);
+  return ctx.emit(qnnLinearResize, { x }, { sizes, axis: axes[0].at, coordinates: coordinatesOf(how), recipe });
 }
+
+const coordinatesOf = ({ alignCorners, halfPixelCenters }: ResizeConvention): ResizeCoordinates =>
+  alignCorners ? 'align_corners' : halfPixelCenters ? 'half_pixel' : 'asymmetric';
 
 function ofFloats(ctx: OperatorContext, x: Value, axes: readonly Axis[], how: ResizeConvention): Value {
   const shape = x.type.shape.map((size, at) => axes.find((axis) => axis.at === at)?.to ?? size);
-  const coordinates = how.alignCorners ? 'align_corners' : how.halfPixelCenters ? 'half_pixel' : 'asymmetric';
+  const coordinates = coordinatesOf(how);
   const scales = shape.map((_, at) => (axes.some((axis) => axis.at === at) ? 0 : 1));
   return ctx.emit(nnResize, { x }, { shape, scales, mode: 'linear', coordinates });
 }
@@ -97,14 +91,14 @@ const bilinear = defineTfliteOp({
   inputs: ['x', 'size'],
   options: tfliteOptions.resizeBilinearOptions,
   import(ctx, how) {
+    if (how.alignCorners && how.halfPixelCenters) ctx.refuse('it aligns corners and centers of pixels', 'U2005');
     const operand = ctx.get('x');
     const { x, layout, result } = held(ctx, operand);
     const axes = axesOf(ctx, layout);
     const { dtype } = operand;
     if (dtype === 'f32') return result(ofFloats(ctx, x, axes, how));
-    if (dtype === 'u8' && !isDelegable(ctx, [operand])) return result(ofUnsigned(ctx, x, axes, how));
-    if (!isByteType(dtype) && dtype !== 's16') return ctx.unsupported(`RESIZE_BILINEAR of ${dtype}`);
-    return result(ofIntegers(ctx, x, axes, how));
+    if (isOfType(x, ...byteTypes)) return result(ofBytes(ctx, x, axes, how));
+    return dtype === 's16' ? result(ofWords(ctx, x, axes, how)) : ctx.unsupported(`RESIZE_BILINEAR of ${dtype}`);
   },
 });
 
