@@ -8,7 +8,16 @@ import { join } from 'node:path';
 import { UnskewError } from '../../src/diagnostics/index.ts';
 import { importTflite, type TfliteOrigin } from '../../src/importers/tflite/import.ts';
 import { type TfliteProfile, tfliteProfiles } from '../../src/importers/tflite/profiles.ts';
-import { type Feeds, type Graph, type ITensor, interpret, isOp, nodesOf, opaqueOp, transposed } from '../../src/ir/index.ts';
+import {
+  type Feeds,
+  type Graph,
+  type ITensor,
+  interpret,
+  isOp,
+  nodesOf,
+  opaqueOp,
+  transposed,
+} from '../../src/ir/index.ts';
 import { type EngineName, engines, enginesAsked, wordsOf } from './engines.ts';
 import { difference, tensorOfRecord } from './operator_cases.ts';
 import { startOf } from './runs.ts';
@@ -135,10 +144,16 @@ async function verdictOf(path: string, file: string, profile: TfliteProfile, on:
         const by = `${got.shape}` === `${want.shape}` || want.shape.length <= 1 ? distance(want, got) : undefined;
         largest = Math.max(largest, by ?? 0);
         if (by === undefined || by > SLACK)
-          why.push(`set ${s} output ${i} ${graph.outputs[i].slice(-40)}: ${d}${by === undefined ? '' : `, by ${by.toExponential(1)}`}`);
+          why.push(
+            `set ${s} output ${i} ${graph.outputs[i].slice(-40)}: ${d}${by === undefined ? '' : `, by ${by.toExponential(1)}`}`,
+          );
       }
       if (why.length > 0 && shows && profile === 'tflite' && on === 'interpreter')
-        why.push(...innerOf(part, set, feeds).slice(0, 6).map((line) => `  inside: ${line}`));
+        why.push(
+          ...innerOf(part, set, feeds)
+            .slice(0, 6)
+            .map((line) => `  inside: ${line}`),
+        );
     }
     await engine.close();
     const notes = carried.map((c) => `${c.operator}: ${c.reason} [${c.value.slice(-30)}]`);
@@ -146,13 +161,19 @@ async function verdictOf(path: string, file: string, profile: TfliteProfile, on:
     return { status: why.length > 0 ? 'wrong' : largest > 0 ? 'last bits' : 'equal', largest, why };
   } catch (error) {
     if (error instanceof UnskewError) return { status: 'refused', largest: 0, why: error.message.split('\n') };
-    return { status: 'wrong', largest: 0, why: [`THROWS ${error instanceof Error ? error.stack?.split('\n').slice(0, 4).join(' | ') : error}`] };
+    return {
+      status: 'wrong',
+      largest: 0,
+      why: [`THROWS ${error instanceof Error ? error.stack?.split('\n').slice(0, 4).join(' | ') : error}`],
+    };
   }
 }
 
 const recordOf = (file: string): string => join(folder, file.replace(/tflite$/, 'json'));
 
-for (const file of readdirSync(folder).filter((name) => name.endsWith('.tflite') && name.startsWith(only) && existsSync(recordOf(name))))
+for (const file of readdirSync(folder).filter(
+  (name) => name.endsWith('.tflite') && name.startsWith(only) && existsSync(recordOf(name)),
+))
   for (const profile of tfliteProfiles)
     for (const on of enginesAsked(words)) {
       const { status, largest, why } = await verdictOf(join(folder, file), file, profile, on);

@@ -7,3 +7,6 @@ const MOST_AXES = 6;
 /** True when the profile has the delegate, and tensors of these ranks are taken. */
 export const isDelegable = (ctx: OperatorContext, operands: readonly Operand[]): boolean =>
   ctx.profile === 'xnnpack' && operands.every(({ shape }) => shape.length <= MOST_AXES);
+
+/** True for a constant of the file: the delegate leaves operators whose sizes are computed to the builtin kernels. */
+export const isOfFile = ({ tensor }: Operand): boolean => tensor.data !== undefined;

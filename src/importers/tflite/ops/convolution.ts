@@ -13,9 +13,10 @@ import type { RowRecipe } from '../../../numerics/index.ts';
 import { isByteType } from '../../../tensors/index.ts';
 import { activated } from '../activation.ts';
 import { defineTfliteOp, first, last, type Result, type TfliteOp } from '../define_tflite_op.ts';
-import { isDelegable } from '../delegate.ts';
+import { isDelegable, isOfFile } from '../delegate.ts';
 import { type HybridEnd, hybridConvolution, hybridRows } from '../hybrid_product.ts';
 import type { Operand, OperatorContext } from '../operator_context.ts';
+import type { TfliteProfile } from '../profiles.ts';
 import { requantizedProduct, weightScales, zeroPointOf } from '../quantized_product.ts';
 import { rescaledProduct, wideSum } from '../wide_product.ts';
 import { halved, isValid, windowsOf } from '../windows.ts';
@@ -26,6 +27,8 @@ interface Emitted {
   readonly axis: number;
   /** The end of sums of floats and int8 filters; absent where no kernel is known for them. */
   readonly hybrid?: { readonly end: HybridEnd; readonly recipe: RowRecipe };
+  /** That of the profile, unless its kernels leave the operator to others. */
+  readonly arithmetic?: TfliteProfile;
   /** The number of products in a sum. */
   readonly length: number;
   integer(operands: { readonly x: Value; readonly zx?: Value | undefined; readonly zw: Value | undefined }): Value;
@@ -43,14 +46,14 @@ function ended(
   ctx: OperatorContext,
   [x, filter]: readonly [Operand, Operand],
   activation: Activation | undefined,
-  { axis, length, hybrid, integer, float }: Emitted,
+  { axis, length, hybrid, arithmetic = ctx.profile, integer, float }: Emitted,
 ): Result {
   const bias = ctx.find('bias');
   const source = ctx.first(x);
   if (isByteType(filter.dtype) && (isByteType(x.dtype) || x.dtype === 's16')) {
     const scales = weightScales(ctx, filter, axis);
     const zw = zeroPointOf(ctx, filter);
-    const end = { kind: 'convolution', source: x, scales, bias, activation, axis: 1 } as const;
+    const end = { kind: 'convolution', source: x, scales, bias, activation, axis: 1, arithmetic } as const;
     if (x.dtype !== 's16')
       return first(requantizedProduct(ctx, integer({ x: source, zx: zeroPointOf(ctx, x), zw }), end));
     return first(
@@ -169,8 +172,12 @@ const transposeConv = defineTfliteOp({
     const outputPadding = room.map((size) => Math.max(size, 0));
     const attrs = { strides, dilations: [1, 1], pads, group: 1, outputPadding };
     const w = ctx.permuted(filter, [3, 0, 1, 2], [channels, filters, height, width]);
+    const isDelegated = isDelegable(ctx, [x]) && isOfFile(ctx.get('output_shape'));
     return ended(ctx, [x, filter], options.activation, {
       axis: 0,
+      arithmetic: isDelegated ? 'xnnpack' : 'tflite',
+      // the builtin kernel adds fl(fl(product·sw)·scale) one by one: the last bits of its floats are others
+      hybrid: isDelegated ? { end: 'fused', recipe: 'xnnpack' } : { end: 'weights-first', recipe: 'asymmetric' },
       length: height * width * channels,
       integer: (operands) => ctx.emit(qnnConvTranspose, { w, ...operands }, attrs),
       float: (operands) => ctx.emit(nnConvTranspose, { w, ...operands }, attrs),

@@ -22,7 +22,7 @@ import {
 import { type DType, isByteType, tensor } from '../../../tensors/index.ts';
 import { held } from '../aligned.ts';
 import { defineTfliteOp, type TfliteOp } from '../define_tflite_op.ts';
-import { isDelegable } from '../delegate.ts';
+import { isDelegable, isOfFile } from '../delegate.ts';
 import { axisIn } from '../layouts.ts';
 import type { OperatorContext } from '../operator_context.ts';
 import { rescaled } from '../rescale.ts';
@@ -71,7 +71,10 @@ function ofWords(ctx: OperatorContext, x: Value, axes: readonly Axis[], how: Res
 }
 
 function ofBytes(ctx: OperatorContext, x: Value<ByteType>, axes: readonly Axis[], how: ResizeConvention): Value {
-  const recipe = isDelegable(ctx, [ctx.get('x')]) ? 'xnnpack' : 'tflite';
+  const isDelegated = isDelegable(ctx, [ctx.get('x')]) && isOfFile(ctx.get('size'));
+  if (ctx.profile === 'xnnpack' && !isDelegated && x.type.dtype === 'u8')
+    ctx.unsupported('RESIZE_BILINEAR of u8 to a size that is computed');
+  const recipe = isDelegated ? 'xnnpack' : 'tflite';
   const sizes = axes.map(({ to }) => to);
   return ctx.emit(qnnLinearResize, { x }, { sizes, axis: axes[0].at, coordinates: coordinatesOf(how), recipe });
 }
