@@ -1,7 +1,7 @@
 /**
  * Compares every model of a folder with LiteRT's answers: `npx tsx test/tflite/folder_report.ts DIR [NAME] [--wrong]
- * [--on interpreter,addon]`. Beside `NAME.tflite`, `NAME.json` has sets of inputs, the outputs of either profile, and the
- * results of operators under the reference kernels.
+ * [--on interpreter,addon]`. Beside every model lies a JSON file of its name with sets of inputs, the outputs of either profile, and
+ * the results of operators under the reference kernels; outputs that read a carried operator are left out.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
