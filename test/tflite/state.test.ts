@@ -138,6 +138,35 @@ describe('a variable', () => {
     expect(interpret(graph, { t0: feeds([1, 2]) })).toEqual({ t2: feeds([3, 6]) });
   });
 
+  /** The model of `floats` with the state dequantized from a constant. */
+  const dequantized = (values: readonly number[]): ModelInit => ({
+    ...floats,
+    tensors: [
+      ...floats.tensors,
+      { dtype: 'f16', shape: [1, 6], data: { ...tensor('u16', values, [1, 6]), dtype: 'f16' } },
+    ],
+    operators: [{ name: 'DEQUANTIZE', inputs: [5], outputs: [3] }, ...floats.operators],
+  });
+
+  it('is state where zeros are dequantized to it: LiteRT does so in the first run alone', async () => {
+    const inputs = [1, 2, 3].map((value) => ({ t0: feeds([value], [1, 1]) }));
+    const answers = await Promise.all(
+      [floats, dequantized(Array(6).fill(0))].map((model) => {
+        const graph = importTflite(modelBytes(model), { state });
+        expect(graph.origin?.state).toEqual([{ input: 't3', output: 't3.next', start: 0 }]);
+        return runsOf(graph, inputs, async (given) => interpret(graph, given));
+      }),
+    );
+    expect(answers[1]).toEqual(answers[0]);
+  });
+
+  it('carries the operator that changes it where another value is written to it first', () => {
+    const graph = importTflite(modelBytes(dequantized([0x3c00, 0, 0, 0, 0, 0])), { state });
+    expect(graph.origin?.unsupported).toMatchObject([
+      { operator: 'SVDF', reason: "it changes 't3', which this run writes first" },
+    ]);
+  });
+
   it('is asked for where an operator changes a tensor', () => {
     const tensors = floats.tensors.map((init, i) => (i === 3 ? { ...init, isVariable: false } : init));
     const bytes = modelBytes({ ...floats, tensors, inputs: [0, 3] });

@@ -166,6 +166,7 @@ class Importer {
     if (twice !== undefined) fail('U2002', `the value '${this.#names[twice]}' is defined twice`, loc);
     const operands = inputs.map((index) => (index < 0 ? undefined : this.#operand(index, loc)));
     // a variable that is written before it is read holds nothing for the next run
+    if (this.#isStartOfState(operator)) return;
     const [changed] = this.#state.among(outputs);
     if (changed !== undefined) fail('U2008', `a result takes the place of the state '${this.#names[changed]}'`, loc);
     try {
@@ -176,6 +177,15 @@ class Importer {
       if (outputs.length > 0) this.#note(this.#names[outputs[0]], name, error.message);
       this.#opaque(operator, operands, loc);
     }
+  }
+
+  /** True for zeros that become a variable: the kernel dequantizes a constant in the first run alone. */
+  #isStartOfState({ name, inputs, outputs }: TfliteOperator): boolean {
+    const { tensors } = this.#subgraph;
+    const data = tensors[inputs[0]]?.data;
+    return (
+      name === 'DEQUANTIZE' && tensors[outputs[0]]?.isVariable === true && data?.every((byte) => byte === 0) === true
+    );
   }
 
   #operand(index: number, loc: Loc): Placed {
@@ -224,6 +234,8 @@ class Importer {
       return { index, value: new Placed(this.#names[index], layout, renamed) };
     });
     for (const [index, value] of ctx.newState) {
+      if (this.#state.among([index]).length === 0)
+        ctx.unsupported(`it changes '${this.#names[index]}', which this run writes first`);
       const isOwn = this.#scope.inJournal(value.id) && !names.has(value.id);
       const { id } = isOwn ? value : ctx.emit(nnIdentity, { x: value });
       names.set(id, this.#state.nameOfNext(index, ctx.at()));
