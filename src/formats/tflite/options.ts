@@ -150,4 +150,18 @@ export const batchMatMulOptions = options(
   }),
 );
 export const cumsumOptions = options(102, table({ exclusive: field(0, bool, false), reverse: field(1, bool, false) }));
+/** Of CONV_3D and CONV_3D_TRANSPOSE. */
+export const conv3dOptions = options(
+  106,
+  table({
+    padding: field(0, padding, 'SAME'),
+    strideD: field(1, int32, 0),
+    strideW: field(2, int32, 0),
+    strideH: field(3, int32, 0),
+    activation: field(4, activation, 'NONE'),
+    dilationD: field(5, int32, 1),
+    dilationW: field(6, int32, 1),
+    dilationH: field(7, int32, 1),
+  }),
+);
 export const geluOptions = options(116, table({ approximate: field(0, bool, false) }));

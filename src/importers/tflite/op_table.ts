@@ -22,6 +22,7 @@ import { sliceOps } from './ops/slice.ts';
 import { spaceOps } from './ops/space.ts';
 import { svdfOps } from './ops/svdf.ts';
 import { unaryOps } from './ops/unary.ts';
+import { volumeOps } from './ops/volume.ts';
 
 export const tfliteOps: readonly TfliteOp[] = [
   ...arithmeticOps,
@@ -31,6 +32,7 @@ export const tfliteOps: readonly TfliteOp[] = [
   ...castOps,
   ...comparisonOps,
   ...convolutionOps,
+  ...volumeOps,
   ...matmulOps,
   ...movementOps,
   ...joinOps,

@@ -30,13 +30,23 @@ export function windowsOf(
   kernel: readonly number[],
 ): Windows {
   const { strideH, strideW, dilationH = 1, dilationW = 1 } = options;
-  const [strides, dilations] = [
-    [strideH, strideW],
-    [dilationH, dilationW],
-  ];
+  return paddedWindows(ctx, options, spatial, {
+    kernel,
+    strides: [strideH, strideW],
+    dilations: [dilationH, dilationW],
+  });
+}
+
+/** Windows over any number of axes, with an entry for each. */
+export function paddedWindows(
+  ctx: OperatorContext,
+  options: Pick<WindowOptions, 'padding'>,
+  spatial: Shape,
+  { kernel, strides, dilations }: Omit<Windows, 'pads'> & { readonly kernel: readonly number[] },
+): Windows {
   const wrong = [...strides, ...dilations].find((step) => !(step > 0));
   if (wrong !== undefined) ctx.refuse(`a stride or dilation of ${wrong}`);
-  if (isValid(ctx, options)) return { strides, dilations, pads: [0, 0, 0, 0] };
+  if (isValid(ctx, options)) return { strides, dilations, pads: Array<number>(2 * kernel.length).fill(0) };
   const totals = kernel.map((size, i) => {
     const extent = (size - 1) * dilations[i] + 1;
     const input = spatial[i];
@@ -47,7 +57,24 @@ export function windowsOf(
   return { strides, dilations, pads: halved(totals) };
 }
 
-export function isValid(ctx: OperatorContext, { padding }: WindowOptions): boolean {
+/** The windows of a transposed convolution; the wanted size of the output says how much of the end is cut. */
+export function transposedWindows(
+  ctx: OperatorContext,
+  options: Pick<WindowOptions, 'padding'>,
+  [input, output]: readonly [readonly number[], readonly number[]],
+  { kernel, strides, dilations }: Omit<Windows, 'pads'> & { readonly kernel: readonly number[] },
+): Windows & { readonly outputPadding: readonly number[] } {
+  const wholes = kernel.map((size, i) => (input[i] - 1) * strides[i] + (size - 1) * dilations[i] + 1);
+  const isCut = !isValid(ctx, options);
+  const pads = [...halved(wholes.map((whole, i) => (isCut ? Math.max(whole - output[i], 0) : 0)))];
+  // the end of the output that no tap reaches, or taps beyond it
+  const axes = kernel.length;
+  const room = wholes.map((whole, i) => output[i] - (whole - pads[i] - pads[i + axes]));
+  for (const [i, size] of room.entries()) if (size < 0) pads[i + axes] -= size;
+  return { strides, dilations, pads, outputPadding: room.map((size) => Math.max(size, 0)) };
+}
+
+export function isValid(ctx: OperatorContext, { padding }: Pick<WindowOptions, 'padding'>): boolean {
   return padding === undefined ? ctx.refuse('the padding is neither SAME nor VALID') : padding === 'VALID';
 }
 

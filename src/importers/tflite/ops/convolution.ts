@@ -19,7 +19,7 @@ import type { Operand, OperatorContext } from '../operator_context.ts';
 import type { TfliteProfile } from '../profiles.ts';
 import { requantizedProduct, weightScales, zeroPointOf } from '../quantized_product.ts';
 import { rescaledProduct, wideSum } from '../wide_product.ts';
-import { halved, isValid, windowsOf } from '../windows.ts';
+import { transposedWindows, windowsOf } from '../windows.ts';
 
 /** The operators that a kind of convolution becomes. */
 interface Emitted {
@@ -162,15 +162,14 @@ const transposeConv = defineTfliteOp({
     const [filters, height, width, channels] = filterSizes(ctx, filter);
     const output = ctx.integers(ctx.get('output_shape')).slice(1, 3);
     const input = ctx.staticShape(x.shape, 'a transposed convolution').slice(1, 3);
-    const strides = [options.strideH, options.strideW];
-    const wholes = [height, width].map((size, i) => (input[i] - 1) * strides[i] + size);
-    const isCut = !isValid(ctx, options);
-    const pads = [...halved(wholes.map((whole, i) => (isCut ? Math.max(whole - output[i], 0) : 0)))];
-    // the end of the output that no tap reaches, or taps beyond it
-    const room = wholes.map((whole, i) => output[i] - (whole - pads[i] - pads[i + 2]));
-    for (const [i, size] of room.entries()) if (size < 0) pads[i + 2] -= size;
-    const outputPadding = room.map((size) => Math.max(size, 0));
-    const attrs = { strides, dilations: [1, 1], pads, group: 1, outputPadding };
+    const attrs = {
+      ...transposedWindows(ctx, options, [input, output], {
+        kernel: [height, width],
+        strides: [options.strideH, options.strideW],
+        dilations: [1, 1],
+      }),
+      group: 1,
+    };
     const w = ctx.permuted(filter, [3, 0, 1, 2], [channels, filters, height, width]);
     const isDelegated = isDelegable(ctx, [x]) && isOfFile(ctx.get('output_shape'));
     return ended(ctx, [x, filter], options.activation, {
