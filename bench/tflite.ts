@@ -1,9 +1,10 @@
 /**
  * TensorFlow Lite models beside LiteRT, in turns in one run: `npm run bench:tflite -- MODEL.tflite …`, `--threads=N` (1 unless told),
  * `--profile=tflite` for the reference kernels, `--json`. LiteRT runs in a Python of its own, which `PY_TF` names: a virtual
- * environment with ai-edge-litert 2.3.0. Results are compared, byte for byte, before anything is timed.
+ * environment with ai-edge-litert 2.3.0. Results are compared, byte for byte, before anything is timed. Loading is measured in a process
+ * for each engine, from the path to a model that can run, without the import of the library; peaks are those of the whole process.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -67,26 +68,28 @@ interface Row {
   readonly litertMs: number;
   /** LiteRT's time / ours: median, 10th and 90th percentile over rounds. */
   readonly ratio: readonly [low: number, median: number, high: number];
+  readonly load: Load;
+  readonly litertLoad: Load;
+}
+
+interface Load {
   readonly loadMs: number;
-  readonly litertLoadMs: number;
+  readonly peakMiB: number;
 }
 
 const rows: Row[] = [];
 for (const path of positionals) rows.push(await bench(path));
 if (values.json) console.log(JSON.stringify({ threads, profile, rows }, undefined, 2));
 else {
-  const cells = rows.map(
-    ({ model, mib, differing, ms, litertMs, ratio: [low, median, high], loadMs, litertLoadMs }) => [
-      model,
-      mib.toFixed(2),
-      String(differing),
-      ms.toFixed(3),
-      litertMs.toFixed(3),
-      `${median.toFixed(2)} (${low.toFixed(2)}-${high.toFixed(2)})`,
-      loadMs.toFixed(0),
-      litertLoadMs.toFixed(0),
-    ],
-  );
+  const cells = rows.map(({ model, mib, differing, ms, litertMs, ratio: [low, median, high], load, litertLoad }) => [
+    model,
+    mib.toFixed(2),
+    String(differing),
+    ms.toFixed(3),
+    litertMs.toFixed(3),
+    `${median.toFixed(2)} (${low.toFixed(2)}-${high.toFixed(2)})`,
+    ...[load.loadMs, litertLoad.loadMs, load.peakMiB, litertLoad.peakMiB].map((value) => value.toFixed(0)),
+  ]);
   const header = [
     'model',
     'MiB',
@@ -96,20 +99,25 @@ else {
     'LiteRT / ours (p10-p90)',
     'load ms',
     'LiteRT load ms',
+    'peak MiB',
+    'LiteRT peak MiB',
   ];
   console.log(
-    `${formatTable(header, cells)}\n(${threads} thread${threads === 1 ? '' : 's'}, profile ${profile}; load: from the path to a model that can run)`,
+    `${formatTable(header, cells)}\n(${threads} thread${threads === 1 ? '' : 's'}, profile ${profile}; load: from the path to a model that can run, in a process of its own)`,
   );
 }
 
 async function bench(path: string): Promise<Row> {
-  const start = performance.now();
   const model = await compile(await importModel(path, { profile }), { threads });
-  const loadMs = performance.now() - start;
+  const loader = fileURLToPath(new URL('peers/unskew_load.mjs', import.meta.url));
+  const load: Load = JSON.parse(
+    execFileSync(process.execPath, [loader, path, profile, String(threads)], { encoding: 'utf8' }),
+  );
   const peer = new LiteRt(path);
   const feeds = Object.fromEntries(
     model.inputs.map(({ name, type, dims }, i) => [name, noise(type, dims as number[], i)]),
   );
+  const litertLoad = await peer.ask<Load>({ do: 'tell' });
   const expected = await peer.ask<string[]>({
     do: 'run',
     inputs: Object.values(feeds).map(({ data }) => Buffer.from(bytesOf(data)).toString('base64')),
@@ -127,7 +135,6 @@ async function bench(path: string): Promise<Row> {
     ];
     for (const take of round % 2 === 0 ? turns : turns.toReversed()) await take();
   }
-  const { loadMs: litertLoadMs } = await peer.ask<{ loadMs: number }>({ do: 'tell' });
   peer.close();
   model.dispose();
   const ratios = other.map((ms, round) => ms / own[round]);
@@ -138,8 +145,8 @@ async function bench(path: string): Promise<Row> {
     ms: quantile(own, 0.5),
     litertMs: quantile(other, 0.5),
     ratio: [quantile(ratios, 0.1), quantile(ratios, 0.5), quantile(ratios, 0.9)],
-    loadMs,
-    litertLoadMs,
+    load,
+    litertLoad,
   };
 }
 

@@ -1,0 +1,12 @@
+/**
+ * Loads a model in a process of its own, as an application does, from the compiled library, and prints the time and the most memory:
+ * `node unskew_load.mjs MODEL PROFILE THREADS`.
+ */
+import { compile, importModel } from '../../dist/index.js';
+
+const [, , path, profile, threads] = process.argv;
+const start = performance.now();
+const model = await compile(await importModel(path, { profile }), { threads: Number(threads) });
+const loadMs = performance.now() - start;
+model.dispose();
+console.log(JSON.stringify({ loadMs, peakMiB: process.resourceUsage().maxRSS / 1024 }));
