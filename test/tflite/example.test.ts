@@ -10,6 +10,7 @@ import { tfliteProfiles } from '../../src/importers/tflite/profiles.ts';
 import { interpret, tensor, toPublic } from '../../src/ir/index.ts';
 import { addonAvailable } from '../../src/runtime/addon.ts';
 import { compile } from '../../src/runtime/compile.ts';
+import { checkRewrite } from '../../src/testing/index.ts';
 import { runOnnx } from '../unit/onnx_export/support.ts';
 
 const folder = join(import.meta.dirname, '../../examples');
@@ -50,5 +51,9 @@ describe.each(tfliteProfiles)('a uint8 MobileNet in the profile %s', (profile) =
     for (const photo of photos)
       scores.push((await runOnnx(rewritten, { [input]: photo }, 'all'))[output].data as Uint8Array);
     expect(scoresOf(scores).equals(recorded)).toBe(true);
+  });
+
+  it('means the same without zero points, as the property kit finds', () => {
+    expect(checkRewrite(graph, legalize(graph, { target: 'symmetric' }).graph, { runs: 2 }).drawn).toBe(2);
   });
 });
