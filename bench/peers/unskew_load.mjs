@@ -1,6 +1,6 @@
 /**
  * Loads a model in a process of its own, as an application does, from the compiled library, and prints the time and the most memory:
- * `node unskew_load.mjs MODEL PROFILE THREADS`.
+ * the arguments are path, profile and number of threads.
  */
 import { compile, importModel } from '../../dist/index.js';
 
