@@ -104,9 +104,10 @@ KernelProgram depthwise(const Reader& r) {
   const OutputType type = r.output_type("type");
   const ByteType source_type = r.byte_type("sourceType");
   return make_depthwise(
-      {source_type, r.byte_type("weightsType"), type, r.size("batch"), r.size("channels"), r.size("multiplier", 1), r.tuple<2>("input", 0),
-       r.tuple<2>("output", 0), r.tuple<2>("kernel", 1), r.tuple<2>("strides", 1), r.tuple<2>("dilations", 1),
-       r.tuple<2>("padsBegin", 0), r.zero_point("sourceZeroPoint", source_type), r.requantization(type)},
+      {source_type, r.byte_type("weightsType"), type, r.size("batch"), r.size("channels"), r.size("multiplier", 1),
+       r.tuple<2>("input", 0), r.tuple<2>("output", 0), r.tuple<2>("kernel", 1), r.tuple<2>("strides", 1),
+       r.tuple<2>("dilations", 1), r.tuple<2>("padsBegin", 0), r.zero_point("sourceZeroPoint", source_type),
+       r.requantization(type)},
       r.target);
 }
 
@@ -269,6 +270,31 @@ KernelProgram qlinear_softmax(const Reader& r) {
                               r.target);
 }
 
+// True where the result of a softmax is s16; else it is of the type of the source.
+bool is_wide(const Reader& r, ByteType source) {
+  static constexpr std::pair<const char*, int> kTypes[] = {{"u8", 0}, {"s8", 1}, {"s16", 2}};
+  const Argument argument = r["type"];
+  const int type = argument.choice(kTypes);
+  if (type != 2 && type != static_cast<int>(source)) argument.refuse("the type of the source, or s16");
+  return type == 2;
+}
+
+KernelProgram float_byte_softmax(const Reader& r) {
+  const ByteType source = r.byte_type("sourceType");
+  const bool wide = is_wide(r, source);
+  const auto [low, high] = wide ? std::pair{-32768, 32767} : range_of(source);
+  const auto zero_point = static_cast<int32_t>(r["zeroPoint"].integer(low, high));
+  return make_float_byte_softmax({source, wide, r.size("outer"), r.size("length"), r.size("inner", 1),
+                                  static_cast<float>(r["scale"].number()), zero_point},
+                                 r.target);
+}
+
+KernelProgram fixed_byte_softmax(const Reader& r) {
+  const ByteType source = r.byte_type("sourceType");
+  return make_fixed_byte_softmax({source, is_wide(r, source), r.size("outer"), r.size("length"), r.size("inner", 1)},
+                                 r.target);
+}
+
 constexpr std::pair<const char*, KernelProgram (*)(const Reader&)> kKernels[] = {
     {"lut", lut},
     {"quantize", quantize},
@@ -292,6 +318,8 @@ constexpr std::pair<const char*, KernelProgram (*)(const Reader&)> kKernels[] = 
     {"float-product", float_product},
     {"softmax", softmax},
     {"qlinear-softmax", qlinear_softmax},
+    {"float-byte-softmax", float_byte_softmax},
+    {"fixed-byte-softmax", fixed_byte_softmax},
     {"dynamic-quantize", dynamic_quantize},
     {"reference-convolution", reference_convolution}};
 

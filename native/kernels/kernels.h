@@ -182,6 +182,22 @@ struct QLinearSoftmaxParams {
 };
 KernelProgram make_qlinear_softmax(const QLinearSoftmaxParams&, const KernelTarget&);
 
+struct FloatByteSoftmaxParams {
+  ByteType type;  // of the source, and of the result unless it is `wide`
+  bool wide;      // s16
+  int64_t outer, length, inner;
+  float scale;
+  int32_t zero_point;
+};
+KernelProgram make_float_byte_softmax(const FloatByteSoftmaxParams&, const KernelTarget&);
+
+struct FixedByteSoftmaxParams {
+  ByteType type;
+  bool wide;
+  int64_t outer, length, inner;
+};
+KernelProgram make_fixed_byte_softmax(const FixedByteSoftmaxParams&, const KernelTarget&);
+
 struct DynamicQuantizeParams {
   int64_t count;
 };

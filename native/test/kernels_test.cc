@@ -130,6 +130,12 @@ void elementwise() {
   check("qlinear-softmax", [=, length = random_int(1, 600), a = byte_type()](auto& t) {
     return make_qlinear_softmax({a, outer, length, inner, 255.0, 3}, t);
   });
+  check("float-byte-softmax", [=, length = random_int(1, 600), a = byte_type(), wide = coin()](auto& t) {
+    return make_float_byte_softmax({a, wide, outer, length, inner, 0.004f, 3}, t);
+  });
+  check("fixed-byte-softmax", [=, length = random_int(1, 600), a = byte_type(), wide = coin()](auto& t) {
+    return make_fixed_byte_softmax({a, wide, outer, length, inner}, t);
+  });
   check("dynamic-quantize", [count = random_int(0, 300)](auto& t) { return make_dynamic_quantize({count}, t); });
   check("global-average-pool", [=, a = byte_type(), b = byte_type()](auto& t) {
     return make_global_average_pool({a, b, outer, inner, channels, 3, 0.01f, 7}, t);
@@ -219,8 +225,8 @@ void windows() {
   const auto result = output_size(size, taps, steps, apart, before);
   const OutputType type = output_type();
   const DepthwiseParams params{
-      byte_type(), byte_type(), type,   2,   random_int(1, 150),  random_int(1, 2), size, result, taps, steps,
-      apart,       before, 100, requantization(type)};
+      byte_type(), byte_type(), type,   2,   random_int(1, 150),  random_int(1, 2), size, result, taps,
+      steps,       apart,       before, 100, requantization(type)};
   check("depthwise", [=](auto& t) { return make_depthwise(params, t); });
 }
 

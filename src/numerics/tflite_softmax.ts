@@ -4,7 +4,7 @@
  *
  *   tflite   E = exp(d·β·sx) in Q0.31, the exponent in Q5.26: SRDHM(d·2^e, M), M·2^(e − 31) ≈ min(β·sx·2^26, 2^31 − 1)
  *            S = Σ down(E, 12) in Q12.19    R = 1/S by Newton, with n bits before the point
- *            y = sat(down(SRDHM(E, R), n + 31 − w) + least)       least where d < −⌊31·2^26/2^e⌋
+ *            y = sat(down(SRDHM(E, R), n + 31 − w) + least)       E = 0, so y the least, where d < −⌊31·2^26/2^e⌋
  *   litert   E = fl(exp(fl(fl(−sx·β)·−d)))    S = ΣE, in order    y = sat(⌊fl(fl(E·fl(1/fl(S·sy))) + ½)⌋ + zy)
  *
  * fl rounds to binary32.
@@ -42,18 +42,21 @@ export function reciprocalOf(x: number): { readonly value: number; readonly bits
   return { value: reciprocalOfOnePlus(x * 2 ** zeros - 2 ** 31), bits: 12 - zeros };
 }
 
-function inFixedPoint({ dtype, sx, beta }: TfliteSoftmax): RowFunction {
-  const { min, max, bits: width } = dtypes[dtype];
+/** E of the recipe tflite by distance from the greatest element; 0 beyond the distances that it takes. */
+export function fixedExponentials({ sx, beta }: Pick<TfliteSoftmax, 'sx' | 'beta'>): Int32Array {
   const { most, fixedAt } = scaledDifferences(beta * sx);
-  const exponentials = byDistance((distance) => (distance > most ? 0 : expOfNegative(fixedAt(distance))));
+  return Int32Array.from({ length: 256 }, (_, distance) => (distance > most ? 0 : expOfNegative(fixedAt(distance))));
+}
+
+function inFixedPoint(softmax: TfliteSoftmax): RowFunction {
+  const { min, max, bits: width } = dtypes[softmax.dtype];
+  const exponentials = fixedExponentials(softmax);
   return (distances) => {
     let sum = 0;
     for (const distance of distances) sum += shifted(exponentials[distance], -12);
     const { value, bits } = reciprocalOf(sum);
     return (distance) =>
-      distance > most
-        ? min
-        : clampTo(min, max, shifted(highProduct(exponentials[distance], value), width - 31 - bits) + min);
+      clampTo(min, max, shifted(highProduct(exponentials[distance], value), width - 31 - bits) + min);
   };
 }
 
@@ -62,10 +65,16 @@ export const byDistance = (of: (distance: number) => number): readonly number[] 
 
 const step = Math.fround;
 
-function inFloats({ dtype, sx, beta, sy, zy }: TfliteSoftmax): RowFunction {
-  const { min, max } = dtypes[dtype];
+/** E of the recipe litert by distance from the greatest element. */
+export function floatExponentials({ sx, beta }: Pick<TfliteSoftmax, 'sx' | 'beta'>): Float32Array {
   const factor = step(-sx * beta);
-  const exponentials = Float32Array.from({ length: 256 }, (_, distance) => Math.exp(step(factor * distance)));
+  return Float32Array.from({ length: 256 }, (_, distance) => Math.exp(step(factor * distance)));
+}
+
+function inFloats(softmax: TfliteSoftmax): RowFunction {
+  const { dtype, sy, zy } = softmax;
+  const { min, max } = dtypes[dtype];
+  const exponentials = floatExponentials(softmax);
   return (distances) => {
     let sum = 0;
     for (const distance of distances) sum = step(sum + exponentials[distance]);

@@ -29,6 +29,7 @@ export type Data =
   | Int32Array
   | Float32Array
   | Float64Array
+  | Int16Array
   | Uint16Array
   | Uint32Array
   | BigUint64Array;

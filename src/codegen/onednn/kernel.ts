@@ -262,6 +262,28 @@ export type Kernel =
       readonly steps: number;
       readonly zeroPoint: number;
     }
+  /** The recipe litert of numerics/tflite_softmax.ts: as above, with y in steps of `scale`. */
+  | {
+      readonly name: 'float-byte-softmax';
+      readonly sourceType: ByteType;
+      /** That of the source, or s16. */
+      readonly type: ByteType | 's16';
+      readonly outer: number;
+      readonly length: number;
+      readonly inner: number;
+      readonly scale: number;
+      readonly zeroPoint: number;
+    }
+  /** The recipe tflite of numerics/tflite_softmax.ts: as above, `table` s32[256]; the least integer is 0, the step 2^-8 or 2^-16. Lengths below 2^13. */
+  | {
+      readonly name: 'fixed-byte-softmax';
+      readonly sourceType: ByteType;
+      /** That of the source, or s16. */
+      readonly type: ByteType | 's16';
+      readonly outer: number;
+      readonly length: number;
+      readonly inner: number;
+    }
   /** ONNX DynamicQuantizeLinear by ONNX Runtime's rule; arguments source f32, destination u8, scale f32[1], zeroPoint u8[1]. */
   | { readonly name: 'dynamic-quantize'; readonly count: number }
   /** The slow, obvious convolution Σ (x − zx)(w − zw[o]) in s32 for whatever no fast route covers; row major, N-D (spatial rank 3, leading 1s).

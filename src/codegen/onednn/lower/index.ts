@@ -1,6 +1,7 @@
 /** The operators of the back end, each with its lowering. All other operators run on the interpreter. */
 import { type AnyOp, byOp, type Node, type ResultSpec, viewOf } from '../../../ir/index.ts';
 import type { Recorder } from '../recorder.ts';
+import { byteSoftmax } from './byte_softmax.ts';
 import * as conv from './conv.ts';
 import { dnnlConvTranspose, floatConvTranspose } from './conv_transpose.ts';
 import * as float from './float.ts';
@@ -48,7 +49,7 @@ const table = {
   qnnPairLut: quantizedBinary.pairLut,
   qnnAdd: quantizedBinary.add,
   qnnMul: quantizedBinary.multiply,
-  qnnSoftmax: quantized.softmax,
+  qnnSoftmax: byteSoftmax,
   qnnDynamicQuantize: quantized.dynamicQuantize,
   nnRecentre: quantized.recentre,
 

@@ -9,13 +9,12 @@ import {
   type qnnLut,
   type qnnQuantize,
   type qnnRequantize,
-  type qnnSoftmax,
   sizeOf,
   tensor,
   type ValueId,
   type View,
 } from '../../../ir/index.ts';
-import { factorsFor, softmaxSteps, softmaxTable } from '../../../numerics/index.ts';
+import { factorsFor } from '../../../numerics/index.ts';
 import type { PlainLayout } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import type { GraphView, Lowering } from './lowering.ts';
@@ -132,31 +131,6 @@ export const recentre: Lowering<typeof nnRecentre> = {
     r.kernel(
       { name: 'lut', count: sizeOf(r.shape(x)) },
       { source: r.use(x, layout), table: r.data(table), destination: r.define(y, layout) },
-    );
-  },
-};
-
-export const softmax: Lowering<typeof qnnSoftmax> = {
-  refuses: ({ sx, zx, sy, zy, attrs: { recipe } }, graph) =>
-    recipe === 'ort' ? graph.needsConstants(sx, zx, sy, zy) : `the recipe ${recipe}`,
-  lower({ x, sx, sy, zy, y, attrs: { axis } }, r) {
-    const shape = r.shape(x);
-    const length = shape[axis];
-    r.kernel(
-      {
-        name: 'qlinear-softmax',
-        type: r.byteType(x),
-        outer: sizeOf(shape.slice(0, axis)),
-        length,
-        inner: sizeOf(shape.slice(axis + 1)),
-        steps: softmaxSteps(r.scalar(sy)),
-        zeroPoint: r.scalar(zy),
-      },
-      {
-        source: r.use(x, 'row-major'),
-        table: r.data(tensor('f32', softmaxTable(r.scalar(sx), length))),
-        destination: r.define(y, 'row-major'),
-      },
     );
   },
 };
