@@ -31,6 +31,12 @@ class Reader {
         {"u8", ElementType::u8}, {"s8", ElementType::s8}, {"s32", ElementType::s32}, {"f32", ElementType::f32}};
     return (*this)[name].choice(kTypes);
   }
+  // One of the choices; the first where the property is absent.
+  template <class T, size_t N>
+  T chosen(const char* name, const std::pair<const char*, T> (&choices)[N]) const {
+    const Argument argument = (*this)[name];
+    return argument.absent() ? choices[0].second : argument.choice(choices);
+  }
   int64_t element_bytes() const {
     const Argument argument = (*this)["elementBytes"];
     const int64_t bytes = argument.integer(1, 8);
@@ -76,7 +82,11 @@ class Reader {
 KernelProgram lut(const Reader& r) { return make_lut({r.size("count")}, r.target); }
 
 KernelProgram quantize(const Reader& r) {
-  return make_quantize({r.byte_type("type"), r.size("outer"), r.size("channels"), r.size("inner")}, r.target);
+  static constexpr std::pair<const char*, bool> kArithmetics[] = {{"divide", false}, {"multiply", true}};
+  static constexpr std::pair<const char*, bool> kRoundings[] = {{"half-even", false}, {"half-away", true}};
+  return make_quantize({r.byte_type("type"), r.size("outer"), r.size("channels"), r.size("inner"),
+                        r.chosen("arithmetic", kArithmetics), r.chosen("rounding", kRoundings)},
+                       r.target);
 }
 
 KernelProgram dequantize(const Reader& r) {
@@ -89,14 +99,10 @@ KernelProgram requantize(const Reader& r) {
   static constexpr std::pair<const char*, Rounding> kRoundings[] = {
       {"half-even", Rounding::half_even}, {"half-up", Rounding::half_up}, {"half-away", Rounding::half_away}};
   static constexpr std::pair<const char*, bool> kPlaces[] = {{"after", false}, {"before", true}};
-  const auto choose = [&](const char* name, const auto& choices) {
-    const Argument argument = r[name];
-    return argument.absent() ? choices[0].second : argument.choice(choices);
-  };
   const OutputType type = r.output_type("type");
   return make_requantize({type, r.size("outer"), r.size("channels"), r.size("inner"), r.size("groups", 1),
-                          r.size("mapRows"), r.requantization(type), choose("arithmetic", kArithmetics),
-                          choose("rounding", kRoundings), choose("zeroPointAt", kPlaces)},
+                          r.size("mapRows"), r.requantization(type), r.chosen("arithmetic", kArithmetics),
+                          r.chosen("rounding", kRoundings), r.chosen("zeroPointAt", kPlaces)},
                          r.target);
 }
 

@@ -32,6 +32,8 @@ KernelProgram make_lut(const LutParams&, const KernelTarget&);
 struct QuantizeParams {
   ByteType type;
   int64_t outer, channels, inner;
+  bool multiplies = false;   // by the scale, instead of a division
+  bool rounds_away = false;  // at ties, instead of to even
 };
 KernelProgram make_quantize(const QuantizeParams&, const KernelTarget&);
 

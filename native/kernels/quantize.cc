@@ -1,20 +1,22 @@
-#include "kernels/elementwise.h"
+#include "kernels/rounding.h"
 
 namespace unskew {
 
 namespace {
 
 // kVector: scale and zero point are arrays that run along; else one of each.
-template <class T, bool kVector>
+template <class T, bool kMultiplies, bool kAway, bool kVector>
 struct Quantize {
   UNSKEW_INLINE static void run(const float* source, const float* scale, const int32_t* zero_point, T* destination,
                                 int64_t count) {
     constexpr auto low = std::numeric_limits<T>::min(), high = std::numeric_limits<T>::max();
     for (int64_t i = 0; i < count; i++) {
       const int32_t zero = zero_point[kVector ? i : 0];
-      const float quotient = source[i] / scale[kVector ? i : 0];
-      const float limited = clamp_float(quotient, static_cast<float>(low - zero), static_cast<float>(high - zero));
-      destination[i] = static_cast<T>(round_to_int(limited) + zero);
+      const float step = scale[kVector ? i : 0];
+      const float steps = kMultiplies ? source[i] * step : source[i] / step;
+      const float limited = clamp_float(steps, static_cast<float>(low - zero), static_cast<float>(high - zero));
+      const int32_t whole = kAway ? round_real<Rounding::half_away>(limited) : round_to_int(limited);
+      destination[i] = static_cast<T>(whole + zero);
     }
   }
 };
@@ -60,10 +62,17 @@ KernelProgram make_program(const ChannelView& view, const KernelTarget& target, 
   return program;
 }
 
+template <class T, bool kMultiplies, bool kAway>
+KernelProgram quantize_by(const ChannelView& view, const KernelTarget& target) {
+  return make_program<float, T>(view, target, version_of<Quantize<T, kMultiplies, kAway, false>>(target.isa),
+                                version_of<Quantize<T, kMultiplies, kAway, true>>(target.isa));
+}
+
 template <class T>
-KernelProgram quantize_to(const ChannelView& view, const KernelTarget& target) {
-  return make_program<float, T>(view, target, version_of<Quantize<T, false>>(target.isa),
-                                version_of<Quantize<T, true>>(target.isa));
+KernelProgram quantize_to(const QuantizeParams& params, const ChannelView& view, const KernelTarget& target) {
+  if (params.multiplies)
+    return params.rounds_away ? quantize_by<T, true, true>(view, target) : quantize_by<T, true, false>(view, target);
+  return params.rounds_away ? quantize_by<T, false, true>(view, target) : quantize_by<T, false, false>(view, target);
 }
 
 template <class T>
@@ -76,7 +85,8 @@ KernelProgram dequantize_from(const ChannelView& view, const KernelTarget& targe
 
 KernelProgram make_quantize(const QuantizeParams& params, const KernelTarget& target) {
   const ChannelView view(params.outer, params.channels, params.inner);
-  return params.type == ByteType::u8 ? quantize_to<uint8_t>(view, target) : quantize_to<int8_t>(view, target);
+  return params.type == ByteType::u8 ? quantize_to<uint8_t>(params, view, target)
+                                     : quantize_to<int8_t>(params, view, target);
 }
 
 KernelProgram make_dequantize(const DequantizeParams& params, const KernelTarget& target) {

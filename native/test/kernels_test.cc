@@ -105,7 +105,9 @@ void elementwise() {
   });
   check("lut", [count = random_int(0, 300)](auto& t) { return make_lut({count}, t); });
   const int64_t outer = random_int(0, 5), channels = random_int(1, 70), inner = random_int(1, 20);
-  check("quantize", [=, type = byte_type()](auto& t) { return make_quantize({type, outer, channels, inner}, t); });
+  check("quantize", [=, type = byte_type(), multiplies = coin(), rounds_away = coin()](auto& t) {
+    return make_quantize({type, outer, channels, inner, multiplies, rounds_away}, t);
+  });
   check("dequantize", [=, type = output_type()](auto& t) {
     return make_dequantize({type, outer, channels, inner}, t);
   });

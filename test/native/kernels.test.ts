@@ -5,6 +5,7 @@ import type { Kernel } from '../../src/codegen/onednn/binding.ts';
 import { byteKernel } from '../../src/codegen/onednn/lower/byte_binary.ts';
 import {
   afterFloatSteps,
+  clampTo,
   dequantize,
   dynamicQuantize,
   fixedMultiplier,
@@ -12,6 +13,8 @@ import {
   qlinearMul,
   quantize,
   requantizer,
+  roundHalfAway,
+  roundHalfEven,
   xnnpackAdd,
   xnnpackMul,
 } from '../../src/numerics/index.ts';
@@ -24,6 +27,15 @@ const seed = fc.integer();
 const byteType = fc.constantFrom('u8' as const, 's8' as const);
 const threads = int(1, 2);
 const product = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
+
+/** The forms of quantization: both properties may be absent. */
+const quantizing = fc.record(
+  {
+    arithmetic: fc.constantFrom('divide' as const, 'multiply' as const),
+    rounding: fc.constantFrom('half-even' as const, 'half-away' as const),
+  },
+  { requiredKeys: [] },
+);
 
 /** Sizes around an axis of channels; sometimes large enough for two threads. */
 const view = fc.oneof(
@@ -119,7 +131,7 @@ describe.each(kernelIsas)('%s', (isa) => {
 
   it('quantize', () => {
     fc.assert(
-      fc.property(view, byteType, seed, threads, fc.boolean(), (v, type, s, t, hasZero) => {
+      fc.property(view, byteType, seed, threads, fc.boolean(), quantizing, (v, type, s, t, hasZero, how) => {
         const next = random(s);
         const { low, high } = rangeOf(type);
         const count = v.outer * v.channels * v.inner;
@@ -131,18 +143,22 @@ describe.each(kernelIsas)('%s', (isa) => {
         const zeroPoint = typed('s32', v.channels, () => low + Math.floor(next() * 256));
         const destination = typed(type, count, () => 0);
         runKernel(
-          { name: 'quantize', type, ...v },
+          { name: 'quantize', type, ...v, ...how },
           { source, scale, ...(hasZero && { zeroPoint }) },
           { destination },
           { isa, threads: t },
         );
         const expected = Array.from({ length: count }, (_, i) => {
           const c = Math.floor(i / v.inner) % v.channels;
-          return quantize(Number(source[i]), Number(scale[c]), hasZero ? Number(zeroPoint[c]) : 0, low, high);
+          const [x, step, zero] = [Number(source[i]), Number(scale[c]), hasZero ? Number(zeroPoint[c]) : 0];
+          if (how.arithmetic !== 'multiply' && how.rounding !== 'half-away') return quantize(x, step, zero, low, high);
+          const steps = Math.fround(how.arithmetic === 'multiply' ? x * step : x / step);
+          const round = how.rounding === 'half-away' ? roundHalfAway : roundHalfEven;
+          return clampTo(low, high, round(steps) + zero);
         });
         expectSame(destination, expected);
       }),
-      { numRuns: 60 },
+      { numRuns: 120 },
     );
   });
 

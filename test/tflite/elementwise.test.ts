@@ -12,11 +12,14 @@ import {
   qnnAdd,
   qnnMul,
   qnnPairLut,
+  qnnQuantize,
+  qnnRequantize,
   tensor,
 } from '../../src/ir/index.ts';
 import { expectSame } from '../differential/support.ts';
 import { itWhole } from '../support/corpus.ts';
 import { runOnnx } from '../unit/onnx_export/support.ts';
+import { sameEverywhere } from './everywhere.ts';
 import { operatorCases, outcomeOf } from './operator_cases.ts';
 
 /** The recorded cases that are equal at least: all of 8-bit integers and floats. */
@@ -111,6 +114,75 @@ describe('a table of pairs', () => {
     const model = await expectSame(graph, feeds);
     expect(model.fallbacks.length).toBe(to === 'bool' ? 1 : 0);
     model.dispose();
+  });
+});
+
+describe('floats in steps of a scale', () => {
+  const special = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0];
+  const floats = fc.array(fc.float({ noNaN: true, noDefaultInfinity: true }), { maxLength: 40 });
+  /** Ties of a factor, beside others. */
+  const oddFloats = (factor: number, more: readonly number[]): ITensor => {
+    const ties = Array.from({ length: 80 }, (_, i) => Math.fround((i - 40.5) / factor));
+    const all = [...ties, ...more, ...special];
+    return tensor('f32', all, [all.length]);
+  };
+
+  it.each(['half-even', 'half-away'] as const)('rounded %s: one meaning for all who read it', async (rounding) => {
+    await fc.assert(
+      fc.asyncProperty(drawn, floats, async ({ dtype, scales: [factor], zeros: [zy] }, more) => {
+        const x = oddFloats(factor, more);
+        const g = new GraphBuilder();
+        const operands = { multiplier: g.scalar('f32', factor), zy: g.scalar(dtype, zy) };
+        const y = g.emit(qnnRequantize, { x: g.input('x', 'f32', x.shape), ...operands }, { rounding });
+        const { fallbacks } = await sameEverywhere(g.finish([y]), { x });
+        expect(fallbacks).toEqual([]);
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it('by reciprocals of scales, or by factors, one for each channel', async () => {
+    await fc.assert(
+      fc.asyncProperty(drawn, floats, fc.boolean(), async ({ dtype, scales, zeros: [zy] }, more, isFactor) => {
+        const row = oddFloats(scales[0], more);
+        const x = tensor(
+          'f32',
+          scales.flatMap(() => [...row.data].map(Number)),
+          [3, ...row.shape],
+        );
+        const g = new GraphBuilder();
+        const [from, zero] = [g.input('x', 'f32', x.shape), g.scalar(dtype, zy)];
+        const steps = g.constant(tensor('f32', scales, [3]));
+        const y = isFactor
+          ? g.emit(qnnRequantize, { x: from, multiplier: steps, zy: zero }, { axis: 0 })
+          : g.emit(
+              qnnQuantize,
+              { x: from, scale: steps, zp: g.constant(tensor(dtype, [zy, zy, zy], [3])) },
+              { axis: 0, dtype, arithmetic: 'reciprocal' },
+            );
+        const model = await expectSame(g.finish([y]), { x });
+        expect(model.fallbacks).toEqual([]);
+        model.dispose();
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it('of other roundings: on the interpreter', async () => {
+    const x = oddFloats(0.3, []);
+    type Attrs = { rounding?: 'half-up'; zeroPointAt?: 'before'; low?: number };
+    const reasonOf = async (attrs: Attrs) => {
+      const b = new GraphBuilder();
+      const operands = { multiplier: b.scalar('f32', 0.3), zy: b.scalar('u8', 7) };
+      const y = b.emit(qnnRequantize, { x: b.input('x', 'f32', x.shape), ...operands }, attrs);
+      const model = await expectSame(b.finish([y]), { x });
+      const reasons = model.fallbacks.map(({ reason }) => reason);
+      model.dispose();
+      return reasons;
+    };
+    expect(await reasonOf({ rounding: 'half-up' })).toEqual(['it rounds floats in another way']);
+    expect(await reasonOf({ zeroPointAt: 'before' })).toEqual(['it rounds floats in another way']);
+    expect(await reasonOf({ low: 1 })).toEqual(['it limits floats that it rounds']);
   });
 });
 

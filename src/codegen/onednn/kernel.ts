@@ -51,13 +51,20 @@ export type ByteSumOrProduct =
 export type Kernel =
   /** destination[i] = table[source[i]]; argument `table`: 256 bytes indexed by the source byte as unsigned. In place. */
   | { readonly name: 'lut'; readonly count: number }
-  /** destination = sat(rne(fl(source / scale)) + zeroPoint), NaN gives the lowest value; arguments `scale` f32[channels], `zeroPoint` s32[channels] [?]. */
+  /**
+   * destination = sat(round(fl(source / scale)) + zeroPoint), or fl(source · scale); NaN gives the lowest value. Arguments `scale`
+   * f32[channels], `zeroPoint` s32[channels] [?].
+   */
   | {
       readonly name: 'quantize';
       readonly type: ByteType;
       readonly outer: number;
       readonly channels: number;
       readonly inner: number;
+      /** `divide` unless given. */
+      readonly arithmetic?: 'divide' | 'multiply';
+      /** `half-even` unless given. */
+      readonly rounding?: 'half-even' | 'half-away';
     }
   /** destination f32 = fl(fl(source − zeroPoint) · scale), the difference in wrapping s32; source of `type`; arguments as above. */
   | {

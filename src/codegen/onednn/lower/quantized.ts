@@ -58,6 +58,15 @@ function zeroPoints(r: Recorder, id: ValueId | undefined, channels: number): Buf
   );
 }
 
+/** fl(1/scale) of constant scales. */
+const reciprocals = (r: Recorder, scale: ValueId): Buffer =>
+  r.data(
+    tensor(
+      'f32',
+      Float32Array.from(r.constantOf(scale, 'f32').data, (value) => 1 / value),
+    ),
+  );
+
 type Scaled = View<typeof qnnQuantize | typeof qnnDequantize>;
 
 const perTensorOrAxis = ({ scale, zp }: Scaled, graph: GraphView): string | undefined =>
@@ -69,16 +78,16 @@ export const quantize: Lowering<typeof qnnQuantize> = {
   refuses(view, graph) {
     const dtype = graph.dtype(view.y);
     if (!isByteType(dtype)) return `it writes ${dtype}`;
-    if (view.attrs.arithmetic !== 'divide') return 'the kernel divides by a scale that is a constant';
     return perTensorOrAxis(view, graph);
   },
   lower({ x, scale, zp, y, attrs }, r) {
     const { layout, ...channels } = channelView(r, x, scale, attrs.axis);
+    const isFactor = attrs.arithmetic === 'reciprocal';
     r.kernel(
-      { name: 'quantize', type: r.byteType(y), ...channels },
+      { name: 'quantize', type: r.byteType(y), ...channels, arithmetic: isFactor ? 'multiply' : 'divide' },
       {
         source: r.use(x, layout),
-        scale: r.use(scale, 'row-major'),
+        scale: isFactor ? reciprocals(r, scale) : r.use(scale, 'row-major'),
         zeroPoint: zeroPoints(r, zp, channels.channels),
         destination: r.define(y, layout),
       },
@@ -151,15 +160,47 @@ export const dynamicQuantize: Lowering<typeof qnnDynamicQuantize> = {
   },
 };
 
+/** Of the recipes for floats, sat(round(fl(x·multiplier)) + zy): a quantization by a factor. */
+function refusesFloats({ multiplier, zy, y, attrs }: View<typeof qnnRequantize>, graph: GraphView): string | undefined {
+  const { arithmetic, rounding, zeroPointAt, low, high } = attrs;
+  const { min, max } = dtypes[graph.dtype(y) === 'u8' ? 'u8' : 's8'];
+  if (arithmetic !== 'f32' || zeroPointAt !== 'after' || rounding === 'half-up')
+    return 'it rounds floats in another way';
+  if (low > min || high < max) return 'it limits floats that it rounds';
+  if (graph.shape(multiplier).length > 1) return 'its parameters are neither per tensor nor per axis';
+  return graph.needsConstants(multiplier, zy);
+}
+
+function quantizeByFactor({ x, multiplier, zy, y, attrs }: View<typeof qnnRequantize>, r: Recorder): void {
+  const { layout, ...channels } = channelView(r, x, multiplier, attrs.axis);
+  const rounding = attrs.rounding === 'half-away' ? 'half-away' : 'half-even';
+  r.kernel(
+    { name: 'quantize', type: r.byteType(y), ...channels, arithmetic: 'multiply', rounding },
+    {
+      source: r.use(x, layout),
+      scale: r.use(multiplier, 'row-major'),
+      zeroPoint: zeroPoints(r, zy, channels.channels),
+      destination: r.define(y, layout),
+    },
+  );
+}
+
 /** Requantize that no product absorbed. */
 export const requantize: Lowering<typeof qnnRequantize> = {
-  refuses({ x, multiplier, zy, second, attrs }, graph) {
+  refuses(view, graph) {
+    const { x, multiplier, zy, second, attrs } = view;
+    if (graph.dtype(x) === 'f32') return refusesFloats(view, graph);
     if (graph.dtype(x) !== 's32') return `it rounds ${graph.dtype(x)}`;
     if (graph.shape(multiplier).length > 1) return 'its parameters are neither per tensor nor per axis';
     const mayBeComputed = second === undefined && attrs.arithmetic === 'f32';
     return graph.needsConstants(mayBeComputed ? undefined : multiplier, zy, second);
   },
-  lower({ x, multiplier, zy, second, y, attrs }, r) {
+  lower(view, r) {
+    if (r.dtype(view.x) === 'f32') {
+      quantizeByFactor(view, r);
+      return;
+    }
+    const { x, multiplier, zy, second, y, attrs } = view;
     const { axis, low, high, arithmetic, rounding, zeroPointAt } = attrs;
     const { layout, ...channels } = channelView(r, x, multiplier, axis);
     const type = r.byteType(y);
