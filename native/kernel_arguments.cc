@@ -27,8 +27,11 @@ class Reader {
     return (*this)[name].choice(kTypes);
   }
   ElementType element_type(const char* name) const {
-    static constexpr std::pair<const char*, ElementType> kTypes[] = {
-        {"u8", ElementType::u8}, {"s8", ElementType::s8}, {"s32", ElementType::s32}, {"f32", ElementType::f32}};
+    static constexpr std::pair<const char*, ElementType> kTypes[] = {{"u8", ElementType::u8},
+                                                                     {"s8", ElementType::s8},
+                                                                     {"s16", ElementType::s16},
+                                                                     {"s32", ElementType::s32},
+                                                                     {"f32", ElementType::f32}};
     return (*this)[name].choice(kTypes);
   }
   // One of the choices; the first where the property is absent.
@@ -36,6 +39,11 @@ class Reader {
   T chosen(const char* name, const std::pair<const char*, T> (&choices)[N]) const {
     const Argument argument = (*this)[name];
     return argument.absent() ? choices[0].second : argument.choice(choices);
+  }
+  Rounding rounding() const {
+    static constexpr std::pair<const char*, Rounding> kRoundings[] = {
+        {"half-even", Rounding::half_even}, {"half-up", Rounding::half_up}, {"half-away", Rounding::half_away}};
+    return chosen("rounding", kRoundings);
   }
   int64_t element_bytes() const {
     const Argument argument = (*this)["elementBytes"];
@@ -96,14 +104,12 @@ KernelProgram dequantize(const Reader& r) {
 KernelProgram requantize(const Reader& r) {
   static constexpr std::pair<const char*, Arithmetic> kArithmetics[] = {
       {"f32", Arithmetic::f32}, {"f64", Arithmetic::f64}, {"fixed", Arithmetic::fixed}};
-  static constexpr std::pair<const char*, Rounding> kRoundings[] = {
-      {"half-even", Rounding::half_even}, {"half-up", Rounding::half_up}, {"half-away", Rounding::half_away}};
   static constexpr std::pair<const char*, bool> kPlaces[] = {{"after", false}, {"before", true}};
   const OutputType type = r.output_type("type");
-  return make_requantize({type, r.size("outer"), r.size("channels"), r.size("inner"), r.size("groups", 1),
-                          r.size("mapRows"), r.requantization(type), r.chosen("arithmetic", kArithmetics),
-                          r.chosen("rounding", kRoundings), r.chosen("zeroPointAt", kPlaces)},
-                         r.target);
+  return make_requantize(
+      {type, r.size("outer"), r.size("channels"), r.size("inner"), r.size("groups", 1), r.size("mapRows"),
+       r.requantization(type), r.chosen("arithmetic", kArithmetics), r.rounding(), r.chosen("zeroPointAt", kPlaces)},
+      r.target);
 }
 
 KernelProgram depthwise(const Reader& r) {
@@ -152,6 +158,16 @@ KernelProgram pad(const Reader& r) {
                    r["padsEnd"].integers(rank, 0, kMaximumCount),
                    static_cast<uint64_t>(r["value"].integer(-(int64_t{1} << 53), int64_t{1} << 53))},
                   r.target);
+}
+
+KernelProgram gather(const Reader& r) {
+  return make_gather({r.element_bytes(), r.size("outer"), r.size("size"), r.size("inner"),
+                      r["positions"].integers(-1, 0, kMaximumCount)},
+                     r.target);
+}
+
+KernelProgram lookup(const Reader& r) {
+  return make_lookup({r.element_bytes(), r.size("size", 1), r.size("count")}, r.target);
 }
 
 KernelProgram gather_channels(const Reader& r) {
@@ -214,8 +230,31 @@ KernelProgram binary_table(const Reader& r) {
                            r.target);
 }
 
+KernelProgram word_binary(const Reader& r) {
+  static constexpr std::pair<const char*, WordOperation> kOperations[] = {{"add", WordOperation::add},
+                                                                          {"sub", WordOperation::subtract},
+                                                                          {"mul", WordOperation::multiply},
+                                                                          {"div", WordOperation::divide}};
+  static constexpr std::pair<const char*, bool> kTypes[] = {{"s32", false}, {"f32", true}};
+  const std::vector<int64_t> shape = r.shape();
+  return make_word_binary({r["operation"].choice(kOperations), r["type"].choice(kTypes), shape,
+                           r.strides("sourceStrides", shape.size()), r.strides("source1Strides", shape.size())},
+                          r.target);
+}
+
+KernelProgram rescale(const Reader& r) {
+  static constexpr std::pair<const char*, Arithmetic> kArithmetics[] = {{"f64", Arithmetic::f64},
+                                                                        {"fixed", Arithmetic::fixed}};
+  const int32_t low = r.int32("low");
+  return make_rescale(
+      {r.size("outer"), r.size("channels"), r.size("inner"), r.int32("zeroPoint"), low,
+       static_cast<int32_t>(r["high"].integer(low, INT32_MAX)), r["arithmetic"].choice(kArithmetics), r.rounding()},
+      r.target);
+}
+
 KernelProgram global_average_pool(const Reader& r) {
-  const ByteType source_type = r.byte_type("sourceType"), type = r.byte_type("type");
+  const ByteType source_type = r.byte_type("sourceType");
+  const OutputType type = r.output_type("type");
   return make_global_average_pool({source_type, type, r.size("batch"), r.size("spatial"), r.size("channels"),
                                    r.zero_point("sourceZeroPoint", source_type),
                                    static_cast<float>(r["multiplier"].number()), r.zero_point("zeroPoint", type)},
@@ -235,6 +274,11 @@ KernelProgram reference_convolution(const Reader& r) {
 
 KernelProgram cast(const Reader& r) {
   return make_cast({r.element_type("from"), r.element_type("to"), r.size("count")}, r.target);
+}
+
+KernelProgram arg_max(const Reader& r) {
+  return make_arg_max(
+      {r.element_type("type"), r.size("outer"), r.size("length", 1), r.size("inner"), r["last"].boolean()}, r.target);
 }
 
 KernelProgram float_unary(const Reader& r) {
@@ -311,14 +355,19 @@ constexpr std::pair<const char*, KernelProgram (*)(const Reader&)> kKernels[] = 
     {"linear-resize", linear_resize},
     {"copy", copy},
     {"pad", pad},
+    {"gather", gather},
+    {"lookup", lookup},
+    {"rescale", rescale},
     {"gather-channels", gather_channels},
     {"qlinear-add", qlinear_binary<QLinearOperation::add>},
     {"qlinear-mul", qlinear_binary<QLinearOperation::multiply>},
     {"byte-sum", byte_sum},
     {"byte-product", byte_product},
+    {"word-binary", word_binary},
     {"binary-table", binary_table},
     {"global-average-pool", global_average_pool},
     {"cast", cast},
+    {"arg-max", arg_max},
     {"float-unary", float_unary},
     {"float-pool", float_pool},
     {"float-product", float_product},

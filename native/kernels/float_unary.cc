@@ -86,6 +86,7 @@ KernelProgram make_cast_from(const CastParams& params, const KernelTarget& targe
   switch (params.to) {
     case ElementType::u8: return make_cast_between<From, uint8_t>(params.count, target);
     case ElementType::s8: return make_cast_between<From, int8_t>(params.count, target);
+    case ElementType::s16: return make_cast_between<From, int16_t>(params.count, target);
     case ElementType::s32: return make_cast_between<From, int32_t>(params.count, target);
     default: return make_cast_between<From, float>(params.count, target);
   }
@@ -107,6 +108,7 @@ KernelProgram make_cast(const CastParams& params, const KernelTarget& target) {
   switch (params.from) {
     case ElementType::u8: return make_cast_from<uint8_t>(params, target);
     case ElementType::s8: return make_cast_from<int8_t>(params, target);
+    case ElementType::s16: return make_cast_from<int16_t>(params, target);
     case ElementType::s32: return make_cast_from<int32_t>(params, target);
     default: return make_cast_from<float>(params, target);
   }

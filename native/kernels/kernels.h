@@ -56,6 +56,14 @@ struct RequantizeParams {
 };
 KernelProgram make_requantize(const RequantizeParams&, const KernelTarget&);
 
+struct RescaleParams {
+  int64_t outer, channels, inner;
+  int32_t zero_point, low, high;
+  Arithmetic arithmetic;  // f64 or fixed
+  Rounding rounding;
+};
+KernelProgram make_rescale(const RescaleParams&, const KernelTarget&);
+
 struct DepthwiseParams {
   ByteType source_type, weights_type;
   OutputType type;
@@ -94,6 +102,17 @@ struct CopyParams {
   int64_t source_offset, destination_offset;
 };
 KernelProgram make_copy(const CopyParams&, const KernelTarget&);
+
+struct GatherParams {
+  int64_t element_bytes, outer, size, inner;
+  std::vector<int64_t> positions;
+};
+KernelProgram make_gather(const GatherParams&, const KernelTarget&);
+
+struct LookupParams {
+  int64_t element_bytes, size, count;
+};
+KernelProgram make_lookup(const LookupParams&, const KernelTarget&);
 
 struct PadParams {
   int64_t element_bytes;
@@ -139,8 +158,17 @@ struct BinaryTableParams {
 };
 KernelProgram make_binary_table(const BinaryTableParams&, const KernelTarget&);
 
+enum class WordOperation { add, subtract, multiply, divide };
+struct WordBinaryParams {
+  WordOperation operation;
+  bool is_float;  // f32, else s32
+  std::vector<int64_t> shape, source_strides, source1_strides;
+};
+KernelProgram make_word_binary(const WordBinaryParams&, const KernelTarget&);
+
 struct GlobalAveragePoolParams {
-  ByteType source_type, type;
+  ByteType source_type;
+  OutputType type;
   int64_t batch, spatial, channels;
   int32_t source_zero_point;
   float multiplier;
@@ -148,12 +176,19 @@ struct GlobalAveragePoolParams {
 };
 KernelProgram make_global_average_pool(const GlobalAveragePoolParams&, const KernelTarget&);
 
-enum class ElementType { u8, s8, s32, f32 };
+enum class ElementType { u8, s8, s16, s32, f32 };
 struct CastParams {
   ElementType from, to;
   int64_t count;
 };
 KernelProgram make_cast(const CastParams&, const KernelTarget&);
+
+struct ArgMaxParams {
+  ElementType type;
+  int64_t outer, length, inner;
+  bool last;  // of equal elements, instead of the first
+};
+KernelProgram make_arg_max(const ArgMaxParams&, const KernelTarget&);
 
 enum class FloatFunction { relu, leaky_relu, clip };
 struct FloatUnaryParams {

@@ -121,7 +121,15 @@ void elementwise() {
     return make_requantize(
         {type, outer, channels, inner, groups, map_rows, to, arithmetic, rounding, zero_point_before}, t);
   });
-  const auto element_type = [] { return static_cast<ElementType>(random_int(0, 3)); };
+  check("rescale", [=](auto& t) {
+    const Arithmetic how = arithmetic == Arithmetic::fixed ? arithmetic : Arithmetic::f64;
+    return make_rescale({outer, channels, inner, 3, -70000, 70000, how, rounding}, t);
+  });
+  check("lookup",
+        [count = random_int(0, 300), size = random_int(1, 300), bytes = int64_t{1} << random_int(0, 3)](auto& t) {
+          return make_lookup({bytes, size, count}, t);
+        });
+  const auto element_type = [] { return static_cast<ElementType>(random_int(0, 4)); };
   check("cast", [count = random_int(0, 300), from = element_type(), to = element_type()](auto& t) {
     return make_cast({from, to, count}, t);
   });
@@ -139,7 +147,10 @@ void elementwise() {
     return make_fixed_byte_softmax({a, wide, outer, length, inner}, t);
   });
   check("dynamic-quantize", [count = random_int(0, 300)](auto& t) { return make_dynamic_quantize({count}, t); });
-  check("global-average-pool", [=, a = byte_type(), b = byte_type()](auto& t) {
+  check("arg-max", [=, type = element_type(), length = random_int(1, 60), last = coin()](auto& t) {
+    return make_arg_max({type, outer, length, inner, last}, t);
+  });
+  check("global-average-pool", [=, a = byte_type(), b = output_type()](auto& t) {
     return make_global_average_pool({a, b, outer, inner, channels, 3, 0.01f, 7}, t);
   });
 }
@@ -173,6 +184,9 @@ void binary() {
   }
   const ByteBinaryParams bytes{byte_type(), shape, a, b, how};
   check("byte-binary", [=](auto& t) { return make_byte_binary(bytes, t); });
+  check("word-binary", [=, is_float = coin(), operation = static_cast<WordOperation>(random_int(0, 2))](auto& t) {
+    return make_word_binary({operation, is_float, shape, a, b}, t);
+  });
   check("binary-table", [=](auto& t) { return make_binary_table({shape, a, b}, t); });
 }
 
@@ -186,6 +200,12 @@ void movement() {
   check("transpose", [=](auto& t) { return make_copy({bytes, shape, from, to, 0, 0}, t); });
   std::vector<int64_t> begin(shape.size()), end(shape.size());
   for (size_t axis = 0; axis < shape.size(); axis++) begin[axis] = random_int(0, 2), end[axis] = random_int(0, 2);
+  std::vector<int64_t> positions(static_cast<size_t>(random_int(0, 40)));
+  const int64_t size = random_int(1, 30);
+  for (auto& position : positions) position = random_int(0, size - 1);
+  check("gather", [=, outer = random_int(0, 4), inner = coin() ? 1 : random_int(0, 9)](auto& t) {
+    return make_gather({bytes, outer, size, inner, positions}, t);
+  });
   check("pad", [=](auto& t) { return make_pad({bytes, shape, begin, end, 42}, t); });
 }
 

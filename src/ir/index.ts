@@ -28,6 +28,7 @@ export { lutOf, pairLutOf } from './ops/qnn_lut.op.ts';
 export * from './ops/qnn_ops.ts';
 export { elementAt, forEachRun, isPerTensor } from './ops/qnn_parameters.ts';
 export { softmaxNear } from './ops/qnn_softmax.op.ts';
+export { sliceView } from './ops/slice_view.ts';
 export * from './owned_results.ts';
 export * from './parse.ts';
 export * from './parse_type.ts';

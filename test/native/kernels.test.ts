@@ -647,7 +647,7 @@ describe.each(kernelIsas)('%s', (isa) => {
         int(0, 60),
         int(1, 150),
         byteType,
-        byteType,
+        fc.constantFrom('u8' as const, 's8' as const, 's32' as const),
         seed,
         threads,
         (batch, spatial, channels, sourceType, type, s, t) => {
@@ -679,7 +679,7 @@ describe.each(kernelIsas)('%s', (isa) => {
             for (let p = 0; p < spatial; p++)
               sum +=
                 Number(source[(Math.floor(i / channels) * spatial + p) * channels + (i % channels)]) - sourceZeroPoint;
-            return requantize(sum, multiplier, zeroPoint, low, high);
+            return type === 's32' ? sum : requantize(sum, multiplier, zeroPoint, low, high);
           });
           expectSame(destination, expected);
         },

@@ -4,6 +4,10 @@ import { type ByteType, byteTypes } from '../../ir/index.ts';
 export const nativeTypes = [...byteTypes, 's32', 'f32'] as const;
 export type NativeType = (typeof nativeTypes)[number];
 
+/** Element types that are cast, and compared. */
+export const castTypes = [...nativeTypes, 's16'] as const;
+export type CastType = (typeof castTypes)[number];
+
 type Three = readonly [number, number, number];
 
 /**
@@ -102,6 +106,21 @@ export type Kernel =
       readonly rounding?: 'half-even' | 'half-up' | 'half-away';
       readonly zeroPointAt?: 'before' | 'after';
     }
+  /**
+   * destination s32 = clamp(round(source·multiplier[c]) + zeroPoint, low, high), source s32[outer, channels, inner]: the arithmetics f64 and
+   * fixed of `requantize`. Arguments `multiplier` f64 or s32 [channels], `shift` s32[channels] (for fixed). In place.
+   */
+  | {
+      readonly name: 'rescale';
+      readonly outer: number;
+      readonly channels: number;
+      readonly inner: number;
+      readonly zeroPoint: number;
+      readonly low: number;
+      readonly high: number;
+      readonly arithmetic: 'f64' | 'fixed';
+      readonly rounding: 'half-even' | 'half-up' | 'half-away';
+    }
   /** Depthwise convolution, channels last, any padding: padded taps read the source zero point, so they contribute 0.
    *  acc = Σ (x − zeroPoint)·(w − weightsZeroPoint[c]) + bias[c]; then as in requantize (type 's32' gives acc). The output has channels · multiplier
    *  channels; output channel o reads input channel floor(o / multiplier). Arguments `weights` [output channels, kh·kw], `weightsZeroPoint` [output channels] [?] of the same type,
@@ -149,6 +168,31 @@ export type Kernel =
       readonly sourceOffset: number;
       readonly destinationOffset: number;
     }
+  /** destination[o, i, k] = source[o, positions[i], k], source dense over [outer, size, inner]. */
+  | {
+      readonly name: 'gather';
+      readonly elementBytes: number;
+      readonly outer: number;
+      readonly size: number;
+      readonly inner: number;
+      readonly positions: readonly number[];
+    }
+  /** destination[i] = table[source[i]], positions s32 and below 0 counted from the end of `size` entries; beyond them it is the entry next to it. */
+  | {
+      readonly name: 'lookup';
+      readonly elementBytes: number;
+      readonly size: number;
+      readonly count: number;
+    }
+  /** destination s64[outer, inner]: the position of the largest element along `length`, of equal ones the first, or the last; NaN is largest at the start alone. */
+  | {
+      readonly name: 'arg-max';
+      readonly type: CastType;
+      readonly outer: number;
+      readonly length: number;
+      readonly inner: number;
+      readonly last: boolean;
+    }
   /** destination (dense, `shape` + pads) = source surrounded by `value` (raw bits of one element). Pads are not negative. */
   | {
       readonly name: 'pad';
@@ -188,6 +232,15 @@ export type Kernel =
       readonly sourceStrides: readonly number[];
       readonly source1Strides: readonly number[];
     })
+  /** Arithmetic of f32, or of s32 modulo 2^32 (without div); arguments source, source1, destination; broadcast as above. In place. */
+  | {
+      readonly name: 'word-binary';
+      readonly operation: 'add' | 'sub' | 'mul' | 'div';
+      readonly type: 's32' | 'f32';
+      readonly shape: readonly number[];
+      readonly sourceStrides: readonly number[];
+      readonly source1Strides: readonly number[];
+    }
   /** destination[i] = table[a·256 + b] for any recipe of two 8-bit operands; arguments source, source1, `table`; broadcast as above. In place. */
   | {
       readonly name: 'binary-table';
@@ -195,11 +248,11 @@ export type Kernel =
       readonly sourceStrides: readonly number[];
       readonly source1Strides: readonly number[];
     }
-  /** acc[n, c] = Σ over `spatial` positions of (x − sourceZeroPoint) (channels last); destination as in requantize with one multiplier. */
+  /** acc[n, c] = Σ over `spatial` positions of (x − sourceZeroPoint) (channels last); destination as in requantize with one multiplier, or acc for type 's32'. */
   | {
       readonly name: 'global-average-pool';
       readonly sourceType: ByteType;
-      readonly type: ByteType;
+      readonly type: ByteType | 's32';
       readonly batch: number;
       readonly spatial: number;
       readonly channels: number;
@@ -210,8 +263,8 @@ export type Kernel =
   /** destination[i] = source[i] as another type: floats truncated, then modulo 2^bits; NaN and infinities give 0. */
   | {
       readonly name: 'cast';
-      readonly from: NativeType;
-      readonly to: NativeType;
+      readonly from: CastType;
+      readonly to: CastType;
       readonly count: number;
     }
   /** f32: relu max(0, x), leaky-relu x ≥ 0 ? x : alpha·x, clip min(max(x, alpha), beta); NaN stays NaN, which no eltwise primitive of oneDNN keeps. In place. */

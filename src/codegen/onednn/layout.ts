@@ -43,3 +43,16 @@ export function layoutOfDesc(desc: MemoryDesc): BufferLayout {
   if (matches('row-major')) return 'row-major';
   return matches('channels-last') ? 'channels-last' : desc;
 }
+
+/** A tensor in memory as lanes along an axis: the elements of one lie `inner` apart. */
+export interface Lanes {
+  readonly outer: number;
+  readonly length: number;
+  readonly inner: number;
+}
+
+export function lanesOf(layout: PlainLayout, shape: readonly number[], axis: number): Lanes {
+  const sizes = inMemoryOrder(layout, shape);
+  const at = axisOrder(layout, shape.length).indexOf(axis);
+  return { outer: sizeOf(sizes.slice(0, at)), length: sizes[at], inner: sizeOf(sizes.slice(at + 1)) };
+}

@@ -3,14 +3,7 @@ import { attr, defineOp, tensorOf } from '../define_op.ts';
 import { ceilDims, maxDims, minDims, subDims, wrapDims } from '../dims.ts';
 import type { Dim } from '../types.ts';
 import { normalizeAxes } from './broadcast.ts';
-
-/** First position, number of positions and step along an axis of known size, clamped as ONNX says. */
-function clampSlice(size: number, start: number, end: number, step: number): { first: number; count: number } {
-  const [low, high] = step > 0 ? [0, size] : [-1, size - 1];
-  const clamp = (at: number, least: number) => Math.min(Math.max(at < 0 ? at + size : at, least), high);
-  const first = clamp(start, 0);
-  return { first, count: Math.max(0, Math.ceil((clamp(end, low) - first) / step)) };
-}
+import { clampSlice, sliceView } from './slice_view.ts';
 
 /** An end that means "to the end": no axis is that long. */
 const FAR = 2 ** 31 - 1;
@@ -52,15 +45,5 @@ export const nnSlice = defineOp({
     });
     return { dtype: x.dtype, shape };
   },
-  evaluate({ x }, { starts, ends, axes, steps }, [{ shape }]) {
-    const strides = stridesOf(x.shape);
-    let offset = 0;
-    const taken = [...strides];
-    axes.forEach((axis, i) => {
-      const normal = axis < 0 ? axis + x.shape.length : axis;
-      offset += clampSlice(x.shape[normal], starts[i] as number, ends[i] as number, steps[i]).first * strides[normal];
-      taken[normal] = strides[normal] * steps[i];
-    });
-    return gatherView(x, shape, { offset, strides: taken });
-  },
+  evaluate: ({ x }, attrs, [{ shape }]) => gatherView(x, shape, sliceView(x.shape, stridesOf(x.shape), attrs)),
 });

@@ -1,23 +1,10 @@
 /** Softmax of bytes by kernels of ours: one for the arithmetic of each recipe. */
-import { type qnnSoftmax, sizeOf, tensor, type View } from '../../../ir/index.ts';
+import { type qnnSoftmax, tensor, type View } from '../../../ir/index.ts';
 import { fixedExponentials, floatExponentials, softmaxSteps, softmaxTable } from '../../../numerics/index.ts';
 import type { Kernel } from '../kernel.ts';
-import { axisOrder, inMemoryOrder, type PlainLayout } from '../layout.ts';
+import { type Lanes, lanesOf } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import type { GraphView, Lowering } from './lowering.ts';
-
-/** A tensor in memory as lanes along an axis. */
-interface Lanes {
-  readonly outer: number;
-  readonly length: number;
-  readonly inner: number;
-}
-
-function lanesOf(shape: readonly number[], axis: number, layout: PlainLayout): Lanes {
-  const sizes = inMemoryOrder(layout, shape);
-  const at = axisOrder(layout, shape.length).indexOf(axis);
-  return { outer: sizeOf(sizes.slice(0, at)), length: sizes[at], inner: sizeOf(sizes.slice(at + 1)) };
-}
 
 /** Sums of a lane stay below 2^32. */
 const MOST_FIXED = 2 ** 13 - 1;
@@ -70,7 +57,7 @@ export const byteSoftmax: Lowering<typeof qnnSoftmax> = {
   lower(softmax, r) {
     const { x, y, attrs } = softmax;
     const layout = r.preferredLayout(x);
-    const { kernel, table } = kernelOf(softmax, lanesOf(r.shape(x), attrs.axis, layout), r);
+    const { kernel, table } = kernelOf(softmax, lanesOf(layout, r.shape(x), attrs.axis), r);
     r.kernel(kernel, { source: r.use(x, layout), table, destination: r.define(y, layout) });
   },
 };

@@ -11,11 +11,12 @@ import {
   type ValueId,
   type View,
 } from '../../../ir/index.ts';
-import { type Kernel, nativeTypes } from '../kernel.ts';
+import { castTypes, type Kernel } from '../kernel.ts';
 import type { Recorder } from '../recorder.ts';
 import type { GraphView, Lowering } from './lowering.ts';
 import { alias } from './movement.ts';
 import { three } from './reference.ts';
+import { type WordOperation, wordBinary } from './word_binary.ts';
 
 const isFloat = (graph: GraphView, ...operands: readonly ValueId[]): string | undefined =>
   operands.every((id) => graph.dtype(id) === 'f32') ? undefined : 'its kernel computes f32 only';
@@ -111,29 +112,27 @@ export const unary = <A>(
   },
 });
 
-/** Two f32 operands with broadcasting of the second; the first has the result's shape. */
-export const binary = (algorithm: string, commutative: boolean): Lowering<OpWith<'a' | 'b'>> => ({
-  refuses({ a, b, y }, graph) {
-    const shape = graph.shape(y);
-    if (shape.length === 0 || shape.length > 5) return 'a scalar, or more than five axes';
-    const whole = (id: ValueId) => sameShape(graph.shape(id), shape);
-    if (!whole(a) && !(commutative && whole(b))) return 'both operands are broadcast';
-    return isFloat(graph, a, b);
-  },
-  lower({ a, b, y }, r) {
+/** Two f32 operands. oneDNN takes those of one shape or with one number; among others are some for which it has slow code only. */
+export const binary = (operation: WordOperation, commutative: boolean): Lowering<OpWith<'a' | 'b'>> => ({
+  refuses: ({ a, b }, graph) => isFloat(graph, a, b),
+  lower(pair, r) {
+    const { a, b, y } = pair;
     const shape = r.shape(y);
     const isWhole = (id: ValueId) => sameShape(r.shape(id), shape);
-    const [whole, other] = isWhole(a) ? [a, b] : [b, a];
-    const layout = isWhole(other) || sizeIsOne(r.shape(other)) ? r.preferredLayout(whole) : 'row-major';
+    const [whole, other] = isWhole(a) || !commutative ? [a, b] : [b, a];
+    const isPlain = isWhole(whole) && (isWhole(other) || sizeIsOne(r.shape(other)));
+    if (!isPlain || shape.length === 0 || shape.length > 5) {
+      wordBinary(pair, r, operation, 'f32');
+      return;
+    }
+    const layout = r.preferredLayout(whole);
     const dims = [...Array(shape.length - r.shape(other).length).fill(1), ...r.shape(other)];
     const otherLayout = isWhole(other) ? layout : 'row-major';
-    const along = isWhole(other) || sizeIsOne(dims) ? undefined : alongOneAxis(shape, dims);
-    const result = along ? r.binding.desc('f32', along.whole, layout) : r.desc(y, layout);
     const primitive = r.binding.binary(
-      algorithm,
-      along ? result : r.desc(whole, layout),
-      r.binding.desc('f32', along?.other ?? dims, otherLayout),
-      result,
+      operation,
+      r.desc(whole, layout),
+      r.binding.desc('f32', dims, otherLayout),
+      r.desc(y, layout),
       r.threads,
     );
     r.primitive(primitive, {
@@ -143,18 +142,6 @@ export const binary = (algorithm: string, commutative: boolean): Lowering<OpWith
     });
   },
 });
-
-/**
- * Row-major tensors as [outer, length, inner] and [1, length, 1], where the second one varies along neighbouring axes alone: oneDNN
- * takes its reference implementation for a tensor that is broadcast along its last axes, unless it is a number for each channel.
- */
-function alongOneAxis(shape: readonly number[], other: readonly number[]) {
-  const first = other.findIndex((size) => size !== 1);
-  const end = other.findLastIndex((size) => size !== 1) + 1;
-  if (!sameShape(other.slice(first, end), shape.slice(first, end))) return undefined;
-  const [outer, length, inner] = [[0, first], [first, end], [end]].map(([from, to]) => sizeOf(shape.slice(from, to)));
-  return { whole: [outer, length, inner], other: [1, length, 1] };
-}
 
 const sizeIsOne = (shape: readonly number[]): boolean => shape.every((d) => d === 1);
 
@@ -175,12 +162,16 @@ export const softmax: Lowering<typeof nnSoftmax> = {
   },
 };
 
-/** Between the types of the addon; the others, which are 16 or 64 bits wide or bool, are cast by the interpreter. */
+/** 64-bit integers to 32 bits: the low halves. */
+const isLowHalf = (from: string, to: string): boolean =>
+  (from === 's64' || from === 'u64') && (to === 's32' || to === 'u32');
+
+/** Between the types of the addon, and from 64-bit integers to their low halves; the interpreter casts other types. */
 export const cast: Lowering<typeof nnCast> = {
   refuses({ x, attrs: { to } }, graph) {
     const from = graph.dtype(x);
-    if (from === to) return undefined;
-    const isServed = [from, to].every((type) => nativeTypes.some((served) => served === type));
+    if (from === to || isLowHalf(from, to)) return undefined;
+    const isServed = [from, to].every((type) => castTypes.some((served) => served === type));
     return isServed ? undefined : `a cast from ${from} to ${to}`;
   },
   lower(view, r) {
@@ -189,11 +180,19 @@ export const cast: Lowering<typeof nnCast> = {
       alias.lower(view, r);
       return;
     }
-    const [from, to] = [r.nativeType(x), r.nativeType(y)];
     const layout = r.preferredLayout(x);
-    r.kernel(
-      { name: 'cast', from, to, count: sizeOf(r.shape(x)) },
-      { source: r.use(x, layout), destination: r.define(y, layout) },
-    );
+    const count = sizeOf(r.shape(x));
+    const kernel: Kernel = isLowHalf(r.dtype(x), r.dtype(y))
+      ? {
+          name: 'copy',
+          elementBytes: 4,
+          shape: [count],
+          sourceStrides: [2],
+          destinationStrides: [1],
+          sourceOffset: 0,
+          destinationOffset: 0,
+        }
+      : { name: 'cast', from: r.dtypeOf(x, ...castTypes), to: r.dtypeOf(y, ...castTypes), count };
+    r.kernel(kernel, { source: r.use(x, layout), destination: r.define(y, layout) });
   },
 };

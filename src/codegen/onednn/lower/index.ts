@@ -5,16 +5,18 @@ import { byteSoftmax } from './byte_softmax.ts';
 import * as conv from './conv.ts';
 import { dnnlConvTranspose, floatConvTranspose } from './conv_transpose.ts';
 import * as float from './float.ts';
-import { integerSum } from './integers.ts';
+import { integerProduct, integerSum } from './integers.ts';
 import { linearResize } from './linear_resize.ts';
 import type { GraphView, Lowering, Lowerings } from './lowering.ts';
 import { dnnlMatmul, floatMatmul } from './matmul.ts';
 import * as movement from './movement.ts';
+import * as picking from './picking.ts';
 import * as products from './products.ts';
 import * as quantized from './quantized.ts';
 import * as quantizedBinary from './quantized_binary.ts';
 import * as quantizedPool from './quantized_pool.ts';
 import { referenceConv } from './reference.ts';
+import { clip, rescale } from './rescale.ts';
 
 /** f32 results take the first, others the second. */
 const either = <D extends AnyOp & { readonly results: { readonly y: ResultSpec } }>(
@@ -43,6 +45,7 @@ const table = {
   qnnDequantize: quantized.dequantize,
   qnnRequantize: quantized.requantize,
   qnnLinearResize: linearResize,
+  qnnRescale: rescale,
   qnnLut: quantized.lut,
   qnnAveragePool: quantizedPool.averagePool,
   qnnGlobalAveragePool: quantizedPool.globalAveragePool,
@@ -59,15 +62,21 @@ const table = {
   nnConcat: movement.concat,
   nnExpand: movement.expand,
   nnPad: movement.pad,
+  nnSlice: picking.slice,
+  nnGather: picking.gather,
+  nnArgMax: picking.argMax,
 
   nnMaxPool: float.maxPool,
   nnAveragePool: float.averagePool,
   nnRelu: float.unary('relu'),
   nnLeakyRelu: float.unary('leaky-relu', ({ alpha }) => [alpha, 0]),
-  nnClip: float.unary('clip', ({ min, max }) => [min, max]),
+  nnClip: either(
+    float.unary('clip', ({ min, max }) => [min, max]),
+    clip,
+  ),
   nnAdd: either(float.binary('add', true), integerSum(1)),
   nnSub: either(float.binary('sub', false), integerSum(-1)),
-  nnMul: float.binary('mul', true),
+  nnMul: either(float.binary('mul', true), integerProduct),
   nnDiv: float.binary('div', false),
   nnSoftmax: float.softmax,
   nnCast: float.cast,

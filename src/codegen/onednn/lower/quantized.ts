@@ -21,14 +21,14 @@ import type { GraphView, Lowering } from './lowering.ts';
 import { kernelRecipe } from './products.ts';
 
 /** The row-major view of a tensor around the axis that has parameters; one row for per-tensor ones. */
-interface ChannelView {
+export interface ChannelView {
   readonly outer: number;
   readonly channels: number;
   readonly inner: number;
   readonly layout: PlainLayout;
 }
 
-function channelView(r: Recorder, x: ValueId, parameter: ValueId, axis: number): ChannelView {
+export function channelView(r: Recorder, x: ValueId, parameter: ValueId, axis: number): ChannelView {
   const shape = r.shape(x);
   const layout = r.preferredLayout(x);
   if (sizeOf(r.shape(parameter)) === 1) return { outer: 1, channels: 1, inner: sizeOf(shape), layout };
@@ -43,8 +43,8 @@ function channelView(r: Recorder, x: ValueId, parameter: ValueId, axis: number):
   };
 }
 
-/** Zero points as s32, one for each scale. */
-function zeroPoints(r: Recorder, id: ValueId | undefined, channels: number): Buffer | undefined {
+/** Integers as s32, one for each scale: zero points, or shifts. */
+export function zeroPoints(r: Recorder, id: ValueId | undefined, channels: number): Buffer | undefined {
   const t = r.constant(id);
   const zero = (c: number): number => Number(t?.data[t.data.length === 1 ? 0 : c]);
   return (

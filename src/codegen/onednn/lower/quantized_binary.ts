@@ -21,7 +21,7 @@ import { byteKernel } from './byte_binary.ts';
 import type { Lowering } from './lowering.ts';
 
 /** Two operands and their result as a kernel walks them: all in one layout, where one of them has the shape of the result. */
-function strided(r: Recorder, [p, q]: readonly [ValueId, ValueId], y: ValueId) {
+export function strided(r: Recorder, [p, q]: readonly [ValueId, ValueId], y: ValueId) {
   const shape = r.shape(y);
   const whole = [p, q].find((id) => sizeOf(r.shape(id)) === sizeOf(shape) && r.shape(id).length === shape.length);
   const layout = whole === undefined ? 'row-major' : r.preferredLayout(whole);

@@ -1,6 +1,7 @@
 /** Means of bytes over whole images. */
 import { assert } from '../../../diagnostics/index.ts';
 import {
+  type ByteType,
   constantOf,
   dtypes,
   type Graph,
@@ -11,6 +12,7 @@ import {
   type qnnGlobalAveragePool,
   type Shape,
   sizeOf,
+  tensor,
   typeOf,
   type ValueId,
   type View,
@@ -21,9 +23,11 @@ import {
   globalAverageMultiplier,
   isGlobalWindow,
   type Multiplier,
+  referenceReduction,
   torchAverageMultiplier,
+  xnnpackReduction,
 } from '../../../numerics/index.ts';
-import type { Recorder } from '../recorder.ts';
+import type { Buffer, Recorder } from '../recorder.ts';
 import type { Lowering } from './lowering.ts';
 
 type Pool = View<typeof qnnAveragePool | typeof qnnGlobalAveragePool>;
@@ -36,13 +40,23 @@ interface Mean {
   readonly zeroPoint: number;
 }
 
-function globalPool({ x, y }: Pool, r: Recorder, { factor, sourceZeroPoint, zeroPoint }: Mean): void {
+const globalPool = (pool: Pool, r: Recorder, mean: Mean): void =>
+  sumInto(pool, r, mean, r.byteType(pool.y), r.define(pool.y, 'channels-last'));
+
+/** Means, or sums for the type s32. */
+function sumInto(
+  { x }: Pool,
+  r: Recorder,
+  { factor, sourceZeroPoint, zeroPoint }: Mean,
+  type: ByteType | 's32',
+  destination: Buffer,
+): void {
   const [batch, channels, ...spatial] = r.shape(x);
   r.kernel(
     {
       name: 'global-average-pool',
       sourceType: r.byteType(x),
-      type: r.byteType(y),
+      type,
       batch,
       spatial: sizeOf(spatial),
       channels,
@@ -50,7 +64,7 @@ function globalPool({ x, y }: Pool, r: Recorder, { factor, sourceZeroPoint, zero
       multiplier: factor,
       zeroPoint,
     },
-    { source: r.use(x, 'channels-last'), destination: r.define(y, 'channels-last') },
+    { source: r.use(x, 'channels-last'), destination },
   );
 }
 
@@ -104,6 +118,42 @@ function meanOf(graph: Graph, pool: GlobalPool): Mean | undefined {
   }
 }
 
+/** The recipes of TensorFlow Lite round sums as the requantize kernel does: see numerics/tflite_mean.ts. */
+const roundsSums = ({ attrs: { recipe } }: GlobalPool): boolean => recipe === 'tflite' || recipe === 'xnnpack';
+
+function sumThenRound(pool: GlobalPool, r: Recorder): void {
+  const ends = endsOf(r.graph, pool);
+  assert(ends, `%${pool.y} was refused`);
+  const { scaleX: sx, zeroX: zx, scaleY: sy, zeroY: zy, size: count } = ends;
+  const all = { sx, zx, sy, zy, count };
+  const { mantissa, shift } = referenceReduction('mean', all);
+  const { factor, offset } = xnnpackReduction('mean', all);
+  const [batch, channels] = r.shape(pool.y);
+  const type = r.byteType(pool.y);
+  const isFixed = pool.attrs.recipe === 'tflite';
+  const sums = r.scratch(4 * batch * channels);
+  const one = (dtype: 'f32' | 's32', value: number) => r.data(tensor(dtype, [value]));
+  sumInto(pool, r, { factor: 1, sourceZeroPoint: isFixed ? zx : 0, zeroPoint: 0 }, 's32', sums);
+  r.kernel(
+    {
+      name: 'requantize',
+      type,
+      ...{ outer: 1, channels: 1, inner: batch * channels, groups: 1, mapRows: 0 },
+      zeroPoint: isFixed ? zy : 0,
+      low: dtypes[type].min,
+      high: dtypes[type].max,
+      arithmetic: isFixed ? 'fixed' : 'f32',
+    },
+    {
+      source: sums,
+      ...(isFixed
+        ? { multiplier: one('s32', mantissa), shift: one('s32', shift) }
+        : { multiplier: one('f32', 1), scale: one('f32', factor), offset: one('f32', offset) }),
+      destination: r.define(pool.y, 'channels-last'),
+    },
+  );
+}
+
 /** Lowers what the kernel can compute. */
 const byKernel = <P extends Pool>(mean: (graph: Graph, pool: P) => Mean | undefined) => ({
   lower(pool: P, r: Recorder): void {
@@ -114,10 +164,13 @@ const byKernel = <P extends Pool>(mean: (graph: Graph, pool: P) => Mean | undefi
 });
 
 export const globalAveragePool: Lowering<typeof qnnGlobalAveragePool> = {
-  refuses: (pool, graph) =>
-    graph.needsConstants(pool.sx, pool.zx, pool.sy, pool.zy) ??
-    (meanOf(graph.graph, pool) ? undefined : `no factor rounds like the recipe ${pool.attrs.recipe}`),
-  ...byKernel(meanOf),
+  refuses(pool, graph) {
+    const computed = graph.needsConstants(pool.sx, pool.zx, pool.sy, pool.zy);
+    if (computed !== undefined) return computed;
+    const isServed = roundsSums(pool) ? endsOf(graph.graph, pool) : meanOf(graph.graph, pool);
+    return isServed ? undefined : `no factor rounds like the recipe ${pool.attrs.recipe}`;
+  },
+  lower: (pool, r) => (roundsSums(pool) ? sumThenRound(pool, r) : byKernel(meanOf).lower(pool, r)),
 };
 
 /** Over the whole image; the recipe tflite is of the integers as they are. */

@@ -1,0 +1,147 @@
+/** Operators that pick elements along axes, or positions of them. */
+import {
+  byteLengthOf,
+  dtypes,
+  type Graph,
+  type ITensor,
+  isByteType,
+  isOp,
+  isStatic,
+  type nnArgMax,
+  nnCast,
+  nnClip,
+  type nnGather,
+  nnReshape,
+  nnSlice,
+  producersOf,
+  qnnRescale,
+  sizeOf,
+  sliceView,
+  typeOf,
+  type ValueId,
+  type View,
+} from '../../../ir/index.ts';
+import { castTypes } from '../kernel.ts';
+import { inMemoryOrder, lanesOf, type PlainLayout, plainStrides } from '../layout.ts';
+import type { Recorder } from '../recorder.ts';
+import type { GraphView, Lowering } from './lowering.ts';
+
+const fromStart = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
+
+/** A copy of a view, in the layout of the tensor. */
+export const slice: Lowering<typeof nnSlice> = {
+  refuses: ({ attrs: { starts, ends } }) =>
+    isStatic(starts) && isStatic(ends) ? undefined : 'its positions depend on sizes that are not known',
+  lower({ x, y, attrs }, r) {
+    const layout = r.preferredLayout(x);
+    const shape = r.shape(y);
+    const { offset, strides } = sliceView(r.shape(x), plainStrides(layout, r.shape(x)), attrs);
+    r.kernel(
+      {
+        name: 'copy',
+        elementBytes: byteLengthOf(r.dtype(x), 1),
+        shape: inMemoryOrder(layout, shape),
+        sourceStrides: inMemoryOrder(layout, strides),
+        destinationStrides: inMemoryOrder(layout, plainStrides(layout, shape)),
+        sourceOffset: shape.includes(0) ? 0 : offset,
+        destinationOffset: 0,
+      },
+      { source: r.use(x, layout), destination: r.define(y, layout) },
+    );
+  },
+};
+
+const numbersOf = ({ data }: ITensor): number[] => Array.from<number | bigint, number>(data, Number);
+
+/** Positions are part of the command, so there is an end to them. */
+const MOST_POSITIONS = 2 ** 16;
+
+/** Why positions that are known cannot be gathered. */
+function refusesPositions(positions: readonly number[], size: number): string | undefined {
+  if (positions.length > MOST_POSITIONS) return `more than ${MOST_POSITIONS} positions`;
+  const isInside = positions.every((at) => at >= -size && at < size);
+  return isInside ? undefined : 'a position lies outside of the axis, or its size is not known';
+}
+
+/** The integers that a value may hold, where the operator that makes it says so. */
+function limitsOf(graph: Graph, id: ValueId): readonly [least: number, most: number] | undefined {
+  const node = producersOf(graph).get(id);
+  if (node === undefined) return undefined;
+  if (isOp(node, nnClip)) return [Math.min(Number(node.attrs.min), Number(node.attrs.max)), Number(node.attrs.max)];
+  if (isOp(node, qnnRescale)) return [Number(node.attrs.low), Number(node.attrs.high)];
+  const [source] = node.operands;
+  if (source === null) return undefined;
+  const { dtype } = typeOf(graph, source);
+  if (isOp(node, nnCast))
+    return dtype === 's16' || isByteType(dtype) ? [dtypes[dtype].min, dtypes[dtype].max] : undefined;
+  return isOp(node, nnSlice) || isOp(node, nnReshape) ? limitsOf(graph, source) : undefined;
+}
+
+/** A list that is looked up by computed positions, none of them outside of it. */
+function refusesLookup({ x, indices }: View<typeof nnGather>, graph: GraphView): string | undefined {
+  const shape = graph.shape(x);
+  if (shape.length !== 1 || graph.dtype(indices) !== 's32') return 'its positions are computed at run time';
+  const size = Number(shape[0]);
+  const [least, most] = limitsOf(graph.graph, indices) ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  return least >= -size && most < size ? undefined : 'its computed positions may lie outside of the list';
+}
+
+function lookUp({ x, indices, y }: View<typeof nnGather>, r: Recorder): void {
+  const layout = r.preferredLayout(indices);
+  r.kernel(
+    {
+      name: 'lookup',
+      elementBytes: byteLengthOf(r.dtype(x), 1),
+      size: r.shape(x)[0],
+      count: sizeOf(r.shape(indices)),
+    },
+    { source: r.use(indices, layout), table: r.use(x, 'row-major'), destination: r.define(y, layout) },
+  );
+}
+
+export const gather: Lowering<typeof nnGather> = {
+  refuses(view, graph) {
+    const { x, indices, attrs } = view;
+    const constant = graph.constant(indices);
+    if (constant === undefined) return refusesLookup(view, graph);
+    const shape = graph.shape(x);
+    return refusesPositions(numbersOf(constant), Number(shape[fromStart(attrs.axis, shape.length)]));
+  },
+  lower(view, r) {
+    const { x, indices, y, attrs } = view;
+    if (!r.isConstant(indices)) {
+      lookUp(view, r);
+      return;
+    }
+    const shape = r.shape(x);
+    const layout = r.shape(indices).length === 1 ? r.preferredLayout(x) : 'row-major';
+    const { outer, length: size, inner } = lanesOf(layout, shape, fromStart(attrs.axis, shape.length));
+    const positions = numbersOf(r.constantOf(indices, 's32', 's64')).map((at) => fromStart(at, size));
+    r.kernel(
+      { name: 'gather', elementBytes: byteLengthOf(r.dtype(x), 1), outer, size, inner, positions },
+      { source: r.use(x, layout), destination: r.define(y, layout) },
+    );
+  },
+};
+
+/** Positions without their axis lie in the order of the others, which channels last is one of when it is the channels that go. */
+function layoutOfLanes(r: Recorder, x: ValueId, axis: number, keepdims: boolean): PlainLayout {
+  const layout = r.preferredLayout(x);
+  return keepdims || axis === 1 ? layout : 'row-major';
+}
+
+export const argMax: Lowering<typeof nnArgMax> = {
+  refuses({ x }, graph) {
+    const dtype = graph.dtype(x);
+    return castTypes.some((type) => type === dtype) ? undefined : `positions among ${dtype}`;
+  },
+  lower({ x, y, attrs: { axis, keepdims, selectLast } }, r) {
+    const shape = r.shape(x);
+    const at = fromStart(axis, shape.length);
+    const layout = layoutOfLanes(r, x, at, keepdims);
+    r.kernel(
+      { name: 'arg-max', type: r.dtypeOf(x, ...castTypes), ...lanesOf(layout, shape, at), last: selectLast },
+      { source: r.use(x, layout), destination: r.define(y, keepdims ? layout : 'row-major') },
+    );
+  },
+};
