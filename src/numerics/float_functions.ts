@@ -60,7 +60,7 @@ function erf64(x: number): number {
 }
 
 /** erfc(x)/2, without cancellation where it is small. */
-function halfErfc64(x: number): number {
+export function halfErfc64(x: number): number {
   return x >= 3 ? halfErfcTail(x) : (1 - erf64(x)) / 2;
 }
 

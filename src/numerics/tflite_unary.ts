@@ -13,10 +13,11 @@
  *   RSQRT        see `tfliteRsqrt`; HARD_SWISH: see tflite_hard_swish.ts
  */
 import { dtypes } from '../tensors/index.ts';
-import { elu, exp, type FloatFunction, gelu, geluTanh, tanh } from './float_functions.ts';
+import { elu, exp, type FloatFunction, tanh } from './float_functions.ts';
 import { type FixedMultiplier, multiplyFixed, shiftsOf, signedFixedMultiplier } from './requantize.ts';
 import { clampTo, roundHalfAway, roundHalfUp } from './rounding.ts';
 import { activationRange, type TfliteQuantized } from './tflite.ts';
+import { geluInSteps, geluTanhInSteps } from './tflite_gelu.ts';
 
 /** From one byte to another. */
 export type ByteFunction = (q: number) => number;
@@ -47,8 +48,8 @@ export const tfliteFunctions = {
   LOGISTIC: () => sigmoidInSteps,
   TANH: () => tanh,
   ELU: () => elu(1),
-  GELU: () => gelu,
-  GELU_TANH: () => geluTanh,
+  GELU: () => geluInSteps,
+  GELU_TANH: () => geluTanhInSteps,
   EXP: () => exp,
   LOG:
     ({ dtype, scale, zeroPoint }) =>

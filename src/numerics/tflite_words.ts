@@ -3,14 +3,13 @@
  *
  *   LOGISTIC, TANH   v = (q·m + half) >> k with m/2^k ≈ sx·3·2^12: steps of 1/24·2^-9 and 1/24·2^-8; between two entries of the table
  *                    σ(i/24)·2^16 on a straight line  (internal/reference/integer_ops, logistic and tanh)
- *   EXP              a table of 513 entries, see `lookUpTable16`  (LUTPopulate and LUTLookup of internal/common)
+ *   EXP, LOG, GELU   a table of 513 entries, see `lookUpTable16`  (LUTPopulate and LUTLookup of internal/common)
  *   optimized        LOGISTIC and TANH of steps of 2^−12 (of TANH also 2^−11) in fixed point: fixed_point_words.ts
  */
 import { logisticOfWord, tanhOfWord } from './fixed_point_words.ts';
-import { exp } from './float_functions.ts';
 import { clampTo, roundHalfAway } from './rounding.ts';
 import type { TfliteQuantized } from './tflite.ts';
-import type { ByteFunction } from './tflite_unary.ts';
+import { type ByteFunction, tfliteFunctions } from './tflite_unary.ts';
 
 /** The shipped table is one above the rounded value at these places. */
 const RAISED = [
@@ -132,9 +131,11 @@ export function tfliteWordTable(
   return (q) => lookUpWord(table, q);
 }
 
-/** eˣ: the kernel computes its table in binary32. */
-export const tfliteExpWord = (x: TfliteQuantized, y: TfliteQuantized): ByteFunction =>
-  tfliteWordTable(exp, x, y, Math.fround);
+/** EXP, LOG and GELU: the kernels compute their tables in binary32. */
+export const tfliteFunctionOfWords =
+  (name: 'EXP' | 'LOG' | 'GELU' | 'GELU_TANH') =>
+  (x: TfliteQuantized, y: TfliteQuantized): ByteFunction =>
+    tfliteWordTable(tfliteFunctions[name](y), x, y, Math.fround);
 
 /** The exponent of the steps of a power of two that the kernels take as it is. */
 function powerOf(scale: number, exponents: readonly number[]): number | undefined {

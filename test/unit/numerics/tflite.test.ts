@@ -8,9 +8,10 @@ import {
   optimizedLogisticWord,
   optimizedTanhWord,
   quantizationOfRow,
-  tfliteExpWord,
+  tfliteFunctionOfWords,
   tfliteLogisticWord,
   tfliteMultiplier,
+  tfliteSqrt,
   tfliteTanhWord,
   tfliteWordTable,
 } from '../../../src/numerics/index.ts';
@@ -128,7 +129,29 @@ describe('functions of 16-bit integers', () => {
     [0.00010145800479222089, 0.0004239691188558936, [23624, 25485, -18051], [25917, 31301, 378]],
   ])('an exponential of %s in units of %s, as LiteRT answered', (sx, sy, q, answers) => {
     const of = (scale: number) => ({ dtype: 's16', scale, zeroPoint: 0 }) as const;
-    expect(q.map(tfliteExpWord(of(sx), of(sy)))).toEqual(answers);
+    expect(q.map(tfliteFunctionOfWords('EXP')(of(sx), of(sy)))).toEqual(answers);
+  });
+
+  // answers of ai-edge-litert 2.3.0
+  it.each([
+    ['LOG', 7.711558282608166e-5, 8.216028800234199e-5, [-32768, -32768, -32768, -32768, -8098, 2311, 10158, 11283]],
+    ['LOG', 9.240080544259399e-5, 0.0002664382918737829, [-32747, -30073, -30052, -11544, -1819, 1392, 3812, 4158]],
+    ['GELU', 1.8631521015777253e-5, 8.977554898592643e-6, [-132, -2, -1, 522, 7602, 20010, 32767, 32767]],
+    ['GELU', 0.00013598888472188264, 6.469328218372539e-5, [-132, -2, -1, 553, 11458, 32416, 32767, 32767]],
+    ['GELU_TANH', 3.0253235308919102e-5, 1.419085128873121e-5, [-136, -2, -1, 539, 8241, 22809, 32767, 32767]],
+    ['GELU_TANH', 9.530354145681486e-5, 9.540151222608984e-5, [-63, 0, 0, 259, 4909, 14603, 29784, 32707]],
+  ] as const)('%s of %s in units of %s', (name, sx, sy, answers) => {
+    const of = (scale: number) => ({ dtype: 's16', scale, zeroPoint: 0 }) as const;
+    const f = tfliteFunctionOfWords(name)(of(sx), of(sy));
+    expect([-127, -1, 0, 500, 6667, 15680, 29876, 32767].map(f)).toEqual(answers);
+  });
+
+  it.each([
+    [5.1597740821307525e-5, 0.0010661768028512597, [6, 24, 150, 550, 843, 1164, 1219]],
+    [1.732438431645278e-5, 0.00019822217291221023, [20, 75, 469, 1714, 2629, 3629, 3800]],
+  ])('a root of %s in units of %s', (sx, sy, answers) => {
+    const of = (scale: number) => ({ dtype: 's16', scale, zeroPoint: 0 }) as const;
+    expect([1, 13, 500, 6667, 15680, 29876, 32767].map(tfliteSqrt(of(sx), of(sy)))).toEqual(answers);
   });
 
   it('tables of 513 entries hold a straight line exactly, and a bell within its curvature (2) and two roundings', () => {

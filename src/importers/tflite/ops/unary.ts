@@ -32,7 +32,7 @@ import {
   optimizedTanhWord,
   type TfliteQuantized,
   tfliteAbs,
-  tfliteExpWord,
+  tfliteFunctionOfWords,
   tfliteFunctions,
   tfliteHardSwish,
   tfliteLeakyRelu,
@@ -191,8 +191,11 @@ export const unaryOps: readonly TfliteOp[] = [
     types: ['f32'],
     plain: (ctx, x, { approximate }) => ctx.emit(nnGelu, { x }, { approximate: approximate ? 'tanh' : 'none' }),
     bytes: {
-      types: both,
-      tflite: (x, y, { approximate }) => tfliteTable(x, tfliteFunctions[approximate ? 'GELU_TANH' : 'GELU'](), y),
+      types: all,
+      tflite(x, y, { approximate }) {
+        const name = approximate ? 'GELU_TANH' : 'GELU';
+        return x.dtype === 's16' ? tfliteFunctionOfWords(name)(x, y) : tfliteTable(x, tfliteFunctions[name](), y);
+      },
     },
   }),
   unary({
@@ -211,10 +214,15 @@ export const unaryOps: readonly TfliteOp[] = [
     name: 'EXP',
     types: ['f32'],
     plain: by(nnExp),
-    bytes: withWords(table(signed, tfliteFunctions.EXP), tfliteExpWord),
+    bytes: withWords(table(signed, tfliteFunctions.EXP), tfliteFunctionOfWords('EXP')),
   }),
-  unary({ name: 'LOG', types: ['f32'], plain: by(nnLog), bytes: table(signed, tfliteFunctions.LOG) }),
-  unary({ name: 'SQRT', types: ['f32'], plain: by(nnSqrt), bytes: { types: signed, tflite: tfliteSqrt } }),
+  unary({
+    name: 'LOG',
+    types: ['f32'],
+    plain: by(nnLog),
+    bytes: withWords(table(signed, tfliteFunctions.LOG), tfliteFunctionOfWords('LOG')),
+  }),
+  unary({ name: 'SQRT', types: ['f32'], plain: by(nnSqrt), bytes: { types: ['s8', 's16'], tflite: tfliteSqrt } }),
   unary({
     name: 'RSQRT',
     types: ['f32'],
