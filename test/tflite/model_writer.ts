@@ -1,5 +1,6 @@
 /** Writes small TensorFlow Lite files for tests: tables by the numbers of their fields, as the schema has them. */
 import { Builder } from 'flatbuffers';
+import type { TfliteSparsity } from '../../src/formats/tflite/index.ts';
 import { builtinOperators } from '../../src/formats/tflite/operators.ts';
 import { tensorTypes } from '../../src/formats/tflite/schema.ts';
 import { dtypeOfTensor } from '../../src/importers/tflite/element_types.ts';
@@ -22,6 +23,8 @@ export interface TensorInit {
   /** A constant. */
   readonly data?: ITensor;
   readonly isVariable?: boolean;
+  /** The places of the elements of `data`, which are then no more than the stored ones. */
+  readonly sparsity?: TfliteSparsity;
 }
 
 export interface OperatorInit {
@@ -77,7 +80,44 @@ class Writer {
     return this.b.endObject();
   }
 
-  tensor({ dtype, shape, scale, zeroPoint = 0, isVariable = false }: TensorInit, buffer: number, name: string): number {
+  /** Numbers of the narrowest type that holds them: the member of the union SparseIndexVector, and its table. */
+  indices(values: readonly number[]): readonly [member: number, table: number] {
+    const most = Math.max(0, ...values);
+    const [member, width] = most < 2 ** 8 ? [3, 1] : most < 2 ** 16 ? [2, 2] : [1, 4];
+    this.b.startVector(width, values.length, 4);
+    for (const value of values.toReversed())
+      width === 1 ? this.b.addInt8(value) : width === 2 ? this.b.addInt16(value) : this.b.addInt32(value);
+    const vector = this.b.endVector();
+    return [member, this.table(1, (b) => b.addFieldOffset(0, vector, 0))];
+  }
+
+  sparsity({ order, blocks, levels }: TfliteSparsity): number {
+    const [axes, map] = [this.int32s(order), this.int32s(blocks)];
+    const dimensions = levels.map((level) => {
+      if ('size' in level) return this.table(6, (b) => b.addFieldInt32(1, level.size, 0));
+      const [segments, indices] = [this.indices(level.segments), this.indices(level.indices)];
+      return this.table(6, (b) => {
+        b.addFieldInt8(0, 1, 0);
+        for (const [i, [member, table]] of [segments, indices].entries()) {
+          b.addFieldInt8(2 + 2 * i, member, 0);
+          b.addFieldOffset(3 + 2 * i, table, 0);
+        }
+      });
+    });
+    const all = this.tables(dimensions);
+    return this.table(3, (b) => {
+      b.addFieldOffset(0, axes, 0);
+      b.addFieldOffset(1, map, 0);
+      b.addFieldOffset(2, all, 0);
+    });
+  }
+
+  tensor(
+    { dtype, shape, scale, zeroPoint = 0, isVariable = false, sparsity }: TensorInit,
+    buffer: number,
+    name: string,
+  ): number {
+    const places = sparsity ? this.sparsity(sparsity) : 0;
     const [dims, text] = [this.int32s(shape), this.b.createString(name)];
     let quantization = 0;
     if (scale !== undefined) {
@@ -95,6 +135,7 @@ class Writer {
       b.addFieldOffset(3, text, 0);
       b.addFieldOffset(4, quantization, 0);
       b.addFieldInt8(5, Number(isVariable), 0);
+      b.addFieldOffset(6, places, 0);
     });
   }
 

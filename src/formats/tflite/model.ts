@@ -47,8 +47,23 @@ export interface TfliteTensor {
   readonly data: Uint8Array | undefined;
   readonly quantization: TfliteQuantization | undefined;
   readonly isVariable: boolean;
-  readonly isSparse: boolean;
+  /** Set where `data` has the elements of blocks that are not zero, and no others. */
+  readonly sparsity: TfliteSparsity | undefined;
 }
+
+/** The order of stored elements: one level within the other, those of blocks innermost. */
+export interface TfliteSparsity {
+  /** The axis of each level; axis rank + k is the place within block k. */
+  readonly order: readonly number[];
+  /** The axis that block k divides. */
+  readonly blocks: readonly number[];
+  readonly levels: readonly SparsityLevel[];
+}
+
+/** All positions of a level, or for each position of the levels around it those of `indices` from one segment to the next. */
+export type SparsityLevel =
+  | { readonly size: number }
+  | { readonly segments: readonly number[]; readonly indices: readonly number[] };
 
 export interface TfliteQuantization {
   /** One scale and zero point, or one for each position along `axis`. */

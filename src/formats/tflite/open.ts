@@ -5,16 +5,19 @@ import {
   TfliteModel,
   type TfliteOperator,
   type TfliteQuantization,
+  type TfliteSparsity,
   type TfliteSubgraph,
   type TfliteTensor,
 } from './model.ts';
 import { builtinOperators } from './operators.ts';
 import type { OptionsType } from './options.ts';
 import {
+  indexVectors,
   type ModelRecord,
   modelTable,
   type OperatorRecord,
   type QuantizationRecord,
+  type SparsityRecord,
   type SubgraphRecord,
   type TensorRecord,
 } from './schema.ts';
@@ -129,8 +132,21 @@ class Reader {
       data: this.#data(record.buffer, path),
       quantization: record.quantization && this.#quantization(record.quantization, shape, path),
       isVariable,
-      isSparse: sparsity !== undefined,
+      sparsity: sparsity && this.#sparsity(sparsity, { parent: path, key: 'sparsity' }),
     };
+  }
+
+  #sparsity({ traversalOrder: order, blockMap: blocks, dimensions }: SparsityRecord, path: Path): TfliteSparsity {
+    const list = (type: number, at: number | undefined): readonly number[] => {
+      const vector = indexVectors[type];
+      return at === undefined || vector === undefined ? [] : vector.at(this.#source, at, path).values;
+    };
+    const levels = dimensions.map(({ format, denseSize, segmentsType, segments, indicesType, indices }) =>
+      format === 'SPARSE_CSR'
+        ? { segments: list(segmentsType, segments), indices: list(indicesType, indices) }
+        : { size: denseSize },
+    );
+    return { order, blocks, levels };
   }
 
   /** Buffer 0 stands for none. */

@@ -56,7 +56,28 @@ export const quantizationTable = table({
   quantizedDimension: field(6, int32, 0),
 });
 
-const sparsityTable = table({ traversalOrder: field(0, numbers('int32'), []) });
+const dimensionTable = table({
+  format: field(0, word(['DENSE', 'SPARSE_CSR'] as const), 'DENSE'),
+  denseSize: field(1, int32, 0),
+  segmentsType: field(2, uint8, 0),
+  segments: field(3, member),
+  indicesType: field(4, uint8, 0),
+  indices: field(5, member),
+});
+
+export const sparsityTable = table({
+  traversalOrder: field(0, numbers('int32'), []),
+  blockMap: field(1, numbers('int32'), []),
+  dimensions: field(2, vector(dimensionTable), []),
+});
+
+/** The members of the union SparseIndexVector by their numbers; 0 is none. */
+export const indexVectors = [
+  undefined,
+  table({ values: field(0, numbers('int32'), []) }),
+  table({ values: field(0, numbers('uint16'), []) }),
+  table({ values: field(0, numbers('uint8'), []) }),
+] as const;
 
 export const tensorTable = table({
   shape: field(0, numbers('int32'), []),
@@ -127,4 +148,5 @@ export type ModelRecord = RecordFrom<typeof modelTable>;
 export type TensorRecord = RecordFrom<typeof tensorTable>;
 export type OperatorRecord = RecordFrom<typeof operatorTable>;
 export type SubgraphRecord = RecordFrom<typeof subgraphTable>;
+export type SparsityRecord = RecordFrom<typeof sparsityTable>;
 export type QuantizationRecord = RecordFrom<typeof quantizationTable>;

@@ -36,6 +36,7 @@ import { type Layout, LEAST_RANK, Placed, shapeWithChannelsLast } from './layout
 import { findTfliteOp } from './op_table.ts';
 import { OperatorContext } from './operator_context.ts';
 import { type TfliteProfile, tfliteProfiles } from './profiles.ts';
+import { faultOf, spread } from './sparse.ts';
 
 export interface ImportTfliteOptions {
   /** The path, for messages. */
@@ -137,12 +138,19 @@ class Importer {
   }
 
   #importConstant(index: number, tensor: TfliteTensor): void {
-    const { data = new Uint8Array(0), shape, isSparse, isVariable } = tensor;
+    const { data = new Uint8Array(0), shape, sparsity, isVariable } = tensor;
     const packed = isPacked(tensor.type);
     const dtype = packed ? 's8' : dtypeOfTensor(tensor.type);
     if (dtype === undefined || isVariable || this.#placed.has(index)) return;
     const loc = { ...this.#where, input: this.#names[index] };
-    if (isSparse) fail('U2008', 'sparse constants are not supported', loc, 'convert the model without sparsity');
+    if (sparsity && !packed) {
+      const width = byteLengthOf(dtype, 1);
+      const fault = faultOf(sparsity, shape, data.length / width);
+      if (fault !== undefined) fail('U1004', `the sparse constant is not valid: ${fault}`, loc);
+      const whole = this.#scope.pool.add(() => tensorOfBytes(dtype, shape, spread(data, width, sparsity, shape)));
+      this.#place(index, this.#scope.define(this.#names[index], { type: { dtype, shape }, constant: whole }, loc));
+      return;
+    }
     const count = sizeOf(shape);
     const bytes = packed ? Math.ceil(count / 2) : byteLengthOf(dtype, count);
     if (bytes !== data.length)
@@ -199,10 +207,16 @@ class Importer {
     );
   }
 
-  /** True for a tensor without elements that nothing defines: a constant, which needs no bytes. */
+  /** True for a tensor without elements, or stored ones, that nothing defines: a constant, which needs no bytes. */
   #isEmpty(index: number): boolean {
-    const { shape, isVariable } = this.#subgraph.tensors[index];
-    return !isVariable && !this.#placed.has(index) && sizeOf(shape) === 0;
+    const { shape, isVariable, sparsity } = this.#subgraph.tensors[index];
+    return !isVariable && !this.#placed.has(index) && (sizeOf(shape) === 0 || sparsity !== undefined);
+  }
+
+  /** Sparse constants are read by DENSIFY, and by layers of floats, whose sums are those of all elements. */
+  #isRead({ name }: TfliteOperator, index: number, { dtype }: Placed): boolean {
+    const isSparse = this.#subgraph.tensors[index].sparsity !== undefined;
+    return !isSparse || name === 'DENSIFY' || (name === 'FULLY_CONNECTED' && dtype === 'f32');
   }
 
   /** @throws Unsupported */
@@ -211,6 +225,8 @@ class Importer {
     if (op === undefined) throw new Unsupported(operator.isCustom ? 'a custom operator' : 'the operator is not known');
     if (operands.some((placed) => placed?.dtype === 'opaque'))
       throw new Unsupported('it reads a value that is carried');
+    if (operands.some((placed, i) => placed && !this.#isRead(operator, operator.inputs[i], placed)))
+      throw new Unsupported('it reads a sparse constant');
     const { inputs } = op;
     const most = inputs.at(-1)?.endsWith('...') ? Number.POSITIVE_INFINITY : inputs.length;
     const least = inputs.filter((input) => !/[?.]$/.test(input)).length;

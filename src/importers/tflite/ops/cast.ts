@@ -1,4 +1,4 @@
-/** DEQUANTIZE and CAST. */
+/** DEQUANTIZE, DENSIFY and CAST. */
 import { nnCast, nnClip, nnLessOrEqual, nnWhere, qnnDequantize, type Value } from '../../../ir/index.ts';
 import { dequantize, halfToNumber } from '../../../numerics/index.ts';
 import { byteTypes, dtypes, type ITensor, isByteType, isFloat, scalar, tensor } from '../../../tensors/index.ts';
@@ -89,4 +89,7 @@ const cast = defineTfliteOp({
   },
 });
 
-export const castOps: readonly TfliteOp[] = [dequantizeOp, cast];
+/** A sparse constant with all of its elements, as it is in the graph: see sparse.ts. */
+const densify = defineTfliteOp({ name: 'DENSIFY', inputs: ['x'], import: (ctx) => last(ctx.last(ctx.get('x'))) });
+
+export const castOps: readonly TfliteOp[] = [dequantizeOp, densify, cast];
