@@ -116,6 +116,15 @@ export const argMaxOptions = options(40, table({ outputType: field(0, tensorType
 export const transposeConvOptions = options(49, table({ ...windows, activation: field(3, activation, 'NONE') }));
 export const shapeOptions = options(55, table({ outType: field(0, tensorType, 'FLOAT32') }));
 export const argMinOptions = options(57, table({ outputType: field(0, tensorType, 'FLOAT32') }));
+export const fakeQuantOptions = options(
+  58,
+  table({
+    min: field(0, float32, 0),
+    max: field(1, float32, 0),
+    bits: field(2, int32, 0),
+    isNarrow: field(3, bool, false),
+  }),
+);
 export const packOptions = options(59, table({ valuesCount: field(0, int32, 0), axis: field(1, int32, 0) }));
 export const oneHotOptions = options(61, table({ axis: field(0, int32, 0) }));
 export const unpackOptions = options(64, table({ num: field(0, int32, 0), axis: field(1, int32, 0) }));

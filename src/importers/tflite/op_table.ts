@@ -5,6 +5,7 @@ import { castOps } from './ops/cast.ts';
 import { comparisonOps } from './ops/comparisons.ts';
 import { convolutionOps } from './ops/convolution.ts';
 import { customOps } from './ops/detection.ts';
+import { fakeQuantOps } from './ops/fake_quant.ts';
 import { fillingOps } from './ops/filling.ts';
 import { gatherOps } from './ops/gather.ts';
 import { joinOps } from './ops/join.ts';
@@ -29,6 +30,7 @@ export const tfliteOps: readonly TfliteOp[] = [
   ...unaryOps,
   ...pairOps,
   ...quantizeOps,
+  ...fakeQuantOps,
   ...castOps,
   ...comparisonOps,
   ...convolutionOps,
