@@ -26,6 +26,7 @@ import {
 } from '../../ir/index.ts';
 import { type Fused, fusedOf } from '../../proofs/index.ts';
 import { primitiveFinishes } from './epilogue_exactness.ts';
+import { hasVnni, type Isa } from './machine.ts';
 import type { Recorder } from './recorder.ts';
 
 const LEAST_INPUTS = 16;
@@ -72,21 +73,21 @@ export function costByOurKernel(product: Node, weights: Shape, isa: string, way:
 
 /**
  * True for a convolution over one or two axes, or a product with one matrix, whose known weights, u8 or with zero points, our kernels
- * take as they are: depthwise ones on any machine, others where the vector version runs. Anywhere else two products of a
- * primitive are faster.
+ * take as they are: depthwise ones on any machine, others where the vector version runs, also beside AMX, which would take two
+ * products, sums in memory and a kernel for the end. Anywhere else two products of a primitive are faster.
  */
-export function takesWeightsZeroPoint(product: Node, graph: GraphReader, isa: string): boolean {
+export function takesWeightsZeroPoint(product: Node, graph: GraphReader, isa: Isa): boolean {
   if (!isOp(product, qnnConv, qnnMatmul)) return false;
   const { w, zw, zx } = factorsOf(product) ?? {};
   const [weights, zeros, zero] = [w, zw, zx].map((id) => graph.constant(id));
   if (weights === undefined || (zw && !zeros) || (zx && zero?.data.length !== 1)) return false;
   const [filters, inputs, ...kernel] = weights.shape;
   if (isOp(product, qnnMatmul))
-    return isa === 'vnni' && weights.shape.length === 2 && [undefined, 1, inputs].includes(zeros?.data.length);
+    return hasVnni(isa) && weights.shape.length === 2 && [undefined, 1, inputs].includes(zeros?.data.length);
   const { group } = product.attrs;
   if (kernel.length < 1 || kernel.length > 2) return false;
   if (group > 1 && inputs === 1) return kernel.length === 2;
-  return isa === 'vnni' && (group === 1 || (inputs % 4 === 0 && filters / group >= LEAST_POINTWISE_FILTERS));
+  return hasVnni(isa) && (group === 1 || (inputs % 4 === 0 && filters / group >= LEAST_POINTWISE_FILTERS));
 }
 
 /**
