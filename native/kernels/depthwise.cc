@@ -113,8 +113,9 @@ KernelProgram make_depthwise(const DepthwiseParams& p, const KernelTarget& targe
   program.run = [=](Addresses a) {
     int64_t blocks = 0;
     for (const auto& plan : *plans) blocks += plan->blocks();
-    const int64_t work = blocks == 0 ? 0 : p.output[1] * outputs * (4 + taps) / 4 / blocks;
-    parallel(target.threads, p.batch * p.output[0] * blocks, work, 1, [&](int64_t begin, int64_t end, int thread) {
+    const int64_t work = blocks == 0 ? 0 : kRowsLimit * p.output[1] * outputs * (4 + taps) / 4 / blocks;
+    const int64_t parts = (p.output[0] + kRowsLimit - 1) / kRowsLimit;  // of an image
+    parallel(target.threads, p.batch * parts * blocks, work, 1, [&](int64_t begin, int64_t end, int thread) {
       for (int64_t unit = begin; unit < end; unit++) {
         int64_t block = unit % blocks;
         const DepthwisePlan* plan = plans->front().get();
@@ -122,7 +123,10 @@ KernelProgram make_depthwise(const DepthwiseParams& p, const KernelTarget& targe
           block -= plan->blocks();
           plan = plans->back().get();
         }
-        plan->compute[block](*plan, a[0], a[4], unit / blocks, block, thread);
+        const int64_t part = unit / blocks, first = part % parts * kRowsLimit;
+        const int64_t last = std::min(p.output[0], first + kRowsLimit), image = part / parts * p.output[0];
+        for (int64_t row = first; row < last; row += plan->rows)
+          plan->compute[block](*plan, a[0], a[4], image + row, block, thread);
       }
     });
   };

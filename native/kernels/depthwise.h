@@ -7,7 +7,10 @@ namespace unskew {
 
 struct DepthwisePlan;
 
-// Computes one output row (of batch · output height) for one block of output channels.
+// The rows of a unit of work.
+inline constexpr int64_t kRowsLimit = 2;
+
+// Computes `rows` output rows (of batch · output height), as many as its image has, for one block of output channels.
 using DepthwiseRow = void (*)(const DepthwisePlan&, const uint8_t* source, uint8_t* destination, int64_t row,
                               int64_t block, int thread);
 
@@ -18,6 +21,7 @@ struct DepthwisePlan {
   int64_t outputs = 0;  // all output channels
   int64_t begin = 0, end = 0;
   int64_t block_width = 0;  // output channels of a block
+  int64_t rows = 1;         // that are computed together, at most kRowsLimit
   std::vector<DepthwiseRow> compute;  // of each block
 
   // From the constants, as the version wants them; first as they are, for all output channels.

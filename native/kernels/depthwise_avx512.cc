@@ -5,6 +5,8 @@
 //   scratch[column][rows/4] = bytes (row 0, row 1, row 2, row 3) for each channel     taps outside: the source zero point
 //   acc[channel] = base[channel] + Σ over kernel columns and row groups of scratch · weights
 //
+// Where kernels have three rows, the fourth byte is the last row of the next output row: two rows share a scratch.
+//
 // Weights less their zero point may have nine bits: then each is the sum of two bytes, and both are multiplied.
 #include "kernels/depthwise_avx512.h"
 
@@ -39,7 +41,7 @@ struct Row {
   const uint8_t* input_row(int64_t tap) const {
     const DepthwiseParams& p = plan.p;
     const int64_t y = plan.input_row(row, tap);
-    if (tap >= p.kernel[0] || y < 0 || y >= p.input[0]) return nullptr;
+    if (tap >= p.kernel[0] + plan.rows - 1 || y < 0 || y >= p.input[0]) return nullptr;
     return source + (row / p.output[0] * p.input[0] + y) * p.input[1] * p.channels;
   }
 
@@ -103,22 +105,27 @@ struct Row {
     }
   }
 
-  // The output columns [x, x + width), whose first window starts at scratch column 0.
+  template <class Size>
+  const __m512i* weights_of(const Size& size, int64_t next, int64_t part) const {
+    return plan.weights->as<__m512i>() +
+           ((next * 2 + part) * plan.blocks() + block) * size.taps() * size.groups() * Block::kVectors;
+  }
+
+  // The output columns [x, x + width), whose first window starts at scratch column 0, of output row `row` + next.
   template <class Size, OutputType kType, bool kOverflows>
-  UNSKEW_AVX512 void outputs(int64_t x, int64_t width) const {
+  UNSKEW_AVX512 void outputs(int64_t x, int64_t width, int64_t next) const {
     const int64_t first = plan.begin + block * Block::kWidth;
     const Size size(plan.p, groups);
     const Columns<Block, Size, kType, kOverflows> columns = {
         .size = size,
         .scratch = scratch,
-        .weights = plan.weights->as<__m512i>() + block * size.taps() * size.groups() * Block::kVectors,
-        .second = plan.weights->as<__m512i>() +
-                  (plan.blocks() + block) * size.taps() * size.groups() * Block::kVectors,
+        .weights = weights_of(size, next, 0),
+        .second = weights_of(size, next, 1),
         .base = plan.base->as<__m512i>() + block * Block::kVectors,
         .finish = Finish(plan.p.to),
         .multiplier = plan.multiplier->as<float>() + block * Block::kWidth,
         .destination =
-            destination + ((row * plan.p.output[1] + x) * plan.outputs + first) * (kType == OutputType::s32 ? 4 : 1),
+            destination + (((row + next) * plan.p.output[1] + x) * plan.outputs + first) * (kType == OutputType::s32 ? 4 : 1),
         .outputs = plan.outputs,
         .mask = first_lanes(std::min(Block::kWidth, plan.end - first))};
     int64_t at = 0;
@@ -154,7 +161,9 @@ void compute(const DepthwisePlan& plan, const uint8_t* source, uint8_t* destinat
     const int64_t first = x * p.strides[1] - p.begin[1], count = (width - 1) * p.strides[1] + reach + 1;
     plain ? work.template interleave_columns<true>(first, count)
           : work.template interleave_columns<false>(first, count);
-    work.template outputs<Size, kType, kOverflows>(x, width);
+    work.template outputs<Size, kType, kOverflows>(x, width, 0);
+    if (plan.rows == 2 && row % p.output[0] + 1 < p.output[0])
+      work.template outputs<Size, kType, kOverflows>(x, width, 1);
   }
 }
 
@@ -197,22 +206,23 @@ int8_t part_of(int16_t weight, int64_t part) {
   return static_cast<int8_t>(part == 0 ? first : weight - first);
 }
 
-// weights[part][block][kernel column][row group][vector][lane][row in group]
+// weights[output row][part][block][kernel column][row group][vector][lane][row in group]: the kernel of the next output row
+// begins one row further down.
 template <class Block>
-std::unique_ptr<AlignedBuffer> pack_weights(const DepthwisePlan& plan, int64_t groups, int64_t parts) {
+std::unique_ptr<AlignedBuffer> pack_weights(const DepthwisePlan& plan, int64_t groups) {
   const DepthwiseParams& p = plan.p;
   const int64_t taps = p.kernel[0] * p.kernel[1], blocks = (plan.end - plan.begin + Block::kWidth - 1) / Block::kWidth;
   std::unique_ptr<AlignedBuffer> packed =
-      std::make_unique<AlignedBuffer>(checked_product(parts, blocks, p.kernel[1], groups, Block::kWidth, 4));
+      std::make_unique<AlignedBuffer>(checked_product(plan.rows * 2, blocks, p.kernel[1], groups, Block::kWidth, 4));
   auto* to = packed->as<int8_t>();
-  for (int64_t block = 0; block < parts * blocks; block++) {
+  for (int64_t block = 0; block < plan.rows * 2 * blocks; block++) {
     for (int64_t x = 0; x < p.kernel[1]; x++) {
       for (int64_t at = 0; at < groups * Block::kWidth * 4; at++, to++) {
         const int64_t lane = at / 4 % 16, vector = at / 64 % Block::kVectors,
-                      y = at / 64 / Block::kVectors * 4 + at % 4;
+                      y = at / 64 / Block::kVectors * 4 + at % 4 - block / blocks / 2;
         const int64_t o = plan.begin + block % blocks * Block::kWidth + Block::channel(vector, lane);
-        if (o < plan.end && y < p.kernel[0])
-          *to = part_of(plan.plain_weights[o * taps + y * p.kernel[1] + x], block / blocks);
+        if (o < plan.end && y >= 0 && y < p.kernel[0])
+          *to = part_of(plan.plain_weights[o * taps + y * p.kernel[1] + x], block / blocks % 2);
       }
     }
   }
@@ -232,6 +242,7 @@ bool prepare(DepthwisePlan& plan) {
   const int64_t columns = checked_add(checked_multiply(plan.tile - 1, p.strides[1]), reach);
   plan.scratch_bytes = checked_multiply(columns, column_bytes + (p.multiplier > 1 ? 4 * 64 : 0));
   if (plan.scratch_bytes > kScratchLimit) return false;
+  plan.rows = p.kernel[0] == 3 && p.strides[0] == 1 && p.dilations[0] == 1 ? 2 : 1;
   plan.scratch = std::make_unique<AlignedBuffer>(plan.scratch_bytes * plan.threads);
 
   std::vector<int32_t> base(plan.base->as<int32_t>(), plan.base->as<int32_t>() + plan.outputs);
@@ -243,7 +254,7 @@ bool prepare(DepthwisePlan& plan) {
   plan.base = in_lanes<Block>(base.data() + plan.begin, plan.end - plan.begin);
   const std::vector<float> multiplier(plan.multiplier->as<float>(), plan.multiplier->as<float>() + plan.outputs);
   plan.multiplier = in_lanes<Block>(multiplier.data() + plan.begin, plan.end - plan.begin);
-  plan.weights = pack_weights<Block>(plan, groups, 2);
+  plan.weights = pack_weights<Block>(plan, groups);
   plan.padding = std::make_unique<AlignedBuffer>(64);
   std::memset(plan.padding->data(), p.source_zero_point, 64);
   plan.block_width = Block::kWidth;
