@@ -11,6 +11,9 @@ namespace unskew {
 inline constexpr int kPositions = 7;
 static_assert(kPositions <= kStepLimit);
 
+// Weights are fetched so many steps before they are needed.
+inline constexpr int kAhead = 8;
+
 // The most bytes of a kernel row that are read as one run.
 inline constexpr int64_t kRunLimit = 64;
 
@@ -294,6 +297,10 @@ class Part {
   [[gnu::always_inline]] UNSKEW_AVX512 inline static void add(const uint8_t* const* from, int64_t c,
                                                               const __m512i* weights, Accumulators& acc) {
     constexpr int kInRegisters = kVectors < 4 ? kVectors : 3;
+    // Weights come from far away the first time, and hardware looks ahead no further than to the end of a page.
+    repeat<kVectors>([&](auto v) UNSKEW_BODY {
+      _mm_prefetch(reinterpret_cast<const char*>(weights + kAhead * kVectors + v), _MM_HINT_T0);
+    });
     __m512i w[kInRegisters];
     repeat<kInRegisters>([&](auto v) UNSKEW_BODY { w[v] = _mm512_load_si512(weights + v); });
     repeat<kEnd - kBegin>([&](auto index) UNSKEW_BODY {

@@ -19,7 +19,8 @@ class Finish {
         high_(_mm512_set1_ps(static_cast<float>(to.high - to.zero_point))),
         zero_point_(_mm512_set1_epi16(static_cast<int16_t>(to.zero_point))),
         low_bytes_(_mm512_set1_epi8(static_cast<char>(to.low))),
-        high_bytes_(_mm512_set1_epi8(static_cast<char>(to.high))) {}
+        high_bytes_(_mm512_set1_epi8(static_cast<char>(to.high))),
+        clamps_(to.high - to.low != 255) {}
 
   // kCount vectors of accumulators as bytes: of every lane of 16 bytes, four come from each vector (bytes beyond kCount
   // are
@@ -39,15 +40,18 @@ class Finish {
     __m512i second = first;
     if constexpr (kCount > 2) second = _mm512_adds_epi16(_mm512_packs_epi32(rounded[2], rounded[kLast]), zero_point_);
     if constexpr (kType == OutputType::s8) {
-      return _mm512_min_epi8(_mm512_max_epi8(_mm512_packs_epi16(first, second), low_bytes_), high_bytes_);
+      const __m512i packed = _mm512_packs_epi16(first, second);
+      return clamps_ ? _mm512_min_epi8(_mm512_max_epi8(packed, low_bytes_), high_bytes_) : packed;
     } else {
-      return _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(first, second), low_bytes_), high_bytes_);
+      const __m512i packed = _mm512_packus_epi16(first, second);
+      return clamps_ ? _mm512_min_epu8(_mm512_max_epu8(packed, low_bytes_), high_bytes_) : packed;
     }
   }
 
  private:
   __m512 low_, high_;
   __m512i zero_point_, low_bytes_, high_bytes_;
+  bool clamps_;  // whether the bounds are not those of the type
 };
 
 }  // namespace unskew
