@@ -14,7 +14,7 @@ namespace unskew {
 
 namespace {
 
-constexpr int64_t kScratchBytes = 32 * 1024;   // of a tile, to stay in L1
+constexpr int64_t kScratchBytes = 16 * 1024;   // of a tile, to stay in L1
 constexpr int64_t kScratchLimit = 512 * 1024;  // beyond that (huge dilations) another version serves
 
 // The bytes of the input channels that a block's output channels read, one for each output channel.
