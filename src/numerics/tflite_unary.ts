@@ -55,6 +55,11 @@ export const tfliteFunctions = {
     ({ dtype, scale, zeroPoint }) =>
     (x) =>
       Math.fround(x > 0 ? Math.log(x) : (dtypes[dtype].min - zeroPoint) * scale),
+  /** Of 16-bit integers; bytes have fixed point. What has no root is refused while a model runs, but for 0. */
+  RSQRT:
+    ({ dtype, scale, zeroPoint }) =>
+    (x) =>
+      Math.fround(x > 0 ? 1 / Math.fround(Math.sqrt(x)) : (dtypes[dtype].max - zeroPoint) * scale),
 } satisfies Readonly<Record<string, (y: TfliteQuantized) => FloatFunction>>;
 
 /** The fraction is cut; what has no root is refused while a model runs. */

@@ -3,7 +3,7 @@
  *
  *   LOGISTIC, TANH   v = (q·m + half) >> k with m/2^k ≈ sx·3·2^12: steps of 1/24·2^-9 and 1/24·2^-8; between two entries of the table
  *                    σ(i/24)·2^16 on a straight line  (internal/reference/integer_ops, logistic and tanh)
- *   EXP, LOG, GELU   a table of 513 entries, see `lookUpTable16`  (LUTPopulate and LUTLookup of internal/common)
+ *   EXP, LOG, …      a table of 513 entries, see `lookUpTable16`  (LUTPopulate and LUTLookup of internal/common)
  *   optimized        LOGISTIC and TANH of steps of 2^−12 (of TANH also 2^−11) in fixed point: fixed_point_words.ts
  */
 import { logisticOfWord, tanhOfWord } from './fixed_point_words.ts';
@@ -131,9 +131,9 @@ export function tfliteWordTable(
   return (q) => lookUpWord(table, q);
 }
 
-/** EXP, LOG and GELU: the kernels compute their tables in binary32. */
+/** EXP, LOG, RSQRT and GELU: the kernels compute their tables in binary32. */
 export const tfliteFunctionOfWords =
-  (name: 'EXP' | 'LOG' | 'GELU' | 'GELU_TANH') =>
+  (name: 'EXP' | 'LOG' | 'RSQRT' | 'GELU' | 'GELU_TANH') =>
   (x: TfliteQuantized, y: TfliteQuantized): ByteFunction =>
     tfliteWordTable(tfliteFunctions[name](y), x, y, Math.fround);
 

@@ -154,6 +154,16 @@ describe('functions of 16-bit integers', () => {
     expect([1, 13, 500, 6667, 15680, 29876, 32767].map(tfliteSqrt(of(sx), of(sy)))).toEqual(answers);
   });
 
+  it.each([
+    [5.116080865263939e-5, 0.001203612657263875, [29142, 14294, 5904, 3675, 1643, 821, 642]],
+    [2.073205541819334e-5, 0.00032986869337037206, [32767, 32767, 32740, 21068, 9415, 4708, 3678]],
+  ])('one divided by a root of %s in units of %s', (sx, sy, answers) => {
+    const of = (scale: number) => ({ dtype: 's16', scale, zeroPoint: 0 }) as const;
+    expect([1, 100, 385, 1000, 5001, 20000, 32767].map(tfliteFunctionOfWords('RSQRT')(of(sx), of(sy)))).toEqual(
+      answers,
+    );
+  });
+
   it('tables of 513 entries hold a straight line exactly, and a bell within its curvature (2) and two roundings', () => {
     const x = { dtype: 's16', scale: 2 ** -13, zeroPoint: 0 } as const;
     const line = tfliteWordTable((v) => v / 4, x, unit);

@@ -227,7 +227,7 @@ export const unaryOps: readonly TfliteOp[] = [
     name: 'RSQRT',
     types: ['f32'],
     plain: (ctx, x) => ctx.emit(nnReciprocal, { x: ctx.emit(nnSqrt, { x }) }),
-    bytes: { types: signed, tflite: tfliteRsqrt },
+    bytes: withWords({ types: signed, tflite: tfliteRsqrt }, tfliteFunctionOfWords('RSQRT')),
   }),
   unary({ name: 'ABS', types: ['f32', 's32'], plain: by(nnAbs), bytes: { types: ['s8', 's16'], tflite: tfliteAbs } }),
   unary({
