@@ -1,3 +1,4 @@
+#include "kernels/intrinsics.h"
 #include "kernels/rounding.h"
 
 namespace unskew {
@@ -34,6 +35,45 @@ struct RequantizeLoop {
   }
 };
 
+// Eight elements of int32, and zeros behind the last one.
+UNSKEW_AVX512 inline __m256i eight(const int32_t* from, __mmask8 mask) { return _mm256_maskz_loadu_epi32(mask, from); }
+
+// FixedPoint in lanes of 64 bits, which compilers do not make of it.
+template <class T, bool kVector, Terms kTerms>
+UNSKEW_AVX512 void run_fixed_avx512(const int32_t* source, const Run& p, const End& end, T* destination,
+                                    int64_t count) {
+  const __m512i least = _mm512_set1_epi64(INT32_MIN), most = _mm512_set1_epi64(INT32_MAX);
+  const __m512i low = _mm512_set1_epi64(static_cast<int64_t>(end.low)),
+                high = _mm512_set1_epi64(static_cast<int64_t>(end.high));
+  const __m512i zero = _mm512_setzero_si512(), one = _mm512_set1_epi64(1), after = _mm512_set1_epi64(end.after);
+  for (int64_t i = 0; i < count; i += 8) {
+    const auto mask = static_cast<__mmask8>(count - i >= 8 ? 255 : (1 << (count - i)) - 1);
+    const auto parameter = [&](const int32_t* of) UNSKEW_AVX512 {
+      return kVector ? eight(of + i, mask) : _mm256_set1_epi32(of[0]);
+    };
+    __m256i v = _mm256_add_epi32(eight(source + i, mask), parameter(p.bias));
+    if constexpr (kTerms != Terms::none) {
+      const __m256i row = kTerms == Terms::row_each ? eight(p.row + i, mask) : _mm256_set1_epi32(p.row[0]);
+      v = _mm256_add_epi32(
+          v, _mm256_add_epi32(parameter(p.map), _mm256_mullo_epi32(row, parameter(p.column))));
+    }
+    const __m512i shift = _mm512_cvtepi32_epi64(parameter(p.factors.shift));
+    const __m512i left = _mm512_min_epi64(_mm512_max_epi64(shift, zero), _mm512_set1_epi64(31));
+    const __m512i right = _mm512_min_epi64(_mm512_max_epi64(_mm512_sub_epi64(zero, shift), zero), _mm512_set1_epi64(40));
+    const __m512i wide = _mm512_sllv_epi64(_mm512_cvtepi32_epi64(v), left);
+    const __m512i a = _mm512_min_epi64(_mm512_max_epi64(wide, least), most);
+    const __m512i mantissa = _mm512_cvtepi32_epi64(parameter(p.factors.mantissa));
+    const __m512i nudge = _mm512_set1_epi64(int64_t{1} << 30);
+    const __m512i product = _mm512_srai_epi64(_mm512_add_epi64(_mm512_mul_epi32(a, mantissa), nudge), 31);
+    const __m512i half = _mm512_srli_epi64(_mm512_sllv_epi64(one, right), 1);
+    const __m512i magnitude = _mm512_srlv_epi64(_mm512_add_epi64(_mm512_abs_epi64(product), half), right);
+    const __m512i rounded = _mm512_mask_sub_epi64(magnitude, _mm512_movepi64_mask(product), zero, magnitude);
+    const __m512i inside = _mm512_min_epi64(_mm512_max_epi64(rounded, low), high);
+    const __m128i bytes = _mm512_cvtepi64_epi8(_mm512_add_epi64(inside, after));
+    _mm_mask_storeu_epi8(destination + i, mask, bytes);
+  }
+}
+
 template <class T>
 using Loop = void (*)(const int32_t*, const Run&, const End&, T*, int64_t);
 
@@ -48,6 +88,12 @@ Loops<T> loops_of(Isa isa) {
           version_of<RequantizeLoop<T, Recipe, true, Terms::none>>(isa),
           version_of<RequantizeLoop<T, Recipe, true, Terms::one_row>>(isa),
           version_of<RequantizeLoop<T, Recipe, true, Terms::row_each>>(isa)};
+}
+
+template <class T>
+Loops<T> fixed_loops_avx512() {
+  return {run_fixed_avx512<T, false, Terms::one_row>, run_fixed_avx512<T, true, Terms::none>,
+          run_fixed_avx512<T, true, Terms::one_row>, run_fixed_avx512<T, true, Terms::row_each>};
 }
 
 template <class T, template <Rounding> class Recipe>
@@ -65,6 +111,7 @@ Loops<T> choose_loops(const RequantizeParams& p, bool float_steps, Isa isa) {
     return loops_of<T, Kept>(isa);
   } else {
     const bool is_plain = p.rounding == Rounding::half_even && !p.zero_point_before && !float_steps;
+    if (p.arithmetic == Arithmetic::fixed && isa == Isa::avx512) return fixed_loops_avx512<T>();
     if (p.arithmetic == Arithmetic::fixed) return loops_of<T, FixedPoint>(isa);
     if (p.arithmetic == Arithmetic::f64) return loops_rounding<T, InDouble>(p.rounding, isa);
     return is_plain ? loops_of<T, Plain>(isa) : loops_rounding<T, InFloat>(p.rounding, isa);

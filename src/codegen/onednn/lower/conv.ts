@@ -1,6 +1,5 @@
 /** Convolutions, and code that transposed ones (conv_transpose.ts) share with them. */
 import {
-  type ByteType,
   byteTypes,
   type ConvAttrs,
   dnnlConvTranspose,
@@ -10,7 +9,6 @@ import {
   type ops,
   sizeOf,
   tensor,
-  type ValueId,
   type View,
 } from '../../../ir/index.ts';
 import type { ConvolutionSpec, Defect, PrimitiveAttributes } from '../binding.ts';

@@ -1,7 +1,6 @@
 /** Linear interpolation of bytes by a kernel of ours. */
 import { type qnnLinearResize, sizeOf, tensor } from '../../../ir/index.ts';
 import { byteResize, type ResizeAxis } from '../../../numerics/index.ts';
-import type { Recorder } from '../recorder.ts';
 import type { Lowering } from './lowering.ts';
 
 export const linearResize: Lowering<typeof qnnLinearResize> = {
