@@ -1,8 +1,10 @@
 /** Transposed convolutions of floats by int8 filters, against loops over the source that scatter its products. */
 import { expect, it } from 'vitest';
+import { GraphBuilder, qnnConvTranspose } from '../../src/ir/index.ts';
 import { quantizationOfRow } from '../../src/numerics/index.ts';
 import { numbersOf, sizeOf, tensor } from '../../src/tensors/index.ts';
 import { random } from '../fuzz/draw.ts';
+import { sameEverywhere } from './everywhere.ts';
 import { answerOf, type OperatorTest } from './layout_law.ts';
 
 const [images, size, depth, filters, kernel, stride] = [2, 4, 5, 3, 3, 2];
@@ -73,5 +75,22 @@ it('differs from the builtin kernel, which adds scaled products one by one, in l
   for (const [i, value] of numbersOf(result).entries()) {
     const [n, o] = [Math.floor(i / (out * out * filters)), i % filters];
     expect(Math.abs(value - (total[i] * scales[o] * scaleOf[n] + bias[o]))).toBeLessThan(2 ** -22 * most);
+  }
+});
+
+it('has the same sums everywhere, whatever the zero point that a run gives', async () => {
+  const b = new GraphBuilder();
+  const [source, zx] = [b.input('x', 's8', [1, 3, 4, 4]), b.input('zx', 's8', [])];
+  const data = tensor(
+    's8',
+    range(3 * 5 * 9).map(() => draw(255) - 127),
+    [3, 5, 3, 3],
+  );
+  const attrs = { strides: [2, 2], dilations: [1, 1], pads: [0, 0, 1, 1], group: 1, outputPadding: [0, 0] };
+  const y = b.emit(qnnConvTranspose, { x: source, w: b.constant(data, 'w'), zx }, attrs);
+  const graph = b.finish([y]);
+  for (const zero of [-128, 0, 5, 127]) {
+    const values = range(3 * 16).map(() => draw(256) - 128);
+    await sameEverywhere(graph, { x: tensor('s8', values, [1, 3, 4, 4]), zx: tensor('s8', [zero], []) });
   }
 });

@@ -79,16 +79,19 @@ function floatSum(e: ConvTranspose, zx?: ValueId, zw?: ValueId): Written {
   if (w === undefined)
     return e.refuse('ONNX has no integer ConvTranspose, and the float one is exact only for known weights');
   const [source, filters] = [zx, zw].map((id) => e.constantOf(id));
-  if ((zx && !source) || (zw && !filters)) return e.refuse('its zero points are computed at run time');
+  if (zw && !filters) return e.refuse('zero points of its filters are computed at run time');
+  const isComputed = zx !== undefined && source === undefined;
   const zero = Number(source?.data[0] ?? 0);
+  const [lowest, highest] = isComputed ? rangeOf(e, zx) : [zero, zero];
   const [least, most] = rangeOf(e, x);
-  const reach = Math.max(most - zero, zero - least);
+  const reach = Math.max(most - lowest, highest - least);
   const layout = layoutOf(e.node);
   /** The largest Σ|w| that one result can see: over the channels of a group and all taps. */
   const largestSum = (values: Int32Array): number =>
     sumByFilter(values, layout, w.shape, Math.abs).reduce((a, b) => Math.max(a, b), 0);
   const weights = centred(w, filters, layout);
-  const shifted = e.add('Sub', [e.cast(e.value(x), 'f32'), e.scalar('f32', zero)]);
+  const offset = isComputed ? e.cast(e.value(zx), 'f32') : e.scalar('f32', zero);
+  const shifted = e.add('Sub', [e.cast(e.value(x), 'f32'), offset]);
   const sum = (values: Int32Array, name: string) => {
     if (reach * largestSum(values) > 2 ** 24)
       return e.refuse(
