@@ -14,6 +14,7 @@ import {
   inferTypes,
   isDType,
   isStatic,
+  nnDetectionPostprocess,
   qnnPairLut,
   type Shape,
   sizeOf,
@@ -36,8 +37,11 @@ const shapes: readonly Shape[] = [
   [2, 1],
 ];
 
-/** The operand of qnn.pair_lut that has an entry for each pair of bytes: no other operand is as long. */
-const pairTable: unknown = qnnPairLut.operands.table;
+/** The operands whose shapes no other operator's fit: a table with an entry for each pair of bytes; boxes, their scores and anchors. */
+const ownShapes: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
+  [qnnPairLut.name]: { table: [65_536] },
+  [nnDetectionPostprocess.name]: { encodings: [1, 6, 4], scores: [1, 6, 2], anchors: [6, 4] },
+};
 
 export interface Baseline {
   readonly op: AnyOp;
@@ -52,15 +56,16 @@ export function baselineOf(op: AnyOp): Baseline | undefined {
   const draw = drawer(op.name.length * 977 + 5);
   const pick = <T>(list: readonly T[]): T => list[draw(1 + draw(list.length))];
   const specs = Object.values(op.operands);
+  const names = Object.keys(op.operands);
   for (let run = 0; run < 100_000; run++) {
     const chosen = pick(allDTypes.filter((d) => specs[0]?.dtypes.includes(d)));
-    const types = specs.flatMap((spec) => {
+    const types = specs.flatMap((spec, i) => {
       if (spec.presence === 'optional' && draw(3) > 0) return [null];
       const of = (): TensorType => {
         const known = spec.dtypes.filter(isDType);
         return {
           dtype: known.includes(chosen) && draw(3) > 0 ? chosen : pick(known),
-          shape: spec === pairTable ? [65_536] : pick(shapes),
+          shape: ownShapes[op.name]?.[names[i]] ?? pick(shapes),
         };
       };
       return spec.presence === 'variadic' ? Array.from({ length: 1 + draw(3) }, of) : [of()];
