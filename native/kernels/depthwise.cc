@@ -116,7 +116,9 @@ KernelProgram make_depthwise(const DepthwiseParams& p, const KernelTarget& targe
     const int64_t work = blocks == 0 ? 0 : kRowsLimit * p.output[1] * outputs * (4 + taps) / 4 / blocks;
     const int64_t parts = (p.output[0] + kRowsLimit - 1) / kRowsLimit;  // of an image
     parallel(target.threads, p.batch * parts * blocks, work, 1, [&](int64_t begin, int64_t end, int thread) {
-      for (int64_t unit = begin; unit < end; unit++) {
+      // Backwards: the layer in front wrote its rows forwards, and the last ones are still near where the cache does not
+      // hold all of them.
+      for (int64_t unit = end; unit-- > begin;) {
         int64_t block = unit % blocks;
         const DepthwisePlan* plan = plans->front().get();
         if (block >= plan->blocks()) {
