@@ -1,6 +1,8 @@
 // A thread that does one thing after the other. It is started by the first, and sleeps while there is nothing to do.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -33,8 +35,12 @@ class Executor {
     std::condition_variable changed;
     std::deque<Work> queue;
     bool started = false, ended = false;
+    std::atomic<bool> is_awaited = false;  // whether there is work, or the end of it
   };
 
+  static constexpr std::chrono::microseconds kLinger{50};
+
+  static void linger(const State& state);
   static void serve(State& state);
 
   // Shared with the thread, which may outlive the executor: the last work may destroy it.
