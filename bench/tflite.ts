@@ -60,14 +60,19 @@ class LiteRt {
   }
 }
 
+/** LiteRT's time / ours: 10th percentile, median and 90th percentile over rounds. */
+type Ratio = readonly [low: number, median: number, high: number];
+
 interface Row {
   readonly model: string;
   readonly mib: number;
   readonly differing: number;
   readonly ms: number;
   readonly litertMs: number;
-  /** LiteRT's time / ours: median, 10th and 90th percentile over rounds. */
-  readonly ratio: readonly [low: number, median: number, high: number];
+  /** Of `runSync`, which blocks the thread as LiteRT's does; `run` computes on another one. */
+  readonly syncMs: number;
+  readonly ratio: Ratio;
+  readonly syncRatio: Ratio;
   readonly load: Load;
   readonly litertLoad: Load;
 }
@@ -81,22 +86,23 @@ const rows: Row[] = [];
 for (const path of positionals) rows.push(await bench(path));
 if (values.json) console.log(JSON.stringify({ threads, profile, rows }, undefined, 2));
 else {
-  const cells = rows.map(({ model, mib, differing, ms, litertMs, ratio: [low, median, high], load, litertLoad }) => [
+  const cells = rows.map(({ model, mib, differing, ms, syncMs, litertMs, ratio, syncRatio, load, litertLoad }) => [
     model,
     mib.toFixed(2),
     String(differing),
-    ms.toFixed(3),
-    litertMs.toFixed(3),
-    `${median.toFixed(2)} (${low.toFixed(2)}-${high.toFixed(2)})`,
+    ...[ms, syncMs, litertMs].map((time) => time.toFixed(3)),
+    ...[ratio, syncRatio].map(([low, median, high]) => `${median.toFixed(2)} (${low.toFixed(2)}-${high.toFixed(2)})`),
     ...[load.loadMs, litertLoad.loadMs, load.peakMiB, litertLoad.peakMiB].map((value) => value.toFixed(0)),
   ]);
   const header = [
     'model',
     'MiB',
     'bytes differ',
-    'ms',
+    'run ms',
+    'runSync ms',
     'LiteRT ms',
-    'LiteRT / ours (p10-p90)',
+    'LiteRT / run (p10-p90)',
+    'LiteRT / runSync',
     'load ms',
     'LiteRT load ms',
     'peak MiB',
@@ -127,24 +133,30 @@ async function bench(path: string): Promise<Row> {
     const [ours, theirs] = [bytesOf(results[name].data), Buffer.from(expected[i], 'base64')];
     return count + ours.filter((byte, at) => byte !== theirs[at]).length;
   }, 0);
-  const [own, other]: number[][] = [[], []];
+  const [own, sync, other]: number[][] = [[], [], []];
   for (let round = 0; round < ROUNDS; round++) {
     const turns = [
       async () => own.push(await turn(() => model.run(feeds))),
+      async () => sync.push(await turn(async () => model.runSync(feeds))),
       async () => other.push(quantile(await peer.ask<number[]>({ do: 'time', ms: TURN_MS }), 0.5)),
     ];
     for (const take of round % 2 === 0 ? turns : turns.toReversed()) await take();
   }
   peer.close();
   model.dispose();
-  const ratios = other.map((ms, round) => ms / own[round]);
+  const ratiosTo = (times: readonly number[]): Ratio => {
+    const all = other.map((ms, round) => ms / times[round]);
+    return [quantile(all, 0.1), quantile(all, 0.5), quantile(all, 0.9)];
+  };
   return {
     model: basename(path),
     mib: readFileSync(path).length / 2 ** 20,
     differing,
     ms: quantile(own, 0.5),
+    syncMs: quantile(sync, 0.5),
     litertMs: quantile(other, 0.5),
-    ratio: [quantile(ratios, 0.1), quantile(ratios, 0.5), quantile(ratios, 0.9)],
+    ratio: ratiosTo(own),
+    syncRatio: ratiosTo(sync),
     load,
     litertLoad,
   };
