@@ -106,7 +106,7 @@ export interface ByteResize {
   readonly finish: (top: number, bottom: number, topRight: number, bottomRight: number, v: number, h: number) => number;
 }
 
-/** What a recipe does with bytes; sizes are those of the two axes, before and after. */
+/** The arithmetic of a recipe; sizes are those of the two axes, before and after. */
 export function byteResize(
   recipe: ResizeRecipe,
   dtype: DType,

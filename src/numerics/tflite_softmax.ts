@@ -15,7 +15,7 @@ import { fixedMultiplier } from './requantize.ts';
 import { clampTo } from './rounding.ts';
 
 export interface TfliteSoftmax {
-  /** Of the result. */
+  /** The type of the result. */
   readonly dtype: ByteType | 's16';
   readonly sx: number;
   readonly beta: number;

@@ -55,7 +55,7 @@ export const tfliteFunctions = {
     ({ dtype, scale, zeroPoint }) =>
     (x) =>
       Math.fround(x > 0 ? Math.log(x) : (dtypes[dtype].min - zeroPoint) * scale),
-  /** Of 16-bit integers; bytes have fixed point. What has no root is refused while a model runs, but for 0. */
+  /** For 16-bit integers; bytes have fixed point. A number without a root is refused while a model runs, but for 0. */
   RSQRT:
     ({ dtype, scale, zeroPoint }) =>
     (x) =>

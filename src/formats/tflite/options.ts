@@ -159,7 +159,7 @@ export const batchMatMulOptions = options(
   }),
 );
 export const cumsumOptions = options(102, table({ exclusive: field(0, bool, false), reverse: field(1, bool, false) }));
-/** Of CONV_3D and CONV_3D_TRANSPOSE. */
+/** The options of CONV_3D and CONV_3D_TRANSPOSE. */
 export const conv3dOptions = options(
   106,
   table({

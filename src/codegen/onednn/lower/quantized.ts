@@ -160,7 +160,7 @@ export const dynamicQuantize: Lowering<typeof qnnDynamicQuantize> = {
   },
 };
 
-/** Of the recipes for floats, sat(round(fl(x·multiplier)) + zy): a quantization by a factor. */
+/** The one recipe for floats that the kernel has, sat(round(fl(x·multiplier)) + zy): a quantization by a factor. */
 function refusesFloats({ multiplier, zy, y, attrs }: View<typeof qnnRequantize>, graph: GraphView): string | undefined {
   const { arithmetic, rounding, zeroPointAt, low, high } = attrs;
   const { min, max } = dtypes[graph.dtype(y) === 'u8' ? 'u8' : 's8'];

@@ -134,7 +134,7 @@ const depthwiseConv2d = defineTfliteOp({
   options: tfliteOptions.depthwiseConv2dOptions,
   import(ctx, options) {
     const x = ctx.get('x');
-    // the kernel of words takes packed filters for bytes, and there is none of floats
+    // the kernel of words takes packed filters for bytes, and floats have no kernel for them
     const filter = x.dtype === 's8' ? ctx.weights('filter') : ctx.get('filter');
     const [one, height, width, filters] = filterSizes(ctx, filter);
     const channels = x.shape.at(-1);

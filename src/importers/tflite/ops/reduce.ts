@@ -90,7 +90,7 @@ function ofBytes(ctx: OperatorContext, kind: 'mean' | 'sum', x: Operand, value: 
   );
 }
 
-/** Of 16-bit integers: a mean is the reference kernel's mean of bytes in more bits, and a sum the optimized one of signed bytes. */
+/** A mean of 16-bit integers is the reference kernel's mean of bytes in more bits, a sum the optimized one of signed bytes. */
 function ofWords(ctx: OperatorContext, kind: 'mean' | 'sum', x: Operand, value: Value, axes: readonly number[]): Value {
   const [from, to] = [ctx.perTensor(x.tensor), ctx.perTensor(ctx.output())];
   const count = countOf(ctx, value, axes);

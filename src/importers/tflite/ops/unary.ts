@@ -60,7 +60,7 @@ interface OnBytes<R> {
   readonly types: readonly (ByteType | 's16')[];
   tflite(x: TfliteQuantized, y: TfliteQuantized, options: R): ByteFunction | undefined;
   xnnpack?(x: TfliteQuantized, y: TfliteQuantized, options: R): ByteFunction | undefined;
-  /** Of words, which the delegate does not take. */
+  /** The kernel behind the delegate, which takes no 16-bit integers. */
   optimized?(x: TfliteQuantized, y: TfliteQuantized, options: R): ByteFunction | undefined;
 }
 
