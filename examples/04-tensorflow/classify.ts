@@ -37,8 +37,10 @@ for (const profile of ['xnnpack', 'tflite'] as const) {
     scores.push(...result);
   }
   const wrong = scores.filter((score, i) => score !== recorded(profile)[i]).length;
+  const convolutions = Object.values(graph.nodes).filter(({ op }) => op === 'qnn.conv');
+  const shifted = convolutions.filter(({ operands: [, , , zeroPointOfWeights] }) => zeroPointOfWeights);
   console.log(
-    `  ${model.strategies.length} layers had zero points to correct; corrections: ${model.certificate.verdict}`,
+    `  ${convolutions.length} convolutions, ${shifted.length} over weights with a zero point; what was compiled is ${model.certificate.verdict}`,
   );
   console.log(`  integers that differ from LiteRT's: ${wrong} of ${scores.length}\n`);
   differing += wrong;
