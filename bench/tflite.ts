@@ -69,7 +69,7 @@ interface Row {
   readonly differing: number;
   readonly ms: number;
   readonly litertMs: number;
-  /** Of `runSync`, which blocks the thread as LiteRT's does; `run` computes on another one. */
+  /** The time of `runSync`, which blocks the thread as LiteRT does; `run` computes on another thread. */
   readonly syncMs: number;
   readonly ratio: Ratio;
   readonly syncRatio: Ratio;

@@ -1,6 +1,6 @@
 /**
- * The convolutions that our own kernel (native/kernels/convolution_avx512.cc) computes in place of a primitive. A
- * source zero point costs it nothing: its sums begin with the contribution of the zero point.
+ * The convolutions, and products with one known matrix, that our own kernel (native/kernels/convolution_avx512.cc)
+ * computes in place of a primitive. A source zero point costs it nothing: its sums begin with the contribution of the zero point.
  *
  * Measured against oneDNN 2.6.3 with VNNI (docs/strategies.md): it wins with and without zero points when sums are
  * long, and where the few channels of the first layer of a network lie in one run with their neighbours. oneDNN keeps

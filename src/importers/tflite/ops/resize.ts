@@ -19,7 +19,7 @@ import {
   type ResizeConvention,
   type ResizeCoordinates,
 } from '../../../numerics/index.ts';
-import { type DType, isByteType, tensor } from '../../../tensors/index.ts';
+import { isByteType, tensor } from '../../../tensors/index.ts';
 import { held } from '../aligned.ts';
 import { defineTfliteOp, type TfliteOp } from '../define_tflite_op.ts';
 import { isDelegable, isOfFile } from '../delegate.ts';
@@ -49,16 +49,13 @@ const gathered = (ctx: OperatorContext, x: Value, axis: number, places: readonly
 };
 
 /** A number for each position along an axis, beside a tensor of rank 4. */
-const along = (ctx: OperatorContext, dtype: DType, axis: number, values: readonly number[]): Value =>
-  ctx.constant(
-    tensor(dtype, dtype === 's64' ? values.map(BigInt) : values, [values.length, ...Array<number>(3 - axis).fill(1)]),
-    'weights',
-  );
+const along = (ctx: OperatorContext, axis: number, values: readonly number[]): Value =>
+  ctx.constant(tensor('s64', values.map(BigInt), [values.length, ...Array<number>(3 - axis).fill(1)]), 'weights');
 
-/** Σ w·x over the two neighbours along an axis, in the type of x. */
+/** Σ w·x over the two neighbours along an axis, in s64. */
 function weighted(ctx: OperatorContext, x: Value, axis: number, { low, high, weight, unit }: ResizeAxis): Value {
   const term = (places: readonly number[], weights: readonly number[]) =>
-    ctx.emit(nnMul, { a: gathered(ctx, x, axis, places), b: along(ctx, x.type.dtype, axis, weights) });
+    ctx.emit(nnMul, { a: gathered(ctx, x, axis, places), b: along(ctx, axis, weights) });
   const rest = weight.map((w) => unit - w);
   return ctx.emit(nnAdd, { a: term(low, rest), b: term(high, weight) });
 }
