@@ -180,7 +180,7 @@ describe('wrong arguments', () => {
     [
       'session: kernel',
       () => session(command({ name: 'fly' }, {})),
-      /commands\[0\]\.kernel\.name must be one of 'lut'/,
+      /commands\[0\]\.kernel\.name must be one of 'depthwise'/,
     ],
     [
       'session: space',

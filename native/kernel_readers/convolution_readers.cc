@@ -1,0 +1,47 @@
+// Reads the declarations of convolutions over bytes.
+#include "kernel_readers/reader.h"
+
+namespace unskew {
+
+namespace {
+
+KernelProgram depthwise(const Reader& r) {
+  const OutputType type = r.output_type("type");
+  const ByteType source_type = r.byte_type("sourceType");
+  return make_depthwise(
+      {source_type, r.byte_type("weightsType"), type, r.size("batch"), r.size("channels"), r.size("multiplier", 1),
+       r.tuple<2>("input", 0), r.tuple<2>("output", 0), r.tuple<2>("kernel", 1), r.tuple<2>("strides", 1),
+       r.tuple<2>("dilations", 1), r.tuple<2>("padsBegin", 0), r.zero_point("sourceZeroPoint", source_type),
+       r.requantization(type)},
+      r.target);
+}
+
+KernelProgram convolution(const Reader& r) {
+  const Argument channels_first = r["channelsFirst"];
+  const OutputType type = r.output_type("type");
+  const ByteType source_type = r.byte_type("sourceType");
+  return make_convolution(
+      {source_type, r.byte_type("weightsType"), !channels_first.absent() && channels_first.boolean(), type, r.size("batch"), r.size("channels"), r.size("outputChannels"), r.size("groups", 1),
+       r.tuple<2>("input", 0), r.tuple<2>("output", 0), r.tuple<2>("kernel", 1), r.tuple<2>("strides", 1),
+       r.tuple<2>("dilations", 1), r.tuple<2>("padsBegin", 0), r.zero_point("sourceZeroPoint", source_type),
+       r.requantization(type)},
+      r.target);
+}
+
+KernelProgram reference_convolution(const Reader& r) {
+  return make_reference_convolution(
+      {r.byte_type("sourceType"), r.byte_type("weightsType"), r.size("batch"), r.size("inputChannels"),
+       r.size("outputChannels"), r.size("groups", 1), r.size("weightsZeroPoints", 1), r.tuple<3>("input", 0),
+       r.tuple<3>("output", 0), r.tuple<3>("kernel", 1), r.tuple<3>("strides", 1), r.tuple<3>("dilations", 1),
+       r.tuple<3>("padsBegin", 0), r["transposed"].boolean()},
+      r.target);
+}
+
+}  // namespace
+
+const KernelReaders kConvolutionReaders = {
+    {"depthwise", depthwise},
+    {"convolution", convolution},
+    {"reference-convolution", reference_convolution}};
+
+}  // namespace unskew

@@ -1,0 +1,48 @@
+// Reads the declarations of kernels that move elements.
+#include "kernel_readers/reader.h"
+
+namespace unskew {
+
+namespace {
+
+KernelProgram copy(const Reader& r) {
+  const std::vector<int64_t> shape = r.shape();
+  return make_copy({r.element_bytes(), shape, r.strides("sourceStrides", shape.size()),
+                    r.strides("destinationStrides", shape.size()), r.size("sourceOffset"), r.size("destinationOffset")},
+                   r.target);
+}
+
+KernelProgram pad(const Reader& r) {
+  const std::vector<int64_t> shape = r.shape();
+  const int rank = static_cast<int>(shape.size());
+  return make_pad({r.element_bytes(), shape, r["padsBegin"].integers(rank, 0, kMaximumCount),
+                   r["padsEnd"].integers(rank, 0, kMaximumCount),
+                   static_cast<uint64_t>(r["value"].integer(-(int64_t{1} << 53), int64_t{1} << 53))},
+                  r.target);
+}
+
+KernelProgram gather(const Reader& r) {
+  return make_gather({r.element_bytes(), r.size("outer"), r.size("size"), r.size("inner"),
+                      r["positions"].integers(-1, 0, kMaximumCount)},
+                     r.target);
+}
+
+KernelProgram lookup(const Reader& r) {
+  return make_lookup({r.element_bytes(), r.size("size", 1), r.size("count")}, r.target);
+}
+
+KernelProgram gather_channels(const Reader& r) {
+  return make_gather_channels(
+      {r.size("rows"), r.size("channels"), r["lanes"].integers(-1, 0, kMaximumCount), r["flip"].boolean()}, r.target);
+}
+
+}  // namespace
+
+const KernelReaders kMovementReaders = {
+    {"copy", copy},
+    {"pad", pad},
+    {"gather", gather},
+    {"lookup", lookup},
+    {"gather-channels", gather_channels}};
+
+}  // namespace unskew

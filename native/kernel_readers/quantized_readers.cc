@@ -1,0 +1,170 @@
+// Reads the declarations of kernels over quantized tensors.
+#include "kernel_readers/reader.h"
+
+namespace unskew {
+
+namespace {
+
+KernelProgram lut(const Reader& r) { return make_lut({r.size("count")}, r.target); }
+
+KernelProgram quantize(const Reader& r) {
+  static constexpr std::pair<const char*, bool> kArithmetics[] = {{"divide", false}, {"multiply", true}};
+  static constexpr std::pair<const char*, bool> kRoundings[] = {{"half-even", false}, {"half-away", true}};
+  return make_quantize({r.byte_type("type"), r.size("outer"), r.size("channels"), r.size("inner"),
+                        r.chosen("arithmetic", kArithmetics), r.chosen("rounding", kRoundings)},
+                       r.target);
+}
+
+KernelProgram dequantize(const Reader& r) {
+  return make_dequantize({r.output_type("type"), r.size("outer"), r.size("channels"), r.size("inner")}, r.target);
+}
+
+KernelProgram requantize(const Reader& r) {
+  static constexpr std::pair<const char*, Arithmetic> kArithmetics[] = {
+      {"f32", Arithmetic::f32}, {"f64", Arithmetic::f64}, {"fixed", Arithmetic::fixed}};
+  static constexpr std::pair<const char*, bool> kPlaces[] = {{"after", false}, {"before", true}};
+  const OutputType type = r.output_type("type");
+  return make_requantize(
+      {type, r.size("outer"), r.size("channels"), r.size("inner"), r.size("groups", 1), r.size("mapRows"),
+       r.requantization(type), r.chosen("arithmetic", kArithmetics), r.rounding(), r.chosen("zeroPointAt", kPlaces)},
+      r.target);
+}
+
+KernelProgram linear_resize(const Reader& r) {
+  static constexpr std::pair<const char*, ResizeRounding> kRoundings[] = {
+      {"half-up", ResizeRounding::half_up}, {"half-away", ResizeRounding::half_away}, {"in-f32", ResizeRounding::in_f32}};
+  return make_linear_resize({r.byte_type("type"), r.size("outer"), r.tuple<2>("input", 1), r.tuple<2>("output", 1),
+                             r.size("inner"), static_cast<int32_t>(r["bits"].integer(0, 11)),
+                             r["rounding"].choice(kRoundings)},
+                            r.target);
+}
+
+template <QLinearOperation operation>
+KernelProgram qlinear_binary(const Reader& r) {
+  QLinearBinaryParams params;
+  params.operation = operation;
+  params.source_type = r.byte_type("sourceType");
+  params.source1_type = r.byte_type("source1Type");
+  params.type = r.byte_type("type");
+  params.shape = r.shape();
+  params.source_strides = r.strides("sourceStrides", params.shape.size());
+  params.source1_strides = r.strides("source1Strides", params.shape.size());
+  const std::vector<Argument> scales = r["scales"].elements();
+  if (scales.size() != 3) r["scales"].refuse("an array of 3 numbers");
+  for (size_t i = 0; i < 3; i++) params.scales[i] = static_cast<float>(scales[i].number());
+  const Triple zero_points = r["zeroPoints"].tuple<3>(-128, 255);
+  for (size_t i = 0; i < 3; i++) params.zero_points[i] = static_cast<int32_t>(zero_points[i]);
+  return make_qlinear_binary(params, r.target);
+}
+
+ByteBinaryParams byte_binary(const Reader& r) {
+  ByteBinaryParams params;
+  params.type = r.byte_type("type");
+  params.shape = r.shape();
+  params.source_strides = r.strides("sourceStrides", params.shape.size());
+  params.source1_strides = r.strides("source1Strides", params.shape.size());
+  params.how.zero_point = r.zero_point("zeroPoint", params.type);
+  return params;
+}
+
+KernelProgram byte_sum(const Reader& r) {
+  ByteBinaryParams params = byte_binary(r);
+  const auto multipliers = r["multipliers"].tuple<2>(INT32_MIN, INT32_MAX);
+  params.how.multiplier_a = static_cast<int32_t>(multipliers[0]);
+  params.how.multiplier_b = static_cast<int32_t>(multipliers[1]);
+  params.how.offset = r.int32("offset");
+  params.how.shift = static_cast<int32_t>(r["shift"].integer(0, 31));
+  return make_byte_binary(params, r.target);
+}
+
+KernelProgram byte_product(const Reader& r) {
+  ByteBinaryParams params = byte_binary(r);
+  params.how.is_sum = false;
+  const auto [low, high] = range_of(params.type);
+  const auto zero_points = r["zeroPoints"].tuple<2>(low, high);
+  params.how.zero_a = static_cast<int32_t>(zero_points[0]);
+  params.how.zero_b = static_cast<int32_t>(zero_points[1]);
+  params.how.factor = static_cast<float>(r["factor"].number());
+  return make_byte_binary(params, r.target);
+}
+
+KernelProgram binary_table(const Reader& r) {
+  const std::vector<int64_t> shape = r.shape();
+  return make_binary_table({shape, r.strides("sourceStrides", shape.size()), r.strides("source1Strides", shape.size())},
+                           r.target);
+}
+
+KernelProgram rescale(const Reader& r) {
+  static constexpr std::pair<const char*, Arithmetic> kArithmetics[] = {{"f64", Arithmetic::f64},
+                                                                        {"fixed", Arithmetic::fixed}};
+  const int32_t low = r.int32("low");
+  return make_rescale(
+      {r.size("outer"), r.size("channels"), r.size("inner"), r.int32("zeroPoint"), low,
+       static_cast<int32_t>(r["high"].integer(low, INT32_MAX)), r["arithmetic"].choice(kArithmetics), r.rounding()},
+      r.target);
+}
+
+KernelProgram global_average_pool(const Reader& r) {
+  const ByteType source_type = r.byte_type("sourceType");
+  const OutputType type = r.output_type("type");
+  return make_global_average_pool({source_type, type, r.size("batch"), r.size("spatial"), r.size("channels"),
+                                   r.zero_point("sourceZeroPoint", source_type),
+                                   static_cast<float>(r["multiplier"].number()), r.zero_point("zeroPoint", type)},
+                                  r.target);
+}
+
+KernelProgram dynamic_quantize(const Reader& r) { return make_dynamic_quantize({r.size("count")}, r.target); }
+
+KernelProgram qlinear_softmax(const Reader& r) {
+  const ByteType type = r.byte_type("type");
+  return make_qlinear_softmax({type, r.size("outer"), r.size("length"), r.size("inner", 1), r["steps"].number(),
+                               r.zero_point("zeroPoint", type)},
+                              r.target);
+}
+
+// True where the result of a softmax is s16; else it is of the type of the source.
+bool is_wide(const Reader& r, ByteType source) {
+  static constexpr std::pair<const char*, int> kTypes[] = {{"u8", 0}, {"s8", 1}, {"s16", 2}};
+  const Argument argument = r["type"];
+  const int type = argument.choice(kTypes);
+  if (type != 2 && type != static_cast<int>(source)) argument.refuse("the type of the source, or s16");
+  return type == 2;
+}
+
+KernelProgram float_byte_softmax(const Reader& r) {
+  const ByteType source = r.byte_type("sourceType");
+  const bool wide = is_wide(r, source);
+  const auto [low, high] = wide ? std::pair{-32768, 32767} : range_of(source);
+  const auto zero_point = static_cast<int32_t>(r["zeroPoint"].integer(low, high));
+  return make_float_byte_softmax({source, wide, r.size("outer"), r.size("length"), r.size("inner", 1),
+                                  static_cast<float>(r["scale"].number()), zero_point},
+                                 r.target);
+}
+
+KernelProgram fixed_byte_softmax(const Reader& r) {
+  const ByteType source = r.byte_type("sourceType");
+  return make_fixed_byte_softmax({source, is_wide(r, source), r.size("outer"), r.size("length"), r.size("inner", 1)},
+                                 r.target);
+}
+
+}  // namespace
+
+const KernelReaders kQuantizedReaders = {
+    {"lut", lut},
+    {"quantize", quantize},
+    {"dequantize", dequantize},
+    {"requantize", requantize},
+    {"linear-resize", linear_resize},
+    {"rescale", rescale},
+    {"qlinear-add", qlinear_binary<QLinearOperation::add>},
+    {"qlinear-mul", qlinear_binary<QLinearOperation::multiply>},
+    {"byte-sum", byte_sum},
+    {"byte-product", byte_product},
+    {"binary-table", binary_table},
+    {"global-average-pool", global_average_pool},
+    {"qlinear-softmax", qlinear_softmax},
+    {"float-byte-softmax", float_byte_softmax},
+    {"fixed-byte-softmax", fixed_byte_softmax},
+    {"dynamic-quantize", dynamic_quantize}};
+
+}  // namespace unskew

@@ -1,0 +1,65 @@
+/** Convolutions over bytes. */
+import type { ByteType } from '../../../ir/index.ts';
+
+/**
+ * The fields that our convolution kernels share, in two dimensions; the result has the rows and columns of `output`.
+ */
+interface WindowKernel {
+  readonly sourceType: ByteType;
+  readonly weightsType: ByteType;
+  readonly type: ByteType | 's32';
+  readonly batch: number;
+  readonly channels: number;
+  readonly input: readonly [number, number];
+  readonly output: readonly [number, number];
+  readonly kernel: readonly [number, number];
+  readonly strides: readonly [number, number];
+  readonly dilations: readonly [number, number];
+  readonly padsBegin: readonly [number, number];
+  readonly sourceZeroPoint: number;
+  readonly zeroPoint: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+export type ConvolutionKernel =
+  /** Depthwise convolution, channels last, any padding: padded taps read the source zero point, so they contribute 0.
+   *  acc = Σ (x − zeroPoint)·(w − weightsZeroPoint[c]) + bias[c]; then as in requantize (type 's32' gives acc). The output has channels · multiplier
+   *  channels; output channel o reads input channel floor(o / multiplier). Arguments `weights` [output channels, kh·kw], `weightsZeroPoint` [output channels] [?] of the same type,
+   *  `bias` s32[output channels] [?], `multiplier` f32[output channels] (absent for 's32'): these are constants,
+   *  packed when the session is made. */
+  | (WindowKernel & {
+      readonly name: 'depthwise';
+      readonly multiplier: number;
+    })
+  /** Convolution, channels last, of constant weights; the sum, `multiplier`, types and padding as in `depthwise`. Arguments `weights`
+   *  [outputChannels, channels / groups, kh, kw], `weightsZeroPoint` [outputChannels] [?] of the same type, `bias` s32[outputChannels] [?], `multiplier` f32[outputChannels]
+   *  (absent for 's32'): these are constants, packed when the session is made. */
+  | (WindowKernel & {
+      readonly name: 'convolution';
+      readonly outputChannels: number;
+      readonly groups: number;
+      /** True for weights [channels, outputChannels, kh, kw], of one group; false unless given. */
+      readonly channelsFirst?: boolean;
+    })
+  /** The slow, obvious convolution Σ (x − zx)(w − zw[o]) in s32 for whatever no fast route covers; row major, N-D (spatial rank 3, leading 1s).
+   *  arguments source [N, C, d, h, w], weights [O, C/groups, kd, kh, kw] (transposed: [C, O/groups, …] as in ONNX),
+   *  `sourceZeroPoint` s32[1] [?], `weightsZeroPoint` s32[weightsZeroPoints] [?], destination s32[N, O, …]. */
+  | {
+      readonly name: 'reference-convolution';
+      readonly sourceType: ByteType;
+      readonly weightsType: ByteType;
+      readonly batch: number;
+      readonly inputChannels: number;
+      readonly outputChannels: number;
+      readonly groups: number;
+      /** 1, or outputChannels. */
+      readonly weightsZeroPoints: number;
+      readonly input: readonly [number, number, number];
+      readonly output: readonly [number, number, number];
+      readonly kernel: readonly [number, number, number];
+      readonly strides: readonly [number, number, number];
+      readonly dilations: readonly [number, number, number];
+      readonly padsBegin: readonly [number, number, number];
+      readonly transposed: boolean;
+    };

@@ -1,0 +1,73 @@
+/** Kernels over floats and words. */
+import type { CastType, Three } from './native_types.ts';
+
+export type FloatKernel =
+  /** destination s64[outer, inner]: the position of the largest element along `length`, of equal ones the first, or the last; NaN is largest at the start alone. */
+  | {
+      readonly name: 'arg-max';
+      readonly type: CastType;
+      readonly outer: number;
+      readonly length: number;
+      readonly inner: number;
+      readonly last: boolean;
+    }
+  /** Arithmetic of f32, or of s32 modulo 2^32 (without div); arguments source, source1, destination; broadcast as above. In place. */
+  | {
+      readonly name: 'word-binary';
+      readonly operation: 'add' | 'sub' | 'mul' | 'div';
+      readonly type: 's32' | 'f32';
+      readonly shape: readonly number[];
+      readonly sourceStrides: readonly number[];
+      readonly source1Strides: readonly number[];
+    }
+  /** destination[i] = source[i] as another type: floats truncated, then modulo 2^bits; NaN and infinities give 0. */
+  | {
+      readonly name: 'cast';
+      readonly from: CastType;
+      readonly to: CastType;
+      readonly count: number;
+    }
+  /** f32: relu max(0, x), leaky-relu x ≥ 0 ? x : alpha·x, clip min(max(x, alpha), beta); NaN stays NaN, which no eltwise primitive of oneDNN keeps. In place. */
+  | {
+      readonly name: 'float-unary';
+      readonly function: 'relu' | 'leaky-relu' | 'clip';
+      readonly alpha: number;
+      readonly beta: number;
+      readonly count: number;
+    }
+  /** Pools of f32, channels last, over the taps inside the input (include-padding: divided by those inside the padded input); a maximum
+   *  passes over NaN for any number; averages are summed in binary64 in the order of taps and rounded once. */
+  | {
+      readonly name: 'float-pool';
+      readonly operation: 'max' | 'average-include-padding' | 'average-exclude-padding';
+      readonly batch: number;
+      readonly channels: number;
+      readonly input: Three;
+      readonly output: Three;
+      readonly kernel: Three;
+      readonly strides: Three;
+      readonly dilations: Three;
+      readonly padsBegin: Three;
+      readonly padsEnd: Three;
+    }
+  /** Convolutions, transposed convolutions and matrix products of f32, channels last: per result the bias, then Σ over channels and
+   *  within them over the taps inside the input, ascending, in binary64 (where each product is exact), rounded once. Arguments
+   *  source, `weights` f32[groups, channels / groups, kernel…, outputs / groups] (by batch: one such for each element of it),
+   *  `bias` f32[outputs] [?]. Padding is skipped, so that it meets no infinite weight. */
+  | {
+      readonly name: 'float-product';
+      readonly batch: number;
+      readonly channels: number;
+      readonly outputs: number;
+      readonly groups: number;
+      readonly input: Three;
+      readonly output: Three;
+      readonly kernel: Three;
+      readonly strides: Three;
+      readonly dilations: Three;
+      readonly padsBegin: Three;
+      readonly transposed: boolean;
+      readonly weightsByBatch: boolean;
+    }
+  /** f32[outer, length, inner] along `length`, in binary64, rounded once; NaN, +∞ or −∞ alone in a lane make all of it NaN. In place. */
+  | { readonly name: 'softmax'; readonly outer: number; readonly length: number; readonly inner: number };

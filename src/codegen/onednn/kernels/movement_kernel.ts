@@ -1,0 +1,46 @@
+/** Kernels that move elements. */
+
+export type MovementKernel =
+  /** N-D gather-scatter copy of elements of 1, 2, 4 or 8 bytes: transposes, concatenations, slices, layout changes. */
+  | {
+      readonly name: 'copy';
+      readonly elementBytes: number;
+      readonly shape: readonly number[];
+      readonly sourceStrides: readonly number[];
+      readonly destinationStrides: readonly number[];
+      readonly sourceOffset: number;
+      readonly destinationOffset: number;
+    }
+  /** destination[o, i, k] = source[o, positions[i], k], source dense over [outer, size, inner]. */
+  | {
+      readonly name: 'gather';
+      readonly elementBytes: number;
+      readonly outer: number;
+      readonly size: number;
+      readonly inner: number;
+      readonly positions: readonly number[];
+    }
+  /** destination[i] = table[source[i]], positions s32 and below 0 counted from the end of `size` entries; beyond them it is the entry next to it. */
+  | {
+      readonly name: 'lookup';
+      readonly elementBytes: number;
+      readonly size: number;
+      readonly count: number;
+    }
+  /** destination (dense, `shape` + pads) = source surrounded by `value` (raw bits of one element). Pads are not negative. */
+  | {
+      readonly name: 'pad';
+      readonly elementBytes: number;
+      readonly shape: readonly number[];
+      readonly padsBegin: readonly number[];
+      readonly padsEnd: readonly number[];
+      readonly value: number;
+    }
+  /** destination u8[rows, lanes], of which lane i is channel lanes[i] of source [rows, channels]; `flip`: u8 = s8 + 128. */
+  | {
+      readonly name: 'gather-channels';
+      readonly rows: number;
+      readonly channels: number;
+      readonly lanes: readonly number[];
+      readonly flip: boolean;
+    };
