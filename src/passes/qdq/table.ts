@@ -79,7 +79,7 @@ function isConstant(graph: GraphEditor, id: ValueId): boolean {
 }
 
 /** The 256 values that an element may have, in the order of the bytes. */
-export const allValues = ({ type: { dtype } }: Value<ByteType>): ITensor => lutOf(dtype, dtype, (q) => q);
+export const allValues = ({ type: { dtype } }: Value<ByteType>): ITensor<ByteType> => lutOf(dtype, dtype, (q) => q);
 
 /** Runs the very nodes on all values. */
 function evaluate(graph: GraphEditor, x: Value<ByteType>, nodes: readonly Node[]): ITensor<ByteType> {

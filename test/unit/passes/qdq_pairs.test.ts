@@ -1,11 +1,13 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type Graph, GraphBuilder, type Shape, tensor } from '../../../src/ir/index.ts';
+import { dtypes, type Graph, GraphBuilder, type Shape, tensor } from '../../../src/ir/index.ts';
 import { nnAdd, nnMul } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { nnRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnAveragePool, nnGlobalAveragePool } from '../../../src/ir/ops/nn_pool.op.ts';
 import { nnReduceMean } from '../../../src/ir/ops/nn_reduce.op.ts';
 import { nnSoftmax } from '../../../src/ir/ops/nn_softmax.op.ts';
+import { qnnAdd, qnnMul } from '../../../src/ir/ops/qnn_binary.op.ts';
+import { qnnLut } from '../../../src/ir/ops/qnn_lut.op.ts';
 import { qdqAdd, qdqMul } from '../../../src/passes/rules/qdq_binary.rule.ts';
 import { qdqAveragePool, qdqGlobalAveragePool } from '../../../src/passes/rules/qdq_pool.rule.ts';
 import { qdqSoftmax } from '../../../src/passes/rules/qdq_softmax.rule.ts';
@@ -135,6 +137,30 @@ const ofOneByte = (op: typeof nnAdd | typeof nnMul): fc.Arbitrary<Graph> =>
     )
     .map((graph) => applyOnce(graph, op.name === 'nn.add' ? qdqAdd : qdqMul) ?? graph);
 
+/** A tensor beside a table of it, on either side, as in x·sigmoid(x); or two tables of one tensor. */
+const besideItsTable = (op: typeof qnnAdd | typeof qnnMul): fc.Arbitrary<Graph> =>
+  fc
+    .record({
+      dtype: eight,
+      shape: fc.constantFrom<Shape>([2, 3], ['N', 4, 1], [7]),
+      side: fc.constantFrom('left', 'right', 'both'),
+      parameters: fc.tuple(quantization, quantization, quantization),
+      tables: fc.array(fc.uint8Array({ minLength: 256, maxLength: 256 }), { minLength: 2, maxLength: 2 }),
+    })
+    .map(({ dtype, shape, side, parameters, tables }) => {
+      const g = new GraphBuilder();
+      const x = g.input('x', dtype, shape);
+      const [first, second] = tables.map((bytes) =>
+        g.emit(qnnLut, { x, table: g.constant(tensor(dtype, dtype === 's8' ? Int8Array.from(bytes) : bytes)) }),
+      );
+      const [a, b] = side === 'both' ? [first, second] : side === 'left' ? [first, x] : [x, first];
+      const [[sa, za], [sb, zb], [sy, zy]] = parameters.map(({ s, z }) => {
+        const zeroPoint = z + dtypes[dtype].min;
+        return [g.constant(tensor('f32', [s], [])), g.constant(tensor(dtype, [zeroPoint], []))] as const;
+      });
+      return g.finish([g.emit(op, { a, sa, za, b, sb, zb, sy, zy })]);
+    });
+
 describe.each([
   ['table-of-add', nnAdd, tableOfAdd],
   ['table-of-mul', nnMul, tableOfMul],
@@ -142,6 +168,11 @@ describe.each([
   test('one constant, or the tensor with itself, is a table', () => {
     checkRule(rule, { graphs: ofOneByte(op) });
     checkWrong(rule, { graphs: ofOneByte(op) });
+  });
+  test('a tensor beside a table of it, or two tables of it, is one table', () => {
+    const graphs = besideItsTable(op.name === 'nn.add' ? qnnAdd : qnnMul);
+    checkRule(rule, { graphs });
+    checkWrong(rule, { graphs });
   });
   test('not where the tensor may have one element, nor for a constant for each channel', () => {
     const ops = (shape: Shape, constant: readonly number[]) =>
