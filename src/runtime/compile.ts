@@ -1,6 +1,7 @@
 /** `compile`: a graph, a file or bytes become a model that runs. */
 import { availableParallelism } from 'node:os';
 import {
+  type Backend,
   type CompiledModel,
   type Fallback,
   fallbacksOf,
@@ -102,6 +103,8 @@ export class Model {
   readonly #compiled: CompiledModel;
   readonly #threads: number;
   readonly #keptShapes: number;
+  /** Of all sizes, which share constants. */
+  #backends: readonly Backend[] | undefined;
   /** By sizes, the least recently used first. */
   readonly #executables = new Map<string, Executable>();
   #disposed = false;
@@ -166,6 +169,7 @@ export class Model {
     this.#disposed = true;
     for (const executable of this.#executables.values()) executable.dispose();
     this.#executables.clear();
+    this.#backends = undefined;
   }
 
   #prepare(feeds: Feed): { tensors: Feeds; bindings: ReadonlyMap<string, number> } {
@@ -183,7 +187,8 @@ export class Model {
       return known;
     }
     this.#evict(this.#keptShapes - 1);
-    const made = new Executable(specialize(this.#compiled.graph, bindings), openHere(this.backend, this.#threads));
+    this.#backends ??= openHere(this.backend, this.#threads);
+    const made = new Executable(specialize(this.#compiled.graph, bindings), this.#backends);
     this.#executables.set(key, made);
     return made;
   }

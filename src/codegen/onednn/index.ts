@@ -3,6 +3,7 @@ import type { CostRow } from '../../passes/index.ts';
 import type { Backend, Region } from '../backend.ts';
 import { whyNotRecorded } from './accepts.ts';
 import type { OneDnnBinding } from './binding.ts';
+import { KeptConstants } from './kept_constants.ts';
 import type { Machine } from './machine.ts';
 import { type NativePlan, planRegion } from './plan.ts';
 import { selectRules } from './select/select.rules.ts';
@@ -17,17 +18,22 @@ export interface OneDnnBackend extends Backend {
 }
 
 /**
- * The back end for a machine. All decisions before a plan need no library.
+ * The back end for a machine. Its plans share constants. All decisions before a plan need no library.
  *
  * @param binding gives the addon, which plans and proofs need
  * @param own costs that were measured on this machine
  */
-export const onednn = (machine: Machine, binding: () => OneDnnBinding, own?: readonly CostRow[]): OneDnnBackend => ({
+export const onednn = (
+  machine: Machine,
+  binding: () => OneDnnBinding,
+  own?: readonly CostRow[],
+  kept = new KeptConstants(),
+): OneDnnBackend => ({
   ...targetOf(machine, own),
   level: 'dnnl',
   selection: selectRules,
   accepts: whyNotRecorded,
-  plan: (region) => planRegion(region, binding(), machine.threads),
+  plan: (region) => planRegion(region, binding(), machine.threads, kept),
   byteSums: ({ buffer, byteOffset, length: count }, blocks, rows, length) =>
     binding().byteSums(new Uint8Array(buffer, byteOffset, count), blocks, rows, length),
   timing: timingOf(machine, binding),

@@ -14,6 +14,7 @@ import {
 } from '../../ir/index.ts';
 import type { Plan, Region, Session } from '../backend.ts';
 import type { OneDnnBinding, SessionSpec } from './binding.ts';
+import type { KeptConstants } from './kept_constants.ts';
 import { lower } from './lower/index.ts';
 import { Recorder } from './recorder.ts';
 
@@ -23,9 +24,9 @@ export interface NativePlan extends Plan {
   readonly labels: readonly string[];
 }
 
-export function planRegion(region: Region, binding: OneDnnBinding, threads: number): NativePlan {
+export function planRegion(region: Region, binding: OneDnnBinding, threads: number, kept?: KeptConstants): NativePlan {
   const { graph, nodes, inputs, outputs } = region;
-  const recorder = new Recorder(graph, binding, threads, inputs, outputs);
+  const recorder = new Recorder(graph, binding, threads, inputs, outputs, kept);
   for (const node of nodes) {
     recorder.begin(node);
     lower(node, recorder);

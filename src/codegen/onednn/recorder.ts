@@ -7,7 +7,6 @@ import { assert } from '../../diagnostics/index.ts';
 import {
   type ByteType,
   byteLengthOf,
-  bytesOf,
   byteTypes,
   constantOf,
   copyStrided,
@@ -35,6 +34,7 @@ import type {
   Primitive,
   SessionSpec,
 } from './binding.ts';
+import { KeptConstants } from './kept_constants.ts';
 import { nativeTypes } from './kernel.ts';
 import {
   type BufferLayout,
@@ -69,6 +69,7 @@ export class Recorder {
   readonly graph: Graph;
   readonly binding: OneDnnBinding;
   readonly threads: number;
+  readonly kept: KeptConstants;
   readonly #commands: Recorded[] = [];
   readonly #labels: string[] = [];
   readonly #buffers: Buffer[] = [];
@@ -85,7 +86,9 @@ export class Recorder {
     threads: number,
     inputs: readonly ValueId[],
     outputs: readonly ValueId[],
+    kept = new KeptConstants(),
   ) {
+    this.kept = kept;
     this.graph = graph;
     this.binding = binding;
     this.threads = threads;
@@ -184,11 +187,10 @@ export class Recorder {
   memory = (memory: NativeMemory): Buffer => new Buffer(memory.bytes, { space: 'constant', memory });
   /** Constant weights, seen as `dims`, in the layout a primitive chose: packed once. */
   packed(value: ITensor<NativeType>, dims: readonly number[], to: MemoryDesc): Buffer {
-    const from = this.binding.desc(value.dtype, dims, 'row-major');
-    return this.memory(this.binding.pack(bytesOf(value.data), from, to, this.threads));
+    return this.memory(this.kept.packed(value, dims, to, this.binding, this.threads));
   }
-  /** A constant made by the lowering itself. */
-  data = (t: ITensor): Buffer => this.memory(this.binding.memory(bytesOf(t.data)));
+  /** A constant of the graph, or one that the lowering makes. */
+  data = (t: ITensor): Buffer => this.memory(this.kept.memory(t, this.binding));
 
   // ---- recording ----
 
@@ -252,7 +254,11 @@ export class Recorder {
     const value = this.constant(id);
     assert(value, `%${id} is used before it is defined`);
     const layout: BufferLayout = isPlain(wanted) ? wanted : 'row-major';
-    const places = [{ layout, buffer: this.data(layout === 'row-major' ? value : transposed(value)) }];
+    const buffer =
+      layout === 'row-major'
+        ? this.data(value)
+        : this.memory(this.kept.memory(value, this.binding, 'channels last', transposed));
+    const places = [{ layout, buffer }];
     this.#places.set(id, places);
     return places;
   }

@@ -1,0 +1,50 @@
+/**
+ * Constants in native memory, made once for all plans of a model: the weights are the same for every batch size and every length of a
+ * sentence. What is kept goes with the tensor that it was made of.
+ */
+import { bytesOf, type ITensor } from '../../ir/index.ts';
+import type { MemoryDesc, NativeMemory, NativeType, OneDnnBinding } from './binding.ts';
+
+interface Packed {
+  readonly to: MemoryDesc;
+  readonly memory: NativeMemory;
+}
+
+export class KeptConstants {
+  readonly #made = new WeakMap<object, Map<string, unknown>>();
+
+  /** What `make` returns, made at the first call for this object and purpose; it may depend on nothing else. */
+  once<T>(of: object, purpose: string, make: () => T): T {
+    let made = this.#made.get(of);
+    if (made === undefined) this.#made.set(of, (made = new Map()));
+    if (!made.has(purpose)) made.set(purpose, make());
+    return made.get(purpose) as T;
+  }
+
+  /** The bytes of a tensor as they are, or as `order` puts them. */
+  memory(
+    t: ITensor,
+    binding: OneDnnBinding,
+    purpose = 'memory',
+    order = (given: ITensor): ITensor => given,
+  ): NativeMemory {
+    return this.once(t.data, purpose, () => binding.memory(bytesOf(order(t).data)));
+  }
+
+  /** Weights, seen as `dims`, in the layout that a primitive chose. */
+  packed(
+    value: ITensor<NativeType>,
+    dims: readonly number[],
+    to: MemoryDesc,
+    binding: OneDnnBinding,
+    threads: number,
+  ): NativeMemory {
+    const known = this.once(value.data, `packed ${dims.join(' ')}`, (): Packed[] => []);
+    const found = known.find((packed) => packed.to.equals(to));
+    if (found) return found.memory;
+    const from = binding.desc(value.dtype, dims, 'row-major');
+    const memory = binding.pack(bytesOf(value.data), from, to, threads);
+    known.push({ to, memory });
+    return memory;
+  }
+}
