@@ -94,6 +94,6 @@ struct KernelReader {
 };
 using KernelReaders = std::vector<KernelReader>;
 
-extern const KernelReaders kConvolutionReaders, kFloatReaders, kMovementReaders, kQuantizedReaders;
+extern const KernelReaders kConvolutionReaders, kFloatReaders, kMovementReaders, kQuantizedReaders, kRowReaders;
 
 }  // namespace unskew

@@ -2,6 +2,7 @@ import type { ConvolutionKernel } from './kernels/convolution_kernel.ts';
 import type { FloatKernel } from './kernels/float_kernel.ts';
 import type { MovementKernel } from './kernels/movement_kernel.ts';
 import type { QuantizedKernel } from './kernels/quantized_kernel.ts';
+import type { RowKernel } from './kernels/row_kernel.ts';
 
 export { type CastType, castTypes, type NativeType, nativeTypes } from './kernels/native_types.ts';
 export type { ByteSumOrProduct } from './kernels/quantized_kernel.ts';
@@ -11,4 +12,4 @@ export type { ByteSumOrProduct } from './kernels/quantized_kernel.ts';
  * channel axis (channels-last: inner = 1; per-tensor parameters: channels = 1). Arguments are source and destination
  * unless said; [?] marks optional ones. Each has a scalar twin in native/ that the tests compare it with.
  */
-export type Kernel = ConvolutionKernel | FloatKernel | MovementKernel | QuantizedKernel;
+export type Kernel = ConvolutionKernel | FloatKernel | MovementKernel | QuantizedKernel | RowKernel;

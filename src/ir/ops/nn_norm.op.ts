@@ -1,5 +1,6 @@
-/** Normalizations, computed in binary64 and rounded once. ONNX leaves the order of operations open. */
+/** Normalizations, computed in binary64 and rounded once. ONNX leaves the order of operations open; sums are those of numerics/partial_sums.ts. */
 
+import { sumOfRun } from '../../numerics/index.ts';
 import { doublesOf, fromDoubles, type ITensor, sizeOf } from '../../tensors/index.ts';
 import { attr, defineOp, optional, type Refuse, tensorOf } from '../define_op.ts';
 import type { Dim, Shape, TensorType } from '../types.ts';
@@ -53,13 +54,8 @@ export const nnBatchNorm = defineOp({
 function normalizeRuns(values: Float64Array, length: number, epsilon: number, centre = true): void {
   for (let from = 0; from < values.length; from += length) {
     const to = from + length;
-    let mean = 0;
-    if (centre) {
-      for (let i = from; i < to; i++) mean += values[i];
-      mean /= length;
-    }
-    let squares = 0;
-    for (let i = from; i < to; i++) squares += (values[i] - mean) ** 2;
+    const mean = centre ? sumOfRun(values, from, to) / length : 0;
+    const squares = sumOfRun(values, from, to, (x) => (x - mean) * (x - mean));
     const factor = 1 / Math.sqrt(squares / length + Math.fround(epsilon));
     for (let i = from; i < to; i++) values[i] = (values[i] - mean) * factor;
   }

@@ -1,3 +1,4 @@
+import { sumOfRun } from '../../numerics/index.ts';
 import { byteTypes, doublesOf, dtypes, fromDoubles, type ITensor, isFloat, sizeOf } from '../../tensors/index.ts';
 import { attr, defineOp, type Refuse, tensorOf } from '../define_op.ts';
 import type { Shape } from '../types.ts';
@@ -98,14 +99,13 @@ function globalShape(x: Shape, refuse: Refuse): Shape {
 /** ONNX GlobalAveragePool: https://onnx.ai/onnx/operators/onnx__GlobalAveragePool.html */
 export const nnGlobalAveragePool = defineOp({
   name: 'nn.global_average_pool',
-  doc: 'The mean over all spatial axes, which stay with size 1; summed in binary64, rounded once.',
+  doc: 'The mean over all spatial axes, which stay with size 1; summed in binary64 as numerics/partial_sums.ts says, rounded once.',
   operands: { x: floats },
   attrs: {},
   results: likeX,
   infer: ({ x }, _attrs, refuse) => ({ dtype: x.dtype, shape: globalShape(x.shape, refuse) }),
   evaluate({ x }, _attrs, [{ shape }]) {
-    const size = sizeOf(x.shape.slice(2));
-    const y = perPlane(x, 0, (sum, value) => sum + value).map((sum) => sum / size);
+    const y = perPlane(x, (values, from, to) => sumOfRun(values, from, to) / (to - from));
     return fromDoubles(x.dtype, y, shape);
   },
   onnx: { opType: 'GlobalAveragePool' },
@@ -119,18 +119,20 @@ export const nnGlobalMaxPool = defineOp({
   attrs: {},
   results: likeX,
   infer: ({ x }, _attrs, refuse) => ({ dtype: x.dtype, shape: globalShape(x.shape, refuse) }),
-  evaluate: ({ x }, _attrs, [{ shape }]) =>
-    fromDoubles(x.dtype, perPlane(x, beforeAny(x, sizeOf(x.shape.slice(2))), greater), shape),
+  evaluate({ x }, _attrs, [{ shape }]) {
+    const most = (values: Float64Array, from: number, to: number) => {
+      let result = beforeAny(x, to - from);
+      for (let i = from; i < to; i++) result = greater(result, values[i]);
+      return result;
+    };
+    return fromDoubles(x.dtype, perPlane(x, most), shape);
+  },
   onnx: { opType: 'GlobalMaxPool' },
 });
 
-/** One value for every plane of `[N, C, spatial…]`. */
-function perPlane(x: ITensor, start: number, join: (soFar: number, value: number) => number): Float64Array {
+/** One value for every plane of `[N, C, spatial…]`, of the elements in [from, to). */
+function perPlane(x: ITensor, one: (values: Float64Array, from: number, to: number) => number): Float64Array {
   const values = doublesOf(x);
   const size = sizeOf(x.shape.slice(2));
-  return new Float64Array(x.shape[0] * x.shape[1]).map((_, plane) => {
-    let result = start;
-    for (let i = plane * size; i < (plane + 1) * size; i++) result = join(result, values[i]);
-    return result;
-  });
+  return new Float64Array(x.shape[0] * x.shape[1]).map((_, plane) => one(values, plane * size, (plane + 1) * size));
 }

@@ -1,5 +1,6 @@
 /** Reductions over some axes: https://onnx.ai/onnx/operators/onnx__ReduceSum.html and its siblings. */
 
+import { productOfRun, sumOfRun } from '../../numerics/index.ts';
 import { type DType, doublesOf, dtypes, fromDoubles, type ITensor, isBig, newArray } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
 import type { OnnxForm } from '../onnx_form.ts';
@@ -36,7 +37,7 @@ function reduction<const N extends string, D extends DType>(
 ) {
   return defineOp({
     name: `nn.reduce_${name}` as const,
-    doc: `${doc} over \`axes\` (all when empty), in binary64, rounded once${big ? '; integers wrap' : ''}.`,
+    doc: `${doc} over \`axes\` (all when empty), in binary64, summed as numerics/partial_sums.ts says, rounded once${big ? '; integers wrap' : ''}.`,
     operands: { x: operand },
     attrs: { axes: attr.ints([]), keepdims: attr.bool(true) },
     results: { y: { like: 'x' } },
@@ -64,12 +65,9 @@ function reduction<const N extends string, D extends DType>(
 }
 
 const sumOf =
-  (f: (x: number) => number): Lane =>
-  (values, from, to) => {
-    let result = 0;
-    for (let i = from; i < to; i++) result += f(values[i]);
-    return result;
-  };
+  (term?: (x: number) => number): Lane =>
+  (values, from, to) =>
+    sumOfRun(values, from, to, term);
 const bigFold =
   (start: (dtype: DType) => bigint, join: (soFar: bigint, value: bigint) => bigint): BigLane =>
   (values, from, to, dtype) => {
@@ -90,11 +88,11 @@ const highest = (dtype: DType): number => (isFloat(dtype) ? Infinity : dtypes[dt
 const bigLowest = (dtype: DType): bigint => (dtype === 's64' ? -(1n << 63n) : 0n);
 const bigHighest = (dtype: DType): bigint => (dtype === 's64' ? (1n << 63n) - 1n : (1n << 64n) - 1n);
 
-/** The product of integers of up to 32 bits, modulo 2^32. */
+/** The product: of integers of up to 32 bits modulo 2^32. */
 const product: Lane = (values, from, to, dtype) => {
+  if (isFloat(dtype)) return productOfRun(values, from, to);
   let result = 1;
-  if (isFloat(dtype)) for (let i = from; i < to; i++) result *= values[i];
-  else for (let i = from; i < to; i++) result = Math.imul(result, values[i]);
+  for (let i = from; i < to; i++) result = Math.imul(result, values[i]);
   return result;
 };
 
@@ -102,7 +100,7 @@ const product: Lane = (values, from, to, dtype) => {
 const logSumExp: Lane = (values, from, to) => {
   const max = fold(() => -Infinity, Math.max)(values, from, to, 'f64');
   if (Math.abs(max) === Infinity) return max;
-  return max + Math.log(sumOf((x) => Math.exp(x - max))(values, from, to, 'f64'));
+  return max + Math.log(sumOfRun(values, from, to, (x) => Math.exp(x - max)));
 };
 
 export const nnReduceSum = reduction(
@@ -110,7 +108,7 @@ export const nnReduceSum = reduction(
   'ReduceSum',
   'Σ x',
   numeric,
-  sumOf((x) => x),
+  sumOf(),
   bigFold(
     () => 0n,
     (a, b) => a + b,
@@ -151,11 +149,11 @@ export const nnReduceMean = reduction(
   'ReduceMean',
   'Σ x / n',
   floats,
-  (values, from, to) => sumOf((x) => x)(values, from, to, 'f64') / (to - from),
+  (values, from, to) => sumOfRun(values, from, to) / (to - from),
 );
 export const nnReduceL1 = reduction('l1', 'ReduceL1', 'Σ |x|', floats, sumOf(Math.abs));
 export const nnReduceL2 = reduction('l2', 'ReduceL2', '√Σ x²', floats, (values, from, to) =>
-  Math.sqrt(sumOf((x) => x * x)(values, from, to, 'f64')),
+  Math.sqrt(sumOfRun(values, from, to, (x) => x * x)),
 );
 export const nnReduceSumSquare = reduction(
   'sum_square',
@@ -165,7 +163,7 @@ export const nnReduceSumSquare = reduction(
   sumOf((x) => x * x),
 );
 export const nnReduceLogSum = reduction('log_sum', 'ReduceLogSum', 'ln Σ x', floats, (values, from, to) =>
-  Math.log(sumOf((x) => x)(values, from, to, 'f64')),
+  Math.log(sumOfRun(values, from, to)),
 );
 export const nnReduceLogSumExp = reduction('log_sum_exp', 'ReduceLogSumExp', 'ln Σ eˣ', floats, logSumExp);
 

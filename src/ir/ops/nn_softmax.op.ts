@@ -1,3 +1,4 @@
+import { sumOfRun } from '../../numerics/index.ts';
 import type { ITensor } from '../../tensors/index.ts';
 import { doublesOf, fromDoubles } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
@@ -35,9 +36,8 @@ function softmaxLike<const N extends string>(
 function shiftByMaximum(values: Float64Array, from: number, to: number): number {
   let max = -Infinity;
   for (let i = from; i < to; i++) max = Math.max(max, values[i]);
-  let sum = 0;
-  for (let i = from; i < to; i++) sum += Math.exp((values[i] -= max));
-  return sum;
+  for (let i = from; i < to; i++) values[i] -= max;
+  return sumOfRun(values, from, to, Math.exp);
 }
 
 /** ONNX Softmax since opset 13: https://onnx.ai/onnx/operators/onnx__Softmax.html */

@@ -10,11 +10,13 @@ import { linearResize } from './linear_resize.ts';
 import type { GraphView, Lowering, Lowerings } from './lowering.ts';
 import { dnnlMatmul, floatMatmul } from './matmul.ts';
 import * as movement from './movement.ts';
+import * as norm from './norm.ts';
 import * as picking from './picking.ts';
 import * as products from './products.ts';
 import * as quantized from './quantized.ts';
 import * as quantizedBinary from './quantized_binary.ts';
 import * as quantizedPool from './quantized_pool.ts';
+import * as reduce from './reduce.ts';
 import { referenceConv } from './reference.ts';
 import { clip, rescale } from './rescale.ts';
 
@@ -65,6 +67,22 @@ const table = {
   nnSlice: picking.slice,
   nnGather: picking.gather,
   nnArgMax: picking.argMax,
+
+  nnReduceSum: reduce.reduction('sum'),
+  nnReduceMean: reduce.reduction('mean'),
+  nnReduceMax: reduce.reduction('maximum'),
+  nnReduceMin: reduce.reduction('minimum'),
+  nnReduceProd: reduce.reduction('product'),
+  nnReduceL1: reduce.reduction('l1'),
+  nnReduceL2: reduce.reduction('l2'),
+  nnReduceSumSquare: reduce.reduction('sum-square'),
+  nnGlobalAveragePool: reduce.globalAveragePool,
+  nnGlobalMaxPool: reduce.globalMaxPool,
+  nnBatchNorm: norm.batchNorm,
+  nnInstanceNorm: norm.instanceNorm,
+  nnGroupNorm: norm.groupNorm,
+  nnLayerNorm: norm.layerNorm,
+  nnRmsNorm: norm.rmsNorm,
 
   nnMaxPool: float.maxPool,
   nnAveragePool: float.averagePool,

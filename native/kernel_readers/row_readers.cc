@@ -1,0 +1,41 @@
+// Reads the declarations of kernels over runs of elements.
+#include "kernel_readers/reader.h"
+#include "kernels/rows.h"
+
+namespace unskew {
+
+namespace {
+
+RowType row_type(const Reader& r) {
+  static constexpr std::pair<const char*, RowType> kTypes[] = {
+      {"f32", RowType::f32}, {"f64", RowType::f64}, {"s32", RowType::s32}, {"u32", RowType::u32}, {"s64", RowType::s64},
+      {"u64", RowType::u64}, {"s16", RowType::s16}, {"u16", RowType::u16}, {"s8", RowType::s8},   {"u8", RowType::u8}};
+  return r["type"].choice(kTypes);
+}
+
+KernelProgram reduce(const Reader& r) {
+  static constexpr std::pair<const char*, Reduction> kOperations[] = {
+      {"sum", Reduction::sum},         {"mean", Reduction::mean},
+      {"l1", Reduction::l1},           {"l2", Reduction::l2},
+      {"product", Reduction::product}, {"sum-square", Reduction::sum_square},
+      {"maximum", Reduction::maximum}, {"minimum", Reduction::minimum}};
+  return make_reduce(
+      {r["operation"].choice(kOperations), row_type(r), r.size("outer"), r.size("length"), r.size("inner")}, r.target);
+}
+
+KernelProgram normalize(const Reader& r) {
+  return make_normalize({r.size("rows"), r.size("length"), r["centre"].boolean(), r["epsilon"].number(),
+                         r.size("factorRows", 1), r.size("perRow", 1)},
+                        r.target);
+}
+
+KernelProgram channel_affine(const Reader& r) {
+  return make_channel_affine({r.size("outer"), r.size("channels"), r.size("inner")}, r.target);
+}
+
+}  // namespace
+
+const KernelReaders kRowReaders = {
+    {"reduce", reduce}, {"normalize", normalize}, {"channel-affine", channel_affine}};
+
+}  // namespace unskew

@@ -1,0 +1,30 @@
+/** Kernels over runs of elements: reductions and normalizations. Sums are in the order of numerics/partial_sums.ts. */
+
+/** Element types that are reduced. */
+export const rowTypes = ['f32', 'f64', 's32', 'u32', 's64', 'u64', 's16', 'u16', 's8', 'u8'] as const;
+export type RowType = (typeof rowTypes)[number];
+
+export type RowKernel =
+  /** destination[outer, inner] of source[outer, length, inner]: floats in binary64, rounded once, integers modulo 2^bits. NaN is the maximum
+   *  and the minimum of floats that hold one, and −0 lies below +0. mean, l1, l2 and sum-square are of floats only. */
+  | {
+      readonly name: 'reduce';
+      readonly operation: 'sum' | 'mean' | 'l1' | 'l2' | 'sum-square' | 'product' | 'maximum' | 'minimum';
+      readonly type: RowType;
+      readonly outer: number;
+      readonly length: number;
+      readonly inner: number;
+    }
+  /** f32[rows, length]: (x − mean) / √(mean of (x − mean)² + epsilon)·scale + bias, mean being 0 unless `centre`. Element i of row r has entry
+   *  (r mod factorRows)·perRow + ⌊i·perRow / length⌋ of `scale` and `bias` [?]. In place. */
+  | {
+      readonly name: 'normalize';
+      readonly rows: number;
+      readonly length: number;
+      readonly centre: boolean;
+      readonly epsilon: number;
+      readonly factorRows: number;
+      readonly perRow: number;
+    }
+  /** f32[outer, channels, inner]: (x − mean)·factor + offset in binary64, rounded once; `mean`, `factor`, `offset` f64[channels]. In place. */
+  | { readonly name: 'channel-affine'; readonly outer: number; readonly channels: number; readonly inner: number };

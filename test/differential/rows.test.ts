@@ -1,0 +1,188 @@
+/** Reductions and normalizations: the addon's sums are the interpreter's to the last bit, whatever the axes and the layout. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Value } from '../../src/ir/index.ts';
+import * as norm from '../../src/ir/ops/nn_norm.op.ts';
+import { nnGlobalAveragePool, nnGlobalMaxPool } from '../../src/ir/ops/nn_pool.op.ts';
+import * as reduce from '../../src/ir/ops/nn_reduce.op.ts';
+import { sumOfRun } from '../../src/numerics/index.ts';
+import { filled, nonFinitePattern, type Pattern } from '../../src/testing/index.ts';
+import { kernelIsas } from '../native/support.ts';
+import { expectAgreement, graphOn } from './agreement.ts';
+
+const int = (min: number, max: number) => fc.integer({ min, max });
+const contents = fc.record({
+  pattern: fc.constantFrom<Pattern>('random', nonFinitePattern),
+  seed: fc.nat(0xffff),
+});
+const isa = fc.constantFrom(...kernelIsas);
+const setting = fc.record({ isa, threads: int(1, 2) });
+/** Sizes on either side of 16 elements and of 128 columns. */
+const size = fc.oneof(int(1, 5), int(1, 40), int(120, 140));
+const shape = fc.array(size, { minLength: 1, maxLength: 4 }).filter((s) => s.reduce((a, b) => a * b, 1) <= 60_000);
+const images = fc.tuple(int(1, 3), int(1, 20), int(1, 12), int(1, 12)).map((s) => [...s]);
+const runs = (numRuns: number) => ({ numRuns });
+
+it('sums run i mod 16, then by halves', () => {
+  const values = Array.from({ length: 37 }, (_, i) => 2 ** ((i * 7) % 60));
+  const partial = Array.from({ length: 16 }, (_, j) =>
+    values.filter((_, i) => i % 16 === j).reduce((a, b) => a + b, 0),
+  );
+  const halved = (list: number[]): number =>
+    list.length === 1 ? list[0] : halved(list.slice(0, list.length / 2).map((v, i) => v + list[i + list.length / 2]));
+  expect(sumOfRun([9, ...values, 9], 1, 38)).toBe(halved(partial));
+});
+
+describe('reductions', () => {
+  const kinds = Object.values({
+    ...reduce,
+    nnArgMax: undefined,
+    nnArgMin: undefined,
+    nnReduceLogSum: undefined,
+    nnReduceLogSumExp: undefined,
+  });
+  const ops = kinds.filter((op) => op !== undefined);
+  const integers = [reduce.nnReduceSum, reduce.nnReduceProd, reduce.nnReduceMax, reduce.nnReduceMin];
+
+  const axesOf = (rank: number, mask: readonly boolean[]) => [...Array(rank).keys()].filter((axis) => mask[axis]);
+  const mask = fc.tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean());
+
+  it('of floats', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...ops),
+        fc.constantFrom('f32' as const, 'f32' as const, 'f64' as const),
+        shape,
+        mask,
+        fc.boolean(),
+        fc.boolean(),
+        contents,
+        setting,
+        (op, dtype, s, m, keepdims, last, c, by) => {
+          const graph = graphOn(
+            dtype,
+            s,
+            last,
+            (b, x) => b.emit(op as typeof reduce.nnReduceSum, { x }, { axes: axesOf(s.length, m), keepdims }) as Value,
+          );
+          expectAgreement(graph, c, by);
+        },
+      ),
+      runs(300),
+    );
+  });
+
+  it('of integers', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...integers),
+        fc.constantFrom(
+          's32' as const,
+          'u32' as const,
+          's64' as const,
+          'u64' as const,
+          'u8' as const,
+          's8' as const,
+          's16' as const,
+          'u16' as const,
+        ),
+        shape,
+        mask,
+        fc.boolean(),
+        fc.boolean(),
+        contents,
+        setting,
+        (op, dtype, s, m, keepdims, last, c, by) => {
+          const graph = graphOn(
+            dtype,
+            s,
+            last,
+            (b, x) =>
+              b.emit(
+                op as typeof reduce.nnReduceSum,
+                { x: x as Value<'s32'> },
+                { axes: axesOf(s.length, m), keepdims },
+              ) as Value,
+          );
+          expectAgreement(graph, c, by);
+        },
+      ),
+      runs(200),
+    );
+  });
+
+  it('of whole images', () => {
+    fc.assert(
+      fc.property(images, fc.boolean(), fc.boolean(), contents, setting, (s, isMean, last, c, by) => {
+        const op = (isMean ? nnGlobalAveragePool : nnGlobalMaxPool) as typeof nnGlobalAveragePool;
+        expectAgreement(
+          graphOn('f32', s, last, (b, x) => b.emit(op, { x })),
+          c,
+          by,
+        );
+      }),
+      runs(60),
+    );
+  });
+});
+
+describe('normalizations', () => {
+  const parameters = (count: number, seed: number) => filled('f32', [count], { pattern: 'random', seed });
+
+  it('per channel, with known mean and variance', () => {
+    fc.assert(
+      fc.property(images, fc.boolean(), contents, setting, (s, last, c, by) => {
+        const graph = graphOn('f32', s, last, (b, x) => {
+          const [scale, bias, mean, variance] = [1, 2, 3, 4].map((seed) => parameters(s[1], seed));
+          const of = { scale, bias, mean, variance: { ...variance, data: variance.data.map(Math.abs) } };
+          const operands = Object.fromEntries(
+            Object.entries(of).map(([name, t]) => [name, b.constant(t) as Value<'f32'>]),
+          );
+          return b.emit(norm.nnBatchNorm, { x, ...(operands as Record<keyof typeof of, Value<'f32'>>) });
+        });
+        expectAgreement(graph, c, by);
+      }),
+      runs(60),
+    );
+  });
+
+  it('of groups and of images', () => {
+    fc.assert(
+      fc.property(images, fc.constantFrom(0, 1, 2, 3), fc.boolean(), contents, setting, (s, groups, last, c, by) => {
+        const dims = s.with(1, s[1] * Math.max(1, groups));
+        const graph = graphOn('f32', dims, last, (b, x) => {
+          const [scale, bias] = [1, 2].map((seed) => b.constant(parameters(dims[1], seed)) as Value<'f32'>);
+          return groups === 0
+            ? b.emit(norm.nnInstanceNorm, { x, scale, bias })
+            : b.emit(norm.nnGroupNorm, { x, scale, bias }, { groups });
+        });
+        expectAgreement(graph, c, by);
+      }),
+      runs(100),
+    );
+  });
+
+  it('of trailing axes', () => {
+    const draw = fc.record({
+      s: shape,
+      at: fc.nat(3),
+      form: fc.constantFrom('row', 'number', 'last'),
+      kind: fc.constantFrom('plain', 'biased', 'rms'),
+    });
+    fc.assert(
+      fc.property(draw, contents, setting, ({ s, at, form, kind }, c, by) => {
+        const axis = at % s.length;
+        const own = form === 'row' ? s.slice(axis) : form === 'number' ? [1] : s.slice(-1);
+        const graph = graphOn('f32', s, false, (b, x) => {
+          const [scale, bias] = [1, 2].map(
+            (seed) => b.constant(filled('f32', own, { pattern: 'random', seed })) as Value<'f32'>,
+          );
+          if (kind === 'rms') return b.emit(norm.nnRmsNorm, { x, scale }, { axis });
+          return b.emit(norm.nnLayerNorm, { x, scale, ...(kind === 'biased' && { bias }) }, { axis });
+        });
+        expectAgreement(graph, c, by);
+      }),
+      runs(150),
+    );
+  });
+});
