@@ -104,6 +104,13 @@ KernelProgram rescale(const Reader& r) {
       r.target);
 }
 
+KernelProgram byte_max_pool(const Reader& r) {
+  return make_byte_max_pool({r.byte_type("type"), r.size("batch"), r.size("channels"), r.tuple<3>("input", 0),
+                             r.tuple<3>("output", 0), r.tuple<3>("kernel", 1), r.tuple<3>("strides", 1),
+                             r.tuple<3>("dilations", 1), r.tuple<3>("padsBegin", 0)},
+                            r.target);
+}
+
 KernelProgram global_average_pool(const Reader& r) {
   const ByteType source_type = r.byte_type("sourceType");
   const OutputType type = r.output_type("type");
@@ -161,6 +168,7 @@ const KernelReaders kQuantizedReaders = {
     {"byte-sum", byte_sum},
     {"byte-product", byte_product},
     {"binary-table", binary_table},
+    {"byte-max-pool", byte_max_pool},
     {"global-average-pool", global_average_pool},
     {"qlinear-softmax", qlinear_softmax},
     {"float-byte-softmax", float_byte_softmax},

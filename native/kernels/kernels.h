@@ -206,6 +206,13 @@ struct FloatPoolParams {
 };
 KernelProgram make_float_pool(const FloatPoolParams&, const KernelTarget&);
 
+struct ByteMaxPoolParams {
+  ByteType type;
+  int64_t batch, channels;
+  Triple input, output, kernel, strides, dilations, begin;
+};
+KernelProgram make_byte_max_pool(const ByteMaxPoolParams&, const KernelTarget&);
+
 struct SoftmaxParams {
   int64_t outer, length, inner;
 };

@@ -229,6 +229,9 @@ void windows() {
   check("float-pool", [=, operation = static_cast<PoolOperation>(random_int(0, 2))](auto& t) {
     return make_float_pool({operation, 2, channels, input, output, kernel, strides, dilations, begin, begin}, t);
   });
+  check("byte-max-pool", [=, type = byte_type()](auto& t) {
+    return make_byte_max_pool({type, 2, channels, input, output, kernel, strides, dilations, begin}, t);
+  });
   const int64_t outputs = groups * random_int(1, 2);
   check("reference-convolution", [=, transposed = coin()](auto& t) {
     return make_reference_convolution({ByteType::u8, ByteType::s8, 1, channels, outputs, groups, outputs, input, output,

@@ -33,7 +33,7 @@ export const onednn = (
   level: 'dnnl',
   selection: selectRules,
   accepts: whyNotRecorded,
-  plan: (region) => planRegion(region, binding(), machine.threads, kept),
+  plan: (region) => planRegion(region, binding(), machine, kept),
   byteSums: ({ buffer, byteOffset, length: count }, blocks, rows, length) =>
     binding().byteSums(new Uint8Array(buffer, byteOffset, count), blocks, rows, length),
   timing: timingOf(machine, binding),

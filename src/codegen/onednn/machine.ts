@@ -4,11 +4,17 @@ import type { OneDnnBinding } from './binding.ts';
 
 export type Isa = 'avx2' | 'avx512' | 'vnni' | 'amx';
 
+/** `onednn`: products and pools by primitives of oneDNN alone, to compare with; as exact. */
+export const kernelChoices = ['auto', 'onednn'] as const;
+export type KernelChoice = (typeof kernelChoices)[number];
+
 export interface Machine {
   readonly isa: Isa;
   readonly threads: number;
   /** The major version of the library; 2 unless said. */
   readonly onednnMajor?: number;
+  /** `auto` unless said. */
+  readonly kernels?: KernelChoice;
 }
 
 /** The machine as oneDNN dispatches to it here and now. */

@@ -16,6 +16,7 @@ import type { Plan, Region, Session } from '../backend.ts';
 import type { OneDnnBinding, SessionSpec } from './binding.ts';
 import type { KeptConstants } from './kept_constants.ts';
 import { lower } from './lower/index.ts';
+import type { Machine } from './machine.ts';
 import { Recorder } from './recorder.ts';
 
 export interface NativePlan extends Plan {
@@ -24,9 +25,14 @@ export interface NativePlan extends Plan {
   readonly labels: readonly string[];
 }
 
-export function planRegion(region: Region, binding: OneDnnBinding, threads: number, kept?: KeptConstants): NativePlan {
+export function planRegion(
+  region: Region,
+  binding: OneDnnBinding,
+  machine: Pick<Machine, 'threads' | 'kernels'>,
+  kept?: KeptConstants,
+): NativePlan {
   const { graph, nodes, inputs, outputs } = region;
-  const recorder = new Recorder(graph, binding, threads, inputs, outputs, kept);
+  const recorder = new Recorder(graph, binding, machine, inputs, outputs, kept);
   for (const node of nodes) {
     recorder.begin(node);
     lower(node, recorder);

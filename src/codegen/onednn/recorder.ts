@@ -45,6 +45,7 @@ import {
   type PlainLayout,
   plainStrides,
 } from './layout.ts';
+import type { KernelChoice, Machine } from './machine.ts';
 import { planMemory } from './memory_plan.ts';
 
 /** A buffer of the segment. Fixed ones are inputs, outputs and constants; the others go to the arena. */
@@ -69,6 +70,7 @@ export class Recorder {
   readonly graph: Graph;
   readonly binding: OneDnnBinding;
   readonly threads: number;
+  readonly kernels: KernelChoice;
   readonly kept: KeptConstants;
   readonly #commands: Recorded[] = [];
   readonly #labels: string[] = [];
@@ -83,7 +85,7 @@ export class Recorder {
   constructor(
     graph: Graph,
     binding: OneDnnBinding,
-    threads: number,
+    { threads, kernels = 'auto' }: Pick<Machine, 'threads' | 'kernels'>,
     inputs: readonly ValueId[],
     outputs: readonly ValueId[],
     kept = new KeptConstants(),
@@ -92,6 +94,7 @@ export class Recorder {
     this.graph = graph;
     this.binding = binding;
     this.threads = threads;
+    this.kernels = kernels;
     this.#inputBytes = inputs.map((id) => this.bytesOf(id));
     inputs.forEach((id, index) => {
       this.#places.set(id, [{ layout: 'row-major', buffer: new Buffer(this.bytesOf(id), { space: 'input', index }) }]);

@@ -131,7 +131,7 @@ function withNeighbours(graph: Graph): Graph {
 function commandsOf(alone: Graph, binding: OneDnnBinding, threads: number): SessionSpec | undefined {
   const graph = withNeighbours(alone);
   if (nodesOf(graph).some((node) => whyNotRecorded(node, graph) !== undefined)) return undefined;
-  const { spec, labels } = planRegion(wholeOf(graph), binding, threads);
+  const { spec, labels } = planRegion(wholeOf(graph), binding, { threads });
   const { arenaBytes, inputBytes, outputBytes, commands } = spec;
   let end = arenaBytes;
   const place = (bytes: number): BufferRef => {

@@ -28,7 +28,7 @@ describeUnless(available ? undefined : 'the addon is not built', 'Recorder', () 
     const w = b.constant(tensor('s8', [3], [1, 1, 1, 1]), 'w' as ValueId);
     const y = b.emit(qnnConv, { x, w }, { strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1] });
     const graph = b.finish([y]);
-    const recorder = new Recorder(graph, loadAddon(), 1, [x.id], [y.id]);
+    const recorder = new Recorder(graph, loadAddon(), { threads: 1 }, [x.id], [y.id]);
     recorder.begin(graph.nodes[y.id]);
     return { recorder, x: x.id, w: w.id, y: y.id };
   }
@@ -68,7 +68,7 @@ describeUnless(available ? undefined : 'the addon is not built', 'transpositions
         const toLast = [0, ...spatial.map((axis) => axis + 1), 1];
         const perms = isLast ? [toFirst, toLast] : [axes.toReversed(), toFirst];
         const { graph, x, y } = commandsOf(shape, perms[0], perms[1]);
-        const recorder = new Recorder(graph, loadAddon(), 1, [x], [y]);
+        const recorder = new Recorder(graph, loadAddon(), { threads: 1 }, [x], [y]);
         for (const node of Object.values(graph.nodes)) lower(node, recorder);
         const kinds = recorder.finish().spec.commands.map((c) => (c.kind === 'kernel' ? c.kernel.name : c.kind));
         // the output is a buffer of its own, which is filled by one copy

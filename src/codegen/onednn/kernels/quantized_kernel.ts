@@ -1,5 +1,6 @@
 /** Kernels over quantized tensors. */
 import type { ByteType } from '../../../ir/index.ts';
+import type { Three } from './native_types.ts';
 
 /** y = clamp(((A·a + B·b + offset) >> shift) + zeroPoint), or clamp(rne(fl((a − za)(b − zb)·factor)) + zeroPoint). */
 export type ByteSumOrProduct =
@@ -132,6 +133,19 @@ export type QuantizedKernel =
       readonly shape: readonly number[];
       readonly sourceStrides: readonly number[];
       readonly source1Strides: readonly number[];
+    }
+  /** The largest tap inside the input, channels last; the lowest value of the type where there is none. */
+  | {
+      readonly name: 'byte-max-pool';
+      readonly type: ByteType;
+      readonly batch: number;
+      readonly channels: number;
+      readonly input: Three;
+      readonly output: Three;
+      readonly kernel: Three;
+      readonly strides: Three;
+      readonly dilations: Three;
+      readonly padsBegin: Three;
     }
   /** acc[n, c] = Σ over `spatial` positions of (x − sourceZeroPoint) (channels last); destination as in requantize with one multiplier, or acc for type 's32'. */
   | {

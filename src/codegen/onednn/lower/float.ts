@@ -23,14 +23,17 @@ const isFloat = (graph: GraphView, ...operands: readonly ValueId[]): string | un
 
 type Pool = View<typeof nnMaxPool | typeof nnAveragePool>;
 
-/** Bytes take the primitive, which skips padding; they have no NaN. */
+/** Bytes have no NaN, so that a primitive computes them as well; our kernel is faster. */
 export const maxPool: Lowering<typeof nnMaxPool> = {
   refuses(pool, graph) {
     const dtype = graph.dtype(pool.x);
-    if (dtype === 'f32') return tooManyAxes(pool);
-    return isByteType(dtype) ? undefined : `oneDNN pools no ${dtype}`;
+    return dtype === 'f32' || isByteType(dtype) ? tooManyAxes(pool) : `no kernel pools ${dtype}`;
   },
-  lower: (pool, r) => (r.dtype(pool.x) === 'f32' ? floatPool(pool, r, 'max') : bytesMaxPool(pool, r)),
+  lower(pool, r) {
+    if (r.dtype(pool.x) === 'f32') floatPool(pool, r, 'max');
+    else if (r.kernels === 'onednn') primitiveMaxPool(pool, r);
+    else byteMaxPool(pool, r);
+  },
 };
 
 export const averagePool: Lowering<typeof nnAveragePool> = {
@@ -52,7 +55,27 @@ function padsAtEnd({ x, y, attrs }: Pool, r: Recorder): number[] {
   );
 }
 
-function bytesMaxPool(pool: Pool, r: Recorder): void {
+function byteMaxPool({ x, y, attrs }: Pool, r: Recorder): void {
+  const { kernel, strides, pads, dilations } = attrs;
+  const [batch, channels, ...input] = r.shape(x);
+  r.kernel(
+    {
+      name: 'byte-max-pool',
+      type: r.byteType(x),
+      batch,
+      channels,
+      input: three(input, 1),
+      output: three(r.shape(y).slice(2), 1),
+      kernel: three(kernel, 1),
+      strides: three(strides, 1),
+      dilations: three(dilations, 1),
+      padsBegin: three(pads.slice(0, kernel.length), 0),
+    },
+    { source: r.use(x, 'channels-last'), destination: r.define(y, 'channels-last') },
+  );
+}
+
+function primitiveMaxPool(pool: Pool, r: Recorder): void {
   const { x, y } = pool;
   const { kernel, strides, pads, dilations } = pool.attrs;
   const primitive = r.binding.pooling(

@@ -1,4 +1,4 @@
-/** The maximum of floats, in every version, against the interpreter: NaN, infinities and windows that miss the input. */
+/** The maximum of floats and bytes, in every version, against the interpreter: NaN, infinities and windows that miss the input. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nnMaxPool } from '../../src/ir/ops/nn_pool.op.ts';
@@ -22,9 +22,12 @@ const axis = fc
   });
 const axes = fc.tuple(axis, axis, axis);
 
+const arrayOf = (type: 'u8' | 's8', values: readonly number[]) =>
+  type === 'u8' ? Uint8Array.from(values) : Int8Array.from(values);
+
 /** The element at [n, c, p] of a tensor as [n, p, c]. */
-const channelsLast = (values: ArrayLike<number>, channels: number, size: number): Float32Array =>
-  Float32Array.from({ length: values.length }, (_, i) => {
+const channelsLast = (values: ArrayLike<number>, channels: number, size: number): number[] =>
+  Array.from({ length: values.length }, (_, i) => {
     const [image, at] = [Math.floor(i / (channels * size)), i % (channels * size)];
     return values[image * channels * size + (at % channels) * size + Math.floor(at / channels)];
   });
@@ -67,7 +70,7 @@ describe.each(kernelIsas)('%s', (isa) => {
             padsBegin: three(padsBegin),
             padsEnd: three(padsEnd),
           },
-          { source: channelsLast(x.data as Float32Array, c, sizeOf(input)) },
+          { source: Float32Array.from(channelsLast(x.data as Float32Array, c, sizeOf(input))) },
           { destination },
           { isa, threads: t },
         );
@@ -76,5 +79,55 @@ describe.each(kernelIsas)('%s', (isa) => {
       { numRuns: 60 },
     );
     expect(alone).toBeGreaterThan(100);
+  });
+
+  it('byte-max-pool', () => {
+    let empty = 0;
+    const types = fc.constantFrom('u8' as const, 's8' as const);
+    fc.assert(
+      fc.property(
+        axes,
+        types,
+        fc.integer({ min: 1, max: 200 }),
+        fc.integer(),
+        fc.boolean(),
+        (a, type, c, s, several) => {
+          const next = random(s);
+          const [batch, input] = [2, a.map(({ size }) => size)];
+          const least = type === 'u8' ? 0 : -128;
+          const draw = () => least + 1 + Math.floor(next() * 255);
+          const x = tensor(type, Array.from({ length: batch * c * sizeOf(input) }, draw), [batch, c, ...input]);
+          const [kernel, strides, dilations] = (['kernel', 'stride', 'dilation'] as const).map((of) =>
+            a.map((_) => _[of]),
+          );
+          const [padsBegin, padsEnd] = [0, 1].map((side) => a.map(({ pads }) => pads[side]));
+          const y = evaluate(nnMaxPool, [x], { kernel, strides, dilations, pads: [...padsBegin, ...padsEnd] });
+          const expected = channelsLast(y.data as Uint8Array, c, sizeOf(y.shape.slice(2)));
+          empty += expected.filter((v) => v === least).length;
+          const destination = arrayOf(type, Array(y.data.length).fill(0));
+          const three = (sizes: readonly number[]) => sizes as [number, number, number];
+          runKernel(
+            {
+              name: 'byte-max-pool',
+              type,
+              batch,
+              channels: c,
+              input: three(input),
+              output: three(y.shape.slice(2)),
+              kernel: three(kernel),
+              strides: three(strides),
+              dilations: three(dilations),
+              padsBegin: three(padsBegin),
+            },
+            { source: arrayOf(type, channelsLast(x.data as Uint8Array, c, sizeOf(input))) },
+            { destination },
+            { isa, threads: several ? 2 : 1 },
+          );
+          expectSame(destination, expected);
+        },
+      ),
+      { numRuns: 60 },
+    );
+    expect(empty).toBeGreaterThan(100);
   });
 });
