@@ -29,7 +29,35 @@ KernelProgram arg_max(const Reader& r) {
 
 KernelProgram float_unary(const Reader& r) {
   static constexpr std::pair<const char*, FloatFunction> kFunctions[] = {
-      {"relu", FloatFunction::relu}, {"leaky-relu", FloatFunction::leaky_relu}, {"clip", FloatFunction::clip}};
+      {"relu", FloatFunction::relu},
+      {"leaky-relu", FloatFunction::leaky_relu},
+      {"clip", FloatFunction::clip},
+      {"exp", FloatFunction::exp},
+      {"log", FloatFunction::log},
+      {"sqrt", FloatFunction::sqrt},
+      {"reciprocal", FloatFunction::reciprocal},
+      {"floor", FloatFunction::floor},
+      {"ceil", FloatFunction::ceil},
+      {"round", FloatFunction::round},
+      {"sigmoid", FloatFunction::sigmoid},
+      {"tanh", FloatFunction::tanh},
+      {"erf", FloatFunction::erf},
+      {"softplus", FloatFunction::softplus},
+      {"softsign", FloatFunction::softsign},
+      {"mish", FloatFunction::mish},
+      {"gelu", FloatFunction::gelu},
+      {"gelu-tanh", FloatFunction::gelu_tanh},
+      {"elu", FloatFunction::elu},
+      {"selu", FloatFunction::selu},
+      {"celu", FloatFunction::celu},
+      {"thresholded-relu", FloatFunction::thresholded_relu},
+      {"hard-sigmoid", FloatFunction::hard_sigmoid},
+      {"hard-swish", FloatFunction::hard_swish},
+      {"neg", FloatFunction::negative},
+      {"abs", FloatFunction::absolute},
+      {"pow", FloatFunction::power},
+      {"sin", FloatFunction::sine},
+      {"cos", FloatFunction::cosine}};
   return make_float_unary({r["function"].choice(kFunctions), static_cast<float>(r["alpha"].number()),
                            static_cast<float>(r["beta"].number()), r.size("count")},
                           r.target);
@@ -61,13 +89,9 @@ KernelProgram softmax(const Reader& r) {
 
 }  // namespace
 
-const KernelReaders kFloatReaders = {
-    {"word-binary", word_binary},
-    {"cast", cast},
-    {"arg-max", arg_max},
-    {"float-unary", float_unary},
-    {"float-pool", float_pool},
-    {"float-product", float_product},
-    {"softmax", softmax}};
+const KernelReaders kFloatReaders = {{"word-binary", word_binary}, {"cast", cast},
+                                     {"arg-max", arg_max},         {"float-unary", float_unary},
+                                     {"float-pool", float_pool},   {"float-product", float_product},
+                                     {"softmax", softmax}};
 
 }  // namespace unskew

@@ -1,5 +1,6 @@
-// Functions of one float that keep NaN, which oneDNN's eltwise primitives lose, and casts between element types.
-#include "kernels/elementwise.h"
+// Functions of one float that keep NaN, which oneDNN's eltwise primitives lose, and equal those of the interpreter bit for bit; casts
+// between element types.
+#include "kernels/float_functions.h"
 
 namespace unskew {
 
@@ -92,13 +93,97 @@ KernelProgram make_cast_from(const CastParams& params, const KernelTarget& targe
   }
 }
 
+// A function of one float and of two parameters.
+template <float (*kFunction)(float, float, float)>
+struct Mapped {
+  UNSKEW_INLINE static void run(const float* source, float alpha, float beta, float* destination, int64_t count) {
+    for (int64_t i = 0; i < count; i++) destination[i] = kFunction(source[i], alpha, beta);
+  }
+};
+
+// Sine or cosine: an element beyond the reach of the vector code is computed by itself.
+template <float (*kNear)(float), float (*kFar)(float)>
+struct Trigonometric {
+  UNSKEW_INLINE static void run(const float* source, float, float, float* destination, int64_t count) {
+    constexpr int64_t kBlock = 256;
+    for (int64_t begin = 0; begin < count; begin += kBlock) {
+      const int64_t end = std::min(count, begin + kBlock);
+      int32_t far = 0;
+      for (int64_t i = begin; i < end; i++) far |= functions::is_near(source[i]) ? 0 : 1;
+      if (far == 0) {
+        for (int64_t i = begin; i < end; i++) destination[i] = kNear(source[i]);
+      } else {
+        for (int64_t i = begin; i < end; i++) {
+          destination[i] = functions::is_near(source[i]) ? kNear(source[i]) : kFar(source[i]);
+        }
+      }
+    }
+  }
+};
+
+#define UNSKEW_FUNCTION(name, call)                                                                               \
+  UNSKEW_INLINE float name([[maybe_unused]] float x, [[maybe_unused]] float alpha, [[maybe_unused]] float beta) { \
+    return call;                                                                                                  \
+  }
+UNSKEW_FUNCTION(exp_of, functions::exponential(x))
+UNSKEW_FUNCTION(log_of, functions::logarithm(x))
+UNSKEW_FUNCTION(sqrt_of, std::sqrt(x))
+UNSKEW_FUNCTION(reciprocal_of, 1.0f / x)
+UNSKEW_FUNCTION(floor_of, std::floor(x))
+UNSKEW_FUNCTION(ceil_of, std::ceil(x))
+UNSKEW_FUNCTION(round_of, std::nearbyint(x))
+UNSKEW_FUNCTION(sigmoid_of, functions::sigmoid(x))
+UNSKEW_FUNCTION(tanh_of, functions::tanh(x))
+UNSKEW_FUNCTION(erf_of, functions::erf(x))
+UNSKEW_FUNCTION(softplus_of, functions::softplus(x))
+UNSKEW_FUNCTION(softsign_of, functions::softsign(x))
+UNSKEW_FUNCTION(mish_of, functions::mish(x))
+UNSKEW_FUNCTION(gelu_of, functions::gelu(x))
+UNSKEW_FUNCTION(gelu_tanh_of, functions::gelu_tanh(x))
+UNSKEW_FUNCTION(elu_of, functions::elu(x, alpha))
+UNSKEW_FUNCTION(selu_of, functions::selu(x, alpha, beta))
+UNSKEW_FUNCTION(celu_of, functions::celu(x, alpha))
+UNSKEW_FUNCTION(thresholded_relu_of, x > alpha ? x : 0.0f)
+UNSKEW_FUNCTION(hard_sigmoid_of, functions::hard_sigmoid(x, alpha, beta))
+UNSKEW_FUNCTION(hard_swish_of, functions::hard_swish(x))
+UNSKEW_FUNCTION(negative_of, -x)
+UNSKEW_FUNCTION(absolute_of, std::fabs(x))
+UNSKEW_FUNCTION(power_of, functions::power(x, alpha))
+#undef UNSKEW_FUNCTION
+
 using FloatLoop = void (*)(const float*, float, float, float*, int64_t);
 
 FloatLoop float_loop(FloatFunction function, Isa isa) {
   switch (function) {
     case FloatFunction::relu: return version_of<Relu>(isa);
     case FloatFunction::leaky_relu: return version_of<LeakyRelu>(isa);
-    default: return version_of<Clip>(isa);
+    case FloatFunction::clip: return version_of<Clip>(isa);
+    case FloatFunction::exp: return version_of<Mapped<exp_of>>(isa);
+    case FloatFunction::log: return version_of<Mapped<log_of>>(isa);
+    case FloatFunction::sqrt: return version_of<Mapped<sqrt_of>>(isa);
+    case FloatFunction::reciprocal: return version_of<Mapped<reciprocal_of>>(isa);
+    case FloatFunction::floor: return version_of<Mapped<floor_of>>(isa);
+    case FloatFunction::ceil: return version_of<Mapped<ceil_of>>(isa);
+    case FloatFunction::round: return version_of<Mapped<round_of>>(isa);
+    case FloatFunction::sigmoid: return version_of<Mapped<sigmoid_of>>(isa);
+    case FloatFunction::tanh: return version_of<Mapped<tanh_of>>(isa);
+    case FloatFunction::erf: return version_of<Mapped<erf_of>>(isa);
+    case FloatFunction::softplus: return version_of<Mapped<softplus_of>>(isa);
+    case FloatFunction::softsign: return version_of<Mapped<softsign_of>>(isa);
+    case FloatFunction::mish: return version_of<Mapped<mish_of>>(isa);
+    case FloatFunction::gelu: return version_of<Mapped<gelu_of>>(isa);
+    case FloatFunction::gelu_tanh: return version_of<Mapped<gelu_tanh_of>>(isa);
+    case FloatFunction::elu: return version_of<Mapped<elu_of>>(isa);
+    case FloatFunction::selu: return version_of<Mapped<selu_of>>(isa);
+    case FloatFunction::celu: return version_of<Mapped<celu_of>>(isa);
+    case FloatFunction::thresholded_relu: return version_of<Mapped<thresholded_relu_of>>(isa);
+    case FloatFunction::hard_sigmoid: return version_of<Mapped<hard_sigmoid_of>>(isa);
+    case FloatFunction::hard_swish: return version_of<Mapped<hard_swish_of>>(isa);
+    case FloatFunction::negative: return version_of<Mapped<negative_of>>(isa);
+    case FloatFunction::absolute: return version_of<Mapped<absolute_of>>(isa);
+    case FloatFunction::power: return version_of<Mapped<power_of>>(isa);
+    case FloatFunction::sine: return version_of<Trigonometric<functions::sine_near, functions::sine_far>>(isa);
+    default: return version_of<Trigonometric<functions::cosine_near, functions::cosine_far>>(isa);
   }
 }
 

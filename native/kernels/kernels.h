@@ -190,7 +190,37 @@ struct ArgMaxParams {
 };
 KernelProgram make_arg_max(const ArgMaxParams&, const KernelTarget&);
 
-enum class FloatFunction { relu, leaky_relu, clip };
+enum class FloatFunction {
+  relu,
+  leaky_relu,
+  clip,
+  exp,
+  log,
+  sqrt,
+  reciprocal,
+  floor,
+  ceil,
+  round,
+  sigmoid,
+  tanh,
+  erf,
+  softplus,
+  softsign,
+  mish,
+  gelu,
+  gelu_tanh,
+  elu,
+  selu,
+  celu,
+  thresholded_relu,
+  hard_sigmoid,
+  hard_swish,
+  negative,
+  absolute,
+  power,
+  sine,
+  cosine
+};
 struct FloatUnaryParams {
   FloatFunction function;
   float alpha, beta;

@@ -1,36 +1,79 @@
 /**
  * Unary float functions, binary32 to binary32.
  *
- * Transcendental ones mean: the function of the exact argument, rounded to binary32 (computed in binary64, whose error
- * of an ulp decides a rounding once in 2^28 cases). ONNX Runtime approximates them with an error of a few units in the
- * last place, so that its floats differ and its 256-entry tables hardly ever do; the README has the numbers. Those that
- * are arithmetic only (LeakyRelu, HardSigmoid, HardSwish) round after every step, as ONNX Runtime does, and equal it.
+ * Transcendental ones mean: the function of the exact argument, computed in binary64 with a relative error below 2^-44 and rounded once
+ * to binary32, which is the correctly rounded result but in one of a million cases. Every step is written down (float_exponential,
+ * float_error_function, float_trigonometry, float_power), so that native code repeats it bit for bit. ONNX Runtime approximates
+ * these functions with an error of a few units in the last place, so that its floats differ and its 256-entry tables hardly ever do; the
+ * README has the numbers. Those that are arithmetic only (LeakyRelu, HardSigmoid, HardSwish) round after every step, as ONNX Runtime
+ * does, and equal it.
  */
+import { erf64, scaledHalfErfc } from './float_error_function.ts';
+import { exp64, expMinusOne64, log64, logOnePlus64 } from './float_exponential.ts';
+import { cos64, sin64 } from './float_trigonometry.ts';
+
 export type FloatFunction = (x: number) => number;
 
 const clampUnit = (x: number): number => (x < 0 ? 0 : x > 1 ? 1 : x);
 
-export const sigmoid: FloatFunction = (x) => Math.fround(1 / (1 + Math.exp(-x)));
-export const tanh: FloatFunction = (x) => Math.fround(Math.tanh(x));
-export const exp: FloatFunction = (x) => Math.fround(Math.exp(x));
-export const erf: FloatFunction = (x) => Math.fround(erf64(x));
-export const softplus: FloatFunction = (x) => Math.fround(Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))));
-export const softsign: FloatFunction = (x) => Math.fround(x / (1 + Math.abs(x)));
+/** (1 − e^−2a)/(1 + e^−2a) for a = |x|, with the sign of x. */
+function tanh64(x: number): number {
+  const minusOne = expMinusOne64(-2 * (x < 0 ? -x : x));
+  const size = -minusOne / (2 + minusOne);
+  return x < 0 ? -size : x === 0 ? x : size;
+}
 
-/** x·Φ(x). */
-export const gelu: FloatFunction = (x) => Math.fround(x * halfErfc64(-x * Math.SQRT1_2));
+export const exp: FloatFunction = (x) => Math.fround(exp64(x));
+export const log: FloatFunction = (x) => Math.fround(log64(x));
+export const sin: FloatFunction = (x) => Math.fround(sin64(x));
+export const cos: FloatFunction = (x) => Math.fround(cos64(x));
+export const sigmoid: FloatFunction = (x) => Math.fround(1 / (1 + exp64(-x)));
+export const tanh: FloatFunction = (x) => Math.fround(tanh64(x));
+export const erf: FloatFunction = (x) => Math.fround(erf64(x));
+export const softsign: FloatFunction = (x) => Math.fround(x / (1 + (x < 0 ? -x : x)));
+
+/** max(x, 0) + ln(1 + e^−|x|). */
+export const softplus: FloatFunction = (x) => Math.fround((x < 0 ? 0 : x) + logOnePlus64(exp64(x < 0 ? x : -x)));
+
+/** x·tanh(ln(1 + e^x)) = x·n/(n + 2), n = e^x·(e^x + 2); the quotient is 1 from 40 on. */
+export const mish: FloatFunction = (x) => {
+  const power = exp64(x > 40 ? 40 : x);
+  const n = power * (power + 2);
+  return Math.fround(x * (n / (n + 2)));
+};
+
+/** x·Φ(x), 1 − Φ(|x|) = e^(−x²/2)·scaledHalfErfc(|x|·√½); x² is exact. */
+export const gelu: FloatFunction = (x) => {
+  const half = exp64(-0.5 * x * x) * scaledHalfErfc((x < 0 ? -x : x) * Math.SQRT1_2);
+  return Math.fround(x * (x < 0 ? half : 1 - half));
+};
+
+const ROOT_TWO_OVER_PI = 0.7978845608028654;
 
 /** Gelu with approximate = tanh: x/2·(1 + tanh u) = x / (1 + e^-2u), u = √(2/π)·(x + 0.044715·x³). */
 export const geluTanh: FloatFunction = (x) => {
-  const u = Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x);
-  return Math.fround(x / (1 + Math.exp(-2 * u)));
+  const u = ROOT_TWO_OVER_PI * (x + 0.044715 * x * x * x);
+  return Math.fround(x / (1 + exp64(-2 * u)));
 };
 
-/** α is a binary32 number, as attributes are. */
+/** α and γ are binary32 numbers, as attributes are. */
 export const elu =
   (alpha: number): FloatFunction =>
   (x) =>
-    x >= 0 ? x : Math.fround(alpha * Math.expm1(x));
+    x >= 0 ? x : Math.fround(alpha * expMinusOne64(x));
+
+export const selu =
+  (alpha: number, gamma: number): FloatFunction =>
+  (x) =>
+    Math.fround(gamma * (x > 0 ? x : alpha * expMinusOne64(x)));
+
+/** max(0, x) + min(0, α·(e^(x/α) − 1)). */
+export const celu =
+  (alpha: number): FloatFunction =>
+  (x) => {
+    const below = alpha * expMinusOne64(x / alpha);
+    return Math.fround((x > 0 ? x : 0) + (below >= 0 ? 0 : below));
+  };
 
 export const leakyRelu =
   (alpha: number): FloatFunction =>
@@ -47,27 +90,3 @@ const hardSixth = hardSigmoid(Math.fround(1 / 6), 0.5);
 
 /** x·HardSigmoid(x; 1/6, 1/2), the function body of the ONNX spec. */
 export const hardSwish: FloatFunction = (x) => Math.fround(x * hardSixth(x));
-
-/** erf in binary64: the series 2/√π·e^-x²·Σ 2ⁿx²ⁿ⁺¹/(2n+1)!! below 3 (all terms of one sign), 1 − erfc above. */
-function erf64(x: number): number {
-  const a = Math.abs(x);
-  if (Number.isNaN(x)) return x;
-  if (a >= 3) return Math.sign(x) * (1 - 2 * halfErfcTail(a));
-  let term = a;
-  let sum = a;
-  for (let n = 1; term > sum * 1e-17; n++) sum += term *= (2 * a * a) / (2 * n + 1);
-  return Math.sign(x) * (2 / Math.sqrt(Math.PI)) * Math.exp(-a * a) * sum;
-}
-
-/** erfc(x)/2, without cancellation where it is small. */
-export function halfErfc64(x: number): number {
-  return x >= 3 ? halfErfcTail(x) : (1 - erf64(x)) / 2;
-}
-
-/** erfc(a)/2 for a ≥ 3 by its continued fraction e^-a²/√π / (a + (1/2)/(a + (2/2)/(a + …))). */
-function halfErfcTail(a: number): number {
-  if (a > 27) return 0;
-  let rest = 0;
-  for (let k = 50; k >= 1; k--) rest = k / 2 / (a + rest);
-  return Math.exp(-a * a) / (2 * Math.sqrt(Math.PI) * (a + rest));
-}

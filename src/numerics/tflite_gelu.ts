@@ -5,7 +5,8 @@
  *   GELU        x/2 · erfc(−x·√½)
  *   GELU_TANH   x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))
  */
-import { type FloatFunction, halfErfc64, tanh } from './float_functions.ts';
+import { halfErfc64 } from './float_error_function.ts';
+import { type FloatFunction, tanh } from './float_functions.ts';
 
 const fl = Math.fround;
 const DOWN = fl(-Math.SQRT1_2);

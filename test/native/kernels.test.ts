@@ -767,32 +767,6 @@ describe.each(kernelIsas)('%s', (isa) => {
     );
   });
 
-  it('float-unary', () => {
-    const meaning = {
-      relu: () => (x: number) => Math.max(0, x),
-      'leaky-relu': (alpha: number) => (x: number) => (x >= 0 ? x : Math.fround(alpha * x)),
-      clip: (alpha: number, beta: number) => (x: number) => Math.min(Math.max(x, alpha), beta),
-    };
-    const bound = fc.constantFrom(0, -0, 0.5, -1, 3, 6, -Infinity, Infinity, 2 ** -20);
-    fc.assert(
-      fc.property(
-        fc.constantFrom('relu' as const, 'leaky-relu' as const, 'clip' as const),
-        bound,
-        bound,
-        fc.oneof(int(0, 300), int(20_000, 30_000)),
-        seed,
-        threads,
-        (name, alpha, beta, count, start, n) => {
-          const source = floats(count, random(start));
-          const found = new Float32Array(count);
-          const kernel: Kernel = { name: 'float-unary', function: name, alpha, beta, count };
-          runKernel(kernel, { source }, { destination: found }, { isa, threads: n });
-          expectSame(found, Float32Array.from(source, meaning[name](alpha, beta)));
-        },
-      ),
-    );
-  });
-
   it('softmax', () => {
     fc.assert(
       fc.property(

@@ -5,6 +5,7 @@
  * wrap modulo 2^bits. 64-bit integers are computed exactly.
  */
 
+import { power32 } from '../../numerics/index.ts';
 import { doublesOf, fromDoubles, type ITensor, isBig, newArray, sizeOf } from '../../tensors/index.ts';
 import { type AttrSpecs, type AttrValues, attr, defineOp, type Refuse, type Trait, tensorOf } from '../define_op.ts';
 import type { OnnxForm } from '../onnx_form.ts';
@@ -103,7 +104,7 @@ export const nnPow = binary(
   broadcasting('Pow', { inputs: ['X: T', 'Y: T1'], wider: 'powers' }),
   'a to the power of b, of floats as IEEE 754 has it: 1 for a = 1 and any b, for a = −1 and an infinite b; 8 to 32-bit integers: the binary64 power, truncated; 64-bit ones: exact modulo 2^64, truncated for b < 0',
   {},
-  () => [power, bigPower],
+  (_, dtype) => [dtype === 'f32' ? power32 : power, bigPower],
 );
 export const nnMin = binary(
   'min',

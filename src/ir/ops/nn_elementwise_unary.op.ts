@@ -1,19 +1,26 @@
 /**
  * Operators on one tensor, element by element.
  *
- * Transcendental functions mean the real function rounded once; what is arithmetic only rounds after every step. The
- * activations shared with the 256-entry tables of quantized operators are those of numerics/float_functions.
+ * Transcendental functions mean the real function rounded once; what is arithmetic only rounds after every step. Those of f32
+ * are in numerics/float_functions, shared with the 256-entry tables of quantized operators and repeated by native code.
  */
 import {
+  celu,
+  cos,
   elu,
   erf,
+  exp,
   gelu,
   geluTanh,
   hardSigmoid,
   hardSwish,
   leakyRelu,
+  log,
+  mish,
   roundHalfEven,
+  selu,
   sigmoid,
+  sin,
   softplus,
   softsign,
   tanh,
@@ -67,7 +74,7 @@ function activation<const N extends string, const A extends AttrSpecs>(
 }
 
 const step = Math.fround;
-const selu = { alpha: attr.float(1.6732631921768188), gamma: attr.float(1.0507010221481323) } as const;
+const seluAttributes = { alpha: attr.float(1.6732631921768188), gamma: attr.float(1.0507010221481323) } as const;
 
 export const nnLeakyRelu = activation(
   'leaky_relu',
@@ -83,19 +90,19 @@ export const nnElu = activation(
   { alpha: attr.float(1) },
   (a) => elu(step(a.alpha)),
 );
-export const nnSelu = activation('selu', { opType: 'Selu', since: 6 }, 'γ·(x > 0 ? x : α·(eˣ − 1))', selu, (a) => {
-  const [alpha, gamma] = [step(a.alpha), step(a.gamma)];
-  return (x) => gamma * (x > 0 ? x : alpha * Math.expm1(x));
-});
+export const nnSelu = activation(
+  'selu',
+  { opType: 'Selu', since: 6 },
+  'γ·(x > 0 ? x : α·(eˣ − 1))',
+  seluAttributes,
+  (a) => selu(step(a.alpha), step(a.gamma)),
+);
 export const nnCelu = activation(
   'celu',
   { opType: 'Celu', since: 12 },
   'max(0, x) + min(0, α·(e^(x/α) − 1))',
   { alpha: attr.float(1) },
-  (a) => {
-    const alpha = step(a.alpha);
-    return (x) => Math.max(0, x) + Math.min(0, alpha * Math.expm1(x / alpha));
-  },
+  (a) => celu(step(a.alpha)),
 );
 export const nnThresholdedRelu = activation(
   'thresholded_relu',
@@ -123,10 +130,7 @@ export const nnTanh = activation('tanh', { opType: 'Tanh' }, 'tanh x', {}, () =>
 export const nnErf = activation('erf', { opType: 'Erf', since: 9 }, '2/√π · ∫₀ˣ e^(−t²) dt', {}, () => erf);
 export const nnSoftplus = activation('softplus', { opType: 'Softplus' }, 'ln(1 + eˣ)', {}, () => softplus);
 export const nnSoftsign = activation('softsign', { opType: 'Softsign' }, 'x / (1 + |x|)', {}, () => softsign);
-export const nnMish = activation('mish', { opType: 'Mish', since: 18 }, 'x·tanh(ln(1 + eˣ))', {}, () => (x) => {
-  const softplus = Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
-  return x * Math.tanh(softplus);
-});
+export const nnMish = activation('mish', { opType: 'Mish', since: 18 }, 'x·tanh(ln(1 + eˣ))', {}, () => mish);
 export const nnGelu = activation(
   'gelu',
   { opType: 'Gelu', since: 20 },
@@ -135,8 +139,14 @@ export const nnGelu = activation(
   (a) => (a.approximate === 'tanh' ? geluTanh : gelu),
 );
 
-/** A function of f32 and f64. */
-function floatFunction<const N extends string>(name: N, onnx: OnnxForm<never>, doc: string, f: OnNumber) {
+/** A function of f32 and f64; of f32 `ofF32` where that differs. */
+function floatFunction<const N extends string>(
+  name: N,
+  onnx: OnnxForm<never>,
+  doc: string,
+  f: OnNumber,
+  ofF32: OnNumber = f,
+) {
   return defineOp({
     name: `nn.${name}` as const,
     doc,
@@ -145,24 +155,25 @@ function floatFunction<const N extends string>(name: N, onnx: OnnxForm<never>, d
     results: { y: { like: 'x' } },
     traits: ['elementwise'],
     infer: ({ x }) => x,
-    evaluate: ({ x }, _attrs, [{ shape }]) => mapped(x, shape, f),
+    evaluate: ({ x }, _attrs, [{ shape }]) => mapped(x, shape, x.dtype === 'f32' ? ofF32 : f),
     onnx: { ignored, ...onnx },
   });
 }
 
-export const nnExp = floatFunction('exp', { opType: 'Exp' }, 'eˣ', Math.exp);
-export const nnLog = floatFunction('log', { opType: 'Log' }, 'ln x', Math.log);
+export const nnExp = floatFunction('exp', { opType: 'Exp' }, 'eˣ', Math.exp, exp);
+export const nnLog = floatFunction('log', { opType: 'Log' }, 'ln x', Math.log, log);
 export const nnSqrt = floatFunction('sqrt', { opType: 'Sqrt' }, '√x', Math.sqrt);
 export const nnReciprocal = floatFunction('reciprocal', { opType: 'Reciprocal' }, '1 / x', (x) => 1 / x);
-export const nnSin = floatFunction('sin', { opType: 'Sin', since: 7 }, 'sin x', Math.sin);
-export const nnCos = floatFunction('cos', { opType: 'Cos', since: 7 }, 'cos x', Math.cos);
+export const nnSin = floatFunction('sin', { opType: 'Sin', since: 7 }, 'sin x', Math.sin, sin);
+export const nnCos = floatFunction('cos', { opType: 'Cos', since: 7 }, 'cos x', Math.cos, cos);
 export const nnFloor = floatFunction('floor', { opType: 'Floor' }, '⌊x⌋', Math.floor);
 export const nnCeil = floatFunction('ceil', { opType: 'Ceil' }, '⌈x⌉', Math.ceil);
+/** A zero has the sign of x, as with the instruction of processors. */
 export const nnRound = floatFunction(
   'round',
   { opType: 'Round', since: 11 },
   'the nearest integer, ties to even',
-  roundHalfEven,
+  (x) => roundHalfEven(x) || x * 0,
 );
 
 /** A function of every number type. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import * as functions from '../../../src/numerics/float_functions.ts';
+import { power32 } from '../../../src/numerics/float_power.ts';
 import { tensor } from '../../../src/tensors/tensor.ts';
 import { ortOutput, random } from './ort.ts';
 
@@ -76,5 +77,84 @@ describe('known values', () => {
     expect(functions.elu(1)(-1e-10)).toBe(Math.fround(-1e-10));
     expect(functions.geluTanh(100)).toBe(100);
     expect(functions.geluTanh(-100) + 0).toBe(0);
+  });
+});
+
+/** Numbers of every sign and exponent: each 65,521st pattern of binary32. */
+const everywhere = new Float32Array(Uint32Array.from({ length: 65_550 }, (_, i) => i * 65_521).buffer);
+
+/** erfc(a)/2 for a ≥ 0: 1/2 − a·e^-a²/√π·Σ 2ⁿa²ⁿ/(2n+1)!! below 3, a continued fraction above. */
+function halfErfcBySeries(a: number): number {
+  if (a >= 3) {
+    let rest = 0;
+    for (let k = 80; k >= 1; k--) rest = k / 2 / (a + rest);
+    return Math.exp(-a * a) / (2 * Math.sqrt(Math.PI) * (a + rest));
+  }
+  let [term, sum] = [a, a];
+  for (let n = 1; term > sum * 1e-18; n++) sum += term *= (2 * a * a) / (2 * n + 1);
+  return 0.5 - (Math.exp(-a * a) * sum) / Math.sqrt(Math.PI);
+}
+const erfBySeries = (x: number): number => {
+  const a = Math.abs(x);
+  if (Number.isNaN(x) || a >= 3) return Number.isNaN(x) ? x : Math.sign(x) * (1 - 2 * halfErfcBySeries(a));
+  let [term, sum] = [a, a];
+  for (let n = 1; term > sum * 1e-18; n++) sum += term *= (2 * a * a) / (2 * n + 1);
+  return x === 0 ? x : Math.sign(x) * (2 / Math.sqrt(Math.PI)) * Math.exp(-a * a) * sum;
+};
+
+describe('transcendental functions are the exact ones, rounded once', () => {
+  const softplus = (v: number) => Math.max(v, 0) + Math.log1p(Math.exp(-Math.abs(v)));
+  test.each<[string, (v: number) => number, (v: number) => number]>([
+    ['exp', functions.exp, Math.exp],
+    ['log', functions.log, Math.log],
+    ['sin', functions.sin, Math.sin],
+    ['cos', functions.cos, Math.cos],
+    ['tanh', functions.tanh, Math.tanh],
+    ['sigmoid', functions.sigmoid, (v) => 1 / (1 + Math.exp(-v))],
+    ['softplus', functions.softplus, softplus],
+    ['mish', functions.mish, (v) => v * Math.tanh(softplus(v))],
+    ['elu', functions.elu(1), (v) => (v >= 0 ? v : Math.expm1(v))],
+    ['selu', functions.selu(2, 3), (v) => 3 * (v > 0 ? v : 2 * Math.expm1(v))],
+    ['celu', functions.celu(0.5), (v) => Math.max(0, v) + Math.min(0, 0.5 * Math.expm1(2 * v))],
+    ['erf', functions.erf, erfBySeries],
+    ['power 0.7', (v) => Math.fround(power32(v, Math.fround(0.7))), (v) => v ** Math.fround(0.7)],
+    ['power -1.5', (v) => Math.fround(power32(v, -1.5)), (v) => v ** -1.5],
+    ['power of 3', (v) => Math.fround(power32(3, v)), (v) => 3 ** v],
+  ])('%s', (_, f, exact) => {
+    const bits = new Int32Array(new Float32Array(1).buffer);
+    const single = new Float32Array(bits.buffer);
+    const patternOf = (v: number) => {
+      single[0] = v;
+      return bits[0];
+    };
+    const differing = everywhere.filter((v) => !Object.is(f(v), Math.fround(exact(v))));
+    const far = differing.filter((v) => Math.abs(patternOf(f(v)) - patternOf(exact(v))) > 1);
+    expect([...far]).toEqual([]);
+    expect(differing.length).toBeLessThanOrEqual(2);
+  });
+
+  test('gelu, where its tail is a normal number', () => {
+    const middle = Float32Array.from({ length: 20_001 }, (_, i) => (i - 10_000) / 777);
+    const exact = (v: number) => {
+      const half = halfErfcBySeries(Math.abs(v) * Math.SQRT1_2);
+      return Math.fround(v * (v < 0 ? half : 1 - half));
+    };
+    expect(middle.filter((v) => Math.abs(v) > 4.3 && functions.gelu(v) !== exact(v)).length).toBeLessThanOrEqual(2);
+    expect(middle.filter((v) => Math.abs(functions.gelu(v) - exact(v)) > 2e-7 * Math.abs(exact(v))).length).toBe(0);
+  });
+
+  test('powers halfway between two numbers go to the even one', () => {
+    for (let a = 3; a < 400; a++)
+      for (const b of [1.5, 2, 3, 4, 5, 7, 0.25, 0.75, 1.25, 2.5, -2])
+        expect([a, b, Math.fround(power32(a, b))]).toEqual([a, b, Math.fround(a ** b)]);
+  });
+
+  test('powers of special numbers are those of C', () => {
+    const numbers = [0, -0, 1, -1, 2, -2, 0.5, -0.5, 3, Infinity, -Infinity, Number.NaN];
+    for (const a of numbers)
+      for (const b of [...numbers, -3, 2.5, 1e30]) {
+        const isOne = a === 1 || (a === -1 && Math.abs(b) === Infinity);
+        expect([a, b, Math.fround(power32(a, b))]).toEqual([a, b, Math.fround(isOne ? 1 : a ** b)]);
+      }
   });
 });

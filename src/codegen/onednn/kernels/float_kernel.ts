@@ -1,6 +1,40 @@
 /** Kernels over floats and words. */
 import type { CastType, Three } from './native_types.ts';
 
+/** The functions of one float, with up to two parameters. */
+export const floatFunctionNames = [
+  'relu',
+  'leaky-relu',
+  'clip',
+  'exp',
+  'log',
+  'sqrt',
+  'reciprocal',
+  'floor',
+  'ceil',
+  'round',
+  'sigmoid',
+  'tanh',
+  'erf',
+  'softplus',
+  'softsign',
+  'mish',
+  'gelu',
+  'gelu-tanh',
+  'elu',
+  'selu',
+  'celu',
+  'thresholded-relu',
+  'hard-sigmoid',
+  'hard-swish',
+  'neg',
+  'abs',
+  'pow',
+  'sin',
+  'cos',
+] as const;
+export type FloatFunctionName = (typeof floatFunctionNames)[number];
+
 export type FloatKernel =
   /** destination s64[outer, inner]: the position of the largest element along `length`, of equal ones the first, or the last; NaN is largest at the start alone. */
   | {
@@ -27,10 +61,10 @@ export type FloatKernel =
       readonly to: CastType;
       readonly count: number;
     }
-  /** f32: relu max(0, x), leaky-relu x ≥ 0 ? x : alpha·x, clip min(max(x, alpha), beta); NaN stays NaN, which no eltwise primitive of oneDNN keeps. In place. */
+  /** f32: the function of the operator of this name; alpha and beta are its parameters in order (clip: min and max, pow: the exponent). In place. */
   | {
       readonly name: 'float-unary';
-      readonly function: 'relu' | 'leaky-relu' | 'clip';
+      readonly function: FloatFunctionName;
       readonly alpha: number;
       readonly beta: number;
       readonly count: number;

@@ -1,5 +1,5 @@
 /** The operators of the back end, each with its lowering. All other operators run on the interpreter. */
-import { type AnyOp, byOp, type Node, type ResultSpec, viewOf } from '../../../ir/index.ts';
+import { type AnyOp, byOp, type Node, type ops, type ResultSpec, viewOf } from '../../../ir/index.ts';
 import type { Recorder } from '../recorder.ts';
 import { byteSoftmax } from './byte_softmax.ts';
 import * as conv from './conv.ts';
@@ -30,6 +30,11 @@ const either = <D extends AnyOp & { readonly results: { readonly y: ResultSpec }
     refuses: (view, graph) => of(graph.dtype(view.y)).refuses?.(view, graph),
     lower: (view, r) => of(r.dtype(view.y)).lower(view, r),
   };
+};
+
+const gelu: Lowering<(typeof ops)['nnGelu']> = {
+  refuses: float.unary('gelu').refuses,
+  lower: (view, r) => float.unary(view.attrs.approximate === 'tanh' ? 'gelu-tanh' : 'gelu').lower(view, r),
 };
 
 const table = {
@@ -96,6 +101,30 @@ const table = {
   nnSub: either(float.binary('sub', false), integerSum(-1)),
   nnMul: either(float.binary('mul', true), integerProduct),
   nnDiv: float.binary('div', false),
+  nnExp: float.unary('exp'),
+  nnLog: float.unary('log'),
+  nnSqrt: float.unary('sqrt'),
+  nnReciprocal: float.unary('reciprocal'),
+  nnFloor: float.unary('floor'),
+  nnCeil: float.unary('ceil'),
+  nnRound: float.unary('round'),
+  nnSin: float.unary('sin'),
+  nnCos: float.unary('cos'),
+  nnNeg: float.unary('neg'),
+  nnAbs: float.unary('abs'),
+  nnSigmoid: float.unary('sigmoid'),
+  nnTanh: float.unary('tanh'),
+  nnErf: float.unary('erf'),
+  nnSoftplus: float.unary('softplus'),
+  nnSoftsign: float.unary('softsign'),
+  nnMish: float.unary('mish'),
+  nnGelu: gelu,
+  nnElu: float.unary('elu', ({ alpha }) => [alpha, 0]),
+  nnSelu: float.unary('selu', ({ alpha, gamma }) => [alpha, gamma]),
+  nnCelu: float.unary('celu', ({ alpha }) => [alpha, 0]),
+  nnThresholdedRelu: float.unary('thresholded-relu', ({ alpha }) => [alpha, 0]),
+  nnHardSigmoid: float.unary('hard-sigmoid', ({ alpha, beta }) => [alpha, beta]),
+  nnHardSwish: float.unary('hard-swish'),
   nnSoftmax: float.softmax,
   nnCast: float.cast,
 } satisfies Lowerings;

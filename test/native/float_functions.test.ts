@@ -1,0 +1,103 @@
+/** The float functions of the addon equal those of TypeScript bit for bit, in every version. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type FloatFunctionName, floatFunctionNames } from '../../src/codegen/onednn/kernels/float_kernel.ts';
+import * as functions from '../../src/numerics/float_functions.ts';
+import { power32 } from '../../src/numerics/float_power.ts';
+import { roundHalfEven } from '../../src/numerics/rounding.ts';
+import { expectSame, kernelIsas, runKernel } from './support.ts';
+
+const { fround } = Math;
+type Meaning = (alpha: number, beta: number) => (x: number) => number;
+
+const meanings: Readonly<Record<FloatFunctionName, Meaning>> = {
+  relu: () => (x) => Math.max(0, x),
+  'leaky-relu': functions.leakyRelu,
+  clip: (low, high) => (x) => Math.min(Math.max(x, low), high),
+  exp: () => functions.exp,
+  log: () => functions.log,
+  sqrt: () => (x) => fround(Math.sqrt(x)),
+  reciprocal: () => (x) => fround(1 / x),
+  floor: () => Math.floor,
+  ceil: () => Math.ceil,
+  round: () => (x) => roundHalfEven(x) || x * 0,
+  sigmoid: () => functions.sigmoid,
+  tanh: () => functions.tanh,
+  erf: () => functions.erf,
+  softplus: () => functions.softplus,
+  softsign: () => functions.softsign,
+  mish: () => functions.mish,
+  gelu: () => functions.gelu,
+  'gelu-tanh': () => functions.geluTanh,
+  elu: functions.elu,
+  selu: functions.selu,
+  celu: functions.celu,
+  'thresholded-relu': (alpha) => (x) => (x > alpha ? x : 0),
+  'hard-sigmoid': functions.hardSigmoid,
+  'hard-swish': () => functions.hardSwish,
+  neg: () => (x) => -x,
+  abs: () => Math.abs,
+  pow: (exponent) => (x) => fround(power32(x, exponent)),
+  sin: () => functions.sin,
+  cos: () => functions.cos,
+};
+
+const specials = Float32Array.of(
+  ...[0, -0, 1, -1, 0.5, -0.5, 1.5, -2.5, 2, 3, 88.7, -103.97, 127, -150, 2 ** -149, -(2 ** -126), 2 ** 20, -(2 ** 24)],
+  ...[3.4028234663852886e38, -3.4028234663852886e38, Number.NaN, Infinity, -Infinity],
+);
+
+/** Every stride-th pattern of the binary32 numbers behind `start`, and the special ones. */
+function patterns(count: number, start: number): Float32Array {
+  const bits = Uint32Array.from({ length: count }, (_, i) => start + Math.floor((i / count) * 2 ** 32));
+  const values = new Float32Array(bits.buffer);
+  values.set(specials.subarray(0, count));
+  return values;
+}
+
+const seed = fc.nat(2 ** 32 - 1);
+
+describe.each(kernelIsas)('%s', (isa) => {
+  it.each(floatFunctionNames)('%s', (name) => {
+    const parameter = fc.constantFrom(
+      0,
+      -0,
+      0.5,
+      -1,
+      1,
+      2,
+      3,
+      1.5,
+      -2,
+      6,
+      -Infinity,
+      Infinity,
+      fround(1 / 3),
+      2 ** -20,
+    );
+    fc.assert(
+      fc.property(
+        parameter,
+        parameter,
+        fc.constantFrom(5, 301, 20_000),
+        seed,
+        fc.nat(1),
+        (alpha, beta, count, start, more) => {
+          const source = patterns(count, start);
+          const found = new Float32Array(count);
+          runKernel(
+            { name: 'float-unary', function: name, alpha, beta, count },
+            { source },
+            { destination: found },
+            { isa, threads: 1 + more },
+          );
+          // expectSame takes −0 for 0
+          const expected = Float32Array.from(source, meanings[name](alpha, beta));
+          expectSame(found, expected);
+          expect(found.findIndex((v, i) => !Object.is(v, expected[i]))).toBe(-1);
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+});
