@@ -89,7 +89,13 @@ class Compiler {
       step.addresses[i] = address_of(*placed[i].ref, step);
       if (step.addresses[i] == nullptr) add_patch(*placed[i].ref, nullptr, &step.addresses[i]);
     }
-    if (step.kernel.prepare) step.kernel.prepare(step.addresses.data());
+    if (!step.kernel.prepare) return;
+    std::vector<uint8_t*> constants(placed.size(), nullptr);
+    for (size_t i = 0; i < placed.size(); i++) {
+      const bool is_constant = placed[i].ref != nullptr && placed[i].ref->space == Space::constant;
+      constants[i] = is_constant ? step.addresses[i] : nullptr;
+    }
+    step.kernel.prepare(constants.data());
   }
 
   std::vector<Placed> place(const Command& command, const std::vector<ArgumentRule>& rules) {

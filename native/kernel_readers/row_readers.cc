@@ -15,9 +15,8 @@ RowType row_type(const Reader& r) {
 
 KernelProgram reduce(const Reader& r) {
   static constexpr std::pair<const char*, Reduction> kOperations[] = {
-      {"sum", Reduction::sum},         {"mean", Reduction::mean},
-      {"l1", Reduction::l1},           {"l2", Reduction::l2},
-      {"product", Reduction::product}, {"sum-square", Reduction::sum_square},
+      {"sum", Reduction::sum},         {"mean", Reduction::mean},       {"l1", Reduction::l1},
+      {"l2", Reduction::l2},           {"product", Reduction::product}, {"sum-square", Reduction::sum_square},
       {"maximum", Reduction::maximum}, {"minimum", Reduction::minimum}};
   return make_reduce(
       {r["operation"].choice(kOperations), row_type(r), r.size("outer"), r.size("length"), r.size("inner")}, r.target);
@@ -35,7 +34,6 @@ KernelProgram channel_affine(const Reader& r) {
 
 }  // namespace
 
-const KernelReaders kRowReaders = {
-    {"reduce", reduce}, {"normalize", normalize}, {"channel-affine", channel_affine}};
+const KernelReaders kRowReaders = {{"reduce", reduce}, {"normalize", normalize}, {"channel-affine", channel_affine}};
 
 }  // namespace unskew

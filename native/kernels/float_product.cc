@@ -1,166 +1,272 @@
-// Convolutions, transposed convolutions and matrix products of floats, channels last, summed in binary64 in one order:
-// the bias, then channel after channel and within it tap after tap. A product of two binary32 numbers is exact in
-// binary64, so that a fused multiply-add and a product with an addition are the same number, and so is every version.
+// Convolutions, transposed convolutions and matrix products of floats, channels last, summed in binary64 in one order: the bias,
+// then channel after channel and within it tap after tap. Both operands are widened once: the weights in panels of as many
+// columns as a block has, the source row by row of its results.
 #include "kernels/float_product.h"
 
-#include "kernels/elementwise.h"
+#include <cmath>
+
+#include "kernels/float_product_block.h"
+#include "kernels/float_product_layout.h"
 
 namespace unskew {
 
 namespace {
 
-constexpr int64_t kPositions = 4;
+// The bytes of a widened part of the source, which should stay in the second cache beside a panel.
+constexpr int64_t kBandBytes = 384 * 1024;
 
-template <int kLanes>
-struct Vectors {
-  typedef double Doubles __attribute__((vector_size(kLanes * sizeof(double))));
-  typedef float Floats __attribute__((vector_size(kLanes * sizeof(float))));
-};
-
-// The place that a tap reads in the source (from the place of its output position) and in the weights.
-struct Term {
-  int64_t source, weights;
-};
-
-// Some positions of an output row that read through the same taps.
-struct Chunk {
-  int64_t count;
-  std::array<int64_t, kPositions> positions, shifts;  // output columns; what to add to the source address of the first
-  const std::vector<std::pair<int64_t, int64_t>>* taps;  // (tap, input column) of the first
-};
-
-// The values that all chunks of a group share.
-struct Group {
-  const float* weights;
-  const float* bias;
-  int64_t channels, outputs, weights_step;  // weights_step: from one channel to the next
-};
-
-// The first `lanes` floats, exactly; all of them unless `kPartial`.
-template <int kLanes, bool kPartial>
-UNSKEW_INLINE void load(const float* from, int64_t lanes, typename Vectors<kLanes>::Doubles& to) {
-  typename Vectors<kLanes>::Floats values = {};
-  if (kPartial && lanes < kLanes) {
-    for (int64_t i = 0; i < lanes; i++) values[i] = from[i];
-  } else {
-    std::memcpy(&values, from, sizeof values);
+struct Convert {
+  UNSKEW_INLINE static void run(const float* from, int64_t count, double* to) {
+    for (int64_t i = 0; i < count; i++) to[i] = static_cast<double>(from[i]);
   }
-  to = __builtin_convertvector(values, typename Vectors<kLanes>::Doubles);
+};
+
+// Panels of nearly the same number of vectors, `most` at the most.
+struct Panels {
+  int64_t vectors, count, lanes;
+
+  Panels(int64_t columns, int64_t lanes_of_vector, int64_t most)
+      : vectors((columns + lanes_of_vector - 1) / lanes_of_vector),
+        count((vectors + most - 1) / most),
+        lanes(lanes_of_vector) {}
+  int64_t first(int64_t panel) const { return (panel * vectors / count) * lanes; }
+  int64_t width(int64_t panel) const { return first(panel + 1) - first(panel); }
+  int64_t padded() const { return vectors * lanes; }
+  size_t widest() const { return static_cast<size_t>(count == 0 ? 1 : (vectors + count - 1) / count); }
+};
+
+FloatProductParams flattened(FloatProductParams p) {
+  const auto all = [](const Triple& of, int64_t value) {
+    return std::ranges::all_of(of, [=](auto x) { return x == value; });
+  };
+  if (!all(p.kernel, 1) || !all(p.strides, 1) || !all(p.begin, 0) || p.input != p.output) return p;
+  int64_t rows = checked_product(p.input[0], p.input[1], p.input[2]);
+  if (!p.weights_by_batch) rows = checked_multiply(rows, std::exchange(p.batch, 1));
+  p.input = p.output = {1, 1, rows};
+  return p;
 }
 
-// kVectors·kLanes output channels of kCount positions; lanes from `lanes` on are left out (a single vector only).
-template <int kLanes, int kVectors, int kCount>
-UNSKEW_INLINE void block(const Group& group, const float* source, const Chunk& chunk, const Term* terms,
-                         int64_t term_count, int64_t first, int64_t lanes, float* const* destinations) {
-  using Doubles = typename Vectors<kLanes>::Doubles;
-  using Floats = typename Vectors<kLanes>::Floats;
-  Doubles sums[kCount][kVectors];
-  for (int v = 0; v < kVectors; v++) {
-    Doubles start = {};
-    if (group.bias != nullptr) load<kLanes, kVectors == 1>(group.bias + first + v * kLanes, lanes, start);
-    for (int p = 0; p < kCount; p++) sums[p][v] = start;
+class Product {
+ public:
+  Product(const FloatProductParams& params, const KernelTarget& target)
+      : p_(flattened(params)),
+        threads_(std::max(1, target.threads)),
+        blocks_(blocks_for(target.isa)),
+        convert_(version_of<Convert>(target.isa)),
+        is_depthwise_(p_.groups > 1 && p_.groups == p_.channels && p_.groups == p_.outputs),
+        groups_(is_depthwise_ ? 1 : p_.groups),
+        group_channels_(is_depthwise_ ? 1 : p_.channels / groups_),
+        group_outputs_(p_.outputs / groups_),
+        taps_(checked_product(p_.kernel[0], p_.kernel[1], p_.kernel[2])),
+        depth_(checked_multiply(group_channels_, taps_)),
+        panels_(group_outputs_, blocks_.lanes, is_depthwise_ ? 1 : blocks_.most_vectors),
+        rows_(p_.output[0] * p_.output[1]),
+        packs_by_thread_(p_.weights_by_batch && p_.batch > 1) {
+    const int64_t most_rows = blocks_.most_rows[panels_.widest()];
+    const int64_t column_bytes = checked_product(p_.kernel[0], p_.kernel[1], p_.channels, 8);
+    const int64_t most_columns =
+        std::max(most_rows, kBandBytes / std::max<int64_t>(1, column_bytes) / most_rows * most_rows);
+    exact_ = make_segments(p_, most_columns, most_rows, false);
+    padded_ = make_segments(p_, most_columns, most_rows, true);
+    int64_t band = 0;
+    for (const Segments* all : {&exact_, &padded_})
+      for (const Segment& segment : all->list) band = std::max(band, segment.columns());
+    band_size_ = checked_product(p_.kernel[0], p_.kernel[1], band, p_.channels);
+    packed_size_ = checked_product(depth_, panels_.padded());
+    const int64_t packs = packs_by_thread_ ? threads_ : groups_;
+    packed_ = AlignedBuffer(checked_product(packs, packed_size_, 8));
+    starts_ = AlignedBuffer(checked_product(groups_, panels_.padded(), 8));
+    // Depthwise blocks read whole vectors.
+    bands_ = AlignedBuffer(checked_add(checked_product(threads_, band_size_, 8), 64));
+    terms_ = AlignedBuffer(checked_product(threads_, taps_, sizeof(Term)));
   }
-  for (int64_t c = 0; c < group.channels; c++) {
-    for (int64_t t = 0; t < term_count; t++) {
-      const float* row = group.weights + c * group.weights_step + terms[t].weights + first;
-      Doubles w[kVectors];
-      for (int v = 0; v < kVectors; v++) load<kLanes, kVectors == 1>(row + v * kLanes, lanes, w[v]);
-      for (int p = 0; p < kCount; p++) {
-        const double x = source[chunk.shifts[p] + terms[t].source + c];
-        for (int v = 0; v < kVectors; v++) sums[p][v] += x * w[v];
+
+  // Weights that are known are widened once, and none of them makes a NaN of a pad.
+  void prepare(Addresses a) {
+    if (a[1] == nullptr || packs_by_thread_ || is_thin()) return;
+    const auto* weights = reinterpret_cast<const float*>(a[1]);
+    are_finite_ = std::all_of(weights, weights + depth_ * p_.outputs, [](float w) { return std::isfinite(w); });
+    for (int64_t g = 0; g < groups_; g++) pack(weights + g * depth_ * group_outputs_, 0, depth_, packed(g));
+    is_packed_ = true;
+  }
+
+  void run(Addresses a) {
+    const auto* weights = reinterpret_cast<const float*>(a[1]);
+    const auto* bias = reinterpret_cast<const float*>(a[2]);
+    for (int64_t g = 0; g < groups_; g++) start_with(bias == nullptr ? nullptr : bias + g * group_outputs_, g);
+    if (is_thin()) return run_thin(a);
+    if (!is_packed_ && !packs_by_thread_) {
+      parallel(threads_, groups_ * depth_, group_outputs_ * 8, 1, [&](int64_t begin, int64_t end, int) {
+        for (int64_t row = begin; row < end; row++) {
+          const int64_t g = row / depth_;
+          pack(weights + g * depth_ * group_outputs_, row % depth_, row % depth_ + 1, packed(g));
+        }
+      });
+    }
+    const Segments& segments = are_finite_ ? padded_ : exact_;
+    const int64_t parts = p_.batch * rows_ * static_cast<int64_t>(segments.list.size());
+    // Few parts of rows are shared by panel.
+    const int64_t shares = parts >= 2 * threads_ || threads_ == 1 ? 1 : std::min<int64_t>(panels_.count, threads_);
+    const int64_t columns = std::max<int64_t>(1, p_.output[2] / std::max<int64_t>(1, segments.list.size()));
+    parallel(threads_, parts * shares, columns * depth_ * p_.outputs, 1, [&](int64_t begin, int64_t end, int thread) {
+      int64_t packed_for = -1;
+      for (int64_t unit = begin; unit < end; unit++) {
+        const int64_t part = unit / shares, share = unit % shares;
+        const int64_t n = part / static_cast<int64_t>(segments.list.size()) / rows_;
+        if (packs_by_thread_ && n != packed_for) {
+          pack(weights + n * depth_ * p_.outputs, 0, depth_, packed(thread));
+          packed_for = n;
+        }
+        compute(a, segments, part, share, shares, thread);
+      }
+    });
+  }
+
+ private:
+  double* packed(int64_t which) const { return packed_.as<double>() + which * packed_size_; }
+
+  // One or two rows times a matrix of at least one vector.
+  bool is_thin() const {
+    return p_.output[2] <= kMostThinRows && rows_ == 1 && taps_ == 1 && p_.groups == 1 && p_.input == p_.output &&
+           group_outputs_ >= blocks_.lanes;
+  }
+
+  // The last panel ends where the matrix does, so that it has columns of the one before.
+  void run_thin(Addresses a) const {
+    size_t which = 0;
+    while (kThinVectors[which] * blocks_.lanes > p_.outputs) which++;
+    const int64_t width = kThinVectors[which] * blocks_.lanes, panels = (p_.outputs + width - 1) / width;
+    const int64_t rows = p_.output[2];
+    const auto* source = reinterpret_cast<const float*>(a[0]);
+    const auto* weights = reinterpret_cast<const float*>(a[1]);
+    auto* destination = reinterpret_cast<float*>(a[3]);
+    const auto compute_panel = [&](int64_t n, int64_t panel) {
+      const int64_t first = std::min(panel * width, p_.outputs - width);
+      const ThinSum sum{.depth = depth_,
+                        .source_step = p_.channels,
+                        .destination_step = p_.outputs,
+                        .weights_step = p_.outputs,
+                        .source = source + n * rows * p_.channels,
+                        .weights = weights + (p_.weights_by_batch ? n * depth_ * p_.outputs : 0) + first,
+                        .start = starts_.as<double>() + first,
+                        .destination = destination + n * rows * p_.outputs + first};
+      blocks_.thin[which][static_cast<size_t>(rows)](&sum);
+    };
+    // One thread computes the last two, which share columns.
+    const int64_t units = std::max<int64_t>(1, panels - 1);
+    parallel(threads_, p_.batch * units, depth_ * width * 4, 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t unit = begin; unit < end; unit++) {
+        compute_panel(unit / units, unit % units);
+        if (unit % units == units - 1 && panels > 1) compute_panel(unit / units, panels - 1);
+      }
+    });
+  }
+
+  // Rows [begin, end) of weights [depth, columns] in every panel; depthwise ones are [columns, depth].
+  void pack(const float* weights, int64_t begin, int64_t end, double* to) const {
+    for (int64_t row = begin; row < end; row++) {
+      if (is_depthwise_) {
+        for (int64_t c = 0; c < group_outputs_; c++)
+          to[c / panels_.lanes * panels_.lanes * depth_ + row * panels_.lanes + c % panels_.lanes] =
+              static_cast<double>(weights[c * depth_ + row]);
+        continue;
+      }
+      const float* from = weights + row * group_outputs_;
+      for (int64_t panel = 0; panel < panels_.count; panel++) {
+        const int64_t first = panels_.first(panel), width = panels_.width(panel);
+        const int64_t count = std::min(width, group_outputs_ - first);
+        double* place = to + first * depth_ + row * width;
+        convert_(from + first, count, place);
+        std::fill(place + count, place + width, 0.0);
       }
     }
   }
-  for (int p = 0; p < kCount; p++) {
-    for (int v = 0; v < kVectors; v++) {
-      const Floats rounded = __builtin_convertvector(sums[p][v], Floats);
-      float* to = destinations[p] + first + v * kLanes;
-      if (kVectors == 1 && lanes < kLanes) {
-        for (int64_t i = 0; i < lanes; i++) to[i] = rounded[i];
-      } else {
-        std::memcpy(to, &rounded, sizeof rounded);
+
+  // +0 with the bias of a group: a sum is never −0.
+  void start_with(const float* bias, int64_t group) const {
+    double* to = starts_.as<double>() + group * panels_.padded();
+    for (int64_t i = 0; i < group_outputs_; i++) to[i] = 0.0 + (bias == nullptr ? 0.0 : static_cast<double>(bias[i]));
+  }
+
+  // One part of a row of results.
+  void compute(Addresses a, const Segments& segments, int64_t part, int64_t share, int64_t shares, int thread) const {
+    const auto count = static_cast<int64_t>(segments.list.size());
+    const Segment& segment = segments.list[static_cast<size_t>(part % count)];
+    const int64_t row = part / count % rows_, n = part / count / rows_;
+    const TapList& depths = segments.depths[static_cast<size_t>(row / p_.output[1])];
+    const TapList& heights = segments.heights[static_cast<size_t>(row % p_.output[1])];
+    const int64_t input = p_.input[0] * p_.input[1] * p_.input[2], columns = segment.columns();
+    const auto* source = reinterpret_cast<const float*>(a[0]) + n * input * p_.channels;
+    double* band = bands_.as<double>() + thread * band_size_;
+    double* line = band;
+    for (const auto& [tz, z] : depths) {
+      for (const auto& [ty, y] : heights) {
+        widen_row(source + (z * p_.input[1] + y) * p_.input[2] * p_.channels, segment, line);
+        line += columns * p_.channels;
+      }
+    }
+    Term* terms = terms_.as<Term>() + thread * taps_;
+    float* destination = reinterpret_cast<float*>(a[3]) + (n * rows_ + row) * p_.output[2] * p_.outputs;
+    for (const Alike& alike : segment.parts) {
+      int64_t term_count = 0, lines = 0;
+      for (const auto& [tz, z] : depths) {
+        for (const auto& [ty, y] : heights) {
+          for (const auto& [tx, x] : *alike.taps)
+            terms[term_count++] = {(lines * columns + x - segment.first) * p_.channels,
+                                   (tz * p_.kernel[1] + ty) * p_.kernel[2] + tx};
+          lines++;
+        }
+      }
+      for (int64_t g = 0; g < groups_; g++) {
+        for (int64_t panel = panels_.count * share / shares; panel < panels_.count * (share + 1) / shares; panel++) {
+          const int64_t first = panels_.first(panel), width = panels_.width(panel);
+          const BlockSum sum{.channels = group_channels_,
+                             .taps = taps_,
+                             .term_count = term_count,
+                             .terms = terms,
+                             .panel = packed(packs_by_thread_ ? thread : g) + first * depth_,
+                             .start = starts_.as<double>() + g * panels_.padded() + first,
+                             .columns = std::min(width, group_outputs_ - first)};
+          const auto& functions =
+              is_depthwise_ ? blocks_.depthwise : blocks_.functions[static_cast<size_t>(width / panels_.lanes)];
+          const double* source_of_panel = band + (is_depthwise_ ? first : g * group_channels_);
+          for (const Chunk& chunk : alike.chunks) {
+            const size_t rows = chunk.positions.size();
+            BlockRows at;
+            for (size_t i = 0; i < rows; i++) {
+              at.source[i] = source_of_panel + chunk.shifts[i] * p_.channels;
+              at.destination[i] = destination + chunk.positions[i] * p_.outputs + g * group_outputs_ + first;
+            }
+            functions[rows](&sum, &at);
+          }
+        }
       }
     }
   }
-}
 
-template <int kLanes, int kVectors, int kCount>
-UNSKEW_INLINE void blocks(const Group& group, const float* source, const Chunk& chunk, const Term* terms,
-                          int64_t term_count, float* const* destinations) {
-  int64_t first = 0;
-  for (; first + kVectors * kLanes <= group.outputs; first += kVectors * kLanes)
-    block<kLanes, kVectors, kCount>(group, source, chunk, terms, term_count, first, kLanes, destinations);
-  for (; first < group.outputs; first += kLanes)
-    block<kLanes, 1, kCount>(group, source, chunk, terms, term_count, first,
-                             std::min<int64_t>(kLanes, group.outputs - first), destinations);
-}
-
-// As many sums as registers hold: 16 of 8 lanes, or 8 of 4.
-template <int kLanes, int kVectors>
-struct Products {
-  UNSKEW_INLINE static void run(const Group* group, const float* source, const Chunk* chunk, const Term* terms,
-                                int64_t term_count, float* const* destinations) {
-    switch (chunk->count) {
-      case 4: return blocks<kLanes, kVectors, 4>(*group, source, *chunk, terms, term_count, destinations);
-      case 3: return blocks<kLanes, kVectors, 3>(*group, source, *chunk, terms, term_count, destinations);
-      case 2: return blocks<kLanes, kVectors, 2>(*group, source, *chunk, terms, term_count, destinations);
-      default: return blocks<kLanes, kVectors, 1>(*group, source, *chunk, terms, term_count, destinations);
-    }
+  // A row of the source, with zeros beyond its ends.
+  void widen_row(const float* row, const Segment& segment, double* to) const {
+    const int64_t begin = std::max<int64_t>(segment.first, 0), end = std::min(segment.last + 1, p_.input[2]);
+    std::fill_n(to, std::max<int64_t>(0, begin - segment.first) * p_.channels, 0.0);
+    if (begin < end)
+      convert_(row + begin * p_.channels, (end - begin) * p_.channels, to + (begin - segment.first) * p_.channels);
+    const int64_t filled = std::max(end, begin) - segment.first;
+    if (filled < segment.columns())
+      std::fill_n(to + filled * p_.channels, (segment.columns() - filled) * p_.channels, 0.0);
   }
-};
 
-using TapList = std::vector<std::pair<int64_t, int64_t>>;
-
-// For every output position of an axis the (tap, input position) pairs inside the input, by ascending tap.
-std::vector<TapList> taps_of_axis(const FloatProductParams& p, int axis) {
-  std::vector<TapList> all(static_cast<size_t>(p.output[axis]));
-  for (int64_t o = 0; o < p.output[axis]; o++) {
-    for (int64_t tap = 0; tap < p.kernel[axis]; tap++) {
-      int64_t at = p.transposed ? o + p.begin[axis] - tap * p.dilations[axis]
-                                : o * p.strides[axis] - p.begin[axis] + tap * p.dilations[axis];
-      if (at < 0 || (p.transposed && at % p.strides[axis] != 0)) continue;
-      if (p.transposed) at /= p.strides[axis];
-      if (at < p.input[axis]) all[static_cast<size_t>(o)].emplace_back(tap, at);
-    }
-  }
-  return all;
-}
-
-bool same_taps(const TapList& a, const TapList& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const auto& x, const auto& y) { return x.first == y.first; });
-}
-
-// Positions of the last axis, joined when they have the same taps: their input positions differ by one distance for all
-// taps.
-std::vector<Chunk> chunks_of(const std::vector<TapList>& columns, int64_t channels) {
-  std::vector<Chunk> chunks;
-  std::vector<size_t> open;  // chunks that have room, at most one for each list of taps
-  for (size_t o = 0; o < columns.size(); o++) {
-    const auto found =
-        std::find_if(open.begin(), open.end(), [&](size_t c) { return same_taps(*chunks[c].taps, columns[o]); });
-    if (found == open.end()) {
-      open.push_back(chunks.size());
-      chunks.push_back({.count = 1, .positions = {static_cast<int64_t>(o)}, .shifts = {}, .taps = &columns[o]});
-      continue;
-    }
-    Chunk& chunk = chunks[*found];
-    const int64_t distance = columns[o].empty() ? 0 : columns[o][0].second - (*chunk.taps)[0].second;
-    chunk.positions[static_cast<size_t>(chunk.count)] = static_cast<int64_t>(o);
-    chunk.shifts[static_cast<size_t>(chunk.count)] = distance * channels;
-    if (++chunk.count == kPositions) open.erase(found);
-  }
-  return chunks;
-}
-
-// The data of a program, made once; Chunks point into `columns`.
-struct Layout {
-  std::array<std::vector<TapList>, 3> axes;
-  std::vector<Chunk> chunks;
-  explicit Layout(const FloatProductParams& p)
-      : axes{taps_of_axis(p, 0), taps_of_axis(p, 1), taps_of_axis(p, 2)}, chunks(chunks_of(axes[2], p.channels)) {}
-  Layout(const Layout&) = delete;
-  Layout& operator=(const Layout&) = delete;
+  FloatProductParams p_;
+  int threads_;
+  Blocks blocks_;
+  void (*convert_)(const float*, int64_t, double*);
+  bool is_depthwise_;
+  int64_t groups_, group_channels_, group_outputs_, taps_, depth_;
+  Panels panels_;
+  int64_t rows_;
+  bool packs_by_thread_, is_packed_ = false, are_finite_ = false;
+  Segments exact_, padded_;
+  int64_t band_size_ = 0, packed_size_ = 0;
+  AlignedBuffer packed_{0}, starts_{0}, bands_{0}, terms_{0};
 };
 
 }  // namespace
@@ -172,13 +278,7 @@ KernelProgram make_float_product(const FloatProductParams& p, const KernelTarget
   const int64_t input = checked_product(p.input[0], p.input[1], p.input[2]);
   const int64_t output = checked_product(p.output[0], p.output[1], p.output[2]);
   const int64_t taps = checked_product(p.kernel[0], p.kernel[1], p.kernel[2]);
-  const int64_t group_channels = p.channels / p.groups, group_outputs = p.outputs / p.groups;
-  const int64_t weights = checked_product(group_channels, taps, p.outputs);
-  checked_product(std::max<int64_t>(1, target.threads), taps, sizeof(Term));
-  const auto layout = std::make_shared<const Layout>(p);
-  const auto products =
-      target.isa == Isa::avx512 ? version_of<Products<8, 4>>(target.isa) : version_of<Products<4, 2>>(target.isa);
-  auto scratch = std::make_shared<std::vector<Term>>(static_cast<size_t>(std::max(1, target.threads) * taps));
+  const int64_t weights = checked_product(p.channels / p.groups, taps, p.outputs);
   KernelProgram program;
   program.arguments = {
       {.name = "source", .bytes = checked_product(p.batch, input, p.channels, 4), .alignment = 4},
@@ -188,43 +288,9 @@ KernelProgram make_float_product(const FloatProductParams& p, const KernelTarget
        .bytes = checked_product(p.batch, output, p.outputs, 4),
        .access = Access::write,
        .alignment = 4}};
-  program.run = [=, threads = target.threads](Addresses a) {
-    const auto* source = reinterpret_cast<const float*>(a[0]);
-    const auto* all_weights = reinterpret_cast<const float*>(a[1]);
-    const auto* bias = reinterpret_cast<const float*>(a[2]);
-    auto* destination = reinterpret_cast<float*>(a[3]);
-    const int64_t chunks = static_cast<int64_t>(layout->chunks.size()), rows = p.output[0] * p.output[1];
-    parallel(threads, p.batch * rows * chunks, taps * group_channels * p.outputs * 4, 1,
-             [&](int64_t begin, int64_t end, int thread) {
-               Term* terms = scratch->data() + thread * taps;
-               for (int64_t unit = begin; unit < end; unit++) {
-                 const Chunk& chunk = layout->chunks[static_cast<size_t>(unit % chunks)];
-                 const int64_t row = unit / chunks % rows, n = unit / chunks / rows;
-                 int64_t count = 0;
-                 for (const auto& [tz, z] : layout->axes[0][static_cast<size_t>(row / p.output[1])]) {
-                   for (const auto& [ty, y] : layout->axes[1][static_cast<size_t>(row % p.output[1])]) {
-                     for (const auto& [tx, x] : *chunk.taps) {
-                       const int64_t tap = (tz * p.kernel[1] + ty) * p.kernel[2] + tx;
-                       terms[count++] = {((z * p.input[1] + y) * p.input[2] + x) * p.channels, tap * group_outputs};
-                     }
-                   }
-                 }
-                 for (int64_t g = 0; g < p.groups; g++) {
-                   const Group group{
-                       all_weights + (p.weights_by_batch ? n * weights : g * group_channels * taps * group_outputs),
-                       bias != nullptr ? bias + g * group_outputs : nullptr, group_channels, group_outputs,
-                       taps * group_outputs};
-                   float* destinations[kPositions] = {};
-                   for (int64_t i = 0; i < chunk.count; i++) {
-                     const int64_t at = (n * rows + row) * p.output[2] + chunk.positions[static_cast<size_t>(i)];
-                     destinations[i] = destination + at * p.outputs + g * group_outputs;
-                   }
-                   products(&group, source + n * input * p.channels + g * group_channels, &chunk, terms, count,
-                            destinations);
-                 }
-               }
-             });
-  };
+  const auto product = std::make_shared<Product>(p, target);
+  program.prepare = [product](Addresses a) { product->prepare(a); };
+  program.run = [product](Addresses a) { product->run(a); };
   return program;
 }
 

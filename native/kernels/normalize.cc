@@ -57,15 +57,15 @@ struct Normalize {
 
 // y = (x − mean)·factor + offset, along the channels or with one of each.
 struct AffineAlong {
-  UNSKEW_INLINE static void run(const float* x, const double* mean, const double* factor, const double* offset, float* y,
-                                int64_t count) {
+  UNSKEW_INLINE static void run(const float* x, const double* mean, const double* factor, const double* offset,
+                                float* y, int64_t count) {
     for (int64_t i = 0; i < count; i++)
       y[i] = static_cast<float>((static_cast<double>(x[i]) - mean[i]) * factor[i] + offset[i]);
   }
 };
 struct AffineOfOne {
-  UNSKEW_INLINE static void run(const float* x, const double* mean, const double* factor, const double* offset, float* y,
-                                int64_t count) {
+  UNSKEW_INLINE static void run(const float* x, const double* mean, const double* factor, const double* offset,
+                                float* y, int64_t count) {
     const double of = *mean, by = *factor, added = *offset;
     for (int64_t i = 0; i < count; i++) y[i] = static_cast<float>((static_cast<double>(x[i]) - of) * by + added);
   }

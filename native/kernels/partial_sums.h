@@ -77,8 +77,7 @@ struct SumOfDoubles {
     to = static_cast<double>(x);
   }
   template <class X, class V>
-    requires(!std::is_arithmetic_v<X>)
-  UNSKEW_INLINE static void convert(const X& x, V& to) {
+  requires(!std::is_arithmetic_v<X>) UNSKEW_INLINE static void convert(const X& x, V& to) {
     to = __builtin_convertvector(x, V);
   }
   template <class V>

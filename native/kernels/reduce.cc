@@ -27,8 +27,7 @@ struct Converted {
     to = static_cast<A>(x);
   }
   template <class X, class V>
-    requires(!std::is_arithmetic_v<X>)
-  UNSKEW_INLINE static void convert(const X& x, V& to) {
+  requires(!std::is_arithmetic_v<X>) UNSKEW_INLINE static void convert(const X& x, V& to) {
     to = __builtin_convertvector(x, V);
   }
 };
@@ -160,8 +159,7 @@ struct Reduce {
       const auto [length, inner] = std::pair{rows->length, rows->inner};
       if (inner == 1) {
         for (int64_t i = begin; i < end; i++)
-          destination[i] =
-              finished(fold_run<kBytes>(terms, source + i * length, length, Terms<T>::start()), *rows);
+          destination[i] = finished(fold_run<kBytes>(terms, source + i * length, length, Terms<T>::start()), *rows);
         return;
       }
       Element results[kPartials * kColumns];

@@ -23,8 +23,6 @@ UNSKEW_INLINE void store_vector(const V& from, T* to) {
   std::memcpy(to, &from, sizeof from);
 }
 
-
-
 // The version of a loop for an instruction set; `Loop` takes the bytes of a vector.
 template <template <int> class Loop>
 auto wide_version_of(Isa isa) {

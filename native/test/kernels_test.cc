@@ -8,6 +8,7 @@
 
 #include "kernels/float_product.h"
 #include "kernels/kernels.h"
+#include "kernels/rows.h"
 #include "kernels/strides.h"
 #include "session_core.h"
 
@@ -137,6 +138,20 @@ void elementwise() {
     return make_float_unary({function, -0.5f, 0.75f, count}, t);
   });
   check("softmax", [=, length = random_int(1, 600)](auto& t) { return make_softmax({outer, length, inner}, t); });
+  check("reduce", [=, length = random_int(0, 600), operation = random_int(0, 7), type = random_int(0, 1)](auto& t) {
+    return make_reduce({static_cast<Reduction>(operation), static_cast<RowType>(type), outer, length, inner}, t);
+  });
+  check("reduce of integers",
+        [=, length = random_int(0, 100), operation = random_int(0, 2), type = random_int(2, 9)](auto& t) {
+          constexpr Reduction kOperations[] = {Reduction::sum, Reduction::maximum, Reduction::minimum};
+          return make_reduce({kOperations[operation], static_cast<RowType>(type), outer, length, inner}, t);
+        });
+  check("normalize", [=, groups = random_int(1, 3), per_row = random_int(1, 70), centre = coin()](auto& t) {
+    return make_normalize({outer, per_row * inner, centre, 1e-5, groups, per_row}, t);
+  });
+  check("channel-affine", [=, channels = random_int(1, 70)](auto& t) {
+    return make_channel_affine({outer, channels, inner}, t);
+  });
   check("qlinear-softmax", [=, length = random_int(1, 600), a = byte_type()](auto& t) {
     return make_qlinear_softmax({a, outer, length, inner, 255.0, 3}, t);
   });
@@ -257,8 +272,13 @@ void windows() {
 
 void resizing() {
   const auto input = random_tuple<2>(1, 9), output = random_tuple<2>(1, 9);
-  const LinearResizeParams params{byte_type(), random_int(1, 2), input, output, random_int(1, 70),
-                                  static_cast<int32_t>(random_int(0, 11)), static_cast<ResizeRounding>(random_int(0, 2))};
+  const LinearResizeParams params{byte_type(),
+                                  random_int(1, 2),
+                                  input,
+                                  output,
+                                  random_int(1, 70),
+                                  static_cast<int32_t>(random_int(0, 11)),
+                                  static_cast<ResizeRounding>(random_int(0, 2))};
   check("linear-resize", [=](auto& t) { return make_linear_resize(params, t); });
 }
 
@@ -268,23 +288,33 @@ void convolutions() {
   const auto dilations = coin() ? Pair{1, 1} : random_tuple<2>(1, 3), begin = random_tuple<2>(0, 3);
   const int64_t groups = random_int(1, 2), channels = groups * random_int(1, 20), outputs = groups * random_int(1, 140);
   const OutputType type = output_type();
-  const ConvolutionParams params{byte_type(), byte_type(), groups == 1 && coin(), type,
-                                 2,           channels,
-                                 outputs,     groups,
-                                 input,       output_size(input, kernel, strides, dilations, begin),
-                                 kernel,      strides,
-                                 dilations,   begin,
-                                 100,         requantization(type)};
+  const ConvolutionParams params{byte_type(),
+                                 byte_type(),
+                                 groups == 1 && coin(),
+                                 type,
+                                 2,
+                                 channels,
+                                 outputs,
+                                 groups,
+                                 input,
+                                 output_size(input, kernel, strides, dilations, begin),
+                                 kernel,
+                                 strides,
+                                 dilations,
+                                 begin,
+                                 100,
+                                 requantization(type)};
   check("convolution", [=](auto& t) { return make_convolution(params, t); });
   // Windows of one position; at times with weights too many for parts to take them all in turn.
   const bool heavy = random_int(0, 3) == 0;
   const int64_t wide = heavy ? 160 : 4 * random_int(1, 12), many = heavy ? 420 : random_int(1, 200);
-  const ConvolutionParams pointwise{byte_type(), byte_type(), coin(), type,   2,      wide,   many,   1,   input,
-                                    input,       {1, 1}, {1, 1}, {1, 1}, {0, 0}, 100, requantization(type)};
+  const ConvolutionParams pointwise{
+      byte_type(), byte_type(), coin(), type,   2,      wide,   many, 1,
+      input,       input,       {1, 1}, {1, 1}, {1, 1}, {0, 0}, 100,  requantization(type)};
   check("convolution", [=](auto& t) { return make_convolution(pointwise, t); });
   // Sums of windows that no two s16 numbers hold.
-  const ConvolutionParams large{byte_type(), byte_type(), false, type,   1,      1900,   3,      1,  {4, 4},
-                                {4, 4},      {3, 3},      {1, 1}, {1, 1}, {1, 1}, 100, requantization(type)};
+  const ConvolutionParams large{byte_type(), byte_type(), false,  type,   1,      1900,   3,   1,
+                                {4, 4},      {4, 4},      {3, 3}, {1, 1}, {1, 1}, {1, 1}, 100, requantization(type)};
   if (heavy) check("convolution", [=](auto& t) { return make_convolution(large, t); });
 }
 

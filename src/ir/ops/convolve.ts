@@ -18,7 +18,7 @@ export interface SumOptions<A> {
 export type ConvolveOptions = SumOptions<ConvAttrs>;
 
 /**
- *   y[n, o, p] = bias[o] + Σ_{c, tap inside} (x[n, g·C/G + c, p·stride − pad + tap·dilation] − zx) · (w[o, c, tap] − zw[o])
+ *   y[n, o, p] = 0 + bias[o] + Σ_{c, tap inside} (x[n, g·C/G + c, p·stride − pad + tap·dilation] − zx) · (w[o, c, tap] − zw[o])
  *
  * One filter tap at a time, added over all positions it reaches.
  */
@@ -38,7 +38,7 @@ export function convolve(options: ConvolveOptions): Float64Array {
       const firstChannel = Math.floor(o / filtersPerGroup) * perGroup;
       const yBase = (n * filters + o) * outputSize;
       const zero = zw?.(o) ?? 0;
-      if (bias) y.fill(bias[o], yBase, yBase + outputSize);
+      if (bias) y.fill(0 + bias[o], yBase, yBase + outputSize);
       for (let c = 0; c < perGroup; c++) {
         const xBase = (n * channels + firstChannel + c) * inputSize;
         for (const { index, inputAt, outputAt } of taps) {

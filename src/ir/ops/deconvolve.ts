@@ -55,7 +55,7 @@ export function deconvolve(options: SumOptions<DeconvAttrs>): Float64Array {
   const x = shifted(options.x, zx);
   const w = new Float64Array(options.w);
   const y = new Float64Array(sizeOf(outShape));
-  if (bias) for (let i = 0; i < y.length; i++) y[i] = bias[Math.floor(i / outputSize) % filters];
+  if (bias) for (let i = 0; i < y.length; i++) y[i] = 0 + bias[Math.floor(i / outputSize) % filters];
   const taps = tapsOf(kernel, output, input, attrs);
   for (let n = 0; n < batch; n++) {
     for (let c = 0; c < channels; c++) {
