@@ -11,7 +11,7 @@ KernelProgram depthwise(const Reader& r) {
   return make_depthwise(
       {source_type, r.byte_type("weightsType"), type, r.size("batch"), r.size("channels"), r.size("multiplier", 1),
        r.tuple<2>("input", 0), r.tuple<2>("output", 0), r.tuple<2>("kernel", 1), r.tuple<2>("strides", 1),
-       r.tuple<2>("dilations", 1), r.tuple<2>("padsBegin", 0), r.zero_point("sourceZeroPoint", source_type),
+       r.tuple<2>("dilations", 1), r.tuple<2>("padsBegin", 0), r.source_zero_point(source_type),
        r.requantization(type)},
       r.target);
 }
@@ -23,8 +23,16 @@ KernelProgram convolution(const Reader& r) {
   return make_convolution(
       {source_type, r.byte_type("weightsType"), !channels_first.absent() && channels_first.boolean(), type, r.size("batch"), r.size("channels"), r.size("outputChannels"), r.size("groups", 1),
        r.tuple<2>("input", 0), r.tuple<2>("output", 0), r.tuple<2>("kernel", 1), r.tuple<2>("strides", 1),
-       r.tuple<2>("dilations", 1), r.tuple<2>("padsBegin", 0), r.zero_point("sourceZeroPoint", source_type),
+       r.tuple<2>("dilations", 1), r.tuple<2>("padsBegin", 0), r.source_zero_point(source_type),
        r.requantization(type)},
+      r.target);
+}
+
+KernelProgram matrix_product(const Reader& r) {
+  const std::vector<int64_t> shape = r.shape();
+  return make_matrix_product(
+      {r.byte_type("sourceType"), r.byte_type("weightsType"), shape, r.strides("sourceStrides", shape.size()),
+       r.strides("weightsStrides", shape.size()), r.size("rows"), r.size("inner"), r.size("columns")},
       r.target);
 }
 
@@ -42,6 +50,7 @@ KernelProgram reference_convolution(const Reader& r) {
 const KernelReaders kConvolutionReaders = {
     {"depthwise", depthwise},
     {"convolution", convolution},
+    {"matrix-product", matrix_product},
     {"reference-convolution", reference_convolution}};
 
 }  // namespace unskew

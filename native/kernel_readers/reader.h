@@ -72,6 +72,11 @@ class Reader {
     const auto [low, high] = range_of(type);
     return static_cast<int32_t>((*this)[name].integer(low, high));
   }
+  // Absent where the kernel reads it in each run.
+  std::optional<int32_t> source_zero_point(ByteType type) const {
+    if ((*this)["sourceZeroPoint"].absent()) return std::nullopt;
+    return zero_point("sourceZeroPoint", type);
+  }
   Requantization requantization(OutputType type) const {
     Requantization to;
     if (type == OutputType::s32) return to;

@@ -12,9 +12,7 @@ void compute_scalar(const ConvolutionPlan& plan, const uint8_t* source, uint8_t*
   const auto low = static_cast<float>(p.to.low - p.to.zero_point),
              high = static_cast<float>(p.to.high - p.to.zero_point);
   const ChannelBlock& channels = plan.blocks[block];
-  const auto value = [&](int64_t at) {
-    return p.source_type == ByteType::u8 ? int32_t{source[at]} : int32_t{static_cast<int8_t>(source[at])};
-  };
+  const auto value = [&](int64_t at) { return value_of(p.source_type, source + at); };
   for (int64_t position = begin; position < end; position++) {
     const int64_t n = position / p.output[1] / p.output[0];
     const int64_t y = position / p.output[1] % p.output[0] * p.strides[0] - p.begin[0];
@@ -27,7 +25,7 @@ void compute_scalar(const ConvolutionPlan& plan, const uint8_t* source, uint8_t*
         const int64_t from = ((n * p.input[0] + in_y) * p.input[1] + in_x) * p.channels + channels.group * plan.inputs;
         for (int64_t c = 0; c < plan.inputs; c++) {
           const int32_t weight = plan.plain_weights[(o * plan.inputs + c) * plan.taps() + tap];
-          sum = wrapping_add(sum, (value(from + c) - p.source_zero_point) * weight);
+          sum = wrapping_add(sum, (value(from + c) - plan.source_zero_point) * weight);
         }
       }
       const int64_t at = position * p.outputs + o;
@@ -43,9 +41,7 @@ void compute_scalar(const ConvolutionPlan& plan, const uint8_t* source, uint8_t*
 
 void prepare(ConvolutionPlan& plan, const ConvolutionParams& p, const KernelTarget& target, Addresses a) {
   const bool is_unsigned = p.weights_type == ByteType::u8;
-  const auto weight_at = [is_unsigned](const uint8_t* from, int64_t i) {
-    return is_unsigned ? int32_t{from[i]} : int32_t{static_cast<int8_t>(from[i])};
-  };
+  const auto weight_at = [&p](const uint8_t* from, int64_t i) { return value_of(p.weights_type, from + i); };
   const auto* bias = reinterpret_cast<const int32_t*>(a[2]);
   const auto* multiplier = reinterpret_cast<const float*>(a[3]);
   plan.p = p;
@@ -86,9 +82,45 @@ void prepare(ConvolutionPlan& plan, const ConvolutionParams& p, const KernelTarg
   } else {
     prepare_convolution_scalar(plan);
   }
+  if (!p.source_zero_point) return;
+  set_source_zero_point(plan, *p.source_zero_point);
+  plan.inside.reset();
+  plan.bias.reset();
 }
 
 }  // namespace
+
+void run_convolution(const ConvolutionPlan& plan, const uint8_t* source, uint8_t* destination, int threads) {
+  const ConvolutionParams& p = plan.p;
+  const int64_t positions = p.batch * p.output[0] * p.output[1];
+  const int64_t parts = (positions + plan.positions - 1) / plan.positions;
+  const int64_t blocks = static_cast<int64_t>(plan.blocks.size());
+  const int64_t work =
+      blocks == 0 || parts == 0 ? 0 : positions * p.outputs * (4 + plan.taps() * plan.inputs / 4) / 16 / blocks / parts;
+  if (plan.sums.sums != nullptr) sum_windows(plan, source, threads);
+  parallel(threads, blocks * parts, work, plan.by_parts ? blocks : 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t unit = begin; unit < end; unit++) {
+      const int64_t block = plan.by_parts ? unit % blocks : unit / parts;
+      const int64_t part = (plan.by_parts ? unit / blocks : unit % parts) * plan.positions;
+      plan.compute(plan, source, destination, block, part, std::min(positions, part + plan.positions));
+    }
+  });
+}
+
+void set_source_zero_point(ConvolutionPlan& plan, int32_t zero_point) {
+  plan.source_zero_point = zero_point;
+  if (plan.base == nullptr) return;
+  // The vector version reads s8 sources as source + 128.
+  const int32_t shifted = zero_point + (plan.p.source_type == ByteType::s8 ? 128 : 0);
+  const auto *inside = plan.inside->as<int32_t>(), *bias = plan.bias->as<int32_t>();
+  auto* base = plan.base->as<int32_t>();
+  for (int64_t i = 0; i < plan.classes; i++) {
+    for (int64_t lane = 0; lane < plan.lanes; lane++) {
+      base[i * plan.lanes + lane] =
+          wrapping_subtract(bias[lane], wrapping_multiply(shifted, inside[i * plan.lanes + lane]));
+    }
+  }
+}
 
 void prepare_convolution_scalar(ConvolutionPlan& plan) {
   plan.positions = 1;
@@ -122,22 +154,12 @@ KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& t
        .access = Access::write,
        .alignment = element},
       {.name = "weightsZeroPoint", .bytes = p.outputs, .required = false, .constant = true}};
+  if (!p.source_zero_point) program.arguments.push_back({.name = "sourceZeroPoint", .bytes = 1});
   auto plan = std::make_shared<ConvolutionPlan>();
   program.prepare = [=](Addresses a) { prepare(*plan, p, target, a); };
   program.run = [=](Addresses a) {
-    const int64_t positions = p.batch * p.output[0] * p.output[1];
-    const int64_t parts = (positions + plan->positions - 1) / plan->positions;
-    const int64_t blocks = static_cast<int64_t>(plan->blocks.size());
-    const int64_t work =
-        blocks == 0 || parts == 0 ? 0 : positions * p.outputs * (4 + taps * inputs / 4) / 16 / blocks / parts;
-    if (plan->sums.sums != nullptr) sum_windows(*plan, a[0], target.threads);
-    parallel(target.threads, blocks * parts, work, plan->by_parts ? blocks : 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t unit = begin; unit < end; unit++) {
-        const int64_t block = plan->by_parts ? unit % blocks : unit / parts;
-        const int64_t part = (plan->by_parts ? unit / blocks : unit % parts) * plan->positions;
-        plan->compute(*plan, a[0], a[4], block, part, std::min(positions, part + plan->positions));
-      }
-    });
+    if (!p.source_zero_point) set_source_zero_point(*plan, value_of(p.source_type, a[6]));
+    run_convolution(*plan, a[0], a[4], target.threads);
   };
   return program;
 }

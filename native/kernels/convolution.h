@@ -70,11 +70,15 @@ struct ConvolutionPlan {
   std::vector<int32_t> plain_zero_points;  // [output channels], of the weights as s8
   std::vector<int32_t> plain_bias;      // [output channels]
   std::vector<float> plain_multiplier;  // [output channels]
+  int32_t source_zero_point = 0;        // of the parameters, or of the run
   // The fields of the vector version, by lane.
   std::vector<WindowStart> rows, columns;  // by output coordinate
   int64_t lanes = 0;
   std::unique_ptr<AlignedBuffer> weights;  // s8 [block][run][run_bytes / 4][lane of the block][4]
-  std::unique_ptr<AlignedBuffer> base;  // s32 [row class][column class][lane]: bias − zero point · Σ of the taps inside
+  int64_t classes = 0;                  // of windows: those that hold the same taps
+  std::unique_ptr<AlignedBuffer> inside;  // s32 [class][lane]: Σ of the weights of the taps inside
+  std::unique_ptr<AlignedBuffer> bias;    // s32 [lane]
+  std::unique_ptr<AlignedBuffer> base;    // s32 [class][lane]: bias − zero point · inside
   std::unique_ptr<AlignedBuffer> multiplier;  // f32 [lane]
   std::unique_ptr<AlignedBuffer> padding;     // what a tap outside the input reads: zeros
   // Bytes of the source that a window reads one after another: the channels of a tap, or of all taps of a kernel row
@@ -91,6 +95,16 @@ struct ConvolutionPlan {
 // Each version sets blocks, positions and compute, and packs the plain constants.
 void prepare_convolution_scalar(ConvolutionPlan& plan);
 void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target);
+
+void run_convolution(const ConvolutionPlan& plan, const uint8_t* source, uint8_t* destination, int threads);
+
+// Sets the zero point of the source, and the bases of the vector version.
+void set_source_zero_point(ConvolutionPlan& plan, int32_t zero_point);
+
+// Products of matrices that only a run knows: a plan without constants; then, for each matrix of weights [inputs, outputs], its
+// blocks are packed, and `inside` gets the sums of its columns less their zero point, plain_zero_points[0].
+void prepare_matrices_avx512(ConvolutionPlan& plan, const KernelTarget& target);
+void pack_matrix_avx512(ConvolutionPlan& plan, const uint8_t* weights, int64_t block);
 
 // Allocates the sums; computes them for a source.
 void prepare_window_sums(ConvolutionPlan& plan, int threads);

@@ -82,18 +82,16 @@ void pack_block(const ConvolutionPlan& plan, const ChannelBlock& block, const st
           sums[tap] = wrapping_add(sums[tap], weight);
         }
       }
-      const int32_t zero_point = p.source_zero_point + (p.source_type == ByteType::s8 ? 128 : 0);
-      auto* base = plan.base->as<int32_t>() + block.lane + at;
+      auto* inside = plan.inside->as<int32_t>() + block.lane + at;
       for (const auto& [top, bottom] : rows) {
         for (const auto& [left, right] : columns) {
-          int32_t inside = 0;
           for (int64_t i = top; i < bottom; i++) {
-            for (int64_t j = left; j < right; j++) inside = wrapping_add(inside, sums[i * p.kernel[1] + j]);
+            for (int64_t j = left; j < right; j++) *inside = wrapping_add(*inside, sums[i * p.kernel[1] + j]);
           }
-          *base = wrapping_subtract(plan.plain_bias[o], wrapping_multiply(zero_point, inside));
-          base += plan.lanes;
+          inside += plan.lanes;
         }
       }
+      plan.bias->as<int32_t>()[block.lane + at] = plan.plain_bias[o];
       plan.multiplier->as<float>()[block.lane + at] = plan.plain_multiplier[o];
       if (plan.sums.factors != nullptr) {
         const int32_t factor = -plan.plain_zero_points[o];
@@ -149,9 +147,13 @@ UNSKEW_AVX512 void compute(const ConvolutionPlan& plan, const uint8_t* source, u
   }
 }
 
-}  // namespace
+// The taps of the classes of each axis.
+struct Classes {
+  std::vector<Taps> rows, columns;
+};
 
-void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target) {
+// All of a plan but its packed constants; no block where there is nothing to compute.
+Classes lay_out(ConvolutionPlan& plan, const KernelTarget& target) {
   const ConvolutionParams& p = plan.p;
   constexpr Pair kOnes = {1, 1};
   plan.pointwise = p.kernel == kOnes && p.strides == kOnes && p.begin == Pair{0, 0} && p.input == p.output;
@@ -160,16 +162,20 @@ void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& targe
   plan.runs = plan.by_rows ? p.kernel[0] : plan.taps();
   plan.run_bytes = plan.by_rows ? plan.inputs * p.kernel[1] : plan.inputs;
   plan.blocks = channel_blocks(plan);
-  if (plan.blocks.empty()) return;
+  if (plan.blocks.empty()) return {};
   const ChannelBlock& last = plan.blocks.back();
   const int64_t steps = (plan.run_bytes + 3) / 4;
   plan.lanes = last.lane + last.vectors * 16;
   const int64_t weight_bytes = last.weights + checked_product(plan.runs, steps, last.vectors, 64);
   plan.weights = std::make_unique<AlignedBuffer>(weight_bytes);
-  const std::vector<Taps> rows = classify(p, 0, p.input[1] * p.channels, plan.rows);
-  const std::vector<Taps> columns = classify(p, 1, p.channels, plan.columns);
+  Classes classes = {.rows = classify(p, 0, p.input[1] * p.channels, plan.rows),
+                     .columns = classify(p, 1, p.channels, plan.columns)};
+  const auto &rows = classes.rows, &columns = classes.columns;
   const auto row_classes = static_cast<int64_t>(rows.size()), column_classes = static_cast<int64_t>(columns.size());
-  plan.base = std::make_unique<AlignedBuffer>(checked_product(row_classes, column_classes, plan.lanes, 4));
+  plan.classes = checked_product(row_classes, column_classes);
+  plan.inside = std::make_unique<AlignedBuffer>(checked_product(plan.classes, plan.lanes, 4));
+  plan.bias = std::make_unique<AlignedBuffer>(plan.lanes * 4);
+  plan.base = std::make_unique<AlignedBuffer>(checked_product(plan.classes, plan.lanes, 4));
   for (WindowStart& row : plan.rows) row.base *= column_classes * plan.lanes;
   for (WindowStart& column : plan.columns) column.base *= plan.lanes;
   plan.multiplier = std::make_unique<AlignedBuffer>(plan.lanes * 4 + 192);
@@ -179,12 +185,65 @@ void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& targe
     prepare_window_sums(plan, target.threads);
     plan.sums.factors = std::make_unique<AlignedBuffer>(plan.lanes * 4);
   }
-  for (const ChannelBlock& block : plan.blocks) pack_block(plan, block, rows, columns);
   const int64_t positions = p.batch * p.output[0] * p.output[1];
   plan.by_parts = weight_bytes <= kFewWeights;
   plan.positions =
       kPositions * (plan.by_parts ? part_steps(positions, target.threads) : divide(plan, positions, target.threads));
   plan.compute = p.source_type == ByteType::s8 ? compute<true> : compute<false>;
+  return classes;
+}
+
+// Sixty-four columns of a matrix, four of its rows: the bytes of each column together.
+UNSKEW_AVX512 void interleave(const __m512i (&rows)[4], __m512i (&to)[4]) {
+  const __m512i ab_low = _mm512_unpacklo_epi8(rows[0], rows[1]), ab_high = _mm512_unpackhi_epi8(rows[0], rows[1]);
+  const __m512i cd_low = _mm512_unpacklo_epi8(rows[2], rows[3]), cd_high = _mm512_unpackhi_epi8(rows[2], rows[3]);
+  // Of each 16 columns, four in each of these; the vectors want sixteen in a row.
+  const __m512i a = _mm512_unpacklo_epi16(ab_low, cd_low), b = _mm512_unpackhi_epi16(ab_low, cd_low);
+  const __m512i c = _mm512_unpacklo_epi16(ab_high, cd_high), d = _mm512_unpackhi_epi16(ab_high, cd_high);
+  const __m512i ab_first = _mm512_shuffle_i32x4(a, b, 0x44), ab_last = _mm512_shuffle_i32x4(a, b, 0xee);
+  const __m512i cd_first = _mm512_shuffle_i32x4(c, d, 0x44), cd_last = _mm512_shuffle_i32x4(c, d, 0xee);
+  to[0] = _mm512_shuffle_i32x4(ab_first, cd_first, 0x88);
+  to[1] = _mm512_shuffle_i32x4(ab_first, cd_first, 0xdd);
+  to[2] = _mm512_shuffle_i32x4(ab_last, cd_last, 0x88);
+  to[3] = _mm512_shuffle_i32x4(ab_last, cd_last, 0xdd);
+}
+
+}  // namespace
+
+void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target) {
+  const auto [rows, columns] = lay_out(plan, target);
+  for (const ChannelBlock& block : plan.blocks) pack_block(plan, block, rows, columns);
+}
+
+void prepare_matrices_avx512(ConvolutionPlan& plan, const KernelTarget& target) {
+  plan.plain_zero_points.assign(plan.p.outputs, 0);
+  lay_out(plan, target);
+}
+
+UNSKEW_AVX512 void pack_matrix_avx512(ConvolutionPlan& plan, const uint8_t* weights, int64_t block) {
+  const ChannelBlock& own = plan.blocks[block];
+  const int64_t columns = plan.p.outputs, inner = plan.inputs;
+  const uint8_t* from = weights + own.first;
+  const __mmask64 mask = first_lanes(own.count);
+  const __m512i flip = _mm512_set1_epi8(plan.p.weights_type == ByteType::u8 ? -128 : 0), ones = _mm512_set1_epi8(1);
+  auto* to = plan.weights->as<__m512i>() + own.weights / 64;
+  __m512i sums[4] = {};
+  for (int64_t k = 0; k < inner; k += 4) {
+    __m512i rows[4], packed[4];
+    for (int64_t i = 0; i < 4; i++) {
+      rows[i] = _mm512_setzero_si512();
+      if (k + i < inner) 
+        rows[i] = _mm512_xor_si512(_mm512_maskz_loadu_epi8(mask, from + (k + i) * columns), flip);
+    }
+    interleave(rows, packed);
+    for (int v = 0; v < own.vectors; v++) {
+      _mm512_store_si512(to++, packed[v]);
+      sums[v] = _mm512_dpbusd_epi32(sums[v], ones, packed[v]);
+    }
+  }
+  const __m512i zeros = _mm512_set1_epi32(wrapping_multiply(static_cast<int32_t>(inner), plan.plain_zero_points[0]));
+  for (int v = 0; v < own.vectors; v++)
+    _mm512_store_si512(plan.inside->as<int32_t>() + own.lane + v * 16, _mm512_sub_epi32(sums[v], zeros));
 }
 
 }  // namespace unskew

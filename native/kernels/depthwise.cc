@@ -9,9 +9,7 @@ void compute_scalar(const DepthwisePlan& plan, const uint8_t* source, uint8_t* d
   const Requantization& to = p.to;
   const auto low = static_cast<float>(to.low - to.zero_point), high = static_cast<float>(to.high - to.zero_point);
   const int64_t taps = p.kernel[0] * p.kernel[1], n = row / p.output[0];
-  const auto value = [&](int64_t at) {
-    return p.source_type == ByteType::u8 ? int32_t{source[at]} : int32_t{static_cast<int8_t>(source[at])};
-  };
+  const auto value = [&](int64_t at) { return value_of(p.source_type, source + at); };
   for (int64_t x = 0; x < p.output[1]; x++) {
     for (int64_t o = plan.begin; o < plan.end; o++) {
       int32_t sum = plan.base->as<int32_t>()[o];
@@ -20,7 +18,7 @@ void compute_scalar(const DepthwisePlan& plan, const uint8_t* source, uint8_t* d
         const int64_t in_x = x * p.strides[1] - p.begin[1] + tap % p.kernel[1] * p.dilations[1];
         const bool inside = in_y >= 0 && in_y < p.input[0] && in_x >= 0 && in_x < p.input[1];
         const int32_t v = inside ? value(((n * p.input[0] + in_y) * p.input[1] + in_x) * p.channels + o / p.multiplier)
-                                 : p.source_zero_point;
+                                 : plan.source_zero_point;
         sum = wrapping_add(sum, v * plan.plain_weights[o * taps + tap]);
       }
       const int64_t at = (row * p.output[1] + x) * plan.outputs + o;
@@ -34,11 +32,9 @@ void compute_scalar(const DepthwisePlan& plan, const uint8_t* source, uint8_t* d
   }
 }
 
-std::shared_ptr<const DepthwisePlan> prepare(const DepthwiseParams& p, const KernelTarget& target, int64_t outputs,
+std::shared_ptr<DepthwisePlan> prepare(const DepthwiseParams& p, const KernelTarget& target, int64_t outputs,
                                              int64_t begin, int64_t end, Addresses a) {
-  const auto weight_at = [&](const uint8_t* from, int64_t i) {
-    return p.weights_type == ByteType::u8 ? int32_t{from[i]} : int32_t{static_cast<int8_t>(from[i])};
-  };
+  const auto weight_at = [&](const uint8_t* from, int64_t i) { return value_of(p.weights_type, from + i); };
   const auto* bias = reinterpret_cast<const int32_t*>(a[2]);
   const auto* multiplier = reinterpret_cast<const float*>(a[3]);
   const int64_t taps = p.kernel[0] * p.kernel[1];
@@ -54,7 +50,8 @@ std::shared_ptr<const DepthwisePlan> prepare(const DepthwiseParams& p, const Ker
     const int32_t zero_point = a[5] == nullptr ? 0 : weight_at(a[5], i / taps);
     plan.plain_weights[i] = static_cast<int16_t>(weight_at(a[1], i) - zero_point);
   }
-  plan.base = std::make_unique<AlignedBuffer>(outputs * 4);
+  plan.inside = std::make_unique<AlignedBuffer>(outputs * 4);
+  plan.bias = std::make_unique<AlignedBuffer>(outputs * 4);
   plan.multiplier = std::make_unique<AlignedBuffer>(outputs * 4);
   plan.overflows = false;
   for (int64_t o = 0; o < outputs; o++) {
@@ -64,8 +61,8 @@ std::shared_ptr<const DepthwisePlan> prepare(const DepthwiseParams& p, const Ker
       sum = wrapping_add(sum, plan.plain_weights[o * taps + t]);
       magnitude += 255.0 * std::abs(plan.plain_weights[o * taps + t]);
     }
-    plan.base->as<int32_t>()[o] =
-        wrapping_subtract(bias != nullptr ? bias[o] : 0, wrapping_multiply(p.source_zero_point, sum));
+    plan.inside->as<int32_t>()[o] = sum;
+    plan.bias->as<int32_t>()[o] = bias != nullptr ? bias[o] : 0;
     if (multiplier != nullptr) {
       plan.multiplier->as<float>()[o] = multiplier[o];
       // A NaN multiplier takes the path that clamps.
@@ -75,6 +72,8 @@ std::shared_ptr<const DepthwisePlan> prepare(const DepthwiseParams& p, const Ker
   const bool done = (target.isa == Isa::avx512 && prepare_depthwise_avx512(plan)) ||
                     (target.isa != Isa::scalar && prepare_depthwise_avx2(plan));
   if (!done) prepare_depthwise_scalar(plan);
+  plan.base = std::make_unique<AlignedBuffer>(plan.inside->bytes());
+  plan.set_source_zero_point(p.source_zero_point.value_or(0));
   return result;
 }
 
@@ -104,7 +103,8 @@ KernelProgram make_depthwise(const DepthwiseParams& p, const KernelTarget& targe
        .access = Access::write,
        .alignment = element},
       {.name = "weightsZeroPoint", .bytes = outputs, .required = false, .constant = true}};
-  auto plans = std::make_shared<std::vector<std::shared_ptr<const DepthwisePlan>>>();
+  if (!p.source_zero_point) program.arguments.push_back({.name = "sourceZeroPoint", .bytes = 1});
+  auto plans = std::make_shared<std::vector<std::shared_ptr<DepthwisePlan>>>();
   program.prepare = [=](Addresses a) {
     const int64_t middle = target.isa == Isa::avx512 ? divide_depthwise_avx512(outputs) : outputs;
     plans->push_back(prepare(p, target, outputs, 0, middle, a));
@@ -112,7 +112,10 @@ KernelProgram make_depthwise(const DepthwiseParams& p, const KernelTarget& targe
   };
   program.run = [=](Addresses a) {
     int64_t blocks = 0;
-    for (const auto& plan : *plans) blocks += plan->blocks();
+    for (const auto& plan : *plans) {
+      blocks += plan->blocks();
+      if (!p.source_zero_point) plan->set_source_zero_point(value_of(p.source_type, a[6]));
+    }
     const int64_t work = blocks == 0 ? 0 : kRowsLimit * p.output[1] * outputs * (4 + taps) / 4 / blocks;
     const int64_t parts = (p.output[0] + kRowsLimit - 1) / kRowsLimit;  // of an image
     parallel(target.threads, p.batch * parts * blocks, work, 1, [&](int64_t begin, int64_t end, int thread) {

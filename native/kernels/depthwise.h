@@ -27,7 +27,11 @@ struct DepthwisePlan {
   // From the constants, as the version wants them; first as they are, for all output channels.
   std::vector<int16_t> plain_weights;         // [output channels, taps], without their zero points
   std::unique_ptr<AlignedBuffer> weights;     // of the version
+  std::unique_ptr<AlignedBuffer> inside;      // s32: Σ weights
+  std::unique_ptr<AlignedBuffer> bias;        // s32
   std::unique_ptr<AlignedBuffer> base;        // s32: bias − source zero point · Σ weights
+  bool shifts = false;                        // whether the version reads s8 sources as source + 128
+  int32_t source_zero_point = 0;              // of the parameters, or of the run
   std::unique_ptr<AlignedBuffer> multiplier;  // f32
   std::unique_ptr<AlignedBuffer> padding;     // bytes of the source zero point
   std::unique_ptr<AlignedBuffer> scratch;     // scratch_bytes for each thread
@@ -35,13 +39,23 @@ struct DepthwisePlan {
   int64_t tile = 0;       // output columns that share a scratch
   bool overflows = true;  // whether some accumulator times its multiplier may leave the range of s32
 
+  // Sets base and padding.
+  void set_source_zero_point(int32_t zero_point) {
+    source_zero_point = zero_point;
+    const int32_t shifted = zero_point + (shifts ? 128 : 0);
+    const auto *sums = inside->as<int32_t>(), *added = bias->as<int32_t>();
+    auto* to = base->as<int32_t>();
+    for (int64_t i = 0; i < base->bytes() / 4; i++)
+      to[i] = wrapping_subtract(added[i], wrapping_multiply(shifted, sums[i]));
+    if (padding != nullptr) std::memset(padding->data(), zero_point, static_cast<size_t>(padding->bytes()));
+  }
   int64_t blocks() const { return (end - begin + block_width - 1) / block_width; }
   int64_t input_row(int64_t row, int64_t tap) const {
     return row % p.output[0] * p.strides[0] - p.begin[0] + tap * p.dilations[0];
   }
 };
 
-// Each version sets block_width, compute and its scratch, then packs plain_weights, base and multiplier.
+// Each version sets block_width, compute and its scratch, then packs plain_weights, inside, bias and multiplier.
 // `prepare_…` returns false when the version cannot serve these parameters.
 void prepare_depthwise_scalar(DepthwisePlan& plan);
 bool prepare_depthwise_avx2(DepthwisePlan& plan);

@@ -84,7 +84,6 @@ bool prepare_depthwise_avx2(DepthwisePlan& plan) {
     }
   }
   plan.padding = std::make_unique<AlignedBuffer>(kBlock);
-  std::memset(plan.padding->data(), p.source_zero_point, kBlock);
   return true;
 }
 

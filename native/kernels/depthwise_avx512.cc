@@ -245,18 +245,12 @@ bool prepare(DepthwisePlan& plan) {
   plan.rows = p.kernel[0] == 3 && p.strides[0] == 1 && p.dilations[0] == 1 ? 2 : 1;
   plan.scratch = std::make_unique<AlignedBuffer>(plan.scratch_bytes * plan.threads);
 
-  std::vector<int32_t> base(plan.base->as<int32_t>(), plan.base->as<int32_t>() + plan.outputs);
-  if (p.source_type == ByteType::s8) {  // the bytes are read as source + 128
-    for (int64_t o = 0; o < plan.outputs; o++) {
-      for (int64_t t = 0; t < taps; t++) base[o] = wrapping_subtract(base[o], 128 * plan.plain_weights[o * taps + t]);
-    }
-  }
-  plan.base = in_lanes<Block>(base.data() + plan.begin, plan.end - plan.begin);
-  const std::vector<float> multiplier(plan.multiplier->as<float>(), plan.multiplier->as<float>() + plan.outputs);
-  plan.multiplier = in_lanes<Block>(multiplier.data() + plan.begin, plan.end - plan.begin);
+  plan.shifts = p.source_type == ByteType::s8;
+  plan.inside = in_lanes<Block>(plan.inside->as<int32_t>() + plan.begin, plan.end - plan.begin);
+  plan.bias = in_lanes<Block>(plan.bias->as<int32_t>() + plan.begin, plan.end - plan.begin);
+  plan.multiplier = in_lanes<Block>(plan.multiplier->as<float>() + plan.begin, plan.end - plan.begin);
   plan.weights = pack_weights<Block>(plan, groups);
   plan.padding = std::make_unique<AlignedBuffer>(64);
-  std::memset(plan.padding->data(), p.source_zero_point, 64);
   plan.block_width = Block::kWidth;
   for (int64_t block = 0; block < plan.blocks(); block++) {
     const auto first = own.first + block * Block::kWidth * taps;

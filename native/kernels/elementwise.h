@@ -26,6 +26,11 @@ UNSKEW_INLINE int32_t requantize_value(int32_t v, float multiplier, float low, f
   return round_to_int(clamp_float(static_cast<float>(v) * multiplier, low, high)) + zero_point;
 }
 
+// The value of one byte.
+UNSKEW_INLINE int32_t value_of(ByteType type, const uint8_t* byte) {
+  return type == ByteType::u8 ? int32_t{*byte} : int32_t{static_cast<int8_t>(*byte)};
+}
+
 // Signed addition and multiplication that wrap.
 UNSKEW_INLINE int32_t wrapping_add(int32_t a, int32_t b) {
   return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <optional>
 
 #include "kernels/kernel.h"
 
@@ -69,7 +70,7 @@ struct DepthwiseParams {
   OutputType type;
   int64_t batch, channels, multiplier;
   Pair input, output, kernel, strides, dilations, begin;
-  int32_t source_zero_point;
+  std::optional<int32_t> source_zero_point;  // absent: an argument of each run
   Requantization to;
 };
 KernelProgram make_depthwise(const DepthwiseParams&, const KernelTarget&);
@@ -80,10 +81,17 @@ struct ConvolutionParams {
   OutputType type;
   int64_t batch, channels, outputs, groups;
   Pair input, output, kernel, strides, dilations, begin;
-  int32_t source_zero_point;
+  std::optional<int32_t> source_zero_point;  // absent: an argument of each run
   Requantization to;
 };
 KernelProgram make_convolution(const ConvolutionParams&, const KernelTarget&);
+
+struct MatrixProductParams {
+  ByteType source_type, weights_type;
+  std::vector<int64_t> shape, source_strides, weights_strides;  // of the batch, in matrices
+  int64_t rows, inner, columns;
+};
+KernelProgram make_matrix_product(const MatrixProductParams&, const KernelTarget&);
 
 enum class ResizeRounding { half_up, half_away, in_f32 };
 struct LinearResizeParams {

@@ -80,7 +80,7 @@ const secondProducts: ReadonlySet<AnyRule> = new Set<AnyRule>([windowSum, moveRi
 export function correctWeights(graph: Graph, context: PassContext, strategy: Strategy = 'auto'): PassResult {
   const { target } = context;
   const stays = (node: Node, edited: GraphReader): boolean =>
-    ['auto', 'native'].includes(wantedFor(strategy, node)) && (target.takesWeightsZeroPoint?.(node, edited) ?? false);
+    ['auto', 'native'].includes(wantedFor(strategy, node)) && (target.takesZeroPoints?.(node, edited) ?? false);
   return applyRules(graph, [...weightRules, ...sourceRules(target.capabilities)], {
     ...context,
     filter: (rule, node, edited) => !secondProducts.has(rule) || !stays(node, edited),
@@ -198,6 +198,9 @@ function whyNot(editor: GraphEditor, node: Node, candidates: readonly Way[], wan
   return (asked && judge(editor, node, asked, choice).reason) ?? 'the way does not apply to this layer';
 }
 
+/** The least that a pass over the sums of a product adds. */
+const LEAST_PASS = 1.05;
+
 /** The cost of a way here. */
 function costFor(
   editor: GraphEditor,
@@ -207,7 +210,10 @@ function costFor(
   layer = classOf(editor, node),
 ): number {
   const cost = costOf(way, layer, costs);
-  const weights = factorsOf(node)?.w;
+  const { w: weights, zx } = factorsOf(node) ?? {};
+  // Every other way subtracts a zero point of the run from sums in memory.
+  if (editor.constant(zx) === undefined && target.takesZeroPoints?.(node, editor))
+    return way.name === 'native' ? 1 : Math.max(cost, LEAST_PASS);
   if (target.costFor === undefined || weights === undefined) return cost;
   return target.costFor(node, editor.type(weights).shape, way.name, cost);
 }
@@ -248,7 +254,7 @@ function missOf(editor: GraphEditor, node: Node, rule: AnyRule): string | undefi
 /** The primitive takes a scalar source zero point that is known when it is created. */
 function nativeMiss(editor: GraphEditor, node: Node, target: Target): string | undefined {
   const factors = factorsOf(node);
-  if (target.takesWeightsZeroPoint?.(node, editor)) return undefined;
+  if (target.takesZeroPoints?.(node, editor)) return undefined;
   if (factors?.zw) return 'the weights have a zero point, which no convolution primitive knows';
   if (factors === undefined || editor.type(factors.w).dtype !== 's8') return 'the weights have to be s8 first';
   const zero = editor.constant(factors.zx);

@@ -141,7 +141,7 @@ export function isZeroPoint(graph: Graph, id: ValueId | null | undefined): id is
 function isLegal(graph: Graph, node: Node, target: Target): boolean {
   const { capabilities } = target;
   const { zx, zw } = factorsOf(node) ?? {};
-  if (target.takesWeightsZeroPoint?.(node, readerOf(graph))) return true;
+  if (target.takesZeroPoints?.(node, readerOf(graph))) return true;
   return capabilities.sourceZeroPoint && zw === undefined && constantOf(graph, zx)?.data.length === 1;
 }
 

@@ -28,8 +28,11 @@ export interface Target {
    * absent: `usual`.
    */
   readonly costFor?: (product: Node, weights: Shape, way: string, usual: number) => number;
-  /** True for a product whose constant weights it takes as they are, u8 and with their zero points; absent: for none. */
-  takesWeightsZeroPoint?(product: Node, graph: GraphReader): boolean;
+  /**
+   * True for a product that it takes as it is: constant weights, u8 and with their zero points, and the scalar zero points that
+   * the run computes; absent: for none.
+   */
+  takesZeroPoints?(product: Node, graph: GraphReader): boolean;
   /** The obligations of its primitives for the operators of a selected graph, by node. */
   owes(graph: Graph, session?: Session): ReadonlyMap<ValueId, readonly Obligation[]>;
   /** The floats of a selected graph that it does not compute to the last bit as the interpreter does; absent: none. */

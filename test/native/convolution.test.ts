@@ -37,6 +37,8 @@ const config = fc
     seed: fc.integer(),
     zeroPoints: pair(0, 255),
     relu: fc.boolean(),
+    // A source zero point of the run.
+    ofRun: fc.boolean(),
   })
   .map((drawn) => {
     const c = drawn.special === 'none' ? drawn : { ...drawn, ...special[drawn.special] };
@@ -73,9 +75,10 @@ describe('convolution', () => {
           {
             name: 'convolution',
             ...{ sourceType, weightsType, type, channelsFirst, channels, outputChannels: outputs, ...geometry },
-            ...{ sourceZeroPoint, zeroPoint, ...limits },
+            ...(c.ofRun ? {} : { sourceZeroPoint }),
+            ...{ zeroPoint, ...limits },
           },
-          { source },
+          { source, ...(c.ofRun && { sourceZeroPoint: typed(c.sourceType, 1, () => sourceZeroPoint) }) },
           { destination },
           {
             isa,

@@ -25,6 +25,8 @@ const config = fc
     seed: fc.integer(),
     zeroPoints: pair(0, 255),
     relu: fc.boolean(),
+    // A source zero point of the run.
+    ofRun: fc.boolean(),
   })
   .map((c) => {
     const spans = c.kernel.map((k, i) => (k - 1) * c.dilations[i] + 1);
@@ -75,11 +77,11 @@ describe('depthwise', () => {
             strides: c.strides,
             dilations: c.dilations,
             padsBegin: c.padsBegin,
-            sourceZeroPoint,
+            ...(c.ofRun ? {} : { sourceZeroPoint }),
             zeroPoint,
             ...limits,
           },
-          { source },
+          { source, ...(c.ofRun && { sourceZeroPoint: typed(c.sourceType, 1, () => sourceZeroPoint) }) },
           { destination },
           {
             isa,

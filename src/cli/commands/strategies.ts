@@ -216,7 +216,7 @@ const lawOfLeft = 'qconv(x, w; zx, zw) as it is: our kernel multiplies by w − 
 
 const weightsLeft = (graph: Graph, target: Target): WeightCorrection[] =>
   nodesOf(graph).flatMap((node) =>
-    target.takesWeightsZeroPoint?.(node, readerOf(graph)) && hasOpenWeights(graph, node)
+    target.takesZeroPoints?.(node, readerOf(graph)) && hasOpenWeights(graph, node)
       ? [{ layer: node.loc.node ?? node.id, rule: LEFT }]
       : [],
   );

@@ -11,6 +11,7 @@ import {
   constantOf,
   dnnlConv,
   dnnlMatmul,
+  elementsOf,
   factorsOf,
   type Graph,
   type GraphReader,
@@ -73,21 +74,34 @@ export function costByOurKernel(product: Node, weights: Shape, isa: string, way:
 
 /**
  * True for a convolution over one or two axes, or a product with one matrix, whose known weights, u8 or with zero points, our kernels
- * take as they are: depthwise ones on any machine, others where the vector version runs, also beside AMX, which would take two
- * products, sums in memory and a kernel for the end. Anywhere else two products of a primitive are faster.
+ * take as they are, as they take a source zero point of the run: depthwise ones on any machine, others where the vector version
+ * runs, also beside AMX, which would take two products, sums in memory and a kernel for the end. Anywhere else two products of
+ * a primitive are faster. Of two matrices of the run, with zero points of the run, likewise.
  */
-export function takesWeightsZeroPoint(product: Node, graph: GraphReader, isa: Isa): boolean {
+export function takesZeroPoints(product: Node, graph: GraphReader, isa: Isa): boolean {
   if (!isOp(product, qnnConv, qnnMatmul)) return false;
   const { w, zw, zx } = factorsOf(product) ?? {};
   const [weights, zeros, zero] = [w, zw, zx].map((id) => graph.constant(id));
-  if (weights === undefined || (zw && !zeros) || (zx && zero?.data.length !== 1)) return false;
+  const isScalar = (id: ValueId | undefined) => id === undefined || elementsOf(graph.type(id).shape) === 1;
+  const isOfRun = zx !== undefined && zero === undefined;
+  if (!isScalar(zx)) return false;
+  if (weights === undefined || (zw && !zeros))
+    return isOp(product, qnnMatmul) && hasVnni(isa) && isScalar(zw) && hasZeroPointOfRun(product, graph);
   const [filters, inputs, ...kernel] = weights.shape;
   if (isOp(product, qnnMatmul))
     return hasVnni(isa) && weights.shape.length === 2 && [undefined, 1, inputs].includes(zeros?.data.length);
   const { group } = product.attrs;
   if (kernel.length < 1 || kernel.length > 2) return false;
-  if (group > 1 && inputs === 1) return kernel.length === 2;
-  return hasVnni(isa) && (group === 1 || (inputs % 4 === 0 && filters / group >= LEAST_POINTWISE_FILTERS));
+  if (group > 1 && inputs === 1) return isOfRun || kernel.length === 2;
+  const isFast = group === 1 || (inputs % 4 === 0 && filters / group >= LEAST_POINTWISE_FILTERS);
+  return hasVnni(isa) && (isFast || isOfRun);
+}
+
+/** True for matrices, not vectors, one of whose zero points the run computes. */
+function hasZeroPointOfRun(product: Node, graph: GraphReader): boolean {
+  const { x, w, zx, zw } = factorsOf(product) ?? {};
+  const isOfRun = [zx, zw].some((id) => id !== undefined && graph.constant(id) === undefined);
+  return isOfRun && [x, w].every((id) => id !== undefined && graph.type(id).shape.length >= 2);
 }
 
 /**

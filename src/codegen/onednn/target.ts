@@ -3,7 +3,7 @@ import type { CostRow, Target } from '../../passes/index.ts';
 import { costModel } from './costs/index.ts';
 import { floats } from './floats.ts';
 import { hasVnni, type Machine } from './machine.ts';
-import { costByOurKernel, takesWeightsZeroPoint } from './our_kernel.ts';
+import { costByOurKernel, takesZeroPoints } from './our_kernel.ts';
 import { owes } from './owes.ts';
 
 /** @param own costs that were measured on that machine */
@@ -22,7 +22,7 @@ export function targetOf(machine: Machine, own?: readonly CostRow[]): Target {
     },
     costs: costModel(machine, own),
     costFor: (product, weights, way, usual) => costByOurKernel(product, weights, isa, way, usual),
-    takesWeightsZeroPoint: (product, graph) => takesWeightsZeroPoint(product, graph, isa),
+    takesZeroPoints: (product, graph) => takesZeroPoints(product, graph, isa),
     owes: (graph, session) => owes(graph, isa, session),
     floats,
   };

@@ -92,7 +92,7 @@ const layers: Record<string, Layer & { readonly most: number }> = {
 };
 
 /** A machine that takes zero points of sources, but none of weights: these are corrected. */
-const { takesWeightsZeroPoint: _, ...target } = targetOf({ isa: 'vnni', threads: 1 });
+const { takesZeroPoints: _, ...target } = targetOf({ isa: 'vnni', threads: 1 });
 
 /** Pairs of channel and class that were compared. */
 function comparedIn(graph: Graph): number {

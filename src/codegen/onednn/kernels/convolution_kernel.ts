@@ -16,7 +16,8 @@ interface WindowKernel {
   readonly strides: readonly [number, number];
   readonly dilations: readonly [number, number];
   readonly padsBegin: readonly [number, number];
-  readonly sourceZeroPoint: number;
+  /** Absent: the argument `sourceZeroPoint`, one element of the type of the source, read in each run. */
+  readonly sourceZeroPoint?: number;
   readonly zeroPoint: number;
   readonly low: number;
   readonly high: number;
@@ -42,6 +43,20 @@ export type ConvolutionKernel =
       /** True for weights [channels, outputChannels, kh, kw], of one group; false unless given. */
       readonly channelsFirst?: boolean;
     })
+  /** Products of matrices that only a run knows, y[…][m][n] = Σ (a[…][m][k] − za)·(b[…][k][n] − zb) in s32. Arguments source [rows, inner] and weights [inner, columns]
+   *  of each position of the batch `shape`, which begin at multiples of the strides, in elements; `sourceZeroPoint` [?] and `weightsZeroPoint` [?], one
+   *  element of the type of source or weights; destination s32[…shape, rows, columns]. */
+  | {
+      readonly name: 'matrix-product';
+      readonly sourceType: ByteType;
+      readonly weightsType: ByteType;
+      readonly shape: readonly number[];
+      readonly sourceStrides: readonly number[];
+      readonly weightsStrides: readonly number[];
+      readonly rows: number;
+      readonly inner: number;
+      readonly columns: number;
+    }
   /** The slow, obvious convolution Σ (x − zx)(w − zw[o]) in s32 for whatever no fast route covers; row major, N-D (spatial rank 3, leading 1s).
    *  arguments source [N, C, d, h, w], weights [O, C/groups, kd, kh, kw] (transposed: [C, O/groups, …] as in ONNX),
    *  `sourceZeroPoint` s32[1] [?], `weightsZeroPoint` s32[weightsZeroPoints] [?], destination s32[N, O, …]. */

@@ -1,6 +1,5 @@
 /** Convolutions, and code that transposed ones (conv_transpose.ts) share with them. */
 import {
-  byteTypes,
   type ConvAttrs,
   dnnlConvTranspose,
   isOp,
@@ -22,8 +21,9 @@ import { filterView } from '../saturation_pairs.ts';
 import { type Created, recordBareSum } from './bare_sum.ts';
 import { recordConvProduct } from './float_product.ts';
 import type { GraphView, Lowering } from './lowering.ts';
+import { recordOurConvolution } from './our_products.ts';
 import { holdsResults, lowerProduct, type ProductPrimitives, type Whole } from './product.ts';
-import { clamps, constantsPerChannel, type Epilogue } from './products.ts';
+import type { Epilogue } from './products.ts';
 import { referenceScratch } from './reference.ts';
 
 type Conv = View<typeof ops.dnnlConv>;
@@ -36,7 +36,7 @@ export const constantWeights = ({ w }: Fused, graph: GraphView): string | undefi
 export const dnnlConv: Lowering<typeof ops.dnnlConv> = {
   refuses: constantWeights,
   lower(view, r) {
-    if (isOursHere(view.node, r)) lowerKernel(view, r);
+    if (isOursHere(view.node, r)) recordOurConvolution(view, view.attrs, r);
     else lowerProduct(view, r, primitivesOf(view, r));
   },
 };
@@ -167,46 +167,6 @@ function recordFloatConv({ x, w, bias, y, attrs }: View<typeof nnConv>, r: Recor
   const source = r.use(x, layoutOfDesc(primitive.descs.source));
   const destination = r.define(y, layoutOfDesc(primitive.descs.destination));
   r.primitive(primitive, { source, weights, bias: bias && r.use(bias, 'row-major'), destination });
-}
-
-/** Uses one of our own kernels, which correct the source zero point for nothing and finish in registers. */
-function lowerKernel({ x, w, zw, bias, multiplier, y, attrs }: Conv, r: Recorder): void {
-  const [batch, channels, ...input] = r.shape(x);
-  const [, outputChannels, ...output] = r.shape(y);
-  // One spatial axis is a row of a plane.
-  const pair = (list: readonly number[], leading: number): readonly [number, number] =>
-    input.length === 1 ? [leading, list[0]] : [list[0], list[1]];
-  const source = r.use(x, 'channels-last');
-  const destination = r.define(y, 'channels-last');
-  const each = constantsPerChannel(r, outputChannels);
-  const window = {
-    sourceType: r.byteType(x),
-    weightsType: r.byteType(w),
-    type: attrs.to,
-    batch,
-    channels,
-    input: pair(input, 1),
-    output: pair(output, 1),
-    kernel: pair(r.shape(w).slice(2), 1),
-    strides: pair(attrs.strides, 1),
-    dilations: pair(attrs.dilations, 1),
-    padsBegin: pair(attrs.pads, 0),
-    sourceZeroPoint: attrs.sourceZeroPoint,
-    ...clamps(attrs),
-  };
-  r.kernel(
-    attrs.by === 'depthwise'
-      ? { name: 'depthwise', ...window, multiplier: outputChannels / channels }
-      : { name: 'convolution', ...window, outputChannels, groups: attrs.group },
-    {
-      source,
-      weights: r.data(r.constantOf(w, ...byteTypes)),
-      weightsZeroPoint: each(zw, ...byteTypes),
-      bias: bias && r.use(bias, 'row-major'),
-      multiplier: each(multiplier, 'f32'),
-      destination,
-    },
-  );
 }
 
 export function geometry(

@@ -17,6 +17,7 @@ import * as quantized from './quantized.ts';
 import * as quantizedBinary from './quantized_binary.ts';
 import * as quantizedPool from './quantized_pool.ts';
 import * as reduce from './reduce.ts';
+import { quantizedConv, quantizedMatmul } from './quantized_product.ts';
 import { referenceConv } from './reference.ts';
 import { clip, rescale } from './rescale.ts';
 
@@ -43,10 +44,11 @@ const table = {
   dnnlMatmul: dnnlMatmul,
   dnnlRequantize: products.dnnlRequantize,
   nnConv: either(conv.floatConv, referenceConv),
-  qnnConv: referenceConv,
+  qnnConv: quantizedConv,
   nnConvTranspose: either(floatConvTranspose, referenceConv),
   qnnConvTranspose: referenceConv,
   nnMatmul: floatMatmul,
+  qnnMatmul: quantizedMatmul,
 
   qnnQuantize: quantized.quantize,
   qnnDequantize: quantized.dequantize,

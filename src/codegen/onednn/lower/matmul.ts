@@ -1,6 +1,5 @@
 /** Matrix products. */
 import {
-  byteTypes,
   layoutOf,
   type nnMatmul,
   type ops,
@@ -21,8 +20,9 @@ import { filterView } from '../saturation_pairs.ts';
 import { type Created, recordBareSum } from './bare_sum.ts';
 import { recordMatmulProduct } from './float_product.ts';
 import type { Lowering } from './lowering.ts';
+import { recordOurMatmul } from './our_products.ts';
 import { holdsResults, lowerProduct, type ProductPrimitives } from './product.ts';
-import { clamps, constantsPerChannel, type Epilogue } from './products.ts';
+import type { Epilogue } from './products.ts';
 
 const isMatrix = (shape: Shape): boolean => shape.slice(0, -2).every((d) => d === 1);
 
@@ -30,46 +30,10 @@ type Matmul = View<typeof ops.dnnlMatmul>;
 
 export const dnnlMatmul: Lowering<typeof ops.dnnlMatmul> = {
   lower(view, r) {
-    if (isOursHere(view.node, r)) lowerKernel(view, r);
+    if (isOursHere(view.node, r)) recordOurMatmul(view, view.attrs, r);
     else lowerProduct(view, r, primitivesOf(view, r));
   },
 };
-
-/** The rows are the positions of a convolution whose filters are the columns. */
-function lowerKernel({ a, b, zb, bias, multiplier, y, attrs }: Matmul, r: Recorder): void {
-  const [inner, columns] = r.shape(b);
-  const rows = sizeOf(r.shape(y)) / columns;
-  const each = constantsPerChannel(r, columns);
-  r.kernel(
-    {
-      name: 'convolution',
-      sourceType: r.byteType(a),
-      weightsType: r.byteType(b),
-      channelsFirst: true,
-      type: attrs.to,
-      batch: 1,
-      channels: inner,
-      outputChannels: columns,
-      groups: 1,
-      input: [1, rows],
-      output: [1, rows],
-      kernel: [1, 1],
-      strides: [1, 1],
-      dilations: [1, 1],
-      padsBegin: [0, 0],
-      sourceZeroPoint: attrs.sourceZeroPoint,
-      ...clamps(attrs),
-    },
-    {
-      source: r.use(a, 'row-major'),
-      weights: r.data(r.constantOf(b, ...byteTypes)),
-      weightsZeroPoint: each(zb, ...byteTypes),
-      bias: bias && r.use(bias, 'row-major'),
-      multiplier: each(multiplier, 'f32'),
-      destination: r.define(y, 'row-major'),
-    },
-  );
-}
 
 /** A source zero point is folded with the columns of one matrix that is known. */
 function primitivesOf(view: Matmul, r: Recorder): ProductPrimitives {

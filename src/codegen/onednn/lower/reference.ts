@@ -1,9 +1,7 @@
 /** The slow, exact way for convolutions and matmuls that no primitive computes exactly on this machine. */
 import {
   type ByteType,
-  byteTypes,
   type ConvAttrs,
-  type ITensor,
   isByteType,
   isOp,
   nnConvTranspose,
@@ -34,7 +32,7 @@ export interface ReferenceSum {
   readonly attrs: ConvAttrs;
   readonly transposed: boolean;
   readonly zx: Buffer | undefined;
-  readonly zw: ITensor<ByteType> | undefined;
+  readonly zw: { readonly buffer: Buffer; readonly count: number } | undefined;
   readonly destination: Buffer;
 }
 
@@ -44,7 +42,6 @@ export function recordReferenceSum(
   { x, xShape, w, wType, wShape, yShape, attrs, transposed, zx, zw, destination }: ReferenceSum,
 ): void {
   const rank = attrs.strides.length;
-  const zeros = zw && r.data(tensor('s32', Int32Array.from(zw.data)));
   r.kernel(
     {
       name: 'reference-convolution',
@@ -54,7 +51,7 @@ export function recordReferenceSum(
       inputChannels: xShape[1],
       outputChannels: yShape[1],
       groups: attrs.group,
-      weightsZeroPoints: zw ? zw.data.length : 1,
+      weightsZeroPoints: zw?.count ?? 1,
       input: three(xShape.slice(2), 1),
       output: three(yShape.slice(2), 1),
       kernel: three(wShape.slice(2), 1),
@@ -63,17 +60,16 @@ export function recordReferenceSum(
       padsBegin: three(attrs.pads.slice(0, rank), 0),
       transposed,
     },
-    { source: r.use(x, 'row-major'), weights: w, sourceZeroPoint: zx, weightsZeroPoint: zeros, destination },
+    { source: r.use(x, 'row-major'), weights: w, sourceZeroPoint: zx, weightsZeroPoint: zw?.buffer, destination },
   );
 }
 
-/** Convolutions that selection left alone: u8 weights, weights zero points, weights or zero points known at run time. */
+/** Convolutions that no other kernel computes: over three axes with zero points of the run, weights known at run time. */
 export const referenceConv: Lowering<typeof qnnConv> = {
-  refuses({ x, w, zx, zw }, graph) {
+  refuses({ x, w }, graph) {
     const isOfBytes = [x, w].every((id) => isByteType(graph.dtype(id)));
-    if (!isOfBytes || graph.shape(x).length > 5) return `a convolution of ${graph.dtype(x)} and ${graph.dtype(w)}`;
-    if (zx && graph.constant(zx) === undefined) return 'its source zero point is computed at run time';
-    return zw && graph.constant(zw) === undefined ? 'its weights zero point is computed at run time' : undefined;
+    const isServed = isOfBytes && graph.shape(x).length <= 5;
+    return isServed ? undefined : `a convolution of ${graph.dtype(x)} and ${graph.dtype(w)}`;
   },
   lower({ x, w, zx, zw, y, attrs, node }, r) {
     recordReferenceSum(r, {
@@ -85,12 +81,22 @@ export const referenceConv: Lowering<typeof qnnConv> = {
       yShape: r.shape(y),
       attrs,
       transposed: isOp(node, nnConvTranspose, qnnConvTranspose),
-      zx: zx && r.data(tensor('s32', Int32Array.of(r.scalar(zx)))),
-      zw: zw && r.constantOf(zw, ...byteTypes),
+      zx: zx && inWords(r, zx),
+      zw: zw && { buffer: inWords(r, zw), count: sizeOf(r.shape(zw)) },
       destination: r.define(y, 'row-major'),
     });
   },
 };
+
+/** Zero points as s32, also those of the run. */
+function inWords(r: Recorder, id: ValueId): Buffer {
+  const known = r.constant(id);
+  if (known) return r.data(tensor('s32', Int32Array.from(known.data, Number)));
+  const count = sizeOf(r.shape(id));
+  const destination = r.scratch(4 * count);
+  r.kernel({ name: 'cast', from: r.byteType(id), to: 's32', count }, { source: r.use(id, 'row-major'), destination });
+  return destination;
+}
 
 /** The sum of a fused operator into scratch memory; `outer` rows of `channels` times `inner`. */
 export function referenceScratch(r: Recorder, sum: Omit<ReferenceSum, 'destination'>): Buffer {

@@ -1,0 +1,147 @@
+/** Products by our own kernels, which correct zero points for nothing and finish in registers. */
+import { byteTypes, type ConvAttrs, sizeOf, stridesOf, type ValueId } from '../../../ir/index.ts';
+import type { Recorder } from '../recorder.ts';
+import { clamps, constantsPerChannel, type Epilogue } from './products.ts';
+
+/** The end of a product; the source zero point is absent where the operand `zx` has it. */
+type End = Omit<Epilogue, 'sourceZeroPoint' | 'zeroPointAt'> & { readonly sourceZeroPoint?: number };
+
+/** The sum itself. */
+export const bareEnd = { to: 's32', zeroPoint: 0, low: -(2 ** 31), high: 2 ** 31 - 1 } as const;
+
+/** Operands of a convolution with constant weights. */
+interface Convolution {
+  readonly x: ValueId;
+  readonly w: ValueId;
+  /** A scalar that the run computes. */
+  readonly zx?: ValueId | undefined;
+  readonly zw?: ValueId | undefined;
+  readonly bias?: ValueId | undefined;
+  readonly multiplier?: ValueId | undefined;
+  readonly y: ValueId;
+}
+
+export function recordOurConvolution(
+  { x, w, zx, zw, bias, multiplier, y }: Convolution,
+  attrs: ConvAttrs & End & { readonly by: 'onednn' | 'depthwise' },
+  r: Recorder,
+): void {
+  const [batch, channels, ...input] = r.shape(x);
+  const [, outputChannels, ...output] = r.shape(y);
+  // One spatial axis is a row of a plane.
+  const pair = (list: readonly number[], leading: number): readonly [number, number] =>
+    input.length === 1 ? [leading, list[0]] : [list[0], list[1]];
+  const source = r.use(x, 'channels-last');
+  const destination = r.define(y, 'channels-last');
+  const each = constantsPerChannel(r, outputChannels);
+  const window = {
+    sourceType: r.byteType(x),
+    weightsType: r.byteType(w),
+    type: attrs.to,
+    batch,
+    channels,
+    input: pair(input, 1),
+    output: pair(output, 1),
+    kernel: pair(r.shape(w).slice(2), 1),
+    strides: pair(attrs.strides, 1),
+    dilations: pair(attrs.dilations, 1),
+    padsBegin: pair(attrs.pads, 0),
+    ...(attrs.sourceZeroPoint !== undefined && { sourceZeroPoint: attrs.sourceZeroPoint }),
+    ...clamps({ ...attrs, zeroPointAt: 'after' }),
+  };
+  r.kernel(
+    attrs.by === 'depthwise'
+      ? { name: 'depthwise', ...window, multiplier: outputChannels / channels }
+      : { name: 'convolution', ...window, outputChannels, groups: attrs.group },
+    {
+      source,
+      weights: r.data(r.constantOf(w, ...byteTypes)),
+      sourceZeroPoint: zx && r.use(zx, 'row-major'),
+      weightsZeroPoint: each(zw, ...byteTypes),
+      bias: bias && r.use(bias, 'row-major'),
+      multiplier: each(multiplier, 'f32'),
+      destination,
+    },
+  );
+}
+
+/** Operands of a product with one constant matrix. */
+interface Matmul extends Omit<Convolution, 'x' | 'w' | 'zx' | 'zw'> {
+  readonly a: ValueId;
+  readonly b: ValueId;
+  readonly za?: ValueId | undefined;
+  readonly zb?: ValueId | undefined;
+}
+
+/** The rows are the positions of a convolution whose filters are the columns. */
+export function recordOurMatmul({ a, b, za, zb, bias, multiplier, y }: Matmul, attrs: End, r: Recorder): void {
+  const [inner, columns] = r.shape(b);
+  const rows = sizeOf(r.shape(y)) / columns;
+  const each = constantsPerChannel(r, columns);
+  r.kernel(
+    {
+      name: 'convolution',
+      sourceType: r.byteType(a),
+      weightsType: r.byteType(b),
+      channelsFirst: true,
+      type: attrs.to,
+      batch: 1,
+      channels: inner,
+      outputChannels: columns,
+      groups: 1,
+      input: [1, rows],
+      output: [1, rows],
+      kernel: [1, 1],
+      strides: [1, 1],
+      dilations: [1, 1],
+      padsBegin: [0, 0],
+      ...(attrs.sourceZeroPoint !== undefined && { sourceZeroPoint: attrs.sourceZeroPoint }),
+      ...clamps({ ...attrs, zeroPointAt: 'after' }),
+    },
+    {
+      source: r.use(a, 'row-major'),
+      weights: r.data(r.constantOf(b, ...byteTypes)),
+      sourceZeroPoint: za && r.use(za, 'row-major'),
+      weightsZeroPoint: each(zb, ...byteTypes),
+      bias: bias && r.use(bias, 'row-major'),
+      multiplier: each(multiplier, 'f32'),
+      destination: r.define(y, 'row-major'),
+    },
+  );
+}
+
+/** Two matrices of a run, or batches of them that broadcast; zero points are scalars. */
+export function recordOurMatrices({ a, b, za, zb, y }: Matmul, r: Recorder): void {
+  const [left, right, shape] = [r.shape(a), r.shape(b), r.shape(y)];
+  const [rows, inner, columns] = [left[left.length - 2], left[left.length - 1], right[right.length - 1]];
+  // Rows of all matrices beside one right matrix are rows of one.
+  const isOne = sizeOf(right) === inner * columns;
+  const batch = isOne ? [] : shape.slice(0, -2);
+  r.kernel(
+    {
+      name: 'matrix-product',
+      sourceType: r.byteType(a),
+      weightsType: r.byteType(b),
+      shape: batch,
+      sourceStrides: matrixStrides(left, batch.length),
+      weightsStrides: matrixStrides(right, batch.length),
+      rows: isOne ? sizeOf(shape) / columns : rows,
+      inner,
+      columns,
+    },
+    {
+      source: r.use(a, 'row-major'),
+      weights: r.use(b, 'row-major'),
+      sourceZeroPoint: za && r.use(za, 'row-major'),
+      weightsZeroPoint: zb && r.use(zb, 'row-major'),
+      destination: r.define(y, 'row-major'),
+    },
+  );
+}
+
+/** The distance of matrices along each axis of a batch that they broadcast to. */
+function matrixStrides(shape: readonly number[], rank: number): number[] {
+  const strides = stridesOf(shape).map((stride, axis) => (shape[axis] === 1 ? 0 : stride));
+  const missing = rank + 2 - shape.length;
+  return Array.from({ length: rank }, (_, axis) => (axis < missing ? 0 : strides[axis - missing]));
+}
