@@ -120,7 +120,15 @@ KernelProgram global_average_pool(const Reader& r) {
                                   r.target);
 }
 
-KernelProgram dynamic_quantize(const Reader& r) { return make_dynamic_quantize({r.size("count")}, r.target); }
+KernelProgram dynamic_quantize(const Reader& r) {
+  static constexpr std::pair<const char*, DynamicRecipe> kRecipes[] = {{"onnx", DynamicRecipe::onnx},
+                                                                       {"torch", DynamicRecipe::torch},
+                                                                       {"symmetric", DynamicRecipe::symmetric},
+                                                                       {"asymmetric", DynamicRecipe::asymmetric},
+                                                                       {"xnnpack", DynamicRecipe::xnnpack}};
+  const auto high = static_cast<int32_t>(r["high"].absent() ? 255 : r["high"].integer(1, 255));
+  return make_dynamic_quantize({r.chosen("recipe", kRecipes), high, r.size("rows"), r.size("length")}, r.target);
+}
 
 KernelProgram qlinear_softmax(const Reader& r) {
   const ByteType type = r.byte_type("type");

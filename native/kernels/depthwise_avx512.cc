@@ -170,7 +170,7 @@ void compute(const DepthwisePlan& plan, const uint8_t* source, uint8_t* destinat
 template <class Block, OutputType kType, int kParts>
 DepthwiseRow choose_size(const DepthwisePlan& plan) {
   const int64_t width = plan.p.kernel[1], groups = (plan.p.kernel[0] + 3) / 4, stride = plan.p.strides[1];
-  if (plan.p.dilations[1] == 1 && !plan.overflows) {
+  if (plan.p.dilations[1] == 1 && (kType == OutputType::s32 || !plan.overflows)) {
     if (width == 3 && groups == 1 && stride == 1) return compute<Block, FixedSize<kParts, 3, 1, 1>, kType, false>;
     if (width == 3 && groups == 1 && stride == 2) return compute<Block, FixedSize<kParts, 3, 1, 2>, kType, false>;
     if (width == 5 && groups == 2 && stride == 1) return compute<Block, FixedSize<kParts, 5, 2, 1>, kType, false>;
@@ -184,7 +184,7 @@ DepthwiseRow choose_compute(const DepthwisePlan& plan) {
   switch (plan.p.type) {
     case OutputType::u8: return choose_size<Block, OutputType::u8, kParts>(plan);
     case OutputType::s8: return choose_size<Block, OutputType::s8, kParts>(plan);
-    default: return compute<Block, AnySize<kParts>, OutputType::s32, true>;
+    default: return choose_size<Block, OutputType::s32, kParts>(plan);
   }
 }
 

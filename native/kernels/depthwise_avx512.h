@@ -136,12 +136,18 @@ struct Columns {
   }
 
   [[gnu::always_inline]] UNSKEW_AVX512 inline void store_sums(const __m512i* acc, uint8_t* to) const {
-    alignas(64) int32_t lanes[16], sums[Block::kWidth];
-    for (int v = 0; v < Block::kVectors; v++) {
-      _mm512_store_si512(lanes, acc[v]);
-      for (int lane = 0; lane < 16; lane += 4) std::copy_n(lanes + lane, 4, sums + Block::channel(v, lane));
+    auto* sums = reinterpret_cast<int32_t*>(to);
+    if constexpr (Block::kVectors == 1) {
+      _mm512_mask_storeu_epi32(sums, static_cast<__mmask16>(mask), acc[0]);
+    } else {
+      // Lanes of four change places with vectors.
+      const __m512i a = _mm512_shuffle_i32x4(acc[0], acc[1], 0x44), b = _mm512_shuffle_i32x4(acc[0], acc[1], 0xee);
+      const __m512i c = _mm512_shuffle_i32x4(acc[2], acc[3], 0x44), d = _mm512_shuffle_i32x4(acc[2], acc[3], 0xee);
+      _mm512_mask_storeu_epi32(sums, static_cast<__mmask16>(mask), _mm512_shuffle_i32x4(a, c, 0x88));
+      _mm512_mask_storeu_epi32(sums + 16, static_cast<__mmask16>(mask >> 16), _mm512_shuffle_i32x4(a, c, 0xdd));
+      _mm512_mask_storeu_epi32(sums + 32, static_cast<__mmask16>(mask >> 32), _mm512_shuffle_i32x4(b, d, 0x88));
+      _mm512_mask_storeu_epi32(sums + 48, static_cast<__mmask16>(mask >> 48), _mm512_shuffle_i32x4(b, d, 0xdd));
     }
-    std::copy_n(sums, __builtin_popcountll(mask), reinterpret_cast<int32_t*>(to));
   }
 
   template <int kColumns>

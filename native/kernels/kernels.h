@@ -280,8 +280,11 @@ struct FixedByteSoftmaxParams {
 };
 KernelProgram make_fixed_byte_softmax(const FixedByteSoftmaxParams&, const KernelTarget&);
 
+enum class DynamicRecipe { onnx, torch, symmetric, asymmetric, xnnpack };
 struct DynamicQuantizeParams {
-  int64_t count;
+  DynamicRecipe recipe;
+  int32_t high;  // the greatest zero point of torch
+  int64_t rows, length;
 };
 KernelProgram make_dynamic_quantize(const DynamicQuantizeParams&, const KernelTarget&);
 

@@ -11,10 +11,13 @@ import {
   fixedMultiplier,
   qlinearAdd,
   qlinearMul,
+  quantizationOfRow,
   quantize,
+  quantizeByReciprocalInto,
   requantizer,
   roundHalfAway,
   roundHalfEven,
+  torchDynamicParameters,
   xnnpackAdd,
   xnnpackMul,
 } from '../../src/numerics/index.ts';
@@ -698,6 +701,13 @@ describe.each(kernelIsas)('%s', (isa) => {
         fc.oneof(
           fc.array(value, { maxLength: 100 }),
           fc.array(fc.float({ noNaN: true, min: -3, max: 9 }), { minLength: 10_000, maxLength: 20_000 }),
+          // ties: the scale is 1, and a little more or less
+          fc
+            .tuple(
+              fc.constantFrom(1, 1.0000001, 0.1, 1e-35),
+              fc.array(fc.integer({ min: -200, max: 310 }), { minLength: 300 }),
+            )
+            .map(([by, list]) => [...list, -200, 310].map((v) => (v / 2) * by)),
         ),
         threads,
         (data, t) => {
@@ -708,7 +718,7 @@ describe.each(kernelIsas)('%s', (isa) => {
             new Uint8Array(1),
           ];
           runKernel(
-            { name: 'dynamic-quantize', count: source.length },
+            { name: 'dynamic-quantize', rows: 1, length: source.length },
             { source },
             { destination, scale, zeroPoint },
             { isa, threads: t },
@@ -719,6 +729,54 @@ describe.each(kernelIsas)('%s', (isa) => {
         },
       ),
       { numRuns: 40 },
+    );
+  });
+
+  it('dynamic-quantize by the recipe of PyTorch, and row by row by those of TensorFlow Lite', () => {
+    const value = fc.oneof(
+      fc.float({ noNaN: true, min: -100, max: 100 }),
+      fc.integer({ min: -127, max: 127 }).map((v) => v / 2),
+      fc.constantFrom(0, -0, 1e-38, Infinity, -Infinity, Number.NaN),
+    );
+    const rowRecipe = fc.constantFrom('symmetric' as const, 'asymmetric' as const, 'xnnpack' as const);
+    fc.assert(
+      fc.property(fc.array(value, { minLength: 1, maxLength: 400 }), rowRecipe, threads, (data, recipe, t) => {
+        const source = Float32Array.from(data);
+        const [scale, zeroPoint, bytes] = [new Float32Array(1), new Uint8Array(1), new Uint8Array(source.length)];
+        for (const high of [127, 255]) {
+          runKernel(
+            { name: 'dynamic-quantize', recipe: 'torch', high, rows: 1, length: source.length },
+            { source },
+            { destination: bytes, scale, zeroPoint },
+            { isa, threads: t },
+          );
+          const expected = torchDynamicParameters(source, high);
+          const integers = new Uint8Array(source.length);
+          quantizeByReciprocalInto(source, expected.scale, expected.zeroPoint, 'u8', integers);
+          expect([scale[0], zeroPoint[0]]).toEqual([expected.scale, expected.zeroPoint]);
+          expectSame(bytes, integers);
+        }
+        const length = Math.max(1, Math.floor(source.length / 3));
+        const rows = Math.floor(source.length / length);
+        const of = {
+          rows: new Int8Array(rows * length),
+          scale: new Float32Array(rows),
+          zeroPoint: new Int8Array(rows),
+        };
+        runKernel(
+          { name: 'dynamic-quantize', recipe, rows, length },
+          { source: source.subarray(0, rows * length) },
+          { destination: of.rows, scale: of.scale, zeroPoint: of.zeroPoint },
+          { isa, threads: t },
+        );
+        for (let row = 0; row < rows; row++) {
+          const own = source.subarray(row * length, (row + 1) * length);
+          const expected = quantizationOfRow(recipe, own);
+          expect([of.scale[row], of.zeroPoint[row]]).toEqual([expected.scale, expected.zeroPoint]);
+          expectSame(of.rows.subarray(row * length, (row + 1) * length), Int8Array.from(own, expected.quantize));
+        }
+      }),
+      { numRuns: 100 },
     );
   });
 

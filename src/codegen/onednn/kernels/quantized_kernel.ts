@@ -193,4 +193,12 @@ export type QuantizedKernel =
       readonly inner: number;
     }
   /** ONNX DynamicQuantizeLinear by ONNX Runtime's rule; arguments source f32, destination u8, scale f32[1], zeroPoint u8[1]. */
-  | { readonly name: 'dynamic-quantize'; readonly count: number };
+  | {
+      readonly name: 'dynamic-quantize';
+      /** `onnx` unless given; src/numerics has each. The first two write u8, the others s8. */
+      readonly recipe?: 'onnx' | 'torch' | 'symmetric' | 'asymmetric' | 'xnnpack';
+      /** The greatest zero point of `torch`; 255 unless given. */
+      readonly high?: number;
+      readonly rows: number;
+      readonly length: number;
+    };

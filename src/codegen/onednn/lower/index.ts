@@ -63,6 +63,7 @@ const table = {
   qnnMul: quantizedBinary.multiply,
   qnnSoftmax: byteSoftmax,
   qnnDynamicQuantize: quantized.dynamicQuantize,
+  qnnDynamicQuantizeRows: quantized.dynamicQuantizeRows,
   nnRecentre: quantized.recentre,
 
   nnIdentity: movement.alias,

@@ -6,6 +6,7 @@ import {
   type nnRecentre,
   type qnnDequantize,
   type qnnDynamicQuantize,
+  type qnnDynamicQuantizeRows,
   type qnnLut,
   type qnnQuantize,
   type qnnRequantize,
@@ -145,14 +146,28 @@ export const recentre: Lowering<typeof nnRecentre> = {
 };
 
 export const dynamicQuantize: Lowering<typeof qnnDynamicQuantize> = {
-  refuses: ({ attrs: { recipe } }) => (recipe === 'onnx' ? undefined : `the recipe ${recipe}`),
-  lower({ x, y, scale, zp }, r) {
+  lower({ x, y, scale, zp, attrs }, r) {
     const layout = r.preferredLayout(x);
     r.kernel(
-      { name: 'dynamic-quantize', count: sizeOf(r.shape(x)) },
+      { name: 'dynamic-quantize', ...attrs, rows: 1, length: sizeOf(r.shape(x)) },
       {
         source: r.use(x, layout),
         destination: r.define(y, layout),
+        scale: r.define(scale, 'row-major'),
+        zeroPoint: r.define(zp, 'row-major'),
+      },
+    );
+  },
+};
+
+export const dynamicQuantizeRows: Lowering<typeof qnnDynamicQuantizeRows> = {
+  lower({ x, y, scale, zp, attrs }, r) {
+    const [rows, length] = r.shape(x);
+    r.kernel(
+      { name: 'dynamic-quantize', ...attrs, rows, length },
+      {
+        source: r.use(x, 'row-major'),
+        destination: r.define(y, 'row-major'),
         scale: r.define(scale, 'row-major'),
         zeroPoint: r.define(zp, 'row-major'),
       },
