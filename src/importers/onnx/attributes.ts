@@ -77,6 +77,9 @@ export class Attributes {
     return isWord(spec) ? this.word(name, spec, spec.default ?? '') : this.ints(name);
   }
 
+  strings(name: string): readonly string[] | undefined {
+    return this.#get(name, 'strings');
+  }
   tensor(name: string): ITensor | undefined {
     const value = this.#get(name, 'tensor');
     return value && tensorOf(value);

@@ -2,6 +2,7 @@
 import { allOps, hasOnnxForm } from '../../ir/index.ts';
 import { definedByForm } from './by_form.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
+import { attentionOps } from './ops/attention.ts';
 import { convOps } from './ops/conv.ts';
 import { elementwiseOps } from './ops/elementwise.ts';
 import { matmulOps } from './ops/matmul.ts';
@@ -10,6 +11,7 @@ import { normalizationOps } from './ops/normalization.ts';
 import { poolOps } from './ops/pool.ts';
 import { qlinearOps } from './ops/qlinear.ts';
 import { quantizeOps } from './ops/quantize.ts';
+import { recurrentOps } from './ops/recurrent.ts';
 import { reduceOps } from './ops/reduce.ts';
 import { resizeOps } from './ops/resize.ts';
 import { shapeOps } from './ops/shape.ts';
@@ -20,6 +22,8 @@ import { typeRules } from './output_types.ts';
 const own: readonly OnnxOp[] = [
   ...convOps,
   ...matmulOps,
+  ...attentionOps,
+  ...recurrentOps,
   ...quantizeOps,
   ...qlinearOps,
   ...poolOps,
