@@ -16,8 +16,8 @@ import * as products from './products.ts';
 import * as quantized from './quantized.ts';
 import * as quantizedBinary from './quantized_binary.ts';
 import * as quantizedPool from './quantized_pool.ts';
-import * as reduce from './reduce.ts';
 import { quantizedConv, quantizedMatmul } from './quantized_product.ts';
+import * as reduce from './reduce.ts';
 import { referenceConv } from './reference.ts';
 import { clip, rescale } from './rescale.ts';
 
