@@ -111,6 +111,32 @@ KernelProgram byte_max_pool(const Reader& r) {
                             r.target);
 }
 
+KernelProgram byte_average_pool(const Reader& r) {
+  const ByteType type = r.byte_type("type");
+  ByteAveragePoolParams params{type,
+                               r.size("batch"),
+                               r.size("channels"),
+                               r.tuple<3>("input", 0),
+                               r.tuple<3>("output", 0),
+                               r.tuple<3>("kernel", 1),
+                               r.tuple<3>("strides", 1),
+                               r.tuple<3>("dilations", 1),
+                               r.tuple<3>("padsBegin", 0),
+                               r["countsPadding"].boolean(),
+                               r["sourceScale"].absent(),
+                               1,
+                               0,
+                               1,
+                               0};
+  if (!params.is_raw) {
+    params.source_scale = static_cast<float>(r["sourceScale"].number());
+    params.source_zero_point = static_cast<float>(r.zero_point("sourceZeroPoint", type));
+    params.scale = static_cast<float>(r["scale"].number());
+    params.zero_point = static_cast<float>(r.zero_point("zeroPoint", type));
+  }
+  return make_byte_average_pool(params, r.target);
+}
+
 KernelProgram global_average_pool(const Reader& r) {
   const ByteType source_type = r.byte_type("sourceType");
   const OutputType type = r.output_type("type");
@@ -176,6 +202,7 @@ const KernelReaders kQuantizedReaders = {
     {"byte-sum", byte_sum},
     {"byte-product", byte_product},
     {"binary-table", binary_table},
+    {"byte-average-pool", byte_average_pool},
     {"byte-max-pool", byte_max_pool},
     {"global-average-pool", global_average_pool},
     {"qlinear-softmax", qlinear_softmax},

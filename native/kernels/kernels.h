@@ -251,6 +251,16 @@ struct ByteMaxPoolParams {
 };
 KernelProgram make_byte_max_pool(const ByteMaxPoolParams&, const KernelTarget&);
 
+struct ByteAveragePoolParams {
+  ByteType type;
+  int64_t batch, channels;
+  Triple input, output, kernel, strides, dilations, begin;
+  bool counts_padding;  // as taps of 0
+  bool is_raw;          // the mean of the integers; else of real numbers, which the next four fields are for
+  float source_scale, source_zero_point, scale, zero_point;
+};
+KernelProgram make_byte_average_pool(const ByteAveragePoolParams&, const KernelTarget&);
+
 struct SoftmaxParams {
   int64_t outer, length, inner;
 };

@@ -247,6 +247,11 @@ void windows() {
   check("byte-max-pool", [=, type = byte_type()](auto& t) {
     return make_byte_max_pool({type, 2, channels, input, output, kernel, strides, dilations, begin}, t);
   });
+  check("byte-average-pool", [=, type = byte_type(), counts_padding = coin(), is_raw = coin()](auto& t) {
+    return make_byte_average_pool({type, 2, channels, input, output, kernel, strides, dilations, begin, counts_padding,
+                                   is_raw, is_raw ? 1.0f : 0.3f, is_raw ? 0.0f : 3.0f, 0.2f, 7.0f},
+                                  t);
+  });
   const int64_t outputs = groups * random_int(1, 2);
   check("reference-convolution", [=, transposed = coin()](auto& t) {
     return make_reference_convolution({ByteType::u8, ByteType::s8, 1, channels, outputs, groups, outputs, input, output,

@@ -134,6 +134,26 @@ export type QuantizedKernel =
       readonly sourceStrides: readonly number[];
       readonly source1Strides: readonly number[];
     }
+  /** The mean of the taps inside the input, channels last: with scales by the formula of numerics/qlinear_pool.ts, without them that of the
+   *  integers, by numerics/tflite_pool.ts. */
+  | {
+      readonly name: 'byte-average-pool';
+      readonly type: ByteType;
+      readonly batch: number;
+      readonly channels: number;
+      readonly input: Three;
+      readonly output: Three;
+      readonly kernel: Three;
+      readonly strides: Three;
+      readonly dilations: Three;
+      readonly padsBegin: Three;
+      /** Taps outside of the input count as zeros. */
+      readonly countsPadding: boolean;
+      readonly sourceScale?: number;
+      readonly sourceZeroPoint?: number;
+      readonly scale?: number;
+      readonly zeroPoint?: number;
+    }
   /** The largest tap inside the input, channels last; the lowest value of the type where there is none. */
   | {
       readonly name: 'byte-max-pool';

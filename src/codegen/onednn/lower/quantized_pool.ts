@@ -29,6 +29,7 @@ import {
 } from '../../../numerics/index.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import type { Lowering } from './lowering.ts';
+import { three } from './reference.ts';
 
 type Pool = View<typeof qnnAveragePool | typeof qnnGlobalAveragePool>;
 type GlobalPool = View<typeof qnnGlobalAveragePool>;
@@ -186,9 +187,47 @@ const isWhole = (spatial: Shape, { attrs: { kernel, pads } }: View<typeof qnnAve
 
 export const averagePool: Lowering<typeof qnnAveragePool> = {
   refuses(pool, graph) {
-    if (!isWhole(graph.shape(pool.x).slice(2), pool)) return 'a quantized average pool over part of the image';
-    if (pool.attrs.recipe === 'ort') return graph.needsConstants(pool.sx, pool.zx, pool.sy, pool.zy);
-    return meanOfWindow(graph.graph, pool) ? undefined : 'no factor rounds like the integers';
+    const { kernel, recipe } = pool.attrs;
+    if (kernel.length > 3) return 'a window of more than three axes';
+    if (sizeOf(kernel) >= MOST_TAPS) return `a window of ${MOST_TAPS} or more taps`;
+    return recipe === 'ort' ? graph.needsConstants(pool.sx, pool.zx, pool.sy, pool.zy) : undefined;
   },
-  ...byKernel(meanOfWindow),
+  lower(pool, r) {
+    const whole = isWhole(r.shape(pool.x).slice(2), pool);
+    const mean = whole ? meanOfWindow(r.graph, pool) : undefined;
+    assert(mean || !whole || pool.attrs.recipe === 'tflite', `%${pool.y} has another formula than windows`);
+    if (mean) globalPool(pool, r, mean);
+    else windows(pool, r);
+  },
 };
+
+/** The kernel adds the integers of a window in binary32. */
+const MOST_TAPS = 2 ** 16;
+
+function windows(pool: View<typeof qnnAveragePool>, r: Recorder): void {
+  const { x, sx, zx, sy, zy, y, attrs } = pool;
+  const { kernel, strides, pads, dilations, countIncludePad, recipe } = attrs;
+  const [batch, channels, ...input] = r.shape(x);
+  r.kernel(
+    {
+      name: 'byte-average-pool',
+      type: r.byteType(x),
+      batch,
+      channels,
+      input: three(input, 1),
+      output: three(r.shape(y).slice(2), 1),
+      kernel: three(kernel, 1),
+      strides: three(strides, 1),
+      dilations: three(dilations, 1),
+      padsBegin: three(pads.slice(0, kernel.length), 0),
+      countsPadding: countIncludePad,
+      ...(recipe === 'ort' && {
+        sourceScale: r.scalar(sx),
+        sourceZeroPoint: r.scalar(zx),
+        scale: r.scalar(sy),
+        zeroPoint: r.scalar(zy),
+      }),
+    },
+    { source: r.use(x, 'channels-last'), destination: r.define(y, 'channels-last') },
+  );
+}

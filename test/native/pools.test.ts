@@ -1,7 +1,8 @@
-/** The maximum of floats and bytes, in every version, against the interpreter: NaN, infinities and windows that miss the input. */
+/** Maxima of floats and bytes and means of bytes over windows, in every version, against the interpreter: NaN, infinities and windows that miss the input. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nnMaxPool } from '../../src/ir/ops/nn_pool.op.ts';
+import { qnnAveragePool } from '../../src/ir/ops/qnn_average_pool.op.ts';
 import { sizeOf, tensor } from '../../src/tensors/tensor.ts';
 import { evaluate } from '../unit/ops/qnn_support.ts';
 import { expectSame, kernelIsas, random, runKernel } from './support.ts';
@@ -129,5 +130,65 @@ describe.each(kernelIsas)('%s', (isa) => {
       { numRuns: 60 },
     );
     expect(empty).toBeGreaterThan(100);
+  });
+
+  it('byte-average-pool', () => {
+    const types = fc.constantFrom('u8' as const, 's8' as const);
+    const recipes = fc.constantFrom('ort' as const, 'tflite' as const);
+    const scales = fc.constantFrom(0.01, 0.3, 1, 7).map(Math.fround);
+    const parameters = fc.record({
+      type: types,
+      recipe: recipes,
+      countIncludePad: fc.boolean(),
+      sx: scales,
+      sy: scales,
+    });
+    const channels = fc.integer({ min: 1, max: 150 });
+    fc.assert(
+      fc.property(axes, parameters, channels, fc.integer(), fc.boolean(), (a, given, c, s, several) => {
+        const { type, recipe, sx, sy } = given;
+        const countIncludePad = given.countIncludePad && recipe === 'ort';
+        const next = random(s);
+        const [batch, input] = [2, a.map(({ size }) => size)];
+        const least = type === 'u8' ? 0 : -128;
+        const draw = () => least + Math.floor(next() * 256);
+        const [zx, zy] = [draw(), draw()];
+        const x = tensor(type, Array.from({ length: batch * c * sizeOf(input) }, draw), [batch, c, ...input]);
+        const [kernel, strides, dilations] = (['kernel', 'stride', 'dilation'] as const).map((of) =>
+          a.map((_) => _[of]),
+        );
+        const [padsBegin, padsEnd] = [0, 1].map((side) => a.map(({ pads }) => pads[side]));
+        if (kernel.every((taps, at) => taps === input[at]) && [...padsBegin, ...padsEnd].every((pad) => pad === 0))
+          return;
+        const scalar = (value: number) => tensor('f32', [value], []);
+        const zero = (value: number) => tensor(type, [value], []);
+        const y = evaluate(qnnAveragePool, [x, scalar(sx), zero(zx), scalar(sy), zero(zy)], {
+          ...{ kernel, strides, dilations, pads: [...padsBegin, ...padsEnd], countIncludePad, recipe },
+        });
+        const destination = arrayOf(type, Array(y.data.length).fill(0));
+        const three = (sizes: readonly number[]) => sizes as [number, number, number];
+        runKernel(
+          {
+            name: 'byte-average-pool',
+            type,
+            batch,
+            channels: c,
+            input: three(input),
+            output: three(y.shape.slice(2)),
+            kernel: three(kernel),
+            strides: three(strides),
+            dilations: three(dilations),
+            padsBegin: three(padsBegin),
+            countsPadding: countIncludePad,
+            ...(recipe === 'ort' && { sourceScale: sx, sourceZeroPoint: zx, scale: sy, zeroPoint: zy }),
+          },
+          { source: arrayOf(type, channelsLast(x.data as Uint8Array, c, sizeOf(input))) },
+          { destination },
+          { isa, threads: several ? 2 : 1 },
+        );
+        expectSame(destination, channelsLast(y.data as Uint8Array, c, sizeOf(y.shape.slice(2))));
+      }),
+      { numRuns: 80 },
+    );
   });
 });
