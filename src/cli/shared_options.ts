@@ -1,6 +1,14 @@
 /** Options that several commands share, and models made by them. */
 
-import { type CompiledModel, MOST_THREADS, type TargetName, targetNames, targets } from '../codegen/index.ts';
+import {
+  type CompiledModel,
+  type KernelChoice,
+  kernelChoices,
+  MOST_THREADS,
+  type TargetName,
+  targetNames,
+  targets,
+} from '../codegen/index.ts';
 import { importProfiles, stateOptions } from '../importers/index.ts';
 import type { Graph } from '../ir/index.ts';
 import { isStrategyName, type Strategy, type StrategyName, strategyNames } from '../passes/index.ts';
@@ -41,9 +49,13 @@ export const shapeOption = {
 export const threadsOption = {
   threads: whole('N', 'Threads of one inference (default: all processors)', 1, MOST_THREADS),
 };
+export const kernelsOption = {
+  kernels: choice(kernelChoices, 'The kernels of products and pools; onednn: primitives of oneDNN wherever it has one'),
+};
 export const executionOptions = {
   backend: choice(backendNames, 'The back end that runs the model; reference is the interpreter'),
   ...threadsOption,
+  ...kernelsOption,
 };
 
 export const targetOption = (fallback: TargetName) => ({
@@ -81,6 +93,7 @@ function strategies(): Option<Strategy | undefined> {
 export interface CompileValues {
   readonly backend: BackendName;
   readonly threads: number | undefined;
+  readonly kernels: KernelChoice;
   readonly strategy: Strategy | undefined;
   readonly shape: ReadonlyMap<string, string>;
   readonly batch?: number | undefined;
@@ -93,10 +106,10 @@ export function compileSource(
   graph: Graph,
   { proving }: Terminal,
 ): CompiledModel {
-  const { backend, threads, strategy } = values;
+  const { backend, threads, kernels, strategy } = values;
   if (source.compiled === undefined) {
     const given = { ...(threads && { threads }), ...(strategy && { strategy }) };
-    return compileGraph(graph, { backend, ...given, onProof: proving });
+    return compileGraph(graph, { backend, kernels, ...given, onProof: proving });
   }
   if (strategy !== undefined)
     throw new UsageError(
@@ -113,8 +126,8 @@ export function modelOf(
   graph: Graph,
   terminal: Terminal,
 ): Model {
-  const { backend, threads } = values;
-  return new Model(compileSource(source, values, graph, terminal), { backend, ...(threads && { threads }) });
+  const { backend, threads, kernels } = values;
+  return new Model(compileSource(source, values, graph, terminal), { backend, kernels, ...(threads && { threads }) });
 }
 
 /** Says when part of the model does not run natively. */

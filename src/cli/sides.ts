@@ -1,5 +1,5 @@
 /** The sides that `check` compares: each runs a model and can show its intermediate values. */
-import type { CompiledModel } from '../codegen/index.ts';
+import type { CompiledModel, KernelChoice } from '../codegen/index.ts';
 import { fail } from '../diagnostics/index.ts';
 import { withOutputs } from '../exporters/index.ts';
 import { openOnnx } from '../formats/onnx/index.ts';
@@ -31,8 +31,13 @@ export const interpreterSide = (graph: Graph, name = 'the interpreter'): Side =>
 });
 
 /** The addon on a compiled graph; `reference` is the graph whose values are asked for. */
-export function compiledSide({ graph }: CompiledModel, reference: Graph, threads: number): Side {
-  const asked = openHere(usualBackend, threads);
+export function compiledSide(
+  { graph }: CompiledModel,
+  reference: Graph,
+  threads: number,
+  kernels?: KernelChoice,
+): Side {
+  const asked = openHere(usualBackend, threads, kernels);
   const execute = (compiled: Graph, feeds: Feeds): Tensors => {
     const executable = new Executable(specialize(compiled, checkFeeds(compiled, feeds)), asked);
     try {

@@ -9,6 +9,8 @@ export * from './reference/index.ts';
 export { select } from './select.ts';
 export {
   defaultTarget,
+  type KernelChoice,
+  kernelChoices,
   resolveTarget,
   type TargetDescription,
   type TargetName,

@@ -5,7 +5,7 @@ import { symmetric, type Target } from '../passes/index.ts';
 import type { Machine } from './onednn/machine.ts';
 import { targetOf } from './onednn/target.ts';
 
-export type { Isa } from './onednn/machine.ts';
+export { type Isa, type KernelChoice, kernelChoices } from './onednn/machine.ts';
 
 interface Entry {
   /** The zero points that may remain. */

@@ -2,6 +2,7 @@
 import {
   type Backend,
   defaultTarget,
+  type KernelChoice,
   type Library,
   libraryHere,
   machineHere,
@@ -58,8 +59,8 @@ export const backends: Readonly<Record<BackendName, Entry>> = {
 export const [portableBackend] = backends[usualBackend].open(defaultTarget());
 
 /** The back ends on this machine. */
-export const openHere = (name: BackendName, threads: number): readonly Backend[] =>
-  backends[name].open(backends[name].here(threads));
+export const openHere = (name: BackendName, threads: number, kernels?: KernelChoice): readonly Backend[] =>
+  backends[name].open({ ...backends[name].here(threads), ...(kernels && { kernels }) });
 
 /** The costs that were measured on this machine. */
 export function costsHere(name: BackendName, threads: number): readonly CostRow[] {

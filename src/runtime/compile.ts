@@ -6,6 +6,8 @@ import {
   type Fallback,
   fallbacksOf,
   isCompiledFile,
+  type KernelChoice,
+  kernelChoices,
   MOST_THREADS,
   type NodeTime,
   readCompiledFile,
@@ -55,6 +57,8 @@ export interface CompileOptions {
   readonly backend?: BackendName;
   /** Threads of one inference; all processors by default. */
   readonly threads?: number;
+  /** `onednn`: products and pools by primitives of oneDNN wherever it has one, to compare with our kernels; as exact. */
+  readonly kernels?: KernelChoice;
   /**
    * For how many sets of sizes sessions are kept when dimensions are symbolic; 8 unless said. The least recently used one
    * that no run uses goes first; another run with its sizes makes it anew. Each takes the memory of one run.
@@ -80,6 +84,7 @@ export interface CompileOptions {
 const optionNames: OptionNames<CompileOptions> = {
   backend: true,
   threads: true,
+  kernels: true,
   strategy: true,
   inputShapes: true,
   keptShapes: true,
@@ -102,6 +107,7 @@ export class Model {
   readonly backend: BackendName;
   readonly #compiled: CompiledModel;
   readonly #threads: number;
+  readonly #kernels: KernelChoice | undefined;
   readonly #keptShapes: number;
   /** Of all sizes, which share constants. */
   #backends: readonly Backend[] | undefined;
@@ -109,10 +115,14 @@ export class Model {
   readonly #executables = new Map<string, Executable>();
   #disposed = false;
 
-  constructor(compiled: CompiledModel, options: Pick<CompileOptions, 'backend' | 'threads' | 'keptShapes'> = {}) {
+  constructor(
+    compiled: CompiledModel,
+    options: Pick<CompileOptions, 'backend' | 'threads' | 'kernels' | 'keptShapes'> = {},
+  ) {
     const { graph, certificate, strategies } = compiled;
     this.backend = options.backend ?? usualBackend;
     this.#threads = threadsOf(options);
+    this.#kernels = options.kernels ?? compiled.target.kernels;
     this.#keptShapes = keptShapesOf(options);
     this.#compiled = compiled;
     this.certificate = certificate;
@@ -187,7 +197,7 @@ export class Model {
       return known;
     }
     this.#evict(this.#keptShapes - 1);
-    this.#backends ??= openHere(this.backend, this.#threads);
+    this.#backends ??= openHere(this.backend, this.#threads, this.#kernels);
     const made = new Executable(specialize(this.#compiled.graph, bindings), this.#backends);
     this.#executables.set(key, made);
     return made;
@@ -220,6 +230,9 @@ export async function compile(source: Graph | string | Uint8Array, options: Comp
     fail('U4002', `'${backend}' is not a backend`, {}, `one of: ${backendNames.join(', ')}`);
   threadsOf(options);
   keptShapesOf(options);
+  const { kernels } = options;
+  if (kernels !== undefined && !kernelChoices.includes(kernels))
+    fail('U4002', `'${kernels}' is not a choice of kernels`, {}, `one of: ${kernelChoices.join(', ')}`);
   return new Model(await load(source, options), options);
 }
 
@@ -303,8 +316,8 @@ export interface Compilation extends CompiledModel, Pick<LegalizeResult, 'quanti
 
 /** The graph legalized and selected, as a compiled file holds it. @throws UnskewError U2008 for an operator that nothing here computes */
 export function compileGraph(graph: Graph, options: CompileOptions = {}): Compilation {
-  const { backend: name = usualBackend, target, measuredCosts = true, inputShapes } = options;
-  const machine = target ?? backends[name].here(threadsOf(options));
+  const { backend: name = usualBackend, target, measuredCosts = true, inputShapes, kernels } = options;
+  const machine = target ?? { ...backends[name].here(threadsOf(options)), ...(kernels && { kernels }) };
   const own = target === undefined && measuredCosts ? costsHere(name, machine.threads) : [];
   const [backend] = backends[name].open(machine, own);
   const bound = inputShapes ? bindShapes(graph, inputShapes) : graph;

@@ -9,6 +9,7 @@ import type { withShapes } from '../inputs.ts';
 import { list, whole } from '../options.ts';
 import {
   compileSource,
+  kernelsOption,
   modelArgument,
   profileOption,
   shapeOption,
@@ -36,6 +37,7 @@ export const check = defineCommand({
     runs: whole('N', `Random inputs to try (default: ${RUNS})`, 1),
     random: whole('SEED', 'The first seed (default: 1)', 0),
     ...threadsOption,
+    ...kernelsOption,
     batch: whole('N', 'The first dimension of every input, where it is a symbol', 1),
     ...strategyOption,
     ...shapeOption,
@@ -61,6 +63,7 @@ export const check = defineCommand({
       compileSource(source, { ...values, backend: usualBackend }, graph, terminal),
       reference,
       threads,
+      values.kernels,
     );
     const names = values.against.length === 0 ? ['interpreter'] : values.against;
     const seeds = seedsOf(values);

@@ -10,6 +10,7 @@ import { accountOf, accountTables, accountText, leftText } from '../layer_accoun
 import { text, whole } from '../options.ts';
 import { readBackCompiled } from '../read_back.ts';
 import {
+  kernelsOption,
   modelArgument,
   profileOption,
   shapeOption,
@@ -31,6 +32,7 @@ export const compile = defineCommand({
   options: {
     output: text('FILE', 'The file to write, - for standard output', 'o'),
     ...threadsOption,
+    ...kernelsOption,
     batch: whole('N', 'The first dimension of every input, where it is a symbol', 1),
     ...strategyOption,
     ...shapeOption,
@@ -49,9 +51,10 @@ export const compile = defineCommand({
     if (source.compiled !== undefined) throw new UsageError(`${model} is a compiled model already`);
     terminal.progress('compiling');
     const start = performance.now();
-    const { threads, strategy } = values;
+    const { threads, kernels, strategy } = values;
     const graph = withShapes(source.graph, values);
     const compiled = compileGraph(graph, {
+      kernels,
       ...(threads && { threads }),
       ...(strategy && { strategy }),
       onProof: terminal.proving,

@@ -27,7 +27,7 @@ import {
 } from '../../ir/index.ts';
 import { type Fused, fusedOf } from '../../proofs/index.ts';
 import { primitiveFinishes } from './epilogue_exactness.ts';
-import { hasVnni, type Isa } from './machine.ts';
+import { hasVnni, type Isa, type KernelChoice } from './machine.ts';
 import type { Recorder } from './recorder.ts';
 
 const LEAST_INPUTS = 16;
@@ -112,13 +112,20 @@ const finishedByOurKernel = ({ map, scale, offset, attrs }: Fused<ValueId>): boo
 
 /**
  * True when one of our kernels computes the node on this ISA, with any zero point, with or without a bias: where it is the
- * faster one, where no primitive takes the weights, and where a primitive would leave the end to another kernel.
+ * faster one, where no primitive takes the weights, and where a primitive would leave the end to another kernel. Where primitives
+ * are asked for, only the second holds.
  */
-export function isOurs(graph: Graph, node: Node, isa: string, finishes = primitiveFinishes): boolean {
+export function isOurs(
+  graph: Graph,
+  node: Node,
+  { isa, kernels }: { readonly isa: string; readonly kernels?: KernelChoice },
+  finishes = primitiveFinishes,
+): boolean {
   const fused = fusedOf(node);
   if (fused?.w === undefined || !isOp(node, dnnlConv, dnnlMatmul)) return false;
   const { dtype, shape } = typeOf(graph, fused.w);
   if (fused.zw || dtype === 'u8') return true;
+  if (kernels === 'onednn') return false;
   if (isOp(node, dnnlMatmul))
     return (
       finishedByOurKernel(fused) &&
@@ -135,7 +142,10 @@ export function isOurs(graph: Graph, node: Node, isa: string, finishes = primiti
 }
 
 /** The same on the machine where a graph is recorded, whose kernels may be limited to fewer instructions. */
-export function isOursHere(node: Node, { graph, binding }: Pick<Recorder, 'graph' | 'binding'>): boolean {
+export function isOursHere(
+  node: Node,
+  { graph, binding, kernels }: Pick<Recorder, 'graph' | 'binding' | 'kernels'>,
+): boolean {
   const isa = binding.kernelIsa === 'avx512' ? binding.isa : 'avx2';
-  return isOurs(graph, node, isa);
+  return isOurs(graph, node, { isa, kernels });
 }

@@ -35,7 +35,7 @@ import {
   type Step,
 } from '../../proofs/index.ts';
 import { primitiveFinishes } from './epilogue_exactness.ts';
-import { hasVnni, type Isa } from './machine.ts';
+import { hasVnni, type Isa, type Machine } from './machine.ts';
 import { isOurs } from './our_kernel.ts';
 import { inLanes, type Lanes, pairedLanes } from './saturation_lanes.ts';
 import { anyPairs, type FilterView, filterView, neighbouringPairs, type Pairs, pairsFit } from './saturation_pairs.ts';
@@ -52,15 +52,16 @@ const MOST_STEPS = 20_000;
  */
 export function owes(
   graph: Graph,
-  isa: Isa,
+  machine: Pick<Machine, 'isa' | 'kernels'>,
   session = new Session(),
   finishes = primitiveFinishes,
 ): Map<ValueId, Obligation[]> {
+  const { isa } = machine;
   const ranges = session.ranges(graph);
   const found = new Map<ValueId, Obligation[]>();
   for (const node of nodesOf(graph)) {
     const fused = fusedOf(node);
-    if (!fused?.w || isOurs(graph, node, isa, finishes)) continue;
+    if (!fused?.w || isOurs(graph, node, machine, finishes)) continue;
     found.set(node.id, [
       fused.attrs.to !== 's32' && finishes(graph, node)
         ? epilogue(graph, fused, ranges)

@@ -8,7 +8,8 @@ import { owes } from './owes.ts';
 
 /** @param own costs that were measured on that machine */
 export function targetOf(machine: Machine, own?: readonly CostRow[]): Target {
-  const { isa, onednnMajor = 2 } = machine;
+  const { isa, onednnMajor = 2, kernels } = machine;
+  const hasKernels = kernels !== 'onednn';
   // Without VNNI oneDNN halves s8 weights against s8 sources and loses bits.
   const unsignedSources = !hasVnni(isa);
   return {
@@ -21,9 +22,10 @@ export function targetOf(machine: Machine, own?: readonly CostRow[]): Target {
       unsignedTransposedSources: unsignedSources || onednnMajor < 3,
     },
     costs: costModel(machine, own),
-    costFor: (product, weights, way, usual) => costByOurKernel(product, weights, isa, way, usual),
-    takesZeroPoints: (product, graph) => takesZeroPoints(product, graph, isa),
-    owes: (graph, session) => owes(graph, isa, session),
+    costFor: (product, weights, way, usual) =>
+      hasKernels ? costByOurKernel(product, weights, isa, way, usual) : usual,
+    takesZeroPoints: (product, graph) => hasKernels && takesZeroPoints(product, graph, isa),
+    owes: (graph, session) => owes(graph, machine, session),
     floats,
   };
 }

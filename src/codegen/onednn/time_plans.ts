@@ -42,7 +42,7 @@ export const timingOf = ({ isa, threads }: Machine, binding: () => OneDnnBinding
 
 /** Our kernels take zero point and bias as numbers that sums begin with: nothing depends on whether there are any. */
 const withoutNumbers = (graph: Graph, node: Node, isa: Isa): Node =>
-  isOurs(graph, node, isa)
+  isOurs(graph, node, { isa })
     ? {
         ...node,
         attrs: { ...node.attrs, sourceZeroPoint: 0 },

@@ -250,9 +250,9 @@ describe('primitives', () => {
         y,
       );
     });
-  const owed = (f: Fused, isa: 'vnni' | 'avx2' = 'vnni') => owes(fused(f), isa).get(root)!;
+  const owed = (f: Fused, isa: 'vnni' | 'avx2' = 'vnni') => owes(fused(f), { isa }).get(root)!;
   /** With the end left to the primitive in any case. */
-  const trusting = (f: Fused) => owes(fused(f), 'vnni', undefined, () => true).get(root)!;
+  const trusting = (f: Fused) => owes(fused(f), { isa: 'vnni' }, undefined, () => true).get(root)!;
 
   it('add bias in f32, exactly up to 2^24', () => {
     expect(owed({ channels: 100, weight: 127, bias: 1000, multiplier: 1e-4 })).toMatchObject([
@@ -282,7 +282,7 @@ describe('primitives', () => {
     expect([witness.before, witness.after]).toEqual([exact(from), inF32(from)]);
     expect(trusting({ channels: 4000, weight: 127, bias: 1024, multiplier: 2 ** -18 })[0].verdict).toBe('proved');
     // Kernels add in int32: the one of convolutions with VNNI, elsewhere the one of ends.
-    expect(owes(fused(large), 'vnni').get(root)).toBeUndefined();
+    expect(owes(fused(large), { isa: 'vnni' }).get(root)).toBeUndefined();
     expect(owed(large, 'avx2')[0]).toMatchObject({
       verdict: 'proved',
       method: expect.stringMatching(/^sums may reach/),
@@ -320,7 +320,7 @@ describe('primitives', () => {
         const w = b.constant(tensor('s8', new Int8Array(16).fill(120), [2, 8, 1, 1]));
         return b.emit(dnnlConv, { x: x as Value<'u8'>, w }, { ...plain, to: 's32' }, y);
       });
-      return owes(graph, 'avx2').get(root)![1].method;
+      return owes(graph, { isa: 'avx2' }).get(root)![1].method;
     };
     expect(pairs(136)).toBe('any two weights of a filter add up to 0 … 240, times 136 within int16');
     expect(pairs(137)).toMatch(/^16 lanes in the place of 8 channels/);
@@ -335,7 +335,7 @@ describe('primitives', () => {
         y,
       ),
     );
-    expect(owes(graph, 'vnni').size).toBe(0);
+    expect(owes(graph, { isa: 'vnni' }).size).toBe(0);
   });
 
   it('matmuls are looked at by columns', () => {
@@ -347,7 +347,7 @@ describe('primitives', () => {
         y,
       ),
     );
-    const [, pairs] = owes(graph, 'avx2').get(root)!;
+    const [, pairs] = owes(graph, { isa: 'avx2' }).get(root)!;
     expect(pairs.method).toMatch(
       /^4 lanes in the place of 2 channels, in which neighbouring weights add up to -100 … 100/,
     );
