@@ -9,8 +9,8 @@ namespace {
 // The readers of all families, by the name of the kernel.
 std::vector<std::pair<const char*, KernelProgram (*)(const Reader&)>> all_readers() {
   std::vector<std::pair<const char*, KernelProgram (*)(const Reader&)>> all;
-  for (const KernelReaders* family :
-       {&kConvolutionReaders, &kFloatReaders, &kMovementReaders, &kQuantizedReaders, &kRowReaders}) {
+  for (const KernelReaders* family : {&kConvolutionReaders, &kFloatReaders, &kMovementReaders, &kQuantizedReaders,
+                                      &kRowReaders, &kElementwiseReaders}) {
     for (const KernelReader& reader : *family) all.emplace_back(reader.name, reader.read);
   }
   return all;

@@ -6,61 +6,9 @@ namespace unskew {
 
 namespace {
 
-KernelProgram word_binary(const Reader& r) {
-  static constexpr std::pair<const char*, WordOperation> kOperations[] = {{"add", WordOperation::add},
-                                                                          {"sub", WordOperation::subtract},
-                                                                          {"mul", WordOperation::multiply},
-                                                                          {"div", WordOperation::divide}};
-  static constexpr std::pair<const char*, bool> kTypes[] = {{"s32", false}, {"f32", true}};
-  const std::vector<int64_t> shape = r.shape();
-  return make_word_binary({r["operation"].choice(kOperations), r["type"].choice(kTypes), shape,
-                           r.strides("sourceStrides", shape.size()), r.strides("source1Strides", shape.size())},
-                          r.target);
-}
-
-KernelProgram cast(const Reader& r) {
-  return make_cast({r.element_type("from"), r.element_type("to"), r.size("count")}, r.target);
-}
-
 KernelProgram arg_max(const Reader& r) {
   return make_arg_max(
       {r.element_type("type"), r.size("outer"), r.size("length", 1), r.size("inner"), r["last"].boolean()}, r.target);
-}
-
-KernelProgram float_unary(const Reader& r) {
-  static constexpr std::pair<const char*, FloatFunction> kFunctions[] = {
-      {"relu", FloatFunction::relu},
-      {"leaky-relu", FloatFunction::leaky_relu},
-      {"clip", FloatFunction::clip},
-      {"exp", FloatFunction::exp},
-      {"log", FloatFunction::log},
-      {"sqrt", FloatFunction::sqrt},
-      {"reciprocal", FloatFunction::reciprocal},
-      {"floor", FloatFunction::floor},
-      {"ceil", FloatFunction::ceil},
-      {"round", FloatFunction::round},
-      {"sigmoid", FloatFunction::sigmoid},
-      {"tanh", FloatFunction::tanh},
-      {"erf", FloatFunction::erf},
-      {"softplus", FloatFunction::softplus},
-      {"softsign", FloatFunction::softsign},
-      {"mish", FloatFunction::mish},
-      {"gelu", FloatFunction::gelu},
-      {"gelu-tanh", FloatFunction::gelu_tanh},
-      {"elu", FloatFunction::elu},
-      {"selu", FloatFunction::selu},
-      {"celu", FloatFunction::celu},
-      {"thresholded-relu", FloatFunction::thresholded_relu},
-      {"hard-sigmoid", FloatFunction::hard_sigmoid},
-      {"hard-swish", FloatFunction::hard_swish},
-      {"neg", FloatFunction::negative},
-      {"abs", FloatFunction::absolute},
-      {"pow", FloatFunction::power},
-      {"sin", FloatFunction::sine},
-      {"cos", FloatFunction::cosine}};
-  return make_float_unary({r["function"].choice(kFunctions), static_cast<float>(r["alpha"].number()),
-                           static_cast<float>(r["beta"].number()), r.size("count")},
-                          r.target);
 }
 
 KernelProgram float_pool(const Reader& r) {
@@ -89,9 +37,7 @@ KernelProgram softmax(const Reader& r) {
 
 }  // namespace
 
-const KernelReaders kFloatReaders = {{"word-binary", word_binary}, {"cast", cast},
-                                     {"arg-max", arg_max},         {"float-unary", float_unary},
-                                     {"float-pool", float_pool},   {"float-product", float_product},
-                                     {"softmax", softmax}};
+const KernelReaders kFloatReaders = {
+    {"arg-max", arg_max}, {"float-pool", float_pool}, {"float-product", float_product}, {"softmax", softmax}};
 
 }  // namespace unskew

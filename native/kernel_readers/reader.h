@@ -99,6 +99,7 @@ struct KernelReader {
 };
 using KernelReaders = std::vector<KernelReader>;
 
-extern const KernelReaders kConvolutionReaders, kFloatReaders, kMovementReaders, kQuantizedReaders, kRowReaders;
+extern const KernelReaders kConvolutionReaders, kFloatReaders, kMovementReaders, kQuantizedReaders, kRowReaders,
+    kElementwiseReaders;
 
 }  // namespace unskew

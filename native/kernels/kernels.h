@@ -166,14 +166,6 @@ struct BinaryTableParams {
 };
 KernelProgram make_binary_table(const BinaryTableParams&, const KernelTarget&);
 
-enum class WordOperation { add, subtract, multiply, divide };
-struct WordBinaryParams {
-  WordOperation operation;
-  bool is_float;  // f32, else s32
-  std::vector<int64_t> shape, source_strides, source1_strides;
-};
-KernelProgram make_word_binary(const WordBinaryParams&, const KernelTarget&);
-
 struct GlobalAveragePoolParams {
   ByteType source_type;
   OutputType type;
@@ -185,56 +177,12 @@ struct GlobalAveragePoolParams {
 KernelProgram make_global_average_pool(const GlobalAveragePoolParams&, const KernelTarget&);
 
 enum class ElementType { u8, s8, s16, s32, f32 };
-struct CastParams {
-  ElementType from, to;
-  int64_t count;
-};
-KernelProgram make_cast(const CastParams&, const KernelTarget&);
-
 struct ArgMaxParams {
   ElementType type;
   int64_t outer, length, inner;
   bool last;  // of equal elements, instead of the first
 };
 KernelProgram make_arg_max(const ArgMaxParams&, const KernelTarget&);
-
-enum class FloatFunction {
-  relu,
-  leaky_relu,
-  clip,
-  exp,
-  log,
-  sqrt,
-  reciprocal,
-  floor,
-  ceil,
-  round,
-  sigmoid,
-  tanh,
-  erf,
-  softplus,
-  softsign,
-  mish,
-  gelu,
-  gelu_tanh,
-  elu,
-  selu,
-  celu,
-  thresholded_relu,
-  hard_sigmoid,
-  hard_swish,
-  negative,
-  absolute,
-  power,
-  sine,
-  cosine
-};
-struct FloatUnaryParams {
-  FloatFunction function;
-  float alpha, beta;
-  int64_t count;
-};
-KernelProgram make_float_unary(const FloatUnaryParams&, const KernelTarget&);
 
 enum class PoolOperation { maximum, average_include_padding, average_exclude_padding };
 struct FloatPoolParams {

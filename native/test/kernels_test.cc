@@ -6,6 +6,7 @@
 #include <future>
 #include <random>
 
+#include "kernels/elementwise_program.h"
 #include "kernels/float_product.h"
 #include "kernels/kernels.h"
 #include "kernels/rows.h"
@@ -131,12 +132,6 @@ void elementwise() {
           return make_lookup({bytes, size, count}, t);
         });
   const auto element_type = [] { return static_cast<ElementType>(random_int(0, 4)); };
-  check("cast", [count = random_int(0, 300), from = element_type(), to = element_type()](auto& t) {
-    return make_cast({from, to, count}, t);
-  });
-  check("float-unary", [count = random_int(0, 300), function = static_cast<FloatFunction>(random_int(0, 2))](auto& t) {
-    return make_float_unary({function, -0.5f, 0.75f, count}, t);
-  });
   check("softmax", [=, length = random_int(1, 600)](auto& t) { return make_softmax({outer, length, inner}, t); });
   check("reduce", [=, length = random_int(0, 600), operation = random_int(0, 7), type = random_int(0, 1)](auto& t) {
     return make_reduce({static_cast<Reduction>(operation), static_cast<RowType>(type), outer, length, inner}, t);
@@ -199,8 +194,11 @@ void binary() {
   }
   const ByteBinaryParams bytes{byte_type(), shape, a, b, how};
   check("byte-binary", [=](auto& t) { return make_byte_binary(bytes, t); });
-  check("word-binary", [=, is_float = coin(), operation = static_cast<WordOperation>(random_int(0, 2))](auto& t) {
-    return make_word_binary({operation, is_float, shape, a, b}, t);
+  check("elementwise", [=](auto& t) {
+    const ProgramInstruction sum{operation_named("add.f32"), {0, 1}, {}};
+    const ProgramInstruction power{operation_named("exp.f32"), {2}, {}};
+    const ProgramInstruction whole{operation_named("to_s64.f32"), {3}, {}};
+    return make_elementwise({shape, {{Cell::f32, a}, {Cell::f32, b}}, {sum, power, whole}, {3, 4}}, t);
   });
   check("binary-table", [=](auto& t) { return make_binary_table({shape, a, b}, t); });
 }

@@ -780,7 +780,6 @@ describe.each(kernelIsas)('%s', (isa) => {
     );
   });
 
-  const numbers = { u8: [0, 255], s8: [-128, 127], s32: [-(2 ** 31), 2 ** 31 - 1] } as const;
   const special = [
     Number.NaN,
     Infinity,
@@ -801,29 +800,6 @@ describe.each(kernelIsas)('%s', (isa) => {
     Float32Array.from({ length: count }, () =>
       next() < 0.3 ? special[Math.floor(next() * special.length)] : (next() - 0.5) * 2 ** Math.floor(next() * 40 - 4),
     );
-  const anyType = fc.constantFrom('u8' as const, 's8' as const, 's32' as const, 'f32' as const);
-
-  it('cast', () => {
-    fc.assert(
-      fc.property(anyType, anyType, int(0, 300), seed, threads, (from, to, count, start, n) => {
-        const next = random(start);
-        const source =
-          from === 'f32'
-            ? floats(count, next)
-            : typed(
-                from,
-                count,
-                () => numbers[from][0] + Math.floor(next() * (numbers[from][1] - numbers[from][0] + 1)),
-              );
-        const found = typed(to, count, () => 0);
-        runKernel({ name: 'cast', from, to, count }, { source }, { destination: found }, { isa, threads: n });
-        // A typed array stores a number as ECMAScript has it: truncated, modulo 2^bits, 0 where it is not finite.
-        const expected = typed(to, count, () => 0);
-        expected.set(source as never);
-        expectSame(found, expected as ArrayLike<number>);
-      }),
-    );
-  });
 
   it('softmax', () => {
     fc.assert(

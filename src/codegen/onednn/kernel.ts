@@ -1,4 +1,5 @@
 import type { ConvolutionKernel } from './kernels/convolution_kernel.ts';
+import type { ElementwiseKernel } from './kernels/elementwise_kernel.ts';
 import type { FloatKernel } from './kernels/float_kernel.ts';
 import type { MovementKernel } from './kernels/movement_kernel.ts';
 import type { QuantizedKernel } from './kernels/quantized_kernel.ts';
@@ -12,4 +13,4 @@ export type { ByteSumOrProduct } from './kernels/quantized_kernel.ts';
  * channel axis (channels-last: inner = 1; per-tensor parameters: channels = 1). Arguments are source and destination
  * unless said; [?] marks optional ones. Each has a scalar twin in native/ that the tests compare it with.
  */
-export type Kernel = ConvolutionKernel | FloatKernel | MovementKernel | QuantizedKernel | RowKernel;
+export type Kernel = ConvolutionKernel | ElementwiseKernel | FloatKernel | MovementKernel | QuantizedKernel | RowKernel;

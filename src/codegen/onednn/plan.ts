@@ -15,6 +15,8 @@ import {
 import type { Plan, Region, Session } from '../backend.ts';
 import type { OneDnnBinding, SessionSpec } from './binding.ts';
 import type { KeptConstants } from './kept_constants.ts';
+import { clustersOf, readOutside } from './lower/elementwise_clusters.ts';
+import { recordElementwise } from './lower/elementwise_record.ts';
 import { lower } from './lower/index.ts';
 import type { Machine } from './machine.ts';
 import { Recorder } from './recorder.ts';
@@ -33,9 +35,14 @@ export function planRegion(
 ): NativePlan {
   const { graph, nodes, inputs, outputs } = region;
   const recorder = new Recorder(graph, binding, machine, inputs, outputs, kept);
-  for (const node of nodes) {
-    recorder.begin(node);
-    lower(node, recorder);
+  // primitives alone have no programs
+  const clusters = machine.kernels === 'onednn' ? nodes.map((node) => [node]) : clustersOf(graph, nodes);
+  const isRead = readOutside(clusters, outputs);
+  for (const cluster of clusters) {
+    const last = cluster[cluster.length - 1];
+    recorder.begin(last);
+    if (cluster.length === 1) lower(last, recorder);
+    else recordElementwise(cluster, recorder, isRead);
   }
   const { spec, labels } = recorder.finish();
   const bytesOfRun = sum([...spec.inputBytes, ...spec.outputBytes]);

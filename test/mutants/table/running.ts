@@ -15,6 +15,27 @@ const models = ['test/lifecycle/shapes.test.ts', 'test/lifecycle/concurrent_runs
 
 export const running: readonly Mutant[] = [
   {
+    name: 'a group goes on behind a node outside that reads from it',
+    file: 'src/codegen/onednn/lower/elementwise_clusters.ts',
+    text: 'for (const group of read) close(group);',
+    instead: '',
+    tests: ['test/unit/codegen/elementwise_clusters.test.ts'],
+  },
+  {
+    name: 'a group writes its last value alone',
+    file: 'src/codegen/onednn/lower/elementwise_record.ts',
+    text: ' || isRead.has(id)',
+    instead: '',
+    tests: ['test/differential/elementwise.test.ts'],
+  },
+  {
+    name: 'a short row that repeats is not continued',
+    file: 'native/kernels/elementwise_program.cc',
+    text: 'position % source.period * source.bytes',
+    instead: '0 * source.bytes',
+    tests: ['test/differential/elementwise.test.ts'],
+  },
+  {
     name: 'buffers may share bytes when one begins as the other ends',
     file: 'src/codegen/onednn/memory_plan.ts',
     text: 'firstNotBelow(times, last + 1) - 1',

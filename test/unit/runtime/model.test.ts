@@ -2,15 +2,17 @@
 import { describe, expect, it } from 'vitest';
 import { compile, Tensor } from '../../../src/index.ts';
 import { GraphBuilder, tensor, type Value } from '../../../src/ir/index.ts';
-import { nnNeg, nnRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
+import { nnCast } from '../../../src/ir/ops/nn_cast.op.ts';
+import { nnExp, nnLog, nnRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { writeModel } from '../../support/onnx.ts';
 
-/** relu(−relu(x)) + …: native, interpreted, native. */
+/** relu(ln e^relu(x)) with functions of f64 between: native, interpreted, native. */
 function alternating(dims: readonly (number | string)[]) {
   const b = new GraphBuilder();
   const x = b.input('x', 'f32', dims);
-  const between = b.emit(nnNeg, { x: b.emit(nnRelu, { x }) as Value<'f32'> });
-  return b.finish([b.emit(nnRelu, { x: b.emit(nnNeg, { x: between }) })]);
+  const wide = b.emit(nnCast, { x: b.emit(nnRelu, { x }) }, { to: 'f64' }) as Value<'f64'>;
+  const same = b.emit(nnLog, { x: b.emit(nnExp, { x: wide }) });
+  return b.finish([b.emit(nnRelu, { x: b.emit(nnCast, { x: same }, { to: 'f32' }) as Value<'f32'> })]);
 }
 
 const ones = (...dims: number[]) => ({ x: new Tensor('float32', new Float32Array(dims[0]).fill(1), dims) });

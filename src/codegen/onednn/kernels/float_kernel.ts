@@ -1,40 +1,6 @@
 /** Kernels over floats and words. */
 import type { CastType, Three } from './native_types.ts';
 
-/** The functions of one float, with up to two parameters. */
-export const floatFunctionNames = [
-  'relu',
-  'leaky-relu',
-  'clip',
-  'exp',
-  'log',
-  'sqrt',
-  'reciprocal',
-  'floor',
-  'ceil',
-  'round',
-  'sigmoid',
-  'tanh',
-  'erf',
-  'softplus',
-  'softsign',
-  'mish',
-  'gelu',
-  'gelu-tanh',
-  'elu',
-  'selu',
-  'celu',
-  'thresholded-relu',
-  'hard-sigmoid',
-  'hard-swish',
-  'neg',
-  'abs',
-  'pow',
-  'sin',
-  'cos',
-] as const;
-export type FloatFunctionName = (typeof floatFunctionNames)[number];
-
 export type FloatKernel =
   /** destination s64[outer, inner]: the position of the largest element along `length`, of equal ones the first, or the last; NaN is largest at the start alone. */
   | {
@@ -44,30 +10,6 @@ export type FloatKernel =
       readonly length: number;
       readonly inner: number;
       readonly last: boolean;
-    }
-  /** Arithmetic of f32, or of s32 modulo 2^32 (without div); arguments source, source1, destination; broadcast as above. In place. */
-  | {
-      readonly name: 'word-binary';
-      readonly operation: 'add' | 'sub' | 'mul' | 'div';
-      readonly type: 's32' | 'f32';
-      readonly shape: readonly number[];
-      readonly sourceStrides: readonly number[];
-      readonly source1Strides: readonly number[];
-    }
-  /** destination[i] = source[i] as another type: floats truncated, then modulo 2^bits; NaN and infinities give 0. */
-  | {
-      readonly name: 'cast';
-      readonly from: CastType;
-      readonly to: CastType;
-      readonly count: number;
-    }
-  /** f32: the function of the operator of this name; alpha and beta are its parameters in order (clip: min and max, pow: the exponent). In place. */
-  | {
-      readonly name: 'float-unary';
-      readonly function: FloatFunctionName;
-      readonly alpha: number;
-      readonly beta: number;
-      readonly count: number;
     }
   /** Pools of f32, channels last, over the taps inside the input (include-padding: divided by those inside the padded input); a maximum
    *  passes over NaN for any number; averages are summed in binary64 in the order of taps and rounded once. */

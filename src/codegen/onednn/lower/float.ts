@@ -1,4 +1,5 @@
 /** f32 operators, pools and casts. Where oneDNN's primitives lose NaN the kernels are ours. */
+import { assert } from '../../../diagnostics/index.ts';
 import {
   isByteType,
   type nnAveragePool,
@@ -11,12 +12,11 @@ import {
   type ValueId,
   type View,
 } from '../../../ir/index.ts';
-import { castTypes, type Kernel } from '../kernel.ts';
+import type { Kernel } from '../kernel.ts';
 import type { Recorder } from '../recorder.ts';
 import type { GraphView, Lowering } from './lowering.ts';
 import { alias } from './movement.ts';
 import { three } from './reference.ts';
-import { type WordOperation, wordBinary } from './word_binary.ts';
 
 const isFloat = (graph: GraphView, ...operands: readonly ValueId[]): string | undefined =>
   operands.every((id) => graph.dtype(id) === 'f32') ? undefined : 'its kernel computes f32 only';
@@ -119,54 +119,48 @@ function floatPool(
   );
 }
 
-/** One f32 operand, element by element; NaN stays. */
-export const unary = <A>(
-  name: (Kernel & { readonly name: 'float-unary' })['function'],
-  parameters: (attrs: A) => readonly [number, number] = () => [0, 0],
-) => ({
-  refuses: ({ x }: View<OpWith<'x'>>, graph: GraphView) => isFloat(graph, x),
-  lower({ x, y, attrs }: View<OpWith<'x'>> & { readonly attrs: A }, r: Recorder): void {
-    const layout = r.preferredLayout(x);
-    const [alpha, beta] = parameters(attrs);
-    r.kernel(
-      { name: 'float-unary', function: name, alpha, beta, count: sizeOf(r.shape(x)) },
-      { source: r.use(x, layout), destination: r.define(y, layout) },
-    );
-  },
-});
+/** The operand of the whole shape, and the other one, of two f32 operands of which oneDNN has fast code. */
+function plainPair(
+  { a, b, y }: View<OpWith<'a' | 'b'>>,
+  graph: Pick<GraphView, 'dtype' | 'shape'>,
+  commutative: boolean,
+) {
+  const shape = graph.shape(y);
+  const isWhole = (id: ValueId) => sameShape(graph.shape(id), shape);
+  const [whole, other] = isWhole(a) || !commutative ? [a, b] : [b, a];
+  const isPlain = isWhole(whole) && (isWhole(other) || graph.shape(other).every((d) => d === 1));
+  const isServed = graph.dtype(a) === 'f32' && shape.length > 0 && shape.length <= 5;
+  return isPlain && isServed ? { whole, other, isOneNumber: !isWhole(other) } : undefined;
+}
 
 /** Two f32 operands. oneDNN takes those of one shape or with one number; among others are some for which it has slow code only. */
-export const binary = (operation: WordOperation, commutative: boolean): Lowering<OpWith<'a' | 'b'>> => ({
-  refuses: ({ a, b }, graph) => isFloat(graph, a, b),
+export const binary = (
+  operation: 'add' | 'sub' | 'mul' | 'div',
+  commutative: boolean,
+): Lowering<OpWith<'a' | 'b'>> => ({
+  refuses: (pair, graph) => (plainPair(pair, graph, commutative) ? undefined : 'oneDNN has slow code or none'),
   lower(pair, r) {
-    const { a, b, y } = pair;
-    const shape = r.shape(y);
-    const isWhole = (id: ValueId) => sameShape(r.shape(id), shape);
-    const [whole, other] = isWhole(a) || !commutative ? [a, b] : [b, a];
-    const isPlain = isWhole(whole) && (isWhole(other) || sizeIsOne(r.shape(other)));
-    if (!isPlain || shape.length === 0 || shape.length > 5) {
-      wordBinary(pair, r, operation, 'f32');
-      return;
-    }
+    const found = plainPair(pair, r, commutative);
+    assert(found, 'the operands are not of one shape');
+    const { whole, other, isOneNumber } = found;
+    const shape = r.shape(pair.y);
     const layout = r.preferredLayout(whole);
     const dims = [...Array(shape.length - r.shape(other).length).fill(1), ...r.shape(other)];
-    const otherLayout = isWhole(other) ? layout : 'row-major';
+    const otherLayout = isOneNumber ? 'row-major' : layout;
     const primitive = r.binding.binary(
       operation,
       r.desc(whole, layout),
       r.binding.desc('f32', dims, otherLayout),
-      r.desc(y, layout),
+      r.desc(pair.y, layout),
       r.threads,
     );
     r.primitive(primitive, {
       source: r.use(whole, layout),
       source1: r.use(other, otherLayout),
-      destination: r.define(y, layout),
+      destination: r.define(pair.y, layout),
     });
   },
 });
-
-const sizeIsOne = (shape: readonly number[]): boolean => shape.every((d) => d === 1);
 
 export const softmax: Lowering<typeof nnSoftmax> = {
   refuses: ({ x }, graph) => isFloat(graph, x),
@@ -185,37 +179,8 @@ export const softmax: Lowering<typeof nnSoftmax> = {
   },
 };
 
-/** 64-bit integers to 32 bits: the low halves. */
-const isLowHalf = (from: string, to: string): boolean =>
-  (from === 's64' || from === 'u64') && (to === 's32' || to === 'u32');
-
-/** Between the types of the addon, and from 64-bit integers to their low halves; the interpreter casts other types. */
-export const cast: Lowering<typeof nnCast> = {
-  refuses({ x, attrs: { to } }, graph) {
-    const from = graph.dtype(x);
-    if (from === to || isLowHalf(from, to)) return undefined;
-    const isServed = [from, to].every((type) => castTypes.some((served) => served === type));
-    return isServed ? undefined : `a cast from ${from} to ${to}`;
-  },
-  lower(view, r) {
-    const { x, y } = view;
-    if (r.dtype(x) === r.dtype(y)) {
-      alias.lower(view, r);
-      return;
-    }
-    const layout = r.preferredLayout(x);
-    const count = sizeOf(r.shape(x));
-    const kernel: Kernel = isLowHalf(r.dtype(x), r.dtype(y))
-      ? {
-          name: 'copy',
-          elementBytes: 4,
-          shape: [count],
-          sourceStrides: [2],
-          destinationStrides: [1],
-          sourceOffset: 0,
-          destinationOffset: 0,
-        }
-      : { name: 'cast', from: r.dtypeOf(x, ...castTypes), to: r.dtypeOf(y, ...castTypes), count };
-    r.kernel(kernel, { source: r.use(x, layout), destination: r.define(y, layout) });
-  },
+/** A cast that changes nothing. */
+export const sameType: Lowering<typeof nnCast> = {
+  refuses: ({ x, attrs: { to } }, graph) => (graph.dtype(x) === to ? undefined : 'it changes the type'),
+  lower: alias.lower,
 };

@@ -1,11 +1,11 @@
 /** The operators of the back end, each with its lowering. All other operators run on the interpreter. */
-import { type AnyOp, byOp, type Node, type ops, type ResultSpec, viewOf } from '../../../ir/index.ts';
+import { type AnyOp, byOp, type Node, type ResultSpec, viewOf } from '../../../ir/index.ts';
 import type { Recorder } from '../recorder.ts';
 import { byteSoftmax } from './byte_softmax.ts';
 import * as conv from './conv.ts';
 import { dnnlConvTranspose, floatConvTranspose } from './conv_transpose.ts';
+import { elementwiseLowerings, orElementwise } from './elementwise_lowerings.ts';
 import * as float from './float.ts';
-import { integerProduct, integerSum } from './integers.ts';
 import { linearResize } from './linear_resize.ts';
 import type { GraphView, Lowering, Lowerings } from './lowering.ts';
 import { dnnlMatmul, floatMatmul } from './matmul.ts';
@@ -19,7 +19,7 @@ import * as quantizedPool from './quantized_pool.ts';
 import { quantizedConv, quantizedMatmul } from './quantized_product.ts';
 import * as reduce from './reduce.ts';
 import { referenceConv } from './reference.ts';
-import { clip, rescale } from './rescale.ts';
+import { rescale } from './rescale.ts';
 
 /** f32 results take the first, others the second. */
 const either = <D extends AnyOp & { readonly results: { readonly y: ResultSpec } }>(
@@ -33,12 +33,9 @@ const either = <D extends AnyOp & { readonly results: { readonly y: ResultSpec }
   };
 };
 
-const gelu: Lowering<(typeof ops)['nnGelu']> = {
-  refuses: float.unary('gelu').refuses,
-  lower: (view, r) => float.unary(view.attrs.approximate === 'tanh' ? 'gelu-tanh' : 'gelu').lower(view, r),
-};
-
 const table = {
+  ...elementwiseLowerings,
+
   dnnlConv: conv.dnnlConv,
   dnnlConvTranspose: dnnlConvTranspose,
   dnnlMatmul: dnnlMatmul,
@@ -50,8 +47,8 @@ const table = {
   nnMatmul: floatMatmul,
   qnnMatmul: quantizedMatmul,
 
-  qnnQuantize: quantized.quantize,
-  qnnDequantize: quantized.dequantize,
+  qnnQuantize: orElementwise(quantized.quantize),
+  qnnDequantize: orElementwise(quantized.dequantize),
   qnnRequantize: quantized.requantize,
   qnnLinearResize: linearResize,
   qnnRescale: rescale,
@@ -94,42 +91,12 @@ const table = {
 
   nnMaxPool: float.maxPool,
   nnAveragePool: float.averagePool,
-  nnRelu: float.unary('relu'),
-  nnLeakyRelu: float.unary('leaky-relu', ({ alpha }) => [alpha, 0]),
-  nnClip: either(
-    float.unary('clip', ({ min, max }) => [min, max]),
-    clip,
-  ),
-  nnAdd: either(float.binary('add', true), integerSum(1)),
-  nnSub: either(float.binary('sub', false), integerSum(-1)),
-  nnMul: either(float.binary('mul', true), integerProduct),
-  nnDiv: float.binary('div', false),
-  nnExp: float.unary('exp'),
-  nnLog: float.unary('log'),
-  nnSqrt: float.unary('sqrt'),
-  nnReciprocal: float.unary('reciprocal'),
-  nnFloor: float.unary('floor'),
-  nnCeil: float.unary('ceil'),
-  nnRound: float.unary('round'),
-  nnSin: float.unary('sin'),
-  nnCos: float.unary('cos'),
-  nnNeg: float.unary('neg'),
-  nnAbs: float.unary('abs'),
-  nnSigmoid: float.unary('sigmoid'),
-  nnTanh: float.unary('tanh'),
-  nnErf: float.unary('erf'),
-  nnSoftplus: float.unary('softplus'),
-  nnSoftsign: float.unary('softsign'),
-  nnMish: float.unary('mish'),
-  nnGelu: gelu,
-  nnElu: float.unary('elu', ({ alpha }) => [alpha, 0]),
-  nnSelu: float.unary('selu', ({ alpha, gamma }) => [alpha, gamma]),
-  nnCelu: float.unary('celu', ({ alpha }) => [alpha, 0]),
-  nnThresholdedRelu: float.unary('thresholded-relu', ({ alpha }) => [alpha, 0]),
-  nnHardSigmoid: float.unary('hard-sigmoid', ({ alpha, beta }) => [alpha, beta]),
-  nnHardSwish: float.unary('hard-swish'),
+  nnAdd: orElementwise(float.binary('add', true)),
+  nnSub: orElementwise(float.binary('sub', false)),
+  nnMul: orElementwise(float.binary('mul', true)),
+  nnDiv: orElementwise(float.binary('div', false)),
+  nnCast: orElementwise(float.sameType),
   nnSoftmax: float.softmax,
-  nnCast: float.cast,
 } satisfies Lowerings;
 
 /** An entry of the table, whose operator only `viewOf` knows. */

@@ -9,14 +9,14 @@ import {
   type qnnMul,
   type qnnPairLut,
   sizeOf,
-  stridesOf,
   tensor,
   tensorOfBytes,
   type ValueId,
 } from '../../../ir/index.ts';
 import { qlinearAddSwaps } from '../../../numerics/index.ts';
-import { inMemoryOrder, type PlainLayout, plainStrides } from '../layout.ts';
+import { inMemoryOrder } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
+import { broadcastStrides, operandLayout } from './broadcast.ts';
 import { byteKernel } from './byte_binary.ts';
 import type { Lowering } from './lowering.ts';
 
@@ -117,17 +117,3 @@ export const pairLut: Lowering<typeof qnnPairLut> = {
   },
   lower: ({ a, b, table, y }, r) => byTable(r, [a, b], y, r.use(table, 'row-major')),
 };
-
-/** Operands of lower rank are small and lie row major. */
-const operandLayout = (r: Recorder, id: ValueId, shape: readonly number[], layout: PlainLayout): PlainLayout =>
-  r.shape(id).length === shape.length ? layout : 'row-major';
-
-/** Strides of an operand over the result's axes in memory order; 0 where it is broadcast. */
-export function broadcastStrides(operand: readonly number[], shape: readonly number[], layout: PlainLayout): number[] {
-  const padded = [...Array(shape.length - operand.length).fill(1), ...operand];
-  const strides = operand.length === shape.length ? plainStrides(layout, operand) : stridesOf(padded);
-  return inMemoryOrder(
-    layout,
-    strides.map((s, axis) => (padded[axis] === 1 ? 0 : s)),
-  );
-}

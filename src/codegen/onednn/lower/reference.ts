@@ -1,4 +1,5 @@
 /** The slow, exact way for convolutions and matmuls that no primitive computes exactly on this machine. */
+
 import {
   type ByteType,
   type ConvAttrs,
@@ -12,6 +13,7 @@ import {
   type ValueId,
 } from '../../../ir/index.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
+import { castKernel } from './elementwise_casts.ts';
 import type { Lowering } from './lowering.ts';
 
 type Three = readonly [number, number, number];
@@ -94,7 +96,10 @@ function inWords(r: Recorder, id: ValueId): Buffer {
   if (known) return r.data(tensor('s32', Int32Array.from(known.data, Number)));
   const count = sizeOf(r.shape(id));
   const destination = r.scratch(4 * count);
-  r.kernel({ name: 'cast', from: r.byteType(id), to: 's32', count }, { source: r.use(id, 'row-major'), destination });
+  r.kernel(castKernel(r.byteType(id), 's32', count), {
+    source0: r.use(id, 'row-major'),
+    destination0: destination,
+  });
   return destination;
 }
 

@@ -1,6 +1,7 @@
 /** Requantization and limits of s32 that stay s32 or become narrower integers, by a kernel of ours. */
-import { dtypes, isByteType, type nnClip, type qnnRescale, sizeOf, tensor, type View } from '../../../ir/index.ts';
-import type { Recorder } from '../recorder.ts';
+
+import { dtypes, isByteType, type qnnRescale, sizeOf, type View } from '../../../ir/index.ts';
+import { castKernel } from './elementwise_casts.ts';
 import type { GraphView, Lowering } from './lowering.ts';
 import { channelView, zeroPoints } from './quantized.ts';
 
@@ -48,28 +49,6 @@ export const rescale: Lowering<typeof qnnRescale> = {
         destination: wide,
       },
     );
-    if (to !== 's32')
-      r.kernel({ name: 'cast', from: 's32', to, count }, { source: wide, destination: r.define(y, layout) });
-  },
-};
-
-/** clamp(round(x·1) + 0, low, high); where min lies above max, max is the result. */
-export const clip: Lowering<typeof nnClip> = {
-  refuses: ({ x }, graph) => (graph.dtype(x) === 's32' ? undefined : 'its kernel computes f32 and s32 only'),
-  lower({ x, y, attrs: { min, max } }, r: Recorder) {
-    const layout = r.preferredLayout(x);
-    const limited = (bound: number) => Math.min(Math.max(bound, LEAST), MOST);
-    r.kernel(
-      {
-        name: 'rescale',
-        ...{ outer: 1, channels: 1, inner: sizeOf(r.shape(x)) },
-        zeroPoint: 0,
-        low: limited(Math.min(min, max)),
-        high: limited(max),
-        arithmetic: 'f64',
-        rounding: 'half-even',
-      },
-      { source: r.use(x, layout), multiplier: r.data(tensor('f64', [1])), destination: r.define(y, layout) },
-    );
+    if (to !== 's32') r.kernel(castKernel('s32', to, count), { source0: wide, destination0: r.define(y, layout) });
   },
 };
