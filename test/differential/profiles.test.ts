@@ -204,9 +204,7 @@ describeCorpus('ONNX networks', (root) => {
         (['onednn', 'reference'] as const).map((backend) => compile(graph, { backend, threads: 1 })),
       );
       expect(model.runSync(feeds)).toEqual(reference.runSync(feeds));
-      // The average pools of TensorFlow Lite and XNNPACK are not known here, so that they stay float.
-      const isTflite = profile === 'tflite' || profile === 'xnnpack';
-      expect(model.fallbacks.map(({ op }) => op)).toEqual(isTflite ? ['nn.global_average_pool'] : []);
+      expect(model.fallbacks).toEqual([]);
       expect(model.certificate).toMatchObject({ verdict: 'bit-exact' });
       expect(model.certificate.profile).toBe(profile === 'ort' ? undefined : profile);
       const methods = model.certificate.selection?.flatMap((entry) => entry.obligations?.map((o) => o.method) ?? []);
