@@ -1,7 +1,5 @@
 // Runs every kernel on buffers of exactly the promised size, each version against the scalar one, and sessions from
-// several
-// threads. Meant for AddressSanitizer, UndefinedBehaviorSanitizer and valgrind (see native/check_memory); the results
-// themselves are tested from TypeScript.
+// several threads. For AddressSanitizer and valgrind (see native/check_memory); TypeScript tests the results themselves.
 #include <cstdio>
 #include <future>
 #include <random>
@@ -156,7 +154,8 @@ void elementwise() {
   check("fixed-byte-softmax", [=, length = random_int(1, 600), a = byte_type(), wide = coin()](auto& t) {
     return make_fixed_byte_softmax({a, wide, outer, length, inner}, t);
   });
-  check("dynamic-quantize", [count = random_int(0, 300)](auto& t) { return make_dynamic_quantize({count}, t); });
+  const DynamicQuantizeParams range{static_cast<DynamicRecipe>(random_int(0, 4)), 127, 1, random_int(0, 300)};
+  check("dynamic-quantize", [=](auto& t) { return make_dynamic_quantize(range, t); });
   check("arg-max", [=, type = element_type(), length = random_int(1, 60), last = coin()](auto& t) {
     return make_arg_max({type, outer, length, inner, last}, t);
   });
@@ -194,12 +193,8 @@ void binary() {
   }
   const ByteBinaryParams bytes{byte_type(), shape, a, b, how};
   check("byte-binary", [=](auto& t) { return make_byte_binary(bytes, t); });
-  check("elementwise", [=](auto& t) {
-    const ProgramInstruction sum{operation_named("add.f32"), {0, 1}, {}};
-    const ProgramInstruction power{operation_named("exp.f32"), {2}, {}};
-    const ProgramInstruction whole{operation_named("to_s64.f32"), {3}, {}};
-    return make_elementwise({shape, {{Cell::f32, a}, {Cell::f32, b}}, {sum, power, whole}, {3, 4}}, t);
-  });
+  const ElementwiseParams sum{shape, {{Cell::f32, a}, {Cell::f32, b}}, {{operation_named("add.f32"), {0, 1}, {}}}, {2}};
+  check("elementwise", [=](auto& t) { return make_elementwise(sum, t); });
   check("binary-table", [=](auto& t) { return make_binary_table({shape, a, b}, t); });
 }
 
