@@ -79,7 +79,7 @@ const holds = (law: (graph: Graph, parts: readonly Part[]) => void) =>
 const nativeOf = (parts: readonly Part[]) => parts.filter(({ backend }) => backend === native);
 
 /** True for the arguments that a command writes; it reads the others, except scratchpads. */
-const writes = (name: string): boolean => name === 'destination';
+const writes = (name: string): boolean => /^destination\d*$/.test(name);
 const sameRef = (a: BufferRef, b: BufferRef): boolean =>
   (a.space === 'arena' && b.space === 'arena' && a.offset === b.offset) ||
   (a.space === 'output' && b.space === 'output' && a.index === b.index);
