@@ -1,15 +1,11 @@
 // Reads the declarations of kernels over floats and words.
 #include "kernel_readers/reader.h"
 #include "kernels/float_product.h"
+#include "kernels/interpolate.h"
 
 namespace unskew {
 
 namespace {
-
-KernelProgram arg_max(const Reader& r) {
-  return make_arg_max(
-      {r.element_type("type"), r.size("outer"), r.size("length", 1), r.size("inner"), r["last"].boolean()}, r.target);
-}
 
 KernelProgram float_pool(const Reader& r) {
   static constexpr std::pair<const char*, PoolOperation> kOperations[] = {
@@ -23,6 +19,13 @@ KernelProgram float_pool(const Reader& r) {
       r.target);
 }
 
+KernelProgram interpolate(const Reader& r) {
+  const Argument input = r["input"], output = r["output"];
+  return make_interpolate({r.element_type("type"), r.size("outer"), input.integers(-1, 1, INT32_MAX),
+                           output.integers(-1, 0, INT32_MAX), r.size("inner"), r["tenBits"].boolean()},
+                          r.target);
+}
+
 KernelProgram float_product(const Reader& r) {
   return make_float_product(
       {r.size("batch"), r.size("channels"), r.size("outputs"), r.size("groups", 1), r.tuple<3>("input", 0),
@@ -31,13 +34,9 @@ KernelProgram float_product(const Reader& r) {
       r.target);
 }
 
-KernelProgram softmax(const Reader& r) {
-  return make_softmax({r.size("outer"), r.size("length"), r.size("inner", 1)}, r.target);
-}
-
 }  // namespace
 
 const KernelReaders kFloatReaders = {
-    {"arg-max", arg_max}, {"float-pool", float_pool}, {"float-product", float_product}, {"softmax", softmax}};
+    {"float-pool", float_pool}, {"float-product", float_product}, {"interpolate", interpolate}};
 
 }  // namespace unskew

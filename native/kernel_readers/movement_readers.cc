@@ -1,5 +1,6 @@
 // Reads the declarations of kernels that move elements.
 #include "kernel_readers/reader.h"
+#include "kernels/gather_at.h"
 
 namespace unskew {
 
@@ -27,6 +28,13 @@ KernelProgram gather(const Reader& r) {
                      r.target);
 }
 
+KernelProgram gather_at(const Reader& r) {
+  static constexpr std::pair<const char*, bool> kTypes[] = {{"s32", false}, {"s64", true}};
+  return make_gather_at({r.element_bytes(), r.size("outer"), r["sizes"].integers(-1, 0, kMaximumCount), r.size("part"),
+                         r.size("count"), r["byOuter"].boolean(), r["positions"].choice(kTypes)},
+                        r.target);
+}
+
 KernelProgram lookup(const Reader& r) {
   return make_lookup({r.element_bytes(), r.size("size", 1), r.size("count")}, r.target);
 }
@@ -38,11 +46,8 @@ KernelProgram gather_channels(const Reader& r) {
 
 }  // namespace
 
-const KernelReaders kMovementReaders = {
-    {"copy", copy},
-    {"pad", pad},
-    {"gather", gather},
-    {"lookup", lookup},
-    {"gather-channels", gather_channels}};
+const KernelReaders kMovementReaders = {{"copy", copy},     {"pad", pad},
+                                        {"gather", gather}, {"gather-at", gather_at},
+                                        {"lookup", lookup}, {"gather-channels", gather_channels}};
 
 }  // namespace unskew

@@ -17,9 +17,30 @@ KernelProgram reduce(const Reader& r) {
   static constexpr std::pair<const char*, Reduction> kOperations[] = {
       {"sum", Reduction::sum},         {"mean", Reduction::mean},       {"l1", Reduction::l1},
       {"l2", Reduction::l2},           {"product", Reduction::product}, {"sum-square", Reduction::sum_square},
-      {"maximum", Reduction::maximum}, {"minimum", Reduction::minimum}};
+      {"maximum", Reduction::maximum}, {"minimum", Reduction::minimum}, {"log-sum", Reduction::log_sum}};
   return make_reduce(
       {r["operation"].choice(kOperations), row_type(r), r.size("outer"), r.size("length"), r.size("inner")}, r.target);
+}
+
+KernelProgram arg_max(const Reader& r) {
+  return make_arg_max(
+      {row_type(r), r.size("outer"), r.size("length", 1), r.size("inner"), r["largest"].boolean(), r["last"].boolean()},
+      r.target);
+}
+
+KernelProgram cumulative_sum(const Reader& r) {
+  return make_cumulative_sum({row_type(r), r.size("outer"), r.size("length"), r.size("inner"), r["exclusive"].boolean(),
+                              r["reverse"].boolean()},
+                             r.target);
+}
+
+KernelProgram softmax(const Reader& r) {
+  static constexpr std::pair<const char*, SoftmaxOperation> kOperations[] = {
+      {"softmax", SoftmaxOperation::softmax},
+      {"log-softmax", SoftmaxOperation::log_softmax},
+      {"log-sum-exp", SoftmaxOperation::log_sum_exp}};
+  return make_softmax({r["operation"].choice(kOperations), r.size("outer"), r.size("length"), r.size("inner", 1)},
+                      r.target);
 }
 
 KernelProgram normalize(const Reader& r) {
@@ -34,6 +55,7 @@ KernelProgram channel_affine(const Reader& r) {
 
 }  // namespace
 
-const KernelReaders kRowReaders = {{"reduce", reduce}, {"normalize", normalize}, {"channel-affine", channel_affine}};
+const KernelReaders kRowReaders = {{"reduce", reduce},   {"arg-max", arg_max},     {"cumulative-sum", cumulative_sum},
+                                   {"softmax", softmax}, {"normalize", normalize}, {"channel-affine", channel_affine}};
 
 }  // namespace unskew

@@ -33,7 +33,7 @@ using Addresses = uint8_t* const*;
 
 struct KernelProgram {
   std::vector<ArgumentRule> arguments;
-  std::function<void(Addresses)> run;      // does not throw
+  std::function<void(Addresses)> run;      // throws PositionOutside alone
   std::function<void(Addresses)> prepare;  // once, when a session is made; only constant arguments are set
   bool is_light = false;                   // takes about as long as a copy of what it reads
 };

@@ -177,12 +177,6 @@ struct GlobalAveragePoolParams {
 KernelProgram make_global_average_pool(const GlobalAveragePoolParams&, const KernelTarget&);
 
 enum class ElementType { u8, s8, s16, s32, f32 };
-struct ArgMaxParams {
-  ElementType type;
-  int64_t outer, length, inner;
-  bool last;  // of equal elements, instead of the first
-};
-KernelProgram make_arg_max(const ArgMaxParams&, const KernelTarget&);
 
 enum class PoolOperation { maximum, average_include_padding, average_exclude_padding };
 struct FloatPoolParams {
@@ -208,11 +202,6 @@ struct ByteAveragePoolParams {
   float source_scale, source_zero_point, scale, zero_point;
 };
 KernelProgram make_byte_average_pool(const ByteAveragePoolParams&, const KernelTarget&);
-
-struct SoftmaxParams {
-  int64_t outer, length, inner;
-};
-KernelProgram make_softmax(const SoftmaxParams&, const KernelTarget&);
 
 struct QLinearSoftmaxParams {
   ByteType type;

@@ -3,6 +3,7 @@
 #include <bit>
 #include <limits>
 
+#include "kernels/float_functions.h"
 #include "kernels/partial_sums.h"
 #include "kernels/rows.h"
 
@@ -148,6 +149,7 @@ struct Reduce {
       if constexpr (std::is_same_v<Element, double>) {
         if (rows.operation == Reduction::mean) return static_cast<T>(result / static_cast<double>(rows.length));
         if (rows.operation == Reduction::l2) return static_cast<T>(std::sqrt(result));
+        if (rows.operation == Reduction::log_sum) return static_cast<T>(functions::log64(result));
       }
       return static_cast<T>(result);
     }

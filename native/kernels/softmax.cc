@@ -1,85 +1,137 @@
-// Softmax in binary64, rounded once. A lane that holds a NaN or +infinity, or nothing but -infinity, is NaN throughout.
-#include <bit>
-
-#include "kernels/elementwise.h"
+// Softmax and its logarithm along the middle of [outer, length, inner], in binary64, rounded once; e^x is that of float_functions.h
+// and sums are those of partial_sums.h. A NaN, +infinity, or nothing but -infinity in a lane makes all of it NaN without a test.
+#include "kernels/float_functions.h"
+#include "kernels/partial_sums.h"
+#include "kernels/rows.h"
 
 namespace unskew {
 
 namespace {
 
-// e^x for x ≤ 0, with an error below two units of the last place of binary64: e^x = 2^k·e^r, |r| ≤ ln 2 / 2. Below −708
-// it stays at e^−708, which no binary32 quotient shows.
-UNSKEW_INLINE double exponential(double x) {
-  constexpr double kLog2E = 0x1.71547652b82fep+0, kLn2High = 0x1.62e42fee00000p-1, kLn2Low = 0x1.a39ef35793c76p-33;
-  constexpr double kShifter = 0x1.8p52;
-  x = x > -708.0 ? x : -708.0;
-  const double shifted = x * kLog2E + kShifter, k = shifted - kShifter;
-  const double r = (x - k * kLn2High) - k * kLn2Low;
-  // Σ rⁿ/n!: with |r| < 0.3466 the term n = 14 is below 2^-57.
-  constexpr double kTerms[] = {1.0 / 6227020800.0, 1.0 / 479001600.0, 1.0 / 39916800.0, 1.0 / 3628800.0,
-                               1.0 / 362880.0,     1.0 / 40320.0,     1.0 / 5040.0,     1.0 / 720.0,
-                               1.0 / 120.0,        1.0 / 24.0,        1.0 / 6.0,        0.5};
-  double series = kTerms[0];
-  for (int n = 1; n < 12; n++) series = series * r + kTerms[n];
-  const double mantissa = 1.0 + (r + r * r * series);
-  const int64_t exponent = std::bit_cast<int64_t>(shifted) << 52;
-  return std::bit_cast<double>(std::bit_cast<int64_t>(mantissa) + exponent);
-}
+// The columns of a block: its exponentials stay in the second cache.
+constexpr int64_t kMostColumns = 128, kLeastColumns = 16, kBlockElements = 32 * 1024;
 
-struct Exponentials {
-  UNSKEW_INLINE static void run(const float* source, int64_t stride, double maximum, double* results, int64_t count) {
-    if (stride == 1) {
-      for (int64_t i = 0; i < count; i++) results[i] = exponential(static_cast<double>(source[i]) - maximum);
+// NaN takes over, and stays.
+UNSKEW_INLINE float greater(float most, float x) { return (x > most) | (x != x) ? x : most; }
+
+struct Lanes {
+  SoftmaxOperation operation;
+  int64_t length, inner, columns, blocks;
+};
+
+template <int kBytes>
+struct Softmax {
+  UNSKEW_INLINE static double log_sum_exp(double most, double sum) {
+    return std::fabs(most) == functions::kInfinity ? most : most + functions::log64(sum);
+  }
+
+  // One lane of neighbours.
+  UNSKEW_INLINE static void run_lane(const Lanes& lanes, const float* x, float* y, double* exponentials) {
+    const int64_t length = lanes.length;
+    float partial[kPartials];
+    std::fill_n(partial, kPartials, -HUGE_VALF);
+    int64_t i = 0;
+    for (; i + kPartials <= length; i += kPartials)
+      for (int j = 0; j < kPartials; j++) partial[j] = greater(partial[j], x[i + j]);
+    for (; i < length; i++) partial[0] = greater(partial[0], x[i]);
+    float highest = -HUGE_VALF;
+    for (const float one : partial) highest = greater(highest, one);
+    const double most = highest;
+    for (i = 0; i < length; i++) exponentials[i] = functions::exp64(static_cast<double>(x[i]) - most);
+    const double sum = fold_run<kBytes>(SumOfDoubles{}, exponentials, length, 0.0);
+    if (lanes.operation == SoftmaxOperation::softmax) {
+      const double factor = 1 / sum;
+      for (i = 0; i < length; i++) y[i] = static_cast<float>(exponentials[i] * factor);
+    } else if (lanes.operation == SoftmaxOperation::log_softmax) {
+      const double logarithm = functions::log64(sum);
+      for (i = 0; i < length; i++) y[i] = static_cast<float>(static_cast<double>(x[i]) - most - logarithm);
     } else {
-      for (int64_t i = 0; i < count; i++) results[i] = exponential(static_cast<double>(source[i * stride]) - maximum);
+      *y = static_cast<float>(log_sum_exp(most, sum));
+    }
+  }
+
+  // Some neighbouring lanes, whose elements lie `inner` apart.
+  UNSKEW_INLINE static void run_block(const Lanes& lanes, const float* x, float* y, int64_t columns,
+                                      double* exponentials) {
+    const auto [length, inner] = std::pair{lanes.length, lanes.inner};
+    float most[kMostColumns];
+    double sums[kPartials * kMostColumns];
+    std::fill_n(most, columns, -HUGE_VALF);
+    std::fill_n(sums, kPartials * columns, 0.0);
+    for (int64_t i = 0; i < length; i++)
+      for (int64_t k = 0; k < columns; k++) most[k] = greater(most[k], x[i * inner + k]);
+    for (int64_t i = 0; i < length; i++) {
+      double* row = exponentials + i * columns;
+      double* partial = sums + i % kPartials * columns;
+      for (int64_t k = 0; k < columns; k++) {
+        row[k] = functions::exp64(static_cast<double>(x[i * inner + k]) - static_cast<double>(most[k]));
+        partial[k] += row[k];
+      }
+    }
+    join_by_halves<SumOfDoubles>(sums, columns);
+    if (lanes.operation == SoftmaxOperation::softmax) {
+      for (int64_t k = 0; k < columns; k++) sums[k] = 1 / sums[k];
+      for (int64_t i = 0; i < length; i++)
+        for (int64_t k = 0; k < columns; k++)
+          y[i * inner + k] = static_cast<float>(exponentials[i * columns + k] * sums[k]);
+    } else if (lanes.operation == SoftmaxOperation::log_softmax) {
+      for (int64_t k = 0; k < columns; k++) sums[k] = functions::log64(sums[k]);
+      for (int64_t i = 0; i < length; i++)
+        for (int64_t k = 0; k < columns; k++)
+          y[i * inner + k] =
+              static_cast<float>(static_cast<double>(x[i * inner + k]) - static_cast<double>(most[k]) - sums[k]);
+    } else {
+      for (int64_t k = 0; k < columns; k++) y[k] = static_cast<float>(log_sum_exp(most[k], sums[k]));
+    }
+  }
+
+  UNSKEW_INLINE static void run(const Lanes* lanes, const float* source, float* destination, double* exponentials,
+                                int64_t begin, int64_t end) {
+    const auto [length, inner] = std::pair{lanes->length, lanes->inner};
+    const int64_t left = lanes->operation == SoftmaxOperation::log_sum_exp ? 1 : length;  // of a lane
+    for (int64_t i = begin; i < end; i++) {
+      const int64_t outer = i / lanes->blocks, first = i % lanes->blocks * lanes->columns;
+      const float* x = source + outer * length * inner + first;
+      float* y = destination + outer * left * inner + first;
+      if (inner == 1) {
+        run_lane(*lanes, x, y, exponentials);
+      } else {
+        run_block(*lanes, x, y, std::min(lanes->columns, inner - first), exponentials);
+      }
     }
   }
 };
 
-constexpr int64_t kBlock = 256;
-
-template <class Loop>
-void lane(Loop exponentials, const float* source, int64_t stride, float* destination, int64_t length) {
-  float maximum = -HUGE_VALF;
-  bool has_nan = false;
-  for (int64_t i = 0; i < length; i++) {
-    const float x = source[i * stride];
-    maximum = x > maximum ? x : maximum;
-    has_nan |= x != x;
-  }
-  if (has_nan || std::isinf(maximum)) {
-    for (int64_t i = 0; i < length; i++) destination[i * stride] = std::numeric_limits<float>::quiet_NaN();
-    return;
-  }
-  double block[kBlock], sum = 0;
-  for (int64_t first = 0; first < length; first += kBlock) {
-    const int64_t count = std::min(kBlock, length - first);
-    exponentials(source + first * stride, stride, maximum, block, count);
-    for (int64_t i = 0; i < count; i++) sum += block[i];
-  }
-  for (int64_t first = 0; first < length; first += kBlock) {
-    const int64_t count = std::min(kBlock, length - first);
-    if (length > kBlock) exponentials(source + first * stride, stride, maximum, block, count);
-    for (int64_t i = 0; i < count; i++) destination[(first + i) * stride] = static_cast<float>(block[i] / sum);
-  }
-}
-
 }  // namespace
 
 KernelProgram make_softmax(const SoftmaxParams& p, const KernelTarget& target) {
-  const auto exponentials = version_of<Exponentials>(target.isa);
+  const auto run = wide_version_of<Softmax>(target.isa);
+  const int64_t threads = std::max(1, target.threads);
+  const int64_t fitting = kBlockElements / std::max<int64_t>(1, p.length) / kLeastColumns * kLeastColumns;
+  // Few lanes are shared by the threads, whole cache lines each.
+  const int64_t share =
+      p.outer >= threads ? kMostColumns : (p.inner / threads + kLeastColumns - 1) / kLeastColumns * kLeastColumns;
+  const int64_t columns = std::clamp(std::min(fitting, share), kLeastColumns, kMostColumns);
+  const Lanes lanes{.operation = p.operation,
+                    .length = p.length,
+                    .inner = p.inner,
+                    .columns = columns,
+                    .blocks = (p.inner + columns - 1) / columns};
+  const int64_t block = checked_product(p.length, p.inner == 1 ? 1 : columns);
   const int64_t bytes = checked_product(p.outer, p.length, p.inner, 4);
+  const bool is_reduced = p.operation == SoftmaxOperation::log_sum_exp;
+  const auto scratch = std::make_shared<AlignedBuffer>(checked_product(threads, block, 8));
   KernelProgram program;
-  program.arguments = {{.name = "source", .bytes = bytes, .alignment = 4, .in_place = true},
-                       {.name = "destination", .bytes = bytes, .access = Access::write, .alignment = 4}};
-  program.run = [=, threads = target.threads](Addresses a) {
+  program.arguments = {{.name = "source", .bytes = bytes, .alignment = 4, .in_place = !is_reduced},
+                       {.name = "destination",
+                        .bytes = is_reduced ? checked_product(p.outer, p.inner, 4) : bytes,
+                        .access = Access::write,
+                        .alignment = 4}};
+  program.run = [=](Addresses a) {
     const auto* source = reinterpret_cast<const float*>(a[0]);
     auto* destination = reinterpret_cast<float*>(a[1]);
-    parallel(threads, p.outer * p.inner, p.length * 16, 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t i = begin; i < end; i++) {
-        const int64_t at = i / p.inner * p.length * p.inner + i % p.inner;
-        lane(exponentials, source + at, p.inner, destination + at, p.length);
-      }
+    parallel(target.threads, p.outer * lanes.blocks, block * 16, 1, [&](int64_t begin, int64_t end, int thread) {
+      run(&lanes, source, destination, scratch->as<double>() + thread * block, begin, end);
     });
   };
   return program;

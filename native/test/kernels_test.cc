@@ -2,7 +2,6 @@
 // several threads. For AddressSanitizer and valgrind (see native/check_memory); TypeScript tests the results themselves.
 #include <cstdio>
 #include <future>
-#include <random>
 
 #include "kernels/elementwise_program.h"
 #include "kernels/float_product.h"
@@ -10,85 +9,10 @@
 #include "kernels/rows.h"
 #include "kernels/strides.h"
 #include "session_core.h"
+#include "test/check_kernel.h"
 
 namespace unskew {
 namespace {
-
-std::mt19937 generator(20240607);
-
-int64_t random_int(int64_t low, int64_t high) { return std::uniform_int_distribution<int64_t>(low, high)(generator); }
-bool coin() { return random_int(0, 1) == 1; }
-ByteType byte_type() { return coin() ? ByteType::u8 : ByteType::s8; }
-OutputType output_type() { return static_cast<OutputType>(random_int(0, 2)); }
-template <size_t N>
-std::array<int64_t, N> random_tuple(int64_t low, int64_t high) {
-  std::array<int64_t, N> result{};
-  for (auto& value : result) value = random_int(low, high);
-  return result;
-}
-std::vector<int64_t> random_shape(int64_t low, int64_t high) {
-  std::vector<int64_t> shape(static_cast<size_t>(random_int(0, 4)));
-  for (auto& size : shape) size = random_int(low, high);
-  return shape;
-}
-
-// Heap memory of exactly `bytes` bytes, so that the byte behind it is not ours.
-struct Exact {
-  std::unique_ptr<uint8_t[]> memory;
-  size_t bytes;
-  explicit Exact(int64_t size) : memory(new uint8_t[static_cast<size_t>(size)]), bytes(static_cast<size_t>(size)) {}
-};
-
-using Make = std::function<KernelProgram(const KernelTarget&)>;
-
-// Floats of a sensible size in every four bytes, which are as good bytes as any.
-void fill(Exact& buffer) {
-  size_t at = 0;
-  for (; at + 4 <= buffer.bytes; at += 4) {
-    const float value = std::uniform_real_distribution<float>(-8, 8)(generator);
-    std::memcpy(buffer.memory.get() + at, &value, 4);
-  }
-  for (; at < buffer.bytes; at++) buffer.memory[at] = static_cast<uint8_t>(random_int(0, 255));
-}
-
-void check(const char* name, const Make& make) {
-  const KernelProgram reference = make({Isa::scalar, 1});
-  std::vector<Exact> inputs, expected;
-  for (const ArgumentRule& rule : reference.arguments) {
-    inputs.emplace_back(rule.bytes);
-    fill(inputs.back());
-    expected.emplace_back(rule.bytes);
-  }
-  std::vector<bool> given;
-  for (const ArgumentRule& rule : reference.arguments) given.push_back(rule.required || coin());
-  const auto execute = [&](const KernelProgram& program, std::vector<Exact>& outputs) {
-    std::vector<uint8_t*> addresses;
-    for (size_t i = 0; i < inputs.size(); i++) {
-      const bool written = program.arguments[i].access == Access::write;
-      if (written) std::memset(outputs[i].memory.get(), 0, outputs[i].bytes);
-      addresses.push_back(!given[i] ? nullptr : written ? outputs[i].memory.get() : inputs[i].memory.get());
-    }
-    if (program.prepare) program.prepare(addresses.data());
-    program.run(addresses.data());
-  };
-  execute(reference, expected);
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512}) {
-    for (const int threads : {1, 2}) {
-      if (isa > best_isa()) continue;
-      std::vector<Exact> outputs;
-      for (const ArgumentRule& rule : reference.arguments) outputs.emplace_back(rule.bytes);
-      execute(make({isa, threads}), outputs);
-      for (size_t i = 0; i < outputs.size(); i++) {
-        if (reference.arguments[i].access != Access::write) continue;
-        if (std::memcmp(outputs[i].memory.get(), expected[i].memory.get(), outputs[i].bytes) != 0) {
-          std::fprintf(stderr, "%s: version %d with %d threads differs from the scalar one\n", name,
-                       static_cast<int>(isa), threads);
-          std::exit(1);
-        }
-      }
-    }
-  }
-}
 
 Requantization requantization(OutputType type) {
   if (type == OutputType::s32) return {};
@@ -130,8 +54,13 @@ void elementwise() {
           return make_lookup({bytes, size, count}, t);
         });
   const auto element_type = [] { return static_cast<ElementType>(random_int(0, 4)); };
-  check("softmax", [=, length = random_int(1, 600)](auto& t) { return make_softmax({outer, length, inner}, t); });
-  check("reduce", [=, length = random_int(0, 600), operation = random_int(0, 7), type = random_int(0, 1)](auto& t) {
+  check("softmax", [=, length = random_int(1, 600), operation = random_int(0, 2)](auto& t) {
+    return make_softmax({static_cast<SoftmaxOperation>(operation), outer, length, inner}, t);
+  });
+  check("cumulative-sum", [=, length = random_int(0, 60), type = random_int(0, 5), a = coin(), b = coin()](auto& t) {
+    return make_cumulative_sum({static_cast<RowType>(type), outer, length, inner, a, b}, t);
+  });
+  check("reduce", [=, length = random_int(0, 600), operation = random_int(0, 8), type = random_int(0, 1)](auto& t) {
     return make_reduce({static_cast<Reduction>(operation), static_cast<RowType>(type), outer, length, inner}, t);
   });
   check("reduce of integers",
@@ -156,8 +85,8 @@ void elementwise() {
   });
   const DynamicQuantizeParams range{static_cast<DynamicRecipe>(random_int(0, 4)), 127, 1, random_int(0, 300)};
   check("dynamic-quantize", [=](auto& t) { return make_dynamic_quantize(range, t); });
-  check("arg-max", [=, type = element_type(), length = random_int(1, 60), last = coin()](auto& t) {
-    return make_arg_max({type, outer, length, inner, last}, t);
+  check("arg-max", [=, type = random_int(0, 9), length = random_int(1, 60), a = coin(), b = coin()](auto& t) {
+    return make_arg_max({static_cast<RowType>(type), outer, length, inner, a, b}, t);
   });
   check("global-average-pool", [=, a = byte_type(), b = output_type()](auto& t) {
     return make_global_average_pool({a, b, outer, inner, channels, 3, 0.01f, 7}, t);

@@ -2,12 +2,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Value } from '../../src/ir/index.ts';
+import { nnCumsum } from '../../src/ir/ops/nn_cumsum.op.ts';
 import * as norm from '../../src/ir/ops/nn_norm.op.ts';
 import { nnGlobalAveragePool, nnGlobalMaxPool } from '../../src/ir/ops/nn_pool.op.ts';
 import * as reduce from '../../src/ir/ops/nn_reduce.op.ts';
+import { nnLogSoftmax, nnSoftmax } from '../../src/ir/ops/nn_softmax.op.ts';
 import { sumOfRun } from '../../src/numerics/index.ts';
+import { tensor } from '../../src/tensors/tensor.ts';
 import { filled, nonFinitePattern, type Pattern } from '../../src/testing/index.ts';
 import { kernelIsas } from '../native/support.ts';
+import { evaluate } from '../unit/ops/qnn_support.ts';
 import { expectAgreement, graphOn } from './agreement.ts';
 
 const int = (min: number, max: number) => fc.integer({ min, max });
@@ -34,14 +38,8 @@ it('sums run i mod 16, then by halves', () => {
 });
 
 describe('reductions', () => {
-  const kinds = Object.values({
-    ...reduce,
-    nnArgMax: undefined,
-    nnArgMin: undefined,
-    nnReduceLogSum: undefined,
-    nnReduceLogSumExp: undefined,
-  });
-  const ops = kinds.filter((op) => op !== undefined);
+  const { nnArgMax, nnArgMin, nnReduceLogSumExp, ...kinds } = reduce;
+  const ops = Object.values(kinds);
   const integers = [reduce.nnReduceSum, reduce.nnReduceProd, reduce.nnReduceMax, reduce.nnReduceMin];
 
   const axesOf = (rank: number, mask: readonly boolean[]) => [...Array(rank).keys()].filter((axis) => mask[axis]);
@@ -108,6 +106,35 @@ describe('reductions', () => {
         },
       ),
       runs(200),
+    );
+  });
+
+  it('of exponentials', () => {
+    fc.assert(
+      fc.property(shape, mask, fc.boolean(), fc.boolean(), contents, setting, (s, m, keepdims, last, c, by) => {
+        const axes = axesOf(s.length, m);
+        const graph = graphOn('f32', s, last, (b, x) => b.emit(nnReduceLogSumExp, { x }, { axes, keepdims }));
+        expectAgreement(graph, c, by);
+      }),
+      runs(80),
+    );
+  });
+
+  it('to positions', () => {
+    const dtypes = ['f32', 'f64', 's32', 'u32', 's64', 'u64', 's16', 'u16', 's8', 'u8'] as const;
+    const draw = fc.record({ dtype: fc.constantFrom(...dtypes), s: shape, at: fc.nat(3), least: fc.boolean() });
+    fc.assert(
+      fc.property(draw, fc.tuple(fc.boolean(), fc.boolean(), fc.boolean()), contents, setting, (d, flags, c, by) => {
+        const [keepdims, selectLast, last] = flags;
+        const op = d.least ? nnArgMin : nnArgMax;
+        const attrs = { axis: d.at % d.s.length, keepdims, selectLast };
+        expectAgreement(
+          graphOn(d.dtype, d.s, last, (b, x) => b.emit(op as typeof nnArgMax, { x: x as Value<'f32'> }, attrs)),
+          c,
+          by,
+        );
+      }),
+      runs(150),
     );
   });
 
@@ -183,6 +210,46 @@ describe('normalizations', () => {
         expectAgreement(graph, c, by);
       }),
       runs(150),
+    );
+  });
+});
+
+describe('lanes', () => {
+  const draw = fc.record({ s: shape, at: fc.nat(3), last: fc.boolean(), isLog: fc.boolean() });
+
+  it('softmax and its logarithm', () => {
+    fc.assert(
+      fc.property(draw, contents, setting, ({ s, at, last, isLog }, c, by) => {
+        const op = (isLog ? nnLogSoftmax : nnSoftmax) as typeof nnSoftmax;
+        expectAgreement(
+          graphOn('f32', s, last, (b, x) => b.emit(op, { x }, { axis: at % s.length })),
+          c,
+          by,
+        );
+      }),
+      runs(150),
+    );
+  });
+
+  it('softmax sums to 1, of large numbers too', () => {
+    const x = tensor('f32', [3e38, 3e38, -3e38, 0, 1, 2], [2, 3]);
+    const data = Array.from(evaluate(nnSoftmax, [x], {}).data as Float32Array);
+    expect(data.slice(0, 3)).toEqual([0.5, 0.5, 0]);
+    expect(data[3] + data[4] + data[5]).toBeCloseTo(1, 6);
+  });
+
+  it('sums up to each element', () => {
+    const dtypes = ['f32', 'f64', 's32', 'u32', 's64', 'u64'] as const;
+    fc.assert(
+      fc.property(draw, fc.constantFrom(...dtypes), fc.boolean(), contents, setting, (d, dtype, reverse, c, by) => {
+        const attrs = { axis: d.at % d.s.length, exclusive: d.isLog, reverse };
+        expectAgreement(
+          graphOn(dtype, d.s, d.last, (b, x) => b.emit(nnCumsum, { x: x as Value<'f32'> }, attrs)),
+          c,
+          by,
+        );
+      }),
+      runs(100),
     );
   });
 });

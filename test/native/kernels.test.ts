@@ -815,7 +815,12 @@ describe.each(kernelIsas)('%s', (isa) => {
           const all = floats(outer * length * inner, next);
           const source = wild ? all : Float32Array.from(all, () => (next() - 0.5) * 40);
           const found = new Float32Array(source.length);
-          runKernel({ name: 'softmax', outer, length, inner }, { source }, { destination: found }, { isa, threads: n });
+          runKernel(
+            { name: 'softmax', operation: 'softmax', outer, length, inner },
+            { source },
+            { destination: found },
+            { isa, threads: n },
+          );
           for (let lane = 0; lane < outer * inner; lane++) {
             const at = (i: number) => (Math.floor(lane / inner) * length + i) * inner + (lane % inner);
             const x = Array.from({ length }, (_, i) => source[at(i)]);

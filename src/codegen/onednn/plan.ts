@@ -1,5 +1,5 @@
 /** A region as one list of commands: one N-API call each run. A network of known operators is one region. */
-import { assert } from '../../diagnostics/index.ts';
+import { assert, fail, messageOf, systemCode } from '../../diagnostics/index.ts';
 import {
   bytesOf,
   type Graph,
@@ -66,17 +66,17 @@ function open(
     types.map(({ dtype, shape }): ITensor => ({ dtype, shape, data: newArray(dtype, sizeOf(shape)) }));
   return {
     run: async (inputs) => {
-      const results = await session.run(buffersOf(inputs));
+      const results = await session.run(buffersOf(inputs)).catch(refusedPosition);
       return types.map(({ dtype, shape }, i): ITensor => ({ dtype, shape, data: viewAs(dtype, results[i]) }));
     },
     runSync(inputs) {
       const results = fresh();
-      session.runSync(buffersOf(inputs), buffersOf(results));
+      withPositions(() => session.runSync(buffersOf(inputs), buffersOf(results)));
       return results;
     },
     profile(inputs) {
       const results = fresh();
-      const perCommand = session.profile(buffersOf(inputs), buffersOf(results));
+      const perCommand = withPositions(() => session.profile(buffersOf(inputs), buffersOf(results)));
       const byNode = new Map<string, number>();
       labels.forEach((label, i) => {
         byNode.set(label, (byNode.get(label) ?? 0) + perCommand[i]);
@@ -86,6 +86,20 @@ function open(
     },
     dispose: () => session.dispose(),
   };
+}
+
+/** Fails as the interpreter does where a position that was computed lies outside of its axis. */
+function refusedPosition(error: unknown): never {
+  if (systemCode(error) === 'ERR_POSITION') fail('U2005', messageOf(error));
+  throw error;
+}
+
+function withPositions<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    return refusedPosition(error);
+  }
 }
 
 const buffersOf = (tensors: readonly ITensor[]): Uint8Array[] => tensors.map(({ data }) => bytesOf(data));

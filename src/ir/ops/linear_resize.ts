@@ -12,16 +12,15 @@ export const interpolatedTypes: readonly string[] = ['f32', 's32', 's8', 'u8'];
 
 const step = Math.fround;
 
-/** The neighbours of every output position of an axis, as offsets of their elements, and their weights. */
-interface Neighbours {
+/** The neighbours of every output position of an axis, and their weights. */
+export interface Neighbours {
   readonly a: Float64Array;
   readonly b: Float64Array;
   readonly weightOfA: Float32Array;
   readonly weightOfB: Float32Array;
 }
 
-/** @param stride between neighbouring elements of the axis */
-function neighbours(size: number, stride: number, positions: ArrayLike<number>, tenBits: boolean): Neighbours {
+function neighbours(size: number, positions: ArrayLike<number>, tenBits: boolean): Neighbours {
   const { length } = positions;
   const [a, b] = [new Float64Array(length), new Float64Array(length)];
   const [weightOfA, weightOfB] = [new Float32Array(length), new Float32Array(length)];
@@ -31,8 +30,8 @@ function neighbours(size: number, stride: number, positions: ArrayLike<number>, 
     const first = Math.trunc(position);
     const second = Math.min(first + 1, size - 1);
     const scaled = tenBits ? Math.trunc(step(position * 1024)) : position;
-    a[i] = first * stride;
-    b[i] = second * stride;
+    a[i] = first;
+    b[i] = second;
     weightOfA[i] = first === second ? unit / 2 : second * unit - scaled;
     weightOfB[i] = first === second ? unit / 2 : scaled - first * unit;
   }
@@ -56,17 +55,40 @@ function interpolatedAxes(scales: readonly number[]): { readonly first: number; 
   return { first: Math.min(first, ...resized), last: Math.max(last, ...resized) };
 }
 
+/** Neighbours as offsets of their elements. */
+const inElements = ({ a, b, ...weights }: Neighbours, stride: number): Neighbours => ({
+  a: a.map((at) => at * stride),
+  b: b.map((at) => at * stride),
+  ...weights,
+});
+
+/** The axes [first, last] that are interpolated together, and the neighbours along each of them. */
+export interface Interpolation {
+  readonly first: number;
+  readonly last: number;
+  readonly tenBits: boolean;
+  readonly axes: readonly Neighbours[];
+}
+
 /** `positions[axis]`: where its output positions lie in the input, in binary32. */
+export function interpolationOf(
+  dtype: string,
+  shape: readonly number[],
+  scales: readonly number[],
+  positions: readonly ArrayLike<number>[],
+): Interpolation {
+  const { first, last } = interpolatedAxes(scales);
+  const tenBits = isByteType(dtype) && shape.length === 4 && scales[1] !== 1 && first === 1 && last === 2;
+  const axes = positions.slice(first, last + 1).map((at, i) => neighbours(shape[first + i], at, tenBits));
+  return { first, last, tenBits, axes };
+}
+
 export function linearResize(x: ITensor, scales: readonly number[], positions: readonly ArrayLike<number>[]): ITensor {
   const shape = positions.map(({ length }) => length);
   if (shape.every((to, axis) => to === x.shape[axis])) return x; // whatever the scales
-  const { first, last } = interpolatedAxes(scales);
-  const isBytes = isByteType(x.dtype);
-  const tenBits = isBytes && x.shape.length === 4 && scales[1] !== 1 && first === 1 && last === 2;
+  const { first, last, tenBits, axes: unscaled } = interpolationOf(x.dtype, x.shape, scales, positions);
   const [outer, inner] = [sizeOf(x.shape.slice(0, first)), sizeOf(x.shape.slice(last + 1))];
-  const axes = positions
-    .slice(first, last + 1)
-    .map((at, i) => neighbours(x.shape[first + i], sizeOf(x.shape.slice(first + i + 1)), at, tenBits));
+  const axes = unscaled.map((axis, i) => inElements(axis, sizeOf(x.shape.slice(first + i + 1))));
   const [from, to] = [sizeOf(x.shape.slice(first)), sizeOf(shape.slice(first))];
   const data = Float64Array.from(x.data as ArrayLike<number>, step);
   const y = new Float64Array(outer * to);

@@ -1,6 +1,6 @@
 /** Reductions over some axes: https://onnx.ai/onnx/operators/onnx__ReduceSum.html and its siblings. */
 
-import { productOfRun, sumOfRun } from '../../numerics/index.ts';
+import { exp64, log64, productOfRun, sumOfRun } from '../../numerics/index.ts';
 import { type DType, doublesOf, dtypes, fromDoubles, type ITensor, isBig, newArray } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
 import type { OnnxForm } from '../onnx_form.ts';
@@ -100,7 +100,7 @@ const product: Lane = (values, from, to, dtype) => {
 const logSumExp: Lane = (values, from, to) => {
   const max = fold(() => -Infinity, Math.max)(values, from, to, 'f64');
   if (Math.abs(max) === Infinity) return max;
-  return max + Math.log(sumOfRun(values, from, to, (x) => Math.exp(x - max)));
+  return max + log64(sumOfRun(values, from, to, (x) => exp64(x - max)));
 };
 
 export const nnReduceSum = reduction(
@@ -163,7 +163,7 @@ export const nnReduceSumSquare = reduction(
   sumOf((x) => x * x),
 );
 export const nnReduceLogSum = reduction('log_sum', 'ReduceLogSum', 'ln Σ x', floats, (values, from, to) =>
-  Math.log(sumOfRun(values, from, to)),
+  log64(sumOfRun(values, from, to)),
 );
 export const nnReduceLogSumExp = reduction('log_sum_exp', 'ReduceLogSumExp', 'ln Σ eˣ', floats, logSumExp);
 

@@ -1,4 +1,3 @@
-import { roundHalfEven } from '../../numerics/index.ts';
 import {
   allDTypes,
   copyStrided,
@@ -10,9 +9,10 @@ import {
   stridesOf,
   zeros,
 } from '../../tensors/index.ts';
-import { type AttrValues, attr, defineOp, tensorOf } from '../define_op.ts';
-import type { Dim, Shape } from '../types.ts';
+import { attr, defineOp, tensorOf } from '../define_op.ts';
+import type { Dim } from '../types.ts';
 import { interpolatedTypes, linearResize } from './linear_resize.ts';
+import { type NearestWay, nearestPosition, resizePositions, resizeScales } from './resize_positions.ts';
 
 const attrs = {
   shape: attr.dims(),
@@ -23,14 +23,6 @@ const attrs = {
   recipe: attr.oneOfOr('exact', 'exact', 'ort'),
 } as const;
 
-type ResizeAttrs = AttrValues<typeof attrs>;
-
-const step = Math.fround;
-
-/** The scales, 0 standing for the quotient of the sizes: known when these are. */
-const scalesFor = (from: readonly number[], to: Shape, scales: readonly number[]): readonly number[] =>
-  scales.map((scale, axis) => (scale > 0 ? scale : (to[axis] as number) / from[axis]));
-
 /**
  * True when a scale leads from one size to the other. Sizes round down by the standard, and to the nearest under a
  * policy of aspect ratios; the scale is itself a quotient that was rounded to binary32. Symbols are judged once they
@@ -39,28 +31,6 @@ const scalesFor = (from: readonly number[], to: Shape, scales: readonly number[]
 function leadsTo(from: Dim, to: Dim, scale: number): boolean {
   if (scale === 0 || typeof from === 'string' || typeof to === 'string') return true;
   return Math.abs(from * scale - to) < Math.max(1, to * 2 ** -23);
-}
-
-/** The position in the source that output position `i` shows; binary32, which decides halves. */
-function coordinate(i: number, from: number, to: number, scale: number, how: ResizeAttrs['coordinates']): number {
-  switch (how) {
-    case 'asymmetric':
-      return step(i / step(scale));
-    case 'align_corners':
-      return to === 1 ? 0 : step(step(i * (from - 1)) / (to - 1));
-    case 'pytorch_half_pixel':
-      return to === 1 ? 0 : step(step((i + 0.5) / step(scale)) - 0.5);
-    case 'half_pixel':
-      return step(step((i + 0.5) / step(scale)) - 0.5);
-  }
-}
-
-function nearestTo(at: number, how: ResizeAttrs['nearest']): number {
-  const down = Math.floor(at);
-  if (how === 'floor') return down;
-  if (how === 'ceil') return Math.ceil(at);
-  if (at - down === 0.5) return how === 'round_prefer_floor' ? down : down + 1;
-  return roundHalfEven(at);
 }
 
 /** ONNX Resize, sizes resolved, coordinates beyond the edge clamped to it: https://onnx.ai/onnx/operators/onnx__Resize.html */
@@ -83,14 +53,10 @@ export const nnResize = defineOp({
   },
   evaluate({ x }, given, [{ shape }]) {
     if (sizeOf(shape) === 0) return zeros(x.dtype, shape);
-    const scales = scalesFor(x.shape, shape, given.scales);
-    const attrs = { ...given, scales };
-    const positions = shape.map((to, axis) =>
-      Float64Array.from({ length: to }, (_, i) =>
-        attrs.scales[axis] === 1 ? i : coordinate(i, x.shape[axis], to, attrs.scales[axis], attrs.coordinates),
-      ),
-    );
-    if (attrs.mode === 'linear' && attrs.recipe === 'ort') return linearResize(x, attrs.scales.map(step), positions);
+    const attrs = { ...given, scales: resizeScales(x.shape, shape, given.scales) };
+    const positions = resizePositions(x.shape, shape, attrs);
+    if (attrs.mode === 'linear' && attrs.recipe === 'ort')
+      return linearResize(x, attrs.scales.map(Math.fround), positions);
     let result: ITensor = attrs.mode === 'linear' ? fromDoubles('f64', doublesOf(x), x.shape) : x;
     for (const axis of shrinkingFirst(x.shape, shape)) {
       const at = positions[axis];
@@ -107,12 +73,12 @@ export const nnResize = defineOp({
 const shrinkingFirst = (from: readonly number[], to: readonly number[]): readonly number[] =>
   [...from.keys()].sort((a, b) => to[a] * from[b] - to[b] * from[a]);
 
-function picked(x: ITensor, axis: number, at: Float64Array, how: ResizeAttrs['nearest']): ITensor {
+function picked(x: ITensor, axis: number, at: Float64Array, how: NearestWay): ITensor {
   const shape = x.shape.with(axis, at.length);
   const data = newArray(x.dtype, sizeOf(shape));
   const [from, to] = [stridesOf(x.shape), stridesOf(shape)];
   at.forEach((position, i) => {
-    const source = Math.min(Math.max(nearestTo(position, how), 0), x.shape[axis] - 1);
+    const source = nearestPosition(position, x.shape[axis], how);
     const view = { offset: source * from[axis], strides: from };
     copyStrided(shape.with(axis, 1), x.data, view, data, { offset: i * to[axis], strides: to });
   });

@@ -1,4 +1,4 @@
-import { sumOfRun } from '../../numerics/index.ts';
+import { exp64, log64, sumOfRun } from '../../numerics/index.ts';
 import type { ITensor } from '../../tensors/index.ts';
 import { doublesOf, fromDoubles } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
@@ -14,7 +14,7 @@ function softmaxLike<const N extends string>(
 ) {
   return defineOp({
     name: `nn.${name}` as const,
-    doc: `${doc}; in binary64, rounded once.`,
+    doc: `${doc}; in binary64, rounded once, the maximum taken out first.`,
     operands: { x: tensorOf('f32', 'f64') },
     attrs: { axis: attr.int(-1) },
     results: { y: { like: 'x' } },
@@ -32,18 +32,19 @@ function softmaxLike<const N extends string>(
   });
 }
 
-/** Subtracts the maximum, and returns Σ eˣ over the differences. */
-function shiftByMaximum(values: Float64Array, from: number, to: number): number {
+/** Subtracts the maximum: what is left has no power of e above 1. */
+function shiftByMaximum(values: Float64Array, from: number, to: number): void {
   let max = -Infinity;
   for (let i = from; i < to; i++) max = Math.max(max, values[i]);
   for (let i = from; i < to; i++) values[i] -= max;
-  return sumOfRun(values, from, to, Math.exp);
 }
 
 /** ONNX Softmax since opset 13: https://onnx.ai/onnx/operators/onnx__Softmax.html */
-export const nnSoftmax = softmaxLike('softmax', 'Softmax', 'eˣ / Σ eˣ along one axis', (values, from, to) => {
-  const sum = shiftByMaximum(values, from, to);
-  for (let i = from; i < to; i++) values[i] = Math.exp(values[i]) / sum;
+export const nnSoftmax = softmaxLike('softmax', 'Softmax', 'eˣ · (1 / Σ eˣ) along one axis', (values, from, to) => {
+  shiftByMaximum(values, from, to);
+  for (let i = from; i < to; i++) values[i] = exp64(values[i]);
+  const factor = 1 / sumOfRun(values, from, to);
+  for (let i = from; i < to; i++) values[i] *= factor;
 });
 
 /** ONNX LogSoftmax since opset 13: https://onnx.ai/onnx/operators/onnx__LogSoftmax.html */
@@ -52,7 +53,8 @@ export const nnLogSoftmax = softmaxLike(
   'LogSoftmax',
   'x − ln Σ eˣ along one axis',
   (values, from, to) => {
-    const logSum = Math.log(shiftByMaximum(values, from, to));
+    shiftByMaximum(values, from, to);
+    const logSum = log64(sumOfRun(values, from, to, exp64));
     for (let i = from; i < to; i++) values[i] -= logSum;
   },
 );

@@ -59,7 +59,7 @@ function mirrored<D extends DType>(
     const slice = next.with(axis, 1);
     const [from, to] = [stridesOf(result.shape), stridesOf(next)];
     for (let i = 0; i < size; i++) {
-      const at = sourceIndex(i - begins[axis], result.shape[axis], mode);
+      const at = paddedPosition(i - begins[axis], result.shape[axis], mode);
       const source = { offset: at * from[axis], strides: from };
       copyStrided(slice, result.data, source, data, { offset: i * to[axis], strides: to });
     }
@@ -69,7 +69,7 @@ function mirrored<D extends DType>(
 }
 
 /** The position in [0, size) that position `i` of the endless padding shows. */
-function sourceIndex(i: number, size: number, mode: Exclude<PadMode, 'constant'>): number {
+export function paddedPosition(i: number, size: number, mode: Exclude<PadMode, 'constant'>): number {
   if (mode === 'edge') return Math.min(Math.max(i, 0), size - 1);
   if (mode === 'wrap') return ((i % size) + size) % size;
   if (size === 1) return 0;

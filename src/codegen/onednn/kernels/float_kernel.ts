@@ -1,16 +1,7 @@
 /** Kernels over floats and words. */
-import type { CastType, Three } from './native_types.ts';
+import type { Three } from './native_types.ts';
 
 export type FloatKernel =
-  /** destination s64[outer, inner]: the position of the largest element along `length`, of equal ones the first, or the last; NaN is largest at the start alone. */
-  | {
-      readonly name: 'arg-max';
-      readonly type: CastType;
-      readonly outer: number;
-      readonly length: number;
-      readonly inner: number;
-      readonly last: boolean;
-    }
   /** Pools of f32, channels last, over the taps inside the input (include-padding: divided by those inside the padded input); a maximum
    *  passes over NaN for any number; averages are summed in binary64 in the order of taps and rounded once. */
   | {
@@ -45,5 +36,14 @@ export type FloatKernel =
       readonly transposed: boolean;
       readonly weightsByBatch: boolean;
     }
-  /** f32[outer, length, inner] along `length`, in binary64, rounded once; NaN, +∞ or −∞ alone in a lane make all of it NaN. In place. */
-  | { readonly name: 'softmax'; readonly outer: number; readonly length: number; readonly inner: number };
+  /** Linear interpolation along the neighbouring axes `input`, one to three, as ir/ops/linear_resize.ts states it. Arguments source[outer,
+   *  input…, inner]; `places` s32 and `weights` f32, for each axis the lower and then the upper neighbours of its positions. */
+  | {
+      readonly name: 'interpolate';
+      readonly type: 'f32' | 's32' | 's8' | 'u8';
+      readonly outer: number;
+      readonly input: readonly number[];
+      readonly output: readonly number[];
+      readonly inner: number;
+      readonly tenBits: boolean;
+    };

@@ -20,6 +20,18 @@ export type MovementKernel =
       readonly inner: number;
       readonly positions: readonly number[];
     }
+  /** destination[o, j, k] = source[o, at, k], `at` being the place within `sizes` that row j of `positions` names (row o·count + j where they are
+   *  byOuter); negative positions count from the end. A run fails with ERR_POSITION when one is outside of its axis. */
+  | {
+      readonly name: 'gather-at';
+      readonly elementBytes: number;
+      readonly outer: number;
+      readonly sizes: readonly number[];
+      readonly part: number;
+      readonly count: number;
+      readonly byOuter: boolean;
+      readonly positions: 's32' | 's64';
+    }
   /** destination[i] = table[source[i]], positions s32 and below 0 counted from the end of `size` entries; beyond them it is the entry next to it. */
   | {
       readonly name: 'lookup';

@@ -6,11 +6,41 @@ export type RowType = (typeof rowTypes)[number];
 
 export type RowKernel =
   /** destination[outer, inner] of source[outer, length, inner]: floats in binary64, rounded once, integers modulo 2^bits. NaN is the maximum
-   *  and the minimum of floats that hold one, and −0 lies below +0. mean, l1, l2 and sum-square are of floats only. */
+   *  and the minimum of floats that hold one, and −0 lies below +0. mean, l1, l2, sum-square and log-sum are of floats only. */
   | {
       readonly name: 'reduce';
-      readonly operation: 'sum' | 'mean' | 'l1' | 'l2' | 'sum-square' | 'product' | 'maximum' | 'minimum';
+      readonly operation: 'sum' | 'mean' | 'l1' | 'l2' | 'sum-square' | 'log-sum' | 'product' | 'maximum' | 'minimum';
       readonly type: RowType;
+      readonly outer: number;
+      readonly length: number;
+      readonly inner: number;
+    }
+  /** destination s64[outer, inner]: the position of the largest or smallest element along `length`, of equal ones the first, or the last; NaN
+   *  takes over from no element. */
+  | {
+      readonly name: 'arg-max';
+      readonly type: RowType;
+      readonly outer: number;
+      readonly length: number;
+      readonly inner: number;
+      readonly largest: boolean;
+      readonly last: boolean;
+    }
+  /** Sums up to each element along `length`, without itself when exclusive, from the end when reverse: in order, floats in binary64. In place. */
+  | {
+      readonly name: 'cumulative-sum';
+      readonly type: 'f32' | 'f64' | 's32' | 'u32' | 's64' | 'u64';
+      readonly outer: number;
+      readonly length: number;
+      readonly inner: number;
+      readonly exclusive: boolean;
+      readonly reverse: boolean;
+    }
+  /** f32[outer, length, inner] along `length`, in binary64, rounded once, the maximum taken out first; NaN or +∞ in a lane, or −∞ alone, make all of
+   *  it NaN. In place. log-sum-exp: destination[outer, inner], an infinite maximum being the result. */
+  | {
+      readonly name: 'softmax';
+      readonly operation: 'softmax' | 'log-softmax' | 'log-sum-exp';
       readonly outer: number;
       readonly length: number;
       readonly inner: number;

@@ -5,10 +5,8 @@ import {
   type nnAveragePool,
   type nnCast,
   type nnMaxPool,
-  type nnSoftmax,
   type OpWith,
   sameShape,
-  sizeOf,
   type ValueId,
   type View,
 } from '../../../ir/index.ts';
@@ -161,23 +159,6 @@ export const binary = (
     });
   },
 });
-
-export const softmax: Lowering<typeof nnSoftmax> = {
-  refuses: ({ x }, graph) => isFloat(graph, x),
-  lower({ x, y, attrs }, r) {
-    const shape = r.shape(x);
-    const axis = (attrs.axis + shape.length) % shape.length;
-    r.kernel(
-      {
-        name: 'softmax',
-        outer: sizeOf(shape.slice(0, axis)),
-        length: shape[axis],
-        inner: sizeOf(shape.slice(axis + 1)),
-      },
-      { source: r.use(x, 'row-major'), destination: r.define(y, 'row-major') },
-    );
-  },
-};
 
 /** A cast that changes nothing. */
 export const sameType: Lowering<typeof nnCast> = {

@@ -17,9 +17,12 @@ import * as quantized from './quantized.ts';
 import * as quantizedBinary from './quantized_binary.ts';
 import * as quantizedPool from './quantized_pool.ts';
 import { quantizedConv, quantizedMatmul } from './quantized_product.ts';
+import * as rearrange from './rearrange.ts';
 import * as reduce from './reduce.ts';
 import { referenceConv } from './reference.ts';
 import { rescale } from './rescale.ts';
+import { resize } from './resize.ts';
+import * as softmax from './softmax.ts';
 
 /** f32 results take the first, others the second. */
 const either = <D extends AnyOp & { readonly results: { readonly y: ResultSpec } }>(
@@ -71,7 +74,13 @@ const table = {
   nnPad: movement.pad,
   nnSlice: picking.slice,
   nnGather: picking.gather,
-  nnArgMax: picking.argMax,
+  nnGatherNd: picking.gatherNd,
+  nnArgMax: picking.argument(true),
+  nnArgMin: picking.argument(false),
+  nnTile: rearrange.tile,
+  nnDepthToSpace: rearrange.depthToSpace,
+  nnSpaceToDepth: rearrange.spaceToDepth,
+  nnResize: resize,
 
   nnReduceSum: reduce.reduction('sum'),
   nnReduceMean: reduce.reduction('mean'),
@@ -81,6 +90,8 @@ const table = {
   nnReduceL1: reduce.reduction('l1'),
   nnReduceL2: reduce.reduction('l2'),
   nnReduceSumSquare: reduce.reduction('sum-square'),
+  nnReduceLogSum: reduce.reduction('log-sum'),
+  nnReduceLogSumExp: softmax.logSumExp,
   nnGlobalAveragePool: reduce.globalAveragePool,
   nnGlobalMaxPool: reduce.globalMaxPool,
   nnBatchNorm: norm.batchNorm,
@@ -96,7 +107,9 @@ const table = {
   nnMul: orElementwise(float.binary('mul', true)),
   nnDiv: orElementwise(float.binary('div', false)),
   nnCast: orElementwise(float.sameType),
-  nnSoftmax: float.softmax,
+  nnSoftmax: softmax.softmax,
+  nnLogSoftmax: softmax.logSoftmax,
+  nnCumsum: softmax.cumulativeSum,
 } satisfies Lowerings;
 
 /** An entry of the table, whose operator only `viewOf` knows. */

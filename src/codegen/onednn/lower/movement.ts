@@ -15,6 +15,7 @@ import {
 import { axisOrder, inMemoryOrder, type PlainLayout, plainStrides } from '../layout.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Lowering } from './lowering.ts';
+import { padByPosition, refusesLength } from './positions.ts';
 
 const elementBytes = (r: Recorder, id: ValueId) => byteLengthOf(r.dtype(id), 1);
 
@@ -127,18 +128,26 @@ export const concat: Lowering<typeof nnConcat> = {
 };
 
 export const pad: Lowering<typeof nnPad> = {
-  refuses({ value, attrs: { pads, mode } }, graph) {
-    if (mode !== 'constant') return `padding of mode ${mode}`;
+  refuses({ y, value, attrs: { pads, mode } }, graph) {
     if (!isStatic(pads)) return 'a shape depends on run-time values';
-    if (pads.some((p) => p < 0)) return 'negative pads';
+    if (mode !== 'constant') return refusesLength(graph.shape(y));
+    const isCrop = pads.some((p) => p < 0);
+    if (isCrop && pads.some((p) => p > 0)) return 'pads and crops at once';
+    if (isCrop) return refusesLength(graph.shape(y));
     if (value === undefined) return undefined;
     const constant = graph.constant(value);
     if (!constant) return 'its value is computed at run time';
     return Number.isSafeInteger(bitsOf(constant)) ? undefined : 'the bits of its value exceed 53';
   },
-  lower({ x, value, y, attrs: { pads } }, r) {
+  lower(view, r) {
+    const { x, value, y, attrs } = view;
+    const { pads, mode } = attrs;
     const shape = r.shape(x);
     assert(isStatic(pads), `%${y} has pads that are not known`);
+    if (mode !== 'constant' || pads.some((p) => p < 0)) {
+      padByPosition(view, r);
+      return;
+    }
     const layout = r.preferredLayout(x);
     const constant = r.constant(value);
     r.kernel(

@@ -8,9 +8,11 @@ import {
   isOp,
   isStatic,
   type nnArgMax,
+  type nnArgMin,
   nnCast,
   nnClip,
   type nnGather,
+  type nnGatherNd,
   nnReshape,
   nnSlice,
   producersOf,
@@ -21,10 +23,10 @@ import {
   type ValueId,
   type View,
 } from '../../../ir/index.ts';
-import { castTypes } from '../kernel.ts';
+import { rowTypes } from '../kernels/row_kernel.ts';
 import { inMemoryOrder, lanesOf, type PlainLayout, plainStrides } from '../layout.ts';
 import type { Recorder } from '../recorder.ts';
-import type { GraphView, Lowering } from './lowering.ts';
+import type { Lowering } from './lowering.ts';
 
 const fromStart = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
 
@@ -77,13 +79,13 @@ function limitsOf(graph: Graph, id: ValueId): readonly [least: number, most: num
   return isOp(node, nnSlice) || isOp(node, nnReshape) ? limitsOf(graph, source) : undefined;
 }
 
-/** A list that is looked up by computed positions, none of them outside of it. */
-function refusesLookup({ x, indices }: View<typeof nnGather>, graph: GraphView): string | undefined {
-  const shape = graph.shape(x);
-  if (shape.length !== 1 || graph.dtype(indices) !== 's32') return 'its positions are computed at run time';
+/** True for a list that is looked up by computed positions, none of them outside of it. */
+function isLookup({ x, indices }: View<typeof nnGather>, graph: Graph): boolean {
+  const { shape } = typeOf(graph, x);
+  if (shape.length !== 1 || typeOf(graph, indices).dtype !== 's32') return false;
   const size = Number(shape[0]);
-  const [least, most] = limitsOf(graph.graph, indices) ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
-  return least >= -size && most < size ? undefined : 'its computed positions may lie outside of the list';
+  const [least, most] = limitsOf(graph, indices) ?? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  return least >= -size && most < size;
 }
 
 function lookUp({ x, indices, y }: View<typeof nnGather>, r: Recorder): void {
@@ -99,23 +101,74 @@ function lookUp({ x, indices, y }: View<typeof nnGather>, r: Recorder): void {
   );
 }
 
-export const gather: Lowering<typeof nnGather> = {
-  refuses(view, graph) {
-    const { x, indices, attrs } = view;
-    const constant = graph.constant(indices);
-    if (constant === undefined) return refusesLookup(view, graph);
-    const shape = graph.shape(x);
-    return refusesPositions(numbersOf(constant), Number(shape[fromStart(attrs.axis, shape.length)]));
+/** True for positions that may be part of the command. */
+function isShortList(r: Pick<Recorder, 'constant'>, indices: ValueId, size: number): boolean {
+  const constant = r.constant(indices);
+  return constant !== undefined && refusesPositions(numbersOf(constant), size) === undefined;
+}
+
+/** `axis` of x at positions that only the run knows, or that are many. */
+function gatherAt({ x, indices, y }: View<typeof nnGather>, r: Recorder, axis: number): void {
+  const { outer, length, inner } = lanesOf('row-major', r.shape(x), axis);
+  recordGatherAt(r, { x, indices, y }, { outer, sizes: [length], part: inner, byOuter: false });
+}
+
+/** Where parts lie: [outer, sizes…, part]; a row of positions names one of `sizes`. */
+interface Parts {
+  readonly outer: number;
+  readonly sizes: readonly number[];
+  readonly part: number;
+  readonly byOuter: boolean;
+}
+
+function recordGatherAt(r: Recorder, { x, indices, y }: Gathered, { outer, sizes, part, byOuter }: Parts): void {
+  r.kernel(
+    {
+      name: 'gather-at',
+      elementBytes: byteLengthOf(r.dtype(x), 1),
+      ...{ outer, sizes, part, byOuter },
+      count: sizeOf(r.shape(indices)) / sizes.length / (byOuter ? outer : 1),
+      positions: r.dtypeOf(indices, 's32', 's64'),
+    },
+    {
+      source: r.use(x, 'row-major'),
+      positions: r.use(indices, 'row-major'),
+      destination: r.define(y, 'row-major'),
+    },
+  );
+}
+type Gathered = Pick<View<typeof nnGather>, 'x' | 'indices' | 'y'>;
+
+/** Rows of positions for each element of the batch. */
+export const gatherNd: Lowering<typeof nnGatherNd> = {
+  lower({ x, indices, y, attrs: { batchDims } }, r) {
+    const shape = r.shape(x);
+    const named = r.shape(indices)[r.shape(indices).length - 1];
+    recordGatherAt(
+      r,
+      { x, indices, y },
+      {
+        outer: sizeOf(shape.slice(0, batchDims)),
+        sizes: shape.slice(batchDims, batchDims + named),
+        part: sizeOf(shape.slice(batchDims + named)),
+        byOuter: true,
+      },
+    );
   },
+};
+
+export const gather: Lowering<typeof nnGather> = {
   lower(view, r) {
     const { x, indices, y, attrs } = view;
-    if (!r.isConstant(indices)) {
-      lookUp(view, r);
+    const shape = r.shape(x);
+    const axis = fromStart(attrs.axis, shape.length);
+    if (!isShortList(r, indices, shape[axis])) {
+      if (isLookup(view, r.graph)) lookUp(view, r);
+      else gatherAt(view, r, axis);
       return;
     }
-    const shape = r.shape(x);
     const layout = r.shape(indices).length === 1 ? r.preferredLayout(x) : 'row-major';
-    const { outer, length: size, inner } = lanesOf(layout, shape, fromStart(attrs.axis, shape.length));
+    const { outer, length: size, inner } = lanesOf(layout, shape, axis);
     const positions = numbersOf(r.constantOf(indices, 's32', 's64')).map((at) => fromStart(at, size));
     r.kernel(
       { name: 'gather', elementBytes: byteLengthOf(r.dtype(x), 1), outer, size, inner, positions },
@@ -130,18 +183,18 @@ function layoutOfLanes(r: Recorder, x: ValueId, axis: number, keepdims: boolean)
   return keepdims || axis === 1 ? layout : 'row-major';
 }
 
-export const argMax: Lowering<typeof nnArgMax> = {
+export const argument = (largest: boolean): Lowering<typeof nnArgMax | typeof nnArgMin> => ({
   refuses({ x }, graph) {
     const dtype = graph.dtype(x);
-    return castTypes.some((type) => type === dtype) ? undefined : `positions among ${dtype}`;
+    return rowTypes.some((type) => type === dtype) ? undefined : `positions among ${dtype}`;
   },
   lower({ x, y, attrs: { axis, keepdims, selectLast } }, r) {
     const shape = r.shape(x);
     const at = fromStart(axis, shape.length);
     const layout = layoutOfLanes(r, x, at, keepdims);
     r.kernel(
-      { name: 'arg-max', type: r.dtypeOf(x, ...castTypes), ...lanesOf(layout, shape, at), last: selectLast },
+      { name: 'arg-max', type: r.dtypeOf(x, ...rowTypes), ...lanesOf(layout, shape, at), largest, last: selectLast },
       { source: r.use(x, layout), destination: r.define(y, keepdims ? layout : 'row-major') },
     );
   },
-};
+});

@@ -15,7 +15,12 @@ interface Reduced {
 /** The interpreter sums integers of 32 bits in binary64, which is exact for that many. */
 const MOST_INTEGERS = 2 ** 21;
 
-const axesOf = (axes: readonly number[], rank: number): readonly number[] =>
+export const refusesManyIntegers = (dtype: string, count: number): string | undefined =>
+  (dtype === 's32' || dtype === 'u32') && count > MOST_INTEGERS
+    ? `a sum of more than ${MOST_INTEGERS} integers`
+    : undefined;
+
+export const axesOf = (axes: readonly number[], rank: number): readonly number[] =>
   axes.length === 0
     ? [...Array(rank).keys()]
     : axes.map((axis) => (axis < 0 ? axis + rank : axis)).sort((a, b) => a - b);
@@ -40,8 +45,7 @@ export const reduction = (operation: Operation) => ({
     if (!rowTypes.some((type) => type === dtype)) return `reductions of ${dtype}`;
     const shape = graph.shape(x);
     const length = sizeOf(axesOf(attrs.axes, shape.length).map((axis) => Number(shape[axis])));
-    const isExact = operation !== 'sum' || (dtype !== 's32' && dtype !== 'u32') || length <= MOST_INTEGERS;
-    return isExact ? undefined : `a sum of more than ${MOST_INTEGERS} integers`;
+    return operation === 'sum' ? refusesManyIntegers(dtype, length) : undefined;
   },
   lower(view: View<OpWith<'x'>> & Reduced, r: Recorder): void {
     const { x, attrs } = view;
