@@ -1,9 +1,10 @@
 // Softmax of bytes: e of every distance from the largest byte of a lane lies in a table, and the end of a lane says the result for
-// each e. A lane of more than 256 elements looks its results up as well. src/numerics/qlinear_softmax.ts and tflite_softmax.ts have
+// each e. A longer lane looks its results up as well. src/numerics/qlinear_softmax.ts and tflite_softmax.ts have
 // the recipes.
 #include <bit>
 #include <cmath>
 
+#include "kernels/byte_lookup.h"
 #include "kernels/elementwise.h"
 
 namespace unskew {
@@ -11,6 +12,7 @@ namespace unskew {
 namespace {
 
 constexpr int64_t kDistances = 256;
+constexpr int64_t kFewElements = 64;  // a shorter lane has a result of its own for each of them
 
 // y = sat(rne(e·steps/Σe) + zero point): Σ is added in binary32 and in order, the quotient taken in binary64.
 struct QLinearEnd {
@@ -20,13 +22,34 @@ struct QLinearEnd {
   float sum = 0;
 
   UNSKEW_INLINE explicit QLinearEnd(const Params& p) : steps(p.steps), zero_point(p.zero_point) {}
-  UNSKEW_INLINE void add(float e) { sum += e; }
+  UNSKEW_INLINE static float term(float e) { return e; }
   UNSKEW_INLINE void finish() {}
   template <class T>
   UNSKEW_INLINE T at(float e) const {
+    return limited<T>(std::nearbyint(static_cast<double>(e) * steps / static_cast<double>(sum)));
+  }
+  // The product with 1/Σ is within a few ulps of the quotient, and rounds like it except beside a tie: false where a result may differ.
+  // Products of 2^21 and more are above every byte.
+  template <class T>
+  UNSKEW_INLINE bool by_reciprocal(const float* table, T* results) const {
+    const double factor = 1.0 / static_cast<double>(sum);
+    constexpr double kNear = 0.5 - 0x1p-30;
+    int64_t ties = 0;
+    for (int64_t i = 0; i < kDistances; i++) {
+      const double product = static_cast<double>(table[i]) * steps * factor;
+      const double rounded = std::nearbyint(product);
+      ties += std::abs(product - rounded) > kNear ? 1 : 0;
+      results[i] = limited<T>(rounded);
+    }
+    return ties == 0;
+  }
+
+ private:
+  template <class T>
+  UNSKEW_INLINE T limited(double rounded) const {
     constexpr double kLow = std::numeric_limits<T>::min(), kHigh = std::numeric_limits<T>::max();
-    const double value = std::nearbyint(static_cast<double>(e) * steps / static_cast<double>(sum)) + zero_point;
-    return static_cast<T>(value >= kLow ? std::min(value, kHigh) : kLow);  // NaN is the least
+    const double value = rounded + zero_point;
+    return static_cast<T>(static_cast<int32_t>(value >= kLow ? std::min(value, kHigh) : kLow));  // NaN is the least
   }
 };
 
@@ -38,7 +61,7 @@ struct FloatEnd {
   int32_t zero_point;
 
   UNSKEW_INLINE explicit FloatEnd(const Params& p) : scale(p.scale), zero_point(p.zero_point) {}
-  UNSKEW_INLINE void add(float e) { sum += e; }
+  UNSKEW_INLINE static float term(float e) { return e; }
   UNSKEW_INLINE void finish() { reciprocal = 1.0f / (sum * scale); }
   template <class T>
   UNSKEW_INLINE T at(float e) const {
@@ -73,7 +96,7 @@ struct FixedEnd {
   int bits = 0;
 
   UNSKEW_INLINE explicit FixedEnd(const Params&) {}
-  UNSKEW_INLINE void add(uint32_t e) { sum += (e + (1u << 11)) >> 12; }
+  UNSKEW_INLINE static uint32_t term(uint32_t e) { return (e + (1u << 11)) >> 12; }
   UNSKEW_INLINE void finish() {
     const int zeros = std::countl_zero(sum);
     const uint64_t shifted = uint64_t{sum} << zeros;
@@ -90,25 +113,67 @@ struct FixedEnd {
   }
 };
 
-// One lane, whose elements lie `step` apart; destination and source may be the same.
-template <class End, class S, class T, bool kDense>
-struct Lane {
+// `kCount` lanes side by side, each of whose sums waits for its own additions alone. The elements of a lane lie `step` apart, lanes
+// `next` apart; destination and source may be the same.
+template <class End, class S, class T, bool kDense, int kCount>
+struct Lanes {
   using Exponential = typename End::Exponential;
-  UNSKEW_INLINE static void run(const S* source, int64_t step, const Exponential* table,
-                                const typename End::Params& params, T* destination, int64_t length) {
+  UNSKEW_INLINE static void run(const S* source, int64_t step, int64_t next, const Exponential* table,
+                                const typename End::Params* params, ByteLookup lookup, T* destination, int64_t length) {
     const int64_t stride = kDense ? 1 : step;
-    S largest = std::numeric_limits<S>::min();
-    for (int64_t i = 0; i < length; i++) largest = std::max(largest, source[i * stride]);
-    End end(params);
-    for (int64_t i = 0; i < length; i++) end.add(table[largest - source[i * stride]]);
-    end.finish();
+    S largest[kCount];
+    for (int lane = 0; lane < kCount; lane++) {
+      S most = std::numeric_limits<S>::min();
+      for (int64_t i = 0; i < length; i++) most = std::max(most, source[lane * next + i * stride]);
+      largest[lane] = most;
+    }
+    Exponential sums[kCount];
+    if constexpr (kCount == 4) {
+      Exponential a = 0, b = 0, c = 0, d = 0;  // in registers
+      const S *to_a = source, *to_b = source + next, *to_c = to_b + next, *to_d = to_c + next;
+      for (int64_t i = 0; i < length; i++) {
+        a += End::term(table[largest[0] - to_a[i * stride]]);
+        b += End::term(table[largest[1] - to_b[i * stride]]);
+        c += End::term(table[largest[2] - to_c[i * stride]]);
+        d += End::term(table[largest[3] - to_d[i * stride]]);
+      }
+      sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
+    } else {
+      Exponential sum = 0;
+      for (int64_t i = 0; i < length; i++) sum += End::term(table[largest[0] - source[i * stride]]);
+      sums[0] = sum;
+    }
+    for (int lane = 0; lane < kCount; lane++) {
+      End end(*params);
+      end.sum = sums[lane];
+      end.finish();
+      write(source + lane * next, stride, table, end, largest[lane], lookup, destination + lane * next, length);
+    }
+  }
+
+ private:
+  UNSKEW_INLINE static void write(const S* source, int64_t stride, const Exponential* table, const End& end, S largest,
+                                  ByteLookup lookup, T* destination, int64_t length) {
     T results[kDistances];
-    if (length <= kDistances) {
+    if (length < kFewElements) {
       for (int64_t i = 0; i < length; i++) results[i] = end.template at<T>(table[largest - source[i * stride]]);
       for (int64_t i = 0; i < length; i++) destination[i * stride] = results[i];
+      return;
+    }
+    bool done = false;
+    if constexpr (std::is_same_v<End, QLinearEnd>) done = end.by_reciprocal(table, results);
+    if (!done) {
+      for (int64_t distance = 0; distance < kDistances; distance++) results[distance] = end.template at<T>(table[distance]);
+    }
+    if constexpr (kDense && sizeof(T) == 1) {
+      uint8_t distances[kFewElements];
+      for (int64_t first = 0; first < length; first += kFewElements) {
+        const int64_t count = std::min(kFewElements, length - first);
+        for (int64_t i = 0; i < count; i++) distances[i] = static_cast<uint8_t>(largest - source[first + i]);
+        lookup(distances, reinterpret_cast<const uint8_t*>(results), reinterpret_cast<uint8_t*>(destination + first),
+               count);
+      }
     } else {
-      for (int64_t distance = 0; distance < kDistances; distance++)
-        results[distance] = end.template at<T>(table[distance]);
       for (int64_t i = 0; i < length; i++) destination[i * stride] = results[largest - source[i * stride]];
     }
   }
@@ -125,16 +190,23 @@ KernelProgram make_program(const typename End::Params& p, const KernelTarget& ta
                         .bytes = checked_product(count, sizeof(T)),
                         .access = Access::write,
                         .alignment = sizeof(T)}};
-  const auto lane =
-      p.inner == 1 ? version_of<Lane<End, S, T, true>>(target.isa) : version_of<Lane<End, S, T, false>>(target.isa);
+  const bool is_dense = p.inner == 1;
+  const ByteLookup lookup = byte_lookup(target.isa);
+  const auto one = is_dense ? version_of<Lanes<End, S, T, true, 1>>(target.isa)
+                            : version_of<Lanes<End, S, T, false, 1>>(target.isa);
+  const auto four = is_dense ? version_of<Lanes<End, S, T, true, 4>>(target.isa)
+                             : version_of<Lanes<End, S, T, false, 4>>(target.isa);
   program.run = [=, threads = target.threads](Addresses a) {
     const auto* source = reinterpret_cast<const S*>(a[0]);
     const auto* table = reinterpret_cast<const Exponential*>(a[1]);
     auto* destination = reinterpret_cast<T*>(a[2]);
     parallel(threads, p.outer * p.inner, p.length * 8, 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t i = begin; i < end; i++) {
+      const int64_t next = is_dense ? p.length : 1;
+      for (int64_t i = begin; i < end;) {
         const int64_t at = i / p.inner * p.length * p.inner + i % p.inner;
-        lane(source + at, p.inner, table, p, destination + at, p.length);
+        const bool are_four = i + 4 <= end && (is_dense || i % p.inner + 4 <= p.inner);
+        (are_four ? four : one)(source + at, p.inner, next, table, &p, lookup, destination + at, p.length);
+        i += are_four ? 4 : 1;
       }
     });
   };

@@ -1,5 +1,6 @@
 #include "kernels/intrinsics.h"
 
+#include "kernels/byte_lookup.h"
 #include "kernels/kernels.h"
 
 namespace unskew {
@@ -25,9 +26,11 @@ UNSKEW_AVX512_VBMI void lut_avx512(const uint8_t* source, const uint8_t* table, 
 
 }  // namespace
 
+ByteLookup byte_lookup(Isa isa) { return isa == Isa::avx512 && has_vbmi() ? lut_avx512 : lut_scalar; }
+
 KernelProgram make_lut(const LutParams& params, const KernelTarget& target) {
   const int64_t count = checked_product(params.count, 1);
-  const auto lookup = target.isa == Isa::avx512 && has_vbmi() ? lut_avx512 : lut_scalar;
+  const ByteLookup lookup = byte_lookup(target.isa);
   KernelProgram program;
   program.is_light = true;
   program.arguments = {{.name = "source", .bytes = count, .in_place = true},
