@@ -20,7 +20,8 @@ struct Maximum {
   static Element start(const Window& window) { return window.taps > 0 ? NAN : -HUGE_VALF; }
   template <class V>
   UNSKEW_INLINE static void add(V& most, const V& x) {
-    most = (x > most) | (most != most) ? x : most;
+    most = x > most ? x : most;
+    most = most == most ? most : x;
   }
   template <class V>
   UNSKEW_INLINE static void finish(V&, double) {}
