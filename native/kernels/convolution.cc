@@ -29,7 +29,11 @@ void compute_scalar(const ConvolutionPlan& plan, const uint8_t* source, uint8_t*
         }
       }
       const int64_t at = position * p.outputs + o;
-      if (p.type == OutputType::s32) {
+      if (p.floats) {
+        float scale, offset;
+        copy_factors(*p.floats, plan.factors, o, 1, &scale, &offset);
+        reinterpret_cast<float*>(destination)[at] = finish_float(sum, scale, offset, p.floats->low, p.floats->high);
+      } else if (p.type == OutputType::s32) {
         reinterpret_cast<int32_t*>(destination)[at] = sum;
       } else {
         destination[at] =
@@ -107,6 +111,15 @@ void run_convolution(const ConvolutionPlan& plan, const uint8_t* source, uint8_t
   });
 }
 
+void set_factors(ConvolutionPlan& plan, const FloatFactors& factors) {
+  plan.factors = factors;
+  if (plan.offset == nullptr) return;
+  for (const ChannelBlock& block : plan.blocks) {
+    copy_factors(*plan.p.floats, factors, block.first, block.count, plan.multiplier->as<float>() + block.lane,
+                 plan.offset->as<float>() + block.lane);
+  }
+}
+
 void set_source_zero_point(ConvolutionPlan& plan, int32_t zero_point) {
   plan.source_zero_point = zero_point;
   if (plan.base == nullptr) return;
@@ -139,6 +152,9 @@ KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& t
   require(p.groups == 1 || !p.channels_first, "convolution: channelsFirst takes one group");
   const int64_t taps = checked_product(p.kernel[0], p.kernel[1]), inputs = p.channels / p.groups;
   const int64_t element = p.type == OutputType::s32 ? 4 : 1;
+  require(!p.floats || p.type == OutputType::s32, "convolution: floats end sums of type s32");
+  require(!p.floats || p.floats->scales == 1 || p.floats->scales == p.outputs,
+          "convolution: scales must be 1 or outputChannels");
   KernelProgram program;
   program.arguments = {
       {.name = "source", .bytes = checked_product(p.batch, p.input[0], p.input[1], p.channels)},
@@ -155,10 +171,18 @@ KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& t
        .alignment = element},
       {.name = "weightsZeroPoint", .bytes = p.outputs, .required = false, .constant = true}};
   if (!p.source_zero_point) program.arguments.push_back({.name = "sourceZeroPoint", .bytes = 1});
+  const size_t factors = program.arguments.size();
+  if (p.floats) {
+    const auto more = scaled_end_arguments(*p.floats, p.outputs);
+    program.arguments.insert(program.arguments.end(), more.begin(), more.end());
+  }
   auto plan = std::make_shared<ConvolutionPlan>();
   program.prepare = [=](Addresses a) { prepare(*plan, p, target, a); };
   program.run = [=](Addresses a) {
     if (!p.source_zero_point) set_source_zero_point(*plan, value_of(p.source_type, a[6]));
+    if (p.floats) {
+      set_factors(*plan, {reinterpret_cast<const float*>(a[factors]), reinterpret_cast<const float*>(a[factors + 1])});
+    }
     run_convolution(*plan, a[0], a[4], target.threads);
   };
   return program;

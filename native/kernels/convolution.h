@@ -71,6 +71,7 @@ struct ConvolutionPlan {
   std::vector<int32_t> plain_bias;      // [output channels]
   std::vector<float> plain_multiplier;  // [output channels]
   int32_t source_zero_point = 0;        // of the parameters, or of the run
+  FloatFactors factors{};               // of the run, where the end is float
   // The fields of the vector version, by lane.
   std::vector<WindowStart> rows, columns;  // by output coordinate
   int64_t lanes = 0;
@@ -79,7 +80,8 @@ struct ConvolutionPlan {
   std::unique_ptr<AlignedBuffer> inside;  // s32 [class][lane]: Σ of the weights of the taps inside
   std::unique_ptr<AlignedBuffer> bias;    // s32 [lane]
   std::unique_ptr<AlignedBuffer> base;    // s32 [class][lane]: bias − zero point · inside
-  std::unique_ptr<AlignedBuffer> multiplier;  // f32 [lane]
+  std::unique_ptr<AlignedBuffer> multiplier;  // f32 [lane]; of a float end the scale
+  std::unique_ptr<AlignedBuffer> offset;      // f32 [lane], of a float end
   std::unique_ptr<AlignedBuffer> padding;     // what a tap outside the input reads: zeros
   // Bytes of the source that a window reads one after another: the channels of a tap, or of all taps of a kernel row
   // where these are few.
@@ -97,6 +99,9 @@ void prepare_convolution_scalar(ConvolutionPlan& plan);
 void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target);
 
 void run_convolution(const ConvolutionPlan& plan, const uint8_t* source, uint8_t* destination, int threads);
+
+// Sets the factors of a float end.
+void set_factors(ConvolutionPlan& plan, const FloatFactors& factors);
 
 // Sets the zero point of the source, and the bases of the vector version.
 void set_source_zero_point(ConvolutionPlan& plan, int32_t zero_point);

@@ -179,6 +179,7 @@ Classes lay_out(ConvolutionPlan& plan, const KernelTarget& target) {
   for (WindowStart& row : plan.rows) row.base *= column_classes * plan.lanes;
   for (WindowStart& column : plan.columns) column.base *= plan.lanes;
   plan.multiplier = std::make_unique<AlignedBuffer>(plan.lanes * 4 + 192);
+  if (p.floats) plan.offset = std::make_unique<AlignedBuffer>(plan.lanes * 4);
   plan.padding = std::make_unique<AlignedBuffer>(steps * 4);
   if (p.source_type == ByteType::s8) std::memset(plan.padding->data(), 128, static_cast<size_t>(steps * 4));
   if (plan.sums.wanted) {

@@ -316,7 +316,7 @@ class Part {
 
   [[gnu::always_inline]] UNSKEW_AVX512 inline void store(const Accumulators& acc, int64_t first, int count) const {
     switch (p_.type) {
-      case OutputType::s32: return store_sums(acc, first, count);
+      case OutputType::s32: return p_.floats ? store_floats(acc, first, count) : store_sums(acc, first, count);
       case OutputType::s8:
         return plan_.overflows ? store_bytes<OutputType::s8, true>(acc, first, count)
                                : store_bytes<OutputType::s8, false>(acc, first, count);
@@ -332,6 +332,21 @@ class Part {
       if (k >= count) return;
       repeat<kVectors>([&](auto v) UNSKEW_BODY {
         _mm512_mask_storeu_epi32(to + k * p_.outputs + v * 16, static_cast<__mmask16>(mask_ >> v * 16), acc[k][v]);
+      });
+    });
+  }
+
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void store_floats(const Accumulators& acc, int64_t first,
+                                                                int count) const {
+    const FloatFinish finish(*p_.floats);
+    auto* to = reinterpret_cast<int32_t*>(destination_) + first * p_.outputs + block_.first;
+    repeat<kVectors>([&](auto v) UNSKEW_BODY {
+      const __m512 scale = _mm512_load_ps(plan_.multiplier->as<float>() + block_.lane + v * 16);
+      const __m512 offset = _mm512_load_ps(plan_.offset->as<float>() + block_.lane + v * 16);
+      repeat<kPositions>([&](auto k) UNSKEW_BODY {
+        if (k >= count) return;
+        _mm512_mask_storeu_epi32(to + k * p_.outputs + v * 16, static_cast<__mmask16>(mask_ >> v * 16),
+                                 finish.words(acc[k][v], scale, offset));
       });
     });
   }

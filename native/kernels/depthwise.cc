@@ -22,7 +22,9 @@ void compute_scalar(const DepthwisePlan& plan, const uint8_t* source, uint8_t* d
         sum = wrapping_add(sum, v * plan.plain_weights[o * taps + tap]);
       }
       const int64_t at = (row * p.output[1] + x) * plan.outputs + o;
-      if (p.type == OutputType::s32) {
+      if (p.floats) {
+        reinterpret_cast<float*>(destination)[at] = plan.finished(sum, o);
+      } else if (p.type == OutputType::s32) {
         reinterpret_cast<int32_t*>(destination)[at] = sum;
       } else {
         const float multiplier = plan.multiplier->as<float>()[o];
@@ -74,6 +76,10 @@ std::shared_ptr<DepthwisePlan> prepare(const DepthwiseParams& p, const KernelTar
   if (!done) prepare_depthwise_scalar(plan);
   plan.base = std::make_unique<AlignedBuffer>(plan.inside->bytes());
   plan.set_source_zero_point(p.source_zero_point.value_or(0));
+  if (p.floats) {
+    plan.scale = std::make_unique<AlignedBuffer>(plan.blocks() * plan.block_width * 4);
+    plan.offset = std::make_unique<AlignedBuffer>(plan.blocks() * plan.block_width * 4);
+  }
   return result;
 }
 
@@ -88,6 +94,9 @@ KernelProgram make_depthwise(const DepthwiseParams& p, const KernelTarget& targe
   const int64_t outputs = checked_product(p.channels, p.multiplier);
   const int64_t taps = checked_product(p.kernel[0], p.kernel[1]);
   const int64_t element = p.type == OutputType::s32 ? 4 : 1;
+  require(!p.floats || p.type == OutputType::s32, "depthwise: floats end sums of type s32");
+  require(!p.floats || p.floats->scales == 1 || p.floats->scales == outputs,
+          "depthwise: scales must be 1 or the number of output channels");
   KernelProgram program;
   program.arguments = {
       {.name = "source", .bytes = checked_product(p.batch, p.input[0], p.input[1], p.channels)},
@@ -104,6 +113,11 @@ KernelProgram make_depthwise(const DepthwiseParams& p, const KernelTarget& targe
        .alignment = element},
       {.name = "weightsZeroPoint", .bytes = outputs, .required = false, .constant = true}};
   if (!p.source_zero_point) program.arguments.push_back({.name = "sourceZeroPoint", .bytes = 1});
+  const size_t factors = program.arguments.size();
+  if (p.floats) {
+    const auto more = scaled_end_arguments(*p.floats, outputs);
+    program.arguments.insert(program.arguments.end(), more.begin(), more.end());
+  }
   auto plans = std::make_shared<std::vector<std::shared_ptr<DepthwisePlan>>>();
   program.prepare = [=](Addresses a) {
     const int64_t middle = target.isa == Isa::avx512 ? divide_depthwise_avx512(outputs) : outputs;
@@ -115,6 +129,9 @@ KernelProgram make_depthwise(const DepthwiseParams& p, const KernelTarget& targe
     for (const auto& plan : *plans) {
       blocks += plan->blocks();
       if (!p.source_zero_point) plan->set_source_zero_point(value_of(p.source_type, a[6]));
+      if (!p.floats) continue;
+      plan->set_factors(
+          {reinterpret_cast<const float*>(a[factors]), reinterpret_cast<const float*>(a[factors + 1])});
     }
     const int64_t work = blocks == 0 ? 0 : kRowsLimit * p.output[1] * outputs * (4 + taps) / 4 / blocks;
     const int64_t parts = (p.output[0] + kRowsLimit - 1) / kRowsLimit;  // of an image

@@ -32,6 +32,8 @@ struct DepthwisePlan {
   std::unique_ptr<AlignedBuffer> base;        // s32: bias − source zero point · Σ weights
   bool shifts = false;                        // whether the version reads s8 sources as source + 128
   int32_t source_zero_point = 0;              // of the parameters, or of the run
+  // Of a float end: f32 of the channels from `begin` on, in their order.
+  std::unique_ptr<AlignedBuffer> scale, offset;
   std::unique_ptr<AlignedBuffer> multiplier;  // f32
   std::unique_ptr<AlignedBuffer> padding;     // bytes of the source zero point
   std::unique_ptr<AlignedBuffer> scratch;     // scratch_bytes for each thread
@@ -39,6 +41,14 @@ struct DepthwisePlan {
   int64_t tile = 0;       // output columns that share a scratch
   bool overflows = true;  // whether some accumulator times its multiplier may leave the range of s32
 
+  void set_factors(const FloatFactors& factors) {
+    copy_factors(*p.floats, factors, begin, end - begin, scale->as<float>(), offset->as<float>());
+  }
+  // The float of output channel o.
+  float finished(int32_t sum, int64_t o) const {
+    return finish_float(sum, scale->as<float>()[o - begin], offset->as<float>()[o - begin], p.floats->low,
+                        p.floats->high);
+  }
   // Sets base and padding.
   void set_source_zero_point(int32_t zero_point) {
     source_zero_point = zero_point;

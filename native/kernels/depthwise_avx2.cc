@@ -59,7 +59,10 @@ UNSKEW_AVX2 void compute(const DepthwisePlan& plan, const uint8_t* source, uint8
       }
     }
     const int64_t at = (row * p.output[1] + x) * plan.outputs + first;
-    if (p.type == OutputType::s32) {
+    if (p.floats) {
+      for (int64_t c = 0; c < width; c++)
+        reinterpret_cast<float*>(destination)[at + c] = plan.finished(sums[c], first + c);
+    } else if (p.type == OutputType::s32) {
       std::copy_n(sums, width, reinterpret_cast<int32_t*>(destination) + at);
     } else {
       Finish::run(sums, multiplier, p.to, result);

@@ -123,7 +123,9 @@ struct Row {
         .second = weights_of(size, next, 1),
         .base = plan.base->as<__m512i>() + block * Block::kVectors,
         .finish = Finish(plan.p.to),
-        .multiplier = plan.multiplier->as<float>() + block * Block::kWidth,
+        .multiplier = (plan.p.floats ? plan.scale : plan.multiplier)->as<float>() + block * Block::kWidth,
+        .offset = plan.p.floats ? plan.offset->as<float>() + block * Block::kWidth : nullptr,
+        .floats = FloatFinish(plan.p.floats.value_or(ScaledEnd{})),
         .destination =
             destination + (((row + next) * plan.p.output[1] + x) * plan.outputs + first) * (kType == OutputType::s32 ? 4 : 1),
         .outputs = plan.outputs,

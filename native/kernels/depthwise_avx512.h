@@ -89,6 +89,8 @@ struct Columns {
   const __m512i* base;
   Finish finish;
   const float* multiplier;
+  const float* offset;  // of a float end, whose scales are the multipliers then, both in the order of the channels; else null
+  FloatFinish floats;
   uint8_t* destination;
   int64_t outputs;
   __mmask64 mask;
@@ -135,18 +137,25 @@ struct Columns {
     }
   }
 
+  // The channels [first, first + 16) of the block.
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void store_words(__m512i words, int first, int32_t* to) const {
+    if (offset != nullptr)
+      words = floats.words(words, _mm512_load_ps(multiplier + first), _mm512_load_ps(offset + first));
+    _mm512_mask_storeu_epi32(to + first, static_cast<__mmask16>(mask >> first), words);
+  }
+
   [[gnu::always_inline]] UNSKEW_AVX512 inline void store_sums(const __m512i* acc, uint8_t* to) const {
     auto* sums = reinterpret_cast<int32_t*>(to);
     if constexpr (Block::kVectors == 1) {
-      _mm512_mask_storeu_epi32(sums, static_cast<__mmask16>(mask), acc[0]);
+      store_words(acc[0], 0, sums);
     } else {
       // Lanes of four change places with vectors.
       const __m512i a = _mm512_shuffle_i32x4(acc[0], acc[1], 0x44), b = _mm512_shuffle_i32x4(acc[0], acc[1], 0xee);
       const __m512i c = _mm512_shuffle_i32x4(acc[2], acc[3], 0x44), d = _mm512_shuffle_i32x4(acc[2], acc[3], 0xee);
-      _mm512_mask_storeu_epi32(sums, static_cast<__mmask16>(mask), _mm512_shuffle_i32x4(a, c, 0x88));
-      _mm512_mask_storeu_epi32(sums + 16, static_cast<__mmask16>(mask >> 16), _mm512_shuffle_i32x4(a, c, 0xdd));
-      _mm512_mask_storeu_epi32(sums + 32, static_cast<__mmask16>(mask >> 32), _mm512_shuffle_i32x4(b, d, 0x88));
-      _mm512_mask_storeu_epi32(sums + 48, static_cast<__mmask16>(mask >> 48), _mm512_shuffle_i32x4(b, d, 0xdd));
+      store_words(_mm512_shuffle_i32x4(a, c, 0x88), 0, sums);
+      store_words(_mm512_shuffle_i32x4(a, c, 0xdd), 16, sums);
+      store_words(_mm512_shuffle_i32x4(b, d, 0x88), 32, sums);
+      store_words(_mm512_shuffle_i32x4(b, d, 0xdd), 48, sums);
     }
   }
 

@@ -31,6 +31,29 @@ UNSKEW_INLINE int32_t value_of(ByteType type, const uint8_t* byte) {
   return type == ByteType::u8 ? int32_t{*byte} : int32_t{static_cast<int8_t>(*byte)};
 }
 
+// Factors of a run as a kernel with a float end has them: of the channels [0, count) in their order, and −0 where no offset is,
+// since x + −0 = x for every x.
+struct FloatFactors {
+  const float* scale;
+  const float* offset;  // null: none
+};
+inline std::vector<ArgumentRule> scaled_end_arguments(const ScaledEnd& end, int64_t channels) {
+  return {{.name = "scale", .bytes = end.scales * 4, .alignment = 4},
+          {.name = "offset", .bytes = channels * 4, .alignment = 4, .required = end.has_offset}};
+}
+inline void copy_factors(const ScaledEnd& end, const FloatFactors& from, int64_t first, int64_t count, float* scale,
+                         float* offset) {
+  for (int64_t i = 0; i < count; i++) {
+    scale[i] = from.scale[end.scales == 1 ? 0 : first + i];
+    offset[i] = from.offset == nullptr ? -0.0f : from.offset[first + i];
+  }
+}
+UNSKEW_INLINE float finish_float(int32_t sum, float scale, float offset, float low, float high) {
+  float value = static_cast<float>(sum) * scale + offset;
+  value = value <= low ? low : value;
+  return value >= high ? high : value;
+}
+
 // Signed addition and multiplication that wrap.
 UNSKEW_INLINE int32_t wrapping_add(int32_t a, int32_t b) {
   return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));

@@ -54,4 +54,20 @@ class Finish {
   bool clamps_;  // whether the bounds are not those of the type
 };
 
+// Accumulators as floats, in the order of their lanes.
+class FloatFinish {
+ public:
+  UNSKEW_AVX512 explicit FloatFinish(const ScaledEnd& end) : low_(_mm512_set1_ps(end.low)), high_(_mm512_set1_ps(end.high)) {}
+
+  [[gnu::always_inline]] UNSKEW_AVX512 inline __m512i words(__m512i acc, __m512 scale, __m512 offset) const {
+    __m512 value = _mm512_add_ps(_mm512_mul_ps(_mm512_cvtepi32_ps(acc), scale), offset);
+    value = _mm512_mask_mov_ps(value, _mm512_cmp_ps_mask(value, low_, _CMP_LE_OQ), low_);
+    value = _mm512_mask_mov_ps(value, _mm512_cmp_ps_mask(value, high_, _CMP_GE_OQ), high_);
+    return _mm512_castps_si512(value);
+  }
+
+ private:
+  __m512 low_, high_;
+};
+
 }  // namespace unskew

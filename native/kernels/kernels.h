@@ -65,6 +65,13 @@ struct RescaleParams {
 };
 KernelProgram make_rescale(const RescaleParams&, const KernelTarget&);
 
+// The end of a sum that stays float, of type s32 then: clip(fl(fl(fl(acc) · scale) + offset), low, high); NaN stays.
+struct ScaledEnd {
+  float low, high;
+  int64_t scales;  // one, or one for each channel
+  bool has_offset;
+};
+
 struct DepthwiseParams {
   ByteType source_type, weights_type;
   OutputType type;
@@ -72,6 +79,7 @@ struct DepthwiseParams {
   Pair input, output, kernel, strides, dilations, begin;
   std::optional<int32_t> source_zero_point;  // absent: an argument of each run
   Requantization to;
+  std::optional<ScaledEnd> floats;
 };
 KernelProgram make_depthwise(const DepthwiseParams&, const KernelTarget&);
 
@@ -83,13 +91,15 @@ struct ConvolutionParams {
   Pair input, output, kernel, strides, dilations, begin;
   std::optional<int32_t> source_zero_point;  // absent: an argument of each run
   Requantization to;
+  std::optional<ScaledEnd> floats;
 };
 KernelProgram make_convolution(const ConvolutionParams&, const KernelTarget&);
 
 struct MatrixProductParams {
   ByteType source_type, weights_type;
-  std::vector<int64_t> shape, source_strides, weights_strides;  // of the batch, in matrices
+  std::vector<int64_t> shape, source_strides, weights_strides;  // of the batch
   int64_t rows, inner, columns;
+  std::optional<ScaledEnd> floats;
 };
 KernelProgram make_matrix_product(const MatrixProductParams&, const KernelTarget&);
 

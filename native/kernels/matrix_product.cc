@@ -24,8 +24,8 @@ struct ZeroPoints {
 };
 
 template <class B>
-void multiply_rows(const MatrixProductParams& p, Isa isa, ZeroPoints zeros, const uint8_t* source,
-                   const uint8_t* weights, int32_t* destination, int64_t begin, int64_t end) {
+void multiply_rows(const MatrixProductParams& p, Isa isa, ZeroPoints zeros, FloatFactors factors,
+                   const uint8_t* source, const uint8_t* weights, int32_t* destination, int64_t begin, int64_t end) {
   const auto add = version_of<AddRow<B>>(isa);
   for (int64_t m = begin; m < end; m++) {
     for (int64_t first = 0; first < p.columns; first += kColumns) {
@@ -35,6 +35,11 @@ void multiply_rows(const MatrixProductParams& p, Isa isa, ZeroPoints zeros, cons
       for (int64_t k = 0; k < p.inner; k++) {
         const int32_t a = value_of(p.source_type, source + m * p.inner + k) - zeros.source;
         add(a, reinterpret_cast<const B*>(weights) + k * p.columns + first, zeros.weights, sums, count);
+      }
+      for (int64_t n = 0; p.floats && n < count; n++) {
+        float scale, offset;
+        copy_factors(*p.floats, factors, first + n, 1, &scale, &offset);
+        reinterpret_cast<float*>(sums)[n] = finish_float(sums[n], scale, offset, p.floats->low, p.floats->high);
       }
     }
   }
@@ -61,18 +66,20 @@ class Product {
                .dilations = kOnes,
                .begin = {0, 0},
                .source_zero_point = std::nullopt,
-               .to = {}};
+               .to = {},
+               .floats = p.floats};
     plan_.inputs = p.inner;
     plan_.outputs = p.columns;
     plan_.sums.wanted = true;
     prepare_matrices_avx512(plan_, {.isa = isa, .threads = threads});
   }
 
-  void run(ZeroPoints zeros, const uint8_t* source, const uint8_t* weights, int32_t* destination) {
+  void run(ZeroPoints zeros, FloatFactors factors, const uint8_t* source, const uint8_t* weights,
+           int32_t* destination) {
     if (isa_ != Isa::avx512) {
       parallel(threads_, p_.rows, p_.inner * p_.columns / 4, 1, [&](int64_t begin, int64_t end, int) {
         const auto multiply = p_.weights_type == ByteType::u8 ? multiply_rows<uint8_t> : multiply_rows<int8_t>;
-        multiply(p_, isa_, zeros, source, weights, destination, begin, end);
+        multiply(p_, isa_, zeros, factors, source, weights, destination, begin, end);
       });
       return;
     }
@@ -85,6 +92,7 @@ class Product {
                for (int64_t block = begin; block < end; block++) pack_matrix_avx512(plan_, weights, block);
              });
     set_source_zero_point(plan_, zeros.source);
+    if (p_.floats) set_factors(plan_, factors);
     run_convolution(plan_, source, reinterpret_cast<uint8_t*>(destination), threads_);
   }
 
@@ -121,6 +129,11 @@ KernelProgram make_matrix_product(const MatrixProductParams& p, const KernelTarg
                         .bytes = checked_product(batch, result, 4),
                         .access = Access::write,
                         .alignment = 4}};
+  if (p.floats) {
+    require(p.floats->scales == 1 || p.floats->scales == p.columns, "matrix-product: scales must be 1 or columns");
+    const auto more = scaled_end_arguments(*p.floats, p.columns);
+    program.arguments.insert(program.arguments.end(), more.begin(), more.end());
+  }
   if (batch == 0 || result == 0) {
     program.run = [](Addresses) {};
     return program;
@@ -132,11 +145,13 @@ KernelProgram make_matrix_product(const MatrixProductParams& p, const KernelTarg
   program.run = [=](Addresses a) {
     const ZeroPoints zeros = {a[2] == nullptr ? 0 : value_of(p.source_type, a[2]),
                               a[3] == nullptr ? 0 : value_of(p.weights_type, a[3])};
+    FloatFactors factors{};
+    if (p.floats) factors = {reinterpret_cast<const float*>(a[5]), reinterpret_cast<const float*>(a[6])};
     auto* destination = reinterpret_cast<int32_t*>(a[4]);
     const auto multiply = [&](int64_t begin, int64_t end, int thread) {
       Walk<2> walk(space, space.shape.size(), begin);
       for (int64_t i = begin; i < end; i++, walk.next()) {
-        (*products)[thread].run(zeros, a[0] + walk.offset[0], a[1] + walk.offset[1], destination + i * result);
+        (*products)[thread].run(zeros, factors, a[0] + walk.offset[0], a[1] + walk.offset[1], destination + i * result);
       }
     };
     if (teams == 1) {

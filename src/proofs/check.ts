@@ -26,6 +26,7 @@ import { GraphPair, type Region } from './region.ts';
 import { compareRecipes, type Differing, recipeOf, roundedSum, sameChannels, unreached } from './rounding.ts';
 import { Session } from './session.ts';
 import { SizedRegions } from './sizes.ts';
+import { sameOperators } from './spelled_out.ts';
 import { sizesOf, Unsupported } from './terms.ts';
 import { findWitness } from './witness.ts';
 
@@ -96,6 +97,7 @@ class Checker {
     const sizes = new SizedRegions(region);
     const sized = sizes.first;
     if (sized === undefined) return [open('no sizes of the symbolic axes fit')];
+    if (sameOperators(region)) return [SPELLED_OUT];
     const finite = finiteObligation(sizes) ?? checkReciprocal(sized);
     if (finite) return [finite];
     const report = checkIdentity(region, sizes, this.#session);
@@ -188,6 +190,13 @@ class Checker {
     return [{ kind: 'rounding', what, method, verdict: witness ? { refuted: witness } : { open: unreached(differs) } }];
   }
 }
+
+const SPELLED_OUT: Obligation = {
+  kind: 'identity',
+  what: 'both sides are the same operators',
+  method: 'a scaled product spelled out: the product, and each float operator behind it',
+  verdict: 'proved',
+};
 
 /** The obligation of a finite region over all its sizes: the first one that is not proved, or any of them. */
 function finiteObligation(regions: Iterable<Region>): Obligation | undefined {

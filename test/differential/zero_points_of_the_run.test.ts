@@ -6,6 +6,7 @@ import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
 import { qnnDynamicQuantize } from '../../src/ir/ops/qnn_dynamic_quantize.op.ts';
 import { qnnMatmul } from '../../src/ir/ops/qnn_matmul.op.ts';
 import { compileGraph, Model } from '../../src/runtime/compile.ts';
+import { scaledProducts } from '../../src/testing/arbitraries/scaled.ts';
 import { buildConv, buildMatmul, convSpec, feedsOf, matmulSpec } from '../../src/testing/index.ts';
 import { expectSame } from './support.ts';
 
@@ -52,6 +53,18 @@ describe('zero points of the run', () => {
         },
       ),
       { numRuns: 80 },
+    );
+  });
+
+  it.each(['product', 'sum', 'relu', 'clip'] as const)('floats behind it: %s', async (ends) => {
+    await fc.assert(
+      fc.asyncProperty(scaledProducts(ends), feeds, threads, isa, async (graph, contents, count, to) => {
+        const target = { name: 'onednn', isa: to, threads: count } as const;
+        const model = await expectSame(graph, feedsOf(graph, contents), { threads: count, target });
+        expect(model.certificate.verdict).toBe('bit-exact');
+        model.dispose();
+      }),
+      { numRuns: 60 },
     );
   });
 

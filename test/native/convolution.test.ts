@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
-import { expectSame, kernelIsas, random, requantize, runKernel, typed, zeroPointsOf } from './support.ts';
+import { expectSame, floatEndOf, kernelIsas, random, requantize, runKernel, typed, zeroPointsOf } from './support.ts';
 
 const pair = (min: number, max: number) => fc.tuple(fc.integer({ min, max }), fc.integer({ min, max }));
 const usual = (value: number, max: number) => fc.oneof(fc.constant([value, value] as [number, number]), pair(1, max));
@@ -39,6 +39,7 @@ const config = fc
     relu: fc.boolean(),
     // A source zero point of the run.
     ofRun: fc.boolean(),
+    floats: fc.constantFrom('none', 'plain', 'relu', 'clip' as const),
   })
   .map((drawn) => {
     const c = drawn.special === 'none' ? drawn : { ...drawn, ...special[drawn.special] };
@@ -66,7 +67,9 @@ describe('convolution', () => {
         const weightsZeroPoint = typed(c.weightsType, outputs, zeroPointsOf(c.weightsZeroPoints, next, weightsLow));
         const bias = Int32Array.from({ length: outputs }, () => Math.floor((next() - 0.5) * 20000));
         const multiplier = Float32Array.from({ length: outputs }, () => c.scale * (next() < 0.5 ? 1 : next()));
-        const destination = typed(c.type, c.batch * c.output[0] * c.output[1] * outputs, () => 0);
+        const end = floatEndOf(c.type === 's32' ? c.floats : 'none', outputs, next);
+        const isFloat = 'floats' in end.field;
+        const destination = typed(isFloat ? 'f32' : c.type, c.batch * c.output[0] * c.output[1] * outputs, () => 0);
         const channelsFirst = c.channelsFirst && c.groups === 1;
         const { sourceType, weightsType, type, batch, groups, input, output, kernel, strides, dilations, padsBegin } =
           c;
@@ -76,9 +79,9 @@ describe('convolution', () => {
             name: 'convolution',
             ...{ sourceType, weightsType, type, channelsFirst, channels, outputChannels: outputs, ...geometry },
             ...(c.ofRun ? {} : { sourceZeroPoint }),
-            ...{ zeroPoint, ...limits },
+            ...{ zeroPoint, ...limits, ...end.field },
           },
-          { source, ...(c.ofRun && { sourceZeroPoint: typed(c.sourceType, 1, () => sourceZeroPoint) }) },
+          { source, ...end.inputs, ...(c.ofRun && { sourceZeroPoint: typed(c.sourceType, 1, () => sourceZeroPoint) }) },
           { destination },
           {
             isa,
@@ -109,7 +112,9 @@ describe('convolution', () => {
                   (Number(source[at + i]) - sourceZeroPoint) *
                   weightOf(channelsFirst ? (i * outputs + o) * taps + t : (o * c.inputs + i) * taps + t, o);
             }
-            expected.push(type === 's32' ? sum : requantize(sum, multiplier[o], zeroPoint, limits.low, limits.high));
+            expected.push(
+              type === 's32' ? end.finish(sum, o) : requantize(sum, multiplier[o], zeroPoint, limits.low, limits.high),
+            );
           }
         }
         expectSame(destination, expected);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
-import { expectSame, kernelIsas, random, requantize, runKernel, typed, zeroPointsOf } from './support.ts';
+import { expectSame, floatEndOf, kernelIsas, random, requantize, runKernel, typed, zeroPointsOf } from './support.ts';
 
 const pair = (min: number, max: number) => fc.tuple(fc.integer({ min, max }), fc.integer({ min, max }));
 
@@ -27,6 +27,7 @@ const config = fc
     relu: fc.boolean(),
     // A source zero point of the run.
     ofRun: fc.boolean(),
+    floats: fc.constantFrom('none', 'plain', 'relu', 'clip' as const),
   })
   .map((c) => {
     const spans = c.kernel.map((k, i) => (k - 1) * c.dilations[i] + 1);
@@ -61,7 +62,8 @@ describe('depthwise', () => {
         const bias = Int32Array.from({ length: outputs }, () => Math.floor((next() - 0.5) * 20000));
         const multiplier = Float32Array.from({ length: outputs }, () => c.scale * (next() < 0.5 ? 1 : next()));
         const length = c.batch * c.output[0] * c.output[1] * outputs;
-        const destination = typed(c.type, length, () => 0);
+        const end = floatEndOf(c.type === 's32' ? c.floats : 'none', outputs, next);
+        const destination = typed('floats' in end.field ? 'f32' : c.type, length, () => 0);
         runKernel(
           {
             name: 'depthwise',
@@ -80,8 +82,9 @@ describe('depthwise', () => {
             ...(c.ofRun ? {} : { sourceZeroPoint }),
             zeroPoint,
             ...limits,
+            ...end.field,
           },
-          { source, ...(c.ofRun && { sourceZeroPoint: typed(c.sourceType, 1, () => sourceZeroPoint) }) },
+          { source, ...end.inputs, ...(c.ofRun && { sourceZeroPoint: typed(c.sourceType, 1, () => sourceZeroPoint) }) },
           { destination },
           {
             isa,
@@ -108,7 +111,9 @@ describe('depthwise', () => {
                   sum += (Number(source[at]) - sourceZeroPoint) * weightOf(o, t);
                 }
                 expected.push(
-                  c.type === 's32' ? sum : requantize(sum, multiplier[o], zeroPoint, limits.low, limits.high),
+                  c.type === 's32'
+                    ? end.finish(sum, o)
+                    : requantize(sum, multiplier[o], zeroPoint, limits.low, limits.high),
                 );
               }
             }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
-import { expectSame, kernelIsas, random, runKernel, typed } from './support.ts';
+import { expectSame, floatEndOf, kernelIsas, random, runKernel, typed } from './support.ts';
 
 const byteType = fc.constantFrom('u8' as const, 's8' as const);
 const config = fc.record({
@@ -16,6 +16,7 @@ const config = fc.record({
   zeroPoints: fc.tuple(fc.option(fc.nat(255)), fc.option(fc.nat(255))),
   // All operands at an end of their ranges: the largest sums there are.
   isExtreme: fc.boolean(),
+  floats: fc.constantFrom('none', 'plain', 'relu', 'clip' as const),
   threads: fc.integer({ min: 1, max: 2 }),
   seed: fc.integer(),
 });
@@ -44,16 +45,18 @@ describe('matrix-product', () => {
         const weights = typed(weightsType, lengthOf(weightsStrides, inner * columns), () => byte() + lows[1]);
         const [za, zb] = c.zeroPoints.map((zero, i) => (zero ?? -lows[i]) + lows[i]);
         const count = shape.reduce((product, size) => product * size, 1);
-        const destination = new Int32Array(count * rows * columns);
+        const end = floatEndOf(c.floats, columns, next);
+        const destination = typed(c.floats === 'none' ? 's32' : 'f32', count * rows * columns, () => 0);
         runKernel(
           {
             name: 'matrix-product',
             ...{ sourceType, weightsType, shape, sourceStrides, weightsStrides },
-            ...{ rows, inner, columns },
+            ...{ rows, inner, columns, ...end.field },
           },
           {
             source,
             weights,
+            ...end.inputs,
             ...(c.zeroPoints[0] !== null && { sourceZeroPoint: typed(sourceType, 1, () => za) }),
             ...(c.zeroPoints[1] !== null && { weightsZeroPoint: typed(weightsType, 1, () => zb) }),
           },
@@ -74,7 +77,7 @@ describe('matrix-product', () => {
               let sum = 0;
               for (let k = 0; k < inner; k++)
                 sum += (Number(source[a + m * inner + k]) - za) * (Number(weights[b + k * columns + n]) - zb);
-              expected.push(sum);
+              expected.push(end.finish(sum, n));
             }
           }
         }

@@ -134,3 +134,22 @@ export function zeroPointsOf(kind: string, next: () => number, low: number): () 
   if (kind === 'ends') return () => low + (next() < 0.5 ? 0 : 255);
   return () => low + (kind === 'each' ? Math.floor(next() * 256) : one);
 }
+
+/** The end of a sum as a float, by its name, with factors that are drawn. */
+export function floatEndOf(name: 'none' | 'plain' | 'relu' | 'clip', channels: number, next: () => number) {
+  if (name === 'none') return { field: {}, inputs: {}, finish: (sum: number) => sum };
+  const [low, high] = { plain: [-Infinity, Infinity], relu: [0, Infinity], clip: [-2, 6] }[name];
+  const scales = next() < 0.5 ? 1 : channels;
+  const hasOffset = next() < 0.5;
+  const scale = Float32Array.from({ length: scales }, () => (next() - 0.3) * 10 ** -Math.floor(4 * next()));
+  const offset = Float32Array.from({ length: channels }, () => (next() - 0.5) * 20);
+  const fl = Math.fround;
+  return {
+    field: { floats: { low, high, scales, hasOffset } },
+    inputs: { scale, ...(hasOffset && { offset }) },
+    finish(sum: number, channel: number): number {
+      const scaled = fl(fl(sum) * scale[scales === 1 ? 0 : channel]);
+      return Math.min(Math.max(hasOffset ? fl(scaled + offset[channel]) : scaled, low), high);
+    },
+  };
+}

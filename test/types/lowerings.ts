@@ -4,7 +4,10 @@ import type { nnAdd, nnPad, nnReshape, OpWith } from '../../src/ir/index.ts';
 
 declare const ofAny: Lowering<OpWith<'x'>>;
 declare const ofPad: Lowering<typeof nnPad>;
-declare const own: Pick<Lowerings, 'dnnlConv' | 'dnnlConvTranspose' | 'dnnlMatmul' | 'dnnlRequantize'>;
+declare const own: Pick<
+  Lowerings,
+  'dnnlConv' | 'dnnlConvTranspose' | 'dnnlMatmul' | 'dnnlRequantize' | 'dnnlScaledConv' | 'dnnlScaledMatmul'
+>;
 
 export const all: Lowerings = { ...own, nnReshape: ofAny, nnPad: ofPad };
 // @ts-expect-error a lowering that reads a field that the operator lacks

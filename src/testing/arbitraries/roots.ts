@@ -14,6 +14,7 @@ import { bounds, casts, clampedRequantize, identities, reciprocals, tables } fro
 import { floatProducts, groups, ofOneTensor } from './qdq.ts';
 import { computedProducts } from './qdq_computed.ts';
 import { dequantized, movedDequantize, movedWeights } from './qdq_movements.ts';
+import { scaledProducts } from './scaled.ts';
 import { absorbed, additions, buildSum, constants, ortRequantize, requantizeSpec } from './sums.ts';
 
 export type Family = readonly [name: string, graphs: fc.Arbitrary<Graph>];
@@ -168,7 +169,14 @@ const families: Readonly<Partial<Record<OpKey, readonly Family[]>>> = {
     ['of floats, computed parameters', computedProducts('matmul')],
   ],
   qnnRequantize: requantized,
-  nnAdd: [...summed, ['two constants', sums({ conv: { axes: unpaddedAxes } }, { additions: constants })]],
+  nnAdd: [
+    ...summed,
+    ['two constants', sums({ conv: { axes: unpaddedAxes } }, { additions: constants })],
+    ['scaled product', scaledProducts('sum')],
+  ],
+  nnMul: [['scaled product', scaledProducts('product')]],
+  nnRelu: [['scaled product', scaledProducts('relu')]],
+  nnClip: [['scaled product', scaledProducts('clip')]],
   nnSub: summed,
   qnnQuantize: [...Object.entries(groups), ['by reciprocal', reciprocals]],
   qnnAdd: [['of one tensor', ofOneTensor(qnnAdd)]],

@@ -21,6 +21,19 @@ interface WindowKernel {
   readonly zeroPoint: number;
   readonly low: number;
   readonly high: number;
+  readonly floats?: FloatEnd;
+}
+
+/**
+ * The end of a sum of type s32 that becomes float: clip(fl(fl(fl(acc)·scale) + offset), low, high); NaN stays. Arguments `scale` f32[scales] and,
+ * with `hasOffset`, `offset` f32[channels], which a run may compute.
+ */
+export interface FloatEnd {
+  readonly low: number;
+  readonly high: number;
+  /** 1, or one for each channel of the result. */
+  readonly scales: number;
+  readonly hasOffset: boolean;
 }
 
 export type ConvolutionKernel =
@@ -56,6 +69,7 @@ export type ConvolutionKernel =
       readonly rows: number;
       readonly inner: number;
       readonly columns: number;
+      readonly floats?: FloatEnd;
     }
   /** The slow, obvious convolution Σ (x − zx)(w − zw[o]) in s32 for whatever no fast route covers; row major, N-D (spatial rank 3, leading 1s).
    *  arguments source [N, C, d, h, w], weights [O, C/groups, kd, kh, kw] (transposed: [C, O/groups, …] as in ONNX),

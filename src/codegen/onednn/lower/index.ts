@@ -16,7 +16,7 @@ import * as products from './products.ts';
 import * as quantized from './quantized.ts';
 import * as quantizedBinary from './quantized_binary.ts';
 import * as quantizedPool from './quantized_pool.ts';
-import { quantizedConv, quantizedMatmul } from './quantized_product.ts';
+import { quantizedConv, quantizedMatmul, scaledConv, scaledMatmul } from './quantized_product.ts';
 import * as rearrange from './rearrange.ts';
 import * as reduce from './reduce.ts';
 import { referenceConv } from './reference.ts';
@@ -43,6 +43,8 @@ const table = {
   dnnlConvTranspose: dnnlConvTranspose,
   dnnlMatmul: dnnlMatmul,
   dnnlRequantize: products.dnnlRequantize,
+  dnnlScaledConv: scaledConv,
+  dnnlScaledMatmul: scaledMatmul,
   nnConv: either(conv.floatConv, referenceConv),
   qnnConv: quantizedConv,
   nnConvTranspose: either(floatConvTranspose, referenceConv),

@@ -1,10 +1,39 @@
 /** Products by our own kernels, which correct zero points for nothing and finish in registers. */
 import { byteTypes, type ConvAttrs, sizeOf, stridesOf, type ValueId } from '../../../ir/index.ts';
-import type { Recorder } from '../recorder.ts';
+import type { Buffer, Recorder } from '../recorder.ts';
 import { clamps, constantsPerChannel, type Epilogue } from './products.ts';
 
 /** The end of a product; the source zero point is absent where the operand `zx` has it. */
 type End = Omit<Epilogue, 'sourceZeroPoint' | 'zeroPointAt'> & { readonly sourceZeroPoint?: number };
+
+/** The floats behind a sum: the operands of a scaled product. */
+interface Floats {
+  readonly scale: ValueId;
+  readonly offset?: ValueId | undefined;
+  readonly attrs: { readonly activation: 'none' | 'relu' | 'clip'; readonly min: number; readonly max: number };
+}
+
+/** The end of a kernel in floats, and its arguments. */
+function floatEnd(floats: Floats | undefined, channels: number, r: Recorder) {
+  if (floats === undefined) return { end: {}, factors: {} };
+  const { scale, offset, attrs } = floats;
+  const low = attrs.activation === 'relu' ? 0 : attrs.min;
+  const scales = sizeOf(r.shape(scale));
+  const end = { floats: { low, high: attrs.max, scales, hasOffset: offset !== undefined } };
+  return { end, factors: { scale: r.use(scale, 'row-major'), offset: offset && spread(offset, channels, r) } };
+}
+
+/** An offset for every channel. */
+function spread(id: ValueId, channels: number, r: Recorder): Buffer {
+  if (sizeOf(r.shape(id)) === channels) return r.use(id, 'row-major');
+  const destination = r.scratch(4 * channels);
+  const strides = { sourceStrides: [0], destinationStrides: [1], sourceOffset: 0, destinationOffset: 0 };
+  r.kernel(
+    { name: 'copy', elementBytes: 4, shape: [channels], ...strides },
+    { source: r.use(id, 'row-major'), destination },
+  );
+  return destination;
+}
 
 /** The sum itself. */
 export const bareEnd = { to: 's32', zeroPoint: 0, low: -(2 ** 31), high: 2 ** 31 - 1 } as const;
@@ -25,6 +54,7 @@ export function recordOurConvolution(
   { x, w, zx, zw, bias, multiplier, y }: Convolution,
   attrs: ConvAttrs & End & { readonly by: 'onednn' | 'depthwise' },
   r: Recorder,
+  floats?: Floats,
 ): void {
   const [batch, channels, ...input] = r.shape(x);
   const [, outputChannels, ...output] = r.shape(y);
@@ -32,6 +62,7 @@ export function recordOurConvolution(
   const pair = (list: readonly number[], leading: number): readonly [number, number] =>
     input.length === 1 ? [leading, list[0]] : [list[0], list[1]];
   const source = r.use(x, 'channels-last');
+  const { end, factors } = floatEnd(floats, outputChannels, r);
   const destination = r.define(y, 'channels-last');
   const each = constantsPerChannel(r, outputChannels);
   const window = {
@@ -48,6 +79,7 @@ export function recordOurConvolution(
     padsBegin: pair(attrs.pads, 0),
     ...(attrs.sourceZeroPoint !== undefined && { sourceZeroPoint: attrs.sourceZeroPoint }),
     ...clamps({ ...attrs, zeroPointAt: 'after' }),
+    ...end,
   };
   r.kernel(
     attrs.by === 'depthwise'
@@ -60,6 +92,7 @@ export function recordOurConvolution(
       weightsZeroPoint: each(zw, ...byteTypes),
       bias: bias && r.use(bias, 'row-major'),
       multiplier: each(multiplier, 'f32'),
+      ...factors,
       destination,
     },
   );
@@ -74,8 +107,14 @@ interface Matmul extends Omit<Convolution, 'x' | 'w' | 'zx' | 'zw'> {
 }
 
 /** The rows are the positions of a convolution whose filters are the columns. */
-export function recordOurMatmul({ a, b, za, zb, bias, multiplier, y }: Matmul, attrs: End, r: Recorder): void {
+export function recordOurMatmul(
+  { a, b, za, zb, bias, multiplier, y }: Matmul,
+  attrs: End,
+  r: Recorder,
+  floats?: Floats,
+): void {
   const [inner, columns] = r.shape(b);
+  const { end, factors } = floatEnd(floats, columns, r);
   const rows = sizeOf(r.shape(y)) / columns;
   const each = constantsPerChannel(r, columns);
   r.kernel(
@@ -97,9 +136,11 @@ export function recordOurMatmul({ a, b, za, zb, bias, multiplier, y }: Matmul, a
       padsBegin: [0, 0],
       ...(attrs.sourceZeroPoint !== undefined && { sourceZeroPoint: attrs.sourceZeroPoint }),
       ...clamps({ ...attrs, zeroPointAt: 'after' }),
+      ...end,
     },
     {
       source: r.use(a, 'row-major'),
+      ...factors,
       weights: r.data(r.constantOf(b, ...byteTypes)),
       sourceZeroPoint: za && r.use(za, 'row-major'),
       weightsZeroPoint: each(zb, ...byteTypes),
@@ -111,8 +152,9 @@ export function recordOurMatmul({ a, b, za, zb, bias, multiplier, y }: Matmul, a
 }
 
 /** Two matrices of a run, or batches of them that broadcast; zero points are scalars. */
-export function recordOurMatrices({ a, b, za, zb, y }: Matmul, r: Recorder): void {
+export function recordOurMatrices({ a, b, za, zb, y }: Matmul, r: Recorder, floats?: Floats): void {
   const [left, right, shape] = [r.shape(a), r.shape(b), r.shape(y)];
+  const { end, factors } = floatEnd(floats, shape[shape.length - 1], r);
   const [rows, inner, columns] = [left[left.length - 2], left[left.length - 1], right[right.length - 1]];
   // Rows of all matrices beside one right matrix are rows of one.
   const isOne = sizeOf(right) === inner * columns;
@@ -128,9 +170,11 @@ export function recordOurMatrices({ a, b, za, zb, y }: Matmul, r: Recorder): voi
       rows: isOne ? sizeOf(shape) / columns : rows,
       inner,
       columns,
+      ...end,
     },
     {
       source: r.use(a, 'row-major'),
+      ...factors,
       weights: r.use(b, 'row-major'),
       sourceZeroPoint: za && r.use(za, 'row-major'),
       weightsZeroPoint: zb && r.use(zb, 'row-major'),

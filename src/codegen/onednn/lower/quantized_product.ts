@@ -1,5 +1,14 @@
 /** Integer products that selection left alone: their zero points, or both of their sides, are known at run time only. */
-import { elementsOf, isByteType, type qnnConv, type qnnMatmul, type ValueId, type View } from '../../../ir/index.ts';
+import {
+  type dnnlScaledConv,
+  type dnnlScaledMatmul,
+  elementsOf,
+  isByteType,
+  type qnnConv,
+  type qnnMatmul,
+  type ValueId,
+  type View,
+} from '../../../ir/index.ts';
 import type { Recorder } from '../recorder.ts';
 import type { GraphView, Lowering } from './lowering.ts';
 import { bareEnd, recordOurConvolution, recordOurMatmul, recordOurMatrices } from './our_products.ts';
@@ -17,7 +26,7 @@ function sourceZeroPoint(id: ValueId | undefined, r: Recorder): { sourceZeroPoin
 }
 
 /** Our convolution kernels take constant weights over one or two axes. */
-const isWindow = ({ w, zw }: View<typeof qnnConv>, graph: Questions): boolean => {
+const isWindow = ({ w, zw }: Pick<View<typeof qnnConv>, 'w' | 'zw'>, graph: Questions): boolean => {
   const rank = graph.shape(w).length;
   return [w, zw].every((id) => id === undefined || graph.constant(id) !== undefined) && (rank === 3 || rank === 4);
 };
@@ -29,36 +38,59 @@ export const quantizedConv: Lowering<typeof qnnConv> = {
       referenceConv.lower(view, r);
       return;
     }
-    const { zx, w, attrs } = view;
-    const { operand, ...zeroPoint } = sourceZeroPoint(zx, r);
-    const by = attrs.group > 1 && r.shape(w)[1] === 1 ? 'depthwise' : 'onednn';
-    recordOurConvolution({ ...view, zx: operand }, { ...attrs, ...bareEnd, ...zeroPoint, by }, r);
+    recordConvolution(view, r);
   },
 };
 
+function recordConvolution(
+  view: View<typeof qnnConv> | View<typeof dnnlScaledConv>,
+  r: Recorder,
+  floats?: View<typeof dnnlScaledConv>,
+): void {
+  const { zx, w, attrs } = view;
+  const { operand, ...zeroPoint } = sourceZeroPoint(zx, r);
+  const by = attrs.group > 1 && r.shape(w)[1] === 1 ? 'depthwise' : 'onednn';
+  recordOurConvolution({ ...view, zx: operand }, { ...attrs, ...bareEnd, ...zeroPoint, by }, r, floats);
+}
+
+export const scaledConv: Lowering<typeof dnnlScaledConv> = {
+  refuses: (view, graph) => (isWindow(view, graph) ? undefined : 'weights that the run computes, or over three axes'),
+  lower: (view, r) => recordConvolution(view, r, view),
+};
+
 /** True for a product with one matrix that is known. */
-function hasKnownMatrix({ b, zb }: View<typeof qnnMatmul>, graph: Questions): boolean {
+function hasKnownMatrix({ b, zb }: Pick<View<typeof qnnMatmul>, 'b' | 'zb'>, graph: Questions): boolean {
   const [matrix, zeros] = [graph.constant(b), graph.constant(zb)];
   if (matrix?.shape.length !== 2 || (zb && zeros === undefined)) return false;
   return zeros === undefined || zeros.data.length === 1 || zeros.data.length === matrix.shape[1];
 }
 
+type Matmul = View<typeof qnnMatmul> | View<typeof dnnlScaledMatmul>;
+
+function whyNotMultiplied(view: Matmul, graph: GraphView): string | undefined {
+  const { a, b, za, zb } = view;
+  if (![a, b].every((id) => isByteType(graph.dtype(id)))) return `a product of ${graph.dtype(a)} and ${graph.dtype(b)}`;
+  if (!isScalar(za, graph)) return 'its source has a zero point for each row';
+  if (hasKnownMatrix(view, graph)) return undefined;
+  if ([a, b].some((id) => graph.shape(id).length < 2)) return 'a vector beside a matrix of the run';
+  return isScalar(zb, graph) ? undefined : 'it has a zero point for each column of a matrix of the run';
+}
+
+function recordProduct(view: Matmul, r: Recorder, floats?: View<typeof dnnlScaledMatmul>): void {
+  if (!hasKnownMatrix(view, r)) {
+    recordOurMatrices(view, r, floats);
+    return;
+  }
+  const { operand, ...zeroPoint } = sourceZeroPoint(view.za, r);
+  recordOurMatmul({ ...view, za: operand }, { ...bareEnd, ...zeroPoint }, r, floats);
+}
+
 export const quantizedMatmul: Lowering<typeof qnnMatmul> = {
-  refuses(view, graph) {
-    const { a, b, za, zb } = view;
-    if (![a, b].every((id) => isByteType(graph.dtype(id))))
-      return `a product of ${graph.dtype(a)} and ${graph.dtype(b)}`;
-    if (!isScalar(za, graph)) return 'its source has a zero point for each row';
-    if (hasKnownMatrix(view, graph)) return undefined;
-    if ([a, b].some((id) => graph.shape(id).length < 2)) return 'a vector beside a matrix of the run';
-    return isScalar(zb, graph) ? undefined : 'it has a zero point for each column of a matrix of the run';
-  },
-  lower(view, r) {
-    if (!hasKnownMatrix(view, r)) {
-      recordOurMatrices(view, r);
-      return;
-    }
-    const { operand, ...zeroPoint } = sourceZeroPoint(view.za, r);
-    recordOurMatmul({ ...view, za: operand }, { ...bareEnd, ...zeroPoint }, r);
-  },
+  refuses: whyNotMultiplied,
+  lower: (view, r) => recordProduct(view, r),
+};
+
+export const scaledMatmul: Lowering<typeof dnnlScaledMatmul> = {
+  refuses: whyNotMultiplied,
+  lower: (view, r) => recordProduct(view, r, view),
 };

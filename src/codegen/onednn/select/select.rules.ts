@@ -20,6 +20,7 @@ import { isFloatRecipe, type Requantize, requantizeOf, separateEpilogue } from '
 import { floatTwin } from './float_twin.ts';
 import { emitProduct, isSymmetric, productOf, servedByDepthwise } from './products.ts';
 import { selectReciprocal } from './reciprocal.rule.ts';
+import { scaledRules } from './scaled.rules.ts';
 
 /** Unwraps a result that `where` has found, and that cannot be a reason. */
 function found<T extends object>(made: T | string): T {
@@ -144,9 +145,10 @@ function plain(root: AnyRule['root']): AnyRule {
 }
 
 /**
- * First products that end in a requantize, then sums, then bare products; last, ends that kernels compute in two steps.
+ * First products with zero points of the run, then products that end in a requantize, then sums, then bare products; last, ends that kernels compute in two steps.
  */
 export const selectRules: readonly (readonly AnyRule[])[] = [
+  ...scaledRules,
   [selectRequantized],
   [selectIntegerAdd, selectIntegerSub],
   [nnConv, qnnConv, nnConvTranspose, qnnConvTranspose, nnMatmul, qnnMatmul].map(plain),
