@@ -52,12 +52,13 @@ function spelledOut(node: Node): Applied {
 const commutes = (op: string): boolean => op === nnAdd.name || op === nnMul.name;
 
 /** True when both sides apply the same operators to the values that they share. */
-export function sameOperators({ root, before, after }: Region): boolean {
+export function sameOperators({ root, leaves, before, after }: Region): boolean {
+  const shared = new Set(leaves);
   const [left, right] = [before, after].map(resolver);
   const same = (a: Expression | null, b: Expression | null): boolean => {
     if (a === null || b === null) return a === b;
     const [x, y] = [left(a), right(b)];
-    if (typeof x === 'string' || typeof y === 'string') return x === y;
+    if (typeof x === 'string' || typeof y === 'string') return x === y && typeof x === 'string' && shared.has(x);
     if ('data' in x || 'data' in y) return sameData(x, y);
     if (x.op !== y.op || !sameData(x.attrs, y.attrs)) return false;
     const [p, q] = [x.operands, y.operands];

@@ -49,6 +49,7 @@ describe('explain', () => {
 
       sum (nn.add)
         do not apply
+          select-scaled-sum   no scaled sum is in front of it
           select-integer-add  the sum is f32
 
       y (qnn.quantize)
