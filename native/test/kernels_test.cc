@@ -14,6 +14,13 @@
 namespace unskew {
 namespace {
 
+// Of the source: known, or of the run.
+std::optional<int32_t> zero_point() { return coin() ? std::optional(100) : std::nullopt; }
+std::optional<ScaledEnd> scaled_end(OutputType type, int64_t channels) {
+  if (type != OutputType::s32 || coin()) return std::nullopt;
+  return ScaledEnd{-3, coin() ? 6.0f : INFINITY, coin() ? 1 : channels, coin()};
+}
+
 Requantization requantization(OutputType type) {
   if (type == OutputType::s32) return {};
   const auto [low, high] = range_of(type);
@@ -83,7 +90,7 @@ void elementwise() {
   check("fixed-byte-softmax", [=, length = random_int(1, 600), a = byte_type(), wide = coin()](auto& t) {
     return make_fixed_byte_softmax({a, wide, outer, length, inner}, t);
   });
-  const DynamicQuantizeParams range{static_cast<DynamicRecipe>(random_int(0, 4)), 127, 1, random_int(0, 300)};
+  const DynamicQuantizeParams range{static_cast<DynamicRecipe>(random_int(0, 4)), 127, random_int(0, 3), random_int(0, 300)};
   check("dynamic-quantize", [=](auto& t) { return make_dynamic_quantize(range, t); });
   check("arg-max", [=, type = random_int(0, 9), length = random_int(1, 60), a = coin(), b = coin()](auto& t) {
     return make_arg_max({static_cast<RowType>(type), outer, length, inner, a, b}, t);
@@ -191,9 +198,10 @@ void windows() {
   const auto apart = coin() ? Pair{1, 1} : random_tuple<2>(1, 3), before = random_tuple<2>(0, 3);
   const auto result = output_size(size, taps, steps, apart, before);
   const OutputType type = output_type();
-  const DepthwiseParams params{
-      byte_type(), byte_type(), type,   2,   random_int(1, 150),  random_int(1, 2), size, result, taps,
-      steps,       apart,       before, 100, requantization(type)};
+  const int64_t inputs = random_int(1, 150), multiplier = random_int(1, 2);
+  const DepthwiseParams params{byte_type(), byte_type(),  type,  2,     inputs, multiplier,
+                               size,        result,       taps,  steps, apart,  before,
+                               zero_point(), requantization(type), scaled_end(type, inputs * multiplier)};
   check("depthwise", [=](auto& t) { return make_depthwise(params, t); });
 }
 
@@ -229,19 +237,24 @@ void convolutions() {
                                  strides,
                                  dilations,
                                  begin,
-                                 100,
-                                 requantization(type)};
+                                 zero_point(),
+                                 requantization(type),
+                                 scaled_end(type, outputs)};
   check("convolution", [=](auto& t) { return make_convolution(params, t); });
+  const int64_t rows = random_int(1, 20), inner = random_int(1, 70), columns = random_int(1, 140);
+  const MatrixProductParams matrices{byte_type(), byte_type(), {2},   {rows * inner}, {coin() ? inner * columns : 0},
+                                     rows,        inner,       columns, scaled_end(OutputType::s32, columns)};
+  check("matrix-product", [=](auto& t) { return make_matrix_product(matrices, t); });
   // Windows of one position; at times with weights too many for parts to take them all in turn.
   const bool heavy = random_int(0, 3) == 0;
   const int64_t wide = heavy ? 160 : 4 * random_int(1, 12), many = heavy ? 420 : random_int(1, 200);
   const ConvolutionParams pointwise{
       byte_type(), byte_type(), coin(), type,   2,      wide,   many, 1,
-      input,       input,       {1, 1}, {1, 1}, {1, 1}, {0, 0}, 100,  requantization(type)};
+      input,       input,       {1, 1}, {1, 1}, {1, 1}, {0, 0}, zero_point(), requantization(type), scaled_end(type, many)};
   check("convolution", [=](auto& t) { return make_convolution(pointwise, t); });
   // Sums of windows that no two s16 numbers hold.
   const ConvolutionParams large{byte_type(), byte_type(), false,  type,   1,      1900,   3,   1,
-                                {4, 4},      {4, 4},      {3, 3}, {1, 1}, {1, 1}, {1, 1}, 100, requantization(type)};
+                                {4, 4},      {4, 4},      {3, 3}, {1, 1}, {1, 1}, {1, 1}, 100, requantization(type), {}};
   if (heavy) check("convolution", [=](auto& t) { return make_convolution(large, t); });
 }
 

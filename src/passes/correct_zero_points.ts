@@ -198,6 +198,9 @@ function whyNot(editor: GraphEditor, node: Node, candidates: readonly Way[], wan
   return (asked && judge(editor, node, asked, choice).reason) ?? 'the way does not apply to this layer';
 }
 
+/** Pads that the run computes have no kernel. */
+const PAD_OF_RUN = 100;
+
 /** The least that a pass over the sums of a product adds. */
 const LEAST_PASS = 1.05;
 
@@ -211,9 +214,11 @@ function costFor(
 ): number {
   const cost = costOf(way, layer, costs);
   const { w: weights, zx } = factorsOf(node) ?? {};
-  // Every other way subtracts a zero point of the run from sums in memory.
-  if (editor.constant(zx) === undefined && target.takesZeroPoints?.(node, editor))
-    return way.name === 'native' ? 1 : Math.max(cost, LEAST_PASS);
+  if (zx !== undefined && editor.constant(zx) === undefined) {
+    // Every other way subtracts a zero point of the run from sums in memory.
+    if (target.takesZeroPoints?.(node, editor)) return way.name === 'native' ? 1 : Math.max(cost, LEAST_PASS);
+    if (way.name === 'pad' && target.capabilities.executes) return PAD_OF_RUN;
+  }
   if (target.costFor === undefined || weights === undefined) return cost;
   return target.costFor(node, editor.type(weights).shape, way.name, cost);
 }

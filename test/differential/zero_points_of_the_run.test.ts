@@ -99,6 +99,20 @@ describe('zero points of the run', () => {
     expect(model.fallbacks).toEqual([]);
   });
 
+  it.each(['vnni', 'avx2', 'amx'] as const)('a convolution over three axes runs natively: %s', async (to) => {
+    const b = new GraphBuilder();
+    const { y: q, zp: zx } = b.emit(qnnDynamicQuantize, { x: b.input('x', 'f32', [1, 3, 4, 5, 6]) });
+    const y = b.emit(
+      qnnConv,
+      { x: q, w: b.constant(weights([5, 3, 3, 3, 3])), zx, zw: b.constant(zeroPoint) },
+      { strides: [1, 1, 1], dilations: [1, 1, 1], pads: [1, 1, 1, 1, 1, 1] },
+    );
+    const graph = b.finish([y]);
+    const options = { target: { name: 'onednn', isa: to, threads: 1 } } as const;
+    const model = await expectSame(graph, feedsOf(graph, { pattern: 'random', seed: 3 }), options);
+    expect(model.fallbacks).toEqual([]);
+  });
+
   it('both matrices of attention are of the run', async () => {
     const b = new GraphBuilder();
     const { y: q, zp: za } = b.emit(qnnDynamicQuantize, { x: b.input('q', 'f32', [2, 3, 5, 8]) });

@@ -6,7 +6,7 @@ import { nnCast } from '../../../src/ir/ops/nn_cast.op.ts';
 import { nnAdd, nnMul } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { nnClip, nnRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
-import { checkRegion } from '../../../src/proofs/index.ts';
+import { checkRegion } from '../../../src/proofs/check.ts';
 import { applyOnce } from '../../../src/testing/apply_once.ts';
 
 function graphOf(end: 'relu' | 'clip' | 'sum' | 'product'): Graph {
