@@ -223,23 +223,11 @@ void convolutions() {
   const auto dilations = coin() ? Pair{1, 1} : random_tuple<2>(1, 3), begin = random_tuple<2>(0, 3);
   const int64_t groups = random_int(1, 2), channels = groups * random_int(1, 20), outputs = groups * random_int(1, 140);
   const OutputType type = output_type();
-  const ConvolutionParams params{byte_type(),
-                                 byte_type(),
-                                 groups == 1 && coin(),
-                                 type,
-                                 2,
-                                 channels,
-                                 outputs,
-                                 groups,
-                                 input,
-                                 output_size(input, kernel, strides, dilations, begin),
-                                 kernel,
-                                 strides,
-                                 dilations,
-                                 begin,
-                                 zero_point(),
-                                 requantization(type),
-                                 scaled_end(type, outputs)};
+  const Pair output = output_size(input, kernel, strides, dilations, begin);
+  const bool channels_first = groups == 1 && coin();
+  const ConvolutionParams params{byte_type(), byte_type(),  channels_first, type, 2, channels, outputs, groups,
+                                 input,       output,       kernel, strides, dilations, begin,
+                                 zero_point(), requantization(type), scaled_end(type, outputs)};
   check("convolution", [=](auto& t) { return make_convolution(params, t); });
   const int64_t rows = random_int(1, 20), inner = random_int(1, 70), columns = random_int(1, 140);
   const MatrixProductParams matrices{byte_type(), byte_type(), {2},   {rows * inner}, {coin() ? inner * columns : 0},
