@@ -91,11 +91,13 @@ class Compiler {
     }
     if (!step.kernel.prepare) return;
     std::vector<uint8_t*> constants(placed.size(), nullptr);
+    Owners owners(placed.size());
     for (size_t i = 0; i < placed.size(); i++) {
-      const bool is_constant = placed[i].ref != nullptr && placed[i].ref->space == Space::constant;
-      constants[i] = is_constant ? step.addresses[i] : nullptr;
+      if (placed[i].ref == nullptr || placed[i].ref->space != Space::constant) continue;
+      constants[i] = step.addresses[i];
+      owners[i] = placed[i].ref->memory;
     }
-    step.kernel.prepare(constants.data());
+    step.kernel.prepare(constants.data(), owners);
   }
 
   std::vector<Placed> place(const Command& command, const std::vector<ArgumentRule>& rules) {

@@ -43,47 +43,46 @@ void compute_scalar(const ConvolutionPlan& plan, const uint8_t* source, uint8_t*
   }
 }
 
-void prepare(ConvolutionPlan& plan, const ConvolutionParams& p, const KernelTarget& target, Addresses a) {
+// The weights without their zero points, for the scalar version.
+void spread_weights(ConvolutionPlan& plan, const uint8_t* weights) {
+  const ConvolutionParams& p = plan.p;
+  const int64_t taps = plan.taps(), size = plan.inputs * taps;
+  const int64_t step = p.channels_first ? p.outputs * taps : taps;
+  const int64_t first = p.channels_first ? taps : size;  // of the next output channel
+  const int32_t flip = p.weights_type == ByteType::u8 ? 128 : 0;
+  plan.plain_weights.resize(p.outputs * size);
+  for (int64_t o = 0; o < p.outputs; o++) {
+    const int32_t zero_point = plan.plain_zero_points[o] + flip;
+    for (int64_t c = 0; c < plan.inputs; c++) {
+      for (int64_t tap = 0; tap < taps; tap++) {
+        const int32_t weight = value_of(p.weights_type, weights + o * first + c * step + tap);
+        plan.plain_weights[(o * plan.inputs + c) * taps + tap] = static_cast<int16_t>(weight - zero_point);
+      }
+    }
+  }
+}
+
+void prepare(ConvolutionPlan& plan, const ConvolutionParams& p, const KernelTarget& target, Addresses a,
+             const Owners& owners) {
   const bool is_unsigned = p.weights_type == ByteType::u8;
-  const auto weight_at = [&p](const uint8_t* from, int64_t i) { return value_of(p.weights_type, from + i); };
   const auto* bias = reinterpret_cast<const int32_t*>(a[2]);
   const auto* multiplier = reinterpret_cast<const float*>(a[3]);
   plan.p = p;
   plan.inputs = p.channels / p.groups;
   plan.outputs = p.outputs / p.groups;
-  const int64_t size = plan.inputs * plan.taps();
-  plan.plain_weights.resize(p.outputs * size);
   plan.plain_zero_points.assign(p.outputs, is_unsigned ? -128 : 0);
   for (int64_t o = 0; o < p.outputs; o++) {
-    const int32_t zero_point = a[5] == nullptr ? 0 : weight_at(a[5], o);
-    plan.plain_zero_points[o] += zero_point;
+    plan.plain_zero_points[o] += a[5] == nullptr ? 0 : value_of(p.weights_type, a[5] + o);
     plan.sums.wanted = plan.sums.wanted || plan.plain_zero_points[o] != 0;
-  }
-  const int64_t taps = plan.taps(), step = p.channels_first ? p.outputs * taps : taps;
-  const int64_t first = p.channels_first ? taps : size;  // of the next output channel
-  for (int64_t o = 0; o < p.outputs; o++) {
-    const int32_t zero_point = plan.plain_zero_points[o] + (is_unsigned ? 128 : 0);
-    for (int64_t c = 0; c < plan.inputs; c++) {
-      for (int64_t tap = 0; tap < taps; tap++) {
-        plan.plain_weights[(o * plan.inputs + c) * taps + tap] =
-            static_cast<int16_t>(weight_at(a[1], o * first + c * step + tap) - zero_point);
-      }
-    }
   }
   plan.plain_bias.assign(p.outputs, 0);
   if (bias != nullptr) std::copy_n(bias, p.outputs, plan.plain_bias.data());
   plan.plain_multiplier.assign(p.outputs, 1);
   if (multiplier != nullptr) std::copy_n(multiplier, p.outputs, plan.plain_multiplier.data());
-  plan.overflows = false;
-  for (int64_t o = 0; o < p.outputs; o++) {
-    double magnitude = std::abs(static_cast<double>(plan.plain_bias[o]));
-    for (int64_t i = 0; i < size; i++) magnitude += 255.0 * std::abs(plan.plain_weights[o * size + i]);
-    // A NaN multiplier takes the path that clamps.
-    plan.overflows = plan.overflows || !(magnitude * std::abs(plan.plain_multiplier[o]) < 2e9);
-  }
   if (target.isa == Isa::avx512) {
-    prepare_convolution_avx512(plan, target);
+    prepare_convolution_avx512(plan, target, a, owners);
   } else {
+    spread_weights(plan, a[1]);
     prepare_convolution_scalar(plan);
   }
   if (!p.source_zero_point) return;
@@ -177,7 +176,7 @@ KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& t
     program.arguments.insert(program.arguments.end(), more.begin(), more.end());
   }
   auto plan = std::make_shared<ConvolutionPlan>();
-  program.prepare = [=](Addresses a) { prepare(*plan, p, target, a); };
+  program.prepare = [=](Addresses a, const Owners& owners) { prepare(*plan, p, target, a, owners); };
   program.run = [=](Addresses a) {
     if (!p.source_zero_point) set_source_zero_point(*plan, value_of(p.source_type, a[6]));
     if (p.floats) {

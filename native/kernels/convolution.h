@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/elementwise.h"
+#include "kernels/packed_weights.h"
 
 namespace unskew {
 
@@ -66,7 +67,7 @@ struct ConvolutionPlan {
   // and by one thread. Otherwise blocks are, each with all parts, and each thread reads its own weights only.
   bool by_parts = false;
 
-  std::vector<int16_t> plain_weights;   // [output channels, inputs, taps]: without their zero point
+  std::vector<int16_t> plain_weights;   // [output channels, inputs, taps]: without their zero point; of the scalar version
   std::vector<int32_t> plain_zero_points;  // [output channels], of the weights as s8
   std::vector<int32_t> plain_bias;      // [output channels]
   std::vector<float> plain_multiplier;  // [output channels]
@@ -75,7 +76,10 @@ struct ConvolutionPlan {
   // The fields of the vector version, by lane.
   std::vector<WindowStart> rows, columns;  // by output coordinate
   int64_t lanes = 0;
-  std::unique_ptr<AlignedBuffer> weights;  // s8 [block][run][run_bytes / 4][lane of the block][4]
+  int64_t weight_bytes = 0;
+  const uint8_t* weights = nullptr;  // s8 [block][run][run_bytes / 4][lane of the block][4], in one of the next two
+  std::shared_ptr<const PackedWeights> packed;
+  std::unique_ptr<AlignedBuffer> of_run;
   int64_t classes = 0;                  // of windows: those that hold the same taps
   std::unique_ptr<AlignedBuffer> inside;  // s32 [class][lane]: Σ of the weights of the taps inside
   std::unique_ptr<AlignedBuffer> bias;    // s32 [lane]
@@ -96,7 +100,7 @@ struct ConvolutionPlan {
 
 // Each version sets blocks, positions and compute, and packs the plain constants.
 void prepare_convolution_scalar(ConvolutionPlan& plan);
-void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target);
+void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target, Addresses a, const Owners& owners);
 
 void run_convolution(const ConvolutionPlan& plan, const uint8_t* source, uint8_t* destination, int threads);
 

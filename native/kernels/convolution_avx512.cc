@@ -60,28 +60,74 @@ int64_t channel_of(const ConvolutionPlan& plan, const ChannelBlock& block, int64
   return is_packed(plan, block) ? packed_channel(vector, lane) : vector * 16 + lane;
 }
 
-void pack_block(const ConvolutionPlan& plan, const ChannelBlock& block, const std::vector<Taps>& rows,
-                const std::vector<Taps>& columns) {
+// One block, channel by channel: the weights as s8, and what sums and bounds of sums need.
+void pack_block(const ConvolutionPlan& plan, const ChannelBlock& block, const uint8_t* weights, PackedWeights& packed) {
   const ConvolutionParams& p = plan.p;
   const int64_t steps = (plan.run_bytes + 3) / 4, taps = plan.taps();
+  const int64_t step = p.channels_first ? p.outputs * taps : taps;
+  const int64_t first = p.channels_first ? taps : plan.inputs * taps;  // of the next output channel
+  const uint8_t flip = p.weights_type == ByteType::u8 ? 128 : 0;
+  uint8_t* to = packed.bytes->data() + block.weights;
   for (int64_t vector = 0; vector < block.vectors; vector++) {
     for (int64_t lane = 0; lane < 16; lane++) {
       const int64_t channel = channel_of(plan, block, vector, lane);
       if (channel >= block.count) continue;
       const int64_t o = block.first + channel, at = vector * 16 + lane;
-      const int16_t* from = plan.plain_weights.data() + o * plan.inputs * taps;
-      int8_t* to = plan.weights->as<int8_t>() + block.weights;
-      std::vector<int32_t> sums(taps);
-      for (int64_t c = 0; c < plan.inputs; c++) {
-        for (int64_t tap = 0; tap < taps; tap++) {
-          const int32_t weight = from[c * taps + tap];
-          const int64_t run = plan.by_rows ? tap / p.kernel[1] : tap;
-          const int64_t in_run = plan.by_rows ? tap % p.kernel[1] * plan.inputs + c : c;
-          to[((run * steps + in_run / 4) * block.vectors * 16 + at) * 4 + in_run % 4] =
-              static_cast<int8_t>(weight + plan.plain_zero_points[o]);
-          sums[tap] = wrapping_add(sums[tap], weight);
+      const int32_t zero_point = plan.plain_zero_points[o];
+      int64_t magnitude = 0;
+      for (int64_t tap = 0; tap < taps; tap++) {
+        const uint8_t* from = weights + o * first + tap;
+        const int64_t run = plan.by_rows ? tap / p.kernel[1] : tap;
+        const int64_t start = plan.by_rows ? tap % p.kernel[1] * plan.inputs : 0;
+        int64_t sum = 0;
+        for (int64_t c = 0; c < plan.inputs; c++) {
+          const auto byte = static_cast<uint8_t>(from[c * step] ^ flip);
+          const int64_t in_run = start + c;
+          to[((run * steps + in_run / 4) * block.vectors * 16 + at) * 4 + in_run % 4] = byte;
+          const int32_t weight = int32_t{static_cast<int8_t>(byte)} - zero_point;
+          sum += weight;
+          magnitude += std::abs(weight);
         }
+        packed.sums[o * taps + tap] = static_cast<int32_t>(static_cast<uint64_t>(sum));
       }
+      packed.magnitudes[o] = static_cast<double>(magnitude);
+    }
+  }
+}
+
+std::shared_ptr<const PackedWeights> pack(const ConvolutionPlan& plan, const uint8_t* weights, const Owners& owners) {
+  auto packed = std::make_shared<PackedWeights>();
+  packed->constants = owners;
+  packed->bytes = std::make_unique<AlignedBuffer>(plan.weight_bytes);
+  packed->sums.resize(plan.p.outputs * plan.taps());
+  packed->magnitudes.resize(plan.p.outputs);
+  for (const ChannelBlock& block : plan.blocks) pack_block(plan, block, weights, *packed);
+  return packed;
+}
+
+// Everything that packed weights depend on.
+std::string key_of(const ConvolutionPlan& plan, Addresses a) {
+  const ConvolutionParams& p = plan.p;
+  std::string key;
+  for (const int64_t part :
+       {reinterpret_cast<int64_t>(a[1]), reinterpret_cast<int64_t>(a[5]), int64_t{p.weights_type == ByteType::u8},
+        int64_t{p.channels_first}, int64_t{p.type == OutputType::s32}, int64_t{plan.by_rows}, p.channels, p.outputs, p.groups,
+        p.kernel[0], p.kernel[1]}) {
+    key += std::to_string(part) + ' ';
+  }
+  return key;
+}
+
+// What a block takes from the constants besides its weights.
+void finish_block(ConvolutionPlan& plan, const ChannelBlock& block, const std::vector<Taps>& rows,
+                  const std::vector<Taps>& columns) {
+  const ConvolutionParams& p = plan.p;
+  for (int64_t vector = 0; vector < block.vectors; vector++) {
+    for (int64_t lane = 0; lane < 16; lane++) {
+      const int64_t channel = channel_of(plan, block, vector, lane);
+      if (channel >= block.count) continue;
+      const int64_t o = block.first + channel, at = vector * 16 + lane;
+      const int32_t* sums = plan.packed->sums.data() + o * plan.taps();
       auto* inside = plan.inside->as<int32_t>() + block.lane + at;
       for (const auto& [top, bottom] : rows) {
         for (const auto& [left, right] : columns) {
@@ -99,6 +145,15 @@ void pack_block(const ConvolutionPlan& plan, const ChannelBlock& block, const st
       }
     }
   }
+}
+
+// A NaN multiplier takes the path that clamps.
+bool may_overflow(const ConvolutionPlan& plan) {
+  for (int64_t o = 0; o < plan.p.outputs; o++) {
+    const double most = std::abs(static_cast<double>(plan.plain_bias[o])) + 255.0 * plan.packed->magnitudes[o];
+    if (!(most * std::abs(plan.plain_multiplier[o]) < 2e9)) return true;
+  }
+  return false;
 }
 
 // The number of steps of kPositions in a part, so that threads, which take one run of (block, part) pairs each, have
@@ -166,8 +221,7 @@ Classes lay_out(ConvolutionPlan& plan, const KernelTarget& target) {
   const ChannelBlock& last = plan.blocks.back();
   const int64_t steps = (plan.run_bytes + 3) / 4;
   plan.lanes = last.lane + last.vectors * 16;
-  const int64_t weight_bytes = last.weights + checked_product(plan.runs, steps, last.vectors, 64);
-  plan.weights = std::make_unique<AlignedBuffer>(weight_bytes);
+  plan.weight_bytes = last.weights + checked_product(plan.runs, steps, last.vectors, 64);
   Classes classes = {.rows = classify(p, 0, p.input[1] * p.channels, plan.rows),
                      .columns = classify(p, 1, p.channels, plan.columns)};
   const auto &rows = classes.rows, &columns = classes.columns;
@@ -187,7 +241,7 @@ Classes lay_out(ConvolutionPlan& plan, const KernelTarget& target) {
     plan.sums.factors = std::make_unique<AlignedBuffer>(plan.lanes * 4);
   }
   const int64_t positions = p.batch * p.output[0] * p.output[1];
-  plan.by_parts = weight_bytes <= kFewWeights;
+  plan.by_parts = plan.weight_bytes <= kFewWeights;
   plan.positions =
       kPositions * (plan.by_parts ? part_steps(positions, target.threads) : divide(plan, positions, target.threads));
   plan.compute = p.source_type == ByteType::s8 ? compute<true> : compute<false>;
@@ -211,14 +265,20 @@ UNSKEW_AVX512 void interleave(const __m512i (&rows)[4], __m512i (&to)[4]) {
 
 }  // namespace
 
-void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target) {
+void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target, Addresses a, const Owners& owners) {
   const auto [rows, columns] = lay_out(plan, target);
-  for (const ChannelBlock& block : plan.blocks) pack_block(plan, block, rows, columns);
+  if (plan.blocks.empty()) return;
+  plan.packed = shared_weights(key_of(plan, a), [&] { return pack(plan, a[1], owners); });
+  plan.weights = plan.packed->bytes->data();
+  for (const ChannelBlock& block : plan.blocks) finish_block(plan, block, rows, columns);
+  plan.overflows = may_overflow(plan);
 }
 
 void prepare_matrices_avx512(ConvolutionPlan& plan, const KernelTarget& target) {
   plan.plain_zero_points.assign(plan.p.outputs, 0);
   lay_out(plan, target);
+  plan.of_run = std::make_unique<AlignedBuffer>(plan.weight_bytes);
+  plan.weights = plan.of_run->data();
 }
 
 UNSKEW_AVX512 void pack_matrix_avx512(ConvolutionPlan& plan, const uint8_t* weights, int64_t block) {
@@ -227,7 +287,7 @@ UNSKEW_AVX512 void pack_matrix_avx512(ConvolutionPlan& plan, const uint8_t* weig
   const uint8_t* from = weights + own.first;
   const __mmask64 mask = first_lanes(own.count);
   const __m512i flip = _mm512_set1_epi8(plan.p.weights_type == ByteType::u8 ? -128 : 0), ones = _mm512_set1_epi8(1);
-  auto* to = plan.weights->as<__m512i>() + own.weights / 64;
+  auto* to = plan.of_run->as<__m512i>() + own.weights / 64;
   __m512i sums[4] = {};
   for (int64_t k = 0; k < inner; k += 4) {
     __m512i rows[4], packed[4];

@@ -112,7 +112,7 @@ class Part {
 
   [[gnu::always_inline]] UNSKEW_AVX512 inline void compute_inside(int64_t first, const uint8_t* start, int64_t step,
                                                                   const int32_t* base) const {
-    const auto* weights = reinterpret_cast<const __m512i*>(plan_.weights->data() + block_.weights);
+    const auto* weights = reinterpret_cast<const __m512i*>(plan_.weights + block_.weights);
     Accumulators acc;
     repeat<kVectors>([&](auto v) UNSKEW_BODY {
       const __m512i own = _mm512_load_si512(base + v * 16);
@@ -204,7 +204,7 @@ class Part {
 
   [[gnu::always_inline]] UNSKEW_AVX512 inline void accumulate(const Windows& windows, int count,
                                                               Accumulators& acc) const {
-    const auto* weights = reinterpret_cast<const __m512i*>(plan_.weights->data() + block_.weights);
+    const auto* weights = reinterpret_cast<const __m512i*>(plan_.weights + block_.weights);
     const int64_t step = (inputs_ + 3) / 4 * kVectors;
     for (int64_t i = 0; i < p_.kernel[0]; i++) {
       for (int64_t j = 0; j < p_.kernel[1]; j++, weights += step) {
@@ -226,7 +226,7 @@ class Part {
   // The same where a run is a kernel row: the taps of a row that are outside are written out as zeros.
   [[gnu::always_inline]] UNSKEW_AVX512 inline void accumulate_rows(const Windows& windows, int count,
                                                                    Accumulators& acc) const {
-    const auto* weights = reinterpret_cast<const __m512i*>(plan_.weights->data() + block_.weights);
+    const auto* weights = reinterpret_cast<const __m512i*>(plan_.weights + block_.weights);
     const int64_t bytes = rounded_run();
     alignas(64) uint8_t copies[kPositions][kRunLimit];
     for (int64_t i = 0; i < p_.kernel[0]; i++) {

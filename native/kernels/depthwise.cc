@@ -119,7 +119,7 @@ KernelProgram make_depthwise(const DepthwiseParams& p, const KernelTarget& targe
     program.arguments.insert(program.arguments.end(), more.begin(), more.end());
   }
   auto plans = std::make_shared<std::vector<std::shared_ptr<DepthwisePlan>>>();
-  program.prepare = [=](Addresses a) {
+  program.prepare = [=](Addresses a, const Owners&) {
     const int64_t middle = target.isa == Isa::avx512 ? divide_depthwise_avx512(outputs) : outputs;
     plans->push_back(prepare(p, target, outputs, 0, middle, a));
     if (middle < outputs) plans->push_back(prepare(p, target, outputs, middle, outputs, a));

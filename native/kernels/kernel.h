@@ -31,10 +31,14 @@ struct ArgumentRule {
 // Addresses in the order of `arguments`; null where an optional argument is absent.
 using Addresses = uint8_t* const*;
 
+// The memory of constant arguments, in the order of `arguments`; null elsewhere.
+using Owners = std::vector<std::shared_ptr<const AlignedBuffer>>;
+
 struct KernelProgram {
   std::vector<ArgumentRule> arguments;
   std::function<void(Addresses)> run;      // throws PositionOutside alone
-  std::function<void(Addresses)> prepare;  // once, when a session is made; only constant arguments are set
+  // Once, when a session is made; only constant arguments are set.
+  std::function<void(Addresses, const Owners&)> prepare;
   bool is_light = false;                   // takes about as long as a copy of what it reads
 };
 
