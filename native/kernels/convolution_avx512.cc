@@ -97,7 +97,7 @@ void pack_block(const ConvolutionPlan& plan, const ChannelBlock& block, const ui
 
 std::shared_ptr<const PackedWeights> pack(const ConvolutionPlan& plan, const uint8_t* weights, const Owners& owners) {
   auto packed = std::make_shared<PackedWeights>();
-  packed->constants = owners;
+  packed->constant = owners[1];
   packed->bytes = std::make_unique<AlignedBuffer>(plan.weight_bytes);
   packed->sums.resize(plan.p.outputs * plan.taps());
   packed->magnitudes.resize(plan.p.outputs);
@@ -105,14 +105,14 @@ std::shared_ptr<const PackedWeights> pack(const ConvolutionPlan& plan, const uin
   return packed;
 }
 
-// Everything that packed weights depend on.
-std::string key_of(const ConvolutionPlan& plan, Addresses a) {
+// Everything that packed weights depend on: the memory of the weights, and the values of their zero points.
+std::string key_of(const ConvolutionPlan& plan, const uint8_t* weights) {
   const ConvolutionParams& p = plan.p;
-  std::string key;
+  const auto* zero_points = reinterpret_cast<const char*>(plan.plain_zero_points.data());
+  std::string key(zero_points, plan.plain_zero_points.size() * sizeof(int32_t));
   for (const int64_t part :
-       {reinterpret_cast<int64_t>(a[1]), reinterpret_cast<int64_t>(a[5]), int64_t{p.weights_type == ByteType::u8},
-        int64_t{p.channels_first}, int64_t{p.type == OutputType::s32}, int64_t{plan.by_rows}, p.channels, p.outputs, p.groups,
-        p.kernel[0], p.kernel[1]}) {
+       {reinterpret_cast<int64_t>(weights), int64_t{p.weights_type == ByteType::u8}, int64_t{p.channels_first},
+        int64_t{p.type == OutputType::s32}, int64_t{plan.by_rows}, p.channels, p.outputs, p.groups, p.kernel[0], p.kernel[1]}) {
     key += std::to_string(part) + ' ';
   }
   return key;
@@ -268,7 +268,7 @@ UNSKEW_AVX512 void interleave(const __m512i (&rows)[4], __m512i (&to)[4]) {
 void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target, Addresses a, const Owners& owners) {
   const auto [rows, columns] = lay_out(plan, target);
   if (plan.blocks.empty()) return;
-  plan.packed = shared_weights(key_of(plan, a), [&] { return pack(plan, a[1], owners); });
+  plan.packed = shared_weights(key_of(plan, a[1]), [&] { return pack(plan, a[1], owners); });
   plan.weights = plan.packed->bytes->data();
   for (const ChannelBlock& block : plan.blocks) finish_block(plan, block, rows, columns);
   plan.overflows = may_overflow(plan);
