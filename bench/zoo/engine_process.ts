@@ -29,7 +29,7 @@ export class EngineProcess {
 
   /** Waits for the first run; `coldMs` is the time since the process was asked for. */
   async started(): Promise<Started & { readonly coldMs: number }> {
-    const started: Started = await this.#answer();
+    const started = await this.#answer<Started>().catch((error: Error): Started => ({ refused: error.message }));
     return { ...started, coldMs: performance.now() - this.#begin };
   }
 

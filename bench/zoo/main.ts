@@ -1,6 +1,7 @@
 /**
  * Every ONNX model of a folder on unskew, ONNX Runtime and, where `PY_ML` names a Python that has it, OpenVINO: one process per engine,
- * taking turns. `npm run bench:zoo -- FOLDER [PART …] [--threads=1,2] [--rounds=7] [--turn=200] [--json=FILE]`. Inputs are random; open
+ * taking turns. `npm run bench:zoo -- FOLDER [PART …] [--threads=1,2] [--rounds=7] [--turn=200]
+ * [--engines=unskew,onnxruntime] [--json=FILE]`. Inputs are random; open
  * sizes are 1. A model that an engine does not run is listed with the reason.
  */
 import { readdirSync, writeFileSync } from 'node:fs';
@@ -13,15 +14,7 @@ import { bytesOf, toPublic } from '../../src/ir/index.ts';
 import type { Engine } from './engine_process.ts';
 import type { StoredTensors } from './protocol.ts';
 import { formatRows } from './report.ts';
-import { benchRow, type Row } from './row.ts';
-
-export interface ZooResult {
-  readonly machine: string;
-  readonly date: string;
-  readonly rows: readonly Row[];
-  /** Models that unskew cannot read, and why. */
-  readonly unread: Readonly<Record<string, string>>;
-}
+import { benchRow, type Row, type ZooResult } from './row.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -29,16 +22,22 @@ const { values, positionals } = parseArgs({
     threads: { type: 'string', default: '1,2' },
     rounds: { type: 'string', default: '7' },
     turn: { type: 'string', default: '200' },
+    engines: { type: 'string' },
     json: { type: 'string' },
   },
 });
 const [folder, ...parts] = positionals;
 if (folder === undefined) {
-  console.error('usage: npm run bench:zoo -- FOLDER [PART …] [--threads=1,2] [--rounds=7] [--turn=200] [--json=FILE]');
+  console.error(
+    'usage: npm run bench:zoo -- FOLDER [PART …] [--threads=1,2] [--rounds=7] [--turn=200] [--engines=NAME,…] [--json=FILE]',
+  );
   process.exit(2);
 }
 const python = process.env.PY_ML;
-const engines: readonly Engine[] = ['unskew', 'unskew-sync', 'onnxruntime', ...(python ? (['openvino'] as const) : [])];
+const all: readonly Engine[] = ['unskew', 'unskew-sync', 'onnxruntime', ...(python ? (['openvino'] as const) : [])];
+
+const wanted = values.engines?.split(',');
+const engines = all.filter((engine) => wanted?.includes(engine) ?? true);
 
 async function feedsOf(path: string): Promise<StoredTensors> {
   const graph = await importModel(path);

@@ -40,6 +40,14 @@ export interface Difference {
   readonly floats: number;
 }
 
+export interface ZooResult {
+  readonly machine: string;
+  readonly date: string;
+  readonly rows: readonly Row[];
+  /** Models that unskew cannot read, and why. */
+  readonly unread: Readonly<Record<string, string>>;
+}
+
 export interface RowOptions {
   readonly model: string;
   /** The name in the table. */

@@ -9,3 +9,15 @@ export const castTypes = [...nativeTypes, 's16'] as const;
 export type CastType = (typeof castTypes)[number];
 
 export type Three = readonly [number, number, number];
+
+/** The windows of pools over channels-last tensors: `batch` images of `channels`, up to three axes. */
+export interface PoolWindows {
+  readonly batch: number;
+  readonly channels: number;
+  readonly input: Three;
+  readonly output: Three;
+  readonly kernel: Three;
+  readonly strides: Three;
+  readonly dilations: Three;
+  readonly padsBegin: Three;
+}

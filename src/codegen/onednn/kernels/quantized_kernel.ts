@@ -1,6 +1,6 @@
 /** Kernels over quantized tensors. */
 import type { ByteType } from '../../../ir/index.ts';
-import type { Three } from './native_types.ts';
+import type { PoolWindows } from './native_types.ts';
 
 /** y = clamp(((A·a + B·b + offset) >> shift) + zeroPoint), or clamp(rne(fl((a − za)(b − zb)·factor)) + zeroPoint). */
 export type ByteSumOrProduct =
@@ -136,37 +136,18 @@ export type QuantizedKernel =
     }
   /** The mean of the taps inside the input, channels last: with scales by the formula of numerics/qlinear_pool.ts, without them that of the
    *  integers, by numerics/tflite_pool.ts. */
-  | {
+  | (PoolWindows & {
       readonly name: 'byte-average-pool';
       readonly type: ByteType;
-      readonly batch: number;
-      readonly channels: number;
-      readonly input: Three;
-      readonly output: Three;
-      readonly kernel: Three;
-      readonly strides: Three;
-      readonly dilations: Three;
-      readonly padsBegin: Three;
       /** Taps outside of the input count as zeros. */
       readonly countsPadding: boolean;
       readonly sourceScale?: number;
       readonly sourceZeroPoint?: number;
       readonly scale?: number;
       readonly zeroPoint?: number;
-    }
+    })
   /** The largest tap inside the input, channels last; the lowest value of the type where there is none. */
-  | {
-      readonly name: 'byte-max-pool';
-      readonly type: ByteType;
-      readonly batch: number;
-      readonly channels: number;
-      readonly input: Three;
-      readonly output: Three;
-      readonly kernel: Three;
-      readonly strides: Three;
-      readonly dilations: Three;
-      readonly padsBegin: Three;
-    }
+  | (PoolWindows & { readonly name: 'byte-max-pool'; readonly type: ByteType })
   /** acc[n, c] = Σ over `spatial` positions of (x − sourceZeroPoint) (channels last); destination as in requantize with one multiplier, or acc for type 's32'. */
   | {
       readonly name: 'global-average-pool';

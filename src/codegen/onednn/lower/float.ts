@@ -14,6 +14,7 @@ import type { Kernel } from '../kernel.ts';
 import type { Recorder } from '../recorder.ts';
 import type { GraphView, Lowering } from './lowering.ts';
 import { alias } from './movement.ts';
+import { poolWindows } from './pool_windows.ts';
 import { three } from './reference.ts';
 
 const isFloat = (graph: GraphView, ...operands: readonly ValueId[]): string | undefined =>
@@ -53,23 +54,10 @@ function padsAtEnd({ x, y, attrs }: Pool, r: Recorder): number[] {
   );
 }
 
-function byteMaxPool({ x, y, attrs }: Pool, r: Recorder): void {
-  const { kernel, strides, pads, dilations } = attrs;
-  const [batch, channels, ...input] = r.shape(x);
+function byteMaxPool(pool: Pool, r: Recorder): void {
   r.kernel(
-    {
-      name: 'byte-max-pool',
-      type: r.byteType(x),
-      batch,
-      channels,
-      input: three(input, 1),
-      output: three(r.shape(y).slice(2), 1),
-      kernel: three(kernel, 1),
-      strides: three(strides, 1),
-      dilations: three(dilations, 1),
-      padsBegin: three(pads.slice(0, kernel.length), 0),
-    },
-    { source: r.use(x, 'channels-last'), destination: r.define(y, 'channels-last') },
+    { name: 'byte-max-pool', type: r.byteType(pool.x), ...poolWindows(pool, r) },
+    { source: r.use(pool.x, 'channels-last'), destination: r.define(pool.y, 'channels-last') },
   );
 }
 
@@ -92,28 +80,16 @@ function primitiveMaxPool(pool: Pool, r: Recorder): void {
   r.primitive(primitive, { source: r.use(x, 'channels-last'), destination: r.define(y, 'channels-last') });
 }
 
-function floatPool(
-  { x, y, attrs }: Pool,
-  r: Recorder,
-  operation: (Kernel & { readonly name: 'float-pool' })['operation'],
-): void {
-  const { kernel, strides, pads, dilations } = attrs;
-  const [batch, channels, ...input] = r.shape(x);
+function floatPool(pool: Pool, r: Recorder, operation: (Kernel & { readonly name: 'float-pool' })['operation']): void {
+  const { kernel, pads } = pool.attrs;
   r.kernel(
     {
       name: 'float-pool',
       operation,
-      batch,
-      channels,
-      input: three(input, 1),
-      output: three(r.shape(y).slice(2), 1),
-      kernel: three(kernel, 1),
-      strides: three(strides, 1),
-      dilations: three(dilations, 1),
-      padsBegin: three(pads.slice(0, kernel.length), 0),
+      ...poolWindows(pool, r),
       padsEnd: three(pads.slice(kernel.length), 0), // the pads of the operator: an average counts them
     },
-    { source: r.use(x, 'channels-last'), destination: r.define(y, 'channels-last') },
+    { source: r.use(pool.x, 'channels-last'), destination: r.define(pool.y, 'channels-last') },
   );
 }
 

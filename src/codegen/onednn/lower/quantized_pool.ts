@@ -29,7 +29,7 @@ import {
 } from '../../../numerics/index.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import type { Lowering } from './lowering.ts';
-import { three } from './reference.ts';
+import { poolWindows } from './pool_windows.ts';
 
 type Pool = View<typeof qnnAveragePool | typeof qnnGlobalAveragePool>;
 type GlobalPool = View<typeof qnnGlobalAveragePool>;
@@ -206,22 +206,13 @@ const MOST_TAPS = 2 ** 16;
 
 function windows(pool: View<typeof qnnAveragePool>, r: Recorder): void {
   const { x, sx, zx, sy, zy, y, attrs } = pool;
-  const { kernel, strides, pads, dilations, countIncludePad, recipe } = attrs;
-  const [batch, channels, ...input] = r.shape(x);
   r.kernel(
     {
       name: 'byte-average-pool',
       type: r.byteType(x),
-      batch,
-      channels,
-      input: three(input, 1),
-      output: three(r.shape(y).slice(2), 1),
-      kernel: three(kernel, 1),
-      strides: three(strides, 1),
-      dilations: three(dilations, 1),
-      padsBegin: three(pads.slice(0, kernel.length), 0),
-      countsPadding: countIncludePad,
-      ...(recipe === 'ort' && {
+      ...poolWindows(pool, r),
+      countsPadding: attrs.countIncludePad,
+      ...(attrs.recipe === 'ort' && {
         sourceScale: r.scalar(sx),
         sourceZeroPoint: r.scalar(zx),
         scale: r.scalar(sy),
