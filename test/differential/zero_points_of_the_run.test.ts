@@ -20,51 +20,21 @@ const feeds = fc.record({ pattern: fc.constantFrom('random' as const, 'max' as c
 const isa = fc.constantFrom('vnni' as const, 'avx2' as const, 'amx' as const);
 
 describe('zero points of the run', () => {
-  it('convolutions', async () => {
+  it.each([
+    ['convolutions', convSpec({ zx: ofRun }).map(buildConv)],
+    ['matrix products', matmulSpec({ za: ofRun }).map(buildMatmul)],
+    ...(['product', 'sum', 'relu', 'clip'] as const).map(
+      (end) => [`floats behind it: ${end}`, scaledProducts(end)] as const,
+    ),
+  ] as const)('%s', async (_name, graphs) => {
     await fc.assert(
-      fc.asyncProperty(
-        convSpec({ zx: ofRun }).map(buildConv),
-        feeds,
-        threads,
-        isa,
-        async (graph, contents, count, to) => {
-          const target = { name: 'onednn', isa: to, threads: count } as const;
-          const model = await expectSame(graph, feedsOf(graph, contents), { threads: count, target });
-          expect(model.certificate.verdict).toBe('bit-exact');
-          model.dispose();
-        },
-      ),
-      { numRuns: 80 },
-    );
-  });
-
-  it('matrix products', async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        matmulSpec({ za: ofRun }).map(buildMatmul),
-        feeds,
-        threads,
-        isa,
-        async (graph, contents, count, to) => {
-          const target = { name: 'onednn', isa: to, threads: count } as const;
-          const model = await expectSame(graph, feedsOf(graph, contents), { threads: count, target });
-          expect(model.certificate.verdict).toBe('bit-exact');
-          model.dispose();
-        },
-      ),
-      { numRuns: 80 },
-    );
-  });
-
-  it.each(['product', 'sum', 'relu', 'clip'] as const)('floats behind it: %s', async (ends) => {
-    await fc.assert(
-      fc.asyncProperty(scaledProducts(ends), feeds, threads, isa, async (graph, contents, count, to) => {
+      fc.asyncProperty(graphs, feeds, threads, isa, async (graph, contents, count, to) => {
         const target = { name: 'onednn', isa: to, threads: count } as const;
         const model = await expectSame(graph, feedsOf(graph, contents), { threads: count, target });
         expect(model.certificate.verdict).toBe('bit-exact');
         model.dispose();
       }),
-      { numRuns: 60 },
+      { numRuns: 80 },
     );
   });
 

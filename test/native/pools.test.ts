@@ -3,11 +3,19 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { nnMaxPool } from '../../src/ir/ops/nn_pool.op.ts';
 import { qnnAveragePool } from '../../src/ir/ops/qnn_average_pool.op.ts';
-import { sizeOf, tensor } from '../../src/tensors/tensor.ts';
+import { type ITensor, sizeOf, tensor } from '../../src/tensors/tensor.ts';
 import { evaluate } from '../unit/ops/qnn_support.ts';
 import { expectSame, kernelIsas, random, runKernel } from './support.ts';
 
-const axis = fc
+interface Axis {
+  readonly kernel: number;
+  readonly stride: number;
+  readonly dilation: number;
+  readonly size: number;
+  readonly pads: readonly number[];
+}
+
+const axis: fc.Arbitrary<Axis> = fc
   .record({
     kernel: fc.integer({ min: 1, max: 3 }),
     stride: fc.integer({ min: 1, max: 2 }),
@@ -25,6 +33,28 @@ const axes = fc.tuple(axis, axis, axis);
 
 const arrayOf = (type: 'u8' | 's8', values: readonly number[]) =>
   type === 'u8' ? Uint8Array.from(values) : Int8Array.from(values);
+
+const three = (sizes: readonly number[]) => sizes as [number, number, number];
+
+/** The attributes of windows along three axes, and the fields of a kernel that pools `x` to `y`. */
+function windowsOf(a: readonly Axis[]) {
+  const [kernel, strides, dilations] = (['kernel', 'stride', 'dilation'] as const).map((of) => a.map((_) => _[of]));
+  const [padsBegin, padsEnd] = [0, 1].map((side) => a.map(({ pads }) => pads[side]));
+  return {
+    attrs: { kernel, strides, dilations, pads: [...padsBegin, ...padsEnd] },
+    padsEnd: three(padsEnd),
+    fields: (x: ITensor, y: ITensor) => ({
+      batch: x.shape[0],
+      channels: x.shape[1],
+      input: three(x.shape.slice(2)),
+      output: three(y.shape.slice(2)),
+      kernel: three(kernel),
+      strides: three(strides),
+      dilations: three(dilations),
+      padsBegin: three(padsBegin),
+    }),
+  };
+}
 
 /** The element at [n, c, p] of a tensor as [n, p, c]. */
 const channelsLast = (values: ArrayLike<number>, channels: number, size: number): number[] =>
@@ -48,28 +78,17 @@ describe.each(kernelIsas)('%s', (isa) => {
           ),
           [batch, c, ...input],
         );
-        const [kernel, strides, dilations] = (['kernel', 'stride', 'dilation'] as const).map((of) =>
-          a.map((_) => _[of]),
-        );
-        const [padsBegin, padsEnd] = [0, 1].map((side) => a.map(({ pads }) => pads[side]));
-        const y = evaluate(nnMaxPool, [x], { kernel, strides, dilations, pads: [...padsBegin, ...padsEnd] });
+        const windows = windowsOf(a);
+        const y = evaluate(nnMaxPool, [x], windows.attrs);
         alone += Array.from(y.data as Float32Array).filter(Number.isNaN).length;
         const destination = new Float32Array(y.data.length);
         const output = y.shape.slice(2);
-        const three = (sizes: readonly number[]) => sizes as [number, number, number];
         runKernel(
           {
             name: 'float-pool',
             operation: 'max',
-            batch,
-            channels: c,
-            input: three(input),
-            output: three(output),
-            kernel: three(kernel),
-            strides: three(strides),
-            dilations: three(dilations),
-            padsBegin: three(padsBegin),
-            padsEnd: three(padsEnd),
+            ...windows.fields(x, y),
+            padsEnd: windows.padsEnd,
           },
           { source: Float32Array.from(channelsLast(x.data as Float32Array, c, sizeOf(input))) },
           { destination },
@@ -98,27 +117,16 @@ describe.each(kernelIsas)('%s', (isa) => {
           const least = type === 'u8' ? 0 : -128;
           const draw = () => least + 1 + Math.floor(next() * 255);
           const x = tensor(type, Array.from({ length: batch * c * sizeOf(input) }, draw), [batch, c, ...input]);
-          const [kernel, strides, dilations] = (['kernel', 'stride', 'dilation'] as const).map((of) =>
-            a.map((_) => _[of]),
-          );
-          const [padsBegin, padsEnd] = [0, 1].map((side) => a.map(({ pads }) => pads[side]));
-          const y = evaluate(nnMaxPool, [x], { kernel, strides, dilations, pads: [...padsBegin, ...padsEnd] });
+          const windows = windowsOf(a);
+          const y = evaluate(nnMaxPool, [x], windows.attrs);
           const expected = channelsLast(y.data as Uint8Array, c, sizeOf(y.shape.slice(2)));
           empty += expected.filter((v) => v === least).length;
           const destination = arrayOf(type, Array(y.data.length).fill(0));
-          const three = (sizes: readonly number[]) => sizes as [number, number, number];
           runKernel(
             {
               name: 'byte-max-pool',
               type,
-              batch,
-              channels: c,
-              input: three(input),
-              output: three(y.shape.slice(2)),
-              kernel: three(kernel),
-              strides: three(strides),
-              dilations: three(dilations),
-              padsBegin: three(padsBegin),
+              ...windows.fields(x, y),
             },
             { source: arrayOf(type, channelsLast(x.data as Uint8Array, c, sizeOf(input))) },
             { destination },
@@ -154,31 +162,25 @@ describe.each(kernelIsas)('%s', (isa) => {
         const draw = () => least + Math.floor(next() * 256);
         const [zx, zy] = [draw(), draw()];
         const x = tensor(type, Array.from({ length: batch * c * sizeOf(input) }, draw), [batch, c, ...input]);
-        const [kernel, strides, dilations] = (['kernel', 'stride', 'dilation'] as const).map((of) =>
-          a.map((_) => _[of]),
-        );
-        const [padsBegin, padsEnd] = [0, 1].map((side) => a.map(({ pads }) => pads[side]));
-        if (kernel.every((taps, at) => taps === input[at]) && [...padsBegin, ...padsEnd].every((pad) => pad === 0))
+        const windows = windowsOf(a);
+        if (
+          windows.attrs.kernel.every((taps, at) => taps === input[at]) &&
+          windows.attrs.pads.every((pad) => pad === 0)
+        )
           return;
         const scalar = (value: number) => tensor('f32', [value], []);
         const zero = (value: number) => tensor(type, [value], []);
         const y = evaluate(qnnAveragePool, [x, scalar(sx), zero(zx), scalar(sy), zero(zy)], {
-          ...{ kernel, strides, dilations, pads: [...padsBegin, ...padsEnd], countIncludePad, recipe },
+          ...windows.attrs,
+          countIncludePad,
+          recipe,
         });
         const destination = arrayOf(type, Array(y.data.length).fill(0));
-        const three = (sizes: readonly number[]) => sizes as [number, number, number];
         runKernel(
           {
             name: 'byte-average-pool',
             type,
-            batch,
-            channels: c,
-            input: three(input),
-            output: three(y.shape.slice(2)),
-            kernel: three(kernel),
-            strides: three(strides),
-            dilations: three(dilations),
-            padsBegin: three(padsBegin),
+            ...windows.fields(x, y),
             countsPadding: countIncludePad,
             ...(recipe === 'ort' && { sourceScale: sx, sourceZeroPoint: zx, scale: sy, zeroPoint: zy }),
           },
