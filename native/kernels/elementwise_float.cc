@@ -1,4 +1,5 @@
 // Operations on one f32, by the functions that TypeScript shares.
+#include "kernels/binary32_functions.h"
 #include "kernels/elementwise_program.h"
 #include "kernels/float_functions.h"
 
@@ -13,16 +14,16 @@ namespace {
       return call;                                                                                          \
     }                                                                                                       \
   };
-UNSKEW_FUNCTION(Exp, functions::exponential(x))
+UNSKEW_FUNCTION(Exp, binary32::exp(x))
 UNSKEW_FUNCTION(Log, functions::logarithm(x))
-UNSKEW_FUNCTION(Sigmoid, functions::sigmoid(x))
-UNSKEW_FUNCTION(Tanh, functions::tanh(x))
-UNSKEW_FUNCTION(Erf, functions::erf(x))
+UNSKEW_FUNCTION(Sigmoid, binary32::sigmoid(x))
+UNSKEW_FUNCTION(Tanh, binary32::tanh(x))
+UNSKEW_FUNCTION(Erf, binary32::erf(x))
 UNSKEW_FUNCTION(Softplus, functions::softplus(x))
 UNSKEW_FUNCTION(Softsign, functions::softsign(x))
 UNSKEW_FUNCTION(Mish, functions::mish(x))
-UNSKEW_FUNCTION(Gelu, functions::gelu(x))
-UNSKEW_FUNCTION(GeluTanh, functions::gelu_tanh(x))
+UNSKEW_FUNCTION(Gelu, binary32::gelu(x))
+UNSKEW_FUNCTION(GeluTanh, binary32::gelu_tanh(x))
 UNSKEW_FUNCTION(Elu, functions::elu(x, alpha))
 UNSKEW_FUNCTION(Selu, functions::selu(x, alpha, beta))
 UNSKEW_FUNCTION(Celu, functions::celu(x, alpha))

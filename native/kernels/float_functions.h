@@ -1,5 +1,6 @@
 // Float functions, the twins of src/numerics/float_functions.ts and the files that it imports: the same steps in the same order, in
-// binary64 without fused multiply-add, so that both give the same bits. The reasons for the steps stand there.
+// binary64 without fused multiply-add, so that both give the same bits. The reasons for the steps stand there. Functions whose steps
+// are binary32 are in binary32_functions.h.
 //
 // The functions are without branches, so that loops over them are vectorized; those of 64 in their name take and give binary64.
 #pragma once
@@ -88,36 +89,6 @@ UNSKEW_INLINE double log64(double x) {
 UNSKEW_INLINE double log_one_plus64(double x) {
   const double sum = 1 + x;
   return log64(sum) + (x - (sum - 1)) / sum;
-}
-
-UNSKEW_INLINE double scaled_half_erfc(double a) {
-  constexpr double kTerms[] = {1.3623649100461108e-9,  9.916268812212464e-9,  1.6892435627932208e-8,
-                               -4.0329328530205285e-8, -9.497720116906304e-8, 3.3036617078109105e-7,
-                               3.7590372408024153e-7,  -3.091472907062368e-6, 1.791468245894998e-6,
-                               2.39492721607157e-5,    -7.623128016029704e-5, -1.2767644314066378e-5,
-                               0.0009014812042034833,  -0.004110310579013025, 0.012071611986427474,
-                               -0.027401163347397516,  0.05130215601609291,   -0.08178594776196388,
-                               0.11300403345831081,    -0.13671096574771324,  0.07279486063751926};
-  const double inside = a < 10.6 ? a : 10.6;
-  return polynomial((inside - 3.75) / (inside + 3.75), kTerms);
-}
-
-UNSKEW_INLINE double erf64(double x) {
-  constexpr double kTerms[] = {-7.779467747436746e-10, 1.3710980200533412e-8,  -1.6206313769158978e-7,
-                               1.644713158136047e-6,   -1.4924712303618739e-5, 0.00012055293577026861,
-                               -0.0008548325929319926, 0.0052239776061185975,  -0.02686617064311148,
-                               0.11283791670944185,    -0.3761263890318352,    1.1283791670955126};
-  const double a = x < 0 ? -x : x;
-  const double near = polynomial(a * a, kTerms) * a;
-  const double far = 1 - 2 * (exp64(-a * a) * scaled_half_erfc(a));
-  const double size = a < 1 ? near : far, other = x == 0 ? x : size;
-  return x < 0 ? -size : other;
-}
-
-UNSKEW_INLINE double tanh64(double x) {
-  const double minus_one = exp_minus_one64(-2 * (x < 0 ? -x : x));
-  const double size = -minus_one / (2 + minus_one), other = x == 0 ? x : size;
-  return x < 0 ? -size : other;
 }
 
 // ---- sine and cosine
@@ -229,12 +200,7 @@ UNSKEW_INLINE float power(float base, float exponent) {
 
 // ---- functions of binary32
 
-UNSKEW_INLINE float exponential(float x) { return static_cast<float>(exp64(x)); }
 UNSKEW_INLINE float logarithm(float x) { return static_cast<float>(log64(x)); }
-UNSKEW_INLINE float sigmoid(float x) { return static_cast<float>(1 / (1 + exp64(-static_cast<double>(x)))); }
-UNSKEW_INLINE float tanh(float x) { return static_cast<float>(tanh64(x)); }
-UNSKEW_INLINE float erf(float x) { return static_cast<float>(erf64(x)); }
-
 UNSKEW_INLINE float softsign(float value) {
   const double x = value;
   return static_cast<float>(x / (1 + (x < 0 ? -x : x)));
@@ -248,16 +214,6 @@ UNSKEW_INLINE float softplus(float value) {
 UNSKEW_INLINE float mish(float value) {
   const double x = value, power = exp64(x > 40 ? 40 : x), n = power * (power + 2);
   return static_cast<float>(x * (n / (n + 2)));
-}
-
-UNSKEW_INLINE float gelu(float value) {
-  const double x = value, half = exp64(-0.5 * x * x) * scaled_half_erfc((x < 0 ? -x : x) * 0.7071067811865476);
-  return static_cast<float>(x * (x < 0 ? half : 1 - half));
-}
-
-UNSKEW_INLINE float gelu_tanh(float value) {
-  const double x = value, u = 0.7978845608028654 * (x + 0.044715 * x * x * x);
-  return static_cast<float>(x / (1 + exp64(-2 * u)));
 }
 
 UNSKEW_INLINE float elu(float x, float alpha) {

@@ -1,5 +1,7 @@
-// Softmax and its logarithm along the middle of [outer, length, inner], in binary64, rounded once; e^x is that of float_functions.h
-// and sums are those of partial_sums.h. A NaN, +infinity, or nothing but -infinity in a lane makes all of it NaN without a test.
+// Softmax and its logarithm along the middle of [outer, length, inner]: e^x is that of binary32_functions.h, sums of it are binary64
+// as in partial_sums.h, and their quotient or logarithm is rounded once. A NaN, +infinity, or nothing but -infinity in a lane makes all of
+// it NaN without a test.
+#include "kernels/binary32_functions.h"
 #include "kernels/float_functions.h"
 #include "kernels/partial_sums.h"
 #include "kernels/rows.h"
@@ -26,7 +28,7 @@ struct Softmax {
   }
 
   // One lane of neighbours.
-  UNSKEW_INLINE static void run_lane(const Lanes& lanes, const float* x, float* y, double* exponentials) {
+  UNSKEW_INLINE static void run_lane(const Lanes& lanes, const float* x, float* y, float* exponentials) {
     const int64_t length = lanes.length;
     float partial[kPartials];
     std::fill_n(partial, kPartials, -HUGE_VALF);
@@ -37,7 +39,7 @@ struct Softmax {
     float highest = -HUGE_VALF;
     for (const float one : partial) highest = greater(highest, one);
     const double most = highest;
-    for (i = 0; i < length; i++) exponentials[i] = functions::exp64(static_cast<double>(x[i]) - most);
+    for (i = 0; i < length; i++) exponentials[i] = binary32::exp(x[i] - highest);
     const double sum = fold_run<kBytes>(SumOfDoubles{}, exponentials, length, 0.0);
     if (lanes.operation == SoftmaxOperation::softmax) {
       const double factor = 1 / sum;
@@ -52,7 +54,7 @@ struct Softmax {
 
   // Some neighbouring lanes, whose elements lie `inner` apart.
   UNSKEW_INLINE static void run_block(const Lanes& lanes, const float* x, float* y, int64_t columns,
-                                      double* exponentials) {
+                                      float* exponentials) {
     const auto [length, inner] = std::pair{lanes.length, lanes.inner};
     float most[kMostColumns];
     double sums[kPartials * kMostColumns];
@@ -61,10 +63,10 @@ struct Softmax {
     for (int64_t i = 0; i < length; i++)
       for (int64_t k = 0; k < columns; k++) most[k] = greater(most[k], x[i * inner + k]);
     for (int64_t i = 0; i < length; i++) {
-      double* row = exponentials + i * columns;
+      float* row = exponentials + i * columns;
       double* partial = sums + i % kPartials * columns;
       for (int64_t k = 0; k < columns; k++) {
-        row[k] = functions::exp64(static_cast<double>(x[i * inner + k]) - static_cast<double>(most[k]));
+        row[k] = binary32::exp(x[i * inner + k] - most[k]);
         partial[k] += row[k];
       }
     }
@@ -85,7 +87,7 @@ struct Softmax {
     }
   }
 
-  UNSKEW_INLINE static void run(const Lanes* lanes, const float* source, float* destination, double* exponentials,
+  UNSKEW_INLINE static void run(const Lanes* lanes, const float* source, float* destination, float* exponentials,
                                 int64_t begin, int64_t end) {
     const auto [length, inner] = std::pair{lanes->length, lanes->inner};
     const int64_t left = lanes->operation == SoftmaxOperation::log_sum_exp ? 1 : length;  // of a lane
@@ -120,7 +122,7 @@ KernelProgram make_softmax(const SoftmaxParams& p, const KernelTarget& target) {
   const int64_t block = checked_product(p.length, p.inner == 1 ? 1 : columns);
   const int64_t bytes = checked_product(p.outer, p.length, p.inner, 4);
   const bool is_reduced = p.operation == SoftmaxOperation::log_sum_exp;
-  const auto scratch = std::make_shared<AlignedBuffer>(checked_product(threads, block, 8));
+  const auto scratch = std::make_shared<AlignedBuffer>(checked_product(threads, block, 4));
   KernelProgram program;
   program.arguments = {{.name = "source", .bytes = bytes, .alignment = 4, .in_place = !is_reduced},
                        {.name = "destination",
@@ -131,7 +133,7 @@ KernelProgram make_softmax(const SoftmaxParams& p, const KernelTarget& target) {
     const auto* source = reinterpret_cast<const float*>(a[0]);
     auto* destination = reinterpret_cast<float*>(a[1]);
     parallel(target.threads, p.outer * lanes.blocks, block * 16, 1, [&](int64_t begin, int64_t end, int thread) {
-      run(&lanes, source, destination, scratch->as<double>() + thread * block, begin, end);
+      run(&lanes, source, destination, scratch->as<float>() + thread * block, begin, end);
     });
   };
   return program;

@@ -31,30 +31,6 @@ export function scaledHalfErfc(a: number): number {
   return sum * t + 0.07279486063751926;
 }
 
-/** erf(a) = a·P(a²) for 0 ≤ a ≤ 1. */
-function erfNearZero(a: number): number {
-  const z = a * a;
-  let sum = -7.779467747436746e-10;
-  sum = sum * z + 1.3710980200533412e-8;
-  sum = sum * z - 1.6206313769158978e-7;
-  sum = sum * z + 1.644713158136047e-6;
-  sum = sum * z - 1.4924712303618739e-5;
-  sum = sum * z + 0.00012055293577026861;
-  sum = sum * z - 0.0008548325929319926;
-  sum = sum * z + 0.0052239776061185975;
-  sum = sum * z - 0.02686617064311148;
-  sum = sum * z + 0.11283791670944185;
-  sum = sum * z - 0.3761263890318352;
-  return (sum * z + 1.1283791670955126) * a;
-}
-
-/** erf(x); the square of a binary32 argument is exact. */
-export function erf64(x: number): number {
-  const a = x < 0 ? -x : x;
-  const size = a < 1 ? erfNearZero(a) : 1 - 2 * (exp64(-a * a) * scaledHalfErfc(a));
-  return x < 0 ? -size : x === 0 ? x : size;
-}
-
 /** erfc(x)/2, without cancellation where it is small. */
 export function halfErfc64(x: number): number {
   const a = x < 0 ? -x : x;

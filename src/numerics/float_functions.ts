@@ -2,13 +2,13 @@
  * Unary float functions, binary32 to binary32.
  *
  * Transcendental ones mean: the function of the exact argument, computed in binary64 with a relative error below 2^-44 and rounded once
- * to binary32, which is the correctly rounded result but in one of a million cases. Every step is written down (float_exponential,
- * float_error_function, float_trigonometry, float_power), so that native code repeats it bit for bit. ONNX Runtime approximates
- * these functions with an error of a few units in the last place, so that its floats differ and its 256-entry tables hardly ever do; the
- * README has the numbers. Those that are arithmetic only (LeakyRelu, HardSigmoid, HardSwish) round after every step, as ONNX Runtime
+ * to binary32, which is the correctly rounded result but in one of a million cases; those that networks use most (exp, sigmoid, tanh,
+ * erf, gelu) are in binary32_functions.ts, faster and with errors of some units in the last place. Every step is written down
+ * (float_exponential, float_error_function, float_trigonometry, float_power), so that native code repeats it bit for bit. ONNX Runtime
+ * approximates these functions with an error of a few units in the last place, so that its floats differ and its 256-entry tables hardly
+ * ever do; the README has the numbers. Those that are arithmetic only (LeakyRelu, HardSigmoid, HardSwish) round after every step, as ONNX Runtime
  * does, and equal it.
  */
-import { erf64, scaledHalfErfc } from './float_error_function.ts';
 import { exp64, expMinusOne64, log64, logOnePlus64 } from './float_exponential.ts';
 import { cos64, sin64 } from './float_trigonometry.ts';
 
@@ -23,13 +23,13 @@ function tanh64(x: number): number {
   return x < 0 ? -size : x === 0 ? x : size;
 }
 
-export const exp: FloatFunction = (x) => Math.fround(exp64(x));
+/** e^x and tanh x for tables of TensorFlow Lite; those of operators are in binary32_functions.ts. */
+export const roundedExp: FloatFunction = (x) => Math.fround(exp64(x));
+export const roundedTanh: FloatFunction = (x) => Math.fround(tanh64(x));
+
 export const log: FloatFunction = (x) => Math.fround(log64(x));
 export const sin: FloatFunction = (x) => Math.fround(sin64(x));
 export const cos: FloatFunction = (x) => Math.fround(cos64(x));
-export const sigmoid: FloatFunction = (x) => Math.fround(1 / (1 + exp64(-x)));
-export const tanh: FloatFunction = (x) => Math.fround(tanh64(x));
-export const erf: FloatFunction = (x) => Math.fround(erf64(x));
 export const softsign: FloatFunction = (x) => Math.fround(x / (1 + (x < 0 ? -x : x)));
 
 /** max(x, 0) + ln(1 + e^−|x|). */
@@ -40,20 +40,6 @@ export const mish: FloatFunction = (x) => {
   const power = exp64(x > 40 ? 40 : x);
   const n = power * (power + 2);
   return Math.fround(x * (n / (n + 2)));
-};
-
-/** x·Φ(x), 1 − Φ(|x|) = e^(−x²/2)·scaledHalfErfc(|x|·√½); x² is exact. */
-export const gelu: FloatFunction = (x) => {
-  const half = exp64(-0.5 * x * x) * scaledHalfErfc((x < 0 ? -x : x) * Math.SQRT1_2);
-  return Math.fround(x * (x < 0 ? half : 1 - half));
-};
-
-const ROOT_TWO_OVER_PI = 0.7978845608028654;
-
-/** Gelu with approximate = tanh: x/2·(1 + tanh u) = x / (1 + e^-2u), u = √(2/π)·(x + 0.044715·x³). */
-export const geluTanh: FloatFunction = (x) => {
-  const u = ROOT_TWO_OVER_PI * (x + 0.044715 * x * x * x);
-  return Math.fround(x / (1 + exp64(-2 * u)));
 };
 
 /** α and γ are binary32 numbers, as attributes are. */

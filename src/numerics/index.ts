@@ -1,3 +1,4 @@
+export * from './binary32_functions.ts';
 export * from './detection_postprocess.ts';
 export * from './dynamic_rows.ts';
 export * from './fixed_point.ts';

@@ -6,7 +6,7 @@
  *   GELU_TANH   x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))
  */
 import { halfErfc64 } from './float_error_function.ts';
-import { type FloatFunction, tanh } from './float_functions.ts';
+import { type FloatFunction, roundedTanh } from './float_functions.ts';
 
 const fl = Math.fround;
 const DOWN = fl(-Math.SQRT1_2);
@@ -17,5 +17,5 @@ export const geluInSteps: FloatFunction = (x) => fl(fl(x / 2) * fl(2 * halfErfc6
 
 export const geluTanhInSteps: FloatFunction = (x) => {
   const cube = fl(fl(fl(CUBIC * x) * x) * x);
-  return fl(fl(x / 2) * fl(1 + tanh(fl(SLOPE * fl(x + cube)))));
+  return fl(fl(x / 2) * fl(1 + roundedTanh(fl(SLOPE * fl(x + cube)))));
 };

@@ -13,7 +13,7 @@
  *   RSQRT        see `tfliteRsqrt`; HARD_SWISH: see tflite_hard_swish.ts
  */
 import { dtypes } from '../tensors/index.ts';
-import { elu, exp, type FloatFunction, tanh } from './float_functions.ts';
+import { elu, type FloatFunction, roundedExp, roundedTanh } from './float_functions.ts';
 import { type FixedMultiplier, multiplyFixed, shiftsOf, signedFixedMultiplier } from './requantize.ts';
 import { clampTo, roundHalfAway, roundHalfUp } from './rounding.ts';
 import { activationRange, type TfliteQuantized } from './tflite.ts';
@@ -41,16 +41,16 @@ export function tfliteTable(x: TfliteQuantized, f: FloatFunction, y: TfliteQuant
 }
 
 /** fl(1/fl(1 + fl(e^−x))): every step in binary32. */
-export const sigmoidInSteps: FloatFunction = (x) => Math.fround(1 / Math.fround(1 + exp(-x)));
+export const sigmoidInSteps: FloatFunction = (x) => Math.fround(1 / Math.fround(1 + roundedExp(-x)));
 
 /** The float functions of tables; LOG gives the least number of y for what has no logarithm. */
 export const tfliteFunctions = {
   LOGISTIC: () => sigmoidInSteps,
-  TANH: () => tanh,
+  TANH: () => roundedTanh,
   ELU: () => elu(1),
   GELU: () => geluInSteps,
   GELU_TANH: () => geluTanhInSteps,
-  EXP: () => exp,
+  EXP: () => roundedExp,
   LOG:
     ({ dtype, scale, zeroPoint }) =>
     (x) =>

@@ -1,8 +1,8 @@
 /**
  * Operators on one tensor, element by element.
  *
- * Transcendental functions mean the real function rounded once; what is arithmetic only rounds after every step. Those of f32
- * are in numerics/float_functions, shared with the 256-entry tables of quantized operators and repeated by native code.
+ * Transcendental functions mean the real function, rounded once or within some units in the last place; what is arithmetic only rounds
+ * after every step. Those of f32 are in numerics/float_functions and numerics/binary32_functions, shared with the 256-entry tables of quantized operators and repeated by native code.
  */
 import {
   celu,

@@ -1,6 +1,6 @@
 /** Reductions over some axes: https://onnx.ai/onnx/operators/onnx__ReduceSum.html and its siblings. */
 
-import { exp64, log64, productOfRun, sumOfRun } from '../../numerics/index.ts';
+import { exp, exp64, log64, productOfRun, sumOfRun } from '../../numerics/index.ts';
 import { type DType, doublesOf, dtypes, fromDoubles, type ITensor, isBig, newArray } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
 import type { OnnxForm } from '../onnx_form.ts';
@@ -96,11 +96,12 @@ const product: Lane = (values, from, to, dtype) => {
   return result;
 };
 
-/** ln Σ eˣ, the maximum taken out so that nothing overflows. */
-const logSumExp: Lane = (values, from, to) => {
+/** ln Σ eˣ, the maximum taken out so that nothing overflows; eˣ of f32 is that of the operator. */
+const logSumExp: Lane = (values, from, to, dtype) => {
   const max = fold(() => -Infinity, Math.max)(values, from, to, 'f64');
   if (Math.abs(max) === Infinity) return max;
-  return max + log64(sumOfRun(values, from, to, (x) => exp64(x - max)));
+  const power = dtype === 'f32' ? (d: number) => exp(Math.fround(d)) : exp64;
+  return max + log64(sumOfRun(values, from, to, (x) => power(x - max)));
 };
 
 export const nnReduceSum = reduction(

@@ -1,6 +1,7 @@
 /** The recorded cases of ONNX Runtime's own tests, integer for integer. */
 import { expect, test } from 'vitest';
-import { leakyRelu, sigmoid } from '../../../src/numerics/float_functions.ts';
+import { sigmoid } from '../../../src/numerics/binary32_functions.ts';
+import { leakyRelu } from '../../../src/numerics/float_functions.ts';
 import { halfToNumber, numberToHalf } from '../../../src/numerics/half.ts';
 import { gemmMultiplier, gemmScale, productScale, scaleAccumulator } from '../../../src/numerics/matmul_scales.ts';
 import { type QLinearBinary, qlinearAdd, qlinearAddSwaps, swapOperands } from '../../../src/numerics/qlinear_add.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { leakyRelu, sigmoid } from '../../../src/numerics/float_functions.ts';
+import { sigmoid } from '../../../src/numerics/binary32_functions.ts';
+import { leakyRelu } from '../../../src/numerics/float_functions.ts';
 import {
   dequantizeTable,
   lookUp,
