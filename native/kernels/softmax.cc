@@ -16,6 +16,20 @@ constexpr int64_t kMostColumns = 128, kLeastColumns = 16, kBlockElements = 32 * 
 // NaN takes over, and stays.
 UNSKEW_INLINE float greater(float most, float x) { return (x > most) | (x != x) ? x : most; }
 
+// The greatest of x, or NaN if any is, over integers that have the order of floats: compilers make vectors of these loops alone.
+UNSKEW_INLINE float greatest(const float* x, int64_t count) {
+  constexpr int32_t kInfinite = 0x7f800000, kSize = 0x7fffffff;
+  int32_t most = INT32_MIN, size = 0;
+  for (int64_t i = 0; i < count; i++) {
+    const int32_t bits = std::bit_cast<int32_t>(x[i]), key = bits ^ ((bits >> 31) & kSize), without_sign = bits & kSize;
+    most = key > most ? key : most;
+    size = without_sign > size ? without_sign : size;
+  }
+  const float value = std::bit_cast<float>(most ^ ((most >> 31) & kSize));
+  const float of_lane = count == 0 ? -HUGE_VALF : value;
+  return size > kInfinite ? std::numeric_limits<float>::quiet_NaN() : of_lane;
+}
+
 struct Lanes {
   SoftmaxOperation operation;
   int64_t length, inner, columns, blocks;
@@ -28,25 +42,18 @@ struct Softmax {
   }
 
   // One lane of neighbours.
-  UNSKEW_INLINE static void run_lane(const Lanes& lanes, const float* x, float* y, float* exponentials) {
+  UNSKEW_INLINE static void run_lane(const Lanes& lanes, const float* x, float* y, double* exponentials) {
     const int64_t length = lanes.length;
-    float partial[kPartials];
-    std::fill_n(partial, kPartials, -HUGE_VALF);
-    int64_t i = 0;
-    for (; i + kPartials <= length; i += kPartials)
-      for (int j = 0; j < kPartials; j++) partial[j] = greater(partial[j], x[i + j]);
-    for (; i < length; i++) partial[0] = greater(partial[0], x[i]);
-    float highest = -HUGE_VALF;
-    for (const float one : partial) highest = greater(highest, one);
+    const float highest = greatest(x, length);
     const double most = highest;
-    for (i = 0; i < length; i++) exponentials[i] = binary32::exp(x[i] - highest);
+    for (int64_t i = 0; i < length; i++) exponentials[i] = binary32::exp(x[i] - highest);
     const double sum = fold_run<kBytes>(SumOfDoubles{}, exponentials, length, 0.0);
     if (lanes.operation == SoftmaxOperation::softmax) {
       const double factor = 1 / sum;
-      for (i = 0; i < length; i++) y[i] = static_cast<float>(exponentials[i] * factor);
+      for (int64_t i = 0; i < length; i++) y[i] = static_cast<float>(exponentials[i] * factor);
     } else if (lanes.operation == SoftmaxOperation::log_softmax) {
       const double logarithm = functions::log64(sum);
-      for (i = 0; i < length; i++) y[i] = static_cast<float>(static_cast<double>(x[i]) - most - logarithm);
+      for (int64_t i = 0; i < length; i++) y[i] = static_cast<float>(static_cast<double>(x[i]) - most - logarithm);
     } else {
       *y = static_cast<float>(log_sum_exp(most, sum));
     }
@@ -54,7 +61,7 @@ struct Softmax {
 
   // Some neighbouring lanes, whose elements lie `inner` apart.
   UNSKEW_INLINE static void run_block(const Lanes& lanes, const float* x, float* y, int64_t columns,
-                                      float* exponentials) {
+                                      double* exponentials) {
     const auto [length, inner] = std::pair{lanes.length, lanes.inner};
     float most[kMostColumns];
     double sums[kPartials * kMostColumns];
@@ -63,7 +70,7 @@ struct Softmax {
     for (int64_t i = 0; i < length; i++)
       for (int64_t k = 0; k < columns; k++) most[k] = greater(most[k], x[i * inner + k]);
     for (int64_t i = 0; i < length; i++) {
-      float* row = exponentials + i * columns;
+      double* row = exponentials + i * columns;
       double* partial = sums + i % kPartials * columns;
       for (int64_t k = 0; k < columns; k++) {
         row[k] = binary32::exp(x[i * inner + k] - most[k]);
@@ -87,7 +94,7 @@ struct Softmax {
     }
   }
 
-  UNSKEW_INLINE static void run(const Lanes* lanes, const float* source, float* destination, float* exponentials,
+  UNSKEW_INLINE static void run(const Lanes* lanes, const float* source, float* destination, double* exponentials,
                                 int64_t begin, int64_t end) {
     const auto [length, inner] = std::pair{lanes->length, lanes->inner};
     const int64_t left = lanes->operation == SoftmaxOperation::log_sum_exp ? 1 : length;  // of a lane
@@ -122,7 +129,7 @@ KernelProgram make_softmax(const SoftmaxParams& p, const KernelTarget& target) {
   const int64_t block = checked_product(p.length, p.inner == 1 ? 1 : columns);
   const int64_t bytes = checked_product(p.outer, p.length, p.inner, 4);
   const bool is_reduced = p.operation == SoftmaxOperation::log_sum_exp;
-  const auto scratch = std::make_shared<AlignedBuffer>(checked_product(threads, block, 4));
+  const auto scratch = std::make_shared<AlignedBuffer>(checked_product(threads, block, 8));
   KernelProgram program;
   program.arguments = {{.name = "source", .bytes = bytes, .alignment = 4, .in_place = !is_reduced},
                        {.name = "destination",
@@ -133,7 +140,7 @@ KernelProgram make_softmax(const SoftmaxParams& p, const KernelTarget& target) {
     const auto* source = reinterpret_cast<const float*>(a[0]);
     auto* destination = reinterpret_cast<float*>(a[1]);
     parallel(target.threads, p.outer * lanes.blocks, block * 16, 1, [&](int64_t begin, int64_t end, int thread) {
-      run(&lanes, source, destination, scratch->as<float>() + thread * block, begin, end);
+      run(&lanes, source, destination, scratch->as<double>() + thread * block, begin, end);
     });
   };
   return program;

@@ -133,10 +133,10 @@ describe('functions in binary32 are within units in the last place', () => {
   const sigmoid = (v: number) => 1 / (1 + Math.exp(-v));
   /** Bounds: the largest errors of a sweep over all arguments, and what the arguments below reach at least. */
   test.each<[string, (v: number) => number, (v: number) => number, number, number]>([
-    ['exp', binary32.exp, Math.exp, 0.9, 0.95],
-    ['sigmoid', binary32.sigmoid, sigmoid, 2, 2.3],
-    ['tanh', binary32.tanh, Math.tanh, 1.1, 1.3],
-    ['erf', binary32.erf, erfBySeries, 1, 1.2],
+    ['exp', binary32.exp, Math.exp, 0.9, 0.99],
+    ['sigmoid', binary32.sigmoid, sigmoid, 2, 2.41],
+    ['tanh', binary32.tanh, Math.tanh, 1.1, 1.32],
+    ['erf', binary32.erf, erfBySeries, 1, 1.26],
     ['gelu', binary32.gelu, gelu, 3, 3.9],
     ['gelu tanh', binary32.geluTanh, geluTanh, 2.5, 3],
   ])('%s', (_, f, exact, reached, bound) => {
