@@ -137,8 +137,8 @@ describe('functions in binary32 are within units in the last place', () => {
     ['sigmoid', binary32.sigmoid, sigmoid, 2, 2.41],
     ['tanh', binary32.tanh, Math.tanh, 1.1, 1.32],
     ['erf', binary32.erf, erfBySeries, 1, 1.26],
-    ['gelu', binary32.gelu, gelu, 3, 3.9],
-    ['gelu tanh', binary32.geluTanh, geluTanh, 2.5, 3],
+    ['gelu', binary32.gelu, gelu, 3, 4.15],
+    ['gelu tanh', binary32.geluTanh, geluTanh, 2.5, 3.07],
   ])('%s', (_, f, exact, reached, bound) => {
     const dense = Float32Array.from({ length: 60_001 }, (_, i) => (i - 30_000) / 2000);
     const error = Math.max(largestError(f, exact, everywhere.filter(Number.isFinite)), largestError(f, exact, dense));
