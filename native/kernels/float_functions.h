@@ -79,8 +79,10 @@ UNSKEW_INLINE Logarithm logarithm_of(double x) {
 }
 
 UNSKEW_INLINE double log64(double x) {
-  const Logarithm parts = logarithm_of(x);
-  const double value = parts.exponent * kLn2High + (parts.of_fraction + parts.exponent * kLn2Low);
+  const bool is_subnormal = x < 0x1p-1022;
+  const Logarithm parts = logarithm_of(is_subnormal ? x * 0x1p54 : x);
+  const double exponent = parts.exponent - (is_subnormal ? 54.0 : 0.0);
+  const double value = exponent * kLn2High + (parts.of_fraction + exponent * kLn2Low);
   const double positive = x == kInfinity ? x : value;
   const double other = x == 0 ? -kInfinity : kNan;
   return x > 0 ? positive : other;

@@ -99,10 +99,12 @@ export function logarithmOf(x: number, into: Logarithm): void {
 
 const parts: Logarithm = { exponent: 0, ofFraction: 0 };
 
-/** ln x of numbers that are 0, infinite, negative (NaN) or normal. */
+/** ln x; of negative numbers NaN. */
 export function log64(x: number): number {
-  logarithmOf(x, parts);
-  const value = parts.exponent * LN2_HIGH + (parts.ofFraction + parts.exponent * LN2_LOW);
+  const isSubnormal = x < 2 ** -1022;
+  logarithmOf(isSubnormal ? x * 2 ** 54 : x, parts);
+  const exponent = parts.exponent - (isSubnormal ? 54 : 0);
+  const value = exponent * LN2_HIGH + (parts.ofFraction + exponent * LN2_LOW);
   const positive = x === Number.POSITIVE_INFINITY ? x : value;
   return x > 0 ? positive : x === 0 ? Number.NEGATIVE_INFINITY : Number.NaN;
 }
