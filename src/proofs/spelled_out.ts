@@ -41,7 +41,8 @@ function spelledOut(node: Node): Applied {
   if (!isOp(node, dnnlScaledConv, dnnlScaledMatmul)) return node;
   const { scale, offset, attrs } = viewOf<typeof dnnlScaledConv | typeof dnnlScaledMatmul>(node);
   const { activation, min, max, ...own } = attrs;
-  const [product, [x, w, zx, zw]] = [isOp(node, dnnlScaledConv) ? qnnConv : qnnMatmul, node.operands];
+  const product = isOp(node, dnnlScaledConv) ? qnnConv : qnnMatmul;
+  const [x, w, , zx, zw] = node.operands; // the scale stands behind the required operands of the product
   const sum = apply(product, [x, w, zx, zw], own);
   const scaled = apply(nnMul, [apply(nnCast, [sum], { to: 'f32' }), scale]);
   const shifted = offset === undefined ? scaled : apply(nnAdd, [scaled, offset]);

@@ -53,12 +53,15 @@ function finished(
   return { dtype: 'f32', shape: sum.shape, data };
 }
 
+const { x, w, zx, zw } = qnnConv.operands;
+const { a, b, za, zb } = qnnMatmul.operands;
+
 /** A convolution with zero points of the run, and the floats that follow it. */
 export const dnnlScaledConv = defineOp({
   name: 'dnnl.scaled_conv',
   doc: `sum as in qnn.conv. ${END}`,
   level: 'dnnl',
-  operands: { ...qnnConv.operands, ...endOperands },
+  operands: { x, w, scale: endOperands.scale, zx, zw, offset: endOperands.offset },
   attrs: { ...convAttrs, ...endAttrs },
   results: { y: ['f32'] },
   infer({ scale, offset, ...product }, attrs, refuse) {
@@ -77,7 +80,7 @@ export const dnnlScaledMatmul = defineOp({
   name: 'dnnl.scaled_matmul',
   doc: `sum as in qnn.matmul, of matrices, whose channels are its columns. ${END}`,
   level: 'dnnl',
-  operands: { ...qnnMatmul.operands, ...endOperands },
+  operands: { a, b, scale: endOperands.scale, za, zb, offset: endOperands.offset },
   attrs: endAttrs,
   results: { y: ['f32'] },
   infer({ scale, offset, ...product }, attrs, refuse) {

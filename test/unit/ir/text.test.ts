@@ -1,6 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { constantOf, GraphBuilder, nodesOf, parse, print, scalar, tensor, verify } from '../../../src/ir/index.ts';
+import {
+  type AnyOp,
+  constantOf,
+  GraphBuilder,
+  nodesOf,
+  ops,
+  parse,
+  print,
+  scalar,
+  tensor,
+  verify,
+} from '../../../src/ir/index.ts';
 import { nnAdd } from '../../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { nnIdentity } from '../../../src/ir/ops/nn_movement.op.ts';
 import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
@@ -29,6 +40,15 @@ const body = (node: string): string => `graph @g(%x: f32[1]) -> (%x) {\n  ${node
 const constants = (lines: string): string => `graph @g(%x: u8[1]) -> (%x) {\n}\n\nconstants {\n  ${lines}\n}\n`;
 
 describe('the textual form', () => {
+  it('has no required operand behind an optional one, since those in front are told by their places', () => {
+    const misplaced = Object.values<AnyOp>(ops).filter(({ operands }) => {
+      const presences = Object.values(operands).map(({ presence }) => presence);
+      const optional = presences.indexOf('optional');
+      return optional >= 0 && presences.slice(optional).some((presence) => presence !== 'optional');
+    });
+    expect(misplaced.map(({ name }) => name)).toEqual([]);
+  });
+
   it('prints operators, inline constants, symbols and locations', () => {
     expect(print(convGraph(), { elideConstants: true })).toMatchInlineSnapshot(`
       "graph @main(%x: u8[N,3,8,"W+1"]) -> (%conv) {
