@@ -15,11 +15,10 @@ export type StoredTensors = Readonly<Record<string, StoredTensor>>;
 /** The first line of an engine: that it has run once, or why it cannot. */
 export type Started =
   | {
-      /** From loading the model to the end of the first run, without the start of the process. */
-      readonly firstMs: number;
       /** Nodes on the interpreter; unskew alone tells it. */
       readonly interpreted?: number;
-      readonly version: string;
+      /** Of a peer. */
+      readonly version?: string;
     }
   | { readonly refused: string };
 

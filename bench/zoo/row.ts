@@ -33,7 +33,7 @@ export interface Row {
 }
 
 export interface Difference {
-  /** Elements of integer outputs that differ, of how many. */
+  /** Bytes of outputs that are not f32 which differ, of how many. */
   readonly integers: number;
   readonly integersOf: number;
   /** The largest difference of floats over the largest magnitude of the output. */
@@ -69,7 +69,7 @@ export async function benchRow(options: RowOptions): Promise<Row> {
   const feedsFile = join(folder, 'feeds.json');
   writeFileSync(feedsFile, JSON.stringify(options.feeds));
   const running: EngineProcess[] = [];
-  const cold = new Map<Engine, { coldMs: number; version: string }>();
+  const cold = new Map<Engine, { coldMs: number; version?: string }>();
   const refused: Partial<Record<Engine, string>> = {};
   let interpreted = 0;
   try {

@@ -8,19 +8,9 @@
 #include <cmath>
 #include <cstdint>
 
-#include "kernels/elementwise.h"
+#include "kernels/polynomial.h"
 
 namespace unskew::binary32 {
-
-// Without a loop, which the compiler would have to unroll before it vectorizes the loop around.
-template <size_t kCount, size_t kAt = kCount - 1>
-UNSKEW_INLINE float polynomial(float x, const float (&from_highest)[kCount]) {
-  if constexpr (kAt == 0) {
-    return from_highest[0];
-  } else {
-    return polynomial<kCount, kAt - 1>(x, from_highest) * x + from_highest[kAt];
-  }
-}
 
 UNSKEW_INLINE float at_most(float x, float bound) { return x > bound ? bound : x; }
 

@@ -42,10 +42,6 @@ struct RoundRaw {
   }
 };
 
-Taps taps_at(const ByteAveragePoolParams& p, int axis, int64_t position) {
-  return taps_of(position, p.strides[axis], p.begin[axis], p.dilations[axis], p.kernel[axis], p.input[axis]);
-}
-
 template <class T>
 KernelProgram make_pool(const ByteAveragePoolParams& p, const KernelTarget& target) {
   const int64_t input = checked_product(p.input[0], p.input[1], p.input[2]);

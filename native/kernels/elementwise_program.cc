@@ -296,7 +296,7 @@ KernelProgram make_elementwise(const ElementwiseParams& p, const KernelTarget& t
             "elementwise: " + operation.name + " has " + std::to_string(step.operand_count) + " operands");
     for (size_t o = 0; o < step.operand_count; o++) {
       const int64_t of = instruction.operands[o];
-      require(of >= 0 && of < static_cast<int64_t>(types.size()), "elementwise: an operand is no earlier register");
+      require(of >= 0 && of < static_cast<int64_t>(types.size()), "elementwise: an operand should be an earlier register");
       require(types[static_cast<size_t>(of)] == operation.operands[o],
               "elementwise: an operand of " + operation.name + " is of another type");
       step.operands[o] = of;

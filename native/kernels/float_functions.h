@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <limits>
 
-#include "kernels/elementwise.h"
+#include "kernels/polynomial.h"
 
 namespace unskew::functions {
 
@@ -19,16 +19,6 @@ inline constexpr double kLog2E = 1.4426950408889634, kLn2 = 0.6931471805599453;
 inline constexpr double kLn2High = 0.6931471805592082, kLn2Low = 7.371002565167799e-13;
 inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 inline constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-// Without a loop, which the compiler would have to unroll before it vectorizes the loop around.
-template <size_t kCount, size_t kAt = kCount - 1>
-UNSKEW_INLINE double polynomial(double x, const double (&from_highest)[kCount]) {
-  if constexpr (kAt == 0) {
-    return from_highest[0];
-  } else {
-    return polynomial<kCount, kAt - 1>(x, from_highest) * x + from_highest[kAt];
-  }
-}
 
 // An integer k (|k| < 1023) as kRound + k, and the power 2^k.
 UNSKEW_INLINE double power_of_two(double shifted) {

@@ -120,7 +120,7 @@ KernelProgram make_float_pool(const FloatPoolParams& p, const KernelTarget& targ
         std::array<Taps, 3> t;
         int64_t counted = 1, inside = 0;
         for (int axis = 0; axis < 3; axis++) {
-          t[axis] = taps_of(at[axis], p.strides[axis], p.begin[axis], p.dilations[axis], p.kernel[axis], p.input[axis]);
+          t[axis] = taps_at(p, axis, at[axis]);
           counted *= counted_taps(p, t[axis], axis, at[axis]);
         }
         for (int64_t z = t[0].first; z < t[0].last; z++)

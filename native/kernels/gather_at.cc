@@ -75,7 +75,7 @@ class Gather {
 }  // namespace
 
 KernelProgram make_gather_at(const GatherAtParams& p, const KernelTarget& target) {
-  require(!p.sizes.empty(), "gather-at: there is no axis to gather along");
+  require(!p.sizes.empty(), "gather-at: sizes must name at least one axis");
   const int64_t size = checked_product(p.sizes), bytes = p.positions_of_64_bits ? 8 : 4;
   const int64_t rows = checked_multiply(p.by_outer ? p.outer : 1, p.count);
   KernelProgram program;

@@ -16,7 +16,7 @@ struct PackedWeights {
   std::vector<double> magnitudes;  // [output channel]: Σ |w − zero point|
 };
 
-// What `make` returns, unless it was made for the key already and somebody still has it.
+// The weights of a key: those that a session still has, else those that `make` returns.
 template <class Make>
 std::shared_ptr<const PackedWeights> shared_weights(const std::string& key, const Make& make) {
   static std::mutex mutex;

@@ -69,17 +69,22 @@ UNSKEW_INLINE typename Terms::Element fold_run(const Terms& terms, const T* sour
   return results[0];
 }
 
-// The elements of a sum in binary64.
-struct SumOfDoubles {
-  using Element = double;
+// The elements of a reduction, converted to the type in which it computes.
+template <class A>
+struct Converted {
+  using Element = A;
   template <class X>
-  UNSKEW_INLINE static void convert(const X& x, double& to) {
-    to = static_cast<double>(x);
+  UNSKEW_INLINE static void convert(const X& x, A& to) {
+    to = static_cast<A>(x);
   }
   template <class X, class V>
   requires(!std::is_arithmetic_v<X>) UNSKEW_INLINE static void convert(const X& x, V& to) {
     to = __builtin_convertvector(x, V);
   }
+};
+
+template <class A>
+struct SumOf : Converted<A> {
   template <class V>
   UNSKEW_INLINE static void join(V& a, const V& b) {
     a += b;
@@ -89,5 +94,6 @@ struct SumOfDoubles {
     sum += x;
   }
 };
+using SumOfDoubles = SumOf<double>;
 
 }  // namespace unskew

@@ -20,30 +20,9 @@ inline constexpr bool kIsFloat = std::is_floating_point_v<T>;
 template <class T>
 using Arithmetic = std::conditional_t<kIsFloat<T>, double, std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>>;
 
-template <class A>
-struct Converted {
-  using Element = A;
-  template <class X>
-  UNSKEW_INLINE static void convert(const X& x, A& to) {
-    to = static_cast<A>(x);
-  }
-  template <class X, class V>
-  requires(!std::is_arithmetic_v<X>) UNSKEW_INLINE static void convert(const X& x, V& to) {
-    to = __builtin_convertvector(x, V);
-  }
-};
-
 template <class T>
-struct Sum : Converted<Arithmetic<T>> {
+struct Sum : SumOf<Arithmetic<T>> {
   UNSKEW_INLINE static Arithmetic<T> start() { return 0; }
-  template <class V>
-  UNSKEW_INLINE static void join(V& a, const V& b) {
-    a += b;
-  }
-  template <class V>
-  UNSKEW_INLINE static void add(V& sum, const V& x) {
-    sum += x;
-  }
   UNSKEW_INLINE static Arithmetic<T> result(Arithmetic<T> sum) { return sum; }
 };
 

@@ -21,4 +21,10 @@ inline Taps taps_of(int64_t position, int64_t stride, int64_t pad, int64_t dilat
   return {first, std::max(first, last), origin, dilation};
 }
 
+// The window of a position along an axis of a pool.
+template <class Pool>
+Taps taps_at(const Pool& p, int axis, int64_t position) {
+  return taps_of(position, p.strides[axis], p.begin[axis], p.dilations[axis], p.kernel[axis], p.input[axis]);
+}
+
 }  // namespace unskew

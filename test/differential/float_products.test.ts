@@ -1,10 +1,10 @@
 /**
  * Products of floats have one meaning where a quantization lies behind: the addon's sums are the interpreter's to the last bit,
- * for all values, so that nothing quantized from them differs. Elsewhere a primitive sums in binary32. /
+ * for all values, so that nothing quantized from them differs. Elsewhere a primitive sums in binary32.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Graph, GraphBuilder, type ITensor, interpret, type Value } from '../../src/ir/index.ts';
+import { type Graph, GraphBuilder, interpret, type Value } from '../../src/ir/index.ts';
 import { nnConv, nnConvTranspose } from '../../src/ir/ops/nn_conv.op.ts';
 import { nnSigmoid } from '../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnMatmul } from '../../src/ir/ops/nn_matmul.op.ts';
@@ -12,8 +12,9 @@ import { qnnDynamicQuantize } from '../../src/ir/ops/qnn_dynamic_quantize.op.ts'
 import { qnnQuantize } from '../../src/ir/ops/qnn_quantize.op.ts';
 import { compileGraph, Model } from '../../src/runtime/compile.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';
-import { compareTensors, filled, nonFinitePattern, type Pattern } from '../../src/testing/index.ts';
-import { binding, kernelIsas } from '../native/support.ts';
+import { filled, nonFinitePattern, type Pattern } from '../../src/testing/index.ts';
+import { kernelIsas } from '../native/support.ts';
+import { expectAgreement } from './agreement.ts';
 
 const int = (min: number, max: number) => fc.integer({ min, max });
 const pattern = fc.constantFrom<Pattern>('random', nonFinitePattern);
@@ -74,25 +75,6 @@ function convolution(g: Geometry): Graph {
   return ended(b, y as Value<'f32'>, g.end);
 }
 
-function expectOneMeaning(graph: Graph, { pattern, seed }: Pick<Geometry, 'pattern' | 'seed'>, threads = 1): void {
-  const feeds = Object.fromEntries(
-    graph.inputs.map((id, i) => [
-      id,
-      filled('f32', graph.values[id].type.shape as number[], { pattern, seed: seed + i }),
-    ]),
-  );
-  const model = new Model(compileGraph(graph, { threads }), {});
-  try {
-    const results = model.runSync(Object.fromEntries(Object.entries(feeds).map(([id, t]) => [id, toPublic(t)])));
-    for (const [id, expected] of Object.entries(interpret(graph, feeds))) {
-      const found = { dtype: expected.dtype, shape: [...results[id].dims], data: results[id].data } as ITensor;
-      expect(compareTensors(expected, found), id).toBeUndefined();
-    }
-  } finally {
-    model.dispose();
-  }
-}
-
 const fits = (graph: () => Graph): Graph | undefined => {
   try {
     return graph();
@@ -102,21 +84,12 @@ const fits = (graph: () => Graph): Graph | undefined => {
 };
 
 describe.each(kernelIsas)('products of floats in front of a quantization, %s', (isa) => {
-  const withIsa = (body: () => void) => {
-    binding.setKernelIsa(isa);
-    try {
-      body();
-    } finally {
-      binding.setKernelIsa(undefined);
-    }
-  };
-
   it('convolutions and transposed ones', () => {
     fc.assert(
       fc.property(geometry, int(1, 2), (g, threads) => {
         const graph = fits(() => convolution(g));
         fc.pre(graph !== undefined);
-        withIsa(() => expectOneMeaning(graph!, g, threads));
+        expectAgreement(graph!, g, { isa, threads });
       }),
       { numRuns: 150 },
     );
@@ -154,7 +127,7 @@ describe.each(kernelIsas)('products of floats in front of a quantization, %s', (
         const a = b.input('a', 'f32', left);
         const c = d.constant ? b.constant(filled('f32', right, d), 'b') : b.input('b', 'f32', right);
         const y = b.emit(nnMatmul, { a, b: c as Value<'f32'> }) as Value<'f32'>;
-        withIsa(() => expectOneMeaning(ended(b, y, d.end), d));
+        expectAgreement(ended(b, y, d.end), d, { isa, threads: 1 });
       }),
       { numRuns: 100 },
     );

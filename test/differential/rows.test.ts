@@ -1,7 +1,7 @@
 /** Reductions and normalizations: the addon's sums are the interpreter's to the last bit, whatever the axes and the layout. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Value } from '../../src/ir/index.ts';
+import type { DType, Value } from '../../src/ir/index.ts';
 import { nnCumsum } from '../../src/ir/ops/nn_cumsum.op.ts';
 import * as norm from '../../src/ir/ops/nn_norm.op.ts';
 import { nnGlobalAveragePool, nnGlobalMaxPool } from '../../src/ir/ops/nn_pool.op.ts';
@@ -45,67 +45,30 @@ describe('reductions', () => {
   const axesOf = (rank: number, mask: readonly boolean[]) => [...Array(rank).keys()].filter((axis) => mask[axis]);
   const mask = fc.tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean());
 
-  it('of floats', () => {
-    fc.assert(
-      fc.property(
-        fc.constantFrom(...ops),
-        fc.constantFrom('f32' as const, 'f32' as const, 'f64' as const),
-        shape,
-        mask,
-        fc.boolean(),
-        fc.boolean(),
-        contents,
-        setting,
-        (op, dtype, s, m, keepdims, last, c, by) => {
-          const graph = graphOn(
-            dtype,
-            s,
-            last,
-            (b, x) => b.emit(op as typeof reduce.nnReduceSum, { x }, { axes: axesOf(s.length, m), keepdims }) as Value,
-          );
-          expectAgreement(graph, c, by);
-        },
-      ),
-      runs(300),
-    );
-  });
+  const integerTypes = ['s32', 'u32', 's64', 'u64', 'u8', 's8', 's16', 'u16'] as const;
+  const reduced = fc.record({ s: shape, mask, keepdims: fc.boolean(), last: fc.boolean(), c: contents, by: setting });
 
-  it('of integers', () => {
+  it.each([
+    ['floats', ops, ['f32', 'f32', 'f64'] as const, 300],
+    ['integers', integers, integerTypes, 200],
+  ] as const)('of %s', (_name, of, types, count) => {
     fc.assert(
       fc.property(
-        fc.constantFrom(...integers),
-        fc.constantFrom(
-          's32' as const,
-          'u32' as const,
-          's64' as const,
-          'u64' as const,
-          'u8' as const,
-          's8' as const,
-          's16' as const,
-          'u16' as const,
-        ),
-        shape,
-        mask,
-        fc.boolean(),
-        fc.boolean(),
-        contents,
-        setting,
-        (op, dtype, s, m, keepdims, last, c, by) => {
+        fc.constantFrom(...of),
+        fc.constantFrom<DType>(...types),
+        reduced,
+        (op, dtype, { s, mask, keepdims, last, c, by }) => {
+          const attrs = { axes: axesOf(s.length, mask), keepdims };
           const graph = graphOn(
             dtype,
             s,
             last,
-            (b, x) =>
-              b.emit(
-                op as typeof reduce.nnReduceSum,
-                { x: x as Value<'s32'> },
-                { axes: axesOf(s.length, m), keepdims },
-              ) as Value,
+            (b, x) => b.emit(op as typeof reduce.nnReduceSum, { x: x as Value<'f32'> }, attrs) as Value,
           );
           expectAgreement(graph, c, by);
         },
       ),
-      runs(200),
+      runs(count),
     );
   });
 

@@ -13,7 +13,7 @@ interface Packed {
 export class KeptConstants {
   readonly #made = new WeakMap<object, Map<string, unknown>>();
 
-  /** What `make` returns, made at the first call for this object and purpose; it may depend on nothing else. */
+  /** The result of `make`, which is called once for an object and a purpose, and depends on these alone. */
   once<T>(of: object, purpose: string, make: () => T): T {
     let made = this.#made.get(of);
     if (made === undefined) this.#made.set(of, (made = new Map()));

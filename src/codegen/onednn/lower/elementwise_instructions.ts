@@ -55,7 +55,7 @@ const binary = (operation: string): Translation<Binary> => ({
 
 const bounds = ({ min, max }: { readonly min: number; readonly max: number }): Bounds => [min, max];
 
-/** Of exponents that are one operation, this one. */
+/** The exponents 2 and −1 are one operation each: x·x and 1/x. */
 const power: Translation<Binary> = {
   refuses: ({ a }, graph) =>
     ['f32', 's64', 'u64'].includes(graph.dtype(a)) ? undefined : `a power of ${graph.dtype(a)} is that of JavaScript`,

@@ -113,7 +113,7 @@ function gatherAt({ x, indices, y }: View<typeof nnGather>, r: Recorder, axis: n
   recordGatherAt(r, { x, indices, y }, { outer, sizes: [length], part: inner, byOuter: false });
 }
 
-/** Where parts lie: [outer, sizes…, part]; a row of positions names one of `sizes`. */
+/** The source is seen as [outer, sizes…, part]: a row of positions has one position for each axis of `sizes`. */
 interface Parts {
   readonly outer: number;
   readonly sizes: readonly number[];

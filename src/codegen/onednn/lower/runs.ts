@@ -11,7 +11,10 @@ export interface Runs extends Lanes {
 
 const isAscending = (axes: readonly number[]): boolean => axes.every((axis, i) => i === 0 || axes[i - 1] < axis);
 
-/** Where the axes of `shape` lie side by side and in order, in memory, as do the others, which may stay in place when they `keep` their axes. */
+/**
+ * The lanes along `axes` in a layout; undefined where these axes do not lie side by side and in order. The other axes have to be in order
+ * too, unless the result keeps all axes, and so the layout.
+ */
 function lanesIn(
   layout: PlainLayout,
   shape: readonly number[],

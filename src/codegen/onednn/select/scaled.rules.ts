@@ -129,7 +129,7 @@ function scaledOf(graph: GraphEditor, node: Node): Scaled | string {
     return typeof found === 'string' ? found : { ...found, end: { activation: 'none' } };
   }
   const { x } = viewOf<typeof nnRelu | typeof nnClip>(node);
-  if (!isOfType(graph.value(x), 'f32')) return 'it is no activation of floats';
+  if (!isOfType(graph.value(x), 'f32')) return 'its operand is not f32';
   if (!graph.isPrivate(x)) return 'what it reads has other readers';
   const found = withOffset(graph, x);
   if (typeof found === 'string') return found;
