@@ -64,7 +64,8 @@ inline void check(const char* name, const Make& make) {
       if (written) std::memset(outputs[i].memory.get(), 0, outputs[i].bytes);
       addresses.push_back(!given[i] ? nullptr : written ? outputs[i].memory.get() : inputs[i].memory.get());
     }
-    if (program.prepare) program.prepare(addresses.data());
+    // The inputs outlive the programs: nobody else has to own them.
+    if (program.prepare) program.prepare(addresses.data(), Owners(inputs.size()));
     program.run(addresses.data());
   };
   execute(reference, expected);

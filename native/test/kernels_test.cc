@@ -60,7 +60,6 @@ void elementwise() {
         [count = random_int(0, 300), size = random_int(1, 300), bytes = int64_t{1} << random_int(0, 3)](auto& t) {
           return make_lookup({bytes, size, count}, t);
         });
-  const auto element_type = [] { return static_cast<ElementType>(random_int(0, 4)); };
   check("softmax", [=, length = random_int(1, 600), operation = random_int(0, 2)](auto& t) {
     return make_softmax({static_cast<SoftmaxOperation>(operation), outer, length, inner}, t);
   });
